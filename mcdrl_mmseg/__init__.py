@@ -1,0 +1,19 @@
+"""MCDRL for MMSegmentation; importing the package registers its components."""
+
+from .requirements_check import check_requirements
+from .version import __version__
+
+check_requirements()
+
+from .compat import (  # noqa: E402
+    allow_mmengine_checkpoints,
+    declare_torchvision_operators,
+)
+
+# torchvision must be importable before anything below imports mmseg.models.
+declare_torchvision_operators()
+allow_mmengine_checkpoints()
+
+from . import datasets, evaluation, hooks, models  # noqa: E402
+
+__all__ = ['__version__', 'datasets', 'evaluation', 'hooks', 'models']
