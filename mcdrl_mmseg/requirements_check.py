@@ -29,7 +29,7 @@ REQUIREMENTS = (
     Requirement('mmengine', '0.10.0', ('onedl-mmengine', 'mmengine')),
     Requirement('mmcv', '2.0.0', ('onedl-mmcv', 'mmcv')),
     Requirement('mmseg', '1.2.0', ('onedl-mmsegmentation', 'mmsegmentation')),
-    Requirement('open_clip', '2.26.0', ('open_clip_torch',)),
+    Requirement('open_clip', '3.0.0', ('open_clip_torch',)),
 )
 
 

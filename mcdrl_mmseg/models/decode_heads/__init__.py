@@ -1,0 +1,3 @@
+from .causal_intervention_head import CausalInterventionHead
+
+__all__ = ['CausalInterventionHead']

@@ -1,0 +1,30 @@
+"""Positional embeddings of an image tower, fitted to any token grid."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+
+def fit_position_grid(positions: Tensor, grid: tuple[int, int]) -> Tensor:
+    """Interpolate grid positions; the first row, of the pooled token, stays.
+
+    Args:
+        positions: (1 + s * s, c), learned on a square grid.
+        grid: Height and width wanted, in tokens.
+
+    Returns:
+        (1 + grid[0] * grid[1], c); the input itself where the grid is the same.
+        Bicubic with antialiasing, as in open_clip's ``resize_pos_embed``.
+    """
+    side = round((positions.shape[0] - 1) ** 0.5)
+    if (side, side) == tuple(grid):
+        return positions
+    first, rest = positions[:1], positions[1:]
+    rest = rest.reshape(1, side, side, -1).permute(0, 3, 1, 2)
+    rest = F.interpolate(
+        rest.float(), size=grid, mode='bicubic', antialias=True, align_corners=False
+    )
+    rest = rest.flatten(2).squeeze(0).transpose(0, 1).to(positions.dtype)
+    return torch.cat([first, rest])

@@ -1,0 +1,150 @@
+"""One forward pass of an image tower: levels, dense map and image embedding."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+from torch.utils.checkpoint import checkpoint
+
+from .dense import (
+    dense_pooled_tokens,
+    dense_vit_tokens,
+    merge_heads,
+    split_heads,
+)
+from .positions import fit_position_grid
+
+
+class TowerFeatures(NamedTuple):
+    """What an image tower gives.
+
+    Attributes:
+        levels: Maps (B, c, h, w) of the wanted blocks or stages.
+        dense_features: (B, d, h, w) in the joint image-text space, not normalised.
+        image_embedding: (B, d, 1, 1), CLIP's image embedding, not normalised.
+    """
+
+    levels: tuple[Tensor, ...]
+    dense_features: Tensor
+    image_embedding: Tensor
+
+
+def _run(module: nn.Module, x: Tensor, with_cp: bool) -> Tensor:
+    if with_cp and x.requires_grad:
+        return checkpoint(module, x, use_reentrant=False)
+    return module(x)
+
+
+def _to_map(tokens: Tensor, grid: tuple[int, int]) -> Tensor:
+    """(B, h * w, c) -> (B, c, h, w)."""
+    return tokens.transpose(1, 2).unflatten(2, grid)
+
+
+def vit_features(
+    tower: nn.Module,
+    images: Tensor,
+    out_indices: Sequence[int],
+    dense_mode: str,
+    with_cp: bool = False,
+) -> TowerFeatures:
+    """Run an open_clip ``VisionTransformer``.
+
+    Args:
+        tower: The tower.
+        images: (B, 3, H, W), normalised as CLIP expects. Sizes that are no multiple
+            of the patch are padded with zeros at the right and bottom.
+        out_indices: Blocks whose output becomes a level, counted from 0.
+        dense_mode: See :mod:`mcdrl_mmseg.clip.dense`.
+        with_cp: Recompute blocks in the backward pass to save memory.
+
+    Returns:
+        Levels and dense map have H / patch x W / patch positions.
+    """
+    patch_h, patch_w = tower.patch_size
+    pad_h, pad_w = -images.shape[-2] % patch_h, -images.shape[-1] % patch_w
+    if pad_h or pad_w:
+        images = F.pad(images, (0, pad_w, 0, pad_h))
+    patches = tower.conv1(images)
+    grid = (patches.shape[2], patches.shape[3])
+    class_token = tower.class_embedding.to(patches.dtype)
+    tokens = torch.cat(
+        [class_token.expand(len(patches), 1, -1), patches.flatten(2).transpose(1, 2)],
+        dim=1,
+    )
+    positions = fit_position_grid(tower.positional_embedding, grid)
+    tokens = tower.ln_pre(tower.patch_dropout(tokens + positions.to(tokens.dtype)))
+
+    levels = []
+    before = tokens
+    for index, block in enumerate(tower.transformer.resblocks):
+        before = tokens
+        tokens = _run(block, before, with_cp)
+        if index in out_indices:
+            levels.append(_to_map(tokens[:, 1:], grid))
+
+    if dense_mode == 'vanilla':
+        dense = tokens[:, 1:]
+    else:
+        dense = dense_vit_tokens(tower.transformer.resblocks[-1], before, dense_mode)
+    pooled, _ = tower._pool(tokens)
+    dense = tower.ln_post(dense) @ tower.proj
+    embedding = pooled @ tower.proj
+    return TowerFeatures(
+        tuple(levels), _to_map(dense, grid), embedding[..., None, None]
+    )
+
+
+def resnet_features(
+    tower: nn.Module,
+    images: Tensor,
+    out_indices: Sequence[int],
+    dense_mode: str,
+    with_cp: bool = False,
+) -> TowerFeatures:
+    """Run an open_clip ``ModifiedResNet``.
+
+    Args:
+        tower: The tower.
+        images: (B, 3, H, W), normalised as CLIP expects, at least 32 pixels a side.
+        out_indices: Stages whose output becomes a level: 0 to 3 for ``layer1`` to
+            ``layer4``, of stride 4 to 32.
+        dense_mode: See :mod:`mcdrl_mmseg.clip.dense`.
+        with_cp: Recompute stages in the backward pass to save memory.
+
+    Returns:
+        The dense map has stride 32.
+    """
+    x = tower.stem(images)
+    levels = []
+    stages = (tower.layer1, tower.layer2, tower.layer3, tower.layer4)
+    for index, stage in enumerate(stages):
+        x = _run(stage, x, with_cp)
+        if index in out_indices:
+            levels.append(x)
+
+    pool = tower.attnpool
+    grid = (x.shape[2], x.shape[3])
+    tokens = x.flatten(2).transpose(1, 2)
+    tokens = torch.cat([tokens.mean(dim=1, keepdim=True), tokens], dim=1)
+    placed = tokens + fit_position_grid(pool.positional_embedding, grid).to(x.dtype)
+    dense = dense_pooled_tokens(
+        pool, tokens if dense_mode == 'maskclip' else placed, dense_mode
+    )
+    # The pooled query alone: open_clip computes every query and drops the rest.
+    query, key, value = (
+        split_heads(part, pool.num_heads)
+        for part in (
+            pool.q_proj(placed[:, :1]),
+            pool.k_proj(placed),
+            pool.v_proj(placed),
+        )
+    )
+    attended = F.scaled_dot_product_attention(query, key, value)
+    embedding = pool.c_proj(merge_heads(attended)).squeeze(1)
+    return TowerFeatures(
+        tuple(levels), _to_map(dense, grid), embedding[..., None, None]
+    )

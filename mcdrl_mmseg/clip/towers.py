@@ -1,0 +1,172 @@
+"""CLIP towers: what describes one, building it, filling it with weights."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from torch import Tensor, nn
+
+from .model_config import get_model_config
+from .positions import fit_position_grid
+from .weights import (
+    CLIPWeightsError,
+    is_tag,
+    is_torchscript,
+    load_clip_state_dict,
+    resolve_weights_file,
+    tag_uses_quick_gelu,
+    weights_digest,
+)
+
+
+@dataclass(frozen=True)
+class CLIPSpec:
+    """Which CLIP a tower belongs to; both towers of a model share one spec.
+
+    Args:
+        model_name: open_clip's architecture name, as ``ViT-B-16``.
+        pretrained: open_clip tag, local file, or None for random weights.
+        quick_gelu: Activation of OpenAI's weights. None takes what the name or the
+            tag says.
+    """
+
+    model_name: str
+    pretrained: str | None = None
+    quick_gelu: bool | None = None
+
+    @property
+    def uses_quick_gelu(self) -> bool:
+        """Activation after resolving name and tag."""
+        if self.quick_gelu is not None:
+            return self.quick_gelu
+        if get_model_config(self.model_name).get('quick_gelu', False):
+            return True
+        return (
+            self.pretrained is not None
+            and is_tag(self.pretrained, self.model_name)
+            and tag_uses_quick_gelu(self.pretrained, self.model_name)
+        )
+
+    def identity(self) -> dict[str, str]:
+        """What text embeddings depend on, for a fingerprint.
+
+        Files are identified by content, so that a moved file stays the same.
+
+        Raises:
+            CLIPWeightsError: See :func:`resolve_weights_file`.
+        """
+        if self.pretrained is None:
+            weights = 'random'
+        elif is_tag(self.pretrained, self.model_name):
+            weights = self.pretrained
+        else:
+            path = resolve_weights_file(self.pretrained, self.model_name)
+            weights = weights_digest(path)
+        return {
+            'text_tower': self.model_name.replace('/', '-'),
+            'quick_gelu': str(self.uses_quick_gelu),
+            'weights': weights,
+        }
+
+
+def build_image_tower(spec: CLIPSpec) -> nn.Module:
+    """Build the image tower alone, with random weights.
+
+    Args:
+        spec: The model.
+
+    Returns:
+        open_clip's ``VisionTransformer`` or ``ModifiedResNet``.
+
+    Raises:
+        ValueError: Unknown name, or a tower of another kind (timm, attention-pooled
+            or Hugging Face towers), whose dense features are not defined here.
+    """
+    from open_clip.model import _build_vision_tower
+    from open_clip.modified_resnet import ModifiedResNet
+    from open_clip.transformer import VisionTransformer
+
+    config = get_model_config(spec.model_name)
+    vision = config['vision_cfg']
+    if not vision.get('timm_model_name'):
+        tower = _build_vision_tower(config['embed_dim'], vision, spec.uses_quick_gelu)
+        is_vit = isinstance(tower, VisionTransformer) and tower.attn_pool is None
+        if is_vit or isinstance(tower, ModifiedResNet):
+            return tower
+    raise ValueError(
+        f'model_name={spec.model_name!r}: only open_clip ModifiedResNet and plain '
+        'VisionTransformer image towers are supported, for example RN50, ViT-B-16 '
+        'or ViT-L-14.'
+    )
+
+
+def build_text_tower(spec: CLIPSpec) -> nn.Module:
+    """Build the text tower alone, with random weights.
+
+    Args:
+        spec: The model.
+
+    Returns:
+        open_clip's ``TextTransformer``: token ids (n, length) -> (n, d).
+    """
+    from open_clip.model import _build_text_tower
+
+    config = get_model_config(spec.model_name)
+    return _build_text_tower(
+        config['embed_dim'], config['text_cfg'], spec.uses_quick_gelu
+    )
+
+
+def load_tower_weights(tower: nn.Module, spec: CLIPSpec, prefix: str) -> None:
+    """Fill one tower with the weights that the spec names.
+
+    Positional embeddings of another grid are interpolated.
+
+    Args:
+        tower: Tower of :func:`build_image_tower` or :func:`build_text_tower`.
+        spec: The model, with ``pretrained`` set.
+        prefix: ``'visual.'`` or ``'text.'``.
+
+    Raises:
+        CLIPWeightsError: No such weights, unreadable, of another architecture, or
+            trained with another activation than the tower has.
+    """
+    path = resolve_weights_file(spec.pretrained, spec.model_name)
+    if is_torchscript(path) and not spec.uses_quick_gelu:
+        raise CLIPWeightsError(
+            f'{path} is an OpenAI archive, trained with QuickGELU, but '
+            f'model_name={spec.model_name!r} is built with GELU, which gives wrong '
+            'features without an error. Set quick_gelu=True.'
+        )
+    state = load_clip_state_dict(path)
+    state = {
+        key.removeprefix(prefix): value
+        for key, value in state.items()
+        if key.startswith(prefix)
+    }
+    own = tower.state_dict()
+    _fit_positions(state, own)
+    # Buffers that open_clip derives at construction (the causal mask) are not in
+    # every container.
+    missing = sorted(set(dict(tower.named_parameters())) - set(state))
+    unfitting = [
+        f'{key} {tuple(value.shape)} (expected {tuple(own[key].shape)})'
+        for key, value in state.items()
+        if key in own and value.shape != own[key].shape
+    ]
+    unknown = sorted(set(state) - set(own))
+    if missing or unfitting or unknown:
+        raise CLIPWeightsError(
+            f'{path} does not fit model_name={spec.model_name!r}: missing '
+            f'{missing[:3]}, of another shape {unfitting[:3]}, unknown {unknown[:3]}. '
+            'Name the architecture these weights were trained with.'
+        )
+    tower.load_state_dict(state, strict=False)
+
+
+def _fit_positions(state: dict[str, Tensor], own: dict[str, Tensor]) -> None:
+    for key in ('positional_embedding', 'attnpool.positional_embedding'):
+        # The text tower's positions are a sequence, not a grid, and stay.
+        if key in state and 'conv1.weight' in own:
+            grid = round((own[key].shape[0] - 1) ** 0.5)
+            state[key] = fit_position_grid(state[key], (grid, grid))

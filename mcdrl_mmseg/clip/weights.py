@@ -1,0 +1,164 @@
+"""CLIP weights from any of their usual containers, as one layout of state dict."""
+
+from __future__ import annotations
+
+import hashlib
+import pickle
+import zipfile
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+# Enough of the file to tell any two trainings apart, read in milliseconds even
+# from a gigabyte: every optimiser step changes every block.
+_DIGEST_BLOCKS = 64
+_DIGEST_BLOCK_BYTES = 64 * 1024
+
+
+class CLIPWeightsError(RuntimeError):
+    """Weights that cannot be read or do not fit; the message names the file."""
+
+
+def is_tag(pretrained: str, model_name: str) -> bool:
+    """Whether ``pretrained`` names weights in open_clip's table for the model."""
+    from open_clip.pretrained import is_pretrained_cfg
+
+    return is_pretrained_cfg(model_name.replace('/', '-'), pretrained)
+
+
+def tag_uses_quick_gelu(pretrained: str, model_name: str) -> bool:
+    """Whether the published weights of a tag were trained with QuickGELU."""
+    from open_clip.pretrained import get_pretrained_cfg
+
+    cfg = get_pretrained_cfg(model_name.replace('/', '-'), pretrained)
+    return bool(cfg.get('quick_gelu', False))
+
+
+def resolve_weights_file(pretrained: str, model_name: str) -> Path:
+    """Find the file behind ``pretrained``.
+
+    Args:
+        pretrained: An open_clip tag (its file is downloaded by open_clip unless in
+            open_clip's cache) or the path of a local file.
+        model_name: open_clip's architecture name.
+
+    Returns:
+        Path of an existing local file.
+
+    Raises:
+        CLIPWeightsError: Neither a tag of this model nor an existing file, or the
+            tag's file cannot be had.
+    """
+    path = Path(pretrained).expanduser()
+    if path.is_file():
+        return path
+    if not is_tag(pretrained, model_name):
+        from open_clip import list_pretrained_tags_by_model
+
+        tags = list_pretrained_tags_by_model(model_name.replace('/', '-'))
+        raise CLIPWeightsError(
+            f'pretrained={pretrained!r} is neither an existing file nor a tag of '
+            f'{model_name}. Tags of this model: {tags or "none"}.'
+        )
+    from open_clip.pretrained import download_pretrained, get_pretrained_cfg
+
+    cfg = get_pretrained_cfg(model_name.replace('/', '-'), pretrained)
+    try:
+        return Path(download_pretrained(cfg))
+    except Exception as error:
+        raise CLIPWeightsError(
+            f'The weights pretrained={pretrained!r} of {model_name} are not in '
+            f"open_clip's cache and could not be downloaded ({error}). Fetch them "
+            'on a machine with network access and set `pretrained` to the file.'
+        ) from error
+
+
+def is_torchscript(path: Path) -> bool:
+    """Whether the file is a TorchScript archive, OpenAI's format of release."""
+    if not zipfile.is_zipfile(path):
+        return False
+    with zipfile.ZipFile(path) as archive:
+        return any(name.endswith('/constants.pkl') for name in archive.namelist())
+
+
+def _read_tensors(path: Path) -> dict:
+    if path.suffix == '.safetensors':
+        from safetensors.torch import load_file
+
+        return load_file(path)
+    if is_torchscript(path):
+        return dict(torch.jit.load(path, map_location='cpu').state_dict())
+    return torch.load(path, map_location='cpu', weights_only=True)
+
+
+def load_clip_state_dict(path: Path) -> dict[str, Tensor]:
+    """Read the weights of both towers.
+
+    Reads safetensors, OpenAI's TorchScript archives, open_clip's training
+    checkpoints and plain state dicts. Everything but TorchScript is read without
+    unpickling objects; of a TorchScript archive only the tensors are kept.
+
+    Args:
+        path: The file.
+
+    Returns:
+        float32 tensors on the CPU in open_clip's layout of separate towers:
+        ``visual.*``, ``text.*``, ``logit_scale``.
+
+    Raises:
+        CLIPWeightsError: The file is damaged, holds objects other than tensors, or
+            holds no CLIP image tower.
+    """
+    from open_clip.model import convert_to_custom_text_state_dict
+
+    try:
+        content = _read_tensors(path)
+    except pickle.UnpicklingError as error:
+        raise CLIPWeightsError(
+            f'{path} holds more than tensors and was refused, since unpickling it '
+            'can run code. Save its state dict as safetensors and name that file. '
+            f'({str(error).splitlines()[0]})'
+        ) from None
+    except Exception as error:
+        raise CLIPWeightsError(
+            f'{path} could not be read as CLIP weights (safetensors, TorchScript '
+            f'archive or state dict); it may be damaged: {error}'
+        ) from error
+    if isinstance(content, dict) and isinstance(content.get('state_dict'), dict):
+        content = content['state_dict']
+    state = {
+        key.removeprefix('module.'): value.float()
+        for key, value in (content.items() if isinstance(content, dict) else ())
+        if isinstance(value, Tensor)
+    }
+    for key in ('input_resolution', 'context_length', 'vocab_size'):
+        state.pop(key, None)
+    if not any(key.startswith('visual.') for key in state):
+        raise CLIPWeightsError(
+            f'{path} holds no CLIP image tower: expected keys "visual.*", found '
+            f'{sorted(state)[:3] or "no tensors"}. Give a whole open_clip or OpenAI '
+            'checkpoint.'
+        )
+    if 'text_projection' in state:
+        state = convert_to_custom_text_state_dict(state)
+    return state
+
+
+def weights_digest(path: Path) -> str:
+    """Identify a weights file by its content, wherever it lies.
+
+    Args:
+        path: The file.
+
+    Returns:
+        SHA-256 over its size and 64 evenly spaced blocks of 64 KiB, as hex digits.
+    """
+    size = path.stat().st_size
+    digest = hashlib.sha256(str(size).encode())
+    step = max(size // _DIGEST_BLOCKS, _DIGEST_BLOCK_BYTES)
+    with path.open('rb') as file:
+        for start in range(0, size, step):
+            file.seek(start)
+            digest.update(file.read(_DIGEST_BLOCK_BYTES))
+    return digest.hexdigest()

@@ -1,0 +1,169 @@
+"""Builds the confounder dictionary once, before training starts."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import torch
+from mmengine.dist import broadcast, broadcast_object_list, get_rank
+from mmengine.hooks import Hook
+from mmengine.runner import Runner
+from mmseg.registry import HOOKS
+from torch import Tensor
+
+from mcdrl_mmseg.clip import CLIPSpec, embed_texts
+from mcdrl_mmseg.models import (
+    CLIPGuidedBackbone,
+    ConfounderDictionary,
+    DictionaryError,
+)
+
+from .confounder_prior import estimate_prior
+from .embedding_cache import (
+    cache_file,
+    default_cache_dir,
+    read_embeddings,
+    write_embeddings,
+)
+from .unwrap import find_parts, unwrap_model
+
+
+@HOOKS.register_module()
+class ConfounderDictionaryHook(Hook):
+    """Embed the prompts with the text tower that belongs to the image tower.
+
+    At a first start rank 0 embeds all texts in one pass, or reads them from a cache
+    file, and broadcasts. On resuming the stored fingerprint is only compared. A
+    dictionary that came with ``load_from`` is kept if it is of the same prompts and
+    weights, and built anew otherwise.
+
+    Args:
+        cache_dir: Folder of cache files. None takes ``MCDRL_CACHE_DIR`` or the user's
+            cache folder.
+        prior_images: Training images for ``prior='estimated'``.
+        prior_temperature: Temperature of CLIP's softmax for ``prior='estimated'``.
+    """
+
+    priority = 'NORMAL'
+
+    def __init__(
+        self,
+        cache_dir: str | None = None,
+        prior_images: int = 256,
+        prior_temperature: float = 0.01,
+    ) -> None:
+        self.cache_dir = Path(cache_dir) if cache_dir else default_cache_dir()
+        self.prior_images = prior_images
+        self.prior_temperature = prior_temperature
+
+    def before_train(self, runner: Runner) -> None:
+        """Build or check every dictionary of the model.
+
+        Raises:
+            DictionaryError: Resuming with other prompts or another text tower, or no
+                CLIP tower in the model.
+            CLIPWeightsError: The text tower's weights cannot be had.
+        """
+        for guided in find_parts(runner, CLIPGuidedBackbone):
+            guided.check_data_preprocessor(unwrap_model(runner).data_preprocessor)
+        for dictionary in find_parts(runner, ConfounderDictionary):
+            self._prepare(runner, dictionary)
+
+    def _prepare(self, runner: Runner, dictionary: ConfounderDictionary) -> None:
+        spec = self._clip_spec(runner)
+        fingerprint = self._on_main(
+            lambda: dictionary.expected_fingerprint(spec.identity())
+        )
+        if runner.iter > 0:
+            self._check_resumed(dictionary, fingerprint)
+            return
+        if dictionary.is_built and dictionary.stored_fingerprint == fingerprint:
+            runner.logger.info('The confounder dictionary came with the checkpoint.')
+            return
+        embeddings = self._on_main(
+            lambda: self._embed(runner, dictionary, spec, fingerprint)
+        )
+        # Other ranks got None: tensors travel by broadcast, not as objects.
+        if embeddings is None:
+            shape = (len(dictionary.texts), dictionary.embed_dims)
+            embeddings = torch.zeros(shape)
+        dictionary.fill(embeddings, fingerprint)
+        if dictionary.prior_is_estimated:
+            prior = estimate_prior(
+                runner, dictionary, self.prior_images, self.prior_temperature
+            )
+            dictionary.confounder_prior.copy_(prior)
+        for buffer in dictionary.buffers():
+            broadcast(buffer)
+        runner.logger.info(
+            f'Confounder dictionary built: {len(dictionary.prompts.classes)} classes, '
+            f'{len(dictionary.prompts.confounder_names)} confounders, '
+            f'fingerprint {fingerprint[:12]}.'
+        )
+
+    @staticmethod
+    def _clip_spec(runner: Runner) -> CLIPSpec:
+        backbone = unwrap_model(runner).backbone
+        spec = getattr(backbone, 'clip_spec', None)
+        if spec is None:
+            raise DictionaryError(
+                f'The backbone {type(backbone).__name__} has no CLIP tower, whose text '
+                'side embeds the prompts. Use CLIPVisionBackbone, or wrap the '
+                'backbone in CLIPGuidedBackbone.'
+            )
+        return spec
+
+    @staticmethod
+    def _check_resumed(dictionary: ConfounderDictionary, fingerprint: str) -> None:
+        dictionary.check_built()
+        stored = dictionary.stored_fingerprint
+        if stored != fingerprint:
+            raise DictionaryError(
+                'The checkpoint was trained with other prompts, templates or text '
+                f'weights (fingerprint {stored[:12]}, the config gives '
+                f'{fingerprint[:12]}). Resume with the config it was trained with, '
+                'or start a new run from its weights with load_from.'
+            )
+
+    def _embed(
+        self,
+        runner: Runner,
+        dictionary: ConfounderDictionary,
+        spec: CLIPSpec,
+        fingerprint: str,
+    ) -> Tensor:
+        path = cache_file(self.cache_dir, fingerprint)
+        embeddings = read_embeddings(path, fingerprint)
+        if embeddings is not None:
+            runner.logger.info(f'Text embeddings read from {path}.')
+            return embeddings
+        embeddings = embed_texts(spec, dictionary.texts)
+        try:
+            write_embeddings(path, fingerprint, embeddings)
+        except OSError as error:
+            runner.logger.warning(
+                f'The text embeddings could not be cached in {path} ({error}); '
+                'training goes on, and the next start computes them again.'
+            )
+        return embeddings
+
+    @staticmethod
+    def _on_main(compute):
+        """Run on rank 0; there a failure is raised on every rank, none waits.
+
+        Strings are handed to all ranks, anything else stays on rank 0.
+        """
+        outcome, failure = None, None
+        if get_rank() == 0:
+            try:
+                outcome = compute()
+            except Exception as error:
+                failure = error
+        shared = outcome if isinstance(outcome, str) else None
+        message = [str(failure) if failure else None, shared]
+        broadcast_object_list(message)
+        if failure is not None:
+            raise failure
+        if message[0] is not None:
+            raise DictionaryError(f'Rank 0 failed: {message[0]}')
+        return outcome if outcome is not None else message[1]

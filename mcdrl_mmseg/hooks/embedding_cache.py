@@ -1,0 +1,73 @@
+"""A file of text embeddings, named by their fingerprint."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from pathlib import Path
+
+from torch import Tensor
+
+_DEFAULT_DIR = '~/.cache/mcdrl_mmseg'
+_KEY = 'text_embeddings'
+
+
+def default_cache_dir() -> Path:
+    """``MCDRL_CACHE_DIR``, or a folder in the user's cache."""
+    return Path(os.environ.get('MCDRL_CACHE_DIR', _DEFAULT_DIR)).expanduser()
+
+
+def cache_file(cache_dir: Path, fingerprint: str) -> Path:
+    """Where the embeddings of a fingerprint lie."""
+    return cache_dir / f'text_embeddings_{fingerprint[:32]}.safetensors'
+
+
+def read_embeddings(path: Path, fingerprint: str) -> Tensor | None:
+    """Read cached embeddings.
+
+    Args:
+        path: File of :func:`cache_file`.
+        fingerprint: What the embeddings have to be of.
+
+    Returns:
+        (n, d) float32, or None where the file is absent, damaged or of something
+        else: the cache never stands in the way of computing them anew.
+    """
+    from safetensors import SafetensorError, safe_open
+
+    try:
+        with safe_open(path, framework='pt') as file:
+            metadata = file.metadata() or {}
+            if metadata.get('fingerprint') != fingerprint or _KEY not in file.keys():  # noqa: SIM118
+                return None
+            return file.get_tensor(_KEY)
+    except (OSError, SafetensorError):
+        return None
+
+
+def write_embeddings(path: Path, fingerprint: str, embeddings: Tensor) -> None:
+    """Write embeddings under their final name only when complete.
+
+    Args:
+        path: File of :func:`cache_file`; its folder is made.
+        fingerprint: What the embeddings are of.
+        embeddings: (n, d).
+
+    Raises:
+        OSError: The folder cannot be written to.
+    """
+    from safetensors.torch import save
+
+    path.parent.mkdir(parents=True, exist_ok=True)
+    content = save({_KEY: embeddings.contiguous()}, {'fingerprint': fingerprint})
+    # A name of its own for each writer: two runs may build one cache at once.
+    handle, temporary = tempfile.mkstemp(dir=path.parent, suffix='.tmp')
+    try:
+        with os.fdopen(handle, 'wb') as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(temporary, path)
+    except BaseException:
+        os.unlink(temporary)
+        raise

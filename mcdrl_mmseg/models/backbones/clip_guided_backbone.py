@@ -1,0 +1,133 @@
+"""Any backbone beside a frozen CLIP tower that guides the region selection."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from mmengine.model import BaseModule
+from mmseg.registry import MODELS
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from mcdrl_mmseg.clip import CLIPSpec
+
+
+@MODELS.register_module()
+class CLIPGuidedBackbone(BaseModule):
+    """Wrap a registered backbone, so that MCDRL works on its features.
+
+    The wrapped backbone sees the images exactly as without the wrapper. CLIP sees
+    them with the data preprocessor's normalisation undone and its own applied.
+
+    Args:
+        backbone: Config of any registered backbone, as in a stock config.
+        clip: Config of a :class:`CLIPVisionBackbone`, without ``type``; it is
+            always frozen and gives no levels.
+        mean: The data preprocessor's ``mean``, per channel, in pixel values 0..255.
+        std: The data preprocessor's ``std``, likewise.
+        bgr: Whether the images reach the backbone in BGR order, that is, whether
+            the data preprocessor has ``bgr_to_rgb=False``.
+        clip_size: Side in pixels to which images are resized for CLIP; None keeps
+            their size.
+        init_cfg: MMEngine's initialisation config; rarely needed.
+
+    Raises:
+        ValueError: ``clip`` asks for levels or a trained tower.
+    """
+
+    def __init__(
+        self,
+        backbone: dict,
+        clip: dict,
+        mean: Sequence[float] = (123.675, 116.28, 103.53),
+        std: Sequence[float] = (58.395, 57.12, 57.375),
+        bgr: bool = False,
+        clip_size: int | None = None,
+        init_cfg: dict | None = None,
+    ) -> None:
+        from open_clip import OPENAI_DATASET_MEAN, OPENAI_DATASET_STD
+
+        super().__init__(init_cfg)
+        if clip.get('out_indices') or not clip.get('frozen', True):
+            raise ValueError(
+                'CLIPGuidedBackbone: the CLIP tower only guides the selection, so '
+                'clip.out_indices must be left out and clip.frozen must not be False.'
+            )
+        self.backbone = MODELS.build(backbone)
+        self.guide = MODELS.build(
+            {'type': 'CLIPVisionBackbone', **clip, 'frozen': True}
+        )
+        self.mean, self.std, self.bgr = tuple(mean), tuple(std), bgr
+        self.clip_size = clip_size
+        # One affine map undoes one normalisation and applies the other.
+        clip_mean = torch.tensor(OPENAI_DATASET_MEAN) * 255
+        clip_std = torch.tensor(OPENAI_DATASET_STD) * 255
+        mean, std = torch.tensor(mean).float(), torch.tensor(std).float()
+        if bgr:
+            mean, std = mean.flip(0), std.flip(0)
+        scale = std / clip_std
+        shift = (mean - clip_mean) / clip_std
+        self.register_buffer('_scale', scale.view(1, -1, 1, 1), persistent=False)
+        self.register_buffer('_shift', shift.view(1, -1, 1, 1), persistent=False)
+
+    @property
+    def clip_spec(self) -> CLIPSpec:
+        """Which CLIP the guide belongs to; its text tower embeds the prompts."""
+        return self.guide.clip_spec
+
+    def check_data_preprocessor(self, data_preprocessor: nn.Module) -> None:
+        """Check that what the wrapper undoes is what the preprocessor does.
+
+        Args:
+            data_preprocessor: The segmentor's.
+
+        Raises:
+            ValueError: They differ, so that CLIP would see images in wrong colours.
+        """
+        mean = getattr(data_preprocessor, 'mean', torch.zeros(3)).flatten().tolist()
+        std = getattr(data_preprocessor, 'std', torch.ones(3)).flatten().tolist()
+        bgr = not getattr(data_preprocessor, 'channel_conversion', False)
+        found = dict(mean=mean, std=std, bgr=bgr)
+        own = dict(mean=list(self.mean), std=list(self.std), bgr=self.bgr)
+        same = np.allclose([*mean, *std], [*self.mean, *self.std], atol=1e-3)
+        if not same or bgr != self.bgr:
+            raise ValueError(
+                f'CLIPGuidedBackbone undoes the normalisation {own}, but the data '
+                f'preprocessor applies {found}. Set mean, std and bgr of the backbone '
+                'to the values of model.data_preprocessor.'
+            )
+
+    def clip_images(self, inputs: Tensor) -> Tensor:
+        """Images as CLIP expects them.
+
+        Args:
+            inputs: (B, 3, H, W), normalised by the data preprocessor.
+
+        Returns:
+            (B, 3, H, W), or (B, 3, clip_size, clip_size), RGB, CLIP's normalisation.
+        """
+        if self.bgr:
+            inputs = inputs.flip(1)
+        images = inputs * self._scale + self._shift
+        if self.clip_size is not None:
+            images = F.interpolate(
+                images, size=(self.clip_size,) * 2, mode='bilinear', antialias=True
+            )
+        return images
+
+    def forward(self, inputs: Tensor) -> tuple[Tensor, ...]:
+        """Run both.
+
+        Args:
+            inputs: (B, 3, H, W), normalised by the data preprocessor.
+
+        Returns:
+            The wrapped backbone's levels, then CLIP's dense map (B, d, h, w) and
+            image embedding (B, d, 1, 1), both without gradient.
+        """
+        levels = self.backbone(inputs)
+        with torch.no_grad():
+            dense_features, image_embedding = self.guide(self.clip_images(inputs))
+        return (*levels, dense_features, image_embedding)

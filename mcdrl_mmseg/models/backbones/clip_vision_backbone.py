@@ -1,0 +1,173 @@
+"""An open_clip image tower as a backbone."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Sequence
+
+from mmengine.model import BaseModule
+from mmseg.registry import MODELS
+from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _BatchNorm
+
+from mcdrl_mmseg.clip import (
+    CLIPSpec,
+    build_image_tower,
+    check_dense_mode,
+    load_tower_weights,
+    resnet_features,
+    vit_features,
+)
+
+
+@MODELS.register_module()
+class CLIPVisionBackbone(BaseModule):
+    """CLIP's image tower, giving levels, the dense map and the image embedding.
+
+    The weights that ``pretrained`` names are read by :meth:`init_weights`, hence at
+    the start of training only: a checkpoint of the whole model is loaded without
+    them.
+
+    Args:
+        model_name: open_clip architecture of a ModifiedResNet or VisionTransformer,
+            as ``RN50``, ``ViT-B-16``, ``ViT-L-14``.
+        pretrained: open_clip tag (``'openai'``), local file (open_clip checkpoint,
+            OpenAI's TorchScript archive, state dict, safetensors), or None for
+            random weights.
+        quick_gelu: Activation of OpenAI's weights; None takes what name or tag say.
+        out_indices: Blocks (ViT) or stages (ResNet, 0 to 3) whose maps become the
+            levels before the dense map. Negative ones count from the end.
+        dense_mode: How patch tokens reach the text space: ``vanilla``,
+            ``maskclip``, ``sclip`` or ``clearclip``
+            (:mod:`mcdrl_mmseg.clip.dense`).
+        frozen: Train nothing and stay in evaluation mode.
+        frozen_stages: -1 freezes nothing, 0 the stem, n the first n blocks or
+            stages too.
+        norm_eval: Keep batch norm statistics as they are in training.
+        with_cp: Gradient checkpointing: less memory, one more forward.
+        init_cfg: MMEngine's initialisation config; rarely needed.
+
+    Raises:
+        ValueError: Unknown or unsupported architecture, mode or index.
+    """
+
+    def __init__(
+        self,
+        model_name: str = 'ViT-B-16',
+        pretrained: str | None = None,
+        quick_gelu: bool | None = None,
+        out_indices: Sequence[int] = (),
+        dense_mode: str = 'sclip',
+        frozen: bool = False,
+        frozen_stages: int = -1,
+        norm_eval: bool = False,
+        with_cp: bool = False,
+        init_cfg: dict | None = None,
+    ) -> None:
+        super().__init__(init_cfg)
+        self.clip_spec = CLIPSpec(model_name, pretrained, quick_gelu)
+        self.dense_mode = check_dense_mode(dense_mode)
+        self.frozen = frozen
+        self.norm_eval = norm_eval
+        self.with_cp = with_cp
+        self.tower = build_image_tower(self.clip_spec)
+        self._is_vit = hasattr(self.tower, 'transformer')
+        if self._is_vit and dense_mode != 'vanilla':
+            self._check_last_block()
+        self.out_indices = self._resolve_indices(out_indices)
+        if not -1 <= frozen_stages <= len(self._stages):
+            raise ValueError(
+                f'frozen_stages={frozen_stages} must lie in -1 .. {len(self._stages)} '
+                f'for model_name={model_name!r}.'
+            )
+        self.frozen_stages = frozen_stages
+        self._freeze()
+
+    @property
+    def _stages(self) -> list[nn.Module]:
+        tower = self.tower
+        if self._is_vit:
+            return list(tower.transformer.resblocks)
+        return [tower.layer1, tower.layer2, tower.layer3, tower.layer4]
+
+    def _check_last_block(self) -> None:
+        attention = getattr(self._stages[-1], 'attn', None)
+        if not isinstance(attention, nn.MultiheadAttention):
+            raise ValueError(
+                f'dense_mode={self.dense_mode!r} needs standard attention in the last '
+                f'block, which model_name={self.clip_spec.model_name!r} does not '
+                "have. Use dense_mode='vanilla'."
+            )
+
+    def _resolve_indices(self, out_indices: Sequence[int]) -> tuple[int, ...]:
+        count = len(self._stages)
+        wrong = [i for i in out_indices if not -count <= i < count]
+        resolved = [i % count for i in out_indices]
+        if wrong or resolved != sorted(set(resolved)):
+            raise ValueError(
+                f'out_indices={tuple(out_indices)} must be increasing indices of '
+                f'{count} {"blocks" if self._is_vit else "stages"} '
+                f'(model_name={self.clip_spec.model_name!r}).'
+            )
+        return tuple(resolved)
+
+    def init_weights(self) -> None:
+        """Load the pretrained weights, or warn that there are none."""
+        super().init_weights()
+        if self.clip_spec.pretrained is not None:
+            load_tower_weights(self.tower, self.clip_spec, 'visual.')
+        else:
+            warnings.warn(
+                f'CLIPVisionBackbone({self.clip_spec.model_name}) starts from random '
+                'weights (pretrained=None): its similarity to text, and with it the '
+                'selection of regions, means nothing until weights are given.',
+                stacklevel=2,
+            )
+
+    def _frozen_modules(self) -> list[nn.Module]:
+        if self.frozen:
+            return [self.tower]
+        if self.frozen_stages < 0:
+            return []
+        tower = self.tower
+        if self._is_vit:
+            stem = [tower.conv1, tower.ln_pre]
+        else:
+            stem = [tower.conv1, tower.bn1, tower.conv2, tower.bn2]
+            stem += [tower.conv3, tower.bn3]
+        return stem + self._stages[: self.frozen_stages]
+
+    def _freeze(self) -> None:
+        for module in self._frozen_modules():
+            module.requires_grad_(False)
+        if self._is_vit and self.frozen_stages >= 0:
+            self.tower.class_embedding.requires_grad_(False)
+            self.tower.positional_embedding.requires_grad_(False)
+
+    def train(self, mode: bool = True) -> CLIPVisionBackbone:
+        """Set the mode; frozen parts, and norms if asked, stay in evaluation."""
+        super().train(mode)
+        if mode:
+            for module in self._frozen_modules():
+                module.eval()
+            if self.norm_eval:
+                for module in self.tower.modules():
+                    if isinstance(module, _BatchNorm):
+                        module.eval()
+        return self
+
+    def forward(self, inputs: Tensor) -> tuple[Tensor, ...]:
+        """Run the tower.
+
+        Args:
+            inputs: (B, 3, H, W), normalised as CLIP expects, of any size.
+
+        Returns:
+            The levels of ``out_indices``, then the dense map (B, d, h, w) and the
+            image embedding (B, d, 1, 1), neither of the two normalised.
+        """
+        features = vit_features if self._is_vit else resnet_features
+        out = features(
+            self.tower, inputs, self.out_indices, self.dense_mode, self.with_cp
+        )
+        return (*out.levels, out.dense_features, out.image_embedding)

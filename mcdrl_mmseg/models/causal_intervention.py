@@ -1,0 +1,264 @@
+"""CDRL: A(F, Z), the causal intervention on region tokens with the dictionary."""
+
+from __future__ import annotations
+
+import torch
+from mmengine.model import BaseModule
+from mmseg.registry import MODELS
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from mcdrl_mmseg.clip.dense import merge_heads, split_heads
+
+APPROXIMATIONS = ('attention', 'expectation', 'sampling')
+ATTEND_TO = ('dictionary', 'self')
+
+
+class InterventionLayer(nn.Module):
+    """One cross-attention to confounders and one feed-forward block, pre-norm.
+
+    Args:
+        embed_dims: c, width of the tokens.
+        dictionary_dims: d, width of the entries.
+        num_heads: Attention heads.
+        ffn_ratio: Hidden width of the feed-forward block over c.
+    """
+
+    def __init__(
+        self, embed_dims: int, dictionary_dims: int, num_heads: int, ffn_ratio: float
+    ) -> None:
+        super().__init__()
+        self.num_heads = num_heads
+        self.query_norm = nn.LayerNorm(embed_dims)
+        self.query = nn.Linear(embed_dims, embed_dims)
+        self.key = nn.Linear(dictionary_dims, embed_dims)
+        self.value = nn.Linear(dictionary_dims, embed_dims)
+        self.out = nn.Linear(embed_dims, embed_dims)
+        hidden = int(embed_dims * ffn_ratio)
+        self.ffn = nn.Sequential(
+            nn.LayerNorm(embed_dims),
+            nn.Linear(embed_dims, hidden),
+            nn.GELU(),
+            nn.Linear(hidden, embed_dims),
+        )
+
+    def _queries_and_keys(self, tokens: Tensor, entries: Tensor) -> tuple:
+        query = split_heads(self.query(self.query_norm(tokens)), self.num_heads)
+        key = split_heads(self.key(entries), self.num_heads)
+        return query, key.expand(len(tokens), -1, -1, -1)
+
+    def forward(
+        self, tokens: Tensor, entries: Tensor, log_prior: Tensor | None
+    ) -> Tensor:
+        """Attend to all entries at once.
+
+        Args:
+            tokens: (B, N, c).
+            entries: (1 or B, M, d).
+            log_prior: (M,), added to the attention logits, or None.
+
+        Returns:
+            (B, N, c).
+        """
+        query, key = self._queries_and_keys(tokens, entries)
+        value = split_heads(self.value(entries), self.num_heads).expand_as(key)
+        if log_prior is not None:
+            log_prior = log_prior.to(query.dtype).view(1, 1, 1, -1)
+        attended = F.scaled_dot_product_attention(query, key, value, log_prior)
+        tokens = tokens + self.out(merge_heads(attended))
+        return tokens + self.ffn(tokens)
+
+    def given(self, tokens: Tensor, entries: Tensor) -> Tensor:
+        """Attend to one entry at a time: softmax over a single key is 1.
+
+        Args:
+            tokens: (B, S or 1, N, c).
+            entries: (1 or B, S, d), one for each of S interventions.
+
+        Returns:
+            (B, S, N, c).
+        """
+        tokens = tokens + self.out(self.value(entries)).unsqueeze(2)
+        return tokens + self.ffn(tokens)
+
+    def attention_weights(
+        self, tokens: Tensor, entries: Tensor, log_prior: Tensor
+    ) -> Tensor:
+        """Weights that :meth:`forward` gives to the entries, (B, heads, N, M)."""
+        query, key = self._queries_and_keys(tokens, entries)
+        logits = query @ key.transpose(-2, -1) * query.shape[-1] ** -0.5
+        return (logits + log_prior).softmax(dim=-1)
+
+
+@MODELS.register_module()
+class CausalIntervention(BaseModule):
+    """Stack of intervention layers: F_ca = A(F, Z), step 3 of arXiv 2508.05008.
+
+    With A(F, z) the stack that meets the single confounder z, the three ways to the
+    back-door adjustment E_z[A(F, z)] are
+
+    - ``attention``: softmax(q k^T / sqrt(c_head) + log P(z)) V in every layer, the
+      paper's form. A uniform prior leaves the paper's formula unchanged.
+    - ``expectation``: sum_m P(z_m) A(F, z_m), exact over the M entries.
+    - ``sampling``: in training the mean of A(F, z) over ``num_samples`` confounders
+      drawn from P(z) for each image, an unbiased estimate of the expectation: the
+      mixture of confounders that the image attends to is replaced by a drawn one. In
+      evaluation the expectation.
+
+    The last two weigh entries by P(z) and not by the image, so that their query
+    and key projections have no effect; they are kept, for checkpoints to be
+    exchangeable between the forms, and not trained.
+
+    Args:
+        embed_dims: c, width of the region tokens.
+        dictionary_dims: d, width of the dictionary's entries.
+        num_layers: Layers, 1 or more; 1 to 5 in the paper, 3 its choice.
+        num_heads: Attention heads; divides ``embed_dims``.
+        ffn_ratio: Hidden width of a feed-forward block over ``embed_dims``.
+        approximation: See above.
+        num_samples: Confounders drawn for each image by ``sampling``.
+        attend_to: ``'dictionary'``, or ``'self'``: the tokens attend to each other,
+            a control of equal size without confounders.
+        gate: Initial value of the gate in [0, 1] that multiplies the
+            intervention; :class:`InterventionWarmupHook` moves it.
+        init_cfg: MMEngine's initialisation config; the default is small enough for
+            the intervention to begin near the identity.
+
+    Raises:
+        ValueError: An argument outside its range.
+    """
+
+    def __init__(
+        self,
+        embed_dims: int,
+        dictionary_dims: int,
+        num_layers: int = 3,
+        num_heads: int = 8,
+        ffn_ratio: float = 1.0,
+        approximation: str = 'attention',
+        num_samples: int = 1,
+        attend_to: str = 'dictionary',
+        gate: float = 1.0,
+        init_cfg: dict | None = dict(type='TruncNormal', layer='Linear', std=0.02),  # noqa: B006
+    ) -> None:
+        super().__init__(init_cfg)
+        self._check(
+            embed_dims, num_layers, num_heads, approximation, num_samples, attend_to
+        )
+        if not 0 <= gate <= 1:
+            raise ValueError(f'CausalIntervention: gate={gate} must lie in [0, 1].')
+        self.approximation = approximation
+        self.num_samples = num_samples
+        self.attend_to = attend_to
+        if attend_to == 'self':
+            dictionary_dims = embed_dims
+        # Unit vectors of width d have entries of size d ** -0.5: without a norm the
+        # first attention is all but uniform.
+        self.entry_norm = nn.LayerNorm(dictionary_dims)
+        self.layers = nn.ModuleList(
+            InterventionLayer(embed_dims, dictionary_dims, num_heads, ffn_ratio)
+            for _ in range(num_layers)
+        )
+        self.register_buffer('gate', torch.tensor(float(gate)))
+        if approximation != 'attention':
+            for layer in self.layers:
+                for module in (layer.query_norm, layer.query, layer.key):
+                    module.requires_grad_(False)
+
+    @staticmethod
+    def _check(
+        embed_dims: int,
+        num_layers: int,
+        num_heads: int,
+        approximation: str,
+        num_samples: int,
+        attend_to: str,
+    ) -> None:
+        problems = []
+        if num_layers < 1:
+            problems.append(f'num_layers={num_layers} must be at least 1')
+        if num_heads < 1 or embed_dims % num_heads:
+            problems.append(f'num_heads={num_heads} must divide {embed_dims=}')
+        if approximation not in APPROXIMATIONS:
+            problems.append(f'{approximation=} must be one of {APPROXIMATIONS}')
+        if num_samples < 1:
+            problems.append(f'num_samples={num_samples} must be at least 1')
+        if attend_to not in ATTEND_TO:
+            problems.append(f'{attend_to=} must be one of {ATTEND_TO}')
+        if attend_to == 'self' and approximation != 'attention':
+            problems.append("attend_to='self' needs approximation='attention'")
+        if problems:
+            raise ValueError(f'CausalIntervention: {"; ".join(problems)}.')
+
+    def forward(self, tokens: Tensor, entries: Tensor, prior: Tensor) -> Tensor:
+        """Intervene.
+
+        Args:
+            tokens: F, ``region_tokens`` (B, N, c).
+            entries: Z, (M, d).
+            prior: P(z), (M,), sums to 1.
+
+        Returns:
+            F_ca, ``intervened_tokens`` (B, N, c), before the gate.
+        """
+        if self.attend_to == 'self':
+            for layer in self.layers:
+                tokens = layer(tokens, self.entry_norm(tokens), None)
+            return tokens
+        entries = self.entry_norm(entries)
+        if self.approximation == 'attention':
+            log_prior = prior.log()
+            for layer in self.layers:
+                tokens = layer(tokens, entries.unsqueeze(0), log_prior)
+            return tokens
+        if self.approximation == 'sampling' and self.training:
+            drawn = prior.expand(len(tokens), -1)
+            drawn = drawn.multinomial(self.num_samples, replacement=True)
+            return self._given(tokens, entries[drawn]).mean(dim=1)
+        return torch.einsum(
+            'bmnc,m->bnc', self._given(tokens, entries.unsqueeze(0)), prior
+        )
+
+    def _given(self, tokens: Tensor, entries: Tensor) -> Tensor:
+        """A(F, z) for each of S entries: (B, N, c), (1 or B, S, d) -> (B, S, N, c)."""
+        tokens = tokens.unsqueeze(1)
+        for layer in self.layers:
+            tokens = layer.given(tokens, entries)
+        return tokens
+
+    def intervene_on(self, tokens: Tensor, entries: Tensor) -> Tensor:
+        """A(F, z_m) under do(z = z_m), for every entry.
+
+        Args:
+            tokens: F, (B, N, c).
+            entries: Z, (M, d).
+
+        Returns:
+            (B, M, N, c).
+        """
+        return self._given(tokens, self.entry_norm(entries).unsqueeze(0))
+
+    def attention_weights(
+        self, tokens: Tensor, entries: Tensor, prior: Tensor
+    ) -> Tensor:
+        """Weights that the attention form gives to the confounders.
+
+        Args:
+            tokens: F, (B, N, c).
+            entries: Z, (M, d).
+            prior: P(z), (M,).
+
+        Returns:
+            (B, N, M), the mean over layers and heads; rows sum to 1.
+        """
+        entries, log_prior = self.entry_norm(entries).unsqueeze(0), prior.log()
+        weights = []
+        for layer in self.layers:
+            weights.append(layer.attention_weights(tokens, entries, log_prior).mean(1))
+            tokens = layer(tokens, entries, log_prior)
+        return torch.stack(weights).mean(dim=0)
+
+    def gated(self, tokens: Tensor, intervened: Tensor) -> Tensor:
+        """F + gate * (F_ca - F): exactly F at gate 0 and F_ca at gate 1."""
+        gate = self.gate.to(tokens.dtype)
+        return torch.lerp(tokens, intervened.to(tokens.dtype), gate)

@@ -1,0 +1,215 @@
+"""ConfounderDictionary: the text embeddings that MCDRL intervenes with."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import torch
+from mmengine.model import BaseModule
+from mmseg.registry import MODELS
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from mcdrl_mmseg.prompts import PromptSet
+
+SOURCES = ('text', 'shuffled', 'random', 'learned')
+_FINGERPRINT_BYTES = 32
+
+
+class DictionaryError(RuntimeError):
+    """A dictionary that cannot be used as it is; the message says what to do."""
+
+
+@MODELS.register_module()
+class ConfounderDictionary(BaseModule):
+    """Text embeddings of classes and confounders, kept as buffers of the model.
+
+    Filled once before training by :class:`ConfounderDictionaryHook`, and from then
+    on part of every checkpoint: neither a step nor inference runs the text tower.
+    Shapes follow from the prompts, so that a checkpoint always fits its config.
+
+    Args:
+        prompts: Config of a :class:`~mcdrl_mmseg.prompts.PromptSet`, whose K classes
+            and M confounders give the shapes.
+        embed_dims: d, width of the joint image-text space.
+        prior: P(z). ``'uniform'``, M probabilities that sum to 1, or ``'estimated'``
+            from the training images when the dictionary is built.
+        source: ``'text'``, or a control of equal size: ``'shuffled'`` (the letters of
+            every confounder's name shuffled), ``'random'`` (unit vectors) or
+            ``'learned'`` (a trained parameter). Controls change Z; class embeddings
+            and the targets of the causal loss stay text.
+        seed: Seed of the controls.
+        init_cfg: MMEngine's initialisation config; there is nothing to initialise.
+
+    Raises:
+        PromptError: See :class:`~mcdrl_mmseg.prompts.PromptSet`.
+        ValueError: A prior that is no distribution over M, or an unknown source.
+    """
+
+    def __init__(
+        self,
+        prompts: Mapping | PromptSet,
+        embed_dims: int,
+        prior: str | Sequence[float] = 'uniform',
+        source: str = 'text',
+        seed: int = 0,
+        init_cfg: dict | None = None,
+    ) -> None:
+        super().__init__(init_cfg)
+        if source not in SOURCES:
+            raise ValueError(
+                f'ConfounderDictionary: source={source!r} must be one of {SOURCES}.'
+            )
+        self.prompts = PromptSet.from_cfg(prompts)
+        self.embed_dims = embed_dims
+        self.source = source
+        self.seed = seed
+        self.prior_is_estimated = prior == 'estimated'
+        num_classes = len(self.prompts.classes)
+        num_confounders = len(self.prompts.confounder_names)
+        num_background = len(self.prompts.background_prompts)
+        for name, shape in {
+            'class_embeddings': (num_classes,),
+            'confounder_embeddings': (num_confounders,),
+            'class_confounder_embeddings': (num_classes, num_confounders),
+            'background_embeddings': (num_background,),
+        }.items():
+            self.register_buffer(name, torch.zeros(*shape, embed_dims))
+        self.register_buffer('confounder_prior', self._initial_prior(prior))
+        self.register_buffer('built', torch.tensor(False))
+        self.register_buffer(
+            'fingerprint', torch.zeros(_FINGERPRINT_BYTES, dtype=torch.uint8)
+        )
+        if source == 'learned':
+            entries = self._random_entries(num_confounders)
+            self.learned_embeddings = nn.Parameter(entries)
+        # Reading the buffer of a GPU waits for the device; this is read instead.
+        self._known_built = False
+
+    def _initial_prior(self, prior: str | Sequence[float]) -> Tensor:
+        count = len(self.prompts.confounder_names)
+        if prior in ('uniform', 'estimated'):
+            return torch.full((count,), 1 / count)
+        values = None if isinstance(prior, str) else torch.tensor(prior).float()
+        if (
+            values is None
+            or values.shape != (count,)
+            or bool((values < 0).any())
+            or abs(float(values.sum()) - 1) > 1e-4
+        ):
+            raise ValueError(
+                f"ConfounderDictionary: prior={prior!r} must be 'uniform', "
+                f"'estimated', or {count} probabilities that sum to 1, one for each "
+                f'of {list(self.prompts.confounder_names)}.'
+            )
+        return values / values.sum()
+
+    def _random_entries(self, count: int) -> Tensor:
+        generator = torch.Generator().manual_seed(self.seed)
+        entries = torch.randn(count, self.embed_dims, generator=generator)
+        return F.normalize(entries, dim=-1)
+
+    @property
+    def texts(self) -> list[str]:
+        """All texts to embed, in the order in which :meth:`fill` takes them."""
+        prompts = self.prompts
+        if self.source == 'shuffled':
+            confounder_texts = prompts.shuffled(self.seed).confounder_texts
+        else:
+            confounder_texts = prompts.confounder_texts
+        return [
+            *prompts.class_texts,
+            *confounder_texts,
+            *prompts.class_confounder_texts,
+            *prompts.background_prompts,
+        ]
+
+    def expected_fingerprint(self, sources: Mapping[str, str]) -> str:
+        """What the fingerprint has to be for the configured prompts.
+
+        Args:
+            sources: What embeds the texts: :meth:`CLIPSpec.identity`.
+
+        Returns:
+            64 hexadecimal digits.
+        """
+        return self.prompts.fingerprint(
+            source=self.source, seed=str(self.seed), **sources
+        )
+
+    @property
+    def stored_fingerprint(self) -> str:
+        """Fingerprint of what the buffers hold; zeros if unbuilt."""
+        return bytes(self.fingerprint.tolist()).hex()
+
+    @property
+    def is_built(self) -> bool:
+        """Whether the buffers are filled. Waits for the device until they are."""
+        if not self._known_built:
+            self._known_built = bool(self.built)
+        return self._known_built
+
+    @torch.no_grad()
+    def fill(self, embeddings: Tensor, fingerprint: str) -> None:
+        """Store text embeddings.
+
+        Args:
+            embeddings: (len(texts), d), L2-normalised, in the order of ``texts``.
+            fingerprint: 64 hexadecimal digits that identify them.
+
+        Raises:
+            DictionaryError: The text tower's width is not ``embed_dims``.
+        """
+        if embeddings.shape != (len(self.texts), self.embed_dims):
+            raise DictionaryError(
+                f'The text tower gives {embeddings.shape[0]} embeddings of width '
+                f'{embeddings.shape[1]}, the dictionary needs {len(self.texts)} of '
+                f'width embed_dims={self.embed_dims}. Set embed_dims to the width of '
+                "the CLIP model's joint space."
+            )
+        num_classes, num_confounders = self.class_confounder_embeddings.shape[:2]
+        counts = (
+            num_classes,
+            num_confounders,
+            num_classes * num_confounders,
+            len(self.background_embeddings),
+        )
+        classes, confounders, pairs, background = embeddings.split(counts)
+        if self.source == 'random':
+            confounders = self._random_entries(num_confounders)
+        self.class_embeddings.copy_(classes)
+        self.confounder_embeddings.copy_(confounders)
+        self.class_confounder_embeddings.copy_(
+            pairs.view_as(self.class_confounder_embeddings)
+        )
+        self.background_embeddings.copy_(background)
+        self.fingerprint.copy_(torch.tensor(list(bytes.fromhex(fingerprint))))
+        self.built.fill_(True)
+        self._known_built = True
+
+    def check_built(self) -> None:
+        """Raise DictionaryError, saying what to do, if the buffers are not filled."""
+        if not self.is_built:
+            raise DictionaryError(
+                'The confounder dictionary is not built: its text embeddings are '
+                "empty. For training, put dict(type='ConfounderDictionaryHook') into "
+                'custom_hooks. For inference, load a checkpoint that was trained '
+                'with it.'
+            )
+
+    @property
+    def entries(self) -> Tensor:
+        """Z, (M, d): text embeddings, or the learned control."""
+        self.check_built()
+        if self.source == 'learned':
+            return self.learned_embeddings
+        return self.confounder_embeddings
+
+    @property
+    def log_prior(self) -> Tensor:
+        """Log P(z), (M,)."""
+        return self.confounder_prior.log()
+
+    def _load_from_state_dict(self, *args, **kwargs) -> None:
+        super()._load_from_state_dict(*args, **kwargs)
+        self._known_built = bool(self.built)

@@ -1,0 +1,268 @@
+"""CausalInterventionHead: MTRS and CDRL in front of any decode head."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from mmengine.model import BaseModule
+from mmseg.registry import MODELS
+from mmseg.utils import ConfigType, SampleList
+from torch import Tensor, nn
+
+from ..lesion_targets import lesion_targets
+from ..region_selector import gather_tokens, scatter_tokens
+
+
+class Intervened(NamedTuple):
+    """A batch after the intervention.
+
+    Attributes:
+        features: Maps for the predictor, the intervened one among them.
+        similarity: S, (B, K, h, w), or None without a selector.
+        indices: (B, N) kept positions, or None without a selector.
+        region_tokens: F, (B, N, c).
+        intervened_tokens: F_ca, (B, N, c), before the gate; F without CDRL.
+    """
+
+    features: tuple[Tensor, ...]
+    similarity: Tensor | None
+    indices: Tensor | None
+    region_tokens: Tensor
+    intervened_tokens: Tensor
+
+
+@MODELS.register_module()
+class CausalInterventionHead(BaseModule):
+    """Select regions, intervene on them, and let a predictor segment.
+
+    Takes the tuple of :class:`CLIPVisionBackbone` or :class:`CLIPGuidedBackbone`,
+    whose last two entries are CLIP's dense map and image embedding. The predictor H
+    is any registered decode head. It gets the levels before these two, with the
+    intervened one in its place; where the dense map itself is intervened on
+    (``in_index=-2``) it comes after the levels, as the last map.
+
+    Args:
+        predictor: Config of the decode head; its ``in_index`` counts in what it gets.
+        dictionary: Config of a :class:`ConfounderDictionary`.
+        in_channels: c, width of the map to intervene on.
+        in_index: Which entry of the backbone's tuple to intervene on; -2 is CLIP's
+            dense map, as in the paper.
+        region_selector: Config of a :class:`CLIPRegionSelector`, or None to
+            intervene on every position (the paper's "without MTRS").
+        intervention: Config of a :class:`CausalIntervention`, whose widths are
+            filled in here, or None for none (the paper's "without CDRL").
+        unselected: ``'keep'`` leaves positions that were not selected as they are,
+            ``'zero'`` empties them as the intervention sets in.
+        loss_causal: Config of a :class:`CausalAlignmentLoss`, or None.
+        loss_contrast: Config of a :class:`CLIPContrastiveLoss`, or None.
+        init_cfg: MMEngine's initialisation config; rarely needed.
+
+    Raises:
+        ValueError: Unknown ``unselected``, or ``in_index`` naming the embedding.
+    """
+
+    def __init__(
+        self,
+        predictor: ConfigType,
+        dictionary: ConfigType,
+        in_channels: int,
+        in_index: int = -2,
+        region_selector: ConfigType | None = dict(type='CLIPRegionSelector'),  # noqa: B006
+        intervention: ConfigType | None = dict(type='CausalIntervention'),  # noqa: B006
+        unselected: str = 'keep',
+        loss_causal: ConfigType | None = dict(type='CausalAlignmentLoss'),  # noqa: B006
+        loss_contrast: ConfigType | None = dict(type='CLIPContrastiveLoss'),  # noqa: B006
+        init_cfg: dict | None = None,
+    ) -> None:
+        super().__init__(init_cfg)
+        if unselected not in ('keep', 'zero'):
+            raise ValueError(
+                f"CausalInterventionHead: unselected={unselected!r} must be 'keep' or "
+                "'zero'."
+            )
+        if in_index == -1:
+            raise ValueError(
+                'CausalInterventionHead: in_index=-1 is the image embedding; the last '
+                'map is in_index=-2, the dense map.'
+            )
+        self.in_index = in_index
+        self.unselected = unselected
+        self.predictor = MODELS.build(predictor)
+        self.dictionary = MODELS.build(dictionary)
+        self.region_selector = _build(region_selector)
+        widths = dict(
+            embed_dims=in_channels, dictionary_dims=self.dictionary.embed_dims
+        )
+        self.intervention = _build(intervention, **widths)
+        self.loss_causal = _build(loss_causal)
+        self.loss_contrast = _build(loss_contrast)
+        # t_km lives in the joint space; features of another backbone do not.
+        self.causal_projection = nn.Identity()
+        if self.loss_causal is not None and in_channels != self.dictionary.embed_dims:
+            self.causal_projection = nn.Linear(in_channels, self.dictionary.embed_dims)
+
+    @property
+    def num_classes(self) -> int:
+        """The predictor's, as the segmentor and its evaluation ask for it."""
+        return self.predictor.num_classes
+
+    @property
+    def out_channels(self) -> int:
+        """The predictor's."""
+        return self.predictor.out_channels
+
+    @property
+    def align_corners(self) -> bool:
+        """The predictor's."""
+        return self.predictor.align_corners
+
+    @property
+    def threshold(self) -> float | None:
+        """The predictor's, of one-channel binary segmentation."""
+        return self.predictor.threshold
+
+    @property
+    def ignore_index(self) -> int:
+        """The predictor's."""
+        return self.predictor.ignore_index
+
+    def intervene(self, inputs: tuple[Tensor, ...]) -> Intervened:
+        """Steps 1 and 3 of the method on a batch.
+
+        Args:
+            inputs: The backbone's tuple.
+
+        Returns:
+            See :class:`Intervened`.
+
+        Raises:
+            DictionaryError: The dictionary is not built.
+        """
+        *maps, dense_features, _ = inputs
+        feature = inputs[self.in_index]
+        self.dictionary.check_built()
+        similarity = indices = None
+        if self.region_selector is None:
+            tokens = feature.flatten(2).transpose(1, 2)
+        else:
+            similarity, indices = self.region_selector(
+                dense_features,
+                self.dictionary.class_embeddings,
+                grid=feature.shape[2:],
+            )
+            tokens = gather_tokens(feature, indices)
+
+        intervened = tokens
+        if self.intervention is not None:
+            intervened = self.intervention(
+                tokens, self.dictionary.entries, self.dictionary.confounder_prior
+            )
+        result = self._put_back(feature, indices, tokens, intervened)
+
+        if self.in_index == -2:
+            maps.append(result)
+        else:
+            maps[self.in_index % len(inputs)] = result
+        return Intervened(tuple(maps), similarity, indices, tokens, intervened)
+
+    def _put_back(
+        self,
+        feature: Tensor,
+        indices: Tensor | None,
+        tokens: Tensor,
+        intervened: Tensor,
+    ) -> Tensor:
+        gated = tokens
+        if self.intervention is not None:
+            gated = self.intervention.gated(tokens, intervened)
+        if indices is None:
+            return gated.transpose(1, 2).unflatten(2, feature.shape[2:])
+        background = feature
+        if self.unselected == 'zero':
+            background = feature * (1 - self._gate(feature))
+        return scatter_tokens(background, indices, gated)
+
+    def _gate(self, like: Tensor) -> Tensor | float:
+        """The gate; without an intervention there is none to wait for."""
+        return 1.0 if self.intervention is None else self.intervention.gate.to(like)
+
+    def forward(self, inputs: tuple[Tensor, ...]) -> Tensor:
+        """Plain logits of the predictor, (B, C, h, w), without any loss's inputs."""
+        return self.predictor(self.intervene(inputs).features)
+
+    def predict(
+        self,
+        inputs: tuple[Tensor, ...],
+        batch_img_metas: list[dict],
+        test_cfg: ConfigType,
+    ) -> Tensor:
+        """Logits resized to the images.
+
+        Args:
+            inputs: The backbone's tuple.
+            batch_img_metas: Meta information of each image.
+            test_cfg: The segmentor's test config.
+
+        Returns:
+            (B, C, H, W).
+        """
+        features = self.intervene(inputs).features
+        return self.predictor.predict(features, batch_img_metas, test_cfg)
+
+    def loss(
+        self,
+        inputs: tuple[Tensor, ...],
+        batch_data_samples: SampleList,
+        train_cfg: ConfigType,
+    ) -> dict[str, Tensor]:
+        """L_seg + lambda_1 L_causal + lambda_2 L_contrast, as separate entries.
+
+        Args:
+            inputs: The backbone's tuple.
+            batch_data_samples: Labels and meta information.
+            train_cfg: The segmentor's training config.
+
+        Returns:
+            The predictor's losses, ``loss_causal`` and ``loss_contrast``.
+        """
+        state = self.intervene(inputs)
+        losses = self.predictor.loss(state.features, batch_data_samples, train_cfg)
+        if self.loss_causal is not None or self.loss_contrast is not None:
+            classes = lesion_targets(
+                batch_data_samples, self.dictionary.prompts.classes, self.num_classes
+            )
+        if self.loss_causal is not None:
+            loss = self.loss_causal(
+                self.causal_projection(state.intervened_tokens.mean(dim=1)),
+                self.dictionary.class_confounder_embeddings,
+                classes,
+            )
+            # A product and not a branch: reading the gate would wait for the device.
+            losses[self.loss_causal.loss_name] = loss * (self._gate(loss) > 0)
+        if self.loss_contrast is not None:
+            losses[self.loss_contrast.loss_name] = self.loss_contrast(
+                inputs[-1].flatten(1),
+                self.dictionary.class_embeddings,
+                self.dictionary.background_embeddings,
+                classes,
+            )
+        return _reach_all(losses, inputs[-2:])
+
+
+def _build(cfg: ConfigType | None, **defaults: int) -> nn.Module | None:
+    return None if cfg is None else MODELS.build({**defaults, **cfg})
+
+
+def _reach_all(
+    losses: dict[str, Tensor], outputs: tuple[Tensor, ...]
+) -> dict[str, Tensor]:
+    """Tie outputs that a loss may not use to the total, with weight 0.
+
+    Distributed training fails when a trained parameter has no part in the loss, as
+    the attention pool of a CLIP tower would if no contrastive loss were set.
+    """
+    spare = [output.sum() * 0 for output in outputs if output.requires_grad]
+    key = next(name for name in losses if 'loss' in name)
+    if isinstance(losses[key], Tensor):
+        losses[key] = sum(spare, start=losses[key])
+    return losses

@@ -1,0 +1,83 @@
+"""L_causal: region features after the intervention, pulled to their class."""
+
+from __future__ import annotations
+
+import torch
+from mmengine.dist import all_reduce
+from mmseg.registry import MODELS
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+
+def mean_over(values: Tensor, mask: Tensor) -> Tensor:
+    """Mean of the images that take part, 0 if there are none.
+
+    Args:
+        values: (B,), one loss an image.
+        mask: (B,) bool, which images take part.
+
+    Returns:
+        Scalar. In distributed training the divisor is the processes' mean count, so
+        that the mean of their gradients is the gradient of the joint batch.
+    """
+    weight = mask.to(values.dtype)
+    count = weight.sum()
+    all_reduce(count, op='mean')
+    # torch.where and not a product: an image left out may have no finite loss.
+    kept = torch.where(mask, values, torch.zeros_like(values))
+    return kept.sum() / count.clamp(min=torch.finfo(values.dtype).tiny)
+
+
+@MODELS.register_module()
+class CausalAlignmentLoss(nn.Module):
+    """|| Pool(F_ca) - mean_m t_km ||^2, with k the image's lesion class.
+
+    Averaging t_km over the confounders leaves a target that says what the lesion is
+    and not how it was imaged (L_causal of arXiv 2508.05008). Several classes in an
+    image: the mean of their targets. Images without lesion are left out.
+
+    Args:
+        normalize: Compare directions (both sides L2-normalised) and not lengths;
+            False is the paper's formula as written.
+        loss_weight: lambda, 0.5 in the paper.
+        loss_name: Key in the loss dict; must start with ``loss_`` to be summed.
+    """
+
+    def __init__(
+        self,
+        normalize: bool = False,
+        loss_weight: float = 0.5,
+        loss_name: str = 'loss_causal',
+    ) -> None:
+        super().__init__()
+        self.normalize = normalize
+        self.loss_weight = loss_weight
+        self._loss_name = loss_name
+
+    def forward(
+        self, pooled: Tensor, class_confounder_embeddings: Tensor, classes: Tensor
+    ) -> Tensor:
+        """Compute the loss.
+
+        Args:
+            pooled: Pool(F_ca), (B, d).
+            class_confounder_embeddings: t_km, (K, M, d).
+            classes: (B, K) bool, lesion classes present in each image.
+
+        Returns:
+            Scalar, weighted.
+        """
+        pooled = pooled.float()
+        targets = class_confounder_embeddings.float().mean(dim=1)
+        weights = classes.to(targets.dtype)
+        weights = weights / weights.sum(dim=1, keepdim=True).clamp(min=1)
+        targets = weights @ targets
+        if self.normalize:
+            pooled, targets = F.normalize(pooled, dim=1), F.normalize(targets, dim=1)
+        distances = (pooled - targets).square().sum(dim=1)
+        return self.loss_weight * mean_over(distances, classes.any(dim=1))
+
+    @property
+    def loss_name(self) -> str:
+        """Key in the loss dict."""
+        return self._loss_name

@@ -1,0 +1,82 @@
+"""L_contrast: the image embedding against the class texts."""
+
+from __future__ import annotations
+
+import torch
+from mmseg.registry import MODELS
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from .causal_alignment_loss import mean_over
+
+
+@MODELS.register_module()
+class CLIPContrastiveLoss(nn.Module):
+    """InfoNCE between an image and the texts of the lesion classes.
+
+    L_contrast of arXiv 2508.05008. The background prompts join as one further
+    candidate, their mean direction, which images without lesion are pulled to. With
+    several classes in an image the loss is the mean of -log p over them, which is
+    the usual InfoNCE for one. Without background prompts images without lesion are
+    left out, and with one class the loss is identically 0.
+
+    Args:
+        temperature: tau, 0.5 in the paper.
+        loss_weight: lambda, 0.1 in the paper.
+        loss_name: Key in the loss dict; must start with ``loss_`` to be summed.
+
+    Raises:
+        ValueError: A temperature that is not positive.
+    """
+
+    def __init__(
+        self,
+        temperature: float = 0.5,
+        loss_weight: float = 0.1,
+        loss_name: str = 'loss_contrast',
+    ) -> None:
+        super().__init__()
+        if temperature <= 0:
+            raise ValueError(
+                f'CLIPContrastiveLoss: temperature={temperature} must be above 0.'
+            )
+        self.temperature = temperature
+        self.loss_weight = loss_weight
+        self._loss_name = loss_name
+
+    def forward(
+        self,
+        image_embedding: Tensor,
+        class_embeddings: Tensor,
+        background_embeddings: Tensor,
+        classes: Tensor,
+    ) -> Tensor:
+        """Compute the loss.
+
+        Args:
+            image_embedding: (B, d), normalised here.
+            class_embeddings: e_k, (K, d).
+            background_embeddings: (G, d); G may be 0.
+            classes: (B, K) bool, lesion classes present in each image.
+
+        Returns:
+            Scalar, weighted.
+        """
+        texts = F.normalize(class_embeddings.float(), dim=1)
+        positives = classes
+        if len(background_embeddings):
+            background = F.normalize(background_embeddings.float(), dim=1).mean(0)
+            texts = torch.cat([texts, F.normalize(background, dim=0)[None]])
+            lesion_free = ~classes.any(dim=1, keepdim=True)
+            positives = torch.cat([classes, lesion_free], dim=1)
+        logits = F.normalize(image_embedding.float(), dim=1) @ texts.t()
+        log_p = (logits / self.temperature).log_softmax(dim=1)
+        weights = positives.to(log_p.dtype)
+        weights = weights / weights.sum(dim=1, keepdim=True).clamp(min=1)
+        losses = -(weights * log_p).sum(dim=1)
+        return self.loss_weight * mean_over(losses, positives.any(dim=1))
+
+    @property
+    def loss_name(self) -> str:
+        """Key in the loss dict."""
+        return self._loss_name

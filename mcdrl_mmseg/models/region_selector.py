@@ -1,0 +1,121 @@
+"""MTRS, multimodal target region selection: where CLIP sees a lesion by text."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import torch
+from mmengine.model import BaseModule
+from mmseg.registry import MODELS
+from torch import Tensor
+from torch.nn import functional as F
+
+
+class Selection(NamedTuple):
+    """The kept positions of a batch.
+
+    Attributes:
+        similarity: S, (B, K, h, w), cosine of dense feature and class text.
+        indices: (B, N), flat positions on the grid of the features that are
+            gathered, most similar first.
+    """
+
+    similarity: Tensor
+    indices: Tensor
+
+
+@MODELS.register_module()
+class CLIPRegionSelector(BaseModule):
+    """Keep the share of positions that resemble any lesion class most.
+
+    S[h, w, k] = cos(C[h, w], e_k); S^ = max_k S; the N = ratio * h * w highest
+    positions are kept (step 1 of arXiv 2508.05008). N is the same for every image
+    of a batch, so that the kept tokens are one dense tensor.
+
+    Args:
+        ratio: alpha in (0, 1], the share of positions kept. At least one is.
+        init_cfg: MMEngine's initialisation config; there is nothing to initialise.
+
+    Raises:
+        ValueError: ``ratio`` outside (0, 1].
+    """
+
+    def __init__(self, ratio: float = 0.5, init_cfg: dict | None = None) -> None:
+        super().__init__(init_cfg)
+        if not 0 < ratio <= 1:
+            raise ValueError(
+                f'CLIPRegionSelector: ratio={ratio} must lie in (0, 1]; it is the '
+                'share of positions to keep.'
+            )
+        self.ratio = ratio
+
+    def num_kept(self, height: int, width: int) -> int:
+        """N, rounded to the nearest integer and at least 1."""
+        return max(1, int(self.ratio * height * width + 0.5))
+
+    @torch.no_grad()
+    def forward(
+        self,
+        dense_features: Tensor,
+        class_embeddings: Tensor,
+        grid: tuple[int, int] | None = None,
+    ) -> Selection:
+        """Select positions. No gradient flows through the selection.
+
+        Args:
+            dense_features: C, (B, d, h, w).
+            class_embeddings: e_k, (K, d).
+            grid: Height and width of the features to gather from, where they are
+                not CLIP's own; S^ is then resized bilinearly.
+
+        Returns:
+            The similarity on CLIP's grid and the positions kept on ``grid``.
+            Ties go to the lower position, so that equal input gives equal output
+            on every device.
+        """
+        # Half precision has so few values that it would make ties of differences.
+        with torch.autocast(dense_features.device.type, enabled=False):
+            similarity = torch.einsum(
+                'bdhw,kd->bkhw',
+                F.normalize(dense_features.float(), dim=1),
+                F.normalize(class_embeddings.float(), dim=1),
+            )
+            best = similarity.amax(dim=1, keepdim=True)
+            if grid is not None and tuple(grid) != tuple(best.shape[2:]):
+                best = F.interpolate(
+                    best, size=grid, mode='bilinear', align_corners=False
+                )
+        num_kept = self.num_kept(*best.shape[2:])
+        order = best.flatten(1).sort(dim=1, descending=True, stable=True).indices
+        return Selection(similarity, order[:, :num_kept])
+
+
+def gather_tokens(feature: Tensor, indices: Tensor) -> Tensor:
+    """F, the rows of a feature map at the kept positions.
+
+    Args:
+        feature: (B, c, h, w).
+        indices: (B, N), flat positions.
+
+    Returns:
+        ``region_tokens`` (B, N, c).
+    """
+    rows = feature.flatten(2).transpose(1, 2)
+    return rows.gather(1, indices.unsqueeze(-1).expand(-1, -1, rows.shape[2]))
+
+
+def scatter_tokens(feature: Tensor, indices: Tensor, tokens: Tensor) -> Tensor:
+    """Put tokens back where :func:`gather_tokens` took them from.
+
+    Args:
+        feature: (B, c, h, w), the values of the positions not named.
+        indices: (B, N), flat positions, none twice in an image.
+        tokens: (B, N, c).
+
+    Returns:
+        (B, c, h, w), a new map.
+    """
+    flat = feature.flatten(2)
+    positions = indices.unsqueeze(1).expand(-1, flat.shape[1], -1)
+    values = tokens.transpose(1, 2).to(flat.dtype)
+    return flat.scatter(2, positions, values).unflatten(2, feature.shape[2:])

@@ -1,0 +1,218 @@
+"""PromptSet: lesion classes and imaging conditions in words, as texts for CLIP."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import random
+import string
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+
+_FIELDS = {
+    'class_template': {'class'},
+    'confounder_template': {'domain'},
+    'class_confounder_template': {'class', 'domain'},
+}
+
+
+class PromptError(ValueError):
+    """A prompt set that cannot be used; the message names key and value."""
+
+
+def _template_fields(key: str, template: str) -> set[str]:
+    try:
+        parsed = list(string.Formatter().parse(template))
+    except ValueError as error:
+        raise PromptError(
+            f'prompts.{key}={template!r} is not a valid template: {error}. '
+            'Write literal braces as {{ and }}.'
+        ) from None
+    return {name for _, name, _, _ in parsed if name is not None}
+
+
+def _check_names(key: str, names: Sequence[str]) -> None:
+    if isinstance(names, str) or not all(isinstance(n, str) for n in names):
+        raise PromptError(f'prompts.{key}={names!r} must be a list of strings.')
+    for name in names:
+        if not name.strip():
+            raise PromptError(
+                f'prompts.{key} holds an empty prompt ({list(names)!r}): '
+                'remove it or write its words.'
+            )
+    seen: dict[str, str] = {}
+    for name in names:
+        folded = ' '.join(name.lower().split())
+        if folded in seen:
+            raise PromptError(
+                f'prompts.{key} holds {name!r} twice (beside {seen[folded]!r}): '
+                'every prompt must be different.'
+            )
+        seen[folded] = name
+
+
+@dataclass(frozen=True)
+class PromptSet:
+    """Texts of one modality: what lesions are called and how images may look.
+
+    The texts follow MCDRL's three templates (arXiv 2508.05008): per class, per
+    confounder, and per pair of both. Another modality is another prompt set,
+    never other code.
+
+    Args:
+        classes: Names of the K lesion classes.
+        confounders: Family name -> names of its imaging conditions; the families
+            are joined in order to the M entries of the dictionary.
+        background_prompts: Whole texts for images without lesion; may be empty.
+        class_template: Text of one class, with the field ``{class}``.
+        confounder_template: Text of one confounder, with the field ``{domain}``.
+        class_confounder_template: Text of a pair, with both fields.
+
+    Raises:
+        PromptError: No classes or confounders, an empty or repeated name, or a
+            template without its field or with an unknown one.
+    """
+
+    classes: tuple[str, ...]
+    confounders: Mapping[str, tuple[str, ...]]
+    background_prompts: tuple[str, ...] = ()
+    class_template: str = 'A {class} in an endoscopic image'
+    confounder_template: str = 'An endoscopy image with {domain}'
+    class_confounder_template: str = 'A {class} with {domain}'
+    _names: tuple[str, ...] = field(init=False, repr=False, compare=False, default=())
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.confounders, Mapping):
+            raise PromptError(
+                'prompts.confounders must map family names to lists of imaging '
+                f'conditions, got {type(self.confounders).__name__}.'
+            )
+        for key in ('classes', 'background_prompts'):
+            _check_names(key, getattr(self, key))
+            object.__setattr__(self, key, tuple(getattr(self, key)))
+        families = {}
+        for family, names in self.confounders.items():
+            _check_names(f'confounders[{family!r}]', names)
+            families[family] = tuple(names)
+        names = tuple(name for members in families.values() for name in members)
+        _check_names('confounders', names)
+        if not self.classes:
+            raise PromptError('prompts.classes is empty: name at least one lesion.')
+        if not names:
+            raise PromptError(
+                'prompts.confounders is empty: name at least one imaging condition.'
+            )
+        object.__setattr__(self, 'confounders', families)
+        object.__setattr__(self, '_names', names)
+        for key, needed in _FIELDS.items():
+            found = _template_fields(key, getattr(self, key))
+            if found != needed:
+                wanted = ' and '.join('{' + name + '}' for name in sorted(needed))
+                raise PromptError(
+                    f'prompts.{key}={getattr(self, key)!r} must hold exactly the '
+                    f'field {wanted}, found {sorted(found) or "none"}.'
+                )
+
+    @classmethod
+    def from_cfg(cls, cfg: PromptSet | Mapping) -> PromptSet:
+        """Build from a config entry.
+
+        Args:
+            cfg: A mapping with the constructor's arguments as keys, or a PromptSet.
+
+        Raises:
+            PromptError: An unknown or missing key, besides the constructor's.
+        """
+        if isinstance(cfg, PromptSet):
+            return cfg
+        known = [name for name in cls.__dataclass_fields__ if name != '_names']
+        unknown = sorted(set(cfg) - set(known))
+        if unknown:
+            raise PromptError(
+                f'prompts has unknown keys {unknown}; known keys are {known}.'
+            )
+        missing = [key for key in ('classes', 'confounders') if key not in cfg]
+        if missing:
+            raise PromptError(f'prompts lacks the keys {missing}.')
+        return cls(**cfg)
+
+    @property
+    def confounder_names(self) -> tuple[str, ...]:
+        """The M imaging conditions, families joined in order."""
+        return self._names
+
+    @property
+    def class_texts(self) -> list[str]:
+        """K texts of e_k."""
+        return [self.class_template.format(**{'class': c}) for c in self.classes]
+
+    @property
+    def confounder_texts(self) -> list[str]:
+        """M texts of z_m."""
+        return [self.confounder_template.format(domain=z) for z in self._names]
+
+    @property
+    def class_confounder_texts(self) -> list[str]:
+        """K * M texts of t_km, class by class."""
+        return [
+            self.class_confounder_template.format(**{'class': c, 'domain': z})
+            for c in self.classes
+            for z in self._names
+        ]
+
+    def shuffled(self, seed: int) -> PromptSet:
+        """The same set with the letters of every name shuffled.
+
+        A control: number, length and letters of the prompts stay, their meaning
+        goes. Class names are kept, so that region selection is untouched.
+
+        Args:
+            seed: Seed of the shuffle.
+        """
+        rng = random.Random(seed)
+        taken: set[str] = set()
+
+        def shuffle(name: str) -> str:
+            letters = list(name.replace(' ', ''))
+            while True:
+                rng.shuffle(letters)
+                word = ''.join(letters)
+                if word not in taken and (word != name or len(set(letters)) == 1):
+                    taken.add(word)
+                    return word
+                letters.append(rng.choice(string.ascii_lowercase))
+
+        confounders = {
+            family: tuple(shuffle(name) for name in names)
+            for family, names in self.confounders.items()
+        }
+        values = {k: getattr(self, k) for k in self.to_dict()}
+        return PromptSet(**{**values, 'confounders': confounders})
+
+    def to_dict(self) -> dict:
+        """The constructor's arguments as plain data."""
+        values = asdict(self)
+        del values['_names']
+        return values
+
+    def fingerprint(self, **sources: str) -> str:
+        """Identify the texts and what embeds them.
+
+        Args:
+            **sources: Further strings that the embeddings depend on, as the text
+                tower's name and a digest of its weights.
+
+        Returns:
+            SHA-256 as 64 hexadecimal digits; equal for equal texts and sources.
+        """
+        content = {
+            'texts': [
+                self.class_texts,
+                self.confounder_texts,
+                self.class_confounder_texts,
+                list(self.background_prompts),
+            ],
+            'sources': sources,
+        }
+        encoded = json.dumps(content, sort_keys=True, ensure_ascii=True).encode()
+        return hashlib.sha256(encoded).hexdigest()
