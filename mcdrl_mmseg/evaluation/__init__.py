@@ -1,0 +1,16 @@
+"""Metrics per site and per lesion type; importing registers ``SiteLesionMetric``."""
+
+from .aggregate import aggregate, summarise, worst_site
+from .image_record import image_record
+from .record_file import read_records, write_records
+from .site_lesion_metric import SiteLesionMetric
+
+__all__ = [
+    'SiteLesionMetric',
+    'aggregate',
+    'image_record',
+    'read_records',
+    'summarise',
+    'worst_site',
+    'write_records',
+]

@@ -1,0 +1,87 @@
+"""Join the results of several processes, each image once."""
+
+import os
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import chain, zip_longest
+from pathlib import Path
+
+
+@dataclass(frozen=True)
+class ImageResult:
+    """What a process keeps of one image.
+
+    No tuple: mmengine rebuilds tuples as plain ones while it collects results.
+
+    Attributes:
+        site: Name of the site.
+        img_path: Path of the image file, or None.
+        seg_map_path: Path of the mask file, or None.
+        record: The per-image record.
+    """
+
+    site: str
+    img_path: str | None
+    seg_map_path: str | None
+    record: dict
+
+    @property
+    def identity(self) -> tuple[str, str | None, str | None]:
+        """What tells this image from every other one of the dataset."""
+        return self.site, self.img_path, self.seg_map_path
+
+
+def distinct_records(parts: Sequence[Sequence[ImageResult]], size: int) -> list[dict]:
+    """Records of all processes, each image once, sorted by site and name.
+
+    Samplers repeat images so that every process gets as many. An image is
+    recognised by site, image path and mask path. Results without a path cannot be
+    told apart; of these, as many as the dataset has room for are kept, in the
+    order of the dataset (process r of n sees the images r, r + n, r + 2n ...).
+
+    Args:
+        parts: The results of every process, by rank.
+        size: Number of images in the dataset.
+
+    Returns:
+        The records; names that are ambiguous within a site are made longer.
+    """
+    interleaved = chain.from_iterable(zip_longest(*parts))
+    named: dict[tuple, ImageResult] = {}
+    unnamed: list[ImageResult] = []
+    for result in interleaved:
+        if result is None:
+            continue
+        if result.img_path:
+            named.setdefault(result.identity, result)
+        else:
+            unnamed.append(result)
+    unnamed = unnamed[: max(0, size - len(named))]
+    records = _with_clear_names(list(named.values()))
+    records += [
+        {**result.record, 'image': f'image_{index:06d}'}
+        for index, result in enumerate(unnamed)
+    ]
+    return sorted(records, key=lambda record: (record['site'], record['image']))
+
+
+def _with_clear_names(results: list[ImageResult]) -> list[dict]:
+    """Records, with paths below the common folder where file names repeat."""
+    uses = Counter((r.site, r.record['image']) for r in results)
+    ambiguous = {site for (site, _), count in uses.items() if count > 1}
+    folders = {
+        site: os.path.commonpath(
+            [Path(r.img_path).parent for r in results if r.site == site]
+        )
+        for site in ambiguous
+    }
+    return [
+        {
+            **r.record,
+            'image': Path(r.img_path).relative_to(folders[r.site]).as_posix(),
+        }
+        if r.site in folders
+        else r.record
+        for r in results
+    ]

@@ -1,0 +1,138 @@
+"""One evaluated image -> its record, a dict that JSON can hold."""
+
+from collections.abc import Sequence
+from pathlib import PurePath
+
+import numpy as np
+
+from .overlap import (
+    class_counts,
+    confusion_matrix,
+    foreground_counts,
+    mean_over_thresholds,
+    overlap_scores,
+    threshold_histograms,
+)
+from .sample_reader import EvaluatedImage
+from .surface import surface_scores, tolerance_in_pixels
+
+UNNAMED_LESION = 'lesion'
+"""Lesion type of lesions that the dataset does not name."""
+
+
+def image_record(
+    image: EvaluatedImage,
+    class_names: Sequence[str] = (),
+    ignore_index: int = 255,
+    surface_tolerance: float | str | None = None,
+) -> dict:
+    """Measure one image.
+
+    Whether an image has a lesion is decided by its mask, not by its metainfo.
+    Scores that need a lesion are None in an image without one, which has
+    ``false_positive`` and ``false_area`` instead. An image whose pixels are all
+    ignored has neither.
+
+    Args:
+        image: Prediction, ground truth and metainfo.
+        class_names: Names of the classes, the background first; used for
+            ``classes`` when there is more than one lesion class.
+        ignore_index: Label of pixels without ground truth.
+        surface_tolerance: See :func:`~.surface.tolerance_in_pixels`; None leaves
+            the distances out.
+
+    Returns:
+        The keys of the per-image record, in docs/metrics.md.
+
+    Raises:
+        ValueError: If sizes or labels do not fit; the message names the image.
+    """
+    name = image_name(image.img_path, image.site)
+    try:
+        matrix = confusion_matrix(
+            image.labels, image.target, image.num_classes, ignore_index
+        )
+    except ValueError as error:
+        raise ValueError(f'{image.img_path or name}: {error}') from error
+    counts = foreground_counts(matrix)
+    pixels = sum(counts)
+    has_lesion = counts.tp + counts.fn > 0
+    lesion_free = pixels > 0 and not has_lesion
+    scores = {key: none_if_nan(v) for key, v in overlap_scores(counts).items()}
+
+    valid = image.target != ignore_index
+    foreground = (image.target != 0) & valid
+    hd95 = nsd = dice_mean = iou_mean = None
+    if has_lesion and surface_tolerance is not None:
+        tolerance = tolerance_in_pixels(surface_tolerance, *image.target.shape)
+        hd95, nsd = surface_scores((image.labels != 0) & valid, foreground, tolerance)
+    if has_lesion and image.probability is not None:
+        dice_mean, iou_mean = mean_over_thresholds(
+            threshold_histograms(image.probability, foreground, valid)
+        )
+    record = dict(
+        image=name,
+        site=image.site,
+        sequence=image.sequence,
+        lesion_classes=_lesion_classes(image.lesion_classes, has_lesion),
+        has_lesion=has_lesion,
+        **scores,
+        hd95=hd95,
+        nsd=nsd,
+        dice_mean256=dice_mean,
+        iou_mean256=iou_mean,
+        false_positive=counts.fp > 0 if lesion_free else None,
+        false_area=counts.fp / pixels if lesion_free else None,
+        **counts._asdict(),
+        pixels=pixels,
+    )
+    if image.num_classes > 2:
+        record['classes'] = _class_records(matrix, class_names)
+    return record
+
+
+def image_name(img_path: str | None, site: str) -> str:
+    """Name of an image that is the same on every machine.
+
+    Args:
+        img_path: Path of the image file, or None.
+        site: Name of its site.
+
+    Returns:
+        The path below the folder named like the site, with forward slashes
+        (``images/a.jpg``); the file name where no such folder is in the path; ``''``
+        without a path.
+    """
+    if not img_path:
+        return ''
+    parts = PurePath(img_path).parts
+    folders = parts[:-1]
+    if site not in folders:
+        return parts[-1]
+    below = len(folders) - folders[::-1].index(site)
+    return '/'.join(parts[below:])
+
+
+def none_if_nan(value: float | np.ndarray) -> float | None:
+    """A Python float, or None for NaN (which JSON cannot hold)."""
+    return None if np.isnan(value) else float(value)
+
+
+def _lesion_classes(named: Sequence[str] | None, has_lesion: bool) -> list[str]:
+    """Lesion types of an image, in agreement with its mask."""
+    if not has_lesion:
+        return []
+    return list(named) if named else [UNNAMED_LESION]
+
+
+def _class_records(matrix: np.ndarray, names: Sequence[str]) -> dict[str, dict]:
+    """Counts and scores of every class but the background, against the rest."""
+    counts = class_counts(matrix)
+    scores = overlap_scores(counts)
+    return {
+        names[k] if k < len(names) else f'class_{k}': {
+            **{key: none_if_nan(scores[key][k]) for key in scores},
+            **{key: int(value[k]) for key, value in counts._asdict().items()},
+        }
+        for k in range(1, len(matrix))
+    }

@@ -1,0 +1,80 @@
+"""The JSON file of per-image records and their summary."""
+
+import json
+import os
+from pathlib import Path
+
+KIND = 'mcdrl_mmseg.site_lesion_records'
+SCHEMA = 1
+
+
+def check_records_path(path: str | os.PathLike) -> Path:
+    """Refuse a path whose file is not one of ours, before anything is computed.
+
+    Args:
+        path: Where records shall be written.
+
+    Returns:
+        The path.
+
+    Raises:
+        ValueError: If there is a folder, or a file that :func:`write_records` did
+            not write; it would be lost.
+    """
+    path = Path(path)
+    if path.exists() and not _is_ours(path):
+        raise ValueError(
+            f'records_path={str(path)!r} exists and is not a records file of '
+            'SiteLesionMetric; it is left alone: name another file'
+        )
+    return path
+
+
+def write_records(path: str | os.PathLike, content: dict) -> None:
+    """Write records and summary; replaces an earlier evaluation's file at once.
+
+    Args:
+        path: Target file; its folder is made. A reader sees the old content or
+            the new one, never a part.
+        content: JSON-able, without NaN.
+
+    Raises:
+        ValueError: As :func:`check_records_path`, or for NaN.
+    """
+    path = check_records_path(path)
+    text = json.dumps(
+        {'kind': KIND, 'schema': SCHEMA, **content}, indent=1, allow_nan=False
+    )
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f'.{path.name}.{os.getpid()}.tmp')
+    try:
+        temporary.write_text(text + '\n', encoding='utf-8')
+        os.replace(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def read_records(path: str | os.PathLike) -> dict:
+    """Read a file of :func:`write_records`.
+
+    Args:
+        path: The file.
+
+    Returns:
+        Its content.
+
+    Raises:
+        ValueError: If the file is not one of ours.
+    """
+    path = Path(path)
+    if not _is_ours(path):
+        raise ValueError(f'{path} is not a records file of SiteLesionMetric')
+    return json.loads(path.read_text(encoding='utf-8'))
+
+
+def _is_ours(path: Path) -> bool:
+    try:
+        content = json.loads(path.read_text(encoding='utf-8'))
+    except (OSError, UnicodeDecodeError, json.JSONDecodeError):
+        return False
+    return isinstance(content, dict) and content.get('kind') == KIND

@@ -1,0 +1,124 @@
+"""Readable tables of the metrics, for the log."""
+
+from collections.abc import Sequence
+
+from prettytable import PrettyTable
+
+from .aggregate import (
+    SURFACE_METRICS,
+    THRESHOLD_METRICS,
+    Metrics,
+    by_lesion_type,
+    by_site,
+    site_mean,
+    summarise,
+    summarise_class,
+    worst_site,
+)
+
+SITE_COLUMNS = dict(
+    images='images',
+    lesion_images='with lesion',
+    mDice_fg='mDice_fg',
+    mIoU_fg='mIoU_fg',
+    mAcc='mAcc',
+    mPrecision='mPrecision',
+    mRecall='mRecall',
+    mHD95='mHD95 (px)',
+    mNSD='mNSD',
+    mDice_fg_mean256='mDice_fg_mean256',
+    pooled_Dice_fg='pooled_Dice_fg',
+    missed_rate='missed',
+    false_positive_rate='false positive',
+    false_area='false area',
+)
+"""Metric -> head of its column."""
+
+PLAIN = {'images', 'lesion_images', 'mHD95'}
+"""Metrics that are no shares, and are not printed in per cent."""
+
+LESION_COLUMNS = (
+    'lesion_images',
+    'mDice_fg',
+    'mIoU_fg',
+    'mPrecision',
+    'mRecall',
+    'mHD95',
+    'mNSD',
+    'missed_rate',
+)
+
+CLASS_COLUMNS = (
+    'images',
+    'mDice',
+    'mIoU',
+    'mPrecision',
+    'mRecall',
+    'pooled_Dice',
+    'pooled_IoU',
+    'false_positive_rate',
+)
+
+
+def site_table(records: Sequence[dict], left_out: Sequence[str] = ()) -> str:
+    """One row a site, then the mean over sites and all images.
+
+    Args:
+        records: Per-image records.
+        left_out: Metrics that were not computed.
+
+    Returns:
+        The table; per cent, distances in pixels, ``-`` where undefined. The worst
+        site is marked.
+    """
+    worst = worst_site(records)
+    rows = {
+        f'{site} (worst)' if site == worst else site: summarise(group)
+        for site, group in by_site(records).items()
+    }
+    if len(rows) > 1:
+        rows['mean of sites'] = site_mean(records)
+        rows['all images'] = summarise(records)
+    return _table('site', rows, [c for c in SITE_COLUMNS if c not in left_out])
+
+
+def lesion_table(records: Sequence[dict], left_out: Sequence[str] = ()) -> str | None:
+    """One row a lesion type; None when there are not two of them."""
+    groups = by_lesion_type(records)
+    if len(groups) < 2:
+        return None
+    rows = {name: summarise(group) for name, group in groups.items()}
+    return _table('lesion type', rows, [c for c in LESION_COLUMNS if c not in left_out])
+
+
+def class_table(records: Sequence[dict]) -> str | None:
+    """One row a class other than the background; None when there is only one."""
+    names = dict.fromkeys(n for r in records for n in r.get('classes', {}))
+    if not names:
+        return None
+    rows = {name: summarise_class(records, name) for name in names}
+    return _table('class', rows, CLASS_COLUMNS)
+
+
+def columns_left_out(surface: bool, thresholds: bool) -> tuple[str, ...]:
+    """Metrics that the two options of the metric switch off."""
+    return (() if surface else SURFACE_METRICS) + (
+        () if thresholds else THRESHOLD_METRICS
+    )
+
+
+def _table(first: str, rows: dict[str, Metrics], columns: Sequence[str]) -> str:
+    table = PrettyTable([first, *(SITE_COLUMNS.get(c, c) for c in columns)])
+    table.align = 'r'
+    table.align[first] = 'l'
+    for name, metrics in rows.items():
+        table.add_row([name, *(_cell(c, metrics.get(c)) for c in columns)])
+    return table.get_string()
+
+
+def _cell(column: str, value: float | None) -> str:
+    if value is None:
+        return '-'
+    if column in PLAIN:
+        return f'{value:.2f}' if column == 'mHD95' else f'{value:.0f}'
+    return f'{100 * value:.2f}'

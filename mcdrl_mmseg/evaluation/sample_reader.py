@@ -1,0 +1,183 @@
+"""From the sample dict that mmseg hands to a metric to the arrays it is about."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from mmengine.structures import BaseDataElement
+from torch import Tensor
+
+ONE_SITE = 'all'
+"""Site of images that carry no ``site`` in their metainfo."""
+
+
+@dataclass(frozen=True)
+class EvaluatedImage:
+    """One image with its prediction, ready to be measured.
+
+    Attributes:
+        labels: Predicted classes, long (H, W).
+        target: True classes, long (H, W).
+        probability: Foreground probability, float (H, W), or None when the
+            sample has none that belongs to ``labels``.
+        num_classes: Number of classes, the background included.
+        img_path: Path of the image file, or None.
+        seg_map_path: Path of the mask file, or None.
+        site: Name of the site, ``'all'`` when the dataset has none.
+        sequence: Name of the video or patient, or None.
+        lesion_classes: Lesion types that the dataset names for the image, or None
+            when it names none.
+        notes: What the user should know about this prediction, as
+            (short key, sentence); each key is worth saying once.
+    """
+
+    labels: Tensor
+    target: Tensor
+    probability: Tensor | None
+    num_classes: int
+    img_path: str | None
+    seg_map_path: str | None
+    site: str
+    sequence: str | None
+    lesion_classes: tuple[str, ...] | None
+    notes: tuple[tuple[str, str], ...]
+
+
+def read_sample(
+    sample: Mapping[str, Any] | BaseDataElement,
+    num_classes: int = 2,
+    with_probability: bool = True,
+) -> EvaluatedImage:
+    """Read prediction, ground truth and metainfo of one sample.
+
+    The predicted classes are
+
+    - of a model with several output channels: its label map ``pred_sem_seg``, or
+      the argmax of ``seg_logits`` where it is missing. With two classes that is
+      the threshold 0.5 on the foreground probability; a tie is background;
+    - of a model with one output channel: probability > 0.5, whatever threshold
+      the head used for its own label map; a tie is background.
+
+    The foreground probability is 1 - softmax(seg_logits)[0], or the one channel
+    itself, which mmseg has already passed through a sigmoid.
+
+    Test-time augmentation in mmseg merges the label map only: ``seg_logits`` is
+    then the last augmentation's. Logits that cannot have led to the label map are
+    therefore not used at all, and a note says so.
+
+    Args:
+        sample: A ``SegDataSample``, or its ``to_dict()`` as the evaluator makes it.
+        num_classes: Used only when there is a label map and no logits.
+        with_probability: Whether the probability is wanted.
+
+    Returns:
+        The image.
+
+    Raises:
+        ValueError: If ground truth or prediction is missing.
+    """
+    if isinstance(sample, BaseDataElement):
+        sample = sample.to_dict()
+    name = sample.get('img_path') or 'an image without img_path'
+    if 'gt_sem_seg' not in sample:
+        raise ValueError(
+            f'{name}: the sample has no gt_sem_seg; add LoadAnnotations to the '
+            'pipeline, or evaluate a dataset that has masks'
+        )
+    target = _two_dimensional(sample['gt_sem_seg']['data']).long()
+    logits = sample['seg_logits']['data'] if 'seg_logits' in sample else None
+    predicted = None
+    if 'pred_sem_seg' in sample:
+        predicted = _two_dimensional(sample['pred_sem_seg']['data']).long()
+    if logits is None and predicted is None:
+        raise ValueError(f'{name}: the sample has neither seg_logits nor pred_sem_seg')
+
+    notes = []
+    probability = None
+    if logits is None:
+        labels = predicted
+        if with_probability:
+            notes.append(
+                ('no_logits', f'{name}: no seg_logits, so no mean over thresholds')
+            )
+    else:
+        logits = logits.detach()
+        if logits.dtype != torch.float64:
+            logits = logits.float()
+        if bool(torch.isnan(logits).any()):
+            notes.append(('nan', f'{name}: the prediction holds NaN'))
+        if logits.shape[0] == 1:
+            labels, probability, agree = _read_one_channel(logits[0], predicted)
+        else:
+            num_classes = logits.shape[0]
+            labels, probability, agree = _read_channels(
+                logits, predicted, with_probability
+            )
+        num_classes = max(num_classes, 2)
+        if not agree:
+            probability = None
+            notes.append(
+                (
+                    'merged',
+                    f'{name}: pred_sem_seg does not follow from seg_logits (as after '
+                    'test-time augmentation); the label map is measured as it is, '
+                    'and there is no mean over thresholds',
+                )
+            )
+    lesion_classes = sample.get('lesion_classes')
+    return EvaluatedImage(
+        labels=labels.to(target.device),
+        target=target,
+        probability=None if probability is None else probability.to(target.device),
+        num_classes=num_classes,
+        img_path=sample.get('img_path'),
+        seg_map_path=sample.get('seg_map_path'),
+        site=sample.get('site') or ONE_SITE,
+        sequence=sample.get('sequence'),
+        lesion_classes=None if lesion_classes is None else tuple(lesion_classes),
+        notes=tuple(notes),
+    )
+
+
+def _read_channels(
+    logits: Tensor, predicted: Tensor | None, with_probability: bool
+) -> tuple[Tensor, Tensor | None, bool]:
+    """Labels, foreground probability and agreement of (C, H, W) logits, C > 1."""
+    if predicted is not None and not with_probability:
+        return predicted, None, True
+    margin = logits[1:].logsumexp(dim=0) - logits[0]
+    probability = margin.sigmoid().nan_to_num_(nan=0.0)
+    if predicted is None:
+        return logits.argmax(dim=0), probability, True
+    # Not argmax, which costs more than all other steps together.
+    chosen = logits.gather(0, predicted.clamp(0, len(logits) - 1)[None])[0]
+    peak = logits.amax(dim=0)
+    agree = (chosen == peak) | peak.isnan()
+    return predicted, probability, bool(agree.all())
+
+
+def _read_one_channel(
+    probability: Tensor, predicted: Tensor | None
+) -> tuple[Tensor, Tensor, bool]:
+    """The same for the probability (H, W) of a model with one channel."""
+    if bool((probability < 0).any()) or bool((probability > 1).any()):
+        raise ValueError(
+            'a one-channel prediction must be a probability in [0, 1] (mmseg applies '
+            'the sigmoid in postprocess_result), got values from '
+            f'{float(probability.min()):.3g} to {float(probability.max()):.3g}'
+        )
+    probability = probability.nan_to_num(nan=0.0)
+    labels = (probability > 0.5).long()
+    if predicted is None:
+        return labels, probability, True
+    # The head's own threshold is unknown here, but some threshold must exist.
+    inside, outside = probability[predicted == 1], probability[predicted != 1]
+    if inside.numel() and outside.numel() and inside.min() < outside.max():
+        return predicted, probability, False
+    return labels, probability, True
+
+
+def _two_dimensional(data: Tensor) -> Tensor:
+    """A label map as (H, W), with or without the leading channel of one."""
+    return data[0] if data.ndim == 3 else data

@@ -1,0 +1,238 @@
+"""The metric that a config names: ``val_evaluator = dict(type='SiteLesionMetric')``."""
+
+import logging
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from mmengine.dist import get_world_size
+from mmengine.evaluator import BaseMetric
+from mmengine.logging import print_log
+from mmseg.registry import METRICS
+
+from .aggregate import Metrics, aggregate, sites_without_lesion, worst_site
+from .distinct_images import ImageResult, distinct_records
+from .image_record import image_record
+from .record_file import check_records_path, write_records
+from .report_table import class_table, columns_left_out, lesion_table, site_table
+from .sample_reader import read_sample
+from .surface import HAUSDORFF_PERCENTILE, require_monai, tolerance_in_pixels
+
+SCOPED_METRICS = {
+    'mDice_fg',
+    'mIoU_fg',
+    'mAcc',
+    'mHD95',
+    'false_positive_rate',
+    'lesion_images',
+    'mDice',
+    'mIoU',
+}
+"""Metrics of sites, lesion types and classes that go to the runner's log."""
+
+
+@METRICS.register_module()
+class SiteLesionMetric(BaseMetric):
+    """Foreground scores per image, by site and by lesion type.
+
+    The headline ``mDice_fg`` is the mean, over images with a lesion, of the
+    foreground Dice of the image at native size. The background is in no mean, and
+    images without a lesion are reported apart. Scores are shares in [0, 1] (not per
+    cent), distances are in pixels; docs/metrics.md defines every one.
+
+    The runner gets all overall metrics and a selection per site and lesion type;
+    an undefined metric is NaN. ``records_path`` holds everything, None for NaN.
+
+    Example:
+        >>> val_evaluator = dict(type='SiteLesionMetric', surface=False)
+        >>> default_hooks = dict(
+        ...     checkpoint=dict(
+        ...         type='CheckpointHook', save_best='mDice_fg', rule='greater'))
+
+    Args:
+        surface: Whether to compute HD95 and normalised surface Dice with MONAI,
+            which costs about ten times as much as all the rest.
+        surface_tolerance: Tolerance of the surface Dice: a number of pixels, or
+            a share of the image diagonal such as ``'0.5%'``.
+        thresholds: Whether to compute the means over 256 thresholds.
+        ignore_index: Label of pixels without ground truth.
+        records_path: JSON file for the per-image records and all metrics; each
+            evaluation replaces it. None writes no file.
+        collect_device: As in mmengine's ``BaseMetric``.
+        prefix: As in ``BaseMetric``; the default leaves the names as they are.
+        collect_dir: As in ``BaseMetric``.
+
+    Raises:
+        ImportError: If ``surface`` is set and MONAI is not installed.
+        ValueError: If ``surface_tolerance`` is not understood, or ``records_path``
+            is a file of someone else's.
+    """
+
+    default_prefix = ''
+
+    def __init__(
+        self,
+        surface: bool = True,
+        surface_tolerance: float | str = '0.5%',
+        thresholds: bool = True,
+        ignore_index: int = 255,
+        records_path: str | None = None,
+        collect_device: str = 'cpu',
+        prefix: str | None = None,
+        collect_dir: str | None = None,
+    ) -> None:
+        super().__init__(collect_device, prefix, collect_dir)
+        tolerance_in_pixels(surface_tolerance, 1, 1)
+        if surface:
+            require_monai()
+        if records_path is not None:
+            check_records_path(records_path)
+        self.surface = surface
+        self.surface_tolerance = surface_tolerance
+        self.thresholds = thresholds
+        self.ignore_index = ignore_index
+        self.records_path = records_path
+        self._dataset_size = 0
+        self._said: set[str] = set()
+
+    def process(
+        self, data_batch: Any, data_samples: Sequence[Mapping[str, Any]]
+    ) -> None:
+        """Measure the images of one batch.
+
+        Args:
+            data_batch: Not used.
+            data_samples: One dict an image, with ``gt_sem_seg``, ``seg_logits``
+                and / or ``pred_sem_seg``, and the metainfo.
+
+        Raises:
+            ValueError: If a sample lacks masks, or sizes or labels do not fit.
+        """
+        names = self._class_names
+        for sample in data_samples:
+            image = read_sample(sample, len(names) or 2, self.thresholds)
+            for key, note in image.notes:
+                self._say_once(key, note)
+            record = image_record(
+                image,
+                names,
+                self.ignore_index,
+                self.surface_tolerance if self.surface else None,
+            )
+            self.results.append(
+                ImageResult(image.site, image.img_path, image.seg_map_path, record)
+            )
+
+    def evaluate(self, size: int) -> dict[str, float]:
+        """Collect the results of all processes and compute the metrics.
+
+        mmengine cuts the joined results to ``size``, and its older versions to the
+        shortest process; either may drop an image and keep a repeated one. Each
+        process therefore hands over its results as one piece, and
+        :func:`~.distinct_images.distinct_records` joins them.
+
+        Args:
+            size: Number of images in the dataset.
+
+        Returns:
+            The metrics, the same in every process.
+        """
+        self._dataset_size = size
+        self.results = [self.results]
+        try:
+            return super().evaluate(get_world_size())
+        finally:
+            self.results = []
+            self._said.clear()
+
+    def compute_metrics(self, results: list[list[ImageResult]]) -> dict[str, float]:
+        """Turn the collected results into metrics; runs in the main process only.
+
+        Args:
+            results: The results of every process, by rank.
+
+        Returns:
+            Metrics for the runner; NaN where undefined.
+        """
+        records = distinct_records(results, self._dataset_size)
+        metrics = aggregate(records)
+        self._report(records)
+        if self.records_path is not None:
+            write_records(
+                self.records_path,
+                dict(
+                    settings=self._settings(),
+                    metrics=metrics,
+                    worst_site=worst_site(records),
+                    sites_without_lesion=sites_without_lesion(records),
+                    images=records,
+                ),
+            )
+        return self._for_runner(metrics)
+
+    @property
+    def _class_names(self) -> tuple[str, ...]:
+        return tuple((self.dataset_meta or {}).get('classes') or ())
+
+    def _settings(self) -> dict:
+        return dict(
+            surface=self.surface,
+            surface_tolerance=self.surface_tolerance,
+            hausdorff_percentile=HAUSDORFF_PERCENTILE,
+            thresholds=self.thresholds,
+            ignore_index=self.ignore_index,
+            classes=list(self._class_names),
+        )
+
+    def _for_runner(self, metrics: Metrics) -> dict[str, float]:
+        left_out = columns_left_out(self.surface, self.thresholds)
+        chosen = {}
+        for key, value in metrics.items():
+            scope, _, name = key.rpartition('/')
+            if name not in left_out and (not scope or name in SCOPED_METRICS):
+                chosen[key] = math.nan if value is None else value
+        return chosen
+
+    def _report(self, records: list[dict]) -> None:
+        """Log the tables, and everything that a reader of them must know."""
+        left_out = columns_left_out(self.surface, self.thresholds)
+        background = self._class_names[:1] or ('class 0',)
+        tables = (
+            site_table(records, left_out),
+            lesion_table(records, left_out),
+            class_table(records),
+        )
+        text = '\n'.join(table for table in tables if table is not None)
+        print_log(
+            f'foreground scores in %, background ({background[0]!r}) left out:\n{text}',
+            logger='current',
+        )
+        if len(records) != self._dataset_size:
+            self._warn(
+                f'{len(records)} different images were evaluated, but the dataset '
+                f'has {self._dataset_size} entries'
+            )
+        if not any(record['has_lesion'] for record in records):
+            self._warn(
+                'no evaluated image holds a lesion, so every foreground score is '
+                'undefined (nan): check the masks (0 is background, '
+                f'{self.ignore_index} is ignored)'
+            )
+            return
+        for site in sites_without_lesion(records):
+            self._warn(
+                f'site {site!r}: no image holds a lesion; its foreground scores are '
+                'undefined (nan) and in neither the mean of sites nor the worst site'
+            )
+        unlabelled = sum(record['pixels'] == 0 for record in records)
+        if unlabelled:
+            self._warn(f'{unlabelled} images have no pixel with ground truth')
+
+    def _say_once(self, key: str, message: str) -> None:
+        if key not in self._said:
+            self._said.add(key)
+            self._warn(f'{message} (said once an evaluation)')
+
+    @staticmethod
+    def _warn(message: str) -> None:
+        print_log(message, logger='current', level=logging.WARNING)
