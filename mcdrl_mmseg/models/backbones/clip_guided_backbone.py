@@ -31,6 +31,8 @@ class CLIPGuidedBackbone(BaseModule):
             the data preprocessor has ``bgr_to_rgb=False``.
         clip_size: Side in pixels to which images are resized for CLIP; None keeps
             their size.
+        pretrained: Handed on to the wrapped backbone; ``EncoderDecoder`` puts it here
+            where a stock config has ``model.pretrained``.
         init_cfg: MMEngine's initialisation config; rarely needed.
 
     Raises:
@@ -45,6 +47,7 @@ class CLIPGuidedBackbone(BaseModule):
         std: Sequence[float] = (58.395, 57.12, 57.375),
         bgr: bool = False,
         clip_size: int | None = None,
+        pretrained: str | None = None,
         init_cfg: dict | None = None,
     ) -> None:
         from open_clip import OPENAI_DATASET_MEAN, OPENAI_DATASET_STD
@@ -55,6 +58,8 @@ class CLIPGuidedBackbone(BaseModule):
                 'CLIPGuidedBackbone: the CLIP tower only guides the selection, so '
                 'clip.out_indices must be left out and clip.frozen must not be False.'
             )
+        if pretrained is not None:
+            backbone = {**backbone, 'pretrained': pretrained}
         self.backbone = MODELS.build(backbone)
         self.guide = MODELS.build(
             {'type': 'CLIPVisionBackbone', **clip, 'frozen': True}

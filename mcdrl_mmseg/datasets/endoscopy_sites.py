@@ -1,0 +1,247 @@
+"""EndoscopySiteDataset: image and mask folders of one or several hospitals."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from mmseg.datasets import BaseSegDataset
+from mmseg.registry import DATASETS
+
+from .lesion_masks import MaskFormat
+from .splits import SPLITS, split_mask
+
+_IMAGE_SUFFIXES = {'.jpg', '.jpeg', '.png', '.bmp', '.tif', '.tiff'}
+_MASK_SUFFIXES = ('.png', '.jpg', '.jpeg', '.bmp', '.tif', '.tiff')
+_INDEX_FILE = 'index.csv'
+
+
+class SiteDataError(ValueError):
+    """A site's files are not as expected; the message names them."""
+
+
+@dataclass(frozen=True)
+class Site:
+    """One hospital's images.
+
+    Args:
+        name: Name of the site, and of its folder unless ``folder`` is given.
+        lesion_classes: Lesion classes that occur there, as the prompts name them.
+        mask_values: Value in the mask files -> lesion class, ``'background'`` or
+            ``'ignore'``. None for 0/255 masks.
+        folder: Folder below the data root.
+        img_dir: Image folder below the site's.
+        mask_dir: Mask folder below the site's.
+    """
+
+    name: str
+    lesion_classes: tuple[str, ...] = ('lesion',)
+    mask_values: Mapping[int, str] | None = None
+    folder: str | None = None
+    img_dir: str = 'images'
+    mask_dir: str = 'masks'
+
+    @classmethod
+    def from_cfg(cls, cfg: str | Mapping) -> Site:
+        """Build from a name or a mapping of the arguments.
+
+        Raises:
+            SiteDataError: Unknown keys, no name, or values that contradict.
+        """
+        if isinstance(cfg, str):
+            return cls(cfg)
+        unknown = sorted(set(cfg) - set(cls.__dataclass_fields__))
+        if unknown or 'name' not in cfg:
+            raise SiteDataError(
+                f'sites: {dict(cfg)!r} needs a name and has unknown keys {unknown}; '
+                f'known keys are {list(cls.__dataclass_fields__)}.'
+            )
+        values = dict(cfg)
+        if 'lesion_classes' in values:
+            values['lesion_classes'] = tuple(values['lesion_classes'])
+        if values.get('mask_values') is not None:
+            names = values['mask_values']
+            values['mask_values'] = {int(value): names[value] for value in names}
+        site = cls(**values)
+        if site.mask_values is not None:
+            named = set(site.mask_values.values()) - {'background', 'ignore'}
+            strange = sorted(named - set(site.lesion_classes))
+            if strange:
+                raise SiteDataError(
+                    f'sites: mask_values of {site.name!r} name {strange}, which are '
+                    f'not in its lesion_classes {list(site.lesion_classes)}.'
+                )
+        return site
+
+
+@DATASETS.register_module()
+class EndoscopySiteDataset(BaseSegDataset):
+    """Lesion images of several sites, each sample carrying its site and lesions.
+
+    Layout: ``<data_root>/<site>/images/NAME.jpg`` and ``masks/NAME.png``. With the
+    default classes, background and lesion, every lesion is label 1; with
+    ``metainfo=dict(classes=('background', 'polyp', ...))`` every lesion class has a
+    label of its own. Load masks with ``LoadLesionMask`` and pass ``site``,
+    ``lesion_classes`` and ``sequence`` on in the ``meta_keys`` of ``PackSegInputs``.
+
+    Args:
+        sites: Names, or mappings of :class:`Site`'s arguments.
+        split: ``'all'``, ``'train'`` or ``'val'``: a validation part of every site,
+            whole sequences where ``<data_root>/index.csv`` names them, else a
+            contiguous block.
+        val_fraction: Share of each site's images in its validation part.
+        max_images: Take only the first images of each site, for trying out.
+        **kwargs: As for mmseg's ``BaseSegDataset``.
+
+    Raises:
+        SiteDataError: A site's folder is missing or empty, images without mask, or
+            lesion classes without label.
+    """
+
+    METAINFO = dict(
+        classes=('background', 'lesion'), palette=[[0, 0, 0], [255, 170, 0]]
+    )
+
+    def __init__(
+        self,
+        sites: Sequence[str | Mapping],
+        split: str = 'all',
+        val_fraction: float = 0.2,
+        max_images: int | None = None,
+        **kwargs,
+    ) -> None:
+        if split not in SPLITS:
+            raise SiteDataError(f'split={split!r} must be one of {SPLITS}.')
+        if not 0 < val_fraction < 1:
+            raise SiteDataError(f'val_fraction={val_fraction} must lie in (0, 1).')
+        self.sites = [Site.from_cfg(site) for site in sites]
+        folders = [(site.folder or site.name, site.img_dir) for site in self.sites]
+        if not folders or len(set(folders)) != len(folders):
+            raise SiteDataError(
+                f'sites must name at least one image folder, and none twice: {folders}.'
+            )
+        self.split = split
+        self.val_fraction = val_fraction
+        self.max_images = max_images
+        super().__init__(**kwargs)
+
+    @classmethod
+    def get_label_map(cls, new_classes: Sequence | None = None) -> None:
+        """No map from old to new labels: ``mask_values`` goes straight to labels."""
+        return None
+
+    def _join_prefix(self) -> None:
+        """Nothing to join: every site has folders of its own."""
+
+    def load_data_list(self) -> list[dict]:
+        """List the samples, site by site, in the order of their names."""
+        root = Path(self.data_root or '.').expanduser()
+        if not root.is_dir():
+            raise SiteDataError(
+                f'data_root={str(root)!r} is not a folder. Set MCDRL_DATA_ROOT, or '
+                'data_root in the config, to the folder that holds the sites.'
+            )
+        groups = _read_groups(root / _INDEX_FILE)
+        samples = []
+        for site in self.sites:
+            samples += self._load_site(root, site, groups)
+        return samples
+
+    def _load_site(
+        self, root: Path, site: Site, groups: Mapping[tuple[str, str], str]
+    ) -> list[dict]:
+        folder = root / (site.folder or site.name)
+        images = _list_images(folder / site.img_dir, site)
+        masks = _find_masks(images, folder / site.mask_dir, site)
+        mask_format = self._mask_format(site)
+        sequences = [groups.get((site.name, image.name)) for image in images]
+        samples = [
+            dict(
+                img_path=str(image),
+                seg_map_path=str(mask),
+                site=site.name,
+                sequence=sequence,
+                mask_format=mask_format,
+                label_map=None,
+                reduce_zero_label=False,
+                seg_fields=[],
+            )
+            for image, mask, sequence in zip(images, masks, sequences)
+        ]
+        if self.split != 'all':
+            keys = [seq or image.name for seq, image in zip(sequences, images)]
+            try:
+                in_val = split_mask(keys, self.val_fraction)
+            except ValueError as error:
+                raise SiteDataError(f'site {site.name!r}: {error}') from None
+            wanted = self.split == 'val'
+            samples = [s for s, val in zip(samples, in_val) if val == wanted]
+        return samples[: self.max_images]
+
+    def _mask_format(self, site: Site) -> MaskFormat:
+        classes = list(self.metainfo['classes'])
+        if classes == list(self.METAINFO['classes']):
+            label_of = dict.fromkeys(site.lesion_classes, 1)
+        else:
+            lacking = [c for c in site.lesion_classes if c not in classes]
+            if lacking:
+                raise SiteDataError(
+                    f'site {site.name!r} has lesion classes {lacking} without a '
+                    f'label in metainfo classes {classes}.'
+                )
+            label_of = {c: classes.index(c) for c in site.lesion_classes}
+        names = site.mask_values
+        if names is None:
+            if len(site.lesion_classes) > 1:
+                raise SiteDataError(
+                    f'site {site.name!r} has several lesion classes '
+                    f'{list(site.lesion_classes)} and 0/255 masks, which cannot tell '
+                    'them apart. Give mask_values, or one site entry for each class.'
+                )
+            names = {0: 'background', 255: site.lesion_classes[0]}
+        label_of = {**label_of, 'background': 0, 'ignore': self.ignore_index}
+        return MaskFormat(
+            lesion_classes={v: n for v, n in names.items() if n in site.lesion_classes},
+            labels={value: label_of[name] for value, name in names.items()},
+            binary=site.mask_values is None,
+        )
+
+
+def _list_images(folder: Path, site: Site) -> list[Path]:
+    if not folder.is_dir():
+        raise SiteDataError(f'site {site.name!r}: {folder} is not a folder.')
+    images = sorted(p for p in folder.iterdir() if p.suffix.lower() in _IMAGE_SUFFIXES)
+    if not images:
+        raise SiteDataError(f'site {site.name!r}: no images in {folder}.')
+    return images
+
+
+def _find_masks(images: list[Path], folder: Path, site: Site) -> list[Path]:
+    by_stem: dict[str, Path] = {}
+    if folder.is_dir():
+        for path in folder.iterdir():
+            if path.suffix.lower() in _MASK_SUFFIXES:
+                by_stem[path.stem] = path
+    missing = [image.name for image in images if image.stem not in by_stem]
+    if missing:
+        raise SiteDataError(
+            f'site {site.name!r}: {len(missing)} of {len(images)} images have no mask '
+            f'of the same name in {folder}: {missing[:5]}. An image without lesion '
+            'needs an empty mask.'
+        )
+    return [by_stem[image.stem] for image in images]
+
+
+def _read_groups(index: Path) -> dict[tuple[str, str], str]:
+    """(site, image name) -> patient, or sequence, from the index if there is one."""
+    if not index.is_file():
+        return {}
+    with index.open(newline='', encoding='utf-8') as file:
+        rows = list(csv.DictReader(file))
+    return {
+        (row['site'], Path(row['image']).name): row.get('patient') or row['sequence']
+        for row in rows
+        if row.get('patient') or row.get('sequence')
+    }

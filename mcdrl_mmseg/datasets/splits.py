@@ -1,0 +1,46 @@
+"""Training and validation parts of a site that share no near-duplicate frames."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+SPLITS = ('all', 'train', 'val')
+
+
+def split_mask(groups: Sequence[str], val_fraction: float) -> list[bool]:
+    """Mark the validation images of one site.
+
+    Frames of a video stand side by side and look alike, so that a random split
+    would test on what was trained on. The last groups of the site, in order, become
+    the validation part until it holds ``val_fraction`` of the images; a group is
+    never cut.
+
+    Args:
+        groups: Group of each image (patient or sequence, else the image's own name),
+            in the order of the images; the images of a group need not be adjacent.
+        val_fraction: Share of images wanted for validation, in (0, 1).
+
+    Returns:
+        One bool an image, True for validation. At least one group goes to each side.
+
+    Raises:
+        ValueError: Fewer than two groups.
+    """
+    order = list(dict.fromkeys(groups))
+    if len(order) < 2:
+        raise ValueError(
+            f'{len(groups)} images in {len(order)} group(s) cannot be split into '
+            'training and validation.'
+        )
+    wanted = val_fraction * len(groups)
+    sizes = dict.fromkeys(order, 0)
+    for group in groups:
+        sizes[group] += 1
+    chosen: set[str] = set()
+    held = 0
+    for group in reversed(order[1:]):
+        if chosen and held + sizes[group] / 2 > wanted:
+            break
+        chosen.add(group)
+        held += sizes[group]
+    return [group in chosen for group in groups]
