@@ -1,0 +1,19 @@
+# A small CLIP-shaped tower, random at the start: for trying out and for tests.
+_base_ = ['./clip-rn50_fcn.py']
+model = dict(
+    backbone=dict(
+        model_name='mcdrl-tiny-rn', pretrained=None, out_indices=(0, 1, 2)
+    ),
+    decode_head=dict(
+        _delete_=True,
+        type='SegformerHead',
+        in_channels=[64, 128, 256, 128],
+        in_index=[0, 1, 2, 3],
+        channels=64,
+        dropout_ratio=0.1,
+        num_classes=2,
+        norm_cfg=dict(type='BN', requires_grad=True),
+        align_corners=False,
+        loss_decode=dict(type='CrossEntropyLoss', use_sigmoid=False, loss_weight=1.0),
+    ),
+)

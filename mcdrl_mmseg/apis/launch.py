@@ -1,0 +1,88 @@
+"""What tools/train.py and tools/test.py share: config, work folder, processes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import torch
+import torch.distributed
+from mmengine.config import Config
+from mmengine.dist import is_distributed
+from mmengine.runner import Runner
+from mmseg.registry import RUNNERS
+
+
+def load_config(
+    path: str,
+    cfg_options: dict | None = None,
+    work_dir: str | None = None,
+    launcher: str = 'none',
+) -> Config:
+    """Read a config as MMSegmentation's tools do.
+
+    Args:
+        path: Config file.
+        cfg_options: Entries to override.
+        work_dir: Folder for logs and checkpoints. None takes the config's, or
+            ``work_dirs/<name of the config>``.
+        launcher: ``none``, ``pytorch``, ``slurm`` or ``mpi``.
+
+    Returns:
+        The config, with ``work_dir`` and ``launcher`` set.
+
+    Raises:
+        FileNotFoundError: No such config.
+    """
+    if not Path(path).is_file():
+        raise FileNotFoundError(f'config {path!r} is not a file.')
+    cfg = Config.fromfile(path)
+    cfg.launcher = launcher
+    if cfg_options is not None:
+        cfg.merge_from_dict(cfg_options)
+    if work_dir is not None:
+        cfg.work_dir = work_dir
+    elif cfg.get('work_dir') is None:
+        cfg.work_dir = str(Path('work_dirs') / Path(path).stem)
+    return cfg
+
+
+def build_runner(cfg: Config) -> Runner:
+    """Build the runner that the config asks for, also on machines without a GPU.
+
+    MMEngine's launcher selects a GPU for each process. Without one, the processes
+    are joined here, by gloo.
+
+    Args:
+        cfg: As :func:`load_config` gives it.
+    """
+    if cfg.launcher == 'pytorch' and not torch.cuda.is_available():
+        if not is_distributed():
+            torch.distributed.init_process_group(backend='gloo')
+        cfg.setdefault(
+            'model_wrapper_cfg',
+            dict(type='MMDistributedDataParallel', broadcast_buffers=False),
+        )
+    if 'runner_type' in cfg:
+        return RUNNERS.build(cfg)
+    return Runner.from_cfg(cfg)
+
+
+def enable_amp(cfg: Config) -> None:
+    """Turn on automatic mixed precision: float16 on a GPU, bfloat16 on a CPU.
+
+    Raises:
+        ValueError: The optimizer wrapper is of a type that has no AMP counterpart.
+    """
+    wrapper = cfg.optim_wrapper
+    if wrapper.type == 'AmpOptimWrapper':
+        return
+    if wrapper.type != 'OptimWrapper':
+        raise ValueError(
+            "--amp needs optim_wrapper.type='OptimWrapper', got "
+            f'{wrapper.type!r}: set AMP in the config.'
+        )
+    wrapper.type = 'AmpOptimWrapper'
+    if torch.cuda.is_available():
+        wrapper.loss_scale = 'dynamic'
+    else:
+        wrapper.dtype = 'bfloat16'
