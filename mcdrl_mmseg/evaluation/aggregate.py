@@ -18,15 +18,19 @@ HEADLINE = 'mDice_fg'
 LESION_MEANS = dict(
     mDice_fg='dice',
     mIoU_fg='iou',
-    mAcc='accuracy',
-    mPrecision='precision',
-    mRecall='recall',
+    mAcc_fg='accuracy',
+    mPrecision_fg='precision',
+    mRecall_fg='recall',
     mHD95='hd95',
     mNSD='nsd',
     mDice_fg_mean256='dice_mean256',
     mIoU_fg_mean256='iou_mean256',
 )
-"""Metric -> field of the record it is the mean of, over images with a lesion."""
+"""Metric -> field of the record it is the mean of, over images with a lesion.
+
+The ending ``_fg`` also keeps the names apart from those of mmseg's ``IoUMetric``
+(mAcc, mDice, ...): two metrics of one evaluator must not share a name.
+"""
 
 LESION_FREE_MEANS = dict(false_positive_rate='false_positive', false_area='false_area')
 """The same over images without a lesion."""

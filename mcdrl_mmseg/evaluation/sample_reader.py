@@ -105,7 +105,7 @@ def read_sample(
         logits = logits.detach()
         if logits.dtype != torch.float64:
             logits = logits.float()
-        if bool(torch.isnan(logits).any()):
+        if bool(logits.amax(dim=0).isnan().any()):
             notes.append(('nan', f'{name}: the prediction holds NaN'))
         if logits.shape[0] == 1:
             labels, probability, agree = _read_one_channel(logits[0], predicted)
@@ -146,7 +146,8 @@ def _read_channels(
     """Labels, foreground probability and agreement of (C, H, W) logits, C > 1."""
     if predicted is not None and not with_probability:
         return predicted, None, True
-    margin = logits[1:].logsumexp(dim=0) - logits[0]
+    lesion = logits[1] if len(logits) == 2 else logits[1:].logsumexp(dim=0)
+    margin = lesion - logits[0]
     probability = margin.sigmoid().nan_to_num_(nan=0.0)
     if predicted is None:
         return logits.argmax(dim=0), probability, True

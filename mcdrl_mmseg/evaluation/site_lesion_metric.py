@@ -21,7 +21,7 @@ from .surface import HAUSDORFF_PERCENTILE, require_monai, tolerance_in_pixels
 SCOPED_METRICS = {
     'mDice_fg',
     'mIoU_fg',
-    'mAcc',
+    'mAcc_fg',
     'mHD95',
     'false_positive_rate',
     'lesion_images',

@@ -1,0 +1,166 @@
+import json
+from dataclasses import replace
+
+import pytest
+import torch
+
+from mcdrl_mmseg.evaluation.image_record import image_name, image_record
+from mcdrl_mmseg.evaluation.sample_reader import EvaluatedImage
+
+CONTRACT = [
+    *('image', 'site', 'sequence', 'lesion_classes', 'has_lesion'),
+    *('dice', 'iou', 'accuracy', 'precision', 'recall', 'hd95', 'nsd'),
+    *('dice_mean256', 'iou_mean256', 'false_positive', 'false_area'),
+    *('tp', 'fp', 'fn', 'tn', 'pixels'),
+]
+NEED_A_LESION = [
+    *('dice', 'iou', 'precision', 'recall', 'hd95', 'nsd'),
+    *('dice_mean256', 'iou_mean256'),
+]
+
+
+def evaluated(labels, target, num_classes=2, **fields):
+    labels, target = torch.tensor(labels), torch.tensor(target)
+    image = EvaluatedImage(
+        labels=labels,
+        target=target,
+        probability=(labels != 0).float(),
+        num_classes=num_classes,
+        img_path='/data/c1/images/a.jpg',
+        seg_map_path='/data/c1/masks/a.png',
+        site='c1',
+        sequence=None,
+        lesion_classes=('polyp',),
+        notes=(),
+    )
+    return replace(image, **fields)
+
+
+def test_image_with_lesion_has_every_score_of_a_hand_worked_case():
+    record = image_record(
+        evaluated([[1, 1, 0, 0]], [[0, 1, 1, 0]]), surface_tolerance=1.0
+    )
+    assert list(record) == CONTRACT
+    assert record['image'] == 'images/a.jpg'
+    assert record['lesion_classes'] == ['polyp']
+    assert record['has_lesion'] is True
+    assert (record['tp'], record['fp'], record['fn'], record['tn']) == (1, 1, 1, 1)
+    assert record['pixels'] == 4
+    assert record['dice'] == 0.5
+    assert record['iou'] == pytest.approx(1 / 3)
+    assert record['accuracy'] == 0.5
+    assert record['precision'] == record['recall'] == 0.5
+    # Outlines at columns 0, 1 and 1, 2: directed distances (1, 0) both ways.
+    assert record['hd95'] == pytest.approx(0.95)
+    assert record['nsd'] == 1.0
+    assert record['dice_mean256'] == pytest.approx((4 / 6 + 255 * 0.5) / 256)
+    assert record['false_positive'] is None
+    assert record['false_area'] is None
+
+
+def test_empty_mask_and_empty_prediction_is_no_score_and_no_false_positive():
+    record = image_record(
+        evaluated([[0, 0]], [[0, 0]], lesion_classes=()), surface_tolerance=1.0
+    )
+    assert record['has_lesion'] is False
+    assert all(record[name] is None for name in NEED_A_LESION)
+    assert record['accuracy'] == 1.0
+    assert record['false_positive'] is False
+    assert record['false_area'] == 0.0
+
+
+def test_empty_mask_and_non_empty_prediction_is_a_false_positive_with_its_area():
+    record = image_record(
+        evaluated([[1, 0, 0, 0]], [[0, 0, 0, 0]]), surface_tolerance=1.0
+    )
+    assert all(record[name] is None for name in NEED_A_LESION)
+    assert record['accuracy'] == 0.75
+    assert record['false_positive'] is True
+    assert record['false_area'] == 0.25
+    assert record['lesion_classes'] == []
+
+
+def test_lesion_and_empty_prediction_scores_zero_and_the_diagonal():
+    record = image_record(
+        evaluated([[0] * 4] * 3, [[0] * 4, [0, 1, 0, 0], [0] * 4], lesion_classes=None),
+        surface_tolerance=1.0,
+    )
+    assert record['dice'] == record['iou'] == record['nsd'] == 0.0
+    assert record['precision'] == record['recall'] == 0.0
+    assert record['hd95'] == 5.0
+    assert record['lesion_classes'] == ['lesion']
+    # Threshold 0 alone marks anything: all twelve pixels.
+    assert record['dice_mean256'] == pytest.approx((2 / 13) / 256)
+
+
+def test_image_without_a_labelled_pixel_is_neither_with_nor_without_lesion():
+    record = image_record(evaluated([[1, 0]], [[255, 255]]), surface_tolerance=1.0)
+    assert record['has_lesion'] is False
+    assert record['pixels'] == 0
+    assert record['accuracy'] is None
+    assert record['false_positive'] is None
+    assert record['false_area'] is None
+
+
+def test_ignored_pixels_change_no_score():
+    plain = image_record(
+        evaluated([[1, 1, 0, 0]], [[0, 1, 1, 0]]), surface_tolerance=1.0
+    )
+    ignored = image_record(
+        evaluated([[1, 1, 0, 0, 1, 1]], [[0, 1, 1, 0, 255, 255]]),
+        surface_tolerance=1.0,
+    )
+    assert ignored == plain
+
+
+def test_the_mask_decides_about_the_lesion_not_the_metainfo():
+    without = image_record(evaluated([[0, 0]], [[0, 0]], lesion_classes=('polyp',)))
+    assert without['has_lesion'] is False
+    with_lesion = image_record(evaluated([[0, 0]], [[0, 1]], lesion_classes=()))
+    assert with_lesion['has_lesion'] is True
+
+
+def test_scores_that_were_not_asked_for_are_none():
+    record = image_record(evaluated([[1, 0]], [[1, 0]], probability=None))
+    assert record['hd95'] is record['nsd'] is None
+    assert record['dice_mean256'] is record['iou_mean256'] is None
+
+
+def test_several_classes_are_counted_each_without_the_background():
+    record = image_record(
+        evaluated([[0, 1, 2, 2]], [[0, 1, 1, 2]], num_classes=4),
+        ('background', 'polyp', 'cyst'),
+    )
+    assert record['dice'] == 1.0
+    assert list(record['classes']) == ['polyp', 'cyst', 'class_3']
+    polyp = record['classes']['polyp']
+    assert (polyp['tp'], polyp['fp'], polyp['fn'], polyp['tn']) == (1, 0, 1, 2)
+    assert polyp['dice'] == pytest.approx(2 / 3)
+    assert record['classes']['class_3']['dice'] is None
+
+
+def test_record_is_plain_json():
+    for target in ([[0, 1]], [[0, 0]], [[255, 255]]):
+        record = image_record(
+            evaluated([[1, 0]], target, num_classes=3), surface_tolerance='1%'
+        )
+        assert json.loads(json.dumps(record, allow_nan=False)) == record
+
+
+def test_errors_name_the_image():
+    with pytest.raises(ValueError, match=r'/data/c1/images/a\.jpg: ground truth'):
+        image_record(evaluated([[0]], [[7]]))
+
+
+@pytest.mark.parametrize(
+    'path, site, name',
+    [
+        ('/data/c1/images/a b.jpg', 'c1', 'images/a b.jpg'),
+        ('/c1/data/c1/images/a.jpg', 'c1', 'images/a.jpg'),
+        ('/data/test/a.png', 'all', 'a.png'),
+        ('/data/c10/images/c1', 'c1', 'c1'),
+        (None, 'c1', ''),
+    ],
+)
+def test_image_name_does_not_depend_on_where_the_data_lies(path, site, name):
+    assert image_name(path, site) == name
