@@ -20,20 +20,26 @@ class InterventionLayer(nn.Module):
     Args:
         embed_dims: c, width of the tokens.
         dictionary_dims: d, width of the entries.
+        attention_dims: Width of queries, keys and values.
         num_heads: Attention heads.
         ffn_ratio: Hidden width of the feed-forward block over c.
     """
 
     def __init__(
-        self, embed_dims: int, dictionary_dims: int, num_heads: int, ffn_ratio: float
+        self,
+        embed_dims: int,
+        dictionary_dims: int,
+        attention_dims: int,
+        num_heads: int,
+        ffn_ratio: float,
     ) -> None:
         super().__init__()
         self.num_heads = num_heads
         self.query_norm = nn.LayerNorm(embed_dims)
-        self.query = nn.Linear(embed_dims, embed_dims)
-        self.key = nn.Linear(dictionary_dims, embed_dims)
-        self.value = nn.Linear(dictionary_dims, embed_dims)
-        self.out = nn.Linear(embed_dims, embed_dims)
+        self.query = nn.Linear(embed_dims, attention_dims)
+        self.key = nn.Linear(dictionary_dims, attention_dims)
+        self.value = nn.Linear(dictionary_dims, attention_dims)
+        self.out = nn.Linear(attention_dims, embed_dims)
         hidden = int(embed_dims * ffn_ratio)
         self.ffn = nn.Sequential(
             nn.LayerNorm(embed_dims),
@@ -113,7 +119,10 @@ class CausalIntervention(BaseModule):
         embed_dims: c, width of the region tokens.
         dictionary_dims: d, width of the dictionary's entries.
         num_layers: Layers, 1 or more; 1 to 5 in the paper, 3 its choice.
-        num_heads: Attention heads; divides ``embed_dims``.
+        num_heads: Attention heads; divides ``attention_dims``.
+        attention_dims: Width of queries, keys and values; None takes ``embed_dims``.
+            A smaller one, with a smaller ``ffn_ratio``, keeps the intervention on a
+            wide backbone (ResNet-50 has 2048 channels) from outweighing it.
         ffn_ratio: Hidden width of a feed-forward block over ``embed_dims``.
         approximation: See above.
         num_samples: Confounders drawn for each image by ``sampling``.
@@ -134,6 +143,7 @@ class CausalIntervention(BaseModule):
         dictionary_dims: int,
         num_layers: int = 3,
         num_heads: int = 8,
+        attention_dims: int | None = None,
         ffn_ratio: float = 1.0,
         approximation: str = 'attention',
         num_samples: int = 1,
@@ -142,8 +152,9 @@ class CausalIntervention(BaseModule):
         init_cfg: dict | None = dict(type='TruncNormal', layer='Linear', std=0.02),  # noqa: B006
     ) -> None:
         super().__init__(init_cfg)
+        attention_dims = attention_dims or embed_dims
         self._check(
-            embed_dims, num_layers, num_heads, approximation, num_samples, attend_to
+            attention_dims, num_layers, num_heads, approximation, num_samples, attend_to
         )
         if not 0 <= gate <= 1:
             raise ValueError(f'CausalIntervention: gate={gate} must lie in [0, 1].')
@@ -156,7 +167,9 @@ class CausalIntervention(BaseModule):
         # first attention is all but uniform.
         self.entry_norm = nn.LayerNorm(dictionary_dims)
         self.layers = nn.ModuleList(
-            InterventionLayer(embed_dims, dictionary_dims, num_heads, ffn_ratio)
+            InterventionLayer(
+                embed_dims, dictionary_dims, attention_dims, num_heads, ffn_ratio
+            )
             for _ in range(num_layers)
         )
         self.register_buffer('gate', torch.tensor(float(gate)))
@@ -167,7 +180,7 @@ class CausalIntervention(BaseModule):
 
     @staticmethod
     def _check(
-        embed_dims: int,
+        attention_dims: int,
         num_layers: int,
         num_heads: int,
         approximation: str,
@@ -177,8 +190,8 @@ class CausalIntervention(BaseModule):
         problems = []
         if num_layers < 1:
             problems.append(f'num_layers={num_layers} must be at least 1')
-        if num_heads < 1 or embed_dims % num_heads:
-            problems.append(f'num_heads={num_heads} must divide {embed_dims=}')
+        if num_heads < 1 or attention_dims % num_heads:
+            problems.append(f'num_heads={num_heads} must divide {attention_dims=}')
         if approximation not in APPROXIMATIONS:
             problems.append(f'{approximation=} must be one of {APPROXIMATIONS}')
         if num_samples < 1:

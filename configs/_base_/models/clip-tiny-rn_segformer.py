@@ -1,9 +1,7 @@
 # A small CLIP-shaped tower, random at the start: for trying out and for tests.
 _base_ = ['./clip-rn50_fcn.py']
 model = dict(
-    backbone=dict(
-        model_name='mcdrl-tiny-rn', pretrained=None, out_indices=(0, 1, 2)
-    ),
+    backbone=dict(model_name='mcdrl-tiny-rn', pretrained=None, out_indices=(0, 1, 2)),
     decode_head=dict(
         _delete_=True,
         type='SegformerHead',

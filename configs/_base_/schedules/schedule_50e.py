@@ -6,7 +6,10 @@ optim_wrapper = dict(
 )
 param_scheduler = [
     dict(
-        type='CosineAnnealingLR', T_max=50, eta_min=1e-6, by_epoch=True,
+        type='CosineAnnealingLR',
+        T_max=50,
+        eta_min=1e-6,
+        by_epoch=True,
         convert_to_iter_based=True,
     )
 ]
