@@ -1,4 +1,5 @@
 from .confounder_dictionary_hook import ConfounderDictionaryHook
+from .epoch_seed_hook import EpochSeedHook
 from .intervention_warmup_hook import InterventionWarmupHook
 
-__all__ = ['ConfounderDictionaryHook', 'InterventionWarmupHook']
+__all__ = ['ConfounderDictionaryHook', 'EpochSeedHook', 'InterventionWarmupHook']

@@ -29,5 +29,6 @@ default_hooks = dict(
         rule='greater',
     ),
     sampler_seed=dict(type='DistSamplerSeedHook'),
+    epoch_seed=dict(type='EpochSeedHook'),
     visualization=dict(type='SegVisualizationHook'),
 )

@@ -1,0 +1,92 @@
+"""Seeds every epoch, so that a resumed run repeats an unbroken one."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable
+from functools import partial
+
+import numpy as np
+import torch
+from mmengine.dist import broadcast_object_list, get_rank
+from mmengine.hooks import Hook
+from mmengine.runner import Runner
+from mmseg.registry import HOOKS
+
+
+def epoch_seed(seed: int, epoch: int, iteration: int, rank: int, stream: int) -> int:
+    """A seed of its own for every process of every epoch.
+
+    Args:
+        seed: The run's seed.
+        epoch: Epochs trained so far.
+        iteration: Iterations trained so far; tells restarts of a loop that counts
+            no epochs apart.
+        rank: Rank of the process.
+        stream: 0 for the process itself, 1 + n for its data worker n.
+
+    Returns:
+        In [0, 2**32): NumPy takes no larger one.
+    """
+    sequence = np.random.SeedSequence((seed, epoch, iteration, rank, stream))
+    return int(sequence.generate_state(1)[0])
+
+
+def _seed_all(seed: int) -> None:
+    random.seed(seed)
+    np.random.seed(seed)
+    torch.manual_seed(seed)
+
+
+def _seed_worker(
+    worker_id: int,
+    init_fn: Callable[[int], None] | None,
+    seed_of: Callable[..., int],
+) -> None:
+    if init_fn is not None:
+        init_fn(worker_id)
+    _seed_all(seed_of(stream=1 + worker_id))
+
+
+@HOOKS.register_module()
+class EpochSeedHook(Hook):
+    """Seed Python, NumPy and torch at the start of every training epoch.
+
+    MMEngine stores no random state in its checkpoints: dropout, sampled confounders
+    and augmentations of a resumed run would start over from the run's first numbers.
+    Here they follow from seed, epoch and rank alone, also in data workers, which
+    MMEngine seeds alike in every epoch. The order of the images follows from the
+    seed of the checkpoint.
+
+    A run is resumed exactly from a checkpoint written at the end of an epoch. Data
+    workers must be started anew for every epoch (``persistent_workers=False``).
+    """
+
+    priority = 'NORMAL'
+
+    def before_train(self, runner: Runner) -> None:
+        """Fix the seed; warn of workers that outlive an epoch."""
+        shared = [runner.seed]
+        # Ranks may differ in their seeds, but not in the order of the images.
+        broadcast_object_list(shared)
+        self._seed = shared[0]
+        loader = runner.train_dataloader
+        self._init_fn = loader.worker_init_fn
+        for sampler in (loader.sampler, getattr(loader.batch_sampler, 'sampler', None)):
+            if hasattr(sampler, 'seed'):
+                sampler.seed = self._seed
+        if loader.num_workers and loader.persistent_workers:
+            runner.logger.warning(
+                'train_dataloader.persistent_workers=True: the data workers keep '
+                'their random state from epoch to epoch, so that a resumed run will '
+                'see other augmentations than an unbroken one. Set it to False for '
+                'runs that can be resumed exactly.'
+            )
+
+    def before_train_epoch(self, runner: Runner) -> None:
+        """Seed this process, and the workers that the epoch will start."""
+        seed_of = partial(epoch_seed, self._seed, runner.epoch, runner.iter, get_rank())
+        _seed_all(seed_of(stream=0))
+        runner.train_dataloader.worker_init_fn = partial(
+            _seed_worker, init_fn=self._init_fn, seed_of=seed_of
+        )
