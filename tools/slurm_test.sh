@@ -1,0 +1,36 @@
+#!/usr/bin/env bash
+# Test as a Slurm job.
+set -euo pipefail
+
+usage() {
+    cat <<'USAGE'
+Usage: tools/slurm_test.sh PARTITION JOB_NAME CONFIG CHECKPOINT [arguments of tools/test.py]
+
+Environment: GPUS (4, all machines together), GPUS_PER_NODE (4), CPUS_PER_TASK (5),
+SRUN_ARGS (further arguments of srun, parted by spaces), PYTHON (python).
+
+Example: GPUS=1 GPUS_PER_NODE=1 tools/slurm_test.sh gpu mcdrl CONFIG CHECKPOINT
+USAGE
+}
+
+case "${1:-}" in -h | --help) usage && exit 0 ;; esac
+if [[ $# -lt 4 ]]; then
+    usage >&2
+    exit 2
+fi
+partition=$1 job_name=$2 config=$3 checkpoint=$4
+shift 4
+gpus_per_node=${GPUS_PER_NODE:-4}
+read -r -a srun_args <<<"${SRUN_ARGS:-}"
+
+tools=$(cd -- "$(dirname -- "${BASH_SOURCE[0]}")" && pwd)
+export PYTHONPATH="$tools/..${PYTHONPATH:+:$PYTHONPATH}"
+exec srun -p "$partition" \
+    --job-name="$job_name" \
+    --gres="gpu:$gpus_per_node" \
+    --ntasks="${GPUS:-4}" \
+    --ntasks-per-node="$gpus_per_node" \
+    --cpus-per-task="${CPUS_PER_TASK:-5}" \
+    --kill-on-bad-exit=1 \
+    "${srun_args[@]}" \
+    "${PYTHON:-python}" -u "$tools/test.py" "$config" "$checkpoint" --launcher slurm "$@"
