@@ -142,6 +142,10 @@ def test_an_image_repeated_by_the_sampler_counts_once():
     assert same(evaluate(repeated, size=len(samples)), evaluate(samples))
 
 
+def test_no_image_with_a_path_is_cut_off_by_the_size_of_the_dataset():
+    assert evaluate(random_samples(3), size=0)['images'] == 3
+
+
 def test_second_evaluation_starts_from_nothing():
     metric = SiteLesionMetric(surface=False)
     samples = random_samples()
