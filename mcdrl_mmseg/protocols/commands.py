@@ -69,6 +69,11 @@ def add_plan_arguments(parser: argparse.ArgumentParser) -> None:
         help='choose checkpoints on the held-out site itself; marked in all tables',
     )
     parser.add_argument(
+        '--keep-checkpoints',
+        action='store_true',
+        help='keep the last epochs of finished runs, not only the tested checkpoint',
+    )
+    parser.add_argument(
         '--metrics',
         nargs='+',
         default=REPORT_METRICS,
@@ -137,6 +142,7 @@ def run_plan(
         programs,
         jobs=args.jobs,
         devices=[name for name in args.devices.split(',') if name],
+        keep_checkpoints=args.keep_checkpoints,
     )
     failures = executor.execute()
     for failure in failures:

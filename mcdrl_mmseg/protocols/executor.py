@@ -79,6 +79,9 @@ class PlanExecutor:
         jobs: Number of runs at a time.
         devices: CUDA devices to share out among the jobs, as for
             ``CUDA_VISIBLE_DEVICES``; empty leaves the environment as it is.
+        keep_checkpoints: Keep what only resuming needs, weights and optimiser state
+            of the last epochs, after a run is finished; the tested checkpoint is
+            kept in any case.
         reporter: Where progress is shown; by default standard output.
 
     Raises:
@@ -93,6 +96,7 @@ class PlanExecutor:
         *,
         jobs: int = 1,
         devices: Sequence[str] = (),
+        keep_checkpoints: bool = False,
         reporter: PlainReporter | None = None,
     ) -> None:
         if jobs < 1:
@@ -104,6 +108,7 @@ class PlanExecutor:
         self.records_path = self.out / RECORDS_NAME
         self.tools = tools
         self.jobs = jobs
+        self.keep_checkpoints = keep_checkpoints
         self.progress = PlanProgress([item.run for item in self.runs], jobs)
         self.reporter = reporter or make_reporter(self.progress)
         self.reporter.progress = self.progress
@@ -199,6 +204,8 @@ class PlanExecutor:
         state = State.DONE if error is None else State.FAILED
         self.progress.finish(run.key, state, record.duration_s)
         if error is None:
+            if not self.keep_checkpoints:
+                RunFolder(self.out / run.folder).drop_resume_points()
             self.reporter.event(run, 'done')
             return None
         self.reporter.event(run, f'FAILED: {error}')

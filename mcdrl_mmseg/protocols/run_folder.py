@@ -149,6 +149,13 @@ class RunFolder:
                 found.append((int(match[1]), path))
         return sorted(found)
 
+    def drop_resume_points(self) -> None:
+        """Remove the checkpoints that only resuming needs; the chosen one stays."""
+        for path in self.path.glob('*.pth'):
+            if re.fullmatch(r'(?:epoch|iter)_\d+\.pth', path.name):
+                path.unlink()
+        (self.path / 'last_checkpoint').unlink(missing_ok=True)
+
     def set_resume_point(self, cfg: Config) -> bool:
         """Point MMEngine's ``last_checkpoint`` at the one to go on from.
 
