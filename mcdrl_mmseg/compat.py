@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import importlib.util
+import pickle
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import torch
@@ -59,33 +61,52 @@ def declare_torchvision_operators() -> tuple[str, ...]:
     return tuple(declared)
 
 
+def _history_method(owner: type, name: str) -> Callable:
+    """``getattr`` for the one use that a checkpoint has for it.
+
+    Raises:
+        UnpicklingError: Anything but a public method of ``HistoryBuffer`` is asked for.
+    """
+    from mmengine.logging import HistoryBuffer
+
+    if owner is not HistoryBuffer or name.startswith('_'):
+        raise pickle.UnpicklingError(
+            f'a checkpoint may not look up {name!r} of {owner!r}.'
+        )
+    return getattr(owner, name)
+
+
 def allow_mmengine_checkpoints() -> tuple[str, ...]:
     """Let ``torch.load(weights_only=True)`` read MMEngine's own checkpoints.
 
     Since torch 2.6 loading is safe by default, and the message hub that MMEngine
     0.10.7 stores beside the weights holds classes that the safe loader does not
     know ("HistoryBuffer ... was not an allowed global"). They hold numbers only,
-    so they are allow-listed; nothing else is. Newer MMEngine does this itself.
+    so they are allow-listed; nothing else is. A buffer also names its statistics
+    methods, through ``getattr``: a narrow stand-in is allowed in its place. Newer
+    MMEngine does all this itself.
 
     Returns:
-        Names of the classes allow-listed by this call.
+        Names of the classes and functions allow-listed by this call.
     """
-    serialization = torch.serialization
-    if not hasattr(serialization, 'add_safe_globals'):
+    if torch.__version__ < (2, 6):
         return ()
     import numpy as np
     from mmengine.logging import HistoryBuffer
 
     numpy_core = np._core if hasattr(np, '_core') else np.core
-    wanted = [
-        HistoryBuffer,
-        numpy_core.multiarray._reconstruct,
-        numpy_core.multiarray.scalar,
-        np.ndarray,
-        np.dtype,
-        *{type(np.dtype(t)) for t in (np.float64, np.float32, np.int64, np.bool_)},
-    ]
-    known = serialization.get_safe_globals()
-    missing = [item for item in wanted if item not in known]
-    serialization.add_safe_globals(missing)
-    return tuple(item.__name__ for item in missing)
+    wanted = {
+        'HistoryBuffer': HistoryBuffer,
+        'getattr': (_history_method, 'builtins.getattr'),
+        '_reconstruct': numpy_core.multiarray._reconstruct,
+        'scalar': numpy_core.multiarray.scalar,
+        'ndarray': np.ndarray,
+        'dtype': np.dtype,
+    }
+    for number in (np.float64, np.float32, np.int64, np.bool_):
+        dtype = type(np.dtype(number))
+        wanted[dtype.__name__] = dtype
+    known = torch.serialization.get_safe_globals()
+    missing = {name: item for name, item in wanted.items() if item not in known}
+    torch.serialization.add_safe_globals(list(missing.values()))
+    return tuple(missing)

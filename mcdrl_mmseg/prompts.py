@@ -14,6 +14,7 @@ _FIELDS = {
     'confounder_template': {'domain'},
     'class_confounder_template': {'class', 'domain'},
 }
+_SHUFFLE_TRIES = 20
 
 
 class PromptError(ValueError):
@@ -21,6 +22,8 @@ class PromptError(ValueError):
 
 
 def _template_fields(key: str, template: str) -> set[str]:
+    if not isinstance(template, str):
+        raise PromptError(f'prompts.{key}={template!r} must be a string.')
     try:
         parsed = list(string.Formatter().parse(template))
     except ValueError as error:
@@ -28,11 +31,17 @@ def _template_fields(key: str, template: str) -> set[str]:
             f'prompts.{key}={template!r} is not a valid template: {error}. '
             'Write literal braces as {{ and }}.'
         ) from None
+    if any(spec or conversion for _, _, spec, conversion in parsed):
+        raise PromptError(
+            f'prompts.{key}={template!r} formats a field with ":" or "!": name the '
+            'field alone.'
+        )
     return {name for _, name, _, _ in parsed if name is not None}
 
 
 def _check_names(key: str, names: Sequence[str]) -> None:
-    if isinstance(names, str) or not all(isinstance(n, str) for n in names):
+    listed = isinstance(names, Sequence) and not isinstance(names, str)
+    if not listed or not all(isinstance(name, str) for name in names):
         raise PromptError(f'prompts.{key}={names!r} must be a list of strings.')
     for name in names:
         if not name.strip():
@@ -163,8 +172,9 @@ class PromptSet:
     def shuffled(self, seed: int) -> PromptSet:
         """The same set with the letters of every name shuffled.
 
-        A control: number, length and letters of the prompts stay, their meaning
-        goes. Class names are kept, so that region selection is untouched.
+        A control: number and letters of the prompts stay, spaces and meaning go.
+        Class names are kept, so that region selection is untouched. A name whose
+        letters have no other order left gets a further letter.
 
         Args:
             seed: Seed of the shuffle.
@@ -175,11 +185,12 @@ class PromptSet:
         def shuffle(name: str) -> str:
             letters = list(name.replace(' ', ''))
             while True:
-                rng.shuffle(letters)
-                word = ''.join(letters)
-                if word not in taken and (word != name or len(set(letters)) == 1):
-                    taken.add(word)
-                    return word
+                for _ in range(_SHUFFLE_TRIES):
+                    rng.shuffle(letters)
+                    word = ''.join(letters)
+                    if word != name and word.lower() not in taken:
+                        taken.add(word.lower())
+                        return word
                 letters.append(rng.choice(string.ascii_lowercase))
 
         confounders = {

@@ -1,0 +1,163 @@
+import io
+import json
+import pickle
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+import torch
+from mmengine.logging import HistoryBuffer
+
+from mcdrl_mmseg import compat
+
+# Loads compat.py alone: importing the package would do the work already.
+LOAD_COMPAT = f"""
+import importlib.util, json, sys
+spec = importlib.util.spec_from_file_location('compat', {compat.__file__!r})
+compat = importlib.util.module_from_spec(spec)
+spec.loader.exec_module(compat)
+"""
+
+
+def printed(code: str):
+    done = subprocess.run(
+        [sys.executable, '-c', LOAD_COMPAT + code],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout.splitlines()[-1])
+
+
+def test_nothing_is_declared_once_torchvision_is_imported():
+    import torchvision  # noqa: F401
+
+    assert compat.declare_torchvision_operators() == ()
+
+
+def test_nothing_is_declared_where_the_extension_loads():
+    declared, known = printed(
+        """
+compat._extension_loads = lambda folder: True
+import torch
+declared = compat.declare_torchvision_operators()
+print(json.dumps([declared, hasattr(torch.ops.torchvision, 'nms')]))
+"""
+    )
+    assert declared == []
+    assert not known
+
+
+def test_nothing_is_declared_without_torchvision():
+    declared = printed(
+        """
+import importlib.util
+importlib.util.find_spec = lambda name: None
+print(json.dumps(compat.declare_torchvision_operators()))
+"""
+    )
+    assert declared == []
+
+
+def test_operators_of_an_unloadable_extension_are_declared_once():
+    first, second, signature = printed(
+        """
+compat._extension_loads = lambda folder: False
+first = compat.declare_torchvision_operators()
+second = compat.declare_torchvision_operators()
+import torch
+print(json.dumps([first, second, str(torch.ops.torchvision.nms.default._schema)]))
+"""
+    )
+    assert first == ['torchvision::nms', 'torchvision::qnms']
+    assert second == []
+    assert signature == (
+        'torchvision::nms(Tensor dets, Tensor scores, float iou_threshold) -> Tensor'
+    )
+
+
+def test_torchvision_imports_after_the_call():
+    assert printed(
+        """
+compat.declare_torchvision_operators()
+import torchvision.ops
+print(json.dumps(hasattr(torchvision.ops, 'nms')))
+"""
+    )
+
+
+def test_extension_of_another_build_does_not_count_as_loading(tmp_path):
+    assert not compat._extension_loads(tmp_path)
+    (tmp_path / '_C.so').write_bytes(b'not a shared library')
+    assert not compat._extension_loads(tmp_path)
+
+
+def loaded_safely(content):
+    file = io.BytesIO()
+    torch.save(content, file)
+    file.seek(0)
+    return torch.load(file, weights_only=True)
+
+
+def message_hub() -> dict:
+    """What MMEngine keeps beside the weights of a checkpoint."""
+    history = HistoryBuffer([1.0, 2.0], [1, 3])
+    scalars = {'dice': np.float64(0.5), 'iter': np.int64(3), 'ok': np.bool_(True)}
+    return {'loss': history, **scalars}
+
+
+@pytest.fixture
+def nothing_allowed():
+    known = torch.serialization.get_safe_globals()
+    torch.serialization.clear_safe_globals()
+    yield
+    torch.serialization.add_safe_globals(known)
+
+
+def test_safe_loading_refuses_mmengine_checkpoints_unless_allowed(nothing_allowed):
+    with pytest.raises(pickle.UnpicklingError):
+        loaded_safely(message_hub())
+
+
+def test_safe_loading_reads_mmengine_checkpoints_once_allowed(nothing_allowed):
+    assert 'HistoryBuffer' in compat.allow_mmengine_checkpoints()
+    content = loaded_safely(message_hub())
+    assert content['loss'].data[0].tolist() == [1.0, 2.0]
+    assert content['loss'].data[1].tolist() == [1, 3]
+    assert content['loss'].mean() == pytest.approx((1 + 2) / 4)
+    assert content['dice'] == 0.5
+    assert content['iter'] == 3
+    assert content['ok']
+
+
+def test_allowing_twice_adds_nothing():
+    compat.allow_mmengine_checkpoints()
+    assert compat.allow_mmengine_checkpoints() == ()
+
+
+class LooksUp:
+    """Pickles as a call of ``getattr``."""
+
+    def __init__(self, owner, name):
+        self.arguments = (owner, name)
+
+    def __reduce__(self):
+        return getattr, self.arguments
+
+
+@pytest.mark.parametrize(
+    'content',
+    [
+        subprocess.Popen,
+        LooksUp(np.ndarray, 'tofile'),
+        LooksUp(HistoryBuffer, '__init__'),
+        LooksUp(HistoryBuffer([1.0], [1]), '__dict__'),
+    ],
+    ids=['other class', 'other method', 'private method', 'instance'],
+)
+def test_safe_loading_still_refuses_everything_else(nothing_allowed, content):
+    compat.allow_mmengine_checkpoints()
+    with pytest.raises(pickle.UnpicklingError):
+        loaded_safely({'object': content})
