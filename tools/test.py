@@ -19,7 +19,7 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument('--out', help='folder for the predicted label maps, as PNG')
     parser.add_argument('--show', action='store_true', help='show predictions')
     parser.add_argument(
-        '--show-dir', help='folder, below the run in the work folder, for overlays'
+        '--show-dir', help='folder for overlays; they go to its vis_data/vis_image'
     )
     parser.add_argument(
         '--wait-time', type=float, default=2, help='seconds a shown image stays'

@@ -10,8 +10,9 @@ from mcdrl_mmseg.apis.arguments import add_run_arguments, parse_run_arguments
 def parse_args() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         description=__doc__,
-        epilog='Example: python tools/train.py configs/mcdrl/mcdrl_tiny-rn_segformer_'
-        '5e_endoscopy-sites-128x128_heldout-polypgen-c1.py --work-dir work_dirs/try',
+        epilog='Example: python tools/train.py configs/mcdrl/mcdrl_clip-tiny-rn_'
+        'segformer_5e_endoscopy-sites-128x128_heldout-polypgen-c1.py '
+        '--work-dir work_dirs/try',
     )
     parser.add_argument('config', help='config file')
     parser.add_argument(
