@@ -11,7 +11,7 @@ model = dict(
         ),
         region_selector=dict(type='CLIPRegionSelector', ratio=0.5),
         intervention=dict(type='CausalIntervention', num_layers=3),
-        loss_causal=dict(type='CausalAlignmentLoss', loss_weight=0.5),
+        loss_causal=dict(type='CausalAlignmentLoss', normalize=True, loss_weight=0.5),
         loss_contrast=dict(
             type='CLIPContrastiveLoss', temperature=0.5, loss_weight=0.1
         ),

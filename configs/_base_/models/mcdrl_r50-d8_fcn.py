@@ -21,7 +21,7 @@ model = dict(
         intervention=dict(
             type='CausalIntervention', num_layers=3, attention_dims=512, ffn_ratio=0.25
         ),
-        loss_causal=dict(type='CausalAlignmentLoss', loss_weight=0.5),
+        loss_causal=dict(type='CausalAlignmentLoss', normalize=True, loss_weight=0.5),
         # The guide is frozen: there is no encoder that this loss could train.
         loss_contrast=None,
     ),

@@ -1,0 +1,37 @@
+# Two commands do everything on a machine with Python 3.11, git and make:
+#   make demo    trains, tests and draws on real images, end to end
+#   make test    runs the whole test suite
+# Both make .venv from the pinned set first, and reuse what is there.
+
+PYTHON ?= python3.11
+VENV ?= .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+
+# The folder of the six real sites; see README. An empty value means "not found".
+MCDRL_DATA_ROOT ?= $(firstword $(wildcard data/endoscopy_sites ../shared/data/endoscopy_sites))
+export MCDRL_DATA_ROOT
+
+.PHONY: demo test lint install clean
+
+install: $(READY)
+
+$(READY): requirements/tested.txt requirements/runtime.txt setup.py
+	@echo "Installing the pinned set into $(VENV) (about two minutes)..."
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements/tested.txt
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@touch $@
+
+demo: $(READY)
+	$(BIN)/python tools/demo.py
+
+test: $(READY)
+	$(BIN)/python -m pytest $(PYTEST_ARGS)
+
+lint: $(READY)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+clean:
+	rm -rf $(VENV) build dist *.egg-info
