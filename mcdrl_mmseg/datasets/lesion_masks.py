@@ -86,6 +86,10 @@ class LoadLesionMask(BaseTransform):
     ``mask_format``; adds ``gt_seg_map`` (H, W) uint8 and ``lesion_classes``, the
     names of the lesion classes in this image, empty for a lesion-free one.
 
+    Results without ``seg_map_path`` pass as they are: mmseg's ``inference_model`` and
+    ``MMSegInferencer`` run the test pipeline on images that have no mask, and take
+    only mmseg's own loaders of masks out of it.
+
     Args:
         backend_args: Where files lie, as in mmseg's ``LoadAnnotations``.
     """
@@ -100,7 +104,9 @@ class LoadLesionMask(BaseTransform):
             MaskError: The mask is unreadable, of another size than the image, or
                 holds unexpected values.
         """
-        path = results['seg_map_path']
+        path = results.get('seg_map_path')
+        if path is None:
+            return results
         content = mmengine.fileio.get(path, backend_args=self.backend_args)
         mask = mmcv.imfrombytes(content, flag='unchanged', backend='cv2')
         if mask is None:
