@@ -109,6 +109,7 @@ class TerminalReporter(PlainReporter):
             TextColumn('{task.percentage:3.0f} %'),
             TextColumn('{task.fields[note]}'),
             console=console,
+            auto_refresh=False,
         )
         self._plan = self._bars.add_task('plan', total=1.0, note='')
         self._tasks: dict[tuple, int] = {}
@@ -137,6 +138,7 @@ class TerminalReporter(PlainReporter):
                 self._bars.remove_task(self._tasks.pop(key))
             if key in self._tasks:
                 self._bars.update(self._tasks[key], completed=run.fraction)
+        self._bars.refresh()
 
     def close(self) -> None:
         """Take the bars down."""

@@ -1,0 +1,105 @@
+"""The plans in configs/ablation_plans, on the small tower."""
+
+import itertools
+from pathlib import Path
+
+import pytest
+from mmengine.registry import init_default_scope
+from mmseg.registry import MODELS
+
+from mcdrl_mmseg.protocols.ablation import load_ablation
+from mcdrl_mmseg.protocols.folds import derive_fold, site_names
+from mcdrl_mmseg.protocols.plan import build_plan
+from mcdrl_mmseg.protocols.prepared import load_method
+
+ROOT = Path(__file__).resolve().parents[2]
+PLANS = sorted((ROOT / 'configs/ablation_plans').glob('*.yml'))
+TINY = (
+    'configs/mcdrl/mcdrl_clip-tiny-rn_segformer_5e_endoscopy-sites-128x128_'
+    'heldout-polypgen-c1.py'
+)
+BACKBONES = 'paper_backbones'
+
+
+@pytest.fixture(autouse=True, scope='module')
+def scope():
+    init_default_scope('mmseg')
+
+
+@pytest.mark.parametrize('path', PLANS, ids=lambda path: path.stem)
+def test_every_variant_of_every_plan_has_a_config_and_all_folds(path, monkeypatch):
+    monkeypatch.chdir(ROOT)
+    methods = load_ablation(path)
+    build_plan(methods, ['site'], [0])
+    for method in methods:
+        cfg = load_method(method)
+        assert len(site_names(cfg)) == 6
+        assert derive_fold(cfg, 'polypgen_c4').held_out_site == 'polypgen_c4'
+
+
+def built(plan):
+    """Variant -> model, on the small tower."""
+    methods = load_ablation(ROOT / f'configs/ablation_plans/{plan}.yml', ROOT / TINY)
+    return {m.name: MODELS.build(load_method(m).model) for m in methods}
+
+
+@pytest.mark.parametrize(
+    'plan', [path.stem for path in PLANS if path.stem != BACKBONES]
+)
+def test_every_variant_can_be_built_and_no_two_are_the_same(plan):
+    models = built(plan)
+    methods = load_ablation(ROOT / f'configs/ablation_plans/{plan}.yml', ROOT / TINY)
+    configs = [load_method(m).model for m in methods]
+    assert len(models) == len(configs) > 1
+    for number, config in enumerate(configs):
+        assert config not in configs[:number]
+
+
+def test_the_dictionary_sizes_are_3_to_15_and_nested():
+    sizes = {
+        name: model.decode_head.dictionary.prompts.confounder_names
+        for name, model in built('paper_dictionary_size').items()
+    }
+    assert [len(names) for names in sizes.values()] == [3, 6, 9, 12, 15]
+    ordered = [set(names) for names in sizes.values()]
+    assert all(small < large for small, large in itertools.pairwise(ordered))
+
+
+def test_depth_and_ratio_reach_the_parts_they_name():
+    depths = [
+        len(model.decode_head.intervention.layers)
+        for model in built('paper_depth').values()
+    ]
+    assert depths == [1, 2, 3, 4, 5]
+    ratios = [
+        model.decode_head.region_selector.ratio
+        for model in built('paper_ratio').values()
+    ]
+    assert ratios == [0.1, 0.25, 0.5, 0.75, 1.0]
+
+
+def test_the_modules_are_taken_out_one_by_one():
+    heads = {name: model.decode_head for name, model in built('paper_modules').items()}
+    parts = ('region_selector', 'intervention', 'loss_causal', 'loss_contrast')
+    there = {
+        name: [part for part in parts if getattr(head, part) is not None]
+        for name, head in heads.items()
+    }
+    assert there == {
+        'full': list(parts),
+        'without_mtrs': ['intervention', 'loss_causal', 'loss_contrast'],
+        'without_cdrl': ['region_selector', 'loss_contrast'],
+        'baseline': [],
+    }
+
+
+def test_the_controls_have_the_size_of_the_full_network():
+    def parameters(model):
+        return sum(p.numel() for p in model.decode_head.parameters())
+
+    models = built('controls')
+    full = parameters(models['full'])
+    assert parameters(models['shuffled_prompts']) == full
+    assert parameters(models['random_dictionary']) == full
+    for name in ('learned_dictionary', 'self_attention'):
+        assert abs(parameters(models[name]) - full) < 0.02 * full
