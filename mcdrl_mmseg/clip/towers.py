@@ -146,9 +146,12 @@ def load_tower_weights(tower: nn.Module, spec: CLIPSpec, prefix: str) -> None:
     }
     own = tower.state_dict()
     _fit_positions(state, own)
-    # Buffers that open_clip derives at construction (the causal mask) are not in
-    # every container.
-    missing = sorted(set(dict(tower.named_parameters())) - set(state))
+    # Batch norm's counters have no effect and are not in every container.
+    missing = [
+        key
+        for key in own
+        if key not in state and not key.endswith('.num_batches_tracked')
+    ]
     unfitting = [
         f'{key} {tuple(value.shape)} (expected {tuple(own[key].shape)})'
         for key, value in state.items()
@@ -167,6 +170,6 @@ def load_tower_weights(tower: nn.Module, spec: CLIPSpec, prefix: str) -> None:
 def _fit_positions(state: dict[str, Tensor], own: dict[str, Tensor]) -> None:
     for key in ('positional_embedding', 'attnpool.positional_embedding'):
         # The text tower's positions are a sequence, not a grid, and stay.
-        if key in state and 'conv1.weight' in own:
+        if key in state and key in own and 'conv1.weight' in own:
             grid = round((own[key].shape[0] - 1) ** 0.5)
             state[key] = fit_position_grid(state[key], (grid, grid))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import pickle
+import re
 import zipfile
 from pathlib import Path
 
@@ -40,7 +41,8 @@ def resolve_weights_file(pretrained: str, model_name: str) -> Path:
 
     Args:
         pretrained: An open_clip tag (its file is downloaded by open_clip unless in
-            open_clip's cache) or the path of a local file.
+            open_clip's cache) or the path of a local file. A file of the same name
+            as a tag needs a folder before it, as ``./openai``.
         model_name: open_clip's architecture name.
 
     Returns:
@@ -50,10 +52,10 @@ def resolve_weights_file(pretrained: str, model_name: str) -> Path:
         CLIPWeightsError: Neither a tag of this model nor an existing file, or the
             tag's file cannot be had.
     """
-    path = Path(pretrained).expanduser()
-    if path.is_file():
-        return path
     if not is_tag(pretrained, model_name):
+        path = Path(pretrained).expanduser()
+        if path.is_file():
+            return path
         from open_clip import list_pretrained_tags_by_model
 
         tags = list_pretrained_tags_by_model(model_name.replace('/', '-'))
@@ -115,10 +117,18 @@ def load_clip_state_dict(path: Path) -> dict[str, Tensor]:
     try:
         content = _read_tensors(path)
     except pickle.UnpicklingError as error:
+        # Not torch's own message, which advises to load without the safeguard.
+        held = re.search(r'GLOBAL (\S+)', str(error))
+        if held is None:
+            raise CLIPWeightsError(
+                f'{path} is neither safetensors, a TorchScript archive nor a state '
+                'dict. It may be damaged, or a web page or a Git LFS pointer in '
+                "the weights' place."
+            ) from None
         raise CLIPWeightsError(
-            f'{path} holds more than tensors and was refused, since unpickling it '
-            'can run code. Save its state dict as safetensors and name that file. '
-            f'({str(error).splitlines()[0]})'
+            f'{path} holds more than tensors ({held[1]}) and was refused, since '
+            'unpickling it can run code. Save its state dict as safetensors and '
+            'name that file.'
         ) from None
     except Exception as error:
         raise CLIPWeightsError(

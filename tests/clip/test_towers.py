@@ -1,0 +1,226 @@
+import pytest
+import torch
+from safetensors.torch import save_file
+from torch.testing import assert_close
+
+from mcdrl_mmseg.clip.towers import (
+    CLIPSpec,
+    build_image_tower,
+    build_text_tower,
+    load_tower_weights,
+)
+from mcdrl_mmseg.clip.weights import CLIPWeightsError
+
+
+@pytest.fixture(scope='module')
+def files(tiny_clips, tmp_path_factory) -> dict:
+    """Model name -> file of its weights."""
+    folder = tmp_path_factory.mktemp('weights')
+    paths = {name: folder / f'{name}.safetensors' for name in tiny_clips}
+    for name, model in tiny_clips.items():
+        save_file(model.state_dict(), paths[name])
+    return paths
+
+
+def test_loaded_image_tower_gives_open_clips_features(tiny_clip, files, images):
+    name, model = tiny_clip
+    spec = CLIPSpec(name, str(files[name]))
+    tower = build_image_tower(spec).eval()
+    load_tower_weights(tower, spec, 'visual.')
+    with torch.no_grad():
+        assert_close(tower(images[name]), model.encode_image(images[name]))
+
+
+def test_loaded_text_tower_gives_open_clips_features(tiny_clip, files):
+    name, model = tiny_clip
+    spec = CLIPSpec(name, str(files[name]))
+    tower = build_text_tower(spec).eval()
+    load_tower_weights(tower, spec, 'text.')
+    tokens = torch.zeros(2, 32, dtype=torch.long)
+    tokens[:, :3] = torch.tensor([[49406, 320, 49407], [49406, 1125, 49407]])
+    with torch.no_grad():
+        assert_close(tower(tokens), model.encode_text(tokens))
+
+
+def test_towers_of_one_spec_share_the_width_of_the_joint_space():
+    spec = CLIPSpec('mcdrl-tiny-rn')
+    assert build_image_tower(spec).attnpool.c_proj.out_features == 128
+    assert build_text_tower(spec).text_projection.shape[1] == 128
+
+
+@pytest.mark.parametrize(
+    ('name', 'kind'),
+    [('RN50', 'ModifiedResNet'), ('ViT-B/16', 'VisionTransformer')],
+)
+def test_published_architectures_build(name, kind):
+    with torch.device('meta'):
+        assert type(build_image_tower(CLIPSpec(name))).__name__ == kind
+
+
+@pytest.mark.parametrize(
+    'name', ['ViT-B-16-SigLIP', 'convnext_base', 'coca_ViT-B-32', 'EVA02-B-16']
+)
+def test_towers_of_another_kind_are_refused_by_name(name):
+    with (
+        torch.device('meta'),
+        pytest.raises(ValueError, match=rf"'{name}': only open_clip ModifiedResNet"),
+    ):
+        build_image_tower(CLIPSpec(name))
+
+
+@pytest.mark.parametrize(
+    ('name', 'of'),
+    [('mcdrl-tiny-vit', 'mcdrl-tiny-rn'), ('mcdrl-tiny-rn', 'mcdrl-tiny-vit')],
+)
+def test_weights_of_another_architecture_are_refused_naming_file_and_model(
+    files, name, of
+):
+    spec = CLIPSpec(name, str(files[of]))
+    with pytest.raises(CLIPWeightsError, match=f"model_name='{name}'") as caught:
+        load_tower_weights(build_image_tower(spec), spec, 'visual.')
+    assert str(files[of]) in str(caught.value)
+
+
+def test_weights_of_another_width_are_refused_with_both_shapes(tiny_clips, tmp_path):
+    state = dict(tiny_clips['mcdrl-tiny-vit'].state_dict())
+    state['visual.proj'] = torch.zeros(192, 64)
+    path = tmp_path / 'narrow.safetensors'
+    save_file(state, path)
+    spec = CLIPSpec('mcdrl-tiny-vit', str(path))
+    with pytest.raises(
+        CLIPWeightsError, match=r'proj \(192, 64\) \(expected \(192, 128\)\)'
+    ):
+        load_tower_weights(build_image_tower(spec), spec, 'visual.')
+
+
+@pytest.mark.parametrize(
+    ('name', 'key'),
+    [
+        ('mcdrl-tiny-vit', 'visual.ln_post.weight'),
+        ('mcdrl-tiny-rn', 'visual.layer2.0.bn1.running_var'),
+    ],
+)
+def test_incomplete_weights_are_refused(tiny_clips, tmp_path, name, key):
+    state = dict(tiny_clips[name].state_dict())
+    del state[key]
+    path = tmp_path / 'incomplete.safetensors'
+    save_file(state, path)
+    spec = CLIPSpec(name, str(path))
+    with pytest.raises(CLIPWeightsError, match=key.removeprefix('visual.')):
+        load_tower_weights(build_image_tower(spec), spec, 'visual.')
+
+
+def test_image_tower_alone_is_enough_for_the_image_side_only(tiny_clips, tmp_path):
+    state = tiny_clips['mcdrl-tiny-vit'].state_dict()
+    path = tmp_path / 'image.safetensors'
+    save_file({k: v for k, v in state.items() if k.startswith('visual.')}, path)
+    spec = CLIPSpec('mcdrl-tiny-vit', str(path))
+    load_tower_weights(build_image_tower(spec), spec, 'visual.')
+    with pytest.raises(CLIPWeightsError, match='missing'):
+        load_tower_weights(build_text_tower(spec), spec, 'text.')
+
+
+def test_positions_of_another_image_size_are_interpolated(tiny_clips, tmp_path, images):
+    """Weights trained at 96 x 96 are loaded into a tower of 112 x 112."""
+    from mcdrl_mmseg.clip.positions import fit_position_grid
+
+    state = dict(tiny_clips['mcdrl-tiny-vit'].state_dict())
+    small = torch.randn(1 + 12 * 12, 192, generator=torch.Generator().manual_seed(0))
+    state['visual.positional_embedding'] = small
+    path = tmp_path / 'small.safetensors'
+    save_file(state, path)
+    spec = CLIPSpec('mcdrl-tiny-vit', str(path))
+    tower = build_image_tower(spec)
+    load_tower_weights(tower, spec, 'visual.')
+    assert_close(tower.positional_embedding.data, fit_position_grid(small, (14, 14)))
+
+
+@pytest.fixture(scope='module')
+def archive(tiny_clips, tmp_path_factory, save_archive):
+    """OpenAI's container, whose weights are trained with QuickGELU."""
+    path = tmp_path_factory.mktemp('archive') / 'RN.pt'
+    save_archive(tiny_clips['mcdrl-tiny-rn'], path)
+    return path
+
+
+def test_openais_archive_in_a_gelu_model_is_refused_with_the_remedy(archive):
+    spec = CLIPSpec('mcdrl-tiny-rn', str(archive))
+    with pytest.raises(CLIPWeightsError, match=r'Set quick_gelu=True') as caught:
+        load_tower_weights(build_image_tower(spec), spec, 'visual.')
+    assert str(archive) in str(caught.value)
+
+
+def test_openais_archive_loads_into_both_towers_of_a_quick_gelu_model(
+    archive, tiny_clips
+):
+    spec = CLIPSpec('mcdrl-tiny-rn', str(archive), quick_gelu=True)
+    image, text = build_image_tower(spec), build_text_tower(spec)
+    load_tower_weights(image, spec, 'visual.')
+    load_tower_weights(text, spec, 'text.')
+    state = tiny_clips['mcdrl-tiny-rn'].state_dict()
+    for tensor, key in (
+        (image.conv1.weight, 'visual.conv1.weight'),
+        (text.token_embedding.weight, 'token_embedding.weight'),
+    ):
+        assert torch.equal(tensor, state[key].half().float())
+
+
+def test_quick_gelu_changes_the_transformers_activation():
+    plain = build_image_tower(CLIPSpec('mcdrl-tiny-vit'))
+    quick = build_image_tower(CLIPSpec('mcdrl-tiny-vit', quick_gelu=True))
+    names = [type(t.transformer.resblocks[0].mlp.gelu).__name__ for t in (plain, quick)]
+    assert names == ['GELU', 'QuickGELU']
+
+
+@pytest.mark.parametrize(
+    ('spec', 'quick'),
+    [
+        (CLIPSpec('ViT-B-16'), False),
+        (CLIPSpec('ViT-B-16-quickgelu'), True),
+        (CLIPSpec('ViT-B-16', 'openai'), True),
+        (CLIPSpec('ViT-B/16', 'openai'), True),
+        (CLIPSpec('ViT-B-16', 'laion2b_s34b_b88k'), False),
+        (CLIPSpec('ViT-B-16', 'a/file.pt'), False),
+        (CLIPSpec('ViT-B-16', 'a/file.pt', quick_gelu=True), True),
+        (CLIPSpec('ViT-B-16', 'openai', quick_gelu=False), False),
+    ],
+)
+def test_activation_follows_the_argument_then_the_name_then_the_tag(spec, quick):
+    assert spec.uses_quick_gelu is quick
+
+
+def test_identity_of_a_file_is_its_content(files, tmp_path):
+    moved = tmp_path / 'moved.safetensors'
+    moved.write_bytes(files['mcdrl-tiny-vit'].read_bytes())
+    one = CLIPSpec('mcdrl-tiny-vit', str(files['mcdrl-tiny-vit'])).identity()
+    assert CLIPSpec('mcdrl-tiny-vit', str(moved)).identity() == one
+    changed = bytearray(moved.read_bytes())
+    changed[-1] ^= 1
+    moved.write_bytes(changed)
+    assert CLIPSpec('mcdrl-tiny-vit', str(moved)).identity() != one
+
+
+def test_identity_tells_models_weights_and_activations_apart(files):
+    path = str(files['mcdrl-tiny-vit'])
+    specs = [
+        CLIPSpec('mcdrl-tiny-vit'),
+        CLIPSpec('mcdrl-tiny-rn'),
+        CLIPSpec('mcdrl-tiny-vit', quick_gelu=True),
+        CLIPSpec('mcdrl-tiny-vit', path),
+        CLIPSpec('ViT-B-16', 'openai'),
+        CLIPSpec('ViT-B-16', 'laion2b_s34b_b88k'),
+    ]
+    identities = [tuple(sorted(spec.identity().items())) for spec in specs]
+    assert len(set(identities)) == len(specs)
+    assert all(isinstance(v, str) for spec in specs for v in spec.identity().values())
+
+
+def test_identity_of_a_tag_needs_no_download_and_no_spelling(monkeypatch):
+    def fail(*_, **__):
+        raise AssertionError('downloads')
+
+    monkeypatch.setattr('open_clip.pretrained.download_pretrained', fail)
+    assert (
+        CLIPSpec('ViT-B/16', 'openai').identity()
+        == CLIPSpec('ViT-B-16', 'openai').identity()
+    )

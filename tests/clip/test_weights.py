@@ -1,0 +1,304 @@
+import os
+import pickle
+import zipfile
+
+import pytest
+import torch
+from open_clip.model import convert_to_custom_text_state_dict
+from safetensors.torch import save_file
+
+from mcdrl_mmseg.clip.weights import (
+    CLIPWeightsError,
+    is_tag,
+    is_torchscript,
+    load_clip_state_dict,
+    resolve_weights_file,
+    tag_uses_quick_gelu,
+    weights_digest,
+)
+
+
+@pytest.fixture(scope='module')
+def model(tiny_clips):
+    return tiny_clips['mcdrl-tiny-rn']
+
+
+def save_checkpoint(model, path):
+    """As open_clip's training writes them, from a distributed model."""
+    state = {f'module.{key}': value for key, value in model.state_dict().items()}
+    optimizer = {'state': {0: {'step': 3.0}}, 'param_groups': [{'lr': 1e-3}]}
+    torch.save({'epoch': 5, 'state_dict': state, 'optimizer': optimizer}, path)
+
+
+def save_state_dict(model, path):
+    torch.save(model.state_dict(), path)
+
+
+def save_half_state_dict(model, path):
+    torch.save({k: v.half() for k, v in model.state_dict().items()}, path)
+
+
+def save_separate_towers(model, path):
+    torch.save(convert_to_custom_text_state_dict(model.state_dict()), path)
+
+
+def save_safetensors(model, path):
+    save_file({k: v.contiguous() for k, v in model.state_dict().items()}, path)
+
+
+def save_old_format(model, path):
+    torch.save(model.state_dict(), path, _use_new_zipfile_serialization=False)
+
+
+@pytest.mark.parametrize(
+    ('save', 'name', 'halved'),
+    [
+        (save_checkpoint, 'epoch_5.pt', False),
+        (save_state_dict, 'clip.bin', False),
+        (save_old_format, 'clip.pth', False),
+        (save_half_state_dict, 'clip.pth', True),
+        (save_separate_towers, 'clip.pth', False),
+        (save_safetensors, 'clip.safetensors', False),
+    ],
+)
+def test_every_container_gives_both_towers_in_one_layout(
+    model, tmp_path, save, name, halved
+):
+    path = tmp_path / name
+    save(model, path)
+    assert not is_torchscript(path)
+    assert_same_weights(load_clip_state_dict(path), model, halved)
+
+
+def test_openais_archive_gives_both_towers_in_the_same_layout(
+    model, tmp_path, save_archive
+):
+    path = tmp_path / 'RN50.pt'
+    save_archive(model, path)
+    assert is_torchscript(path)
+    state = load_clip_state_dict(path)
+    del state['attn_mask']  # derived, and of neither tower's parameters
+    assert_same_weights(state, model, halved=True)
+
+
+def assert_same_weights(state, model, halved):
+    expected = convert_to_custom_text_state_dict(model.state_dict())
+    assert set(state) == set(expected)
+    for key, value in expected.items():
+        value = value.half() if halved else value
+        assert state[key].dtype == torch.float32
+        assert torch.equal(state[key], value.float()), key
+
+
+@pytest.mark.parametrize(
+    ('name', 'content'),
+    [
+        ('empty.pt', b''),
+        ('noise.pt', bytes(range(256)) * 8),
+        ('pointer.pt', b'version https://git-lfs.github.com/spec/v1\noid sha256:0'),
+        ('page.safetensors', b'<!DOCTYPE html><html></html>'),
+        ('page.pt', b'<!DOCTYPE html><html></html>'),
+    ],
+)
+def test_file_of_something_else_is_named_as_perhaps_damaged(tmp_path, name, content):
+    path = tmp_path / name
+    path.write_bytes(content)
+    with pytest.raises(CLIPWeightsError, match='may be damaged') as caught:
+        load_clip_state_dict(path)
+    assert str(path) in str(caught.value)
+    assert 'weights_only' not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ('save', 'name'),
+    [
+        (save_state_dict, 'clip.pt'),
+        (save_old_format, 'clip.pt'),
+        (save_safetensors, 'clip.safetensors'),
+    ],
+)
+def test_file_cut_short_is_named_as_perhaps_damaged(model, tmp_path, save, name):
+    path = tmp_path / name
+    save(model, path)
+    os.truncate(path, path.stat().st_size // 2)
+    with pytest.raises(CLIPWeightsError, match='may be damaged') as caught:
+        load_clip_state_dict(path)
+    assert str(path) in str(caught.value)
+
+
+def test_archive_cut_short_is_named_as_perhaps_damaged(model, tmp_path, save_archive):
+    path = tmp_path / 'RN50.pt'
+    save_archive(model, path)
+    os.truncate(path, path.stat().st_size // 2)
+    with pytest.raises(CLIPWeightsError, match=r'RN50\.pt.* may be damaged'):
+        load_clip_state_dict(path)
+
+
+class Malicious:
+    """Writes a file when it is unpickled."""
+
+    def __init__(self, target):
+        self.target = target
+
+    def __reduce__(self):
+        return open, (str(self.target), 'w')
+
+
+def save_zipped_pickle(content, path):
+    torch.save(content, path)
+
+
+def save_old_pickle(content, path):
+    torch.save(content, path, _use_new_zipfile_serialization=False)
+
+
+@pytest.mark.parametrize('save', [save_zipped_pickle, save_old_pickle])
+def test_pickle_with_code_is_refused_by_name_and_not_run(tmp_path, save):
+    path, target = tmp_path / 'clip.pt', tmp_path / 'written'
+    save({'visual.proj': torch.zeros(2), 'x': Malicious(target)}, path)
+    with pytest.raises(CLIPWeightsError, match='can run code') as caught:
+        load_clip_state_dict(path)
+    assert str(path) in str(caught.value)
+    assert 'safetensors' in str(caught.value)
+    assert 'weights_only' not in str(caught.value)
+    assert not target.exists()
+
+
+def test_plain_pickle_with_code_is_refused_and_not_run(tmp_path):
+    path, target = tmp_path / 'clip.pt', tmp_path / 'written'
+    path.write_bytes(pickle.dumps({'x': Malicious(target)}, protocol=2))
+    with pytest.raises(CLIPWeightsError, match=r'clip\.pt'):
+        load_clip_state_dict(path)
+    assert not target.exists()
+
+
+def test_pickle_behind_torchscripts_mark_is_refused_and_not_run(tmp_path):
+    path, target = tmp_path / 'clip.pt', tmp_path / 'written'
+    with zipfile.ZipFile(path, 'w') as archive:
+        for name in ('a/constants.pkl', 'a/data.pkl'):
+            archive.writestr(name, pickle.dumps(Malicious(target), protocol=2))
+        archive.writestr('a/version', '3\n')
+    assert is_torchscript(path)
+    with pytest.raises(CLIPWeightsError, match=r'clip\.pt'):
+        load_clip_state_dict(path)
+    assert not target.exists()
+
+
+@pytest.mark.parametrize(
+    'content',
+    [
+        # Hugging Face's names of the same tensors.
+        {'vision_model.embeddings.class_embedding': torch.zeros(2)},
+        {'state_dict': {'module.text_projection': torch.zeros(2)}},
+        {},
+        [torch.zeros(2)],
+        torch.zeros(2),
+    ],
+)
+def test_file_without_an_image_tower_says_what_was_expected_and_found(
+    tmp_path, content
+):
+    path = tmp_path / 'clip.pt'
+    torch.save(content, path)
+    with pytest.raises(CLIPWeightsError, match=r'expected keys "visual\.\*"') as caught:
+        load_clip_state_dict(path)
+    assert str(path) in str(caught.value)
+    assert 'open_clip or OpenAI' in str(caught.value)
+
+
+def test_hugging_face_keys_are_shown_in_the_message(tmp_path):
+    path = tmp_path / 'model.safetensors'
+    save_file({'vision_model.post_layernorm.bias': torch.zeros(2)}, path)
+    with pytest.raises(CLIPWeightsError, match=r'vision_model\.post_layernorm\.bias'):
+        load_clip_state_dict(path)
+
+
+def test_tags_of_open_clips_table_are_told_from_files():
+    assert is_tag('openai', 'RN50')
+    assert is_tag('openai', 'ViT-B/16')
+    assert not is_tag('openai', 'mcdrl-tiny-vit')
+    assert not is_tag('/a/file.pt', 'RN50')
+
+
+def test_openais_tags_use_quick_gelu_and_others_do_not():
+    assert tag_uses_quick_gelu('openai', 'ViT-B/16')
+    assert not tag_uses_quick_gelu('laion2b_s34b_b88k', 'ViT-B-16')
+
+
+def test_existing_file_is_resolved_to_itself(tmp_path, monkeypatch):
+    path = tmp_path / 'clip.pt'
+    path.write_bytes(b'x')
+    assert resolve_weights_file(str(path), 'RN50') == path
+    monkeypatch.setenv('HOME', str(tmp_path))
+    assert resolve_weights_file('~/clip.pt', 'RN50') == path
+
+
+def test_neither_file_nor_tag_is_an_error_listing_the_models_tags():
+    with pytest.raises(CLIPWeightsError, match=r"'opneai' is neither .*'openai'"):
+        resolve_weights_file('opneai', 'RN50')
+
+
+def test_tag_that_cannot_be_downloaded_is_an_error_saying_what_to_do(monkeypatch):
+    def no_network(cfg, **_):
+        assert cfg['hf_hub'] or cfg['url']
+        raise OSError('no route to host')
+
+    monkeypatch.setattr('open_clip.pretrained.download_pretrained', no_network)
+    with pytest.raises(
+        CLIPWeightsError, match=r"pretrained='openai' of RN50 .*no route to host.*file"
+    ):
+        resolve_weights_file('openai', 'RN50')
+
+
+def test_a_tag_means_the_tag_even_beside_a_file_of_its_name(tmp_path, monkeypatch):
+    """Else the weights loaded would not be those that the fingerprint names."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / 'openai').write_bytes(b'x')
+    published = tmp_path / 'published.pt'
+    monkeypatch.setattr(
+        'open_clip.pretrained.download_pretrained', lambda cfg: str(published)
+    )
+    assert resolve_weights_file('openai', 'RN50') == published
+    assert resolve_weights_file('./openai', 'RN50').read_bytes() == b'x'
+
+
+def test_digest_is_of_the_content_and_not_of_the_path(tmp_path):
+    one, other = tmp_path / 'a.pt', tmp_path / 'folder' / 'b.bin'
+    other.parent.mkdir()
+    for path in (one, other):
+        path.write_bytes(b'abc' * 1000)
+    assert weights_digest(one) == weights_digest(other)
+    assert len(bytes.fromhex(weights_digest(one))) == 32
+
+
+@pytest.mark.parametrize(
+    ('size', 'change'),
+    [
+        (10, 'first byte'),
+        (10, 'last byte'),
+        (4_000_000, 'last byte'),
+        # Of larger files blocks are read, which never miss a training step.
+        (9_000_000, 'first byte'),
+        (9_000_000, 'longer'),
+    ],
+)
+def test_digest_changes_with_the_content(tmp_path, size, change):
+    path = tmp_path / 'clip.pt'
+    content = bytearray(size)
+    path.write_bytes(content)
+    before = weights_digest(path)
+    if change == 'longer':
+        content.append(0)
+    else:
+        content[0 if change == 'first byte' else -1] = 1
+    path.write_bytes(content)
+    assert weights_digest(path) != before
+
+
+def test_digest_sees_an_optimiser_step(model, tmp_path):
+    path = tmp_path / 'clip.pt'
+    state = model.state_dict()
+    torch.save(state, path)
+    before = weights_digest(path)
+    torch.save({k: v * (1 - 1e-4) for k, v in state.items()}, path)
+    assert weights_digest(path) != before
