@@ -32,6 +32,13 @@ def random_clip(model_name: str, seed: int = 0, **kwargs) -> torch.nn.Module:
                 else:
                     scale = parameter[0].numel() ** -0.5
                     parameter.copy_(torch.randn_like(parameter) * scale)
+            if hasattr(model.visual, 'attnpool'):
+                # Else attention over the few positions is all but uniform.
+                for layer in (
+                    model.visual.attnpool.q_proj,
+                    model.visual.attnpool.k_proj,
+                ):
+                    layer.weight.mul_(4)
             for module in model.visual.modules():
                 if isinstance(module, torch.nn.BatchNorm2d):
                     module.running_mean.normal_(0, 0.1)

@@ -1,0 +1,207 @@
+import copy
+
+import pytest
+import torch
+from torch.testing import assert_close
+
+from mcdrl_mmseg.clip.dense import DENSE_MODES, dense_pooled_tokens, dense_vit_tokens
+from mcdrl_mmseg.clip.tower_features import resnet_features, vit_features
+
+FEATURES = {'mcdrl-tiny-vit': vit_features, 'mcdrl-tiny-rn': resnet_features}
+# Blocks of the ViT, stages of the ResNet, and the widths of their maps.
+INDICES = {'mcdrl-tiny-vit': (1, 4, 5), 'mcdrl-tiny-rn': (0, 1, 2, 3)}
+SIZES = {
+    'mcdrl-tiny-vit': {'stride': 8, 'own': 112},
+    'mcdrl-tiny-rn': {'stride': 32, 'own': 128},
+}
+
+
+def run(tiny_clip, x, mode='sclip', out_indices=(), **kwargs):
+    name, model = tiny_clip
+    with torch.no_grad():
+        return FEATURES[name](model.visual, x, out_indices, mode, **kwargs)
+
+
+@pytest.mark.parametrize('mode', DENSE_MODES)
+def test_image_embedding_is_open_clips_in_every_mode(tiny_clip, images, mode):
+    name, model = tiny_clip
+    with torch.no_grad():
+        expected = model.encode_image(images[name])
+    result = run(tiny_clip, images[name], mode).image_embedding
+    assert result.shape == (2, 128, 1, 1)
+    assert_close(result.flatten(1), expected, atol=1e-4, rtol=1e-4)
+
+
+def test_levels_are_open_clips_intermediates(tiny_clip, images):
+    name, model = tiny_clip
+    indices = INDICES[name]
+    # open_clip counts the ResNet's stem as its first intermediate.
+    theirs = [i + (name == 'mcdrl-tiny-rn') for i in indices]
+    with torch.no_grad():
+        expected = model.visual.forward_intermediates(
+            images[name], indices=theirs, output_fmt='NCHW'
+        )['image_intermediates']
+    levels = run(tiny_clip, images[name], out_indices=indices).levels
+    assert len(levels) == len(indices)
+    for level, other in zip(levels, expected):
+        assert_close(level, other, atol=1e-4, rtol=1e-4)
+
+
+def test_levels_do_not_depend_on_the_mode(tiny_clip, images):
+    name, _ = tiny_clip
+    one, other = (
+        run(tiny_clip, images[name], mode, INDICES[name]).levels
+        for mode in ('vanilla', 'maskclip')
+    )
+    assert all(torch.equal(a, b) for a, b in zip(one, other))
+
+
+def test_vanilla_vit_map_is_the_last_blocks_tokens_in_the_joint_space(
+    tiny_clips, images
+):
+    tower = tiny_clips['mcdrl-tiny-vit'].visual
+    x = images['mcdrl-tiny-vit']
+    with torch.no_grad():
+        last = tower.forward_intermediates(x, indices=[5])['image_intermediates'][0]
+        result = vit_features(tower, x, (), 'vanilla').dense_features
+        for row, column in ((0, 0), (3, 9), (13, 13)):
+            token = tower.ln_post(last[:, :, row, column]) @ tower.proj
+            assert_close(result[:, :, row, column], token, atol=1e-4, rtol=1e-4)
+
+
+@pytest.mark.parametrize('mode', ['maskclip', 'sclip', 'clearclip'])
+def test_vit_map_reruns_the_last_block_alone(tiny_clips, images, mode):
+    tower = tiny_clips['mcdrl-tiny-vit'].visual
+    x = images['mcdrl-tiny-vit']
+    with torch.no_grad():
+        before = tower._embeds(x)
+        for block in tower.transformer.resblocks[:-1]:
+            before = block(before)
+        last = tower.transformer.resblocks[-1]
+        tokens = tower.ln_post(dense_vit_tokens(last, before, mode)) @ tower.proj
+        result = vit_features(tower, x, (), mode).dense_features
+    assert_close(result.flatten(2), tokens.transpose(1, 2), atol=1e-4, rtol=1e-4)
+
+
+def pooled_input(tower, x):
+    """Tokens before the attention pool, mean first, without positions."""
+    last = tower.forward_intermediates(x, indices=[4])['image_intermediates'][0]
+    flat = last.flatten(2).transpose(1, 2)
+    return torch.cat([flat.mean(dim=1, keepdim=True), flat], dim=1)
+
+
+@pytest.mark.parametrize('mode', ['vanilla', 'sclip', 'clearclip'])
+def test_resnet_map_pools_at_every_position_with_positions(tiny_clips, images, mode):
+    tower = tiny_clips['mcdrl-tiny-rn'].visual
+    x = images['mcdrl-tiny-rn']
+    with torch.no_grad():
+        tokens = pooled_input(tower, x) + tower.attnpool.positional_embedding
+        expected = dense_pooled_tokens(tower.attnpool, tokens, mode)
+        result = resnet_features(tower, x, (), mode).dense_features
+    assert result.shape == (2, 128, 4, 4)
+    assert_close(result.flatten(2), expected.transpose(1, 2), atol=1e-4, rtol=1e-4)
+
+
+def test_resnet_maskclip_map_is_value_and_output_projection_without_positions(
+    tiny_clips, images
+):
+    tower = tiny_clips['mcdrl-tiny-rn'].visual
+    x = images['mcdrl-tiny-rn']
+    with torch.no_grad():
+        tokens = pooled_input(tower, x)[:, 1:]
+        expected = tower.attnpool.c_proj(tower.attnpool.v_proj(tokens))
+        result = resnet_features(tower, x, (), 'maskclip').dense_features
+    assert_close(result.flatten(2), expected.transpose(1, 2), atol=1e-4, rtol=1e-4)
+
+
+def test_modes_differ(tiny_clip, images):
+    name, _ = tiny_clip
+    maps = [run(tiny_clip, images[name], m).dense_features for m in DENSE_MODES]
+    for i, one in enumerate(maps):
+        assert all(not torch.allclose(one, other, atol=1e-2) for other in maps[:i])
+
+
+@pytest.mark.parametrize('size', [(64, 96), (160, 128), (96, 96)])
+@pytest.mark.parametrize('mode', DENSE_MODES)
+def test_any_size_gives_a_map_of_its_own_shape(tiny_clip, size, mode):
+    name, _ = tiny_clip
+    x = torch.randn(1, 3, *size, generator=torch.Generator().manual_seed(3))
+    result = run(tiny_clip, x, mode)
+    stride = SIZES[name]['stride']
+    assert result.dense_features.shape == (1, 128, size[0] // stride, size[1] // stride)
+    assert result.image_embedding.shape == (1, 128, 1, 1)
+    assert result.dense_features.isfinite().all()
+
+
+def test_rows_and_columns_of_a_map_are_those_of_the_image(tiny_clip):
+    """A change at the image's upper right changes the map there most."""
+    x = torch.randn(1, 3, 64, 128, generator=torch.Generator().manual_seed(4))
+    changed = x.clone()
+    changed[..., :32, 96:] += 3
+    one, other = (run(tiny_clip, i, 'maskclip').dense_features for i in (x, changed))
+    change = (one - other).norm(dim=1)[0]
+    rows, columns = change.shape
+    inside = torch.zeros(rows, columns, dtype=torch.bool)
+    inside[: rows // 2, columns * 3 // 4 :] = True
+    assert change[inside].mean() > 2 * change[~inside].mean()
+
+
+@pytest.mark.parametrize('size', [(61, 75), (112, 109)])
+def test_vit_pads_sizes_that_are_no_multiple_of_the_patch(tiny_clips, size):
+    tower = tiny_clips['mcdrl-tiny-vit'].visual
+    x = torch.randn(1, 3, *size, generator=torch.Generator().manual_seed(5))
+    rows, columns = -(-size[0] // 8), -(-size[1] // 8)
+    padded = torch.zeros(1, 3, rows * 8, columns * 8)
+    padded[..., : size[0], : size[1]] = x
+    with torch.no_grad():
+        result = vit_features(tower, x, (0,), 'sclip')
+        expected = vit_features(tower, padded, (0,), 'sclip')
+    assert result.dense_features.shape[2:] == (rows, columns)
+    assert torch.equal(result.dense_features, expected.dense_features)
+    assert torch.equal(result.levels[0], expected.levels[0])
+
+
+def test_resnet_takes_sizes_that_are_no_multiple_of_its_stride(tiny_clips):
+    tower = tiny_clips['mcdrl-tiny-rn'].visual
+    with torch.no_grad():
+        result = resnet_features(tower, torch.zeros(1, 3, 100, 70), (0, 3), 'sclip')
+    assert result.dense_features.shape == (1, 128, 3, 2)
+    assert result.levels[0].shape[2:] == (25, 17)
+
+
+@pytest.mark.parametrize('mode', ['vanilla', 'sclip'])
+def test_gradient_checkpointing_changes_neither_results_nor_gradients(
+    tiny_clip, images, mode
+):
+    name, model = tiny_clip
+    outputs, gradients = [], []
+    for with_cp in (False, True):
+        tower = copy.deepcopy(model.visual).train()
+        out = FEATURES[name](tower, images[name][:, :, :64, :64], (0,), mode, with_cp)
+        total = out.dense_features.square().mean() + out.image_embedding.mean()
+        total.backward()
+        outputs.append(out)
+        gradients.append({k: p.grad for k, p in tower.named_parameters()})
+    assert torch.equal(outputs[0].dense_features, outputs[1].dense_features)
+    assert torch.equal(outputs[0].image_embedding, outputs[1].image_embedding)
+    assert all(gradient is not None for gradient in gradients[0].values())
+    for key, gradient in gradients[0].items():
+        assert_close(gradients[1][key], gradient, msg=key)
+
+
+def test_gradient_checkpointing_keeps_no_activations_of_blocks(tiny_clips, images):
+    """It is worth its time only if less is kept for the backward pass."""
+    tower = tiny_clips['mcdrl-tiny-vit'].visual
+    kept = []
+    for with_cp in (False, True):
+        count = 0
+
+        def pack(tensor):
+            nonlocal count
+            count += tensor.numel()
+            return tensor
+
+        with torch.autograd.graph.saved_tensors_hooks(pack, lambda tensor: tensor):
+            vit_features(tower, images['mcdrl-tiny-vit'][:1], (), 'vanilla', with_cp)
+        kept.append(count)
+    assert kept[1] < kept[0] / 3
