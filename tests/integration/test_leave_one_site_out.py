@@ -1,0 +1,207 @@
+"""The whole command on two made-up sites: killed, started again, honest folds."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from mcdrl_mmseg.protocols.records import read_records
+
+ROOT = Path(__file__).resolve().parents[2]
+BASE = (
+    'configs/mcdrl/mcdrl_clip-tiny-rn_segformer_5e_endoscopy-sites-128x128_'
+    'heldout-polypgen-c1.py'
+)
+SITES = ('north', 'south')
+
+CONFIG = """
+_base_ = [{base!r}]
+sites = [dict(name=name, lesion_classes=['polyp']) for name in {sites!r}]
+train_cfg = dict(max_epochs=4)
+custom_hooks = [
+    dict(type='ConfounderDictionaryHook', cache_dir={cache!r}),
+    dict(type='InterventionWarmupHook', begin=1),
+]
+loader = dict(
+    batch_size=2, num_workers=0, persistent_workers=False,
+    dataset=dict(data_root={data!r}),
+)
+train_dataloader = val_dataloader = test_dataloader = loader
+"""
+
+# Every process of the command loads this first and notes each file that it opens.
+AUDIT = """
+import os, sys
+log = os.open(os.environ['OPEN_LOG'], os.O_WRONLY | os.O_APPEND | os.O_CREAT)
+def note(event, args):
+    if event == 'open' and isinstance(args[0], (str, bytes, os.PathLike)):
+        line = '\\t'.join([os.fsdecode(args[0]), *sys.orig_argv])
+        os.write(log, (line.replace('\\n', ' ') + '\\n').encode())
+sys.addaudithook(note)
+"""
+
+
+def make_site(folder, seed, count=5):
+    """Dark frames with one bright disc, which is the lesion."""
+    rng = np.random.default_rng(seed)
+    rows, columns = np.mgrid[:48, :56]
+    for kind in ('images', 'masks'):
+        (folder / kind).mkdir(parents=True)
+    for number in range(count):
+        y, x = rng.integers(16, 32, 2)
+        mask = (rows - y) ** 2 + (columns - x) ** 2 < 100
+        picture = rng.integers(0, 80, (48, 56, 3)) + 150 * mask[..., None]
+        Image.fromarray(picture.astype(np.uint8)).save(folder / f'images/{number}.jpg')
+        Image.fromarray((255 * mask).astype(np.uint8)).save(
+            folder / f'masks/{number}.png'
+        )
+
+
+class Command:
+    """tools/leave_one_site_out.py on the made-up sites."""
+
+    def __init__(self, folder):
+        self.out = folder / 'out'
+        self.open_log = folder / 'opened'
+        (folder / 'audit').mkdir()
+        (folder / 'audit' / 'sitecustomize.py').write_text(AUDIT)
+        for seed, site in enumerate(SITES):
+            make_site(folder / 'data' / site, seed)
+        self.config = folder / 'tiny.py'
+        self.config.write_text(
+            CONFIG.format(
+                base=str(ROOT / BASE),
+                sites=SITES,
+                cache=str(folder / 'cache'),
+                data=str(folder / 'data'),
+            )
+        )
+        self.env = {
+            **os.environ,
+            'PYTHONPATH': str(folder / 'audit'),
+            'OPEN_LOG': str(self.open_log),
+            'OMP_NUM_THREADS': '1',
+        }
+
+    def start(self, *arguments):
+        tool = str(ROOT / 'tools/leave_one_site_out.py')
+        return subprocess.Popen(
+            [sys.executable, tool, *arguments, '--out', str(self.out)],
+            env=self.env,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+
+    def run_plan(self):
+        return self.start(f'mcdrl={self.config}', '--seeds', '1', '--jobs', '2')
+
+    def folder(self, site):
+        return self.out / 'mcdrl' / site / 'seed0'
+
+    def opened(self):
+        """Pairs of a file below the data folder and the command line that opened it."""
+        data = str(self.config.parent / 'data')
+        lines = self.open_log.read_text().splitlines()
+        rows = [line.split('\t') for line in lines if line.startswith(data)]
+        return [(Path(row[0]).relative_to(data), row[1:]) for row in rows]
+
+
+@pytest.fixture(scope='module')
+def finished(tmp_path_factory):
+    """A plan that was killed while training and then finished."""
+    command = Command(tmp_path_factory.mktemp('loso'))
+    first = command.run_plan()
+    # Two checkpoints are enough to go on from the first.
+    end = time.monotonic() + 300
+    while not any(command.out.glob('mcdrl/*/seed0/epoch_2.pth')):
+        assert first.poll() is None, first.communicate()[0]
+        assert time.monotonic() < end, 'no checkpoint within 300 s'
+        time.sleep(0.05)
+    first.send_signal(signal.SIGTERM)
+    command.first_output = first.communicate(timeout=60)[0]
+    command.first_code = first.returncode
+    command.first_records = read_records(command.out / 'records.jsonl')
+    second = command.run_plan()
+    command.second_output = second.communicate(timeout=300)[0]
+    command.second_code = second.returncode
+    return command
+
+
+def test_a_killed_plan_says_so_and_finishes_when_started_again(finished):
+    assert finished.first_code == 130
+    assert 'the same command goes on from here' in finished.first_output
+    assert finished.second_code == 0, finished.second_output
+    assert ': resumed' in finished.second_output
+    assert '2/2 runs done' in finished.second_output
+
+
+def test_no_run_is_done_twice(finished):
+    records = read_records(finished.out / 'records.jsonl')
+    assert len(finished.first_records) < 2
+    assert sorted(r.held_out for r in records) == sorted(SITES)
+    assert {r.status for r in records} == {'done'}
+    for site in SITES:
+        state = json.loads((finished.folder(site) / 'state.json').read_text())
+        stages = [attempt['stage'] for attempt in state['attempts']]
+        assert stages.count('test') == 1
+        assert stages.count('train') <= 2
+
+
+def test_a_record_holds_every_image_of_the_held_out_site(finished):
+    for record in read_records(finished.out / 'records.jsonl'):
+        assert sorted(i['image'] for i in record.images) == [
+            f'images/{number}.jpg' for number in range(5)
+        ]
+        assert {i['site'] for i in record.images} == {record.held_out}
+        assert record.budget == {
+            'epochs': 4,
+            'batch_size': 2,
+            'image_size': [128, 128],
+            'train_images': 4,
+        }
+        dice = [i['dice'] for i in record.images]
+        assert record.metrics['mDice_fg'] == pytest.approx(np.mean(dice))
+
+
+def test_no_fold_opens_a_file_of_its_held_out_site_before_its_test(finished):
+    readers = {'train.py': set(), 'test.py': set(), 'leave_one_site_out.py': set()}
+    for path, command_line in finished.opened():
+        tool = next(Path(word).name for word in command_line if word.endswith('.py'))
+        work_dir = None
+        if '--work-dir' in command_line:
+            work_dir = Path(command_line[command_line.index('--work-dir') + 1])
+        held_out = work_dir.parent.name if work_dir else None
+        readers[tool].add((held_out, path.parts[0]))
+    north, south = SITES
+    assert readers['train.py'] == {(north, south), (south, north)}
+    # The test does open the held-out site: the record above sees such files.
+    assert readers['test.py'] == {(north, north), (south, south)}
+    assert readers['leave_one_site_out.py'] == set()
+
+
+def test_tables_and_plots_come_again_from_the_records_alone(finished, tmp_path):
+    results = sorted(
+        path
+        for path in finished.out.iterdir()
+        if path.name.startswith(('table', 'box'))
+    )
+    assert len(results) > 10
+    (tmp_path / 'records.jsonl').write_bytes(
+        (finished.out / 'records.jsonl').read_bytes()
+    )
+    finished.out, out = tmp_path, finished.out
+    try:
+        process = finished.start('--tables-only', '--metrics', 'dice')
+        assert process.wait(60) == 0, process.communicate()[0]
+    finally:
+        finished.out = out
+    for path in results:
+        assert (tmp_path / path.name).read_bytes() == path.read_bytes()
