@@ -19,8 +19,11 @@ from .files import replacing, write_text
 from .folds import RECORDS_FILE, place_run
 from .hashing import LOCATION_KEYS, config_hash, differing_keys, plain
 
-_ERROR_LINE = re.compile(r'^[\w.]*(Error|Exception|Exit|Interrupt)\b.*')
-_ANSI = re.compile(r'\x1b\[[0-9;]*m')
+# torchrun only tells that a process failed; why stands above, in that one's words.
+_ERROR_LINE = re.compile(
+    r'(?!torch\.distributed\.elastic)[\w.]*(Error|Exception|Exit)\b'
+)
+_DECORATION = re.compile(r'\x1b\[[0-9;]*m|^\s*\[rank\d+\]: ')
 
 
 def last_words(log: str) -> str:
@@ -33,7 +36,7 @@ def last_words(log: str) -> str:
         The last line that looks like a Python error, else the last line; '' if
         there is none.
     """
-    lines = [_ANSI.sub('', line).strip() for line in log.splitlines()]
+    lines = [_DECORATION.sub('', line).strip() for line in log.splitlines()]
     lines = [line for line in lines if line]
     errors = [line for line in lines if _ERROR_LINE.match(line)]
     return (errors or lines or [''])[-1]

@@ -158,5 +158,12 @@ def test_the_error_of_a_log_is_found_below_other_output():
     more about it
 """
     assert last_words(log) == 'torch.OutOfMemoryError: CUDA out of memory.'
+    torchrun = """[rank0]:     raise error
+[rank0]: ValueError: only on one machine.
+    raise ChildFailedError(
+torch.distributed.elastic.multiprocessing.errors.ChildFailedError:
+  exitcode  : 1 (pid: 12596)
+"""
+    assert last_words(torchrun) == 'ValueError: only on one machine.'
     assert last_words('one\n two \n\n') == 'two'
     assert last_words('') == ''
