@@ -24,6 +24,11 @@ from .statistics import (
 )
 from .tables import MISSING, markdown
 
+WILCOXON_NOTE = (
+    'The Wilcoxon test looks at these sequences and these trained networks; the interval '
+    'also counts how much other seeds would change.'
+)
+
 
 @dataclass(frozen=True)
 class Effect:
@@ -317,7 +322,7 @@ def comparison_markdown(comparison: Comparison) -> str:
         }
     )
     cells.index = pd.Index(table['label'], name='held-out site')
-    notes = list(comparison.notes)
+    notes = [WILCOXON_NOTE, *comparison.notes]
     if comparison.new_sites is None:
         notes.append('Too few sites for an interval about new sites.')
     title = f'## {comparison.a} against {comparison.b}, {comparison.metric}\n\n'
