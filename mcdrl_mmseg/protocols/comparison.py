@@ -25,8 +25,8 @@ from .statistics import (
 from .tables import MISSING, markdown
 
 WILCOXON_NOTE = (
-    'The Wilcoxon test looks at these sequences and these trained networks; the interval '
-    'also counts how much other seeds would change.'
+    'The Wilcoxon test looks at these sequences and these trained networks; the '
+    'interval also counts how much other seeds would change.'
 )
 
 
