@@ -1,0 +1,18 @@
+"""Public data sets, brought into one layout with one index.
+
+``engine`` runs a conversion; a module of ``sources`` describes each data set; the
+others hold one step each. Nothing here needs MMSegmentation or PyTorch.
+"""
+
+from .engine import Options, Outcome, convert
+from .errors import ConversionError
+from .index import COLUMNS, read_index
+
+__all__ = [
+    'COLUMNS',
+    'ConversionError',
+    'Options',
+    'Outcome',
+    'convert',
+    'read_index',
+]

@@ -1,0 +1,49 @@
+"""What can be wrong with data: one error for the run, one finding for each file."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+class ConversionError(ValueError):
+    """The run cannot go on; the message says what to put right."""
+
+
+@dataclass(frozen=True, order=True)
+class Finding:
+    """Something about one file that the report names.
+
+    Args:
+        kind: What it is, as ``'missing mask'``.
+        file: The file, relative to the input.
+        detail: What was found and what was expected.
+    """
+
+    kind: str
+    file: str
+    detail: str
+
+    def __str__(self) -> str:
+        return f'{self.kind}: {self.file}: {self.detail}'
+
+
+class FileProblem(ValueError):
+    """A file that cannot be used as it is.
+
+    Args:
+        kind: What is wrong, as ``'size mismatch'``.
+        detail: What was found and what was expected.
+    """
+
+    def __init__(self, kind: str, detail: str) -> None:
+        super().__init__(f'{kind}: {detail}')
+        self.kind = kind
+        self.detail = detail
+
+    def of(self, file: str) -> Finding:
+        """The finding for the report.
+
+        Args:
+            file: The file, relative to the input.
+        """
+        return Finding(self.kind, file, self.detail)

@@ -1,0 +1,9 @@
+"""Convert EndoTect or HyperKvasir to the common layout; see docs/datasets.md."""
+
+import sys
+
+from mcdrl_mmseg.datasets.converters.commands import run_tool
+from mcdrl_mmseg.datasets.converters.sources.endotect import ENDOTECT
+
+if __name__ == '__main__':
+    sys.exit(run_tool(ENDOTECT))

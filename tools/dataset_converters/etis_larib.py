@@ -1,0 +1,9 @@
+"""Convert ETIS-LaribPolypDB to the common layout; see docs/datasets.md."""
+
+import sys
+
+from mcdrl_mmseg.datasets.converters.commands import run_tool
+from mcdrl_mmseg.datasets.converters.sources.etis_larib import ETIS_LARIB
+
+if __name__ == '__main__':
+    sys.exit(run_tool(ETIS_LARIB))

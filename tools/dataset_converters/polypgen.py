@@ -1,0 +1,9 @@
+"""Convert PolypGen to the common layout; see docs/datasets.md."""
+
+import sys
+
+from mcdrl_mmseg.datasets.converters.commands import run_tool
+from mcdrl_mmseg.datasets.converters.sources.polypgen import POLYPGEN
+
+if __name__ == '__main__':
+    sys.exit(run_tool(POLYPGEN))
