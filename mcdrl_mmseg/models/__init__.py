@@ -1,18 +1,22 @@
 from .backbones import CLIPGuidedBackbone, CLIPVisionBackbone
 from .causal_intervention import CausalIntervention
 from .confounder_dictionary import ConfounderDictionary, DictionaryError
-from .decode_heads import CausalInterventionHead
+from .data_preprocessors import AugmentingDataPreProcessor, CausalAugmentation
+from .decode_heads import CausalInterventionHead, PromptTuningHead
 from .losses import CausalAlignmentLoss, CLIPContrastiveLoss
 from .region_selector import CLIPRegionSelector
 
 __all__ = [
+    'AugmentingDataPreProcessor',
     'CLIPContrastiveLoss',
     'CLIPGuidedBackbone',
     'CLIPRegionSelector',
     'CLIPVisionBackbone',
     'CausalAlignmentLoss',
+    'CausalAugmentation',
     'CausalIntervention',
     'CausalInterventionHead',
     'ConfounderDictionary',
     'DictionaryError',
+    'PromptTuningHead',
 ]

@@ -1,0 +1,155 @@
+"""Class names behind a learned context, through a frozen text tower.
+
+Zhou et al., "Learning to prompt for vision-language models" (CoOp), IJCV 2022.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from mmengine.model import BaseModule
+from torch import Tensor, nn
+
+from .text import tokenize
+from .towers import CLIPSpec, build_text_tower, load_tower_weights
+
+_CONTEXT_STD = 0.02
+
+
+class LearnedPrompts(BaseModule):
+    """Text embeddings of t_i = [V]_1 ... [V]_M [CLASS_i], equation 3 of CoOp.
+
+    The context V is the same for all classes and is all that is trained. The tower is
+    part of the model and of its checkpoint; its weights are read by
+    :meth:`init_weights`, hence at the start of training only.
+
+    Args:
+        spec: The CLIP model whose text tower is used.
+        names: n class names.
+        context: M, the number of random context vectors, or the words that the context
+            starts from, as ``'a photo of a'``.
+        init_cfg: MMEngine's initialisation config; rarely needed.
+
+    Raises:
+        ValueError: No names or context, a prompt longer than the tower's context
+            length, or a text tower that is not CLIP's.
+    """
+
+    def __init__(
+        self,
+        spec: CLIPSpec,
+        names: Sequence[str],
+        context: int | str = 16,
+        init_cfg: dict | None = None,
+    ) -> None:
+        super().__init__(init_cfg)
+        self.spec = spec
+        self.tower = _check_tower(build_text_tower(spec), spec.model_name)
+        self.tower.requires_grad_(False)
+        words = context if isinstance(context, str) else ''
+        word_ids = tokenize(spec, [words])[0]
+        # Between the tokens of start and end.
+        self._word_ids = word_ids[1 : int(word_ids.argmax())]
+        length = len(self._word_ids) if isinstance(context, str) else context
+        if length < 1 or not names:
+            raise ValueError(
+                f'LearnedPrompts: context={context!r} and names={list(names)!r} must '
+                'hold at least one vector or word, and one name.'
+            )
+        ids = tokenize(spec, names)
+        # The token of the end has the highest number.
+        ends = ids.argmax(dim=1)
+        for name, end in zip(names, ends.tolist()):
+            if end + length >= self.tower.context_length:
+                raise ValueError(
+                    f'LearnedPrompts: {length} context vectors and the name {name!r} '
+                    f'do not fit into the {self.tower.context_length} tokens of '
+                    f'{spec.model_name}. Shorten one of them.'
+                )
+        # Attention looks back only: what stands behind the last end changes nothing.
+        self.register_buffer('_ids', ids[:, : int(ends.max()) + 1], persistent=False)
+        self.register_buffer('_ends', ends + length, persistent=False)
+        self.context = nn.Parameter(torch.empty(length, self.tower.width))
+        self._start_context()
+        self._cached: Tensor | None = None
+        self.train(self.training)
+
+    @torch.no_grad()
+    def _start_context(self) -> None:
+        if len(self._word_ids):
+            words = self._word_ids.to(self.context.device)
+            self.context.copy_(self.tower.token_embedding(words))
+        else:
+            nn.init.normal_(self.context, std=_CONTEXT_STD)
+
+    def init_weights(self) -> None:
+        """Load the tower's weights and start the context from them."""
+        super().init_weights()
+        if self.spec.pretrained is not None:
+            load_tower_weights(self.tower, self.spec, 'text.')
+        self._start_context()
+        self._cached = None
+
+    def train(self, mode: bool = True) -> LearnedPrompts:
+        """Set the mode; the tower stays in evaluation."""
+        super().train(mode)
+        self.tower.eval()
+        self._cached = None
+        return self
+
+    def _load_from_state_dict(self, *args, **kwargs) -> None:
+        super()._load_from_state_dict(*args, **kwargs)
+        self._cached = None
+
+    def forward(self) -> Tensor:
+        """Embed the prompts.
+
+        In evaluation without gradients the tower runs once, and what it gave is
+        kept until the mode is set or weights are loaded.
+
+        Returns:
+            (n, d), not normalised.
+        """
+        if self.training or torch.is_grad_enabled():
+            return self.embed()
+        if self._cached is None or self._cached.device != self.context.device:
+            self._cached = self.embed()
+        return self._cached
+
+    def embed(self) -> Tensor:
+        """Run the tower on the prompts.
+
+        Returns:
+            (n, d), not normalised.
+        """
+        tower = self.tower
+        tokens = tower.token_embedding(self._ids)
+        context = self.context.expand(len(tokens), -1, -1)
+        tokens = torch.cat([tokens[:, :1], context, tokens[:, 1:]], dim=1)
+        length = tokens.shape[1]
+        tokens = tower.transformer(
+            tokens + tower.positional_embedding[:length],
+            attn_mask=tower.attn_mask[:length, :length],
+        )
+        tokens = tower.ln_final(tokens)
+        rows = torch.arange(len(tokens), device=tokens.device)
+        return tokens[rows, self._ends] @ tower.text_projection
+
+
+def _check_tower(tower: nn.Module, model_name: str) -> nn.Module:
+    from open_clip.transformer import TextTransformer
+
+    if (
+        isinstance(tower, TextTransformer)
+        and tower.cls_emb is None
+        and tower.attn_mask is not None
+        and tower.pool_type == 'argmax'
+        and isinstance(tower.text_projection, nn.Parameter)
+    ):
+        return tower
+    raise ValueError(
+        f"LearnedPrompts: the text tower of model_name={model_name!r} is not CLIP's "
+        'causal transformer, read at its end token. Use for example RN50, ViT-B-16 or '
+        'ViT-L-14.'
+    )

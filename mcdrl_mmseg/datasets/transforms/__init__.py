@@ -1,0 +1,3 @@
+from .set_site import SetSite
+
+__all__ = ['SetSite']

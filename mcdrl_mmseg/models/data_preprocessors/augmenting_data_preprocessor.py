@@ -1,0 +1,43 @@
+"""A data preprocessor that changes the training images, batch by batch."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from mmseg.models import SegDataPreProcessor
+from mmseg.registry import MODELS
+from mmseg.utils import ConfigType
+
+
+@MODELS.register_module()
+class AugmentingDataPreProcessor(SegDataPreProcessor):
+    """MMSegmentation's data preprocessor, then an augmentation on the device.
+
+    Only training batches are augmented. (``batch_augments`` of the parent class takes
+    no configs, and is left alone.)
+
+    Args:
+        augmentation: Config of a registered module that maps images (B, c, H, W),
+            normalised, to images of the same shape, as :class:`CausalAugmentation`.
+            Labels stay as they are.
+        **kwargs: As for ``SegDataPreProcessor``.
+    """
+
+    def __init__(self, augmentation: ConfigType, **kwargs) -> None:
+        super().__init__(**kwargs)
+        self.augmentation = MODELS.build(augmentation)
+
+    def forward(self, data: dict, training: bool = False) -> dict[str, Any]:
+        """Normalise, stack and, in training, augment.
+
+        Args:
+            data: Batch from the data loader.
+            training: Whether to augment.
+
+        Returns:
+            ``inputs`` (B, c, H, W) and ``data_samples``.
+        """
+        batch = super().forward(data, training)
+        if training:
+            batch['inputs'] = self.augmentation(batch['inputs'])
+        return batch
