@@ -58,10 +58,17 @@ def build_runner(cfg: Config) -> Runner:
     if cfg.launcher == 'pytorch' and not torch.cuda.is_available():
         if not is_distributed():
             torch.distributed.init_process_group(backend='gloo')
-        cfg.setdefault(
-            'model_wrapper_cfg',
-            dict(type='MMDistributedDataParallel', broadcast_buffers=False),
+        # MMEngine's own default names a GPU for each process, by device_ids.
+        wrapper = dict(
+            type='MMDistributedDataParallel',
+            broadcast_buffers=False,
+            find_unused_parameters=cfg.get('find_unused_parameters', False),
         )
+        cfg.model_wrapper_cfg = {
+            **wrapper,
+            **(cfg.get('model_wrapper_cfg') or {}),
+            'device_ids': None,
+        }
     if 'runner_type' in cfg:
         return RUNNERS.build(cfg)
     return Runner.from_cfg(cfg)
