@@ -63,6 +63,12 @@ class Run:
         return torch.load(self.work_dir / name, weights_only=False)
 
 
+def _excerpt(output: str) -> str:
+    """The end of an output, and before it the lines that name an error."""
+    errors = [line for line in output.splitlines() if 'Error' in line]
+    return '\n'.join([*errors[:20], '...', output[-4000:]])
+
+
 @dataclass
 class Bench:
     """Starts programs in a folder of their own.
@@ -110,7 +116,7 @@ class Bench:
             text=True,
             timeout=_TIME_LIMIT_S,
         )
-        assert not check or done.returncode == 0, done.stdout[-6000:]
+        assert not check or done.returncode == 0, _excerpt(done.stdout)
         return Run(done.returncode, done.stdout, self.folder / name, probe_dir)
 
     def tool(self, name, tool, *arguments, check=True, work_dir=None, options=()):
@@ -212,12 +218,13 @@ def new_bench(tmp_path_factory):
 @pytest.fixture(scope='session')
 def clip_weights(tmp_path_factory) -> Path:
     """A whole CLIP of the small architecture, random, as safetensors."""
+    from safetensors.torch import save_file
+
     from mcdrl_mmseg.clip.towers import (
         CLIPSpec,
         build_image_tower,
         build_text_tower,
     )
-    from safetensors.torch import save_file
 
     spec = CLIPSpec('mcdrl-tiny-rn')
     with torch.random.fork_rng():

@@ -59,6 +59,7 @@ class ProbeHook(Hook):
             dict(model.decode_head.dictionary.named_buffers()),
             _FOLDER / f'dictionary_rank{get_rank()}.pt',
         )
+        torch.save(model.state_dict(), _FOLDER / f'initial_rank{get_rank()}.pt')
         if self.dtypes_of is not None:
             model.get_submodule(self.dtypes_of).register_forward_hook(
                 lambda module, inputs, output: _note('dtypes', output.dtype)
