@@ -6,8 +6,9 @@ env_cfg = dict(
     dist_cfg=dict(backend='nccl'),
 )
 vis_backends = [dict(type='LocalVisBackend')]
+# mmseg's alpha of 0.8 hides the image under the background's black.
 visualizer = dict(
-    type='SegLocalVisualizer', vis_backends=vis_backends, name='visualizer'
+    type='SegLocalVisualizer', vis_backends=vis_backends, name='visualizer', alpha=0.4
 )
 log_processor = dict(by_epoch=True)
 log_level = 'INFO'

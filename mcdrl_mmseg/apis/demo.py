@@ -90,7 +90,8 @@ def run_demo(work_dir: str) -> None:
         'that everything works, not how well MCDRL segments.\n'
         f'Metrics      {out / "metrics.txt"}\n'
         f'Per image    {records}\n'
-        f'Overlays     {overlays} (truth left, prediction right)\n'
+        f'Overlays     {overlays / "vis_data/vis_image"} (truth left, prediction '
+        'right)\n'
         f'Checkpoint   {best}\n'
         f'Took {(time.monotonic() - start) / 60:.1f} minutes.'
     )

@@ -71,10 +71,11 @@ def site_table(records: Sequence[dict], left_out: Sequence[str] = ()) -> str:
         The table; per cent, distances in pixels, ``-`` where undefined. The worst
         site is marked.
     """
-    worst = worst_site(records)
+    groups = by_site(records)
+    worst = worst_site(records) if len(groups) > 1 else None
     rows = {
         f'{site} (worst)' if site == worst else site: summarise(group)
-        for site, group in by_site(records).items()
+        for site, group in groups.items()
     }
     if len(rows) > 1:
         rows['mean of sites'] = site_mean(records)
