@@ -95,7 +95,7 @@ class ConfounderDictionary(BaseModule):
             values is None
             or values.shape != (count,)
             or bool((values < 0).any())
-            or abs(float(values.sum()) - 1) > 1e-4
+            or not abs(float(values.sum()) - 1) <= 1e-4  # NaN fails too
         ):
             raise ValueError(
                 f"ConfounderDictionary: prior={prior!r} must be 'uniform', "

@@ -1,0 +1,40 @@
+"""A built dictionary, in numbers that every test may know."""
+
+import pytest
+import torch
+
+from mcdrl_mmseg.models import ConfounderDictionary
+
+
+@pytest.fixture
+def prompts() -> dict:
+    """K = 2 lesion classes, M = 3 confounders."""
+    return dict(
+        classes=['polyp', 'cyst'],
+        confounders={'light': ['glare', 'dark'], 'view': ['blur']},
+        background_prompts=['Normal mucosa'],
+    )
+
+
+@pytest.fixture
+def unit_vectors():
+    """Makes (n, d) random unit vectors."""
+
+    def make(count: int, dims: int, seed: int = 0) -> torch.Tensor:
+        generator = torch.Generator().manual_seed(seed)
+        values = torch.randn(count, dims, generator=generator)
+        return torch.nn.functional.normalize(values, dim=1)
+
+    return make
+
+
+@pytest.fixture
+def fill(unit_vectors):
+    """Builds a dictionary, as the hook does, with random unit vectors."""
+
+    def fill_dictionary(dictionary: ConfounderDictionary) -> ConfounderDictionary:
+        count = len(dictionary.texts)
+        dictionary.fill(unit_vectors(count, dictionary.embed_dims), 'ab' * 32)
+        return dictionary
+
+    return fill_dictionary

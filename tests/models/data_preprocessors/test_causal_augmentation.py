@@ -1,0 +1,86 @@
+import pytest
+import torch
+from mmseg.registry import MODELS
+from torch.testing import assert_close
+
+from mcdrl_mmseg.models.data_preprocessors import causal_augmentation
+
+
+def augmentation(**values):
+    return MODELS.build(dict(type='CausalAugmentation', **values))
+
+
+@pytest.fixture
+def images():
+    return torch.randn(3, 3, 48, 64, generator=torch.Generator().manual_seed(3))
+
+
+def test_result_lies_between_the_two_looks_as_the_map_says(images, monkeypatch):
+    blending = torch.rand(3, 1, 48, 64)
+    monkeypatch.setattr(causal_augmentation, 'draw_blending_maps', lambda *_: blending)
+    augment = augmentation()
+    torch.manual_seed(0)
+    looks = augment.random_looks(images.repeat(2, 1, 1, 1))
+    torch.manual_seed(0)
+    found = augment(images)
+    expected = looks[:3] * blending + looks[3:] * (1 - blending)
+    assert_close(found, expected, atol=1e-5, rtol=1e-5)
+
+
+def test_looks_differ_between_images_and_between_the_two_of_one_image():
+    image = torch.randn(1, 3, 16, 16).repeat(4, 1, 1, 1)
+    torch.manual_seed(0)
+    looks = augmentation().random_looks(image)
+    for i in range(4):
+        for j in range(i):
+            assert (looks[i] - looks[j]).abs().mean() > 0.05
+
+
+def test_looks_keep_each_images_energy(images):
+    looks = augmentation().random_looks(images)
+    assert_close(looks.flatten(1).norm(dim=1), images.flatten(1).norm(dim=1))
+
+
+def test_seed_decides_and_nothing_else(images):
+    augment = augmentation()
+    before = images.clone()
+    torch.manual_seed(1)
+    one = augment(images)
+    torch.manual_seed(1)
+    same = augment(images)
+    other = augment(images)
+    assert torch.equal(one, same)
+    assert not torch.allclose(one, other)
+    assert torch.equal(images, before)
+
+
+def test_an_images_result_does_not_depend_on_the_values_of_the_others(images):
+    augment = augmentation()
+    torch.manual_seed(1)
+    one = augment(images)
+    images[0] = images[0] * 100 + 7
+    torch.manual_seed(1)
+    assert_close(augment(images)[1:], one[1:])
+
+
+@pytest.mark.parametrize('dtype', [torch.float16, torch.bfloat16])
+def test_half_precision_is_computed_in_single(images, dtype):
+    augment = augmentation()
+    torch.manual_seed(1)
+    exact = augment(images.to(dtype).float())
+    torch.manual_seed(1)
+    with torch.autocast('cpu', dtype=torch.bfloat16):
+        half = augment((images).to(dtype))
+    assert half.dtype == dtype
+    assert half.isfinite().all()
+    assert_close(half.float(), exact, atol=0.05, rtol=0.05)
+
+
+def test_no_gradient_is_recorded(images):
+    assert not augmentation()(images.requires_grad_()).requires_grad
+
+
+@pytest.mark.parametrize('key', ['num_layers', 'hidden_channels', 'spacing'])
+def test_numbers_below_one_are_refused(key):
+    with pytest.raises(ValueError, match=f'{key}=0'):
+        augmentation(**{key: 0})

@@ -1,0 +1,234 @@
+import pytest
+import torch
+from mmseg.registry import MODELS
+from torch.testing import assert_close
+
+from mcdrl_mmseg.models import ConfounderDictionary, DictionaryError
+from mcdrl_mmseg.prompts import PromptError, PromptSet
+
+FINGERPRINT = '0123456789abcdef' * 4
+
+
+def numbered(count: int, dims: int) -> torch.Tensor:
+    """Row i holds i everywhere."""
+    return torch.arange(float(count))[:, None].expand(count, dims)
+
+
+def test_shapes_follow_from_the_prompts_before_anything_is_built(prompts):
+    dictionary = MODELS.build(
+        dict(type='ConfounderDictionary', prompts=prompts, embed_dims=5)
+    )
+    shapes = {name: tuple(b.shape) for name, b in dictionary.named_buffers()}
+    assert shapes == {
+        'class_embeddings': (2, 5),
+        'confounder_embeddings': (3, 5),
+        'class_confounder_embeddings': (2, 3, 5),
+        'background_embeddings': (1, 5),
+        'confounder_prior': (3,),
+        'built': (),
+        'fingerprint': (32,),
+    }
+    assert set(dictionary.state_dict()) == set(shapes)
+    assert not list(dictionary.parameters())
+    assert not dictionary.is_built
+
+
+def test_texts_are_classes_confounders_pairs_then_background(prompts):
+    assert ConfounderDictionary(prompts, 5).texts == [
+        'A polyp in an endoscopic image',
+        'A cyst in an endoscopic image',
+        'An endoscopy image with glare',
+        'An endoscopy image with dark',
+        'An endoscopy image with blur',
+        'A polyp with glare',
+        'A polyp with dark',
+        'A polyp with blur',
+        'A cyst with glare',
+        'A cyst with dark',
+        'A cyst with blur',
+        'Normal mucosa',
+    ]
+
+
+def test_filling_puts_every_texts_embedding_in_its_place(prompts):
+    dictionary = ConfounderDictionary(prompts, 5)
+    dictionary.fill(numbered(12, 5), FINGERPRINT)
+    assert dictionary.class_embeddings[:, 0].tolist() == [0, 1]
+    assert dictionary.confounder_embeddings[:, 0].tolist() == [2, 3, 4]
+    pairs = dictionary.class_confounder_embeddings[:, :, 0]
+    assert pairs.tolist() == [[5, 6, 7], [8, 9, 10]]
+    assert dictionary.background_embeddings[:, 0].tolist() == [11]
+    assert torch.equal(dictionary.entries, dictionary.confounder_embeddings)
+    assert dictionary.stored_fingerprint == FINGERPRINT
+    assert dictionary.is_built
+
+
+def test_prompts_without_background_are_filled_too(prompts):
+    prompts['background_prompts'] = []
+    dictionary = ConfounderDictionary(prompts, 5)
+    dictionary.fill(numbered(11, 5), FINGERPRINT)
+    assert dictionary.background_embeddings.shape == (0, 5)
+    assert dictionary.class_confounder_embeddings[1, 2, 0] == 10
+
+
+def test_unbuilt_dictionary_raises_saying_what_to_do(prompts):
+    dictionary = ConfounderDictionary(prompts, 5)
+    for use in (dictionary.check_built, lambda: dictionary.entries):
+        with pytest.raises(DictionaryError, match='not built') as caught:
+            use()
+        assert 'ConfounderDictionaryHook' in str(caught.value)
+        assert 'custom_hooks' in str(caught.value)
+        assert 'checkpoint' in str(caught.value)
+
+
+def test_state_dict_brings_embeddings_fingerprint_prior_and_the_built_flag(prompts):
+    source = ConfounderDictionary(prompts, 5, prior=[0.5, 0.3, 0.2])
+    source.fill(numbered(12, 5), FINGERPRINT)
+    target = ConfounderDictionary(prompts, 5)
+    target.load_state_dict(source.state_dict())
+    assert target.is_built
+    assert target.stored_fingerprint == FINGERPRINT
+    for (name, one), (_, other) in zip(source.named_buffers(), target.named_buffers()):
+        assert torch.equal(one, other), name
+
+
+def test_loading_an_unbuilt_dictionary_makes_a_built_one_unbuilt(prompts, fill):
+    dictionary = fill(ConfounderDictionary(prompts, 5))
+    dictionary.load_state_dict(ConfounderDictionary(prompts, 5).state_dict())
+    assert not dictionary.is_built
+
+
+def test_checkpoint_without_dictionary_leaves_it_unbuilt(prompts):
+    dictionary = ConfounderDictionary(prompts, 5)
+    dictionary.load_state_dict({}, strict=False)
+    assert not dictionary.is_built
+
+
+def test_buffers_move_and_convert_with_the_model(prompts, fill):
+    dictionary = fill(ConfounderDictionary(prompts, 5)).double()
+    assert dictionary.entries.dtype == torch.float64
+    assert dictionary.fingerprint.dtype == torch.uint8
+    assert dictionary.built.dtype == torch.bool
+
+
+def test_another_width_of_the_text_tower_is_an_error_naming_embed_dims(prompts):
+    dictionary = ConfounderDictionary(prompts, 5)
+    with pytest.raises(DictionaryError, match=r'width 6.*embed_dims=5.*Set embed_dims'):
+        dictionary.fill(numbered(12, 6), FINGERPRINT)
+    assert not dictionary.is_built
+
+
+def test_another_number_of_embeddings_is_an_error(prompts):
+    with pytest.raises(DictionaryError, match=r'gives 11 embeddings.*needs 12'):
+        ConfounderDictionary(prompts, 5).fill(numbered(11, 5), FINGERPRINT)
+
+
+def test_prior_is_uniform_unless_given(prompts):
+    dictionary = ConfounderDictionary(prompts, 5)
+    assert_close(dictionary.confounder_prior, torch.full((3,), 1 / 3))
+    assert_close(dictionary.log_prior, torch.full((3,), 1 / 3).log())
+    assert not dictionary.prior_is_estimated
+
+
+def test_given_prior_is_kept_in_order(prompts):
+    prior = ConfounderDictionary(prompts, 5, prior=(0.7, 0.0, 0.3)).confounder_prior
+    assert_close(prior, torch.tensor([0.7, 0.0, 0.3]))
+    assert prior.sum() == 1
+
+
+def test_estimated_prior_starts_uniform_and_is_marked(prompts):
+    dictionary = ConfounderDictionary(prompts, 5, prior='estimated')
+    assert dictionary.prior_is_estimated
+    assert_close(dictionary.confounder_prior, torch.full((3,), 1 / 3))
+
+
+@pytest.mark.parametrize(
+    'prior',
+    [
+        [0.5, 0.5],
+        [0.5, 0.3, 0.3],
+        [1.2, -0.1, -0.1],
+        [float('nan'), 0.5, 0.5],
+        [[0.5, 0.3, 0.2]],
+        'unifrom',
+    ],
+)
+def test_prior_that_is_no_distribution_over_the_confounders_is_an_error(prompts, prior):
+    with pytest.raises(ValueError, match='3 probabilities that sum to 1') as caught:
+        ConfounderDictionary(prompts, 5, prior=prior)
+    assert 'glare' in str(caught.value)
+
+
+def test_unknown_source_is_an_error_naming_the_known(prompts):
+    with pytest.raises(ValueError, match=r"source='texts'.*'shuffled'"):
+        ConfounderDictionary(prompts, 5, source='texts')
+
+
+def test_unusable_prompts_are_an_error_before_anything_is_built(prompts):
+    prompts['classes'] = ['polyp', 'polyp']
+    with pytest.raises(PromptError, match='twice'):
+        ConfounderDictionary(prompts, 5)
+
+
+def test_shuffled_control_changes_the_confounders_texts_alone(prompts):
+    plain = ConfounderDictionary(prompts, 5)
+    control = ConfounderDictionary(prompts, 5, source='shuffled', seed=3)
+    shuffled = PromptSet.from_cfg(prompts).shuffled(3).confounder_texts
+    assert control.texts[2:5] == shuffled
+    assert all(a != b for a, b in zip(control.texts[2:5], plain.texts[2:5]))
+    assert control.texts[:2] == plain.texts[:2]
+    assert control.texts[5:] == plain.texts[5:]
+
+
+def test_random_control_replaces_the_confounders_alone_by_unit_vectors(prompts):
+    dictionary = ConfounderDictionary(prompts, 5, source='random', seed=1)
+    dictionary.fill(numbered(12, 5), FINGERPRINT)
+    assert_close(dictionary.entries.norm(dim=1), torch.ones(3))
+    assert dictionary.class_embeddings[:, 0].tolist() == [0, 1]
+    assert dictionary.class_confounder_embeddings[1, 2, 0] == 10
+    assert dictionary.background_embeddings[0, 0] == 11
+
+
+def test_random_control_follows_its_seed_and_not_the_global_one(prompts, fill):
+    def entries(seed, global_seed):
+        torch.manual_seed(global_seed)
+        return fill(
+            ConfounderDictionary(prompts, 5, source='random', seed=seed)
+        ).entries
+
+    assert torch.equal(entries(1, 0), entries(1, 9))
+    assert not torch.equal(entries(1, 0), entries(2, 0))
+
+
+def test_learned_control_is_a_parameter_of_the_same_shape_that_gets_gradients(
+    prompts, fill
+):
+    dictionary = fill(ConfounderDictionary(prompts, 5, source='learned'))
+    assert [name for name, _ in dictionary.named_parameters()] == ['learned_embeddings']
+    assert dictionary.entries.shape == (3, 5)
+    assert_close(dictionary.entries.norm(dim=1), torch.ones(3))
+    dictionary.entries.square().sum().backward()
+    gradient = dictionary.learned_embeddings.grad
+    assert_close(gradient, 2 * dictionary.learned_embeddings.detach())
+
+
+def test_learned_control_must_be_built_too_for_the_class_texts(prompts):
+    with pytest.raises(DictionaryError, match='not built'):
+        ConfounderDictionary(prompts, 5, source='learned').entries  # noqa: B018
+
+
+def test_fingerprint_tells_prompts_sources_seeds_and_towers_apart(prompts):
+    tower = {'text_tower': 'RN50', 'weights': 'openai'}
+    other_prompts = {**prompts, 'classes': ['polyp', 'nodule']}
+    fingerprints = [
+        ConfounderDictionary(prompts, 5).expected_fingerprint(tower),
+        ConfounderDictionary(other_prompts, 5).expected_fingerprint(tower),
+        ConfounderDictionary(prompts, 5, source='shuffled').expected_fingerprint(tower),
+        ConfounderDictionary(
+            prompts, 5, source='shuffled', seed=1
+        ).expected_fingerprint(tower),
+        ConfounderDictionary(prompts, 5).expected_fingerprint({'text_tower': 'RN50'}),
+    ]
+    assert len(set(fingerprints)) == len(fingerprints)
+    again = ConfounderDictionary(dict(reversed(prompts.items())), 5)
+    assert again.expected_fingerprint(tower) == fingerprints[0]
