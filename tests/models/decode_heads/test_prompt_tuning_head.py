@@ -116,7 +116,7 @@ def test_gradient_reaches_context_predictor_and_image_tower_but_not_the_text_tow
 
 def test_training_on_the_context_alone_lowers_the_loss():
     head = build().train()
-    inputs, batch = backbone_output(), samples()
+    inputs, batch = backbone_output(), samples(size=(4, 5))
     # Labels that a direction in the joint space can tell.
     direction = torch.randn(WIDTH)
     for index, sample in enumerate(batch):
