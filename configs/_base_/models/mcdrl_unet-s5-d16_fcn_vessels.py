@@ -1,0 +1,27 @@
+# As mcdrl_unet-s5-d16_fcn.py, with the prompts of another modality.
+_base_ = ['./unet-s5-d16_fcn.py', '../prompts/fundus_vessels.py']
+model = dict(
+    backbone=dict(
+        _delete_=True,
+        type='CLIPGuidedBackbone',
+        backbone=_base_.model.backbone,
+        clip=dict(model_name='ViT-B-16', pretrained='openai', dense_mode='sclip'),
+        mean=_base_.model.data_preprocessor.mean,
+        std=_base_.model.data_preprocessor.std,
+    ),
+    decode_head=dict(
+        _delete_=True,
+        type='CausalInterventionHead',
+        in_channels=64,
+        in_index=4,
+        predictor=_base_.model.decode_head,
+        dictionary=dict(
+            type='ConfounderDictionary', prompts=_base_.prompts, embed_dims=512
+        ),
+        region_selector=dict(type='CLIPRegionSelector', ratio=0.5),
+        intervention=dict(type='CausalIntervention', num_layers=3),
+        loss_causal=dict(type='CausalAlignmentLoss', normalize=True, loss_weight=0.5),
+        # The guide is frozen: there is no encoder that this loss could train.
+        loss_contrast=None,
+    ),
+)
