@@ -14,6 +14,6 @@ from .compat import (  # noqa: E402
 declare_torchvision_operators()
 allow_mmengine_checkpoints()
 
-from . import datasets, evaluation, hooks, models  # noqa: E402
+from . import datasets, evaluation, hooks, models, optim  # noqa: E402
 
-__all__ = ['__version__', 'datasets', 'evaluation', 'hooks', 'models']
+__all__ = ['__version__', 'datasets', 'evaluation', 'hooks', 'models', 'optim']

@@ -81,15 +81,15 @@ def enable_amp(cfg: Config) -> None:
         ValueError: The optimizer wrapper is of a type that has no AMP counterpart.
     """
     wrapper = cfg.optim_wrapper
-    if wrapper.type == 'AmpOptimWrapper':
+    if wrapper.type in ('AmpOptimWrapper', 'BFloat16OptimWrapper'):
         return
     if wrapper.type != 'OptimWrapper':
         raise ValueError(
             "--amp needs optim_wrapper.type='OptimWrapper', got "
             f'{wrapper.type!r}: set AMP in the config.'
         )
-    wrapper.type = 'AmpOptimWrapper'
     if torch.cuda.is_available():
+        wrapper.type = 'AmpOptimWrapper'
         wrapper.loss_scale = 'dynamic'
     else:
-        wrapper.dtype = 'bfloat16'
+        wrapper.type = 'BFloat16OptimWrapper'

@@ -201,6 +201,7 @@ def gradients(bench, config):
         'sampling without contrast',
         'gate at 0',
         'no losses besides segmentation',
+        'tower used up to an early level alone',
         'no selection',
         'unselected to zero',
         'no intervention',
