@@ -112,7 +112,11 @@ def _walk(folder: Path) -> Iterator[tuple[str, Path]]:
             folders.clear()
             continue
         seen.add(real)
-        folders[:] = [f for f in folders if f != _JUNK_FOLDER and f[0] != '.']
+        # A linked folder that is also there itself is read there.
+        folders[:] = sorted(
+            (f for f in folders if f != _JUNK_FOLDER and f[0] != '.'),
+            key=lambda name: (os.path.islink(os.path.join(where, name)), name),
+        )
         for file in files:
             path = Path(where, file)
             if file[0] != '.' and path.is_file():

@@ -25,9 +25,9 @@ _BLOCK = 2048
 # The position box of endoscopes: even green or turquoise in the lower left corner.
 # Mucosa and blue dye are never both this green and this even.
 _BOX_GREEN_OVER_RED = 60
-_BOX_GREEN_OVER_BLUE = 10
+_BOX_GREEN_OVER_BLUE = 20
 _BOX_EVENNESS = 20
-_BOX_SHARE = 0.06
+_BOX_SHARE = 0.04
 
 
 @dataclass(frozen=True)

@@ -42,6 +42,7 @@ POLYPGEN = PatternSource(
             rf'{ENDING}',
             masks=rf'{ROOT}sequenceData/positive/{_SEQUENCE}/masks_[^/]+/{_MASK_KEY}'
             rf'{ENDING}',
+            name='{sequence}_{key}',
             sequence='{sequence}',
         ),
         Layout(
@@ -49,6 +50,7 @@ POLYPGEN = PatternSource(
             images=rf'{ROOT}sequenceData/negativeOnly/{_SEQUENCE}/(?P<key>[^/]+?)'
             rf'{ENDING}',
             masks=None,
+            name='{sequence}_{key}',
             sequence='{sequence}',
         ),
     ),
