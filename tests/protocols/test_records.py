@@ -1,7 +1,8 @@
 import dataclasses
+import fcntl
 import json
 import math
-import multiprocessing
+import threading
 
 import pytest
 
@@ -87,25 +88,17 @@ def test_a_missing_file_holds_no_records(tmp_path):
     assert read_records(tmp_path / 'none.jsonl') == []
 
 
-def _append_many(path, method, record):
-    for seed in range(20):
-        append_record(path, dataclasses.replace(record, method=method, seed=seed))
-
-
-def test_several_processes_append_without_tearing_lines(tmp_path, make_record):
+def test_appending_waits_for_another_process_that_appends(tmp_path, make_record):
     path = tmp_path / 'r.jsonl'
-    record = make_record(dice=[0.5] * 50)
-    context = multiprocessing.get_context('fork')
-    workers = [
-        context.Process(target=_append_many, args=(path, name, record))
-        for name in ('a', 'b')
-    ]
-    for worker in workers:
-        worker.start()
-    for worker in workers:
-        worker.join()
-    keys = {(r.method, r.seed) for r in read_records(path)}
-    assert keys == {(name, seed) for name in ('a', 'b') for seed in range(20)}
+    writer = threading.Thread(target=append_record, args=(path, make_record()))
+    with open(path, 'wb') as other:
+        fcntl.flock(other, fcntl.LOCK_EX)
+        writer.start()
+        writer.join(0.3)
+        assert writer.is_alive()
+        assert path.read_bytes() == b''
+    writer.join(10)
+    assert len(read_records(path)) == 1
 
 
 def test_latest_records_prefer_a_finished_run(make_record):
