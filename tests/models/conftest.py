@@ -2,6 +2,8 @@
 
 import pytest
 import torch
+from mmengine.structures import PixelData
+from mmseg.structures import SegDataSample
 
 from mcdrl_mmseg.models import ConfounderDictionary
 
@@ -38,3 +40,24 @@ def fill(unit_vectors):
         return dictionary
 
     return fill_dictionary
+
+
+@pytest.fixture
+def samples():
+    """Makes B labelled samples of a size, each with a lesion unless told."""
+
+    def make(size: tuple[int, int], lesions: list[tuple[str, ...]]) -> list:
+        generator = torch.Generator().manual_seed(5)
+        made = []
+        for names in lesions:
+            labels = torch.zeros(1, *size, dtype=torch.long)
+            if names:
+                labels[:, : size[0] // 2, size[1] // 3 :] = 1
+            labels[torch.rand(labels.shape, generator=generator) < 0.05] = 255
+            sample = SegDataSample(gt_sem_seg=PixelData(data=labels))
+            shapes = dict.fromkeys(('img_shape', 'pad_shape', 'ori_shape'), size)
+            sample.set_metainfo(dict(**shapes, lesion_classes=names, img_path='x'))
+            made.append(sample)
+        return made
+
+    return make

@@ -159,10 +159,11 @@ class CausalInterventionHead(BaseModule):
             )
         result = self._put_back(feature, indices, tokens, intervened)
 
-        if self.in_index == -2:
+        index = self.in_index % len(inputs)
+        if index == len(maps):  # the dense map
             maps.append(result)
         else:
-            maps[self.in_index % len(inputs)] = result
+            maps[index] = result
         return Intervened(tuple(maps), similarity, indices, tokens, intervened)
 
     def _put_back(

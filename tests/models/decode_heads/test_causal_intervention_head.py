@@ -1,0 +1,465 @@
+import copy
+
+import pytest
+import torch
+from mmengine.structures import PixelData
+from mmseg.registry import MODELS
+from mmseg.structures import SegDataSample
+from torch.testing import assert_close
+
+from mcdrl_mmseg.models import DictionaryError
+
+WIDTH = 8
+# The levels (16 and 24 channels), the dense map and the image embedding.
+LEVELS = ((16, 8, 10), (24, 4, 5))
+DENSE = (WIDTH, 4, 5)
+COMMON = dict(
+    channels=8,
+    num_classes=2,
+    dropout_ratio=0,
+    norm_cfg=dict(type='BN', requires_grad=True),
+    align_corners=False,
+)
+FCN = dict(
+    type='FCNHead',
+    in_channels=WIDTH,
+    in_index=-1,
+    num_convs=1,
+    concat_input=False,
+    **COMMON,
+)
+PREDICTORS = {
+    'FCNHead': FCN,
+    'ASPPHead': dict(
+        type='ASPPHead', in_channels=WIDTH, in_index=-1, dilations=(1, 2), **COMMON
+    ),
+    'SegformerHead': dict(
+        type='SegformerHead', in_channels=[16, 24, WIDTH], in_index=[0, 1, 2], **COMMON
+    ),
+    'UPerHead': dict(
+        type='UPerHead',
+        in_channels=[16, 24, WIDTH],
+        in_index=[0, 1, 2],
+        pool_scales=(1, 2),
+        **COMMON,
+    ),
+}
+LESIONS = [('polyp',), ('polyp', 'cyst'), ()]
+
+
+@pytest.fixture(autouse=True)
+def _one_thread():
+    torch.set_num_threads(1)
+
+
+@pytest.fixture
+def inputs() -> tuple[torch.Tensor, ...]:
+    generator = torch.Generator().manual_seed(1)
+    shapes = (*LEVELS, DENSE, (WIDTH, 1, 1))
+    return tuple(torch.randn(3, *shape, generator=generator) for shape in shapes)
+
+
+@pytest.fixture
+def build(prompts, fill):
+    """Builds a head with weights that matter, its dictionary filled."""
+
+    def build_head(filled=True, gate=1.0, intervention=(), **changes):
+        if intervention is not None:
+            intervention = dict(
+                type='CausalIntervention',
+                num_layers=2,
+                num_heads=2,
+                gate=gate,
+                **dict(intervention),
+            )
+        cfg = dict(
+            type='CausalInterventionHead',
+            in_channels=WIDTH,
+            predictor=FCN,
+            dictionary=dict(
+                type='ConfounderDictionary',
+                prompts=prompts,
+                embed_dims=WIDTH,
+                prior=[0.5, 0.3, 0.2],
+            ),
+            intervention=intervention,
+        )
+        torch.manual_seed(0)
+        head = MODELS.build(copy.deepcopy({**cfg, **changes}))
+        head.init_weights()
+        with torch.no_grad():
+            for parameter in head.parameters():
+                parameter.add_(torch.randn_like(parameter) * 0.2)
+        if filled:
+            fill(head.dictionary)
+        return head
+
+    return build_head
+
+
+def plain_logits(head, inputs):
+    """The predictor alone, on the backbone's maps."""
+    return head.predictor(inputs[:-1])
+
+
+@pytest.mark.parametrize('predictor', PREDICTORS)
+@pytest.mark.parametrize('unselected', ['keep', 'zero'])
+@pytest.mark.parametrize('approximation', ['attention', 'expectation', 'sampling'])
+def test_closed_gate_gives_the_plain_networks_logits_bit_for_bit(
+    build, inputs, predictor, unselected, approximation
+):
+    head = build(
+        gate=0.0,
+        predictor=PREDICTORS[predictor],
+        unselected=unselected,
+        intervention=dict(approximation=approximation),
+    )
+    for training in (True, False):
+        head.train(training)
+        with torch.no_grad():
+            assert torch.equal(head(inputs), plain_logits(head, inputs))
+
+
+@pytest.mark.parametrize('predictor', PREDICTORS)
+def test_open_gate_changes_every_predictors_logits(build, inputs, predictor):
+    head = build(predictor=PREDICTORS[predictor]).eval()
+    with torch.no_grad():
+        logits = head(inputs)
+        assert logits.shape[:2] == (3, 2)
+        assert not torch.allclose(logits, plain_logits(head, inputs), atol=1e-3)
+
+
+def test_closed_gate_on_a_level_gives_the_predictors_logits_on_the_levels(
+    build, inputs
+):
+    predictor = dict(
+        type='SegformerHead', in_channels=[16, 24], in_index=[0, 1], **COMMON
+    )
+    head = build(gate=0.0, predictor=predictor, in_channels=16, in_index=0).eval()
+    with torch.no_grad():
+        assert torch.equal(head(inputs), head.predictor(inputs[:2]))
+
+
+def by_hand(head, inputs):
+    """Selected tokens and the maps after the intervention, with plain loops."""
+    feature, dense = inputs[head.in_index], inputs[-2]
+    _, indices = head.region_selector(
+        dense, head.dictionary.class_embeddings, grid=feature.shape[2:]
+    )
+    tokens = torch.stack(
+        [f.flatten(1).t()[chosen] for f, chosen in zip(feature, indices)]
+    )
+    changed = head.intervention(
+        tokens, head.dictionary.entries, head.dictionary.confounder_prior
+    )
+    return indices, tokens, changed
+
+
+@pytest.mark.parametrize('gate', [0.25, 1.0])
+def test_selected_positions_are_replaced_and_the_others_kept(build, inputs, gate):
+    head = build(gate=gate).eval()
+    with torch.no_grad():
+        indices, tokens, changed = by_hand(head, inputs)
+        state = head.intervene(inputs)
+    assert torch.equal(state.indices, indices)
+    assert indices.shape == (3, 10)
+    assert_close(state.region_tokens, tokens)
+    assert_close(state.intervened_tokens, changed)
+    expected = inputs[-2].clone().flatten(2)
+    for image, chosen in enumerate(indices):
+        blend = tokens[image] + gate * (changed[image] - tokens[image])
+        expected[image][:, chosen] = blend.t()
+    assert_close(state.features[-1], expected.view_as(inputs[-2]))
+    assert torch.equal(state.features[0], inputs[0])
+    assert torch.equal(state.features[1], inputs[1])
+    assert len(state.features) == 3
+
+
+@pytest.mark.parametrize('gate', [0.0, 0.25, 1.0])
+def test_positions_not_selected_fade_as_the_gate_opens_if_asked(build, inputs, gate):
+    head = build(gate=gate, unselected='zero').eval()
+    with torch.no_grad():
+        state = head.intervene(inputs)
+    for image, chosen in enumerate(state.indices):
+        others = torch.ones(20, dtype=torch.bool)
+        others[chosen] = False
+        result = state.features[-1][image].flatten(1)[:, others]
+        expected = inputs[-2][image].flatten(1)[:, others] * (1 - gate)
+        assert torch.equal(result, expected)
+
+
+def test_without_region_selection_every_position_is_intervened_on(build, inputs):
+    head = build(region_selector=None).eval()
+    with torch.no_grad():
+        state = head.intervene(inputs)
+        tokens = inputs[-2].flatten(2).transpose(1, 2)
+        changed = head.intervention(
+            tokens, head.dictionary.entries, head.dictionary.confounder_prior
+        )
+    assert state.indices is None
+    assert_close(state.features[-1].flatten(2).transpose(1, 2), changed)
+
+
+def test_without_intervention_features_stay_but_for_emptied_positions(build, inputs):
+    kept = build(intervention=None)
+    emptied = build(intervention=None, unselected='zero')
+    with torch.no_grad():
+        assert torch.equal(kept.intervene(inputs).features[-1], inputs[-2])
+        state = emptied.intervene(inputs)
+    assert torch.equal(state.intervened_tokens, state.region_tokens)
+    for image, chosen in enumerate(state.indices):
+        expected = torch.zeros(WIDTH, 20)
+        expected[:, chosen] = inputs[-2][image].flatten(1)[:, chosen]
+        assert torch.equal(state.features[-1][image].flatten(1), expected)
+
+
+def test_level_is_intervened_on_in_its_place_at_its_own_resolution(build, inputs):
+    for in_index in (0, -4):
+        head = build(
+            in_channels=16,
+            in_index=in_index,
+            predictor={**FCN, 'in_channels': 16, 'in_index': 0},
+        ).eval()
+        with torch.no_grad():
+            indices, _, changed = by_hand(head, inputs)
+            state = head.intervene(inputs)
+        assert indices.shape == (3, 40)
+        assert len(state.features) == 2
+        assert torch.equal(state.features[1], inputs[1])
+        result = state.features[0].flatten(2).transpose(1, 2)
+        for image, chosen in enumerate(indices):
+            assert_close(result[image][chosen], changed[image])
+
+
+def test_dense_map_may_be_named_from_either_end(build, inputs):
+    results = [build(in_index=i).eval()(inputs) for i in (-2, 2)]
+    assert torch.equal(*results)
+
+
+def test_image_embedding_cannot_be_intervened_on(build):
+    with pytest.raises(ValueError, match=r'in_index=-1 is the image embedding'):
+        build(in_index=-1)
+
+
+def test_unknown_treatment_of_the_rest_is_an_error(build):
+    with pytest.raises(ValueError, match=r"unselected='drop' must be 'keep' or 'zero'"):
+        build(unselected='drop')
+
+
+def test_unbuilt_dictionary_raises_before_anything_is_computed(build, inputs, samples):
+    head = build(filled=False)
+    with pytest.raises(DictionaryError, match='ConfounderDictionaryHook'):
+        head(inputs)
+    with pytest.raises(DictionaryError, match='ConfounderDictionaryHook'):
+        head.loss(inputs, samples((16, 20), LESIONS), {})
+    neither = build(filled=False, region_selector=None, intervention=None)
+    with pytest.raises(DictionaryError, match='ConfounderDictionaryHook'):
+        neither(inputs)
+
+
+def test_losses_are_the_predictors_and_the_two_of_the_method(build, inputs, samples):
+    head = build()
+    batch = samples((16, 20), LESIONS)
+    losses = head.loss(inputs, batch, {})
+    assert set(losses) == {'loss_ce', 'acc_seg', 'loss_causal', 'loss_contrast'}
+
+    present = torch.tensor([[1, 0], [1, 1], [0, 0]], dtype=torch.bool)
+    state = head.intervene(inputs)
+    dictionary = head.dictionary
+    expected = head.predictor.loss(state.features, batch, {})['loss_ce']
+    assert_close(losses['loss_ce'], expected)
+    pooled = state.intervened_tokens.mean(dim=1)
+    targets = dictionary.class_confounder_embeddings
+    expected = head.loss_causal(pooled, targets, present)
+    assert_close(losses['loss_causal'], expected)
+    expected = head.loss_contrast(
+        inputs[-1].flatten(1),
+        dictionary.class_embeddings,
+        dictionary.background_embeddings,
+        present,
+    )
+    assert_close(losses['loss_contrast'], expected)
+
+
+def test_causal_loss_is_off_until_the_intervention_starts(build, inputs, samples):
+    values = {}
+    for gate in (0.0, 0.1, 1.0):
+        losses = build(gate=gate).loss(inputs, samples((16, 20), LESIONS), {})
+        values[gate] = losses['loss_causal'].item()
+    assert values[0.0] == 0
+    # From then on it counts in full: it is about F_ca, which the gate does not touch.
+    assert values[0.1] == values[1.0] > 0
+
+
+def test_causal_loss_counts_from_the_start_without_an_intervention(
+    build, inputs, samples
+):
+    head = build(intervention=None)
+    losses = head.loss(inputs, samples((16, 20), LESIONS), {})
+    tokens = head.intervene(inputs).region_tokens
+    present = torch.tensor([[1, 0], [1, 1], [0, 0]], dtype=torch.bool)
+    targets = head.dictionary.class_confounder_embeddings
+    expected = head.loss_causal(tokens.mean(dim=1), targets, present)
+    assert_close(losses['loss_causal'], expected)
+    assert expected > 0
+
+
+def test_features_of_another_width_are_projected_for_the_causal_loss(
+    build, inputs, samples
+):
+    wide = build(
+        in_channels=16,
+        in_index=0,
+        predictor={**FCN, 'in_channels': 16, 'in_index': 0},
+    )
+    assert wide.causal_projection.weight.shape == (WIDTH, 16)
+    assert wide.loss(inputs, samples((16, 20), LESIONS), {})['loss_causal'] > 0
+    assert not list(build().causal_projection.parameters())
+    wide = build(
+        in_channels=16,
+        in_index=0,
+        loss_causal=None,
+        predictor={**FCN, 'in_channels': 16, 'in_index': 0},
+    )
+    assert not list(wide.causal_projection.parameters())
+
+
+def test_images_without_lesion_alone_train_without_nan(build, inputs, samples):
+    head = build()
+    losses = head.loss(inputs, samples((16, 20), [(), (), ()]), {})
+    sum(value for name, value in losses.items() if 'loss' in name).backward()
+    assert losses['loss_causal'] == 0
+    for name, parameter in head.named_parameters():
+        assert parameter.grad.isfinite().all(), name
+
+
+def test_losses_that_are_off_leave_no_key_and_need_no_lesion_classes(build, inputs):
+    head = build(loss_causal=None, loss_contrast=None)
+    labels = PixelData(data=torch.zeros(1, 16, 20, dtype=torch.long))
+    batch = [SegDataSample(gt_sem_seg=labels) for _ in range(3)]
+    assert set(head.loss(inputs, batch, {})) == {'loss_ce', 'acc_seg'}
+
+
+def test_predictors_with_several_losses_keep_them_all(build, inputs, samples):
+    predictor = {
+        **FCN,
+        'loss_decode': [
+            dict(type='CrossEntropyLoss', loss_name='loss_ce'),
+            dict(type='DiceLoss', loss_name='loss_dice'),
+        ],
+    }
+    losses = build(predictor=predictor).loss(inputs, samples((16, 20), LESIONS), {})
+    assert {'loss_ce', 'loss_dice', 'loss_causal', 'loss_contrast'} < set(losses)
+
+
+@pytest.mark.parametrize('in_index', [-2, 0])
+@pytest.mark.parametrize('losses', ['both', 'no causal', 'no contrast', 'none'])
+@pytest.mark.parametrize('gate', [0.0, 1.0])
+def test_all_the_backbones_maps_are_part_of_the_loss(
+    build, inputs, samples, in_index, losses, gate
+):
+    """Distributed training fails on a trained parameter outside the graph."""
+    channels = 8 if in_index == -2 else 16
+    changes = {}
+    if losses in ('no causal', 'none'):
+        changes['loss_causal'] = None
+    if losses in ('no contrast', 'none'):
+        changes['loss_contrast'] = None
+    head = build(
+        gate=gate,
+        in_channels=channels,
+        in_index=in_index,
+        predictor={
+            **FCN,
+            'in_channels': channels,
+            'in_index': -1 if channels == 8 else 0,
+        },
+        **changes,
+    )
+    inputs = tuple(value.requires_grad_() for value in inputs)
+    result = head.loss(inputs, samples((16, 20), LESIONS), {})
+    sum(value for name, value in result.items() if 'loss' in name).backward()
+    assert inputs[-2].grad is not None
+    assert inputs[-1].grad is not None
+    for name, parameter in head.named_parameters():
+        assert not parameter.requires_grad or parameter.grad is not None, name
+
+
+def test_spare_outputs_change_no_loss(build, inputs, samples):
+    head = build(loss_contrast=None)
+    batch = samples((16, 20), LESIONS)
+    plain = head.loss(inputs, batch, {})
+    inputs = tuple(value.requires_grad_() for value in inputs)
+    tied = head.loss(inputs, batch, {})
+    assert torch.equal(plain['loss_ce'], tied['loss_ce'])
+    (gradient,) = torch.autograd.grad(tied['loss_ce'], inputs[-1])
+    assert gradient.abs().max() == 0
+
+
+def test_predict_resizes_the_logits_to_the_images(build, inputs):
+    head = build().eval()
+    metas = [dict(img_shape=(32, 40), pad_shape=(32, 40))] * 3
+    with torch.no_grad():
+        result = head.predict(inputs, metas, {})
+        expected = torch.nn.functional.interpolate(
+            head(inputs), size=(32, 40), mode='bilinear', align_corners=False
+        )
+    assert_close(result, expected)
+
+
+def test_the_segmentor_sees_the_predictors_attributes(build):
+    predictor = {
+        **FCN,
+        'num_classes': 2,
+        'out_channels': 1,
+        'threshold': 0.4,
+        'align_corners': True,
+        'ignore_index': 7,
+        'loss_decode': dict(type='CrossEntropyLoss', use_sigmoid=True),
+    }
+    head = build(predictor=predictor)
+    seen = (
+        head.num_classes,
+        head.out_channels,
+        head.threshold,
+        head.align_corners,
+        head.ignore_index,
+    )
+    assert seen == (2, 1, 0.4, True, 7)
+
+
+def test_learned_dictionary_and_self_attention_controls_train(build, inputs, samples):
+    learned = build(
+        dictionary=dict(
+            type='ConfounderDictionary',
+            prompts=build().dictionary.prompts.to_dict(),
+            embed_dims=WIDTH,
+            source='learned',
+        )
+    )
+    itself = build(intervention=dict(attend_to='self'))
+    for head in (learned, itself):
+        losses = head.loss(inputs, samples((16, 20), LESIONS), {})
+        sum(value for name, value in losses.items() if 'loss' in name).backward()
+        for name, parameter in head.named_parameters():
+            assert parameter.grad is not None, name
+    assert learned.dictionary.learned_embeddings.grad.abs().sum() > 0
+
+
+@pytest.mark.parametrize('gate', [0.0, 1.0])
+def test_bfloat16_losses_are_finite_and_close(build, inputs, samples, gate):
+    head = build(gate=gate)
+    batch = samples((16, 20), LESIONS)
+    exact = head.loss(inputs, batch, {})
+    with torch.autocast('cpu', dtype=torch.bfloat16):
+        rough = head.loss(inputs, batch, {})
+    for name in ('loss_ce', 'loss_causal', 'loss_contrast'):
+        assert_close(rough[name].float(), exact[name], rtol=0.05, atol=0.02)
+
+
+def test_loaded_state_dict_gives_the_same_logits_without_text_or_hook(build, inputs):
+    head = build(gate=1.0).eval()
+    other = build(filled=False, gate=0.0).eval()
+    other.load_state_dict(head.state_dict())
+    with torch.no_grad():
+        assert torch.equal(other(inputs), head(inputs))
