@@ -145,6 +145,8 @@ def test_nothing_to_learn_or_to_name_is_refused(names, context):
 
 
 def test_other_kind_of_text_tower_is_refused():
-    with pytest.raises(ValueError, match="coca_ViT-B-32.*is not CLIP's"):
-        with torch.device('meta'):
-            LearnedPrompts(CLIPSpec('coca_ViT-B-32'), NAMES)
+    with (
+        torch.device('meta'),
+        pytest.raises(ValueError, match=r"coca_ViT-B-32.*is not CLIP's"),
+    ):
+        LearnedPrompts(CLIPSpec('coca_ViT-B-32'), NAMES)

@@ -1,0 +1,168 @@
+"""The baselines beside the stock head: same data, same backbone, one thing changed."""
+
+import random
+
+import numpy as np
+import pytest
+import torch
+
+DATA = 'endoscopy-sites-{}_heldout-polypgen-c1.py'
+TRAINING_SITES = (
+    'polypgen_c2',
+    'polypgen_c3',
+    'polypgen_c4',
+    'endotect_kvasir',
+    'vocalfolds_larynx',
+)
+BACKBONES = {
+    'clip-rn50': ('fcn', '50e_endoscopy-sites-224x224_heldout-polypgen-c1.py'),
+    'clip-vit-b16': ('fcn', '50e_endoscopy-sites-224x224_heldout-polypgen-c1.py'),
+    'clip-tiny-rn': (
+        'segformer',
+        '5e_endoscopy-sites-128x128_heldout-polypgen-c1.py',
+    ),
+}
+METHODS = ('photometric', 'frozen', 'gin-ipa', 'coop', 'coop-decoder')
+
+
+def config_name(method, backbone):
+    head, data = BACKBONES[backbone]
+    stock = f'{backbone}_{head}'
+    return (
+        'baselines/'
+        + {
+            'stock': f'{stock}_{data}',
+            'photometric': f'photometric_{stock}_{data}',
+            'frozen': f'frozen-{stock}_{data}',
+            'gin-ipa': f'gin-ipa_{stock}_{data}',
+            'coop': f'coop_{backbone}_{data}',
+            'coop-decoder': f'coop_{stock}_{data}',
+        }[method]
+    )
+
+
+@pytest.fixture
+def tree(tmp_path, draw_pairs, monkeypatch):
+    for site in ('polypgen_c1', *TRAINING_SITES):
+        names = [(f'{n}.jpg', f'{n}.png') for n in range(2)]
+        folder = tmp_path / site
+        draw_pairs(folder / 'images', folder / 'masks', names, [[0, 255], [255, 0]])
+    monkeypatch.setenv('MCDRL_DATA_ROOT', str(tmp_path))
+    return tmp_path
+
+
+@pytest.mark.parametrize('method', METHODS)
+@pytest.mark.parametrize('backbone', BACKBONES)
+def test_budget_and_test_are_those_of_the_stock_baseline(method, backbone, load_config):
+    stock = load_config(config_name('stock', backbone))
+    cfg = load_config(config_name(method, backbone))
+    for key in ('val_dataloader', 'test_dataloader', 'train_cfg', 'param_scheduler'):
+        assert cfg[key] == stock[key]
+    for key in ('batch_size', 'sampler'):
+        assert cfg.train_dataloader[key] == stock.train_dataloader[key]
+    ours, theirs = cfg.model.backbone.copy(), stock.model.backbone.copy()
+    assert ours.pop('frozen', False) == (method in ('frozen', 'coop'))
+    assert ours == theirs
+    assert cfg.optim_wrapper.optimizer == stock.optim_wrapper.optimizer
+
+
+@pytest.mark.parametrize('method', METHODS)
+def test_one_step_trains_what_the_method_trains(
+    method, tree, load_config, datasets_of, model_of, step
+):
+    cfg = load_config(config_name(method, 'clip-tiny-rn'), 64)
+    model = model_of(cfg)
+    before = {name: p.detach().clone() for name, p in model.named_parameters()}
+    losses = step(cfg, model, datasets_of(cfg)['train'])
+    assert losses['loss'] > 0
+    changed = {
+        name for name, p in model.named_parameters() if not torch.equal(p, before[name])
+    }
+    groups = {
+        'tower': 'backbone.tower.',
+        'text': 'decode_head.prompts.tower.',
+        'context': 'decode_head.prompts.context',
+        'decoder': (
+            'decode_head.predictor.'
+            if method == 'coop-decoder'
+            else 'decode_head.convs.'
+        ),
+    }
+    found = {k for k, v in groups.items() if any(n.startswith(v) for n in changed)}
+    assert (
+        found
+        == {
+            'photometric': {'tower', 'decoder'},
+            'frozen': {'decoder'},
+            'gin-ipa': {'tower', 'decoder'},
+            'coop': {'context'},
+            'coop-decoder': {'tower', 'decoder', 'context'},
+        }[method]
+    )
+    if method == 'coop':
+        assert changed == {'decode_head.prompts.context'}
+
+
+@pytest.mark.parametrize('method', ['coop', 'coop-decoder'])
+@pytest.mark.parametrize('backbone', ['clip-rn50', 'clip-vit-b16'])
+def test_prompt_tuning_fits_the_backbones_joint_space(
+    method, backbone, tree, load_config, datasets_of, model_of, step
+):
+    cfg = load_config(config_name(method, backbone), 64)
+    assert cfg.model.decode_head.text.model_name == cfg.model.backbone.model_name
+    assert cfg.model.decode_head.text.pretrained == 'openai'
+    losses = step(cfg, model_of(cfg), datasets_of(cfg)['train'])
+    assert losses['decode.loss_ce'] > 0
+
+
+@pytest.mark.parametrize('backbone', BACKBONES)
+def test_context_learns_at_coops_rate(backbone, load_config):
+    optim = load_config(config_name('coop', backbone)).optim_wrapper
+    (key,) = optim.paramwise_cfg.custom_keys
+    assert key == 'prompts.context'
+    factor = optim.paramwise_cfg.custom_keys[key].lr_mult
+    assert optim.optimizer.lr * factor == pytest.approx(2e-3)
+
+
+def test_photometric_augmentation_changes_images_and_only_hides_labels(
+    tree, load_config, datasets_of
+):
+    configs = [
+        load_config(config_name(method, 'clip-tiny-rn'), 64)
+        for method in ('photometric', 'stock')
+    ]
+    for cfg in configs:
+        dataset = cfg.train_dataloader.dataset
+        dataset.pipeline = [t for t in dataset.pipeline if t['type'] != 'RandomFlip']
+    strong, stock = map(datasets_of, configs)
+    np.random.seed(0)
+    random.seed(0)
+    hidden, changed = 0, 0
+    for _ in range(30):
+        one, other = strong['train'][0], stock['train'][0]
+        assert one['inputs'].shape == other['inputs'].shape == (3, 64, 64)
+        assert one['inputs'].dtype == torch.uint8
+        labels = one['data_samples'].gt_sem_seg.data
+        seen = labels != 255
+        expected = other['data_samples'].gt_sem_seg.data
+        assert torch.equal(labels[seen], expected[seen])
+        hidden += bool((labels == 255).any())
+        changed += not torch.equal(one['inputs'], other['inputs'])
+    assert 5 < hidden < 25
+    assert changed > 25
+    for name in ('val', 'test'):
+        assert torch.equal(strong[name][0]['inputs'], stock[name][0]['inputs'])
+
+
+def test_only_training_images_meet_the_causal_augmentation(
+    tree, load_config, datasets_of, model_of
+):
+    cfg = load_config(config_name('gin-ipa', 'clip-tiny-rn'), 64)
+    stock = model_of(load_config(config_name('stock', 'clip-tiny-rn')))
+    model = model_of(cfg)
+    item = datasets_of(cfg)['test'][0]
+    batch = dict(inputs=[item['inputs']], data_samples=[item['data_samples']])
+    for training in (True, False):
+        ours = model.data_preprocessor(batch, training)['inputs']
+        theirs = stock.data_preprocessor(batch, training)['inputs']
+        assert torch.equal(ours, theirs) != training

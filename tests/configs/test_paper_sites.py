@@ -1,0 +1,123 @@
+import json
+
+import pytest
+from mmengine.config import Config
+
+from mcdrl_mmseg.prompts import PromptSet
+from mcdrl_mmseg.protocols.folds import derive_fold
+from mcdrl_mmseg.protocols.hashing import plain
+
+FOLDS = {
+    'bm-broncholc': 'bm_broncholc',
+    'laryngoscope8': 'laryngoscope8',
+    'cvc-clinicdb': 'cvc_clinicdb',
+    'etis-larib': 'etis_larib',
+    'kvasir-seg': 'kvasir_seg',
+}
+BACKBONES = ('clip-rn50', 'clip-vit-b16', 'clip-vit-l14')
+# Values in the masks of two images of each site, as the converters write them.
+MASKS = {
+    'bm_broncholc': [[0, 1, 2, 3], [0, 4, 5, 6, 7]],
+    'laryngoscope8': [[0, 2, 6], [0, 0]],
+    'cvc_clinicdb': [[0, 255], [0, 255]],
+    'etis_larib': [[0, 255], [255, 0]],
+    'kvasir_seg': [[0, 255], [0, 255]],
+}
+LESIONS = {
+    'bm_broncholc': ('tumour', 'inflammation'),
+    'laryngoscope8': ('cyst', 'nodule'),
+}
+
+
+@pytest.fixture
+def tree(tmp_path, draw_pairs, monkeypatch):
+    for site, values in MASKS.items():
+        names = [(f'{n}.png', f'{n}.png') for n in range(len(values))]
+        draw_pairs(tmp_path / site / 'images', tmp_path / site / 'masks', names, values)
+    monkeypatch.setenv('MCDRL_DATA_ROOT', str(tmp_path))
+    return tmp_path
+
+
+def config_names(fold):
+    for backbone in BACKBONES:
+        yield f'mcdrl/mcdrl_{backbone}_fcn_50e_paper-sites-224x224_heldout-{fold}.py'
+        yield f'baselines/{backbone}_fcn_50e_paper-sites-224x224_heldout-{fold}.py'
+
+
+@pytest.mark.parametrize('fold', FOLDS)
+def test_datasets_of_a_fold_hold_its_sites_out(fold, tree, load_config, datasets_of):
+    cfg = load_config(f'_base_/datasets/paper-sites_heldout-{fold}.py', 32)
+    held_out = FOLDS[fold]
+    assert cfg.held_out_site == held_out
+    found = {
+        name: [sample['data_samples'].site for sample in dataset]
+        for name, dataset in datasets_of(cfg).items()
+    }
+    others = [site for site in MASKS if site != held_out]
+    # One of two images goes into the validation part.
+    assert found == {'train': others, 'val': others, 'test': [held_out, held_out]}
+
+
+@pytest.mark.parametrize('fold', FOLDS)
+def test_lesions_of_a_fold_are_the_papers_and_have_prompts(
+    fold, tree, load_config, datasets_of
+):
+    cfg = load_config(
+        f'mcdrl/mcdrl_clip-rn50_fcn_50e_paper-sites-224x224_heldout-{fold}.py', 32
+    )
+    prompts = PromptSet.from_cfg(cfg.model.decode_head.dictionary.prompts)
+    assert prompts.classes == ('polyp', 'tumour', 'inflammation', 'nodule', 'cyst')
+    for dataset in datasets_of(cfg).values():
+        for index in range(len(dataset)):
+            item = dataset[index]
+            sample = item['data_samples']
+            assert item['inputs'].shape == (3, 32, 32)
+            assert set(sample.gt_sem_seg.data.unique().tolist()) <= {0, 1}
+            assert set(sample.lesion_classes) <= set(prompts.classes)
+
+
+def test_labels_of_the_data_sets_become_lesion_types(tree, load_config, datasets_of):
+    for fold, site in FOLDS.items():
+        cfg = load_config(f'_base_/datasets/paper-sites_heldout-{fold}.py', 32)
+        first, second = datasets_of(cfg)['test']
+        expected = LESIONS.get(site, ('polyp',))
+        assert first['data_samples'].lesion_classes == expected
+        if site == 'laryngoscope8':
+            assert second['data_samples'].lesion_classes == ()
+
+
+@pytest.mark.parametrize('fold', FOLDS)
+def test_models_and_baselines_of_a_fold_see_the_same_data(fold, load_config):
+    loaded = [load_config(name) for name in config_names(fold)]
+    for cfg in loaded:
+        for key in ('train_dataloader', 'val_dataloader', 'test_dataloader', 'sites'):
+            assert cfg[key] == loaded[0][key]
+        assert cfg.train_cfg == loaded[0].train_cfg
+
+
+@pytest.mark.parametrize('name', config_names('bm-broncholc'))
+def test_all_folds_follow_from_one_config(name, load_config):
+    cfg = load_config(name)
+    for fold, site in FOLDS.items():
+        stored = load_config(name.replace('bm-broncholc', fold))
+        derived = derive_fold(cfg, site)
+        for key in ('train_dataloader', 'val_dataloader', 'test_dataloader'):
+            assert json.dumps(plain(derived[key])) == json.dumps(plain(stored[key]))
+
+
+def test_dumped_config_reads_the_same_masks(tree, load_config, datasets_of, tmp_path):
+    cfg = load_config('_base_/datasets/paper-sites_heldout-laryngoscope8.py', 32)
+    cfg.dump(tmp_path / 'dumped.py')
+    dataset = datasets_of(Config.fromfile(tmp_path / 'dumped.py'))['test']
+    assert dataset[0]['data_samples'].lesion_classes == LESIONS['laryngoscope8']
+
+
+def test_one_step_trains_on_two_lesion_types(
+    tree, load_config, datasets_of, model_of, step
+):
+    name = 'mcdrl_clip-rn50_fcn_50e_paper-sites-224x224_heldout-kvasir-seg.py'
+    cfg = load_config(f'mcdrl/{name}', 64)
+    model = model_of(cfg)
+    assert model.decode_head.dictionary.class_embeddings.shape == (5, 1024)
+    losses = step(cfg, model, datasets_of(cfg)['train'])
+    assert losses['decode.loss_contrast'] > 0

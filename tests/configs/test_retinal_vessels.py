@@ -1,0 +1,112 @@
+import pytest
+from mmengine.evaluator import Evaluator
+
+from mcdrl_mmseg.protocols.errors import ProtocolError
+from mcdrl_mmseg.protocols.folds import (
+    data_files,
+    derive_fold,
+    run_budget,
+    site_names,
+)
+
+# Folder and file names as MMSegmentation's converters write them.
+LAYOUT = {
+    'drive': ('DRIVE', '{}.png', '{}_manual1.png'),
+    'stare': ('STARE', 'im000{}.png', 'im000{}.ah.png'),
+    'chase_db1': ('CHASE_DB1', 'Image_{}L.png', 'Image_{}L_1stHO.png'),
+    'hrf': ('HRF', '{}_dr.png', '{}_dr.png'),
+}
+MCDRL = 'mcdrl/mcdrl_unet-s5-d16_fcn_50e_retinal-vessels-512x512_{}.py'
+BASELINE = 'baselines/unet-s5-d16_fcn_50e_retinal-vessels-512x512_{}.py'
+
+
+@pytest.fixture
+def tree(tmp_path, draw_pairs, monkeypatch):
+    """Two training images and one validation image of each site."""
+    for folder, image, mask in LAYOUT.values():
+        for part, numbers in (('training', [21, 22]), ('validation', [1])):
+            names = [(image.format(n), mask.format(n)) for n in numbers]
+            root = tmp_path / folder
+            draw_pairs(
+                root / 'images' / part,
+                root / 'annotations' / part,
+                names,
+                [[0, 1]] * len(numbers),
+            )
+    monkeypatch.setenv('MCDRL_VESSELS_ROOT', str(tmp_path))
+    return tmp_path
+
+
+def sites(dataset):
+    return [dataset[index]['data_samples'].site for index in range(len(dataset))]
+
+
+@pytest.mark.parametrize('held_out', LAYOUT)
+def test_samples_of_a_fold_carry_their_site(held_out, tree, load_config, datasets_of):
+    fold = 'heldout-' + held_out.replace('_', '-')
+    datasets = datasets_of(
+        load_config(f'_base_/datasets/retinal-vessels_{fold}.py', 32)
+    )
+    others = [site for site in LAYOUT if site != held_out]
+    assert sites(datasets['train']) == [site for site in others for _ in range(2)]
+    assert sites(datasets['val']) == others
+    assert sites(datasets['test']) == [held_out] * 3
+    assert datasets['train'].metainfo['classes'] == ('background', 'vessel')
+
+
+@pytest.mark.parametrize('name', [MCDRL, BASELINE])
+def test_folds_derived_from_the_config_of_all_sites_are_those_of_the_files(
+    name, load_config
+):
+    cfg = load_config(name.format('all-sites'))
+    assert site_names(cfg) == list(LAYOUT)
+    for site in LAYOUT:
+        derived = derive_fold(cfg, site)
+        stored = load_config(name.format('heldout-' + site.replace('_', '-')))
+        assert derived.held_out_site == stored.held_out_site == site
+        for loader in ('train_dataloader', 'val_dataloader', 'test_dataloader'):
+            assert derived[loader].to_dict() == stored[loader].to_dict()
+
+
+def test_one_fold_is_not_mistaken_for_a_config_of_all_folds(load_config):
+    cfg = load_config(MCDRL.format('heldout-drive'))
+    derive_fold(cfg, 'drive')
+    with pytest.raises(ProtocolError, match=r"holds no dataset of \['hrf'\]"):
+        derive_fold(cfg, 'hrf')
+
+
+def test_protocol_knows_size_and_files(tree, load_config):
+    cfg = derive_fold(load_config(BASELINE.format('all-sites')), 'stare')
+    assert run_budget(cfg, 6)['image_size'] == [512, 512]
+    # Training sites have no folders of another kind; each has images and masks.
+    assert len(data_files(cfg)) == 3 * 6 + 6
+
+
+@pytest.mark.parametrize('name', [MCDRL, BASELINE])
+def test_one_step_and_scores_by_site(
+    name, tree, load_config, datasets_of, model_of, step
+):
+    cfg = load_config(name.format('heldout-chase-db1'), 64)
+    datasets = datasets_of(cfg)
+    model = model_of(cfg)
+    losses = step(cfg, model, datasets['train'])
+    assert losses['decode.loss_ce'] > 0
+    assert ('decode.loss_causal' in losses) == (name is MCDRL)
+
+    evaluator = Evaluator(cfg.val_evaluator)
+    evaluator.dataset_meta = datasets['test'].metainfo
+    model.eval()
+    for index in range(3):
+        batch = datasets['test'][index]
+        batch = dict(inputs=[batch['inputs']], data_samples=[batch['data_samples']])
+        (sample,) = model.test_step(batch)
+        assert sample.pred_sem_seg.shape == (40, 48)
+        evaluator.process([sample], batch)
+    metrics = evaluator.evaluate(3)
+    assert metrics['site/chase_db1/lesion_images'] == 3
+
+
+def test_prompts_are_those_of_the_fundus(load_config):
+    dictionary = load_config(MCDRL.format('all-sites')).model.decode_head.dictionary
+    assert dictionary.prompts.classes == ['retinal vessel']
+    assert 'fundus' in dictionary.prompts.confounder_template
