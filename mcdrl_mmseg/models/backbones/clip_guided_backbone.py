@@ -93,7 +93,11 @@ class CLIPGuidedBackbone(BaseModule):
         """
         mean = getattr(data_preprocessor, 'mean', torch.zeros(3)).flatten().tolist()
         std = getattr(data_preprocessor, 'std', torch.ones(3)).flatten().tolist()
-        bgr = not getattr(data_preprocessor, 'channel_conversion', False)
+        # The attribute is private in MMSegmentation's continuation.
+        bgr = not any(
+            getattr(data_preprocessor, name, False)
+            for name in ('channel_conversion', '_channel_conversion')
+        )
         found = dict(mean=mean, std=std, bgr=bgr)
         own = dict(mean=list(self.mean), std=list(self.std), bgr=self.bgr)
         same = np.allclose([*mean, *std], [*self.mean, *self.std], atol=1e-3)

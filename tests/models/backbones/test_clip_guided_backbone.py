@@ -1,0 +1,250 @@
+import numpy as np
+import pytest
+import torch
+from mmengine.registry import init_default_scope
+from mmseg.registry import MODELS
+from open_clip import OPENAI_DATASET_MEAN, OPENAI_DATASET_STD
+from torch.testing import assert_close
+
+from mcdrl_mmseg.models import CLIPGuidedBackbone
+
+CLIP = dict(model_name='mcdrl-tiny-rn')
+MEAN, STD = (123.675, 116.28, 103.53), (58.395, 57.12, 57.375)
+BACKBONES = {
+    'ResNet': (
+        dict(
+            type='ResNetV1c',
+            depth=18,
+            base_channels=8,
+            stem_channels=8,
+            norm_cfg=dict(type='BN'),
+        ),
+        [(8, 16), (16, 8), (32, 4), (64, 2)],
+    ),
+    'MiT': (
+        dict(
+            type='MixVisionTransformer',
+            embed_dims=8,
+            num_layers=[1, 1, 1, 1],
+            num_heads=[1, 1, 1, 1],
+        ),
+        [(8, 16), (8, 8), (8, 4), (8, 2)],
+    ),
+    'Swin': (
+        dict(
+            type='SwinTransformer',
+            embed_dims=8,
+            depths=(1, 1, 1, 1),
+            num_heads=(1, 1, 1, 1),
+            window_size=4,
+        ),
+        [(8, 16), (16, 8), (32, 4), (64, 2)],
+    ),
+    'ConvNeXt': (
+        dict(
+            type='mmpretrain.ConvNeXt',
+            arch=dict(depths=[1, 1, 1, 1], channels=[8, 16, 24, 32]),
+            out_indices=[0, 1, 2, 3],
+            gap_before_final_norm=False,
+        ),
+        [(8, 16), (16, 8), (24, 4), (32, 2)],
+    ),
+    'UNet': (
+        dict(
+            type='UNet',
+            base_channels=4,
+            num_stages=4,
+            strides=(1, 1, 1, 1),
+            enc_num_convs=(2, 2, 2, 2),
+            dec_num_convs=(2, 2, 2),
+            downsamples=(True, True, True),
+            enc_dilations=(1, 1, 1, 1),
+            dec_dilations=(1, 1, 1),
+        ),
+        [(32, 8), (16, 16), (8, 32), (4, 64)],
+    ),
+}
+SMALL = BACKBONES['ResNet'][0]
+
+
+@pytest.fixture(autouse=True)
+def _one_thread():
+    init_default_scope('mmseg')
+    torch.set_num_threads(1)
+    torch.manual_seed(0)
+
+
+def images(size=(64, 64)) -> torch.Tensor:
+    return torch.randn(2, 3, *size, generator=torch.Generator().manual_seed(1))
+
+
+@pytest.mark.parametrize('name', BACKBONES)
+def test_levels_of_any_backbone_come_first_then_clips_two(name):
+    if name == 'ConvNeXt':
+        pytest.importorskip('mmpretrain')
+    cfg, shapes = BACKBONES[name]
+    backbone = MODELS.build(dict(type='CLIPGuidedBackbone', backbone=cfg, clip=CLIP))
+    with torch.no_grad():
+        *levels, dense, embedding = backbone.eval()(images())
+    found = [(level.shape[1], level.shape[2]) for level in levels]
+    assert found == shapes
+    assert dense.shape == (2, 128, 2, 2)
+    assert embedding.shape == (2, 128, 1, 1)
+
+
+@pytest.mark.parametrize('name', BACKBONES)
+def test_wrapped_backbone_gives_what_it_gives_alone(name):
+    if name == 'ConvNeXt':
+        pytest.importorskip('mmpretrain')
+    cfg, _ = BACKBONES[name]
+    guided = CLIPGuidedBackbone(cfg, CLIP, bgr=True, clip_size=32).eval()
+    alone = MODELS.build(cfg)
+    alone.eval()  # of some stock backbones it returns None
+    alone.load_state_dict(guided.backbone.state_dict())
+    with torch.no_grad():
+        levels, expected = guided(images())[:-2], alone(images())
+    assert len(levels) == len(expected)
+    assert all(torch.equal(a, b) for a, b in zip(levels, expected))
+
+
+def test_wrapped_backbone_sees_the_very_input():
+    backbone = CLIPGuidedBackbone(SMALL, CLIP)
+    seen = []
+    backbone.backbone.register_forward_pre_hook(lambda _, args: seen.append(args[0]))
+    given = images()
+    before = given.clone()
+    backbone.eval()(given)
+    assert seen[0] is given
+    assert torch.equal(given, before)
+
+
+@pytest.mark.parametrize('bgr_to_rgb', [True, False])
+def test_clip_sees_the_pixels_under_its_own_normalisation(bgr_to_rgb):
+    """From a BGR image, as loaded, through mmseg's own preprocessor."""
+    pixels = np.random.default_rng(0).integers(0, 256, (3, 8, 9), dtype=np.uint8)
+    # Given in the order in which the preprocessor hands the channels on.
+    mean, std = (MEAN, STD) if bgr_to_rgb else (MEAN[::-1], STD[::-1])
+    preprocessor = MODELS.build(
+        dict(type='SegDataPreProcessor', mean=mean, std=std, bgr_to_rgb=bgr_to_rgb)
+    )
+    data = preprocessor({'inputs': [torch.from_numpy(pixels)]}, training=False)
+    backbone = CLIPGuidedBackbone(SMALL, CLIP, mean=mean, std=std, bgr=not bgr_to_rgb)
+
+    rgb = pixels[::-1].astype(np.float64)
+    clip_mean = np.array(OPENAI_DATASET_MEAN).reshape(3, 1, 1)
+    clip_std = np.array(OPENAI_DATASET_STD).reshape(3, 1, 1)
+    expected = (rgb / 255 - clip_mean) / clip_std
+    result = backbone.clip_images(data['inputs'])[0]
+    np.testing.assert_allclose(result.numpy(), expected, atol=1e-5)
+
+
+def test_clips_own_normalisation_passes_unchanged():
+    backbone = CLIPGuidedBackbone(
+        SMALL,
+        CLIP,
+        mean=[255 * m for m in OPENAI_DATASET_MEAN],
+        std=[255 * s for s in OPENAI_DATASET_STD],
+    )
+    assert_close(backbone.clip_images(images()), images(), atol=1e-5, rtol=0)
+
+
+def test_clip_size_resizes_for_clip_alone():
+    backbone = CLIPGuidedBackbone(SMALL, CLIP, clip_size=96).eval()
+    constant = torch.full((1, 3, 64, 128), 0.5)
+    resized = backbone.clip_images(constant)
+    assert resized.shape == (1, 3, 96, 96)
+    assert_close(resized, resized[..., :1, :1].expand_as(resized))
+    with torch.no_grad():
+        *levels, dense, _ = backbone(images((64, 128)))
+    assert levels[0].shape[2:] == (16, 32)
+    assert dense.shape[2:] == (3, 3)
+
+
+def test_guide_is_frozen_without_gradient_and_stays_in_evaluation():
+    backbone = CLIPGuidedBackbone(SMALL, CLIP)
+    assert backbone.train() is backbone
+    assert not any(m.training for m in backbone.guide.tower.modules())
+    assert backbone.backbone.training
+    given = images().requires_grad_()
+    *levels, dense, embedding = backbone(given)
+    assert levels[0].requires_grad
+    assert not dense.requires_grad and not embedding.requires_grad
+    sum(level.square().sum() for level in levels).backward()
+    assert all(p.grad is None for p in backbone.guide.parameters())
+    assert all(p.grad is not None for p in backbone.backbone.parameters())
+
+
+def test_spec_for_the_text_side_is_the_guides():
+    backbone = CLIPGuidedBackbone(SMALL, {**CLIP, 'pretrained': 'x.pt'})
+    assert backbone.clip_spec.model_name == 'mcdrl-tiny-rn'
+    assert backbone.clip_spec.pretrained == 'x.pt'
+
+
+@pytest.mark.parametrize('clip', [dict(out_indices=(0,)), dict(frozen=False)])
+def test_guide_with_levels_or_training_is_an_error(clip):
+    with pytest.raises(ValueError, match='only guides the selection'):
+        CLIPGuidedBackbone(SMALL, {**CLIP, **clip})
+
+
+def test_stock_configs_pretrained_goes_to_the_wrapped_backbone():
+    cfg = {**SMALL, 'init_cfg': None}
+    backbone = CLIPGuidedBackbone(cfg, CLIP, pretrained='weights.pth')
+    assert backbone.backbone.init_cfg == dict(
+        type='Pretrained', checkpoint='weights.pth'
+    )
+    assert 'pretrained' not in cfg
+
+
+def test_configs_are_not_changed():
+    backbone, clip = dict(SMALL), dict(CLIP)
+    CLIPGuidedBackbone(backbone, clip)
+    assert backbone == SMALL
+    assert clip == CLIP
+
+
+def preprocessor(**values):
+    cfg = dict(type='SegDataPreProcessor', mean=MEAN, std=STD, bgr_to_rgb=True)
+    return MODELS.build({**cfg, **values})
+
+
+def test_matching_data_preprocessor_passes_the_check():
+    CLIPGuidedBackbone(SMALL, CLIP).check_data_preprocessor(preprocessor())
+    CLIPGuidedBackbone(SMALL, CLIP, bgr=True).check_data_preprocessor(
+        preprocessor(bgr_to_rgb=False)
+    )
+    CLIPGuidedBackbone(
+        SMALL, CLIP, mean=[0, 0, 0], std=[1, 1, 1], bgr=True
+    ).check_data_preprocessor(preprocessor(mean=None, std=None, bgr_to_rgb=False))
+
+
+@pytest.mark.parametrize(
+    'values',
+    [
+        dict(mean=[0, 0, 0]),
+        dict(std=[1, 1, 1]),
+        dict(mean=MEAN[::-1]),
+        dict(bgr_to_rgb=False),
+        dict(mean=None, std=None),
+    ],
+)
+def test_other_data_preprocessor_is_an_error_showing_both(values):
+    backbone = CLIPGuidedBackbone(SMALL, CLIP)
+    with pytest.raises(ValueError, match='Set mean, std and bgr') as caught:
+        backbone.check_data_preprocessor(preprocessor(**values))
+    assert '123.675' in str(caught.value)
+
+
+def test_normalisation_is_no_part_of_the_checkpoint():
+    names = set(CLIPGuidedBackbone(SMALL, CLIP).state_dict())
+    assert {name.split('.')[0] for name in names} == {'backbone', 'guide'}
+
+
+@pytest.mark.parametrize('name', ['channel_conversion', '_channel_conversion'])
+def test_colour_conversion_is_found_under_both_stacks_names(name):
+    """Public in MMSegmentation 1.2, private in its continuation."""
+    stand_in = torch.nn.Module()
+    stand_in.mean, stand_in.std = torch.tensor(MEAN), torch.tensor(STD)
+    setattr(stand_in, name, True)
+    CLIPGuidedBackbone(SMALL, CLIP).check_data_preprocessor(stand_in)
+    with pytest.raises(ValueError, match="'bgr': False"):
+        CLIPGuidedBackbone(SMALL, CLIP, bgr=True).check_data_preprocessor(stand_in)

@@ -1,0 +1,275 @@
+import copy
+import warnings
+
+import pytest
+import torch
+from mmengine.config import ConfigDict
+from mmseg.registry import MODELS
+from safetensors.torch import save_file
+from torch.nn.modules.batchnorm import _BatchNorm
+from torch.testing import assert_close
+
+from mcdrl_mmseg.clip.weights import CLIPWeightsError
+from mcdrl_mmseg.models import CLIPVisionBackbone
+
+VIT, RESNET = 'mcdrl-tiny-vit', 'mcdrl-tiny-rn'
+
+
+@pytest.fixture(autouse=True)
+def _one_thread():
+    torch.set_num_threads(1)
+    torch.manual_seed(0)
+
+
+def images(size=64, batch=2) -> torch.Tensor:
+    generator = torch.Generator().manual_seed(1)
+    return torch.randn(batch, 3, size, size, generator=generator)
+
+
+@pytest.mark.parametrize(
+    ('name', 'out_indices', 'shapes'),
+    [
+        (VIT, (), []),
+        (VIT, (1, 3, -1), [(192, 8, 8)] * 3),
+        (RESNET, (), []),
+        (RESNET, (0, 2), [(64, 16, 16), (256, 4, 4)]),
+        (
+            RESNET,
+            (0, 1, 2, 3),
+            [(64, 16, 16), (128, 8, 8), (256, 4, 4), (512, 2, 2)],
+        ),
+    ],
+)
+def test_output_is_the_levels_then_the_dense_map_then_the_embedding(
+    name, out_indices, shapes
+):
+    backbone = CLIPVisionBackbone(name, out_indices=out_indices).eval()
+    with torch.no_grad():
+        *levels, dense, embedding = backbone(images())
+    assert [level.shape[1:] for level in levels] == shapes
+    side = 8 if name == VIT else 2
+    assert dense.shape == (2, 128, side, side)
+    assert embedding.shape == (2, 128, 1, 1)
+
+
+@pytest.mark.parametrize('name', [VIT, RESNET])
+def test_indices_may_count_from_the_end(name):
+    torch.manual_seed(0)
+    forward = CLIPVisionBackbone(name, out_indices=(-2, -1)).eval()
+    count = 6 if name == VIT else 4
+    assert forward.out_indices == (count - 2, count - 1)
+
+
+@pytest.mark.parametrize(
+    ('name', 'out_indices'),
+    [(VIT, (6,)), (VIT, (-7,)), (RESNET, (4,)), (RESNET, (1, 0)), (RESNET, (3, -1))],
+)
+def test_indices_that_are_none_are_an_error_naming_the_model(name, out_indices):
+    kind = '6 blocks' if name == VIT else '4 stages'
+    with pytest.raises(ValueError, match=rf'increasing indices of {kind} .*{name}'):
+        CLIPVisionBackbone(name, out_indices=out_indices)
+
+
+def test_dense_mode_reaches_the_tower():
+    plain = CLIPVisionBackbone(RESNET, dense_mode='vanilla').eval()
+    other = CLIPVisionBackbone(RESNET, dense_mode='maskclip').eval()
+    other.load_state_dict(plain.state_dict())
+    with torch.no_grad():
+        one, two = plain(images()), other(images())
+    assert_close(one[-1], two[-1])
+    assert not torch.allclose(one[-2], two[-2], atol=1e-2)
+
+
+def test_unknown_dense_mode_is_an_error():
+    with pytest.raises(ValueError, match="dense_mode='sclap' must be one of"):
+        CLIPVisionBackbone(RESNET, dense_mode='sclap')
+
+
+def test_unknown_and_unsupported_models_are_errors_naming_them():
+    with pytest.raises(ValueError, match="model_name='ViT-Z'"):
+        CLIPVisionBackbone('ViT-Z')
+    with torch.device('meta'), pytest.raises(ValueError, match='ViT-B-16-SigLIP'):
+        CLIPVisionBackbone('ViT-B-16-SigLIP')
+
+
+def trained(backbone) -> set[str]:
+    return {name for name, p in backbone.named_parameters() if p.requires_grad}
+
+
+@pytest.mark.parametrize('name', [VIT, RESNET])
+def test_everything_is_trained_by_default_and_nothing_if_frozen(name):
+    everything = trained(CLIPVisionBackbone(name))
+    assert len(everything) == len(list(CLIPVisionBackbone(name).parameters()))
+    assert trained(CLIPVisionBackbone(name, frozen=True)) == set()
+
+
+@pytest.mark.parametrize(
+    ('name', 'stages', 'frozen_prefixes'),
+    [
+        (VIT, 0, ('conv1', 'ln_pre', 'class_embedding', 'positional_embedding')),
+        (
+            VIT,
+            2,
+            (
+                'conv1',
+                'ln_pre',
+                'class_embedding',
+                'positional_embedding',
+                'transformer.resblocks.0',
+                'transformer.resblocks.1',
+            ),
+        ),
+        (RESNET, 0, ('conv1', 'bn1', 'conv2', 'bn2', 'conv3', 'bn3')),
+        (
+            RESNET,
+            3,
+            (
+                *('conv1', 'bn1', 'conv2', 'bn2', 'conv3', 'bn3'),
+                *('layer1', 'layer2', 'layer3'),
+            ),
+        ),
+    ],
+)
+def test_frozen_stages_freezes_the_stem_and_the_first_stages(
+    name, stages, frozen_prefixes
+):
+    backbone = CLIPVisionBackbone(name, frozen_stages=stages)
+    for key, parameter in backbone.named_parameters():
+        part = key.removeprefix('tower.')
+        inside = any(part == p or part.startswith(f'{p}.') for p in frozen_prefixes)
+        assert parameter.requires_grad != inside, key
+
+
+@pytest.mark.parametrize('stages', [-2, 5])
+def test_frozen_stages_outside_its_range_is_an_error(stages):
+    with pytest.raises(
+        ValueError, match=rf'frozen_stages={stages} must lie in -1 .. 4'
+    ):
+        CLIPVisionBackbone(RESNET, frozen_stages=stages)
+
+
+@pytest.mark.parametrize('name', [VIT, RESNET])
+def test_frozen_part_gets_no_gradient_and_the_rest_does(name):
+    backbone = CLIPVisionBackbone(name, frozen_stages=1).train()
+    *_, dense, embedding = backbone(images())
+    (dense.square().sum() + embedding.square().sum()).backward()
+    for key, parameter in backbone.named_parameters():
+        assert (parameter.grad is not None) == parameter.requires_grad, key
+
+
+def statistics(backbone) -> dict[str, torch.Tensor]:
+    return {k: v.clone() for k, v in backbone.named_buffers() if 'running' in k}
+
+
+def changed(backbone, before) -> set[str]:
+    now = statistics(backbone)
+    return {key for key, value in before.items() if not torch.equal(now[key], value)}
+
+
+def test_frozen_batch_norm_stays_in_evaluation_while_training():
+    backbone = CLIPVisionBackbone(RESNET, frozen=True)
+    assert backbone.train() is backbone
+    assert backbone.training
+    before = statistics(backbone)
+    backbone(images())
+    assert changed(backbone, before) == set()
+
+
+def test_batch_norm_of_frozen_stages_alone_stays_in_evaluation():
+    backbone = CLIPVisionBackbone(RESNET, frozen_stages=2).train()
+    before = statistics(backbone)
+    backbone(images())
+    parts = {key.split('.')[1] for key in changed(backbone, before)}
+    assert parts == {'layer3', 'layer4'}
+
+
+def test_norm_eval_keeps_all_statistics_and_still_trains_the_weights():
+    backbone = CLIPVisionBackbone(RESNET, norm_eval=True).train()
+    before = statistics(backbone)
+    backbone(images())
+    assert changed(backbone, before) == set()
+    norms = [m for m in backbone.modules() if isinstance(m, _BatchNorm)]
+    assert norms and all(n.weight.requires_grad for n in norms)
+
+
+def test_statistics_move_in_plain_training_and_not_in_evaluation():
+    backbone = CLIPVisionBackbone(RESNET).train()
+    before = statistics(backbone)
+    backbone(images())
+    assert changed(backbone, before) == set(before)
+    assert backbone.train(False) is backbone
+    before = statistics(backbone)
+    backbone(images())
+    assert changed(backbone, before) == set()
+
+
+def test_weights_are_loaded_by_init_weights_and_not_before(tmp_path):
+    source = CLIPVisionBackbone(RESNET)
+    path = tmp_path / 'clip.safetensors'
+    state = {
+        key.replace('tower.', 'visual.', 1): torch.randn_like(value.float())
+        for key, value in source.state_dict().items()
+    }
+    save_file(state, path)
+    backbone = CLIPVisionBackbone(RESNET, pretrained=str(path))
+    assert not torch.equal(backbone.tower.conv1.weight, state['visual.conv1.weight'])
+    backbone.init_weights()
+    assert torch.equal(backbone.tower.conv1.weight, state['visual.conv1.weight'])
+    key = 'layer3.0.bn2.running_mean'
+    assert torch.equal(backbone.state_dict()[f'tower.{key}'], state[f'visual.{key}'])
+
+
+def test_missing_weights_file_fails_at_the_start_of_training_and_not_at_loading():
+    """A checkpoint of the whole model needs CLIP's weights no more."""
+    backbone = CLIPVisionBackbone(RESNET, pretrained='gone.pt')
+    backbone.load_state_dict(CLIPVisionBackbone(RESNET).state_dict())
+    with pytest.raises(CLIPWeightsError, match=r'gone\.pt'):
+        backbone.init_weights()
+
+
+def test_random_weights_warn_that_selection_means_nothing(recwarn):
+    backbone = CLIPVisionBackbone(RESNET)
+    assert not [w for w in recwarn if 'random weights' in str(w.message)]
+    with pytest.warns(UserWarning, match=r'mcdrl-tiny-rn.*pretrained=None.*selection'):
+        backbone.init_weights()
+
+
+def test_given_weights_do_not_warn(tmp_path):
+    state = CLIPVisionBackbone(RESNET).state_dict()
+    path = tmp_path / 'clip.pt'
+    torch.save({k.replace('tower.', 'visual.', 1): v for k, v in state.items()}, path)
+    backbone = CLIPVisionBackbone(RESNET, pretrained=str(path))
+    with warnings.catch_warnings():
+        warnings.simplefilter('error')
+        backbone.init_weights()
+
+
+@pytest.mark.parametrize('name', [VIT, RESNET])
+def test_checkpointing_and_freezing_go_together(name):
+    backbone = CLIPVisionBackbone(name, frozen_stages=1, norm_eval=True).train()
+    other = copy.deepcopy(backbone)
+    other.with_cp = True
+    for each in (backbone, other):
+        each(images())[-2].square().sum().backward()
+    for (key, one), two in zip(backbone.named_parameters(), other.parameters()):
+        assert (one.grad is None) == (two.grad is None), key
+        if one.grad is not None:
+            assert_close(one.grad, two.grad, msg=key)
+
+
+def test_built_from_the_registry_by_an_encoder_decoders_pretrained():
+    """mmseg hands ``model.pretrained`` on to the backbone."""
+    cfg = ConfigDict(
+        type='EncoderDecoder',
+        pretrained='a/file.pt',
+        backbone=dict(type='CLIPVisionBackbone', model_name=RESNET),
+        decode_head=dict(
+            type='FCNHead',
+            in_channels=128,
+            in_index=-2,
+            channels=8,
+            num_convs=1,
+            num_classes=2,
+        ),
+    )
+    assert MODELS.build(cfg).backbone.clip_spec.pretrained == 'a/file.pt'
