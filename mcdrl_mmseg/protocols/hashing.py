@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 # Where things lie and how a run was started do not change what is learned.
-LOCATION_KEYS = frozenset({'work_dir', 'data_root', 'launcher', 'resume'})
+LOCATION_KEYS = frozenset({'work_dir', 'data_root', 'cache_dir', 'launcher', 'resume'})
 
 
 def plain(value: Any, ignore: frozenset[str] = frozenset()) -> Any:

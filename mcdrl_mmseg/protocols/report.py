@@ -17,7 +17,7 @@ from .records import RunRecord, latest_records, read_records
 from .scores import IMAGE_METRICS, PERCENT_METRICS, done, run_scores
 from .tables import write_tables
 
-REPORT_METRICS = ('dice', 'iou', 'hd95', 'false_positive')
+REPORT_METRICS = ('dice', 'iou', 'accuracy', 'hd95', 'false_positive')
 
 
 def load_records(path: str | os.PathLike) -> list[RunRecord]:

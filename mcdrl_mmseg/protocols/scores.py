@@ -6,6 +6,8 @@ from collections.abc import Iterable
 
 import pandas as pd
 
+from mcdrl_mmseg.evaluation.aggregate import COUNT_METRICS
+
 from .errors import ProtocolError
 from .records import RunRecord
 
@@ -23,11 +25,37 @@ PERCENT_METRICS = (
     'false_area',
 )
 LESION_FREE_METRICS = ('false_positive', 'false_area')
-LOWER_IS_BETTER = ('hd95', *LESION_FREE_METRICS)
 IMAGE_METRICS = (*PERCENT_METRICS, 'hd95')
+# Summary values are named SCOPE/NAME; these names are no fractions.
+_NUMBERS = (*COUNT_METRICS, 'sites', 'mHD95', 'hd95')
+_LOWER_IS_BETTER = (
+    *LESION_FREE_METRICS,
+    'false_positive_rate',
+    'missed_rate',
+    'hd95',
+    'mHD95',
+)
 
 RUN_COLUMNS = ['method', 'selection', 'held_out', 'seed']
 IMAGE_COLUMNS = [*RUN_COLUMNS, 'sequence', 'image']
+
+
+def scale_of(metric: str) -> float:
+    """Factor to print a metric with: 100 for fractions, 1 for pixels and counts.
+
+    Args:
+        metric: A per-image metric or the name of a summary value.
+    """
+    return 1.0 if metric.rpartition('/')[2] in _NUMBERS else 100.0
+
+
+def lower_is_better(metric: str) -> bool:
+    """Whether less of a metric is more.
+
+    Args:
+        metric: A per-image metric or the name of a summary value.
+    """
+    return metric.rpartition('/')[2] in _LOWER_IS_BETTER
 
 
 def done(records: Iterable[RunRecord]) -> list[RunRecord]:
@@ -58,7 +86,7 @@ def image_scores(records: Iterable[RunRecord], metric: str = 'dice') -> pd.DataF
             f'metric {metric!r} is not recorded per image; choose one of '
             f'{", ".join(IMAGE_METRICS)}.'
         )
-    scale = 100.0 if metric in PERCENT_METRICS else 1.0
+    scale = scale_of(metric)
     rows = [
         (*_run(record), image.get('sequence'), image['image'], scale * image[metric])
         for record in done(records)
@@ -75,10 +103,12 @@ def run_scores(records: Iterable[RunRecord], metric: str = 'dice') -> pd.DataFra
     Args:
         records: Run records.
         metric: A per-image metric, then the score is its mean over the images where
-            it is defined; or the name of a summary value, taken as it is.
+            it is defined; or the name of a summary value, as
+            ``lesion/polyp/mDice_fg``.
 
     Returns:
         Columns method, selection, held_out, seed, score; NaN where undefined.
+        Fractions are in per cent.
 
     Raises:
         ProtocolError: No record knows the metric.
@@ -94,7 +124,10 @@ def run_scores(records: Iterable[RunRecord], metric: str = 'dice') -> pd.DataFra
                 f'metric {metric!r} is in no record; per image there are '
                 f'{", ".join(IMAGE_METRICS)}, as summaries {", ".join(names)}.'
             )
-        rows = [(*_run(r), r.metrics.get(metric, float('nan'))) for r in records]
+        rows = [
+            (*_run(r), scale_of(metric) * r.metrics.get(metric, float('nan')))
+            for r in records
+        ]
     return pd.DataFrame(rows, columns=[*RUN_COLUMNS, 'score'])
 
 

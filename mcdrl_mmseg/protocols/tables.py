@@ -11,7 +11,7 @@ import pandas as pd
 
 from .files import write_text
 from .records import RunRecord
-from .scores import LOWER_IS_BETTER, RUN_COLUMNS, run_scores
+from .scores import RUN_COLUMNS, lower_is_better, run_scores
 from .statistics import mean_and_stderr
 
 ORACLE_MARK = '†'
@@ -59,7 +59,7 @@ def result_table(records: Iterable[RunRecord], metric: str = 'dice') -> pd.DataF
         row['mean'], row['mean_stderr'] = mean_and_stderr(whole.mean(axis=1))
         known = {site: mean for site, mean in means.items() if not math.isnan(mean)}
         if len(known) == len(sites):
-            pick = max if metric in LOWER_IS_BETTER else min
+            pick = max if lower_is_better(metric) else min
             worst = pick(known, key=known.__getitem__)
             row['worst'], row['worst_stderr'] = row[worst], row[f'{worst}_stderr']
             row['worst_site'] = worst

@@ -1,4 +1,5 @@
 import copy
+from pathlib import Path
 
 import pytest
 from mmengine.config import Config
@@ -87,6 +88,16 @@ def test_every_fold_of_every_config_of_the_family_is_the_same(cfg):
     assert config_hash(derive_fold(other, 'y').to_dict()) == config_hash(
         derive_fold(cfg, 'y').to_dict()
     )
+
+
+def test_the_single_fold_configs_of_the_repository_give_the_same_folds():
+    root = Path(__file__).resolve().parents[2] / 'configs/mcdrl'
+    name = 'mcdrl_clip-rn50_fcn_50e_endoscopy-sites-224x224_heldout-{}.py'
+    hashes = set()
+    for site in ('polypgen-c1', 'polypgen-c2', 'vocalfolds-larynx'):
+        cfg = Config.fromfile(root / name.format(site))
+        hashes.add(config_hash(derive_fold(cfg, 'polypgen_c2').to_dict()))
+    assert len(hashes) == 1
 
 
 def test_the_seed_is_set_beside_other_randomness(cfg):

@@ -3,7 +3,7 @@ import math
 import pytest
 
 from mcdrl_mmseg.protocols.errors import ProtocolError
-from mcdrl_mmseg.protocols.scores import image_scores, run_scores
+from mcdrl_mmseg.protocols.scores import image_scores, lower_is_better, run_scores
 
 
 def test_a_run_scores_the_mean_over_its_images_with_lesion(make_record):
@@ -42,11 +42,25 @@ def test_failed_runs_have_no_score(make_record):
     assert image_scores(records, 'dice').empty
 
 
-def test_a_summary_value_is_taken_as_it_is(make_record):
-    scores = run_scores(
-        [make_record(metrics={'pooled_Dice_fg': 0.25})], 'pooled_Dice_fg'
-    )
-    assert scores['score'].tolist() == [0.25]
+@pytest.mark.parametrize(
+    ('name', 'printed'),
+    [
+        ('pooled_Dice_fg', 25.0),
+        ('lesion/polyp/mDice_fg', 25.0),
+        ('lesion/polyp/mHD95', 0.25),
+        ('site/x/lesion_images', 0.25),
+    ],
+)
+def test_summary_fractions_are_in_per_cent_and_numbers_as_they_are(
+    make_record, name, printed
+):
+    scores = run_scores([make_record(metrics={name: 0.25})], name)
+    assert scores['score'].tolist() == [printed]
+
+
+def test_fewer_pixels_and_false_alarms_are_better():
+    assert all(map(lower_is_better, ['hd95', 'lesion/polyp/mHD95', 'false_positive']))
+    assert not any(map(lower_is_better, ['dice', 'nsd', 'site/x/mDice_fg']))
 
 
 def test_an_unknown_metric_is_refused_with_the_known_ones(make_record):
