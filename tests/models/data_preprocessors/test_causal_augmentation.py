@@ -36,6 +36,18 @@ def test_looks_differ_between_images_and_between_the_two_of_one_image():
             assert (looks[i] - looks[j]).abs().mean() > 0.05
 
 
+def test_every_look_has_a_share_of_its_own(images, monkeypatch):
+    shares = []
+    monkeypatch.setattr(
+        causal_augmentation,
+        'mix_and_rescale',
+        lambda images, changed, alpha: shares.extend(alpha.flatten().tolist()),
+    )
+    augmentation().random_looks(images.repeat(50, 1, 1, 1))
+    assert len(set(shares)) == 150
+    assert 0 <= min(shares) < 0.1 < 0.9 < max(shares) <= 1
+
+
 def test_looks_keep_each_images_energy(images):
     looks = augmentation().random_looks(images)
     assert_close(looks.flatten(1).norm(dim=1), images.flatten(1).norm(dim=1))
