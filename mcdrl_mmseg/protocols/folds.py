@@ -106,8 +106,12 @@ def _keep_sites(cfg: Config, loader: str, names: Sequence[str]) -> None:
         parts = dataset.get('datasets')
         if parts and any(map(_site_of, parts)):
             dataset['datasets'] = [p for p in parts if _site_of(p) in names]
-            if not dataset['datasets']:
-                raise ProtocolError(f'{loader} holds no dataset of {list(names)}.')
+            lacking = sorted(set(names) - set(map(_site_of, parts)))
+            if lacking:
+                raise ProtocolError(
+                    f'{loader} holds no dataset of {lacking}: leaving one site out '
+                    'needs a config whose loaders hold all sites, not a single fold.'
+                )
             found = True
     if not found:
         raise ProtocolError(

@@ -11,6 +11,8 @@ from platform import python_version
 from typing import Any
 
 from mmengine.config import Config
+from mmengine.registry import DefaultScope
+from mmseg.registry import DATASETS
 
 from .errors import ProtocolError
 from .folds import data_files, datasets, derive_fold, run_budget
@@ -127,13 +129,13 @@ def load_method(method: Method) -> Config:
 
 def _count_images(dataset: Any) -> int:
     """Number of training images, by building the dataset without its pipeline."""
-    from mmseg.registry import DATASETS
-
     dataset = copy.deepcopy(dataset)
     for part in datasets(dataset):
         if 'pipeline' in part:
             part['pipeline'] = []
-    return len(DATASETS.build(dataset))
+    # MMEngine's wrappers look for the wrapped dataset in the scope at hand.
+    with DefaultScope.overwrite_default_scope('mmseg'):
+        return len(DATASETS.build(dataset))
 
 
 def prepare(runs: Sequence[PlannedRun], processes: int = 1) -> list[PreparedRun]:

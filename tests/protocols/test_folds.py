@@ -196,6 +196,31 @@ def test_a_site_without_test_set_is_an_error(cfg):
         derive_fold(cfg, 'y')
 
 
+def test_a_single_fold_of_joined_datasets_is_not_taken_for_all_sites(cfg):
+    cfg = joined(cfg)
+    cfg.sites = SITES
+    fold = derive_fold(cfg, 'y')
+    with pytest.raises(
+        ProtocolError, match=r"train_dataloader holds no dataset of .'y'"
+    ):
+        derive_fold(fold, 'x')
+
+
+def test_the_retinal_sites_make_folds():
+    root = Path(__file__).resolve().parents[2] / 'configs/mcdrl'
+    cfg = Config.fromfile(
+        root / 'mcdrl_unet-s5-d16_fcn_50e_retinal-vessels-512x512_all-sites.py'
+    )
+    for held_out in site_names(cfg):
+        fold = derive_fold(cfg, held_out)
+        tested = [d.metainfo.site for d in fold.test_dataloader.dataset.datasets]
+        trained = [d.metainfo.site for d in fold.train_dataloader.dataset.datasets]
+        # All its images: those of its training folder and of its validation folder.
+        assert tested == [held_out, held_out]
+        assert len(trained) == 3
+        assert held_out not in trained
+
+
 @pytest.mark.parametrize(
     ('change', 'message'),
     [

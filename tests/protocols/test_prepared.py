@@ -1,4 +1,5 @@
 import pytest
+from mmengine.registry import DefaultScope
 
 from mcdrl_mmseg.protocols.errors import ProtocolError
 from mcdrl_mmseg.protocols.plan import Method, build_plan
@@ -40,6 +41,17 @@ def test_training_images_are_counted_without_reading_any(config):
     assert without_x.budget['train_images'] == 8
     assert without_y.budget['train_images'] == 4
     assert without_x.iters_per_epoch == 4
+
+
+def test_wrapped_training_sets_are_counted_in_any_scope(config):
+    wrapped = """
+train_dataloader['dataset'] = dict(
+    type='RepeatDataset', times=3, dataset=train_dataloader['dataset'])
+"""
+    config.write_text(config.read_text() + wrapped)
+    with DefaultScope.overwrite_default_scope('mmengine'):
+        (run,) = prepare(plan_of(config)[:1])
+    assert run.budget['train_images'] == 24
 
 
 def test_all_runs_of_a_plan_share_the_data_and_differ_in_config(config):
