@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import random
+
 import numpy as np
 import torch
 from mmengine.dataset import pseudo_collate
@@ -12,8 +14,6 @@ from torch.nn import functional as F
 from mcdrl_mmseg.models import ConfounderDictionary
 
 from .unwrap import unwrap_model
-
-_BATCH_SIZE = 16
 
 
 @torch.no_grad()
@@ -26,7 +26,8 @@ def estimate_prior(
     """Estimate P(z) as the mean of P(z | image) over training images.
 
     P(z | image) is CLIP's zero-shot softmax of the image embedding over the texts of
-    the confounders. Random states are put back afterwards.
+    the confounders. Images go one by one, as a training pipeline may give them
+    different sizes. Random states are put back afterwards.
 
     Args:
         runner: Its training dataset and model are used.
@@ -42,20 +43,23 @@ def estimate_prior(
     count = min(num_images, len(dataset))
     indices = np.linspace(0, len(dataset) - 1, count).round().astype(int)
     texts = F.normalize(dictionary.confounder_embeddings.float(), dim=-1)
-    numpy_state, was_training = np.random.get_state(), model.training
+    python_state, numpy_state = random.getstate(), np.random.get_state()
+    was_training = model.training
     total = torch.zeros(len(texts))
     try:
         with torch.random.fork_rng():
             torch.manual_seed(0)
             np.random.seed(0)
+            random.seed(0)
             model.eval()
-            for start in range(0, count, _BATCH_SIZE):
-                batch = [dataset[int(i)] for i in indices[start : start + _BATCH_SIZE]]
-                data = model.data_preprocessor(pseudo_collate(batch), training=False)
+            for index in indices.tolist():
+                sample = pseudo_collate([dataset[index]])
+                data = model.data_preprocessor(sample, training=False)
                 embedding = model.backbone(data['inputs'])[-1].flatten(1).float()
                 cosine = F.normalize(embedding, dim=1) @ texts.t()
-                total += (cosine / temperature).softmax(dim=1).sum(dim=0).cpu()
+                total += (cosine / temperature).softmax(dim=1)[0].cpu()
     finally:
+        random.setstate(python_state)
         np.random.set_state(numpy_state)
         model.train(was_training)
     return total / total.sum()

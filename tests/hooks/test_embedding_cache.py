@@ -1,0 +1,144 @@
+import os
+import threading
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import save_file
+
+from mcdrl_mmseg.hooks.embedding_cache import (
+    cache_file,
+    default_cache_dir,
+    read_embeddings,
+    write_embeddings,
+)
+
+FINGERPRINT = 'ab' * 32
+
+
+def embeddings(value: float = 1.0) -> torch.Tensor:
+    return torch.full((12, 128), value)
+
+
+@pytest.fixture
+def path(tmp_path) -> Path:
+    return cache_file(tmp_path / 'new' / 'folder', FINGERPRINT)
+
+
+def test_what_is_written_is_read_again(path):
+    given = torch.randn(12, 128)
+    write_embeddings(path, FINGERPRINT, given)
+    assert torch.equal(read_embeddings(path, FINGERPRINT), given)
+    assert [p.name for p in path.parent.iterdir()] == [path.name]
+
+
+def test_fingerprints_have_files_of_their_own(tmp_path):
+    names = {cache_file(tmp_path, digit * 64).name for digit in 'abc'}
+    assert len(names) == 3
+
+
+def test_transposed_embeddings_are_written_as_they_look(path):
+    given = torch.randn(128, 12).t()
+    write_embeddings(path, FINGERPRINT, given)
+    assert torch.equal(read_embeddings(path, FINGERPRINT), given)
+
+
+def test_absent_file_is_nothing(path):
+    assert read_embeddings(path, FINGERPRINT) is None
+
+
+@pytest.mark.parametrize('content', [b'', b'damaged' * 100, b'\xff' * 8])
+def test_damaged_or_empty_file_is_nothing(path, content):
+    path.parent.mkdir(parents=True)
+    path.write_bytes(content)
+    assert read_embeddings(path, FINGERPRINT) is None
+
+
+def test_file_cut_short_is_nothing(path):
+    write_embeddings(path, FINGERPRINT, embeddings())
+    os.truncate(path, path.stat().st_size - 1)
+    assert read_embeddings(path, FINGERPRINT) is None
+
+
+def test_folder_in_the_files_place_is_nothing(path):
+    path.mkdir(parents=True)
+    assert read_embeddings(path, FINGERPRINT) is None
+
+
+def test_file_of_another_fingerprint_is_nothing(path):
+    write_embeddings(path, 'cd' * 32, embeddings())
+    assert read_embeddings(path, FINGERPRINT) is None
+
+
+def test_file_of_another_layout_is_nothing(path):
+    path.parent.mkdir(parents=True)
+    save_file({'embeddings': embeddings()}, path, {'fingerprint': FINGERPRINT})
+    assert read_embeddings(path, FINGERPRINT) is None
+    save_file({'text_embeddings': embeddings()}, path)
+    assert read_embeddings(path, FINGERPRINT) is None
+
+
+def test_damaged_file_is_replaced(path):
+    path.parent.mkdir(parents=True)
+    path.write_bytes(b'damaged')
+    write_embeddings(path, FINGERPRINT, embeddings(2))
+    assert torch.equal(read_embeddings(path, FINGERPRINT), embeddings(2))
+
+
+def test_failed_write_leaves_the_old_file_and_no_rest(path, monkeypatch):
+    write_embeddings(path, FINGERPRINT, embeddings(1))
+
+    def fail(*_):
+        raise OSError('disk full')
+
+    monkeypatch.setattr(os, 'fsync', fail)
+    with pytest.raises(OSError, match='disk full'):
+        write_embeddings(path, FINGERPRINT, embeddings(2))
+    assert torch.equal(read_embeddings(path, FINGERPRINT), embeddings(1))
+    assert [p.name for p in path.parent.iterdir()] == [path.name]
+
+
+def test_folder_that_cannot_be_made_is_an_os_error(tmp_path):
+    (tmp_path / 'file').write_text('')
+    with pytest.raises(OSError):
+        write_embeddings(
+            cache_file(tmp_path / 'file' / 'x', FINGERPRINT), FINGERPRINT, embeddings()
+        )
+
+
+def test_readers_beside_two_writers_see_whole_files_alone(path):
+    """Every file read is wholly of one writer."""
+    write_embeddings(path, FINGERPRINT, embeddings(0))
+    stop = threading.Event()
+    failures = []
+
+    def write(value):
+        try:
+            while not stop.is_set():
+                write_embeddings(path, FINGERPRINT, embeddings(value))
+        except BaseException as error:
+            failures.append(error)
+
+    writers = [threading.Thread(target=write, args=(v,)) for v in (1.0, 2.0)]
+    for writer in writers:
+        writer.start()
+    seen = set()
+    for _ in range(200):
+        found = read_embeddings(path, FINGERPRINT)
+        assert found is not None
+        values = found.unique().tolist()
+        assert len(values) == 1
+        seen.update(values)
+    stop.set()
+    for writer in writers:
+        writer.join()
+    assert not failures
+    assert seen <= {0.0, 1.0, 2.0}
+    assert [p.name for p in path.parent.iterdir()] == [path.name]
+
+
+def test_folder_follows_the_environment_else_lies_in_the_users_cache(monkeypatch):
+    monkeypatch.setenv('MCDRL_CACHE_DIR', '/some/where')
+    assert default_cache_dir() == Path('/some/where')
+    monkeypatch.delenv('MCDRL_CACHE_DIR')
+    assert default_cache_dir() == Path.home() / '.cache' / 'mcdrl_mmseg'
