@@ -1,7 +1,6 @@
-import logging
 import random
-from functools import partial
 from types import SimpleNamespace
+from unittest.mock import MagicMock
 
 import numpy as np
 import pytest
@@ -13,139 +12,104 @@ from mcdrl_mmseg.hooks import EpochSeedHook
 from mcdrl_mmseg.hooks.epoch_seed_hook import epoch_seed
 
 
-class _Draws(Dataset):
-    """Every item is an index and one draw from each generator."""
+class Draws(Dataset):
+    """Samples that are random numbers, as of an augmentation."""
 
     def __len__(self):
-        return 6
+        return 4
 
     def __getitem__(self, index):
-        return index, random.random(), np.random.rand(), float(torch.rand(()))
+        draws = random.random(), np.random.rand(), float(torch.rand(()))
+        return torch.tensor([index, *draws])
 
 
-def _collate(batch):
-    return batch
+@pytest.fixture(autouse=True)
+def _keep_random_states():
+    states = random.getstate(), np.random.get_state(), torch.get_rng_state()
+    yield
+    random.setstate(states[0])
+    np.random.set_state(states[1])
+    torch.set_rng_state(states[2])
 
 
-def _runner(seed=3, num_workers=0, persistent=False, sampler_seed=99):
-    dataset = _Draws()
+def make_runner(seed=3, num_workers=0, persistent=False):
+    data = Draws()
     loader = DataLoader(
-        dataset,
+        data,
         batch_size=2,
-        sampler=DefaultSampler(dataset, seed=sampler_seed),
+        sampler=DefaultSampler(data, shuffle=True, seed=99),
         num_workers=num_workers,
         persistent_workers=persistent,
-        collate_fn=_collate,
     )
     return SimpleNamespace(
-        seed=seed,
-        epoch=0,
-        iter=0,
-        train_dataloader=loader,
-        logger=logging.getLogger('test_epoch_seed_hook'),
+        seed=seed, epoch=0, iter=0, train_dataloader=loader, logger=MagicMock()
     )
 
 
-def _draw():
-    return random.random(), float(np.random.rand()), float(torch.rand(()))
-
-
-def _train(runner, epochs, from_epoch=0):
-    """Draws and data of the epochs from ``from_epoch`` on, as a run would see them."""
+def epochs(runner, wanted) -> list[torch.Tensor]:
     hook = EpochSeedHook()
-    runner.epoch, runner.iter = from_epoch, 3 * from_epoch
     hook.before_train(runner)
-    seen = []
-    for epoch in range(from_epoch, epochs):
-        runner.epoch, runner.iter = epoch, 3 * epoch
-        hook.before_train_epoch(runner)
+    results = []
+    for epoch in wanted:
+        runner.epoch, runner.iter = epoch, 2 * epoch
         runner.train_dataloader.sampler.set_epoch(epoch)
-        seen.append((_draw(), list(runner.train_dataloader), _draw()))
-    return seen
+        hook.before_train_epoch(runner)
+        results.append(torch.cat(list(runner.train_dataloader)))
+    return results
 
 
 @pytest.mark.parametrize('num_workers', [0, 2])
-def test_epochs_after_a_resume_equal_those_of_the_unbroken_run(num_workers):
-    unbroken = _train(_runner(num_workers=num_workers), 3)
-    torch.manual_seed(123)
-    random.seed(5)
-    np.random.seed(6)
-    # A resumed process drew another seed for its sampler before it read the checkpoint.
-    resumed = _runner(num_workers=num_workers, sampler_seed=7)
-    assert _train(resumed, 3, from_epoch=1) == unbroken[1:]
+def test_resumed_run_draws_what_an_unbroken_one_draws(num_workers):
+    unbroken = epochs(make_runner(num_workers=num_workers), [0, 1, 2])
+    torch.rand(5)
+    (resumed,) = epochs(make_runner(num_workers=num_workers), [2])
+    assert torch.equal(resumed, unbroken[2])
 
 
 @pytest.mark.parametrize('num_workers', [0, 2])
-def test_epochs_differ_from_each_other(num_workers):
-    first, second = _train(_runner(num_workers=num_workers), 2)
-    assert first[0] != second[0]
-    draws = {item[1:] for batch in first[1] for item in batch}
-    again = {item[1:] for batch in second[1] for item in batch}
-    assert len(draws) == len(again) == 6
-    assert not draws & again
+def test_epochs_and_seeds_draw_differently(num_workers):
+    first, second = epochs(make_runner(num_workers=num_workers), [0, 1])
+    (other,) = epochs(make_runner(seed=4, num_workers=num_workers), [0])
+    for one, two in ((first, second), (first, other)):
+        assert set(one[:, 1:].flatten().tolist()).isdisjoint(
+            two[:, 1:].flatten().tolist()
+        )
 
 
-def test_workers_draw_differently_from_each_other_and_from_the_process():
-    ((own, batches, _),) = _train(_runner(num_workers=2), 1)
-    # Batches go to the workers by turns: these two are the first of each.
-    assert batches[0][0][1:] != batches[1][0][1:]
-    assert own not in [item[1:] for batch in batches for item in batch]
-
-
-def test_other_seeds_give_other_epochs():
-    assert _train(_runner(seed=3), 1) != _train(_runner(seed=4), 1)
-
-
-def test_every_process_worker_and_epoch_has_a_seed_of_its_own():
-    seeds = {
-        epoch_seed(seed, epoch, iteration, rank, stream)
-        for seed in (0, 1)
-        for epoch in range(3)
-        for iteration in (0, 10)
-        for rank in range(4)
-        for stream in range(3)
-    }
-    assert len(seeds) == 2 * 3 * 2 * 4 * 3
-    assert all(0 <= seed < 2**32 for seed in seeds)
-
-
-def test_seed_is_the_same_on_every_machine():
-    # Numbers fixed by NumPy's SeedSequence, whose streams are stable by contract.
-    expected = int(np.random.SeedSequence((5, 2, 20, 1, 0)).generate_state(1)[0])
-    assert epoch_seed(5, 2, 20, 1, 0) == expected
+def test_workers_of_an_epoch_draw_differently():
+    (drawn,) = epochs(make_runner(num_workers=2), [0])
+    assert len(set(drawn[:, 1:].flatten().tolist())) == 12
 
 
 def test_order_of_the_images_follows_the_runs_seed():
-    runner = _runner(seed=11, sampler_seed=2)
+    runner = make_runner(seed=3)
     EpochSeedHook().before_train(runner)
-    assert runner.train_dataloader.sampler.seed == 11
+    assert runner.train_dataloader.sampler.seed == 3
 
 
-def test_order_of_a_batch_samplers_images_follows_the_runs_seed():
-    runner = _runner(seed=11)
-    dataset = _Draws()
-    inner = DefaultSampler(dataset, seed=2)
-    batches = torch.utils.data.BatchSampler(inner, 2, drop_last=False)
-    runner.train_dataloader = DataLoader(dataset, batch_sampler=batches)
-    EpochSeedHook().before_train(runner)
-    assert inner.seed == 11
-
-
-def test_workers_own_initialisation_is_kept():
-    called = []
-    runner = _runner()
-    runner.train_dataloader.worker_init_fn = partial(called.append)
+def test_configs_own_worker_seeding_still_runs_first():
+    calls = []
+    runner = make_runner(num_workers=0)
+    runner.train_dataloader.worker_init_fn = calls.append
     hook = EpochSeedHook()
     hook.before_train(runner)
-    for _ in range(2):
-        hook.before_train_epoch(runner)
-        runner.train_dataloader.worker_init_fn(4)
-    assert called == [4, 4]
+    hook.before_train_epoch(runner)
+    runner.train_dataloader.worker_init_fn(1)
+    hook.before_train_epoch(runner)
+    runner.train_dataloader.worker_init_fn(0)
+    assert calls == [1, 0]
 
 
-def test_workers_that_outlive_an_epoch_are_warned_of(caplog):
-    EpochSeedHook().before_train(_runner(num_workers=1, persistent=True))
-    assert 'persistent_workers=True' in caplog.text
-    caplog.clear()
-    EpochSeedHook().before_train(_runner(num_workers=1))
-    assert caplog.text == ''
+@pytest.mark.parametrize(('persistent', 'warned'), [(True, True), (False, False)])
+def test_workers_that_outlive_an_epoch_are_warned_of(persistent, warned):
+    runner = make_runner(num_workers=1, persistent=persistent)
+    EpochSeedHook().before_train(runner)
+    assert runner.logger.warning.called == warned
+
+
+def test_seeds_differ_in_every_argument_and_fit_numpy():
+    base = dict(seed=1, epoch=2, iteration=3, rank=0, stream=0)
+    seeds = [epoch_seed(**base)]
+    seeds += [epoch_seed(**{**base, key: base[key] + 7}) for key in base]
+    assert len(set(seeds)) == 6
+    assert all(0 <= seed < 2**32 for seed in seeds)
