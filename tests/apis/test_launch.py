@@ -1,0 +1,160 @@
+import pytest
+import torch
+from mmengine.config import Config
+from mmengine.model import BaseModel, MMDistributedDataParallel
+from torch import nn
+
+from mcdrl_mmseg.apis import build_runner, enable_amp, load_config
+from mcdrl_mmseg.apis import launch as launch_module
+
+
+@pytest.fixture
+def config_file(tmp_path):
+    path = tmp_path / 'some_config.py'
+    path.write_text('a = dict(b=1)\nhooks = [dict(c=1), dict(c=2)]\n')
+    return str(path)
+
+
+def test_work_dir_is_named_after_the_config_where_none_is_given(config_file):
+    cfg = load_config(config_file)
+    assert cfg.work_dir == 'work_dirs/some_config'
+    assert cfg.launcher == 'none'
+
+
+def test_given_work_dir_wins_over_the_configs_and_that_over_the_default(config_file):
+    with open(config_file, 'a') as file:
+        file.write("work_dir = 'from_config'\n")
+    assert load_config(config_file).work_dir == 'from_config'
+    assert load_config(config_file, work_dir='given').work_dir == 'given'
+
+
+def test_options_override_entries(config_file):
+    cfg = load_config(
+        config_file, {'a.b': 2, 'hooks.1.c': 5, 'new.key': 3}, launcher='slurm'
+    )
+    assert cfg.a.b == 2
+    assert cfg.hooks == [dict(c=1), dict(c=5)]
+    assert cfg.new.key == 3
+    assert cfg.launcher == 'slurm'
+
+
+def test_missing_config_is_named(tmp_path):
+    path = str(tmp_path / 'absent.py')
+    with pytest.raises(FileNotFoundError, match=r'absent\.py'):
+        load_config(path)
+
+
+def _optimizer_config(kind='OptimWrapper'):
+    return Config(
+        dict(optim_wrapper=dict(type=kind, optimizer=dict(type='SGD', lr=0.1)))
+    )
+
+
+def test_amp_on_a_cpu_is_bfloat16(monkeypatch):
+    monkeypatch.setattr(torch.cuda, 'is_available', lambda: False)
+    cfg = _optimizer_config()
+    enable_amp(cfg)
+    assert cfg.optim_wrapper == dict(
+        type='BFloat16OptimWrapper', optimizer=dict(type='SGD', lr=0.1)
+    )
+
+
+def test_amp_on_a_gpu_is_float16_with_scaled_losses(monkeypatch):
+    monkeypatch.setattr(torch.cuda, 'is_available', lambda: True)
+    cfg = _optimizer_config()
+    enable_amp(cfg)
+    assert cfg.optim_wrapper.type == 'AmpOptimWrapper'
+    assert cfg.optim_wrapper.loss_scale == 'dynamic'
+
+
+@pytest.mark.parametrize('kind', ['AmpOptimWrapper', 'BFloat16OptimWrapper'])
+def test_amp_that_the_config_sets_already_is_left_alone(kind):
+    cfg = _optimizer_config(kind)
+    enable_amp(cfg)
+    assert cfg.optim_wrapper == _optimizer_config(kind).optim_wrapper
+
+
+def test_amp_with_another_wrapper_is_refused_by_name():
+    with pytest.raises(ValueError, match='ApexOptimWrapper'):
+        enable_amp(_optimizer_config('ApexOptimWrapper'))
+
+
+class _Toy(BaseModel):
+    def __init__(self):
+        super().__init__()
+        self.layer = nn.Linear(2, 1)
+
+    def forward(self, inputs):
+        return self.layer(inputs)
+
+
+@pytest.fixture
+def one_process(tmp_path):
+    """A group of one process, joined by gloo."""
+    torch.distributed.init_process_group(
+        'gloo', init_method=f'file://{tmp_path}/join', rank=0, world_size=1
+    )
+    yield
+    torch.distributed.destroy_process_group()
+
+
+@pytest.fixture
+def built(monkeypatch):
+    """Configs that were handed on to MMEngine's runner."""
+    configs = []
+    monkeypatch.setattr(launch_module.Runner, 'from_cfg', configs.append)
+    return configs
+
+
+def test_processes_without_a_gpu_are_joined_by_gloo(monkeypatch, built):
+    monkeypatch.setattr(torch.cuda, 'is_available', lambda: False)
+    joined = []
+    monkeypatch.setattr(
+        torch.distributed, 'init_process_group', lambda backend: joined.append(backend)
+    )
+    build_runner(Config(dict(launcher='pytorch')))
+    assert joined == ['gloo']
+
+
+def test_one_process_joins_nothing(monkeypatch, built):
+    monkeypatch.setattr(
+        torch.distributed, 'init_process_group', lambda **_: pytest.fail('joined')
+    )
+    build_runner(Config(dict(launcher='none')))
+    assert 'model_wrapper_cfg' not in built[0]
+
+
+def test_model_is_wrapped_without_a_gpu_of_its_own(monkeypatch, one_process, built):
+    monkeypatch.setattr(torch.cuda, 'is_available', lambda: False)
+    build_runner(Config(dict(launcher='pytorch')))
+    arguments = dict(built[0].model_wrapper_cfg)
+    assert arguments.pop('type') == 'MMDistributedDataParallel'
+    assert arguments == dict(
+        broadcast_buffers=False, find_unused_parameters=False, device_ids=None
+    )
+    assert MMDistributedDataParallel(module=_Toy(), **arguments) is not None
+
+
+def test_wrapper_options_of_the_config_stay(monkeypatch, one_process, built):
+    monkeypatch.setattr(torch.cuda, 'is_available', lambda: False)
+    build_runner(
+        Config(
+            dict(
+                launcher='pytorch',
+                find_unused_parameters=True,
+                model_wrapper_cfg=dict(static_graph=True, broadcast_buffers=True),
+            )
+        )
+    )
+    arguments = built[0].model_wrapper_cfg
+    assert arguments.static_graph is True
+    assert arguments.broadcast_buffers is True
+    assert arguments.find_unused_parameters is True
+
+
+def test_runner_type_of_the_config_is_used(monkeypatch):
+    made = []
+    monkeypatch.setattr(launch_module.RUNNERS, 'build', made.append)
+    cfg = Config(dict(launcher='none', runner_type='Other'))
+    build_runner(cfg)
+    assert made == [cfg]

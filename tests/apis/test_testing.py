@@ -1,0 +1,80 @@
+import pytest
+from mmengine.config import Config
+
+from mcdrl_mmseg.apis.testing import draw_predictions, save_predictions, use_tta
+
+
+def _config(**entries):
+    return Config(
+        dict(
+            default_hooks=dict(visualization=dict(type='SegVisualizationHook')),
+            visualizer=dict(type='SegLocalVisualizer'),
+            test_evaluator=dict(type='SiteLesionMetric'),
+            **entries,
+        )
+    )
+
+
+def test_show_dir_draws_every_prediction_without_a_window():
+    cfg = _config()
+    draw_predictions(cfg, False, 'overlays', 2)
+    assert cfg.default_hooks.visualization == dict(
+        type='SegVisualizationHook', draw=True, interval=1
+    )
+    assert cfg.visualizer.save_dir == 'overlays'
+
+
+def test_show_opens_a_window_for_the_given_time_and_writes_nothing():
+    cfg = _config()
+    draw_predictions(cfg, True, None, 0.5)
+    hook = cfg.default_hooks.visualization
+    assert (hook.draw, hook.show, hook.wait_time) == (True, True, 0.5)
+    assert 'save_dir' not in cfg.visualizer
+
+
+def test_drawing_without_the_hook_says_which_hook_is_needed():
+    cfg = Config(dict(default_hooks=dict()))
+    with pytest.raises(ValueError, match="type='SegVisualizationHook'"):
+        draw_predictions(cfg, False, 'overlays', 2)
+
+
+def test_tta_wraps_the_model_and_takes_the_pipeline_of_views():
+    cfg = _config(
+        model=dict(type='EncoderDecoder'),
+        tta_model=dict(type='SegTTAModel'),
+        tta_pipeline=[dict(type='TestTimeAug')],
+        test_dataloader=dict(dataset=dict(pipeline=[dict(type='Resize')])),
+    )
+    use_tta(cfg)
+    assert cfg.model == dict(type='SegTTAModel', module=dict(type='EncoderDecoder'))
+    assert cfg.test_dataloader.dataset.pipeline == [dict(type='TestTimeAug')]
+
+
+def test_tta_names_what_the_config_lacks():
+    cfg = _config(tta_model=dict(type='SegTTAModel'))
+    with pytest.raises(ValueError, match='tta_pipeline') as raised:
+        use_tta(cfg)
+    assert 'tta_model' not in str(raised.value)
+
+
+def test_label_maps_are_written_beside_the_configs_own_metric():
+    cfg = _config()
+    save_predictions(cfg, 'maps')
+    own, writer = cfg.test_evaluator
+    assert own == dict(type='SiteLesionMetric')
+    assert (writer.type, writer.format_only, writer.output_dir) == (
+        'IoUMetric',
+        True,
+        'maps',
+    )
+
+
+def test_several_metrics_of_the_config_are_all_kept():
+    cfg = _config()
+    cfg.test_evaluator = [dict(type='IoUMetric'), dict(type='SiteLesionMetric')]
+    save_predictions(cfg, 'maps')
+    assert [metric.type for metric in cfg.test_evaluator] == [
+        'IoUMetric',
+        'SiteLesionMetric',
+        'IoUMetric',
+    ]
