@@ -158,10 +158,10 @@ def run(
         print(f'error: {error}', file=sys.stderr)
         return EXIT_BAD_INPUT
     except OSError as error:
-        print(f'error: {error.filename}: {error.strerror}', file=sys.stderr)
+        print(f'error: {error}', file=sys.stderr)
         return EXIT_BAD_INPUT
     except KeyboardInterrupt:
-        print('stopped; nothing was written', file=sys.stderr)
+        print('stopped; no site is half written', file=sys.stderr)
         return EXIT_STOPPED
     for outcome in outcomes:
         _show(outcome)

@@ -113,12 +113,14 @@ def convert(
         with open_inputs(inputs, work, options.limits) as tree:
             found = _find(source, tree, options)
             built = [_build(site, tree, work / 'sites' / site.site) for site in found]
+            files = len(tree.images())
         names = [path.resolve().name for path in inputs]
         for site in built:
             site.report = site_report(
                 source,
                 site.found,
                 names,
+                files,
                 site.rows,
                 (site.problems, site.notes),
                 site.prints,

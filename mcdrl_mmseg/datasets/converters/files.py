@@ -11,7 +11,8 @@ from tempfile import TemporaryDirectory
 from .archive import Limits, is_archive, unpack
 from .errors import ConversionError
 
-IMAGE_SUFFIXES = ('.jpg', '.jpeg', '.png', '.tif', '.tiff', '.bmp')
+# Images of the last two are refused, but by name; masks of them are read.
+IMAGE_SUFFIXES = ('.jpg', '.jpeg', '.png', '.tif', '.tiff', '.bmp', '.gif', '.webp')
 # What macOS leaves in archives.
 _JUNK_FOLDER = '__MACOSX'
 

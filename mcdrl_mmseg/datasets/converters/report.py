@@ -18,6 +18,7 @@ def site_report(
     source: Source,
     found: FoundSite,
     inputs: Sequence[str],
+    files: int,
     rows: Sequence[Mapping[str, str]],
     findings: tuple[Sequence[Finding], Sequence[Finding]],
     prints: Mapping[str, Fingerprint],
@@ -29,6 +30,7 @@ def site_report(
         source: The data set.
         found: What was found of the site.
         inputs: Names of the folders and archives given.
+        files: Number of image files in them, masks among them.
         rows: Index rows of the good pairs.
         findings: Problems, and notes.
         prints: Converted image -> fingerprint.
@@ -53,6 +55,7 @@ def site_report(
         'lesion_classes': list(found.lesion_classes),
         'mask_values': {str(v): name for v, name in found.mask_values().items()},
         'counts': {
+            'image files in the input': files,
             'images found': found.images,
             'masks found': found.masks,
             'good pairs': len(rows),

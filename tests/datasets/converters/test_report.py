@@ -42,12 +42,13 @@ def report():
     prints = {r['image']: Fingerprint(n, '00' * 32) for n, r in zip('123', rows)}
     found = FoundSite('s', ('polyp', 'cyst'), images=5, masks=4)
     return site_report(
-        KVASIR_SEG, found, ['a.zip'], rows, (problems, notes), prints, []
+        KVASIR_SEG, found, ['a.zip'], 9, rows, (problems, notes), prints, []
     )
 
 
 def test_counts_add_up(report):
     assert report['counts'] == {
+        'image files in the input': 9,
         'images found': 5,
         'masks found': 4,
         'good pairs': 3,

@@ -92,6 +92,6 @@ CVC_CLINICDB = PatternSource(
         'are known from descriptions only.'
     ),
     lesion_classes=('polyp',),
-    layouts=(_layout('PNG/'), _layout(''), _layout('TIFF?/')),
+    layouts=(_layout('PNG/'), _layout('')),
     sequence_rule=sequence_rule,
 )

@@ -82,6 +82,21 @@ def test_outlined_lesions_become_index_masks(group, download, out, read_mask, bo
     ]
 
 
+def test_indices_keep_the_order_that_configs_name(group, download, out):
+    group('g', [('p', 'v', 'i')], [annotation('i', 'l-red')])
+    (outcome,) = convert(BM_BRONCHOLC, [download], out)
+    assert outcome.report['mask_values'] == {
+        '0': 'background',
+        '1': 'mucosal infiltration',
+        '2': 'mucosal edema of carina',
+        '3': 'vascular growth',
+        '4': 'mucosal erythema',
+        '5': 'tumor',
+        '6': 'anthracosis',
+        '7': 'stenosis',
+    }
+
+
 def test_entries_without_image_and_outlines_without_entry_are_named(
     group, make, download, out
 ):

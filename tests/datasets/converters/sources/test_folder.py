@@ -72,3 +72,12 @@ def test_two_values_may_stand_for_one_class(make, download, out):
 def test_mask_values_without_lesion_are_refused():
     with pytest.raises(ConversionError, match='--mask-values'):
         folder_source(FolderOptions('s', mask_values={1: 'background', 2: 'ignore'}))
+
+
+def test_gif_masks_are_read_and_gif_images_named(make, download, out):
+    make.pair('images/a.jpg', 'masks/a.gif')
+    assert rows(FolderOptions('s'), download, out)[0]['classes'] == 'lesion'
+    make.pair('images/b.gif', 'masks/b.gif')
+    (outcome,) = convert(folder_source(FolderOptions('s')), [download], out)
+    problems = [(p['kind'], p['file']) for p in outcome.report['problems']]
+    assert problems == [('unsupported image', 'images/b.gif')]
