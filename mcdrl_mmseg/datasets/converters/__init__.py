@@ -4,9 +4,10 @@
 others hold one step each. Nothing here needs MMSegmentation or PyTorch.
 """
 
-from .engine import Options, Outcome, convert
+from .engine import Options, convert
 from .errors import ConversionError
 from .index import COLUMNS, read_index
+from .publishing import Outcome
 
 __all__ = [
     'COLUMNS',

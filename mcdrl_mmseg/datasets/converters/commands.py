@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
 
 from .archive import Limits
-from .engine import Options, Outcome, convert
+from .engine import Options, convert
 from .errors import ConversionError
 from .grouping import PathRule
+from .publishing import Outcome
 from .source import Source
 
 EXIT_REFUSED = 1
@@ -130,7 +130,7 @@ def run_tool(source: Source, arguments: Sequence[str] | None = None) -> int:
 
 
 def run(
-    make_source: Any,
+    make_source: Callable[[argparse.Namespace], Source],
     parser: argparse.ArgumentParser,
     arguments: Sequence[str] | None = None,
 ) -> int:

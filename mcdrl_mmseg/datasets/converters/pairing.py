@@ -6,7 +6,6 @@ import re
 from collections import defaultdict
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from pathlib import PurePosixPath
 
 from .errors import Finding
 from .files import IMAGE_SUFFIXES, FileTree
@@ -172,8 +171,3 @@ def _by_key(
     for path, groups in paths.items():
         by_key[tuple(groups[name] for name in shared)].append(path)
     return by_key
-
-
-def stem(path: str) -> str:
-    """Name of a file without its ending."""
-    return PurePosixPath(path).stem

@@ -15,7 +15,7 @@ from scipy.sparse.csgraph import connected_components
 NEAR_BITS = 32
 """Most differing bits, of 255, between images that count as near-copies.
 
-On six hospitals' endoscopy images every pair up to 34 bits was one scene; from 36 on
+On six hospitals' endoscopy images every pair up to 32 bits was one scene; from 36 on
 there were pairs that share only the endoscope's frame and text.
 """
 

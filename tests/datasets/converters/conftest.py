@@ -7,6 +7,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from mcdrl_mmseg.datasets.converters.sources.folder import FolderOptions, folder_source
+
 SIZE = (48, 64)
 
 
@@ -102,3 +104,21 @@ def box_mask() -> np.ndarray:
     mask = np.zeros(SIZE, np.uint8)
     mask[10:30, 20:40] = 255
     return mask
+
+
+@pytest.fixture
+def clinic():
+    """Function that describes a folder of images/ and masks/ as a site."""
+
+    def describe(site='clinic', **options):
+        options = {'lesion_class': 'polyp', **options}
+        return folder_source(FolderOptions(site, **options))
+
+    return describe
+
+
+@pytest.fixture
+def three_pairs(make):
+    make.pair('images/a.jpg', 'masks/a.png')
+    make.pair('images/b.png', 'masks/b.jpg')
+    make.pair('images/c.tif', 'masks/c.png', box=None)

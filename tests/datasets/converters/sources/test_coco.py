@@ -143,8 +143,8 @@ def test_every_bad_entry_is_named(make, write, download, out):
     (outcome,) = convert(source(), [download], out)
     assert {(p['kind'], p['file']) for p in outcome.report['problems']} == {
         ('missing image', 'gone.jpg'),
-        ('size mismatch', 'ann.json'),
-        ('bad annotation', 'ann.json'),
+        ('size mismatch', 'b.jpg'),
+        ('bad annotation', 'c.jpg'),
         ('ambiguous', 'd.jpg'),
         ('missing image', '../../etc/passwd'),
     }

@@ -2,7 +2,7 @@ from pathlib import PurePosixPath
 
 import pytest
 
-from mcdrl_mmseg.datasets.converters.engine import convert
+from mcdrl_mmseg.datasets.converters.engine import Options, convert
 from mcdrl_mmseg.datasets.converters.sources.polypgen import POLYPGEN
 
 
@@ -77,6 +77,18 @@ def test_a_problem_of_one_centre_keeps_all_from_being_written(
     outcomes = convert(POLYPGEN, [download], out)
     assert {outcome.state for outcome in outcomes} == {'refused'}
     assert [path.name for path in out.iterdir() if path.is_dir()] == ['reports']
+
+
+def test_skip_bad_writes_the_other_centres_of_one_that_is_all_bad(
+    polypgen, download, out
+):
+    (download / ROOT / 'data_C2/masks_C2/EndoCV2021_001000_mask.jpg').unlink()
+    outcomes = convert(POLYPGEN, [download], out, Options(skip_bad=True))
+    states = {outcome.report['site']: outcome.state for outcome in outcomes}
+    assert states.pop('polypgen_c2') == 'refused'
+    assert set(states.values()) == {'written'}
+    assert not (out / 'polypgen_c2').exists()
+    assert (out / 'reports/polypgen_c2.refused.md').is_file()
 
 
 def test_real_images_of_four_centres_survive_jpeg_masks(
