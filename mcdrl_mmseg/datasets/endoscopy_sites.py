@@ -16,6 +16,15 @@ from .splits import SPLITS, split_mask
 _IMAGE_SUFFIXES = {'.jpg', '.jpeg', '.png', '.bmp', '.tif', '.tiff'}
 _MASK_SUFFIXES = ('.png', '.jpg', '.jpeg', '.bmp', '.tif', '.tiff')
 _INDEX_FILE = 'index.csv'
+# Lesion classes in order; from the seventh on they begin again.
+_COLOURS = (
+    [255, 170, 0],
+    [86, 180, 233],
+    [0, 158, 115],
+    [240, 228, 66],
+    [213, 94, 0],
+    [204, 121, 167],
+)
 
 
 class SiteDataError(ValueError):
@@ -100,9 +109,7 @@ class EndoscopySiteDataset(BaseSegDataset):
             lesion classes without label.
     """
 
-    METAINFO = dict(
-        classes=('background', 'lesion'), palette=[[0, 0, 0], [255, 170, 0]]
-    )
+    METAINFO = dict(classes=('background', 'lesion'), palette=[[0, 0, 0], _COLOURS[0]])
 
     def __init__(
         self,
@@ -125,6 +132,11 @@ class EndoscopySiteDataset(BaseSegDataset):
         self.split = split
         self.val_fraction = val_fraction
         self.max_images = max_images
+        metainfo = kwargs.get('metainfo') or {}
+        if 'classes' in metainfo and 'palette' not in metainfo:
+            count = len(metainfo['classes']) - 1
+            colours = [_COLOURS[i % len(_COLOURS)] for i in range(count)]
+            kwargs['metainfo'] = {**metainfo, 'palette': [[0, 0, 0], *colours]}
         super().__init__(**kwargs)
 
     @classmethod
@@ -156,7 +168,9 @@ class EndoscopySiteDataset(BaseSegDataset):
         images = _list_images(folder / site.img_dir, site)
         masks = _find_masks(images, folder / site.mask_dir, site)
         mask_format = self._mask_format(site)
-        sequences = [groups.get((site.name, image.name)) for image in images]
+        # An index may list a folder under the site's name or under its own.
+        own = {**_of_site(groups, site.folder), **_of_site(groups, site.name)}
+        sequences = [own.get(image.name) for image in images]
         samples = [
             dict(
                 img_path=str(image),
@@ -238,10 +252,23 @@ def _read_groups(index: Path) -> dict[tuple[str, str], str]:
     """(site, image name) -> patient, or sequence, from the index if there is one."""
     if not index.is_file():
         return {}
-    with index.open(newline='', encoding='utf-8') as file:
-        rows = list(csv.DictReader(file))
+    # Spreadsheet programs begin the file with a byte order mark.
+    with index.open(newline='', encoding='utf-8-sig') as file:
+        reader = csv.DictReader(file)
+        columns = reader.fieldnames or []
+        rows = list(reader)
+    if not {'site', 'image'} <= set(columns):
+        raise SiteDataError(
+            f"{index}: needs the columns 'site', 'image' and 'sequence' or 'patient', "
+            f'found {columns}.'
+        )
     return {
         (row['site'], Path(row['image']).name): row.get('patient') or row['sequence']
         for row in rows
         if row.get('patient') or row.get('sequence')
     }
+
+
+def _of_site(groups: Mapping[tuple[str, str], str], name: str | None) -> dict[str, str]:
+    """Image name -> group, of one site."""
+    return {image: group for (site, image), group in groups.items() if site == name}

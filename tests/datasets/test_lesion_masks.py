@@ -1,0 +1,127 @@
+import cv2
+import numpy as np
+import pytest
+from mmseg.registry import TRANSFORMS
+
+from mcdrl_mmseg.datasets.lesion_masks import LoadLesionMask, MaskError, MaskFormat
+
+BINARY = MaskFormat({255: 'polyp'}, {0: 0, 255: 1}, binary=True)
+INDEXED = MaskFormat(
+    {1: 'polyp', 2: 'cyst', 7: 'cyst'}, {0: 0, 1: 1, 2: 2, 7: 2, 9: 255}, binary=False
+)
+
+
+def mask(*rows) -> np.ndarray:
+    return np.array(rows, dtype=np.uint8)
+
+
+def test_binary_mask_is_cut_at_half_the_range():
+    labels, names = BINARY.decode(mask([0, 127, 128], [3, 250, 255]), 'm.png')
+    assert labels.tolist() == [[0, 0, 1], [0, 1, 1]]
+    assert labels.dtype == np.uint8
+    assert names == ('polyp',)
+
+
+def test_empty_binary_mask_is_lesion_free():
+    labels, names = BINARY.decode(mask([0, 0], [0, 0]), 'm.png')
+    assert labels.tolist() == [[0, 0], [0, 0]]
+    assert names == ()
+
+
+def test_full_binary_mask_is_all_lesion():
+    labels, names = BINARY.decode(mask([255, 255]), 'm.png')
+    assert labels.tolist() == [[1, 1]]
+    assert names == ('polyp',)
+
+
+@pytest.mark.parametrize('highest', [1, 100, 127])
+def test_index_mask_where_a_binary_one_is_expected_is_an_error(highest):
+    """Cut at half the range it would become lesion-free, without a word."""
+    with pytest.raises(
+        MaskError, match=rf'm\.png: highest value is {highest}.*mask_va'
+    ):
+        BINARY.decode(mask([0, highest]), 'm.png')
+
+
+def test_index_mask_gives_labels_and_the_classes_present():
+    labels, names = INDEXED.decode(mask([0, 2, 9], [0, 0, 7]), 'm.png')
+    assert labels.tolist() == [[0, 2, 255], [0, 0, 2]]
+    assert names == ('cyst',)
+    _, names = INDEXED.decode(mask([7, 2, 1]), 'm.png')
+    assert names == ('polyp', 'cyst')
+
+
+def test_index_mask_without_lesion_or_with_ignored_pixels_alone_is_lesion_free():
+    labels, names = INDEXED.decode(mask([0, 9]), 'm.png')
+    assert labels.tolist() == [[0, 255]]
+    assert names == ()
+
+
+def test_value_without_meaning_is_an_error_naming_file_value_and_known_values():
+    with pytest.raises(
+        MaskError, match=r'm\.png: values \[3, 255\].*\[0, 1, 2, 7, 9\]'
+    ):
+        INDEXED.decode(mask([0, 3, 255]), 'm.png')
+
+
+def test_equal_channels_are_one_and_differing_ones_an_error():
+    grey = np.repeat(mask([0, 255])[..., None], 3, axis=2)
+    assert BINARY.decode(grey, 'm.png')[0].tolist() == [[0, 1]]
+    grey[0, 0, 1] = 255
+    with pytest.raises(MaskError, match=r'm\.png: a colour mask'):
+        BINARY.decode(grey, 'm.png')
+
+
+def load(path, mask_format=BINARY, **results):
+    return LoadLesionMask()(
+        {'seg_map_path': str(path), 'mask_format': mask_format, **results}
+    )
+
+
+def test_transform_adds_labels_classes_and_the_field_of_labels(tmp_path):
+    path = tmp_path / 'm.png'
+    cv2.imwrite(str(path), mask([0, 255], [0, 0], [0, 0]))
+    results = load(path, ori_shape=(3, 2), seg_fields=[])
+    assert results['gt_seg_map'].tolist() == [[0, 1], [0, 0], [0, 0]]
+    assert results['lesion_classes'] == ('polyp',)
+    assert results['seg_fields'] == ['gt_seg_map']
+
+
+def test_transform_reads_jpeg_masks_with_their_soft_edges(tmp_path):
+    square = np.zeros((32, 32), np.uint8)
+    square[5:21, 5:21] = 255
+    path = tmp_path / 'm.jpg'
+    cv2.imwrite(str(path), square, [cv2.IMWRITE_JPEG_QUALITY, 60])
+    assert len(np.unique(cv2.imread(str(path), cv2.IMREAD_UNCHANGED))) > 2
+    assert np.array_equal(load(path)['gt_seg_map'], square // 255)
+
+
+def test_transform_reads_palette_indices_and_not_colours(tmp_path):
+    from PIL import Image
+
+    image = Image.fromarray(mask([0, 1], [2, 9]), mode='L').convert('P')
+    path = tmp_path / 'm.png'
+    image.save(path)
+    assert load(path, INDEXED)['gt_seg_map'].tolist() == [[0, 1], [2, 255]]
+
+
+def test_mask_of_another_size_than_the_image_is_an_error(tmp_path):
+    path = tmp_path / 'm.png'
+    cv2.imwrite(str(path), mask([0, 255]))
+    with pytest.raises(MaskError, match=r'm\.png: the mask is \(1, 2\).*\(2, 1\)'):
+        load(path, ori_shape=(2, 1))
+
+
+def test_damaged_mask_is_an_error_naming_it(tmp_path):
+    path = tmp_path / 'm.png'
+    path.write_bytes(b'no image')
+    with pytest.raises(MaskError, match=r'm\.png: not a readable image'):
+        load(path)
+
+
+def test_images_without_mask_pass_as_they_are():
+    assert LoadLesionMask()({'img_path': 'x'}) == {'img_path': 'x'}
+
+
+def test_built_from_the_registry():
+    assert 'LoadLesionMask' in repr(TRANSFORMS.build(dict(type='LoadLesionMask')))
