@@ -179,7 +179,7 @@ def derive_fold(
     if selection == 'oracle':
         cfg.val_dataloader = Config(dict(loader=cfg.test_dataloader.to_dict())).loader
     cfg.held_out_site = held_out
-    # A helper variable of single-fold configs, which would name the wrong sites here.
+    # An intermediate of single-fold configs, which would name the wrong sites here.
     cfg.pop('training_sites', None)
     cfg.randomness = {**(cfg.get('randomness') or {}), 'seed': seed}
     _site_metric(cfg, 'test_evaluator')
