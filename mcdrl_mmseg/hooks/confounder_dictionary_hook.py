@@ -60,14 +60,28 @@ class ConfounderDictionaryHook(Hook):
         """Build or check every dictionary of the model.
 
         Raises:
-            DictionaryError: Resuming with other prompts or another text tower, or no
-                CLIP tower in the model.
+            DictionaryError: Resuming with other prompts or another text tower, no
+                CLIP tower in the model, or prompts in another order than labels.
             CLIPWeightsError: The text tower's weights cannot be had.
         """
         for guided in find_parts(runner, CLIPGuidedBackbone):
             guided.check_data_preprocessor(unwrap_model(runner).data_preprocessor)
         for dictionary in find_parts(runner, ConfounderDictionary):
+            self._check_order(runner, dictionary)
             self._prepare(runner, dictionary)
+
+    @staticmethod
+    def _check_order(runner: Runner, dictionary: ConfounderDictionary) -> None:
+        """Where every lesion class has a label, both are matched by position."""
+        metainfo = getattr(runner.train_dataloader.dataset, 'metainfo', {})
+        labels = tuple(metainfo.get('classes', ()))[1:]
+        classes = dictionary.prompts.classes
+        if labels != classes and sorted(labels) == sorted(classes):
+            raise DictionaryError(
+                f'The training data labels its lesion classes in the order {labels}, '
+                f'but prompts.classes is {classes}: each class would be pulled to '
+                "another one's text. Write prompts.classes in the order of the labels."
+            )
 
     def _prepare(self, runner: Runner, dictionary: ConfounderDictionary) -> None:
         spec = self._clip_spec(runner)

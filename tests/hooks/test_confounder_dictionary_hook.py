@@ -199,6 +199,29 @@ def test_width_of_another_joint_space_is_an_error(hook, make_runner):
         hook.before_train(make_runner(embed_dims=64))
 
 
+@pytest.mark.parametrize(
+    ('labels', 'fits'),
+    [
+        (('background', 'polyp', 'cyst'), True),
+        (('background', 'cyst', 'polyp'), False),
+        (('background', 'lesion'), True),
+        (('background', 'colon polyp', 'cyst'), True),
+    ],
+)
+def test_prompts_in_another_order_than_the_labels_stop_before_training(
+    hook, make_runner, labels, fits
+):
+    """Labels and prompts are matched by position: each would get another's text."""
+    runner = make_runner()
+    runner.train_dataloader.dataset.metainfo = dict(classes=labels)
+    if fits:
+        hook.before_train(runner)
+    else:
+        with pytest.raises(DictionaryError, match=r"'cyst', 'polyp'.*in the order of"):
+            hook.before_train(runner)
+    assert runner.model.dictionary.is_built == fits
+
+
 def test_guided_backbone_beside_another_preprocessor_stops_before_training(
     hook, make_runner
 ):
