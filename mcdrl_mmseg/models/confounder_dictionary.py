@@ -194,7 +194,7 @@ class ConfounderDictionary(BaseModule):
                 'The confounder dictionary is not built: its text embeddings are '
                 "empty. For training, put dict(type='ConfounderDictionaryHook') into "
                 'custom_hooks. For inference, load a checkpoint that was trained '
-                'with it.'
+                'with it, under the config with the same prompts.'
             )
 
     @property
@@ -210,6 +210,14 @@ class ConfounderDictionary(BaseModule):
         """Log P(z), (M,)."""
         return self.confounder_prior.log()
 
-    def _load_from_state_dict(self, *args, **kwargs) -> None:
-        super()._load_from_state_dict(*args, **kwargs)
+    def _load_from_state_dict(
+        self, state_dict: Mapping[str, Tensor], prefix: str, *args, **kwargs
+    ) -> None:
+        super()._load_from_state_dict(state_dict, prefix, *args, **kwargs)
+        own = {prefix + name: buffer.shape for name, buffer in self.named_buffers()}
+        given = {name: state_dict[name].shape for name in own if name in state_dict}
+        # A checkpoint of other prompts: MMEngine loads what fits, the flag among it,
+        # and only logs the rest.
+        if given and given != own:
+            self.built.fill_(False)
         self._known_built = bool(self.built)

@@ -1,6 +1,8 @@
 import pytest
 import torch
+from mmengine.runner.checkpoint import load_state_dict
 from mmseg.registry import MODELS
+from torch import nn
 from torch.testing import assert_close
 
 from mcdrl_mmseg.models import ConfounderDictionary, DictionaryError
@@ -96,6 +98,30 @@ def test_loading_an_unbuilt_dictionary_makes_a_built_one_unbuilt(prompts, fill):
     dictionary = fill(ConfounderDictionary(prompts, 5))
     dictionary.load_state_dict(ConfounderDictionary(prompts, 5).state_dict())
     assert not dictionary.is_built
+
+
+@pytest.mark.parametrize(
+    'changes', [dict(classes=['polyp']), dict(confounders={'light': ['glare']})]
+)
+def test_checkpoint_of_prompts_of_another_number_does_not_count_as_built(
+    prompts, fill, changes
+):
+    """Loaders that are not strict load the flag, and leave the embeddings empty."""
+    source = fill(ConfounderDictionary(prompts, 5))
+    for target in (
+        ConfounderDictionary({**prompts, **changes}, 5),
+        ConfounderDictionary(prompts, 4),
+    ):
+        load_state_dict(nn.Sequential(target), nn.Sequential(source).state_dict())
+        assert not target.is_built
+        with pytest.raises(DictionaryError, match='same prompts'):
+            target.check_built()
+
+
+def test_checkpoint_without_dictionary_leaves_a_built_one_built(prompts, fill):
+    dictionary = fill(ConfounderDictionary(prompts, 5))
+    load_state_dict(nn.Sequential(dictionary), {'1.weight': torch.zeros(1)})
+    assert dictionary.is_built
 
 
 def test_checkpoint_without_dictionary_leaves_it_unbuilt(prompts):
