@@ -71,7 +71,7 @@ def test_folds_derived_from_the_config_of_all_sites_are_those_of_the_files(
 def test_one_fold_is_not_mistaken_for_a_config_of_all_folds(load_config):
     cfg = load_config(MCDRL.format('heldout-drive'))
     derive_fold(cfg, 'drive')
-    with pytest.raises(ProtocolError, match=r"holds no dataset of \['hrf'\]"):
+    with pytest.raises(ProtocolError, match='not a single fold'):
         derive_fold(cfg, 'hrf')
 
 
