@@ -1,0 +1,30 @@
+# The simulated benchmark as tools/dataset_converters/endosim.py writes it: five sites,
+# of which a fold's file names the one held out. Lesion classes are those of
+# configs/_base_/prompts/endoscopy.py.
+_base_ = ['./endoscopy_sites.py']
+data_root = '{{$MCDRL_ENDOSIM_ROOT:data/endosim}}'
+image_size = (128, 128)
+lesion_classes = ['polyp', 'tumour', 'inflammation', 'nodule', 'cyst']
+mask_values = {
+    0: 'background',
+    1: 'polyp',
+    2: 'tumour',
+    3: 'inflammation',
+    4: 'nodule',
+    5: 'cyst',
+}
+sites = [
+    dict(name=name, lesion_classes=lesion_classes, mask_values=mask_values)
+    for name in ('endosim_a', 'endosim_b', 'endosim_c', 'endosim_d', 'endosim_e')
+]
+train_pipeline = [
+    {**t, 'scale': image_size} if t['type'] == 'Resize' else t
+    for t in _base_.train_pipeline
+]
+test_pipeline = [
+    {**t, 'scale': image_size} if t['type'] == 'Resize' else t
+    for t in _base_.test_pipeline
+]
+train_dataloader = dict(dataset=dict(data_root=data_root, pipeline=train_pipeline))
+val_dataloader = dict(dataset=dict(data_root=data_root, pipeline=test_pipeline))
+test_dataloader = dict(dataset=dict(data_root=data_root, pipeline=test_pipeline))

@@ -1,0 +1,43 @@
+"""EndoSim: a structural causal model that draws endoscopic images.
+
+Its variables are in :mod:`.scene`, how often they occur in :mod:`.sites`; see
+docs/endosim.md.
+"""
+
+from .benchmark import Benchmark, write_benchmark
+from .drawing import draw
+from .sampling import sample_scene
+from .scene import (
+    CONFOUNDER_PROMPTS,
+    CONFOUNDERS,
+    LESION_CLASSES,
+    MASK_VALUES,
+    Anatomy,
+    Confounders,
+    Lesion,
+    Placement,
+    Scene,
+    SceneError,
+    do,
+)
+from .sites import SITES, Conditions
+
+__all__ = [
+    'CONFOUNDERS',
+    'CONFOUNDER_PROMPTS',
+    'LESION_CLASSES',
+    'MASK_VALUES',
+    'SITES',
+    'Anatomy',
+    'Benchmark',
+    'Conditions',
+    'Confounders',
+    'Lesion',
+    'Placement',
+    'Scene',
+    'SceneError',
+    'do',
+    'draw',
+    'sample_scene',
+    'write_benchmark',
+]
