@@ -16,6 +16,7 @@ from mmengine.evaluator import Evaluator
 from mmengine.optim import build_optim_wrapper
 from mmengine.registry import init_default_scope
 from mmseg.registry import DATASETS, HOOKS, METRICS, MODELS, PARAM_SCHEDULERS
+from mmseg.visualization import SegLocalVisualizer
 
 from mcdrl_mmseg.clip.model_config import get_model_config
 from mcdrl_mmseg.models import ConfounderDictionary
@@ -185,8 +186,14 @@ def step(cfg: Config, drawn: Path) -> None:
     assert monitored in evaluator.evaluate(len(samples))
 
 
+@pytest.fixture(scope='module')
+def visualizer():
+    """The hook that draws asks for the runner's."""
+    return SegLocalVisualizer.get_instance('test_configs')
+
+
 @pytest.mark.parametrize('name', _NAMES)
-def test_hooks_and_schedule_belong_to_the_model(name):
+def test_hooks_and_schedule_belong_to_the_model(name, visualizer):
     cfg = load(name)
     init_default_scope(cfg.default_scope)
     assert 'mcdrl_mmseg' in cfg.custom_imports['imports']
