@@ -33,6 +33,7 @@ def test_cvc_clinicdb_with_sequences_by_frame(
     rows = converted(CVC_CLINICDB)
     found = {int(r['image'][-8:-4]): r['sequence'] for r in rows.values()}
     assert found == CVC_FRAMES
+    assert column(rows, 'image') == sorted(column(rows, 'image'))
     first = rows[f'{folder}Original/1.{ending}']
     assert first['image'] == 'cvc_clinicdb/images/0001.png'
     assert np.array_equal(read_mask(out / first['mask']), box_mask)
