@@ -144,19 +144,18 @@ class RunFolder:
         return sum(a['ended'] - a['started'] for a in self._closed_attempts())
 
     def _checkpoints(self) -> list[tuple[int, Path]]:
-        """Checkpoints by step, the latest last; whole files only."""
+        """Checkpoints by step, the latest last, also those that a kill cut short."""
         found = []
         for path in self.path.glob('*.pth'):
             match = re.fullmatch(r'(?:epoch|iter)_(\d+)\.pth', path.name)
-            if match and zipfile.is_zipfile(path):
+            if match:
                 found.append((int(match[1]), path))
         return sorted(found)
 
     def drop_resume_points(self) -> None:
         """Remove the checkpoints that only resuming needs; the chosen one stays."""
-        for path in self.path.glob('*.pth'):
-            if re.fullmatch(r'(?:epoch|iter)_\d+\.pth', path.name):
-                path.unlink()
+        for _, path in self._checkpoints():
+            path.unlink()
         (self.path / 'last_checkpoint').unlink(missing_ok=True)
 
     def set_resume_point(self, cfg: Config) -> bool:
@@ -174,17 +173,18 @@ class RunFolder:
         Returns:
             Whether there is anything to go on from.
         """
-        pointer = self.path / 'last_checkpoint'
         checkpoints = self._checkpoints()
         if checkpoints:
             step = checkpoints[-1][0]
             interval = cfg.train_cfg.get('val_interval', 1)
             if step % interval == 0 or step >= self._length(cfg):
                 checkpoints.pop()
-        if not checkpoints:
+        whole = [path for _, path in checkpoints if zipfile.is_zipfile(path)]
+        pointer = self.path / 'last_checkpoint'
+        if not whole:
             pointer.unlink(missing_ok=True)
             return False
-        write_text(pointer, str(checkpoints[-1][1]))
+        write_text(pointer, str(whole[-1]))
         return True
 
     @staticmethod

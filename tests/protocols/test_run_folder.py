@@ -63,6 +63,10 @@ def test_a_checkpoint_cut_short_is_passed_over(folder, cfg):
     for epoch in (1, 2):
         checkpoint(folder, f'epoch_{epoch}.pth')
     checkpoint(folder, 'epoch_3.pth', whole=False)
+    # That epoch 3 was begun shows that all was done for epoch 2.
+    assert folder.set_resume_point(cfg)
+    assert pointer(folder).endswith('epoch_2.pth')
+    checkpoint(folder, 'epoch_2.pth', whole=False)
     assert folder.set_resume_point(cfg)
     assert pointer(folder).endswith('epoch_1.pth')
 
