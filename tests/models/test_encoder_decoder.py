@@ -108,6 +108,18 @@ def test_every_trainable_parameter_has_a_gradient(
 
 
 @pytest.mark.parametrize('tower', BACKBONES)
+@pytest.mark.parametrize('mode', ['vanilla', 'maskclip', 'clearclip'])
+def test_parts_of_the_tower_that_no_loss_uses_have_a_gradient_too(
+    build, samples, tower, mode
+):
+    """With MaskCLIP's map alone, queries and keys of the last attention have none."""
+    model = build(tower, backbone=dict(dense_mode=mode), **LOSSES['none']).train()
+    step(model, samples(SIZE, [('polyp',), ('cyst',), ()]))
+    for name, parameter in model.named_parameters():
+        assert (parameter.grad is not None) == parameter.requires_grad, name
+
+
+@pytest.mark.parametrize('tower', BACKBONES)
 @pytest.mark.parametrize('approximation', ['attention', 'expectation', 'sampling'])
 def test_every_trainable_parameter_learns_once_the_gate_is_open(
     build, samples, tower, approximation
