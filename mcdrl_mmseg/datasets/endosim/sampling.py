@@ -124,7 +124,7 @@ def _placements(
         chance, step, turn = generator.random(3).tolist()
         on = lesion is not None and chance < on_lesion[name]
         if on:
-            away, angle = 0.06 * step, math.tau * turn
+            away, angle = 0.04 + 0.08 * step, math.tau * turn
         else:
             # Towards the middle of the image, within a quarter turn.
             middle = math.atan2(0.5 - focus_y, 0.5 - focus_x)

@@ -10,7 +10,7 @@ from .view import View
 
 PART_MUCUS, PART_BLOOD, PART_REFLECTION = 4, 5, 6
 
-_SLIME = np.array([0.88, 0.86, 0.60], np.float32)[:, None, None]
+_SLIME = np.array([0.82, 0.87, 0.72], np.float32)[:, None, None]
 _BLOOD = np.array([0.36, 0.04, 0.04], np.float32)[:, None, None]
 
 
@@ -26,11 +26,11 @@ def put_mucus(scene: Scene, view: View, tissue: Tissue) -> None:
     if not strength:
         return
     generator = view.generator(PART_MUCUS)
-    threads, film = view.pattern(generator, 9, 3), view.pattern(generator, 5)
-    amount = 0.4 * threads + 0.35 * film + _gathered(scene, view, 'mucus', strength)
-    cover = np.clip(2.2 * amount, 0, 1) * np.float32(_fade(strength) * 0.9)
+    threads, film = view.pattern(generator, 14, 2.5), view.pattern(generator, 6)
+    amount = 0.5 * threads + 0.25 * film + _gathered(scene, view, 'mucus', strength)
+    cover = np.clip(2.2 * amount, 0, 1) * np.float32(_fade(strength) * 0.8)
     foam = view.pattern(generator, 30)
-    bubbles = np.clip(1.5 * np.abs(foam) - 1.5, 0, 1)
+    bubbles = np.clip(1.6 * np.abs(foam) - 1.2, 0, 1)
     blend(tissue.colour, _SLIME, cover)
     tissue.colour += 0.22 * bubbles * cover
     tissue.height += 0.004 * cover * (1 + bubbles)
@@ -53,7 +53,7 @@ def put_blood(scene: Scene, view: View, tissue: Tissue) -> None:
     drops = view.pattern(generator, 18)
     amount = 0.4 * runnels + 0.4 * pools + 0.2 * drops
     amount += _gathered(scene, view, 'blood', strength)
-    cover = np.clip(2 * amount, 0, 1) * np.float32(_fade(strength) * 0.93)
+    cover = np.clip(2 * amount, 0, 1) * np.float32(_fade(strength) * 0.88)
     thin = np.clip(1.3 - 0.8 * amount, 0, 1)
     blend(tissue.colour, _BLOOD * (1 + 0.8 * thin), cover)
     tissue.height *= 1 - 0.6 * cover
