@@ -249,7 +249,10 @@ def _find_masks(images: list[Path], folder: Path, site: Site) -> list[Path]:
 
 
 def _read_groups(index: Path) -> dict[tuple[str, str], str]:
-    """(site, image name) -> patient, or sequence, from the index if there is one."""
+    """(site, image name) -> patient, or sequence, from the index if there is one.
+
+    Of a site with a single patient the sequences count: it could not be split else.
+    """
     if not index.is_file():
         return {}
     # Spreadsheet programs begin the file with a byte order mark.
@@ -262,11 +265,18 @@ def _read_groups(index: Path) -> dict[tuple[str, str], str]:
             f"{index}: needs the columns 'site', 'image' and 'sequence' or 'patient', "
             f'found {columns}.'
         )
-    return {
-        (row['site'], Path(row['image']).name): row.get('patient') or row['sequence']
-        for row in rows
-        if row.get('patient') or row.get('sequence')
-    }
+    patients: dict[str, set[str]] = {}
+    for row in rows:
+        if row.get('patient'):
+            patients.setdefault(row['site'], set()).add(row['patient'])
+    groups = {}
+    for row in rows:
+        patient, sequence = row.get('patient'), row.get('sequence')
+        if sequence and len(patients.get(row['site'], ())) < 2:
+            patient = sequence
+        if patient or sequence:
+            groups[row['site'], Path(row['image']).name] = patient or sequence
+    return groups
 
 
 def _of_site(groups: Mapping[tuple[str, str], str], name: str | None) -> dict[str, str]:

@@ -240,6 +240,15 @@ def test_patients_hold_their_sequences_together(write):
     ]
 
 
+def test_site_of_one_patient_is_split_by_its_sequences(write):
+    root = write('a', numbered(6))
+    rows = [('a', f'0{i}.jpg', f's{i // 2}', 'only') for i in range(6)]
+    write_index(root, rows, ('site', 'image', 'sequence', 'patient'))
+    val = build(root, ['a'], split='val', val_fraction=0.3)
+    assert names(val) == ['a/04.jpg', 'a/05.jpg']
+    assert val[0]['data_samples'].metainfo['sequence'] == 's2'
+
+
 def test_index_finds_a_site_by_its_folder_too(write):
     root = write('raw_a', numbered(10))
     rows = [('raw_a', f'0{i}.jpg', 'first' if i < 7 else 'last') for i in range(10)]
