@@ -287,7 +287,7 @@ def test_other_ranks_raise_what_rank_0_failed_with(hook, make_runner, monkeypatc
 
 
 def test_other_ranks_get_every_buffer_by_broadcast_without_a_text_tower(
-    hook, make_runner, monkeypatch, text_passes
+    hook, make_runner, monkeypatch, text_passes, tmp_path
 ):
     main = make_runner()
     sent = []
@@ -305,7 +305,7 @@ def test_other_ranks_get_every_buffer_by_broadcast_without_a_text_tower(
     monkeypatch.setattr(f'{MODULE}.broadcast_object_list', receive)
     monkeypatch.setattr(f'{MODULE}.broadcast', lambda t: t.copy_(sent.pop(0)))
     other = make_runner()
-    hook.before_train(other)
+    ConfounderDictionaryHook(str(tmp_path / 'another machine')).before_train(other)
     assert text_passes == []
     assert sent == []
     one, two = (r.model.dictionary.state_dict() for r in (main, other))

@@ -88,23 +88,38 @@ def test_images_are_evenly_spaced_over_the_dataset(dictionary, wanted, asked):
     assert images.asked == asked
 
 
-def test_random_states_and_the_models_mode_are_put_back(dictionary):
+def random_states() -> tuple:
+    kind, keys, *rest = np.random.get_state()
+    torch_state = torch.get_rng_state().tolist()
+    return random.getstate(), (kind, keys.tolist(), *rest), torch_state
+
+
+@pytest.fixture
+def seeded():
+    """Random states that are those of no other test."""
+    states = random.getstate(), np.random.get_state(), torch.get_rng_state()
+    random.seed(71)
+    np.random.seed(72)
+    torch.manual_seed(73)
+    yield
+    random.setstate(states[0])
+    np.random.set_state(states[1])
+    torch.set_rng_state(states[2])
+
+
+def test_random_states_and_the_models_mode_are_put_back(dictionary, seeded):
     runner, _ = runner_of([[1.0, 0, 0, 0]] * 3)
-    before = random.getstate(), np.random.get_state()[1].tolist(), torch.get_rng_state()
+    before = random_states()
     estimate_prior(runner, dictionary, num_images=3, temperature=0.01)
-    assert random.getstate() == before[0]
-    assert np.random.get_state()[1].tolist() == before[1]
-    assert torch.equal(torch.get_rng_state(), before[2])
+    assert random_states() == before
     assert runner.model.training
 
 
-def test_states_are_put_back_after_a_failure_too(dictionary):
+def test_states_are_put_back_after_a_failure_too(dictionary, seeded):
     runner, images = runner_of([[1.0, 0, 0, 0]] * 3)
     images.embeddings[2] = None
-    before = random.getstate(), np.random.get_state()[1].tolist(), torch.get_rng_state()
+    before = random_states()
     with pytest.raises(Exception, match='None'):
         estimate_prior(runner, dictionary, num_images=3, temperature=0.01)
-    assert random.getstate() == before[0]
-    assert np.random.get_state()[1].tolist() == before[1]
-    assert torch.equal(torch.get_rng_state(), before[2])
+    assert random_states() == before
     assert runner.model.training
