@@ -46,6 +46,8 @@ say with 0 or 1 where a surface confounder lies, or would lie.
 # To be raised with every change that draws other images from the same numbers.
 _DRAWING_VERSION = 1
 _MIN_SIZE, _MAX_SIZE = 32, 1024
+# Beyond, two pairs of seed and site could mean the same random numbers.
+_SEEDS = 2**32
 
 
 @dataclass(frozen=True)
@@ -56,7 +58,7 @@ class Benchmark:
         images_per_site: Images of each of the five sites, from 1.
         size: Height and width of the images in pixels, from 32 to 1024.
         spurious: How far sites differ, from 0 (not at all) to 1.
-        seed: Number of the data set, from 0.
+        seed: Number of the data set, from 0 to below 2 ** 32.
 
     Raises:
         ConversionError: A value out of its range.
@@ -80,8 +82,8 @@ class Benchmark:
             raise ConversionError(
                 f'--spurious {self.spurious}: expected a value in [0, 1].'
             )
-        if self.seed < 0:
-            raise ConversionError(f'--seed {self.seed}: expected at least 0.')
+        if not 0 <= self.seed < _SEEDS:
+            raise ConversionError(f'--seed {self.seed}: expected 0 to {_SEEDS - 1}.')
 
     def scene(self, site: str, index: int) -> Scene:
         """The scene of an image, to be drawn again or under other conditions.

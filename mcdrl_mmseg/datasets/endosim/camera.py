@@ -24,7 +24,7 @@ def blur(scene: Scene, image: np.ndarray) -> np.ndarray:
     if not strength:
         return image
     size = image.shape[0]
-    image = cv2.GaussianBlur(image, (0, 0), max(0.016 * size * strength, 0.1))
+    image = cv2.GaussianBlur(image, (0, 0), max(0.014 * size * strength, 0.1))
     half = 0.02 * size * strength
     reach = int(np.ceil(half))
     step_x, step_y = np.cos(scene.direction), np.sin(scene.direction)
@@ -81,7 +81,7 @@ def add_noise(scene: Scene, view: View, image: np.ndarray) -> None:
     """
     noise = view.generator(PART_NOISE).random(image.shape, dtype=np.float32)
     noise -= np.float32(0.5)
-    noise *= np.float32(0.028 + 0.09 * scene.confounders.dark)
+    noise *= np.float32(0.028 + 0.07 * scene.confounders.dark)
     image += noise
 
 

@@ -51,7 +51,7 @@ def put_blood(scene: Scene, view: View, tissue: Tissue) -> None:
     generator = view.generator(PART_BLOOD)
     runnels, pools = view.pattern(generator, 14, 3), view.pattern(generator, 4.5)
     drops = view.pattern(generator, 18)
-    amount = 0.4 * runnels + 0.4 * pools + 0.2 * drops
+    amount = 0.45 * runnels + 0.25 * pools + 0.2 * drops
     amount += _gathered(scene, view, 'blood', strength)
     cover = np.clip(2 * amount, 0, 1) * np.float32(_fade(strength) * 0.88)
     thin = np.clip(1.3 - 0.8 * amount, 0, 1)

@@ -174,6 +174,7 @@ def test_images_of_another_version_are_not_taken_for_this_ones(written, tmp_path
         ({'spurious': 1.2}, r'--spurious 1\.2'),
         ({'spurious': float('nan')}, '--spurious nan'),
         ({'seed': -1}, '--seed -1'),
+        ({'seed': 2**32}, '--seed 4294967296'),
     ],
 )
 def test_values_out_of_range_are_refused(values, named):

@@ -81,10 +81,10 @@ def test_at_strength_0_the_image_stays_as_it_is(scenes, name):
 
 
 @pytest.mark.parametrize('name', CONFOUNDERS)
-def test_a_confounder_changes_the_image(scenes, name):
+def test_a_confounder_shows_in_every_scene(scenes, name):
     for scene in scenes:
         difference = draw(do(scene, **{name: 0.8}))[0].astype(int) - draw(scene)[0]
-        assert np.abs(difference).mean() > 0.8
+        assert (np.abs(difference).max(axis=2) > 8).mean() > 0.02
 
 
 @pytest.mark.parametrize('name', CONFOUNDERS)
