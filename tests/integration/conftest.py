@@ -257,7 +257,7 @@ model = dict(
         # Few steps on small lesions would else end in empty masks.
         predictor=dict(
             loss_decode=dict(
-                _delete_=True, type='CrossEntropyLoss', class_weight=[0.1, 1.0]
+                _delete_=True, type='CrossEntropyLoss', class_weight=[0.05, 1.0]
             )
         ),
     ),
