@@ -8,3 +8,5 @@ training_sites = [
 ]
 train_dataloader = dict(dataset=dict(sites=training_sites))
 val_dataloader = dict(dataset=dict(sites=training_sites))
+# Small batches, so that the log shows how far the test has come.
+test_dataloader = dict(batch_size=4)
