@@ -9,7 +9,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
 # The folder of the six real sites; see README. An empty value means "not found".
-MCDRL_DATA_ROOT ?= $(firstword $(wildcard data/endoscopy_sites ../shared/data/endoscopy_sites))
+MCDRL_DATA_ROOT ?= $(abspath $(firstword $(wildcard data/endoscopy_sites ../shared/data/endoscopy_sites)))
 export MCDRL_DATA_ROOT
 
 .PHONY: demo test lint install clean

@@ -18,7 +18,7 @@ def repo_root() -> Path:
 def data_root() -> Path:
     """The six real sites; tests that ask for it are skipped where it is absent."""
     named = os.environ.get('MCDRL_DATA_ROOT')
-    root = Path(named) if named else REPO_ROOT.parent / DATA_FOLDER
+    root = (Path(named) if named else REPO_ROOT.parent / DATA_FOLDER).resolve()
     if not (root / 'manifest.csv').is_file():
         pytest.skip(f'real endoscopy images not found in {root}: set MCDRL_DATA_ROOT')
     return root
