@@ -199,6 +199,8 @@ def sites_root(request) -> Path:
     """The real sites, or drawn ones where there are none: the runs' shape is alike."""
     named = os.environ.get('MCDRL_DATA_ROOT')
     root = Path(named) if named else _REPO_ROOT.parent / 'shared/data/endoscopy_sites'
+    # Programs start in folders of their own.
+    root = root.resolve()
     if (root / 'manifest.csv').is_file():
         return root
     return request.getfixturevalue('drawn_sites')
