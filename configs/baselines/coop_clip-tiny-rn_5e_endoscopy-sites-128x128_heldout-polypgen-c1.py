@@ -6,6 +6,7 @@ _base_ = [
 ]
 # The context takes CoOp's learning rate, 2e-3.
 optim_wrapper = dict(
-    optimizer=dict(lr=1e-3),
-    paramwise_cfg=dict(custom_keys={'prompts.context': dict(lr_mult=2, decay_mult=0)}),
+    optimizer=dict(lr=5e-3),
+    clip_grad=dict(max_norm=5.0),
+    paramwise_cfg=dict(custom_keys={'prompts.context': dict(lr_mult=0.4, decay_mult=0)}),
 )
