@@ -8,5 +8,7 @@ _base_ = [
 optim_wrapper = dict(
     optimizer=dict(lr=5e-3),
     clip_grad=dict(max_norm=5.0),
-    paramwise_cfg=dict(custom_keys={'prompts.context': dict(lr_mult=0.4, decay_mult=0)}),
+    paramwise_cfg=dict(
+        custom_keys={'prompts.context': dict(lr_mult=0.4, decay_mult=0)}
+    ),
 )
