@@ -44,7 +44,7 @@ say with 0 or 1 where a surface confounder lies, or would lie.
 """
 
 # To be raised with every change that draws other images from the same numbers.
-_DRAWING_VERSION = 1
+_DRAWING_VERSION = 2
 _MIN_SIZE, _MAX_SIZE = 32, 1024
 # Beyond, two pairs of seed and site could mean the same random numbers.
 _SEEDS = 2**32

@@ -24,6 +24,7 @@ class Look:
         colour: (3, size, size) reflectance.
         cover: (size, size) or a number: how much of the mucosa's colour it hides.
         vessels: How clearly vessels show on it, next to 1 for mucosa.
+        lift: How far it stands out of the wall, from 0 to 1.
         softness: Width of the border, in radii of the lesion; at least about a pixel.
     """
 
@@ -32,6 +33,7 @@ class Look:
     colour: np.ndarray
     cover: np.ndarray | float
     vessels: float
+    lift: float
     softness: float = 0.0
 
 
@@ -80,7 +82,7 @@ def draw_lesion(scene: Scene, view: View, tissue: Tissue) -> np.ndarray:
     tissue.height += inside * (raised - 0.7 * tissue.height)
     # What stands out of the wall is nearer to the lamp than the wall behind it, and
     # keeps light from the tissue at its foot.
-    lift = np.float32(min(1.0, 3 * float(look.height.max())))
+    lift = np.float32(look.lift)
     tissue.light += inside * lift * (np.maximum(tissue.light, 0.85) - tissue.light)
     foot = np.exp(-np.square((look.border - 1) / 0.30)) * (1 - inside)
     tissue.light *= 1 - np.float32(0.35 * lift) * foot * _lee(scene, view)
@@ -124,7 +126,7 @@ def _polyp(place: _Place) -> Look:
     """A smooth, round, fleshy bump."""
     border = place.radial * (1 + 0.06 * place.pattern(1.0))
     colour = place.mucosa * _rgb(1.02, 0.74, 0.72) + 0.012 * place.pattern(5)
-    return Look(border, 0.62 * _dome(border), colour, 1.0, 0.6)
+    return Look(border, 0.62 * _dome(border), colour, 1.0, 0.6, lift=1.0)
 
 
 def _tumour(place: _Place) -> Look:
@@ -135,7 +137,7 @@ def _tumour(place: _Place) -> Look:
     pale = np.clip(1.3 * dead - 1.1, 0, 0.85)
     colour = _rgb(0.70, 0.33, 0.31) * (1 + 0.10 * lobes + 0.13 * knobs)
     colour = colour + pale * (_rgb(0.88, 0.80, 0.64) - colour)
-    return Look(border, height, colour, 1.0, 0.15)
+    return Look(border, height, colour, 1.0, 0.15, lift=1.0)
 
 
 def _inflammation(place: _Place) -> Look:
@@ -146,7 +148,7 @@ def _inflammation(place: _Place) -> Look:
     white = np.clip(2.5 * specks - 3.9, 0, 0.9)
     colour = colour + white * (_rgb(0.92, 0.86, 0.70) - colour)
     cover = np.clip(0.85 + 0.10 * coast + 0.10 * grain, 0.65, 1)
-    return Look(border, 0.02 * grain, colour, cover, 0.0, softness=0.10)
+    return Look(border, 0.02 * grain, colour, cover, 0.0, lift=0.15, softness=0.10)
 
 
 def _nodule(place: _Place) -> Look:
@@ -164,7 +166,7 @@ def _nodule(place: _Place) -> Look:
     )
     border = border * (1 + 0.07 * place.pattern(3))
     colour = _rgb(0.96, 0.84, 0.77) * (1 + 0.03 * place.pattern(8))
-    return Look(border, 0.24 * _dome(border), colour, 0.85, 0.1)
+    return Look(border, 0.24 * _dome(border), colour, 0.85, 0.1, lift=0.7)
 
 
 def _cyst(place: _Place) -> Look:
@@ -172,7 +174,7 @@ def _cyst(place: _Place) -> Look:
     border = place.radial * (1 + 0.02 * place.pattern(1.0))
     rim = np.minimum(border, 1) ** 4
     colour = _rgb(0.80, 0.66, 0.36) + _rgb(0.17, 0.20, 0.22) * rim
-    return Look(border, 0.30 * _dome(border), colour, 0.92, 1.2)
+    return Look(border, 0.30 * _dome(border), colour, 0.92, 1.2, lift=0.9)
 
 
 _LOOKS: dict[str, Callable[[_Place], Look]] = dict(
