@@ -1,0 +1,164 @@
+"""Linear probes: how well a linear classifier reads a label out of features.
+
+What a representation is meant to be free of, as the hospital, should be hard to
+read out of it; what it is meant to hold, as the lesion, easy.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from sklearn.linear_model import LogisticRegression
+from sklearn.metrics import recall_score
+from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+
+# Enough for a few hundred standardised features; more means no convergence at all.
+_MAX_STEPS = 2000
+
+
+@dataclass(frozen=True)
+class ProbeScore:
+    """Balanced accuracy of a linear probe on samples it was not fitted to.
+
+    Attributes:
+        accuracy: Mean over the classes of the share recognised, in [0, 1]. Sizes of
+            classes do not matter, as they would for the plain share.
+        chance: The same for guessing, 1 / number of classes.
+        folds: Balanced accuracy of every fold, over the classes it holds.
+    """
+
+    accuracy: float
+    chance: float
+    folds: tuple[float, ...]
+
+
+def probe_accuracy(
+    features: np.ndarray,
+    labels: Sequence,
+    groups: Sequence | None = None,
+    *,
+    folds: int = 5,
+    seed: int = 0,
+) -> ProbeScore:
+    """Cross-validated logistic regression on standardised features, classes balanced.
+
+    Args:
+        features: (n, c), one row a sample; finite.
+        labels: n labels, of two classes or more.
+        groups: n names of what must stay together in a split, as the sequence of a
+            frame; None splits samples freely.
+        folds: Parts of the cross-validation. Fewer where the rarest class has fewer
+            samples or groups.
+        seed: Seed of the split.
+
+    Raises:
+        ValueError: Features that are not (n, c) or not finite, labels or groups of
+            another length, a single class, ``folds`` below 2, or a class that is in
+            one group only, which cannot be both fitted to and tested on.
+    """
+    features = np.asarray(features, dtype=np.float64)
+    labels = np.asarray(labels)
+    alone = np.arange(len(labels)) if groups is None else np.asarray(groups)
+    _check(features, labels, alone, folds)
+    classes = np.unique(labels)
+    units = {name: len(np.unique(alone[labels == name])) for name in classes.tolist()}
+    rarest = min(units, key=units.__getitem__)
+    if units[rarest] < 2:
+        what = 'sample' if groups is None else 'group'
+        raise ValueError(
+            f'class {rarest!r} is in one {what} only, so that no split can both fit '
+            f'to it and test on it: leave it out, or give it more {what}s.'
+        )
+    folds = min(folds, units[rarest])
+    kind = StratifiedKFold if groups is None else StratifiedGroupKFold
+    splitter = kind(folds, shuffle=True, random_state=seed)
+    kept = None if groups is None else alone
+
+    predicted = np.empty_like(labels)
+    scores = []
+    for fit, test in splitter.split(features, labels, kept):
+        probe = make_pipeline(
+            StandardScaler(),
+            # Else a probe would give up rare classes, and balanced accuracy with them.
+            LogisticRegression(class_weight='balanced', max_iter=_MAX_STEPS),
+        )
+        if len(np.unique(labels[fit])) > 1:
+            predicted[test] = probe.fit(features[fit], labels[fit]).predict(
+                features[test]
+            )
+        else:
+            predicted[test] = labels[fit][0]
+        scores.append(_balanced_accuracy(labels[test], predicted[test]))
+    return ProbeScore(
+        accuracy=_balanced_accuracy(labels, predicted),
+        chance=1 / len(classes),
+        folds=tuple(scores),
+    )
+
+
+def split_groups(
+    sites: Sequence[str], sequences: Sequence[str | None], blocks: int = 10
+) -> list[str]:
+    """What to keep together when images are split at random.
+
+    Neighbouring frames of a video are all but copies. Where the video is known it is
+    the group; elsewhere a contiguous block of the site's images stands in for it.
+
+    Args:
+        sites: Site of each image; images of a site in the order of their names.
+        sequences: Video or patient of each image, or None.
+        blocks: Blocks that a site's images of unknown sequence are cut into.
+
+    Returns:
+        A name for each image.
+    """
+    unknown: dict[str, int] = {}
+    for site, sequence in zip(sites, sequences, strict=True):
+        if sequence is None:
+            unknown[site] = unknown.get(site, 0) + 1
+    seen = dict.fromkeys(unknown, 0)
+    groups = []
+    for site, sequence in zip(sites, sequences):
+        if sequence is not None:
+            groups.append(f'{site}/sequence {sequence}')
+            continue
+        groups.append(f'{site}/block {seen[site] * blocks // unknown[site]}')
+        seen[site] += 1
+    return groups
+
+
+def _balanced_accuracy(labels: np.ndarray, predicted: np.ndarray) -> float:
+    """Mean recall over the classes that are there; others may be predicted."""
+    present = np.unique(labels)
+    return float(
+        recall_score(
+            labels, predicted, labels=present, average='macro', zero_division=0
+        )
+    )
+
+
+def _check(
+    features: np.ndarray, labels: np.ndarray, groups: np.ndarray, folds: int
+) -> None:
+    if features.ndim != 2 or labels.ndim != 1:
+        raise ValueError(
+            f'a probe needs features (n, c) and labels (n,), got {features.shape} and '
+            f'{labels.shape}.'
+        )
+    if not len(features) == len(labels) == len(groups):
+        raise ValueError(
+            f'features, labels and groups must be of one length, got {len(features)}, '
+            f'{len(labels)} and {len(groups)}.'
+        )
+    if not np.isfinite(features).all():
+        raise ValueError('features hold NaN or infinite values.')
+    if len(np.unique(labels)) < 2:
+        raise ValueError(
+            f'a probe needs two classes or more, got {np.unique(labels).tolist()}.'
+        )
+    if folds < 2:
+        raise ValueError(f'folds={folds} must be 2 or more.')
