@@ -15,19 +15,26 @@ from PIL import Image
 from mcdrl_mmseg.protocols.records import read_records
 
 ROOT = Path(__file__).resolve().parents[2]
+PROBE = Path(__file__).resolve().parent / 'probe'
 BASE = (
     'configs/mcdrl/mcdrl_clip-tiny-rn_segformer_5e_endoscopy-sites-128x128_'
     'heldout-polypgen-c1.py'
 )
 SITES = ('north', 'south')
+WAIT_S = 300
 
 CONFIG = """
 _base_ = [{base!r}]
+custom_imports = dict(
+    imports=['mcdrl_mmseg', 'mcdrl_hold'], allow_failed_imports=False
+)
 sites = [dict(name=name, lesion_classes=['polyp']) for name in {sites!r}]
 train_cfg = dict(max_epochs=4)
+default_hooks = dict(logger=dict(interval=1))
 custom_hooks = [
     dict(type='ConfounderDictionaryHook', cache_dir={cache!r}),
     dict(type='InterventionWarmupHook', begin=1),
+    dict(type='HoldHook', file={hold!r}, work_dir='south/seed0', epochs=2),
 ]
 loader = dict(
     batch_size=2, num_workers=0, persistent_workers=False,
@@ -74,18 +81,20 @@ class Command:
         (folder / 'audit' / 'sitecustomize.py').write_text(AUDIT)
         for seed, site in enumerate(SITES):
             make_site(folder / 'data' / site, seed)
+        self.hold = folder / 'hold'
         self.config = folder / 'tiny.py'
         self.config.write_text(
             CONFIG.format(
                 base=str(ROOT / BASE),
                 sites=SITES,
                 cache=str(folder / 'cache'),
+                hold=str(self.hold),
                 data=str(folder / 'data'),
             )
         )
         self.env = {
             **os.environ,
-            'PYTHONPATH': str(folder / 'audit'),
+            'PYTHONPATH': os.pathsep.join([str(folder / 'audit'), str(PROBE)]),
             'OPEN_LOG': str(self.open_log),
             'OMP_NUM_THREADS': '1',
         }
@@ -103,8 +112,21 @@ class Command:
     def run_plan(self):
         return self.start(f'mcdrl={self.config}', '--seeds', '1', '--jobs', '2')
 
+    @property
+    def held(self):
+        """There as soon as the run on south waits."""
+        return self.hold.with_name(f'{self.hold.name}.held')
+
     def folder(self, site):
         return self.out / 'mcdrl' / site / 'seed0'
+
+    def state(self, site):
+        return json.loads((self.folder(site) / 'state.json').read_text())
+
+    def logged(self, site):
+        """Logged lines of each start of a run's training, in order."""
+        files = sorted(self.folder(site).glob('*/vis_data/scalars.json'))
+        return [[json.loads(line) for line in open(file)] for file in files]
 
     def opened(self):
         """Pairs of a file below the data folder and the command line that opened it."""
@@ -116,21 +138,26 @@ class Command:
 
 @pytest.fixture(scope='module')
 def finished(tmp_path_factory):
-    """A plan that was killed while training and then finished."""
+    """A plan killed with one run done and the other in training, then finished.
+
+    The run on south waits after two epochs, which is enough to go on from the first.
+    """
     command = Command(tmp_path_factory.mktemp('loso'))
+    records_path = command.out / 'records.jsonl'
+    command.hold.touch()
     first = command.run_plan()
-    # Two checkpoints are enough to go on from the first.
-    end = time.monotonic() + 300
-    while not any(command.out.glob('mcdrl/*/seed0/epoch_2.pth')):
+    end = time.monotonic() + WAIT_S
+    while not (records_path.exists() and command.held.exists()):
         assert first.poll() is None, first.communicate()[0]
-        assert time.monotonic() < end, 'no checkpoint within 300 s'
+        assert time.monotonic() < end, f'not half done within {WAIT_S} s'
         time.sleep(0.05)
     first.send_signal(signal.SIGTERM)
-    command.first_output = first.communicate(timeout=60)[0]
+    command.first_output = first.communicate(timeout=WAIT_S)[0]
     command.first_code = first.returncode
-    command.first_records = read_records(command.out / 'records.jsonl')
+    command.first_records = read_records(records_path)
+    command.hold.unlink()
     second = command.run_plan()
-    command.second_output = second.communicate(timeout=300)[0]
+    command.second_output = second.communicate(timeout=WAIT_S)[0]
     command.second_code = second.returncode
     return command
 
@@ -139,20 +166,30 @@ def test_a_killed_plan_says_so_and_finishes_when_started_again(finished):
     assert finished.first_code == 130
     assert 'the same command goes on from here' in finished.first_output
     assert finished.second_code == 0, finished.second_output
-    assert ': resumed' in finished.second_output
+    assert '1 of 2 runs are finished already' in finished.second_output
+    assert 'mcdrl/south/seed0: resumed' in finished.second_output
     assert '2/2 runs done' in finished.second_output
 
 
 def test_no_run_is_done_twice(finished):
     records = read_records(finished.out / 'records.jsonl')
-    assert len(finished.first_records) < 2
-    assert sorted(r.held_out for r in records) == sorted(SITES)
+    assert [r.held_out for r in finished.first_records] == ['north']
+    assert [r.held_out for r in records] == ['north', 'south']
     assert {r.status for r in records} == {'done'}
-    for site in SITES:
-        state = json.loads((finished.folder(site) / 'state.json').read_text())
-        stages = [attempt['stage'] for attempt in state['attempts']]
-        assert stages.count('test') == 1
-        assert stages.count('train') <= 2
+    stages = {
+        site: [attempt['stage'] for attempt in finished.state(site)['attempts']]
+        for site in SITES
+    }
+    assert stages == {'north': ['train', 'test'], 'south': ['train', 'train', 'test']}
+
+
+def test_the_killed_run_goes_on_where_it_stood(finished):
+    epochs = [
+        {line['epoch'] for line in lines if 'loss' in line}
+        for lines in finished.logged('south')
+    ]
+    # The second is trained again: whether its validation was finished is not known.
+    assert epochs == [{1, 2}, {2, 3, 4}]
 
 
 def test_a_record_holds_every_image_of_the_held_out_site(finished):
@@ -196,7 +233,8 @@ def test_tables_and_plots_come_again_from_the_records_alone(finished, tmp_path):
     finished.out, out = tmp_path, finished.out
     try:
         process = finished.start('--tables-only', '--metrics', 'dice')
-        assert process.wait(60) == 0, process.communicate()[0]
+        output = process.communicate(timeout=WAIT_S)[0]
+        assert process.returncode == 0, output
     finally:
         finished.out = out
     for path in results:
