@@ -28,11 +28,15 @@ setup(
     license_files=['LICENSE'],
     python_requires='>=3.10',
     packages=find_packages(include=['mcdrl_mmseg', 'mcdrl_mmseg.*']),
-    package_data={'mcdrl_mmseg.clip': ['model_configs/*.json']},
+    package_data={
+        'mcdrl_mmseg.clip': ['model_configs/*.json'],
+        'mcdrl_mmseg.serving': ['page/*'],
+    },
     install_requires=requirements('runtime'),
     extras_require={
         'mmseg': requirements('mmseg'),
         'openmmlab': requirements('openmmlab'),
+        'serve': requirements('serve'),
         'dev': requirements('dev'),
     },
     classifiers=[

@@ -1,4 +1,6 @@
 import os
+import shutil
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -22,3 +24,40 @@ def data_root() -> Path:
     if not (root / 'manifest.csv').is_file():
         pytest.skip(f'real endoscopy images not found in {root}: set MCDRL_DATA_ROOT')
     return root
+
+
+@pytest.fixture
+def browser(tmp_path_factory, monkeypatch) -> Iterator:
+    """A headless Chromium, driven by Selenium; tests are skipped where there is none.
+
+    It has a profile of its own, and its console's messages can be read by
+    ``browser.get_log('browser')``.
+    """
+    program, driver = shutil.which('chromium'), shutil.which('chromedriver')
+    if program is None or driver is None:
+        pytest.skip('no Chromium: apt-get install chromium chromium-driver')
+    from selenium import webdriver
+
+    # The driver is on the machine; Selenium need not look for one on the network.
+    monkeypatch.setenv('SE_OFFLINE', 'true')
+    options = webdriver.ChromeOptions()
+    options.binary_location = program
+    options.set_capability('goog:loggingPrefs', {'browser': 'ALL'})
+    for argument in (
+        '--headless',
+        '--no-sandbox',
+        '--disable-gpu',
+        '--disable-quic',
+        '--disable-dev-shm-usage',
+        '--no-first-run',
+        '--disable-background-networking',
+        '--disable-component-update',
+        '--disable-sync',
+        '--window-size=1280,900',
+        f'--user-data-dir={tmp_path_factory.mktemp("browser")}',
+    ):
+        options.add_argument(argument)
+    service = webdriver.ChromeService(executable_path=driver)
+    with webdriver.Chrome(options=options, service=service) as chrome:
+        chrome.set_page_load_timeout(60)
+        yield chrome
