@@ -1,0 +1,258 @@
+"""What MCDRL saw in one image, and what removing the confounders changed."""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from mcdrl_mmseg.models import CausalInterventionHead, CLIPRegionSelector
+
+from .image_pipeline import as_image, lesion_probability, prepare
+
+# The gate of a model is moved and put back: two at once would mix them up.
+_LOCK = threading.RLock()
+
+
+@dataclass(frozen=True)
+class Explanation:
+    """What MCDRL saw in one image; arrays are NumPy, on the CPU.
+
+    Attributes:
+        image: (H, W, 3) uint8, red first, native size.
+        class_names: K lesion classes of the prompt set.
+        confounder_names: M imaging conditions. Entries of a control dictionary
+            (random, learned, shuffled) have no meaning and are only numbered.
+        similarity: (K, h, w) S, cosine of CLIP's dense features and class texts, on
+            CLIP's grid.
+        kept: (h', w') bool, the positions selected, on the grid of the features
+            that are intervened on.
+        attention: (M,) weights of the confounders, mean over the kept positions;
+            they sum to 1. With ``approximation='attention'`` they are what the
+            image attends to; the exact forms weigh by P(z), the same for all images.
+        attention_maps: (M, h', w') the same for every position, NaN where not kept.
+        lesion_probability: ``'gate_0'`` (no intervention) and ``'gate_1'`` (whole
+            intervention), (H, W) float32 in [0, 1]: the sum of all lesion classes.
+            ``'gate'`` too, at :attr:`gate`, where that is asked for.
+        per_confounder: (M, H, W), the prediction under each single do(z = z_m).
+        gate: The gate as the checkpoint has it, or as asked for.
+        approximation: Form of the intervention, see
+            :class:`~mcdrl_mmseg.models.CausalIntervention`.
+    """
+
+    image: np.ndarray
+    class_names: tuple[str, ...]
+    confounder_names: tuple[str, ...]
+    similarity: np.ndarray
+    kept: np.ndarray
+    attention: np.ndarray
+    attention_maps: np.ndarray
+    lesion_probability: dict[str, np.ndarray]
+    per_confounder: np.ndarray | None
+    gate: float
+    approximation: str = 'attention'
+
+
+@torch.no_grad()
+def explain(
+    model: nn.Module, image: str | os.PathLike | np.ndarray, *, gate: float | None = None
+) -> Explanation:
+    """Look into a model at one image.
+
+    Maps are of one pass over the whole image; predictions are made as the model's
+    ``test_cfg`` says, in sliding windows too. Calls wait for each other, since the
+    gate is a part of the model.
+
+    Args:
+        model: A segmentor with a :class:`~mcdrl_mmseg.models.CausalInterventionHead`,
+            from ``mmseg.apis.init_model`` or :func:`~mcdrl_mmseg.apis.load_segmentor`.
+        image: A path, or (H, W, 3) uint8, blue first, as mmseg takes it.
+        gate: A further gate in [0, 1] to predict at.
+
+    Returns:
+        The explanation.
+
+    Raises:
+        ValueError: The model has no such head, or its head does not intervene with
+            a dictionary (``intervention=None`` or ``attend_to='self'``); the gate
+            is outside [0, 1].
+        ImageError: The image cannot be read.
+        DictionaryError: The checkpoint holds no dictionary.
+    """
+    head = _intervening_head(model)
+    if gate is not None:
+        _check_gate(gate)
+    picture = as_image(image)
+    with _LOCK, _evaluating(model):
+        inputs, samples = prepare(model, picture)
+        features = model.extract_feat(inputs)
+        state = head.intervene(features)
+        predict = _predictor(model, inputs, features, samples)
+        intervention, dictionary = head.intervention, head.dictionary
+
+        probabilities = {}
+        for key, value in {'gate_0': 0.0, 'gate_1': 1.0, 'gate': gate}.items():
+            if value is not None:
+                with _gate_at(intervention, value):
+                    probabilities[key] = predict()
+        single = []
+        for number in range(len(dictionary.entries)):
+            with _gate_at(intervention, 1.0), _single(intervention, number):
+                single.append(predict())
+        weights = _confounder_weights(head, state.region_tokens)[0]
+
+    grid = features[head.in_index].shape[2:]
+    kept, maps = _on_grid(state.indices, weights, grid)
+    similarity = state.similarity
+    if similarity is None:
+        selector = CLIPRegionSelector(ratio=1.0)
+        similarity = selector(features[-2], dictionary.class_embeddings).similarity
+    return Explanation(
+        image=np.ascontiguousarray(picture[..., ::-1]),
+        class_names=dictionary.prompts.classes,
+        confounder_names=_entry_names(dictionary),
+        similarity=similarity[0].float().cpu().numpy(),
+        kept=kept,
+        attention=weights.mean(dim=0).float().cpu().numpy(),
+        attention_maps=maps,
+        lesion_probability=probabilities,
+        per_confounder=np.stack(single),
+        gate=float(intervention.gate) if gate is None else float(gate),
+        approximation=intervention.approximation,
+    )
+
+
+@torch.no_grad()
+def predict_at_gate(
+    model: nn.Module, image: str | os.PathLike | np.ndarray, gate: float
+) -> np.ndarray:
+    """Predict with the intervention weighted by another gate.
+
+    Args:
+        model: As for :func:`explain`; its gate is put back afterwards.
+        image: As for :func:`explain`.
+        gate: In [0, 1]; 0 is the network without intervention.
+
+    Returns:
+        (H, W) float32, the lesion probability at native size.
+
+    Raises:
+        ValueError: See :func:`explain`.
+        ImageError: The image cannot be read.
+    """
+    head = _intervening_head(model)
+    _check_gate(gate)
+    picture = as_image(image)
+    with _LOCK, _evaluating(model), _gate_at(head.intervention, gate):
+        inputs, samples = prepare(model, picture)
+        features = model.extract_feat(inputs)
+        return _predictor(model, inputs, features, samples)()
+
+
+def _intervening_head(model: nn.Module) -> CausalInterventionHead:
+    head = getattr(model, 'decode_head', None)
+    if not isinstance(head, CausalInterventionHead):
+        raise ValueError(
+            'only a model with a CausalInterventionHead can be explained; this one '
+            f'is a {type(model).__name__} with decode_head='
+            f'{type(head).__name__}. tools/predict.py segments with any model.'
+        )
+    if head.intervention is None or head.intervention.attend_to == 'self':
+        what = 'intervention=None' if head.intervention is None else "attend_to='self'"
+        raise ValueError(
+            f'the head of this model has {what}: it does not intervene with the '
+            'confounder dictionary, and there is no confounder to explain.'
+        )
+    return head
+
+
+def _check_gate(gate: float) -> None:
+    if not 0 <= gate <= 1:
+        raise ValueError(f'gate={gate} must lie in [0, 1].')
+
+
+@contextmanager
+def _evaluating(model: nn.Module) -> Iterator[None]:
+    training = model.training
+    model.eval()
+    try:
+        yield
+    finally:
+        model.train(training)
+
+
+@contextmanager
+def _gate_at(intervention: nn.Module, value: float) -> Iterator[None]:
+    before = intervention.gate.clone()
+    intervention.gate.fill_(value)
+    try:
+        yield
+    finally:
+        intervention.gate.copy_(before)
+
+
+@contextmanager
+def _single(intervention: nn.Module, number: int) -> Iterator[None]:
+    """Let every token meet one entry alone: do(z = z_m)."""
+
+    def forward(tokens: Tensor, entries: Tensor, prior: Tensor) -> Tensor:
+        return intervention.intervene_on(tokens, entries[number : number + 1])[:, 0]
+
+    intervention.forward = forward
+    try:
+        yield
+    finally:
+        del intervention.forward
+
+
+def _predictor(
+    model: nn.Module, inputs: Tensor, features: tuple[Tensor, ...], samples: list[Any]
+) -> Callable[[], np.ndarray]:
+    """What predicts with the head as it is at the time, backbone run but once."""
+    metas = [sample.metainfo for sample in samples]
+
+    def predict() -> np.ndarray:
+        if model.test_cfg.mode == 'slide':
+            logits = model.inference(inputs, metas)
+        else:
+            logits = model.decode_head.predict(features, metas, model.test_cfg)
+        result = model.postprocess_result(logits, samples)[0]
+        return lesion_probability(result.seg_logits.data).cpu().numpy()
+
+    return predict
+
+
+def _confounder_weights(head: CausalInterventionHead, tokens: Tensor) -> Tensor:
+    """(1, N, M), what the confounders count in the model's own form."""
+    entries, prior = head.dictionary.entries, head.dictionary.confounder_prior
+    if head.intervention.approximation == 'attention':
+        return head.intervention.attention_weights(tokens, entries, prior)
+    # Queries and keys of the exact forms are untrained: their attention is noise.
+    return prior.expand(*tokens.shape[:2], -1)
+
+
+def _on_grid(
+    indices: Tensor | None, weights: Tensor, grid: tuple[int, int]
+) -> tuple[np.ndarray, np.ndarray]:
+    """(h', w') kept and (M, h', w') weights, from flat positions."""
+    count = grid[0] * grid[1]
+    positions = np.arange(count) if indices is None else indices[0].cpu().numpy()
+    kept = np.zeros(count, dtype=bool)
+    kept[positions] = True
+    maps = np.full((weights.shape[1], count), np.nan, dtype=np.float32)
+    maps[:, positions] = weights.T.float().cpu().numpy()
+    return kept.reshape(grid), maps.reshape(-1, *grid)
+
+
+def _entry_names(dictionary: nn.Module) -> tuple[str, ...]:
+    names = dictionary.prompts.confounder_names
+    if dictionary.source == 'text':
+        return names
+    return tuple(f'{dictionary.source} {n + 1}' for n in range(len(names)))

@@ -1,0 +1,138 @@
+"""From one image to a model's input, and from its logits to a probability."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+
+import cv2
+import numpy as np
+from mmengine.dataset import Compose
+from mmengine.registry import init_default_scope
+from torch import Tensor, nn
+
+_IMAGE_LOADER = 'LoadImageFromFile'
+# They read the ground truth, which an image from outside a data set does not have.
+_TRUTH_TRANSFORMS = ('LoadAnnotations', 'LoadLesionMask', 'SetSite')
+
+
+class ImageError(ValueError):
+    """An image that cannot be read; the message names the file."""
+
+
+def read_image(path: str | os.PathLike) -> np.ndarray:
+    """Read an image file.
+
+    Args:
+        path: A file that OpenCV can decode, of any depth and number of channels.
+
+    Returns:
+        (H, W, 3) uint8, blue first, upright if the file says which way is up.
+
+    Raises:
+        ImageError: No such file, or not an image.
+    """
+    try:
+        content = np.fromfile(path, np.uint8)
+    except OSError as error:
+        raise ImageError(f'{path}: {error.strerror}.') from None
+    image = None
+    if content.size:
+        try:
+            image = cv2.imdecode(content, cv2.IMREAD_COLOR)
+        except cv2.error as error:
+            raise ImageError(f'{path}: {error.err}.') from None
+    if image is None:
+        raise ImageError(
+            f'{path}: not an image that OpenCV can decode; the file may be damaged.'
+        )
+    return image
+
+
+def as_image(image: str | os.PathLike | np.ndarray) -> np.ndarray:
+    """Read a path; check an array.
+
+    Args:
+        image: A path, or (H, W, 3) uint8, blue first.
+
+    Returns:
+        (H, W, 3) uint8, blue first.
+
+    Raises:
+        ImageError: See :func:`read_image`, or an array of another shape or type.
+    """
+    if isinstance(image, str | os.PathLike):
+        return read_image(image)
+    if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3:
+        raise ImageError(
+            f'an image array must be (H, W, 3) uint8, blue first; got '
+            f'{image.shape} {image.dtype}.'
+        )
+    return image
+
+
+def build_image_pipeline(cfg: Mapping) -> Compose:
+    """The test pipeline of a config for images that have no ground truth.
+
+    Args:
+        cfg: The config that a model was built from; not changed.
+
+    Returns:
+        A pipeline that takes ``dict(img=...)``, (H, W, 3) uint8, blue first.
+
+    Raises:
+        ValueError: The config has no test pipeline that loads an image file.
+    """
+    transforms = cfg.get('test_pipeline')
+    if transforms is None:
+        dataset = cfg.get('test_dataloader', {}).get('dataset', {})
+        transforms = dataset.get('pipeline')
+    kept = [dict(t) for t in transforms or () if _name(t) not in _TRUTH_TRANSFORMS]
+    loaders = [t for t in kept if _name(t) == _IMAGE_LOADER]
+    if not loaders:
+        raise ValueError(
+            "the config's test_pipeline (or test_dataloader.dataset.pipeline) does "
+            f'not load images by {_IMAGE_LOADER}: it cannot be used on single images.'
+        )
+    for loader in loaders:
+        loader['type'] = 'LoadImageFromNDArray'
+    init_default_scope(cfg.get('default_scope', 'mmseg'))
+    return Compose(kept)
+
+
+def _name(transform: Mapping) -> str:
+    """Name of a transform without its scope."""
+    return str(transform['type']).rpartition('.')[2]
+
+
+def prepare(model: nn.Module, image: np.ndarray) -> tuple[Tensor, list]:
+    """Make a batch of one image.
+
+    Args:
+        model: A segmentor of ``mmseg.apis.init_model``, which holds its config.
+        image: (H, W, 3) uint8, blue first.
+
+    Returns:
+        (1, 3, H', W') as the segmentor's backbone takes it, and the data samples.
+    """
+    packed = build_image_pipeline(model.cfg)(dict(img=image))
+    data = dict(inputs=[packed['inputs']], data_samples=[packed['data_samples']])
+    data = model.data_preprocessor(data, training=False)
+    return data['inputs'], data['data_samples']
+
+
+def lesion_probability(scores: Tensor) -> Tensor:
+    """Probability that a pixel is of any class but the background, class 0.
+
+    Args:
+        scores: (C, H, W), ``seg_logits`` of a prediction: logits if C > 1, and with
+            one channel what mmseg has passed through a sigmoid.
+
+    Returns:
+        (H, W) float in [0, 1].
+    """
+    if len(scores) == 1:
+        return scores[0].float()
+    # Not 1 - P(background): that would lose all digits of small probabilities.
+    return scores.float().softmax(dim=0)[1:].sum(dim=0).clamp(max=1)

@@ -1,0 +1,140 @@
+"""Masks and heat-maps laid over an image, safe for colour-blind readers."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import cv2
+import matplotlib
+import numpy as np
+
+# Okabe and Ito's colours, red first; strongest contrast to mucosa first.
+MASK_COLORS = (
+    (86, 180, 233),
+    (240, 228, 66),
+    (0, 158, 115),
+    (204, 121, 167),
+    (0, 114, 178),
+    (230, 159, 0),
+)
+HEAT_COLORMAP = 'cividis'
+
+
+def mask_overlay(
+    image: np.ndarray,
+    mask: np.ndarray,
+    colors: Sequence[tuple[int, int, int]] = MASK_COLORS,
+    opacity: float = 0.35,
+) -> np.ndarray:
+    """Fill each class lightly and draw its outline.
+
+    The outline is the colour on black, so that it shows on bright and dark tissue
+    and in black and white too.
+
+    Args:
+        image: (H, W, 3) uint8, red first.
+        mask: (H, W) labels: 0 is background, 255 is ignored, the rest are classes.
+            Bool is one class.
+        colors: Of class 1, 2, ...; used again from the first when they end.
+        opacity: Of the filling, in [0, 1].
+
+    Returns:
+        (H, W, 3) uint8, red first, a new array.
+
+    Raises:
+        ValueError: Image and mask differ in size.
+    """
+    _check_sizes(image, mask)
+    result = image.copy()
+    for label in np.unique(mask):
+        if label in (0, 255):
+            continue
+        color = colors[(int(label) - 1) % len(colors)]
+        inside = mask == label
+        filled = (1 - opacity) * image[inside] + opacity * np.array(color)
+        result[inside] = np.rint(filled).astype(np.uint8)
+        _draw_outline(result, inside, color)
+    return result
+
+
+def outline(
+    image: np.ndarray, mask: np.ndarray, color: tuple[int, int, int] = MASK_COLORS[0]
+) -> np.ndarray:
+    """Draw the outline of a mask alone.
+
+    Args:
+        image: (H, W, 3) uint8, red first.
+        mask: (H, W) bool.
+        color: Red first.
+
+    Returns:
+        (H, W, 3) uint8, red first, a new array.
+
+    Raises:
+        ValueError: Image and mask differ in size.
+    """
+    _check_sizes(image, mask)
+    result = image.copy()
+    _draw_outline(result, mask, color)
+    return result
+
+
+def heat_map(
+    image: np.ndarray,
+    values: np.ndarray,
+    low: float | None = None,
+    high: float | None = None,
+    colormap: str = HEAT_COLORMAP,
+    opacity: float = 0.6,
+) -> np.ndarray:
+    """Lay a map of any grid over an image.
+
+    Args:
+        image: (H, W, 3) uint8, red first.
+        values: (h, w); where it is NaN the image is only darkened.
+        low: Value of the first colour; None takes the smallest.
+        high: Value of the last colour; None takes the largest.
+        colormap: Name of one of Matplotlib's.
+        opacity: Of the map, in [0, 1].
+
+    Returns:
+        (H, W, 3) uint8, red first, a new array.
+    """
+    height, width = image.shape[:2]
+    known = np.isfinite(values)
+    low = np.min(values, where=known, initial=np.inf) if low is None else low
+    high = np.max(values, where=known, initial=-np.inf) if high is None else high
+    scaled = (np.where(known, values, low) - low) / max(high - low, 1e-12)
+    # Positions keep their edges where some are missing; else the map is smooth.
+    method = cv2.INTER_LINEAR if known.all() else cv2.INTER_NEAREST
+    scaled = cv2.resize(
+        np.clip(scaled, 0, 1).astype(np.float32), (width, height), interpolation=method
+    )
+    shown = cv2.resize(
+        known.astype(np.uint8), (width, height), interpolation=cv2.INTER_NEAREST
+    ).astype(bool)
+    colors = matplotlib.colormaps[colormap](scaled)[..., :3] * 255
+    blended = (1 - opacity) * image + opacity * np.where(shown[..., None], colors, 0)
+    return np.rint(blended).astype(np.uint8)
+
+
+def _check_sizes(image: np.ndarray, mask: np.ndarray) -> None:
+    if image.shape[:2] != mask.shape:
+        raise ValueError(
+            f'the mask is {mask.shape[1]} x {mask.shape[0]}, the image '
+            f'{image.shape[1]} x {image.shape[0]} pixels (width x height): both must '
+            'be of one size.'
+        )
+
+
+def _draw_outline(
+    image: np.ndarray, inside: np.ndarray, color: tuple[int, int, int]
+) -> None:
+    """Draw in place; thicker on larger images."""
+    width = max(1, round(min(inside.shape) / 150))
+    # A lesion at the border is cut by it: no line there.
+    contours, _ = cv2.findContours(
+        inside.astype(np.uint8), cv2.RETR_CCOMP, cv2.CHAIN_APPROX_NONE
+    )
+    cv2.drawContours(image, contours, -1, (0, 0, 0), 3 * width)
+    cv2.drawContours(image, contours, -1, color, width)
