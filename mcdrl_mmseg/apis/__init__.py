@@ -1,5 +1,23 @@
 """Programs over the package: what tools/ call."""
 
+from .checkpoint import CheckpointError, load_segmentor
+from .checkpoint_config import CheckpointConfigError
+from .explanation import Explanation, explain, predict_at_gate
+from .image_pipeline import ImageError
+from .inferencer import MCDRLInferencer, Prediction
 from .launch import build_runner, enable_amp, load_config
 
-__all__ = ['build_runner', 'enable_amp', 'load_config']
+__all__ = [
+    'CheckpointConfigError',
+    'CheckpointError',
+    'Explanation',
+    'ImageError',
+    'MCDRLInferencer',
+    'Prediction',
+    'build_runner',
+    'enable_amp',
+    'explain',
+    'load_config',
+    'load_segmentor',
+    'predict_at_gate',
+]

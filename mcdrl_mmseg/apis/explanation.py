@@ -62,7 +62,10 @@ class Explanation:
 
 @torch.no_grad()
 def explain(
-    model: nn.Module, image: str | os.PathLike | np.ndarray, *, gate: float | None = None
+    model: nn.Module,
+    image: str | os.PathLike | np.ndarray,
+    *,
+    gate: float | None = None,
 ) -> Explanation:
     """Look into a model at one image.
 

@@ -132,7 +132,6 @@ def _draw_outline(
 ) -> None:
     """Draw in place; thicker on larger images."""
     width = max(1, round(min(inside.shape) / 150))
-    # A lesion at the border is cut by it: no line there.
     contours, _ = cv2.findContours(
         inside.astype(np.uint8), cv2.RETR_CCOMP, cv2.CHAIN_APPROX_NONE
     )

@@ -1,0 +1,194 @@
+"""Checkpoints that may be a stranger's: tensors are loaded, programs are not."""
+
+from __future__ import annotations
+
+import os
+import pickle
+import re
+from collections.abc import Mapping
+from pathlib import Path
+
+import torch
+from mmengine.config import Config
+from mmengine.device import get_device
+from mmengine.logging import print_log
+from mmengine.model import revert_sync_batchnorm
+from mmengine.registry import init_default_scope
+from mmseg.registry import MODELS
+from torch import nn
+
+from .checkpoint_config import parse_config_text
+
+_SHOWN_KEYS = 4
+
+
+class CheckpointError(RuntimeError):
+    """A checkpoint that is not used; the message names the file."""
+
+
+def read_checkpoint(path: str | os.PathLike) -> dict:
+    """Read a checkpoint without unpickling anything but tensors and plain data.
+
+    Of objects only MMEngine's histories of logged numbers and NumPy arrays are
+    allowed (:func:`mcdrl_mmseg.compat.allow_mmengine_checkpoints`).
+
+    Args:
+        path: A checkpoint of MMEngine, or a plain state dict.
+
+    Returns:
+        What it holds, with a ``state_dict``; on the CPU.
+
+    Raises:
+        CheckpointError: No such file, a damaged one, one that holds other objects,
+            or no weights.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise CheckpointError(f'checkpoint {str(path)!r} is not a file.')
+    try:
+        content = torch.load(path, map_location='cpu', weights_only=True)
+    except pickle.UnpicklingError as error:
+        # Not torch's own message, which advises to load without the safeguard.
+        held = re.search(
+            r'(?:GLOBAL|function|class) (\S+?)(?: was| is|\.? |$)', str(error)
+        )
+        what = f' ({held[1]})' if held else ''
+        raise CheckpointError(
+            f'{path} holds more than tensors and plain data{what}, or is damaged, and '
+            'was refused, since unpickling it can run code. Save its state dict alone, '
+            'on a machine where you trust it: '
+            "torch.save({'state_dict': ..., 'meta': {'cfg': ...}}, FILE)."
+        ) from None
+    except Exception as error:
+        raise CheckpointError(
+            f'{path} could not be read as a checkpoint; it may be damaged, or a web '
+            f"page or a Git LFS pointer in the checkpoint's place: {error}"
+        ) from error
+    if isinstance(content, Mapping) and 'state_dict' not in content:
+        content = dict(state_dict=content)
+    state = content.get('state_dict') if isinstance(content, Mapping) else None
+    if not isinstance(state, Mapping) or not any(
+        isinstance(value, torch.Tensor) for value in state.values()
+    ):
+        raise CheckpointError(f'{path} holds no weights (state_dict).')
+    return dict(content)
+
+
+def config_of(checkpoint: Mapping, source: str | os.PathLike) -> Config:
+    """The config that a checkpoint was trained with, read as data.
+
+    Args:
+        checkpoint: What :func:`read_checkpoint` gave.
+        source: Its path, for messages.
+
+    Raises:
+        CheckpointError: There is none.
+        CheckpointConfigError: See :func:`parse_config_text`.
+    """
+    text = (checkpoint.get('meta') or {}).get('cfg')
+    if text is None:
+        runtime = (checkpoint.get('message_hub') or {}).get('runtime_info') or {}
+        text = runtime.get('cfg')
+    if not isinstance(text, str):
+        raise CheckpointError(
+            f"{source} does not hold the config it was trained with (meta['cfg']). "
+            'Name the config file with --config.'
+        )
+    return parse_config_text(text, str(source))
+
+
+def load_segmentor(
+    checkpoint: str | os.PathLike,
+    config: str | os.PathLike | Config | None = None,
+    device: str | None = None,
+) -> nn.Module:
+    """Build a segmentor and load its weights, from the checkpoint alone if need be.
+
+    As ``mmseg.apis.init_model``, but nothing in the checkpoint is executed, and
+    weights that do not fit are an error.
+
+    Args:
+        checkpoint: The file.
+        config: A config file, which is executed as all of MMEngine's are; None takes
+            the one in the checkpoint, which is not.
+        device: As ``'cuda:0'``; None takes a GPU if there is one.
+
+    Returns:
+        The segmentor in evaluation mode, with ``cfg`` and ``dataset_meta``.
+
+    Raises:
+        CheckpointError: The file cannot be used, or does not fit the config.
+        CheckpointConfigError: The config in it is refused.
+        FileNotFoundError: No such config file.
+    """
+    content = read_checkpoint(checkpoint)
+    if config is None:
+        cfg = config_of(content, checkpoint)
+    elif isinstance(config, Config):
+        cfg = config.copy()
+    else:
+        if not Path(config).is_file():
+            raise FileNotFoundError(f'config {str(config)!r} is not a file.')
+        cfg = Config.fromfile(config)
+    init_default_scope(cfg.get('default_scope', 'mmseg'))
+    # As mmseg does: weights come from the checkpoint and from nowhere else.
+    cfg.model.pretrained = None
+    cfg.model.train_cfg = None
+    model = MODELS.build(cfg.model)
+    _load_weights(model, content['state_dict'], checkpoint)
+    model.cfg = cfg
+    model.dataset_meta = _dataset_meta(content, model)
+    device = device or get_device()
+    if not device.startswith('cuda'):
+        model = revert_sync_batchnorm(model)
+    return model.to(device).eval()
+
+
+def _load_weights(model: nn.Module, state: Mapping, source: str | os.PathLike) -> None:
+    state = {key.removeprefix('module.'): value for key, value in state.items()}
+    own = model.state_dict()
+    missing = sorted(own.keys() - state.keys())
+    other_shape = sorted(
+        key
+        for key in own.keys() & state.keys()
+        if not isinstance(state[key], torch.Tensor)
+        or own[key].shape != state[key].shape
+    )
+    if missing or other_shape:
+        raise CheckpointError(
+            f'{source} does not fit the config: {len(missing)} of {len(own)} weights '
+            f'are missing {_some(missing)}, {len(other_shape)} have another shape '
+            f'{_some(other_shape)}. Name the config it was trained with (--config).'
+        )
+    spare = sorted(state.keys() - own.keys())
+    if spare:
+        print_log(
+            f'{source} holds {len(spare)} weights that the model has no use for '
+            f'{_some(spare)}.',
+            logger='current',
+        )
+    model.load_state_dict({key: state[key] for key in own})
+
+
+def _some(keys: list[str]) -> str:
+    more = ', ...' if len(keys) > _SHOWN_KEYS else ''
+    return f'({", ".join(keys[:_SHOWN_KEYS])}{more})' if keys else ''
+
+
+def _dataset_meta(checkpoint: Mapping, model: nn.Module) -> dict:
+    """Class names and palette; plain numbers where the checkpoint has none."""
+    meta = (checkpoint.get('meta') or {}).get('dataset_meta') or {}
+    classes = meta.get('classes')
+    count = model.decode_head.num_classes
+    if classes is None or len(classes) != count:
+        classes = ('background', *(f'class {n}' for n in range(1, count)))
+    palette = meta.get('palette')
+    if palette is None or len(palette) != count:
+        palette = [(0, 0, 0), *_colors(count - 1)]
+    return dict(classes=tuple(classes), palette=[list(color) for color in palette])
+
+
+def _colors(count: int) -> list[tuple[int, int, int]]:
+    from mcdrl_mmseg.visualization.overlay import MASK_COLORS
+
+    return [MASK_COLORS[n % len(MASK_COLORS)] for n in range(count)]

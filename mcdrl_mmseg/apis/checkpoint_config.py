@@ -1,0 +1,203 @@
+"""The config inside a checkpoint, read as data: nothing of it is executed.
+
+MMEngine keeps the config of a run in its checkpoints as Python text and, to read it
+back, runs that text as a program. A checkpoint may come from a stranger, so this
+module reads the text for what MMEngine writes: assignments of literals. What the
+literals then name is looked at too, since a ``type`` that no registry knows is
+imported and called by MMEngine, whatever it is.
+"""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from mmengine.config import Config
+from mmengine.registry import Registry
+from mmseg.registry import MODELS, TRANSFORMS, WEIGHT_INITIALIZERS
+
+# All that inference needs; the rest of a training config is not even parsed.
+_NEEDED = ('custom_imports', 'default_scope', 'model', 'test_dataloader')
+_NEEDED += ('test_pipeline', 'dataset_type')
+_PACKAGE = 'mcdrl_mmseg'
+_SCOPES = ('mmseg', 'mmengine', 'mmcv', 'mmpretrain')
+
+
+class CheckpointConfigError(ValueError):
+    """A config text that is not used; the message names the file and the entry."""
+
+
+def parse_config_text(text: str, source: str) -> Config:
+    """Read a config text without running it.
+
+    Args:
+        text: ``Config.pretty_text``, as MMEngine stores it in a checkpoint.
+        source: Name of the file, for messages.
+
+    Returns:
+        The entries that inference needs.
+
+    Raises:
+        CheckpointConfigError: Something other than literals, a component that is
+            not registered, or an import of another package.
+    """
+    try:
+        statements = ast.parse(text).body
+    except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
+        raise CheckpointConfigError(
+            f'{source}: the config in it is not Python text ({error}). Name a config '
+            'file with --config.'
+        ) from None
+    entries = {}
+    for statement in statements:
+        name = _assigned_name(statement, source)
+        if name in _NEEDED:
+            entries[name] = _literal(statement.value, name, source)
+    if not isinstance(entries.get('model'), dict):
+        raise CheckpointConfigError(
+            f'{source}: the config in it has no model. Name a config file with '
+            '--config.'
+        )
+    _check_imports(entries.pop('custom_imports', None), source)
+    scope = entries.setdefault('default_scope', 'mmseg')
+    if scope != 'mmseg':
+        raise CheckpointConfigError(
+            f"{source}: default_scope={scope!r} must be 'mmseg'."
+        )
+    pipeline = _test_pipeline(entries)
+    _check_types(entries['model'], 'model', (MODELS, WEIGHT_INITIALIZERS), source)
+    _check_types(pipeline, 'test_pipeline', (TRANSFORMS,), source)
+    _stay_offline(entries['model'])
+    return Config(
+        dict(model=entries['model'], test_pipeline=pipeline, default_scope=scope)
+    )
+
+
+def _assigned_name(statement: ast.stmt, source: str) -> str:
+    if (
+        isinstance(statement, ast.Assign)
+        and len(statement.targets) == 1
+        and isinstance(statement.targets[0], ast.Name)
+    ):
+        return statement.targets[0].id
+    raise CheckpointConfigError(
+        f'{source}: line {statement.lineno} of the config in it is a program '
+        f'({type(statement).__name__}), where MMEngine writes NAME = VALUE. It was '
+        'not run. If you trust its origin, name its config file with --config.'
+    )
+
+
+class _DictCalls(ast.NodeTransformer):
+    """``dict(a=1)``, as MMEngine writes mappings, to ``{'a': 1}``."""
+
+    def visit_Call(self, node: ast.Call) -> ast.AST:
+        """Turn a call of dict by keywords into a display of one; leave all others."""
+        self.generic_visit(node)
+        named = all(keyword.arg is not None for keyword in node.keywords)
+        if not (isinstance(node.func, ast.Name) and node.func.id == 'dict' and named):
+            return node
+        keys = [ast.Constant(keyword.arg) for keyword in node.keywords]
+        values = [keyword.value for keyword in node.keywords]
+        if not node.args:
+            return ast.Dict(keys, values)
+        # dict({'a-b': 1}), for keys that are no identifiers.
+        if len(node.args) == 1 and isinstance(node.args[0], ast.Dict) and not keys:
+            return node.args[0]
+        return node
+
+
+def _literal(node: ast.expr, name: str, source: str) -> Any:
+    try:
+        return ast.literal_eval(_DictCalls().visit(node))
+    except (ValueError, TypeError, RecursionError) as error:
+        raise CheckpointConfigError(
+            f'{source}: {name} of the config in it holds more than strings, numbers '
+            f'and lists or dicts of them ({error}). Name a config file with --config.'
+        ) from None
+
+
+def _check_imports(custom_imports: Any, source: str) -> None:
+    if custom_imports is None:
+        return
+    names = (
+        custom_imports.get('imports', []) if isinstance(custom_imports, dict) else []
+    )
+    for name in [names] if isinstance(names, str) else names:
+        if str(name).partition('.')[0] != _PACKAGE:
+            raise CheckpointConfigError(
+                f'{source}: the config in it imports {name!r} (custom_imports). '
+                f'Nothing but {_PACKAGE} is imported because a checkpoint says so. If '
+                'you trust its origin, name its config file with --config.'
+            )
+
+
+def _test_pipeline(entries: Mapping) -> list:
+    pipeline = entries.get('test_pipeline')
+    if pipeline is None:
+        dataset = entries.get('test_dataloader') or {}
+        pipeline = (dataset.get('dataset') or {}).get('pipeline') or []
+    return list(pipeline)
+
+
+def _check_types(
+    value: Any, place: str, registries: Sequence[Registry], source: str
+) -> None:
+    """Refuse every ``type`` that would not come from one of the registries."""
+    for where, key, name in _names(value, place):
+        scope, _, plain = name.rpartition('.') if isinstance(name, str) else ('',) * 3
+        if key == '_scope_':
+            known = name in _SCOPES
+        else:
+            known = (
+                isinstance(name, str)
+                and (not scope or scope in _SCOPES)
+                and any(_is_registered(plain, scope, r) for r in registries)
+            )
+        if not known:
+            raise CheckpointConfigError(
+                f'{source}: {where}.{key}={name!r} of the config in it is not a '
+                'registered component of MMSegmentation, MMPretrain or '
+                f'{_PACKAGE}, and was not imported. If it is yours, name its config '
+                'file with --config.'
+            )
+
+
+def _names(value: Any, place: str) -> Iterator[tuple[str, str, Any]]:
+    """Every ``type`` and ``_scope_`` below a value, with its place."""
+    if isinstance(value, Mapping):
+        for key, item in value.items():
+            if key in ('type', '_scope_'):
+                yield place, key, item
+            yield from _names(item, f'{place}.{key}')
+    elif isinstance(value, list | tuple):
+        for number, item in enumerate(value):
+            yield from _names(item, f'{place}[{number}]')
+
+
+def _is_registered(name: str, scope: str, registry: Registry) -> bool:
+    if scope:
+        # An allowed package fills its registries when it is imported.
+        with registry.switch_scope_and_registry(scope) as scoped:
+            scoped.import_from_location()
+            chain: Registry | None = scoped
+            return scoped.scope == scope and name in chain.module_dict
+    registry.import_from_location()
+    chain = registry
+    while chain is not None:
+        if name in chain.module_dict:
+            return True
+        chain = chain.parent
+    return False
+
+
+def _stay_offline(value: Any) -> None:
+    """Turn off ``pretrained=True``, by which wrapped libraries download weights."""
+    if isinstance(value, dict):
+        if value.get('pretrained') is True:
+            value['pretrained'] = False
+        for item in value.values():
+            _stay_offline(item)
+    elif isinstance(value, list | tuple):
+        for item in value:
+            _stay_offline(item)

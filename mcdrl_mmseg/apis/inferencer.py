@@ -1,0 +1,158 @@
+"""MCDRLInferencer: mmseg's inferencer, from a checkpoint alone and from streams."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from mmengine.config import Config, ConfigDict
+from mmengine.dataset import pseudo_collate
+from mmengine.logging import MMLogger
+from mmseg.apis import MMSegInferencer
+from mmseg.visualization import SegLocalVisualizer
+from torch import nn
+
+from .checkpoint import load_segmentor
+from .image_pipeline import as_image, build_image_pipeline, lesion_probability
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """Of one image, at its native size.
+
+    Attributes:
+        labels: (H, W) uint8, 0 is background.
+        lesion_probability: (H, W) float32 in [0, 1], the sum of all lesion classes.
+    """
+
+    labels: np.ndarray
+    lesion_probability: np.ndarray
+
+
+def _not_about_sizes(record: logging.LogRecord) -> bool:
+    """Mute mmseg's warning of a batch whose images differ in size: they may."""
+    return 'shapes are different' not in record.getMessage()
+
+
+class MCDRLInferencer(MMSegInferencer):
+    """Segment images with any checkpoint of this package or of MMSegmentation.
+
+    Calls work as mmseg's: ``MCDRLInferencer(weights='best.pth')('image.jpg')`` gives
+    ``predictions`` and ``visualization``. What is different:
+
+    - the config comes from the checkpoint if no ``model`` is named, and is read as
+      data; nothing in the checkpoint is executed (:func:`load_segmentor`);
+    - images of different size in one batch do not fail;
+    - :meth:`predict` takes any number of images and holds one batch at a time.
+
+    Args:
+        model: Config file or config; None takes the one in the checkpoint.
+        weights: The checkpoint.
+        classes: Class names, as mmseg's.
+        palette: Colours, as mmseg's.
+        dataset_name: Whose names and colours to use, as mmseg's.
+        device: As ``'cuda:0'``; None takes a GPU if there is one.
+        scope: mmseg's.
+        show_progress: Whether calls show a progress bar.
+
+    Raises:
+        ValueError: No weights are named.
+        CheckpointError: See :func:`load_segmentor`.
+    """
+
+    def __init__(
+        self,
+        model: str | Config | None = None,
+        weights: str | None = None,
+        classes: str | list | None = None,
+        palette: str | list | None = None,
+        dataset_name: str | None = None,
+        device: str | None = None,
+        scope: str | None = 'mmseg',
+        show_progress: bool = True,
+    ) -> None:
+        super().__init__(
+            model,
+            weights,
+            classes,
+            palette,
+            dataset_name,
+            device,
+            scope,
+            show_progress,
+        )
+
+    def _init_model(
+        self, cfg: Config | ConfigDict, weights: str | None, device: str = 'cpu'
+    ) -> nn.Module:
+        if weights is None:
+            raise ValueError('MCDRLInferencer needs weights: name a checkpoint.')
+        if isinstance(cfg, ConfigDict):
+            cfg = Config(cfg) if cfg else None
+        return load_segmentor(weights, cfg, device)
+
+    def _init_pipeline(self, cfg: Config | ConfigDict) -> Callable:
+        pipeline = build_image_pipeline(self.model.cfg)
+        return lambda image: pipeline(dict(img=as_image(image)))
+
+    def _init_collate(self, cfg: Config | ConfigDict) -> Callable:
+        return pseudo_collate
+
+    def _init_visualizer(self, cfg: Config | ConfigDict) -> SegLocalVisualizer:
+        # Not the config's, whose backends may write elsewhere or call a server.
+        return SegLocalVisualizer(name=f'inferencer-{id(self)}', alpha=0.4)
+
+    def _get_chunk_data(
+        self, inputs: Iterable[dict], chunk_size: int
+    ) -> Iterator[list]:
+        """Fill batches, and begin a new one where the size changes."""
+        chunk: list[dict] = []
+        for data in inputs:
+            if chunk and data['inputs'].shape != chunk[-1]['inputs'].shape:
+                yield chunk
+                chunk = []
+            chunk.append(data)
+            if len(chunk) == chunk_size:
+                yield chunk
+                chunk = []
+        if chunk:
+            yield chunk
+
+    def forward(self, inputs: dict, **kwargs: str) -> list:
+        """Feed a batch to the model.
+
+        Args:
+            inputs: A collated batch.
+            **kwargs: mmseg's, of no effect.
+        """
+        logger = MMLogger.get_current_instance()
+        logger.addFilter(_not_about_sizes)
+        try:
+            return super().forward(inputs, **kwargs)
+        finally:
+            logger.removeFilter(_not_about_sizes)
+
+    @torch.no_grad()
+    def predict(
+        self, images: Iterable[str | np.ndarray], batch_size: int = 1
+    ) -> Iterator[Prediction]:
+        """Segment a stream of images.
+
+        Args:
+            images: Paths, or (H, W, 3) uint8 arrays, blue first.
+            batch_size: Images that go through the network together, at most.
+
+        Yields:
+            One prediction an image, in their order.
+
+        Raises:
+            ImageError: An image cannot be read.
+        """
+        for data in self.preprocess(images, batch_size):
+            for sample in self.forward(data):
+                probability = lesion_probability(sample.seg_logits.data)
+                labels = sample.pred_sem_seg.data[0].to(torch.uint8)
+                yield Prediction(labels.cpu().numpy(), probability.cpu().numpy())
