@@ -36,6 +36,7 @@ setup(
     extras_require={
         'mmseg': requirements('mmseg'),
         'openmmlab': requirements('openmmlab'),
+        'dicom': requirements('dicom'),
         'serve': requirements('serve'),
         'dev': requirements('dev'),
     },
