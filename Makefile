@@ -1,6 +1,7 @@
 # Two commands do everything on a machine with Python 3.11, git and make:
 #   make demo    trains, tests and draws on real images, end to end
 #   make test    runs the whole test suite
+# and   make serve CHECKPOINT=model.pth [EXAMPLES=folder]   shows a model on a local page
 # Both make .venv from the pinned set first, and reuse what is there.
 
 PYTHON ?= python3.11
@@ -12,7 +13,7 @@ READY := $(VENV)/.ready
 MCDRL_DATA_ROOT ?= $(abspath $(firstword $(wildcard data/endoscopy_sites ../shared/data/endoscopy_sites)))
 export MCDRL_DATA_ROOT
 
-.PHONY: demo test lint install clean
+.PHONY: demo test serve lint install clean
 
 install: $(READY)
 
@@ -28,6 +29,10 @@ demo: $(READY)
 
 test: $(READY)
 	$(BIN)/python -m pytest $(PYTEST_ARGS)
+
+serve: $(READY)
+	@test -n "$(CHECKPOINT)" || { echo 'Usage: make serve CHECKPOINT=model.pth [EXAMPLES=folder]'; exit 2; }
+	$(BIN)/python tools/serve.py "$(CHECKPOINT)" $(if $(EXAMPLES),--examples "$(EXAMPLES)") $(SERVE_ARGS)
 
 lint: $(READY)
 	$(BIN)/ruff check .

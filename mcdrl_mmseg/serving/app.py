@@ -1,0 +1,192 @@
+"""The web application: a page, and an interface of a few addresses behind it."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import anyio
+from starlette.applications import Starlette
+from starlette.datastructures import MutableHeaders
+from starlette.exceptions import HTTPException
+from starlette.middleware import Middleware
+from starlette.middleware.trustedhost import TrustedHostMiddleware
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Mount, Route
+from starlette.staticfiles import StaticFiles
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from .answers import Explainer, color_scale
+from .examples import Example
+from .pictures import jpeg
+from .uploads import UploadError, read_upload
+
+_LOGGER = logging.getLogger(__name__)
+_PAGE = Path(__file__).with_name('page')
+_UPLOAD_TYPE = 'application/octet-stream'
+_HEADERS = {
+    # Nothing from elsewhere, no script or style but the page's own files, no frame.
+    'Content-Security-Policy': "default-src 'none'; script-src 'self'; "
+    "style-src 'self'; img-src 'self' data:; connect-src 'self'; base-uri 'none'; "
+    "form-action 'none'; frame-ancestors 'none'",
+    'X-Content-Type-Options': 'nosniff',
+    'Referrer-Policy': 'no-referrer',
+    # Images of patients do not belong in a browser's cache on disk.
+    'Cache-Control': 'no-store',
+}
+
+
+def build_app(
+    explainer: Explainer,
+    title: str,
+    max_bytes: int,
+    examples: Sequence[Example] = (),
+    allowed_hosts: Sequence[str] = ('127.0.0.1', 'localhost'),
+) -> Starlette:
+    """Build the application. It keeps nothing: an image is gone once it is answered.
+
+    Args:
+        explainer: Answers.
+        title: What the page calls the model.
+        max_bytes: Largest upload.
+        examples: Images to pick from.
+        allowed_hosts: Names that the page may be asked for by; ``'*'`` is any.
+            Another site's name that resolves to this machine is not among them.
+    """
+    service = _Service(explainer, title, max_bytes, examples)
+    return Starlette(
+        routes=[
+            Route('/scale.jpg', service.scale),
+            Route('/info', service.info),
+            Route('/examples/{number:int}', service.example),
+            Route('/examples/{number:int}/thumbnail', service.thumbnail),
+            Route('/explain', service.explain, methods=['POST']),
+            Route('/predict', service.predict, methods=['POST']),
+            Mount('/', StaticFiles(directory=_PAGE, html=True)),
+        ],
+        middleware=[
+            Middleware(_WithHeaders),
+            Middleware(TrustedHostMiddleware, allowed_hosts=list(allowed_hosts)),
+        ],
+        exception_handlers={HTTPException: _show_error},
+    )
+
+
+class _Service:
+    """What the addresses answer."""
+
+    def __init__(
+        self,
+        explainer: Explainer,
+        title: str,
+        max_bytes: int,
+        examples: Sequence[Example],
+    ) -> None:
+        self.explainer = explainer
+        self.title = title
+        self.max_bytes = max_bytes
+        self.examples = examples
+        # One at a time: more would only share out the same processor.
+        self.turn = anyio.CapacityLimiter(1)
+
+    async def info(self, request: Request) -> Response:
+        return JSONResponse(
+            {
+                'title': self.title,
+                'gate': self.explainer.gate,
+                'max_bytes': self.max_bytes,
+                'examples': [example.name for example in self.examples],
+            }
+        )
+
+    async def scale(self, request: Request) -> Response:
+        return Response(jpeg(color_scale()), media_type='image/jpeg')
+
+    async def example(self, request: Request) -> Response:
+        # Never a type that the browser would show: the file's content is anybody's.
+        return Response(self._named(request).content, media_type=_UPLOAD_TYPE)
+
+    async def thumbnail(self, request: Request) -> Response:
+        return Response(self._named(request).thumbnail, media_type='image/jpeg')
+
+    def _named(self, request: Request) -> Example:
+        number = request.path_params['number']
+        if number >= len(self.examples):
+            raise HTTPException(404, 'There is no such example.')
+        return self.examples[number]
+
+    async def explain(self, request: Request) -> Response:
+        content = await self._upload(request)
+        return await self._answer(lambda: self.explainer.whole(read_upload(content)))
+
+    async def predict(self, request: Request) -> Response:
+        gate = _gate(request)
+        content = await self._upload(request)
+        return await self._answer(
+            lambda: self.explainer.at_gate(read_upload(content), gate)
+        )
+
+    async def _answer(self, work: Callable[[], dict[str, Any]]) -> Response:
+        try:
+            answer = await anyio.to_thread.run_sync(work, limiter=self.turn)
+        except UploadError as error:
+            raise HTTPException(422, str(error)) from None
+        # One bad image must not end the service, whatever the model thinks of it.
+        except Exception:
+            _LOGGER.exception('The model failed on an image.')
+            raise HTTPException(
+                500, 'The model failed on this image; the terminal tells why.'
+            ) from None
+        return JSONResponse(answer)
+
+    async def _upload(self, request: Request) -> bytes:
+        """The request's body, in memory and never larger than allowed."""
+        # Another site's form or script cannot send this type unasked.
+        if request.headers.get('content-type') != _UPLOAD_TYPE:
+            raise HTTPException(415, f'Expected an image sent as {_UPLOAD_TYPE}.')
+        content = bytearray()
+        try:
+            async for chunk in request.stream():
+                content += chunk
+                if len(content) > self.max_bytes:
+                    limit = self.max_bytes / 1e6
+                    raise HTTPException(
+                        413, f'The file is larger than {limit:g} MB. Shrink the image.'
+                    )
+        except ClientDisconnect:
+            raise HTTPException(400, 'The upload was broken off.') from None
+        return bytes(content)
+
+
+def _gate(request: Request) -> float:
+    text = request.query_params.get('gate', '')
+    try:
+        gate = float(text)
+    except ValueError:
+        gate = -1.0
+    # NaN lies nowhere.
+    if not 0 <= gate <= 1:
+        raise HTTPException(400, f'gate={text!r} must be a number from 0 to 1.')
+    return gate
+
+
+async def _show_error(request: Request, error: HTTPException) -> Response:
+    return JSONResponse({'error': error.detail}, error.status_code)
+
+
+class _WithHeaders:
+    """Adds :data:`_HEADERS` to every answer."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        async def send_with_headers(message: Message) -> None:
+            if message['type'] == 'http.response.start':
+                MutableHeaders(scope=message).update(_HEADERS)
+            await send(message)
+
+        await self.app(scope, receive, send_with_headers)

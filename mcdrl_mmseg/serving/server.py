@@ -1,0 +1,145 @@
+"""Starting the page's server, on this machine alone unless asked otherwise."""
+
+from __future__ import annotations
+
+import ipaddress
+import os
+import socket
+import sys
+from pathlib import Path
+
+from mcdrl_mmseg.apis.checkpoint import CheckpointError, load_segmentor
+from mcdrl_mmseg.models.confounder_dictionary import DictionaryError
+
+_LOOPBACK_NAMES = ('127.0.0.1', 'localhost', '::1')
+# Each may hold an upload in memory.
+_MAX_CONNECTIONS = 16
+# Of the checkpoint, its config, the model or the examples; all say what to do.
+_UNUSABLE = (CheckpointError, DictionaryError, ValueError, OSError)
+
+
+class ServeError(RuntimeError):
+    """The page cannot be served; the message says why and what to do."""
+
+
+def serve(
+    checkpoint: str,
+    config: str | None = None,
+    examples: str | None = None,
+    host: str = '127.0.0.1',
+    port: int = 7860,
+    max_upload_mb: float = 10.0,
+    device: str | None = None,
+) -> None:
+    """Serve the page until interrupted.
+
+    Args:
+        checkpoint: See :func:`~mcdrl_mmseg.apis.checkpoint.load_segmentor`.
+        config: Config file, or None for the one in the checkpoint.
+        examples: Folder of images to pick from.
+        host: Address or name to listen on.
+        port: 0 takes a free one.
+        max_upload_mb: Largest upload in megabytes.
+        device: As ``'cuda:0'``; None takes a GPU if there is one.
+
+    Raises:
+        ServeError: A package is missing, the checkpoint or the examples cannot be
+            used, or the address is taken.
+    """
+    try:
+        import uvicorn
+
+        from .answers import Explainer
+        from .app import build_app
+        from .examples import load_examples
+    except ModuleNotFoundError as error:
+        raise ServeError(
+            f'the page needs {error.name}, which is not installed: '
+            "pip install 'mcdrl-mmseg[serve]'."
+        ) from error
+    if max_upload_mb <= 0:
+        raise ServeError(f'--max-upload-mb {max_upload_mb:g} must be above 0.')
+    max_bytes = int(max_upload_mb * 1e6)
+    # A port that is taken shows before the model is loaded.
+    listener = listen(host, port)
+    try:
+        offered, skipped = load_examples(examples, max_bytes) if examples else ([], [])
+        explainer = Explainer(load_segmentor(checkpoint, config, device))
+    except _UNUSABLE as error:
+        listener.close()
+        raise ServeError(str(error)) from error
+    for line in skipped:
+        print(line, file=sys.stderr)
+
+    local = is_loopback(host)
+    app = build_app(
+        explainer,
+        title=Path(checkpoint).name,
+        max_bytes=max_bytes,
+        examples=offered,
+        # Elsewhere the machine's names are not known here.
+        allowed_hosts=_LOOPBACK_NAMES if local else ('*',),
+    )
+    if not local:
+        print(
+            f'WARNING: listening on {host}: everybody who reaches this machine can use '
+            'the page, without a password and unencrypted. Leave --host out to serve '
+            'this machine alone.',
+            file=sys.stderr,
+        )
+    name = f'[{host}]' if ':' in host else host
+    print(
+        f'Open http://{name}:{listener.getsockname()[1]} (Ctrl+C ends it)', flush=True
+    )
+    settings = uvicorn.Config(
+        app,
+        log_level='warning',
+        access_log=False,
+        server_header=False,
+        ws='none',
+        limit_concurrency=_MAX_CONNECTIONS,
+    )
+    uvicorn.Server(settings).run(sockets=[listener])
+
+
+def is_loopback(host: str) -> bool:
+    """Whether an address is reached from this machine alone.
+
+    Args:
+        host: Address, or a name, of which only ``localhost`` is trusted.
+    """
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == 'localhost'
+
+
+def listen(host: str, port: int) -> socket.socket:
+    """Take an address.
+
+    Args:
+        host: Address or name.
+        port: 0 takes a free one.
+
+    Raises:
+        ServeError: It is taken, not this machine's, or no address.
+    """
+    try:
+        family, kind, protocol, _, address = socket.getaddrinfo(
+            host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+        )[0]
+        listener = socket.socket(family, kind, protocol)
+    except (OSError, OverflowError) as error:
+        raise ServeError(f'--host {host} --port {port}: {error}.') from error
+    # A port whose last server has just ended can be taken again.
+    if os.name == 'posix':
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind(address)
+    except OSError as error:
+        listener.close()
+        raise ServeError(
+            f'cannot listen on {host}, port {port}: {error.strerror}. Choose another '
+            'with --port; 0 takes a free one.'
+        ) from error
+    return listener

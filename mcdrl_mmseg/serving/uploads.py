@@ -1,0 +1,90 @@
+"""Images from anybody: decoded in memory, within limits, or refused with a reason."""
+
+from __future__ import annotations
+
+import io
+
+import numpy as np
+from PIL import Image, ImageOps
+
+# Names of Pillow's; no other decoder is tried on an upload.
+FORMATS = ('PNG', 'JPEG', 'BMP', 'TIFF')
+SUFFIXES = ('.png', '.jpg', '.jpeg', '.bmp', '.tif', '.tiff')
+# Somewhat more than 3840 x 2160, the largest that endoscopes record.
+MAX_PIXELS = 10_000_000
+MIN_SIDE, MAX_SIDE = 16, 8192
+_DEEP_MODES = ('I', 'F')
+
+
+class UploadError(ValueError):
+    """A file that cannot be used; the message says why and what would do."""
+
+
+def read_upload(content: bytes) -> np.ndarray:
+    """Decode an image file by its content, whatever it is called.
+
+    Size and kind are judged by the header alone, before a pixel is unpacked: a small
+    file can hold billions of them.
+
+    Args:
+        content: The whole file.
+
+    Returns:
+        (H, W, 3) uint8, red first, upright if the file says which way is up.
+
+    Raises:
+        UploadError: Not a PNG, JPEG, BMP or TIFF image, damaged, too large or too
+            small, of several pages, or of more than 8 bits a channel.
+    """
+    try:
+        with Image.open(io.BytesIO(content), formats=FORMATS) as image:
+            _check_header(image)
+            image.load()
+            upright = ImageOps.exif_transpose(image)
+            return np.asarray(upright.convert('RGB'))
+    except UploadError:
+        raise
+    except Image.UnidentifiedImageError:
+        raise UploadError(
+            'This is not a PNG, JPEG, BMP or TIFF image, whatever its name says. '
+            'Save it as one of these.'
+        ) from None
+    except Image.DecompressionBombError:
+        raise UploadError(_too_many_pixels()) from None
+    # Decoders raise all kinds of errors on damaged files, struct's and zlib's too.
+    except Exception as error:
+        raise UploadError(
+            f'The image is damaged and cannot be read: {error}. Save it again.'
+        ) from error
+
+
+def _check_header(image: Image.Image) -> None:
+    width, height = image.size
+    if width * height > MAX_PIXELS:
+        raise UploadError(_too_many_pixels(f'{width} x {height} pixels; '))
+    if not MIN_SIDE <= min(image.size) <= max(image.size) <= MAX_SIDE:
+        raise UploadError(
+            f'The image has {width} x {height} pixels; each side must have '
+            f'{MIN_SIDE} to {MAX_SIDE}.'
+        )
+    if image.mode.startswith(_DEEP_MODES):
+        raise UploadError(
+            'The image has more than 8 bits a channel. Save it with 8, with the '
+            'brightness that it is to be seen with.'
+        )
+    if image.format in ('TIFF', 'PNG') and _has_second_page(image):
+        raise UploadError('The file has several pages. Save the one to look at alone.')
+
+
+def _has_second_page(image: Image.Image) -> bool:
+    """Look for the second page only: counting all of them follows a hostile chain."""
+    try:
+        image.seek(1)
+    except EOFError:
+        return False
+    return True
+
+
+def _too_many_pixels(found: str = '') -> str:
+    limit = MAX_PIXELS // 1_000_000
+    return f'The image is too large: {found}{limit} megapixels are allowed. Shrink it.'
