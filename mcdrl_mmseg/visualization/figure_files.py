@@ -1,0 +1,78 @@
+"""Matplotlib figures as files, arrays and data URIs."""
+
+from __future__ import annotations
+
+import base64
+import io
+import os
+from pathlib import Path
+
+import cv2
+import numpy as np
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+
+from mcdrl_mmseg.protocols.plots import save_figure
+
+
+def write_figure(figure: Figure, path: str | os.PathLike) -> None:
+    """Write a figure in one step; an earlier file is replaced when it is whole.
+
+    Args:
+        figure: The figure.
+        path: The file; its ending says the format.
+
+    Raises:
+        ValueError: Matplotlib does not write this format.
+    """
+    path = Path(path)
+    known = sorted(FigureCanvasAgg(figure).get_supported_filetypes())
+    if path.suffix[1:].lower() not in known:
+        raise ValueError(
+            f'{path}: a picture needs one of the endings {", ".join(known)}.'
+        )
+    save_figure(figure, path.with_suffix(''), [path.suffix])
+
+
+def figure_array(figure: Figure, dpi: float = 100) -> np.ndarray:
+    """Draw a figure.
+
+    Args:
+        figure: The figure.
+        dpi: Pixels an inch.
+
+    Returns:
+        (H, W, 3) uint8, red first.
+    """
+    buffer = io.BytesIO()
+    figure.savefig(buffer, dpi=dpi, format='png')
+    encoded = np.frombuffer(buffer.getvalue(), np.uint8)
+    return cv2.imdecode(encoded, cv2.IMREAD_COLOR)[..., ::-1].copy()
+
+
+def figure_uri(figure: Figure, dpi: float = 130) -> str:
+    """A figure as a PNG inside a data URI.
+
+    Args:
+        figure: The figure.
+        dpi: Pixels an inch.
+    """
+    buffer = io.BytesIO()
+    figure.savefig(buffer, dpi=dpi, format='png')
+    return _uri(buffer.getvalue(), 'png')
+
+
+def image_uri(image: np.ndarray, quality: int = 88) -> str:
+    """A photograph as a JPEG inside a data URI.
+
+    Args:
+        image: (H, W, 3) uint8, red first.
+        quality: Of the JPEG, up to 100.
+    """
+    options = [cv2.IMWRITE_JPEG_QUALITY, quality]
+    _, encoded = cv2.imencode('.jpg', image[..., ::-1], options)
+    return _uri(encoded.tobytes(), 'jpeg')
+
+
+def _uri(content: bytes, kind: str) -> str:
+    return f'data:image/{kind};base64,{base64.b64encode(content).decode("ascii")}'

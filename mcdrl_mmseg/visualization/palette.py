@@ -1,0 +1,34 @@
+"""Colours, lines and marks that all readers can tell apart, without colour too."""
+
+from __future__ import annotations
+
+# Okabe and Ito's colours, those that show as thin lines on white.
+LINE_COLORS = ('#0072B2', '#D55E00', '#009E73', '#CC79A7', '#000000', '#E69F00')
+LINE_STYLES = ('-', '--', ':', '-.', (0, (6, 1, 1, 1, 1, 1)))
+MARKERS = ('o', 's', '^', 'D', 'v', 'P', 'X', '*')
+
+
+def line_style(number: int) -> dict:
+    """Colour and dashes of the n-th line of a plot, for Matplotlib.
+
+    Six colours and five dashes make thirty different lines.
+
+    Args:
+        number: From 0.
+    """
+    return dict(
+        color=LINE_COLORS[number % len(LINE_COLORS)],
+        linestyle=LINE_STYLES[number % len(LINE_STYLES)],
+    )
+
+
+def mark_style(number: int) -> dict:
+    """Colour and shape of the n-th group of points, for ``Axes.scatter``.
+
+    Args:
+        number: From 0.
+    """
+    return dict(
+        color=LINE_COLORS[number % len(LINE_COLORS)],
+        marker=MARKERS[number % len(MARKERS)],
+    )

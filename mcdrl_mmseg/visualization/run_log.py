@@ -1,0 +1,153 @@
+"""What a training run logged, all its starts joined to one history."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+import pandas as pd
+
+HEADLINE = 'mDice_fg'
+_SCALARS = '*/vis_data/scalars.json'
+
+
+class RunLogError(ValueError):
+    """A work folder whose log cannot be used; the message names the file."""
+
+
+@dataclass(frozen=True)
+class RunLog:
+    """A run's history.
+
+    Attributes:
+        training: One row a logged training step: ``progress`` and every value that
+            was logged, ``loss`` among them.
+        validation: One row a validation: ``progress`` and every metric.
+        unit: What ``progress`` counts, ``'epoch'`` or ``'iteration'``.
+        starts: How often the run was started; more than once if it was resumed.
+    """
+
+    training: pd.DataFrame
+    validation: pd.DataFrame
+    unit: str
+    starts: int
+
+    @property
+    def losses(self) -> list[str]:
+        """Names of the losses, the total first."""
+        names = [n for n in self.training if 'loss' in n and n != 'loss']
+        return [*(['loss'] if 'loss' in self.training else []), *names]
+
+    def best(self, metric: str = HEADLINE) -> tuple[float, float] | None:
+        """Progress and value of the highest score; the first one among equals.
+
+        Args:
+            metric: A column of :attr:`validation`.
+
+        Returns:
+            None where no validation defined it.
+        """
+        if metric not in self.validation or self.validation[metric].isna().all():
+            return None
+        row = self.validation.loc[self.validation[metric].idxmax()]
+        return float(row['progress']), float(row[metric])
+
+
+def read_run_log(work_dir: str | os.PathLike) -> RunLog:
+    """Read the log of a work folder of ``tools/train.py``.
+
+    A run that was stopped and resumed has a log for each start. What an earlier
+    start did beyond the checkpoint that a later one resumed from was done again, and
+    only the later one counts; a start from scratch replaces all before it.
+
+    Args:
+        work_dir: The folder.
+
+    Raises:
+        RunLogError: No log in it, no training in the log, or a line that is none.
+    """
+    files = sorted(Path(work_dir).glob(_SCALARS))
+    if not files:
+        raise RunLogError(
+            f'{work_dir}: no {_SCALARS}. Name the work folder of a training, and keep '
+            "dict(type='LocalVisBackend') among the config's vis_backends."
+        )
+    starts = [rows for rows in map(_read_rows, files) if any(map(_is_step, rows))]
+    if not starts:
+        raise RunLogError(f'{work_dir}: the log holds no training step yet.')
+    joined: list[dict] = []
+    for rows in starts:
+        first = next(row['iter'] for row in rows if _is_step(row))
+        joined = [row for row in _with_iter(joined) if row['iter'] < first] + rows
+    joined = list(_with_iter(joined))
+    steps = [row for row in joined if _is_step(row)]
+    by_epoch = all('epoch' in row for row in steps)
+    length = _iterations_per_epoch(steps) if by_epoch else 1
+    training = pd.DataFrame(steps)
+    training.insert(0, 'progress', training['iter'] / length)
+    return RunLog(
+        training=training,
+        validation=_validations(joined, by_epoch),
+        unit='epoch' if by_epoch else 'iteration',
+        starts=len(starts),
+    )
+
+
+def _is_step(row: dict) -> bool:
+    """Only training steps say which iteration they are."""
+    return 'loss' in row and 'iter' in row
+
+
+def _read_rows(path: Path) -> list[dict]:
+    lines = path.read_text(encoding='utf-8').splitlines()
+    rows = []
+    for number, line in enumerate(lines, 1):
+        if not line.strip():
+            continue
+        try:
+            row = json.loads(line)
+        except json.JSONDecodeError as error:
+            # A killed run may leave half a line, and only at the end.
+            if number == len(lines):
+                break
+            raise RunLogError(
+                f'{path}, line {number}: not a JSON object ({error.msg}).'
+            ) from None
+        if not isinstance(row, dict):
+            raise RunLogError(f'{path}, line {number}: not a JSON object.')
+        rows.append(row)
+    return rows
+
+
+def _with_iter(rows: Iterable[dict]) -> Iterable[dict]:
+    """Give every row the iteration of the last training step before it."""
+    last = 0
+    for row in rows:
+        last = row['iter'] if _is_step(row) else last
+        yield {**row, 'iter': last}
+
+
+def _iterations_per_epoch(steps: list[dict]) -> int:
+    """The fewest iterations an epoch can have for these steps to be where they are.
+
+    The log does not tell; steps are logged near the end of an epoch, so that this is
+    the number itself or close to it.
+    """
+    return max(-(-row['iter'] // row['epoch']) for row in steps)
+
+
+def _validations(rows: list[dict], by_epoch: bool) -> pd.DataFrame:
+    """One row a validation; hooks may log values of their own for the same step."""
+    merged: dict[float, dict] = {}
+    for row in rows:
+        if _is_step(row):
+            continue
+        # Validations count epochs where the run does; see LoggerHook.
+        progress = row.get('step', 0) if by_epoch else row['iter']
+        values = {k: v for k, v in row.items() if k not in ('step', 'iter')}
+        merged.setdefault(progress, {'progress': progress}).update(values)
+    frame = pd.DataFrame(list(merged.values()) or {'progress': []})
+    return frame.sort_values('progress', ignore_index=True)
