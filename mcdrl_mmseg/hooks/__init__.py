@@ -1,5 +1,11 @@
 from .confounder_dictionary_hook import ConfounderDictionaryHook
 from .epoch_seed_hook import EpochSeedHook
 from .intervention_warmup_hook import InterventionWarmupHook
+from .mcdrl_visualization_hook import MCDRLVisualizationHook
 
-__all__ = ['ConfounderDictionaryHook', 'EpochSeedHook', 'InterventionWarmupHook']
+__all__ = [
+    'ConfounderDictionaryHook',
+    'EpochSeedHook',
+    'InterventionWarmupHook',
+    'MCDRLVisualizationHook',
+]

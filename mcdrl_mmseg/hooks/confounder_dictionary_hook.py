@@ -10,8 +10,10 @@ from mmengine.hooks import Hook
 from mmengine.runner import Runner
 from mmseg.registry import HOOKS
 from torch import Tensor
+from torch.utils.data import Dataset
 
 from mcdrl_mmseg.clip import CLIPSpec, embed_texts
+from mcdrl_mmseg.datasets import EndoscopySiteDataset
 from mcdrl_mmseg.models import (
     CLIPGuidedBackbone,
     ConfounderDictionary,
@@ -61,26 +63,38 @@ class ConfounderDictionaryHook(Hook):
 
         Raises:
             DictionaryError: Resuming with other prompts or another text tower, no
-                CLIP tower in the model, or prompts in another order than labels.
+                CLIP tower in the model, a lesion class without prompt, or prompts
+                in another order than labels.
             CLIPWeightsError: The text tower's weights cannot be had.
         """
         for guided in find_parts(runner, CLIPGuidedBackbone):
             guided.check_data_preprocessor(unwrap_model(runner).data_preprocessor)
         for dictionary in find_parts(runner, ConfounderDictionary):
-            self._check_order(runner, dictionary)
+            self._check_classes(runner, dictionary)
             self._prepare(runner, dictionary)
 
     @staticmethod
-    def _check_order(runner: Runner, dictionary: ConfounderDictionary) -> None:
-        """Where every lesion class has a label, both are matched by position."""
-        metainfo = getattr(runner.train_dataloader.dataset, 'metainfo', {})
-        labels = tuple(metainfo.get('classes', ()))[1:]
+    def _check_classes(runner: Runner, dictionary: ConfounderDictionary) -> None:
+        """Each lesion class of the data needs its prompt, by position or by name."""
+        dataset = runner.train_dataloader.dataset
+        labels = tuple(getattr(dataset, 'metainfo', {}).get('classes', ()))[1:]
         classes = dictionary.prompts.classes
-        if labels != classes and sorted(labels) == sorted(classes):
+        if len(labels) == len(classes):
+            # Matched by position: the names may be worded in another way.
+            if labels != classes and sorted(labels) == sorted(classes):
+                raise DictionaryError(
+                    'The training data labels its lesion classes in the order '
+                    f'{labels}, but prompts.classes is {classes}: each class would be '
+                    "pulled to another one's text. Write prompts.classes in the order "
+                    'of the labels.'
+                )
+            return
+        lacking = sorted(_lesion_classes(dataset) - set(classes))
+        if lacking:
             raise DictionaryError(
-                f'The training data labels its lesion classes in the order {labels}, '
-                f'but prompts.classes is {classes}: each class would be pulled to '
-                "another one's text. Write prompts.classes in the order of the labels."
+                f'The training sites hold lesion classes {lacking} that have no '
+                f'prompt: add them to prompts.classes, which names {list(classes)}, '
+                'or correct lesion_classes of the sites.'
             )
 
     def _prepare(self, runner: Runner, dictionary: ConfounderDictionary) -> None:
@@ -181,3 +195,12 @@ class ConfounderDictionaryHook(Hook):
         if message[0] is not None:
             raise DictionaryError(f'Rank 0 failed: {message[0]}')
         return outcome if outcome is not None else message[1]
+
+
+def _lesion_classes(dataset: Dataset) -> set[str]:
+    """Names of the lesion classes that the sites of a dataset may show."""
+    if isinstance(dataset, EndoscopySiteDataset):
+        return {name for site in dataset.sites for name in site.lesion_classes}
+    inner = [*getattr(dataset, 'datasets', ()), getattr(dataset, 'dataset', None)]
+    parts = [_lesion_classes(part) for part in inner if isinstance(part, Dataset)]
+    return set().union(*parts)

@@ -1,11 +1,15 @@
+import re
+
 import pytest
 import torch
+from mmengine.dataset import ConcatDataset, RepeatDataset
 from mmengine.registry import init_default_scope
 from mmseg.registry import HOOKS
 from torch import nn
 from torch.testing import assert_close
 
 from mcdrl_mmseg.clip import CLIPSpec, embed_texts
+from mcdrl_mmseg.datasets import EndoscopySiteDataset
 from mcdrl_mmseg.hooks import ConfounderDictionaryHook
 from mcdrl_mmseg.models import CLIPGuidedBackbone, DictionaryError
 
@@ -220,6 +224,43 @@ def test_prompts_in_another_order_than_the_labels_stop_before_training(
         with pytest.raises(DictionaryError, match=r"'cyst', 'polyp'.*in the order of"):
             hook.before_train(runner)
     assert runner.model.dictionary.is_built == fits
+
+
+@pytest.mark.parametrize(
+    'wrap',
+    [
+        lambda dataset: dataset,
+        lambda dataset: ConcatDataset([dataset], lazy_init=True),
+        lambda dataset: RepeatDataset(dataset, times=2, lazy_init=True),
+    ],
+    ids=['plain', 'concatenated', 'repeated'],
+)
+@pytest.mark.parametrize(
+    ('prompted', 'lacking'),
+    [
+        (['polyp', 'cyst', 'ulcer'], []),
+        (['polyp', 'cyst'], ['ulcer']),
+        (['nodule', 'cyst'], ['polyp', 'ulcer']),
+        # One prompt for whatever lesion there is.
+        (['lesion'], []),
+    ],
+)
+def test_lesion_classes_without_prompt_stop_before_training(
+    hook, make_runner, prompts, wrap, prompted, lacking
+):
+    sites = [
+        dict(name='a', lesion_classes=['polyp']),
+        dict(name='b', lesion_classes=['cyst', 'ulcer'], mask_values={0: 'background'}),
+    ]
+    runner = make_runner(prompts={**prompts, 'classes': prompted})
+    dataset = EndoscopySiteDataset(sites, lazy_init=True)
+    runner.train_dataloader.dataset = wrap(dataset)
+    if lacking:
+        with pytest.raises(DictionaryError, match=re.escape(f'{lacking} that have no')):
+            hook.before_train(runner)
+    else:
+        hook.before_train(runner)
+    assert runner.model.dictionary.is_built == (not lacking)
 
 
 def test_guided_backbone_beside_another_preprocessor_stops_before_training(
