@@ -63,22 +63,29 @@ def printed(code: str):
 
 @pytest.fixture(scope='module')
 def after_mmseg() -> dict:
-    """Components missing and packages added by an import after all of mmseg."""
+    """Components missing, packages added and time taken by an import after mmseg's."""
     return printed(
         f"""
 {IMPORT_MMSEG}
-import json
+import json, time
+begin = time.process_time()
 before = {{name.partition('.')[0] for name in sys.modules}}
 import mcdrl_mmseg
+seconds = time.process_time() - begin
 after = {{name.partition('.')[0] for name in sys.modules}}
 {FIND_MISSING}
-print(json.dumps(dict(missing=missing, added=sorted(after - before))))
+print(json.dumps(dict(missing=missing, added=sorted(after - before), seconds=seconds)))
 """
     )
 
 
 def test_import_after_mmseg_registers_every_component(after_mmseg):
     assert after_mmseg['missing'] == []
+
+
+def test_import_takes_less_than_a_second_beyond_mmseg(after_mmseg):
+    # Of the processor's time: what other programs take is not counted.
+    assert after_mmseg['seconds'] < 1
 
 
 def test_import_before_mmseg_registers_every_component():
