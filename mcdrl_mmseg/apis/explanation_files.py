@@ -1,0 +1,199 @@
+"""Explanations as files: one page and one JSON document an image."""
+
+from __future__ import annotations
+
+import glob
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+from rich.console import Console
+from rich.progress import track
+from torch import nn
+
+from mcdrl_mmseg.protocols.files import replacing, write_text
+from mcdrl_mmseg.visualization.explanation_figure import explanation_figure
+
+from .explanation import Explanation, explain
+from .image_pipeline import ImageError, read_image
+from .inputs import InputFile, find_inputs, read_images
+from .outputs import OutputError
+
+_THRESHOLD = 0.5
+_DIGITS = 4
+_DOTS_PER_INCH = 110
+
+
+@dataclass
+class ExplainSummary:
+    """What a run did.
+
+    Attributes:
+        written: The pages.
+        problems: Name of an input -> why it was skipped.
+    """
+
+    written: list[Path] = field(default_factory=list)
+    problems: dict[str, str] = field(default_factory=dict)
+
+
+def explain_files(
+    model: nn.Module,
+    names: Sequence[str],
+    out: str | Path,
+    truth: str | Path | None = None,
+    overwrite: bool = False,
+    console: Console | None = None,
+) -> ExplainSummary:
+    """Explain images and write a page and a document for each.
+
+    Of a video or a DICOM object of several images the first is explained.
+
+    Args:
+        model: See :func:`explain`.
+        names: Images, folders and patterns, see :func:`find_inputs`.
+        out: Folder of the results; made if it does not exist.
+        truth: Mask of the one image, or a folder of masks with the images' names.
+        overwrite: Replace results of an earlier run.
+        console: Where the progress is shown; None shows none.
+
+    Returns:
+        What was done.
+
+    Raises:
+        OutputError: Results of an earlier run are in the way.
+        ValueError: The model cannot be explained, or one mask is named for several
+            images.
+    """
+    out = Path(out)
+    inputs = find_inputs(names, leave_out=out)
+    summary = ExplainSummary(problems=dict(inputs.problems))
+    truth = None if truth is None else Path(truth)
+    if truth is not None and not truth.is_dir() and len(inputs.files) != 1:
+        raise ValueError(
+            f'one mask, {truth}, for {len(inputs.files)} images: name a folder of '
+            'masks with --truth.'
+        )
+    there = [
+        str(path)
+        for file in inputs.files
+        for path in _targets(out, file)
+        if path.exists()
+    ]
+    if there and not overwrite:
+        raise OutputError(
+            f'results of an earlier run are in the way: {there[0]} (of {len(there)}). '
+            'Name another --out, or replace them with --overwrite.'
+        )
+    files = inputs.files
+    if console is not None:
+        files = track(files, 'explaining', console=console)
+    for file in files:
+        try:
+            image = next(iter(read_images(file)))
+            mask = None if truth is None else _read_truth(truth, file, image.shape[:2])
+        except ImageError as error:
+            summary.problems[str(file.path)] = str(error)
+            continue
+        explanation = explain(model, image)
+        page, document = _targets(out, file)
+        figure = explanation_figure(explanation, mask, title=file.path.name)
+        with replacing(page) as temporary:
+            figure.savefig(temporary, dpi=_DOTS_PER_INCH)
+        record = dict(image=str(file.path), **explanation_record(explanation, mask))
+        write_text(document, json.dumps(record, indent=1, ensure_ascii=False) + '\n')
+        summary.written.append(page)
+    return summary
+
+
+def explanation_record(
+    explanation: Explanation, truth: np.ndarray | None = None
+) -> dict:
+    """An explanation as plain data, without its maps at native size.
+
+    Args:
+        explanation: The explanation.
+        truth: (H, W) bool, where the lesion is.
+
+    Returns:
+        Areas are shares of the image; grids are lists of rows. ``null`` stands for
+        positions that were not kept.
+    """
+    height, width = explanation.image.shape[:2]
+    probabilities = explanation.lesion_probability
+    change = probabilities['gate_1'] - probabilities['gate_0']
+    record = dict(
+        width=width,
+        height=height,
+        gate=explanation.gate,
+        approximation=explanation.approximation,
+        predictions={
+            key: _prediction(probability, truth)
+            for key, probability in probabilities.items()
+        },
+        change=dict(
+            mean=_rounded(change.mean()),
+            mean_absolute=_rounded(np.abs(change).mean()),
+            largest_gain=_rounded(change.max()),
+            largest_loss=_rounded(change.min()),
+        ),
+        classes=[
+            dict(name=name, similarity=_rounded(values))
+            for name, values in zip(explanation.class_names, explanation.similarity)
+        ],
+        kept=explanation.kept.astype(int).tolist(),
+        confounders=[
+            dict(
+                name=name,
+                weight=_rounded(explanation.attention[number]),
+                weights=_rounded(explanation.attention_maps[number]),
+            )
+            for number, name in enumerate(explanation.confounder_names)
+        ],
+    )
+    if explanation.per_confounder is not None:
+        for entry, probability in zip(
+            record['confounders'], explanation.per_confounder
+        ):
+            entry['prediction_alone'] = _prediction(probability, truth)
+    return record
+
+
+def _prediction(probability: np.ndarray, truth: np.ndarray | None) -> dict:
+    predicted = probability > _THRESHOLD
+    values = dict(
+        lesion_area=_rounded(predicted.mean()),
+        largest_probability=_rounded(probability.max()),
+    )
+    if truth is not None and truth.any():
+        both = np.logical_and(predicted, truth).sum()
+        values['dice'] = _rounded(2 * both / (predicted.sum() + truth.sum()))
+    return values
+
+
+def _rounded(values: np.ndarray | float) -> float | list | None:
+    if np.ndim(values) > 0:
+        return [_rounded(value) for value in values]
+    return round(float(values), _DIGITS) if np.isfinite(values) else None
+
+
+def _targets(out: Path, file: InputFile) -> tuple[Path, Path]:
+    return out / f'{file.name}.png', out / f'{file.name}.json'
+
+
+def _read_truth(truth: Path, file: InputFile, size: tuple[int, int]) -> np.ndarray:
+    path = truth
+    if truth.is_dir():
+        found = sorted(truth.glob(f'{glob.escape(file.path.stem)}.*'))
+        if not found:
+            raise ImageError(f'{file.path}: {truth} holds no mask of this name.')
+        path = found[0]
+    mask = read_image(path).max(axis=2) > 0
+    if mask.shape != size:
+        raise ImageError(
+            f'{path}: the mask is {mask.shape[1]} x {mask.shape[0]}, its image '
+            f'{file.path} {size[1]} x {size[0]} pixels (width x height).'
+        )
+    return mask

@@ -1,0 +1,265 @@
+"""What a user names to be segmented: images, folders, patterns, videos, DICOM."""
+
+from __future__ import annotations
+
+import glob
+import itertools
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from enum import Enum
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from .dicom import count_frames, is_dicom, read_dicom
+from .image_pipeline import ImageError, read_image
+
+# fmt: off
+IMAGE_ENDINGS = frozenset((
+    '.bmp', '.dib', '.jp2', '.jpe', '.jpeg', '.jpg', '.pbm', '.pgm', '.png', '.pnm',
+    '.ppm', '.tif', '.tiff', '.webp',
+))
+VIDEO_ENDINGS = frozenset((
+    '.avi', '.m4v', '.mkv', '.mov', '.mp4', '.mpeg', '.mpg', '.ts', '.webm', '.wmv',
+))
+# fmt: on
+DICOM_ENDINGS = frozenset(('.dcm', '.dicom'))
+# Containers tell the number of frames roughly.
+_FRAMES_TOLERATED = 0.02
+_MOST_FRAMES_A_SECOND = 1000
+
+
+class Kind(Enum):
+    """How a file is read."""
+
+    IMAGE = 'image'
+    VIDEO = 'video'
+    DICOM = 'DICOM'
+
+
+@dataclass(frozen=True)
+class InputFile:
+    """A file to segment.
+
+    Attributes:
+        path: The file.
+        kind: How it is read.
+        name: Name for the files that are made of it, without ending; no other input
+            of the run has it. It may hold folders.
+    """
+
+    path: Path
+    kind: Kind
+    name: str
+
+
+@dataclass
+class Inputs:
+    """What was found under the names that the user gave.
+
+    Attributes:
+        files: To segment, each once, in the order given, folders sorted.
+        ignored: Files in folders that are neither image, video nor DICOM.
+        problems: Name -> why there is nothing to segment under it.
+    """
+
+    files: list[InputFile] = field(default_factory=list)
+    ignored: list[Path] = field(default_factory=list)
+    problems: dict[str, str] = field(default_factory=dict)
+
+
+def find_inputs(names: Iterable[str], leave_out: Path | None = None) -> Inputs:
+    """Find the files behind paths, folders and patterns.
+
+    Folders are searched with all their subfolders; hidden files are left out. A name
+    is taken for a pattern only if no file has it.
+
+    Args:
+        names: Files, folders, or patterns with ``*``, ``?``, ``[...]`` or ``**``.
+        leave_out: A folder that is not searched: that of the results.
+
+    Returns:
+        The files, with names of their own: two that differ only in folder or ending
+        get the one that tells them apart.
+    """
+    inputs = Inputs()
+    # Path of the file -> where its name begins, so that subfolders are kept.
+    found: dict[Path, tuple[Path, Kind]] = {}
+    for name in names:
+        path = Path(name)
+        if path.is_dir():
+            files, ignored = _in_folder(path, leave_out)
+            inputs.ignored += ignored
+            if not files:
+                inputs.problems[name] = 'a folder without image, video or DICOM file'
+            for file, kind in files:
+                found.setdefault(file, (path, kind))
+        elif path.exists():
+            found.setdefault(path, (path.parent, _kind_of(path) or Kind.IMAGE))
+        else:
+            matches = [Path(m) for m in sorted(glob.glob(name, recursive=True))]
+            matches = [m for m in matches if m.is_file()]
+            if not matches:
+                inputs.problems[name] = 'no such file or folder, and no file matches'
+            for match in matches:
+                kind = _kind_of(match)
+                if kind is None:
+                    inputs.ignored.append(match)
+                else:
+                    found.setdefault(match, (match.parent, kind))
+    once = {file.resolve(): file for file in reversed(found)}
+    kept = [file for file in found if once[file.resolve()] is file]
+    own_names = _unique_names([(file, found[file][0]) for file in kept])
+    inputs.files = [
+        InputFile(file, found[file][1], own_name)
+        for file, own_name in zip(kept, own_names)
+    ]
+    return inputs
+
+
+def _in_folder(
+    folder: Path, leave_out: Path | None
+) -> tuple[list[tuple[Path, Kind]], list[Path]]:
+    files, ignored = [], []
+    left_out = None if leave_out is None else leave_out.resolve()
+    for path in sorted(folder.rglob('*')):
+        hidden = any(part.startswith('.') for part in path.relative_to(folder).parts)
+        if hidden or not path.is_file() or left_out in path.resolve().parents:
+            continue
+        kind = _kind_of(path)
+        if kind is None:
+            ignored.append(path)
+        else:
+            files.append((path, kind))
+    return files, ignored
+
+
+def _kind_of(path: Path) -> Kind | None:
+    ending = path.suffix.lower()
+    if ending in IMAGE_ENDINGS:
+        return Kind.IMAGE
+    if ending in VIDEO_ENDINGS:
+        return Kind.VIDEO
+    # Scanners give their files numbers for endings, or none.
+    return Kind.DICOM if ending in DICOM_ENDINGS or is_dicom(path) else None
+
+
+def _unique_names(files: Sequence[tuple[Path, Path]]) -> list[str]:
+    """Names without ending below their base; longer where two would be the same."""
+    short = [path.relative_to(base).with_suffix('').as_posix() for path, base in files]
+    groups: dict[str, list[int]] = {}
+    for number, name in enumerate(short):
+        # Not every file system tells a from A.
+        groups.setdefault(name.lower(), []).append(number)
+    names = list(short)
+    taken = {name for name, members in groups.items() if len(members) == 1}
+    for members in groups.values():
+        if len(members) == 1:
+            continue
+        for tried in _longer_names([(*files[n], short[n]) for n in members]):
+            folded = {name.lower() for name in tried}
+            if len(folded) == len(members) and not folded & taken:
+                break
+        taken |= folded
+        for number, name in zip(members, tried):
+            names[number] = name
+    return names
+
+
+def _longer_names(files: Sequence[tuple[Path, Path, str]]) -> Iterator[list[str]]:
+    """Ways to tell files of one name apart, best first, without end."""
+    endings = [path.suffix.removeprefix('.') for path, _, _ in files]
+    folders = [base.resolve().name for _, base, _ in files]
+    names = [name for _, _, name in files]
+    yield [f'{folder}/{name}' for folder, name in zip(folders, names)]
+    yield [f'{name}_{ending}' for name, ending in zip(names, endings)]
+    for first in itertools.count(1):
+        yield [f'{name}_{first + n}' for n, name in enumerate(names)]
+
+
+def count_images(file: InputFile) -> int:
+    """Number of images that a file says it holds; roughly so for a video.
+
+    Args:
+        file: The file.
+
+    Raises:
+        ImageError: It cannot be read.
+    """
+    if file.kind is Kind.IMAGE:
+        return 1
+    if file.kind is Kind.DICOM:
+        return count_frames(file.path)
+    with _opened(file.path) as video:
+        return max(1, int(video.get(cv2.CAP_PROP_FRAME_COUNT)))
+
+
+def frame_rate(file: InputFile) -> float:
+    """Frames a second of a video, 25 if it does not say.
+
+    Args:
+        file: A video.
+
+    Raises:
+        ImageError: It cannot be read.
+    """
+    with _opened(file.path) as video:
+        rate = video.get(cv2.CAP_PROP_FPS)
+    return rate if 0 < rate < _MOST_FRAMES_A_SECOND else 25.0
+
+
+def read_images(file: InputFile) -> Iterator[np.ndarray]:
+    """Read the images of a file.
+
+    Args:
+        file: An image, a video or a DICOM object.
+
+    Yields:
+        (H, W, 3) uint8, blue first.
+
+    Raises:
+        ImageError: The file cannot be read, or ends early: what it held until then
+            has been given.
+    """
+    if file.kind is Kind.IMAGE:
+        yield read_image(file.path)
+    elif file.kind is Kind.DICOM:
+        yield from read_dicom(file.path)
+    else:
+        yield from _read_video(file.path)
+
+
+def _read_video(path: Path) -> Iterator[np.ndarray]:
+    count = 0
+    with _opened(path) as video:
+        promised = int(video.get(cv2.CAP_PROP_FRAME_COUNT))
+        while True:
+            done, frame = video.read()
+            if not done:
+                break
+            count += 1
+            yield frame
+    if not count:
+        raise ImageError(f'{path}: no frame of the video can be decoded.')
+    if count < (1 - _FRAMES_TOLERATED) * promised - 1:
+        raise ImageError(
+            f'{path}: the video ends after {count} of {promised} frames; the rest is '
+            'damaged or missing.'
+        )
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[cv2.VideoCapture]:
+    if not path.is_file():
+        raise ImageError(f'{path}: no such file.')
+    video = cv2.VideoCapture(str(path))
+    try:
+        if not video.isOpened():
+            raise ImageError(
+                f'{path}: OpenCV cannot open it as a video; it may be damaged.'
+            )
+        yield video
+    finally:
+        video.release()

@@ -1,0 +1,190 @@
+"""From a checkpoint and the names of inputs to files of predictions."""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    TextColumn,
+    TimeRemainingColumn,
+)
+
+from .image_pipeline import ImageError
+from .inferencer import MCDRLInferencer
+from .inputs import InputFile, Inputs, Kind, count_images, find_inputs, read_images
+from .outputs import OUTPUTS, Frame, Output, OutputError
+
+_SHOWN = 5
+
+
+@dataclass
+class Summary:
+    """What a run did.
+
+    Attributes:
+        num_images: Images segmented, frames of videos among them.
+        num_lesions: Those in which a lesion was found.
+        problems: Name of an input -> why it, or the rest of it, was skipped.
+        ignored: Files of other kinds in the folders named.
+        seconds: Of each video: name -> (frames, seconds).
+    """
+
+    num_images: int = 0
+    num_lesions: int = 0
+    problems: dict[str, str] = field(default_factory=dict)
+    ignored: list[Path] = field(default_factory=list)
+    seconds: dict[str, tuple[int, float]] = field(default_factory=dict)
+
+
+def predict_files(
+    inferencer: MCDRLInferencer,
+    names: Sequence[str],
+    out: str | Path,
+    save: Sequence[str] = ('masks', 'overlays'),
+    batch_size: int = 1,
+    overwrite: bool = False,
+    console: Console | None = None,
+) -> Summary:
+    """Segment files and write what is asked for.
+
+    Inputs that cannot be read are skipped and named in the summary; the rest is
+    done. Frames are read and written as they come: a long video needs no more memory
+    than a short one.
+
+    Args:
+        inferencer: The model.
+        names: Files, folders and patterns, see :func:`find_inputs`.
+        out: Folder of the results; made if it does not exist.
+        save: Keys of :data:`~mcdrl_mmseg.apis.outputs.OUTPUTS`.
+        batch_size: Images that go through the network together, at most.
+        overwrite: Replace results of an earlier run.
+        console: Where the progress is shown; None shows none.
+
+    Returns:
+        What was done.
+
+    Raises:
+        OutputError: Results of an earlier run are in the way.
+        ValueError: An unknown kind of result, or a batch size below 1.
+    """
+    unknown = [kind for kind in save if kind not in OUTPUTS]
+    if unknown or not save:
+        raise ValueError(f'save={list(save)} must name some of {list(OUTPUTS)}.')
+    if batch_size < 1:
+        raise ValueError(f'batch_size={batch_size} must be at least 1.')
+    inputs = find_inputs(names, leave_out=Path(out))
+    classes = inferencer.model.dataset_meta['classes']
+    outputs = [OUTPUTS[kind](Path(out), classes) for kind in dict.fromkeys(save)]
+    if not overwrite:
+        _check_targets(outputs, inputs.files)
+    run = _Run(inputs, outputs)
+    with _progress(console) as progress:
+        task = progress.add_task('segmenting', total=run.count())
+        run.go(inferencer, batch_size, lambda: progress.advance(task))
+        progress.update(task, total=run.summary.num_images)
+    return run.summary
+
+
+def _check_targets(outputs: Sequence[Output], files: Sequence[InputFile]) -> None:
+    targets = dict.fromkeys(
+        target
+        for output in outputs
+        for file in files
+        for target in output.targets(file)
+    )
+    there = [str(target) for target in targets if target.exists()]
+    if there:
+        more = f' and {len(there) - _SHOWN} more' if len(there) > _SHOWN else ''
+        raise OutputError(
+            f'results of an earlier run are in the way: {", ".join(there[:_SHOWN])}'
+            f'{more}. Name another --out, or replace them with --overwrite.'
+        )
+
+
+def _progress(console: Console | None) -> Progress:
+    return Progress(
+        TextColumn('{task.description}'),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TextColumn('images'),
+        TimeRemainingColumn(),
+        console=console,
+        disable=console is None,
+    )
+
+
+class _Run:
+    """One pass over all inputs."""
+
+    def __init__(self, inputs: Inputs, outputs: Sequence[Output]) -> None:
+        self.files = inputs.files
+        self.outputs = outputs
+        self.summary = Summary(problems=dict(inputs.problems), ignored=inputs.ignored)
+        # Read but not yet predicted: no more than a batch.
+        self._waiting: deque[Frame] = deque()
+        self._current: InputFile | None = None
+        self._count, self._start = 0, time.monotonic()
+
+    def count(self) -> int:
+        """Images to come, roughly; files that cannot be read count as one."""
+        total = 0
+        for file in self.files:
+            try:
+                total += count_images(file)
+            except ImageError:
+                total += 1
+        return total
+
+    def go(
+        self, inferencer: MCDRLInferencer, batch_size: int, advance: Callable[[], None]
+    ) -> None:
+        """Read, predict and write."""
+        try:
+            for prediction in inferencer.predict(self._images(), batch_size):
+                frame = self._waiting.popleft()
+                self._begin(frame.file)
+                for output in self.outputs:
+                    output.add(frame, prediction)
+                self._count += 1
+                self.summary.num_images += 1
+                self.summary.num_lesions += bool(prediction.labels.any())
+                advance()
+            self._begin(None)
+        except BaseException:
+            for output in self.outputs:
+                output.abandon()
+            raise
+        for output in self.outputs:
+            output.finish()
+
+    def _begin(self, file: InputFile | None) -> None:
+        """Close the file before where another one, or none, comes."""
+        if file is self._current:
+            return
+        for output in self.outputs:
+            output.close_file()
+        if self._current is not None and self._current.kind is Kind.VIDEO:
+            spent = time.monotonic() - self._start
+            self.summary.seconds[str(self._current.path)] = (self._count, spent)
+        self._current, self._count, self._start = file, 0, time.monotonic()
+
+    def _images(self) -> Iterator[np.ndarray]:
+        for file in self.files:
+            try:
+                sequence = file.kind is Kind.VIDEO or count_images(file) > 1
+                for number, image in enumerate(read_images(file), start=1):
+                    self._waiting.append(
+                        Frame(file, number if sequence else None, image)
+                    )
+                    yield image
+            except ImageError as error:
+                self.summary.problems[str(file.path)] = str(error)

@@ -1,0 +1,46 @@
+"""Show what MCDRL saw in an image, which conditions it met, and what changed."""
+
+import argparse
+import sys
+
+import mcdrl_mmseg  # noqa: F401  (registers the components)
+from mcdrl_mmseg.apis.commands import USER_ERRORS, explain
+
+
+def parse_args() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        description=f'{__doc__} Writes NAME.png, one page, and NAME.json for each '
+        'image. The exit code is 0 if all went well, 1 if images were skipped, which '
+        'are then named, and 2 if nothing could be done.',
+        epilog='Example: python tools/explain.py best.pth image.jpg --out out '
+        '--truth mask.png',
+    )
+    parser.add_argument('checkpoint', help='checkpoint file')
+    parser.add_argument('image', nargs='+', help='image, folder, pattern or DICOM file')
+    parser.add_argument('--out', required=True, help='folder for the results')
+    parser.add_argument(
+        '--truth',
+        help='mask of the one image, or a folder of masks named like the images; any '
+        'value but 0 is lesion',
+    )
+    parser.add_argument(
+        '--config', help='config file; by default the one in the checkpoint is used'
+    )
+    parser.add_argument('--device', help='as cuda:0 or cpu; by default a GPU if any')
+    parser.add_argument(
+        '--overwrite', action='store_true', help='replace results of an earlier run'
+    )
+    return parser.parse_args()
+
+
+def main() -> int:
+    args = parse_args()
+    try:
+        return explain(args)
+    except USER_ERRORS as error:
+        print(f'explain: {error}', file=sys.stderr)
+        return 2
+
+
+if __name__ == '__main__':
+    sys.exit(main())
