@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import PurePath
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import mmcv
 import numpy as np
@@ -23,14 +23,12 @@ from mcdrl_mmseg.models.confounder_attention import (
     entry_names,
     image_attention,
 )
-from mcdrl_mmseg.visualization.confounder_profile import confounder_profile
-from mcdrl_mmseg.visualization.figure_files import figure_array
-from mcdrl_mmseg.visualization.validation_picture import (
-    ValidatedImage,
-    validation_picture,
-)
 
 from .unwrap import find_parts
+
+if TYPE_CHECKING:
+    # What draws imports Matplotlib, for which importing the package shall not wait.
+    from mcdrl_mmseg.visualization.validation_picture import ValidatedImage
 
 
 @HOOKS.register_module()
@@ -78,6 +76,7 @@ class MCDRLVisualizationHook(Hook):
         self.interval = interval
         self._head: CausalInterventionHead | None = None
         self._chosen: set[str] | None = None
+        self._listening = False
         self._handles: list = []
         self._clear()
 
@@ -100,6 +99,7 @@ class MCDRLVisualizationHook(Hook):
         self._clear()
         if self._head is None or not self._is_due(runner):
             return
+        self._listening = True
         if self._head.region_selector is not None:
             self._handles.append(
                 self._head.region_selector.register_forward_hook(
@@ -119,7 +119,7 @@ class MCDRLVisualizationHook(Hook):
         outputs: Sequence[SegDataSample] | None = None,
     ) -> None:
         """Keep what was heard of the chosen images, and all images' attention."""
-        if not self._handles:
+        if not self._listening:
             return
         attention = self._batch_attention(len(outputs))
         for number, sample in enumerate(outputs):
@@ -137,7 +137,7 @@ class MCDRLVisualizationHook(Hook):
         self, runner: Runner, metrics: dict[str, float] | None = None
     ) -> None:
         """Draw, in the main process."""
-        if not self._handles:
+        if not self._listening:
             return
         self._stop_listening()
         parts = all_gather_object((self._drawn, self._profile))
@@ -221,6 +221,8 @@ class MCDRLVisualizationHook(Hook):
     def _result(
         self, sample: SegDataSample, number: int, attention: np.ndarray | None
     ) -> ValidatedImage:
+        from mcdrl_mmseg.visualization.validation_picture import ValidatedImage
+
         similarity = kept = truth = None
         # With sliding windows no map is of the whole image.
         if len(self._selections) == 1:
@@ -237,6 +239,9 @@ class MCDRLVisualizationHook(Hook):
     def _draw_image(
         self, runner: Runner, path: str, site: str, result: ValidatedImage, step: int
     ) -> None:
+        from mcdrl_mmseg.visualization.figure_files import figure_array
+        from mcdrl_mmseg.visualization.validation_picture import validation_picture
+
         image = mmcv.imfrombytes(get(path), channel_order='rgb')
         stem = PurePath(path).stem
         title = f'{site}: {stem}'
@@ -250,6 +255,9 @@ class MCDRLVisualizationHook(Hook):
     def _draw_profile(
         self, runner: Runner, profile: dict[str, tuple[str, np.ndarray]], step: int
     ) -> None:
+        from mcdrl_mmseg.visualization.confounder_profile import confounder_profile
+        from mcdrl_mmseg.visualization.figure_files import figure_array
+
         by_site: dict[str, list[np.ndarray]] = {}
         for site, attention in profile.values():
             by_site.setdefault(site, []).append(attention)
@@ -270,6 +278,7 @@ class MCDRLVisualizationHook(Hook):
         for handle in self._handles:
             handle.remove()
         self._handles.clear()
+        self._listening = False
 
 
 def _progress(runner: Runner) -> int:

@@ -12,7 +12,7 @@ import numpy as np
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
-from mcdrl_mmseg.protocols.plots import save_figure
+from mcdrl_mmseg.protocols.files import replacing
 
 
 def write_figure(figure: Figure, path: str | os.PathLike) -> None:
@@ -31,7 +31,10 @@ def write_figure(figure: Figure, path: str | os.PathLike) -> None:
         raise ValueError(
             f'{path}: a picture needs one of the endings {", ".join(known)}.'
         )
-    save_figure(figure, path.with_suffix(''), [path.suffix])
+    # The date would make equal figures unequal files.
+    metadata = {'CreationDate': None} if path.suffix == '.pdf' else None
+    with replacing(path) as temporary:
+        figure.savefig(temporary, dpi=200, metadata=metadata)
 
 
 def figure_array(figure: Figure, dpi: float = 100) -> np.ndarray:

@@ -1,0 +1,82 @@
+"""Which imaging conditions a model attends to, site by site."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+from matplotlib.figure import Figure
+
+from .palette import LINE_COLORS
+
+_COLUMNS = 3
+
+
+def confounder_profile(
+    attention: Mapping[str, np.ndarray],
+    names: Sequence[str],
+    prior: np.ndarray | None = None,
+) -> Figure:
+    """Bars of the mean attention to each confounder, one panel a site.
+
+    Whiskers span the middle half of the site's images.
+
+    Args:
+        attention: Site -> (n, M), a row an image; rows sum to 1.
+        names: M names of the confounders.
+        prior: (M,) P(z), what attention that looks at nothing would be; None is
+            uniform.
+    """
+    sites = sorted(attention)
+    columns = min(_COLUMNS, len(sites))
+    rows = math.ceil(len(sites) / columns)
+    count = len(names)
+    prior = np.full(count, 1 / count) if prior is None else np.asarray(prior)
+    figure = Figure(
+        figsize=(1.6 + 2.3 * columns, 0.9 + rows * (0.7 + 0.19 * count)),
+        layout='constrained',
+    )
+    grid = figure.subplots(rows, columns, sharex=True, sharey=True, squeeze=False)
+    heights = np.arange(count)
+    for axes, site in zip(grid.flat, sites):
+        values = 100 * np.asarray(attention[site], dtype=np.float64)
+        mean = values.mean(axis=0)
+        low, high = np.quantile(values, [0.25, 0.75], axis=0)
+        whiskers = np.clip([mean - low, high - mean], 0, None)
+        axes.barh(
+            heights,
+            mean,
+            xerr=whiskers if len(values) > 1 else None,
+            color=LINE_COLORS[0],
+            edgecolor='black',
+            linewidth=0.6,
+            error_kw=dict(elinewidth=1, ecolor='black', capsize=2),
+        )
+        axes.stairs(
+            100 * prior,
+            np.append(heights - 0.5, count - 0.5),
+            orientation='horizontal',
+            baseline=None,
+            color=LINE_COLORS[1],
+            linestyle='--',
+            linewidth=1.4,
+            label='prior P(z)',
+        )
+        noun = 'image' if len(values) == 1 else 'images'
+        axes.set_title(f'{site} ({len(values)} {noun})', fontsize=10)
+        axes.set_yticks(heights, names)
+        axes.grid(axis='x', alpha=0.3)
+        axes.set_axisbelow(True)
+    grid[0, 0].set_ylim(count - 0.5, -0.5)
+    grid[0, 0].set_xlim(left=0)
+    for axes in list(grid.flat)[len(sites) :]:
+        axes.remove()
+    for axes in list(grid.flat)[max(0, len(sites) - columns) : len(sites)]:
+        axes.tick_params(labelbottom=True)
+    figure.supxlabel('mean attention (%), whiskers: middle half of images', fontsize=10)
+    handles, labels = grid[0, 0].get_legend_handles_labels()
+    figure.legend(
+        handles[:1], labels[:1], loc='outside upper right', frameon=False, fontsize=9
+    )
+    return figure

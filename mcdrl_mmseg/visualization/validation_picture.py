@@ -1,0 +1,106 @@
+"""One validated image: prediction, selected regions, attention to confounders."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.cm import ScalarMappable
+from matplotlib.colors import Normalize
+from matplotlib.figure import Figure
+
+from .case_picture import case_legend, draw_case, draw_outline
+from .overlay import HEAT_COLORMAP, heat_map
+from .palette import LINE_COLORS
+
+_PANEL_WIDTH = 4.0
+
+
+@dataclass(frozen=True)
+class ValidatedImage:
+    """What a model made of one image.
+
+    Attributes:
+        prediction: (H, W) labels.
+        truth: (H, W) labels, or None.
+        similarity: (h, w) S^, or None without a selector.
+        kept: (h', w') bool, positions selected, or None.
+        attention: (M,), sums to 1, or None where none is trained.
+    """
+
+    prediction: np.ndarray
+    truth: np.ndarray | None = None
+    similarity: np.ndarray | None = None
+    kept: np.ndarray | None = None
+    attention: np.ndarray | None = None
+
+
+def validation_picture(
+    image: np.ndarray, result: ValidatedImage, names: Sequence[str], title: str
+) -> Figure:
+    """Draw what is known of an image, side by side.
+
+    Args:
+        image: (H, W, 3) uint8, red first.
+        result: What a model made of it.
+        names: M names of the confounders.
+        title: Of the picture.
+    """
+    size = image.shape[:2]
+    panels = 1 + (result.similarity is not None) + (result.attention is not None)
+    height = _PANEL_WIDTH * min(1.2, size[0] / size[1]) + 1.0
+    figure = Figure(figsize=(_PANEL_WIDTH * panels, height), layout='constrained')
+    figure.suptitle(title, fontsize=11)
+    axes = iter(figure.subplots(1, panels, squeeze=False)[0])
+
+    first = next(axes)
+    truth = None if result.truth is None else _resized(result.truth, size)
+    draw_case(first, image, _resized(result.prediction, size), truth)
+    first.set_title('prediction and truth', fontsize=10)
+    # White dashes need a dark ground in the legend as well.
+    figure.legend(
+        handles=case_legend(),
+        loc='outside lower left',
+        ncols=2,
+        fontsize=9,
+        facecolor='lightgrey',
+    )
+    if result.similarity is not None:
+        _draw_similarity(next(axes), image, result)
+    if result.attention is not None:
+        _draw_attention(next(axes), result.attention, names)
+    return figure
+
+
+def _draw_similarity(axes: Axes, image: np.ndarray, result: ValidatedImage) -> None:
+    similarity = result.similarity
+    low, high = float(similarity.min()), float(similarity.max())
+    axes.imshow(heat_map(image, similarity, low, high))
+    title = 'similarity to the lesion text'
+    if result.kept is not None:
+        draw_outline(axes, _resized(result.kept, image.shape[:2]) > 0)
+        title += ', dashed: kept'
+    axes.set_title(title, fontsize=10)
+    axes.set_axis_off()
+    colors = ScalarMappable(Normalize(low, high), HEAT_COLORMAP)
+    axes.figure.colorbar(colors, ax=axes, label='cosine', shrink=0.8)
+
+
+def _draw_attention(axes: Axes, attention: np.ndarray, names: Sequence[str]) -> None:
+    heights = np.arange(len(names))
+    axes.barh(heights, 100 * attention, color=LINE_COLORS[0], edgecolor='black')
+    axes.set_yticks(heights, names, fontsize=9)
+    axes.set_ylim(len(names) - 0.5, -0.5)
+    axes.set_xlabel('attention (%)', fontsize=9)
+    axes.set_title('confounders in the kept regions', fontsize=10)
+    axes.grid(axis='x', alpha=0.3)
+    axes.set_axisbelow(True)
+
+
+def _resized(mask: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    """A label map or region at another size, by nearest neighbour."""
+    mask = np.ascontiguousarray(mask, dtype=np.uint8)
+    return cv2.resize(mask, size[::-1], interpolation=cv2.INTER_NEAREST)
