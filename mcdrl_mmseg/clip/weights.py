@@ -11,6 +11,8 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from .builtin import BUILTIN, builtin_models, builtin_weights, unpack
+
 # Enough of the file to tell any two trainings apart, read in milliseconds even
 # from a gigabyte: every optimiser step changes every block.
 _DIGEST_BLOCKS = 64
@@ -40,18 +42,27 @@ def resolve_weights_file(pretrained: str, model_name: str) -> Path:
     """Find the file behind ``pretrained``.
 
     Args:
-        pretrained: An open_clip tag (its file is downloaded by open_clip unless in
-            open_clip's cache) or the path of a local file. A file of the same name
-            as a tag needs a folder before it, as ``./openai``.
+        pretrained: ``'builtin'`` for the weights inside the package, an open_clip tag
+            (its file is downloaded by open_clip unless in open_clip's cache) or the
+            path of a local file. A file of the same name as a tag needs a folder
+            before it, as ``./openai``.
         model_name: open_clip's architecture name.
 
     Returns:
         Path of an existing local file.
 
     Raises:
-        CLIPWeightsError: Neither a tag of this model nor an existing file, or the
-            tag's file cannot be had.
+        CLIPWeightsError: Neither a tag of this model nor an existing file, no
+            built-in weights of this model, or the tag's file cannot be had.
     """
+    if pretrained == BUILTIN:
+        path = builtin_weights(model_name)
+        if path.is_file():
+            return path
+        raise CLIPWeightsError(
+            f'pretrained={BUILTIN!r}: {model_name} has no built-in weights; '
+            f'{builtin_models()} have.'
+        )
     if not is_tag(pretrained, model_name):
         path = Path(pretrained).expanduser()
         if path.is_file():
@@ -137,6 +148,8 @@ def load_clip_state_dict(path: Path) -> dict[str, Tensor]:
         ) from error
     if isinstance(content, dict) and isinstance(content.get('state_dict'), dict):
         content = content['state_dict']
+    if isinstance(content, dict):
+        content = unpack(content)
     state = {
         key.removeprefix('module.'): value.float()
         for key, value in (content.items() if isinstance(content, dict) else ())

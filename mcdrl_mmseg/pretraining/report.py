@@ -1,0 +1,85 @@
+"""Scores of a tiny CLIP beside those of meaningless words, as a table."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from prettytable import PrettyTable
+
+from mcdrl_mmseg.clip.dense import DENSE_MODES
+from mcdrl_mmseg.clip.towers import CLIPSpec
+
+from .captions import PROMPTS
+from .scenes import ScenePool
+from .zero_shot import ZeroShotScores, encode_scenes, meaningless, score_zero_shot
+
+_SHUFFLES = 20
+
+
+@dataclass(frozen=True)
+class Scores:
+    """Scores of the prompts, and of the same prompts with shuffled letters.
+
+    Args:
+        scenes: Number of scenes.
+        by_mode: Dense mode -> scores.
+        shuffled: Scores of shuffled words, one entry a shuffle.
+    """
+
+    scenes: int
+    by_mode: dict[str, ZeroShotScores]
+    shuffled: tuple[ZeroShotScores, ...]
+
+    def to_dict(self) -> dict:
+        """As plain data."""
+        return dict(
+            scenes=self.scenes,
+            by_mode={mode: scores.to_dict() for mode, scores in self.by_mode.items()},
+            shuffled=[scores.to_dict() for scores in self.shuffled],
+        )
+
+
+def test_clip(spec: CLIPSpec, pool: ScenePool, shuffles: int = _SHUFFLES) -> Scores:
+    """Score a model with every dense mode, and with shuffled words.
+
+    Args:
+        spec: The model.
+        pool: Scenes that it was not trained on.
+        shuffles: How many shuffles.
+    """
+    by_mode = {}
+    for mode in DENSE_MODES:
+        encoded = encode_scenes(spec, pool, mode)
+        by_mode[mode] = score_zero_shot(spec, pool, encoded)
+    shuffled = tuple(
+        score_zero_shot(spec, pool, encoded, meaningless(PROMPTS, seed))
+        for seed in range(shuffles)
+    )
+    return Scores(len(pool.images), by_mode, shuffled)
+
+
+def scores_table(scores: Scores) -> str:
+    """The scores as text.
+
+    Args:
+        scores: Result of :func:`test_clip`.
+    """
+    first = next(iter(scores.by_mode.values()))
+    table = PrettyTable(['score', 'prompts', 'shuffled letters', 'their range'])
+    table.title = f'Zero-shot scores on {scores.scenes} unseen scenes'
+    table.align = 'r'
+    table.align['score'] = 'l'
+
+    def add(name: str, value: float, others: list[float]) -> None:
+        spread = f'{min(others):.3f} to {max(others):.3f}'
+        table.add_row([name, f'{value:.3f}', f'{np.mean(others):.3f}', spread])
+
+    accuracies = [other.lesion_accuracy for other in scores.shuffled]
+    add('lesion class, accuracy (5 classes)', first.lesion_accuracy, accuracies)
+    for name, value in first.confounder_auc.items():
+        add(f'{name}, AUC', value, [s.confounder_auc[name] for s in scores.shuffled])
+    for mode, entry in scores.by_mode.items():
+        kept = f'{entry.lesions_kept:.3f}'
+        table.add_row([f'lesions kept, dense_mode={mode}', kept, '', ''])
+    return table.get_string()

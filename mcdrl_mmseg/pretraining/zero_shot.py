@@ -1,0 +1,162 @@
+"""Is it a CLIP? Zero-shot scores on scenes that the training never saw."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+
+import numpy as np
+import torch
+from sklearn.metrics import roc_auc_score
+from torch import Tensor
+from torch.nn import functional as F
+
+from mcdrl_mmseg.clip.text import embed_texts
+from mcdrl_mmseg.clip.tower_features import resnet_features
+from mcdrl_mmseg.clip.towers import CLIPSpec, build_image_tower, load_tower_weights
+from mcdrl_mmseg.models.region_selector import CLIPRegionSelector
+from mcdrl_mmseg.prompts import PromptSet
+
+from .captions import HEALTHY, PROMPTS
+from .scenes import ScenePool
+from .trainer import normalise
+
+_BATCH = 100
+# A selection that keeps so much of a lesion counts as having found it.
+_ENOUGH = 0.9
+
+
+@dataclass(frozen=True)
+class ZeroShotScores:
+    """What the text alone finds in unseen scenes.
+
+    Args:
+        lesion_accuracy: Share of the scenes with a lesion whose class has the highest
+            cosine among the class texts.
+        confounder_auc: Confounder's words -> area under the ROC curve of their cosine,
+            scenes with against scenes without it.
+        lesions_kept: Share of the scenes with a lesion in which the region selection
+            keeps at least 90 % of its area.
+        mean_kept: Mean share of the lesion's area that is kept.
+    """
+
+    lesion_accuracy: float
+    confounder_auc: dict[str, float]
+    lesions_kept: float
+    mean_kept: float
+
+    def to_dict(self) -> dict:
+        """As plain data."""
+        return asdict(self)
+
+
+@dataclass(frozen=True)
+class EncodedScenes:
+    """Scenes as the image tower sees them.
+
+    Args:
+        embeddings: (n, d), L2-normalised image embeddings.
+        dense_features: (n, d, h, w) dense map of one mode.
+    """
+
+    embeddings: Tensor
+    dense_features: Tensor
+
+
+@torch.no_grad()
+def encode_scenes(spec: CLIPSpec, pool: ScenePool, dense_mode: str) -> EncodedScenes:
+    """Run the image tower over a pool.
+
+    Args:
+        spec: A model with a ResNet image tower.
+        pool: The scenes.
+        dense_mode: See :mod:`mcdrl_mmseg.clip.dense`.
+    """
+    tower = build_image_tower(spec)
+    if spec.pretrained is not None:
+        load_tower_weights(tower, spec, 'visual.')
+    tower.eval()
+    embeddings, dense = [], []
+    for start in range(0, len(pool.images), _BATCH):
+        images = torch.from_numpy(pool.images[start : start + _BATCH].copy())
+        images = normalise(images.permute(0, 3, 1, 2))
+        features = resnet_features(tower, images, (), dense_mode)
+        embeddings.append(F.normalize(features.image_embedding.flatten(1), dim=-1))
+        dense.append(features.dense_features)
+    return EncodedScenes(torch.cat(embeddings), torch.cat(dense))
+
+
+def score_zero_shot(
+    spec: CLIPSpec,
+    pool: ScenePool,
+    encoded: EncodedScenes,
+    prompts: PromptSet = PROMPTS,
+    ratio: float = 0.5,
+) -> ZeroShotScores:
+    """Compare scenes with texts.
+
+    Args:
+        spec: The model.
+        pool: The scenes, with the truth about them.
+        encoded: Result of :func:`encode_scenes`.
+        prompts: The words; another set of the same sizes is a control.
+        ratio: alpha of the region selection.
+    """
+    classes = embed_texts(spec, prompts.class_texts)
+    conditions = embed_texts(spec, prompts.confounder_texts)
+    diseased = pool.lesions != HEALTHY
+    guessed = (encoded.embeddings @ classes.T).argmax(dim=1).numpy()
+    cosines = (encoded.embeddings @ conditions.T).numpy()
+    auc = {
+        name: float(roc_auc_score(pool.conditions[:, number], cosines[:, number]))
+        for number, name in enumerate(PROMPTS.confounder_names)
+    }
+    kept = kept_shares(encoded, classes, pool.masks, ratio)
+    visible = pool.masks.any(axis=(1, 2))
+    return ZeroShotScores(
+        lesion_accuracy=float((guessed == pool.lesions)[diseased].mean()),
+        confounder_auc=auc,
+        lesions_kept=float((kept[visible] >= _ENOUGH).mean()),
+        mean_kept=float(kept[visible].mean()),
+    )
+
+
+def kept_shares(
+    encoded: EncodedScenes, classes: Tensor, masks: np.ndarray, ratio: float
+) -> np.ndarray:
+    """Share of each lesion's area that lies in selected cells.
+
+    Args:
+        encoded: The scenes.
+        classes: e_k, (K, d).
+        masks: (n, H, W) bool.
+        ratio: alpha.
+
+    Returns:
+        (n,); 0 for scenes without lesion.
+    """
+    dense = encoded.dense_features
+    _, indices = CLIPRegionSelector(ratio)(dense, classes)
+    grid = dense.shape[2:]
+    chosen = torch.zeros(len(dense), grid[0] * grid[1]).scatter(1, indices, 1.0)
+    chosen = chosen.view(-1, 1, *grid)
+    seen = F.interpolate(chosen, size=masks.shape[1:], mode='nearest')[:, 0].bool()
+    inside = (seen.numpy() & masks).sum(axis=(1, 2))
+    return inside / np.maximum(masks.sum(axis=(1, 2)), 1)
+
+
+def meaningless(prompts: PromptSet, seed: int) -> PromptSet:
+    """The same set with the letters of classes and confounders shuffled.
+
+    Args:
+        prompts: The words.
+        seed: Of the shuffle.
+    """
+    shuffled = prompts.shuffled(seed)
+    # The classes take the same way, as conditions of a set of their own.
+    swapped = PromptSet(prompts.classes, {'classes': prompts.classes}).shuffled(seed)
+    return PromptSet(
+        swapped.confounder_names,
+        shuffled.confounders,
+        class_template=prompts.class_template,
+        confounder_template=prompts.confounder_template,
+    )

@@ -1,0 +1,8 @@
+"""Train the built-in tiny CLIP on simulated endoscopic scenes, or test it."""
+
+import sys
+
+from mcdrl_mmseg.pretraining.command import run_tool
+
+if __name__ == '__main__':
+    sys.exit(run_tool())
