@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import os
 import pickle
 import re
@@ -16,6 +17,8 @@ from mmengine.model import revert_sync_batchnorm
 from mmengine.registry import init_default_scope
 from mmseg.registry import MODELS
 from torch import nn
+
+from mcdrl_mmseg.compat import allow_mmengine_checkpoints
 
 from .checkpoint_config import parse_config_text
 
@@ -45,6 +48,8 @@ def read_checkpoint(path: str | os.PathLike) -> dict:
     path = Path(path)
     if not path.is_file():
         raise CheckpointError(f'checkpoint {str(path)!r} is not a file.')
+    # Again: MMEngine's own loader empties the list of what is allowed.
+    allow_mmengine_checkpoints()
     try:
         content = torch.load(path, map_location='cpu', weights_only=True)
     except pickle.UnpicklingError as error:
@@ -125,7 +130,7 @@ def load_segmentor(
     if config is None:
         cfg = config_of(content, checkpoint)
     elif isinstance(config, Config):
-        cfg = config.copy()
+        cfg = copy.deepcopy(config)
     else:
         if not Path(config).is_file():
             raise FileNotFoundError(f'config {str(config)!r} is not a file.')

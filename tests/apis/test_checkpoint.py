@@ -1,0 +1,144 @@
+import os
+import pickle
+
+import pytest
+import torch
+from mmengine.config import Config
+from mmseg.apis import init_model
+from torch.testing import assert_close
+
+from mcdrl_mmseg.apis import CheckpointConfigError, CheckpointError, load_segmentor
+from mcdrl_mmseg.apis.checkpoint import read_checkpoint
+
+
+class Evil:
+    """Runs a command when it is unpickled."""
+
+    def __init__(self, place):
+        self.place = place
+
+    def __reduce__(self):
+        return os.system, (f'touch {self.place}',)
+
+
+@pytest.fixture
+def save(tmp_path):
+    def save_content(content) -> str:
+        path = tmp_path / 'odd.pth'
+        torch.save(content, path)
+        return str(path)
+
+    return save_content
+
+
+def test_a_checkpoint_alone_gives_the_model_that_mmseg_builds_with_its_config(
+    tiny_checkpoint, tiny_config
+):
+    model = load_segmentor(tiny_checkpoint, device='cpu')
+    expected = init_model(str(tiny_config), str(tiny_checkpoint), device='cpu')
+    inputs = torch.rand(1, 3, 128, 128)
+    with torch.no_grad():
+        assert_close(model(inputs), expected(inputs), rtol=0, atol=0)
+    assert not model.training
+    assert model.dataset_meta['classes'] == ('background', 'lesion')
+
+
+def test_a_config_file_may_be_named_instead(tiny_checkpoint, tiny_config, save):
+    content = read_checkpoint(tiny_checkpoint)
+    del content['meta']
+    path = save(content)
+    with pytest.raises(CheckpointError, match=r'odd\.pth does not hold the config'):
+        load_segmentor(path, device='cpu')
+    model = load_segmentor(path, tiny_config, device='cpu')
+    assert model.dataset_meta['classes'] == ('background', 'class 1')
+
+
+def test_the_config_may_stand_in_the_message_hub(tiny_checkpoint, save):
+    content = read_checkpoint(tiny_checkpoint)
+    content['message_hub']['runtime_info'] = {'cfg': content['meta'].pop('cfg')}
+    assert load_segmentor(save(content), device='cpu').cfg.default_scope == 'mmseg'
+
+
+@pytest.mark.parametrize('where', ['meta', 'optimizer'])
+def test_a_malicious_pickle_is_refused_by_name_and_not_run(
+    tiny_checkpoint, save, tmp_path, where
+):
+    place = tmp_path / 'ran'
+    content = read_checkpoint(tiny_checkpoint)
+    content[where] = Evil(place)
+    with pytest.raises(CheckpointError, match=r'odd\.pth holds more than tensors') as e:
+        load_segmentor(save(content), device='cpu')
+    assert 'system' in str(e.value)
+    assert 'weights_only=False' not in str(e.value)
+    assert not place.exists()
+
+
+def test_a_plain_pickle_is_refused_and_not_run(tmp_path):
+    place, path = tmp_path / 'ran', tmp_path / 'odd.pth'
+    path.write_bytes(pickle.dumps(Evil(place)))
+    with pytest.raises(CheckpointError, match=r'odd\.pth'):
+        read_checkpoint(path)
+    assert not place.exists()
+
+
+def test_a_config_that_is_a_program_is_refused_and_not_run(
+    tiny_checkpoint, save, tmp_path
+):
+    place = tmp_path / 'ran'
+    content = read_checkpoint(tiny_checkpoint)
+    content['meta']['cfg'] += f"\nimport os\nos.system('touch {place}')\n"
+    with pytest.raises(CheckpointConfigError, match=r'odd\.pth: line'):
+        load_segmentor(save(content), device='cpu')
+    assert not place.exists()
+
+
+@pytest.mark.parametrize('content', [b'', b'<html>not found</html>', b'PK\x03\x04cut'])
+def test_a_damaged_file_is_named(tmp_path, content):
+    path = tmp_path / 'odd.pth'
+    path.write_bytes(content)
+    with pytest.raises(CheckpointError, match=r'odd\.pth'):
+        read_checkpoint(path)
+
+
+def test_a_missing_file_and_a_missing_config_are_named(tmp_path, tiny_checkpoint):
+    with pytest.raises(CheckpointError, match=r'gone\.pth.* is not a file'):
+        read_checkpoint(tmp_path / 'gone.pth')
+    with pytest.raises(FileNotFoundError, match=r'gone\.py'):
+        load_segmentor(tiny_checkpoint, tmp_path / 'gone.py')
+
+
+@pytest.mark.parametrize('content', [{'meta': {}}, {'state_dict': {}}, [1], 3])
+def test_a_file_without_weights_is_refused(save, content):
+    with pytest.raises(CheckpointError, match='holds no weights'):
+        read_checkpoint(save(content))
+
+
+def test_a_plain_state_dict_is_read(save):
+    content = read_checkpoint(save({'weight': torch.ones(2)}))
+    assert_close(content['state_dict']['weight'], torch.ones(2))
+
+
+def test_weights_that_do_not_fit_are_an_error(tiny_checkpoint, save):
+    content = read_checkpoint(tiny_checkpoint)
+    key = 'decode_head.dictionary.confounder_embeddings'
+    del content['state_dict'][key]
+    with pytest.raises(CheckpointError, match=f'1 of .* missing .{key}'):
+        load_segmentor(save(content), device='cpu')
+    content['state_dict'][key] = torch.zeros(3, 128)
+    with pytest.raises(CheckpointError, match=f'1 have another shape .{key}'):
+        load_segmentor(save(content), device='cpu')
+
+
+def test_weights_of_a_distributed_run_are_read(tiny_checkpoint, save):
+    content = read_checkpoint(tiny_checkpoint)
+    state = content['state_dict']
+    content['state_dict'] = {f'module.{key}': value for key, value in state.items()}
+    model = load_segmentor(save(content), device='cpu')
+    assert_close(dict(model.state_dict()), dict(state))
+
+
+def test_the_callers_config_is_not_changed(tiny_checkpoint, tiny_config):
+    cfg = Config.fromfile(tiny_config)
+    cfg.model.train_cfg = dict(mine=1)
+    load_segmentor(tiny_checkpoint, cfg, device='cpu')
+    assert cfg.model.train_cfg == dict(mine=1)

@@ -1,0 +1,142 @@
+import pytest
+from mmengine.config import Config
+
+from mcdrl_mmseg.apis import CheckpointConfigError
+from mcdrl_mmseg.apis.checkpoint_config import parse_config_text
+
+MODEL = "model = dict(type='EncoderDecoder', backbone=dict(type='ResNet', depth=50))\n"
+PIPELINE = (
+    "test_pipeline = [dict(type='LoadImageFromFile'), dict(type='PackSegInputs')]\n"
+)
+
+
+def parse(text: str) -> Config:
+    return parse_config_text(text, 'best.pth')
+
+
+def test_the_text_of_a_real_config_gives_its_model_and_pipeline(tiny_config):
+    cfg = Config.fromfile(tiny_config)
+    parsed = parse(cfg.pretty_text)
+    assert parsed.model == cfg.model
+    expected = cfg.test_dataloader.dataset.pipeline
+    assert [dict(t) for t in parsed.test_pipeline] == [dict(t) for t in expected]
+    assert parsed.default_scope == 'mmseg'
+
+
+@pytest.mark.parametrize(
+    'config',
+    [
+        'mcdrl/mcdrl_convnext-t_upernet_50e_endoscopy-sites-224x224_heldout-polypgen-c1',
+        'mcdrl/mcdrl_unet-s5-d16_fcn_50e_retinal-vessels-512x512_heldout-stare',
+        'baselines/gin-ipa_clip-rn50_fcn_50e_endoscopy-sites-224x224_heldout-polypgen-c1',
+        'baselines/coop_clip-rn50_50e_endoscopy-sites-224x224_heldout-polypgen-c1',
+    ],
+)
+def test_the_components_of_shipped_configs_are_all_known(repo_root, config):
+    cfg = Config.fromfile(repo_root / 'configs' / f'{config}.py')
+    assert parse(cfg.pretty_text).model == cfg.model
+
+
+def test_keys_that_are_no_identifiers_are_read():
+    text = MODEL.replace('depth=50', "depth=50, init_cfg={'a-b': dict(c=-1.5e-3)}")
+    assert parse(text + PIPELINE).model.backbone.init_cfg == {'a-b': {'c': -0.0015}}
+
+
+@pytest.mark.parametrize(
+    'line',
+    [
+        'import os\n',
+        "__import__('os').system('touch PLACE')\n",
+        "with open('PLACE', 'w'):\n    pass\n",
+        'for n in range(3):\n    pass\n',
+        'a = b = 1\n',
+        'a.b = 1\n',
+    ],
+)
+def test_a_program_is_refused_and_not_run(tmp_path, line):
+    place = tmp_path / 'ran'
+    with pytest.raises(CheckpointConfigError, match=r'best\.pth: line 1 .* a program'):
+        parse(line.replace('PLACE', str(place)) + MODEL + PIPELINE)
+    assert not place.exists()
+
+
+@pytest.mark.parametrize(
+    'value',
+    [
+        "__import__('os').system('touch PLACE')",
+        "open('PLACE', 'w')",
+        "[dict(type=open('PLACE', 'w'))]",
+        "dict(**open('PLACE', 'w'))",
+        "dict(open('PLACE', 'w'))",
+        "(lambda: open('PLACE', 'w'))()",
+        'f\'{open("PLACE", "w")}\'',
+    ],
+)
+def test_a_call_in_a_value_is_refused_and_not_run(tmp_path, value):
+    place = tmp_path / 'ran'
+    with pytest.raises(CheckpointConfigError, match='model of the config in it holds'):
+        parse(f'model = {value}\n'.replace('PLACE', str(place)))
+    assert not place.exists()
+
+
+def test_entries_that_inference_does_not_need_are_not_looked_at():
+    parse(MODEL + PIPELINE + 'optimizer = float("inf")\ndtype = torch.float16\n')
+
+
+@pytest.mark.parametrize(
+    'name',
+    [
+        'os.system',
+        'subprocess.Popen',
+        'mmengine.load',
+        'mmseg.os.system',
+        'antigravity',
+    ],
+)
+def test_a_type_of_no_registry_is_refused(name):
+    with pytest.raises(CheckpointConfigError, match=f"model.backbone.type='{name}'"):
+        parse(MODEL.replace('ResNet', name) + PIPELINE)
+    with pytest.raises(CheckpointConfigError, match=r'test_pipeline\[1\]\.type'):
+        parse(MODEL + PIPELINE.replace('PackSegInputs', name))
+
+
+def test_a_component_of_another_registry_is_refused():
+    # A transform cannot be what a model is built of.
+    with pytest.raises(CheckpointConfigError, match='LoadImageFromFile'):
+        parse(MODEL.replace('ResNet', 'LoadImageFromFile') + PIPELINE)
+
+
+@pytest.mark.parametrize('scope', ["'os'", "['mmseg']"])
+def test_an_unknown_scope_is_refused(scope):
+    with pytest.raises(CheckpointConfigError, match='_scope_'):
+        parse(MODEL.replace('depth=50', f'_scope_={scope}') + PIPELINE)
+    with pytest.raises(CheckpointConfigError, match='default_scope'):
+        parse(MODEL + PIPELINE + f'default_scope = {scope}\n')
+
+
+def test_a_component_of_mmpretrain_is_known_by_its_scope():
+    parse(MODEL.replace('ResNet', 'mmpretrain.ConvNeXt') + PIPELINE)
+    with pytest.raises(CheckpointConfigError, match=r'mmpretrain\.NoSuchNet'):
+        parse(MODEL.replace('ResNet', 'mmpretrain.NoSuchNet') + PIPELINE)
+
+
+def test_only_this_package_is_imported():
+    line = "custom_imports = dict(imports=['{}'], allow_failed_imports=False)\n"
+    parse(MODEL + PIPELINE + line.format('mcdrl_mmseg'))
+    for name in ('evil', 'mcdrl_mmseg_evil'):
+        with pytest.raises(CheckpointConfigError, match=f"imports '{name}'"):
+            parse(MODEL + PIPELINE + line.format(name))
+
+
+def test_weights_are_never_asked_to_be_downloaded():
+    text = MODEL.replace('depth=50', "pretrained=True, other=dict(pretrained='openai')")
+    backbone = parse(text + PIPELINE).model.backbone
+    assert backbone.pretrained is False
+    # A name also tells the activation; the towers load nothing when they are built.
+    assert backbone.other.pretrained == 'openai'
+
+
+@pytest.mark.parametrize('text', ['', PIPELINE, 'model = 3\n', 'model = dict(\n', '\0'])
+def test_a_text_without_a_model_names_the_file_and_the_way_out(text):
+    with pytest.raises(CheckpointConfigError, match=r'best\.pth: .*--config'):
+        parse(text)

@@ -1,0 +1,100 @@
+import cv2
+import numpy as np
+import pytest
+import torch
+from mmengine.config import Config
+from torch.testing import assert_close
+
+from mcdrl_mmseg.apis import ImageError
+from mcdrl_mmseg.apis.image_pipeline import (
+    as_image,
+    build_image_pipeline,
+    lesion_probability,
+    read_image,
+)
+
+
+@pytest.mark.parametrize(
+    ('stored', 'read'),
+    [
+        (np.full((2, 3, 3), (1, 2, 3), np.uint8), (1, 2, 3)),
+        (np.full((2, 3), 7, np.uint8), (7, 7, 7)),
+        (np.full((2, 3, 4), (1, 2, 3, 99), np.uint8), (1, 2, 3)),
+        (np.full((2, 3), 7 * 256, np.uint16), (7, 7, 7)),
+    ],
+)
+def test_every_png_is_read_as_eight_bits_blue_first(tmp_path, stored, read):
+    path = tmp_path / 'ä.png'
+    path.write_bytes(cv2.imencode('.png', stored)[1].tobytes())
+    image = read_image(path)
+    assert image.dtype == np.uint8
+    assert image.shape == (2, 3, 3)
+    assert (image == read).all()
+
+
+@pytest.mark.parametrize('content', [b'', b'no picture', b'\x89PNG\r\n\x1a\n cut off'])
+def test_a_file_that_is_no_image_is_named(tmp_path, content):
+    path = tmp_path / 'odd.png'
+    path.write_bytes(content)
+    with pytest.raises(ImageError, match=r'odd\.png: not an image'):
+        read_image(path)
+
+
+def test_missing_files_and_folders_are_named(tmp_path):
+    with pytest.raises(ImageError, match=r'gone\.png: No such file'):
+        read_image(tmp_path / 'gone.png')
+    with pytest.raises(ImageError, match='Is a directory'):
+        read_image(tmp_path)
+
+
+@pytest.mark.parametrize(
+    'image', [np.zeros((4, 4), np.uint8), np.zeros((4, 4, 3)), np.zeros((4, 4, 4), 'B')]
+)
+def test_arrays_of_another_form_are_refused(image):
+    with pytest.raises(ImageError, match=r'must be \(H, W, 3\) uint8'):
+        as_image(image)
+
+
+def test_the_pipeline_needs_no_ground_truth_and_leaves_the_config_alone(
+    tiny_config, picture
+):
+    cfg = Config.fromfile(tiny_config)
+    before = cfg.to_dict()
+    packed = build_image_pipeline(cfg)(dict(img=picture))
+    assert packed['inputs'].shape == (3, 128, 128)
+    assert packed['data_samples'].ori_shape == (90, 120)
+    assert cfg.to_dict() == before
+
+
+def test_the_pipeline_of_the_data_loader_serves_too(picture):
+    steps = [
+        dict(type='SetSite', site='a'),
+        dict(type='mmseg.LoadImageFromFile'),
+        dict(type='LoadAnnotations'),
+        dict(type='PackSegInputs'),
+    ]
+    cfg = Config(dict(test_dataloader=dict(dataset=dict(pipeline=steps))))
+    packed = build_image_pipeline(cfg)(dict(img=picture))
+    assert_close(packed['inputs'].numpy(), picture.transpose(2, 0, 1))
+
+
+def test_a_config_without_an_image_loader_is_refused():
+    with pytest.raises(ValueError, match='LoadImageFromFile'):
+        build_image_pipeline(Config(dict(test_pipeline=[dict(type='PackSegInputs')])))
+
+
+def test_all_classes_but_the_background_are_lesion():
+    # Shares 1 : 2 : 1 and 6 : 1 : 1.
+    logits = torch.tensor([[[1.0, 6.0]], [[2.0, 1.0]], [[1.0, 1.0]]]).log()
+    assert_close(lesion_probability(logits), torch.tensor([[0.75, 0.25]]))
+
+
+def test_small_probabilities_keep_their_digits():
+    logits = torch.tensor([[[0.0]], [[-40.0]]])
+    expected = torch.tensor([[-40.0]]).exp()
+    assert_close(lesion_probability(logits), expected, rtol=1e-5, atol=0)
+
+
+def test_one_channel_has_been_through_a_sigmoid_already():
+    scores = torch.tensor([[[0.2, 0.9]]])
+    assert_close(lesion_probability(scores), scores[0])
