@@ -14,7 +14,7 @@ from .plan import Method
 
 PLAN_KEYS = {'description', 'config', 'variants', 'sweeps'}
 VARIANT_KEYS = {'name', 'config', 'cfg_options'}
-SWEEP_KEYS = {'name', 'key', 'values', 'cfg_options'}
+SWEEP_KEYS = {'name', 'config', 'key', 'values', 'cfg_options'}
 
 
 def _check(where: str, entry: Any, known: set[str], needed: set[str]) -> Mapping:
@@ -46,12 +46,13 @@ def load_ablation(
     A plan holds ``config`` (path relative to the plan's folder), ``variants``, each
     with a ``name`` and ``cfg_options`` or a ``config`` of its own, and ``sweeps``,
     each of which varies one ``key`` over ``values`` under names such as
-    ``depth{value}``. Values are data: nothing in the file is executed.
+    ``depth{value}``, beside the same two. Values are data: nothing in the file is
+    executed.
 
     Args:
         path: The YAML file.
-        config: Config to use instead of the plan's own; then no variant may name
-            another one.
+        config: Config to use instead of the plan's own; then no variant or
+            sweep may name another one.
 
     Returns:
         One method a variant, sweeps after the named ones.

@@ -10,6 +10,7 @@ from mcdrl_mmseg.protocols.errors import ProtocolError
 def write(tmp_path):
     (tmp_path / 'base.py').write_text('')
     (tmp_path / 'other.py').write_text('')
+    (tmp_path / 'third.py').write_text('')
 
     def write(text):
         path = tmp_path / 'plan.yml'
@@ -32,24 +33,32 @@ def test_variants_and_sweeps_become_methods(write):
             key: model.depth
             values: [1, 3]
             cfg_options: {model.width: 8}
+          - {name: 'wide{value}', config: third.py, key: model.width, values: [9]}
     """)
     methods = {m.name: m for m in load_ablation(path)}
-    assert list(methods) == ['full', 'without_mtrs', 'small', 'depth1', 'depth3']
+    assert list(methods) == [
+        *('full', 'without_mtrs', 'small', 'depth1', 'depth3', 'wide9')
+    ]
     assert methods['without_mtrs'].cfg_options == {
         'model.decode_head.region_selector': None
     }
     assert methods['depth3'].cfg_options == {'model.width': 8, 'model.depth': 3}
     assert Path(methods['small'].config).resolve() == path.parent / 'other.py'
     assert Path(methods['full'].config).resolve() == path.parent / 'base.py'
+    assert Path(methods['depth3'].config).resolve() == path.parent / 'base.py'
+    assert Path(methods['wide9'].config).resolve() == path.parent / 'third.py'
 
 
 def test_another_config_may_take_the_place_of_the_plans_own(write, tmp_path):
     path = write('{config: missing.py, variants: [{name: full}]}')
     other = str(tmp_path / 'other.py')
     assert load_ablation(path, other)[0].config == other
-    path = write('{variants: [{name: full, config: base.py}]}')
-    with pytest.raises(ProtocolError, match='config of its own'):
-        load_ablation(path, other)
+    for text in (
+        '{variants: [{name: full, config: base.py}]}',
+        "{sweeps: [{name: 'x{value}', config: base.py, key: k, values: [1]}]}",
+    ):
+        with pytest.raises(ProtocolError, match='config of its own'):
+            load_ablation(write(text), other)
 
 
 @pytest.mark.parametrize(

@@ -18,7 +18,8 @@ TINY = (
     'configs/mcdrl/mcdrl_clip-tiny-rn_segformer_5e_endoscopy-sites-128x128_'
     'heldout-polypgen-c1.py'
 )
-BACKBONES = 'paper_backbones'
+# Plans of several configs, which --config cannot replace.
+OWN_CONFIGS = ('paper_backbones', 'learning_rate')
 
 
 @pytest.fixture(autouse=True, scope='module')
@@ -44,7 +45,7 @@ def built(plan):
 
 
 @pytest.mark.parametrize(
-    'plan', [path.stem for path in PLANS if path.stem != BACKBONES]
+    'plan', [path.stem for path in PLANS if path.stem not in OWN_CONFIGS]
 )
 def test_every_variant_can_be_built_and_no_two_are_the_same(plan):
     models = built(plan)
@@ -103,3 +104,16 @@ def test_the_controls_have_the_size_of_the_full_network():
     assert parameters(models['random_dictionary']) == full
     for name in ('learned_dictionary', 'self_attention'):
         assert abs(parameters(models[name]) - full) < 0.02 * full
+
+
+def test_the_learning_rates_are_those_of_the_paper_and_lower_of_two_towers():
+    methods = load_ablation(ROOT / 'configs/ablation_plans/learning_rate.yml')
+    found = {}
+    for method in methods:
+        cfg = load_method(method)
+        wrapper = cfg.optim_wrapper
+        assert wrapper.clip_grad.max_norm == 1
+        tower = cfg.model.backbone.model_name
+        found.setdefault(tower, []).append(wrapper.optimizer.lr)
+    rates = [5e-3, 1e-3, 1e-4]
+    assert found == {'mcdrl-tiny-rn': rates, 'mcdrl-tiny-vit': rates}
