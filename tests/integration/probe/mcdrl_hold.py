@@ -6,7 +6,7 @@ from pathlib import Path
 from mmengine.hooks import Hook
 from mmseg.registry import HOOKS
 
-_LIMIT_S = 600
+_LIMIT_S = 1800
 
 
 @HOOKS.register_module()
