@@ -11,7 +11,8 @@ from mmengine.dataset import Compose
 from mmengine.registry import init_default_scope
 from torch import Tensor, nn
 
-_IMAGE_LOADER = 'LoadImageFromFile'
+# mmseg's own inference puts the other two into the config that it is given.
+_IMAGE_LOADERS = ('LoadImageFromFile', 'LoadImageFromNDArray', 'InferencerLoader')
 # They read the ground truth, which an image from outside a data set does not have.
 _TRUTH_TRANSFORMS = ('LoadAnnotations', 'LoadLesionMask', 'SetSite')
 
@@ -88,11 +89,12 @@ def build_image_pipeline(cfg: Mapping) -> Compose:
         dataset = cfg.get('test_dataloader', {}).get('dataset', {})
         transforms = dataset.get('pipeline')
     kept = [dict(t) for t in transforms or () if _name(t) not in _TRUTH_TRANSFORMS]
-    loaders = [t for t in kept if _name(t) == _IMAGE_LOADER]
+    loaders = [t for t in kept if _name(t) in _IMAGE_LOADERS]
     if not loaders:
         raise ValueError(
             "the config's test_pipeline (or test_dataloader.dataset.pipeline) does "
-            f'not load images by {_IMAGE_LOADER}: it cannot be used on single images.'
+            f'not load images by {_IMAGE_LOADERS[0]}: it cannot be used on single '
+            'images.'
         )
     for loader in loaders:
         loader['type'] = 'LoadImageFromNDArray'

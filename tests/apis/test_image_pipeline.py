@@ -78,6 +78,15 @@ def test_the_pipeline_of_the_data_loader_serves_too(picture):
     assert_close(packed['inputs'].numpy(), picture.transpose(2, 0, 1))
 
 
+def test_a_config_that_mmsegs_inference_has_changed_serves_too(picture):
+    for loader in ('LoadImageFromNDArray', 'InferencerLoader'):
+        steps = [dict(type=loader), dict(type='PackSegInputs')]
+        packed = build_image_pipeline(Config(dict(test_pipeline=steps)))(
+            dict(img=picture)
+        )
+        assert packed['inputs'].shape == (3, 90, 120)
+
+
 def test_a_config_without_an_image_loader_is_refused():
     with pytest.raises(ValueError, match='LoadImageFromFile'):
         build_image_pipeline(Config(dict(test_pipeline=[dict(type='PackSegInputs')])))

@@ -1,0 +1,69 @@
+from argparse import Namespace
+from types import SimpleNamespace
+
+import pytest
+
+from mcdrl_mmseg.apis import commands
+from mcdrl_mmseg.apis.explanation_files import ExplainSummary
+from mcdrl_mmseg.apis.prediction import Summary
+
+ARGUMENTS = Namespace(
+    checkpoint='best.pth',
+    config=None,
+    device=None,
+    input=['in'],
+    image=['in'],
+    out='out',
+    save=['masks'],
+    truth=None,
+    batch_size=1,
+    overwrite=False,
+)
+
+
+@pytest.fixture
+def predicts(monkeypatch):
+    """Lets tools/predict.py have done what a summary says."""
+
+    def use(summary: Summary) -> int:
+        monkeypatch.setattr(
+            commands, 'MCDRLInferencer', lambda *_, **__: SimpleNamespace()
+        )
+        monkeypatch.setattr(commands, 'predict_files', lambda *_: summary)
+        return commands.predict(ARGUMENTS)
+
+    return use
+
+
+def test_a_clean_run_says_what_was_done_and_ends_with_0(predicts, capsys):
+    summary = Summary(num_images=10, num_lesions=4, seconds={'c.mp4': (50, 2.0)})
+    assert predicts(summary) == 0
+    out, err = capsys.readouterr()
+    assert 'c.mp4: 50 frames in 2.0 s, 25.0 frames/s' in out
+    assert '10 images segmented, a lesion found in 4; masks in out' in out
+    assert not err
+
+
+def test_skipped_inputs_are_named_once_and_end_with_1(predicts, capsys):
+    problems = {'a.png': 'a.png: damaged', 'gone': 'no such file'}
+    assert predicts(Summary(num_images=3, problems=problems)) == 1
+    lines = capsys.readouterr().err.splitlines()
+    assert lines == [
+        '2 inputs were skipped:',
+        '  a.png: damaged',
+        '  gone: no such file',
+    ]
+
+
+def test_a_run_that_did_nothing_ends_with_2(predicts):
+    assert predicts(Summary(problems={'gone': 'no such file'})) == 2
+
+
+def test_explain_prints_its_pages(monkeypatch, capsys):
+    summary = ExplainSummary(written=['out/a.png'], problems={'b': 'damaged'})
+    monkeypatch.setattr(commands, 'load_segmentor', lambda *_: None)
+    monkeypatch.setattr(commands, 'explain_files', lambda *_: summary)
+    assert commands.explain(ARGUMENTS) == 1
+    out, err = capsys.readouterr()
+    assert out == 'out/a.png\n'
+    assert '1 inputs were skipped' in err

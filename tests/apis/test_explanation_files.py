@@ -1,0 +1,134 @@
+import json
+
+import cv2
+import numpy as np
+import pytest
+
+from mcdrl_mmseg.apis import Explanation
+from mcdrl_mmseg.apis import explanation_files as module
+from mcdrl_mmseg.apis.explanation_files import explain_files, explanation_record
+from mcdrl_mmseg.apis.outputs import OutputError
+
+
+@pytest.fixture
+def explanation() -> Explanation:
+    before = np.zeros((4, 5), np.float32)
+    before[0, :2] = 0.9
+    after = before.copy()
+    after[0] = (0.6, 0.7, 0.8, 0.9, 0.0)
+    maps = np.array([[[0.25, np.nan]], [[0.75, np.nan]]], np.float32)
+    return Explanation(
+        image=np.zeros((4, 5, 3), np.uint8),
+        class_names=('polyp',),
+        confounder_names=('blur', 'blood'),
+        similarity=np.array([[[0.123456, 0.5]]]),
+        kept=np.array([[True, False]]),
+        attention=np.array([0.25, 0.75], np.float32),
+        attention_maps=maps,
+        lesion_probability=dict(gate_0=before, gate_1=after),
+        per_confounder=np.stack([before, after]),
+        gate=1.0,
+    )
+
+
+@pytest.fixture
+def explained(monkeypatch, explanation):
+    """What explain was asked for; nothing is really explained or drawn."""
+    asked = []
+
+    def explain(model, image):
+        asked.append(image)
+        return explanation
+
+    monkeypatch.setattr(module, 'explain', explain)
+    return asked
+
+
+@pytest.fixture
+def images(tmp_path):
+    for name in ('a', 'b'):
+        cv2.imwrite(str(tmp_path / f'{name}.png'), np.full((4, 5, 3), 7, np.uint8))
+    return tmp_path
+
+
+def test_the_record_holds_what_the_page_shows(explanation):
+    truth = np.zeros((4, 5), bool)
+    truth[0, :4] = True
+    record = explanation_record(explanation, truth)
+    assert json.loads(json.dumps(record)) == record
+    assert (record['width'], record['height']) == (5, 4)
+    # 2 and 4 of 20 pixels; of the 4 true ones 2 and 4 are found.
+    assert record['predictions']['gate_0'] == dict(
+        lesion_area=0.1, largest_probability=0.9, dice=0.6667
+    )
+    assert record['predictions']['gate_1']['dice'] == 1.0
+    # (-0.3 - 0.2 + 0.8 + 0.9) / 20
+    assert record['change'] == dict(
+        mean=0.06, mean_absolute=0.11, largest_gain=0.9, largest_loss=-0.3
+    )
+    assert record['classes'] == [dict(name='polyp', similarity=[[0.1235, 0.5]])]
+    assert record['kept'] == [[1, 0]]
+    blood = record['confounders'][1]
+    assert (blood['name'], blood['weight']) == ('blood', 0.75)
+    assert blood['weights'] == [[0.75, None]]
+    assert blood['prediction_alone']['lesion_area'] == 0.2
+
+
+def test_without_a_lesion_in_the_truth_there_is_no_dice(explanation):
+    for truth in (None, np.zeros((4, 5), bool)):
+        record = explanation_record(explanation, truth)
+        assert 'dice' not in record['predictions']['gate_0']
+
+
+def test_each_image_gets_a_page_and_a_document(images, explained):
+    names = [str(images / 'a.png'), str(images / 'b.png')]
+    summary = explain_files(None, names, images / 'out')
+    assert [path.name for path in summary.written] == ['a.png', 'b.png']
+    assert sorted(path.name for path in (images / 'out').iterdir()) == [
+        'a.json',
+        'a.png',
+        'b.json',
+        'b.png',
+    ]
+    assert cv2.imread(str(images / 'out/a.png')).shape[1] == 15 * 110
+    assert json.loads((images / 'out/b.json').read_text())['image'] == names[1]
+    assert len(explained) == 2
+
+
+def test_masks_are_found_by_name_and_other_sizes_are_problems(images, explained):
+    (images / 'masks').mkdir()
+    cv2.imwrite(str(images / 'masks/a.png'), np.full((4, 5), 255, np.uint8))
+    names = [str(images / 'a.png'), str(images / 'b.png')]
+    summary = explain_files(None, names, images / 'out', images / 'masks')
+    record = json.loads((images / 'out/a.json').read_text())
+    # 2 * 4 / (4 + 20)
+    assert record['predictions']['gate_1']['dice'] == 0.3333
+    assert 'holds no mask of this name' in summary.problems[names[1]]
+    cv2.imwrite(str(images / 'wide.png'), np.full((4, 6), 255, np.uint8))
+    summary = explain_files(None, names[:1], images / 'out2', images / 'wide.png')
+    assert 'the mask is 6 x 4' in summary.problems[names[0]]
+
+
+def test_one_mask_for_several_images_is_refused(images, explained):
+    names = [str(images / 'a.png'), str(images / 'b.png')]
+    with pytest.raises(ValueError, match='one mask'):
+        explain_files(None, names, images / 'out', images / 'a.png')
+
+
+def test_earlier_results_are_kept_unless_told(images, explained):
+    (images / 'out').mkdir()
+    (images / 'out/a.json').write_text('mine')
+    names = [str(images / 'a.png')]
+    with pytest.raises(OutputError, match=r'a\.json.*--overwrite'):
+        explain_files(None, names, images / 'out')
+    assert (images / 'out/a.json').read_text() == 'mine'
+    explain_files(None, names, images / 'out', overwrite=True)
+    assert (images / 'out/a.json').read_text() != 'mine'
+
+
+def test_damaged_images_are_skipped_and_named(images, explained):
+    (images / 'c.png').write_bytes(b'damaged')
+    names = [str(images / 'c.png'), str(images / 'a.png'), str(images / 'gone.png')]
+    summary = explain_files(None, names, images / 'out')
+    assert [path.name for path in summary.written] == ['a.png']
+    assert set(summary.problems) == {names[0], names[2]}

@@ -1,0 +1,123 @@
+import logging
+
+import cv2
+import numpy as np
+import pytest
+from mmseg.apis import inference_model
+
+from mcdrl_mmseg.apis import CheckpointError, ImageError, MCDRLInferencer
+
+
+@pytest.fixture(scope='module')
+def inferencer(tiny_checkpoint) -> MCDRLInferencer:
+    return MCDRLInferencer(
+        weights=str(tiny_checkpoint), device='cpu', show_progress=False
+    )
+
+
+@pytest.fixture
+def pictures(picture) -> list[np.ndarray]:
+    """Five of two sizes."""
+    return [
+        picture,
+        picture[::-1].copy(),
+        picture[:40],
+        picture[:, ::-1].copy(),
+        picture,
+    ]
+
+
+def test_predictions_are_mmsegs_in_batches_of_any_size(inferencer, pictures):
+    expected = [inference_model(inferencer.model, picture) for picture in pictures]
+    for batch_size in (1, 3, 8):
+        made = list(inferencer.predict(pictures, batch_size))
+        assert len(made) == len(pictures)
+        for one, other, picture in zip(made, expected, pictures):
+            assert one.labels.shape == picture.shape[:2]
+            np.testing.assert_array_equal(
+                one.labels, other.pred_sem_seg.data[0].numpy()
+            )
+            np.testing.assert_allclose(
+                one.lesion_probability,
+                other.seg_logits.data.softmax(dim=0)[1].numpy(),
+                atol=1e-4,
+            )
+
+
+def test_images_go_through_the_network_together(inferencer, pictures, monkeypatch):
+    sizes = []
+    forward = inferencer.model.test_step
+
+    def counted(data):
+        sizes.append(len(data['inputs']))
+        return forward(data)
+
+    monkeypatch.setattr(inferencer.model, 'test_step', counted)
+    list(inferencer.predict(pictures, batch_size=2))
+    assert sizes == [2, 2, 1]
+
+
+def test_images_that_stay_of_different_size_are_not_put_into_one_batch(
+    inferencer, pictures, monkeypatch
+):
+    def keep_size(image):
+        packed = whole(image)
+        packed['inputs'] = packed['inputs'][:, : image.shape[0], : image.shape[1]]
+        return packed
+
+    whole = inferencer.pipeline
+    monkeypatch.setattr(inferencer, 'pipeline', keep_size)
+    assert [len(data['inputs']) for data in inferencer.preprocess(pictures, 8)] == [
+        2,
+        1,
+        2,
+    ]
+
+
+def test_a_stream_is_read_no_further_than_needed(inferencer, picture):
+    read = []
+
+    def stream():
+        for number in range(100):
+            read.append(number)
+            yield picture
+
+    predictions = inferencer.predict(stream(), batch_size=2)
+    next(predictions)
+    assert len(read) <= 4
+
+
+def test_calls_work_as_mmsegs(inferencer, tmp_path, picture):
+    path = tmp_path / 'a.png'
+    cv2.imwrite(str(path), picture)
+    result = inferencer([str(path), picture], batch_size=2, return_vis=True)
+    first, second = result['predictions']
+    np.testing.assert_array_equal(first, second)
+    assert first.shape == (90, 120)
+    assert result['visualization'][0].shape == (90, 120, 3)
+    inferencer(str(path), out_dir=str(tmp_path / 'out'))
+    assert (tmp_path / 'out/vis/a.png').is_file()
+
+
+def test_mixed_sizes_bring_no_warnings(inferencer, pictures, caplog):
+    caplog.set_level(logging.WARNING)
+    list(inferencer.predict(pictures, 4))
+    assert not [r for r in caplog.records if 'shapes' in r.getMessage()]
+
+
+def test_a_config_may_be_named(tiny_checkpoint, tiny_config, inferencer, picture):
+    other = MCDRLInferencer(str(tiny_config), str(tiny_checkpoint), device='cpu')
+    (one,), (two,) = other.predict([picture]), inferencer.predict([picture])
+    np.testing.assert_array_equal(one.lesion_probability, two.lesion_probability)
+
+
+def test_without_weights_nothing_is_predicted(tiny_config):
+    with pytest.raises(ValueError, match='needs weights'):
+        MCDRLInferencer(str(tiny_config))
+
+
+def test_a_missing_checkpoint_and_a_damaged_image_are_named(inferencer, tmp_path):
+    with pytest.raises(CheckpointError, match=r'gone\.pth'):
+        MCDRLInferencer(weights=str(tmp_path / 'gone.pth'))
+    with pytest.raises(ImageError, match=r'gone\.png'):
+        next(inferencer.predict([str(tmp_path / 'gone.png')]))

@@ -1,0 +1,172 @@
+import os
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+from mcdrl_mmseg.apis import ImageError
+from mcdrl_mmseg.apis.inputs import (
+    InputFile,
+    Kind,
+    count_images,
+    find_inputs,
+    frame_rate,
+    read_images,
+)
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """Makes files, empty but for what marks a DICOM file."""
+
+    def make(*names: str) -> Path:
+        for name in names:
+            path = tmp_path / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(bytes(128) + b'DICM' if 'dicom' in name else b'')
+        return tmp_path
+
+    return make
+
+
+def found(*names, **options) -> list[tuple[str, str]]:
+    return [
+        (f.name, f.kind.value) for f in find_inputs(map(str, names), **options).files
+    ]
+
+
+def test_a_folder_is_searched_with_its_subfolders_and_sorted(folder):
+    root = folder('b.JPG', 'a.mp4', 'deep/er/c.png', 'deep/dicom_7', 'scan.dcm')
+    assert found(root) == [
+        ('a', 'video'),
+        ('b', 'image'),
+        ('deep/dicom_7', 'DICOM'),
+        ('deep/er/c', 'image'),
+        ('scan', 'DICOM'),
+    ]
+
+
+def test_other_and_hidden_files_of_a_folder_are_left_out(folder):
+    root = folder('a.png', 'notes.txt', '.hidden.png', '.cache/b.png')
+    inputs = find_inputs([str(root)])
+    assert [f.name for f in inputs.files] == ['a']
+    assert inputs.ignored == [root / 'notes.txt']
+    assert not inputs.problems
+
+
+def test_results_in_a_folder_are_not_inputs(folder):
+    root = folder('a.png', 'out/overlays/a.png')
+    assert found(root, leave_out=root / 'out') == [('a', 'image')]
+
+
+def test_a_pattern_finds_files_and_a_file_with_its_signs_is_no_pattern(folder):
+    root = folder('a1.png', 'a2.png', 'b1.png', 'c[1].png')
+    assert found(root / 'a*.png') == [('a1', 'image'), ('a2', 'image')]
+    assert found(root / 'c[1].png') == [('c[1]', 'image')]
+    assert found(root / '**/*1*.png') == [
+        ('a1', 'image'),
+        ('b1', 'image'),
+        ('c[1]', 'image'),
+    ]
+
+
+def test_names_without_a_file_are_problems(folder):
+    root = folder('sub/notes.txt')
+    inputs = find_inputs(['gone.png', str(root / '*.png'), str(root / 'sub')])
+    assert not inputs.files
+    assert list(inputs.problems) == ['gone.png', f'{root}/*.png', f'{root}/sub']
+    assert 'no such file' in inputs.problems['gone.png']
+    assert 'without image' in inputs.problems[f'{root}/sub']
+
+
+def test_a_file_named_twice_is_taken_once(folder):
+    root = folder('a.png', 'b.png')
+    os.symlink(root / 'a.png', root / 'link.png')
+    assert found(root / 'b.png', root, root / 'a.png') == [
+        ('b', 'image'),
+        ('a', 'image'),
+    ]
+
+
+def test_files_of_one_name_in_two_folders_are_told_apart_by_them(folder):
+    root = folder('x/1.png', 'y/1.png', 'y/2.png')
+    assert found(root / 'x/1.png', root / 'y') == [
+        ('x/1', 'image'),
+        ('y/1', 'image'),
+        ('2', 'image'),
+    ]
+
+
+def test_files_of_one_name_in_one_folder_are_told_apart_by_their_ending(folder):
+    root = folder('a.png', 'A.jpg', 'a.mp4')
+    names = [name for name, _ in found(root)]
+    assert sorted(names) == ['A_jpg', 'a_mp4', 'a_png']
+
+
+def test_files_that_nothing_else_tells_apart_are_numbered(folder):
+    root = folder('p/x/1.png', 'q/x/1.png')
+    assert [n for n, _ in found(root / 'p/x/1.png', root / 'q/x/1.png')] == [
+        '1_1',
+        '1_2',
+    ]
+
+
+def test_a_longer_name_is_never_one_that_another_file_has(folder):
+    root = folder('x/a.png', 'x/a.jpg', 'x/a_jpg.png')
+    names = [name.lower() for name, _ in found(root / 'x')]
+    assert len(set(names)) == 3
+
+
+@pytest.fixture
+def video(tmp_path) -> InputFile:
+    path = tmp_path / 'clip.mp4'
+    writer = cv2.VideoWriter(str(path), cv2.VideoWriter_fourcc(*'mp4v'), 10, (64, 48))
+    for number in range(12):
+        writer.write(np.full((48, 64, 3), 20 * number, np.uint8))
+    writer.release()
+    return InputFile(path, Kind.VIDEO, 'clip')
+
+
+def test_all_frames_of_a_video_come_in_order(video):
+    frames = list(read_images(video))
+    assert count_images(video) == len(frames) == 12
+    assert frame_rate(video) == 10
+    assert frames[0].shape == (48, 64, 3)
+    means = [frame.mean() for frame in frames]
+    np.testing.assert_allclose(means, np.arange(12) * 20, atol=3)
+
+
+def test_a_video_that_ends_early_gives_what_it_holds_and_then_an_error(
+    video, monkeypatch
+):
+    class Cut(cv2.VideoCapture):
+        def get(self, key):
+            return 24.0 if key == cv2.CAP_PROP_FRAME_COUNT else super().get(key)
+
+    monkeypatch.setattr(cv2, 'VideoCapture', Cut)
+    frames = read_images(video)
+    for _ in range(12):
+        next(frames)
+    with pytest.raises(ImageError, match=r'clip\.mp4: .* ends after 12 of 24 frames'):
+        next(frames)
+
+
+def test_a_damaged_or_missing_video_is_named(tmp_path):
+    path = tmp_path / 'odd.mp4'
+    file = InputFile(path, Kind.VIDEO, 'odd')
+    with pytest.raises(ImageError, match=r'odd\.mp4: no such file'):
+        next(read_images(file))
+    path.write_bytes(b'no video')
+    for use in (count_images, frame_rate, lambda f: next(read_images(f))):
+        with pytest.raises(ImageError, match=r'odd\.mp4: OpenCV cannot open'):
+            use(file)
+
+
+def test_an_image_is_one_image(tmp_path):
+    path = tmp_path / 'a.png'
+    cv2.imwrite(str(path), np.full((4, 5, 3), 9, np.uint8))
+    file = InputFile(path, Kind.IMAGE, 'a')
+    assert count_images(file) == 1
+    (image,) = read_images(file)
+    assert image.shape == (4, 5, 3)

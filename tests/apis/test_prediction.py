@@ -1,0 +1,142 @@
+from collections.abc import Iterable, Iterator
+from types import SimpleNamespace
+
+import cv2
+import numpy as np
+import pytest
+
+from mcdrl_mmseg.apis.inferencer import Prediction
+from mcdrl_mmseg.apis.outputs import OutputError
+from mcdrl_mmseg.apis.prediction import predict_files
+
+
+class BrightPixels:
+    """Finds a lesion where the red of an image is bright."""
+
+    model = SimpleNamespace(dataset_meta=dict(classes=('background', 'lesion')))
+
+    def __init__(self, fail_at: int | None = None):
+        self.fail_at = fail_at
+        self.batch_sizes = []
+
+    def predict(
+        self, images: Iterable[np.ndarray], batch_size: int
+    ) -> Iterator[Prediction]:
+        self.batch_sizes.append(batch_size)
+        batch = []
+        for number, image in enumerate(images):
+            if number == self.fail_at:
+                raise KeyboardInterrupt
+            batch.append(image)
+            if len(batch) == batch_size:
+                yield from map(self._one, batch)
+                batch = []
+        yield from map(self._one, batch)
+
+    @staticmethod
+    def _one(image: np.ndarray) -> Prediction:
+        bright = image[..., 2] > 128
+        return Prediction(bright.astype(np.uint8), bright.astype(np.float32))
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """Two images of one name, the first with a lesion, and a video of 7 frames."""
+    for number, value in enumerate((255, 0)):
+        (tmp_path / f'in/{number}').mkdir(parents=True)
+        image = np.zeros((12, 16, 3), np.uint8)
+        image[2:6, 3:9, 2] = value
+        cv2.imwrite(str(tmp_path / f'in/{number}/a.png'), image)
+    writer = cv2.VideoWriter(
+        str(tmp_path / 'in/clip.avi'), cv2.VideoWriter_fourcc(*'MJPG'), 5, (64, 48)
+    )
+    for _ in range(7):
+        writer.write(np.full((48, 64, 3), 200, np.uint8))
+    writer.release()
+    return tmp_path
+
+
+def run(folder, *names, **options):
+    names = [str(folder / name) for name in names]
+    return predict_files(BrightPixels(), names, folder / 'out', **options)
+
+
+def made(folder) -> list[str]:
+    out = folder / 'out'
+    return sorted(str(p.relative_to(out)) for p in out.rglob('*') if p.is_file())
+
+
+@pytest.mark.parametrize('batch_size', [1, 2, 5, 100])
+def test_every_image_gets_its_own_prediction(folder, batch_size):
+    summary = run(folder, 'in', save=['masks'], batch_size=batch_size)
+    masks = [f'masks/clip.avi/{n:06d}.png' for n in range(1, 8)]
+    assert made(folder) == ['masks/0/a.png', 'masks/1/a.png', *masks]
+    first = cv2.imread(str(folder / 'out/masks/0/a.png'), 0)
+    second = cv2.imread(str(folder / 'out/masks/1/a.png'), 0)
+    assert (first[2:6, 3:9] == 255).all()
+    assert first.sum() == 255 * 24
+    assert second.sum() == 0
+    assert summary.num_images == 9
+    assert summary.num_lesions == 8
+    assert not summary.problems
+
+
+def test_a_video_is_timed_and_drawn_whole(folder):
+    summary = run(folder, 'in', batch_size=4)
+    ((name, (count, seconds)),) = summary.seconds.items()
+    assert (name, count) == (str(folder / 'in/clip.avi'), 7)
+    assert seconds > 0
+    video = cv2.VideoCapture(str(folder / 'out/overlays/clip.mp4'))
+    assert video.get(cv2.CAP_PROP_FRAME_COUNT) == 7
+
+
+def test_inputs_that_cannot_be_read_are_skipped_and_named(folder):
+    (folder / 'in/b.png').write_bytes(b'damaged')
+    (folder / 'in/d.mp4').write_bytes(b'damaged')
+    summary = run(folder, 'in', 'gone.png', save=['masks'])
+    assert summary.num_images == 9
+    assert set(summary.problems) == {
+        str(folder / name) for name in ('in/b.png', 'in/d.mp4', 'gone.png')
+    }
+
+
+def test_results_of_an_earlier_run_are_kept_unless_told(folder):
+    run(folder, 'in/0/a.png', save=['masks', 'contours'])
+    kept = folder / 'out/masks/a.png'
+    kept.write_bytes(b'mine')
+    for save in (['masks'], ['contours'], ['coco', 'masks']):
+        with pytest.raises(OutputError, match=r'in the way: .*--overwrite'):
+            run(folder, 'in/0/a.png', save=save)
+    assert kept.read_bytes() == b'mine'
+    assert 'coco_rle.json' not in made(folder)
+    run(folder, 'in/0/a.png', save=['masks'], overwrite=True)
+    assert kept.read_bytes() != b'mine'
+
+
+def test_frames_of_an_earlier_video_are_in_the_way_too(folder):
+    run(folder, 'in/clip.avi', save=['masks'])
+    with pytest.raises(OutputError, match=r'masks/clip\.avi'):
+        run(folder, 'in/clip.avi', save=['masks'])
+
+
+def test_an_interrupted_run_leaves_no_half_written_file(folder):
+    inferencer = BrightPixels(fail_at=5)
+    save = ['overlays', 'masks', 'coco']
+    with pytest.raises(KeyboardInterrupt):
+        predict_files(inferencer, [str(folder / 'in')], folder / 'out', save)
+    assert not [name for name in made(folder) if name.endswith(('.mp4', '.json'))]
+    assert 'masks/0/a.png' in made(folder)
+
+
+@pytest.mark.parametrize(
+    ('options', 'words'),
+    [
+        (dict(save=['gifs']), 'must name some of'),
+        (dict(save=[]), 'must name some of'),
+        (dict(batch_size=0), 'batch_size=0'),
+    ],
+)
+def test_options_out_of_range_are_refused(folder, options, words):
+    with pytest.raises(ValueError, match=words):
+        run(folder, 'in', **options)
+    assert not (folder / 'out').exists()

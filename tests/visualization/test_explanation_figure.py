@@ -1,0 +1,127 @@
+import numpy as np
+import pytest
+from matplotlib.figure import Figure
+
+from mcdrl_mmseg.apis import Explanation
+from mcdrl_mmseg.visualization.explanation_figure import explanation_figure
+
+CONFOUNDERS = (
+    'blur',
+    'dark lighting',
+    'narrow-band imaging',
+    'a name of many words that goes on',
+)
+
+
+@pytest.fixture
+def new_explanation():
+    """Makes an explanation of a square lesion that grows with the gate."""
+
+    def make(size=(60, 80), num_classes=2, **changes) -> Explanation:
+        rng = np.random.default_rng(0)
+        ends = {}
+        for key, half in (('gate_0', 10), ('gate_1', 20)):
+            ends[key] = np.full(size, 0.1, np.float32)
+            ends[key][:half, :half] = 0.9
+        kept = np.zeros((3, 4), bool)
+        kept[:, :2] = True
+        maps = np.full((4, 3, 4), np.nan, np.float32)
+        maps[:, kept] = np.array([[0.4], [0.3], [0.2], [0.1]])
+        values = dict(
+            image=rng.integers(0, 256, (*size, 3), np.uint8),
+            class_names=tuple(f'lesion {n}' for n in range(num_classes)),
+            confounder_names=CONFOUNDERS,
+            similarity=rng.random((num_classes, 3, 4)),
+            kept=kept,
+            attention=np.array([0.4, 0.3, 0.2, 0.1], np.float32),
+            attention_maps=maps,
+            lesion_probability=ends,
+            per_confounder=np.stack([ends['gate_1'], *[ends['gate_0']] * 3]),
+            gate=1.0,
+        )
+        return Explanation(**{**values, **changes})
+
+    return make
+
+
+def words(figure: Figure) -> list[str]:
+    """All that is written on the page."""
+    figure.draw_without_rendering()
+    return [
+        text.get_text() for text in figure.findobj(lambda a: hasattr(a, 'get_text'))
+    ]
+
+
+def test_the_page_says_areas_scales_and_names(new_explanation):
+    page = '\n'.join(words(explanation_figure(new_explanation(), title='case 7')))
+    # 100 and 400 of 4800 pixels.
+    assert 'case 7\nPredicted lesion: 2.1 % of the image without' in page
+    assert '8.3 % with it' in page
+    for part in (
+        '80 x 60 pixels',
+        'Similarity to "lesion 1"',
+        'cosine similarity',
+        'Kept: 50 % of 3 x 4 positions',
+        'lesion probability',
+        'dark lighting',
+        'share of attention',
+        'predicted lesion, % of the image',
+        '0.400',
+    ):
+        assert part in page, part
+    assert 'truth' not in page
+    assert 'Dice' not in page
+
+
+def test_the_truth_is_named_with_its_dice(new_explanation):
+    truth = np.zeros((60, 80), bool)
+    truth[:20, :20] = True
+    page = '\n'.join(words(explanation_figure(new_explanation(), truth)))
+    # 2 * 100 / (100 + 400), and the same pixels.
+    assert 'gate 0), Dice 40.0 %' in page
+    assert 'gate 1), Dice 100.0 %' in page
+    assert 'truth' in page
+
+
+def test_conditions_known_to_be_present_are_marked(new_explanation):
+    figure = explanation_figure(new_explanation(), true_confounders=['blur'])
+    page = words(figure)
+    assert sum('blur (present)' in text for text in page) == 4
+    assert not any('dark lighting (present)' in text for text in page)
+
+
+def test_the_exact_form_does_not_speak_of_attention(new_explanation):
+    explanation = new_explanation(approximation='expectation')
+    page = '\n'.join(words(explanation_figure(explanation)))
+    assert 'Weights P(z)' in page
+    assert 'attention' not in page
+
+
+def test_without_single_predictions_their_section_is_left_out(new_explanation):
+    whole = explanation_figure(new_explanation())
+    less = explanation_figure(new_explanation(per_confounder=None))
+    assert len(less.subfigs) == len(whole.subfigs) - 1
+    assert not any('do(z)' in text for text in words(less))
+
+
+@pytest.mark.parametrize(
+    ('size', 'num_classes'), [((60, 80), 1), ((120, 50), 5), ((40, 160), 7)]
+)
+def test_titles_and_labels_do_not_overlap(new_explanation, size, num_classes):
+    figure = explanation_figure(new_explanation(size, num_classes), title='case')
+    figure.draw_without_rendering()
+    renderer = figure.canvas.get_renderer()
+    shown = [
+        text.get_window_extent(renderer)
+        for text in figure.findobj(lambda a: hasattr(a, 'get_text'))
+        if text.get_text().strip() and text.get_visible()
+    ]
+    boxes = [box.shrunk(0.98, 0.9) for box in shown if box.width > 0]
+    for number, box in enumerate(boxes):
+        for other in boxes[number + 1 :]:
+            assert not box.overlaps(other), (box, other)
+
+
+def test_a_truth_of_another_size_is_refused(new_explanation):
+    with pytest.raises(ValueError, match='the truth is 60 x 80, the image 80 x 60'):
+        explanation_figure(new_explanation(), np.zeros((80, 60), bool))
