@@ -59,5 +59,5 @@ def browser(tmp_path_factory, monkeypatch) -> Iterator:
         options.add_argument(argument)
     service = webdriver.ChromeService(executable_path=driver)
     with webdriver.Chrome(options=options, service=service) as chrome:
-        chrome.set_page_load_timeout(60)
+        chrome.set_page_load_timeout(120)
         yield chrome

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import ipaddress
 import os
 import socket
@@ -14,6 +15,7 @@ from mcdrl_mmseg.models.confounder_dictionary import DictionaryError
 _LOOPBACK_NAMES = ('127.0.0.1', 'localhost', '::1')
 # Each may hold an upload in memory.
 _MAX_CONNECTIONS = 16
+_MAX_PORT = 65535
 # Of the checkpoint, its config, the model or the examples; all say what to do.
 _UNUSABLE = (CheckpointError, DictionaryError, ValueError, OSError)
 
@@ -99,7 +101,9 @@ def serve(
         ws='none',
         limit_concurrency=_MAX_CONNECTIONS,
     )
-    uvicorn.Server(settings).run(sockets=[listener])
+    # It ends in good order first and then passes the interrupt on.
+    with contextlib.suppress(KeyboardInterrupt):
+        uvicorn.Server(settings).run(sockets=[listener])
 
 
 def is_loopback(host: str) -> bool:
@@ -124,12 +128,15 @@ def listen(host: str, port: int) -> socket.socket:
     Raises:
         ServeError: It is taken, not this machine's, or no address.
     """
+    # It would be cut down to 16 bits, without a word.
+    if not 0 <= port <= _MAX_PORT:
+        raise ServeError(f'--port {port} must be 0 to {_MAX_PORT}.')
     try:
         family, kind, protocol, _, address = socket.getaddrinfo(
             host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
         )[0]
         listener = socket.socket(family, kind, protocol)
-    except (OSError, OverflowError) as error:
+    except (OSError, UnicodeError) as error:
         raise ServeError(f'--host {host} --port {port}: {error}.') from error
     # A port whose last server has just ended can be taken again.
     if os.name == 'posix':

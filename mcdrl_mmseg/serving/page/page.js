@@ -71,8 +71,8 @@ function showSimilarity() {
   const shown = similarity[element('class').selectedIndex];
   element('similarity').src = shown.picture;
   element('similarity').alt = `Heat-map of the similarity to ${shown.name}`;
-  element('low').textContent = shown.low.toFixed(2);
-  element('high').textContent = shown.high.toFixed(2);
+  element('low').textContent = shown.low.toFixed(3);
+  element('high').textContent = shown.high.toFixed(3);
 }
 
 function showConfounders(confounders, attends) {

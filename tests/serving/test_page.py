@@ -1,0 +1,248 @@
+"""The page in a browser, served by the tool."""
+
+import os
+import re
+import signal
+import subprocess
+import sys
+from pathlib import Path
+from types import SimpleNamespace
+
+import cv2
+import numpy as np
+import pytest
+
+from mcdrl_mmseg.apis.checkpoint import load_segmentor
+from mcdrl_mmseg.apis.explanation import explain, predict_at_gate
+
+EXAMPLES = ('first.png', 'second.png')
+WAIT_S = 120
+
+
+@pytest.fixture(scope='module')
+def served(checkpoint, tmp_path_factory, repo_root, encode, pixels):
+    """A running server; its address and folders."""
+    folder = tmp_path_factory.mktemp('served')
+    here, temporary, examples = (folder / n for n in ('here', 'tmp', 'examples'))
+    for path in (here, temporary, examples):
+        path.mkdir()
+    # Large enough that a picture is not blurred beyond recognition.
+    large = cv2.resize(pixels, None, fx=4, fy=4)
+    (examples / EXAMPLES[0]).write_bytes(encode(large, 'PNG'))
+    (examples / EXAMPLES[1]).write_bytes(encode(large[::-1].copy(), 'PNG'))
+    log = (folder / 'log').open('w+')
+    process = subprocess.Popen(
+        [
+            *(sys.executable, repo_root / 'tools/serve.py', checkpoint),
+            *('--examples', examples, '--port', '0', '--device', 'cpu'),
+            *('--max-upload-mb', '0.5'),
+        ],
+        cwd=here,
+        env={**os.environ, 'TMPDIR': str(temporary), 'OMP_NUM_THREADS': '1'},
+        stdout=subprocess.PIPE,
+        stderr=log,
+        text=True,
+    )
+    try:
+        line = next((text for text in process.stdout if 'Open' in text), '')
+        found = re.search(r'http://127\.0\.0\.1:\d+', line)
+        assert found, (folder / 'log').read_text()
+        yield SimpleNamespace(
+            url=found[0],
+            process=process,
+            log=folder / 'log',
+            written=lambda: [*here.rglob('*'), *temporary.rglob('*')],
+            images={name: cv2.imread(str(examples / name)) for name in EXAMPLES},
+        )
+    finally:
+        process.kill()
+        process.wait()
+        log.close()
+
+
+@pytest.fixture
+def page(browser, served):
+    """The page opened, and what a reader does with it."""
+    from selenium.webdriver.common.by import By
+    from selenium.webdriver.support.ui import WebDriverWait
+
+    def by_id(name):
+        return browser.find_element(By.ID, name)
+
+    def until(condition):
+        return WebDriverWait(browser, WAIT_S).until(lambda _: condition())
+
+    def pick(name):
+        browser.find_element(By.CSS_SELECTOR, f'#examples [title="{name}"]').click()
+        until(lambda: by_id('name').text == name)
+
+    def move_gate(value):
+        browser.execute_script(
+            "const gate = document.getElementById('gate'); gate.value = arguments[0];"
+            "gate.dispatchEvent(new Event('input'));",
+            value,
+        )
+        until(lambda: float(by_id('results').get_attribute('data-gate')) == value)
+
+    def see(width, height, mobile):
+        browser.execute_cdp_cmd(
+            'Emulation.setDeviceMetricsOverride',
+            dict(width=width, height=height, deviceScaleFactor=1, mobile=mobile),
+        )
+
+    browser.get(served.url)
+    until(lambda: by_id('title').text)
+    return SimpleNamespace(
+        by_id=by_id, until=until, pick=pick, move_gate=move_gate, see=see
+    )
+
+
+@pytest.fixture(scope='module')
+def model(checkpoint):
+    """What the server should have loaded."""
+    return load_segmentor(checkpoint, device='cpu')
+
+
+def share(probability: np.ndarray) -> str:
+    """As the page writes it."""
+    return f'{100 * (probability > 0.5).mean():.1f} %'
+
+
+def shown_colors(browser, name: str) -> np.ndarray:
+    """(H, W, 4) of a picture, as the browser decoded it."""
+    width, height, values = browser.execute_script(
+        'const picture = document.getElementById(arguments[0]);'
+        "const canvas = document.createElement('canvas');"
+        'canvas.width = picture.naturalWidth; canvas.height = picture.naturalHeight;'
+        "const context = canvas.getContext('2d'); context.drawImage(picture, 0, 0);"
+        'return [canvas.width, canvas.height, Array.from(context.getImageData('
+        '0, 0, canvas.width, canvas.height).data)];',
+        name,
+    )
+    return np.array(values).reshape(height, width, 4)
+
+
+def test_example_is_explained_and_the_gate_moves_its_mask(browser, served, page, model):
+    image = served.images[EXAMPLES[1]]
+    expected = explain(model, image, gate=1.0)
+    page.pick(EXAMPLES[1])
+    height, width = image.shape[:2]
+    assert page.by_id('size').text == f'{width} \u00d7 {height} pixels'
+    rows = [row.text.rsplit(maxsplit=2) for row in bars(browser)]
+    order = np.argsort(-expected.attention, kind='stable')
+    assert [(row[0], f'{row[1]} {row[2]}') for row in rows] == [
+        (expected.confounder_names[n], f'{100 * expected.attention[n]:.1f} %')
+        for n in order
+    ]
+    widths = [bar_width(row) for row in bars(browser)]
+    assert widths == sorted(widths, reverse=True)
+    ratio = expected.attention[order[1]] / expected.attention[order[0]]
+    assert widths[1] / widths[0] == pytest.approx(ratio, abs=0.02)
+
+    assert page.by_id('gate-value').text == '1.00'
+    assert page.by_id('marked').text == share(expected.lesion_probability['gate'])
+    page.move_gate(0.25)
+    assert page.by_id('gate-value').text == '0.25'
+    assert page.by_id('marked').text == share(predict_at_gate(model, image, 0.25))
+    page.by_id('reset').click()
+    page.until(lambda: page.by_id('results').get_attribute('data-gate') == '1')
+    assert page.by_id('marked').text == share(expected.lesion_probability['gate_1'])
+
+
+def bars(browser) -> list:
+    return browser.find_elements('css selector', '#confounders li')
+
+
+def bar_width(row) -> float:
+    return row.find_element('css selector', '.bar').size['width']
+
+
+def test_class_of_the_similarity_can_be_chosen(browser, page, model):
+    page.pick(EXAMPLES[0])
+    first, second = browser.find_elements('css selector', '#class option')
+    names = model.decode_head.dictionary.prompts.classes
+    assert (first.text, second.text) == names
+    before = shown_colors(browser, 'similarity')
+    second.click()
+    page.until(lambda: names[1] in page.by_id('similarity').get_attribute('alt'))
+    after = shown_colors(browser, 'similarity')
+    assert after.shape == before.shape
+    assert np.abs(after - before).mean() > 1
+
+
+def test_uploaded_file_is_explained_as_the_example_is(browser, page, tmp_path, served):
+    page.pick(EXAMPLES[1])
+    marked = page.by_id('marked').text
+    path = tmp_path / 'mine.bmp'
+    cv2.imwrite(str(path), served.images[EXAMPLES[1]])
+    page.by_id('file').send_keys(str(path))
+    page.until(lambda: page.by_id('name').text == 'mine.bmp')
+    assert page.by_id('marked').text == marked
+
+
+def test_hostile_and_large_files_get_a_readable_message(page, tmp_path):
+    hostile, large = tmp_path / '<img src=x onerror=alert(1)>.png', tmp_path / 'l.png'
+    hostile.write_text('<script>alert(1)</script>')
+    large.write_bytes(bytes(600_000))
+    page.by_id('file').send_keys(str(hostile))
+    page.until(lambda: page.by_id('error').is_displayed())
+    assert page.by_id('error').text.startswith(
+        f'{hostile.name}: This is not a PNG, JPEG, BMP or TIFF image'
+    )
+    page.by_id('file').send_keys(str(large))
+    page.until(lambda: 'larger than 0.5 MB' in page.by_id('error').text)
+    # It goes on with the next image.
+    page.pick(EXAMPLES[0])
+    assert not page.by_id('error').is_displayed()
+
+
+@pytest.mark.parametrize(
+    ('width', 'height', 'mobile', 'columns'),
+    [(1280, 900, False, 2), (390, 844, True, 1)],
+    ids=['desktop', 'phone'],
+)
+def test_nothing_is_cut_off_or_overlaps(browser, page, width, height, mobile, columns):
+    page.see(width, height, mobile)
+    page.pick(EXAMPLES[0])
+    assert browser.execute_script(
+        'return document.documentElement.scrollWidth <= window.innerWidth;'
+    )
+    figures = browser.find_elements('css selector', 'figure')
+    assert len({figure.location['x'] for figure in figures}) == columns
+    controls = browser.find_elements('css selector', '#gate-part > *')
+    parts = [*figures, *controls, *browser.find_elements('css selector', '#choose')]
+    boxes = [part.rect for part in parts]
+    for number, one in enumerate(boxes):
+        assert one['x'] >= 0
+        assert one['x'] + one['width'] <= width
+        for other in boxes[:number]:
+            apart = (
+                one['x'] + one['width'] <= other['x'] + 1
+                or other['x'] + other['width'] <= one['x'] + 1
+                or one['y'] + one['height'] <= other['y'] + 1
+                or other['y'] + other['height'] <= one['y'] + 1
+            )
+            assert apart, (one, other)
+    for picture in browser.find_elements('css selector', 'figure img'):
+        assert browser.execute_script('return arguments[0].naturalWidth > 0', picture)
+
+
+def test_all_comes_from_the_server_and_nothing_is_written(browser, page, served):
+    page.pick(EXAMPLES[0])
+    page.move_gate(0.5)
+    loaded = browser.execute_script(
+        "return performance.getEntriesByType('resource').map((one) => one.name);"
+    )
+    assert len(loaded) >= 6
+    assert all(
+        name.startswith((f'{served.url}/', 'data:image/jpeg;')) for name in loaded
+    )
+    # Neither an error nor anything that the content policy would have stopped.
+    assert browser.get_log('browser') == []
+    assert served.written() == []
+
+
+def test_ctrl_c_ends_the_server_quietly(served):
+    served.process.send_signal(signal.SIGINT)
+    assert served.process.wait(timeout=30) == 0
+    assert 'Traceback' not in Path(served.log).read_text()
