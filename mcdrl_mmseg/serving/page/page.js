@@ -77,7 +77,8 @@ function showSimilarity() {
 
 function showConfounders(confounders, attends) {
   element('weights-note').textContent = attends
-    ? 'How much the kept regions attend to each imaging condition.'
+    ? 'How the kept regions share their attention among the imaging conditions. '
+      + 'A high share does not say that one is present, only that it weighs more.'
     : 'P(z) of each imaging condition: this model weighs them alike for all images.';
   const heaviest = Math.max(...confounders.map((one) => one.weight));
   element('confounders').replaceChildren(...confounders.map(({ name, weight }) => {
