@@ -1,0 +1,76 @@
+"""Draw t-SNE maps of a model's features before and after the intervention."""
+
+import argparse
+import sys
+from pathlib import Path
+
+from mmengine.config import DictAction
+
+from mcdrl_mmseg.apis import load_config
+from mcdrl_mmseg.apis.commands import USER_ERRORS
+from mcdrl_mmseg.apis.embedding import LOADERS, write_embedding
+
+
+def parse_args() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        description=f'{__doc__} One point an image, by site and by lesion, with the '
+        'scores of linear probes beside them, in the picture and in a JSON file.',
+        epilog='Example: python tools/analysis_tools/embedding_plot.py CONFIG '
+        'work_dirs/demo/best_mDice_fg_epoch_10.pth --out embedding.png',
+    )
+    parser.add_argument('config', help='config file')
+    parser.add_argument('checkpoint', type=Path, help='checkpoint file')
+    parser.add_argument(
+        '--out',
+        type=Path,
+        default=Path('embedding.png'),
+        help='picture to write; its ending says the format (default: embedding.png)',
+    )
+    parser.add_argument(
+        '--loaders',
+        nargs='+',
+        choices=LOADERS,
+        default=['val', 'test'],
+        help='whose images (default: val test, none of which was trained on)',
+    )
+    parser.add_argument(
+        '--perplexity', type=float, default=30.0, help='of t-SNE (default: 30)'
+    )
+    parser.add_argument(
+        '--seed', type=int, default=0, help='of t-SNE and splits (default: 0)'
+    )
+    parser.add_argument('--device', help='as cuda:0 or cpu; by default a GPU if any')
+    parser.add_argument(
+        '--cfg-options',
+        nargs='+',
+        action=DictAction,
+        metavar='KEY=VALUE',
+        help='override entries of the config, as for train.py',
+    )
+    return parser.parse_args()
+
+
+def main() -> int:
+    args = parse_args()
+    try:
+        cfg = load_config(args.config, args.cfg_options)
+        print(
+            write_embedding(
+                cfg,
+                args.checkpoint,
+                args.out,
+                args.loaders,
+                args.device,
+                args.perplexity,
+                args.seed,
+            )
+        )
+    except USER_ERRORS as error:
+        print(f'embedding_plot: {error}', file=sys.stderr)
+        return 2
+    print(args.out)
+    return 0
+
+
+if __name__ == '__main__':
+    sys.exit(main())
