@@ -16,6 +16,7 @@ from mcdrl_mmseg.clip import (
     check_dense_mode,
     load_tower_weights,
     resnet_features,
+    set_output_stride,
     vit_features,
 )
 
@@ -40,6 +41,9 @@ class CLIPVisionBackbone(BaseModule):
         dense_mode: How patch tokens reach the text space: ``vanilla``,
             ``maskclip``, ``sclip`` or ``clearclip``
             (:mod:`mcdrl_mmseg.clip.dense`).
+        output_stride: Of a ResNet tower's dense map: 32, or 16 or 8 for two or four
+            times the rows and columns, by dilation and with the same weights. None
+            takes the tower's own.
         frozen: Train nothing and stay in evaluation mode.
         frozen_stages: -1 freezes nothing, 0 the stem, n the first n blocks or
             stages too.
@@ -48,7 +52,7 @@ class CLIPVisionBackbone(BaseModule):
         init_cfg: MMEngine's initialisation config; rarely needed.
 
     Raises:
-        ValueError: Unknown or unsupported architecture, mode or index.
+        ValueError: Unknown or unsupported architecture, mode, index or stride.
     """
 
     def __init__(
@@ -58,6 +62,7 @@ class CLIPVisionBackbone(BaseModule):
         quick_gelu: bool | None = None,
         out_indices: Sequence[int] = (),
         dense_mode: str = 'sclip',
+        output_stride: int | None = None,
         frozen: bool = False,
         frozen_stages: int = -1,
         norm_eval: bool = False,
@@ -74,6 +79,13 @@ class CLIPVisionBackbone(BaseModule):
         self._is_vit = hasattr(self.tower, 'transformer')
         if self._is_vit and dense_mode != 'vanilla':
             self._check_last_block()
+        if output_stride is not None:
+            if self._is_vit:
+                raise ValueError(
+                    f'output_stride={output_stride}: the patch size sets the stride of '
+                    f'a ViT (model_name={model_name!r}); leave it at None.'
+                )
+            set_output_stride(self.tower, output_stride)
         self.out_indices = self._resolve_indices(out_indices)
         if not -1 <= frozen_stages <= len(self._stages):
             raise ValueError(

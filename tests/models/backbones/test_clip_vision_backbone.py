@@ -273,3 +273,15 @@ def test_built_from_the_registry_by_an_encoder_decoders_pretrained():
         ),
     )
     assert MODELS.build(cfg).backbone.clip_spec.pretrained == 'a/file.pt'
+
+
+def test_output_stride_makes_the_dense_map_finer():
+    backbone = CLIPVisionBackbone('mcdrl-tiny-rn', output_stride=16, out_indices=(3,))
+    level, dense, embedding = backbone(torch.randn(1, 3, 128, 96))
+    assert level.shape[2:] == dense.shape[2:] == (8, 6)
+    assert embedding.shape == (1, 128, 1, 1)
+
+
+def test_output_stride_of_a_vit_is_refused():
+    with pytest.raises(ValueError, match=r'output_stride=16.*patch size'):
+        CLIPVisionBackbone('mcdrl-tiny-vit', output_stride=16)
