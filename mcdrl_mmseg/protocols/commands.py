@@ -24,6 +24,17 @@ EXIT_FAILED_RUNS = 1
 EXIT_BAD_INPUT = 2
 EXIT_STOPPED = 130
 
+# What train.py and test.py import sooner or later, and what takes long.
+_RUN_MODULES = (
+    'mcdrl_mmseg.apis',
+    'mmseg.engine',
+    'mmseg.evaluation',
+    'open_clip',
+    'matplotlib.pyplot',
+    'torch.utils.cpp_extension',
+    'yapf.yapflib.yapf_api',
+)
+
 
 def add_plan_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of every tool that runs a plan.
@@ -134,7 +145,11 @@ def run_plan(
         print(*plan, sep='\n')
         return 0
     programs = Tools(
-        tools / 'train.py', tools / 'test.py', args.launcher, args.processes
+        tools / 'train.py',
+        tools / 'test.py',
+        args.launcher,
+        args.processes,
+        _RUN_MODULES,
     )
     executor = PlanExecutor(
         prepare(plan, args.processes),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import queue
 import signal
@@ -11,10 +12,12 @@ from collections.abc import Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from pathlib import Path
+from typing import IO
 
 from mcdrl_mmseg.evaluation.record_file import read_records as read_image_records
 
 from .errors import ProtocolError
+from .forking import ForkedProcess, ForkServer, ForkServerError, can_fork
 from .launch import launch_command
 from .locking import FolderLock
 from .plan import PlannedRun, PlanProgress, State
@@ -45,12 +48,20 @@ class Tools:
         test: Path of ``test.py``.
         launcher: As their ``--launcher``.
         processes: Number of processes a run.
+        modules: What both programs import and what takes long. Where the system allows
+            it, and without a launcher, it is imported once for all runs; see
+            :class:`~mcdrl_mmseg.protocols.forking.ForkServer`.
     """
 
     train: Path
     test: Path
     launcher: str = 'none'
     processes: int = 1
+    modules: tuple[str, ...] = ()
+
+    def preloads(self) -> bool:
+        """Whether runs start from a process that has imported the modules."""
+        return bool(self.modules) and self.launcher == 'none' and can_fork()
 
 
 @dataclass(frozen=True)
@@ -113,6 +124,7 @@ class PlanExecutor:
         self.reporter = reporter or make_reporter(self.progress)
         self.reporter.progress = self.progress
         self._stop = threading.Event()
+        self._server: ForkServer | None = None
         self._slots: queue.Queue[str | None] = queue.Queue()
         for number in range(jobs):
             self._slots.put(devices[number % len(devices)] if devices else None)
@@ -130,9 +142,14 @@ class PlanExecutor:
         """
         with FolderLock(self.out):
             left = self._left()
+            if left and self.tools.preloads():
+                environment = self._environment(None)
+                self._server = ForkServer(self.tools.modules, environment)
             try:
                 return self._execute(left)
             finally:
+                if self._server is not None:
+                    self._server.close()
                 self.reporter.close()
 
     def _left(self) -> list[PreparedRun]:
@@ -289,17 +306,8 @@ class PlanExecutor:
         command = launch_command(tool, arguments, launcher, processes)
         with folder.attempt(stage) as log, open(log, 'ab') as output:
             begin = output.tell()
-            process = subprocess.Popen(
-                command,
-                stdin=subprocess.DEVNULL,
-                stdout=output,
-                stderr=subprocess.STDOUT,
-                env=self._environment(device),
-                # A group of its own, so that its data loaders end with it; the lock
-                # goes along, so that it is seen if this command is killed.
-                start_new_session=True,
-                pass_fds=(lock.fileno(),),
-            )
+            environment = self._environment(device)
+            process = self._start(command, output, lock.fileno(), environment)
             lock.note(f'process {process.pid}')
             code = self._wait(process)
         if code:
@@ -309,7 +317,34 @@ class PlanExecutor:
                 reason = f'ended by signal {-code} ({signal.Signals(-code).name})'
             raise RunFailed(f'{reason or f"exit code {code}"} (see {log})')
 
-    def _wait(self, process: subprocess.Popen) -> int:
+    def _start(
+        self,
+        command: list[str],
+        output: IO[bytes],
+        lock: int,
+        environment: dict[str, str],
+    ) -> subprocess.Popen | ForkedProcess:
+        """Start a command in a process group of its own, that holds the lock.
+
+        Of its own, so that its data loaders end with it; the lock goes along, so that
+        it is seen if this command is killed.
+        """
+        if self._server is not None:
+            # What the server has not is a fault of the programs' own, at most: they
+            # say it themselves when they are started the plain way.
+            with contextlib.suppress(ForkServerError):
+                return self._server.start(command[1:], output, lock, environment)
+        return subprocess.Popen(
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            env=environment,
+            start_new_session=True,
+            pass_fds=(lock,),
+        )
+
+    def _wait(self, process: subprocess.Popen | ForkedProcess) -> int:
         while True:
             try:
                 return process.wait(_POLL_S)
@@ -329,7 +364,7 @@ class PlanExecutor:
         return environment
 
 
-def _end(process: subprocess.Popen) -> None:
+def _end(process: subprocess.Popen | ForkedProcess) -> None:
     """End a process and its group, kindly at first."""
     for sign in (signal.SIGTERM, signal.SIGKILL):
         try:

@@ -2,8 +2,10 @@ import json
 import multiprocessing
 import os
 import signal
+import sys
 import textwrap
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -79,8 +81,9 @@ content = {'kind': 'mcdrl_mmseg.site_lesion_records', 'schema': 1,
 class Place:
     """A plan of fake runs in a folder."""
 
-    def __init__(self, folder):
+    def __init__(self, folder, modules):
         self.folder = folder
+        self.modules = modules
         self.out = folder / 'out'
         self.config = folder / 'c.py'
         self.config.write_text('')
@@ -105,7 +108,8 @@ class Place:
         self.lines = (self.folder / 'lines').open('a+')
         progress = PlanProgress([item.run for item in runs])
         reporter = PlainReporter(progress, self.lines, interval_s=1e9)
-        tools = Tools(self.folder / 'train.py', self.folder / 'test.py')
+        programs = self.folder / 'train.py', self.folder / 'test.py'
+        tools = Tools(*programs, modules=self.modules)
         return PlanExecutor(runs, self.out, tools, reporter=reporter, **options)
 
     def notes(self, word=''):
@@ -132,11 +136,11 @@ class Place:
             time.sleep(0.02)
 
 
-@pytest.fixture
-def place(tmp_path, monkeypatch):
+@pytest.fixture(params=[(), ('json',)], ids=['started', 'forked'])
+def place(request, tmp_path, monkeypatch):
     monkeypatch.setattr('mcdrl_mmseg.protocols.executor._POLL_S', 0.02)
     monkeypatch.delenv('CUDA_VISIBLE_DEVICES', raising=False)
-    return Place(tmp_path)
+    return Place(tmp_path, request.param)
 
 
 def test_every_run_is_trained_tested_and_recorded_once(place):
@@ -330,6 +334,31 @@ def test_jobs_run_side_by_side_on_their_devices(place):
     assert {line.split()[-1] for line in order[:2]} == {'3', '5'}
     assert {line.split()[-1] for line in place.notes('train')} == {'3', '5'}
     assert len(place.records()) == 4
+
+
+def test_runs_are_forked_where_modules_are_named_and_no_launcher_is(place, monkeypatch):
+    tools = place.executor().tools
+    assert tools.preloads() == bool(place.modules)
+    assert not replace(tools, launcher='pytorch').preloads()
+    monkeypatch.setattr(sys, 'platform', 'darwin')
+    assert not tools.preloads()
+
+
+def test_without_its_fork_server_a_plan_goes_on(place):
+    executor = place.executor()
+
+    def kill_the_server():
+        if executor._server is not None and place.notes():
+            os.kill(executor._server.pid, signal.SIGKILL)
+            executor.reporter.tick = lambda: None
+
+    executor.reporter.tick = kill_the_server
+    failures = executor.execute()
+    assert len(failures) <= 1
+    assert {f.error.partition(' (see')[0] for f in failures} <= {
+        'ended by signal 9 (SIGKILL)'
+    }
+    assert [r.status for r in place.records()].count('done') == 4 - len(failures)
 
 
 def test_jobs_share_the_processors(place, monkeypatch):
