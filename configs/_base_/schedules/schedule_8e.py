@@ -1,0 +1,12 @@
+# For the simulated benchmark, whose plans hold hundreds of runs.
+_base_ = ['./schedule_50e.py']
+param_scheduler = [
+    dict(
+        type='CosineAnnealingLR',
+        T_max=8,
+        eta_min=1e-6,
+        by_epoch=True,
+        convert_to_iter_based=True,
+    )
+]
+train_cfg = dict(max_epochs=8)
