@@ -49,6 +49,12 @@ def new_model(tiny_config):
                 # Else all positions would attend nearly alike.
                 for layer in head.intervention.layers:
                     layer.query.weight.data *= 20
+            # Fresh norms let so little through that all positions would be alike.
+            for module in model.backbone.modules():
+                if isinstance(module, torch.nn.BatchNorm2d):
+                    module.momentum = None
+            with torch.no_grad():
+                model.backbone.train()(torch.randn(4, 3, 128, 128))
             texts = torch.randn(len(head.dictionary.texts), 128)
             head.dictionary.fill(torch.nn.functional.normalize(texts, dim=1), 'ab' * 32)
         model.cfg = cfg

@@ -3,6 +3,7 @@ import json
 import cv2
 import numpy as np
 import pytest
+from matplotlib.figure import Figure
 
 from mcdrl_mmseg.apis import Explanation
 from mcdrl_mmseg.apis import explanation_files as module
@@ -33,15 +34,16 @@ def explanation() -> Explanation:
 
 @pytest.fixture
 def explained(monkeypatch, explanation):
-    """What explain was asked for; nothing is really explained or drawn."""
-    asked = []
+    """Masks that were to be drawn; nothing is really explained or drawn."""
+    drawn = []
 
-    def explain(model, image):
-        asked.append(image)
-        return explanation
+    def draw(explanation, truth, title):
+        drawn.append(truth)
+        return Figure(figsize=(1, 1))
 
-    monkeypatch.setattr(module, 'explain', explain)
-    return asked
+    monkeypatch.setattr(module, 'explain', lambda model, image: explanation)
+    monkeypatch.setattr(module, 'explanation_figure', draw)
+    return drawn
 
 
 @pytest.fixture
@@ -90,9 +92,9 @@ def test_each_image_gets_a_page_and_a_document(images, explained):
         'b.json',
         'b.png',
     ]
-    assert cv2.imread(str(images / 'out/a.png')).shape[1] == 15 * 110
+    assert cv2.imread(str(images / 'out/a.png')).shape == (110, 110, 3)
     assert json.loads((images / 'out/b.json').read_text())['image'] == names[1]
-    assert len(explained) == 2
+    assert explained == [None, None]
 
 
 def test_masks_are_found_by_name_and_other_sizes_are_problems(images, explained):
@@ -101,6 +103,7 @@ def test_masks_are_found_by_name_and_other_sizes_are_problems(images, explained)
     names = [str(images / 'a.png'), str(images / 'b.png')]
     summary = explain_files(None, names, images / 'out', images / 'masks')
     record = json.loads((images / 'out/a.json').read_text())
+    assert explained[0].all()
     # 2 * 4 / (4 + 20)
     assert record['predictions']['gate_1']['dice'] == 0.3333
     assert 'holds no mask of this name' in summary.problems[names[1]]

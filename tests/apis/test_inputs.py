@@ -1,5 +1,6 @@
 import os
 from pathlib import Path
+from types import SimpleNamespace
 
 import cv2
 import numpy as np
@@ -134,17 +135,20 @@ def test_all_frames_of_a_video_come_in_order(video):
     assert frame_rate(video) == 10
     assert frames[0].shape == (48, 64, 3)
     means = [frame.mean() for frame in frames]
-    np.testing.assert_allclose(means, np.arange(12) * 20, atol=3)
+    np.testing.assert_allclose(means, np.arange(12) * 20, atol=8)
 
 
 def test_a_video_that_ends_early_gives_what_it_holds_and_then_an_error(
     video, monkeypatch
 ):
-    class Cut(cv2.VideoCapture):
-        def get(self, key):
-            return 24.0 if key == cv2.CAP_PROP_FRAME_COUNT else super().get(key)
-
-    monkeypatch.setattr(cv2, 'VideoCapture', Cut)
+    opened = cv2.VideoCapture(str(video.path))
+    cut = SimpleNamespace(
+        read=opened.read,
+        release=opened.release,
+        isOpened=lambda: True,
+        get=lambda key: {cv2.CAP_PROP_FRAME_COUNT: 24.0}[key],
+    )
+    monkeypatch.setattr(cv2, 'VideoCapture', lambda path: cut)
     frames = read_images(video)
     for _ in range(12):
         next(frames)
