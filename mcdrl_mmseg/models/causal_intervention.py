@@ -12,6 +12,38 @@ from mcdrl_mmseg.clip.dense import merge_heads, split_heads
 
 APPROXIMATIONS = ('attention', 'expectation', 'sampling')
 ATTEND_TO = ('dictionary', 'self')
+RESIDUALS = ('whole', 'orthogonal')
+# Of the mean squared length of confounder differences: keeps words that mean the same
+# from making the projection below singular.
+_RIDGE = 1e-6
+
+
+def without_confounders(tokens: Tensor, entries: Tensor) -> Tensor:
+    """Remove from tokens what tells one confounder from another.
+
+    In a joint image-text space the differences between the confounders' texts span the
+    directions along which an image says how it was taken. The tokens lose their
+    component in that span, the same for every P(z); all else stays.
+
+    Args:
+        tokens: (B, N, d), in the space of the entries.
+        entries: Z, (M, d).
+
+    Returns:
+        (B, N, d); for a single entry the tokens themselves.
+    """
+    if len(entries) == 1:
+        return tokens
+    with torch.autocast(tokens.device.type, enabled=False):
+        entries = entries.to(torch.promote_types(entries.dtype, torch.float32))
+        differences = entries[1:] - entries[:1]
+        gram = differences @ differences.T
+        ridge = _RIDGE * gram.diagonal().mean()
+        gram = gram + ridge * torch.eye(len(gram)).to(gram)
+        # Without the check of the result, which would wait for the device.
+        weights = torch.linalg.solve_ex(gram, differences).result
+        own = tokens.to(entries.dtype) @ weights.T @ differences
+    return tokens - own.to(tokens.dtype)
 
 
 class InterventionLayer(nn.Module):
@@ -128,6 +160,11 @@ class CausalIntervention(BaseModule):
         num_samples: Confounders drawn for each image by ``sampling``.
         attend_to: ``'dictionary'``, or ``'self'``: the tokens attend to each other,
             a control of equal size without confounders.
+        residual: ``'whole'`` carries F past every layer, as the paper does, and with
+            it the image's own confounders. ``'orthogonal'`` first removes what F says
+            of them (:func:`without_confounders`), so that what F_ca holds of
+            confounders comes from Z and not from the image. It needs features in the
+            joint space: ``embed_dims`` equal to ``dictionary_dims``.
         gate: Initial value of the gate in [0, 1] that multiplies the
             intervention; :class:`InterventionWarmupHook` moves it.
         init_cfg: MMEngine's initialisation config; the default is small enough for
@@ -148,6 +185,7 @@ class CausalIntervention(BaseModule):
         approximation: str = 'attention',
         num_samples: int = 1,
         attend_to: str = 'dictionary',
+        residual: str = 'whole',
         gate: float = 1.0,
         init_cfg: dict | None = dict(type='TruncNormal', layer='Linear', std=0.02),  # noqa: B006
     ) -> None:
@@ -156,11 +194,13 @@ class CausalIntervention(BaseModule):
         self._check(
             attention_dims, num_layers, num_heads, approximation, num_samples, attend_to
         )
+        self._check_residual(residual, attend_to, embed_dims, dictionary_dims)
         if not 0 <= gate <= 1:
             raise ValueError(f'CausalIntervention: gate={gate} must lie in [0, 1].')
         self.approximation = approximation
         self.num_samples = num_samples
         self.attend_to = attend_to
+        self.residual = residual
         if attend_to == 'self':
             dictionary_dims = embed_dims
         # Unit vectors of width d have entries of size d ** -0.5: without a norm the
@@ -203,6 +243,29 @@ class CausalIntervention(BaseModule):
         if problems:
             raise ValueError(f'CausalIntervention: {"; ".join(problems)}.')
 
+    @staticmethod
+    def _check_residual(
+        residual: str, attend_to: str, embed_dims: int, dictionary_dims: int
+    ) -> None:
+        if residual not in RESIDUALS:
+            raise ValueError(
+                f'CausalIntervention: {residual=} must be one of {RESIDUALS}.'
+            )
+        if residual == 'orthogonal' and (
+            attend_to == 'self' or embed_dims != dictionary_dims
+        ):
+            raise ValueError(
+                "CausalIntervention: residual='orthogonal' needs attend_to="
+                f"'dictionary' and features in CLIP's joint space, of width "
+                f'{dictionary_dims}; got attend_to={attend_to!r} and {embed_dims=}. '
+                "Intervene on the dense map (in_index=-2), or set residual='whole'."
+            )
+
+    def _enter(self, tokens: Tensor, entries: Tensor) -> Tensor:
+        if self.residual == 'orthogonal':
+            return without_confounders(tokens, entries)
+        return tokens
+
     def forward(self, tokens: Tensor, entries: Tensor, prior: Tensor) -> Tensor:
         """Intervene.
 
@@ -218,6 +281,7 @@ class CausalIntervention(BaseModule):
             for layer in self.layers:
                 tokens = layer(tokens, self.entry_norm(tokens), None)
             return tokens
+        tokens = self._enter(tokens, entries)
         entries = self.entry_norm(entries)
         if self.approximation == 'attention':
             log_prior = prior.log()
@@ -249,6 +313,7 @@ class CausalIntervention(BaseModule):
         Returns:
             (B, M, N, c).
         """
+        tokens = self._enter(tokens, entries)
         return self._given(tokens, self.entry_norm(entries).unsqueeze(0))
 
     def attention_weights(
@@ -264,6 +329,7 @@ class CausalIntervention(BaseModule):
         Returns:
             (B, N, M), the mean over layers and heads; rows sum to 1.
         """
+        tokens = self._enter(tokens, entries)
         entries, log_prior = self.entry_norm(entries).unsqueeze(0), prior.log()
         weights = []
         for layer in self.layers:

@@ -9,6 +9,7 @@ from mmseg.registry import MODELS
 from torch.testing import assert_close
 
 from mcdrl_mmseg.models import CausalIntervention
+from mcdrl_mmseg.models.causal_intervention import without_confounders
 
 PRIOR = torch.tensor([0.5, 0.3, 0.2])
 UNIFORM = torch.full((3,), 1 / 3)
@@ -32,6 +33,12 @@ def build(num_layers=1, **kwargs) -> CausalIntervention:
 @pytest.fixture
 def tokens() -> torch.Tensor:
     return torch.randn(2, 5, 6, dtype=torch.float64)
+
+
+@pytest.fixture
+def joint_tokens() -> torch.Tensor:
+    """Tokens in the dictionary's own space."""
+    return torch.randn(2, 5, 4, dtype=torch.float64)
 
 
 @pytest.fixture
@@ -385,3 +392,51 @@ def test_argument_outside_its_range_is_an_error_naming_it(arguments, message):
     with pytest.raises(ValueError, match='CausalIntervention: ') as caught:
         CausalIntervention(16, 8, **arguments)
     assert message in str(caught.value)
+
+
+def test_tokens_lose_all_that_tells_one_confounder_from_another(joint_tokens, entries):
+    cleaned = without_confounders(joint_tokens, entries).double()
+    centred = entries - entries.mean(dim=0)
+    assert (cleaned @ centred.T).abs().max() < 1e-5
+    # An independent projector, from the singular vectors of the centred entries.
+    basis = torch.linalg.svd(centred.T, full_matrices=False)[0][:, : len(entries) - 1]
+    expected = joint_tokens - joint_tokens @ basis @ basis.T
+    assert_close(cleaned, expected, atol=1e-5, rtol=0)
+
+
+def test_moving_a_token_along_a_confounder_changes_nothing(joint_tokens, entries):
+    module = build(num_layers=2, embed_dims=4, residual='orthogonal').eval()
+    moved = joint_tokens + 3.0 * (entries[2] - entries[0])
+    assert_close(
+        module(moved, entries, PRIOR),
+        module(joint_tokens, entries, PRIOR),
+        atol=1e-4,
+        rtol=0,
+    )
+    whole = build(num_layers=2, embed_dims=4).eval()
+    assert not torch.allclose(
+        whole(moved, entries, PRIOR), whole(joint_tokens, entries, PRIOR), atol=0.1
+    )
+
+
+def test_words_that_mean_the_same_do_not_make_the_projection_singular(joint_tokens):
+    entries = torch.randn(1, 4, dtype=torch.float64).expand(4, -1).clone()
+    entries[3] += 1
+    assert without_confounders(joint_tokens, entries).isfinite().all()
+
+
+def test_a_dictionary_of_one_entry_removes_nothing(joint_tokens, entries):
+    assert torch.equal(without_confounders(joint_tokens, entries[:1]), joint_tokens)
+
+
+@pytest.mark.parametrize(
+    ('arguments', 'message'),
+    [
+        (dict(residual='none'), "residual='none'"),
+        (dict(residual='orthogonal', embed_dims=16), 'embed_dims=16'),
+        (dict(residual='orthogonal', attend_to='self'), "attend_to='self'"),
+    ],
+)
+def test_a_residual_that_cannot_be_is_an_error_naming_it(arguments, message):
+    with pytest.raises(ValueError, match=message):
+        build(**{'embed_dims': 4, **arguments})
