@@ -16,6 +16,8 @@ _LOOPBACK_NAMES = ('127.0.0.1', 'localhost', '::1')
 # Each may hold an upload in memory.
 _MAX_CONNECTIONS = 16
 _MAX_PORT = 65535
+# An answer under way may be finished; a connection left open may not hold it up.
+_SHUTDOWN_S = 5
 # Of the checkpoint, its config, the model or the examples; all say what to do.
 _UNUSABLE = (CheckpointError, DictionaryError, ValueError, OSError)
 
@@ -100,6 +102,7 @@ def serve(
         server_header=False,
         ws='none',
         limit_concurrency=_MAX_CONNECTIONS,
+        timeout_graceful_shutdown=_SHUTDOWN_S,
     )
     # It ends in good order first and then passes the interrupt on.
     with contextlib.suppress(KeyboardInterrupt):

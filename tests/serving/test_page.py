@@ -244,5 +244,5 @@ def test_all_comes_from_the_server_and_nothing_is_written(browser, page, served)
 
 def test_ctrl_c_ends_the_server_quietly(served):
     served.process.send_signal(signal.SIGINT)
-    assert served.process.wait(timeout=30) == 0
+    assert served.process.wait(timeout=WAIT_S) == 0
     assert 'Traceback' not in Path(served.log).read_text()
