@@ -51,7 +51,8 @@ loader = dict(
 train_dataloader = val_dataloader = test_dataloader = loader
 """
 
-# Every process of the command loads this first and notes each file that it opens.
+# Every process of the command loads this first and notes each file that it opens. A
+# run is forked from a process that has loaded it, with a command line of its own.
 AUDIT = """
 import os, sys
 log = os.open(os.environ['OPEN_LOG'], os.O_WRONLY | os.O_APPEND | os.O_CREAT)
@@ -155,7 +156,7 @@ def finished(tmp_path_factory):
     command.hold.touch()
     first = command.run_plan()
     end = time.monotonic() + WAIT_S
-    while not (records_path.exists() and command.held.exists()):
+    while not (command.held.exists() and read_records(records_path)):
         assert first.poll() is None, first.communicate()[0]
         assert time.monotonic() < end, f'not half done within {WAIT_S} s'
         time.sleep(0.05)
@@ -218,7 +219,8 @@ def test_a_record_holds_every_image_of_the_held_out_site(finished):
 
 
 def test_no_fold_opens_a_file_of_its_held_out_site_before_its_test(finished):
-    readers = {'train.py': set(), 'test.py': set(), 'leave_one_site_out.py': set()}
+    tools = 'leave_one_site_out.py', 'server.py', 'train.py', 'test.py'
+    readers = {tool: set() for tool in tools}
     for path, command_line in finished.opened():
         tool = next(Path(word).name for word in command_line if word.endswith('.py'))
         work_dir = None
@@ -231,6 +233,8 @@ def test_no_fold_opens_a_file_of_its_held_out_site_before_its_test(finished):
     # The test does open the held-out site: the record above sees such files.
     assert readers['test.py'] == {(north, north), (south, south)}
     assert readers['leave_one_site_out.py'] == set()
+    # Were a run's files noted under its server's name, the lines above would fail.
+    assert readers['server.py'] == set()
 
 
 def test_tables_and_plots_come_again_from_the_records_alone(finished, tmp_path):
