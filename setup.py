@@ -30,6 +30,7 @@ setup(
     packages=find_packages(include=['mcdrl_mmseg', 'mcdrl_mmseg.*']),
     package_data={
         'mcdrl_mmseg.clip': ['model_configs/*.json'],
+        'mcdrl_mmseg.reporting': ['templates/*'],
         'mcdrl_mmseg.serving': ['page/*'],
     },
     install_requires=requirements('runtime'),

@@ -1,0 +1,37 @@
+"""Which images of a test to show: the best, the middle and the worst one."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+
+def choose_cases(images: Sequence[dict], score: str = 'dice') -> dict[str, dict]:
+    """Pick cases by their score, so that nobody picks them by hand.
+
+    Args:
+        images: Per-image records of one site and run.
+        score: Field to sort by; images where it is None, as without lesion, are left
+            out.
+
+    Returns:
+        ``'best'``, ``'median'`` and ``'worst'`` -> record, in this order; no image
+        twice. Of an even number the lower of the two middle ones is the median, of
+        equal scores the first by name counts as lower.
+    """
+    scored = [image for image in images if image.get(score) is not None]
+    scored.sort(key=lambda image: (image[score], image['image']))
+    if not scored:
+        return {}
+    places = {
+        'best': len(scored) - 1,
+        'median': (len(scored) - 1) // 2,
+        'worst': 0,
+    }
+    cases: dict[str, dict] = {}
+    taken: set[int] = set()
+    # The ends go first: of two images the median would take one of them.
+    for name in ('best', 'worst', 'median'):
+        if places[name] not in taken:
+            taken.add(places[name])
+            cases[name] = scored[places[name]]
+    return {name: cases[name] for name in places if name in cases}
