@@ -163,6 +163,12 @@ class MCDRLVisualizationHook(Hook):
                 'and draws nothing.'
             )
             return
+        if runner.val_loop is None:
+            runner.logger.warning(
+                'MCDRLVisualizationHook draws at validation, and this run has none: set '
+                'val_dataloader, val_evaluator and val_cfg.'
+            )
+            return
         self._head = heads[0]
         self._chosen = self._choose(runner.val_dataloader.dataset)
 

@@ -69,6 +69,7 @@ def make_runner(paths, prompts):
         return SimpleNamespace(
             model=nn.ModuleDict({'head': head or make_head(prompts)}),
             val_dataloader=SimpleNamespace(dataset=Infos(dataset)),
+            val_loop=MagicMock(),
             visualizer=MagicMock(),
             logger=MagicMock(),
             _train_loop=train_loop,
@@ -281,6 +282,13 @@ def test_model_without_the_head_is_warned_of_once_and_left_alone(make_runner, pa
     runner.logger.warning.assert_called_once()
     assert 'no CausalInterventionHead' in runner.logger.warning.call_args.args[0]
     runner.visualizer.add_image.assert_not_called()
+
+
+def test_run_without_validation_is_warned_of(make_runner):
+    runner = make_runner()
+    runner.val_loop = runner.val_dataloader = None
+    MCDRLVisualizationHook().before_train(runner)
+    assert 'this run has none' in runner.logger.warning.call_args.args[0]
 
 
 @pytest.mark.parametrize('arguments', [dict(num_images=-1), dict(interval=0)])
