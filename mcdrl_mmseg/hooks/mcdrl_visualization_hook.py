@@ -165,8 +165,8 @@ class MCDRLVisualizationHook(Hook):
             return
         if runner.val_loop is None:
             runner.logger.warning(
-                'MCDRLVisualizationHook draws at validation, and this run has none: set '
-                'val_dataloader, val_evaluator and val_cfg.'
+                'MCDRLVisualizationHook draws at validation, and this run has none: '
+                'set val_dataloader, val_evaluator and val_cfg.'
             )
             return
         self._head = heads[0]
