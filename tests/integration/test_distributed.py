@@ -180,7 +180,7 @@ def gradients(bench, config):
         '-m',
         'torch.distributed.run',
         '--nproc_per_node=2',
-        f'--master_port={free_port()}',
+        '--standalone',
         _PROBE / 'step_in_processes.py',
         config,
         bench.folder,
