@@ -11,6 +11,8 @@ from mmengine.dist import is_distributed
 from mmengine.runner import Runner
 from mmseg.registry import RUNNERS
 
+from .config import FormattedOnceConfig
+
 
 def load_config(
     path: str,
@@ -35,7 +37,7 @@ def load_config(
     """
     if not Path(path).is_file():
         raise FileNotFoundError(f'config {path!r} is not a file.')
-    cfg = Config.fromfile(path)
+    cfg = FormattedOnceConfig.of(Config.fromfile(path))
     cfg.launcher = launcher
     if cfg_options is not None:
         cfg.merge_from_dict(cfg_options)

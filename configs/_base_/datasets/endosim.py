@@ -25,6 +25,17 @@ test_pipeline = [
     {**t, 'scale': image_size} if t['type'] == 'Resize' else t
     for t in _base_.test_pipeline
 ]
-train_dataloader = dict(dataset=dict(data_root=data_root, pipeline=train_pipeline))
-val_dataloader = dict(dataset=dict(data_root=data_root, pipeline=test_pipeline))
-test_dataloader = dict(dataset=dict(data_root=data_root, pipeline=test_pipeline))
+# Images this small are read faster than a worker hands them over.
+train_dataloader = dict(
+    num_workers=0, dataset=dict(data_root=data_root, pipeline=train_pipeline)
+)
+val_dataloader = dict(
+    num_workers=0,
+    persistent_workers=False,
+    dataset=dict(data_root=data_root, pipeline=test_pipeline),
+)
+test_dataloader = dict(
+    num_workers=0, dataset=dict(data_root=data_root, pipeline=test_pipeline)
+)
+# Plans hold hundreds of runs: no distances, which cost more than a tiny model's pass.
+test_evaluator = dict(type='SiteLesionMetric', surface=False, thresholds=False)
