@@ -29,7 +29,7 @@ setup(
     python_requires='>=3.10',
     packages=find_packages(include=['mcdrl_mmseg', 'mcdrl_mmseg.*']),
     package_data={
-        'mcdrl_mmseg.clip': ['model_configs/*.json'],
+        'mcdrl_mmseg.clip': ['model_configs/*.json', 'model_weights/*'],
         'mcdrl_mmseg.reporting': ['templates/*'],
         'mcdrl_mmseg.serving': ['page/*'],
     },

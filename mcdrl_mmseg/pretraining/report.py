@@ -1,4 +1,4 @@
-"""Scores of a tiny CLIP beside those of meaningless words, as a table."""
+"""Scores of a tiny CLIP beside those of misassigned words, as a table."""
 
 from __future__ import annotations
 
@@ -12,19 +12,19 @@ from mcdrl_mmseg.clip.towers import CLIPSpec
 
 from .captions import PROMPTS
 from .scenes import ScenePool
-from .zero_shot import ZeroShotScores, encode_scenes, meaningless, score_zero_shot
+from .zero_shot import ZeroShotScores, encode_scenes, misassigned, score_zero_shot
 
-_SHUFFLES = 20
+_SHUFFLES = 60
 
 
 @dataclass(frozen=True)
 class Scores:
-    """Scores of the prompts, and of the same prompts with shuffled letters.
+    """Scores of the prompts, and of the same prompts shuffled among each other.
 
     Args:
         scenes: Number of scenes.
         by_mode: Dense mode -> scores.
-        shuffled: Scores of shuffled words, one entry a shuffle.
+        shuffled: Scores of shuffled prompts, one entry a shuffle.
     """
 
     scenes: int
@@ -41,7 +41,7 @@ class Scores:
 
 
 def test_clip(spec: CLIPSpec, pool: ScenePool, shuffles: int = _SHUFFLES) -> Scores:
-    """Score a model with every dense mode, and with shuffled words.
+    """Score a model with every dense mode, and with shuffled prompts.
 
     Args:
         spec: The model.
@@ -53,7 +53,7 @@ def test_clip(spec: CLIPSpec, pool: ScenePool, shuffles: int = _SHUFFLES) -> Sco
         encoded = encode_scenes(spec, pool, mode)
         by_mode[mode] = score_zero_shot(spec, pool, encoded)
     shuffled = tuple(
-        score_zero_shot(spec, pool, encoded, meaningless(PROMPTS, seed))
+        score_zero_shot(spec, pool, encoded, misassigned(PROMPTS, seed))
         for seed in range(shuffles)
     )
     return Scores(len(pool.images), by_mode, shuffled)
@@ -66,7 +66,7 @@ def scores_table(scores: Scores) -> str:
         scores: Result of :func:`test_clip`.
     """
     first = next(iter(scores.by_mode.values()))
-    table = PrettyTable(['score', 'prompts', 'shuffled letters', 'their range'])
+    table = PrettyTable(['score', 'prompts', 'shuffled prompts', 'their range'])
     table.title = f'Zero-shot scores on {scores.scenes} unseen scenes'
     table.align = 'r'
     table.align['score'] = 'l'
@@ -77,6 +77,8 @@ def scores_table(scores: Scores) -> str:
 
     accuracies = [other.lesion_accuracy for other in scores.shuffled]
     add('lesion class, accuracy (5 classes)', first.lesion_accuracy, accuracies)
+    means = [np.mean(list(s.confounder_auc.values())) for s in scores.shuffled]
+    add('confounders, mean AUC', np.mean(list(first.confounder_auc.values())), means)
     for name, value in first.confounder_auc.items():
         add(f'{name}, AUC', value, [s.confounder_auc[name] for s in scores.shuffled])
     for mode, entry in scores.by_mode.items():

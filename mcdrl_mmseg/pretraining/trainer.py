@@ -50,7 +50,7 @@ class Settings:
     """
 
     model_name: str = 'mcdrl-tiny-rn'
-    steps: int = 1500
+    steps: int = 1200
     batch_size: int = 192
     learning_rate: float = 1e-3
     warmup_steps: int = 50

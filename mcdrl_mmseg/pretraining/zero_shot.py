@@ -144,19 +144,17 @@ def kept_shares(
     return inside / np.maximum(masks.sum(axis=(1, 2)), 1)
 
 
-def meaningless(prompts: PromptSet, seed: int) -> PromptSet:
-    """The same set with the letters of classes and confounders shuffled.
+def misassigned(prompts: PromptSet, seed: int) -> PromptSet:
+    """The same words, dealt out anew among classes and among confounders.
 
     Args:
         prompts: The words.
         seed: Of the shuffle.
     """
-    shuffled = prompts.shuffled(seed)
-    # The classes take the same way, as conditions of a set of their own.
-    swapped = PromptSet(prompts.classes, {'classes': prompts.classes}).shuffled(seed)
+    generator = np.random.default_rng(seed)
     return PromptSet(
-        swapped.confounder_names,
-        shuffled.confounders,
+        tuple(generator.permutation(prompts.classes).tolist()),
+        {'dealt out': tuple(generator.permutation(prompts.confounder_names).tolist())},
         class_template=prompts.class_template,
         confounder_template=prompts.confounder_template,
     )
