@@ -21,7 +21,7 @@ from mcdrl_mmseg.clip.towers import CLIPSpec
 from mcdrl_mmseg.protocols.files import replacing, write_text
 
 from .captions import PROMPTS
-from .report import Scores, scores_table, test_clip
+from .report import Scores, score_clip, scores_table
 from .scenes import PoolSettings, draw_pool, open_pool
 from .trainer import PretrainingError, Settings, pretrain
 
@@ -159,6 +159,6 @@ def trained_ids(spec: CLIPSpec) -> set[int]:
 def _test(spec: CLIPSpec, count: int) -> Scores:
     pool = draw_pool(PoolSettings(count, seed=TEST_SEED))
     torch.manual_seed(0)
-    scores = test_clip(spec, pool)
+    scores = score_clip(spec, pool)
     print(scores_table(scores))
     return scores

@@ -40,7 +40,7 @@ class Scores:
         )
 
 
-def test_clip(spec: CLIPSpec, pool: ScenePool, shuffles: int = _SHUFFLES) -> Scores:
+def score_clip(spec: CLIPSpec, pool: ScenePool, shuffles: int = _SHUFFLES) -> Scores:
     """Score a model with every dense mode, and with shuffled prompts.
 
     Args:
@@ -63,7 +63,7 @@ def scores_table(scores: Scores) -> str:
     """The scores as text.
 
     Args:
-        scores: Result of :func:`test_clip`.
+        scores: Result of :func:`score_clip`.
     """
     first = next(iter(scores.by_mode.values()))
     table = PrettyTable(['score', 'prompts', 'shuffled prompts', 'their range'])
