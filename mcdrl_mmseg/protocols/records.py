@@ -5,14 +5,12 @@ from __future__ import annotations
 import json
 import math
 import os
-import warnings
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field, fields
-from pathlib import Path
 from typing import Any
 
 from .errors import ProtocolError
-from .locking import locked
+from .json_lines import append_line, parse_line, read_lines
 
 SCHEMA = 1
 SELECTIONS = ('validation', 'oracle')
@@ -107,79 +105,33 @@ class RunRecord:
 
 
 def _parse(line: bytes) -> RunRecord:
-    try:
-        values = json.loads(line.decode('utf-8'))
-    except (UnicodeDecodeError, json.JSONDecodeError) as error:
-        raise ProtocolError(f'not a JSON record ({error}).') from None
-    return RunRecord.from_dict(values)
+    return RunRecord.from_dict(parse_line(line))
 
 
 def read_records(path: str | os.PathLike) -> list[RunRecord]:
     """Read all records of a file in the order in which they were written.
 
-    A last line without line end is what a kill in the middle of writing leaves;
-    unless it is whole it is left out with a warning.
-
     Args:
-        path: A ``records.jsonl``.
+        path: A ``records.jsonl``, or one compressed by gzip whose name ends in ``.gz``.
 
     Returns:
-        The records; empty for a file that does not exist.
+        The records; see :func:`~mcdrl_mmseg.protocols.json_lines.read_lines`.
 
     Raises:
-        ProtocolError: Any other line is not a record; names file and line.
+        ProtocolError: A line is not a record; names file and line.
     """
-    path = Path(path)
-    if not path.exists():
-        return []
-    lines = path.read_bytes().split(b'\n')
-    torn = lines.pop()
-    records = []
-    for number, line in enumerate(lines, 1):
-        if not line.strip():
-            continue
-        try:
-            records.append(_parse(line))
-        except ProtocolError as error:
-            raise ProtocolError(f'{path}, line {number}: {error}') from None
-    if torn.strip():
-        try:
-            records.append(_parse(torn))
-        except ProtocolError:
-            warnings.warn(
-                f'{path}: the last line is cut short (a killed write) and was '
-                'left out.',
-                stacklevel=2,
-            )
-    return records
+    return read_lines(path, _parse)
 
 
 def append_record(path: str | os.PathLike, record: RunRecord) -> None:
     """Append one record and force it to disk.
 
-    Earlier lines stay byte for byte. What a kill left of a half-written last line
-    is cut off first, since it would spoil the new line.
-
     Args:
-        path: A ``records.jsonl``; made if it does not exist.
+        path: A ``records.jsonl``; see
+            :func:`~mcdrl_mmseg.protocols.json_lines.append_line`.
         record: What to append.
     """
-    path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with open(path, 'a+b') as file, locked(file):
-        file.seek(0)
-        content = file.read()
-        whole = content.rfind(b'\n') + 1
-        line = record.to_json().encode() + b'\n'
-        if content[whole:]:
-            try:
-                _parse(content[whole:])
-                line = b'\n' + line
-            except ProtocolError:
-                file.truncate(whole)
-        file.write(line)
-        file.flush()
-        os.fsync(file.fileno())
+    append_line(path, record.to_json(), _parse)
 
 
 def latest_records(records: Iterable[RunRecord]) -> list[RunRecord]:
