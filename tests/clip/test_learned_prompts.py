@@ -29,7 +29,7 @@ def test_context_of_words_gives_the_embeddings_of_the_whole_text(names):
     texts = [f'a photo of a {name}' for name in names]
     expected = prompts.tower(tokenize(SPEC, texts))
     assert_close(prompts(), expected, atol=1e-5, rtol=1e-5)
-    assert prompts.context.shape == (4, 128)
+    assert prompts.context.shape == (4, 64)
 
 
 def test_weights_are_loaded_and_words_are_taken_from_them(weights):
@@ -44,7 +44,7 @@ def test_weights_are_loaded_and_words_are_taken_from_them(weights):
 def test_random_context_has_coops_spread():
     torch.manual_seed(0)
     context = LearnedPrompts(SPEC, NAMES, context=16).context
-    assert context.shape == (16, 128)
+    assert context.shape == (16, 64)
     assert float(context.detach().std()) == pytest.approx(0.02, rel=0.05)
 
 
