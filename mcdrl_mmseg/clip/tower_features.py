@@ -41,7 +41,9 @@ def _run(module: nn.Module, x: Tensor, with_cp: bool) -> Tensor:
 
 def _to_map(tokens: Tensor, grid: tuple[int, int]) -> Tensor:
     """(B, h * w, c) -> (B, c, h, w)."""
-    return tokens.transpose(1, 2).unflatten(2, grid)
+    # Contiguous, as every map is that tokens were put back into: convolutions round
+    # in another order for another layout, and a closed gate would show.
+    return tokens.transpose(1, 2).unflatten(2, grid).contiguous()
 
 
 def vit_features(
