@@ -127,7 +127,12 @@ def test_the_learning_rates_are_those_of_the_paper_and_lower_of_two_towers():
         cfg = load_method(method)
         wrapper = cfg.optim_wrapper
         assert wrapper.clip_grad.max_norm == 1
-        tower = cfg.model.backbone.model_name
-        found.setdefault(tower, []).append(wrapper.optimizer.lr)
+        tower = cfg.model.backbone
+        key = tower.model_name, tower.pretrained
+        found.setdefault(key, []).append(wrapper.optimizer.lr)
     rates = [5e-3, 1e-3, 1e-4]
-    assert found == {'mcdrl-tiny-rn': rates, 'mcdrl-tiny-vit': rates}
+    assert found == {
+        ('mcdrl-tiny-rn', None): rates,
+        ('mcdrl-tiny-vit', None): rates,
+        ('mcdrl-tiny-rn', 'builtin'): rates,
+    }
