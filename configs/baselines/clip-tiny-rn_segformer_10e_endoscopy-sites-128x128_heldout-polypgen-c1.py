@@ -5,7 +5,7 @@ _base_ = [
     '../_base_/default_runtime.py',
 ]
 # The built-in weights were trained on simulated scenes alone.
-model = dict(backbone=dict(pretrained='builtin', dense_mode='maskclip'))
+model = dict(backbone=dict(pretrained='builtin'))
 train_dataloader = dict(num_workers=0, dataset=dict(max_images=80))
 val_dataloader = dict(
     num_workers=0, persistent_workers=False, dataset=dict(max_images=20)

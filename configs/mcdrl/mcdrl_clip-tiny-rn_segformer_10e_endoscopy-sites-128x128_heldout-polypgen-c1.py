@@ -7,7 +7,7 @@ _base_ = [
 ]
 # The built-in weights were trained on simulated scenes alone.
 model = dict(
-    backbone=dict(pretrained='builtin', dense_mode='maskclip'),
+    backbone=dict(pretrained='builtin'),
     decode_head=dict(intervention=dict(residual='orthogonal')),
 )
 train_dataloader = dict(num_workers=0, dataset=dict(max_images=80))
