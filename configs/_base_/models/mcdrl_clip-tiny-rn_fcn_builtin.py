@@ -13,8 +13,8 @@ model = dict(
         intervention=dict(
             type='CausalIntervention', num_layers=3, residual='orthogonal'
         ),
-        # Half of the positions are kept, most of them healthy: pulling their mean to the
-        # lesion's text costs more than it gives (docs/evidence.md).
+        # Half of the positions are kept, most of them healthy: their mean would be pulled
+        # to the lesion's text.
         loss_causal=None,
         # The tower is frozen: there is no encoder to fine-tune.
         loss_contrast=None,
