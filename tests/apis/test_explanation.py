@@ -147,7 +147,17 @@ def test_each_single_confounder_is_the_only_one_that_every_token_meets(
 
 
 def test_the_exact_form_is_weighed_by_the_prior(new_model, picture):
-    # With P(z) on one entry the exact form is that entry alone.
+    prior = [0.39, 0.39, *[0.022] * 10]
+    exact = new_model(
+        intervention=dict(approximation='expectation'), dictionary=dict(prior=prior)
+    )
+    explanation = explain(exact, picture)
+    assert explanation.approximation == 'expectation'
+    # Its queries and keys are untrained: their attention would be noise.
+    np.testing.assert_allclose(explanation.attention, prior, atol=1e-6)
+
+
+def test_with_all_of_the_prior_on_one_confounder_it_is_the_only_one(new_model, picture):
     prior = [0.0] * 12
     prior[4] = 1.0
     exact = new_model(
@@ -159,9 +169,6 @@ def test_the_exact_form_is_weighed_by_the_prior(new_model, picture):
         explanation.per_confounder[4],
         atol=1e-5,
     )
-    # Its queries and keys are untrained: what it weighs by is the prior.
-    assert explanation.approximation == 'expectation'
-    np.testing.assert_array_equal(explanation.attention, np.array(prior, 'float32'))
 
 
 def test_the_model_is_left_as_it_was(new_model, picture):
