@@ -1,0 +1,238 @@
+"""Invariance of all models of a plan: which there are, in what order, what is said."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+
+import pandas as pd
+
+from mcdrl_mmseg.datasets.endosim import CONFOUNDERS, SITES, Benchmark
+from mcdrl_mmseg.evaluation.invariance_record import InvarianceRecord
+from mcdrl_mmseg.protocols.errors import ProtocolError
+from mcdrl_mmseg.protocols.json_lines import append_line, parse_line, read_lines
+from mcdrl_mmseg.protocols.run_folder import RunFolder
+from mcdrl_mmseg.protocols.statistics import mean_and_stderr
+from mcdrl_mmseg.protocols.tables import MISSING, markdown
+
+from .checkpoint import load_segmentor
+from .invariance import (
+    FEATURES,
+    draw_pairs,
+    draw_probe_scenes,
+    measure_pairs,
+    measure_probes,
+)
+
+_COLUMNS = {
+    'agreement': 'agreement',
+    'dice_absent': 'Dice, absent',
+    'dice_present': 'Dice, present',
+}
+_PROBED = {'site': ('site',), 'confounders': CONFOUNDERS, 'lesion': ('lesion',)}
+
+
+@dataclass(frozen=True)
+class TrainedRun:
+    """A finished run of a plan.
+
+    Args:
+        method: Name of the method.
+        held_out: Site that it was not trained on.
+        seed: Random seed.
+        folder: The run's folder.
+    """
+
+    method: str
+    held_out: str
+    seed: int
+    folder: Path
+
+
+def find_runs(
+    out: str | os.PathLike,
+    methods: Sequence[str] | None = None,
+    seeds: Sequence[int] | None = None,
+) -> list[TrainedRun]:
+    """Find the tested runs of a plan, ordered by held-out site.
+
+    Args:
+        out: Folder of a plan of ``leave_one_site_out.py`` or ``ablation.py``.
+        methods: Names of methods; None takes all.
+        seeds: Random seeds; None takes all.
+
+    Raises:
+        ProtocolError: There are none, or one held out a site that EndoSim does not
+            have.
+    """
+    runs = []
+    for state in sorted(Path(out).glob('*/*/seed*/state.json')):
+        folder = state.parent
+        seed = re.fullmatch(r'seed(\d+)', folder.name)
+        if seed is None or not RunFolder(folder).state.get('tested'):
+            continue
+        method, held_out = folder.parts[-3:-1]
+        runs.append(TrainedRun(method, held_out, int(seed[1]), folder))
+    runs = [
+        run
+        for run in runs
+        if (methods is None or run.method in methods)
+        and (seeds is None or run.seed in seeds)
+    ]
+    if not runs:
+        raise ProtocolError(
+            f'{out} holds no finished run (METHOD/SITE/seedN) that was asked for.'
+        )
+    for run in runs:
+        if run.held_out not in SITES:
+            raise ProtocolError(
+                f'{run.folder} held out {run.held_out}, which is no site of EndoSim: '
+                'the same scene under other conditions can only be drawn there.'
+            )
+    return sorted(runs, key=lambda run: (SITES.index(run.held_out), run.seed))
+
+
+def read_invariance(path: str | os.PathLike) -> list[InvarianceRecord]:
+    """Read records; of one model the last counts.
+
+    Args:
+        path: A file of JSON lines, also compressed by gzip.
+
+    Raises:
+        ProtocolError: A line is not such a record.
+    """
+
+    def parse(line: bytes) -> InvarianceRecord:
+        try:
+            return InvarianceRecord.from_dict(parse_line(line))
+        except (ValueError, TypeError, AttributeError) as error:
+            raise ProtocolError(str(error)) from None
+
+    return list({record.key: record for record in read_lines(path, parse)}.values())
+
+
+def measure_runs(
+    runs: Sequence[TrainedRun],
+    data: str | os.PathLike,
+    out: str | os.PathLike,
+    scenes: int = 40,
+    probe_scenes: int = 400,
+    device: str | None = None,
+) -> Iterator[InvarianceRecord]:
+    """Measure runs, and append a record of each to a file.
+
+    Runs that the file holds already are not measured again.
+
+    Args:
+        runs: From :func:`find_runs`.
+        data: EndoSim data set that they were trained on.
+        out: File of JSON lines.
+        scenes: Scenes with lesion of the held-out site, each drawn 24 times.
+        probe_scenes: Scenes of each linear probe; 0 leaves the probes out.
+        device: As ``'cuda:0'``; None takes a GPU if there is one.
+
+    Yields:
+        Each new record.
+
+    Raises:
+        ConversionError: No EndoSim data set.
+        CheckpointError: A run's checkpoint cannot be used.
+    """
+    benchmark = Benchmark.read(Path(data))
+    known = {record.key for record in read_invariance(out)}
+    # Runs come site by site: no picture is drawn twice.
+    pairs_of = lru_cache(maxsize=1)(lambda site: draw_pairs(benchmark, site, scenes))
+    drawn = draw_probe_scenes(benchmark, probe_scenes) if probe_scenes else None
+    for run in runs:
+        if (run.method, run.held_out, run.seed, benchmark.spurious) in known:
+            continue
+        model = load_segmentor(RunFolder(run.folder).best_checkpoint(), device=device)
+        scores = measure_probes(model, *drawn) if drawn else None
+        record = InvarianceRecord(
+            method=run.method,
+            held_out=run.held_out,
+            seed=run.seed,
+            spurious=benchmark.spurious,
+            pairs=measure_pairs(model, pairs_of(run.held_out)),
+            probes=scores
+            and {
+                name: {
+                    **{f: round(by_feature[f].accuracy, 6) for f in FEATURES},
+                    'chance': by_feature['F'].chance,
+                }
+                for name, by_feature in scores.items()
+            },
+            probe_scenes=probe_scenes,
+        )
+        append_line(out, record.to_json())
+        yield record
+
+
+def invariance_table(records: Sequence[InvarianceRecord]) -> str:
+    """Means over runs by method, in per cent, as Markdown.
+
+    Args:
+        records: One record a model.
+
+    Returns:
+        A row for each method: agreement, Dice without and with a confounder (means
+        over confounders), and what linear probes read out of F and of F_ca.
+    """
+    rows: dict[str, list[InvarianceRecord]] = {}
+    for record in records:
+        rows.setdefault(record.method, []).append(record)
+    cells = {
+        name: {
+            **{
+                title: _cell([getattr(r.overall, key) for r in group])
+                for key, title in _COLUMNS.items()
+            },
+            **{
+                f'{title}, {feature}': _cell(
+                    [r.probe_mean(names, feature) for r in group]
+                )
+                for title, names in _PROBED.items()
+                for feature in FEATURES
+            },
+            'runs': str(len(group)),
+        }
+        for name, group in rows.items()
+    }
+    return markdown(pd.DataFrame(cells).T.rename_axis('method'))
+
+
+def confounder_table(records: Sequence[InvarianceRecord], method: str) -> str:
+    """Means over one method's runs by confounder, in per cent, as Markdown.
+
+    Args:
+        records: One record a model.
+        method: Name of the method.
+    """
+    group = [record for record in records if record.method == method]
+    cells = {
+        name: {
+            **{
+                title: _cell([getattr(r.pairs[name], key) for r in group])
+                for key, title in _COLUMNS.items()
+            },
+            **{
+                f'probe, {feature}': _cell(
+                    [r.probe_mean((name,), feature) for r in group]
+                )
+                for feature in FEATURES
+            },
+        }
+        for name in CONFOUNDERS
+    }
+    return markdown(pd.DataFrame(cells).T.rename_axis('confounder'))
+
+
+def _cell(values: list[float]) -> str:
+    mean, error = mean_and_stderr([100 * v for v in values if v == v])
+    if mean != mean:
+        return MISSING
+    return f'{mean:.1f}' + (f' ± {error:.1f}' if error == error else '')

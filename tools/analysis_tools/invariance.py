@@ -1,0 +1,69 @@
+"""Measure how far trained models depend on confounders, on EndoSim's same scenes."""
+
+import argparse
+from pathlib import Path
+
+from mcdrl_mmseg.apis.invariance_runs import (
+    confounder_table,
+    find_runs,
+    invariance_table,
+    measure_runs,
+    read_invariance,
+)
+from mcdrl_mmseg.protocols.commands import run_tool
+
+
+def parse_args() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        description=f'{__doc__} Each scene of the held-out site is drawn without and '
+        'with each of the twelve confounders: how alike are the predictions, and how '
+        'good? And how well does a linear classifier read site, confounders and lesion '
+        'out of the features before (F) and after (F_ca) the intervention? Models '
+        'that the output holds already are not measured again.',
+        epilog='Example: python tools/analysis_tools/invariance.py '
+        'work_dirs/ablation/endosim_evidence --data data/endosim '
+        '--methods full baseline --out work_dirs/invariance.jsonl',
+    )
+    parser.add_argument(
+        'plan', type=Path, help='folder of a plan: METHOD/SITE/seedN/best_*.pth'
+    )
+    parser.add_argument(
+        '--data', type=Path, required=True, help='EndoSim data set of the plan'
+    )
+    parser.add_argument(
+        '--out',
+        type=Path,
+        required=True,
+        help='file of JSON lines to append a record of each model to',
+    )
+    parser.add_argument('--methods', nargs='+', help='some methods only')
+    parser.add_argument('--seeds', nargs='+', type=int, help='some seeds only')
+    parser.add_argument(
+        '--scenes', type=int, default=40, help='scenes of each site (default: 40)'
+    )
+    parser.add_argument(
+        '--probe-scenes',
+        type=int,
+        default=400,
+        help='scenes of each linear probe, 0 for none (default: 400)',
+    )
+    parser.add_argument('--device', help='as cuda:0 or cpu; by default a GPU if any')
+    return parser.parse_args()
+
+
+def main() -> int:
+    args = parse_args()
+    runs = find_runs(args.plan, args.methods, args.seeds)
+    for record in measure_runs(
+        runs, args.data, args.out, args.scenes, args.probe_scenes, args.device
+    ):
+        print(f'{record.method} {record.held_out} seed {record.seed}', flush=True)
+    records = read_invariance(args.out)
+    print(invariance_table(records))
+    for method in dict.fromkeys(record.method for record in records):
+        print(f'{method}\n\n{confounder_table(records, method)}')
+    return 0
+
+
+if __name__ == '__main__':
+    run_tool(main)
