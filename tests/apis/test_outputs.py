@@ -26,10 +26,11 @@ VIDEO = InputFile(Path('in/c.avi'), Kind.VIDEO, 'c')
 
 @pytest.fixture
 def prediction() -> Prediction:
-    """A ring of 8 pixels, and one of class 2 that touches it at a corner."""
+    """A ring of 8 pixels with one more at a corner; one of class 2 at another."""
     labels = np.zeros((6, 8), np.uint8)
     labels[1:4, 1:4] = 1
     labels[2, 2] = 0
+    labels[4, 0] = 1
     labels[4, 4] = 2
     probability = np.where(labels > 0, 0.75, 0.25).astype(np.float32)
     probability[1, 1] = 0.95
@@ -126,8 +127,8 @@ def test_regions_touching_at_a_corner_are_one_but_classes_are_apart(prediction):
         (label, int(region.sum()), score)
         for label, region, score in regions(prediction)
     ]
-    # (7 * 0.75 + 0.95) / 8
-    assert found == [(1, 8, 0.775), (2, 1, 0.75)]
+    # (8 * 0.75 + 0.95) / 9
+    assert found == [(1, 9, 0.7722), (2, 1, 0.75)]
 
 
 def test_coco_annotations_are_read_back_by_cocos_own_reader(tmp_path, prediction):
@@ -144,8 +145,8 @@ def test_coco_annotations_are_read_back_by_cocos_own_reader(tmp_path, prediction
     assert [c['name'] for c in coco.cats.values()] == ['lesion', 'cyst']
     (ring,) = coco.loadAnns(coco.getAnnIds(imgIds=[1], catIds=[1]))
     np.testing.assert_array_equal(coco.annToMask(ring), prediction.labels == 1)
-    assert ring['bbox'] == [1, 1, 3, 3]
-    assert ring['area'] == coco_mask.area(ring['segmentation']) == 8
+    assert ring['bbox'] == [0, 1, 4, 4]
+    assert ring['area'] == coco_mask.area(ring['segmentation']) == 9
     assert len(coco.anns) == 4
 
 
