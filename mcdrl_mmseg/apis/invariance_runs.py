@@ -1,4 +1,4 @@
-"""Invariance of all models of a plan: which there are, in what order, what is said."""
+"""Invariance of all models of a plan, one after another."""
 
 from __future__ import annotations
 
@@ -9,15 +9,12 @@ from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
-import pandas as pd
-
-from mcdrl_mmseg.datasets.endosim import CONFOUNDERS, SITES, Benchmark
+from mcdrl_mmseg.datasets.endosim import SITES, Benchmark
 from mcdrl_mmseg.evaluation.invariance_record import InvarianceRecord
 from mcdrl_mmseg.protocols.errors import ProtocolError
-from mcdrl_mmseg.protocols.json_lines import append_line, parse_line, read_lines
+from mcdrl_mmseg.protocols.invariance_tables import read_invariance
+from mcdrl_mmseg.protocols.json_lines import append_line
 from mcdrl_mmseg.protocols.run_folder import RunFolder
-from mcdrl_mmseg.protocols.statistics import mean_and_stderr
-from mcdrl_mmseg.protocols.tables import MISSING, markdown
 
 from .checkpoint import load_segmentor
 from .invariance import (
@@ -27,13 +24,6 @@ from .invariance import (
     measure_pairs,
     measure_probes,
 )
-
-_COLUMNS = {
-    'agreement': 'agreement',
-    'dice_absent': 'Dice, absent',
-    'dice_present': 'Dice, present',
-}
-_PROBED = {'site': ('site',), 'confounders': CONFOUNDERS, 'lesion': ('lesion',)}
 
 
 @dataclass(frozen=True)
@@ -96,25 +86,6 @@ def find_runs(
     return sorted(runs, key=lambda run: (SITES.index(run.held_out), run.seed))
 
 
-def read_invariance(path: str | os.PathLike) -> list[InvarianceRecord]:
-    """Read records; of one model the last counts.
-
-    Args:
-        path: A file of JSON lines, also compressed by gzip.
-
-    Raises:
-        ProtocolError: A line is not such a record.
-    """
-
-    def parse(line: bytes) -> InvarianceRecord:
-        try:
-            return InvarianceRecord.from_dict(parse_line(line))
-        except (ValueError, TypeError, AttributeError) as error:
-            raise ProtocolError(str(error)) from None
-
-    return list({record.key: record for record in read_lines(path, parse)}.values())
-
-
 def measure_runs(
     runs: Sequence[TrainedRun],
     data: str | os.PathLike,
@@ -170,69 +141,3 @@ def measure_runs(
         )
         append_line(out, record.to_json())
         yield record
-
-
-def invariance_table(records: Sequence[InvarianceRecord]) -> str:
-    """Means over runs by method, in per cent, as Markdown.
-
-    Args:
-        records: One record a model.
-
-    Returns:
-        A row for each method: agreement, Dice without and with a confounder (means
-        over confounders), and what linear probes read out of F and of F_ca.
-    """
-    rows: dict[str, list[InvarianceRecord]] = {}
-    for record in records:
-        rows.setdefault(record.method, []).append(record)
-    cells = {
-        name: {
-            **{
-                title: _cell([getattr(r.overall, key) for r in group])
-                for key, title in _COLUMNS.items()
-            },
-            **{
-                f'{title}, {feature}': _cell(
-                    [r.probe_mean(names, feature) for r in group]
-                )
-                for title, names in _PROBED.items()
-                for feature in FEATURES
-            },
-            'runs': str(len(group)),
-        }
-        for name, group in rows.items()
-    }
-    return markdown(pd.DataFrame(cells).T.rename_axis('method'))
-
-
-def confounder_table(records: Sequence[InvarianceRecord], method: str) -> str:
-    """Means over one method's runs by confounder, in per cent, as Markdown.
-
-    Args:
-        records: One record a model.
-        method: Name of the method.
-    """
-    group = [record for record in records if record.method == method]
-    cells = {
-        name: {
-            **{
-                title: _cell([getattr(r.pairs[name], key) for r in group])
-                for key, title in _COLUMNS.items()
-            },
-            **{
-                f'probe, {feature}': _cell(
-                    [r.probe_mean((name,), feature) for r in group]
-                )
-                for feature in FEATURES
-            },
-        }
-        for name in CONFOUNDERS
-    }
-    return markdown(pd.DataFrame(cells).T.rename_axis('confounder'))
-
-
-def _cell(values: list[float]) -> str:
-    mean, error = mean_and_stderr([100 * v for v in values if v == v])
-    if mean != mean:
-        return MISSING
-    return f'{mean:.1f}' + (f' ± {error:.1f}' if error == error else '')

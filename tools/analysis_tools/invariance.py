@@ -3,14 +3,13 @@
 import argparse
 from pathlib import Path
 
-from mcdrl_mmseg.apis.invariance_runs import (
+from mcdrl_mmseg.apis.invariance_runs import find_runs, measure_runs
+from mcdrl_mmseg.protocols.commands import run_tool
+from mcdrl_mmseg.protocols.invariance_tables import (
     confounder_table,
-    find_runs,
     invariance_table,
-    measure_runs,
     read_invariance,
 )
-from mcdrl_mmseg.protocols.commands import run_tool
 
 
 def parse_args() -> argparse.Namespace:
