@@ -238,6 +238,7 @@ class _Page:
             axes.axvline(
                 area, color='black', linestyle=style, linewidth=1.4, label=words
             )
+            axes.set_xlim(right=max(axes.get_xlim()[1], 1.05 * area))
         axes.set_xlabel('predicted lesion, % of the image')
         axes.legend(
             fontsize=_TEXT - 1,

@@ -1,5 +1,6 @@
 import numpy as np
 import pytest
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.text import Text
 
@@ -106,6 +107,22 @@ def test_the_exact_form_does_not_speak_of_attention(new_explanation):
     page = '\n'.join(words(explanation_figure(explanation)))
     assert 'Weights P(z)' in page
     assert 'attention' not in page
+
+
+def test_the_lines_of_both_gates_are_within_the_bars_scale(new_explanation):
+    ends = new_explanation().lesion_probability
+    for first, last in (('gate_0', 'gate_1'), ('gate_1', 'gate_0')):
+        explanation = new_explanation(
+            lesion_probability=dict(gate_0=ends[first], gate_1=ends[last]),
+            per_confounder=np.stack([ends['gate_0']] * 4),
+        )
+        (axes,) = (
+            axes
+            for axes in explanation_figure(explanation).findobj(Axes)
+            if axes.get_xlabel().startswith('predicted lesion')
+        )
+        # 400 of 4800 pixels.
+        assert axes.get_xlim()[1] > 8.4
 
 
 def test_without_single_predictions_their_section_is_left_out(whole, new_explanation):
