@@ -27,6 +27,7 @@ from mcdrl_mmseg.datasets.endosim.counterfactuals import (
 from mcdrl_mmseg.evaluation.invariance import PairScores, pair_scores
 from mcdrl_mmseg.evaluation.probe import ProbeScore, probe_accuracy
 from mcdrl_mmseg.models import CausalInterventionHead
+from mcdrl_mmseg.protocols.errors import ProtocolError
 
 from .features import NO_LESION, collect_features
 from .image_pipeline import build_image_pipeline
@@ -68,12 +69,12 @@ def draw_pairs(
         Confounder -> pictures with it absent and with it present.
 
     Raises:
-        ValueError: The site has no such number of scenes with lesion.
+        ProtocolError: The site has no such number of scenes with lesion.
     """
     all_scenes = (benchmark.scene(site, n) for n in range(benchmark.images_per_site))
     chosen = list(islice((s for s in all_scenes if s.lesion is not None), scenes))
     if len(chosen) < scenes:
-        raise ValueError(
+        raise ProtocolError(
             f'{site} has {len(chosen)} scenes with a lesion, and {scenes} were asked '
             'for: ask for fewer (--scenes), or draw a larger data set.'
         )

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
+from mcdrl_mmseg.datasets.converters.errors import ConversionError
 from mcdrl_mmseg.datasets.endosim import SITES, Benchmark
 from mcdrl_mmseg.evaluation.invariance_record import InvarianceRecord
 from mcdrl_mmseg.protocols.errors import ProtocolError
@@ -16,7 +17,7 @@ from mcdrl_mmseg.protocols.invariance_tables import read_invariance
 from mcdrl_mmseg.protocols.json_lines import append_line
 from mcdrl_mmseg.protocols.run_folder import RunFolder
 
-from .checkpoint import load_segmentor
+from .checkpoint import CheckpointError, load_segmentor
 from .invariance import (
     FEATURES,
     draw_pairs,
@@ -110,10 +111,13 @@ def measure_runs(
         Each new record.
 
     Raises:
-        ConversionError: No EndoSim data set.
-        CheckpointError: A run's checkpoint cannot be used.
+        ProtocolError: No EndoSim data set, one with fewer scenes, or a checkpoint that
+            cannot be used.
     """
-    benchmark = Benchmark.read(Path(data))
+    try:
+        benchmark = Benchmark.read(Path(data))
+    except ConversionError as error:
+        raise ProtocolError(str(error)) from error
     known = {record.key for record in read_invariance(out)}
     # Runs come site by site: no picture is drawn twice.
     pairs_of = lru_cache(maxsize=1)(lambda site: draw_pairs(benchmark, site, scenes))
@@ -121,7 +125,11 @@ def measure_runs(
     for run in runs:
         if (run.method, run.held_out, run.seed, benchmark.spurious) in known:
             continue
-        model = load_segmentor(RunFolder(run.folder).best_checkpoint(), device=device)
+        try:
+            checkpoint = RunFolder(run.folder).best_checkpoint()
+            model = load_segmentor(checkpoint, device=device)
+        except CheckpointError as error:
+            raise ProtocolError(str(error)) from error
         scores = measure_probes(model, *drawn) if drawn else None
         record = InvarianceRecord(
             method=run.method,

@@ -12,6 +12,7 @@ from mcdrl_mmseg.apis.invariance import (
     predict_masks,
 )
 from mcdrl_mmseg.datasets.endosim import CONFOUNDERS, SITES, Benchmark, draw
+from mcdrl_mmseg.protocols.errors import ProtocolError
 
 BENCHMARK = Benchmark(images_per_site=6, size=64, spurious=1.0, seed=3)
 
@@ -47,7 +48,7 @@ def test_pairs_are_the_first_scenes_with_a_lesion_of_the_site(pairs):
 
 
 def test_more_scenes_than_there_are_is_an_error():
-    with pytest.raises(ValueError, match='7 were asked for'):
+    with pytest.raises(ProtocolError, match='7 were asked for'):
         draw_pairs(BENCHMARK, 'endosim_b', 7)
 
 

@@ -58,3 +58,15 @@ def test_runs_are_measured_once_and_recorded(tmp_path, checkpoint_content):
     assert record.probes is None
     assert list(measure_runs(runs, data, out, **options)) == []
     assert [r.key for r in read_invariance(out)] == [record.key]
+
+
+def test_a_missing_data_set_or_a_damaged_checkpoint_is_named(tmp_path):
+    folder = finish(tmp_path / 'plan', 'full', 'endosim_a', 0)
+    runs, data = find_runs(tmp_path / 'plan'), tmp_path / 'data'
+    with pytest.raises(ProtocolError, match=r'data/endosim\.json: No such file'):
+        next(measure_runs(runs, data, tmp_path / 'out', probe_scenes=0))
+    data.mkdir()
+    (data / 'endosim.json').write_text(Benchmark().text())
+    torch.save({'weights': 'none'}, folder / 'best_mDice_fg_epoch_1.pth')
+    with pytest.raises(ProtocolError, match=r'best_mDice_fg_epoch_1\.pth holds no'):
+        next(measure_runs(runs, data, tmp_path / 'out', probe_scenes=0))
