@@ -14,6 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from mcdrl_mmseg.models import CausalInterventionHead, CLIPRegionSelector
+from mcdrl_mmseg.models.confounder_attention import entry_names
 
 from .image_pipeline import as_image, lesion_probability, prepare
 
@@ -120,7 +121,7 @@ def explain(
     return Explanation(
         image=np.ascontiguousarray(picture[..., ::-1]),
         class_names=dictionary.prompts.classes,
-        confounder_names=_entry_names(dictionary),
+        confounder_names=entry_names(dictionary),
         similarity=similarity[0].float().cpu().numpy(),
         kept=kept,
         attention=weights.mean(dim=0).float().cpu().numpy(),
@@ -252,10 +253,3 @@ def _on_grid(
     maps = np.full((weights.shape[1], count), np.nan, dtype=np.float32)
     maps[:, positions] = weights.T.float().cpu().numpy()
     return kept.reshape(grid), maps.reshape(-1, *grid)
-
-
-def _entry_names(dictionary: nn.Module) -> tuple[str, ...]:
-    names = dictionary.prompts.confounder_names
-    if dictionary.source == 'text':
-        return names
-    return tuple(f'{dictionary.source} {n + 1}' for n in range(len(names)))
