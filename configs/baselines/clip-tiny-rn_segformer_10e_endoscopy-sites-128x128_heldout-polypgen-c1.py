@@ -6,7 +6,7 @@ _base_ = [
 ]
 # The built-in weights were trained on simulated scenes alone.
 model = dict(backbone=dict(pretrained='builtin'))
-train_dataloader = dict(num_workers=0, dataset=dict(max_images=80))
+train_dataloader = dict(num_workers=0, dataset=dict(max_images=160))
 val_dataloader = dict(
     num_workers=0, persistent_workers=False, dataset=dict(max_images=20)
 )

@@ -10,7 +10,7 @@ model = dict(
     backbone=dict(pretrained='builtin'),
     decode_head=dict(intervention=dict(residual='orthogonal')),
 )
-train_dataloader = dict(num_workers=0, dataset=dict(max_images=80))
+train_dataloader = dict(num_workers=0, dataset=dict(max_images=160))
 val_dataloader = dict(
     num_workers=0, persistent_workers=False, dataset=dict(max_images=20)
 )
