@@ -1,7 +1,8 @@
 # Two commands do everything on a machine with Python 3.11, git and make:
-#   make demo    trains, tests and draws on real images, end to end
+#   make demo    draws simulated hospitals, trains, tests and writes a report
 #   make test    runs the whole test suite
-# and   make serve CHECKPOINT=model.pth [EXAMPLES=folder]   shows a model on a local page
+#       make demo-real   trains, tests and draws on real images
+#       make serve CHECKPOINT=model.pth [EXAMPLES=folder]   shows a model on a local page
 # Both make .venv from the pinned set first, and reuse what is there.
 
 PYTHON ?= python3.11
@@ -13,7 +14,7 @@ READY := $(VENV)/.ready
 MCDRL_DATA_ROOT ?= $(abspath $(firstword $(wildcard data/endoscopy_sites ../shared/data/endoscopy_sites)))
 export MCDRL_DATA_ROOT
 
-.PHONY: demo test serve lint install clean
+.PHONY: demo demo-real test serve lint install clean
 
 install: $(READY)
 
@@ -26,6 +27,9 @@ $(READY): requirements/tested.txt requirements/runtime.txt setup.py
 
 demo: $(READY)
 	$(BIN)/python tools/demo.py
+
+demo-real: $(READY)
+	$(BIN)/python tools/demo.py --real
 
 test: $(READY)
 	$(BIN)/python -m pytest $(PYTEST_ARGS)

@@ -1,21 +1,53 @@
-"""The main job end to end: train on three hospitals, test on a fourth, draw."""
+"""See MCDRL at work: on simulated hospitals, or on real ones."""
 
 import argparse
 import sys
 
-from mcdrl_mmseg.apis.demo import DemoError, run_demo
+from mcdrl_mmseg.apis.demo import run_demo
+from mcdrl_mmseg.apis.demo_steps import DemoError
+from mcdrl_mmseg.apis.real_demo import run_real_demo
+
+
+def parse_args() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        description=f'{__doc__} Without --real nothing is needed: five simulated '
+        'hospitals are drawn, a baseline and MCDRL are trained on four of them and '
+        'tested on the fifth, and a report is written.',
+        epilog='Example: python tools/demo.py',
+    )
+    parser.add_argument(
+        '--work-dir',
+        help='where the results go (default: work_dirs/demo, work_dirs/real_demo)',
+    )
+    parser.add_argument(
+        '--images-per-site',
+        type=int,
+        default=100,
+        help='simulated images of each site (default: 100)',
+    )
+    parser.add_argument(
+        '--seeds',
+        type=int,
+        default=3,
+        help='trainings of each method on simulated images (default: 3)',
+    )
+    parser.add_argument(
+        '--real',
+        action='store_true',
+        help='train MCDRL on the real images of three hospitals, test on a fourth; '
+        'MCDRL_DATA_ROOT names their folder',
+    )
+    return parser.parse_args()
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, epilog='Example: python tools/demo.py'
-    )
-    parser.add_argument(
-        '--work-dir', default='work_dirs/demo', help='where the results go'
-    )
-    args = parser.parse_args()
+    args = parse_args()
     try:
-        run_demo(args.work_dir)
+        if args.real:
+            run_real_demo(args.work_dir or 'work_dirs/real_demo')
+        else:
+            work_dir = args.work_dir or 'work_dirs/demo'
+            run_demo(work_dir, args.images_per_site, args.seeds)
     except DemoError as error:
         sys.exit(f'demo: {error}')
 

@@ -47,6 +47,12 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument(
         '--no-pictures', action='store_true', help='run no model; tables and plots only'
     )
+    parser.add_argument(
+        '--explanations',
+        action='store_true',
+        help='show below each case the similarity, the regions kept, the change and '
+        'the attention to each confounder (about half a MB a case)',
+    )
     parser.add_argument('--title', help='of the page')
     return parser.parse_args()
 
@@ -61,6 +67,7 @@ def main() -> int:
         device=args.device,
         profile_images=args.profile_images,
         pictures=not args.no_pictures,
+        explanations=args.explanations,
         title=args.title,
     )
     try:

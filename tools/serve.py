@@ -9,7 +9,7 @@ from mcdrl_mmseg.serving.server import ServeError, serve
 def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__,
-        epilog='Example: python tools/serve.py work_dirs/demo/epoch_1.pth --examples '
+        epilog='Example: python tools/serve.py work_dirs/real_demo/epoch_1.pth --examples '
         'data/endoscopy_sites/polypgen_c1/images',
     )
     parser.add_argument('checkpoint', help='trained model with MCDRL')

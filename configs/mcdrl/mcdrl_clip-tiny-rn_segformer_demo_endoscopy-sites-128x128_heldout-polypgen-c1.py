@@ -1,4 +1,4 @@
-# The main job of `make demo`: about four minutes on two cores.
+# The main job of `make demo-real`: about four minutes on two cores.
 _base_ = [
     '../_base_/models/mcdrl_clip-tiny-rn_segformer.py',
     '../_base_/datasets/endoscopy-sites-128x128_demo.py',

@@ -13,6 +13,7 @@ from rich.console import Console
 from rich.progress import track
 from torch import nn
 
+from mcdrl_mmseg.datasets.endosim import true_confounders
 from mcdrl_mmseg.protocols.files import replacing, write_text
 from mcdrl_mmseg.visualization.explanation_figure import explanation_figure
 
@@ -49,7 +50,8 @@ def explain_files(
 ) -> ExplainSummary:
     """Explain images and write a page and a document for each.
 
-    Of a video or a DICOM object of several images the first is explained.
+    Of a video or a DICOM object of several images the first is explained. Images of
+    EndoSim have the conditions that they were drawn with marked.
 
     Args:
         model: See :func:`explain`.
@@ -99,10 +101,13 @@ def explain_files(
             continue
         explanation = explain(model, image)
         page, document = _targets(out, file)
-        figure = explanation_figure(explanation, mask, title=file.path.name)
+        known = true_confounders(file.path)
+        figure = explanation_figure(explanation, mask, known, title=file.path.name)
         with replacing(page) as temporary:
             figure.savefig(temporary, dpi=_DOTS_PER_INCH)
         record = dict(image=str(file.path), **explanation_record(explanation, mask))
+        if known is not None:
+            record['true_confounders'] = list(known)
         write_text(document, json.dumps(record, indent=1, ensure_ascii=False) + '\n')
         summary.written.append(page)
     return summary

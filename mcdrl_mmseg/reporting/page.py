@@ -33,6 +33,7 @@ from .sources import Source, load_source
 
 GENERATOR = 'mcdrl_mmseg.reporting'
 _TEMPLATE = 'report.html.j2'
+_EXPLANATION_DPI = 90
 
 
 @dataclass(frozen=True)
@@ -48,6 +49,7 @@ class ReportOptions:
         device: As ``'cuda:0'``; None takes a GPU if there is one.
         profile_images: Images of each site that the attention is taken from.
         pictures: Whether models are run at all.
+        explanations: Show below each case how the model came to its prediction.
         title: Of the page; None makes one of the source's name.
     """
 
@@ -58,6 +60,7 @@ class ReportOptions:
     device: str | None = None
     profile_images: int = 60
     pictures: bool = True
+    explanations: bool = False
     title: str | None = None
 
 
@@ -134,7 +137,9 @@ def draw_runs(
                 model = RunModel(checkpoint, config, options.data_root, options.device)
                 loaded = (checkpoint, config), model
             cases = choose_cases(record.images)
-            result = loaded[1].pictures(site, cases, options.profile_images)
+            result = loaded[1].pictures(
+                site, cases, options.profile_images, options.explanations
+            )
         except (ValueError, OSError, KeyError, DictionaryError) as error:
             problems.append(f'{site}: {" ".join(str(error).split())}')
             continue
@@ -265,6 +270,7 @@ def _cases(
     for site, record in source.first_runs(method).items():
         cases = choose_cases(record.images)
         drawn = pictures[site].cases if site in pictures else {}
+        pages = pictures[site].explanations if site in pictures else {}
         entries = [
             dict(
                 name=name,
@@ -273,6 +279,9 @@ def _cases(
                 height=drawn[name].shape[0] if name in drawn else None,
                 image=case['image'],
                 dice=f'{100 * case["dice"]:.1f}',
+                explanation=figure_uri(pages[name], _EXPLANATION_DPI)
+                if name in pages
+                else None,
             )
             for name, case in cases.items()
         ]

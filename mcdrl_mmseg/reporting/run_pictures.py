@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from matplotlib.figure import Figure
 from mmengine.config import Config
 from mmengine.dataset import pseudo_collate
 from mmengine.registry import init_default_scope
@@ -18,14 +19,17 @@ from torch import nn
 from torch.utils.data import Dataset
 
 from mcdrl_mmseg.apis.checkpoint import load_segmentor
+from mcdrl_mmseg.apis.explanation import explain
 from mcdrl_mmseg.apis.features import collect_features
 from mcdrl_mmseg.apis.image_pipeline import read_image
+from mcdrl_mmseg.datasets.endosim import true_confounders
 from mcdrl_mmseg.evaluation.image_record import image_name
 from mcdrl_mmseg.evaluation.sample_reader import ONE_SITE
 from mcdrl_mmseg.models import CausalInterventionHead
 from mcdrl_mmseg.models.confounder_attention import entry_names
 from mcdrl_mmseg.protocols.folds import datasets
-from mcdrl_mmseg.visualization.case_picture import case_picture
+from mcdrl_mmseg.visualization.case_picture import IGNORED, case_picture
+from mcdrl_mmseg.visualization.explanation_figure import explanation_figure
 
 
 @dataclass(frozen=True)
@@ -39,12 +43,16 @@ class RunPictures:
             none.
         names: M names of the confounders.
         prior: (M,) P(z).
+        explanations: The same cases' pages of
+            :func:`~mcdrl_mmseg.visualization.explanation_figure.explanation_figure`,
+            where they were asked for and the model can be explained.
     """
 
     cases: dict[str, np.ndarray] = field(default_factory=dict)
     attention: np.ndarray | None = None
     names: tuple[str, ...] = ()
     prior: np.ndarray | None = None
+    explanations: dict[str, Figure] = field(default_factory=dict)
 
 
 class RunModel:
@@ -85,7 +93,11 @@ class RunModel:
             self._places.setdefault(site, {})[name] = index
 
     def pictures(
-        self, site: str, cases: Mapping[str, dict], profile_images: int = 60
+        self,
+        site: str,
+        cases: Mapping[str, dict],
+        profile_images: int = 60,
+        explanations: bool = False,
     ) -> RunPictures:
         """Draw the cases of a site and look at what its images attend to.
 
@@ -94,13 +106,16 @@ class RunModel:
             cases: Name of each case -> its per-image record.
             profile_images: Images that the attention is taken from, evenly spaced
                 over the site; 0 leaves it out.
+            explanations: Draw the page of each case that tells how the model came to
+                its prediction.
         """
         places = self._places.get(site, {})
-        drawn = {
-            name: self._draw(places[record['image']])
+        found = {
+            name: places[record['image']]
             for name, record in cases.items()
             if record['image'] in places
         }
+        drawn = {name: self._draw(index) for name, index in found.items()}
         head = getattr(self.model, 'decode_head', None)
         indices = list(places.values())
         if not isinstance(head, CausalInterventionHead) or not indices:
@@ -113,9 +128,23 @@ class RunModel:
             attention = collect_features(self.model, loader).get('attention')
         return RunPictures(
             cases=drawn,
+            explanations={n: self._explain(i) for n, i in found.items()}
+            if explanations
+            else {},
             attention=attention,
             names=entry_names(head.dictionary),
             prior=head.dictionary.confounder_prior.cpu().numpy(),
+        )
+
+    def _explain(self, index: int) -> Figure:
+        info = self.dataset.get_data_info(index)
+        path = Path(info['img_path'])
+        truth = self.dataset[index]['data_samples'].gt_sem_seg.data[0].numpy()
+        return explanation_figure(
+            explain(self.model, read_image(path)),
+            (truth != 0) & (truth != IGNORED),
+            true_confounders(path),
+            title=path.name,
         )
 
     @torch.no_grad()

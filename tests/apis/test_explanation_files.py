@@ -37,7 +37,7 @@ def explained(monkeypatch, explanation):
     """Masks that were to be drawn; nothing is really explained or drawn."""
     drawn = []
 
-    def draw(explanation, truth, title):
+    def draw(explanation, truth, true_confounders, title):
         drawn.append(truth)
         return Figure(figsize=(1, 1))
 
@@ -95,6 +95,19 @@ def test_each_image_gets_a_page_and_a_document(images, explained):
     assert cv2.imread(str(images / 'out/a.png')).shape == (110, 110, 3)
     assert json.loads((images / 'out/b.json').read_text())['image'] == names[1]
     assert explained == [None, None]
+
+
+def test_conditions_that_an_image_was_drawn_with_are_named(
+    images, explained, monkeypatch
+):
+    known = {'a': ('blur', 'blood'), 'b': None}
+    monkeypatch.setattr(module, 'true_confounders', lambda path: known[path.stem])
+    names = [str(images / 'a.png'), str(images / 'b.png')]
+    explain_files(None, names, images / 'out')
+    first = json.loads((images / 'out/a.json').read_text())
+    assert first['true_confounders'] == ['blur', 'blood']
+    second = json.loads((images / 'out/b.json').read_text())
+    assert 'true_confounders' not in second
 
 
 def test_masks_are_found_by_name_and_other_sizes_are_problems(images, explained):

@@ -3,6 +3,7 @@ from html.parser import HTMLParser
 
 import numpy as np
 import pytest
+from matplotlib.figure import Figure
 
 from mcdrl_mmseg.protocols.errors import ProtocolError
 from mcdrl_mmseg.protocols.records import append_record
@@ -88,6 +89,20 @@ def test_page_tells_results_cases_attention_data_versions_and_commands(
     for phrase in ('+10.0', 'torch 2.0', 'configs/mcdrl.py', 'd' * 64, 'images/i0.jpg'):
         assert phrase in text
     assert content['no_curves'] == ['base', 'mcdrl']
+
+
+def test_an_explanation_stands_below_its_case(source, pictures):
+    figure = Figure(figsize=(1, 1))
+    pictures['s1'].explanations['worst'] = figure
+    content = build_content(source, 'mcdrl', pictures)
+    cases = content['cases'][0]['cases']
+    assert [case['explanation'] is not None for case in cases] == [
+        case['name'] == 'worst' for case in cases
+    ]
+    text = render(content)
+    Page(text)
+    assert text.count('How the prediction of the worst case came about') == 1
+    assert 'How the prediction of the best case' not in text
 
 
 def test_text_from_outside_is_escaped(source, make_record):

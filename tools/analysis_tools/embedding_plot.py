@@ -16,7 +16,7 @@ def parse_args() -> argparse.Namespace:
         description=f'{__doc__} One point an image, by site and by lesion, with the '
         'scores of linear probes beside them, in the picture and in a JSON file.',
         epilog='Example: python tools/analysis_tools/embedding_plot.py CONFIG '
-        'work_dirs/demo/best_mDice_fg_epoch_10.pth --out embedding.png',
+        'work_dirs/real_demo/best_mDice_fg_epoch_10.pth --out embedding.png',
     )
     parser.add_argument('config', help='config file')
     parser.add_argument('checkpoint', type=Path, help='checkpoint file')

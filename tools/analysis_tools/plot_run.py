@@ -12,7 +12,7 @@ def parse_args() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         description=f'{__doc__} Shows the losses one by one, gate, learning rate and '
         'the validation with its best epoch. All starts of a resumed run are joined.',
-        epilog='Example: python tools/analysis_tools/plot_run.py work_dirs/demo '
+        epilog='Example: python tools/analysis_tools/plot_run.py work_dirs/real_demo '
         '--out curves.png',
     )
     parser.add_argument(

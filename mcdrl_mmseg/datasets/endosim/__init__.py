@@ -21,6 +21,7 @@ from .scene import (
     do,
 )
 from .sites import SITES, Conditions
+from .truth import true_confounders
 
 __all__ = [
     'CONFOUNDERS',
@@ -39,5 +40,6 @@ __all__ = [
     'do',
     'draw',
     'sample_scene',
+    'true_confounders',
     'write_benchmark',
 ]
