@@ -10,9 +10,11 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-# The folder of the six real sites; see README. An empty value means "not found".
+# The folder of the six real sites; see README. MMEngine refuses an empty value.
 MCDRL_DATA_ROOT ?= $(abspath $(firstword $(wildcard data/endoscopy_sites ../shared/data/endoscopy_sites)))
+ifneq ($(MCDRL_DATA_ROOT),)
 export MCDRL_DATA_ROOT
+endif
 
 .PHONY: demo demo-real test serve lint install clean
 

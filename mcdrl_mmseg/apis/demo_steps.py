@@ -33,8 +33,10 @@ def run_tool(arguments: Sequence[str], environment: Mapping[str, str]) -> None:
     """
     shown = [f'{name}={shlex.quote(value)}' for name, value in environment.items()]
     print('$', *shown, 'python', shlex.join(arguments), flush=True)
+    # MMEngine takes a variable that is set to nothing for one that is missing.
+    own = {name: value for name, value in os.environ.items() if value}
     # Libraries of the stack warn at every import; they would bury the progress.
-    quiet = {**os.environ, **environment, 'PYTHONWARNINGS': 'ignore'}
+    quiet = {**own, **environment, 'PYTHONWARNINGS': 'ignore'}
     command = [sys.executable, *arguments]
     done = subprocess.run(command, cwd=ROOT, env=quiet, check=False)
     if done.returncode != 0:

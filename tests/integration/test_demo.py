@@ -15,6 +15,8 @@ def start(folder):
     few = ('--images-per-site', '12', '--seeds', '1')
     # Nothing of this machine may be needed.
     environment = {k: v for k, v in os.environ.items() if not k.startswith('MCDRL_')}
+    # As a shell leaves a variable that was emptied.
+    environment['MCDRL_DATA_ROOT'] = ''
     return subprocess.run(
         [sys.executable, _ROOT / 'tools/demo.py', '--work-dir', folder, *few],
         capture_output=True,
