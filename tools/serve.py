@@ -9,8 +9,8 @@ from mcdrl_mmseg.serving.server import ServeError, serve
 def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__,
-        epilog='Example: python tools/serve.py work_dirs/real_demo/epoch_1.pth --examples '
-        'data/endoscopy_sites/polypgen_c1/images',
+        epilog='Example: python tools/serve.py work_dirs/real_demo/epoch_1.pth '
+        '--examples data/endoscopy_sites/polypgen_c1/images',
     )
     parser.add_argument('checkpoint', help='trained model with MCDRL')
     parser.add_argument('--config', help='config file; default: the one in CHECKPOINT')

@@ -49,7 +49,8 @@ def run_demo(work_dir: str, images_per_site: int = 100, seeds: int = 3) -> None:
 
     print(
         'The images are simulated and the CLIP is the small one that the package '
-        'holds: this shows the method at work, not how it does on patients.\n'
+        'holds: this shows the method at work, not how it does on patients. It is one '
+        'held-out site of five; over all, in docs/evidence.md, the gain is smaller.\n'
         f'Report       {report} (open it in a browser)\n'
         f'Tables       {runs}/table_dice.md, ...\n'
         f'Checkpoints  {runs}/METHOD/{_HELD_OUT}/seedN/best_*.pth\n'

@@ -290,7 +290,8 @@ class _Page:
             fontsize=_TEXT - 1,
             path_effects=[withStroke(linewidth=3.0, foreground='white')],
         )
-        axes.set_yticks(heights, [self._marked(name, wrap=False) for name in names])
+        labels = [self._marked(name, wrap=False) for name in names]
+        axes.set_yticks(heights, labels, linespacing=0.9)
         axes.tick_params(labelsize=_TEXT)
         axes.xaxis.label.set_size(_TEXT)
         axes.set_xlim(0, max(1.18 * float(values.max()), 1e-3))
@@ -301,7 +302,7 @@ class _Page:
 
     def _marked(self, name: str, wrap: bool = True) -> str:
         text = _wrap(name) if wrap else textwrap.shorten(name, 32, placeholder='...')
-        return f'{text} (present)' if name in self.true_confounders else text
+        return f'{text}\n(present)' if name in self.true_confounders else text
 
     def _difference(
         self, section: SubFigure, axes: Axes, difference: np.ndarray

@@ -98,8 +98,8 @@ def test_the_truth_is_named_with_its_dice(new_explanation):
 def test_conditions_known_to_be_present_are_marked(new_explanation):
     figure = explanation_figure(new_explanation(), true_confounders=['blur'])
     page = words(figure)
-    assert sum('blur (present)' in text for text in page) == 4
-    assert not any('dark lighting (present)' in text for text in page)
+    assert sum('blur\n(present)' in text for text in page) == 4
+    assert not any('dark lighting\n(present)' in text for text in page)
 
 
 def test_the_exact_form_does_not_speak_of_attention(new_explanation):
