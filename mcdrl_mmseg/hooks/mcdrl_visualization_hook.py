@@ -245,6 +245,7 @@ class MCDRLVisualizationHook(Hook):
     def _draw_image(
         self, runner: Runner, path: str, site: str, result: ValidatedImage, step: int
     ) -> None:
+        from mcdrl_mmseg.visualization.backends import add_picture
         from mcdrl_mmseg.visualization.figure_files import figure_array
         from mcdrl_mmseg.visualization.validation_picture import validation_picture
 
@@ -256,11 +257,13 @@ class MCDRLVisualizationHook(Hook):
         names = entry_names(self._head.dictionary)
         figure = validation_picture(image, result, names, title)
         # Local files are named so: a slash would ask for a folder that is not there.
-        runner.visualizer.add_image(f'mcdrl_{site}_{stem}', figure_array(figure), step)
+        name = f'mcdrl_{site}_{stem}'
+        add_picture(runner.visualizer, name, figure_array(figure), step)
 
     def _draw_profile(
         self, runner: Runner, profile: dict[str, tuple[str, np.ndarray]], step: int
     ) -> None:
+        from mcdrl_mmseg.visualization.backends import add_picture
         from mcdrl_mmseg.visualization.confounder_profile import confounder_profile
         from mcdrl_mmseg.visualization.figure_files import figure_array
 
@@ -272,7 +275,8 @@ class MCDRLVisualizationHook(Hook):
         names = entry_names(dictionary)
         prior = dictionary.confounder_prior.cpu().numpy()
         figure = confounder_profile(rows, names, prior)
-        runner.visualizer.add_image('mcdrl_attention', figure_array(figure), step)
+        picture = figure_array(figure)
+        add_picture(runner.visualizer, 'mcdrl_attention', picture, step)
         scalars = {
             f'attention/{site}/{name}': float(value)
             for site, values in rows.items()

@@ -42,6 +42,13 @@ def make_head(prompts, intervention=(), ratio=0.5, **arguments):
     return head.eval()
 
 
+def recording_visualizer():
+    """Its one backend records under the visualizer's own name."""
+    visualizer = MagicMock()
+    visualizer._vis_backends = {'local': visualizer}
+    return visualizer
+
+
 @pytest.fixture
 def paths(tmp_path):
     """Three images of site a, two of site b."""
@@ -70,7 +77,7 @@ def make_runner(paths, prompts):
             model=nn.ModuleDict({'head': head or make_head(prompts)}),
             val_dataloader=SimpleNamespace(dataset=Infos(dataset)),
             val_loop=MagicMock(),
-            visualizer=MagicMock(),
+            visualizer=recording_visualizer(),
             logger=MagicMock(),
             _train_loop=train_loop,
         )
