@@ -44,7 +44,7 @@ def test_both_methods_are_tested_on_the_held_out_site_and_compared(demo):
     assert output.rstrip().splitlines()[-1].startswith('Took ')
 
 
-def test_report_explains_cases_and_marks_the_true_confounders(demo):
+def test_report_explains_its_cases(demo):
     folder, _ = demo
     text = (folder / 'report.html').read_text()
     assert 'No picture of' not in text
