@@ -37,6 +37,7 @@ setup(
     extras_require={
         'mmseg': requirements('mmseg'),
         'openmmlab': requirements('openmmlab'),
+        'deploy': requirements('deploy'),
         'dicom': requirements('dicom'),
         'serve': requirements('serve'),
         'dev': requirements('dev'),
