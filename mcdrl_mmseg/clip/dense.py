@@ -13,6 +13,7 @@ modes differ in what they do to the last attention, and change no weight:
 
 from __future__ import annotations
 
+import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -56,8 +57,11 @@ def self_self_attention(query: Tensor, key: Tensor, value: Tensor, mode: str) ->
     return attended
 
 
-def dense_vit_tokens(block: nn.Module, tokens: Tensor, mode: str) -> Tensor:
-    """Rerun a ViT's last block so that its patch tokens stay local.
+def dense_vit_block(block: nn.Module, tokens: Tensor, mode: str) -> Tensor:
+    """Run a ViT's last block so that its patch tokens stay local.
+
+    The pooled token attends as ever, so that one run of the block gives both what
+    CLIP pools and the dense tokens.
 
     Args:
         block: open_clip ``ResidualAttentionBlock`` with ``nn.MultiheadAttention``.
@@ -65,7 +69,8 @@ def dense_vit_tokens(block: nn.Module, tokens: Tensor, mode: str) -> Tensor:
         mode: ``maskclip``, ``sclip`` or ``clearclip``.
 
     Returns:
-        (B, L, c), the patch tokens that replace the block's output.
+        (B, 1 + L, c): the pooled token as the block itself gives it, then the patch
+        tokens of the mode.
     """
     attention = block.attn
     projected = F.linear(
@@ -74,35 +79,49 @@ def dense_vit_tokens(block: nn.Module, tokens: Tensor, mode: str) -> Tensor:
     query, key, value = (
         split_heads(part, attention.num_heads) for part in projected.chunk(3, dim=-1)
     )
-    attended = merge_heads(self_self_attention(query, key, value, mode))
-    attended = attention.out_proj(attended)
+    attended = attention.out_proj(_pooled_and_dense(query, key, value, mode))
     if mode == 'clearclip':
-        return attended
-    out = tokens[:, 1:] + block.ls_1(attended)
-    return out + block.ls_2(block.mlp(block.ln_2(out)))
+        pooled = _feed_forward(block, tokens[:, :1] + block.ls_1(attended[:, :1]))
+        return torch.cat([pooled, attended[:, 1:]], dim=1)
+    return _feed_forward(block, tokens + block.ls_1(attended))
 
 
-def dense_pooled_tokens(pool: nn.Module, tokens: Tensor, mode: str) -> Tensor:
+def _pooled_and_dense(query: Tensor, key: Tensor, value: Tensor, mode: str) -> Tensor:
+    """Plain attention of the pooled token, the mode's of all others, heads merged."""
+    pooled = F.scaled_dot_product_attention(query[:, :, :1], key, value)
+    dense = self_self_attention(query, key, value, mode)
+    return merge_heads(torch.cat([pooled, dense], dim=2))
+
+
+def _feed_forward(block: nn.Module, tokens: Tensor) -> Tensor:
+    return tokens + block.ls_2(block.mlp(block.ln_2(tokens)))
+
+
+def dense_pooled_tokens(
+    pool: nn.Module, tokens: Tensor, positions: Tensor, mode: str
+) -> Tensor:
     """Apply a ResNet tower's attention pool at every position.
 
     Args:
         pool: open_clip ``AttentionPool2d``.
-        tokens: (B, 1 + L, c), mean token first. Positional embeddings are added
-            already, except for ``maskclip``, which has none, as in its source.
+        tokens: (B, 1 + L, c), mean token first.
+        positions: (1 + L, c), the pool's positional embedding. The dense tokens of
+            ``maskclip`` have none, as in its source.
         mode: Any dense mode.
 
     Returns:
-        (B, L, d) in the joint image-text space.
+        (B, 1 + L, d) in the joint image-text space, the pool's own output first.
     """
-    value = pool.v_proj(tokens)
+    placed = tokens + positions
+    key, value = pool.k_proj(placed), pool.v_proj(placed)
+    # Of maskclip the pooled query alone: its dense tokens have none.
+    query = pool.q_proj(placed[:, :1] if mode == 'maskclip' else placed)
+    heads = (split_heads(part, pool.num_heads) for part in (query, key, value))
     if mode == 'maskclip':
-        return pool.c_proj(value[:, 1:])
-    query, key, value = (
-        split_heads(part, pool.num_heads)
-        for part in (pool.q_proj(tokens), pool.k_proj(tokens), value)
-    )
-    if mode == 'vanilla':
-        attended = F.scaled_dot_product_attention(query[:, :, 1:], key, value)
+        pooled = merge_heads(F.scaled_dot_product_attention(*heads))
+        attended = torch.cat([pooled, pool.v_proj(tokens[:, 1:])], dim=1)
+    elif mode == 'vanilla':
+        attended = merge_heads(F.scaled_dot_product_attention(*heads))
     else:
-        attended = self_self_attention(query, key, value, mode)
-    return pool.c_proj(merge_heads(attended))
+        attended = _pooled_and_dense(*heads, mode)
+    return pool.c_proj(attended)

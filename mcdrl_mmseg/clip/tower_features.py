@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from typing import NamedTuple
 
 import torch
@@ -10,12 +11,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.utils.checkpoint import checkpoint
 
-from .dense import (
-    dense_pooled_tokens,
-    dense_vit_tokens,
-    merge_heads,
-    split_heads,
-)
+from .dense import dense_pooled_tokens, dense_vit_block
 from .positions import fit_position_grid
 
 
@@ -33,7 +29,7 @@ class TowerFeatures(NamedTuple):
     image_embedding: Tensor
 
 
-def _run(module: nn.Module, x: Tensor, with_cp: bool) -> Tensor:
+def _run(module: Callable, x: Tensor, with_cp: bool) -> Tensor:
     if with_cp and x.requires_grad:
         return checkpoint(module, x, use_reentrant=False)
     return module(x)
@@ -74,26 +70,33 @@ def vit_features(
     grid = (patches.shape[2], patches.shape[3])
     class_token = tower.class_embedding.to(patches.dtype)
     tokens = torch.cat(
-        [class_token.expand(len(patches), 1, -1), patches.flatten(2).transpose(1, 2)],
+        [class_token.expand(patches.shape[0], 1, -1), patches.flatten(2).transpose(1, 2)],
         dim=1,
     )
     positions = fit_position_grid(tower.positional_embedding, grid)
     tokens = tower.ln_pre(tower.patch_dropout(tokens + positions.to(tokens.dtype)))
 
     levels = []
-    before = tokens
-    for index, block in enumerate(tower.transformer.resblocks):
-        before = tokens
-        tokens = _run(block, before, with_cp)
+    *blocks, last = tower.transformer.resblocks
+    for index, block in enumerate(blocks):
+        tokens = _run(block, tokens, with_cp)
         if index in out_indices:
             levels.append(_to_map(tokens[:, 1:], grid))
 
+    is_level = len(blocks) in out_indices
+    # The plain block costs as much as the dense one, which has the pooled token too.
+    if dense_mode == 'vanilla' or is_level or tower.pool_type != 'tok':
+        plain = _run(last, tokens, with_cp)
+        pooled, _ = tower._pool(plain)
+        if is_level:
+            levels.append(_to_map(plain[:, 1:], grid))
     if dense_mode == 'vanilla':
-        dense = tokens[:, 1:]
+        dense = plain
     else:
-        dense = dense_vit_tokens(tower.transformer.resblocks[-1], before, dense_mode)
-    pooled, _ = tower._pool(tokens)
-    dense = tower.ln_post(dense) @ tower.proj
+        dense = _run(partial(dense_vit_block, last, mode=dense_mode), tokens, with_cp)
+        if tower.pool_type == 'tok':
+            pooled, _ = tower._pool(dense[:, :1])
+    dense = tower.ln_post(dense[:, 1:]) @ tower.proj
     embedding = pooled @ tower.proj
     return TowerFeatures(
         tuple(levels), _to_map(dense, grid), embedding[..., None, None]
@@ -132,21 +135,9 @@ def resnet_features(
     grid = (x.shape[2], x.shape[3])
     tokens = x.flatten(2).transpose(1, 2)
     tokens = torch.cat([tokens.mean(dim=1, keepdim=True), tokens], dim=1)
-    placed = tokens + fit_position_grid(pool.positional_embedding, grid).to(x.dtype)
-    dense = dense_pooled_tokens(
-        pool, tokens if dense_mode == 'maskclip' else placed, dense_mode
-    )
-    # The pooled query alone: open_clip computes every query and drops the rest.
-    query, key, value = (
-        split_heads(part, pool.num_heads)
-        for part in (
-            pool.q_proj(placed[:, :1]),
-            pool.k_proj(placed),
-            pool.v_proj(placed),
-        )
-    )
-    attended = F.scaled_dot_product_attention(query, key, value)
-    embedding = pool.c_proj(merge_heads(attended)).squeeze(1)
+    positions = fit_position_grid(pool.positional_embedding, grid).to(x.dtype)
+    pooled = dense_pooled_tokens(pool, tokens, positions, dense_mode)
+    embedding, dense = pooled[:, 0], pooled[:, 1:]
     return TowerFeatures(
         tuple(levels), _to_map(dense, grid), embedding[..., None, None]
     )

@@ -4,12 +4,13 @@ import numpy as np
 import pytest
 import torch
 from torch import nn
+from torch.testing import assert_close
 
 from mcdrl_mmseg.clip.dense import (
     DENSE_MODES,
     check_dense_mode,
     dense_pooled_tokens,
-    dense_vit_tokens,
+    dense_vit_block,
     merge_heads,
     self_self_attention,
     split_heads,
@@ -92,7 +93,7 @@ def block(tiny_clips):
 def test_vit_block_rerun_equals_float64_reference(block, mode):
     tokens = torch.randn(2, 7, 192, generator=torch.Generator().manual_seed(1))
     with torch.no_grad():
-        result = dense_vit_tokens(block, tokens, mode).numpy()
+        result = dense_vit_block(block, tokens, mode)[:, 1:].numpy()
     attention = block.attn
     for image in range(2):
         x = array(tokens[image])
@@ -109,15 +110,26 @@ def test_vit_block_rerun_equals_float64_reference(block, mode):
         np.testing.assert_allclose(result[image], out, atol=2e-4, rtol=1e-4)
 
 
+@pytest.mark.parametrize('mode', ['maskclip', 'sclip', 'clearclip'])
+def test_pooled_token_of_the_rerun_is_the_blocks_own(block, mode):
+    tokens = torch.randn(2, 7, 192, generator=torch.Generator().manual_seed(1))
+    with torch.no_grad():
+        result = dense_vit_block(block, tokens, mode)[:, 0]
+        assert_close(result, block(tokens)[:, 0], atol=1e-5, rtol=1e-5)
+
+
 @pytest.mark.parametrize('mode', DENSE_MODES)
 def test_attention_pool_at_every_position_equals_float64_reference(tiny_clips, mode):
     pool = tiny_clips['mcdrl-tiny-rn'].visual.attnpool
     width = pool.q_proj.in_features
     tokens = torch.randn(2, 7, width, generator=torch.Generator().manual_seed(2))
+    positions = torch.randn(7, width, generator=torch.Generator().manual_seed(3))
     with torch.no_grad():
-        result = dense_pooled_tokens(pool, tokens, mode).numpy()
+        result = dense_pooled_tokens(pool, tokens, positions, mode)[:, 1:].numpy()
     for image in range(2):
         x = array(tokens[image])
+        if mode != 'maskclip':
+            x = x + array(positions)
         query, key, value = (
             reference_heads(linear(x, p), pool.num_heads)
             for p in (pool.q_proj, pool.k_proj, pool.v_proj)
@@ -125,6 +137,19 @@ def test_attention_pool_at_every_position_equals_float64_reference(tiny_clips, m
         attended = reference_attention(query, key, value, mode)
         out = linear(np.concatenate(attended, axis=1), pool.c_proj)
         np.testing.assert_allclose(result[image], out, atol=1e-5, rtol=1e-4)
+
+
+@pytest.mark.parametrize('mode', DENSE_MODES)
+def test_pooled_token_of_the_attention_pool_is_its_own_output(tiny_clips, mode):
+    pool = tiny_clips['mcdrl-tiny-rn'].visual.attnpool
+    feature = torch.randn(
+        2, pool.q_proj.in_features, 4, 4, generator=torch.Generator().manual_seed(2)
+    )
+    tokens = feature.flatten(2).transpose(1, 2)
+    tokens = torch.cat([tokens.mean(dim=1, keepdim=True), tokens], dim=1)
+    with torch.no_grad():
+        result = dense_pooled_tokens(pool, tokens, pool.positional_embedding, mode)
+        assert_close(result[:, 0], pool(feature), atol=1e-5, rtol=1e-5)
 
 
 def test_splitting_and_merging_heads_are_inverse():

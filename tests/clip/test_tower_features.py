@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch.testing import assert_close
 
-from mcdrl_mmseg.clip.dense import DENSE_MODES, dense_pooled_tokens, dense_vit_tokens
+from mcdrl_mmseg.clip.dense import DENSE_MODES, dense_pooled_tokens, dense_vit_block
 from mcdrl_mmseg.clip.tower_features import resnet_features, vit_features
 
 FEATURES = {'mcdrl-tiny-vit': vit_features, 'mcdrl-tiny-rn': resnet_features}
@@ -30,6 +30,25 @@ def test_image_embedding_is_open_clips_in_every_mode(tiny_clip, images, mode):
     result = run(tiny_clip, images[name], mode).image_embedding
     assert result.shape == (2, 128, 1, 1)
     assert_close(result.flatten(1), expected, atol=1e-4, rtol=1e-4)
+
+
+@pytest.mark.parametrize('mode', DENSE_MODES)
+def test_image_embedding_of_mean_pooling_is_open_clips(tiny_clips, images, mode):
+    tower = copy.deepcopy(tiny_clips['mcdrl-tiny-vit'].visual)
+    tower.pool_type = 'avg'
+    with torch.no_grad():
+        expected = tower(images['mcdrl-tiny-vit'])
+        result = vit_features(tower, images['mcdrl-tiny-vit'], (), mode)
+    assert_close(result.image_embedding.flatten(1), expected, atol=1e-4, rtol=1e-4)
+
+
+def test_dense_mode_costs_no_further_block(tiny_clips, images):
+    tower = copy.deepcopy(tiny_clips['mcdrl-tiny-vit'].visual)
+    runs = []
+    tower.transformer.resblocks[-1].mlp.register_forward_hook(lambda *_: runs.append(1))
+    with torch.no_grad():
+        vit_features(tower, images['mcdrl-tiny-vit'][:1], (0,), 'sclip')
+    assert len(runs) == 1
 
 
 def test_levels_are_open_clips_intermediates(tiny_clip, images):
@@ -78,7 +97,7 @@ def test_vit_map_reruns_the_last_block_alone(tiny_clips, images, mode):
         for block in tower.transformer.resblocks[:-1]:
             before = block(before)
         last = tower.transformer.resblocks[-1]
-        tokens = tower.ln_post(dense_vit_tokens(last, before, mode)) @ tower.proj
+        tokens = tower.ln_post(dense_vit_block(last, before, mode)[:, 1:]) @ tower.proj
         result = vit_features(tower, x, (), mode).dense_features
     assert_close(result.flatten(2), tokens.transpose(1, 2), atol=1e-4, rtol=1e-4)
 
@@ -95,8 +114,10 @@ def test_resnet_map_pools_at_every_position_with_positions(tiny_clips, images, m
     tower = tiny_clips['mcdrl-tiny-rn'].visual
     x = images['mcdrl-tiny-rn']
     with torch.no_grad():
-        tokens = pooled_input(tower, x) + tower.attnpool.positional_embedding
-        expected = dense_pooled_tokens(tower.attnpool, tokens, mode)
+        pool = tower.attnpool
+        expected = dense_pooled_tokens(
+            pool, pooled_input(tower, x), pool.positional_embedding, mode
+        )[:, 1:]
         result = resnet_features(tower, x, (), mode).dense_features
     assert result.shape == (2, 128, 4, 4)
     assert_close(result.flatten(2), expected.transpose(1, 2), atol=1e-4, rtol=1e-4)
