@@ -83,7 +83,7 @@ class InterventionLayer(nn.Module):
     def _queries_and_keys(self, tokens: Tensor, entries: Tensor) -> tuple:
         query = split_heads(self.query(self.query_norm(tokens)), self.num_heads)
         key = split_heads(self.key(entries), self.num_heads)
-        return query, key.expand(len(tokens), -1, -1, -1)
+        return query, key.expand(tokens.shape[0], -1, -1, -1)
 
     def forward(
         self, tokens: Tensor, entries: Tensor, log_prior: Tensor | None
