@@ -5,16 +5,16 @@ from __future__ import annotations
 import csv
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 from mmseg.datasets import BaseSegDataset
 from mmseg.registry import DATASETS
 
 from .lesion_masks import MaskFormat
+from .site_files import SiteFiles, find_site_files
 from .splits import SPLITS, split_mask
 
-_IMAGE_SUFFIXES = {'.jpg', '.jpeg', '.png', '.bmp', '.tif', '.tiff'}
-_MASK_SUFFIXES = ('.png', '.jpg', '.jpeg', '.bmp', '.tif', '.tiff')
 _INDEX_FILE = 'index.csv'
 # Lesion classes in order; from the seventh on they begin again.
 _COLOURS = (
@@ -147,29 +147,54 @@ class EndoscopySiteDataset(BaseSegDataset):
     def _join_prefix(self) -> None:
         """Nothing to join: every site has folders of its own."""
 
+    @property
+    def _root(self) -> Path:
+        return Path(self.data_root or '.').expanduser()
+
+    @cached_property
+    def _groups(self) -> dict[tuple[str, str], str]:
+        return _read_groups(self._root / _INDEX_FILE)
+
     def load_data_list(self) -> list[dict]:
         """List the samples, site by site, in the order of their names."""
-        root = Path(self.data_root or '.').expanduser()
+        root = self._root
         if not root.is_dir():
             raise SiteDataError(
                 f'data_root={str(root)!r} is not a folder. Set MCDRL_DATA_ROOT, or '
                 'data_root in the config, to the folder that holds the sites.'
             )
-        groups = _read_groups(root / _INDEX_FILE)
         samples = []
         for site in self.sites:
-            samples += self._load_site(root, site, groups)
+            files = self.site_files(site)
+            _check_complete(files, root / (site.folder or site.name), site)
+            samples += self.site_samples(site, files)
         return samples
 
-    def _load_site(
-        self, root: Path, site: Site, groups: Mapping[tuple[str, str], str]
-    ) -> list[dict]:
-        folder = root / (site.folder or site.name)
-        images = _list_images(folder / site.img_dir, site)
-        masks = _find_masks(images, folder / site.mask_dir, site)
+    def site_files(self, site: Site) -> SiteFiles:
+        """List a site's files, whether or not they are complete.
+
+        Args:
+            site: One of :attr:`sites`.
+        """
+        folder = self._root / (site.folder or site.name)
+        return find_site_files(folder / site.img_dir, folder / site.mask_dir)
+
+    def site_samples(self, site: Site, files: SiteFiles) -> list[dict]:
+        """The samples of a site that belong to this dataset's split.
+
+        Args:
+            site: One of :attr:`sites`.
+            files: Its files; images without mask are left out.
+
+        Raises:
+            SiteDataError: A class without label, too few images to split, or an index
+                that cannot be read.
+        """
+        groups = self._groups
         mask_format = self._mask_format(site)
         # An index may list a folder under the site's name or under its own.
         own = {**_of_site(groups, site.folder), **_of_site(groups, site.name)}
+        images, masks = list(files.pairs), files.pairs.values()
         sequences = [own.get(image.name) for image in images]
         samples = [
             dict(
@@ -223,29 +248,20 @@ class EndoscopySiteDataset(BaseSegDataset):
         )
 
 
-def _list_images(folder: Path, site: Site) -> list[Path]:
-    if not folder.is_dir():
-        raise SiteDataError(f'site {site.name!r}: {folder} is not a folder.')
-    images = sorted(p for p in folder.iterdir() if p.suffix.lower() in _IMAGE_SUFFIXES)
-    if not images:
-        raise SiteDataError(f'site {site.name!r}: no images in {folder}.')
-    return images
-
-
-def _find_masks(images: list[Path], folder: Path, site: Site) -> list[Path]:
-    by_stem: dict[str, Path] = {}
-    if folder.is_dir():
-        for path in folder.iterdir():
-            if path.suffix.lower() in _MASK_SUFFIXES:
-                by_stem[path.stem] = path
-    missing = [image.name for image in images if image.stem not in by_stem]
-    if missing:
+def _check_complete(files: SiteFiles, folder: Path, site: Site) -> None:
+    images = folder / site.img_dir
+    if not images.is_dir():
+        raise SiteDataError(f'site {site.name!r}: {images} is not a folder.')
+    count = len(files.pairs) + len(files.without_mask)
+    if not count:
+        raise SiteDataError(f'site {site.name!r}: no images in {images}.')
+    if files.without_mask:
+        names = [path.name for path in files.without_mask]
         raise SiteDataError(
-            f'site {site.name!r}: {len(missing)} of {len(images)} images have no mask '
-            f'of the same name in {folder}: {missing[:5]}. An image without lesion '
-            'needs an empty mask.'
+            f'site {site.name!r}: {len(names)} of {count} images have no mask of the '
+            f'same name in {folder / site.mask_dir}: {names[:5]}. An image without '
+            'lesion needs an empty mask. tools/verify_dataset.py names all.'
         )
-    return [by_stem[image.stem] for image in images]
 
 
 def _read_groups(index: Path) -> dict[tuple[str, str], str]:

@@ -16,7 +16,7 @@ from .errors import FileProblem
 _COPIED = {'JPEG': '.jpg', 'MPO': '.jpg', 'PNG': '.png'}
 _REWRITTEN = ('TIFF', 'BMP')
 _LOSSLESS_MODES = ('1', 'L', 'P', 'RGB', 'RGBA')
-_EXIF_ORIENTATION = 0x0112
+EXIF_ORIENTATION = 0x0112
 
 
 @contextmanager
@@ -100,7 +100,7 @@ def read_image(path: Path) -> ReadImage:
         if not copied and image.mode not in _LOSSLESS_MODES:
             detail = f'{image.mode} pixels do not fit an 8-bit PNG without loss'
             raise FileProblem('unsupported image', detail)
-        turned = image.getexif().get(_EXIF_ORIENTATION, 1)
+        turned = image.getexif().get(EXIF_ORIENTATION, 1)
         if copied and turned != 1:
             detail = f'EXIF orientation {turned}; save it upright, and its mask too'
             raise FileProblem('rotated image', detail)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -122,18 +122,39 @@ def near_groups(prints: Mapping[str, Fingerprint]) -> list[list[str]]:
     ]
 
 
+def near_pairs_between(
+    first: Sequence[str], second: Sequence[str]
+) -> Iterator[tuple[int, int, int]]:
+    """Pairs of perceptual hashes that differ by at most ``NEAR_BITS``.
+
+    Args:
+        first: Hashes, as in :attr:`Fingerprint.perceptual`.
+        second: Hashes to compare each of them with.
+
+    Yields:
+        Position in the first, in the second, and the number of bits that differ.
+    """
+    if not len(first) or not len(second):
+        return
+    # With bits as -1 and 1 the scalar product counts agreements less differences.
+    signs, others = _signs(first), _signs(second).T
+    length = signs.shape[1]
+    for start in range(0, len(signs), _BLOCK):
+        differing = (length - signs[start : start + _BLOCK] @ others) / 2
+        rows, columns = np.nonzero(differing <= NEAR_BITS)
+        bits = differing[rows, columns].astype(int)
+        yield from zip(
+            (rows + start).tolist(), columns.tolist(), bits.tolist(), strict=True
+        )
+
+
 def _near_pairs(perceptual: Sequence[str]) -> np.ndarray:
     """(P, 2) positions of hashes that differ by at most ``NEAR_BITS``."""
+    pairs = [(i, j) for i, j, _ in near_pairs_between(perceptual, perceptual) if i < j]
+    return np.array(pairs, int).reshape(-1, 2)
+
+
+def _signs(perceptual: Sequence[str]) -> np.ndarray:
+    """(n, 256) hashes as -1 and 1; the last bit is always the same."""
     packed = [np.frombuffer(bytes.fromhex(text), np.uint8) for text in perceptual]
-    if len(packed) < 2:
-        return np.empty((0, 2), int)
-    # With bits as -1 and 1 the scalar product counts agreements less differences.
-    signs = np.unpackbits(np.stack(packed), axis=1).astype(np.float32) * 2 - 1
-    length = signs.shape[1]
-    found = []
-    for start in range(0, len(signs), _BLOCK):
-        product = signs[start : start + _BLOCK] @ signs.T
-        first, second = np.nonzero(length - product <= 2 * NEAR_BITS)
-        first += start
-        found.append(np.stack([first, second], axis=1)[first < second])
-    return np.concatenate(found)
+    return np.unpackbits(np.stack(packed), axis=1).astype(np.float32) * 2 - 1

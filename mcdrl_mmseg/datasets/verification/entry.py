@@ -1,0 +1,58 @@
+"""What is to be verified: an image, its mask, and the part they play."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from mcdrl_mmseg.datasets.converters.errors import Finding
+from mcdrl_mmseg.datasets.lesion_masks import MaskFormat
+
+
+@dataclass(frozen=True)
+class Entry:
+    """An image with its mask, in one split.
+
+    Args:
+        image: The image file.
+        mask: The mask file; need not exist.
+        site: Name of the site, or ``''`` where the data set knows none.
+        split: ``'train'``, ``'val'`` or ``'test'``; ``''`` for a folder of sites.
+        mask_format: How the mask is read.
+        root: Folder of all sites, where the layout is the common one.
+    """
+
+    image: Path
+    mask: Path
+    site: str
+    split: str
+    mask_format: MaskFormat
+    root: Path | None = None
+
+    @property
+    def name(self) -> str:
+        """The image's path below the folder of all sites, where there is one."""
+        return shown(self.image, self.root)
+
+
+@dataclass
+class Listing:
+    """All that is to be verified, and what its names alone tell.
+
+    Args:
+        entries: Images with their masks.
+        findings: What is wrong with the names.
+    """
+
+    entries: list[Entry]
+    findings: list[Finding]
+
+
+def shown(path: Path, root: Path | None) -> str:
+    """A path as reports show it.
+
+    Args:
+        path: The file.
+        root: Folder of all sites, or None.
+    """
+    return str(path.relative_to(root)) if root else str(path)

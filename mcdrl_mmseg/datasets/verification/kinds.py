@@ -1,0 +1,65 @@
+"""What can be wrong with a data set, how bad it is, and what to do about it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Kind:
+    """One kind of finding.
+
+    Args:
+        remedy: What to do, in one sentence.
+        is_problem: Whether nothing may be trained on it; else it is a warning.
+    """
+
+    remedy: str
+    is_problem: bool = True
+
+
+def _warning(remedy: str) -> Kind:
+    return Kind(remedy, is_problem=False)
+
+
+KINDS = {
+    # Found by looking at names alone.
+    'missing folder': Kind('Correct data_root, or the name or folder of the site.'),
+    'unusable data set': Kind('Correct the entry of the config.'),
+    'no images': Kind('Put the images there, or leave the site out.'),
+    'missing mask': Kind('Draw the mask; an image without lesion needs an empty one.'),
+    'mask without image': _warning('Put the image back, or remove the mask.'),
+    'ambiguous name': Kind('Rename: a pair is told by its name without ending.'),
+    'same file in two splits': Kind('Name each site for training or for testing.'),
+    'test images choose the checkpoint': _warning(
+        'Validate on a part of the training sites, unless an oracle is wanted.'
+    ),
+    # Found by reading the files.
+    'vanished file': Kind('Put it back.'),
+    'unreadable image': Kind('Get the file again; it is damaged or no image.'),
+    'unreadable mask': Kind('Get the file again; it is damaged or no image.'),
+    'rotated image': Kind('Save it upright; --fix does where the mask tells how.'),
+    'image bit depth': Kind('Convert to 8 bits, with a window of your choice.'),
+    'grey image': _warning('Fine if the site is grey; else a sign of the site.'),
+    'image channels': _warning(
+        'Save as RGB: readers treat these channels differently.'
+    ),
+    'mask size': Kind('Mask and image must agree; draw or export the mask again.'),
+    'mask bit depth': Kind('Save as one 8-bit channel; --fix does where it fits.'),
+    'mask channels': Kind('Save as one 8-bit channel; --fix does where it is clear.'),
+    'mask values': Kind('Correct the mask, or mask_values of the site.'),
+    'swapped classes': Kind('Correct mask_values; classes.json says what values mean.'),
+    'lesion-free site': Kind('Check the masks; leave the site out, or allow it.'),
+    # Found by comparing the files.
+    'copy in two splits': Kind('Remove it from training: it is tested on.'),
+    'copy at two sites': Kind('Keep it at one: sites stand for unseen hospitals.'),
+    'copy within a site': _warning('Harmless, but counts twice.'),
+    'near copy across the test border': _warning(
+        'Look at both: frames of one video on both sides make a test too easy.'
+    ),
+    'near copy across the validation border': _warning(
+        'Name sequences in index.csv, and no sequence is cut.'
+    ),
+    'near copy at two sites': _warning('Look at both: sites are held out in turn.'),
+}
+"""Name of a kind -> what it means, in the order of a report."""

@@ -1,0 +1,105 @@
+"""Reads all files, in several processes, except those that a cache knows."""
+
+from __future__ import annotations
+
+import logging
+import multiprocessing
+import os
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from pathlib import Path
+
+from rich.console import Console
+from rich.progress import track
+
+from .entry import Entry
+from .facts import Facts, image_facts, mask_facts
+from .facts_cache import FactsCache, Stamp, stamp
+from .listing import VerificationError
+
+# Below that many files processes cost more than they save.
+_FEW_FILES = 64
+_CHUNK = 16
+
+Task = tuple[Callable[[Path], Facts], Path]
+
+
+def default_jobs() -> int:
+    """Processors that this process may use, shared with those of its machine."""
+    usable = len(os.sched_getaffinity(0))
+    return max(1, usable // int(os.environ.get('LOCAL_WORLD_SIZE', '1')))
+
+
+def read_facts(
+    entries: Iterable[Entry], cache: FactsCache, jobs: int
+) -> tuple[dict[Path, Facts], int]:
+    """Facts of every image and mask.
+
+    Args:
+        entries: Images with their masks; a file may occur in several.
+        cache: What is known already; told what was read.
+        jobs: Number of processes.
+
+    Returns:
+        File -> its facts, and the number of files that were read.
+
+    Raises:
+        VerificationError: A process that reads was killed.
+    """
+    readers: dict[Path, Callable[[Path], Facts]] = {}
+    for entry in entries:
+        readers[entry.image] = image_facts
+        readers[entry.mask] = mask_facts
+    facts = cache.read(readers)
+    tasks: list[Task] = [
+        (reader, path) for path, reader in readers.items() if path not in facts
+    ]
+    stamped: dict[Path, tuple[Stamp, Facts]] = {}
+    for path, before, found in _results(tasks, jobs):
+        facts[path] = found
+        if before is not None:
+            stamped[path] = before, found
+    try:
+        cache.write(stamped)
+    except OSError as error:
+        logging.getLogger(__name__).warning(
+            'What was read of the data set could not be cached in %s (%s): the next '
+            'check reads it again.',
+            cache.folder,
+            error,
+        )
+    return facts, len(tasks)
+
+
+def _results(
+    tasks: Sequence[Task], jobs: int
+) -> Iterable[tuple[Path, Stamp | None, Facts]]:
+    console = Console(stderr=True)
+    shown = dict(
+        description='Reading files',
+        total=len(tasks),
+        console=console,
+        transient=True,
+        disable=not console.is_terminal or len(tasks) < _FEW_FILES,
+    )
+    if jobs == 1 or len(tasks) < _FEW_FILES:
+        yield from track(map(_read, tasks), **shown)
+        return
+    # As data loaders do; the children neither compute on a GPU nor start threads.
+    context = multiprocessing.get_context('fork')
+    try:
+        with ProcessPoolExecutor(jobs, mp_context=context) as pool:
+            yield from track(pool.map(_read, tasks, chunksize=_CHUNK), **shown)
+    except BrokenProcessPool:
+        raise VerificationError(
+            'a process that reads images was killed, perhaps for want of memory: try '
+            'again with --jobs 1.'
+        ) from None
+
+
+def _read(task: Task) -> tuple[Path, Stamp | None, Facts]:
+    reader, path = task
+    before = stamp(path)
+    facts = {'vanished': True} if before is None else reader(path)
+    return path, before, facts
