@@ -1,8 +1,52 @@
+import os
+import shutil
 from pathlib import Path
 
 from setuptools import find_packages, setup
+from setuptools.command.build_py import build_py
 
 ROOT = Path(__file__).parent
+PACKAGE = 'mcdrl_mmseg'
+
+# What MMEngine and MIM look for in an installed package's folder `.mim`.
+MIM_FILES = ('configs', 'tools', 'model-index.yml')
+
+
+class BuildWithMIM(build_py):
+    """Puts configs, tools and the model index into the package's folder `.mim`.
+
+    A wheel gets copies. An editable install gets links in the source tree, so that
+    it follows edits; pip announces it by `editable_mode`, not by a command name.
+    """
+
+    def run(self):
+        super().run()
+        if self.editable_mode:
+            target = ROOT / PACKAGE / '.mim'
+        else:
+            target = Path(self.build_lib) / PACKAGE / '.mim'
+        # Nothing of an earlier build may stay.
+        shutil.rmtree(target, ignore_errors=True)
+        target.mkdir(parents=True)
+        for name in MIM_FILES:
+            if self.editable_mode:
+                link_or_copy(ROOT / name, target / name)
+            else:
+                copy(ROOT / name, target / name)
+
+
+def copy(source: Path, target: Path) -> None:
+    if source.is_dir():
+        shutil.copytree(source, target, ignore=shutil.ignore_patterns('__pycache__'))
+    else:
+        shutil.copy2(source, target)
+
+
+def link_or_copy(source: Path, target: Path) -> None:
+    try:
+        target.symlink_to(os.path.relpath(source, target.parent))
+    except OSError:  # Windows without the privilege to make links
+        copy(source, target)
 
 
 def requirements(name: str) -> list[str]:
@@ -13,7 +57,7 @@ def requirements(name: str) -> list[str]:
 
 def version() -> str:
     scope: dict = {}
-    exec((ROOT / 'mcdrl_mmseg' / 'version.py').read_text(), scope)
+    exec((ROOT / PACKAGE / 'version.py').read_text(), scope)
     return scope['__version__']
 
 
@@ -27,7 +71,8 @@ setup(
     license='Apache-2.0',
     license_files=['LICENSE'],
     python_requires='>=3.10',
-    packages=find_packages(include=['mcdrl_mmseg', 'mcdrl_mmseg.*']),
+    packages=find_packages(include=[PACKAGE, f'{PACKAGE}.*']),
+    cmdclass={'build_py': BuildWithMIM},
     package_data={
         'mcdrl_mmseg.clip': ['model_configs/*.json', 'model_weights/*'],
         'mcdrl_mmseg.reporting': ['templates/*'],

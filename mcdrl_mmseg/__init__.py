@@ -14,6 +14,16 @@ from .compat import (  # noqa: E402
 declare_torchvision_operators()
 allow_mmengine_checkpoints()
 
-from . import datasets, evaluation, hooks, models, optim  # noqa: E402
+from . import datasets, evaluation, hooks, models, optim, runner  # noqa: E402
+from .config_files import config_path  # noqa: E402
 
-__all__ = ['__version__', 'datasets', 'evaluation', 'hooks', 'models', 'optim']
+__all__ = [
+    '__version__',
+    'config_path',
+    'datasets',
+    'evaluation',
+    'hooks',
+    'models',
+    'optim',
+    'runner',
+]

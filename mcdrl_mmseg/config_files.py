@@ -1,0 +1,38 @@
+"""The configs that the package carries, wherever it is installed."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+_CONFIGS = Path(__file__).parent / '.mim' / 'configs'
+
+
+def config_path(name: str) -> str:
+    """Path of one of the package's configs, for ``_base_`` of a config elsewhere.
+
+    ``_base_ = [__import__('mcdrl_mmseg').config_path('_base_/mcdrl.py')]`` works with
+    every tool, MMSegmentation's own included. A prefix as in ``mmseg::`` would not:
+    MMEngine knows such prefixes from a fixed table, and takes them for the names of
+    registries.
+
+    Args:
+        name: Path below ``configs``, as ``mcdrl/NAME.py``.
+
+    Returns:
+        Absolute path.
+
+    Raises:
+        FileNotFoundError: No such config, or the package is not installed.
+    """
+    if not _CONFIGS.is_dir():
+        raise FileNotFoundError(
+            f'mcdrl_mmseg has no configs beside it, in {_CONFIGS}: install the '
+            'package, by pip install of its wheel or pip install -e of its sources.'
+        )
+    path = _CONFIGS / name
+    if not path.is_file():
+        raise FileNotFoundError(
+            f'mcdrl_mmseg has no config {name!r}; the folders below {_CONFIGS} hold '
+            'those that it has.'
+        )
+    return str(path)

@@ -1,0 +1,95 @@
+"""MCDRL over a config that knows nothing of it."""
+
+from __future__ import annotations
+
+import copy
+
+from mmengine.config import Config
+from mmengine.runner import Runner
+from mmseg.registry import RUNNERS
+
+
+def insert_mcdrl(cfg: Config) -> Config:
+    """Put MCDRL between the backbone and the decode head of a stock config.
+
+    The backbone gets a CLIP guide beside it, and the decode head becomes the predictor
+    behind the intervention, which works on the last level that the head reads.
+
+    Args:
+        cfg: Config of an ``EncoderDecoder``, with an entry ``mcdrl`` of three parts:
+            ``clip``, of :class:`CLIPGuidedBackbone`; ``head``, further arguments of
+            :class:`CausalInterventionHead`; ``hooks``, appended to ``custom_hooks``.
+
+    Returns:
+        A config without ``mcdrl`` and ``runner_type``, as if written by hand.
+
+    Raises:
+        ValueError: There is no ``mcdrl``, or the model is not one backbone with one
+            decode head.
+    """
+    if not cfg.get('mcdrl'):
+        raise ValueError(
+            "runner_type='MCDRLRunner' needs an entry mcdrl=dict(clip, head, hooks): "
+            "add configs/_base_/mcdrl.py to the config's _base_."
+        )
+    cfg = copy.deepcopy(cfg)
+    options = cfg.pop('mcdrl')
+    cfg.pop('runner_type', None)
+    model = cfg.model
+    predictor = model.decode_head
+    if model.get('neck') or not isinstance(predictor, dict):
+        raise ValueError(
+            'MCDRL can be added to a model of one backbone and one decode_head; '
+            f'{model.type} here has '
+            + ('a neck.' if model.get('neck') else 'several decode heads.')
+        )
+    in_channels, in_index = (
+        list(value)[-1] if isinstance(value, list | tuple) else value
+        for value in (predictor.in_channels, predictor.get('in_index', -1))
+    )
+    preprocessor = model.get('data_preprocessor') or cfg.data_preprocessor
+    model.backbone = dict(
+        type='CLIPGuidedBackbone',
+        backbone=model.backbone,
+        clip=options.clip,
+        mean=preprocessor.mean,
+        std=preprocessor.std,
+        bgr=not preprocessor.get('bgr_to_rgb', False),
+    )
+    model.decode_head = dict(
+        type='CausalInterventionHead',
+        in_channels=in_channels,
+        in_index=_before_clip(in_index),
+        predictor=predictor,
+        **options.head,
+    )
+    auxiliary = model.get('auxiliary_head') or []
+    for head in auxiliary if isinstance(auxiliary, list) else [auxiliary]:
+        index = head.get('in_index', -1)
+        several = isinstance(index, list | tuple)
+        head.in_index = [*map(_before_clip, index)] if several else _before_clip(index)
+    cfg.custom_hooks = [*(cfg.get('custom_hooks') or []), *options.hooks]
+    return cfg
+
+
+def _before_clip(index: int) -> int:
+    """The index of a level, once CLIP's map and embedding come after the levels."""
+    return index if index >= 0 else index - 2
+
+
+@RUNNERS.register_module()
+class MCDRLRunner(Runner):
+    """MMEngine's runner on :func:`insert_mcdrl` of its config.
+
+    Named by ``runner_type``, which MMSegmentation's tools read. The config that it
+    writes into the work folder and into checkpoints is the one with MCDRL in it.
+    """
+
+    @classmethod
+    def from_cfg(cls, cfg: Config) -> Runner:
+        """Build a runner.
+
+        Args:
+            cfg: Config with an entry ``mcdrl``, see ``configs/_base_/mcdrl.py``.
+        """
+        return Runner.from_cfg(insert_mcdrl(cfg))
