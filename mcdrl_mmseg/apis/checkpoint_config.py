@@ -18,8 +18,14 @@ from mmengine.registry import Registry
 from mmseg.registry import MODELS, TRANSFORMS, WEIGHT_INITIALIZERS
 
 # All that inference needs; the rest of a training config is not even parsed.
-_NEEDED = ('custom_imports', 'default_scope', 'model', 'test_dataloader')
-_NEEDED += ('test_pipeline', 'dataset_type')
+_NEEDED = (
+    'custom_imports',
+    'default_scope',
+    'model',
+    'test_dataloader',
+    'test_pipeline',
+    'dataset_type',
+)
 _PACKAGE = 'mcdrl_mmseg'
 _SCOPES = ('mmseg', 'mmengine', 'mmcv', 'mmpretrain')
 
@@ -51,9 +57,9 @@ def parse_config_text(text: str, source: str) -> Config:
         ) from None
     entries = {}
     for statement in statements:
-        name = _assigned_name(statement, source)
+        name, value = _assignment(statement, source)
         if name in _NEEDED:
-            entries[name] = _literal(statement.value, name, source)
+            entries[name] = _literal(value, name, source)
     if not isinstance(entries.get('model'), dict):
         raise CheckpointConfigError(
             f'{source}: the config in it has no model. Name a config file with '
@@ -74,13 +80,13 @@ def parse_config_text(text: str, source: str) -> Config:
     )
 
 
-def _assigned_name(statement: ast.stmt, source: str) -> str:
+def _assignment(statement: ast.stmt, source: str) -> tuple[str, ast.expr]:
     if (
         isinstance(statement, ast.Assign)
         and len(statement.targets) == 1
         and isinstance(statement.targets[0], ast.Name)
     ):
-        return statement.targets[0].id
+        return statement.targets[0].id, statement.value
     raise CheckpointConfigError(
         f'{source}: line {statement.lineno} of the config in it is a program '
         f'({type(statement).__name__}), where MMEngine writes NAME = VALUE. It was '
@@ -97,7 +103,7 @@ class _DictCalls(ast.NodeTransformer):
         named = all(keyword.arg is not None for keyword in node.keywords)
         if not (isinstance(node.func, ast.Name) and node.func.id == 'dict' and named):
             return node
-        keys = [ast.Constant(keyword.arg) for keyword in node.keywords]
+        keys: list[ast.expr | None] = [ast.Constant(k.arg) for k in node.keywords]
         values = [keyword.value for keyword in node.keywords]
         if not node.args:
             return ast.Dict(keys, values)
@@ -180,10 +186,9 @@ def _is_registered(name: str, scope: str, registry: Registry) -> bool:
         # An allowed package fills its registries when it is imported.
         with registry.switch_scope_and_registry(scope) as scoped:
             scoped.import_from_location()
-            chain: Registry | None = scoped
-            return scoped.scope == scope and name in chain.module_dict
+            return scoped.scope == scope and name in scoped.module_dict
     registry.import_from_location()
-    chain = registry
+    chain: Registry | None = registry
     while chain is not None:
         if name in chain.module_dict:
             return True

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -115,7 +115,7 @@ def _grey(frame: np.ndarray, data: pydicom.Dataset, bits: int) -> np.ndarray:
     return np.rint(255 * scaled.clip(0, 1)).astype(np.uint8)
 
 
-def _read(path: str | os.PathLike, **options: bool) -> pydicom.Dataset:
+def _read(path: str | os.PathLike, **options: Any) -> pydicom.Dataset:
     try:
         import pydicom
     except ImportError:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import glob
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -89,7 +89,7 @@ def explain_files(
             f'results of an earlier run are in the way: {there[0]} (of {len(there)}). '
             'Name another --out, or replace them with --overwrite.'
         )
-    files = inputs.files
+    files: Iterable[InputFile] = inputs.files
     if console is not None:
         files = track(files, 'explaining', console=console)
     for file in files:
@@ -179,7 +179,7 @@ def _prediction(probability: np.ndarray, truth: np.ndarray | None) -> dict:
 
 
 def _rounded(values: np.ndarray | float) -> float | list | None:
-    if np.ndim(values) > 0:
+    if isinstance(values, np.ndarray) and values.ndim > 0:
         return [_rounded(value) for value in values]
     return round(float(values), _DIGITS) if np.isfinite(values) else None
 

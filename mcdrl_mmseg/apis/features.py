@@ -74,11 +74,18 @@ def collect_features(
     if not rows:
         raise ValueError('the data loader gives no images.')
     arrays = {k: np.concatenate(v) for k, v in rows.items() if k not in _LABELS}
-    labels = {key: np.array(rows[key], dtype=kind) for key, kind in _LABELS.items()}
+    labels: dict[str, np.ndarray] = {
+        key: np.array(rows[key], kind) for key, kind in _LABELS.items()
+    }
     return {**arrays, **labels}
 
 
-_LABELS = {'sites': str, 'lesions': str, 'images': str, 'sequences': object}
+_LABELS: dict[str, type] = {
+    'sites': str,
+    'lesions': str,
+    'images': str,
+    'sequences': object,
+}
 
 
 def intervention_head(model: nn.Module) -> CausalInterventionHead:

@@ -104,11 +104,11 @@ def find_inputs(names: Iterable[str], leave_out: Path | None = None) -> Inputs:
             if not matches:
                 inputs.problems[name] = 'no such file or folder, and no file matches'
             for match in matches:
-                kind = _kind_of(match)
-                if kind is None:
+                known = _kind_of(match)
+                if known is None:
                     inputs.ignored.append(match)
                 else:
-                    found.setdefault(match, (match.parent, kind))
+                    found.setdefault(match, (match.parent, known))
     once = {file.resolve(): file for file in reversed(found)}
     kept = [file for file in found if once[file.resolve()] is file]
     own_names = _unique_names([(file, found[file][0]) for file in kept])

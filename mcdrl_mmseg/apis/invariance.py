@@ -78,13 +78,14 @@ def draw_pairs(
             f'{site} has {len(chosen)} scenes with a lesion, and {scenes} were asked '
             'for: ask for fewer (--scenes), or draw a larger data set.'
         )
-    return {
-        name: tuple(
-            draw_pictures(side, benchmark.size)
-            for side in zip(*(scene_pair(scene, name) for scene in chosen))
+    drawn = {}
+    for name in CONFOUNDERS:
+        without, present = zip(*(scene_pair(scene, name) for scene in chosen))
+        drawn[name] = (
+            draw_pictures(without, benchmark.size),
+            draw_pictures(present, benchmark.size),
         )
-        for name in CONFOUNDERS
-    }
+    return drawn
 
 
 def draw_probe_scenes(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -12,6 +12,7 @@ from pathlib import Path
 from mcdrl_mmseg.datasets.converters.errors import ConversionError
 from mcdrl_mmseg.datasets.endosim import SITES, Benchmark
 from mcdrl_mmseg.evaluation.invariance_record import InvarianceRecord
+from mcdrl_mmseg.evaluation.probe import ProbeScore
 from mcdrl_mmseg.protocols.errors import ProtocolError
 from mcdrl_mmseg.protocols.invariance_tables import read_invariance
 from mcdrl_mmseg.protocols.json_lines import append_line
@@ -137,15 +138,20 @@ def measure_runs(
             seed=run.seed,
             spurious=benchmark.spurious,
             pairs=measure_pairs(model, pairs_of(run.held_out)),
-            probes=scores
-            and {
-                name: {
-                    **{f: round(by_feature[f].accuracy, 6) for f in FEATURES},
-                    'chance': by_feature['F'].chance,
-                }
-                for name, by_feature in scores.items()
-            },
+            probes=None if scores is None else _probe_values(scores),
             probe_scenes=probe_scenes,
         )
         append_line(out, record.to_json())
         yield record
+
+
+def _probe_values(
+    scores: Mapping[str, Mapping[str, ProbeScore]],
+) -> dict[str, dict[str, float]]:
+    return {
+        name: {
+            **{f: round(by_feature[f].accuracy, 6) for f in FEATURES},
+            'chance': by_feature['F'].chance,
+        }
+        for name, by_feature in scores.items()
+    }

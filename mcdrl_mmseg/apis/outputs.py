@@ -165,27 +165,28 @@ class OverlayOutput(_ImageOutput):
         if frame.file.kind is not Kind.VIDEO:
             super().add(frame, prediction)
             return
-        if self._video is None:
-            self._open(frame)
-        self._video.write(self.picture(frame, prediction))
+        video = self._video or self._open(frame)
+        video.write(self.picture(frame, prediction))
 
-    def _open(self, frame: Frame) -> None:
+    def _open(self, frame: Frame) -> cv2.VideoWriter:
         path = self._video_path(frame.file)
         temporary = self._open_files.enter_context(replacing(path))
         height, width = frame.image.shape[:2]
-        self._video = cv2.VideoWriter(
+        video = cv2.VideoWriter(
             str(temporary),
             cv2.VideoWriter_fourcc(*_VIDEO_CODEC),
             frame_rate(frame.file),
             (width, height),
         )
         # Runs before the file is moved into place: a video is whole when released.
-        self._open_files.callback(self._video.release)
-        if not self._video.isOpened():
+        self._open_files.callback(video.release)
+        self._video = video
+        if not video.isOpened():
             raise OutputError(
                 f'{path}: OpenCV here cannot write MPEG-4 video of {width} x {height} '
                 'pixels. Leave overlays out (--save masks).'
             )
+        return video
 
     def picture(self, frame: Frame, prediction: Prediction) -> np.ndarray:
         """(H, W, 3) uint8, blue first."""

@@ -116,12 +116,12 @@ def dense_pooled_tokens(
     key, value = pool.k_proj(placed), pool.v_proj(placed)
     # Of maskclip the pooled query alone: its dense tokens have none.
     query = pool.q_proj(placed[:, :1] if mode == 'maskclip' else placed)
-    heads = (split_heads(part, pool.num_heads) for part in (query, key, value))
+    query, key, value = (split_heads(p, pool.num_heads) for p in (query, key, value))
     if mode == 'maskclip':
-        pooled = merge_heads(F.scaled_dot_product_attention(*heads))
+        pooled = merge_heads(F.scaled_dot_product_attention(query, key, value))
         attended = torch.cat([pooled, pool.v_proj(tokens[:, 1:])], dim=1)
     elif mode == 'vanilla':
-        attended = merge_heads(F.scaled_dot_product_attention(*heads))
+        attended = merge_heads(F.scaled_dot_product_attention(query, key, value))
     else:
-        attended = _pooled_and_dense(*heads, mode)
+        attended = _pooled_and_dense(query, key, value, mode)
     return pool.c_proj(attended)

@@ -6,6 +6,7 @@ Zhou et al., "Learning to prompt for vision-language models" (CoOp), IJCV 2022.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 from mmengine.model import BaseModule
@@ -98,7 +99,7 @@ class LearnedPrompts(BaseModule):
         self._cached = None
         return self
 
-    def _load_from_state_dict(self, *args, **kwargs) -> None:
+    def _load_from_state_dict(self, *args: Any, **kwargs: Any) -> None:
         super()._load_from_state_dict(*args, **kwargs)
         self._cached = None
 

@@ -209,7 +209,9 @@ def sites_without_lesion(records: Iterable[dict]) -> list[str]:
     ]
 
 
-def _scoped(scope: str, records: Sequence[dict], lesion_images_only=False) -> Metrics:
+def _scoped(
+    scope: str, records: Sequence[dict], lesion_images_only: bool = False
+) -> Metrics:
     """Metrics of a group under ``scope/``."""
     metrics = summarise(records)
     if lesion_images_only:
@@ -236,6 +238,5 @@ def _pooled_scores(counted: Sequence[dict]) -> Metrics:
 def _mean(values: Iterable[float | bool | None]) -> float | None:
     """Exact mean; None without values, or when one of them is undefined."""
     values = list(values)
-    if not values or any(value is None for value in values):
-        return None
-    return fmean(values)
+    known = [value for value in values if value is not None]
+    return fmean(known) if known and len(known) == len(values) else None

@@ -72,14 +72,14 @@ def _with_clear_names(results: list[ImageResult]) -> list[dict]:
     ambiguous = {site for (site, _), count in uses.items() if count > 1}
     folders = {
         site: os.path.commonpath(
-            [Path(r.img_path).parent for r in results if r.site == site]
+            [os.path.dirname(r.img_path or '') for r in results if r.site == site]
         )
         for site in ambiguous
     }
     return [
         {
             **r.record,
-            'image': Path(r.img_path).relative_to(folders[r.site]).as_posix(),
+            'image': Path(r.img_path or '').relative_to(folders[r.site]).as_posix(),
         }
         if r.site in folders
         else r.record

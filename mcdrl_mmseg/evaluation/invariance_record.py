@@ -94,10 +94,11 @@ class InvarianceRecord:
         names = {item.name for item in fields(cls)}
         if not isinstance(values, Mapping) or set(values) != names:
             raise ValueError(f'an invariance record needs the keys {sorted(names)}.')
-        pairs = {
-            name: PairScores(
-                **{k: math.nan if v is None else v for k, v in scores.items()}
-            )
-            for name, scores in values['pairs'].items()
-        }
+        pairs = {}
+        for name, scores in values['pairs'].items():
+            known: dict[str, Any] = {
+                key: math.nan if value is None else value
+                for key, value in scores.items()
+            }
+            pairs[name] = PairScores(**known)
         return cls(**{**values, 'pairs': pairs})

@@ -38,7 +38,7 @@ class ProbeScore:
 
 def probe_accuracy(
     features: np.ndarray,
-    labels: Sequence,
+    labels: Sequence | np.ndarray,
     groups: Sequence | None = None,
     *,
     folds: int = 5,

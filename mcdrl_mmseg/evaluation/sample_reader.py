@@ -90,12 +90,14 @@ def read_sample(
     predicted = None
     if 'pred_sem_seg' in sample:
         predicted = _two_dimensional(sample['pred_sem_seg']['data']).long()
-    if logits is None and predicted is None:
-        raise ValueError(f'{name}: the sample has neither seg_logits nor pred_sem_seg')
 
     notes = []
     probability = None
     if logits is None:
+        if predicted is None:
+            raise ValueError(
+                f'{name}: the sample has neither seg_logits nor pred_sem_seg'
+            )
         labels = predicted
         if with_probability:
             notes.append(

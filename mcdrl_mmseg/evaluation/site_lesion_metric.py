@@ -138,7 +138,7 @@ class SiteLesionMetric(BaseMetric):
             The metrics, the same in every process.
         """
         self._dataset_size = size
-        self.results = [self.results]
+        self.results: list = [self.results]
         try:
             return super().evaluate(get_world_size())
         finally:

@@ -26,13 +26,13 @@ def tolerance_in_pixels(tolerance: float | str, height: int, width: int) -> floa
     Raises:
         ValueError: If the setting is neither form, negative or not finite.
     """
+    text = str(tolerance).strip()
     relative = isinstance(tolerance, str)
-    text = tolerance.strip().removesuffix('%') if relative else tolerance
     try:
-        number = float(text)
+        number = float(text.removesuffix('%') if relative else tolerance)
     except (TypeError, ValueError):
         number = math.nan
-    if relative and not tolerance.strip().endswith('%'):
+    if relative and not text.endswith('%'):
         number = math.nan
     if not (math.isfinite(number) and number >= 0) or isinstance(tolerance, bool):
         raise ValueError(

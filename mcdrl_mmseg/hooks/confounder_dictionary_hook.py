@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import torch
-from mmengine.dist import broadcast, broadcast_object_list, get_rank
+from mmengine.dist import broadcast
 from mmengine.hooks import Hook
 from mmengine.runner import Runner
 from mmseg.registry import HOOKS
@@ -27,6 +27,7 @@ from .embedding_cache import (
     read_embeddings,
     write_embeddings,
 )
+from .main_process import on_main_process
 from .unwrap import find_parts, unwrap_model
 
 
@@ -99,8 +100,8 @@ class ConfounderDictionaryHook(Hook):
 
     def _prepare(self, runner: Runner, dictionary: ConfounderDictionary) -> None:
         spec = self._clip_spec(runner)
-        fingerprint = self._on_main(
-            lambda: dictionary.expected_fingerprint(spec.identity())
+        fingerprint = on_main_process(
+            lambda: dictionary.expected_fingerprint(spec.identity()), DictionaryError
         )
         if runner.iter > 0:
             self._check_resumed(dictionary, fingerprint)
@@ -108,8 +109,9 @@ class ConfounderDictionaryHook(Hook):
         if dictionary.is_built and dictionary.stored_fingerprint == fingerprint:
             runner.logger.info('The confounder dictionary came with the checkpoint.')
             return
-        embeddings = self._on_main(
-            lambda: self._embed(runner, dictionary, spec, fingerprint)
+        embeddings = on_main_process(
+            lambda: self._embed(runner, dictionary, spec, fingerprint),
+            DictionaryError,
         )
         # Other ranks got None: tensors travel by broadcast, not as objects.
         if embeddings is None:
@@ -174,27 +176,6 @@ class ConfounderDictionaryHook(Hook):
                 'training goes on, and the next start computes them again.'
             )
         return embeddings
-
-    @staticmethod
-    def _on_main(compute):
-        """Run on rank 0; there a failure is raised on every rank, none waits.
-
-        Strings are handed to all ranks, anything else stays on rank 0.
-        """
-        outcome, failure = None, None
-        if get_rank() == 0:
-            try:
-                outcome = compute()
-            except Exception as error:
-                failure = error
-        shared = outcome if isinstance(outcome, str) else None
-        message = [str(failure) if failure else None, shared]
-        broadcast_object_list(message)
-        if failure is not None:
-            raise failure
-        if message[0] is not None:
-            raise DictionaryError(f'Rank 0 failed: {message[0]}')
-        return outcome if outcome is not None else message[1]
 
 
 def _lesion_classes(dataset: Dataset) -> set[str]:

@@ -73,7 +73,7 @@ class EpochSeedHook(Hook):
         loader = runner.train_dataloader
         self._init_fn = loader.worker_init_fn
         for sampler in (loader.sampler, getattr(loader.batch_sampler, 'sampler', None)):
-            if hasattr(sampler, 'seed'):
+            if sampler is not None and hasattr(sampler, 'seed'):
                 sampler.seed = self._seed
         if loader.num_workers and loader.persistent_workers:
             runner.logger.warning(

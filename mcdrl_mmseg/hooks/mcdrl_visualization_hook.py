@@ -121,6 +121,7 @@ class MCDRLVisualizationHook(Hook):
         """Keep what was heard of the chosen images, and all images' attention."""
         if not self._listening:
             return
+        outputs = outputs or ()
         attention = self._batch_attention(len(outputs))
         for number, sample in enumerate(outputs):
             path = sample.img_path
@@ -128,7 +129,7 @@ class MCDRLVisualizationHook(Hook):
             own = None if attention is None else attention[number]
             if own is not None:
                 self._profile[path] = (site, own)
-            if path in self._chosen:
+            if path in (self._chosen or ()):
                 self._drawn[path] = (site, self._result(sample, number, own))
         self._selections.clear()
         self._attentions.clear()
@@ -144,8 +145,11 @@ class MCDRLVisualizationHook(Hook):
         self._clear()
         if not is_main_process():
             return
-        drawn = {path: value for part, _ in parts for path, value in part.items()}
-        profile = {path: value for _, part in parts for path, value in part.items()}
+        drawn: dict[str, tuple[str, ValidatedImage]] = {}
+        profile: dict[str, tuple[str, np.ndarray]] = {}
+        for drawn_part, profile_part in parts:
+            drawn.update(drawn_part)
+            profile.update(profile_part)
         step = _progress(runner)
         for path in sorted(drawn):
             self._draw_image(runner, path, *drawn[path], step)
@@ -207,6 +211,12 @@ class MCDRLVisualizationHook(Hook):
         last = loop.max_epochs if by_epoch else loop.max_iters
         return progress >= last or progress // loop.val_interval % self.interval == 0
 
+    @property
+    def _found_head(self) -> CausalInterventionHead:
+        """The head; without one nothing is listened to, and nothing drawn."""
+        assert self._head is not None
+        return self._head
+
     def _note_selection(
         self, module: nn.Module, args: tuple, kwargs: dict, output: Any
     ) -> None:
@@ -215,7 +225,7 @@ class MCDRLVisualizationHook(Hook):
         self._selections.append((similarity, indices, tuple(grid)))
 
     def _note_attention(self, module: nn.Module, args: tuple, output: Any) -> None:
-        self._attentions.append(image_attention(self._head, args[0]))
+        self._attentions.append(image_attention(self._found_head, args[0]))
 
     def _batch_attention(self, size: int) -> np.ndarray | None:
         """(B, M), over all windows of each image."""
@@ -234,9 +244,9 @@ class MCDRLVisualizationHook(Hook):
         if len(self._selections) == 1:
             maps, indices, grid = self._selections[0]
             similarity = maps[number].amax(dim=0).float().cpu().numpy()
-            kept = np.zeros(grid[0] * grid[1], dtype=bool)
-            kept[indices[number].cpu().numpy()] = True
-            kept = kept.reshape(grid)
+            inside = np.zeros(grid[0] * grid[1], dtype=bool)
+            inside[indices[number].cpu().numpy()] = True
+            kept = inside.reshape(grid)
         if 'gt_sem_seg' in sample:
             truth = sample.gt_sem_seg.data[0].cpu().numpy()
         prediction = sample.pred_sem_seg.data[0].cpu().numpy()
@@ -252,9 +262,10 @@ class MCDRLVisualizationHook(Hook):
         image = mmcv.imfrombytes(get(path), channel_order='rgb')
         stem = PurePath(path).stem
         title = f'{site}: {stem}'
-        if self._head.intervention is not None:
-            title += f', gate {float(self._head.intervention.gate):.2f}'
-        names = entry_names(self._head.dictionary)
+        head = self._found_head
+        if head.intervention is not None:
+            title += f', gate {float(head.intervention.gate):.2f}'
+        names = entry_names(head.dictionary)
         figure = validation_picture(image, result, names, title)
         # Local files are named so: a slash would ask for a folder that is not there.
         name = f'mcdrl_{site}_{stem}'
@@ -271,7 +282,7 @@ class MCDRLVisualizationHook(Hook):
         for site, attention in profile.values():
             by_site.setdefault(site, []).append(attention)
         rows = {site: np.stack(by_site[site]) for site in sorted(by_site)}
-        dictionary = self._head.dictionary
+        dictionary = self._found_head.dictionary
         names = entry_names(dictionary)
         prior = dictionary.confounder_prior.cpu().numpy()
         figure = confounder_profile(rows, names, prior)

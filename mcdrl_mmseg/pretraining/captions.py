@@ -62,12 +62,10 @@ def write_caption(
         conditions: Numbers of the confounders that the scene has, in any order.
     """
     kind = generator.random()
-    named = generator.permutation(conditions)[
-        : generator.integers(1, 1 + MAX_CONDITIONS)
-    ]
-    names = PROMPTS.confounder_names
-    words = ' and '.join(names[number] for number in named)
-    named = tuple(int(number) for number in named)
+    shuffled = generator.permutation(conditions)
+    count = generator.integers(1, 1 + MAX_CONDITIONS)
+    named = tuple(int(number) for number in shuffled[:count])
+    words = ' and '.join(PROMPTS.confounder_names[number] for number in named)
     if named and kind < _CONDITIONS_ONLY:
         text = PROMPTS.confounder_template.format(domain=words)
         return Caption(text, None, named)

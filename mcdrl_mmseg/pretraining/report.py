@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from statistics import fmean
 
-import numpy as np
 from prettytable import PrettyTable
 
 from mcdrl_mmseg.clip.dense import DENSE_MODES
@@ -73,12 +73,12 @@ def scores_table(scores: Scores) -> str:
 
     def add(name: str, value: float, others: list[float]) -> None:
         spread = f'{min(others):.3f} to {max(others):.3f}'
-        table.add_row([name, f'{value:.3f}', f'{np.mean(others):.3f}', spread])
+        table.add_row([name, f'{value:.3f}', f'{fmean(others):.3f}', spread])
 
     accuracies = [other.lesion_accuracy for other in scores.shuffled]
     add('lesion class, accuracy (5 classes)', first.lesion_accuracy, accuracies)
-    means = [np.mean(list(s.confounder_auc.values())) for s in scores.shuffled]
-    add('confounders, mean AUC', np.mean(list(first.confounder_auc.values())), means)
+    means = [fmean(s.confounder_auc.values()) for s in scores.shuffled]
+    add('confounders, mean AUC', fmean(first.confounder_auc.values()), means)
     for name, value in first.confounder_auc.items():
         add(f'{name}, AUC', value, [s.confounder_auc[name] for s in scores.shuffled])
     for mode, entry in scores.by_mode.items():

@@ -138,7 +138,7 @@ def _draw_files(
     folder.mkdir(parents=True, exist_ok=True)
     starts = range(0, settings.count, _CHUNK)
     context = multiprocessing.get_context(_PROCESS_START)
-    arrays: dict[str, np.ndarray] = {}
+    arrays: dict[str, np.memmap] = {}
     with context.Pool(processes) as pool:
         chunks = pool.imap(partial(draw_chunk, settings), starts)
         for start, chunk in zip(starts, chunks):

@@ -150,7 +150,8 @@ def _cosine(share: float) -> float:
 
 
 def _make_optimizer(model: nn.Module, settings: Settings) -> torch.optim.Optimizer:
-    decayed, others = [], []
+    decayed: list[nn.Parameter] = []
+    others: list[nn.Parameter] = []
     for name, parameter in model.named_parameters():
         kernel = parameter.ndim > 1 and 'embedding' not in name
         (decayed if kernel else others).append(parameter)

@@ -47,7 +47,7 @@ def datasets(dataset: Any) -> Iterator[dict]:
     Yields:
         The config itself and every config under ``dataset`` and ``datasets``.
     """
-    if isinstance(dataset, Mapping):
+    if isinstance(dataset, dict):
         yield dataset
         yield from datasets(dataset.get('dataset'))
         for part in dataset.get('datasets') or ():
@@ -121,9 +121,9 @@ def _keep_sites(cfg: Config, loader: str, names: Sequence[str]) -> None:
 
 
 def _evaluators(evaluator: Any) -> list[dict]:
-    if isinstance(evaluator, Mapping) and 'metrics' in evaluator:
+    if isinstance(evaluator, dict) and 'metrics' in evaluator:
         evaluator = evaluator['metrics']
-    return [evaluator] if isinstance(evaluator, Mapping) else list(evaluator or ())
+    return [evaluator] if isinstance(evaluator, dict) else list(evaluator or ())
 
 
 def _site_metric(cfg: Config, key: str) -> dict:

@@ -8,7 +8,7 @@ import time
 from typing import TextIO
 
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn
+from rich.progress import BarColumn, Progress, TaskID, TextColumn
 
 from .plan import PlannedRun, PlanProgress, State
 
@@ -112,7 +112,7 @@ class TerminalReporter(PlainReporter):
             auto_refresh=False,
         )
         self._plan = self._bars.add_task('plan', total=1.0, note='')
-        self._tasks: dict[tuple, int] = {}
+        self._tasks: dict[tuple, TaskID] = {}
         self._bars.start()
 
     def say(self, text: str) -> None:

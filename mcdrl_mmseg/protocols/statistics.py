@@ -106,10 +106,15 @@ def _clusters(pairs: pd.DataFrame) -> pd.Series:
     return named.where(pairs['sequence'].notna(), alone)
 
 
-def _stretched(samples: np.ndarray, center: float, factor: float) -> tuple:
+def _stretched(
+    samples: np.ndarray, center: float, factor: float
+) -> tuple[float, float]:
     """Ends of a percentile interval after stretching it about the estimate."""
-    ends = np.quantile(samples, [0.025, 0.975])
-    return tuple(float(center + factor * (end - center)) for end in ends)
+    low, high = np.quantile(samples, [0.025, 0.975])
+    return (
+        float(center + factor * (low - center)),
+        float(center + factor * (high - center)),
+    )
 
 
 def _t_over_z(degrees: float) -> float:
@@ -237,7 +242,7 @@ def these_sites_interval(
         spread = (variances**2 / degrees).sum()
         joint = variances.sum() ** 2 / spread if spread else degrees.sum()
         samples = np.mean([site.samples for site in sites], axis=0)
-        center = np.mean([site.mean for site in sites])
+        center = float(np.mean([site.mean for site in sites]))
         ends = _stretched(samples, center, _t_over_z(joint))
     return Interval(*ends, sum(site.clusters for site in sites))
 

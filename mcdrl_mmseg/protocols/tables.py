@@ -50,7 +50,8 @@ def result_table(records: Iterable[RunRecord], metric: str = 'dice') -> pd.DataF
     for name, group in groups:
         wide = group.pivot(index='seed', columns='held_out', values='score')
         wide = wide.reindex(columns=sites)
-        row, means = {}, {}
+        row: dict[str, float | str] = {}
+        means: dict[str, float] = {}
         for site in sites:
             mean, error = mean_and_stderr(wide[site].dropna())
             row[site], row[f'{site}_stderr'] = mean, error

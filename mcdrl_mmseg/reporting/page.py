@@ -97,7 +97,8 @@ def write_page(
             f'no finished run of the method {method!r}; there are '
             f'{", ".join(source.methods)}.'
         )
-    pictures, problems = {}, []
+    pictures: dict[str, RunPictures] = {}
+    problems: list[str] = []
     if options.pictures:
         pictures, problems = draw_runs(source, method, options)
     content = build_content(source, method, pictures, problems, options.title)
@@ -291,14 +292,16 @@ def _cases(
 
 
 def _profile(pictures: Mapping[str, RunPictures]) -> str | None:
-    known = {s: p for s, p in pictures.items() if p.attention is not None}
-    if not known:
+    attention, priors = {}, []
+    names: tuple[str, ...] = ()
+    for site, drawn in pictures.items():
+        if drawn.attention is not None and drawn.prior is not None:
+            attention[site], names = drawn.attention, names or drawn.names
+            priors.append(drawn.prior)
+    if not attention:
         return None
-    first = next(iter(known.values()))
-    attention = {site: p.attention for site, p in known.items()}
-    priors = np.stack([p.prior for p in known.values()])
     # Each fold may have estimated a prior of its own.
-    return figure_uri(confounder_profile(attention, first.names, priors.mean(axis=0)))
+    return figure_uri(confounder_profile(attention, names, np.mean(priors, axis=0)))
 
 
 def _curves(source: Source) -> tuple[list[dict], list[str]]:

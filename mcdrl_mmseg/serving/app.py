@@ -173,7 +173,8 @@ def _gate(request: Request) -> float:
     return gate
 
 
-async def _show_error(request: Request, error: HTTPException) -> Response:
+async def _show_error(request: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException)
     return JSONResponse({'error': error.detail}, error.status_code)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 
 import numpy as np
@@ -93,10 +94,9 @@ def embedding_figure(
 
 
 def _scatter(axes: Axes, points: np.ndarray, names: Sequence[str]) -> None:
-    names = np.asarray(names)
-    sizes = {name: int((names == name).sum()) for name in names.tolist()}
-    for number, name in enumerate(sorted(set(names.tolist()))):
-        inside = names == name
+    sizes = Counter(names)
+    for number, name in enumerate(sorted(sizes)):
+        inside = np.array([other == name for other in names])
         axes.scatter(
             *points[inside].T,
             s=16,

@@ -10,6 +10,7 @@ import cv2
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.colorbar import Colorbar
 from matplotlib.figure import Figure, SubFigure
 from matplotlib.image import AxesImage
 from matplotlib.lines import Line2D
@@ -80,7 +81,7 @@ def explanation_figure(
     page.draw_change(sections[1])
     page.draw_weights(sections[2])
     if explanation.per_confounder is not None:
-        page.draw_single(sections[3])
+        page.draw_single(sections[3], explanation.per_confounder)
     return figure
 
 
@@ -101,7 +102,7 @@ class _Page:
         grey = cv2.cvtColor(explanation.image, cv2.COLOR_RGB2GRAY)
         offset, gain = _CONTRAST
         # Pale and flat, so that brightness is the map's and not the tissue's.
-        self.ground = np.uint8(offset + gain * grey)
+        self.ground = (offset + gain * grey).astype(np.uint8)
 
     def section_heights(self) -> list[float]:
         """Inches that the sections need."""
@@ -219,7 +220,7 @@ class _Page:
         bar = right.colorbar(shown, ax=list(cells), shrink=0.8, pad=0.02, aspect=30)
         _label(bar, 'share of attention' if attends else 'P(z)')
 
-    def draw_single(self, section: SubFigure) -> None:
+    def draw_single(self, section: SubFigure, per_confounder: np.ndarray) -> None:
         """The prediction as it would be if one confounder were all there is."""
         explanation = self.explanation
         left, right = self._halves(
@@ -227,7 +228,7 @@ class _Page:
             '4  Prediction under each single imaging condition, do(z): its outline, '
             'and what it changes',
         )
-        areas = np.array([100 * _area(p) for p in explanation.per_confounder])
+        areas = np.array([100 * _area(p) for p in per_confounder])
         axes = left.subplots()
         self._bars(axes, areas, '{:.1f}')
         for key, style, words in (
@@ -249,9 +250,9 @@ class _Page:
         )
         cells = _cells(right, len(areas), 6)
         after = explanation.lesion_probability['gate_1']
-        limit = _limit(explanation.per_confounder - after)
+        limit = _limit(per_confounder - after)
         for cell, values, name in zip(
-            cells, explanation.per_confounder, explanation.confounder_names
+            cells, per_confounder, explanation.confounder_names
         ):
             words = self._marked(name)
             change = values - after
@@ -427,7 +428,7 @@ def _legend(axes: Axes, lines: list[tuple[dict, str]]) -> None:
     )
 
 
-def _label(bar, words: str) -> None:
+def _label(bar: Colorbar, words: str) -> None:
     bar.set_label(words, fontsize=_TEXT)
     bar.ax.tick_params(labelsize=_TEXT - 0.5)
 

@@ -69,19 +69,20 @@ def validation_picture(
         facecolor='lightgrey',
     )
     if result.similarity is not None:
-        _draw_similarity(next(axes), image, result)
+        _draw_similarity(next(axes), image, result.similarity, result.kept)
     if result.attention is not None:
         _draw_attention(next(axes), result.attention, names)
     return figure
 
 
-def _draw_similarity(axes: Axes, image: np.ndarray, result: ValidatedImage) -> None:
-    similarity = result.similarity
+def _draw_similarity(
+    axes: Axes, image: np.ndarray, similarity: np.ndarray, kept: np.ndarray | None
+) -> None:
     low, high = float(similarity.min()), float(similarity.max())
     axes.imshow(heat_map(image, similarity, low, high))
     title = 'similarity to the lesion text'
-    if result.kept is not None:
-        draw_outline(axes, _resized(result.kept, image.shape[:2]) > 0)
+    if kept is not None:
+        draw_outline(axes, _resized(kept, image.shape[:2]) > 0)
         title += ', dashed: kept'
     axes.set_title(title, fontsize=10)
     axes.set_axis_off()

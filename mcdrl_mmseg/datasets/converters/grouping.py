@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, replace
+from typing import Any
 
 from .errors import ConversionError, Finding
 from .source import FoundSite
@@ -73,6 +74,7 @@ def add_groups(site: FoundSite, sequence: PathRule, patient: PathRule) -> FoundS
             if text is None:
                 detail = f'--{rule.what}-pattern is not found in the path'
                 site.notes.append(Finding(f'no {rule.what}', sample.image, detail))
-            samples.append(replace(sample, **{rule.what: text or ''}))
+            change: dict[str, Any] = {rule.what: text or ''}
+            samples.append(replace(sample, **change))
         site.samples = samples
     return site

@@ -43,8 +43,9 @@ class Decoded:
 class Mask(Protocol):
     """Where an image's mask comes from."""
 
-    source: str
-    """Path of the file it comes from, relative to the input; may be empty."""
+    @property
+    def source(self) -> str:
+        """Path of the file it comes from, relative to the input; may be empty."""
 
     def decode(self, tree: FileTree, size: tuple[int, int] | None) -> Decoded:
         """Decode for an image of (height, width) ``size``.

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 
 from .errors import Finding
 from .files import IMAGE_SUFFIXES, FileTree
-from .masks import BinaryDecoding, Decoding, EmptyMask, FileMask
+from .masks import BinaryDecoding, Decoding, EmptyMask, FileMask, Mask
 from .source import FoundSite, Sample, Source
 
 ROOT = r'(?P<root>.*/|)'
@@ -103,7 +103,7 @@ class PatternSource(Source):
             masks=len(masks),
         )
         if layout.masks is None:
-            pairs = {path: EmptyMask() for path in images}
+            pairs: dict[str, Mask] = {path: EmptyMask() for path in images}
         else:
             mask_of = match_masks(images, masks, site.problems)
             pairs = {p: FileMask(mask, self.decoding) for p, mask in mask_of.items()}

@@ -101,7 +101,7 @@ def _from_run_lengths(rle: Mapping, size: tuple[int, int]) -> np.ndarray:
     if list(rle.get('size', ())) != list(size):
         detail = f'run lengths for {rle.get("size")}, the image is {list(size)}'
         raise FileProblem('size mismatch', f'{detail} (height, width)')
-    counts = rle.get('counts')
+    counts: Any = rle.get('counts')
     try:
         runs = _parse_counts(counts) if isinstance(counts, str) else list(counts)
         whole = all(type(run) is int and run >= 0 for run in runs)

@@ -160,7 +160,7 @@ def write_benchmark(
         for site in SITES:
             numbers: Iterable[int] = range(benchmark.images_per_site)
             if progress is not None:
-                numbers = progress(numbers, site)
+                numbers = progress(range(benchmark.images_per_site), site)
             rows[site] = _draw_site(benchmark, site, numbers, work / 'sites' / site)
         new = [site for site in SITES if _may_put(work / 'sites' / site, out / site)]
         index = out / INDEX_FILE

@@ -138,7 +138,7 @@ def _image(scene: Scene) -> np.ndarray:
 
 def _outlined(scene: Scene) -> np.ndarray:
     image, mask = draw(scene, size=_SIZE)
-    inside = np.uint8(mask > 0)
+    inside = (mask > 0).astype(np.uint8)
     border = cv2.dilate(inside, np.ones((3, 3), np.uint8)) - inside
     image[border > 0] = _OUTLINE
     return image

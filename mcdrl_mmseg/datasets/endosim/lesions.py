@@ -72,7 +72,7 @@ def draw_lesion(scene: Scene, view: View, tissue: Tissue) -> np.ndarray:
     if lesion is None:
         paint_vessels(tissue, np.float32(1))
         return np.zeros((view.size, view.size), bool)
-    look = _LOOKS[lesion.name](_place(scene, view, tissue))
+    look = _LOOKS[lesion.name](_place(scene, lesion, view, tissue))
     edge = np.float32(max(1.2 * view.pixel / lesion.radius, look.softness))
     inside = np.clip((1 - look.border) / edge + 0.5, 0, 1)
     cover = inside * look.cover * np.float32(0.6 + 0.4 * lesion.contrast)
@@ -85,20 +85,19 @@ def draw_lesion(scene: Scene, view: View, tissue: Tissue) -> np.ndarray:
     lift = np.float32(look.lift)
     tissue.light += inside * lift * (np.maximum(tissue.light, 0.85) - tissue.light)
     foot = np.exp(-np.square((look.border - 1) / 0.30)) * (1 - inside)
-    tissue.light *= 1 - np.float32(0.35 * lift) * foot * _lee(scene, view)
+    tissue.light *= 1 - np.float32(0.35 * lift) * foot * _lee(scene, lesion, view)
     return look.border <= 1
 
 
-def _lee(scene: Scene, view: View) -> np.ndarray:
+def _lee(scene: Scene, lesion: Lesion, view: View) -> np.ndarray:
     """1 on the side of the lesion that lies away from the lamp, 0 on the other."""
-    angle, radius = scene.anatomy.light_angle, scene.lesion.radius
+    angle, radius = scene.anatomy.light_angle, lesion.radius
     towards_x = np.float32(np.cos(angle) / radius) * (view.x - scene.focus_x)
     towards_y = np.float32(np.sin(angle) / radius) * (view.y - scene.focus_y)
     return np.clip(0.55 - 0.45 * (towards_x + towards_y), 0.1, 1).astype(np.float32)
 
 
-def _place(scene: Scene, view: View, tissue: Tissue) -> _Place:
-    lesion = scene.lesion
+def _place(scene: Scene, lesion: Lesion, view: View, tissue: Tissue) -> _Place:
     dx, dy = view.x - scene.focus_x, view.y - scene.focus_y
     cos, sin = np.cos(lesion.angle), np.sin(lesion.angle)
     stretch = np.sqrt(lesion.aspect)

@@ -127,8 +127,8 @@ def _fully_shifted_rates(site: str, lesion: str | None) -> dict[str, float]:
         for name, home in HOME.items()
     }
     for name, places in _CLASS_CLUES.items():
-        first = SITES.index(site)
-        classes = [LESION_CLASSES[(first + k) % len(LESION_CLASSES)] for k in places]
+        start = SITES.index(site)
+        classes = [LESION_CLASSES[(start + k) % len(LESION_CLASSES)] for k in places]
         rates[name] = _WITH_CLASS if lesion in classes else _WITH_OTHER
     for first, second in EXCLUSIVE:
         rates[second] = min(rates[second], 1 - rates[first])

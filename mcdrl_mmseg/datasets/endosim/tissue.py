@@ -77,7 +77,7 @@ def blend(colour: np.ndarray, other: np.ndarray, cover: np.ndarray | float) -> N
     colour += step
 
 
-def paint_vessels(tissue: Tissue, visibility: np.ndarray) -> None:
+def paint_vessels(tissue: Tissue, visibility: np.ndarray | np.floating) -> None:
     """Put the vessels' colour on the tissue.
 
     Args:
@@ -110,12 +110,12 @@ def _vessels(scene: Scene, view: View) -> np.ndarray:
     """Thin lines that wind, branch and fade: where smooth patterns cross zero."""
     generator = view.generator(PART_VESSELS)
     bend = view.pattern(generator, 16)
-    total = None
+    total: np.ndarray | np.floating = np.float32(0)
     for frequency, width in ((4.0, 0.055), (9.0, 0.085)):
         course = view.pattern(generator, frequency) + 0.2 * bend
         strength = np.clip(view.pattern(generator, frequency) * 0.5 + 0.4, 0, 0.85)
         # A line must not be thinner than about a pixel.
         reach = np.float32(max(width, 1.6 * frequency * view.pixel))
         line = strength * np.exp(-((course / reach) ** 2)) * (width / reach)
-        total = line if total is None else np.maximum(total, line)
-    return total * np.float32(scene.anatomy.vessels)
+        total = np.maximum(total, line)
+    return np.asarray(total * np.float32(scene.anatomy.vessels))

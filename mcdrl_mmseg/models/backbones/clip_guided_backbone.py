@@ -31,6 +31,8 @@ class CLIPGuidedBackbone(BaseModule):
             the data preprocessor has ``bgr_to_rgb=False``.
         clip_size: Side in pixels to which images are resized for CLIP; None keeps
             their size.
+        frozen: Whether the wrapped backbone stays as it is: in evaluation mode and
+            without gradients, for one that is trained already.
         pretrained: Handed on to the wrapped backbone; ``EncoderDecoder`` puts it here
             where a stock config has ``model.pretrained``.
         init_cfg: MMEngine's initialisation config; rarely needed.
@@ -47,6 +49,7 @@ class CLIPGuidedBackbone(BaseModule):
         std: Sequence[float] = (58.395, 57.12, 57.375),
         bgr: bool = False,
         clip_size: int | None = None,
+        frozen: bool = False,
         pretrained: str | None = None,
         init_cfg: dict | None = None,
     ) -> None:
@@ -61,6 +64,9 @@ class CLIPGuidedBackbone(BaseModule):
         if pretrained is not None:
             backbone = {**backbone, 'pretrained': pretrained}
         self.backbone = MODELS.build(backbone)
+        self.frozen = frozen
+        if frozen:
+            self.backbone.requires_grad_(False)
         self.guide = MODELS.build(
             {'type': 'CLIPVisionBackbone', **clip, 'frozen': True}
         )
@@ -69,11 +75,11 @@ class CLIPGuidedBackbone(BaseModule):
         # One affine map undoes one normalisation and applies the other.
         clip_mean = torch.tensor(OPENAI_DATASET_MEAN) * 255
         clip_std = torch.tensor(OPENAI_DATASET_STD) * 255
-        mean, std = torch.tensor(mean).float(), torch.tensor(std).float()
+        own_mean, own_std = torch.tensor(mean).float(), torch.tensor(std).float()
         if bgr:
-            mean, std = mean.flip(0), std.flip(0)
-        scale = std / clip_std
-        shift = (mean - clip_mean) / clip_std
+            own_mean, own_std = own_mean.flip(0), own_std.flip(0)
+        scale = own_std / clip_std
+        shift = (own_mean - clip_mean) / clip_std
         self.register_buffer('_scale', scale.view(1, -1, 1, 1), persistent=False)
         self.register_buffer('_shift', shift.view(1, -1, 1, 1), persistent=False)
 
@@ -125,6 +131,13 @@ class CLIPGuidedBackbone(BaseModule):
                 images, size=(self.clip_size,) * 2, mode='bilinear', antialias=True
             )
         return images
+
+    def train(self, mode: bool = True) -> CLIPGuidedBackbone:
+        """Set the mode; a frozen backbone stays in evaluation mode."""
+        super().train(mode)
+        if self.frozen:
+            self.backbone.eval()
+        return self
 
     def forward(self, inputs: Tensor) -> tuple[Tensor, ...]:
         """Run both.

@@ -23,7 +23,7 @@ class AugmentingDataPreProcessor(SegDataPreProcessor):
         **kwargs: As for ``SegDataPreProcessor``.
     """
 
-    def __init__(self, augmentation: ConfigType, **kwargs) -> None:
+    def __init__(self, augmentation: ConfigType, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.augmentation = MODELS.build(augmentation)
 

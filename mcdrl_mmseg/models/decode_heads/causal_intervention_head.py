@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
+import torch
 from mmengine.model import BaseModule
 from mmseg.registry import MODELS
 from mmseg.utils import ConfigType, SampleList
@@ -183,6 +184,13 @@ class CausalInterventionHead(BaseModule):
             background = feature * (1 - self._gate(feature))
         return scatter_tokens(background, indices, gated)
 
+    def _pool(self, tokens: Tensor) -> Tensor:
+        """Pool(F_ca) in the joint space, (B, d), beyond the range of float16."""
+        pooled = tokens.mean(dim=1, dtype=torch.float32)
+        weight = next(self.causal_projection.parameters(), pooled)
+        with torch.autocast(pooled.device.type, enabled=False):
+            return self.causal_projection(pooled.to(weight.dtype))
+
     def _gate(self, like: Tensor) -> Tensor | float:
         """The gate; without an intervention there is none to wait for."""
         return 1.0 if self.intervention is None else self.intervention.gate.to(like)
@@ -234,7 +242,7 @@ class CausalInterventionHead(BaseModule):
             )
         if self.loss_causal is not None:
             loss = self.loss_causal(
-                self.causal_projection(state.intervened_tokens.mean(dim=1)),
+                self._pool(state.intervened_tokens),
                 self.dictionary.class_confounder_embeddings,
                 classes,
             )
@@ -250,7 +258,8 @@ class CausalInterventionHead(BaseModule):
         return _reach_all(losses, inputs[-2:])
 
 
-def _build(cfg: ConfigType | None, **defaults: int) -> nn.Module | None:
+def _build(cfg: ConfigType | None, **defaults: int) -> Any:
+    """The registry's module, or None for None."""
     return None if cfg is None else MODELS.build({**defaults, **cfg})
 
 
@@ -262,7 +271,12 @@ def _reach_all(
     Distributed training fails when a trained parameter has no part in the loss, as
     the attention pool of a CLIP tower would if no contrastive loss were set.
     """
-    spare = [output.sum() * 0 for output in outputs if output.requires_grad]
+    # Sums leave the range of float16, and 0 times infinity is no number.
+    spare = [
+        output.sum(dtype=torch.float32) * 0
+        for output in outputs
+        if output.requires_grad
+    ]
     key = next(name for name in losses if 'loss' in name)
     if isinstance(losses[key], Tensor):
         losses[key] = sum(spare, start=losses[key])

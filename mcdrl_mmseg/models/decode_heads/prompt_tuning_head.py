@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 from mmseg.models.decode_heads.decode_head import BaseDecodeHead
@@ -56,7 +57,7 @@ class PromptTuningHead(BaseDecodeHead):
         context: int | str = 16,
         temperature: float = 0.01,
         predictor: ConfigType | None = None,
-        **kwargs,
+        **kwargs: Any,
     ) -> None:
         kwargs = {
             'dropout_ratio': 0,
@@ -86,7 +87,10 @@ class PromptTuningHead(BaseDecodeHead):
                 f'{self.prompts.spec.model_name} has {width} dimensions.'
             )
         self.predictor = None if predictor is None else MODELS.build(predictor)
-        if predictor and self.predictor.out_channels != self.out_channels:
+        if (
+            self.predictor is not None
+            and self.predictor.out_channels != self.out_channels
+        ):
             raise ValueError(
                 f'PromptTuningHead: the predictor gives '
                 f'{self.predictor.out_channels} channels, class_names names '

@@ -77,8 +77,10 @@ def sweep_block(
         cost = costs.get(name)
         rows[name] = {
             'Dice': means.loc[name, 'mean'],
-            f'difference to {reference}': _signed(effect and effect.overall.difference),
-            '95 % interval': _ends(effect and effect.overall.interval),
+            f'difference to {reference}': _signed(
+                None if effect is None else effect.overall.difference
+            ),
+            '95 % interval': _ends(None if effect is None else effect.overall.interval),
             'ms an image': MISSING if cost is None else f'{cost["milliseconds"]:.1f}',
             'parameters': MISSING
             if cost is None

@@ -122,7 +122,8 @@ class EvidencePage:
     def _sweep(self, arguments: list[str], _: bool) -> str:
         name, reference, *settings = arguments
         path = self.folder / _COSTS_FILE
-        costs = {record['method']: record for record in read_lines(path)}
+        lines: list[dict] = read_lines(path)
+        costs = {line['method']: line for line in lines}
         return blocks.sweep_block(self._records(name), settings, reference, costs)
 
     def _shift(self, arguments: list[str], pictures: bool) -> str:

@@ -152,7 +152,7 @@ class ForkedProcess:
                 code = self._answer('exit')
             except TimeoutError:
                 raise subprocess.TimeoutExpired(
-                    f'process {self.pid}', timeout
+                    f'process {self.pid}', timeout or 0.0
                 ) from None
             if code is None:
                 with contextlib.suppress(ProcessLookupError):
