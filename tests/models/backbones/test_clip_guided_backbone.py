@@ -174,6 +174,27 @@ def test_guide_is_frozen_without_gradient_and_stays_in_evaluation():
     assert all(p.grad is not None for p in backbone.backbone.parameters())
 
 
+def test_frozen_backbone_has_no_gradient_and_stays_in_evaluation():
+    wrapped = CLIPGuidedBackbone(backbone=SMALL, clip=CLIP, frozen=True).train()
+    before = {name: value.clone() for name, value in wrapped.state_dict().items()}
+    levels = wrapped(images())
+    assert not any(level.requires_grad for level in levels)
+    # Batch norm in training mode would have moved its running mean.
+    for name, value in wrapped.state_dict().items():
+        assert torch.equal(value, before[name]), name
+    assert not any(p.requires_grad for p in wrapped.parameters())
+
+
+def test_backbone_is_trained_unless_frozen_but_for_its_own_frozen_stages():
+    stages = {**SMALL, 'frozen_stages': 1}
+    wrapped = CLIPGuidedBackbone(backbone=stages, clip=CLIP).train()
+    trained = {n for n, p in wrapped.backbone.named_parameters() if p.requires_grad}
+    alone = MODELS.build(stages)
+    alone.train()
+    assert trained == {n for n, p in alone.named_parameters() if p.requires_grad}
+    assert 0 < len(trained) < len(list(wrapped.backbone.parameters()))
+
+
 def test_spec_for_the_text_side_is_the_guides():
     backbone = CLIPGuidedBackbone(SMALL, {**CLIP, 'pretrained': 'x.pt'})
     assert backbone.clip_spec.model_name == 'mcdrl-tiny-rn'
