@@ -16,6 +16,7 @@ RESIDUALS = ('whole', 'orthogonal')
 # Of the mean squared length of confounder differences: keeps words that mean the same
 # from making the projection below singular.
 _RIDGE = 1e-6
+_SMALLEST_RIDGE = 1e-12
 
 
 def without_confounders(tokens: Tensor, entries: Tensor) -> Tensor:
@@ -38,7 +39,8 @@ def without_confounders(tokens: Tensor, entries: Tensor) -> Tensor:
         entries = entries.to(torch.promote_types(entries.dtype, torch.float32))
         differences = entries[1:] - entries[:1]
         gram = differences @ differences.T
-        ridge = _RIDGE * gram.diagonal().mean()
+        # Never 0, which it would be where all texts mean the same.
+        ridge = (_RIDGE * gram.diagonal().mean()).clamp(min=_SMALLEST_RIDGE)
         gram = gram + ridge * torch.eye(len(gram)).to(gram)
         # Without the check of the result, which would wait for the device.
         weights = torch.linalg.solve_ex(gram, differences).result
@@ -292,9 +294,10 @@ class CausalIntervention(BaseModule):
             drawn = prior.expand(len(tokens), -1)
             drawn = drawn.multinomial(self.num_samples, replacement=True)
             return self._given(tokens, entries[drawn]).mean(dim=1)
-        return torch.einsum(
-            'bmnc,m->bnc', self._given(tokens, entries.unsqueeze(0)), prior
-        )
+        given = self._given(tokens, entries.unsqueeze(0))
+        # In the tokens' own precision: autocast would give them float16's range.
+        with torch.autocast(given.device.type, enabled=False):
+            return torch.einsum('bmnc,m->bnc', given, prior.to(given.dtype))
 
     def _given(self, tokens: Tensor, entries: Tensor) -> Tensor:
         """A(F, z) for each of S entries: (B, N, c), (1 or B, S, d) -> (B, S, N, c)."""

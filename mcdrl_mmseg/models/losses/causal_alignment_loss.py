@@ -8,6 +8,10 @@ from mmseg.registry import MODELS
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+# Directions are divided by no less: the gradient at an empty vector is its inverse,
+# and must fit into float16.
+SMALLEST_NORM = 1e-4
+
 
 def mean_over(values: Tensor, mask: Tensor) -> Tensor:
     """Mean of the images that take part, 0 if there are none.
@@ -67,15 +71,18 @@ class CausalAlignmentLoss(nn.Module):
         Returns:
             Scalar, weighted.
         """
-        pooled = pooled.float()
-        targets = class_confounder_embeddings.float().mean(dim=1)
-        weights = classes.to(targets.dtype)
-        weights = weights / weights.sum(dim=1, keepdim=True).clamp(min=1)
-        targets = weights @ targets
-        if self.normalize:
-            pooled, targets = F.normalize(pooled, dim=1), F.normalize(targets, dim=1)
-        distances = (pooled - targets).square().sum(dim=1)
-        return self.loss_weight * mean_over(distances, classes.any(dim=1))
+        # Squares of features soon leave the range of float16.
+        with torch.autocast(pooled.device.type, enabled=False):
+            pooled = pooled.float()
+            targets = class_confounder_embeddings.float().mean(dim=1)
+            weights = classes.to(targets.dtype)
+            weights = weights / weights.sum(dim=1, keepdim=True).clamp(min=1)
+            targets = weights @ targets
+            if self.normalize:
+                pooled = F.normalize(pooled, dim=1, eps=SMALLEST_NORM)
+                targets = F.normalize(targets, dim=1)
+            distances = (pooled - targets).square().sum(dim=1)
+            return self.loss_weight * mean_over(distances, classes.any(dim=1))
 
     @property
     def loss_name(self) -> str:

@@ -7,7 +7,7 @@ from mmseg.registry import MODELS
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from .causal_alignment_loss import mean_over
+from .causal_alignment_loss import SMALLEST_NORM, mean_over
 
 
 @MODELS.register_module()
@@ -62,6 +62,21 @@ class CLIPContrastiveLoss(nn.Module):
         Returns:
             Scalar, weighted.
         """
+        # Cosines close to each other are alike in half precision.
+        with torch.autocast(image_embedding.device.type, enabled=False):
+            losses, positives = self._by_image(
+                image_embedding, class_embeddings, background_embeddings, classes
+            )
+            return self.loss_weight * mean_over(losses, positives.any(dim=1))
+
+    def _by_image(
+        self,
+        image_embedding: Tensor,
+        class_embeddings: Tensor,
+        background_embeddings: Tensor,
+        classes: Tensor,
+    ) -> tuple[Tensor, Tensor]:
+        """Loss of each image, (B,), and its right candidates, (B, K or K + 1)."""
         texts = F.normalize(class_embeddings.float(), dim=1)
         positives = classes
         if len(background_embeddings):
@@ -69,12 +84,12 @@ class CLIPContrastiveLoss(nn.Module):
             texts = torch.cat([texts, F.normalize(background, dim=0)[None]])
             lesion_free = ~classes.any(dim=1, keepdim=True)
             positives = torch.cat([classes, lesion_free], dim=1)
-        logits = F.normalize(image_embedding.float(), dim=1) @ texts.t()
+        images = F.normalize(image_embedding.float(), dim=1, eps=SMALLEST_NORM)
+        logits = images @ texts.t()
         log_p = (logits / self.temperature).log_softmax(dim=1)
         weights = positives.to(log_p.dtype)
         weights = weights / weights.sum(dim=1, keepdim=True).clamp(min=1)
-        losses = -(weights * log_p).sum(dim=1)
-        return self.loss_weight * mean_over(losses, positives.any(dim=1))
+        return -(weights * log_p).sum(dim=1), positives
 
     @property
     def loss_name(self) -> str:
