@@ -1,6 +1,8 @@
 # Two commands do everything on a machine with Python 3.11, git and make:
 #   make demo    draws simulated hospitals, trains, tests and writes a report
 #   make test    runs the whole test suite
+#       make test-openmmlab [MMCV_WHEEL=mmcv-2.1.0-*.whl]   tests on OpenMMLab's originals
+#       make wheel, make test-wheel   builds a wheel, uses it in an empty environment
 #       make demo-real   trains, tests and draws on real images
 #       make serve CHECKPOINT=model.pth [EXAMPLES=folder]   shows a model on a local page
 # Both make .venv from the pinned set first, and reuse what is there.
@@ -16,7 +18,7 @@ ifneq ($(MCDRL_DATA_ROOT),)
 export MCDRL_DATA_ROOT
 endif
 
-.PHONY: demo demo-real test serve lint install clean
+.PHONY: demo demo-real test test-openmmlab test-wheel wheel serve lint install clean
 
 install: $(READY)
 
@@ -36,6 +38,42 @@ demo-real: $(READY)
 test: $(READY)
 	$(BIN)/python -m pytest $(PYTEST_ARGS)
 
+# The second stack: the same pinned set, but for OpenMMLab's own packages. mmcv compiles
+# its operators (half an hour on two cores) unless MMCV_WHEEL names a wheel of it.
+OPENMMLAB := .venv-openmmlab
+OPENMMLAB_TESTS ?= $(filter-out tests/integration/ tests/__pycache__/,$(wildcard tests/*/ tests/test_*.py)) \
+	$(addprefix tests/integration/test_,one_run.py resume.py mixing.py)
+MMCV_WHEEL ?=
+
+$(OPENMMLAB)/.ready: requirements/tested.txt requirements/tested_openmmlab.txt setup.py
+	$(PYTHON) -m venv $(OPENMMLAB)
+	grep -v -e '^onedl-' -e '^setuptools' requirements/tested.txt > $(OPENMMLAB)/tested.txt
+	$(OPENMMLAB)/bin/python -m pip install --quiet -r $(OPENMMLAB)/tested.txt \
+		-r requirements/tested_openmmlab.txt wheel
+	$(OPENMMLAB)/bin/python -m pip install --quiet --no-build-isolation $(or $(MMCV_WHEEL),mmcv==2.1.0)
+	$(OPENMMLAB)/bin/python -m pip install --quiet --no-deps --no-build-isolation -e .
+	@touch $@
+
+test-openmmlab: $(OPENMMLAB)/.ready
+	$(OPENMMLAB)/bin/python -m pytest $(or $(PYTEST_ARGS),$(OPENMMLAB_TESTS))
+
+# The sources go into an archive first: what is missing there is missing in the wheel.
+wheel: $(READY)
+	rm -rf dist
+	$(BIN)/python -c "from setuptools import build_meta; build_meta.build_sdist('dist')" >/dev/null
+	$(BIN)/python -m pip wheel --quiet --no-deps --no-build-isolation -w dist dist/*.tar.gz
+	@ls -l dist
+
+# An environment with nothing but the wheel, what it asks for, and MIM. MIM's other
+# requirements would change packages that are there already.
+test-wheel: wheel
+	rm -rf .venv-wheel
+	$(PYTHON) -m venv .venv-wheel
+	.venv-wheel/bin/python -m pip install --quiet -c requirements/tested.txt "$$(echo dist/*.whl)[mmseg]"
+	.venv-wheel/bin/python -m pip install --quiet 'setuptools<81' colorama tabulate requests
+	.venv-wheel/bin/python -m pip install --quiet --no-deps openmim==0.3.9
+	MCDRL_WHEEL_VENV=$(abspath .venv-wheel) $(BIN)/python -m pytest tests/integration/test_wheel.py
+
 serve: $(READY)
 	@test -n "$(CHECKPOINT)" || { echo 'Usage: make serve CHECKPOINT=model.pth [EXAMPLES=folder]'; exit 2; }
 	$(BIN)/python tools/serve.py "$(CHECKPOINT)" $(if $(EXAMPLES),--examples "$(EXAMPLES)") $(SERVE_ARGS)
@@ -45,4 +83,4 @@ lint: $(READY)
 	$(BIN)/ruff format --check .
 
 clean:
-	rm -rf $(VENV) build dist *.egg-info
+	rm -rf $(VENV) $(OPENMMLAB) .venv-wheel build dist *.egg-info mcdrl_mmseg/.mim
