@@ -9,10 +9,12 @@ from .compat import (  # noqa: E402
     allow_mmengine_checkpoints,
     declare_torchvision_operators,
 )
+from .safe_loading import guard_mmengine_loaders  # noqa: E402
 
 # torchvision must be importable before anything below imports mmseg.models.
 declare_torchvision_operators()
 allow_mmengine_checkpoints()
+guard_mmengine_loaders()
 
 from . import datasets, evaluation, hooks, models, optim, runner  # noqa: E402
 from .config_files import config_path  # noqa: E402

@@ -76,36 +76,43 @@ def _history_method(owner: type, name: str) -> Callable:
     return getattr(owner, name)
 
 
+def mmengine_globals() -> dict[str, object]:
+    """What MMEngine's own checkpoints name besides tensors, by the name in the file.
+
+    They hold numbers only: histories of logged values and NumPy arrays. A history also
+    names its statistics methods, through ``getattr``: a narrow stand-in is allowed in
+    its place.
+    """
+    import numpy as np
+    from mmengine.logging import HistoryBuffer
+
+    numpy_core = np._core if hasattr(np, '_core') else np.core
+    wanted = [HistoryBuffer, np.ndarray, np.dtype, slice]
+    for number in np.typecodes['AllInteger'] + np.typecodes['AllFloat'] + '?':
+        wanted.append(type(np.dtype(number)))
+    named = {f'{item.__module__}.{item.__qualname__}': item for item in wanted}
+    named['builtins.getattr'] = _history_method
+    for function in (numpy_core.multiarray._reconstruct, numpy_core.multiarray.scalar):
+        # A file may have been written beside NumPy 1 and be read beside NumPy 2.
+        for module in ('numpy.core.multiarray', 'numpy._core.multiarray'):
+            named[f'{module}.{function.__name__}'] = function
+    return named
+
+
 def allow_mmengine_checkpoints() -> tuple[str, ...]:
     """Let ``torch.load(weights_only=True)`` read MMEngine's own checkpoints.
 
     Since torch 2.6 loading is safe by default, and the message hub that MMEngine
     0.10.7 stores beside the weights holds classes that the safe loader does not
-    know ("HistoryBuffer ... was not an allowed global"). They hold numbers only,
-    so they are allow-listed; nothing else is. A buffer also names its statistics
-    methods, through ``getattr``: a narrow stand-in is allowed in its place. Newer
-    MMEngine does all this itself.
+    know ("HistoryBuffer ... was not an allowed global"). They are allow-listed;
+    nothing else is. Newer MMEngine does all this itself.
 
     Returns:
         Names of the classes and functions allow-listed by this call.
     """
     if torch.__version__ < (2, 6):
         return ()
-    import numpy as np
-    from mmengine.logging import HistoryBuffer
-
-    numpy_core = np._core if hasattr(np, '_core') else np.core
-    wanted = {
-        'HistoryBuffer': HistoryBuffer,
-        'getattr': (_history_method, 'builtins.getattr'),
-        '_reconstruct': numpy_core.multiarray._reconstruct,
-        'scalar': numpy_core.multiarray.scalar,
-        'ndarray': np.ndarray,
-        'dtype': np.dtype,
-    }
-    for number in (np.float64, np.float32, np.int64, np.bool_):
-        dtype = type(np.dtype(number))
-        wanted[dtype.__name__] = dtype
+    wanted = {name: (item, name) for name, item in mmengine_globals().items()}
     known = torch.serialization.get_safe_globals()
     missing = {name: item for name, item in wanted.items() if item not in known}
     torch.serialization.add_safe_globals(list(missing.values()))

@@ -122,7 +122,8 @@ def test_safe_loading_refuses_mmengine_checkpoints_unless_allowed(nothing_allowe
 
 
 def test_safe_loading_reads_mmengine_checkpoints_once_allowed(nothing_allowed):
-    assert 'HistoryBuffer' in compat.allow_mmengine_checkpoints()
+    allowed = compat.allow_mmengine_checkpoints()
+    assert 'mmengine.logging.history_buffer.HistoryBuffer' in allowed
     content = loaded_safely(message_hub())
     assert content['loss'].data[0].tolist() == [1.0, 2.0]
     assert content['loss'].data[1].tolist() == [1, 3]

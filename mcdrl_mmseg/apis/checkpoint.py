@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import copy
 import os
-import pickle
-import re
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -18,22 +16,17 @@ from mmengine.registry import init_default_scope
 from mmseg.registry import MODELS
 from torch import nn
 
-from mcdrl_mmseg.compat import allow_mmengine_checkpoints
+from mcdrl_mmseg.safe_loading import CheckpointError, load_tensors
 
 from .checkpoint_config import parse_config_text
 
 _SHOWN_KEYS = 4
 
 
-class CheckpointError(RuntimeError):
-    """A checkpoint that is not used; the message names the file."""
-
-
 def read_checkpoint(path: str | os.PathLike) -> dict:
     """Read a checkpoint without unpickling anything but tensors and plain data.
 
-    Of objects only MMEngine's histories of logged numbers and NumPy arrays are
-    allowed (:func:`mcdrl_mmseg.compat.allow_mmengine_checkpoints`).
+    See :func:`mcdrl_mmseg.safe_loading.load_tensors`.
 
     Args:
         path: A checkpoint of MMEngine, or a plain state dict.
@@ -48,27 +41,7 @@ def read_checkpoint(path: str | os.PathLike) -> dict:
     path = Path(path)
     if not path.is_file():
         raise CheckpointError(f'checkpoint {str(path)!r} is not a file.')
-    # Again: MMEngine's own loader empties the list of what is allowed.
-    allow_mmengine_checkpoints()
-    try:
-        content = torch.load(path, map_location='cpu', weights_only=True)
-    except pickle.UnpicklingError as error:
-        # Not torch's own message, which advises to load without the safeguard.
-        held = re.search(
-            r'(?:GLOBAL|function|class) (\S+?)(?: was| is|\.? |$)', str(error)
-        )
-        what = f' ({held[1]})' if held else ''
-        raise CheckpointError(
-            f'{path} holds more than tensors and plain data{what}, or is damaged, and '
-            'was refused, since unpickling it can run code. Save its state dict alone, '
-            'on a machine where you trust it: '
-            "torch.save({'state_dict': ..., 'meta': {'cfg': ...}}, FILE)."
-        ) from None
-    except Exception as error:
-        raise CheckpointError(
-            f'{path} could not be read as a checkpoint; it may be damaged, or a web '
-            f"page or a Git LFS pointer in the checkpoint's place: {error}"
-        ) from error
+    content = load_tensors(path)
     if isinstance(content, Mapping) and 'state_dict' not in content:
         content = dict(state_dict=content)
     state = content.get('state_dict') if isinstance(content, Mapping) else None

@@ -1,0 +1,197 @@
+"""Weights from files that may be a stranger's: tensors are loaded, programs are not."""
+
+from __future__ import annotations
+
+import os
+import pickle
+import re
+from _compat_pickle import IMPORT_MAPPING, NAME_MAPPING
+from pathlib import Path, PurePosixPath
+from typing import IO, Any
+from urllib.parse import urlparse
+
+import torch
+from torch._weights_only_unpickler import _get_allowed_globals
+
+from .compat import allow_mmengine_checkpoints, mmengine_globals
+
+# Whether torch's safe loader takes a list of what else is allowed, by name.
+_SAFE_GLOBALS = torch.__version__ >= (2, 6)
+# As in resnet50_v1c-2cccc1ad.pth: the first digits of the file's SHA-256.
+_HASH_IN_NAME = re.compile(r'-([a-f0-9]{8,})\.\w+$')
+
+
+class CheckpointError(RuntimeError):
+    """A checkpoint that is not used; the message names the file."""
+
+
+class UnsafeCheckpointError(CheckpointError):
+    """A pickle of more than tensors and plain data.
+
+    Args:
+        source: File or address.
+        held: Name of the first object that was refused; None where torch does not
+            tell, which is so for most files that are no pickles at all.
+    """
+
+    def __init__(self, source: str | os.PathLike, held: str | None) -> None:
+        self.held = held
+        what = f' ({held})' if held else ''
+        super().__init__(
+            f'{source} holds more than tensors and plain data{what}, or is damaged, '
+            'and was refused, since unpickling it can run code. Save its state dict '
+            'alone, on a machine where you trust it: '
+            "torch.save({'state_dict': ..., 'meta': {'cfg': ...}}, FILE)."
+        )
+
+
+def load_tensors(path: str | os.PathLike, map_location: Any = 'cpu') -> Any:
+    """Read a file of ``torch.save`` without unpickling anything but plain data.
+
+    Of objects only tensors and :func:`mcdrl_mmseg.compat.mmengine_globals` are
+    allowed, and what the user allowed by ``torch.serialization.add_safe_globals``.
+
+    Args:
+        path: The file.
+        map_location: As for ``torch.load``.
+
+    Raises:
+        UnsafeCheckpointError: It holds other objects, or is no pickle.
+        CheckpointError: It cannot be read.
+    """
+    try:
+        return _load(path, map_location)
+    except pickle.UnpicklingError as error:
+        # Not torch's own message, which advises to load without the safeguard.
+        raise UnsafeCheckpointError(path, _held(error)) from None
+    except Exception as error:
+        raise CheckpointError(
+            f'{path} could not be read as a checkpoint; it may be damaged, or a web '
+            f"page or a Git LFS pointer in the checkpoint's place: {error}"
+        ) from error
+
+
+def _held(error: pickle.UnpicklingError) -> str | None:
+    held = re.search(r'(?:GLOBAL|function|class) (\S+?)(?: was| is|\.? |$)', str(error))
+    return held[1] if held else None
+
+
+def _load(path: str | os.PathLike, map_location: Any) -> Any:
+    """``torch.load(weights_only=True)``, with exactly our list of what is allowed.
+
+    MMEngine's own list has ``getattr`` on it, for the histories. By ``getattr`` a file
+    reaches every module and can change what its names stand for: it runs code.
+    """
+    if not _SAFE_GLOBALS:
+        return torch.load(
+            path, map_location, pickle_module=_AllowListPickle, weights_only=False
+        )
+    before = torch.serialization.get_safe_globals()
+    torch.serialization.clear_safe_globals()
+    torch.serialization.add_safe_globals([g for g in before if not _is_getattr(g)])
+    allow_mmengine_checkpoints()
+    try:
+        return torch.load(path, map_location, weights_only=True)
+    finally:
+        torch.serialization.clear_safe_globals()
+        torch.serialization.add_safe_globals(before)
+
+
+def _is_getattr(allowed: Any) -> bool:
+    return (allowed[0] if isinstance(allowed, tuple) else allowed) is getattr
+
+
+class _AllowListUnpickler(pickle.Unpickler):
+    """Finds what the safe loader and our list allow, and nothing else."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._allowed = {**_get_allowed_globals(), **mmengine_globals()}
+
+    def find_class(self, module: str, name: str) -> Any:
+        # Pickles that Python 2 could read name modules as Python 2 did.
+        module, name = NAME_MAPPING.get((module, name), (module, name))
+        module = IMPORT_MAPPING.get(module, module)
+        try:
+            return self._allowed[f'{module}.{name}']
+        except KeyError:
+            raise pickle.UnpicklingError(
+                f'GLOBAL {module}.{name} was not an allowed global'
+            ) from None
+
+
+class _AllowListPickle:
+    """Stands for the module ``pickle`` in ``torch.load``."""
+
+    Unpickler = _AllowListUnpickler
+
+    @staticmethod
+    def load(file: IO[bytes], **kwargs: Any) -> Any:
+        return _AllowListUnpickler(file, **kwargs).load()
+
+
+def guard_mmengine_loaders() -> None:
+    """Let MMEngine load checkpoints as :func:`load_tensors` does, files and URLs.
+
+    With it ``load_from``, ``--resume``, ``init_cfg`` of type ``Pretrained`` and
+    ``mmseg.apis.init_model`` refuse a file that could run code. MMEngine 0.10.7 leaves
+    that to torch, which refuses it since 2.6; its continuation unpickles everything
+    when the safe load fails. Weights from an address are checked against the hash
+    that their name holds. Can be called again.
+    """
+    from mmengine.runner import checkpoint
+
+    checkpoint.CheckpointLoader.register_scheme('', load_from_local, force=True)
+    # All of MMEngine's names of published weights come down to this function.
+    checkpoint.load_url = load_url
+
+
+def load_from_local(filename: str, map_location: Any = None) -> Any:
+    """Read a local file, for MMEngine.
+
+    Args:
+        filename: The file; ``~`` is the user's folder.
+        map_location: As for ``torch.load``.
+
+    Raises:
+        FileNotFoundError: No such file.
+        CheckpointError: See :func:`load_tensors`.
+    """
+    path = Path(filename).expanduser()
+    if not path.is_file():
+        raise FileNotFoundError(f'checkpoint {str(path)!r} is not a file.')
+    return load_tensors(path, map_location)
+
+
+def load_url(
+    url: str,
+    model_dir: str | None = None,
+    map_location: Any = None,
+    progress: bool = True,
+) -> Any:
+    """Download a file, unless it is in torch's cache, and read it, for MMEngine.
+
+    Args:
+        url: Address. The content of ``NAME-<first digits of its SHA-256>.pth``, the
+            usual name of published weights, is checked.
+        model_dir: Folder to keep it in; None takes torch's.
+        map_location: As for ``torch.load``.
+        progress: Whether to show a bar.
+
+    Raises:
+        CheckpointError: It holds more than plain data, or not what its name says.
+        OSError: It could not be downloaded.
+    """
+    folder = Path(model_dir or Path(torch.hub.get_dir()) / 'checkpoints')
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / PurePosixPath(urlparse(url).path).name
+    if not path.is_file():
+        hashed = _HASH_IN_NAME.search(path.name)
+        try:
+            # Under its final name only once it is whole and checked.
+            torch.hub.download_url_to_file(
+                url, str(path), hashed and hashed[1], progress
+            )
+        except RuntimeError as error:
+            raise CheckpointError(f'{url} was not kept: {error}.') from error
+    return load_tensors(path, map_location)

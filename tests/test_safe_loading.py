@@ -1,0 +1,214 @@
+import hashlib
+import os
+import pickle
+import subprocess
+from collections import OrderedDict
+
+import numpy as np
+import pytest
+import torch
+from mmengine.logging import HistoryBuffer
+from mmengine.runner import CheckpointLoader, load_checkpoint
+from torch import nn
+
+from mcdrl_mmseg import safe_loading
+from mcdrl_mmseg.safe_loading import (
+    CheckpointError,
+    UnsafeCheckpointError,
+    load_tensors,
+    load_url,
+)
+
+# Older torch has no list of what else the safe loader may load.
+has_list = pytest.mark.skipif(
+    not safe_loading._SAFE_GLOBALS, reason='torch older than 2.6'
+)
+
+
+class Runs:
+    """Runs a command when it is unpickled."""
+
+    def __init__(self, place):
+        self.place = place
+
+    def __reduce__(self):
+        return os.system, (f'touch {self.place}',)
+
+
+class LooksUp:
+    """Pickles as a call of ``getattr``."""
+
+    def __init__(self, owner, name):
+        self.arguments = owner, name
+
+    def __reduce__(self):
+        return getattr, self.arguments
+
+
+def save_zipped(content, path):
+    torch.save(content, path)
+
+
+def save_old(content, path):
+    torch.save(content, path, _use_new_zipfile_serialization=False)
+
+
+def save_plain(content, path):
+    path.write_bytes(pickle.dumps(content, protocol=2))
+
+
+def checkpoint(**more) -> dict:
+    """What MMEngine writes beside the weights of a training run."""
+    history = HistoryBuffer([1.0, 2.0], [1, 3])
+    return dict(
+        state_dict=OrderedDict(weight=torch.ones(2, 2), bias=torch.zeros(2)),
+        optimizer=dict(state={0: dict(step=torch.tensor(3.0))}, param_groups=[{}]),
+        message_hub=dict(
+            log_scalars=OrderedDict(loss=history),
+            runtime_info=OrderedDict(dice=np.float64(0.5), seed=np.uint32(7)),
+        ),
+        **more,
+    )
+
+
+@pytest.fixture
+def path(tmp_path):
+    return tmp_path / 'odd.pth'
+
+
+@pytest.fixture(params=['2.6 or newer', 'older'])
+def _any_torch(request, monkeypatch):
+    """The way of older torch too, which works beside this one."""
+    if request.param == 'older':
+        monkeypatch.setattr(safe_loading, '_SAFE_GLOBALS', False)
+
+
+@pytest.mark.usefixtures('_any_torch')
+@pytest.mark.parametrize('save', [save_zipped, save_old])
+def test_what_mmengine_writes_is_read(path, save):
+    save(checkpoint(), path)
+    content = load_tensors(path)
+    assert content['state_dict']['weight'].tolist() == [[1, 1], [1, 1]]
+    assert content['optimizer']['state'][0]['step'] == 3
+    hub = content['message_hub']
+    assert hub['log_scalars']['loss'].mean() == pytest.approx((1 + 2) / 4)
+    assert hub['runtime_info'] == dict(dice=0.5, seed=7)
+
+
+@pytest.mark.reliability('security', 'a checkpoint that runs a command when unpickled')
+@pytest.mark.usefixtures('_any_torch')
+@pytest.mark.parametrize('save', [save_zipped, save_old, save_plain])
+def test_a_malicious_pickle_is_refused_by_name_and_not_run(tmp_path, path, save):
+    save(checkpoint(meta=Runs(tmp_path / 'ran')), path)
+    with pytest.raises(CheckpointError, match=r'odd\.pth') as caught:
+        load_tensors(path)
+    assert 'weights_only=False' not in str(caught.value)
+    assert not (tmp_path / 'ran').exists()
+
+
+@pytest.mark.reliability(
+    'security', 'a checkpoint that reaches for a module by `getattr`'
+)
+@pytest.mark.usefixtures('_any_torch')
+@pytest.mark.parametrize(
+    'content',
+    [
+        LooksUp(np.ndarray, 'tofile'),
+        LooksUp(HistoryBuffer, '__init__'),
+        LooksUp(HistoryBuffer([1.0], [1]), '__dict__'),
+        subprocess.Popen,
+    ],
+    ids=['method', 'private method', 'instance', 'class'],
+)
+def test_getattr_is_refused(path, content):
+    torch.save(checkpoint(meta=content), path)
+    with pytest.raises(UnsafeCheckpointError, match=r'odd\.pth'):
+        load_tensors(path)
+
+
+@has_list
+def test_getattr_is_refused_even_where_mmengine_allows_it(path):
+    torch.save(checkpoint(meta=LooksUp(np.ndarray, 'tofile')), path)
+    with torch.serialization.safe_globals([getattr]):
+        assert torch.load(path, weights_only=True)['meta'] is np.ndarray.tofile
+        with pytest.raises(UnsafeCheckpointError, match=r'odd\.pth'):
+            load_tensors(path)
+        assert getattr in torch.serialization.get_safe_globals()
+
+
+class Mine:
+    """A class of the user's."""
+
+
+@has_list
+def test_what_the_user_allows_is_read(path):
+    torch.save(checkpoint(meta=Mine()), path)
+    with pytest.raises(UnsafeCheckpointError, match='Mine'):
+        load_tensors(path)
+    with torch.serialization.safe_globals([Mine]):
+        assert isinstance(load_tensors(path)['meta'], Mine)
+
+
+@pytest.mark.reliability('security', "a malicious checkpoint through MMEngine's loader")
+def test_mmengines_loaders_refuse_what_load_tensors_does(tmp_path, path):
+    model = nn.Linear(2, 2)
+    torch.save(checkpoint(), path)
+    load_checkpoint(model, str(path))
+    assert model.weight.tolist() == [[1, 1], [1, 1]]
+    torch.save(checkpoint(meta=Runs(tmp_path / 'ran')), path)
+    for load in (
+        lambda: load_checkpoint(model, str(path)),
+        lambda: CheckpointLoader.load_checkpoint(str(path), map_location='cpu'),
+    ):
+        with pytest.raises(UnsafeCheckpointError, match=r'odd\.pth.*system'):
+            load()
+    assert not (tmp_path / 'ran').exists()
+    with pytest.raises(FileNotFoundError, match=r'gone\.pth'):
+        CheckpointLoader.load_checkpoint(str(tmp_path / 'gone.pth'))
+
+
+@pytest.fixture
+def published(tmp_path, monkeypatch):
+    """``published(content, name)`` gives the address of a file; no server is needed."""
+    folder = tmp_path / 'server'
+    folder.mkdir()
+    monkeypatch.setenv('TORCH_HOME', str(tmp_path / 'home'))
+
+    def publish(content, name: str) -> str:
+        torch.save(content, folder / 'file')
+        digest = hashlib.sha256((folder / 'file').read_bytes()).hexdigest()
+        path = folder / name.format(digest=digest[:8])
+        (folder / 'file').rename(path)
+        return path.as_uri()
+
+    return publish
+
+
+def test_published_weights_are_downloaded_once_and_read(published, tmp_path):
+    url = published(checkpoint(), 'net-{digest}.pth')
+    for _ in range(2):
+        assert load_url(url, progress=False)['state_dict']['weight'].sum() == 4
+        # The second time from the cache.
+        for file in (tmp_path / 'server').iterdir():
+            file.unlink()
+
+
+@pytest.mark.reliability('security', 'downloaded weights whose hash is not the named')
+def test_published_weights_of_another_hash_are_refused_and_not_kept(
+    published, tmp_path
+):
+    url = published(checkpoint(), 'net-00000000.pth')
+    with pytest.raises(CheckpointError, match=r'net-00000000\.pth was not kept.*hash'):
+        load_url(url, progress=False)
+    assert not list((tmp_path / 'home').rglob('*.pth'))
+
+
+@pytest.mark.reliability('security', 'downloaded weights that run a command')
+@pytest.mark.parametrize('name', ['net-{digest}.pth', 'resnet50_v1c.pth'])
+def test_published_weights_that_hold_a_program_are_refused(published, tmp_path, name):
+    url = published(checkpoint(meta=Runs(tmp_path / 'ran')), name)
+    from mmengine.runner import checkpoint as mmengine_checkpoint
+
+    with pytest.raises(UnsafeCheckpointError, match='system'):
+        mmengine_checkpoint.load_url(url, model_dir=None, progress=False)
+    assert not (tmp_path / 'ran').exists()
