@@ -8,10 +8,10 @@ from torch import Tensor, nn
 
 from .model_config import get_model_config
 from .positions import fit_position_grid
+from .torchscript import is_torchscript
 from .weights import (
     CLIPWeightsError,
     is_tag,
-    is_torchscript,
     load_clip_state_dict,
     resolve_weights_file,
     tag_uses_quick_gelu,
@@ -131,6 +131,7 @@ def load_tower_weights(tower: nn.Module, spec: CLIPSpec, prefix: str) -> None:
         CLIPWeightsError: No such weights, unreadable, of another architecture, or
             trained with another activation than the tower has.
     """
+    assert spec.pretrained is not None
     path = resolve_weights_file(spec.pretrained, spec.model_name)
     if is_torchscript(path) and not spec.uses_quick_gelu:
         raise CLIPWeightsError(

@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 import hashlib
-import pickle
 import re
-import zipfile
 from pathlib import Path
 
-import torch
 from torch import Tensor
 
+from mcdrl_mmseg.safe_loading import UnsafeCheckpointError, load_tensors
+
 from .builtin import BUILTIN, builtin_models, builtin_weights, unpack
+from .torchscript import is_torchscript, torchscript_state_dict
 
 # Enough of the file to tell any two trainings apart, read in milliseconds even
 # from a gigabyte: every optimiser step changes every block.
 _DIGEST_BLOCKS = 64
 _DIGEST_BLOCK_BYTES = 64 * 1024
+_SHA256 = re.compile('[0-9a-f]{64}')
+_HASHED_BYTES = 1 << 20
 
 
 class CLIPWeightsError(RuntimeError):
@@ -45,7 +47,7 @@ def resolve_weights_file(pretrained: str, model_name: str) -> Path:
         pretrained: ``'builtin'`` for the weights inside the package, an open_clip tag
             (its file is downloaded by open_clip unless in open_clip's cache) or the
             path of a local file. A file of the same name as a tag needs a folder
-            before it, as ``./openai``.
+            before it, as ``./openai``. ``FILE#sha256=DIGITS`` demands a content.
         model_name: open_clip's architecture name.
 
     Returns:
@@ -53,7 +55,8 @@ def resolve_weights_file(pretrained: str, model_name: str) -> Path:
 
     Raises:
         CLIPWeightsError: Neither a tag of this model nor an existing file, no
-            built-in weights of this model, or the tag's file cannot be had.
+            built-in weights of this model, the tag's file cannot be had, or a file
+            has another SHA-256 than demanded or published.
     """
     if pretrained == BUILTIN:
         path = builtin_weights(model_name)
@@ -64,8 +67,11 @@ def resolve_weights_file(pretrained: str, model_name: str) -> Path:
             f'{builtin_models()} have.'
         )
     if not is_tag(pretrained, model_name):
-        path = Path(pretrained).expanduser()
+        name, demanded, sha256 = pretrained.partition('#sha256=')
+        path = Path(name).expanduser()
         if path.is_file():
+            if demanded:
+                _check_sha256(path, sha256.lower(), 'the config demands')
             return path
         from open_clip import list_pretrained_tags_by_model
 
@@ -78,21 +84,30 @@ def resolve_weights_file(pretrained: str, model_name: str) -> Path:
 
     cfg = get_pretrained_cfg(model_name.replace('/', '-'), pretrained)
     try:
-        return Path(download_pretrained(cfg))
+        path = Path(download_pretrained(cfg))
     except Exception as error:
         raise CLIPWeightsError(
             f'The weights pretrained={pretrained!r} of {model_name} are not in '
             f"open_clip's cache and could not be downloaded ({error}). Fetch them "
             'on a machine with network access and set `pretrained` to the file.'
         ) from error
+    # open_clip checks what it downloads itself. Files of the Hugging Face Hub are
+    # linked to one that is called by its hash, which nobody else looks at.
+    if _SHA256.fullmatch(path.resolve().name):
+        _check_sha256(path, path.resolve().name, 'it was published with')
+    return path
 
 
-def is_torchscript(path: Path) -> bool:
-    """Whether the file is a TorchScript archive, OpenAI's format of release."""
-    if not zipfile.is_zipfile(path):
-        return False
-    with zipfile.ZipFile(path) as archive:
-        return any(name.endswith('/constants.pkl') for name in archive.namelist())
+def _check_sha256(path: Path, expected: str, whose: str) -> None:
+    digest = hashlib.sha256()
+    with path.open('rb') as file:
+        while chunk := file.read(_HASHED_BYTES):
+            digest.update(chunk)
+    if digest.hexdigest() != expected:
+        raise CLIPWeightsError(
+            f'{path} has the SHA-256 {digest.hexdigest()}, not the one {whose}, '
+            f'{expected}. It is another file, or damaged: fetch it again.'
+        )
 
 
 def _read_tensors(path: Path) -> dict:
@@ -101,16 +116,15 @@ def _read_tensors(path: Path) -> dict:
 
         return load_file(path)
     if is_torchscript(path):
-        return dict(torch.jit.load(path, map_location='cpu').state_dict())
-    return torch.load(path, map_location='cpu', weights_only=True)
+        return torchscript_state_dict(path)
+    return load_tensors(path)
 
 
 def load_clip_state_dict(path: Path) -> dict[str, Tensor]:
     """Read the weights of both towers.
 
     Reads safetensors, OpenAI's TorchScript archives, open_clip's training
-    checkpoints and plain state dicts. Everything but TorchScript is read without
-    unpickling objects; of a TorchScript archive only the tensors are kept.
+    checkpoints and plain state dicts. No object is unpickled and no program is run.
 
     Args:
         path: The file.
@@ -127,17 +141,15 @@ def load_clip_state_dict(path: Path) -> dict[str, Tensor]:
 
     try:
         content = _read_tensors(path)
-    except pickle.UnpicklingError as error:
-        # Not torch's own message, which advises to load without the safeguard.
-        held = re.search(r'GLOBAL (\S+)', str(error))
-        if held is None:
+    except UnsafeCheckpointError as error:
+        if error.held is None:
             raise CLIPWeightsError(
                 f'{path} is neither safetensors, a TorchScript archive nor a state '
                 'dict. It may be damaged, or a web page or a Git LFS pointer in '
                 "the weights' place."
             ) from None
         raise CLIPWeightsError(
-            f'{path} holds more than tensors ({held[1]}) and was refused, since '
+            f'{path} holds more than tensors ({error.held}) and was refused, since '
             'unpickling it can run code. Save its state dict as safetensors and '
             'name that file.'
         ) from None

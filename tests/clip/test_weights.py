@@ -1,3 +1,4 @@
+import hashlib
 import os
 import pickle
 import zipfile
@@ -7,10 +8,10 @@ import torch
 from open_clip.model import convert_to_custom_text_state_dict
 from safetensors.torch import save_file
 
+from mcdrl_mmseg.clip.torchscript import is_torchscript
 from mcdrl_mmseg.clip.weights import (
     CLIPWeightsError,
     is_tag,
-    is_torchscript,
     load_clip_state_dict,
     resolve_weights_file,
     tag_uses_quick_gelu,
@@ -152,6 +153,7 @@ def save_old_pickle(content, path):
     torch.save(content, path, _use_new_zipfile_serialization=False)
 
 
+@pytest.mark.reliability('security', 'a pickle that runs code as `pretrained=`')
 @pytest.mark.parametrize('save', [save_zipped_pickle, save_old_pickle])
 def test_pickle_with_code_is_refused_by_name_and_not_run(tmp_path, save):
     path, target = tmp_path / 'clip.pt', tmp_path / 'written'
@@ -260,6 +262,36 @@ def test_a_tag_means_the_tag_even_beside_a_file_of_its_name(tmp_path, monkeypatc
     )
     assert resolve_weights_file('openai', 'RN50') == published
     assert resolve_weights_file('./openai', 'RN50').read_bytes() == b'x'
+
+
+@pytest.mark.reliability('security', 'weights whose SHA-256 is not the demanded one')
+def test_a_file_may_be_demanded_to_have_a_hash(tmp_path):
+    path = tmp_path / 'clip.pt'
+    path.write_bytes(b'abc')
+    right = hashlib.sha256(b'abc').hexdigest()
+    for digits in (right, right.upper()):
+        assert resolve_weights_file(f'{path}#sha256={digits}', 'RN50') == path
+    for digits in ('0' * 64, right[:8], ''):
+        with pytest.raises(CLIPWeightsError, match=f'{path} has .*{right}, not') as e:
+            resolve_weights_file(f'{path}#sha256={digits}', 'RN50')
+        assert digits in str(e.value)
+
+
+@pytest.mark.reliability('security', 'downloaded CLIP weights that were changed since')
+def test_a_file_of_the_hub_must_have_the_hash_that_it_is_called_by(
+    tmp_path, monkeypatch
+):
+    blob = tmp_path / hashlib.sha256(b'abc').hexdigest()
+    path = tmp_path / 'open_clip_model.safetensors'
+    path.symlink_to(blob)
+    monkeypatch.setattr(
+        'open_clip.pretrained.download_pretrained', lambda cfg: str(path)
+    )
+    blob.write_bytes(b'abc')
+    assert resolve_weights_file('openai', 'RN50') == path
+    blob.write_bytes(b'abd')
+    with pytest.raises(CLIPWeightsError, match=f'published with, {blob.name}'):
+        resolve_weights_file('openai', 'RN50')
 
 
 def test_digest_is_of_the_content_and_not_of_the_path(tmp_path):

@@ -1,0 +1,151 @@
+"""Weights of a TorchScript archive, read without running the program in it."""
+
+from __future__ import annotations
+
+import io
+import pickle
+import re
+import zipfile
+from collections import OrderedDict
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+_MARK = '/constants.pkl'
+# One line each, as TorchScript prints a class.
+_CLASS = re.compile(r'^class (\w+)\(')
+_NAMES = re.compile(r'^ +__(?:parameters|buffers)__ = \[(.*)\]')
+# They turn a list into a list of one type.
+_LIST_BUILDERS = ('build_boollist', 'build_doublelist', 'build_intlist')
+_LIST_BUILDERS += ('build_tensorlist', 'restore_type_tag')
+_SCRIPTED = '__torch__'
+
+
+def is_torchscript(path: Path) -> bool:
+    """Whether the file is a TorchScript archive, OpenAI's format of release."""
+    if not zipfile.is_zipfile(path):
+        return False
+    with zipfile.ZipFile(path) as archive:
+        return any(name.endswith(_MARK) for name in archive.namelist())
+
+
+def torchscript_state_dict(path: Path) -> dict[str, Tensor]:
+    """Read what ``torch.jit.load(path).state_dict()`` gives, as data.
+
+    ``torch.jit.load`` runs what a module does when it is restored. Here nothing is
+    run: modules are read as the attributes that were saved, of which the printed
+    classes tell parameters and buffers from the rest.
+
+    Args:
+        path: The archive.
+
+    Returns:
+        Parameters and buffers by their place in the module, on the CPU.
+
+    Raises:
+        UnpicklingError: It names anything but modules of its own and tensors.
+        ValueError: It is damaged.
+    """
+    with zipfile.ZipFile(path) as archive:
+        root = next(n for n in archive.namelist() if n.endswith(_MARK))
+        root = root.removesuffix(_MARK)
+        program = _Archive(archive, root).load()
+    if not isinstance(program, _Module):
+        raise ValueError('it holds no module')
+    return dict(program.state())
+
+
+class _Module:
+    """Attributes of one module; subclasses stand for the archive's classes."""
+
+    registered: frozenset[str] = frozenset()
+
+    def __setstate__(self, state: Any) -> None:
+        self.attributes = state if isinstance(state, dict) else {}
+
+    def state(self, prefix: str = '') -> Iterator[tuple[str, Tensor]]:
+        """Every parameter and buffer, with its place."""
+        for name, value in self.attributes.items():
+            if isinstance(value, _Module):
+                yield from value.state(f'{prefix}{name}.')
+            elif isinstance(value, Tensor) and name in self.registered:
+                yield f'{prefix}{name}', value
+
+
+class _Archive(pickle.Unpickler):
+    """Unpickler of an archive's modules."""
+
+    def __init__(self, archive: zipfile.ZipFile, root: str) -> None:
+        self._archive = archive
+        self._root = root
+        self._storages: dict[str, Tensor] = {}
+        self._classes: dict[str, dict[str, type]] = {}
+        super().__init__(io.BytesIO(self._read('data.pkl')))
+
+    def _read(self, name: str) -> bytes:
+        info = self._archive.getinfo(f'{self._root}/{name}')
+        # TorchScript compresses code alone; other compressed parts may be bombs.
+        if info.compress_type != zipfile.ZIP_STORED and not name.startswith('code/'):
+            raise ValueError(f'{info.filename} is compressed')
+        return self._archive.read(info)
+
+    def find_class(self, module: str, name: str) -> Any:
+        """Give a stand-in, or refuse; nothing is imported."""
+        if module == _SCRIPTED or module.startswith(f'{_SCRIPTED}.'):
+            return self._scripted(module, name)
+        if (module, name) == ('torch._utils', '_rebuild_tensor_v2'):
+            return _view
+        if module == 'torch' and name.endswith('Storage'):
+            return getattr(torch, name).dtype
+        if (module, name) == ('collections', 'OrderedDict'):
+            return OrderedDict
+        if module == 'torch.jit._pickle' and name in _LIST_BUILDERS:
+            return _as_it_is
+        raise pickle.UnpicklingError(f'GLOBAL {module}.{name} was not allowed')
+
+    def _scripted(self, module: str, name: str) -> type:
+        if module not in self._classes:
+            code = self._read(f'code/{module.replace(".", "/")}.py').decode()
+            self._classes[module] = _printed_classes(code)
+        return self._classes[module].get(name, _Module)
+
+    def persistent_load(self, pid: Any) -> Tensor:
+        """Read a storage: ``('storage', dtype, file, device, count)``."""
+        _, dtype, key, _, count = pid
+        if key not in self._storages:
+            content = bytearray(self._read(f'data/{key}'))
+            if len(content) != count * dtype.itemsize:
+                raise ValueError(f'data/{key} is cut short')
+            # torch refuses an empty buffer.
+            self._storages[key] = (
+                torch.frombuffer(content, dtype=dtype)
+                if content
+                else torch.empty(0, dtype=dtype)
+            )
+        return self._storages[key]
+
+
+def _printed_classes(code: str) -> dict[str, type]:
+    classes: dict[str, type] = {}
+    name, registered = '', frozenset()
+    for line in code.splitlines():
+        if found := _CLASS.match(line):
+            name, registered = found[1], frozenset()
+            classes[name] = type(name, (_Module,), {})
+        elif name and (found := _NAMES.match(line)):
+            registered |= set(re.findall(r'"([^"]+)"', found[1]))
+            classes[name].registered = registered
+    return classes
+
+
+def _view(
+    storage: Tensor, offset: int, size: tuple, stride: tuple, *_: object
+) -> Tensor:
+    return storage.as_strided(size, stride, offset)
+
+
+def _as_it_is(data: Any, *_: object) -> Any:
+    return data
