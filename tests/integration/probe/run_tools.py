@@ -1,0 +1,49 @@
+"""Runs tools in one process, which takes less time, and notes use of the network.
+
+Its argument is a JSON object of command lines by name. The last line that it prints is
+a JSON object of how each ended, with all that it said, and, as ``network``, the hosts
+that anything tried to reach: they are refused.
+"""
+
+import contextlib
+import io
+import json
+import runpy
+import socket
+import sys
+import traceback
+
+tried: list[str] = []
+connect = socket.socket.connect
+
+
+def refuse(host, *_, **__):
+    tried.append(str(host))
+    raise OSError('no network in this test')
+
+
+def connect_here(self, address):
+    if self.family == socket.AF_UNIX:
+        return connect(self, address)
+    return refuse(address)
+
+
+socket.socket.connect = socket.socket.connect_ex = connect_here
+socket.getaddrinfo = socket.gethostbyname = refuse
+
+
+def run(command: list[str]) -> str:
+    sys.argv = command
+    said = io.StringIO()
+    with contextlib.redirect_stdout(said), contextlib.redirect_stderr(said):
+        try:
+            runpy.run_path(command[0], run_name='__main__')
+        except SystemExit as error:
+            print(f'exit {error.code}')
+        except Exception:
+            traceback.print_exc()
+    return said.getvalue()
+
+
+outcomes = {name: run(command) for name, command in json.loads(sys.argv[1]).items()}
+print(json.dumps({**outcomes, 'network': tried}))

@@ -1,0 +1,109 @@
+"""The tools on a machine without network, and given a stranger's checkpoint."""
+
+import json
+import os
+import sys
+
+import cv2
+import pytest
+import torch
+
+SMALL = """
+model = dict(backbone=dict(pretrained='builtin'))
+train_dataloader = dict(
+    batch_size=4, num_workers=0, persistent_workers=False, dataset=dict(max_images=4)
+)
+_two_images = dict(
+    num_workers=0, persistent_workers=False, dataset=dict(max_images=2)
+)
+val_dataloader = _two_images
+test_dataloader = _two_images
+train_cfg = dict(max_epochs=1)
+"""
+
+
+class Runs:
+    """Runs a command when it is unpickled."""
+
+    def __init__(self, place):
+        self.place = place
+
+    def __reduce__(self):
+        return os.system, (f'touch {self.place}',)
+
+
+@pytest.fixture(scope='module')
+def bench(new_bench, drawn_sites):
+    return new_bench('security', drawn_sites)
+
+
+@pytest.fixture(scope='module')
+def outcomes(bench, drawn_sites, repo_root) -> dict[str, str]:
+    """Name of a command -> all it said; they share a process and have no network."""
+    config = bench.config('security', SMALL)
+    hostile = bench.folder / 'hostile/epoch_1.pth'
+    hostile.parent.mkdir()
+    place = bench.folder / 'ran'
+    content = dict(state_dict={'weight': torch.ones(1)}, optimizer=Runs(place))
+    torch.save(content, hostile)
+    (hostile.parent / 'last_checkpoint').write_text(str(hostile))
+    image = min(drawn_sites.glob('*/images/*'))
+
+    def tool(name, *arguments):
+        return [str(repo_root / 'tools' / name), *map(str, arguments)]
+
+    # --resume looks into the work folder.
+    in_hostile = tool('train.py', config, '--work-dir', hostile.parent)
+    out = bench.folder / 'out'
+    commands = {
+        'train': tool('train.py', config, '--work-dir', bench.folder / 'train'),
+        'predict': tool(
+            'predict.py', bench.folder / 'train/epoch_1.pth', image, '--out', out
+        ),
+        'hostile test.py': tool('test.py', config, hostile, '--work-dir', out),
+        'hostile train.py --resume': [*in_hostile, '--resume'],
+        'hostile train.py load_from=': [
+            *in_hostile,
+            '--cfg-options',
+            f'load_from={hostile}',
+        ],
+        'hostile predict.py': tool('predict.py', hostile, image, '--out', out),
+        'hostile explain.py': tool('explain.py', hostile, image, '--out', out),
+        'hostile serve.py': tool('serve.py', hostile, '--port', 0),
+        'hostile embedding_plot.py': tool(
+            'analysis_tools/embedding_plot.py', config, hostile
+        ),
+    }
+    done = bench.start(
+        'tools',
+        sys.executable,
+        repo_root / 'tests/integration/probe/run_tools.py',
+        json.dumps(commands),
+    )
+    assert not place.exists(), 'the command of the hostile checkpoint was run'
+    return json.loads(done.output.splitlines()[-1])
+
+
+@pytest.mark.reliability(
+    'security', 'a checkpoint that runs a command, given to every tool that reads one'
+)
+def test_every_tool_refuses_a_malicious_checkpoint_by_name(outcomes):
+    hostile = {n: said for n, said in outcomes.items() if n.startswith('hostile')}
+    assert len(hostile) == 7
+    for tool, said in hostile.items():
+        assert 'epoch_1.pth holds more than tensors and plain data' in said, tool + said
+        assert 'system' in said, tool
+        assert 'weights_only=False' not in said, tool
+    for tool in ('predict', 'explain', 'serve'):
+        assert 'Traceback' not in outcomes[f'hostile {tool}.py']
+
+
+@pytest.mark.reliability(
+    'security', 'training with the built-in CLIP and prediction try no network access'
+)
+def test_nothing_is_asked_of_a_network(outcomes, bench):
+    masks = list((bench.folder / 'out').rglob('*.png'))
+    assert (bench.folder / 'train/epoch_1.pth').is_file(), outcomes['train'][-2000:]
+    assert masks, outcomes['predict']
+    assert all(cv2.imread(str(mask)) is not None for mask in masks)
+    assert outcomes['network'] == []
