@@ -28,6 +28,11 @@ _NEEDED = (
 )
 _PACKAGE = 'mcdrl_mmseg'
 _SCOPES = ('mmseg', 'mmengine', 'mmcv', 'mmpretrain')
+# What else MMPretrain registers is not meant for segmentation, and some of it executes
+# its arguments: torchvision's transforms by a dtype, Hugging Face's models by a name.
+_FROM_MMPRETRAIN = 'mmpretrain.models.backbones.'
+# Names of models that timm looks for outside of itself.
+_ELSEWHERE = ('hf-hub:', 'hf_hub:', 'local-dir:')
 
 
 class CheckpointConfigError(ValueError):
@@ -74,7 +79,7 @@ def parse_config_text(text: str, source: str) -> Config:
     pipeline = _test_pipeline(entries)
     _check_types(entries['model'], 'model', (MODELS, WEIGHT_INITIALIZERS), source)
     _check_types(pipeline, 'test_pipeline', (TRANSFORMS,), source)
-    _stay_offline(entries['model'])
+    _stay_offline(entries['model'], 'model', source)
     return Config(
         dict(model=entries['model'], test_pipeline=pipeline, default_scope=scope)
     )
@@ -186,7 +191,10 @@ def _is_registered(name: str, scope: str, registry: Registry) -> bool:
         # An allowed package fills its registries when it is imported.
         with registry.switch_scope_and_registry(scope) as scoped:
             scoped.import_from_location()
-            return scoped.scope == scope and name in scoped.module_dict
+            if scoped.scope != scope or name not in scoped.module_dict:
+                return False
+            origin = getattr(scoped.module_dict[name], '__module__', '')
+            return scope != 'mmpretrain' or origin.startswith(_FROM_MMPRETRAIN)
     registry.import_from_location()
     chain: Registry | None = registry
     while chain is not None:
@@ -196,13 +204,20 @@ def _is_registered(name: str, scope: str, registry: Registry) -> bool:
     return False
 
 
-def _stay_offline(value: Any) -> None:
+def _stay_offline(value: Any, place: str, source: str) -> None:
     """Turn off ``pretrained=True``, by which wrapped libraries download weights."""
     if isinstance(value, dict):
         if value.get('pretrained') is True:
             value['pretrained'] = False
-        for item in value.values():
-            _stay_offline(item)
+        name = value.get('model_name')
+        if isinstance(name, str) and name.startswith(_ELSEWHERE):
+            raise CheckpointConfigError(
+                f'{source}: {place}.model_name={name!r} of the config in it is not a '
+                'model of timm itself, and was not fetched. If you trust its origin, '
+                'name its config file with --config.'
+            )
+        for key, item in value.items():
+            _stay_offline(item, f'{place}.{key}', source)
     elif isinstance(value, list | tuple):
-        for item in value:
-            _stay_offline(item)
+        for number, item in enumerate(value):
+            _stay_offline(item, f'{place}[{number}]', source)

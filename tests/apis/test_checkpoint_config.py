@@ -1,5 +1,6 @@
 import pytest
 from mmengine.config import Config
+from mmseg.registry import TRANSFORMS
 
 from mcdrl_mmseg.apis import CheckpointConfigError
 from mcdrl_mmseg.apis.checkpoint_config import parse_config_text
@@ -42,6 +43,7 @@ def test_keys_that_are_no_identifiers_are_read():
     assert parse(text + PIPELINE).model.backbone.init_cfg == {'a-b': {'c': -0.0015}}
 
 
+@pytest.mark.reliability('security', 'a config in a checkpoint that is a program')
 @pytest.mark.parametrize(
     'line',
     [
@@ -83,6 +85,9 @@ def test_entries_that_inference_does_not_need_are_not_looked_at():
     parse(MODEL + PIPELINE + 'optimizer = float("inf")\ndtype = torch.float16\n')
 
 
+@pytest.mark.reliability(
+    'security', 'a config in a checkpoint that names a function in place of a component'
+)
 @pytest.mark.parametrize(
     'name',
     [
@@ -118,6 +123,35 @@ def test_a_component_of_mmpretrain_is_known_by_its_scope():
     parse(MODEL.replace('ResNet', 'mmpretrain.ConvNeXt') + PIPELINE)
     with pytest.raises(CheckpointConfigError, match=r'mmpretrain\.NoSuchNet'):
         parse(MODEL.replace('ResNet', 'mmpretrain.NoSuchNet') + PIPELINE)
+
+
+@pytest.mark.reliability(
+    'security', 'a config in a checkpoint whose component evaluates its arguments'
+)
+def test_components_that_execute_their_arguments_are_refused(tmp_path):
+    place = tmp_path / 'ran'
+    transform = dict(
+        type='mmpretrain.torchvision/ConvertImageDtype',
+        dtype=f"float32 if open({str(place)!r}, 'w') else 0",
+    )
+    # It would have done so: MMPretrain evaluates the dtype.
+    with TRANSFORMS.switch_scope_and_registry('mmpretrain') as transforms:
+        transforms.build({**transform, 'type': 'torchvision/ConvertImageDtype'})
+    assert place.exists()
+    place.unlink()
+    with pytest.raises(CheckpointConfigError, match=r'test_pipeline\[0\]\.type'):
+        parse(MODEL + f'test_pipeline = [{transform}]\n')
+    with pytest.raises(CheckpointConfigError, match='HuggingFaceClassifier'):
+        parse(MODEL.replace('ResNet', 'mmpretrain.HuggingFaceClassifier') + PIPELINE)
+    assert not place.exists()
+
+
+@pytest.mark.parametrize('name', ['hf-hub:a/b', 'hf_hub:a/b', 'local-dir:/a'])
+def test_models_from_elsewhere_are_not_fetched(name):
+    backbone = f"backbone=dict(type='mmpretrain.TIMMBackbone', model_name='{name}'"
+    text = MODEL.replace("backbone=dict(type='ResNet', depth=50", backbone)
+    with pytest.raises(CheckpointConfigError, match='model_name'):
+        parse(text + PIPELINE)
 
 
 def test_only_this_package_is_imported():
