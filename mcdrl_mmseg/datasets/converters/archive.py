@@ -11,11 +11,20 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath, PureWindowsPath
-from typing import IO
+from typing import IO, cast
 
 from .errors import ConversionError
 
 _CHUNK = 1 << 20
+# Names of files are some hundred bytes long.
+_MAX_HEADER = 1 << 20
+_HELD_IN_MEMORY = (
+    tarfile.GNUTYPE_LONGNAME,
+    tarfile.GNUTYPE_LONGLINK,
+    tarfile.XHDTYPE,
+    tarfile.XGLTYPE,
+    tarfile.SOLARIS_XHDTYPE,
+)
 _BROKEN = (zipfile.BadZipFile, tarfile.TarError, zlib.error, lzma.LZMAError, EOFError)
 
 
@@ -51,7 +60,7 @@ def is_archive(path: Path) -> bool:
     Args:
         path: The file.
     """
-    return zipfile.is_zipfile(path) or tarfile.is_tarfile(path)
+    return _is_tar(path) or zipfile.is_zipfile(path)
 
 
 def unpack(archive: Path, folder: Path, limits: Limits) -> None:
@@ -96,11 +105,12 @@ def unpack(archive: Path, folder: Path, limits: Limits) -> None:
 
 @contextmanager
 def _members(archive: Path) -> Iterator[Iterator[_Member]]:
-    if zipfile.is_zipfile(archive):
+    # A zip file is known by its end, and the end of a tar file may be one.
+    if zipfile.is_zipfile(archive) and not _is_tar(archive):
         with zipfile.ZipFile(archive) as file:
             yield (_zip_member(file, info) for info in file.infolist())
     else:
-        with tarfile.open(archive) as file:
+        with _open_tar(archive) as file:
             yield (_tar_member(file, info) for info in file)
 
 
@@ -116,13 +126,48 @@ def _zip_member(file: zipfile.ZipFile, info: zipfile.ZipInfo) -> _Member:
     return _Member(info.filename, info.is_dir(), refused, lambda: file.open(info))
 
 
+class _ShortTarInfo(tarfile.TarInfo):
+    """A header whose long name or extended fields are no bomb.
+
+    ``tarfile`` holds these in memory, as long as the archive says they are, before
+    anybody sees the member that they belong to.
+    """
+
+    @classmethod
+    def frombuf(
+        cls, buf: bytes | bytearray, encoding: str | None, errors: str
+    ) -> _ShortTarInfo:
+        info = super().frombuf(buf, encoding, errors)
+        if info.type in _HELD_IN_MEMORY and info.size > _MAX_HEADER:
+            raise tarfile.ReadError(f'a header of {info.size} bytes')
+        return info
+
+
+def _open_tar(archive: Path) -> tarfile.TarFile:
+    return tarfile.open(archive, tarinfo=_ShortTarInfo)
+
+
+def _is_tar(path: Path) -> bool:
+    try:
+        with _open_tar(path):
+            return True
+    except tarfile.TarError:
+        return False
+
+
 def _tar_member(file: tarfile.TarFile, info: tarfile.TarInfo) -> _Member:
     refused = None
     if info.issym() or info.islnk():
         refused = 'is a link'
     elif not (info.isreg() or info.isdir()):
         refused = 'is a device or pipe'
-    return _Member(info.name, info.isdir(), refused, lambda: file.extractfile(info))
+    # Only files are opened, and of these there is a content.
+    return _Member(
+        info.name,
+        info.isdir(),
+        refused,
+        lambda: cast(IO[bytes], file.extractfile(info)),
+    )
 
 
 def _safe_parts(archive: Path, name: str) -> tuple[str, ...]:

@@ -60,6 +60,16 @@ def test_zip_files_are_unpacked(zip_of, target):
     assert files_below(target) == {'set/a.jpg': b'1', 'set/b.jpg': b'2'}
 
 
+def test_a_tar_file_that_ends_in_a_zip_file_is_a_tar_file(tmp_path, zip_of, target):
+    inner = zip_of(a=b'1').read_bytes()
+    path = tmp_path / 'data.tar'
+    with tarfile.open(path, 'w') as file:
+        add_tar(file, 'inner.zip', inner)
+    assert zipfile.is_zipfile(path)
+    unpack(path, target, Limits())
+    assert files_below(target) == {'inner.zip': inner}
+
+
 def test_archives_are_known_by_content_not_by_name(tmp_path, zip_of):
     odd = tmp_path / 'download'
     zip_of(a=b'1').rename(odd)
@@ -69,6 +79,9 @@ def test_archives_are_known_by_content_not_by_name(tmp_path, zip_of):
     assert not is_archive(text)
 
 
+@pytest.mark.reliability(
+    'security', 'archives whose members point outside, by `..`, absolute or drive paths'
+)
 @pytest.mark.parametrize(
     'name',
     [
@@ -97,6 +110,9 @@ def test_members_outside_the_folder_are_refused_by_name(tmp_path, target, name, 
     assert not files_below(target)
 
 
+@pytest.mark.reliability(
+    'security', 'tar archives with symbolic links, hard links, devices or pipes'
+)
 @pytest.mark.parametrize(
     ('kind', 'word'),
     [
@@ -116,6 +132,7 @@ def test_links_and_devices_in_tar_files_are_refused(tmp_path, target, kind, word
     assert not (target / 'set/odd.jpg').exists()
 
 
+@pytest.mark.reliability('security', 'zip archives with links or pipes')
 @pytest.mark.parametrize(
     ('mode', 'word'), [(stat.S_IFLNK, 'link'), (stat.S_IFIFO, 'device')]
 )
@@ -146,6 +163,7 @@ def test_too_many_bytes_are_refused_naming_the_member(zip_of, target):
         unpack(path, target, Limits(total_bytes=100))
 
 
+@pytest.mark.reliability('security', 'archives that unpack to far more than their size')
 @pytest.mark.parametrize('kind', ['zip', 'tar.gz'])
 def test_bombs_are_refused_before_they_fill_the_disk(tmp_path, target, kind):
     path = tmp_path / f'bomb.{kind}'
@@ -176,6 +194,7 @@ def test_encrypted_members_are_refused(tmp_path, zip_of, target):
         unpack(path, target, Limits())
 
 
+@pytest.mark.reliability('security', 'archives that name a member twice')
 def test_members_that_are_there_twice_are_refused(tmp_path, target):
     path = tmp_path / 'data.tar'
     with tarfile.open(path, 'w') as file:
@@ -201,3 +220,51 @@ def test_damaged_archives_are_named(tmp_path, target, kind):
         path.write_bytes(path.read_bytes()[:60_000])
     with pytest.raises(ConversionError, match=r"data.*'a.jpg' is damaged"):
         unpack(path, target, Limits())
+
+
+@pytest.mark.reliability('security', 'tar archives whose headers would fill the memory')
+@pytest.mark.parametrize(
+    'kind', [tarfile.XHDTYPE, tarfile.XGLTYPE, tarfile.GNUTYPE_LONGNAME]
+)
+@pytest.mark.parametrize('first', [True, False])
+def test_bombs_in_headers_are_refused_unread(tmp_path, target, kind, first):
+    path = tmp_path / 'bomb.tar.gz'
+    with tarfile.open(path, 'w:gz') as file:
+        if not first:
+            add_tar(file, 'a.jpg', b'pixels')
+        add_tar(file, 'name', bytes(2 << 20), type=kind)
+        add_tar(file, 'b.jpg', b'pixels')
+    with pytest.raises(ConversionError, match='a header of 2097152 bytes'):
+        unpack(path, target, Limits())
+
+
+def test_long_names_are_no_bomb(tmp_path, target):
+    name = '/'.join(['folder' * 30] * 3)
+    for kind in (tarfile.GNU_FORMAT, tarfile.PAX_FORMAT):
+        path = tmp_path / 'data.tar'
+        with tarfile.open(path, 'w', format=kind) as file:
+            add_tar(file, f'{kind}/{name}', b'pixels')
+        assert is_archive(path)
+        unpack(path, target, Limits())
+    assert set(files_below(target)) == {f'{kind}/{name}' for kind in (1, 2)}
+
+
+@pytest.mark.reliability('security', 'zip members with a NUL in their name')
+def test_a_nul_in_a_name_leaves_no_other_file(tmp_path, target):
+    path = tmp_path / 'data.zip'
+    with zipfile.ZipFile(path, 'w') as file:
+        file.writestr('a.jpgX.exe', b'pixels')
+    path.write_bytes(path.read_bytes().replace(b'a.jpgX.exe', b'a.jpg\0.exe'))
+    unpack(path, target, Limits())
+    assert files_below(target) == {'a.jpg': b'pixels'}
+
+
+@pytest.mark.reliability('security', 'sparse tar members that claim terabytes')
+def test_sparse_members_count_as_what_they_unpack_to(tmp_path, target):
+    path = tmp_path / 'data.tar'
+    fields = {'GNU.sparse.map': '0,0', 'GNU.sparse.size': str(1 << 42)}
+    with tarfile.open(path, 'w', format=tarfile.PAX_FORMAT) as file:
+        add_tar(file, 'hole.jpg', b'', pax_headers=fields)
+    limits = Limits(ratio_from_bytes=4 << 20, ratio=10)
+    with pytest.raises(ConversionError, match=r"'hole.jpg' makes more than 10 times"):
+        unpack(path, target, limits)
