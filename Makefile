@@ -18,7 +18,7 @@ ifneq ($(MCDRL_DATA_ROOT),)
 export MCDRL_DATA_ROOT
 endif
 
-.PHONY: demo demo-real test test-openmmlab test-wheel wheel serve lint install clean
+.PHONY: demo demo-real test test-openmmlab test-wheel wheel serve lint types coverage docs install clean
 
 install: $(READY)
 
@@ -81,6 +81,25 @@ serve: $(READY)
 lint: $(READY)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+
+types: $(READY)
+	$(BIN)/mypy
+
+# Unit tests alone: lines that only whole runs reach are shown as missed.
+coverage: $(READY)
+	$(BIN)/python -m pytest --ignore=tests/integration --cov=mcdrl_mmseg --cov-report=term-missing:skip-covered $(PYTEST_ARGS)
+
+# The site, in site/index.html. It has an environment of its own: the package is read,
+# and never imported.
+DOCS_VENV ?= .venv-docs
+$(DOCS_VENV)/.ready: requirements/docs.txt
+	$(PYTHON) -m venv $(DOCS_VENV)
+	$(DOCS_VENV)/bin/python -m pip install --quiet --disable-pip-version-check -r $<
+	@touch $@
+
+docs: $(DOCS_VENV)/.ready
+	NO_MKDOCS_2_WARNING=1 $(DOCS_VENV)/bin/mkdocs build --strict --quiet
+	@echo 'Open site/index.html'
 
 clean:
 	rm -rf $(VENV) $(OPENMMLAB) .venv-wheel build dist *.egg-info mcdrl_mmseg/.mim
