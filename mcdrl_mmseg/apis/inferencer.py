@@ -74,16 +74,9 @@ class MCDRLInferencer(MMSegInferencer):
         scope: str | None = 'mmseg',
         show_progress: bool = True,
     ) -> None:
-        super().__init__(
-            model,
-            weights,
-            classes,
-            palette,
-            dataset_name,
-            device,
-            scope,
-            show_progress,
-        )
+        super().__init__(model, weights, classes, palette, dataset_name, device, scope)
+        # MMSegmentation 1.2 does not take it, though MMEngine's inferencer has it.
+        self.show_progress = show_progress
 
     def _init_model(
         self, cfg: Config | ConfigDict, weights: str | None, device: str = 'cpu'
