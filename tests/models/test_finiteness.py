@@ -15,6 +15,7 @@ from mcdrl_mmseg.models import (
     CausalIntervention,
     CLIPContrastiveLoss,
     CLIPRegionSelector,
+    CLIPVisionBackbone,
 )
 from mcdrl_mmseg.models.causal_intervention import APPROXIMATIONS, without_confounders
 
@@ -344,3 +345,26 @@ def test_head(data, head, seed, batch, height, width, scale, precision):
     assert_finite(**{f'input {n}': v.grad for n, v in enumerate(inputs[-2:])})
     with torch.no_grad(), autocast(precision):
         assert_finite(logits=head.eval()(tuple(inputs)))
+
+
+@pytest.mark.reliability(
+    'numerics', 'both towers: one empty or wild image, a 1 x 1 map, float16, bfloat16'
+)
+@pytest.mark.parametrize(
+    ('model_name', 'size'), [('mcdrl-tiny-rn', 32), ('mcdrl-tiny-vit', 8)]
+)
+@pytest.mark.parametrize('precision', [None, *HALF_TYPES])
+@pytest.mark.parametrize('scale', [0.0, 100.0])
+def test_towers(model_name, size, precision, scale):
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        backbone = CLIPVisionBackbone(model_name, norm_eval=True).train()
+    image = normal(1, 1, 3, size, size, scale=scale)
+    with autocast(precision):
+        dense, embedding = backbone(image)
+    assert dense.shape[2:] == (1, 1)
+    assert_finite(dense=dense, embedding=embedding)
+    (dense.float().mean() + embedding.float().mean()).backward()
+    for name, parameter in backbone.named_parameters():
+        if parameter.grad is not None:
+            assert_finite(**{name: parameter.grad})
