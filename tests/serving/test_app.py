@@ -109,6 +109,7 @@ def test_examples_are_sent_as_data_and_thumbnails_as_images(client):
     assert absent.json() == {'error': 'There is no such example.'}
 
 
+@pytest.mark.reliability('security', 'web page: paths that leave its folder')
 @pytest.mark.parametrize(
     'path', ['/examples/../app.py', '/%2e%2e/app.py', '/..%2fapp.py', '//etc/passwd']
 )
@@ -134,6 +135,7 @@ def test_gate_outside_0_to_1_is_refused(client, image, gate):
     assert 'must be a number from 0 to 1' in answer.json()['error']
 
 
+@pytest.mark.reliability('security', 'web page: a script as an image')
 @pytest.mark.parametrize('path', ['/explain', '/predict?gate=1'])
 def test_hostile_upload_gets_a_readable_answer(client, path):
     answer = client.post(path, content=b'<svg onload=alert(1)>', headers=UPLOAD)
@@ -149,6 +151,7 @@ def test_upload_over_the_limit_is_refused(client):
     }
 
 
+@pytest.mark.reliability('security', 'web page: an upload that never ends')
 def test_endless_upload_is_broken_off_at_the_limit(client):
     scope = {
         'type': 'http',
@@ -180,6 +183,7 @@ def test_upload_of_exactly_the_limit_is_read(client, image):
     assert client.post('/explain', content=padded, headers=UPLOAD).status_code == 200
 
 
+@pytest.mark.reliability('security', 'web page: requests of another site')
 @pytest.mark.parametrize(
     'kind', ['text/plain', 'multipart/form-data', 'image/png', None]
 )
@@ -189,6 +193,9 @@ def test_what_another_site_can_send_unasked_is_refused(client, image, kind):
     assert answer.status_code == 415
 
 
+@pytest.mark.reliability(
+    'security', 'web page: a foreign name that resolves to this machine'
+)
 def test_other_host_names_are_refused(client, image):
     headers = {**UPLOAD, 'Host': 'attacker.example'}
     assert client.post('/explain', content=image, headers=headers).status_code == 400

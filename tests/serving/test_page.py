@@ -1,10 +1,13 @@
 """The page in a browser, served by the tool."""
 
+import contextlib
 import os
 import re
 import signal
+import socket
 import subprocess
 import sys
+import urllib.request
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -180,6 +183,9 @@ def test_uploaded_file_is_explained_as_the_example_is(browser, page, tmp_path, s
     assert page.by_id('marked').text == marked
 
 
+@pytest.mark.reliability(
+    'security', 'web page: hostile and too large files in a browser'
+)
 def test_hostile_and_large_files_get_a_readable_message(page, tmp_path):
     hostile, large = tmp_path / '<img src=x onerror=alert(1)>.png', tmp_path / 'l.png'
     hostile.write_text('<script>alert(1)</script>')
@@ -227,6 +233,9 @@ def test_nothing_is_cut_off_or_overlaps(browser, page, width, height, mobile, co
         assert browser.execute_script('return arguments[0].naturalWidth > 0', picture)
 
 
+@pytest.mark.reliability(
+    'security', 'web page: nothing is written, nothing comes from elsewhere'
+)
 def test_all_comes_from_the_server_and_nothing_is_written(browser, page, served):
     page.pick(EXAMPLES[0])
     page.move_gate(0.5)
@@ -240,6 +249,21 @@ def test_all_comes_from_the_server_and_nothing_is_written(browser, page, served)
     # Neither an error nor anything that the content policy would have stopped.
     assert browser.get_log('browser') == []
     assert served.written() == []
+
+
+@pytest.mark.reliability('security', 'web page: headers without end')
+def test_headers_without_end_are_broken_off(served):
+    host, port = served.url.removeprefix('http://').split(':')
+    with socket.create_connection((host, int(port)), timeout=WAIT_S) as connection:
+        connection.sendall(b'GET / HTTP/1.1\r\nHost: 127.0.0.1\r\nX: ')
+        with contextlib.suppress(ConnectionError):
+            for _ in range(20):
+                connection.sendall(b'x' * 100_000)
+        # Broken off while it is sent, or answered; never held without end.
+        with contextlib.suppress(ConnectionError):
+            assert connection.recv(1000)[:10] in (b'', b'HTTP/1.1 4')
+    with urllib.request.urlopen(f'{served.url}/info', timeout=WAIT_S) as answer:
+        assert answer.status == 200
 
 
 def test_ctrl_c_ends_the_server_quietly(served):

@@ -47,6 +47,9 @@ def test_other_modes_become_three_channels(encode, mode):
     np.testing.assert_array_equal(read, np.full((20, 30, 3), 255))
 
 
+@pytest.mark.reliability(
+    'security', 'web page: files of another type, whatever they are called'
+)
 @pytest.mark.parametrize(
     'content',
     [
@@ -69,6 +72,7 @@ def test_other_image_formats_are_refused(encode, pixels, image_format):
         read_upload(encode(pixels, image_format))
 
 
+@pytest.mark.reliability('security', 'web page: small files of billions of pixels')
 def test_too_many_pixels_are_refused_before_they_are_unpacked():
     # Where it was unpacked, it would be called damaged: there is nothing to unpack.
     no_pixels = png_chunk(b'IDAT', b'')
@@ -81,6 +85,7 @@ def test_too_many_pixels_are_refused_before_they_are_unpacked():
         read_upload(png_header(2**30, 2**30) + no_pixels)
 
 
+@pytest.mark.reliability('security', 'web page: images whose text unpacks to a bomb')
 def test_text_that_unpacks_to_a_bomb_is_refused(encode, pixels):
     whole = encode(pixels, 'PNG')
     text = b'Comment\0\0' + zlib.compress(bytes(200_000_000))
@@ -115,6 +120,7 @@ def test_several_pages_are_refused(encode, pixels, image_format):
         read_upload(content)
 
 
+@pytest.mark.reliability('security', 'web page: 600 damaged images')
 @pytest.mark.filterwarnings('ignore::UserWarning')
 @pytest.mark.parametrize('image_format', ['PNG', 'JPEG', 'BMP', 'TIFF'])
 def test_damaged_files_are_read_or_refused_and_nothing_else(
