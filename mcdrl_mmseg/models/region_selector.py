@@ -51,7 +51,8 @@ class CLIPRegionSelector(BaseModule):
 
     def num_kept(self, height: int, width: int) -> int:
         """N, rounded to the nearest integer and at least 1."""
-        return max(1, int(self.ratio * height * width + 0.5))
+        # Numbers as any others, but for an export to which the size is a variable.
+        return torch.sym_max(1, torch.sym_int(self.ratio * height * width + 0.5))
 
     @torch.no_grad()
     def forward(

@@ -1,0 +1,68 @@
+"""Whether an exported file says what the model says."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+import cv2
+import numpy as np
+import torch
+
+from mcdrl_mmseg.apis.image_pipeline import read_image
+
+from .deployable import DeployableSegmentor
+from .runtime import ExportedModel
+
+
+def fit_image(image: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    """An image as an exported file takes it, resized as the test pipelines do it.
+
+    Args:
+        image: (H, W, 3) uint8, blue first.
+        size: Height and width.
+
+    Returns:
+        (1, 3, height, width) uint8, red first.
+    """
+    resized = cv2.resize(image, size[::-1], interpolation=cv2.INTER_LINEAR)
+    return np.ascontiguousarray(resized[None, ..., ::-1].transpose(0, 3, 1, 2))
+
+
+def trial_images(
+    paths: Sequence[str], sizes: Iterable[tuple[int, int]]
+) -> list[np.ndarray]:
+    """Images to compare on.
+
+    Args:
+        paths: Image files; where there are none, smooth noise is drawn.
+        sizes: Heights and widths; every image comes in each of them.
+
+    Returns:
+        Arrays of :func:`fit_image`.
+
+    Raises:
+        ImageError: A file that cannot be read.
+    """
+    images = [read_image(path) for path in paths]
+    if not images:
+        coarse = np.random.default_rng(0).integers(0, 256, (7, 7, 3), np.uint8)
+        images = [cv2.resize(coarse, (224, 224), interpolation=cv2.INTER_CUBIC)]
+    return [fit_image(image, size) for size in sizes for image in images]
+
+
+@torch.no_grad()
+def largest_difference(
+    module: DeployableSegmentor, exported: ExportedModel, images: Sequence[np.ndarray]
+) -> float:
+    """Largest absolute difference of any logit; NaN if one of them is none.
+
+    Args:
+        module: The model.
+        exported: The file made of it.
+        images: Arrays (B, 3, H, W) uint8.
+    """
+    gaps = [
+        np.abs(exported.run(image) - module(torch.from_numpy(image)).numpy()).max()
+        for image in images
+    ]
+    return float(np.max(gaps))

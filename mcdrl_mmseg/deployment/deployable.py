@@ -1,0 +1,91 @@
+"""A segmentor as one function of pixels, with the dictionary as constants."""
+
+from __future__ import annotations
+
+import copy
+
+import torch
+from mmseg.models import EncoderDecoder
+from torch import Tensor, nn
+
+from mcdrl_mmseg.models import CausalInterventionHead
+from mcdrl_mmseg.models.causal_intervention import without_confounders
+
+
+class ExportError(RuntimeError):
+    """A model that cannot be exported as asked; the message says what to do."""
+
+
+class DeployableSegmentor(nn.Module):
+    """From pixels to logits, as ``EncoderDecoder.predict`` goes at the input's size.
+
+    Normalisation is part of it. Pixels come as uint8, so that images that someone has
+    normalised already, or scaled to [0, 1], are an error and no bad prediction.
+
+    Args:
+        model: As :func:`mcdrl_mmseg.apis.checkpoint.load_segmentor` gives it; it is
+            copied.
+
+    Raises:
+        ExportError: Not an ``EncoderDecoder``, or one that predicts in windows.
+        DictionaryError: The dictionary is not built.
+    """
+
+    def __init__(self, model: nn.Module) -> None:
+        super().__init__()
+        if not isinstance(model, EncoderDecoder):
+            raise ExportError(
+                f'{type(model).__name__} cannot be exported; only EncoderDecoder can.'
+            )
+        mode = (model.test_cfg or {}).get('mode', 'whole')
+        if mode != 'whole':
+            raise ExportError(
+                f'the model predicts in windows (test_cfg.mode={mode!r}), which a file '
+                "does not. Set model.test_cfg=dict(mode='whole') in the config, export "
+                'for the size of a window, and cut images into windows yourself.'
+            )
+        self.model = copy.deepcopy(model).cpu().float().eval().requires_grad_(False)
+        # Losses need them, predictions do not.
+        self.model.auxiliary_head = None
+        preprocessor = self.model.data_preprocessor
+        mean = getattr(preprocessor, 'mean', torch.zeros(3, 1, 1))
+        std = getattr(preprocessor, 'std', torch.ones(3, 1, 1))
+        self.register_buffer('mean', mean.detach().clone())
+        self.register_buffer('std', std.detach().clone())
+        # The attribute is private in MMSegmentation's continuation.
+        self.takes_rgb = any(
+            getattr(preprocessor, name, False)
+            for name in ('channel_conversion', '_channel_conversion')
+        )
+        head = self.model.decode_head
+        if isinstance(head, CausalInterventionHead):
+            _bake_dictionary(head)
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Segment.
+
+        Args:
+            images: (B, 3, H, W) uint8, red first.
+
+        Returns:
+            (B, C, H, W) float32: logits; through a sigmoid for one channel, a softmax
+            over C for more, they become probabilities.
+        """
+        if not self.takes_rgb:
+            images = images.flip(1)
+        normalised = (images.float() - self.mean) / self.std
+        return self.model.encode_decode(normalised, [dict(img_shape=images.shape[2:])])
+
+
+def _bake_dictionary(head: CausalInterventionHead) -> None:
+    """Compute once what follows from the dictionary alone and no exporter knows."""
+    head.dictionary.check_built()
+    intervention = head.intervention
+    if intervention is None or intervention.residual != 'orthogonal':
+        return
+    entries = head.dictionary.entries
+    # The removal is linear: what it makes of unit vectors is all there is to know.
+    unit_vectors = torch.eye(entries.shape[1])
+    projection = without_confounders(unit_vectors, entries)
+    intervention.register_buffer('projection', projection)
+    intervention._enter = lambda tokens, _: tokens @ intervention.projection

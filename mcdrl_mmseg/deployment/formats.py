@@ -1,0 +1,206 @@
+"""Writing a model in one of the formats."""
+
+from __future__ import annotations
+
+import importlib
+import json
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.export import Dim, ExportedProgram
+
+from .deployable import DeployableSegmentor, ExportError
+from .metadata import EXTRA_FILE, to_strings
+
+_OPSET = 18
+# PyTorch takes sizes of 0 and 1 for special ones.
+_BATCH = 2
+_PACKAGES = ('onnx', 'onnxscript', 'onnxruntime')
+
+
+def require(*packages: str) -> None:
+    """Raise ExportError, naming the command that installs it, if one is missing."""
+    for package in packages:
+        try:
+            importlib.import_module(package)
+        except ImportError as error:
+            raise ExportError(
+                f'{package} is needed but cannot be imported ({error}). Install it '
+                "with: pip install 'mcdrl-mmseg[deploy]' (or: pip install "
+                f'{" ".join(_PACKAGES)})'
+            ) from None
+
+
+@contextmanager
+def _plain_attention() -> Iterator[None]:
+    """PyTorch's fused encoder layers are operators that no other runtime knows."""
+    before = torch.backends.mha.get_fastpath_enabled()
+    torch.backends.mha.set_fastpath_enabled(False)
+    try:
+        with torch.no_grad(), warnings.catch_warnings():
+            # Of the exporters' own making.
+            warnings.simplefilter('ignore')
+            yield
+    finally:
+        torch.backends.mha.set_fastpath_enabled(before)
+
+
+def _example(size: tuple[int, int], batch: int) -> Tensor:
+    generator = torch.Generator().manual_seed(0)
+    shape = (batch, 3, *size)
+    return torch.randint(0, 256, shape, generator=generator, dtype=torch.uint8)
+
+
+def export_program(
+    module: DeployableSegmentor, size: tuple[int, int], multiple: int | None
+) -> ExportedProgram:
+    """Trace a model with a variable batch, and if asked with a variable size.
+
+    Args:
+        module: The model.
+        size: Height and width in pixels.
+        multiple: Leave the size open to multiples of this; None fixes it.
+
+    Returns:
+        The program.
+
+    Raises:
+        ExportError: Some part of the model does not work at a variable size.
+    """
+    shapes = {0: Dim('batch')}
+    if multiple is not None:
+        # Two different sides, which the exporter must not take for one.
+        size = (size[0], size[1] + multiple)
+        shapes[2] = multiple * Dim('rows', min=2)
+        shapes[3] = multiple * Dim('columns', min=2)
+    with _plain_attention():
+        try:
+            return torch.export.export(
+                module, (_example(size, _BATCH),), dynamic_shapes=dict(images=shapes)
+            )
+        except (torch._dynamo.exc.UserError, RuntimeError, TypeError) as error:
+            raise ExportError(
+                f'PyTorch could not trace the model ({_first_line(error)}).'
+                + (' Try a fixed size, without --dynamic.' if multiple else '')
+            ) from error
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).strip().partition('\n')[0]
+
+
+def save_torch_export(
+    module: DeployableSegmentor,
+    size: tuple[int, int],
+    multiple: int | None,
+    description: dict[str, Any],
+    path: Path,
+) -> None:
+    """Write a ``.pt2`` file for ``torch.export.load``; see :data:`FORMATS`."""
+    program = export_program(module, size, multiple)
+    extra = {EXTRA_FILE: json.dumps(description)}
+    torch.export.save(program, path, extra_files=extra)
+
+
+def save_torchscript(
+    module: DeployableSegmentor,
+    size: tuple[int, int],
+    multiple: int | None,
+    description: dict[str, Any],
+    path: Path,
+) -> None:
+    """Write a file for ``torch.jit.load``; see :data:`FORMATS`.
+
+    Raises:
+        ExportError: A variable size, which a trace cannot have.
+    """
+    if multiple is not None:
+        raise ExportError(
+            'TorchScript is traced for one size. Leave out --dynamic, or use '
+            '--format torch-export or onnx.'
+        )
+    program = export_program(module, size, None)
+    with _plain_attention():
+        # Of the program and not of the module: sizes are numbers there, not tensors.
+        traced = torch.jit.trace(
+            program.module(), _example(size, _BATCH), check_trace=False
+        )
+        # Weights as constants: nothing is left to be trained.
+        traced = torch.jit.freeze(traced.eval())
+    traced.save(str(path), _extra_files={EXTRA_FILE: json.dumps(description)})
+
+
+def save_onnx(
+    module: DeployableSegmentor,
+    size: tuple[int, int],
+    multiple: int | None,
+    description: dict[str, Any],
+    path: Path,
+) -> None:
+    """Write an ``.onnx`` file; see :data:`FORMATS`."""
+    require(*_PACKAGES)
+    import onnx
+
+    program = export_program(module, size, multiple)
+    with _plain_attention():
+        exported = torch.onnx.export(
+            program,
+            input_names=['images'],
+            output_names=['logits'],
+            opset_version=_OPSET,
+            dynamo=True,
+            custom_translation_table={torch.ops.aten.sort.stable: _stable_sort()},
+            verbose=False,
+        )
+    model = exported.model_proto
+    _name_sides(model, variable=multiple is not None)
+    onnx.helper.set_model_props(model, to_strings(description))
+    onnx.checker.check_model(model, full_check=True)
+    onnx.save(model, path)
+
+
+def _name_sides(model: Any, variable: bool) -> None:
+    """Call the variable sides of input and output by names that tell what they are."""
+    for value in (*model.graph.input, *model.graph.output):
+        sides = value.type.tensor_type.shape.dim
+        sides[0].dim_param = 'batch'
+        if variable:
+            sides[2].dim_param, sides[3].dim_param = 'height', 'width'
+
+
+def _stable_sort() -> Callable:
+    """``aten.sort.stable``: of equal values ONNX's TopK too takes the first first."""
+    from onnxscript import opset18 as op
+
+    def sort(self: Any, stable: Any = None, dim: int = -1, descending: bool = False):
+        count = op.Shape(self, start=dim, end=dim + 1)
+        return op.TopK(self, count, axis=dim, largest=int(descending), sorted=1)
+
+    return sort
+
+
+FORMATS: dict[str, Callable[..., None]] = {
+    'onnx': save_onnx,
+    'torchscript': save_torchscript,
+    'torch-export': save_torch_export,
+}
+"""Writers, called with the model, its size, the multiple or None, the description and
+the path. The batch is variable in all of them."""
+ENDINGS = {'onnx': '.onnx', 'torchscript': '.pt', 'torch-export': '.pt2'}
+
+
+def size_multiple(model: nn.Module) -> int:
+    """What heights and widths have to be multiples of in a file of variable size.
+
+    Args:
+        model: A segmentor.
+    """
+    backbone = model.backbone
+    tower = getattr(backbone, 'tower', None)
+    patch = getattr(tower, 'patch_size', None)
+    return int(patch[0]) if patch is not None else 32

@@ -1,0 +1,83 @@
+"""Exported files as functions of images."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from .formats import ENDINGS, require
+from .metadata import EXTRA_FILE, from_strings
+
+
+@dataclass
+class ExportedModel:
+    """A file, ready to run on the CPU.
+
+    Attributes:
+        path: The file.
+        description: What it says of itself, see :func:`describe`.
+        run: (B, 3, H, W) uint8, red first -> logits (B, C, H, W) float32.
+    """
+
+    path: Path
+    description: dict[str, Any]
+    run: Callable[[np.ndarray], np.ndarray]
+
+
+def open_exported(path: str | os.PathLike, threads: int = 0) -> ExportedModel:
+    """Load a file that tools/export.py wrote.
+
+    TorchScript and torch.export files are programs: open none of a stranger's.
+
+    Args:
+        path: The file; its ending says what it is.
+        threads: Of onnxruntime; 0 leaves the number to it. The other formats take
+            torch's.
+
+    Raises:
+        FileNotFoundError: No such file.
+        ValueError: Another ending.
+        ExportError: onnxruntime is missing.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise FileNotFoundError(f'exported model {str(path)!r} is not a file.')
+    if path.suffix not in ENDINGS.values():
+        raise ValueError(f'{path} does not end in {", ".join(ENDINGS.values())}.')
+    if path.suffix == ENDINGS['onnx']:
+        return _open_onnx(path, threads)
+    extra = {EXTRA_FILE: ''}
+    if path.suffix == ENDINGS['torchscript']:
+        module = torch.jit.load(path, map_location='cpu', _extra_files=extra)
+    else:
+        module = torch.export.load(path, extra_files=extra).module()
+
+    @torch.no_grad()
+    def run(images: np.ndarray) -> np.ndarray:
+        return module(torch.from_numpy(images)).numpy()
+
+    return ExportedModel(path, json.loads(extra[EXTRA_FILE] or '{}'), run)
+
+
+def _open_onnx(path: Path, threads: int) -> ExportedModel:
+    require('onnxruntime')
+    import onnxruntime
+
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = threads
+    session = onnxruntime.InferenceSession(
+        path, options, providers=['CPUExecutionProvider']
+    )
+
+    def run(images: np.ndarray) -> np.ndarray:
+        return session.run(['logits'], {'images': images})[0]
+
+    texts = session.get_modelmeta().custom_metadata_map
+    return ExportedModel(path, from_strings(texts), run)

@@ -1,0 +1,111 @@
+"""Models as small as they come, and files exported from them."""
+
+import copy
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+import torch
+from mmengine.config import Config
+from mmengine.registry import init_default_scope
+from mmseg.registry import MODELS
+
+_CONFIG = 'configs/mcdrl/mcdrl_clip-{}_endoscopy-sites-128x128_heldout-polypgen-c1.py'
+TOWERS = {'rn': 'tiny-rn_segformer_5e', 'vit': 'tiny-vit_fcn_5e'}
+
+
+@pytest.fixture(autouse=True)
+def _one_thread():
+    torch.set_num_threads(1)
+
+
+@pytest.fixture(scope='session')
+def new_model(repo_root):
+    """Makes a model with a dictionary: ``new_model('vit', **head_options)``.
+
+    Of a ViT two blocks are left: an export's time grows with the number of layers.
+    """
+
+    def make(tower: str, **head_options) -> torch.nn.Module:
+        init_default_scope('mmseg')
+        cfg = Config.fromfile(repo_root / _CONFIG.format(TOWERS[tower]))
+        options = dict(intervention=dict(num_layers=1)) | head_options
+        cfg.merge_from_dict(dict(model=dict(decode_head=options)))
+        with torch.random.fork_rng():
+            torch.manual_seed(3)
+            model = MODELS.build(cfg.model)
+            for value in model.decode_head.parameters():
+                if value.ndim > 1:
+                    torch.nn.init.normal_(value, std=1.5 * value[0].numel() ** -0.5)
+            head = model.decode_head
+            texts = torch.randn(len(head.dictionary.texts), 128)
+            head.dictionary.fill(torch.nn.functional.normalize(texts, dim=1), 'ab' * 32)
+        if tower == 'vit':
+            blocks = model.backbone.tower.transformer
+            blocks.resblocks = blocks.resblocks[:2]
+        model.cfg = cfg
+        model.dataset_meta = dict(classes=('background', 'lesion'))
+        return model.eval()
+
+    return make
+
+
+@pytest.fixture(scope='session')
+def vit(new_model):
+    return new_model('vit')
+
+
+@pytest.fixture(scope='session')
+def resnet(new_model):
+    """With a residual that loses what tells confounders apart."""
+    intervention = dict(num_layers=1, residual='orthogonal')
+    return new_model('rn', intervention=intervention)
+
+
+@pytest.fixture
+def unbuilt(vit):
+    """A copy whose dictionary is empty."""
+    model = copy.deepcopy(vit)
+    dictionary = model.decode_head.dictionary
+    dictionary.load_state_dict({'built': torch.tensor(False)}, strict=False)
+    return model
+
+
+@pytest.fixture(scope='session')
+def new_pixels():
+    """Makes (batch, 3, H, W) uint8 arrays of smooth noise."""
+
+    def make(batch: int, height: int, width: int, seed: int = 0) -> np.ndarray:
+        coarse = np.random.default_rng(seed).integers(0, 256, (batch, 8, 8, 3))
+        images = [
+            cv2.resize(image.astype(np.uint8), (width, height)) for image in coarse
+        ]
+        return np.stack(images).transpose(0, 3, 1, 2).copy()
+
+    return make
+
+
+@pytest.fixture(scope='session')
+def exported(tmp_path_factory, vit, resnet):
+    """Makes files, each once: ``exported('onnx')``.
+
+    ONNX is of the ViT at any size, the others are of the ResNet at 64 x 96.
+    """
+    from mcdrl_mmseg.deployment.deployable import DeployableSegmentor
+    from mcdrl_mmseg.deployment.formats import ENDINGS, FORMATS
+    from mcdrl_mmseg.deployment.metadata import describe
+
+    folder = tmp_path_factory.mktemp('exported')
+
+    def make(file_format: str) -> Path:
+        path = folder / f'model{ENDINGS[file_format]}'
+        if not path.exists():
+            onnx = file_format == 'onnx'
+            module = DeployableSegmentor(vit if onnx else resnet)
+            size, multiple = ((64, 64), 8) if onnx else ((64, 96), None)
+            description = describe(module, size, multiple)
+            FORMATS[file_format](module, size, multiple, description, path)
+        return path
+
+    return make

@@ -1,0 +1,68 @@
+"""Score and time exported files beside the model that they were made of."""
+
+import argparse
+import json
+import platform
+import sys
+from pathlib import Path
+
+import pandas as pd
+import torch
+
+import mcdrl_mmseg  # noqa: F401  (registers the components)
+from mcdrl_mmseg.apis.checkpoint import load_segmentor
+from mcdrl_mmseg.apis.commands import USER_ERRORS
+from mcdrl_mmseg.deployment.comparison import compare, image_pairs
+from mcdrl_mmseg.deployment.deployable import ExportError
+from mcdrl_mmseg.deployment.runtime import open_exported
+from mcdrl_mmseg.protocols.files import write_text
+
+
+def parse_args() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        description=f'{__doc__} Dice is the mean over images with lesion, at native '
+        'size; times are medians of passes of one image that take turns.',
+        epilog='Example: python tools/analysis_tools/compare_exported.py best.pth '
+        'best.onnx best_int8.onnx --images data/site/images --masks data/site/masks',
+    )
+    parser.add_argument('checkpoint', help='checkpoint file')
+    parser.add_argument('file', nargs='+', help='files of tools/export.py, of one size')
+    parser.add_argument('--images', required=True, help='folder of images')
+    parser.add_argument('--masks', required=True, help='folder of masks, PNG')
+    parser.add_argument('--config', help='by default the one in the checkpoint')
+    parser.add_argument('--rounds', type=int, default=100, help='(default: 100)')
+    parser.add_argument('--threads', type=int, default=1, help='(default: 1)')
+    parser.add_argument('--out', type=Path, help='JSON file to write')
+    return parser.parse_args()
+
+
+def main() -> int:
+    args = parse_args()
+    torch.set_num_threads(args.threads)
+    try:
+        pairs = image_pairs(args.images, args.masks)
+        rows = compare(
+            load_segmentor(args.checkpoint, args.config, 'cpu'),
+            [open_exported(file, args.threads) for file in args.file],
+            pairs,
+            args.rounds,
+        )
+    except (*USER_ERRORS, ExportError) as error:
+        print(f'compare_exported: {error}', file=sys.stderr)
+        return 2
+    print(pd.DataFrame(rows).to_string(index=False, float_format='%.4g'))
+    where = dict(
+        images=len(pairs),
+        threads=args.threads,
+        rounds=args.rounds,
+        machine=platform.machine(),
+        torch=torch.__version__,
+    )
+    print(', '.join(f'{name} {value}' for name, value in where.items()))
+    if args.out:
+        write_text(args.out, json.dumps(dict(where=where, rows=rows), indent=2))
+    return 0
+
+
+if __name__ == '__main__':
+    sys.exit(main())

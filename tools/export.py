@@ -1,0 +1,84 @@
+"""Write a trained model as a file that runs without this package and without CLIP."""
+
+import argparse
+import sys
+from pathlib import Path
+
+import mcdrl_mmseg  # noqa: F401  (registers the components)
+from mcdrl_mmseg.apis.checkpoint import load_segmentor
+from mcdrl_mmseg.apis.commands import USER_ERRORS
+from mcdrl_mmseg.deployment.deployable import ExportError
+from mcdrl_mmseg.deployment.exporting import export_model
+from mcdrl_mmseg.deployment.formats import FORMATS
+
+
+def parse_args() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        description=f'{__doc__} The file is compared with the model before it gets '
+        'its name, and is not kept if the two differ. Needs: pip install '
+        "'mcdrl-mmseg[deploy]' for ONNX.",
+        epilog='Example: python tools/export.py best.pth --format onnx --size 224 224 '
+        '--out best.onnx --image image.jpg',
+    )
+    parser.add_argument('checkpoint', help='checkpoint file')
+    parser.add_argument(
+        '--config', help='config file; by default the one in the checkpoint is used'
+    )
+    parser.add_argument('--format', choices=list(FORMATS), default='onnx')
+    parser.add_argument(
+        '--size',
+        type=int,
+        nargs=2,
+        required=True,
+        metavar=('HEIGHT', 'WIDTH'),
+        help='pixels, as the model was trained with',
+    )
+    parser.add_argument(
+        '--dynamic',
+        action='store_true',
+        help='take other sizes too: multiples of 32, or of the patch of a ViT',
+    )
+    parser.add_argument(
+        '--int8',
+        action='store_true',
+        help='keep the weights of matrix products as int8 (ONNX only)',
+    )
+    parser.add_argument('--out', type=Path, required=True, help='file to write')
+    parser.add_argument(
+        '--image',
+        nargs='+',
+        default=[],
+        help='images to compare on (default: one of smooth noise)',
+    )
+    parser.add_argument(
+        '--overwrite', action='store_true', help='replace a file that is there'
+    )
+    return parser.parse_args()
+
+
+def main() -> int:
+    args = parse_args()
+    try:
+        exported = export_model(
+            load_segmentor(args.checkpoint, args.config, 'cpu'),
+            args.out,
+            args.format,
+            tuple(args.size),
+            dynamic=args.dynamic,
+            int8=args.int8,
+            images=args.image,
+            overwrite=args.overwrite,
+        )
+    except (*USER_ERRORS, ExportError) as error:
+        print(f'export: {error}', file=sys.stderr)
+        return 2
+    print(
+        f'{exported.path}: {exported.path.stat().st_size / 1e6:.1f} MB; largest '
+        f'difference from PyTorch {exported.difference:.1e} '
+        f'({exported.num_images} images)'
+    )
+    return 0
+
+
+if __name__ == '__main__':
+    sys.exit(main())
