@@ -17,6 +17,7 @@ from .torchscript import is_torchscript, torchscript_state_dict
 # from a gigabyte: every optimiser step changes every block.
 _DIGEST_BLOCKS = 64
 _DIGEST_BLOCK_BYTES = 64 * 1024
+_DEMAND = '#sha256='
 _SHA256 = re.compile('[0-9a-f]{64}')
 _HASHED_BYTES = 1 << 20
 
@@ -38,6 +39,15 @@ def tag_uses_quick_gelu(pretrained: str, model_name: str) -> bool:
 
     cfg = get_pretrained_cfg(model_name.replace('/', '-'), pretrained)
     return bool(cfg.get('quick_gelu', False))
+
+
+def named_file(pretrained: str) -> Path:
+    """Path of a local file, without the hash that is demanded of it.
+
+    Args:
+        pretrained: ``FILE`` or ``FILE#sha256=DIGITS``.
+    """
+    return Path(pretrained.partition(_DEMAND)[0]).expanduser()
 
 
 def resolve_weights_file(pretrained: str, model_name: str) -> Path:
@@ -67,9 +77,9 @@ def resolve_weights_file(pretrained: str, model_name: str) -> Path:
             f'{builtin_models()} have.'
         )
     if not is_tag(pretrained, model_name):
-        name, demanded, sha256 = pretrained.partition('#sha256=')
-        path = Path(name).expanduser()
+        path = named_file(pretrained)
         if path.is_file():
+            _, demanded, sha256 = pretrained.partition(_DEMAND)
             if demanded:
                 _check_sha256(path, sha256.lower(), 'the config demands')
             return path

@@ -33,7 +33,8 @@ class CLIPVisionBackbone(BaseModule):
         model_name: open_clip architecture of a ModifiedResNet or VisionTransformer,
             as ``RN50``, ``ViT-B-16``, ``ViT-L-14``.
         pretrained: open_clip tag (``'openai'``), local file (open_clip checkpoint,
-            OpenAI's TorchScript archive, state dict, safetensors), or None for
+            OpenAI's TorchScript archive, state dict, safetensors; with
+            ``#sha256=DIGITS`` behind its name of that content alone), or None for
             random weights.
         quick_gelu: Activation of OpenAI's weights; None takes what name or tag say.
         out_indices: Blocks (ViT) or stages (ResNet, 0 to 3) whose maps become the
