@@ -6,6 +6,7 @@ import mcdrl_mmseg  # noqa: F401  (registers the components)
 from mcdrl_mmseg.apis import build_runner, load_config
 from mcdrl_mmseg.apis.arguments import add_run_arguments, parse_run_arguments
 from mcdrl_mmseg.apis.testing import draw_predictions, save_predictions, use_tta
+from mcdrl_mmseg.config_check import check_config
 
 
 def parse_args() -> argparse.Namespace:
@@ -32,6 +33,7 @@ def parse_args() -> argparse.Namespace:
 def main() -> None:
     args = parse_args()
     cfg = load_config(args.config, args.cfg_options, args.work_dir, args.launcher)
+    check_config(cfg, training=False)
     cfg.load_from = args.checkpoint
     if args.show or args.show_dir:
         draw_predictions(cfg, args.show, args.show_dir, args.wait_time)

@@ -14,6 +14,8 @@ from mmengine.config import Config
 from mmengine.registry import DefaultScope
 from mmseg.registry import DATASETS
 
+from mcdrl_mmseg.config_check import ConfigCheckError, check_config
+
 from .errors import ProtocolError
 from .folds import data_files, datasets, derive_fold, run_budget
 from .hashing import config_hash, data_hash
@@ -151,12 +153,19 @@ def prepare(runs: Sequence[PlannedRun], processes: int = 1) -> list[PreparedRun]
     configs: dict[str, Config] = {}
     counts: dict[str, int] = {}
     hashes: dict[str, str] = {}
+    checked: set[tuple[str, str]] = set()
     prepared = []
     for run in runs:
         name = run.method.name
         if name not in configs:
             configs[name] = load_method(run.method)
         cfg = derive_fold(configs[name], run.held_out, run.seed, run.selection)
+        if (name, run.held_out) not in checked:
+            checked.add((name, run.held_out))
+            try:
+                check_config(cfg)
+            except ConfigCheckError as error:
+                raise ProtocolError(f'{run}: {error}') from error
         train = cfg.train_dataloader.dataset
         key = config_hash({'train': train}, frozenset())
         if key not in counts:

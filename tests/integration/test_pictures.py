@@ -21,6 +21,7 @@ def drawn(reference):
         # The other forms have no attention to draw.
         'model.decode_head.intervention.approximation=attention',
         'train_cfg.max_epochs=1',
+        'custom_hooks.1.ramp=0.5',
         'test_dataloader.dataset.max_images=3',
     ]
     bench.tool('drawn', 'train.py', reference.config, options=options)

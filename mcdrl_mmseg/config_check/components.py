@@ -1,0 +1,126 @@
+"""The parts of a config that name a registered class, with their places."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from mmengine.registry import (
+    DATA_SAMPLERS,
+    HOOKS,
+    LOOPS,
+    OPTIM_WRAPPERS,
+    OPTIMIZERS,
+    PARAM_SCHEDULERS,
+    VISBACKENDS,
+    Registry,
+)
+from mmseg.registry import DATASETS, METRICS, MODELS, TRANSFORMS, VISUALIZERS
+from mmseg.registry import HOOKS as MMSEG_HOOKS
+
+# Where the classes of a top-level key are registered.
+_ROOTS: dict[str, Registry] = {
+    'model': MODELS,
+    'train_dataloader': DATASETS,
+    'val_dataloader': DATASETS,
+    'test_dataloader': DATASETS,
+    'val_evaluator': METRICS,
+    'test_evaluator': METRICS,
+    'default_hooks': MMSEG_HOOKS,
+    'custom_hooks': MMSEG_HOOKS,
+    'optim_wrapper': OPTIM_WRAPPERS,
+    'param_scheduler': PARAM_SCHEDULERS,
+    'train_cfg': LOOPS,
+    'val_cfg': LOOPS,
+    'test_cfg': LOOPS,
+    'visualizer': VISUALIZERS,
+}
+# Keys below which another registry counts.
+_BRANCHES: dict[str, Registry] = {
+    'pipeline': TRANSFORMS,
+    'transforms': TRANSFORMS,
+    'sampler': DATA_SAMPLERS,
+    'batch_sampler': DATA_SAMPLERS,
+    'optimizer': OPTIMIZERS,
+    'vis_backends': VISBACKENDS,
+}
+# Small languages of their own, whose keys are not the arguments of a class.
+_SKIPPED_SUFFIX = '_cfg'
+_SKIPPED = frozenset({'metainfo', 'collate_fn', 'prompts', 'constructor'})
+
+assert MMSEG_HOOKS.parent is HOOKS
+
+
+@dataclass(frozen=True)
+class Component:
+    """A part of a config that names a class.
+
+    Args:
+        place: Its place, as ``model.decode_head``.
+        cfg: Its entries.
+        cls: The class, or None where no such class is registered.
+        registry: Where the class is looked for.
+    """
+
+    place: str
+    cfg: Mapping[str, Any]
+    cls: Any
+    registry: Registry
+
+    def is_a(self, kind: type) -> bool:
+        """Whether it builds an object of a class.
+
+        Args:
+            kind: The class.
+        """
+        return isinstance(self.cls, type) and issubclass(self.cls, kind)
+
+    def at(self, key: str) -> str:
+        """The place of one of its entries.
+
+        Args:
+            key: Its key.
+        """
+        return f'{self.place}.{key}'
+
+
+def components(cfg: Mapping[str, Any]) -> list[Component]:
+    """All parts of a config that name a class, outer ones first.
+
+    Args:
+        cfg: Experiment config.
+    """
+    found = []
+    for key, registry in _ROOTS.items():
+        found += _walk(key, cfg.get(key), registry)
+    return found
+
+
+def _walk(place: str, value: Any, registry: Registry) -> Iterator[Component]:
+    if isinstance(value, (list, tuple)):
+        for number, item in enumerate(value):
+            yield from _walk(f'{place}[{number}]', item, registry)
+        return
+    if not isinstance(value, Mapping):
+        return
+    name = value.get('type')
+    if name is not None:
+        yield Component(place, value, _class_of(name, registry), registry)
+    for key, item in value.items():
+        if not isinstance(key, str) or key in _SKIPPED or key.endswith(_SKIPPED_SUFFIX):
+            continue
+        branch = _BRANCHES.get(key, registry)
+        # An OHEM sampler of a model is no sampler of a data loader.
+        if branch is DATA_SAMPLERS and registry is not DATASETS:
+            continue
+        yield from _walk(f'{place}.{key}', item, branch)
+
+
+def _class_of(name: Any, registry: Registry) -> Any:
+    """The class, unless it is of another package, which is not to be imported here."""
+    if not isinstance(name, str):
+        return name if callable(name) else None
+    if '.' in name or not name:
+        return None
+    return registry.get(name)

@@ -1,0 +1,100 @@
+"""Prompts: whether they can be used, and whether the tokenizer reads them whole."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from functools import cache
+from typing import Any
+
+from mcdrl_mmseg.clip.model_config import get_model_config
+from mcdrl_mmseg.models import ConfounderDictionary
+from mcdrl_mmseg.prompts import PromptError, PromptSet
+
+from .arguments import accepted
+from .components import Component
+from .parts import image_tower
+from .problem import ConfigProblem
+
+# Of start and end.
+_FRAME_TOKENS = 2
+
+
+def text_problems(
+    cfg: Mapping[str, Any], parts: Sequence[Component]
+) -> Iterator[ConfigProblem]:
+    """Prompt sets that cannot be used, and texts that would be cut.
+
+    Args:
+        cfg: Experiment config.
+        parts: Its components.
+    """
+    tower = image_tower(parts)
+    for part in parts:
+        if not part.is_a(ConfounderDictionary) or 'prompts' not in part.cfg:
+            continue
+        prompts = part.cfg['prompts']
+        # Unknown keys have been told, with the nearest known one.
+        if isinstance(prompts, Mapping) and not set(prompts) <= accepted(PromptSet)[0]:
+            continue
+        try:
+            prompts = PromptSet.from_cfg(prompts)
+        except PromptError as error:
+            yield ConfigProblem(part.at('prompts'), str(error), 'See docs/prompts.md.')
+            continue
+        if tower is not None:
+            yield from _cut_texts(part, prompts, tower[1].model_name)
+
+
+def _cut_texts(
+    part: Component, prompts: PromptSet, model_name: str
+) -> Iterator[ConfigProblem]:
+    try:
+        config = get_model_config(model_name)['text_cfg']
+    except ValueError:
+        return  # told by the rules on widths
+    if config.get('hf_tokenizer_name'):
+        return  # its vocabulary would have to be fetched
+    room = config.get('context_length', 77) - _FRAME_TOKENS
+    names = prompts
+    if part.cfg.get('source') == 'shuffled':
+        names = prompts.shuffled(part.cfg.get('seed', 0))
+    for key, texts in (
+        ('class_template', prompts.class_texts),
+        ('confounder_template', names.confounder_texts),
+        ('class_confounder_template', prompts.class_confounder_texts),
+        ('background_prompts', prompts.background_prompts),
+    ):
+        for text in texts:
+            words = cut_words(text, room)
+            if words:
+                yield ConfigProblem(
+                    part.at(f'prompts.{key}'),
+                    f'{text!r} is longer than the {room} tokens that {model_name} '
+                    f'reads; cut off: {" ".join(words)!r}.',
+                    'Shorten the text.',
+                )
+
+
+def cut_words(text: str, room: int) -> list[str]:
+    """Words of a text that CLIP's tokenizer does not read, or not whole.
+
+    Args:
+        text: The text.
+        room: Tokens that are read, without those of start and end.
+    """
+    # A token stands for one letter at least: short texts need no tokenizer.
+    if text.isascii() and '&' not in text and len(text) <= room:
+        return []
+    words, used = text.split(), 0
+    for number, word in enumerate(words):
+        used += len(_tokenizer().encode(word))
+        if used > room:
+            return words[number:]
+    return []
+
+
+@cache
+def _tokenizer() -> Any:
+    from open_clip.tokenizer import SimpleTokenizer
+
+    return SimpleTokenizer()

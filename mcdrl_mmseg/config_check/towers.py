@@ -1,0 +1,109 @@
+"""Text and image towers that belong together, and weights that exist."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import fields
+from typing import Any
+
+from mcdrl_mmseg.clip import CLIPSpec
+from mcdrl_mmseg.clip.builtin import BUILTIN, builtin_models
+from mcdrl_mmseg.clip.weights import is_tag, named_file
+from mcdrl_mmseg.models import (
+    CausalInterventionHead,
+    CLIPGuidedBackbone,
+    CLIPVisionBackbone,
+    PromptTuningHead,
+)
+
+from .components import Component
+from .parts import clip_spec, image_tower
+from .problem import ConfigProblem, did_you_mean
+
+
+def tower_problems(
+    cfg: Mapping[str, Any], parts: Sequence[Component]
+) -> Iterator[ConfigProblem]:
+    """A text tower of another CLIP than the image tower's, or none at all.
+
+    Args:
+        cfg: Experiment config.
+        parts: Its components.
+    """
+    tower = image_tower(parts)
+    for part in parts:
+        if part.is_a(PromptTuningHead) and tower is not None:
+            yield from _other_text_tower(part, *tower)
+        needs_tower = part.is_a(CausalInterventionHead) or part.is_a(PromptTuningHead)
+        if needs_tower and tower is None and _is_known(parts, 'model.backbone'):
+            yield ConfigProblem(
+                'model.backbone',
+                f'has no CLIP image tower, which {part.place} compares texts with.',
+                'Use CLIPVisionBackbone, or wrap the backbone in CLIPGuidedBackbone.',
+            )
+
+
+def _is_known(parts: Sequence[Component], place: str) -> bool:
+    return any(part.place == place and part.cls is not None for part in parts)
+
+
+def _other_text_tower(
+    part: Component, place: str, image: CLIPSpec
+) -> Iterator[ConfigProblem]:
+    text = clip_spec(part.cfg.get('text') or {})
+    for field in fields(CLIPSpec):
+        ours, theirs = getattr(text, field.name), getattr(image, field.name)
+        if ours != theirs:
+            yield ConfigProblem(
+                part.at(f'text.{field.name}'),
+                f'is {ours!r}, but {place}.{field.name} is {theirs!r}: texts and '
+                'images would lie in different spaces.',
+                f'Set it to {theirs!r}.',
+            )
+
+
+def weight_problems(
+    cfg: Mapping[str, Any], parts: Sequence[Component]
+) -> Iterator[ConfigProblem]:
+    """Weights that are neither a tag of their model nor a file; nothing is fetched.
+
+    Args:
+        cfg: Experiment config.
+        parts: Its components.
+    """
+    places = {}
+    for part in parts:
+        if part.is_a(CLIPGuidedBackbone):
+            places[part.at('clip')] = part.cfg.get('clip') or {}
+        elif part.is_a(CLIPVisionBackbone):
+            places[part.place] = part.cfg
+        elif part.is_a(PromptTuningHead):
+            places[part.at('text')] = part.cfg.get('text') or {}
+    for place, entries in places.items():
+        spec = clip_spec(entries)
+        if spec.pretrained is not None:
+            yield from _weights(f'{place}.pretrained', spec)
+
+
+def _weights(place: str, spec: CLIPSpec) -> Iterator[ConfigProblem]:
+    name, pretrained = spec.model_name, spec.pretrained
+    if pretrained == BUILTIN:
+        if name.replace('/', '-') not in builtin_models():
+            yield ConfigProblem(
+                place,
+                f'{name} has no built-in weights.',
+                f'{" and ".join(builtin_models())} have; for others name a file.',
+            )
+        return
+    if is_tag(pretrained, name) or named_file(pretrained).is_file():
+        return
+    from open_clip import list_pretrained_tags_by_model
+
+    tags = list_pretrained_tags_by_model(name.replace('/', '-'))
+    near = did_you_mean(pretrained, tags)
+    remedy = f'Tags of this model: {", ".join(tags) or "none"}; else name a file.'
+    yield ConfigProblem(
+        place,
+        f'{pretrained!r} is neither a file nor published weights of {name}.',
+        f'Did you mean {near!r}?' if near else remedy,
+    )

@@ -1,0 +1,99 @@
+"""Values of another type than the argument they are for."""
+
+from __future__ import annotations
+
+import types
+import typing
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import cache
+from typing import Any
+
+from .components import Component
+from .problem import ConfigProblem
+
+_PACKAGE = 'mcdrl_mmseg.'
+_SECTIONS = {
+    'model': Mapping,
+    'train_dataloader': Mapping,
+    'val_dataloader': Mapping,
+    'test_dataloader': Mapping,
+    'train_cfg': Mapping,
+    'default_hooks': Mapping,
+    'custom_hooks': Sequence,
+    'optim_wrapper': Mapping,
+}
+_NAMES = {
+    int: 'a whole number',
+    float: 'a number',
+    str: 'a text',
+    bool: 'True or False',
+    type(None): 'None',
+    Mapping: 'a dict',
+    Sequence: 'a list',
+}
+
+
+def value_problems(
+    cfg: Mapping[str, Any], parts: Iterable[Component]
+) -> Iterator[ConfigProblem]:
+    """Sections that are no dicts, and arguments of the plug-in's classes.
+
+    Args:
+        cfg: Experiment config.
+        parts: Its components.
+    """
+    for key, kind in _SECTIONS.items():
+        value = cfg.get(key)
+        if value is not None and not _fits(value, (kind,)):
+            yield _problem(key, value, (kind,))
+    for part in parts:
+        if not getattr(part.cls, '__module__', '').startswith(_PACKAGE):
+            continue
+        for key, kinds in _argument_types(part.cls).items():
+            if key in part.cfg and not _fits(part.cfg[key], kinds):
+                yield _problem(part.at(key), part.cfg[key], kinds)
+
+
+def _problem(place: str, value: Any, kinds: tuple[type, ...]) -> ConfigProblem:
+    expected = ' or '.join(_NAMES[kind] for kind in kinds)
+    shown = repr(value)
+    shown = shown if len(shown) <= 60 else f'{shown[:57]}...'
+    return ConfigProblem(place, f'is {shown}.', f'Expected {expected}.')
+
+
+@cache
+def _argument_types(cls: type) -> dict[str, tuple[type, ...]]:
+    """Argument -> the plain types that it may have; others are left to the class."""
+    try:
+        hints = typing.get_type_hints(cls.__init__)
+    except NameError:
+        # Types that are imported for type checkers alone.
+        return {}
+    kinds = {name: _plain(hint) for name, hint in hints.items() if name != 'return'}
+    return {name: found for name, found in kinds.items() if found}
+
+
+def _plain(hint: Any) -> tuple[type, ...]:
+    """Plain types of an annotation; empty if it names any other."""
+    origin = typing.get_origin(hint)
+    if origin in (typing.Union, types.UnionType):
+        parts = [_plain(part) for part in typing.get_args(hint)]
+        merged = tuple(dict.fromkeys(kind for part in parts for kind in part))
+        return merged if all(parts) else ()
+    kind = origin or hint
+    kind = {dict: Mapping, list: Sequence, tuple: Sequence}.get(kind, kind)
+    return (kind,) if kind in _NAMES else ()
+
+
+def _fits(value: Any, kinds: tuple[type, ...]) -> bool:
+    return any(_is(value, kind) for kind in kinds)
+
+
+def _is(value: Any, kind: type) -> bool:
+    if kind in (int, float) and isinstance(value, bool):
+        return False
+    if kind is float:
+        return isinstance(value, (int, float))
+    if kind is Sequence:
+        return isinstance(value, (list, tuple))
+    return isinstance(value, kind)
