@@ -35,7 +35,11 @@ param_scheduler = [
     )
 ]
 train_cfg = dict(max_epochs=200, val_interval=50)
-default_hooks = dict(checkpoint=dict(interval=200), logger=dict(interval=50))
+default_hooks = dict(
+    checkpoint=dict(interval=200),
+    logger=dict(interval=50),
+    dataset_check=dict(allow=['same file in two splits']),
+)
 custom_hooks = [
     dict(type='ConfounderDictionaryHook'),
     dict(type='InterventionWarmupHook', begin=30),

@@ -14,6 +14,7 @@ from torch.utils.data import Dataset
 
 from mcdrl_mmseg.clip import CLIPSpec, embed_texts
 from mcdrl_mmseg.datasets import EndoscopySiteDataset
+from mcdrl_mmseg.lesion_labels import label_mismatch
 from mcdrl_mmseg.models import (
     CLIPGuidedBackbone,
     ConfounderDictionary,
@@ -80,23 +81,9 @@ class ConfounderDictionaryHook(Hook):
         dataset = runner.train_dataloader.dataset
         labels = tuple(getattr(dataset, 'metainfo', {}).get('classes', ()))[1:]
         classes = dictionary.prompts.classes
-        if len(labels) == len(classes):
-            # Matched by position: the names may be worded in another way.
-            if labels != classes and sorted(labels) == sorted(classes):
-                raise DictionaryError(
-                    'The training data labels its lesion classes in the order '
-                    f'{labels}, but prompts.classes is {classes}: each class would be '
-                    "pulled to another one's text. Write prompts.classes in the order "
-                    'of the labels.'
-                )
-            return
-        lacking = sorted(_lesion_classes(dataset) - set(classes))
-        if lacking:
-            raise DictionaryError(
-                f'The training sites hold lesion classes {lacking} that have no '
-                f'prompt: add them to prompts.classes, which names {list(classes)}, '
-                'or correct lesion_classes of the sites.'
-            )
+        mismatch = label_mismatch(labels, _lesion_classes(dataset), classes)
+        if mismatch:
+            raise DictionaryError(mismatch)
 
     def _prepare(self, runner: Runner, dictionary: ConfounderDictionary) -> None:
         spec = self._clip_spec(runner)

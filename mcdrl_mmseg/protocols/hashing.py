@@ -8,8 +8,11 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-# Where things lie and how a run was started do not change what is learned.
-LOCATION_KEYS = frozenset({'work_dir', 'data_root', 'cache_dir', 'launcher', 'resume'})
+# Where things lie, how a run was started and how its data were checked do not change
+# what is learned.
+LOCATION_KEYS = frozenset(
+    {'work_dir', 'data_root', 'cache_dir', 'launcher', 'resume', 'dataset_check'}
+)
 
 
 def plain(value: Any, ignore: frozenset[str] = frozenset()) -> Any:

@@ -15,6 +15,7 @@ from mcdrl_mmseg.models import CLIPGuidedBackbone, DictionaryError
 
 TEXTS = 2 + 3 + 6 + 1
 MODULE = 'mcdrl_mmseg.hooks.confounder_dictionary_hook'
+MAIN_PROCESS = 'mcdrl_mmseg.hooks.main_process'
 
 
 @pytest.fixture
@@ -310,7 +311,8 @@ def test_failure_of_rank_0_is_told_to_the_others_before_it_is_raised(
 
     monkeypatch.setattr(f'{MODULE}.embed_texts', embed)
     monkeypatch.setattr(
-        f'{MODULE}.broadcast_object_list', lambda message: told.append(list(message))
+        f'{MAIN_PROCESS}.broadcast_object_list',
+        lambda message: told.append(list(message)),
     )
     with pytest.raises(RuntimeError, match='no weights'):
         hook.before_train(make_runner())
@@ -321,8 +323,8 @@ def test_other_ranks_raise_what_rank_0_failed_with(hook, make_runner, monkeypatc
     def receive(message):
         message[:] = ['no weights', None]
 
-    monkeypatch.setattr(f'{MODULE}.get_rank', lambda: 1)
-    monkeypatch.setattr(f'{MODULE}.broadcast_object_list', receive)
+    monkeypatch.setattr(f'{MAIN_PROCESS}.get_rank', lambda: 1)
+    monkeypatch.setattr(f'{MAIN_PROCESS}.broadcast_object_list', receive)
     with pytest.raises(DictionaryError, match='Rank 0 failed: no weights'):
         hook.before_train(make_runner())
 
@@ -342,8 +344,8 @@ def test_other_ranks_get_every_buffer_by_broadcast_without_a_text_tower(
     def receive(message):
         message[:] = next(messages)
 
-    monkeypatch.setattr(f'{MODULE}.get_rank', lambda: 1)
-    monkeypatch.setattr(f'{MODULE}.broadcast_object_list', receive)
+    monkeypatch.setattr(f'{MAIN_PROCESS}.get_rank', lambda: 1)
+    monkeypatch.setattr(f'{MAIN_PROCESS}.broadcast_object_list', receive)
     monkeypatch.setattr(f'{MODULE}.broadcast', lambda t: t.copy_(sent.pop(0)))
     other = make_runner()
     ConfounderDictionaryHook(str(tmp_path / 'another machine')).before_train(other)

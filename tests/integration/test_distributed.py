@@ -19,7 +19,10 @@ custom_hooks = [
     dict(type='InterventionWarmupHook', begin=0),
     dict(type='ProbeHook'),
 ]
-default_hooks = dict(logger=dict(interval=1))
+default_hooks = dict(
+    logger=dict(interval=1),
+    dataset_check=dict(allow=['same file in two splits']),
+)
 model = dict(
     backbone=dict(
         _delete_=True, type='CLIPVisionBackbone', model_name='mcdrl-tiny-vit'

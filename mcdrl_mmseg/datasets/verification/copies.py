@@ -25,16 +25,16 @@ def same_files(entries: Sequence[Entry]) -> list[Finding]:
     Args:
         entries: All images with their masks.
     """
-    splits: dict[Path, set[str]] = defaultdict(set)
-    names = {}
+    uses: dict[Path, list[Entry]] = defaultdict(list)
     for entry in entries:
-        splits[entry.image].add(entry.split)
-        names[entry.image] = entry.name
-    return [
-        Finding(_split_kind(found, 'same file'), names[path], _listed(found))
-        for path, found in splits.items()
-        if len(found) > 1
-    ]
+        uses[entry.image].append(entry)
+    findings = []
+    for same in uses.values():
+        splits = {entry.split for entry in same}
+        if len(splits) > 1:
+            kind = _split_kind(splits, 'same file')
+            findings.append(Finding(kind, same[0].name, _listed(splits)))
+    return findings
 
 
 def find_copies(entries: Sequence[Entry], facts: Mapping[Path, Facts]) -> list[Finding]:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import os
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from mcdrl_mmseg.datasets.converters.errors import Finding
@@ -42,10 +43,14 @@ class Listing:
     Args:
         entries: Images with their masks.
         findings: What is wrong with the names.
+        splits_of: File or folder of a finding -> splits that it is in.
+        sampled_sites: Sites of which only some images are taken, for trying out.
     """
 
-    entries: list[Entry]
-    findings: list[Finding]
+    entries: list[Entry] = field(default_factory=list)
+    findings: list[Finding] = field(default_factory=list)
+    splits_of: dict[str, set[str]] = field(default_factory=dict)
+    sampled_sites: set[str] = field(default_factory=set)
 
 
 def shown(path: Path, root: Path | None) -> str:
@@ -55,4 +60,5 @@ def shown(path: Path, root: Path | None) -> str:
         path: The file.
         root: Folder of all sites, or None.
     """
-    return str(path.relative_to(root)) if root else str(path)
+    # Not by relative_to, which takes longer than the rest of a check.
+    return str(path).removeprefix(f'{root}{os.sep}') if root else str(path)

@@ -48,6 +48,9 @@ def image_facts(path: Path) -> Facts:
             }
     except FileProblem as problem:
         return {'error': problem.detail}
+    except Exception as error:
+        # Damaged files fail decoders in ways that these do not foresee.
+        return {'error': f'{type(error).__name__}: {error}'}
 
 
 def mask_facts(path: Path) -> Facts:
@@ -65,10 +68,11 @@ def mask_facts(path: Path) -> Facts:
         # OpenCV reads truncated files without complaint, and Pillow others' pixels.
         with opened(path, 'mask') as image:
             mode = image.mode
-        encoded = np.fromfile(path, np.uint8)
+        mask = cv2.imdecode(np.fromfile(path, np.uint8), cv2.IMREAD_UNCHANGED)
     except FileProblem as problem:
         return {'error': problem.detail}
-    mask = cv2.imdecode(encoded, cv2.IMREAD_UNCHANGED)
+    except Exception as error:
+        return {'error': f'{type(error).__name__}: {error}'}
     if mask is None:
         return {
             'error': 'a format that OpenCV, which training reads with, does not know'

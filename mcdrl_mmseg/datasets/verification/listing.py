@@ -41,7 +41,7 @@ def list_config(cfg: Mapping[str, Any]) -> Listing:
     Raises:
         VerificationError: It has no data set.
     """
-    listing = Listing([], [])
+    listing = Listing()
     found = False
     for loader in LOADERS:
         split = loader.partition('_')[0]
@@ -72,9 +72,11 @@ def _list_part(
             _list_sites(dataset, split, listing)
         elif isinstance(dataset, BaseSegDataset):
             listing.entries += _stock_entries(dataset, split)
-    except (ValueError, KeyError, TypeError, OSError) as error:
-        detail = error.args[0] if isinstance(error, KeyError) else error
-        listing.findings.append(Finding('unusable data set', where, str(detail)))
+    except Exception as error:
+        # A class of anybody's: it may fail in any way.
+        detail = ' '.join(f'{type(error).__name__}: {error}'.split())
+        name = f'{part.get("type")} of {part.get("data_root")}: '
+        listing.findings.append(Finding('unusable data set', where, name + detail))
 
 
 def _list_sites(dataset: EndoscopySiteDataset, split: str, listing: Listing) -> None:
@@ -82,7 +84,12 @@ def _list_sites(dataset: EndoscopySiteDataset, split: str, listing: Listing) -> 
     for site in dataset.sites:
         files = dataset.site_files(site)
         folder = root / (site.folder or site.name)
-        found = _name_findings(files, folder / site.img_dir, root)
+        images = folder / site.img_dir
+        if dataset.max_images is not None:
+            listing.sampled_sites.add(site.name)
+        found = _name_findings(files, images, root)
+        for one in found:
+            listing.splits_of.setdefault(one.file, set()).add(split)
         # The loaders of one site would else say the same twice.
         listing.findings += [one for one in found if one not in listing.findings]
         listing.findings += _class_findings(folder, site, listing.findings)
@@ -143,8 +150,11 @@ def _read_classes(folder: Path) -> dict[int, str]:
 
 
 def _name_findings(files: SiteFiles, images: Path, root: Path) -> list[Finding]:
+    if not root.is_dir():
+        detail = 'is not there; data_root in the config names it'
+        return [Finding('missing folder', str(root), detail)]
     if not images.is_dir():
-        return [Finding('missing folder', shown(images, root), 'is not there')]
+        return [Finding('missing folder', str(images), 'is not there')]
     findings = [
         Finding('missing mask', shown(path, root), 'no mask of this name')
         for path in files.without_mask
@@ -209,7 +219,7 @@ def list_folder(root: Path) -> Listing:
             f'{root} holds no site: expected SITE/images/NAME.jpg and '
             'SITE/masks/NAME.png, as the converters write them (docs/datasets.md).'
         )
-    listing = Listing([], [])
+    listing = Listing()
     for name in names:
         try:
             values = _read_classes(root / name)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import multiprocessing
 import os
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
@@ -32,7 +32,10 @@ def default_jobs() -> int:
 
 
 def read_facts(
-    entries: Iterable[Entry], cache: FactsCache, jobs: int
+    entries: Iterable[Entry],
+    cache: FactsCache,
+    jobs: int,
+    closed: Collection[str] = (),
 ) -> tuple[dict[Path, Facts], int]:
     """Facts of every image and mask.
 
@@ -40,6 +43,7 @@ def read_facts(
         entries: Images with their masks; a file may occur in several.
         cache: What is known already; told what was read.
         jobs: Number of processes.
+        closed: Splits whose files are not opened: only what is known of them counts.
 
     Returns:
         File -> its facts, and the number of files that were read.
@@ -48,12 +52,17 @@ def read_facts(
         VerificationError: A process that reads was killed.
     """
     readers: dict[Path, Callable[[Path], Facts]] = {}
+    may_open = set()
     for entry in entries:
         readers[entry.image] = image_facts
         readers[entry.mask] = mask_facts
+        if entry.split not in closed:
+            may_open |= {entry.image, entry.mask}
     facts = cache.read(readers)
     tasks: list[Task] = [
-        (reader, path) for path, reader in readers.items() if path not in facts
+        (reader, path)
+        for path, reader in readers.items()
+        if path in may_open and path not in facts
     ]
     stamped: dict[Path, tuple[Stamp, Facts]] = {}
     for path, before, found in _results(tasks, jobs):

@@ -30,6 +30,7 @@ class Report:
         files_read: Files that were read; the cache knew the others.
         seconds: Time taken.
         is_full: Whether files were read, and not only listed.
+        unread: Images that were not to be opened, and of which nothing is known.
         allowed: Kinds that are no problem here.
     """
 
@@ -40,6 +41,7 @@ class Report:
     files_read: int = 0
     seconds: float = 0.0
     is_full: bool = True
+    unread: int = 0
     allowed: Collection[str] = field(default=())
 
     def is_problem(self, kind: str) -> bool:
@@ -89,6 +91,7 @@ class Report:
             'files_read': self.files_read,
             'seconds': round(self.seconds, 3),
             'full': self.is_full,
+            'unread': self.unread,
             'problems': len(self.problems),
             'warnings': len(self.warnings),
             'findings': [

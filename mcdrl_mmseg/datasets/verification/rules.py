@@ -26,8 +26,8 @@ def check_pair(entry: Entry, image: Facts, mask: Facts) -> list[Finding]:
         image: Facts of its image.
         mask: Facts of its mask.
     """
-    image_name, mask_name = entry.name, shown(entry.mask, entry.root)
-    findings = [Finding(k, image_name, d) for k, d in _image_findings(image)]
+    mask_name = shown(entry.mask, entry.root)
+    findings = [Finding(k, entry.name, d) for k, d in _image_findings(image)]
     findings += [Finding(k, mask_name, d) for k, d in _mask_findings(entry, mask)]
     if 'size' in image and 'size' in mask and mask['size'] != upright_size(image):
         detail = (

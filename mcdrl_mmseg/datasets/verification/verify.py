@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections import defaultdict
+from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 
@@ -26,6 +26,7 @@ def verify(
     cache_dir: Path | None = None,
     jobs: int | None = None,
     allow: Collection[str] = (),
+    closed: Collection[str] = (),
 ) -> Report:
     """Find everything that is wrong with a data set.
 
@@ -35,6 +36,8 @@ def verify(
         cache_dir: Folder for what is known of files; None keeps nothing.
         jobs: Number of processes that read; None takes every processor.
         allow: Kinds that are no problem here.
+        closed: Splits whose files are not opened: what the cache knows of them is
+            used, and the others are only listed.
 
     Raises:
         VerificationError: ``allow`` names no kind, or a process that reads was killed.
@@ -42,11 +45,14 @@ def verify(
     check_kinds(allow)
     begin = time.perf_counter()
     findings = listing.findings + same_files(listing.entries)
-    read = 0
+    read, unread = 0, []
     if full:
         jobs = default_jobs() if jobs is None else jobs
-        facts, read = read_facts(listing.entries, FactsCache(cache_dir), jobs)
-        findings += _file_findings(listing.entries, facts)
+        cache = FactsCache(cache_dir)
+        facts, read = read_facts(listing.entries, cache, jobs, closed)
+        known = [e for e in listing.entries if {e.image, e.mask} <= facts.keys()]
+        unread = [e for e in listing.entries if e.image not in facts]
+        findings += _file_findings(listing, known, facts)
     return Report(
         findings=findings,
         images=len({entry.image for entry in listing.entries}),
@@ -55,6 +61,7 @@ def verify(
         files_read=read,
         seconds=time.perf_counter() - begin,
         is_full=full,
+        unread=len(unread),
         allowed=frozenset(allow),
     )
 
@@ -76,13 +83,15 @@ def check_kinds(kinds: Collection[str]) -> None:
 
 
 def _file_findings(
-    entries: Sequence[Entry], facts: Mapping[Path, Facts]
+    listing: Listing, entries: Sequence[Entry], facts: Mapping[Path, Facts]
 ) -> list[Finding]:
     # The loaders of one image say the same about it.
     pairs = {(entry.image, entry.mask): entry for entry in entries}.values()
     found = [check_pair(e, facts[e.image], facts[e.mask]) for e in pairs]
     findings = list(dict.fromkeys(one for some in found for one in some))
-    findings += _lesion_free_sites(entries, facts)
+    # A few images of a site may well hold no lesion.
+    whole = [e for e in entries if e.site not in listing.sampled_sites]
+    findings += _lesion_free_sites(whole, facts)
     findings += find_copies(entries, facts)
     findings += find_near_copies(entries, facts)
     return findings
@@ -91,12 +100,14 @@ def _file_findings(
 def _lesion_free_sites(
     entries: Sequence[Entry], facts: Mapping[Path, Facts]
 ) -> list[Finding]:
-    seen: dict[str, list[tuple[str, ...] | None]] = defaultdict(list)
+    masks = Counter(entry.site for entry in entries)
+    is_free: dict[str, bool] = {}
     for entry in entries:
-        seen[entry.site].append(lesion_classes(entry, facts[entry.mask]))
+        # The first lesion settles it; a mask that cannot be read may hold one.
+        if is_free.get(entry.site, True):
+            is_free[entry.site] = lesion_classes(entry, facts[entry.mask]) == ()
     return [
-        Finding('lesion-free site', site, f'none of {len(masks)} masks shows a lesion')
-        for site, masks in seen.items()
-        # A mask that cannot be read may hold one.
-        if all(classes == () for classes in masks)
+        Finding('lesion-free site', s, f'none of {masks[s]} masks shows a lesion')
+        for s, free in is_free.items()
+        if free
     ]

@@ -1,0 +1,39 @@
+"""Work of rank 0 whose failure ends every rank, so that none waits for ever."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TypeVar
+
+from mmengine.dist import broadcast_object_list, get_rank
+
+Outcome = TypeVar('Outcome')
+
+
+def on_main_process(
+    compute: Callable[[], Outcome], error: type[Exception]
+) -> Outcome | None:
+    """Run on rank 0; a failure there is raised on every rank.
+
+    Args:
+        compute: What rank 0 does.
+        error: What the other ranks raise when it fails.
+
+    Returns:
+        The outcome on rank 0. Strings are handed to the other ranks; these get None of
+        anything else.
+    """
+    outcome, failure = None, None
+    if get_rank() == 0:
+        try:
+            outcome = compute()
+        except Exception as caught:
+            failure = caught
+    shared = outcome if isinstance(outcome, str) else None
+    message = [str(failure) if failure else None, shared]
+    broadcast_object_list(message)
+    if failure is not None:
+        raise failure
+    if message[0] is not None:
+        raise error(f'Rank 0 failed: {message[0]}')
+    return outcome if outcome is not None else message[1]
