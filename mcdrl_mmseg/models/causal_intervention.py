@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import torch
 from mmengine.model import BaseModule
 from mmseg.registry import MODELS
@@ -9,6 +11,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from mcdrl_mmseg.clip.dense import merge_heads, split_heads
+
+from .kept_result import KeptResult
 
 APPROXIMATIONS = ('attention', 'expectation', 'sampling')
 ATTEND_TO = ('dictionary', 'self')
@@ -46,6 +50,19 @@ def without_confounders(tokens: Tensor, entries: Tensor) -> Tensor:
         weights = torch.linalg.solve_ex(gram, differences).result
         own = tokens.to(entries.dtype) @ weights.T @ differences
     return tokens - own.to(tokens.dtype)
+
+
+class FoldedAttention(NamedTuple):
+    """A layer's attention to a dictionary that stays, as two linear maps.
+
+    Attributes:
+        logits: (H * M, c) and (H * M,), from a normed token to the logits of all
+            entries in all heads: query and keys in one, the scale and log P(z) too.
+        values: (c, H * M), from all weights to the token: values and ``out`` in one.
+    """
+
+    logits: tuple[Tensor, Tensor]
+    values: Tensor
 
 
 class InterventionLayer(nn.Module):
@@ -108,17 +125,57 @@ class InterventionLayer(nn.Module):
         tokens = tokens + self.out(merge_heads(attended))
         return tokens + self.ffn(tokens)
 
-    def given(self, tokens: Tensor, entries: Tensor) -> Tensor:
+    def fold(self, entries: Tensor, log_prior: Tensor) -> FoldedAttention:
+        """Multiply out what :meth:`forward` does alike for every token.
+
+        Args:
+            entries: (M, d).
+            log_prior: (M,).
+        """
+        key = self.key(entries).unflatten(-1, (self.num_heads, -1))
+        value = self.value(entries).unflatten(-1, (self.num_heads, -1))
+        scale = key.shape[-1] ** -0.5
+        query = self.query.weight.unflatten(0, (self.num_heads, -1))
+        query_bias = self.query.bias.unflatten(0, (self.num_heads, -1))
+        weight = torch.einsum('mhe,hec->hmc', key, query) * scale
+        bias = torch.einsum('mhe,he->hm', key, query_bias) * scale + log_prior
+        out = self.out.weight.unflatten(1, (self.num_heads, -1))
+        values = torch.einsum('mhe,che->chm', value, out)
+        return FoldedAttention(
+            (weight.flatten(0, 1), bias.flatten()), values.flatten(1)
+        )
+
+    def forward_folded(self, tokens: Tensor, folded: FoldedAttention) -> Tensor:
+        """:meth:`forward`, up to rounding, with fewer multiplications.
+
+        Args:
+            tokens: (B, N, c).
+            folded: Of the same layer.
+
+        Returns:
+            (B, N, c).
+        """
+        logits = F.linear(self.query_norm(tokens), *folded.logits)
+        weights = logits.unflatten(-1, (self.num_heads, -1)).softmax(dim=-1)
+        tokens = tokens + F.linear(weights.flatten(-2), folded.values, self.out.bias)
+        return tokens + self.ffn(tokens)
+
+    def contribution(self, entries: Tensor) -> Tensor:
+        """What :meth:`given` adds for an entry, (..., d) -> (..., c)."""
+        return self.out(self.value(entries))
+
+    def given(self, tokens: Tensor, contribution: Tensor) -> Tensor:
         """Attend to one entry at a time: softmax over a single key is 1.
 
         Args:
             tokens: (B, S or 1, N, c).
-            entries: (1 or B, S, d), one for each of S interventions.
+            contribution: (1 or B, S, c), :meth:`contribution` of the entry of each of
+                S interventions.
 
         Returns:
             (B, S, N, c).
         """
-        tokens = tokens + self.out(self.value(entries)).unsqueeze(2)
+        tokens = tokens + contribution.unsqueeze(2)
         return tokens + self.ffn(tokens)
 
     def attention_weights(
@@ -215,6 +272,8 @@ class CausalIntervention(BaseModule):
             for _ in range(num_layers)
         )
         self.register_buffer('gate', torch.tensor(float(gate)))
+        # Neither a buffer nor saved: it follows from the weights and the dictionary.
+        self._projections = KeptResult()
         if approximation != 'attention':
             for layer in self.layers:
                 for module in (layer.query_norm, layer.query, layer.key):
@@ -284,26 +343,81 @@ class CausalIntervention(BaseModule):
                 tokens = layer(tokens, self.entry_norm(tokens), None)
             return tokens
         tokens = self._enter(tokens, entries)
-        entries = self.entry_norm(entries)
         if self.approximation == 'attention':
-            log_prior = prior.log()
-            for layer in self.layers:
-                tokens = layer(tokens, entries.unsqueeze(0), log_prior)
-            return tokens
+            return self._attend(tokens, entries, prior)
+        contributions = self._contributions(entries)
         if self.approximation == 'sampling' and self.training:
             drawn = prior.expand(len(tokens), -1)
             drawn = drawn.multinomial(self.num_samples, replacement=True)
-            return self._given(tokens, entries[drawn]).mean(dim=1)
-        given = self._given(tokens, entries.unsqueeze(0))
+            contributions = [each[drawn] for each in contributions]
+            return self._given(tokens, contributions).mean(dim=1)
+        given = self._given(tokens, [each.unsqueeze(0) for each in contributions])
         # In the tokens' own precision: autocast would give them float16's range.
         with torch.autocast(given.device.type, enabled=False):
             return torch.einsum('bmnc,m->bnc', given, prior.to(given.dtype))
 
-    def _given(self, tokens: Tensor, entries: Tensor) -> Tensor:
-        """A(F, z) for each of S entries: (B, N, c), (1 or B, S, d) -> (B, S, N, c)."""
-        tokens = tokens.unsqueeze(1)
+    def _attend(self, tokens: Tensor, entries: Tensor, prior: Tensor) -> Tensor:
+        # Folded, a token costs two products a head and entry instead of two a width.
+        layer = self.layers[0]
+        narrow = layer.num_heads * len(entries) <= layer.query.out_features
+        if narrow and self._keeps_projections():
+            folded = self._projections.get(
+                [prior, *self._sources(entries)], lambda: self._fold(entries, prior)
+            )
+            for layer, attention in zip(self.layers, folded):
+                tokens = layer.forward_folded(tokens, attention)
+            return tokens
+        entries, log_prior = self.entry_norm(entries).unsqueeze(0), prior.log()
         for layer in self.layers:
-            tokens = layer.given(tokens, entries)
+            tokens = layer(tokens, entries, log_prior)
+        return tokens
+
+    def _fold(self, entries: Tensor, prior: Tensor) -> list[FoldedAttention]:
+        entries, log_prior = self.entry_norm(entries), prior.log()
+        return [layer.fold(entries, log_prior) for layer in self.layers]
+
+    def _contributions(self, entries: Tensor) -> list[Tensor]:
+        """What every layer adds for each entry, (M, c)."""
+
+        def compute() -> list[Tensor]:
+            normed = self.entry_norm(entries)
+            return [layer.contribution(normed) for layer in self.layers]
+
+        if self._keeps_projections():
+            return self._projections.get(self._sources(entries), compute)
+        return compute()
+
+    def _keeps_projections(self) -> bool:
+        """Whether this is inference, step by step.
+
+        A compiled or exported graph holds the projections as operations: what is kept
+        outside it would not be noticed to change.
+        """
+        return not (
+            self.training or torch.is_grad_enabled() or torch.compiler.is_compiling()
+        )
+
+    def _sources(self, entries: Tensor) -> list[Tensor]:
+        parts = [self.entry_norm]
+        for layer in self.layers:
+            parts += [layer.query, layer.key, layer.value, layer.out]
+        return [entries, *(p for part in parts for p in part.parameters())]
+
+    def train(self, mode: bool = True) -> CausalIntervention:
+        """Set the mode. Projections are computed anew in evaluation."""
+        self._projections.drop()
+        return super().train(mode)
+
+    def _apply(self, *args, **kwargs) -> CausalIntervention:
+        # Moves and casts put other values into the same parameters.
+        self._projections.drop()
+        return super()._apply(*args, **kwargs)
+
+    def _given(self, tokens: Tensor, contributions: list[Tensor]) -> Tensor:
+        """A(F, z) for each of S entries: (B, N, c), (1 or B, S, c) -> (B, S, N, c)."""
+        tokens = tokens.unsqueeze(1)
+        for layer, contribution in zip(self.layers, contributions):
+            tokens = layer.given(tokens, contribution)
         return tokens
 
     def intervene_on(self, tokens: Tensor, entries: Tensor) -> Tensor:
@@ -316,8 +430,9 @@ class CausalIntervention(BaseModule):
         Returns:
             (B, M, N, c).
         """
-        tokens = self._enter(tokens, entries)
-        return self._given(tokens, self.entry_norm(entries).unsqueeze(0))
+        normed = self.entry_norm(entries).unsqueeze(0)
+        contributions = [layer.contribution(normed) for layer in self.layers]
+        return self._given(self._enter(tokens, entries), contributions)
 
     def attention_weights(
         self, tokens: Tensor, entries: Tensor, prior: Tensor

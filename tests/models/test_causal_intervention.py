@@ -440,3 +440,132 @@ def test_a_dictionary_of_one_entry_removes_nothing(joint_tokens, entries):
 def test_a_residual_that_cannot_be_is_an_error_naming_it(arguments, message):
     with pytest.raises(ValueError, match=message):
         build(**{'embed_dims': 4, **arguments})
+
+
+FORMS = ('attention', 'expectation', 'sampling')
+
+
+def plain(module, tokens, entries, prior):
+    """The same forward pass without anything kept: gradients are on."""
+    with torch.enable_grad():
+        return module(tokens, entries, prior).detach()
+
+
+@pytest.mark.parametrize('approximation', FORMS)
+@pytest.mark.parametrize('count', [1, 3, 8])
+def test_inference_equals_the_plain_pass(tokens, approximation, count):
+    """Two heads of width 3: folded up to three entries, and plain with eight."""
+    module = build(3, approximation=approximation)
+    entries = torch.randn(count, 4, dtype=torch.float64)
+    prior = torch.randn(count, dtype=torch.float64).softmax(dim=0)
+    expected = plain(module, tokens, entries, prior)
+    with torch.no_grad():
+        for _ in range(2):
+            assert_close(module(tokens, entries, prior), expected)
+
+
+@pytest.mark.parametrize('approximation', FORMS)
+def test_inference_projects_the_dictionary_once(tokens, entries, approximation):
+    module = build(2, approximation=approximation)
+    runs = []
+    module.entry_norm.register_forward_hook(lambda *_: runs.append(1))
+    prior = PRIOR.double()
+    with torch.no_grad():
+        for _ in range(3):
+            module(tokens, entries, prior)
+    assert len(runs) == 1
+
+
+@pytest.mark.parametrize('approximation', FORMS)
+def test_entry_of_probability_zero_has_no_influence_at_inference(
+    tokens, entries, approximation
+):
+    module = build(2, approximation=approximation)
+    prior = torch.tensor([0.6, 0.0, 0.4], dtype=torch.float64)
+    changed = entries.clone()
+    changed[1] = 100
+    with torch.no_grad():
+        result = module(tokens, entries, prior)
+        assert result.isfinite().all()
+        assert_close(module(tokens, changed, prior), result)
+
+
+def optimiser_step(module, entries, prior):
+    for parameter in module.parameters():
+        parameter.grad = torch.randn_like(parameter)
+    torch.optim.AdamW(module.parameters(), lr=0.1).step()
+
+
+def loaded_weights(module, entries, prior):
+    module.load_state_dict(build(2).state_dict())
+
+
+def filled_dictionary(module, entries, prior):
+    entries.copy_(torch.randn_like(entries))
+
+
+def estimated_prior(module, entries, prior):
+    prior.copy_(torch.tensor([0.1, 0.1, 0.8]))
+
+
+def hidden_writes_and_a_change_of_mode(module, entries, prior):
+    """MMEngine's EMA hook writes through ``.data``; validation then begins."""
+    module.layers[0].value.weight.data.mul_(3)
+    module.eval()
+
+
+def there_and_back(module, entries, prior):
+    module.half().double()
+
+
+CHANGES = (
+    optimiser_step,
+    loaded_weights,
+    filled_dictionary,
+    estimated_prior,
+    hidden_writes_and_a_change_of_mode,
+    there_and_back,
+)
+
+
+@pytest.mark.parametrize('approximation', FORMS)
+@pytest.mark.parametrize('change', CHANGES)
+def test_inference_notices_a_change(tokens, entries, approximation, change):
+    module, prior = build(2, approximation=approximation), PRIOR.double()
+    with torch.no_grad():
+        before = module(tokens, entries, prior)
+    change(module, entries, prior)
+    expected = plain(module, tokens, entries, prior)
+    with torch.no_grad():
+        assert torch.allclose(module(tokens, entries, prior), expected, atol=1e-12)
+        assert not torch.equal(expected, before)
+
+
+def test_inference_takes_the_dtype_of_the_model(tokens, entries):
+    module = build(2)
+    with torch.no_grad():
+        before = module(tokens, entries, PRIOR.double())
+        module.float()
+        after = module(tokens.float(), entries.float(), PRIOR)
+    assert after.dtype == torch.float32
+    assert_close(after.double(), before, atol=1e-4, rtol=1e-4)
+
+
+def test_mixed_precision_before_leaves_full_precision_as_it_was(tokens, entries):
+    module = build(2).float()
+    tokens, entries = tokens.float(), entries.float()
+    with torch.no_grad():
+        expected = module(tokens, entries, PRIOR)
+        module.eval()
+        with torch.autocast('cpu', dtype=torch.bfloat16):
+            mixed = module(tokens, entries, PRIOR)
+        assert torch.equal(module(tokens, entries, PRIOR), expected)
+    assert_close(mixed.float(), expected, atol=0.2, rtol=0.05)
+
+
+def test_what_inference_keeps_is_not_in_the_state_dict(tokens, entries):
+    module = build(2)
+    names = list(module.state_dict())
+    with torch.no_grad():
+        module(tokens, entries, PRIOR.double())
+    assert list(module.state_dict()) == names

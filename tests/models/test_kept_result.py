@@ -1,0 +1,103 @@
+import copy
+import pickle
+
+import pytest
+import torch
+from torch import nn
+
+from mcdrl_mmseg.models.kept_result import KeptResult
+
+
+@pytest.fixture
+def linear():
+    return nn.Linear(3, 2)
+
+
+class Doubled:
+    """Twice a weight, and how often it was computed."""
+
+    def __init__(self, linear):
+        self.linear = linear
+        self.kept = KeptResult()
+        self.runs = 0
+
+    def compute(self):
+        self.runs += 1
+        return self.linear.weight * 2
+
+    def __call__(self):
+        return self.kept.get([self.linear.weight], self.compute)
+
+
+def step(linear):
+    linear.weight.grad = torch.ones_like(linear.weight)
+    torch.optim.SGD(linear.parameters(), lr=1.0).step()
+
+
+def load(linear):
+    linear.load_state_dict(nn.Linear(3, 2).state_dict())
+
+
+def assign(linear):
+    linear.load_state_dict(nn.Linear(3, 2).state_dict(), assign=True)
+
+
+def replace(linear):
+    linear.weight = nn.Parameter(torch.ones(2, 3))
+
+
+def write_in_inference_mode(linear):
+    with torch.inference_mode():
+        linear.weight.fill_(3)
+
+
+def test_unchanged_source_is_computed_from_once(linear):
+    doubled = Doubled(linear)
+    first = doubled()
+    assert doubled() is first and doubled.runs == 1
+    assert torch.equal(first, linear.weight * 2) and not first.requires_grad
+
+
+@pytest.mark.parametrize(
+    'change', [step, load, assign, replace, write_in_inference_mode]
+)
+def test_changed_source_is_computed_from_anew(linear, change):
+    doubled = Doubled(linear)
+    before = doubled().clone()
+    change(linear)
+    assert torch.equal(doubled(), linear.weight * 2)
+    assert doubled.runs == 2 and not torch.equal(doubled(), before)
+
+
+def test_dropped_result_is_computed_anew(linear):
+    doubled = Doubled(linear)
+    doubled()
+    linear.weight.data.fill_(5)  # counted by nobody
+    doubled.kept.drop()
+    assert torch.equal(doubled(), torch.full((2, 3), 10.0))
+
+
+def test_tensors_born_in_inference_mode_are_never_kept():
+    with torch.inference_mode():
+        doubled = Doubled(nn.Linear(3, 2))
+        doubled()
+        doubled.linear.weight.fill_(4)
+        assert torch.equal(doubled(), torch.full((2, 3), 8.0))
+    assert doubled.runs == 2
+
+
+def test_result_is_computed_in_full_precision_under_autocast(linear):
+    kept = KeptResult()
+    x = torch.randn(4, 3)
+    with torch.autocast('cpu', dtype=torch.bfloat16):
+        assert linear(x).dtype == torch.bfloat16
+        assert kept.get([linear.weight], lambda: linear(x)).dtype == torch.float32
+
+
+@pytest.mark.parametrize(
+    'clone', [copy.deepcopy, lambda x: pickle.loads(pickle.dumps(x))]
+)
+def test_copies_begin_without_the_result(linear, clone):
+    kept = KeptResult()
+    kept.get([linear.weight], lambda: 'old')
+    assert clone(kept).get([linear.weight], lambda: 'new') == 'new'
