@@ -21,7 +21,7 @@ default_hooks = dict(
     logger=dict(type='LoggerHook', interval=20, log_metric_by_epoch=True),
     param_scheduler=dict(type='ParamSchedulerHook'),
     checkpoint=dict(
-        type='CheckpointHook',
+        type='AtomicCheckpointHook',
         by_epoch=True,
         interval=1,
         max_keep_ckpts=2,
@@ -29,7 +29,7 @@ default_hooks = dict(
         rule='greater',
     ),
     sampler_seed=dict(type='DistSamplerSeedHook'),
-    dataset_check=dict(type='DatasetCheckHook'),
+    non_finite_loss=dict(type='NonFiniteLossHook'),
     epoch_seed=dict(type='EpochSeedHook'),
     visualization=dict(type='SegVisualizationHook'),
 )
