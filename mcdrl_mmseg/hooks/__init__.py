@@ -1,5 +1,6 @@
 from .atomic_checkpoint_hook import AtomicCheckpointHook
 from .confounder_dictionary_hook import ConfounderDictionaryHook
+from .dataset_check_hook import DatasetCheckHook, DatasetError
 from .epoch_seed_hook import EpochSeedHook
 from .intervention_warmup_hook import InterventionWarmupHook
 from .mcdrl_visualization_hook import MCDRLVisualizationHook
@@ -8,6 +9,8 @@ from .non_finite_loss_hook import NonFiniteLossError, NonFiniteLossHook
 __all__ = [
     'AtomicCheckpointHook',
     'ConfounderDictionaryHook',
+    'DatasetCheckHook',
+    'DatasetError',
     'EpochSeedHook',
     'InterventionWarmupHook',
     'MCDRLVisualizationHook',

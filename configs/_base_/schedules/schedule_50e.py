@@ -29,6 +29,7 @@ default_hooks = dict(
         rule='greater',
     ),
     sampler_seed=dict(type='DistSamplerSeedHook'),
+    dataset_check=dict(type='DatasetCheckHook'),
     non_finite_loss=dict(type='NonFiniteLossHook'),
     epoch_seed=dict(type='EpochSeedHook'),
     visualization=dict(type='SegVisualizationHook'),
