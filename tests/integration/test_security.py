@@ -8,7 +8,12 @@ import cv2
 import pytest
 import torch
 
+BASE = (
+    'configs/mcdrl/mcdrl_clip-tiny-rn_segformer_5e_endoscopy-sites-128x128_'
+    'heldout-polypgen-c1.py'
+)
 SMALL = """
+custom_hooks = [dict(type='ConfounderDictionaryHook')]
 model = dict(backbone=dict(pretrained='builtin'))
 train_dataloader = dict(
     batch_size=4, num_workers=0, persistent_workers=False, dataset=dict(max_images=4)
@@ -40,7 +45,8 @@ def bench(new_bench, drawn_sites):
 @pytest.fixture(scope='module')
 def outcomes(bench, drawn_sites, repo_root) -> dict[str, str]:
     """Name of a command -> all it said; they share a process and have no network."""
-    config = bench.config('security', SMALL)
+    config = bench.folder / 'security.py'
+    config.write_text(f'_base_ = [{str(repo_root / BASE)!r}]\n{SMALL}')
     hostile = bench.folder / 'hostile/epoch_1.pth'
     hostile.parent.mkdir()
     place = bench.folder / 'ran'
@@ -69,6 +75,9 @@ def outcomes(bench, drawn_sites, repo_root) -> dict[str, str]:
         ],
         'hostile predict.py': tool('predict.py', hostile, image, '--out', out),
         'hostile explain.py': tool('explain.py', hostile, image, '--out', out),
+        'hostile export.py': tool(
+            'export.py', hostile, '--size', 64, 64, '--out', out / 'model.onnx'
+        ),
         'hostile serve.py': tool('serve.py', hostile, '--port', 0),
         'hostile embedding_plot.py': tool(
             'analysis_tools/embedding_plot.py', config, hostile
@@ -89,12 +98,12 @@ def outcomes(bench, drawn_sites, repo_root) -> dict[str, str]:
 )
 def test_every_tool_refuses_a_malicious_checkpoint_by_name(outcomes):
     hostile = {n: said for n, said in outcomes.items() if n.startswith('hostile')}
-    assert len(hostile) == 7
+    assert len(hostile) == 8
     for tool, said in hostile.items():
         assert 'epoch_1.pth holds more than tensors and plain data' in said, tool + said
         assert 'system' in said, tool
         assert 'weights_only=False' not in said, tool
-    for tool in ('predict', 'explain', 'serve'):
+    for tool in ('predict', 'explain', 'export', 'serve'):
         assert 'Traceback' not in outcomes[f'hostile {tool}.py']
 
 

@@ -14,7 +14,7 @@ import sys
 import traceback
 
 tried: list[str] = []
-connect = socket.socket.connect
+connect, getaddrinfo = socket.socket.connect, socket.getaddrinfo
 
 
 def refuse(host, *_, **__):
@@ -28,8 +28,16 @@ def connect_here(self, address):
     return refuse(address)
 
 
+def look_up_here(host, *arguments, **options):
+    # tools/serve.py looks up where it is to listen.
+    if host == '127.0.0.1':
+        return getaddrinfo(host, *arguments, **options)
+    return refuse(host)
+
+
 socket.socket.connect = socket.socket.connect_ex = connect_here
-socket.getaddrinfo = socket.gethostbyname = refuse
+socket.getaddrinfo = look_up_here
+socket.gethostbyname = refuse
 
 
 def run(command: list[str]) -> str:
