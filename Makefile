@@ -18,7 +18,7 @@ ifneq ($(MCDRL_DATA_ROOT),)
 export MCDRL_DATA_ROOT
 endif
 
-.PHONY: demo demo-real test test-openmmlab test-wheel wheel serve lint types coverage docs install clean
+.PHONY: demo demo-real test reliability test-openmmlab test-wheel wheel serve lint types coverage docs install clean
 
 install: $(READY)
 
@@ -81,6 +81,10 @@ serve: $(READY)
 lint: $(READY)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+
+# Runs the tests that damage something, and writes docs/reliability.md.
+reliability: $(READY)
+	$(BIN)/python tests/reliability_report.py $(PYTEST_ARGS)
 
 types: $(READY)
 	$(BIN)/mypy

@@ -52,8 +52,8 @@ class NonFiniteLossHook(Hook):
         ValueError: Another action, or ``max_consecutive`` below 1.
     """
 
-    # After the losses are logged; before a checkpoint is written.
-    priority = 'LOW'
+    # Before moving averages are taken and checkpoints written.
+    priority = 'ABOVE_NORMAL'
 
     def __init__(self, action: str = 'stop', max_consecutive: int = 10) -> None:
         if action not in _ACTIONS:
@@ -113,7 +113,7 @@ class NonFiniteLossHook(Hook):
         Raises:
             NonFiniteLossError: ``action='stop'``, or too many batches in a row.
         """
-        losses = {key: float(value) for key, value in outputs.items() if 'loss' in key}
+        losses = {key: value.item() for key, value in outputs.items() if 'loss' in key}
         bad = {key: value for key, value in losses.items() if not math.isfinite(value)}
         if not bad and not self._dropped:
             self._in_a_row = 0

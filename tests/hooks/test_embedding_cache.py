@@ -1,5 +1,9 @@
+import multiprocessing
 import os
+import random
+import signal
 import threading
+import time
 from pathlib import Path
 
 import pytest
@@ -47,6 +51,7 @@ def test_absent_file_is_nothing(path):
     assert read_embeddings(path, FINGERPRINT) is None
 
 
+@pytest.mark.reliability('fault', 'dictionary cache emptied or overwritten')
 @pytest.mark.parametrize('content', [b'', b'damaged' * 100, b'\xff' * 8])
 def test_damaged_or_empty_file_is_nothing(path, content):
     path.parent.mkdir(parents=True)
@@ -54,9 +59,11 @@ def test_damaged_or_empty_file_is_nothing(path, content):
     assert read_embeddings(path, FINGERPRINT) is None
 
 
-def test_file_cut_short_is_nothing(path):
+@pytest.mark.reliability('fault', 'dictionary cache cut short')
+@pytest.mark.parametrize('lacking', [1, 100, 4000, 6000])
+def test_file_cut_short_is_nothing(path, lacking):
     write_embeddings(path, FINGERPRINT, embeddings())
-    os.truncate(path, path.stat().st_size - 1)
+    os.truncate(path, path.stat().st_size - lacking)
     assert read_embeddings(path, FINGERPRINT) is None
 
 
@@ -65,11 +72,13 @@ def test_folder_in_the_files_place_is_nothing(path):
     assert read_embeddings(path, FINGERPRINT) is None
 
 
+@pytest.mark.reliability('fault', 'dictionary cache of other prompts or weights')
 def test_file_of_another_fingerprint_is_nothing(path):
     write_embeddings(path, 'cd' * 32, embeddings())
     assert read_embeddings(path, FINGERPRINT) is None
 
 
+@pytest.mark.reliability('fault', 'dictionary cache of another version')
 def test_file_of_another_layout_is_nothing(path):
     path.parent.mkdir(parents=True)
     save_file({'embeddings': embeddings()}, path, {'fingerprint': FINGERPRINT})
@@ -85,6 +94,7 @@ def test_damaged_file_is_replaced(path):
     assert torch.equal(read_embeddings(path, FINGERPRINT), embeddings(2))
 
 
+@pytest.mark.reliability('fault', 'disk full while the dictionary cache is written')
 def test_failed_write_leaves_the_old_file_and_no_rest(path, monkeypatch):
     write_embeddings(path, FINGERPRINT, embeddings(1))
 
@@ -106,6 +116,7 @@ def test_folder_that_cannot_be_made_is_an_os_error(tmp_path):
         )
 
 
+@pytest.mark.reliability('fault', 'two runs that build one dictionary cache at once')
 def test_readers_beside_two_writers_see_whole_files_alone(path):
     """Every file read is wholly of one writer."""
     write_embeddings(path, FINGERPRINT, embeddings(0))
@@ -135,6 +146,38 @@ def test_readers_beside_two_writers_see_whole_files_alone(path):
     assert not failures
     assert seen <= {0.0, 1.0, 2.0}
     assert [p.name for p in path.parent.iterdir()] == [path.name]
+
+
+def write_for_ever(path):
+    value = 1.0
+    while True:
+        write_embeddings(path, FINGERPRINT, embeddings(value))
+        value += 1
+
+
+@pytest.mark.reliability(
+    'fault', 'killed 20 times while the dictionary cache is written'
+)
+@pytest.mark.parametrize('kind', [signal.SIGKILL, signal.SIGTERM])
+def test_a_killed_writer_leaves_a_whole_file(path, kind):
+    write_embeddings(path, FINGERPRINT, embeddings(0))
+    rng = random.Random(int(kind))
+    context = multiprocessing.get_context('fork')
+    values = set()
+    for _ in range(10):
+        writer = context.Process(target=write_for_ever, args=(path,))
+        begun = path.stat().st_mtime_ns
+        writer.start()
+        while path.stat().st_mtime_ns == begun:
+            time.sleep(0.001)
+        time.sleep(rng.uniform(0, 0.005))
+        os.kill(writer.pid, kind)
+        writer.join()
+        assert writer.exitcode == -kind
+        found = read_embeddings(path, FINGERPRINT)
+        assert found is not None and len(found.unique()) == 1
+        values.add(float(found[0, 0]))
+    assert 0.0 not in values
 
 
 def test_folder_follows_the_environment_else_lies_in_the_users_cache(monkeypatch):

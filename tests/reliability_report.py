@@ -1,0 +1,131 @@
+"""Run every test marked ``reliability`` and write what came of them into the page.
+
+Usage: make reliability. A test is marked by ``@pytest.mark.reliability(kind, what)``.
+"""
+
+from __future__ import annotations
+
+import os
+import platform
+import sys
+from collections import Counter, defaultdict
+from dataclasses import dataclass, field
+from datetime import date
+from pathlib import Path
+
+import pytest
+import torch
+
+ROOT = Path(__file__).resolve().parents[1]
+PAGE = ROOT / 'docs' / 'reliability.md'
+BEGIN, END = '<!-- made by: make reliability -->', '<!-- end -->'
+KINDS = {
+    'fault': 'Faults injected, and survived',
+    'determinism': 'Determinism',
+    'bad input': 'Bad inputs tried, and named',
+    'security': 'Attacks tried, and refused',
+    'numerics': 'Numerics',
+}
+
+
+@dataclass
+class Row:
+    """One line of a table: a mark of a test function.
+
+    Attributes:
+        kind: A key of :data:`KINDS`.
+        what: What was tried.
+        test: Path of the file and name of the function.
+        outcomes: How its cases ended.
+    """
+
+    kind: str
+    what: str
+    test: str
+    outcomes: Counter = field(default_factory=Counter)
+
+    @property
+    def result(self) -> str:
+        """As ``3 of 3``, and how many were skipped."""
+        ran = self.outcomes['passed'] + self.outcomes['failed']
+        skipped = self.outcomes['skipped']
+        return f'{self.outcomes["passed"]} of {ran}' + (
+            f', {skipped} skipped' if skipped else ''
+        )
+
+    def markdown(self) -> str:
+        """The line, up to the result."""
+        return f'| {self.what} | `{self.test}` |'
+
+
+def row_of(item: pytest.Item) -> Row | None:
+    """The line that a test belongs to; None if it is not marked."""
+    mark = item.get_closest_marker('reliability')
+    if mark is None:
+        return None
+    kind, what = mark.args
+    if kind not in KINDS:
+        raise pytest.UsageError(f'{item.nodeid}: {kind!r} is none of {list(KINDS)}')
+    return Row(kind, what, item.nodeid.partition('[')[0])
+
+
+class Recorder:
+    """A pytest plugin that keeps how marked tests end."""
+
+    def __init__(self) -> None:
+        self.rows: dict[str, Row] = {}
+        self._line_of: dict[str, str] = {}
+
+    def pytest_collection_finish(self, session: pytest.Session) -> None:
+        """List the lines in the order of the tests."""
+        for item in session.items:
+            row = row_of(item)
+            if row is not None:
+                self._line_of[item.nodeid] = row.markdown()
+                self.rows.setdefault(row.markdown(), row)
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        """Count a case when it ends, or when it cannot begin."""
+        if report.when == 'call' or report.outcome != 'passed':
+            row = self.rows[self._line_of[report.nodeid]]
+            row.outcomes[report.outcome] += 1
+
+
+def tables(rows: list[Row]) -> str:
+    """The tables of all kinds, each after its heading and counts."""
+    by_kind = defaultdict(list)
+    for row in rows:
+        by_kind[row.kind].append(row)
+    total = sum((row.outcomes for row in rows), Counter())
+    parts = [
+        f'{len(rows)} rows, {total["passed"]} cases passed, {total["failed"]} failed, '
+        f'{total["skipped"]} skipped. Printed by `make reliability` on {date.today()}: '
+        f'{platform.system()}, {os.cpu_count()} CPU cores, Python '
+        f'{platform.python_version()}, torch {torch.__version__}.'
+    ]
+    for kind, heading in KINDS.items():
+        chosen = by_kind[kind]
+        passed = sum(row.outcomes['passed'] for row in chosen)
+        lines = [f'{row.markdown()} {row.result} |' for row in chosen]
+        parts.append(
+            f'## {heading}\n\n{len(chosen)} rows, {passed} cases passed.\n\n'
+            '| what | test | cases passed |\n|---|---|---|\n' + '\n'.join(lines)
+        )
+    return '\n\n'.join(parts)
+
+
+def main() -> int:
+    """Run the tests, write the page and print the tables."""
+    os.chdir(ROOT)
+    recorder = Recorder()
+    code = pytest.main(['-m', 'reliability', '-q', *sys.argv[1:]], plugins=[recorder])
+    text = tables(list(recorder.rows.values()))
+    before, _, rest = PAGE.read_text(encoding='utf-8').partition(BEGIN)
+    after = rest.partition(END)[2]
+    PAGE.write_text(f'{before}{BEGIN}\n\n{text}\n\n{END}{after}', encoding='utf-8')
+    print(text)
+    return int(code)
+
+
+if __name__ == '__main__':
+    sys.exit(main())
