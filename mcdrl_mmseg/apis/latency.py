@@ -30,12 +30,23 @@ def build_variant(method: Method) -> nn.Module:
     """
     cfg = load_method(method)
     init_default_scope(cfg.get('default_scope', 'mmseg'))
-    model = MODELS.build(cfg.model)
+    return fill_with_noise(MODELS.build(cfg.model)).eval()
+
+
+def fill_with_noise(model: nn.Module) -> nn.Module:
+    """Fill a model's dictionary with random unit vectors.
+
+    Args:
+        model: A segmentor; one without a dictionary stays as it is.
+
+    Returns:
+        The model.
+    """
     for module in model.modules():
         if isinstance(module, ConfounderDictionary):
             texts = torch.randn(len(module.texts), module.embed_dims)
             module.fill(nn.functional.normalize(texts, dim=1), '0' * 64)
-    return model.eval()
+    return model
 
 
 def intervention_parameters(model: nn.Module) -> int:

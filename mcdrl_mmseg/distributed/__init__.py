@@ -1,0 +1,1 @@
+"""What training on several processes moves and costs."""

@@ -1,0 +1,31 @@
+"""ZeRO stage 1: every process keeps its share of the optimiser's state."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from mmengine.dist import is_main_process
+from mmengine.optim import ZeroRedundancyOptimizer
+from mmseg.registry import OPTIMIZERS
+from torch.distributed.optim import ZeroRedundancyOptimizer as TorchZero
+
+
+@OPTIMIZERS.register_module()
+class ZeroOptimizer(ZeroRedundancyOptimizer):
+    """MMEngine's ``ZeroRedundancyOptimizer``, whose runs can be saved.
+
+    The original gathers the shares whenever its state is read, which takes all
+    processes; a checkpoint is written by the first alone, and would wait for the others
+    for ever. Here :class:`ZeroCheckpointHook` gathers beforehand.
+
+    Takes the arguments of ``ZeroRedundancyOptimizer``, as ``optimizer_type='AdamW'``.
+    Needs several processes, or one that a launcher started.
+    """
+
+    def state_dict(self) -> dict[str, Any]:
+        """State of all shares as gathered last, on the first process; else empty.
+
+        Raises:
+            RuntimeError: Nothing was gathered yet.
+        """
+        return TorchZero.state_dict(self) if is_main_process() else {}

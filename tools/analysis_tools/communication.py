@@ -1,0 +1,41 @@
+"""Work out how long the gradients of a training step travel between GPUs."""
+
+import argparse
+
+import pandas as pd
+
+import mcdrl_mmseg  # noqa: F401  (registers the components)
+from mcdrl_mmseg.distributed.communication import communication_table
+
+
+def parse_args() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        description=f'{__doc__} Arithmetic: a ring all-reduce in float32 that nothing '
+        'but bandwidth limits and that no computation hides. Milliseconds.',
+        epilog='Example: python tools/analysis_tools/communication.py CONFIG --gpus 8 '
+        '64 --bandwidth 300 25',
+    )
+    parser.add_argument('config', nargs='+', help='config file')
+    parser.add_argument(
+        '--gpus', type=int, nargs='+', default=[8, 64], help='(default: 8 64)'
+    )
+    parser.add_argument(
+        '--bandwidth',
+        type=float,
+        nargs='+',
+        default=[300, 25],
+        help='GB/s a GPU and direction (default: 300, NVLink of an A100, and 25, '
+        'InfiniBand HDR)',
+    )
+    return parser.parse_args()
+
+
+def main() -> None:
+    args = parse_args()
+    rows = communication_table(args.config, args.gpus, args.bandwidth)
+    with pd.option_context('display.width', 200, 'display.max_colwidth', 80):
+        print(pd.DataFrame(rows).to_string(index=False, float_format='%.1f'))
+
+
+if __name__ == '__main__':
+    main()
