@@ -57,14 +57,18 @@ def _example(size: tuple[int, int], batch: int) -> Tensor:
 
 
 def export_program(
-    module: DeployableSegmentor, size: tuple[int, int], multiple: int | None
+    module: DeployableSegmentor,
+    size: tuple[int, int],
+    multiple: int | None,
+    batch: int | None = None,
 ) -> ExportedProgram:
-    """Trace a model with a variable batch, and if asked with a variable size.
+    """Trace a model.
 
     Args:
         module: The model.
         size: Height and width in pixels.
         multiple: Leave the size open to multiples of this; None fixes it.
+        batch: Images in a batch; None leaves their number open.
 
     Returns:
         The program.
@@ -72,7 +76,7 @@ def export_program(
     Raises:
         ExportError: Some part of the model does not work at a variable size.
     """
-    shapes = {0: Dim('batch')}
+    shapes = {0: Dim('batch')} if batch is None else {}
     if multiple is not None:
         # Two different sides, which the exporter must not take for one.
         size = (size[0], size[1] + multiple)
@@ -81,7 +85,9 @@ def export_program(
     with _plain_attention():
         try:
             return torch.export.export(
-                module, (_example(size, _BATCH),), dynamic_shapes=dict(images=shapes)
+                module,
+                (_example(size, batch or _BATCH),),
+                dynamic_shapes=dict(images=shapes),
             )
         except (torch._dynamo.exc.UserError, RuntimeError, TypeError) as error:
             raise ExportError(
@@ -107,6 +113,23 @@ def save_torch_export(
     torch.export.save(program, path, extra_files=extra)
 
 
+class _OneByOne(nn.Module):
+    """A traced model has one batch size: images go through it one by one."""
+
+    def __init__(self, traced: torch.jit.ScriptModule, size: tuple[int, int]) -> None:
+        super().__init__()
+        self.traced = traced
+        self.height, self.width = size
+
+    def forward(self, images: Tensor) -> Tensor:
+        height, width = images.shape[2], images.shape[3]
+        if height != self.height or width != self.width:
+            raise ValueError(f'images must be {self.height} x {self.width} pixels')
+        if images.dtype != torch.uint8:
+            raise ValueError('images must be uint8, 0 to 255')
+        return torch.cat([self.traced(image) for image in images.split(1)])
+
+
 def save_torchscript(
     module: DeployableSegmentor,
     size: tuple[int, int],
@@ -124,15 +147,14 @@ def save_torchscript(
             'TorchScript is traced for one size. Leave out --dynamic, or use '
             '--format torch-export or onnx.'
         )
-    program = export_program(module, size, None)
+    program = export_program(module, size, None, batch=1)
     with _plain_attention():
         # Of the program and not of the module: sizes are numbers there, not tensors.
-        traced = torch.jit.trace(
-            program.module(), _example(size, _BATCH), check_trace=False
-        )
+        traced = torch.jit.trace(program.module(), _example(size, 1), check_trace=False)
+        scripted = torch.jit.script(_OneByOne(traced, size))
         # Weights as constants: nothing is left to be trained.
-        traced = torch.jit.freeze(traced.eval())
-    traced.save(str(path), _extra_files={EXTRA_FILE: json.dumps(description)})
+        scripted = torch.jit.freeze(scripted.eval())
+    scripted.save(str(path), _extra_files={EXTRA_FILE: json.dumps(description)})
 
 
 def save_onnx(

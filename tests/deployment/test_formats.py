@@ -27,6 +27,7 @@ def test_onnx_agrees_at_every_size_and_batch(exported, vit, new_pixels, shape):
     pixels = new_pixels(*shape)
     found = open_exported(exported('onnx')).run(pixels)
     expected = by_pytorch(vit, pixels)
+    assert found.shape == expected.shape
     assert expected.std() > 0.01
     assert np.abs(found - expected).max() < TOLERANCE
 
@@ -36,6 +37,7 @@ def test_onnx_agrees_at_every_size_and_batch(exported, vit, new_pixels, shape):
 def test_torch_formats_agree(exported, resnet, new_pixels, file_format, batch):
     pixels = new_pixels(batch, 64, 96)
     found = open_exported(exported(file_format)).run(pixels)
+    assert found.shape == (batch, 2, 64, 96)
     assert np.abs(found - by_pytorch(resnet, pixels)).max() < TOLERANCE
 
 
@@ -127,10 +129,18 @@ def test_onnx_names_its_variable_sides(exported):
     assert sides == [['batch', 3, 'height', 'width'], ['batch', 2, 'height', 'width']]
 
 
-def test_images_that_are_normalised_already_are_an_error(exported, new_pixels):
-    scaled = new_pixels(1, 64, 64).astype(np.float32) / 255
-    with pytest.raises(Exception, match='uint8'):
-        open_exported(exported('onnx')).run(scaled)
+@pytest.mark.parametrize('file_format', list(FORMATS))
+def test_images_that_are_normalised_already_are_an_error(
+    file_format, exported, new_pixels
+):
+    scaled = new_pixels(1, 64, 96).astype(np.float32) / 255
+    with pytest.raises(Exception, match=r'(?i)uint8|dtype'):
+        open_exported(exported(file_format)).run(scaled)
+
+
+def test_torchscript_names_the_size_it_takes(exported, new_pixels):
+    with pytest.raises(Exception, match='images must be 64 x 96 pixels'):
+        open_exported(exported('torchscript')).run(new_pixels(1, 64, 64))
 
 
 def test_no_text_is_left_that_only_losses_need(exported, vit):

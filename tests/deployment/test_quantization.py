@@ -40,5 +40,5 @@ def test_weights_of_products_become_int8_and_others_stay(tmp_path):
     (z,) = onnxruntime.InferenceSession(target).run(None, {'x': x})
     exact = x * kernel.item() @ weight
     gap = np.abs(z - exact).max()
-    # Seven bits and a sign of both factors, summed over 16.
+    # Six bits and a sign of a weight, eight of an input, summed over 16.
     assert 0 < gap < 0.05 * np.abs(exact).max()
