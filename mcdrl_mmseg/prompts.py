@@ -24,6 +24,7 @@ class PromptError(ValueError):
 def _template_fields(key: str, template: str) -> set[str]:
     if not isinstance(template, str):
         raise PromptError(f'prompts.{key}={template!r} must be a string.')
+    _check_encodable(key, template)
     try:
         parsed = list(string.Formatter().parse(template))
     except ValueError as error:
@@ -39,11 +40,22 @@ def _template_fields(key: str, template: str) -> set[str]:
     return {name for _, name, _, _ in parsed if name is not None}
 
 
+def _check_encodable(key: str, text: str) -> None:
+    try:
+        text.encode()
+    except UnicodeEncodeError as error:
+        raise PromptError(
+            f'prompts.{key}={text!r} holds a character that no file and no tokenizer '
+            f'can hold, at position {error.start}.'
+        ) from None
+
+
 def _check_names(key: str, names: Sequence[str]) -> None:
     listed = isinstance(names, Sequence) and not isinstance(names, str)
     if not listed or not all(isinstance(name, str) for name in names):
         raise PromptError(f'prompts.{key}={names!r} must be a list of strings.')
     for name in names:
+        _check_encodable(key, name)
         if not name.strip():
             raise PromptError(
                 f'prompts.{key} holds an empty prompt ({list(names)!r}): '
@@ -130,12 +142,17 @@ class PromptSet:
             cfg: A mapping with the constructor's arguments as keys, or a PromptSet.
 
         Raises:
-            PromptError: An unknown or missing key, besides the constructor's.
+            PromptError: No mapping, or an unknown or missing key, besides the
+                constructor's.
         """
         if isinstance(cfg, PromptSet):
             return cfg
+        if not isinstance(cfg, Mapping):
+            raise PromptError(
+                f'prompts must be a dict of classes and confounders, got {cfg!r}.'
+            )
         known = [name for name in cls.__dataclass_fields__ if name != '_names']
-        unknown = sorted(set(cfg) - set(known))
+        unknown = sorted(set(cfg) - set(known), key=str)
         if unknown:
             raise PromptError(
                 f'prompts has unknown keys {unknown}; known keys are {known}.'

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+import cv2
 import mmcv
 import mmengine.fileio
 import numpy as np
@@ -49,9 +51,11 @@ class MaskFormat:
             and the names of the lesion classes present.
 
         Raises:
-            MaskError: Channels that differ, a value without label, or a mask of small
-                indices where 0/255 is expected.
+            MaskError: Not 8 bits, channels that differ, a value without label, or a
+                mask of small indices where 0/255 is expected.
         """
+        if mask.dtype != np.uint8:
+            raise MaskError(f'{path}: {mask.dtype} values; expected 8-bit ones.')
         if mask.ndim == 3:
             if (mask != mask[..., :1]).any():
                 raise MaskError(f'{path}: a colour mask; expected one channel.')
@@ -108,7 +112,10 @@ class LoadLesionMask(BaseTransform):
         if path is None:
             return results
         content = mmengine.fileio.get(path, backend_args=self.backend_args)
-        mask = mmcv.imfrombytes(content, flag='unchanged', backend='cv2')
+        mask = None
+        # OpenCV fails on an empty file, and on some damaged ones.
+        with contextlib.suppress(cv2.error):
+            mask = mmcv.imfrombytes(content, flag='unchanged', backend='cv2')
         if mask is None:
             raise MaskError(f'{path}: not a readable image; it may be damaged.')
         labels, lesion_classes = results['mask_format'].decode(mask, path)
