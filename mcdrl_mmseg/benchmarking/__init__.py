@@ -1,0 +1,1 @@
+"""What MCDRL costs, beside what it is compared with."""

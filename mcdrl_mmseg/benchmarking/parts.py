@@ -1,0 +1,118 @@
+"""Share of a step that each part of the model takes, read from PyTorch's profiler."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from torch import nn
+from torch.profiler import ProfilerActivity, profile, record_function
+
+TOWER, SELECTION, INTERVENTION = 'tower', 'selection', 'intervention'
+PREDICTOR, LOSSES, REST = 'predictor', 'losses', 'rest'
+PARTS = (TOWER, SELECTION, INTERVENTION, PREDICTOR, LOSSES, REST)
+_LABEL = 'part: '
+
+
+def _methods(model: nn.Module) -> Iterator[tuple[object, str, str]]:
+    """Owner, name and part of every method to watch; the innermost counts."""
+    yield model.backbone, 'forward', TOWER
+    head = model.decode_head
+    predictor = getattr(head, 'predictor', head)
+    yield predictor, 'forward', PREDICTOR
+    yield predictor, 'loss_by_feat', LOSSES
+    if predictor is head:
+        return
+    # Gathering and scattering belong to the selection.
+    yield head, 'intervene', SELECTION
+    if head.intervention is not None:
+        yield head.intervention, 'forward', INTERVENTION
+    for loss in (head.loss_causal, head.loss_contrast):
+        if loss is not None:
+            yield loss, 'forward', LOSSES
+
+
+@contextmanager
+def labelled(model: nn.Module) -> Iterator[None]:
+    """Mark the parts of a segmentor in whatever the profiler records.
+
+    Args:
+        model: A segmentor of MCDRL or a stock one.
+    """
+
+    def mark(method: Callable, part: str) -> Callable:
+        def run(*args, **kwargs):
+            with record_function(_LABEL + part):
+                return method(*args, **kwargs)
+
+        return run
+
+    watched = list(_methods(model))
+    for owner, name, part in watched:
+        # On the instance, in front of the class's method.
+        setattr(owner, name, mark(getattr(owner, name), part))
+    try:
+        yield
+    finally:
+        for owner, name, _ in watched:
+            delattr(owner, name)
+
+
+def shares(
+    model: nn.Module, step: Callable[[], object], rounds: int, device: str = 'cpu'
+) -> dict[str, float]:
+    """Share of the time of a step, its backward pass included.
+
+    An operation of the backward pass counts to the part whose forward operation it
+    belongs to; the profiler numbers them alike. What belongs to none (the optimiser,
+    normalising images) is the rest.
+
+    Args:
+        model: What runs: not compiled, as a compiled model has no parts.
+        step: What to run.
+        rounds: Steps recorded, after one that is not.
+        device: Where it runs.
+
+    Returns:
+        Part to share; they sum to 1.
+    """
+    on_gpu = device.startswith('cuda')
+    activities = [ProfilerActivity.CPU] + [ProfilerActivity.CUDA] * on_gpu
+    with labelled(model):
+        step()
+        with profile(activities=activities) as profiler:
+            for _ in range(rounds):
+                step()
+    events = profiler.events()
+    owners: dict[int, str] = {}
+    for event in events:
+        part = _part(event)
+        if part is not None and event.sequence_nr >= 0:
+            owners.setdefault(event.sequence_nr, part)
+    times: dict[str, float] = defaultdict(float)
+    for event in events:
+        part = _part(event) or _backward_part(event, owners) or REST
+        if event.name.startswith(_LABEL) and on_gpu:
+            continue
+        times[part] += (
+            event.self_device_time_total if on_gpu else event.self_cpu_time_total
+        )
+    total = sum(times.values())
+    return {part: times[part] / total for part in PARTS}
+
+
+def _part(event) -> str | None:
+    while event is not None:
+        if event.name.startswith(_LABEL):
+            return event.name.removeprefix(_LABEL)
+        event = event.cpu_parent
+    return None
+
+
+def _backward_part(event, owners: dict[int, str]) -> str | None:
+    while event is not None:
+        if event.name.startswith('autograd::engine::evaluate_function'):
+            return owners.get(event.sequence_nr)
+        event = event.cpu_parent
+    return None
