@@ -231,6 +231,7 @@ def execute_in_process(place):
     return process
 
 
+@pytest.mark.reliability('fault', 'a plan of runs killed')
 def test_after_a_kill_every_run_goes_on_and_none_is_done_twice(place):
     (place.folder / 'hang').touch()
     process = execute_in_process(place)
@@ -274,6 +275,7 @@ def test_a_child_that_outlived_its_command_is_waited_for(place):
     )
 
 
+@pytest.mark.reliability('fault', 'a plan killed between training and test')
 def test_a_run_killed_between_training_and_test_is_only_tested(place):
     (place.folder / 'test.py').write_text('raise SystemExit(3)')
     place.executor(place.runs(['a'], ['s1'])).execute()
@@ -283,6 +285,7 @@ def test_a_run_killed_between_training_and_test_is_only_tested(place):
     assert len(place.notes('test')) == 1
 
 
+@pytest.mark.reliability('fault', 'a plan killed between test and record')
 def test_a_run_killed_between_test_and_record_is_only_recorded(place, monkeypatch):
     def killed(*args):
         raise KeyboardInterrupt
@@ -315,6 +318,7 @@ def test_stopping_ends_the_running_processes(place):
     assert place.records() == []
 
 
+@pytest.mark.reliability('fault', 'two commands in one folder')
 def test_two_commands_do_not_work_on_one_folder(place):
     with (
         FolderLock(place.out),
@@ -344,6 +348,7 @@ def test_runs_are_forked_where_modules_are_named_and_no_launcher_is(place, monke
     assert not tools.preloads()
 
 
+@pytest.mark.reliability('fault', 'the fork server killed')
 def test_without_its_fork_server_a_plan_goes_on(place):
     executor = place.executor()
 

@@ -13,6 +13,7 @@ def test_a_file_is_replaced_as_a_whole(tmp_path):
     assert os.listdir(path.parent) == ['a.txt']
 
 
+@pytest.mark.reliability('fault', 'a table or state that cannot be written')
 def test_a_failed_write_leaves_the_old_file_and_no_other(tmp_path):
     path = tmp_path / 'a.txt'
     write_text(path, 'old')

@@ -17,6 +17,7 @@ def test_lines_are_read_in_order_also_when_compressed(tmp_path):
     assert read_lines(tmp_path / 'none') == []
 
 
+@pytest.mark.reliability('fault', 'killed while a record was written')
 def test_a_torn_last_line_is_warned_of_and_then_cut_off(tmp_path):
     path = tmp_path / 'a.jsonl'
     path.write_bytes(b'1\n{"a": ')

@@ -18,6 +18,7 @@ def test_a_second_holder_is_refused_by_name(tmp_path):
         pass
 
 
+@pytest.mark.reliability('fault', 'a command killed, whose training goes on')
 def test_a_child_that_outlives_its_starter_keeps_the_lock(tmp_path):
     lock = FolderLock(tmp_path)
     assert lock.try_acquire()

@@ -59,6 +59,7 @@ def test_where_no_validation_was_due_it_goes_on_from_the_last(folder, cfg):
     assert pointer(folder).endswith('epoch_7.pth')
 
 
+@pytest.mark.reliability('fault', 'a checkpoint of a plan cut short')
 def test_a_checkpoint_cut_short_is_passed_over(folder, cfg):
     for epoch in (1, 2):
         checkpoint(folder, f'epoch_{epoch}.pth')

@@ -72,6 +72,7 @@ def test_a_folder_that_no_converter_made_is_never_replaced(
     assert {**before, '.lock': b''} == snapshot(out)
 
 
+@pytest.mark.reliability('fault', 'a conversion of data killed')
 def test_a_conversion_killed_before_the_index_is_completed_by_the_next(
     clinic, three_pairs, download, out, snapshot, monkeypatch
 ):
