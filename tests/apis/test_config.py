@@ -1,6 +1,7 @@
 import copy
 import pickle
 
+import mmengine.config.config
 import pytest
 from mmengine.config import Config
 from yapf.yapflib import yapf_api
@@ -19,6 +20,8 @@ def formatted(monkeypatch):
         return format_code(text, *args, **kwargs)
 
     monkeypatch.setattr(yapf_api, 'FormatCode', noted)
+    # MMEngine 0.10.7 imports it by name.
+    monkeypatch.setattr(mmengine.config.config, 'FormatCode', noted, raising=False)
     return texts
 
 
