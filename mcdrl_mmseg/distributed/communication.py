@@ -1,7 +1,6 @@
 """What data-parallel processes send each other in a step."""
 
-from __future__ import annotations
-
+# Annotations stay objects here: DDP looks at those of a communication hook.
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
