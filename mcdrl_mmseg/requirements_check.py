@@ -24,11 +24,12 @@ class Requirement(NamedTuple):
     distributions: tuple[str, ...]
 
 
+# The oldest that were tried, see docs/compatibility.md.
 REQUIREMENTS = (
-    Requirement('torch', '2.1.0', ('torch',)),
-    Requirement('mmengine', '0.10.0', ('onedl-mmengine', 'mmengine')),
-    Requirement('mmcv', '2.0.0', ('onedl-mmcv', 'mmcv')),
-    Requirement('mmseg', '1.2.0', ('onedl-mmsegmentation', 'mmsegmentation')),
+    Requirement('torch', '2.3.0', ('torch',)),
+    Requirement('mmengine', '0.10.7', ('onedl-mmengine', 'mmengine')),
+    Requirement('mmcv', '2.1.0', ('onedl-mmcv', 'mmcv')),
+    Requirement('mmseg', '1.2.2', ('onedl-mmsegmentation', 'mmsegmentation')),
     Requirement('open_clip', '3.0.0', ('open_clip_torch',)),
 )
 

@@ -123,10 +123,10 @@ def test_import_adds_no_heavy_package_beyond_what_mmseg_imports(after_mmseg):
 @pytest.mark.parametrize(
     ('module', 'distributions', 'minimum'),
     [
-        ('torch', ['torch'], '2.1.0'),
-        ('mmengine', ['onedl-mmengine', 'mmengine'], '0.10.0'),
-        ('mmcv', ['onedl-mmcv', 'mmcv'], '2.0.0'),
-        ('mmseg', ['onedl-mmsegmentation', 'mmsegmentation'], '1.2.0'),
+        ('torch', ['torch'], '2.3.0'),
+        ('mmengine', ['onedl-mmengine', 'mmengine'], '0.10.7'),
+        ('mmcv', ['onedl-mmcv', 'mmcv'], '2.1.0'),
+        ('mmseg', ['onedl-mmsegmentation', 'mmsegmentation'], '1.2.2'),
         ('open_clip', ['open_clip_torch'], '3.0.0'),
     ],
 )

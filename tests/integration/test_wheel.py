@@ -1,0 +1,216 @@
+"""The wheel, built from the source archive and used outside the repository.
+
+Without ``MCDRL_WHEEL_VENV`` it is installed into an environment that borrows this
+one's packages; ``make test-wheel`` names an empty one with the wheel and MIM in it.
+"""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+import sysconfig
+import zipfile
+from pathlib import Path
+
+import pytest
+import yaml
+
+PACKAGE = 'mcdrl_mmseg'
+SOURCES = (
+    *('LICENSE', 'MANIFEST.in', 'Makefile', 'README.md', 'model-index.yml'),
+    *('pyproject.toml', 'setup.py'),
+    *('configs', 'docs', 'mcdrl_mmseg', 'requirements', 'tests', 'tools'),
+)
+UNSHIPPED = shutil.ignore_patterns('__pycache__', '.mim', '*.egg-info')
+BUILD_ARCHIVE = 'from setuptools import build_meta; build_meta.build_sdist("dist")'
+BASE = (
+    'mcdrl/mcdrl_clip-tiny-rn_segformer_5e_endoscopy-sites-128x128_'
+    'heldout-polypgen-c1.py'
+)
+OPTIONS = (
+    'train_cfg.max_epochs=1',
+    'custom_hooks.1.begin=0',
+    'train_dataloader.batch_size=2',
+    *(f'{part}_dataloader.dataset.max_images=2' for part in ('train', 'val', 'test')),
+    *(f'{part}_dataloader.num_workers=0' for part in ('train', 'val', 'test')),
+    'val_dataloader.persistent_workers=False',
+)
+
+
+def run(*command, cwd, **environment) -> str:
+    """Run a command outside the repository; its output."""
+    done = subprocess.run(
+        [str(part) for part in command],
+        cwd=cwd,
+        env={**os.environ, 'OMP_NUM_THREADS': '1', **environment},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        timeout=900,
+    )
+    assert done.returncode == 0, done.stdout[-4000:]
+    return done.stdout
+
+
+def pip(*arguments, cwd) -> str:
+    return run(sys.executable, '-m', 'pip', *arguments, cwd=cwd)
+
+
+@pytest.fixture(scope='module')
+def sources(tmp_path_factory, repo_root) -> Path:
+    """A copy of the repository's files."""
+    copy = tmp_path_factory.mktemp('sources')
+    for name in SOURCES:
+        if (repo_root / name).is_dir():
+            shutil.copytree(repo_root / name, copy / name, ignore=UNSHIPPED)
+        else:
+            shutil.copy2(repo_root / name, copy / name)
+    return copy
+
+
+@pytest.fixture(scope='module')
+def wheel(sources) -> Path:
+    """The wheel that comes out of the source archive."""
+    run(sys.executable, '-c', BUILD_ARCHIVE, cwd=sources)
+    (archive,) = sources.glob('dist/*.tar.gz')
+    options = ('--no-deps', '--no-build-isolation', '--no-index', '-w', 'dist')
+    pip('wheel', *options, archive, cwd=sources)
+    (wheel,) = sources.glob('dist/*.whl')
+    return wheel
+
+
+def borrowing_environment(folder: Path) -> Path:
+    """An environment with all of this one's packages but ours; its interpreter."""
+    run(sys.executable, '-m', 'venv', '--without-pip', folder / 'venv', cwd=folder)
+    own = Path(sysconfig.get_path('purelib'))
+    borrowed = folder / 'borrowed'
+    borrowed.mkdir()
+    for entry in own.iterdir():
+        if PACKAGE not in entry.name:
+            (borrowed / entry.name).symlink_to(entry)
+    (site_packages,) = folder.glob('venv/lib/python*/site-packages')
+    (site_packages / 'borrowed.pth').write_text(f'{borrowed}\n')
+    return folder / 'venv/bin/python'
+
+
+def installed_versions(python: Path) -> dict[str, str]:
+    """Name -> version of everything that an environment has."""
+    listed = pip('--python', python, 'list', '--format=json', cwd=python.parent)
+    (line,) = (line for line in listed.splitlines() if line.startswith('['))
+    return {entry['name']: entry['version'] for entry in json.loads(line)}
+
+
+@pytest.fixture(scope='module')
+def python(request, tmp_path_factory) -> Path:
+    """Interpreter of an environment with the wheel installed."""
+    named = os.environ.get('MCDRL_WHEEL_VENV')
+    if named:
+        return Path(named) / 'bin/python'
+    wheel = request.getfixturevalue('wheel')
+    folder = tmp_path_factory.mktemp('environment')
+    python = borrowing_environment(folder)
+    before = installed_versions(python)
+    # All that the wheel asks for is looked up, and none of it can be fetched.
+    pip('--python', python, 'install', '--no-index', wheel, cwd=folder)
+    after = installed_versions(python)
+    name, version = wheel.name.split('-')[:2]
+    assert after == {**before, name.replace('_', '-'): version}
+    return python
+
+
+def printed(python: Path, expression: str) -> str:
+    """What an expression of the installed package gives."""
+    code = f'import {PACKAGE}; print({expression})'
+    return run(python, '-c', code, cwd=python.parent).splitlines()[-1]
+
+
+def files_below(folder: Path) -> set[str]:
+    return {
+        path.relative_to(folder).as_posix()
+        for path in folder.rglob('*')
+        if path.is_file() and '__pycache__' not in path.parts
+    }
+
+
+def test_wheel_holds_every_config_tool_and_data_file(wheel, sources):
+    held = set(zipfile.ZipFile(wheel).namelist())
+    for name in ('configs', 'tools'):
+        for path in files_below(sources / name):
+            assert f'{PACKAGE}/.mim/{name}/{path}' in held, path
+    for path in files_below(sources / PACKAGE):
+        assert f'{PACKAGE}/{path}' in held, path
+    assert f'{PACKAGE}/.mim/model-index.yml' in held
+    assert not [name for name in held if name.startswith('tests/')]
+
+
+def test_installing_adds_our_package_and_changes_no_other(python):
+    """The comparison is in the fixture, before anything else is installed."""
+    assert PACKAGE in printed(python, f'{PACKAGE}.__file__')
+
+
+def test_version_is_that_of_the_package(python):
+    metadata = f'__import__("importlib.metadata").metadata.version({PACKAGE!r})'
+    assert printed(python, metadata) == printed(python, f'{PACKAGE}.__version__')
+
+
+def test_every_config_that_the_model_index_names_is_there(sources):
+    index = yaml.safe_load((sources / 'model-index.yml').read_text())
+    files = [
+        model['Config']
+        for part in index['Import']
+        for model in yaml.safe_load((sources / part).read_text())['Models']
+    ]
+    assert files
+    assert [file for file in files if not (sources / file).is_file()] == []
+
+
+def test_config_elsewhere_is_trained_and_tested_by_the_installed_tools(
+    python, tmp_path, drawn_sites
+):
+    config = tmp_path / 'mine.py'
+    base = f'__import__({PACKAGE!r}).config_path({BASE!r})'
+    config.write_text(f'_base_ = [{base}]\nmy_entry = 1\n')
+    mim = python.parent / 'mim'
+    tools = Path(printed(python, f'{PACKAGE}.__path__[0]')) / '.mim' / 'tools'
+    assert Path(__file__).parents[2] not in tools.parents or mim.is_file()
+
+    def tool(name, *arguments):
+        command = [mim, name, PACKAGE] if mim.is_file() else [python, tools / name]
+        command[-1] = str(command[-1]) + ('' if mim.is_file() else '.py')
+        path = f'{python.parent}{os.pathsep}{os.environ["PATH"]}'
+        options = ['--cfg-options', *OPTIONS]
+        arguments = [config, *arguments, '--work-dir', tmp_path / 'work', *options]
+        environment = dict(MCDRL_DATA_ROOT=str(drawn_sites), PATH=path)
+        return run(*command, *arguments, cwd=tmp_path, **environment)
+
+    trained = tool('train')
+    assert 'Confounder dictionary built' in trained
+    checkpoint = tmp_path / 'work/epoch_1.pth'
+    if mim.is_file():
+        tested = tool('test', '--checkpoint', checkpoint)
+    else:
+        tested = tool('test', checkpoint)
+    assert 'mDice_fg' in tested
+    assert 'my_entry' in (tmp_path / 'work/mine.py').read_text()
+
+
+def test_mim_runs_any_tool(python, tmp_path):
+    mim = python.parent / 'mim'
+    if not mim.is_file():
+        pytest.skip('no MIM in this environment: make test-wheel has it')
+    path = f'{python.parent}{os.pathsep}{os.environ["PATH"]}'
+    shown = run(mim, 'run', PACKAGE, 'predict', '-h', cwd=tmp_path, PATH=path)
+    assert 'usage: predict.py' in shown
+
+
+def test_editable_install_links_configs_and_tools(sources, tmp_path):
+    python = borrowing_environment(tmp_path)
+    options = ('--no-deps', '--no-index', '--no-build-isolation', '-e')
+    pip('--python', python, 'install', *options, sources, cwd=tmp_path)
+    path = Path(printed(python, f'{PACKAGE}.config_path({BASE!r})'))
+    assert path == sources / PACKAGE / '.mim/configs' / BASE
+    assert path.samefile(sources / 'configs' / BASE)
+    assert (sources / PACKAGE / '.mim/tools/train.py').samefile(
+        sources / 'tools/train.py'
+    )
