@@ -6,6 +6,7 @@ one's packages; ``make test-wheel`` names an empty one with the wheel and MIM in
 
 import json
 import os
+import runpy
 import shutil
 import subprocess
 import sys
@@ -119,10 +120,13 @@ def python(request, tmp_path_factory) -> Path:
     return python
 
 
-def printed(python: Path, expression: str) -> str:
-    """What an expression of the installed package gives."""
-    code = f'import {PACKAGE}; print({expression})'
-    return run(python, '-c', code, cwd=python.parent).splitlines()[-1]
+def package_folder(python: Path) -> Path:
+    """Where an environment has the package; it is not imported."""
+    code = (
+        'from importlib.util import find_spec; '
+        f'print(find_spec({PACKAGE!r}).submodule_search_locations[0])'
+    )
+    return Path(run(python, '-c', code, cwd=python.parent).strip())
 
 
 def files_below(folder: Path) -> set[str]:
@@ -144,14 +148,17 @@ def test_wheel_holds_every_config_tool_and_data_file(wheel, sources):
     assert not [name for name in held if name.startswith('tests/')]
 
 
-def test_installing_adds_our_package_and_changes_no_other(python):
+def test_installing_adds_our_package_and_changes_no_other(python, repo_root):
     """The comparison is in the fixture, before anything else is installed."""
-    assert PACKAGE in printed(python, f'{PACKAGE}.__file__')
+    assert repo_root / PACKAGE != package_folder(python)
+    assert package_folder(python).parent.name == 'site-packages'
 
 
 def test_version_is_that_of_the_package(python):
-    metadata = f'__import__("importlib.metadata").metadata.version({PACKAGE!r})'
-    assert printed(python, metadata) == printed(python, f'{PACKAGE}.__version__')
+    code = f'import importlib.metadata as m; print(m.version({PACKAGE!r}))'
+    version = run(python, '-c', code, cwd=python.parent).strip()
+    source = runpy.run_path(str(package_folder(python) / 'version.py'))
+    assert version == source['__version__']
 
 
 def test_every_config_that_the_model_index_names_is_there(sources):
@@ -172,26 +179,24 @@ def test_config_elsewhere_is_trained_and_tested_by_the_installed_tools(
     base = f'__import__({PACKAGE!r}).config_path({BASE!r})'
     config.write_text(f'_base_ = [{base}]\nmy_entry = 1\n')
     mim = python.parent / 'mim'
-    tools = Path(printed(python, f'{PACKAGE}.__path__[0]')) / '.mim' / 'tools'
-    assert Path(__file__).parents[2] not in tools.parents or mim.is_file()
+    folder = package_folder(python) / '.mim/tools'
 
     def tool(name, *arguments):
-        command = [mim, name, PACKAGE] if mim.is_file() else [python, tools / name]
-        command[-1] = str(command[-1]) + ('' if mim.is_file() else '.py')
-        path = f'{python.parent}{os.pathsep}{os.environ["PATH"]}'
-        options = ['--cfg-options', *OPTIONS]
-        arguments = [config, *arguments, '--work-dir', tmp_path / 'work', *options]
-        environment = dict(MCDRL_DATA_ROOT=str(drawn_sites), PATH=path)
-        return run(*command, *arguments, cwd=tmp_path, **environment)
+        command = [mim, name, PACKAGE] if mim.is_file() else [python]
+        if not mim.is_file():
+            command.append(folder / f'{name}.py')
+        return run(
+            *(*command, config, *arguments, '--work-dir', tmp_path / 'work'),
+            *('--cfg-options', *OPTIONS),
+            cwd=tmp_path,
+            MCDRL_DATA_ROOT=str(drawn_sites),
+            PATH=f'{python.parent}{os.pathsep}{os.environ["PATH"]}',
+        )
 
-    trained = tool('train')
-    assert 'Confounder dictionary built' in trained
+    assert 'Confounder dictionary built' in tool('train')
     checkpoint = tmp_path / 'work/epoch_1.pth'
-    if mim.is_file():
-        tested = tool('test', '--checkpoint', checkpoint)
-    else:
-        tested = tool('test', checkpoint)
-    assert 'mDice_fg' in tested
+    named = ['--checkpoint', checkpoint] if mim.is_file() else [checkpoint]
+    assert 'mDice_fg' in tool('test', *named)
     assert 'my_entry' in (tmp_path / 'work/mine.py').read_text()
 
 
@@ -208,8 +213,8 @@ def test_editable_install_links_configs_and_tools(sources, tmp_path):
     python = borrowing_environment(tmp_path)
     options = ('--no-deps', '--no-index', '--no-build-isolation', '-e')
     pip('--python', python, 'install', *options, sources, cwd=tmp_path)
-    path = Path(printed(python, f'{PACKAGE}.config_path({BASE!r})'))
-    assert path == sources / PACKAGE / '.mim/configs' / BASE
+    assert package_folder(python) == sources / PACKAGE
+    path = sources / PACKAGE / '.mim/configs' / BASE
     assert path.samefile(sources / 'configs' / BASE)
     assert (sources / PACKAGE / '.mim/tools/train.py').samefile(
         sources / 'tools/train.py'
