@@ -117,6 +117,9 @@ class Lab:
             launcher = _PROBE / 'train_in_forked_ranks.py'
             command = [launcher, ranks, *command, '--launcher', 'pytorch']
             options = [*options, 'train_dataloader.batch_size=1']
+            # Else ranks started again meet in the store of those that died, whose
+            # addresses it still holds (seen with torch 2.13 and gloo).
+            environment = {**environment, 'TORCH_DISABLE_SHARE_RDZV_TCP_STORE': '1'}
         if options:
             command += ['--cfg-options', *options]
         environment = {
