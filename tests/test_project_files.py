@@ -1,0 +1,58 @@
+"""Files about the project say what the project is, in one way."""
+
+import re
+
+import yaml
+
+import mcdrl_mmseg
+
+
+def test_the_version_is_the_same_everywhere(repo_root):
+    citation = yaml.safe_load((repo_root / 'CITATION.cff').read_text())
+    newest = re.search(r'^## (\S+?),', (repo_root / 'CHANGELOG.md').read_text(), re.M)
+
+    assert citation['version'] == mcdrl_mmseg.__version__
+    assert newest[1] == mcdrl_mmseg.__version__
+
+
+def test_the_workflow_runs_what_ci_runs(repo_root):
+    workflow = yaml.safe_load((repo_root / '.github/workflows/ci.yml').read_text())
+
+    jobs = workflow['jobs']
+    commands = [step.get('run') for step in jobs['checks']['steps']]
+    assert 'bash .ci/run' in commands
+    assert 'make docs' in [step.get('run') for step in jobs['docs']['steps']]
+    versions = {
+        step['with']['python-version']
+        for job in jobs.values()
+        for step in job['steps']
+        if 'python-version' in step.get('with', {})
+    }
+    assert versions == {'3.11'}, 'the version of the pinned set'
+
+
+def test_issue_forms_have_what_github_asks_for(repo_root):
+    forms = sorted((repo_root / '.github/ISSUE_TEMPLATE').glob('*.yml'))
+    forms = [form for form in forms if form.name != 'config.yml']
+
+    assert len(forms) >= 2
+    for form in forms:
+        content = yaml.safe_load(form.read_text())
+        assert {'name', 'description', 'body'} <= set(content)
+        identifiers = [part['id'] for part in content['body']]
+        assert len(identifiers) == len(set(identifiers))
+        for part in content['body']:
+            assert part['type'] in {'textarea', 'input', 'checkboxes', 'dropdown'}
+            assert part['attributes']['label']
+
+
+def test_checks_at_a_commit_run_the_pinned_tools(repo_root):
+    hooks = yaml.safe_load((repo_root / '.pre-commit-config.yaml').read_text())
+    entries = {
+        hook['id']: hook['entry'] for repo in hooks['repos'] for hook in repo['hooks']
+    }
+
+    pinned = (repo_root / 'requirements/tested.txt').read_text()
+    assert entries['ruff'].startswith('.venv/bin/ruff check')
+    assert {'ruff', 'ruff-format', 'mypy'} == set(entries)
+    assert re.search(r'^ruff==', pinned, re.M) and re.search(r'^mypy==', pinned, re.M)
