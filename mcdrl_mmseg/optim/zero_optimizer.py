@@ -6,7 +6,7 @@ from typing import Any
 
 from mmengine.dist import is_main_process
 from mmengine.optim import ZeroRedundancyOptimizer
-from mmseg.registry import OPTIMIZERS
+from mmengine.registry import OPTIMIZERS
 from torch.distributed.optim import ZeroRedundancyOptimizer as TorchZero
 
 
