@@ -65,10 +65,13 @@ def _compare(subject: Subject, args: argparse.Namespace) -> list[dict[str, Any]]
         args.compile,
         args.channels_last,
     )
-    records = compare(
-        _subjects(subject, args), args.mode, setting, args.rounds, not args.time_only
+    subjects, count = _subjects(subject, args), not args.time_only
+    records = compare(subjects, args.mode, setting, args.rounds, count, args.cpu_time)
+    clock = 'time on the cores' if args.cpu_time else 'wall clock'
+    print(
+        f'\n{subject.name}: {args.mode}, batch {args.batch_size}, {args.size} px, '
+        f'{clock}'
     )
-    print(f'\n{subject.name}: {args.mode}, batch {args.batch_size}, {args.size} px')
     print(comparison_table(records))
     print(shares_table(records))
     if args.out:

@@ -21,6 +21,7 @@ def compare(
     setting: Setting,
     rounds: int,
     count: bool = True,
+    cpu_time: bool = False,
 ) -> list[dict[str, Any]]:
     """Measure the first subject and everything it is compared with.
 
@@ -30,6 +31,7 @@ def compare(
         setting: How they run.
         rounds: Calls of each.
         count: Count FLOPs, memory and the shares of parts too, not only time.
+        cpu_time: See :func:`~mcdrl_mmseg.benchmarking.timing.time_in_turns`.
 
     Returns:
         For each subject ``name``, ``parameters``, ``milliseconds`` (median and
@@ -42,7 +44,8 @@ def compare(
         steps = [training_step(*pair, setting) for pair in zip(subjects, models)]
     else:
         steps = [inference_step(model, setting) for model in models]
-    times = time_in_turns(steps, rounds, device=setting.device)
+    warm_up = min(3, rounds)
+    times = time_in_turns(steps, rounds, warm_up, setting.device, cpu_time)
     records = []
     for index, (subject, model, step) in enumerate(zip(subjects, models, steps)):
         taken = spread(times[:, index])
@@ -50,6 +53,7 @@ def compare(
             name=subject.name,
             mode=mode,
             **asdict(setting),
+            cpu_time=cpu_time,
             parameters=count_parameters(model),
             milliseconds=asdict(taken),
             images_per_second=1000 * setting.batch_size / taken.median,

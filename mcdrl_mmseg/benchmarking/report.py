@@ -112,8 +112,7 @@ def comparison_plot(records: Sequence[Mapping[str, Any]]) -> Figure:
     first = records[0]
     what = 'training step' if first['mode'] == 'train' else 'inference'
     axes.set_xlabel(
-        f'milliseconds: {what}, batch {first["batch_size"]}, {first["size"]} px; '
-        'median and quartiles'
+        f'milliseconds, {what}, batch {first["batch_size"]}, {first["size"]} px'
     )
     figure.legend(loc='outside upper center', ncols=4, frameon=False)
     return figure

@@ -36,6 +36,7 @@ def time_in_turns(
     rounds: int,
     warm_up: int = 3,
     device: str = 'cpu',
+    cpu_time: bool = False,
 ) -> np.ndarray:
     """Time functions in turns, so that what else the machine does meets all alike.
 
@@ -46,20 +47,23 @@ def time_in_turns(
         rounds: Calls of each that count.
         warm_up: Calls of each before, which do not count.
         device: Where they run; a GPU is waited for before and after each call.
+        cpu_time: Count the time that this process has on the cores, summed over
+            threads, in place of the clock on the wall: for a machine that others use.
 
     Returns:
         (rounds, functions), milliseconds.
     """
     wait = torch.cuda.synchronize if device.startswith('cuda') else lambda: None
+    now = time.process_time if cpu_time else time.perf_counter
     times = np.zeros((warm_up + rounds, len(functions)))
     for turn in range(warm_up + rounds):
         order = range(len(functions))
         for index in order if turn % 2 == 0 else reversed(order):
             wait()
-            start = time.perf_counter()
+            start = now()
             functions[index]()
             wait()
-            times[turn, index] = 1000 * (time.perf_counter() - start)
+            times[turn, index] = 1000 * (now() - start)
     return times[warm_up:]
 
 

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 from mmseg.datasets import BaseSegDataset
 from mmseg.registry import DATASETS
@@ -14,6 +15,7 @@ from mmseg.registry import DATASETS
 from .lesion_masks import MaskFormat
 from .site_files import SiteFiles, find_site_files
 from .splits import SPLITS, split_mask
+from .transforms.cached_loading import cache_leading
 
 _INDEX_FILE = 'index.csv'
 # Lesion classes in order; from the seventh on they begin again.
@@ -102,6 +104,8 @@ class EndoscopySiteDataset(BaseSegDataset):
             contiguous block.
         val_fraction: Share of each site's images in its validation part.
         max_images: Take only the first images of each site, for trying out.
+        cache_dir: Folder in which to keep decoded and resized images, as copies of the
+            data set: see :class:`CachedLoading`. None keeps none.
         **kwargs: As for mmseg's ``BaseSegDataset``.
 
     Raises:
@@ -117,7 +121,8 @@ class EndoscopySiteDataset(BaseSegDataset):
         split: str = 'all',
         val_fraction: float = 0.2,
         max_images: int | None = None,
-        **kwargs,
+        cache_dir: str | None = None,
+        **kwargs: Any,
     ) -> None:
         if split not in SPLITS:
             raise SiteDataError(f'split={split!r} must be one of {SPLITS}.')
@@ -137,6 +142,8 @@ class EndoscopySiteDataset(BaseSegDataset):
             count = len(metainfo['classes']) - 1
             colours = [_COLOURS[i % len(_COLOURS)] for i in range(count)]
             kwargs['metainfo'] = {**metainfo, 'palette': [[0, 0, 0], *colours]}
+        if cache_dir is not None:
+            kwargs['pipeline'] = cache_leading(kwargs.get('pipeline', ()), cache_dir)
         super().__init__(**kwargs)
 
     @classmethod
@@ -196,7 +203,7 @@ class EndoscopySiteDataset(BaseSegDataset):
         own = {**_of_site(groups, site.folder), **_of_site(groups, site.name)}
         images, masks = list(files.pairs), files.pairs.values()
         sequences = [own.get(image.name) for image in images]
-        samples = [
+        samples: list[dict] = [
             dict(
                 img_path=str(image),
                 seg_map_path=str(mask),
@@ -290,8 +297,8 @@ def _read_groups(index: Path) -> dict[tuple[str, str], str]:
         patient, sequence = row.get('patient'), row.get('sequence')
         if sequence and len(patients.get(row['site'], ())) < 2:
             patient = sequence
-        if patient or sequence:
-            groups[row['site'], Path(row['image']).name] = patient or sequence
+        if group := patient or sequence:
+            groups[row['site'], Path(row['image']).name] = group
     return groups
 
 

@@ -37,6 +37,11 @@ def parse_args() -> argparse.Namespace:
     )
     parser.add_argument('--threads', type=int, help="of torch (default: torch's own)")
     parser.add_argument(
+        '--cpu-time',
+        action='store_true',
+        help='count the time on the cores, not the clock: for a busy machine',
+    )
+    parser.add_argument(
         '--ratios',
         nargs='+',
         type=float,

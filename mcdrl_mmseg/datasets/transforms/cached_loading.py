@@ -1,0 +1,143 @@
+"""CachedLoading: decoded and resized images kept in a folder."""
+
+from __future__ import annotations
+
+import ast
+import hashlib
+import os
+import warnings
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from mmcv.transforms import BaseTransform, Compose
+from mmseg.registry import TRANSFORMS
+
+from mcdrl_mmseg.protocols.files import replacing
+
+# What gives the same result every time; nothing random may be kept.
+CACHEABLE = ('LoadImageFromFile', 'LoadAnnotations', 'LoadLesionMask', 'Resize')
+_PATHS = ('img_path', 'seg_map_path')
+_KEY = 'results'
+
+
+@TRANSFORMS.register_module()
+class CachedLoading(BaseTransform):
+    """Run the loading steps of a pipeline once an image, and then read their result.
+
+    The result of an image is one file, named by everything it depends on: the steps,
+    the image's and the mask's paths, sizes and times of change. Workers, processes and
+    later runs share the files, of which the system keeps in memory what fits; none
+    sees a half-written one, and each read gives arrays of its own, which later steps
+    may change in place.
+
+    The files are uncompressed copies of the images: at 224 x 224 0.2 MB each. Treat
+    the folder as the data set itself where images are confidential.
+
+    Args:
+        transforms: Configs of the steps, of :data:`CACHEABLE`.
+        folder: Where to keep the results; made if it does not exist.
+
+    Raises:
+        ValueError: A step whose result may differ from time to time.
+    """
+
+    def __init__(self, transforms: Sequence[dict], folder: str) -> None:
+        for step in transforms:
+            if not is_cacheable(step):
+                raise ValueError(
+                    f'CachedLoading: {step} cannot be cached; only {CACHEABLE} can. '
+                    'Put it after CachedLoading in the pipeline.'
+                )
+        self.folder = Path(folder).expanduser()
+        self.transforms = Compose([dict(step) for step in transforms])
+        self._steps = repr([sorted(dict(step).items()) for step in transforms])
+
+    def transform(self, results: dict) -> dict:
+        """Load, from the folder or from the image itself."""
+        path = self.folder / f'{self._name(results)}.safetensors'
+        found = _read(path)
+        if found is not None:
+            return {**results, **found}
+        given = dict(results)
+        results = self.transforms(results)
+        try:
+            _write(path, results, given)
+        except OSError as error:
+            warnings.warn(
+                f'CachedLoading: {path} could not be written ({error}); the image is '
+                'loaded anew each time.',
+                stacklevel=2,
+            )
+        return results
+
+    def _name(self, results: dict) -> str:
+        # Where a sample stands in its list says nothing of the image.
+        facts = [(k, repr(results[k])) for k in sorted(results) if k != 'sample_idx']
+        for key in _PATHS:
+            if results.get(key) is not None:
+                status = os.stat(results[key])
+                facts.append((key, f'{status.st_size} {status.st_mtime_ns}'))
+        return hashlib.sha256(repr((self._steps, facts)).encode()).hexdigest()[:40]
+
+    def __repr__(self) -> str:
+        return (
+            f'{type(self).__name__}(transforms={self.transforms}, '
+            f'folder={str(self.folder)!r})'
+        )
+
+
+def is_cacheable(step: dict) -> bool:
+    """Whether a step of a pipeline gives the same result every time.
+
+    Args:
+        step: Its config.
+    """
+    return step.get('type') in CACHEABLE
+
+
+def cache_leading(pipeline: Sequence[dict], folder: str) -> list[dict]:
+    """Put the leading steps of a pipeline that can be cached into one.
+
+    Args:
+        pipeline: Configs of all steps.
+        folder: Of :class:`CachedLoading`.
+
+    Raises:
+        ValueError: The first step cannot be cached.
+    """
+    count = 0
+    while count < len(pipeline) and is_cacheable(pipeline[count]):
+        count += 1
+    if count == 0:
+        raise ValueError(
+            f'cache_dir={folder!r}: the pipeline must begin with steps that can be '
+            f'cached, {CACHEABLE}; it begins with {list(pipeline[:1])}.'
+        )
+    first = dict(type='CachedLoading', transforms=list(pipeline[:count]), folder=folder)
+    return [first, *pipeline[count:]]
+
+
+def _write(path: Path, results: dict, given: dict) -> None:
+    from safetensors.numpy import save_file
+
+    arrays, values = {}, {}
+    for key, value in results.items():
+        if isinstance(value, np.ndarray):
+            arrays[key] = np.ascontiguousarray(value)
+        elif value is not given.get(key) or isinstance(value, list):
+            values[key] = value
+    with replacing(path) as temporary:
+        save_file(arrays, temporary, {_KEY: repr(values)})
+
+
+def _read(path: Path) -> dict | None:
+    from safetensors import SafetensorError, safe_open
+
+    try:
+        with safe_open(path, framework='np') as file:
+            arrays = {key: np.array(file.get_tensor(key)) for key in file.keys()}  # noqa: SIM118
+            return {**ast.literal_eval((file.metadata() or {})[_KEY]), **arrays}
+    except (OSError, SafetensorError, KeyError, ValueError, SyntaxError):
+        # Absent, damaged or of something else: it is written anew.
+        return None
