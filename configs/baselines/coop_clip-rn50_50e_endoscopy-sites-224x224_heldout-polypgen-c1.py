@@ -1,7 +1,7 @@
 _base_ = [
     '../_base_/models/coop_clip-rn50.py',
     '../_base_/datasets/endoscopy-sites_heldout-polypgen-c1.py',
-    '../_base_/schedules/schedule_50e.py',
+    '../_base_/schedules/schedule_50e_lr5e-3.py',
     '../_base_/default_runtime.py',
 ]
 # The context takes CoOp's learning rate, 2e-3.
