@@ -45,7 +45,7 @@ def insert_mcdrl(cfg: Config) -> Config:
         )
     in_channels, in_index = (
         list(value)[-1] if isinstance(value, list | tuple) else value
-        for value in (predictor.in_channels, predictor.get('in_index', -1))
+        for value in (predictor['in_channels'], predictor.get('in_index', -1))
     )
     preprocessor = model.get('data_preprocessor') or cfg.data_preprocessor
     model.backbone = dict(

@@ -6,6 +6,7 @@ import os
 import platform
 from datetime import date
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -39,7 +40,7 @@ def _cpu_name() -> str:
     return platform.processor() or platform.machine()
 
 
-def sentence(described: dict[str, object]) -> str:
+def sentence(described: dict[str, Any]) -> str:
     """One line of text.
 
     Args:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import Any
 
 from torch import nn
 from torch.profiler import ProfilerActivity, profile, record_function
@@ -42,7 +43,7 @@ def labelled(model: nn.Module) -> Iterator[None]:
     """
 
     def mark(method: Callable, part: str) -> Callable:
-        def run(*args, **kwargs):
+        def run(*args: Any, **kwargs: Any) -> Any:
             with record_function(_LABEL + part):
                 return method(*args, **kwargs)
 
@@ -102,7 +103,7 @@ def shares(
     return {part: times[part] / total for part in PARTS}
 
 
-def _part(event) -> str | None:
+def _part(event: Any) -> str | None:
     while event is not None:
         if event.name.startswith(_LABEL):
             return event.name.removeprefix(_LABEL)
@@ -110,7 +111,7 @@ def _part(event) -> str | None:
     return None
 
 
-def _backward_part(event, owners: dict[int, str]) -> str | None:
+def _backward_part(event: Any, owners: dict[int, str]) -> str | None:
     while event is not None:
         if event.name.startswith('autograd::engine::evaluate_function'):
             return owners.get(event.sequence_nr)

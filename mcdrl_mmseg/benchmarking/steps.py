@@ -120,5 +120,5 @@ def training_step(
             wrapper,
         )
 
-    run.optimizer = wrapper.optimizer
+    run.optimizer = wrapper.optimizer  # type: ignore[attr-defined]
     return run

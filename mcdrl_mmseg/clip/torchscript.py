@@ -19,8 +19,13 @@ _MARK = '/constants.pkl'
 _CLASS = re.compile(r'^class (\w+)\(')
 _NAMES = re.compile(r'^ +__(?:parameters|buffers)__ = \[(.*)\]')
 # They turn a list into a list of one type.
-_LIST_BUILDERS = ('build_boollist', 'build_doublelist', 'build_intlist')
-_LIST_BUILDERS += ('build_tensorlist', 'restore_type_tag')
+_LIST_BUILDERS = (
+    'build_boollist',
+    'build_doublelist',
+    'build_intlist',
+    'build_tensorlist',
+    'restore_type_tag',
+)
 _SCRIPTED = '__torch__'
 
 
@@ -128,9 +133,9 @@ class _Archive(pickle.Unpickler):
         return self._storages[key]
 
 
-def _printed_classes(code: str) -> dict[str, type]:
-    classes: dict[str, type] = {}
-    name, registered = '', frozenset()
+def _printed_classes(code: str) -> dict[str, type[_Module]]:
+    classes: dict[str, type[_Module]] = {}
+    name, registered = '', frozenset[str]()
     for line in code.splitlines():
         if found := _CLASS.match(line):
             name, registered = found[1], frozenset()

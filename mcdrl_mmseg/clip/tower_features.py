@@ -69,10 +69,8 @@ def vit_features(
     patches = tower.conv1(images)
     grid = (patches.shape[2], patches.shape[3])
     class_token = tower.class_embedding.to(patches.dtype)
-    tokens = torch.cat(
-        [class_token.expand(patches.shape[0], 1, -1), patches.flatten(2).transpose(1, 2)],
-        dim=1,
-    )
+    class_tokens = class_token.expand(patches.shape[0], 1, -1)
+    tokens = torch.cat([class_tokens, patches.flatten(2).transpose(1, 2)], dim=1)
     positions = fit_position_grid(tower.positional_embedding, grid)
     tokens = tower.ln_pre(tower.patch_dropout(tokens + positions.to(tokens.dtype)))
 

@@ -91,7 +91,7 @@ def components(cfg: Mapping[str, Any]) -> list[Component]:
     Args:
         cfg: Experiment config.
     """
-    found = []
+    found: list[Component] = []
     for key, registry in _ROOTS.items():
         found += _walk(key, cfg.get(key), registry)
     return found

@@ -95,6 +95,8 @@ def _weights(place: str, spec: CLIPSpec) -> Iterator[ConfigProblem]:
                 f'{" and ".join(builtin_models())} have; for others name a file.',
             )
         return
+    if pretrained is None:
+        return
     if is_tag(pretrained, name) or named_file(pretrained).is_file():
         return
     from open_clip import list_pretrained_tags_by_model

@@ -71,12 +71,13 @@ def export_model(
     path = Path(path)
     multiple = size_multiple(model) if dynamic else None
     _check(path, file_format, size, multiple, int8, overwrite)
-    sizes = [tuple(size)]
+    height, width = size
+    sizes = [(height, width)]
     if multiple is not None:
-        sizes.append((size[0] + 2 * multiple, size[1] + multiple))
+        sizes.append((height + 2 * multiple, width + multiple))
     trials = trial_images(images, sizes)
     module = DeployableSegmentor(model)
-    description = describe(module, tuple(size), multiple)
+    description = describe(module, (height, width), multiple)
     description['int8'] = int8
     with replacing(path) as temporary:
         if int8:

@@ -199,7 +199,10 @@ def _stable_sort() -> Callable:
     """``aten.sort.stable``: of equal values ONNX's TopK too takes the first first."""
     from onnxscript import opset18 as op
 
-    def sort(self: Any, stable: Any = None, dim: int = -1, descending: bool = False):
+    # ONNX Script reads the annotations: none of what it does not know.
+    def sort(  # type: ignore[no-untyped-def]
+        self: Any, stable: Any = None, dim: int = -1, descending: bool = False
+    ):
         count = op.Shape(self, start=dim, end=dim + 1)
         return op.TopK(self, count, axis=dim, largest=int(descending), sorted=1)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections import deque
 from pathlib import Path
+from typing import Any
 
 from mmengine.dist import barrier, is_main_process
 from mmengine.hooks import CheckpointHook
@@ -36,7 +37,11 @@ class AtomicCheckpointHook(CheckpointHook):
         **kwargs: As for ``CheckpointHook``.
     """
 
-    def __init__(self, backend_args: dict | None = None, **kwargs) -> None:
+    # MMEngine's, as it keeps them.
+    max_keep_ckpts: int
+    keep_ckpt_ids: deque
+
+    def __init__(self, backend_args: dict | None = None, **kwargs: Any) -> None:
         self._is_local = '://' not in str(kwargs.get('out_dir'))
         if backend_args is None and self._is_local:
             backend_args = dict(backend=REPLACING)

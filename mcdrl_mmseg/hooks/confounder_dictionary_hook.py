@@ -90,6 +90,7 @@ class ConfounderDictionaryHook(Hook):
         fingerprint = on_main_process(
             lambda: dictionary.expected_fingerprint(spec.identity()), DictionaryError
         )
+        assert fingerprint is not None  # a string reaches every rank
         if runner.iter > 0:
             self._check_resumed(dictionary, fingerprint)
             return

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from mmengine.dist import broadcast_object_list, get_rank
 
@@ -23,14 +23,15 @@ def on_main_process(
         The outcome on rank 0. Strings are handed to the other ranks; these get None of
         anything else.
     """
-    outcome, failure = None, None
+    outcome: Outcome | None = None
+    failure: Exception | None = None
     if get_rank() == 0:
         try:
             outcome = compute()
         except Exception as caught:
             failure = caught
     shared = outcome if isinstance(outcome, str) else None
-    message = [str(failure) if failure else None, shared]
+    message: list[Any] = [str(failure) if failure else None, shared]
     broadcast_object_list(message)
     if failure is not None:
         raise failure

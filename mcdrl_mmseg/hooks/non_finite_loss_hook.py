@@ -113,6 +113,7 @@ class NonFiniteLossHook(Hook):
         Raises:
             NonFiniteLossError: ``action='stop'``, or too many batches in a row.
         """
+        outputs = outputs or {}
         losses = {key: value.item() for key, value in outputs.items() if 'loss' in key}
         bad = {key: value for key, value in losses.items() if not math.isfinite(value)}
         if not bad and not self._dropped:

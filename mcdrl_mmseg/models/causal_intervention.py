@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from mmengine.model import BaseModule
@@ -408,7 +408,7 @@ class CausalIntervention(BaseModule):
         self._projections.drop()
         return super().train(mode)
 
-    def _apply(self, *args, **kwargs) -> CausalIntervention:
+    def _apply(self, *args: Any, **kwargs: Any) -> CausalIntervention:
         # Moves and casts put other values into the same parameters.
         self._projections.drop()
         return super()._apply(*args, **kwargs)

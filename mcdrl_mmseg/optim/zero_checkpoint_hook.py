@@ -33,9 +33,11 @@ class ZeroCheckpointHook(Hook):
             )
         save = runner.save_checkpoint
 
-        def gather_and_save(*args: Any, save_optimizer: bool = True, **kwargs: Any):
+        def gather_and_save(
+            *args: Any, save_optimizer: bool = True, **kwargs: Any
+        ) -> None:
             if save_optimizer:
                 optimizer.consolidate_state_dict(to=0)
-            return save(*args, save_optimizer=save_optimizer, **kwargs)
+            save(*args, save_optimizer=save_optimizer, **kwargs)
 
         runner.save_checkpoint = gather_and_save

@@ -135,7 +135,7 @@ class _ShortTarInfo(tarfile.TarInfo):
 
     @classmethod
     def frombuf(
-        cls, buf: bytes | bytearray, encoding: str | None, errors: str
+        cls, buf: bytes | bytearray, encoding: str, errors: str
     ) -> _ShortTarInfo:
         info = super().frombuf(buf, encoding, errors)
         if info.type in _HELD_IN_MEMORY and info.size > _MAX_HEADER:

@@ -106,7 +106,7 @@ def read_image(path: Path) -> ReadImage:
             raise FileProblem('rotated image', detail)
         return ReadImage(
             path,
-            _COPIED.get(image.format, '.png'),
+            _COPIED.get(image.format or '', '.png'),
             copied,
             (image.height, image.width),
             image.convert('RGB'),

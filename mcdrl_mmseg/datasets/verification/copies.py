@@ -78,7 +78,7 @@ def find_near_copies(
     for entry in entries:
         if 'look' in facts[entry.image]:
             by_split[entry.split].append(entry)
-    findings = []
+    findings: list[Finding] = []
     for first, second, kind in _BORDERS:
         findings += _near(kind, by_split[first], by_split[second], facts)
     by_site = defaultdict(list)

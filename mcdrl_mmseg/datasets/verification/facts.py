@@ -8,6 +8,7 @@ from typing import Any
 import cv2
 import numpy as np
 from PIL import Image
+from PIL.TiffImagePlugin import TiffImageFile
 
 from mcdrl_mmseg.datasets.converters.errors import FileProblem
 from mcdrl_mmseg.datasets.converters.images import EXIF_ORIENTATION, opened
@@ -92,7 +93,7 @@ def _bits(path: Path, image: Image.Image) -> int:
     if image.format == 'PNG':
         with open(path, 'rb') as file:
             return max(8, file.read(_PNG_DEPTH_AT + 1)[_PNG_DEPTH_AT])
-    if image.format == 'TIFF':
+    if isinstance(image, TiffImageFile):
         return max(8, *image.tag_v2.get(_TIFF_BITS_PER_SAMPLE, (8,)))
     return _WIDE_MODES.get(image.mode, 8)
 

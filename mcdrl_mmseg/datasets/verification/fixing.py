@@ -83,12 +83,12 @@ def fix(listing: Listing, report: Report, folder: Path) -> Fixed:
     roots = {entry.root for entry in listing.entries}
     if not report.is_full:
         raise FixError('--fix needs the files read: leave out --fast.')
-    if len(roots) != 1 or None in roots:
+    root = next(iter(roots), None)
+    if len(roots) != 1 or root is None:
         raise FixError(
             '--fix needs one folder of sites in the common layout (docs/datasets.md); '
             f'the images lie in {sorted(map(str, roots)) or "no folder"}.'
         )
-    (root,) = roots
     if os.path.lexists(folder):
         raise FixError(f'--fix {folder}: is there already; name a new folder.')
     if folder.resolve().is_relative_to(root.resolve()):

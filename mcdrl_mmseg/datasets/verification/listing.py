@@ -62,8 +62,7 @@ def _list_part(
     part: Mapping, split: str, place: str, number: int, listing: Listing
 ) -> None:
     where = f'{place}, part {number}' if number else place
-    part = copy.deepcopy(dict(part))
-    part['pipeline'] = []
+    part = {**copy.deepcopy(dict(part)), 'pipeline': []}
     try:
         # Built without reading its files: what is missing is named here.
         with DefaultScope.overwrite_default_scope('mmseg'):

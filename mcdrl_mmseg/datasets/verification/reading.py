@@ -9,6 +9,7 @@ from collections.abc import Callable, Collection, Iterable, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
+from typing import Any
 
 from rich.console import Console
 from rich.progress import track
@@ -85,7 +86,7 @@ def _results(
     tasks: Sequence[Task], jobs: int
 ) -> Iterable[tuple[Path, Stamp | None, Facts]]:
     console = Console(stderr=True)
-    shown = dict(
+    shown: dict[str, Any] = dict(
         description='Reading files',
         total=len(tasks),
         console=console,
