@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import importlib.util
 import pickle
 import sys
@@ -87,7 +88,8 @@ def mmengine_globals() -> dict[str, object]:
     from mmengine.logging import HistoryBuffer
 
     numpy_core = np._core if hasattr(np, '_core') else np.core
-    wanted = [HistoryBuffer, np.ndarray, np.dtype, slice]
+    # NumPy writes bytes as encoded text, which torch allows by itself since 2.6.
+    wanted = [HistoryBuffer, np.ndarray, np.dtype, slice, codecs.encode]
     for number in np.typecodes['AllInteger'] + np.typecodes['AllFloat'] + '?':
         wanted.append(type(np.dtype(number)))
     named = {f'{item.__module__}.{item.__qualname__}': item for item in wanted}
