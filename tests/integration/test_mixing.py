@@ -245,4 +245,4 @@ def test_leave_one_site_out_runs_a_stock_model_without_clip(bench, program, repo
     )
     (record,) = read_records(out / 'records.jsonl')
     assert (record.method, record.held_out) == ('segformer', SITES[1])
-    assert 'segformer' in (out / 'tables.md').read_text()
+    assert 'segformer' in (out / 'table_dice.md').read_text()
