@@ -18,9 +18,18 @@ class ZeroOptimizer(ZeroRedundancyOptimizer):
     processes; a checkpoint is written by the first alone, and would wait for the others
     for ever. Here :class:`ZeroCheckpointHook` gathers beforehand.
 
-    Takes the arguments of ``ZeroRedundancyOptimizer``, as ``optimizer_type='AdamW'``.
     Needs several processes, or one that a launcher started.
+
+    Args:
+        params: Weights; MMEngine gives them, a config cannot.
+        optimizer_type: Name of the optimiser in ``torch.optim`` that is sharded.
+        **kwargs: Its arguments, and those of torch's ``ZeroRedundancyOptimizer``.
     """
+
+    def __init__(
+        self, params: Any = (), optimizer_type: str = 'AdamW', **kwargs: Any
+    ) -> None:
+        super().__init__(params, optimizer_type, **kwargs)
 
     def state_dict(self) -> dict[str, Any]:
         """State of all shares as gathered last, on the first process; else empty.
