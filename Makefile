@@ -103,7 +103,7 @@ $(DOCS_VENV)/.ready: requirements/docs.txt
 
 docs: $(DOCS_VENV)/.ready
 	NO_MKDOCS_2_WARNING=1 $(DOCS_VENV)/bin/mkdocs build --strict --quiet
-	@echo 'Open site/index.html'
+	@echo 'Open site/index.html, or for its search: python3 -m http.server -d site'
 
 clean:
 	rm -rf $(VENV) $(OPENMMLAB) .venv-wheel build dist *.egg-info mcdrl_mmseg/.mim
