@@ -6,18 +6,21 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from mmengine.registry import (
+from mmengine.registry import Registry
+from mmseg.registry import (
     DATA_SAMPLERS,
+    DATASETS,
     HOOKS,
     LOOPS,
+    METRICS,
+    MODELS,
     OPTIM_WRAPPERS,
     OPTIMIZERS,
     PARAM_SCHEDULERS,
+    TRANSFORMS,
     VISBACKENDS,
-    Registry,
+    VISUALIZERS,
 )
-from mmseg.registry import DATASETS, METRICS, MODELS, TRANSFORMS, VISUALIZERS
-from mmseg.registry import HOOKS as MMSEG_HOOKS
 
 # Where the classes of a top-level key are registered.
 _ROOTS: dict[str, Registry] = {
@@ -27,8 +30,8 @@ _ROOTS: dict[str, Registry] = {
     'test_dataloader': DATASETS,
     'val_evaluator': METRICS,
     'test_evaluator': METRICS,
-    'default_hooks': MMSEG_HOOKS,
-    'custom_hooks': MMSEG_HOOKS,
+    'default_hooks': HOOKS,
+    'custom_hooks': HOOKS,
     'optim_wrapper': OPTIM_WRAPPERS,
     'param_scheduler': PARAM_SCHEDULERS,
     'train_cfg': LOOPS,
@@ -48,8 +51,6 @@ _BRANCHES: dict[str, Registry] = {
 # Small languages of their own, whose keys are not the arguments of a class.
 _SKIPPED_SUFFIX = '_cfg'
 _SKIPPED = frozenset({'metainfo', 'collate_fn', 'prompts', 'constructor'})
-
-assert MMSEG_HOOKS.parent is HOOKS
 
 
 @dataclass(frozen=True)
@@ -124,3 +125,16 @@ def _class_of(name: Any, registry: Registry) -> Any:
     if '.' in name or not name:
         return None
     return registry.get(name)
+
+
+def registered_names(registry: Registry) -> list[str]:
+    """Names that a registry finds: its own, and those of the registries above it.
+
+    Args:
+        registry: A registry of MMSegmentation.
+    """
+    names = list(registry.module_dict)
+    while registry.parent is not None:
+        registry = registry.parent
+        names += registry.module_dict
+    return names

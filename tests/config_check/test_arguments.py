@@ -48,3 +48,15 @@ def test_variables_of_a_config_are_no_mistakes():
 
 def test_classes_of_other_packages_are_not_looked_up():
     assert problems(model=dict(type='nowhere.Model', a=1)) == {}
+
+
+def test_classes_registered_with_mmseg_are_known_and_so_are_those_of_mmengine():
+    for name in ('BFloat16OptimWrapper', 'AmpOptimWrapper'):
+        wrapper = dict(type=name, optimizer=dict(type='AdamW', lr=0.1))
+        assert problems(optim_wrapper=wrapper) == {}
+    found = problems(
+        optim_wrapper=dict(type='AmpOptimWraper'),
+        custom_hooks=[dict(type='InterventionWarmupHok')],
+    )
+    assert "Did you mean 'AmpOptimWrapper'?" in found['optim_wrapper.type']
+    assert 'InterventionWarmupHook' in found['custom_hooks[0].type']
