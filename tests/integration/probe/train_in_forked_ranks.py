@@ -5,12 +5,15 @@ torchrun's own; forked ranks need not import everything again.
 """
 
 import runpy
+import signal
 import sys
 
 from torch.distributed.launcher.api import LaunchConfig, elastic_launch
 
 
 def train(arguments):
+    # The agent's own handler came along with the fork.
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
     sys.argv = arguments
     runpy.run_path(arguments[0], run_name='__main__')
 
