@@ -14,8 +14,14 @@ from mmseg.registry import HOOKS
 from torch.utils.data import DataLoader
 
 from mcdrl_mmseg.clip import CLIPSpec
-from mcdrl_mmseg.datasets.endoscopy_sites import EndoscopySiteDataset, Site
+from mcdrl_mmseg.datasets.endoscopy_sites import (
+    EndoscopySiteDataset,
+    Site,
+    is_list_of_names,
+)
 from mcdrl_mmseg.models import (
+    CausalIntervention,
+    CausalInterventionHead,
     CLIPGuidedBackbone,
     CLIPVisionBackbone,
     ConfounderDictionary,
@@ -23,7 +29,7 @@ from mcdrl_mmseg.models import (
 )
 from mcdrl_mmseg.prompts import PromptSet
 
-from .components import Component
+from .components import Component, registered_names
 from .problem import ConfigProblem, did_you_mean
 
 _META_KEYS = frozenset({'type', '_scope_', '_delete_'})
@@ -34,6 +40,23 @@ _BUILDER_KEYS = {
     PARAM_SCHEDULERS.name: {'convert_to_iter_based'},
     LOOPS.name: {'by_epoch'},
 }
+_PACKAGE = 'mcdrl_mmseg.'
+# Arguments that are configs of other classes.
+_SLOTS: dict[type, tuple[str, ...]] = {
+    CausalInterventionHead: (
+        'predictor',
+        'dictionary',
+        'region_selector',
+        'intervention',
+        'loss_causal',
+        'loss_contrast',
+    ),
+    PromptTuningHead: ('predictor',),
+    CLIPGuidedBackbone: ('backbone',),
+}
+_SLOT_KEYS = frozenset(key for keys in _SLOTS.values() for key in keys)
+# Given by the head.
+_FILLED_IN = {CausalIntervention: ('embed_dims', 'dictionary_dims')}
 _LOADERS = ('train_dataloader', 'val_dataloader', 'test_dataloader')
 _LOADER_KEYS = {'dataset', 'batch_sampler', 'num_batch_per_epoch'}
 # Configs hold variables of any name at their top: only a slip of a letter counts.
@@ -59,9 +82,11 @@ def argument_problems(
             known = accepted(DataLoader)[0] | _LOADER_KEYS
             yield from _unknown(loader, cfg[loader], known, 'A data loader')
     for part in parts:
+        yield from _parts_without_type(part)
         if part.cls is None:
             yield from _unknown_type(part)
             continue
+        yield from _missing(part)
         known, is_closed = accepted(part.cls)
         known = known | _META_KEYS | _BUILDER_KEYS.get(part.registry.name, set())
         title = getattr(part.cls, '__name__', str(part.cls))
@@ -86,6 +111,11 @@ def _own_mappings(part: Component) -> Iterator[ConfigProblem]:
             if isinstance(site, Mapping):
                 place = part.at(f'sites[{number}]')
                 yield from _unknown(place, site, known, 'A site')
+                lesions = site.get('lesion_classes', ())
+                if not is_list_of_names(lesions):
+                    what = f'is {lesions!r}.'
+                    remedy = 'Give a list of names.'
+                    yield ConfigProblem(f'{place}.lesion_classes', what, remedy)
 
 
 def _unknown(
@@ -112,15 +142,43 @@ def _unknown(
         yield ConfigProblem(f'{place}.{key}', what, remedy)
 
 
+def _parts_without_type(part: Component) -> Iterator[ConfigProblem]:
+    for kind, keys in _SLOTS.items():
+        for key in keys if part.is_a(kind) else ():
+            entries = part.cfg.get(key)
+            if isinstance(entries, Mapping) and entries.get('type') is None:
+                what = f"{key!r} names no class: it lacks 'type'."
+                yield ConfigProblem(part.at(key), what, "Add type='...'.")
+
+
 def _unknown_type(part: Component) -> Iterator[ConfigProblem]:
     name = part.cfg['type']
-    known = part.registry.module_dict
-    if not isinstance(name, str) or '.' in name:
+    if not isinstance(name, str):
+        what = f'is {name!r}.'
+        yield ConfigProblem(part.at('type'), what, 'Give the name of a class.')
         return
-    near = did_you_mean(name, known, _FAR)
-    if near:
+    if '.' in name:
+        return  # of another package, which is imported when it is built
+    near = did_you_mean(name, registered_names(part.registry), _FAR)
+    # Models hold small languages whose types are registered elsewhere.
+    if near or part.place.rpartition('.')[2] in _SLOT_KEYS:
         what = f'{name!r} is not registered as a {part.registry.name}.'
-        yield ConfigProblem(part.at('type'), what, f'Did you mean {near!r}?')
+        remedy = (
+            f'Did you mean {near!r}?' if near else 'Correct the name, or import it.'
+        )
+        yield ConfigProblem(part.at('type'), what, remedy)
+
+
+def _missing(part: Component) -> Iterator[ConfigProblem]:
+    """Arguments without default that one of the plug-in's classes is not given."""
+    if not getattr(part.cls, '__module__', '').startswith(_PACKAGE):
+        return
+    given = {*part.cfg, *_FILLED_IN.get(part.cls, ())}
+    for name, parameter in inspect.signature(part.cls).parameters.items():
+        is_named = parameter.kind is parameter.POSITIONAL_OR_KEYWORD
+        if is_named and parameter.default is parameter.empty and name not in given:
+            what = f'{part.cls.__name__} lacks its argument {name!r}.'
+            yield ConfigProblem(part.at(name), what, 'Add it.')
 
 
 def _top_level(cfg: Mapping[str, Any]) -> Iterator[ConfigProblem]:

@@ -62,7 +62,7 @@ def _problem(place: str, value: Any, kinds: tuple[type, ...]) -> ConfigProblem:
 
 
 @cache
-def _argument_types(cls: type) -> dict[str, tuple[type, ...]]:
+def _argument_types(cls: Any) -> dict[str, tuple[type, ...]]:
     """Argument -> the plain types that it may have; others are left to the class."""
     try:
         hints = typing.get_type_hints(cls.__init__)
@@ -81,7 +81,8 @@ def _plain(hint: Any) -> tuple[type, ...]:
         merged = tuple(dict.fromkeys(kind for part in parts for kind in part))
         return merged if all(parts) else ()
     kind = origin or hint
-    kind = {dict: Mapping, list: Sequence, tuple: Sequence}.get(kind, kind)
+    if isinstance(kind, type) and issubclass(kind, (dict, list, tuple)):
+        kind = Mapping if issubclass(kind, dict) else Sequence
     return (kind,) if kind in _NAMES else ()
 
 

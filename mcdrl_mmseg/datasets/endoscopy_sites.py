@@ -33,6 +33,15 @@ class SiteDataError(ValueError):
     """A site's files are not as expected; the message names them."""
 
 
+def is_list_of_names(value: Any) -> bool:
+    """Whether a value can be a site's lesion classes.
+
+    Args:
+        value: Anything.
+    """
+    return isinstance(value, (list, tuple)) and all(isinstance(v, str) for v in value)
+
+
 @dataclass(frozen=True)
 class Site:
     """One hospital's images.
@@ -71,7 +80,13 @@ class Site:
             )
         values = dict(cfg)
         if 'lesion_classes' in values:
-            values['lesion_classes'] = tuple(values['lesion_classes'])
+            lesions = values['lesion_classes']
+            if not is_list_of_names(lesions):
+                raise SiteDataError(
+                    f'sites: lesion_classes of {cfg["name"]!r} is {lesions!r}; give a '
+                    'list of names.'
+                )
+            values['lesion_classes'] = tuple(lesions)
         if values.get('mask_values') is not None:
             names = values['mask_values']
             values['mask_values'] = {int(value): names[value] for value in names}

@@ -65,6 +65,18 @@ CASES = [
         "Did you mean 'CLIPRegionSelector'?",
     ),
     case(
+        'a part without class',
+        {f'{HEAD}.intervention': dict(_delete_=True, num_layers=2)},
+        f'{HEAD}.intervention',
+        "'intervention' names no class: it lacks 'type'.",
+    ),
+    case(
+        'an argument that is missing',
+        {f'{HEAD}.dictionary': dict(_delete_=True, type='ConfounderDictionary')},
+        f'{HEAD}.dictionary.embed_dims',
+        "ConfounderDictionary lacks its argument 'embed_dims'.",
+    ),
+    case(
         'text where a number belongs',
         {f'{HEAD}.intervention.num_layers': '3'},
         f'{HEAD}.intervention.num_layers',

@@ -8,6 +8,7 @@ from mmengine.registry import init_default_scope
 from mmseg.registry import DATASETS
 
 from mcdrl_mmseg.datasets import EndoscopySiteDataset, SiteDataError
+from mcdrl_mmseg.datasets.endoscopy_sites import Site
 from mcdrl_mmseg.datasets.lesion_masks import MaskError
 
 META_KEYS = ('img_path', 'ori_shape', 'site', 'sequence', 'lesion_classes')
@@ -405,3 +406,9 @@ def test_real_masks_have_the_manifests_share_of_lesion(data_root, manifest, site
         expected = share[name.replace('/', '/images/')]
         assert float((labels == 1).float().mean()) == pytest.approx(expected, abs=1e-5)
         assert set(labels.unique().tolist()) <= {0, 1}
+
+
+@pytest.mark.parametrize('value', [None, 3, 'polyp', [1], {'polyp': 1}])
+def test_lesion_classes_that_are_no_list_of_names_are_refused(value):
+    with pytest.raises(SiteDataError, match=r"lesion_classes of 'a'.*list of names"):
+        Site.from_cfg(dict(name='a', lesion_classes=value))
