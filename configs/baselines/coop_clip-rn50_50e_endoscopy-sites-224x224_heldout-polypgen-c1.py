@@ -6,5 +6,7 @@ _base_ = [
 ]
 # The context takes CoOp's learning rate, 2e-3.
 optim_wrapper = dict(
-    paramwise_cfg=dict(custom_keys={'prompts.context': dict(lr_mult=0.4, decay_mult=0)}),
+    paramwise_cfg=dict(
+        custom_keys={'prompts.context': dict(lr_mult=0.4, decay_mult=0)}
+    ),
 )
