@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections import deque
 from pathlib import Path
 from typing import Any
@@ -11,6 +10,8 @@ from mmengine.dist import barrier, is_main_process
 from mmengine.hooks import CheckpointHook
 from mmengine.runner import EpochBasedTrainLoop, IterBasedTrainLoop, Runner
 from mmseg.registry import HOOKS
+
+from mcdrl_mmseg.protocols.files import write_text
 
 from .replacing_backend import REPLACING
 from .whole_checkpoint import is_whole, newest_whole
@@ -72,9 +73,7 @@ class AtomicCheckpointHook(CheckpointHook):
         if found is None:
             pointer.unlink(missing_ok=True)
             return
-        partial = pointer.with_name(f'.{_POINTER}.partial')
-        partial.write_text(str(found))
-        os.replace(partial, pointer)
+        write_text(pointer, str(found))
 
     def before_train(self, runner: Runner) -> None:
         """Prepare; validate where the run ended before it could."""
