@@ -1,6 +1,7 @@
 import errno
 import os
 import resource
+from contextlib import contextmanager, nullcontext
 
 import pytest
 from mmengine.fileio import get_file_backend
@@ -50,34 +51,45 @@ def test_the_rest_of_a_killed_writer_is_written_over(backend, tmp_path):
     assert (tmp_path / 'epoch_1.pth').read_bytes() == b'new'
 
 
-@pytest.fixture(params=['file too large', 'no space left'])
-def full_disk(request, monkeypatch) -> int:
-    """Writing fails half way, by the kernel: over a limit, or on /dev/full."""
-    if request.param == 'no space left':
-
-        def open_full(path, mode):
-            if '.partial' in str(path):
-                os.symlink('/dev/full', path)
-            return open(path, mode)
-
-        monkeypatch.setattr(replacing_backend, 'open', open_full, raising=False)
-        yield errno.ENOSPC
-        return
+@contextmanager
+def size_limit():
+    """No file may grow beyond 1000 bytes; pytest's own log neither, so be brief."""
     limits = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (1000, limits[1]))
-    yield errno.EFBIG
-    resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+
+
+@pytest.fixture(params=['file too large', 'no space left'])
+def full_disk(request, monkeypatch) -> tuple:
+    """Writing fails half way, by the kernel: over a limit, or on /dev/full."""
+    if request.param == 'file too large':
+        return errno.EFBIG, size_limit
+
+    def open_full(path, mode):
+        if '.partial' in str(path):
+            os.symlink('/dev/full', path)
+        return open(path, mode)
+
+    monkeypatch.setattr(replacing_backend, 'open', open_full, raising=False)
+    return errno.ENOSPC, nullcontext
 
 
 @pytest.mark.reliability('fault', 'disk full while a file is written')
 def test_on_a_full_disk_the_old_file_stands_and_the_error_names_the_new(
     backend, tmp_path, full_disk
 ):
+    code, full = full_disk
     path = tmp_path / 'epoch_2.pth'
     path.write_bytes(b'old')
-    with pytest.raises(OSError, match=r'epoch_2\.pth could not be written') as error:
+    with (
+        pytest.raises(OSError, match=r'epoch_2\.pth could not be written') as error,
+        full(),
+    ):
         backend.put(b'0' * 2000, path)
-    assert error.value.errno == full_disk
+    assert error.value.errno == code
     assert 'make room and go on with --resume' in str(error.value)
     assert path.read_bytes() == b'old'
     # Not even a part of the new file takes the room that is left.
