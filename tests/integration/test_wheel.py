@@ -205,8 +205,9 @@ def test_mim_runs_any_tool(python, tmp_path):
     if not mim.is_file():
         pytest.skip('no MIM in this environment: make test-wheel has it')
     path = f'{python.parent}{os.pathsep}{os.environ["PATH"]}'
-    shown = run(mim, 'run', PACKAGE, 'predict', '-h', cwd=tmp_path, PATH=path)
-    assert 'usage: predict.py' in shown
+    options = ('--images-per-site', 8, '--size', 64)
+    run(mim, 'run', PACKAGE, 'endosim', 'drawn', *options, cwd=tmp_path, PATH=path)
+    assert len(list(tmp_path.glob('drawn/endosim_*/images/*.png'))) == 40
 
 
 def test_editable_install_links_configs_and_tools(sources, tmp_path):
