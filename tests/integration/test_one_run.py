@@ -163,6 +163,6 @@ def test_training_without_the_hook_stops_at_once_and_says_what_to_do(reference):
         options=['custom_hooks=[]', 'train_dataloader.num_workers=0'],
     )
     assert run.returncode != 0
-    assert 'The confounder dictionary is not built' in run.output
-    assert "put dict(type='ConfounderDictionaryHook') into custom_hooks" in run.output
+    assert 'no hook builds model.decode_head.dictionary' in run.output
+    assert "Add dict(type='ConfounderDictionaryHook')" in run.output
     assert not list(run.work_dir.glob('*.pth'))
