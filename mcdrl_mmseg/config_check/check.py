@@ -40,13 +40,15 @@ def find_problems(cfg: Mapping[str, Any], training: bool = True) -> list[ConfigP
     """
     parts = components(cfg)
     problems = [problem for rule in _FIRST for problem in rule(cfg, parts)]
+    failure = None
     for rule in _RULES + (_TRAINING if training else ()):
         try:
             problems += rule(cfg, parts)
-        except Exception:
-            # These rely on keys and types that were found wrong.
-            if not problems:
-                raise
+        except Exception as error:
+            failure = error
+    # A rule relies on entries that others look at: what they name explains it.
+    if failure is not None and not problems:
+        raise failure
     return list(dict.fromkeys(problems))
 
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from mmseg.registry import DATASETS
+from mmseg.datasets import BaseSegDataset
 
 from mcdrl_mmseg.clip.model_config import get_model_config
-from mcdrl_mmseg.datasets import EndoscopySiteDataset
+from mcdrl_mmseg.datasets import EndoscopySiteDataset, Site, SiteDataError
 from mcdrl_mmseg.lesion_labels import label_mismatch
 from mcdrl_mmseg.models import (
     CausalInterventionHead,
@@ -19,10 +20,11 @@ from mcdrl_mmseg.models import (
 from mcdrl_mmseg.prompts import PromptError, PromptSet
 
 from .components import Component
-from .parts import data_parts, image_tower
+from .parts import image_tower
 from .problem import ConfigProblem
 
 _BINARY_LABELS = 2
+_TRAINING_DATA = 'train_dataloader.dataset'
 _OURS = (CausalInterventionHead, EndoscopySiteDataset)
 # Auxiliary heads may learn something else than the classes.
 _SEGMENTING = ('model.decode_head', 'model.decode_head.predictor')
@@ -117,7 +119,7 @@ def count_problems(
         cfg: Experiment config.
         parts: Its components.
     """
-    labels, lesions = _labels(cfg)
+    labels, lesions = _labels(parts)
     # Stock heads on stock data may count their classes in another way.
     ours = any(part.is_a(kind) for part in parts for kind in _OURS)
     for part in parts:
@@ -166,17 +168,18 @@ def _outputs(part: Component, count: int) -> Iterator[ConfigProblem]:
         )
 
 
-def _labels(cfg: Mapping[str, Any]) -> tuple[list[str], set[str]]:
+def _labels(parts: Sequence[Component]) -> tuple[list[str], set[str]]:
     """Classes of the training data, and lesion classes of its sites."""
     labels: list[str] = []
     lesions: set[str] = set()
-    for part in data_parts(cfg, 'train_dataloader'):
-        cls = DATASETS.get(part.get('type') or '')
-        own = (part.get('metainfo') or {}).get('classes')
-        labels = labels or list(own or getattr(cls, 'METAINFO', {}).get('classes', ()))
-        for site in part.get('sites') or ():
-            if isinstance(site, Mapping):
-                lesions |= set(site.get('lesion_classes', ['lesion']))
-            else:
-                lesions.add('lesion')
+    for part in parts:
+        if not (part.place.startswith(_TRAINING_DATA) and part.is_a(BaseSegDataset)):
+            continue
+        metainfo = part.cfg.get('metainfo')
+        own = metainfo.get('classes') if isinstance(metainfo, Mapping) else None
+        labels = labels or list(own or part.cls.METAINFO.get('classes', ()))
+        for site in part.cfg.get('sites') or ():
+            # What cannot be read is told by the rules on sites.
+            with contextlib.suppress(SiteDataError):
+                lesions |= set(Site.from_cfg(site).lesion_classes)
     return labels, lesions

@@ -47,16 +47,12 @@ def site_problems(
 def _entries(part: Component) -> Iterator[ConfigProblem]:
     for number, site in enumerate(part.cfg.get('sites') or ()):
         place = part.at(f'sites[{number}]')
-        if not isinstance(site, (str, Mapping)):
-            remedy = "Give a name, or dict(name='...', lesion_classes=[...])."
-            yield ConfigProblem(place, f'is {site!r}.', remedy)
-            continue
         # Unknown keys have been told, with the nearest known one.
         if isinstance(site, Mapping) and not set(site) <= _KNOWN_KEYS:
             continue
         try:
             Site.from_cfg(site)
-        except (SiteDataError, TypeError, ValueError) as error:
+        except SiteDataError as error:
             yield ConfigProblem(place, str(error), 'See docs/datasets.md.')
 
 

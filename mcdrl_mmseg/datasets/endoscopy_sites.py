@@ -72,7 +72,9 @@ class Site:
         """
         if isinstance(cfg, str):
             return cls(cfg)
-        unknown = sorted(set(cfg) - set(cls.__dataclass_fields__))
+        if not isinstance(cfg, Mapping):
+            raise SiteDataError(f'sites: {cfg!r} is neither a name nor a dict.')
+        unknown = sorted(set(cfg) - set(cls.__dataclass_fields__), key=str)
         if unknown or 'name' not in cfg:
             raise SiteDataError(
                 f'sites: {dict(cfg)!r} needs a name and has unknown keys {unknown}; '
@@ -88,8 +90,7 @@ class Site:
                 )
             values['lesion_classes'] = tuple(lesions)
         if values.get('mask_values') is not None:
-            names = values['mask_values']
-            values['mask_values'] = {int(value): names[value] for value in names}
+            values['mask_values'] = _mask_values(cfg['name'], values['mask_values'])
         site = cls(**values)
         if site.mask_values is not None:
             named = set(site.mask_values.values()) - {'background', 'ignore'}
@@ -100,6 +101,16 @@ class Site:
                     f'not in its lesion_classes {list(site.lesion_classes)}.'
                 )
         return site
+
+
+def _mask_values(site: str, names: Any) -> dict[int, str]:
+    try:
+        return {int(value): str(names[value]) for value in names}
+    except (TypeError, ValueError):
+        raise SiteDataError(
+            f'sites: mask_values of {site!r} is {names!r}; give a dict from numbers to '
+            "classes, as {0: 'background', 1: 'polyp'}."
+        ) from None
 
 
 @DATASETS.register_module()

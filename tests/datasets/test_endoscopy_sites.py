@@ -322,6 +322,8 @@ def test_bad_mask_is_an_error_naming_the_file(write):
             [dict(name='a', lesion_classes=['polyp', 'cyst'])],
             r"site 'a' has several lesion classes .*Give mask_values",
         ),
+        ([7], 'sites: 7 is neither a name nor a dict'),
+        ([dict(name='a', mask_values={'x': 'lesion'})], "{'x': .* from numbers to"),
     ],
 )
 def test_unusable_sites_are_an_error_naming_them(write, sites, message):
