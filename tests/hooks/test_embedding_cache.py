@@ -149,6 +149,8 @@ def test_readers_beside_two_writers_see_whole_files_alone(path):
 
 
 def write_for_ever(path):
+    # Other tests of the process may have left a handler, which a fork takes along.
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
     value = 1.0
     while True:
         write_embeddings(path, FINGERPRINT, embeddings(value))

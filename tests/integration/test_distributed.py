@@ -143,7 +143,7 @@ def test_weights_after_two_steps_equal_those_of_one_process(together, alone):
         gap = (one[name].double() - two[name].double()).norm()
         # Softmax does not see a key's bias: its gradient is rounding alone.
         # No two sums agree beyond the last digit of a float32.
-        limit = 1e-3 * step + 2**-23 * one[name].double().abs().max()
+        limit = 1e-3 * step + 2**-23 * one[name].double().abs().max() + 1e-9
         assert gap <= limit, f'{name}: {gap:.2e} apart after a step of {step:.2e}'
 
 
