@@ -51,3 +51,15 @@ def test_a_folds_data_sets_read_what_the_tool_writes(repo_root, tmp_path, monkey
         assert sample['data_samples'].site in SITES
         assert isinstance(sample['data_samples'].lesion_classes, tuple)
     assert sizes == {'train': 16, 'val': 4, 'test': 5}
+
+
+def test_the_randomised_experiment_is_tested_on_the_other_draw(repo_root, monkeypatch):
+    monkeypatch.setenv('MCDRL_ENDOSIM_ROOT', 'shifted')
+    monkeypatch.setenv('MCDRL_ENDOSIM_RANDOMISED_ROOT', 'randomised')
+    name = 'endosim-randomised_heldout-endosim-a.py'
+    config = Config.fromfile(repo_root / FOLDER / name)
+    roots = {
+        part: config[f'{part}_dataloader'].dataset.data_root
+        for part in ('train', 'val', 'test')
+    }
+    assert roots == {'train': 'randomised', 'val': 'randomised', 'test': 'shifted'}
