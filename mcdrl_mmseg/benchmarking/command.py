@@ -35,6 +35,11 @@ def run_benchmark(args: argparse.Namespace) -> None:
     """
     if args.rounds < 1 or args.batch_size < 1:
         raise ProtocolError('--rounds and --batch-size must be at least 1.')
+    if args.against and (args.ratios or args.confounders):
+        raise ProtocolError(
+            '--against: --ratios and --confounders compare variants of one model with '
+            'each other and with nothing else.'
+        )
     if args.device.startswith('cuda') and not torch.cuda.is_available():
         raise ProtocolError(f'--device {args.device}: PyTorch sees no such GPU here.')
     if args.threads:
@@ -42,10 +47,13 @@ def run_benchmark(args: argparse.Namespace) -> None:
     where = environment(args.device)
     print(sentence(where))
     results = []
-    for config in args.config:
-        subject = load_subject(config)
+    # A mistake in the last is found before the first is measured.
+    subjects = [load_subject(config) for config in args.config]
+    for number, subject in enumerate(subjects, 1):
         if args.mode in ('inference', 'train'):
-            results.append(_compare(subject, args))
+            shared = sum(other.name == subject.name for other in subjects) > 1
+            plot = f'{subject.name}-{number}.png' if shared else f'{subject.name}.png'
+            results.append(_compare(subject, args, plot))
         elif args.mode == 'start':
             results.append([_start(subject)])
         else:
@@ -56,7 +64,9 @@ def run_benchmark(args: argparse.Namespace) -> None:
         print(f'Figures and plots are in {args.out}.')
 
 
-def _compare(subject: Subject, args: argparse.Namespace) -> list[dict[str, Any]]:
+def _compare(
+    subject: Subject, args: argparse.Namespace, plot: str
+) -> list[dict[str, Any]]:
     setting = Setting(
         args.device,
         args.batch_size,
@@ -77,7 +87,7 @@ def _compare(subject: Subject, args: argparse.Namespace) -> list[dict[str, Any]]
     if args.out:
         from mcdrl_mmseg.visualization.figure_files import write_figure
 
-        write_figure(comparison_plot(records), args.out / f'{subject.name}.png')
+        write_figure(comparison_plot(records), args.out / plot)
     return records
 
 

@@ -28,7 +28,7 @@ def measure_loading(subject: Subject, cache_dir: str | None = None) -> dict[str,
         ``name``, ``images_per_second`` and ``workers``.
 
     Raises:
-        ProtocolError: The config names no training data.
+        ProtocolError: The config names no training data, or a single batch of it.
     """
     cfg = copy.deepcopy(subject.cfg.get('train_dataloader'))
     if cfg is None:
@@ -45,8 +45,14 @@ def measure_loading(subject: Subject, cache_dir: str | None = None) -> dict[str,
     count, start = 0, time.perf_counter()
     for _, batch in zip(range(_BATCHES), batches):
         count += len(batch['inputs'])
+    seconds = time.perf_counter() - start
+    if not count:
+        raise ProtocolError(
+            f'{subject.name}: the training data are one batch, and the first is not '
+            'timed. Set a smaller train_dataloader.batch_size.'
+        )
     return dict(
         name=subject.name + (' (cached)' if cache_dir else ''),
-        images_per_second=count / (time.perf_counter() - start),
+        images_per_second=count / seconds,
         workers=cfg.num_workers,
     )

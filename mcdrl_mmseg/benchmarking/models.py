@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import copy
+import importlib.util
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 
 import torch
 from mmengine.config import Config
-from mmengine.hub import get_config
 from mmengine.registry import init_default_scope
 from mmseg.registry import MODELS
 from torch import Tensor, nn
@@ -94,14 +96,31 @@ def load_subject(config: str) -> Subject:
         ProtocolError: There is no such config, or it has no model.
     """
     try:
-        cfg = get_config(config) if '::' in config else Config.fromfile(config)
-    except (OSError, KeyError, AttributeError, RuntimeError) as error:
-        raise ProtocolError(f'{config}: no config could be read ({error}).') from error
+        path = _installed_config(config) if '::' in config else config
+        cfg = Config.fromfile(path)
+    except Exception as error:
+        # A config is a program: anything may go wrong in it.
+        raise ProtocolError(
+            f'{config}: no config could be read ({type(error).__name__}: {error}).'
+        ) from error
     if 'model' not in cfg:
         raise ProtocolError(f'{config}: a config with a model is needed.')
     # Without schedule and data, which a model's cost does not depend on.
     name = re.sub(r'_\d+e[_-].*', '', config.rpartition('/')[2].removesuffix('.py'))
     return Subject(name, cfg)
+
+
+def _installed_config(name: str) -> Path:
+    """Path of ``PACKAGE::NAME``.
+
+    MMEngine's own look-up goes by a distribution's name, which a fork of it does not
+    have, and calls pip to install what it does not find.
+    """
+    package, _, path = name.partition('::')
+    spec = importlib.util.find_spec(package)
+    if spec is None or spec.origin is None:
+        raise ModuleNotFoundError(f'{package} is not installed')
+    return Path(spec.origin).parent / '.mim' / 'configs' / path
 
 
 def against(subject: Subject, name: str) -> Subject:
@@ -210,7 +229,7 @@ def _own_head(subject: Subject) -> Config:
 
 def _without_weights(model: dict) -> dict:
     """Leave out what would be loaded: nothing is fetched to measure cost."""
-    for part in (model, *(part for part in model.values() if isinstance(part, dict))):
+    for part in _parts(model):
         if 'pretrained' in part:
             part['pretrained'] = None
         init = part.get('init_cfg')
@@ -220,3 +239,13 @@ def _without_weights(model: dict) -> dict:
     if text is not None and text.get('dataset_name') is None:
         text['vocabulary'] = ['lesion']
     return model
+
+
+def _parts(value: object) -> Iterator[dict]:
+    """All dicts of a nested config, the backbone inside a backbone among them."""
+    if isinstance(value, dict):
+        yield value
+        value = list(value.values())
+    if isinstance(value, (list, tuple)):
+        for part in value:
+            yield from _parts(part)

@@ -10,6 +10,8 @@ from typing import Any
 from torch import nn
 from torch.profiler import ProfilerActivity, profile, record_function
 
+from mcdrl_mmseg.models import CausalInterventionHead
+
 TOWER, SELECTION, INTERVENTION = 'tower', 'selection', 'intervention'
 PREDICTOR, LOSSES, REST = 'predictor', 'losses', 'rest'
 PARTS = (TOWER, SELECTION, INTERVENTION, PREDICTOR, LOSSES, REST)
@@ -20,10 +22,12 @@ def _methods(model: nn.Module) -> Iterator[tuple[object, str, str]]:
     """Owner, name and part of every method to watch; the innermost counts."""
     yield model.backbone, 'forward', TOWER
     head = model.decode_head
-    predictor = getattr(head, 'predictor', head)
+    # Other heads may have a predictor too, as one part of their forward pass.
+    own = isinstance(head, CausalInterventionHead)
+    predictor = head.predictor if own else head
     yield predictor, 'forward', PREDICTOR
     yield predictor, 'loss_by_feat', LOSSES
-    if predictor is head:
+    if not own:
         return
     # Gathering and scattering belong to the selection.
     yield head, 'intervene', SELECTION
@@ -49,7 +53,8 @@ def labelled(model: nn.Module) -> Iterator[None]:
 
         return run
 
-    watched = list(_methods(model))
+    # A head of another kind, as a list of heads, may have other losses.
+    watched = [entry for entry in _methods(model) if hasattr(*entry[:2])]
     for owner, name, part in watched:
         # On the instance, in front of the class's method.
         setattr(owner, name, mark(getattr(owner, name), part))

@@ -22,8 +22,8 @@ def comparison_table(records: Sequence[Mapping[str, Any]]) -> str:
     Args:
         records: From :func:`~mcdrl_mmseg.benchmarking.comparison.compare`.
     """
-    rows = {
-        record['name']: {
+    rows = [
+        {
             'parameters, M': f'{record["parameters"] / 1e6:.1f}',
             'GFLOPs': _scaled(record.get('flops'), 1e9, 1),
             'peak memory, MiB': _scaled(record.get('peak_memory'), 2**20, 0),
@@ -34,9 +34,10 @@ def comparison_table(records: Sequence[Mapping[str, Any]]) -> str:
             'time ratio (95%)': _ratio(record['ratio']),
         }
         for record in records
-    }
-    table = pd.DataFrame.from_dict(rows, orient='index')
-    table.index.name = 'model'
+    ]
+    # Two records may have one name: configs that differ in their data alone.
+    names = pd.Index([record['name'] for record in records], name='model')
+    table = pd.DataFrame(rows, index=names)
     return markdown(table)
 
 
@@ -56,15 +57,16 @@ def shares_table(records: Sequence[Mapping[str, Any]]) -> str:
     Args:
         records: From :func:`~mcdrl_mmseg.benchmarking.comparison.compare`.
     """
-    rows = {
-        record['name']: [f'{100 * record["shares"][part]:.1f}%' for part in PARTS]
-        for record in records
-        if 'shares' in record
-    }
-    if not rows:
+    measured = [record for record in records if 'shares' in record]
+    if not measured:
         return ''
-    table = pd.DataFrame.from_dict(rows, orient='index', columns=list(PARTS))
-    table.index.name = 'share of the step'
+    rows = [
+        [f'{100 * record["shares"][part]:.1f}%' for part in PARTS]
+        for record in measured
+    ]
+    names = [record['name'] for record in measured]
+    index = pd.Index(names, name='share of the step')
+    table = pd.DataFrame(rows, index=index, columns=list(PARTS))
     return markdown(table)
 
 

@@ -12,6 +12,7 @@ from mmengine.logging import MMLogger
 
 from mcdrl_mmseg.hooks import ConfounderDictionaryHook
 from mcdrl_mmseg.models import ConfounderDictionary
+from mcdrl_mmseg.protocols.errors import ProtocolError
 
 from .models import Subject
 from .timing import spread
@@ -28,11 +29,17 @@ def measure_start(subject: Subject) -> dict[str, Any]:
     Returns:
         ``name``, ``cold`` (with the text tower) and ``warm`` (median and quartiles), in
         milliseconds.
+
+    Raises:
+        ProtocolError: The model has no dictionary.
     """
     import numpy as np
 
     model = subject.build()
-    dictionary = next(m for m in model.modules() if isinstance(m, ConfounderDictionary))
+    modules = model.modules()
+    dictionary = next((m for m in modules if isinstance(m, ConfounderDictionary)), None)
+    if dictionary is None:
+        raise ProtocolError(f'--mode start: {subject.name} has no dictionary.')
     runner = SimpleNamespace(
         model=model,
         iter=0,
