@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import copy
+from functools import partial
 
 import torch
 from mmseg.models import EncoderDecoder
+from mmseg.models.backbones.swin import ShiftWindowMSA
 from torch import Tensor, nn
 
 from mcdrl_mmseg.models import CausalInterventionHead
@@ -60,6 +62,9 @@ class DeployableSegmentor(nn.Module):
         head = self.model.decode_head
         if isinstance(head, CausalInterventionHead):
             _bake_dictionary(head)
+        for module in self.model.modules():
+            if isinstance(module, ShiftWindowMSA):
+                module.window_reverse = partial(_join_windows, module.window_size)
 
     def forward(self, images: Tensor) -> Tensor:
         """Segment.
@@ -75,6 +80,23 @@ class DeployableSegmentor(nn.Module):
             images = images.flip(1)
         normalised = (images.float() - self.mean) / self.std
         return self.model.encode_decode(normalised, [dict(img_shape=images.shape[2:])])
+
+
+def _join_windows(side: int, windows: Tensor, height: int, width: int) -> Tensor:
+    """Swin's ``window_reverse``, which fixes the batch size by a division of floats.
+
+    Args:
+        side: Of a window.
+        windows: (B * number of windows, side, side, c).
+        height: Of the map.
+        width: Of the map.
+
+    Returns:
+        (B, height, width, c).
+    """
+    rows, columns = height // side, width // side
+    parts = windows.reshape(-1, rows, columns, side, side, windows.shape[-1])
+    return parts.transpose(2, 3).reshape(-1, height, width, windows.shape[-1])
 
 
 def _bake_dictionary(head: CausalInterventionHead) -> None:

@@ -90,14 +90,15 @@ def export_program(
                 dynamic_shapes=dict(images=shapes),
             )
         except (torch._dynamo.exc.UserError, RuntimeError, TypeError) as error:
-            raise ExportError(
-                f'PyTorch could not trace the model ({_first_line(error)}).'
-                + (' Try a fixed size, without --dynamic.' if multiple else '')
-            ) from error
+            raise _untraceable(error, multiple) from error
 
 
-def _first_line(error: Exception) -> str:
-    return str(error).strip().partition('\n')[0]
+def _untraceable(error: Exception, multiple: int | None) -> ExportError:
+    first_line = str(error).strip().partition('\n')[0]
+    return ExportError(
+        f'PyTorch could not trace the model ({first_line}).'
+        + (' Try a fixed size, without --dynamic.' if multiple else '')
+    )
 
 
 def save_torch_export(
@@ -164,21 +165,28 @@ def save_onnx(
     description: dict[str, Any],
     path: Path,
 ) -> None:
-    """Write an ``.onnx`` file; see :data:`FORMATS`."""
+    """Write an ``.onnx`` file; see :data:`FORMATS`.
+
+    Raises:
+        ExportError: A package is missing, or ONNX cannot express a part of the model.
+    """
     require(*_PACKAGES)
     import onnx
 
     program = export_program(module, size, multiple)
     with _plain_attention():
-        exported = torch.onnx.export(
-            program,
-            input_names=['images'],
-            output_names=['logits'],
-            opset_version=_OPSET,
-            dynamo=True,
-            custom_translation_table={torch.ops.aten.sort.stable: _stable_sort()},
-            verbose=False,
-        )
+        try:
+            exported = torch.onnx.export(
+                program,
+                input_names=['images'],
+                output_names=['logits'],
+                opset_version=_OPSET,
+                dynamo=True,
+                custom_translation_table={torch.ops.aten.sort.stable: _stable_sort()},
+                verbose=False,
+            )
+        except torch.onnx.errors.OnnxExporterError as error:
+            raise _untraceable(error, multiple) from error
     model = exported.model_proto
     _name_sides(model, variable=multiple is not None)
     onnx.helper.set_model_props(model, to_strings(description))
