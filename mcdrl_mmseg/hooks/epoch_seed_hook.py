@@ -58,8 +58,9 @@ class EpochSeedHook(Hook):
     MMEngine seeds alike in every epoch. The order of the images follows from the
     seed of the checkpoint.
 
-    A run is resumed exactly from a checkpoint written at the end of an epoch. Data
-    workers must be started anew for every epoch (``persistent_workers=False``).
+    A run is resumed exactly from a checkpoint written at the end of an epoch, if no
+    accumulated gradients are left over there (``accumulative_counts``). Data workers
+    must be started anew for every epoch (``persistent_workers=False``).
     """
 
     priority = 'NORMAL'

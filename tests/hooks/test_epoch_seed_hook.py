@@ -6,6 +6,8 @@ import numpy as np
 import pytest
 import torch
 from mmengine.dataset import DefaultSampler
+from mmengine.model import BaseModel
+from torch import nn
 from torch.utils.data import DataLoader, Dataset
 
 from mcdrl_mmseg.hooks import EpochSeedHook
@@ -113,3 +115,76 @@ def test_seeds_differ_in_every_argument_and_fit_numpy():
     seeds += [epoch_seed(**{**base, key: base[key] + 7}) for key in base]
     assert len(set(seeds)) == 6
     assert all(0 <= seed < 2**32 for seed in seeds)
+
+
+class DroppingModel(BaseModel):
+    """Drops half of the pixels; its prediction is the number of batches seen."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        torch.manual_seed(0)
+        self.layers = nn.Sequential(nn.Dropout(0.5), nn.Conv2d(3, 1, 3))
+        self.register_buffer('batches', torch.zeros((), dtype=torch.long))
+
+    def forward(self, inputs, data_samples=None, mode='tensor'):
+        if mode == 'predict':
+            return [int(self.batches)] * len(inputs)
+        self.batches += 1
+        return dict(loss=self.layers(torch.stack(inputs)).square().mean())
+
+
+@pytest.fixture
+def trained(make_toy_runner, tmp_path):
+    """Trains three epochs of two batches; returns the last checkpoint and the log.
+
+    ``trained('name', counts)`` updates the weights after every so many batches;
+    ``start`` names the checkpoint of another run to go on from.
+    """
+
+    def train(name: str, counts: int, start: str | None = None):
+        resumed = {}
+        if start is not None:
+            resumed = dict(resume=True, load_from=str(tmp_path / start))
+        runner = make_toy_runner(
+            DroppingModel(),
+            work_dir=str(tmp_path / name),
+            custom_hooks=[dict(type='EpochSeedHook')],
+            **resumed,
+        )
+        runner.optim_wrapper['accumulative_counts'] = counts
+        runner.train()
+        (log,) = (tmp_path / name).glob('*/*.log')
+        path = tmp_path / name / 'epoch_3.pth'
+        return torch.load(path, weights_only=False), log.read_text()
+
+    return train
+
+
+def weights(checkpoint) -> torch.Tensor:
+    return torch.cat([value.flatten() for value in checkpoint['state_dict'].values()])
+
+
+def moments(checkpoint) -> torch.Tensor:
+    states = checkpoint['optimizer']['state'].values()
+    return torch.cat([value.flatten() for s in states for value in s.values()])
+
+
+@pytest.mark.parametrize('counts', [1, 2])
+def test_resumed_run_with_accumulated_gradients_ends_as_the_unbroken_one(
+    trained, counts
+):
+    unbroken, _ = trained('unbroken', counts)
+    resumed, log = trained('resumed', counts, 'unbroken/epoch_1.pth')
+    assert 'resumed epoch: 1, iter: 2' in log
+    assert torch.equal(weights(resumed), weights(unbroken))
+    assert torch.equal(moments(resumed), moments(unbroken))
+    steps = {int(state['step']) for state in unbroken['optimizer']['state'].values()}
+    assert steps == {6 // counts}
+
+
+def test_gradients_left_over_at_an_epochs_end_are_lost_and_said_to_be(trained):
+    """An update after three batches, an epoch of two: no checkpoint holds gradients."""
+    unbroken, _ = trained('unbroken', 3)
+    resumed, log = trained('resumed', 3, 'unbroken/epoch_1.pth')
+    assert 'the gradient of some iterations is lost' in log
+    assert not torch.equal(weights(resumed), weights(unbroken))
