@@ -21,7 +21,21 @@ def _one_thread():
 
 
 @pytest.fixture(scope='session')
-def new_model(repo_root):
+def draw_head():
+    """Gives a head weights large enough to matter, and a dictionary."""
+
+    def draw(head: torch.nn.Module) -> None:
+        for value in head.parameters():
+            if value.ndim > 1:
+                torch.nn.init.normal_(value, std=1.5 * value[0].numel() ** -0.5)
+        texts = torch.randn(len(head.dictionary.texts), 128)
+        head.dictionary.fill(torch.nn.functional.normalize(texts, dim=1), 'ab' * 32)
+
+    return draw
+
+
+@pytest.fixture(scope='session')
+def new_model(repo_root, draw_head):
     """Makes a model with a dictionary: ``new_model('vit', **head_options)``.
 
     Of a ViT two blocks are left: an export's time grows with the number of layers.
@@ -35,12 +49,7 @@ def new_model(repo_root):
         with torch.random.fork_rng():
             torch.manual_seed(3)
             model = MODELS.build(cfg.model)
-            for value in model.decode_head.parameters():
-                if value.ndim > 1:
-                    torch.nn.init.normal_(value, std=1.5 * value[0].numel() ** -0.5)
-            head = model.decode_head
-            texts = torch.randn(len(head.dictionary.texts), 128)
-            head.dictionary.fill(torch.nn.functional.normalize(texts, dim=1), 'ab' * 32)
+            draw_head(model.decode_head)
         if tower == 'vit':
             blocks = model.backbone.tower.transformer
             blocks.resblocks = blocks.resblocks[:2]

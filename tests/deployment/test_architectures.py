@@ -28,7 +28,7 @@ _GUIDED = {
 
 
 @pytest.fixture(scope='module')
-def guided(repo_root):
+def guided(repo_root, draw_head):
     """Makes the model of a config with a small backbone and a small ViT as guide.
 
     The guide's patches of 8 pixels are four times as fine as the map that is
@@ -50,12 +50,7 @@ def guided(repo_root):
         with torch.random.fork_rng():
             torch.manual_seed(3)
             model = MODELS.build(cfg.model)
-            for value in model.decode_head.parameters():
-                if value.ndim > 1:
-                    torch.nn.init.normal_(value, std=1.5 * value[0].numel() ** -0.5)
-            texts = torch.randn(len(model.decode_head.dictionary.texts), 128)
-            texts = torch.nn.functional.normalize(texts, dim=1)
-            model.decode_head.dictionary.fill(texts, 'ab' * 32)
+            draw_head(model.decode_head)
         blocks = model.backbone.guide.tower.transformer
         blocks.resblocks = blocks.resblocks[:2]
         model.dataset_meta = dict(classes=('background', 'lesion'))
