@@ -224,6 +224,12 @@ class CausalIntervention(BaseModule):
             of them (:func:`without_confounders`), so that what F_ca holds of
             confounders comes from Z and not from the image. It needs features in the
             joint space: ``embed_dims`` equal to ``dictionary_dims``.
+        observe_confounders: Learn A(F, z) with the z of each image: in training the
+            tokens are told, by a learned direction for each entry, how much CLIP sees
+            of it in the image (:class:`ConfounderScores`). The network need not
+            then learn from F what went with z at the training sites. Inference puts
+            the scores' mean over the training images, 0, in their place for all
+            images: the adjustment sum_z P(Y|F, z) P(z), its mean taken inside.
         gate: Initial value of the gate in [0, 1] that multiplies the
             intervention; :class:`InterventionWarmupHook` moves it.
         init_cfg: MMEngine's initialisation config; the default is small enough for
@@ -245,6 +251,7 @@ class CausalIntervention(BaseModule):
         num_samples: int = 1,
         attend_to: str = 'dictionary',
         residual: str = 'whole',
+        observe_confounders: bool = False,
         gate: float = 1.0,
         init_cfg: dict | None = dict(type='TruncNormal', layer='Linear', std=0.02),  # noqa: B006
     ) -> None:
@@ -254,6 +261,10 @@ class CausalIntervention(BaseModule):
             attention_dims, num_layers, num_heads, approximation, num_samples, attend_to
         )
         self._check_residual(residual, attend_to, embed_dims, dictionary_dims)
+        if observe_confounders and attend_to == 'self':
+            raise ValueError(
+                "CausalIntervention: observe_confounders needs attend_to='dictionary'."
+            )
         if not 0 <= gate <= 1:
             raise ValueError(f'CausalIntervention: gate={gate} must lie in [0, 1].')
         self.approximation = approximation
@@ -265,6 +276,9 @@ class CausalIntervention(BaseModule):
         # Unit vectors of width d have entries of size d ** -0.5: without a norm the
         # first attention is all but uniform.
         self.entry_norm = nn.LayerNorm(dictionary_dims)
+        self.observed = None
+        if observe_confounders:
+            self.observed = nn.Linear(dictionary_dims, embed_dims, bias=False)
         self.layers = nn.ModuleList(
             InterventionLayer(
                 embed_dims, dictionary_dims, attention_dims, num_heads, ffn_ratio
@@ -327,13 +341,21 @@ class CausalIntervention(BaseModule):
             return without_confounders(tokens, entries)
         return tokens
 
-    def forward(self, tokens: Tensor, entries: Tensor, prior: Tensor) -> Tensor:
+    def forward(
+        self,
+        tokens: Tensor,
+        entries: Tensor,
+        prior: Tensor,
+        scores: Tensor | None = None,
+    ) -> Tensor:
         """Intervene.
 
         Args:
             tokens: F, ``region_tokens`` (B, N, c).
             entries: Z, (M, d).
             prior: P(z), (M,), sums to 1.
+            scores: What is observed of each confounder in each image, (B, M), where
+                ``observe_confounders`` is set; None stands for their mean.
 
         Returns:
             F_ca, ``intervened_tokens`` (B, N, c), before the gate.
@@ -343,6 +365,9 @@ class CausalIntervention(BaseModule):
                 tokens = layer(tokens, self.entry_norm(tokens), None)
             return tokens
         tokens = self._enter(tokens, entries)
+        if scores is not None:
+            seen = scores.to(tokens.dtype) @ self.observed(self.entry_norm(entries))
+            tokens = tokens + seen.unsqueeze(1)
         if self.approximation == 'attention':
             return self._attend(tokens, entries, prior)
         contributions = self._contributions(entries)

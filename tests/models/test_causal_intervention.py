@@ -569,3 +569,31 @@ def test_what_inference_keeps_is_not_in_the_state_dict(tokens, entries):
     with torch.no_grad():
         module(tokens, entries, PRIOR.double())
     assert list(module.state_dict()) == names
+
+
+def test_observed_confounders_enter_along_the_direction_of_their_entry(
+    joint_tokens, entries
+):
+    options = dict(embed_dims=4, num_heads=2, residual='orthogonal')
+    module = build(observe_confounders=True, **options)
+    scores = torch.tensor([[1.5, 0.0, -2.0], [0.0, 0.25, 0.0]], dtype=torch.float64)
+    normed = layer_norm(array(entries), module.entry_norm)
+    directions = normed @ array(module.observed.weight).T
+    told = array(without_confounders(joint_tokens, entries))
+    told = told + (array(scores) @ directions)[:, None]
+    expected, _ = reference(module, torch.from_numpy(told), entries, UNIFORM)
+    result = module(joint_tokens, entries, UNIFORM, scores)
+    assert_close(array(result), expected)
+
+
+def test_without_scores_the_observed_confounders_are_at_their_mean(tokens, entries):
+    module = build(observe_confounders=True)
+    mean = torch.zeros(2, 3, dtype=torch.float64)
+    assert_close(
+        module(tokens, entries, UNIFORM), module(tokens, entries, UNIFORM, mean)
+    )
+
+
+def test_observing_confounders_needs_a_dictionary():
+    with pytest.raises(ValueError, match="observe_confounders needs attend_to='dict"):
+        build(observe_confounders=True, attend_to='self')

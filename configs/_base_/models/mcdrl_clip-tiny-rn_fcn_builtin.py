@@ -11,7 +11,10 @@ model = dict(
         ),
         region_selector=dict(type='CLIPRegionSelector', ratio=0.5),
         intervention=dict(
-            type='CausalIntervention', num_layers=3, residual='orthogonal'
+            type='CausalIntervention',
+            num_layers=3,
+            residual='orthogonal',
+            observe_confounders=True,
         ),
         # Half of the positions are kept, most of them healthy: their mean would be pulled
         # to the lesion's text.

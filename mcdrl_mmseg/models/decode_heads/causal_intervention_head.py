@@ -10,6 +10,7 @@ from mmseg.registry import MODELS
 from mmseg.utils import ConfigType, SampleList
 from torch import Tensor, nn
 
+from ..confounder_scores import ConfounderScores
 from ..lesion_targets import lesion_targets
 from ..region_selector import gather_tokens, scatter_tokens
 
@@ -95,6 +96,10 @@ class CausalInterventionHead(BaseModule):
             embed_dims=in_channels, dictionary_dims=self.dictionary.embed_dims
         )
         self.intervention = _build(intervention, **widths)
+        self.confounder_scores = None
+        if self.intervention is not None and self.intervention.observed is not None:
+            names = self.dictionary.prompts.confounder_names
+            self.confounder_scores = ConfounderScores(len(names))
         self.loss_causal = _build(loss_causal)
         self.loss_contrast = _build(loss_contrast)
         # t_km lives in the joint space; features of another backbone do not.
@@ -156,7 +161,10 @@ class CausalInterventionHead(BaseModule):
         intervened = tokens
         if self.intervention is not None:
             intervened = self.intervention(
-                tokens, self.dictionary.entries, self.dictionary.confounder_prior
+                tokens,
+                self.dictionary.entries,
+                self.dictionary.confounder_prior,
+                self._observe(inputs[-1]),
             )
         result = self._put_back(feature, indices, tokens, intervened)
 
@@ -166,6 +174,14 @@ class CausalInterventionHead(BaseModule):
         else:
             maps[index] = result
         return Intervened(tuple(maps), similarity, indices, tokens, intervened)
+
+    def _observe(self, image_embedding: Tensor) -> Tensor | None:
+        """Scores of the images' own confounders, (B, M), in training alone."""
+        if self.confounder_scores is None or not self.training:
+            return None
+        return self.confounder_scores(
+            image_embedding.flatten(1), self.dictionary.entries
+        )
 
     def _put_back(
         self,

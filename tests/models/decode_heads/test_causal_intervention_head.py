@@ -188,6 +188,41 @@ def test_positions_not_selected_fade_as_the_gate_opens_if_asked(build, inputs, g
         assert torch.equal(result, expected)
 
 
+def test_training_observes_each_images_confounders_and_inference_none(build, inputs):
+    head = build(intervention=dict(observe_confounders=True))
+    other = (*inputs[:-1], inputs[-1].flip(0))
+    with torch.no_grad():
+        head.eval()
+        evaluated = head.intervene(inputs)
+        assert torch.equal(
+            evaluated.intervened_tokens, head.intervene(other).intervened_tokens
+        )
+        head.train()
+        trained = head.intervene(inputs)
+    scores = copy.deepcopy(head.confounder_scores)
+    # Counted anew, the same batch leaves the statistics as they are.
+    seen = scores(inputs[-1].flatten(1), head.dictionary.entries)
+    assert_close(scores.mean, head.confounder_scores.mean)
+    expected = head.intervention(
+        trained.region_tokens,
+        head.dictionary.entries,
+        head.dictionary.confounder_prior,
+        seen,
+    )
+    assert_close(trained.intervened_tokens, expected)
+    assert not torch.allclose(trained.intervened_tokens, evaluated.intervened_tokens)
+
+
+def test_statistics_of_the_observed_confounders_are_part_of_a_checkpoint(build, inputs):
+    head = build(intervention=dict(observe_confounders=True)).train()
+    head.intervene(inputs)
+    again = build(intervention=dict(observe_confounders=True))
+    again.load_state_dict(head.state_dict())
+    assert again.confounder_scores.steps == 1
+    assert torch.equal(again.confounder_scores.mean, head.confounder_scores.mean)
+    assert build().confounder_scores is None
+
+
 def test_without_region_selection_every_position_is_intervened_on(build, inputs):
     head = build(region_selector=None).eval()
     with torch.no_grad():
