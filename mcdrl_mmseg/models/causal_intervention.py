@@ -276,7 +276,7 @@ class CausalIntervention(BaseModule):
         # Unit vectors of width d have entries of size d ** -0.5: without a norm the
         # first attention is all but uniform.
         self.entry_norm = nn.LayerNorm(dictionary_dims)
-        self.observed = None
+        self.observed: nn.Linear | None = None
         if observe_confounders:
             self.observed = nn.Linear(dictionary_dims, embed_dims, bias=False)
         self.layers = nn.ModuleList(
@@ -359,6 +359,9 @@ class CausalIntervention(BaseModule):
 
         Returns:
             F_ca, ``intervened_tokens`` (B, N, c), before the gate.
+
+        Raises:
+            ValueError: Scores for a module that does not observe confounders.
         """
         if self.attend_to == 'self':
             for layer in self.layers:
@@ -366,8 +369,7 @@ class CausalIntervention(BaseModule):
             return tokens
         tokens = self._enter(tokens, entries)
         if scores is not None:
-            seen = scores.to(tokens.dtype) @ self.observed(self.entry_norm(entries))
-            tokens = tokens + seen.unsqueeze(1)
+            tokens = tokens + self._told(scores, entries).to(tokens.dtype)
         if self.approximation == 'attention':
             return self._attend(tokens, entries, prior)
         contributions = self._contributions(entries)
@@ -380,6 +382,16 @@ class CausalIntervention(BaseModule):
         # In the tokens' own precision: autocast would give them float16's range.
         with torch.autocast(given.device.type, enabled=False):
             return torch.einsum('bmnc,m->bnc', given, prior.to(given.dtype))
+
+    def _told(self, scores: Tensor, entries: Tensor) -> Tensor:
+        """What is observed of an image's confounders, for its tokens: (B, 1, c)."""
+        if self.observed is None:
+            raise ValueError(
+                'CausalIntervention: scores were given, which only a module with '
+                'observe_confounders=True uses.'
+            )
+        directions = self.observed(self.entry_norm(entries))
+        return (scores.to(directions.dtype) @ directions).unsqueeze(1)
 
     def _attend(self, tokens: Tensor, entries: Tensor, prior: Tensor) -> Tensor:
         # Folded, a token costs two products a head and entry instead of two a width.

@@ -210,6 +210,8 @@ def gradients(bench, config):
         'unselected to zero',
         'no intervention',
         'learned dictionary',
+        'observed confounders',
+        'observed learned dictionary',
         'self-attention',
         'frozen tower',
         'partly frozen tower',

@@ -597,3 +597,8 @@ def test_without_scores_the_observed_confounders_are_at_their_mean(tokens, entri
 def test_observing_confounders_needs_a_dictionary():
     with pytest.raises(ValueError, match="observe_confounders needs attend_to='dict"):
         build(observe_confounders=True, attend_to='self')
+
+
+def test_scores_are_refused_by_a_module_that_does_not_observe(tokens, entries):
+    with pytest.raises(ValueError, match='only a module with observe_confounders'):
+        build()(tokens, entries, UNIFORM, torch.zeros(2, 3).double())

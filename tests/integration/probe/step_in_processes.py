@@ -60,6 +60,11 @@ VARIANTS = {
     'unselected to zero': {'decode_head.unselected': 'zero'},
     'no intervention': {'decode_head.intervention': None},
     'learned dictionary': {'decode_head.dictionary.source': 'learned'},
+    'observed confounders': {'decode_head.intervention.observe_confounders': True},
+    'observed learned dictionary': {
+        'decode_head.intervention.observe_confounders': True,
+        'decode_head.dictionary.source': 'learned',
+    },
     'self-attention': {'decode_head.intervention.attend_to': 'self'},
     'frozen tower': {'backbone.frozen': True},
     'partly frozen tower': {'backbone.frozen_stages': 2},
