@@ -35,6 +35,10 @@ def run_benchmark(args: argparse.Namespace) -> None:
     """
     if args.rounds < 1 or args.batch_size < 1:
         raise ProtocolError('--rounds and --batch-size must be at least 1.')
+    if not all(0 < ratio <= 1 for ratio in args.ratios):
+        raise ProtocolError('--ratios: shares of positions, above 0 and up to 1.')
+    if not all(count >= 1 for count in args.confounders):
+        raise ProtocolError('--confounders: numbers of entries, at least 1.')
     if args.against and (args.ratios or args.confounders):
         raise ProtocolError(
             '--against: --ratios and --confounders compare variants of one model with '

@@ -196,9 +196,19 @@ def with_ratio(subject: Subject, ratio: float) -> Subject:
     Args:
         subject: Of MCDRL.
         ratio: Share of positions kept.
+
+    Raises:
+        ProtocolError: It keeps all positions, having no region selector.
     """
     cfg = _own_head(subject)
-    cfg.model.decode_head.region_selector.ratio = ratio
+    head = cfg.model.decode_head
+    selector = head.get('region_selector', dict(type='CLIPRegionSelector'))
+    if selector is None:
+        raise ProtocolError(
+            f'--ratios: {subject.name} has region_selector=None and keeps all '
+            'positions; name a config with a CLIPRegionSelector.'
+        )
+    head.region_selector = {**selector, 'ratio': ratio}
     return Subject(f'alpha = {ratio:g}', cfg)
 
 

@@ -151,6 +151,9 @@ def test_plots_of_configs_with_one_name_do_not_replace_each_other(
         (['--against', 'SegformerHed'], 'SegformerHed: no config'),
         (['--against', 'FCNHead', '--ratios', '1'], '--against: --ratios and'),
         (['--against', 'FCNHead', '--confounders', '3'], '--against: --ratios and'),
+        (['--ratios', '0.5', '1.5'], '--ratios: shares of positions, above 0'),
+        (['--ratios', 'nan'], '--ratios: shares of positions, above 0'),
+        (['--confounders', '0', '3'], '--confounders: numbers of entries, at least 1'),
         (['gone.py'], r'gone\.py: no config'),
     ],
 )

@@ -1,5 +1,6 @@
 """What is compared with what."""
 
+import copy
 from pathlib import Path
 
 import mmseg
@@ -9,6 +10,7 @@ from torch.testing import assert_close
 
 from mcdrl_mmseg.benchmarking.models import (
     BareTower,
+    Subject,
     against,
     load_subject,
     with_confounders,
@@ -190,6 +192,13 @@ def test_alpha_is_the_share_of_positions_kept(vit, ratio, kept):
     with torch.no_grad():
         state = model.decode_head.intervene(model.backbone(pixels(64)))
     assert state.region_tokens.shape == (1, kept, 128)
+
+
+def test_alpha_of_a_model_that_keeps_all_positions_is_refused(vit):
+    cfg = copy.deepcopy(vit.cfg)
+    cfg.model.decode_head.region_selector = None
+    with pytest.raises(ProtocolError, match='region_selector=None and keeps all'):
+        with_ratio(Subject('all', cfg), 0.5)
 
 
 @pytest.mark.parametrize('count', [1, 7])
