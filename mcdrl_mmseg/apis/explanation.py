@@ -206,7 +206,7 @@ def _gate_at(intervention: nn.Module, value: float) -> Iterator[None]:
 def _single(intervention: nn.Module, number: int) -> Iterator[None]:
     """Let every token meet one entry alone: do(z = z_m)."""
 
-    def forward(tokens: Tensor, entries: Tensor, prior: Tensor) -> Tensor:
+    def forward(tokens: Tensor, entries: Tensor, *_: Tensor | None) -> Tensor:
         return intervention.intervene_on(tokens, entries[number : number + 1])[:, 0]
 
     intervention.forward = forward
