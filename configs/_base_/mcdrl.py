@@ -5,7 +5,7 @@ _base_ = ['./prompts/endoscopy.py']
 custom_imports = dict(imports=['mcdrl_mmseg'], allow_failed_imports=False)
 runner_type = 'MCDRLRunner'
 mcdrl = dict(
-    clip=dict(model_name='ViT-B-16', pretrained='openai', dense_mode='sclip'),
+    clip=dict(model_name='ViT-B-16', pretrained='openai', dense_mode='clearclip'),
     head=dict(
         dictionary=dict(
             type='ConfounderDictionary', prompts=_base_.prompts, embed_dims=512

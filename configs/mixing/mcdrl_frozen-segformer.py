@@ -12,7 +12,7 @@ model = dict(
             init_cfg=dict(type='Pretrained', checkpoint=segformer, prefix='backbone.'),
         ),
         frozen=True,
-        clip=dict(model_name='ViT-B-16', pretrained='openai', dense_mode='sclip'),
+        clip=dict(model_name='ViT-B-16', pretrained='openai', dense_mode='clearclip'),
     ),
     decode_head=dict(
         _delete_=True,

@@ -15,7 +15,7 @@ model = dict(
         type='CLIPVisionBackbone',
         model_name='ViT-B-16',
         pretrained='openai',
-        dense_mode='sclip',
+        dense_mode='clearclip',
     ),
     decode_head=dict(
         type='FCNHead',

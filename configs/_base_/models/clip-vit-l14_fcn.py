@@ -15,7 +15,7 @@ model = dict(
         type='CLIPVisionBackbone',
         model_name='ViT-L-14',
         pretrained='openai',
-        dense_mode='sclip',
+        dense_mode='clearclip',
         with_cp=True,
     ),
     decode_head=dict(

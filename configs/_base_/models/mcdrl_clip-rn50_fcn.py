@@ -10,7 +10,11 @@ model = dict(
             type='ConfounderDictionary', prompts=_base_.prompts, embed_dims=1024
         ),
         region_selector=dict(type='CLIPRegionSelector', ratio=0.5),
-        intervention=dict(type='CausalIntervention', num_layers=3),
+        # A quarter of the joint space's width of 1024: at full width the intervention
+        # has half as many parameters as the tower.
+        intervention=dict(
+            type='CausalIntervention', num_layers=3, attention_dims=256, ffn_ratio=0.25
+        ),
         loss_causal=dict(type='CausalAlignmentLoss', normalize=True, loss_weight=0.5),
         loss_contrast=dict(
             type='CLIPContrastiveLoss', temperature=0.5, loss_weight=0.1

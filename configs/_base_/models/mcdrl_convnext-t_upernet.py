@@ -4,7 +4,7 @@ model = dict(
         _delete_=True,
         type='CLIPGuidedBackbone',
         backbone=_base_.model.backbone,
-        clip=dict(model_name='ViT-B-16', pretrained='openai', dense_mode='sclip'),
+        clip=dict(model_name='ViT-B-16', pretrained='openai', dense_mode='clearclip'),
         mean=_base_.model.data_preprocessor.mean,
         std=_base_.model.data_preprocessor.std,
     ),
