@@ -2,6 +2,7 @@ import json
 
 import pytest
 from mmengine.config import Config
+from mmseg.registry import MODELS
 
 from mcdrl_mmseg.prompts import PromptSet
 from mcdrl_mmseg.protocols.folds import derive_fold
@@ -121,3 +122,14 @@ def test_one_step_trains_on_two_lesion_types(
     assert model.decode_head.dictionary.class_embeddings.shape == (5, 1024)
     losses = step(cfg, model, datasets_of(cfg)['train'])
     assert losses['decode.loss_contrast'] > 0
+
+
+def test_the_papers_data_sets_have_its_intervention_of_full_width(load_config):
+    """The other configs of RN50 have a quarter of it, for their memory."""
+    fold = 'paper-sites-224x224_heldout-kvasir-seg.py'
+    cfg = load_config(f'mcdrl/mcdrl_clip-rn50_fcn_50e_{fold}')
+    intervention = MODELS.build(cfg.model.decode_head).intervention
+    # 6.3 M a layer, by which the paper's counts for 1, 3 and 5 layers differ: four
+    # projections and two feed-forward maps of 1024 x 1024.
+    weights = sum(p.numel() for p in intervention.parameters() if p.dim() == 2)
+    assert weights == 3 * 6 * 1024**2
