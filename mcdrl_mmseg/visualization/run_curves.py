@@ -192,14 +192,29 @@ def write_run_curves(
         RunLogError: A folder holds no usable log; see :func:`run_curves`.
         ValueError: Matplotlib does not know the format.
     """
+    logs = read_run_logs(work_dirs)
+    path = Path(work_dirs[0]) / 'curves.png' if out is None else Path(out)
+    write_figure(run_curves(logs, metric), path)
+    return path
+
+
+def read_run_logs(work_dirs: Sequence[str | os.PathLike]) -> dict[str, RunLog]:
+    """Read the runs of some work folders.
+
+    Args:
+        work_dirs: Work folders of ``tools/train.py``.
+
+    Returns:
+        Path without the folders that all are in -> log.
+
+    Raises:
+        RunLogError: A folder holds no usable log.
+    """
     folders = [Path(folder) for folder in work_dirs]
-    logs = {
+    return {
         name: read_run_log(folder)
         for name, folder in zip(_short_names(folders), folders)
     }
-    path = folders[0] / 'curves.png' if out is None else Path(out)
-    write_figure(run_curves(logs, metric), path)
-    return path
 
 
 def _short_names(folders: Sequence[Path]) -> list[str]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -54,6 +54,30 @@ class RunLog:
             return None
         row = self.validation.loc[self.validation[metric].idxmax()]
         return float(row['progress']), float(row[metric])
+
+
+def validation_table(
+    logs: Mapping[str, RunLog], metric: str = HEADLINE
+) -> pd.DataFrame:
+    """First and best validation of runs, and their means.
+
+    Args:
+        logs: Name -> log.
+        metric: The validation metric.
+
+    Returns:
+        A row a run and one of means (``mean``), columns ``first``, ``best`` and
+        ``best at`` (progress); NaN where no validation defined the metric.
+    """
+    rows = {}
+    for name, log in logs.items():
+        scores = log.validation.get(metric, pd.Series(dtype=float)).dropna()
+        at, best = log.best(metric) or (float('nan'), float('nan'))
+        first = scores.iloc[0] if len(scores) else float('nan')
+        rows[name] = {'first': first, 'best': best, 'best at': at}
+    table = pd.DataFrame.from_dict(rows, orient='index')
+    table.loc['mean'] = table.mean()
+    return table
 
 
 def read_run_log(work_dir: str | os.PathLike) -> RunLog:

@@ -2,7 +2,11 @@ import json
 
 import pytest
 
-from mcdrl_mmseg.visualization.run_log import RunLogError, read_run_log
+from mcdrl_mmseg.visualization.run_log import (
+    RunLogError,
+    read_run_log,
+    validation_table,
+)
 
 
 def step(iteration, epoch, **values):
@@ -107,6 +111,18 @@ def test_best_is_the_first_of_equal_scores_and_undefined_ones_do_not_count(write
     folder = write('1', step(10, 1), *rows, dict(mDice_fg=float('nan'), step=4))
     assert read_run_log(folder).best() == (2.0, 0.4)
     assert read_run_log(folder).best('mIoU_fg') is None
+
+
+def test_table_of_runs_has_first_and_best_validation_and_their_means(write):
+    folder = write('1', step(20, 1), validation(1, float('nan')), validation(2, 0.2))
+    log = read_run_log(folder)
+    write('2', step(60, 3), validation(3, 0.8), validation(4, 0.6))
+    longer = read_run_log(folder)
+    table = validation_table({'a': log, 'b': longer})
+    assert table.loc['a'].tolist() == [0.2, 0.2, 2.0]
+    assert table.loc['b'].tolist() == [0.2, 0.8, 3.0]
+    assert table.loc['mean'].tolist() == pytest.approx([0.2, 0.5, 2.5])
+    assert validation_table({'a': log}, 'mIoU_fg').isna().all(axis=None)
 
 
 def test_run_that_counts_iterations_has_an_axis_of_iterations(write):

@@ -1,11 +1,11 @@
-"""Draw the curves of training runs from their work folders."""
+"""Draw the curves of training runs from their work folders, and list validations."""
 
 import argparse
 import sys
 from pathlib import Path
 
-from mcdrl_mmseg.visualization.run_curves import write_run_curves
-from mcdrl_mmseg.visualization.run_log import HEADLINE
+from mcdrl_mmseg.visualization.run_curves import read_run_logs, write_run_curves
+from mcdrl_mmseg.visualization.run_log import HEADLINE, validation_table
 
 
 def parse_args() -> argparse.Namespace:
@@ -35,9 +35,12 @@ def parse_args() -> argparse.Namespace:
 def main() -> None:
     args = parse_args()
     try:
-        print(write_run_curves(args.work_dir, args.out, args.metric))
+        path = write_run_curves(args.work_dir, args.out, args.metric)
+        table = validation_table(read_run_logs(args.work_dir), args.metric)
     except (ValueError, OSError) as error:
         sys.exit(f'plot_run: {error}')
+    print(table.round(4).to_string())
+    print(path)
 
 
 if __name__ == '__main__':
