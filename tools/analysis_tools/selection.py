@@ -1,0 +1,87 @@
+"""Measure how much of the lesions the region selection keeps, site by site."""
+
+import argparse
+import sys
+from pathlib import Path
+
+from mmengine.config import DictAction
+from mmengine.logging import MMLogger
+
+from mcdrl_mmseg.apis import load_config, load_segmentor
+from mcdrl_mmseg.apis.commands import USER_ERRORS
+from mcdrl_mmseg.apis.embedding import LOADERS, batches
+from mcdrl_mmseg.apis.selection import (
+    kept_lesions,
+    selection_table,
+    untrained_segmentor,
+)
+from mcdrl_mmseg.protocols.files import write_text
+
+
+def parse_args() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        description=f"{__doc__} 'kept' is the mean share of a lesion's area, 'whole' "
+        'the share of lesions of which nine tenths are kept, both in percent. A '
+        'selection that knows nothing keeps 100 alpha percent.',
+        epilog='Example: python tools/analysis_tools/selection.py CONFIG '
+        '--loaders train',
+    )
+    parser.add_argument('config', help='config file')
+    parser.add_argument(
+        'checkpoint',
+        type=Path,
+        nargs='?',
+        help='checkpoint file; without one, CLIP as training would start from it',
+    )
+    parser.add_argument(
+        '--loaders',
+        nargs='+',
+        choices=LOADERS,
+        default=['train'],
+        help='whose images (default: train)',
+    )
+    parser.add_argument(
+        '--ratios',
+        nargs='+',
+        type=float,
+        default=[0.25, 0.5, 0.75],
+        metavar='ALPHA',
+        help='shares of positions kept (default: 0.25 0.5 0.75)',
+    )
+    parser.add_argument(
+        '--out', type=Path, help='CSV file to write, a row for each lesion'
+    )
+    parser.add_argument(
+        '--cfg-options',
+        nargs='+',
+        action=DictAction,
+        metavar='KEY=VALUE',
+        help='override entries of the config, as for train.py',
+    )
+    return parser.parse_args()
+
+
+def main() -> int:
+    args = parse_args()
+    # Not how each weight was initialised.
+    MMLogger.get_instance('selection', log_level='WARNING')
+    try:
+        cfg = load_config(args.config, args.cfg_options)
+        model = (
+            load_segmentor(args.checkpoint, cfg, 'cpu')
+            if args.checkpoint
+            else untrained_segmentor(cfg)
+        )
+        kept = kept_lesions(model, batches(cfg, args.loaders), args.ratios)
+    except USER_ERRORS as error:
+        print(f'selection: {error}', file=sys.stderr)
+        return 2
+    print(selection_table(kept).to_string(index=False, float_format='%.1f'))
+    if args.out:
+        write_text(args.out, kept.to_csv(index=False))
+        print(args.out)
+    return 0
+
+
+if __name__ == '__main__':
+    sys.exit(main())
