@@ -20,6 +20,7 @@ from ..statistics import Interval
 from ..tables import MISSING, markdown, readable_table, result_table
 
 _SECONDS_AN_HOUR = 3600
+_TITLES = {'dice': 'Dice', 'false_positive': 'false positives'}
 
 
 def scores_block(records: Sequence[RunRecord]) -> str:
@@ -37,19 +38,23 @@ def scores_block(records: Sequence[RunRecord]) -> str:
 
 
 def compare_block(
-    records: Sequence[RunRecord], method: str, others: Sequence[str] = ()
+    records: Sequence[RunRecord],
+    method: str,
+    others: Sequence[str] = (),
+    metric: str = 'dice',
 ) -> str:
-    """One method against others: differences in Dice, intervals, corrected tests.
+    """One method against others: differences, intervals, corrected tests.
 
     Args:
         records: Run records.
         method: The method in question.
         others: What it is measured against; by default all others.
+        metric: ``'dice'``, or ``'false_positive'`` on the images without lesion.
     """
     names = list(others) or _others(records, method)
-    comparisons = compare(records, method, names)
+    comparisons = compare(records, method, names, metric)
     rows = {f'{method} - {c.b}': _effect_cells(c) for c in comparisons}
-    table = pd.DataFrame(rows).T.rename_axis('difference in Dice')
+    table = pd.DataFrame(rows).T.rename_axis(f'difference in {_TITLES[metric]}')
     notes = dict.fromkeys(itertools.chain(*(c.notes for c in comparisons)))
     return markdown(table) + ''.join(f'\n- {note}' for note in notes) + '\n'
 

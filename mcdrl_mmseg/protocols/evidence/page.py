@@ -32,6 +32,8 @@ class EvidencePage:
 
     - ``scores RECORDS``: Dice of each method at each held-out site;
     - ``compare RECORDS METHOD [OTHER ...]``: differences with intervals and tests;
+    - ``compare_false_positives RECORDS METHOD [OTHER ...]``: the same of the share of
+      lesion-free images that are called diseased;
     - ``sweep RECORDS REFERENCE SETTING ...``: Dice, difference and cost of settings;
     - ``shift METHOD OTHER STRENGTH=RECORDS ...``: the effect against the shift;
     - ``invariance``, ``confounders METHOD``: from ``invariance.jsonl``;
@@ -50,6 +52,7 @@ class EvidencePage:
         self._kinds: dict[str, Callable[[list[str], bool], str]] = {
             'scores': self._scores,
             'compare': self._compare,
+            'compare_false_positives': self._compare_false_positives,
             'sweep': self._sweep,
             'shift': self._shift,
             'invariance': self._invariance,
@@ -118,6 +121,11 @@ class EvidencePage:
     def _compare(self, arguments: list[str], _: bool) -> str:
         name, method, *others = arguments
         return blocks.compare_block(self._records(name), method, others)
+
+    def _compare_false_positives(self, arguments: list[str], _: bool) -> str:
+        name, method, *others = arguments
+        records = self._records(name)
+        return blocks.compare_block(records, method, others, 'false_positive')
 
     def _sweep(self, arguments: list[str], _: bool) -> str:
         name, reference, *settings = arguments

@@ -47,6 +47,25 @@ def test_a_method_is_compared_with_all_others_or_with_some(records):
     assert 'count as independent' in text
 
 
+def test_false_positives_are_compared_on_the_images_without_lesion(
+    make_record, make_image
+):
+    # Of two lesion-free images a calls one diseased, b both.
+    records = []
+    for method, second in (('a', False), ('b', True)):
+        images = [make_image(name, None) for name in ('x', 'y')]
+        images[1]['false_positive'] = second
+        images.append(make_image('z', 0.5))
+        records += [
+            make_record(method, site, images=images) for site in ('s1', 's2', 's3')
+        ]
+    table = blocks.compare_block(records, 'a', metric='false_positive')
+    assert 'difference in false positives' in table
+    assert rows(table)['a - b']['difference'] == '-50.0'
+    # The three images that differ do so alike: p = 2 / 2 ** 3.
+    assert rows(table)['a - b']['p (Holm)'] == '0.2500'
+
+
 def test_settings_are_shown_in_order_with_their_cost(records):
     costs = {'b': {'milliseconds': 1.26, 'intervention_parameters': 12345}}
     found = rows(blocks.sweep_block(records, ['c', 'a', 'b'], 'a', costs))

@@ -48,6 +48,16 @@ def test_what_is_between_markers_is_written_and_nothing_else(write_page, two_met
     assert page.render() == text
 
 
+def test_false_positives_have_a_table_of_their_own(write_page, make_record, tmp_path):
+    records = [make_record(method, dice=[0.5, None]) for method in 'ab']
+    write_compact(records, tmp_path / 'evidence/healthy.jsonl.gz')
+    order = (
+        '<!-- evidence: compare_false_positives healthy a b -->\n<!-- /evidence -->\n'
+    )
+    expected = blocks.compare_block(records, 'a', ['b'], 'false_positive')
+    assert expected in write_page(order).render()
+
+
 def test_what_is_not_measured_yet_says_so(write_page):
     text = write_page(
         '<!-- evidence: scores other -->\n<!-- /evidence -->\n'
