@@ -383,8 +383,9 @@ class _Page:
 
 
 def _rows_and_columns(count: int, most: int) -> tuple[int, int]:
-    columns = min(count, most)
-    return -(-count // columns), columns
+    rows = -(-count // most)
+    # As many in each row as can be, rather than a last row of one or two.
+    return rows, -(-count // rows)
 
 
 def _cells(figure: SubFigure, count: int, most: int) -> np.ndarray:

@@ -143,6 +143,14 @@ def test_titles_and_labels_do_not_overlap(new_explanation, size, num_classes):
             assert not box.overlaps(other), (box, other)
 
 
+def test_panels_are_dealt_out_evenly_to_the_rows(new_explanation):
+    # Image, five classes and the kept regions: at most five in a row.
+    selection = explanation_figure(new_explanation(num_classes=5)).subfigs[0]
+    panels = [axes for axes in selection.axes if axes.images]
+    rows = [axes.get_subplotspec().rowspan.start for axes in panels]
+    assert rows == [0, 0, 0, 0, 1, 1, 1]
+
+
 def test_a_truth_of_another_size_is_refused(new_explanation):
     with pytest.raises(ValueError, match='the truth is 60 x 80, the image 80 x 60'):
         explanation_figure(new_explanation(), np.zeros((80, 60), bool))
