@@ -64,8 +64,8 @@ def test_every_variant_can_be_built_and_no_two_are_the_same(plan, monkeypatch):
     models = built(plan)
     configs = [load_method(m) for m in load(plan)]
     assert len(models) == len(configs)  # no name stands twice
-    # Competitors may differ in what they do to images alone.
-    parts = [(cfg.model, cfg.train_dataloader) for cfg in configs]
+    # Variants may differ in what they do to images, or in how they step, alone.
+    parts = [(cfg.model, cfg.train_dataloader, cfg.optim_wrapper) for cfg in configs]
     assert all(part not in parts[:number] for number, part in enumerate(parts))
 
 
