@@ -10,9 +10,7 @@ model = dict(
     backbone=dict(pretrained='builtin'),
     decode_head=dict(intervention=dict(residual='orthogonal')),
 )
-# At 3e-3 a step of the intervention moves all tokens together by about what tells them
-# apart: BatchNorm's running statistics behind it lag, and validation predicts background
-# until the rate has fallen.
+# docs/training.md says why; here, with the tower trained too, it made no difference.
 optim_wrapper = dict(
     paramwise_cfg=dict(custom_keys={'decode_head.intervention': dict(lr_mult=0.1)})
 )
