@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from mcdrl_mmseg.clip.text import embed_texts
+from mcdrl_mmseg.hooks.confounder_dictionary_hook import clip_spec_of
 from mcdrl_mmseg.models import CLIPRegionSelector
 
 from .features import NO_LESION, describe, intervention_head
@@ -34,12 +35,13 @@ def untrained_segmentor(cfg: Config) -> nn.Module:
 
     Raises:
         ValueError: The head is another one.
+        DictionaryError: The backbone has no CLIP tower.
     """
     init_default_scope(cfg.get('default_scope', 'mmseg'))
     model = MODELS.build(cfg.model)
     dictionary = intervention_head(model).dictionary
     model.init_weights()
-    spec = model.backbone.clip_spec
+    spec = clip_spec_of(model.backbone)
     dictionary.fill(
         embed_texts(spec, dictionary.texts),
         dictionary.expected_fingerprint(spec.identity()),

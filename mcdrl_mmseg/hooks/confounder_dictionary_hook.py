@@ -9,7 +9,7 @@ from mmengine.dist import broadcast
 from mmengine.hooks import Hook
 from mmengine.runner import Runner
 from mmseg.registry import HOOKS
-from torch import Tensor
+from torch import Tensor, nn
 from torch.utils.data import Dataset
 
 from mcdrl_mmseg.clip import CLIPSpec, embed_texts
@@ -86,7 +86,7 @@ class ConfounderDictionaryHook(Hook):
             raise DictionaryError(mismatch)
 
     def _prepare(self, runner: Runner, dictionary: ConfounderDictionary) -> None:
-        spec = self._clip_spec(runner)
+        spec = clip_spec_of(unwrap_model(runner).backbone)
         fingerprint = on_main_process(
             lambda: dictionary.expected_fingerprint(spec.identity()), DictionaryError
         )
@@ -118,18 +118,6 @@ class ConfounderDictionaryHook(Hook):
             f'{len(dictionary.prompts.confounder_names)} confounders, '
             f'fingerprint {fingerprint[:12]}.'
         )
-
-    @staticmethod
-    def _clip_spec(runner: Runner) -> CLIPSpec:
-        backbone = unwrap_model(runner).backbone
-        spec = getattr(backbone, 'clip_spec', None)
-        if spec is None:
-            raise DictionaryError(
-                f'The backbone {type(backbone).__name__} has no CLIP tower, whose text '
-                'side embeds the prompts. Use CLIPVisionBackbone, or wrap the '
-                'backbone in CLIPGuidedBackbone.'
-            )
-        return spec
 
     @staticmethod
     def _check_resumed(dictionary: ConfounderDictionary, fingerprint: str) -> None:
@@ -164,6 +152,25 @@ class ConfounderDictionaryHook(Hook):
                 'training goes on, and the next start computes them again.'
             )
         return embeddings
+
+
+def clip_spec_of(backbone: nn.Module) -> CLIPSpec:
+    """Which CLIP embeds the prompts of a model with this backbone.
+
+    Args:
+        backbone: Of a segmentor.
+
+    Raises:
+        DictionaryError: It has no CLIP tower.
+    """
+    spec = getattr(backbone, 'clip_spec', None)
+    if spec is None:
+        raise DictionaryError(
+            f'The backbone {type(backbone).__name__} has no CLIP tower, whose text '
+            'side embeds the prompts. Use CLIPVisionBackbone, or wrap the '
+            'backbone in CLIPGuidedBackbone.'
+        )
+    return spec
 
 
 def _lesion_classes(dataset: Dataset) -> set[str]:

@@ -11,6 +11,7 @@ from mcdrl_mmseg.apis.selection import (
     untrained_segmentor,
 )
 from mcdrl_mmseg.clip.text import embed_texts
+from mcdrl_mmseg.models import DictionaryError
 
 SIZE = (64, 64)
 
@@ -99,4 +100,11 @@ def test_untrained_model_holds_the_texts_of_its_own_clip(tiny_config):
     assert not model.training
     cfg.model.decode_head = cfg.model.decode_head.predictor
     with pytest.raises(ValueError, match='needs a CausalInterventionHead'):
+        untrained_segmentor(cfg)
+
+
+def test_backbone_without_clip_is_named(tiny_config):
+    cfg = Config.fromfile(tiny_config)
+    cfg.model.backbone = dict(type='mmseg.ResNet', depth=18)
+    with pytest.raises(DictionaryError, match='ResNet has no CLIP tower'):
         untrained_segmentor(cfg)
