@@ -6,6 +6,7 @@ import os
 import tempfile
 from pathlib import Path
 
+import torch
 from torch import Tensor
 
 _DEFAULT_DIR = '~/.cache/mcdrl_mmseg'
@@ -36,11 +37,13 @@ def read_embeddings(path: Path, fingerprint: str) -> Tensor | None:
     from safetensors import SafetensorError, safe_open
 
     try:
-        with safe_open(path, framework='pt') as file:
+        # As an array: for a tensor the file would be opened a second time, and might by
+        # then be another writer's.
+        with safe_open(path, framework='np') as file:
             metadata = file.metadata() or {}
             if metadata.get('fingerprint') != fingerprint or _KEY not in file.keys():  # noqa: SIM118
                 return None
-            return file.get_tensor(_KEY)
+            return torch.from_numpy(file.get_tensor(_KEY))
     except (OSError, SafetensorError):
         return None
 
