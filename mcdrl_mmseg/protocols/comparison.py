@@ -19,6 +19,7 @@ from .statistics import (
     holm,
     new_sites_interval,
     paired_differences,
+    site_effects,
     these_sites_interval,
     wilcoxon_p,
 )
@@ -238,6 +239,30 @@ def compare(
             )
         )
     return _corrected(comparisons)
+
+
+def mean_difference(
+    records: Iterable[RunRecord], a: str, b: str, metric: str = 'dice'
+) -> float:
+    """Difference of two methods, the mean over sites of :func:`compare` alone.
+
+    Args:
+        records: Run records.
+        a: Name of the method in question.
+        b: Name of the method it is measured against.
+        metric: Per-image metric.
+
+    Returns:
+        a minus b.
+
+    Raises:
+        ProtocolError: As :func:`compare`.
+    """
+    records = list(records)
+    runs_a, runs_b = (_of_method(records, name, 'validation') for name in (a, b))
+    check_comparable(runs_a, runs_b)
+    scores = image_scores([*runs_a, *runs_b], metric)
+    return float(site_effects(paired_differences(scores, a, b)).mean())
 
 
 def _corrected(comparisons: list[Comparison]) -> list[Comparison]:

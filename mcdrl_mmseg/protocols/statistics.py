@@ -247,6 +247,24 @@ def these_sites_interval(
     return Interval(*ends, sum(site.clusters for site in sites))
 
 
+def new_draws_interval(differences: Sequence[float]) -> Interval:
+    """Interval for the mean over data drawn anew: each draw is one unit.
+
+    Student's t interval of scipy. Draws of one simulation are independent, and a
+    difference at each is a mean over hundreds of images, so that it is near normal.
+
+    Args:
+        differences: One mean difference a draw.
+
+    Returns:
+        The 95 % interval; NaN ends for fewer than two draws.
+    """
+    if len(differences) < 2:
+        return Interval(float('nan'), float('nan'), len(differences))
+    ends = stats.ttest_1samp(differences, 0.0).confidence_interval(0.95)
+    return Interval(float(ends.low), float(ends.high), len(differences))
+
+
 def wilcoxon_p(pairs: pd.DataFrame) -> float:
     """Two-sided Wilcoxon signed-rank test of the differences (scipy).
 

@@ -8,6 +8,7 @@ from mcdrl_mmseg.protocols.comparison import (
     compare,
     comparison_markdown,
     effect_table,
+    mean_difference,
 )
 from mcdrl_mmseg.protocols.errors import ProtocolError
 
@@ -21,6 +22,12 @@ def test_effects_by_hand_over_sites_and_at_each(two_methods):
     assert effects == {'s1': pytest.approx(10.0), 's2': pytest.approx(0.0)}
     assert comparison.sites[0].images == 3
     assert comparison.sites[0].seeds == 2
+
+
+def test_the_mean_difference_alone_is_that_of_the_comparison(two_methods):
+    (comparison,) = compare(two_methods, 'a', ['b'])
+    found = mean_difference(two_methods, 'a', 'b')
+    assert found == pytest.approx(comparison.overall.difference)
 
 
 def test_swapping_the_methods_swaps_the_sign(two_methods):

@@ -11,6 +11,7 @@ from mcdrl_mmseg.protocols.scores import image_scores
 from mcdrl_mmseg.protocols.statistics import (
     holm,
     mean_and_stderr,
+    new_draws_interval,
     new_sites_interval,
     paired_differences,
     site_effects,
@@ -136,6 +137,19 @@ def test_new_sites_interval_is_close_to_student_for_a_symmetric_sample():
 def test_two_sites_give_no_interval_about_new_sites():
     pairs = pairs_of([(f's{n}', 0, None, 'i', float(n)) for n in range(2)])
     assert new_sites_interval(pairs) is None
+
+
+def test_new_draws_interval_is_students():
+    # Mean 3, standard error sqrt(1 / 3), t of two degrees of freedom 4.3027.
+    interval = new_draws_interval([2.0, 3.0, 4.0])
+    assert interval.low == pytest.approx(3 - 4.3027 * 3**-0.5, abs=1e-4)
+    assert interval.high == pytest.approx(3 + 4.3027 * 3**-0.5, abs=1e-4)
+    assert interval.clusters == 3
+
+
+def test_one_draw_says_nothing_of_others():
+    interval = new_draws_interval([2.0])
+    assert math.isnan(interval.low) and math.isnan(interval.high)
 
 
 def test_frames_of_one_sequence_add_no_certainty():

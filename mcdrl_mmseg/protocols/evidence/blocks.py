@@ -6,17 +6,18 @@ import itertools
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from statistics import fmean
 from typing import Any
 
 import pandas as pd
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
-from ..comparison import Comparison, compare
+from ..comparison import Comparison, compare, mean_difference
 from ..plots import COLORS
 from ..records import RunRecord
 from ..scores import done, run_scores
-from ..statistics import Interval
+from ..statistics import Interval, new_draws_interval
 from ..tables import MISSING, markdown, readable_table, result_table
 
 _SECONDS_AN_HOUR = 3600
@@ -57,6 +58,36 @@ def compare_block(
     table = pd.DataFrame(rows).T.rename_axis(f'difference in {_TITLES[metric]}')
     notes = dict.fromkeys(itertools.chain(*(c.notes for c in comparisons)))
     return markdown(table) + ''.join(f'\n- {note}' for note in notes) + '\n'
+
+
+def draws_block(
+    draws: Mapping[str, Sequence[RunRecord]],
+    method: str,
+    others: Sequence[str] = (),
+    metric: str = 'dice',
+) -> str:
+    """One method against others on several draws of the data, and over all draws.
+
+    Args:
+        draws: Name of the draw -> its run records.
+        method: The method in question.
+        others: What it is measured against; by default all others of the first draw.
+        metric: ``'dice'``, or ``'false_positive'`` on the images without lesion.
+    """
+    rows = {}
+    for other in list(others) or _others(next(iter(draws.values())), method):
+        differences = {
+            name: mean_difference(records, method, other, metric)
+            for name, records in draws.items()
+        }
+        values = list(differences.values())
+        rows[f'{method} - {other}'] = {
+            **{name: _signed(value) for name, value in differences.items()},
+            'mean': _signed(fmean(values)),
+            '95 %, new draws': _ends(new_draws_interval(values)),
+        }
+    title = f'difference in {_TITLES[metric]}'
+    return markdown(pd.DataFrame(rows).T.rename_axis(title))
 
 
 def sweep_block(

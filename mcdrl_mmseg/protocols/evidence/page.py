@@ -34,6 +34,8 @@ class EvidencePage:
     - ``compare RECORDS METHOD [OTHER ...]``: differences with intervals and tests;
     - ``compare_false_positives RECORDS METHOD [OTHER ...]``: the same of the share of
       lesion-free images that are called diseased;
+    - ``draws METHOD [OTHER ...] DRAW=RECORDS ...``, ``draws_false_positives ...``: the
+      differences on several draws of the data, side by side, and their mean;
     - ``sweep RECORDS REFERENCE SETTING ...``: Dice, difference and cost of settings;
     - ``shift METHOD OTHER STRENGTH=RECORDS ...``: the effect against the shift;
     - ``invariance``, ``confounders METHOD``: from ``invariance.jsonl``;
@@ -53,6 +55,8 @@ class EvidencePage:
             'scores': self._scores,
             'compare': self._compare,
             'compare_false_positives': self._compare_false_positives,
+            'draws': self._draws,
+            'draws_false_positives': self._draws_false_positives,
             'sweep': self._sweep,
             'shift': self._shift,
             'invariance': self._invariance,
@@ -126,6 +130,17 @@ class EvidencePage:
         name, method, *others = arguments
         records = self._records(name)
         return blocks.compare_block(records, method, others, 'false_positive')
+
+    def _draws(self, arguments: list[str], _: bool, metric: str = 'dice') -> str:
+        method, *others = [word for word in arguments if '=' not in word]
+        split = [word.split('=', 1) for word in arguments if '=' in word]
+        if not split:
+            raise ValueError('no DRAW=RECORDS')
+        draws = {draw: self._records(name) for draw, name in split}
+        return blocks.draws_block(draws, method, others, metric)
+
+    def _draws_false_positives(self, arguments: list[str], _: bool) -> str:
+        return self._draws(arguments, False, 'false_positive')
 
     def _sweep(self, arguments: list[str], _: bool) -> str:
         name, reference, *settings = arguments

@@ -66,6 +66,27 @@ def test_false_positives_are_compared_on_the_images_without_lesion(
     assert rows(table)['a - b']['p (Holm)'] == '0.2500'
 
 
+def test_draws_stand_side_by_side_with_their_mean(records, make_record):
+    # On the second draw a is better than b by 20 points and as good as c.
+    second = [
+        make_record(method, site, dice=[dice, dice, None])
+        for method, dice in (('a', 0.5), ('b', 0.3), ('c', 0.5))
+        for site in ('s1', 's2')
+    ]
+    draws = {'draw 1': records, 'draw 2': second}
+    found = rows(blocks.draws_block(draws, 'a'))
+    assert list(found) == ['a - b', 'a - c']
+    assert (found['a - b']['draw 1'], found['a - b']['draw 2']) == ('+10.0', '+20.0')
+    assert found['a - b']['mean'] == '+15.0'
+    # Student's t with one degree of freedom: 15 +- 12.706 x 5.
+    assert found['a - b']['95 %, new draws'] == '-48.5 to +78.5'
+    assert found['a - c']['mean'] == '+10.0'
+    assert list(rows(blocks.draws_block(draws, 'a', ['c']))) == ['a - c']
+    table = blocks.draws_block(draws, 'a', metric='false_positive')
+    assert 'difference in false positives' in table
+    assert rows(table)['a - b']['mean'] == '+0.0'
+
+
 def test_settings_are_shown_in_order_with_their_cost(records):
     costs = {'b': {'milliseconds': 1.26, 'intervention_parameters': 12345}}
     found = rows(blocks.sweep_block(records, ['c', 'a', 'b'], 'a', costs))

@@ -58,6 +58,18 @@ def test_false_positives_have_a_table_of_their_own(write_page, make_record, tmp_
     assert expected in write_page(order).render()
 
 
+@pytest.mark.parametrize(
+    ('kind', 'metric'), [('draws', 'dice'), ('draws_false_positives', 'false_positive')]
+)
+def test_draws_are_named_by_the_marker(write_page, make_record, tmp_path, kind, metric):
+    records = [make_record(m, dice=[d, None]) for m, d in (('a', 0.5), ('b', 0.4))]
+    write_compact(records, tmp_path / 'evidence/other.jsonl.gz')
+    order = f'<!-- evidence: {kind} a b 1=other 2=other -->\n<!-- /evidence -->\n'
+    draws = {'1': records, '2': records}
+    expected = blocks.draws_block(draws, 'a', ['b'], metric)
+    assert expected in write_page(order).render()
+
+
 def test_what_is_not_measured_yet_says_so(write_page):
     text = write_page(
         '<!-- evidence: scores other -->\n<!-- /evidence -->\n'
@@ -94,6 +106,8 @@ def test_settings_get_their_cost_from_the_file_of_latencies(write_page):
         ('<!-- evidence: scores -->\n<!-- /evidence -->', 'wrong or missing'),
         ('<!-- evidence: compare sim c -->\n<!-- /evidence -->', 'no finished run of'),
         ('<!-- evidence: shift a b sim -->\n<!-- /evidence -->', 'wrong or missing'),
+        ('<!-- evidence: draws 1=sim -->\n<!-- /evidence -->', 'wrong or missing'),
+        ('<!-- evidence: draws a -->\n<!-- /evidence -->', 'wrong or missing'),
     ],
 )
 def test_markers_that_cannot_be_followed_are_named(write_page, text, message):
