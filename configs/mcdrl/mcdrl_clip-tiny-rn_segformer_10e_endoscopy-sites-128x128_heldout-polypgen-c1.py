@@ -8,7 +8,12 @@ _base_ = [
 # The built-in weights were trained on simulated scenes alone.
 model = dict(
     backbone=dict(pretrained='builtin'),
-    decode_head=dict(intervention=dict(residual='orthogonal')),
+    decode_head=dict(
+        intervention=dict(residual='orthogonal', observe_confounders=True),
+        # Almost every image shows the one lesion: there is little to tell apart.
+        loss_causal=None,
+        loss_contrast=None,
+    ),
 )
 # docs/training.md says why; here, with the tower trained too, it made no difference.
 optim_wrapper = dict(
