@@ -15,7 +15,8 @@ model = dict(
         loss_contrast=None,
     ),
 )
-# docs/training.md says why; here, with the tower trained too, it made no difference.
+# docs/training.md says why; here, with the tower trained too, it made no difference
+# before confounders were observed.
 optim_wrapper = dict(
     paramwise_cfg=dict(custom_keys={'decode_head.intervention': dict(lr_mult=0.1)})
 )

@@ -251,7 +251,7 @@ def new_draws_interval(differences: Sequence[float]) -> Interval:
     """Interval for the mean over data drawn anew: each draw is one unit.
 
     Student's t interval of scipy. Draws of one simulation are independent, and a
-    difference at each is a mean over hundreds of images, so that it is near normal.
+    difference at each is a mean over a hundred images and more, near normal.
 
     Args:
         differences: One mean difference a draw.
