@@ -7,6 +7,7 @@ import json
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
@@ -236,4 +237,7 @@ def size_multiple(model: nn.Module) -> int:
     backbone = model.backbone
     tower = getattr(backbone, 'tower', None)
     patch = getattr(tower, 'patch_size', None)
-    return int(patch[0]) if patch is not None else 32
+    stride = int(patch[0]) if patch is not None else 32
+    up, down = getattr(backbone, 'input_ratio', (1, 1))
+    # The least size of which the scaled one is a whole number of strides.
+    return Fraction(stride * down, up).numerator

@@ -38,14 +38,19 @@ def draw_head():
 def new_model(repo_root, draw_head):
     """Makes a model with a dictionary: ``new_model('vit', **head_options)``.
 
-    Of a ViT two blocks are left: an export's time grows with the number of layers.
+    ``backbone`` holds options of the backbone. Of a ViT two blocks are left: an
+    export's time grows with the number of layers.
     """
 
-    def make(tower: str, **head_options) -> torch.nn.Module:
+    def make(
+        tower: str, backbone: dict | None = None, **head_options
+    ) -> torch.nn.Module:
         init_default_scope('mmseg')
         cfg = Config.fromfile(repo_root / _CONFIG.format(TOWERS[tower]))
         options = dict(intervention=dict(num_layers=1)) | head_options
-        cfg.merge_from_dict(dict(model=dict(decode_head=options)))
+        cfg.merge_from_dict(
+            dict(model=dict(backbone=backbone or {}, decode_head=options))
+        )
         with torch.random.fork_rng():
             torch.manual_seed(3)
             model = MODELS.build(cfg.model)

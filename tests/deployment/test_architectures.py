@@ -128,3 +128,21 @@ def test_a_predictor_that_pools_to_a_grid_says_that_it_needs_a_fixed_size(
     with pytest.raises(ExportError, match='Try a fixed size, without --dynamic'):
         export_model(pooling, tmp_path / 'm.onnx', 'onnx', (64, 64), dynamic=True)
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ('file_format', 'dynamic', 'shapes'),
+    [
+        ('onnx', True, [(1, 64, 64), (3, 96, 128)]),
+        ('torch-export', True, [(1, 64, 64), (3, 96, 128)]),
+        ('torchscript', False, [(3, 64, 64)]),
+    ],
+)
+def test_images_shown_to_the_tower_at_half_size_are_exported(
+    new_model, new_pixels, tmp_path, file_format, dynamic, shapes
+):
+    model = new_model('vit', backbone=dict(input_scale=0.5))
+    path = tmp_path / f'model{ENDINGS[file_format]}'
+    export_model(model, path, file_format, (64, 64), dynamic=dynamic)
+    for shape in shapes:
+        assert_agrees(model, path, new_pixels(*shape))

@@ -188,3 +188,10 @@ def test_missing_package_is_named_with_the_command_that_installs_it(monkeypatch)
 def test_sizes_are_multiples_of_the_patch_or_of_the_last_stride(vit, resnet):
     assert size_multiple(vit) == 8
     assert size_multiple(resnet) == 32
+
+
+@pytest.mark.parametrize(('scale', 'multiple'), [(0.5, 16), (0.75, 32), (2, 4)])
+def test_scaled_images_are_a_whole_number_of_patches(new_model, scale, multiple):
+    """Of 8 pixels: 16 / 2, 32 x 3/4 and 4 x 2 are multiples of them, less are not."""
+    model = new_model('vit', backbone=dict(input_scale=scale))
+    assert size_multiple(model) == multiple

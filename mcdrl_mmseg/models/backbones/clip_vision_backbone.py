@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Sequence
+from fractions import Fraction
 
 from mmengine.model import BaseModule
 from mmseg.registry import MODELS
 from torch import Tensor, nn
+from torch.nn import functional as F
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from mcdrl_mmseg.clip import (
@@ -45,6 +47,9 @@ class CLIPVisionBackbone(BaseModule):
         output_stride: Of a ResNet tower's dense map: 32, or 16 or 8 for two or four
             times the rows and columns, by dilation and with the same weights. None
             takes the tower's own.
+        input_scale: Factor on the images' height and width before the tower, as in
+            SAN (arXiv 2302.12242), whose CLIP sees 0.5: fewer positions at less than
+            a quarter of the cost, or with more than 1 a finer map.
         frozen: Train nothing and stay in evaluation mode.
         frozen_stages: -1 freezes nothing, 0 the stem, n the first n blocks or
             stages too.
@@ -53,7 +58,7 @@ class CLIPVisionBackbone(BaseModule):
         init_cfg: MMEngine's initialisation config; rarely needed.
 
     Raises:
-        ValueError: Unknown or unsupported architecture, mode, index or stride.
+        ValueError: Unknown or unsupported architecture, mode, index, stride or scale.
     """
 
     def __init__(
@@ -64,6 +69,7 @@ class CLIPVisionBackbone(BaseModule):
         out_indices: Sequence[int] = (),
         dense_mode: str = 'sclip',
         output_stride: int | None = None,
+        input_scale: float = 1.0,
         frozen: bool = False,
         frozen_stages: int = -1,
         norm_eval: bool = False,
@@ -71,6 +77,14 @@ class CLIPVisionBackbone(BaseModule):
         init_cfg: dict | None = None,
     ) -> None:
         super().__init__(init_cfg)
+        if not 0 < input_scale < float('inf'):
+            raise ValueError(
+                f'input_scale={input_scale} must be a number above 0: 1 shows the '
+                'tower the images as they are, 0.5 half of their height and width.'
+            )
+        # Whole numbers: an exported graph of variable size computes with them exactly.
+        ratio = Fraction(input_scale).limit_denominator(1000)
+        self.input_ratio = (ratio.numerator, ratio.denominator)
         self.clip_spec = CLIPSpec(model_name, pretrained, quick_gelu)
         self.dense_mode = check_dense_mode(dense_mode)
         self.frozen = frozen
@@ -179,6 +193,10 @@ class CLIPVisionBackbone(BaseModule):
             The levels of ``out_indices``, then the dense map (B, d, h, w) and the
             image embedding (B, d, 1, 1), neither of the two normalised.
         """
+        up, down = self.input_ratio
+        if up != down:
+            size = [side * up // down for side in inputs.shape[2:]]
+            inputs = F.interpolate(inputs, size=size, mode='bilinear', antialias=True)
         features = vit_features if self._is_vit else resnet_features
         out = features(
             self.tower, inputs, self.out_indices, self.dense_mode, self.with_cp

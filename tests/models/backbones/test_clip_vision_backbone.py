@@ -285,3 +285,37 @@ def test_output_stride_makes_the_dense_map_finer():
 def test_output_stride_of_a_vit_is_refused():
     with pytest.raises(ValueError, match=r'output_stride=16.*patch size'):
         CLIPVisionBackbone('mcdrl-tiny-vit', output_stride=16)
+
+
+@pytest.mark.parametrize(('name', 'scale', 'side'), [(VIT, 0.5, 4), (RESNET, 2, 4)])
+def test_input_scale_shows_the_tower_resized_images(name, scale, side):
+    plain = CLIPVisionBackbone(name, out_indices=(0,)).eval()
+    scaled = CLIPVisionBackbone(name, out_indices=(0,), input_scale=scale).eval()
+    scaled.load_state_dict(plain.state_dict())
+    resized = torch.nn.functional.interpolate(
+        images(), size=(int(64 * scale),) * 2, mode='bilinear', antialias=True
+    )
+    with torch.no_grad():
+        found, expected = scaled(images()), plain(resized)
+    assert found[-2].shape == (2, 128, side, side)
+    for ours, reference in zip(found, expected):
+        assert_close(ours, reference)
+
+
+def test_halved_images_keep_the_mean_of_fine_stripes():
+    """Stripes of one pixel are grey at half of the size, not the colour of a row."""
+    seen = []
+    backbone = CLIPVisionBackbone(VIT, input_scale=0.5).eval()
+    backbone.tower.conv1.register_forward_pre_hook(lambda _, args: seen.append(args[0]))
+    stripes = torch.ones(1, 3, 64, 64)
+    stripes[:, :, ::2] = -1
+    with torch.no_grad():
+        backbone(stripes)
+    # The outermost rows see less on one side.
+    assert seen[0][:, :, 1:-1].abs().max() < 1e-5
+
+
+@pytest.mark.parametrize('scale', [0, -0.5, float('nan')])
+def test_an_input_scale_that_leaves_no_image_is_refused(scale):
+    with pytest.raises(ValueError, match=r'input_scale=.*above 0'):
+        CLIPVisionBackbone(VIT, input_scale=scale)
