@@ -74,21 +74,32 @@ class CLIPRegionSelector(BaseModule):
             Ties go to the lower position, so that equal input gives equal output
             on every device.
         """
-        # Half precision has so few values that it would make ties of differences.
-        with torch.autocast(dense_features.device.type, enabled=False):
-            similarity = torch.einsum(
-                'bdhw,kd->bkhw',
-                F.normalize(dense_features.float(), dim=1),
-                F.normalize(class_embeddings.float(), dim=1),
-            )
-            best = similarity.amax(dim=1, keepdim=True)
-            if grid is not None and tuple(grid) != tuple(best.shape[2:]):
-                best = F.interpolate(
-                    best, size=grid, mode='bilinear', align_corners=False
-                )
+        similarity = text_similarity(dense_features, class_embeddings)
+        best = similarity.amax(dim=1, keepdim=True)
+        if grid is not None and tuple(grid) != tuple(best.shape[2:]):
+            best = F.interpolate(best, size=grid, mode='bilinear', align_corners=False)
         num_kept = self.num_kept(*best.shape[2:])
         order = best.flatten(1).sort(dim=1, descending=True, stable=True).indices
         return Selection(similarity, order[:, :num_kept])
+
+
+def text_similarity(dense_features: Tensor, embeddings: Tensor) -> Tensor:
+    """Cosine of every position with every text, in float32.
+
+    Args:
+        dense_features: C, (B, d, h, w).
+        embeddings: (K, d).
+
+    Returns:
+        (B, K, h, w).
+    """
+    # Half precision has so few values that it would make ties of differences.
+    with torch.autocast(dense_features.device.type, enabled=False):
+        return torch.einsum(
+            'bdhw,kd->bkhw',
+            F.normalize(dense_features.float(), dim=1),
+            F.normalize(embeddings.float(), dim=1),
+        )
 
 
 def gather_tokens(feature: Tensor, indices: Tensor) -> Tensor:

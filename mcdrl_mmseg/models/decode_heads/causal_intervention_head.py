@@ -12,7 +12,10 @@ from torch import Tensor, nn
 
 from ..confounder_scores import ConfounderScores
 from ..lesion_targets import lesion_targets
-from ..region_selector import gather_tokens, scatter_tokens
+from ..region_selector import gather_tokens, scatter_tokens, text_similarity
+
+# Of cosines in CLIP's softmax: the bound of its training (arXiv 2103.00020).
+_LOGIT_SCALE = 100
 
 
 class Intervened(NamedTuple):
@@ -41,7 +44,8 @@ class CausalInterventionHead(BaseModule):
     whose last two entries are CLIP's dense map and image embedding. The predictor H
     is any registered decode head. It gets the levels before these two, with the
     intervened one in its place; where the dense map itself is intervened on
-    (``in_index=-2``) it comes after the levels, as the last map.
+    (``in_index=-2``) it comes after the levels, as the last map. With
+    ``similarity_map`` one more map follows, of one channel.
 
     Args:
         predictor: Config of the decode head; its ``in_index`` counts in what it gets.
@@ -55,12 +59,19 @@ class CausalInterventionHead(BaseModule):
             filled in here, or None for none (the paper's "without CDRL").
         unselected: ``'keep'`` leaves positions that were not selected as they are,
             ``'zero'`` empties them as the intervention sets in.
+        similarity_map: Whether the predictor also gets how much more each position
+            resembles a lesion than healthy tissue by text: S^ minus the highest
+            similarity to the background prompts, as CLIP scales logits, times the
+            gate. Score maps beside features are DenseCLIP's (arXiv 2112.01518); in
+            the paper the selection alone uses S. MMSegmentation's
+            ``in_index=[-2, -1], input_transform='resize_concat'`` takes both maps.
         loss_causal: Config of a :class:`CausalAlignmentLoss`, or None.
         loss_contrast: Config of a :class:`CLIPContrastiveLoss`, or None.
         init_cfg: MMEngine's initialisation config; rarely needed.
 
     Raises:
-        ValueError: Unknown ``unselected``, or ``in_index`` naming the embedding.
+        ValueError: Unknown ``unselected``, ``in_index`` naming the embedding, or
+            ``similarity_map`` without a selector or background prompts.
     """
 
     def __init__(
@@ -72,6 +83,7 @@ class CausalInterventionHead(BaseModule):
         region_selector: ConfigType | None = dict(type='CLIPRegionSelector'),  # noqa: B006
         intervention: ConfigType | None = dict(type='CausalIntervention'),  # noqa: B006
         unselected: str = 'keep',
+        similarity_map: bool = False,
         loss_causal: ConfigType | None = dict(type='CausalAlignmentLoss'),  # noqa: B006
         loss_contrast: ConfigType | None = dict(type='CLIPContrastiveLoss'),  # noqa: B006
         init_cfg: dict | None = None,
@@ -92,6 +104,9 @@ class CausalInterventionHead(BaseModule):
         self.predictor = MODELS.build(predictor)
         self.dictionary = MODELS.build(dictionary)
         self.region_selector = _build(region_selector)
+        self.similarity_map = similarity_map
+        if similarity_map:
+            self._check_similarity_map()
         widths = dict(
             embed_dims=in_channels, dictionary_dims=self.dictionary.embed_dims
         )
@@ -106,6 +121,20 @@ class CausalInterventionHead(BaseModule):
         self.causal_projection = nn.Identity()
         if self.loss_causal is not None and in_channels != self.dictionary.embed_dims:
             self.causal_projection = nn.Linear(in_channels, self.dictionary.embed_dims)
+
+    def _check_similarity_map(self) -> None:
+        if self.region_selector is None:
+            raise ValueError(
+                'CausalInterventionHead: similarity_map=True needs a region_selector, '
+                'which compares positions with texts; it is None. With ratio=1 every '
+                'position is intervened on.'
+            )
+        if not self.dictionary.prompts.background_prompts:
+            raise ValueError(
+                'CausalInterventionHead: similarity_map=True compares lesions with '
+                'healthy tissue, of which the prompts say nothing. Add '
+                "background_prompts, as ['normal mucosa']."
+            )
 
     @property
     def num_classes(self) -> int:
@@ -173,7 +202,17 @@ class CausalInterventionHead(BaseModule):
             maps.append(result)
         else:
             maps[index] = result
+        if self.similarity_map:
+            lesions = self._similarity_map(similarity, dense_features)
+            maps.append(lesions.to(result.dtype))
         return Intervened(tuple(maps), similarity, indices, tokens, intervened)
+
+    @torch.no_grad()
+    def _similarity_map(self, similarity: Tensor, dense_features: Tensor) -> Tensor:
+        """Lesion over healthy tissue, (B, 1, h, w); 0 where the gate is."""
+        healthy = text_similarity(dense_features, self.dictionary.background_embeddings)
+        lesion, healthy = (x.amax(dim=1, keepdim=True) for x in (similarity, healthy))
+        return _LOGIT_SCALE * (lesion - healthy) * self._gate(lesion)
 
     def _observe(self, image_embedding: Tensor) -> Tensor | None:
         """Scores of the images' own confounders, (B, M), in training alone."""

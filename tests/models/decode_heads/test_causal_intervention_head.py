@@ -188,6 +188,88 @@ def test_positions_not_selected_fade_as_the_gate_opens_if_asked(build, inputs, g
         assert torch.equal(result, expected)
 
 
+BOTH_MAPS = {
+    **FCN,
+    'in_channels': [WIDTH, 1],
+    'in_index': [-2, -1],
+    'input_transform': 'resize_concat',
+}
+
+
+@pytest.mark.parametrize('gate', [0.0, 0.25, 1.0])
+def test_similarity_map_is_lesion_over_healthy_tissue_as_clip_scales_it(
+    build, inputs, gate
+):
+    head = build(gate=gate, predictor=BOTH_MAPS, similarity_map=True)
+    state = head.intervene(inputs)
+    dense = inputs[-2].double()
+    cosines = {}
+    for name in ('class', 'background'):
+        texts = getattr(head.dictionary, f'{name}_embeddings').double()
+        cosines[name] = torch.stack(
+            [
+                torch.cosine_similarity(dense, text[:, None, None], dim=1)
+                for text in texts
+            ]
+        )
+    lesion, healthy = (each.max(dim=0).values for each in cosines.values())
+    expected = gate * 100 * (lesion - healthy)
+    assert len(state.features) == len(inputs[:-2]) + 2
+    assert_close(state.features[-1], expected[:, None].float(), atol=2e-5, rtol=1e-5)
+
+
+def test_similarity_map_is_seen_by_the_predictor_and_changes_no_other_map(
+    build, inputs
+):
+    head = build(predictor=BOTH_MAPS, similarity_map=True).eval()
+    without = build().eval()
+    for part in ('dictionary', 'intervention'):
+        getattr(without, part).load_state_dict(getattr(head, part).state_dict())
+    for ours, reference in zip(
+        head.intervene(inputs).features, without.intervene(inputs).features
+    ):
+        assert_close(ours, reference, atol=0, rtol=0)
+    logits = head(inputs)
+    head.dictionary.background_embeddings.neg_()
+    assert (head(inputs) - logits).abs().max() > 1e-3
+
+
+def test_similarity_map_has_clips_own_resolution_where_a_level_is_intervened_on(
+    build, inputs
+):
+    predictor = {**BOTH_MAPS, 'in_channels': [16, 1], 'in_index': [0, -1]}
+    head = build(
+        in_index=0,
+        in_channels=16,
+        predictor=predictor,
+        similarity_map=True,
+        loss_causal=None,
+    )
+    assert head.intervene(inputs).features[-1].shape == (3, 1, 4, 5)
+    assert head(inputs).shape == (3, 2, 8, 10)
+
+
+def test_no_gradient_goes_through_the_similarity_map(build, inputs):
+    head = build(predictor=BOTH_MAPS, similarity_map=True)
+    inputs[-2].requires_grad_()
+    assert not head.intervene(inputs).features[-1].requires_grad
+
+
+def test_similarity_map_without_a_selector_is_an_error(build):
+    with pytest.raises(ValueError, match='similarity_map=True needs a region_selector'):
+        build(region_selector=None, similarity_map=True)
+
+
+def test_similarity_map_without_background_prompts_is_an_error(build, prompts):
+    dictionary = dict(
+        type='ConfounderDictionary',
+        prompts={**prompts, 'background_prompts': []},
+        embed_dims=WIDTH,
+    )
+    with pytest.raises(ValueError, match='Add background_prompts'):
+        build(dictionary=dictionary, filled=False, similarity_map=True)
+
+
 def test_training_observes_each_images_confounders_and_inference_none(build, inputs):
     head = build(intervention=dict(observe_confounders=True))
     other = (*inputs[:-1], inputs[-1].flip(0))
