@@ -147,10 +147,12 @@ def against(subject: Subject, name: str) -> Subject:
         return Subject('bare tower', cfg, bare_tower=True)
     if name == 'FCNHead':
         head = cfg.model.decode_head
-        cfg.model.decode_head = {
-            'in_index': -2,
-            **{k: v for k, v in head.get('predictor', head).items() if k != 'in_index'},
-        }
+        predictor = {**head.get('predictor', head), 'in_index': -2}
+        if head.get('similarity_map'):
+            # Of the two maps that are joined a stock head gets the features.
+            predictor.pop('input_transform')
+            predictor['in_channels'] = sum(predictor['in_channels']) - 1
+        cfg.model.decode_head = predictor
         if cfg.model.decode_head['type'] != 'FCNHead':
             raise ProtocolError(
                 f'--against FCNHead: the predictor of {subject.name} is '

@@ -279,7 +279,7 @@ def _without(cfg: dict, *keys: str) -> dict:
 )
 def test_baseline_differs_from_mcdrl_in_mcdrl_alone(name):
     ours = load(name).to_dict()
-    twin = name.replace('mcdrl/mcdrl_', 'baselines/')
+    twin = name.replace('mcdrl/mcdrl_', 'baselines/').replace('_fcn-map_', '_fcn_')
     assert twin in _NAMES, 'no baseline to compare with'
     baseline = load(twin).to_dict()
     for key in (
@@ -300,8 +300,15 @@ def test_baseline_differs_from_mcdrl_in_mcdrl_alone(name):
     if backbone['type'] == 'CLIPGuidedBackbone':
         backbone = backbone['backbone']
     assert backbone == baseline['backbone']
+    head = ours['decode_head']
+    predictor = dict(head['predictor'])
+    if head.get('similarity_map'):
+        # One more map of one channel, joined to the features.
+        assert predictor.pop('input_transform') == 'resize_concat'
+        assert predictor['in_channels'].pop() == 1
+        (predictor['in_channels'],) = predictor['in_channels']
     # What the predictor gets may stand at another place of the tuple.
-    assert _without(ours['decode_head']['predictor'], 'in_index') == _without(
+    assert _without(predictor, 'in_index') == _without(
         baseline['decode_head'], 'in_index'
     )
     rest = ('backbone', 'decode_head')
