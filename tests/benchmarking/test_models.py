@@ -114,6 +114,18 @@ def test_fcn_head_on_the_same_tower_is_the_subject_without_intervention(vit):
         assert_close(stock(pixels(64), mode='tensor'), expected)
 
 
+def test_fcn_head_beside_a_similarity_map_gets_the_features_alone(vit):
+    cfg = copy.deepcopy(vit.cfg)
+    head = cfg.model.decode_head
+    width = head.predictor.in_channels
+    head.similarity_map = True
+    head.predictor.update(
+        in_channels=[width, 1], in_index=[-2, -1], input_transform='resize_concat'
+    )
+    found = against(Subject('map', cfg), 'FCNHead')
+    assert found.cfg.to_dict() == against(vit, 'FCNHead').cfg.to_dict()
+
+
 @pytest.mark.parametrize(
     ('config', 'head', 'stages', 'widths', 'side'),
     [
