@@ -146,3 +146,18 @@ def test_images_shown_to_the_tower_at_half_size_are_exported(
     export_model(model, path, file_format, (64, 64), dynamic=dynamic)
     for shape in shapes:
         assert_agrees(model, path, new_pixels(*shape))
+
+
+@pytest.mark.parametrize('file_format', ['onnx', 'torchscript', 'torch-export'])
+def test_a_similarity_map_is_exported(new_model, new_pixels, tmp_path, file_format):
+    predictor = dict(
+        in_channels=[128, 1], in_index=[-2, -1], input_transform='resize_concat'
+    )
+    model = new_model('vit', predictor=predictor, similarity_map=True)
+    path = tmp_path / f'model{ENDINGS[file_format]}'
+    export_model(model, path, file_format, (64, 64))
+    assert_agrees(model, path, new_pixels(3, 64, 64))
+    # What the file holds of the background prompts counts.
+    model.decode_head.dictionary.background_embeddings.neg_()
+    with pytest.raises(AssertionError):
+        assert_agrees(model, path, new_pixels(3, 64, 64))
