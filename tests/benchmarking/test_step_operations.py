@@ -39,12 +39,20 @@ class Operations(TorchDispatchMode):
         return func(*args, **(kwargs or {}))
 
 
-@pytest.fixture(scope='module')
-def subject(repo_root):
+@pytest.fixture(scope='module', params=['plain', 'similarity map'])
+def subject(repo_root, request):
     model = repo_root / 'configs/_base_/models/mcdrl_clip-tiny-vit_fcn.py'
     schedule = repo_root / 'configs/_base_/schedules/schedule_5e.py'
     result = load_subject(str(model))
     result.cfg.optim_wrapper = Config.fromfile(schedule).optim_wrapper
+    if request.param == 'similarity map':
+        head = result.cfg.model.decode_head
+        head.similarity_map = True
+        head.predictor.update(
+            in_channels=[head.predictor.in_channels, 1],
+            in_index=[-2, -1],
+            input_transform='resize_concat',
+        )
     # Adam reads its counters, a tensor of the host for each parameter; SGD has none.
     result.cfg.optim_wrapper.optimizer = dict(type='SGD', lr=0.1)
     return result
