@@ -48,8 +48,8 @@ class CLIPVisionBackbone(BaseModule):
             times the rows and columns, by dilation and with the same weights. None
             takes the tower's own.
         input_scale: Factor on the images' height and width before the tower, as in
-            SAN (arXiv 2302.12242), whose CLIP sees 0.5: fewer positions at less than
-            a quarter of the cost, or with more than 1 a finer map.
+            SAN (arXiv 2302.12242), whose CLIP sees 0.5 and has a quarter of the
+            positions; with more than 1 the map is finer.
         frozen: Train nothing and stay in evaluation mode.
         frozen_stages: -1 freezes nothing, 0 the stem, n the first n blocks or
             stages too.
