@@ -22,6 +22,8 @@ from mcdrl_mmseg.clip import (
     vit_features,
 )
 
+_FINEST_SCALE = 1000  # of input_scale: scales are fractions of at most so many parts
+
 
 @MODELS.register_module()
 class CLIPVisionBackbone(BaseModule):
@@ -77,13 +79,14 @@ class CLIPVisionBackbone(BaseModule):
         init_cfg: dict | None = None,
     ) -> None:
         super().__init__(init_cfg)
-        if not 0 < input_scale < float('inf'):
+        if not 1 / _FINEST_SCALE <= input_scale < float('inf'):
             raise ValueError(
-                f'input_scale={input_scale} must be a number above 0: 1 shows the '
-                'tower the images as they are, 0.5 half of their height and width.'
+                f'input_scale={input_scale} must be a number of {1 / _FINEST_SCALE} or '
+                'more: 1 shows the tower the images as they are, 0.5 half of their '
+                'height and width.'
             )
         # Whole numbers: an exported graph of variable size computes with them exactly.
-        ratio = Fraction(input_scale).limit_denominator(1000)
+        ratio = Fraction(input_scale).limit_denominator(_FINEST_SCALE)
         self.input_ratio = (ratio.numerator, ratio.denominator)
         self.clip_spec = CLIPSpec(model_name, pretrained, quick_gelu)
         self.dense_mode = check_dense_mode(dense_mode)

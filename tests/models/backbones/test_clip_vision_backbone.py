@@ -315,7 +315,7 @@ def test_halved_images_keep_the_mean_of_fine_stripes():
     assert seen[0][:, :, 1:-1].abs().max() < 1e-5
 
 
-@pytest.mark.parametrize('scale', [0, -0.5, float('nan')])
+@pytest.mark.parametrize('scale', [0, -0.5, 0.0004, float('nan')])
 def test_an_input_scale_that_leaves_no_image_is_refused(scale):
-    with pytest.raises(ValueError, match=r'input_scale=.*above 0'):
+    with pytest.raises(ValueError, match=r'input_scale=.*0.001 or more'):
         CLIPVisionBackbone(VIT, input_scale=scale)
