@@ -8,6 +8,7 @@ import torch
 from mmengine.config import Config
 from torch.utils._python_dispatch import TorchDispatchMode
 
+from mcdrl_mmseg.benchmarking.counting import count_flops
 from mcdrl_mmseg.benchmarking.models import (
     against,
     load_subject,
@@ -99,6 +100,30 @@ def test_number_of_operations_depends_on_neither_tokens_entries_nor_classes(
     # More classes than labels are read from the metadata: other, but as few.
     wide = sum(operations(more_classes(subject), mode).values())
     assert abs(wide - expected) < 10
+
+
+def head_flops(subject, ratio, mode, attend_to):
+    changed = with_ratio(subject, ratio)
+    changed.cfg.model.decode_head.intervention.attend_to = attend_to
+    model = changed.build().train(mode == 'train')
+    with torch.set_grad_enabled(mode == 'train'):
+        features = model.backbone(torch.randn(1, 3, 112, 112))
+        return count_flops(lambda: model.decode_head(features))
+
+
+@pytest.mark.parametrize('mode', ['train', 'inference'])
+@pytest.mark.parametrize(
+    ('attend_to', 'linear'), [('dictionary', True), ('self', False)]
+)
+def test_cost_of_the_head_grows_by_the_same_with_every_kept_position(
+    subject, mode, attend_to, linear
+):
+    """12, 24 and 48 of 49 positions; attention among positions is the counterexample."""
+    few, more, most = (
+        head_flops(subject, kept / 49, mode, attend_to) for kept in (12, 24, 48)
+    )
+    assert ((most - more) == 2 * (more - few)) == linear
+    assert more > few
 
 
 def test_model_holds_no_text_tower_and_a_step_looks_nothing_up_in_a_vocabulary(subject):
