@@ -397,7 +397,7 @@ class CausalIntervention(BaseModule):
         # Folded, a token costs two products a head and entry instead of two a width.
         layer = self.layers[0]
         narrow = layer.num_heads * len(entries) <= layer.query.out_features
-        if narrow and self._keeps_projections():
+        if narrow and self._is_inference():
             folded = self._projections.get(
                 [prior, *self._sources(entries)], lambda: self._fold(entries, prior)
             )
@@ -420,19 +420,12 @@ class CausalIntervention(BaseModule):
             normed = self.entry_norm(entries)
             return [layer.contribution(normed) for layer in self.layers]
 
-        if self._keeps_projections():
+        if self._is_inference():
             return self._projections.get(self._sources(entries), compute)
         return compute()
 
-    def _keeps_projections(self) -> bool:
-        """Whether this is inference, step by step.
-
-        A compiled or exported graph holds the projections as operations: what is kept
-        outside it would not be noticed to change.
-        """
-        return not (
-            self.training or torch.is_grad_enabled() or torch.compiler.is_compiling()
-        )
+    def _is_inference(self) -> bool:
+        return not (self.training or torch.is_grad_enabled())
 
     def _sources(self, entries: Tensor) -> list[Tensor]:
         parts = [self.entry_norm]

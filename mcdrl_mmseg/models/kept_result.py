@@ -17,7 +17,8 @@ class KeptResult:
     ``Module.to`` and MMEngine's EMA hook do them, are not counted: whoever holds a
     result calls :meth:`drop` where these happen.
 
-    A copied or pickled model begins without the result.
+    A copied or pickled model begins without the result. In a compiled or exported
+    graph nothing is kept, as a change would not be noticed: it holds the computation.
     """
 
     def __init__(self) -> None:
@@ -37,7 +38,7 @@ class KeptResult:
             compute: Computes the result; run in full precision and without gradient.
         """
         # Tensors born in inference mode count no writes.
-        if any(source.is_inference() for source in sources):
+        if torch.compiler.is_compiling() or any(s.is_inference() for s in sources):
             return self._run(sources[0], compute)
         versions = tuple(source._version for source in sources)
         same = len(sources) == len(self._sources) and all(

@@ -118,7 +118,7 @@ def head_flops(subject, ratio, mode, attend_to):
 def test_cost_of_the_head_grows_by_the_same_with_every_kept_position(
     subject, mode, attend_to, linear
 ):
-    """12, 24 and 48 of 49 positions; attention among positions is the counterexample."""
+    """12, 24 and 48 of 49 positions; attention among them is the counterexample."""
     few, more, most = (
         head_flops(subject, kept / 49, mode, attend_to) for kept in (12, 24, 48)
     )

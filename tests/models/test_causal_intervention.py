@@ -476,6 +476,25 @@ def test_inference_projects_the_dictionary_once(tokens, entries, approximation):
     assert len(runs) == 1
 
 
+def test_a_compiled_pass_folds_the_dictionary_and_keeps_nothing(tokens, entries):
+    module, prior = build(2), PRIOR.double()
+    operations = []
+
+    def backend(graph, inputs):
+        operations.extend(str(node.target) for node in graph.graph.nodes)
+        return graph
+
+    compiled = torch.compile(module, backend=backend, fullgraph=True)
+    with torch.no_grad():
+        for _ in range(2):
+            expected = plain(module, tokens, entries, prior)
+            assert_close(compiled(tokens, entries, prior), expected)
+            # Writes that are not counted: KeptResult would miss them.
+            module.layers[0].key.weight.data.mul_(2)
+    assert not any('scaled_dot_product_attention' in name for name in operations)
+    assert any('einsum' in name for name in operations)
+
+
 @pytest.mark.parametrize('approximation', FORMS)
 def test_entry_of_probability_zero_has_no_influence_at_inference(
     tokens, entries, approximation

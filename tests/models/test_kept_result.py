@@ -101,3 +101,12 @@ def test_copies_begin_without_the_result(linear, clone):
     kept = KeptResult()
     kept.get([linear.weight], lambda: 'old')
     assert clone(kept).get([linear.weight], lambda: 'new') == 'new'
+
+
+def test_a_compiled_graph_keeps_nothing(linear):
+    """Not even a write through ``.data``, which goes uncounted, is missed there."""
+    doubled = Doubled(linear)
+    compiled = torch.compile(lambda: doubled(), backend='eager', fullgraph=True)
+    compiled()
+    linear.weight.data.add_(1)
+    torch.testing.assert_close(compiled(), linear.weight * 2)
