@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import json
+import logging
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -42,12 +43,17 @@ def _plain_attention() -> Iterator[None]:
     """PyTorch's fused encoder layers are operators that no other runtime knows."""
     before = torch.backends.mha.get_fastpath_enabled()
     torch.backends.mha.set_fastpath_enabled(False)
+    remarks = logging.getLogger('onnxscript.optimizer')
+    level = remarks.level
+    # What it cannot precompute is computed by the file.
+    remarks.setLevel(logging.ERROR)
     try:
         with torch.no_grad(), warnings.catch_warnings():
             # Of the exporters' own making.
             warnings.simplefilter('ignore')
             yield
     finally:
+        remarks.setLevel(level)
         torch.backends.mha.set_fastpath_enabled(before)
 
 
