@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections import OrderedDict
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 import torch
 from torch import nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
+from torch.utils.hooks import RemovableHandle
 
 
 def count_parameters(model: nn.Module) -> int:
@@ -67,6 +70,25 @@ def peak_memory(
     step()
     tracker = MemTracker()
     tracker.track_external(*([model] if optimizer is None else [model, optimizer]))
-    with tracker:
+    with _frozen_weights_take_hooks(model), tracker:
         step()
     return tracker.get_tracker_snapshot('peak')[torch.device(device)]['Total']
+
+
+@contextmanager
+def _frozen_weights_take_hooks(model: nn.Module) -> Iterator[None]:
+    """PyTorch's tracker puts gradient hooks on all weights, which frozen ones refuse.
+
+    They would never be called.
+    """
+    names = ('register_hook', 'register_post_accumulate_grad_hook')
+    frozen = [weight for weight in model.parameters() if not weight.requires_grad]
+    for weight in frozen:
+        for name in names:
+            setattr(weight, name, lambda _: RemovableHandle(OrderedDict()))
+    try:
+        yield
+    finally:
+        for weight in frozen:
+            for name in names:
+                delattr(weight, name)

@@ -111,6 +111,25 @@ def test_peak_memory_of_training_holds_gradients_and_the_optimisers_state():
     assert 4 * weights <= found < 7 * weights
 
 
+def test_frozen_weights_count_once_and_have_no_gradient():
+    """SGD: 4 bytes for each frozen weight, 8 for each trained one."""
+    model = nn.Sequential(nn.Linear(1024, 1024), nn.Linear(1024, 64))
+    model[0].requires_grad_(False)
+    optimizer = torch.optim.SGD(model[1].parameters(), lr=0.1, foreach=False)
+
+    def step() -> None:
+        model(torch.zeros(1, 1024)).sum().backward()
+        optimizer.step()
+        optimizer.zero_grad()
+
+    frozen, trained = (4 * count_parameters(part) for part in model)
+    found = peak_memory(model, step, 'cpu', optimizer)
+    assert frozen + 2 * trained <= found < frozen + 3 * trained
+    # As it was: hooks are refused again.
+    with pytest.raises(RuntimeError, match="doesn't require gradient"):
+        model[0].weight.register_hook(print)
+
+
 def test_peak_memory_is_that_of_the_second_step():
     model, calls = nn.Linear(1, 1), []
 
