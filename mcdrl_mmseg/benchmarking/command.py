@@ -99,10 +99,28 @@ def _subjects(subject: Subject, args: argparse.Namespace) -> Sequence[Subject]:
     others = [against(subject, name) for name in args.against]
     if args.mode == 'train' and any(other.bare_tower for other in others):
         raise ProtocolError('--against tower: a bare tower has nothing to train on.')
+    if args.mode == 'train':
+        for each in (subject, *others):
+            _check_trainable_alone(each)
     varied = [with_ratio(subject, ratio) for ratio in args.ratios]
     varied += [with_confounders(subject, count) for count in args.confounders]
     # Variants are compared with the last of them: how much more it costs.
     return [*reversed(varied)] if varied else [subject, *others]
+
+
+def _check_trainable_alone(subject: Subject) -> None:
+    if 'optim_wrapper' not in subject.cfg:
+        raise ProtocolError(
+            f'--mode train: {subject.name} has no optim_wrapper, and a step needs an '
+            'optimiser; name a config of a whole training.'
+        )
+    optimizer = subject.cfg.optim_wrapper.optimizer.type
+    if optimizer in ('ZeroOptimizer', 'ZeroRedundancyOptimizer'):
+        raise ProtocolError(
+            f'--mode train: {subject.name} has a {optimizer}, which shards its state '
+            'over processes; the benchmark is a single one. Name the config that has '
+            'the sharded optimiser by itself.'
+        )
 
 
 def _start(subject: Subject) -> dict[str, Any]:

@@ -165,6 +165,29 @@ def test_what_cannot_be_measured_is_said_before_anything_is(
     assert compared == [] and list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.parametrize(
+    ('config', 'message'),
+    [
+        (
+            'mcdrl/mcdrl_clip-vit-l14_fcn_50e-zero_endoscopy-sites-224x224_'
+            'heldout-polypgen-c1.py',
+            'vit-l14_fcn has a ZeroOptimizer.*a single one',
+        ),
+        ('_base_/models/mcdrl_clip-tiny-vit_fcn.py', 'tiny-vit_fcn has no optim_wrapp'),
+    ],
+)
+def test_what_cannot_be_trained_by_one_process_is_refused(
+    parsed, repo_root, vit_config, compared, config, message
+):
+    named = repo_root / 'configs' / config
+    with pytest.raises(ProtocolError, match=message):
+        run_benchmark(parsed(named, '--mode', 'train'))
+    with pytest.raises(ProtocolError, match=message):
+        run_benchmark(parsed(vit_config, '--mode', 'train', '--against', named))
+    assert not compared
+    run_benchmark(parsed(named))
+
+
 def test_a_gpu_that_is_not_there_is_named(parsed, vit_config, compared, monkeypatch):
     monkeypatch.setattr(torch.cuda, 'is_available', lambda: False)
     with pytest.raises(ProtocolError, match='--device cuda:3: PyTorch sees no such'):
