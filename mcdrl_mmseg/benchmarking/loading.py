@@ -9,6 +9,7 @@ from typing import Any
 from mmengine.registry import init_default_scope
 from mmengine.runner import Runner
 
+from mcdrl_mmseg.datasets.endoscopy_sites import SiteDataError
 from mcdrl_mmseg.protocols.errors import ProtocolError
 
 from .models import Subject
@@ -28,7 +29,8 @@ def measure_loading(subject: Subject, cache_dir: str | None = None) -> dict[str,
         ``name``, ``images_per_second`` and ``workers``.
 
     Raises:
-        ProtocolError: The config names no training data, or a single batch of it.
+        ProtocolError: The config names no training data, a single batch of it, or data
+            that are not there.
     """
     cfg = copy.deepcopy(subject.cfg.get('train_dataloader'))
     if cfg is None:
@@ -36,7 +38,10 @@ def measure_loading(subject: Subject, cache_dir: str | None = None) -> dict[str,
     init_default_scope('mmseg')
     if cache_dir is not None:
         cfg.dataset.cache_dir = cache_dir
-    loader = Runner.build_dataloader(cfg, seed=0)
+    try:
+        loader = Runner.build_dataloader(cfg, seed=0)
+    except (SiteDataError, OSError) as error:
+        raise ProtocolError(f'{subject.name}: {error}') from error
     if cache_dir is not None:
         for _ in loader:
             pass

@@ -95,3 +95,12 @@ def test_a_single_batch_is_too_little_to_measure(new_subject):
 def test_a_config_without_training_data_is_named():
     with pytest.raises(ProtocolError, match=r'^mine: no train_dataloader'):
         measure_loading(Subject('mine', Config(dict(model={}))))
+
+
+def test_data_that_are_not_there_are_an_error_naming_config_and_folder(
+    new_subject, tmp_path
+):
+    subject = new_subject(4)
+    subject.cfg.train_dataloader.dataset.data_root = str(tmp_path / 'gone')
+    with pytest.raises(ProtocolError, match=r'^mine: data_root=.*gone.* not a folder'):
+        measure_loading(subject)
