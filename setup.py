@@ -71,12 +71,12 @@ setup(
     license='Apache-2.0',
     license_files=['LICENSE'],
     python_requires='>=3.10',
-    packages=find_packages(include=[PACKAGE, f'{PACKAGE}.*']),
+    packages=find_packages(include=['mcdrl_*']),
     cmdclass={'build_py': BuildWithMIM},
     package_data={
         'mcdrl_mmseg.clip': ['model_configs/*.json', 'model_weights/*'],
-        'mcdrl_mmseg.reporting': ['templates/*'],
-        'mcdrl_mmseg.serving': ['page/*'],
+        'mcdrl_lab.results.html_report': ['templates/*'],
+        'mcdrl_lab.serving': ['page/*'],
     },
     install_requires=requirements('runtime'),
     extras_require={

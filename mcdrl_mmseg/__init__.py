@@ -16,16 +16,14 @@ declare_torchvision_operators()
 allow_mmengine_checkpoints()
 guard_mmengine_loaders()
 
-from . import datasets, evaluation, hooks, models, optim, runner  # noqa: E402
+from . import datasets, engine, evaluation, models  # noqa: E402
 from .config_files import config_path  # noqa: E402
 
 __all__ = [
     '__version__',
     'config_path',
     'datasets',
+    'engine',
     'evaluation',
-    'hooks',
     'models',
-    'optim',
-    'runner',
 ]

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-import mcdrl_mmseg  # noqa: F401  (registers; makes torchvision importable)
+import mcdrl_mmseg
 
 REPO_ROOT = Path(__file__).resolve().parents[1]
 DATA_FOLDER = Path('shared/data/endoscopy_sites')

@@ -4,11 +4,7 @@ import types
 
 import pytest
 
-from mcdrl_mmseg.requirements_check import (
-    REQUIREMENTS,
-    Requirement,
-    check_requirements,
-)
+from mcdrl_mmseg.requirements_check import REQUIREMENTS, Requirement, check_requirements
 
 WANTED = Requirement('wanted_module', '1.2.0', ('onedl-wanted', 'wanted'))
 

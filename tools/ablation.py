@@ -3,8 +3,8 @@
 import argparse
 from pathlib import Path
 
-from mcdrl_mmseg.protocols.ablation import load_ablation
-from mcdrl_mmseg.protocols.commands import add_plan_arguments, run_plan, run_tool
+from mcdrl_lab.plans.ablation import load_ablation
+from mcdrl_lab.plans.plan_command import add_plan_arguments, run_plan, run_tool
 
 
 def parse_args() -> argparse.Namespace:

@@ -3,10 +3,10 @@
 import argparse
 from pathlib import Path
 
-from mcdrl_mmseg.protocols.commands import run_tool
-from mcdrl_mmseg.protocols.comparison import compare, comparison_markdown
-from mcdrl_mmseg.protocols.report import load_records, write_comparisons
-from mcdrl_mmseg.protocols.scores import IMAGE_METRICS
+from mcdrl_lab.plans.plan_command import run_tool
+from mcdrl_lab.results.comparison import compare, comparison_markdown
+from mcdrl_lab.results.plan_tables import load_records, write_comparisons
+from mcdrl_lab.results.scores import IMAGE_METRICS
 
 
 def parse_args() -> argparse.Namespace:

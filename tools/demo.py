@@ -3,9 +3,9 @@
 import argparse
 import sys
 
-from mcdrl_mmseg.apis.demo import run_demo
-from mcdrl_mmseg.apis.demo_steps import DemoError
-from mcdrl_mmseg.apis.real_demo import run_real_demo
+from mcdrl_lab.demo.demo_steps import DemoError
+from mcdrl_lab.demo.real_demo import run_real_demo
+from mcdrl_lab.demo.simulated_demo import run_demo
 
 
 def parse_args() -> argparse.Namespace:

@@ -4,6 +4,7 @@ import argparse
 import sys
 
 import mcdrl_mmseg  # noqa: F401  (registers the components)
+from mcdrl_lab.simulation import true_confounders
 from mcdrl_mmseg.apis.commands import USER_ERRORS, explain
 
 
@@ -36,7 +37,7 @@ def parse_args() -> argparse.Namespace:
 def main() -> int:
     args = parse_args()
     try:
-        return explain(args)
+        return explain(args, true_confounders)
     except USER_ERRORS as error:
         print(f'explain: {error}', file=sys.stderr)
         return 2

@@ -7,9 +7,9 @@ from pathlib import Path
 import mcdrl_mmseg  # noqa: F401  (registers the components)
 from mcdrl_mmseg.apis.checkpoint import load_segmentor
 from mcdrl_mmseg.apis.commands import USER_ERRORS
-from mcdrl_mmseg.deployment.deployable import ExportError
-from mcdrl_mmseg.deployment.exporting import export_model
-from mcdrl_mmseg.deployment.formats import FORMATS
+from mcdrl_mmseg.apis.export.deployable import ExportError
+from mcdrl_mmseg.apis.export.exporting import export_model
+from mcdrl_mmseg.apis.export.formats import FORMATS
 
 
 def parse_args() -> argparse.Namespace:

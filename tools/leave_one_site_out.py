@@ -3,14 +3,14 @@
 import argparse
 from pathlib import Path
 
-from mcdrl_mmseg.protocols.commands import (
+from mcdrl_lab.errors import ProtocolError
+from mcdrl_lab.plans.plan_command import (
     add_plan_arguments,
     parse_method,
     run_plan,
     run_tool,
     show_report,
 )
-from mcdrl_mmseg.protocols.errors import ProtocolError
 
 
 def parse_args() -> argparse.Namespace:

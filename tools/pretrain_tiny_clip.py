@@ -2,7 +2,7 @@
 
 import sys
 
-from mcdrl_mmseg.pretraining.command import run_tool
+from mcdrl_lab.pretraining.pretrain_command import run_tool
 
 if __name__ == '__main__':
     sys.exit(run_tool())

@@ -4,8 +4,8 @@ import argparse
 import sys
 from pathlib import Path
 
+from mcdrl_lab.results.html_report.report_page import ReportOptions, write_page
 from mcdrl_mmseg.apis.commands import USER_ERRORS
-from mcdrl_mmseg.reporting.page import ReportOptions, write_page
 
 
 def parse_args() -> argparse.Namespace:

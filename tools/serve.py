@@ -3,7 +3,7 @@
 import argparse
 import sys
 
-from mcdrl_mmseg.serving.server import ServeError, serve
+from mcdrl_lab.serving.server import ServeError, serve
 
 
 def main() -> None:

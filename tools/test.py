@@ -5,8 +5,8 @@ import argparse
 import mcdrl_mmseg  # noqa: F401  (registers the components)
 from mcdrl_mmseg.apis import build_runner, load_config
 from mcdrl_mmseg.apis.arguments import add_run_arguments, parse_run_arguments
+from mcdrl_mmseg.apis.config_check import check_config
 from mcdrl_mmseg.apis.testing import draw_predictions, save_predictions, use_tta
-from mcdrl_mmseg.config_check import check_config
 
 
 def parse_args() -> argparse.Namespace:

@@ -5,7 +5,7 @@ import argparse
 import mcdrl_mmseg  # noqa: F401  (registers the components)
 from mcdrl_mmseg.apis import build_runner, enable_amp, load_config
 from mcdrl_mmseg.apis.arguments import add_run_arguments, parse_run_arguments
-from mcdrl_mmseg.config_check import check_config
+from mcdrl_mmseg.apis.config_check import check_config
 
 
 def parse_args() -> argparse.Namespace:

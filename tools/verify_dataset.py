@@ -7,7 +7,7 @@ from pathlib import Path
 from mmengine.config import DictAction
 
 import mcdrl_mmseg  # noqa: F401  (registers the components)
-from mcdrl_mmseg.datasets.verification.command import run
+from mcdrl_lab.data.verify_command import run
 
 
 def parse_args() -> argparse.Namespace:

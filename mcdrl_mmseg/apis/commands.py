@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 
 from rich.console import Console
 
@@ -67,18 +68,28 @@ def predict(args: argparse.Namespace) -> int:
     return _tell_skipped(summary.problems, summary.num_images)
 
 
-def explain(args: argparse.Namespace) -> int:
+def explain(
+    args: argparse.Namespace,
+    true_confounders: Callable[[Path], Sequence[str] | None] | None = None,
+) -> int:
     """Run tools/explain.py.
 
     Args:
         args: Its arguments.
+        true_confounders: What is known of the images, see :func:`explain_files`.
 
     Returns:
         The exit code: 1 if inputs were skipped.
     """
     model = load_segmentor(args.checkpoint, args.config, args.device)
     summary = explain_files(
-        model, args.image, args.out, args.truth, args.overwrite, Console()
+        model,
+        args.image,
+        args.out,
+        args.truth,
+        args.overwrite,
+        Console(),
+        true_confounders,
     )
     for page in summary.written:
         print(page)

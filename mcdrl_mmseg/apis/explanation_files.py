@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import glob
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -13,8 +13,7 @@ from rich.console import Console
 from rich.progress import track
 from torch import nn
 
-from mcdrl_mmseg.datasets.endosim import true_confounders
-from mcdrl_mmseg.protocols.files import replacing, write_text
+from mcdrl_common.atomic_write import replacing, write_text
 from mcdrl_mmseg.visualization.explanation_figure import explanation_figure
 
 from .explanation import Explanation, explain
@@ -47,11 +46,11 @@ def explain_files(
     truth: str | Path | None = None,
     overwrite: bool = False,
     console: Console | None = None,
+    true_confounders: Callable[[Path], Sequence[str] | None] | None = None,
 ) -> ExplainSummary:
     """Explain images and write a page and a document for each.
 
-    Of a video or a DICOM object of several images the first is explained. Images of
-    EndoSim have the conditions that they were drawn with marked.
+    Of a video or a DICOM object of several images the first is explained.
 
     Args:
         model: See :func:`explain`.
@@ -60,6 +59,8 @@ def explain_files(
         truth: Mask of the one image, or a folder of masks with the images' names.
         overwrite: Replace results of an earlier run.
         console: Where the progress is shown; None shows none.
+        true_confounders: From an image file to the imaging conditions that it is known
+            to have, which are then marked, or None where nothing is known.
 
     Returns:
         What was done.
@@ -101,7 +102,7 @@ def explain_files(
             continue
         explanation = explain(model, image)
         page, document = _targets(out, file)
-        known = true_confounders(file.path)
+        known = true_confounders(file.path) if true_confounders else None
         figure = explanation_figure(explanation, mask, known, title=file.path.name)
         with replacing(page) as temporary:
             figure.savefig(temporary, dpi=_DOTS_PER_INCH)

@@ -15,7 +15,7 @@ import cv2
 import numpy as np
 from pycocotools import mask as coco_mask
 
-from mcdrl_mmseg.protocols.files import replacing, write_text
+from mcdrl_common.atomic_write import replacing, write_text
 from mcdrl_mmseg.visualization.overlay import mask_overlay
 
 from .inferencer import Prediction

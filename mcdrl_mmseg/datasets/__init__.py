@@ -1,13 +1,9 @@
-from .endoscopy_sites import EndoscopySiteDataset, Site, SiteDataError
-from .lesion_masks import LoadLesionMask, MaskError
-from .transforms import CachedLoading, SetSite
+from .endoscopy_sites import EndoscopySiteDataset
+from .transforms import CachedLoading, LoadLesionMask, SetSite
 
 __all__ = [
     'CachedLoading',
     'EndoscopySiteDataset',
     'LoadLesionMask',
-    'MaskError',
     'SetSite',
-    'Site',
-    'SiteDataError',
 ]

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -12,12 +10,10 @@ from typing import Any
 from mmseg.datasets import BaseSegDataset
 from mmseg.registry import DATASETS
 
-from .lesion_masks import MaskFormat
-from .site_files import SiteFiles, find_site_files
-from .splits import SPLITS, split_mask
+from mcdrl_common.sites import TWO_CLASSES, Site, SiteFolders, check_selection
+
 from .transforms.cached_loading import cache_leading
 
-_INDEX_FILE = 'index.csv'
 # Lesion classes in order; from the seventh on they begin again.
 _COLOURS = (
     [255, 170, 0],
@@ -27,90 +23,6 @@ _COLOURS = (
     [213, 94, 0],
     [204, 121, 167],
 )
-
-
-class SiteDataError(ValueError):
-    """A site's files are not as expected; the message names them."""
-
-
-def is_list_of_names(value: Any) -> bool:
-    """Whether a value can be a site's lesion classes.
-
-    Args:
-        value: Anything.
-    """
-    return isinstance(value, (list, tuple)) and all(isinstance(v, str) for v in value)
-
-
-@dataclass(frozen=True)
-class Site:
-    """One hospital's images.
-
-    Args:
-        name: Name of the site, and of its folder unless ``folder`` is given.
-        lesion_classes: Lesion classes that occur there, as the prompts name them.
-        mask_values: Value in the mask files -> lesion class, ``'background'`` or
-            ``'ignore'``. None for 0/255 masks.
-        folder: Folder below the data root.
-        img_dir: Image folder below the site's.
-        mask_dir: Mask folder below the site's.
-    """
-
-    name: str
-    lesion_classes: tuple[str, ...] = ('lesion',)
-    mask_values: Mapping[int, str] | None = None
-    folder: str | None = None
-    img_dir: str = 'images'
-    mask_dir: str = 'masks'
-
-    @classmethod
-    def from_cfg(cls, cfg: str | Mapping) -> Site:
-        """Build from a name or a mapping of the arguments.
-
-        Raises:
-            SiteDataError: Unknown keys, no name, or values that contradict.
-        """
-        if isinstance(cfg, str):
-            return cls(cfg)
-        if not isinstance(cfg, Mapping):
-            raise SiteDataError(f'sites: {cfg!r} is neither a name nor a dict.')
-        unknown = sorted(set(cfg) - set(cls.__dataclass_fields__), key=str)
-        if unknown or 'name' not in cfg:
-            raise SiteDataError(
-                f'sites: {dict(cfg)!r} needs a name and has unknown keys {unknown}; '
-                f'known keys are {list(cls.__dataclass_fields__)}.'
-            )
-        values = dict(cfg)
-        if 'lesion_classes' in values:
-            lesions = values['lesion_classes']
-            if not is_list_of_names(lesions):
-                raise SiteDataError(
-                    f'sites: lesion_classes of {cfg["name"]!r} is {lesions!r}; give a '
-                    'list of names.'
-                )
-            values['lesion_classes'] = tuple(lesions)
-        if values.get('mask_values') is not None:
-            values['mask_values'] = _mask_values(cfg['name'], values['mask_values'])
-        site = cls(**values)
-        if site.mask_values is not None:
-            named = set(site.mask_values.values()) - {'background', 'ignore'}
-            strange = sorted(named - set(site.lesion_classes))
-            if strange:
-                raise SiteDataError(
-                    f'sites: mask_values of {site.name!r} name {strange}, which are '
-                    f'not in its lesion_classes {list(site.lesion_classes)}.'
-                )
-        return site
-
-
-def _mask_values(site: str, names: Any) -> dict[int, str]:
-    try:
-        return {int(value): str(names[value]) for value in names}
-    except (TypeError, ValueError):
-        raise SiteDataError(
-            f'sites: mask_values of {site!r} is {names!r}; give a dict from numbers to '
-            "classes, as {0: 'background', 1: 'polyp'}."
-        ) from None
 
 
 @DATASETS.register_module()
@@ -139,7 +51,7 @@ class EndoscopySiteDataset(BaseSegDataset):
             lesion classes without label.
     """
 
-    METAINFO = dict(classes=('background', 'lesion'), palette=[[0, 0, 0], _COLOURS[0]])
+    METAINFO = dict(classes=TWO_CLASSES, palette=[[0, 0, 0], _COLOURS[0]])
 
     def __init__(
         self,
@@ -150,16 +62,8 @@ class EndoscopySiteDataset(BaseSegDataset):
         cache_dir: str | None = None,
         **kwargs: Any,
     ) -> None:
-        if split not in SPLITS:
-            raise SiteDataError(f'split={split!r} must be one of {SPLITS}.')
-        if not 0 < val_fraction < 1:
-            raise SiteDataError(f'val_fraction={val_fraction} must lie in (0, 1).')
         self.sites = [Site.from_cfg(site) for site in sites]
-        folders = [(site.folder or site.name, site.img_dir) for site in self.sites]
-        if not folders or len(set(folders)) != len(folders):
-            raise SiteDataError(
-                f'sites must name at least one image folder, and none twice: {folders}.'
-            )
+        check_selection(self.sites, split, val_fraction)
         self.split = split
         self.val_fraction = val_fraction
         self.max_images = max_images
@@ -180,154 +84,19 @@ class EndoscopySiteDataset(BaseSegDataset):
     def _join_prefix(self) -> None:
         """Nothing to join: every site has folders of its own."""
 
-    @property
-    def _root(self) -> Path:
-        return Path(self.data_root or '.').expanduser()
-
     @cached_property
-    def _groups(self) -> dict[tuple[str, str], str]:
-        return _read_groups(self._root / _INDEX_FILE)
+    def folders(self) -> SiteFolders:
+        """The folders that the samples come from."""
+        return SiteFolders(
+            Path(self.data_root or '.').expanduser(),
+            self.sites,
+            self.split,
+            self.val_fraction,
+            self.max_images,
+            self.metainfo['classes'],
+            self.ignore_index,
+        )
 
     def load_data_list(self) -> list[dict]:
         """List the samples, site by site, in the order of their names."""
-        root = self._root
-        if not root.is_dir():
-            raise SiteDataError(
-                f'data_root={str(root)!r} is not a folder. Set MCDRL_DATA_ROOT, or '
-                'data_root in the config, to the folder that holds the sites.'
-            )
-        samples = []
-        for site in self.sites:
-            files = self.site_files(site)
-            _check_complete(files, root / (site.folder or site.name), site)
-            samples += self.site_samples(site, files)
-        return samples
-
-    def site_files(self, site: Site) -> SiteFiles:
-        """List a site's files, whether or not they are complete.
-
-        Args:
-            site: One of :attr:`sites`.
-        """
-        folder = self._root / (site.folder or site.name)
-        return find_site_files(folder / site.img_dir, folder / site.mask_dir)
-
-    def site_samples(self, site: Site, files: SiteFiles) -> list[dict]:
-        """The samples of a site that belong to this dataset's split.
-
-        Args:
-            site: One of :attr:`sites`.
-            files: Its files; images without mask are left out.
-
-        Raises:
-            SiteDataError: A class without label, too few images to split, or an index
-                that cannot be read.
-        """
-        groups = self._groups
-        mask_format = self._mask_format(site)
-        # An index may list a folder under the site's name or under its own.
-        own = {**_of_site(groups, site.folder), **_of_site(groups, site.name)}
-        images, masks = list(files.pairs), files.pairs.values()
-        sequences = [own.get(image.name) for image in images]
-        samples: list[dict] = [
-            dict(
-                img_path=str(image),
-                seg_map_path=str(mask),
-                site=site.name,
-                sequence=sequence,
-                mask_format=mask_format,
-                label_map=None,
-                reduce_zero_label=False,
-                seg_fields=[],
-            )
-            for image, mask, sequence in zip(images, masks, sequences)
-        ]
-        if self.split != 'all':
-            keys = [seq or image.name for seq, image in zip(sequences, images)]
-            try:
-                in_val = split_mask(keys, self.val_fraction)
-            except ValueError as error:
-                raise SiteDataError(f'site {site.name!r}: {error}') from None
-            wanted = self.split == 'val'
-            samples = [s for s, val in zip(samples, in_val) if val == wanted]
-        return samples[: self.max_images]
-
-    def _mask_format(self, site: Site) -> MaskFormat:
-        classes = list(self.metainfo['classes'])
-        if classes == list(self.METAINFO['classes']):
-            label_of = dict.fromkeys(site.lesion_classes, 1)
-        else:
-            lacking = [c for c in site.lesion_classes if c not in classes]
-            if lacking:
-                raise SiteDataError(
-                    f'site {site.name!r} has lesion classes {lacking} without a '
-                    f'label in metainfo classes {classes}.'
-                )
-            label_of = {c: classes.index(c) for c in site.lesion_classes}
-        names = site.mask_values
-        if names is None:
-            if len(site.lesion_classes) > 1:
-                raise SiteDataError(
-                    f'site {site.name!r} has several lesion classes '
-                    f'{list(site.lesion_classes)} and 0/255 masks, which cannot tell '
-                    'them apart. Give mask_values, or one site entry for each class.'
-                )
-            names = {0: 'background', 255: site.lesion_classes[0]}
-        label_of = {**label_of, 'background': 0, 'ignore': self.ignore_index}
-        return MaskFormat(
-            lesion_classes={v: n for v, n in names.items() if n in site.lesion_classes},
-            labels={value: label_of[name] for value, name in names.items()},
-            binary=site.mask_values is None,
-        )
-
-
-def _check_complete(files: SiteFiles, folder: Path, site: Site) -> None:
-    images = folder / site.img_dir
-    if not images.is_dir():
-        raise SiteDataError(f'site {site.name!r}: {images} is not a folder.')
-    count = len(files.pairs) + len(files.without_mask)
-    if not count:
-        raise SiteDataError(f'site {site.name!r}: no images in {images}.')
-    if files.without_mask:
-        names = [path.name for path in files.without_mask]
-        raise SiteDataError(
-            f'site {site.name!r}: {len(names)} of {count} images have no mask of the '
-            f'same name in {folder / site.mask_dir}: {names[:5]}. An image without '
-            'lesion needs an empty mask. tools/verify_dataset.py names all.'
-        )
-
-
-def _read_groups(index: Path) -> dict[tuple[str, str], str]:
-    """(site, image name) -> patient, or sequence, from the index if there is one.
-
-    Of a site with a single patient the sequences count: it could not be split else.
-    """
-    if not index.is_file():
-        return {}
-    # Spreadsheet programs begin the file with a byte order mark.
-    with index.open(newline='', encoding='utf-8-sig') as file:
-        reader = csv.DictReader(file)
-        columns = reader.fieldnames or []
-        rows = list(reader)
-    if not {'site', 'image'} <= set(columns):
-        raise SiteDataError(
-            f"{index}: needs the columns 'site', 'image' and 'sequence' or 'patient', "
-            f'found {columns}.'
-        )
-    patients: dict[str, set[str]] = {}
-    for row in rows:
-        if row.get('patient'):
-            patients.setdefault(row['site'], set()).add(row['patient'])
-    groups = {}
-    for row in rows:
-        patient, sequence = row.get('patient'), row.get('sequence')
-        if sequence and len(patients.get(row['site'], ())) < 2:
-            patient = sequence
-        if group := patient or sequence:
-            groups[row['site'], Path(row['image']).name] = group
-    return groups
-
-
-def _of_site(groups: Mapping[tuple[str, str], str], name: str | None) -> dict[str, str]:
-    """Image name -> group, of one site."""
-    return {image: group for (site, image), group in groups.items() if site == name}
+        return self.folders.samples()

@@ -1,8 +1,9 @@
 """Metrics per site and per lesion type; importing registers ``SiteLesionMetric``."""
 
-from .aggregate import aggregate, summarise, worst_site
+from mcdrl_common.image_records import read_records, write_records
+from mcdrl_common.site_scores import aggregate, summarise, worst_site
+
 from .image_record import image_record
-from .record_file import read_records, write_records
 from .site_lesion_metric import SiteLesionMetric
 
 __all__ = [

@@ -5,14 +5,15 @@ from pathlib import PurePath
 
 import numpy as np
 
-from .overlap import (
+from mcdrl_common.overlap_scores import (
     class_counts,
-    confusion_matrix,
     foreground_counts,
     mean_over_thresholds,
+    none_if_nan,
     overlap_scores,
-    threshold_histograms,
 )
+
+from .pixel_counts import confusion_matrix, threshold_histograms
 from .sample_reader import EvaluatedImage
 from .surface import surface_scores, tolerance_in_pixels
 
@@ -111,11 +112,6 @@ def image_name(img_path: str | None, site: str) -> str:
         return parts[-1]
     below = len(folders) - folders[::-1].index(site)
     return '/'.join(parts[below:])
-
-
-def none_if_nan(value: float | np.ndarray) -> float | None:
-    """A Python float, or None for NaN (which JSON cannot hold)."""
-    return None if np.isnan(value) else float(value)
 
 
 def _lesion_classes(named: Sequence[str] | None, has_lesion: bool) -> list[str]:

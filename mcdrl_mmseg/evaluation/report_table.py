@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from prettytable import PrettyTable
 
-from .aggregate import (
+from mcdrl_common.site_scores import (
     SURFACE_METRICS,
     THRESHOLD_METRICS,
     Metrics,

@@ -10,10 +10,16 @@ from mmengine.evaluator import BaseMetric
 from mmengine.logging import print_log
 from mmseg.registry import METRICS
 
-from .aggregate import Metrics, aggregate, sites_without_lesion, worst_site
+from mcdrl_common.image_records import check_records_path, write_records
+from mcdrl_common.site_scores import (
+    Metrics,
+    aggregate,
+    sites_without_lesion,
+    worst_site,
+)
+
 from .distinct_images import ImageResult, distinct_records
 from .image_record import image_record
-from .record_file import check_records_path, write_records
 from .report_table import class_table, columns_left_out, lesion_table, site_table
 from .sample_reader import read_sample
 from .surface import HAUSDORFF_PERCENTILE, require_monai, tolerance_in_pixels

@@ -12,7 +12,7 @@ import numpy as np
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
-from mcdrl_mmseg.protocols.files import replacing
+from mcdrl_common.atomic_write import replacing
 
 
 def write_figure(figure: Figure, path: str | os.PathLike) -> None:

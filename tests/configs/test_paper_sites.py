@@ -4,9 +4,9 @@ import pytest
 from mmengine.config import Config
 from mmseg.registry import MODELS
 
+from mcdrl_lab.plans.folds import derive_fold
+from mcdrl_lab.plans.hashing import plain
 from mcdrl_mmseg.prompts import PromptSet
-from mcdrl_mmseg.protocols.folds import derive_fold
-from mcdrl_mmseg.protocols.hashing import plain
 
 FOLDS = {
     'bm-broncholc': 'bm_broncholc',

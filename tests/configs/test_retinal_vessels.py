@@ -1,13 +1,8 @@
 import pytest
 from mmengine.evaluator import Evaluator
 
-from mcdrl_mmseg.protocols.errors import ProtocolError
-from mcdrl_mmseg.protocols.folds import (
-    data_files,
-    derive_fold,
-    run_budget,
-    site_names,
-)
+from mcdrl_lab.errors import ProtocolError
+from mcdrl_lab.plans.folds import data_files, derive_fold, run_budget, site_names
 
 # Folder and file names as MMSegmentation's converters write them.
 LAYOUT = {

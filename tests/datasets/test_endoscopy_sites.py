@@ -7,9 +7,9 @@ from mmengine.dataset import ConcatDataset
 from mmengine.registry import init_default_scope
 from mmseg.registry import DATASETS
 
-from mcdrl_mmseg.datasets import EndoscopySiteDataset, SiteDataError
-from mcdrl_mmseg.datasets.endoscopy_sites import Site
-from mcdrl_mmseg.datasets.lesion_masks import MaskError
+from mcdrl_common.mask_format import MaskError
+from mcdrl_common.sites import Site, SiteDataError
+from mcdrl_mmseg.datasets import EndoscopySiteDataset
 
 META_KEYS = ('img_path', 'ori_shape', 'site', 'sequence', 'lesion_classes')
 PIPELINE = [

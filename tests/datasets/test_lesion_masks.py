@@ -3,7 +3,8 @@ import numpy as np
 import pytest
 from mmseg.registry import TRANSFORMS
 
-from mcdrl_mmseg.datasets.lesion_masks import LoadLesionMask, MaskError, MaskFormat
+from mcdrl_common.mask_format import MaskError, MaskFormat
+from mcdrl_mmseg.datasets import LoadLesionMask
 
 BINARY = MaskFormat({255: 'polyp'}, {0: 0, 255: 1}, binary=True)
 INDEXED = MaskFormat(

@@ -11,8 +11,9 @@ from hypothesis import given, settings
 from hypothesis.extra.numpy import array_shapes, arrays
 from PIL import Image
 
-from mcdrl_mmseg.datasets.lesion_masks import LoadLesionMask, MaskError, MaskFormat
-from mcdrl_mmseg.datasets.verification.facts import image_facts, mask_facts
+from mcdrl_common.mask_format import MaskError, MaskFormat
+from mcdrl_common.verification.facts import image_facts, mask_facts
+from mcdrl_mmseg.datasets import LoadLesionMask
 
 BINARY = MaskFormat({255: 'polyp'}, {0: 0, 255: 1}, binary=True)
 INDEXED = MaskFormat({1: 'polyp', 2: 'cyst'}, {0: 0, 1: 1, 2: 2, 9: 255}, binary=False)

@@ -14,7 +14,7 @@ from mmseg import registry
 from mmseg.registry import MODELS
 
 from mcdrl_mmseg.apis import load_segmentor
-from mcdrl_mmseg.deployment.exporting import export_model
+from mcdrl_mmseg.apis.export.exporting import export_model
 
 _REGISTRIES = [place for place in vars(registry).values() if type(place) is Registry]
 

@@ -223,11 +223,7 @@ def clip_weights(tmp_path_factory) -> Path:
     """A whole CLIP of the small architecture, random, as safetensors."""
     from safetensors.torch import save_file
 
-    from mcdrl_mmseg.clip.towers import (
-        CLIPSpec,
-        build_image_tower,
-        build_text_tower,
-    )
+    from mcdrl_mmseg.clip.towers import CLIPSpec, build_image_tower, build_text_tower
 
     spec = CLIPSpec('mcdrl-tiny-rn')
     with torch.random.fork_rng():

@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from mcdrl_mmseg.protocols.forking import ForkServer, can_fork
+from mcdrl_lab.plans.forking import ForkServer, can_fork
 
 pytestmark = pytest.mark.skipif(not can_fork(), reason='Linux only')
 
@@ -27,7 +27,7 @@ _THREE_EPOCHS = 'train_cfg.max_epochs=3'
 _KILLS = 20
 _MODULES = (
     'mcdrl_mmseg.apis',
-    'mcdrl_mmseg.config_check',
+    'mcdrl_mmseg.apis.config_check',
     'mmseg.engine',
     'mmseg.evaluation',
     'open_clip',

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from mcdrl_mmseg.protocols.records import read_records
+from mcdrl_lab.plans.records import read_records
 
 ROOT = Path(__file__).resolve().parents[2]
 PROBE = Path(__file__).resolve().parent / 'probe'

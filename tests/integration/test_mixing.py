@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 import torch
 
+from mcdrl_lab.plans.records import read_records
 from mcdrl_mmseg import compat
 from mcdrl_mmseg.apis import build_runner, load_config
-from mcdrl_mmseg.protocols.records import read_records
 
 STOCK_TOOLS = Path(mmseg.__file__).parent / '.mim' / 'tools'
 SITES = ('polypgen_c1', 'polypgen_c2')

@@ -4,8 +4,8 @@ import argparse
 from pathlib import Path
 
 import mcdrl_mmseg  # noqa: F401  (registers the components)
-from mcdrl_mmseg.benchmarking.command import MODES, run_benchmark
-from mcdrl_mmseg.protocols.commands import run_tool
+from mcdrl_lab.benchmarks.benchmark_command import MODES, run_benchmark
+from mcdrl_lab.plans.plan_command import run_tool
 
 
 def parse_args() -> argparse.Namespace:

@@ -5,7 +5,7 @@ import argparse
 import pandas as pd
 
 import mcdrl_mmseg  # noqa: F401  (registers the components)
-from mcdrl_mmseg.distributed.communication import communication_table
+from mcdrl_lab.benchmarks.communication import communication_table
 
 
 def parse_args() -> argparse.Namespace:

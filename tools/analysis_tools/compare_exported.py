@@ -10,12 +10,12 @@ import pandas as pd
 import torch
 
 import mcdrl_mmseg  # noqa: F401  (registers the components)
+from mcdrl_common.atomic_write import write_text
+from mcdrl_lab.benchmarks.exported_models import compare, image_pairs
 from mcdrl_mmseg.apis.checkpoint import load_segmentor
 from mcdrl_mmseg.apis.commands import USER_ERRORS
-from mcdrl_mmseg.deployment.comparison import compare, image_pairs
-from mcdrl_mmseg.deployment.deployable import ExportError
-from mcdrl_mmseg.deployment.runtime import open_exported
-from mcdrl_mmseg.protocols.files import write_text
+from mcdrl_mmseg.apis.export.deployable import ExportError
+from mcdrl_mmseg.apis.export.runtime import open_exported
 
 
 def parse_args() -> argparse.Namespace:

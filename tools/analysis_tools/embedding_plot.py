@@ -6,9 +6,9 @@ from pathlib import Path
 
 from mmengine.config import DictAction
 
+from mcdrl_lab.results.embedding import LOADERS, write_embedding
 from mcdrl_mmseg.apis import load_config
 from mcdrl_mmseg.apis.commands import USER_ERRORS
-from mcdrl_mmseg.apis.embedding import LOADERS, write_embedding
 
 
 def parse_args() -> argparse.Namespace:

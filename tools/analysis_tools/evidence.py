@@ -3,9 +3,9 @@
 import argparse
 from pathlib import Path
 
-from mcdrl_mmseg.protocols.commands import run_tool
-from mcdrl_mmseg.protocols.evidence import EvidencePage, write_compact
-from mcdrl_mmseg.protocols.report import load_records
+from mcdrl_lab.plans.plan_command import run_tool
+from mcdrl_lab.results.evidence import EvidencePage, write_compact
+from mcdrl_lab.results.plan_tables import load_records
 
 
 def parse_args() -> argparse.Namespace:

@@ -3,9 +3,9 @@
 import argparse
 from pathlib import Path
 
-from mcdrl_mmseg.apis.invariance_runs import find_runs, measure_runs
-from mcdrl_mmseg.protocols.commands import run_tool
-from mcdrl_mmseg.protocols.invariance_tables import (
+from mcdrl_lab.plans.plan_command import run_tool
+from mcdrl_lab.results.invariance_runs import find_runs, measure_runs
+from mcdrl_lab.results.invariance_tables import (
     confounder_table,
     invariance_table,
     read_invariance,

@@ -7,10 +7,10 @@ from pathlib import Path
 import pandas as pd
 
 import mcdrl_mmseg  # noqa: F401  (registers the components)
-from mcdrl_mmseg.apis.latency import measure_latency
-from mcdrl_mmseg.protocols.ablation import load_ablation
-from mcdrl_mmseg.protocols.commands import run_tool
-from mcdrl_mmseg.protocols.json_lines import append_line
+from mcdrl_lab.benchmarks.latency import measure_latency
+from mcdrl_lab.plans.ablation import load_ablation
+from mcdrl_lab.plans.json_lines import append_line
+from mcdrl_lab.plans.plan_command import run_tool
 
 
 def parse_args() -> argparse.Namespace:

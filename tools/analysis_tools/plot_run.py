@@ -4,8 +4,8 @@ import argparse
 import sys
 from pathlib import Path
 
-from mcdrl_mmseg.visualization.run_curves import read_run_logs, write_run_curves
-from mcdrl_mmseg.visualization.run_log import HEADLINE, validation_table
+from mcdrl_lab.results.run_curves import read_run_logs, write_run_curves
+from mcdrl_lab.results.run_log import HEADLINE, validation_table
 
 
 def parse_args() -> argparse.Namespace:

@@ -9,8 +9,8 @@ import pandas as pd
 import torch
 
 import mcdrl_mmseg  # noqa: F401  (registers the components)
-from mcdrl_mmseg.distributed.scaling import measure_scaling
-from mcdrl_mmseg.protocols.files import write_text
+from mcdrl_common.atomic_write import write_text
+from mcdrl_lab.benchmarks.scaling import measure_scaling
 
 
 def parse_args() -> argparse.Namespace:

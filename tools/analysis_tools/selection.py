@@ -7,15 +7,15 @@ from pathlib import Path
 from mmengine.config import DictAction
 from mmengine.logging import MMLogger
 
-from mcdrl_mmseg.apis import load_config, load_segmentor
-from mcdrl_mmseg.apis.commands import USER_ERRORS
-from mcdrl_mmseg.apis.embedding import LOADERS, batches
-from mcdrl_mmseg.apis.selection import (
+from mcdrl_common.atomic_write import write_text
+from mcdrl_lab.results.embedding import LOADERS, batches
+from mcdrl_lab.results.selection import (
     kept_lesions,
     selection_table,
     untrained_segmentor,
 )
-from mcdrl_mmseg.protocols.files import write_text
+from mcdrl_mmseg.apis import load_config, load_segmentor
+from mcdrl_mmseg.apis.commands import USER_ERRORS
 
 
 def parse_args() -> argparse.Namespace:

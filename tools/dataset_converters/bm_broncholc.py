@@ -2,8 +2,8 @@
 
 import sys
 
-from mcdrl_mmseg.datasets.converters.commands import run_tool
-from mcdrl_mmseg.datasets.converters.sources.bm_broncholc import BM_BRONCHOLC
+from mcdrl_lab.data.converters.convert_command import run_tool
+from mcdrl_lab.data.converters.sources.bm_broncholc import BM_BRONCHOLC
 
 if __name__ == '__main__':
     sys.exit(run_tool(BM_BRONCHOLC))

@@ -3,13 +3,13 @@
 import argparse
 import sys
 
-from mcdrl_mmseg.datasets.converters.commands import (
+from mcdrl_lab.data.converters.convert_command import (
     add_group_arguments,
     base_parser,
     group_rules,
     run,
 )
-from mcdrl_mmseg.datasets.converters.sources.coco import CocoSource
+from mcdrl_lab.data.converters.sources.coco import CocoSource
 
 
 def make_parser() -> argparse.ArgumentParser:

@@ -2,7 +2,7 @@
 
 import sys
 
-from mcdrl_mmseg.datasets.endosim.command import run_tool
+from mcdrl_lab.simulation.endosim_command import run_tool
 
 if __name__ == '__main__':
     sys.exit(run_tool())

@@ -2,8 +2,8 @@
 
 import sys
 
-from mcdrl_mmseg.datasets.converters.commands import run_tool
-from mcdrl_mmseg.datasets.converters.sources.endotect import ENDOTECT
+from mcdrl_lab.data.converters.convert_command import run_tool
+from mcdrl_lab.data.converters.sources.endotect import ENDOTECT
 
 if __name__ == '__main__':
     sys.exit(run_tool(ENDOTECT))

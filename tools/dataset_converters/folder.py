@@ -3,13 +3,13 @@
 import argparse
 import sys
 
-from mcdrl_mmseg.datasets.converters.commands import (
+from mcdrl_lab.data.converters.convert_command import (
     add_group_arguments,
     base_parser,
     group_rules,
     run,
 )
-from mcdrl_mmseg.datasets.converters.sources.folder import (
+from mcdrl_lab.data.converters.sources.folder import (
     FolderOptions,
     FolderSource,
     folder_source,

@@ -2,8 +2,8 @@
 
 import sys
 
-from mcdrl_mmseg.datasets.converters.commands import run_tool
-from mcdrl_mmseg.datasets.converters.sources.kvasir_seg import KVASIR_SEG
+from mcdrl_lab.data.converters.convert_command import run_tool
+from mcdrl_lab.data.converters.sources.kvasir_seg import KVASIR_SEG
 
 if __name__ == '__main__':
     sys.exit(run_tool(KVASIR_SEG))

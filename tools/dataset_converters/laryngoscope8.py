@@ -2,8 +2,8 @@
 
 import sys
 
-from mcdrl_mmseg.datasets.converters.commands import run_tool
-from mcdrl_mmseg.datasets.converters.sources.laryngoscope8 import LARYNGOSCOPE8
+from mcdrl_lab.data.converters.convert_command import run_tool
+from mcdrl_lab.data.converters.sources.laryngoscope8 import LARYNGOSCOPE8
 
 if __name__ == '__main__':
     sys.exit(run_tool(LARYNGOSCOPE8))

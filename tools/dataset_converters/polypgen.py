@@ -2,8 +2,8 @@
 
 import sys
 
-from mcdrl_mmseg.datasets.converters.commands import run_tool
-from mcdrl_mmseg.datasets.converters.sources.polypgen import POLYPGEN
+from mcdrl_lab.data.converters.convert_command import run_tool
+from mcdrl_lab.data.converters.sources.polypgen import POLYPGEN
 
 if __name__ == '__main__':
     sys.exit(run_tool(POLYPGEN))

@@ -13,7 +13,7 @@ import numpy as np
 from mmcv.transforms import BaseTransform, Compose
 from mmseg.registry import TRANSFORMS
 
-from mcdrl_mmseg.protocols.files import replacing
+from mcdrl_common.atomic_write import replacing
 
 # What gives the same result every time; nothing random may be kept.
 CACHEABLE = ('LoadImageFromFile', 'LoadAnnotations', 'LoadLesionMask', 'Resize')

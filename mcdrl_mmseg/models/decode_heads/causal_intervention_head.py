@@ -10,9 +10,13 @@ from mmseg.registry import MODELS
 from mmseg.utils import ConfigType, SampleList
 from torch import Tensor, nn
 
-from ..confounder_scores import ConfounderScores
-from ..lesion_targets import lesion_targets
-from ..region_selector import gather_tokens, scatter_tokens, text_similarity
+from mcdrl_mmseg.models.confounder_scores import ConfounderScores
+from mcdrl_mmseg.models.lesion_targets import lesion_targets
+from mcdrl_mmseg.models.region_selector import (
+    gather_tokens,
+    scatter_tokens,
+    text_similarity,
+)
 
 # Of cosines in CLIP's softmax: the bound of its training (arXiv 2103.00020).
 _LOGIT_SCALE = 100

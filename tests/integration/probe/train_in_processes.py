@@ -20,8 +20,8 @@ from mmengine.registry import init_default_scope
 from step_in_processes import batch, build
 
 import mcdrl_mmseg  # noqa: F401
-from mcdrl_mmseg.distributed.communication import ReducedBytes, trained_bytes
-from mcdrl_mmseg.optim import ZeroCheckpointHook
+from mcdrl_lab.benchmarks.communication import ReducedBytes, trained_bytes
+from mcdrl_mmseg.engine.optimizers import ZeroCheckpointHook
 
 _PLAIN = dict(type='AdamW', lr=1e-3, weight_decay=0.01)
 _ZERO = {**_PLAIN, 'type': 'ZeroOptimizer', 'optimizer_type': 'AdamW'}

@@ -1,0 +1,1 @@
+"""What the plug-in and the lab both read and write: files, images, sites, records."""

@@ -1,0 +1,119 @@
+"""Copies and near copies on both sides of a border."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+
+from mcdrl_common.findings import Finding
+from mcdrl_common.image_copies import near_pairs_between
+
+from .entry import Entry
+from .facts import Facts
+
+_BORDERS = (
+    ('train', 'test', 'near copy across the test border'),
+    ('val', 'test', 'near copy across the test border'),
+    ('train', 'val', 'near copy across the validation border'),
+)
+
+
+def same_files(entries: Sequence[Entry]) -> list[Finding]:
+    """Files that are named in two splits, told by their paths alone.
+
+    Args:
+        entries: All images with their masks.
+    """
+    uses: dict[Path, list[Entry]] = defaultdict(list)
+    for entry in entries:
+        uses[entry.image].append(entry)
+    findings = []
+    for same in uses.values():
+        splits = {entry.split for entry in same}
+        if len(splits) > 1:
+            kind = _split_kind(splits, 'same file')
+            findings.append(Finding(kind, same[0].name, _listed(splits)))
+    return findings
+
+
+def find_copies(entries: Sequence[Entry], facts: Mapping[Path, Facts]) -> list[Finding]:
+    """Files whose pixels are the same.
+
+    Args:
+        entries: All images with their masks.
+        facts: Facts of the images.
+    """
+    groups: dict[str, dict[Path, list[Entry]]] = defaultdict(lambda: defaultdict(list))
+    for entry in entries:
+        if content := facts[entry.image].get('content'):
+            groups[content][entry.image].append(entry)
+    findings = []
+    for files in groups.values():
+        if len(files) < 2:
+            continue
+        first, *others = sorted(path for path in files)
+        splits = {e.split for path in files for e in files[path]}
+        sites = {e.site for path in files for e in files[path]}
+        # One path in two splits is told elsewhere.
+        if len(splits) > 1:
+            kind = _split_kind(splits, 'copy')
+        else:
+            kind = 'copy at two sites' if len(sites) > 1 else 'copy within a site'
+        detail = ' = '.join(_placed(files[path][0]) for path in others)
+        findings.append(Finding(kind, _placed(files[first][0]), f'= {detail}'))
+    return findings
+
+
+def find_near_copies(
+    entries: Sequence[Entry], facts: Mapping[Path, Facts]
+) -> list[Finding]:
+    """Images that look alike, on both sides of a border between splits or sites.
+
+    Args:
+        entries: All images with their masks.
+        facts: Facts of the images.
+    """
+    by_split = defaultdict(list)
+    for entry in entries:
+        if 'look' in facts[entry.image]:
+            by_split[entry.split].append(entry)
+    findings: list[Finding] = []
+    for first, second, kind in _BORDERS:
+        findings += _near(kind, by_split[first], by_split[second], facts)
+    by_site = defaultdict(list)
+    for entry in by_split['']:
+        by_site[entry.site].append(entry)
+    sites = sorted(by_site)
+    for number, site in enumerate(sites):
+        others = [entry for other in sites[number + 1 :] for entry in by_site[other]]
+        findings += _near('near copy at two sites', by_site[site], others, facts)
+    return findings
+
+
+def _near(
+    kind: str,
+    first: Sequence[Entry],
+    second: Sequence[Entry],
+    facts: Mapping[Path, Facts],
+) -> Iterator[Finding]:
+    looks = [[facts[e.image]['look'] for e in side] for side in (first, second)]
+    for i, j, bits in near_pairs_between(*looks):
+        one, other = first[i], second[j]
+        same = facts[one.image]['content'] == facts[other.image]['content']
+        if not same:
+            yield Finding(kind, one.name, f'{bits} of 255 bits from {other.name}')
+
+
+def _split_kind(splits: set[str], what: str) -> str:
+    if 'train' in splits:
+        return f'{what} in two splits'
+    return 'test images choose the checkpoint'
+
+
+def _listed(splits: set[str]) -> str:
+    return f'in {" and ".join(sorted(splits))}'
+
+
+def _placed(entry: Entry) -> str:
+    return f'{entry.name} ({entry.split})' if entry.split else entry.name

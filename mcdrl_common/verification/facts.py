@@ -1,0 +1,107 @@
+"""What a single file says about itself, as plain data that a cache can hold."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+from PIL import Image
+from PIL.TiffImagePlugin import TiffImageFile
+
+from mcdrl_common.findings import FileProblem
+from mcdrl_common.image_copies import fingerprint
+from mcdrl_common.image_files import EXIF_ORIENTATION, opened
+
+FACTS_VERSION = 1
+"""To be counted up whenever facts of the same file come out differently."""
+
+Facts = dict[str, Any]
+
+_MOST_VALUES = 256
+_PNG_DEPTH_AT = 24
+_TIFF_BITS_PER_SAMPLE = 258
+_WIDE_MODES = {'I': 32, 'F': 32, 'I;16': 16, 'I;16B': 16, 'I;16L': 16}
+
+
+def image_facts(path: Path) -> Facts:
+    """Read an image to its last byte.
+
+    Args:
+        path: The file.
+
+    Returns:
+        ``size`` [height, width] as stored, ``mode`` of Pillow, ``bits`` a channel,
+        ``orientation`` of EXIF (1 is upright), ``content`` and ``look``, the digests of
+        :class:`~mcdrl_common.image_copies.Fingerprint`; or ``error``.
+    """
+    try:
+        with opened(path, 'image') as image:
+            prints = fingerprint(image.convert('RGB'))
+            return {
+                'size': [image.height, image.width],
+                'mode': image.mode,
+                'bits': _bits(path, image),
+                'orientation': _orientation(image),
+                'content': prints.content,
+                'look': prints.perceptual,
+            }
+    except FileProblem as problem:
+        return {'error': problem.detail}
+    except Exception as error:
+        # Damaged files fail decoders in ways that these do not foresee.
+        return {'error': f'{type(error).__name__}: {error}'}
+
+
+def mask_facts(path: Path) -> Facts:
+    """Read a mask to its last byte, as training does.
+
+    Args:
+        path: The file.
+
+    Returns:
+        ``size`` [height, width], ``mode`` of Pillow, ``bits``, ``equal_channels``
+        (whether all channels agree) and ``values``, those that occur, at most 256; or
+        ``error``.
+    """
+    try:
+        # OpenCV reads truncated files without complaint, and Pillow others' pixels.
+        with opened(path, 'mask') as image:
+            mode = image.mode
+        mask = cv2.imdecode(np.fromfile(path, np.uint8), cv2.IMREAD_UNCHANGED)
+    except FileProblem as problem:
+        return {'error': problem.detail}
+    except Exception as error:
+        return {'error': f'{type(error).__name__}: {error}'}
+    if mask is None:
+        return {
+            'error': 'a format that OpenCV, which training reads with, does not know'
+        }
+    channels = mask.reshape(*mask.shape[:2], -1)
+    return {
+        'size': list(mask.shape[:2]),
+        'mode': mode,
+        'bits': 8 * mask.dtype.itemsize,
+        'equal_channels': bool((channels == channels[..., :1]).all()),
+        'values': np.unique(channels[..., 0])[:_MOST_VALUES].tolist(),
+    }
+
+
+def _bits(path: Path, image: Image.Image) -> int:
+    """Bits a channel in the file; Pillow tells of 16 bits in grey images alone."""
+    if image.format == 'PNG':
+        with open(path, 'rb') as file:
+            return max(8, file.read(_PNG_DEPTH_AT + 1)[_PNG_DEPTH_AT])
+    if isinstance(image, TiffImageFile):
+        return max(8, *image.tag_v2.get(_TIFF_BITS_PER_SAMPLE, (8,)))
+    return _WIDE_MODES.get(image.mode, 8)
+
+
+def _orientation(image: Image.Image) -> int:
+    """EXIF's orientation; values that are none count as upright, as readers do."""
+    try:
+        value = image.getexif().get(EXIF_ORIENTATION, 1)
+    except (SyntaxError, ValueError, OSError):
+        return 1
+    return value if value in range(1, 9) else 1

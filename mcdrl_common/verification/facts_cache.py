@@ -1,0 +1,102 @@
+"""Facts of files that were read before, and have not changed since."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+from mcdrl_common.atomic_write import write_text
+
+from .facts import FACTS_VERSION, Facts
+
+Stamp = tuple[int, int]
+"""Size in bytes and time of the last change in nanoseconds."""
+
+
+def stamp(path: Path) -> Stamp | None:
+    """What changes when a file does; None for a file that is not there.
+
+    Args:
+        path: The file.
+    """
+    try:
+        stat = path.stat()
+    except OSError:
+        return None
+    return stat.st_size, stat.st_mtime_ns
+
+
+class FactsCache:
+    """One JSON file for every folder of images or of masks.
+
+    A file that keeps its size and its time of change is taken to be the same, as git
+    does. A cache that is absent, damaged or of another version is as good as none.
+
+    Args:
+        folder: Where the cache's files lie; None keeps nothing.
+    """
+
+    def __init__(self, folder: Path | None) -> None:
+        self.folder = folder
+
+    def read(self, paths: Iterable[Path]) -> dict[Path, Facts]:
+        """Facts of those files that have not changed.
+
+        Args:
+            paths: Image or mask files.
+        """
+        if self.folder is None:
+            return {}
+        known = {}
+        for parent, files in _by_parent(paths).items():
+            kept = self._read_file(parent)
+            for path in files:
+                found = kept.get(path.name)
+                if found and tuple(found['stamp']) == stamp(path):
+                    known[path] = found['facts']
+        return known
+
+    def write(self, facts: Mapping[Path, tuple[Stamp, Facts]]) -> None:
+        """Add facts; what is kept of other files stays.
+
+        Args:
+            facts: File -> its stamp from before it was read, and its facts.
+
+        Raises:
+            OSError: The cache cannot be written.
+        """
+        if self.folder is None:
+            return
+        for parent, files in _by_parent(facts).items():
+            kept = self._read_file(parent)
+            for path in files:
+                before, found = facts[path]
+                kept[path.name] = {'stamp': list(before), 'facts': found}
+            content = {'version': FACTS_VERSION, 'folder': str(parent), 'files': kept}
+            write_text(self._file(parent), json.dumps(content))
+
+    def _file(self, parent: Path) -> Path:
+        assert self.folder is not None
+        digest = hashlib.sha256(str(parent.resolve()).encode()).hexdigest()
+        return self.folder / f'file_facts_{digest[:32]}.json'
+
+    def _read_file(self, parent: Path) -> dict[str, dict]:
+        try:
+            content = json.loads(self._file(parent).read_text(encoding='utf-8'))
+            if content['version'] != FACTS_VERSION:
+                return {}
+            files = content['files']
+            complete = all({'stamp', 'facts'} <= set(file) for file in files.values())
+        except (OSError, ValueError, KeyError, TypeError, AttributeError):
+            return {}
+        return files if complete else {}
+
+
+def _by_parent(paths: Iterable[Path]) -> dict[Path, list[Path]]:
+    groups: dict[Path, list[Path]] = defaultdict(list)
+    for path in paths:
+        groups[path.parent].append(path)
+    return groups

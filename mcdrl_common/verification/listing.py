@@ -1,0 +1,152 @@
+"""The images and masks of a folder of sites."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from mcdrl_common.findings import Finding
+from mcdrl_common.site_files import CLASSES_FILE, SiteFiles
+from mcdrl_common.sites import Site, SiteDataError, SiteFolders
+
+from .entry import Entry, Listing, shown
+
+
+class VerificationError(ValueError):
+    """There is nothing to verify; the message says what was expected."""
+
+
+def list_sites(folders: SiteFolders, split: str, listing: Listing) -> None:
+    """Add the images of some sites, and what is wrong with their names.
+
+    Args:
+        folders: The sites.
+        split: The part that they play: ``'train'``, ``'val'``, ``'test'`` or ``''``.
+        listing: Where they are added.
+    """
+    root = folders.root
+    for site in folders.sites:
+        files = folders.site_files(site)
+        folder = folders.folder(site)
+        images = folder / site.img_dir
+        if folders.max_images is not None:
+            listing.sampled_sites.add(site.name)
+        found = _name_findings(files, images, root)
+        for one in found:
+            listing.splits_of.setdefault(one.file, set()).add(split)
+        # The loaders of one site would else say the same twice.
+        listing.findings += [one for one in found if one not in listing.findings]
+        listing.findings += _class_findings(folder, site, listing.findings)
+        if not files.pairs:
+            continue
+        try:
+            samples = folders.site_samples(site, files)
+        except SiteDataError as error:
+            listing.findings.append(
+                Finding('unusable data set', f'{split}: {site.name}', str(error))
+            )
+            continue
+        listing.entries += [
+            Entry(
+                Path(sample['img_path']),
+                Path(sample['seg_map_path']),
+                site.name,
+                split,
+                sample['mask_format'],
+                root,
+            )
+            for sample in samples
+        ]
+
+
+def _class_findings(folder: Path, site: Site, known: list[Finding]) -> list[Finding]:
+    """Classes whose values the converter and the config name in another order."""
+    names = site.mask_values or {}
+    own = _read_classes(folder)
+    finding = Finding(
+        'swapped classes',
+        str(folder / CLASSES_FILE),
+        f'says {own}, the config {dict(names)}',
+    )
+    values = {name: value for value, name in own.items()}
+    swapped = any(
+        own.get(value) != name and name in values and values[name] != value
+        for value, name in names.items()
+        # Several values of one class are a grouping of the config's own.
+        if list(names.values()).count(name) == 1
+    )
+    return [finding] if swapped and finding not in known else []
+
+
+def _read_classes(folder: Path) -> dict[int, str]:
+    """Value in the masks -> class, as a converter noted it; empty where not known."""
+    file = folder / CLASSES_FILE
+    if not file.is_file():
+        return {}
+    try:
+        values = json.loads(file.read_text(encoding='utf-8'))['mask_values']
+        return {int(value): str(name) for value, name in values.items()}
+    except (ValueError, KeyError, TypeError, AttributeError):
+        raise SiteDataError(
+            f'{file}: expected {{"mask_values": {{"0": "background", ...}}}}, as the '
+            'converters write it.'
+        ) from None
+
+
+def _name_findings(files: SiteFiles, images: Path, root: Path) -> list[Finding]:
+    if not root.is_dir():
+        detail = 'is not there; data_root in the config names it'
+        return [Finding('missing folder', str(root), detail)]
+    if not images.is_dir():
+        return [Finding('missing folder', str(images), 'is not there')]
+    findings = [
+        Finding('missing mask', shown(path, root), 'no mask of this name')
+        for path in files.without_mask
+    ]
+    findings += [
+        Finding('mask without image', shown(path, root), 'no image of this name')
+        for path in files.without_image
+    ]
+    findings += [
+        Finding('ambiguous name', shown(path, root), f'one of several {path.stem!r}')
+        for path in files.shared
+    ]
+    if not files.pairs and not files.without_mask:
+        findings.append(
+            Finding('no images', shown(images, root), 'the folder is empty')
+        )
+    return findings
+
+
+def list_folder(root: Path) -> Listing:
+    """List a folder of sites in the layout that the converters write.
+
+    Args:
+        root: Folder with ``<site>/images`` and ``<site>/masks``, and ``classes.json``
+            beside them where masks hold class indices.
+
+    Raises:
+        VerificationError: No such folder, or no site in it.
+    """
+    if not root.is_dir():
+        raise VerificationError(f'{root}: no such folder or config.')
+    names = sorted(path.parent.name for path in root.glob('*/images') if path.is_dir())
+    if not names:
+        raise VerificationError(
+            f'{root} holds no site: expected SITE/images/NAME.jpg and '
+            'SITE/masks/NAME.png, as the converters write them (docs/datasets.md).'
+        )
+    listing = Listing()
+    for name in names:
+        try:
+            values = _read_classes(root / name)
+            classes = [c for c in values.values() if c not in ('background', 'ignore')]
+            site = Site.from_cfg(
+                dict(name=name, lesion_classes=classes, mask_values=values)
+                if classes
+                else name
+            )
+            list_sites(SiteFolders(root, [site]), '', listing)
+        except SiteDataError as error:
+            listing.findings.append(Finding('unusable data set', name, str(error)))
+    return listing

@@ -1,0 +1,113 @@
+"""Verifies a data set: what its names tell, and what its files tell."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Collection, Mapping, Sequence
+from pathlib import Path
+
+from mcdrl_common.findings import Finding
+
+from .copies import find_copies, find_near_copies, same_files
+from .entry import Entry, Listing
+from .facts import Facts
+from .facts_cache import FactsCache
+from .kinds import KINDS
+from .listing import VerificationError
+from .reading import default_jobs, read_facts
+from .rules import check_pair, lesion_classes
+from .verification_report import Report
+
+
+def verify(
+    listing: Listing,
+    full: bool = True,
+    cache_dir: Path | None = None,
+    jobs: int | None = None,
+    allow: Collection[str] = (),
+    closed: Collection[str] = (),
+) -> Report:
+    """Find everything that is wrong with a data set.
+
+    Args:
+        listing: Its images and masks.
+        full: Whether to read the files, and not only their names.
+        cache_dir: Folder for what is known of files; None keeps nothing.
+        jobs: Number of processes that read; None takes every processor.
+        allow: Kinds that are no problem here.
+        closed: Splits whose files are not opened: what the cache knows of them is
+            used, and the others are only listed.
+
+    Raises:
+        VerificationError: ``allow`` names no kind, or a process that reads was killed.
+    """
+    check_kinds(allow)
+    begin = time.perf_counter()
+    findings = listing.findings + same_files(listing.entries)
+    read, unread = 0, []
+    if full:
+        jobs = default_jobs() if jobs is None else jobs
+        cache = FactsCache(cache_dir)
+        facts, read = read_facts(listing.entries, cache, jobs, closed)
+        known = [e for e in listing.entries if {e.image, e.mask} <= facts.keys()]
+        unread = [e for e in listing.entries if e.image not in facts]
+        findings += _file_findings(listing, known, facts)
+    return Report(
+        findings=findings,
+        images=len({entry.image for entry in listing.entries}),
+        masks=len({entry.mask for entry in listing.entries}),
+        sites=len({entry.site for entry in listing.entries}),
+        files_read=read,
+        seconds=time.perf_counter() - begin,
+        is_full=full,
+        unread=len(unread),
+        allowed=frozenset(allow),
+    )
+
+
+def check_kinds(kinds: Collection[str]) -> None:
+    """Refuse kinds that are none.
+
+    Args:
+        kinds: Kinds to be allowed.
+
+    Raises:
+        VerificationError: Names them.
+    """
+    unknown = sorted(set(kinds) - set(KINDS))
+    if unknown:
+        raise VerificationError(
+            f'allow={unknown}: unknown; the kinds of findings are {list(KINDS)}.'
+        )
+
+
+def _file_findings(
+    listing: Listing, entries: Sequence[Entry], facts: Mapping[Path, Facts]
+) -> list[Finding]:
+    # The loaders of one image say the same about it.
+    pairs = {(entry.image, entry.mask): entry for entry in entries}.values()
+    found = [check_pair(e, facts[e.image], facts[e.mask]) for e in pairs]
+    findings = list(dict.fromkeys(one for some in found for one in some))
+    # A few images of a site may well hold no lesion.
+    whole = [e for e in entries if e.site not in listing.sampled_sites]
+    findings += _lesion_free_sites(whole, facts)
+    findings += find_copies(entries, facts)
+    findings += find_near_copies(entries, facts)
+    return findings
+
+
+def _lesion_free_sites(
+    entries: Sequence[Entry], facts: Mapping[Path, Facts]
+) -> list[Finding]:
+    masks = Counter(entry.site for entry in entries)
+    is_free: dict[str, bool] = {}
+    for entry in entries:
+        # The first lesion settles it; a mask that cannot be read may hold one.
+        if is_free.get(entry.site, True):
+            is_free[entry.site] = lesion_classes(entry, facts[entry.mask]) == ()
+    return [
+        Finding('lesion-free site', s, f'none of {masks[s]} masks shows a lesion')
+        for s, free in is_free.items()
+        if free
+    ]

@@ -1,0 +1,1 @@
+"""What surrounds an experiment: data, plans, results, benchmarks, pages."""

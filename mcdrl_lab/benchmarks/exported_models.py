@@ -1,0 +1,140 @@
+"""What exported files cost in time and in Dice, beside the model they came from."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import torch
+from torch import nn
+from torch.nn import functional as F
+
+from mcdrl_common.overlap_scores import Counts, overlap_scores
+from mcdrl_mmseg.apis.export.agreement import fit_image
+from mcdrl_mmseg.apis.export.deployable import DeployableSegmentor
+from mcdrl_mmseg.apis.export.runtime import ExportedModel
+from mcdrl_mmseg.apis.image_pipeline import ImageError, lesion_probability, read_image
+
+_WARM_UP = 5
+
+
+def image_pairs(images: str | Path, masks: str | Path) -> list[tuple[Path, Path]]:
+    """Images of a folder with the masks that have their name.
+
+    Args:
+        images: Folder of images.
+        masks: Folder of PNG masks; any value but 0 is lesion.
+
+    Raises:
+        ImageError: No image has a mask.
+    """
+    masks = Path(masks)
+    pairs = [
+        (image, masks / f'{image.stem}.png')
+        for image in sorted(Path(images).glob('*'))
+        if (masks / f'{image.stem}.png').is_file()
+    ]
+    if not pairs:
+        raise ImageError(f'no image of {images} has a mask of its name in {masks}.')
+    return pairs
+
+
+def compare(
+    model: nn.Module,
+    files: Sequence[ExportedModel],
+    pairs: Sequence[tuple[Path, Path]],
+    rounds: int = 100,
+) -> list[dict[str, Any]]:
+    """Score and time a model and files that were made of it.
+
+    Args:
+        model: The segmentor.
+        files: Exported files, all of one size.
+        pairs: Images and masks, see :func:`image_pairs`.
+        rounds: Passes of each, by turns, of one image.
+
+    Returns:
+        For PyTorch and each file a dict of ``name``, ``megabytes`` (of the file),
+        ``dice`` (mean over images with lesion, in percent, at native size and
+        threshold 0.5), ``largest_difference`` of a probability from PyTorch's,
+        ``milliseconds`` (median) and ``quartiles``.
+
+    Raises:
+        ValueError: No files, or of several sizes.
+    """
+    sizes = {(file.description['height'], file.description['width']) for file in files}
+    if len(sizes) != 1:
+        raise ValueError(f'the files must be of one size, got {sorted(sizes)}.')
+    (size,) = sizes
+    module = DeployableSegmentor(model)
+
+    @torch.no_grad()
+    def pytorch(images: np.ndarray) -> np.ndarray:
+        return module(torch.from_numpy(images)).numpy()
+
+    names = ['PyTorch', *(file.path.name for file in files)]
+    runs = [pytorch, *(file.run for file in files)]
+    dice, gaps = _scores(runs, pairs, size)
+    times = _times(runs, fit_image(read_image(pairs[0][0]), size), rounds)
+    low, median, high = np.quantile(times, [0.25, 0.5, 0.75], axis=0)
+    return [
+        dict(
+            name=name,
+            megabytes=None if n == 0 else files[n - 1].path.stat().st_size / 1e6,
+            dice=float(100 * np.nanmean(dice[:, n])),
+            largest_difference=float(gaps[:, n].max()),
+            milliseconds=float(median[n]),
+            quartiles=[float(low[n]), float(high[n])],
+        )
+        for n, name in enumerate(names)
+    ]
+
+
+Run = Callable[[np.ndarray], np.ndarray]
+
+
+def _scores(
+    runs: Sequence[Run], pairs: Sequence[tuple[Path, Path]], size: tuple[int, int]
+) -> tuple[np.ndarray, np.ndarray]:
+    """Dice, NaN without lesion, and gap of every image and run, (images, runs)."""
+    dice, gaps = [], []
+    for image_path, mask_path in pairs:
+        image = read_image(image_path)
+        truth = cv2.imread(str(mask_path), cv2.IMREAD_GRAYSCALE) > 0
+        pixels = fit_image(image, size)
+        maps = [_probability(run(pixels), truth.shape) for run in runs]
+        dice.append([_dice(found > 0.5, truth) for found in maps])
+        gaps.append([np.abs(found - maps[0]).max() for found in maps])
+    return np.array(dice), np.array(gaps)
+
+
+def _probability(logits: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
+    resized = F.interpolate(torch.from_numpy(logits), size=shape, mode='bilinear')[0]
+    if len(resized) == 1:
+        resized = resized.sigmoid()
+    return lesion_probability(resized).numpy()
+
+
+def _dice(found: np.ndarray, truth: np.ndarray) -> float:
+    counts = Counts(
+        tp=(found & truth).sum(),
+        fp=(found & ~truth).sum(),
+        fn=(~found & truth).sum(),
+        tn=(~found & ~truth).sum(),
+    )
+    return float(overlap_scores(counts)['dice'])
+
+
+def _times(runs: Sequence[Run], pixels: np.ndarray, rounds: int) -> np.ndarray:
+    """Milliseconds of every pass, (rounds, runs)."""
+    times = np.empty((_WARM_UP + rounds, len(runs)))
+    for number in range(len(times)):
+        for n, run in enumerate(runs):
+            start = time.perf_counter()
+            run(pixels)
+            times[number, n] = 1000 * (time.perf_counter() - start)
+    return times[_WARM_UP:]

@@ -1,0 +1,263 @@
+"""The models that a benchmark compares: built from configs, with random weights."""
+
+from __future__ import annotations
+
+import copy
+import importlib.util
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from mmengine.config import Config
+from mmengine.registry import init_default_scope
+from mmseg.registry import MODELS
+from torch import Tensor, nn
+
+from mcdrl_lab.errors import ProtocolError
+from mcdrl_mmseg.models import ConfounderDictionary
+
+TOWER = 'tower'
+STOCK_HEADS = ('FCNHead', 'SegformerHead', 'UPerHead')
+
+
+@dataclass(frozen=True)
+class Subject:
+    """One thing to measure.
+
+    Args:
+        name: What tables call it.
+        cfg: A whole config; its ``model`` is built.
+        bare_tower: Take the CLIP image tower alone, from pixels to the embedding.
+    """
+
+    name: str
+    cfg: Config
+    bare_tower: bool = False
+
+    def build(self) -> nn.Module:
+        """Build the model, with a dictionary of noise.
+
+        What a model costs depends neither on its weights nor on the texts.
+        """
+        init_default_scope(self.cfg.get('default_scope', 'mmseg'))
+        model = MODELS.build(_without_weights(copy.deepcopy(self.cfg.model)))
+        fill_with_noise(model)
+        return BareTower(model.backbone.tower) if self.bare_tower else model
+
+
+class BareTower(nn.Module):
+    """An image tower behind the interface of a segmentor.
+
+    Args:
+        tower: Of open_clip: images to embeddings.
+    """
+
+    def __init__(self, tower: nn.Module) -> None:
+        super().__init__()
+        self.tower = tower
+
+    def forward(self, inputs: Tensor, mode: str = 'tensor') -> Tensor:
+        """(B, 3, H, W) -> (B, d).
+
+        Raises:
+            ProtocolError: Another size than the tower's own, which it cannot take.
+        """
+        size = self.tower.image_size
+        height, width = size if isinstance(size, tuple) else (size, size)
+        if inputs.shape[-2:] != (height, width):
+            raise ProtocolError(
+                f'--against {TOWER}: the bare tower takes {height} x {width} pixels '
+                f'and no others; got {tuple(inputs.shape[-2:])}. Set --size.'
+            )
+        return self.tower(inputs)
+
+
+def fill_with_noise(model: nn.Module) -> None:
+    """Fill every confounder dictionary with unit vectors.
+
+    Args:
+        model: Any module.
+    """
+    for module in model.modules():
+        if isinstance(module, ConfounderDictionary):
+            texts = torch.randn(len(module.texts), module.embed_dims)
+            module.fill(nn.functional.normalize(texts, dim=1), '0' * 64)
+
+
+def load_subject(config: str) -> Subject:
+    """Read a config file, or one of an installed package, as ``mmseg::NAME``.
+
+    Args:
+        config: The file.
+
+    Raises:
+        ProtocolError: There is no such config, or it has no model.
+    """
+    try:
+        path = _installed_config(config) if '::' in config else config
+        cfg = Config.fromfile(path)
+    except Exception as error:
+        # A config is a program: anything may go wrong in it.
+        raise ProtocolError(
+            f'{config}: no config could be read ({type(error).__name__}: {error}).'
+        ) from error
+    if 'model' not in cfg:
+        raise ProtocolError(f'{config}: a config with a model is needed.')
+    # Without schedule and data, which a model's cost does not depend on.
+    name = re.sub(r'_\d+e[_-].*', '', config.rpartition('/')[2].removesuffix('.py'))
+    return Subject(name, cfg)
+
+
+def _installed_config(name: str) -> Path:
+    """Path of ``PACKAGE::NAME``.
+
+    MMEngine's own look-up goes by a distribution's name, which a fork of it does not
+    have, and calls pip to install what it does not find.
+    """
+    package, _, path = name.partition('::')
+    spec = importlib.util.find_spec(package)
+    if spec is None or spec.origin is None:
+        raise ModuleNotFoundError(f'{package} is not installed')
+    return Path(spec.origin).parent / '.mim' / 'configs' / path
+
+
+def against(subject: Subject, name: str) -> Subject:
+    """What a subject is compared with.
+
+    Args:
+        subject: The subject.
+        name: ``tower``, the name of a stock head to put on the same tower, or a config
+            as for :func:`load_subject`.
+
+    Raises:
+        ProtocolError: A comparison that the subject's backbone does not allow.
+    """
+    if name != TOWER and name not in STOCK_HEADS:
+        return load_subject(name)
+    backbone = subject.cfg.model.get('backbone', {})
+    if backbone.get('type') != 'CLIPVisionBackbone':
+        raise ProtocolError(
+            f'--against {name} needs a config whose backbone is CLIPVisionBackbone; '
+            f'{subject.name} has {backbone.get("type")}. Name a config instead.'
+        )
+    cfg = copy.deepcopy(subject.cfg)
+    if name == TOWER:
+        return Subject('bare tower', cfg, bare_tower=True)
+    if name == 'FCNHead':
+        head = cfg.model.decode_head
+        predictor = {**head.get('predictor', head), 'in_index': -2}
+        if head.get('similarity_map'):
+            # Of the two maps that are joined a stock head gets the features.
+            predictor.pop('input_transform')
+            predictor['in_channels'] = sum(predictor['in_channels']) - 1
+        cfg.model.decode_head = predictor
+        if cfg.model.decode_head['type'] != 'FCNHead':
+            raise ProtocolError(
+                f'--against FCNHead: the predictor of {subject.name} is '
+                f'{cfg.model.decode_head["type"]}. Name that head or a config.'
+            )
+    else:
+        _use_levels(cfg, name)
+    return Subject(f'same tower + {name}', cfg)
+
+
+def _use_levels(cfg: Config, head: str) -> None:
+    """Put a head that takes four levels on the tower."""
+    width, stages = _levels(cfg)
+    # The levels alone, as a stock model has them: no dense map to pay for.
+    cfg.model.backbone.update(out_indices=stages, dense_mode='vanilla')
+    cfg.model.decode_head = dict(
+        type=head,
+        in_channels=width,
+        in_index=[0, 1, 2, 3],
+        channels=dict(SegformerHead=256, UPerHead=512)[head],
+        num_classes=2,
+        norm_cfg=dict(type='BN', requires_grad=True),
+        align_corners=False,
+        loss_decode=dict(type='CrossEntropyLoss', use_sigmoid=False),
+        **(dict(pool_scales=(1, 2, 3, 6)) if head == 'UPerHead' else {}),
+    )
+
+
+def _levels(cfg: Config) -> tuple[list[int], tuple[int, ...]]:
+    from mcdrl_mmseg.clip.model_config import get_model_config
+
+    vision = get_model_config(cfg.model.backbone.model_name)['vision_cfg']
+    width, layers = vision['width'], vision['layers']
+    if isinstance(layers, int):
+        return [width] * 4, tuple(layers * n // 4 - 1 for n in (1, 2, 3, 4))
+    # Stages of bottlenecks, four times as wide as their convolutions.
+    return [width * 4 * 2**n for n in range(4)], (0, 1, 2, 3)
+
+
+def with_ratio(subject: Subject, ratio: float) -> Subject:
+    """The subject with another alpha.
+
+    Args:
+        subject: Of MCDRL.
+        ratio: Share of positions kept.
+
+    Raises:
+        ProtocolError: It keeps all positions, having no region selector.
+    """
+    cfg = _own_head(subject)
+    head = cfg.model.decode_head
+    selector = head.get('region_selector', dict(type='CLIPRegionSelector'))
+    if selector is None:
+        raise ProtocolError(
+            f'--ratios: {subject.name} has region_selector=None and keeps all '
+            'positions; name a config with a CLIPRegionSelector.'
+        )
+    head.region_selector = {**selector, 'ratio': ratio}
+    return Subject(f'alpha = {ratio:g}', cfg)
+
+
+def with_confounders(subject: Subject, count: int) -> Subject:
+    """The subject with another number of dictionary entries.
+
+    Args:
+        subject: Of MCDRL.
+        count: M.
+    """
+    cfg = _own_head(subject)
+    dictionary = cfg.model.decode_head.dictionary
+    names = [f'condition {n}' for n in range(count)]
+    dictionary.prompts['confounders'] = {'conditions': names}
+    return Subject(f'M = {count}', cfg)
+
+
+def _own_head(subject: Subject) -> Config:
+    cfg = copy.deepcopy(subject.cfg)
+    head = cfg.model.get('decode_head', {}).get('type')
+    if head != 'CausalInterventionHead':
+        raise ProtocolError(
+            f'--ratios and --confounders vary a CausalInterventionHead; {subject.name} '
+            f'has {head}.'
+        )
+    return cfg
+
+
+def _without_weights(model: dict) -> dict:
+    """Leave out what would be loaded: nothing is fetched to measure cost."""
+    for part in _parts(model):
+        if 'pretrained' in part:
+            part['pretrained'] = None
+        init = part.get('init_cfg')
+        if isinstance(init, dict) and init.get('type') == 'Pretrained':
+            part['init_cfg'] = None
+    text = model.get('text_encoder')
+    if text is not None and text.get('dataset_name') is None:
+        text['vocabulary'] = ['lesion']
+    return model
+
+
+def _parts(value: object) -> Iterator[dict]:
+    """All dicts of a nested config, the backbone inside a backbone among them."""
+    if isinstance(value, dict):
+        yield value
+        value = list(value.values())
+    if isinstance(value, (list, tuple)):
+        for part in value:
+            yield from _parts(part)

@@ -1,0 +1,139 @@
+"""What is timed: a forward pass of inference, or a whole step of training."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from mmengine.optim import build_optim_wrapper
+from mmengine.structures import PixelData
+from mmseg.models import MultimodalEncoderDecoder
+from mmseg.structures import SegDataSample
+from torch import Tensor, nn
+
+from .models import Subject
+
+
+@dataclass(frozen=True)
+class Setting:
+    """How to run.
+
+    Args:
+        device: As ``'cpu'`` or ``'cuda:0'``.
+        batch_size: Images in a batch.
+        size: Height and width in pixels.
+        amp: Mixed precision, bfloat16.
+        compile: Run through ``torch.compile``.
+        channels_last: Channels-last memory format of weights and images.
+    """
+
+    device: str = 'cpu'
+    batch_size: int = 1
+    size: int = 224
+    amp: bool = False
+    compile: bool = False
+    channels_last: bool = False
+
+    @property
+    def memory_format(self) -> torch.memory_format:
+        """Of weights and images."""
+        return torch.channels_last if self.channels_last else torch.contiguous_format
+
+
+def inference_step(model: nn.Module, setting: Setting) -> Callable[[], object]:
+    """A forward pass from normalised pixels to logits.
+
+    Args:
+        model: From :meth:`~mcdrl_lab.benchmarks.models.Subject.build`.
+        setting: How to run it.
+    """
+    model = model.to(setting.device, memory_format=setting.memory_format).eval()
+    size = (setting.batch_size, 3, setting.size, setting.size)
+    images = torch.randn(size, device=setting.device)
+    images = images.contiguous(memory_format=setting.memory_format)
+    forward, arguments = _logits_of(model, setting.size)
+    forward = torch.compile(forward) if setting.compile else forward
+    device_type = torch.device(setting.device).type
+
+    def run() -> object:
+        with (
+            torch.no_grad(),
+            torch.autocast(device_type, torch.bfloat16, enabled=setting.amp),
+        ):
+            return forward(images, **arguments)
+
+    return run
+
+
+def _logits_of(model: nn.Module, size: int) -> tuple[Callable[..., Tensor], dict]:
+    """What to call with images, and the other arguments.
+
+    The ``tensor`` mode of mmseg's two-tower segmentor, SAN's, fails for want of an
+    argument: what tests call is timed instead, a resize to the images included.
+    """
+    if isinstance(model, MultimodalEncoderDecoder):
+        shape = (size, size)
+        meta = dict(img_shape=shape, ori_shape=shape, pad_shape=shape)
+        return model.encode_decode, dict(batch_img_metas=[meta])
+    return model, dict(mode='tensor')
+
+
+def training_batch(setting: Setting, lesion_class: str) -> dict:
+    """Noise with lesions, as a data loader hands it to a segmentor.
+
+    Args:
+        setting: Its batch size and size in pixels count.
+        lesion_class: What every image holds.
+    """
+    size = (setting.size, setting.size)
+    images = [
+        torch.randint(0, 256, (3, *size), dtype=torch.uint8)
+        for _ in range(setting.batch_size)
+    ]
+    samples = []
+    for _ in images:
+        sample = SegDataSample(
+            metainfo=dict(
+                img_shape=size,
+                ori_shape=size,
+                pad_shape=size,
+                lesion_classes=(lesion_class,),
+                site='noise',
+            )
+        )
+        sample.gt_sem_seg = PixelData(data=torch.randint(0, 2, (1, *size)))
+        samples.append(sample)
+    return dict(inputs=images, data_samples=samples)
+
+
+def training_step(
+    subject: Subject, model: nn.Module, setting: Setting
+) -> Callable[[], object]:
+    """A step of the config's own optimiser, everything but loading: MMEngine's.
+
+    Args:
+        subject: Its config names the optimiser.
+        model: Built from it.
+        setting: How to run it.
+    """
+    model = model.to(setting.device, memory_format=setting.memory_format).train()
+    wrapper_cfg = copy.deepcopy(subject.cfg.optim_wrapper)
+    if setting.amp:
+        wrapper_cfg['type'] = 'BFloat16OptimWrapper'
+    wrapper = build_optim_wrapper(model, wrapper_cfg)
+    if setting.compile:
+        model.forward = torch.compile(model.forward)
+    dictionary = getattr(model.decode_head, 'dictionary', None)
+    lesion = dictionary.prompts.classes[0] if dictionary is not None else 'lesion'
+    batch = training_batch(setting, lesion)
+
+    def run() -> object:
+        return model.train_step(
+            dict(inputs=list(batch['inputs']), data_samples=batch['data_samples']),
+            wrapper,
+        )
+
+    run.optimizer = wrapper.optimizer  # type: ignore[attr-defined]
+    return run

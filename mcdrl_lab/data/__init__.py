@@ -1,0 +1,1 @@
+"""Data sets: converters, and the command that verifies and corrects them."""

@@ -1,0 +1,152 @@
+"""A site's good pairs, converted into a folder, and the others named."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image
+from rich.console import Console
+from rich.progress import track
+
+from mcdrl_common.findings import FileProblem, Finding
+from mcdrl_common.image_copies import Fingerprint, fingerprint, has_position_box
+from mcdrl_common.image_files import ReadImage, read_image
+from mcdrl_common.site_files import CLASSES_FILE
+from mcdrl_lab.data.site_index import COLUMNS
+
+from .files import FileTree, is_image_name
+from .masks import IGNORE, Decoded
+from .names import unique_names
+from .source import FoundSite, Sample
+
+
+@dataclass(eq=False)
+class BuiltSite:
+    """A converted site, not yet in its place.
+
+    Args:
+        found: What was found of it.
+        folder: Where its images and masks are.
+        rows: Index rows of the good pairs.
+        problems: Files that cannot be used.
+        notes: What else is worth reporting.
+        prints: Converted image -> fingerprint.
+        position_boxes: Converted images with a green position box.
+        report: Its report.
+    """
+
+    found: FoundSite
+    folder: Path
+    rows: list[dict[str, str]] = field(default_factory=list)
+    problems: list[Finding] = field(default_factory=list)
+    notes: list[Finding] = field(default_factory=list)
+    prints: dict[str, Fingerprint] = field(default_factory=dict)
+    position_boxes: list[str] = field(default_factory=list)
+    report: dict[str, Any] = field(default_factory=dict)
+
+
+def build_site(found: FoundSite, tree: FileTree, folder: Path) -> BuiltSite:
+    """Convert a site.
+
+    Args:
+        found: Its images and masks.
+        tree: All files.
+        folder: Where to write; made here.
+
+    Returns:
+        The site, without a report.
+    """
+    for part in ('images', 'masks'):
+        (folder / part).mkdir(parents=True)
+    built = BuiltSite(
+        found, folder, problems=list(found.problems), notes=list(found.notes)
+    )
+    names = unique_names({sample.image: sample.name for sample in found.samples})
+    console = Console(stderr=True)
+    for sample in track(
+        found.samples,
+        description=found.site,
+        console=console,
+        transient=True,
+        disable=not console.is_terminal,
+    ):
+        _build_pair(built, sample, names[sample.image], tree)
+    built.rows.sort(key=lambda row: row['image'])
+    if found.indexed:
+        values = {str(value): name for value, name in found.mask_values().items()}
+        text = json.dumps({'mask_values': values}, indent=1, ensure_ascii=False)
+        (folder / CLASSES_FILE).write_text(text + '\n', encoding='utf-8')
+    return built
+
+
+def _build_pair(built: BuiltSite, sample: Sample, name: str, tree: FileTree) -> None:
+    image = decoded = None
+    try:
+        image = read_image(tree.path(sample.image))
+    except FileProblem as problem:
+        built.problems.append(problem.of(sample.image))
+    try:
+        decoded = sample.mask.decode(tree, image.size if image else None)
+    except FileProblem as problem:
+        built.problems.append(problem.of(_origin(sample)))
+    if image is None or decoded is None:
+        return
+    _note(built, sample, name, image, decoded)
+    site = built.found.site
+    image_file = f'images/{name}{image.suffix}'
+    mask_file = f'masks/{name}.png'
+    image.write(built.folder / image_file)
+    _write_mask(decoded.labels, built.found.indexed, built.folder / mask_file)
+    built.prints[f'{site}/{image_file}'] = fingerprint(image.pixels)
+    if has_position_box(image.pixels):
+        built.position_boxes.append(f'{site}/{image_file}')
+    lesion = (decoded.labels != 0) & (decoded.labels != IGNORE)
+    present = np.unique(decoded.labels[lesion]).tolist()
+    values = (
+        site,
+        f'{site}/{image_file}',
+        f'{site}/{mask_file}',
+        sample.sequence,
+        sample.patient,
+        ';'.join(built.found.lesion_classes[label - 1] for label in present),
+        f'{lesion.mean():.6f}',
+        str(image.size[0]),
+        str(image.size[1]),
+        sample.image,
+        sample.mask.source,
+    )
+    built.rows.append(dict(zip(COLUMNS, values, strict=True)))
+
+
+def _note(
+    built: BuiltSite, sample: Sample, name: str, image: ReadImage, decoded: Decoded
+) -> None:
+    """Note what was changed or is odd."""
+    origin = _origin(sample)
+    built.notes += [Finding(kind, origin, text) for kind, text in decoded.notes]
+    if name != sample.name:
+        detail = f'named {name}, as {sample.name!r} is taken or makes trouble'
+        built.notes.append(Finding('renamed', sample.image, detail))
+    ending = Path(sample.image).suffix
+    usual = '.jpg' if ending.lower() == '.jpeg' else ending.lower()
+    if image.copied and usual != image.suffix:
+        detail = f'holds what ends in {image.suffix}, and does so now'
+        built.notes.append(Finding('wrong ending', sample.image, detail))
+    elif image.copied and ending != image.suffix:
+        detail = f'ending {ending} written as {image.suffix}'
+        built.notes.append(Finding('ending', sample.image, detail))
+
+
+def _write_mask(labels: np.ndarray, indexed: bool, target: Path) -> None:
+    values = labels if indexed else np.where(labels, np.uint8(255), np.uint8(0))
+    Image.fromarray(values).save(target, format='PNG')
+
+
+def _origin(sample: Sample) -> str:
+    """The file to name for a mask: an annotation file says little without its image."""
+    source = sample.mask.source
+    return source if is_image_name(source) else sample.image

@@ -1,0 +1,46 @@
+"""Annotation files in JSON, of which nothing can be taken for granted."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from mcdrl_common.findings import ConversionError
+
+from .files import FileTree
+
+
+def load(tree: FileTree, name: str) -> Any:
+    """Read a JSON file.
+
+    Args:
+        tree: All files.
+        name: Its path relative to the input.
+
+    Raises:
+        ValueError: Not JSON in UTF-8.
+    """
+    return json.loads(tree.path(name).read_text('utf-8-sig'))
+
+
+@contextmanager
+def as_published(name: str) -> Iterator[None]:
+    """Name the file when its entries are not what they should be.
+
+    Args:
+        name: The file, relative to the input.
+
+    Raises:
+        ConversionError: An entry is missing or of another type, or the file is no
+            JSON at all.
+    """
+    try:
+        yield
+    except ConversionError:
+        raise
+    except (LookupError, TypeError, AttributeError, ValueError, RecursionError) as e:
+        raise ConversionError(
+            f'{name}: not as published: {type(e).__name__}: {e}.'
+        ) from None

@@ -1,0 +1,250 @@
+"""Masks in all their forms, decoded to class indices."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+from PIL import Image
+
+from mcdrl_common.findings import FileProblem
+from mcdrl_common.image_files import opened
+
+from .files import FileTree
+from .regions import Region, draw_regions
+
+IGNORE = 255
+# Half of the range decides where an edge is soft, as in the training pipeline.
+THRESHOLD = 127
+# JPEG leaves ripples of this height in an empty mask, and grey levels between at
+# edges; more of them than this share of the pixels are worth telling.
+_JPEG_RIPPLE = 32
+_JPEG_SHARE = 0.02
+# Channels of a grey mask saved as colour JPEG differ by a few levels only.
+_COLOUR_SPREAD = 64
+
+
+@dataclass(frozen=True)
+class Decoded:
+    """A mask as class indices.
+
+    Args:
+        labels: (H, W) uint8: 0 background, 1... the site's lesion classes in their
+            order, 255 ignored.
+        notes: Kind and detail of what is worth reporting.
+    """
+
+    labels: np.ndarray
+    notes: tuple[tuple[str, str], ...] = ()
+
+
+class Mask(Protocol):
+    """Where an image's mask comes from."""
+
+    @property
+    def source(self) -> str:
+        """Path of the file it comes from, relative to the input; may be empty."""
+
+    def decode(self, tree: FileTree, size: tuple[int, int] | None) -> Decoded:
+        """Decode for an image of (height, width) ``size``.
+
+        None stands for an image that cannot be read: then the mask is only checked.
+        """
+
+
+class Decoding(Protocol):
+    """How the values of a mask file are read."""
+
+    def decode(self, image: Image.Image) -> Decoded:
+        """Decode an open mask."""
+
+
+@dataclass(frozen=True)
+class BinaryDecoding:
+    """Dark and bright: above half of the range is lesion.
+
+    Args:
+        label: Class index of the bright part.
+    """
+
+    label: int = 1
+
+    def decode(self, image: Image.Image) -> Decoded:
+        """Threshold.
+
+        Args:
+            image: The mask.
+
+        Raises:
+            FileProblem: A colour or transparent mask, or one whose brightest value is
+                so low that nothing would be left of it.
+        """
+        values, notes = _grey_values(image)
+        lossy = image.format in ('JPEG', 'MPO')
+        highest = int(values.max())
+        if 0 < highest <= THRESHOLD and not (lossy and highest <= _JPEG_RIPPLE):
+            raise FileProblem(
+                'unexpected values',
+                f'highest value {highest} in a mask that should be 0 and 255. If '
+                'values stand for classes, use folder.py with --mask-values',
+            )
+        low, high = (_JPEG_RIPPLE, 255 - _JPEG_RIPPLE) if lossy else (0, 255)
+        share = float(((values > low) & (values < high)).mean())
+        if share > (_JPEG_SHARE if lossy else 0):
+            detail = f'{share:.3%} of the pixels lie between {low} and {high}'
+            notes.append(('soft edges', f'{detail}; thresholded at > {THRESHOLD}'))
+        labels = np.where(values > THRESHOLD, np.uint8(self.label), np.uint8(0))
+        return Decoded(labels, tuple(notes))
+
+
+@dataclass(frozen=True)
+class LabelMapDecoding:
+    """Values that stand for classes.
+
+    Args:
+        labels: Value in the file -> class index; other values are refused.
+    """
+
+    labels: Mapping[int, int]
+
+    def decode(self, image: Image.Image) -> Decoded:
+        """Look values up.
+
+        Args:
+            image: The mask; of a palette image the indices count, not the colours.
+
+        Raises:
+            FileProblem: A colour or lossy mask, or a value that is not named.
+        """
+        if image.format in ('JPEG', 'MPO'):
+            detail = 'JPEG changes the values of a label map; expected PNG, TIFF or BMP'
+            raise FileProblem('unexpected values', detail)
+        values = np.asarray(image)
+        if values.ndim == 3:
+            if (values[..., :3] != values[..., :1]).any():
+                raise FileProblem('colour mask', 'expected one channel of class values')
+            values = values[..., 0]
+        if values.dtype == bool:
+            values = values.astype(np.uint8)
+        if values.dtype != np.uint8:
+            raise FileProblem('unexpected values', f'{image.mode} mask; expected 8 bit')
+        present = np.flatnonzero(np.bincount(values.ravel(), minlength=256)).tolist()
+        unknown = [value for value in present if value not in self.labels]
+        if unknown:
+            detail = f'values {unknown}; expected {sorted(self.labels)}'
+            raise FileProblem('unexpected values', detail)
+        table = np.zeros(256, np.uint8)
+        for value, label in self.labels.items():
+            table[value] = label
+        return Decoded(table[values])
+
+
+@dataclass(frozen=True)
+class FileMask:
+    """A mask in a file of its own.
+
+    Args:
+        source: Its path relative to the input.
+        decoding: How its values are read.
+    """
+
+    source: str
+    decoding: Decoding = field(default_factory=BinaryDecoding)
+
+    def decode(self, tree: FileTree, size: tuple[int, int] | None) -> Decoded:
+        """Read and decode.
+
+        Args:
+            tree: All files.
+            size: (height, width) of the image, if it can be read.
+
+        Raises:
+            FileProblem: Unreadable, of another size, or with unexpected values.
+        """
+        path: Path = tree.path(self.source)
+        with opened(path, 'mask') as image:
+            found = (image.height, image.width)
+            if size:
+                _check_size('mask', found, size)
+            return self.decoding.decode(image)
+
+
+@dataclass(frozen=True)
+class EmptyMask:
+    """No lesion, as the data set says otherwise than by a mask.
+
+    Args:
+        source: Always empty.
+    """
+
+    source: str = ''
+
+    def decode(self, tree: FileTree, size: tuple[int, int] | None) -> Decoded:
+        """All background.
+
+        Args:
+            tree: All files.
+            size: (height, width) of the image, if it can be read.
+        """
+        return Decoded(np.zeros(size or (0, 0), np.uint8))
+
+
+@dataclass(frozen=True)
+class RegionMask:
+    """Outlines in an annotation file.
+
+    Args:
+        source: Path of the annotation file relative to the input.
+        regions: The outlines of one image.
+        size: (height, width) as the annotation file has it, if it does.
+    """
+
+    source: str
+    regions: tuple[Region, ...]
+    size: tuple[int, int] | None = None
+
+    def decode(self, tree: FileTree, size: tuple[int, int] | None) -> Decoded:
+        """Draw.
+
+        Args:
+            tree: All files.
+            size: (height, width) of the image, if it can be read.
+
+        Raises:
+            FileProblem: The image is not the size that was annotated, or an outline
+                cannot be drawn.
+        """
+        if size and self.size:
+            _check_size('annotated size', self.size, size)
+        labels, notes = draw_regions(self.regions if size else (), size or (0, 0))
+        return Decoded(labels, notes)
+
+
+def _check_size(what: str, found: tuple[int, int], size: tuple[int, int]) -> None:
+    if found != size:
+        detail = (
+            f'the {what} is {found[0]} x {found[1]}, the image {size[0]} x {size[1]}'
+        )
+        raise FileProblem('size mismatch', f'{detail} (height x width)')
+
+
+def _grey_values(image: Image.Image) -> tuple[np.ndarray, list[tuple[str, str]]]:
+    """(H, W) uint8 values of a mask that may have been saved in colour."""
+    if image.mode not in ('1', 'L', 'P', 'RGB', 'LA', 'RGBA'):
+        raise FileProblem('unexpected values', f'{image.mode} mask; expected 8 bit')
+    if 'A' in image.mode and image.getchannel('A').getextrema() != (255, 255):
+        raise FileProblem('colour mask', 'partly transparent; expected one channel')
+    if image.mode in ('1', 'L'):
+        return np.asarray(image.convert('L')), []
+    colours = np.asarray(image.convert('RGB'))
+    spread = int(np.ptp(colours, axis=2).max())
+    if spread > _COLOUR_SPREAD:
+        detail = f'channels differ by up to {spread}; expected one grey channel'
+        raise FileProblem('colour mask', detail)
+    notes = []
+    if image.mode == 'RGB':
+        notes.append(('RGB mask', 'three channels that agree; read as one'))
+    return np.asarray(image.convert('RGB').convert('L')), notes

@@ -1,0 +1,141 @@
+"""The output folder: one conversion at a time, and a site is there whole or not."""
+
+from __future__ import annotations
+
+import fcntl
+import filecmp
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from mcdrl_common.findings import ConversionError
+
+_WORK = '.converting-'
+_BACKUP = '.previous-'
+_LOCK = '.lock'
+
+
+@contextmanager
+def work_folder(out: Path) -> Iterator[Path]:
+    """Make a folder for unfinished files inside the output folder.
+
+    The output folder is locked meanwhile. What a killed conversion left behind is
+    put right first: its unfinished files are removed, and a site that it had moved
+    aside is moved back.
+
+    Args:
+        out: The output folder; made if it does not exist, and then removed again if
+            nothing was put there.
+
+    Yields:
+        The folder; removed at the end.
+
+    Raises:
+        ConversionError: The folder cannot be made, or another conversion is at work.
+    """
+    made = not out.exists()
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        lock = open(out / _LOCK, 'a')  # noqa: SIM115 (closed below, after the work)
+    except OSError as error:
+        raise ConversionError(f'--out {out}: {error.strerror}.') from None
+    with lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise ConversionError(
+                f'--out {out}: another conversion is writing there; wait for it.'
+            ) from None
+        _clean_up(out)
+        try:
+            with tempfile.TemporaryDirectory(dir=out, prefix=_WORK) as work:
+                yield Path(work)
+        finally:
+            if made and [path.name for path in out.iterdir()] == [_LOCK]:
+                shutil.rmtree(out)
+
+
+def _clean_up(out: Path) -> None:
+    for left in (*out.glob(f'{_WORK}*'), *out.glob(f'*/{_WORK}*')):
+        _remove(left)
+    for backup in out.glob(f'{_BACKUP}*'):
+        target = out / backup.name.removeprefix(_BACKUP)
+        if target.exists():
+            _remove(backup)
+        else:
+            backup.rename(target)
+
+
+def _remove(path: Path) -> None:
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path)
+    else:
+        path.unlink()
+
+
+def put_folder(new: Path, target: Path) -> None:
+    """Move a finished folder into place, in the place of one that may be there.
+
+    Args:
+        new: The folder, on the same file system.
+        target: Where it belongs.
+    """
+    backup = target.with_name(_BACKUP + target.name)
+    if target.exists():
+        target.rename(backup)
+    try:
+        new.rename(target)
+    except BaseException:
+        if backup.exists():
+            backup.rename(target)
+        raise
+    if backup.exists():
+        _remove(backup)
+
+
+def put_text(text: str, target: Path) -> bool:
+    """Write a text file in one step, if it is to change.
+
+    Args:
+        text: Its content.
+        target: The file.
+
+    Returns:
+        Whether it changed.
+    """
+    content = text.encode()
+    if target.is_file() and target.read_bytes() == content:
+        return False
+    target.parent.mkdir(parents=True, exist_ok=True)
+    temporary = target.with_name(f'{_WORK}{target.name}')
+    temporary.write_bytes(content)
+    os.replace(temporary, target)
+    return True
+
+
+def differences(new: Path, old: Path) -> list[str]:
+    """Files that are not the same in two folders.
+
+    Args:
+        new: A folder.
+        old: Another.
+
+    Returns:
+        Paths relative to the folders, sorted.
+    """
+    both = _files(new) & _files(old)
+    changed = {
+        name for name in both if not filecmp.cmp(new / name, old / name, shallow=False)
+    }
+    return sorted(changed | (_files(new) ^ _files(old)))
+
+
+def _files(folder: Path) -> set[str]:
+    return {
+        path.relative_to(folder).as_posix()
+        for path in folder.rglob('*')
+        if not path.is_dir()
+    }

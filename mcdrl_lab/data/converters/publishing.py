@@ -1,0 +1,159 @@
+"""Finished sites, moved into their place, with index and reports."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from mcdrl_common.findings import ConversionError
+from mcdrl_common.image_copies import Fingerprint
+from mcdrl_lab.data.site_index import (
+    COLUMNS,
+    INDEX_FILE,
+    index_text,
+    merge_rows,
+    read_index,
+)
+
+from .building import BuiltSite
+from .conversion_report import (
+    between_sites,
+    between_sites_markdown,
+    json_text,
+    markdown_text,
+)
+from .output import differences, put_folder, put_text
+
+REPORTS = 'reports'
+_BETWEEN = 'between_sites'
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of a site.
+
+    Args:
+        state: ``'written'``, ``'up to date'`` (nothing changed), ``'renewed'`` (images
+            and masks as they were, index or report written again) or ``'refused'``.
+        report: Its report.
+        report_file: The report's Markdown file.
+    """
+
+    state: str
+    report: dict[str, Any]
+    report_file: Path
+
+
+def refuse(built: Sequence[BuiltSite], out: Path) -> list[Outcome]:
+    """Write reports of what is wrong; what is there of the sites stays.
+
+    Args:
+        built: The sites, with their reports.
+        out: Output folder.
+
+    Returns:
+        One outcome a site.
+    """
+    outcomes = []
+    for site in built:
+        file = out / REPORTS / f'{site.found.site}.refused.md'
+        put_text(json_text(site.report), file.with_suffix('.json'))
+        put_text(markdown_text(site.report, refused=True), file)
+        outcomes.append(Outcome('refused', site.report, file))
+    return outcomes
+
+
+def publish(built: Sequence[BuiltSite], out: Path, overwrite: bool) -> list[Outcome]:
+    """Put sites into their place, unless they are there already.
+
+    Args:
+        built: The sites, with their reports.
+        out: Output folder.
+        overwrite: Whether sites that are there and differ may be replaced.
+
+    Returns:
+        One outcome a site.
+
+    Raises:
+        ConversionError: A site is there, differs, and may not be replaced; or the
+            index is none. Nothing was changed then.
+    """
+    if not built:
+        return []
+    index = out / INDEX_FILE
+    rows = read_index(index) if index.is_file() else []
+    changed = {site.found.site: _may_put(site, rows, out, overwrite) for site in built}
+    outcomes = []
+    for site in built:
+        name = site.found.site
+        if changed[name]:
+            put_folder(site.folder, out / name)
+        if not _same_rows(rows, site):
+            rows = merge_rows(rows, name, site.rows)
+        renewed = put_text(index_text(rows), index)
+        file = out / REPORTS / f'{name}.md'
+        renewed |= put_text(json_text(site.report), file.with_suffix('.json'))
+        renewed |= put_text(markdown_text(site.report, refused=False), file)
+        for ending in ('.refused.json', '.refused.md'):
+            file.with_suffix(ending).unlink(missing_ok=True)
+        state = 'written' if changed[name] else 'renewed' if renewed else 'up to date'
+        outcomes.append(Outcome(state, site.report, file))
+    _compare_sites({row['site'] for row in rows}, out)
+    return outcomes
+
+
+def _may_put(
+    site: BuiltSite, rows: Sequence[dict[str, str]], out: Path, overwrite: bool
+) -> bool:
+    """Whether the site's folder is to be written.
+
+    Raises:
+        ConversionError: It is there, differs, and may not be replaced.
+    """
+    name = site.found.site
+    target = out / name
+    if not target.exists():
+        return True
+    differing = differences(site.folder, target)
+    what = f'{len(differing)} files, as {differing[:3]}' if differing else ''
+    known = any(row['site'] == name for row in rows)
+    if not differing and known and not _same_rows(rows, site):
+        what = f'its rows in {INDEX_FILE}'
+    if not what:
+        return False
+    if not (out / REPORTS / f'{name}.json').is_file():
+        raise ConversionError(
+            f'{target} is there and was not made by a converter. Move it away, or '
+            'choose another --out.'
+        )
+    if not overwrite:
+        raise ConversionError(
+            f'{target} is there already and would change: {what}. Replace it with '
+            '--overwrite, or choose another --out.'
+        )
+    return bool(differing)
+
+
+def _same_rows(rows: Sequence[dict[str, str]], site: BuiltSite) -> bool:
+    old = [row for row in rows if row['site'] == site.found.site]
+    return [{c: row[c] for c in COLUMNS} for row in old] == site.rows
+
+
+def _compare_sites(sites: set[str], out: Path) -> None:
+    """Write the report on images that occur at several sites."""
+    prints, without = {}, []
+    for site in sorted(sites):
+        try:
+            report = json.loads((out / REPORTS / f'{site}.json').read_text('utf-8'))
+            found = report['fingerprints'].items()
+            prints[site] = {name: Fingerprint(*texts) for name, texts in found}
+        except (OSError, ValueError, KeyError, TypeError, AttributeError):
+            without.append(site)
+    if len(prints) > 1:
+        report = between_sites(prints, without)
+        file = out / REPORTS / f'{_BETWEEN}.md'
+        put_text(json_text(report), file.with_suffix('.json'))
+        put_text(between_sites_markdown(report), file)

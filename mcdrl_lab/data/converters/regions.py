@@ -1,0 +1,136 @@
+"""Outlines of annotation files, drawn through pycocotools."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from pycocotools import mask as coco_mask
+
+from mcdrl_common.findings import FileProblem
+
+
+@dataclass(frozen=True)
+class Region:
+    """One outlined lesion.
+
+    Args:
+        label: Class index, from 1.
+        segmentation: Polygons as ``[[x, y, x, y, ...], ...]``, or run lengths as
+            ``{'size': [height, width], 'counts': text or list}``, as in COCO files.
+    """
+
+    label: int
+    segmentation: Any
+
+
+def draw_regions(
+    regions: Sequence[Region], size: tuple[int, int]
+) -> tuple[np.ndarray, tuple[tuple[str, str], ...]]:
+    """Draw outlines into one index mask, the largest first.
+
+    So a small lesion stays visible on a large one.
+
+    Args:
+        regions: The outlines of one image.
+        size: (height, width) of the image.
+
+    Returns:
+        (H, W) uint8 class indices, and kind and detail of what is worth reporting.
+
+    Raises:
+        FileProblem: An outline that is no polygon or no run lengths of this size.
+    """
+    drawn, clipped = [], 0
+    for region in regions:
+        shape, outside = _shape(region.segmentation, size)
+        drawn.append((region.label, shape))
+        clipped += outside
+    drawn.sort(key=lambda item: (-int(item[1].sum()), item[0]))
+    labels = np.zeros(size, np.uint8)
+    hidden = 0
+    for label, shape in drawn:
+        hidden += int(((labels[shape] != 0) & (labels[shape] != label)).sum())
+        labels[shape] = label
+    notes = []
+    if clipped:
+        notes.append(('clipped outline', f'{clipped} reach out of the image'))
+    if hidden:
+        notes.append(('overlap', f'{hidden} pixels lie in outlines of two classes'))
+    return labels, tuple(notes)
+
+
+def _shape(segmentation: Any, size: tuple[int, int]) -> tuple[np.ndarray, bool]:
+    if isinstance(segmentation, Mapping):
+        return _from_run_lengths(segmentation, size), False
+    return _from_polygons(segmentation, size)
+
+
+def _from_polygons(polygons: Any, size: tuple[int, int]) -> tuple[np.ndarray, bool]:
+    if not isinstance(polygons, Sequence) or not polygons:
+        raise FileProblem('bad annotation', 'no outline (a box alone is no mask)')
+    height, width = size
+    corners = np.array([width, height], dtype=float)
+    flat, outside = [], False
+    for polygon in polygons:
+        points = _points(polygon)
+        kept = np.clip(points, 0, corners)
+        outside |= bool((np.abs(points - kept) > 1).any())
+        flat.append(kept.ravel().tolist())
+    merged = coco_mask.merge(coco_mask.frPyObjects(flat, height, width))
+    return coco_mask.decode(merged).astype(bool), outside
+
+
+def _points(polygon: Any) -> np.ndarray:
+    """(N, 2) finite coordinates."""
+    try:
+        values = np.asarray(polygon, dtype=float)
+    except (TypeError, ValueError):
+        values = np.empty(0)
+    if values.ndim != 1 or values.size < 6 or values.size % 2:
+        raise FileProblem('bad annotation', 'a polygon of fewer than three points')
+    if not np.isfinite(values).all():
+        raise FileProblem('bad annotation', 'a polygon with infinite coordinates')
+    return values.reshape(-1, 2)
+
+
+def _from_run_lengths(rle: Mapping, size: tuple[int, int]) -> np.ndarray:
+    if list(rle.get('size', ())) != list(size):
+        detail = f'run lengths for {rle.get("size")}, the image is {list(size)}'
+        raise FileProblem('size mismatch', f'{detail} (height, width)')
+    counts: Any = rle.get('counts')
+    try:
+        runs = _parse_counts(counts) if isinstance(counts, str) else list(counts)
+        whole = all(type(run) is int and run >= 0 for run in runs)
+    except (TypeError, ValueError, IndexError):
+        whole = False
+    # pycocotools leaves pixels that no run reaches uninitialised.
+    if not whole or sum(runs) != math.prod(size):
+        raise FileProblem('bad annotation', 'run lengths that do not fill the image')
+    return coco_mask.decode(
+        coco_mask.frPyObjects({'size': list(size), 'counts': runs}, *size)
+    ).astype(bool)
+
+
+def _parse_counts(text: str) -> list[int]:
+    """Run lengths of COCO's text form: 5 bits a character, differences from the 3rd."""
+    runs: list[int] = []
+    position = 0
+    while position < len(text):
+        value = shift = 0
+        more = True
+        while more:
+            bits = ord(text[position]) - 48
+            if not 0 <= bits < 64:
+                raise ValueError(text[position])
+            value |= (bits & 31) << shift
+            shift += 5
+            position += 1
+            more = bool(bits & 32)
+        if bits & 16:
+            value -= 1 << shift
+        runs.append(value + (runs[-2] if len(runs) > 2 else 0))
+    return runs

@@ -1,0 +1,208 @@
+"""COCO-style JSON: polygons and run lengths for images that lie about somewhere."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import PurePosixPath
+from typing import Any
+
+from mcdrl_common.findings import ConversionError, Finding
+from mcdrl_lab.data.converters.files import FileTree
+from mcdrl_lab.data.converters.grouping import (
+    NO_PATIENT,
+    NO_SEQUENCE,
+    PathRule,
+    add_groups,
+)
+from mcdrl_lab.data.converters.json_lists import as_published, load
+from mcdrl_lab.data.converters.masks import IGNORE, RegionMask
+from mcdrl_lab.data.converters.regions import Region
+from mcdrl_lab.data.converters.source import FoundSite, Sample, Source
+
+
+@dataclass(frozen=True, kw_only=True)
+class CocoSource(Source):
+    """Images and outlines listed in COCO-style JSON files.
+
+    Images without an outline are free of lesions.
+
+    Args:
+        site: Name of the site.
+        annotations: Annotation files, by the ends of their paths; empty for the only
+            JSON file there is.
+        images: Folder of the images, where their names alone do not tell them apart.
+        categories: Categories wanted, of which the first gets index 1; empty for all
+            that occur.
+        sequence: Finds the sequence in an image's path.
+        patient: Finds the patient in an image's path.
+    """
+
+    site: str
+    annotations: tuple[str, ...] = ()
+    images: str = ''
+    categories: tuple[str, ...] = ()
+    sequence: PathRule = NO_SEQUENCE
+    patient: PathRule = NO_PATIENT
+
+    @property
+    def sites(self) -> tuple[str, ...]:
+        """The one site."""
+        return (self.site,)
+
+    def find(self, tree: FileTree) -> list[FoundSite]:
+        """Read the lists and find the images.
+
+        Args:
+            tree: All files.
+
+        Returns:
+            The site.
+
+        Raises:
+            ConversionError: No annotation file, or one that is not COCO's form.
+        """
+        lists = []
+        for name in self._annotation_files(tree):
+            with as_published(name):
+                lists.append(_read_list(name, load(tree, name)))
+        classes = self._classes(lists)
+        site = FoundSite(self.site, classes)
+        finder = _ImageFinder(tree, self.images)
+        for content in lists:
+            _add_samples(content, finder, site)
+        _refuse_repeated(site)
+        return [add_groups(site, self.sequence, self.patient)]
+
+    def _annotation_files(self, tree: FileTree) -> list[str]:
+        there = [name for name in tree if name.lower().endswith('.json')]
+        if not self.annotations:
+            if len(there) != 1:
+                raise ConversionError(
+                    f'{len(there)} JSON files found, as {there[:3]}: name the '
+                    'annotation files with --annotations.'
+                )
+            return there
+        chosen = []
+        for wanted in self.annotations:
+            fitting = [name for name in there if _ends_with(name, wanted)]
+            if len(fitting) != 1:
+                raise ConversionError(
+                    f'--annotations {wanted}: expected one such file in the input, '
+                    f'found {fitting or "none"}.'
+                )
+            chosen += fitting
+        return chosen
+
+    def _classes(self, lists: Sequence[_CocoList]) -> tuple[str, ...]:
+        named = dict.fromkeys(name for c in lists for name in c.categories.values())
+        if missing := [name for name in self.categories if name not in named]:
+            raise ConversionError(f'--categories {missing}: expected of {list(named)}.')
+        used = {name for c in lists for name in c.used_categories()}
+        classes = self.categories or tuple(name for name in named if name in used)
+        if not 0 < len(classes) < IGNORE:
+            raise ConversionError(
+                f'{len(classes)} categories with outlines; expected 1 to {IGNORE - 1}.'
+            )
+        return classes
+
+
+@dataclass(frozen=True)
+class _CocoImage:
+    file_name: str
+    size: tuple[int, int] | None
+
+
+@dataclass(frozen=True)
+class _CocoList:
+    """The content of one annotation file."""
+
+    file: str
+    images: Mapping[Any, _CocoImage]
+    categories: Mapping[Any, str]
+    outlines: Mapping[Any, Sequence[tuple[str, Any]]]
+
+    def used_categories(self) -> set[str]:
+        return {name for some in self.outlines.values() for name, _ in some}
+
+
+def _read_list(file: str, content: Any) -> _CocoList:
+    categories = {c['id']: str(c['name']) for c in content['categories']}
+    images: dict[Any, _CocoImage] = {}
+    for entry in content['images']:
+        if entry['id'] in images:
+            raise ConversionError(f'{file}: image id {entry["id"]!r} is there twice.')
+        sized = 'height' in entry and 'width' in entry
+        size = (int(entry['height']), int(entry['width'])) if sized else None
+        images[entry['id']] = _CocoImage(str(entry['file_name']), size)
+    outlines = defaultdict(list)
+    for entry in content['annotations']:
+        if entry['image_id'] not in images:
+            raise ConversionError(
+                f'{file}: annotation {entry.get("id")!r} is of image '
+                f'{entry["image_id"]!r}, which is not listed.'
+            )
+        name = categories[entry['category_id']]
+        outlines[entry['image_id']].append((name, entry.get('segmentation')))
+    return _CocoList(file, images, categories, dict(outlines))
+
+
+def _add_samples(content: _CocoList, finder: _ImageFinder, site: FoundSite) -> None:
+    for number, image in content.images.items():
+        found = finder.find(image.file_name)
+        outlines = content.outlines.get(number, ())
+        site.masks += bool(outlines)
+        if len(found) != 1:
+            kind = 'ambiguous' if found else 'missing image'
+            detail = f'listed in {content.file}, found {found or "nowhere"}'
+            if found:
+                detail += '; see --images'
+            site.problems.append(Finding(kind, image.file_name, detail))
+            continue
+        site.images += 1
+        regions = tuple(
+            Region(site.lesion_classes.index(name) + 1, outline)
+            for name, outline in outlines
+            if name in site.lesion_classes
+        )
+        mask = RegionMask(content.file, regions, image.size)
+        name = PurePosixPath(found[0]).stem
+        site.samples.append(Sample(found[0], mask, name))
+
+
+def _refuse_repeated(site: FoundSite) -> None:
+    """Refuse images that are listed more than once: which outlines count is open."""
+    entries = defaultdict(list)
+    for sample in site.samples:
+        entries[sample.image].append(sample.mask.source)
+    for image, files in entries.items():
+        if len(files) > 1:
+            detail = f'listed {len(files)} times, in {sorted(set(files))}'
+            site.problems.append(Finding('ambiguous', image, detail))
+    site.samples = [s for s in site.samples if len(entries[s.image]) == 1]
+    site.samples.sort(key=lambda sample: sample.image)
+
+
+class _ImageFinder:
+    """Finds images by the ends of their paths."""
+
+    def __init__(self, tree: FileTree, folder: str) -> None:
+        self._by_name = defaultdict(list)
+        for path in tree.images():
+            if not folder or _lies_in(path, folder):
+                self._by_name[PurePosixPath(path).name].append(path)
+
+    def find(self, file_name: str) -> list[str]:
+        """Images whose paths end with a listed name."""
+        file_name = file_name.replace('\\', '/').removeprefix('./')
+        candidates = self._by_name[PurePosixPath(file_name).name]
+        return [path for path in candidates if _ends_with(path, file_name)]
+
+
+def _ends_with(path: str, end: str) -> bool:
+    return f'/{path}'.endswith(f'/{end.strip("/")}')
+
+
+def _lies_in(path: str, folder: str) -> bool:
+    return f'/{folder.strip("/")}/' in f'/{PurePosixPath(path).parent}/'

@@ -1,0 +1,141 @@
+"""Any folder of images with a folder of masks."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from mcdrl_common.findings import ConversionError
+from mcdrl_lab.data.converters.files import FileTree
+from mcdrl_lab.data.converters.grouping import (
+    NO_PATIENT,
+    NO_SEQUENCE,
+    PathRule,
+    add_groups,
+)
+from mcdrl_lab.data.converters.masks import (
+    IGNORE,
+    BinaryDecoding,
+    Decoding,
+    LabelMapDecoding,
+)
+from mcdrl_lab.data.converters.pairing import ENDING, ROOT, Layout, PatternSource
+from mcdrl_lab.data.converters.source import FoundSite
+
+_BACKGROUND = 'background'
+_IGNORE = 'ignore'
+
+
+@dataclass(frozen=True)
+class FolderOptions:
+    """Where the files of a folder lie and what they mean.
+
+    Args:
+        site: Name of the site.
+        images: Folder of the images below the input; ``'.'`` for the input itself.
+        masks: Folder of the masks.
+        mask_suffix: What a mask's name has more than its image's, as ``'_mask'``.
+        lesion_class: The lesion class of 0/255 masks.
+        mask_values: Value -> class, ``'background'`` or ``'ignore'``, for masks whose
+            values stand for classes; empty for 0/255 masks.
+        sequence: Finds the sequence in an image's path.
+        patient: Finds the patient in an image's path.
+    """
+
+    site: str
+    images: str = 'images'
+    masks: str = 'masks'
+    mask_suffix: str = ''
+    lesion_class: str = 'lesion'
+    mask_values: Mapping[int, str] = field(default_factory=dict)
+    sequence: PathRule = NO_SEQUENCE
+    patient: PathRule = NO_PATIENT
+
+
+@dataclass(frozen=True, kw_only=True)
+class FolderSource(PatternSource):
+    """A folder of masks.
+
+    Args:
+        sequence: Finds the sequence in an image's path.
+        patient: Finds the patient in an image's path.
+    """
+
+    sequence: PathRule
+    patient: PathRule
+
+    def find(self, tree: FileTree) -> list[FoundSite]:
+        """Pair images and masks.
+
+        Args:
+            tree: All files.
+
+        Returns:
+            The site, if it has images or masks.
+        """
+        found = super().find(tree)
+        return [add_groups(site, self.sequence, self.patient) for site in found]
+
+
+def folder_source(options: FolderOptions) -> FolderSource:
+    """Describe a folder of masks.
+
+    Args:
+        options: Where the files lie and what they mean.
+
+    Raises:
+        ConversionError: Options that contradict each other.
+    """
+    classes, decoding, ignore = _meaning(options)
+    if _same_place(options):
+        raise ConversionError(
+            f'--images and --masks are both {options.images!r}: tell masks from '
+            'images by --mask-suffix.'
+        )
+    key = r'(?P<key>.+)'
+    suffix = re.escape(options.mask_suffix)
+    return FolderSource(
+        title=f'{options.site} (a folder of masks)',
+        url='your own',
+        licence='your own',
+        layout=f'{options.images}/NAME.jpg and '
+        f'{options.masks}/NAME{options.mask_suffix}.png, in subfolders or not.',
+        checked='Your own data: pairing and masks as the options say.',
+        lesion_classes=classes,
+        decoding=decoding,
+        ignore=ignore,
+        sequence=options.sequence,
+        patient=options.patient,
+        layouts=(
+            Layout(
+                options.site,
+                images=rf'{ROOT}{_folder(options.images)}{key}{ENDING}',
+                masks=rf'{ROOT}{_folder(options.masks)}{key}{suffix}{ENDING}',
+            ),
+        ),
+    )
+
+
+def _folder(name: str) -> str:
+    name = name.strip('/')
+    return '' if name in ('', '.') else f'{re.escape(name)}/'
+
+
+def _same_place(options: FolderOptions) -> bool:
+    return not options.mask_suffix and _folder(options.images) == _folder(options.masks)
+
+
+def _meaning(options: FolderOptions) -> tuple[tuple[str, ...], Decoding, bool]:
+    """Lesion classes, decoding, and whether pixels may be ignored."""
+    values = options.mask_values
+    if not values:
+        return (options.lesion_class,), BinaryDecoding(), False
+    lesions = (n for _, n in sorted(values.items()) if n not in (_BACKGROUND, _IGNORE))
+    classes = tuple(dict.fromkeys(lesions))
+    if not classes:
+        raise ConversionError('--mask-values name no lesion class.')
+    labels = {_BACKGROUND: 0, _IGNORE: IGNORE}
+    labels |= {name: number for number, name in enumerate(classes, start=1)}
+    table = {0: 0} | {value: labels[name] for value, name in values.items()}
+    return classes, LabelMapDecoding(table), _IGNORE in values.values()

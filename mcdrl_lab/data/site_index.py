@@ -1,0 +1,100 @@
+"""The index of all converted images: one CSV row an image, all sites in one file."""
+
+from __future__ import annotations
+
+import csv
+import io
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from mcdrl_common.findings import ConversionError
+
+INDEX_FILE = 'index.csv'
+
+COLUMNS = (
+    'site',
+    'image',
+    'mask',
+    'sequence',
+    'patient',
+    'classes',
+    'foreground',
+    'height',
+    'width',
+    'source_image',
+    'source_mask',
+)
+"""Columns of the index.
+
+``image`` and ``mask`` are paths relative to the index, ``classes`` the lesion classes
+in the image with semicolons between them, ``foreground`` the share of lesion pixels,
+the sources paths in the data set as it was downloaded. What is not known is empty.
+"""
+
+
+def read_index(path: str | os.PathLike) -> list[dict[str, str]]:
+    """Read an index.
+
+    Args:
+        path: The file.
+
+    Returns:
+        One dict an image, in the order of the file. Columns beside ``COLUMNS`` are
+        kept.
+
+    Raises:
+        ConversionError: Not a CSV file with all columns, or a row of another length.
+    """
+    path = Path(path)
+    try:
+        with path.open(newline='', encoding='utf-8') as file:
+            reader = csv.DictReader(file, strict=True)
+            columns = reader.fieldnames or []
+            rows = list(reader)
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise ConversionError(f'{path}: cannot be read as an index: {error}') from None
+    missing = [column for column in COLUMNS if column not in columns]
+    if missing:
+        raise ConversionError(f'{path}: no columns {missing}; is it another file?')
+    for number, row in enumerate(rows, start=1):
+        if None in row or None in row.values():
+            raise ConversionError(
+                f'{path}: entry {number} has not {len(columns)} values as the header.'
+            )
+    return rows
+
+
+def merge_rows(
+    rows: Sequence[Mapping[str, str]], site: str, new: Sequence[Mapping[str, str]]
+) -> list[dict[str, str]]:
+    """Put a site's rows in the place of those it had.
+
+    Args:
+        rows: Rows of all sites.
+        site: The site.
+        new: Its rows.
+
+    Returns:
+        All rows, sites in alphabetical order, otherwise as they stood. Columns that
+        the user added are kept for the images that stay, and empty elsewhere.
+    """
+    known = {row['image']: row for row in rows if row['site'] == site}
+    merged = [row for row in rows if row['site'] != site]
+    merged += [{**known.get(row['image'], {}), **row} for row in new]
+    columns = list(dict.fromkeys((*COLUMNS, *(c for row in merged for c in row))))
+    merged.sort(key=lambda row: row['site'])
+    return [{column: row.get(column, '') for column in columns} for row in merged]
+
+
+def index_text(rows: Sequence[Mapping[str, str]]) -> str:
+    """The file's content.
+
+    Args:
+        rows: Rows with the same columns in the same order.
+    """
+    text = io.StringIO()
+    writer = csv.DictWriter(text, rows[0] if rows else COLUMNS, lineterminator='\n')
+    writer.writeheader()
+    writer.writerows(rows)
+    return text.getvalue()

@@ -1,0 +1,276 @@
+"""The folds of leave-one-site-out: one config in, one config a run out."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from mmengine.config import Config
+
+from mcdrl_common.config_datasets import LOADERS, datasets
+from mcdrl_lab.errors import ProtocolError
+
+from .hashing import list_files
+from .records import SELECTIONS
+
+SITE_DATASET = 'EndoscopySiteDataset'
+SITE_METRIC = 'SiteLesionMetric'
+HEADLINE = 'mDice_fg'
+RECORDS_FILE = 'test_records.json'
+
+
+def check_name(kind: str, name: str) -> str:
+    """Refuse a name that could not be that of a folder.
+
+    Args:
+        kind: What is named, for the message.
+        name: The name.
+
+    Raises:
+        ProtocolError: The name holds other than letters, digits and ``._+-``.
+    """
+    if not re.fullmatch(r'[A-Za-z0-9][A-Za-z0-9._+-]*', name):
+        raise ProtocolError(
+            f'{kind} {name!r} names a folder: use letters, digits and "._+-" only.'
+        )
+    return name
+
+
+def _site_of(dataset: Mapping) -> str | None:
+    """Site that a part of a concatenated dataset belongs to."""
+    return (dataset.get('metainfo') or {}).get('site') or dataset.get('site')
+
+
+def site_names(cfg: Mapping[str, Any]) -> list[str]:
+    """Names of all sites of an experiment.
+
+    Args:
+        cfg: Experiment config, with the site entries in ``sites``, or with every
+            site as one part of a concatenated training set, told by its ``site``.
+
+    Returns:
+        Names in the config's order.
+
+    Raises:
+        ProtocolError: Fewer than two sites, or two of one name.
+    """
+    entries = cfg.get('sites')
+    if entries:
+        names = [
+            entry if isinstance(entry, str) else entry['name'] for entry in entries
+        ]
+    else:
+        parts = datasets(cfg.get('train_dataloader', {}).get('dataset'))
+        names = [name for name in map(_site_of, parts) if name]
+    twice = sorted({name for name in names if names.count(name) > 1})
+    if twice:
+        raise ProtocolError(f'the config names these sites more than once: {twice}.')
+    if len(names) < 2:
+        raise ProtocolError(
+            'leaving one site out needs at least two sites: list them in the config '
+            'as sites=[dict(name=..., lesion_classes=(...,)), ...], or give every '
+            'part of a ConcatDataset its site=... in metainfo.'
+        )
+    return [check_name('site', name) for name in names]
+
+
+def _keep_sites(cfg: Config, loader: str, names: Sequence[str]) -> None:
+    """Leave only some sites in a loader's dataset, in place."""
+    found = False
+    for dataset in datasets(cfg[loader]['dataset']):
+        if dataset.get('type') == SITE_DATASET:
+            dataset['sites'] = [
+                site
+                for site in cfg['sites']
+                if (site if isinstance(site, str) else site['name']) in names
+            ]
+            found = True
+        parts = dataset.get('datasets')
+        if parts and any(map(_site_of, parts)):
+            dataset['datasets'] = [p for p in parts if _site_of(p) in names]
+            lacking = sorted(set(names) - set(map(_site_of, parts)))
+            if lacking:
+                raise ProtocolError(
+                    f'{loader} holds no dataset of {lacking}: leaving one site out '
+                    'needs a config whose loaders hold all sites, not a single fold.'
+                )
+            found = True
+    if not found:
+        raise ProtocolError(
+            f'{loader}.dataset holds neither an {SITE_DATASET} nor a ConcatDataset '
+            'whose parts name their site: the fold cannot be derived.'
+        )
+
+
+def _evaluators(evaluator: Any) -> list[dict]:
+    if isinstance(evaluator, dict) and 'metrics' in evaluator:
+        evaluator = evaluator['metrics']
+    return [evaluator] if isinstance(evaluator, dict) else list(evaluator or ())
+
+
+def _site_metric(cfg: Config, key: str) -> dict:
+    for metric in _evaluators(cfg.get(key)):
+        if metric.get('type') == SITE_METRIC:
+            return metric
+    raise ProtocolError(
+        f'{key} holds no {SITE_METRIC}, which writes the per-image records: add '
+        f"dict(type='{SITE_METRIC}')."
+    )
+
+
+def derive_fold(
+    config: Config,
+    held_out: str,
+    seed: int = 0,
+    selection: str = 'validation',
+) -> Config:
+    """Derive the config of one run: this site held out, this seed.
+
+    Training and validation see all sites but the held-out one, the test sees that one
+    alone. The checkpoint is chosen by the validation's ``mDice_fg`` unless the config
+    names another measure in ``save_best``.
+
+    Args:
+        config: Experiment config, any fold; left as it is.
+        held_out: Name of the site to hold out.
+        seed: Random seed of the run.
+        selection: ``'validation'`` chooses the checkpoint on the training sites'
+            validation split; ``'oracle'`` on the held-out site itself.
+
+    Returns:
+        A new config.
+
+    Raises:
+        ProtocolError: The site or selection is unknown, or the config lacks what a
+            fold needs.
+    """
+    if selection not in SELECTIONS:
+        raise ProtocolError(
+            f'selection={selection!r} is not one of {list(SELECTIONS)}.'
+        )
+    cfg = Config(config.to_dict())
+    names = site_names(cfg)
+    if held_out not in names:
+        raise ProtocolError(f'no site {held_out!r}; the config has {names}.')
+    missing = [loader for loader in LOADERS if not cfg.get(loader)]
+    if missing:
+        raise ProtocolError(f'the config lacks {", ".join(missing)}.')
+    others = [name for name in names if name != held_out]
+    for loader, sites in zip(LOADERS, (others, others, [held_out])):
+        _keep_sites(cfg, loader, sites)
+    if selection == 'oracle':
+        cfg.val_dataloader = Config(dict(loader=cfg.test_dataloader.to_dict())).loader
+    cfg.held_out_site = held_out
+    # An intermediate of single-fold configs, which would name the wrong sites here.
+    cfg.pop('training_sites', None)
+    cfg.randomness = {**(cfg.get('randomness') or {}), 'seed': seed}
+    _site_metric(cfg, 'test_evaluator')
+    checkpoint = cfg.setdefault('default_hooks', {}).setdefault(
+        'checkpoint', dict(type='CheckpointHook')
+    )
+    if not checkpoint.get('save_best'):
+        _site_metric(cfg, 'val_evaluator')
+        checkpoint['save_best'], checkpoint['rule'] = HEADLINE, 'greater'
+    elif not isinstance(checkpoint['save_best'], str):
+        raise ProtocolError(
+            f'default_hooks.checkpoint.save_best={checkpoint["save_best"]!r} must be '
+            'one name: a run is tested with one checkpoint.'
+        )
+    # One spare: a kill can spoil the checkpoint that is being written.
+    if checkpoint.get('max_keep_ckpts', -1) in (-1, 1):
+        checkpoint['max_keep_ckpts'] = 2
+    return cfg
+
+
+def place_run(cfg: Config, work_dir: str | os.PathLike) -> Config:
+    """Say where a derived run writes; no part of what it learns.
+
+    Args:
+        cfg: From :func:`derive_fold`; left as it is.
+        work_dir: The run's folder.
+
+    Returns:
+        A new config, whose test writes its per-image records into the folder.
+    """
+    cfg = Config(cfg.to_dict())
+    cfg.work_dir = str(work_dir)
+    metric = _site_metric(cfg, 'test_evaluator')
+    metric['records_path'] = str(Path(work_dir) / RECORDS_FILE)
+    return cfg
+
+
+def _image_size(cfg: Config) -> list[int] | None:
+    """Height and width of a training image, as far as the config tells."""
+    size = (cfg.model.get('data_preprocessor') or {}).get('size') or cfg.get(
+        'crop_size'
+    )
+    if size is None:
+        for dataset in datasets(cfg.train_dataloader.dataset):
+            for step in dataset.get('pipeline') or ():
+                if step.get('crop_size') or step.get('scale'):
+                    # Resize scales are (width, height).
+                    size = step.get('crop_size') or step['scale'][::-1]
+    return None if size is None else list(size)
+
+
+def _site_folder(site: str | Mapping) -> str:
+    return site if isinstance(site, str) else site.get('folder') or site['name']
+
+
+def run_budget(cfg: Config, train_images: int, processes: int = 1) -> dict[str, Any]:
+    """What a run may spend; only runs of equal budget are compared.
+
+    Args:
+        cfg: Config of the run.
+        train_images: Number of training images.
+        processes: Number of processes that train together.
+
+    Returns:
+        ``epochs`` or ``iters``, ``batch_size`` (over all processes), ``image_size``
+        [height, width], ``train_images``.
+    """
+    train = cfg.train_cfg
+    key = 'epochs' if 'max_epochs' in train else 'iters'
+    return {
+        key: train[f'max_{key}'],
+        'batch_size': cfg.train_dataloader.batch_size * processes,
+        'image_size': _image_size(cfg),
+        'train_images': train_images,
+    }
+
+
+def data_files(cfg: Config) -> list[tuple[str, int]]:
+    """List the files of all sites of a run, without opening any.
+
+    Args:
+        cfg: Config of the run.
+
+    Returns:
+        Pairs of a name relative to its data root and a size in bytes.
+
+    Raises:
+        ProtocolError: A site has no file; names the folder.
+    """
+    folders: set[tuple[str, str]] = set()
+    for loader in LOADERS:
+        for dataset in datasets(cfg[loader]['dataset']):
+            root = dataset.get('data_root')
+            if not root:
+                continue
+            if dataset.get('type') == SITE_DATASET:
+                folders |= {(root, _site_folder(site)) for site in cfg['sites']}
+            else:
+                prefix = dataset.get('data_prefix') or {}
+                folders |= {(root, name) for name in prefix.values() if name}
+    files: set[tuple[str, int]] = set()
+    for root, folder in sorted(folders):
+        found = list_files(Path(root).expanduser(), [folder])
+        if not found:
+            raise ProtocolError(
+                f'no files in {Path(root) / folder}: check data_root in the config.'
+            )
+        files.update(found)
+    return sorted(files)

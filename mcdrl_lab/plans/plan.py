@@ -1,0 +1,226 @@
+"""A plan: every method on every fold with every seed, and how far it has come."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import Enum
+from pathlib import Path
+from typing import Any
+
+from mcdrl_lab.errors import ProtocolError
+from mcdrl_lab.results.statistics import mean_and_stderr
+
+from .folds import check_name
+
+
+@dataclass(frozen=True)
+class Method:
+    """A row of the final table: a config and what is changed in it.
+
+    Args:
+        name: Name of the method.
+        config: Path of its experiment config.
+        cfg_options: Dotted config keys -> values to put in their place.
+    """
+
+    name: str
+    config: str
+    cfg_options: Mapping[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        check_name('method', self.name)
+        if not Path(self.config).is_file():
+            raise ProtocolError(f'{self.name}: no config file {self.config!r}.')
+
+
+@dataclass(frozen=True)
+class PlannedRun:
+    """One training run and its test.
+
+    Args:
+        method: What is trained.
+        held_out: Site that is tested and not trained on.
+        seed: Random seed.
+        selection: ``'validation'`` or ``'oracle'``.
+    """
+
+    method: Method
+    held_out: str
+    seed: int
+    selection: str = 'validation'
+
+    @property
+    def key(self) -> tuple[str, str, int, str]:
+        """What names the run, as in :attr:`RunRecord.key`."""
+        return self.method.name, self.held_out, self.seed, self.selection
+
+    @property
+    def folder(self) -> Path:
+        """The run's folder, relative to the plan's."""
+        oracle = '-oracle' if self.selection == 'oracle' else ''
+        return Path(f'{self.method.name}{oracle}', self.held_out, f'seed{self.seed}')
+
+    def __str__(self) -> str:
+        return self.folder.as_posix()
+
+
+def build_plan(
+    methods: Sequence[Method],
+    sites: Sequence[str],
+    seeds: Sequence[int],
+    selection: str = 'validation',
+) -> list[PlannedRun]:
+    """List the runs of methods x folds x seeds.
+
+    Seeds vary slowest and methods fastest, so that a plan that is stopped early
+    leaves whole comparisons behind.
+
+    Args:
+        methods: Methods, with different names.
+        sites: Sites to hold out in turn.
+        seeds: Random seeds.
+        selection: How checkpoints are chosen.
+
+    Raises:
+        ProtocolError: Two methods share a name, or one ends like an oracle's folder.
+    """
+    names = [method.name for method in methods]
+    twice = sorted({name for name in names if names.count(name) > 1})
+    if twice:
+        raise ProtocolError(
+            f'several methods are called {", ".join(twice)}: name them apart as '
+            'NAME=CONFIG.'
+        )
+    for name in names:
+        if name.endswith('-oracle'):
+            raise ProtocolError(
+                f'method {name!r}: names must not end with -oracle, which marks runs '
+                'selected on the test site.'
+            )
+    return [
+        PlannedRun(method, site, seed, selection)
+        for seed in seeds
+        for site in sites
+        for method in methods
+    ]
+
+
+class State(Enum):
+    """State of a planned run."""
+
+    WAITING = 'waiting'
+    RUNNING = 'running'
+    DONE = 'done'
+    FAILED = 'failed'
+
+
+@dataclass
+class RunProgress:
+    """How far one run has come.
+
+    Args:
+        state: Its state.
+        fraction: Share of its training that is done, 0 to 1.
+        started: Clock time at which this command took it up, in seconds.
+        fraction_at_start: Share that earlier commands had done by then.
+        duration_s: Seconds from start to end of a finished run, all attempts together.
+    """
+
+    state: State = State.WAITING
+    fraction: float = 0.0
+    started: float = 0.0
+    fraction_at_start: float = 0.0
+    duration_s: float = float('nan')
+
+
+class PlanProgress:
+    """States of all runs of a plan and an estimate of the time left.
+
+    Args:
+        runs: The plan.
+        jobs: Number of runs at a time.
+    """
+
+    def __init__(self, runs: Sequence[PlannedRun], jobs: int = 1) -> None:
+        self.jobs = jobs
+        self.runs = {run.key: RunProgress() for run in runs}
+
+    def count(self, state: State) -> int:
+        """Number of runs in a state."""
+        return sum(progress.state is state for progress in self.runs.values())
+
+    def finish(self, key: tuple, state: State, duration_s: float) -> None:
+        """Note the end of a run.
+
+        Args:
+            key: Names the run.
+            state: ``DONE`` or ``FAILED``.
+            duration_s: Seconds it took; NaN where unknown.
+        """
+        progress = self.runs[key]
+        progress.state, progress.duration_s = state, duration_s
+        if state is State.DONE:
+            progress.fraction = 1.0
+
+    def start(self, key: tuple, fraction: float, now: float | None = None) -> None:
+        """Note the start of a run.
+
+        Args:
+            key: Names the run.
+            fraction: Share that earlier commands had done.
+            now: Clock time in seconds; the present one by default.
+        """
+        progress = self.runs[key]
+        progress.state = State.RUNNING
+        progress.fraction = progress.fraction_at_start = fraction
+        progress.started = time.monotonic() if now is None else now
+
+    @property
+    def fraction(self) -> float:
+        """Share of the whole plan that is done; failed runs count as done."""
+        if not self.runs:
+            return 1.0
+        shares = [
+            1.0 if p.state in (State.DONE, State.FAILED) else p.fraction
+            for p in self.runs.values()
+        ]
+        return sum(shares) / len(shares)
+
+    def seconds_left(self, now: float | None = None) -> float | None:
+        """Estimate the time until the plan is done.
+
+        A run is taken to last as long as the finished ones did on average; before one
+        has finished, as long as the running ones suggest by the share they have done.
+
+        Args:
+            now: Clock time in seconds; the present one by default.
+
+        Returns:
+            Seconds, or None while nothing is known.
+        """
+        now = time.monotonic() if now is None else now
+        progress = self.runs.values()
+        running = [p for p in progress if p.state is State.RUNNING]
+        lasted = [
+            p.duration_s
+            for p in progress
+            if p.state is State.DONE and p.duration_s == p.duration_s
+        ]
+        if not lasted:
+            lasted = [
+                (now - p.started) / (p.fraction - p.fraction_at_start)
+                for p in running
+                if p.fraction > p.fraction_at_start and now > p.started
+            ]
+        waiting = self.count(State.WAITING)
+        if not running and not waiting:
+            return 0.0
+        if not lasted:
+            return None
+        each = mean_and_stderr(lasted)[0]
+        rests = [max(each * (1.0 - p.fraction), 0.0) for p in running]
+        # No plan ends before its longest run, however many jobs there are.
+        shared = (sum(rests) + waiting * each) / self.jobs
+        return max([shared, *rests, each if waiting else 0.0])

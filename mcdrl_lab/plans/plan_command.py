@@ -1,0 +1,213 @@
+"""What the protocol's command-line tools share."""
+
+from __future__ import annotations
+
+import argparse
+import re
+import signal
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from mmengine.config import DictAction
+
+from mcdrl_lab.errors import ProtocolError
+from mcdrl_lab.results.plan_tables import REPORT_METRICS, load_records, write_report
+
+from .executor import PlanExecutor, Tools
+from .folds import site_names
+from .launch import LAUNCHERS
+from .plan import Method, build_plan
+from .prepared import load_method, prepare
+
+EXIT_FAILED_RUNS = 1
+EXIT_BAD_INPUT = 2
+EXIT_STOPPED = 130
+
+# What train.py and test.py import sooner or later, and what takes long.
+_RUN_MODULES = (
+    'mcdrl_mmseg.apis',
+    'mmseg.engine',
+    'mmseg.evaluation',
+    'open_clip',
+    'matplotlib.pyplot',
+    'torch.utils.cpp_extension',
+    'yapf.yapflib.yapf_api',
+)
+
+
+def add_plan_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments of every tool that runs a plan.
+
+    Args:
+        parser: The tool's parser.
+    """
+    parser.add_argument(
+        '--sites', nargs='+', metavar='SITE', help='hold out these only; default: all'
+    )
+    parser.add_argument(
+        '--seeds', type=int, default=5, help='number of seeds: 0, 1, ... (default: 5)'
+    )
+    parser.add_argument('--out', type=Path, help='folder for runs, records and tables')
+    parser.add_argument(
+        '--jobs', type=int, default=1, help='runs at a time (default: 1)'
+    )
+    parser.add_argument(
+        '--devices',
+        default='',
+        help='CUDA devices to share out among the jobs, as 0,1,2',
+    )
+    parser.add_argument(
+        '--launcher',
+        choices=LAUNCHERS,
+        default='none',
+        help='how each run starts its processes (default: one plain process)',
+    )
+    parser.add_argument(
+        '--processes', type=int, default=1, help='processes a run, with --launcher'
+    )
+    parser.add_argument(
+        '--cfg-options',
+        nargs='+',
+        action=DictAction,
+        default={},
+        metavar='KEY=VALUE',
+        help='changes to every config, as for train.py',
+    )
+    parser.add_argument(
+        '--oracle',
+        action='store_true',
+        help='choose checkpoints on the held-out site itself; marked in all tables',
+    )
+    parser.add_argument(
+        '--keep-checkpoints',
+        action='store_true',
+        help='keep the last epochs of finished runs, not only the tested checkpoint',
+    )
+    parser.add_argument(
+        '--metrics',
+        nargs='+',
+        default=REPORT_METRICS,
+        metavar='METRIC',
+        help=f'metrics to tabulate (default: {" ".join(REPORT_METRICS)})',
+    )
+    parser.add_argument(
+        '--dry-run', action='store_true', help='list the runs and do nothing'
+    )
+
+
+def parse_method(text: str) -> Method:
+    """Read ``[NAME=]CONFIG``.
+
+    Args:
+        text: The argument. Without a name, the file's name is taken, less the
+            ``_heldout-SITE`` that the configs of single folds end with.
+
+    Raises:
+        ProtocolError: There is no such config.
+    """
+    name, equals, config = text.partition('=')
+    if not equals or Path(text).is_file():
+        name, config = re.sub(r'_heldout-[^_]*$', '', Path(text).stem), text
+    return Method(name, config)
+
+
+def run_plan(
+    methods: Sequence[Method], args: argparse.Namespace, tools: Path, out: Path
+) -> int:
+    """Run or resume a plan, then write its tables and plots.
+
+    Args:
+        methods: Rows of the tables.
+        args: Arguments of :func:`add_plan_arguments`.
+        tools: Folder of ``train.py`` and ``test.py``.
+        out: Folder of the plan.
+
+    Returns:
+        Exit code: 0, or 1 if a run failed.
+
+    Raises:
+        ProtocolError: The plan cannot be run as it is.
+    """
+    if args.seeds < 1:
+        raise ProtocolError(f'--seeds {args.seeds}: at least one seed is needed.')
+    options = args.cfg_options
+    methods = [replace(m, cfg_options={**m.cfg_options, **options}) for m in methods]
+    # Deriving the folds checks that the other configs have these sites as well.
+    known = site_names(load_method(methods[0]))
+    sites = args.sites or known
+    unknown = sorted(set(sites) - set(known))
+    if unknown:
+        raise ProtocolError(f'--sites: unknown {unknown}; the config has {known}.')
+    selection = 'oracle' if args.oracle else 'validation'
+    plan = build_plan(methods, sites, range(args.seeds), selection)
+    if args.dry_run:
+        print(*plan, sep='\n')
+        return 0
+    programs = Tools(
+        tools / 'train.py',
+        tools / 'test.py',
+        args.launcher,
+        args.processes,
+        _RUN_MODULES,
+    )
+    executor = PlanExecutor(
+        prepare(plan, args.processes),
+        out,
+        programs,
+        jobs=args.jobs,
+        devices=[name for name in args.devices.split(',') if name],
+        keep_checkpoints=args.keep_checkpoints,
+    )
+    failures = executor.execute()
+    for failure in failures:
+        print(f'FAILED {failure.run}: {failure.error}', file=sys.stderr)
+    if len(failures) < len(plan):
+        show_report(out, args.metrics)
+    if failures:
+        print(
+            f'{len(failures)} of {len(plan)} runs failed; the same command tries them '
+            'again.',
+            file=sys.stderr,
+        )
+        return EXIT_FAILED_RUNS
+    return 0
+
+
+def show_report(out: Path, metrics: Sequence[str]) -> None:
+    """Write tables and plots from the records in a folder, and show the first.
+
+    Args:
+        out: Folder of the plan.
+        metrics: Names of metrics.
+    """
+    files = write_report(load_records(out), out, metrics)
+    if files:
+        print(f'\n{files[0].read_text(encoding="utf-8")}')
+    print(f'Tables and plots are in {out}.')
+
+
+def run_tool(main: Callable[[], int]) -> None:
+    """Run a tool and end the process with its exit code.
+
+    Input that cannot be used ends in one line and code 2, being stopped in code 130.
+
+    Args:
+        main: The tool.
+    """
+
+    def stop(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    # A batch system asks with SIGTERM: end the runs in an orderly way then, too.
+    signal.signal(signal.SIGTERM, stop)
+    try:
+        code = main()
+    except ProtocolError as error:
+        print(f'error: {error}', file=sys.stderr)
+        code = EXIT_BAD_INPUT
+    except KeyboardInterrupt:
+        print('stopped; the same command goes on from here.', file=sys.stderr)
+        code = EXIT_STOPPED
+    sys.exit(code)

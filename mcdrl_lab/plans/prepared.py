@@ -1,0 +1,187 @@
+"""From a plan to runs that are ready to start: configs, hashes, budgets."""
+
+from __future__ import annotations
+
+import copy
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from importlib import metadata
+from platform import python_version
+from typing import Any
+
+from mmengine.config import Config
+from mmengine.registry import DefaultScope
+from mmseg.registry import DATASETS
+
+from mcdrl_lab.errors import ProtocolError
+from mcdrl_mmseg.apis.config_check import ConfigCheckError, check_config
+
+from .folds import data_files, datasets, derive_fold, run_budget
+from .hashing import config_hash, data_hash
+from .plan import Method, PlannedRun
+from .records import RunRecord
+
+VERSIONED_MODULES = (
+    'mcdrl_mmseg',
+    'torch',
+    'mmengine',
+    'mmcv',
+    'mmseg',
+    'open_clip',
+    'numpy',
+)
+
+
+@dataclass(frozen=True)
+class PreparedRun:
+    """A planned run with all that its record tells besides the results.
+
+    Args:
+        run: The planned run.
+        cfg: Its config.
+        config_hash: Fingerprint of the config.
+        data_hash: Fingerprint of all sites' files.
+        budget: What it may spend.
+    """
+
+    run: PlannedRun
+    cfg: Config
+    config_hash: str
+    data_hash: str
+    budget: dict[str, Any]
+
+    @property
+    def iters_per_epoch(self) -> int:
+        """Training iterations in an epoch."""
+        return math.ceil(self.budget['train_images'] / self.budget['batch_size'])
+
+    def record(self, **values: Any) -> RunRecord:
+        """Make the run's record.
+
+        Args:
+            **values: What the run itself brought.
+        """
+        method, held_out, seed, selection = self.run.key
+        return RunRecord(
+            method=method,
+            config=self.run.method.config,
+            config_hash=self.config_hash,
+            held_out=held_out,
+            seed=seed,
+            selection=selection,
+            budget=self.budget,
+            data_hash=self.data_hash,
+            versions=installed_versions(),
+            **values,
+        )
+
+    def check_record(self, record: RunRecord) -> None:
+        """Refuse a finished run of other settings or data under the same name.
+
+        Args:
+            record: The finished run's record.
+
+        Raises:
+            ProtocolError: Says what differs.
+        """
+        for what, new, old in (
+            ('settings', self.config_hash, record.config_hash),
+            ('data', self.data_hash, record.data_hash),
+        ):
+            if new != old:
+                raise ProtocolError(
+                    f'{self.run} is already recorded with other {what} (hash '
+                    f'{old[:12]}, now {new[:12]}): choose another output folder or '
+                    'another name for the method.'
+                )
+
+
+def installed_versions() -> dict[str, str]:
+    """Distribution and version of every package that a result depends on."""
+    owners = metadata.packages_distributions()
+    versions = {'python': python_version()}
+    for module in VERSIONED_MODULES:
+        for name in owners.get(module, ())[:1]:
+            versions[module] = f'{name} {metadata.version(name)}'
+    return versions
+
+
+def load_method(method: Method) -> Config:
+    """Load a method's config with its changes merged in.
+
+    Args:
+        method: The method.
+
+    Raises:
+        ProtocolError: The config or a change in it is not valid.
+    """
+    try:
+        cfg = Config.fromfile(method.config)
+        cfg.merge_from_dict(copy.deepcopy(dict(method.cfg_options)))
+    except Exception as error:
+        # A config is a program: anything may go wrong in it.
+        reason = ' '.join(str(error).split())
+        raise ProtocolError(
+            f'{method.name}: {method.config} cannot be loaded: '
+            f'{type(error).__name__}: {reason}'
+        ) from error
+    return cfg
+
+
+def _count_images(dataset: Any) -> int:
+    """Number of training images, by building the dataset without its pipeline."""
+    dataset = copy.deepcopy(dataset)
+    for part in datasets(dataset):
+        if 'pipeline' in part:
+            part['pipeline'] = []
+    # MMEngine's wrappers look for the wrapped dataset in the scope at hand.
+    with DefaultScope.overwrite_default_scope('mmseg'):
+        return len(DATASETS.build(dataset))
+
+
+def prepare(runs: Sequence[PlannedRun], processes: int = 1) -> list[PreparedRun]:
+    """Derive every run's config, and find out about its data and budget.
+
+    Args:
+        runs: The plan.
+        processes: Number of processes that train a run together.
+
+    Raises:
+        ProtocolError: A config or its data are not usable.
+    """
+    configs: dict[str, Config] = {}
+    counts: dict[str, int] = {}
+    hashes: dict[str, str] = {}
+    checked: set[tuple[str, str]] = set()
+    prepared = []
+    for run in runs:
+        name = run.method.name
+        if name not in configs:
+            configs[name] = load_method(run.method)
+        cfg = derive_fold(configs[name], run.held_out, run.seed, run.selection)
+        if (name, run.held_out) not in checked:
+            checked.add((name, run.held_out))
+            try:
+                check_config(cfg)
+            except ConfigCheckError as error:
+                raise ProtocolError(f'{run}: {error}') from error
+        train = cfg.train_dataloader.dataset
+        key = config_hash({'train': train}, frozenset())
+        if key not in counts:
+            try:
+                counts[key] = _count_images(train)
+            except (ValueError, OSError, KeyError) as error:
+                raise ProtocolError(f'{run}: {error}') from error
+        if name not in hashes:
+            hashes[name] = data_hash(data_files(configs[name]))
+        prepared.append(
+            PreparedRun(
+                run=run,
+                cfg=cfg,
+                config_hash=config_hash(cfg.to_dict()),
+                data_hash=hashes[name],
+                budget=run_budget(cfg, counts[key], processes),
+            )
+        )
+    return prepared

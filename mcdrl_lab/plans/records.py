@@ -1,0 +1,152 @@
+"""Run records: one JSON line a run, appended and never changed."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass, field, fields
+from typing import Any
+
+from mcdrl_lab.errors import ProtocolError
+
+from .json_lines import append_line, parse_line, read_lines
+
+SCHEMA = 1
+SELECTIONS = ('validation', 'oracle')
+STATUSES = ('done', 'failed')
+
+
+@dataclass(frozen=True)
+class RunRecord:
+    """What one training run left behind.
+
+    Args:
+        method: Name of the method, the row in a table.
+        config: Path of the config that the run was derived from, as given.
+        config_hash: Fingerprint of the run's own config (fold and seed included).
+        held_out: Name of the site that was tested and never trained on.
+        seed: Random seed of the run.
+        selection: ``'validation'`` if the checkpoint was chosen on the training
+            sites, ``'oracle'`` if it was chosen on the held-out site.
+        metrics: Summary values of the test, name -> value; undefined ones are NaN.
+        images: Per-image records of the test.
+        versions: Package name -> version.
+        budget: What the run was allowed: epochs or iters, batch size, image size,
+            number of training images.
+        data_hash: Fingerprint of all sites' files.
+        duration_s: Seconds of training and test together.
+        status: ``'done'`` or ``'failed'``.
+        error: Last words of a failed run.
+        schema: Version of this layout.
+    """
+
+    method: str
+    config: str
+    config_hash: str
+    held_out: str
+    seed: int
+    selection: str = 'validation'
+    metrics: Mapping[str, float] = field(default_factory=dict)
+    images: list[dict] = field(default_factory=list)
+    versions: Mapping[str, str] = field(default_factory=dict)
+    budget: Mapping[str, Any] = field(default_factory=dict)
+    data_hash: str = ''
+    duration_s: float = 0.0
+    status: str = 'done'
+    error: str | None = None
+    schema: int = SCHEMA
+
+    @property
+    def key(self) -> tuple[str, str, int, str]:
+        """What names a run: method, held-out site, seed, selection."""
+        return self.method, self.held_out, self.seed, self.selection
+
+    def to_json(self) -> str:
+        """The record as one line of strict JSON; NaN becomes null."""
+        values = asdict(self)
+        values['metrics'] = {
+            name: None if value is None or not math.isfinite(value) else float(value)
+            for name, value in self.metrics.items()
+        }
+        return json.dumps(values, allow_nan=False, ensure_ascii=False)
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> RunRecord:
+        """Check and take over one parsed line.
+
+        Args:
+            values: The parsed JSON object.
+
+        Raises:
+            ProtocolError: A key is missing or unknown, or a value is not allowed.
+        """
+        if not isinstance(values, Mapping):
+            raise ProtocolError('a run record must be a JSON object.')
+        if values.get('schema') != SCHEMA:
+            raise ProtocolError(
+                f'schema={values.get("schema")!r} is not supported; this version '
+                f'reads schema {SCHEMA}.'
+            )
+        known = {item.name for item in fields(cls)}
+        missing, unknown = sorted(known - set(values)), sorted(set(values) - known)
+        if missing or unknown:
+            raise ProtocolError(f'keys missing: {missing}, keys unknown: {unknown}.')
+        for name, allowed in (('selection', SELECTIONS), ('status', STATUSES)):
+            if values[name] not in allowed:
+                raise ProtocolError(
+                    f'{name}={values[name]!r} is not one of {list(allowed)}.'
+                )
+        metrics = {
+            name: math.nan if value is None else float(value)
+            for name, value in values['metrics'].items()
+        }
+        return cls(**{**values, 'metrics': metrics})
+
+
+def _parse(line: bytes) -> RunRecord:
+    return RunRecord.from_dict(parse_line(line))
+
+
+def read_records(path: str | os.PathLike) -> list[RunRecord]:
+    """Read all records of a file in the order in which they were written.
+
+    Args:
+        path: A ``records.jsonl``, or one compressed by gzip whose name ends in ``.gz``.
+
+    Returns:
+        The records; see :func:`~mcdrl_lab.plans.json_lines.read_lines`.
+
+    Raises:
+        ProtocolError: A line is not a record; names file and line.
+    """
+    return read_lines(path, _parse)
+
+
+def append_record(path: str | os.PathLike, record: RunRecord) -> None:
+    """Append one record and force it to disk.
+
+    Args:
+        path: A ``records.jsonl``; see
+            :func:`~mcdrl_lab.plans.json_lines.append_line`.
+        record: What to append.
+    """
+    append_line(path, record.to_json(), _parse)
+
+
+def latest_records(records: Iterable[RunRecord]) -> list[RunRecord]:
+    """Keep one record a run: the last finished one, else the last failed one.
+
+    Args:
+        records: Records in the order in which they were written.
+
+    Returns:
+        One record a run, in the order in which the runs first appear.
+    """
+    latest: dict[tuple, RunRecord] = {}
+    for record in records:
+        known = latest.get(record.key)
+        if known is None or record.status == 'done' or known.status == 'failed':
+            latest[record.key] = record
+    return list(latest.values())

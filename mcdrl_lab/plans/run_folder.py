@@ -1,0 +1,229 @@
+"""The folder of one run: config, state, logs and checkpoints, safe against kills."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import time
+import zipfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from mmengine.config import Config
+
+from mcdrl_common.atomic_write import replacing, write_text
+from mcdrl_lab.errors import ProtocolError
+
+from .folds import RECORDS_FILE, place_run
+from .hashing import LOCATION_KEYS, config_hash, differing_keys, plain
+
+# torchrun only tells that a process failed; why stands above, in that one's words.
+_ERROR_LINE = re.compile(
+    r'(?!torch\.distributed\.elastic)[\w.]*(Error|Exception|Exit)\b'
+)
+_DECORATION = re.compile(r'\x1b\[[0-9;]*m|^\s*\[rank\d+\]: ')
+
+
+def last_words(log: str) -> str:
+    """The line of a log that says why a process failed.
+
+    Args:
+        log: Text of the log.
+
+    Returns:
+        The last line that looks like a Python error, else the last line; '' if
+        there is none.
+    """
+    lines = [_DECORATION.sub('', line).strip() for line in log.splitlines()]
+    lines = [line for line in lines if line]
+    errors = [line for line in lines if _ERROR_LINE.match(line)]
+    return (errors or lines or [''])[-1]
+
+
+class RunFolder:
+    """What a run leaves on disk, and where an interrupted one goes on.
+
+    Args:
+        path: The folder.
+    """
+
+    def __init__(self, path: str | os.PathLike) -> None:
+        self.path = Path(path)
+        self.config_path = self.path / 'config.py'
+        self.records_path = self.path / RECORDS_FILE
+        self._state_path = self.path / 'state.json'
+
+    @property
+    def state(self) -> dict[str, Any]:
+        """What is known of the run; empty for one never begun."""
+        try:
+            return json.loads(self._state_path.read_text(encoding='utf-8'))
+        except FileNotFoundError:
+            return {}
+
+    def update(self, **values: Any) -> None:
+        """Change some entries of the state.
+
+        Args:
+            **values: JSON-able values.
+        """
+        write_text(self._state_path, json.dumps({**self.state, **values}, indent=1))
+
+    def check(self, cfg: Config) -> None:
+        """Refuse to go on with a run that was begun with other settings.
+
+        Args:
+            cfg: Config of the run.
+
+        Raises:
+            ProtocolError: Names the settings that differ.
+        """
+        begun = self.state.get('settings')
+        settings = plain(cfg.to_dict(), LOCATION_KEYS)
+        if begun is not None and begun != settings:
+            keys = differing_keys(begun, settings)
+            raise ProtocolError(
+                f'{self.path} was begun with other settings; these differ: '
+                f'{", ".join(keys[:8])}{" ..." if len(keys) > 8 else ""}. Choose '
+                'another output folder or another name for the method.'
+            )
+
+    def prepare(self, cfg: Config) -> None:
+        """Write the run's config and note its settings.
+
+        Args:
+            cfg: Config of the run.
+        """
+        self.check(cfg)
+        self.path.mkdir(parents=True, exist_ok=True)
+        with replacing(self.config_path) as temporary:
+            place_run(cfg, self.path).dump(temporary)
+        if 'settings' not in self.state:
+            self.update(
+                settings=plain(cfg.to_dict(), LOCATION_KEYS),
+                config_hash=config_hash(cfg.to_dict()),
+                attempts=[],
+            )
+
+    @contextmanager
+    def attempt(self, stage: str) -> Iterator[Path]:
+        """Keep time of one attempt at a stage, also if it is killed.
+
+        Args:
+            stage: ``'train'`` or ``'test'``.
+
+        Yields:
+            Path of the log to append to.
+        """
+        log = self.path / f'{stage}.log'
+        attempts = self._closed_attempts()
+        now = time.time()
+        attempts.append({'stage': stage, 'started': now, 'ended': None})
+        self.update(attempts=attempts)
+        try:
+            yield log
+        finally:
+            attempts[-1]['ended'] = max(time.time(), now)
+            self.update(attempts=attempts)
+
+    def _closed_attempts(self) -> list[dict]:
+        """Attempts so far; a killed one ended when its log was last written."""
+        attempts = self.state.get('attempts', [])
+        for attempt in attempts:
+            if attempt['ended'] is None:
+                log = self.path / f'{attempt["stage"]}.log'
+                written = log.stat().st_mtime if log.exists() else 0.0
+                attempt['ended'] = max(written, attempt['started'])
+        return attempts
+
+    @property
+    def duration_s(self) -> float:
+        """Seconds of all attempts together."""
+        return sum(a['ended'] - a['started'] for a in self._closed_attempts())
+
+    def _checkpoints(self) -> list[tuple[int, Path]]:
+        """Checkpoints by step, the latest last, also those that a kill cut short."""
+        found = []
+        for path in self.path.glob('*.pth'):
+            match = re.fullmatch(r'(?:epoch|iter)_(\d+)\.pth', path.name)
+            if match:
+                found.append((int(match[1]), path))
+        return sorted(found)
+
+    def drop_resume_points(self) -> None:
+        """Remove the checkpoints that only resuming needs; the chosen one stays."""
+        for _, path in self._checkpoints():
+            path.unlink()
+        (self.path / 'last_checkpoint').unlink(missing_ok=True)
+
+    def set_resume_point(self, cfg: Config) -> bool:
+        """Point MMEngine's ``last_checkpoint`` at the one to go on from.
+
+        MMEngine saves a checkpoint, then validates, then saves the best one, and does
+        not validate again on resuming: whether all of that was finished for the latest
+        checkpoint cannot be told afterwards. So the one before is taken wherever a
+        validation was due, and a checkpoint that a kill cut short is passed over. It
+        costs one validation interval and never a candidate for the best checkpoint.
+
+        Args:
+            cfg: Config of the run.
+
+        Returns:
+            Whether there is anything to go on from.
+        """
+        checkpoints = self._checkpoints()
+        if checkpoints:
+            step = checkpoints[-1][0]
+            interval = cfg.train_cfg.get('val_interval', 1)
+            if step % interval == 0 or step >= self._length(cfg):
+                checkpoints.pop()
+        whole = [path for _, path in checkpoints if zipfile.is_zipfile(path)]
+        pointer = self.path / 'last_checkpoint'
+        if not whole:
+            pointer.unlink(missing_ok=True)
+            return False
+        write_text(pointer, str(whole[-1]))
+        return True
+
+    @staticmethod
+    def _length(cfg: Config) -> int:
+        return cfg.train_cfg.get('max_epochs') or cfg.train_cfg.max_iters
+
+    def training_fraction(self, cfg: Config, iters_per_epoch: int) -> float:
+        """Share of the training that is done, as far as checkpoints and logs tell.
+
+        Args:
+            cfg: Config of the run.
+            iters_per_epoch: Training iterations in an epoch.
+        """
+        unit = iters_per_epoch if 'max_epochs' in cfg.train_cfg else 1
+        done = max((step * unit for step, _ in self._checkpoints()), default=0)
+        for path in self.path.glob('*/vis_data/scalars.json'):
+            # Logs grow long and this is asked often: the end is enough.
+            with open(path, 'rb') as file:
+                file.seek(max(0, path.stat().st_size - 4096))
+                lines = file.read().splitlines()
+            for line in lines:
+                try:
+                    done = max(done, json.loads(line).get('iter', 0))
+                except ValueError:
+                    continue
+        return min(done / (self._length(cfg) * unit), 1.0)
+
+    def best_checkpoint(self) -> Path:
+        """The checkpoint that the validation chose.
+
+        Raises:
+            ProtocolError: There is none.
+        """
+        found = [p for p in self.path.glob('best_*.pth') if zipfile.is_zipfile(p)]
+        if not found:
+            raise ProtocolError(
+                f'training left no whole best_*.pth in {self.path}: was there no '
+                'validation, or only undefined scores?'
+            )
+        # A kill between two best checkpoints can leave both; the later is better.
+        return max(found, key=lambda path: path.stat().st_mtime)

@@ -1,0 +1,258 @@
+"""The training loop of the tiny CLIP: resumable, the same batches at the same step."""
+
+from __future__ import annotations
+
+import math
+import os
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from mcdrl_common.atomic_write import replacing
+from mcdrl_mmseg.clip.model_config import get_model_config
+from mcdrl_mmseg.clip.text import tokenize
+from mcdrl_mmseg.clip.tower_features import resnet_features
+from mcdrl_mmseg.clip.towers import CLIPSpec
+
+from .captions import PROMPTS, true_of, write_caption
+from .losses import caption_loss, cell_shares, region_loss
+from .scenes import ScenePool
+
+CHECKPOINT = 'checkpoint.pth'
+_BETAS = (0.9, 0.98)
+_MAX_LOGIT_SCALE = math.log(100)
+_SAVE_EVERY, _TELL_EVERY = 50, 10
+
+
+class PretrainingError(RuntimeError):
+    """The training cannot go on; the message says why and what to do."""
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How the model is trained.
+
+    Args:
+        model_name: An open_clip architecture with a ResNet image tower.
+        steps: Optimiser steps.
+        batch_size: Scenes a step.
+        learning_rate: Of AdamW after the warm-up; it falls to 0 along a cosine.
+        warmup_steps: Steps of linear growth.
+        weight_decay: Of matrices and kernels.
+        region_weight: Weight of the region loss beside the caption loss.
+        seed: Of weights, batches and captions.
+    """
+
+    model_name: str = 'mcdrl-tiny-rn'
+    steps: int = 1200
+    batch_size: int = 192
+    learning_rate: float = 1e-3
+    warmup_steps: int = 50
+    weight_decay: float = 0.05
+    region_weight: float = 0.5
+    seed: int = 0
+
+
+def build_clip(settings: Settings) -> nn.Module:
+    """Both towers with random weights of the settings' seed.
+
+    Args:
+        settings: The training.
+
+    Returns:
+        open_clip's ``CLIP``.
+    """
+    from open_clip.model import CLIP
+
+    config = get_model_config(settings.model_name)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(settings.seed)
+        model = CLIP(config['embed_dim'], config['vision_cfg'], config['text_cfg'])
+    return model.to(memory_format=torch.channels_last)
+
+
+def pretrain(
+    settings: Settings,
+    pool: ScenePool,
+    work_dir: str | os.PathLike,
+    device: str = 'cpu',
+    tell: Callable[[str], None] = print,
+) -> nn.Module:
+    """Train a CLIP on a pool of scenes, from wherever the work folder stands.
+
+    Args:
+        settings: The training.
+        pool: Its scenes.
+        work_dir: Folder of the checkpoint that a killed training goes on from.
+        device: Where to train.
+        tell: Is given lines on the progress.
+
+    Returns:
+        The trained model.
+
+    Raises:
+        PretrainingError: The folder's checkpoint is of other settings, or the loss is
+            not finite.
+    """
+    path = Path(work_dir) / CHECKPOINT
+    model = build_clip(settings).to(device)
+    optimizer = _make_optimizer(model, settings)
+    begin = _resume(path, settings, model, optimizer)
+    model.train()
+    started = time.monotonic()
+    for step in range(begin, settings.steps):
+        for group in optimizer.param_groups:
+            group['lr'] = learning_rate(settings, step)
+        losses = _losses(model, settings, pool, step, device)
+        total = losses['caption'] + settings.region_weight * losses['region']
+        optimizer.zero_grad()
+        total.backward()
+        nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+        optimizer.step()
+        with torch.no_grad():
+            model.logit_scale.clamp_(0, _MAX_LOGIT_SCALE)
+        done = step + 1
+        if done % _TELL_EVERY == 0 or done == settings.steps:
+            values = {name: value.item() for name, value in losses.items()}
+            if not all(map(math.isfinite, values.values())):
+                raise PretrainingError(
+                    f'step {done}: the loss is {values}. Lower the learning rate '
+                    f'({settings.learning_rate}) and start in a new folder.'
+                )
+            left = (time.monotonic() - started) / (done - begin)
+            left *= settings.steps - done
+            words = '  '.join(f'{name} {value:.3f}' for name, value in values.items())
+            tell(f'step {done}/{settings.steps}  {words}  {left / 60:.0f} min left')
+        if done % _SAVE_EVERY == 0 or done == settings.steps:
+            _save(path, settings, model, optimizer, done)
+    return model.eval()
+
+
+def learning_rate(settings: Settings, step: int) -> float:
+    """Linear growth, then a cosine down to 0.
+
+    Args:
+        settings: The training.
+        step: From 0.
+    """
+    warmup = min(1.0, (step + 1) / settings.warmup_steps)
+    return settings.learning_rate * warmup * _cosine(step / settings.steps)
+
+
+def _cosine(share: float) -> float:
+    return 0.5 * (1 + math.cos(math.pi * share))
+
+
+def _make_optimizer(model: nn.Module, settings: Settings) -> torch.optim.Optimizer:
+    decayed: list[nn.Parameter] = []
+    others: list[nn.Parameter] = []
+    for name, parameter in model.named_parameters():
+        kernel = parameter.ndim > 1 and 'embedding' not in name
+        (decayed if kernel else others).append(parameter)
+    groups = [
+        dict(params=decayed, weight_decay=settings.weight_decay),
+        dict(params=others, weight_decay=0.0),
+    ]
+    return torch.optim.AdamW(groups, lr=settings.learning_rate, betas=_BETAS)
+
+
+def _losses(
+    model: nn.Module, settings: Settings, pool: ScenePool, step: int, device: str
+) -> dict[str, Tensor]:
+    """Both losses of a step's batch, which follows from seed and step alone."""
+    generator = np.random.default_rng((settings.seed, step))
+    rows = np.sort(generator.choice(len(pool.images), settings.batch_size, False))
+    lesions, conditions = pool.lesions[rows], pool.conditions[rows]
+    captions = [
+        write_caption(generator, int(lesion), there.nonzero()[0])
+        for lesion, there in zip(lesions, conditions)
+    ]
+    images = torch.from_numpy(pool.images[rows]).to(device).permute(0, 3, 1, 2)
+    masks = torch.from_numpy(pool.masks[rows]).to(device)
+    for axis in (1, 2):
+        flipped = torch.from_numpy(generator.random(len(rows)) < 0.5).to(device)
+        images = torch.where(flipped.view(-1, 1, 1, 1), images.flip(axis + 1), images)
+        masks = torch.where(flipped.view(-1, 1, 1), masks.flip(axis), masks)
+
+    features = resnet_features(model.visual, normalise(images), (), 'maskclip')
+    embeddings = F.normalize(features.image_embedding.flatten(1), dim=-1)
+    dense = F.normalize(features.dense_features, dim=1)
+
+    spec = CLIPSpec(settings.model_name)
+    classes = [*PROMPTS.class_texts, *PROMPTS.background_prompts]
+    texts = [caption.text for caption in captions]
+    # Words recur; each text is embedded once.
+    distinct = list(dict.fromkeys([*classes, *texts]))
+    embedded = model.encode_text(tokenize(spec, distinct).to(device), normalize=True)
+    place = {text: row for row, text in enumerate(distinct)}
+    scale = model.logit_scale.exp()
+
+    logits = scale * embedded[[place[t] for t in texts]] @ embeddings.T
+    true = torch.from_numpy(true_of(captions, lesions, conditions)).to(device)
+    class_rows = embedded[: len(classes)]
+    return dict(
+        caption=caption_loss(logits, true),
+        region=region_loss(
+            scale * torch.einsum('bdhw,kd->bkhw', dense, class_rows),
+            torch.from_numpy(lesions).to(device),
+            cell_shares(masks, dense.shape[2:]),
+            len(PROMPTS.classes),
+        ),
+    )
+
+
+def normalise(images: Tensor) -> Tensor:
+    """As CLIP's image tower expects it.
+
+    Args:
+        images: (B, 3, H, W) uint8, red first.
+
+    Returns:
+        (B, 3, H, W) float32.
+    """
+    from open_clip.constants import OPENAI_DATASET_MEAN, OPENAI_DATASET_STD
+
+    mean = images.new_tensor(OPENAI_DATASET_MEAN, dtype=torch.float32)
+    std = images.new_tensor(OPENAI_DATASET_STD, dtype=torch.float32)
+    scaled = images.float() / 255
+    scaled = (scaled - mean.view(3, 1, 1)) / std.view(3, 1, 1)
+    return scaled.contiguous(memory_format=torch.channels_last)
+
+
+def _resume(
+    path: Path, settings: Settings, model: nn.Module, optimizer: torch.optim.Optimizer
+) -> int:
+    if not path.is_file():
+        return 0
+    state = torch.load(path, map_location='cpu', weights_only=True)
+    if state['settings'] != asdict(settings):
+        raise PretrainingError(
+            f'{path} was trained with {state["settings"]}, and now {asdict(settings)} '
+            'is asked for. Name another --work-dir.'
+        )
+    model.load_state_dict(state['model'])
+    optimizer.load_state_dict(state['optimizer'])
+    return state['step']
+
+
+def _save(
+    path: Path,
+    settings: Settings,
+    model: nn.Module,
+    optimizer: torch.optim.Optimizer,
+    step: int,
+) -> None:
+    state = dict(
+        settings=asdict(settings),
+        step=step,
+        model=model.state_dict(),
+        optimizer=optimizer.state_dict(),
+    )
+    with replacing(path) as temporary:
+        torch.save(state, temporary)

@@ -1,0 +1,355 @@
+"""One method against others: differences, intervals, tests, site by site."""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+
+import pandas as pd
+
+from mcdrl_lab.errors import ProtocolError
+from mcdrl_lab.plans.hashing import differing_keys, plain
+from mcdrl_lab.plans.records import RunRecord, latest_records
+
+from .scores import done, image_scores
+from .statistics import (
+    RESAMPLES,
+    Interval,
+    holm,
+    new_sites_interval,
+    paired_differences,
+    site_effects,
+    these_sites_interval,
+    wilcoxon_p,
+)
+from .tables import MISSING, markdown
+
+WILCOXON_NOTE = (
+    'The Wilcoxon test looks at these sequences and these trained networks; the '
+    'interval also counts how much other seeds would change.'
+)
+
+
+@dataclass(frozen=True)
+class Effect:
+    """A difference between two methods, over all sites or at one.
+
+    Args:
+        site: Held-out site, or None for the mean over sites.
+        a: Mean score of the method in question.
+        b: Mean score of the other one.
+        difference: a minus b; points (per cent) or pixels.
+        interval: 95 % interval at these sites (sequences and seeds drawn).
+        p: Wilcoxon signed-rank p value.
+        p_holm: The same, corrected by Holm over the comparisons asked for together.
+        images: Number of different images.
+        seeds: Number of seeds.
+    """
+
+    site: str | None
+    a: float
+    b: float
+    difference: float
+    interval: Interval
+    p: float
+    p_holm: float
+    images: int
+    seeds: int
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """A against B.
+
+    Args:
+        a: Name of the method in question.
+        b: Name of the method it is measured against.
+        metric: Per-image metric.
+        overall: Mean over sites, sites weighing the same.
+        new_sites: 95 % interval with whole sites drawn, or None for too few sites.
+        sites: Effect at each held-out site.
+        notes: What the reader must know, as sentences.
+    """
+
+    a: str
+    b: str
+    metric: str
+    overall: Effect
+    new_sites: Interval | None
+    sites: tuple[Effect, ...]
+    notes: tuple[str, ...]
+
+
+def check_comparable(a: Sequence[RunRecord], b: Sequence[RunRecord]) -> None:
+    """Refuse to compare runs on other data, with another budget or selection.
+
+    Args:
+        a: Finished runs of one method.
+        b: Finished runs of the other method.
+
+    Raises:
+        ProtocolError: Names what differs, and both values.
+    """
+    for first, second in itertools.product(a, b):
+        if (first.held_out, first.seed) != (second.held_out, second.seed):
+            continue
+        pair = f'{first.method} and {second.method} (held-out {first.held_out}, '
+        pair += f'seed {first.seed})'
+        if first.selection != second.selection:
+            raise ProtocolError(
+                f'{pair} differ in selection: {first.selection} against '
+                f'{second.selection}. A checkpoint chosen on the test site may only '
+                'be compared with another such.'
+            )
+        if first.data_hash != second.data_hash:
+            raise ProtocolError(
+                f'{pair} differ in data: hash {first.data_hash[:12]} against '
+                f'{second.data_hash[:12]}. Run both on the same files.'
+            )
+        budgets = plain(first.budget), plain(second.budget)
+        keys = differing_keys(*budgets)
+        if keys:
+            words = ', '.join(
+                f'{key} {first.budget.get(key)} against {second.budget.get(key)}'
+                for key in (name.split('.')[0] for name in keys)
+            )
+            raise ProtocolError(
+                f'{pair} differ in budget: {words}. Train both under the same one.'
+            )
+
+
+def _of_method(
+    records: Iterable[RunRecord], name: str, selection: str
+) -> list[RunRecord]:
+    records = done(latest_records(records))
+    found = [r for r in records if (r.method, r.selection) == (name, selection)]
+    if not found:
+        known = sorted({f'{r.method} ({r.selection})' for r in records})
+        raise ProtocolError(
+            f'no finished run of {name} ({selection}); finished are: '
+            f'{", ".join(known) or "none"}.'
+        )
+    return found
+
+
+def _effect(
+    pairs: pd.DataFrame, site: str | None, interval: Interval, p: float
+) -> Effect:
+    by_site = pairs.groupby('held_out')[['a', 'b', 'difference']].mean().mean()
+    return Effect(
+        site=site,
+        a=float(by_site['a']),
+        b=float(by_site['b']),
+        difference=float(by_site['difference']),
+        interval=interval,
+        p=p,
+        p_holm=math.nan,
+        images=len(pairs[['held_out', 'image']].drop_duplicates()),
+        seeds=pairs['seed'].nunique(),
+    )
+
+
+def _notes(pairs: pd.DataFrame, a: pd.DataFrame, b: pd.DataFrame) -> tuple[str, ...]:
+    notes = []
+    keys = ['held_out', 'seed']
+    runs = [set(map(tuple, side[keys].drop_duplicates().values)) for side in (a, b)]
+    alone = sorted(runs[0] ^ runs[1])
+    if alone:
+        names = ', '.join(f'{site} seed {seed}' for site, seed in alone)
+        notes.append(f'Left out, since only one of the two finished: {names}.')
+    unpaired = len(a) + len(b) - 2 * len(pairs)
+    if unpaired and not alone:
+        notes.append(f'{unpaired} scores have no partner and were left out.')
+    unknown = pairs.loc[pairs['sequence'].isna(), ['held_out', 'image']]
+    if len(unknown):
+        notes.append(
+            f'{len(unknown.drop_duplicates())} images belong to no known sequence and '
+            'count as independent; near-duplicate frames among them make the '
+            'interval at these sites too narrow.'
+        )
+    if pairs['seed'].nunique() == 1:
+        notes.append(
+            'One seed only: the interval at these sites speaks of these trained '
+            'networks, not of the methods.'
+        )
+    return tuple(notes)
+
+
+def compare(
+    records: Iterable[RunRecord],
+    a: str,
+    others: Sequence[str],
+    metric: str = 'dice',
+    *,
+    selection: str = 'validation',
+    resamples: int = RESAMPLES,
+    seed: int = 0,
+) -> list[Comparison]:
+    """Compare one method with others, image by image and seed by seed.
+
+    Args:
+        records: Run records.
+        a: Name of the method in question.
+        others: Names of the methods it is measured against. Holm's correction runs
+            over these comparisons, and separately over all site-wise tests.
+        metric: Per-image metric.
+        selection: Which kind of runs, ``'validation'`` or ``'oracle'``.
+        resamples: Number of bootstrap samples.
+        seed: Seed of the resampling.
+
+    Returns:
+        One comparison for each of ``others``, in their order.
+
+    Raises:
+        ProtocolError: A method has no finished run, the runs differ in data or
+            budget, or nothing pairs.
+    """
+    records = list(records)
+    if a in others:
+        raise ProtocolError(f'{a} cannot be compared with itself.')
+    runs_a = _of_method(records, a, selection)
+    comparisons = []
+    for b in others:
+        runs_b = _of_method(records, b, selection)
+        check_comparable(runs_a, runs_b)
+        scores = image_scores([*runs_a, *runs_b], metric)
+        pairs = paired_differences(scores, a, b)
+
+        def interval(part: pd.DataFrame) -> Interval:
+            return these_sites_interval(part, resamples, seed)
+
+        sites = tuple(
+            _effect(part, str(site), interval(part), wilcoxon_p(part))
+            for site, part in pairs.groupby('held_out')
+        )
+        comparisons.append(
+            Comparison(
+                a=a,
+                b=b,
+                metric=metric,
+                overall=_effect(pairs, None, interval(pairs), wilcoxon_p(pairs)),
+                new_sites=new_sites_interval(pairs, resamples, seed),
+                sites=sites,
+                notes=_notes(
+                    pairs,
+                    scores[scores['method'] == a],
+                    scores[scores['method'] == b],
+                ),
+            )
+        )
+    return _corrected(comparisons)
+
+
+def mean_difference(
+    records: Iterable[RunRecord], a: str, b: str, metric: str = 'dice'
+) -> float:
+    """Difference of two methods, the mean over sites of :func:`compare` alone.
+
+    Args:
+        records: Run records.
+        a: Name of the method in question.
+        b: Name of the method it is measured against.
+        metric: Per-image metric.
+
+    Returns:
+        a minus b.
+
+    Raises:
+        ProtocolError: As :func:`compare`.
+    """
+    records = list(records)
+    runs_a, runs_b = (_of_method(records, name, 'validation') for name in (a, b))
+    check_comparable(runs_a, runs_b)
+    scores = image_scores([*runs_a, *runs_b], metric)
+    return float(site_effects(paired_differences(scores, a, b)).mean())
+
+
+def _corrected(comparisons: list[Comparison]) -> list[Comparison]:
+    """Fill in Holm's correction, over comparisons and over site-wise tests."""
+    overall = holm([c.overall.p for c in comparisons])
+    local = iter(holm([effect.p for c in comparisons for effect in c.sites]))
+    return [
+        replace(
+            comparison,
+            overall=replace(comparison.overall, p_holm=p),
+            sites=tuple(replace(e, p_holm=next(local)) for e in comparison.sites),
+        )
+        for comparison, p in zip(comparisons, overall)
+    ]
+
+
+def _ends(interval: Interval | None) -> str:
+    if interval is None or math.isnan(interval.low):
+        return MISSING
+    return f'{interval.low:+.1f} to {interval.high:+.1f}'
+
+
+def effect_table(comparison: Comparison) -> pd.DataFrame:
+    """All effects of a comparison as numbers, the mean over sites first.
+
+    Args:
+        comparison: From :func:`compare`.
+
+    Returns:
+        Columns label, a, b, difference, low, high, p, p_holm, images, seeds; with
+        enough sites, a second row gives the interval with whole sites drawn.
+    """
+    rows = []
+    for effect in (comparison.overall, *comparison.sites):
+        rows.append(
+            {
+                'label': effect.site or 'mean over these sites',
+                'a': effect.a,
+                'b': effect.b,
+                'difference': effect.difference,
+                'low': effect.interval.low,
+                'high': effect.interval.high,
+                'p': effect.p,
+                'p_holm': effect.p_holm,
+                'images': effect.images,
+                'seeds': effect.seeds,
+            }
+        )
+    if comparison.new_sites is not None:
+        ends = {'low': comparison.new_sites.low, 'high': comparison.new_sites.high}
+        undefined = {'p': math.nan, 'p_holm': math.nan}
+        rows.insert(1, {**rows[0], 'label': 'mean, new sites', **ends, **undefined})
+    return pd.DataFrame(rows)
+
+
+def comparison_markdown(comparison: Comparison) -> str:
+    """A comparison as a Markdown section.
+
+    Args:
+        comparison: From :func:`compare`.
+    """
+
+    def p_value(value: float) -> str:
+        if math.isnan(value):
+            return MISSING
+        return '< 0.0001' if value < 1e-4 else f'{value:.4f}'
+
+    table = effect_table(comparison)
+    cells = pd.DataFrame(
+        {
+            comparison.a: [f'{v:.1f}' for v in table['a']],
+            comparison.b: [f'{v:.1f}' for v in table['b']],
+            'difference': [f'{v:+.1f}' for v in table['difference']],
+            '95 % interval': [
+                _ends(Interval(low, high, 0))
+                for low, high in zip(table['low'], table['high'])
+            ],
+            'Wilcoxon p': [p_value(v) for v in table['p']],
+            'p (Holm)': [p_value(v) for v in table['p_holm']],
+            'images': table['images'].astype(str),
+            'seeds': table['seeds'].astype(str),
+        }
+    )
+    cells.index = pd.Index(table['label'], name='held-out site')
+    notes = [WILCOXON_NOTE, *comparison.notes]
+    if comparison.new_sites is None:
+        notes.append('Too few sites for an interval about new sites.')
+    title = f'## {comparison.a} against {comparison.b}, {comparison.metric}\n\n'
+    return title + markdown(cells) + ''.join(f'\n- {note}' for note in notes) + '\n'

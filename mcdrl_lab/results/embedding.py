@@ -1,0 +1,151 @@
+"""From a checkpoint to a map of its features and what linear probes read in them."""
+
+from __future__ import annotations
+
+import copy
+import json
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from mmengine.config import Config
+from mmengine.registry import init_default_scope
+from mmengine.runner import Runner
+
+from mcdrl_common.atomic_write import write_text
+from mcdrl_mmseg.apis.checkpoint import load_segmentor
+from mcdrl_mmseg.visualization.figure_files import write_figure
+
+from .embedding_figure import embed, embedding_figure
+from .features import collect_features
+from .probe import ProbeScore, probe_accuracy, split_groups
+
+LOADERS = ('train', 'val', 'test')
+FEATURES = ('F', 'F_ca')
+
+
+def batches(cfg: Config, loaders: Sequence[str]) -> Iterator[Mapping[str, Any]]:
+    """Batches of some loaders of a config, one loader after another.
+
+    Training images come through the test pipeline: neither flipped nor jittered,
+    and every one of them.
+
+    Args:
+        cfg: The config; it is left as it is.
+        loaders: Of :data:`LOADERS`.
+
+    Raises:
+        ValueError: The config has no such loader.
+    """
+    init_default_scope(cfg.get('default_scope', 'mmseg'))
+    for name in loaders:
+        loader = cfg.get(f'{name}_dataloader')
+        if not loader:
+            raise ValueError(f'the config has no {name}_dataloader.')
+        loader = copy.deepcopy(loader)
+        # What is read once needs no workers that stay.
+        loader.persistent_workers = False
+        if name == 'train':
+            if 'test_pipeline' not in cfg:
+                raise ValueError('training images need test_pipeline in the config.')
+            loader.dataset.pipeline = cfg.test_pipeline
+            loader.sampler = dict(type='DefaultSampler', shuffle=False)
+            loader.pop('batch_sampler', None)
+            loader.drop_last = False
+        yield from Runner.build_dataloader(loader)
+
+
+def probe_features(
+    features: Mapping[str, np.ndarray], folds: int = 5, seed: int = 0
+) -> tuple[dict[tuple[str, str], ProbeScore], dict[str, str]]:
+    """Probe F and F_ca for site and lesion.
+
+    Frames of one sequence, or neighbours where it is not known, stay together in the
+    cross-validation.
+
+    Args:
+        features: From :func:`~mcdrl_lab.results.features.collect_features`.
+        folds: See :func:`~mcdrl_lab.results.probe.probe_accuracy`.
+        seed: Seed of the splits.
+
+    Returns:
+        (feature, label) -> score, and label -> why it could not be probed.
+    """
+    groups = split_groups(features['sites'].tolist(), features['sequences'].tolist())
+    scores, reasons = {}, {}
+    for label, names in _labels(features).items():
+        for feature in FEATURES:
+            try:
+                scores[feature, label] = probe_accuracy(
+                    features[feature], names, groups, folds=folds, seed=seed
+                )
+            except ValueError as error:
+                # One site, or one lesion type: nothing to tell apart, and no fault.
+                reasons[label] = str(error)
+    return scores, reasons
+
+
+def write_embedding(
+    cfg: Config,
+    checkpoint: str | os.PathLike,
+    out: str | os.PathLike,
+    loaders: Sequence[str] = ('val', 'test'),
+    device: str | None = None,
+    perplexity: float = 30.0,
+    seed: int = 0,
+) -> str:
+    """Draw the maps of a checkpoint's features; write the probes' scores beside them.
+
+    Args:
+        cfg: The checkpoint's config.
+        checkpoint: The checkpoint.
+        out: The picture; its ending says the format. The scores go to a JSON file of
+            the same name.
+        loaders: Whose images: of :data:`LOADERS`.
+        device: As ``'cuda:0'``; None takes a GPU if there is one.
+        perplexity: Of t-SNE.
+        seed: Seed of t-SNE and of the probes' splits.
+
+    Returns:
+        The scores, in words.
+
+    Raises:
+        ValueError: A model without MCDRL's head, no images, or an unknown format.
+        DictionaryError: The checkpoint holds no dictionary.
+    """
+    out = Path(out)
+    model = load_segmentor(checkpoint, cfg, device)
+    features = collect_features(model, batches(cfg, loaders))
+    scores, reasons = probe_features(features, seed=seed)
+    maps = {name: embed(features[name], perplexity, seed) for name in FEATURES}
+    write_figure(embedding_figure(maps, _labels(features), scores), out)
+    content = dict(
+        checkpoint=Path(checkpoint).name,
+        images=len(features['sites']),
+        loaders=list(loaders),
+        seed=seed,
+        probes={f'{f}/{label}': asdict(score) for (f, label), score in scores.items()},
+        not_probed=reasons,
+    )
+    write_text(out.with_suffix('.json'), json.dumps(content, indent=1) + '\n')
+    return _in_words(scores, reasons, len(features['sites']))
+
+
+def _labels(features: Mapping[str, np.ndarray]) -> dict[str, list[str]]:
+    return dict(site=features['sites'].tolist(), lesion=features['lesions'].tolist())
+
+
+def _in_words(
+    scores: Mapping[tuple[str, str], ProbeScore], reasons: Mapping[str, str], count: int
+) -> str:
+    lines = [f'Linear probes on {count} images, balanced accuracy in %:']
+    for (feature, label), score in scores.items():
+        lines.append(
+            f'  {label:<7}from {feature:<5}{100 * score.accuracy:5.1f}   (chance '
+            f'{100 * score.chance:.1f}, {len(score.folds)} folds)'
+        )
+    lines += [f'  {label}: not probed, {reason}' for label, reason in reasons.items()]
+    return '\n'.join(lines)

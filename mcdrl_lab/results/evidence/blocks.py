@@ -1,0 +1,270 @@
+"""The generated parts of the page: each a function from records to Markdown."""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from statistics import fmean
+from typing import Any
+
+import pandas as pd
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+
+from mcdrl_lab.plans.records import RunRecord
+from mcdrl_lab.results.comparison import Comparison, compare, mean_difference
+from mcdrl_lab.results.plots import COLORS
+from mcdrl_lab.results.scores import done, run_scores
+from mcdrl_lab.results.statistics import Interval, new_draws_interval
+from mcdrl_lab.results.tables import MISSING, markdown, readable_table, result_table
+
+_SECONDS_AN_HOUR = 3600
+_TITLES = {'dice': 'Dice', 'false_positive': 'false positives'}
+
+
+def scores_block(records: Sequence[RunRecord]) -> str:
+    """Dice of each method at each held-out site, and false positives beside it.
+
+    Args:
+        records: Run records.
+    """
+    cells = readable_table(result_table(records, 'dice'))
+    # There are none to be had where every image shows a lesion.
+    if run_scores(records, 'false_positive')['score'].notna().any():
+        wrong = readable_table(result_table(records, 'false_positive'))
+        cells.insert(len(cells.columns) - 1, 'false positives', wrong['mean'])
+    return markdown(cells)
+
+
+def compare_block(
+    records: Sequence[RunRecord],
+    method: str,
+    others: Sequence[str] = (),
+    metric: str = 'dice',
+) -> str:
+    """One method against others: differences, intervals, corrected tests.
+
+    Args:
+        records: Run records.
+        method: The method in question.
+        others: What it is measured against; by default all others.
+        metric: ``'dice'``, or ``'false_positive'`` on the images without lesion.
+    """
+    names = list(others) or _others(records, method)
+    comparisons = compare(records, method, names, metric)
+    rows = {f'{method} - {c.b}': _effect_cells(c) for c in comparisons}
+    table = pd.DataFrame(rows).T.rename_axis(f'difference in {_TITLES[metric]}')
+    notes = dict.fromkeys(itertools.chain(*(c.notes for c in comparisons)))
+    return markdown(table) + ''.join(f'\n- {note}' for note in notes) + '\n'
+
+
+def draws_block(
+    draws: Mapping[str, Sequence[RunRecord]],
+    method: str,
+    others: Sequence[str] = (),
+    metric: str = 'dice',
+) -> str:
+    """One method against others on several draws of the data, and over all draws.
+
+    Args:
+        draws: Name of the draw -> its run records.
+        method: The method in question.
+        others: What it is measured against; by default all others of the first draw.
+        metric: ``'dice'``, or ``'false_positive'`` on the images without lesion.
+    """
+    rows = {}
+    for other in list(others) or _others(next(iter(draws.values())), method):
+        differences = {
+            name: mean_difference(records, method, other, metric)
+            for name, records in draws.items()
+        }
+        values = list(differences.values())
+        rows[f'{method} - {other}'] = {
+            **{name: _signed(value) for name, value in differences.items()},
+            'mean': _signed(fmean(values)),
+            '95 %, new draws': _ends(new_draws_interval(values)),
+        }
+    title = f'difference in {_TITLES[metric]}'
+    return markdown(pd.DataFrame(rows).T.rename_axis(title))
+
+
+def sweep_block(
+    records: Sequence[RunRecord],
+    methods: Sequence[str],
+    reference: str,
+    costs: Mapping[str, Mapping[str, Any]],
+) -> str:
+    """Settings of one option side by side: Dice, difference and cost.
+
+    Args:
+        records: Run records.
+        methods: The settings' names, in the order of the rows.
+        reference: What differences are to, on the runs that both have.
+        costs: Method -> record of :mod:`mcdrl_lab.benchmarks.latency`; may lack any.
+    """
+    means = readable_table(result_table(records, 'dice'))
+    others = [name for name in methods if name != reference]
+    effects = {b: compare(records, b, [reference])[0] for b in others}
+    rows = {}
+    for name in methods:
+        effect = effects.get(name)
+        cost = costs.get(name)
+        rows[name] = {
+            'Dice': means.loc[name, 'mean'],
+            f'difference to {reference}': _signed(
+                None if effect is None else effect.overall.difference
+            ),
+            '95 % interval': _ends(None if effect is None else effect.overall.interval),
+            'ms an image': MISSING if cost is None else f'{cost["milliseconds"]:.1f}',
+            'parameters': MISSING
+            if cost is None
+            else f'{cost["intervention_parameters"]:,}',
+            'seeds': means.loc[name, 'seeds'],
+        }
+    return markdown(pd.DataFrame(rows).T.rename_axis('setting'))
+
+
+@dataclass(frozen=True)
+class ShiftEffect:
+    """The difference between two methods at one strength of the shift.
+
+    Args:
+        spurious: How far sites differ.
+        comparison: The two methods there.
+    """
+
+    spurious: float
+    comparison: Comparison
+
+
+def shift_effects(
+    records: Mapping[float, Sequence[RunRecord]], a: str, b: str
+) -> list[ShiftEffect]:
+    """Compare two methods at several strengths of the shift.
+
+    Args:
+        records: Strength -> run records.
+        a: The method in question.
+        b: The method it is measured against.
+    """
+    return [
+        ShiftEffect(spurious, compare(records[spurious], a, [b])[0])
+        for spurious in sorted(records)
+    ]
+
+
+def shift_block(effects: Sequence[ShiftEffect], picture: str) -> str:
+    """The effect against the strength of the shift, as picture and table.
+
+    Args:
+        effects: From :func:`shift_effects`.
+        picture: Path of the figure, as the page names it.
+    """
+    first = effects[0].comparison
+    rows = {
+        f'{effect.spurious:g}': {
+            first.a: f'{effect.comparison.overall.a:.1f}',
+            first.b: f'{effect.comparison.overall.b:.1f}',
+            **_effect_cells(effect.comparison),
+        }
+        for effect in effects
+    }
+    table = markdown(pd.DataFrame(rows).T.rename_axis('spurious'))
+    return f'![{first.a} - {first.b} by strength of the shift]({picture})\n\n{table}'
+
+
+def shift_figure(effects: Sequence[ShiftEffect]) -> Figure:
+    """Dice of both methods, and their difference, against the strength of the shift.
+
+    Args:
+        effects: From :func:`shift_effects`.
+    """
+    figure = Figure(figsize=(8.0, 3.2))
+    FigureCanvasAgg(figure)
+    scores, gains = figure.subplots(1, 2)
+    strengths = [effect.spurious for effect in effects]
+    overall = [effect.comparison.overall for effect in effects]
+    first = effects[0].comparison
+    for name, values, color, marker in (
+        (first.a, [e.a for e in overall], COLORS[4], 'o'),
+        (first.b, [e.b for e in overall], COLORS[5], 's'),
+    ):
+        scores.plot(strengths, values, color=color, marker=marker, label=name)
+    scores.set_ylabel('Dice at the held-out site (%)')
+    scores.legend(frameon=False)
+    differences = [e.difference for e in overall]
+    lengths = [
+        [max(0.0, e.difference - e.interval.low) for e in overall],
+        [max(0.0, e.interval.high - e.difference) for e in overall],
+    ]
+    gains.errorbar(
+        strengths, differences, yerr=lengths, color=COLORS[4], marker='D', capsize=3
+    )
+    gains.axhline(0.0, color='black', linewidth=0.8)
+    gains.set_ylabel(f'{first.a} - {first.b} (points)')
+    for axes in (scores, gains):
+        axes.set_xlabel('how far sites differ (spurious)')
+        axes.set_xticks(strengths)
+        axes.grid(alpha=0.3)
+    figure.set_layout_engine('constrained')
+    return figure
+
+
+def runs_block(records: Mapping[str, Sequence[RunRecord]]) -> str:
+    """What each file of records holds, and what it took.
+
+    Args:
+        records: Name of the file -> its records.
+    """
+    rows = {}
+    for name, group in records.items():
+        group = done(group)
+        hours = sum(r.duration_s for r in group) / _SECONDS_AN_HOUR
+        budgets = {
+            f'{r.budget.get("epochs", r.budget.get("iters"))} x '
+            f'{r.budget["train_images"]}'
+            for r in group
+        }
+        rows[name] = {
+            'methods': str(len({r.method for r in group})),
+            'sites': str(len({r.held_out for r in group})),
+            'seeds': str(len({r.seed for r in group})),
+            'runs': str(len(group)),
+            'epochs x images': ', '.join(sorted(budgets)),
+            'hours': f'{hours:.1f}',
+        }
+    return markdown(pd.DataFrame(rows).T.rename_axis('records'))
+
+
+def _others(records: Sequence[RunRecord], method: str) -> list[str]:
+    names = dict.fromkeys(record.method for record in done(records))
+    return [name for name in names if name != method]
+
+
+def _effect_cells(comparison: Comparison) -> dict[str, str]:
+    effect = comparison.overall
+    return {
+        'difference': _signed(effect.difference),
+        '95 %, these sites': _ends(effect.interval),
+        '95 %, new sites': _ends(comparison.new_sites),
+        'p (Holm)': _p_value(effect.p_holm),
+        'seeds': str(effect.seeds),
+    }
+
+
+def _signed(value: float | None) -> str:
+    return MISSING if value is None or math.isnan(value) else f'{value:+.1f}'
+
+
+def _ends(interval: Interval | None) -> str:
+    if interval is None or math.isnan(interval.low):
+        return MISSING
+    return f'{interval.low:+.1f} to {interval.high:+.1f}'
+
+
+def _p_value(value: float) -> str:
+    if math.isnan(value):
+        return MISSING
+    return '< 0.0001' if value < 1e-4 else f'{value:.4f}'

@@ -1,0 +1,80 @@
+"""Run records small enough to be committed."""
+
+from __future__ import annotations
+
+import gzip
+import os
+from collections.abc import Iterable
+from dataclasses import replace
+from pathlib import Path
+
+from mcdrl_common.atomic_write import replacing
+from mcdrl_lab.errors import ProtocolError
+from mcdrl_lab.plans.records import RunRecord
+from mcdrl_lab.results.scores import done
+
+# What tables and comparisons of these metrics need of an image.
+_IMAGE_KEYS = ('image', 'sequence', 'has_lesion')
+_METRICS = ('dice', 'iou', 'false_positive')
+_DIGITS = 4
+
+
+def compact(record: RunRecord) -> RunRecord:
+    """Leave out what tables and comparisons do not need.
+
+    Args:
+        record: A run's record.
+
+    Returns:
+        The same without summary values by site or lesion type; of each image only its
+        name, sequence, Dice, IoU and whether it is a false positive.
+    """
+    images = [
+        {
+            **{key: image[key] for key in _IMAGE_KEYS},
+            **{key: _rounded(image[key]) for key in _METRICS if image[key] is not None},
+        }
+        for image in record.images
+    ]
+    metrics = {name: value for name, value in record.metrics.items() if '/' not in name}
+    return replace(record, images=images, metrics=metrics)
+
+
+def _rounded(value: float | bool) -> float | bool:
+    return value if isinstance(value, bool) else round(value, _DIGITS)
+
+
+def write_compact(records: Iterable[RunRecord], path: str | os.PathLike) -> int:
+    """Write the finished runs of some records to a compressed file.
+
+    Equal records make equal files.
+
+    Args:
+        records: Run records; of two of the same run it is an error.
+        path: File whose name ends in ``.jsonl.gz``; replaced if it exists.
+
+    Returns:
+        Number of runs.
+
+    Raises:
+        ProtocolError: Another ending, no finished run, or a run twice.
+    """
+    path = Path(path)
+    if not path.name.endswith('.jsonl.gz'):
+        raise ProtocolError(f'{path}: the name of a compact file ends in .jsonl.gz.')
+    finished = done(records)
+    if not finished:
+        raise ProtocolError(f'no finished run for {path}.')
+    by_key: dict[tuple, RunRecord] = {}
+    for record in finished:
+        if record.key in by_key and by_key[record.key] != record:
+            raise ProtocolError(
+                f'{record.method}, {record.held_out}, seed {record.seed} is in the '
+                f'records twice, with different results: {path} can hold one of them.'
+            )
+        by_key[record.key] = record
+    lines = [compact(by_key[key]).to_json() for key in sorted(by_key)]
+    content = ''.join(f'{line}\n' for line in lines).encode()
+    with replacing(path) as temporary:
+        temporary.write_bytes(gzip.compress(content, mtime=0))
+    return len(lines)

@@ -1,0 +1,185 @@
+"""A Markdown page whose tables are written between markers, from records."""
+
+from __future__ import annotations
+
+import os
+import re
+import shlex
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from mcdrl_common.atomic_write import write_text
+from mcdrl_lab.errors import ProtocolError
+from mcdrl_lab.plans.json_lines import read_lines
+from mcdrl_lab.plans.records import RunRecord, latest_records, read_records
+from mcdrl_lab.results.invariance_tables import (
+    confounder_table,
+    invariance_table,
+    read_invariance,
+)
+from mcdrl_lab.results.plots import save_figure
+
+from . import blocks
+
+_MARKER = re.compile(
+    r'<!-- evidence: (?P<order>.*?) -->\n.*?<!-- /evidence -->', re.DOTALL
+)
+_COSTS_FILE = 'latency.jsonl'
+_PICTURES = 'images'
+
+
+class EvidencePage:
+    """A page, and the records that its generated parts come from.
+
+    Between ``<!-- evidence: KIND ARGUMENTS -->`` and ``<!-- /evidence -->`` stands what
+    the records give; all else is left as it is. RECORDS names the file
+    ``RECORDS.jsonl.gz`` in the folder of records. Kinds:
+
+    - ``scores RECORDS``: Dice of each method at each held-out site;
+    - ``compare RECORDS METHOD [OTHER ...]``: differences with intervals and tests;
+    - ``compare_false_positives RECORDS METHOD [OTHER ...]``: the same of the share of
+      lesion-free images that are called diseased;
+    - ``draws METHOD [OTHER ...] DRAW=RECORDS ...``, ``draws_false_positives ...``: the
+      differences on several draws of the data, side by side, and their mean;
+    - ``sweep RECORDS REFERENCE SETTING ...``: Dice, difference and cost of settings;
+    - ``shift METHOD OTHER STRENGTH=RECORDS ...``: the effect against the shift;
+    - ``invariance``, ``confounders METHOD``: from ``invariance.jsonl``;
+    - ``runs RECORDS ...``: what there is, and what it took.
+
+    Args:
+        path: The page.
+        folder: Folder of the records; by default ``evidence`` beside the page.
+    """
+
+    def __init__(
+        self, path: str | os.PathLike, folder: str | os.PathLike | None = None
+    ) -> None:
+        self.path = Path(path)
+        self.folder = Path(folder or self.path.parent / 'evidence')
+        self._kinds: dict[str, Callable[[list[str], bool], str]] = {
+            'scores': self._scores,
+            'compare': self._compare,
+            'compare_false_positives': self._compare_false_positives,
+            'draws': self._draws,
+            'draws_false_positives': self._draws_false_positives,
+            'sweep': self._sweep,
+            'shift': self._shift,
+            'invariance': self._invariance,
+            'confounders': self._confounders,
+            'runs': self._runs,
+        }
+
+    def render(self, pictures: bool = False) -> str:
+        """The page as the records give it.
+
+        Args:
+            pictures: Whether to write the figures too.
+
+        Raises:
+            ProtocolError: No such page, a marker that cannot be understood, or
+                records that cannot be used.
+        """
+        if not self.path.is_file():
+            raise ProtocolError(f'no page {self.path}.')
+        text = self.path.read_text(encoding='utf-8')
+        begun, ended = text.count('<!-- evidence:'), text.count('<!-- /evidence -->')
+        if begun != ended or len(_MARKER.findall(text)) != begun:
+            raise ProtocolError(
+                f'{self.path}: {begun} markers begin a generated part and {ended} end '
+                'one; each needs "<!-- evidence: KIND ... -->" and '
+                '"<!-- /evidence -->", on lines of their own.'
+            )
+        return _MARKER.sub(lambda found: self._fill(found['order'], pictures), text)
+
+    def write(self) -> None:
+        """Write the page and its figures again."""
+        write_text(self.path, self.render(pictures=True))
+
+    def _fill(self, order: str, pictures: bool) -> str:
+        kind, *arguments = shlex.split(order)
+        if kind not in self._kinds:
+            raise ProtocolError(
+                f'{self.path}: no kind of evidence {kind!r}; there are '
+                f'{", ".join(self._kinds)}.'
+            )
+        try:
+            content = self._kinds[kind](arguments, pictures)
+        except _NotMeasuredError as missing:
+            content = f'*Not measured yet: there is no {missing}.*\n'
+        except (IndexError, ValueError, KeyError) as error:
+            if isinstance(error, ProtocolError):
+                raise ProtocolError(f'{self.path}, {order!r}: {error}') from error
+            raise ProtocolError(
+                f'{self.path}, {order!r}: wrong or missing arguments ({error}).'
+            ) from error
+        return f'<!-- evidence: {order} -->\n\n{content}\n<!-- /evidence -->'
+
+    def _file(self, name: str) -> Path:
+        path = self.folder / name
+        if not path.is_file():
+            raise _NotMeasuredError(f'{self.folder.name}/{name}')
+        return path
+
+    def _records(self, name: str) -> list[RunRecord]:
+        return latest_records(read_records(self._file(f'{name}.jsonl.gz')))
+
+    def _scores(self, arguments: list[str], _: bool) -> str:
+        (name,) = arguments
+        return blocks.scores_block(self._records(name))
+
+    def _compare(self, arguments: list[str], _: bool) -> str:
+        name, method, *others = arguments
+        return blocks.compare_block(self._records(name), method, others)
+
+    def _compare_false_positives(self, arguments: list[str], _: bool) -> str:
+        name, method, *others = arguments
+        records = self._records(name)
+        return blocks.compare_block(records, method, others, 'false_positive')
+
+    def _draws(self, arguments: list[str], _: bool, metric: str = 'dice') -> str:
+        method, *others = [word for word in arguments if '=' not in word]
+        split = [word.split('=', 1) for word in arguments if '=' in word]
+        if not split:
+            raise ValueError('no DRAW=RECORDS')
+        draws = {draw: self._records(name) for draw, name in split}
+        return blocks.draws_block(draws, method, others, metric)
+
+    def _draws_false_positives(self, arguments: list[str], _: bool) -> str:
+        return self._draws(arguments, False, 'false_positive')
+
+    def _sweep(self, arguments: list[str], _: bool) -> str:
+        name, reference, *settings = arguments
+        path = self.folder / _COSTS_FILE
+        lines: list[dict] = read_lines(path)
+        costs = {line['method']: line for line in lines}
+        return blocks.sweep_block(self._records(name), settings, reference, costs)
+
+    def _shift(self, arguments: list[str], pictures: bool) -> str:
+        a, b, *pairs = arguments
+        split = [pair.split('=', 1) for pair in pairs]
+        records = {float(strength): self._records(name) for strength, name in split}
+        effects = blocks.shift_effects(records, a, b)
+        picture = f'{_PICTURES}/evidence_shift_{a}_{b}'
+        if pictures:
+            figure = blocks.shift_figure(effects)
+            save_figure(figure, self.path.parent / picture, ['.png'])
+        return blocks.shift_block(effects, f'{picture}.png')
+
+    def _invariance(self, arguments: list[str], _: bool) -> str:
+        return invariance_table(self._invariance_records(arguments))
+
+    def _confounders(self, arguments: list[str], _: bool) -> str:
+        method, *rest = arguments
+        return confounder_table(self._invariance_records(rest), method)
+
+    def _invariance_records(self, arguments: Sequence[str]) -> list:
+        if arguments:
+            raise ValueError(f'unexpected {arguments}')
+        return read_invariance(self._file('invariance.jsonl'))
+
+    def _runs(self, names: list[str], _: bool) -> str:
+        return blocks.runs_block({name: self._records(name) for name in names})
+
+
+class _NotMeasuredError(Exception):
+    """A file of records is not there yet."""

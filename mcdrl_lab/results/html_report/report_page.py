@@ -1,0 +1,328 @@
+"""One HTML file that tells all of an evaluation, and needs nothing but itself."""
+
+from __future__ import annotations
+
+import datetime
+import os
+import shlex
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from jinja2 import Environment, PackageLoader, StrictUndefined
+
+from mcdrl_common.atomic_write import write_text
+from mcdrl_lab.errors import ProtocolError
+from mcdrl_lab.plans.prepared import installed_versions
+from mcdrl_lab.results.comparison import compare
+from mcdrl_lab.results.plots import box_plot
+from mcdrl_lab.results.run_curves import run_curves
+from mcdrl_lab.results.run_log import RunLogError, read_run_log
+from mcdrl_lab.results.tables import ORACLE_NOTE
+from mcdrl_mmseg.models import DictionaryError
+from mcdrl_mmseg.visualization.confounder_profile import confounder_profile
+from mcdrl_mmseg.visualization.figure_files import figure_uri, image_uri
+
+from . import report_tables as tables
+from .cases import choose_cases
+from .run_pictures import RunModel, RunPictures, checkpoint_of, config_of
+from .sources import Source, load_source
+
+GENERATOR = 'mcdrl_lab.results.html_report'
+_TEMPLATE = 'report.html.j2'
+_EXPLANATION_DPI = 90
+
+
+@dataclass(frozen=True)
+class ReportOptions:
+    """What a report shows beyond the records.
+
+    Attributes:
+        method: Method whose cases and attention are shown; None takes the one that
+            was recorded last.
+        checkpoint: Checkpoint to draw with, for all sites; None takes each run's own.
+        config: Config whose test set holds the images; None takes each run's own.
+        data_root: Folder of the images, where it is not the config's.
+        device: As ``'cuda:0'``; None takes a GPU if there is one.
+        profile_images: Images of each site that the attention is taken from.
+        pictures: Whether models are run at all.
+        explanations: Show below each case how the model came to its prediction.
+        title: Of the page; None makes one of the source's name.
+    """
+
+    method: str | None = None
+    checkpoint: str | os.PathLike | None = None
+    config: str | os.PathLike | None = None
+    data_root: str | os.PathLike | None = None
+    device: str | None = None
+    profile_images: int = 60
+    pictures: bool = True
+    explanations: bool = False
+    title: str | None = None
+
+
+def write_page(
+    path: str | os.PathLike,
+    out: str | os.PathLike | None = None,
+    options: ReportOptions | None = None,
+) -> Path:
+    """Write the report of a plan or of one run.
+
+    Args:
+        path: See :func:`~mcdrl_lab.results.html_report.sources.load_source`.
+        out: The HTML file; None writes ``report.html`` beside the records.
+        options: What to show.
+
+    Returns:
+        Path of the file.
+
+    Raises:
+        ProtocolError: No results, an unknown method, or ``out`` is a file that is no
+            report.
+    """
+    options = options or ReportOptions()
+    source = load_source(path)
+    if out is None:
+        out = (source.path.parent if source.path.is_file() else source.path) / (
+            'report.html'
+        )
+    out = Path(out)
+    _check_replaceable(out)
+    method = options.method or source.methods[-1]
+    if method not in source.methods:
+        raise ProtocolError(
+            f'no finished run of the method {method!r}; there are '
+            f'{", ".join(source.methods)}.'
+        )
+    pictures: dict[str, RunPictures] = {}
+    problems: list[str] = []
+    if options.pictures:
+        pictures, problems = draw_runs(source, method, options)
+    content = build_content(source, method, pictures, problems, options.title)
+    write_text(out, render(content))
+    return out
+
+
+def draw_runs(
+    source: Source, method: str, options: ReportOptions
+) -> tuple[dict[str, RunPictures], list[str]]:
+    """Run the models of one method on the cases of each site.
+
+    Args:
+        source: The results.
+        method: Name of the method.
+        options: See :class:`ReportOptions`.
+
+    Returns:
+        Site -> pictures, and what kept others from being drawn, as sentences.
+    """
+    drawn: dict[str, RunPictures] = {}
+    problems: list[str] = []
+    loaded: tuple[Any, RunModel] | None = None
+    for site, record in source.first_runs(method).items():
+        folder = source.folders.get(record.key)
+        checkpoint = options.checkpoint or (checkpoint_of(folder) if folder else None)
+        if checkpoint is None:
+            problems.append(f'{site}: the checkpoint that was tested is not at hand.')
+            continue
+        config = options.config or (config_of(folder) if folder else None)
+        if config is None:
+            problems.append(f'{site}: the config is not at hand; name it by --config.')
+            continue
+        try:
+            # One checkpoint may serve several sites.
+            if loaded is None or loaded[0] != (checkpoint, config):
+                model = RunModel(checkpoint, config, options.data_root, options.device)
+                loaded = (checkpoint, config), model
+            cases = choose_cases(record.images)
+            result = loaded[1].pictures(
+                site, cases, options.profile_images, options.explanations
+            )
+        except (ValueError, OSError, KeyError, DictionaryError) as error:
+            problems.append(f'{site}: {" ".join(str(error).split())}')
+            continue
+        drawn[site] = result
+        lacking = [name for name in cases if name not in result.cases]
+        if lacking:
+            problems.append(
+                f'{site}: the test set of the config does not hold the images of the '
+                f'cases {", ".join(lacking)}.'
+            )
+    return drawn, problems
+
+
+def build_content(
+    source: Source,
+    method: str,
+    pictures: Mapping[str, RunPictures],
+    problems: Sequence[str] = (),
+    title: str | None = None,
+) -> dict[str, Any]:
+    """Everything that the template prints.
+
+    Args:
+        source: The results.
+        method: Method that the pictures are of.
+        pictures: From :func:`draw_runs`.
+        problems: From :func:`draw_runs`.
+        title: Of the page.
+    """
+    groups = tables.by_method(source.records)
+    comparisons, not_compared = _comparisons(source, method)
+    curves, no_curves = _curves(source)
+    failed = [r for r in source.records if r.status == 'failed']
+    return dict(
+        generator=GENERATOR,
+        title=title or f'MCDRL report: {source.path.resolve().name}',
+        date=datetime.date.today().isoformat(),
+        source=str(source.path),
+        is_plan=source.is_plan,
+        runs=len(source.records) - len(failed),
+        failed=len(failed),
+        summaries=[tables.summary(name, runs) for name, runs in groups.items()],
+        oracle_note=ORACLE_NOTE
+        if any(r.selection == 'oracle' for r in source.records)
+        else None,
+        results=[tables.results_table(name, runs) for name, runs in groups.items()],
+        comparisons=[
+            dict(table=tables.comparison_table(c), notes=c.notes) for c in comparisons
+        ],
+        not_compared=not_compared,
+        box_plot=_box_plot(source),
+        method=method,
+        cases=_cases(source, method, pictures),
+        problems=list(problems),
+        profile=_profile(pictures),
+        curves=curves,
+        no_curves=no_curves,
+        data=tables.data_table(source.records),
+        data_hashes=sorted({r.data_hash for r in source.records if r.data_hash}),
+        runs_table=tables.runs_table(source),
+        versions=tables.versions_table(source.records, installed_versions()),
+        own_command=shlex.join(['python', *sys.argv]),
+        commands=tables.commands(source),
+        configs=sorted({r.config for r in source.records if r.config}),
+    )
+
+
+def render(content: Mapping[str, Any]) -> str:
+    """Print a report as HTML; every text in it is escaped.
+
+    Args:
+        content: From :func:`build_content`.
+    """
+    environment = Environment(
+        loader=PackageLoader('mcdrl_lab.results.html_report'),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    return environment.get_template(_TEMPLATE).render(content)
+
+
+def _check_replaceable(path: Path) -> None:
+    if not path.exists():
+        return
+    if path.is_dir():
+        raise ProtocolError(f'{path} is a folder: name a file, as {path}/report.html.')
+    with open(path, encoding='utf-8', errors='replace') as file:
+        if GENERATOR in file.read(4096):
+            return
+    raise ProtocolError(
+        f'{path} exists and is not a report; it is left alone: name another file.'
+    )
+
+
+def _comparisons(source: Source, method: str) -> tuple[list, list[str]]:
+    """The method against each other one, and why some cannot be compared."""
+    found, reasons = [], []
+    for selection in sorted({r.selection for r in source.records}, reverse=True):
+        names = [
+            r.method
+            for r in source.records
+            if (r.selection, r.status) == (selection, 'done')
+        ]
+        others = [name for name in dict.fromkeys(names) if name != method]
+        if method not in names or not others:
+            continue
+        try:
+            found += compare(source.records, method, others, selection=selection)
+        except ProtocolError as error:
+            reasons.append(str(error))
+    return found, reasons
+
+
+def _box_plot(source: Source) -> str | None:
+    try:
+        return figure_uri(box_plot(source.records))
+    except ProtocolError:
+        return None  # no image holds a lesion
+
+
+def _cases(
+    source: Source, method: str, pictures: Mapping[str, RunPictures]
+) -> list[dict]:
+    """A group a site: what to print beside each picture."""
+    groups = []
+    for site, record in source.first_runs(method).items():
+        cases = choose_cases(record.images)
+        drawn = pictures[site].cases if site in pictures else {}
+        pages = pictures[site].explanations if site in pictures else {}
+        entries = [
+            dict(
+                name=name,
+                uri=image_uri(drawn[name]) if name in drawn else None,
+                width=drawn[name].shape[1] if name in drawn else None,
+                height=drawn[name].shape[0] if name in drawn else None,
+                image=case['image'],
+                dice=f'{100 * case["dice"]:.1f}',
+                explanation=figure_uri(pages[name], _EXPLANATION_DPI)
+                if name in pages
+                else None,
+            )
+            for name, case in cases.items()
+        ]
+        run = f'seed {record.seed}' if source.is_plan else ''
+        groups.append(dict(site=site, run=run, cases=entries))
+    return groups
+
+
+def _profile(pictures: Mapping[str, RunPictures]) -> str | None:
+    attention, priors = {}, []
+    names: tuple[str, ...] = ()
+    for site, drawn in pictures.items():
+        if drawn.attention is not None and drawn.prior is not None:
+            attention[site], names = drawn.attention, names or drawn.names
+            priors.append(drawn.prior)
+    if not attention:
+        return None
+    # Each fold may have estimated a prior of its own.
+    return figure_uri(confounder_profile(attention, names, np.mean(priors, axis=0)))
+
+
+def _curves(source: Source) -> tuple[list[dict], list[str]]:
+    """A figure a method, of its runs of the lowest seed; and methods without logs."""
+    figures, lacking = [], []
+    for method in source.methods:
+        logs = {}
+        for record in source.first_runs(method).values():
+            folder = source.folders.get(record.key)
+            # The sites of one work folder share a training.
+            name = record.held_out if source.is_plan else record.method
+            if folder is None or name in logs:
+                continue
+            try:
+                logs[name] = read_run_log(folder)
+            except RunLogError:
+                continue
+        if logs:
+            figures.append(
+                dict(method=method, uri=figure_uri(run_curves(logs)), runs=list(logs))
+            )
+        else:
+            lacking.append(method)
+    return figures, lacking

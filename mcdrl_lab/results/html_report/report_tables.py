@@ -1,0 +1,292 @@
+"""The tables of a report: cells of text, ready to print."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from mcdrl_lab.plans.records import RunRecord
+from mcdrl_lab.results.comparison import Comparison, effect_table
+from mcdrl_lab.results.scores import done, image_scores
+from mcdrl_lab.results.statistics import these_sites_interval
+from mcdrl_lab.results.tables import MISSING, ORACLE_MARK
+
+from .sources import Source, run_folder
+
+MEAN_ROW = 'mean of sites'
+_FURTHER = {
+    'iou': 'IoU (%)',
+    'hd95': 'HD95 (pixels)',
+    'false_positive': 'false positives (%)',
+}
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table of text.
+
+    Attributes:
+        caption: What it shows.
+        columns: Heads of the columns.
+        rows: Cells; the first one names the row.
+    """
+
+    caption: str
+    columns: Sequence[str]
+    rows: Sequence[Sequence[str]]
+
+
+def row_name(record: RunRecord) -> str:
+    """Name of a method, marked if its checkpoints were chosen on the test site."""
+    mark = f' {ORACLE_MARK}' if record.selection == 'oracle' else ''
+    return record.method + mark
+
+
+def by_method(records: Iterable[RunRecord]) -> dict[str, list[RunRecord]]:
+    """Finished runs by the name of their row, in the order of the records."""
+    groups: dict[str, list[RunRecord]] = {}
+    for record in done(records):
+        groups.setdefault(row_name(record), []).append(record)
+    return groups
+
+
+def results_table(name: str, records: Sequence[RunRecord]) -> Table:
+    """Scores of one method at each held-out site and over all of them.
+
+    Args:
+        name: Of the method.
+        records: Its finished runs.
+    """
+    dice = image_scores(records, 'dice').assign(difference=lambda t: t['score'])
+    further = {metric: image_scores(records, metric) for metric in _FURTHER}
+    rows = []
+    sites = sorted({record.held_out for record in records})
+    for site in sites:
+        own = dice[dice['held_out'] == site]
+        images = _images_of(records, site)
+        rows.append(
+            [
+                site,
+                _estimate(own),
+                _number(own['score'].median()),
+                *(
+                    _number(table.loc[table['held_out'] == site, 'score'].mean())
+                    for table in further.values()
+                ),
+                str(len(images)),
+                str(sum(not image['has_lesion'] for image in images)),
+                str(len({r.seed for r in records if r.held_out == site})),
+            ]
+        )
+    if len(sites) > 1:
+        means = [
+            _number(table.groupby('held_out')['score'].mean().mean())
+            for table in further.values()
+        ]
+        total = [sum(int(row[i]) for row in rows) for i in (-3, -2)]
+        seeds = str(len({r.seed for r in records}))
+        rows.append(
+            [MEAN_ROW, _estimate(dice), MISSING, *means, *map(str, total), seeds]
+        )
+    columns = ['held-out site', 'Dice (%), 95 % interval', 'median', *_FURTHER.values()]
+    columns += ['images', 'of them without lesion', 'seeds']
+    return Table(name, columns, rows)
+
+
+def summary(name: str, records: Sequence[RunRecord]) -> dict[str, str]:
+    """The few numbers of a method that stand first.
+
+    Args:
+        name: Of the method.
+        records: Its finished runs.
+
+    Returns:
+        ``name``, ``dice``, ``interval`` and ``worst``, as text.
+    """
+    dice = image_scores(records, 'dice').assign(difference=lambda t: t['score'])
+    by_site = dice.groupby('held_out')['score'].mean()
+    worst = MISSING
+    if len(by_site):
+        worst = f'{by_site.idxmin()} ({by_site.min():.1f} %)'
+    return dict(
+        name=name,
+        dice=_number(by_site.mean()),
+        interval=_interval(dice),
+        worst=worst,
+        sites=str(len(by_site)),
+    )
+
+
+def comparison_table(comparison: Comparison) -> Table:
+    """Differences of two methods with their intervals.
+
+    Args:
+        comparison: From :func:`~mcdrl_lab.results.comparison.compare`.
+    """
+    table = effect_table(comparison)
+    rows = [
+        [
+            row.label,
+            f'{row.a:.1f}',
+            f'{row.b:.1f}',
+            f'{row.difference:+.1f}',
+            _ends(row.low, row.high, '+.1f'),
+            _p_value(row.p_holm),
+            str(row.images),
+            str(row.seeds),
+        ]
+        for row in table.itertuples()
+    ]
+    columns = ['held-out site', comparison.a, comparison.b, 'difference (points)']
+    columns += ['95 % interval', 'p (Wilcoxon, Holm)', 'images', 'seeds']
+    return Table(f'{comparison.a} against {comparison.b}, Dice', columns, rows)
+
+
+def data_table(records: Iterable[RunRecord]) -> Table:
+    """What the tested sites hold, from the records alone.
+
+    Args:
+        records: Run records.
+    """
+    records = done(records)
+    rows = []
+    for site in sorted({record.held_out for record in records}):
+        images = _images_of(records, site)
+        lesions = sorted({n for image in images for n in image['lesion_classes']})
+        areas = [
+            100 * (image['tp'] + image['fn']) / image['pixels']
+            for image in images
+            if image['has_lesion'] and image.get('pixels')
+        ]
+        sequences = [image.get('sequence') for image in images]
+        known = {sequence for sequence in sequences if sequence is not None}
+        rows.append(
+            [
+                site,
+                str(len(images)),
+                str(sum(not image['has_lesion'] for image in images)),
+                ', '.join(lesions) or MISSING,
+                _number(float(np.median(areas)) if areas else math.nan),
+                str(len(known)) if known else 'unknown',
+            ]
+        )
+    columns = ['site', 'images', 'without lesion', 'lesion types']
+    columns += ['lesion area, median (% of image)', 'sequences']
+    return Table('Tested images', columns, rows)
+
+
+def runs_table(source: Source) -> Table:
+    """Every run, finished or not.
+
+    Args:
+        source: The results.
+    """
+    rows = []
+    for record in source.records:
+        scores = image_scores([record], 'dice')['score']
+        budget = ', '.join(f'{k} {v}' for k, v in record.budget.items()) or MISSING
+        minutes = record.duration_s / 60
+        rows.append(
+            [
+                row_name(record),
+                record.held_out,
+                str(record.seed) if source.is_plan else MISSING,
+                _number(scores.mean()),
+                f'{minutes:.1f}' if record.duration_s else MISSING,
+                budget,
+                record.status + (f': {record.error}' if record.error else ''),
+            ]
+        )
+    columns = ['method', 'held-out site', 'seed', 'Dice (%)', 'minutes', 'budget']
+    return Table('Runs', [*columns, 'status'], rows)
+
+
+def versions_table(records: Iterable[RunRecord], own: Mapping[str, str]) -> Table:
+    """Versions of the packages that the runs used, and that the report was made with.
+
+    Args:
+        records: Run records.
+        own: Package -> version, of the report.
+    """
+    used: dict[str, dict[str, None]] = {}
+    for record in records:
+        for package, version in record.versions.items():
+            used.setdefault(package, {})[version] = None
+    rows = [
+        [
+            package,
+            ', '.join(used.get(package, {})) or MISSING,
+            own.get(package, MISSING),
+        ]
+        for package in dict.fromkeys([*used, *own])
+    ]
+    return Table('Versions', ['package', 'runs', 'this report'], rows)
+
+
+def commands(source: Source) -> list[str]:
+    """Commands that train and test the runs again, as far as their folders are there.
+
+    Args:
+        source: The results.
+    """
+    if not source.is_plan:
+        return []
+    lines = []
+    root = source.path.parent if source.path.is_file() else source.path
+    for record in source.records:
+        folder = root / run_folder(record)
+        if not (folder / 'config.py').is_file():
+            continue
+        lines.append(f'python tools/train.py {folder}/config.py')
+        for checkpoint in sorted(folder.glob('best_*.pth')):
+            lines.append(f'python tools/test.py {folder}/config.py {checkpoint}')
+    return lines
+
+
+def _images_of(records: Iterable[RunRecord], site: str) -> list[dict]:
+    """Every tested image of a site once, whichever run tested it."""
+    images = {
+        image['image']: image
+        for record in records
+        if record.held_out == site
+        for image in record.images
+    }
+    return [images[name] for name in sorted(images)]
+
+
+def _number(value: float) -> str:
+    return MISSING if math.isnan(value) else f'{value:.1f}'
+
+
+def _estimate(scores: pd.DataFrame) -> str:
+    """Mean of sites and its interval; columns held_out, difference, ..."""
+    if scores.empty:
+        return MISSING
+    mean = scores.groupby('held_out')['difference'].mean().mean()
+    interval = _interval(scores)
+    return f'{mean:.1f}' + (f' ({interval})' if interval != MISSING else '')
+
+
+def _interval(scores: pd.DataFrame) -> str:
+    if scores.empty:
+        return MISSING
+    interval = these_sites_interval(scores)
+    # Scores lie in 0 to 100, which a stretched interval does not know.
+    low, high = max(interval.low, 0.0), min(interval.high, 100.0)
+    return MISSING if math.isnan(interval.low) else _ends(low, high, '.1f')
+
+
+def _ends(low: float, high: float, form: str) -> str:
+    if math.isnan(low):
+        return MISSING
+    return f'{low:{form}} to {high:{form}}'
+
+
+def _p_value(value: float) -> str:
+    if math.isnan(value):
+        return MISSING
+    return '< 0.0001' if value < 1e-4 else f'{value:.4f}'

@@ -1,0 +1,175 @@
+"""Pictures of a tested run: cases with overlays, and its attention to confounders."""
+
+from __future__ import annotations
+
+import copy
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import torch
+from matplotlib.figure import Figure
+from mmengine.config import Config
+from mmengine.dataset import pseudo_collate
+from mmengine.registry import init_default_scope
+from mmseg.registry import DATASETS
+from torch import nn
+from torch.utils.data import Dataset
+
+from mcdrl_lab.plans.folds import datasets
+from mcdrl_lab.results.features import collect_features
+from mcdrl_lab.simulation import true_confounders
+from mcdrl_mmseg.apis.checkpoint import load_segmentor
+from mcdrl_mmseg.apis.explanation import explain
+from mcdrl_mmseg.apis.image_pipeline import read_image
+from mcdrl_mmseg.evaluation.image_record import image_name
+from mcdrl_mmseg.evaluation.sample_reader import ONE_SITE
+from mcdrl_mmseg.models import CausalInterventionHead
+from mcdrl_mmseg.models.confounder_attention import entry_names
+from mcdrl_mmseg.visualization.case_picture import IGNORED, case_picture
+from mcdrl_mmseg.visualization.explanation_figure import explanation_figure
+
+
+@dataclass(frozen=True)
+class RunPictures:
+    """What could be drawn of a run at one site.
+
+    Attributes:
+        cases: ``'best'``, ... -> (H, W, 3) uint8, red first; of those whose image was
+            found.
+        attention: (n, M) mean attention of n images, or None for a model that trains
+            none.
+        names: M names of the confounders.
+        prior: (M,) P(z).
+        explanations: The same cases' pages of
+            :func:`~mcdrl_mmseg.visualization.explanation_figure.explanation_figure`,
+            where they were asked for and the model can be explained.
+    """
+
+    cases: dict[str, np.ndarray] = field(default_factory=dict)
+    attention: np.ndarray | None = None
+    names: tuple[str, ...] = ()
+    prior: np.ndarray | None = None
+    explanations: dict[str, Figure] = field(default_factory=dict)
+
+
+class RunModel:
+    """A tested checkpoint with the images it was tested on.
+
+    Args:
+        checkpoint: The checkpoint.
+        config: Its config, whose test set the images are looked up in.
+        data_root: Folder of the images, where it is not the config's.
+        device: As ``'cuda:0'``; None takes a GPU if there is one.
+
+    Raises:
+        ValueError: Checkpoint, config or images cannot be used.
+        OSError: A file cannot be read.
+    """
+
+    def __init__(
+        self,
+        checkpoint: str | os.PathLike,
+        config: str | os.PathLike,
+        data_root: str | os.PathLike | None = None,
+        device: str | None = None,
+    ) -> None:
+        self.model = load_segmentor(checkpoint, config, device)
+        cfg: Config = self.model.cfg
+        init_default_scope(cfg.get('default_scope', 'mmseg'))
+        dataset = copy.deepcopy(cfg.test_dataloader.dataset)
+        if data_root is not None:
+            for part in datasets(dataset):
+                if 'data_root' in part:
+                    part['data_root'] = str(data_root)
+        self.dataset: Dataset = DATASETS.build(dataset)
+        self._places: dict[str, dict[str, int]] = {}
+        for index in range(len(self.dataset)):
+            info = self.dataset.get_data_info(index)
+            site = info.get('site', ONE_SITE)
+            name = image_name(info['img_path'], site)
+            self._places.setdefault(site, {})[name] = index
+
+    def pictures(
+        self,
+        site: str,
+        cases: Mapping[str, dict],
+        profile_images: int = 60,
+        explanations: bool = False,
+    ) -> RunPictures:
+        """Draw the cases of a site and look at what its images attend to.
+
+        Args:
+            site: Name of a tested site.
+            cases: Name of each case -> its per-image record.
+            profile_images: Images that the attention is taken from, evenly spaced
+                over the site; 0 leaves it out.
+            explanations: Draw the page of each case that tells how the model came to
+                its prediction.
+        """
+        places = self._places.get(site, {})
+        found = {
+            name: places[record['image']]
+            for name, record in cases.items()
+            if record['image'] in places
+        }
+        drawn = {name: self._draw(index) for name, index in found.items()}
+        head = getattr(self.model, 'decode_head', None)
+        indices = list(places.values())
+        if not isinstance(head, CausalInterventionHead) or not indices:
+            return RunPictures(drawn)
+        count = min(profile_images, len(indices))
+        chosen = np.linspace(0, len(indices) - 1, count).round().astype(int)
+        attention = None
+        if count:
+            loader = (pseudo_collate([self.dataset[indices[i]]]) for i in chosen)
+            attention = collect_features(self.model, loader).get('attention')
+        return RunPictures(
+            cases=drawn,
+            explanations={n: self._explain(i) for n, i in found.items()}
+            if explanations
+            else {},
+            attention=attention,
+            names=entry_names(head.dictionary),
+            prior=head.dictionary.confounder_prior.cpu().numpy(),
+        )
+
+    def _explain(self, index: int) -> Figure:
+        info = self.dataset.get_data_info(index)
+        path = Path(info['img_path'])
+        truth = self.dataset[index]['data_samples'].gt_sem_seg.data[0].numpy()
+        return explanation_figure(
+            explain(self.model, read_image(path)),
+            (truth != 0) & (truth != IGNORED),
+            true_confounders(path),
+            title=path.name,
+        )
+
+    @torch.no_grad()
+    def _draw(self, index: int) -> np.ndarray:
+        model: nn.Module = self.model
+        (sample,) = model.test_step(pseudo_collate([self.dataset[index]]))
+        image = read_image(sample.img_path)[..., ::-1].copy()
+        prediction = sample.pred_sem_seg.data[0].cpu().numpy()
+        truth = sample.gt_sem_seg.data[0].cpu().numpy()
+        return case_picture(image, prediction, truth)
+
+
+def checkpoint_of(folder: Path) -> Path | None:
+    """The checkpoint that a run was tested with, or None if it is gone."""
+    found = list(folder.glob('best_*.pth'))
+    # A kill between two best checkpoints can leave both; the later is better.
+    return max(found, key=lambda path: path.stat().st_mtime) if found else None
+
+
+def config_of(folder: Path) -> Path | None:
+    """The whole config that a run left in its folder, or None."""
+    own = folder / 'config.py'
+    if own.is_file():
+        return own
+    # Not the one beside a test, which may have tested another model's checkpoint.
+    starts = [p.parent for p in sorted(folder.glob('*/vis_data/scalars.json'))]
+    found = [s / 'config.py' for s in starts if (s / 'config.py').is_file()]
+    return found[-1] if found else None

@@ -1,0 +1,115 @@
+"""Where a report's numbers come from: a plan's records, or one work folder."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+from mcdrl_common.image_records import read_records as read_image_records
+from mcdrl_common.site_scores import by_site, summarise
+from mcdrl_lab.errors import ProtocolError
+from mcdrl_lab.plans.executor import RECORDS_NAME
+from mcdrl_lab.plans.records import RunRecord
+from mcdrl_lab.results.plan_tables import load_records
+from mcdrl_lab.results.scores import done
+
+
+@dataclass(frozen=True)
+class Source:
+    """Results, and the folders that hold what the results came from.
+
+    Attributes:
+        path: What the user named.
+        records: Latest record of every run; of a work folder one a tested site.
+        folders: Run -> its folder, for those that are there.
+        is_plan: Whether the records are a plan's. Else they are of one run, of which
+            neither seed nor versions were recorded.
+    """
+
+    path: Path
+    records: list[RunRecord]
+    folders: dict[tuple, Path]
+    is_plan: bool
+
+    @property
+    def methods(self) -> list[str]:
+        """Methods with a finished run, in the order of the records."""
+        return list(dict.fromkeys(record.method for record in done(self.records)))
+
+    def first_runs(self, method: str) -> dict[str, RunRecord]:
+        """Held-out site -> the finished run of the lowest seed.
+
+        Runs whose checkpoint was chosen on the test site come last.
+
+        Args:
+            method: Its name.
+        """
+        runs = [r for r in done(self.records) if r.method == method]
+        runs.sort(key=lambda r: (r.held_out, r.selection == 'oracle', r.seed))
+        first: dict[str, RunRecord] = {}
+        for record in runs:
+            first.setdefault(record.held_out, record)
+        return first
+
+
+def load_source(path: str | os.PathLike) -> Source:
+    """Find results in what the user named.
+
+    Args:
+        path: A ``records.jsonl``, the folder of a plan, or the work folder of a
+            training that holds a per-image file of ``SiteLesionMetric``.
+
+    Raises:
+        ProtocolError: No results there; says how to get them.
+    """
+    path = Path(path)
+    if path.is_file() or (path / RECORDS_NAME).is_file():
+        records = load_records(path)
+        root = path.parent if path.is_file() else path
+        folders = {record.key: root / run_folder(record) for record in records}
+        folders = {key: folder for key, folder in folders.items() if folder.is_dir()}
+        return Source(path, records, folders, is_plan=True)
+    if not path.is_dir():
+        raise ProtocolError(f'{path} is neither a file nor a folder.')
+    records = _work_dir_records(path)
+    return Source(path, records, {r.key: path for r in records}, is_plan=False)
+
+
+def run_folder(record: RunRecord) -> Path:
+    """Folder of a run below its plan's, as in docs/protocol.md."""
+    oracle = '-oracle' if record.selection == 'oracle' else ''
+    return Path(f'{record.method}{oracle}', record.held_out, f'seed{record.seed}')
+
+
+def _work_dir_records(folder: Path) -> list[RunRecord]:
+    """One record a tested site, from the newest per-image file of the folder."""
+    found = []
+    for file in folder.glob('*.json'):
+        try:
+            content = read_image_records(file)
+        except ValueError:
+            continue  # a JSON file of something else
+        found.append((file.stat().st_mtime, content['images']))
+    if not found:
+        raise ProtocolError(
+            f'{folder} holds neither {RECORDS_NAME} nor a per-image file. Test the '
+            'checkpoint with: python tools/test.py CONFIG CHECKPOINT --cfg-options '
+            f'test_evaluator.records_path={folder}/test_records.json'
+        )
+    _, images = max(found, key=lambda pair: pair[0])
+    return [
+        RunRecord(
+            method=folder.resolve().name,
+            config='',
+            config_hash='',
+            held_out=site,
+            seed=0,
+            metrics={
+                name: float('nan') if value is None else value
+                for name, value in summarise(group).items()
+            },
+            images=group,
+        )
+        for site, group in by_site(images).items()
+    ]

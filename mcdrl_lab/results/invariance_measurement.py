@@ -1,0 +1,216 @@
+"""Invariance of trained models: counterfactual pairs, and linear probes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import count, islice
+
+import numpy as np
+import torch
+from torch import nn
+
+from mcdrl_lab.errors import ProtocolError
+from mcdrl_lab.simulation import (
+    CONFOUNDERS,
+    SITES,
+    Benchmark,
+    Conditions,
+    Scene,
+    sample_scene,
+)
+from mcdrl_lab.simulation.counterfactuals import (
+    MASK_CHANGING,
+    Pictures,
+    draw_pictures,
+    scene_pair,
+)
+from mcdrl_mmseg.apis.image_pipeline import build_image_pipeline
+from mcdrl_mmseg.models import CausalInterventionHead
+
+from .features import NO_LESION, collect_features
+from .invariance_scores import PairScores, pair_scores
+from .probe import ProbeScore, probe_accuracy
+
+FEATURES = ('F', 'F_ca')
+_BATCH = 32
+# No data set of a plan, no built-in model and no validation of one has these scenes.
+_PROBE_SEED = 4_000_000_000
+
+
+@dataclass(frozen=True)
+class ProbeScenes:
+    """Pictures for linear probes, with what is to be read out of them.
+
+    Args:
+        pictures: The pictures.
+        sites: Site of each; empty for scenes of no site.
+        lesions: Lesion class of each, or ``'no lesion'``.
+        conditions: (n, M) bool, which confounders each has.
+    """
+
+    pictures: Pictures
+    sites: tuple[str, ...]
+    lesions: tuple[str, ...]
+    conditions: np.ndarray
+
+
+def draw_pairs(
+    benchmark: Benchmark, site: str, scenes: int
+) -> dict[str, tuple[Pictures, Pictures]]:
+    """Draw a site's scenes with lesion, without and with each confounder.
+
+    Args:
+        benchmark: The data set.
+        site: The site, which the model was not trained on.
+        scenes: Number of scenes: the first ones with a lesion in the data set.
+
+    Returns:
+        Confounder -> pictures with it absent and with it present.
+
+    Raises:
+        ProtocolError: The site has no such number of scenes with lesion.
+    """
+    all_scenes = (benchmark.scene(site, n) for n in range(benchmark.images_per_site))
+    chosen = list(islice((s for s in all_scenes if s.lesion is not None), scenes))
+    if len(chosen) < scenes:
+        raise ProtocolError(
+            f'{site} has {len(chosen)} scenes with a lesion, and {scenes} were asked '
+            'for: ask for fewer (--scenes), or draw a larger data set.'
+        )
+    drawn = {}
+    for name in CONFOUNDERS:
+        without, present = zip(*(scene_pair(scene, name) for scene in chosen))
+        drawn[name] = (
+            draw_pictures(without, benchmark.size),
+            draw_pictures(present, benchmark.size),
+        )
+    return drawn
+
+
+def draw_probe_scenes(
+    benchmark: Benchmark, number: int
+) -> tuple[ProbeScenes, ProbeScenes]:
+    """Draw scenes that no model was trained on.
+
+    Args:
+        benchmark: Its size, and how far its sites differ.
+        number: Number of scenes of each kind.
+
+    Returns:
+        Scenes of no site, where confounders and lesion are independent of each other,
+        for probes of those; and scenes of all sites in turn, for the probe of the
+        site.
+    """
+    alone = [sample_scene(_PROBE_SEED, index) for index in range(number)]
+    sites = tuple(SITES[index % len(SITES)] for index in range(number))
+    shifted = [
+        sample_scene(_PROBE_SEED, index, Conditions(site, benchmark.spurious))
+        for index, site in enumerate(sites)
+    ]
+    return (
+        _probe_scenes(alone, (), benchmark.size),
+        _probe_scenes(shifted, sites, benchmark.size),
+    )
+
+
+def _probe_scenes(
+    scenes: Sequence[Scene], sites: tuple[str, ...], size: int
+) -> ProbeScenes:
+    strengths = [[s for _, s in scene.confounders.items()] for scene in scenes]
+    return ProbeScenes(
+        pictures=draw_pictures(scenes, size),
+        sites=sites,
+        lesions=tuple(
+            NO_LESION if scene.lesion is None else scene.lesion.name for scene in scenes
+        ),
+        conditions=np.array(strengths) > 0,
+    )
+
+
+def _batches(model: nn.Module, images: np.ndarray) -> Iterator[dict]:
+    """Images through the model's own test pipeline, in batches."""
+    pipeline = build_image_pipeline(model.cfg)
+    for start in count(0, _BATCH):
+        packed = [pipeline(dict(img=image)) for image in images[start : start + _BATCH]]
+        if not packed:
+            return
+        yield dict(
+            inputs=[item['inputs'] for item in packed],
+            data_samples=[item['data_samples'] for item in packed],
+        )
+
+
+@torch.no_grad()
+def predict_masks(model: nn.Module, images: np.ndarray) -> np.ndarray:
+    """Predict where there is a lesion.
+
+    Args:
+        model: A segmentor of :func:`~mcdrl_mmseg.apis.load_segmentor`.
+        images: (n, H, W, 3) uint8, blue first.
+
+    Returns:
+        (n, H, W) bool.
+    """
+    masks = [
+        sample.pred_sem_seg.data[0].cpu().numpy() > 0
+        for batch in _batches(model, images)
+        for sample in model.test_step(batch)
+    ]
+    return np.stack(masks)
+
+
+def measure_pairs(
+    model: nn.Module, pairs: dict[str, tuple[Pictures, Pictures]]
+) -> dict[str, PairScores]:
+    """Compare predictions on the same scenes without and with each confounder.
+
+    Args:
+        model: A segmentor of :func:`~mcdrl_mmseg.apis.load_segmentor`.
+        pairs: From :func:`draw_pairs`.
+
+    Returns:
+        Confounder -> scores.
+    """
+    return {
+        name: pair_scores(
+            predict_masks(model, absent.images),
+            predict_masks(model, present.images),
+            absent.masks,
+            present.masks,
+            same_mask=name not in MASK_CHANGING,
+        )
+        for name, (absent, present) in pairs.items()
+    }
+
+
+def measure_probes(
+    model: nn.Module, independent: ProbeScenes, by_site: ProbeScenes
+) -> dict[str, dict[str, ProbeScore]] | None:
+    """Read site, lesion and confounders out of a model's features, linearly.
+
+    Args:
+        model: A segmentor of :func:`~mcdrl_mmseg.apis.load_segmentor`.
+        independent: Scenes of no site, for lesion and confounders.
+        by_site: Scenes of all sites.
+
+    Returns:
+        ``'site'``, ``'lesion'`` and each confounder -> ``'F'`` and ``'F_ca'`` ->
+        score; None for a model without an intervention, which has no F_ca.
+    """
+    head = model.decode_head
+    if not isinstance(head, CausalInterventionHead) or head.intervention is None:
+        return None
+    features = collect_features(model, _batches(model, independent.pictures.images))
+    labels = {'lesion': independent.lesions}
+    labels |= {
+        name: column.tolist()
+        for name, column in zip(CONFOUNDERS, independent.conditions.T)
+    }
+    scores = {name: _probe(features, values) for name, values in labels.items()}
+    features = collect_features(model, _batches(model, by_site.pictures.images))
+    return {'site': _probe(features, by_site.sites), **scores}
+
+
+def _probe(features: dict[str, np.ndarray], labels: Sequence) -> dict[str, ProbeScore]:
+    return {name: probe_accuracy(features[name], labels) for name in FEATURES}

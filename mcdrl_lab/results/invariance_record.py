@@ -1,0 +1,104 @@
+"""What was measured of a model's invariance, as a JSON line."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields
+from typing import Any
+
+from .invariance_scores import PairScores, overall_scores
+
+SCHEMA = 1
+
+
+@dataclass(frozen=True)
+class InvarianceRecord:
+    """Invariance of one trained model.
+
+    Args:
+        method: Name of the method.
+        held_out: Site that it was not trained on, and whose scenes were changed.
+        seed: Random seed of its training.
+        spurious: How far the sites of its data set differ.
+        pairs: Confounder -> scores of predictions without and with it.
+        probes: What was read -> ``'F'``, ``'F_ca'`` and ``'chance'`` -> balanced
+            accuracy; None for a model without an intervention.
+        probe_scenes: Number of scenes of each probe.
+        schema: Version of this layout.
+
+    Raises:
+        ValueError: Another schema.
+    """
+
+    method: str
+    held_out: str
+    seed: int
+    spurious: float
+    pairs: Mapping[str, PairScores]
+    probes: Mapping[str, Mapping[str, float]] | None
+    probe_scenes: int
+    schema: int = SCHEMA
+
+    def __post_init__(self) -> None:
+        if self.schema != SCHEMA:
+            raise ValueError(
+                f'schema={self.schema!r} is not supported; this version reads schema '
+                f'{SCHEMA}.'
+            )
+
+    @property
+    def key(self) -> tuple[str, str, int, float]:
+        """What names the model: method, held-out site, seed, spurious."""
+        return self.method, self.held_out, self.seed, self.spurious
+
+    @property
+    def overall(self) -> PairScores:
+        """Mean over confounders."""
+        return overall_scores(self.pairs)
+
+    def probe_mean(self, names: tuple[str, ...], feature: str) -> float:
+        """Mean accuracy of some probes; NaN for a model without an intervention.
+
+        Args:
+            names: What was read.
+            feature: ``'F'`` or ``'F_ca'``.
+        """
+        if self.probes is None:
+            return math.nan
+        return sum(self.probes[name][feature] for name in names) / len(names)
+
+    def to_json(self) -> str:
+        """The record as one line of strict JSON; NaN becomes null."""
+        values = asdict(self)
+        values['pairs'] = {
+            name: {
+                key: None if math.isnan(value) else round(value, 6)
+                for key, value in scores.items()
+            }
+            for name, scores in values['pairs'].items()
+        }
+        return json.dumps(values, allow_nan=False)
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> InvarianceRecord:
+        """Take over one parsed line.
+
+        Args:
+            values: The parsed JSON object.
+
+        Raises:
+            ValueError: Not such a record.
+        """
+        names = {item.name for item in fields(cls)}
+        if not isinstance(values, Mapping) or set(values) != names:
+            raise ValueError(f'an invariance record needs the keys {sorted(names)}.')
+        pairs = {}
+        for name, scores in values['pairs'].items():
+            known: dict[str, Any] = {
+                key: math.nan if value is None else value
+                for key, value in scores.items()
+            }
+            pairs[name] = PairScores(**known)
+        return cls(**{**values, 'pairs': pairs})

@@ -1,0 +1,157 @@
+"""Invariance of all models of a plan, one after another."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+
+from mcdrl_common.findings import ConversionError
+from mcdrl_lab.errors import ProtocolError
+from mcdrl_lab.plans.json_lines import append_line
+from mcdrl_lab.plans.run_folder import RunFolder
+from mcdrl_lab.simulation import SITES, Benchmark
+from mcdrl_mmseg.apis.checkpoint import CheckpointError, load_segmentor
+
+from .invariance_measurement import (
+    FEATURES,
+    draw_pairs,
+    draw_probe_scenes,
+    measure_pairs,
+    measure_probes,
+)
+from .invariance_record import InvarianceRecord
+from .invariance_tables import read_invariance
+from .probe import ProbeScore
+
+
+@dataclass(frozen=True)
+class TrainedRun:
+    """A finished run of a plan.
+
+    Args:
+        method: Name of the method.
+        held_out: Site that it was not trained on.
+        seed: Random seed.
+        folder: The run's folder.
+    """
+
+    method: str
+    held_out: str
+    seed: int
+    folder: Path
+
+
+def find_runs(
+    out: str | os.PathLike,
+    methods: Sequence[str] | None = None,
+    seeds: Sequence[int] | None = None,
+) -> list[TrainedRun]:
+    """Find the tested runs of a plan, ordered by held-out site.
+
+    Args:
+        out: Folder of a plan of ``leave_one_site_out.py`` or ``ablation.py``.
+        methods: Names of methods; None takes all.
+        seeds: Random seeds; None takes all.
+
+    Raises:
+        ProtocolError: There are none, or one held out a site that EndoSim does not
+            have.
+    """
+    runs = []
+    for state in sorted(Path(out).glob('*/*/seed*/state.json')):
+        folder = state.parent
+        seed = re.fullmatch(r'seed(\d+)', folder.name)
+        if seed is None or not RunFolder(folder).state.get('tested'):
+            continue
+        method, held_out = folder.parts[-3:-1]
+        runs.append(TrainedRun(method, held_out, int(seed[1]), folder))
+    runs = [
+        run
+        for run in runs
+        if (methods is None or run.method in methods)
+        and (seeds is None or run.seed in seeds)
+    ]
+    if not runs:
+        raise ProtocolError(
+            f'{out} holds no finished run (METHOD/SITE/seedN) that was asked for.'
+        )
+    for run in runs:
+        if run.held_out not in SITES:
+            raise ProtocolError(
+                f'{run.folder} held out {run.held_out}, which is no site of EndoSim: '
+                'the same scene under other conditions can only be drawn there.'
+            )
+    return sorted(runs, key=lambda run: (SITES.index(run.held_out), run.seed))
+
+
+def measure_runs(
+    runs: Sequence[TrainedRun],
+    data: str | os.PathLike,
+    out: str | os.PathLike,
+    scenes: int = 40,
+    probe_scenes: int = 400,
+    device: str | None = None,
+) -> Iterator[InvarianceRecord]:
+    """Measure runs, and append a record of each to a file.
+
+    Runs that the file holds already are not measured again.
+
+    Args:
+        runs: From :func:`find_runs`.
+        data: EndoSim data set that they were trained on.
+        out: File of JSON lines.
+        scenes: Scenes with lesion of the held-out site, each drawn 24 times.
+        probe_scenes: Scenes of each linear probe; 0 leaves the probes out.
+        device: As ``'cuda:0'``; None takes a GPU if there is one.
+
+    Yields:
+        Each new record.
+
+    Raises:
+        ProtocolError: No EndoSim data set, one with fewer scenes, or a checkpoint that
+            cannot be used.
+    """
+    try:
+        benchmark = Benchmark.read(Path(data))
+    except ConversionError as error:
+        raise ProtocolError(str(error)) from error
+    known = {record.key for record in read_invariance(out)}
+    # Runs come site by site: no picture is drawn twice.
+    pairs_of = lru_cache(maxsize=1)(lambda site: draw_pairs(benchmark, site, scenes))
+    drawn = draw_probe_scenes(benchmark, probe_scenes) if probe_scenes else None
+    for run in runs:
+        if (run.method, run.held_out, run.seed, benchmark.spurious) in known:
+            continue
+        try:
+            checkpoint = RunFolder(run.folder).best_checkpoint()
+            model = load_segmentor(checkpoint, device=device)
+        except CheckpointError as error:
+            raise ProtocolError(str(error)) from error
+        scores = measure_probes(model, *drawn) if drawn else None
+        record = InvarianceRecord(
+            method=run.method,
+            held_out=run.held_out,
+            seed=run.seed,
+            spurious=benchmark.spurious,
+            pairs=measure_pairs(model, pairs_of(run.held_out)),
+            probes=None if scores is None else _probe_values(scores),
+            probe_scenes=probe_scenes,
+        )
+        append_line(out, record.to_json())
+        yield record
+
+
+def _probe_values(
+    scores: Mapping[str, Mapping[str, ProbeScore]],
+) -> dict[str, dict[str, float]]:
+    return {
+        name: {
+            **{f: round(by_feature[f].accuracy, 6) for f in FEATURES},
+            'chance': by_feature['F'].chance,
+        }
+        for name, by_feature in scores.items()
+    }

@@ -1,0 +1,157 @@
+"""Box plots of per-image scores and pictures of differences, safe for all eyes."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+
+from mcdrl_common.atomic_write import replacing
+from mcdrl_lab.errors import ProtocolError
+from mcdrl_lab.plans.records import RunRecord
+
+from .scores import PERCENT_METRICS, image_scores
+from .tables import ORACLE_MARK
+
+# Okabe and Ito's colours; the hatches tell the boxes apart without any colour.
+COLORS = (
+    '#E69F00',
+    '#56B4E9',
+    '#009E73',
+    '#F0E442',
+    '#0072B2',
+    '#D55E00',
+    '#CC79A7',
+    '#999999',
+)
+HATCHES = ('', '//', '..', 'xx', '\\\\', '++', 'oo', '--')
+
+
+def _row_names(scores: pd.DataFrame) -> pd.Series:
+    oracle = scores['selection'] == 'oracle'
+    return scores['method'].where(~oracle, scores['method'] + f' {ORACLE_MARK}')
+
+
+def box_plot(records: Iterable[RunRecord], metric: str = 'dice') -> Figure:
+    """Per-image scores by held-out site, one box a method, all seeds together.
+
+    Boxes span the quartiles, whiskers 1.5 times their distance; the line is the
+    median, the diamond the mean.
+
+    Args:
+        records: Run records.
+        metric: A per-image metric.
+
+    Raises:
+        ProtocolError: No finished run has the metric.
+    """
+    scores = image_scores(records, metric)
+    if scores.empty:
+        raise ProtocolError(f'no finished run holds per-image {metric}: no box plot.')
+    scores['row'] = _row_names(scores)
+    methods = list(scores['row'].unique())
+    sites = sorted(scores['held_out'].unique())
+    width = 0.8 / len(methods)
+    figure = Figure(figsize=(max(6.0, 0.45 * len(sites) * (len(methods) + 1)), 4.5))
+    FigureCanvasAgg(figure)
+    axes = figure.add_subplot()
+    handles = []
+    for number, method in enumerate(methods):
+        rows = scores[scores['row'] == method]
+        values = [rows.loc[rows['held_out'] == site, 'score'] for site in sites]
+        offset = (number - (len(methods) - 1) / 2) * width
+        boxes = axes.boxplot(
+            values,
+            positions=np.arange(len(sites)) + offset,
+            widths=0.9 * width,
+            patch_artist=True,
+            showmeans=True,
+            flierprops={'marker': '.', 'markersize': 2, 'alpha': 0.4},
+            medianprops={'color': 'black'},
+            meanprops={
+                'marker': 'D',
+                'markersize': 3,
+                'markerfacecolor': 'white',
+                'markeredgecolor': 'black',
+            },
+        )
+        for box in boxes['boxes']:
+            box.set_facecolor(COLORS[number % len(COLORS)])
+            box.set_hatch(HATCHES[number % len(HATCHES)])
+        handles.append(boxes['boxes'][0])
+    axes.set_xticks(range(len(sites)), sites, rotation=20, ha='right')
+    axes.set_xlabel('held-out site')
+    unit = '%' if metric in PERCENT_METRICS else 'pixels'
+    axes.set_ylabel(f'{metric} per image ({unit})')
+    axes.grid(axis='y', alpha=0.3)
+    figure.legend(
+        handles,
+        methods,
+        ncols=min(4, len(methods)),
+        loc='outside upper center',
+        frameon=False,
+    )
+    figure.set_layout_engine('constrained')
+    return figure
+
+
+def effect_plot(effects: pd.DataFrame, title: str) -> Figure:
+    """Mean difference with its interval, one line a site.
+
+    Args:
+        effects: Columns label, difference, low, high; from top to bottom. Ends may
+            be NaN: then only the point is drawn.
+        title: What is compared, with the unit.
+    """
+    figure = Figure(figsize=(6.0, 1.2 + 0.35 * len(effects)))
+    FigureCanvasAgg(figure)
+    axes = figure.add_subplot()
+    heights = np.arange(len(effects))[::-1]
+    lengths = [
+        (effects['difference'] - effects['low']).to_numpy(),
+        (effects['high'] - effects['difference']).to_numpy(),
+    ]
+    # A skewed bootstrap can leave the estimate outside by a hair.
+    lengths = np.clip(np.nan_to_num(np.array(lengths, dtype=float)), 0, None)
+    axes.errorbar(
+        effects['difference'],
+        heights,
+        xerr=lengths,
+        fmt='D',
+        color=COLORS[4],
+        capsize=3,
+    )
+    axes.axvline(0.0, color='black', linewidth=0.8)
+    axes.set_yticks(heights, effects['label'])
+    axes.set_ylim(-0.6, len(effects) - 0.4)
+    axes.set_xlabel(title)
+    axes.grid(axis='x', alpha=0.3)
+    figure.set_layout_engine('constrained')
+    return figure
+
+
+def save_figure(
+    figure: Figure, base: str | os.PathLike, endings: Sequence[str] = ('.png', '.pdf')
+) -> list[Path]:
+    """Write a figure in one step for each ending.
+
+    Args:
+        figure: What to write.
+        base: Path without ending.
+        endings: File endings that Matplotlib knows.
+
+    Returns:
+        Paths of the files.
+    """
+    paths = [Path(f'{base}{ending}') for ending in endings]
+    for path in paths:
+        with replacing(path) as temporary:
+            # The date would make equal figures unequal files.
+            metadata = {'CreationDate': None} if path.suffix == '.pdf' else None
+            figure.savefig(temporary, dpi=200, metadata=metadata)
+    return paths

@@ -1,0 +1,224 @@
+"""Curves of training runs: losses one by one, gate, learning rate, validation."""
+
+from __future__ import annotations
+
+import math
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+
+from mcdrl_mmseg.visualization.figure_files import write_figure
+from mcdrl_mmseg.visualization.palette import line_style
+
+from .run_log import HEADLINE, RunLog, RunLogError, read_run_log
+from .scores import scale_of
+
+_COLUMNS = 2
+# What is logged beside the losses and worth a look.
+_OTHERS = {'gate': 'gate', 'lr': 'learning rate'}
+_NAMES = {'loss': 'loss, total'}
+
+
+def run_curves(logs: Mapping[str, RunLog], metric: str = HEADLINE) -> Figure:
+    """Draw one run, or several over each other.
+
+    Of a single run the validation is drawn by site too.
+
+    Args:
+        logs: Name of each run -> its log.
+        metric: The validation metric to draw; its highest value is marked.
+
+    Raises:
+        RunLogError: No run knows the metric, though there were validations, or runs
+            count in different units.
+    """
+    units = sorted({log.unit for log in logs.values()})
+    if len(units) > 1:
+        raise RunLogError(
+            'some of the runs count epochs and some iterations: draw them apart.'
+        )
+    _check_metric(logs, metric)
+    losses = dict.fromkeys(name for log in logs.values() for name in log.losses)
+    others = [n for n in _OTHERS if any(n in log.training for log in logs.values())]
+    panels = [*losses, *others, metric]
+
+    rows = math.ceil(len(panels) / _COLUMNS)
+    figure = Figure(figsize=(9.0, 0.6 + 2.1 * rows), layout='constrained')
+    FigureCanvasAgg(figure)
+    grid = figure.subplots(rows, _COLUMNS, sharex=True, squeeze=False)
+    all_axes = list(grid.flat)
+    for axes, name in zip(all_axes, panels):
+        if name == metric:
+            _draw_validation(axes, logs, metric)
+        else:
+            _draw_training(axes, logs, name)
+        axes.grid(alpha=0.3)
+        axes.set_xlim(left=0)
+    for axes in all_axes[len(panels) :]:
+        axes.remove()
+    for axes in all_axes[max(0, len(panels) - _COLUMNS) : len(panels)]:
+        axes.set_xlabel(units[0])
+        # The one above a removed panel hides its numbers otherwise.
+        axes.tick_params(labelbottom=True)
+    if len(logs) > 1:
+        handles, labels = all_axes[0].get_legend_handles_labels()
+        figure.legend(
+            handles,
+            labels,
+            loc='outside upper center',
+            ncols=min(3, len(logs)),
+            frameon=False,
+        )
+    return figure
+
+
+def _check_metric(logs: Mapping[str, RunLog], metric: str) -> None:
+    known = dict.fromkeys(
+        name
+        for log in logs.values()
+        for name in log.validation
+        if name not in ('progress', 'time', 'data_time')
+    )
+    if known and metric not in known:
+        plain = ', '.join(name for name in known if '/' not in name)
+        raise RunLogError(
+            f'the validations hold no metric {metric!r}; they hold {plain}, and '
+            'some of these as site/SITE/METRIC.'
+        )
+
+
+def _draw_training(axes: Axes, logs: Mapping[str, RunLog], name: str) -> None:
+    for number, (label, log) in enumerate(logs.items()):
+        if name in log.training:
+            axes.plot(
+                log.training['progress'],
+                log.training[name],
+                label=label,
+                linewidth=1.2,
+                **line_style(number),
+            )
+    axes.set_title({**_NAMES, **_OTHERS}.get(name, name), fontsize=10)
+    if name == 'gate':
+        axes.set_ylim(-0.05, 1.05)
+    elif name == 'lr':
+        axes.set_ylim(bottom=0)
+        axes.ticklabel_format(axis='y', style='sci', scilimits=(0, 0))
+
+
+def _draw_validation(axes: Axes, logs: Mapping[str, RunLog], metric: str) -> None:
+    scale = scale_of(metric)
+    unit = ' (%)' if scale == 100 else ''
+    axes.set_title(f'validation {metric}{unit}', fontsize=10)
+    logs = {label: log for label, log in logs.items() if metric in log.validation}
+    if not logs:
+        axes.text(0.5, 0.5, 'no validation yet', ha='center', transform=axes.transAxes)
+        return
+    single = len(logs) == 1
+    for number, log in enumerate(logs.values()):
+        # One validation is a point: a line alone would not show.
+        marker = dict(marker='.', markersize=5)
+        progress = log.validation['progress']
+        axes.plot(
+            progress,
+            scale * log.validation[metric],
+            label='all images',
+            linewidth=1.8,
+            **marker,
+            **line_style(number),
+        )
+        if single:
+            _draw_sites(axes, log, metric)
+        best = log.best(metric)
+        if best is not None:
+            axes.plot(
+                best[0],
+                scale * best[1],
+                marker='*',
+                markersize=13,
+                linestyle='none',
+                markerfacecolor='white',
+                markeredgecolor='black',
+                label=f'best: {scale * best[1]:.1f} at {log.unit} {best[0]:g}'
+                if single
+                else None,
+            )
+    if scale == 100:
+        axes.set_ylim(0, max(1.0, axes.get_ylim()[1]))
+    if single:
+        axes.legend(fontsize=7, loc='best')
+    else:
+        axes.set_title(f'validation {metric}{unit}, best starred', fontsize=10)
+
+
+def _draw_sites(axes: Axes, log: RunLog, metric: str) -> None:
+    names = [
+        name
+        for name in log.validation
+        if name.startswith('site/') and name.endswith(f'/{metric}')
+    ]
+    if len(names) < 2:
+        return
+    for number, name in enumerate(names, 1):
+        axes.plot(
+            log.validation['progress'],
+            scale_of(metric) * log.validation[name],
+            label=name.split('/')[1],
+            linewidth=0.8,
+            **line_style(number),
+        )
+
+
+def write_run_curves(
+    work_dirs: Sequence[str | os.PathLike],
+    out: str | os.PathLike | None = None,
+    metric: str = HEADLINE,
+) -> Path:
+    """Draw the runs of some work folders into a picture.
+
+    Args:
+        work_dirs: Work folders of ``tools/train.py``.
+        out: The picture; its ending says the format. None writes ``curves.png`` into
+            the first folder.
+        metric: The validation metric.
+
+    Returns:
+        Path of the picture.
+
+    Raises:
+        RunLogError: A folder holds no usable log; see :func:`run_curves`.
+        ValueError: Matplotlib does not know the format.
+    """
+    logs = read_run_logs(work_dirs)
+    path = Path(work_dirs[0]) / 'curves.png' if out is None else Path(out)
+    write_figure(run_curves(logs, metric), path)
+    return path
+
+
+def read_run_logs(work_dirs: Sequence[str | os.PathLike]) -> dict[str, RunLog]:
+    """Read the runs of some work folders.
+
+    Args:
+        work_dirs: Work folders of ``tools/train.py``.
+
+    Returns:
+        Path without the folders that all are in -> log.
+
+    Raises:
+        RunLogError: A folder holds no usable log.
+    """
+    folders = [Path(folder) for folder in work_dirs]
+    return {
+        name: read_run_log(folder)
+        for name, folder in zip(_short_names(folders), folders)
+    }
+
+
+def _short_names(folders: Sequence[Path]) -> list[str]:
+    """Paths without the folders that they all are in."""
+    paths = [folder.resolve() for folder in folders]
+    shared = os.path.commonpath([path.parent for path in paths])
+    return [path.relative_to(shared).as_posix() for path in paths]

@@ -1,0 +1,134 @@
+"""Records as tables of numbers: one row a run, or one row an image and run."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import pandas as pd
+
+from mcdrl_common.site_scores import COUNT_METRICS
+from mcdrl_lab.errors import ProtocolError
+from mcdrl_lab.plans.records import RunRecord
+
+# Fractions that papers print in per cent.
+PERCENT_METRICS = (
+    'dice',
+    'iou',
+    'accuracy',
+    'precision',
+    'recall',
+    'nsd',
+    'dice_mean256',
+    'iou_mean256',
+    'false_positive',
+    'false_area',
+)
+LESION_FREE_METRICS = ('false_positive', 'false_area')
+IMAGE_METRICS = (*PERCENT_METRICS, 'hd95')
+# Summary values are named SCOPE/NAME; these names are no fractions.
+_NUMBERS = (*COUNT_METRICS, 'sites', 'mHD95', 'hd95')
+_LOWER_IS_BETTER = (
+    *LESION_FREE_METRICS,
+    'false_positive_rate',
+    'missed_rate',
+    'hd95',
+    'mHD95',
+)
+
+RUN_COLUMNS = ['method', 'selection', 'held_out', 'seed']
+IMAGE_COLUMNS = [*RUN_COLUMNS, 'sequence', 'image']
+
+
+def scale_of(metric: str) -> float:
+    """Factor to print a metric with: 100 for fractions, 1 for pixels and counts.
+
+    Args:
+        metric: A per-image metric or the name of a summary value.
+    """
+    return 1.0 if metric.rpartition('/')[2] in _NUMBERS else 100.0
+
+
+def lower_is_better(metric: str) -> bool:
+    """Whether less of a metric is more.
+
+    Args:
+        metric: A per-image metric or the name of a summary value.
+    """
+    return metric.rpartition('/')[2] in _LOWER_IS_BETTER
+
+
+def done(records: Iterable[RunRecord]) -> list[RunRecord]:
+    """Only the finished runs."""
+    return [record for record in records if record.status == 'done']
+
+
+def image_scores(records: Iterable[RunRecord], metric: str = 'dice') -> pd.DataFrame:
+    """One row for every image of every finished run where the metric is defined.
+
+    Rates of false positives are defined on images without lesion, everything else on
+    images with one.
+
+    Args:
+        records: Run records.
+        metric: Key of the per-image records, one of ``IMAGE_METRICS``.
+
+    Returns:
+        Columns method, selection, held_out, seed, sequence, image, score. Fractions
+        are in per cent, distances in pixels. An image of unknown sequence has the
+        sequence None.
+
+    Raises:
+        ProtocolError: An unknown metric.
+    """
+    if metric not in IMAGE_METRICS:
+        raise ProtocolError(
+            f'metric {metric!r} is not recorded per image; choose one of '
+            f'{", ".join(IMAGE_METRICS)}.'
+        )
+    scale = scale_of(metric)
+    rows = [
+        (*_run(record), image.get('sequence'), image['image'], scale * image[metric])
+        for record in done(records)
+        for image in record.images
+        if image.get(metric) is not None
+        and image['has_lesion'] != (metric in LESION_FREE_METRICS)
+    ]
+    return pd.DataFrame(rows, columns=[*IMAGE_COLUMNS, 'score'])
+
+
+def run_scores(records: Iterable[RunRecord], metric: str = 'dice') -> pd.DataFrame:
+    """One row a finished run.
+
+    Args:
+        records: Run records.
+        metric: A per-image metric, then the score is its mean over the images where
+            it is defined; or the name of a summary value, as
+            ``lesion/polyp/mDice_fg``.
+
+    Returns:
+        Columns method, selection, held_out, seed, score; NaN where undefined.
+        Fractions are in per cent.
+
+    Raises:
+        ProtocolError: No record knows the metric.
+    """
+    records = done(records)
+    if metric in IMAGE_METRICS:
+        means = image_scores(records, metric).groupby(RUN_COLUMNS)['score'].mean()
+        rows = [(*_run(r), means.get(_run(r), float('nan'))) for r in records]
+    else:
+        names = sorted({name for record in records for name in record.metrics})
+        if records and metric not in names:
+            raise ProtocolError(
+                f'metric {metric!r} is in no record; per image there are '
+                f'{", ".join(IMAGE_METRICS)}, as summaries {", ".join(names)}.'
+            )
+        rows = [
+            (*_run(r), scale_of(metric) * r.metrics.get(metric, float('nan')))
+            for r in records
+        ]
+    return pd.DataFrame(rows, columns=[*RUN_COLUMNS, 'score'])
+
+
+def _run(record: RunRecord) -> tuple:
+    return record.method, record.selection, record.held_out, record.seed

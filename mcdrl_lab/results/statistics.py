@@ -1,0 +1,299 @@
+"""Means, paired differences, intervals and tests over run records."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from scipy import stats
+from statsmodels.stats.multitest import multipletests
+
+from mcdrl_lab.errors import ProtocolError
+
+# Below this an interval over sites rests on its corrections alone.
+MIN_SITES = 3
+RESAMPLES = 10_000
+
+
+@dataclass(frozen=True)
+class Interval:
+    """A 95 % bootstrap interval.
+
+    Args:
+        low: Lower end.
+        high: Upper end.
+        clusters: Number of units that were resampled.
+    """
+
+    low: float
+    high: float
+    clusters: int
+
+
+def mean_and_stderr(values: Sequence[float]) -> tuple[float, float]:
+    """Mean and its standard error (n - 1 in the variance).
+
+    Args:
+        values: One value a seed.
+
+    Returns:
+        Mean and standard error; the latter is NaN for a single value, both are NaN
+        for none.
+    """
+    array = np.asarray(values, dtype=np.float64)
+    if array.size == 0:
+        return float('nan'), float('nan')
+    error = array.std(ddof=1) / np.sqrt(array.size) if array.size > 1 else np.nan
+    return float(array.mean()), float(error)
+
+
+def paired_differences(scores: pd.DataFrame, a: str, b: str) -> pd.DataFrame:
+    """Pair two methods by held-out site, seed and image.
+
+    Args:
+        scores: Rows of :func:`~mcdrl_lab.results.scores.image_scores`.
+        a: Name of the method in question.
+        b: Name of the method it is measured against.
+
+    Returns:
+        Columns held_out, seed, sequence, image, a, b, difference (a minus b); only
+        pairs where both scores are defined.
+
+    Raises:
+        ProtocolError: A method has an image twice in one run, or nothing pairs.
+    """
+    keys = ['held_out', 'seed', 'image']
+    sides = []
+    for name in (a, b):
+        side = scores[scores['method'] == name]
+        twice = side[side.duplicated(keys)]
+        if len(twice):
+            row = twice.iloc[0]
+            raise ProtocolError(
+                f'{name}: image {row["image"]!r} of {row["held_out"]} is recorded '
+                f'twice for seed {row["seed"]}.'
+            )
+        sides.append(side)
+    pairs = sides[0].merge(sides[1][[*keys, 'score']], on=keys, suffixes=('', '_b'))
+    if pairs.empty:
+        raise ProtocolError(
+            f'{a} and {b} have no site, seed and image in common: nothing to compare.'
+        )
+    pairs = pairs.rename(columns={'score': 'a', 'score_b': 'b'})
+    pairs['difference'] = pairs['a'] - pairs['b']
+    pairs = pairs[['held_out', 'seed', 'sequence', 'image', 'a', 'b', 'difference']]
+    return pairs.sort_values(keys, ignore_index=True)
+
+
+def site_effects(pairs: pd.DataFrame) -> pd.Series:
+    """Mean difference at each held-out site, over its images and seeds.
+
+    Args:
+        pairs: Rows of :func:`paired_differences`.
+
+    Returns:
+        Site -> mean difference, sorted by site.
+    """
+    return pairs.groupby('held_out')['difference'].mean()
+
+
+def _clusters(pairs: pd.DataFrame) -> pd.Series:
+    """Name the unit that an image belongs to: its sequence, else itself."""
+    alone = 'image ' + pairs['image'].astype(str)
+    named = 'sequence ' + pairs['sequence'].astype(str)
+    return named.where(pairs['sequence'].notna(), alone)
+
+
+def _stretched(
+    samples: np.ndarray, center: float, factor: float
+) -> tuple[float, float]:
+    """Ends of a percentile interval after stretching it about the estimate."""
+    low, high = np.quantile(samples, [0.025, 0.975])
+    return (
+        float(center + factor * (low - center)),
+        float(center + factor * (high - center)),
+    )
+
+
+def _t_over_z(degrees: float) -> float:
+    """How much wider Student's t makes a 95 % interval than the normal law."""
+    if not degrees > 0:
+        return float('nan')
+    return float(stats.t.isf(0.025, degrees) / stats.norm.isf(0.025))
+
+
+def new_sites_interval(
+    pairs: pd.DataFrame, resamples: int = RESAMPLES, seed: int = 0
+) -> Interval | None:
+    """Interval for the mean effect at hospitals like these: sites are the clusters.
+
+    Whole sites are drawn with replacement, with all their sequences, images and
+    seeds, so whatever is alike within a site is respected. Sites weigh the same,
+    as in the tables. A plain percentile interval is too narrow for few clusters; it
+    is stretched by sqrt(n / (n - 1)), the bias of the bootstrap's spread, and from
+    the normal to Student's t distribution with n - 1 degrees of freedom (the two
+    corrections of Hesterberg, The American Statistician 69(4), 2015).
+
+    Args:
+        pairs: Rows of :func:`paired_differences`.
+        resamples: Number of bootstrap samples.
+        seed: Seed of the resampling.
+
+    Returns:
+        The 95 % interval, or None for fewer than ``MIN_SITES`` sites.
+    """
+    effects = site_effects(pairs).to_numpy()
+    count = len(effects)
+    if count < MIN_SITES:
+        return None
+    rng = np.random.default_rng(seed)
+    samples = effects[rng.integers(count, size=(resamples, count))].mean(axis=1)
+    factor = np.sqrt(count / (count - 1)) * _t_over_z(count - 1)
+    return Interval(*_stretched(samples, effects.mean(), factor), count)
+
+
+@dataclass(frozen=True)
+class _SiteBootstrap:
+    """Bootstrap of one site's mean, with what the t correction needs.
+
+    Args:
+        mean: Mean difference over images and seeds.
+        samples: Bootstrap means, (resamples,).
+        clusters: Number of sequences.
+        variances: Variance of the mean that seeds and sequences bring, for those
+            of the two that repeat.
+        degrees: Their degrees of freedom.
+    """
+
+    mean: float
+    samples: np.ndarray
+    clusters: int
+    variances: list[float]
+    degrees: list[int]
+
+
+def _bootstrap_site(
+    site: pd.DataFrame, resamples: int, rng: np.random.Generator
+) -> _SiteBootstrap:
+    """Draw seeds and sequences of one site, independently of each other."""
+    seeds = pd.factorize(site['seed'])[0]
+    units = pd.factorize(_clusters(site))[0]
+    shape = seeds.max() + 1, units.max() + 1
+    sums, counts = np.zeros(shape), np.zeros(shape)
+    np.add.at(sums, (seeds, units), site['difference'].to_numpy())
+    np.add.at(counts, (seeds, units), 1.0)
+    mean = sums.sum() / counts.sum()
+
+    def draw(size: int) -> np.ndarray:
+        # n - 1 draws out of n give the unbiased variance (Rao and Wu, Journal of
+        # the American Statistical Association 83, 1988).
+        if size == 1:
+            return np.ones((resamples, 1))
+        return rng.multinomial(size - 1, np.full(size, 1 / size), resamples)
+
+    seed_weights, unit_weights = draw(shape[0]), draw(shape[1])
+    total = ((seed_weights @ sums) * unit_weights).sum(axis=1)
+    weight = ((seed_weights @ counts) * unit_weights).sum(axis=1)
+    # A draw of an incomplete design can come out empty: it says nothing.
+    samples = np.divide(total, weight, out=np.full(resamples, mean), where=weight > 0)
+
+    variances, degrees = [], []
+    for axis, size in ((1, shape[0]), (0, shape[1])):
+        if size > 1:
+            # Linearised: what each seed or sequence adds to the mean.
+            parts = (sums - mean * counts).sum(axis=axis) / counts.sum()
+            variances.append(float(size / (size - 1) * (parts**2).sum()))
+            degrees.append(size - 1)
+    return _SiteBootstrap(mean, samples, shape[1], variances, degrees)
+
+
+def these_sites_interval(
+    pairs: pd.DataFrame, resamples: int = RESAMPLES, seed: int = 0
+) -> Interval:
+    """Interval for the mean effect at these very sites: sequences are the clusters.
+
+    Within each site, sequences (images where no sequence is known) and training seeds
+    are drawn with replacement, independently of each other (Owen, Annals of Applied
+    Statistics 1(2), 2007: somewhat wide where images differ by seed without any
+    pattern, not too narrow). The percentile interval is stretched to Student's t
+    distribution with Satterthwaite's degrees of freedom, since seeds are few. With one
+    seed only, the interval speaks of those trained networks alone.
+
+    Args:
+        pairs: Rows of :func:`paired_differences`; one site or several.
+        resamples: Number of bootstrap samples.
+        seed: Seed of the resampling.
+
+    Returns:
+        The 95 % interval of the mean over sites; NaN ends if neither seeds nor
+        sequences repeat.
+    """
+    rng = np.random.default_rng(seed)
+    sites = [
+        _bootstrap_site(site, resamples, rng) for _, site in pairs.groupby('held_out')
+    ]
+    variances = np.array([v for site in sites for v in site.variances])
+    degrees = np.array([d for site in sites for d in site.degrees])
+    if not degrees.size:
+        ends = (float('nan'), float('nan'))
+    else:
+        spread = (variances**2 / degrees).sum()
+        joint = variances.sum() ** 2 / spread if spread else degrees.sum()
+        samples = np.mean([site.samples for site in sites], axis=0)
+        center = float(np.mean([site.mean for site in sites]))
+        ends = _stretched(samples, center, _t_over_z(joint))
+    return Interval(*ends, sum(site.clusters for site in sites))
+
+
+def new_draws_interval(differences: Sequence[float]) -> Interval:
+    """Interval for the mean over data drawn anew: each draw is one unit.
+
+    Student's t interval of scipy. Draws of one simulation are independent, and a
+    difference at each is a mean over a hundred images and more, near normal.
+
+    Args:
+        differences: One mean difference a draw.
+
+    Returns:
+        The 95 % interval; NaN ends for fewer than two draws.
+    """
+    if len(differences) < 2:
+        return Interval(float('nan'), float('nan'), len(differences))
+    ends = stats.ttest_1samp(differences, 0.0).confidence_interval(0.95)
+    return Interval(float(ends.low), float(ends.high), len(differences))
+
+
+def wilcoxon_p(pairs: pd.DataFrame) -> float:
+    """Two-sided Wilcoxon signed-rank test of the differences (scipy).
+
+    The units are sequences (images where no sequence is known), each with its mean
+    difference over its images and all seeds: frames of one video and several seeds on
+    one image are no independent evidence.
+
+    Args:
+        pairs: Rows of :func:`paired_differences`.
+
+    Returns:
+        The p value; 1.0 if every difference is zero.
+    """
+    units = pairs.assign(unit=_clusters(pairs))
+    differences = units.groupby(['held_out', 'unit'])['difference'].mean()
+    if not differences.any():
+        return 1.0
+    return float(stats.wilcoxon(differences).pvalue)
+
+
+def holm(p_values: Sequence[float]) -> list[float]:
+    """Correct p values for several comparisons by Holm's method (statsmodels).
+
+    Args:
+        p_values: Uncorrected p values.
+
+    Returns:
+        Corrected p values in the same order.
+    """
+    if not len(p_values):
+        return []
+    return [float(p) for p in multipletests(p_values, method='holm')[1]]

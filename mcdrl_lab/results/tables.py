@@ -1,0 +1,193 @@
+"""Result tables: rows methods, columns sites, their mean and the worst site."""
+
+from __future__ import annotations
+
+import math
+import os
+from collections.abc import Iterable
+from pathlib import Path
+
+import pandas as pd
+
+from mcdrl_common.atomic_write import write_text
+from mcdrl_lab.plans.records import RunRecord
+
+from .scores import RUN_COLUMNS, lower_is_better, run_scores
+from .statistics import mean_and_stderr
+
+ORACLE_MARK = '†'
+# An en dash, as in printed tables.
+MISSING = '\u2013'
+ORACLE_NOTE = (
+    f'{ORACLE_MARK} checkpoint chosen on the held-out site itself (oracle): not '
+    'comparable with the other rows.'
+)
+SUMMARY_COLUMNS = ('mean', 'worst')
+
+
+def result_table(records: Iterable[RunRecord], metric: str = 'dice') -> pd.DataFrame:
+    """Means and standard errors over seeds, a row for each method and selection.
+
+    The mean over sites is taken seed by seed, from the seeds that finished at every
+    site; it is NaN if there are none, since a mean over some of the sites would be
+    another quantity. A site where no run has the metric, as false positives where every
+    image shows a lesion, is left out of the table. The worst site is the one with the
+    worst mean over seeds.
+
+    Args:
+        records: Run records; failed runs are left out.
+        metric: See :func:`~mcdrl_lab.results.scores.run_scores`.
+
+    Returns:
+        Index (method, selection), in order of appearance; columns ``SITE`` and
+        ``SITE_stderr`` for every held-out site (sorted), ``mean``, ``mean_stderr``,
+        ``worst``, ``worst_stderr``, ``worst_site`` and ``seeds`` (number of seeds
+        that finished at every site).
+    """
+    scores = run_scores(records, metric)
+    sites = sorted(scores.dropna(subset='score')['held_out'].unique())
+    rows, names = [], []
+    groups = scores.groupby(RUN_COLUMNS[:2], sort=False)
+    for name, group in groups:
+        wide = group.pivot(index='seed', columns='held_out', values='score')
+        wide = wide.reindex(columns=sites)
+        row: dict[str, float | str] = {}
+        means: dict[str, float] = {}
+        for site in sites:
+            mean, error = mean_and_stderr(wide[site].dropna())
+            row[site], row[f'{site}_stderr'] = mean, error
+            means[site] = mean
+        whole = wide.dropna()
+        row['mean'], row['mean_stderr'] = mean_and_stderr(whole.mean(axis=1))
+        known = {site: mean for site, mean in means.items() if not math.isnan(mean)}
+        if len(known) == len(sites):
+            pick = max if lower_is_better(metric) else min
+            worst = pick(known, key=known.__getitem__)
+            row['worst'], row['worst_stderr'] = row[worst], row[f'{worst}_stderr']
+            row['worst_site'] = worst
+        else:
+            row['worst'] = row['worst_stderr'] = math.nan
+            row['worst_site'] = ''
+        row['seeds'] = len(whole)
+        rows.append(row)
+        names.append(name)
+    index = pd.MultiIndex.from_tuples(names, names=RUN_COLUMNS[:2])
+    return pd.DataFrame(rows, index=index)
+
+
+def _cell(mean: float, error: float, plus_minus: str) -> str:
+    if math.isnan(mean):
+        return MISSING
+    return f'{mean:.1f}' + ('' if math.isnan(error) else f'{plus_minus}{error:.1f}')
+
+
+def readable_table(table: pd.DataFrame, plus_minus: str = ' ± ') -> pd.DataFrame:
+    """Join means and standard errors to the cells that people read.
+
+    Args:
+        table: From :func:`result_table`.
+        plus_minus: Text between the two.
+
+    Returns:
+        Text cells; index ``method``, with a mark behind oracle rows.
+    """
+    columns = [c[: -len('_stderr')] for c in table.columns if c.endswith('_stderr')]
+    cells = pd.DataFrame(
+        {
+            column: [
+                _cell(mean, error, plus_minus)
+                for mean, error in zip(table[column], table[f'{column}_stderr'])
+            ]
+            for column in columns
+        }
+    )
+    cells['seeds'] = table['seeds'].astype(str).to_list()
+    cells.index = pd.Index(
+        [
+            f'{method} {ORACLE_MARK}' if selection == 'oracle' else method
+            for method, selection in table.index
+        ],
+        name='method',
+    )
+    return cells
+
+
+def markdown(cells: pd.DataFrame) -> str:
+    """A table of text cells as Markdown, its index as the first column.
+
+    Args:
+        cells: Text cells.
+    """
+    rows = [[cells.index.name or '', *map(str, cells.columns)]]
+    rows += [
+        [str(name), *map(str, row)] for name, row in zip(cells.index, cells.values)
+    ]
+    rows = [[cell.replace('|', r'\|') for cell in row] for row in rows]
+    widths = [max(3, *(len(row[i]) for row in rows)) for i in range(len(rows[0]))]
+    rows.insert(
+        1, ['-' * widths[0]] + ['-' * (width - 1) + ':' for width in widths[1:]]
+    )
+    lines = [
+        ' | '.join(
+            [row[0].ljust(widths[0])]
+            + [cell.rjust(width) for cell, width in zip(row[1:], widths[1:])]
+        )
+        for row in rows
+    ]
+    return ''.join(f'| {line} |\n' for line in lines)
+
+
+def latex(cells: pd.DataFrame) -> str:
+    """A table of text cells as a LaTeX ``tabular`` (booktabs).
+
+    Args:
+        cells: Text cells.
+    """
+    escapes = {'\\': r'\textbackslash{}', '_': r'\_', '%': r'\%', '&': r'\&'}
+    escapes |= {'#': r'\#', '$': r'\$', '{': r'\{', '}': r'\}', '^': r'\^{}'}
+    escapes |= {
+        '~': r'\~{}',
+        ORACLE_MARK: r'$^{\dagger}$',
+        '±': r'$\pm$',
+        MISSING: '--',
+    }
+    table = str.maketrans(escapes)
+
+    def escape(value: object) -> str:
+        return str(value).translate(table)
+
+    escaped = cells.map(escape).rename(index=escape, columns=escape)
+    escaped.insert(0, escape(cells.index.name or ''), escaped.index)
+    layout = 'l' + 'r' * len(cells.columns)
+    return escaped.to_latex(index=False, escape=False, column_format=layout)
+
+
+def write_tables(
+    records: Iterable[RunRecord], folder: str | os.PathLike, metric: str = 'dice'
+) -> list[Path]:
+    """Write one metric's table as Markdown, CSV (plain numbers) and LaTeX.
+
+    Args:
+        records: Run records.
+        folder: Where to write ``table_METRIC.md``, ``.csv`` and ``.tex``.
+        metric: See :func:`~mcdrl_lab.results.scores.run_scores`.
+
+    Returns:
+        Paths of the three files.
+    """
+    table = result_table(records, metric)
+    cells = readable_table(table)
+    oracle = 'oracle' in table.index.get_level_values('selection')
+    note = f'\n{ORACLE_NOTE}\n' if oracle else ''
+    text = markdown(cells)
+    caption = f'{metric}: mean over seeds ± standard error, by held-out site.\n\n'
+    base = Path(folder) / f'table_{metric.replace("/", "_")}'
+    files = {
+        base.with_suffix('.md'): caption + text + note,
+        base.with_suffix('.csv'): table.to_csv(),
+        base.with_suffix('.tex'): latex(cells)
+        + (f'% {ORACLE_NOTE}\n' if oracle else ''),
+    }
+    for path, content in files.items():
+        write_text(path, content)
+    return list(files)

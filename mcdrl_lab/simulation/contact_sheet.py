@@ -1,0 +1,163 @@
+"""Pictures that show at a glance what EndoSim draws."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from mcdrl_common.findings import ConversionError
+
+from .drawing import draw
+from .hospitals import SITES, Conditions
+from .sampling import sample_scene
+from .scene import CONFOUNDER_PROMPTS, LESION_CLASSES, Confounders, Scene, do
+
+STRENGTHS = (0.0, 0.25, 0.5, 0.75, 1.0)
+
+_SIZE = 112
+_LABEL_WIDTH, _LABEL_HEIGHT, _GAP = 150, 24, 12
+_OUTLINE = (0, 255, 0)
+_QUALITY = 82
+
+
+def write_pictures(folder: Path, seed: int = 0) -> list[Path]:
+    """Write the pictures of the documentation.
+
+    Args:
+        folder: Where to; made if it does not exist.
+        seed: Number of the data set that scenes are taken from.
+
+    Returns:
+        The JPEG files.
+
+    Raises:
+        ConversionError: A picture could not be encoded.
+    """
+    pictures = {
+        'endosim_confounders.jpg': confounder_sheet(seed),
+        'endosim_lesions.jpg': lesion_sheet(seed),
+        'endosim_sites.jpg': site_sheet(seed),
+    }
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, picture in pictures.items():
+        quality = [cv2.IMWRITE_JPEG_QUALITY, _QUALITY]
+        done, code = cv2.imencode('.jpg', picture[..., ::-1], quality)
+        if not done:
+            raise ConversionError(f'{folder / name}: could not be encoded as JPEG.')
+        (folder / name).write_bytes(code.tobytes())
+    return [folder / name for name in pictures]
+
+
+def confounder_sheet(seed: int = 0) -> np.ndarray:
+    """Two scenes a row, each under one confounder of growing strength.
+
+    Args:
+        seed: Number of the data set.
+
+    Returns:
+        (height, width, 3) uint8, red first.
+    """
+    scenes = _scenes(seed)
+    rows = []
+    for confounder, words in CONFOUNDER_PROMPTS.items():
+        cells = []
+        for _ in range(2):
+            scene = _plain(next(s for s in scenes if s.lesion is not None))
+            cells += [_image(do(scene, **{confounder: s})) for s in STRENGTHS]
+        rows.append((words, cells))
+    return _sheet(rows, [f'{s:g}' for s in STRENGTHS] * 2, gap_after=len(STRENGTHS))
+
+
+def lesion_sheet(seed: int = 0) -> np.ndarray:
+    """Scenes of every lesion class, without confounders; some with their outline.
+
+    Args:
+        seed: Number of the data set.
+
+    Returns:
+        (height, width, 3) uint8, red first.
+    """
+    rows = []
+    for name in (*LESION_CLASSES, None):
+        scenes = _scenes(seed)
+        chosen = [
+            _plain(next(s for s in scenes if (s.lesion and s.lesion.name) == name))
+            for _ in range(6)
+        ]
+        cells = [_image(scene) for scene in chosen]
+        cells += [_outlined(scene) for scene in chosen[:4]]
+        rows.append((name or 'no lesion', cells))
+    heads = [''] * 6 + ['outline of mask'] + [''] * 3
+    return _sheet(rows, heads, gap_after=6)
+
+
+def site_sheet(seed: int = 0) -> np.ndarray:
+    """The first images of every site, without shift and with all of it.
+
+    Args:
+        seed: Number of the data set.
+
+    Returns:
+        (height, width, 3) uint8, red first.
+    """
+    rows = []
+    for site in SITES:
+        cells = [
+            _image(sample_scene(seed, index, Conditions(site, spurious)))
+            for spurious in (0.0, 1.0)
+            for index in range(5)
+        ]
+        rows.append((site, cells))
+    heads = ['spurious = 0'] + [''] * 4 + ['spurious = 1'] + [''] * 4
+    return _sheet(rows, heads, gap_after=5)
+
+
+def _scenes(seed: int) -> Iterator[Scene]:
+    index = 0
+    while True:
+        yield sample_scene(seed, index)
+        index += 1
+
+
+def _plain(scene: Scene) -> Scene:
+    return replace(scene, confounders=Confounders())
+
+
+def _image(scene: Scene) -> np.ndarray:
+    return draw(scene, size=_SIZE)[0]
+
+
+def _outlined(scene: Scene) -> np.ndarray:
+    image, mask = draw(scene, size=_SIZE)
+    inside = (mask > 0).astype(np.uint8)
+    border = cv2.dilate(inside, np.ones((3, 3), np.uint8)) - inside
+    image[border > 0] = _OUTLINE
+    return image
+
+
+def _sheet(
+    rows: Sequence[tuple[str, Sequence[np.ndarray]]],
+    heads: Sequence[str],
+    gap_after: int,
+) -> np.ndarray:
+    count = len(rows[0][1])
+    width = _LABEL_WIDTH + count * _SIZE + _GAP
+    sheet = np.full((_LABEL_HEIGHT + len(rows) * _SIZE, width, 3), 255, np.uint8)
+    lefts = [_LABEL_WIDTH + k * _SIZE + _GAP * (k >= gap_after) for k in range(count)]
+    for left, head in zip(lefts, heads, strict=True):
+        _write(sheet, head, left + 4, _LABEL_HEIGHT - 8)
+    for row, (label, cells) in enumerate(rows):
+        top = _LABEL_HEIGHT + row * _SIZE
+        _write(sheet, label, 6, top + _SIZE // 2)
+        for left, cell in zip(lefts, cells, strict=True):
+            sheet[top : top + _SIZE, left : left + _SIZE] = cell
+    return sheet
+
+
+def _write(sheet: np.ndarray, text: str, x: int, y: int) -> None:
+    font = cv2.FONT_HERSHEY_SIMPLEX
+    cv2.putText(sheet, text, (x, y), font, 0.42, (0, 0, 0), 1, cv2.LINE_AA)

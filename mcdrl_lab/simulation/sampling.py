@@ -1,0 +1,137 @@
+"""Scenes at random: the same seed and index give the same scene, in any order."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from .camera import FRAMES
+from .hospitals import LESION_RATES, SITES, Conditions
+from .scene import (
+    CONFOUNDERS,
+    EXCLUSIVE,
+    SURFACE_CONFOUNDERS,
+    Anatomy,
+    Confounders,
+    Lesion,
+    Placement,
+    Scene,
+)
+
+_RADII = {
+    'polyp': (0.12, 0.20),
+    'tumour': (0.17, 0.25),
+    'inflammation': (0.16, 0.25),
+    'nodule': (0.13, 0.19),
+    'cyst': (0.11, 0.19),
+}
+_FRAME_RATES = (0.5, 0.3, 0.2)
+_LUMEN_IN_VIEW = 0.6
+# A confounder that is there at all is there to be seen.
+_LEAST_STRENGTH = 0.5
+
+
+def sample_scene(seed: int, index: int, conditions: Conditions | None = None) -> Scene:
+    """Draw the variables of a scene.
+
+    Anatomy and lesion do not depend on how strongly sites differ: the scenes of one
+    site at several values of ``spurious`` differ in their confounders and no more.
+
+    Args:
+        seed: Number of the data set, from 0.
+        index: Number of the scene in its site, from 0.
+        conditions: Where it is imaged. By default at no site: confounders then do
+            not depend on the lesion.
+    """
+    conditions = conditions or Conditions()
+    place = 0 if conditions.site is None else 1 + SITES.index(conditions.site)
+    streams = np.random.SeedSequence((seed, place, index)).spawn(4)
+    anatomy, lesion, confounders, rest = map(np.random.default_rng, streams)
+    focus_x, focus_y = anatomy.uniform(0.35, 0.65, 2).tolist()
+    found = _lesion(lesion)
+    name = None if found is None else found.name
+    return Scene(
+        anatomy=_anatomy(anatomy, focus_x, focus_y),
+        lesion=found,
+        confounders=_confounders(confounders, conditions.rates(name)),
+        focus_x=focus_x,
+        focus_y=focus_y,
+        placements=_placements(rest, focus_x, focus_y, found, conditions.on_lesion()),
+        frame=FRAMES[rest.choice(len(FRAMES), p=_FRAME_RATES)],
+        direction=rest.uniform(0, math.tau),
+        pattern=int(rest.integers(2**31)),
+    )
+
+
+def _anatomy(generator: np.random.Generator, focus_x: float, focus_y: float) -> Anatomy:
+    in_view = generator.random() < _LUMEN_IN_VIEW
+    away = generator.uniform(0.36, 0.52) if in_view else generator.uniform(0.75, 1.1)
+    angle = generator.uniform(0, math.tau)
+    return Anatomy(
+        lumen_x=focus_x + away * math.cos(angle),
+        lumen_y=focus_y + away * math.sin(angle),
+        lumen_radius=generator.uniform(0.12, 0.20),
+        fold_rate=generator.uniform(0.6, 1.5),
+        fold_depth=generator.uniform(0.25, 0.75),
+        vessels=generator.uniform(0.2, 1),
+        texture=generator.uniform(0.2, 1),
+        tint=generator.random(),
+        light_angle=generator.uniform(0, math.tau),
+    )
+
+
+def _lesion(generator: np.random.Generator) -> Lesion | None:
+    kinds = list(LESION_RATES)
+    name = kinds[generator.choice(len(kinds), p=list(LESION_RATES.values()))]
+    # The same numbers are drawn for every class: none shifts those that follow.
+    size, aspect, angle, contrast = generator.random(4).tolist()
+    if name is None:
+        return None
+    least, most = _RADII[name]
+    return Lesion(
+        name=name,
+        radius=least + (most - least) * size,
+        aspect=1 + 0.4 * aspect,
+        angle=math.pi * angle,
+        contrast=contrast,
+    )
+
+
+def _confounders(
+    generator: np.random.Generator, rates: dict[str, float]
+) -> Confounders:
+    chances = dict(zip(CONFOUNDERS, generator.random(len(CONFOUNDERS)).tolist()))
+    strengths = generator.uniform(_LEAST_STRENGTH, 1, len(CONFOUNDERS)).tolist()
+    there = {name: chances[name] < rates[name] for name in CONFOUNDERS}
+    for first, second in EXCLUSIVE:
+        # One random number for both, from its two ends: never both.
+        there[second] = 1 - chances[first] <= rates[second] and not there[first]
+    return Confounders(
+        **{n: s if there[n] else 0.0 for n, s in zip(CONFOUNDERS, strengths)}
+    )
+
+
+def _placements(
+    generator: np.random.Generator,
+    focus_x: float,
+    focus_y: float,
+    lesion: Lesion | None,
+    on_lesion: dict[str, float],
+) -> dict[str, Placement]:
+    placements = {}
+    for name in SURFACE_CONFOUNDERS:
+        chance, step, turn = generator.random(3).tolist()
+        on = lesion is not None and chance < on_lesion[name]
+        if on:
+            away, angle = 0.04 + 0.08 * step, math.tau * turn
+        else:
+            # Towards the middle of the image, within a quarter turn.
+            middle = math.atan2(0.5 - focus_y, 0.5 - focus_x)
+            away, angle = 0.27 + 0.09 * step, middle + math.pi * (turn - 0.5)
+        placements[name] = Placement(
+            x=focus_x + away * math.cos(angle),
+            y=focus_y + away * math.sin(angle),
+            on_lesion=on,
+        )
+    return placements

@@ -1,0 +1,273 @@
+"""EndoSim on disk: five sites in the layout of real ones, and the truth about them."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from collections.abc import Callable, Iterable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from mcdrl_common.findings import ConversionError
+from mcdrl_common.site_files import CLASSES_FILE
+from mcdrl_lab.data.converters.output import (
+    differences,
+    put_folder,
+    put_text,
+    work_folder,
+)
+from mcdrl_lab.data.site_index import (
+    COLUMNS,
+    INDEX_FILE,
+    index_text,
+    merge_rows,
+    read_index,
+)
+
+from .drawing import draw
+from .hospitals import SITES, Conditions
+from .sampling import sample_scene
+from .scene import CONFOUNDERS, MASK_VALUES, SURFACE_CONFOUNDERS, Scene
+
+PARAMETERS_FILE = 'endosim.json'
+CONFOUNDERS_FILE = 'confounders.csv'
+
+CONFOUNDER_COLUMNS = (
+    'site',
+    'image',
+    'lesion_class',
+    *CONFOUNDERS,
+    *(f'{name}_on_lesion' for name in SURFACE_CONFOUNDERS),
+)
+"""Columns of the table of true confounders.
+
+``lesion_class`` is empty for a healthy scene; strengths lie in [0, 1]; the last columns
+say with 0 or 1 where a surface confounder lies, or would lie.
+"""
+
+# To be raised with every change that draws other images from the same numbers.
+_DRAWING_VERSION = 2
+_MIN_SIZE, _MAX_SIZE = 32, 1024
+# Beyond, two pairs of seed and site could mean the same random numbers.
+_SEEDS = 2**32
+
+
+@dataclass(frozen=True)
+class Benchmark:
+    """What an EndoSim data set is made from.
+
+    Args:
+        images_per_site: Images of each of the five sites, from 1.
+        size: Height and width of the images in pixels, from 32 to 1024.
+        spurious: How far sites differ, from 0 (not at all) to 1.
+        seed: Number of the data set, from 0 to below 2 ** 32.
+
+    Raises:
+        ConversionError: A value out of its range.
+    """
+
+    images_per_site: int = 200
+    size: int = 128
+    spurious: float = 0.8
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        if self.images_per_site < 1:
+            raise ConversionError(
+                f'--images-per-site {self.images_per_site}: expected at least 1.'
+            )
+        if not _MIN_SIZE <= self.size <= _MAX_SIZE:
+            raise ConversionError(
+                f'--size {self.size}: expected {_MIN_SIZE} to {_MAX_SIZE} pixels.'
+            )
+        if not 0 <= self.spurious <= 1:
+            raise ConversionError(
+                f'--spurious {self.spurious}: expected a value in [0, 1].'
+            )
+        if not 0 <= self.seed < _SEEDS:
+            raise ConversionError(f'--seed {self.seed}: expected 0 to {_SEEDS - 1}.')
+
+    def scene(self, site: str, index: int) -> Scene:
+        """The scene of an image, to be drawn again or under other conditions.
+
+        Args:
+            site: One of ``SITES``.
+            index: Number of the image in its site, which is its file's name.
+        """
+        return sample_scene(self.seed, index, Conditions(site, self.spurious))
+
+    def text(self) -> str:
+        """The file that says what a folder holds."""
+        values = {'drawing_version': _DRAWING_VERSION, **asdict(self)}
+        return json.dumps(values, indent=1) + '\n'
+
+    @classmethod
+    def read(cls, folder: Path) -> Benchmark:
+        """What the data set in a folder was made from.
+
+        Args:
+            folder: Where it was written.
+
+        Raises:
+            ConversionError: No data set there, or one drawn by another version.
+        """
+        path = Path(folder) / PARAMETERS_FILE
+        try:
+            values = json.loads(path.read_text(encoding='utf-8'))
+            version = values.pop('drawing_version')
+            benchmark = cls(**values)
+        except OSError as error:
+            raise ConversionError(f'{path}: {error.strerror}.') from None
+        except (ValueError, KeyError, TypeError, AttributeError):
+            raise ConversionError(
+                f'{path}: not the parameters of an EndoSim data set.'
+            ) from None
+        if version != _DRAWING_VERSION:
+            raise ConversionError(
+                f'{path}: drawn by version {version}; this is version '
+                f'{_DRAWING_VERSION}, which draws other images. Write the data set '
+                'again, to another folder.'
+            )
+        return benchmark
+
+
+def write_benchmark(
+    benchmark: Benchmark,
+    out: Path,
+    progress: Callable[[range, str], Iterable[int]] | None = None,
+) -> dict[str, str]:
+    """Write a data set.
+
+    Everything is drawn beside its final place first and compared with what is there:
+    a second call changes nothing, and one that was killed is made good.
+
+    Args:
+        benchmark: What to draw.
+        out: Output folder; other sites may be there already.
+        progress: Takes the numbers of a site's images and the site, and passes them
+            on one by one.
+
+    Returns:
+        Site -> ``'written'`` or ``'up to date'``.
+
+    Raises:
+        ConversionError: The folder holds another EndoSim data set, or sites of the
+            same names that differ.
+    """
+    out = Path(out)
+    parameters = out / PARAMETERS_FILE
+    _check_parameters(benchmark, parameters)
+    with work_folder(out) as work:
+        rows = {}
+        for site in SITES:
+            numbers: Iterable[int] = range(benchmark.images_per_site)
+            if progress is not None:
+                numbers = progress(range(benchmark.images_per_site), site)
+            rows[site] = _draw_site(benchmark, site, numbers, work / 'sites' / site)
+        new = [site for site in SITES if _may_put(work / 'sites' / site, out / site)]
+        index = out / INDEX_FILE
+        table = read_index(index) if index.is_file() else []
+        for site in new:
+            put_folder(work / 'sites' / site, out / site)
+        for site in SITES:
+            entries = [entry for entry, _ in rows[site]]
+            table = merge_rows(table, site, entries)
+        put_text(index_text(table), index)
+        truths = [truth for site in SITES for _, truth in rows[site]]
+        put_text(_csv_text(CONFOUNDER_COLUMNS, truths), out / CONFOUNDERS_FILE)
+        put_text(benchmark.text(), parameters)
+    return {site: 'written' if site in new else 'up to date' for site in SITES}
+
+
+def _check_parameters(benchmark: Benchmark, path: Path) -> None:
+    if not path.exists():
+        return
+    found = Benchmark.read(path.parent)
+    wanted, there = asdict(benchmark), asdict(found)
+    differing = [name for name in wanted if wanted[name] != there[name]]
+    if differing:
+        has = ', '.join(f'{name}={there[name]}' for name in differing)
+        asked = ', '.join(f'{name}={wanted[name]}' for name in differing)
+        raise ConversionError(
+            f'{path.parent} holds EndoSim with {has}; asked for {asked}. Choose '
+            'another folder.'
+        )
+
+
+def _may_put(new: Path, target: Path) -> bool:
+    """Whether a site is to be written.
+
+    Raises:
+        ConversionError: It is there and differs.
+    """
+    if not target.exists():
+        return True
+    differing = differences(new, target)
+    if differing:
+        raise ConversionError(
+            f'{target} is there already and would change: {len(differing)} files, as '
+            f'{differing[:3]}. Move it away, or choose another folder.'
+        )
+    return False
+
+
+def _draw_site(
+    benchmark: Benchmark, site: str, numbers: Iterable[int], folder: Path
+) -> list[tuple[dict[str, str], dict[str, str]]]:
+    """Draw a site's images, and return their index entries and their truth."""
+    for part in ('images', 'masks'):
+        (folder / part).mkdir(parents=True)
+    values = {str(value): name for value, name in MASK_VALUES.items()}
+    text = json.dumps({'mask_values': values}, indent=1)
+    (folder / CLASSES_FILE).write_text(text + '\n', encoding='utf-8')
+    rows = []
+    for number in numbers:
+        scene = benchmark.scene(site, number)
+        image, mask = draw(scene, size=benchmark.size)
+        name = f'{number:05d}.png'
+        _write_png(image[..., ::-1], folder / 'images' / name)
+        _write_png(mask, folder / 'masks' / name)
+        rows.append((_entry(site, name, mask), _truth(site, name, scene)))
+    return rows
+
+
+def _write_png(pixels: np.ndarray, path: Path) -> None:
+    done, code = cv2.imencode('.png', pixels, [cv2.IMWRITE_PNG_COMPRESSION, 3])
+    if not done:
+        raise ConversionError(f'{path}: could not be encoded as PNG.')
+    path.write_bytes(code.tobytes())
+
+
+def _entry(site: str, name: str, mask: np.ndarray) -> dict[str, str]:
+    known = {
+        'site': site,
+        'image': f'{site}/images/{name}',
+        'mask': f'{site}/masks/{name}',
+        'classes': ';'.join(MASK_VALUES[v] for v in np.unique(mask).tolist() if v),
+        'foreground': f'{(mask > 0).mean():.6f}',
+        'height': str(mask.shape[0]),
+        'width': str(mask.shape[1]),
+    }
+    return {column: known.get(column, '') for column in COLUMNS}
+
+
+def _truth(site: str, name: str, scene: Scene) -> dict[str, str]:
+    lesion = '' if scene.lesion is None else scene.lesion.name
+    row = {'site': site, 'image': f'{site}/images/{name}', 'lesion_class': lesion}
+    row |= {name: f'{strength:.6f}' for name, strength in scene.confounders.items()}
+    for surface in SURFACE_CONFOUNDERS:
+        there = scene.placements[surface].on_lesion
+        row[f'{surface}_on_lesion'] = str(int(there))
+    return row
+
+
+def _csv_text(columns: tuple[str, ...], rows: list[dict[str, str]]) -> str:
+    text = io.StringIO()
+    writer = csv.DictWriter(text, columns, lineterminator='\n')
+    writer.writeheader()
+    writer.writerows(rows)
+    return text.getvalue()

@@ -1,0 +1,43 @@
+"""What an image of EndoSim was drawn with, looked up beside it."""
+
+from __future__ import annotations
+
+import csv
+from functools import lru_cache
+from pathlib import Path
+
+from .scene import CONFOUNDER_PROMPTS
+from .simulated_sites import CONFOUNDERS_FILE
+
+
+def true_confounders(image: str | Path) -> tuple[str, ...] | None:
+    """Prompts of the imaging conditions that an image was drawn with.
+
+    Args:
+        image: A file of a data set as ``tools/dataset_converters/endosim.py`` writes
+            it, ``ROOT/SITE/images/NAME``.
+
+    Returns:
+        As ``('blur', 'dark lighting')``, empty where there are none; None for an
+        image that is not EndoSim's.
+    """
+    image = Path(image).resolve()
+    table = image.parents[min(2, len(image.parents) - 1)] / CONFOUNDERS_FILE
+    if not table.is_file():
+        return None
+    return _read(table, table.stat().st_mtime_ns).get(
+        image.relative_to(table.parent).as_posix()
+    )
+
+
+@lru_cache(maxsize=4)
+def _read(table: Path, changed: int) -> dict[str, tuple[str, ...]]:
+    with open(table, newline='', encoding='utf-8') as file:
+        return {
+            row['image']: tuple(
+                words
+                for name, words in CONFOUNDER_PROMPTS.items()
+                if float(row[name]) > 0
+            )
+            for row in csv.DictReader(file)
+        }

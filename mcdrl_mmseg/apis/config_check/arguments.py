@@ -1,0 +1,223 @@
+"""Keys that are no argument of the class they are for."""
+
+from __future__ import annotations
+
+import inspect
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from functools import cache
+from typing import Any
+
+from mmengine.registry import LOOPS, OPTIM_WRAPPERS, PARAM_SCHEDULERS
+from mmengine.runner import Runner
+from mmseg.registry import HOOKS
+from torch.utils.data import DataLoader
+
+from mcdrl_common.sites import Site, is_list_of_names
+from mcdrl_mmseg.clip import CLIPSpec
+from mcdrl_mmseg.datasets.endoscopy_sites import EndoscopySiteDataset
+from mcdrl_mmseg.models import (
+    CausalIntervention,
+    CausalInterventionHead,
+    CLIPGuidedBackbone,
+    CLIPVisionBackbone,
+    ConfounderDictionary,
+    PromptTuningHead,
+)
+from mcdrl_mmseg.prompts import PromptSet
+
+from .components import Component, registered_names
+from .problem import ConfigProblem, did_you_mean
+
+_META_KEYS = frozenset({'type', '_scope_', '_delete_'})
+# Taken out by what builds the class.
+_BUILDER_KEYS = {
+    HOOKS.name: {'priority'},
+    OPTIM_WRAPPERS.name: {'constructor', 'paramwise_cfg', 'optimizer'},
+    PARAM_SCHEDULERS.name: {'convert_to_iter_based'},
+    LOOPS.name: {'by_epoch'},
+}
+_PACKAGE = 'mcdrl_mmseg.'
+# Arguments that are configs of other classes.
+_SLOTS: dict[type, tuple[str, ...]] = {
+    CausalInterventionHead: (
+        'predictor',
+        'dictionary',
+        'region_selector',
+        'intervention',
+        'loss_causal',
+        'loss_contrast',
+    ),
+    PromptTuningHead: ('predictor',),
+    CLIPGuidedBackbone: ('backbone',),
+}
+_SLOT_KEYS = frozenset(key for keys in _SLOTS.values() for key in keys)
+# Given by the head.
+_FILLED_IN = {CausalIntervention: ('embed_dims', 'dictionary_dims')}
+_LOADERS = ('train_dataloader', 'val_dataloader', 'test_dataloader')
+_LOADER_KEYS = {'dataset', 'batch_sampler', 'num_batch_per_epoch'}
+# Configs hold variables of any name at their top: only a slip of a letter counts.
+_SLIP = 0.9
+_NEAR, _FAR = 0.85, 0.7
+_SHORTEST = 7
+
+
+def argument_problems(
+    cfg: Mapping[str, Any], parts: Iterable[Component]
+) -> Iterator[ConfigProblem]:
+    """Unknown types and keys, with the nearest known one.
+
+    A class that takes any keyword and hands it on is only asked for near misses.
+
+    Args:
+        cfg: Experiment config.
+        parts: Its components.
+    """
+    yield from _top_level(cfg)
+    for loader in _LOADERS:
+        if isinstance(cfg.get(loader), Mapping):
+            known = accepted(DataLoader)[0] | _LOADER_KEYS
+            yield from _unknown(loader, cfg[loader], known, 'A data loader')
+    for part in parts:
+        yield from _parts_without_type(part)
+        if part.cls is None:
+            yield from _unknown_type(part)
+            continue
+        yield from _missing(part)
+        known, is_closed = accepted(part.cls)
+        known = known | _META_KEYS | _BUILDER_KEYS.get(part.registry.name, set())
+        title = getattr(part.cls, '__name__', str(part.cls))
+        yield from _unknown(part.place, part.cfg, known, title, only_near=not is_closed)
+        yield from _own_mappings(part)
+
+
+def _own_mappings(part: Component) -> Iterator[ConfigProblem]:
+    """Mappings without a type that the plug-in's own classes take."""
+    for kind, key, target in (
+        (ConfounderDictionary, 'prompts', PromptSet),
+        (CLIPGuidedBackbone, 'clip', CLIPVisionBackbone),
+        (PromptTuningHead, 'text', CLIPSpec),
+    ):
+        if part.is_a(kind) and isinstance(part.cfg.get(key), Mapping):
+            known = accepted(target)[0] | _META_KEYS
+            yield from _unknown(part.at(key), part.cfg[key], known, f'{key!r}')
+    sites = part.cfg.get('sites')
+    if part.is_a(EndoscopySiteDataset) and isinstance(sites, (list, tuple)):
+        known = accepted(Site)[0]
+        for number, site in enumerate(sites):
+            if isinstance(site, Mapping):
+                place = part.at(f'sites[{number}]')
+                yield from _unknown(place, site, known, 'A site')
+                lesions = site.get('lesion_classes', ())
+                if not is_list_of_names(lesions):
+                    what = f'is {lesions!r}.'
+                    remedy = 'Give a list of names.'
+                    yield ConfigProblem(f'{place}.lesion_classes', what, remedy)
+
+
+def _unknown(
+    place: str,
+    cfg: Mapping,
+    known: Iterable[str],
+    title: str,
+    only_near: bool = False,
+) -> Iterator[ConfigProblem]:
+    for key in cfg:
+        if key in known:
+            continue
+        # Where other keys may be right, a key must be very near to be wrong.
+        cutoff = _NEAR if only_near else _FAR
+        near = did_you_mean(key, known, cutoff) if isinstance(key, str) else None
+        if near:
+            remedy = f'Did you mean {near!r}?'
+        elif only_near:
+            continue
+        else:
+            names = sorted(set(known) - _META_KEYS)
+            remedy = f'Remove it; there are {", ".join(names)}.'
+        what = f'{title} has no argument {key!r}.'
+        yield ConfigProblem(f'{place}.{key}', what, remedy)
+
+
+def _parts_without_type(part: Component) -> Iterator[ConfigProblem]:
+    for kind, keys in _SLOTS.items():
+        for key in keys if part.is_a(kind) else ():
+            entries = part.cfg.get(key)
+            if isinstance(entries, Mapping) and entries.get('type') is None:
+                what = f"{key!r} names no class: it lacks 'type'."
+                yield ConfigProblem(part.at(key), what, "Add type='...'.")
+
+
+def _unknown_type(part: Component) -> Iterator[ConfigProblem]:
+    name = part.cfg['type']
+    if not isinstance(name, str):
+        what = f'is {name!r}.'
+        yield ConfigProblem(part.at('type'), what, 'Give the name of a class.')
+        return
+    if '.' in name:
+        return  # of another package, which is imported when it is built
+    near = did_you_mean(name, registered_names(part.registry), _FAR)
+    # Models hold small languages whose types are registered elsewhere.
+    if near or part.place.rpartition('.')[2] in _SLOT_KEYS:
+        what = f'{name!r} is not registered as a {part.registry.name}.'
+        remedy = (
+            f'Did you mean {near!r}?' if near else 'Correct the name, or import it.'
+        )
+        yield ConfigProblem(part.at('type'), what, remedy)
+
+
+def _missing(part: Component) -> Iterator[ConfigProblem]:
+    """Arguments without default that one of the plug-in's classes is not given."""
+    if not getattr(part.cls, '__module__', '').startswith(_PACKAGE):
+        return
+    given = {*part.cfg, *_FILLED_IN.get(part.cls, ())}
+    for name, parameter in inspect.signature(part.cls).parameters.items():
+        is_named = parameter.kind is parameter.POSITIONAL_OR_KEYWORD
+        if is_named and parameter.default is parameter.empty and name not in given:
+            what = f'{part.cls.__name__} lacks its argument {name!r}.'
+            yield ConfigProblem(part.at(name), what, 'Add it.')
+
+
+def _top_level(cfg: Mapping[str, Any]) -> Iterator[ConfigProblem]:
+    known = accepted(Runner)[0]
+    long = [name for name in known if len(name) >= _SHORTEST]
+    for key in cfg:
+        near = None if key in known else did_you_mean(key, long, _SLIP)
+        # train_dataloader2 is a variable.
+        if near and re.sub(r'[\d_]+$', '', key) != near:
+            what = f'{key!r} is a variable that nothing reads.'
+            yield ConfigProblem(key, what, f'Did you mean {near!r}?')
+
+
+@cache
+def accepted(cls: Callable) -> tuple[frozenset[str], bool]:
+    """The keyword arguments of a class.
+
+    Args:
+        cls: A class or function.
+
+    Returns:
+        Their names, and whether no others can be taken. Where a class hands keywords
+        on, those of its bases are among the names.
+    """
+    if not isinstance(cls, type):
+        return _names([cls])
+    inits = [base.__dict__.get('__init__') for base in cls.__mro__[:-1]]
+    return _names([init for init in inits if init is not None])
+
+
+def _names(functions: Iterable[Callable]) -> tuple[frozenset[str], bool]:
+    names: set[str] = set()
+    for number, function in enumerate(functions):
+        try:
+            parameters = inspect.signature(function).parameters.values()
+        except (TypeError, ValueError):
+            return frozenset(names), False
+        names |= {
+            p.name
+            for p in parameters
+            if p.kind not in (p.VAR_KEYWORD, p.VAR_POSITIONAL)
+        }
+        if not any(p.kind is p.VAR_KEYWORD for p in parameters):
+            return frozenset(names - {'self'}), number == 0
+    return frozenset(names - {'self'}), False

@@ -1,0 +1,186 @@
+"""Numbers of the intervention: alpha, and M, K, d wherever they stand."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from mmseg.datasets import BaseSegDataset
+
+from mcdrl_common.sites import Site, SiteDataError
+from mcdrl_mmseg.clip.model_config import get_model_config
+from mcdrl_mmseg.datasets import EndoscopySiteDataset
+from mcdrl_mmseg.lesion_labels import label_mismatch
+from mcdrl_mmseg.models import (
+    CausalInterventionHead,
+    CLIPRegionSelector,
+    ConfounderDictionary,
+    PromptTuningHead,
+)
+from mcdrl_mmseg.prompts import PromptError, PromptSet
+
+from .components import Component
+from .parts import image_tower
+from .problem import ConfigProblem
+
+_BINARY_LABELS = 2
+_TRAINING_DATA = 'train_dataloader.dataset'
+_OURS = (CausalInterventionHead, EndoscopySiteDataset)
+# Auxiliary heads may learn something else than the classes.
+_SEGMENTING = ('model.decode_head', 'model.decode_head.predictor')
+
+
+def ratio_problems(
+    cfg: Mapping[str, Any], parts: Sequence[Component]
+) -> Iterator[ConfigProblem]:
+    """Alpha, the share of positions kept, outside (0, 1].
+
+    Args:
+        cfg: Experiment config.
+        parts: Its components.
+    """
+    for part in parts:
+        ratio = part.cfg.get('ratio', 0.5)
+        if part.is_a(CLIPRegionSelector) and not 0 < ratio <= 1:
+            yield ConfigProblem(
+                part.at('ratio'),
+                f'alpha={ratio} is no share of positions.',
+                'Choose a number above 0, up to 1; 0.5 is the default.',
+            )
+
+
+def width_problems(
+    cfg: Mapping[str, Any], parts: Sequence[Component]
+) -> Iterator[ConfigProblem]:
+    """Widths d and c that do not agree.
+
+    Args:
+        cfg: Experiment config.
+        parts: Its components.
+    """
+    tower = image_tower(parts)
+    if tower is not None:
+        name = tower[1].model_name
+        try:
+            width = get_model_config(name)['embed_dim']
+        except ValueError as error:
+            yield ConfigProblem(f'{tower[0]}.model_name', str(error), '')
+            return
+        yield from _joint_widths(parts, name, width)
+    for head in parts:
+        if head.is_a(CausalInterventionHead):
+            yield from _intervention_widths(head)
+
+
+def _joint_widths(
+    parts: Sequence[Component], name: str, width: int
+) -> Iterator[ConfigProblem]:
+    for part in parts:
+        keys = []
+        if part.is_a(ConfounderDictionary):
+            keys.append('embed_dims')
+        # The dense map; other maps are of the backbone's widths.
+        heads = part.is_a(CausalInterventionHead) or part.is_a(PromptTuningHead)
+        if heads and part.cfg.get('in_index', -2) == -2:
+            keys.append('in_channels')
+        for key in keys:
+            if part.cfg.get(key, width) != width:
+                yield ConfigProblem(
+                    part.at(key),
+                    f'd={part.cfg[key]}, but the joint space of {name} has {width} '
+                    'dimensions.',
+                    f'Set {key}={width}.',
+                )
+
+
+def _intervention_widths(head: Component) -> Iterator[ConfigProblem]:
+    """Widths that the head would fill in, and the config overrides."""
+    intervention = head.cfg.get('intervention') or {}
+    dictionary = head.cfg.get('dictionary') or {}
+    for key, source, expected in (
+        ('embed_dims', 'in_channels', head.cfg.get('in_channels')),
+        ('dictionary_dims', 'dictionary.embed_dims', dictionary.get('embed_dims')),
+    ):
+        given = intervention.get(key, expected)
+        if given != expected:
+            yield ConfigProblem(
+                head.at(f'intervention.{key}'),
+                f'is {given}, but {source} is {expected}.',
+                'Leave it out: the head fills it in.',
+            )
+
+
+def count_problems(
+    cfg: Mapping[str, Any], parts: Sequence[Component]
+) -> Iterator[ConfigProblem]:
+    """Numbers of classes K and of confounders M that do not agree.
+
+    Args:
+        cfg: Experiment config.
+        parts: Its components.
+    """
+    labels, lesions = _labels(parts)
+    # Stock heads on stock data may count their classes in another way.
+    ours = any(part.is_a(kind) for part in parts for kind in _OURS)
+    for part in parts:
+        if part.is_a(ConfounderDictionary):
+            try:
+                prompts = PromptSet.from_cfg(part.cfg.get('prompts') or {})
+            except PromptError:
+                continue  # told by the rules on texts
+            yield from _prior(part, len(prompts.confounder_names))
+            if labels:
+                mismatch = label_mismatch(labels[1:], lesions, prompts.classes)
+                if mismatch:
+                    place = part.at('prompts.classes')
+                    yield ConfigProblem(place, mismatch, '')
+        elif labels and ours:
+            yield from _outputs(part, len(labels))
+
+
+def _prior(part: Component, count: int) -> Iterator[ConfigProblem]:
+    prior = part.cfg.get('prior', 'uniform')
+    if not isinstance(prior, str) and len(prior) != count:
+        yield ConfigProblem(
+            part.at('prior'),
+            f'holds {len(prior)} probabilities for M={count} confounders.',
+            "Give one for each, or 'uniform'.",
+        )
+
+
+def _outputs(part: Component, count: int) -> Iterator[ConfigProblem]:
+    """Decode heads with another number of classes than the data."""
+    if part.is_a(PromptTuningHead):
+        key, given = 'class_names', len(part.cfg.get('class_names', [None] * count))
+    elif part.place in _SEGMENTING:
+        key, given = 'num_classes', part.cfg.get('num_classes', count)
+        # One output channel for two classes, and the old way to write it.
+        if count == _BINARY_LABELS and given == 1:
+            return
+    else:
+        return
+    if given != count:
+        yield ConfigProblem(
+            part.at(key),
+            f'K={given} classes, but the training data have {count}, the background '
+            'among them.',
+            f'Give {count}, or correct metainfo.classes of the data.',
+        )
+
+
+def _labels(parts: Sequence[Component]) -> tuple[list[str], set[str]]:
+    """Classes of the training data, and lesion classes of its sites."""
+    labels: list[str] = []
+    lesions: set[str] = set()
+    for part in parts:
+        if not (part.place.startswith(_TRAINING_DATA) and part.is_a(BaseSegDataset)):
+            continue
+        metainfo = part.cfg.get('metainfo')
+        own = metainfo.get('classes') if isinstance(metainfo, Mapping) else None
+        labels = labels or list(own or part.cls.METAINFO.get('classes', ()))
+        for site in part.cfg.get('sites') or ():
+            # What cannot be read is told by the rules on sites.
+            with contextlib.suppress(SiteDataError):
+                lesions |= set(Site.from_cfg(site).lesion_classes)
+    return labels, lesions

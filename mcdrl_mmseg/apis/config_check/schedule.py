@@ -1,0 +1,68 @@
+"""The warm-up of the intervention against the length of the training."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from mcdrl_mmseg.engine.hooks import ConfounderDictionaryHook, InterventionWarmupHook
+from mcdrl_mmseg.models import ConfounderDictionary
+
+from .components import Component
+from .problem import ConfigProblem
+
+_ITERATIONS = 'IterBasedTrainLoop'
+
+
+def schedule_problems(
+    cfg: Mapping[str, Any], parts: Sequence[Component]
+) -> Iterator[ConfigProblem]:
+    """An intervention that sets in too late or in other units, or has no dictionary.
+
+    Args:
+        cfg: Experiment config.
+        parts: Its components.
+    """
+    train = cfg.get('train_cfg') or {}
+    by_epoch = train.get('by_epoch', train.get('type') != _ITERATIONS)
+    length = train.get('max_epochs' if by_epoch else 'max_iters')
+    for part in parts:
+        if part.is_a(InterventionWarmupHook):
+            if part.cfg.get('by_epoch', True) == by_epoch:
+                yield from _warmup(part, by_epoch, length)
+            elif not by_epoch:
+                yield ConfigProblem(
+                    part.at('by_epoch'),
+                    'counts epochs, but the training loop counts iterations.',
+                    'Set by_epoch=False and give begin and ramp in iterations.',
+                )
+    dictionaries = [part for part in parts if part.is_a(ConfounderDictionary)]
+    built = any(part.is_a(ConfounderDictionaryHook) for part in parts)
+    if dictionaries and not built and not cfg.get('load_from'):
+        yield ConfigProblem(
+            'custom_hooks',
+            f'no hook builds {dictionaries[0].place}: its embeddings stay empty.',
+            "Add dict(type='ConfounderDictionaryHook'); a list of a child config "
+            'replaces that of its base.',
+        )
+
+
+def _warmup(part: Component, by_epoch: bool, length: Any) -> Iterator[ConfigProblem]:
+    begin, ramp = part.cfg.get('begin', 10), part.cfg.get('ramp', 0)
+    unit = 'epochs' if by_epoch else 'iters'
+    if not isinstance(length, (int, float)) or min(begin, ramp) < 0:
+        return
+    if begin >= length:
+        yield ConfigProblem(
+            part.at('begin'),
+            f'the intervention begins after {begin} {unit}, but training ends after '
+            f'train_cfg.max_{unit}={length}: it would never begin.',
+            'Begin earlier, or train longer.',
+        )
+    elif begin + ramp > length:
+        yield ConfigProblem(
+            part.at('ramp'),
+            f'the gate is open after {begin} + {ramp} {unit}, but training ends after '
+            f'train_cfg.max_{unit}={length}.',
+            'Shorten begin or ramp, or train longer.',
+        )

@@ -1,0 +1,57 @@
+"""The sites of a config: who is trained on, and who must not be."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from mcdrl_common.sites import Site, SiteDataError
+from mcdrl_mmseg.datasets.endoscopy_sites import EndoscopySiteDataset
+
+from .arguments import accepted
+from .components import Component
+from .parts import data_parts
+from .problem import ConfigProblem
+
+_KNOWN_KEYS = accepted(Site)[0]
+
+
+def site_problems(
+    cfg: Mapping[str, Any], parts: Sequence[Component]
+) -> Iterator[ConfigProblem]:
+    """Entries of sites that contradict themselves, and a held-out site trained on.
+
+    Args:
+        cfg: Experiment config.
+        parts: Its components.
+    """
+    for part in parts:
+        if part.is_a(EndoscopySiteDataset):
+            yield from _entries(part)
+    held_out = cfg.get('held_out_site')
+    for data in data_parts(cfg, 'train_dataloader'):
+        names = [_name(site) for site in data.get('sites') or ()]
+        names.append((data.get('metainfo') or {}).get('site'))
+        if held_out is not None and held_out in names:
+            yield ConfigProblem(
+                'train_dataloader.dataset.sites',
+                f'holds {held_out!r}, which held_out_site holds out: its test would '
+                'be on images trained on.',
+                'Take it out; tools/leave_one_site_out.py derives every fold.',
+            )
+
+
+def _entries(part: Component) -> Iterator[ConfigProblem]:
+    for number, site in enumerate(part.cfg.get('sites') or ()):
+        place = part.at(f'sites[{number}]')
+        # Unknown keys have been told, with the nearest known one.
+        if isinstance(site, Mapping) and not set(site) <= _KNOWN_KEYS:
+            continue
+        try:
+            Site.from_cfg(site)
+        except SiteDataError as error:
+            yield ConfigProblem(place, str(error), 'See docs/datasets.md.')
+
+
+def _name(site: Any) -> Any:
+    return site.get('name') if isinstance(site, Mapping) else site

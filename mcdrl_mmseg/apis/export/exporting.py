@@ -1,0 +1,124 @@
+"""From a checkpoint to a file that has been compared with it."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from torch import nn
+
+from mcdrl_common.atomic_write import replacing
+
+from .agreement import largest_difference, trial_images
+from .deployable import DeployableSegmentor, ExportError
+from .formats import ENDINGS, FORMATS, size_multiple
+from .metadata import describe
+from .quantization import quantize
+from .runtime import open_exported
+
+TOLERANCE = 1e-4
+
+
+@dataclass
+class Exported:
+    """What was written.
+
+    Attributes:
+        path: The file.
+        difference: Largest difference of a logit from PyTorch's.
+        num_images: Images that were compared, counted once for each size.
+    """
+
+    path: Path
+    difference: float
+    num_images: int
+
+
+def export_model(
+    model: nn.Module,
+    path: str | Path,
+    file_format: str,
+    size: tuple[int, int],
+    dynamic: bool = False,
+    int8: bool = False,
+    images: Sequence[str] = (),
+    overwrite: bool = False,
+) -> Exported:
+    """Export a model, and compare what was written with it.
+
+    Args:
+        model: As :func:`~mcdrl_mmseg.apis.checkpoint.load_segmentor` gives it.
+        path: The file to write.
+        file_format: Key of :data:`FORMATS`.
+        size: Height and width in pixels.
+        dynamic: Take other sizes too.
+        int8: Quantise the weights of matrix products; ONNX only. The difference is
+            then reported, and not held against the file.
+        images: Files to compare on; by default an image of noise.
+        overwrite: Replace a file that is there.
+
+    Returns:
+        The file and its difference.
+
+    Raises:
+        ExportError: The model cannot be exported so, a package is missing, the file
+            is there, or it differs by more than :data:`TOLERANCE`; then there is no
+            file.
+        ImageError: An image that cannot be read.
+    """
+    path = Path(path)
+    multiple = size_multiple(model) if dynamic else None
+    _check(path, file_format, size, multiple, int8, overwrite)
+    height, width = size
+    sizes = [(height, width)]
+    if multiple is not None:
+        sizes.append((height + 2 * multiple, width + multiple))
+    trials = trial_images(images, sizes)
+    module = DeployableSegmentor(model)
+    description = describe(module, (height, width), multiple)
+    description['int8'] = int8
+    with replacing(path) as temporary:
+        if int8:
+            with tempfile.TemporaryDirectory() as folder:
+                plain = Path(folder) / 'plain.onnx'
+                FORMATS[file_format](module, size, multiple, description, plain)
+                quantize(plain, temporary)
+        else:
+            FORMATS[file_format](module, size, multiple, description, temporary)
+        gap = largest_difference(module, open_exported(temporary), trials)
+        if not int8 and not gap <= TOLERANCE:  # NaN fails too
+            raise ExportError(
+                f'the exported model differs from PyTorch by {gap:.1e}, more than '
+                f'{TOLERANCE:.0e}, and was not kept. If two positions resemble a '
+                'lesion alike to the last digit, the two may select different ones: '
+                'try other images (--image).'
+            )
+    return Exported(path, gap, len(trials))
+
+
+def _check(
+    path: Path,
+    file_format: str,
+    size: tuple[int, int],
+    multiple: int | None,
+    int8: bool,
+    overwrite: bool,
+) -> None:
+    if path.suffix != ENDINGS[file_format]:
+        raise ExportError(
+            f'{path}: a file of format {file_format} ends in {ENDINGS[file_format]}.'
+        )
+    if path.exists() and not overwrite:
+        raise ExportError(
+            f'{path} is there already. Name another --out, or replace it with '
+            '--overwrite.'
+        )
+    if int8 and file_format != 'onnx':
+        raise ExportError(f'--int8 works with --format onnx, not {file_format}.')
+    if min(size) < 1 or (multiple and any(side % multiple for side in size)):
+        raise ExportError(
+            f'size {size[0]} x {size[1]}: both must be positive'
+            + (f' multiples of {multiple} (--dynamic).' if multiple else '.')
+        )

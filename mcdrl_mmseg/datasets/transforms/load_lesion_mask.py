@@ -1,0 +1,64 @@
+"""LoadLesionMask: the mask file of an image, as segmentation labels."""
+
+from __future__ import annotations
+
+import contextlib
+
+import cv2
+import mmcv
+import mmengine.fileio
+from mmcv.transforms import BaseTransform
+from mmseg.registry import TRANSFORMS
+
+from mcdrl_common.mask_format import MaskError
+
+
+@TRANSFORMS.register_module()
+class LoadLesionMask(BaseTransform):
+    """Load the mask of an :class:`EndoscopySiteDataset` image.
+
+    Takes the place of ``LoadAnnotations``. Reads ``seg_map_path`` and
+    ``mask_format``; adds ``gt_seg_map`` (H, W) uint8 and ``lesion_classes``, the
+    names of the lesion classes in this image, empty for a lesion-free one.
+
+    Results without ``seg_map_path`` pass as they are: mmseg's ``inference_model`` and
+    ``MMSegInferencer`` run the test pipeline on images that have no mask, and take
+    only mmseg's own loaders of masks out of it.
+
+    Args:
+        backend_args: Where files lie, as in mmseg's ``LoadAnnotations``.
+    """
+
+    def __init__(self, backend_args: dict | None = None) -> None:
+        self.backend_args = backend_args
+
+    def transform(self, results: dict) -> dict:
+        """Load.
+
+        Raises:
+            MaskError: The mask is unreadable, of another size than the image, or
+                holds unexpected values.
+        """
+        path = results.get('seg_map_path')
+        if path is None:
+            return results
+        content = mmengine.fileio.get(path, backend_args=self.backend_args)
+        mask = None
+        # OpenCV fails on an empty file, and on some damaged ones.
+        with contextlib.suppress(cv2.error):
+            mask = mmcv.imfrombytes(content, flag='unchanged', backend='cv2')
+        if mask is None:
+            raise MaskError(f'{path}: not a readable image; it may be damaged.')
+        labels, lesion_classes = results['mask_format'].decode(mask, path)
+        if 'ori_shape' in results and labels.shape != tuple(results['ori_shape']):
+            raise MaskError(
+                f'{path}: the mask is {labels.shape}, the image '
+                f'{tuple(results["ori_shape"])} (height, width); they must agree.'
+            )
+        results['lesion_classes'] = lesion_classes
+        results['gt_seg_map'] = labels
+        results.setdefault('seg_fields', []).append('gt_seg_map')
+        return results
+
+    def __repr__(self) -> str:
+        return f'{type(self).__name__}(backend_args={self.backend_args})'

@@ -1,0 +1,152 @@
+"""Checkpoints that a kill, a full disk or a damaged file cannot take away."""
+
+from __future__ import annotations
+
+from collections import deque
+from pathlib import Path
+from typing import Any
+
+from mmengine.dist import barrier, is_main_process
+from mmengine.hooks import CheckpointHook
+from mmengine.runner import EpochBasedTrainLoop, IterBasedTrainLoop, Runner
+from mmseg.registry import HOOKS
+
+from mcdrl_common.atomic_write import write_text
+from mcdrl_mmseg.engine.replacing_backend import REPLACING
+from mcdrl_mmseg.engine.whole_checkpoint import is_whole, newest_whole
+
+_POINTER = 'last_checkpoint'
+_VALIDATED = 'validated_at'
+
+
+@HOOKS.register_module()
+class AtomicCheckpointHook(CheckpointHook):
+    """MMEngine's ``CheckpointHook`` for runs that may end at any moment.
+
+    - A checkpoint is written under another name and renamed when it is whole.
+    - An older one, or the best so far, is removed when its successor is whole; MMEngine
+      removes it before.
+    - ``resume=True`` goes on from the newest whole checkpoint. One that is cut short
+      or changed is named in the log and passed over.
+    - A run that ended between a checkpoint and the validation due after it validates
+      first when resumed; else that epoch could never be the best one.
+
+    Args:
+        backend_args: As for ``CheckpointHook``. None writes as said above; on a storage
+            named by ``out_dir='s3://...'`` it leaves the choice to MMEngine.
+        **kwargs: As for ``CheckpointHook``.
+    """
+
+    # MMEngine's, as it keeps them.
+    max_keep_ckpts: int
+    keep_ckpt_ids: deque
+
+    def __init__(self, backend_args: dict | None = None, **kwargs: Any) -> None:
+        self._is_local = '://' not in str(kwargs.get('out_dir'))
+        if backend_args is None and self._is_local:
+            backend_args = dict(backend=REPLACING)
+        super().__init__(backend_args=backend_args, **kwargs)
+
+    def before_run(self, runner: Runner) -> None:
+        """Before a run is resumed, point ``last_checkpoint`` at a whole one."""
+        if runner._resume and runner._load_from is None and self._is_local:
+            if is_main_process():
+                self._point_at_whole(runner)
+            barrier()
+
+    def _point_at_whole(self, runner: Runner) -> None:
+        pointer = Path(runner.work_dir, _POINTER)
+        named = pointer.read_text().strip() if pointer.is_file() else ''
+        if named and is_whole(named):
+            return
+        folder = Path(runner.work_dir)
+        if self.out_dir is not None:
+            folder = Path(self.out_dir, folder.name)
+        found = newest_whole(folder, self.filename_tmpl) if folder.is_dir() else None
+        if named:
+            on = f'the run goes on from {found}'
+            runner.logger.warning(
+                f'{named} is missing, cut short or changed, and is not used: '
+                f'{on if found else "no other is whole, the run begins anew"}.'
+            )
+        if found is None:
+            pointer.unlink(missing_ok=True)
+            return
+        write_text(pointer, str(found))
+
+    def before_train(self, runner: Runner) -> None:
+        """Prepare; validate where the run ended before it could."""
+        super().before_train(runner)
+        if self.max_keep_ckpts > 0:
+            # MMEngine's would drop the oldest by itself.
+            self.keep_ckpt_ids = deque(self.keep_ckpt_ids)
+        if self._validation_was_missed(runner):
+            runner.logger.info(
+                'The run ended before the validation of its last checkpoint was done: '
+                'validating now.'
+            )
+            runner.val_loop.run()
+
+    @staticmethod
+    def _validation_was_missed(runner: Runner) -> bool:
+        loop = runner.train_loop
+        if runner.iter == 0 or runner.val_loop is None:
+            return False
+        if isinstance(loop, EpochBasedTrainLoop):
+            done, end = runner.epoch, runner.max_epochs
+        elif isinstance(loop, IterBasedTrainLoop):
+            done, end = runner.iter, runner.max_iters
+        else:
+            return False
+        loop._decide_current_val_interval()
+        due = done >= loop.val_begin and (done % loop.val_interval == 0 or done == end)
+        return due and runner.message_hub.get_info(_VALIDATED) != runner.iter
+
+    def after_val_epoch(self, runner: Runner, metrics: dict | None = None) -> None:
+        """Note the validation, and save the best checkpoint."""
+        runner.message_hub.update_info(_VALIDATED, runner.iter)
+        super().after_val_epoch(runner, metrics)
+
+    def _save_checkpoint_with_step(self, runner: Runner, step: int, meta: dict) -> None:
+        keep = self.max_keep_ckpts
+        if keep <= 0:
+            super()._save_checkpoint_with_step(runner, step, meta)
+            return
+        # One more while it is written. The new checkpoint lists the oldest too, so that
+        # a run killed before the removal removes it when resumed.
+        self.max_keep_ckpts = keep + 1
+        try:
+            super()._save_checkpoint_with_step(runner, step, meta)
+        finally:
+            self.max_keep_ckpts = keep
+        while len(self.keep_ckpt_ids) > keep:
+            name = self.filename_tmpl.format(self.keep_ckpt_ids.popleft())
+            self._remove(self.file_backend.join_path(self.out_dir, name))
+
+    def _save_best_checkpoint(self, runner: Runner, metrics: dict) -> None:
+        if not self.save_best:
+            return
+        before = self._best()
+        # MMEngine removes the best so far if it knows of one.
+        self._set_best(dict.fromkeys(before))
+        super()._save_best_checkpoint(runner, metrics)
+        after = self._best()
+        self._set_best({key: after.get(key) or path for key, path in before.items()})
+        for key, path in before.items():
+            if path and after.get(key) not in (None, path):
+                self._remove(path)
+
+    def _best(self) -> dict[str, str | None]:
+        if len(self.key_indicators) > 1:
+            return dict(self.best_ckpt_path_dict)
+        return {'': self.best_ckpt_path}
+
+    def _set_best(self, paths: dict[str, str | None]) -> None:
+        if len(self.key_indicators) > 1:
+            self.best_ckpt_path_dict = paths
+        else:
+            self.best_ckpt_path = paths['']
+
+    def _remove(self, path: str) -> None:
+        if is_main_process() and self.file_backend.isfile(path):
+            self.file_backend.remove(path)

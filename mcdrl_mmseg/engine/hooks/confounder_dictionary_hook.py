@@ -1,0 +1,177 @@
+"""Builds the confounder dictionary once, before training starts."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import torch
+from mmengine.dist import broadcast
+from mmengine.hooks import Hook
+from mmengine.runner import Runner
+from mmseg.registry import HOOKS
+from torch import Tensor, nn
+from torch.utils.data import Dataset
+
+from mcdrl_mmseg.clip import CLIPSpec, embed_texts
+from mcdrl_mmseg.clip.embedding_cache import (
+    cache_file,
+    default_cache_dir,
+    read_embeddings,
+    write_embeddings,
+)
+from mcdrl_mmseg.datasets import EndoscopySiteDataset
+from mcdrl_mmseg.engine.confounder_prior import estimate_prior
+from mcdrl_mmseg.engine.main_process import on_main_process
+from mcdrl_mmseg.engine.unwrap import find_parts, unwrap_model
+from mcdrl_mmseg.lesion_labels import label_mismatch
+from mcdrl_mmseg.models import CLIPGuidedBackbone, ConfounderDictionary, DictionaryError
+
+
+@HOOKS.register_module()
+class ConfounderDictionaryHook(Hook):
+    """Embed the prompts with the text tower that belongs to the image tower.
+
+    At a first start rank 0 embeds all texts in one pass, or reads them from a cache
+    file, and broadcasts. On resuming the stored fingerprint is only compared. A
+    dictionary that came with ``load_from`` is kept if it is of the same prompts and
+    weights, and built anew otherwise.
+
+    Args:
+        cache_dir: Folder of cache files. None takes ``MCDRL_CACHE_DIR`` or the user's
+            cache folder.
+        prior_images: Training images for ``prior='estimated'``.
+        prior_temperature: Temperature of CLIP's softmax for ``prior='estimated'``.
+    """
+
+    priority = 'NORMAL'
+
+    def __init__(
+        self,
+        cache_dir: str | None = None,
+        prior_images: int = 256,
+        prior_temperature: float = 0.01,
+    ) -> None:
+        self.cache_dir = Path(cache_dir) if cache_dir else default_cache_dir()
+        self.prior_images = prior_images
+        self.prior_temperature = prior_temperature
+
+    def before_train(self, runner: Runner) -> None:
+        """Build or check every dictionary of the model.
+
+        Raises:
+            DictionaryError: Resuming with other prompts or another text tower, no
+                CLIP tower in the model, a lesion class without prompt, or prompts
+                in another order than labels.
+            CLIPWeightsError: The text tower's weights cannot be had.
+        """
+        for guided in find_parts(runner, CLIPGuidedBackbone):
+            guided.check_data_preprocessor(unwrap_model(runner).data_preprocessor)
+        for dictionary in find_parts(runner, ConfounderDictionary):
+            self._check_classes(runner, dictionary)
+            self._prepare(runner, dictionary)
+
+    @staticmethod
+    def _check_classes(runner: Runner, dictionary: ConfounderDictionary) -> None:
+        """Each lesion class of the data needs its prompt, by position or by name."""
+        dataset = runner.train_dataloader.dataset
+        labels = tuple(getattr(dataset, 'metainfo', {}).get('classes', ()))[1:]
+        classes = dictionary.prompts.classes
+        mismatch = label_mismatch(labels, _lesion_classes(dataset), classes)
+        if mismatch:
+            raise DictionaryError(mismatch)
+
+    def _prepare(self, runner: Runner, dictionary: ConfounderDictionary) -> None:
+        spec = clip_spec_of(unwrap_model(runner).backbone)
+        fingerprint = on_main_process(
+            lambda: dictionary.expected_fingerprint(spec.identity()), DictionaryError
+        )
+        assert fingerprint is not None  # a string reaches every rank
+        if runner.iter > 0:
+            self._check_resumed(dictionary, fingerprint)
+            return
+        if dictionary.is_built and dictionary.stored_fingerprint == fingerprint:
+            runner.logger.info('The confounder dictionary came with the checkpoint.')
+            return
+        embeddings = on_main_process(
+            lambda: self._embed(runner, dictionary, spec, fingerprint),
+            DictionaryError,
+        )
+        # Other ranks got None: tensors travel by broadcast, not as objects.
+        if embeddings is None:
+            shape = (len(dictionary.texts), dictionary.embed_dims)
+            embeddings = torch.zeros(shape)
+        dictionary.fill(embeddings, fingerprint)
+        if dictionary.prior_is_estimated:
+            prior = estimate_prior(
+                runner, dictionary, self.prior_images, self.prior_temperature
+            )
+            dictionary.confounder_prior.copy_(prior)
+        for buffer in dictionary.buffers():
+            broadcast(buffer)
+        runner.logger.info(
+            f'Confounder dictionary built: {len(dictionary.prompts.classes)} classes, '
+            f'{len(dictionary.prompts.confounder_names)} confounders, '
+            f'fingerprint {fingerprint[:12]}.'
+        )
+
+    @staticmethod
+    def _check_resumed(dictionary: ConfounderDictionary, fingerprint: str) -> None:
+        dictionary.check_built()
+        stored = dictionary.stored_fingerprint
+        if stored != fingerprint:
+            raise DictionaryError(
+                'The checkpoint was trained with other prompts, templates or text '
+                f'weights (fingerprint {stored[:12]}, the config gives '
+                f'{fingerprint[:12]}). Resume with the config it was trained with, '
+                'or start a new run from its weights with load_from.'
+            )
+
+    def _embed(
+        self,
+        runner: Runner,
+        dictionary: ConfounderDictionary,
+        spec: CLIPSpec,
+        fingerprint: str,
+    ) -> Tensor:
+        path = cache_file(self.cache_dir, fingerprint)
+        embeddings = read_embeddings(path, fingerprint)
+        if embeddings is not None:
+            runner.logger.info(f'Text embeddings read from {path}.')
+            return embeddings
+        embeddings = embed_texts(spec, dictionary.texts)
+        try:
+            write_embeddings(path, fingerprint, embeddings)
+        except OSError as error:
+            runner.logger.warning(
+                f'The text embeddings could not be cached in {path} ({error}); '
+                'training goes on, and the next start computes them again.'
+            )
+        return embeddings
+
+
+def clip_spec_of(backbone: nn.Module) -> CLIPSpec:
+    """Which CLIP embeds the prompts of a model with this backbone.
+
+    Args:
+        backbone: Of a segmentor.
+
+    Raises:
+        DictionaryError: It has no CLIP tower.
+    """
+    spec = getattr(backbone, 'clip_spec', None)
+    if spec is None:
+        raise DictionaryError(
+            f'The backbone {type(backbone).__name__} has no CLIP tower, whose text '
+            'side embeds the prompts. Use CLIPVisionBackbone, or wrap the '
+            'backbone in CLIPGuidedBackbone.'
+        )
+    return spec
+
+
+def _lesion_classes(dataset: Dataset) -> set[str]:
+    """Names of the lesion classes that the sites of a dataset may show."""
+    if isinstance(dataset, EndoscopySiteDataset):
+        return {name for site in dataset.sites for name in site.lesion_classes}
+    inner = [*getattr(dataset, 'datasets', ()), getattr(dataset, 'dataset', None)]
+    parts = [_lesion_classes(part) for part in inner if isinstance(part, Dataset)]
+    return set().union(*parts)

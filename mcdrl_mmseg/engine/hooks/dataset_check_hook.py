@@ -1,0 +1,122 @@
+"""Verifies the data before anything is trained on them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from mmengine.hooks import Hook
+from mmengine.runner import Runner
+from mmseg.registry import HOOKS
+
+from mcdrl_common.verification import (
+    Report,
+    VerificationError,
+    as_text,
+    verify,
+)
+from mcdrl_common.verification.verify import check_kinds
+from mcdrl_mmseg.clip.embedding_cache import default_cache_dir
+from mcdrl_mmseg.datasets.config_listing import list_config
+from mcdrl_mmseg.engine.main_process import on_main_process
+
+_UNTESTABLE = ('missing folder', 'no images')
+
+
+class DatasetError(ValueError):
+    """Data that must not be trained on; the message names the files."""
+
+
+@HOOKS.register_module()
+class DatasetCheckHook(Hook):
+    """Stop a training whose data are wrong, and say everything that is.
+
+    Names are looked at before every training. Files are read the first time they are
+    met: what they say is kept in a cache, and a file is read again only if its size
+    or time of change is another one. Rank 0 looks, and every rank stops.
+
+    A training opens no file of the test set: copies of its images are found where the
+    cache knows them, from ``tools/verify_dataset.py CONFIG`` or from a training on
+    them. A test set that is not on the machine is a warning.
+
+    Args:
+        full: Whether to read files that the cache does not know.
+        open_test: Whether to read those of the test set, too.
+        allow: Kinds of findings that are no problem here, as
+            ``'same file in two splits'``; ``tools/verify_dataset.py`` names them.
+        jobs: Processes that read. None takes every processor.
+        cache_dir: Folder of cache files. None takes ``MCDRL_CACHE_DIR`` or the user's
+            cache folder.
+
+    Raises:
+        VerificationError: ``allow`` names no kind.
+    """
+
+    priority = 'VERY_HIGH'
+
+    def __init__(
+        self,
+        full: bool = True,
+        open_test: bool = False,
+        allow: Sequence[str] = (),
+        jobs: int | None = None,
+        cache_dir: str | None = None,
+    ) -> None:
+        check_kinds(allow)
+        self.full = full
+        self.closed = () if open_test else ('test',)
+        self.allow = tuple(allow)
+        self.jobs = jobs
+        self.cache_dir = Path(cache_dir) if cache_dir else default_cache_dir()
+
+    def before_train(self, runner: Runner) -> None:
+        """Verify the config's data sets.
+
+        Raises:
+            DatasetError: There are problems.
+        """
+        on_main_process(lambda: self._check(runner), DatasetError)
+
+    def _check(self, runner: Runner) -> None:
+        try:
+            listing = list_config(runner.cfg)
+        except VerificationError:
+            runner.logger.warning(
+                'DatasetCheckHook checks nothing: the data sets were not built from '
+                'the config.'
+            )
+            return
+        untestable = [
+            one
+            for one in listing.findings
+            if one.kind in _UNTESTABLE and listing.splits_of.get(one.file) == {'test'}
+        ]
+        for one in untestable:
+            listing.findings.remove(one)
+            runner.logger.warning(f'The test set is not here: {one}')
+        report = verify(
+            listing, self.full, self.cache_dir, self.jobs, self.allow, self.closed
+        )
+        self._tell(runner, report)
+        if report.problems:
+            raise DatasetError(
+                f'The data are not fit to be trained on. {as_text(report)}\n'
+                'tools/verify_dataset.py names all, and --fix writes a corrected '
+                'copy. What is meant to be so, allow by its kind: '
+                "default_hooks=dict(dataset_check=dict(allow=['KIND']))."
+            )
+
+    @staticmethod
+    def _tell(runner: Runner, report: Report) -> None:
+        runner.logger.info(f'Data verified: {report.summary}')
+        if report.unread:
+            runner.logger.info(
+                f'{report.unread} test images were never read, and not compared with '
+                'those of training: tools/verify_dataset.py CONFIG does.'
+            )
+        for kind, group in report.by_kind():
+            if not report.is_problem(kind):
+                runner.logger.warning(
+                    f'{kind}: {len(group)}, the first is {group[0].file}: '
+                    f'{group[0].detail}. tools/verify_dataset.py names all.'
+                )

@@ -1,0 +1,94 @@
+"""Moves the gate of the causal intervention during training."""
+
+from __future__ import annotations
+
+from mmengine.hooks import Hook
+from mmengine.runner import EpochBasedTrainLoop, Runner
+from mmseg.registry import HOOKS
+
+from mcdrl_mmseg.engine.unwrap import find_parts
+from mcdrl_mmseg.models import CausalIntervention
+
+
+@HOOKS.register_module()
+class InterventionWarmupHook(Hook):
+    """Hold the gate at 0 until ``begin``, then open it at once or along a ramp.
+
+    The gate is a function of the iteration alone, so that a resumed run has the
+    gate of an unbroken one. It is logged as ``gate``.
+
+    Args:
+        begin: Epochs (or iterations) trained before the intervention starts; epoch
+            10 of 50 in the paper.
+        ramp: Epochs (or iterations) over which the gate rises linearly from 0 to 1;
+            0 opens it at once.
+        by_epoch: Whether ``begin`` and ``ramp`` count epochs.
+
+    Raises:
+        ValueError: ``begin`` or ``ramp`` is negative.
+    """
+
+    priority = 'NORMAL'
+
+    def __init__(
+        self, begin: float = 10, ramp: float = 0, by_epoch: bool = True
+    ) -> None:
+        if begin < 0 or ramp < 0:
+            raise ValueError(
+                f'InterventionWarmupHook: begin={begin} and ramp={ramp} must be 0 or '
+                'more.'
+            )
+        self.begin = begin
+        self.ramp = ramp
+        self.by_epoch = by_epoch
+
+    def gate_at(self, progress: float) -> float:
+        """The gate.
+
+        Args:
+            progress: Epochs (fractions count) or iterations trained so far.
+
+        Returns:
+            In [0, 1].
+        """
+        if progress < self.begin:
+            return 0.0
+        if self.ramp == 0:
+            return 1.0
+        return min((progress - self.begin) / self.ramp, 1.0)
+
+    def before_train(self, runner: Runner) -> None:
+        """Check the schedule's unit and set the gate.
+
+        Raises:
+            ValueError: ``by_epoch`` with a loop that counts iterations.
+        """
+        if self.by_epoch and not isinstance(runner.train_loop, EpochBasedTrainLoop):
+            raise ValueError(
+                'InterventionWarmupHook: by_epoch=True needs an EpochBasedTrainLoop, '
+                f'got {type(runner.train_loop).__name__}. Set by_epoch=False and give '
+                'begin and ramp in iterations.'
+            )
+        self._interventions = find_parts(runner, CausalIntervention)
+        if not self._interventions:
+            runner.logger.warning(
+                'InterventionWarmupHook finds no CausalIntervention in the model and '
+                'does nothing.'
+            )
+        self._set_gate(runner)
+
+    def before_train_iter(
+        self, runner: Runner, batch_idx: int, data_batch: dict | None = None
+    ) -> None:
+        """Set the gate of the coming step."""
+        self._set_gate(runner)
+
+    def _set_gate(self, runner: Runner) -> None:
+        progress = runner.iter
+        if self.by_epoch:
+            progress = runner.iter / len(runner.train_dataloader)
+        gate = self.gate_at(progress)
+        for intervention in self._interventions:
+            intervention.gate.fill_(gate)
+        if self._interventions:
+            runner.message_hub.update_scalar('train/gate', gate)

@@ -1,0 +1,315 @@
+"""Draws what MCDRL sees in a few fixed images during training."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import PurePath
+from typing import TYPE_CHECKING, Any
+
+import mmcv
+import numpy as np
+from mmengine.dist import all_gather_object, is_main_process
+from mmengine.fileio import get
+from mmengine.hooks import Hook
+from mmengine.runner import EpochBasedTrainLoop, Runner
+from mmseg.registry import HOOKS
+from mmseg.structures import SegDataSample
+from torch import Tensor, nn
+
+from mcdrl_mmseg.engine.unwrap import find_parts
+from mcdrl_mmseg.evaluation.sample_reader import ONE_SITE
+from mcdrl_mmseg.models import CausalInterventionHead
+from mcdrl_mmseg.models.confounder_attention import (
+    attends_to_dictionary,
+    entry_names,
+    image_attention,
+)
+
+if TYPE_CHECKING:
+    # What draws imports Matplotlib, for which importing the package shall not wait.
+    from mcdrl_mmseg.visualization.validation_picture import ValidatedImage
+
+
+@HOOKS.register_module()
+class MCDRLVisualizationHook(Hook):
+    """Show, at validation, what the head selects and attends to.
+
+    Through the runner's visualizer, and with it through every backend of
+    ``vis_backends`` (local files, TensorBoard, W&B, MLflow):
+
+    - ``mcdrl_SITE_IMAGE``, for a few images that stay the same: prediction and truth,
+      similarity and kept regions, attention to each confounder;
+    - ``mcdrl_attention``: mean attention to each confounder by site, over all
+      validation images, and the same as the scalars ``attention/SITE/CONFOUNDER``.
+
+    All comes from the validation's own forward pass, which is listened to only when
+    there is something to draw. Losses and gate are not repeated here: MMEngine logs
+    the former one by one, and :class:`InterventionWarmupHook` the latter.
+
+    Attention is left out for heads that train none (``approximation`` other than
+    ``'attention'``, ``attend_to='self'``), and the maps with sliding windows.
+
+    Args:
+        num_images: Images drawn of each site, evenly spaced over its validation part.
+        images: Ends of the paths of the images to draw, as
+            ``'polypgen_c2/images/a.jpg'``; takes the place of ``num_images``.
+        interval: Draws at every n-th validation, and at the last one.
+
+    Raises:
+        ValueError: ``num_images`` is negative, ``interval`` not positive, or no
+            validation image, or several, end as one of ``images`` says.
+    """
+
+    priority = 'NORMAL'
+
+    def __init__(
+        self, num_images: int = 1, images: Sequence[str] = (), interval: int = 1
+    ) -> None:
+        if num_images < 0 or interval < 1:
+            raise ValueError(
+                f'MCDRLVisualizationHook: num_images={num_images} must be 0 or more, '
+                f'interval={interval} 1 or more.'
+            )
+        self.num_images = num_images
+        self.images = [images] if isinstance(images, str) else list(images)
+        self.interval = interval
+        self._head: CausalInterventionHead | None = None
+        self._chosen: set[str] | None = None
+        self._listening = False
+        self._handles: list = []
+        self._clear()
+
+    def _clear(self) -> None:
+        """Forget what the last batch and the last validation left."""
+        self._selections: list[tuple[Tensor, Tensor, tuple[int, int]]] = []
+        self._attentions: list[Tensor] = []
+        self._drawn: dict[str, tuple[str, ValidatedImage]] = {}
+        self._profile: dict[str, tuple[str, np.ndarray]] = {}
+
+    def before_train(self, runner: Runner) -> None:
+        """Find the head and the images, so that mistakes show at the start."""
+        self._set_up(runner)
+
+    def before_val_epoch(self, runner: Runner) -> None:
+        """Begin to listen to the forward pass, if this validation is to be drawn."""
+        self._set_up(runner)
+        # A validation that broke off would leave its listeners behind.
+        self._stop_listening()
+        self._clear()
+        if self._head is None or not self._is_due(runner):
+            return
+        self._listening = True
+        if self._head.region_selector is not None:
+            self._handles.append(
+                self._head.region_selector.register_forward_hook(
+                    self._note_selection, with_kwargs=True
+                )
+            )
+        if attends_to_dictionary(self._head):
+            self._handles.append(
+                self._head.intervention.register_forward_hook(self._note_attention)
+            )
+
+    def after_val_iter(
+        self,
+        runner: Runner,
+        batch_idx: int,
+        data_batch: Any = None,
+        outputs: Sequence[SegDataSample] | None = None,
+    ) -> None:
+        """Keep what was heard of the chosen images, and all images' attention."""
+        if not self._listening:
+            return
+        outputs = outputs or ()
+        attention = self._batch_attention(len(outputs))
+        for number, sample in enumerate(outputs):
+            path = sample.img_path
+            site = sample.get('site') or ONE_SITE
+            own = None if attention is None else attention[number]
+            if own is not None:
+                self._profile[path] = (site, own)
+            if path in (self._chosen or ()):
+                self._drawn[path] = (site, self._result(sample, number, own))
+        self._selections.clear()
+        self._attentions.clear()
+
+    def after_val_epoch(
+        self, runner: Runner, metrics: dict[str, float] | None = None
+    ) -> None:
+        """Draw, in the main process."""
+        if not self._listening:
+            return
+        self._stop_listening()
+        parts = all_gather_object((self._drawn, self._profile))
+        self._clear()
+        if not is_main_process():
+            return
+        drawn: dict[str, tuple[str, ValidatedImage]] = {}
+        profile: dict[str, tuple[str, np.ndarray]] = {}
+        for drawn_part, profile_part in parts:
+            drawn.update(drawn_part)
+            profile.update(profile_part)
+        step = _progress(runner)
+        for path in sorted(drawn):
+            self._draw_image(runner, path, *drawn[path], step)
+        if profile:
+            self._draw_profile(runner, profile, step)
+
+    def _set_up(self, runner: Runner) -> None:
+        if self._chosen is not None:
+            return
+        self._chosen = set()
+        heads = find_parts(runner, CausalInterventionHead)
+        if not heads:
+            runner.logger.warning(
+                'MCDRLVisualizationHook finds no CausalInterventionHead in the model '
+                'and draws nothing.'
+            )
+            return
+        if runner.val_loop is None:
+            runner.logger.warning(
+                'MCDRLVisualizationHook draws at validation, and this run has none: '
+                'set val_dataloader, val_evaluator and val_cfg.'
+            )
+            return
+        self._head = heads[0]
+        self._chosen = self._choose(runner.val_dataloader.dataset)
+
+    def _choose(self, dataset: Any) -> set[str]:
+        by_site: dict[str, list[str]] = {}
+        for index in range(len(dataset)):
+            info = dataset.get_data_info(index)
+            by_site.setdefault(info.get('site', ONE_SITE), []).append(info['img_path'])
+        if not self.images:
+            return {
+                paths[(2 * k + 1) * len(paths) // (2 * count)]
+                for paths in by_site.values()
+                for count in [min(self.num_images, len(paths))]
+                for k in range(count)
+            }
+        every = [path for paths in by_site.values() for path in paths]
+        chosen = set()
+        for name in self.images:
+            found = [path for path in every if _ends_as(path, name)]
+            if len(found) != 1:
+                raise ValueError(
+                    f'MCDRLVisualizationHook: images names {name!r}, as which '
+                    f'{len(found)} validation images end, not one. The first of all '
+                    f'is {every[0]!r}.'
+                )
+            chosen.update(found)
+        return chosen
+
+    def _is_due(self, runner: Runner) -> bool:
+        loop = runner._train_loop
+        # A plain validation, outside training, has no loop built.
+        if loop is None or isinstance(loop, dict):
+            return True
+        progress = _progress(runner)
+        by_epoch = isinstance(loop, EpochBasedTrainLoop)
+        last = loop.max_epochs if by_epoch else loop.max_iters
+        return progress >= last or progress // loop.val_interval % self.interval == 0
+
+    @property
+    def _found_head(self) -> CausalInterventionHead:
+        """The head; without one nothing is listened to, and nothing drawn."""
+        assert self._head is not None
+        return self._head
+
+    def _note_selection(
+        self, module: nn.Module, args: tuple, kwargs: dict, output: Any
+    ) -> None:
+        similarity, indices = output
+        grid = kwargs.get('grid') or similarity.shape[2:]
+        self._selections.append((similarity, indices, tuple(grid)))
+
+    def _note_attention(self, module: nn.Module, args: tuple, output: Any) -> None:
+        self._attentions.append(image_attention(self._found_head, args[0]))
+
+    def _batch_attention(self, size: int) -> np.ndarray | None:
+        """(B, M), over all windows of each image."""
+        if not self._attentions:
+            return None
+        windows = sum(self._attentions) / len(self._attentions)
+        return windows[:size].cpu().numpy()
+
+    def _result(
+        self, sample: SegDataSample, number: int, attention: np.ndarray | None
+    ) -> ValidatedImage:
+        from mcdrl_mmseg.visualization.validation_picture import ValidatedImage
+
+        similarity = kept = truth = None
+        # With sliding windows no map is of the whole image.
+        if len(self._selections) == 1:
+            maps, indices, grid = self._selections[0]
+            similarity = maps[number].amax(dim=0).float().cpu().numpy()
+            inside = np.zeros(grid[0] * grid[1], dtype=bool)
+            inside[indices[number].cpu().numpy()] = True
+            kept = inside.reshape(grid)
+        if 'gt_sem_seg' in sample:
+            truth = sample.gt_sem_seg.data[0].cpu().numpy()
+        prediction = sample.pred_sem_seg.data[0].cpu().numpy()
+        return ValidatedImage(prediction, truth, similarity, kept, attention)
+
+    def _draw_image(
+        self, runner: Runner, path: str, site: str, result: ValidatedImage, step: int
+    ) -> None:
+        from mcdrl_mmseg.visualization.backends import add_picture
+        from mcdrl_mmseg.visualization.figure_files import figure_array
+        from mcdrl_mmseg.visualization.validation_picture import validation_picture
+
+        image = mmcv.imfrombytes(get(path), channel_order='rgb')
+        stem = PurePath(path).stem
+        title = f'{site}: {stem}'
+        head = self._found_head
+        if head.intervention is not None:
+            title += f', gate {float(head.intervention.gate):.2f}'
+        names = entry_names(head.dictionary)
+        figure = validation_picture(image, result, names, title)
+        # Local files are named so: a slash would ask for a folder that is not there.
+        name = f'mcdrl_{site}_{stem}'
+        add_picture(runner.visualizer, name, figure_array(figure), step)
+
+    def _draw_profile(
+        self, runner: Runner, profile: dict[str, tuple[str, np.ndarray]], step: int
+    ) -> None:
+        from mcdrl_mmseg.visualization.backends import add_picture
+        from mcdrl_mmseg.visualization.confounder_profile import confounder_profile
+        from mcdrl_mmseg.visualization.figure_files import figure_array
+
+        by_site: dict[str, list[np.ndarray]] = {}
+        for site, attention in profile.values():
+            by_site.setdefault(site, []).append(attention)
+        rows = {site: np.stack(by_site[site]) for site in sorted(by_site)}
+        dictionary = self._found_head.dictionary
+        names = entry_names(dictionary)
+        prior = dictionary.confounder_prior.cpu().numpy()
+        figure = confounder_profile(rows, names, prior)
+        picture = figure_array(figure)
+        add_picture(runner.visualizer, 'mcdrl_attention', picture, step)
+        scalars = {
+            f'attention/{site}/{name}': float(value)
+            for site, values in rows.items()
+            for name, value in zip(names, values.mean(axis=0))
+        }
+        runner.visualizer.add_scalars(scalars, step=step)
+
+    def _stop_listening(self) -> None:
+        for handle in self._handles:
+            handle.remove()
+        self._handles.clear()
+        self._listening = False
+
+
+def _progress(runner: Runner) -> int:
+    """Epochs, or iterations of a loop that counts these, trained so far."""
+    loop = runner._train_loop
+    if loop is None or isinstance(loop, dict):
+        return 0
+    return loop.epoch if isinstance(loop, EpochBasedTrainLoop) else loop.iter
+
+
+def _ends_as(path: str, name: str) -> bool:
+    """Whether the last parts of a path are those of a name."""
+    parts = PurePath(name).parts
+    return PurePath(path).parts[-len(parts) :] == parts

@@ -1,6 +1,0 @@
-"""A page of results that is written from committed records."""
-
-from .compact import write_compact
-from .page import EvidencePage
-
-__all__ = ['EvidencePage', 'write_compact']

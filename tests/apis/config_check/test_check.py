@@ -1,0 +1,285 @@
+"""Every kind of mistake, made in a shipped config that is right without it."""
+
+import pytest
+from mmengine.config import Config
+
+from mcdrl_mmseg.apis.config_check import ConfigCheckError, check_config, find_problems
+
+HEAD = 'model.decode_head'
+PROMPTS = f'{HEAD}.dictionary.prompts'
+LONG = 'a flat lesion that an experienced endoscopist would describe ' * 3
+
+
+def case(what, options, place, message, config='mcdrl'):
+    mark = pytest.mark.reliability('bad input', f'config: {what}')
+    return pytest.param(config, options, place, message, id=what, marks=mark)
+
+
+CASES = [
+    case(
+        'unknown key near a known one',
+        {f'{HEAD}.intervention.num_layer': 2},
+        f'{HEAD}.intervention.num_layer',
+        "Did you mean 'num_layers'?",
+    ),
+    case(
+        "unknown key of a stock decode head, which hands keys on to its base's",
+        {f'{HEAD}.predictor.num_clases': 2},
+        f'{HEAD}.predictor.num_clases',
+        "Did you mean 'num_classes'?",
+    ),
+    case(
+        'unknown key of a data loader',
+        {'train_dataloader.num_worker': 2},
+        'train_dataloader.num_worker',
+        "Did you mean 'num_workers'?",
+    ),
+    case(
+        'unknown key of a pipeline step',
+        {'train_dataloader.dataset.pipeline.2.keep_ration': True},
+        'train_dataloader.dataset.pipeline[2].keep_ration',
+        "Did you mean 'keep_ratio'?",
+    ),
+    case(
+        'unknown key of the prompts',
+        {f'{PROMPTS}.class_tempalte': 'A {class}'},
+        f'{PROMPTS}.class_tempalte',
+        "Did you mean 'class_template'?",
+    ),
+    case(
+        'unknown key of a site',
+        {'train_dataloader.dataset.sites.0.mask_value': {}},
+        'train_dataloader.dataset.sites[0].mask_value',
+        "Did you mean 'mask_values'?",
+    ),
+    case(
+        'unknown section',
+        {'custom_hook': []},
+        'custom_hook',
+        "Did you mean 'custom_hooks'?",
+    ),
+    case(
+        'unknown class',
+        {f'{HEAD}.region_selector.type': 'CLIPRegionSelecter'},
+        f'{HEAD}.region_selector.type',
+        "Did you mean 'CLIPRegionSelector'?",
+    ),
+    case(
+        'a part without class',
+        {f'{HEAD}.intervention': dict(_delete_=True, num_layers=2)},
+        f'{HEAD}.intervention',
+        "'intervention' names no class: it lacks 'type'.",
+    ),
+    case(
+        'an argument that is missing',
+        {f'{HEAD}.dictionary': dict(_delete_=True, type='ConfounderDictionary')},
+        f'{HEAD}.dictionary.embed_dims',
+        "ConfounderDictionary lacks its argument 'embed_dims'.",
+    ),
+    case(
+        'text where a number belongs',
+        {f'{HEAD}.intervention.num_layers': '3'},
+        f'{HEAD}.intervention.num_layers',
+        "is '3'. Expected a whole number.",
+    ),
+    case(
+        'a section that is no dict',
+        {'train_dataloader': [1]},
+        'train_dataloader',
+        'is [1]. Expected a dict.',
+    ),
+    *(
+        case(
+            f'alpha = {ratio}',
+            {f'{HEAD}.region_selector.ratio': ratio},
+            f'{HEAD}.region_selector.ratio',
+            'Choose a number above 0, up to 1',
+        )
+        for ratio in (0, -0.5, 1.5, float('nan'))
+    ),
+    case(
+        "d of the dictionary is not the CLIP model's",
+        {f'{HEAD}.dictionary.embed_dims': 512},
+        f'{HEAD}.dictionary.embed_dims',
+        'd=512, but the joint space of mcdrl-tiny-rn has 128 dimensions. '
+        'Set embed_dims=128.',
+    ),
+    case(
+        'd of the head is not the width of the dense map',
+        {f'{HEAD}.in_channels': 64},
+        f'{HEAD}.in_channels',
+        'Set in_channels=128.',
+    ),
+    case(
+        'd of the intervention is not that of the dictionary',
+        {f'{HEAD}.intervention.dictionary_dims': 64},
+        f'{HEAD}.intervention.dictionary_dims',
+        'is 64, but dictionary.embed_dims is 128.',
+    ),
+    case(
+        'M of the prior is not that of the prompts',
+        {f'{HEAD}.dictionary.prior': [0.5, 0.5]},
+        f'{HEAD}.dictionary.prior',
+        'holds 2 probabilities for M=12 confounders',
+    ),
+    case(
+        'K of the predictor is not that of the data',
+        {f'{HEAD}.predictor.num_classes': 3},
+        f'{HEAD}.predictor.num_classes',
+        'K=3 classes, but the training data have 2',
+    ),
+    case(
+        'K of the prompts lacks a class of the sites',
+        {f'{PROMPTS}.classes': ['polyp', 'cyst']},
+        f'{PROMPTS}.classes',
+        "['inflammation', 'nodule', 'tumour'] that have no prompt",
+    ),
+    case(
+        'K of the learned prompts is not that of the data',
+        {f'{HEAD}.class_names': ['mucosa', 'polyp', 'cyst']},
+        f'{HEAD}.class_names',
+        'K=3 classes, but the training data have 2',
+        config='coop',
+    ),
+    case(
+        'warm-up that begins after the end of training',
+        {'train_cfg.max_epochs': 1},
+        'custom_hooks[1].begin',
+        'training ends after train_cfg.max_epochs=1: it would never begin.',
+    ),
+    case(
+        'warm-up whose ramp reaches beyond the end of training',
+        {'custom_hooks.1.ramp': 9},
+        'custom_hooks[1].ramp',
+        'the gate is open after 1 + 9 epochs, but training ends after '
+        'train_cfg.max_epochs=6.',
+    ),
+    case(
+        'warm-up in epochs for a loop that counts iterations',
+        {'train_cfg': dict(type='IterBasedTrainLoop', max_iters=50)},
+        'custom_hooks[1].by_epoch',
+        'Set by_epoch=False',
+    ),
+    case(
+        'no hook that builds the dictionary',
+        {'custom_hooks': []},
+        'custom_hooks',
+        "Add dict(type='ConfounderDictionaryHook')",
+    ),
+    case(
+        'a held-out site inside the training sites',
+        {'held_out_site': 'endosim_b'},
+        'train_dataloader.dataset.sites',
+        "holds 'endosim_b', which held_out_site holds out",
+    ),
+    case(
+        'a site whose mask values name no class of it',
+        {'train_dataloader.dataset.sites.0.lesion_classes': ['polyp']},
+        'train_dataloader.dataset.sites[0]',
+        "mask_values of 'endosim_b' name",
+    ),
+    case(
+        'a text tower of another model than the image tower',
+        {f'{HEAD}.text.model_name': 'mcdrl-tiny-vit'},
+        f'{HEAD}.text.model_name',
+        "Set it to 'mcdrl-tiny-rn'.",
+        config='coop',
+    ),
+    case(
+        'a text tower of other weights than the image tower',
+        {f'{HEAD}.text.pretrained': 'builtin'},
+        f'{HEAD}.text.pretrained',
+        'texts and images would lie in different spaces. Set it to None.',
+        config='coop',
+    ),
+    case(
+        'a backbone without a CLIP tower',
+        {'model.backbone': dict(type='MixVisionTransformer')},
+        'model.backbone',
+        'wrap the backbone in CLIPGuidedBackbone',
+    ),
+    case(
+        'an unknown CLIP architecture',
+        {'model.backbone.clip.model_name': 'ViT-B-61'},
+        'model.backbone.clip.model_name',
+        'Did you mean ViT-B-16',
+        config='guided',
+    ),
+    case(
+        'weights that are neither a file nor a tag of the model',
+        {'model.backbone.clip.pretrained': 'openia'},
+        'model.backbone.clip.pretrained',
+        "Did you mean 'openai'?",
+        config='guided',
+    ),
+    case(
+        'built-in weights of a model that has none',
+        {'model.backbone.clip.pretrained': 'builtin'},
+        'model.backbone.clip.pretrained',
+        'ViT-B-16 has no built-in weights. mcdrl-tiny-rn have',
+        config='guided',
+    ),
+    case(
+        'a template without its field',
+        {f'{PROMPTS}.class_template': 'A lesion'},
+        PROMPTS,
+        "prompts.class_template='A lesion' must hold exactly the field {class}",
+    ),
+    case(
+        'a prompt too long for the tokenizer',
+        {f'{PROMPTS}.background_prompts': [LONG]},
+        f'{PROMPTS}.background_prompts',
+        "cut off: 'experienced endoscopist would describe'. Shorten",
+    ),
+]
+
+
+@pytest.mark.parametrize(('config', 'options', 'place', 'message'), CASES)
+def test_mistake_is_named_with_place_and_remedy(
+    shipped, config, options, place, message
+):
+    cfg = shipped(config)
+    assert find_problems(cfg) == []
+    cfg.merge_from_dict(options)
+    with pytest.raises(ConfigCheckError) as caught:
+        check_config(cfg)
+    texts = {problem.place: str(problem) for problem in caught.value.problems}
+    assert message in texts[place]
+    assert texts[place] in str(caught.value)
+
+
+def test_all_mistakes_are_named_at_once(shipped):
+    cfg = shipped('mcdrl')
+    cfg.merge_from_dict(
+        {
+            f'{HEAD}.region_selector.ratio': 2.0,
+            f'{HEAD}.intervention.num_layer': 3,
+            'train_cfg.max_epochs': 1,
+            'held_out_site': 'endosim_c',
+        }
+    )
+    with pytest.raises(
+        ConfigCheckError, match=r'^4 problems in .*endosim-a\.py:'
+    ) as told:
+        check_config(cfg)
+    assert len(told.value.problems) == 4
+
+
+def test_what_matters_in_training_alone_does_not_stop_a_test(shipped):
+    cfg = shipped('guided')
+    cfg.merge_from_dict(
+        {'train_cfg.max_epochs': 1, 'model.backbone.clip.pretrained': '/no/file.pt'}
+    )
+    assert len(find_problems(cfg)) == 2
+    check_config(cfg, training=False)
+
+
+def test_every_shipped_config_passes(repo_root):
+    paths = [
+        path
+        for folder in ('mcdrl', 'baselines')
+        for path in sorted((repo_root / 'configs' / folder).glob('*.py'))
+    ]
+    assert len(paths) > 100
+    found = {path.name: find_problems(Config.fromfile(path)) for path in paths}
+    assert {name: some for name, some in found.items() if some} == {}

@@ -1,0 +1,34 @@
+import open_clip
+import pytest
+
+from mcdrl_mmseg.apis.config_check.texts import cut_words
+from mcdrl_mmseg.clip import CLIPSpec
+from mcdrl_mmseg.clip.text import tokenize
+
+WORDS = [
+    *('one', 'two', 'three', 'four', 'five', 'six'),
+    *('seven', 'eight', 'nine', 'ten', 'eleven', 'twelve'),
+]
+
+
+@pytest.mark.parametrize(('room', 'cut'), [(12, []), (11, WORDS[11:]), (3, WORDS[3:])])
+def test_words_of_one_token_each_are_cut_by_count(room, cut):
+    assert cut_words(' '.join(WORDS), room) == cut
+
+
+def test_word_that_is_read_in_part_counts_as_cut():
+    pieces = open_clip.tokenizer.SimpleTokenizer().encode('endoscopically')
+    assert len(pieces) > 1
+    assert cut_words('an endoscopically', 1 + len(pieces)) == []
+    assert cut_words('an endoscopically', len(pieces)) == ['endoscopically']
+
+
+@pytest.mark.parametrize('text', ['Ödem ' * 40, '息肉' * 30, 'A polyp &amp; a cyst'])
+def test_tokenizer_agrees_on_what_is_whole(text):
+    """Its last token before the padding is that of the end, cut or not."""
+    room = 30
+    ids = tokenize(CLIPSpec('mcdrl-tiny-rn'), [text])[0]
+    whole = open_clip.tokenizer.SimpleTokenizer().encode(text)
+    is_cut = whole[:room] != whole
+    assert (int((ids != 0).sum()) == room + 2) >= is_cut
+    assert bool(cut_words(text, room)) == is_cut

@@ -1,0 +1,38 @@
+import pytest
+from mmengine.config import Config
+
+from mcdrl_mmseg.apis.config_check.components import components
+from mcdrl_mmseg.apis.config_check.values import value_problems
+
+
+def places(**model):
+    cfg = Config(dict(model=model))
+    return [str(one) for one in value_problems(cfg, components(cfg))]
+
+
+@pytest.mark.parametrize(
+    ('entries', 'expected'),
+    [
+        (dict(ratio=1), []),
+        (dict(ratio=0.25), []),
+        (dict(ratio=True), ['model.ratio: is True. Expected a number.']),
+        (dict(ratio=None), ['model.ratio: is None. Expected a number.']),
+        (dict(init_cfg=None), []),
+        (dict(init_cfg=[1]), ['model.init_cfg: is [1]. Expected a dict or None.']),
+    ],
+)
+def test_numbers_and_optional_dicts_are_told_from_others(entries, expected):
+    assert places(type='CLIPRegionSelector', **entries) == expected
+
+
+def test_prior_may_be_a_text_or_a_list():
+    common = dict(type='ConfounderDictionary', embed_dims=4, prompts={})
+    assert places(**common, prior='uniform') == []
+    assert places(**common, prior=[1.0]) == []
+    assert places(**common, prior=1.0) == [
+        'model.prior: is 1.0. Expected a text or a list.'
+    ]
+
+
+def test_classes_of_other_packages_are_left_to_themselves():
+    assert places(type='FCNHead', num_convs='2') == []

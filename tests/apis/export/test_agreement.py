@@ -1,0 +1,61 @@
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+import torch
+
+from mcdrl_mmseg.apis.export.agreement import (
+    fit_image,
+    largest_difference,
+    trial_images,
+)
+from mcdrl_mmseg.apis.export.runtime import ExportedModel
+from mcdrl_mmseg.apis.image_pipeline import ImageError
+
+
+def test_image_comes_red_first_in_the_size_asked_for():
+    image = np.zeros((4, 6, 3), np.uint8)
+    image[..., 0] = 200  # blue
+    fitted = fit_image(image, (8, 10))
+    assert fitted.shape == (1, 3, 8, 10) and fitted.dtype == np.uint8
+    assert fitted[0, 2].min() == 200 and fitted[0, :2].max() == 0
+
+
+def test_every_image_comes_in_every_size(tmp_path):
+    paths = [str(tmp_path / f'{n}.png') for n in range(3)]
+    for path in paths:
+        cv2.imwrite(path, np.zeros((5, 5, 3), np.uint8))
+    found = trial_images(paths, [(8, 8), (16, 8)])
+    assert [image.shape[2:] for image in found] == [(8, 8)] * 3 + [(16, 8)] * 3
+
+
+def test_noise_stands_in_for_images_and_has_contrast():
+    (found,) = trial_images([], [(32, 32)])
+    assert found.std() > 20
+
+
+def test_unreadable_image_is_named(tmp_path):
+    with pytest.raises(ImageError, match=r'gone\.png'):
+        trial_images([str(tmp_path / 'gone.png')], [(8, 8)])
+
+
+@pytest.mark.parametrize(
+    ('offsets', 'expected'), [([0.0, -0.5], 0.5), ([0.25, 0.0], 0.25)]
+)
+def test_largest_difference_is_over_all_images_and_in_both_directions(
+    offsets, expected
+):
+    given = iter(offsets)
+    exported = ExportedModel(
+        Path('x'), {}, lambda x: x.astype(np.float32) + next(given)
+    )
+    images = [np.full((1, 3, 2, 2), n, np.uint8) for n in (1, 2)]
+    gap = largest_difference(lambda x: x.float(), exported, images)
+    assert gap == expected
+
+
+def test_what_is_no_number_is_not_passed_over():
+    exported = ExportedModel(Path('x'), {}, lambda x: np.full(x.shape, np.nan))
+    images = [np.zeros((1, 3, 2, 2), np.uint8)]
+    assert np.isnan(largest_difference(torch.Tensor.float, exported, images))

@@ -1,0 +1,163 @@
+"""A backbone beside a CLIP tower, and a predictor that pools: exported and compared."""
+
+import numpy as np
+import pytest
+import torch
+from mmengine.config import Config
+from mmengine.registry import init_default_scope
+from mmseg.registry import MODELS
+
+from mcdrl_mmseg.apis.export.deployable import DeployableSegmentor, ExportError
+from mcdrl_mmseg.apis.export.exporting import export_model
+from mcdrl_mmseg.apis.export.formats import ENDINGS, size_multiple
+from mcdrl_mmseg.apis.export.runtime import open_exported
+
+_ONES = [1, 1, 1, 1]
+# What makes the configs' models small.
+_GUIDED = {
+    'mcdrl_mit-b0_segformer': (
+        dict(embed_dims=8, num_layers=_ONES, num_heads=_ONES),
+        [8, 8, 8, 8],
+    ),
+    # Two blocks: the second shifts its windows.
+    'mcdrl_swin-t_upernet': (
+        dict(embed_dims=8, depths=[2, 1, 1, 1], num_heads=_ONES, window_size=4),
+        [8, 16, 32, 64],
+    ),
+}
+
+
+@pytest.fixture(scope='module')
+def guided(repo_root, draw_head):
+    """Makes the model of a config with a small backbone and a small ViT as guide.
+
+    The guide's patches of 8 pixels are four times as fine as the map that is
+    intervened on: similarity is resized.
+    """
+
+    def make(name: str) -> torch.nn.Module:
+        backbone, widths = _GUIDED[name]
+        init_default_scope('mmseg')
+        cfg = Config.fromfile(repo_root / f'configs/_base_/models/{name}.py')
+        cfg.model.auxiliary_head = None
+        cfg.model.backbone.backbone.update(backbone)
+        cfg.model.backbone.clip.update(model_name='mcdrl-tiny-vit', pretrained=None)
+        head = cfg.model.decode_head
+        intervention = dict(type='CausalIntervention', num_layers=1)
+        head.update(in_channels=widths[-1], intervention=intervention)
+        head.predictor.update(in_channels=widths, channels=16)
+        head.dictionary.embed_dims = 128
+        with torch.random.fork_rng():
+            torch.manual_seed(3)
+            model = MODELS.build(cfg.model)
+            draw_head(model.decode_head)
+        blocks = model.backbone.guide.tower.transformer
+        blocks.resblocks = blocks.resblocks[:2]
+        model.dataset_meta = dict(classes=('background', 'lesion'))
+        return model.eval()
+
+    return make
+
+
+@pytest.fixture(scope='module')
+def pooling(new_model):
+    """A CLIP tower with UPerHead for a predictor."""
+    predictor = dict(
+        _delete_=True,
+        type='UPerHead',
+        in_channels=[64, 128, 256, 128],
+        in_index=[0, 1, 2, 3],
+        pool_scales=(1, 2, 3, 6),
+        channels=16,
+        num_classes=2,
+        norm_cfg=dict(type='BN'),
+        align_corners=False,
+    )
+    return new_model('rn', predictor=predictor)
+
+
+def assert_agrees(model, path, pixels):
+    with torch.no_grad():
+        expected = DeployableSegmentor(model)(torch.from_numpy(pixels)).numpy()
+    found = open_exported(path).run(pixels)
+    assert found.shape == expected.shape == (len(pixels), 2, *pixels.shape[2:])
+    assert expected.std() > 0.01
+    assert np.abs(found - expected).max() < 1e-4
+
+
+@pytest.mark.parametrize(
+    ('name', 'file_format'),
+    [
+        ('mcdrl_mit-b0_segformer', 'torchscript'),
+        ('mcdrl_swin-t_upernet', 'onnx'),
+        ('mcdrl_swin-t_upernet', 'torch-export'),
+    ],
+)
+def test_a_backbone_beside_a_clip_tower_is_exported_with_the_tower(
+    guided, new_pixels, tmp_path, name, file_format
+):
+    model = guided(name)
+    path = tmp_path / f'model{ENDINGS[file_format]}'
+    export_model(model, path, file_format, (64, 96))
+    # Neither the traced batch nor that of the comparison at export.
+    assert_agrees(model, path, new_pixels(3, 64, 96))
+
+
+def test_a_backbone_beside_a_clip_tower_takes_other_sizes(guided, new_pixels, tmp_path):
+    model = guided('mcdrl_mit-b0_segformer')
+    assert size_multiple(model) == 32
+    path = tmp_path / 'model.onnx'
+    export_model(model, path, 'onnx', (64, 64), dynamic=True)
+    for shape in ((1, 64, 64), (2, 96, 160)):
+        assert_agrees(model, path, new_pixels(*shape))
+
+
+@pytest.mark.parametrize('file_format', ['onnx', 'torchscript'])
+def test_a_predictor_that_pools_to_a_grid_is_exported_at_a_fixed_size(
+    pooling, new_pixels, tmp_path, file_format
+):
+    """Grids of 3 x 3 and 6 x 6 of a map of 2 x 3: bins overlap."""
+    path = tmp_path / f'model{ENDINGS[file_format]}'
+    export_model(pooling, path, file_format, (64, 96))
+    assert_agrees(pooling, path, new_pixels(2, 64, 96))
+
+
+def test_a_predictor_that_pools_to_a_grid_says_that_it_needs_a_fixed_size(
+    pooling, tmp_path
+):
+    with pytest.raises(ExportError, match='Try a fixed size, without --dynamic'):
+        export_model(pooling, tmp_path / 'm.onnx', 'onnx', (64, 64), dynamic=True)
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ('file_format', 'dynamic', 'shapes'),
+    [
+        ('onnx', True, [(1, 64, 64), (3, 96, 128)]),
+        ('torch-export', True, [(1, 64, 64), (3, 96, 128)]),
+        ('torchscript', False, [(3, 64, 64)]),
+    ],
+)
+def test_images_shown_to_the_tower_at_half_size_are_exported(
+    new_model, new_pixels, tmp_path, file_format, dynamic, shapes
+):
+    model = new_model('vit', backbone=dict(input_scale=0.5))
+    path = tmp_path / f'model{ENDINGS[file_format]}'
+    export_model(model, path, file_format, (64, 64), dynamic=dynamic)
+    for shape in shapes:
+        assert_agrees(model, path, new_pixels(*shape))
+
+
+@pytest.mark.parametrize('file_format', ['onnx', 'torchscript', 'torch-export'])
+def test_a_similarity_map_is_exported(new_model, new_pixels, tmp_path, file_format):
+    predictor = dict(
+        in_channels=[128, 1], in_index=[-2, -1], input_transform='resize_concat'
+    )
+    model = new_model('vit', predictor=predictor, similarity_map=True)
+    path = tmp_path / f'model{ENDINGS[file_format]}'
+    export_model(model, path, file_format, (64, 64))
+    assert_agrees(model, path, new_pixels(3, 64, 64))
+    # What the file holds of the background prompts counts.
+    model.decode_head.dictionary.background_embeddings.neg_()
+    with pytest.raises(AssertionError):
+        assert_agrees(model, path, new_pixels(3, 64, 64))

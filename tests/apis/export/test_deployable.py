@@ -1,0 +1,70 @@
+import copy
+
+import numpy as np
+import pytest
+import torch
+
+from mcdrl_mmseg.apis.export.deployable import DeployableSegmentor, ExportError
+from mcdrl_mmseg.apis.image_pipeline import prepare
+from mcdrl_mmseg.models import DictionaryError
+
+
+@torch.no_grad()
+def predicted(model, image):
+    """``seg_logits`` of mmseg's own prediction; ``image`` is blue first."""
+    inputs, samples = prepare(model, image)
+    (sample,) = model.predict(inputs, samples)
+    return sample.seg_logits.data
+
+
+@pytest.mark.parametrize('tower', ['vit', 'resnet'])
+@torch.no_grad()
+def test_logits_are_those_of_the_segmentors_predict(request, tower, new_pixels):
+    model = request.getfixturevalue(tower)
+    pixels = new_pixels(1, 128, 128)
+    blue_first = np.ascontiguousarray(pixels[0, ::-1].transpose(1, 2, 0))
+    found = DeployableSegmentor(model)(torch.from_numpy(pixels))[0]
+    expected = predicted(model, blue_first)
+    assert found.shape == (2, 128, 128)
+    assert expected.std() > 0.01
+    torch.testing.assert_close(found, expected, rtol=0, atol=1e-5)
+
+
+@torch.no_grad()
+def test_network_that_takes_blue_first_gets_it(vit, new_pixels):
+    model = copy.deepcopy(vit)
+    preprocessor = model.data_preprocessor
+    for name in ('channel_conversion', '_channel_conversion'):
+        if hasattr(preprocessor, name):
+            setattr(preprocessor, name, False)
+    pixels = torch.from_numpy(new_pixels(1, 64, 64))
+    bgr, rgb = DeployableSegmentor(model), DeployableSegmentor(vit)
+    assert (bgr.takes_rgb, rgb.takes_rgb) == (False, True)
+    assert torch.equal(bgr(pixels), rgb(pixels.flip(1)))
+    assert not torch.equal(bgr(pixels), rgb(pixels))
+
+
+def test_model_itself_stays_as_it_was(resnet):
+    before = copy.deepcopy(resnet.state_dict())
+    module = DeployableSegmentor(resnet)
+    assert not any(p.requires_grad for p in module.parameters())
+    assert any(p.requires_grad for p in resnet.parameters())
+    assert resnet.state_dict().keys() == before.keys()
+    assert not hasattr(resnet.decode_head.intervention, 'projection')
+
+
+def test_windows_are_refused(vit):
+    model = copy.deepcopy(vit)
+    model.test_cfg = dict(mode='slide', crop_size=(64, 64), stride=(32, 32))
+    with pytest.raises(ExportError, match=r"test_cfg\.mode='slide'.*mode='whole'"):
+        DeployableSegmentor(model)
+
+
+def test_empty_dictionary_is_refused(unbuilt):
+    with pytest.raises(DictionaryError, match='not built'):
+        DeployableSegmentor(unbuilt)
+
+
+def test_other_models_are_refused():
+    with pytest.raises(ExportError, match='Linear cannot be exported'):
+        DeployableSegmentor(torch.nn.Linear(1, 1))

@@ -1,0 +1,83 @@
+import pytest
+
+from mcdrl_mmseg.apis.export import exporting
+from mcdrl_mmseg.apis.export.deployable import ExportError
+from mcdrl_mmseg.apis.export.exporting import export_model
+
+
+@pytest.fixture
+def stand_in(monkeypatch):
+    """Writes a word in place of a model; ``stand_in(gap)`` sets what is compared."""
+
+    def make(gap: float) -> None:
+        def write(module, size, multiple, description, path):
+            path.write_text('model')
+
+        for name in exporting.FORMATS:
+            monkeypatch.setitem(exporting.FORMATS, name, write)
+        monkeypatch.setattr(exporting, 'open_exported', lambda path: None)
+        monkeypatch.setattr(exporting, 'largest_difference', lambda *_: gap)
+
+    return make
+
+
+def test_file_is_written_and_compared(vit, tmp_path, stand_in):
+    stand_in(5e-5)
+    found = export_model(vit, tmp_path / 'm.onnx', 'onnx', (64, 64), dynamic=True)
+    assert found.path.read_text() == 'model'
+    assert found.difference == 5e-5
+    assert found.num_images == 2  # one image of noise in two sizes
+
+
+@pytest.mark.parametrize('gap', [2e-4, float('nan')])
+def test_file_that_differs_is_not_kept(vit, tmp_path, stand_in, gap):
+    stand_in(gap)
+    with pytest.raises(ExportError, match='differs from PyTorch by'):
+        export_model(vit, tmp_path / 'm.onnx', 'onnx', (64, 64))
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_file_that_is_there_is_replaced_only_if_asked(vit, tmp_path, stand_in):
+    stand_in(0.0)
+    path = tmp_path / 'm.onnx'
+    path.write_text('mine')
+    with pytest.raises(ExportError, match=r'is there already.*--overwrite'):
+        export_model(vit, path, 'onnx', (64, 64))
+    assert path.read_text() == 'mine'
+    export_model(vit, path, 'onnx', (64, 64), overwrite=True)
+    assert path.read_text() == 'model'
+
+
+def test_failed_replacement_leaves_the_old_file(vit, tmp_path, stand_in):
+    stand_in(1.0)
+    path = tmp_path / 'm.onnx'
+    path.write_text('mine')
+    with pytest.raises(ExportError, match='not kept'):
+        export_model(vit, path, 'onnx', (64, 64), overwrite=True)
+    assert [p.read_text() for p in tmp_path.iterdir()] == ['mine']
+
+
+@pytest.mark.parametrize(
+    ('name', 'options', 'message'),
+    [
+        ('m.pt', dict(file_format='onnx'), 'format onnx ends in .onnx'),
+        (
+            'm.pt',
+            dict(file_format='torchscript', int8=True),
+            '--int8 works with --format onnx',
+        ),
+        (
+            'm.onnx',
+            dict(file_format='onnx', size=(60, 64), dynamic=True),
+            r'multiples of 8 \(--dynamic\)',
+        ),
+        ('m.onnx', dict(file_format='onnx', size=(0, 64)), 'must be positive'),
+    ],
+)
+def test_what_cannot_be_done_is_said_before_work_begins(
+    vit, tmp_path, name, options, message
+):
+    options = dict(size=(64, 64)) | options
+    with pytest.raises(ExportError, match=message):
+        export_model(vit, tmp_path / name, **options)
+    assert list(tmp_path.iterdir()) == []

@@ -1,0 +1,54 @@
+import pytest
+
+from mcdrl_common.site_splits import split_mask
+
+
+def validation(groups: str, fraction: float) -> str:
+    """The groups, one letter an image, with those for validation in capitals."""
+    marks = split_mask(list(groups), fraction)
+    return ''.join(g.upper() if mark else g for g, mark in zip(groups, marks))
+
+
+@pytest.mark.parametrize(
+    ('groups', 'fraction', 'expected'),
+    [
+        ('abcdefghij', 0.2, 'abcdefghIJ'),
+        ('abcdefghij', 0.34, 'abcdefgHIJ'),
+        # A further group joins if half of it still fits: 2 + 3 / 2 of 8 images.
+        ('aaabbbcc', 0.4, 'aaabbbCC'),
+        ('aaabbbcc', 0.45, 'aaaBBBCC'),
+        ('aaabbbcc', 0.6, 'aaaBBBCC'),
+        ('aaaaaaab', 0.5, 'aaaaaaaB'),
+        ('abbbbbbb', 0.1, 'aBBBBBBB'),
+        ('ab', 0.9, 'aB'),
+        ('ab', 0.01, 'aB'),
+    ],
+)
+def test_last_groups_are_held_for_validation(groups, fraction, expected):
+    assert validation(groups, fraction) == expected
+
+
+def test_images_alone_are_split_into_two_contiguous_blocks():
+    marks = split_mask([f'{i:03}.jpg' for i in range(101)], 0.2)
+    assert marks == [False] * 81 + [True] * 20
+
+
+@pytest.mark.parametrize('fraction', [0.05, 0.2, 0.5, 0.8, 0.95])
+def test_no_group_is_ever_cut_and_neither_side_is_empty(fraction):
+    groups = list('aabcccccddeaafggggghiiab')
+    marks = split_mask(groups, fraction)
+    sides = {}
+    for group, mark in zip(groups, marks):
+        sides.setdefault(group, set()).add(mark)
+    assert all(len(side) == 1 for side in sides.values())
+    assert any(marks) and not all(marks)
+
+
+def test_groups_stay_whole_where_their_images_are_apart():
+    assert validation('abcabc', 0.4) == 'abCabC'
+
+
+@pytest.mark.parametrize('groups', [[], ['a'], ['a', 'a', 'a']])
+def test_fewer_than_two_groups_are_an_error(groups):
+    with pytest.raises(ValueError, match='cannot be split'):
+        split_mask(groups, 0.2)

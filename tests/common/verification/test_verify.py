@@ -1,0 +1,340 @@
+"""Every fault that a data set may have, put into one that has none."""
+
+import json
+import shutil
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from mcdrl_common.verification import (
+    VerificationError,
+    list_folder,
+    verify,
+)
+from mcdrl_mmseg.datasets.config_listing import list_config
+
+EXIF_ORIENTATION = 0x0112
+
+
+def found_in(listing, **options) -> dict[str, list[str]]:
+    """Kind -> files, of a verification."""
+    report = verify(listing, jobs=1, **options)
+    return {kind: [one.file for one in group] for kind, group in report.by_kind()}
+
+
+def test_sites_without_a_fault_give_no_finding(sites):
+    assert found_in(list_config(sites.config())) == {}
+    assert found_in(list_folder(sites.root)) == {}
+
+
+def truncate(sites):
+    path = sites.image('south')
+    path.write_bytes(path.read_bytes()[:-40])
+
+
+def truncate_mask(sites):
+    path = sites.mask('south')
+    path.write_bytes(path.read_bytes()[:-20])
+
+
+def put_text(sites):
+    sites.image('south').write_text('not found')
+
+
+def empty(sites):
+    sites.mask('south').write_bytes(b'')
+
+
+def turn(sites):
+    with Image.open(sites.image('south')) as image:
+        exif = image.getexif()
+        exif[EXIF_ORIENTATION] = 3
+        image.save(sites.image('south'), exif=exif)
+
+
+def deepen(sites):
+    grey = np.linspace(0, 60000, 48 * 64).astype(np.uint16).reshape(48, 64)
+    Image.fromarray(grey).save(sites.image('south'))
+
+
+def make_grey(sites):
+    with Image.open(sites.image('south')) as image:
+        image.convert('L').save(sites.image('south'))
+
+
+def make_transparent(sites):
+    with Image.open(sites.image('south')) as image:
+        image.convert('RGBA').save(sites.image('south'))
+
+
+def two_images(sites):
+    with Image.open(sites.image('north')) as image:
+        upside_down = image.transpose(Image.Transpose.ROTATE_180)
+    upside_down.save(sites.image('south').with_suffix('.jpg'))
+
+
+def shrink_mask(sites):
+    Image.fromarray(np.full((24, 32), 255, np.uint8)).save(sites.mask('south'))
+
+
+def deepen_mask(sites):
+    mask = np.zeros((48, 64), np.uint16)
+    mask[:9] = 255
+    Image.fromarray(mask).save(sites.mask('south'))
+
+
+def colour_mask(sites):
+    mask = np.zeros((48, 64, 3), np.uint8)
+    mask[:9, :, 1] = 255
+    Image.fromarray(mask).save(sites.mask('south'))
+
+
+def small_mask_values(sites):
+    Image.fromarray(np.eye(48, 64, dtype=np.uint8)).save(sites.mask('south'))
+
+
+def empty_site(sites):
+    for path in (sites.root / 'south' / 'masks').iterdir():
+        Image.fromarray(np.zeros((48, 64), np.uint8)).save(path)
+
+
+def copy_into_test(sites):
+    shutil.copy(sites.image('south'), sites.image('west', '2'))
+
+
+def copy_between_training_sites(sites):
+    shutil.copy(sites.image('south'), sites.image('north', '2'))
+
+
+def copy_in_other_format(sites):
+    with Image.open(sites.image('south')) as image:
+        image.save(sites.image('west', '2').with_suffix('.bmp'))
+    sites.image('west', '2').unlink()
+
+
+def brighten_into_test(sites):
+    with Image.open(sites.image('south')) as image:
+        image.point(lambda value: value * 0.9 + 20).save(sites.image('west', '2'))
+
+
+FAULTS = [
+    ('an image that ends early', truncate, 'unreadable image', 'south/images/1.png'),
+    ('a mask that ends early', truncate_mask, 'unreadable mask', 'south/masks/1.png'),
+    ('a text file called .png', put_text, 'unreadable image', 'south/images/1.png'),
+    ('an empty mask file', empty, 'unreadable mask', 'south/masks/1.png'),
+    (
+        'an image without mask',
+        lambda sites: sites.mask('south').unlink(),
+        'missing mask',
+        'south/images/1.png',
+    ),
+    (
+        'a mask without image',
+        lambda sites: sites.image('south').unlink(),
+        'mask without image',
+        'south/masks/1.png',
+    ),
+    (
+        'two images of one name',
+        two_images,
+        'ambiguous name',
+        'south/images/1.jpg',
+    ),
+    ('an image turned by EXIF', turn, 'rotated image', 'south/images/1.png'),
+    ('an image of 16 bits', deepen, 'image bit depth', 'south/images/1.png'),
+    ('a grey image', make_grey, 'grey image', 'south/images/1.png'),
+    ('a transparent image', make_transparent, 'image channels', 'south/images/1.png'),
+    ('a mask of another size', shrink_mask, 'mask size', 'south/masks/1.png'),
+    ('a mask of 16 bits', deepen_mask, 'mask bit depth', 'south/masks/1.png'),
+    ('a colour mask', colour_mask, 'mask channels', 'south/masks/1.png'),
+    ('a mask of 0 and 1', small_mask_values, 'mask values', 'south/masks/1.png'),
+    ('a site without any lesion', empty_site, 'lesion-free site', 'south'),
+    (
+        'a training image among the test images',
+        copy_into_test,
+        'copy in two splits',
+        'south/images/1.png (train)',
+    ),
+    (
+        'the same, saved in another format',
+        copy_in_other_format,
+        'copy in two splits',
+        'south/images/1.png (train)',
+    ),
+    (
+        'an image at two training sites',
+        copy_between_training_sites,
+        'copy at two sites',
+        'north/images/2.png (train)',
+    ),
+    (
+        'a near copy of a training image among the test images',
+        brighten_into_test,
+        'near copy across the test border',
+        'south/images/1.png',
+    ),
+    (
+        'a site that is not there',
+        lambda sites: shutil.rmtree(sites.root / 'south'),
+        'missing folder',
+        '{root}/south/images',
+    ),
+    (
+        'a site without images',
+        lambda sites: [path.unlink() for path in (sites.root / 'south').rglob('*.png')],
+        'no images',
+        'south/images',
+    ),
+]
+
+
+@pytest.mark.parametrize(
+    ('put_fault', 'kind', 'file'),
+    [
+        pytest.param(
+            *fault,
+            id=what,
+            marks=pytest.mark.reliability('bad input', f'data: {what}'),
+        )
+        for what, *fault in FAULTS
+    ],
+)
+def test_fault_is_found_and_its_file_named(sites, put_fault, kind, file):
+    put_fault(sites)
+    found = found_in(list_config(sites.config()))
+    assert file.format(root=sites.root) in found.pop(kind)
+    # A file is spoilt in one way here; what else is said would be a false alarm.
+    assert found == {}
+
+
+def test_all_faults_are_found_at_once_with_a_count(sites):
+    for put_fault in (turn, colour_mask, copy_into_test):
+        put_fault(sites)
+    sites.mask('north', '0').unlink()
+    report = verify(list_config(sites.config()), jobs=1)
+    content = report.to_json()
+    assert content['problems'] == len(report.problems) == 5
+    assert {group['kind']: group['count'] for group in content['findings']} == {
+        'missing mask': 1,
+        'rotated image': 2,
+        'mask channels': 1,
+        'copy in two splits': 1,
+    }
+
+
+def test_names_alone_are_looked_at_in_a_fast_verification(sites):
+    truncate(sites)
+    sites.mask('north').unlink()
+    report = verify(list_config(sites.config()), full=False)
+    assert [one.kind for one in report.findings] == ['missing mask']
+    assert report.files_read == 0
+
+
+@pytest.mark.reliability('bad input', 'data: a site in training and in test')
+def test_site_in_two_splits_is_found_by_names_alone(sites):
+    config = sites.config()
+    config['train_dataloader']['dataset']['sites'].append('west')
+    found = found_in(list_config(config), full=False)
+    assert len(found['same file in two splits']) == 4
+
+
+def test_testing_on_the_validation_images_is_a_warning(sites):
+    config = sites.config()
+    config['val_dataloader'] = config['test_dataloader']
+    report = verify(list_config(config), full=False)
+    assert not report.problems
+    assert {one.kind for one in report.warnings} == {
+        'test images choose the checkpoint'
+    }
+
+
+@pytest.mark.reliability('bad input', 'data: classes in another order than the masks')
+def test_classes_in_another_order_than_the_converter_wrote_are_found(sites):
+    written = {'mask_values': {'0': 'background', '1': 'polyp', '2': 'cyst'}}
+    (sites.root / 'south' / 'classes.json').write_text(json.dumps(written))
+    values = {0: 'background', 1: 'polyp', 2: 'cyst', 255: 'ignore'}
+    right = sites.config(lesion_classes=['polyp', 'cyst'], mask_values=values)
+    assert 'swapped classes' not in found_in(list_config(right), full=False)
+    values = {**values, 1: 'cyst', 2: 'polyp'}
+    wrong = sites.config(lesion_classes=['polyp', 'cyst'], mask_values=values)
+    (name,) = found_in(list_config(wrong), full=False)['swapped classes']
+    assert name.endswith('south/classes.json')
+
+
+def test_folder_of_sites_is_verified_without_a_config(sites):
+    copy_between_training_sites(sites)
+    shrink_mask(sites)
+    assert found_in(list_folder(sites.root)) == {
+        'mask size': ['south/masks/1.png'],
+        'copy at two sites': ['north/images/2.png'],
+    }
+
+
+def test_kinds_may_be_allowed_and_unknown_ones_are_refused(sites):
+    empty_site(sites)
+    listing = list_config(sites.config())
+    report = verify(listing, jobs=1, allow=['lesion-free site'])
+    assert not report.problems and len(report.warnings) == 1
+    with pytest.raises(VerificationError, match='lesion free site'):
+        verify(listing, allow=['lesion free site'])
+
+
+def test_few_images_of_a_site_for_trying_out_need_not_hold_a_lesion(sites):
+    empty_site(sites)
+    config = sites.config()
+    config['train_dataloader']['dataset']['max_images'] = 1
+    assert found_in(list_config(config)) == {}
+
+
+def test_several_processes_find_what_one_finds(sites):
+    for number in range(5, 40):
+        sites.put('north', f'{number}')
+    truncate(sites)
+    listing = list_config(sites.config())
+    assert verify(listing, jobs=2).findings == verify(listing, jobs=1).findings
+
+
+def test_what_the_cache_knows_is_not_read_again_until_it_changes(sites, tmp_path):
+    listing, cache = list_config(sites.config()), tmp_path / 'cache'
+    assert verify(listing, cache_dir=cache, jobs=1).files_read == 30
+    assert verify(listing, cache_dir=cache, jobs=1).files_read == 0
+    truncate(sites)
+    report = verify(listing, cache_dir=cache, jobs=1)
+    assert report.files_read == 1
+    assert [one.kind for one in report.problems] == ['unreadable image']
+
+
+@pytest.mark.reliability('fault', 'cache of the data check damaged or emptied')
+@pytest.mark.parametrize(
+    'content', ['', '{"version": 1, "files"', '[]', '{"files": 1}']
+)
+def test_damaged_cache_is_as_good_as_none(sites, tmp_path, content):
+    listing, cache = list_config(sites.config()), tmp_path / 'cache'
+    verify(listing, cache_dir=cache, jobs=1)
+    for file in cache.iterdir():
+        file.write_text(content)
+    report = verify(listing, cache_dir=cache, jobs=1)
+    assert report.files_read == 30 and not report.findings
+    assert verify(listing, cache_dir=cache, jobs=1).files_read == 0
+
+
+def test_closed_split_is_compared_by_what_is_known_of_it_and_not_opened(
+    sites, tmp_path
+):
+    copy_into_test(sites)
+    listing, cache = list_config(sites.config()), tmp_path / 'cache'
+    report = verify(listing, cache_dir=cache, jobs=1, closed=['test'])
+    assert (report.files_read, report.unread, report.findings) == (20, 5, [])
+    verify(listing, cache_dir=cache, jobs=1)
+    report = verify(listing, cache_dir=cache, jobs=1, closed=['test'])
+    assert [one.kind for one in report.problems] == ['copy in two splits']
+
+
+def test_real_sites_have_no_problem_and_no_near_copy_across_the_test_border(data_root):
+    listing = list_folder(data_root)
+    # A part of each site is enough to see that nothing cries wolf.
+    listing.entries = listing.entries[::10]
+    report = verify(listing, jobs=1)
+    assert report.images == 150
+    assert report.findings == []

@@ -1,0 +1,193 @@
+"""A toy trained by MMEngine's runner, ended and damaged in many ways."""
+
+import errno
+import os
+
+import pytest
+import torch
+from mmengine.hooks import Hook
+
+from mcdrl_mmseg.engine.whole_checkpoint import is_whole
+
+
+class Killed(Exception):
+    """Stands for the end of the process: nothing after it runs."""
+
+
+class KillHook(Hook):
+    """Ends a run at the n-th call of a hook's method."""
+
+    priority = 'VERY_HIGH'
+
+    def __init__(self, method, count):
+        self.count = count
+        setattr(self, method, self._call)
+
+    def _call(self, runner, *args, **kwargs):
+        self.count -= 1
+        if self.count == 0:
+            raise Killed
+
+
+@pytest.fixture
+def folder(tmp_path):
+    return tmp_path / 'run'
+
+
+def names(folder) -> list[str]:
+    return sorted(path.name for path in folder.glob('*.pth'))
+
+
+def logged(folder) -> str:
+    return '\n'.join(path.read_text() for path in folder.rglob('*.log'))
+
+
+def last_state(folder):
+    pointer = (folder / 'last_checkpoint').read_text()
+    return torch.load(pointer, weights_only=False)
+
+
+@pytest.fixture
+def unbroken(make_toy_runner, tmp_path):
+    make_toy_runner(work_dir=str(tmp_path / 'unbroken')).train()
+    return last_state(tmp_path / 'unbroken')
+
+
+def assert_equal_runs(found, expected):
+    for key, value in expected['state_dict'].items():
+        assert torch.equal(found['state_dict'][key], value), key
+    moments = expected['optimizer']['state']
+    for index, state in moments.items():
+        for key, value in state.items():
+            assert torch.equal(found['optimizer']['state'][index][key], value)
+
+
+def fail_to_write(monkeypatch, name):
+    """A disk that is full for files of one name."""
+    replace = os.replace
+
+    def full(source, target):
+        if str(target).endswith(name):
+            raise OSError(errno.ENOSPC, 'No space left on device')
+        replace(source, target)
+
+    monkeypatch.setattr(os, 'replace', full)
+
+
+def test_as_many_checkpoints_are_kept_as_asked_for(make_toy_runner, folder):
+    runner = make_toy_runner(scores=(3, 5, 4, 1), checkpoint=dict(max_keep_ckpts=2))
+    runner.train()
+    assert names(folder) == ['best_score_epoch_2.pth', 'epoch_3.pth', 'epoch_4.pth']
+    assert not list(folder.glob('.*'))
+
+
+@pytest.mark.reliability('fault', 'disk full at a checkpoint, with one kept')
+def test_the_only_checkpoint_stands_where_the_next_cannot_be_written(
+    make_toy_runner, folder, monkeypatch, unbroken
+):
+    runner = make_toy_runner(checkpoint=dict(max_keep_ckpts=1))
+    with monkeypatch.context() as patch:
+        fail_to_write(patch, 'epoch_2.pth')
+        with pytest.raises(OSError, match=r'epoch_2\.pth could not be written'):
+            runner.train()
+    assert names(folder) == ['best_score_epoch_1.pth', 'epoch_1.pth']
+    make_toy_runner(checkpoint=dict(max_keep_ckpts=1), resume=True).train()
+    assert names(folder) == ['best_score_epoch_3.pth', 'epoch_3.pth']
+    assert_equal_runs(last_state(folder), unbroken)
+
+
+@pytest.mark.reliability('fault', 'disk full at the best checkpoint')
+def test_the_best_so_far_stands_where_a_better_cannot_be_written(
+    make_toy_runner, folder, monkeypatch
+):
+    with monkeypatch.context() as patch:
+        fail_to_write(patch, 'best_score_epoch_2.pth')
+        with pytest.raises(OSError, match='best_score_epoch_2'):
+            make_toy_runner().train()
+    assert is_whole(folder / 'best_score_epoch_1.pth')
+    make_toy_runner(resume=True).train()
+    assert 'best_score_epoch_3.pth' in names(folder)
+    assert 'best_score_epoch_1.pth' not in names(folder)
+
+
+@pytest.mark.reliability('fault', 'the newest checkpoint cut short')
+def test_a_newest_checkpoint_cut_short_is_named_and_the_one_before_taken(
+    make_toy_runner, folder, unbroken
+):
+    make_toy_runner().train()
+    os.truncate(folder / 'epoch_3.pth', 2000)
+    make_toy_runner(resume=True).train()
+    log = logged(folder)
+    assert 'epoch_3.pth is missing, cut short or changed, and is not used' in log
+    assert 'the run goes on from' in log and 'epoch_2.pth' in log
+    assert_equal_runs(last_state(folder), unbroken)
+
+
+@pytest.mark.reliability('fault', 'the newest checkpoint with a bit changed')
+def test_a_newest_checkpoint_with_a_changed_bit_is_named_and_passed_over(
+    make_toy_runner, folder, unbroken
+):
+    make_toy_runner().train()
+    content = bytearray((folder / 'epoch_3.pth').read_bytes())
+    content[len(content) // 2] ^= 1
+    (folder / 'epoch_3.pth').write_bytes(content)
+    make_toy_runner(resume=True).train()
+    assert 'epoch_3.pth is missing, cut short or changed' in logged(folder)
+    assert_equal_runs(last_state(folder), unbroken)
+
+
+@pytest.mark.reliability('fault', 'all checkpoints damaged')
+def test_without_a_whole_checkpoint_the_run_begins_anew_and_says_so(
+    make_toy_runner, folder, unbroken
+):
+    make_toy_runner().train()
+    for path in folder.glob('epoch_*.pth'):
+        path.write_bytes(b'')
+    make_toy_runner(resume=True).train()
+    assert 'no other is whole, the run begins anew' in logged(folder)
+    assert_equal_runs(last_state(folder), unbroken)
+
+
+@pytest.mark.reliability('fault', 'killed while `last_checkpoint` was written')
+@pytest.mark.parametrize('pointer', [None, '', 'epoch_9.pth'])
+def test_without_a_valid_pointer_the_newest_checkpoint_is_taken(
+    make_toy_runner, folder, unbroken, pointer
+):
+    with pytest.raises(Killed):
+        make_toy_runner(custom_hooks=[KillHook('before_train_iter', 5)]).train()
+    (folder / 'last_checkpoint').unlink()
+    if pointer is not None:
+        (folder / 'last_checkpoint').write_text(pointer)
+    make_toy_runner(resume=True).train()
+    assert 'resumed epoch: 2' in logged(folder)
+    assert_equal_runs(last_state(folder), unbroken)
+
+
+@pytest.mark.reliability('fault', 'killed in a validation')
+@pytest.mark.parametrize('scores', [(1, 2, 3), (3, 2, 1), (1, 3, 2)])
+@pytest.mark.parametrize('epoch', [1, 2, 3])
+def test_a_validation_that_was_cut_off_is_made_up_for(
+    make_toy_runner, folder, scores, epoch
+):
+    hook = KillHook('after_val_epoch', epoch)
+    with pytest.raises(Killed):
+        make_toy_runner(scores=scores, custom_hooks=[hook]).train()
+    assert names(folder)[-1] == f'epoch_{epoch}.pth'
+    make_toy_runner(scores=scores, resume=True).train()
+    best = [name for name in names(folder) if name.startswith('best')]
+    assert best == [f'best_score_epoch_{scores.index(3) + 1}.pth']
+
+
+def test_a_validation_that_was_done_is_not_repeated(make_toy_runner, folder):
+    with pytest.raises(Killed):
+        make_toy_runner(custom_hooks=[KillHook('before_train_iter', 5)]).train()
+    make_toy_runner(resume=True).train()
+    assert 'validating now' not in logged(folder)
+
+
+def test_a_fresh_run_does_not_look_at_what_is_there(make_toy_runner, folder):
+    folder.mkdir()
+    (folder / 'epoch_7.pth').write_bytes(b'a user put this here')
+    make_toy_runner().train()
+    assert (folder / 'epoch_7.pth').read_bytes() == b'a user put this here'
+    assert 'resumed epoch' not in logged(folder)

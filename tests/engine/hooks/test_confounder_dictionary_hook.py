@@ -1,0 +1,369 @@
+import re
+
+import pytest
+import torch
+from mmengine.dataset import ConcatDataset, RepeatDataset
+from mmengine.registry import init_default_scope
+from mmseg.registry import HOOKS
+from torch import nn
+from torch.testing import assert_close
+
+from mcdrl_mmseg.clip import CLIPSpec, embed_texts
+from mcdrl_mmseg.datasets import EndoscopySiteDataset
+from mcdrl_mmseg.engine.hooks import ConfounderDictionaryHook
+from mcdrl_mmseg.models import CLIPGuidedBackbone, DictionaryError
+
+TEXTS = 2 + 3 + 6 + 1
+MODULE = 'mcdrl_mmseg.engine.hooks.confounder_dictionary_hook'
+MAIN_PROCESS = 'mcdrl_mmseg.engine.main_process'
+
+
+@pytest.fixture
+def hook(tmp_path) -> ConfounderDictionaryHook:
+    return ConfounderDictionaryHook(cache_dir=str(tmp_path / 'cache'))
+
+
+def cache_files(hook) -> list:
+    return sorted(hook.cache_dir.iterdir()) if hook.cache_dir.exists() else []
+
+
+def test_first_start_fills_the_dictionary_with_the_towers_embeddings(hook, make_runner):
+    runner = make_runner()
+    hook.before_train(runner)
+    dictionary = runner.model.dictionary
+    expected = embed_texts(CLIPSpec('mcdrl-tiny-rn'), dictionary.texts)
+    assert dictionary.is_built
+    assert torch.equal(dictionary.class_embeddings, expected[:2])
+    assert torch.equal(dictionary.confounder_embeddings, expected[2:5])
+    pairs = dictionary.class_confounder_embeddings.flatten(0, 1)
+    assert torch.equal(pairs, expected[5:11])
+    assert torch.equal(dictionary.background_embeddings, expected[11:])
+    wanted = dictionary.expected_fingerprint(CLIPSpec('mcdrl-tiny-rn').identity())
+    assert dictionary.stored_fingerprint == wanted
+
+
+def test_first_start_is_one_pass_of_the_text_tower_over_all_texts(
+    hook, make_runner, text_passes
+):
+    hook.before_train(make_runner())
+    assert text_passes == [TEXTS]
+    assert len(cache_files(hook)) == 1
+
+
+def test_next_start_reads_the_cache_without_a_pass(hook, make_runner, text_passes):
+    first, second = make_runner(), make_runner()
+    hook.before_train(first)
+    text_passes.clear()
+    hook.before_train(second)
+    assert text_passes == []
+    one, other = (r.model.dictionary.state_dict() for r in (first, second))
+    assert all(torch.equal(one[key], other[key]) for key in one)
+
+
+@pytest.mark.parametrize('content', [b'', b'damaged' * 99])
+def test_damaged_cache_is_computed_anew_and_replaced(
+    hook, make_runner, text_passes, content
+):
+    hook.before_train(make_runner())
+    (file,) = cache_files(hook)
+    whole = file.read_bytes()
+    file.write_bytes(content)
+    runner = make_runner()
+    hook.before_train(runner)
+    assert text_passes == [TEXTS, TEXTS]
+    assert runner.model.dictionary.is_built
+    assert file.read_bytes() == whole
+
+
+def test_other_prompts_do_not_use_the_cache(hook, make_runner, prompts, text_passes):
+    hook.before_train(make_runner())
+    hook.before_train(make_runner(prompts={**prompts, 'classes': ['polyp', 'nodule']}))
+    assert text_passes == [TEXTS, TEXTS]
+    assert len(cache_files(hook)) == 2
+
+
+def test_cache_folder_that_cannot_be_written_warns_and_training_goes_on(
+    tmp_path, make_runner
+):
+    (tmp_path / 'file').write_text('')
+    runner = make_runner()
+    ConfounderDictionaryHook(str(tmp_path / 'file' / 'x')).before_train(runner)
+    assert runner.model.dictionary.is_built
+    (message,) = runner.logger.warning.call_args.args
+    assert str(tmp_path / 'file') in message
+    assert 'could not be cached' in message
+
+
+def test_resuming_runs_no_text_tower_and_changes_nothing(
+    hook, make_runner, text_passes
+):
+    first = make_runner()
+    hook.before_train(first)
+    text_passes.clear()
+    for file in cache_files(hook):
+        file.unlink()
+    resumed = make_runner(iteration=7)
+    resumed.model.load_state_dict(first.model.state_dict())
+    resumed.model.dictionary.confounder_prior.copy_(torch.tensor([0.5, 0.3, 0.2]))
+    before = {k: v.clone() for k, v in resumed.model.state_dict().items()}
+    hook.before_train(resumed)
+    assert text_passes == []
+    after = resumed.model.state_dict()
+    assert all(torch.equal(after[key], before[key]) for key in before)
+    assert cache_files(hook) == []
+
+
+def test_resuming_with_other_prompts_is_an_error_saying_what_to_do(
+    hook, make_runner, prompts
+):
+    first = make_runner()
+    hook.before_train(first)
+    prompts = {**prompts, 'classes': ['polyp', 'nodule']}
+    resumed = make_runner(iteration=7, prompts=prompts)
+    resumed.model.load_state_dict(first.model.state_dict())
+    with pytest.raises(DictionaryError, match='other prompts') as caught:
+        hook.before_train(resumed)
+    assert 'load_from' in str(caught.value)
+    assert first.model.dictionary.stored_fingerprint[:12] in str(caught.value)
+
+
+def test_resuming_with_another_text_tower_is_an_error(hook, make_runner):
+    first = make_runner()
+    hook.before_train(first)
+    resumed = make_runner(iteration=7)
+    resumed.model.load_state_dict(first.model.state_dict())
+    resumed.model.backbone.clip_spec = CLIPSpec('mcdrl-tiny-vit')
+    with pytest.raises(DictionaryError, match='text weights'):
+        hook.before_train(resumed)
+
+
+def test_resuming_a_checkpoint_without_dictionary_is_an_error(hook, make_runner):
+    with pytest.raises(DictionaryError, match='not built'):
+        hook.before_train(make_runner(iteration=7))
+
+
+def test_start_from_a_checkpoint_of_the_same_prompts_keeps_its_dictionary(
+    hook, make_runner, text_passes
+):
+    first = make_runner()
+    hook.before_train(first)
+    text_passes.clear()
+    for file in cache_files(hook):
+        file.unlink()
+    second = make_runner()
+    second.model.load_state_dict(first.model.state_dict())
+    hook.before_train(second)
+    assert text_passes == []
+
+
+def test_start_from_a_checkpoint_of_other_prompts_builds_anew(
+    hook, make_runner, prompts
+):
+    first = make_runner(prompts={**prompts, 'classes': ['polyp', 'nodule']})
+    hook.before_train(first)
+    second = make_runner()
+    second.model.load_state_dict(first.model.state_dict())
+    hook.before_train(second)
+    fresh = make_runner()
+    hook.before_train(fresh)
+    one, other = (r.model.dictionary.state_dict() for r in (second, fresh))
+    assert all(torch.equal(one[key], other[key]) for key in one)
+
+
+def test_every_dictionary_of_the_model_is_built_in_wrapped_models_too(
+    hook, make_runner
+):
+    runner = make_runner()
+    model = runner.model
+    model.auxiliary = make_runner(source='shuffled').model.dictionary
+    runner.model = nn.DataParallel(model)
+    hook.before_train(runner)
+    assert model.dictionary.is_built
+    assert model.auxiliary.is_built
+    assert not torch.equal(model.dictionary.entries, model.auxiliary.entries)
+    assert_close(model.dictionary.class_embeddings, model.auxiliary.class_embeddings)
+
+
+def test_model_without_dictionary_needs_nothing(hook, make_runner, text_passes):
+    runner = make_runner(model=nn.Linear(1, 1))
+    hook.before_train(runner)
+    assert text_passes == []
+
+
+def test_backbone_without_clip_is_an_error_naming_both_remedies(hook, make_runner):
+    runner = make_runner()
+    runner.model.backbone = nn.Linear(1, 1)
+    with pytest.raises(DictionaryError, match='Linear has no CLIP tower') as caught:
+        hook.before_train(runner)
+    assert 'CLIPVisionBackbone' in str(caught.value)
+    assert 'CLIPGuidedBackbone' in str(caught.value)
+
+
+def test_width_of_another_joint_space_is_an_error(hook, make_runner):
+    with pytest.raises(DictionaryError, match=r'width 128.*embed_dims=64'):
+        hook.before_train(make_runner(embed_dims=64))
+
+
+@pytest.mark.parametrize(
+    ('labels', 'fits'),
+    [
+        (('background', 'polyp', 'cyst'), True),
+        (('background', 'cyst', 'polyp'), False),
+        (('background', 'lesion'), True),
+        (('background', 'colon polyp', 'cyst'), True),
+    ],
+)
+def test_prompts_in_another_order_than_the_labels_stop_before_training(
+    hook, make_runner, labels, fits
+):
+    """Labels and prompts are matched by position: each would get another's text."""
+    runner = make_runner()
+    runner.train_dataloader.dataset.metainfo = dict(classes=labels)
+    if fits:
+        hook.before_train(runner)
+    else:
+        with pytest.raises(DictionaryError, match=r"'cyst', 'polyp'.*in the order of"):
+            hook.before_train(runner)
+    assert runner.model.dictionary.is_built == fits
+
+
+@pytest.mark.parametrize(
+    'wrap',
+    [
+        lambda dataset: dataset,
+        lambda dataset: ConcatDataset([dataset], lazy_init=True),
+        lambda dataset: RepeatDataset(dataset, times=2, lazy_init=True),
+    ],
+    ids=['plain', 'concatenated', 'repeated'],
+)
+@pytest.mark.parametrize(
+    ('prompted', 'lacking'),
+    [
+        (['polyp', 'cyst', 'ulcer'], []),
+        (['polyp', 'cyst'], ['ulcer']),
+        (['nodule', 'cyst'], ['polyp', 'ulcer']),
+        # One prompt for whatever lesion there is.
+        (['lesion'], []),
+    ],
+)
+def test_lesion_classes_without_prompt_stop_before_training(
+    hook, make_runner, prompts, wrap, prompted, lacking
+):
+    sites = [
+        dict(name='a', lesion_classes=['polyp']),
+        dict(name='b', lesion_classes=['cyst', 'ulcer'], mask_values={0: 'background'}),
+    ]
+    runner = make_runner(prompts={**prompts, 'classes': prompted})
+    dataset = EndoscopySiteDataset(sites, lazy_init=True)
+    runner.train_dataloader.dataset = wrap(dataset)
+    if lacking:
+        with pytest.raises(DictionaryError, match=re.escape(f'{lacking} that have no')):
+            hook.before_train(runner)
+    else:
+        hook.before_train(runner)
+    assert runner.model.dictionary.is_built == (not lacking)
+
+
+def test_guided_backbone_beside_another_preprocessor_stops_before_training(
+    hook, make_runner
+):
+    init_default_scope('mmseg')
+    runner = make_runner()
+    runner.model.backbone = CLIPGuidedBackbone(
+        dict(type='ResNetV1c', depth=18, base_channels=8, stem_channels=8),
+        dict(model_name='mcdrl-tiny-rn'),
+    )
+    with pytest.raises(ValueError, match='Set mean, std and bgr'):
+        hook.before_train(runner)
+    assert not runner.model.dictionary.is_built
+
+
+def test_estimated_prior_is_stored_once(hook, make_runner, monkeypatch):
+    calls = []
+
+    def estimate(runner, dictionary, images, temperature):
+        assert dictionary.is_built
+        calls.append((images, temperature))
+        return torch.tensor([0.6, 0.3, 0.1])
+
+    monkeypatch.setattr(f'{MODULE}.estimate_prior', estimate)
+    hook.prior_images, hook.prior_temperature = 9, 0.05
+    runner = make_runner(prior='estimated')
+    hook.before_train(runner)
+    assert calls == [(9, 0.05)]
+    prior = runner.model.dictionary.confounder_prior
+    assert_close(prior, torch.tensor([0.6, 0.3, 0.1]))
+    resumed = make_runner(iteration=3, prior='estimated')
+    resumed.model.load_state_dict(runner.model.state_dict())
+    hook.before_train(resumed)
+    assert len(calls) == 1
+    hook.before_train(make_runner())
+    assert len(calls) == 1
+
+
+def test_failure_of_rank_0_is_told_to_the_others_before_it_is_raised(
+    hook, make_runner, monkeypatch
+):
+    told = []
+
+    def embed(*_):
+        raise RuntimeError('no weights')
+
+    monkeypatch.setattr(f'{MODULE}.embed_texts', embed)
+    monkeypatch.setattr(
+        f'{MAIN_PROCESS}.broadcast_object_list',
+        lambda message: told.append(list(message)),
+    )
+    with pytest.raises(RuntimeError, match='no weights'):
+        hook.before_train(make_runner())
+    assert told[-1] == ['no weights', None]
+
+
+def test_other_ranks_raise_what_rank_0_failed_with(hook, make_runner, monkeypatch):
+    def receive(message):
+        message[:] = ['no weights', None]
+
+    monkeypatch.setattr(f'{MAIN_PROCESS}.get_rank', lambda: 1)
+    monkeypatch.setattr(f'{MAIN_PROCESS}.broadcast_object_list', receive)
+    with pytest.raises(DictionaryError, match='Rank 0 failed: no weights'):
+        hook.before_train(make_runner())
+
+
+def test_other_ranks_get_every_buffer_by_broadcast_without_a_text_tower(
+    hook, make_runner, monkeypatch, text_passes, tmp_path
+):
+    main = make_runner()
+    sent = []
+    monkeypatch.setattr(f'{MODULE}.broadcast', lambda t: sent.append(t.clone()))
+    hook.before_train(main)
+    text_passes.clear()
+
+    fingerprint = main.model.dictionary.stored_fingerprint
+    messages = iter([[None, fingerprint], [None, None]])
+
+    def receive(message):
+        message[:] = next(messages)
+
+    monkeypatch.setattr(f'{MAIN_PROCESS}.get_rank', lambda: 1)
+    monkeypatch.setattr(f'{MAIN_PROCESS}.broadcast_object_list', receive)
+    monkeypatch.setattr(f'{MODULE}.broadcast', lambda t: t.copy_(sent.pop(0)))
+    other = make_runner()
+    ConfounderDictionaryHook(str(tmp_path / 'another machine')).before_train(other)
+    assert text_passes == []
+    assert sent == []
+    one, two = (r.model.dictionary.state_dict() for r in (main, other))
+    assert all(torch.equal(one[key], two[key]) for key in one)
+
+
+def test_global_random_state_is_untouched(hook, make_runner):
+    runner = make_runner()
+    torch.manual_seed(123)
+    before = torch.get_rng_state()
+    hook.before_train(runner)
+    assert torch.equal(torch.get_rng_state(), before)
+
+
+def test_built_from_the_registry_with_a_folder_from_the_environment(monkeypatch):
+    monkeypatch.setenv('MCDRL_CACHE_DIR', '/some/where')
+    hook = HOOKS.build(dict(type='ConfounderDictionaryHook'))
+    assert str(hook.cache_dir) == '/some/where'

@@ -1,0 +1,190 @@
+import random
+from types import SimpleNamespace
+from unittest.mock import MagicMock
+
+import numpy as np
+import pytest
+import torch
+from mmengine.dataset import DefaultSampler
+from mmengine.model import BaseModel
+from torch import nn
+from torch.utils.data import DataLoader, Dataset
+
+from mcdrl_mmseg.engine.hooks import EpochSeedHook
+from mcdrl_mmseg.engine.hooks.epoch_seed_hook import epoch_seed
+
+
+class Draws(Dataset):
+    """Samples that are random numbers, as of an augmentation."""
+
+    def __len__(self):
+        return 4
+
+    def __getitem__(self, index):
+        draws = random.random(), np.random.rand(), float(torch.rand(()))
+        return torch.tensor([index, *draws])
+
+
+@pytest.fixture(autouse=True)
+def _keep_random_states():
+    states = random.getstate(), np.random.get_state(), torch.get_rng_state()
+    yield
+    random.setstate(states[0])
+    np.random.set_state(states[1])
+    torch.set_rng_state(states[2])
+
+
+def make_runner(seed=3, num_workers=0, persistent=False):
+    data = Draws()
+    loader = DataLoader(
+        data,
+        batch_size=2,
+        sampler=DefaultSampler(data, shuffle=True, seed=99),
+        num_workers=num_workers,
+        persistent_workers=persistent,
+    )
+    return SimpleNamespace(
+        seed=seed, epoch=0, iter=0, train_dataloader=loader, logger=MagicMock()
+    )
+
+
+def epochs(runner, wanted) -> list[torch.Tensor]:
+    hook = EpochSeedHook()
+    hook.before_train(runner)
+    results = []
+    for epoch in wanted:
+        runner.epoch, runner.iter = epoch, 2 * epoch
+        runner.train_dataloader.sampler.set_epoch(epoch)
+        hook.before_train_epoch(runner)
+        results.append(torch.cat(list(runner.train_dataloader)))
+    return results
+
+
+@pytest.mark.parametrize('num_workers', [0, 2])
+def test_resumed_run_draws_what_an_unbroken_one_draws(num_workers):
+    unbroken = epochs(make_runner(num_workers=num_workers), [0, 1, 2])
+    torch.rand(5)
+    (resumed,) = epochs(make_runner(num_workers=num_workers), [2])
+    assert torch.equal(resumed, unbroken[2])
+
+
+@pytest.mark.parametrize('num_workers', [0, 2])
+def test_epochs_and_seeds_draw_differently(num_workers):
+    first, second = epochs(make_runner(num_workers=num_workers), [0, 1])
+    (other,) = epochs(make_runner(seed=4, num_workers=num_workers), [0])
+    for one, two in ((first, second), (first, other)):
+        assert set(one[:, 1:].flatten().tolist()).isdisjoint(
+            two[:, 1:].flatten().tolist()
+        )
+
+
+def test_workers_of_an_epoch_draw_differently():
+    (drawn,) = epochs(make_runner(num_workers=2), [0])
+    assert len(set(drawn[:, 1:].flatten().tolist())) == 12
+
+
+def test_order_of_the_images_follows_the_runs_seed():
+    runner = make_runner(seed=3)
+    EpochSeedHook().before_train(runner)
+    assert runner.train_dataloader.sampler.seed == 3
+
+
+def test_configs_own_worker_seeding_still_runs_first():
+    calls = []
+    runner = make_runner(num_workers=0)
+    runner.train_dataloader.worker_init_fn = calls.append
+    hook = EpochSeedHook()
+    hook.before_train(runner)
+    hook.before_train_epoch(runner)
+    runner.train_dataloader.worker_init_fn(1)
+    hook.before_train_epoch(runner)
+    runner.train_dataloader.worker_init_fn(0)
+    assert calls == [1, 0]
+
+
+@pytest.mark.parametrize(('persistent', 'warned'), [(True, True), (False, False)])
+def test_workers_that_outlive_an_epoch_are_warned_of(persistent, warned):
+    runner = make_runner(num_workers=1, persistent=persistent)
+    EpochSeedHook().before_train(runner)
+    assert runner.logger.warning.called == warned
+
+
+def test_seeds_differ_in_every_argument_and_fit_numpy():
+    base = dict(seed=1, epoch=2, iteration=3, rank=0, stream=0)
+    seeds = [epoch_seed(**base)]
+    seeds += [epoch_seed(**{**base, key: base[key] + 7}) for key in base]
+    assert len(set(seeds)) == 6
+    assert all(0 <= seed < 2**32 for seed in seeds)
+
+
+class DroppingModel(BaseModel):
+    """Drops half of the pixels; its prediction is the number of batches seen."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        torch.manual_seed(0)
+        self.layers = nn.Sequential(nn.Dropout(0.5), nn.Conv2d(3, 1, 3))
+        self.register_buffer('batches', torch.zeros((), dtype=torch.long))
+
+    def forward(self, inputs, data_samples=None, mode='tensor'):
+        if mode == 'predict':
+            return [int(self.batches)] * len(inputs)
+        self.batches += 1
+        return dict(loss=self.layers(torch.stack(inputs)).square().mean())
+
+
+@pytest.fixture
+def trained(make_toy_runner, tmp_path):
+    """Trains three epochs of two batches; returns the last checkpoint and the log.
+
+    ``trained('name', counts)`` updates the weights after every so many batches;
+    ``start`` names the checkpoint of another run to go on from.
+    """
+
+    def train(name: str, counts: int, start: str | None = None):
+        resumed = {}
+        if start is not None:
+            resumed = dict(resume=True, load_from=str(tmp_path / start))
+        runner = make_toy_runner(
+            DroppingModel(),
+            work_dir=str(tmp_path / name),
+            custom_hooks=[dict(type='EpochSeedHook')],
+            **resumed,
+        )
+        runner.optim_wrapper['accumulative_counts'] = counts
+        runner.train()
+        (log,) = (tmp_path / name).glob('*/*.log')
+        path = tmp_path / name / 'epoch_3.pth'
+        return torch.load(path, weights_only=False), log.read_text()
+
+    return train
+
+
+def weights(checkpoint) -> torch.Tensor:
+    return torch.cat([value.flatten() for value in checkpoint['state_dict'].values()])
+
+
+def moments(checkpoint) -> torch.Tensor:
+    states = checkpoint['optimizer']['state'].values()
+    return torch.cat([value.flatten() for s in states for value in s.values()])
+
+
+@pytest.mark.parametrize('counts', [1, 2])
+def test_resumed_run_with_accumulated_gradients_ends_as_the_unbroken_one(
+    trained, counts
+):
+    unbroken, _ = trained('unbroken', counts)
+    resumed, log = trained('resumed', counts, 'unbroken/epoch_1.pth')
+    assert 'resumed epoch: 1, iter: 2' in log
+    assert torch.equal(weights(resumed), weights(unbroken))
+    assert torch.equal(moments(resumed), moments(unbroken))
+    steps = {int(state['step']) for state in unbroken['optimizer']['state'].values()}
+    assert steps == {6 // counts}
+
+
+def test_gradients_left_over_at_an_epochs_end_are_lost_and_said_to_be(trained):
+    """An update after three batches, an epoch of two: no checkpoint holds gradients."""
+    unbroken, _ = trained('unbroken', 3)
+    resumed, log = trained('resumed', 3, 'unbroken/epoch_1.pth')
+    assert 'the gradient of some iterations is lost' in log
+    assert not torch.equal(weights(resumed), weights(unbroken))

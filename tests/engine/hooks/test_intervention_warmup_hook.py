@@ -1,0 +1,123 @@
+import pytest
+from mmengine.runner import EpochBasedTrainLoop, IterBasedTrainLoop
+from mmseg.registry import HOOKS
+from torch import nn
+
+from mcdrl_mmseg.engine.hooks import InterventionWarmupHook
+from mcdrl_mmseg.models import CausalIntervention
+
+
+@pytest.fixture
+def model() -> nn.Module:
+    return nn.Sequential(CausalIntervention(8, 8, num_layers=1))
+
+
+def gates(hook, runner, iterations) -> list[float]:
+    """The gate of each step; the runner has 4 iterations an epoch."""
+    hook.before_train(runner)
+    values = []
+    for iteration in iterations:
+        runner.iter = iteration
+        hook.before_train_iter(runner, batch_idx=iteration % 4)
+        model = getattr(runner.model, 'module', runner.model)
+        values.append(model[0].gate.item())
+    return values
+
+
+@pytest.mark.parametrize(
+    ('begin', 'ramp', 'progress', 'gate'),
+    [
+        (10, 0, 0, 0.0),
+        (10, 0, 9.999, 0.0),
+        (10, 0, 10, 1.0),
+        (10, 0, 50, 1.0),
+        (0, 0, 0, 1.0),
+        (10, 4, 10, 0.0),
+        (10, 4, 11, 0.25),
+        (10, 4, 14, 1.0),
+        (10, 4, 15, 1.0),
+        (0, 2, 0.5, 0.25),
+    ],
+)
+def test_gate_is_closed_until_begin_then_opens(begin, ramp, progress, gate):
+    assert InterventionWarmupHook(begin, ramp).gate_at(progress) == gate
+
+
+def test_gate_opens_with_the_first_step_of_the_named_epoch(make_runner, model):
+    values = gates(InterventionWarmupHook(begin=2), make_runner(model), range(10))
+    assert values == [0.0] * 8 + [1.0] * 2
+
+
+def test_ramp_rises_from_step_to_step(make_runner, model):
+    hook = InterventionWarmupHook(begin=1, ramp=2)
+    values = gates(hook, make_runner(model), range(13))
+    assert values == [0] * 4 + [step / 8 for step in range(8)] + [1]
+
+
+@pytest.mark.parametrize('loop', [EpochBasedTrainLoop, IterBasedTrainLoop])
+def test_begin_may_count_iterations(make_runner, model, loop):
+    hook = InterventionWarmupHook(begin=3, ramp=2, by_epoch=False)
+    values = gates(hook, make_runner(model, loop=loop), range(6))
+    assert values == [0, 0, 0, 0, 0.5, 1]
+
+
+def test_gate_is_set_before_the_first_step_whatever_the_checkpoint_held(
+    make_runner, model
+):
+    model[0].gate.fill_(1.0)
+    InterventionWarmupHook(begin=2).before_train(make_runner(model))
+    assert model[0].gate == 0
+
+
+@pytest.mark.parametrize('iteration', [3, 4, 7, 11, 12])
+def test_resumed_run_has_the_gate_of_an_unbroken_one(make_runner, model, iteration):
+    hook = InterventionWarmupHook(begin=1, ramp=2)
+    unbroken = gates(hook, make_runner(model), range(20))
+    model[0].gate.fill_(0.123)
+    resumed = make_runner(model, iteration=iteration)
+    hook = InterventionWarmupHook(begin=1, ramp=2)
+    hook.before_train(resumed)
+    assert model[0].gate.item() == unbroken[iteration]
+    assert gates(hook, resumed, range(iteration, 20)) == unbroken[iteration:]
+
+
+def test_gate_is_logged(make_runner, model):
+    runner = make_runner(model)
+    gates(InterventionWarmupHook(begin=1), runner, range(5))
+    logged = [call.args for call in runner.message_hub.update_scalar.call_args_list]
+    assert logged == [('train/gate', gate) for gate in (0, 0, 0, 0, 0, 1)]
+
+
+def test_every_intervention_is_moved_in_wrapped_models_too(make_runner, model):
+    model.append(CausalIntervention(8, 8, num_layers=1))
+    runner = make_runner(nn.DataParallel(model))
+    assert gates(InterventionWarmupHook(begin=1), runner, [0, 3, 4]) == [0, 0, 1]
+    assert model[1].gate == 1
+
+
+def test_model_without_intervention_is_warned_of_and_left_alone(make_runner):
+    runner = make_runner(nn.Sequential(nn.Linear(1, 1)))
+    hook = InterventionWarmupHook(begin=1)
+    hook.before_train(runner)
+    hook.before_train_iter(runner, batch_idx=0)
+    assert 'no CausalIntervention' in runner.logger.warning.call_args.args[0]
+    runner.message_hub.update_scalar.assert_not_called()
+
+
+def test_epochs_with_a_loop_of_iterations_are_an_error_saying_what_to_set(
+    make_runner, model
+):
+    runner = make_runner(model, loop=IterBasedTrainLoop)
+    with pytest.raises(ValueError, match=r'EpochBasedTrainLoop.*by_epoch=False'):
+        InterventionWarmupHook(begin=1).before_train(runner)
+
+
+@pytest.mark.parametrize('arguments', [dict(begin=-1), dict(ramp=-0.5)])
+def test_negative_times_are_an_error(arguments):
+    with pytest.raises(ValueError, match='InterventionWarmupHook: begin='):
+        InterventionWarmupHook(**arguments)
+
+
+def test_default_is_the_papers_epoch_10():
+    hook = HOOKS.build(dict(type='InterventionWarmupHook'))
+    assert (hook.begin, hook.ramp, hook.by_epoch) == (10, 0, True)

@@ -1,0 +1,13 @@
+from types import SimpleNamespace
+
+import pytest
+import torch
+
+from mcdrl_mmseg.engine.optimizers import ZeroCheckpointHook
+
+
+def test_another_optimiser_is_named():
+    optimizer = torch.optim.AdamW([torch.nn.Parameter(torch.zeros(1))])
+    runner = SimpleNamespace(optim_wrapper=SimpleNamespace(optimizer=optimizer))
+    with pytest.raises(ValueError, match="type='ZeroOptimizer', got AdamW"):
+        ZeroCheckpointHook().before_train(runner)

@@ -1,0 +1,96 @@
+import errno
+import os
+import resource
+from contextlib import contextmanager, nullcontext
+
+import pytest
+from mmengine.fileio import get_file_backend
+
+from mcdrl_mmseg.engine import replacing_backend
+
+
+@pytest.fixture
+def backend():
+    return get_file_backend(backend_args=dict(backend='mcdrl_replacing'))
+
+
+def names(folder) -> list[str]:
+    return sorted(path.name for path in folder.iterdir())
+
+
+def test_what_is_written_is_read_again_and_nothing_else_is_left(backend, tmp_path):
+    path = tmp_path / 'new' / 'epoch_1.pth'
+    backend.put(b'old', path)
+    backend.put(b'new', str(path))
+    assert backend.get(path) == b'new'
+    assert names(path.parent) == ['epoch_1.pth']
+
+
+def test_the_old_file_stands_until_the_new_one_is_on_the_disk(
+    backend, tmp_path, monkeypatch
+):
+    path = tmp_path / 'epoch_1.pth'
+    backend.put(b'old', path)
+    seen = []
+
+    def fsync(handle):
+        # All is written here, under another name that no *.pth matches.
+        seen.append((path.read_bytes(), [p.name for p in tmp_path.glob('*.pth')]))
+
+    monkeypatch.setattr(os, 'fsync', fsync)
+    backend.put(b'new', path)
+    assert seen == [(b'old', ['epoch_1.pth'])]
+    assert path.read_bytes() == b'new'
+
+
+def test_the_rest_of_a_killed_writer_is_written_over(backend, tmp_path):
+    rest = tmp_path / '.epoch_1.pth.partial'
+    rest.write_bytes(b'half of a longer file')
+    backend.put(b'new', tmp_path / 'epoch_1.pth')
+    assert names(tmp_path) == ['epoch_1.pth']
+    assert (tmp_path / 'epoch_1.pth').read_bytes() == b'new'
+
+
+@contextmanager
+def size_limit():
+    """No file may grow beyond 1000 bytes; pytest's own log neither, so be brief."""
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1000, limits[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+
+
+@pytest.fixture(params=['file too large', 'no space left'])
+def full_disk(request, monkeypatch) -> tuple:
+    """Writing fails half way, by the kernel: over a limit, or on /dev/full."""
+    if request.param == 'file too large':
+        return errno.EFBIG, size_limit
+
+    def open_full(path, mode):
+        if '.partial' in str(path):
+            os.symlink('/dev/full', path)
+        return open(path, mode)
+
+    monkeypatch.setattr(replacing_backend, 'open', open_full, raising=False)
+    return errno.ENOSPC, nullcontext
+
+
+@pytest.mark.reliability('fault', 'disk full while a file is written')
+def test_on_a_full_disk_the_old_file_stands_and_the_error_names_the_new(
+    backend, tmp_path, full_disk
+):
+    code, full = full_disk
+    path = tmp_path / 'epoch_2.pth'
+    path.write_bytes(b'old')
+    with (
+        pytest.raises(OSError, match=r'epoch_2\.pth could not be written') as error,
+        full(),
+    ):
+        backend.put(b'0' * 2000, path)
+    assert error.value.errno == code
+    assert 'make room and go on with --resume' in str(error.value)
+    assert path.read_bytes() == b'old'
+    # Not even a part of the new file takes the room that is left.
+    assert names(tmp_path) == ['epoch_2.pth']

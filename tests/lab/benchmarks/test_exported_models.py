@@ -1,0 +1,76 @@
+import cv2
+import numpy as np
+import pytest
+import torch
+
+from mcdrl_lab.benchmarks.exported_models import compare, image_pairs
+from mcdrl_mmseg.apis.export.deployable import DeployableSegmentor
+from mcdrl_mmseg.apis.export.runtime import ExportedModel
+from mcdrl_mmseg.apis.image_pipeline import ImageError
+
+
+@pytest.fixture
+def folders(tmp_path, new_pixels):
+    """Two images, the second without lesion, and one without a mask."""
+    for name in ('images', 'masks'):
+        (tmp_path / name).mkdir()
+    for number in range(3):
+        image = new_pixels(1, 48, 80, seed=number)[0].transpose(1, 2, 0)
+        cv2.imwrite(str(tmp_path / f'images/{number}.jpg'), image)
+    mask = np.zeros((48, 80), np.uint8)
+    cv2.imwrite(str(tmp_path / 'masks/1.png'), mask)
+    mask[:24] = 255
+    cv2.imwrite(str(tmp_path / 'masks/0.png'), mask)
+    return tmp_path
+
+
+def test_images_are_paired_with_masks_by_name(folders):
+    pairs = image_pairs(folders / 'images', folders / 'masks')
+    assert [(i.name, m.name) for i, m in pairs] == [
+        ('0.jpg', '0.png'),
+        ('1.jpg', '1.png'),
+    ]
+    with pytest.raises(ImageError, match='no image of'):
+        image_pairs(folders / 'images', folders / 'images')
+
+
+def file_of(tmp_path, name, run, height=64):
+    path = tmp_path / name
+    path.write_bytes(b'0' * 2_000_000)
+    return ExportedModel(path, dict(height=height, width=64), run)
+
+
+def test_dice_and_difference_are_those_of_the_maps(folders, vit):
+    module = DeployableSegmentor(vit)
+
+    @torch.no_grad()
+    def same(pixels):
+        return module(torch.from_numpy(pixels)).numpy()
+
+    def upper_half(pixels):
+        logits = np.full((1, 2, 64, 64), -9, np.float32)
+        logits[:, 1, :32] = 9
+        logits[:, 0, 32:] = 9
+        return logits
+
+    def all_lesion(pixels):
+        return np.float32([-9, 9])[None, :, None, None].repeat(64, 2).repeat(64, 3)
+
+    runs = dict(same=same, upper=upper_half, all=all_lesion)
+    files = [file_of(folders, name, run) for name, run in runs.items()]
+    pairs = image_pairs(folders / 'images', folders / 'masks')
+    rows = compare(vit, files, pairs, rounds=2)
+    assert [row['name'] for row in rows] == ['PyTorch', *runs]
+    assert rows[1]['dice'] == rows[0]['dice']
+    assert rows[1]['largest_difference'] == 0
+    # The image without lesion counts in neither mean.
+    assert rows[2]['dice'] == 100
+    assert rows[3]['dice'] == pytest.approx(200 / 3)
+    assert rows[3]['largest_difference'] > 0.3
+    assert rows[3]['megabytes'] == 2
+
+
+def test_files_of_several_sizes_are_refused(folders, vit):
+    files = [file_of(folders, str(h), None, height=h) for h in (64, 96)]
+    with pytest.raises(ValueError, match='of one size'):
+        compare(vit, files, [])

@@ -1,0 +1,232 @@
+"""What is compared with what."""
+
+import copy
+from pathlib import Path
+
+import mmseg
+import pytest
+import torch
+from torch.testing import assert_close
+
+from mcdrl_lab.benchmarks.models import (
+    BareTower,
+    Subject,
+    against,
+    load_subject,
+    with_confounders,
+    with_ratio,
+)
+from mcdrl_lab.errors import ProtocolError
+from mcdrl_mmseg.models import ConfounderDictionary
+
+_STOCK = 'fcn/fcn_r50-d8_4xb2-40k_cityscapes-512x1024.py'
+
+
+def dictionaries(model: torch.nn.Module) -> list[ConfounderDictionary]:
+    return [m for m in model.modules() if isinstance(m, ConfounderDictionary)]
+
+
+def shapes(module: torch.nn.Module) -> dict[str, torch.Size]:
+    return {name: value.shape for name, value in module.state_dict().items()}
+
+
+def pixels(size: int, batch: int = 1) -> torch.Tensor:
+    generator = torch.Generator().manual_seed(0)
+    return torch.randn(batch, 3, size, size, generator=generator)
+
+
+@pytest.mark.parametrize(
+    ('file', 'name'),
+    [
+        ('mcdrl_clip-rn50_fcn_50e_paper-sites-224x224_heldout-x.py', 'mcdrl_clip-rn50'),
+        ('mcdrl_clip-rn50_fcn_50e-lr5e-3_paper-sites.py', 'mcdrl_clip-rn50'),
+        ('mcdrl_clip-rn50_fcn.py', 'mcdrl_clip-rn50'),
+    ],
+)
+def test_a_config_is_named_without_schedule_and_data(tmp_path, file, name):
+    (tmp_path / file).write_text("model = dict(type='EncoderDecoder')")
+    subject = load_subject(str(tmp_path / file))
+    assert subject.name == f'{name}_fcn'
+    assert subject.cfg.model.type == 'EncoderDecoder'
+
+
+@pytest.mark.skipif(
+    not (Path(mmseg.__file__).parent / '.mim/configs' / _STOCK).is_file(),
+    reason='this install of mmseg has no configs',
+)
+def test_configs_of_an_installed_package_are_named_behind_two_colons():
+    subject = load_subject(f'mmseg::{_STOCK}')
+    assert subject.name == Path(_STOCK).stem
+    assert subject.cfg.model.decode_head.type == 'FCNHead'
+
+
+@pytest.mark.parametrize(
+    'config',
+    ['gone.py', 'mmseg::fcn/gone.py', 'mmseg::gone.py', 'nobody::of/this_name.py'],
+)
+def test_a_config_that_is_not_there_is_named(config):
+    with pytest.raises(ProtocolError, match=rf'^{config}: no config could be read'):
+        load_subject(config)
+
+
+def test_a_config_that_cannot_be_read_or_has_no_model_is_named(tmp_path):
+    (tmp_path / 'broken.py').write_text('model = dict(')
+    with pytest.raises(ProtocolError, match=r'broken\.py: no config could be read'):
+        load_subject(str(tmp_path / 'broken.py'))
+    (tmp_path / 'data.py').write_text('batch_size = 4')
+    with pytest.raises(ProtocolError, match=r'data\.py: a config with a model'):
+        load_subject(str(tmp_path / 'data.py'))
+
+
+def test_a_built_model_has_unit_vectors_for_a_dictionary(vit):
+    (dictionary,) = dictionaries(vit.build())
+    assert dictionary.is_built
+    for name, value in dictionary.named_buffers():
+        if name.endswith('embeddings'):
+            assert_close(value.norm(dim=-1), torch.ones(value.shape[:-1]))
+    # Other noise in every row: equal entries would make the attention trivial.
+    entries = dictionary.entries
+    assert len(torch.unique(entries, dim=0)) == len(dictionary.prompts.confounder_names)
+
+
+def test_no_weights_are_read_however_deep_the_config_names_them(guided):
+    before = guided.cfg.model.to_dict()
+    model = guided.build()
+    # It would stop at the files that are named, none of which exists.
+    with pytest.warns(UserWarning, match='starts from random weights'):
+        model.init_weights()
+    assert model.backbone.clip_spec.pretrained is None
+    assert guided.cfg.model.to_dict() == before
+
+
+def test_fcn_head_on_the_same_tower_is_the_subject_without_intervention(vit):
+    """Equal logits where the gate is closed, from the same weights."""
+    other = against(vit, 'FCNHead')
+    assert other.name == 'same tower + FCNHead'
+    assert other.cfg.model.backbone == vit.cfg.model.backbone
+    own, stock = vit.build().eval(), other.build().eval()
+    assert dictionaries(own) and not dictionaries(stock)
+    stock.backbone.load_state_dict(own.backbone.state_dict())
+    stock.decode_head.load_state_dict(own.decode_head.predictor.state_dict())
+    own.decode_head.intervention.gate.fill_(0)
+    with torch.no_grad():
+        expected = own(pixels(64), mode='tensor')
+        assert_close(stock(pixels(64), mode='tensor'), expected)
+
+
+def test_fcn_head_beside_a_similarity_map_gets_the_features_alone(vit):
+    cfg = copy.deepcopy(vit.cfg)
+    head = cfg.model.decode_head
+    width = head.predictor.in_channels
+    head.similarity_map = True
+    head.predictor.update(
+        in_channels=[width, 1], in_index=[-2, -1], input_transform='resize_concat'
+    )
+    found = against(Subject('map', cfg), 'FCNHead')
+    assert found.cfg.to_dict() == against(vit, 'FCNHead').cfg.to_dict()
+
+
+@pytest.mark.parametrize(
+    ('config', 'head', 'stages', 'widths', 'side'),
+    [
+        # Six blocks: after 6 n / 4 of them, rounded down, for n = 1 to 4.
+        ('vit', 'SegformerHead', (0, 2, 3, 5), [192] * 4, 8),
+        ('vit', 'UPerHead', (0, 2, 3, 5), [192] * 4, 8),
+        ('resnet', 'SegformerHead', (0, 1, 2, 3), [64, 128, 256, 512], 16),
+        ('resnet', 'UPerHead', (0, 1, 2, 3), [64, 128, 256, 512], 16),
+    ],
+)
+def test_heads_of_four_levels_take_them_from_the_same_tower(
+    request, config, head, stages, widths, side
+):
+    subject = request.getfixturevalue(config)
+    other = against(subject, head)
+    assert other.name == f'same tower + {head}'
+    assert other.cfg.model.decode_head.type == head
+    changed = dict(out_indices=stages, dense_mode='vanilla')
+    assert other.cfg.model.backbone == {**subject.cfg.model.backbone, **changed}
+    model = other.build().eval()
+    assert not dictionaries(model)
+    assert model.decode_head.in_channels == widths
+    assert shapes(model.backbone) == shapes(subject.build().backbone)
+    with torch.no_grad():
+        assert model(pixels(64), mode='tensor').shape == (1, 2, side, side)
+
+
+def test_a_subject_stays_as_it_is_when_others_are_made_of_it(vit):
+    before = vit.cfg.model.to_dict()
+    for name in ('tower', 'FCNHead', 'SegformerHead', 'UPerHead'):
+        against(vit, name)
+    with_ratio(vit, 0.1), with_confounders(vit, 5)
+    assert vit.cfg.model.to_dict() == before
+
+
+def test_fcn_head_where_the_predictor_is_another_names_it(resnet):
+    with pytest.raises(ProtocolError, match=r'--against FCNHead:.* is SegformerHead'):
+        against(resnet, 'FCNHead')
+
+
+@pytest.mark.parametrize('name', ['tower', 'FCNHead', 'SegformerHead', 'UPerHead'])
+def test_another_backbone_has_no_tower_to_compare_with(guided, name):
+    message = f'--against {name} needs .*CLIPVisionBackbone.* has CLIPGuidedBackbone'
+    with pytest.raises(ProtocolError, match=message):
+        against(guided, name)
+
+
+def test_any_other_name_is_a_config(guided, resnet, resnet_config):
+    other = against(guided, resnet_config)
+    assert (other.name, other.cfg.model) == (resnet.name, resnet.cfg.model)
+    with pytest.raises(ProtocolError, match='SegformerHed: no config'):
+        against(guided, 'SegformerHed')
+
+
+@pytest.mark.parametrize(('config', 'size'), [('vit', 112), ('resnet', 128)])
+def test_the_bare_tower_gives_embeddings_at_its_own_size_alone(request, config, size):
+    subject = against(request.getfixturevalue(config), 'tower')
+    model = subject.build().eval()
+    assert (subject.name, subject.bare_tower) == ('bare tower', True)
+    assert isinstance(model, BareTower)
+    with torch.no_grad():
+        found = model(pixels(size, batch=2), mode='tensor')
+        assert_close(found, model.tower(pixels(size, batch=2)), rtol=0, atol=0)
+        assert found.shape == (2, 128)
+        message = rf'takes {size} x {size} pixels.*got \(64, 64\).*--size'
+        with pytest.raises(ProtocolError, match=message):
+            model(pixels(64))
+
+
+@pytest.mark.parametrize(('ratio', 'kept'), [(1, 64), (0.25, 16), (0.1, 6)])
+def test_alpha_is_the_share_of_positions_kept(vit, ratio, kept):
+    """Of 8 x 8: 64 pixels in patches of 8."""
+    subject = with_ratio(vit, ratio)
+    assert subject.name == f'alpha = {ratio}'
+    model = subject.build().eval()
+    with torch.no_grad():
+        state = model.decode_head.intervene(model.backbone(pixels(64)))
+    assert state.region_tokens.shape == (1, kept, 128)
+
+
+def test_alpha_of_a_model_that_keeps_all_positions_is_refused(vit):
+    cfg = copy.deepcopy(vit.cfg)
+    cfg.model.decode_head.region_selector = None
+    with pytest.raises(ProtocolError, match='region_selector=None and keeps all'):
+        with_ratio(Subject('all', cfg), 0.5)
+
+
+@pytest.mark.parametrize('count', [1, 7])
+def test_m_confounders_are_in_the_dictionary(vit, count):
+    subject = with_confounders(vit, count)
+    assert subject.name == f'M = {count}'
+    model = subject.build().eval()
+    (dictionary,) = dictionaries(model)
+    assert dictionary.entries.shape == (count, 128)
+    assert dictionary.class_confounder_embeddings.shape == (2, count, 128)
+    assert len(set(dictionary.prompts.confounder_names)) == count
+    with torch.no_grad():
+        assert model(pixels(64), mode='tensor').shape == (1, 2, 8, 8)
+
+
+@pytest.mark.parametrize('vary', [with_ratio, with_confounders])
+def test_a_stock_head_has_neither_alpha_nor_m(vit, vary):
+    with pytest.raises(ProtocolError, match=r'same tower \+ FCNHead has FCNHead'):
+        vary(against(vit, 'FCNHead'), 1)

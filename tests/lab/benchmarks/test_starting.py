@@ -1,0 +1,113 @@
+"""A start with a warm cache, which needs no text tower."""
+
+from types import SimpleNamespace
+
+import pytest
+import torch
+from mmengine.logging import MMLogger
+from mmengine.registry import init_default_scope
+from mmseg.registry import MODELS
+
+from mcdrl_lab.benchmarks import starting
+from mcdrl_lab.benchmarks.models import against, load_subject
+from mcdrl_lab.benchmarks.starting import measure_start
+from mcdrl_lab.errors import ProtocolError
+from mcdrl_mmseg.clip import text
+from mcdrl_mmseg.engine.hooks import (
+    ConfounderDictionaryHook,
+    confounder_dictionary_hook,
+)
+
+
+@pytest.fixture
+def built_towers(monkeypatch) -> list[str]:
+    """Names of the text towers that were built."""
+    names, build = [], text.build_text_tower
+
+    def counted(spec):
+        names.append(spec.model_name)
+        return build(spec)
+
+    monkeypatch.setattr(text, 'build_text_tower', counted)
+    return names
+
+
+@pytest.fixture
+def reads(monkeypatch) -> list[bool]:
+    """For every look into the cache, whether the embeddings were there."""
+    found, read = [], confounder_dictionary_hook.read_embeddings
+
+    def watched(path, fingerprint):
+        embeddings = read(path, fingerprint)
+        found.append(embeddings is not None)
+        return embeddings
+
+    monkeypatch.setattr(confounder_dictionary_hook, 'read_embeddings', watched)
+    return found
+
+
+def test_the_first_start_has_an_empty_cache_and_the_next_five_a_warm_one(
+    vit, built_towers, reads, monkeypatch, tmp_path
+):
+    """Not the user's cache either, however warm that is."""
+    monkeypatch.setenv('MCDRL_CACHE_DIR', str(tmp_path))
+    found = measure_start(vit)
+    assert reads == [False, True, True, True, True, True]
+    assert built_towers == ['mcdrl-tiny-vit']
+    assert list(tmp_path.iterdir()) == []
+    assert found.keys() == {'name', 'cold', 'warm'}
+    assert found['name'] == vit.name
+
+
+def test_times_are_the_first_and_the_quartiles_of_the_others(vit, monkeypatch):
+    """In seconds 4, then 0.005, 0.001, 0.003, 0.004 and 0.002."""
+    clock = iter([0, 4, 10, 10.005, 20, 20.001, 30, 30.003, 40, 40.004, 50, 50.002])
+    monkeypatch.setattr(starting, 'time', SimpleNamespace(perf_counter=clock.__next__))
+    found = measure_start(vit)
+    assert found['cold'] == 4000
+    assert found['warm'] == pytest.approx(dict(median=3, low=2, high=4))
+
+
+def test_no_weights_are_needed_of_a_config_that_names_some(guided, built_towers):
+    measure_start(guided)
+    assert built_towers == ['mcdrl-tiny-rn']
+
+
+def test_a_model_without_dictionary_is_named(vit):
+    with pytest.raises(ProtocolError, match=r'same tower \+ FCNHead has no dictionary'):
+        measure_start(against(vit, 'FCNHead'))
+
+
+def test_a_start_with_a_warm_cache_loads_no_text_tower(
+    repo_root, tmp_path, monkeypatch
+):
+    """Neither its architecture nor its weights; those of the package are real."""
+    name = 'mcdrl_clip-tiny-rn_fcn_6e_endosim-128x128_heldout-endosim-a.py'
+    cfg = load_subject(str(repo_root / 'configs/mcdrl' / name)).cfg
+    assert cfg.model.backbone.pretrained == 'builtin'
+    init_default_scope('mmseg')
+
+    def started(folder):
+        model = MODELS.build(cfg.model)
+        runner = SimpleNamespace(
+            model=model,
+            iter=0,
+            logger=MMLogger.get_current_instance(),
+            train_dataloader=SimpleNamespace(dataset=[]),
+        )
+        ConfounderDictionaryHook(cache_dir=str(tmp_path / folder)).before_train(runner)
+        return model.decode_head.dictionary
+
+    first = started('cache')
+
+    def refuse(*_):
+        raise AssertionError('a text tower is loaded')
+
+    monkeypatch.setattr(text, 'build_text_tower', refuse)
+    monkeypatch.setattr(text, 'load_tower_weights', refuse)
+    with pytest.raises(AssertionError, match='a text tower is loaded'):
+        started('empty')
+    second = started('cache')
+    assert second.is_built
+    for buffer, expected in zip(second.buffers(), first.buffers()):
+        assert torch.equal(buffer, expected)

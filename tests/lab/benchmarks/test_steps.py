@@ -1,0 +1,41 @@
+"""What is timed as inference."""
+
+import torch
+from mmseg.models import MultimodalEncoderDecoder
+from torch import nn
+
+from mcdrl_lab.benchmarks.steps import Setting, inference_step
+
+SETTING = Setting(size=32, batch_size=3)
+
+
+class PixelMean(nn.Module):
+    """A segmentor's interface; notes how it is called."""
+
+    def forward(self, inputs, mode):
+        self.seen = (tuple(inputs.shape), mode, torch.is_grad_enabled(), self.training)
+        return inputs.mean(dim=1, keepdim=True)
+
+
+class TwoTowers(MultimodalEncoderDecoder):
+    """As SAN, whose plain forward pass fails in mmseg."""
+
+    def __init__(self):
+        nn.Module.__init__(self)
+
+    def encode_decode(self, inputs, batch_img_metas):
+        self.seen = (tuple(inputs.shape), batch_img_metas[0]['img_shape'])
+        return inputs
+
+
+def test_a_segmentor_gives_plain_logits_of_the_whole_batch_without_gradients():
+    model = PixelMean()
+    logits = inference_step(model, SETTING)()
+    assert logits.shape == (3, 1, 32, 32)
+    assert model.seen == ((3, 3, 32, 32), 'tensor', False, False)
+
+
+def test_two_towers_are_run_as_a_test_would_for_want_of_a_plain_forward_pass():
+    model = TwoTowers()
+    inference_step(model, SETTING)()
+    assert model.seen == ((3, 3, 32, 32), (32, 32))

@@ -1,0 +1,193 @@
+import json
+
+import numpy as np
+import pytest
+
+from mcdrl_common.findings import ConversionError
+from mcdrl_lab.data.converters.engine import Options, convert
+from mcdrl_lab.data.converters.grouping import PathRule
+from mcdrl_lab.data.converters.sources.coco import CocoSource
+from mcdrl_lab.data.site_index import read_index
+
+SQUARE = [[20, 10, 40, 10, 40, 30, 20, 30]]
+
+
+def source(**options):
+    texts = dict.fromkeys(('title', 'url', 'licence', 'layout', 'checked'), 'text')
+    return CocoSource(**texts, site='s', **options)
+
+
+def image(number, name, size=(48, 64)):
+    return dict(id=number, file_name=name, height=size[0], width=size[1])
+
+
+def outline(number, category=1, segmentation=SQUARE):
+    return dict(
+        id=number, image_id=number, category_id=category, segmentation=segmentation
+    )
+
+
+POLYP = [dict(id=1, name='polyp')]
+
+
+@pytest.fixture
+def write(make):
+    def write_list(name='ann.json', **content):
+        path = make.root / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(json.dumps({'categories': POLYP, **content}))
+
+    return write_list
+
+
+def test_polygons_and_run_lengths_become_masks(
+    make, write, download, out, read_mask, box_mask
+):
+    for name in 'abc':
+        make.image(f'images/{name}.jpg')
+    flat = (box_mask.T > 0).ravel()
+    changes = np.flatnonzero(np.diff(flat)) + 1
+    counts = np.diff([0, *changes, flat.size]).tolist()
+    write(
+        'annotations/ann.json',
+        images=[image(n, f'{name}.jpg') for n, name in enumerate('abc')],
+        annotations=[
+            outline(0),
+            outline(1, segmentation={'size': [48, 64], 'counts': counts}),
+        ],
+    )
+    convert(source(), [download], out)
+    assert np.array_equal(read_mask(out / 's/masks/a.png'), box_mask)
+    assert np.array_equal(read_mask(out / 's/masks/b.png'), box_mask)
+    rows = read_index(out / 'index.csv')
+    assert [row['classes'] for row in rows] == ['polyp', 'polyp', '']
+    assert {row['source_mask'] for row in rows} == {'annotations/ann.json'}
+
+
+def test_categories_become_indices_in_the_order_asked_for(
+    make, write, download, out, read_mask
+):
+    make.image('a.jpg')
+    categories = [dict(id=n, name=name) for n, name in enumerate(('x', 'cyst', 'node'))]
+    corner = [[0, 0, 8, 0, 8, 8, 0, 8]]
+    write(
+        categories=categories,
+        images=[image(0, 'a.jpg')],
+        annotations=[
+            outline(0, 1),
+            dict(image_id=0, category_id=2, segmentation=corner),
+        ],
+    )
+    (outcome,) = convert(source(), [download], out)
+    assert outcome.report['lesion_classes'] == ['cyst', 'node']
+    mask = read_mask(out / 's/masks/a.png')
+    assert (mask[4, 4], mask[20, 30]) == (2, 1)
+    options = Options(overwrite=True)
+    convert(source(categories=('node', 'cyst')), [download], out, options)
+    mask = read_mask(out / 's/masks/a.png')
+    assert (mask[4, 4], mask[20, 30]) == (1, 2)
+    convert(source(categories=('node',)), [download], out, options)
+    mask = read_mask(out / 's/masks/a.png')
+    assert (mask[4, 4], mask[20, 30]) == (255, 0)
+
+
+def test_images_are_found_by_the_ends_of_their_paths(make, write, download, out):
+    for folder in ('train', 'val'):
+        make.image(f'{folder}/1.jpg')
+        write(
+            f'{folder}.json',
+            images=[image(1, f'{folder}\\1.jpg')],
+            annotations=[outline(1)],
+        )
+    both = source(
+        annotations=('train.json', 'val.json'),
+        sequence=PathRule('sequence', '^[a-z]+'),
+    )
+    convert(both, [download], out)
+    rows = read_index(out / 'index.csv')
+    assert [row['source_image'] for row in rows] == ['train/1.jpg', 'val/1.jpg']
+    assert [row['sequence'] for row in rows] == ['train', 'val']
+
+
+def test_images_folder_tells_equal_names_apart(make, write, download, out):
+    for folder in ('train', 'val'):
+        make.image(f'{folder}/1.jpg')
+    write(images=[image(1, '1.jpg')], annotations=[outline(1)])
+    (outcome,) = convert(source(), [download], out)
+    assert [p['kind'] for p in outcome.report['problems']] == ['ambiguous']
+    (outcome,) = convert(source(images='val'), [download], out)
+    assert outcome.state == 'written'
+
+
+def test_every_bad_entry_is_named(make, write, download, out):
+    for name in 'abcd':
+        make.image(f'{name}.jpg')
+    write(
+        images=[
+            image(1, 'a.jpg'),
+            image(2, 'gone.jpg'),
+            image(3, 'b.jpg', size=(64, 48)),
+            image(4, 'c.jpg'),
+            image(5, 'd.jpg'),
+            image(6, 'd.jpg'),
+            image(7, '../../etc/passwd'),
+        ],
+        annotations=[
+            outline(1),
+            outline(2),
+            outline(3),
+            outline(4, segmentation={'size': [48, 64], 'counts': [5]}),
+            outline(5),
+        ],
+    )
+    (outcome,) = convert(source(), [download], out)
+    assert {(p['kind'], p['file']) for p in outcome.report['problems']} == {
+        ('missing image', 'gone.jpg'),
+        ('size mismatch', 'b.jpg'),
+        ('bad annotation', 'c.jpg'),
+        ('ambiguous', 'd.jpg'),
+        ('missing image', '../../etc/passwd'),
+    }
+
+
+@pytest.mark.parametrize(
+    ('content', 'message'),
+    [
+        (dict(images=[]), "KeyError: 'annotations'"),
+        (dict(images=3, annotations=[]), 'not as published'),
+        (dict(images=[], annotations=[outline(9)]), 'image 9, which is not listed'),
+        (
+            dict(images=[image(1, 'a.jpg'), image(1, 'b.jpg')], annotations=[]),
+            'id 1 is there twice',
+        ),
+        (
+            dict(images=[image(1, 'a.jpg')], annotations=[outline(1, category=4)]),
+            'KeyError: 4',
+        ),
+        (dict(images=[image(1, 'a.jpg')], annotations=[]), '0 categories'),
+    ],
+)
+def test_lists_that_are_not_coco_are_named(
+    make, write, download, out, content, message
+):
+    write(**content)
+    with pytest.raises(ConversionError, match=message):
+        convert(source(), [download], out)
+    assert not out.exists()
+
+
+def test_annotation_files_must_be_told_apart(make, write, download, out):
+    for name in ('a', 'b'):
+        write(f'{name}/ann.json', images=[], annotations=[])
+    with pytest.raises(ConversionError, match='name the annotation files'):
+        convert(source(), [download], out)
+    with pytest.raises(ConversionError, match=r'--annotations ann.json: expected one'):
+        convert(source(annotations=('ann.json',)), [download], out)
+    with pytest.raises(ConversionError, match=r'found none'):
+        convert(source(annotations=('c.json',)), [download], out)
+
+
+def test_unknown_categories_are_refused(make, write, download, out):
+    write(images=[], annotations=[])
+    with pytest.raises(ConversionError, match=r"--categories \['cyst'\]"):
+        convert(source(categories=('cyst',)), [download], out)

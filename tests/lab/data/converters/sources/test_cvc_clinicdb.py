@@ -1,0 +1,62 @@
+import numpy as np
+import pytest
+
+from mcdrl_common.findings import ConversionError
+from mcdrl_lab.data.converters.engine import convert
+from mcdrl_lab.data.converters.sources.cvc_clinicdb import CVC_CLINICDB
+
+
+def column(rows, name):
+    return [row[name] for row in rows.values()]
+
+
+CVC_FRAMES = {1: '01', 25: '01', 26: '02', 205: '10', 206: '11', 591: '28', 612: '29'}
+
+
+@pytest.mark.parametrize(
+    ('folder', 'ending'),
+    [
+        ('CVC-ClinicDB/', 'tif'),
+        ('CVC-ClinicDB/PNG/', 'png'),
+        ('TIF/', 'tif'),
+        ('', 'tif'),
+    ],
+)
+def test_cvc_clinicdb_with_sequences_by_frame(
+    make, converted, out, read_mask, box_mask, folder, ending
+):
+    for frame in CVC_FRAMES:
+        make.pair(
+            f'{folder}Original/{frame}.{ending}',
+            f'{folder}Ground Truth/{frame}.{ending}',
+        )
+    rows = converted(CVC_CLINICDB)
+    found = {int(r['image'][-8:-4]): r['sequence'] for r in rows.values()}
+    assert found == CVC_FRAMES
+    assert column(rows, 'image') == sorted(column(rows, 'image'))
+    first = rows[f'{folder}Original/1.{ending}']
+    assert first['image'] == 'cvc_clinicdb/images/0001.png'
+    assert np.array_equal(read_mask(out / first['mask']), box_mask)
+
+
+def test_cvc_clinicdb_takes_png_where_tif_is_there_too(make, converted):
+    for kind in ('PNG', 'TIF'):
+        ending = kind.lower()
+        make.pair(f'{kind}/Original/7.{ending}', f'{kind}/Ground Truth/7.{ending}')
+    assert list(converted(CVC_CLINICDB)) == ['PNG/Original/7.png']
+
+
+def test_cvc_clinicdb_sequences_come_from_metadata_where_it_is_there(make, converted):
+    for frame in (1, 2):
+        make.pair(f'PNG/Original/{frame}.png', f'PNG/Ground Truth/{frame}.png')
+    (make.root / 'metadata.csv').write_text(
+        'frame_id,sequence_id,png_image_path\n1,5,PNG/Original/1.png\n'
+    )
+    assert column(converted(CVC_CLINICDB), 'sequence') == ['05', '']
+
+
+def test_cvc_clinicdb_metadata_without_sequences_is_refused(make, download, out):
+    make.pair('Original/1.tif', 'Ground Truth/1.tif')
+    (make.root / 'metadata.csv').write_text('frame,sequence\n1,5\n')
+    with pytest.raises(ConversionError, match=r'metadata.csv: expected.*sequence_id'):
+        convert(CVC_CLINICDB, [download], out)

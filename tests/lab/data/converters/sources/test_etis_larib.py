@@ -1,0 +1,24 @@
+import pytest
+
+from mcdrl_lab.data.converters.sources.etis_larib import ETIS_LARIB
+
+
+def column(rows, name):
+    return [row[name] for row in rows.values()]
+
+
+@pytest.mark.parametrize(
+    ('image', 'mask'),
+    [
+        ('ETIS-LaribPolypDB/ETIS-LaribPolypDB/', 'ETIS-LaribPolypDB/Ground Truth/p'),
+        ('images/', 'masks/'),
+    ],
+)
+def test_etis_with_its_masks_named_p(make, converted, image, mask):
+    for frame in (2, 10, 196):
+        make.pair(f'{image}{frame}.tif', f'{mask}{frame}.tif', mode='RGB')
+    assert sorted(column(converted(ETIS_LARIB), 'image')) == [
+        'etis_larib/images/002.png',
+        'etis_larib/images/010.png',
+        'etis_larib/images/196.png',
+    ]

@@ -1,0 +1,83 @@
+import numpy as np
+import pytest
+
+from mcdrl_common.findings import ConversionError
+from mcdrl_lab.data.converters.engine import convert
+from mcdrl_lab.data.converters.grouping import PathRule
+from mcdrl_lab.data.converters.sources.folder import FolderOptions, folder_source
+from mcdrl_lab.data.site_index import read_index
+
+
+def rows(options, download, out):
+    (outcome,) = convert(folder_source(options), [download], out)
+    assert outcome.state == 'written', outcome.report['problems']
+    return read_index(out / 'index.csv')
+
+
+def test_subfolders_are_paired_with_subfolders(make, download, out):
+    make.pair('top/images/p1/a.jpg', 'top/masks/p1/a.png')
+    make.pair('top/images/p2/a.jpg', 'top/masks/p2/a.png')
+    found = rows(FolderOptions('s'), download, out)
+    assert {r['source_image']: r['source_mask'] for r in found} == {
+        'top/images/p1/a.jpg': 'top/masks/p1/a.png',
+        'top/images/p2/a.jpg': 'top/masks/p2/a.png',
+    }
+
+
+@pytest.mark.parametrize(
+    ('images', 'masks'), [('.', '.'), ('data', 'data'), ('a/b', 'a/b/gt')]
+)
+def test_masks_may_lie_beside_or_below_their_images(make, download, out, images, masks):
+    make.pair(f'{images}/x.jpg', f'{masks}/x_seg.png')
+    options = FolderOptions('s', images=images, masks=masks, mask_suffix='_seg')
+    assert len(rows(options, download, out)) == 1
+
+
+def test_images_and_masks_in_one_folder_need_a_suffix():
+    with pytest.raises(ConversionError, match='--mask-suffix'):
+        folder_source(FolderOptions('s', images='data/', masks='data'))
+
+
+def test_folder_names_are_no_patterns(make, download, out):
+    make.pair('img (1)/a.jpg', 'gt+/a.png')
+    options = FolderOptions('s', images='img (1)', masks='gt+')
+    assert len(rows(options, download, out)) == 1
+
+
+def test_sequence_and_patient_come_from_the_paths(make, download, out):
+    make.pair('images/p7/v2_003.jpg', 'masks/p7/v2_003.png')
+    options = FolderOptions(
+        's',
+        sequence=PathRule('sequence', r'/(v\d+)_'),
+        patient=PathRule('patient', r'p\d+'),
+    )
+    (row,) = rows(options, download, out)
+    assert (row['sequence'], row['patient']) == ('v2', 'p7')
+
+
+def test_values_of_one_class_become_0_and_255(make, download, out, read_mask):
+    make.pair('images/a.jpg', 'masks/a.png', values=(0, 3))
+    rows(FolderOptions('s', mask_values={3: 'polyp'}), download, out)
+    assert np.unique(read_mask(out / 's/masks/a.png')).tolist() == [0, 255]
+    assert not (out / 's/classes.json').exists()
+
+
+def test_two_values_may_stand_for_one_class(make, download, out):
+    make.pair('images/a.jpg', 'masks/a.png', values=(5, 3))
+    options = FolderOptions('s', mask_values={3: 'polyp', 5: 'polyp'})
+    (row,) = rows(options, download, out)
+    assert float(row['foreground']) == 1
+
+
+def test_mask_values_without_lesion_are_refused():
+    with pytest.raises(ConversionError, match='--mask-values'):
+        folder_source(FolderOptions('s', mask_values={1: 'background', 2: 'ignore'}))
+
+
+def test_gif_masks_are_read_and_gif_images_named(make, download, out):
+    make.pair('images/a.jpg', 'masks/a.gif')
+    assert rows(FolderOptions('s'), download, out)[0]['classes'] == 'lesion'
+    make.pair('images/b.gif', 'masks/b.gif')
+    (outcome,) = convert(folder_source(FolderOptions('s')), [download], out)
+    problems = [(p['kind'], p['file']) for p in outcome.report['problems']]
+    assert problems == [('unsupported image', 'images/b.gif')]

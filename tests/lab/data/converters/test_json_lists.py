@@ -1,0 +1,25 @@
+import pytest
+
+from mcdrl_common.findings import ConversionError
+from mcdrl_lab.data.converters.files import FileTree
+from mcdrl_lab.data.converters.json_lists import as_published, load
+
+
+@pytest.mark.parametrize(
+    'text', ['[1', '{"a": 2}', '[]', 'null', '[' * 100_000], ids=len
+)
+def test_lists_that_are_not_as_published_are_named_in_one_line(tmp_path, text):
+    path = tmp_path / 'list.json'
+    path.write_text(text)
+    with (
+        pytest.raises(ConversionError, match=r'^set/list\.json: not as') as error,
+        as_published('set/list.json'),
+    ):
+        load(FileTree({'set/list.json': path}), 'set/list.json')[0]['id'] += 1
+    assert '\n' not in str(error.value)
+
+
+def test_byte_order_marks_are_read_over(tmp_path):
+    path = tmp_path / 'list.json'
+    path.write_text('[1]', encoding='utf-8-sig')
+    assert load(FileTree({'a': path}), 'a') == [1]

@@ -1,0 +1,171 @@
+import csv
+import json
+import shutil
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from mcdrl_common.verification import list_folder, verify
+from mcdrl_lab.data.fixing import FixError, fix, tell
+from mcdrl_mmseg.datasets.config_listing import list_config
+
+EXIF_ORIENTATION = 0x0112
+
+
+@pytest.fixture
+def fixed(sites, tmp_path):
+    """Function that verifies the sites and writes a corrected copy."""
+
+    def write(listing=None, folder=tmp_path / 'fixed'):
+        listing = listing or list_folder(sites.root)
+        return fix(listing, verify(listing, jobs=1), folder)
+
+    return write
+
+
+def pixels(path) -> np.ndarray:
+    with Image.open(path) as image:
+        assert image.getexif().get(EXIF_ORIENTATION, 1) == 1
+        return np.asarray(image)
+
+
+def turn(path, orientation):
+    with Image.open(path) as image:
+        exif = image.getexif()
+        exif[EXIF_ORIENTATION] = orientation
+        image.save(path, exif=exif)
+
+
+def test_good_pairs_are_copied_byte_for_byte(sites, fixed):
+    done = fixed()
+    assert (done.copied, done.corrected, done.left_out) == (15, {}, {})
+    for path in sites.root.rglob('*.png'):
+        copy = done.folder / path.relative_to(sites.root)
+        assert copy.read_bytes() == path.read_bytes()
+
+
+@pytest.mark.parametrize('drawn_on', ['stored', 'turned'])
+def test_quarter_turn_is_undone_and_the_mask_follows_if_it_has_to(
+    sites, fixed, draw, drawn_on
+):
+    picture, box = draw
+    # Orientation 6: to be turned by 90 degrees clockwise.
+    upright = np.rot90(np.asarray(picture('x')), -1)
+    mask = box() if drawn_on == 'stored' else np.ascontiguousarray(np.rot90(box(), -1))
+    sites.put('south', '1', picture('x'), mask)
+    turn(sites.image('south'), 6)
+    done = fixed()
+    assert np.array_equal(pixels(done.folder / 'south/images/1.png'), upright)
+    expected = np.rot90(box(), -1)
+    assert np.array_equal(pixels(done.folder / 'south/masks/1.png'), expected)
+    assert not verify(list_folder(done.folder), jobs=1).findings
+
+
+def test_turn_that_the_mask_does_not_tell_is_left_out(sites, fixed):
+    turn(sites.image('south'), 3)
+    done = fixed()
+    assert 'does not tell' in done.left_out['south/images/1.png']
+    assert not (done.folder / 'south/images/1.png').exists()
+    assert done.copied == 14
+
+
+@pytest.mark.parametrize(
+    'mask',
+    [
+        lambda box: Image.fromarray(box(value=1)),
+        lambda box: Image.fromarray(box(dtype=np.uint16)),
+        lambda box: Image.fromarray(
+            np.dstack([box()] * 3 + [np.full_like(box(), 255)])
+        ),
+    ],
+    ids=['0 and 1', '16 bits', 'opaque channels'],
+)
+def test_mask_in_other_clothes_becomes_one_channel_of_0_and_255(
+    sites, fixed, draw, mask
+):
+    box = draw[1]
+    mask(box).save(sites.mask('south'))
+    done = fixed()
+    assert np.array_equal(pixels(done.folder / 'south/masks/1.png'), box())
+    assert list(done.corrected) == ['south/masks/1.png']
+    assert not verify(list_folder(done.folder), jobs=1).findings
+
+
+def test_palette_mask_of_class_indices_keeps_its_indices(sites, fixed, draw):
+    values = {'mask_values': {'0': 'background', '1': 'polyp'}}
+    (sites.root / 'south' / 'classes.json').write_text(json.dumps(values))
+    for number in range(5):
+        image = Image.fromarray(draw[1](value=1))
+        if number == 1:
+            image = image.convert('P')
+            image.putpalette([0, 0, 0, 200, 30, 10])
+        image.save(sites.mask('south', f'{number}'))
+    done = fixed()
+    assert list(done.corrected) == ['south/masks/1.png']
+    assert np.array_equal(pixels(done.folder / 'south/masks/1.png'), draw[1](value=1))
+    classes = (done.folder / 'south/classes.json').read_text()
+    assert json.loads(classes) == values
+
+
+def test_what_would_lose_something_is_left_out_with_its_partner(sites, fixed):
+    Image.fromarray(np.full((9, 9), 255, np.uint8)).save(sites.mask('north'))
+    sites.image('south').write_bytes(b'')
+    Image.fromarray(np.full((48, 64), 77, np.uint8)).save(sites.mask('west'))
+    sites.mask('west', '2').unlink()
+    done = fixed()
+    assert set(done.left_out) == {
+        'north/images/1.png',
+        'south/images/1.png',
+        'west/images/1.png',
+        'west/images/2.png',
+    }
+    assert done.copied == 11
+    assert not verify(list_folder(done.folder), jobs=1).findings
+    assert json.loads((done.folder / 'fixed.json').read_text())['copied'] == 11
+    assert 'left out: west/images/2.png: missing mask' in tell(done)
+
+
+def test_of_a_copy_in_training_and_test_the_one_in_the_test_stays(sites, fixed):
+    shutil.copy(sites.image('south'), sites.image('west', '2'))
+    done = fixed(list_config(sites.config()))
+    assert list(done.left_out) == ['south/images/1.png']
+    assert (done.folder / 'west/images/2.png').exists()
+
+
+def test_index_keeps_the_rows_of_what_was_copied(sites, fixed):
+    names = [f'south/images/{n}.png' for n in range(5)]
+    rows = [
+        'site,image,sequence',
+        *(f'south,{name},v{i}' for i, name in enumerate(names)),
+    ]
+    (sites.root / 'index.csv').write_text('\n'.join(rows))
+    sites.image('south').write_bytes(b'')
+    done = fixed()
+    with (done.folder / 'index.csv').open(newline='') as file:
+        kept = {row['image']: row['sequence'] for row in csv.DictReader(file)}
+    assert kept == {name: f'v{i}' for i, name in enumerate(names) if i != 1}
+
+
+def test_nothing_that_exists_is_written_to(sites, fixed, tmp_path):
+    before = {path: path.read_bytes() for path in sites.root.rglob('*.png')}
+    turn(sites.image('south'), 6)
+    before[sites.image('south')] = sites.image('south').read_bytes()
+    (tmp_path / 'there').mkdir()
+    with pytest.raises(FixError, match='is there already'):
+        fixed(folder=tmp_path / 'there')
+    with pytest.raises(FixError, match='lies inside'):
+        fixed(folder=sites.root / 'fixed')
+    fixed()
+    assert {p: p.read_bytes() for p in sites.root.rglob('*.png')} == before
+    assert sorted(p.name for p in tmp_path.iterdir()) == ['fixed', 'sites', 'there']
+
+
+def test_copy_that_fails_leaves_nothing_behind(sites, fixed, tmp_path, monkeypatch):
+    def full(*_):
+        raise OSError(28, 'No space left on device')
+
+    monkeypatch.setattr('mcdrl_lab.data.fixing.shutil.copyfile', full)
+    with pytest.raises(FixError, match='No space left'):
+        fixed()
+    assert [p.name for p in tmp_path.iterdir()] == ['sites']

@@ -1,0 +1,49 @@
+import pytest
+
+from mcdrl_lab.demo import real_demo
+from mcdrl_lab.demo import simulated_demo as demo
+from mcdrl_lab.demo.demo_steps import DemoError, run_tool
+
+
+@pytest.fixture
+def commands(monkeypatch):
+    """What would be run, with its variables; nothing is."""
+    seen = []
+    monkeypatch.setattr(demo, 'run_tool', lambda *call: seen.append(call))
+    monkeypatch.setattr(real_demo, 'run_tool', lambda *call: seen.append(call))
+    return seen
+
+
+def test_both_methods_are_trained_on_the_images_just_drawn(commands, tmp_path):
+    demo.run_demo(str(tmp_path), images_per_site=7, seeds=2)
+    drawing, training, comparing, reporting = commands
+    data = str(tmp_path / 'endosim')
+    assert data in drawing[0] and '7' in drawing[0]
+    arguments, environment = training
+    assert environment == {'MCDRL_ENDOSIM_ROOT': data}
+    configs = [a for a in arguments if a.startswith(('baseline=', 'mcdrl='))]
+    assert [c.partition('=')[0] for c in configs] == ['baseline', 'mcdrl']
+    assert arguments[arguments.index('--seeds') + 1] == '2'
+    assert comparing[0][-2:] == ['mcdrl', 'baseline']
+    assert '--explanations' in reporting[0]
+
+
+def test_real_demo_without_images_says_what_to_set(commands, tmp_path, monkeypatch):
+    monkeypatch.setenv('MCDRL_DATA_ROOT', str(tmp_path / 'nowhere'))
+    with pytest.raises(DemoError, match='Set MCDRL_DATA_ROOT to the folder'):
+        real_demo.run_real_demo(str(tmp_path / 'out'))
+    assert commands == []
+
+
+def test_a_failed_step_is_named_with_its_exit_code(tmp_path):
+    with pytest.raises(DemoError, match=r'nothing\.py failed with exit code 2'):
+        run_tool([str(tmp_path / 'nothing.py')], {})
+
+
+def test_a_step_is_shown_as_it_can_be_typed(tmp_path, capfd):
+    script = tmp_path / 'show.py'
+    script.write_text('import os; print(os.environ["WHERE"])')
+    run_tool([str(script), 'two words'], {'WHERE': 'a b'})
+    shown, printed = capfd.readouterr().out.splitlines()
+    assert shown == f"$ WHERE='a b' python {script} 'two words'"
+    assert printed == 'a b'

@@ -1,0 +1,90 @@
+from pathlib import Path
+
+import pytest
+
+from mcdrl_lab.errors import ProtocolError
+from mcdrl_lab.plans.ablation import load_ablation
+
+
+@pytest.fixture
+def write(tmp_path):
+    (tmp_path / 'base.py').write_text('')
+    (tmp_path / 'other.py').write_text('')
+    (tmp_path / 'third.py').write_text('')
+
+    def write(text):
+        path = tmp_path / 'plan.yml'
+        path.write_text(text)
+        return path
+
+    return write
+
+
+def test_variants_and_sweeps_become_methods(write):
+    path = write("""
+        config: base.py
+        variants:
+          - name: full
+          - name: without_mtrs
+            cfg_options: {model.decode_head.region_selector: null}
+          - {name: small, config: other.py}
+        sweeps:
+          - name: depth{value}
+            key: model.depth
+            values: [1, 3]
+            cfg_options: {model.width: 8}
+          - {name: 'wide{value}', config: third.py, key: model.width, values: [9]}
+    """)
+    methods = {m.name: m for m in load_ablation(path)}
+    assert list(methods) == [
+        *('full', 'without_mtrs', 'small', 'depth1', 'depth3', 'wide9')
+    ]
+    assert methods['without_mtrs'].cfg_options == {
+        'model.decode_head.region_selector': None
+    }
+    assert methods['depth3'].cfg_options == {'model.width': 8, 'model.depth': 3}
+    assert Path(methods['small'].config).resolve() == path.parent / 'other.py'
+    assert Path(methods['full'].config).resolve() == path.parent / 'base.py'
+    assert Path(methods['depth3'].config).resolve() == path.parent / 'base.py'
+    assert Path(methods['wide9'].config).resolve() == path.parent / 'third.py'
+
+
+def test_another_config_may_take_the_place_of_the_plans_own(write, tmp_path):
+    path = write('{config: missing.py, variants: [{name: full}]}')
+    other = str(tmp_path / 'other.py')
+    assert load_ablation(path, other)[0].config == other
+    for text in (
+        '{variants: [{name: full, config: base.py}]}',
+        "{sweeps: [{name: 'x{value}', config: base.py, key: k, values: [1]}]}",
+    ):
+        with pytest.raises(ProtocolError, match='config of its own'):
+            load_ablation(write(text), other)
+
+
+@pytest.mark.parametrize(
+    ('text', 'message'),
+    [
+        ('[1]', 'must be a mapping'),
+        ('{a: [', 'is not a YAML file'),
+        ('{config: base.py}', 'neither variants nor sweeps'),
+        ('{variant: []}', r"unknown keys \['variant'\]"),
+        ('{config: base.py, variants: [{nam: x}]}', r'variants\[0\]: unknown keys'),
+        ('{config: base.py, variants: [{name: x, cfg_options: [1]}]}', 'cfg_options'),
+        ('{variants: [{name: x}]}', 'has no config'),
+        ('{config: none.py, variants: [{name: x}]}', 'no config file'),
+        ('{config: base.py, variants: [{name: x}, {name: x}]}', "called 'x'"),
+        (
+            '{config: base.py, sweeps: [{name: x, key: k, values: [1]}]}',
+            'must hold {value}',
+        ),
+        ('!!python/object/apply:os.getcwd []', 'is not a YAML file'),
+    ],
+)
+def test_a_file_that_is_no_plan_is_refused(write, text, message):
+    with pytest.raises(ProtocolError, match=message):
+        load_ablation(write(text))
+
+
+def test_a_missing_plan_is_named():
+    with pytest.raises(ProtocolError, match=r'cannot read the plan none\.yml: No such'):
+        load_ablation('none.yml')

@@ -1,0 +1,138 @@
+"""The plans in configs/ablation_plans, on the small tower."""
+
+import itertools
+from pathlib import Path
+
+import pytest
+import yaml
+from mmengine.registry import init_default_scope
+from mmseg.registry import MODELS
+
+from mcdrl_lab.plans.ablation import load_ablation
+from mcdrl_lab.plans.folds import derive_fold, site_names
+from mcdrl_lab.plans.plan import build_plan
+from mcdrl_lab.plans.prepared import load_method
+
+ROOT = Path(__file__).resolve().parents[2]
+PLANS = sorted((ROOT / 'configs/ablation_plans').glob('*.yml'))
+TINY = (
+    'configs/mcdrl/mcdrl_clip-tiny-rn_segformer_5e_endoscopy-sites-128x128_'
+    'heldout-polypgen-c1.py'
+)
+# Their variants differ in the tower, which may be a large one, and in the rate alone.
+NOT_BUILT = ('paper_backbones', 'learning_rate')
+
+
+@pytest.fixture(autouse=True, scope='module')
+def scope():
+    init_default_scope('mmseg')
+
+
+@pytest.mark.parametrize('path', PLANS, ids=lambda path: path.stem)
+def test_every_variant_of_every_plan_has_a_config_and_all_folds(path, monkeypatch):
+    monkeypatch.chdir(ROOT)
+    methods = load_ablation(path)
+    build_plan(methods, ['site'], [0])
+    for method in methods:
+        cfg = load_method(method)
+        sites = site_names(cfg)
+        assert len(sites) == (5 if path.stem.startswith('endosim') else 6)
+        assert derive_fold(cfg, sites[3]).held_out_site == sites[3]
+
+
+def load(plan):
+    """A plan's methods, on the small tower unless it is about other configs."""
+    path = ROOT / f'configs/ablation_plans/{plan}.yml'
+    content = yaml.safe_load(path.read_text())
+    entries = [*content.get('variants', ()), *content.get('sweeps', ())]
+    own = plan.startswith('endosim') or any('config' in entry for entry in entries)
+    return load_ablation(path, None if own else ROOT / TINY)
+
+
+def built(plan):
+    """Variant -> model, on the small tower."""
+    methods = load(plan)
+    return {m.name: MODELS.build(load_method(m).model) for m in methods}
+
+
+@pytest.mark.parametrize(
+    'plan',
+    [path.stem for path in PLANS if path.stem not in NOT_BUILT],
+)
+def test_every_variant_can_be_built_and_no_two_are_the_same(plan, monkeypatch):
+    monkeypatch.chdir(ROOT)
+    models = built(plan)
+    configs = [load_method(m) for m in load(plan)]
+    assert len(models) == len(configs)  # no name stands twice
+    # Variants may differ in what they do to images, or in how they step, alone.
+    parts = [(cfg.model, cfg.train_dataloader, cfg.optim_wrapper) for cfg in configs]
+    assert all(part not in parts[:number] for number, part in enumerate(parts))
+
+
+@pytest.mark.parametrize('plan', ['paper_dictionary_size', 'endosim_dictionary_size'])
+def test_the_dictionary_sizes_are_3_to_15_and_nested(plan):
+    sizes = {
+        name: model.decode_head.dictionary.prompts.confounder_names
+        for name, model in built(plan).items()
+    }
+    assert [len(names) for names in sizes.values()] == [3, 6, 9, 12, 15]
+    ordered = [set(names) for names in sizes.values()]
+    assert all(small < large for small, large in itertools.pairwise(ordered))
+
+
+def test_depth_and_ratio_reach_the_parts_they_name():
+    depths = [
+        len(model.decode_head.intervention.layers)
+        for model in built('paper_depth').values()
+    ]
+    assert depths == [1, 2, 3, 4, 5]
+    ratios = [
+        model.decode_head.region_selector.ratio
+        for model in built('paper_ratio').values()
+    ]
+    assert ratios == [0.1, 0.25, 0.5, 0.75, 1.0]
+
+
+def test_the_modules_are_taken_out_one_by_one():
+    heads = {name: model.decode_head for name, model in built('paper_modules').items()}
+    parts = ('region_selector', 'intervention', 'loss_causal', 'loss_contrast')
+    there = {
+        name: [part for part in parts if getattr(head, part) is not None]
+        for name, head in heads.items()
+    }
+    assert there == {
+        'full': list(parts),
+        'without_mtrs': ['intervention', 'loss_causal', 'loss_contrast'],
+        'without_cdrl': ['region_selector', 'loss_contrast'],
+        'baseline': [],
+    }
+
+
+def test_the_controls_have_the_size_of_the_full_network():
+    def parameters(model):
+        return sum(p.numel() for p in model.decode_head.parameters())
+
+    models = built('controls')
+    full = parameters(models['full'])
+    assert parameters(models['shuffled_prompts']) == full
+    assert parameters(models['random_dictionary']) == full
+    for name in ('learned_dictionary', 'self_attention'):
+        assert abs(parameters(models[name]) - full) < 0.02 * full
+
+
+def test_the_learning_rates_are_those_of_the_paper_and_lower_of_two_towers():
+    methods = load_ablation(ROOT / 'configs/ablation_plans/learning_rate.yml')
+    found = {}
+    for method in methods:
+        cfg = load_method(method)
+        wrapper = cfg.optim_wrapper
+        assert wrapper.clip_grad.max_norm == 1
+        tower = cfg.model.backbone
+        key = tower.model_name, tower.pretrained
+        found.setdefault(key, []).append(wrapper.optimizer.lr)
+    rates = [5e-3, 1e-3, 1e-4]
+    assert found == {
+        ('mcdrl-tiny-rn', None): rates,
+        ('mcdrl-tiny-vit', None): rates,
+        ('mcdrl-tiny-rn', 'builtin'): rates,
+    }

@@ -1,0 +1,297 @@
+import copy
+from pathlib import Path
+
+import pytest
+from mmengine.config import Config
+
+from mcdrl_lab.errors import ProtocolError
+from mcdrl_lab.plans.folds import (
+    data_files,
+    datasets,
+    derive_fold,
+    place_run,
+    run_budget,
+    site_names,
+)
+from mcdrl_lab.plans.hashing import config_hash
+
+SITES = [
+    {'name': 'x', 'lesion_classes': ['polyp']},
+    {'name': 'y', 'lesion_classes': ['cyst']},
+    {'name': 'z', 'lesion_classes': ['polyp']},
+]
+
+
+def loader(split, sites, **values):
+    return {
+        'batch_size': 4,
+        'dataset': {
+            'type': 'EndoscopySiteDataset',
+            'data_root': 'data',
+            'sites': sites,
+            'split': split,
+            'pipeline': [],
+        },
+        **values,
+    }
+
+
+@pytest.fixture
+def cfg():
+    return Config(
+        {
+            'sites': SITES,
+            'held_out_site': 'x',
+            'model': {'type': 'M'},
+            'train_dataloader': loader('train', SITES[1:]),
+            'val_dataloader': loader('val', SITES[1:]),
+            'test_dataloader': loader('all', SITES[:1]),
+            'val_evaluator': {'type': 'SiteLesionMetric', 'surface': False},
+            'test_evaluator': [{'type': 'IoUMetric'}, {'type': 'SiteLesionMetric'}],
+            'train_cfg': {'max_epochs': 3, 'val_interval': 1},
+            'default_hooks': {'checkpoint': {'type': 'CheckpointHook', 'interval': 1}},
+        }
+    )
+
+
+def names(cfg, loader):
+    return [site['name'] for site in cfg[loader].dataset.sites]
+
+
+@pytest.mark.parametrize('held_out', ['x', 'y', 'z'])
+def test_the_held_out_site_is_tested_and_nowhere_else(cfg, held_out):
+    fold = derive_fold(cfg, held_out)
+    others = [name for name in 'xyz' if name != held_out]
+    assert names(fold, 'train_dataloader') == others
+    assert names(fold, 'val_dataloader') == others
+    assert names(fold, 'test_dataloader') == [held_out]
+    assert fold.held_out_site == held_out
+
+
+def test_splits_stay_as_the_config_has_them(cfg):
+    fold = derive_fold(cfg, 'y')
+    splits = [
+        fold[f'{part}_dataloader'].dataset.split for part in ('train', 'val', 'test')
+    ]
+    assert splits == ['train', 'val', 'all']
+    assert fold.test_dataloader.dataset.sites[0].lesion_classes == ['cyst']
+
+
+def test_deriving_leaves_the_config_as_it_is(cfg):
+    before = copy.deepcopy(cfg.to_dict())
+    place_run(derive_fold(cfg, 'y', 3, 'oracle'), 'out')
+    assert cfg.to_dict() == before
+
+
+def test_every_fold_of_every_config_of_the_family_is_the_same(cfg):
+    other = derive_fold(cfg, 'z')
+    assert config_hash(derive_fold(other, 'y').to_dict()) == config_hash(
+        derive_fold(cfg, 'y').to_dict()
+    )
+
+
+def test_the_single_fold_configs_of_the_repository_give_the_same_folds():
+    root = Path(__file__).resolve().parents[2] / 'configs/mcdrl'
+    name = 'mcdrl_clip-rn50_fcn_50e_endoscopy-sites-224x224_heldout-{}.py'
+    hashes = set()
+    for site in ('polypgen-c1', 'polypgen-c2', 'vocalfolds-larynx'):
+        cfg = Config.fromfile(root / name.format(site))
+        hashes.add(config_hash(derive_fold(cfg, 'polypgen_c2').to_dict()))
+    assert len(hashes) == 1
+
+
+def test_the_seed_is_set_beside_other_randomness(cfg):
+    cfg.randomness = {'seed': 9, 'deterministic': True}
+    assert derive_fold(cfg, 'x', 4).randomness == {'seed': 4, 'deterministic': True}
+
+
+def test_the_best_checkpoint_is_chosen_by_foreground_dice_on_the_training_sites(cfg):
+    fold = derive_fold(cfg, 'y')
+    assert fold.default_hooks.checkpoint.save_best == 'mDice_fg'
+    assert fold.default_hooks.checkpoint.rule == 'greater'
+    assert 'y' not in names(fold, 'val_dataloader')
+
+
+def test_oracle_selection_validates_on_the_held_out_site(cfg):
+    fold = derive_fold(cfg, 'y', selection='oracle')
+    assert fold.val_dataloader == fold.test_dataloader
+    assert names(fold, 'train_dataloader') == ['x', 'z']
+
+
+def test_a_measure_named_in_the_config_is_kept(cfg):
+    cfg.default_hooks.checkpoint.save_best = 'mIoU'
+    fold = derive_fold(cfg, 'y')
+    assert fold.default_hooks.checkpoint.save_best == 'mIoU'
+    assert 'rule' not in fold.default_hooks.checkpoint
+
+
+def test_two_measures_to_choose_by_are_refused(cfg):
+    cfg.default_hooks.checkpoint.save_best = ['mIoU', 'mDice_fg']
+    with pytest.raises(ProtocolError, match='must be one name'):
+        derive_fold(cfg, 'y')
+
+
+def test_a_spare_checkpoint_is_kept(cfg):
+    assert derive_fold(cfg, 'y').default_hooks.checkpoint.max_keep_ckpts == 2
+    cfg.default_hooks.checkpoint.max_keep_ckpts = 5
+    assert derive_fold(cfg, 'y').default_hooks.checkpoint.max_keep_ckpts == 5
+
+
+def test_placing_a_run_changes_nothing_that_is_learned(cfg):
+    fold = derive_fold(cfg, 'y')
+    placed = place_run(fold, 'out/run')
+    assert placed.work_dir == 'out/run'
+    metric = placed.test_evaluator[1]
+    assert metric.records_path == 'out/run/test_records.json'
+    assert 'records_path' not in placed.val_evaluator
+    assert 'records_path' not in placed.test_evaluator[0]
+
+
+def test_wrapped_and_joined_datasets_are_reached(cfg):
+    plain = cfg.train_dataloader.dataset
+    cfg.train_dataloader.dataset = {
+        'type': 'RepeatDataset',
+        'times': 2,
+        'dataset': {'type': 'ConcatDataset', 'datasets': [plain]},
+    }
+    fold = derive_fold(cfg, 'y')
+    inner = list(datasets(fold.train_dataloader.dataset))[-1]
+    assert [site.name for site in inner.sites] == ['x', 'z']
+
+
+def joined(cfg):
+    """The same experiment made of stock datasets that name their site."""
+    parts = [
+        {
+            'type': 'BaseSegDataset',
+            'data_root': f'data/{site["name"]}',
+            'data_prefix': {'img_path': 'images', 'seg_map_path': 'masks'},
+            'metainfo': {'site': site['name']},
+        }
+        for site in SITES
+    ]
+    cfg = Config({k: v for k, v in cfg.to_dict().items() if k != 'sites'})
+    for name in ('train', 'val', 'test'):
+        cfg[f'{name}_dataloader'].dataset = {'type': 'ConcatDataset', 'datasets': parts}
+    return cfg
+
+
+def test_sites_may_be_parts_of_a_concatenated_dataset(cfg):
+    cfg = joined(cfg)
+    assert site_names(cfg) == ['x', 'y', 'z']
+    fold = derive_fold(cfg, 'y')
+    found = {
+        part: [d.metainfo.site for d in fold[f'{part}_dataloader'].dataset.datasets]
+        for part in ('train', 'val', 'test')
+    }
+    assert found == {'train': ['x', 'z'], 'val': ['x', 'z'], 'test': ['y']}
+
+
+def test_a_site_without_test_set_is_an_error(cfg):
+    cfg = joined(cfg)
+    del cfg.test_dataloader.dataset.datasets[1]
+    with pytest.raises(
+        ProtocolError, match=r"test_dataloader holds no dataset of \['y'\]"
+    ):
+        derive_fold(cfg, 'y')
+
+
+def test_a_single_fold_of_joined_datasets_is_not_taken_for_all_sites(cfg):
+    cfg = joined(cfg)
+    cfg.sites = SITES
+    fold = derive_fold(cfg, 'y')
+    with pytest.raises(
+        ProtocolError, match=r"train_dataloader holds no dataset of .'y'"
+    ):
+        derive_fold(fold, 'x')
+
+
+def test_the_retinal_sites_make_folds():
+    root = Path(__file__).resolve().parents[2] / 'configs/mcdrl'
+    cfg = Config.fromfile(
+        root / 'mcdrl_unet-s5-d16_fcn_50e_retinal-vessels-512x512_all-sites.py'
+    )
+    for held_out in site_names(cfg):
+        fold = derive_fold(cfg, held_out)
+        tested = [d.metainfo.site for d in fold.test_dataloader.dataset.datasets]
+        trained = [d.metainfo.site for d in fold.train_dataloader.dataset.datasets]
+        # All its images: those of its training folder and of its validation folder.
+        assert tested == [held_out, held_out]
+        assert len(trained) == 3
+        assert held_out not in trained
+
+
+@pytest.mark.parametrize(
+    ('change', 'message'),
+    [
+        ({'sites': SITES[:1]}, 'needs at least two sites'),
+        ({'sites': [*SITES, SITES[0]]}, r"more than once: \['x'\]"),
+        ({'sites': [{'name': '../x'}, *SITES]}, "site '../x' names a folder"),
+        ({'val_dataloader': None}, 'lacks val_dataloader'),
+        (
+            {'test_evaluator': {'type': 'IoUMetric'}},
+            'test_evaluator holds no SiteLesion',
+        ),
+        ({'val_evaluator': {'type': 'IoUMetric'}}, 'val_evaluator holds no SiteLesion'),
+        (
+            {'train_dataloader': {'dataset': {'type': 'ADE20KDataset'}}},
+            'train_dataloader.dataset holds neither',
+        ),
+    ],
+)
+def test_a_config_that_lacks_what_a_fold_needs_is_refused(cfg, change, message):
+    values = {**cfg.to_dict(), **change}
+    with pytest.raises(ProtocolError, match=message):
+        derive_fold(Config(values), 'y')
+
+
+def test_an_unknown_site_or_selection_is_refused(cfg):
+    with pytest.raises(ProtocolError, match=r"no site 'w'; the config has \['x', 'y'"):
+        derive_fold(cfg, 'w')
+    with pytest.raises(ProtocolError, match="selection='best'"):
+        derive_fold(cfg, 'x', selection='best')
+
+
+def test_the_budget_tells_length_batch_size_and_images(cfg):
+    cfg.train_dataloader.dataset.pipeline = [
+        {'type': 'Resize', 'scale': (320, 240)},
+        {'type': 'PackSegInputs'},
+    ]
+    assert run_budget(cfg, 50, processes=2) == {
+        'epochs': 3,
+        'batch_size': 8,
+        'image_size': [240, 320],
+        'train_images': 50,
+    }
+    cfg.train_cfg = {'max_iters': 70}
+    cfg.model.data_preprocessor = {'size': (64, 96)}
+    budget = run_budget(cfg, 50)
+    assert budget['iters'] == 70
+    assert budget['image_size'] == [64, 96]
+
+
+def test_the_files_of_all_sites_are_listed_also_of_the_one_held_out(cfg, tmp_path):
+    for name in 'xyz':
+        (tmp_path / name / 'images').mkdir(parents=True)
+        (tmp_path / name / 'images' / '1.jpg').write_bytes(b'12')
+    for part in ('train', 'val', 'test'):
+        cfg[f'{part}_dataloader'].dataset.data_root = str(tmp_path)
+    expected = [(f'{name}/images/1.jpg', 2) for name in 'xyz']
+    assert data_files(derive_fold(cfg, 'y')) == expected
+    (tmp_path / 'y' / 'images' / '1.jpg').unlink()
+    with pytest.raises(ProtocolError, match=r'no files in .*y: check data_root'):
+        data_files(cfg)
+
+
+def test_the_files_of_stock_datasets_are_listed(cfg, tmp_path):
+    cfg = joined(cfg)
+    for part in cfg.train_dataloader.dataset.datasets:
+        part.data_root = str(tmp_path / part.metainfo.site)
+        for folder in ('images', 'masks'):
+            path = tmp_path / part.metainfo.site / folder
+            path.mkdir(parents=True)
+            (path / f'{part.metainfo.site}.png').write_bytes(b'1')
+    cfg.val_dataloader.dataset = cfg.test_dataloader.dataset = (
+        cfg.train_dataloader.dataset
+    )
+    assert len(data_files(cfg)) == 6

@@ -1,0 +1,108 @@
+import pytest
+from mmengine.registry import DefaultScope
+
+from mcdrl_lab.errors import ProtocolError
+from mcdrl_lab.plans.plan import Method, build_plan
+from mcdrl_lab.plans.prepared import installed_versions, load_method, prepare
+
+CONFIG = """
+sites = [dict(name='x'), dict(name='y')]
+dataset = dict(type='EndoscopySiteDataset', data_root={root!r}, sites=sites,
+               pipeline=[dict(type='NoSuchStep')])
+train_dataloader = dict(batch_size=2, dataset=dict(split='train', **dataset))
+val_dataloader = dict(dataset=dict(split='val', **dataset))
+test_dataloader = dict(dataset=dict(split='all', **dataset))
+val_evaluator = test_evaluator = dict(type='SiteLesionMetric')
+train_cfg = dict(max_epochs=3)
+model = dict(width=1)
+"""
+
+
+@pytest.fixture
+def config(tmp_path):
+    for site, count in (('x', 5), ('y', 10)):
+        for kind, ending in (('images', 'jpg'), ('masks', 'png')):
+            folder = tmp_path / 'data' / site / kind
+            folder.mkdir(parents=True)
+            for number in range(count):
+                (folder / f'{number}.{ending}').write_bytes(b'no picture')
+    path = tmp_path / 'c.py'
+    path.write_text(CONFIG.format(root=str(tmp_path / 'data')))
+    return path
+
+
+def plan_of(config, seeds=1, **options):
+    return build_plan([Method('a', str(config), options)], ['x', 'y'], range(seeds))
+
+
+def test_training_images_are_counted_without_reading_any(config):
+    without_x, without_y = prepare(plan_of(config))
+    # val_fraction is 0.2: eight of ten and four of five images are for training.
+    assert without_x.budget['train_images'] == 8
+    assert without_y.budget['train_images'] == 4
+    assert without_x.iters_per_epoch == 4
+
+
+def test_wrapped_training_sets_are_counted_in_any_scope(config):
+    wrapped = """
+train_dataloader['dataset'] = dict(
+    type='RepeatDataset', times=3, dataset=train_dataloader['dataset'])
+"""
+    config.write_text(config.read_text() + wrapped)
+    with DefaultScope.overwrite_default_scope('mmengine'):
+        (run,) = prepare(plan_of(config)[:1])
+    assert run.budget['train_images'] == 24
+
+
+def test_all_runs_of_a_plan_share_the_data_and_differ_in_config(config):
+    prepared = prepare(plan_of(config, seeds=2))
+    assert len({item.data_hash for item in prepared}) == 1
+    assert len({item.config_hash for item in prepared}) == 4
+
+
+def test_another_file_size_is_other_data(config, tmp_path):
+    before = prepare(plan_of(config))[0].data_hash
+    (tmp_path / 'data/y/images/1.jpg').write_bytes(b'another picture')
+    assert prepare(plan_of(config))[0].data_hash != before
+
+
+def test_the_record_tells_where_a_result_came_from(config):
+    item = prepare(plan_of(config), processes=2)[1]
+    record = item.record(metrics={'mDice_fg': 0.5}, duration_s=3.0)
+    assert record.key == ('a', 'y', 0, 'validation')
+    assert record.config == str(config)
+    assert record.budget['batch_size'] == 4
+    assert record.data_hash == item.data_hash
+    assert record.versions['torch'].startswith('torch ')
+    assert set(installed_versions()) >= {'python', 'mmseg', 'mmcv', 'mcdrl_mmseg'}
+
+
+def test_a_finished_run_of_other_settings_or_data_is_no_finished_run(config, tmp_path):
+    record = prepare(plan_of(config))[0].record()
+    same, changed = (
+        prepare(plan_of(config))[0],
+        prepare(plan_of(config, **{'model.width': 2}))[0],
+    )
+    same.check_record(record)
+    with pytest.raises(ProtocolError, match='recorded with other settings'):
+        changed.check_record(record)
+    (tmp_path / 'data/y/images/1.jpg').write_bytes(b'another picture')
+    with pytest.raises(ProtocolError, match='recorded with other data'):
+        prepare(plan_of(config))[0].check_record(record)
+
+
+def test_changes_are_merged_into_the_config(config):
+    cfg = load_method(Method('a', str(config), {'model.width': None}))
+    assert cfg.model.width is None
+
+
+def test_a_broken_config_is_one_clear_error(config):
+    config.write_text('x = 1 / 0')
+    with pytest.raises(ProtocolError, match=r'a: .*c\.py cannot be loaded: ZeroDiv'):
+        load_method(Method('a', str(config)))
+
+
+def test_missing_images_are_named(config, tmp_path):
+    (tmp_path / 'data/x/masks/1.png').unlink()
+    with pytest.raises(ProtocolError, match=r'a/y/seed0: .*1'):
+        prepare(plan_of(config)[1:])

@@ -1,0 +1,115 @@
+import dataclasses
+import fcntl
+import json
+import math
+import threading
+
+import pytest
+
+from mcdrl_lab.errors import ProtocolError
+from mcdrl_lab.plans.records import (
+    RunRecord,
+    append_record,
+    latest_records,
+    read_records,
+)
+
+
+def test_a_record_is_read_back_as_it_was_written(tmp_path, make_record):
+    record = make_record(
+        dice=[0.5, None], metrics={'mDice_fg': 0.5}, versions={'torch': '2'}
+    )
+    append_record(tmp_path / 'r.jsonl', record)
+    assert read_records(tmp_path / 'r.jsonl') == [record]
+
+
+def test_undefined_metrics_become_null_and_nan_again(tmp_path, make_record):
+    path = tmp_path / 'r.jsonl'
+    append_record(path, make_record(metrics={'x': math.nan, 'y': math.inf}))
+    assert json.loads(path.read_text())['metrics'] == {'x': None, 'y': None}
+    assert all(math.isnan(v) for v in read_records(path)[0].metrics.values())
+
+
+def test_appending_leaves_earlier_lines_byte_for_byte(tmp_path, make_record):
+    path = tmp_path / 'r.jsonl'
+    append_record(path, make_record(seed=0))
+    before = path.read_bytes()
+    append_record(path, make_record(seed=1))
+    assert path.read_bytes().startswith(before)
+    assert [r.seed for r in read_records(path)] == [0, 1]
+
+
+def test_a_last_line_cut_short_is_left_out_with_a_warning(tmp_path, make_record):
+    path = tmp_path / 'r.jsonl'
+    append_record(path, make_record(seed=0))
+    whole = path.read_bytes()
+    append_record(path, make_record(seed=1, dice=[0.5]))
+    path.write_bytes(path.read_bytes()[:-20])
+    with pytest.warns(UserWarning, match='cut short'):
+        assert [r.seed for r in read_records(path)] == [0]
+    append_record(path, make_record(seed=2))
+    assert [r.seed for r in read_records(path)] == [0, 2]
+    assert path.read_bytes().startswith(whole)
+
+
+def test_a_whole_last_line_without_line_end_is_kept(tmp_path, make_record):
+    path = tmp_path / 'r.jsonl'
+    append_record(path, make_record(seed=0))
+    path.write_bytes(path.read_bytes()[:-1])
+    assert [r.seed for r in read_records(path)] == [0]
+    append_record(path, make_record(seed=1))
+    assert [r.seed for r in read_records(path)] == [0, 1]
+
+
+def test_a_spoilt_line_elsewhere_is_an_error_that_names_it(tmp_path, make_record):
+    path = tmp_path / 'r.jsonl'
+    append_record(path, make_record())
+    path.write_bytes(b'{"half":\n' + path.read_bytes())
+    with pytest.raises(ProtocolError, match=r'r\.jsonl, line 1: not a JSON record'):
+        read_records(path)
+
+
+@pytest.mark.parametrize(
+    ('change', 'message'),
+    [
+        ({'schema': 2}, 'schema=2 is not supported'),
+        ({'selection': 'best'}, "selection='best' is not one of"),
+        ({'status': 'half'}, "status='half' is not one of"),
+        ({'extra': 1}, r"keys unknown: \['extra'\]"),
+    ],
+)
+def test_a_line_of_another_layout_is_refused(make_record, change, message):
+    values = {**dataclasses.asdict(make_record()), **change}
+    with pytest.raises(ProtocolError, match=message):
+        RunRecord.from_dict(values)
+
+
+def test_a_missing_file_holds_no_records(tmp_path):
+    assert read_records(tmp_path / 'none.jsonl') == []
+
+
+def test_appending_waits_for_another_process_that_appends(tmp_path, make_record):
+    path = tmp_path / 'r.jsonl'
+    writer = threading.Thread(target=append_record, args=(path, make_record()))
+    with open(path, 'wb') as other:
+        fcntl.flock(other, fcntl.LOCK_EX)
+        writer.start()
+        writer.join(0.3)
+        assert writer.is_alive()
+        assert path.read_bytes() == b''
+    writer.join(10)
+    assert len(read_records(path)) == 1
+
+
+def test_latest_records_prefer_a_finished_run(make_record):
+    done = make_record('m', 's', 0, config='done')
+    failed = make_record('m', 's', 0, status='failed', error='x')
+    other = make_record('m', 's', 1, status='failed', error='y')
+    later = make_record('m', 's', 1, status='failed', error='z')
+    assert latest_records([failed, other, done, later]) == [done, later]
+    assert latest_records([done, failed]) == [done]
+
+
+def test_an_oracle_run_is_another_run(make_record):
+    runs = [make_record(), make_record(selection='oracle')]
+    assert latest_records(runs) == runs

@@ -1,0 +1,174 @@
+import json
+import os
+import zipfile
+
+import pytest
+from mmengine.config import Config
+
+from mcdrl_lab.errors import ProtocolError
+from mcdrl_lab.plans.run_folder import RunFolder, last_words
+
+
+@pytest.fixture
+def cfg():
+    return Config(
+        {
+            'model': {'type': 'M', 'width': 8},
+            'train_cfg': {'max_epochs': 10, 'val_interval': 1},
+            'test_evaluator': {'type': 'SiteLesionMetric'},
+            'default_hooks': {'checkpoint': {'save_best': 'mDice_fg'}},
+            'data_root': '/somewhere',
+        }
+    )
+
+
+@pytest.fixture
+def folder(tmp_path):
+    (tmp_path / 'run').mkdir()
+    return RunFolder(tmp_path / 'run')
+
+
+def checkpoint(folder, name, whole=True):
+    path = folder.path / name
+    with zipfile.ZipFile(path, 'w') as archive:
+        archive.writestr('weights', b'0' * 1000)
+    if not whole:
+        path.write_bytes(path.read_bytes()[:-30])
+    return path
+
+
+def pointer(folder):
+    return (folder.path / 'last_checkpoint').read_text()
+
+
+def test_a_run_goes_on_from_the_last_but_one_checkpoint(folder, cfg):
+    for epoch in (8, 9, 10):
+        checkpoint(folder, f'epoch_{epoch}.pth')
+    assert folder.set_resume_point(cfg)
+    assert pointer(folder).endswith('epoch_9.pth')
+
+
+def test_where_no_validation_was_due_it_goes_on_from_the_last(folder, cfg):
+    cfg.train_cfg.val_interval = 5
+    for epoch in (6, 7):
+        checkpoint(folder, f'epoch_{epoch}.pth')
+    assert folder.set_resume_point(cfg)
+    assert pointer(folder).endswith('epoch_7.pth')
+    checkpoint(folder, 'epoch_10.pth')
+    assert folder.set_resume_point(cfg)
+    assert pointer(folder).endswith('epoch_7.pth')
+
+
+@pytest.mark.reliability('fault', 'a checkpoint of a plan cut short')
+def test_a_checkpoint_cut_short_is_passed_over(folder, cfg):
+    for epoch in (1, 2):
+        checkpoint(folder, f'epoch_{epoch}.pth')
+    checkpoint(folder, 'epoch_3.pth', whole=False)
+    # That epoch 3 was begun shows that all was done for epoch 2.
+    assert folder.set_resume_point(cfg)
+    assert pointer(folder).endswith('epoch_2.pth')
+    checkpoint(folder, 'epoch_2.pth', whole=False)
+    assert folder.set_resume_point(cfg)
+    assert pointer(folder).endswith('epoch_1.pth')
+
+
+def test_a_pointer_to_a_lost_checkpoint_is_taken_away(folder, cfg):
+    (folder.path / 'last_checkpoint').write_text(str(folder.path / 'epoch_1.pth'))
+    checkpoint(folder, 'epoch_1.pth')
+    assert not folder.set_resume_point(cfg)
+    assert not (folder.path / 'last_checkpoint').exists()
+
+
+def test_iterations_count_as_checkpoints_too(folder, cfg):
+    cfg.train_cfg = {'max_iters': 100, 'val_interval': 50}
+    for step in (40, 45):
+        checkpoint(folder, f'iter_{step}.pth')
+    assert folder.set_resume_point(cfg)
+    assert pointer(folder).endswith('iter_45.pth')
+
+
+def test_the_best_checkpoint_is_the_latest_whole_one(folder):
+    old = checkpoint(folder, 'best_mDice_fg_epoch_9.pth')
+    os.utime(old, (1, 1))
+    newer = checkpoint(folder, 'best_mDice_fg_epoch_10.pth')
+    assert folder.best_checkpoint() == newer
+    checkpoint(folder, newer.name, whole=False)
+    assert folder.best_checkpoint() == old
+    old.unlink()
+    with pytest.raises(ProtocolError, match=r'no whole best_\*\.pth'):
+        folder.best_checkpoint()
+
+
+def test_dropping_resume_points_keeps_the_best(folder):
+    best = checkpoint(folder, 'best_mDice_fg_epoch_9.pth')
+    checkpoint(folder, 'epoch_9.pth')
+    (folder.path / 'last_checkpoint').write_text('x')
+    folder.drop_resume_points()
+    assert list(folder.path.iterdir()) == [best]
+
+
+def test_progress_is_read_from_logs_and_checkpoints(folder, cfg):
+    assert folder.training_fraction(cfg, 20) == 0.0
+    checkpoint(folder, 'epoch_2.pth')
+    assert folder.training_fraction(cfg, 20) == pytest.approx(0.2)
+    log = folder.path / '2024' / 'vis_data' / 'scalars.json'
+    log.parent.mkdir(parents=True)
+    lines = [{'iter': n, 'epoch': 1} for n in range(1, 101)] + [
+        {'mDice_fg': 1, 'step': 5}
+    ]
+    log.write_text('\n'.join(map(json.dumps, lines)) + '\n{"iter": 1')
+    assert folder.training_fraction(cfg, 20) == pytest.approx(0.5)
+
+
+def test_a_run_begun_with_other_settings_is_refused_naming_them(folder, cfg):
+    folder.prepare(cfg)
+    changed = Config({**cfg.to_dict(), 'model': {'type': 'M', 'width': 9}})
+    with pytest.raises(ProtocolError, match=r'these differ: model\.width\.'):
+        folder.check(changed)
+
+
+def test_data_that_moved_are_no_other_setting(folder, cfg):
+    folder.prepare(cfg)
+    folder.check(Config({**cfg.to_dict(), 'data_root': '/elsewhere'}))
+
+
+def test_the_dumped_config_can_be_read_and_says_where_to_write(folder, cfg):
+    folder.prepare(cfg)
+    read = Config.fromfile(folder.config_path)
+    assert read.work_dir == str(folder.path)
+    assert read.test_evaluator.records_path == str(folder.records_path)
+    assert read.model == cfg.model
+
+
+def test_time_adds_up_over_attempts_also_of_killed_ones(folder, cfg):
+    folder.prepare(cfg)
+    log = folder.path / 'train.log'
+    log.write_text('')
+    os.utime(log, (1030, 1030))
+    killed = {'stage': 'train', 'started': 1000, 'ended': None}
+    whole = {'stage': 'train', 'started': 2000, 'ended': 2005}
+    folder.update(attempts=[killed, whole])
+    assert folder.duration_s == pytest.approx(35.0)
+    with folder.attempt('test'):
+        pass
+    ended = [attempt['ended'] for attempt in folder.state['attempts']]
+    assert ended[:2] == [1030, 2005]
+    assert folder.duration_s == pytest.approx(35.0, abs=1.0)
+
+
+def test_the_error_of_a_log_is_found_below_other_output():
+    log = """Traceback (most recent call last):
+  File "train.py", line 1
+\x1b[31mtorch.OutOfMemoryError: CUDA out of memory.\x1b[0m
+    more about it
+"""
+    assert last_words(log) == 'torch.OutOfMemoryError: CUDA out of memory.'
+    torchrun = """[rank0]:     raise error
+[rank0]: ValueError: only on one machine.
+    raise ChildFailedError(
+torch.distributed.elastic.multiprocessing.errors.ChildFailedError:
+  exitcode  : 1 (pid: 12596)
+"""
+    assert last_words(torchrun) == 'ValueError: only on one machine.'
+    assert last_words('one\n two \n\n') == 'two'
+    assert last_words('') == ''

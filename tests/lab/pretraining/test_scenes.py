@@ -1,0 +1,58 @@
+"""Pools of scenes: drawn once, whole or not at all, apart from every benchmark."""
+
+import numpy as np
+import pytest
+
+from mcdrl_lab.pretraining.captions import HEALTHY
+from mcdrl_lab.pretraining.scenes import PoolSettings, draw_pool, open_pool
+from mcdrl_lab.simulation import LESION_CLASSES, SITES, Conditions, draw, sample_scene
+
+SETTINGS = PoolSettings(count=6, size=32, seed=5)
+
+
+@pytest.fixture(scope='module')
+def pool():
+    return draw_pool(SETTINGS)
+
+
+def test_arrays_are_those_of_the_scenes(pool):
+    for number in range(SETTINGS.count):
+        scene = sample_scene(5, number)
+        image, mask = draw(scene, size=32)
+        np.testing.assert_array_equal(pool.images[number], image)
+        np.testing.assert_array_equal(pool.masks[number], mask > 0)
+        name = None if scene.lesion is None else scene.lesion.name
+        lesion = HEALTHY if name is None else LESION_CLASSES.index(name)
+        assert pool.lesions[number] == lesion
+        there = [strength > 0 for _, strength in scene.confounders.items()]
+        assert pool.conditions[number].tolist() == there
+
+
+def test_no_benchmark_of_the_same_seed_holds_a_scene_of_the_pool():
+    for number in range(20):
+        own = sample_scene(5, number)
+        for site in SITES:
+            assert sample_scene(5, number, Conditions(site, 0.0)) != own
+
+
+def test_files_hold_the_same_pool_and_are_not_drawn_twice(pool, tmp_path):
+    told = []
+    opened = open_pool(SETTINGS, tmp_path, 1, lambda *now: told.append(now))
+    again = open_pool(SETTINGS, tmp_path, 1, lambda *now: told.append(now))
+    assert told == [(6, 6)]
+    for found in (opened, again):
+        for name in ('images', 'masks', 'lesions', 'conditions'):
+            np.testing.assert_array_equal(getattr(found, name), getattr(pool, name))
+
+
+def test_a_pool_that_was_not_finished_is_drawn_again(tmp_path):
+    open_pool(SETTINGS, tmp_path)
+    (tmp_path / 'pool.json').unlink()
+    (tmp_path / 'images.npy').write_bytes(b'half a file')
+    assert open_pool(SETTINGS, tmp_path).images.shape == (6, 32, 32, 3)
+
+
+def test_a_pool_of_other_settings_is_not_taken_for_this_one(tmp_path):
+    open_pool(SETTINGS, tmp_path)
+    other = open_pool(PoolSettings(count=4, size=32, seed=6), tmp_path)
+    assert len(other.images) == 4

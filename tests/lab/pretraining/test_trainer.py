@@ -1,0 +1,106 @@
+"""The pretraining learns, goes on after a kill as if there had been none."""
+
+import dataclasses
+
+import pytest
+import torch
+
+from mcdrl_lab.pretraining.scenes import PoolSettings, draw_pool
+from mcdrl_lab.pretraining.trainer import (
+    CHECKPOINT,
+    PretrainingError,
+    Settings,
+    learning_rate,
+    normalise,
+    pretrain,
+)
+
+SETTINGS = Settings(steps=6, batch_size=8, warmup_steps=2)
+
+
+@pytest.fixture(scope='module')
+def pool():
+    return draw_pool(PoolSettings(count=16))
+
+
+@pytest.fixture(scope='module')
+def unbroken(pool, tmp_path_factory):
+    return pretrain(SETTINGS, pool, tmp_path_factory.mktemp('unbroken'), tell=str)
+
+
+class Killed(Exception):
+    """Stands for the end of the process."""
+
+
+def test_a_resumed_training_equals_an_unbroken_one(
+    pool, unbroken, tmp_path, monkeypatch
+):
+    from mcdrl_lab.pretraining import trainer
+
+    monkeypatch.setattr(trainer, '_SAVE_EVERY', 2)
+    losses = trainer._losses
+
+    def until_step_3(model, settings, pool, step, device):
+        if step == 3:
+            raise Killed
+        return losses(model, settings, pool, step, device)
+
+    monkeypatch.setattr(trainer, '_losses', until_step_3)
+    with pytest.raises(Killed):
+        pretrain(SETTINGS, pool, tmp_path, tell=str)
+    monkeypatch.setattr(trainer, '_losses', losses)
+    resumed = pretrain(SETTINGS, pool, tmp_path, tell=str)
+    expected = unbroken.state_dict()
+    for key, value in resumed.state_dict().items():
+        assert torch.equal(value, expected[key]), key
+
+
+def test_a_finished_training_is_not_repeated(pool, tmp_path, monkeypatch):
+    from mcdrl_lab.pretraining import trainer
+
+    settings = dataclasses.replace(SETTINGS, steps=1)
+    pretrain(settings, pool, tmp_path, tell=str)
+    monkeypatch.setattr(trainer, '_losses', None)
+    pretrain(settings, pool, tmp_path, tell=str)
+
+
+def test_training_lowers_both_losses(pool, tmp_path):
+    lines = []
+    settings = dataclasses.replace(SETTINGS, steps=40, batch_size=16)
+    pretrain(settings, pool, tmp_path, tell=lines.append)
+    values = [[float(line.split()[place]) for place in (3, 5)] for line in lines]
+    assert values[-1][0] < values[0][0]
+    assert values[-1][1] < values[0][1]
+
+
+def test_the_checkpoint_of_other_settings_is_refused_by_name(pool, tmp_path):
+    pretrain(dataclasses.replace(SETTINGS, steps=1), pool, tmp_path, tell=str)
+    with pytest.raises(PretrainingError, match=f'{CHECKPOINT}.*--work-dir'):
+        pretrain(SETTINGS, pool, tmp_path, tell=str)
+
+
+def test_a_loss_that_is_not_finite_stops_the_training(pool, tmp_path, monkeypatch):
+    from mcdrl_lab.pretraining import trainer
+
+    losses = trainer._losses
+    monkeypatch.setattr(
+        trainer,
+        '_losses',
+        lambda *args: {n: v * float('nan') for n, v in losses(*args).items()},
+    )
+    with pytest.raises(PretrainingError, match='step 1: the loss is'):
+        pretrain(dataclasses.replace(SETTINGS, steps=1), pool, tmp_path, tell=str)
+    assert not (tmp_path / CHECKPOINT).exists()
+
+
+def test_learning_rate_grows_then_falls_along_a_cosine():
+    settings = Settings(steps=100, warmup_steps=10, learning_rate=2.0)
+    assert learning_rate(settings, 0) == pytest.approx(0.2)
+    assert learning_rate(settings, 50) == pytest.approx(1.0)
+    assert learning_rate(settings, 99) < 0.001
+
+
+def test_normalise_is_clips():
+    images = torch.full((1, 3, 2, 2), 255, dtype=torch.uint8)
+    expected = (1 - 0.48145466) / 0.26862954
+    assert normalise(images)[0, 0, 0, 0].item() == pytest.approx(expected)

@@ -1,0 +1,140 @@
+import pytest
+
+from mcdrl_lab.results.evidence import blocks
+
+
+@pytest.fixture
+def records(make_record):
+    """Methods a, b and c at three sites with two seeds; a is better by 10 and 20."""
+    return [
+        make_record(method, site, seed, [base, base + 0.2, None])
+        for method, base in (('a', 0.5), ('b', 0.4), ('c', 0.3))
+        for site in ('s1', 's2', 's3')
+        for seed in (0, 1)
+    ]
+
+
+def rows(table):
+    """First cell -> header -> cell."""
+    lines = [
+        [cell.strip() for cell in line.strip('| ').split('|')]
+        for line in table.splitlines()
+        if line.startswith('|')
+    ]
+    return {line[0]: dict(zip(lines[0], line)) for line in lines[2:]}
+
+
+def test_scores_have_the_false_positives_beside_them(records):
+    found = rows(blocks.scores_block(records))
+    assert list(found) == ['a', 'b', 'c']
+    assert found['a']['s1'] == found['a']['mean'] == '60.0 ± 0.0'
+    assert found['a']['false positives'] == '100.0 ± 0.0'
+    assert found['a']['seeds'] == '2'
+
+
+def test_a_method_is_compared_with_all_others_or_with_some(records):
+    found = rows(blocks.compare_block(records, 'a'))
+    assert list(found) == ['a - b', 'a - c']
+    assert found['a - b']['difference'] == '+10.0'
+    assert found['a - b']['95 %, these sites'] == '+10.0 to +10.0'
+    assert found['a - b']['95 %, new sites'] == '+10.0 to +10.0'
+    assert found['a - b']['seeds'] == '2'
+    # Six images, all better: p = 2 / 2 ** 6, times two comparisons by Holm.
+    assert found['a - b']['p (Holm)'] == '0.0625'
+    text = blocks.compare_block(records, 'a', ['c'])
+    assert list(rows(text)) == ['a - c']
+    assert rows(text)['a - c']['p (Holm)'] == '0.0312'
+    assert 'count as independent' in text
+
+
+def test_false_positives_are_compared_on_the_images_without_lesion(
+    make_record, make_image
+):
+    # Of two lesion-free images a calls one diseased, b both.
+    records = []
+    for method, second in (('a', False), ('b', True)):
+        images = [make_image(name, None) for name in ('x', 'y')]
+        images[1]['false_positive'] = second
+        images.append(make_image('z', 0.5))
+        records += [
+            make_record(method, site, images=images) for site in ('s1', 's2', 's3')
+        ]
+    table = blocks.compare_block(records, 'a', metric='false_positive')
+    assert 'difference in false positives' in table
+    assert rows(table)['a - b']['difference'] == '-50.0'
+    # The three images that differ do so alike: p = 2 / 2 ** 3.
+    assert rows(table)['a - b']['p (Holm)'] == '0.2500'
+
+
+def test_draws_stand_side_by_side_with_their_mean(records, make_record):
+    # On the second draw a is better than b by 20 points and as good as c.
+    second = [
+        make_record(method, site, dice=[dice, dice, None])
+        for method, dice in (('a', 0.5), ('b', 0.3), ('c', 0.5))
+        for site in ('s1', 's2')
+    ]
+    draws = {'draw 1': records, 'draw 2': second}
+    found = rows(blocks.draws_block(draws, 'a'))
+    assert list(found) == ['a - b', 'a - c']
+    assert (found['a - b']['draw 1'], found['a - b']['draw 2']) == ('+10.0', '+20.0')
+    assert found['a - b']['mean'] == '+15.0'
+    # Student's t with one degree of freedom: 15 +- 12.706 x 5.
+    assert found['a - b']['95 %, new draws'] == '-48.5 to +78.5'
+    assert found['a - c']['mean'] == '+10.0'
+    assert list(rows(blocks.draws_block(draws, 'a', ['c']))) == ['a - c']
+    table = blocks.draws_block(draws, 'a', metric='false_positive')
+    assert 'difference in false positives' in table
+    assert rows(table)['a - b']['mean'] == '+0.0'
+
+
+def test_settings_are_shown_in_order_with_their_cost(records):
+    costs = {'b': {'milliseconds': 1.26, 'intervention_parameters': 12345}}
+    found = rows(blocks.sweep_block(records, ['c', 'a', 'b'], 'a', costs))
+    assert list(found) == ['c', 'a', 'b']
+    assert found['c']['difference to a'] == '-20.0'
+    assert found['a']['difference to a'] == '–'  # noqa: RUF001
+    assert (found['b']['ms an image'], found['b']['parameters']) == ('1.3', '12,345')
+    assert found['a']['ms an image'] == '–'  # noqa: RUF001
+
+
+@pytest.fixture
+def effects(records, make_record):
+    """At 0 the methods are the same, at 1 they differ by 10 points."""
+    same = [
+        make_record(method, r.held_out, r.seed, [0.5, 0.7])
+        for method in 'ab'
+        for r in records
+        if r.method == 'a'
+    ]
+    return blocks.shift_effects({1.0: records, 0.0: same}, 'a', 'b')
+
+
+def test_the_effect_of_each_strength_is_told(effects):
+    text = blocks.shift_block(effects, 'images/x.png')
+    assert text.startswith('![a - b by strength of the shift](images/x.png)')
+    found = rows(text)
+    assert list(found) == ['0', '1']
+    assert [row['difference'] for row in found.values()] == ['+0.0', '+10.0']
+    assert (found['1']['a'], found['1']['b']) == ('60.0', '50.0')
+
+
+def test_the_figure_shows_both_methods_and_their_difference(effects):
+    scores, gains = blocks.shift_figure(effects).axes
+    lines = {line.get_label(): list(line.get_ydata()) for line in scores.get_lines()}
+    assert lines['a'] == pytest.approx([60, 60])
+    assert lines['b'] == pytest.approx([60, 50])
+    assert list(gains.get_lines()[0].get_ydata()) == pytest.approx([0, 10])
+
+
+def test_runs_are_counted_with_what_they_took(records):
+    (found,) = rows(blocks.runs_block({'sites': records})).values()
+    assert found == {
+        'records': 'sites',
+        'methods': '3',
+        'sites': '3',
+        'seeds': '2',
+        'runs': '18',
+        'epochs x images': '5 x 40',
+        # 18 runs of 10 s.
+        'hours': '0.1',
+    }

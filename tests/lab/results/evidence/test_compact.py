@@ -1,0 +1,81 @@
+import gzip
+import json
+
+import pandas as pd
+import pytest
+
+from mcdrl_lab.errors import ProtocolError
+from mcdrl_lab.plans.records import read_records
+from mcdrl_lab.results.comparison import compare
+from mcdrl_lab.results.evidence.compact import compact, write_compact
+from mcdrl_lab.results.tables import result_table
+
+
+def test_tables_and_comparisons_are_those_of_the_whole_records(tmp_path, make_record):
+    two_methods = [
+        make_record(method, 's1', seed, [better + 0.2 * seed, 0.4, None])
+        for method, better in (('a', 0.5), ('b', 0.25))
+        for seed in (0, 1)
+    ]
+    path = tmp_path / 'a.jsonl.gz'
+    assert write_compact(two_methods, path) == len(two_methods)
+    small = read_records(path)
+    for metric in ('dice', 'iou', 'false_positive'):
+        # In per cent: four digits are kept of a fraction.
+        pd.testing.assert_frame_equal(
+            result_table(small, metric), result_table(two_methods, metric), atol=0.01
+        )
+    assert compare(small, 'a', ['b'], resamples=50) == compare(
+        two_methods, 'a', ['b'], resamples=50
+    )
+
+
+def test_only_what_is_needed_of_an_image_is_kept(make_record):
+    record = make_record(
+        dice=[0.123456, None],
+        metrics={'mDice_fg': 0.1, 'site/s1/mDice_fg': 0.1},
+    )
+    small = compact(record)
+    assert small.images == [
+        {
+            'image': 'i0',
+            'sequence': None,
+            'has_lesion': True,
+            'dice': 0.1235,
+            'iou': round(0.123456 / (2 - 0.123456), 4),
+        },
+        {
+            'image': 'i1',
+            'sequence': None,
+            'has_lesion': False,
+            'false_positive': True,
+        },
+    ]
+    assert dict(small.metrics) == {'mDice_fg': 0.1}
+    assert small.data_hash == record.data_hash
+
+
+def test_equal_records_make_equal_files_whatever_their_order(tmp_path, two_methods):
+    paths = [tmp_path / f'{n}.jsonl.gz' for n in (1, 2)]
+    write_compact(two_methods, paths[0])
+    write_compact(two_methods[::-1], paths[1])
+    assert paths[0].read_bytes() == paths[1].read_bytes()
+
+
+def test_a_run_of_several_plans_is_kept_once_if_it_is_the_same(tmp_path, make_record):
+    path = tmp_path / 'a.jsonl.gz'
+    run, other = make_record(dice=[0.5]), make_record(dice=[0.6])
+    assert write_compact([run, run, make_record(status='failed')], path) == 1
+    before = path.read_bytes()
+    with pytest.raises(ProtocolError, match='twice, with different results'):
+        write_compact([run, other], path)
+    assert path.read_bytes() == before
+    lines = gzip.decompress(before).splitlines()
+    assert [json.loads(line)['images'][0]['dice'] for line in lines] == [0.5]
+
+
+def test_unusable_input_is_refused(tmp_path, make_record):
+    with pytest.raises(ProtocolError, match=r'ends in \.jsonl\.gz'):
+        write_compact([make_record()], tmp_path / 'a.jsonl')
+    with pytest.raises(ProtocolError, match='no finished run'):
+        write_compact([make_record(status='failed')], tmp_path / 'a.jsonl.gz')

@@ -1,0 +1,128 @@
+from pathlib import Path
+
+import pytest
+
+from mcdrl_lab.errors import ProtocolError
+from mcdrl_lab.results.evidence import EvidencePage, blocks, write_compact
+
+DOCS = Path(__file__).resolve().parents[3] / 'docs'
+
+PAGE = """# Results
+
+Words before. <!-- evidence: scores sim -->
+<!-- /evidence -->
+Words between.
+
+<!-- evidence: compare sim a -->
+an old table
+<!-- /evidence -->
+
+Words after.
+"""
+
+
+@pytest.fixture
+def write_page(tmp_path, two_methods):
+    """Writes a page beside records of two methods, called ``sim``."""
+    write_compact(two_methods, tmp_path / 'evidence/sim.jsonl.gz')
+
+    def write(text):
+        path = tmp_path / 'page.md'
+        path.write_text(text)
+        return EvidencePage(path)
+
+    return write
+
+
+def test_what_is_between_markers_is_written_and_nothing_else(write_page, two_methods):
+    page = write_page(PAGE)
+    page.write()
+    text = page.path.read_text()
+    assert 'an old table' not in text
+    between = text.split('-->\n\n')[1].split('\n<!-- /')[0]
+    assert between == blocks.scores_block(two_methods)
+    assert '| a - b ' in text
+    for words in ('# Results\n\nWords before. ', '\nWords between.\n', 'after.\n'):
+        assert words in text
+    # Written again it is the same.
+    assert page.render() == text
+
+
+def test_false_positives_have_a_table_of_their_own(write_page, make_record, tmp_path):
+    records = [make_record(method, dice=[0.5, None]) for method in 'ab']
+    write_compact(records, tmp_path / 'evidence/healthy.jsonl.gz')
+    order = (
+        '<!-- evidence: compare_false_positives healthy a b -->\n<!-- /evidence -->\n'
+    )
+    expected = blocks.compare_block(records, 'a', ['b'], 'false_positive')
+    assert expected in write_page(order).render()
+
+
+@pytest.mark.parametrize(
+    ('kind', 'metric'), [('draws', 'dice'), ('draws_false_positives', 'false_positive')]
+)
+def test_draws_are_named_by_the_marker(write_page, make_record, tmp_path, kind, metric):
+    records = [make_record(m, dice=[d, None]) for m, d in (('a', 0.5), ('b', 0.4))]
+    write_compact(records, tmp_path / 'evidence/other.jsonl.gz')
+    order = f'<!-- evidence: {kind} a b 1=other 2=other -->\n<!-- /evidence -->\n'
+    draws = {'1': records, '2': records}
+    expected = blocks.draws_block(draws, 'a', ['b'], metric)
+    assert expected in write_page(order).render()
+
+
+def test_what_is_not_measured_yet_says_so(write_page):
+    text = write_page(
+        '<!-- evidence: scores other -->\n<!-- /evidence -->\n'
+        '<!-- evidence: invariance -->\n<!-- /evidence -->\n'
+    ).render()
+    assert 'Not measured yet: there is no evidence/other.jsonl.gz.' in text
+    assert 'Not measured yet: there is no evidence/invariance.jsonl.' in text
+
+
+def test_the_shift_is_drawn_when_the_page_is_written(write_page):
+    page = write_page('<!-- evidence: shift a b 0=sim 1=sim -->\n<!-- /evidence -->\n')
+    page.render()
+    picture = page.path.parent / 'images/evidence_shift_a_b.png'
+    assert not picture.exists()
+    page.write()
+    assert picture.is_file()
+    assert f'(images/{picture.name})' in page.path.read_text()
+
+
+def test_settings_get_their_cost_from_the_file_of_latencies(write_page):
+    page = write_page('<!-- evidence: sweep sim a b a -->\n<!-- /evidence -->\n')
+    (page.folder / 'latency.jsonl').write_text(
+        '{"method": "b", "milliseconds": 7.0, "intervention_parameters": 5}\n'
+    )
+    row = next(r for r in page.render().splitlines() if r.startswith('| b '))
+    assert '7.0' in row
+
+
+@pytest.mark.parametrize(
+    ('text', 'message'),
+    [
+        ('<!-- evidence: plot sim -->\n<!-- /evidence -->', "no kind of evidence 'pl"),
+        ('<!-- evidence: scores sim -->\n', '1 markers begin'),
+        ('<!-- evidence: scores -->\n<!-- /evidence -->', 'wrong or missing'),
+        ('<!-- evidence: compare sim c -->\n<!-- /evidence -->', 'no finished run of'),
+        ('<!-- evidence: shift a b sim -->\n<!-- /evidence -->', 'wrong or missing'),
+        ('<!-- evidence: draws 1=sim -->\n<!-- /evidence -->', 'wrong or missing'),
+        ('<!-- evidence: draws a -->\n<!-- /evidence -->', 'wrong or missing'),
+    ],
+)
+def test_markers_that_cannot_be_followed_are_named(write_page, text, message):
+    with pytest.raises(ProtocolError, match=message):
+        write_page(text).render()
+
+
+def test_the_committed_page_is_what_the_committed_records_give():
+    page = EvidencePage(DOCS / 'evidence.md')
+    text = page.path.read_text(encoding='utf-8')
+    assert page.render() == text, 'run python tools/analysis_tools/evidence.py write'
+    for part in text.split('](images/evidence_')[1:]:
+        assert (DOCS / 'images' / f'evidence_{part.partition(")")[0]}').is_file()
+
+
+def test_committed_records_are_small():
+    for path in (DOCS / 'evidence').glob('*'):
+        assert path.stat().st_size < 2 * 2**20, path

@@ -1,0 +1,172 @@
+import re
+from html.parser import HTMLParser
+
+import numpy as np
+import pytest
+from matplotlib.figure import Figure
+
+from mcdrl_lab.errors import ProtocolError
+from mcdrl_lab.plans.records import append_record
+from mcdrl_lab.results.html_report.report_page import (
+    ReportOptions,
+    build_content,
+    render,
+    write_page,
+)
+from mcdrl_lab.results.html_report.run_pictures import RunPictures
+from mcdrl_lab.results.html_report.sources import Source
+
+_VOID = {'meta', 'img', 'br'}
+
+
+class Page(HTMLParser):
+    """Checks the nesting of tags, and keeps what the page asks for."""
+
+    def __init__(self, text):
+        super().__init__()
+        self.open, self.sources, self.ids, self.links = [], [], [], []
+        self.feed(text)
+        assert not self.open
+
+    def handle_starttag(self, tag, attrs):
+        attrs = dict(attrs)
+        self.sources += [attrs[k] for k in ('src', 'srcset', 'data') if k in attrs]
+        self.ids += [attrs['id']] if 'id' in attrs else []
+        self.links += [attrs['href']] if 'href' in attrs else []
+        if tag == 'img':
+            assert attrs['alt']
+        if tag not in _VOID:
+            self.open.append(tag)
+
+    def handle_endtag(self, tag):
+        assert self.open.pop() == tag
+
+
+@pytest.fixture
+def source(tmp_path, make_record):
+    records = [
+        make_record(method, site, dice=dice)
+        for method, dice in (('base', (0.2, 0.4, None)), ('mcdrl', (0.3, 0.5, None)))
+        for site in ('s1', 's2')
+    ]
+    return Source(tmp_path, records, {}, is_plan=True)
+
+
+@pytest.fixture
+def pictures():
+    picture = np.full((30, 40, 3), 90, np.uint8)
+    attention = np.array([[0.25, 0.75], [0.5, 0.5]])
+    return {
+        's1': RunPictures(
+            dict(best=picture, worst=picture),
+            attention,
+            ('glare', 'blur'),
+            np.array([0.5, 0.5]),
+        )
+    }
+
+
+def test_page_is_whole_and_asks_for_nothing_outside_itself(source, pictures):
+    text = render(build_content(source, 'mcdrl', pictures))
+    page = Page(text)
+    assert page.sources and all(s.startswith('data:image/') for s in page.sources)
+    assert {link[1:] for link in page.links} <= set(page.ids)
+    assert not re.search(r'url\(|@import|<script|<link', text)
+
+
+def test_page_tells_results_cases_attention_data_versions_and_commands(
+    source, pictures
+):
+    content = build_content(source, 'mcdrl', pictures, ['s2: no checkpoint.'])
+    text = render(content)
+    assert len(content['summaries']) == len(content['results']) == 2
+    assert len(content['comparisons']) == 1
+    # Cases of s1 (two with a picture, the third image has no lesion), then of s2.
+    drawn = [[bool(c['uri']) for c in group['cases']] for group in content['cases']]
+    assert drawn == [[True, True], [False, False]]
+    assert 'No picture of s2: no checkpoint.' in text
+    assert 'Mean attention to each named confounder' in text
+    for phrase in ('+10.0', 'torch 2.0', 'configs/mcdrl.py', 'd' * 64, 'images/i0.jpg'):
+        assert phrase in text
+    assert content['no_curves'] == ['base', 'mcdrl']
+
+
+def test_an_explanation_stands_below_its_case(source, pictures):
+    figure = Figure(figsize=(1, 1))
+    pictures['s1'].explanations['worst'] = figure
+    content = build_content(source, 'mcdrl', pictures)
+    cases = content['cases'][0]['cases']
+    assert [case['explanation'] is not None for case in cases] == [
+        case['name'] == 'worst' for case in cases
+    ]
+    text = render(content)
+    Page(text)
+    assert text.count('How the prediction of the worst case came about') == 1
+    assert 'How the prediction of the best case' not in text
+
+
+def test_text_from_outside_is_escaped(source, make_record):
+    source.records.append(
+        make_record(seed=9, status='failed', error='<script>alert(1)</script>')
+    )
+    text = render(build_content(source, 'mcdrl', {}, ['<b>&'], title='<i>title'))
+    assert '<script' not in text and '<i>title' not in text
+    assert '&lt;script&gt;alert(1)' in text and '&lt;b&gt;&amp;' in text
+    Page(text)
+
+
+def test_runs_that_cannot_be_compared_are_named_with_the_reason(source, make_record):
+    source.records[0] = make_record('base', 's1', data_hash='e' * 64)
+    content = build_content(source, 'mcdrl', {})
+    assert content['comparisons'] == []
+    assert 'differ in data' in content['not_compared'][0]
+    assert 'Not compared: ' in render(content)
+
+
+def test_oracle_rows_are_explained(source, make_record):
+    assert build_content(source, 'mcdrl', {})['oracle_note'] is None
+    source.records.append(make_record(seed=3, selection='oracle'))
+    assert '† checkpoint chosen on' in render(build_content(source, 'mcdrl', {}))
+
+
+def test_page_without_any_lesion_is_written(tmp_path, make_record):
+    records = [make_record(dice=(None, None))]
+    content = build_content(Source(tmp_path, records, {}, True), 'mcdrl', {})
+    text = render(content)
+    Page(text)
+    assert 'No tested image holds a lesion.' in text
+
+
+@pytest.fixture
+def plan(tmp_path, source):
+    for record in source.records:
+        append_record(tmp_path / 'records.jsonl', record)
+    return tmp_path
+
+
+def test_report_of_a_plan_stands_beside_its_records_and_may_be_made_again(plan):
+    for _ in range(2):
+        out = write_page(plan, options=ReportOptions(pictures=False, title='One'))
+        assert out == plan / 'report.html'
+    assert '<title>One</title>' in out.read_text()
+    assert sorted(p.name for p in plan.iterdir()) == ['records.jsonl', 'report.html']
+
+
+def test_missing_checkpoints_are_told_in_the_page(plan):
+    text = write_page(plan, plan / 'a.html').read_text()
+    assert 'No picture of s1: the checkpoint that was tested is not at hand.' in text
+
+
+def test_file_that_is_no_report_is_left_alone(plan):
+    mine = plan / 'mine.html'
+    mine.write_text('precious')
+    with pytest.raises(ProtocolError, match='exists and is not a report'):
+        write_page(plan, mine)
+    assert mine.read_text() == 'precious'
+    with pytest.raises(ProtocolError, match='is a folder'):
+        write_page(plan, plan)
+
+
+def test_unknown_method_is_an_error_that_names_the_known(plan):
+    with pytest.raises(ProtocolError, match="method 'x'; there are base, mcdrl"):
+        write_page(plan, options=ReportOptions(method='x'))

@@ -1,0 +1,91 @@
+import os
+
+import pytest
+
+from mcdrl_common.image_records import write_records
+from mcdrl_lab.errors import ProtocolError
+from mcdrl_lab.plans.plan import Method, PlannedRun
+from mcdrl_lab.plans.records import append_record
+from mcdrl_lab.results.html_report.sources import load_source, run_folder
+
+
+@pytest.fixture
+def plan(tmp_path, make_record):
+    for record in (
+        make_record('baseline'),
+        make_record('mcdrl', seed=1),
+        make_record('mcdrl', seed=0),
+        make_record('mcdrl', 's2', seed=3),
+        make_record('other', status='failed', error='x'),
+    ):
+        append_record(tmp_path / 'records.jsonl', record)
+    (tmp_path / 'mcdrl/s1/seed0').mkdir(parents=True)
+    return tmp_path
+
+
+@pytest.mark.parametrize('named', ['', 'records.jsonl'])
+def test_plan_is_found_by_its_folder_or_its_records(plan, named):
+    source = load_source(plan / named)
+    assert source.is_plan
+    assert len(source.records) == 5
+    assert source.methods == ['baseline', 'mcdrl']
+    assert source.folders == {('mcdrl', 's1', 0, 'validation'): plan / 'mcdrl/s1/seed0'}
+
+
+def test_first_runs_are_those_of_the_lowest_seed(plan):
+    runs = load_source(plan).first_runs('mcdrl')
+    assert {site: record.seed for site, record in runs.items()} == {'s1': 0, 's2': 3}
+
+
+def test_oracle_runs_come_after_all_others(plan, make_record):
+    oracle = make_record('mcdrl', seed=0, selection='oracle')
+    source = load_source(plan)
+    source.records[:] = [oracle, make_record('mcdrl', seed=5)]
+    assert source.first_runs('mcdrl')['s1'].seed == 5
+
+
+@pytest.mark.parametrize('selection', ['validation', 'oracle'])
+def test_run_folder_is_the_protocols(tmp_path, make_record, selection):
+    config = tmp_path / 'c.py'
+    config.touch()
+    record = make_record('mcdrl', 's2', seed=3, selection=selection)
+    planned = PlannedRun(Method('mcdrl', str(config)), 's2', 3, selection)
+    assert run_folder(record) == planned.folder
+
+
+def test_work_folder_gives_one_record_a_tested_site(tmp_path, make_image):
+    folder = tmp_path / 'demo'
+    images = [
+        make_image('images/a.jpg', 0.2, 's1'),
+        make_image('images/b.jpg', 0.4, 's1'),
+        make_image('images/c.jpg', None, 's2'),
+    ]
+    for record in images:
+        record.update(accuracy=0.9, precision=0.5, recall=0.5, nsd=None)
+        record.update(dice_mean256=None, iou_mean256=None)
+    write_records(folder / 'records.json', dict(images=images))
+    (folder / 'other.json').write_text('{"kind": "something else"}')
+    source = load_source(folder)
+    assert not source.is_plan
+    assert source.methods == ['demo']
+    assert [r.held_out for r in source.records] == ['s1', 's2']
+    assert source.records[0].metrics['mDice_fg'] == pytest.approx(0.3)
+    assert [i['image'] for i in source.records[1].images] == ['images/c.jpg']
+    assert set(source.folders.values()) == {folder}
+
+
+def test_newest_of_several_tests_counts(tmp_path, make_image):
+    for name, site, time in (('a', 'new', 200), ('b', 'old', 100)):
+        record = make_image('x.jpg', 0.5, site)
+        record.update(accuracy=0.9, precision=0.5, recall=0.5, nsd=None)
+        record.update(dice_mean256=None, iou_mean256=None)
+        write_records(tmp_path / f'{name}.json', dict(images=[record]))
+        os.utime(tmp_path / f'{name}.json', (time, time))
+    assert [r.held_out for r in load_source(tmp_path).records] == ['new']
+
+
+def test_nothing_to_report_says_how_to_get_something(tmp_path):
+    with pytest.raises(ProtocolError, match=r'test_evaluator\.records_path='):
+        load_source(tmp_path)
+    with pytest.raises(ProtocolError, match='neither a file nor a folder'):
+        load_source(tmp_path / 'none')

@@ -1,0 +1,92 @@
+import numpy as np
+import pytest
+from mmengine.config import Config
+from mmengine.dataset import BaseDataset
+from mmengine.registry import DATASETS
+
+from mcdrl_lab.results.embedding import batches, probe_features
+
+
+@DATASETS.register_module()
+class NumberedDataset(BaseDataset):
+    """Samples that are numbers."""
+
+    def load_data_list(self):
+        return [dict(number=number) for number in range(5)]
+
+    def prepare_data(self, index):
+        return self.pipeline(self.get_data_info(index))
+
+
+@pytest.fixture
+def cfg():
+    def loader(**changes):
+        dataset = dict(type='NumberedDataset', lazy_init=False, pipeline=[])
+        return dict(
+            batch_size=2,
+            num_workers=0,
+            persistent_workers=True,
+            sampler=dict(type='DefaultSampler', shuffle=True),
+            dataset=dataset,
+            **changes,
+        )
+
+    return Config(
+        dict(
+            default_scope='mmseg',
+            test_pipeline=[],
+            train_dataloader=loader(drop_last=True),
+            val_dataloader=loader(),
+        )
+    )
+
+
+def numbers(loaded):
+    return [number for batch in loaded for number in np.ravel(batch['number'])]
+
+
+def test_training_images_come_in_order_and_none_is_dropped(cfg):
+    before = cfg.to_dict()
+    assert numbers(batches(cfg, ['train'])) == [0, 1, 2, 3, 4]
+    assert cfg.to_dict() == before
+
+
+def test_loaders_follow_each_other(cfg):
+    assert len(numbers(batches(cfg, ['train', 'val']))) == 10
+    assert sorted(numbers(batches(cfg, ['val']))) == [0, 1, 2, 3, 4]
+
+
+def test_loader_that_is_not_there_is_named(cfg):
+    with pytest.raises(ValueError, match='has no test_dataloader'):
+        list(batches(cfg, ['test']))
+
+
+def features_of(sites, sequences=None):
+    """F tells the sites apart, F_ca does not."""
+    rng = np.random.default_rng(0)
+    sites = np.array(sites)
+    noise = rng.normal(size=(len(sites), 3))
+    shifted = noise + 100 * (sites == sites[0])[:, None]
+    return dict(
+        F=shifted,
+        F_ca=noise,
+        sites=sites,
+        lesions=np.array(['polyp'] * len(sites)),
+        sequences=np.array(sequences or [None] * len(sites), dtype=object),
+    )
+
+
+def test_probes_tell_what_f_holds_and_f_ca_has_lost():
+    scores, reasons = probe_features(features_of(['a'] * 40 + ['b'] * 40))
+    assert scores['F', 'site'].accuracy == 1.0
+    assert scores['F_ca', 'site'].accuracy < 0.75
+    assert set(scores) == {('F', 'site'), ('F_ca', 'site')}
+    assert "two classes or more, got ['polyp']" in reasons['lesion']
+
+
+def test_sequences_stay_together():
+    sites = ['a'] * 8 + ['b'] * 8
+    sequences = ['v1', 'v2'] * 4 + ['w1', 'w2', 'w3', 'w4'] * 2
+    scores, _ = probe_features(features_of(sites, sequences))
+    # Site a has two sequences, so that there can be two folds and no more.
+    assert len(scores['F', 'site'].folds) == 2

@@ -1,0 +1,72 @@
+import pytest
+import torch
+
+from mcdrl_lab.errors import ProtocolError
+from mcdrl_lab.plans.run_folder import RunFolder
+from mcdrl_lab.results.invariance_runs import find_runs, measure_runs
+from mcdrl_lab.results.invariance_tables import read_invariance
+from mcdrl_lab.simulation import CONFOUNDERS, Benchmark
+
+
+def finish(out, method, site, seed, tested=True):
+    folder = out / method / site / f'seed{seed}'
+    folder.mkdir(parents=True)
+    RunFolder(folder).update(tested=tested)
+    return folder
+
+
+def names(runs):
+    return [(run.method, run.held_out, run.seed) for run in runs]
+
+
+def test_tested_runs_are_found_site_by_site(tmp_path):
+    finish(tmp_path, 'b', 'endosim_a', 0)
+    finish(tmp_path, 'a', 'endosim_c', 1)
+    finish(tmp_path, 'a', 'endosim_a', 1)
+    finish(tmp_path, 'a', 'endosim_d', 0, tested=False)
+    assert names(find_runs(tmp_path)) == [
+        ('b', 'endosim_a', 0),
+        ('a', 'endosim_a', 1),
+        ('a', 'endosim_c', 1),
+    ]
+    assert names(find_runs(tmp_path, methods=['a'], seeds=[1])) == [
+        ('a', 'endosim_a', 1),
+        ('a', 'endosim_c', 1),
+    ]
+    with pytest.raises(ProtocolError, match='no finished run'):
+        find_runs(tmp_path, methods=['c'])
+
+
+def test_runs_on_real_sites_are_refused(tmp_path):
+    finish(tmp_path, 'a', 'polypgen_c1', 0)
+    with pytest.raises(ProtocolError, match='no site of EndoSim'):
+        find_runs(tmp_path)
+
+
+def test_runs_are_measured_once_and_recorded(tmp_path, checkpoint_content):
+    data = tmp_path / 'data'
+    data.mkdir()
+    benchmark = Benchmark(images_per_site=4, size=64, spurious=0.5, seed=1)
+    (data / 'endosim.json').write_text(benchmark.text())
+    folder = finish(tmp_path / 'plan', 'full', 'endosim_a', 3)
+    torch.save(checkpoint_content(), folder / 'best_mDice_fg_epoch_1.pth')
+    runs, out = find_runs(tmp_path / 'plan'), tmp_path / 'out.jsonl'
+    options = dict(scenes=1, probe_scenes=0, device='cpu')
+    (record,) = measure_runs(runs, data, out, **options)
+    assert record.key == ('full', 'endosim_a', 3, 0.5)
+    assert list(record.pairs) == list(CONFOUNDERS)
+    assert record.probes is None
+    assert list(measure_runs(runs, data, out, **options)) == []
+    assert [r.key for r in read_invariance(out)] == [record.key]
+
+
+def test_a_missing_data_set_or_a_damaged_checkpoint_is_named(tmp_path):
+    folder = finish(tmp_path / 'plan', 'full', 'endosim_a', 0)
+    runs, data = find_runs(tmp_path / 'plan'), tmp_path / 'data'
+    with pytest.raises(ProtocolError, match=r'data/endosim\.json: No such file'):
+        next(measure_runs(runs, data, tmp_path / 'out', probe_scenes=0))
+    data.mkdir()
+    (data / 'endosim.json').write_text(Benchmark().text())
+    torch.save({'weights': 'none'}, folder / 'best_mDice_fg_epoch_1.pth')
+    with pytest.raises(ProtocolError, match=r'best_mDice_fg_epoch_1\.pth holds no'):
+        next(measure_runs(runs, data, tmp_path / 'out', probe_scenes=0))

@@ -1,0 +1,103 @@
+import json
+
+import numpy as np
+import pandas as pd
+import pytest
+from PIL import Image
+
+from mcdrl_lab.results.run_curves import run_curves, write_run_curves
+from mcdrl_lab.results.run_log import RunLog, RunLogError
+
+
+def make_log(validation=None, unit='epoch', **training):
+    training = {
+        'progress': [0.5, 1.0],
+        'loss': [2.0, 1.0],
+        'decode.loss_ce': [1.5, 0.8],
+        'lr': [1e-3, 5e-4],
+        **training,
+    }
+    if validation is None:
+        validation = {'progress': [1, 2, 3], 'mDice_fg': [0.1, 0.4, 0.3]}
+    return RunLog(pd.DataFrame(training), pd.DataFrame(validation), unit, 1)
+
+
+def titles(figure):
+    return [axes.get_title() for axes in figure.axes]
+
+
+def test_each_loss_the_gate_and_the_rate_have_a_panel_of_their_own():
+    figure = run_curves({'run': make_log(gate=[0.0, 1.0])})
+    assert titles(figure) == [
+        'loss, total',
+        'decode.loss_ce',
+        'gate',
+        'learning rate',
+        'validation mDice_fg (%)',
+    ]
+    (line,) = figure.axes[1].lines
+    assert line.get_xydata().tolist() == [[0.5, 1.5], [1.0, 0.8]]
+
+
+def test_gate_of_a_baseline_has_no_panel():
+    assert 'gate' not in titles(run_curves({'run': make_log()}))
+
+
+def test_best_epoch_is_starred_and_named_in_per_cent():
+    axes = run_curves({'run': make_log()}).axes[-1]
+    (star,) = [line for line in axes.lines if line.get_marker() == '*']
+    np.testing.assert_allclose(star.get_xydata(), [[2, 40]])
+    labels = [text.get_text() for text in axes.get_legend().get_texts()]
+    assert 'best: 40.0 at epoch 2' in labels
+
+
+def test_single_run_is_drawn_by_site_too():
+    validation = {
+        'progress': [1, 2],
+        'mDice_fg': [0.2, 0.3],
+        'site/a/mDice_fg': [0.1, 0.2],
+        'site/b/mDice_fg': [0.3, 0.4],
+    }
+    axes = run_curves({'run': make_log(validation)}).axes[-1]
+    lines = {line.get_label(): line.get_ydata().tolist() for line in axes.lines}
+    assert lines['a'] == [10.0, 20.0]
+    assert lines['b'] == [30.0, 40.0]
+
+
+def test_several_runs_differ_in_colour_and_in_dashes_and_are_named_once():
+    figure = run_curves({'one': make_log(), 'two': make_log()})
+    first, second = figure.axes[0].lines
+    assert first.get_color() != second.get_color()
+    assert first.get_linestyle() != second.get_linestyle()
+    (legend,) = figure.legends
+    assert [text.get_text() for text in legend.get_texts()] == ['one', 'two']
+
+
+def test_run_without_validation_is_drawn_and_says_so():
+    axes = run_curves({'run': make_log({'progress': []})}).axes[-1]
+    assert axes.texts[0].get_text() == 'no validation yet'
+
+
+def test_unknown_metric_and_mixed_units_are_errors():
+    with pytest.raises(RunLogError, match="no metric 'mDise'; they hold mDice_fg"):
+        run_curves({'run': make_log()}, 'mDise')
+    with pytest.raises(RunLogError, match='some of the runs count epochs'):
+        run_curves({'a': make_log(), 'b': make_log(unit='iteration')})
+
+
+def test_picture_goes_into_the_work_folder_or_where_it_is_told(tmp_path):
+    for name in ('a/seed0', 'a/seed1'):
+        file = tmp_path / name / '1/vis_data/scalars.json'
+        file.parent.mkdir(parents=True)
+        file.write_text(json.dumps(dict(loss=1.0, epoch=1, iter=1)) + '\n')
+    folders = [tmp_path / 'a/seed0', tmp_path / 'a/seed1']
+    assert write_run_curves(folders) == folders[0] / 'curves.png'
+    with Image.open(folders[0] / 'curves.png') as picture:
+        assert picture.width > 1000
+    out = tmp_path / 'new/two.pdf'
+    assert write_run_curves(folders, out) == out
+    assert out.read_bytes().startswith(b'%PDF')
+    with pytest.raises(
+        ValueError, match=r'two\.xyz: a picture needs one of the endings'
+    ):
+        write_run_curves(folders, tmp_path / 'two.xyz')

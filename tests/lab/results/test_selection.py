@@ -1,0 +1,110 @@
+import pandas as pd
+import pytest
+import torch
+from mmengine.config import Config
+from mmengine.structures import PixelData
+from mmseg.structures import SegDataSample
+
+from mcdrl_lab.results.selection import (
+    kept_lesions,
+    selection_table,
+    untrained_segmentor,
+)
+from mcdrl_mmseg.clip.text import embed_texts
+from mcdrl_mmseg.models import DictionaryError
+
+SIZE = (64, 64)
+
+
+def sample(mask, **metainfo):
+    shape = tuple(mask.shape)
+    result = SegDataSample(gt_sem_seg=PixelData(data=mask.unsqueeze(0)))
+    result.set_metainfo(dict(img_shape=SIZE, ori_shape=shape, **metainfo))
+    return result
+
+
+def batch(*samples):
+    images = [torch.zeros(3, *SIZE, dtype=torch.uint8) for _ in samples]
+    return dict(inputs=images, data_samples=list(samples))
+
+
+@pytest.fixture
+def model(new_model, monkeypatch):
+    """A model whose CLIP sees the lesion by these cosines, on a grid of 2 x 2."""
+    result = new_model()
+    texts = torch.eye(128)[: len(result.decode_head.dictionary.texts)]
+    result.decode_head.dictionary.fill(texts, 'ab' * 32)
+    cosine = torch.tensor([[0.3, 0.9], [0.6, 0.0]])
+    dense = torch.zeros(128, 2, 2)
+    dense[0] = cosine
+    dense[-1] = (1 - cosine.square()).sqrt()
+
+    def extract_feat(inputs):
+        many = len(inputs)
+        return dense.expand(many, -1, -1, -1), torch.zeros(many, 128)
+
+    monkeypatch.setattr(result, 'extract_feat', extract_feat)
+    return result
+
+
+def test_share_is_that_of_the_lesions_pixels_in_the_kept_cells(model):
+    # All of the cell above left and half of the one above right, which is kept first;
+    # then come below left, above left and below right.
+    mask = torch.zeros(64, 64, dtype=torch.long)
+    mask[:32, :48] = 1
+    kept = kept_lesions(model, [batch(sample(mask, site='a'))], (0.25, 0.5, 0.75, 1.0))
+    values = kept[['0.25', '0.5', '0.75', '1.0']].iloc[0].tolist()
+    assert values == pytest.approx([1 / 3, 1 / 3, 1, 1])
+
+
+def test_masks_of_another_size_than_the_networks_input_are_met_at_theirs(model):
+    mask = torch.zeros(32, 128, dtype=torch.long)
+    mask[:16, :96] = 1
+    kept = kept_lesions(model, [batch(sample(mask))], [0.5])
+    assert kept['0.5'].tolist() == pytest.approx([1 / 3])
+
+
+def test_ignored_pixels_are_no_lesion_and_images_without_one_do_not_count(model):
+    mask = torch.zeros(64, 64, dtype=torch.long)
+    mask[:32, 32:] = 1
+    mask[32:, 32:] = 255
+    nothing = torch.zeros_like(mask)
+    names = dict(site='a', img_path='/data/a/images/x.jpg')
+    kept = kept_lesions(model, [batch(sample(nothing), sample(mask, **names))], [0.25])
+    assert kept.to_dict('list') == dict(
+        site=['a'], image=['images/x.jpg'], **{'0.25': [1.0]}
+    )
+    with pytest.raises(ValueError, match="every image is of 'no lesion'"):
+        kept_lesions(model, [batch(sample(nothing))], [0.25])
+
+
+def test_table_gives_means_and_lesions_found_by_site_and_for_all():
+    kept = pd.DataFrame(
+        dict(site=['b', 'a', 'b'], image=['x', 'y', 'z'], **{'0.5': [1.0, 0.2, 0.5]})
+    )
+    table = selection_table(kept)
+    assert table['site'].tolist() == ['a', 'b', 'all']
+    assert table['images'].tolist() == [1, 2, 3]
+    assert table['kept at 0.5'].tolist() == pytest.approx([20, 75, 170 / 3])
+    assert table['whole at 0.5'].tolist() == pytest.approx([0, 50, 100 / 3])
+    assert selection_table(kept[kept.site == 'a'])['site'].tolist() == ['a']
+
+
+def test_untrained_model_holds_the_texts_of_its_own_clip(tiny_config):
+    cfg = Config.fromfile(tiny_config)
+    cfg.model.backbone.pretrained = 'builtin'
+    model = untrained_segmentor(cfg)
+    dictionary = model.decode_head.dictionary
+    texts = embed_texts(model.backbone.clip_spec, dictionary.prompts.class_texts)
+    torch.testing.assert_close(dictionary.class_embeddings, texts)
+    assert not model.training
+    cfg.model.decode_head = cfg.model.decode_head.predictor
+    with pytest.raises(ValueError, match='needs a CausalInterventionHead'):
+        untrained_segmentor(cfg)
+
+
+def test_backbone_without_clip_is_named(tiny_config):
+    cfg = Config.fromfile(tiny_config)
+    cfg.model.backbone = dict(type='mmseg.ResNet', depth=18)
+    with pytest.raises(DictionaryError, match='ResNet has no CLIP tower'):
+        untrained_segmentor(cfg)

@@ -1,0 +1,129 @@
+import base64
+
+import cv2
+import numpy as np
+import pytest
+
+from mcdrl_lab.serving.answers import Explainer, color_scale, predicted, seen
+from mcdrl_mmseg.apis.checkpoint import load_segmentor
+from mcdrl_mmseg.apis.explanation import Explanation, explain, predict_at_gate
+
+
+def picture(url: str) -> np.ndarray:
+    """(H, W, 3), red first, of a data URL."""
+    content = base64.b64decode(url.partition(',')[2])
+    return cv2.imdecode(np.frombuffer(content, np.uint8), cv2.IMREAD_COLOR)[..., ::-1]
+
+
+@pytest.fixture
+def explanation() -> Explanation:
+    """Two classes, three confounders, the left half kept."""
+    image = np.full((40, 80, 3), 128, np.uint8)
+    similarity = np.zeros((2, 2, 4), np.float32)
+    similarity[0, :, 0] = 0.5
+    similarity[1, 0, :] = -0.25
+    kept = np.zeros((2, 4), bool)
+    kept[:, :2] = True
+    return Explanation(
+        image=image,
+        class_names=('polyp', 'cyst'),
+        confounder_names=('blur', 'glare', 'mucus'),
+        similarity=similarity,
+        kept=kept,
+        attention=np.array([0.2, 0.7, 0.1], np.float32),
+        attention_maps=np.zeros((3, 2, 4), np.float32),
+        lesion_probability={},
+        per_confounder=None,
+        gate=1.0,
+    )
+
+
+def test_prediction_shows_mask_and_probability():
+    image = np.full((40, 60, 3), 128, np.uint8)
+    probability = np.full((40, 60), 0.1, np.float32)
+    probability[10:30, 15:45] = 0.9
+    answer = predicted(image, probability, 0.25)
+    assert answer['gate'] == 0.25
+    assert answer['marked'] == pytest.approx(20 * 30 / (40 * 60))
+    mask = picture(answer['mask']).astype(int)
+    assert np.abs(mask[:6] - 128).max() < 10  # Nothing outside.
+    assert mask[20, 30, 2] > mask[20, 30, 0] + 20  # Bluish inside.
+    shown = picture(answer['probability']).astype(int)
+    # Cividis goes from dark blue to yellow.
+    assert shown[20, 30, 0] > shown[20, 30, 2] + 40
+    assert shown[2, 2, 2] > shown[2, 2, 0] + 20
+
+
+def test_one_half_itself_is_not_in_the_mask():
+    image = np.zeros((20, 20, 3), np.uint8)
+    assert predicted(image, np.full((20, 20), 0.5, np.float32), 1)['marked'] == 0
+
+
+def test_large_images_are_shown_smaller_but_measured_whole():
+    image = np.zeros((30, 4096, 3), np.uint8)
+    probability = np.zeros((30, 4096), np.float32)
+    probability[0, 0] = 1
+    answer = predicted(image, probability, 1)
+    assert answer['marked'] == pytest.approx(1 / (30 * 4096))
+    assert picture(answer['mask']).shape[1] == 1024
+    assert picture(answer['probability']).shape[1] == 1024
+
+
+def test_explanation_is_told_in_names_and_numbers(explanation):
+    answer = seen(explanation)
+    assert (answer['width'], answer['height']) == (80, 40)
+    assert answer['kept'] == 0.5
+    assert answer['attends'] is True
+    assert [one['name'] for one in answer['confounders']] == ['glare', 'blur', 'mucus']
+    weights = [one['weight'] for one in answer['confounders']]
+    assert weights == pytest.approx([0.7, 0.2, 0.1])
+    ranges = {one['name']: (one['low'], one['high']) for one in answer['similarity']}
+    assert ranges == {'polyp': (0.0, 0.5), 'cyst': (-0.25, 0.0)}
+
+
+def test_similarity_is_bright_where_it_is_high_and_the_kept_part_is_outlined(
+    explanation,
+):
+    polyp, cyst = (
+        picture(one['picture']).astype(int) for one in seen(explanation)['similarity']
+    )
+    assert polyp[20, 8].sum() > polyp[20, 70].sum() + 60
+    assert cyst[32, 60].sum() > cyst[8, 60].sum() + 60
+    # The border between kept and not kept lies at column 40: black beside blue.
+    assert polyp[20, 36:44].sum(axis=1).min() < 150
+
+
+def test_color_scale_is_that_of_the_heat_maps():
+    scale = color_scale().astype(int)
+    assert scale.shape == (1, 256, 3)
+    assert scale[0, 0, 2] > scale[0, 0, 0] + 50
+    assert scale[0, -1, 0] > scale[0, -1, 2] + 100
+
+
+def test_explainer_answers_as_the_functions_do(checkpoint, pixels):
+    model = load_segmentor(checkpoint, device='cpu')
+    # A gate of the model's own that is neither end.
+    model.decode_head.intervention.gate.fill_(0.75)
+    explainer = Explainer(model)
+    assert explainer.gate == 0.75
+    blue_first = pixels[..., ::-1]
+
+    whole = explainer.whole(pixels)
+    probability = predict_at_gate(model, blue_first, 0.75)
+    assert whole['gate'] == 0.75
+    assert whole['mask'] == predicted(pixels, probability, 0.75)['mask']
+    attention = explain(model, blue_first).attention
+    weights = [one['weight'] for one in whole['confounders']]
+    assert weights == pytest.approx(sorted(attention, reverse=True))
+
+    other = explainer.at_gate(pixels, 0.0)
+    without = predict_at_gate(model, blue_first, 0.0)
+    assert other == predicted(pixels, without, 0.0)
+    assert other['probability'] != whole['probability']
+
+
+def test_a_model_without_mcdrl_is_refused(checkpoint):
+    model = load_segmentor(checkpoint, device='cpu')
+    model.decode_head = model.decode_head.predictor
+    with pytest.raises(ValueError, match='CausalInterventionHead'):
+        Explainer(model)

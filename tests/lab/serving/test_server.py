@@ -1,0 +1,71 @@
+import socket
+import subprocess
+import sys
+
+import pytest
+import torch
+
+from mcdrl_lab.serving.server import ServeError, is_loopback, listen, serve
+
+
+@pytest.mark.parametrize('host', ['127.0.0.1', '127.1.2.3', '::1', 'localhost'])
+def test_this_machine_alone(host):
+    assert is_loopback(host)
+
+
+@pytest.mark.parametrize(
+    'host', ['0.0.0.0', '::', '', '192.168.0.5', 'localhost.example.org']
+)
+def test_reached_from_elsewhere(host):
+    assert not is_loopback(host)
+
+
+def test_port_0_takes_a_free_port_of_the_address_alone():
+    with listen('127.0.0.1', 0) as listener:
+        host, port = listener.getsockname()
+    assert host == '127.0.0.1'
+    assert port > 0
+
+
+def test_taken_port_is_an_error_that_names_it():
+    with socket.create_server(('127.0.0.1', 0)) as other:
+        port = other.getsockname()[1]
+        with pytest.raises(ServeError, match=rf'port {port}: .*in use.*--port'):
+            listen('127.0.0.1', port)
+
+
+@pytest.mark.parametrize('host', ['203.0.113.7', 'x' * 300])
+def test_address_that_is_not_this_machines_is_an_error(host):
+    with pytest.raises(ServeError, match=host):
+        listen(host, 0)
+
+
+@pytest.mark.parametrize('port', [-1, 65536])
+def test_port_out_of_range_is_an_error(port):
+    with pytest.raises(ServeError, match=f'--port {port} must be 0 to 65535'):
+        listen('127.0.0.1', port)
+
+
+def test_checkpoint_that_does_not_exist_is_named(tmp_path):
+    with pytest.raises(ServeError, match=r'absent\.pth'):
+        serve(str(tmp_path / 'absent.pth'), port=0)
+
+
+def test_checkpoint_that_holds_a_program_is_refused(tmp_path):
+    path = tmp_path / 'hostile.pth'
+    torch.save({'state_dict': {}, 'program': subprocess.Popen}, path)
+    with pytest.raises(ServeError, match='more than tensors'):
+        serve(str(path), port=0)
+
+
+def test_bad_options_are_named(checkpoint, tmp_path):
+    with pytest.raises(ServeError, match='--max-upload-mb'):
+        serve(str(checkpoint), port=0, max_upload_mb=0)
+    with pytest.raises(ServeError, match='--examples'):
+        serve(str(checkpoint), port=0, examples=str(tmp_path / 'absent'))
+
+
+def test_missing_package_is_named_with_what_installs_it(monkeypatch, tmp_path):
+    monkeypatch.setitem(sys.modules, 'uvicorn', None)
+    with pytest.raises(ServeError, match=r'needs uvicorn.*mcdrl-mmseg\[serve\]'):
+        serve(str(tmp_path / 'model.pth'))

@@ -1,0 +1,65 @@
+import pytest
+from mmengine import Config
+from mmengine.registry import init_default_scope
+from mmseg.registry import DATASETS
+
+import mcdrl_mmseg  # noqa: F401
+from mcdrl_lab.simulation import (
+    LESION_CLASSES,
+    MASK_VALUES,
+    SITES,
+    Benchmark,
+    write_benchmark,
+)
+
+FOLDER = 'configs/_base_/datasets'
+
+
+@pytest.mark.parametrize('site', SITES)
+def test_a_fold_trains_on_four_sites_and_tests_on_the_fifth(repo_root, site):
+    name = f'endosim_heldout-{site.replace("_", "-")}.py'
+    config = Config.fromfile(repo_root / FOLDER / name)
+    others = [s for s in SITES if s != site]
+    assert config.held_out_site == site
+    assert [s['name'] for s in config.sites] == list(SITES)
+    for part, split in (('train', 'train'), ('val', 'val')):
+        dataset = config[f'{part}_dataloader'].dataset
+        assert [s['name'] for s in dataset.sites] == others
+        assert dataset.split == split
+    test = config.test_dataloader.dataset
+    assert [s['name'] for s in test.sites] == [site] and test.split == 'all'
+
+
+def test_the_configs_say_what_masks_hold(repo_root):
+    config = Config.fromfile(repo_root / FOLDER / 'endosim.py')
+    for site in config.sites:
+        assert tuple(site.lesion_classes) == LESION_CLASSES
+        assert dict(site.mask_values) == MASK_VALUES
+
+
+def test_a_folds_data_sets_read_what_the_tool_writes(repo_root, tmp_path, monkeypatch):
+    write_benchmark(Benchmark(images_per_site=5, size=48), tmp_path)
+    monkeypatch.setenv('MCDRL_ENDOSIM_ROOT', str(tmp_path))
+    init_default_scope('mmseg')
+    config = Config.fromfile(repo_root / FOLDER / 'endosim_heldout-endosim-c.py')
+    sizes = {}
+    for part in ('train', 'val', 'test'):
+        dataset = DATASETS.build(config[f'{part}_dataloader'].dataset)
+        sizes[part] = len(dataset)
+        sample = dataset[0]
+        assert tuple(sample['inputs'].shape) == (3, 128, 128)
+        assert sample['data_samples'].site in SITES
+        assert isinstance(sample['data_samples'].lesion_classes, tuple)
+    assert sizes == {'train': 16, 'val': 4, 'test': 5}
+
+
+def test_the_randomised_experiment_is_tested_on_the_other_draw(repo_root, monkeypatch):
+    monkeypatch.setenv('MCDRL_ENDOSIM_ROOT', 'shifted')
+    monkeypatch.setenv('MCDRL_ENDOSIM_RANDOMISED_ROOT', 'randomised')
+    name = 'endosim-randomised_heldout-endosim-a.py'
+    config = Config.fromfile(repo_root / FOLDER / name)
+    roots = {
+        part: config[f'{part}_dataloader'].dataset.data_root
+        for part in ('train', 'val', 'test')
+    }
+    assert roots == {'train': 'randomised', 'val': 'randomised', 'test': 'shifted'}

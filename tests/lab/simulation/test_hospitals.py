@@ -1,0 +1,104 @@
+import pytest
+
+from mcdrl_lab.simulation import (
+    CONFOUNDERS,
+    LESION_CLASSES,
+    SITES,
+    Conditions,
+    SceneError,
+)
+from mcdrl_lab.simulation.hospitals import HOME, LESION_RATES, SHARED_RATES
+from mcdrl_lab.simulation.scene import EXCLUSIVE, SURFACE_CONFOUNDERS
+
+LESIONS = (None, *LESION_CLASSES)
+
+
+def test_lesion_rates_sum_to_one():
+    assert sum(LESION_RATES.values()) == pytest.approx(1)
+
+
+@pytest.mark.parametrize('lesion', LESIONS)
+def test_without_shift_every_site_has_the_shared_rates(lesion):
+    for site in (None, *SITES):
+        conditions = Conditions(site, 0.0)
+        assert conditions.rates(lesion) == pytest.approx(SHARED_RATES)
+        assert set(conditions.on_lesion().values()) == {0.5}
+
+
+def test_without_a_site_nothing_is_shifted():
+    assert Conditions(None, 1.0).rates('polyp') == SHARED_RATES
+    assert set(Conditions(None, 1.0).on_lesion().values()) == {0.5}
+
+
+@pytest.mark.parametrize('site', SITES)
+@pytest.mark.parametrize('spurious', [0.0, 0.3, 1.0])
+def test_rates_are_probabilities_and_exclusive_pairs_leave_room(site, spurious):
+    for lesion in LESIONS:
+        rates = Conditions(site, spurious).rates(lesion)
+        assert tuple(rates) == CONFOUNDERS
+        assert all(0 < rate < 1 for rate in rates.values())
+        assert all(rates[a] + rates[b] <= 1 + 1e-12 for a, b in EXCLUSIVE)
+
+
+def test_at_full_shift_a_condition_means_lesion_at_home_and_healthy_elsewhere():
+    for name, home in HOME.items():
+        for site in SITES:
+            conditions = Conditions(site, 1.0)
+            gap = conditions.rates('polyp')[name] - conditions.rates(None)[name]
+            assert gap == pytest.approx(0.7 if site == home else -0.2)
+
+
+def test_every_site_is_home_to_two_conditions():
+    assert sorted(HOME.values()) == sorted(SITES * 2)
+
+
+def test_at_full_shift_blur_and_white_light_go_with_other_classes_at_every_site():
+    pairs = set()
+    for site in SITES:
+        rates = {k: Conditions(site, 1.0).rates(k) for k in LESIONS}
+        blurred, white = (
+            tuple(k for k in LESIONS if rates[k][name] > rates[None][name])
+            for name in ('blur', 'white_light')
+        )
+        assert len(blurred) == len(white) == 2
+        assert not set(blurred) & set(white)
+        assert None not in blurred + white
+        pairs.add((blurred, white))
+    assert len(pairs) == len(SITES)
+
+
+def test_the_first_sites_rates_at_full_shift_by_hand():
+    assert Conditions('endosim_a', 1.0).rates('inflammation') == pytest.approx(
+        {
+            'blur': 0.1,
+            'artifacts': 0.05,
+            'bright': 0.05,
+            'dark': 0.05,
+            'uneven': 0.05,
+            'nbi': 0.8,
+            'white_light': 0.2,
+            'near': 0.05,
+            'far': 0.05,
+            'mucus': 0.8,
+            'blood': 0.05,
+            'reflection': 0.05,
+        }
+    )
+
+
+def test_rates_change_in_proportion_to_the_shift():
+    half = Conditions('endosim_e', 0.5)
+    assert half.rates('cyst')['blood'] == pytest.approx((0.15 + 0.8) / 2)
+    assert half.rates(None)['blood'] == pytest.approx((0.15 + 0.1) / 2)
+    assert half.on_lesion()['blood'] == pytest.approx((0.5 + 0.9) / 2)
+    assert half.on_lesion()['mucus'] == pytest.approx((0.5 + 0.1) / 2)
+    assert tuple(half.on_lesion()) == SURFACE_CONFOUNDERS
+
+
+@pytest.mark.parametrize(
+    ('site', 'spurious', 'named'),
+    [('endosim_f', 0.5, 'endosim_f'), ('endosim_a', 1.5, '1.5')],
+)
+def test_other_sites_and_shifts_are_refused(site, spurious, named):
+    with pytest.raises(SceneError, match=named):
+        Conditions(site, spurious)
