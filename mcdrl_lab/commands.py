@@ -28,7 +28,87 @@ class Command(NamedTuple):
 
 
 COMMANDS: dict[str, Command] = {
-    # One line a command, in the order of an experiment.
+    # In the order of an experiment.
+    'convert': Command(
+        'mcdrl_lab.data.convert_command',
+        'a public data set, or your own folders, into the common layout',
+    ),
+    'verify': Command(
+        'mcdrl_lab.data.verify_command',
+        'everything wrong with a data set, by file',
+    ),
+    'simulate': Command(
+        'mcdrl_lab.simulation.simulate_command',
+        'EndoSim: simulated hospitals with known confounders',
+    ),
+    'pretrain': Command(
+        'mcdrl_lab.pretraining.pretrain_command',
+        'train and test the built-in tiny CLIP',
+    ),
+    'leave-one-site-out': Command(
+        'mcdrl_lab.plans.leave_one_site_out_command',
+        'every method on every held-out site, every seed',
+    ),
+    'ablation': Command(
+        'mcdrl_lab.plans.ablation_command',
+        'the variants of a plan, a YAML file',
+    ),
+    'compare': Command(
+        'mcdrl_lab.results.compare_command',
+        'one method with others, paired by image and seed',
+    ),
+    'report': Command(
+        'mcdrl_lab.results.report_command',
+        'one HTML page of a plan or a run',
+    ),
+    'evidence': Command(
+        'mcdrl_lab.results.evidence_command',
+        'write the tables of docs/evidence.md from records',
+    ),
+    'plot-run': Command(
+        'mcdrl_lab.results.plot_run_command',
+        'losses, gate, rate and validation of runs',
+    ),
+    'embedding': Command(
+        'mcdrl_lab.results.embedding_command',
+        't-SNE of features before and after, linear probes',
+    ),
+    'selection': Command(
+        'mcdrl_lab.results.selection_command',
+        'how much of the lesions the region selection keeps',
+    ),
+    'invariance': Command(
+        'mcdrl_lab.results.invariance_command',
+        'predictions of one scene under two conditions',
+    ),
+    'benchmark': Command(
+        'mcdrl_lab.benchmarks.benchmark_command',
+        'latency, FLOPs, memory, share of each part',
+    ),
+    'latency': Command(
+        'mcdrl_lab.benchmarks.latency_command',
+        'milliseconds and parameters of the variants of a plan',
+    ),
+    'scaling': Command(
+        'mcdrl_lab.benchmarks.scaling_command',
+        'a training step on one and on several processes',
+    ),
+    'communication': Command(
+        'mcdrl_lab.benchmarks.communication_command',
+        'what processes send each other in a step',
+    ),
+    'compare-exported': Command(
+        'mcdrl_lab.benchmarks.compare_exported_command',
+        'time and Dice of exported files',
+    ),
+    'serve': Command(
+        'mcdrl_lab.serving.serve_command',
+        'a local web page for a model',
+    ),
+    'demo': Command(
+        'mcdrl_lab.demo.demo_command',
+        'the whole method in one command',
+    ),
 }
 
 
