@@ -22,7 +22,7 @@ endif
 
 install: $(READY)
 
-$(READY): requirements/tested.txt requirements/runtime.txt setup.py
+$(READY): requirements/tested.txt requirements/runtime.txt requirements/lab.txt setup.py
 	@echo "Installing the pinned set into $(VENV) (about two minutes)..."
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements/tested.txt
@@ -81,6 +81,7 @@ serve: $(READY)
 lint: $(READY)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+	$(BIN)/lint-imports --no-logo
 
 # Runs the tests that damage something, and writes docs/reliability.md.
 reliability: $(READY)
@@ -91,7 +92,7 @@ types: $(READY)
 
 # Unit tests alone: lines that only whole runs reach are shown as missed.
 coverage: $(READY)
-	$(BIN)/python -m pytest --ignore=tests/integration --cov=mcdrl_mmseg --cov-report=term-missing:skip-covered $(PYTEST_ARGS)
+	$(BIN)/python -m pytest --ignore=tests/integration --cov=mcdrl_mmseg --cov=mcdrl_lab --cov=mcdrl_common --cov-report=term-missing:skip-covered $(PYTEST_ARGS)
 
 # The site, in site/index.html. It has an environment of its own: the package is read,
 # and never imported.

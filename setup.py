@@ -82,7 +82,8 @@ setup(
     extras_require={
         'mmseg': requirements('mmseg'),
         'openmmlab': requirements('openmmlab'),
-        'deploy': requirements('deploy'),
+        'lab': requirements('lab'),
+        'export': requirements('export'),
         'dicom': requirements('dicom'),
         'serve': requirements('serve'),
         'dev': requirements('dev'),

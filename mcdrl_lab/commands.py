@@ -13,6 +13,8 @@ import sys
 from collections.abc import Sequence
 from typing import NamedTuple
 
+from mcdrl_common.extras import missing_package_message
+
 
 class Command(NamedTuple):
     """Where a command lies.
@@ -131,6 +133,17 @@ def main(argv: Sequence[str] | None = None) -> int:
     )
     parser.add_argument('command', metavar='COMMAND', choices=list(COMMANDS))
     name = parser.parse_args(arguments[:1]).command
+    try:
+        return _run(name, arguments[1:])
+    except ModuleNotFoundError as error:
+        message = missing_package_message(error)
+        if message is None:
+            raise
+        print(f'{name}: {message}', file=sys.stderr)
+        return 2
+
+
+def _run(name: str, arguments: Sequence[str]) -> int:
     module = importlib.import_module(COMMANDS[name].module)
     own = argparse.ArgumentParser(
         prog=f'python -m mcdrl_lab {name}',
@@ -138,4 +151,4 @@ def main(argv: Sequence[str] | None = None) -> int:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     module.add_arguments(own)
-    return module.run(own.parse_args(arguments[1:])) or 0
+    return module.run(own.parse_args(arguments)) or 0

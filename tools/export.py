@@ -16,7 +16,7 @@ def parse_args() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         description=f'{__doc__} The file is compared with the model before it gets '
         'its name, and is not kept if the two differ. Needs: pip install '
-        "'mcdrl-mmseg[deploy]' for ONNX.",
+        "'mcdrl-mmseg[export]' for ONNX.",
         epilog='Example: python tools/export.py best.pth --format onnx --size 224 224 '
         '--out best.onnx --image image.jpg',
     )

@@ -33,7 +33,7 @@ def require(*packages: str) -> None:
         except ImportError as error:
             raise ExportError(
                 f'{package} is needed but cannot be imported ({error}). Install it '
-                "with: pip install 'mcdrl-mmseg[deploy]' (or: pip install "
+                "with: pip install 'mcdrl-mmseg[export]' (or: pip install "
                 f'{" ".join(_PACKAGES)})'
             ) from None
 

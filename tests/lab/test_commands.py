@@ -1,0 +1,83 @@
+import subprocess
+import sys
+
+import pytest
+
+from mcdrl_lab import commands
+from mcdrl_lab.commands import COMMANDS, main
+
+# What takes long to import: none of it is needed to say what a command does.
+HEAVY = {
+    'cv2',
+    'matplotlib',
+    'mcdrl_mmseg',
+    'mmcv',
+    'mmengine',
+    'mmseg',
+    'numpy',
+    'open_clip',
+    'pandas',
+    'scipy',
+    'sklearn',
+    'statsmodels',
+    'torch',
+}
+
+SHOW_LOADED = """
+import sys
+from mcdrl_lab.commands import main
+try:
+    main([{name!r}, '--help'])
+except SystemExit as end:
+    assert not end.code, end.code
+print('LOADED', *sorted({{name.partition('.')[0] for name in sys.modules}}))
+"""
+
+
+@pytest.mark.parametrize('name', COMMANDS)
+def test_help_of_a_command_loads_nothing_that_takes_long(name, repo_root):
+    code = SHOW_LOADED.format(name=name)
+    run = subprocess.run(
+        [sys.executable, '-c', code], cwd=repo_root, capture_output=True, text=True
+    )
+    assert run.returncode == 0, run.stderr
+    assert f'python -m mcdrl_lab {name}' in run.stdout
+    loaded = set(run.stdout.rpartition('LOADED ')[2].split())
+    assert loaded & HEAVY == set()
+
+
+def test_the_list_of_commands_says_what_each_is_for(capsys):
+    with pytest.raises(SystemExit) as end:
+        main(['--help'])
+    assert end.value.code == 0
+    shown = capsys.readouterr().out
+    for name, command in COMMANDS.items():
+        assert f'{name} ' in shown
+        assert command.summary in shown
+
+
+def test_an_unknown_command_is_refused_with_the_known_ones(capsys):
+    with pytest.raises(SystemExit) as end:
+        main(['compair'])
+    assert end.value.code == 2
+    assert 'compare' in capsys.readouterr().err
+
+
+def test_a_missing_package_is_named_with_its_command(monkeypatch, capsys):
+    def fail(name):
+        raise ModuleNotFoundError(f'No module named {name!r}', name='pandas')
+
+    monkeypatch.setattr(commands.importlib, 'import_module', fail)
+    assert main(['compare']) == 2
+    assert capsys.readouterr().err == (
+        "compare: pandas is not installed: pip install 'mcdrl-mmseg[lab]'\n"
+    )
+
+
+def test_a_bug_is_not_taken_for_a_missing_package(monkeypatch):
+    def fail(name):
+        raise ModuleNotFoundError(f'No module named {name!r}', name='mcdrl_lab.none')
+
+    monkeypatch.setattr(commands.importlib, 'import_module', fail)
+    with pytest.raises(ModuleNotFoundError):
+        main(['compare'])
