@@ -143,12 +143,22 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 2
 
 
-def _run(name: str, arguments: Sequence[str]) -> int:
+def make_parser(name: str) -> argparse.ArgumentParser:
+    """The parser of a command.
+
+    Args:
+        name: One of :data:`COMMANDS`.
+    """
     module = importlib.import_module(COMMANDS[name].module)
-    own = argparse.ArgumentParser(
+    parser = argparse.ArgumentParser(
         prog=f'python -m mcdrl_lab {name}',
         description=module.__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    module.add_arguments(own)
-    return module.run(own.parse_args(arguments)) or 0
+    module.add_arguments(parser)
+    return parser
+
+
+def _run(name: str, arguments: Sequence[str]) -> int:
+    args = make_parser(name).parse_args(arguments)
+    return importlib.import_module(COMMANDS[name].module).run(args) or 0

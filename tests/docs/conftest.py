@@ -16,13 +16,15 @@ import numpy as np
 import pytest
 from markdown_it import MarkdownIt
 
+from mcdrl_lab.commands import make_parser
+
 ROOT = Path(__file__).resolve().parents[2]
 PAGES = sorted(
     path
     for path in [
         *ROOT.glob('*.md'),
         *ROOT.glob('docs/**/*.md'),
-        *ROOT.glob('mcdrl_mmseg/**/*.md'),
+        *ROOT.glob('mcdrl_*/**/*.md'),
     ]
     if '.mim' not in path.parts
 )
@@ -134,8 +136,13 @@ class _ParsedError(Exception):
 def parse_tool(monkeypatch, capsys):
     """Runs a tool up to the end of its parsing; returns the parser."""
 
-    def parse(tool: Path, arguments: list[str] | None) -> argparse.ArgumentParser:
-        """``None`` stands for no arguments: the parser alone is wanted."""
+    def parse(tool: Path | str, arguments: list[str] | None) -> argparse.ArgumentParser:
+        """A tool is a file, a command of the lab its name.
+
+        ``None`` stands for no arguments: the parser alone is wanted.
+        """
+        if isinstance(tool, str):
+            return parse_command(tool, arguments)
         original = argparse.ArgumentParser.parse_args
         found: list[argparse.ArgumentParser] = []
 
@@ -155,6 +162,17 @@ def parse_tool(monkeypatch, capsys):
             except SystemExit:
                 pytest.fail(f'{tool.name}: {capsys.readouterr().err}')
         raise AssertionError(f'{tool} parses no arguments.')
+
+    def parse_command(
+        name: str, arguments: list[str] | None
+    ) -> argparse.ArgumentParser:
+        parser = make_parser(name)
+        try:
+            if arguments is not None:
+                parser.parse_args(arguments)
+        except SystemExit:
+            pytest.fail(f'{name}: {capsys.readouterr().err}')
+        return parser
 
     return parse
 

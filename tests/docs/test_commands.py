@@ -9,7 +9,9 @@ from pathlib import Path
 import pytest
 from markdown_it import MarkdownIt
 
-_FOLDERS = 'configs|docs|mcdrl_mmseg|requirements|tests|tools'
+from mcdrl_lab.commands import COMMANDS
+
+_FOLDERS = 'configs|docs|findings|mcdrl_(?:mmseg|lab|common)|requirements|tests|tools'
 _PATH = re.compile(rf'(?:{_FOLDERS})/[\w./{{}},*-]+')
 _OPTION = re.compile(r'(?<![\w-])--[a-z][a-z0-9-]*')
 # What comes before the arguments of the Python tool that a script starts.
@@ -56,8 +58,11 @@ def _options(parser: argparse.ArgumentParser) -> set[str]:
     return options
 
 
-def _tool(words: list[str], root: Path) -> tuple[Path, list[str]] | None:
-    """The Python tool that a command starts, and its arguments."""
+def _tool(words: list[str], root: Path) -> tuple[Path | str, list[str]] | None:
+    """The tool, or the lab's command, that a command starts, and its arguments."""
+    if words[1:3] == ['-m', 'mcdrl_lab']:
+        assert words[3:4], 'python -m mcdrl_lab needs a command'
+        return words[3], words[4:]
     for number, word in enumerate(words):
         if not re.fullmatch(r'(\./)?tools/[\w/]+\.(py|sh)', word):
             continue
@@ -114,7 +119,8 @@ def test_command_could_be_given(command, repo_root, parse_tool, config_targets):
 @pytest.fixture
 def all_options(repo_root, parse_tool) -> set[str]:
     tools = sorted(repo_root.glob('tools/**/*.py'))
-    return set().union(*(_options(parse_tool(tool, None)) for tool in tools))
+    parsers = [*tools, *COMMANDS]
+    return set().union(*(_options(parse_tool(tool, None)) for tool in parsers))
 
 
 def _code_spans(page: Path):
@@ -145,6 +151,11 @@ def test_options_in_prose_belong_to_a_tool(repo_root, all_options):
 def test_an_option_that_a_tool_does_not_have_is_found(repo_root, parse_tool):
     with pytest.raises(pytest.fail.Exception, match='unrecognized arguments: --epoch'):
         parse_tool(repo_root / 'tools/train.py', ['config.py', '--epoch', '3'])
+
+
+def test_an_option_that_a_command_of_the_lab_does_not_have_is_found(parse_tool):
+    with pytest.raises(pytest.fail.Exception, match='unrecognized arguments: --epoch'):
+        parse_tool('compare', ['records.jsonl', 'a', 'b', '--epoch', '3'])
 
 
 def test_a_path_that_is_not_there_is_found(repo_root):
