@@ -1,0 +1,162 @@
+"""Training and testing as commands: what ``tools/train.py`` and ``tools/test.py`` run.
+
+Both command lines are MMSegmentation's. From an installed package they are
+``python -m mcdrl_mmseg.apis.training train CONFIG ...`` and ``... test CONFIG
+CHECKPOINT ...``.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Sequence
+
+from mmengine.config import DictAction
+
+from .config_check import check_config
+from .launch import build_runner, enable_amp, load_config
+from .testing import draw_predictions, save_predictions, use_tta
+
+_MODULE = 'mcdrl_mmseg.apis.training'
+
+
+def train_main(argv: Sequence[str] | None = None) -> int:
+    """Train a segmentor.
+
+    Args:
+        argv: Arguments of ``tools/train.py``; None takes those of this process.
+
+    Returns:
+        The exit code.
+
+    Raises:
+        ConfigCheckError: Something is wrong with the config.
+    """
+    parser = argparse.ArgumentParser(
+        description="Train a segmentor; the command line is that of MMSegmentation's "
+        'tools/train.py.',
+        epilog='Example: python tools/train.py configs/mcdrl/mcdrl_clip-tiny-rn_'
+        'segformer_5e_endoscopy-sites-128x128_heldout-polypgen-c1.py '
+        '--work-dir work_dirs/try',
+    )
+    parser.add_argument('config', help='config file')
+    parser.add_argument(
+        '--resume',
+        action='store_true',
+        help='go on from the latest checkpoint in the work folder',
+    )
+    parser.add_argument(
+        '--amp', action='store_true', help='automatic mixed precision training'
+    )
+    add_run_arguments(parser)
+    args = parse_run_arguments(parser, argv)
+    cfg = load_config(args.config, args.cfg_options, args.work_dir, args.launcher)
+    if args.amp:
+        enable_amp(cfg)
+    cfg.resume = args.resume
+    check_config(cfg)
+    build_runner(cfg).train()
+    return 0
+
+
+def test_main(argv: Sequence[str] | None = None) -> int:
+    """Test a checkpoint.
+
+    Args:
+        argv: Arguments of ``tools/test.py``; None takes those of this process.
+
+    Returns:
+        The exit code.
+
+    Raises:
+        ConfigCheckError: Something is wrong with the config.
+    """
+    parser = argparse.ArgumentParser(
+        description="Test a checkpoint; the command line is that of MMSegmentation's "
+        'tools/test.py.',
+        epilog='Example: python tools/test.py CONFIG work_dirs/try/best_mDice_fg.pth '
+        '--show-dir overlays',
+    )
+    parser.add_argument('config', help='config file')
+    parser.add_argument('checkpoint', help='checkpoint file')
+    parser.add_argument('--out', help='folder for the predicted label maps, as PNG')
+    parser.add_argument('--show', action='store_true', help='show predictions')
+    parser.add_argument(
+        '--show-dir', help='folder for overlays; they go to its vis_data/vis_image'
+    )
+    parser.add_argument(
+        '--wait-time', type=float, default=2, help='seconds a shown image stays'
+    )
+    parser.add_argument('--tta', action='store_true', help='test-time augmentation')
+    add_run_arguments(parser)
+    args = parse_run_arguments(parser, argv)
+    cfg = load_config(args.config, args.cfg_options, args.work_dir, args.launcher)
+    check_config(cfg, training=False)
+    cfg.load_from = args.checkpoint
+    if args.show or args.show_dir:
+        draw_predictions(cfg, args.show, args.show_dir, args.wait_time)
+    if args.tta:
+        use_tta(cfg)
+    if args.out:
+        save_predictions(cfg, args.out)
+    build_runner(cfg).test()
+    return 0
+
+
+def add_run_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add ``--work-dir``, ``--cfg-options``, ``--launcher`` and ``--local-rank``."""
+    parser.add_argument('--work-dir', help='folder for logs, checkpoints and results')
+    parser.add_argument(
+        '--cfg-options',
+        nargs='+',
+        action=DictAction,
+        metavar='KEY=VALUE',
+        help='override entries of the config, as model.backbone.pretrained=clip.pt '
+        'or key="[a,b]"',
+    )
+    parser.add_argument(
+        '--launcher',
+        choices=['none', 'pytorch', 'slurm', 'mpi'],
+        default='none',
+        help='job launcher',
+    )
+    # torch.distributed.launch passes it since PyTorch 2.0 with a dash.
+    parser.add_argument('--local_rank', '--local-rank', type=int, default=0)
+
+
+def parse_run_arguments(
+    parser: argparse.ArgumentParser, argv: Sequence[str] | None = None
+) -> argparse.Namespace:
+    """Parse, and tell MMEngine this process's rank on its machine.
+
+    Args:
+        parser: One with :func:`add_run_arguments`.
+        argv: Its arguments; None takes those of this process.
+    """
+    args = parser.parse_args(argv)
+    os.environ.setdefault('LOCAL_RANK', str(args.local_rank))
+    return args
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run ``train`` or ``test``, the first argument.
+
+    Args:
+        argv: The command and its arguments; None takes those of this process.
+
+    Returns:
+        The exit code.
+    """
+    arguments = list(sys.argv[1:] if argv is None else argv)
+    parser = argparse.ArgumentParser(
+        prog=f'python -m {_MODULE}',
+        description='Train a segmentor, or test a checkpoint.',
+    )
+    parser.add_argument('command', choices=['train', 'test'])
+    command = parser.parse_args(arguments[:1]).command
+    return (train_main if command == 'train' else test_main)(arguments[1:])
+
+
+if __name__ == '__main__':
+    sys.exit(main())

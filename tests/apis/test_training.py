@@ -1,0 +1,114 @@
+import argparse
+import os
+
+import pytest
+
+from mcdrl_mmseg.apis import training
+from mcdrl_mmseg.apis.training import add_run_arguments, parse_run_arguments
+
+
+@pytest.fixture
+def parse(monkeypatch):
+    """Parses a command line and gives back the arguments."""
+    monkeypatch.delenv('LOCAL_RANK', raising=False)
+
+    def run(*words):
+        parser = argparse.ArgumentParser()
+        add_run_arguments(parser)
+        monkeypatch.setattr('sys.argv', ['tool', *words])
+        return parse_run_arguments(parser)
+
+    return run
+
+
+def test_defaults_are_those_of_mmseg(parse):
+    args = parse()
+    assert vars(args) == dict(
+        work_dir=None, cfg_options=None, launcher='none', local_rank=0
+    )
+
+
+def test_options_become_python_values(parse):
+    args = parse(
+        '--cfg-options', 'a.lr=0.1', 'b.names=[x,y]', 'c=None', 'd="[(1,2),(3,4)]"'
+    )
+    assert args.cfg_options == {
+        'a.lr': 0.1,
+        'b.names': ['x', 'y'],
+        'c': None,
+        'd': [(1, 2), (3, 4)],
+    }
+
+
+@pytest.mark.parametrize('spelling', ['--local_rank', '--local-rank'])
+def test_local_rank_reaches_the_environment_in_both_spellings(
+    parse, monkeypatch, spelling
+):
+    monkeypatch.delenv('LOCAL_RANK', raising=False)
+    parse(spelling, '3')
+    assert os.environ['LOCAL_RANK'] == '3'
+
+
+def test_local_rank_of_the_launcher_stays(parse, monkeypatch):
+    monkeypatch.setenv('LOCAL_RANK', '1')
+    parse()
+    assert os.environ['LOCAL_RANK'] == '1'
+
+
+def test_unknown_launcher_ends_with_status_2(parse, capsys):
+    with pytest.raises(SystemExit) as stopped:
+        parse('--launcher', 'ssh')
+    assert stopped.value.code == 2
+    assert "'ssh'" in capsys.readouterr().err
+
+
+class _Runner:
+    """Notes what a command asked of it."""
+
+    def __init__(self, cfg):
+        self.cfg, self.called = cfg, []
+
+    def train(self):
+        self.called.append('train')
+
+    def test(self):
+        self.called.append('test')
+
+
+@pytest.fixture
+def runners(monkeypatch, tmp_path):
+    """Runners that the commands built, of which none computes anything."""
+    built = []
+
+    def build(cfg):
+        built.append(_Runner(cfg))
+        return built[-1]
+
+    monkeypatch.setattr(training, 'build_runner', build)
+    monkeypatch.setenv('LOCAL_RANK', '0')
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / 'stock.py').write_text('train_cfg = dict(max_iters=3)\n')
+    return built
+
+
+def test_train_is_given_the_options_of_the_command_line(runners):
+    argv = ['train', 'stock.py', '--resume', '--cfg-options', 'train_cfg.max_iters=5']
+    assert training.main(argv) == 0
+    (runner,) = runners
+    assert runner.called == ['train']
+    assert (runner.cfg.resume, runner.cfg.train_cfg.max_iters) == (True, 5)
+    assert runner.cfg.work_dir == os.path.join('work_dirs', 'stock')
+
+
+def test_test_loads_the_checkpoint_that_is_named(runners):
+    assert training.main(['test', 'stock.py', 'best.pth', '--work-dir', 'out']) == 0
+    (runner,) = runners
+    assert runner.called == ['test']
+    assert (runner.cfg.load_from, runner.cfg.work_dir) == ('best.pth', 'out')
+
+
+def test_another_command_ends_with_status_2(capsys):
+    with pytest.raises(SystemExit) as stopped:
+        training.main(['tune', 'stock.py'])
+    assert stopped.value.code == 2
+    assert "'tune'" in capsys.readouterr().err
