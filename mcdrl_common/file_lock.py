@@ -1,0 +1,63 @@
+"""One process at a time in a folder."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from filelock import FileLock, Timeout
+
+LOCK_NAME = '.lock'
+_HOLDER_NAME = '.lock-holder'
+
+
+class FolderBusyError(RuntimeError):
+    """Another process works in a folder.
+
+    Args:
+        folder: The folder.
+        holder: Who works there, such as ``process 1234``.
+    """
+
+    def __init__(self, folder: Path, holder: str) -> None:
+        self.folder, self.holder = folder, holder
+        super().__init__(f'{folder} is being worked on by {holder}')
+
+
+@contextmanager
+def folder_lock(folder: str | os.PathLike) -> Iterator[None]:
+    """Hold a folder through the file ``.lock`` inside it.
+
+    The operating system drops the lock when its holder ends, however it ends: what a
+    killed process left behind blocks nobody.
+
+    Args:
+        folder: The folder; made if it does not exist.
+
+    Raises:
+        FolderBusyError: Another process holds it.
+    """
+    path = Path(folder)
+    path.mkdir(parents=True, exist_ok=True)
+    # Not in the locked file, which Windows lets nobody else read.
+    holder = path / _HOLDER_NAME
+    try:
+        lock = FileLock(path / LOCK_NAME).acquire(timeout=0)
+    except Timeout:
+        raise FolderBusyError(path, _read_holder(holder)) from None
+    with lock:
+        holder.write_text(f'process {os.getpid()}', encoding='utf-8')
+        try:
+            yield
+        finally:
+            holder.unlink(missing_ok=True)
+
+
+def _read_holder(path: Path) -> str:
+    try:
+        return path.read_text(encoding='utf-8') or 'another process'
+    except OSError:
+        # The lock is taken a moment before its holder says who it is.
+        return 'another process'
