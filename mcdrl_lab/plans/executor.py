@@ -258,7 +258,7 @@ class PlanExecutor:
         folder.prepare(item.cfg)
         work_dir = ['--work-dir', str(folder.path)]
         if not folder.state.get('checkpoint'):
-            resume = folder.set_resume_point(item.cfg)
+            resume = folder.has_checkpoint()
             fraction = folder.training_fraction(item.cfg, item.iters_per_epoch)
             self.progress.start(item.run.key, fraction)
             self.reporter.event(item.run, 'resumed' if resume else 'started')

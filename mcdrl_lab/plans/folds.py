@@ -193,10 +193,15 @@ def place_run(cfg: Config, work_dir: str | os.PathLike) -> Config:
         work_dir: The run's folder.
 
     Returns:
-        A new config, whose test writes its per-image records into the folder.
+        A new config, whose test writes its per-image records into the folder, and
+        whose checkpoints a kill cannot spoil.
     """
     cfg = Config(cfg.to_dict())
     cfg.work_dir = str(work_dir)
+    # Any run of a plan may be killed. The hook alone decides where it goes on.
+    checkpoint = cfg.default_hooks.checkpoint
+    if checkpoint.get('type') == 'CheckpointHook':
+        checkpoint.type = 'AtomicCheckpointHook'
     metric = _site_metric(cfg, 'test_evaluator')
     metric['records_path'] = str(Path(work_dir) / RECORDS_FILE)
     return cfg

@@ -6,7 +6,6 @@ import json
 import os
 import re
 import time
-import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -15,6 +14,7 @@ from typing import Any
 from mmengine.config import Config
 
 from mcdrl_common.atomic_write import replacing, write_text
+from mcdrl_common.whole_checkpoint import is_whole
 from mcdrl_lab.errors import ProtocolError
 
 from .folds import RECORDS_FILE, place_run
@@ -159,34 +159,12 @@ class RunFolder:
             path.unlink()
         (self.path / 'last_checkpoint').unlink(missing_ok=True)
 
-    def set_resume_point(self, cfg: Config) -> bool:
-        """Point MMEngine's ``last_checkpoint`` at the one to go on from.
+    def has_checkpoint(self) -> bool:
+        """Whether an earlier attempt left a checkpoint.
 
-        MMEngine saves a checkpoint, then validates, then saves the best one, and does
-        not validate again on resuming: whether all of that was finished for the latest
-        checkpoint cannot be told afterwards. So the one before is taken wherever a
-        validation was due, and a checkpoint that a kill cut short is passed over. It
-        costs one validation interval and never a candidate for the best checkpoint.
-
-        Args:
-            cfg: Config of the run.
-
-        Returns:
-            Whether there is anything to go on from.
+        Which one is resumed is the business of the training's ``AtomicCheckpointHook``.
         """
-        checkpoints = self._checkpoints()
-        if checkpoints:
-            step = checkpoints[-1][0]
-            interval = cfg.train_cfg.get('val_interval', 1)
-            if step % interval == 0 or step >= self._length(cfg):
-                checkpoints.pop()
-        whole = [path for _, path in checkpoints if zipfile.is_zipfile(path)]
-        pointer = self.path / 'last_checkpoint'
-        if not whole:
-            pointer.unlink(missing_ok=True)
-            return False
-        write_text(pointer, str(whole[-1]))
-        return True
+        return bool(self._checkpoints())
 
     @staticmethod
     def _length(cfg: Config) -> int:
@@ -219,7 +197,7 @@ class RunFolder:
         Raises:
             ProtocolError: There is none.
         """
-        found = [p for p in self.path.glob('best_*.pth') if zipfile.is_zipfile(p)]
+        found = [path for path in self.path.glob('best_*.pth') if is_whole(path)]
         if not found:
             raise ProtocolError(
                 f'training left no whole best_*.pth in {self.path}: was there no '

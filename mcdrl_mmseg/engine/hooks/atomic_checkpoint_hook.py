@@ -13,7 +13,7 @@ from mmseg.registry import HOOKS
 
 from mcdrl_common.atomic_write import write_text
 from mcdrl_mmseg.engine.replacing_backend import REPLACING
-from mcdrl_mmseg.engine.whole_checkpoint import is_whole, newest_whole
+from mcdrl_common.whole_checkpoint import is_whole, newest_whole
 
 _POINTER = 'last_checkpoint'
 _VALIDATED = 'validated_at'

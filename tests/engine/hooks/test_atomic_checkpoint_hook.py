@@ -7,7 +7,7 @@ import pytest
 import torch
 from mmengine.hooks import Hook
 
-from mcdrl_mmseg.engine.whole_checkpoint import is_whole
+from mcdrl_common.whole_checkpoint import is_whole
 
 
 class Killed(Exception):

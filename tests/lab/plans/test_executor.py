@@ -242,12 +242,11 @@ def test_after_a_kill_every_run_goes_on_and_none_is_done_twice(place):
     os.kill(child, signal.SIGKILL)
     (place.folder / 'hang').unlink()
     assert place.executor().execute() == []
-    # Epoch 2 was not known to be validated, so it goes on after epoch 1.
     assert place.notes('a/s1/seed0 train') == [
         'a/s1/seed0 train from 1 on None',
-        'a/s1/seed0 train from 2 on None',
+        'a/s1/seed0 train from 3 on None',
     ]
-    assert place.notes('a/s1/seed0 epoch 1') == ['a/s1/seed0 epoch 1']
+    assert place.notes('a/s1/seed0 epoch 2') == ['a/s1/seed0 epoch 2']
     assert 'a/s1/seed0: resumed' in place.said()
     assert len(place.records()) == len(place.notes('test')) == 4
 
@@ -271,7 +270,7 @@ def test_a_child_that_outlived_its_command_is_waited_for(place):
     # The child finished epoch 3 before the second command took over.
     notes = place.notes('a/s1')
     assert notes.index('a/s1/seed0 epoch 3') < notes.index(
-        'a/s1/seed0 train from 3 on None'
+        'a/s1/seed0 train from 4 on None'
     )
 
 

@@ -147,6 +147,14 @@ def test_placing_a_run_changes_nothing_that_is_learned(cfg):
     assert 'records_path' not in placed.test_evaluator[0]
 
 
+def test_a_run_of_a_stock_config_is_resumed_as_every_other(cfg):
+    fold = derive_fold(cfg, 'y')
+    assert fold.default_hooks.checkpoint.type == 'CheckpointHook'
+    placed = place_run(fold, 'out/run').default_hooks.checkpoint
+    assert placed.pop('type') == 'AtomicCheckpointHook'
+    assert fold.default_hooks.checkpoint == dict(placed, type='CheckpointHook')
+
+
 def test_wrapped_and_joined_datasets_are_reached(cfg):
     plain = cfg.train_dataloader.dataset
     cfg.train_dataloader.dataset = {

@@ -37,54 +37,11 @@ def checkpoint(folder, name, whole=True):
     return path
 
 
-def pointer(folder):
-    return (folder.path / 'last_checkpoint').read_text()
-
-
-def test_a_run_goes_on_from_the_last_but_one_checkpoint(folder, cfg):
-    for epoch in (8, 9, 10):
-        checkpoint(folder, f'epoch_{epoch}.pth')
-    assert folder.set_resume_point(cfg)
-    assert pointer(folder).endswith('epoch_9.pth')
-
-
-def test_where_no_validation_was_due_it_goes_on_from_the_last(folder, cfg):
-    cfg.train_cfg.val_interval = 5
-    for epoch in (6, 7):
-        checkpoint(folder, f'epoch_{epoch}.pth')
-    assert folder.set_resume_point(cfg)
-    assert pointer(folder).endswith('epoch_7.pth')
-    checkpoint(folder, 'epoch_10.pth')
-    assert folder.set_resume_point(cfg)
-    assert pointer(folder).endswith('epoch_7.pth')
-
-
-@pytest.mark.reliability('fault', 'a checkpoint of a plan cut short')
-def test_a_checkpoint_cut_short_is_passed_over(folder, cfg):
-    for epoch in (1, 2):
-        checkpoint(folder, f'epoch_{epoch}.pth')
-    checkpoint(folder, 'epoch_3.pth', whole=False)
-    # That epoch 3 was begun shows that all was done for epoch 2.
-    assert folder.set_resume_point(cfg)
-    assert pointer(folder).endswith('epoch_2.pth')
-    checkpoint(folder, 'epoch_2.pth', whole=False)
-    assert folder.set_resume_point(cfg)
-    assert pointer(folder).endswith('epoch_1.pth')
-
-
-def test_a_pointer_to_a_lost_checkpoint_is_taken_away(folder, cfg):
-    (folder.path / 'last_checkpoint').write_text(str(folder.path / 'epoch_1.pth'))
-    checkpoint(folder, 'epoch_1.pth')
-    assert not folder.set_resume_point(cfg)
-    assert not (folder.path / 'last_checkpoint').exists()
-
-
-def test_iterations_count_as_checkpoints_too(folder, cfg):
-    cfg.train_cfg = {'max_iters': 100, 'val_interval': 50}
-    for step in (40, 45):
-        checkpoint(folder, f'iter_{step}.pth')
-    assert folder.set_resume_point(cfg)
-    assert pointer(folder).endswith('iter_45.pth')
+def test_a_run_is_resumed_where_an_earlier_attempt_left_a_checkpoint(folder):
+    checkpoint(folder, 'best_mDice_fg_epoch_9.pth')
+    assert not folder.has_checkpoint()
+    checkpoint(folder, 'iter_45.pth')
+    assert folder.has_checkpoint()
 
 
 def test_the_best_checkpoint_is_the_latest_whole_one(folder):

@@ -3,7 +3,7 @@ import os
 import pytest
 import torch
 
-from mcdrl_mmseg.engine.whole_checkpoint import is_whole, newest_whole
+from mcdrl_common.whole_checkpoint import is_whole, newest_whole
 
 
 @pytest.fixture
