@@ -91,7 +91,7 @@ def test_every_fold_of_every_config_of_the_family_is_the_same(cfg):
 
 
 def test_the_single_fold_configs_of_the_repository_give_the_same_folds():
-    root = Path(__file__).resolve().parents[2] / 'configs/mcdrl'
+    root = Path(__file__).resolve().parents[3] / 'configs/mcdrl'
     name = 'mcdrl_clip-rn50_fcn_50e_endoscopy-sites-224x224_heldout-{}.py'
     hashes = set()
     for site in ('polypgen-c1', 'polypgen-c2', 'vocalfolds-larynx'):
@@ -215,7 +215,7 @@ def test_a_single_fold_of_joined_datasets_is_not_taken_for_all_sites(cfg):
 
 
 def test_the_retinal_sites_make_folds():
-    root = Path(__file__).resolve().parents[2] / 'configs/mcdrl'
+    root = Path(__file__).resolve().parents[3] / 'configs/mcdrl'
     cfg = Config.fromfile(
         root / 'mcdrl_unet-s5-d16_fcn_50e_retinal-vessels-512x512_all-sites.py'
     )
