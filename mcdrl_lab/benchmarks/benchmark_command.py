@@ -89,7 +89,7 @@ def _compare(
     print(comparison_table(records))
     print(shares_table(records))
     if args.out:
-        from mcdrl_mmseg.visualization.figure_files import write_figure
+        from mcdrl_common.figure_files import write_figure
 
         write_figure(comparison_plot(records), args.out / plot)
     return records

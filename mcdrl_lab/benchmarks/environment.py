@@ -10,7 +10,7 @@ from typing import Any
 
 import torch
 
-from mcdrl_lab.plans.prepared import installed_versions
+from mcdrl_lab.installed_versions import installed_versions
 
 
 def environment(device: str) -> dict[str, object]:

@@ -23,10 +23,15 @@ from .launch import launch_command
 from .plan import PlannedRun, PlanProgress, State
 from .prepared import PreparedRun
 from .progress import PlainReporter, make_reporter
-from .records import RunRecord, append_record, latest_records, read_records
+from .records import (
+    RECORDS_NAME,
+    RunRecord,
+    append_record,
+    latest_records,
+    read_records,
+)
 from .run_folder import RunFolder, last_words
 
-RECORDS_NAME = 'records.jsonl'
 _POLL_S = 0.5
 _GRACE_S = 10.0
 

@@ -7,10 +7,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
 from pathlib import Path
+from statistics import fmean
 from typing import Any
 
 from mcdrl_lab.errors import ProtocolError
-from mcdrl_lab.results.statistics import mean_and_stderr
 
 from .folds import check_name
 
@@ -219,7 +219,7 @@ class PlanProgress:
             return 0.0
         if not lasted:
             return None
-        each = mean_and_stderr(lasted)[0]
+        each = fmean(lasted)
         rests = [max(each * (1.0 - p.fraction), 0.0) for p in running]
         # No plan ends before its longest run, however many jobs there are.
         shared = (sum(rests) + waiting * each) / self.jobs

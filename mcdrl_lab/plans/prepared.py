@@ -6,8 +6,6 @@ import copy
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from importlib import metadata
-from platform import python_version
 from typing import Any
 
 from mmengine.config import Config
@@ -15,22 +13,13 @@ from mmengine.registry import DefaultScope
 from mmseg.registry import DATASETS
 
 from mcdrl_lab.errors import ProtocolError
+from mcdrl_lab.installed_versions import installed_versions
 from mcdrl_mmseg.apis.config_check import ConfigCheckError, check_config
 
 from .folds import data_files, datasets, derive_fold, run_budget
 from .hashing import config_hash, data_hash
 from .plan import Method, PlannedRun
 from .records import RunRecord
-
-VERSIONED_MODULES = (
-    'mcdrl_mmseg',
-    'torch',
-    'mmengine',
-    'mmcv',
-    'mmseg',
-    'open_clip',
-    'numpy',
-)
 
 
 @dataclass(frozen=True)
@@ -95,16 +84,6 @@ class PreparedRun:
                     f'{old[:12]}, now {new[:12]}): choose another output folder or '
                     'another name for the method.'
                 )
-
-
-def installed_versions() -> dict[str, str]:
-    """Distribution and version of every package that a result depends on."""
-    owners = metadata.packages_distributions()
-    versions = {'python': python_version()}
-    for module in VERSIONED_MODULES:
-        for name in owners.get(module, ())[:1]:
-            versions[module] = f'{name} {metadata.version(name)}'
-    return versions
 
 
 def load_method(method: Method) -> Config:

@@ -13,6 +13,7 @@ from mcdrl_lab.errors import ProtocolError
 
 from .json_lines import append_line, parse_line, read_lines
 
+RECORDS_NAME = 'records.jsonl'
 SCHEMA = 1
 SELECTIONS = ('validation', 'oracle')
 STATUSES = ('done', 'failed')

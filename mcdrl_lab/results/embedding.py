@@ -16,8 +16,8 @@ from mmengine.registry import init_default_scope
 from mmengine.runner import Runner
 
 from mcdrl_common.atomic_write import write_text
+from mcdrl_common.figure_files import write_figure
 from mcdrl_mmseg.apis.checkpoint import load_segmentor
-from mcdrl_mmseg.visualization.figure_files import write_figure
 
 from .embedding_figure import embed, embedding_figure
 from .features import collect_features

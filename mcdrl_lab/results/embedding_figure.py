@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from sklearn.manifold import TSNE
 from sklearn.preprocessing import StandardScaler
 
-from mcdrl_mmseg.visualization.palette import LINE_COLORS, mark_style
+from mcdrl_common.palette import LINE_COLORS, mark_style
 
 from .probe import ProbeScore
 

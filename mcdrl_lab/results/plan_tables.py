@@ -10,8 +10,12 @@ import pandas as pd
 
 from mcdrl_common.atomic_write import write_text
 from mcdrl_lab.errors import ProtocolError
-from mcdrl_lab.plans.executor import RECORDS_NAME
-from mcdrl_lab.plans.records import RunRecord, latest_records, read_records
+from mcdrl_lab.plans.records import (
+    RECORDS_NAME,
+    RunRecord,
+    latest_records,
+    read_records,
+)
 
 from .comparison import Comparison, comparison_markdown, effect_table
 from .plots import box_plot, effect_plot, save_figure

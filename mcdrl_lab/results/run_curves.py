@@ -11,8 +11,8 @@ from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
-from mcdrl_mmseg.visualization.figure_files import write_figure
-from mcdrl_mmseg.visualization.palette import line_style
+from mcdrl_common.figure_files import write_figure
+from mcdrl_common.palette import line_style
 
 from .run_log import HEADLINE, RunLog, RunLogError, read_run_log
 from .scores import scale_of

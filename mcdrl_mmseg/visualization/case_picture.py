@@ -10,7 +10,8 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 from matplotlib.patheffects import Normal, Stroke
 
-from .figure_files import figure_array
+from mcdrl_common.figure_files import figure_array
+
 from .overlay import MASK_COLORS, mask_overlay
 
 IGNORED = 255

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from matplotlib.figure import Figure
 
-from .palette import LINE_COLORS
+from mcdrl_common.palette import LINE_COLORS
 
 _COLUMNS = 3
 

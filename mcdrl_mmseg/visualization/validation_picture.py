@@ -12,9 +12,10 @@ from matplotlib.cm import ScalarMappable
 from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 
+from mcdrl_common.palette import LINE_COLORS
+
 from .case_picture import case_legend, draw_case, draw_outline
 from .overlay import HEAT_COLORMAP, heat_map
-from .palette import LINE_COLORS
 
 _PANEL_WIDTH = 4.0
 

@@ -15,8 +15,9 @@ import numpy as np
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from mcdrl_common.atomic_write import write_text
+from mcdrl_common.figure_files import figure_uri, image_uri
 from mcdrl_lab.errors import ProtocolError
-from mcdrl_lab.plans.prepared import installed_versions
+from mcdrl_lab.installed_versions import installed_versions
 from mcdrl_lab.results.comparison import compare
 from mcdrl_lab.results.plots import box_plot
 from mcdrl_lab.results.run_curves import run_curves
@@ -24,7 +25,6 @@ from mcdrl_lab.results.run_log import RunLogError, read_run_log
 from mcdrl_lab.results.tables import ORACLE_NOTE
 from mcdrl_mmseg.models import DictionaryError
 from mcdrl_mmseg.visualization.confounder_profile import confounder_profile
-from mcdrl_mmseg.visualization.figure_files import figure_uri, image_uri
 
 from . import report_tables as tables
 from .cases import choose_cases

@@ -9,8 +9,7 @@ from pathlib import Path
 from mcdrl_common.image_records import read_records as read_image_records
 from mcdrl_common.site_scores import by_site, summarise
 from mcdrl_lab.errors import ProtocolError
-from mcdrl_lab.plans.executor import RECORDS_NAME
-from mcdrl_lab.plans.records import RunRecord
+from mcdrl_lab.plans.records import RECORDS_NAME, RunRecord
 from mcdrl_lab.results.plan_tables import load_records
 from mcdrl_lab.results.scores import done
 

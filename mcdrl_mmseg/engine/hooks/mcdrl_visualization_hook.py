@@ -254,8 +254,8 @@ class MCDRLVisualizationHook(Hook):
     def _draw_image(
         self, runner: Runner, path: str, site: str, result: ValidatedImage, step: int
     ) -> None:
+        from mcdrl_common.figure_files import figure_array
         from mcdrl_mmseg.visualization.backends import add_picture
-        from mcdrl_mmseg.visualization.figure_files import figure_array
         from mcdrl_mmseg.visualization.validation_picture import validation_picture
 
         image = mmcv.imfrombytes(get(path), channel_order='rgb')
@@ -273,9 +273,9 @@ class MCDRLVisualizationHook(Hook):
     def _draw_profile(
         self, runner: Runner, profile: dict[str, tuple[str, np.ndarray]], step: int
     ) -> None:
+        from mcdrl_common.figure_files import figure_array
         from mcdrl_mmseg.visualization.backends import add_picture
         from mcdrl_mmseg.visualization.confounder_profile import confounder_profile
-        from mcdrl_mmseg.visualization.figure_files import figure_array
 
         by_site: dict[str, list[np.ndarray]] = {}
         for site, attention in profile.values():

@@ -2,8 +2,9 @@ import pytest
 from mmengine.registry import DefaultScope
 
 from mcdrl_lab.errors import ProtocolError
+from mcdrl_lab.installed_versions import installed_versions
 from mcdrl_lab.plans.plan import Method, build_plan
-from mcdrl_lab.plans.prepared import installed_versions, load_method, prepare
+from mcdrl_lab.plans.prepared import load_method, prepare
 
 CONFIG = """
 sites = [dict(name='x'), dict(name='y')]

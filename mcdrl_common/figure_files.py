@@ -6,13 +6,15 @@ import base64
 import io
 import os
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import cv2
 import numpy as np
-from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.figure import Figure
 
-from mcdrl_common.atomic_write import replacing
+from .atomic_write import replacing
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 
 def write_figure(figure: Figure, path: str | os.PathLike) -> None:
@@ -26,7 +28,7 @@ def write_figure(figure: Figure, path: str | os.PathLike) -> None:
         ValueError: Matplotlib does not write this format.
     """
     path = Path(path)
-    known = sorted(FigureCanvasAgg(figure).get_supported_filetypes())
+    known = sorted(figure.canvas.get_supported_filetypes())
     if path.suffix[1:].lower() not in known:
         raise ValueError(
             f'{path}: a picture needs one of the endings {", ".join(known)}.'

@@ -5,7 +5,7 @@ import numpy as np
 from matplotlib.figure import Figure
 from PIL import Image
 
-from mcdrl_mmseg.visualization.figure_files import figure_array, figure_uri, image_uri
+from mcdrl_common.figure_files import figure_array, figure_uri, image_uri
 
 
 def red_figure():

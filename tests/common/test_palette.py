@@ -1,6 +1,6 @@
 from itertools import pairwise
 
-from mcdrl_mmseg.visualization.palette import line_style, mark_style
+from mcdrl_common.palette import line_style, mark_style
 
 
 def test_thirty_lines_differ_and_neighbours_in_colour_and_in_dashes():

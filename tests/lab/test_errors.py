@@ -1,0 +1,44 @@
+import argparse
+import os
+import signal
+
+import pytest
+
+from mcdrl_lab.errors import ProtocolError, ends_in_one_line
+
+NO_ARGUMENTS = argparse.Namespace()
+
+
+def test_what_a_command_returns_is_its_exit_code():
+    assert ends_in_one_line(lambda args: 1)(NO_ARGUMENTS) == 1
+
+
+def test_unusable_input_ends_in_one_line_and_code_2(capsys):
+    @ends_in_one_line
+    def run(args):
+        raise ProtocolError('no such method: full.')
+
+    assert run(NO_ARGUMENTS) == 2
+    assert capsys.readouterr().err == 'error: no such method: full.\n'
+
+
+@pytest.mark.parametrize('number', [signal.SIGTERM, signal.SIGINT])
+def test_being_stopped_ends_in_code_130(number, capsys):
+    before = signal.getsignal(signal.SIGTERM)
+
+    @ends_in_one_line
+    def run(args):
+        os.kill(os.getpid(), number)
+
+    assert run(NO_ARGUMENTS) == 130
+    assert capsys.readouterr().err.startswith('stopped; ')
+    assert signal.getsignal(signal.SIGTERM) == before
+
+
+def test_other_errors_are_faults_and_keep_their_traceback():
+    @ends_in_one_line
+    def run(args):
+        raise KeyError('x')
+
+    with pytest.raises(KeyError):
+        run(NO_ARGUMENTS)
