@@ -97,13 +97,12 @@ def test_each_image_gets_a_page_and_a_document(images, explained):
     assert explained == [None, None]
 
 
-def test_conditions_that_an_image_was_drawn_with_are_named(
-    images, explained, monkeypatch
-):
+def test_conditions_that_an_image_is_known_to_have_are_named(images, explained):
     known = {'a': ('blur', 'blood'), 'b': None}
-    monkeypatch.setattr(module, 'true_confounders', lambda path: known[path.stem])
     names = [str(images / 'a.png'), str(images / 'b.png')]
-    explain_files(None, names, images / 'out')
+    explain_files(
+        None, names, images / 'out', true_confounders=lambda path: known[path.stem]
+    )
     first = json.loads((images / 'out/a.json').read_text())
     assert first['true_confounders'] == ['blur', 'blood']
     second = json.loads((images / 'out/b.json').read_text())

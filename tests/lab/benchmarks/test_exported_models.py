@@ -41,7 +41,7 @@ def file_of(tmp_path, name, run, height=64):
 
 
 def test_dice_and_difference_are_those_of_the_maps(folders, vit):
-    module = DeployableSegmentor(vit)
+    module = DeployableSegmentor(vit.build().eval())
 
     @torch.no_grad()
     def same(pixels):

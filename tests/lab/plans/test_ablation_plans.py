@@ -13,7 +13,7 @@ from mcdrl_lab.plans.folds import derive_fold, site_names
 from mcdrl_lab.plans.plan import build_plan
 from mcdrl_lab.plans.prepared import load_method
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[3]
 PLANS = sorted((ROOT / 'configs/ablation_plans').glob('*.yml'))
 TINY = (
     'configs/mcdrl/mcdrl_clip-tiny-rn_segformer_5e_endoscopy-sites-128x128_'

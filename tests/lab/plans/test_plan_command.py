@@ -8,7 +8,7 @@ from mcdrl_lab.errors import ProtocolError
 from mcdrl_lab.plans import plan_command as commands
 from mcdrl_lab.plans.records import append_record
 
-TOOLS = Path(__file__).resolve().parents[2] / 'tools'
+TOOLS = Path(__file__).resolve().parents[3] / 'tools'
 
 
 def test_a_method_is_named_by_the_user_or_by_its_file(tmp_path):

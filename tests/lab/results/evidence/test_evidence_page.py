@@ -5,7 +5,7 @@ import pytest
 from mcdrl_lab.errors import ProtocolError
 from mcdrl_lab.results.evidence import EvidencePage, blocks, write_compact
 
-DOCS = Path(__file__).resolve().parents[3] / 'docs'
+DOCS = Path(__file__).resolve().parents[4] / 'docs'
 
 PAGE = """# Results
 
