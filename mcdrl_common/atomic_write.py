@@ -1,46 +1,89 @@
-"""Files that are either whole or not there."""
+"""Files that are either whole or not there: the one way in which files are written."""
 
 from __future__ import annotations
 
+import glob
 import os
-import tempfile
+import secrets
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
+
+_UNFINISHED = '.partial'
 
 
 @contextmanager
-def replacing(path: str | os.PathLike) -> Iterator[Path]:
+def atomic_write(path: str | os.PathLike) -> Iterator[Path]:
     """Write a file under another name first and move it into place when whole.
+
+    The content is on the disk before the file gets its name, so that a kill or a power
+    failure leaves the old file or the new one. Several processes may write the same
+    file at once; the last one wins.
 
     Args:
         path: The file to write; its folder is made if it does not exist.
 
     Yields:
-        Path of an empty file in the same folder, with the same ending.
+        Path of an empty file in the same folder, with the same ending. The umask
+        decides who may read it. It is removed if anything is raised.
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(path.suffix, f'.{path.stem}-', path.parent)
-    os.close(handle)
+    name = f'.{path.stem}.{secrets.token_hex(4)}{_UNFINISHED}{path.suffix}'
+    temporary = path.with_name(name)
+    temporary.touch(exist_ok=False)
     try:
-        yield Path(name)
-        # mkstemp lets nobody else read; results are for everybody the umask lets.
-        mask = os.umask(0)
-        os.umask(mask)
-        os.chmod(name, 0o666 & ~mask)
-        os.replace(name, path)
+        yield temporary
+        _sync(temporary, os.O_RDWR)
+        os.replace(temporary, path)
     except BaseException:
-        Path(name).unlink(missing_ok=True)
+        temporary.unlink(missing_ok=True)
         raise
+    # The new name lasts once the folder is on the disk too. Not every system has that.
+    with suppress(OSError):
+        _sync(path.parent, os.O_RDONLY)
+
+
+def _sync(path: Path, flags: int) -> None:
+    handle = os.open(path, flags)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def write_bytes(path: str | os.PathLike, content: bytes) -> None:
+    """Write a file in one step.
+
+    Args:
+        path: The file.
+        content: Its content.
+    """
+    with atomic_write(path) as temporary:
+        temporary.write_bytes(content)
 
 
 def write_text(path: str | os.PathLike, text: str) -> None:
-    """Write a text file in one step.
+    r"""Write a text file in one step, as UTF-8 and with ``\n`` on every system.
 
     Args:
         path: The file.
         text: Its content.
     """
-    with replacing(path) as temporary:
-        temporary.write_text(text, encoding='utf-8')
+    write_bytes(path, text.encode('utf-8'))
+
+
+def remove_unfinished(path: str | os.PathLike) -> None:
+    """Remove what killed writers of a file left beside it.
+
+    Args:
+        path: The file. No other process may be writing it.
+    """
+    path = Path(path)
+    pattern = f'.{glob.escape(path.stem)}.*{_UNFINISHED}{glob.escape(path.suffix)}'
+    for left in path.parent.glob(pattern):
+        left.unlink(missing_ok=True)
+
+
+# The name until every caller has followed.
+replacing = atomic_write

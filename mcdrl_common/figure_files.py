@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import cv2
 import numpy as np
 
-from .atomic_write import replacing
+from .atomic_write import atomic_write
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -35,7 +35,7 @@ def write_figure(figure: Figure, path: str | os.PathLike) -> None:
         )
     # The date would make equal figures unequal files.
     metadata = {'CreationDate': None} if path.suffix == '.pdf' else None
-    with replacing(path) as temporary:
+    with atomic_write(path) as temporary:
         figure.savefig(temporary, dpi=200, metadata=metadata)
 
 

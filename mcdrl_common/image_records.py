@@ -4,6 +4,8 @@ import json
 import os
 from pathlib import Path
 
+from .atomic_write import write_text
+
 KIND = 'mcdrl_mmseg.site_lesion_records'
 SCHEMA = 1
 
@@ -45,13 +47,7 @@ def write_records(path: str | os.PathLike, content: dict) -> None:
     text = json.dumps(
         {'kind': KIND, 'schema': SCHEMA, **content}, indent=1, allow_nan=False
     )
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f'.{path.name}.{os.getpid()}.tmp')
-    try:
-        temporary.write_text(text + '\n', encoding='utf-8')
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
+    write_text(path, text + '\n')
 
 
 def read_records(path: str | os.PathLike) -> dict:

@@ -11,6 +11,7 @@ from typing import Any
 from mmengine.config import Config
 
 from mcdrl_common.config_datasets import LOADERS, datasets
+from mcdrl_common.site_scores import HEADLINE
 from mcdrl_lab.errors import ProtocolError
 
 from .hashing import list_files
@@ -18,7 +19,6 @@ from .records import SELECTIONS
 
 SITE_DATASET = 'EndoscopySiteDataset'
 SITE_METRIC = 'SiteLesionMetric'
-HEADLINE = 'mDice_fg'
 RECORDS_FILE = 'test_records.json'
 
 

@@ -13,7 +13,7 @@ from typing import Any
 
 from mmengine.config import Config
 
-from mcdrl_common.atomic_write import replacing, write_text
+from mcdrl_common.atomic_write import atomic_write, write_text
 from mcdrl_common.whole_checkpoint import is_whole
 from mcdrl_lab.errors import ProtocolError
 
@@ -99,7 +99,7 @@ class RunFolder:
         """
         self.check(cfg)
         self.path.mkdir(parents=True, exist_ok=True)
-        with replacing(self.config_path) as temporary:
+        with atomic_write(self.config_path) as temporary:
             place_run(cfg, self.path).dump(temporary)
         if 'settings' not in self.state:
             self.update(

@@ -15,7 +15,7 @@ import torch
 from safetensors.torch import save_file
 from torch import nn
 
-from mcdrl_common.atomic_write import replacing, write_text
+from mcdrl_common.atomic_write import atomic_write, write_text
 from mcdrl_mmseg.clip.builtin import BUILTIN, pack
 from mcdrl_mmseg.clip.text import tokenize
 from mcdrl_mmseg.clip.towers import CLIPSpec
@@ -134,7 +134,7 @@ def save_weights(model: nn.Module, settings: Settings, path: Path) -> None:
         path: The file.
     """
     state = pack(model.state_dict(), trained_ids(CLIPSpec(settings.model_name)))
-    with replacing(path) as temporary:
+    with atomic_write(path) as temporary:
         save_file(state, temporary, {'settings': json.dumps(settings.__dict__)})
 
 

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from mcdrl_common.atomic_write import replacing
+from mcdrl_common.atomic_write import atomic_write
 from mcdrl_mmseg.clip.model_config import get_model_config
 from mcdrl_mmseg.clip.text import tokenize
 from mcdrl_mmseg.clip.tower_features import resnet_features
@@ -254,5 +254,5 @@ def _save(
         model=model.state_dict(),
         optimizer=optimizer.state_dict(),
     )
-    with replacing(path) as temporary:
+    with atomic_write(path) as temporary:
         torch.save(state, temporary)

@@ -11,7 +11,7 @@ import pandas as pd
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
-from mcdrl_common.atomic_write import replacing
+from mcdrl_common.atomic_write import atomic_write
 from mcdrl_lab.errors import ProtocolError
 from mcdrl_lab.plans.records import RunRecord
 
@@ -150,7 +150,7 @@ def save_figure(
     """
     paths = [Path(f'{base}{ending}') for ending in endings]
     for path in paths:
-        with replacing(path) as temporary:
+        with atomic_write(path) as temporary:
             # The date would make equal figures unequal files.
             metadata = {'CreationDate': None} if path.suffix == '.pdf' else None
             figure.savefig(temporary, dpi=200, metadata=metadata)

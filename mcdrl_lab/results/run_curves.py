@@ -13,8 +13,9 @@ from matplotlib.figure import Figure
 
 from mcdrl_common.figure_files import write_figure
 from mcdrl_common.palette import line_style
+from mcdrl_common.site_scores import HEADLINE
 
-from .run_log import HEADLINE, RunLog, RunLogError, read_run_log
+from .run_log import RunLog, RunLogError, read_run_log
 from .scores import scale_of
 
 _COLUMNS = 2

@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pandas as pd
 
-HEADLINE = 'mDice_fg'
+from mcdrl_common.site_scores import HEADLINE
+
 _SCALARS = '*/vis_data/scalars.json'
 
 

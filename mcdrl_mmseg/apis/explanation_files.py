@@ -13,7 +13,7 @@ from rich.console import Console
 from rich.progress import track
 from torch import nn
 
-from mcdrl_common.atomic_write import replacing, write_text
+from mcdrl_common.atomic_write import atomic_write, write_text
 from mcdrl_mmseg.visualization.explanation_figure import explanation_figure
 
 from .explanation import Explanation, explain
@@ -104,7 +104,7 @@ def explain_files(
         page, document = _targets(out, file)
         known = true_confounders(file.path) if true_confounders else None
         figure = explanation_figure(explanation, mask, known, title=file.path.name)
-        with replacing(page) as temporary:
+        with atomic_write(page) as temporary:
             figure.savefig(temporary, dpi=_DOTS_PER_INCH)
         record = dict(image=str(file.path), **explanation_record(explanation, mask))
         if known is not None:

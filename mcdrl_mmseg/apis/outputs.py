@@ -15,7 +15,7 @@ import cv2
 import numpy as np
 from pycocotools import mask as coco_mask
 
-from mcdrl_common.atomic_write import replacing, write_text
+from mcdrl_common.atomic_write import atomic_write, write_bytes, write_text
 from mcdrl_mmseg.visualization.overlay import mask_overlay
 
 from .inferencer import Prediction
@@ -170,7 +170,7 @@ class OverlayOutput(_ImageOutput):
 
     def _open(self, frame: Frame) -> cv2.VideoWriter:
         path = self._video_path(frame.file)
-        temporary = self._open_files.enter_context(replacing(path))
+        temporary = self._open_files.enter_context(atomic_write(path))
         height, width = frame.image.shape[:2]
         video = cv2.VideoWriter(
             str(temporary),
@@ -345,5 +345,4 @@ def _write_png(path: Path, picture: np.ndarray) -> None:
     done, code = cv2.imencode('.png', picture)
     if not done:
         raise OutputError(f'{path}: could not be encoded as PNG.')
-    with replacing(path) as temporary:
-        temporary.write_bytes(code.tobytes())
+    write_bytes(path, code.tobytes())

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import os
-import tempfile
 from pathlib import Path
 
 import torch
 from torch import Tensor
+
+from mcdrl_common.atomic_write import write_bytes
 
 _DEFAULT_DIR = '~/.cache/mcdrl_mmseg'
 _KEY = 'text_embeddings'
@@ -61,16 +62,6 @@ def write_embeddings(path: Path, fingerprint: str, embeddings: Tensor) -> None:
     """
     from safetensors.torch import save
 
-    path.parent.mkdir(parents=True, exist_ok=True)
     content = save({_KEY: embeddings.contiguous()}, {'fingerprint': fingerprint})
-    # A name of its own for each writer: two runs may build one cache at once.
-    handle, temporary = tempfile.mkstemp(dir=path.parent, suffix='.tmp')
-    try:
-        with os.fdopen(handle, 'wb') as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(temporary, path)
-    except BaseException:
-        os.unlink(temporary)
-        raise
+    # Two runs may build one cache at once.
+    write_bytes(path, content)

@@ -1,8 +1,9 @@
 import os
+import stat
 
 import pytest
 
-from mcdrl_common.atomic_write import replacing, write_text
+from mcdrl_common.atomic_write import atomic_write, write_bytes, write_text
 
 
 def test_a_file_is_replaced_as_a_whole(tmp_path):
@@ -17,10 +18,41 @@ def test_a_file_is_replaced_as_a_whole(tmp_path):
 def test_a_failed_write_leaves_the_old_file_and_no_other(tmp_path):
     path = tmp_path / 'a.txt'
     write_text(path, 'old')
-    with pytest.raises(RuntimeError), replacing(path) as temporary:
+    with pytest.raises(RuntimeError), atomic_write(path) as temporary:
         temporary.write_text('half')
         raise RuntimeError
     assert path.read_text() == 'old'
+    assert os.listdir(tmp_path) == ['a.txt']
+
+
+def test_the_old_file_stands_until_the_new_one_is_on_the_disk(tmp_path, monkeypatch):
+    path = tmp_path / 'epoch_1.pth'
+    write_bytes(path, b'old')
+    seen = []
+
+    def fsync(handle):
+        is_folder = stat.S_ISDIR(os.fstat(handle).st_mode)
+        content = b'' if is_folder else os.pread(handle, 10, 0)
+        visible = sorted(p.name for p in tmp_path.iterdir() if p.name[0] != '.')
+        seen.append((is_folder, content, path.read_bytes(), visible))
+
+    monkeypatch.setattr(os, 'fsync', fsync)
+    write_bytes(path, b'new')
+    # First the file, under a hidden name, then the folder with its new entry.
+    assert seen == [
+        (False, b'new', b'old', ['epoch_1.pth']),
+        (True, b'', b'new', ['epoch_1.pth']),
+    ]
+
+
+def test_several_writers_of_a_file_do_not_meet(tmp_path):
+    path = tmp_path / 'a.txt'
+    with atomic_write(path) as first, atomic_write(path) as second:
+        assert {first.suffix, second.suffix} == {'.txt'}
+        first.write_text('first')
+        second.write_text('second')
+    # The outer one is finished last.
+    assert path.read_text() == 'first'
     assert os.listdir(tmp_path) == ['a.txt']
 
 

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import fcntl
 import filecmp
-import os
 import shutil
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from mcdrl_common.atomic_write import write_bytes
 from mcdrl_common.findings import ConversionError
 
 _WORK = '.converting-'
@@ -109,10 +109,7 @@ def put_text(text: str, target: Path) -> bool:
     content = text.encode()
     if target.is_file() and target.read_bytes() == content:
         return False
-    target.parent.mkdir(parents=True, exist_ok=True)
-    temporary = target.with_name(f'{_WORK}{target.name}')
-    temporary.write_bytes(content)
-    os.replace(temporary, target)
+    write_bytes(target, content)
     return True
 
 

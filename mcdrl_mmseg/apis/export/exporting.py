@@ -9,7 +9,7 @@ from pathlib import Path
 
 from torch import nn
 
-from mcdrl_common.atomic_write import replacing
+from mcdrl_common.atomic_write import atomic_write
 
 from .agreement import largest_difference, trial_images
 from .deployable import DeployableSegmentor, ExportError
@@ -79,7 +79,7 @@ def export_model(
     module = DeployableSegmentor(model)
     description = describe(module, (height, width), multiple)
     description['int8'] = int8
-    with replacing(path) as temporary:
+    with atomic_write(path) as temporary:
         if int8:
             with tempfile.TemporaryDirectory() as folder:
                 plain = Path(folder) / 'plain.onnx'

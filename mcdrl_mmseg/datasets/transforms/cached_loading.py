@@ -13,7 +13,7 @@ import numpy as np
 from mmcv.transforms import BaseTransform, Compose
 from mmseg.registry import TRANSFORMS
 
-from mcdrl_common.atomic_write import replacing
+from mcdrl_common.atomic_write import atomic_write
 
 # What gives the same result every time; nothing random may be kept.
 CACHEABLE = ('LoadImageFromFile', 'LoadAnnotations', 'LoadLesionMask', 'Resize')
@@ -127,7 +127,7 @@ def _write(path: Path, results: dict, given: dict) -> None:
             arrays[key] = np.ascontiguousarray(value)
         elif value is not given.get(key) or isinstance(value, list):
             values[key] = value
-    with replacing(path) as temporary:
+    with atomic_write(path) as temporary:
         save_file(arrays, temporary, {_KEY: repr(values)})
 
 

@@ -12,8 +12,8 @@ from mmengine.runner import EpochBasedTrainLoop, IterBasedTrainLoop, Runner
 from mmseg.registry import HOOKS
 
 from mcdrl_common.atomic_write import write_text
-from mcdrl_mmseg.engine.replacing_backend import REPLACING
 from mcdrl_common.whole_checkpoint import is_whole, newest_whole
+from mcdrl_mmseg.engine.atomic_backend import ATOMIC_BACKEND
 
 _POINTER = 'last_checkpoint'
 _VALIDATED = 'validated_at'
@@ -44,7 +44,7 @@ class AtomicCheckpointHook(CheckpointHook):
     def __init__(self, backend_args: dict | None = None, **kwargs: Any) -> None:
         self._is_local = '://' not in str(kwargs.get('out_dir'))
         if backend_args is None and self._is_local:
-            backend_args = dict(backend=REPLACING)
+            backend_args = dict(backend=ATOMIC_BACKEND)
         super().__init__(backend_args=backend_args, **kwargs)
 
     def before_run(self, runner: Runner) -> None:

@@ -125,7 +125,7 @@ def test_a_full_disk_warns_and_loads_the_image_itself(root, monkeypatch):
     def full(*_):
         raise OSError('no space left')
 
-    monkeypatch.setattr(cached_loading, 'replacing', full)
+    monkeypatch.setattr(cached_loading, 'atomic_write', full)
     cached = dataset(root, cache_dir=str(root / 'cache'))
     with pytest.warns(UserWarning, match='no space left'):
         equal(cached[0], dataset(root)[0])

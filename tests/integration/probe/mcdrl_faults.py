@@ -17,7 +17,7 @@ from mmengine.dist import get_rank
 from mmengine.hooks import Hook
 from mmseg.registry import HOOKS
 
-from mcdrl_mmseg.engine import replacing_backend
+from mcdrl_mmseg.engine import atomic_backend
 
 _EVENTS = Path(os.environ['MCDRL_EVENTS'])
 _HOLD_AT = int(os.environ.get('MCDRL_HOLD_AT', 0))
@@ -59,7 +59,7 @@ class _HalfByHalf:
         return getattr(self._file, name)
 
 
-replacing_backend.open = _HalfByHalf
+atomic_backend.open = _HalfByHalf
 
 
 @HOOKS.register_module()

@@ -6,12 +6,12 @@ from contextlib import contextmanager, nullcontext
 import pytest
 from mmengine.fileio import get_file_backend
 
-from mcdrl_mmseg.engine import replacing_backend
+from mcdrl_mmseg.engine import atomic_backend
 
 
 @pytest.fixture
 def backend():
-    return get_file_backend(backend_args=dict(backend='mcdrl_replacing'))
+    return get_file_backend(backend_args=dict(backend='mcdrl_atomic'))
 
 
 def names(folder) -> list[str]:
@@ -26,28 +26,17 @@ def test_what_is_written_is_read_again_and_nothing_else_is_left(backend, tmp_pat
     assert names(path.parent) == ['epoch_1.pth']
 
 
-def test_the_old_file_stands_until_the_new_one_is_on_the_disk(
-    backend, tmp_path, monkeypatch
-):
-    path = tmp_path / 'epoch_1.pth'
-    backend.put(b'old', path)
-    seen = []
-
-    def fsync(handle):
-        # All is written here, under another name that no *.pth matches.
-        seen.append((path.read_bytes(), [p.name for p in tmp_path.glob('*.pth')]))
-
-    monkeypatch.setattr(os, 'fsync', fsync)
-    backend.put(b'new', path)
-    assert seen == [(b'old', ['epoch_1.pth'])]
-    assert path.read_bytes() == b'new'
-
-
-def test_the_rest_of_a_killed_writer_is_written_over(backend, tmp_path):
-    rest = tmp_path / '.epoch_1.pth.partial'
-    rest.write_bytes(b'half of a longer file')
+def test_what_a_killed_writer_left_is_removed(backend, tmp_path):
+    # Of the checkpoint itself, of another one, and of one named almost so.
+    rests = ['.epoch_1.0a1b2c3d', '.epoch_12.0a1b2c3d', '.best_epoch_1.0a1b2c3d']
+    for rest in rests:
+        (tmp_path / f'{rest}.partial.pth').write_bytes(b'half')
     backend.put(b'new', tmp_path / 'epoch_1.pth')
-    assert names(tmp_path) == ['epoch_1.pth']
+    assert names(tmp_path) == [
+        '.best_epoch_1.0a1b2c3d.partial.pth',
+        '.epoch_12.0a1b2c3d.partial.pth',
+        'epoch_1.pth',
+    ]
     assert (tmp_path / 'epoch_1.pth').read_bytes() == b'new'
 
 
@@ -70,10 +59,11 @@ def full_disk(request, monkeypatch) -> tuple:
 
     def open_full(path, mode):
         if '.partial' in str(path):
+            os.remove(path)
             os.symlink('/dev/full', path)
         return open(path, mode)
 
-    monkeypatch.setattr(replacing_backend, 'open', open_full, raising=False)
+    monkeypatch.setattr(atomic_backend, 'open', open_full, raising=False)
     return errno.ENOSPC, nullcontext
 
 
