@@ -10,6 +10,11 @@ from mcdrl_mmseg.apis.image_pipeline import ImageError
 
 
 @pytest.fixture
+def model(vit):
+    return vit.build().eval()
+
+
+@pytest.fixture
 def folders(tmp_path, new_pixels):
     """Two images, the second without lesion, and one without a mask."""
     for name in ('images', 'masks'):
@@ -40,8 +45,8 @@ def file_of(tmp_path, name, run, height=64):
     return ExportedModel(path, dict(height=height, width=64), run)
 
 
-def test_dice_and_difference_are_those_of_the_maps(folders, vit):
-    module = DeployableSegmentor(vit.build().eval())
+def test_dice_and_difference_are_those_of_the_maps(folders, model):
+    module = DeployableSegmentor(model)
 
     @torch.no_grad()
     def same(pixels):
@@ -59,7 +64,7 @@ def test_dice_and_difference_are_those_of_the_maps(folders, vit):
     runs = dict(same=same, upper=upper_half, all=all_lesion)
     files = [file_of(folders, name, run) for name, run in runs.items()]
     pairs = image_pairs(folders / 'images', folders / 'masks')
-    rows = compare(vit, files, pairs, rounds=2)
+    rows = compare(model, files, pairs, rounds=2)
     assert [row['name'] for row in rows] == ['PyTorch', *runs]
     assert rows[1]['dice'] == rows[0]['dice']
     assert rows[1]['largest_difference'] == 0
@@ -70,7 +75,7 @@ def test_dice_and_difference_are_those_of_the_maps(folders, vit):
     assert rows[3]['megabytes'] == 2
 
 
-def test_files_of_several_sizes_are_refused(folders, vit):
+def test_files_of_several_sizes_are_refused(folders, model):
     files = [file_of(folders, str(h), None, height=h) for h in (64, 96)]
     with pytest.raises(ValueError, match='of one size'):
-        compare(vit, files, [])
+        compare(model, files, [])
