@@ -274,7 +274,7 @@ def _check_complete(files: SiteFiles, folder: Path, site: Site) -> None:
         raise SiteDataError(
             f'site {site.name!r}: {len(names)} of {count} images have no mask of the '
             f'same name in {folder / site.mask_dir}: {names[:5]}. An image without '
-            'lesion needs an empty mask. tools/verify_dataset.py names all.'
+            'lesion needs an empty mask. python -m mcdrl_lab verify names all.'
         )
 
 

@@ -4,7 +4,7 @@ import argparse
 import sys
 
 import mcdrl_mmseg  # noqa: F401  (registers the components)
-from mcdrl_lab.simulation import true_confounders
+from mcdrl_lab.simulation.truth import true_confounders
 from mcdrl_mmseg.apis.commands import USER_ERRORS, explain
 
 

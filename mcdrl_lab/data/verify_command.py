@@ -1,41 +1,100 @@
-"""What tools/verify_dataset.py runs."""
+"""Verify a data set: everything wrong with it at once, by file, before training.
+
+Exit code: 0 without problems, 1 with some, 2 where nothing can be verified. See
+docs/datasets.md.
+"""
 
 from __future__ import annotations
 
 import argparse
 import json
 import sys
+from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
-from mcdrl_common.verification.entry import Listing
-from mcdrl_common.verification.listing import (
-    VerificationError,
-    list_folder,
-)
-from mcdrl_common.verification.verification_report import show
-from mcdrl_common.verification.verify import verify
-from mcdrl_mmseg.apis.launch import load_config
-from mcdrl_mmseg.clip.embedding_cache import default_cache_dir
-from mcdrl_mmseg.datasets.config_listing import list_config
-
-from .fixing import FixError, fix, tell
+if TYPE_CHECKING:
+    from mcdrl_common.verification.entry import Listing
 
 EXIT_PROBLEMS = 1
 EXIT_UNUSABLE = 2
 
 
-def run(args: argparse.Namespace) -> int:
-    """Run tools/verify_dataset.py.
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Describe the command line.
 
     Args:
-        args: Its arguments.
+        parser: The command's parser.
+    """
+    parser.epilog = (
+        'Example: python -m mcdrl_lab verify data/endoscopy_sites '
+        '--fix data/endoscopy_sites_fixed'
+    )
+    parser.add_argument(
+        'target', help='config, or folder of sites as the converters write it'
+    )
+    parser.add_argument(
+        '--fast', action='store_true', help='look at names alone, read no file'
+    )
+    parser.add_argument(
+        '--fix',
+        type=Path,
+        metavar='FOLDER',
+        help='write a copy to this new folder, with what can be put right without loss '
+        'put right, and the rest left out and named',
+    )
+    parser.add_argument(
+        '--allow',
+        nargs='+',
+        metavar='KIND',
+        help="kinds of findings that are no problem here, as 'lesion-free site'",
+    )
+    parser.add_argument(
+        '--json', action='store_true', help='print JSON, with all files'
+    )
+    shown = parser.add_mutually_exclusive_group()
+    shown.add_argument(
+        '--show',
+        type=int,
+        default=20,
+        metavar='N',
+        help='files to show of each kind (default: %(default)s)',
+    )
+    shown.add_argument('--all', action='store_true', help='show all files')
+    parser.add_argument(
+        '--jobs', type=int, help='processes that read (default: all processors)'
+    )
+    parser.add_argument(
+        '--no-cache', action='store_true', help='read every file, and keep nothing'
+    )
+    parser.add_argument(
+        '--cfg-options',
+        nargs='+',
+        default=[],
+        metavar='KEY=VALUE',
+        help='override entries of the config',
+    )
+
+
+def run(args: argparse.Namespace) -> int:
+    """Verify what the command line names.
+
+    Args:
+        args: The parsed command line.
 
     Returns:
         The exit code: 0 without problems, 1 with some, 2 where nothing can be verified.
     """
+    from mcdrl_common.cache_dir import default_cache_dir
+    from mcdrl_common.verification.listing import VerificationError
+    from mcdrl_common.verification.verification_report import show
+    from mcdrl_common.verification.verify import verify
+
+    from .fixing import FixError, fix, tell
+
     cache = None if args.no_cache else default_cache_dir()
     try:
-        listing = _listing(args)
+        listing = _listing(Path(args.target).expanduser(), args.cfg_options)
         report = verify(listing, not args.fast, cache, args.jobs, args.allow or ())
         fixed = fix(listing, report, args.fix) if args.fix else None
     except (VerificationError, FixError) as error:
@@ -53,14 +112,25 @@ def run(args: argparse.Namespace) -> int:
     return EXIT_PROBLEMS if report.problems else 0
 
 
-def _listing(args: argparse.Namespace) -> Listing:
-    target = Path(args.target).expanduser()
+def _listing(target: Path, cfg_options: Sequence[str]) -> Listing:
+    from mcdrl_common.verification.listing import VerificationError, list_folder
+
     if target.is_dir():
-        if args.cfg_options:
+        if cfg_options:
             raise VerificationError('--cfg-options goes with a config, not a folder.')
         return list_folder(target)
+    if not target.is_file():
+        raise VerificationError(
+            f'{target} is neither a folder nor a config that can be loaded: '
+            f'FileNotFoundError: config {str(target)!r} is not a file.'
+        )
+    # A config names classes of MMSegmentation: from here on it is needed.
+    import mcdrl_mmseg  # noqa: F401  (registers the components)
+    from mcdrl_mmseg.apis.launch import load_config
+    from mcdrl_mmseg.datasets.config_listing import list_config
+
     try:
-        cfg = load_config(str(target), args.cfg_options)
+        cfg = load_config(str(target), _parsed(cfg_options))
     except Exception as error:
         # A config is a program: anything may go wrong in it.
         raise VerificationError(
@@ -68,3 +138,14 @@ def _listing(args: argparse.Namespace) -> Listing:
             f'{type(error).__name__}: {error}'
         ) from error
     return list_config(cfg)
+
+
+def _parsed(cfg_options: Sequence[str]) -> dict[str, Any]:
+    """KEY=VALUE as MMEngine reads it."""
+    if not cfg_options:
+        return {}
+    from mmengine.config import DictAction
+
+    parser = argparse.ArgumentParser()
+    parser.add_argument('pairs', nargs='*', action=DictAction)
+    return parser.parse_args(list(cfg_options)).pairs

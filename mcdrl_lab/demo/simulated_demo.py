@@ -33,7 +33,7 @@ def run_demo(work_dir: str, images_per_site: int = 100, seeds: int = 3) -> None:
     environment = {'MCDRL_ENDOSIM_ROOT': str(data)}
 
     say('1/4  Drawing five simulated hospitals with known confounders')
-    draw = ['tools/dataset_converters/endosim.py', str(data), '--spurious', '1.0']
+    draw = ['-m', 'mcdrl_lab', 'simulate', str(data), '--spurious', '1.0']
     run_tool([*draw, '--images-per-site', str(images_per_site), '--seed', '0'], {})
 
     say(f'2/4  Training baseline and MCDRL on four of them, testing on {_HELD_OUT}')

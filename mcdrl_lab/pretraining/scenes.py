@@ -14,7 +14,9 @@ import cv2
 import numpy as np
 
 from mcdrl_common.atomic_write import write_text
-from mcdrl_lab.simulation import CONFOUNDERS, LESION_CLASSES, draw, sample_scene
+from mcdrl_lab.simulation.drawing import draw
+from mcdrl_lab.simulation.sampling import sample_scene
+from mcdrl_lab.simulation.scene import CONFOUNDERS, LESION_CLASSES
 
 from .captions import HEALTHY
 

@@ -11,20 +11,16 @@ import torch
 from torch import nn
 
 from mcdrl_lab.errors import ProtocolError
-from mcdrl_lab.simulation import (
-    CONFOUNDERS,
-    SITES,
-    Benchmark,
-    Conditions,
-    Scene,
-    sample_scene,
-)
 from mcdrl_lab.simulation.counterfactuals import (
     MASK_CHANGING,
     Pictures,
     draw_pictures,
     scene_pair,
 )
+from mcdrl_lab.simulation.hospitals import SITES, Conditions
+from mcdrl_lab.simulation.sampling import sample_scene
+from mcdrl_lab.simulation.scene import CONFOUNDERS, Scene
+from mcdrl_lab.simulation.simulated_sites import Benchmark
 from mcdrl_mmseg.apis.image_pipeline import build_image_pipeline
 from mcdrl_mmseg.models import CausalInterventionHead
 

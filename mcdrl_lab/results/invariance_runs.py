@@ -13,7 +13,8 @@ from mcdrl_common.findings import ConversionError
 from mcdrl_lab.errors import ProtocolError
 from mcdrl_lab.plans.json_lines import append_line
 from mcdrl_lab.plans.run_folder import RunFolder
-from mcdrl_lab.simulation import SITES, Benchmark
+from mcdrl_lab.simulation.hospitals import SITES
+from mcdrl_lab.simulation.simulated_sites import Benchmark
 from mcdrl_mmseg.apis.checkpoint import CheckpointError, load_segmentor
 
 from .invariance_measurement import (

@@ -9,7 +9,7 @@ import pandas as pd
 
 from mcdrl_lab.errors import ProtocolError
 from mcdrl_lab.plans.json_lines import parse_line, read_lines
-from mcdrl_lab.simulation import CONFOUNDERS
+from mcdrl_lab.simulation.scene import CONFOUNDERS
 
 from .invariance_record import InvarianceRecord
 from .statistics import mean_and_stderr

@@ -14,7 +14,7 @@ import numpy as np
 
 from mcdrl_common.findings import ConversionError
 from mcdrl_common.site_files import CLASSES_FILE
-from mcdrl_lab.data.converters.output import (
+from mcdrl_lab.data.converters.output_folder import (
     differences,
     put_folder,
     put_text,

@@ -14,7 +14,7 @@ def true_confounders(image: str | Path) -> tuple[str, ...] | None:
     """Prompts of the imaging conditions that an image was drawn with.
 
     Args:
-        image: A file of a data set as ``tools/dataset_converters/endosim.py`` writes
+        image: A file of a data set as ``python -m mcdrl_lab simulate`` writes
             it, ``ROOT/SITE/images/NAME``.
 
     Returns:

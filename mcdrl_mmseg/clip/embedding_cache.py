@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 import torch
@@ -10,13 +9,7 @@ from torch import Tensor
 
 from mcdrl_common.atomic_write import write_bytes
 
-_DEFAULT_DIR = '~/.cache/mcdrl_mmseg'
 _KEY = 'text_embeddings'
-
-
-def default_cache_dir() -> Path:
-    """``MCDRL_CACHE_DIR``, or a folder in the user's cache."""
-    return Path(os.environ.get('MCDRL_CACHE_DIR', _DEFAULT_DIR)).expanduser()
 
 
 def cache_file(cache_dir: Path, fingerprint: str) -> Path:

@@ -13,7 +13,6 @@ from safetensors.torch import save_file
 
 from mcdrl_mmseg.clip.embedding_cache import (
     cache_file,
-    default_cache_dir,
     read_embeddings,
     write_embeddings,
 )
@@ -185,10 +184,3 @@ def test_a_killed_writer_leaves_a_whole_file(path, kind):
         assert found is not None and len(found.unique()) == 1
         values.add(float(found[0, 0]))
     assert 0.0 not in values
-
-
-def test_folder_follows_the_environment_else_lies_in_the_users_cache(monkeypatch):
-    monkeypatch.setenv('MCDRL_CACHE_DIR', '/some/where')
-    assert default_cache_dir() == Path('/some/where')
-    monkeypatch.delenv('MCDRL_CACHE_DIR')
-    assert default_cache_dir() == Path.home() / '.cache' / 'mcdrl_mmseg'

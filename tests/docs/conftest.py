@@ -185,8 +185,7 @@ def desk(tmp_path_factory) -> Path:
     from mmengine.registry import init_default_scope
     from mmseg.registry import MODELS
 
-    from mcdrl_lab.simulation import Benchmark
-    from mcdrl_lab.simulation.simulated_sites import write_benchmark
+    from mcdrl_lab.simulation.simulated_sites import Benchmark, write_benchmark
 
     folder = tmp_path_factory.mktemp('desk')
     image = np.random.default_rng(0).integers(0, 256, (96, 128, 3), np.uint8)

@@ -1,4 +1,4 @@
-# The simulated benchmark as tools/dataset_converters/endosim.py writes it: five sites,
+# The simulated benchmark as python -m mcdrl_lab simulate writes it: five sites,
 # of which a fold's file names the one held out. Lesion classes are those of
 # configs/_base_/prompts/endoscopy.py.
 _base_ = ['./endoscopy_sites.py']

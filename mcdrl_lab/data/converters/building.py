@@ -18,10 +18,10 @@ from mcdrl_common.image_files import ReadImage, read_image
 from mcdrl_common.site_files import CLASSES_FILE
 from mcdrl_lab.data.site_index import COLUMNS
 
-from .files import FileTree, is_image_name
+from .input_files import FileTree, is_image_name
 from .masks import IGNORE, Decoded
-from .names import unique_names
 from .source import FoundSite, Sample
+from .unique_names import unique_names
 
 
 @dataclass(eq=False)

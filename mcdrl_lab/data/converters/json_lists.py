@@ -9,7 +9,7 @@ from typing import Any
 
 from mcdrl_common.findings import ConversionError
 
-from .files import FileTree
+from .input_files import FileTree
 
 
 def load(tree: FileTree, name: str) -> Any:

@@ -13,7 +13,7 @@ from PIL import Image
 from mcdrl_common.findings import FileProblem
 from mcdrl_common.image_files import opened
 
-from .files import FileTree
+from .input_files import FileTree
 from .regions import Region, draw_regions
 
 IGNORE = 255
@@ -89,7 +89,7 @@ class BinaryDecoding:
             raise FileProblem(
                 'unexpected values',
                 f'highest value {highest} in a mask that should be 0 and 255. If '
-                'values stand for classes, use folder.py with --mask-values',
+                'values stand for classes, use the source folder with --mask-values',
             )
         low, high = (_JPEG_RIPPLE, 255 - _JPEG_RIPPLE) if lossy else (0, 255)
         share = float(((values > low) & (values < high)).mean())

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 
 from mcdrl_common.findings import Finding
 
-from .files import IMAGE_SUFFIXES, FileTree
+from .input_files import IMAGE_SUFFIXES, FileTree
 from .masks import BinaryDecoding, Decoding, EmptyMask, FileMask, Mask
 from .source import FoundSite, Sample, Source
 

@@ -25,7 +25,7 @@ from .conversion_report import (
     json_text,
     markdown_text,
 )
-from .output import differences, put_folder, put_text
+from .output_folder import differences, put_folder, put_text
 
 REPORTS = 'reports'
 _BETWEEN = 'between_sites'

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from mcdrl_common.findings import Finding
 
-from .files import FileTree
+from .input_files import FileTree
 from .masks import Mask
 
 

@@ -20,7 +20,7 @@ from torch.utils.data import Dataset
 
 from mcdrl_lab.plans.folds import datasets
 from mcdrl_lab.results.features import collect_features
-from mcdrl_lab.simulation import true_confounders
+from mcdrl_lab.simulation.truth import true_confounders
 from mcdrl_mmseg.apis.checkpoint import load_segmentor
 from mcdrl_mmseg.apis.explanation import explain
 from mcdrl_mmseg.apis.image_pipeline import read_image

@@ -12,10 +12,10 @@ from mmseg.registry import HOOKS
 from torch import Tensor, nn
 from torch.utils.data import Dataset
 
+from mcdrl_common.cache_dir import default_cache_dir
 from mcdrl_mmseg.clip import CLIPSpec, embed_texts
 from mcdrl_mmseg.clip.embedding_cache import (
     cache_file,
-    default_cache_dir,
     read_embeddings,
     write_embeddings,
 )

@@ -9,6 +9,7 @@ from mmengine.hooks import Hook
 from mmengine.runner import Runner
 from mmseg.registry import HOOKS
 
+from mcdrl_common.cache_dir import default_cache_dir
 from mcdrl_common.verification import (
     Report,
     VerificationError,
@@ -16,7 +17,6 @@ from mcdrl_common.verification import (
     verify,
 )
 from mcdrl_common.verification.verify import check_kinds
-from mcdrl_mmseg.clip.embedding_cache import default_cache_dir
 from mcdrl_mmseg.datasets.config_listing import list_config
 from mcdrl_mmseg.engine.main_process import on_main_process
 
@@ -36,14 +36,14 @@ class DatasetCheckHook(Hook):
     or time of change is another one. Rank 0 looks, and every rank stops.
 
     A training opens no file of the test set: copies of its images are found where the
-    cache knows them, from ``tools/verify_dataset.py CONFIG`` or from a training on
+    cache knows them, from ``python -m mcdrl_lab verify CONFIG`` or from a training on
     them. A test set that is not on the machine is a warning.
 
     Args:
         full: Whether to read files that the cache does not know.
         open_test: Whether to read those of the test set, too.
         allow: Kinds of findings that are no problem here, as
-            ``'same file in two splits'``; ``tools/verify_dataset.py`` names them.
+            ``'same file in two splits'``; ``python -m mcdrl_lab verify`` names them.
         jobs: Processes that read. None takes every processor.
         cache_dir: Folder of cache files. None takes ``MCDRL_CACHE_DIR`` or the user's
             cache folder.
@@ -101,7 +101,7 @@ class DatasetCheckHook(Hook):
         if report.problems:
             raise DatasetError(
                 f'The data are not fit to be trained on. {as_text(report)}\n'
-                'tools/verify_dataset.py names all, and --fix writes a corrected '
+                'python -m mcdrl_lab verify names all, and --fix writes a corrected '
                 'copy. What is meant to be so, allow by its kind: '
                 "default_hooks=dict(dataset_check=dict(allow=['KIND']))."
             )
@@ -112,11 +112,11 @@ class DatasetCheckHook(Hook):
         if report.unread:
             runner.logger.info(
                 f'{report.unread} test images were never read, and not compared with '
-                'those of training: tools/verify_dataset.py CONFIG does.'
+                'those of training: python -m mcdrl_lab verify CONFIG does.'
             )
         for kind, group in report.by_kind():
             if not report.is_problem(kind):
                 runner.logger.warning(
                     f'{kind}: {len(group)}, the first is {group[0].file}: '
-                    f'{group[0].detail}. tools/verify_dataset.py names all.'
+                    f'{group[0].detail}. python -m mcdrl_lab verify names all.'
                 )

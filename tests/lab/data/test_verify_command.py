@@ -1,54 +1,49 @@
-import argparse
 import json
 
 import pytest
 from mmengine.config import Config
 
-from mcdrl_lab.data.verify_command import run
+from mcdrl_lab.commands import main
 
 
 @pytest.fixture
-def verify_dataset(tmp_path, monkeypatch):
-    """The tool, from its arguments to its exit code."""
+def verify(tmp_path, monkeypatch):
+    """The command, from its words to its exit code."""
     monkeypatch.setenv('MCDRL_CACHE_DIR', str(tmp_path / 'cache'))
 
-    def start(target, **values):
-        defaults = dict(
-            fast=False, fix=None, allow=None, json=False, show=20, all=False
-        )
-        defaults |= dict(jobs=1, no_cache=False, cfg_options=None)
-        return run(argparse.Namespace(**{**defaults, 'target': str(target), **values}))
+    def start(*words):
+        return main(['verify', *map(str, words), '--jobs', '1'])
 
     return start
 
 
 def test_exit_code_tells_good_from_bad_and_from_unusable(
-    sites, verify_dataset, tmp_path, capsys
+    sites, verify, tmp_path, capsys
 ):
-    assert verify_dataset(sites.root) == 0
+    assert verify(sites.root) == 0
     sites.image('south').write_bytes(b'')
-    assert verify_dataset(sites.root) == 1
+    assert verify(sites.root) == 1
     assert 'south/images/1.png' in capsys.readouterr().out
-    assert verify_dataset(tmp_path / 'nowhere') == 2
+    assert verify(tmp_path / 'nowhere') == 2
     assert 'neither a folder nor a config' in capsys.readouterr().err
     (tmp_path / 'bare').mkdir()
-    assert verify_dataset(tmp_path / 'bare') == 2
+    assert verify(tmp_path / 'bare') == 2
     assert 'holds no site: expected SITE/images' in capsys.readouterr().err
 
 
-def test_config_is_verified_with_its_splits(sites, verify_dataset, tmp_path, capsys):
+def test_config_is_verified_with_its_splits(sites, verify, tmp_path, capsys):
     path = tmp_path / 'config.py'
     Config(sites.config()).dump(path)
-    assert verify_dataset(path) == 0
-    option = {'test_dataloader.dataset.sites': ['north']}
-    assert verify_dataset(path, cfg_options=option) == 1
+    assert verify(path) == 0
+    option = 'test_dataloader.dataset.sites=[north]'
+    assert verify(path, '--cfg-options', option) == 1
     assert 'same file in two splits' in capsys.readouterr().out
 
 
-def test_json_holds_every_file(sites, verify_dataset, capsys):
+def test_json_holds_every_file(sites, verify, capsys):
     for number in range(3):
         sites.mask('south', f'{number}').unlink()
-    assert verify_dataset(sites.root, json=True, show=1) == 1
+    assert verify(sites.root, '--json', '--show', 1) == 1
     content = json.loads(capsys.readouterr().out)
     (group,) = content['findings']
     assert [one['file'] for one in group['files']] == [
@@ -57,20 +52,20 @@ def test_json_holds_every_file(sites, verify_dataset, capsys):
     assert content['problems'] == 3
 
 
-def test_few_files_are_shown_and_the_rest_counted(sites, verify_dataset, capsys):
+def test_few_files_are_shown_and_the_rest_counted(sites, verify, capsys):
     for number in range(3):
         sites.mask('south', f'{number}').unlink()
-    verify_dataset(sites.root, show=1)
+    verify(sites.root, '--show', 1)
     shown = capsys.readouterr().out
     assert 'missing mask: 3' in shown and 'and 2 more' in shown
     assert 'south/images/2.png' not in shown
 
 
-def test_corrected_copy_is_told_of(sites, verify_dataset, tmp_path, capsys):
+def test_corrected_copy_is_told_of(sites, verify, tmp_path, capsys):
     sites.mask('south').unlink()
-    assert verify_dataset(sites.root, fix=tmp_path / 'fixed') == 1
+    assert verify(sites.root, '--fix', tmp_path / 'fixed') == 1
     assert '14 images with their masks, 0 files put right, 1 left out' in (
         capsys.readouterr().out
     )
-    assert verify_dataset(tmp_path / 'fixed') == 0
-    assert verify_dataset(sites.root, fix=tmp_path / 'fixed') == 2
+    assert verify(tmp_path / 'fixed') == 0
+    assert verify(sites.root, '--fix', tmp_path / 'fixed') == 2

@@ -5,7 +5,10 @@ import pytest
 
 from mcdrl_lab.pretraining.captions import HEALTHY
 from mcdrl_lab.pretraining.scenes import PoolSettings, draw_pool, open_pool
-from mcdrl_lab.simulation import LESION_CLASSES, SITES, Conditions, draw, sample_scene
+from mcdrl_lab.simulation.drawing import draw
+from mcdrl_lab.simulation.hospitals import SITES, Conditions
+from mcdrl_lab.simulation.sampling import sample_scene
+from mcdrl_lab.simulation.scene import LESION_CLASSES
 
 SETTINGS = PoolSettings(count=6, size=32, seed=5)
 

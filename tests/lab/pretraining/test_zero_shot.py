@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 import torch
 
-from mcdrl_lab.pretraining.pretrain_command import TEST_SEED, TRAIN_SEED
 from mcdrl_lab.pretraining.scenes import PoolSettings, draw_pool
+from mcdrl_lab.pretraining.tiny_clip import TEST_SEED, TRAIN_SEED
 from mcdrl_lab.pretraining.zero_shot import EncodedScenes, kept_shares
 from mcdrl_lab.pretraining.zero_shot_table import score_clip, scores_table
 from mcdrl_mmseg.clip.builtin import BUILTIN, builtin_weights

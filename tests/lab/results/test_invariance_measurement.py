@@ -12,7 +12,10 @@ from mcdrl_lab.results.invariance_measurement import (
     measure_probes,
     predict_masks,
 )
-from mcdrl_lab.simulation import CONFOUNDERS, SITES, Benchmark, draw
+from mcdrl_lab.simulation.drawing import draw
+from mcdrl_lab.simulation.hospitals import SITES
+from mcdrl_lab.simulation.scene import CONFOUNDERS
+from mcdrl_lab.simulation.simulated_sites import Benchmark
 
 BENCHMARK = Benchmark(images_per_site=6, size=64, spurious=1.0, seed=3)
 

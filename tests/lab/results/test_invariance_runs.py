@@ -5,7 +5,8 @@ from mcdrl_lab.errors import ProtocolError
 from mcdrl_lab.plans.run_folder import RunFolder
 from mcdrl_lab.results.invariance_runs import find_runs, measure_runs
 from mcdrl_lab.results.invariance_tables import read_invariance
-from mcdrl_lab.simulation import CONFOUNDERS, Benchmark
+from mcdrl_lab.simulation.scene import CONFOUNDERS
+from mcdrl_lab.simulation.simulated_sites import Benchmark
 
 
 def finish(out, method, site, seed, tested=True):

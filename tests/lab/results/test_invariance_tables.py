@@ -9,7 +9,7 @@ from mcdrl_lab.results.invariance_tables import (
     read_invariance,
 )
 from mcdrl_lab.results.tables import MISSING
-from mcdrl_lab.simulation import CONFOUNDERS
+from mcdrl_lab.simulation.scene import CONFOUNDERS
 
 
 def record(method, seed, agreement, after):

@@ -3,7 +3,8 @@ from dataclasses import replace
 import cv2
 import pytest
 
-from mcdrl_lab.simulation import Confounders, sample_scene
+from mcdrl_lab.simulation.sampling import sample_scene
+from mcdrl_lab.simulation.scene import Confounders
 
 cv2.setNumThreads(1)
 

@@ -6,8 +6,9 @@ import cv2
 import numpy as np
 import pytest
 
-from mcdrl_lab.simulation import CONFOUNDERS, Confounders, do, draw
+from mcdrl_lab.simulation.drawing import draw
 from mcdrl_lab.simulation.light import technique
+from mcdrl_lab.simulation.scene import CONFOUNDERS, Confounders, do
 
 DISTANCE = ('near', 'far')
 

@@ -3,12 +3,13 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from mcdrl_lab.simulation import CONFOUNDERS, do, draw
 from mcdrl_lab.simulation.counterfactuals import (
     MASK_CHANGING,
     draw_pictures,
     scene_pair,
 )
+from mcdrl_lab.simulation.drawing import draw
+from mcdrl_lab.simulation.scene import CONFOUNDERS, do
 
 
 @pytest.fixture(scope='module')

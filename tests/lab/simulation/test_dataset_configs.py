@@ -4,13 +4,9 @@ from mmengine.registry import init_default_scope
 from mmseg.registry import DATASETS
 
 import mcdrl_mmseg  # noqa: F401
-from mcdrl_lab.simulation import (
-    LESION_CLASSES,
-    MASK_VALUES,
-    SITES,
-    Benchmark,
-    write_benchmark,
-)
+from mcdrl_lab.simulation.hospitals import SITES
+from mcdrl_lab.simulation.scene import LESION_CLASSES, MASK_VALUES
+from mcdrl_lab.simulation.simulated_sites import Benchmark, write_benchmark
 
 FOLDER = 'configs/_base_/datasets'
 

@@ -5,8 +5,9 @@ import cv2
 import numpy as np
 import pytest
 
-from mcdrl_lab.simulation import LESION_CLASSES, Confounders, do, draw, sample_scene
-from mcdrl_lab.simulation.scene import SceneError
+from mcdrl_lab.simulation.drawing import draw
+from mcdrl_lab.simulation.sampling import sample_scene
+from mcdrl_lab.simulation.scene import LESION_CLASSES, Confounders, SceneError, do
 
 
 def fingerprint(seed, index):

@@ -1,14 +1,19 @@
 import pytest
 
-from mcdrl_lab.simulation import (
-    CONFOUNDERS,
-    LESION_CLASSES,
+from mcdrl_lab.simulation.hospitals import (
+    HOME,
+    LESION_RATES,
+    SHARED_RATES,
     SITES,
     Conditions,
+)
+from mcdrl_lab.simulation.scene import (
+    CONFOUNDERS,
+    EXCLUSIVE,
+    LESION_CLASSES,
+    SURFACE_CONFOUNDERS,
     SceneError,
 )
-from mcdrl_lab.simulation.hospitals import HOME, LESION_RATES, SHARED_RATES
-from mcdrl_lab.simulation.scene import EXCLUSIVE, SURFACE_CONFOUNDERS
 
 LESIONS = (None, *LESION_CLASSES)
 

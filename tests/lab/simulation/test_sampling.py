@@ -3,15 +3,14 @@ from dataclasses import astuple, replace
 import numpy as np
 import pytest
 
-from mcdrl_lab.simulation import (
+from mcdrl_lab.simulation.hospitals import LESION_RATES, SITES, Conditions
+from mcdrl_lab.simulation.sampling import sample_scene
+from mcdrl_lab.simulation.scene import (
+    EXCLUSIVE,
     LESION_CLASSES,
-    SITES,
-    Conditions,
+    SURFACE_CONFOUNDERS,
     Confounders,
-    sample_scene,
 )
-from mcdrl_lab.simulation.hospitals import LESION_RATES
-from mcdrl_lab.simulation.scene import EXCLUSIVE, SURFACE_CONFOUNDERS
 
 COUNT = 2000
 

@@ -4,7 +4,8 @@ from pathlib import Path
 import pytest
 from mmengine import Config
 
-from mcdrl_lab.simulation import (
+from mcdrl_lab.simulation.sampling import sample_scene
+from mcdrl_lab.simulation.scene import (
     CONFOUNDER_PROMPTS,
     CONFOUNDERS,
     LESION_CLASSES,
@@ -13,7 +14,6 @@ from mcdrl_lab.simulation import (
     Lesion,
     SceneError,
     do,
-    sample_scene,
 )
 
 

@@ -8,15 +8,10 @@ import pytest
 from mmengine.registry import init_default_scope
 
 from mcdrl_common.findings import ConversionError
-from mcdrl_lab.simulation import (
-    CONFOUNDERS,
-    LESION_CLASSES,
-    MASK_VALUES,
-    SITES,
-    Benchmark,
-    draw,
-    write_benchmark,
-)
+from mcdrl_lab.simulation.drawing import draw
+from mcdrl_lab.simulation.hospitals import SITES
+from mcdrl_lab.simulation.scene import CONFOUNDERS, LESION_CLASSES, MASK_VALUES
+from mcdrl_lab.simulation.simulated_sites import Benchmark, write_benchmark
 from mcdrl_mmseg.datasets import EndoscopySiteDataset
 
 SMALL = Benchmark(images_per_site=6, size=48, spurious=0.8, seed=3)

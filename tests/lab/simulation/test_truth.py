@@ -1,11 +1,8 @@
 import pytest
 
-from mcdrl_lab.simulation import (
-    CONFOUNDER_PROMPTS,
-    Benchmark,
-    true_confounders,
-    write_benchmark,
-)
+from mcdrl_lab.simulation.scene import CONFOUNDER_PROMPTS
+from mcdrl_lab.simulation.simulated_sites import Benchmark, write_benchmark
+from mcdrl_lab.simulation.truth import true_confounders
 
 SMALL = Benchmark(images_per_site=6, size=48, spurious=0.8, seed=3)
 

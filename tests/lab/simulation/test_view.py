@@ -2,7 +2,8 @@ import numpy as np
 import pytest
 from scipy.interpolate import BSpline
 
-from mcdrl_lab.simulation import do, sample_scene
+from mcdrl_lab.simulation.sampling import sample_scene
+from mcdrl_lab.simulation.scene import do
 from mcdrl_lab.simulation.view import View
 
 

@@ -9,7 +9,7 @@ from pathlib import PurePosixPath
 from typing import Any
 
 from mcdrl_common.findings import ConversionError, Finding
-from mcdrl_lab.data.converters.files import FileTree
+from mcdrl_lab.data.converters.input_files import FileTree
 from mcdrl_lab.data.converters.json_lists import as_published, load
 from mcdrl_lab.data.converters.masks import RegionMask
 from mcdrl_lab.data.converters.regions import Region
@@ -157,7 +157,7 @@ def _inside(folder: str, name: str) -> str:
     return str(PurePosixPath(folder, name))
 
 
-BM_BRONCHOLC = BronchoLC(
+SOURCE = BronchoLC(
     title='BM-BronchoLC (Vu et al., Scientific Data 2024)',
     url='https://doi.org/10.1038/s41597-024-03145-y (figshare: the archives of '
     'both groups of patients, given together)',

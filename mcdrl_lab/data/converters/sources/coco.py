@@ -9,15 +9,15 @@ from pathlib import PurePosixPath
 from typing import Any
 
 from mcdrl_common.findings import ConversionError, Finding
-from mcdrl_lab.data.converters.files import FileTree
-from mcdrl_lab.data.converters.grouping import (
+from mcdrl_lab.data.converters.input_files import FileTree
+from mcdrl_lab.data.converters.json_lists import as_published, load
+from mcdrl_lab.data.converters.masks import IGNORE, RegionMask
+from mcdrl_lab.data.converters.path_rules import (
     NO_PATIENT,
     NO_SEQUENCE,
     PathRule,
     add_groups,
 )
-from mcdrl_lab.data.converters.json_lists import as_published, load
-from mcdrl_lab.data.converters.masks import IGNORE, RegionMask
 from mcdrl_lab.data.converters.regions import Region
 from mcdrl_lab.data.converters.source import FoundSite, Sample, Source
 
@@ -106,6 +106,24 @@ class CocoSource(Source):
                 f'{len(classes)} categories with outlines; expected 1 to {IGNORE - 1}.'
             )
         return classes
+
+
+def coco_source(site: str, **options: Any) -> CocoSource:
+    """Describe images that JSON files list.
+
+    Args:
+        site: Name of the site.
+        **options: The other arguments of :class:`CocoSource`.
+    """
+    return CocoSource(
+        title=f'{site} (COCO-style JSON)',
+        url='your own',
+        licence='your own',
+        layout='a COCO-style JSON file and the images it lists.',
+        checked='Your own data: images and outlines as the JSON files list them.',
+        site=site,
+        **options,
+    )
 
 
 @dataclass(frozen=True)

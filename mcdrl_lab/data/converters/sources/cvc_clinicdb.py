@@ -7,7 +7,7 @@ from bisect import bisect_right
 from collections.abc import Callable, Mapping
 
 from mcdrl_common.findings import ConversionError
-from mcdrl_lab.data.converters.files import FileTree
+from mcdrl_lab.data.converters.input_files import FileTree
 from mcdrl_lab.data.converters.pairing import ENDING, ROOT, Layout, PatternSource
 
 # First frames of the 29 sequences.
@@ -77,7 +77,7 @@ def _layout(folder: str) -> Layout:
     )
 
 
-CVC_CLINICDB = PatternSource(
+SOURCE = PatternSource(
     title='CVC-ClinicDB (Bernal et al., 2015)',
     url='https://polyp.grand-challenge.org/CVCClinicDB/ (CVC-ClinicDB.rar: unpack it '
     'yourself), or its copy on Kaggle with PNG/, TIF/ and metadata.csv',

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from mcdrl_lab.data.converters.pairing import ENDING, KEY, ROOT, Layout, PatternSource
 
-ENDOTECT = PatternSource(
+SOURCE = PatternSource(
     title='EndoTect 2020 / HyperKvasir segmented images (Borgli et al., 2020)',
     url='https://datasets.simula.no/hyper-kvasir/ (hyper-kvasir-segmented-images.zip) '
     'and https://endotect.com (test data)',

@@ -6,7 +6,7 @@ from mcdrl_lab.data.converters.pairing import ENDING, ROOT, Layout, PatternSourc
 
 _FRAME = r'(?P<key>\d+)'
 
-ETIS_LARIB = PatternSource(
+SOURCE = PatternSource(
     title='ETIS-LaribPolypDB (Silva et al., 2014)',
     url='https://polyp.grand-challenge.org/EtisLarib/ (rar: unpack it yourself)',
     licence='research and education; cite the paper',

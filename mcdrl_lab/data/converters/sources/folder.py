@@ -7,13 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from mcdrl_common.findings import ConversionError
-from mcdrl_lab.data.converters.files import FileTree
-from mcdrl_lab.data.converters.grouping import (
-    NO_PATIENT,
-    NO_SEQUENCE,
-    PathRule,
-    add_groups,
-)
+from mcdrl_lab.data.converters.input_files import FileTree
 from mcdrl_lab.data.converters.masks import (
     IGNORE,
     BinaryDecoding,
@@ -21,6 +15,12 @@ from mcdrl_lab.data.converters.masks import (
     LabelMapDecoding,
 )
 from mcdrl_lab.data.converters.pairing import ENDING, ROOT, Layout, PatternSource
+from mcdrl_lab.data.converters.path_rules import (
+    NO_PATIENT,
+    NO_SEQUENCE,
+    PathRule,
+    add_groups,
+)
 from mcdrl_lab.data.converters.source import FoundSite
 
 _BACKGROUND = 'background'

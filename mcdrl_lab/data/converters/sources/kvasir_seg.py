@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from mcdrl_lab.data.converters.pairing import ENDING, KEY, ROOT, Layout, PatternSource
 
-KVASIR_SEG = PatternSource(
+SOURCE = PatternSource(
     title='Kvasir-SEG (Jha et al., MMM 2020)',
     url='https://datasets.simula.no/kvasir-seg/ (kvasir-seg.zip)',
     licence='research and education; cite the paper',

@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass
 
 from mcdrl_common.findings import ConversionError, Finding
-from mcdrl_lab.data.converters.files import FileTree
+from mcdrl_lab.data.converters.input_files import FileTree
 from mcdrl_lab.data.converters.masks import BinaryDecoding, EmptyMask, FileMask
 from mcdrl_lab.data.converters.pairing import ENDING, KEY, ROOT, match_masks
 from mcdrl_lab.data.converters.source import FoundSite, Sample, Source
@@ -80,7 +80,7 @@ class ClassFolders(Source):
         return [site]
 
 
-LARYNGOSCOPE8 = ClassFolders(
+SOURCE = ClassFolders(
     title='Laryngoscope8 (Yin et al., 2021)',
     url='https://www.sciencedirect.com/science/article/pii/S0167865521002646 (ask the '
     'authors)',

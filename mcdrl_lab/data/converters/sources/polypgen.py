@@ -19,7 +19,7 @@ def _centre(number: int) -> Layout:
     )
 
 
-POLYPGEN = PatternSource(
+SOURCE = PatternSource(
     title='PolypGen (Ali et al., 2023)',
     url='https://www.synapse.org/#!Synapse:syn26376615 '
     '(PolypGen2021_MultiCenterData_v3.zip)',

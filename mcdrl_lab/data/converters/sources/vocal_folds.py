@@ -9,7 +9,7 @@ from mcdrl_lab.data.converters.pairing import KEY, ROOT, Layout, PatternSource
 _PATHOLOGY = 4
 _LABELS = 7
 
-VOCAL_FOLDS = PatternSource(
+SOURCE = PatternSource(
     title='Vocal folds (Laves et al., IJCARS 2019)',
     url='https://github.com/imesluh/vocalfolds',
     licence='see the repository; a copy of the data is shared under CC BY 4.0',

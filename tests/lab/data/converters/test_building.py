@@ -3,14 +3,14 @@ import json
 import numpy as np
 from PIL import Image
 
-from mcdrl_lab.data.converters.engine import convert
+from mcdrl_lab.data.converters.pair_and_write import pair_and_write
 from mcdrl_lab.data.site_index import read_index
 
 
 def test_pairs_are_written_in_the_common_layout(
     clinic, three_pairs, download, out, snapshot, read_mask, box_mask
 ):
-    (outcome,) = convert(clinic(), [download], out)
+    (outcome,) = pair_and_write(clinic(), [download], out)
     assert outcome.state == 'written'
     assert set(snapshot(out)) == {
         '.lock',
@@ -40,7 +40,7 @@ def test_pairs_are_written_in_the_common_layout(
 def test_the_index_tells_what_is_known_of_each_image(
     clinic, three_pairs, download, out
 ):
-    convert(clinic(), [download], out)
+    pair_and_write(clinic(), [download], out)
     rows = read_index(out / 'index.csv')
     assert rows[1] == {
         'site': 'clinic',
@@ -64,7 +64,7 @@ def test_colliding_names_become_unique_and_are_reported(clinic, make, download, 
         make.pair(f'images/{folder}/1.jpg', f'masks/{folder}/1.png')
     make.pair('images/Upper.JPG', 'masks/Upper.PNG')
     make.pair('images/with space.jpeg', 'masks/with space.png')
-    (outcome,) = convert(clinic(), [download], out)
+    (outcome,) = pair_and_write(clinic(), [download], out)
     images = {
         row['source_image']: row['image'] for row in read_index(out / 'index.csv')
     }
@@ -92,7 +92,7 @@ def test_soft_edges_and_rgb_masks_are_used_and_reported(
     soft = np.zeros((48, 64), np.uint8)
     soft[10:20, 10:20], soft[10:20, 20:25], soft[10:20, 25:30] = 255, 128, 127
     make.array('masks/a.png', soft, 'RGB')
-    (outcome,) = convert(clinic(), [download], out)
+    (outcome,) = pair_and_write(clinic(), [download], out)
     assert (read_mask(out / 'clinic/masks/a.png') == 255).sum() == 150
     assert [(n['kind'], n['file']) for n in outcome.report['notes']] == [
         ('RGB mask', 'masks/a.png'),
@@ -103,7 +103,7 @@ def test_soft_edges_and_rgb_masks_are_used_and_reported(
 def test_wrong_endings_are_put_right_and_reported(clinic, make, download, out):
     make.pair('images/a.png', 'masks/a.png')
     (download / 'images/a.png').rename(download / 'images/a.jpg')
-    (outcome,) = convert(clinic(), [download], out)
+    (outcome,) = pair_and_write(clinic(), [download], out)
     assert (out / 'clinic/images/a.png').is_file()
     assert [note['kind'] for note in outcome.report['notes']] == ['wrong ending']
 
@@ -115,7 +115,7 @@ def test_exact_and_near_duplicates_are_reported(clinic, make, download, out):
     make.image('images/d.png')
     for name in 'abcd':
         make.mask(f'masks/{name}.png')
-    (outcome,) = convert(clinic(), [download], out)
+    (outcome,) = pair_and_write(clinic(), [download], out)
     a, b, c = (f'clinic/images/{name}' for name in ('a.png', 'b.png', 'c.jpg'))
     assert outcome.report['exact_duplicates'] == [[a, b]]
     assert outcome.report['near_duplicates'] == [[a, b, c]]
@@ -129,7 +129,7 @@ def test_several_classes_become_index_masks_with_a_classes_file(
     values[:8], values[8:16], values[16:18] = 10, 20, 99
     make.array('masks/a.png', values)
     names = {20: 'polyp', 10: 'cyst', 99: 'ignore', 7: 'background'}
-    (outcome,) = convert(clinic(mask_values=names), [download], out)
+    (outcome,) = pair_and_write(clinic(mask_values=names), [download], out)
     mask = read_mask(out / 'clinic/masks/a.png')
     assert np.unique(mask).tolist() == [0, 1, 2, 255]
     assert (mask[:8] == 1).all()

@@ -12,7 +12,7 @@ from mcdrl_lab.data.converters.conversion_report import (
     site_report,
 )
 from mcdrl_lab.data.converters.source import FoundSite
-from mcdrl_lab.data.converters.sources.kvasir_seg import KVASIR_SEG
+from mcdrl_lab.data.converters.sources import kvasir_seg
 
 
 def row(image, classes, sequence='', size=('48', '64')):
@@ -42,7 +42,7 @@ def report():
     prints = {r['image']: Fingerprint(n, '00' * 32) for n, r in zip('123', rows)}
     found = FoundSite('s', ('polyp', 'cyst'), images=5, masks=4)
     return site_report(
-        KVASIR_SEG, found, ['a.zip'], 9, rows, (problems, notes), prints, []
+        kvasir_seg.SOURCE, found, ['a.zip'], 9, rows, (problems, notes), prints, []
     )
 
 

@@ -1,7 +1,7 @@
 import pytest
 
 from mcdrl_common.findings import ConversionError
-from mcdrl_lab.data.converters.files import FileTree
+from mcdrl_lab.data.converters.input_files import FileTree
 from mcdrl_lab.data.converters.json_lists import as_published, load
 
 

@@ -3,7 +3,7 @@ import pytest
 from PIL import Image
 
 from mcdrl_common.findings import FileProblem
-from mcdrl_lab.data.converters.files import FileTree
+from mcdrl_lab.data.converters.input_files import FileTree
 from mcdrl_lab.data.converters.masks import (
     BinaryDecoding,
     EmptyMask,

@@ -1,6 +1,6 @@
 from pathlib import Path
 
-from mcdrl_lab.data.converters.files import FileTree
+from mcdrl_lab.data.converters.input_files import FileTree
 from mcdrl_lab.data.converters.masks import EmptyMask
 from mcdrl_lab.data.converters.pairing import ENDING, KEY, ROOT, Layout, PatternSource
 

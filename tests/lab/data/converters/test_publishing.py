@@ -5,15 +5,15 @@ import pytest
 
 from mcdrl_common.findings import ConversionError
 from mcdrl_lab.data.converters import publishing
-from mcdrl_lab.data.converters.engine import Options, convert
+from mcdrl_lab.data.converters.pair_and_write import Options, pair_and_write
 from mcdrl_lab.data.site_index import read_index
 
 
 def test_a_second_run_changes_nothing(clinic, three_pairs, download, out, snapshot):
-    convert(clinic(), [download], out)
+    pair_and_write(clinic(), [download], out)
     before = snapshot(out)
     times = {path: path.stat().st_mtime_ns for path in out.rglob('*') if path.is_file()}
-    (outcome,) = convert(clinic(), [download], out, Options(overwrite=True))
+    (outcome,) = pair_and_write(clinic(), [download], out, Options(overwrite=True))
     assert outcome.state == 'up to date'
     assert snapshot(out) == before
     del times[out / '.lock']
@@ -24,20 +24,20 @@ def test_a_refused_report_goes_when_the_data_are_put_right(
     clinic, three_pairs, make, download, out, snapshot
 ):
     make.image('images/d.jpg')
-    convert(clinic(), [download], out)
+    pair_and_write(clinic(), [download], out)
     assert (out / 'reports/clinic.refused.md').is_file()
     make.mask('masks/d.png')
-    convert(clinic(), [download], out)
+    pair_and_write(clinic(), [download], out)
     assert not [name for name in snapshot(out) if 'refused' in name]
 
 
 def test_refused_data_leave_an_earlier_conversion_as_it_was(
     clinic, three_pairs, make, download, out, snapshot
 ):
-    convert(clinic(), [download], out)
+    pair_and_write(clinic(), [download], out)
     before = snapshot(out)
     make.image('images/d.jpg')
-    convert(clinic(), [download], out, Options(overwrite=True))
+    pair_and_write(clinic(), [download], out, Options(overwrite=True))
     after = snapshot(out)
     assert {name: after[name] for name in before} == before
     assert set(after) - set(before) == {
@@ -49,13 +49,13 @@ def test_refused_data_leave_an_earlier_conversion_as_it_was(
 def test_a_site_that_would_change_needs_overwrite(
     clinic, three_pairs, make, download, out, snapshot
 ):
-    convert(clinic(), [download], out)
+    pair_and_write(clinic(), [download], out)
     before = snapshot(out)
     make.pair('images/d.jpg', 'masks/d.png')
     with pytest.raises(ConversionError, match=r'images/d.jpg.*--overwrite'):
-        convert(clinic(), [download], out)
+        pair_and_write(clinic(), [download], out)
     assert snapshot(out) == before
-    (outcome,) = convert(clinic(), [download], out, Options(overwrite=True))
+    (outcome,) = pair_and_write(clinic(), [download], out, Options(overwrite=True))
     assert outcome.state == 'written'
     assert len(read_index(out / 'index.csv')) == 4
     assert not list(out.glob('.previous-*'))
@@ -68,7 +68,7 @@ def test_a_folder_that_no_converter_made_is_never_replaced(
     (out / 'clinic/thesis.txt').write_text('years of work')
     before = snapshot(out)
     with pytest.raises(ConversionError, match='not made by a converter'):
-        convert(clinic(), [download], out, Options(overwrite=True))
+        pair_and_write(clinic(), [download], out, Options(overwrite=True))
     assert {**before, '.lock': b''} == snapshot(out)
 
 
@@ -82,9 +82,9 @@ def test_a_conversion_killed_before_the_index_is_completed_by_the_next(
     with monkeypatch.context() as patch:
         patch.setattr(publishing, 'merge_rows', killed)
         with pytest.raises(KeyboardInterrupt):
-            convert(clinic(), [download], out)
+            pair_and_write(clinic(), [download], out)
     assert not (out / 'index.csv').exists()
-    (outcome,) = convert(clinic(), [download], out)
+    (outcome,) = pair_and_write(clinic(), [download], out)
     assert outcome.state == 'renewed'
     assert len(read_index(out / 'index.csv')) == 3
 
@@ -92,17 +92,17 @@ def test_a_conversion_killed_before_the_index_is_completed_by_the_next(
 def test_other_sites_keep_their_rows_and_added_columns(
     clinic, three_pairs, download, out
 ):
-    convert(clinic('one'), [download], out)
+    pair_and_write(clinic('one'), [download], out)
     rows = read_index(out / 'index.csv')
     with (out / 'index.csv').open('w', newline='') as file:
         writer = csv.DictWriter(file, [*rows[0], 'device'])
         writer.writeheader()
         writer.writerows({**row, 'device': 'X'} for row in rows)
-    convert(clinic('another'), [download], out)
+    pair_and_write(clinic('another'), [download], out)
     merged = read_index(out / 'index.csv')
     assert [row['site'] for row in merged] == ['another'] * 3 + ['one'] * 3
     assert [row['device'] for row in merged] == [''] * 3 + ['X'] * 3
-    (outcome,) = convert(clinic('one'), [download], out)
+    (outcome,) = pair_and_write(clinic('one'), [download], out)
     assert outcome.state == 'up to date'
     assert read_index(out / 'index.csv') == merged
 
@@ -110,30 +110,30 @@ def test_other_sites_keep_their_rows_and_added_columns(
 def test_rows_that_the_user_changed_are_not_overwritten_unasked(
     clinic, three_pairs, download, out
 ):
-    convert(clinic(), [download], out)
+    pair_and_write(clinic(), [download], out)
     text = (out / 'index.csv').read_text()
     changed = text.replace('images/a.jpg,clinic/masks/a.png,,', 'images/a.jpg,m,s1,')
     (out / 'index.csv').write_text(changed)
     with pytest.raises(ConversionError, match=r'its rows in index.csv'):
-        convert(clinic(), [download], out)
+        pair_and_write(clinic(), [download], out)
     assert (out / 'index.csv').read_text() == changed
-    convert(clinic(), [download], out, Options(overwrite=True))
+    pair_and_write(clinic(), [download], out, Options(overwrite=True))
     assert (out / 'index.csv').read_text() == text
 
 
 def test_images_at_two_sites_are_reported_whatever_the_order(
     clinic, three_pairs, download, out, snapshot
 ):
-    convert(clinic('one'), [download], out)
+    pair_and_write(clinic('one'), [download], out)
     assert not (out / 'reports/between_sites.json').exists()
-    convert(clinic('two'), [download], out)
+    pair_and_write(clinic('two'), [download], out)
     before = snapshot(out)
     report = json.loads(before['reports/between_sites.json'])
     assert report['exact_duplicates'] == [
         [f'one/images/{name}', f'two/images/{name}']
         for name in ('a.jpg', 'b.png', 'c.png')
     ]
-    convert(clinic('one'), [download], out)
+    pair_and_write(clinic('one'), [download], out)
     assert snapshot(out) == before
 
 
@@ -143,5 +143,5 @@ def test_a_broken_index_stops_before_anything_is_written(
     out.mkdir()
     (out / 'index.csv').write_text('a,b\n1,2\n')
     with pytest.raises(ConversionError, match=r'index\.csv'):
-        convert(clinic(), [download], out)
+        pair_and_write(clinic(), [download], out)
     assert set(snapshot(out)) == {'.lock', 'index.csv'}

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from mcdrl_lab.data.converters.engine import Options, convert
+from mcdrl_lab.data.converters.pair_and_write import Options, pair_and_write
 from mcdrl_lab.data.site_index import read_index
 
 # Real images taken of each site.
@@ -18,7 +18,7 @@ def converted(download, out):
     """Function that converts the download and returns index rows by source image."""
 
     def run(source, **options):
-        outcomes = convert(source, [download], out, Options(**options))
+        outcomes = pair_and_write(source, [download], out, Options(**options))
         assert {outcome.state for outcome in outcomes} == {'written'}
         return {row['source_image']: row for row in read_index(out / 'index.csv')}
 

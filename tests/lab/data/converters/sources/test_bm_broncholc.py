@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from mcdrl_common.findings import ConversionError
-from mcdrl_lab.data.converters.engine import convert
-from mcdrl_lab.data.converters.sources.bm_broncholc import BM_BRONCHOLC
+from mcdrl_lab.data.converters.pair_and_write import pair_and_write
+from mcdrl_lab.data.converters.sources import bm_broncholc
 from mcdrl_lab.data.site_index import read_index
 
 LABELS = [
@@ -64,7 +64,7 @@ def test_outlined_lesions_become_index_masks(group, download, out, read_mask, bo
         ],
     )
     group('Non_lung_cancer', [('p2', 'v3', 'i4')], [annotation('i4', 'l-red')])
-    (outcome,) = convert(BM_BRONCHOLC, [download], out)
+    (outcome,) = pair_and_write(bm_broncholc.SOURCE, [download], out)
     assert outcome.state == 'written'
     rows = read_index(out / 'index.csv')
     assert [
@@ -84,7 +84,7 @@ def test_outlined_lesions_become_index_masks(group, download, out, read_mask, bo
 
 def test_indices_keep_the_order_that_configs_name(group, download, out):
     group('g', [('p', 'v', 'i')], [annotation('i', 'l-red')])
-    (outcome,) = convert(BM_BRONCHOLC, [download], out)
+    (outcome,) = pair_and_write(bm_broncholc.SOURCE, [download], out)
     assert outcome.report['mask_values'] == {
         '0': 'background',
         '1': 'mucosal infiltration',
@@ -106,7 +106,7 @@ def test_entries_without_image_and_outlines_without_entry_are_named(
         [annotation('i1', 'l-tumor'), annotation('unlisted', 'l-tumor')],
     )
     (make.root / 'Lung_cancer/imgs/p1/v1/i1.png').unlink()
-    (outcome,) = convert(BM_BRONCHOLC, [download], out)
+    (outcome,) = pair_and_write(bm_broncholc.SOURCE, [download], out)
     assert outcome.state == 'refused'
     assert {(p['kind'], p['file']) for p in outcome.report['problems']} == {
         ('missing image', 'Lung_cancer/imgs/p1/v1/i1.png'),
@@ -116,7 +116,7 @@ def test_entries_without_image_and_outlines_without_entry_are_named(
 
 def test_an_outline_of_two_points_is_refused(group, download, out):
     group('g', [('p', 'v', 'i')], [annotation('i', 'l-tumor', points=[(1, 1), (2, 2)])])
-    (outcome,) = convert(BM_BRONCHOLC, [download], out)
+    (outcome,) = pair_and_write(bm_broncholc.SOURCE, [download], out)
     assert [p['kind'] for p in outcome.report['problems']] == ['bad annotation']
 
 
@@ -124,7 +124,7 @@ def test_labels_that_were_not_published_are_refused(group, download, out):
     labels = [*LABELS, dict(id='x', name='Foreign body')]
     group('g', [('p', 'v', 'i')], [], labels=labels)
     with pytest.raises(ConversionError, match='Foreign body'):
-        convert(BM_BRONCHOLC, [download], out)
+        pair_and_write(bm_broncholc.SOURCE, [download], out)
 
 
 @pytest.mark.parametrize('name', ['objects', 'labels', 'annotation'])
@@ -132,7 +132,7 @@ def test_lists_that_are_not_as_published_are_named(group, make, download, out, n
     group('g', [('p', 'v', 'i')], [annotation('i', 'l-tumor')])
     (make.root / f'g/{name}.json').write_text('[{"wrong": 1}]')
     with pytest.raises(ConversionError, match=f'g/{name}.json: not as published'):
-        convert(BM_BRONCHOLC, [download], out)
+        pair_and_write(bm_broncholc.SOURCE, [download], out)
 
 
 @pytest.mark.parametrize('name', ['labels', 'annotation'])
@@ -140,4 +140,4 @@ def test_missing_lists_are_named(group, make, download, out, name):
     group('g', [('p', 'v', 'i')], [])
     (make.root / f'g/{name}.json').unlink()
     with pytest.raises(ConversionError, match=r'g: expected labels.json and annot'):
-        convert(BM_BRONCHOLC, [download], out)
+        pair_and_write(bm_broncholc.SOURCE, [download], out)

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from mcdrl_common.findings import ConversionError
-from mcdrl_lab.data.converters.engine import Options, convert
-from mcdrl_lab.data.converters.grouping import PathRule
+from mcdrl_lab.data.converters.pair_and_write import Options, pair_and_write
+from mcdrl_lab.data.converters.path_rules import PathRule
 from mcdrl_lab.data.converters.sources.coco import CocoSource
 from mcdrl_lab.data.site_index import read_index
 
@@ -56,7 +56,7 @@ def test_polygons_and_run_lengths_become_masks(
             outline(1, segmentation={'size': [48, 64], 'counts': counts}),
         ],
     )
-    convert(source(), [download], out)
+    pair_and_write(source(), [download], out)
     assert np.array_equal(read_mask(out / 's/masks/a.png'), box_mask)
     assert np.array_equal(read_mask(out / 's/masks/b.png'), box_mask)
     rows = read_index(out / 'index.csv')
@@ -78,15 +78,15 @@ def test_categories_become_indices_in_the_order_asked_for(
             dict(image_id=0, category_id=2, segmentation=corner),
         ],
     )
-    (outcome,) = convert(source(), [download], out)
+    (outcome,) = pair_and_write(source(), [download], out)
     assert outcome.report['lesion_classes'] == ['cyst', 'node']
     mask = read_mask(out / 's/masks/a.png')
     assert (mask[4, 4], mask[20, 30]) == (2, 1)
     options = Options(overwrite=True)
-    convert(source(categories=('node', 'cyst')), [download], out, options)
+    pair_and_write(source(categories=('node', 'cyst')), [download], out, options)
     mask = read_mask(out / 's/masks/a.png')
     assert (mask[4, 4], mask[20, 30]) == (1, 2)
-    convert(source(categories=('node',)), [download], out, options)
+    pair_and_write(source(categories=('node',)), [download], out, options)
     mask = read_mask(out / 's/masks/a.png')
     assert (mask[4, 4], mask[20, 30]) == (255, 0)
 
@@ -103,7 +103,7 @@ def test_images_are_found_by_the_ends_of_their_paths(make, write, download, out)
         annotations=('train.json', 'val.json'),
         sequence=PathRule('sequence', '^[a-z]+'),
     )
-    convert(both, [download], out)
+    pair_and_write(both, [download], out)
     rows = read_index(out / 'index.csv')
     assert [row['source_image'] for row in rows] == ['train/1.jpg', 'val/1.jpg']
     assert [row['sequence'] for row in rows] == ['train', 'val']
@@ -113,9 +113,9 @@ def test_images_folder_tells_equal_names_apart(make, write, download, out):
     for folder in ('train', 'val'):
         make.image(f'{folder}/1.jpg')
     write(images=[image(1, '1.jpg')], annotations=[outline(1)])
-    (outcome,) = convert(source(), [download], out)
+    (outcome,) = pair_and_write(source(), [download], out)
     assert [p['kind'] for p in outcome.report['problems']] == ['ambiguous']
-    (outcome,) = convert(source(images='val'), [download], out)
+    (outcome,) = pair_and_write(source(images='val'), [download], out)
     assert outcome.state == 'written'
 
 
@@ -140,7 +140,7 @@ def test_every_bad_entry_is_named(make, write, download, out):
             outline(5),
         ],
     )
-    (outcome,) = convert(source(), [download], out)
+    (outcome,) = pair_and_write(source(), [download], out)
     assert {(p['kind'], p['file']) for p in outcome.report['problems']} == {
         ('missing image', 'gone.jpg'),
         ('size mismatch', 'b.jpg'),
@@ -172,7 +172,7 @@ def test_lists_that_are_not_coco_are_named(
 ):
     write(**content)
     with pytest.raises(ConversionError, match=message):
-        convert(source(), [download], out)
+        pair_and_write(source(), [download], out)
     assert not out.exists()
 
 
@@ -180,14 +180,14 @@ def test_annotation_files_must_be_told_apart(make, write, download, out):
     for name in ('a', 'b'):
         write(f'{name}/ann.json', images=[], annotations=[])
     with pytest.raises(ConversionError, match='name the annotation files'):
-        convert(source(), [download], out)
+        pair_and_write(source(), [download], out)
     with pytest.raises(ConversionError, match=r'--annotations ann.json: expected one'):
-        convert(source(annotations=('ann.json',)), [download], out)
+        pair_and_write(source(annotations=('ann.json',)), [download], out)
     with pytest.raises(ConversionError, match=r'found none'):
-        convert(source(annotations=('c.json',)), [download], out)
+        pair_and_write(source(annotations=('c.json',)), [download], out)
 
 
 def test_unknown_categories_are_refused(make, write, download, out):
     write(images=[], annotations=[])
     with pytest.raises(ConversionError, match=r"--categories \['cyst'\]"):
-        convert(source(categories=('cyst',)), [download], out)
+        pair_and_write(source(categories=('cyst',)), [download], out)

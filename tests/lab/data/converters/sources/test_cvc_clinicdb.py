@@ -2,8 +2,8 @@ import numpy as np
 import pytest
 
 from mcdrl_common.findings import ConversionError
-from mcdrl_lab.data.converters.engine import convert
-from mcdrl_lab.data.converters.sources.cvc_clinicdb import CVC_CLINICDB
+from mcdrl_lab.data.converters.pair_and_write import pair_and_write
+from mcdrl_lab.data.converters.sources import cvc_clinicdb
 
 
 def column(rows, name):
@@ -30,7 +30,7 @@ def test_cvc_clinicdb_with_sequences_by_frame(
             f'{folder}Original/{frame}.{ending}',
             f'{folder}Ground Truth/{frame}.{ending}',
         )
-    rows = converted(CVC_CLINICDB)
+    rows = converted(cvc_clinicdb.SOURCE)
     found = {int(r['image'][-8:-4]): r['sequence'] for r in rows.values()}
     assert found == CVC_FRAMES
     assert column(rows, 'image') == sorted(column(rows, 'image'))
@@ -43,7 +43,7 @@ def test_cvc_clinicdb_takes_png_where_tif_is_there_too(make, converted):
     for kind in ('PNG', 'TIF'):
         ending = kind.lower()
         make.pair(f'{kind}/Original/7.{ending}', f'{kind}/Ground Truth/7.{ending}')
-    assert list(converted(CVC_CLINICDB)) == ['PNG/Original/7.png']
+    assert list(converted(cvc_clinicdb.SOURCE)) == ['PNG/Original/7.png']
 
 
 def test_cvc_clinicdb_sequences_come_from_metadata_where_it_is_there(make, converted):
@@ -52,11 +52,11 @@ def test_cvc_clinicdb_sequences_come_from_metadata_where_it_is_there(make, conve
     (make.root / 'metadata.csv').write_text(
         'frame_id,sequence_id,png_image_path\n1,5,PNG/Original/1.png\n'
     )
-    assert column(converted(CVC_CLINICDB), 'sequence') == ['05', '']
+    assert column(converted(cvc_clinicdb.SOURCE), 'sequence') == ['05', '']
 
 
 def test_cvc_clinicdb_metadata_without_sequences_is_refused(make, download, out):
     make.pair('Original/1.tif', 'Ground Truth/1.tif')
     (make.root / 'metadata.csv').write_text('frame,sequence\n1,5\n')
     with pytest.raises(ConversionError, match=r'metadata.csv: expected.*sequence_id'):
-        convert(CVC_CLINICDB, [download], out)
+        pair_and_write(cvc_clinicdb.SOURCE, [download], out)

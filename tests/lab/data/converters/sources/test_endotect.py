@@ -1,7 +1,7 @@
 from pathlib import PurePosixPath
 
-from mcdrl_lab.data.converters.engine import convert
-from mcdrl_lab.data.converters.sources.endotect import ENDOTECT
+from mcdrl_lab.data.converters.pair_and_write import pair_and_write
+from mcdrl_lab.data.converters.sources import endotect
 
 
 def column(rows, name):
@@ -11,12 +11,14 @@ def column(rows, name):
 def test_endotect_as_segmented_images_of_hyperkvasir(make, converted):
     make.pair('segmented-images/images/0a-1.jpg', 'segmented-images/masks/0a-1.jpg')
     (make.root / 'segmented-images/bounding-boxes.json').write_text('{}')
-    assert column(converted(ENDOTECT), 'image') == ['endotect_kvasir/images/0a-1.jpg']
+    assert column(converted(endotect.SOURCE), 'image') == [
+        'endotect_kvasir/images/0a-1.jpg'
+    ]
 
 
 def test_endotect_test_data_with_png_masks(make, converted):
     make.pair('test/images/0a-1.jpg', 'test/masks/0a-1.png')
-    assert len(converted(ENDOTECT)) == 1
+    assert len(converted(endotect.SOURCE)) == 1
 
 
 def test_real_images_survive_jpeg_masks(real_rows, place, download, out, check_real):
@@ -25,5 +27,5 @@ def test_real_images_survive_jpeg_masks(real_rows, place, download, out, check_r
         name = PurePosixPath(row['source_image']).stem
         place(row['image'], download / f'images/{name}.jpg')
         place(row['mask'], download / f'masks/{name}.jpg', mask_as=lambda mask: mask)
-    convert(ENDOTECT, [download], out)
+    pair_and_write(endotect.SOURCE, [download], out)
     check_real(rows)

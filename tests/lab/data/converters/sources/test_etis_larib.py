@@ -1,6 +1,6 @@
 import pytest
 
-from mcdrl_lab.data.converters.sources.etis_larib import ETIS_LARIB
+from mcdrl_lab.data.converters.sources import etis_larib
 
 
 def column(rows, name):
@@ -17,7 +17,7 @@ def column(rows, name):
 def test_etis_with_its_masks_named_p(make, converted, image, mask):
     for frame in (2, 10, 196):
         make.pair(f'{image}{frame}.tif', f'{mask}{frame}.tif', mode='RGB')
-    assert sorted(column(converted(ETIS_LARIB), 'image')) == [
+    assert sorted(column(converted(etis_larib.SOURCE), 'image')) == [
         'etis_larib/images/002.png',
         'etis_larib/images/010.png',
         'etis_larib/images/196.png',

@@ -2,14 +2,14 @@ import numpy as np
 import pytest
 
 from mcdrl_common.findings import ConversionError
-from mcdrl_lab.data.converters.engine import convert
-from mcdrl_lab.data.converters.grouping import PathRule
+from mcdrl_lab.data.converters.pair_and_write import pair_and_write
+from mcdrl_lab.data.converters.path_rules import PathRule
 from mcdrl_lab.data.converters.sources.folder import FolderOptions, folder_source
 from mcdrl_lab.data.site_index import read_index
 
 
 def rows(options, download, out):
-    (outcome,) = convert(folder_source(options), [download], out)
+    (outcome,) = pair_and_write(folder_source(options), [download], out)
     assert outcome.state == 'written', outcome.report['problems']
     return read_index(out / 'index.csv')
 
@@ -78,6 +78,6 @@ def test_gif_masks_are_read_and_gif_images_named(make, download, out):
     make.pair('images/a.jpg', 'masks/a.gif')
     assert rows(FolderOptions('s'), download, out)[0]['classes'] == 'lesion'
     make.pair('images/b.gif', 'masks/b.gif')
-    (outcome,) = convert(folder_source(FolderOptions('s')), [download], out)
+    (outcome,) = pair_and_write(folder_source(FolderOptions('s')), [download], out)
     problems = [(p['kind'], p['file']) for p in outcome.report['problems']]
     assert problems == [('unsupported image', 'images/b.gif')]

@@ -4,8 +4,8 @@ import zipfile
 import numpy as np
 import pytest
 
-from mcdrl_lab.data.converters.engine import convert
-from mcdrl_lab.data.converters.sources.kvasir_seg import KVASIR_SEG
+from mcdrl_lab.data.converters.pair_and_write import pair_and_write
+from mcdrl_lab.data.converters.sources import kvasir_seg
 
 
 def column(rows, name):
@@ -17,7 +17,7 @@ def test_kvasir_seg_with_its_jpeg_masks(make, converted, out, read_mask, box_mas
         folder = 'Kvasir-SEG'
         make.pair(f'{folder}/images/{name}.jpg', f'{folder}/masks/{name}.jpg')
     (make.root / 'Kvasir-SEG/kavsir_bboxes.json').write_text('{}')
-    rows = converted(KVASIR_SEG)
+    rows = converted(kvasir_seg.SOURCE)
     assert column(rows, 'site') == ['kvasir_seg'] * 2
     assert column(rows, 'classes') == ['polyp'] * 2
     for mask in column(rows, 'mask'):
@@ -38,9 +38,9 @@ def test_archives_convert_as_their_folders_do(
     else:
         with tarfile.open(archive, 'w:gz') as file:
             file.add(download / 'Kvasir-SEG', 'Kvasir-SEG')
-    convert(KVASIR_SEG, [archive], out)
+    pair_and_write(kvasir_seg.SOURCE, [archive], out)
     by_folder = tmp_path / 'by_folder'
-    convert(KVASIR_SEG, [download], by_folder)
+    pair_and_write(kvasir_seg.SOURCE, [download], by_folder)
     for name, content in snapshot(by_folder).items():
         if not name.startswith('reports'):
             assert snapshot(out)[name] == content

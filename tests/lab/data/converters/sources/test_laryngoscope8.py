@@ -1,8 +1,8 @@
 import pytest
 
 from mcdrl_common.findings import ConversionError
-from mcdrl_lab.data.converters.engine import convert
-from mcdrl_lab.data.converters.sources.laryngoscope8 import LARYNGOSCOPE8
+from mcdrl_lab.data.converters.pair_and_write import pair_and_write
+from mcdrl_lab.data.converters.sources import laryngoscope8
 
 
 @pytest.fixture
@@ -15,7 +15,7 @@ def larynx(make):
 def test_laryngoscope8_takes_the_class_from_the_folder(
     larynx, converted, out, read_mask
 ):
-    rows = converted(LARYNGOSCOPE8)
+    rows = converted(laryngoscope8.SOURCE)
     assert {r['image']: r['classes'] for r in rows.values()} == {
         'laryngoscope8/images/Normal_7.jpg': '',
         'laryngoscope8/images/cyst_1.jpg': 'cyst',
@@ -29,11 +29,11 @@ def test_laryngoscope8_takes_the_class_from_the_folder(
 def test_laryngoscope8_without_masks_says_that_none_are_published(make, download, out):
     make.image('L8/polyp/1.jpg')
     with pytest.raises(ConversionError, match='published with a diagnosis'):
-        convert(LARYNGOSCOPE8, [download], out)
+        pair_and_write(laryngoscope8.SOURCE, [download], out)
 
 
 def test_laryngoscope8_names_images_without_mask(larynx, make, download, out):
     make.image('L8/polyp/2.jpg')
-    (outcome,) = convert(LARYNGOSCOPE8, [download], out)
+    (outcome,) = pair_and_write(laryngoscope8.SOURCE, [download], out)
     problems = [(p['kind'], p['file']) for p in outcome.report['problems']]
     assert problems == [('missing mask', 'L8/polyp/2.jpg')]

@@ -2,8 +2,8 @@ from pathlib import PurePosixPath
 
 import pytest
 
-from mcdrl_lab.data.converters.engine import Options, convert
-from mcdrl_lab.data.converters.sources.polypgen import POLYPGEN
+from mcdrl_lab.data.converters.pair_and_write import Options, pair_and_write
+from mcdrl_lab.data.converters.sources import polypgen
 
 
 def column(rows, name):
@@ -14,7 +14,7 @@ ROOT = 'PolypGen2021_MultiCenterData_v3'
 
 
 @pytest.fixture
-def polypgen(make):
+def six_centres(make):
     for centre, name in enumerate(
         (
             '100H0050',
@@ -44,8 +44,8 @@ def polypgen(make):
     make.image(f'{ROOT}/imagesAll_positive/100H0050.jpg')
 
 
-def test_polypgen_has_a_site_for_each_centre(polypgen, converted):
-    rows = converted(POLYPGEN)
+def test_polypgen_has_a_site_for_each_centre(six_centres, converted):
+    rows = converted(polypgen.SOURCE)
     assert sorted(column(rows, 'image')) == [
         'polypgen_c1/images/100H0050.jpg',
         'polypgen_c2/images/EndoCV2021_001000.jpg',
@@ -64,26 +64,26 @@ def test_polypgen_has_a_site_for_each_centre(polypgen, converted):
     assert negative['source_mask'] == ''
 
 
-def test_polypgen_sites_can_be_chosen(polypgen, converted, out):
-    rows = converted(POLYPGEN, sites=('polypgen_c1', 'polypgen_c6'))
+def test_polypgen_sites_can_be_chosen(six_centres, converted, out):
+    rows = converted(polypgen.SOURCE, sites=('polypgen_c1', 'polypgen_c6'))
     assert column(rows, 'site') == ['polypgen_c1', 'polypgen_c6']
     assert not (out / 'polypgen_c2').exists()
 
 
 def test_a_problem_of_one_centre_keeps_all_from_being_written(
-    polypgen, make, download, out
+    six_centres, make, download, out
 ):
     make.image(f'{ROOT}/data_C2/images_C2/alone.jpg')
-    outcomes = convert(POLYPGEN, [download], out)
+    outcomes = pair_and_write(polypgen.SOURCE, [download], out)
     assert {outcome.state for outcome in outcomes} == {'refused'}
     assert [path.name for path in out.iterdir() if path.is_dir()] == ['reports']
 
 
 def test_skip_bad_writes_the_other_centres_of_one_that_is_all_bad(
-    polypgen, download, out
+    six_centres, download, out
 ):
     (download / ROOT / 'data_C2/masks_C2/EndoCV2021_001000_mask.jpg').unlink()
-    outcomes = convert(POLYPGEN, [download], out, Options(skip_bad=True))
+    outcomes = pair_and_write(polypgen.SOURCE, [download], out, Options(skip_bad=True))
     states = {outcome.report['site']: outcome.state for outcome in outcomes}
     assert states.pop('polypgen_c2') == 'refused'
     assert set(states.values()) == {'written'}
@@ -108,6 +108,6 @@ def test_real_images_of_four_centres_survive_jpeg_masks(
                 mask_as=lambda real, mode=mode: real.convert(mode),
             )
             rows.append(row)
-    outcomes = convert(POLYPGEN, [download], out)
+    outcomes = pair_and_write(polypgen.SOURCE, [download], out)
     assert {outcome.state for outcome in outcomes} == {'written'}
     check_real(rows)

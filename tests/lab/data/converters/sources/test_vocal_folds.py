@@ -1,8 +1,8 @@
 import numpy as np
 from PIL import Image
 
-from mcdrl_lab.data.converters.engine import convert
-from mcdrl_lab.data.converters.sources.vocal_folds import VOCAL_FOLDS
+from mcdrl_lab.data.converters.pair_and_write import pair_and_write
+from mcdrl_lab.data.converters.sources import vocal_folds
 from mcdrl_lab.data.site_index import read_index
 
 
@@ -15,7 +15,7 @@ def test_vocal_folds_label_4_is_the_lesion(make, converted, out, read_mask):
     for place in ('patient1/seq1', 'patient2/seq8'):
         make.image(f'vocalfolds-master/img/{place}/0001.png')
         make.array(f'vocalfolds-master/annot/{place}/0001.png', labels)
-    rows = converted(VOCAL_FOLDS)
+    rows = converted(vocal_folds.SOURCE)
     assert column(rows, 'image') == [
         'vocalfolds_larynx/images/patient1_seq1_0001.png',
         'vocalfolds_larynx/images/patient2_seq8_0001.png',
@@ -29,7 +29,7 @@ def test_vocal_folds_label_4_is_the_lesion(make, converted, out, read_mask):
 
 def test_vocal_folds_labels_beyond_6_are_refused(make, download, out):
     make.pair('img/p/s/1.png', 'annot/p/s/1.png', values=(0, 7))
-    (outcome,) = convert(VOCAL_FOLDS, [download], out)
+    (outcome,) = pair_and_write(vocal_folds.SOURCE, [download], out)
     assert outcome.report['problems'][0]['kind'] == 'unexpected values'
 
 
@@ -46,6 +46,6 @@ def test_real_images_survive_label_maps(
             download / row['source_mask'],
             mask_as=lambda mask: mask.point(lambda value: 4 if value > 127 else 2),
         )
-    convert(VOCAL_FOLDS, [download], out)
+    pair_and_write(vocal_folds.SOURCE, [download], out)
     check_real(rows)
     assert {row['patient'] for row in read_index(out / 'index.csv')} == {'patient1'}

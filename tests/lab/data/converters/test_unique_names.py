@@ -3,7 +3,7 @@ import random
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mcdrl_lab.data.converters.names import clean, unique_names
+from mcdrl_lab.data.converters.unique_names import clean, unique_names
 
 
 def by_stem(*paths):

@@ -12,8 +12,8 @@ from mcdrl_common.findings import ConversionError
 from .archive import Limits
 from .building import build_site
 from .conversion_report import site_report
-from .files import FileTree, open_inputs
-from .output import work_folder
+from .input_files import FileTree, open_inputs
+from .output_folder import work_folder
 from .publishing import REPORTS, Outcome, publish, refuse
 from .source import FoundSite, Source
 
@@ -37,7 +37,7 @@ class Options:
     limits: Limits = field(default_factory=Limits)
 
 
-def convert(
+def pair_and_write(
     source: Source, inputs: Sequence[Path], out: Path, options: Options | None = None
 ) -> list[Outcome]:
     """Convert a data set.

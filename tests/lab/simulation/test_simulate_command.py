@@ -1,26 +1,33 @@
-import subprocess
-import sys
-from pathlib import Path
+import argparse
 
 import pytest
 
-from mcdrl_lab.simulation import SITES, Benchmark
-from mcdrl_lab.simulation.endosim_command import make_parser, run_tool
+from mcdrl_lab.commands import main
+from mcdrl_lab.simulation.hospitals import SITES
+from mcdrl_lab.simulation.simulate_command import add_arguments
+from mcdrl_lab.simulation.simulated_sites import Benchmark
+
+
+def simulate(*words):
+    return main(['simulate', *map(str, words)])
 
 
 def test_a_data_set_is_written_as_asked(tmp_path, capsys):
     out = tmp_path / 'out'
     arguments = [str(out), *['--images-per-site', '1', '--size', '32', '--seed', '8']]
-    assert run_tool([*arguments, '--spurious', '0.25']) == 0
+    assert simulate(*arguments, '--spurious', '0.25') == 0
     assert Benchmark.read(out) == Benchmark(1, 32, 0.25, 8)
     lines = capsys.readouterr().out.splitlines()
     assert lines == [f'{site}: written: 1 images' for site in SITES]
 
 
-def test_defaults_are_those_of_the_documentation():
-    args = make_parser().parse_args(['data/endosim'])
+def test_defaults_are_those_of_the_benchmark_and_of_the_documentation():
+    parser = argparse.ArgumentParser()
+    add_arguments(parser)
+    args = parser.parse_args(['data/endosim'])
     values = (args.images_per_site, args.size, args.spurious, args.seed)
     assert values == (200, 128, 0.8, 0)
+    assert Benchmark() == Benchmark(*values)
 
 
 @pytest.mark.parametrize(
@@ -33,7 +40,7 @@ def test_defaults_are_those_of_the_documentation():
 )
 def test_bad_values_give_one_line_and_exit_code_2(tmp_path, capsys, arguments, named):
     out = tmp_path / 'out'
-    assert run_tool([str(out), *arguments.split()]) == 2
+    assert simulate(str(out), *arguments.split()) == 2
     error = capsys.readouterr().err
     assert error.startswith(f'error: {named}') and error.count('\n') == 1
     assert not out.exists()
@@ -41,23 +48,19 @@ def test_bad_values_give_one_line_and_exit_code_2(tmp_path, capsys, arguments, n
 
 def test_another_parametrisation_is_refused_with_exit_code_2(tmp_path, capsys):
     small = [str(tmp_path), *['--images-per-site', '1', '--size', '32']]
-    assert run_tool(small) == 0
-    assert run_tool([*small, '--seed', '1']) == 2
+    assert simulate(*small) == 0
+    assert simulate(*small, '--seed', '1') == 2
     assert 'seed=0; asked for seed=1' in capsys.readouterr().err
 
 
 def test_a_file_in_place_of_the_folder_is_named(tmp_path, capsys):
     (tmp_path / 'file').write_text('')
-    assert run_tool([str(tmp_path / 'file'), '--images-per-site', '1']) == 2
+    assert simulate(str(tmp_path / 'file'), '--images-per-site', '1') == 2
     assert 'file' in capsys.readouterr().err
 
 
-def test_the_tool_shows_its_help_with_an_example(repo_root: Path):
-    tool = repo_root / 'tools/dataset_converters/endosim.py'
-    done = subprocess.run(
-        [sys.executable, str(tool), '--help'],
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    assert 'Example: python tools/dataset_converters/endosim.py' in done.stdout
+def test_the_help_shows_an_example(capsys):
+    with pytest.raises(SystemExit) as ended:
+        simulate('--help')
+    assert ended.value.code == 0
+    assert 'Example: python -m mcdrl_lab simulate' in capsys.readouterr().out

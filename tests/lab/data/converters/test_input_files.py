@@ -4,7 +4,7 @@ import pytest
 
 from mcdrl_common.findings import ConversionError
 from mcdrl_lab.data.converters.archive import Limits
-from mcdrl_lab.data.converters.files import is_image_name, open_inputs
+from mcdrl_lab.data.converters.input_files import is_image_name, open_inputs
 
 
 def names(inputs, scratch):

@@ -5,8 +5,8 @@ import pytest
 
 from mcdrl_common.findings import ConversionError
 from mcdrl_lab.data.converters import building
-from mcdrl_lab.data.converters.engine import Options, convert
-from mcdrl_lab.data.converters.output import work_folder
+from mcdrl_lab.data.converters.output_folder import work_folder
+from mcdrl_lab.data.converters.pair_and_write import Options, pair_and_write
 from mcdrl_lab.data.site_index import read_index
 
 
@@ -57,7 +57,7 @@ SPOILT = {
 def test_every_problem_is_named_and_nothing_of_the_site_written(
     clinic, spoilt, download, out, snapshot
 ):
-    (outcome,) = convert(clinic(), [download], out)
+    (outcome,) = pair_and_write(clinic(), [download], out)
     assert outcome.state == 'refused'
     assert problems_of(outcome) == SPOILT
     assert set(snapshot(out)) == {
@@ -76,7 +76,7 @@ def test_every_problem_is_named_and_nothing_of_the_site_written(
 def test_skip_bad_writes_the_good_pairs_and_names_the_bad(
     clinic, spoilt, download, out, snapshot
 ):
-    (outcome,) = convert(clinic(), [download], out, Options(skip_bad=True))
+    (outcome,) = pair_and_write(clinic(), [download], out, Options(skip_bad=True))
     assert outcome.state == 'written'
     assert problems_of(outcome) == SPOILT
     images = [row['image'] for row in read_index(out / 'index.csv')]
@@ -85,14 +85,14 @@ def test_skip_bad_writes_the_good_pairs_and_names_the_bad(
     assert len(written) == 6
     assert outcome.report['counts']['files with problems'] == len(SPOILT)
     before = snapshot(out)
-    (outcome,) = convert(clinic(), [download], out, Options(skip_bad=True))
+    (outcome,) = pair_and_write(clinic(), [download], out, Options(skip_bad=True))
     assert outcome.state == 'up to date'
     assert snapshot(out) == before
 
 
 def test_nothing_good_is_refused_even_with_skip_bad(clinic, make, download, out):
     make.image('images/a.jpg')
-    (outcome,) = convert(clinic(), [download], out, Options(skip_bad=True))
+    (outcome,) = pair_and_write(clinic(), [download], out, Options(skip_bad=True))
     assert outcome.state == 'refused'
     assert not (out / 'clinic').exists()
 
@@ -105,40 +105,40 @@ def test_a_conversion_killed_while_building_leaves_no_trace(
 
     monkeypatch.setattr(building, 'fingerprint', killed)
     with pytest.raises(KeyboardInterrupt):
-        convert(clinic(), [download], out)
+        pair_and_write(clinic(), [download], out)
     assert not out.exists()
 
 
 def test_output_inside_the_input_is_refused(clinic, three_pairs, download):
     with pytest.raises(ConversionError, match='lies in the input folder'):
-        convert(clinic(), [download], download / 'out')
+        pair_and_write(clinic(), [download], download / 'out')
     assert not (download / 'out').exists()
 
 
 def test_another_data_set_is_told_what_was_expected(clinic, make, download, out):
     make.image('photos/a.jpg')
     with pytest.raises(ConversionError, match=r'images/NAME.jpg.*photos/a.jpg'):
-        convert(clinic(), [download], out)
+        pair_and_write(clinic(), [download], out)
     assert not out.exists()
 
 
 @pytest.mark.parametrize('name', ['', '../up', 'a/b', '.hidden', 'reports', 'a b'])
 def test_site_names_that_are_no_folder_names_are_refused(clinic, download, out, name):
     with pytest.raises(ConversionError, match='--site'):
-        convert(clinic(name), [download], out)
+        pair_and_write(clinic(name), [download], out)
 
 
 def test_conversions_into_one_folder_wait_for_each_other(
     clinic, three_pairs, download, out
 ):
     with work_folder(out), pytest.raises(ConversionError, match='another conversion'):
-        convert(clinic(), [download], out)
+        pair_and_write(clinic(), [download], out)
 
 
 def test_the_dataset_reads_what_a_converter_wrote(clinic, three_pairs, download, out):
     from mcdrl_mmseg.datasets import EndoscopySiteDataset
 
-    convert(clinic(), [download], out)
+    pair_and_write(clinic(), [download], out)
     dataset = EndoscopySiteDataset(
         data_root=str(out), sites=[dict(name='clinic', lesion_classes=['polyp'])]
     )

@@ -1,30 +1,28 @@
-"""The command line that writes EndoSim."""
+"""Draw EndoSim, a simulated benchmark of five endoscopy sites with known confounders.
+
+The sites are in the layout of real ones; see docs/endosim.md.
+"""
 
 from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from pathlib import Path
 
-from rich.console import Console
-from rich.progress import track
-
-from mcdrl_common.findings import ConversionError
-from mcdrl_lab.data.converters.convert_command import EXIT_BAD_INPUT, EXIT_STOPPED
-
-from .contact_sheet import write_pictures
-from .simulated_sites import Benchmark, write_benchmark
+EXIT_BAD_INPUT = 2
+EXIT_STOPPED = 130
 
 
-def make_parser() -> argparse.ArgumentParser:
-    """Describe the command line."""
-    defaults = Benchmark()
-    parser = argparse.ArgumentParser(
-        description='Draw EndoSim, a simulated benchmark of five endoscopy sites with '
-        'known confounders, in the layout of real sites; see docs/endosim.md.',
-        epilog='Example: python tools/dataset_converters/endosim.py data/endosim '
-        '--images-per-site 200 --size 128 --spurious 0.8 --seed 0',
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Describe the command line; the defaults are those of ``Benchmark``.
+
+    Args:
+        parser: The command's parser.
+    """
+    parser.epilog = (
+        'Example: python -m mcdrl_lab simulate data/endosim '
+        '--images-per-site 200 --size 128 --spurious 0.8 --seed 0'
     )
     parser.add_argument(
         'out', type=Path, help='folder for the sites; others in it stay as they are'
@@ -32,21 +30,21 @@ def make_parser() -> argparse.ArgumentParser:
     parser.add_argument(
         '--images-per-site',
         type=int,
-        default=defaults.images_per_site,
+        default=200,
         metavar='N',
         help='images of each of the five sites (default: %(default)s)',
     )
     parser.add_argument(
         '--size',
         type=int,
-        default=defaults.size,
+        default=128,
         metavar='PIXELS',
         help='height and width of the images (default: %(default)s)',
     )
     parser.add_argument(
         '--spurious',
         type=float,
-        default=defaults.spurious,
+        default=0.8,
         metavar='SHARE',
         help='how far sites differ in how they image lesions, from 0 (not at all) to 1 '
         '(default: %(default)s)',
@@ -54,7 +52,7 @@ def make_parser() -> argparse.ArgumentParser:
     parser.add_argument(
         '--seed',
         type=int,
-        default=defaults.seed,
+        default=0,
         help='number of the data set (default: %(default)s)',
     )
     parser.add_argument(
@@ -63,20 +61,23 @@ def make_parser() -> argparse.ArgumentParser:
         metavar='FOLDER',
         help='also write contact sheets of confounders, lesions and sites there',
     )
-    return parser
 
 
-def run_tool(arguments: Sequence[str] | None = None) -> int:
+def run(args: argparse.Namespace) -> int:
     """Write the data set that the command line asks for.
 
     Args:
-        arguments: The command line; None for the process's.
+        args: The parsed command line.
 
     Returns:
         Exit code: 0 when the data set is there, 2 for values that cannot be used or a
         folder that holds something else.
     """
-    args = make_parser().parse_args(arguments)
+    from mcdrl_common.findings import ConversionError
+
+    from .contact_sheet import write_pictures
+    from .simulated_sites import Benchmark, write_benchmark
+
     try:
         benchmark = Benchmark(args.images_per_site, args.size, args.spurious, args.seed)
         states = write_benchmark(benchmark, args.out, _show_progress)
@@ -98,6 +99,9 @@ def run_tool(arguments: Sequence[str] | None = None) -> int:
 
 
 def _show_progress(numbers: range, site: str) -> Iterable[int]:
+    from rich.console import Console
+    from rich.progress import track
+
     console = Console(stderr=True)
     return track(
         numbers,

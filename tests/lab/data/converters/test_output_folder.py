@@ -3,7 +3,7 @@ import os
 import pytest
 
 from mcdrl_common.findings import ConversionError
-from mcdrl_lab.data.converters.output import (
+from mcdrl_lab.data.converters.output_folder import (
     differences,
     put_folder,
     put_text,

@@ -1,26 +1,14 @@
 import json
-import runpy
-import sys
 import zipfile
 
 import pytest
 
-from mcdrl_lab.data.converters.convert_command import run_tool
-from mcdrl_lab.data.converters.sources.kvasir_seg import KVASIR_SEG
-from mcdrl_lab.data.converters.sources.polypgen import POLYPGEN
+from mcdrl_lab.commands import main
+from mcdrl_lab.data.convert_command import PUBLISHED
 
-TOOLS = (
-    'bm_broncholc',
-    'coco',
-    'cvc_clinicdb',
-    'endotect',
-    'etis_larib',
-    'folder',
-    'kvasir_seg',
-    'laryngoscope8',
-    'polypgen',
-    'vocal_folds',
-)
+
+def convert(*words):
+    return main(['convert', *map(str, words)])
 
 
 @pytest.fixture
@@ -32,11 +20,11 @@ def kvasir(make):
 def test_a_good_data_set_ends_with_0_and_says_what_was_checked(
     kvasir, download, out, capsys
 ):
-    assert run_tool(KVASIR_SEG, [str(download), '--out', str(out)]) == 0
+    assert convert('kvasir-seg', download, '--out', out) == 0
     shown = capsys.readouterr().out
     assert 'kvasir_seg: written: 2 pairs' in shown
     assert 'never against the archive itself' in shown
-    assert run_tool(KVASIR_SEG, [str(download), '--out', str(out)]) == 0
+    assert convert('kvasir-seg', download, '--out', out) == 0
     assert 'kvasir_seg: up to date' in capsys.readouterr().out
 
 
@@ -44,19 +32,18 @@ def test_refused_data_end_with_1_and_skip_bad_with_0(
     kvasir, make, download, out, capsys
 ):
     make.image('Kvasir-SEG/images/c.jpg')
-    assert run_tool(KVASIR_SEG, [str(download), '--out', str(out)]) == 1
+    assert convert('kvasir-seg', download, '--out', out) == 1
     shown = capsys.readouterr().err
     assert 'missing mask: Kvasir-SEG/images/c.jpg' in shown
     assert 'nothing written' in shown
-    arguments = [str(download), '--out', str(out), '--skip-bad']
-    assert run_tool(KVASIR_SEG, arguments) == 0
+    assert convert('kvasir-seg', download, '--out', out, '--skip-bad') == 0
     shown = capsys.readouterr()
     assert 'missing mask: Kvasir-SEG/images/c.jpg' in shown.err
     assert '1 bad files skipped' in shown.out
 
 
 def test_unusable_input_ends_with_2_and_one_line(tmp_path, out, capsys):
-    assert run_tool(KVASIR_SEG, [str(tmp_path / 'none.zip'), '--out', str(out)]) == 2
+    assert convert('kvasir-seg', tmp_path / 'none.zip', '--out', out) == 2
     shown = capsys.readouterr().err
     assert shown.startswith('error: ')
     assert 'none.zip' in shown
@@ -67,76 +54,87 @@ def test_an_archive_that_points_outside_ends_with_2(tmp_path, out, capsys):
     path = tmp_path / 'kvasir-seg.zip'
     with zipfile.ZipFile(path, 'w') as file:
         file.writestr('../../evil.jpg', b'x')
-    assert run_tool(KVASIR_SEG, [str(path), '--out', str(out)]) == 2
+    assert convert('kvasir-seg', path, '--out', out) == 2
     assert "'../../evil.jpg' points outside" in capsys.readouterr().err
     assert not out.exists()
     assert not list(tmp_path.rglob('evil.jpg'))
 
 
 @pytest.mark.parametrize(
-    'arguments',
+    'words',
     [
         [],
-        ['x'],
-        ['x', '--out', 'y', '--max-unpacked-gib', '0'],
-        ['x', '--out', 'y', '--sites', 'nowhere'],
+        ['nowhere'],
+        ['polypgen'],
+        ['polypgen', 'x'],
+        ['polypgen', 'x', '--out', 'y', '--max-unpacked-gib', '0'],
+        ['kvasir-seg', 'x', '--out', 'y', '--sites', 'kvasir_seg'],
     ],
 )
-def test_wrong_command_lines_end_with_2(arguments):
+def test_wrong_command_lines_end_with_2(words):
     with pytest.raises(SystemExit) as error:
-        run_tool(POLYPGEN, arguments)
+        convert(*words)
     assert error.value.code == 2
 
 
+def test_unknown_sites_end_with_2_and_the_known_ones(download, out, capsys):
+    assert convert('polypgen', download, '--out', out, '--sites', 'nowhere') == 2
+    shown = capsys.readouterr().err
+    assert "--sites ['nowhere']: expected of ['polypgen_c1', " in shown
+
+
 def test_an_output_that_cannot_be_written_ends_with_2(kvasir, download, capsys):
-    assert run_tool(KVASIR_SEG, [str(download), '--out', '/proc/nothing/out']) == 2
+    assert convert('kvasir-seg', download, '--out', '/proc/nothing/out') == 2
     assert '/proc/nothing/out' in capsys.readouterr().err
 
 
-@pytest.fixture
-def run_script(repo_root, monkeypatch):
-    """Function that runs a tool as a script; returns its exit code."""
-
-    def run(tool, *arguments):
-        path = repo_root / 'tools' / 'dataset_converters' / f'{tool}.py'
-        monkeypatch.setattr(sys, 'argv', [str(path), *map(str, arguments)])
-        with pytest.raises(SystemExit) as ended:
-            runpy.run_path(str(path), run_name='__main__')
-        return ended.value.code
-
-    return run
+def help_of(capsys, *words):
+    with pytest.raises(SystemExit) as ended:
+        convert(*words, '--help')
+    assert ended.value.code == 0
+    return ' '.join(capsys.readouterr().out.split())
 
 
-@pytest.mark.parametrize('tool', TOOLS)
-def test_tools_show_an_example_and_what_was_checked(tool, run_script, capsys):
-    assert run_script(tool, '--help') == 0
-    shown = capsys.readouterr().out
-    assert f'python tools/dataset_converters/{tool}.py' in ' '.join(shown.split())
-    assert 'What was checked:' in ' '.join(shown.split()) or tool in ('folder', 'coco')
+def test_the_help_names_every_source(capsys):
+    shown = help_of(capsys)
+    assert all(name in shown for name in (*PUBLISHED, 'coco', 'folder'))
 
 
-def test_the_folder_tool_takes_its_options(make, download, out, run_script, capsys):
+@pytest.mark.parametrize('source', [*PUBLISHED, 'coco', 'folder'])
+def test_sources_show_an_example_and_what_was_checked(source, capsys):
+    shown = help_of(capsys, source)
+    assert f'Example: python -m mcdrl_lab convert {source} ' in shown
+    assert 'What was checked:' in shown or source not in PUBLISHED
+
+
+def test_folder_takes_its_options(make, download, out, capsys):
     make.pair('pics/x1_a.jpg', 'pics/x1_a_mask.png', values=(0, 3))
     options = [
         *('--site', 'mine', '--images', 'pics', '--masks', 'pics'),
         *('--mask-suffix', '_mask', '--mask-values', '3=polyp'),
         *('--sequence-pattern', r'x(\d)_', '--out', out),
     ]
-    assert run_script('folder', download, *options) == 0
+    assert convert('folder', download, *options) == 0
     assert 'mine: written: 1 pairs' in capsys.readouterr().out
     assert ',1,,polyp,' in (out / 'index.csv').read_text()
 
 
 @pytest.mark.parametrize('value', ['polyp', '256=polyp', 'x=polyp', '1='])
-def test_the_folder_tool_explains_wrong_mask_values(
-    value, download, out, run_script, capsys
-):
+def test_folder_explains_wrong_mask_values(value, download, out, capsys):
     options = ('--site', 'mine', '--out', out, '--mask-values', value)
-    assert run_script('folder', download, *options) == 2
+    with pytest.raises(SystemExit) as ended:
+        convert('folder', download, *options)
+    assert ended.value.code == 2
     assert 'expected VALUE=CLASS' in capsys.readouterr().err
 
 
-def test_the_coco_tool_takes_its_options(make, download, out, run_script, capsys):
+def test_folder_explains_wrong_patterns(download, out, capsys):
+    options = ('--site', 'mine', '--out', out, '--patient-pattern', '(')
+    assert convert('folder', download, *options) == 2
+    assert "--patient-pattern '(' is no regular" in capsys.readouterr().err
+
+
+def test_coco_takes_its_options(make, download, out, capsys):
     make.image('pics/a.jpg')
     content = {
         'categories': [{'id': 3, 'name': 'polyp'}, {'id': 4, 'name': 'cyst'}],
@@ -151,6 +149,6 @@ def test_the_coco_tool_takes_its_options(make, download, out, run_script, capsys
         *('--site', 'mine', '--images', 'pics', '--annotations', 'wanted.json'),
         *('--categories', 'cyst', 'polyp', '--out', out),
     ]
-    assert run_script('coco', download, *options) == 0
+    assert convert('coco', download, *options) == 0
     assert 'mine: written: 1 pairs' in capsys.readouterr().out
     assert "'1': 'cyst'" in str(json.loads((out / 'mine/classes.json').read_text()))

@@ -1,8 +1,8 @@
 import pytest
 
 from mcdrl_common.findings import ConversionError
-from mcdrl_lab.data.converters.grouping import PathRule, add_groups
 from mcdrl_lab.data.converters.masks import EmptyMask
+from mcdrl_lab.data.converters.path_rules import PathRule, add_groups
 from mcdrl_lab.data.converters.source import FoundSite, Sample
 
 

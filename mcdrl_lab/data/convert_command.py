@@ -1,0 +1,321 @@
+"""Bring a public data set, or your own folders, into the common layout.
+
+Every source has its own --help: the files expected, where to get them, their terms,
+and what of all this was checked. See docs/datasets.md.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from .converters.pair_and_write import Outcome
+    from .converters.path_rules import PathRule
+    from .converters.source import Source
+
+EXIT_REFUSED = 1
+EXIT_BAD_INPUT = 2
+EXIT_STOPPED = 130
+
+PUBLISHED = {
+    'polypgen': 'PolypGen: polyps, colonoscopy, six hospitals',
+    'kvasir-seg': 'Kvasir-SEG: polyps, colonoscopy, Norway',
+    'cvc-clinicdb': 'CVC-ClinicDB: polyps, colonoscopy, Barcelona',
+    'etis-larib': 'ETIS-LaribPolypDB: polyps, colonoscopy, Paris',
+    'endotect': 'EndoTect, and the segmented images of HyperKvasir',
+    'vocal-folds': 'Vocal folds: label maps, laryngoscopy',
+    'bm-broncholc': 'BM-BronchoLC: lung cancer lesions, bronchoscopy, Hanoi',
+    'laryngoscope8': 'Laryngoscope8: eight diagnoses, with masks that you bring',
+}
+"""Name of a published data set -> what it is. Its module in ``converters.sources`` has
+the same name with underscores, and calls it ``SOURCE``."""
+
+_GIB = 2**30
+_MOST_UNPACKED_GIB = 200
+_SHOWN = 50
+_EXAMPLES = {
+    'coco': 'export.zip --site my_clinic --annotations train.json val.json '
+    '--out data/sites',
+    'folder': 'my_clinic.zip --site my_clinic --masks annotations --mask-suffix _mask '
+    '--class polyp --out data/sites',
+}
+
+
+class _SourceParser(argparse.ArgumentParser):
+    """Parser of one source, which is imported only to be described."""
+
+    source_name = ''
+
+    def format_help(self) -> str:
+        """Describe a published data set in its own words."""
+        if self.source_name in PUBLISHED:
+            source = _published(self.source_name)
+            self.description = (
+                f'Convert {source.title} to the common layout. Files expected: '
+                f'{source.layout} Get it from {source.url}; terms: {source.licence}. '
+                f'What was checked: {source.checked}'
+            )
+        return super().format_help()
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Describe the command line.
+
+    Args:
+        parser: The command's parser.
+    """
+    sources = parser.add_subparsers(
+        dest='source', metavar='SOURCE', required=True, parser_class=_SourceParser
+    )
+    for name, summary in PUBLISHED.items():
+        own = _add_source(sources, name, summary)
+        if name == 'polypgen':
+            own.add_argument(
+                '--sites',
+                nargs='+',
+                metavar='SITE',
+                help='convert these only (default: all that are found)',
+            )
+    _add_coco(sources)
+    _add_folder(sources)
+
+
+def _add_source(
+    sources: argparse._SubParsersAction[_SourceParser], name: str, summary: str
+) -> argparse.ArgumentParser:
+    """Add a source with the arguments that all have."""
+    example = _EXAMPLES.get(name, 'DOWNLOAD --out data/endoscopy_sites')
+    parser = sources.add_parser(
+        name,
+        help=summary,
+        description=f'Convert {summary} to the common layout.',
+        epilog=f'Example: python -m mcdrl_lab convert {name} {example}',
+    )
+    parser.source_name = name
+    parser.add_argument(
+        'input',
+        nargs='+',
+        type=Path,
+        help='the data set as downloaded: a folder, or a .zip or .tar archive',
+    )
+    parser.add_argument(
+        '--out',
+        type=Path,
+        required=True,
+        help='folder of the converted sites; others in it stay as they are',
+    )
+    parser.add_argument(
+        '--skip-bad',
+        action='store_true',
+        help='leave out files with problems (they are named) and write the rest',
+    )
+    parser.add_argument(
+        '--overwrite',
+        action='store_true',
+        help='replace the site if it is there already and differs',
+    )
+    parser.add_argument(
+        '--max-unpacked-gib',
+        type=_gibibytes,
+        default=_MOST_UNPACKED_GIB,
+        metavar='N',
+        help='largest archive accepted, once unpacked (default: %(default)s)',
+    )
+    return parser
+
+
+def _add_coco(sources: argparse._SubParsersAction[_SourceParser]) -> None:
+    parser = _add_source(sources, 'coco', 'images with COCO-style JSON annotations')
+    parser.description = (
+        'Convert images with COCO-style JSON annotations to the common layout. '
+        'Polygons and run lengths become masks; images without outlines are free of '
+        'lesions.'
+    )
+    parser.add_argument('--site', required=True, help='name for the site')
+    parser.add_argument(
+        '--annotations',
+        nargs='+',
+        default=[],
+        metavar='FILE',
+        help='annotation files inside the input (default: the only JSON file)',
+    )
+    parser.add_argument(
+        '--images',
+        default='',
+        metavar='FOLDER',
+        help='look for images in this folder only (default: everywhere)',
+    )
+    parser.add_argument(
+        '--categories',
+        nargs='+',
+        default=[],
+        metavar='NAME',
+        help='lesion classes, in the order of their indices (default: all outlined)',
+    )
+    _add_path_rules(parser)
+
+
+def _add_folder(sources: argparse._SubParsersAction[_SourceParser]) -> None:
+    parser = _add_source(sources, 'folder', 'a folder of images and a folder of masks')
+    parser.add_argument('--site', required=True, help='name for the site')
+    parser.add_argument(
+        '--images', default='images', help='folder of the images (default: %(default)s)'
+    )
+    parser.add_argument(
+        '--masks', default='masks', help='folder of the masks (default: %(default)s)'
+    )
+    parser.add_argument(
+        '--mask-suffix', default='', help='end of mask names, as _mask (default: none)'
+    )
+    meaning = parser.add_mutually_exclusive_group()
+    meaning.add_argument(
+        '--class',
+        dest='lesion_class',
+        default='lesion',
+        help='lesion class of masks with 0 and 255 (default: %(default)s)',
+    )
+    meaning.add_argument(
+        '--mask-values',
+        nargs='+',
+        type=_value_and_class,
+        default=[],
+        metavar='VALUE=CLASS',
+        help='for masks whose values stand for classes; background and ignore are '
+        'classes too, and 0 is background',
+    )
+    _add_path_rules(parser)
+
+
+def _add_path_rules(parser: argparse.ArgumentParser) -> None:
+    for what, group in (('sequence', 'video'), ('patient', 'patient')):
+        parser.add_argument(
+            f'--{what}-pattern',
+            default='',
+            metavar='REGEX',
+            help=f'finds the {group} in an image path, as "case(\\d+)_"',
+        )
+
+
+def _gibibytes(text: str) -> int:
+    if not text.isdecimal() or not int(text):
+        raise argparse.ArgumentTypeError(f'{text!r}: expected a whole number from 1')
+    return int(text)
+
+
+def _value_and_class(text: str) -> tuple[int, str]:
+    value, _, name = text.partition('=')
+    if not (value.isdigit() and int(value) < 256 and name):
+        raise argparse.ArgumentTypeError(
+            f'{text!r}: expected VALUE=CLASS with a value of 0 to 255, as 1=polyp'
+        )
+    return int(value), name
+
+
+def run(args: argparse.Namespace) -> int:
+    """Convert the data set that the command line names.
+
+    Args:
+        args: The parsed command line.
+
+    Returns:
+        Exit code: 0 when all that was wanted is there, 1 when data were refused, 2 for
+        input that cannot be used at all.
+    """
+    from mcdrl_common.findings import ConversionError
+
+    from .converters.archive import Limits
+    from .converters.pair_and_write import Options, pair_and_write
+
+    try:
+        source = _make_source(args)
+        options = Options(
+            sites=tuple(getattr(args, 'sites', None) or ()) or None,
+            overwrite=args.overwrite,
+            skip_bad=args.skip_bad,
+            limits=Limits(total_bytes=args.max_unpacked_gib * _GIB),
+        )
+        outcomes = pair_and_write(source, args.input, args.out, options)
+    except (ConversionError, OSError) as error:
+        print(f'error: {error}', file=sys.stderr)
+        return EXIT_BAD_INPUT
+    except KeyboardInterrupt:
+        print('stopped; no site is half written', file=sys.stderr)
+        return EXIT_STOPPED
+    for outcome in outcomes:
+        _show(outcome)
+    print(f'Checked: {source.checked}')
+    refused = any(outcome.state == 'refused' for outcome in outcomes)
+    return EXIT_REFUSED if refused else 0
+
+
+def _published(name: str) -> Source:
+    module = f'.converters.sources.{name.replace("-", "_")}'
+    return importlib.import_module(module, __package__).SOURCE
+
+
+def _make_source(args: argparse.Namespace) -> Source:
+    if args.source == 'coco':
+        from .converters.sources.coco import coco_source
+
+        return coco_source(
+            site=args.site,
+            annotations=tuple(args.annotations),
+            images=args.images,
+            categories=tuple(args.categories),
+            **_path_rules(args),
+        )
+    if args.source == 'folder':
+        from .converters.sources.folder import FolderOptions, folder_source
+
+        return folder_source(
+            FolderOptions(
+                site=args.site,
+                images=args.images,
+                masks=args.masks,
+                mask_suffix=args.mask_suffix,
+                lesion_class=args.lesion_class,
+                mask_values=dict(args.mask_values),
+                **_path_rules(args),
+            )
+        )
+    return _published(args.source)
+
+
+def _path_rules(args: argparse.Namespace) -> dict[str, PathRule]:
+    from .converters.path_rules import PathRule
+
+    return {
+        'sequence': PathRule('sequence', args.sequence_pattern),
+        'patient': PathRule('patient', args.patient_pattern),
+    }
+
+
+def _show(outcome: Outcome) -> None:
+    report = outcome.report
+    problems = report['problems']
+    for problem in problems[:_SHOWN]:
+        line = f'{problem["kind"]}: {problem["file"]}: {problem["detail"]}'
+        print(line, file=sys.stderr)
+    if len(problems) > _SHOWN:
+        print(f'... and {len(problems) - _SHOWN} more, see below', file=sys.stderr)
+    counts = report['counts']
+    bad = counts['files with problems']
+    if outcome.state == 'refused':
+        print(
+            f'{report["site"]}: nothing written: {bad} files with problems, '
+            f'{counts["good pairs"]} good pairs. See {outcome.report_file}; '
+            '--skip-bad writes the good pairs only.',
+            file=sys.stderr,
+        )
+        return
+    print(
+        f'{report["site"]}: {outcome.state}: {counts["good pairs"]} pairs, '
+        f'{counts["empty masks"]} without lesion, {bad} bad files skipped; groups of '
+        f'duplicates: {len(report["exact_duplicates"])} exact, '
+        f'{len(report["near_duplicates"])} near; green position box left in '
+        f'{len(report["position_boxes"])} images. See {outcome.report_file}'
+    )

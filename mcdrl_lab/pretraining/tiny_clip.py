@@ -1,0 +1,111 @@
+"""The built-in tiny CLIP: drawn scenes, training, packed weights, zero-shot scores."""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from pathlib import Path
+
+import torch
+from safetensors.torch import save_file
+from torch import nn
+
+from mcdrl_common.atomic_write import atomic_write
+from mcdrl_mmseg.clip.builtin import pack
+from mcdrl_mmseg.clip.text import tokenize
+from mcdrl_mmseg.clip.towers import CLIPSpec
+
+from .captions import PROMPTS
+from .scenes import PoolSettings, draw_pool, open_pool
+from .trainer import PretrainingError, Settings, pretrain
+from .zero_shot_table import Scores, score_clip, scores_table
+
+WEIGHTS = 'weights.safetensors'
+
+# Pools of the training and of the test; a pool's scenes are in no benchmark.
+TRAIN_SEED, TEST_SEED = 1, 2
+
+
+def train_clip(settings: Settings, scenes: int, work_dir: Path, device: str) -> Path:
+    """Draw scenes, train on them, and pack the weights.
+
+    Args:
+        settings: The training.
+        scenes: How many scenes are drawn.
+        work_dir: Folder of the scenes, the checkpoint and the weights.
+        device: Where to train.
+
+    Returns:
+        The file of the weights.
+
+    Raises:
+        PretrainingError: Fewer scenes than a batch holds, or the training fails.
+    """
+    started = time.monotonic()
+    if scenes < settings.batch_size:
+        raise PretrainingError(
+            f'--scenes {scenes} must be at least --batch-size {settings.batch_size}.'
+        )
+    pool = open_pool(
+        PoolSettings(scenes, seed=TRAIN_SEED),
+        work_dir / 'scenes',
+        os.cpu_count() or 1,
+        lambda done, total: print(f'{done}/{total} scenes drawn', flush=True),
+    )
+    model = pretrain(
+        settings,
+        pool,
+        work_dir,
+        device,
+        lambda line: print(line, flush=True),
+    )
+    path = work_dir / WEIGHTS
+    save_weights(model, settings, path)
+    print(f'Trained in {(time.monotonic() - started) / 60:.0f} minutes.')
+    return path
+
+
+def save_weights(model: nn.Module, settings: Settings, path: Path) -> None:
+    """Write weights as the package ships them.
+
+    Args:
+        model: open_clip's ``CLIP``.
+        settings: How it was trained; kept in the file.
+        path: The file.
+    """
+    state = pack(model.state_dict(), trained_ids(CLIPSpec(settings.model_name)))
+    with atomic_write(path) as temporary:
+        save_file(state, temporary, {'settings': json.dumps(settings.__dict__)})
+
+
+def trained_ids(spec: CLIPSpec) -> set[int]:
+    """Token ids that captions consist of.
+
+    Args:
+        spec: The model whose tokenizer is used.
+    """
+    healthy = [f'Normal mucosa with {name}' for name in PROMPTS.confounder_names]
+    texts = [
+        *PROMPTS.class_texts,
+        *PROMPTS.confounder_texts,
+        *PROMPTS.class_confounder_texts,
+        *PROMPTS.background_prompts,
+        *healthy,
+        'mucus and blood',
+    ]
+    return set(tokenize(spec, texts).unique().tolist())
+
+
+def score_weights(spec: CLIPSpec, count: int) -> Scores:
+    """Score weights on scenes that no training saw, and print the table.
+
+    Args:
+        spec: The model with its weights.
+        count: Number of scenes.
+    """
+    pool = draw_pool(PoolSettings(count, seed=TEST_SEED))
+    torch.manual_seed(0)
+    scores = score_clip(spec, pool)
+    print(scores_table(scores))
+    return scores

@@ -1,9 +1,0 @@
-"""Convert PolypGen to the common layout; see docs/datasets.md."""
-
-import sys
-
-from mcdrl_lab.data.converters.convert_command import run_tool
-from mcdrl_lab.data.converters.sources.polypgen import POLYPGEN
-
-if __name__ == '__main__':
-    sys.exit(run_tool(POLYPGEN))
