@@ -9,9 +9,10 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from mcdrl_lab.cfg_options import CfgOptions
 
 if TYPE_CHECKING:
     from mcdrl_common.verification.entry import Listing
@@ -70,7 +71,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         '--cfg-options',
         nargs='+',
-        default=[],
+        action=CfgOptions,
         metavar='KEY=VALUE',
         help='override entries of the config',
     )
@@ -112,7 +113,7 @@ def run(args: argparse.Namespace) -> int:
     return EXIT_PROBLEMS if report.problems else 0
 
 
-def _listing(target: Path, cfg_options: Sequence[str]) -> Listing:
+def _listing(target: Path, cfg_options: dict | None) -> Listing:
     from mcdrl_common.verification.listing import VerificationError, list_folder
 
     if target.is_dir():
@@ -130,7 +131,7 @@ def _listing(target: Path, cfg_options: Sequence[str]) -> Listing:
     from mcdrl_mmseg.datasets.config_listing import list_config
 
     try:
-        cfg = load_config(str(target), _parsed(cfg_options))
+        cfg = load_config(str(target), cfg_options)
     except Exception as error:
         # A config is a program: anything may go wrong in it.
         raise VerificationError(
@@ -138,14 +139,3 @@ def _listing(target: Path, cfg_options: Sequence[str]) -> Listing:
             f'{type(error).__name__}: {error}'
         ) from error
     return list_config(cfg)
-
-
-def _parsed(cfg_options: Sequence[str]) -> dict[str, Any]:
-    """KEY=VALUE as MMEngine reads it."""
-    if not cfg_options:
-        return {}
-    from mmengine.config import DictAction
-
-    parser = argparse.ArgumentParser()
-    parser.add_argument('pairs', nargs='*', action=DictAction)
-    return parser.parse_args(list(cfg_options)).pairs
