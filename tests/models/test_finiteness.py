@@ -17,7 +17,10 @@ from mcdrl_mmseg.models import (
     CLIPRegionSelector,
     CLIPVisionBackbone,
 )
-from mcdrl_mmseg.models.causal_intervention import APPROXIMATIONS, without_confounders
+from mcdrl_mmseg.models.causal_intervention import (
+    APPROXIMATIONS,
+    remove_confounder_span,
+)
 
 SOME = settings(max_examples=40, deadline=None, derandomize=True, database=None)
 LESIONS = ('polyp', 'cyst', 'tumour')
@@ -178,7 +181,7 @@ def test_intervention(
 def test_confounders_that_are_all_alike_remove_nothing(count):
     tokens = normal(0, 2, 3, 8)
     entries = directions(1, count, 8, alike=True)
-    assert torch.equal(without_confounders(tokens, entries), tokens)
+    assert torch.equal(remove_confounder_span(tokens, entries), tokens)
 
 
 @st.composite

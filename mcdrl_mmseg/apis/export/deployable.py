@@ -11,7 +11,7 @@ from mmseg.models.backbones.swin import ShiftWindowMSA
 from torch import Tensor, nn
 
 from mcdrl_mmseg.models import CausalInterventionHead
-from mcdrl_mmseg.models.causal_intervention import without_confounders
+from mcdrl_mmseg.models.causal_intervention import remove_confounder_span
 
 
 class ExportError(RuntimeError):
@@ -108,6 +108,6 @@ def _bake_dictionary(head: CausalInterventionHead) -> None:
     entries = head.dictionary.entries
     # The removal is linear: what it makes of unit vectors is all there is to know.
     unit_vectors = torch.eye(entries.shape[1])
-    projection = without_confounders(unit_vectors, entries)
+    projection = remove_confounder_span(unit_vectors, entries)
     intervention.register_buffer('projection', projection)
-    intervention._enter = lambda tokens, _: tokens @ intervention.projection
+    intervention._residual_tokens = lambda tokens, _: tokens @ intervention.projection

@@ -5,7 +5,7 @@ import pytest
 import torch
 from torch import nn
 
-from mcdrl_mmseg.models.kept_result import KeptResult
+from mcdrl_mmseg.models.tensor_cache import TensorCache
 
 
 @pytest.fixture
@@ -18,7 +18,7 @@ class Doubled:
 
     def __init__(self, linear):
         self.linear = linear
-        self.kept = KeptResult()
+        self.cache = TensorCache()
         self.runs = 0
 
     def compute(self):
@@ -26,7 +26,7 @@ class Doubled:
         return self.linear.weight * 2
 
     def __call__(self):
-        return self.kept.get([self.linear.weight], self.compute)
+        return self.cache.get([self.linear.weight], self.compute)
 
 
 def step(linear):
@@ -73,7 +73,7 @@ def test_dropped_result_is_computed_anew(linear):
     doubled = Doubled(linear)
     doubled()
     linear.weight.data.fill_(5)  # counted by nobody
-    doubled.kept.drop()
+    doubled.cache.clear()
     assert torch.equal(doubled(), torch.full((2, 3), 10.0))
 
 
@@ -87,20 +87,20 @@ def test_tensors_born_in_inference_mode_are_never_kept():
 
 
 def test_result_is_computed_in_full_precision_under_autocast(linear):
-    kept = KeptResult()
+    cache = TensorCache()
     x = torch.randn(4, 3)
     with torch.autocast('cpu', dtype=torch.bfloat16):
         assert linear(x).dtype == torch.bfloat16
-        assert kept.get([linear.weight], lambda: linear(x)).dtype == torch.float32
+        assert cache.get([linear.weight], lambda: linear(x)).dtype == torch.float32
 
 
 @pytest.mark.parametrize(
     'clone', [copy.deepcopy, lambda x: pickle.loads(pickle.dumps(x))]
 )
 def test_copies_begin_without_the_result(linear, clone):
-    kept = KeptResult()
-    kept.get([linear.weight], lambda: 'old')
-    assert clone(kept).get([linear.weight], lambda: 'new') == 'new'
+    cache = TensorCache()
+    cache.get([linear.weight], lambda: 'old')
+    assert clone(cache).get([linear.weight], lambda: 'new') == 'new'
 
 
 def test_a_compiled_graph_keeps_nothing(linear):

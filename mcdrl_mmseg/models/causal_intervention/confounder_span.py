@@ -1,0 +1,40 @@
+"""The span of the confounders' text embeddings, and its removal from features."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+# Relative to the mean squared length of the differences: without it, texts of equal
+# meaning would make the system below singular.
+_RIDGE = 1e-6
+_MIN_RIDGE = 1e-12
+
+
+def remove_confounder_span(tokens: Tensor, entries: Tensor) -> Tensor:
+    """Remove from tokens what tells one confounder from another.
+
+    In a joint image-text space the differences z_m - z_1 of the confounders' text
+    embeddings span the directions along which an image says how it was taken. The
+    tokens lose their component in that span, the same for every P(z).
+
+    Args:
+        tokens: F, (B, N, d), in the space of the entries.
+        entries: Z, (M, d).
+
+    Returns:
+        (B, N, d); the tokens themselves if M = 1.
+    """
+    if len(entries) == 1:
+        return tokens
+    with torch.autocast(tokens.device.type, enabled=False):
+        entries = entries.to(torch.promote_types(entries.dtype, torch.float32))
+        differences = entries[1:] - entries[:1]
+        gram = differences @ differences.T
+        # Never 0, not even if all texts have the same embedding.
+        ridge = (_RIDGE * gram.diagonal().mean()).clamp(min=_MIN_RIDGE)
+        gram = gram + ridge * torch.eye(len(gram)).to(gram)
+        # solve_ex skips the check of the result, which would wait for the device.
+        weights = torch.linalg.solve_ex(gram, differences).result
+        component = tokens.to(entries.dtype) @ weights.T @ differences
+    return tokens - component.to(tokens.dtype)

@@ -1,0 +1,102 @@
+"""One layer of A(F, Z): cross-attention to the confounders, then feed-forward."""
+
+from __future__ import annotations
+
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from mcdrl_mmseg.clip.dense import merge_heads, split_heads
+
+
+class InterventionLayer(nn.Module):
+    """One cross-attention to confounders and one feed-forward block, pre-norm.
+
+    Args:
+        embed_dims: c, width of the tokens.
+        dictionary_dims: d, width of the entries.
+        attention_dims: Width of queries, keys and values.
+        num_heads: Attention heads.
+        ffn_ratio: Hidden width of the feed-forward block over c.
+    """
+
+    def __init__(
+        self,
+        embed_dims: int,
+        dictionary_dims: int,
+        attention_dims: int,
+        num_heads: int,
+        ffn_ratio: float,
+    ) -> None:
+        super().__init__()
+        self.num_heads = num_heads
+        self.query_norm = nn.LayerNorm(embed_dims)
+        self.query = nn.Linear(embed_dims, attention_dims)
+        self.key = nn.Linear(dictionary_dims, attention_dims)
+        self.value = nn.Linear(dictionary_dims, attention_dims)
+        self.out = nn.Linear(attention_dims, embed_dims)
+        hidden = int(embed_dims * ffn_ratio)
+        self.ffn = nn.Sequential(
+            nn.LayerNorm(embed_dims),
+            nn.Linear(embed_dims, hidden),
+            nn.GELU(),
+            nn.Linear(hidden, embed_dims),
+        )
+
+    def forward(
+        self, tokens: Tensor, entries: Tensor, log_prior: Tensor | None
+    ) -> Tensor:
+        """A(F, Z): attend to all entries at once.
+
+        Args:
+            tokens: F, (B, N, c).
+            entries: Z, (1 or B, M, d).
+            log_prior: log P(z), (M,), added to the attention logits, or None.
+
+        Returns:
+            (B, N, c).
+        """
+        query, key = self._query_and_key(tokens, entries)
+        value = split_heads(self.value(entries), self.num_heads).expand_as(key)
+        if log_prior is not None:
+            log_prior = log_prior.to(query.dtype).view(1, 1, 1, -1)
+        attended = F.scaled_dot_product_attention(query, key, value, log_prior)
+        return self.add_attended(tokens, self.out(merge_heads(attended)))
+
+    def attend_to_one(self, entries: Tensor) -> Tensor:
+        """Attention's output where a single entry z is all there is to attend to.
+
+        The softmax over one key is 1, so that it is the same for every token.
+
+        Args:
+            entries: (..., d).
+
+        Returns:
+            (..., c), for :meth:`add_attended`.
+        """
+        return self.out(self.value(entries))
+
+    def add_attended(self, tokens: Tensor, attended: Tensor) -> Tensor:
+        """The rest of the layer: both residuals and the feed-forward block.
+
+        Args:
+            tokens: (..., N, c).
+            attended: Attention's output, of a shape that broadcasts with them.
+
+        Returns:
+            (..., N, c).
+        """
+        tokens = tokens + attended
+        return tokens + self.ffn(tokens)
+
+    def attention_weights(
+        self, tokens: Tensor, entries: Tensor, log_prior: Tensor
+    ) -> Tensor:
+        """Weights that :meth:`forward` gives to the entries, (B, heads, N, M)."""
+        query, key = self._query_and_key(tokens, entries)
+        logits = query @ key.transpose(-2, -1) * query.shape[-1] ** -0.5
+        return (logits + log_prior).softmax(dim=-1)
+
+    def _query_and_key(self, tokens: Tensor, entries: Tensor) -> tuple[Tensor, Tensor]:
+        query = split_heads(self.query(self.query_norm(tokens)), self.num_heads)
+        key = split_heads(self.key(entries), self.num_heads)
+        return query, key.expand(tokens.shape[0], -1, -1, -1)
