@@ -49,6 +49,20 @@ class EndoscopySiteDataset(BaseSegDataset):
     Raises:
         SiteDataError: A site's folder is missing or empty, images without mask, or
             lesion classes without label.
+
+    Examples:
+        >>> train_dataloader = dict(
+        ...     dataset=dict(
+        ...         type='EndoscopySiteDataset',
+        ...         data_root='data/endoscopy_sites',
+        ...         sites=[
+        ...             dict(name='polypgen_c1', lesion_classes=['polyp']),
+        ...             dict(name='polypgen_c2', lesion_classes=['polyp'])],
+        ...         split='train',
+        ...         pipeline=[
+        ...             dict(type='LoadImageFromFile'),
+        ...             dict(type='LoadLesionMask'),
+        ...             dict(type='PackSegInputs')]))
     """
 
     METAINFO = dict(classes=TWO_CLASSES, palette=[[0, 0, 0], _COLOURS[0]])

@@ -83,6 +83,10 @@ class MCDRLRunner(Runner):
 
     Named by ``runner_type``, which MMSegmentation's tools read. The config that it
     writes into the work folder and into checkpoints is the one with MCDRL in it.
+
+    Examples:
+        >>> _base_ = ['./segformer_mit-b0.py', './_base_/mcdrl.py']
+        >>> runner_type = 'MCDRLRunner'
     """
 
     @classmethod

@@ -49,7 +49,7 @@ class SiteLesionMetric(BaseMetric):
     The runner gets all overall metrics and a selection per site and lesion type;
     an undefined metric is NaN. ``records_path`` holds everything, None for NaN.
 
-    Example:
+    Examples:
         >>> val_evaluator = dict(type='SiteLesionMetric', surface=False)
         >>> default_hooks = dict(
         ...     checkpoint=dict(

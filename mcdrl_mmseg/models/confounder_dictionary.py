@@ -45,6 +45,19 @@ class ConfounderDictionary(BaseModule):
     Raises:
         PromptError: See :class:`~mcdrl_mmseg.prompts.PromptSet`.
         ValueError: A prior that is no distribution over M, or an unknown source.
+
+    Examples:
+        >>> decode_head = dict(
+        ...     dictionary=dict(
+        ...         type='ConfounderDictionary',
+        ...         prompts=dict(
+        ...             classes=['polyp'],
+        ...             confounders=dict(
+        ...                 quality=['motion blur'],
+        ...                 lighting=['bright light', 'dark light']),
+        ...             background_prompts=['Normal mucosa']),
+        ...         embed_dims=512,
+        ...         prior='estimated'))
     """
 
     def __init__(

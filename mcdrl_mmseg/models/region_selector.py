@@ -38,6 +38,10 @@ class CLIPRegionSelector(BaseModule):
 
     Raises:
         ValueError: ``ratio`` outside (0, 1].
+
+    Examples:
+        >>> decode_head = dict(
+        ...     region_selector=dict(type='CLIPRegionSelector', ratio=0.5))
     """
 
     def __init__(self, ratio: float = 0.5, init_cfg: dict | None = None) -> None:

@@ -40,6 +40,18 @@ class CachedLoading(BaseTransform):
 
     Raises:
         ValueError: A step whose result may differ from time to time.
+
+    Examples:
+        >>> train_pipeline = [
+        ...     dict(
+        ...         type='CachedLoading',
+        ...         transforms=[
+        ...             dict(type='LoadImageFromFile'),
+        ...             dict(type='LoadLesionMask'),
+        ...             dict(type='Resize', scale=(224, 224))],
+        ...         folder='work_dirs/cached_images'),
+        ...     dict(type='RandomFlip', prob=0.5),
+        ...     dict(type='PackSegInputs')]
     """
 
     def __init__(self, transforms: Sequence[dict], folder: str) -> None:

@@ -27,6 +27,16 @@ class LoadLesionMask(BaseTransform):
 
     Args:
         backend_args: Where files lie, as in mmseg's ``LoadAnnotations``.
+
+    Examples:
+        >>> train_pipeline = [
+        ...     dict(type='LoadImageFromFile'),
+        ...     dict(type='LoadLesionMask'),
+        ...     dict(type='Resize', scale=(224, 224)),
+        ...     dict(
+        ...         type='PackSegInputs',
+        ...         meta_keys=('img_path', 'ori_shape', 'img_shape', 'site',
+        ...                    'lesion_classes'))]
     """
 
     def __init__(self, backend_args: dict | None = None) -> None:

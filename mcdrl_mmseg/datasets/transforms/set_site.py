@@ -20,6 +20,15 @@ class SetSite(BaseTransform):
 
     Raises:
         ValueError: An empty name.
+
+    Examples:
+        >>> train_pipeline = [
+        ...     dict(type='LoadImageFromFile'),
+        ...     dict(type='LoadAnnotations'),
+        ...     dict(type='SetSite', site='drive'),
+        ...     dict(
+        ...         type='PackSegInputs',
+        ...         meta_keys=('img_path', 'ori_shape', 'img_shape', 'site'))]
     """
 
     def __init__(self, site: str) -> None:

@@ -35,6 +35,16 @@ class AtomicCheckpointHook(CheckpointHook):
         backend_args: As for ``CheckpointHook``. None writes as said above; on a storage
             named by ``out_dir='s3://...'`` it leaves the choice to MMEngine.
         **kwargs: As for ``CheckpointHook``.
+
+    Examples:
+        >>> default_hooks = dict(
+        ...     checkpoint=dict(
+        ...         type='AtomicCheckpointHook',
+        ...         interval=1,
+        ...         max_keep_ckpts=1,
+        ...         save_best='mDice_fg',
+        ...         rule='greater'))
+        >>> resume = True
     """
 
     # MMEngine's, as it keeps them.

@@ -41,6 +41,10 @@ class ConfounderDictionaryHook(Hook):
             cache folder.
         prior_images: Training images for ``prior='estimated'``.
         prior_temperature: Temperature of CLIP's softmax for ``prior='estimated'``.
+
+    Examples:
+        >>> custom_hooks = [
+        ...     dict(type='ConfounderDictionaryHook', cache_dir='work_dirs/cache')]
     """
 
     priority = 'NORMAL'

@@ -50,6 +50,10 @@ class DatasetCheckHook(Hook):
 
     Raises:
         VerificationError: ``allow`` names no kind.
+
+    Examples:
+        >>> custom_hooks = [
+        ...     dict(type='DatasetCheckHook', allow=['same file in two splits'])]
     """
 
     priority = 'VERY_HIGH'

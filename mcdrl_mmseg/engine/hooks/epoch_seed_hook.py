@@ -61,6 +61,10 @@ class EpochSeedHook(Hook):
     A run is resumed exactly from a checkpoint written at the end of an epoch, if no
     accumulated gradients are left over there (``accumulative_counts``). Data workers
     must be started anew for every epoch (``persistent_workers=False``).
+
+    Examples:
+        >>> custom_hooks = [dict(type='EpochSeedHook')]
+        >>> randomness = dict(seed=0)
     """
 
     priority = 'NORMAL'

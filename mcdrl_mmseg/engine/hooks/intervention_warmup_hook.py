@@ -26,6 +26,11 @@ class InterventionWarmupHook(Hook):
 
     Raises:
         ValueError: ``begin`` or ``ramp`` is negative.
+
+    Examples:
+        >>> custom_hooks = [
+        ...     dict(type='ConfounderDictionaryHook'),
+        ...     dict(type='InterventionWarmupHook', begin=10, ramp=5)]
     """
 
     priority = 'NORMAL'

@@ -58,6 +58,10 @@ class MCDRLVisualizationHook(Hook):
     Raises:
         ValueError: ``num_images`` is negative, ``interval`` not positive, or no
             validation image, or several, end as one of ``images`` says.
+
+    Examples:
+        >>> custom_hooks = [
+        ...     dict(type='MCDRLVisualizationHook', num_images=2, interval=5)]
     """
 
     priority = 'NORMAL'

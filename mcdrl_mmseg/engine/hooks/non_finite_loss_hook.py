@@ -50,6 +50,9 @@ class NonFiniteLossHook(Hook):
 
     Raises:
         ValueError: Another action, or ``max_consecutive`` below 1.
+
+    Examples:
+        >>> custom_hooks = [dict(type='NonFiniteLossHook', action='skip')]
     """
 
     # Before moving averages are taken and checkpoints written.

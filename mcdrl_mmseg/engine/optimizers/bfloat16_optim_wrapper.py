@@ -18,6 +18,11 @@ class BFloat16OptimWrapper(OptimWrapper):
     bfloat16 has the range of float32, so that losses need no scaling, and a step is
     otherwise that of ``OptimWrapper``. Works on a CPU and on a GPU that has bfloat16;
     ``AmpOptimWrapper`` works on a GPU alone. Takes the arguments of ``OptimWrapper``.
+
+    Examples:
+        >>> optim_wrapper = dict(
+        ...     type='BFloat16OptimWrapper',
+        ...     optimizer=dict(type='AdamW', lr=1e-4))
     """
 
     @contextmanager

@@ -17,6 +17,10 @@ class ZeroCheckpointHook(Hook):
 
     A checkpoint then holds the whole optimiser, in the form of the optimiser that is
     sharded: it can be resumed with another number of processes, or without ZeRO.
+
+    Examples:
+        >>> custom_hooks = [dict(type='ZeroCheckpointHook')]
+        >>> optim_wrapper = dict(optimizer=dict(type='ZeroOptimizer', lr=1e-4))
     """
 
     def before_train(self, runner: Runner) -> None:

@@ -24,6 +24,12 @@ class ZeroOptimizer(ZeroRedundancyOptimizer):
         params: Weights; MMEngine gives them, a config cannot.
         optimizer_type: Name of the optimiser in ``torch.optim`` that is sharded.
         **kwargs: Its arguments, and those of torch's ``ZeroRedundancyOptimizer``.
+
+    Examples:
+        >>> custom_hooks = [dict(type='ZeroCheckpointHook')]
+        >>> optim_wrapper = dict(
+        ...     optimizer=dict(
+        ...         type='ZeroOptimizer', optimizer_type='AdamW', lr=1e-4))
     """
 
     def __init__(

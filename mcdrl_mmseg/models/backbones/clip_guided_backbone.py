@@ -39,6 +39,14 @@ class CLIPGuidedBackbone(BaseModule):
 
     Raises:
         ValueError: ``clip`` asks for levels or a trained tower.
+
+    Examples:
+        >>> model = dict(
+        ...     backbone=dict(
+        ...         type='CLIPGuidedBackbone',
+        ...         backbone=dict(type='MixVisionTransformer', embed_dims=32),
+        ...         clip=dict(model_name='ViT-B-16', pretrained='openai'),
+        ...         clip_size=224))
     """
 
     def __init__(

@@ -61,6 +61,14 @@ class CLIPVisionBackbone(BaseModule):
 
     Raises:
         ValueError: Unknown or unsupported architecture, mode, index, stride or scale.
+
+    Examples:
+        >>> model = dict(
+        ...     backbone=dict(
+        ...         type='CLIPVisionBackbone',
+        ...         model_name='ViT-B-16',
+        ...         pretrained='openai',
+        ...         dense_mode='clearclip'))
     """
 
     def __init__(

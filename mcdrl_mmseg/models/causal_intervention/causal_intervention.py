@@ -73,6 +73,14 @@ class CausalIntervention(BaseModule):
 
     Raises:
         ValueError: An argument outside its range.
+
+    Examples:
+        >>> decode_head = dict(
+        ...     intervention=dict(
+        ...         type='CausalIntervention',
+        ...         num_layers=3,
+        ...         approximation='attention',
+        ...         gate=0.0))
     """
 
     def __init__(

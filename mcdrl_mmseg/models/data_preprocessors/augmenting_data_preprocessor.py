@@ -21,6 +21,15 @@ class AugmentingDataPreProcessor(SegDataPreProcessor):
             normalised, to images of the same shape, as :class:`CausalAugmentation`.
             Labels stay as they are.
         **kwargs: As for ``SegDataPreProcessor``.
+
+    Examples:
+        >>> data_preprocessor = dict(
+        ...     type='AugmentingDataPreProcessor',
+        ...     augmentation=dict(type='CausalAugmentation'),
+        ...     mean=[122.77, 116.75, 104.09],
+        ...     std=[68.5, 66.63, 70.32],
+        ...     bgr_to_rgb=True,
+        ...     size=(224, 224))
     """
 
     def __init__(self, augmentation: ConfigType, **kwargs: Any) -> None:

@@ -33,6 +33,12 @@ class CausalAugmentation(BaseModule):
 
     Raises:
         ValueError: A number below 1.
+
+    Examples:
+        >>> data_preprocessor = dict(
+        ...     type='AugmentingDataPreProcessor',
+        ...     augmentation=dict(type='CausalAugmentation', spacing=32),
+        ...     size=(224, 224))
     """
 
     def __init__(

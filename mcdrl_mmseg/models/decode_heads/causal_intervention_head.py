@@ -76,6 +76,29 @@ class CausalInterventionHead(BaseModule):
     Raises:
         ValueError: Unknown ``unselected``, ``in_index`` naming the embedding, or
             ``similarity_map`` without a selector or background prompts.
+
+    Examples:
+        >>> model = dict(
+        ...     decode_head=dict(
+        ...         type='CausalInterventionHead',
+        ...         in_channels=512,
+        ...         dictionary=dict(
+        ...             type='ConfounderDictionary',
+        ...             prompts=dict(
+        ...                 classes=['polyp'],
+        ...                 confounders=dict(lighting=['bright light', 'dark light']),
+        ...                 background_prompts=['Normal mucosa']),
+        ...             embed_dims=512),
+        ...         region_selector=dict(type='CLIPRegionSelector', ratio=0.5),
+        ...         intervention=dict(type='CausalIntervention', num_layers=3),
+        ...         loss_causal=dict(type='CausalAlignmentLoss', normalize=True),
+        ...         loss_contrast=dict(type='CLIPContrastiveLoss'),
+        ...         predictor=dict(
+        ...             type='FCNHead',
+        ...             in_channels=512,
+        ...             in_index=-1,
+        ...             channels=256,
+        ...             num_classes=2)))
     """
 
     def __init__(

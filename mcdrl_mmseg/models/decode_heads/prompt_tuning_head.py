@@ -46,6 +46,17 @@ class PromptTuningHead(BaseDecodeHead):
         ValueError: ``in_channels`` is not the text tower's width, the predictor has
             another number of classes, the temperature is not positive, or see
             :class:`~mcdrl_mmseg.clip.learned_prompts.LearnedPrompts`.
+
+    Examples:
+        >>> clip = dict(model_name='ViT-B-16', pretrained='openai')
+        >>> model = dict(
+        ...     backbone=dict(type='CLIPVisionBackbone', frozen=True, **clip),
+        ...     decode_head=dict(
+        ...         type='PromptTuningHead',
+        ...         class_names=['normal mucosa', 'polyp'],
+        ...         text=clip,
+        ...         in_channels=512,
+        ...         context=16))
     """
 
     def __init__(

@@ -45,6 +45,11 @@ class CausalAlignmentLoss(nn.Module):
             False is the paper's formula as written.
         loss_weight: lambda, 0.5 in the paper.
         loss_name: Key in the loss dict; must start with ``loss_`` to be summed.
+
+    Examples:
+        >>> decode_head = dict(
+        ...     loss_causal=dict(
+        ...         type='CausalAlignmentLoss', normalize=True, loss_weight=0.5))
     """
 
     def __init__(

@@ -27,6 +27,11 @@ class CLIPContrastiveLoss(nn.Module):
 
     Raises:
         ValueError: A temperature that is not positive.
+
+    Examples:
+        >>> decode_head = dict(
+        ...     loss_contrast=dict(
+        ...         type='CLIPContrastiveLoss', temperature=0.5, loss_weight=0.1))
     """
 
     def __init__(
