@@ -55,6 +55,10 @@ COMMANDS: dict[str, Command] = {
         'mcdrl_lab.plans.ablation_command',
         'the variants of a plan, a YAML file',
     ),
+    'references': Command(
+        'mcdrl_lab.results.references_command',
+        'a constant mask and a centre prior, at every held-out site',
+    ),
     'compare': Command(
         'mcdrl_lab.results.compare_command',
         'one method with others, paired by image and seed',

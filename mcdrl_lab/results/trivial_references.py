@@ -1,0 +1,193 @@
+"""What no network knows: a constant mask and a centre prior, beside every score.
+
+Both are maps in relative coordinates that are laid over every image of a site. The map
+and its threshold come from the other sites alone, as a network's weights do.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from mcdrl_common.mask_format import MaskError
+from mcdrl_common.verification.listing import list_folder
+
+GRID = 64
+"""Rows and columns of a map."""
+LEVELS = 256
+"""Thresholds that are tried: 0/255 ... 255/255."""
+
+
+@dataclass(frozen=True)
+class TrueMask:
+    """Where the lesion of an image is.
+
+    Args:
+        site: Its site.
+        lesion: (H, W) bool, at native size.
+    """
+
+    site: str
+    lesion: np.ndarray
+
+    @cached_property
+    def has_lesion(self) -> bool:
+        """Whether there is any."""
+        return bool(self.lesion.any())
+
+
+@dataclass(frozen=True)
+class ReferenceScore:
+    """A reference at one held-out site.
+
+    Args:
+        reference: ``'constant_mask'`` or ``'centre_prior'``.
+        site: The site that was held out.
+        threshold: Chosen on the other sites, 0 to 1.
+        dice: Mean Dice of its images with a lesion, 0 to 1; NaN without any.
+        dice_all: Mean over all its images, where an empty prediction of an image
+            without lesion counts 1.
+        false_positive_rate: Share of its lesion-free images in which a lesion is
+            predicted; NaN without any.
+    """
+
+    reference: str
+    site: str
+    threshold: float
+    dice: float
+    dice_all: float
+    false_positive_rate: float
+
+
+def read_true_masks(root: Path) -> list[TrueMask]:
+    """Read all masks of a folder of sites.
+
+    Args:
+        root: Folder in the layout of the converters.
+
+    Raises:
+        VerificationError: No site there.
+        MaskError: A mask that cannot be read.
+    """
+    masks = []
+    for entry in list_folder(root).entries:
+        pixels = cv2.imread(str(entry.mask), cv2.IMREAD_UNCHANGED)
+        if pixels is None:
+            raise MaskError(f'{entry.mask}: not a readable image; it may be damaged.')
+        labels, _ = entry.mask_format.decode(pixels, entry.mask)
+        masks.append(TrueMask(entry.site, (labels > 0) & (labels < 255)))
+    return masks
+
+
+def constant_map(masks: Sequence[TrueMask]) -> np.ndarray:
+    """Mean mask of images with a lesion.
+
+    Args:
+        masks: Of the training sites.
+
+    Returns:
+        (GRID, GRID) float64: how often each place belongs to the lesion, scaled to a
+        largest value of 1.
+    """
+    total = np.zeros((GRID, GRID))
+    for mask in masks:
+        if mask.has_lesion:
+            total += _resized(mask.lesion.astype(np.float64), (GRID, GRID))
+    return total / max(total.max(), 1e-12)
+
+
+def centre_map() -> np.ndarray:
+    """Nearness to the image's centre.
+
+    Returns:
+        (GRID, GRID) float64, 1 at the centre and 0 in the corners.
+    """
+    steps = (np.arange(GRID) + 0.5) / GRID * 2 - 1
+    distance = np.hypot(*np.meshgrid(steps, steps, indexing='ij'))
+    return 1 - distance / distance.max()
+
+
+def best_threshold(relative_map: np.ndarray, masks: Sequence[TrueMask]) -> float:
+    """The threshold with the best mean Dice of images with a lesion.
+
+    Args:
+        relative_map: (GRID, GRID), 0 to 1.
+        masks: Of the training sites.
+    """
+    total = np.zeros(LEVELS)
+    for mask in masks:
+        if not mask.has_lesion:
+            continue
+        levels = _levels(relative_map, mask.lesion.shape)
+        inside = np.bincount(levels[mask.lesion], minlength=LEVELS)
+        outside = np.bincount(levels[~mask.lesion], minlength=LEVELS)
+        # Pixels of at least each level: what its threshold predicts.
+        true = inside[::-1].cumsum()[::-1]
+        false = outside[::-1].cumsum()[::-1]
+        total += 2 * true / (true + false + inside.sum())
+    return int(total.argmax()) / (LEVELS - 1)
+
+
+def score_references(masks: Sequence[TrueMask]) -> list[ReferenceScore]:
+    """Hold every site out in turn.
+
+    Args:
+        masks: Of all sites.
+
+    Returns:
+        Two scores a site, in the order of their names.
+    """
+    scores = []
+    for site in sorted({mask.site for mask in masks}):
+        training = [mask for mask in masks if mask.site != site]
+        test = [mask for mask in masks if mask.site == site]
+        for name, relative_map in (
+            ('constant_mask', constant_map(training)),
+            ('centre_prior', centre_map()),
+        ):
+            threshold = best_threshold(relative_map, training)
+            scores.append(_score(name, site, relative_map, threshold, test))
+    return scores
+
+
+def _score(
+    name: str,
+    site: str,
+    relative_map: np.ndarray,
+    threshold: float,
+    test: Sequence[TrueMask],
+) -> ReferenceScore:
+    level = round(threshold * (LEVELS - 1))
+    dice, false_positives = [], []
+    for mask in test:
+        predicted = _levels(relative_map, mask.lesion.shape) >= level
+        if mask.has_lesion:
+            both = (predicted & mask.lesion).sum()
+            dice.append(2 * both / (predicted.sum() + mask.lesion.sum()))
+        else:
+            false_positives.append(float(predicted.any()))
+    everything = [*dice, *(1 - wrong for wrong in false_positives)]
+    return ReferenceScore(
+        name, site, threshold, _mean(dice), _mean(everything), _mean(false_positives)
+    )
+
+
+def _levels(relative_map: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    """A map at an image's size, as whole levels."""
+    return np.rint(_resized(relative_map, size) * (LEVELS - 1)).astype(np.int64)
+
+
+def _resized(values: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    """To another height and width; by area where it shrinks."""
+    shrinks = size[0] < values.shape[0]
+    method = cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR
+    return cv2.resize(values, size[::-1], interpolation=method)
+
+
+def _mean(values: Sequence[float]) -> float:
+    return float(np.mean(values)) if values else float('nan')
