@@ -8,9 +8,6 @@ from dataclasses import dataclass
 
 import numpy as np
 from PIL import Image
-from scipy.fft import dctn
-from scipy.sparse import coo_array
-from scipy.sparse.csgraph import connected_components
 
 NEAR_BITS = 32
 """Most differing bits, of 255, between images that count as near-copies.
@@ -21,6 +18,8 @@ there were pairs that share only the endoscope's frame and text.
 
 _HASH_SIDE = 16
 _THUMBNAIL = (64, 64)
+# Digits that rounding errors do not reach: equal waves stay equal on every machine.
+_DIGITS = 6
 _BLOCK = 2048
 # The position box of endoscopes: even green or turquoise in the lower left corner.
 # Mucosa and blue dye are never both this green and this even.
@@ -28,6 +27,17 @@ _BOX_GREEN_OVER_RED = 60
 _BOX_GREEN_OVER_BLUE = 20
 _BOX_EVENNESS = 20
 _BOX_SHARE = 0.04
+
+
+def _cosines(count: int, length: int) -> np.ndarray:
+    """(count, length) lowest waves of the orthonormal cosine transform (DCT-II)."""
+    frequencies, places = np.arange(count)[:, None], np.arange(length) + 0.5
+    waves = np.cos(np.pi * frequencies * places / length) * np.sqrt(2 / length)
+    waves[0] /= np.sqrt(2)
+    return waves
+
+
+_COSINES = _cosines(_HASH_SIDE, _THUMBNAIL[0])
 
 
 @dataclass(frozen=True)
@@ -47,7 +57,9 @@ def fingerprint(image: Image.Image) -> Fingerprint:
     """Digest an image's pixels, and its coarse look.
 
     The latter is the usual perceptual hash: which of the 16 x 16 lowest frequencies
-    of the cosine transform, without the mean, lie above their median.
+    of the cosine transform, without the mean, lie above their median. ``imagehash``
+    has the same hash, with another thumbnail and the mean in it: its bits are not
+    those that ``NEAR_BITS`` was measured on, and it takes SciPy and PyWavelets.
 
     Args:
         image: RGB.
@@ -55,8 +67,8 @@ def fingerprint(image: Image.Image) -> Fingerprint:
     digest = hashlib.sha256(repr(image.size).encode())
     digest.update(image.tobytes())
     small = image.convert('L').resize(_THUMBNAIL, Image.Resampling.BOX)
-    waves = dctn(np.asarray(small, dtype=float), norm='ortho')
-    lowest = waves[:_HASH_SIDE, :_HASH_SIDE].ravel()[1:]
+    waves = _COSINES @ np.asarray(small, dtype=float) @ _COSINES.T
+    lowest = waves.round(_DIGITS).ravel()[1:]
     bits = np.packbits(lowest > np.median(lowest))
     return Fingerprint(digest.hexdigest(), bits.tobytes().hex())
 
@@ -105,21 +117,23 @@ def near_groups(prints: Mapping[str, Fingerprint]) -> list[list[str]]:
         left out.
     """
     names = sorted(prints)
-    pairs = _near_pairs([prints[name].perceptual for name in names])
-    if not len(pairs):
-        return []
-    links = coo_array(
-        (np.ones(len(pairs)), (pairs[:, 0], pairs[:, 1])), shape=(len(names),) * 2
-    )
-    _, labels = connected_components(links, directed=False)
-    groups: dict[int, list[str]] = {}
-    for name, label in zip(names, labels.tolist()):
-        groups.setdefault(label, []).append(name)
-    return [
+    # Every name begins in a group of its own; each pair joins two. SciPy's connected
+    # components would take longer to import than all the rest together.
+    group_of = {name: [name] for name in names}
+    hashes = [prints[name].perceptual for name in names]
+    for first, second, _ in near_pairs_between(hashes, hashes):
+        other, group = sorted(
+            (group_of[names[first]], group_of[names[second]]), key=len
+        )
+        if group is not other:
+            group += other
+            group_of.update(dict.fromkeys(other, group))
+    groups = {id(group): sorted(group) for group in group_of.values()}
+    return sorted(
         group
         for group in groups.values()
         if len({prints[name].content for name in group}) > 1
-    ]
+    )
 
 
 def near_pairs_between(
@@ -146,12 +160,6 @@ def near_pairs_between(
         yield from zip(
             (rows + start).tolist(), columns.tolist(), bits.tolist(), strict=True
         )
-
-
-def _near_pairs(perceptual: Sequence[str]) -> np.ndarray:
-    """(P, 2) positions of hashes that differ by at most ``NEAR_BITS``."""
-    pairs = [(i, j) for i, j, _ in near_pairs_between(perceptual, perceptual) if i < j]
-    return np.array(pairs, int).reshape(-1, 2)
 
 
 def _signs(perceptual: Sequence[str]) -> np.ndarray:
