@@ -1,4 +1,9 @@
-"""Archives from strangers, unpacked without trusting them."""
+"""Archives from strangers, unpacked without trusting them.
+
+``tarfile``'s data filter and ``zipfile`` unpack. What they would put right in silence
+is refused by name before: names that point outside, links, members that are there
+twice, and what would fill the disk.
+"""
 
 from __future__ import annotations
 
@@ -11,11 +16,9 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath, PureWindowsPath
-from typing import IO, cast
 
 from mcdrl_common.findings import ConversionError
 
-_CHUNK = 1 << 20
 # Names of files are some hundred bytes long.
 _MAX_HEADER = 1 << 20
 _HELD_IN_MEMORY = (
@@ -48,10 +51,21 @@ class Limits:
 
 @dataclass(frozen=True)
 class _Member:
+    """A file or folder of an archive.
+
+    Args:
+        name: Its name in the archive.
+        size: Bytes once unpacked; neither library writes more than the header says.
+        is_folder: Whether it is a folder.
+        refused: Why it is not unpacked, or None.
+        extract: Takes its path and the folder below which to unpack it.
+    """
+
     name: str
+    size: int
     is_folder: bool
     refused: str | None
-    open: Callable[[], IO[bytes]]
+    extract: Callable[[str, Path], object]
 
 
 def is_archive(path: Path) -> bool:
@@ -76,26 +90,29 @@ def unpack(archive: Path, folder: Path, limits: Limits) -> None:
             encrypted, twice there or damaged, or exceeds a limit; the message names
             it. The folder may then hold the members before it.
     """
-    budget = _Budget(archive, limits)
-    name = archive.name
+    allowed = max(limits.ratio_from_bytes, limits.ratio * archive.stat().st_size)
+    unpacked, name = 0, archive.name
     try:
         with _members(archive) as members:
-            for member in members:
+            for number, member in enumerate(members, start=1):
                 name = member.name
-                budget.add_member(name)
-                if member.refused:
-                    raise _refusal(archive, name, member.refused)
-                target = folder.joinpath(*_safe_parts(archive, name))
-                if member.is_folder:
-                    target.mkdir(parents=True, exist_ok=True)
-                    continue
-                target.parent.mkdir(parents=True, exist_ok=True)
-                with member.open() as source, open(target, 'xb') as file:
-                    while chunk := source.read(_CHUNK):
-                        budget.add_bytes(name, len(chunk))
-                        file.write(chunk)
-    except FileExistsError:
-        raise _refusal(archive, name, 'is there twice') from None
+                unpacked += member.size
+                reason = member.refused or _pointing_outside(name)
+                if number > limits.members:
+                    reason = f'is one more than the {limits.members} members allowed'
+                elif unpacked > allowed:
+                    reason = f'makes more than {limits.ratio:g} times the size of the '
+                    reason += 'archive unpacked'
+                elif unpacked > limits.total_bytes:
+                    reason = f'makes more than {limits.total_bytes} bytes unpacked; '
+                    reason += 'see --max-unpacked-gib'
+                path = _posix(name)
+                if not member.is_folder and not reason:
+                    target = folder / path
+                    reason = 'is there twice' if target.exists() else None
+                if reason:
+                    raise _refusal(archive, name, reason)
+                member.extract(path, folder)
     except (*_BROKEN, NotImplementedError) as error:
         raise _refusal(archive, name, f'is damaged ({error})') from None
     except OSError as error:
@@ -115,6 +132,10 @@ def _members(archive: Path) -> Iterator[Iterator[_Member]]:
 
 
 def _zip_member(file: zipfile.ZipFile, info: zipfile.ZipInfo) -> _Member:
+    def extract(path: str, folder: Path) -> None:
+        info.filename = path + '/' * info.is_dir()
+        file.extract(info, folder)
+
     kind = stat.S_IFMT(info.external_attr >> 16)
     refused = None
     if kind == stat.S_IFLNK:
@@ -123,7 +144,19 @@ def _zip_member(file: zipfile.ZipFile, info: zipfile.ZipInfo) -> _Member:
         refused = 'is a device or pipe'
     elif info.flag_bits & 1:
         refused = 'is encrypted'
-    return _Member(info.filename, info.is_dir(), refused, lambda: file.open(info))
+    return _Member(info.filename, info.file_size, info.is_dir(), refused, extract)
+
+
+def _tar_member(file: tarfile.TarFile, info: tarfile.TarInfo) -> _Member:
+    def extract(path: str, folder: Path) -> None:
+        file.extract(info.replace(name=path, deep=False), folder, filter='data')
+
+    refused = None
+    if info.issym() or info.islnk():
+        refused = 'is a link'
+    elif not (info.isreg() or info.isdir()):
+        refused = 'is a device or pipe'
+    return _Member(info.name, info.size, info.isdir(), refused, extract)
 
 
 class _ShortTarInfo(tarfile.TarInfo):
@@ -155,57 +188,19 @@ def _is_tar(path: Path) -> bool:
         return False
 
 
-def _tar_member(file: tarfile.TarFile, info: tarfile.TarInfo) -> _Member:
-    refused = None
-    if info.issym() or info.islnk():
-        refused = 'is a link'
-    elif not (info.isreg() or info.isdir()):
-        refused = 'is a device or pipe'
-    # Only files are opened, and of these there is a content.
-    return _Member(
-        info.name,
-        info.isdir(),
-        refused,
-        lambda: cast(IO[bytes], file.extractfile(info)),
-    )
+def _posix(name: str) -> str:
+    """A member's path with the slashes of this system, as Windows may have named it."""
+    return str(PurePosixPath(name.replace('\\', '/')))
 
 
-def _safe_parts(archive: Path, name: str) -> tuple[str, ...]:
-    """Parts of a member's path, if it stays inside the folder on any system."""
-    path = PurePosixPath(name.replace('\\', '/'))
-    windows = PureWindowsPath(name)
+def _pointing_outside(name: str) -> str | None:
+    """How a member's path leaves the folder, on whatever system."""
+    path, windows = PurePosixPath(_posix(name)), PureWindowsPath(name)
     if path.is_absolute() or windows.drive or windows.root:
-        raise _refusal(archive, name, 'is an absolute path')
+        return 'is an absolute path'
     if '..' in path.parts or '\0' in name:
-        raise _refusal(archive, name, 'points outside the archive')
-    return path.parts
-
-
-class _Budget:
-    """Counts what was unpacked against the limits."""
-
-    def __init__(self, archive: Path, limits: Limits) -> None:
-        self.archive = archive
-        self.limits = limits
-        self.packed = archive.stat().st_size
-        self.members = 0
-        self.bytes = 0
-
-    def add_member(self, name: str) -> None:
-        self.members += 1
-        if self.members > self.limits.members:
-            reason = f'is one more than the {self.limits.members} members allowed'
-            raise _refusal(self.archive, name, reason)
-
-    def add_bytes(self, name: str, count: int) -> None:
-        self.bytes += count
-        if self.bytes > self.limits.total_bytes:
-            reason = f'makes more than {self.limits.total_bytes} bytes unpacked'
-            raise _refusal(self.archive, name, f'{reason}; see --max-unpacked-gib')
-        free = self.limits.ratio_from_bytes
-        if self.bytes > max(free, self.limits.ratio * self.packed):
-            reason = f'makes more than {self.limits.ratio:g} times the size'
-            raise _refusal(self.archive, name, f'{reason} of the archive unpacked')
+        return 'points outside the archive'
+    return None
 
 
 def _refusal(archive: Path, name: str, reason: str) -> ConversionError:

@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-import fcntl
 import filecmp
 import shutil
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
-from mcdrl_common.atomic_write import write_bytes
+from mcdrl_common.atomic_write import remove_unfinished, write_bytes
+from mcdrl_common.file_lock import FolderBusyError, folder_lock
 from mcdrl_common.findings import ConversionError
 
 _WORK = '.converting-'
 _BACKUP = '.previous-'
-_LOCK = '.lock'
 
 
 @contextmanager
@@ -37,29 +36,30 @@ def work_folder(out: Path) -> Iterator[Path]:
         ConversionError: The folder cannot be made, or another conversion is at work.
     """
     made = not out.exists()
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-        lock = open(out / _LOCK, 'a')  # noqa: SIM115 (closed below, after the work)
-    except OSError as error:
-        raise ConversionError(f'--out {out}: {error.strerror}.') from None
-    with lock:
+    with ExitStack() as stack:
         try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
+            stack.enter_context(folder_lock(out))
+        except FolderBusyError:
             raise ConversionError(
                 f'--out {out}: another conversion is writing there; wait for it.'
             ) from None
+        except OSError as error:
+            raise ConversionError(f'--out {out}: {error.strerror}.') from None
+        if made:
+            stack.callback(_remove_if_unused, out)
         _clean_up(out)
-        try:
-            with tempfile.TemporaryDirectory(dir=out, prefix=_WORK) as work:
-                yield Path(work)
-        finally:
-            if made and [path.name for path in out.iterdir()] == [_LOCK]:
-                shutil.rmtree(out)
+        work = tempfile.TemporaryDirectory(dir=out, prefix=_WORK)
+        yield Path(stack.enter_context(work))
+
+
+def _remove_if_unused(out: Path) -> None:
+    """Remove a folder that holds nothing but its lock."""
+    if not any(path.name[0] != '.' for path in out.iterdir()):
+        shutil.rmtree(out)
 
 
 def _clean_up(out: Path) -> None:
-    for left in (*out.glob(f'{_WORK}*'), *out.glob(f'*/{_WORK}*')):
+    for left in out.glob(f'{_WORK}*'):
         _remove(left)
     for backup in out.glob(f'{_BACKUP}*'):
         target = out / backup.name.removeprefix(_BACKUP)
@@ -109,6 +109,7 @@ def put_text(text: str, target: Path) -> bool:
     content = text.encode()
     if target.is_file() and target.read_bytes() == content:
         return False
+    remove_unfinished(target)
     write_bytes(target, content)
     return True
 

@@ -180,6 +180,16 @@ def test_bombs_are_refused_before_they_fill_the_disk(tmp_path, target, kind):
     assert sum(file.stat().st_size for file in target.rglob('*')) <= 5 << 20
 
 
+@pytest.mark.reliability('security', 'zip members larger than their header says')
+def test_a_member_that_lies_about_its_size_is_cut_there(tmp_path, zip_of, target):
+    path = zip_of(zeros=bytes(20 << 20))
+    size, lie = (20 << 20).to_bytes(4, 'little'), (9).to_bytes(4, 'little')
+    path.write_bytes(path.read_bytes().replace(size, lie))
+    with pytest.raises(ConversionError, match="'zeros' is damaged"):
+        unpack(path, target, Limits())
+    assert sum(file.stat().st_size for file in target.rglob('*')) <= 9
+
+
 def test_masks_that_compress_well_are_no_bomb(zip_of, target):
     unpack(zip_of(mask=bytes(1 << 20)), target, Limits())
     assert files_below(target) == {'mask': bytes(1 << 20)}

@@ -41,7 +41,6 @@ def test_an_output_folder_that_stays_empty_is_removed_unless_it_was_there(out):
 
 def test_what_a_killed_conversion_left_is_put_right(out):
     folder(out / '.converting-abc' / 'sites', half='x')
-    folder(out / 'reports', **{'.converting-site.json': 'half'})
     folder(out / '.previous-a', image='a')
     folder(out / '.previous-b', image='old')
     folder(out / 'b', image='new')
@@ -84,6 +83,12 @@ def test_text_is_written_only_if_it_changes(tmp_path):
     assert put_text('two', target)
     assert target.read_text() == 'two'
     assert [path.name for path in target.parent.iterdir()] == ['a.json']
+
+
+def test_what_a_killed_writer_left_of_a_text_file_goes(tmp_path):
+    folder(tmp_path / 'reports', **{'.a.0a1b2c3d.partial.json': 'half'})
+    assert put_text('whole', tmp_path / 'reports/a.json')
+    assert [path.name for path in (tmp_path / 'reports').iterdir()] == ['a.json']
 
 
 def test_differences_are_changed_missing_and_added_files(tmp_path):
