@@ -8,8 +8,8 @@ from pathlib import Path
 
 import numpy as np
 
-# Masks saved as JPEG have soft edges: half of the range decides.
-_BINARY_THRESHOLD = 127
+THRESHOLD = 127
+"""Above it a 0/255 mask is lesion: half of the range decides where an edge is soft."""
 
 
 class MaskError(ValueError):
@@ -55,22 +55,44 @@ class MaskFormat:
                 raise MaskError(f'{path}: a colour mask; expected one channel.')
             mask = mask[..., 0]
         if self.binary:
-            if 0 < mask.max() <= _BINARY_THRESHOLD:
+            if 0 < mask.max() <= THRESHOLD:
                 raise MaskError(
                     f'{path}: highest value is {mask.max()}, but a 0/255 mask is '
                     'expected. Give the site mask_values={value: class name} if the '
                     'values are indices.'
                 )
-            mask = np.where(mask > _BINARY_THRESHOLD, np.uint8(255), np.uint8(0))
-        present = np.flatnonzero(np.bincount(mask.ravel(), minlength=256)).tolist()
+            mask = np.where(mask > THRESHOLD, np.uint8(255), np.uint8(0))
+        present = present_values(mask)
         unknown = [value for value in present if value not in self.labels]
         if unknown:
             raise MaskError(
                 f'{path}: values {unknown} are not in mask_values, which names '
                 f'{sorted(self.labels)}.'
             )
-        table = np.zeros(256, dtype=np.uint8)
-        for value, label in self.labels.items():
-            table[value] = label
         names = [self.lesion_classes[v] for v in present if v in self.lesion_classes]
-        return table[mask], tuple(dict.fromkeys(names))
+        return map_values(mask, self.labels), tuple(dict.fromkeys(names))
+
+
+def present_values(mask: np.ndarray) -> list[int]:
+    """The values that occur in a mask, sorted.
+
+    Args:
+        mask: Any shape, uint8.
+    """
+    return np.flatnonzero(np.bincount(mask.ravel(), minlength=256)).tolist()
+
+
+def map_values(mask: np.ndarray, labels: Mapping[int, int]) -> np.ndarray:
+    """Put a label in the place of every value.
+
+    Args:
+        mask: Any shape, uint8.
+        labels: Value -> label; other values become 0.
+
+    Returns:
+        uint8 of the same shape.
+    """
+    table = np.zeros(256, dtype=np.uint8)
+    for value, label in labels.items():
+        table[value] = label
+    return table[mask]

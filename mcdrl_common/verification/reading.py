@@ -19,8 +19,8 @@ from .facts import Facts, image_facts, mask_facts
 from .facts_cache import FactsCache, Stamp, stamp
 from .listing import VerificationError
 
-# Below that many files processes cost more than they save.
-_FEW_FILES = 64
+# Below that many files a process costs more than it saves.
+_FILES_A_PROCESS = 64
 _CHUNK = 16
 
 Task = tuple[Callable[[Path], Facts], Path]
@@ -28,7 +28,10 @@ Task = tuple[Callable[[Path], Facts], Path]
 
 def default_jobs() -> int:
     """Processors that this process may use, shared with those of its machine."""
-    usable = len(os.sched_getaffinity(0))
+    if hasattr(os, 'sched_getaffinity'):
+        usable = len(os.sched_getaffinity(0))
+    else:
+        usable = os.cpu_count() or 1
     return max(1, usable // int(os.environ.get('LOCAL_WORLD_SIZE', '1')))
 
 
@@ -91,13 +94,16 @@ def _results(
         total=len(tasks),
         console=console,
         transient=True,
-        disable=not console.is_terminal or len(tasks) < _FEW_FILES,
+        disable=not console.is_terminal or len(tasks) < _FILES_A_PROCESS,
     )
-    if jobs == 1 or len(tasks) < _FEW_FILES:
+    jobs = min(jobs, len(tasks) // _FILES_A_PROCESS)
+    if jobs <= 1:
         yield from track(map(_read, tasks), **shown)
         return
-    # As data loaders do; the children neither compute on a GPU nor start threads.
-    context = multiprocessing.get_context('fork')
+    # As data loaders do; the children neither compute on a GPU nor start threads. They
+    # share what is imported, which in a training is PyTorch. Windows cannot fork.
+    can_fork = 'fork' in multiprocessing.get_all_start_methods()
+    context = multiprocessing.get_context('fork' if can_fork else None)
     try:
         with ProcessPoolExecutor(jobs, mp_context=context) as pool:
             yield from track(pool.map(_read, tasks, chunksize=_CHUNK), **shown)

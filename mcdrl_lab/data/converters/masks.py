@@ -12,13 +12,12 @@ from PIL import Image
 
 from mcdrl_common.findings import FileProblem
 from mcdrl_common.image_files import opened
+from mcdrl_common.mask_format import THRESHOLD, map_values, present_values
 
 from .input_files import FileTree
 from .regions import Region, draw_regions
 
 IGNORE = 255
-# Half of the range decides where an edge is soft, as in the training pipeline.
-THRESHOLD = 127
 # JPEG leaves ripples of this height in an empty mask, and grey levels between at
 # edges; more of them than this share of the pixels are worth telling.
 _JPEG_RIPPLE = 32
@@ -131,15 +130,11 @@ class LabelMapDecoding:
             values = values.astype(np.uint8)
         if values.dtype != np.uint8:
             raise FileProblem('unexpected values', f'{image.mode} mask; expected 8 bit')
-        present = np.flatnonzero(np.bincount(values.ravel(), minlength=256)).tolist()
-        unknown = [value for value in present if value not in self.labels]
+        unknown = [v for v in present_values(values) if v not in self.labels]
         if unknown:
             detail = f'values {unknown}; expected {sorted(self.labels)}'
             raise FileProblem('unexpected values', detail)
-        table = np.zeros(256, np.uint8)
-        for value, label in self.labels.items():
-            table[value] = label
-        return Decoded(table[values])
+        return Decoded(map_values(values, self.labels))
 
 
 @dataclass(frozen=True)

@@ -288,7 +288,8 @@ def test_few_images_of_a_site_for_trying_out_need_not_hold_a_lesion(sites):
 
 
 def test_several_processes_find_what_one_finds(sites):
-    for number in range(5, 40):
+    # Enough for two processes.
+    for number in range(5, 80):
         sites.put('north', f'{number}')
     truncate(sites)
     listing = list_config(sites.config())

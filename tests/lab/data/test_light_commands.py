@@ -55,7 +55,7 @@ def test_conversion(heavy_modules, three_pairs, download, out):
 
 
 def test_simulation_and_verification(heavy_modules, tmp_path):
-    # 80 files: enough for processes that read.
-    words = (tmp_path / 'endosim', '--images-per-site', 8, '--size', 32)
+    # 160 files: enough for two processes that read.
+    words = (tmp_path / 'endosim', '--images-per-site', 16, '--size', 32)
     assert heavy_modules('simulate', *words) == ''
     assert heavy_modules('verify', tmp_path / 'endosim', '--jobs', 2) == ''
