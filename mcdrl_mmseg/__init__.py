@@ -18,6 +18,7 @@ guard_mmengine_loaders()
 
 from . import datasets, engine, evaluation, models  # noqa: E402
 from .config_files import config_path  # noqa: E402
+from .engine.runner import mcdrl_over  # noqa: E402
 
 __all__ = [
     '__version__',
@@ -25,5 +26,6 @@ __all__ = [
     'datasets',
     'engine',
     'evaluation',
+    'mcdrl_over',
     'models',
 ]

@@ -2,7 +2,7 @@
 # the same eight: foreground Dice above 0.9 in about a minute on two cores.
 _base_ = [
     '../_base_/models/mcdrl_clip-tiny-rn_segformer.py',
-    '../_base_/datasets/endoscopy-sites-128x128_heldout-polypgen-c1.py',
+    '../_base_/datasets/endoscopy_sites_128x128.py',
     '../_base_/schedules/schedule_5e.py',
     '../_base_/default_runtime.py',
 ]

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import copy
+import os
+from collections.abc import Mapping
+from typing import Any
 
 from mmengine.config import Config
 from mmengine.runner import Runner
@@ -36,45 +39,99 @@ def insert_mcdrl(cfg: Config) -> Config:
     options = cfg.pop('mcdrl')
     cfg.pop('runner_type', None)
     model = cfg.model
-    predictor = model.decode_head
+    model.update(_guided(model, options, cfg.get('data_preprocessor')))
+    cfg.custom_hooks = [*(cfg.get('custom_hooks') or []), *options.hooks]
+    return cfg
+
+
+def mcdrl_over(
+    model: Mapping[str, Any],
+    options: str | os.PathLike,
+    prompts: Mapping[str, Any],
+    **head: Any,
+) -> dict[str, Any]:
+    """MCDRL over the stock model of a config's ``_base_``, while the config is read.
+
+    The config then holds the whole model, for every tool that reads it, which one with
+    ``runner_type='MCDRLRunner'`` does not.
+
+    Args:
+        model: The stock model, one backbone with one decode head.
+        options: Path of ``configs/_base_/mcdrl.py``, whose ``clip`` and ``head`` are
+            the defaults.
+        prompts: Prompts of the dictionary, in the place of those of ``options``.
+        **head: Changes to ``head``, as ``intervention=dict(num_layers=2)``.
+
+    Returns:
+        The parts that replace those of ``model``: ``backbone``, ``decode_head`` and, if
+        there is one, ``auxiliary_head``.
+
+    Examples:
+        >>> _base_ = ['own_segformer.py', '_base_/prompts/fundus.py']
+        >>> model = __import__('mcdrl_mmseg').mcdrl_over(
+        ...     _base_.model, '_base_/mcdrl.py', prompts=_base_.prompts
+        ... )
+    """
+    defaults = Config.fromfile(options)
+    defaults.merge_from_dict({'mcdrl.head': head})
+    defaults.mcdrl.head.dictionary.prompts = prompts
+    parts = _guided(copy.deepcopy(model), defaults.mcdrl)
+    return {
+        name: dict(part, _delete_=True) if isinstance(part, dict) else part
+        for name, part in parts.items()
+    }
+
+
+def _before_clip(index: int) -> int:
+    """The index of a level, once CLIP's map and embedding come after the levels."""
+    return index if index >= 0 else index - 2
+
+
+def _guided(
+    model: Mapping[str, Any],
+    options: Mapping[str, Any],
+    preprocessor: Mapping[str, Any] | None = None,
+) -> dict[str, dict]:
+    """The parts of a stock model that change when MCDRL comes between them."""
+    predictor = model['decode_head']
     if model.get('neck') or not isinstance(predictor, dict):
         raise ValueError(
             'MCDRL can be added to a model of one backbone and one decode_head; '
-            f'{model.type} here has '
+            f'{model["type"]} here has '
             + ('a neck.' if model.get('neck') else 'several decode heads.')
         )
     in_channels, in_index = (
         list(value)[-1] if isinstance(value, list | tuple) else value
         for value in (predictor['in_channels'], predictor.get('in_index', -1))
     )
-    preprocessor = model.get('data_preprocessor') or cfg.data_preprocessor
-    model.backbone = dict(
+    preprocessor = model.get('data_preprocessor') or preprocessor
+    backbone = dict(
         type='CLIPGuidedBackbone',
-        backbone=model.backbone,
-        clip=options.clip,
-        mean=preprocessor.mean,
-        std=preprocessor.std,
-        bgr=not preprocessor.get('bgr_to_rgb', False),
+        backbone=model['backbone'],
+        clip=options['clip'],
+        mean=preprocessor['mean'],
+        std=preprocessor['std'],
     )
-    model.decode_head = dict(
+    if not preprocessor.get('bgr_to_rgb', False):
+        backbone['bgr'] = True
+    decode_head = dict(
         type='CausalInterventionHead',
         in_channels=in_channels,
         in_index=_before_clip(in_index),
         predictor=predictor,
-        **options.head,
+        **options['head'],
     )
-    auxiliary = model.get('auxiliary_head') or []
-    for head in auxiliary if isinstance(auxiliary, list) else [auxiliary]:
+    parts = dict(backbone=backbone, decode_head=decode_head)
+    auxiliary = model.get('auxiliary_head')
+    if auxiliary:
+        parts['auxiliary_head'] = auxiliary
+    for head in auxiliary if isinstance(auxiliary, list) else [auxiliary or {}]:
         index = head.get('in_index', -1)
         several = isinstance(index, list | tuple)
-        head.in_index = [*map(_before_clip, index)] if several else _before_clip(index)
-    cfg.custom_hooks = [*(cfg.get('custom_hooks') or []), *options.hooks]
-    return cfg
-
-
-def _before_clip(index: int) -> int:
-    """The index of a level, once CLIP's map and embedding come after the levels."""
-    return index if index >= 0 else index - 2
+        head['in_index'] = (
+            [*map(_before_clip, index)] if several else _before_clip(index)
+        )
+    return parts
 
 
 @RUNNERS.register_module()

@@ -1,7 +1,5 @@
-# Real endoscopy images of six sites; a fold's file names the one held out.
-dataset_type = 'EndoscopySiteDataset'
-data_root = '{{$MCDRL_DATA_ROOT:data/endoscopy_sites}}'
-image_size = (224, 224)
+# Real endoscopy images of six sites, one of which is held out.
+_base_ = ['./site_folders.py']
 sites = [
     dict(name='polypgen_c1', lesion_classes=['polyp']),
     dict(name='polypgen_c2', lesion_classes=['polyp']),
@@ -10,75 +8,16 @@ sites = [
     dict(name='endotect_kvasir', lesion_classes=['polyp']),
     dict(name='vocalfolds_larynx', lesion_classes=['vocal fold lesion']),
 ]
-meta_keys = (
-    'img_path',
-    'seg_map_path',
-    'ori_shape',
-    'img_shape',
-    'pad_shape',
-    'scale_factor',
-    'flip',
-    'flip_direction',
-    'reduce_zero_label',
-    'site',
-    'sequence',
-    'lesion_classes',
-)
-train_pipeline = [
-    dict(type='LoadImageFromFile'),
-    dict(type='LoadLesionMask'),
-    dict(type='Resize', scale=image_size, keep_ratio=False),
-    dict(type='RandomFlip', prob=0.5, direction='horizontal'),
-    dict(type='RandomFlip', prob=0.5, direction='vertical'),
-    dict(type='PackSegInputs', meta_keys=meta_keys),
-]
-# The mask is loaded after the resize: scores are taken at native size.
-test_pipeline = [
-    dict(type='LoadImageFromFile'),
-    dict(type='Resize', scale=image_size, keep_ratio=False),
-    dict(type='LoadLesionMask'),
-    dict(type='PackSegInputs', meta_keys=meta_keys),
-]
-train_dataloader = dict(
-    batch_size=16,
-    num_workers=2,
-    # Workers that outlive an epoch cannot be seeded for it: see EpochSeedHook.
-    persistent_workers=False,
-    sampler=dict(type='DefaultSampler', shuffle=True),
-    dataset=dict(
-        type=dataset_type,
-        data_root=data_root,
-        sites=[],
-        split='train',
-        pipeline=train_pipeline,
-    ),
-)
-val_dataloader = dict(
-    batch_size=16,
-    num_workers=2,
-    persistent_workers=True,
-    sampler=dict(type='DefaultSampler', shuffle=False),
-    dataset=dict(
-        type=dataset_type,
-        data_root=data_root,
-        sites=[],
-        split='val',
-        pipeline=test_pipeline,
-    ),
-)
+# Held out of training and validation, and all of the test: MCDRL_HELD_OUT=SITE.
+held_out_site = '{{$MCDRL_HELD_OUT:polypgen_c1}}'
+training_sites = [s for s in sites if s['name'] != held_out_site]
+if len(training_sites) == len(sites):
+    raise ValueError(
+        f'MCDRL_HELD_OUT={held_out_site!r} is none of the sites of this data set: '
+        f'{", ".join(s["name"] for s in sites)}.'
+    )
+train_dataloader = dict(dataset=dict(sites=training_sites))
+val_dataloader = dict(dataset=dict(sites=training_sites))
 test_dataloader = dict(
-    batch_size=16,
-    num_workers=2,
-    persistent_workers=False,
-    sampler=dict(type='DefaultSampler', shuffle=False),
-    dataset=dict(
-        type=dataset_type,
-        data_root=data_root,
-        sites=[],
-        split='all',
-        pipeline=test_pipeline,
-    ),
+    dataset=dict(sites=[s for s in sites if s['name'] == held_out_site])
 )
-# Distances cost more than a small model's forward pass; the final test has them.
-val_evaluator = dict(type='SiteLesionMetric', surface=False, thresholds=False)
-test_evaluator = dict(type='SiteLesionMetric')

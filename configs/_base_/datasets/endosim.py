@@ -1,7 +1,7 @@
 # The simulated benchmark as python -m mcdrl_lab simulate writes it: five sites,
-# of which a fold's file names the one held out. Lesion classes are those of
+# one of which is held out. Lesion classes are those of
 # configs/_base_/prompts/endoscopy.py.
-_base_ = ['./endoscopy_sites.py']
+_base_ = ['./site_folders.py']
 data_root = '{{$MCDRL_ENDOSIM_ROOT:data/endosim}}'
 image_size = (128, 128)
 lesion_classes = ['polyp', 'tumour', 'inflammation', 'nodule', 'cyst']
@@ -17,6 +17,14 @@ sites = [
     dict(name=name, lesion_classes=lesion_classes, mask_values=mask_values)
     for name in ('endosim_a', 'endosim_b', 'endosim_c', 'endosim_d', 'endosim_e')
 ]
+# Held out of training and validation, and all of the test: MCDRL_HELD_OUT=SITE.
+held_out_site = '{{$MCDRL_HELD_OUT:endosim_a}}'
+training_sites = [s for s in sites if s['name'] != held_out_site]
+if len(training_sites) == len(sites):
+    raise ValueError(
+        f'MCDRL_HELD_OUT={held_out_site!r} is none of the sites of this data set: '
+        f'{", ".join(s["name"] for s in sites)}.'
+    )
 train_pipeline = [
     {**t, 'scale': image_size} if t['type'] == 'Resize' else t
     for t in _base_.train_pipeline
@@ -27,15 +35,21 @@ test_pipeline = [
 ]
 # Images this small are read faster than a worker hands them over.
 train_dataloader = dict(
-    num_workers=0, dataset=dict(data_root=data_root, pipeline=train_pipeline)
+    num_workers=0,
+    dataset=dict(data_root=data_root, sites=training_sites, pipeline=train_pipeline),
 )
 val_dataloader = dict(
     num_workers=0,
     persistent_workers=False,
-    dataset=dict(data_root=data_root, pipeline=test_pipeline),
+    dataset=dict(data_root=data_root, sites=training_sites, pipeline=test_pipeline),
 )
 test_dataloader = dict(
-    num_workers=0, dataset=dict(data_root=data_root, pipeline=test_pipeline)
+    num_workers=0,
+    dataset=dict(
+        data_root=data_root,
+        sites=[s for s in sites if s['name'] == held_out_site],
+        pipeline=test_pipeline,
+    ),
 )
 # Plans hold hundreds of runs: no distances, which cost more than a tiny model's pass.
 test_evaluator = dict(type='SiteLesionMetric', surface=False, thresholds=False)

@@ -1,7 +1,7 @@
-# The five sites of the paper, as the dataset converters write them; a fold's file
-# names the one held out. The paper does not say how its five lesion types follow from
-# the labels of the data sets: the grouping below is this project's reading.
-_base_ = ['./endoscopy_sites.py']
+# The five sites of the paper, as the dataset converters write them, in the order of its
+# folds A to E, one of which is held out. The paper does not say how its five lesion types
+# follow from the labels of the data sets: the grouping below is this project's reading.
+_base_ = ['./site_folders.py']
 data_root = '{{$MCDRL_DATA_ROOT:data/paper_sites}}'
 sites = [
     dict(
@@ -38,6 +38,19 @@ sites = [
     dict(name='etis_larib', lesion_classes=['polyp']),
     dict(name='kvasir_seg', lesion_classes=['polyp']),
 ]
-train_dataloader = dict(dataset=dict(data_root=data_root))
-val_dataloader = dict(dataset=dict(data_root=data_root))
-test_dataloader = dict(dataset=dict(data_root=data_root))
+# Held out of training and validation, and all of the test: MCDRL_HELD_OUT=SITE.
+held_out_site = '{{$MCDRL_HELD_OUT:bm_broncholc}}'
+training_sites = [s for s in sites if s['name'] != held_out_site]
+if len(training_sites) == len(sites):
+    raise ValueError(
+        f'MCDRL_HELD_OUT={held_out_site!r} is none of the sites of this data set: '
+        f'{", ".join(s["name"] for s in sites)}.'
+    )
+train_dataloader = dict(dataset=dict(data_root=data_root, sites=training_sites))
+val_dataloader = dict(dataset=dict(data_root=data_root, sites=training_sites))
+test_dataloader = dict(
+    dataset=dict(
+        data_root=data_root,
+        sites=[s for s in sites if s['name'] == held_out_site],
+    )
+)

@@ -1,6 +1,5 @@
 # Retinal vessels: four stock datasets, in the layout of MMSegmentation's converters,
-# as four sites. Every loader holds all of them: a fold's file takes the held-out one
-# out of training and validation, and leaves it alone in the test.
+# as four sites, one of which is held out.
 data_root = '{{$MCDRL_VESSELS_ROOT:data}}'
 image_size = (512, 512)
 sites = [
@@ -69,28 +68,54 @@ test_parts = [
     dict(part, pipeline=validation['pipeline'])
     for part, validation in zip(training_parts, validation_parts)
 ] + validation_parts
+# Held out of training and validation, and all of the test: MCDRL_HELD_OUT=SITE. With
+# `none` every loader holds all sites, the test those that were trained on.
+held_out_site = '{{$MCDRL_HELD_OUT:drive}}'
+if held_out_site not in [*site_datasets, 'none']:
+    raise ValueError(
+        f'MCDRL_HELD_OUT={held_out_site!r} is none of the sites of this data set: '
+        f'{", ".join(site_datasets)} (or none, which trains on all of them).'
+    )
 train_dataloader = dict(
     batch_size=4,
     num_workers=2,
     # Workers that outlive an epoch cannot be seeded for it: see EpochSeedHook.
     persistent_workers=False,
     sampler=dict(type='DefaultSampler', shuffle=True),
-    dataset=dict(type='ConcatDataset', ignore_keys=['site'], datasets=training_parts),
+    dataset=dict(
+        type='ConcatDataset',
+        ignore_keys=['site'],
+        datasets=[p for p in training_parts if p['metainfo']['site'] != held_out_site],
+    ),
 )
 val_dataloader = dict(
     batch_size=1,
     num_workers=2,
     persistent_workers=True,
     sampler=dict(type='DefaultSampler', shuffle=False),
-    dataset=dict(type='ConcatDataset', ignore_keys=['site'], datasets=validation_parts),
+    dataset=dict(
+        type='ConcatDataset',
+        ignore_keys=['site'],
+        datasets=[
+            p for p in validation_parts if p['metainfo']['site'] != held_out_site
+        ],
+    ),
 )
 test_dataloader = dict(
     batch_size=1,
     num_workers=2,
     persistent_workers=False,
     sampler=dict(type='DefaultSampler', shuffle=False),
-    dataset=dict(type='ConcatDataset', ignore_keys=['site'], datasets=test_parts),
+    dataset=dict(
+        type='ConcatDataset',
+        ignore_keys=['site'],
+        datasets=[
+            p for p in test_parts if held_out_site in (p['metainfo']['site'], 'none')
+        ],
+    ),
 )
 # Distances cost more than a small model's forward pass; the final test has them.
 val_evaluator = dict(type='SiteLesionMetric', surface=False, thresholds=False)
 test_evaluator = dict(type='SiteLesionMetric')
+if held_out_site == 'none':
+    del held_out_site

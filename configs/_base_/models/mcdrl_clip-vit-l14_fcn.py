@@ -1,19 +1,9 @@
-_base_ = ['./clip-vit-l14_fcn.py', '../prompts/endoscopy_sites.py']
+_base_ = ['./mcdrl_clip-vit-b16_fcn.py']
 model = dict(
+    backbone=dict(model_name='ViT-L-14', with_cp=True),
     decode_head=dict(
-        _delete_=True,
-        type='CausalInterventionHead',
         in_channels=768,
-        in_index=-2,
-        predictor={**_base_.model.decode_head, 'in_index': -1},
-        dictionary=dict(
-            type='ConfounderDictionary', prompts=_base_.prompts, embed_dims=768
-        ),
-        region_selector=dict(type='CLIPRegionSelector', ratio=0.5),
-        intervention=dict(type='CausalIntervention', num_layers=3),
-        loss_causal=dict(type='CausalAlignmentLoss', normalize=True, loss_weight=0.5),
-        loss_contrast=dict(
-            type='CLIPContrastiveLoss', temperature=0.5, loss_weight=0.1
-        ),
-    )
+        predictor=dict(in_channels=768),
+        dictionary=dict(embed_dims=768),
+    ),
 )

@@ -1,6 +1,0 @@
-# The randomised experiment: training images from EndoSim drawn with `--spurious 0`, the
-# same scenes under conditions that neither site nor lesion has a say in.
-_base_ = ['./endosim_heldout-endosim-a.py']
-randomised_root = '{{$MCDRL_ENDOSIM_RANDOMISED_ROOT:data/endosim_randomised}}'
-train_dataloader = dict(dataset=dict(data_root=randomised_root))
-val_dataloader = dict(dataset=dict(data_root=randomised_root))

@@ -1,4 +1,0 @@
-# The paper's five lesion types.
-_base_ = ['./mcdrl_clip-vit-l14_fcn.py']
-prompts = dict(classes=['polyp', 'tumour', 'inflammation', 'nodule', 'cyst'])
-model = dict(decode_head=dict(dictionary=dict(prompts=prompts)))

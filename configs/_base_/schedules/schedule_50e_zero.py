@@ -1,6 +1,0 @@
-# Every process keeps its share of AdamW's state (ZeRO stage 1); steps stay the same.
-_base_ = ['./schedule_50e.py']
-optim_wrapper = dict(
-    optimizer=dict(type='ZeroOptimizer', optimizer_type='AdamW'),
-)
-default_hooks = dict(zero=dict(type='ZeroCheckpointHook'))

@@ -1,0 +1,20 @@
+_base_ = [
+    '../_base_/models/clip-vit-b16_fcn.py',
+    '../_base_/datasets/endoscopy_sites_128x128.py',
+    '../_base_/schedules/schedule_5e.py',
+    '../_base_/default_runtime.py',
+]
+# A small CLIP-shaped ViT, random at the start: for trying out and for tests.
+model = dict(
+    backbone=dict(model_name='mcdrl-tiny-vit', pretrained=None),
+    decode_head=dict(
+        in_channels=128,
+        channels=64,
+        loss_decode=[
+            dict(type='CrossEntropyLoss', loss_name='loss_ce', loss_weight=1.0),
+            dict(type='TverskyLoss', alpha=0.5, beta=0.5, loss_name='loss_dice'),
+        ],
+    ),
+)
+# A small tower that starts from random weights takes a higher rate.
+optim_wrapper = dict(optimizer=dict(lr=1e-3))

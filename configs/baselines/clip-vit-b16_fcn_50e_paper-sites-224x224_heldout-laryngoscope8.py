@@ -1,6 +1,0 @@
-_base_ = [
-    '../_base_/models/clip-vit-b16_fcn.py',
-    '../_base_/datasets/paper-sites_heldout-laryngoscope8.py',
-    '../_base_/schedules/schedule_50e.py',
-    '../_base_/default_runtime.py',
-]

@@ -1,6 +1,0 @@
-_base_ = [
-    '../_base_/models/clip-vit-l14_fcn.py',
-    '../_base_/datasets/endoscopy-sites_heldout-polypgen-c3.py',
-    '../_base_/schedules/schedule_50e.py',
-    '../_base_/default_runtime.py',
-]

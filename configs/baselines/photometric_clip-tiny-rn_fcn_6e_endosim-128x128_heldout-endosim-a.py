@@ -1,6 +1,0 @@
-_base_ = [
-    '../_base_/models/clip-tiny-rn_fcn_builtin.py',
-    '../_base_/datasets/endosim-photometric_heldout-endosim-a.py',
-    '../_base_/schedules/schedule_6e.py',
-    '../_base_/default_runtime.py',
-]

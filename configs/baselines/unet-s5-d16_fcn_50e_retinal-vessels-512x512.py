@@ -1,0 +1,6 @@
+_base_ = [
+    '../_base_/models/unet-s5-d16_fcn.py',
+    '../_base_/datasets/retinal_vessels.py',
+    '../_base_/schedules/schedule_50e.py',
+    '../_base_/default_runtime.py',
+]

@@ -1,9 +1,0 @@
-_base_ = [
-    '../_base_/models/mcdrl_clip-tiny-vit_fcn.py',
-    '../_base_/datasets/endoscopy-sites-128x128_heldout-polypgen-c1.py',
-    '../_base_/schedules/schedule_5e.py',
-    '../_base_/schedules/intervention_5e.py',
-    '../_base_/default_runtime.py',
-]
-# A small tower that starts from random weights takes a higher rate.
-optim_wrapper = dict(optimizer=dict(lr=1e-3))

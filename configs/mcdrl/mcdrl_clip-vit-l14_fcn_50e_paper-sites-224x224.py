@@ -1,0 +1,10 @@
+_base_ = [
+    '../_base_/models/mcdrl_clip-vit-l14_fcn.py',
+    '../_base_/datasets/paper_sites.py',
+    '../_base_/schedules/schedule_50e.py',
+    '../_base_/schedules/intervention_50e.py',
+    '../_base_/default_runtime.py',
+]
+# The paper's five lesion types.
+prompts = dict(classes=['polyp', 'tumour', 'inflammation', 'nodule', 'cyst'])
+model = dict(decode_head=dict(dictionary=dict(prompts=prompts)))

@@ -1,7 +1,0 @@
-_base_ = [
-    '../_base_/models/mcdrl_clip-vit-l14_fcn_paper-lesions.py',
-    '../_base_/datasets/paper-sites_heldout-etis-larib.py',
-    '../_base_/schedules/schedule_50e.py',
-    '../_base_/schedules/intervention_50e.py',
-    '../_base_/default_runtime.py',
-]
