@@ -11,10 +11,7 @@ from mcdrl_mmseg.evaluation.report_table import site_table
 
 from .demo_steps import ROOT, DemoError, run_tool, say
 
-CONFIG = (
-    'configs/mcdrl/mcdrl_clip-tiny-rn_segformer_demo_endoscopy-sites-128x128_'
-    'heldout-polypgen-c1.py'
-)
+CONFIG = 'configs/mcdrl/mcdrl_clip-tiny-rn_segformer_demo_endoscopy-sites-128x128.py'
 DATA_VARIABLE = 'MCDRL_DATA_ROOT'
 _DEFAULT_DATA = 'data/endoscopy_sites'
 _DRAWN_IMAGES = 32

@@ -7,10 +7,8 @@ from pathlib import Path
 
 from .demo_steps import run_tool, say
 
-_BASELINE = 'configs/baselines/clip-tiny-rn_fcn_6e_endosim-128x128_heldout-endosim-a.py'
-_MCDRL = (
-    'configs/mcdrl/mcdrl_clip-tiny-rn_fcn-map_6e_endosim-128x128_heldout-endosim-a.py'
-)
+_BASELINE = 'configs/baselines/clip-tiny-rn_fcn_6e_endosim-128x128.py'
+_MCDRL = 'configs/mcdrl/mcdrl_clip-tiny-rn_fcn-map_6e_endosim-128x128.py'
 _HELD_OUT = 'endosim_a'
 
 

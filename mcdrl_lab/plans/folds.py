@@ -20,6 +20,12 @@ from .records import SELECTIONS
 SITE_DATASET = 'EndoscopySiteDataset'
 SITE_METRIC = 'SiteLesionMetric'
 RECORDS_FILE = 'test_records.json'
+# Where a config whose loaders hold one site out keeps the parts of all sites.
+PARTS = {
+    'train_dataloader': 'training_parts',
+    'val_dataloader': 'validation_parts',
+    'test_dataloader': 'test_parts',
+}
 
 
 def check_name(kind: str, name: str) -> str:
@@ -77,6 +83,18 @@ def site_names(cfg: Mapping[str, Any]) -> list[str]:
     return [check_name('site', name) for name in names]
 
 
+def _parts_of_all_sites(
+    parts: Sequence[Mapping], listed: Sequence[Mapping]
+) -> list[Mapping]:
+    """A loader's parts, and those listed for sites that it lacks, in listed order."""
+    own = set(map(_site_of, parts))
+    order = [*dict.fromkeys(map(_site_of, listed)), *own]
+    return sorted(
+        [*parts, *(part for part in listed if _site_of(part) not in own)],
+        key=lambda part: order.index(_site_of(part)) if listed else 0,
+    )
+
+
 def _keep_sites(cfg: Config, loader: str, names: Sequence[str]) -> None:
     """Leave only some sites in a loader's dataset, in place."""
     found = False
@@ -90,12 +108,14 @@ def _keep_sites(cfg: Config, loader: str, names: Sequence[str]) -> None:
             found = True
         parts = dataset.get('datasets')
         if parts and any(map(_site_of, parts)):
+            parts = _parts_of_all_sites(parts, cfg.get(PARTS[loader]) or ())
             dataset['datasets'] = [p for p in parts if _site_of(p) in names]
             lacking = sorted(set(names) - set(map(_site_of, parts)))
             if lacking:
                 raise ProtocolError(
                     f'{loader} holds no dataset of {lacking}: leaving one site out '
-                    'needs a config whose loaders hold all sites, not a single fold.'
+                    'needs a config whose loaders hold all sites, or lists their parts '
+                    f'as {PARTS[loader]}, not a single fold.'
                 )
             found = True
     if not found:

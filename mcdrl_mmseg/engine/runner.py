@@ -122,15 +122,15 @@ def _guided(
         **options['head'],
     )
     parts = dict(backbone=backbone, decode_head=decode_head)
-    auxiliary = model.get('auxiliary_head')
-    if auxiliary:
-        parts['auxiliary_head'] = auxiliary
-    for head in auxiliary if isinstance(auxiliary, list) else [auxiliary or {}]:
+    auxiliary = model.get('auxiliary_head') or []
+    for head in auxiliary if isinstance(auxiliary, list) else [auxiliary]:
         index = head.get('in_index', -1)
         several = isinstance(index, list | tuple)
         head['in_index'] = (
             [*map(_before_clip, index)] if several else _before_clip(index)
         )
+    if auxiliary:
+        parts['auxiliary_head'] = auxiliary
     return parts
 
 

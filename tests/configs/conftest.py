@@ -15,6 +15,12 @@ from mmseg.registry import DATASETS, MODELS
 
 
 @pytest.fixture(autouse=True)
+def default_site(monkeypatch):
+    """Configs hold out the site that they name, whatever the shell says."""
+    monkeypatch.delenv('MCDRL_HELD_OUT', raising=False)
+
+
+@pytest.fixture(autouse=True)
 def mmseg_scope():
     """Configs name components without a prefix, as in a runner."""
     with DefaultScope.overwrite_default_scope('mmseg'):
@@ -62,10 +68,15 @@ def _resized(pipeline: list, size: int) -> list:
 
 @pytest.fixture(scope='session')
 def load_config(repo_root):
-    """Loads a config: ``load_config('mcdrl/NAME.py', image_size=64)``."""
+    """Loads a config: ``load_config('mcdrl/NAME.py', 64, held_out='drive')``."""
 
-    def load(name: str, image_size: int | None = None) -> Config:
-        cfg = Config.fromfile(repo_root / 'configs' / name)
+    def load(
+        name: str, image_size: int | None = None, held_out: str | None = None
+    ) -> Config:
+        with pytest.MonkeyPatch.context() as patch:
+            if held_out is not None:
+                patch.setenv('MCDRL_HELD_OUT', held_out)
+            cfg = Config.fromfile(repo_root / 'configs' / name)
         if image_size is not None:
             for loader in ('train', 'val', 'test'):
                 dataset = cfg[f'{loader}_dataloader'].dataset

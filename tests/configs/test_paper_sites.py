@@ -8,13 +8,6 @@ from mcdrl_lab.plans.folds import derive_fold
 from mcdrl_lab.plans.hashing import plain
 from mcdrl_mmseg.prompts import PromptSet
 
-FOLDS = {
-    'bm-broncholc': 'bm_broncholc',
-    'laryngoscope8': 'laryngoscope8',
-    'cvc-clinicdb': 'cvc_clinicdb',
-    'etis-larib': 'etis_larib',
-    'kvasir-seg': 'kvasir_seg',
-}
 BACKBONES = ('clip-rn50', 'clip-vit-b16', 'clip-vit-l14')
 # Values in the masks of two images of each site, as the converters write them.
 MASKS = {
@@ -39,16 +32,23 @@ def tree(tmp_path, draw_pairs, monkeypatch):
     return tmp_path
 
 
-def config_names(fold):
-    for backbone in BACKBONES:
-        yield f'mcdrl/mcdrl_{backbone}_fcn_50e_paper-sites-224x224_heldout-{fold}.py'
-        yield f'baselines/{backbone}_fcn_50e_paper-sites-224x224_heldout-{fold}.py'
+SCHEDULE = 'fcn_50e_paper-sites-224x224.py'
+DATA = '_base_/datasets/paper_sites.py'
+NAMES = [
+    name
+    for backbone in BACKBONES
+    for name in (
+        f'mcdrl/mcdrl_{backbone}_{SCHEDULE}',
+        f'baselines/{backbone}_{SCHEDULE}',
+    )
+]
 
 
-@pytest.mark.parametrize('fold', FOLDS)
-def test_datasets_of_a_fold_hold_its_sites_out(fold, tree, load_config, datasets_of):
-    cfg = load_config(f'_base_/datasets/paper-sites_heldout-{fold}.py', 32)
-    held_out = FOLDS[fold]
+@pytest.mark.parametrize('held_out', MASKS)
+def test_datasets_of_a_fold_hold_its_sites_out(
+    held_out, tree, load_config, datasets_of
+):
+    cfg = load_config(DATA, 32, held_out)
     assert cfg.held_out_site == held_out
     found = {
         name: [sample['data_samples'].site for sample in dataset]
@@ -59,13 +59,11 @@ def test_datasets_of_a_fold_hold_its_sites_out(fold, tree, load_config, datasets
     assert found == {'train': others, 'val': others, 'test': [held_out, held_out]}
 
 
-@pytest.mark.parametrize('fold', FOLDS)
+@pytest.mark.parametrize('held_out', MASKS)
 def test_lesions_of_a_fold_are_the_papers_and_have_prompts(
-    fold, tree, load_config, datasets_of
+    held_out, tree, load_config, datasets_of
 ):
-    cfg = load_config(
-        f'mcdrl/mcdrl_clip-rn50_fcn_50e_paper-sites-224x224_heldout-{fold}.py', 32
-    )
+    cfg = load_config(f'mcdrl/mcdrl_clip-rn50_{SCHEDULE}', 32, held_out)
     prompts = PromptSet.from_cfg(cfg.model.decode_head.dictionary.prompts)
     assert prompts.classes == ('polyp', 'tumour', 'inflammation', 'nodule', 'cyst')
     for dataset in datasets_of(cfg).values():
@@ -78,36 +76,35 @@ def test_lesions_of_a_fold_are_the_papers_and_have_prompts(
 
 
 def test_labels_of_the_data_sets_become_lesion_types(tree, load_config, datasets_of):
-    for fold, site in FOLDS.items():
-        cfg = load_config(f'_base_/datasets/paper-sites_heldout-{fold}.py', 32)
-        first, second = datasets_of(cfg)['test']
+    for site in MASKS:
+        first, second = datasets_of(load_config(DATA, 32, site))['test']
         expected = LESIONS.get(site, ('polyp',))
         assert first['data_samples'].lesion_classes == expected
         if site == 'laryngoscope8':
             assert second['data_samples'].lesion_classes == ()
 
 
-@pytest.mark.parametrize('fold', FOLDS)
-def test_models_and_baselines_of_a_fold_see_the_same_data(fold, load_config):
-    loaded = [load_config(name) for name in config_names(fold)]
+@pytest.mark.parametrize('held_out', MASKS)
+def test_models_and_baselines_of_a_fold_see_the_same_data(held_out, load_config):
+    loaded = [load_config(name, held_out=held_out) for name in NAMES]
     for cfg in loaded:
         for key in ('train_dataloader', 'val_dataloader', 'test_dataloader', 'sites'):
             assert cfg[key] == loaded[0][key]
         assert cfg.train_cfg == loaded[0].train_cfg
 
 
-@pytest.mark.parametrize('name', config_names('bm-broncholc'))
+@pytest.mark.parametrize('name', NAMES)
 def test_all_folds_follow_from_one_config(name, load_config):
     cfg = load_config(name)
-    for fold, site in FOLDS.items():
-        stored = load_config(name.replace('bm-broncholc', fold))
+    for site in MASKS:
+        stored = load_config(name, held_out=site)
         derived = derive_fold(cfg, site)
         for key in ('train_dataloader', 'val_dataloader', 'test_dataloader'):
             assert json.dumps(plain(derived[key])) == json.dumps(plain(stored[key]))
 
 
 def test_dumped_config_reads_the_same_masks(tree, load_config, datasets_of, tmp_path):
-    cfg = load_config('_base_/datasets/paper-sites_heldout-laryngoscope8.py', 32)
+    cfg = load_config(DATA, 32, 'laryngoscope8')
     cfg.dump(tmp_path / 'dumped.py')
     dataset = datasets_of(Config.fromfile(tmp_path / 'dumped.py'))['test']
     assert dataset[0]['data_samples'].lesion_classes == LESIONS['laryngoscope8']
@@ -116,8 +113,7 @@ def test_dumped_config_reads_the_same_masks(tree, load_config, datasets_of, tmp_
 def test_one_step_trains_on_two_lesion_types(
     tree, load_config, datasets_of, model_of, step
 ):
-    name = 'mcdrl_clip-rn50_fcn_50e_paper-sites-224x224_heldout-kvasir-seg.py'
-    cfg = load_config(f'mcdrl/{name}', 64)
+    cfg = load_config(f'mcdrl/mcdrl_clip-rn50_{SCHEDULE}', 64, 'kvasir_seg')
     model = model_of(cfg)
     assert model.decode_head.dictionary.class_embeddings.shape == (5, 1024)
     losses = step(cfg, model, datasets_of(cfg)['train'])
@@ -126,8 +122,7 @@ def test_one_step_trains_on_two_lesion_types(
 
 def test_the_papers_data_sets_have_its_intervention_of_full_width(load_config):
     """The other configs of RN50 have a quarter of it, for their memory."""
-    fold = 'paper-sites-224x224_heldout-kvasir-seg.py'
-    cfg = load_config(f'mcdrl/mcdrl_clip-rn50_fcn_50e_{fold}')
+    cfg = load_config(f'mcdrl/mcdrl_clip-rn50_{SCHEDULE}')
     intervention = MODELS.build(cfg.model.decode_head).intervention
     # 6.3 M a layer, by which the paper's counts for 1, 3 and 5 layers differ: four
     # projections and two feed-forward maps of 1024 x 1024.

@@ -1,8 +1,10 @@
 import pytest
+from mmengine.config import Config
 from mmengine.evaluator import Evaluator
 
 from mcdrl_lab.errors import ProtocolError
 from mcdrl_lab.plans.folds import data_files, derive_fold, run_budget, site_names
+from mcdrl_lab.plans.hashing import config_hash
 
 # Folder and file names as MMSegmentation's converters write them.
 LAYOUT = {
@@ -11,8 +13,8 @@ LAYOUT = {
     'chase_db1': ('CHASE_DB1', 'Image_{}L.png', 'Image_{}L_1stHO.png'),
     'hrf': ('HRF', '{}_dr.png', '{}_dr.png'),
 }
-MCDRL = 'mcdrl/mcdrl_unet-s5-d16_fcn_50e_retinal-vessels-512x512_{}.py'
-BASELINE = 'baselines/unet-s5-d16_fcn_50e_retinal-vessels-512x512_{}.py'
+MCDRL = 'mcdrl/mcdrl_unet-s5-d16_fcn_50e_retinal-vessels-512x512.py'
+BASELINE = 'baselines/unet-s5-d16_fcn_50e_retinal-vessels-512x512.py'
 
 
 @pytest.fixture
@@ -38,10 +40,8 @@ def sites(dataset):
 
 @pytest.mark.parametrize('held_out', LAYOUT)
 def test_samples_of_a_fold_carry_their_site(held_out, tree, load_config, datasets_of):
-    fold = 'heldout-' + held_out.replace('_', '-')
-    datasets = datasets_of(
-        load_config(f'_base_/datasets/retinal-vessels_{fold}.py', 32)
-    )
+    cfg = load_config('_base_/datasets/retinal_vessels.py', 32, held_out)
+    datasets = datasets_of(cfg)
     others = [site for site in LAYOUT if site != held_out]
     assert sites(datasets['train']) == [site for site in others for _ in range(2)]
     assert sites(datasets['val']) == others
@@ -49,29 +49,50 @@ def test_samples_of_a_fold_carry_their_site(held_out, tree, load_config, dataset
     assert datasets['train'].metainfo['classes'] == ('background', 'vessel')
 
 
+@pytest.mark.parametrize('loaded', [*LAYOUT, 'none'])
 @pytest.mark.parametrize('name', [MCDRL, BASELINE])
-def test_folds_derived_from_the_config_of_all_sites_are_those_of_the_files(
-    name, load_config
-):
-    cfg = load_config(name.format('all-sites'))
+def test_all_folds_follow_from_any_and_from_all_sites(name, loaded, load_config):
+    cfg = load_config(name, held_out=loaded)
     assert site_names(cfg) == list(LAYOUT)
     for site in LAYOUT:
         derived = derive_fold(cfg, site)
-        stored = load_config(name.format('heldout-' + site.replace('_', '-')))
+        stored = load_config(name, held_out=site)
         assert derived.held_out_site == stored.held_out_site == site
         for loader in ('train_dataloader', 'val_dataloader', 'test_dataloader'):
             assert derived[loader].to_dict() == stored[loader].to_dict()
+        same = derive_fold(load_config(name, held_out='none'), site)
+        assert config_hash(derived.to_dict()) == config_hash(same.to_dict())
+
+
+def test_folds_follow_from_a_dumped_config(load_config, tmp_path):
+    cfg = load_config(MCDRL, held_out='hrf')
+    cfg.dump(tmp_path / 'dumped.py')
+    dumped = Config.fromfile(tmp_path / 'dumped.py')
+    for site in LAYOUT:
+        one, other = (derive_fold(c, site).to_dict() for c in (cfg, dumped))
+        assert config_hash(one) == config_hash(other)
+
+
+def test_with_none_every_loader_holds_all_sites(tree, load_config, datasets_of):
+    datasets = datasets_of(load_config(BASELINE, 32, 'none'))
+    assert {name: len(dataset) for name, dataset in datasets.items()} == {
+        'train': 8,
+        'val': 4,
+        'test': 12,
+    }
 
 
 def test_one_fold_is_not_mistaken_for_a_config_of_all_folds(load_config):
-    cfg = load_config(MCDRL.format('heldout-drive'))
+    cfg = load_config(MCDRL, held_out='drive')
+    for key in ('training_parts', 'validation_parts', 'test_parts'):
+        cfg.pop(key)
     derive_fold(cfg, 'drive')
     with pytest.raises(ProtocolError, match='not a single fold'):
         derive_fold(cfg, 'hrf')
 
 
 def test_protocol_knows_size_and_files(tree, load_config):
-    cfg = derive_fold(load_config(BASELINE.format('all-sites')), 'stare')
+    cfg = derive_fold(load_config(BASELINE), 'stare')
     assert run_budget(cfg, 6)['image_size'] == [512, 512]
     # Training sites have no folders of another kind; each has images and masks.
     assert len(data_files(cfg)) == 3 * 6 + 6
@@ -81,7 +102,7 @@ def test_protocol_knows_size_and_files(tree, load_config):
 def test_one_step_and_scores_by_site(
     name, tree, load_config, datasets_of, model_of, step
 ):
-    cfg = load_config(name.format('heldout-chase-db1'), 64)
+    cfg = load_config(name, 64, 'chase_db1')
     datasets = datasets_of(cfg)
     model = model_of(cfg)
     losses = step(cfg, model, datasets['train'])
@@ -102,6 +123,6 @@ def test_one_step_and_scores_by_site(
 
 
 def test_prompts_are_those_of_the_fundus(load_config):
-    dictionary = load_config(MCDRL.format('all-sites')).model.decode_head.dictionary
+    dictionary = load_config(MCDRL).model.decode_head.dictionary
     assert dictionary.prompts.classes == ['retinal vessel']
     assert 'fundus' in dictionary.prompts.confounder_template

@@ -198,7 +198,7 @@ def desk(tmp_path_factory) -> Path:
             archive.writestr(name, cv2.imencode('.jpg', pixels)[1].tobytes())
 
     init_default_scope('mmseg')
-    name = 'mcdrl_clip-tiny-rn_fcn_6e_endosim-128x128_heldout-endosim-a.py'
+    name = 'mcdrl_clip-tiny-rn_fcn_6e_endosim-128x128.py'
     cfg = Config.fromfile(ROOT / 'configs/mcdrl' / name)
     cfg.dump(folder / 'config.py')
     model = MODELS.build(cfg.model)

@@ -26,8 +26,7 @@ from mcdrl_mmseg.apis.checkpoint import read_checkpoint
 
 FOLDER = Path(__file__).resolve().parent
 CONFIG = (
-    FOLDER.parents[1] / 'configs/mcdrl/mcdrl_clip-tiny-rn_fcn_6e_endosim-128x128_'
-    'heldout-endosim-a.py'
+    FOLDER.parents[1] / 'configs/mcdrl/mcdrl_clip-tiny-rn_fcn_6e_endosim-128x128.py'
 )
 HEAD, IMAGE, MASK = (FOLDER / n for n in ('head.safetensors', 'image.png', 'mask.png'))
 SAME = 0.99

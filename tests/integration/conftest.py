@@ -139,7 +139,7 @@ class Bench:
             *lines: Its content.
             base: Path below configs/; None takes the small tower's.
         """
-        base = base or f'mcdrl/{_TINY_CONFIG}_heldout-polypgen-c1.py'
+        base = base or f'mcdrl/{_TINY_CONFIG}.py'
         path = self.folder / f'{name}.py'
         text = [
             f"_base_ = ['{_REPO_ROOT / 'configs' / base}']",

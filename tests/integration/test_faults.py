@@ -167,7 +167,7 @@ def lab(new_bench, site_drawer, tmp_path_factory):
     bench = new_bench('faults', root)
     config = bench.folder / 'faults.py'
     base = 'mcdrl_clip-tiny-rn_segformer_5e_endoscopy-sites-128x128'
-    base = _TOOLS.parent / f'configs/mcdrl/{base}_heldout-polypgen-c1.py'
+    base = _TOOLS.parent / f'configs/mcdrl/{base}.py'
     config.write_text(_CONFIG.format(base=str(base), epochs=_KILLS + 2))
     server = ForkServer(_MODULES, bench.environment(bench.folder))
     yield Lab(bench, server, config, root / 'site' / 'images' / 'site_001.jpg')

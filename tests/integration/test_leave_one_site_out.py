@@ -16,10 +16,7 @@ from mcdrl_lab.plans.records import read_records
 
 ROOT = Path(__file__).resolve().parents[2]
 PROBE = Path(__file__).resolve().parent / 'probe'
-BASE = (
-    'configs/mcdrl/mcdrl_clip-tiny-rn_segformer_5e_endoscopy-sites-128x128_'
-    'heldout-polypgen-c1.py'
-)
+BASE = 'configs/mcdrl/mcdrl_clip-tiny-rn_segformer_5e_endoscopy-sites-128x128.py'
 SITES = ('north', 'south')
 # Only a machine that does nothing takes as long.
 WAIT_S = 900

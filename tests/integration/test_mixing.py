@@ -15,6 +15,8 @@ from mcdrl_mmseg.apis import build_runner, load_config
 
 STOCK_TOOLS = Path(mmseg.__file__).parent / '.mim' / 'tools'
 SITES = ('polypgen_c1', 'polypgen_c2')
+# A stock model on the data and the metric of this package.
+STOCK = 'configs/baselines/mit-b0_segformer_50e_endoscopy-sites-224x224.py'
 
 # What a user's machine has for the paper's CLIP, scaled down to the built-in one.
 SMALL_CLIP = ('model_name=mcdrl-tiny-rn', 'pretrained=builtin', 'dense_mode=maskclip')
@@ -211,7 +213,7 @@ def test_predictor_and_intervention_are_trained_from_there(frozen, stock):
 def test_stock_checkpoint_is_scored_by_our_metric(bench, repo_root, stock, monkeypatch):
     monkeypatch.setenv('MCDRL_DATA_ROOT', str(bench.sites_root))
     cfg = load_config(
-        repo_root / 'configs/mixing/segformer_sites.py',
+        repo_root / STOCK,
         {'test_dataloader.num_workers': 0, 'load_from': str(stock)},
         work_dir=str(bench.folder / 'scored'),
     )
@@ -221,11 +223,11 @@ def test_stock_checkpoint_is_scored_by_our_metric(bench, repo_root, stock, monke
 
 
 def test_leave_one_site_out_runs_a_stock_model_without_clip(bench, program, repo_root):
-    config = bench.folder / 'segformer_sites.py'
+    config = bench.folder / 'own_sites.py'
     sites = ', '.join(f"dict(name='{s}', lesion_classes=['polyp'])" for s in SITES)
     loader = 'dict(num_workers=0, persistent_workers=False, batch_size=2)'
     config.write_text(
-        f"_base_ = ['{repo_root / 'configs/mixing/segformer_sites.py'}']\n"
+        f"_base_ = ['{repo_root / STOCK}']\n"
         f'sites = [{sites}]\n'
         f'train_dataloader = val_dataloader = test_dataloader = {loader}\n'
         'train_cfg = dict(max_epochs=1)\n'

@@ -12,10 +12,7 @@ from mmengine.registry import init_default_scope
 from mmseg.registry import MODELS
 from mmseg.structures import SegDataSample
 
-_TINY = (
-    'configs/mcdrl/mcdrl_clip-tiny-rn_segformer_5e_endoscopy-sites-128x128'
-    '_heldout-polypgen-c1.py'
-)
+_TINY = 'configs/mcdrl/mcdrl_clip-tiny-rn_segformer_5e_endoscopy-sites-128x128.py'
 _SMALL = [
     'train_dataloader.dataset.max_images=2',
     'train_dataloader.batch_size=2',

@@ -12,10 +12,7 @@ from mmengine.registry import init_default_scope
 from mmseg.registry import MODELS
 from pycocotools.coco import COCO
 
-CONFIG = (
-    'configs/mcdrl/mcdrl_clip-tiny-rn_segformer_5e_endoscopy-sites-128x128_'
-    'heldout-polypgen-c1.py'
-)
+CONFIG = 'configs/mcdrl/mcdrl_clip-tiny-rn_segformer_5e_endoscopy-sites-128x128.py'
 
 
 @pytest.fixture(scope='module')

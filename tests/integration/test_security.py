@@ -8,10 +8,7 @@ import cv2
 import pytest
 import torch
 
-BASE = (
-    'configs/mcdrl/mcdrl_clip-tiny-rn_segformer_5e_endoscopy-sites-128x128_'
-    'heldout-polypgen-c1.py'
-)
+BASE = 'configs/mcdrl/mcdrl_clip-tiny-rn_segformer_5e_endoscopy-sites-128x128.py'
 SMALL = """
 custom_hooks = [dict(type='ConfounderDictionaryHook')]
 model = dict(backbone=dict(pretrained='builtin'))

@@ -25,10 +25,7 @@ SOURCES = (
 )
 UNSHIPPED = shutil.ignore_patterns('__pycache__', '.mim', '*.egg-info')
 BUILD_ARCHIVE = 'from setuptools import build_meta; build_meta.build_sdist("dist")'
-BASE = (
-    'mcdrl/mcdrl_clip-tiny-rn_segformer_5e_endoscopy-sites-128x128_'
-    'heldout-polypgen-c1.py'
-)
+BASE = 'mcdrl/mcdrl_clip-tiny-rn_segformer_5e_endoscopy-sites-128x128.py'
 OPTIONS = (
     'train_cfg.max_epochs=1',
     'custom_hooks.1.begin=0',

@@ -3,11 +3,9 @@ import copy
 import pytest
 from mmengine.config import Config
 
-_MCDRL = 'mcdrl/mcdrl_clip-tiny-rn_fcn_6e_endosim-128x128_heldout-endosim-a.py'
-_COOP = 'baselines/coop_clip-tiny-rn_5e_endoscopy-sites-128x128_heldout-polypgen-c1.py'
-_GUIDED = (
-    'mcdrl/mcdrl_mit-b0_segformer_50e_endoscopy-sites-224x224_heldout-polypgen-c1.py'
-)
+_MCDRL = 'mcdrl/mcdrl_clip-tiny-rn_fcn_6e_endosim-128x128.py'
+_COOP = 'baselines/coop_clip-tiny-rn_segformer_5e_endoscopy-sites-128x128.py'
+_GUIDED = 'mcdrl/mcdrl_mit-b0_segformer_50e_endoscopy-sites-224x224.py'
 
 
 @pytest.fixture(scope='session')

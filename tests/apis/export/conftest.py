@@ -11,7 +11,7 @@ from mmengine.registry import init_default_scope
 from mmseg.registry import MODELS
 from noise_images import new_pixels
 
-_CONFIG = 'configs/mcdrl/mcdrl_clip-{}_endoscopy-sites-128x128_heldout-polypgen-c1.py'
+_CONFIG = 'configs/mcdrl/mcdrl_clip-{}_endoscopy-sites-128x128.py'
 TOWERS = {'rn': 'tiny-rn_segformer_5e', 'vit': 'tiny-vit_fcn_5e'}
 
 

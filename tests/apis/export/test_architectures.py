@@ -38,7 +38,8 @@ def guided(repo_root, draw_head):
     def make(name: str) -> torch.nn.Module:
         backbone, widths = _GUIDED[name]
         init_default_scope('mmseg')
-        cfg = Config.fromfile(repo_root / f'configs/_base_/models/{name}.py')
+        file = f'{name}_50e_endoscopy-sites-224x224.py'
+        cfg = Config.fromfile(repo_root / 'configs/mcdrl' / file)
         cfg.model.auxiliary_head = None
         cfg.model.backbone.backbone.update(backbone)
         cfg.model.backbone.clip.update(model_name='mcdrl-tiny-vit', pretrained=None)

@@ -14,10 +14,7 @@ from torch.nn.modules.batchnorm import _BatchNorm
 
 from mcdrl_lab.benchmarks.latency import fill_with_noise
 
-_CONFIG = (
-    'configs/mcdrl/mcdrl_clip-tiny-vit_fcn_5e_endoscopy-sites-128x128_'
-    'heldout-polypgen-c1.py'
-)
+_CONFIG = 'configs/mcdrl/mcdrl_clip-tiny-vit_fcn_5e_endoscopy-sites-128x128.py'
 
 
 @pytest.fixture(scope='module')

@@ -18,16 +18,14 @@ def _one_thread():
 @pytest.fixture(scope='session')
 def vit_config(repo_root) -> str:
     """A ViT of patches of 8 pixels, width 192 and six blocks; an FCN predictor."""
-    name = 'mcdrl_clip-tiny-vit_fcn_5e_endoscopy-sites-128x128_heldout-polypgen-c1.py'
+    name = 'mcdrl_clip-tiny-vit_fcn_5e_endoscopy-sites-128x128.py'
     return str(repo_root / 'configs/mcdrl' / name)
 
 
 @pytest.fixture(scope='session')
 def resnet_config(repo_root) -> str:
     """A ResNet of width 16; a SegFormer predictor."""
-    name = (
-        'mcdrl_clip-tiny-rn_segformer_5e_endoscopy-sites-128x128_heldout-polypgen-c1.py'
-    )
+    name = 'mcdrl_clip-tiny-rn_segformer_5e_endoscopy-sites-128x128.py'
     return str(repo_root / 'configs/mcdrl' / name)
 
 
@@ -44,8 +42,8 @@ def resnet(resnet_config) -> Subject:
 @pytest.fixture(scope='session')
 def guided(repo_root) -> Subject:
     """SegFormer beside a CLIP tower, made small; both name weights that are gone."""
-    path = repo_root / 'configs/_base_/models/mcdrl_mit-b0_segformer.py'
-    subject = load_subject(str(path))
+    name = 'mcdrl_mit-b0_segformer_50e_endoscopy-sites-224x224.py'
+    subject = load_subject(str(repo_root / 'configs/mcdrl' / name))
     subject = Subject(subject.name, copy.deepcopy(subject.cfg))
     model = subject.cfg.model
     model.backbone.backbone.update(

@@ -169,11 +169,10 @@ def test_what_cannot_be_measured_is_said_before_anything_is(
     ('config', 'message'),
     [
         (
-            'mcdrl/mcdrl_clip-vit-l14_fcn_50e-zero_endoscopy-sites-224x224_'
-            'heldout-polypgen-c1.py',
+            'mcdrl/mcdrl_clip-vit-l14_fcn_50e-zero_endoscopy-sites-224x224.py',
             'vit-l14_fcn has a ZeroOptimizer.*a single one',
         ),
-        ('_base_/models/mcdrl_clip-tiny-vit_fcn.py', 'tiny-vit_fcn has no optim_wrapp'),
+        ('_base_/models/mcdrl_clip-vit-b16_fcn.py', 'vit-b16_fcn has no optim_wrapp'),
     ],
 )
 def test_what_cannot_be_trained_by_one_process_is_refused(

@@ -32,7 +32,7 @@ def test_table_counts_the_weights_of_a_config_that_is_not_built(repo_root):
     config = (
         repo_root
         / 'configs/mcdrl'
-        / ('mcdrl_clip-tiny-vit_fcn_5e_endoscopy-sites-128x128_heldout-polypgen-c1.py')
+        / ('mcdrl_clip-tiny-vit_fcn_5e_endoscopy-sites-128x128.py')
     )
     (row,) = communication_table([str(config)], [8], [2.0])
     init_default_scope('mmseg')

@@ -38,7 +38,7 @@ def pixels(size: int, batch: int = 1) -> torch.Tensor:
 @pytest.mark.parametrize(
     ('file', 'name'),
     [
-        ('mcdrl_clip-rn50_fcn_50e_paper-sites-224x224_heldout-x.py', 'mcdrl_clip-rn50'),
+        ('mcdrl_clip-rn50_fcn_50e_paper-sites-224x224.py', 'mcdrl_clip-rn50'),
         ('mcdrl_clip-rn50_fcn_50e-lr5e-3_paper-sites.py', 'mcdrl_clip-rn50'),
         ('mcdrl_clip-rn50_fcn.py', 'mcdrl_clip-rn50'),
     ],

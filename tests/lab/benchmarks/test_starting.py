@@ -82,7 +82,7 @@ def test_a_start_with_a_warm_cache_loads_no_text_tower(
     repo_root, tmp_path, monkeypatch
 ):
     """Neither its architecture nor its weights; those of the package are real."""
-    name = 'mcdrl_clip-tiny-rn_fcn_6e_endosim-128x128_heldout-endosim-a.py'
+    name = 'mcdrl_clip-tiny-rn_fcn_6e_endosim-128x128.py'
     cfg = load_subject(str(repo_root / 'configs/mcdrl' / name)).cfg
     assert cfg.model.backbone.pretrained == 'builtin'
     init_default_scope('mmseg')

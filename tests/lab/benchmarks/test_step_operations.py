@@ -5,7 +5,6 @@ from collections import Counter
 
 import pytest
 import torch
-from mmengine.config import Config
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from mcdrl_lab.benchmarks.counting import count_flops
@@ -41,11 +40,8 @@ class Operations(TorchDispatchMode):
 
 
 @pytest.fixture(scope='module', params=['plain', 'similarity map'])
-def subject(repo_root, request):
-    model = repo_root / 'configs/_base_/models/mcdrl_clip-tiny-vit_fcn.py'
-    schedule = repo_root / 'configs/_base_/schedules/schedule_5e.py'
-    result = load_subject(str(model))
-    result.cfg.optim_wrapper = Config.fromfile(schedule).optim_wrapper
+def subject(vit_config, request):
+    result = load_subject(vit_config)
     if request.param == 'similarity map':
         head = result.cfg.model.decode_head
         head.similarity_map = True

@@ -10,10 +10,7 @@ from mmengine.registry import init_default_scope
 from mmseg.registry import MODELS
 from PIL import Image
 
-_CONFIG = (
-    'configs/mcdrl/mcdrl_clip-tiny-rn_segformer_demo_endoscopy-sites-128x128_'
-    'heldout-polypgen-c1.py'
-)
+_CONFIG = 'configs/mcdrl/mcdrl_clip-tiny-rn_segformer_demo_endoscopy-sites-128x128.py'
 
 
 @pytest.fixture(autouse=True)

@@ -12,9 +12,11 @@ FOLDER = 'configs/_base_/datasets'
 
 
 @pytest.mark.parametrize('site', SITES)
-def test_a_fold_trains_on_four_sites_and_tests_on_the_fifth(repo_root, site):
-    name = f'endosim_heldout-{site.replace("_", "-")}.py'
-    config = Config.fromfile(repo_root / FOLDER / name)
+def test_a_fold_trains_on_four_sites_and_tests_on_the_fifth(
+    repo_root, site, monkeypatch
+):
+    monkeypatch.setenv('MCDRL_HELD_OUT', site)
+    config = Config.fromfile(repo_root / FOLDER / 'endosim.py')
     others = [s for s in SITES if s != site]
     assert config.held_out_site == site
     assert [s['name'] for s in config.sites] == list(SITES)
@@ -37,7 +39,8 @@ def test_a_folds_data_sets_read_what_the_tool_writes(repo_root, tmp_path, monkey
     write_benchmark(Benchmark(images_per_site=5, size=48), tmp_path)
     monkeypatch.setenv('MCDRL_ENDOSIM_ROOT', str(tmp_path))
     init_default_scope('mmseg')
-    config = Config.fromfile(repo_root / FOLDER / 'endosim_heldout-endosim-c.py')
+    monkeypatch.setenv('MCDRL_HELD_OUT', 'endosim_c')
+    config = Config.fromfile(repo_root / FOLDER / 'endosim.py')
     sizes = {}
     for part in ('train', 'val', 'test'):
         dataset = DATASETS.build(config[f'{part}_dataloader'].dataset)
@@ -52,8 +55,8 @@ def test_a_folds_data_sets_read_what_the_tool_writes(repo_root, tmp_path, monkey
 def test_the_randomised_experiment_is_tested_on_the_other_draw(repo_root, monkeypatch):
     monkeypatch.setenv('MCDRL_ENDOSIM_ROOT', 'shifted')
     monkeypatch.setenv('MCDRL_ENDOSIM_RANDOMISED_ROOT', 'randomised')
-    name = 'endosim-randomised_heldout-endosim-a.py'
-    config = Config.fromfile(repo_root / FOLDER / name)
+    name = 'randomised_clip-tiny-rn_fcn_6e_endosim-128x128.py'
+    config = Config.fromfile(repo_root / 'configs/baselines' / name)
     roots = {
         part: config[f'{part}_dataloader'].dataset.data_root
         for part in ('train', 'val', 'test')
