@@ -101,8 +101,8 @@ def parse_method(text: str) -> Method:
     """Read ``[NAME=]CONFIG``.
 
     Args:
-        text: The argument. Without a name, the file's name is taken, less the
-            ``_heldout-SITE`` that the configs of single folds end with.
+        text: The argument. Without a name, the file's name is taken, less a
+            ``_heldout-SITE`` at its end.
 
     Raises:
         ProtocolError: There is no such config.

@@ -37,7 +37,7 @@ def train_main(argv: Sequence[str] | None = None) -> int:
         description="Train a segmentor; the command line is that of MMSegmentation's "
         'tools/train.py.',
         epilog='Example: python tools/train.py configs/mcdrl/mcdrl_clip-tiny-rn_'
-        'segformer_5e_endoscopy-sites-128x128_heldout-polypgen-c1.py '
+        'segformer_5e_endoscopy-sites-128x128.py '
         '--work-dir work_dirs/try',
     )
     parser.add_argument('config', help='config file')

@@ -23,6 +23,7 @@ PAGES = sorted(
     path
     for path in [
         *ROOT.glob('*.md'),
+        *ROOT.glob('configs/**/*.md'),
         *ROOT.glob('docs/**/*.md'),
         *ROOT.glob('mcdrl_*/**/*.md'),
     ]

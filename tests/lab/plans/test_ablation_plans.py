@@ -17,7 +17,7 @@ ROOT = Path(__file__).resolve().parents[3]
 PLANS = sorted((ROOT / 'configs/ablation_plans').glob('*.yml'))
 TINY = 'configs/mcdrl/mcdrl_clip-tiny-rn_segformer_5e_endoscopy-sites-128x128.py'
 # Their variants differ in the tower, which may be a large one, and in the rate alone.
-NOT_BUILT = ('paper_backbones', 'learning_rate')
+NOT_BUILT = ('paper_backbones', 'learning_rate', 'competitors')
 
 
 @pytest.fixture(autouse=True, scope='module')
