@@ -39,7 +39,8 @@ def insert_mcdrl(cfg: Config) -> Config:
     options = cfg.pop('mcdrl')
     cfg.pop('runner_type', None)
     model = cfg.model
-    model.update(_guided(model, options, cfg.get('data_preprocessor')))
+    for name, part in _guided(model, options, cfg.get('data_preprocessor')).items():
+        model[name] = part
     cfg.custom_hooks = [*(cfg.get('custom_hooks') or []), *options.hooks]
     return cfg
 

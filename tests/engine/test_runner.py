@@ -5,7 +5,7 @@ from mmengine.config import Config
 from mmengine.registry import init_default_scope
 from mmseg.registry import MODELS
 
-from mcdrl_mmseg import config_path
+from mcdrl_mmseg import config_path, mcdrl_over
 from mcdrl_mmseg.engine.runner import insert_mcdrl
 
 
@@ -109,3 +109,36 @@ def test_model_of_another_shape_is_an_error_saying_what_is_there(mixed, change, 
         mixed.model[key] = value
     with pytest.raises(ValueError, match=what):
         insert_mcdrl(mixed)
+
+
+OPTIONS = '_base_/mcdrl.py'
+
+
+def test_over_a_base_gives_what_the_runner_makes_of_the_same_model(stock):
+    """With the prompts given, which replace those of the options."""
+    stock.model.auxiliary_head = dict(type='FCNHead', in_index=-1)
+    prompts = dict(classes=['polyp'], confounders={'focus': ['blur', 'haze']})
+    parts = mcdrl_over(stock.model, config_path(OPTIONS), prompts)
+    assert all(part.pop('_delete_') for part in parts.values())
+
+    options = Config.fromfile(config_path(OPTIONS))
+    options.mcdrl.head.dictionary.prompts = prompts
+    mixed = insert_mcdrl(Config(dict(stock.to_dict(), mcdrl=options.mcdrl)))
+    made = {name: mixed.model[name].to_dict() for name in parts}
+    assert Config(parts).to_dict() == made
+    assert set(parts) == {'backbone', 'decode_head', 'auxiliary_head'}
+
+
+def test_over_a_base_changes_of_the_head_are_merged_into_the_options(stock):
+    before = copy.deepcopy(stock.model)
+    parts = mcdrl_over(
+        stock.model,
+        config_path(OPTIONS),
+        dict(classes=['polyp']),
+        intervention=dict(num_layers=1),
+        region_selector=None,
+    )
+    head = parts['decode_head']
+    assert head['intervention'] == dict(type='CausalIntervention', num_layers=1)
+    assert head['region_selector'] is None
+    assert stock.model == before

@@ -259,7 +259,7 @@ def test_all_mistakes_are_named_at_once(shipped):
         }
     )
     with pytest.raises(
-        ConfigCheckError, match=r'^4 problems in .*endosim-a\.py:'
+        ConfigCheckError, match=r'^4 problems in .*endosim-128x128\.py:'
     ) as told:
         check_config(cfg)
     assert len(told.value.problems) == 4
