@@ -17,7 +17,7 @@ from mcdrl_mmseg.clip.text import tokenize
 from mcdrl_mmseg.clip.towers import CLIPSpec
 
 from .captions import PROMPTS
-from .scenes import PoolSettings, draw_pool, open_pool
+from .scene_pool import PoolSettings, draw_pool, open_pool
 from .trainer import PretrainingError, Settings, pretrain
 from .zero_shot_table import Scores, score_clip, scores_table
 

@@ -22,7 +22,7 @@ from mcdrl_mmseg.clip.towers import CLIPSpec
 
 from .captions import PROMPTS, true_of, write_caption
 from .losses import caption_loss, cell_shares, region_loss
-from .scenes import ScenePool
+from .scene_pool import ScenePool
 
 CHECKPOINT = 'checkpoint.pth'
 _BETAS = (0.9, 0.98)

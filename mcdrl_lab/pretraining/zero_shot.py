@@ -17,7 +17,7 @@ from mcdrl_mmseg.models.region_selector import CLIPRegionSelector
 from mcdrl_mmseg.prompts import PromptSet
 
 from .captions import HEALTHY, PROMPTS
-from .scenes import ScenePool
+from .scene_pool import ScenePool
 from .trainer import normalise
 
 _BATCH = 100

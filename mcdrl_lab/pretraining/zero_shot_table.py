@@ -11,7 +11,7 @@ from mcdrl_mmseg.clip.dense import DENSE_MODES
 from mcdrl_mmseg.clip.towers import CLIPSpec
 
 from .captions import PROMPTS
-from .scenes import ScenePool
+from .scene_pool import ScenePool
 from .zero_shot import ZeroShotScores, encode_scenes, misassigned, score_zero_shot
 
 _SHUFFLES = 60

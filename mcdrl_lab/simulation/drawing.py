@@ -10,7 +10,7 @@ import numpy as np
 from . import camera, light
 from .lesions import draw_lesion
 from .scene import LESION_CLASSES, Confounders, Scene
-from .surface import highlights, put_blood, put_mucus
+from .surface_confounders import highlights, put_blood, put_mucus
 from .tissue import draw_tissue
 from .view import View
 

@@ -7,40 +7,30 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from mcdrl_common.findings import Finding
 from mcdrl_common.image_copies import NEAR_BITS, Fingerprint, exact_groups, near_groups
 
-from .source import FoundSite, Source
+from .site_building import BuiltSite
+from .source import Source
 
 _SHOWN = 20
 
 
 def site_report(
-    source: Source,
-    found: FoundSite,
-    inputs: Sequence[str],
-    files: int,
-    rows: Sequence[Mapping[str, str]],
-    findings: tuple[Sequence[Finding], Sequence[Finding]],
-    prints: Mapping[str, Fingerprint],
-    position_boxes: Sequence[str],
+    source: Source, built: BuiltSite, inputs: Sequence[str], files: int
 ) -> dict[str, Any]:
     """Put together a site's report.
 
     Args:
         source: The data set.
-        found: What was found of the site.
+        built: The converted site.
         inputs: Names of the folders and archives given.
         files: Number of image files in them, masks among them.
-        rows: Index rows of the good pairs.
-        findings: Problems, and notes.
-        prints: Converted image -> fingerprint.
-        position_boxes: Converted images with a green position box.
 
     Returns:
         A dict that JSON can hold; it depends on the data alone, not on the time.
     """
-    problems, notes = (sorted(some) for some in findings)
+    found, rows, prints = built.found, built.rows, built.prints
+    problems, notes = sorted(built.problems), sorted(built.notes)
     empty = [row['image'] for row in rows if not row['classes']]
     lesions = Counter(c for row in rows for c in row['classes'].split(';') if c)
     sizes = Counter(f'{row["height"]} x {row["width"]}' for row in rows)
@@ -72,10 +62,9 @@ def site_report(
         'empty_masks': empty,
         'exact_duplicates': exact_groups(prints),
         'near_duplicates': near_groups(prints),
-        'position_boxes': sorted(position_boxes),
+        'position_boxes': sorted(built.position_boxes),
         'fingerprints': {
-            name: [found.content, found.perceptual]
-            for name, found in sorted(prints.items())
+            name: [one.content, one.perceptual] for name, one in sorted(prints.items())
         },
     }
 

@@ -10,11 +10,11 @@ from pathlib import Path
 from mcdrl_common.findings import ConversionError
 
 from .archive import Limits
-from .building import build_site
 from .conversion_report import site_report
 from .input_files import FileTree, open_inputs
 from .output_folder import work_folder
 from .publishing import REPORTS, Outcome, publish, refuse
+from .site_building import build_site
 from .source import FoundSite, Source
 
 _SITE_NAME = re.compile(r'[A-Za-z0-9][\w.-]*')
@@ -71,16 +71,7 @@ def pair_and_write(
             files = len(tree.images())
         names = [path.resolve().name for path in inputs]
         for site in built:
-            site.report = site_report(
-                source,
-                site.found,
-                names,
-                files,
-                site.rows,
-                (site.problems, site.notes),
-                site.prints,
-                site.position_boxes,
-            )
+            site.report = site_report(source, site, names, files)
         good = [site for site in built if site.rows]
         if not options.skip_bad and any(site.problems for site in built):
             good = []

@@ -18,7 +18,6 @@ from mcdrl_lab.data.site_index import (
     read_index,
 )
 
-from .building import BuiltSite
 from .conversion_report import (
     between_sites,
     between_sites_markdown,
@@ -26,6 +25,7 @@ from .conversion_report import (
     markdown_text,
 )
 from .output_folder import differences, put_folder, put_text
+from .site_building import BuiltSite
 
 REPORTS = 'reports'
 _BETWEEN = 'between_sites'

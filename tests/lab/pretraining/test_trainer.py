@@ -5,7 +5,7 @@ import dataclasses
 import pytest
 import torch
 
-from mcdrl_lab.pretraining.scenes import PoolSettings, draw_pool
+from mcdrl_lab.pretraining.scene_pool import PoolSettings, draw_pool
 from mcdrl_lab.pretraining.trainer import (
     CHECKPOINT,
     PretrainingError,

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from mcdrl_lab.pretraining.scenes import PoolSettings, draw_pool
+from mcdrl_lab.pretraining.scene_pool import PoolSettings, draw_pool
 from mcdrl_lab.pretraining.tiny_clip import TEST_SEED, TRAIN_SEED
 from mcdrl_lab.pretraining.zero_shot import EncodedScenes, kept_shares
 from mcdrl_lab.pretraining.zero_shot_table import score_clip, scores_table

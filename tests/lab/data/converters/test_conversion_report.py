@@ -1,4 +1,5 @@
 import json
+from pathlib import Path
 
 import pytest
 
@@ -11,6 +12,7 @@ from mcdrl_lab.data.converters.conversion_report import (
     markdown_text,
     site_report,
 )
+from mcdrl_lab.data.converters.site_building import BuiltSite
 from mcdrl_lab.data.converters.source import FoundSite
 from mcdrl_lab.data.converters.sources import kvasir_seg
 
@@ -41,9 +43,8 @@ def report():
     notes = [Finding('renamed', f'{n:02d}.jpg', 'x') for n in range(25)]
     prints = {r['image']: Fingerprint(n, '00' * 32) for n, r in zip('123', rows)}
     found = FoundSite('s', ('polyp', 'cyst'), images=5, masks=4)
-    return site_report(
-        kvasir_seg.SOURCE, found, ['a.zip'], 9, rows, (problems, notes), prints, []
-    )
+    built = BuiltSite(found, Path('s'), rows, problems, notes, prints)
+    return site_report(kvasir_seg.SOURCE, built, ['a.zip'], 9)
 
 
 def test_counts_add_up(report):

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from mcdrl_common.findings import ConversionError
-from mcdrl_lab.data.converters import building
+from mcdrl_lab.data.converters import site_building
 from mcdrl_lab.data.converters.output_folder import work_folder
 from mcdrl_lab.data.converters.pair_and_write import Options, pair_and_write
 from mcdrl_lab.data.site_index import read_index
@@ -103,7 +103,7 @@ def test_a_conversion_killed_while_building_leaves_no_trace(
     def killed(*args):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(building, 'fingerprint', killed)
+    monkeypatch.setattr(site_building, 'fingerprint', killed)
     with pytest.raises(KeyboardInterrupt):
         pair_and_write(clinic(), [download], out)
     assert not out.exists()

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from mcdrl_lab.pretraining.captions import HEALTHY
-from mcdrl_lab.pretraining.scenes import PoolSettings, draw_pool, open_pool
+from mcdrl_lab.pretraining.scene_pool import PoolSettings, draw_pool, open_pool
 from mcdrl_lab.simulation.drawing import draw
 from mcdrl_lab.simulation.hospitals import SITES, Conditions
 from mcdrl_lab.simulation.sampling import sample_scene
