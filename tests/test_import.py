@@ -113,7 +113,6 @@ def test_import_adds_no_heavy_package_beyond_what_mmseg_imports(after_mmseg):
         'safetensors',
         'scipy',
         'sklearn',
-        'statsmodels',
         'timm',
         'transformers',
     }

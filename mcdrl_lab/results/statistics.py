@@ -7,10 +7,11 @@ from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
-from scipy import stats
-from statsmodels.stats.multitest import multipletests
+from scipy import special
 
 from mcdrl_lab.errors import ProtocolError
+
+from .signed_rank_test import signed_rank_p
 
 # Below this an interval over sites rests on its corrections alone.
 MIN_SITES = 3
@@ -121,7 +122,7 @@ def _t_over_z(degrees: float) -> float:
     """How much wider Student's t makes a 95 % interval than the normal law."""
     if not degrees > 0:
         return float('nan')
-    return float(stats.t.isf(0.025, degrees) / stats.norm.isf(0.025))
+    return float(special.stdtrit(degrees, 0.025) / special.ndtri(0.025))
 
 
 def new_sites_interval(
@@ -261,12 +262,14 @@ def new_draws_interval(differences: Sequence[float]) -> Interval:
     """
     if len(differences) < 2:
         return Interval(float('nan'), float('nan'), len(differences))
+    from scipy import stats  # as long to import as all else
+
     ends = stats.ttest_1samp(differences, 0.0).confidence_interval(0.95)
     return Interval(float(ends.low), float(ends.high), len(differences))
 
 
 def wilcoxon_p(pairs: pd.DataFrame) -> float:
-    """Two-sided Wilcoxon signed-rank test of the differences (scipy).
+    """Two-sided Wilcoxon signed-rank test of the differences.
 
     The units are sequences (images where no sequence is known), each with its mean
     difference over its images and all seeds: frames of one video and several seeds on
@@ -276,17 +279,18 @@ def wilcoxon_p(pairs: pd.DataFrame) -> float:
         pairs: Rows of :func:`paired_differences`.
 
     Returns:
-        The p value; 1.0 if every difference is zero.
+        The p value, see :func:`~mcdrl_lab.results.signed_rank_test.signed_rank_p`.
     """
     units = pairs.assign(unit=_clusters(pairs))
     differences = units.groupby(['held_out', 'unit'])['difference'].mean()
-    if not differences.any():
-        return 1.0
-    return float(stats.wilcoxon(differences).pvalue)
+    return signed_rank_p(differences.to_numpy())
 
 
 def holm(p_values: Sequence[float]) -> list[float]:
-    """Correct p values for several comparisons by Holm's method (statsmodels).
+    """Correct p values for several comparisons by Holm's method.
+
+    The smallest of m values is multiplied by m, the next by m - 1, and so on; none may
+    come out below one before it (Holm, Scandinavian Journal of Statistics 6, 1979).
 
     Args:
         p_values: Uncorrected p values.
@@ -294,6 +298,9 @@ def holm(p_values: Sequence[float]) -> list[float]:
     Returns:
         Corrected p values in the same order.
     """
-    if not len(p_values):
-        return []
-    return [float(p) for p in multipletests(p_values, method='holm')[1]]
+    values = np.asarray(p_values, dtype=np.float64)
+    order = np.argsort(values)
+    factors = np.arange(len(values), 0, -1)
+    corrected = np.empty_like(values)
+    corrected[order] = np.maximum.accumulate(values[order] * factors)
+    return np.minimum(corrected, 1.0).tolist()
