@@ -76,7 +76,7 @@ test-wheel: wheel
 
 serve: $(READY)
 	@test -n "$(CHECKPOINT)" || { echo 'Usage: make serve CHECKPOINT=model.pth [EXAMPLES=folder]'; exit 2; }
-	$(BIN)/python tools/serve.py "$(CHECKPOINT)" $(if $(EXAMPLES),--examples "$(EXAMPLES)") $(SERVE_ARGS)
+	$(BIN)/python -m mcdrl_lab serve "$(CHECKPOINT)" $(if $(EXAMPLES),--examples "$(EXAMPLES)") $(SERVE_ARGS)
 
 lint: $(READY)
 	$(BIN)/ruff check .

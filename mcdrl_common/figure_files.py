@@ -8,7 +8,6 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import cv2
 import numpy as np
 
 from .atomic_write import atomic_write
@@ -49,6 +48,8 @@ def figure_array(figure: Figure, dpi: float = 100) -> np.ndarray:
     Returns:
         (H, W, 3) uint8, red first.
     """
+    import cv2
+
     buffer = io.BytesIO()
     figure.savefig(buffer, dpi=dpi, format='png')
     encoded = np.frombuffer(buffer.getvalue(), np.uint8)
@@ -74,6 +75,8 @@ def image_uri(image: np.ndarray, quality: int = 88) -> str:
         image: (H, W, 3) uint8, red first.
         quality: Of the JPEG, up to 100.
     """
+    import cv2
+
     options = [cv2.IMWRITE_JPEG_QUALITY, quality]
     _, encoded = cv2.imencode('.jpg', image[..., ::-1], options)
     return _uri(encoded.tobytes(), 'jpeg')

@@ -8,11 +8,10 @@ None as soon as one of its images lacks the score.
 from collections.abc import Iterable, Sequence
 from statistics import fmean
 
+from .metric_names import COUNT_METRICS, HEADLINE
 from .overlap_scores import Counts, none_if_nan, overlap_scores
 
 Metrics = dict[str, float | None]
-
-HEADLINE = 'mDice_fg'
 
 LESION_MEANS = dict(
     mDice_fg='dice',
@@ -45,7 +44,6 @@ POOLED = dict(
 
 SURFACE_METRICS = ('mHD95', 'mNSD')
 THRESHOLD_METRICS = ('mDice_fg_mean256', 'mIoU_fg_mean256')
-COUNT_METRICS = ('images', 'lesion_images', 'lesion_free_images')
 
 
 def aggregate(records: Sequence[dict]) -> Metrics:

@@ -5,22 +5,38 @@ from __future__ import annotations
 from importlib import metadata
 from platform import python_version
 
-VERSIONED_MODULES = (
-    'mcdrl_mmseg',
-    'torch',
-    'mmengine',
-    'mmcv',
-    'mmseg',
-    'open_clip',
-    'numpy',
-)
+# Module -> distributions that bring it, as they are known today.
+_DISTRIBUTIONS = {
+    'mcdrl_mmseg': ('mcdrl-mmseg',),
+    'torch': ('torch',),
+    'mmengine': ('onedl-mmengine', 'mmengine'),
+    'mmcv': ('onedl-mmcv', 'mmcv'),
+    'mmseg': ('onedl-mmsegmentation', 'mmsegmentation'),
+    'open_clip': ('open_clip_torch',),
+    'numpy': ('numpy',),
+}
 
 
 def installed_versions() -> dict[str, str]:
     """Distribution and version of every package that a result depends on."""
-    owners = metadata.packages_distributions()
     versions = {'python': python_version()}
-    for module in VERSIONED_MODULES:
-        for name in owners.get(module, ())[:1]:
-            versions[module] = f'{name} {metadata.version(name)}'
+    for module, names in _DISTRIBUTIONS.items():
+        found = _first_installed(names) or _owner(module)
+        if found is not None:
+            versions[module] = f'{found.metadata["Name"]} {found.version}'
     return versions
+
+
+def _first_installed(names: tuple[str, ...]) -> metadata.Distribution | None:
+    for name in names:
+        try:
+            return metadata.distribution(name)
+        except metadata.PackageNotFoundError:
+            continue
+    return None
+
+
+def _owner(module: str) -> metadata.Distribution | None:
+    """The distribution of a module by the files of all of them, which takes long."""
+    owners = metadata.packages_distributions().get(module)
+    return metadata.distribution(owners[0]) if owners else None

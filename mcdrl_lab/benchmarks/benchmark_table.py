@@ -8,9 +8,9 @@ from typing import Any
 import pandas as pd
 from matplotlib.figure import Figure
 
-from mcdrl_lab.results.tables import MISSING, markdown
+from mcdrl_lab.results.text_cells import MISSING, markdown
 
-from .parts import PARTS
+from .part_shares import PARTS
 
 # Told apart in grey and by colour-blind readers (Okabe and Ito).
 _COLOURS = ('#0072B2', '#E69F00', '#D55E00', '#009E73', '#CC79A7', '#999999')

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,8 @@ from mcdrl_mmseg.apis.export.agreement import fit_image
 from mcdrl_mmseg.apis.export.deployable import DeployableSegmentor
 from mcdrl_mmseg.apis.export.runtime import ExportedModel
 from mcdrl_mmseg.apis.image_pipeline import ImageError, lesion_probability, read_image
+
+from .latency import spread, time_in_turns
 
 _WARM_UP = 5
 
@@ -43,7 +45,7 @@ def image_pairs(images: str | Path, masks: str | Path) -> list[tuple[Path, Path]
     return pairs
 
 
-def compare(
+def compare_exported(
     model: nn.Module,
     files: Sequence[ExportedModel],
     pairs: Sequence[tuple[Path, Path]],
@@ -79,16 +81,17 @@ def compare(
     names = ['PyTorch', *(file.path.name for file in files)]
     runs = [pytorch, *(file.run for file in files)]
     dice, gaps = _scores(runs, pairs, size)
-    times = _times(runs, fit_image(read_image(pairs[0][0]), size), rounds)
-    low, median, high = np.quantile(times, [0.25, 0.5, 0.75], axis=0)
+    pixels = fit_image(read_image(pairs[0][0]), size)
+    passes = [partial(run, pixels) for run in runs]
+    taken = [spread(own) for own in time_in_turns(passes, rounds, _WARM_UP).T]
     return [
         dict(
             name=name,
             megabytes=None if n == 0 else files[n - 1].path.stat().st_size / 1e6,
             dice=float(100 * np.nanmean(dice[:, n])),
             largest_difference=float(gaps[:, n].max()),
-            milliseconds=float(median[n]),
-            quartiles=[float(low[n]), float(high[n])],
+            milliseconds=taken[n].median,
+            quartiles=[taken[n].low, taken[n].high],
         )
         for n, name in enumerate(names)
     ]
@@ -127,14 +130,3 @@ def _dice(found: np.ndarray, truth: np.ndarray) -> float:
         tn=(~found & ~truth).sum(),
     )
     return float(overlap_scores(counts)['dice'])
-
-
-def _times(runs: Sequence[Run], pixels: np.ndarray, rounds: int) -> np.ndarray:
-    """Milliseconds of every pass, (rounds, runs)."""
-    times = np.empty((_WARM_UP + rounds, len(runs)))
-    for number in range(len(times)):
-        for n, run in enumerate(runs):
-            start = time.perf_counter()
-            run(pixels)
-            times[number, n] = 1000 * (time.perf_counter() - start)
-    return times[_WARM_UP:]

@@ -1,127 +1,98 @@
-"""What the variants of an ablation plan cost: milliseconds and parameters."""
+"""The one way that times are taken: functions that take turns, and their ratios."""
 
 from __future__ import annotations
 
-import platform
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
 import torch
-from mmengine.registry import init_default_scope
-from mmseg.registry import MODELS
-from torch import nn
-
-from mcdrl_lab.plans.plan import Method
-from mcdrl_lab.plans.prepared import load_method
-from mcdrl_mmseg.models import ConfounderDictionary
-
-_WARM_UP = 3
+from scipy.stats import quantile_test
 
 
-def build_variant(method: Method) -> nn.Module:
-    """Build a method's model in evaluation mode, with a dictionary of noise.
-
-    What a model costs depends neither on its weights nor on the texts.
+@dataclass(frozen=True)
+class Spread:
+    """A median with its quartiles, or a ratio with its interval.
 
     Args:
-        method: From :func:`~mcdrl_lab.plans.ablation.load_ablation`.
+        median: The median.
+        low: Lower end.
+        high: Upper end.
     """
-    cfg = load_method(method)
-    init_default_scope(cfg.get('default_scope', 'mmseg'))
-    return fill_with_noise(MODELS.build(cfg.model)).eval()
+
+    median: float
+    low: float
+    high: float
+
+    def record(self) -> dict[str, float]:
+        """As a mapping."""
+        return asdict(self)
 
 
-def fill_with_noise(model: nn.Module) -> nn.Module:
-    """Fill a model's dictionary with random unit vectors.
-
-    Args:
-        model: A segmentor; one without a dictionary stays as it is.
-
-    Returns:
-        The model.
-    """
-    for module in model.modules():
-        if isinstance(module, ConfounderDictionary):
-            texts = torch.randn(len(module.texts), module.embed_dims)
-            module.fill(nn.functional.normalize(texts, dim=1), '0' * 64)
-    return model
-
-
-def intervention_parameters(model: nn.Module) -> int:
-    """Number of parameters of a model's intervention; 0 if it has none.
-
-    Args:
-        model: A segmentor.
-    """
-    intervention = getattr(model.decode_head, 'intervention', None)
-    if intervention is None:
-        return 0
-    return sum(parameter.numel() for parameter in intervention.parameters())
-
-
-@torch.no_grad()
-def measure_latency(
-    methods: Sequence[Method],
-    size: int = 128,
-    rounds: int = 100,
-    threads: int = 1,
+def time_in_turns(
+    functions: Sequence[Callable[[], Any]],
+    rounds: int,
+    warm_up: int = 3,
     device: str = 'cpu',
-) -> list[dict[str, Any]]:
-    """Time a forward pass of one image, from pixels to logits.
+    cpu_time: bool = False,
+) -> np.ndarray:
+    """Time functions in turns, so that what else the machine does meets all alike.
 
-    The methods take turns, so that what else the machine does meets all alike.
+    Every other round goes backwards, so that none always follows the same one.
 
     Args:
-        methods: From :func:`~mcdrl_lab.plans.ablation.load_ablation`.
-        size: Height and width in pixels.
-        rounds: Passes of each method.
-        threads: Threads that torch may use.
-        device: As ``'cuda:0'``.
+        functions: What to time.
+        rounds: Calls of each that count.
+        warm_up: Calls of each before, which do not count.
+        device: Where they run; a GPU is waited for before and after each call.
+        cpu_time: Count the time that this process has on the cores, summed over
+            threads, in place of the clock on the wall: for a machine that others use.
 
     Returns:
-        For each method a dict of ``method``, ``milliseconds`` (median),
-        ``quartiles``, ``intervention_parameters``, ``parameters`` (of the whole
-        model), and how it was measured.
+        (rounds, functions), milliseconds.
     """
-    before = torch.get_num_threads()
-    torch.set_num_threads(threads)
-    try:
-        models = [build_variant(method).to(device) for method in methods]
-        image = torch.randn(1, 3, size, size, device=device)
-        passes = [
-            [_milliseconds(model, image) for model in models]
-            for _ in range(_WARM_UP + rounds)
-        ]
-    finally:
-        torch.set_num_threads(before)
-    times = np.array(passes[_WARM_UP:])
-    low, median, high = np.quantile(times, [0.25, 0.5, 0.75], axis=0).round(3)
-    where = dict(
-        size=size,
-        rounds=rounds,
-        threads=threads,
-        device=device if device == 'cpu' else torch.cuda.get_device_name(device),
-        machine=platform.machine(),
-        torch=torch.__version__,
+    wait = torch.cuda.synchronize if device.startswith('cuda') else lambda: None
+    now = time.process_time if cpu_time else time.perf_counter
+    times = np.zeros((warm_up + rounds, len(functions)))
+    for turn in range(warm_up + rounds):
+        order = range(len(functions))
+        for index in order if turn % 2 == 0 else reversed(order):
+            wait()
+            start = now()
+            functions[index]()
+            wait()
+            times[turn, index] = 1000 * (now() - start)
+    return times[warm_up:]
+
+
+def spread(times: np.ndarray) -> Spread:
+    """Median and quartiles.
+
+    Args:
+        times: (rounds,).
+    """
+    low, median, high = np.quantile(times, [0.25, 0.5, 0.75])
+    return Spread(float(median), float(low), float(high))
+
+
+def ratio(times: np.ndarray, reference: np.ndarray, confidence: float = 0.95) -> Spread:
+    """Median of the ratios of pairs of one round, with its confidence interval.
+
+    The interval is that of the sign test: no shape of the noise is assumed. With too
+    few pairs for the confidence its ends are the extremes.
+
+    Args:
+        times: (rounds,).
+        reference: (rounds,), of the same rounds.
+        confidence: Of the interval.
+    """
+    ratios = times / reference
+    interval = quantile_test(ratios, p=0.5).confidence_interval(confidence)
+    low, high = np.nan_to_num(interval, nan=np.nan)
+    return Spread(
+        float(np.median(ratios)),
+        float(ratios.min() if np.isnan(low) else low),
+        float(ratios.max() if np.isnan(high) else high),
     )
-    return [
-        dict(
-            method=method.name,
-            milliseconds=float(median[n]),
-            quartiles=[float(low[n]), float(high[n])],
-            intervention_parameters=intervention_parameters(model),
-            parameters=sum(p.numel() for p in model.parameters()),
-            **where,
-        )
-        for n, (method, model) in enumerate(zip(methods, models))
-    ]
-
-
-def _milliseconds(model: nn.Module, image: torch.Tensor) -> float:
-    start = time.perf_counter()
-    model(image, mode='tensor')
-    if image.is_cuda:
-        torch.cuda.synchronize()
-    return 1000 * (time.perf_counter() - start)

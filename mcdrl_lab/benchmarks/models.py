@@ -43,7 +43,7 @@ class Subject:
         """
         init_default_scope(self.cfg.get('default_scope', 'mmseg'))
         model = MODELS.build(_without_weights(copy.deepcopy(self.cfg.model)))
-        fill_with_noise(model)
+        model = fill_with_noise(model)
         return BareTower(model.backbone.tower) if self.bare_tower else model
 
 
@@ -74,16 +74,20 @@ class BareTower(nn.Module):
         return self.tower(inputs)
 
 
-def fill_with_noise(model: nn.Module) -> None:
-    """Fill every confounder dictionary with unit vectors.
+def fill_with_noise(model: nn.Module) -> nn.Module:
+    """Fill every confounder dictionary with random unit vectors.
 
     Args:
         model: Any module.
+
+    Returns:
+        The module.
     """
     for module in model.modules():
         if isinstance(module, ConfounderDictionary):
             texts = torch.randn(len(module.texts), module.embed_dims)
             module.fill(nn.functional.normalize(texts, dim=1), '0' * 64)
+    return model
 
 
 def load_subject(config: str) -> Subject:

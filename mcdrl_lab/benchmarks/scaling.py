@@ -8,7 +8,6 @@ import resource
 import socket
 import subprocess
 import sys
-import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -16,16 +15,13 @@ from typing import Any
 import numpy as np
 import torch
 import torch.distributed as dist
-from mmengine.config import Config
 from mmengine.model import MMDistributedDataParallel
 from mmengine.optim import build_optim_wrapper
-from mmengine.registry import init_default_scope
-from mmengine.structures import PixelData
-from mmseg.registry import MODELS
-from mmseg.structures import SegDataSample
 
 from .communication import ReducedBytes, trained_bytes
-from .latency import fill_with_noise
+from .latency import spread, time_in_turns
+from .models import load_subject
+from .steps import Setting, lesion_class, training_batch
 
 _WARM_UP = 3
 
@@ -69,13 +65,12 @@ def measure_scaling(
 
 
 def _summary(count: int, ranks: list[dict], batch_size: int) -> dict[str, Any]:
-    times = [time for rank in ranks for time in rank['milliseconds']]
-    low, median, high = np.quantile(times, [0.25, 0.5, 0.75])
+    taken = spread(np.concatenate([rank['milliseconds'] for rank in ranks]))
     return dict(
         processes=count,
-        milliseconds=float(median),
-        quartiles=[float(low), float(high)],
-        images_per_second=1000 * count * batch_size / float(median),
+        milliseconds=taken.median,
+        quartiles=[taken.low, taken.high],
+        images_per_second=1000 * count * batch_size / taken.median,
         peak_megabytes=max(rank['peak_megabytes'] for rank in ranks),
         reduced_bytes=ranks[0]['reduced_bytes'],
         trained_bytes=ranks[0]['trained_bytes'],
@@ -115,52 +110,37 @@ def _start(config: str, count: int, batch_size: int, size: int, steps: int) -> l
     return [json.loads(output.splitlines()[-1]) for output, _ in outputs]
 
 
-def _samples(batch_size: int, size: int) -> list[SegDataSample]:
-    samples = []
-    for _ in range(batch_size):
-        mask = torch.zeros(1, size, size, dtype=torch.long)
-        mask[:, : size // 2, : size // 2] = 1
-        sample = SegDataSample(metainfo=dict(lesion_classes=('polyp',)))
-        sample.gt_sem_seg = PixelData(data=mask)
-        sample.set_metainfo(dict.fromkeys(('img_shape', 'ori_shape'), (size, size)))
-        samples.append(sample)
-    return samples
-
-
 def run_process(config: str, batch_size: int, size: int, steps: int) -> dict[str, Any]:
     """Train in this process, one of ``WORLD_SIZE``; see :func:`measure_scaling`."""
     on_gpu = torch.cuda.is_available()
     dist.init_process_group('nccl' if on_gpu else 'gloo')
     device = f'cuda:{os.environ["LOCAL_RANK"]}' if on_gpu else 'cpu'
     torch.set_num_threads(1)
-    cfg = Config.fromfile(config)
-    init_default_scope(cfg.get('default_scope', 'mmseg'))
     torch.manual_seed(0)
-    model = fill_with_noise(MODELS.build(cfg.model)).to(device).train()
+    subject = load_subject(config)
+    model = subject.build().to(device).train()
     counted = None
     if dist.get_world_size() > 1:
         model = MMDistributedDataParallel(
             model, broadcast_buffers=False, device_ids=[device] if on_gpu else None
         )
         counted = ReducedBytes(model)
-    optim_wrapper = build_optim_wrapper(model, cfg.optim_wrapper)
-    inputs = [torch.randint(0, 256, (3, size, size)).byte() for _ in range(batch_size)]
-    times = []
-    for _ in range(_WARM_UP + steps):
-        batch = dict(inputs=list(inputs), data_samples=_samples(batch_size, size))
-        start = time.perf_counter()
-        model.train_step(batch, optim_wrapper)
-        if on_gpu:
-            torch.cuda.synchronize()
-        times.append(1000 * (time.perf_counter() - start))
+    optim_wrapper = build_optim_wrapper(model, subject.cfg.optim_wrapper)
+    setting = Setting(device, batch_size, size)
+    batch = training_batch(setting, lesion_class(model.module if counted else model))
+
+    def step() -> None:
+        model.train_step({**batch, 'inputs': list(batch['inputs'])}, optim_wrapper)
+
+    times = time_in_turns([step], steps, _WARM_UP, device)[:, 0].tolist()
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
     if on_gpu:
         peak = torch.cuda.max_memory_allocated()
     dist.destroy_process_group()
     return dict(
-        milliseconds=times[_WARM_UP:],
+        milliseconds=times,
         peak_megabytes=peak / 1e6,
-        reduced_bytes=counted.total // len(times) if counted else 0,
+        reduced_bytes=counted.total // (_WARM_UP + steps) if counted else 0,
         trained_bytes=trained_bytes(model),
     )
 

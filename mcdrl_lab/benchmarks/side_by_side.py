@@ -7,10 +7,10 @@ from dataclasses import asdict
 from typing import Any
 
 from .counting import count_flops, count_parameters, peak_memory
+from .latency import ratio, spread, time_in_turns
 from .models import Subject
-from .parts import shares
+from .part_shares import shares
 from .steps import Setting, inference_step, training_step
-from .timing import ratio, spread, time_in_turns
 
 _PROFILED = 3
 
@@ -31,7 +31,7 @@ def compare(
         setting: How they run.
         rounds: Calls of each.
         count: Count FLOPs, memory and the shares of parts too, not only time.
-        cpu_time: See :func:`~mcdrl_lab.benchmarks.timing.time_in_turns`.
+        cpu_time: See :func:`~mcdrl_lab.benchmarks.latency.time_in_turns`.
 
     Returns:
         For each subject ``name``, ``parameters``, ``milliseconds`` (median and

@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 import tempfile
-import time
-from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import numpy as np
 from mmengine.logging import MMLogger
 
 from mcdrl_lab.errors import ProtocolError
 from mcdrl_mmseg.engine.hooks import ConfounderDictionaryHook
 from mcdrl_mmseg.models import ConfounderDictionary
 
+from .latency import spread, time_in_turns
 from .models import Subject
-from .timing import spread
 
 _ROUNDS = 5
 
@@ -33,8 +32,6 @@ def measure_start(subject: Subject) -> dict[str, Any]:
     Raises:
         ProtocolError: The model has no dictionary.
     """
-    import numpy as np
-
     model = subject.build()
     modules = model.modules()
     dictionary = next((m for m in modules if isinstance(m, ConfounderDictionary)), None)
@@ -46,14 +43,14 @@ def measure_start(subject: Subject) -> dict[str, Any]:
         logger=MMLogger.get_current_instance(),
         train_dataloader=SimpleNamespace(dataset=[]),
     )
-    times = []
     with tempfile.TemporaryDirectory() as folder:
-        for _ in range(1 + _ROUNDS):
+
+        def start() -> None:
             dictionary.built.fill_(False)
             dictionary._known_built = False
-            hook = ConfounderDictionaryHook(cache_dir=str(Path(folder)))
-            start = time.perf_counter()
-            hook.before_train(runner)
-            times.append(1000 * (time.perf_counter() - start))
-    warm = spread(np.array(times[1:]))
-    return dict(name=subject.name, cold=times[0], warm=warm.record())
+            ConfounderDictionaryHook(cache_dir=folder).before_train(runner)
+
+        (cold,), *warm = time_in_turns([start], 1 + _ROUNDS, warm_up=0)
+    return dict(
+        name=subject.name, cold=float(cold), warm=spread(np.array(warm)).record()
+    )

@@ -80,12 +80,18 @@ def _logits_of(model: nn.Module, size: int) -> tuple[Callable[..., Tensor], dict
     return model, dict(mode='tensor')
 
 
-def training_batch(setting: Setting, lesion_class: str) -> dict:
+def lesion_class(model: nn.Module) -> str:
+    """A class that the model knows by its text; any word for one without texts."""
+    dictionary = getattr(model.decode_head, 'dictionary', None)
+    return 'lesion' if dictionary is None else dictionary.prompts.classes[0]
+
+
+def training_batch(setting: Setting, lesion: str) -> dict:
     """Noise with lesions, as a data loader hands it to a segmentor.
 
     Args:
         setting: Its batch size and size in pixels count.
-        lesion_class: What every image holds.
+        lesion: Class that every image holds.
     """
     size = (setting.size, setting.size)
     images = [
@@ -99,7 +105,7 @@ def training_batch(setting: Setting, lesion_class: str) -> dict:
                 img_shape=size,
                 ori_shape=size,
                 pad_shape=size,
-                lesion_classes=(lesion_class,),
+                lesion_classes=(lesion,),
                 site='noise',
             )
         )
@@ -125,9 +131,7 @@ def training_step(
     wrapper = build_optim_wrapper(model, wrapper_cfg)
     if setting.compile:
         model.forward = torch.compile(model.forward)
-    dictionary = getattr(model.decode_head, 'dictionary', None)
-    lesion = dictionary.prompts.classes[0] if dictionary is not None else 'lesion'
-    batch = training_batch(setting, lesion)
+    batch = training_batch(setting, lesion_class(model))
 
     def run() -> object:
         return model.train_step(

@@ -41,11 +41,12 @@ def run_demo(work_dir: str, images_per_site: int = 100, seeds: int = 3) -> None:
 
     say('3/4  The difference on the held-out hospital')
     records = str(runs / 'records.jsonl')
-    run_tool(['tools/compare.py', records, 'mcdrl', 'baseline'], {})
+    compare = ['-m', 'mcdrl_lab', 'compare', records, 'mcdrl', 'baseline']
+    run_tool(compare, {})
 
     say('4/4  A report with pictures')
     pictures = ['--method', 'mcdrl', '--explanations', '--out', str(report)]
-    run_tool(['tools/report.py', str(runs), *pictures], environment)
+    run_tool(['-m', 'mcdrl_lab', 'report', str(runs), *pictures], environment)
 
     print(
         'The images are simulated and the CLIP is the small one that the package '

@@ -13,7 +13,9 @@ from pathlib import Path
 from mmengine.config import DictAction
 
 from mcdrl_lab.errors import ProtocolError
-from mcdrl_lab.results.plan_tables import REPORT_METRICS, load_records, write_report
+from mcdrl_lab.results.image_metrics import REPORT_METRICS
+from mcdrl_lab.results.plan_records import load_records
+from mcdrl_lab.results.plan_tables import write_report
 
 from .executor import PlanExecutor, Tools
 from .folds import site_names

@@ -2,60 +2,25 @@
 
 from __future__ import annotations
 
-import copy
 import json
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from mmengine.config import Config
-from mmengine.registry import init_default_scope
-from mmengine.runner import Runner
 
 from mcdrl_common.atomic_write import write_text
 from mcdrl_common.figure_files import write_figure
 from mcdrl_mmseg.apis.checkpoint import load_segmentor
 
+from .config_batches import batches
 from .embedding_figure import embed, embedding_figure
 from .features import collect_features
 from .probe import ProbeScore, probe_accuracy, split_groups
 
-LOADERS = ('train', 'val', 'test')
 FEATURES = ('F', 'F_ca')
-
-
-def batches(cfg: Config, loaders: Sequence[str]) -> Iterator[Mapping[str, Any]]:
-    """Batches of some loaders of a config, one loader after another.
-
-    Training images come through the test pipeline: neither flipped nor jittered,
-    and every one of them.
-
-    Args:
-        cfg: The config; it is left as it is.
-        loaders: Of :data:`LOADERS`.
-
-    Raises:
-        ValueError: The config has no such loader.
-    """
-    init_default_scope(cfg.get('default_scope', 'mmseg'))
-    for name in loaders:
-        loader = cfg.get(f'{name}_dataloader')
-        if not loader:
-            raise ValueError(f'the config has no {name}_dataloader.')
-        loader = copy.deepcopy(loader)
-        # What is read once needs no workers that stay.
-        loader.persistent_workers = False
-        if name == 'train':
-            if 'test_pipeline' not in cfg:
-                raise ValueError('training images need test_pipeline in the config.')
-            loader.dataset.pipeline = cfg.test_pipeline
-            loader.sampler = dict(type='DefaultSampler', shuffle=False)
-            loader.pop('batch_sampler', None)
-            loader.drop_last = False
-        yield from Runner.build_dataloader(loader)
 
 
 def probe_features(
@@ -104,7 +69,7 @@ def write_embedding(
         checkpoint: The checkpoint.
         out: The picture; its ending says the format. The scores go to a JSON file of
             the same name.
-        loaders: Whose images: of :data:`LOADERS`.
+        loaders: Whose images: of :data:`~mcdrl_lab.results.config_batches.LOADERS`.
         device: As ``'cuda:0'``; None takes a GPU if there is one.
         perplexity: Of t-SNE.
         seed: Seed of t-SNE and of the probes' splits.

@@ -13,7 +13,7 @@ from mcdrl_lab.simulation.scene import CONFOUNDERS
 
 from .invariance_record import InvarianceRecord
 from .statistics import mean_and_stderr
-from .tables import MISSING, markdown
+from .text_cells import markdown, mean_and_error
 
 _FEATURES = ('F', 'F_ca')
 _COLUMNS = {
@@ -106,7 +106,4 @@ def confounder_table(records: Sequence[InvarianceRecord], method: str) -> str:
 
 
 def _cell(values: list[float]) -> str:
-    mean, error = mean_and_stderr([100 * v for v in values if v == v])
-    if mean != mean:
-        return MISSING
-    return f'{mean:.1f}' + (f' ± {error:.1f}' if error == error else '')
+    return mean_and_error(*mean_and_stderr([100 * v for v in values if v == v]))

@@ -8,18 +8,19 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
-from mcdrl_common.atomic_write import atomic_write
+from mcdrl_common.figure_files import write_figure
+from mcdrl_common.palette import LINE_COLORS
 from mcdrl_lab.errors import ProtocolError
 from mcdrl_lab.plans.records import RunRecord
 
-from .scores import PERCENT_METRICS, image_scores
+from .image_metrics import PERCENT_METRICS
+from .scores import image_scores
 from .tables import ORACLE_MARK
 
 # Okabe and Ito's colours; the hatches tell the boxes apart without any colour.
-COLORS = (
+_FILL_COLORS = (
     '#E69F00',
     '#56B4E9',
     '#009E73',
@@ -29,7 +30,7 @@ COLORS = (
     '#CC79A7',
     '#999999',
 )
-HATCHES = ('', '//', '..', 'xx', '\\\\', '++', 'oo', '--')
+_HATCHES = ('', '//', '..', 'xx', '\\\\', '++', 'oo', '--')
 
 
 def _row_names(scores: pd.DataFrame) -> pd.Series:
@@ -58,7 +59,6 @@ def box_plot(records: Iterable[RunRecord], metric: str = 'dice') -> Figure:
     sites = sorted(scores['held_out'].unique())
     width = 0.8 / len(methods)
     figure = Figure(figsize=(max(6.0, 0.45 * len(sites) * (len(methods) + 1)), 4.5))
-    FigureCanvasAgg(figure)
     axes = figure.add_subplot()
     handles = []
     for number, method in enumerate(methods):
@@ -81,8 +81,8 @@ def box_plot(records: Iterable[RunRecord], metric: str = 'dice') -> Figure:
             },
         )
         for box in boxes['boxes']:
-            box.set_facecolor(COLORS[number % len(COLORS)])
-            box.set_hatch(HATCHES[number % len(HATCHES)])
+            box.set_facecolor(_FILL_COLORS[number % len(_FILL_COLORS)])
+            box.set_hatch(_HATCHES[number % len(_HATCHES)])
         handles.append(boxes['boxes'][0])
     axes.set_xticks(range(len(sites)), sites, rotation=20, ha='right')
     axes.set_xlabel('held-out site')
@@ -109,7 +109,6 @@ def effect_plot(effects: pd.DataFrame, title: str) -> Figure:
         title: What is compared, with the unit.
     """
     figure = Figure(figsize=(6.0, 1.2 + 0.35 * len(effects)))
-    FigureCanvasAgg(figure)
     axes = figure.add_subplot()
     heights = np.arange(len(effects))[::-1]
     lengths = [
@@ -123,7 +122,7 @@ def effect_plot(effects: pd.DataFrame, title: str) -> Figure:
         heights,
         xerr=lengths,
         fmt='D',
-        color=COLORS[4],
+        color=LINE_COLORS[0],
         capsize=3,
     )
     axes.axvline(0.0, color='black', linewidth=0.8)
@@ -150,8 +149,5 @@ def save_figure(
     """
     paths = [Path(f'{base}{ending}') for ending in endings]
     for path in paths:
-        with atomic_write(path) as temporary:
-            # The date would make equal figures unequal files.
-            metadata = {'CreationDate': None} if path.suffix == '.pdf' else None
-            figure.savefig(temporary, dpi=200, metadata=metadata)
+        write_figure(figure, path)
     return paths

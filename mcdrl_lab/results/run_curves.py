@@ -8,15 +8,14 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from matplotlib.axes import Axes
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from mcdrl_common.figure_files import write_figure
+from mcdrl_common.metric_names import HEADLINE
 from mcdrl_common.palette import line_style
-from mcdrl_common.site_scores import HEADLINE
 
+from .image_metrics import scale_of
 from .run_log import RunLog, RunLogError, read_run_log
-from .scores import scale_of
 
 _COLUMNS = 2
 # What is logged beside the losses and worth a look.
@@ -49,7 +48,6 @@ def run_curves(logs: Mapping[str, RunLog], metric: str = HEADLINE) -> Figure:
 
     rows = math.ceil(len(panels) / _COLUMNS)
     figure = Figure(figsize=(9.0, 0.6 + 2.1 * rows), layout='constrained')
-    FigureCanvasAgg(figure)
     grid = figure.subplots(rows, _COLUMNS, sharex=True, squeeze=False)
     all_axes = list(grid.flat)
     for axes, name in zip(all_axes, panels):

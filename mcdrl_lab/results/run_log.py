@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from mcdrl_common.site_scores import HEADLINE
+from mcdrl_common.metric_names import HEADLINE
 
 _SCALARS = '*/vis_data/scalars.json'
 

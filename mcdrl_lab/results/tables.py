@@ -12,12 +12,12 @@ import pandas as pd
 from mcdrl_common.atomic_write import write_text
 from mcdrl_lab.plans.records import RunRecord
 
-from .scores import RUN_COLUMNS, lower_is_better, run_scores
+from .image_metrics import lower_is_better
+from .scores import RUN_COLUMNS, run_scores
 from .statistics import mean_and_stderr
+from .text_cells import MISSING, markdown, mean_and_error
 
 ORACLE_MARK = '†'
-# An en dash, as in printed tables.
-MISSING = '\u2013'
 ORACLE_NOTE = (
     f'{ORACLE_MARK} checkpoint chosen on the held-out site itself (oracle): not '
     'comparable with the other rows.'
@@ -75,12 +75,6 @@ def result_table(records: Iterable[RunRecord], metric: str = 'dice') -> pd.DataF
     return pd.DataFrame(rows, index=index)
 
 
-def _cell(mean: float, error: float, plus_minus: str) -> str:
-    if math.isnan(mean):
-        return MISSING
-    return f'{mean:.1f}' + ('' if math.isnan(error) else f'{plus_minus}{error:.1f}')
-
-
 def readable_table(table: pd.DataFrame, plus_minus: str = ' ± ') -> pd.DataFrame:
     """Join means and standard errors to the cells that people read.
 
@@ -95,7 +89,7 @@ def readable_table(table: pd.DataFrame, plus_minus: str = ' ± ') -> pd.DataFram
     cells = pd.DataFrame(
         {
             column: [
-                _cell(mean, error, plus_minus)
+                mean_and_error(mean, error, plus_minus)
                 for mean, error in zip(table[column], table[f'{column}_stderr'])
             ]
             for column in columns
@@ -110,31 +104,6 @@ def readable_table(table: pd.DataFrame, plus_minus: str = ' ± ') -> pd.DataFram
         name='method',
     )
     return cells
-
-
-def markdown(cells: pd.DataFrame) -> str:
-    """A table of text cells as Markdown, its index as the first column.
-
-    Args:
-        cells: Text cells.
-    """
-    rows = [[cells.index.name or '', *map(str, cells.columns)]]
-    rows += [
-        [str(name), *map(str, row)] for name, row in zip(cells.index, cells.values)
-    ]
-    rows = [[cell.replace('|', r'\|') for cell in row] for row in rows]
-    widths = [max(3, *(len(row[i]) for row in rows)) for i in range(len(rows[0]))]
-    rows.insert(
-        1, ['-' * widths[0]] + ['-' * (width - 1) + ':' for width in widths[1:]]
-    )
-    lines = [
-        ' | '.join(
-            [row[0].ljust(widths[0])]
-            + [cell.rjust(width) for cell, width in zip(row[1:], widths[1:])]
-        )
-        for row in rows
-    ]
-    return ''.join(f'| {line} |\n' for line in lines)
 
 
 def latex(cells: pd.DataFrame) -> str:

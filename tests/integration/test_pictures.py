@@ -1,14 +1,13 @@
-"""The tools that draw runs, on a real run of a few steps."""
+"""The commands that draw runs, on a real run of a few steps."""
 
 import json
 import re
 import sys
-from pathlib import Path
 
 import cv2
 import pytest
 
-_TOOLS = Path(__file__).resolve().parents[2] / 'tools'
+_LAB = (sys.executable, '-m', 'mcdrl_lab')
 
 
 @pytest.fixture(scope='module')
@@ -36,8 +35,8 @@ def drawn(reference):
     return bench.folder / 'drawn'
 
 
-def tool(reference, name, *arguments):
-    return reference.bench.start(name, sys.executable, _TOOLS / name, *arguments)
+def command(reference, name, *arguments):
+    return reference.bench.start(name, *_LAB, name, *arguments)
 
 
 def test_hook_draws_in_training_what_logs_do_not_hold(drawn):
@@ -60,7 +59,7 @@ def test_hook_draws_in_training_what_logs_do_not_hold(drawn):
 
 
 def test_curves_are_drawn_from_the_work_folder(reference, drawn):
-    run = tool(reference, 'analysis_tools/plot_run.py', drawn, reference.run.work_dir)
+    run = command(reference, 'plot-run', drawn, reference.run.work_dir)
     picture = cv2.imread(str(drawn / 'curves.png'))
     assert picture.shape[0] > 800 and picture.shape[1] > 800
     assert run.output.strip().endswith('curves.png')
@@ -68,9 +67,9 @@ def test_curves_are_drawn_from_the_work_folder(reference, drawn):
 
 def test_embedding_has_a_picture_and_the_probes_scores(reference, drawn):
     out = drawn / 'new/embedding.png'
-    run = tool(
+    run = command(
         reference,
-        'analysis_tools/embedding_plot.py',
+        'embedding',
         reference.config,
         drawn / 'epoch_1.pth',
         *('--loaders', 'train', '--out', out),
@@ -86,7 +85,7 @@ def test_embedding_has_a_picture_and_the_probes_scores(reference, drawn):
 
 def test_report_holds_cases_attention_and_curves_of_the_run(reference, drawn):
     best = next(drawn.glob('best_*.pth'), drawn / 'epoch_1.pth')
-    tool(reference, 'report.py', drawn, '--checkpoint', best)
+    command(reference, 'report', drawn, '--checkpoint', best)
     text = (drawn / 'report.html').read_text()
     assert 'No picture of' not in text
     # At least one case (as many as images with a lesion), no more than three.
@@ -96,11 +95,11 @@ def test_report_holds_cases_attention_and_curves_of_the_run(reference, drawn):
     assert not re.search(r'(src|href)="(?!data:image/|#)', text)
 
 
-def test_tools_say_in_a_line_what_is_wrong(reference, drawn):
+def test_commands_say_in_a_line_what_is_wrong(reference, drawn):
     run = reference.bench.start(
         'wrong',
-        sys.executable,
-        _TOOLS / 'report.py',
+        *_LAB,
+        'report',
         reference.bench.folder / 'nothing',
         check=False,
     )

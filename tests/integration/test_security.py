@@ -55,6 +55,9 @@ def outcomes(bench, drawn_sites, repo_root) -> dict[str, str]:
     def tool(name, *arguments):
         return [str(repo_root / 'tools' / name), *map(str, arguments)]
 
+    def lab(*arguments):
+        return ['-m', 'mcdrl_lab', *map(str, arguments)]
+
     # --resume looks into the work folder.
     in_hostile = tool('train.py', config, '--work-dir', hostile.parent)
     out = bench.folder / 'out'
@@ -75,10 +78,8 @@ def outcomes(bench, drawn_sites, repo_root) -> dict[str, str]:
         'hostile export.py': tool(
             'export.py', hostile, '--size', 64, 64, '--out', out / 'model.onnx'
         ),
-        'hostile serve.py': tool('serve.py', hostile, '--port', 0),
-        'hostile embedding_plot.py': tool(
-            'analysis_tools/embedding_plot.py', config, hostile
-        ),
+        'hostile serve': lab('serve', hostile, '--port', 0),
+        'hostile embedding': lab('embedding', config, hostile),
     }
     done = bench.start(
         'tools',
@@ -100,8 +101,8 @@ def test_every_tool_refuses_a_malicious_checkpoint_by_name(outcomes):
         assert 'epoch_1.pth holds more than tensors and plain data' in said, tool + said
         assert 'system' in said, tool
         assert 'weights_only=False' not in said, tool
-    for tool in ('predict', 'explain', 'export', 'serve'):
-        assert 'Traceback' not in outcomes[f'hostile {tool}.py']
+    for tool in ('predict.py', 'explain.py', 'export.py', 'serve'):
+        assert 'Traceback' not in outcomes[f'hostile {tool}']
 
 
 @pytest.mark.reliability(

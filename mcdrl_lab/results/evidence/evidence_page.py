@@ -19,7 +19,7 @@ from mcdrl_lab.results.invariance_tables import (
 )
 from mcdrl_lab.results.plots import save_figure
 
-from . import blocks
+from . import evidence_blocks as blocks
 
 _MARKER = re.compile(
     r'<!-- evidence: (?P<order>.*?) -->\n.*?<!-- /evidence -->', re.DOTALL

@@ -7,9 +7,8 @@ import os
 import shlex
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from jinja2 import Environment, PackageLoader, StrictUndefined
@@ -23,45 +22,18 @@ from mcdrl_lab.results.plots import box_plot
 from mcdrl_lab.results.run_curves import run_curves
 from mcdrl_lab.results.run_log import RunLogError, read_run_log
 from mcdrl_lab.results.tables import ORACLE_NOTE
-from mcdrl_mmseg.models import DictionaryError
-from mcdrl_mmseg.visualization.confounder_profile import confounder_profile
 
 from . import report_tables as tables
-from .cases import choose_cases
-from .run_pictures import RunModel, RunPictures, checkpoint_of, config_of
-from .sources import Source, load_source
+from .chosen_cases import choose_cases
+from .drawn_runs import ReportOptions, draw_runs
+from .report_source import Source, load_source
+
+if TYPE_CHECKING:
+    from .run_pictures import RunPictures
 
 GENERATOR = 'mcdrl_lab.results.html_report'
 _TEMPLATE = 'report.html.j2'
 _EXPLANATION_DPI = 90
-
-
-@dataclass(frozen=True)
-class ReportOptions:
-    """What a report shows beyond the records.
-
-    Attributes:
-        method: Method whose cases and attention are shown; None takes the one that
-            was recorded last.
-        checkpoint: Checkpoint to draw with, for all sites; None takes each run's own.
-        config: Config whose test set holds the images; None takes each run's own.
-        data_root: Folder of the images, where it is not the config's.
-        device: As ``'cuda:0'``; None takes a GPU if there is one.
-        profile_images: Images of each site that the attention is taken from.
-        pictures: Whether models are run at all.
-        explanations: Show below each case how the model came to its prediction.
-        title: Of the page; None makes one of the source's name.
-    """
-
-    method: str | None = None
-    checkpoint: str | os.PathLike | None = None
-    config: str | os.PathLike | None = None
-    data_root: str | os.PathLike | None = None
-    device: str | None = None
-    profile_images: int = 60
-    pictures: bool = True
-    explanations: bool = False
-    title: str | None = None
 
 
 def write_page(
@@ -72,7 +44,7 @@ def write_page(
     """Write the report of a plan or of one run.
 
     Args:
-        path: See :func:`~mcdrl_lab.results.html_report.sources.load_source`.
+        path: See :func:`~mcdrl_lab.results.html_report.report_source.load_source`.
         out: The HTML file; None writes ``report.html`` beside the records.
         options: What to show.
 
@@ -104,54 +76,6 @@ def write_page(
     content = build_content(source, method, pictures, problems, options.title)
     write_text(out, render(content))
     return out
-
-
-def draw_runs(
-    source: Source, method: str, options: ReportOptions
-) -> tuple[dict[str, RunPictures], list[str]]:
-    """Run the models of one method on the cases of each site.
-
-    Args:
-        source: The results.
-        method: Name of the method.
-        options: See :class:`ReportOptions`.
-
-    Returns:
-        Site -> pictures, and what kept others from being drawn, as sentences.
-    """
-    drawn: dict[str, RunPictures] = {}
-    problems: list[str] = []
-    loaded: tuple[Any, RunModel] | None = None
-    for site, record in source.first_runs(method).items():
-        folder = source.folders.get(record.key)
-        checkpoint = options.checkpoint or (checkpoint_of(folder) if folder else None)
-        if checkpoint is None:
-            problems.append(f'{site}: the checkpoint that was tested is not at hand.')
-            continue
-        config = options.config or (config_of(folder) if folder else None)
-        if config is None:
-            problems.append(f'{site}: the config is not at hand; name it by --config.')
-            continue
-        try:
-            # One checkpoint may serve several sites.
-            if loaded is None or loaded[0] != (checkpoint, config):
-                model = RunModel(checkpoint, config, options.data_root, options.device)
-                loaded = (checkpoint, config), model
-            cases = choose_cases(record.images)
-            result = loaded[1].pictures(
-                site, cases, options.profile_images, options.explanations
-            )
-        except (ValueError, OSError, KeyError, DictionaryError) as error:
-            problems.append(f'{site}: {" ".join(str(error).split())}')
-            continue
-        drawn[site] = result
-        lacking = [name for name in cases if name not in result.cases]
-        if lacking:
-            problems.append(
-                f'{site}: the test set of the config does not hold the images of the '
-                f'cases {", ".join(lacking)}.'
-            )
-    return drawn, problems
 
 
 def build_content(
@@ -300,6 +224,8 @@ def _profile(pictures: Mapping[str, RunPictures]) -> str | None:
             priors.append(drawn.prior)
     if not attention:
         return None
+    from mcdrl_mmseg.visualization.confounder_profile import confounder_profile
+
     # Each fold may have estimated a prior of its own.
     return figure_uri(confounder_profile(attention, names, np.mean(priors, axis=0)))
 

@@ -10,12 +10,14 @@ import numpy as np
 import pandas as pd
 
 from mcdrl_lab.plans.records import RunRecord
-from mcdrl_lab.results.comparison import Comparison, effect_table
+from mcdrl_lab.results.comparison import Comparison
+from mcdrl_lab.results.comparison_tables import effect_table
 from mcdrl_lab.results.scores import done, image_scores
 from mcdrl_lab.results.statistics import these_sites_interval
-from mcdrl_lab.results.tables import MISSING, ORACLE_MARK
+from mcdrl_lab.results.tables import ORACLE_MARK
+from mcdrl_lab.results.text_cells import MISSING, ends, number, p_value
 
-from .sources import Source, run_folder
+from .report_source import Source, run_folder
 
 MEAN_ROW = 'mean of sites'
 _FURTHER = {
@@ -72,9 +74,9 @@ def results_table(name: str, records: Sequence[RunRecord]) -> Table:
             [
                 site,
                 _estimate(own),
-                _number(own['score'].median()),
+                number(own['score'].median()),
                 *(
-                    _number(table.loc[table['held_out'] == site, 'score'].mean())
+                    number(table.loc[table['held_out'] == site, 'score'].mean())
                     for table in further.values()
                 ),
                 str(len(images)),
@@ -84,7 +86,7 @@ def results_table(name: str, records: Sequence[RunRecord]) -> Table:
         )
     if len(sites) > 1:
         means = [
-            _number(table.groupby('held_out')['score'].mean().mean())
+            number(table.groupby('held_out')['score'].mean().mean())
             for table in further.values()
         ]
         total = [sum(int(row[i]) for row in rows) for i in (-3, -2)]
@@ -114,7 +116,7 @@ def summary(name: str, records: Sequence[RunRecord]) -> dict[str, str]:
         worst = f'{by_site.idxmin()} ({by_site.min():.1f} %)'
     return dict(
         name=name,
-        dice=_number(by_site.mean()),
+        dice=number(by_site.mean()),
         interval=_interval(dice),
         worst=worst,
         sites=str(len(by_site)),
@@ -134,8 +136,8 @@ def comparison_table(comparison: Comparison) -> Table:
             f'{row.a:.1f}',
             f'{row.b:.1f}',
             f'{row.difference:+.1f}',
-            _ends(row.low, row.high, '+.1f'),
-            _p_value(row.p_holm),
+            ends(row.low, row.high),
+            p_value(row.p_holm),
             str(row.images),
             str(row.seeds),
         ]
@@ -170,7 +172,7 @@ def data_table(records: Iterable[RunRecord]) -> Table:
                 str(len(images)),
                 str(sum(not image['has_lesion'] for image in images)),
                 ', '.join(lesions) or MISSING,
-                _number(float(np.median(areas)) if areas else math.nan),
+                number(float(np.median(areas)) if areas else math.nan),
                 str(len(known)) if known else 'unknown',
             ]
         )
@@ -195,7 +197,7 @@ def runs_table(source: Source) -> Table:
                 row_name(record),
                 record.held_out,
                 str(record.seed) if source.is_plan else MISSING,
-                _number(scores.mean()),
+                number(scores.mean()),
                 f'{minutes:.1f}' if record.duration_s else MISSING,
                 budget,
                 record.status + (f': {record.error}' if record.error else ''),
@@ -258,10 +260,6 @@ def _images_of(records: Iterable[RunRecord], site: str) -> list[dict]:
     return [images[name] for name in sorted(images)]
 
 
-def _number(value: float) -> str:
-    return MISSING if math.isnan(value) else f'{value:.1f}'
-
-
 def _estimate(scores: pd.DataFrame) -> str:
     """Mean of sites and its interval; columns held_out, difference, ..."""
     if scores.empty:
@@ -277,16 +275,4 @@ def _interval(scores: pd.DataFrame) -> str:
     interval = these_sites_interval(scores)
     # Scores lie in 0 to 100, which a stretched interval does not know.
     low, high = max(interval.low, 0.0), min(interval.high, 100.0)
-    return MISSING if math.isnan(interval.low) else _ends(low, high, '.1f')
-
-
-def _ends(low: float, high: float, form: str) -> str:
-    if math.isnan(low):
-        return MISSING
-    return f'{low:{form}} to {high:{form}}'
-
-
-def _p_value(value: float) -> str:
-    if math.isnan(value):
-        return MISSING
-    return '< 0.0001' if value < 1e-4 else f'{value:.4f}'
+    return MISSING if math.isnan(interval.low) else ends(low, high, '.1f')

@@ -18,7 +18,7 @@ from mmseg.registry import DATASETS
 from torch import nn
 from torch.utils.data import Dataset
 
-from mcdrl_lab.plans.folds import datasets
+from mcdrl_common.config_datasets import datasets
 from mcdrl_lab.results.features import collect_features
 from mcdrl_lab.simulation.truth import true_confounders
 from mcdrl_mmseg.apis.checkpoint import load_segmentor
@@ -155,21 +155,3 @@ class RunModel:
         prediction = sample.pred_sem_seg.data[0].cpu().numpy()
         truth = sample.gt_sem_seg.data[0].cpu().numpy()
         return case_picture(image, prediction, truth)
-
-
-def checkpoint_of(folder: Path) -> Path | None:
-    """The checkpoint that a run was tested with, or None if it is gone."""
-    found = list(folder.glob('best_*.pth'))
-    # A kill between two best checkpoints can leave both; the later is better.
-    return max(found, key=lambda path: path.stat().st_mtime) if found else None
-
-
-def config_of(folder: Path) -> Path | None:
-    """The whole config that a run left in its folder, or None."""
-    own = folder / 'config.py'
-    if own.is_file():
-        return own
-    # Not the one beside a test, which may have tested another model's checkpoint.
-    starts = [p.parent for p in sorted(folder.glob('*/vis_data/scalars.json'))]
-    found = [s / 'config.py' for s in starts if (s / 'config.py').is_file()]
-    return found[-1] if found else None

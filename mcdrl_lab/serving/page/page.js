@@ -16,7 +16,7 @@ async function fetchJson(path, options) {
   try {
     response = await fetch(path, options);
   } catch {
-    throw new Error('The server does not answer. Is tools/serve.py still running?');
+    throw new Error('The server does not answer. Is python -m mcdrl_lab serve still running?');
   }
   if (response.ok) return response.json();
   const { error } = await response.json().catch(() => ({}));
@@ -152,7 +152,7 @@ async function chooseExample(number, button) {
     const response = await fetch(`examples/${number}`);
     choose(info.examples[number], await response.blob(), button);
   } catch {
-    showError('The server does not answer. Is tools/serve.py still running?');
+    showError('The server does not answer. Is python -m mcdrl_lab serve still running?');
   }
 }
 

@@ -12,7 +12,7 @@ from mmseg.registry import MODELS
 from mmseg.structures import SegDataSample
 from torch.nn.modules.batchnorm import _BatchNorm
 
-from mcdrl_lab.benchmarks.latency import fill_with_noise
+from mcdrl_lab.benchmarks.models import fill_with_noise
 
 _CONFIG = 'configs/mcdrl/mcdrl_clip-tiny-vit_fcn_5e_endoscopy-sites-128x128.py'
 

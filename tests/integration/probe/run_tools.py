@@ -29,7 +29,7 @@ def connect_here(self, address):
 
 
 def look_up_here(host, *arguments, **options):
-    # tools/serve.py looks up where it is to listen.
+    # The command serve looks up where it is to listen.
     if host == '127.0.0.1':
         return getaddrinfo(host, *arguments, **options)
     return refuse(host)
@@ -41,11 +41,14 @@ socket.gethostbyname = refuse
 
 
 def run(command: list[str]) -> str:
-    sys.argv = command
+    sys.argv = command[1:] if command[0] == '-m' else command
     said = io.StringIO()
     with contextlib.redirect_stdout(said), contextlib.redirect_stderr(said):
         try:
-            runpy.run_path(command[0], run_name='__main__')
+            if command[0] == '-m':
+                runpy.run_module(command[1], run_name='__main__', alter_sys=True)
+            else:
+                runpy.run_path(command[0], run_name='__main__')
         except SystemExit as error:
             print(f'exit {error.code}')
         except Exception:

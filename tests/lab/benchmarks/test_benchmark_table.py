@@ -7,8 +7,8 @@ from mcdrl_lab.benchmarks.benchmark_table import (
     comparison_table,
     shares_table,
 )
-from mcdrl_lab.benchmarks.parts import PARTS
-from mcdrl_lab.results.tables import MISSING
+from mcdrl_lab.benchmarks.part_shares import PARTS
+from mcdrl_lab.results.text_cells import MISSING
 
 
 def record(name='own', **values) -> dict:

@@ -3,7 +3,7 @@ import numpy as np
 import pytest
 import torch
 
-from mcdrl_lab.benchmarks.exported_models import compare, image_pairs
+from mcdrl_lab.benchmarks.exported_models import compare_exported, image_pairs
 from mcdrl_mmseg.apis.export.deployable import DeployableSegmentor
 from mcdrl_mmseg.apis.export.runtime import ExportedModel
 from mcdrl_mmseg.apis.image_pipeline import ImageError
@@ -64,7 +64,7 @@ def test_dice_and_difference_are_those_of_the_maps(folders, model):
     runs = dict(same=same, upper=upper_half, all=all_lesion)
     files = [file_of(folders, name, run) for name, run in runs.items()]
     pairs = image_pairs(folders / 'images', folders / 'masks')
-    rows = compare(model, files, pairs, rounds=2)
+    rows = compare_exported(model, files, pairs, rounds=2)
     assert [row['name'] for row in rows] == ['PyTorch', *runs]
     assert rows[1]['dice'] == rows[0]['dice']
     assert rows[1]['largest_difference'] == 0
@@ -78,4 +78,4 @@ def test_dice_and_difference_are_those_of_the_maps(folders, model):
 def test_files_of_several_sizes_are_refused(folders, model):
     files = [file_of(folders, str(h), None, height=h) for h in (64, 96)]
     with pytest.raises(ValueError, match='of one size'):
-        compare(model, files, [])
+        compare_exported(model, files, [])

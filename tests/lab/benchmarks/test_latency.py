@@ -1,57 +1,43 @@
+import time
+
+import numpy as np
 import pytest
-import torch
 
-from mcdrl_lab.benchmarks import latency
-from mcdrl_lab.benchmarks.latency import (
-    build_variant,
-    intervention_parameters,
-    measure_latency,
-)
-from mcdrl_lab.plans.plan import Method
-
-DEPTH = 'model.decode_head.intervention.num_layers'
+from mcdrl_lab.benchmarks.latency import Spread, ratio, spread, time_in_turns
 
 
-@pytest.fixture
-def methods(tiny_config):
-    config = str(tiny_config)
-    without = {
-        'model.decode_head.intervention': None,
-        'model.decode_head.loss_causal': None,
-    }
-    return [
-        Method('depth1', config, {DEPTH: 1}),
-        Method('depth2', config, {DEPTH: 2}),
-        Method('without', config, without),
-    ]
+def test_functions_take_turns_back_and_forth_and_the_first_calls_do_not_count():
+    calls = []
+    functions = [lambda n=n: calls.append(n) for n in range(3)]
+    times = time_in_turns(functions, rounds=2, warm_up=2)
+    assert calls == [0, 1, 2, 2, 1, 0] * 2
+    assert times.shape == (2, 3)
 
 
-def test_variants_are_timed_in_turns_and_the_first_passes_not_counted(
-    methods, monkeypatch
-):
-    order = []
-
-    def milliseconds(model, image):
-        order.append(intervention_parameters(model))
-        # The warm-up's passes are slow; then every method has a time of its own.
-        return 1000.0 if len(order) <= 9 else float(len(order) % 3)
-
-    monkeypatch.setattr(latency, '_milliseconds', milliseconds)
-    threads = torch.get_num_threads()
-    records = measure_latency(methods, size=64, rounds=4)
-    assert torch.get_num_threads() == threads
-    assert [r['milliseconds'] for r in records] == [1, 2, 0]
-    assert order[:3] * 7 == order
-    assert [r['method'] for r in records] == ['depth1', 'depth2', 'without']
-    assert {r['size'] for r in records} == {64}
+def test_times_are_in_milliseconds_and_belong_to_their_function():
+    functions = [lambda: time.sleep(0.05), lambda: None]
+    times = time_in_turns(functions, rounds=2, warm_up=0)
+    assert (times[:, 0] >= 50).all() and (times[:, 1] < times[:, 0]).all()
 
 
-def test_parameters_of_the_intervention_alone_and_of_the_whole_model(methods):
-    records = measure_latency(methods, size=64, rounds=1)
-    assert all(r['milliseconds'] > 0 for r in records)
-    own = [r['intervention_parameters'] for r in records]
-    whole = [r['parameters'] for r in records]
-    assert own[1] > own[0] > own[2] == 0
-    assert whole[1] - whole[0] == own[1] - own[0]
-    layers = build_variant(methods[1]).decode_head.intervention.layers
-    assert own[1] - own[0] == sum(p.numel() for p in layers[1].parameters())
+def test_time_on_the_cores_leaves_waiting_out():
+    times = time_in_turns([lambda: time.sleep(0.2)], 1, 0, cpu_time=True)
+    assert times[0, 0] < 100
+
+
+def test_spread_by_hand():
+    assert spread(np.array([1.0, 2.0, 3.0, 4.0, 5.0])) == Spread(3, 2, 4)
+
+
+def test_ratio_is_the_median_of_pairs_and_not_the_ratio_of_medians():
+    result = ratio(np.array([1.0, 4.0, 9.0]), np.array([1.0, 2.0, 3.0]))
+    assert result.median == 2
+    # Three pairs are too few for 95%: the extremes.
+    assert (result.low, result.high) == (1, 3)
+
+
+def test_interval_of_the_ratio_is_that_of_the_sign_test():
+    """Of 11 pairs the 2nd and 10th: 1 - 2 * P(Bin(11, 1/2) <= 1) = 98.8%."""
+    ratios = np.arange(1.0, 12.0)
+    result = ratio(ratios, np.ones(11))
+    assert (result.low, result.median, result.high) == pytest.approx((2, 6, 10))

@@ -8,7 +8,7 @@ import pytest
 from mcdrl_lab.benchmarks import side_by_side as comparison
 from mcdrl_lab.benchmarks.counting import count_parameters
 from mcdrl_lab.benchmarks.models import against
-from mcdrl_lab.benchmarks.parts import PARTS
+from mcdrl_lab.benchmarks.part_shares import PARTS
 from mcdrl_lab.benchmarks.side_by_side import compare
 from mcdrl_lab.benchmarks.steps import Setting
 

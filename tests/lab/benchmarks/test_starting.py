@@ -8,7 +8,7 @@ from mmengine.logging import MMLogger
 from mmengine.registry import init_default_scope
 from mmseg.registry import MODELS
 
-from mcdrl_lab.benchmarks import starting
+from mcdrl_lab.benchmarks import latency
 from mcdrl_lab.benchmarks.models import against, load_subject
 from mcdrl_lab.benchmarks.starting import measure_start
 from mcdrl_lab.errors import ProtocolError
@@ -62,7 +62,7 @@ def test_the_first_start_has_an_empty_cache_and_the_next_five_a_warm_one(
 def test_times_are_the_first_and_the_quartiles_of_the_others(vit, monkeypatch):
     """In seconds 4, then 0.005, 0.001, 0.003, 0.004 and 0.002."""
     clock = iter([0, 4, 10, 10.005, 20, 20.001, 30, 30.003, 40, 40.004, 50, 50.002])
-    monkeypatch.setattr(starting, 'time', SimpleNamespace(perf_counter=clock.__next__))
+    monkeypatch.setattr(latency, 'time', SimpleNamespace(perf_counter=clock.__next__))
     found = measure_start(vit)
     assert found['cold'] == 4000
     assert found['warm'] == pytest.approx(dict(median=3, low=2, high=4))

@@ -7,10 +7,9 @@ from mcdrl_lab.errors import ProtocolError
 from mcdrl_lab.results.comparison import (
     check_comparable,
     compare,
-    comparison_markdown,
-    effect_table,
     mean_difference,
 )
+from mcdrl_lab.results.comparison_tables import comparison_markdown, effect_table
 
 
 def test_effects_by_hand_over_sites_and_at_each(two_methods):

@@ -4,7 +4,8 @@ from mmengine.config import Config
 from mmengine.dataset import BaseDataset
 from mmengine.registry import DATASETS
 
-from mcdrl_lab.results.embedding import batches, probe_features
+from mcdrl_lab.results.config_batches import batches
+from mcdrl_lab.results.embedding import probe_features
 
 
 @DATASETS.register_module()

@@ -8,7 +8,7 @@ from mcdrl_lab.results.invariance_tables import (
     invariance_table,
     read_invariance,
 )
-from mcdrl_lab.results.tables import MISSING
+from mcdrl_lab.results.text_cells import MISSING
 from mcdrl_lab.simulation.scene import CONFOUNDERS
 
 

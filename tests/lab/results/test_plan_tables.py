@@ -5,7 +5,9 @@ import pytest
 from mcdrl_lab.errors import ProtocolError
 from mcdrl_lab.plans.records import append_record
 from mcdrl_lab.results.comparison import compare
-from mcdrl_lab.results.plan_tables import load_records, write_comparisons, write_report
+from mcdrl_lab.results.comparison_files import write_comparisons
+from mcdrl_lab.results.plan_records import load_records
+from mcdrl_lab.results.plan_tables import write_report
 
 
 @pytest.fixture

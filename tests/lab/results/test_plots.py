@@ -4,7 +4,13 @@ import pytest
 from PIL import Image
 
 from mcdrl_lab.errors import ProtocolError
-from mcdrl_lab.results.plots import COLORS, HATCHES, box_plot, effect_plot, save_figure
+from mcdrl_lab.results.plots import (
+    _FILL_COLORS,
+    _HATCHES,
+    box_plot,
+    effect_plot,
+    save_figure,
+)
 
 
 def boxes(figure):
@@ -32,7 +38,7 @@ def test_methods_differ_in_colour_and_in_hatch(two_methods):
     first, second = boxes(box_plot(two_methods))[::2]
     assert first.get_facecolor() != second.get_facecolor()
     assert first.get_hatch() != second.get_hatch()
-    assert len(set(COLORS)) == len(set(HATCHES)) == 8
+    assert len(set(_FILL_COLORS)) == len(set(_HATCHES)) == 8
 
 
 def test_colours_differ_in_lightness_for_readers_without_colour():
@@ -41,7 +47,7 @@ def test_colours_differ_in_lightness_for_readers_without_colour():
         return 0.2126 * red + 0.7152 * green + 0.0722 * blue
 
     # The first two colours meet in every plot of a method beside a baseline.
-    lightness = [luminance(color) for color in COLORS]
+    lightness = [luminance(color) for color in _FILL_COLORS]
     assert max(lightness) - min(lightness) > 0.4
 
 

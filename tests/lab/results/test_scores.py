@@ -3,7 +3,8 @@ import math
 import pytest
 
 from mcdrl_lab.errors import ProtocolError
-from mcdrl_lab.results.scores import image_scores, lower_is_better, run_scores
+from mcdrl_lab.results.image_metrics import lower_is_better
+from mcdrl_lab.results.scores import image_scores, run_scores
 
 
 def test_a_run_scores_the_mean_over_its_images_with_lesion(make_record):

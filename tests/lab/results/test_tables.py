@@ -5,11 +5,11 @@ import pytest
 
 from mcdrl_lab.results.tables import (
     latex,
-    markdown,
     readable_table,
     result_table,
     write_tables,
 )
+from mcdrl_lab.results.text_cells import markdown
 
 
 def test_means_and_standard_errors_over_seeds_by_hand(two_methods):

@@ -36,7 +36,7 @@ def served(checkpoint, tmp_path_factory, repo_root, encode, pixels):
     log = (folder / 'log').open('w+')
     process = subprocess.Popen(
         [
-            *(sys.executable, repo_root / 'tools/serve.py', checkpoint),
+            *(sys.executable, '-m', 'mcdrl_lab', 'serve', checkpoint),
             *('--examples', examples, '--port', '0', '--device', 'cpu'),
             *('--max-upload-mb', '0.5'),
         ],

@@ -3,7 +3,9 @@ from pathlib import Path
 import pytest
 
 from mcdrl_lab.errors import ProtocolError
-from mcdrl_lab.results.evidence import EvidencePage, blocks, write_compact
+from mcdrl_lab.results.evidence import evidence_blocks as blocks
+from mcdrl_lab.results.evidence.compact_records import write_compact
+from mcdrl_lab.results.evidence.evidence_page import EvidencePage
 
 DOCS = Path(__file__).resolve().parents[4] / 'docs'
 
@@ -118,7 +120,7 @@ def test_markers_that_cannot_be_followed_are_named(write_page, text, message):
 def test_the_committed_page_is_what_the_committed_records_give():
     page = EvidencePage(DOCS / 'evidence.md')
     text = page.path.read_text(encoding='utf-8')
-    assert page.render() == text, 'run python tools/analysis_tools/evidence.py write'
+    assert page.render() == text, 'run python -m mcdrl_lab evidence write'
     for part in text.split('](images/evidence_')[1:]:
         assert (DOCS / 'images' / f'evidence_{part.partition(")")[0]}').is_file()
 

@@ -13,8 +13,8 @@ from mcdrl_lab.results.html_report.report_page import (
     render,
     write_page,
 )
+from mcdrl_lab.results.html_report.report_source import Source
 from mcdrl_lab.results.html_report.run_pictures import RunPictures
-from mcdrl_lab.results.html_report.sources import Source
 
 _VOID = {'meta', 'img', 'br'}
 

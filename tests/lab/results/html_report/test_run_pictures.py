@@ -1,6 +1,6 @@
 import os
 
-from mcdrl_lab.results.html_report.run_pictures import checkpoint_of, config_of
+from mcdrl_lab.results.html_report.report_source import checkpoint_of, config_of
 
 
 def touch(path, time=100):

@@ -1,31 +1,24 @@
-"""Measure how much of the lesions the region selection keeps, site by site."""
+"""Measure how much of the lesions the region selection keeps, site by site.
+
+'kept' is the mean share of a lesion's area, 'whole' the share of lesions of which
+nine tenths are kept, both in percent. A selection that knows nothing keeps 100 alpha
+percent.
+"""
+
+from __future__ import annotations
 
 import argparse
 import sys
 from pathlib import Path
 
-from mmengine.config import DictAction
-from mmengine.logging import MMLogger
+from mcdrl_lab.cfg_options import CfgOptions
 
-from mcdrl_common.atomic_write import write_text
-from mcdrl_lab.results.embedding import LOADERS, batches
-from mcdrl_lab.results.selection import (
-    kept_lesions,
-    selection_table,
-    untrained_segmentor,
-)
-from mcdrl_mmseg.apis import load_config, load_segmentor
-from mcdrl_mmseg.apis.commands import USER_ERRORS
+from .config_batches import LOADERS, batches
 
 
-def parse_args() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
-        description=f"{__doc__} 'kept' is the mean share of a lesion's area, 'whole' "
-        'the share of lesions of which nine tenths are kept, both in percent. A '
-        'selection that knows nothing keeps 100 alpha percent.',
-        epilog='Example: python tools/analysis_tools/selection.py CONFIG '
-        '--loaders train',
-    )
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments of the command."""
+    parser.epilog = 'Example: python -m mcdrl_lab selection CONFIG --loaders train'
     parser.add_argument('config', help='config file')
     parser.add_argument(
         'checkpoint',
@@ -54,15 +47,22 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument(
         '--cfg-options',
         nargs='+',
-        action=DictAction,
+        action=CfgOptions,
         metavar='KEY=VALUE',
         help='override entries of the config, as for train.py',
     )
-    return parser.parse_args()
 
 
-def main() -> int:
-    args = parse_args()
+def run(args: argparse.Namespace) -> int:
+    """Print the shares by site; returns 2 for input that cannot be used."""
+    from mmengine.logging import MMLogger
+
+    from mcdrl_common.atomic_write import write_text
+    from mcdrl_mmseg.apis import load_config, load_segmentor
+    from mcdrl_mmseg.apis.commands import USER_ERRORS
+
+    from .selection import kept_lesions, selection_table, untrained_segmentor
+
     # Not how each weight was initialised.
     MMLogger.get_instance('selection', log_level='WARNING')
     try:
@@ -81,7 +81,3 @@ def main() -> int:
         write_text(args.out, kept.to_csv(index=False))
         print(args.out)
     return 0
-
-
-if __name__ == '__main__':
-    sys.exit(main())

@@ -1,20 +1,21 @@
-"""Write everything about an evaluation into one HTML file."""
+"""Write everything about an evaluation into one HTML file.
+
+Results with intervals, box plots, training curves, cases with overlays, attention to
+the confounders, data, versions, commands. The file needs no network and no other file.
+"""
+
+from __future__ import annotations
 
 import argparse
 import sys
 from pathlib import Path
 
-from mcdrl_lab.results.html_report.report_page import ReportOptions, write_page
-from mcdrl_mmseg.apis.commands import USER_ERRORS
 
-
-def parse_args() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
-        description=f'{__doc__} Results with intervals, box plots, training curves, '
-        'cases with overlays, attention to the confounders, data, versions, commands. '
-        'The file needs no network and no other file.',
-        epilog='Example: python tools/report.py work_dirs/leave_one_site_out --out '
-        'report.html',
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments of the command."""
+    parser.epilog = (
+        'Example: python -m mcdrl_lab report work_dirs/leave_one_site_out --out '
+        'report.html'
     )
     parser.add_argument(
         'source',
@@ -54,11 +55,12 @@ def parse_args() -> argparse.Namespace:
         'the attention to each confounder (about half a MB a case)',
     )
     parser.add_argument('--title', help='of the page')
-    return parser.parse_args()
 
 
-def main() -> int:
-    args = parse_args()
+def run(args: argparse.Namespace) -> int:
+    """Write the page; returns 2 for input that cannot be used."""
+    from .html_report.report_page import ReportOptions, write_page
+
     options = ReportOptions(
         method=args.method,
         checkpoint=args.checkpoint,
@@ -72,11 +74,7 @@ def main() -> int:
     )
     try:
         print(write_page(args.source, args.out, options))
-    except (*USER_ERRORS, OSError) as error:
+    except (ValueError, OSError) as error:
         print(f'report: {error}', file=sys.stderr)
         return 2
     return 0
-
-
-if __name__ == '__main__':
-    sys.exit(main())

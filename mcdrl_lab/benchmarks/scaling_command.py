@@ -1,24 +1,18 @@
-"""Time training steps on one and on several processes of this machine."""
+"""Time training steps on one and on several processes of this machine.
+
+Every process has the same number of images, of noise, and one thread; what the
+processes send each other is counted.
+"""
+
+from __future__ import annotations
 
 import argparse
-import json
-import platform
 from pathlib import Path
 
-import pandas as pd
-import torch
 
-import mcdrl_mmseg  # noqa: F401  (registers the components)
-from mcdrl_common.atomic_write import write_text
-from mcdrl_lab.benchmarks.scaling import measure_scaling
-
-
-def parse_args() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
-        description=f'{__doc__} Every process has the same number of images, of noise, '
-        'and one thread; what the processes send each other is counted.',
-        epilog='Example: python tools/analysis_tools/scaling.py CONFIG --size 128',
-    )
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments of the command."""
+    parser.epilog = 'Example: python -m mcdrl_lab scaling CONFIG --size 128'
     parser.add_argument('config', help='config file')
     parser.add_argument(
         '--processes', type=int, nargs='+', default=[1, 2], help='(default: 1 2)'
@@ -32,11 +26,20 @@ def parse_args() -> argparse.Namespace:
         '--repeats', type=int, default=2, help='starts of each (default: 2)'
     )
     parser.add_argument('--out', type=Path, help='JSON file to write')
-    return parser.parse_args()
 
 
-def main() -> None:
-    args = parse_args()
+def run(args: argparse.Namespace) -> None:
+    """Print a row for each number of processes, and write them where asked for."""
+    import json
+    import platform
+
+    import pandas as pd
+    import torch
+
+    from mcdrl_common.atomic_write import write_text
+
+    from .scaling import measure_scaling
+
     rows = measure_scaling(
         args.config,
         args.processes,
@@ -56,7 +59,3 @@ def main() -> None:
     print(', '.join(f'{name} {value}' for name, value in where.items()))
     if args.out:
         write_text(args.out, json.dumps(dict(where=where, rows=rows), indent=2))
-
-
-if __name__ == '__main__':
-    main()

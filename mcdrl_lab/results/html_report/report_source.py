@@ -10,7 +10,7 @@ from mcdrl_common.image_records import read_records as read_image_records
 from mcdrl_common.site_scores import by_site, summarise
 from mcdrl_lab.errors import ProtocolError
 from mcdrl_lab.plans.records import RECORDS_NAME, RunRecord
-from mcdrl_lab.results.plan_tables import load_records
+from mcdrl_lab.results.plan_records import load_records
 from mcdrl_lab.results.scores import done
 
 
@@ -112,3 +112,21 @@ def _work_dir_records(folder: Path) -> list[RunRecord]:
         )
         for site, group in by_site(images).items()
     ]
+
+
+def checkpoint_of(folder: Path) -> Path | None:
+    """The checkpoint that a run was tested with, or None if it is gone."""
+    found = list(folder.glob('best_*.pth'))
+    # A kill between two best checkpoints can leave both; the later is better.
+    return max(found, key=lambda path: path.stat().st_mtime) if found else None
+
+
+def config_of(folder: Path) -> Path | None:
+    """The whole config that a run left in its folder, or None."""
+    own = folder / 'config.py'
+    if own.is_file():
+        return own
+    # Not the one beside a test, which may have tested another model's checkpoint.
+    starts = [p.parent for p in sorted(folder.glob('*/vis_data/scalars.json'))]
+    found = [s / 'config.py' for s in starts if (s / 'config.py').is_file()]
+    return found[-1] if found else None

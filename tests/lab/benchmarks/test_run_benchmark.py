@@ -1,16 +1,15 @@
-"""Arguments of tools/analysis_tools/benchmark.py, and what comes of them."""
+"""Arguments of the command benchmark, and what comes of them."""
 
-import importlib.util
 import json
-import sys
 from types import SimpleNamespace
 
 import pytest
 import torch
 
-from mcdrl_lab.benchmarks import benchmark_command as command
-from mcdrl_lab.benchmarks.benchmark_command import run_benchmark
+from mcdrl_lab.benchmarks import run_benchmark as command
+from mcdrl_lab.benchmarks.run_benchmark import run_benchmark
 from mcdrl_lab.benchmarks.steps import Setting
+from mcdrl_lab.commands import make_parser
 from mcdrl_lab.errors import ProtocolError
 
 _PNG = b'\x89PNG'
@@ -18,16 +17,11 @@ _MODEL = 'mcdrl_clip-tiny-vit_fcn'
 
 
 @pytest.fixture
-def parsed(repo_root, monkeypatch):
-    """Arguments as the tool reads them: ``parsed(CONFIG, '--size', 64)``."""
-    path = repo_root / 'tools/analysis_tools/benchmark.py'
-    spec = importlib.util.spec_from_file_location('benchmark_tool', path)
-    tool = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(tool)
+def parsed():
+    """Arguments as the command reads them: ``parsed(CONFIG, '--size', 64)``."""
 
     def parse(*arguments):
-        monkeypatch.setattr(sys, 'argv', ['benchmark.py', *map(str, arguments)])
-        return tool.parse_args()
+        return make_parser('benchmark').parse_args(map(str, arguments))
 
     return parse
 

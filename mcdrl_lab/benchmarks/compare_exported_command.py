@@ -1,29 +1,21 @@
-"""Score and time exported files beside the model that they were made of."""
+"""Score and time exported files beside the model that they were made of.
+
+Dice is the mean over images with lesion, at native size; times are medians of passes
+of one image that take turns.
+"""
+
+from __future__ import annotations
 
 import argparse
-import json
-import platform
 import sys
 from pathlib import Path
 
-import pandas as pd
-import torch
 
-import mcdrl_mmseg  # noqa: F401  (registers the components)
-from mcdrl_common.atomic_write import write_text
-from mcdrl_lab.benchmarks.exported_models import compare, image_pairs
-from mcdrl_mmseg.apis.checkpoint import load_segmentor
-from mcdrl_mmseg.apis.commands import USER_ERRORS
-from mcdrl_mmseg.apis.export.deployable import ExportError
-from mcdrl_mmseg.apis.export.runtime import open_exported
-
-
-def parse_args() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
-        description=f'{__doc__} Dice is the mean over images with lesion, at native '
-        'size; times are medians of passes of one image that take turns.',
-        epilog='Example: python tools/analysis_tools/compare_exported.py best.pth '
-        'best.onnx best_int8.onnx --images data/site/images --masks data/site/masks',
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments of the command."""
+    parser.epilog = (
+        'Example: python -m mcdrl_lab compare-exported best.pth best.onnx '
+        'best_int8.onnx --images data/site/images --masks data/site/masks'
     )
     parser.add_argument('checkpoint', help='checkpoint file')
     parser.add_argument('file', nargs='+', help='files of tools/export.py, of one size')
@@ -33,22 +25,35 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument('--rounds', type=int, default=100, help='(default: 100)')
     parser.add_argument('--threads', type=int, default=1, help='(default: 1)')
     parser.add_argument('--out', type=Path, help='JSON file to write')
-    return parser.parse_args()
 
 
-def main() -> int:
-    args = parse_args()
+def run(args: argparse.Namespace) -> int:
+    """Print a row a file, write them where asked for; 2 for unusable input."""
+    import json
+    import platform
+
+    import pandas as pd
+    import torch
+
+    from mcdrl_common.atomic_write import write_text
+    from mcdrl_mmseg.apis.checkpoint import load_segmentor
+    from mcdrl_mmseg.apis.commands import USER_ERRORS
+    from mcdrl_mmseg.apis.export.deployable import ExportError
+    from mcdrl_mmseg.apis.export.runtime import open_exported
+
+    from .exported_models import compare_exported, image_pairs
+
     torch.set_num_threads(args.threads)
     try:
         pairs = image_pairs(args.images, args.masks)
-        rows = compare(
+        rows = compare_exported(
             load_segmentor(args.checkpoint, args.config, 'cpu'),
             [open_exported(file, args.threads) for file in args.file],
             pairs,
             args.rounds,
         )
     except (*USER_ERRORS, ExportError) as error:
-        print(f'compare_exported: {error}', file=sys.stderr)
+        print(f'compare-exported: {error}', file=sys.stderr)
         return 2
     print(pd.DataFrame(rows).to_string(index=False, float_format='%.4g'))
     where = dict(
@@ -62,7 +67,3 @@ def main() -> int:
     if args.out:
         write_text(args.out, json.dumps(dict(where=where, rows=rows), indent=2))
     return 0
-
-
-if __name__ == '__main__':
-    sys.exit(main())

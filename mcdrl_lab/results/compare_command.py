@@ -1,22 +1,24 @@
-"""Compare one method with others, paired by image and by seed."""
+"""Compare one method with others, paired by image and by seed.
+
+Shows differences with 95 % bootstrap intervals and Wilcoxon tests with Holm's
+correction. Runs that differ in data or budget are not compared.
+"""
+
+from __future__ import annotations
 
 import argparse
 from pathlib import Path
 
-from mcdrl_lab.plans.plan_command import run_tool
-from mcdrl_lab.results.comparison import compare, comparison_markdown
-from mcdrl_lab.results.plan_tables import load_records, write_comparisons
-from mcdrl_lab.results.scores import IMAGE_METRICS
+from mcdrl_lab.errors import ends_in_one_line
+
+from .image_metrics import IMAGE_METRICS
 
 
-def parse_args() -> argparse.Namespace:
-    """Read the command line."""
-    parser = argparse.ArgumentParser(
-        description=f'{__doc__} Shows differences with 95 %% bootstrap intervals and '
-        "Wilcoxon tests with Holm's correction. Runs that differ in data or budget are "
-        'not compared.',
-        epilog='Example: python tools/compare.py work_dirs/loso/records.jsonl mcdrl '
-        'baseline --out work_dirs/loso',
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments of the command."""
+    parser.epilog = (
+        'Example: python -m mcdrl_lab compare work_dirs/loso/records.jsonl mcdrl '
+        'baseline --out work_dirs/loso'
     )
     parser.add_argument('records', type=Path, help='records.jsonl, or its folder')
     parser.add_argument('a', metavar='A', help='method in question')
@@ -34,22 +36,23 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument(
         '--out', type=Path, help='folder for the result as Markdown, CSV and plots'
     )
-    return parser.parse_args()
 
 
-def main() -> int:
-    """Run the tool; returns its exit code."""
-    args = parse_args()
+@ends_in_one_line
+def run(args: argparse.Namespace) -> None:
+    """Print the comparisons, and write them where asked for."""
+    from .comparison import compare
+    from .comparison_tables import comparison_markdown
+    from .plan_records import load_records
+
     selection = 'oracle' if args.oracle else 'validation'
     comparisons = compare(
         load_records(args.records), args.a, args.b, args.metric, selection=selection
     )
     print('\n'.join(map(comparison_markdown, comparisons)))
     if args.out:
+        # It draws, and Matplotlib takes as long to import as all else.
+        from .comparison_files import write_comparisons
+
         for path in write_comparisons(comparisons, args.out):
             print(path)
-    return 0
-
-
-if __name__ == '__main__':
-    run_tool(main)

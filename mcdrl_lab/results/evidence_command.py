@@ -1,21 +1,21 @@
 """Keep the records of finished plans, and write the page of results from them."""
 
+from __future__ import annotations
+
 import argparse
 from pathlib import Path
 
-from mcdrl_lab.plans.plan_command import run_tool
-from mcdrl_lab.results.evidence import EvidencePage, write_compact
-from mcdrl_lab.results.plan_tables import load_records
+from mcdrl_lab.errors import ends_in_one_line
 
 
-def parse_args() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
-        description=__doc__,
-        epilog='Example: python tools/analysis_tools/evidence.py keep '
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments of the command."""
+    parser.epilog = (
+        'Example: python -m mcdrl_lab evidence keep '
         'work_dirs/ablation/endosim_evidence '
-        '--out docs/evidence/endosim_spurious-1.jsonl.gz',
+        '--out docs/evidence/endosim_spurious-1.jsonl.gz'
     )
-    commands = parser.add_subparsers(dest='command', required=True)
+    commands = parser.add_subparsers(dest='action', required=True)
     keep = commands.add_parser(
         'keep', help='write a compact copy of the records of finished plans'
     )
@@ -30,20 +30,20 @@ def parse_args() -> argparse.Namespace:
         default=Path('docs/evidence.md'),
         help='default: docs/evidence.md; records lie in the folder evidence beside it',
     )
-    return parser.parse_args()
 
 
-def main() -> int:
-    args = parse_args()
-    if args.command == 'write':
+@ends_in_one_line
+def run(args: argparse.Namespace) -> None:
+    """Keep records, or write the page."""
+    if args.action == 'write':
+        from .evidence.evidence_page import EvidencePage
+
         EvidencePage(args.page).write()
         print(args.page)
-        return 0
+        return
+    from .evidence.compact_records import write_compact
+    from .plan_records import load_records
+
     records = [record for plan in args.plan for record in load_records(plan)]
     count = write_compact(records, args.out)
     print(f'{args.out}: {count} runs, {args.out.stat().st_size / 1024:.0f} KiB')
-    return 0
-
-
-if __name__ == '__main__':
-    run_tool(main)

@@ -1,6 +1,6 @@
 import pytest
 
-from mcdrl_lab.results.html_report.cases import choose_cases
+from mcdrl_lab.results.html_report.chosen_cases import choose_cases
 
 
 def names(cases):

@@ -1,6 +1,6 @@
 import pytest
 
-from mcdrl_lab.results.evidence import blocks
+from mcdrl_lab.results.evidence import evidence_blocks as blocks
 
 
 @pytest.fixture

@@ -1,23 +1,18 @@
 """Time a forward pass of every variant of an ablation plan, and count parameters."""
 
+from __future__ import annotations
+
 import argparse
-import json
 from pathlib import Path
 
-import pandas as pd
-
-import mcdrl_mmseg  # noqa: F401  (registers the components)
-from mcdrl_lab.benchmarks.latency import measure_latency
-from mcdrl_lab.plans.ablation import load_ablation
-from mcdrl_lab.plans.json_lines import append_line
-from mcdrl_lab.plans.plan_command import run_tool
+from mcdrl_lab.errors import ends_in_one_line
 
 
-def parse_args() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
-        description=__doc__,
-        epilog='Example: python tools/analysis_tools/latency.py '
-        'configs/ablation_plans/endosim_depth.yml --out latency.jsonl',
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments of the command."""
+    parser.epilog = (
+        'Example: python -m mcdrl_lab latency configs/ablation_plans/endosim_depth.yml '
+        '--out latency.jsonl'
     )
     parser.add_argument('plan', type=Path, help='ablation plan (YAML)')
     parser.add_argument('--config', help="config to use instead of the plan's own")
@@ -28,11 +23,21 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument('--threads', type=int, default=1, help='of torch (default: 1)')
     parser.add_argument('--device', default='cpu', help='as cuda:0 (default: cpu)')
     parser.add_argument('--out', type=Path, help='file of JSON lines to append to')
-    return parser.parse_args()
 
 
-def main() -> int:
-    args = parse_args()
+@ends_in_one_line
+def run(args: argparse.Namespace) -> None:
+    """Print a row a variant, and append the rows where asked for."""
+    import json
+
+    import pandas as pd
+
+    import mcdrl_mmseg  # noqa: F401  (registers the components)
+    from mcdrl_lab.plans.ablation import load_ablation
+    from mcdrl_lab.plans.json_lines import append_line
+
+    from .plan_latency import measure_latency
+
     records = measure_latency(
         load_ablation(args.plan, args.config),
         args.size,
@@ -44,8 +49,3 @@ def main() -> int:
     if args.out:
         for record in records:
             append_line(args.out, json.dumps(record))
-    return 0
-
-
-if __name__ == '__main__':
-    run_tool(main)

@@ -1,16 +1,16 @@
 """Serve a local web page to try a model on images."""
 
+from __future__ import annotations
+
 import argparse
 import sys
 
-from mcdrl_lab.serving.server import ServeError, serve
 
-
-def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__,
-        epilog='Example: python tools/serve.py work_dirs/real_demo/epoch_1.pth '
-        '--examples data/endoscopy_sites/polypgen_c1/images',
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments of the command."""
+    parser.epilog = (
+        'Example: python -m mcdrl_lab serve work_dirs/real_demo/epoch_1.pth '
+        '--examples data/endoscopy_sites/polypgen_c1/images'
     )
     parser.add_argument('checkpoint', help='trained model with MCDRL')
     parser.add_argument('--config', help='config file; default: the one in CHECKPOINT')
@@ -29,12 +29,15 @@ def main() -> None:
         help='largest file that can be uploaded (default: 10)',
     )
     parser.add_argument('--device', help='as cuda:0; default: a GPU if there is one')
-    args = parser.parse_args()
+
+
+def run(args: argparse.Namespace) -> int:
+    """Serve until interrupted; returns 1 if the page cannot be served."""
+    from .server import ServeError, serve
+
     try:
         serve(**vars(args))
     except ServeError as error:
-        sys.exit(f'serve: {error}')
-
-
-if __name__ == '__main__':
-    main()
+        print(f'serve: {error}', file=sys.stderr)
+        return 1
+    return 0

@@ -1,22 +1,25 @@
-"""Draw t-SNE maps of a model's features before and after the intervention."""
+"""Draw t-SNE maps of a model's features before and after the intervention.
+
+One point an image, by site and by lesion, with the scores of linear probes beside
+them, in the picture and in a JSON file.
+"""
+
+from __future__ import annotations
 
 import argparse
 import sys
 from pathlib import Path
 
-from mmengine.config import DictAction
+from mcdrl_lab.cfg_options import CfgOptions
 
-from mcdrl_lab.results.embedding import LOADERS, write_embedding
-from mcdrl_mmseg.apis import load_config
-from mcdrl_mmseg.apis.commands import USER_ERRORS
+from .config_batches import LOADERS
 
 
-def parse_args() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
-        description=f'{__doc__} One point an image, by site and by lesion, with the '
-        'scores of linear probes beside them, in the picture and in a JSON file.',
-        epilog='Example: python tools/analysis_tools/embedding_plot.py CONFIG '
-        'work_dirs/real_demo/best_mDice_fg_epoch_10.pth --out embedding.png',
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments of the command."""
+    parser.epilog = (
+        'Example: python -m mcdrl_lab embedding CONFIG '
+        'work_dirs/real_demo/best_mDice_fg_epoch_10.pth --out embedding.png'
     )
     parser.add_argument('config', help='config file')
     parser.add_argument('checkpoint', type=Path, help='checkpoint file')
@@ -43,15 +46,19 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument(
         '--cfg-options',
         nargs='+',
-        action=DictAction,
+        action=CfgOptions,
         metavar='KEY=VALUE',
         help='override entries of the config, as for train.py',
     )
-    return parser.parse_args()
 
 
-def main() -> int:
-    args = parse_args()
+def run(args: argparse.Namespace) -> int:
+    """Draw the maps, print the probes; returns 2 for input that cannot be used."""
+    from mcdrl_mmseg.apis import load_config
+    from mcdrl_mmseg.apis.commands import USER_ERRORS
+
+    from .embedding import write_embedding
+
     try:
         cfg = load_config(args.config, args.cfg_options)
         print(
@@ -66,11 +73,7 @@ def main() -> int:
             )
         )
     except USER_ERRORS as error:
-        print(f'embedding_plot: {error}', file=sys.stderr)
+        print(f'embedding: {error}', file=sys.stderr)
         return 2
     print(args.out)
     return 0
-
-
-if __name__ == '__main__':
-    sys.exit(main())

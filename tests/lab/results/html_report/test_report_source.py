@@ -6,7 +6,7 @@ from mcdrl_common.image_records import write_records
 from mcdrl_lab.errors import ProtocolError
 from mcdrl_lab.plans.plan import Method, PlannedRun
 from mcdrl_lab.plans.records import append_record
-from mcdrl_lab.results.html_report.sources import load_source, run_folder
+from mcdrl_lab.results.html_report.report_source import load_source, run_folder
 
 
 @pytest.fixture

@@ -7,7 +7,7 @@ import pytest
 from mcdrl_lab.errors import ProtocolError
 from mcdrl_lab.plans.records import read_records
 from mcdrl_lab.results.comparison import compare
-from mcdrl_lab.results.evidence.compact import compact, write_compact
+from mcdrl_lab.results.evidence.compact_records import compact, write_compact
 from mcdrl_lab.results.tables import result_table
 
 

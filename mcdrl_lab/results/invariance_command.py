@@ -1,27 +1,24 @@
-"""Measure how far trained models depend on confounders, on EndoSim's same scenes."""
+"""Measure how far trained models depend on confounders, on EndoSim's same scenes.
+
+Each scene of the held-out site is drawn without and with each of the twelve
+confounders: how alike are the predictions, and how good? And how well does a linear
+classifier read site, confounders and lesion out of the features before (F) and after
+(F_ca) the intervention? Models that the output holds already are not measured again.
+"""
+
+from __future__ import annotations
 
 import argparse
 from pathlib import Path
 
-from mcdrl_lab.plans.plan_command import run_tool
-from mcdrl_lab.results.invariance_runs import find_runs, measure_runs
-from mcdrl_lab.results.invariance_tables import (
-    confounder_table,
-    invariance_table,
-    read_invariance,
-)
+from mcdrl_lab.errors import ends_in_one_line
 
 
-def parse_args() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
-        description=f'{__doc__} Each scene of the held-out site is drawn without and '
-        'with each of the twelve confounders: how alike are the predictions, and how '
-        'good? And how well does a linear classifier read site, confounders and lesion '
-        'out of the features before (F) and after (F_ca) the intervention? Models '
-        'that the output holds already are not measured again.',
-        epilog='Example: python tools/analysis_tools/invariance.py '
-        'work_dirs/ablation/endosim_evidence --data data/endosim '
-        '--methods full baseline --out work_dirs/invariance.jsonl',
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments of the command."""
+    parser.epilog = (
+        'Example: python -m mcdrl_lab invariance work_dirs/ablation/endosim_evidence '
+        '--data data/endosim --methods full baseline --out work_dirs/invariance.jsonl'
     )
     parser.add_argument(
         'plan', type=Path, help='folder of a plan: METHOD/SITE/seedN/best_*.pth'
@@ -47,11 +44,14 @@ def parse_args() -> argparse.Namespace:
         help='scenes of each linear probe, 0 for none (default: 400)',
     )
     parser.add_argument('--device', help='as cuda:0 or cpu; by default a GPU if any')
-    return parser.parse_args()
 
 
-def main() -> int:
-    args = parse_args()
+@ends_in_one_line
+def run(args: argparse.Namespace) -> None:
+    """Measure what the output does not hold, and print its tables."""
+    from .invariance_runs import find_runs, measure_runs
+    from .invariance_tables import confounder_table, invariance_table, read_invariance
+
     runs = find_runs(args.plan, args.methods, args.seeds)
     for record in measure_runs(
         runs, args.data, args.out, args.scenes, args.probe_scenes, args.device
@@ -61,8 +61,3 @@ def main() -> int:
     print(invariance_table(records))
     for method in dict.fromkeys(record.method for record in records):
         print(f'{method}\n\n{confounder_table(records, method)}')
-    return 0
-
-
-if __name__ == '__main__':
-    run_tool(main)

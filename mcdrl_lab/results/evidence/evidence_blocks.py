@@ -3,22 +3,21 @@
 from __future__ import annotations
 
 import itertools
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from statistics import fmean
 from typing import Any
 
 import pandas as pd
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
+from mcdrl_common.palette import LINE_COLORS
 from mcdrl_lab.plans.records import RunRecord
 from mcdrl_lab.results.comparison import Comparison, compare, mean_difference
-from mcdrl_lab.results.plots import COLORS
 from mcdrl_lab.results.scores import done, run_scores
 from mcdrl_lab.results.statistics import Interval, new_draws_interval
-from mcdrl_lab.results.tables import MISSING, markdown, readable_table, result_table
+from mcdrl_lab.results.tables import readable_table, result_table
+from mcdrl_lab.results.text_cells import MISSING, ends, markdown, p_value, signed
 
 _SECONDS_AN_HOUR = 3600
 _TITLES = {'dice': 'Dice', 'false_positive': 'false positives'}
@@ -82,8 +81,8 @@ def draws_block(
         }
         values = list(differences.values())
         rows[f'{method} - {other}'] = {
-            **{name: _signed(value) for name, value in differences.items()},
-            'mean': _signed(fmean(values)),
+            **{name: signed(value) for name, value in differences.items()},
+            'mean': signed(fmean(values)),
             '95 %, new draws': _ends(new_draws_interval(values)),
         }
     title = f'difference in {_TITLES[metric]}'
@@ -102,7 +101,8 @@ def sweep_block(
         records: Run records.
         methods: The settings' names, in the order of the rows.
         reference: What differences are to, on the runs that both have.
-        costs: Method -> record of :mod:`mcdrl_lab.benchmarks.latency`; may lack any.
+        costs: Method -> record of :mod:`mcdrl_lab.benchmarks.plan_latency`, of
+            some of them.
     """
     means = readable_table(result_table(records, 'dice'))
     others = [name for name in methods if name != reference]
@@ -113,7 +113,7 @@ def sweep_block(
         cost = costs.get(name)
         rows[name] = {
             'Dice': means.loc[name, 'mean'],
-            f'difference to {reference}': _signed(
+            f'difference to {reference}': signed(
                 None if effect is None else effect.overall.difference
             ),
             '95 % interval': _ends(None if effect is None else effect.overall.interval),
@@ -182,14 +182,13 @@ def shift_figure(effects: Sequence[ShiftEffect]) -> Figure:
         effects: From :func:`shift_effects`.
     """
     figure = Figure(figsize=(8.0, 3.2))
-    FigureCanvasAgg(figure)
     scores, gains = figure.subplots(1, 2)
     strengths = [effect.spurious for effect in effects]
     overall = [effect.comparison.overall for effect in effects]
     first = effects[0].comparison
     for name, values, color, marker in (
-        (first.a, [e.a for e in overall], COLORS[4], 'o'),
-        (first.b, [e.b for e in overall], COLORS[5], 's'),
+        (first.a, [e.a for e in overall], LINE_COLORS[0], 'o'),
+        (first.b, [e.b for e in overall], LINE_COLORS[1], 's'),
     ):
         scores.plot(strengths, values, color=color, marker=marker, label=name)
     scores.set_ylabel('Dice at the held-out site (%)')
@@ -200,7 +199,12 @@ def shift_figure(effects: Sequence[ShiftEffect]) -> Figure:
         [max(0.0, e.interval.high - e.difference) for e in overall],
     ]
     gains.errorbar(
-        strengths, differences, yerr=lengths, color=COLORS[4], marker='D', capsize=3
+        strengths,
+        differences,
+        yerr=lengths,
+        color=LINE_COLORS[0],
+        marker='D',
+        capsize=3,
     )
     gains.axhline(0.0, color='black', linewidth=0.8)
     gains.set_ylabel(f'{first.a} - {first.b} (points)')
@@ -246,25 +250,13 @@ def _others(records: Sequence[RunRecord], method: str) -> list[str]:
 def _effect_cells(comparison: Comparison) -> dict[str, str]:
     effect = comparison.overall
     return {
-        'difference': _signed(effect.difference),
+        'difference': signed(effect.difference),
         '95 %, these sites': _ends(effect.interval),
         '95 %, new sites': _ends(comparison.new_sites),
-        'p (Holm)': _p_value(effect.p_holm),
+        'p (Holm)': p_value(effect.p_holm),
         'seeds': str(effect.seeds),
     }
 
 
-def _signed(value: float | None) -> str:
-    return MISSING if value is None or math.isnan(value) else f'{value:+.1f}'
-
-
 def _ends(interval: Interval | None) -> str:
-    if interval is None or math.isnan(interval.low):
-        return MISSING
-    return f'{interval.low:+.1f} to {interval.high:+.1f}'
-
-
-def _p_value(value: float) -> str:
-    if math.isnan(value):
-        return MISSING
-    return '< 0.0001' if value < 1e-4 else f'{value:.4f}'
+    return MISSING if interval is None else ends(interval.low, interval.high)

@@ -8,9 +8,9 @@ import torch
 from torch import nn
 from torch.profiler import profile
 
-from mcdrl_lab.benchmarks import parts
+from mcdrl_lab.benchmarks import part_shares
 from mcdrl_lab.benchmarks.models import Subject, against, load_subject
-from mcdrl_lab.benchmarks.parts import PARTS, labelled, shares
+from mcdrl_lab.benchmarks.part_shares import PARTS, labelled, shares
 from mcdrl_lab.benchmarks.steps import Setting, inference_step, training_step
 
 _SETTING = Setting(size=64, batch_size=2)
@@ -78,7 +78,7 @@ def recorder(monkeypatch):
         seen.recorded += seen.recording
 
     seen.step = step
-    monkeypatch.setattr(parts, 'profile', Recorder)
+    monkeypatch.setattr(part_shares, 'profile', Recorder)
     return seen
 
 

@@ -1,0 +1,142 @@
+"""What the arguments of a benchmark ask for, measured and written."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from mcdrl_common.atomic_write import write_text
+from mcdrl_common.figure_files import write_figure
+from mcdrl_lab.errors import ProtocolError
+
+from .benchmark_table import comparison_plot, comparison_table, shares_table
+from .data_loading import measure_loading
+from .environment import environment, sentence
+from .models import Subject, against, load_subject, with_confounders, with_ratio
+from .side_by_side import compare
+from .starting import measure_start
+from .steps import Setting
+
+
+def run_benchmark(args: argparse.Namespace) -> None:
+    """Measure, print, and write ``benchmark.json`` and a plot for each config.
+
+    Args:
+        args: Of ``python -m mcdrl_lab benchmark``.
+
+    Raises:
+        ProtocolError: Something in the arguments cannot be measured.
+    """
+    if args.rounds < 1 or args.batch_size < 1:
+        raise ProtocolError('--rounds and --batch-size must be at least 1.')
+    if not all(0 < ratio <= 1 for ratio in args.ratios):
+        raise ProtocolError('--ratios: shares of positions, above 0 and up to 1.')
+    if not all(count >= 1 for count in args.confounders):
+        raise ProtocolError('--confounders: numbers of entries, at least 1.')
+    if args.against and (args.ratios or args.confounders):
+        raise ProtocolError(
+            '--against: --ratios and --confounders compare variants of one model with '
+            'each other and with nothing else.'
+        )
+    if args.device.startswith('cuda') and not torch.cuda.is_available():
+        raise ProtocolError(f'--device {args.device}: PyTorch sees no such GPU here.')
+    if args.threads:
+        torch.set_num_threads(args.threads)
+    where = environment(args.device)
+    print(sentence(where))
+    results = []
+    # A mistake in the last is found before the first is measured.
+    subjects = [load_subject(config) for config in args.config]
+    for number, subject in enumerate(subjects, 1):
+        if args.mode in ('inference', 'train'):
+            shared = sum(other.name == subject.name for other in subjects) > 1
+            plot = f'{subject.name}-{number}.png' if shared else f'{subject.name}.png'
+            results.append(_compare(subject, args, plot))
+        elif args.mode == 'start':
+            results.append([_start(subject)])
+        else:
+            results.append(_loading(subject, args))
+    if args.out:
+        content = dict(environment=where, mode=args.mode, results=results)
+        write_text(args.out / 'benchmark.json', json.dumps(content, indent=1) + '\n')
+        print(f'Figures and plots are in {args.out}.')
+
+
+def _compare(
+    subject: Subject, args: argparse.Namespace, plot: str
+) -> list[dict[str, Any]]:
+    setting = Setting(
+        args.device,
+        args.batch_size,
+        args.size,
+        args.amp,
+        args.compile,
+        args.channels_last,
+    )
+    subjects, count = _subjects(subject, args), not args.time_only
+    records = compare(subjects, args.mode, setting, args.rounds, count, args.cpu_time)
+    clock = 'time on the cores' if args.cpu_time else 'wall clock'
+    print(
+        f'\n{subject.name}: {args.mode}, batch {args.batch_size}, {args.size} px, '
+        f'{clock}'
+    )
+    print(comparison_table(records))
+    print(shares_table(records))
+    if args.out:
+        write_figure(comparison_plot(records), args.out / plot)
+    return records
+
+
+def _subjects(subject: Subject, args: argparse.Namespace) -> Sequence[Subject]:
+    others = [against(subject, name) for name in args.against]
+    if args.mode == 'train' and any(other.bare_tower for other in others):
+        raise ProtocolError('--against tower: a bare tower has nothing to train on.')
+    if args.mode == 'train':
+        for each in (subject, *others):
+            _check_trainable_alone(each)
+    varied = [with_ratio(subject, ratio) for ratio in args.ratios]
+    varied += [with_confounders(subject, count) for count in args.confounders]
+    # Variants are compared with the last of them: how much more it costs.
+    return [*reversed(varied)] if varied else [subject, *others]
+
+
+def _check_trainable_alone(subject: Subject) -> None:
+    if 'optim_wrapper' not in subject.cfg:
+        raise ProtocolError(
+            f'--mode train: {subject.name} has no optim_wrapper, and a step needs an '
+            'optimiser; name a config of a whole training.'
+        )
+    optimizer = subject.cfg.optim_wrapper.optimizer.type
+    if optimizer in ('ZeroOptimizer', 'ZeroRedundancyOptimizer'):
+        raise ProtocolError(
+            f'--mode train: {subject.name} has a {optimizer}, which shards its state '
+            'over processes; the benchmark is a single one. Name the config that has '
+            'the sharded optimiser by itself.'
+        )
+
+
+def _start(subject: Subject) -> dict[str, Any]:
+    record = measure_start(subject)
+    print(
+        f'\n{subject.name}: the dictionary took {record["cold"]:.0f} ms with an empty '
+        f'cache and {record["warm"]["median"]:.1f} ms '
+        f'({record["warm"]["low"]:.1f} to {record["warm"]["high"]:.1f}) with a warm one'
+    )
+    return record
+
+
+def _loading(subject: Subject, args: argparse.Namespace) -> list[dict[str, Any]]:
+    records = [measure_loading(subject)]
+    if args.cache_dir:
+        records.append(measure_loading(subject, str(Path(args.cache_dir))))
+    for record in records:
+        print(
+            f'{record["name"]}: {record["images_per_second"]:.1f} images/s with '
+            f'{record["workers"]} workers'
+        )
+    return records

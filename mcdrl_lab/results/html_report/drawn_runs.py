@@ -1,0 +1,120 @@
+"""What a report draws by running models, as far as models and images are at hand."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from mcdrl_lab.errors import ProtocolError
+from mcdrl_lab.plans.records import RunRecord
+
+from .chosen_cases import choose_cases
+from .report_source import Source, checkpoint_of, config_of
+
+if TYPE_CHECKING:
+    from .run_pictures import RunModel, RunPictures
+
+
+@dataclass(frozen=True)
+class ReportOptions:
+    """What a report shows beyond the records.
+
+    Attributes:
+        method: Method whose cases and attention are shown; None takes the one that
+            was recorded last.
+        checkpoint: Checkpoint to draw with, for all sites; None takes each run's own.
+        config: Config whose test set holds the images; None takes each run's own.
+        data_root: Folder of the images, where it is not the config's.
+        device: As ``'cuda:0'``; None takes a GPU if there is one.
+        profile_images: Images of each site that the attention is taken from.
+        pictures: Whether models are run at all.
+        explanations: Show below each case how the model came to its prediction.
+        title: Of the page; None makes one of the source's name.
+    """
+
+    method: str | None = None
+    checkpoint: str | os.PathLike | None = None
+    config: str | os.PathLike | None = None
+    data_root: str | os.PathLike | None = None
+    device: str | None = None
+    profile_images: int = 60
+    pictures: bool = True
+    explanations: bool = False
+    title: str | None = None
+
+
+def draw_runs(
+    source: Source, method: str, options: ReportOptions
+) -> tuple[dict[str, RunPictures], list[str]]:
+    """Run the models of one method on the cases of each site.
+
+    Args:
+        source: The results.
+        method: Name of the method.
+        options: See :class:`ReportOptions`.
+
+    Returns:
+        Site -> pictures, and what kept others from being drawn, as sentences.
+
+    Raises:
+        ProtocolError: A checkpoint is damaged or not to be trusted.
+    """
+    tested, problems = _tested_models(source, method, options)
+    if not tested:
+        return {}, problems
+    # A network is needed from here on, and only from here on.
+    from mcdrl_mmseg.models import DictionaryError
+    from mcdrl_mmseg.safe_loading import CheckpointError
+
+    from .run_pictures import RunModel
+
+    drawn: dict[str, RunPictures] = {}
+    loaded: tuple[_TestedModel, RunModel] | None = None
+    for site, (record, files) in tested.items():
+        try:
+            # One checkpoint may serve several sites.
+            if loaded is None or loaded[0] != files:
+                model = RunModel(*files, options.data_root, options.device)
+                loaded = files, model
+            cases = choose_cases(record.images)
+            result = loaded[1].pictures(
+                site, cases, options.profile_images, options.explanations
+            )
+        except CheckpointError as error:
+            raise ProtocolError(str(error)) from error
+        except (ValueError, OSError, KeyError, DictionaryError) as error:
+            problems.append(f'{site}: {" ".join(str(error).split())}')
+            continue
+        drawn[site] = result
+        lacking = [name for name in cases if name not in result.cases]
+        if lacking:
+            problems.append(
+                f'{site}: the test set of the config does not hold the images of the '
+                f'cases {", ".join(lacking)}.'
+            )
+    return drawn, problems
+
+
+_File = str | os.PathLike
+_TestedModel = tuple[_File, _File]
+
+
+def _tested_models(
+    source: Source, method: str, options: ReportOptions
+) -> tuple[dict[str, tuple[RunRecord, _TestedModel]], list[str]]:
+    """Site -> run, its checkpoint and config; and where one of them is missing."""
+    tested: dict[str, tuple[RunRecord, _TestedModel]] = {}
+    problems: list[str] = []
+    for site, record in source.first_runs(method).items():
+        folder: Path | None = source.folders.get(record.key)
+        checkpoint = options.checkpoint or (checkpoint_of(folder) if folder else None)
+        config = options.config or (config_of(folder) if folder else None)
+        if checkpoint is None:
+            problems.append(f'{site}: the checkpoint that was tested is not at hand.')
+        elif config is None:
+            problems.append(f'{site}: the config is not at hand; name it by --config.')
+        else:
+            tested[site] = record, (checkpoint, config)
+    return tested, problems

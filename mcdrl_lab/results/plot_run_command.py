@@ -1,0 +1,50 @@
+"""Draw the curves of training runs from their work folders, and list validations.
+
+Shows the losses one by one, gate, learning rate and the validation with its best
+epoch. All starts of a resumed run are joined.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+
+from mcdrl_common.metric_names import HEADLINE
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments of the command."""
+    parser.epilog = (
+        'Example: python -m mcdrl_lab plot-run work_dirs/real_demo --out curves.png'
+    )
+    parser.add_argument(
+        'work_dir', nargs='+', type=Path, help='work folder; several are overlaid'
+    )
+    parser.add_argument(
+        '--out',
+        type=Path,
+        help='picture to write; its ending says the format (default: curves.png in '
+        'the first work folder)',
+    )
+    parser.add_argument(
+        '--metric',
+        default=HEADLINE,
+        help=f'validation metric to draw (default: {HEADLINE})',
+    )
+
+
+def run(args: argparse.Namespace) -> int:
+    """Write the picture, print the validations; returns 1 for unusable input."""
+    from .run_curves import read_run_logs, write_run_curves
+    from .run_log import validation_table
+
+    try:
+        path = write_run_curves(args.work_dir, args.out, args.metric)
+        table = validation_table(read_run_logs(args.work_dir), args.metric)
+    except (ValueError, OSError) as error:
+        print(f'plot-run: {error}', file=sys.stderr)
+        return 1
+    print(table.round(4).to_string())
+    print(path)
+    return 0

@@ -1,0 +1,76 @@
+"""Numbers as the text of table cells, and tables of text as Markdown."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+# An en dash, as in printed tables.
+MISSING = '\u2013'
+
+
+def number(value: float) -> str:
+    """A score, with one digit; a dash where it is NaN."""
+    return MISSING if math.isnan(value) else f'{value:.1f}'
+
+
+def mean_and_error(mean: float, error: float, plus_minus: str = ' ± ') -> str:
+    """A mean, with its standard error where there is one.
+
+    Args:
+        mean: NaN is a dash.
+        error: NaN is left out.
+        plus_minus: Text between the two.
+    """
+    return number(mean) + ('' if math.isnan(error) else f'{plus_minus}{error:.1f}')
+
+
+def signed(value: float | None) -> str:
+    """A difference, with its sign; a dash where it is None or NaN."""
+    return MISSING if value is None or math.isnan(value) else f'{value:+.1f}'
+
+
+def ends(low: float, high: float, form: str = '+.1f') -> str:
+    """Both ends of an interval; a dash where they are NaN.
+
+    Args:
+        low: Lower end.
+        high: Upper end.
+        form: Format of both.
+    """
+    return MISSING if math.isnan(low) else f'{low:{form}} to {high:{form}}'
+
+
+def p_value(value: float) -> str:
+    """A p value with four digits; a dash where it is NaN."""
+    if math.isnan(value):
+        return MISSING
+    return '< 0.0001' if value < 1e-4 else f'{value:.4f}'
+
+
+def markdown(cells: pd.DataFrame) -> str:
+    """A table of text cells as Markdown, its index as the first column.
+
+    Args:
+        cells: Text cells.
+    """
+    rows = [[cells.index.name or '', *map(str, cells.columns)]]
+    rows += [
+        [str(name), *map(str, row)] for name, row in zip(cells.index, cells.values)
+    ]
+    rows = [[cell.replace('|', r'\|') for cell in row] for row in rows]
+    widths = [max(3, *(len(row[i]) for row in rows)) for i in range(len(rows[0]))]
+    rows.insert(
+        1, ['-' * widths[0]] + ['-' * (width - 1) + ':' for width in widths[1:]]
+    )
+    lines = [
+        ' | '.join(
+            [row[0].ljust(widths[0])]
+            + [cell.rjust(width) for cell, width in zip(row[1:], widths[1:])]
+        )
+        for row in rows
+    ]
+    return ''.join(f'| {line} |\n' for line in lines)

@@ -1,0 +1,33 @@
+import math
+
+from mcdrl_lab.results.text_cells import (
+    MISSING,
+    ends,
+    mean_and_error,
+    number,
+    p_value,
+    signed,
+)
+
+
+def test_small_p_values_are_not_printed_as_zero():
+    assert p_value(1e-9) == '< 0.0001'
+    assert p_value(0.04321) == '0.0432'
+
+
+def test_what_is_undefined_is_a_dash():
+    nan = math.nan
+    cells = [p_value(nan), number(nan), signed(nan), signed(None), ends(nan, nan)]
+    assert {*cells, mean_and_error(nan, nan)} == {MISSING}
+
+
+def test_numbers_differences_and_intervals_have_one_digit():
+    assert number(67.84) == '67.8'
+    assert signed(2.25) == '+2.2'
+    assert ends(-0.46, 3.0) == '-0.5 to +3.0'
+    assert ends(0.46, 3.0, '.1f') == '0.5 to 3.0'
+
+
+def test_an_error_stands_behind_its_mean_where_there_is_one():
+    assert mean_and_error(50.0, 2.04) == '50.0 ± 2.0'
+    assert mean_and_error(50.0, math.nan) == '50.0'
