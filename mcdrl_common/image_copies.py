@@ -91,36 +91,36 @@ def has_position_box(image: Image.Image) -> bool:
     return bool((is_green & (distance <= _BOX_EVENNESS)).mean() > _BOX_SHARE)
 
 
-def exact_groups(prints: Mapping[str, Fingerprint]) -> list[list[str]]:
+def exact_groups(fingerprints: Mapping[str, Fingerprint]) -> list[list[str]]:
     """Images with the same pixels.
 
     Args:
-        prints: Name of each image -> its fingerprint.
+        fingerprints: Name of each image -> its fingerprint.
 
     Returns:
         Groups of two and more names, sorted.
     """
     groups: dict[str, list[str]] = {}
-    for name, found in prints.items():
+    for name, found in fingerprints.items():
         groups.setdefault(found.content, []).append(name)
     return sorted(sorted(group) for group in groups.values() if len(group) > 1)
 
 
-def near_groups(prints: Mapping[str, Fingerprint]) -> list[list[str]]:
+def near_groups(fingerprints: Mapping[str, Fingerprint]) -> list[list[str]]:
     """Images that look alike, directly or through others that look like both.
 
     Args:
-        prints: Name of each image -> its fingerprint.
+        fingerprints: Name of each image -> its fingerprint.
 
     Returns:
         Groups of two and more names, sorted. Groups of nothing but exact copies are
         left out.
     """
-    names = sorted(prints)
+    names = sorted(fingerprints)
     # Every name begins in a group of its own; each pair joins two. SciPy's connected
     # components would take longer to import than all the rest together.
     group_of = {name: [name] for name in names}
-    hashes = [prints[name].perceptual for name in names]
+    hashes = [fingerprints[name].perceptual for name in names]
     for first, second, _ in near_pairs_between(hashes, hashes):
         other, group = sorted(
             (group_of[names[first]], group_of[names[second]]), key=len
@@ -132,7 +132,7 @@ def near_groups(prints: Mapping[str, Fingerprint]) -> list[list[str]]:
     return sorted(
         group
         for group in groups.values()
-        if len({prints[name].content for name in group}) > 1
+        if len({fingerprints[name].content for name in group}) > 1
     )
 
 

@@ -82,10 +82,10 @@ class Site:
         site = cls(**values)
         if site.mask_values is not None:
             named = set(site.mask_values.values()) - {'background', 'ignore'}
-            strange = sorted(named - set(site.lesion_classes))
-            if strange:
+            unlisted = sorted(named - set(site.lesion_classes))
+            if unlisted:
                 raise SiteDataError(
-                    f'sites: mask_values of {site.name!r} name {strange}, which are '
+                    f'sites: mask_values of {site.name!r} name {unlisted}, which are '
                     f'not in its lesion_classes {list(site.lesion_classes)}.'
                 )
         return site

@@ -97,8 +97,8 @@ def _near(
     second: Sequence[Entry],
     facts: Mapping[Path, Facts],
 ) -> Iterator[Finding]:
-    looks = [[facts[e.image]['look'] for e in side] for side in (first, second)]
-    for i, j, bits in near_pairs_between(*looks):
+    hashes = [[facts[e.image]['look'] for e in side] for side in (first, second)]
+    for i, j, bits in near_pairs_between(*hashes):
         one, other = first[i], second[j]
         same = facts[one.image]['content'] == facts[other.image]['content']
         if not same:

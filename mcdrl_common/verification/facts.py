@@ -38,14 +38,14 @@ def image_facts(path: Path) -> Facts:
     """
     try:
         with opened(path, 'image') as image:
-            prints = fingerprint(image.convert('RGB'))
+            found = fingerprint(image.convert('RGB'))
             return {
                 'size': [image.height, image.width],
                 'mode': image.mode,
                 'bits': _bits(path, image),
                 'orientation': _orientation(image),
-                'content': prints.content,
-                'look': prints.perceptual,
+                'content': found.content,
+                'look': found.perceptual,
             }
     except FileProblem as problem:
         return {'error': problem.detail}

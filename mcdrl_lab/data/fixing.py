@@ -221,7 +221,7 @@ def _copy_index(source: Path, target: Path, renamed: Mapping[str, str | None]) -
                 writer.writerow({**row, 'image': new})
 
 
-def tell(fixed: Fixed) -> str:
+def summary(fixed: Fixed) -> str:
     """What was done, in lines of text.
 
     Args:

@@ -91,7 +91,7 @@ def run(args: argparse.Namespace) -> int:
     from mcdrl_common.verification.verification_report import show
     from mcdrl_common.verification.verify import verify
 
-    from .fixing import FixError, fix, tell
+    from .fixing import FixError, fix, summary
 
     cache = None if args.no_cache else default_cache_dir()
     try:
@@ -109,7 +109,7 @@ def run(args: argparse.Namespace) -> int:
     else:
         show(report, None if args.all else args.show)
         if fixed is not None:
-            print(tell(fixed))
+            print(summary(fixed))
     return EXIT_PROBLEMS if report.problems else 0
 
 

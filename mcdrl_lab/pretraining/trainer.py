@@ -27,7 +27,7 @@ from .scene_pool import ScenePool
 CHECKPOINT = 'checkpoint.pth'
 _BETAS = (0.9, 0.98)
 _MAX_LOGIT_SCALE = math.log(100)
-_SAVE_EVERY, _TELL_EVERY = 50, 10
+_SAVE_EVERY, _LOG_EVERY = 50, 10
 
 
 class PretrainingError(RuntimeError):
@@ -82,7 +82,7 @@ def pretrain(
     pool: ScenePool,
     work_dir: str | os.PathLike,
     device: str = 'cpu',
-    tell: Callable[[str], None] = print,
+    log: Callable[[str], None] = print,
 ) -> nn.Module:
     """Train a CLIP on a pool of scenes, from wherever the work folder stands.
 
@@ -91,7 +91,7 @@ def pretrain(
         pool: Its scenes.
         work_dir: Folder of the checkpoint that a killed training goes on from.
         device: Where to train.
-        tell: Is given lines on the progress.
+        log: Is given lines on the progress.
 
     Returns:
         The trained model.
@@ -105,6 +105,7 @@ def pretrain(
     optimizer = _make_optimizer(model, settings)
     begin = _resume(path, settings, model, optimizer)
     model.train()
+    # An update: rate, losses of the step's batch, gradients, weights.
     started = time.monotonic()
     for step in range(begin, settings.steps):
         for group in optimizer.param_groups:
@@ -118,7 +119,8 @@ def pretrain(
         with torch.no_grad():
             model.logit_scale.clamp_(0, _MAX_LOGIT_SCALE)
         done = step + 1
-        if done % _TELL_EVERY == 0 or done == settings.steps:
+        # Now and then: a line on the progress, and a checkpoint to go on from.
+        if done % _LOG_EVERY == 0 or done == settings.steps:
             values = {name: value.item() for name, value in losses.items()}
             if not all(map(math.isfinite, values.values())):
                 raise PretrainingError(
@@ -128,7 +130,7 @@ def pretrain(
             left = (time.monotonic() - started) / (done - begin)
             left *= settings.steps - done
             words = '  '.join(f'{name} {value:.3f}' for name, value in values.items())
-            tell(f'step {done}/{settings.steps}  {words}  {left / 60:.0f} min left')
+            log(f'step {done}/{settings.steps}  {words}  {left / 60:.0f} min left')
         if done % _SAVE_EVERY == 0 or done == settings.steps:
             _save(path, settings, model, optimizer, done)
     return model.eval()
@@ -166,6 +168,7 @@ def _losses(
     model: nn.Module, settings: Settings, pool: ScenePool, step: int, device: str
 ) -> dict[str, Tensor]:
     """Both losses of a step's batch, which follows from seed and step alone."""
+    # Scenes, and a true caption for each.
     generator = np.random.default_rng((settings.seed, step))
     rows = np.sort(generator.choice(len(pool.images), settings.batch_size, False))
     lesions, conditions = pool.lesions[rows], pool.conditions[rows]
@@ -175,11 +178,13 @@ def _losses(
     ]
     images = torch.from_numpy(pool.images[rows]).to(device).permute(0, 3, 1, 2)
     masks = torch.from_numpy(pool.masks[rows]).to(device)
+    # Turned over at random, image and mask alike.
     for axis in (1, 2):
         flipped = torch.from_numpy(generator.random(len(rows)) < 0.5).to(device)
         images = torch.where(flipped.view(-1, 1, 1, 1), images.flip(axis + 1), images)
         masks = torch.where(flipped.view(-1, 1, 1), masks.flip(axis), masks)
 
+    # Both towers.
     features = resnet_features(model.visual, normalise(images), (), 'maskclip')
     embeddings = F.normalize(features.image_embedding.flatten(1), dim=-1)
     dense = F.normalize(features.dense_features, dim=1)
@@ -193,6 +198,7 @@ def _losses(
     place = {text: row for row, text in enumerate(distinct)}
     scale = model.logit_scale.exp()
 
+    # Captions against images, class words against cells.
     logits = scale * embedded[[place[t] for t in texts]] @ embeddings.T
     true = torch.from_numpy(true_of(captions, lesions, conditions)).to(device)
     class_rows = embedded[: len(classes)]

@@ -29,7 +29,7 @@ def site_report(
     Returns:
         A dict that JSON can hold; it depends on the data alone, not on the time.
     """
-    found, rows, prints = built.found, built.rows, built.prints
+    found, rows, fingerprints = built.found, built.rows, built.fingerprints
     problems, notes = sorted(built.problems), sorted(built.notes)
     empty = [row['image'] for row in rows if not row['classes']]
     lesions = Counter(c for row in rows for c in row['classes'].split(';') if c)
@@ -60,11 +60,12 @@ def site_report(
         'problems': [vars(problem) for problem in problems],
         'notes': [vars(note) for note in notes],
         'empty_masks': empty,
-        'exact_duplicates': exact_groups(prints),
-        'near_duplicates': near_groups(prints),
+        'exact_duplicates': exact_groups(fingerprints),
+        'near_duplicates': near_groups(fingerprints),
         'position_boxes': sorted(built.position_boxes),
         'fingerprints': {
-            name: [one.content, one.perceptual] for name, one in sorted(prints.items())
+            name: [one.content, one.perceptual]
+            for name, one in sorted(fingerprints.items())
         },
     }
 
@@ -170,25 +171,27 @@ def _config_entry(report: Mapping[str, Any]) -> str:
 
 
 def between_sites(
-    prints: Mapping[str, Mapping[str, Fingerprint]], without: Iterable[str]
+    fingerprints: Mapping[str, Mapping[str, Fingerprint]], without: Iterable[str]
 ) -> dict[str, Any]:
     """Find images that occur at more than one site, exactly or nearly.
 
     Args:
-        prints: Site -> converted image, relative to the index -> fingerprint.
+        fingerprints: Site -> converted image, relative to the index -> fingerprint.
         without: Sites whose fingerprints are not known.
 
     Returns:
         A dict that JSON can hold.
     """
-    merged = {name: found for site in prints.values() for name, found in site.items()}
-    site_of = {name: site for site, names in prints.items() for name in names}
+    merged = {
+        name: found for site in fingerprints.values() for name, found in site.items()
+    }
+    site_of = {name: site for site, names in fingerprints.items() for name in names}
 
     def across(groups: list[list[str]]) -> list[list[str]]:
         return [g for g in groups if len({site_of[name] for name in g}) > 1]
 
     return {
-        'sites': sorted(prints),
+        'sites': sorted(fingerprints),
         'sites_without_fingerprints': sorted(without),
         'exact_duplicates': across(exact_groups(merged)),
         'near_duplicates': across(near_groups(merged)),

@@ -144,16 +144,16 @@ def _same_rows(rows: Sequence[dict[str, str]], site: BuiltSite) -> bool:
 
 def _compare_sites(sites: set[str], out: Path) -> None:
     """Write the report on images that occur at several sites."""
-    prints, without = {}, []
+    fingerprints, without = {}, []
     for site in sorted(sites):
         try:
             report = json.loads((out / REPORTS / f'{site}.json').read_text('utf-8'))
             found = report['fingerprints'].items()
-            prints[site] = {name: Fingerprint(*texts) for name, texts in found}
+            fingerprints[site] = {name: Fingerprint(*texts) for name, texts in found}
         except (OSError, ValueError, KeyError, TypeError, AttributeError):
             without.append(site)
-    if len(prints) > 1:
-        report = between_sites(prints, without)
+    if len(fingerprints) > 1:
+        report = between_sites(fingerprints, without)
         file = out / REPORTS / f'{_BETWEEN}.md'
         put_text(json_text(report), file.with_suffix('.json'))
         put_text(between_sites_markdown(report), file)

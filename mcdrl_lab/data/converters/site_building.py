@@ -34,7 +34,7 @@ class BuiltSite:
         rows: Index rows of the good pairs.
         problems: Files that cannot be used.
         notes: What else is worth reporting.
-        prints: Converted image -> fingerprint.
+        fingerprints: Converted image -> fingerprint.
         position_boxes: Converted images with a green position box.
         report: Its report.
     """
@@ -44,7 +44,7 @@ class BuiltSite:
     rows: list[dict[str, str]] = field(default_factory=list)
     problems: list[Finding] = field(default_factory=list)
     notes: list[Finding] = field(default_factory=list)
-    prints: dict[str, Fingerprint] = field(default_factory=dict)
+    fingerprints: dict[str, Fingerprint] = field(default_factory=dict)
     position_boxes: list[str] = field(default_factory=list)
     report: dict[str, Any] = field(default_factory=dict)
 
@@ -101,7 +101,7 @@ def _build_pair(built: BuiltSite, sample: Sample, name: str, tree: FileTree) -> 
     mask_file = f'masks/{name}.png'
     image.write(built.folder / image_file)
     _write_mask(decoded.labels, built.found.indexed, built.folder / mask_file)
-    built.prints[f'{site}/{image_file}'] = fingerprint(image.pixels)
+    built.fingerprints[f'{site}/{image_file}'] = fingerprint(image.pixels)
     if has_position_box(image.pixels):
         built.position_boxes.append(f'{site}/{image_file}')
     lesion = (decoded.labels != 0) & (decoded.labels != IGNORE)

@@ -7,7 +7,7 @@ import pytest
 from PIL import Image
 
 from mcdrl_common.verification import list_folder, verify
-from mcdrl_lab.data.fixing import FixError, fix, tell
+from mcdrl_lab.data.fixing import FixError, fix, summary
 from mcdrl_mmseg.datasets.config_listing import list_config
 
 EXIF_ORIENTATION = 0x0112
@@ -123,7 +123,7 @@ def test_what_would_lose_something_is_left_out_with_its_partner(sites, fixed):
     assert done.copied == 11
     assert not verify(list_folder(done.folder), jobs=1).findings
     assert json.loads((done.folder / 'fixed.json').read_text())['copied'] == 11
-    assert 'left out: west/images/2.png: missing mask' in tell(done)
+    assert 'left out: west/images/2.png: missing mask' in summary(done)
 
 
 def test_of_a_copy_in_training_and_test_the_one_in_the_test_stays(sites, fixed):

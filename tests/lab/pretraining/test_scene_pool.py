@@ -39,10 +39,10 @@ def test_no_benchmark_of_the_same_seed_holds_a_scene_of_the_pool():
 
 
 def test_files_hold_the_same_pool_and_are_not_drawn_twice(pool, tmp_path):
-    told = []
-    opened = open_pool(SETTINGS, tmp_path, 1, lambda *now: told.append(now))
-    again = open_pool(SETTINGS, tmp_path, 1, lambda *now: told.append(now))
-    assert told == [(6, 6)]
+    calls = []
+    opened = open_pool(SETTINGS, tmp_path, 1, lambda *now: calls.append(now))
+    again = open_pool(SETTINGS, tmp_path, 1, lambda *now: calls.append(now))
+    assert calls == [(6, 6)]
     for found in (opened, again):
         for name in ('images', 'masks', 'lesions', 'conditions'):
             np.testing.assert_array_equal(getattr(found, name), getattr(pool, name))

@@ -25,7 +25,7 @@ def pool():
 
 @pytest.fixture(scope='module')
 def unbroken(pool, tmp_path_factory):
-    return pretrain(SETTINGS, pool, tmp_path_factory.mktemp('unbroken'), tell=str)
+    return pretrain(SETTINGS, pool, tmp_path_factory.mktemp('unbroken'), log=str)
 
 
 class Killed(Exception):
@@ -47,9 +47,9 @@ def test_a_resumed_training_equals_an_unbroken_one(
 
     monkeypatch.setattr(trainer, '_losses', until_step_3)
     with pytest.raises(Killed):
-        pretrain(SETTINGS, pool, tmp_path, tell=str)
+        pretrain(SETTINGS, pool, tmp_path, log=str)
     monkeypatch.setattr(trainer, '_losses', losses)
-    resumed = pretrain(SETTINGS, pool, tmp_path, tell=str)
+    resumed = pretrain(SETTINGS, pool, tmp_path, log=str)
     expected = unbroken.state_dict()
     for key, value in resumed.state_dict().items():
         assert torch.equal(value, expected[key]), key
@@ -59,24 +59,24 @@ def test_a_finished_training_is_not_repeated(pool, tmp_path, monkeypatch):
     from mcdrl_lab.pretraining import trainer
 
     settings = dataclasses.replace(SETTINGS, steps=1)
-    pretrain(settings, pool, tmp_path, tell=str)
+    pretrain(settings, pool, tmp_path, log=str)
     monkeypatch.setattr(trainer, '_losses', None)
-    pretrain(settings, pool, tmp_path, tell=str)
+    pretrain(settings, pool, tmp_path, log=str)
 
 
 def test_training_lowers_both_losses(pool, tmp_path):
     lines = []
     settings = dataclasses.replace(SETTINGS, steps=40, batch_size=16)
-    pretrain(settings, pool, tmp_path, tell=lines.append)
+    pretrain(settings, pool, tmp_path, log=lines.append)
     values = [[float(line.split()[place]) for place in (3, 5)] for line in lines]
     assert values[-1][0] < values[0][0]
     assert values[-1][1] < values[0][1]
 
 
 def test_the_checkpoint_of_other_settings_is_refused_by_name(pool, tmp_path):
-    pretrain(dataclasses.replace(SETTINGS, steps=1), pool, tmp_path, tell=str)
+    pretrain(dataclasses.replace(SETTINGS, steps=1), pool, tmp_path, log=str)
     with pytest.raises(PretrainingError, match=f'{CHECKPOINT}.*--work-dir'):
-        pretrain(SETTINGS, pool, tmp_path, tell=str)
+        pretrain(SETTINGS, pool, tmp_path, log=str)
 
 
 def test_a_loss_that_is_not_finite_stops_the_training(pool, tmp_path, monkeypatch):
@@ -89,7 +89,7 @@ def test_a_loss_that_is_not_finite_stops_the_training(pool, tmp_path, monkeypatc
         lambda *args: {n: v * float('nan') for n, v in losses(*args).items()},
     )
     with pytest.raises(PretrainingError, match='step 1: the loss is'):
-        pretrain(dataclasses.replace(SETTINGS, steps=1), pool, tmp_path, tell=str)
+        pretrain(dataclasses.replace(SETTINGS, steps=1), pool, tmp_path, log=str)
     assert not (tmp_path / CHECKPOINT).exists()
 
 

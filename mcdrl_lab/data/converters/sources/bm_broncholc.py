@@ -131,10 +131,10 @@ def _read_regions(tree: FileTree, folder: str) -> tuple[str, dict[str, list[Regi
         )
     with as_published(labels):
         names = {entry['id']: entry['name'] for entry in load(tree, labels)}
-    strange = sorted(n for n in names.values() if not _is_known(n))
-    if strange:
+    unknown = sorted(n for n in names.values() if not _is_known(n))
+    if unknown:
         raise ConversionError(
-            f'{labels}: {strange} are neither lesions nor landmarks as published.'
+            f'{labels}: {unknown} are neither lesions nor landmarks as published.'
         )
     regions = defaultdict(list)
     with as_published(source):

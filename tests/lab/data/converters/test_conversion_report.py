@@ -41,9 +41,9 @@ def report():
         Finding('missing mask', 'z.png', 'none'),
     ]
     notes = [Finding('renamed', f'{n:02d}.jpg', 'x') for n in range(25)]
-    prints = {r['image']: Fingerprint(n, '00' * 32) for n, r in zip('123', rows)}
+    fingerprints = {r['image']: Fingerprint(n, '00' * 32) for n, r in zip('123', rows)}
     found = FoundSite('s', ('polyp', 'cyst'), images=5, masks=4)
-    built = BuiltSite(found, Path('s'), rows, problems, notes, prints)
+    built = BuiltSite(found, Path('s'), rows, problems, notes, fingerprints)
     return site_report(kvasir_seg.SOURCE, built, ['a.zip'], 9)
 
 
@@ -85,12 +85,12 @@ def test_a_refused_report_has_no_config_entry(report):
 
 
 def test_only_groups_across_sites_are_reported_between_sites():
-    prints = {
+    fingerprints = {
         'a': {'a/1': Fingerprint('x', '00' * 32), 'a/2': Fingerprint('x', '00' * 32)},
         'b': {'b/1': Fingerprint('y', 'ff' * 32), 'b/2': Fingerprint('y', 'ff' * 32)},
         'c': {'c/1': Fingerprint('x', '00' * 32)},
     }
-    report = between_sites(prints, ['d'])
+    report = between_sites(fingerprints, ['d'])
     assert report['exact_duplicates'] == [['a/1', 'a/2', 'c/1']]
     assert report['near_duplicates'] == []
     text = between_sites_markdown(report)
