@@ -1,4 +1,4 @@
-"""Do the lesion classes of the data and of the prompts mean the same?"""
+"""Check that the lesion classes of the data and of the prompts are the same."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 def label_mismatch(
     labels: Sequence[str], lesion_classes: Iterable[str], prompts: Sequence[str]
 ) -> str | None:
-    """What does not agree, with what to do; None if all does.
+    """Message on what does not agree and what to do; None if all does.
 
     Each lesion class of the data needs its prompt, by position or by name.
 
@@ -27,10 +27,10 @@ def label_mismatch(
                 "another one's text. Write prompts.classes in the order of the labels."
             )
         return None
-    lacking = sorted(set(lesion_classes) - set(prompts))
-    if lacking:
+    missing = sorted(set(lesion_classes) - set(prompts))
+    if missing:
         return (
-            f'The training sites hold lesion classes {lacking} that have no prompt: '
+            f'The training sites hold lesion classes {missing} that have no prompt: '
             f'add them to prompts.classes, which names {list(prompts)}, or correct '
             'lesion_classes of the sites.'
         )

@@ -47,7 +47,7 @@ def measure_start(subject: Subject) -> dict[str, Any]:
 
         def start() -> None:
             dictionary.built.fill_(False)
-            dictionary._known_built = False
+            dictionary._built_flag = False
             ConfounderDictionaryHook(cache_dir=folder).before_train(runner)
 
         (cold,), *warm = time_in_turns([start], 1 + _ROUNDS, warm_up=0)

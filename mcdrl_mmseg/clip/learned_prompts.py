@@ -68,16 +68,16 @@ class LearnedPrompts(BaseModule):
                     f'do not fit into the {self.tower.context_length} tokens of '
                     f'{spec.model_name}. Shorten one of them.'
                 )
-        # Attention looks back only: what stands behind the last end changes nothing.
+        # Attention is causal: tokens behind the last end change nothing.
         self.register_buffer('_ids', ids[:, : int(ends.max()) + 1], persistent=False)
         self.register_buffer('_ends', ends + length, persistent=False)
         self.context = nn.Parameter(torch.empty(length, self.tower.width))
-        self._start_context()
+        self._init_context()
         self._cached: Tensor | None = None
         self.train(self.training)
 
     @torch.no_grad()
-    def _start_context(self) -> None:
+    def _init_context(self) -> None:
         if len(self._word_ids):
             words = self._word_ids.to(self.context.device)
             self.context.copy_(self.tower.token_embedding(words))
@@ -89,7 +89,7 @@ class LearnedPrompts(BaseModule):
         super().init_weights()
         if self.spec.pretrained is not None:
             load_tower_weights(self.tower, self.spec, 'text.')
-        self._start_context()
+        self._init_context()
         self._cached = None
 
     def train(self, mode: bool = True) -> LearnedPrompts:

@@ -14,10 +14,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
-_MARK = '/constants.pkl'
+_CONSTANTS_FILE = '/constants.pkl'
 # One line each, as TorchScript prints a class.
 _CLASS = re.compile(r'^class (\w+)\(')
-_NAMES = re.compile(r'^ +__(?:parameters|buffers)__ = \[(.*)\]')
+_REGISTERED = re.compile(r'^ +__(?:parameters|buffers)__ = \[(.*)\]')
 # They turn a list into a list of one type.
 _LIST_BUILDERS = (
     'build_boollist',
@@ -26,7 +26,7 @@ _LIST_BUILDERS = (
     'build_tensorlist',
     'restore_type_tag',
 )
-_SCRIPTED = '__torch__'
+_SCRIPT_MODULE = '__torch__'
 
 
 def is_torchscript(path: Path) -> bool:
@@ -34,7 +34,7 @@ def is_torchscript(path: Path) -> bool:
     if not zipfile.is_zipfile(path):
         return False
     with zipfile.ZipFile(path) as archive:
-        return any(name.endswith(_MARK) for name in archive.namelist())
+        return any(name.endswith(_CONSTANTS_FILE) for name in archive.namelist())
 
 
 def torchscript_state_dict(path: Path) -> dict[str, Tensor]:
@@ -55,8 +55,8 @@ def torchscript_state_dict(path: Path) -> dict[str, Tensor]:
         ValueError: It is damaged.
     """
     with zipfile.ZipFile(path) as archive:
-        root = next(n for n in archive.namelist() if n.endswith(_MARK))
-        root = root.removesuffix(_MARK)
+        root = next(n for n in archive.namelist() if n.endswith(_CONSTANTS_FILE))
+        root = root.removesuffix(_CONSTANTS_FILE)
         program = _Archive(archive, root).load()
     if not isinstance(program, _Module):
         raise ValueError('it holds no module')
@@ -99,19 +99,19 @@ class _Archive(pickle.Unpickler):
 
     def find_class(self, module: str, name: str) -> Any:
         """Give a stand-in, or refuse; nothing is imported."""
-        if module == _SCRIPTED or module.startswith(f'{_SCRIPTED}.'):
-            return self._scripted(module, name)
+        if module == _SCRIPT_MODULE or module.startswith(f'{_SCRIPT_MODULE}.'):
+            return self._script_class(module, name)
         if (module, name) == ('torch._utils', '_rebuild_tensor_v2'):
-            return _view
+            return _rebuild_tensor
         if module == 'torch' and name.endswith('Storage'):
             return getattr(torch, name).dtype
         if (module, name) == ('collections', 'OrderedDict'):
             return OrderedDict
         if module == 'torch.jit._pickle' and name in _LIST_BUILDERS:
-            return _as_it_is
+            return _identity
         raise pickle.UnpicklingError(f'GLOBAL {module}.{name} was not allowed')
 
-    def _scripted(self, module: str, name: str) -> type:
+    def _script_class(self, module: str, name: str) -> type:
         if module not in self._classes:
             code = self._read(f'code/{module.replace(".", "/")}.py').decode()
             self._classes[module] = _printed_classes(code)
@@ -140,17 +140,17 @@ def _printed_classes(code: str) -> dict[str, type[_Module]]:
         if found := _CLASS.match(line):
             name, registered = found[1], frozenset()
             classes[name] = type(name, (_Module,), {})
-        elif name and (found := _NAMES.match(line)):
+        elif name and (found := _REGISTERED.match(line)):
             registered |= set(re.findall(r'"([^"]+)"', found[1]))
             classes[name].registered = registered
     return classes
 
 
-def _view(
+def _rebuild_tensor(
     storage: Tensor, offset: int, size: tuple, stride: tuple, *_: object
 ) -> Tensor:
     return storage.as_strided(size, stride, offset)
 
 
-def _as_it_is(data: Any, *_: object) -> Any:
+def _identity(data: Any, *_: object) -> Any:
     return data

@@ -153,16 +153,16 @@ def load_tower_weights(tower: nn.Module, spec: CLIPSpec, prefix: str) -> None:
         for key in own
         if key not in state and not key.endswith('.num_batches_tracked')
     ]
-    unfitting = [
+    mismatched = [
         f'{key} {tuple(value.shape)} (expected {tuple(own[key].shape)})'
         for key, value in state.items()
         if key in own and value.shape != own[key].shape
     ]
     unknown = sorted(set(state) - set(own))
-    if missing or unfitting or unknown:
+    if missing or mismatched or unknown:
         raise CLIPWeightsError(
             f'{path} does not fit model_name={spec.model_name!r}: missing '
-            f'{missing[:3]}, of another shape {unfitting[:3]}, unknown {unknown[:3]}. '
+            f'{missing[:3]}, of another shape {mismatched[:3]}, unknown {unknown[:3]}. '
             'Name the architecture these weights were trained with.'
         )
     tower.load_state_dict(state, strict=False)

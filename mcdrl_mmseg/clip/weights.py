@@ -17,9 +17,9 @@ from .torchscript import is_torchscript, torchscript_state_dict
 # from a gigabyte: every optimiser step changes every block.
 _DIGEST_BLOCKS = 64
 _DIGEST_BLOCK_BYTES = 64 * 1024
-_DEMAND = '#sha256='
+_SHA256_MARK = '#sha256='
 _SHA256 = re.compile('[0-9a-f]{64}')
-_HASHED_BYTES = 1 << 20
+_CHUNK_BYTES = 1 << 20
 
 
 class CLIPWeightsError(RuntimeError):
@@ -41,13 +41,13 @@ def tag_uses_quick_gelu(pretrained: str, model_name: str) -> bool:
     return bool(cfg.get('quick_gelu', False))
 
 
-def named_file(pretrained: str) -> Path:
-    """Path of a local file, without the hash that is demanded of it.
+def local_file(pretrained: str) -> Path:
+    """Path of a local file, without the SHA-256 that the config demands.
 
     Args:
         pretrained: ``FILE`` or ``FILE#sha256=DIGITS``.
     """
-    return Path(pretrained.partition(_DEMAND)[0]).expanduser()
+    return Path(pretrained.partition(_SHA256_MARK)[0]).expanduser()
 
 
 def resolve_weights_file(pretrained: str, model_name: str) -> Path:
@@ -77,10 +77,10 @@ def resolve_weights_file(pretrained: str, model_name: str) -> Path:
             f'{builtin_models()} have.'
         )
     if not is_tag(pretrained, model_name):
-        path = named_file(pretrained)
+        path = local_file(pretrained)
         if path.is_file():
-            _, demanded, sha256 = pretrained.partition(_DEMAND)
-            if demanded:
+            _, mark, sha256 = pretrained.partition(_SHA256_MARK)
+            if mark:
                 _check_sha256(path, sha256.lower(), 'the config demands')
             return path
         from open_clip import list_pretrained_tags_by_model
@@ -102,20 +102,20 @@ def resolve_weights_file(pretrained: str, model_name: str) -> Path:
             'on a machine with network access and set `pretrained` to the file.'
         ) from error
     # open_clip checks what it downloads itself. Files of the Hugging Face Hub are
-    # linked to one that is called by its hash, which nobody else looks at.
+    # linked to one that is named by its hash, which open_clip does not check.
     if _SHA256.fullmatch(path.resolve().name):
         _check_sha256(path, path.resolve().name, 'it was published with')
     return path
 
 
-def _check_sha256(path: Path, expected: str, whose: str) -> None:
+def _check_sha256(path: Path, expected: str, source: str) -> None:
     digest = hashlib.sha256()
     with path.open('rb') as file:
-        while chunk := file.read(_HASHED_BYTES):
+        while chunk := file.read(_CHUNK_BYTES):
             digest.update(chunk)
     if digest.hexdigest() != expected:
         raise CLIPWeightsError(
-            f'{path} has the SHA-256 {digest.hexdigest()}, not the one {whose}, '
+            f'{path} has the SHA-256 {digest.hexdigest()}, not the one {source}, '
             f'{expected}. It is another file, or damaged: fetch it again.'
         )
 

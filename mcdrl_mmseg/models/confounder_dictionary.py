@@ -97,8 +97,8 @@ class ConfounderDictionary(BaseModule):
         if source == 'learned':
             entries = self._random_entries(num_confounders)
             self.learned_embeddings = nn.Parameter(entries)
-        # Reading the buffer of a GPU waits for the device; this is read instead.
-        self._known_built = False
+        # A copy of `built` on the host: reading a buffer on a GPU waits for the device.
+        self._built_flag = False
 
     def _initial_prior(self, prior: str | Sequence[float]) -> Tensor:
         count = len(self.prompts.confounder_names)
@@ -159,9 +159,9 @@ class ConfounderDictionary(BaseModule):
     @property
     def is_built(self) -> bool:
         """Whether the buffers are filled. Waits for the device until they are."""
-        if not self._known_built:
-            self._known_built = bool(self.built)
-        return self._known_built
+        if not self._built_flag:
+            self._built_flag = bool(self.built)
+        return self._built_flag
 
     @torch.no_grad()
     def fill(self, embeddings: Tensor, fingerprint: str) -> None:
@@ -199,7 +199,7 @@ class ConfounderDictionary(BaseModule):
         self.background_embeddings.copy_(background)
         self.fingerprint.copy_(torch.tensor(list(bytes.fromhex(fingerprint))))
         self.built.fill_(True)
-        self._known_built = True
+        self._built_flag = True
 
     def check_built(self) -> None:
         """Raise DictionaryError, saying what to do, if the buffers are not filled."""
@@ -219,11 +219,6 @@ class ConfounderDictionary(BaseModule):
             return self.learned_embeddings
         return self.confounder_embeddings
 
-    @property
-    def log_prior(self) -> Tensor:
-        """Log P(z), (M,)."""
-        return self.confounder_prior.log()
-
     def _load_from_state_dict(
         self, state_dict: Mapping[str, Tensor], prefix: str, *args: Any, **kwargs: Any
     ) -> None:
@@ -234,4 +229,4 @@ class ConfounderDictionary(BaseModule):
         # and only logs the rest.
         if given and given != own:
             self.built.fill_(False)
-        self._known_built = bool(self.built)
+        self._built_flag = bool(self.built)

@@ -1,4 +1,4 @@
-"""ConfounderScores: what CLIP reads off an image about each confounder."""
+"""ConfounderScores: u, how much of each confounder CLIP sees in an image."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ _SMALLEST_VARIANCE = 1e-12
 
 
 class ConfounderScores(nn.Module):
-    """Cosines of image and confounder texts, standardised over the training images.
+    """u_m = (cos(v, z_m) - mu_m) / sigma_m, standardised over the training images.
 
     Cosines of one CLIP differ from text to text by more than they differ from image to
     image, and between CLIPs in scale: their mean and spread over the images seen so
@@ -32,26 +32,26 @@ class ConfounderScores(nn.Module):
         self.register_buffer('steps', torch.tensor(0.0))
 
     def forward(self, image_embedding: Tensor, entries: Tensor) -> Tensor:
-        """Count a training batch in, then score it.
+        """Update the statistics with a training batch, then score it.
 
         Args:
-            image_embedding: (B, d); no gradient reaches it: the scores say how an
-                image was taken, and the image tower is not to be trained to say else.
+            image_embedding: v, (B, d). It gets no gradient: the scores are an
+                observation, which must not train the image tower.
             entries: Z, (M, d).
 
         Returns:
-            (B, M) in float32 or wider, with mean 0 and spread 1 over the images.
+            u, (B, M), in float32 or wider, with mean 0 and spread 1 over the images.
         """
         with torch.autocast(entries.device.type, enabled=False):
             dtype = torch.promote_types(entries.dtype, torch.float32)
             images = F.normalize(image_embedding.detach().to(dtype), dim=-1)
             cosines = images @ F.normalize(entries.to(dtype), dim=-1).T
-            self._count(cosines.detach())
+            self._update_statistics(cosines.detach())
             variance = self.mean_of_squares - self.mean.square()
             spread = variance.clamp(min=_SMALLEST_VARIANCE).sqrt()
             return (cosines - self.mean.to(dtype)) / spread.to(dtype)
 
-    def _count(self, cosines: Tensor) -> None:
+    def _update_statistics(self, cosines: Tensor) -> None:
         batch = torch.stack([cosines.mean(dim=0), cosines.square().mean(dim=0)])
         all_reduce(batch, op='mean')
         self.steps += 1

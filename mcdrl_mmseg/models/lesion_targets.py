@@ -42,12 +42,12 @@ def lesion_targets(
             f'{len(classes)} lesion classes {list(classes)} of the prompts: needed '
             'is either background and lesion, or background and one class for each.'
         )
-    rows = [_named(sample.metainfo, classes) for sample in data_samples]
+    rows = [_present_classes(sample.metainfo, classes) for sample in data_samples]
     named = torch.tensor(rows, dtype=torch.bool).to(labels.device, non_blocking=True)
     return named & (labels == 1).any(dim=1, keepdim=True)
 
 
-def _named(metainfo: dict, classes: Sequence[str]) -> list[bool]:
+def _present_classes(metainfo: dict, classes: Sequence[str]) -> list[bool]:
     where = f'sample {metainfo.get("img_path", "without img_path")}'
     if 'lesion_classes' not in metainfo:
         raise ValueError(

@@ -8,7 +8,7 @@ from typing import Any
 
 from mcdrl_mmseg.clip import CLIPSpec
 from mcdrl_mmseg.clip.builtin import BUILTIN, builtin_models
-from mcdrl_mmseg.clip.weights import is_tag, named_file
+from mcdrl_mmseg.clip.weights import is_tag, local_file
 from mcdrl_mmseg.models import (
     CausalInterventionHead,
     CLIPGuidedBackbone,
@@ -97,7 +97,7 @@ def _weights(place: str, spec: CLIPSpec) -> Iterator[ConfigProblem]:
         return
     if pretrained is None:
         return
-    if is_tag(pretrained, name) or named_file(pretrained).is_file():
+    if is_tag(pretrained, name) or local_file(pretrained).is_file():
         return
     from open_clip import list_pretrained_tags_by_model
 

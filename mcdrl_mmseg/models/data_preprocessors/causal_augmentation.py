@@ -13,14 +13,14 @@ from .random_networks import draw_networks, mix_and_rescale, run_networks
 
 @MODELS.register_module()
 class CausalAugmentation(BaseModule):
-    """Random looks for training images, mixed by a random map.
+    """Random intensity changes of training images, mixed by a random map.
 
-    Every image gets two looks T_1 and T_2 from random shallow networks (GIN) and
-    becomes T_1 * b + T_2 * (1 - b), b a smooth random map (IPA), so that no look goes
-    together with any part of the image. After Ouyang et al., "Causality-inspired
-    single-source domain generalization for medical image segmentation", IEEE TMI
-    2023 (arXiv:2111.12525), without their consistency loss between the two
-    complementary mixtures, which would double the cost of a step.
+    Every image is changed twice by random shallow networks (GIN), to T_1 and T_2, and
+    becomes T_1 * b + T_2 * (1 - b) with a smooth random map b (IPA), so that no
+    appearance goes together with a part of the image. After Ouyang et al.,
+    "Causality-inspired single-source domain generalization for medical image
+    segmentation", IEEE TMI 2023 (arXiv:2111.12525), without their consistency loss
+    between the two complementary mixtures, which would double the cost of a step.
 
     Numbers are drawn from torch's generator of the images' device: seeding torch
     seeds them.
@@ -71,14 +71,14 @@ class CausalAugmentation(BaseModule):
         """
         # Sums over all pixels, and random weights, leave the range of half precision.
         with torch.autocast(images.device.type, enabled=False):
-            looks = self.random_looks(images.float().repeat(2, 1, 1, 1))
-            first, second = looks.chunk(2)
+            changed = self.change_intensities(images.float().repeat(2, 1, 1, 1))
+            first, second = changed.chunk(2)
             blending = draw_blending_maps(
                 len(images), tuple(images.shape[2:]), self.spacing, images
             )
             return torch.lerp(second, first, blending).to(images.dtype)
 
-    def random_looks(self, images: Tensor) -> Tensor:
+    def change_intensities(self, images: Tensor) -> Tensor:
         """GIN: a random non-linear change of every image.
 
         Args:

@@ -14,8 +14,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-_SLOPE = 0.01
-_TINY = 1e-8
+_NEGATIVE_SLOPE = 0.01
+_MIN_NORM = 1e-8
 
 
 class Layer(NamedTuple):
@@ -76,7 +76,7 @@ def run_networks(images: Tensor, layers: Sequence[Layer]) -> Tensor:
     x = images.reshape(1, -1, *images.shape[2:])
     for number, layer in enumerate(layers):
         if number:
-            x = F.leaky_relu(x, _SLOPE)
+            x = F.leaky_relu(x, _NEGATIVE_SLOPE)
         weight = layer.weight.to(x.dtype).flatten(0, 1)
         shift = layer.shift.to(x.dtype).flatten()
         x = F.conv2d(x, weight, shift, padding=1, groups=batch)
@@ -101,4 +101,4 @@ def mix_and_rescale(images: Tensor, changed: Tensor, alpha: Tensor) -> Tensor:
         torch.linalg.vector_norm(x, dim=(1, 2, 3), keepdim=True)
         for x in (images, mixed)
     )
-    return mixed * (before / after.clamp(min=_TINY))
+    return mixed * (before / after.clamp(min=_MIN_NORM))

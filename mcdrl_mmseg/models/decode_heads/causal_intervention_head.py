@@ -18,12 +18,12 @@ from mcdrl_mmseg.models.region_selector import (
     text_similarity,
 )
 
-# Of cosines in CLIP's softmax: the bound of its training (arXiv 2103.00020).
+# CLIP's factor on cosines, at the bound of its training (arXiv 2103.00020).
 _LOGIT_SCALE = 100
 
 
-class Intervened(NamedTuple):
-    """A batch after the intervention.
+class InterventionOutput(NamedTuple):
+    """What :meth:`CausalInterventionHead.intervene` gives for a batch.
 
     Attributes:
         features: Maps for the predictor, the intervened one among them.
@@ -42,7 +42,10 @@ class Intervened(NamedTuple):
 
 @MODELS.register_module()
 class CausalInterventionHead(BaseModule):
-    """Select regions, intervene on them, and let a predictor segment.
+    """MCDRL (arXiv 2508.05008): select regions, intervene on them, then segment.
+
+    :meth:`intervene` is the method: step 1, the region selection (MTRS), and step 3,
+    the causal intervention (CDRL) with the dictionary of step 2.
 
     Takes the tuple of :class:`CLIPVisionBackbone` or :class:`CLIPGuidedBackbone`,
     whose last two entries are CLIP's dense map and image embedding. The predictor H
@@ -62,7 +65,7 @@ class CausalInterventionHead(BaseModule):
         intervention: Config of a :class:`CausalIntervention`, whose widths are
             filled in here, or None for none (the paper's "without CDRL").
         unselected: ``'keep'`` leaves positions that were not selected as they are,
-            ``'zero'`` empties them as the intervention sets in.
+            ``'zero'`` sets them to 0 as the gate opens.
         similarity_map: Whether the predictor also gets how much more each position
             resembles a lesion than healthy tissue by text: S^ minus the highest
             similarity to the background prompts, as CLIP scales logits, times the
@@ -188,61 +191,60 @@ class CausalInterventionHead(BaseModule):
         """The predictor's."""
         return self.predictor.ignore_index
 
-    def intervene(self, inputs: tuple[Tensor, ...]) -> Intervened:
+    def intervene(self, inputs: tuple[Tensor, ...]) -> InterventionOutput:
         """Steps 1 and 3 of the method on a batch.
 
         Args:
-            inputs: The backbone's tuple.
+            inputs: The backbone's tuple: levels, C and the image embedding.
 
         Returns:
-            See :class:`Intervened`.
+            See :class:`InterventionOutput`.
 
         Raises:
             DictionaryError: The dictionary is not built.
         """
-        *maps, dense_features, _ = inputs
+        *maps, dense_features, image_embedding = inputs
         feature = inputs[self.in_index]
         self.dictionary.check_built()
-        similarity = indices = None
-        if self.region_selector is None:
-            tokens = feature.flatten(2).transpose(1, 2)
-        else:
-            similarity, indices = self.region_selector(
-                dense_features,
-                self.dictionary.class_embeddings,
-                grid=feature.shape[2:],
-            )
-            tokens = gather_tokens(feature, indices)
 
+        # Step 1, MTRS: F, the N positions that are most similar to a lesion's text.
+        similarity, indices, tokens = self._select_regions(feature, dense_features)
+
+        # Step 3, CDRL: F_ca = E_z[A(F, z)], z from the dictionary under P(z).
         intervened = tokens
         if self.intervention is not None:
             intervened = self.intervention(
                 tokens,
                 self.dictionary.entries,
                 self.dictionary.confounder_prior,
-                self._observe(inputs[-1]),
+                self._observed_scores(image_embedding),
             )
-        result = self._put_back(feature, indices, tokens, intervened)
 
+        # F + g (F_ca - F), back at its positions, takes the place of its map.
+        result = self._put_back(feature, indices, tokens, intervened)
         index = self.in_index % len(inputs)
-        if index == len(maps):  # the dense map
+        if index == len(maps):  # the dense map, which the predictor gets last
             maps.append(result)
         else:
             maps[index] = result
         if self.similarity_map:
             lesions = self._similarity_map(similarity, dense_features)
             maps.append(lesions.to(result.dtype))
-        return Intervened(tuple(maps), similarity, indices, tokens, intervened)
+        return InterventionOutput(tuple(maps), similarity, indices, tokens, intervened)
 
-    @torch.no_grad()
-    def _similarity_map(self, similarity: Tensor, dense_features: Tensor) -> Tensor:
-        """Lesion over healthy tissue, (B, 1, h, w); 0 where the gate is."""
-        healthy = text_similarity(dense_features, self.dictionary.background_embeddings)
-        lesion, healthy = (x.amax(dim=1, keepdim=True) for x in (similarity, healthy))
-        return _LOGIT_SCALE * (lesion - healthy) * self._gate(lesion)
+    def _select_regions(
+        self, feature: Tensor, dense_features: Tensor
+    ) -> tuple[Tensor | None, Tensor | None, Tensor]:
+        """S, kept positions and F; without a selector all positions are F."""
+        if self.region_selector is None:
+            return None, None, feature.flatten(2).transpose(1, 2)
+        similarity, indices = self.region_selector(
+            dense_features, self.dictionary.class_embeddings, grid=feature.shape[2:]
+        )
+        return similarity, indices, gather_tokens(feature, indices)
 
-    def _observe(self, image_embedding: Tensor) -> Tensor | None:
-        """Scores of the images' own confounders, (B, M), in training alone."""
+    def _observed_scores(self, image_embedding: Tensor) -> Tensor | None:
+        """u, scores of the images' own confounders, (B, M), in training alone."""
         if self.confounder_scores is None or not self.training:
             return None
         return self.confounder_scores(
@@ -256,15 +258,23 @@ class CausalInterventionHead(BaseModule):
         tokens: Tensor,
         intervened: Tensor,
     ) -> Tensor:
+        """The feature map, (B, c, h, w), with the gated intervention in it."""
         gated = tokens
         if self.intervention is not None:
             gated = self.intervention.gated(tokens, intervened)
         if indices is None:
             return gated.transpose(1, 2).unflatten(2, feature.shape[2:])
-        background = feature
+        unselected = feature
         if self.unselected == 'zero':
-            background = feature * (1 - self._gate(feature))
-        return scatter_tokens(background, indices, gated)
+            unselected = feature * (1 - self._gate(feature))
+        return scatter_tokens(unselected, indices, gated)
+
+    @torch.no_grad()
+    def _similarity_map(self, similarity: Tensor, dense_features: Tensor) -> Tensor:
+        """100 g (S^ - max_b cos(C, e_b)), lesion over healthy tissue, (B, 1, h, w)."""
+        healthy = text_similarity(dense_features, self.dictionary.background_embeddings)
+        lesion, healthy = (x.amax(dim=1, keepdim=True) for x in (similarity, healthy))
+        return _LOGIT_SCALE * (lesion - healthy) * self._gate(lesion)
 
     def _pool(self, tokens: Tensor) -> Tensor:
         """Pool(F_ca) in the joint space, (B, d), beyond the range of float16."""
@@ -328,7 +338,7 @@ class CausalInterventionHead(BaseModule):
                 self.dictionary.class_confounder_embeddings,
                 classes,
             )
-            # A product and not a branch: reading the gate would wait for the device.
+            # 0 while the gate is closed; an if would wait for the device.
             losses[self.loss_causal.loss_name] = loss * (self._gate(loss) > 0)
         if self.loss_contrast is not None:
             losses[self.loss_contrast.loss_name] = self.loss_contrast(
@@ -337,7 +347,7 @@ class CausalInterventionHead(BaseModule):
                 self.dictionary.background_embeddings,
                 classes,
             )
-        return _reach_all(losses, inputs[-2:])
+        return _use_all_outputs(losses, inputs[-2:])
 
 
 def _build(cfg: ConfigType | None, **defaults: int) -> Any:
@@ -345,7 +355,7 @@ def _build(cfg: ConfigType | None, **defaults: int) -> Any:
     return None if cfg is None else MODELS.build({**defaults, **cfg})
 
 
-def _reach_all(
+def _use_all_outputs(
     losses: dict[str, Tensor], outputs: tuple[Tensor, ...]
 ) -> dict[str, Tensor]:
     """Tie outputs that a loss may not use to the total, with weight 0.
@@ -353,13 +363,13 @@ def _reach_all(
     Distributed training fails when a trained parameter has no part in the loss, as
     the attention pool of a CLIP tower would if no contrastive loss were set.
     """
-    # Sums leave the range of float16, and 0 times infinity is no number.
-    spare = [
+    # In float32: a sum beyond float16 would be infinite, and 0 times infinity NaN.
+    unused = [
         output.sum(dtype=torch.float32) * 0
         for output in outputs
         if output.requires_grad
     ]
     key = next(name for name in losses if 'loss' in name)
     if isinstance(losses[key], Tensor):
-        losses[key] = sum(spare, start=losses[key])
+        losses[key] = sum(unused, start=losses[key])
     return losses

@@ -8,13 +8,13 @@ from mmseg.registry import MODELS
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-# Directions are divided by no less: the gradient at an empty vector is its inverse,
-# and must fit into float16.
+# Lower bound when normalising: the gradient at a zero vector is its inverse, and must
+# fit into float16.
 SMALLEST_NORM = 1e-4
 
 
-def mean_over(values: Tensor, mask: Tensor) -> Tensor:
-    """Mean of the images that take part, 0 if there are none.
+def masked_mean(values: Tensor, mask: Tensor) -> Tensor:
+    """Mean over the images of a mask, 0 if it is empty.
 
     Args:
         values: (B,), one loss an image.
@@ -87,7 +87,7 @@ class CausalAlignmentLoss(nn.Module):
                 pooled = F.normalize(pooled, dim=1, eps=SMALLEST_NORM)
                 targets = F.normalize(targets, dim=1)
             distances = (pooled - targets).square().sum(dim=1)
-            return self.loss_weight * mean_over(distances, classes.any(dim=1))
+            return self.loss_weight * masked_mean(distances, classes.any(dim=1))
 
     @property
     def loss_name(self) -> str:

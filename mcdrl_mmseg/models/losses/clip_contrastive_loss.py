@@ -7,7 +7,7 @@ from mmseg.registry import MODELS
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from .causal_alignment_loss import SMALLEST_NORM, mean_over
+from .causal_alignment_loss import SMALLEST_NORM, masked_mean
 
 
 @MODELS.register_module()
@@ -67,21 +67,21 @@ class CLIPContrastiveLoss(nn.Module):
         Returns:
             Scalar, weighted.
         """
-        # Cosines close to each other are alike in half precision.
+        # In half precision cosines close to each other would be equal.
         with torch.autocast(image_embedding.device.type, enabled=False):
-            losses, positives = self._by_image(
+            losses, positives = self._per_image(
                 image_embedding, class_embeddings, background_embeddings, classes
             )
-            return self.loss_weight * mean_over(losses, positives.any(dim=1))
+            return self.loss_weight * masked_mean(losses, positives.any(dim=1))
 
-    def _by_image(
+    def _per_image(
         self,
         image_embedding: Tensor,
         class_embeddings: Tensor,
         background_embeddings: Tensor,
         classes: Tensor,
     ) -> tuple[Tensor, Tensor]:
-        """Loss of each image, (B,), and its right candidates, (B, K or K + 1)."""
+        """Loss of each image, (B,), and its positives, (B, K or K + 1)."""
         texts = F.normalize(class_embeddings.float(), dim=1)
         positives = classes
         if len(background_embeddings):

@@ -15,25 +15,25 @@ def images():
     return torch.randn(3, 3, 48, 64, generator=torch.Generator().manual_seed(3))
 
 
-def test_result_lies_between_the_two_looks_as_the_map_says(images, monkeypatch):
+def test_result_blends_the_two_changes_by_the_map(images, monkeypatch):
     blending = torch.rand(3, 1, 48, 64)
     monkeypatch.setattr(causal_augmentation, 'draw_blending_maps', lambda *_: blending)
     augment = augmentation()
     torch.manual_seed(0)
-    looks = augment.random_looks(images.repeat(2, 1, 1, 1))
+    changed = augment.change_intensities(images.repeat(2, 1, 1, 1))
     torch.manual_seed(0)
     found = augment(images)
-    expected = looks[:3] * blending + looks[3:] * (1 - blending)
+    expected = changed[:3] * blending + changed[3:] * (1 - blending)
     assert_close(found, expected, atol=1e-5, rtol=1e-5)
 
 
-def test_looks_differ_between_images_and_between_the_two_of_one_image():
+def test_changes_differ_between_images_and_between_the_two_of_one_image():
     image = torch.randn(1, 3, 16, 16).repeat(4, 1, 1, 1)
     torch.manual_seed(0)
-    looks = augmentation().random_looks(image)
+    changed = augmentation().change_intensities(image)
     for i in range(4):
         for j in range(i):
-            assert (looks[i] - looks[j]).abs().mean() > 0.05
+            assert (changed[i] - changed[j]).abs().mean() > 0.05
 
 
 def test_every_look_has_a_share_of_its_own(images, monkeypatch):
@@ -43,14 +43,14 @@ def test_every_look_has_a_share_of_its_own(images, monkeypatch):
         'mix_and_rescale',
         lambda images, changed, alpha: shares.extend(alpha.flatten().tolist()),
     )
-    augmentation().random_looks(images.repeat(50, 1, 1, 1))
+    augmentation().change_intensities(images.repeat(50, 1, 1, 1))
     assert len(set(shares)) == 150
     assert 0 <= min(shares) < 0.1 < 0.9 < max(shares) <= 1
 
 
-def test_looks_keep_each_images_energy(images):
-    looks = augmentation().random_looks(images)
-    assert_close(looks.flatten(1).norm(dim=1), images.flatten(1).norm(dim=1))
+def test_changed_keep_each_images_energy(images):
+    changed = augmentation().change_intensities(images)
+    assert_close(changed.flatten(1).norm(dim=1), images.flatten(1).norm(dim=1))
 
 
 def test_seed_decides_and_nothing_else(images):

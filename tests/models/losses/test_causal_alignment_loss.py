@@ -4,7 +4,7 @@ from mmseg.registry import MODELS
 from torch.testing import assert_close
 
 from mcdrl_mmseg.models import CausalAlignmentLoss
-from mcdrl_mmseg.models.losses.causal_alignment_loss import mean_over
+from mcdrl_mmseg.models.losses.causal_alignment_loss import masked_mean
 
 # t_km of two classes and two confounders; their means are (1, 0) and (0, 2).
 EMBEDDINGS = torch.tensor([[[2.0, 0.0], [0.0, 0.0]], [[0.0, 1.0], [0.0, 3.0]]])
@@ -107,7 +107,7 @@ def test_in_several_processes_the_mean_of_their_losses_is_the_joint_batchs(
         'mcdrl_mmseg.models.losses.causal_alignment_loss.all_reduce', all_reduce
     )
     means = [
-        mean_over(values, torch.tensor(masks[rank], dtype=torch.bool)).item()
+        masked_mean(values, torch.tensor(masks[rank], dtype=torch.bool)).item()
         for rank in (0, 1)
     ]
     assert calls == ['mean', 'mean']
@@ -121,7 +121,7 @@ def test_process_without_lesion_beside_one_with_some_gives_zero(monkeypatch):
         lambda tensor, op: tensor.fill_(0.5),
     )
     values = torch.tensor([4.0, 6.0], requires_grad=True)
-    result = mean_over(values, torch.tensor([False, False]))
+    result = masked_mean(values, torch.tensor([False, False]))
     result.backward()
     assert result.item() == 0
     assert values.grad.tolist() == [0, 0]
