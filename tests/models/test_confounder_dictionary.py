@@ -152,7 +152,6 @@ def test_another_number_of_embeddings_is_an_error(prompts):
 def test_prior_is_uniform_unless_given(prompts):
     dictionary = ConfounderDictionary(prompts, 5)
     assert_close(dictionary.confounder_prior, torch.full((3,), 1 / 3))
-    assert_close(dictionary.confounder_prior, torch.full((3,), 1 / 3))
     assert not dictionary.prior_is_estimated
 
 
