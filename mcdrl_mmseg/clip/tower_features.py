@@ -62,6 +62,7 @@ def vit_features(
     Returns:
         Levels and dense map have H / patch x W / patch positions.
     """
+    # Patch tokens behind the class token, with positions fitted to their grid.
     patch_h, patch_w = tower.patch_size
     pad_h, pad_w = -images.shape[-2] % patch_h, -images.shape[-1] % patch_w
     if pad_h or pad_w:
@@ -74,6 +75,7 @@ def vit_features(
     positions = fit_position_grid(tower.positional_embedding, grid)
     tokens = tower.ln_pre(tower.patch_dropout(tokens + positions.to(tokens.dtype)))
 
+    # All blocks but the last.
     levels = []
     *blocks, last = tower.transformer.resblocks
     for index, block in enumerate(blocks):
@@ -81,6 +83,7 @@ def vit_features(
         if index in out_indices:
             levels.append(_to_map(tokens[:, 1:], grid))
 
+    # The last block, plain where a level or CLIP's pooling needs it, and dense.
     is_level = len(blocks) in out_indices
     # The plain block costs as much as the dense one, which has the pooled token too.
     if dense_mode == 'vanilla' or is_level or tower.pool_type != 'tok':
@@ -94,6 +97,7 @@ def vit_features(
         dense = _run(partial(dense_vit_block, last, mode=dense_mode), tokens, with_cp)
         if tower.pool_type == 'tok':
             pooled, _ = tower._pool(dense[:, :1])
+    # Both into the joint image-text space.
     dense = tower.ln_post(dense[:, 1:]) @ tower.proj
     embedding = pooled @ tower.proj
     return TowerFeatures(

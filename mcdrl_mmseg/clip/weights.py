@@ -76,6 +76,7 @@ def resolve_weights_file(pretrained: str, model_name: str) -> Path:
             f'pretrained={BUILTIN!r}: {model_name} has no built-in weights; '
             f'{builtin_models()} have.'
         )
+    # A local file, checked against the SHA-256 that is demanded of it.
     if not is_tag(pretrained, model_name):
         path = local_file(pretrained)
         if path.is_file():
@@ -90,6 +91,7 @@ def resolve_weights_file(pretrained: str, model_name: str) -> Path:
             f'pretrained={pretrained!r} is neither an existing file nor a tag of '
             f'{model_name}. Tags of this model: {tags or "none"}.'
         )
+    # A tag of open_clip: from its cache, or downloaded.
     from open_clip.pretrained import download_pretrained, get_pretrained_cfg
 
     cfg = get_pretrained_cfg(model_name.replace('/', '-'), pretrained)
@@ -168,6 +170,7 @@ def load_clip_state_dict(path: Path) -> dict[str, Tensor]:
             f'{path} could not be read as CLIP weights (safetensors, TorchScript '
             f'archive or state dict); it may be damaged: {error}'
         ) from error
+    # Unwrap training checkpoints, packed files and DataParallel's prefix.
     if isinstance(content, dict) and isinstance(content.get('state_dict'), dict):
         content = content['state_dict']
     if isinstance(content, dict):
@@ -177,6 +180,7 @@ def load_clip_state_dict(path: Path) -> dict[str, Tensor]:
         for key, value in (content.items() if isinstance(content, dict) else ())
         if isinstance(value, Tensor)
     }
+    # OpenAI's archives hold sizes beside the weights.
     for key in ('input_resolution', 'context_length', 'vocab_size'):
         state.pop(key, None)
     if not any(key.startswith('visual.') for key in state):
@@ -185,6 +189,7 @@ def load_clip_state_dict(path: Path) -> dict[str, Tensor]:
             f'{sorted(state)[:3] or "no tensors"}. Give a whole open_clip or OpenAI '
             'checkpoint.'
         )
+    # One layout, of separate towers.
     if 'text_projection' in state:
         state = convert_to_custom_text_state_dict(state)
     return state

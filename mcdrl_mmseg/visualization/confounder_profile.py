@@ -6,6 +6,7 @@ import math
 from collections.abc import Mapping, Sequence
 
 import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from mcdrl_common.palette import LINE_COLORS
@@ -25,8 +26,7 @@ def confounder_profile(
     Args:
         attention: Site -> (n, M), a row an image; rows sum to 1.
         names: M names of the confounders.
-        prior: (M,) P(z), what attention that looks at nothing would be; None is
-            uniform.
+        prior: P(z), (M,), the attention that ignores the image; None is uniform.
     """
     sites = sorted(attention)
     columns = min(_COLUMNS, len(sites))
@@ -38,38 +38,12 @@ def confounder_profile(
         layout='constrained',
     )
     grid = figure.subplots(rows, columns, sharex=True, sharey=True, squeeze=False)
-    heights = np.arange(count)
     for axes, site in zip(grid.flat, sites):
         values = 100 * np.asarray(attention[site], dtype=np.float64)
-        mean = values.mean(axis=0)
-        low, high = np.quantile(values, [0.25, 0.75], axis=0)
-        whiskers = np.clip([mean - low, high - mean], 0, None)
-        axes.barh(
-            heights,
-            mean,
-            xerr=whiskers if len(values) > 1 else None,
-            color=LINE_COLORS[0],
-            edgecolor='black',
-            linewidth=0.6,
-            error_kw=dict(elinewidth=1, ecolor='black', capsize=2),
-        )
-        axes.stairs(
-            100 * prior,
-            np.append(heights - 0.5, count - 0.5),
-            orientation='horizontal',
-            baseline=None,
-            color=LINE_COLORS[1],
-            linestyle='--',
-            linewidth=1.4,
-            label='prior P(z)',
-        )
-        noun = 'image' if len(values) == 1 else 'images'
-        axes.set_title(f'{site} ({len(values)} {noun})', fontsize=10)
-        axes.set_yticks(heights, names)
-        axes.grid(axis='x', alpha=0.3)
-        axes.set_axisbelow(True)
+        _draw_site(axes, site, values, names, 100 * prior)
     grid[0, 0].set_ylim(count - 0.5, -0.5)
     grid[0, 0].set_xlim(left=0)
+    # Empty panels of the last row go; the panels above them get the numbers.
     for axes in list(grid.flat)[len(sites) :]:
         axes.remove()
     for axes in list(grid.flat)[max(0, len(sites) - columns) : len(sites)]:
@@ -80,3 +54,37 @@ def confounder_profile(
         handles[:1], labels[:1], loc='outside upper right', frameon=False, fontsize=9
     )
     return figure
+
+
+def _draw_site(
+    axes: Axes, site: str, values: np.ndarray, names: Sequence[str], prior: np.ndarray
+) -> None:
+    """One site's bars, (n, M) in per cent, and the prior as a stepped line."""
+    positions = np.arange(len(names))
+    mean = values.mean(axis=0)
+    low, high = np.quantile(values, [0.25, 0.75], axis=0)
+    whiskers = np.clip([mean - low, high - mean], 0, None)
+    axes.barh(
+        positions,
+        mean,
+        xerr=whiskers if len(values) > 1 else None,
+        color=LINE_COLORS[0],
+        edgecolor='black',
+        linewidth=0.6,
+        error_kw=dict(elinewidth=1, ecolor='black', capsize=2),
+    )
+    axes.stairs(
+        prior,
+        np.append(positions - 0.5, len(names) - 0.5),
+        orientation='horizontal',
+        baseline=None,
+        color=LINE_COLORS[1],
+        linestyle='--',
+        linewidth=1.4,
+        label='prior P(z)',
+    )
+    noun = 'image' if len(values) == 1 else 'images'
+    axes.set_title(f'{site} ({len(values)} {noun})', fontsize=10)
+    axes.set_yticks(positions, names)
+    axes.grid(axis='x', alpha=0.3)
+    axes.set_axisbelow(True)

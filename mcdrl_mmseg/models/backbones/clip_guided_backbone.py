@@ -69,6 +69,7 @@ class CLIPGuidedBackbone(BaseModule):
                 'CLIPGuidedBackbone: the CLIP tower only guides the selection, so '
                 'clip.out_indices must be left out and clip.frozen must not be False.'
             )
+        # The wrapped backbone, and the frozen CLIP tower beside it.
         if pretrained is not None:
             backbone = {**backbone, 'pretrained': pretrained}
         self.backbone = MODELS.build(backbone)
