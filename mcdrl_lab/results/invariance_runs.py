@@ -54,7 +54,7 @@ def find_runs(
     """Find the tested runs of a plan, ordered by held-out site.
 
     Args:
-        out: Folder of a plan of ``leave_one_site_out.py`` or ``ablation.py``.
+        out: Folder of a plan, of leave-one-site-out or an ablation.
         methods: Names of methods; None takes all.
         seeds: Random seeds; None takes all.
 

@@ -126,7 +126,7 @@ def build_content(
         data_hashes=sorted({r.data_hash for r in source.records if r.data_hash}),
         runs_table=tables.runs_table(source),
         versions=tables.versions_table(source.records, installed_versions()),
-        own_command=shlex.join(['python', *sys.argv]),
+        own_command=shlex.join(['python', '-m', 'mcdrl_lab', *sys.argv[1:]]),
         commands=tables.commands(source),
         configs=sorted({r.config for r in source.records if r.config}),
     )

@@ -6,6 +6,7 @@ import sys
 
 import pytest
 
+from mcdrl_lab.commands import main
 from mcdrl_lab.plans.records import append_record
 
 RUN = """
@@ -54,3 +55,11 @@ def test_no_network_is_loaded(command, plan, repo_root):
     assert (
         loaded & {'torch', 'mmseg', 'mmengine', 'mcdrl_mmseg', 'statsmodels'} == set()
     )
+
+
+def test_the_page_says_the_command_that_made_it(plan, monkeypatch):
+    arguments = ['report', str(plan)]
+    monkeypatch.setattr(sys, 'argv', ['python', *arguments])
+    assert main(arguments) == 0
+    page = (plan / 'report.html').read_text()
+    assert f'python -m mcdrl_lab report {plan}' in page
