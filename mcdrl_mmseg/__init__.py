@@ -1,20 +1,18 @@
-"""MCDRL for MMSegmentation; importing the package registers its components."""
+"""MCDRL for MMSegmentation; importing the package registers its components.
+
+It changes nothing else: what MMEngine loads and how, :mod:`mcdrl_mmseg.apis` and the
+tools make stricter, for themselves.
+"""
 
 from .requirements_check import check_requirements
 from .version import __version__
 
 check_requirements()
 
-from .compat import (  # noqa: E402
-    allow_mmengine_checkpoints,
-    declare_torchvision_operators,
-)
-from .safe_loading import guard_mmengine_loaders  # noqa: E402
+from .compat import declare_torchvision_operators  # noqa: E402
 
 # torchvision must be importable before anything below imports mmseg.models.
 declare_torchvision_operators()
-allow_mmengine_checkpoints()
-guard_mmengine_loaders()
 
 from . import datasets, engine, evaluation, models  # noqa: E402
 from .config_files import config_path  # noqa: E402

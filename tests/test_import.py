@@ -105,18 +105,119 @@ print(json.dumps(missing))
 
 def test_import_adds_no_heavy_package_beyond_what_mmseg_imports(after_mmseg):
     heavy = {
+        'fcntl',
+        'filelock',
         'matplotlib',
         'mmpretrain',
         'monai',
         'open_clip',
         'pandas',
+        'pycocotools',
+        'rich',
         'safetensors',
         'scipy',
         'sklearn',
+        'tarfile',
         'timm',
         'transformers',
+        'zipfile',
     }
     assert heavy.isdisjoint(after_mmseg['added']), after_mmseg['added']
+
+
+OWN = ('mcdrl_mmseg', 'mcdrl_common', 'mcdrl_lab')
+
+
+def test_import_loads_few_modules_and_none_of_the_lab():
+    names = printed(
+        f"""
+import json, sys
+import mcdrl_mmseg
+own = [name for name in sys.modules if name.partition('.')[0] in {OWN!r}]
+print(json.dumps(own))
+"""
+    )
+    assert len(names) <= 60, names
+    assert not [name for name in names if name.startswith('mcdrl_lab')]
+    # What draws, verifies, calls open_clip or serves tools is loaded where it is used.
+    rooms = ('apis', 'visualization', 'clip.towers', 'safe_loading')
+    late = ('mcdrl_common.verification', *(f'mcdrl_mmseg.{room}' for room in rooms))
+    assert not [name for name in names if name.startswith(late)]
+
+
+def test_import_needs_no_fcntl_which_windows_lacks():
+    names = printed(
+        f"""
+import json, sys
+sys.modules['fcntl'] = None
+import mcdrl_mmseg
+import importlib, pkgutil
+import mcdrl_common
+for package in (mcdrl_mmseg, mcdrl_common):
+    for module in pkgutil.walk_packages(package.__path__, package.__name__ + '.'):
+        importlib.import_module(module.name)
+{FIND_MISSING}
+print(json.dumps(missing))
+"""
+    )
+    assert names == []
+
+
+def test_mmengine_loads_checkpoints_as_before_until_the_apis_are_imported():
+    seen = printed(
+        IMPORT_MMSEG
+        + """
+import json
+import torch
+from mmengine.runner import checkpoint
+def state():
+    loader = checkpoint.CheckpointLoader
+    loaders = [loader._get_checkpoint_loader(path) for path in ('a.pth', 'http://a.b/c')]
+    names = [f'{one.__module__}.{one.__name__}' for one in loaders]
+    allowed = len(torch.serialization.get_safe_globals())
+    return [*names, checkpoint.load_url.__module__, allowed]
+before = state()
+import mcdrl_mmseg
+after = state()
+import mcdrl_mmseg.apis
+print(json.dumps([before, after, state()]))
+"""
+    )
+    before, after, guarded = seen
+    assert after == before
+    assert guarded[0] == 'mcdrl_mmseg.safe_loading.load_from_local'
+    assert guarded[2] == 'mcdrl_mmseg.safe_loading'
+
+
+# An object that MMEngine's continuation loads, and OpenMMLab's with an older torch.
+LOAD_STOCK = """
+import json, sys, argparse
+import torch
+{imports}
+from mmengine.runner import load_checkpoint
+model = torch.nn.Linear(2, 2)
+content = dict(state_dict=model.state_dict(), meta=argparse.Namespace(epoch=3))
+torch.save(content, sys.argv[1])
+try:
+    read = load_checkpoint(torch.nn.Linear(2, 2), sys.argv[1], map_location='cpu')
+    print(json.dumps(read['meta'].epoch))
+except Exception as error:
+    print(json.dumps(type(error).__name__))
+"""
+
+
+def test_a_stock_checkpoint_loads_beside_the_plug_in_as_without_it(tmp_path):
+    def outcome(imports: str):
+        code = LOAD_STOCK.format(imports=imports)
+        path = str(tmp_path / 'stock.pth')
+        done = subprocess.run(
+            [sys.executable, '-c', code, path], capture_output=True, text=True
+        )
+        assert done.returncode == 0, done.stderr
+        return json.loads(done.stdout.splitlines()[-1])
+
+    assert outcome('import mcdrl_mmseg') == outcome('')
+    assert outcome('import mcdrl_mmseg.apis') == 'UnsafeCheckpointError'
 
 
 @pytest.mark.parametrize(

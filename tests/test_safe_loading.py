@@ -12,6 +12,7 @@ from mmengine.logging import HistoryBuffer
 from mmengine.runner import CheckpointLoader, load_checkpoint
 from torch import nn
 
+import mcdrl_mmseg.apis  # noqa: F401  (switches the guards on)
 from mcdrl_mmseg import safe_loading
 from mcdrl_mmseg.safe_loading import (
     CheckpointError,

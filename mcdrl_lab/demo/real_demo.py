@@ -6,7 +6,7 @@ import os
 import time
 from pathlib import Path
 
-from mcdrl_mmseg.evaluation import read_records
+from mcdrl_common.image_records import read_records
 from mcdrl_mmseg.evaluation.report_table import site_table
 
 from .demo_steps import ROOT, DemoError, run_tool, say

@@ -14,7 +14,7 @@ from mmseg.registry import DATASETS
 
 from mcdrl_lab.errors import ProtocolError
 from mcdrl_lab.installed_versions import installed_versions
-from mcdrl_mmseg.apis.config_check import ConfigCheckError, check_config
+from mcdrl_mmseg.engine.config_check import ConfigCheckError, check_config
 
 from .folds import data_files, datasets, derive_fold, run_budget
 from .hashing import config_hash, data_hash

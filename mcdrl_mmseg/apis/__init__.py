@@ -1,4 +1,11 @@
-"""Programs over the package: what tools/ call."""
+"""Programs over the package: what tools/ call.
+
+Importing it makes MMEngine load checkpoints as data only, see
+:func:`mcdrl_mmseg.safe_loading.guard_mmengine_loaders`.
+"""
+
+from mcdrl_mmseg.compat import allow_mmengine_checkpoints
+from mcdrl_mmseg.safe_loading import guard_mmengine_loaders
 
 from .checkpoint import CheckpointError, load_segmentor
 from .checkpoint_config import CheckpointConfigError
@@ -21,3 +28,6 @@ __all__ = [
     'load_segmentor',
     'predict_at_gate',
 ]
+
+allow_mmengine_checkpoints()
+guard_mmengine_loaders()

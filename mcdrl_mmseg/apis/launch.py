@@ -11,6 +11,9 @@ from mmengine.dist import is_distributed
 from mmengine.runner import Runner
 from mmseg.registry import RUNNERS
 
+from mcdrl_mmseg.engine.config_check import check_config
+from mcdrl_mmseg.engine.runner import insert_mcdrl
+
 from .config import FormattedOnceConfig
 
 
@@ -45,6 +48,26 @@ def load_config(
         cfg.work_dir = work_dir
     elif cfg.get('work_dir') is None:
         cfg.work_dir = str(Path('work_dirs') / Path(path).stem)
+    return cfg
+
+
+def insert_and_check(cfg: Config, training: bool = True) -> Config:
+    """Put MCDRL into a config that asks for it, and refuse what is wrong.
+
+    Args:
+        cfg: As :func:`load_config` gives it.
+        training: Whether it is to be trained with, see
+            :func:`~mcdrl_mmseg.engine.config_check.find_problems`.
+
+    Returns:
+        The config to run, which no longer asks for MCDRL.
+
+    Raises:
+        ConfigCheckError: Names every problem.
+    """
+    if cfg.get('runner_type') == 'MCDRLRunner':
+        cfg = insert_mcdrl(cfg)
+    check_config(cfg, training)
     return cfg
 
 

@@ -14,8 +14,7 @@ from collections.abc import Sequence
 
 from mmengine.config import DictAction
 
-from .config_check import check_config
-from .launch import build_runner, enable_amp, load_config
+from .launch import build_runner, enable_amp, insert_and_check, load_config
 from .testing import draw_predictions, save_predictions, use_tta
 
 _MODULE = 'mcdrl_mmseg.apis.training'
@@ -55,8 +54,7 @@ def train_main(argv: Sequence[str] | None = None) -> int:
     if args.amp:
         enable_amp(cfg)
     cfg.resume = args.resume
-    check_config(cfg)
-    build_runner(cfg).train()
+    build_runner(insert_and_check(cfg)).train()
     return 0
 
 
@@ -92,7 +90,7 @@ def test_main(argv: Sequence[str] | None = None) -> int:
     add_run_arguments(parser)
     args = parse_run_arguments(parser, argv)
     cfg = load_config(args.config, args.cfg_options, args.work_dir, args.launcher)
-    check_config(cfg, training=False)
+    cfg = insert_and_check(cfg, training=False)
     cfg.load_from = args.checkpoint
     if args.show or args.show_dir:
         draw_predictions(cfg, args.show, args.show_dir, args.wait_time)

@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from mmseg.datasets import BaseSegDataset
 from mmseg.registry import DATASETS
 
-from mcdrl_common.sites import TWO_CLASSES, Site, SiteFolders, check_selection
+if TYPE_CHECKING:
+    from mcdrl_common.sites import SiteFolders
 
 from .transforms.cached_loading import cache_leading
 
@@ -65,7 +66,7 @@ class EndoscopySiteDataset(BaseSegDataset):
         ...             dict(type='PackSegInputs')]))
     """
 
-    METAINFO = dict(classes=TWO_CLASSES, palette=[[0, 0, 0], _COLOURS[0]])
+    METAINFO = dict(classes=('background', 'lesion'), palette=[[0, 0, 0], _COLOURS[0]])
 
     def __init__(
         self,
@@ -76,6 +77,8 @@ class EndoscopySiteDataset(BaseSegDataset):
         cache_dir: str | None = None,
         **kwargs: Any,
     ) -> None:
+        from mcdrl_common.sites import Site, check_selection
+
         self.sites = [Site.from_cfg(site) for site in sites]
         check_selection(self.sites, split, val_fraction)
         self.split = split
@@ -101,6 +104,8 @@ class EndoscopySiteDataset(BaseSegDataset):
     @cached_property
     def folders(self) -> SiteFolders:
         """The folders that the samples come from."""
+        from mcdrl_common.sites import SiteFolders
+
         return SiteFolders(
             Path(self.data_root or '.').expanduser(),
             self.sites,

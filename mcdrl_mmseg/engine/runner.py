@@ -10,6 +10,7 @@ from typing import Any
 from mmengine.config import Config
 from mmengine.runner import Runner
 from mmseg.registry import RUNNERS
+from torch import nn
 
 
 def insert_mcdrl(cfg: Config) -> Config:
@@ -149,9 +150,29 @@ class MCDRLRunner(Runner):
 
     @classmethod
     def from_cfg(cls, cfg: Config) -> Runner:
-        """Build a runner.
+        """Build a runner, once the config with MCDRL in it is found to be right.
 
         Args:
             cfg: Config with an entry ``mcdrl``, see ``configs/_base_/mcdrl.py``.
+
+        Raises:
+            ConfigCheckError: Something is wrong with it.
         """
-        return Runner.from_cfg(insert_mcdrl(cfg))
+        from .config_check import check_config
+
+        cfg = insert_mcdrl(cfg)
+        # Whether it is to train or to test is not known here.
+        check_config(cfg, training=False)
+        return super().from_cfg(cfg)
+
+    def train(self) -> nn.Module:
+        """Train; what only a training needs is checked first.
+
+        Raises:
+            ConfigCheckError: The intervention would never begin, or weights to start
+                from are not there.
+        """
+        from .config_check import check_config
+
+        check_config(self.cfg)
+        return super().train()

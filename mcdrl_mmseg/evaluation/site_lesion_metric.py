@@ -1,28 +1,22 @@
 """The metric that a config names: ``val_evaluator = dict(type='SiteLesionMetric')``."""
 
+from __future__ import annotations
+
 import logging
 import math
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from mmengine.dist import get_world_size
 from mmengine.evaluator import BaseMetric
 from mmengine.logging import print_log
 from mmseg.registry import METRICS
 
-from mcdrl_common.image_records import check_records_path, write_records
-from mcdrl_common.site_scores import (
-    Metrics,
-    aggregate,
-    sites_without_lesion,
-    worst_site,
-)
+if TYPE_CHECKING:
+    # What measures is imported where it is used: registering the metric needs none.
+    from mcdrl_common.site_scores import Metrics
 
-from .distinct_images import ImageResult, distinct_records
-from .image_record import image_record
-from .report_table import class_table, columns_left_out, lesion_table, site_table
-from .sample_reader import read_sample
-from .surface import HAUSDORFF_PERCENTILE, require_monai, tolerance_in_pixels
+    from .distinct_images import ImageResult
 
 SCOPED_METRICS = {
     'mDice_fg',
@@ -87,6 +81,10 @@ class SiteLesionMetric(BaseMetric):
         prefix: str | None = None,
         collect_dir: str | None = None,
     ) -> None:
+        from mcdrl_common.image_records import check_records_path
+
+        from .surface import require_monai, tolerance_in_pixels
+
         super().__init__(collect_device, prefix, collect_dir)
         tolerance_in_pixels(surface_tolerance, 1, 1)
         if surface:
@@ -114,6 +112,10 @@ class SiteLesionMetric(BaseMetric):
         Raises:
             ValueError: If a sample lacks masks, or sizes or labels do not fit.
         """
+        from .distinct_images import ImageResult
+        from .image_record import image_record
+        from .sample_reader import read_sample
+
         names = self._class_names
         for sample in data_samples:
             image = read_sample(sample, len(names) or 2, self.thresholds)
@@ -160,6 +162,15 @@ class SiteLesionMetric(BaseMetric):
         Returns:
             Metrics for the runner; NaN where undefined.
         """
+        from mcdrl_common.image_records import write_records
+        from mcdrl_common.site_scores import (
+            aggregate,
+            sites_without_lesion,
+            worst_site,
+        )
+
+        from .distinct_images import distinct_records
+
         records = distinct_records(results, self._dataset_size)
         metrics = aggregate(records)
         self._report(records)
@@ -181,6 +192,8 @@ class SiteLesionMetric(BaseMetric):
         return tuple((self.dataset_meta or {}).get('classes') or ())
 
     def _settings(self) -> dict:
+        from .surface import HAUSDORFF_PERCENTILE
+
         return dict(
             surface=self.surface,
             surface_tolerance=self.surface_tolerance,
@@ -191,6 +204,8 @@ class SiteLesionMetric(BaseMetric):
         )
 
     def _for_runner(self, metrics: Metrics) -> dict[str, float]:
+        from .report_table import columns_left_out
+
         left_out = columns_left_out(self.surface, self.thresholds)
         chosen = {}
         for key, value in metrics.items():
@@ -201,6 +216,15 @@ class SiteLesionMetric(BaseMetric):
 
     def _report(self, records: list[dict]) -> None:
         """Log the tables, and everything that a reader of them must know."""
+        from mcdrl_common.site_scores import sites_without_lesion
+
+        from .report_table import (
+            class_table,
+            columns_left_out,
+            lesion_table,
+            site_table,
+        )
+
         left_out = columns_left_out(self.surface, self.thresholds)
         background = self._class_names[:1] or ('class 0',)
         tables = (

@@ -19,7 +19,8 @@ from mmseg.registry import METRICS
 from mmseg.structures import SegDataSample
 from PIL import Image
 
-from mcdrl_mmseg.evaluation import SiteLesionMetric, read_records
+from mcdrl_common.image_records import read_records
+from mcdrl_mmseg.evaluation import SiteLesionMetric
 
 CLASSES = ('background', 'lesion')
 LOGITS_OF = {False: (2.0, -2.0), True: (-2.0, 2.0)}

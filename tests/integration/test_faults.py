@@ -27,7 +27,7 @@ _THREE_EPOCHS = 'train_cfg.max_epochs=3'
 _KILLS = 20
 _MODULES = (
     'mcdrl_mmseg.apis',
-    'mcdrl_mmseg.apis.config_check',
+    'mcdrl_mmseg.engine.config_check',
     'mmseg.engine',
     'mmseg.evaluation',
     'open_clip',

@@ -12,7 +12,6 @@ from mmengine.runner import EpochBasedTrainLoop, IterBasedTrainLoop, Runner
 from mmseg.registry import HOOKS
 
 from mcdrl_common.atomic_write import write_text
-from mcdrl_common.whole_checkpoint import is_whole, newest_whole
 from mcdrl_mmseg.engine.atomic_backend import ATOMIC_BACKEND
 
 _POINTER = 'last_checkpoint'
@@ -65,6 +64,8 @@ class AtomicCheckpointHook(CheckpointHook):
             barrier()
 
     def _point_at_whole(self, runner: Runner) -> None:
+        from mcdrl_common.whole_checkpoint import is_whole, newest_whole
+
         pointer = Path(runner.work_dir, _POINTER)
         named = pointer.read_text().strip() if pointer.is_file() else ''
         if named and is_whole(named):

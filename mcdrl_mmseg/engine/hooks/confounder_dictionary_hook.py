@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import torch
 from mmengine.dist import broadcast
@@ -12,19 +13,12 @@ from mmseg.registry import HOOKS
 from torch import Tensor, nn
 from torch.utils.data import Dataset
 
-from mcdrl_common.cache_dir import default_cache_dir
-from mcdrl_mmseg.clip import CLIPSpec, embed_texts
-from mcdrl_mmseg.clip.embedding_cache import (
-    cache_file,
-    read_embeddings,
-    write_embeddings,
-)
 from mcdrl_mmseg.datasets import EndoscopySiteDataset
-from mcdrl_mmseg.engine.confounder_prior import estimate_prior
-from mcdrl_mmseg.engine.main_process import on_main_process
 from mcdrl_mmseg.engine.unwrap import find_parts, unwrap_model
-from mcdrl_mmseg.lesion_labels import label_mismatch
 from mcdrl_mmseg.models import CLIPGuidedBackbone, ConfounderDictionary, DictionaryError
+
+if TYPE_CHECKING:
+    from mcdrl_mmseg.clip import CLIPSpec
 
 
 @HOOKS.register_module()
@@ -55,6 +49,8 @@ class ConfounderDictionaryHook(Hook):
         prior_images: int = 256,
         prior_temperature: float = 0.01,
     ) -> None:
+        from mcdrl_common.cache_dir import default_cache_dir
+
         self.cache_dir = Path(cache_dir) if cache_dir else default_cache_dir()
         self.prior_images = prior_images
         self.prior_temperature = prior_temperature
@@ -77,6 +73,8 @@ class ConfounderDictionaryHook(Hook):
     @staticmethod
     def _check_classes(runner: Runner, dictionary: ConfounderDictionary) -> None:
         """Each lesion class of the data needs its prompt, by position or by name."""
+        from mcdrl_mmseg.lesion_labels import label_mismatch
+
         dataset = runner.train_dataloader.dataset
         labels = tuple(getattr(dataset, 'metainfo', {}).get('classes', ()))[1:]
         classes = dictionary.prompts.classes
@@ -85,6 +83,9 @@ class ConfounderDictionaryHook(Hook):
             raise DictionaryError(mismatch)
 
     def _prepare(self, runner: Runner, dictionary: ConfounderDictionary) -> None:
+        from mcdrl_mmseg.engine.confounder_prior import estimate_prior
+        from mcdrl_mmseg.engine.main_process import on_main_process
+
         spec = clip_spec_of(unwrap_model(runner).backbone)
         fingerprint = on_main_process(
             lambda: dictionary.expected_fingerprint(spec.identity()), DictionaryError
@@ -137,6 +138,13 @@ class ConfounderDictionaryHook(Hook):
         spec: CLIPSpec,
         fingerprint: str,
     ) -> Tensor:
+        from mcdrl_mmseg.clip.embedding_cache import (
+            cache_file,
+            read_embeddings,
+            write_embeddings,
+        )
+        from mcdrl_mmseg.clip.text import embed_texts
+
         path = cache_file(self.cache_dir, fingerprint)
         embeddings = read_embeddings(path, fingerprint)
         if embeddings is not None:

@@ -4,21 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from mmengine.hooks import Hook
 from mmengine.runner import Runner
 from mmseg.registry import HOOKS
 
-from mcdrl_common.cache_dir import default_cache_dir
-from mcdrl_common.verification import (
-    Report,
-    VerificationError,
-    as_text,
-    verify,
-)
-from mcdrl_common.verification.verify import check_kinds
-from mcdrl_mmseg.datasets.config_listing import list_config
-from mcdrl_mmseg.engine.main_process import on_main_process
+if TYPE_CHECKING:
+    from mcdrl_common.verification import Report
 
 _UNTESTABLE = ('missing folder', 'no images')
 
@@ -66,6 +59,10 @@ class DatasetCheckHook(Hook):
         jobs: int | None = None,
         cache_dir: str | None = None,
     ) -> None:
+        # What verifies is imported where it is used: most configs have no such hook.
+        from mcdrl_common.cache_dir import default_cache_dir
+        from mcdrl_common.verification.verify import check_kinds
+
         check_kinds(allow)
         self.full = full
         self.closed = () if open_test else ('test',)
@@ -79,9 +76,14 @@ class DatasetCheckHook(Hook):
         Raises:
             DatasetError: There are problems.
         """
+        from mcdrl_mmseg.engine.main_process import on_main_process
+
         on_main_process(lambda: self._check(runner), DatasetError)
 
     def _check(self, runner: Runner) -> None:
+        from mcdrl_common.verification import VerificationError, as_text, verify
+        from mcdrl_mmseg.datasets.config_listing import list_config
+
         try:
             listing = list_config(runner.cfg)
         except VerificationError:

@@ -17,13 +17,7 @@ from mmseg.structures import SegDataSample
 from torch import Tensor, nn
 
 from mcdrl_mmseg.engine.unwrap import find_parts
-from mcdrl_mmseg.evaluation.sample_reader import ONE_SITE
 from mcdrl_mmseg.models import CausalInterventionHead
-from mcdrl_mmseg.models.confounder_attention import (
-    attends_to_dictionary,
-    entry_names,
-    image_attention,
-)
 
 if TYPE_CHECKING:
     # What draws imports Matplotlib, for which importing the package shall not wait.
@@ -109,6 +103,8 @@ class MCDRLVisualizationHook(Hook):
                     self._note_selection, with_kwargs=True
                 )
             )
+        from mcdrl_mmseg.models.confounder_attention import attends_to_dictionary
+
         if attends_to_dictionary(self._head):
             self._handles.append(
                 self._head.intervention.register_forward_hook(self._note_attention)
@@ -124,6 +120,8 @@ class MCDRLVisualizationHook(Hook):
         """Keep what was heard of the chosen images, and all images' attention."""
         if not self._listening:
             return
+        from mcdrl_mmseg.evaluation.sample_reader import ONE_SITE
+
         outputs = outputs or ()
         attention = self._batch_attention(len(outputs))
         for number, sample in enumerate(outputs):
@@ -180,6 +178,8 @@ class MCDRLVisualizationHook(Hook):
         self._chosen = self._choose(runner.val_dataloader.dataset)
 
     def _choose(self, dataset: Any) -> set[str]:
+        from mcdrl_mmseg.evaluation.sample_reader import ONE_SITE
+
         by_site: dict[str, list[str]] = {}
         for index in range(len(dataset)):
             info = dataset.get_data_info(index)
@@ -228,6 +228,8 @@ class MCDRLVisualizationHook(Hook):
         self._selections.append((similarity, indices, tuple(grid)))
 
     def _note_attention(self, module: nn.Module, args: tuple, output: Any) -> None:
+        from mcdrl_mmseg.models.confounder_attention import image_attention
+
         self._attentions.append(image_attention(self._found_head, args[0]))
 
     def _batch_attention(self, size: int) -> np.ndarray | None:
@@ -259,6 +261,7 @@ class MCDRLVisualizationHook(Hook):
         self, runner: Runner, path: str, site: str, result: ValidatedImage, step: int
     ) -> None:
         from mcdrl_common.figure_files import figure_array
+        from mcdrl_mmseg.models.confounder_attention import entry_names
         from mcdrl_mmseg.visualization.backends import add_picture
         from mcdrl_mmseg.visualization.validation_picture import validation_picture
 
@@ -278,6 +281,7 @@ class MCDRLVisualizationHook(Hook):
         self, runner: Runner, profile: dict[str, tuple[str, np.ndarray]], step: int
     ) -> None:
         from mcdrl_common.figure_files import figure_array
+        from mcdrl_mmseg.models.confounder_attention import entry_names
         from mcdrl_mmseg.visualization.backends import add_picture
         from mcdrl_mmseg.visualization.confounder_profile import confounder_profile
 

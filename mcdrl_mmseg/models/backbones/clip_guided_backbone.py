@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -11,7 +12,8 @@ from mmseg.registry import MODELS
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from mcdrl_mmseg.clip import CLIPSpec
+if TYPE_CHECKING:
+    from mcdrl_mmseg.clip import CLIPSpec
 
 
 @MODELS.register_module()

@@ -12,15 +12,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.nn.modules.batchnorm import _BatchNorm
 
-from mcdrl_mmseg.clip import (
-    CLIPSpec,
-    build_image_tower,
-    check_dense_mode,
-    load_tower_weights,
-    resnet_features,
-    set_output_stride,
-    vit_features,
-)
+from mcdrl_mmseg import clip
 
 _FINEST_SCALE = 1000  # of input_scale: scales are fractions of at most so many parts
 
@@ -96,12 +88,12 @@ class CLIPVisionBackbone(BaseModule):
         # Whole numbers: an exported graph of variable size computes with them exactly.
         ratio = Fraction(input_scale).limit_denominator(_FINEST_SCALE)
         self.input_ratio = (ratio.numerator, ratio.denominator)
-        self.clip_spec = CLIPSpec(model_name, pretrained, quick_gelu)
-        self.dense_mode = check_dense_mode(dense_mode)
+        self.clip_spec = clip.CLIPSpec(model_name, pretrained, quick_gelu)
+        self.dense_mode = clip.check_dense_mode(dense_mode)
         self.frozen = frozen
         self.norm_eval = norm_eval
         self.with_cp = with_cp
-        self.tower = build_image_tower(self.clip_spec)
+        self.tower = clip.build_image_tower(self.clip_spec)
         self._is_vit = hasattr(self.tower, 'transformer')
         if self._is_vit and dense_mode != 'vanilla':
             self._check_last_block()
@@ -111,7 +103,7 @@ class CLIPVisionBackbone(BaseModule):
                     f'output_stride={output_stride}: the patch size sets the stride of '
                     f'a ViT (model_name={model_name!r}); leave it at None.'
                 )
-            set_output_stride(self.tower, output_stride)
+            clip.set_output_stride(self.tower, output_stride)
         self.out_indices = self._resolve_indices(out_indices)
         if not -1 <= frozen_stages <= len(self._stages):
             raise ValueError(
@@ -153,7 +145,7 @@ class CLIPVisionBackbone(BaseModule):
         """Load the pretrained weights, or warn that there are none."""
         super().init_weights()
         if self.clip_spec.pretrained is not None:
-            load_tower_weights(self.tower, self.clip_spec, 'visual.')
+            clip.load_tower_weights(self.tower, self.clip_spec, 'visual.')
         else:
             warnings.warn(
                 f'CLIPVisionBackbone({self.clip_spec.model_name}) starts from random '
@@ -208,7 +200,7 @@ class CLIPVisionBackbone(BaseModule):
         if up != down:
             size = [side * up // down for side in inputs.shape[2:]]
             inputs = F.interpolate(inputs, size=size, mode='bilinear', antialias=True)
-        features = vit_features if self._is_vit else resnet_features
+        features = clip.vit_features if self._is_vit else clip.resnet_features
         out = features(
             self.tower, inputs, self.out_indices, self.dense_mode, self.with_cp
         )

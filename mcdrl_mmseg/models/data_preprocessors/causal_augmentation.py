@@ -7,9 +7,6 @@ from mmengine.model import BaseModule
 from mmseg.registry import MODELS
 from torch import Tensor
 
-from .blending_maps import draw_blending_maps
-from .random_networks import draw_networks, mix_and_rescale, run_networks
-
 
 @MODELS.register_module()
 class CausalAugmentation(BaseModule):
@@ -69,6 +66,8 @@ class CausalAugmentation(BaseModule):
         Returns:
             (B, c, H, W) in the same precision.
         """
+        from .blending_maps import draw_blending_maps
+
         # Sums over all pixels, and random weights, leave the range of half precision.
         with torch.autocast(images.device.type, enabled=False):
             changed = self.change_intensities(images.float().repeat(2, 1, 1, 1))
@@ -87,6 +86,8 @@ class CausalAugmentation(BaseModule):
         Returns:
             (B, c, H, W).
         """
+        from .random_networks import draw_networks, mix_and_rescale, run_networks
+
         count, channels = images.shape[:2]
         layers = draw_networks(
             count, channels, self.num_layers, self.hidden_channels, images

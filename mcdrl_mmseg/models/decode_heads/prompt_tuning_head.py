@@ -13,9 +13,6 @@ from mmseg.utils import ConfigType
 from torch import Tensor
 from torch.nn import functional as F
 
-from mcdrl_mmseg.clip import CLIPSpec
-from mcdrl_mmseg.clip.learned_prompts import LearnedPrompts
-
 
 @MODELS.register_module()
 class PromptTuningHead(BaseDecodeHead):
@@ -86,6 +83,9 @@ class PromptTuningHead(BaseDecodeHead):
                 f'{self.out_channels} output channels, and '
                 f'temperature={temperature} must be above 0.'
             )
+        from mcdrl_mmseg.clip.learned_prompts import LearnedPrompts
+        from mcdrl_mmseg.clip.towers import CLIPSpec
+
         self.names_per_class = [len(group) for group in names]
         self.temperature = temperature
         self.prompts = LearnedPrompts(

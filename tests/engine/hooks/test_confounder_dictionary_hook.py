@@ -286,7 +286,7 @@ def test_estimated_prior_is_stored_once(hook, make_runner, monkeypatch):
         calls.append((images, temperature))
         return torch.tensor([0.6, 0.3, 0.1])
 
-    monkeypatch.setattr(f'{MODULE}.estimate_prior', estimate)
+    monkeypatch.setattr('mcdrl_mmseg.engine.confounder_prior.estimate_prior', estimate)
     hook.prior_images, hook.prior_temperature = 9, 0.05
     runner = make_runner(prior='estimated')
     hook.before_train(runner)
@@ -309,7 +309,7 @@ def test_failure_of_rank_0_is_told_to_the_others_before_it_is_raised(
     def embed(*_):
         raise RuntimeError('no weights')
 
-    monkeypatch.setattr(f'{MODULE}.embed_texts', embed)
+    monkeypatch.setattr('mcdrl_mmseg.clip.text.embed_texts', embed)
     monkeypatch.setattr(
         f'{MAIN_PROCESS}.broadcast_object_list',
         lambda message: told.append(list(message)),

@@ -3,7 +3,7 @@ import torch
 from mmseg.registry import MODELS
 from torch.testing import assert_close
 
-from mcdrl_mmseg.models.data_preprocessors import causal_augmentation
+from mcdrl_mmseg.models.data_preprocessors import blending_maps, random_networks
 
 
 def augmentation(**values):
@@ -17,7 +17,7 @@ def images():
 
 def test_result_blends_the_two_changes_by_the_map(images, monkeypatch):
     blending = torch.rand(3, 1, 48, 64)
-    monkeypatch.setattr(causal_augmentation, 'draw_blending_maps', lambda *_: blending)
+    monkeypatch.setattr(blending_maps, 'draw_blending_maps', lambda *_: blending)
     augment = augmentation()
     torch.manual_seed(0)
     changed = augment.change_intensities(images.repeat(2, 1, 1, 1))
@@ -39,7 +39,7 @@ def test_changes_differ_between_images_and_between_the_two_of_one_image():
 def test_every_look_has_a_share_of_its_own(images, monkeypatch):
     shares = []
     monkeypatch.setattr(
-        causal_augmentation,
+        random_networks,
         'mix_and_rescale',
         lambda images, changed, alpha: shares.extend(alpha.flatten().tolist()),
     )

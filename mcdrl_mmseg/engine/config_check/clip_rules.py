@@ -3,22 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import fields
+from dataclasses import fields, replace
 from typing import Any
 
 from mcdrl_mmseg.clip import CLIPSpec
 from mcdrl_mmseg.clip.builtin import BUILTIN, builtin_models
+from mcdrl_mmseg.clip.model_config import get_model_config
+from mcdrl_mmseg.clip.towers import build_text_tower
 from mcdrl_mmseg.clip.weights import is_tag, local_file
 from mcdrl_mmseg.models import (
     CausalInterventionHead,
     CLIPGuidedBackbone,
     CLIPVisionBackbone,
+    ConfounderDictionary,
     PromptTuningHead,
 )
 
-from .components import Component
-from .parts import clip_spec, image_tower
-from .problem import ConfigProblem, did_you_mean
+from .clip_of_config import clip_spec, image_tower
+from .config_components import Component
+from .config_problem import ConfigProblem, did_you_mean
+from .model_building import without_memory
 
 
 def tower_problems(
@@ -40,6 +44,26 @@ def tower_problems(
                 'model.backbone',
                 f'has no CLIP image tower, which {part.place} compares texts with.',
                 'Use CLIPVisionBackbone, or wrap the backbone in CLIPGuidedBackbone.',
+            )
+    # The hook builds it when training starts, and no part of the model before.
+    if tower is not None and any(part.is_a(ConfounderDictionary) for part in parts):
+        yield from _text_tower(*tower)
+
+
+def _text_tower(place: str, spec: CLIPSpec) -> Iterator[ConfigProblem]:
+    """A text tower that cannot be built, so that no prompt could be embedded."""
+    try:
+        config = get_model_config(spec.model_name)['text_cfg']
+        if config.get('hf_model_name'):
+            return  # its configuration would have to be fetched
+        with without_memory():
+            build_text_tower(replace(spec, pretrained=None))
+    except Exception as error:
+        if 'meta' not in str(error).lower():
+            yield ConfigProblem(
+                f'{place}.model_name',
+                f'the text tower of {spec.model_name} cannot be built: {error}',
+                'Name another CLIP.',
             )
 
 

@@ -8,8 +8,8 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cache
 from typing import Any
 
-from .components import Component
-from .problem import ConfigProblem
+from .config_components import Component
+from .config_problem import ConfigProblem
 
 _PACKAGE = 'mcdrl_mmseg.'
 _SECTIONS = {

@@ -1,4 +1,4 @@
-"""Numbers of the intervention: alpha, and M, K, d wherever they stand."""
+"""Widths d and numbers of classes K that parts of a config share."""
 
 from __future__ import annotations
 
@@ -14,40 +14,20 @@ from mcdrl_mmseg.datasets import EndoscopySiteDataset
 from mcdrl_mmseg.lesion_labels import label_mismatch
 from mcdrl_mmseg.models import (
     CausalInterventionHead,
-    CLIPRegionSelector,
     ConfounderDictionary,
     PromptTuningHead,
 )
 from mcdrl_mmseg.prompts import PromptError, PromptSet
 
-from .components import Component
-from .parts import image_tower
-from .problem import ConfigProblem
+from .clip_of_config import image_tower
+from .config_components import Component
+from .config_problem import ConfigProblem
 
 _BINARY_LABELS = 2
 _TRAINING_DATA = 'train_dataloader.dataset'
 _OURS = (CausalInterventionHead, EndoscopySiteDataset)
 # Auxiliary heads may learn something else than the classes.
 _SEGMENTING = ('model.decode_head', 'model.decode_head.predictor')
-
-
-def ratio_problems(
-    cfg: Mapping[str, Any], parts: Sequence[Component]
-) -> Iterator[ConfigProblem]:
-    """Alpha, the share of positions kept, outside (0, 1].
-
-    Args:
-        cfg: Experiment config.
-        parts: Its components.
-    """
-    for part in parts:
-        ratio = part.cfg.get('ratio', 0.5)
-        if part.is_a(CLIPRegionSelector) and not 0 < ratio <= 1:
-            yield ConfigProblem(
-                part.at('ratio'),
-                f'alpha={ratio} is no share of positions.',
-                'Choose a number above 0, up to 1; 0.5 is the default.',
-            )
 
 
 def width_problems(
@@ -64,9 +44,8 @@ def width_problems(
         name = tower[1].model_name
         try:
             width = get_model_config(name)['embed_dim']
-        except ValueError as error:
-            yield ConfigProblem(f'{tower[0]}.model_name', str(error), '')
-            return
+        except ValueError:
+            return  # told by the backbone's constructor
         yield from _joint_widths(parts, name, width)
     for head in parts:
         if head.is_a(CausalInterventionHead):
@@ -114,7 +93,7 @@ def _intervention_widths(head: Component) -> Iterator[ConfigProblem]:
 def count_problems(
     cfg: Mapping[str, Any], parts: Sequence[Component]
 ) -> Iterator[ConfigProblem]:
-    """Numbers of classes K and of confounders M that do not agree.
+    """Numbers of classes K that do not agree.
 
     Args:
         cfg: Experiment config.
@@ -128,8 +107,7 @@ def count_problems(
             try:
                 prompts = PromptSet.from_cfg(part.cfg.get('prompts') or {})
             except PromptError:
-                continue  # told by the rules on texts
-            yield from _prior(part, len(prompts.confounder_names))
+                continue  # told by the dictionary's constructor
             if labels:
                 mismatch = label_mismatch(labels[1:], lesions, prompts.classes)
                 if mismatch:
@@ -137,16 +115,6 @@ def count_problems(
                     yield ConfigProblem(place, mismatch, '')
         elif labels and ours:
             yield from _outputs(part, len(labels))
-
-
-def _prior(part: Component, count: int) -> Iterator[ConfigProblem]:
-    prior = part.cfg.get('prior', 'uniform')
-    if not isinstance(prior, str) and len(prior) != count:
-        yield ConfigProblem(
-            part.at('prior'),
-            f'holds {len(prior)} probabilities for M={count} confounders.',
-            "Give one for each, or 'uniform'.",
-        )
 
 
 def _outputs(part: Component, count: int) -> Iterator[ConfigProblem]:

@@ -1,8 +1,8 @@
 import pytest
 from mmengine.config import Config
 
-from mcdrl_mmseg.apis.config_check.components import components
-from mcdrl_mmseg.apis.config_check.values import value_problems
+from mcdrl_mmseg.engine.config_check.argument_types import value_problems
+from mcdrl_mmseg.engine.config_check.config_components import components
 
 
 def places(**model):

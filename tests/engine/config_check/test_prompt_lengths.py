@@ -1,9 +1,9 @@
 import open_clip
 import pytest
 
-from mcdrl_mmseg.apis.config_check.texts import cut_words
 from mcdrl_mmseg.clip import CLIPSpec
 from mcdrl_mmseg.clip.text import tokenize
+from mcdrl_mmseg.engine.config_check.prompt_lengths import cut_words
 
 WORDS = [
     *('one', 'two', 'three', 'four', 'five', 'six'),

@@ -1,4 +1,4 @@
-"""Prompts: whether they can be used, and whether the tokenizer reads them whole."""
+"""Prompts that the tokenizer does not read whole."""
 
 from __future__ import annotations
 
@@ -10,10 +10,9 @@ from mcdrl_mmseg.clip.model_config import get_model_config
 from mcdrl_mmseg.models import ConfounderDictionary
 from mcdrl_mmseg.prompts import PromptError, PromptSet
 
-from .arguments import accepted
-from .components import Component
-from .parts import image_tower
-from .problem import ConfigProblem
+from .clip_of_config import image_tower
+from .config_components import Component
+from .config_problem import ConfigProblem
 
 # Of start and end.
 _FRAME_TOKENS = 2
@@ -22,7 +21,7 @@ _FRAME_TOKENS = 2
 def text_problems(
     cfg: Mapping[str, Any], parts: Sequence[Component]
 ) -> Iterator[ConfigProblem]:
-    """Prompt sets that cannot be used, and texts that would be cut.
+    """Texts that would be cut.
 
     Args:
         cfg: Experiment config.
@@ -32,15 +31,10 @@ def text_problems(
     for part in parts:
         if not part.is_a(ConfounderDictionary) or 'prompts' not in part.cfg:
             continue
-        prompts = part.cfg['prompts']
-        # Unknown keys have been told, with the nearest known one.
-        if isinstance(prompts, Mapping) and not set(prompts) <= accepted(PromptSet)[0]:
-            continue
         try:
-            prompts = PromptSet.from_cfg(prompts)
-        except PromptError as error:
-            yield ConfigProblem(part.at('prompts'), str(error), 'See docs/prompts.md.')
-            continue
+            prompts = PromptSet.from_cfg(part.cfg['prompts'])
+        except PromptError:
+            continue  # told by the dictionary's constructor
         if tower is not None:
             yield from _cut_texts(part, prompts, tower[1].model_name)
 
@@ -51,7 +45,7 @@ def _cut_texts(
     try:
         config = get_model_config(model_name)['text_cfg']
     except ValueError:
-        return  # told by the rules on widths
+        return  # told by the backbone's constructor
     if config.get('hf_tokenizer_name'):
         return  # its vocabulary would have to be fetched
     room = config.get('context_length', 77) - _FRAME_TOKENS

@@ -107,7 +107,10 @@ def _walk(place: str, value: Any, registry: Registry) -> Iterator[Component]:
         return
     name = value.get('type')
     if name is not None:
-        yield Component(place, value, _class_of(name, registry), registry)
+        cls = _class_of(name, registry)
+        yield Component(place, value, cls, registry)
+        if registry is TRANSFORMS and not _holds_transforms(cls):
+            return
     for key, item in value.items():
         if not isinstance(key, str) or key in _SKIPPED or key.endswith(_SKIPPED_SUFFIX):
             continue
@@ -116,6 +119,15 @@ def _walk(place: str, value: Any, registry: Registry) -> Iterator[Component]:
         if branch is DATA_SAMPLERS and registry is not DATASETS:
             continue
         yield from _walk(f'{place}.{key}', item, branch)
+
+
+def _holds_transforms(cls: Any) -> bool:
+    """Whether dicts among a transform's arguments are transforms of MMSegmentation.
+
+    Those of ``Albu`` are albumentations', those of others may be anything.
+    """
+    module = getattr(cls, '__module__', '')
+    return module.startswith(('mcdrl_mmseg.', 'mmcv.transforms.'))
 
 
 def _class_of(name: Any, registry: Registry) -> Any:

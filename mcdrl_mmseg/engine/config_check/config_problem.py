@@ -22,7 +22,7 @@ class ConfigProblem:
     remedy: str
 
     def __str__(self) -> str:
-        return f'{self.place}: {self.what} {self.remedy}'
+        return f'{self.place}: {self.what} {self.remedy}'.rstrip()
 
 
 class ConfigCheckError(ValueError):

@@ -2,8 +2,11 @@ from mmengine.config import Config
 from mmseg.models import FCNHead
 from torch.utils.data import DataLoader
 
-from mcdrl_mmseg.apis.config_check.arguments import accepted, argument_problems
-from mcdrl_mmseg.apis.config_check.components import components
+from mcdrl_mmseg.engine.config_check.config_components import components
+from mcdrl_mmseg.engine.config_check.unknown_arguments import (
+    accepted,
+    argument_problems,
+)
 from mcdrl_mmseg.models import CLIPRegionSelector
 
 

@@ -9,7 +9,7 @@ from mcdrl_common.config_datasets import datasets
 from mcdrl_mmseg.clip import CLIPSpec
 from mcdrl_mmseg.models import CLIPGuidedBackbone, CLIPVisionBackbone
 
-from .components import Component
+from .config_components import Component
 
 
 def image_tower(parts: Iterable[Component]) -> tuple[str, CLIPSpec] | None:

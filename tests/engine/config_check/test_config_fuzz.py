@@ -7,7 +7,11 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from mmseg.registry import MODELS
 
-from mcdrl_mmseg.apis.config_check import ConfigCheckError, check_config, find_problems
+from mcdrl_mmseg.engine.config_check import (
+    ConfigCheckError,
+    check_config,
+    find_problems,
+)
 
 FUZZ = settings(
     max_examples=70,

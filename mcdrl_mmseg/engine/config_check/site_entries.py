@@ -8,10 +8,10 @@ from typing import Any
 from mcdrl_common.sites import Site, SiteDataError
 from mcdrl_mmseg.datasets.endoscopy_sites import EndoscopySiteDataset
 
-from .arguments import accepted
-from .components import Component
-from .parts import data_parts
-from .problem import ConfigProblem
+from .clip_of_config import data_parts
+from .config_components import Component
+from .config_problem import ConfigProblem
+from .unknown_arguments import accepted
 
 _KNOWN_KEYS = accepted(Site)[0]
 

@@ -8,8 +8,8 @@ from typing import Any
 from mcdrl_mmseg.engine.hooks import ConfounderDictionaryHook, InterventionWarmupHook
 from mcdrl_mmseg.models import ConfounderDictionary
 
-from .components import Component
-from .problem import ConfigProblem
+from .config_components import Component
+from .config_problem import ConfigProblem
 
 _ITERATIONS = 'IterBasedTrainLoop'
 

@@ -26,8 +26,8 @@ from mcdrl_mmseg.models import (
 )
 from mcdrl_mmseg.prompts import PromptSet
 
-from .components import Component, registered_names
-from .problem import ConfigProblem, did_you_mean
+from .config_components import Component, registered_names
+from .config_problem import ConfigProblem, did_you_mean
 
 _META_KEYS = frozenset({'type', '_scope_', '_delete_'})
 # Taken out by what builds the class.

@@ -1,26 +1,26 @@
-"""Checks a config before anything is built from it."""
+"""Everything that is wrong with a config, in one list."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
-from .arguments import argument_problems
-from .components import Component, components
-from .intervention import count_problems, ratio_problems, width_problems
-from .problem import ConfigCheckError, ConfigProblem
-from .schedule import schedule_problems
-from .sites import site_problems
-from .texts import text_problems
-from .towers import tower_problems, weight_problems
-from .values import value_problems
+from .argument_types import value_problems
+from .clip_rules import tower_problems, weight_problems
+from .config_components import Component, components
+from .config_problem import ConfigCheckError, ConfigProblem
+from .model_building import building_problems
+from .prompt_lengths import text_problems
+from .site_entries import site_problems
+from .unknown_arguments import argument_problems
+from .warmup_schedule import schedule_problems
+from .widths_and_counts import count_problems, width_problems
 
 Rule = Callable[[Mapping[str, Any], Sequence[Component]], Iterator[ConfigProblem]]
 
 # These look at keys and types alone, and take any config.
 _FIRST: tuple[Rule, ...] = (argument_problems, value_problems)
 _RULES: tuple[Rule, ...] = (
-    ratio_problems,
     width_problems,
     count_problems,
     site_problems,
@@ -40,6 +40,7 @@ def find_problems(cfg: Mapping[str, Any], training: bool = True) -> list[ConfigP
     """
     parts = components(cfg)
     problems = [problem for rule in _FIRST for problem in rule(cfg, parts)]
+    problems += building_problems(cfg, parts, problems)
     failure = None
     for rule in _RULES + (_TRAINING if training else ()):
         try:

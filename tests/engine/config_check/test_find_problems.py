@@ -1,9 +1,14 @@
 """Every kind of mistake, made in a shipped config that is right without it."""
 
 import pytest
+import torch
 from mmengine.config import Config
 
-from mcdrl_mmseg.apis.config_check import ConfigCheckError, check_config, find_problems
+from mcdrl_mmseg.engine.config_check import (
+    ConfigCheckError,
+    check_config,
+    find_problems,
+)
 
 HEAD = 'model.decode_head'
 PROMPTS = f'{HEAD}.dictionary.prompts'
@@ -93,7 +98,7 @@ CASES = [
             f'alpha = {ratio}',
             {f'{HEAD}.region_selector.ratio': ratio},
             f'{HEAD}.region_selector.ratio',
-            'Choose a number above 0, up to 1',
+            'must lie in (0, 1]',
         )
         for ratio in (0, -0.5, 1.5, float('nan'))
     ),
@@ -120,7 +125,7 @@ CASES = [
         'M of the prior is not that of the prompts',
         {f'{HEAD}.dictionary.prior': [0.5, 0.5]},
         f'{HEAD}.dictionary.prior',
-        'holds 2 probabilities for M=12 confounders',
+        "'estimated', or 12 probabilities that sum to 1, one for each",
     ),
     case(
         'K of the predictor is not that of the data',
@@ -199,6 +204,26 @@ CASES = [
         'wrap the backbone in CLIPGuidedBackbone',
     ),
     case(
+        'a number of attention heads that does not divide the width',
+        {f'{HEAD}.intervention.num_heads': 7},
+        f'{HEAD}.intervention.num_heads',
+        'num_heads=7',
+    ),
+    case(
+        'a stock backbone whose constructor refuses its depth',
+        {'model.backbone.backbone': dict(_delete_=True, type='ResNet', depth=17)},
+        'model.backbone.backbone.depth',
+        'invalid depth 17 for resnet',
+        config='guided',
+    ),
+    case(
+        'an image tower of a kind that is not supported',
+        {'model.backbone.clip.model_name': 'coca_ViT-B-32'},
+        'model.backbone.clip.model_name',
+        'image towers are supported',
+        config='guided',
+    ),
+    case(
         'an unknown CLIP architecture',
         {'model.backbone.clip.model_name': 'ViT-B-61'},
         'model.backbone.clip.model_name',
@@ -222,7 +247,7 @@ CASES = [
     case(
         'a template without its field',
         {f'{PROMPTS}.class_template': 'A lesion'},
-        PROMPTS,
+        f'{PROMPTS}.class_template',
         "prompts.class_template='A lesion' must hold exactly the field {class}",
     ),
     case(
@@ -283,3 +308,59 @@ def test_every_shipped_config_passes(repo_root):
     assert len(paths) > 40
     found = {path.name: find_problems(Config.fromfile(path)) for path in paths}
     assert {name: some for name, some in found.items() if some} == {}
+
+
+def test_a_text_tower_that_cannot_be_built_is_named(shipped, monkeypatch):
+    from mcdrl_mmseg.engine.config_check import clip_rules
+
+    def build(spec):
+        assert spec.pretrained is None
+        raise ValueError('its context has no length')
+
+    monkeypatch.setattr(clip_rules, 'build_text_tower', build)
+    (found,) = find_problems(shipped('guided'))
+    assert str(found) == (
+        'model.backbone.clip.model_name: the text tower of ViT-B-16 cannot be built: '
+        'its context has no length Name another CLIP.'
+    )
+
+
+def test_steps_of_other_libraries_are_left_to_them(shipped):
+    cfg = shipped('mcdrl')
+    flips = [dict(type='HorizontalFlip', p=0.5), dict(type='GaussNoise', p=0.5)]
+    blurs = dict(type='OneOf', transforms=[dict(type='Bluur')], p=0.2)
+    albu = dict(type='Albu', transforms=[*flips, blurs])
+    cfg.train_dataloader.dataset.pipeline.insert(2, albu)
+    assert find_problems(cfg) == []
+
+
+def test_steps_inside_wrappers_are_looked_at(shipped):
+    cfg = shipped('mcdrl')
+    inner = dict(type='RandomFlip', probb=0.5)
+    apply = dict(type='RandomApply', transforms=[inner])
+    cfg.train_dataloader.dataset.pipeline.insert(2, apply)
+    (found,) = find_problems(cfg)
+    assert found.place == 'train_dataloader.dataset.pipeline[2].transforms[0].probb'
+
+
+def test_the_check_reads_and_fetches_no_weights(shipped, monkeypatch):
+    def refuse(*_, **__):
+        raise AssertionError('weights were read')
+
+    monkeypatch.setattr('mmengine.runner.checkpoint.CheckpointLoader', refuse)
+    monkeypatch.setattr('torch.hub.load_state_dict_from_url', refuse)
+    monkeypatch.setattr('torch.load', refuse)
+    monkeypatch.setattr('socket.socket.connect', refuse)
+    cfg = shipped('guided')
+    timm = dict(_delete_=True, type='TIMMBackbone', model_name='resnet18')
+    timm.update(features_only=True, pretrained=True)
+    cfg.merge_from_dict({'model.backbone.backbone': timm})
+    assert [p for p in find_problems(cfg) if 'backbone' in p.place] == []
+
+
+def test_the_check_draws_no_random_number(shipped):
+    torch.manual_seed(3)
+    find_problems(shipped('mcdrl'))
+    drawn = torch.rand(1)
+    torch.manual_seed(3)
+    assert torch.equal(drawn, torch.rand(1))

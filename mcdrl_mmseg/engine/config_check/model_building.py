@@ -1,0 +1,217 @@
+"""What the constructors of a model refuse, found by building it without memory."""
+
+from __future__ import annotations
+
+import copy
+import inspect
+import re
+import warnings
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from types import TracebackType
+from typing import Any
+
+import torch
+from mmengine.registry import init_default_scope
+from mmseg.registry import MODELS
+from torch.overrides import TorchFunctionMode
+
+from .config_components import Component
+from .config_problem import ConfigProblem
+
+# What a segmentor is built from; each is built by itself, so that one mistake does not
+# hide another.
+_PARTS = ('data_preprocessor', 'backbone', 'neck', 'decode_head', 'auxiliary_head')
+# Entries that name weights: these would be read or downloaded.
+_WEIGHT_KEYS = frozenset({'init_cfg', 'pretrained', 'checkpoint', 'from_pretrained'})
+_MOST_PROBLEMS = 10
+# What MMEngine puts before the message of a constructor.
+_BUILDER_PREFIX = re.compile(r'^(class `\w+` in \S+: )+')
+
+
+class _WithoutMemory(TorchFunctionMode):
+    """Puts what is filled with numbers, as weights are, onto the meta device.
+
+    ``torch.device('meta')`` would take computed values too, as the drop rates of a
+    backbone's blocks, which constructors read.
+    """
+
+    _FILLED = frozenset(
+        {torch.empty, torch.full, torch.ones, torch.rand, torch.randn, torch.zeros}
+    )
+
+    def __torch_function__(
+        self, func: Any, types: Any, args: tuple = (), kwargs: dict | None = None
+    ) -> Any:
+        kwargs = dict(kwargs or {})
+        if func in self._FILLED and kwargs.get('device') is None:
+            kwargs['device'] = 'meta'
+        return func(*args, **kwargs)
+
+
+@contextmanager
+def without_memory() -> Iterator[None]:
+    """Build models whose weights take neither memory nor time, and draw no numbers."""
+    with (
+        torch.random.fork_rng(devices=[]),
+        warnings.catch_warnings(),
+        _WithoutMemory(),
+    ):
+        warnings.simplefilter('ignore')
+        yield
+
+
+def building_problems(
+    cfg: Mapping[str, Any],
+    components: Sequence[Component],
+    told: Sequence[ConfigProblem],
+) -> Iterator[ConfigProblem]:
+    """What the constructors of the model's parts refuse.
+
+    An entry that is refused is left out, and the part is built again, until it can be.
+    No weights are read: only shapes are asked for.
+
+    Args:
+        cfg: Experiment config.
+        components: Its components.
+        told: Problems found before; these entries are left out at once.
+    """
+    model = cfg.get('model')
+    if not isinstance(model, Mapping):
+        return
+    init_default_scope('mmseg')
+    for key in _PARTS:
+        value = model.get(key)
+        several = isinstance(value, (list, tuple))
+        for number, part in enumerate(value if several else [value]):
+            if isinstance(part, Mapping) and isinstance(part.get('type'), str):
+                place = f'model.{key}[{number}]' if several else f'model.{key}'
+                yield from _refused(place, part, components, told)
+
+
+def _refused(
+    place: str,
+    part: Mapping,
+    components: Sequence[Component],
+    told: Sequence[ConfigProblem],
+) -> Iterator[ConfigProblem]:
+    left = _without_weights(part)
+    inside = [one.place for one in told if f'{one.place}.'.startswith(f'{place}.')]
+    for entry in inside:
+        _leave_out(left, entry.removeprefix(place))
+    if _names_a_file(left):
+        return
+    for _ in range(_MOST_PROBLEMS):
+        try:
+            with without_memory():
+                MODELS.build(copy.deepcopy(left))
+            return
+        except Exception as error:
+            told_by = error.args[0] if isinstance(error, KeyError) else error
+            message = _BUILDER_PREFIX.sub('', str(told_by))
+            # Some constructors compute with their weights: they cannot be asked.
+            if 'meta' in message.lower():
+                return
+            entry = _entry_of(message, place, error.__traceback__, components)
+            # Without an entry that was left out a part may lack it: no new mistake.
+            if inside and (entry in inside or isinstance(error, TypeError)):
+                return
+            kind = '' if isinstance(error, ValueError) else f'{type(error).__name__}: '
+            yield ConfigProblem(entry, f'{kind}{message}', '')
+            inside.append(entry)
+            if not _leave_out(left, entry.removeprefix(place)):
+                return
+
+
+def _without_weights(value: Any) -> Any:
+    """A copy as plain dicts, without what names weights."""
+    if isinstance(value, Mapping):
+        kept = {k: v for k, v in value.items() if k not in _WEIGHT_KEYS}
+        left = {key: _without_weights(item) for key, item in kept.items()}
+        if _fetches_unless_told(left.get('type')):
+            left['pretrained'] = False
+        return left
+    if isinstance(value, (list, tuple)):
+        return type(value)(_without_weights(item) for item in value)
+    return copy.deepcopy(value)
+
+
+def _fetches_unless_told(name: Any) -> bool:
+    """Whether a class takes published weights by default, as ``TIMMBackbone`` does."""
+    cls = MODELS.get(name) if isinstance(name, str) and name else None
+    if cls is None:
+        return False
+    pretrained = inspect.signature(cls).parameters.get('pretrained')
+    return pretrained is not None and pretrained.default is True
+
+
+def _names_a_file(value: Any) -> bool:
+    """Whether something is left that a constructor may fetch or read."""
+    if isinstance(value, Mapping):
+        return any(_names_a_file(item) for item in value.values())
+    if isinstance(value, (list, tuple)):
+        return any(_names_a_file(item) for item in value)
+    return isinstance(value, str) and bool(
+        re.search(r'://|\.(pth|pt|ckpt|safetensors|npy)$', value)
+    )
+
+
+def _leave_out(cfg: dict, entry: str) -> bool:
+    """Remove ``.a.b[0].c`` from a config; whether it was there."""
+    keys = [int(n) if n else name for name, n in re.findall(r'(\w+)|\[(\d+)\]', entry)]
+    if not keys:
+        return False
+    node: Any = cfg
+    try:
+        for key in keys[:-1]:
+            node = node[key]
+        del node[keys[-1]]
+    except (KeyError, IndexError, TypeError):
+        return False
+    return True
+
+
+def _entry_of(
+    message: str,
+    place: str,
+    traceback: TracebackType | None,
+    components: Sequence[Component],
+) -> str:
+    """The entry of the config that a constructor's message is about.
+
+    It is looked for in the innermost component that was being built: the key that the
+    message names as ``key=``, else as a word.
+    """
+    within = [one for one in components if f'{one.place}.'.startswith(f'{place}.')]
+    by_type = {str(one.cfg.get('type')): one for one in reversed(within)}
+    found = [by_type[name] for name in _types_built(traceback) if name in by_type]
+    if not found:
+        return place
+    entries = dict(_entries(found[-1].place, found[-1].cfg))
+    for pattern in (r'(?<!\w){}=', r'\b{}\b'):
+        for entry, key in entries.items():
+            if re.search(pattern.format(re.escape(key)), message):
+                return entry
+    return found[-1].place
+
+
+def _types_built(traceback: TracebackType | None) -> Iterator[str]:
+    """Types of the components that were being built, the innermost last."""
+    while traceback is not None:
+        frame = traceback.tb_frame
+        built = frame.f_locals.get('cfg')
+        if frame.f_code.co_name == 'build_from_cfg' and isinstance(built, Mapping):
+            name = built.get('type')
+            if isinstance(name, str):
+                yield name
+        traceback = traceback.tb_next
+
+
+def _entries(place: str, cfg: Mapping) -> Iterator[tuple[str, str]]:
+    """Entries of a component and of its mappings without a type, with their keys."""
+    for key, value in cfg.items():
+        if not isinstance(key, str) or key == 'type':
+            continue
+        if isinstance(value, Mapping) and 'type' not in value:
+            yield from _entries(f'{place}.{key}', value)
+        yield f'{place}.{key}', key
