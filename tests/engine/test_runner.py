@@ -6,7 +6,9 @@ from mmengine.registry import init_default_scope
 from mmseg.registry import MODELS
 
 from mcdrl_mmseg import config_path, mcdrl_over
-from mcdrl_mmseg.engine.runner import insert_mcdrl
+from mcdrl_mmseg.apis.launch import insert_and_check
+from mcdrl_mmseg.engine.config_check import ConfigCheckError
+from mcdrl_mmseg.engine.runner import MCDRLRunner, insert_mcdrl
 
 
 @pytest.fixture
@@ -142,3 +144,35 @@ def test_over_a_base_changes_of_the_head_are_merged_into_the_options(stock):
     assert head['intervention'] == dict(type='CausalIntervention', num_layers=1)
     assert head['region_selector'] is None
     assert stock.model == before
+
+
+@pytest.fixture
+def too_short(mixed) -> Config:
+    """A mixed config whose training ends before the intervention begins."""
+    mixed.train_cfg = dict(type='IterBasedTrainLoop', max_iters=20)
+    return mixed
+
+
+NEVER = r'custom_hooks\[1\]\.begin: the intervention begins after 1000 iters, but .*=20'
+
+
+@pytest.mark.reliability('bad input', 'a mixed config that ends before MCDRL begins')
+def test_our_tools_look_at_the_config_with_mcdrl_in_it(too_short):
+    with pytest.raises(ConfigCheckError, match=NEVER):
+        insert_and_check(too_short)
+    # A checkpoint may be tested whatever its training would be.
+    tested = insert_and_check(too_short, training=False)
+    assert tested.model.decode_head.type == 'CausalInterventionHead'
+
+
+@pytest.mark.reliability('bad input', "the same under MMSegmentation's own tools")
+def test_stock_tools_find_it_when_the_training_starts(too_short, tmp_path):
+    too_short.work_dir = str(tmp_path)
+    too_short.mcdrl.head.intervention.num_heads = 7
+    with pytest.raises(ConfigCheckError, match=r'intervention\.num_heads'):
+        MCDRLRunner.from_cfg(too_short)
+    del too_short.mcdrl.head.intervention['num_heads']
+    runner = MCDRLRunner.from_cfg(too_short)
+    assert isinstance(runner, MCDRLRunner)
+    with pytest.raises(ConfigCheckError, match=NEVER):
+        runner.train()
