@@ -93,7 +93,7 @@ def _guided(
     model: Mapping[str, Any],
     options: Mapping[str, Any],
     preprocessor: Mapping[str, Any] | None = None,
-) -> dict[str, dict]:
+) -> dict[str, Any]:
     """The parts of a stock model that change when MCDRL comes between them."""
     predictor = model['decode_head']
     if model.get('neck') or not isinstance(predictor, dict):
@@ -107,6 +107,11 @@ def _guided(
         for value in (predictor['in_channels'], predictor.get('in_index', -1))
     )
     preprocessor = model.get('data_preprocessor') or preprocessor
+    if preprocessor is None:
+        raise ValueError(
+            'MCDRL needs the mean and std that images are normalised with: give the '
+            'model or the config a data_preprocessor.'
+        )
     backbone = dict(
         type='CLIPGuidedBackbone',
         backbone=model['backbone'],
@@ -123,7 +128,7 @@ def _guided(
         predictor=predictor,
         **options['head'],
     )
-    parts = dict(backbone=backbone, decode_head=decode_head)
+    parts: dict[str, Any] = dict(backbone=backbone, decode_head=decode_head)
     auxiliary = model.get('auxiliary_head') or []
     for head in auxiliary if isinstance(auxiliary, list) else [auxiliary]:
         index = head.get('in_index', -1)

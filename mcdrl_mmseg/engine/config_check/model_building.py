@@ -83,7 +83,7 @@ def building_problems(
     for key in _PARTS:
         value = model.get(key)
         several = isinstance(value, (list, tuple))
-        values: Sequence = value if several else [value]
+        values = list(value or ()) if several else [value]
         for number, part in enumerate(values):
             if isinstance(part, Mapping) and isinstance(part.get('type'), str):
                 place = f'model.{key}[{number}]' if several else f'model.{key}'
