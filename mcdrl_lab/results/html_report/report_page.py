@@ -32,6 +32,8 @@ if TYPE_CHECKING:
     from .run_pictures import RunPictures
 
 GENERATOR = 'mcdrl_lab.results.html_report'
+# Pages made before the reports were the lab's are replaced too.
+EARLIER_GENERATOR = 'mcdrl_mmseg.reporting'
 _TEMPLATE = 'report.html.j2'
 _EXPLANATION_DPI = 90
 
@@ -154,8 +156,9 @@ def _check_replaceable(path: Path) -> None:
     if path.is_dir():
         raise ProtocolError(f'{path} is a folder: name a file, as {path}/report.html.')
     with open(path, encoding='utf-8', errors='replace') as file:
-        if GENERATOR in file.read(4096):
-            return
+        head = file.read(4096)
+    if GENERATOR in head or EARLIER_GENERATOR in head:
+        return
     raise ProtocolError(
         f'{path} exists and is not a report; it is left alone: name another file.'
     )

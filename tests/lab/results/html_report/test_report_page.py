@@ -157,6 +157,14 @@ def test_missing_checkpoints_are_told_in_the_page(plan):
     assert 'No picture of s1: the checkpoint that was tested is not at hand.' in text
 
 
+def test_report_of_an_earlier_version_may_be_made_again(plan):
+    earlier = plan / 'report.html'
+    earlier.write_text('<meta name="generator" content="mcdrl_mmseg.reporting">')
+    assert (
+        '<title>' in write_page(plan, options=ReportOptions(pictures=False)).read_text()
+    )
+
+
 def test_file_that_is_no_report_is_left_alone(plan):
     mine = plan / 'mine.html'
     mine.write_text('precious')
