@@ -18,6 +18,18 @@ class ProtocolError(ValueError):
     """Something the user can put right; the message says what and how."""
 
 
+def _stop_signals() -> list[signal.Signals]:
+    """What asks a command to end in an orderly way, beside Ctrl-C.
+
+    A batch system sends SIGTERM, a terminal that is closed SIGHUP unless nohup forbids.
+    """
+    signals = [signal.SIGTERM]
+    hangup = getattr(signal, 'SIGHUP', None)
+    if hangup is not None and signal.getsignal(hangup) is not signal.SIG_IGN:
+        signals.append(hangup)
+    return signals
+
+
 def ends_in_one_line(run: Run) -> Run:
     """Decorate a command's ``run``: nobody has to read a traceback to put it right.
 
@@ -32,8 +44,7 @@ def ends_in_one_line(run: Run) -> Run:
 
     @functools.wraps(run)
     def wrapped(args: argparse.Namespace) -> int | None:
-        # A batch system asks with SIGTERM: end in an orderly way then, too.
-        before = signal.signal(signal.SIGTERM, stop)
+        before = {number: signal.signal(number, stop) for number in _stop_signals()}
         try:
             return run(args)
         except ProtocolError as error:
@@ -43,6 +54,7 @@ def ends_in_one_line(run: Run) -> Run:
             print('stopped; the same command goes on from here.', file=sys.stderr)
             return EXIT_STOPPED
         finally:
-            signal.signal(signal.SIGTERM, before)
+            for number, handler in before.items():
+                signal.signal(number, handler)
 
     return wrapped

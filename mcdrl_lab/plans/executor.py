@@ -2,27 +2,24 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
-import queue
 import signal
-import subprocess
-import threading
-from collections.abc import Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+import time
+from collections import deque
+from collections.abc import Generator, Sequence
 from dataclasses import dataclass
+from multiprocessing.connection import wait
 from pathlib import Path
-from typing import IO
 
+from mcdrl_common.file_lock import FolderBusyError, folder_lock
 from mcdrl_common.image_records import read_records as read_image_records
 from mcdrl_lab.errors import ProtocolError
-from mcdrl_lab.file_lock import FolderLock
 
-from .forking import ForkedProcess, ForkServer, ForkServerError, can_fork
-from .launch import launch_command
+from .child_process import ChildProcess
+from .launch import Launch
 from .plan import PlannedRun, PlanProgress, State
 from .prepared import PreparedRun
-from .progress import PlainReporter, make_reporter
+from .progress import Reporter
 from .records import (
     RECORDS_NAME,
     RunRecord,
@@ -30,43 +27,16 @@ from .records import (
     latest_records,
     read_records,
 )
-from .run_folder import RunFolder, last_words
+from .run_folder import RunFolder, failure_reason
 
 _POLL_S = 0.5
-_GRACE_S = 10.0
+
+# What a run in progress waits for: the end of a child, or, for None, a moment.
+_Steps = Generator[ChildProcess | None, None, RunRecord]
 
 
 class RunFailed(Exception):
     """One run failed; the plan goes on."""
-
-
-class Stopped(Exception):
-    """The whole command was asked to stop."""
-
-
-@dataclass(frozen=True)
-class Tools:
-    """The programs that a run consists of, and how they are started.
-
-    Args:
-        train: Path of ``train.py``.
-        test: Path of ``test.py``.
-        launcher: As their ``--launcher``.
-        processes: Number of processes a run.
-        modules: What both programs import and what takes long. Where the system allows
-            it, and without a launcher, it is imported once for all runs; see
-            :class:`~mcdrl_lab.plans.forking.ForkServer`.
-    """
-
-    train: Path
-    test: Path
-    launcher: str = 'none'
-    processes: int = 1
-    modules: tuple[str, ...] = ()
-
-    def preloads(self) -> bool:
-        """Whether runs start from a process that has imported the modules."""
-        return bool(self.modules) and self.launcher == 'none' and can_fork()
 
 
 @dataclass(frozen=True)
@@ -82,6 +52,28 @@ class Failure:
     error: str
 
 
+@dataclass
+class _ActiveRun:
+    """A run in progress.
+
+    Args:
+        item: The run.
+        device: CUDA device that it has; None for any.
+        steps: The rest of it.
+        child: Its child process, while there is one.
+    """
+
+    item: PreparedRun
+    device: str | None
+    steps: _Steps
+    child: ChildProcess | None = None
+
+    @property
+    def waits(self) -> bool:
+        """Whether its child process is still running."""
+        return self.child is not None and self.child.exitcode is None
+
+
 class PlanExecutor:
     """Runs or resumes every run of a plan and records the results.
 
@@ -91,7 +83,7 @@ class PlanExecutor:
     Args:
         runs: Prepared runs.
         out: Folder of the plan; ``records.jsonl`` is in it.
-        tools: What to start.
+        launch: How training and test are started; by default in one process.
         jobs: Number of runs at a time.
         devices: CUDA devices to share out among the jobs, as for
             ``CUDA_VISIBLE_DEVICES``; empty leaves the environment as it is.
@@ -108,12 +100,12 @@ class PlanExecutor:
         self,
         runs: Sequence[PreparedRun],
         out: str | os.PathLike,
-        tools: Tools,
+        launch: Launch | None = None,
         *,
         jobs: int = 1,
         devices: Sequence[str] = (),
         keep_checkpoints: bool = False,
-        reporter: PlainReporter | None = None,
+        reporter: Reporter | None = None,
     ) -> None:
         if jobs < 1:
             raise ProtocolError(
@@ -122,17 +114,13 @@ class PlanExecutor:
         self.runs = list(runs)
         self.out = Path(out)
         self.records_path = self.out / RECORDS_NAME
-        self.tools = tools
+        self.launch = launch or Launch()
         self.jobs = jobs
+        self.devices: list[str | None] = [*devices] or [None]
         self.keep_checkpoints = keep_checkpoints
         self.progress = PlanProgress([item.run for item in self.runs], jobs)
-        self.reporter = reporter or make_reporter(self.progress)
+        self.reporter = reporter or Reporter(self.progress)
         self.reporter.progress = self.progress
-        self._stop = threading.Event()
-        self._server: ForkServer | None = None
-        self._slots: queue.Queue[str | None] = queue.Queue()
-        for number in range(jobs):
-            self._slots.put(devices[number % len(devices)] if devices else None)
 
     def execute(self) -> list[Failure]:
         """Carry out what is left of the plan.
@@ -145,63 +133,102 @@ class PlanExecutor:
                 with other settings.
             KeyboardInterrupt: The command was stopped; its processes were ended.
         """
-        with FolderLock(self.out):
-            left = self._left()
-            if left and self.tools.preloads():
-                environment = self._environment(None)
-                self._server = ForkServer(self.tools.modules, environment)
-            try:
-                return self._execute(left)
-            finally:
-                if self._server is not None:
-                    self._server.close()
-                self.reporter.close()
+        try:
+            with folder_lock(self.out):
+                return self._execute(self._unfinished())
+        except FolderBusyError as busy:
+            raise ProtocolError(
+                f'{busy}: wait for it to end, or choose another output folder.'
+            ) from None
+        finally:
+            self.reporter.close()
 
-    def _left(self) -> list[PreparedRun]:
+    def _unfinished(self) -> list[PreparedRun]:
         """Runs without a finished record, all checked before any is started."""
         records = {r.key: r for r in latest_records(read_records(self.records_path))}
-        left = []
+        unfinished = []
         for item in self.runs:
             record = records.get(item.run.key)
             if record is not None and record.status == 'done':
                 item.check_record(record)
-                key, seconds = item.run.key, record.duration_s
-                self.progress.finish(key, State.DONE, seconds)
+                self.progress.finish(item.run.key, State.DONE, record.duration_s)
             else:
                 RunFolder(self.out / item.run.folder).check(item.cfg)
-                left.append(item)
-        return left
-
-    def _execute(self, left: list[PreparedRun]) -> list[Failure]:
-        failures: list[Failure] = []
-        if len(left) < len(self.runs):
+                unfinished.append(item)
+        finished = len(self.runs) - len(unfinished)
+        if finished:
             self.reporter.say(
-                f'{len(self.runs) - len(left)} of {len(self.runs)} runs are finished '
-                'already and are not run again.'
+                f'{finished} of {len(self.runs)} runs are finished already and are not '
+                'run again.'
             )
-        pool = ThreadPoolExecutor(self.jobs)
-        futures: dict[Future, PreparedRun] = {
-            pool.submit(self._carry_out, item): item for item in left
-        }
-        pending = set(futures)
+        return unfinished
+
+    def _execute(self, items: list[PreparedRun]) -> list[Failure]:
+        """Keep as many runs going as there are jobs; ends them all if it is stopped."""
+        waiting = deque(items)
+        free = deque(self.devices[n % len(self.devices)] for n in range(self.jobs))
+        active: list[_ActiveRun] = []
+        failures: list[Failure] = []
         try:
-            while pending:
-                done, pending = wait(pending, _POLL_S, FIRST_COMPLETED)
-                self._watch(left)
-                for future in done:
-                    failure = self._settle(futures[future], future)
-                    if failure is not None:
-                        failures.append(failure)
+            while waiting or active:
+                while waiting and free:
+                    item, device = waiting.popleft(), free.popleft()
+                    steps = self._carry_out(item, device)
+                    active.append(_ActiveRun(item, device, steps))
+                for run in [run for run in active if not run.waits]:
+                    outcome = self._advance(run)
+                    if outcome is None:
+                        continue
+                    active.remove(run)
+                    free.append(run.device)
+                    self._record(run.item, outcome)
+                    if outcome.error is not None:
+                        failures.append(Failure(run.item.run, outcome.error))
+                self._update_fractions(active)
                 self.reporter.tick()
+                if active and not (waiting and free):
+                    _wait_for_any(active)
         finally:
-            # Reached early only when the command is stopped: end what is running.
-            self._stop.set()
-            pool.shutdown(wait=True, cancel_futures=True)
+            # First all, then each in turn: some take a while to end.
+            for run in active:
+                if run.waits and run.child is not None:
+                    run.child.interrupt()
+            for run in active:
+                run.steps.close()
         return failures
 
-    def _watch(self, items: list[PreparedRun]) -> None:
-        """Look up how far the running runs have come."""
-        for item in items:
+    def _advance(self, run: _ActiveRun) -> RunRecord | None:
+        """Let a run go on until it has to wait again.
+
+        Returns:
+            Its record if it has come to its end, by failure or not.
+        """
+        try:
+            run.child = next(run.steps)
+            return None
+        except StopIteration as end:
+            return end.value
+        except Exception as caught:
+            # Whatever goes wrong with one run must not stop the others.
+            error = ' '.join(str(caught).split())
+            if not isinstance(caught, (RunFailed, ProtocolError)):
+                error = f'{type(caught).__name__}: {error}'
+            duration = RunFolder(self.out / run.item.run.folder).duration_s
+            return run.item.record(status='failed', error=error, duration_s=duration)
+
+    def _record(self, item: PreparedRun, record: RunRecord) -> None:
+        """Write down and show how a run ended; here and nowhere else."""
+        append_record(self.records_path, record)
+        failed = record.error is not None
+        state = State.FAILED if failed else State.DONE
+        self.progress.finish(item.run.key, state, record.duration_s)
+        if not failed and not self.keep_checkpoints:
+            RunFolder(self.out / item.run.folder).drop_resume_points()
+        self.reporter.event(item.run, f'FAILED: {record.error}' if failed else 'done')
+
+    def _update_fractions(self, active: list[_ActiveRun]) -> None:
+        """Look up how far the runs in progress have come."""
+        for item in (run.item for run in active):
             progress = self.progress.runs[item.run.key]
             if progress.state is State.RUNNING:
                 folder = RunFolder(self.out / item.run.folder)
@@ -209,76 +236,28 @@ class PlanExecutor:
                     item.cfg, item.iters_per_epoch
                 )
 
-    def _settle(self, item: PreparedRun, future: Future) -> Failure | None:
-        """Record the outcome of a run; here and nowhere else."""
-        run = item.run
-        try:
-            record: RunRecord = future.result()
-            error = None
-        except Exception as caught:
-            # Whatever goes wrong with one run must not stop the others.
-            error = ' '.join(str(caught).split())
-            if not isinstance(caught, (RunFailed, ProtocolError)):
-                error = f'{type(caught).__name__}: {error}'
-            duration = RunFolder(self.out / run.folder).duration_s
-            record = item.record(status='failed', error=error, duration_s=duration)
-        append_record(self.records_path, record)
-        state = State.DONE if error is None else State.FAILED
-        self.progress.finish(run.key, state, record.duration_s)
-        if error is None:
-            if not self.keep_checkpoints:
-                RunFolder(self.out / run.folder).drop_resume_points()
-            self.reporter.event(run, 'done')
-            return None
-        self.reporter.event(run, f'FAILED: {error}')
-        return Failure(run, error)
-
-    def _carry_out(self, item: PreparedRun) -> RunRecord:
+    def _carry_out(self, item: PreparedRun, device: str | None) -> _Steps:
         """Train and test one run, from wherever it stands."""
-        device = self._slots.get()
-        lock = FolderLock(self.out / item.run.folder)
-        try:
-            self._take(lock, item)
-            return self._stages(item, lock, device)
-        finally:
-            lock.release()
-            self._slots.put(device)
-
-    def _take(self, lock: FolderLock, item: PreparedRun) -> None:
-        """Wait for processes that outlived an earlier command which was killed."""
-        told = False
-        while not lock.try_acquire():
-            if not told:
-                self.reporter.event(
-                    item.run, f'still busy through {lock.holder()}; waiting for it'
-                )
-                told = True
-            if self._stop.wait(_POLL_S):
-                raise Stopped
-
-    def _stages(
-        self, item: PreparedRun, lock: FolderLock, device: str | None
-    ) -> RunRecord:
         folder = RunFolder(self.out / item.run.folder)
+        yield from self._wait_until_free(item.run, folder)
         folder.prepare(item.cfg)
-        work_dir = ['--work-dir', str(folder.path)]
+        config, work_dir = str(folder.config_path), ['--work-dir', str(folder.path)]
         if not folder.state.get('checkpoint'):
             resume = folder.has_checkpoint()
             fraction = folder.training_fraction(item.cfg, item.iters_per_epoch)
             self.progress.start(item.run.key, fraction)
             self.reporter.event(item.run, 'resumed' if resume else 'started')
-            arguments = [str(folder.config_path), *work_dir]
-            arguments += ['--resume'] if resume else []
-            self._spawn('train', self.tools.train, arguments, folder, lock, device)
+            arguments = [config, *work_dir, *(['--resume'] if resume else [])]
+            yield from self._run_stage('train', arguments, folder, device)
             folder.update(checkpoint=folder.best_checkpoint().name)
         else:
             self.progress.start(item.run.key, 1.0)
         if not folder.state.get('tested'):
             self.reporter.event(item.run, f'trained, now testing {item.run.held_out}')
-            checkpoint = folder.path / folder.state['checkpoint']
-            arguments = [str(folder.config_path), str(checkpoint), *work_dir]
+            checkpoint = str(folder.path / folder.state['checkpoint'])
             folder.records_path.unlink(missing_ok=True)
-            self._spawn('test', self.tools.test, arguments, folder, lock, device)
+            arguments = [config, checkpoint, *work_dir]
+            yield from self._run_stage('test', arguments, folder, device)
             if not folder.records_path.is_file():
                 raise RunFailed(
                     f'the test wrote no {folder.records_path}; see '
@@ -295,68 +274,49 @@ class PlanExecutor:
             duration_s=folder.duration_s,
         )
 
-    def _spawn(
-        self,
-        stage: str,
-        tool: Path,
-        arguments: list[str],
-        folder: RunFolder,
-        lock: FolderLock,
-        device: str | None,
-    ) -> None:
-        """Start one process and wait for its end."""
-        if self._stop.is_set():
-            raise Stopped
-        launcher, processes = self.tools.launcher, self.tools.processes
-        command = launch_command(tool, arguments, launcher, processes)
-        with folder.attempt(stage) as log, open(log, 'ab') as output:
-            begin = output.tell()
-            environment = self._environment(device)
-            process = self._start(command, output, lock.fileno(), environment)
-            lock.note(f'process {process.pid}')
-            code = self._wait(process)
-        if code:
-            text = log.read_bytes()[begin:].decode('utf-8', 'replace')
-            reason = last_words(text)
-            if code < 0:
-                reason = f'ended by signal {-code} ({signal.Signals(-code).name})'
-            raise RunFailed(f'{reason or f"exit code {code}"} (see {log})')
-
-    def _start(
-        self,
-        command: list[str],
-        output: IO[bytes],
-        lock: int,
-        environment: dict[str, str],
-    ) -> subprocess.Popen | ForkedProcess:
-        """Start a command in a process group of its own, that holds the lock.
-
-        Of its own, so that its data loaders end with it; the lock goes along, so that
-        it is seen if this command is killed.
-        """
-        if self._server is not None:
-            # What the server has not is a fault of the programs' own, at most: they
-            # say it themselves when they are started the plain way.
-            with contextlib.suppress(ForkServerError):
-                return self._server.start(command[1:], output, lock, environment)
-        return subprocess.Popen(
-            command,
-            stdin=subprocess.DEVNULL,
-            stdout=output,
-            stderr=subprocess.STDOUT,
-            env=environment,
-            start_new_session=True,
-            pass_fds=(lock,),
-        )
-
-    def _wait(self, process: subprocess.Popen | ForkedProcess) -> int:
+    def _wait_until_free(
+        self, run: PlannedRun, folder: RunFolder
+    ) -> Generator[None, None, None]:
+        """Wait for processes that outlived an earlier command which was killed."""
+        reported = False
         while True:
             try:
-                return process.wait(_POLL_S)
-            except subprocess.TimeoutExpired:
-                if self._stop.is_set():
-                    _end(process)
-                    raise Stopped from None
+                with folder_lock(folder.path):
+                    return
+            except FolderBusyError as busy:
+                if not reported:
+                    self.reporter.event(
+                        run, f'still busy through {busy.holder}; waiting for it'
+                    )
+                reported = True
+            yield None
+
+    def _run_stage(
+        self, stage: str, arguments: list[str], folder: RunFolder, device: str | None
+    ) -> Generator[ChildProcess, None, None]:
+        """Run training or test in a child, which holds the folder meanwhile."""
+        function, arguments = self.launch.call(stage, arguments)
+        with folder.attempt(stage) as log:
+            begin = log.stat().st_size if log.exists() else 0
+            with ChildProcess(
+                function,
+                arguments,
+                environment=self._environment(device),
+                log=log,
+                lock=folder.path,
+                preload=self.launch.preload,
+            ) as child:
+                while child.exitcode is None:
+                    yield child
+        code = child.exitcode
+        if not code:
+            return
+        if code < 0:
+            reason = f'ended by signal {-code} ({signal.Signals(-code).name})'
+        else:
+            text = log.read_bytes()[begin:].decode('utf-8', 'replace')
+            reason = failure_reason(text) or f'exit code {code}'
+        raise RunFailed(f'{reason} (see {log})')
 
     def _environment(self, device: str | None) -> dict[str, str]:
         environment = dict(os.environ)
@@ -369,16 +329,10 @@ class PlanExecutor:
         return environment
 
 
-def _end(process: subprocess.Popen | ForkedProcess) -> None:
-    """End a process and its group, kindly at first."""
-    for sign in (signal.SIGTERM, signal.SIGKILL):
-        try:
-            os.killpg(process.pid, sign)
-        except ProcessLookupError:
-            break
-        try:
-            process.wait(_GRACE_S)
-            break
-        except subprocess.TimeoutExpired:
-            continue
-    process.wait()
+def _wait_for_any(active: list[_ActiveRun]) -> None:
+    """Wait until a child has ended, or a moment."""
+    sentinels = [run.child.sentinel for run in active if run.child is not None]
+    if sentinels:
+        wait(sentinels, _POLL_S)
+    else:
+        time.sleep(_POLL_S)

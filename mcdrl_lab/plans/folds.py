@@ -6,9 +6,7 @@ import os
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
-
-from mmengine.config import Config
+from typing import TYPE_CHECKING, Any
 
 from mcdrl_common.config_datasets import LOADERS, datasets
 from mcdrl_common.site_scores import HEADLINE
@@ -16,6 +14,9 @@ from mcdrl_lab.errors import ProtocolError
 
 from .hashing import list_files
 from .records import SELECTIONS
+
+if TYPE_CHECKING:
+    from mmengine.config import Config
 
 SITE_DATASET = 'EndoscopySiteDataset'
 SITE_METRIC = 'SiteLesionMetric'
@@ -167,6 +168,8 @@ def derive_fold(
         ProtocolError: The site or selection is unknown, or the config lacks what a
             fold needs.
     """
+    from mmengine.config import Config
+
     if selection not in SELECTIONS:
         raise ProtocolError(
             f'selection={selection!r} is not one of {list(SELECTIONS)}.'
@@ -216,6 +219,8 @@ def place_run(cfg: Config, work_dir: str | os.PathLike) -> Config:
         A new config, whose test writes its per-image records into the folder, and
         whose checkpoints a kill cannot spoil.
     """
+    from mmengine.config import Config
+
     cfg = Config(cfg.to_dict())
     cfg.work_dir = str(work_dir)
     # Any run of a plan may be killed. The hook alone decides where it goes on.

@@ -10,8 +10,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
 
+from filelock import FileLock
+
 from mcdrl_lab.errors import ProtocolError
-from mcdrl_lab.file_lock import locked
 
 Record = TypeVar('Record')
 
@@ -100,7 +101,7 @@ def append_line(
     if path.suffix == '.gz':
         raise ProtocolError(f'{path} is compressed: records cannot be appended to it.')
     path.parent.mkdir(parents=True, exist_ok=True)
-    with open(path, 'a+b') as file, locked(file):
+    with FileLock(path.with_name(f'.{path.name}.lock')), open(path, 'a+b') as file:
         file.seek(0)
         content = file.read()
         whole = content.rfind(b'\n') + 1

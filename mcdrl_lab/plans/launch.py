@@ -1,49 +1,97 @@
-"""Command lines that start a tool on one or several processes."""
+"""How a training or a test is started: as a function, or by a launcher."""
 
 from __future__ import annotations
 
+import contextlib
+import os
+import signal
+import subprocess
 import sys
 from collections.abc import Sequence
-from pathlib import Path
+from dataclasses import dataclass
 
 from mcdrl_lab.errors import ProtocolError
 
 LAUNCHERS = ('none', 'pytorch', 'slurm', 'mpi')
+TRAINING_MODULE = 'mcdrl_mmseg.apis.training'
+_IMPORTS = 'mcdrl_lab.plans.training_imports'
 
 
-def launch_command(
-    tool: Path, arguments: Sequence[str], launcher: str = 'none', processes: int = 1
-) -> list[str]:
-    """Build the command line of ``tools/train.py`` or ``tools/test.py``.
+@dataclass(frozen=True)
+class Launch:
+    """Processes of a training or test.
 
     Args:
-        tool: Path of the tool.
-        arguments: Its arguments.
-        launcher: ``'none'`` for one plain process, or what the tool's ``--launcher``
-            is to be: ``'pytorch'`` starts through torchrun, ``'slurm'`` through srun,
-            ``'mpi'`` through mpirun.
+        launcher: ``'none'`` for one process that calls the function; else what the
+            program's ``--launcher`` is to be: ``'pytorch'`` starts through torchrun,
+            ``'slurm'`` through srun, ``'mpi'`` through mpirun.
         processes: Number of processes.
+        module: Has ``train_main`` and ``test_main``, and runs them as
+            ``python -m MODULE train`` or ``test``.
+        preload: What it imports and what takes long.
 
     Raises:
         ProtocolError: Several processes without a launcher, or an unknown one.
     """
-    if launcher not in LAUNCHERS:
-        raise ProtocolError(f'launcher {launcher!r} is not one of {list(LAUNCHERS)}.')
-    if launcher == 'none' and processes != 1:
-        raise ProtocolError(
-            f'{processes} processes a run need a launcher, such as --launcher pytorch.'
-        )
-    python = [sys.executable]
-    starters = {
-        'none': python,
-        'pytorch': [
-            *python,
-            '-m',
-            'torch.distributed.run',
-            '--standalone',
-            f'--nproc_per_node={processes}',
-        ],
-        'slurm': ['srun', f'--ntasks={processes}', '--kill-on-bad-exit=1', *python],
-        'mpi': ['mpirun', '-n', str(processes), *python],
-    }
-    return [*starters[launcher], str(tool), *arguments, '--launcher', launcher]
+
+    launcher: str = 'none'
+    processes: int = 1
+    module: str = TRAINING_MODULE
+    preload: tuple[str, ...] = (_IMPORTS,)
+
+    def __post_init__(self) -> None:
+        if self.launcher not in LAUNCHERS:
+            raise ProtocolError(
+                f'launcher {self.launcher!r} is not one of {list(LAUNCHERS)}.'
+            )
+        if self.launcher == 'none' and self.processes != 1:
+            raise ProtocolError(
+                f'{self.processes} processes a run need a launcher, such as '
+                '--launcher pytorch.'
+            )
+
+    def call(self, stage: str, arguments: Sequence[str]) -> tuple[str, list[str]]:
+        """What a :class:`~mcdrl_lab.plans.child_process.ChildProcess` is to run.
+
+        Args:
+            stage: ``'train'`` or ``'test'``.
+            arguments: As of ``tools/train.py`` or ``tools/test.py``.
+
+        Returns:
+            A function, and its arguments.
+        """
+        arguments = [*arguments, '--launcher', self.launcher]
+        if self.launcher == 'none':
+            return f'{self.module}:{stage}_main', arguments
+        command = [*self._starter(), '-m', self.module, stage, *arguments]
+        return f'{__name__}:run_launcher', command
+
+    def _starter(self) -> list[str]:
+        python = sys.executable
+        if self.launcher == 'slurm':
+            tasks = f'--ntasks={self.processes}'
+            return ['srun', tasks, '--kill-on-bad-exit=1', python]
+        if self.launcher == 'mpi':
+            return ['mpirun', '-n', str(self.processes), python]
+        ranks = f'--nproc_per_node={self.processes}'
+        return [python, '-m', 'torch.distributed.run', '--standalone', ranks]
+
+
+def run_launcher(command: Sequence[str]) -> int:
+    """Run a launcher, and end as it ends.
+
+    Args:
+        command: Its command line.
+
+    Returns:
+        Its exit code.
+    """
+    # A launcher that is asked to stop, as all of this process group is, ends its
+    # processes itself; until then the run goes on.
+    signal.signal(signal.SIGTERM, lambda *_: None)
+    code = subprocess.call(command)
+    if code < 0:
+        with contextlib.suppress(OSError):
+            signal.signal(-code, signal.SIG_DFL)
+        os.kill(os.getpid(), -code)
+    return code

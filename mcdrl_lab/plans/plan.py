@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -33,6 +34,22 @@ class Method:
         check_name('method', self.name)
         if not Path(self.config).is_file():
             raise ProtocolError(f'{self.name}: no config file {self.config!r}.')
+
+
+def parse_method(text: str) -> Method:
+    """Read ``[NAME=]CONFIG``.
+
+    Args:
+        text: The argument. Without a name, the file's name is taken, less the
+            ``_heldout-SITE`` that the configs of single folds end with.
+
+    Raises:
+        ProtocolError: There is no such config.
+    """
+    name, equals, config = text.partition('=')
+    if not equals or Path(text).is_file():
+        name, config = re.sub(r'_heldout-[^_]*$', '', Path(text).stem), text
+    return Method(name, config)
 
 
 @dataclass(frozen=True)

@@ -1,49 +1,31 @@
-"""What the protocol's command-line tools share."""
+"""What the commands that run plans share."""
 
 from __future__ import annotations
 
 import argparse
-import re
-import signal
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from mmengine.config import DictAction
-
+from mcdrl_lab.cfg_options import CfgOptions
 from mcdrl_lab.errors import ProtocolError
 from mcdrl_lab.results.image_metrics import REPORT_METRICS
-from mcdrl_lab.results.plan_records import load_records
-from mcdrl_lab.results.plan_tables import write_report
 
-from .executor import PlanExecutor, Tools
-from .folds import site_names
 from .launch import LAUNCHERS
-from .plan import Method, build_plan
-from .prepared import load_method, prepare
+
+if TYPE_CHECKING:
+    from .plan import Method, PlannedRun
 
 EXIT_FAILED_RUNS = 1
-EXIT_BAD_INPUT = 2
-EXIT_STOPPED = 130
-
-# What train.py and test.py import sooner or later, and what takes long.
-_RUN_MODULES = (
-    'mcdrl_mmseg.apis',
-    'mmseg.engine',
-    'mmseg.evaluation',
-    'open_clip',
-    'matplotlib.pyplot',
-    'torch.utils.cpp_extension',
-    'yapf.yapflib.yapf_api',
-)
 
 
 def add_plan_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add the arguments of every tool that runs a plan.
+    """Add the arguments of every command that runs a plan.
 
     Args:
-        parser: The tool's parser.
+        parser: The command's parser.
     """
     parser.add_argument(
         '--sites', nargs='+', metavar='SITE', help='hold out these only; default: all'
@@ -72,10 +54,10 @@ def add_plan_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         '--cfg-options',
         nargs='+',
-        action=DictAction,
+        action=CfgOptions,
         default={},
         metavar='KEY=VALUE',
-        help='changes to every config, as for train.py',
+        help='changes to every config, as for tools/train.py',
     )
     parser.add_argument(
         '--oracle',
@@ -99,31 +81,12 @@ def add_plan_arguments(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def parse_method(text: str) -> Method:
-    """Read ``[NAME=]CONFIG``.
-
-    Args:
-        text: The argument. Without a name, the file's name is taken, less a
-            ``_heldout-SITE`` at its end.
-
-    Raises:
-        ProtocolError: There is no such config.
-    """
-    name, equals, config = text.partition('=')
-    if not equals or Path(text).is_file():
-        name, config = re.sub(r'_heldout-[^_]*$', '', Path(text).stem), text
-    return Method(name, config)
-
-
-def run_plan(
-    methods: Sequence[Method], args: argparse.Namespace, tools: Path, out: Path
-) -> int:
+def run_plan(methods: Sequence[Method], args: argparse.Namespace, out: Path) -> int:
     """Run or resume a plan, then write its tables and plots.
 
     Args:
         methods: Rows of the tables.
         args: Arguments of :func:`add_plan_arguments`.
-        tools: Folder of ``train.py`` and ``test.py``.
         out: Folder of the plan.
 
     Returns:
@@ -132,32 +95,18 @@ def run_plan(
     Raises:
         ProtocolError: The plan cannot be run as it is.
     """
-    if args.seeds < 1:
-        raise ProtocolError(f'--seeds {args.seeds}: at least one seed is needed.')
-    options = args.cfg_options
-    methods = [replace(m, cfg_options={**m.cfg_options, **options}) for m in methods]
-    # Deriving the folds checks that the other configs have these sites as well.
-    known = site_names(load_method(methods[0]))
-    sites = args.sites or known
-    unknown = sorted(set(sites) - set(known))
-    if unknown:
-        raise ProtocolError(f'--sites: unknown {unknown}; the config has {known}.')
-    selection = 'oracle' if args.oracle else 'validation'
-    plan = build_plan(methods, sites, range(args.seeds), selection)
+    from .executor import PlanExecutor
+    from .launch import Launch
+    from .prepared import prepare
+
+    plan = _planned_runs(methods, args)
     if args.dry_run:
         print(*plan, sep='\n')
         return 0
-    programs = Tools(
-        tools / 'train.py',
-        tools / 'test.py',
-        args.launcher,
-        args.processes,
-        _RUN_MODULES,
-    )
     executor = PlanExecutor(
         prepare(plan, args.processes),
         out,
-        programs,
+        Launch(args.launcher, args.processes),
         jobs=args.jobs,
         devices=[name for name in args.devices.split(',') if name],
         keep_checkpoints=args.keep_checkpoints,
@@ -177,6 +126,28 @@ def run_plan(
     return 0
 
 
+def _planned_runs(
+    methods: Sequence[Method], args: argparse.Namespace
+) -> list[PlannedRun]:
+    """Methods, folds and seeds that the arguments ask for."""
+    from .folds import site_names
+    from .plan import build_plan
+    from .prepared import load_method
+
+    if args.seeds < 1:
+        raise ProtocolError(f'--seeds {args.seeds}: at least one seed is needed.')
+    options = args.cfg_options
+    methods = [replace(m, cfg_options={**m.cfg_options, **options}) for m in methods]
+    # Deriving the folds checks that the other configs have these sites as well.
+    known = site_names(load_method(methods[0]))
+    sites = args.sites or known
+    unknown = sorted(set(sites) - set(known))
+    if unknown:
+        raise ProtocolError(f'--sites: unknown {unknown}; the config has {known}.')
+    selection = 'oracle' if args.oracle else 'validation'
+    return build_plan(methods, sites, range(args.seeds), selection)
+
+
 def show_report(out: Path, metrics: Sequence[str]) -> None:
     """Write tables and plots from the records in a folder, and show the first.
 
@@ -184,32 +155,10 @@ def show_report(out: Path, metrics: Sequence[str]) -> None:
         out: Folder of the plan.
         metrics: Names of metrics.
     """
+    from mcdrl_lab.results.plan_records import load_records
+    from mcdrl_lab.results.plan_tables import write_report
+
     files = write_report(load_records(out), out, metrics)
     if files:
         print(f'\n{files[0].read_text(encoding="utf-8")}')
     print(f'Tables and plots are in {out}.')
-
-
-def run_tool(main: Callable[[], int]) -> None:
-    """Run a tool and end the process with its exit code.
-
-    Input that cannot be used ends in one line and code 2, being stopped in code 130.
-
-    Args:
-        main: The tool.
-    """
-
-    def stop(*_: object) -> None:
-        raise KeyboardInterrupt
-
-    # A batch system asks with SIGTERM: end the runs in an orderly way then, too.
-    signal.signal(signal.SIGTERM, stop)
-    try:
-        code = main()
-    except ProtocolError as error:
-        print(f'error: {error}', file=sys.stderr)
-        code = EXIT_BAD_INPUT
-    except KeyboardInterrupt:
-        print('stopped; the same command goes on from here.', file=sys.stderr)
-        code = EXIT_STOPPED
-    sys.exit(code)

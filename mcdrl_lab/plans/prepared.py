@@ -6,20 +6,18 @@ import copy
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
-
-from mmengine.config import Config
-from mmengine.registry import DefaultScope
-from mmseg.registry import DATASETS
+from typing import TYPE_CHECKING, Any
 
 from mcdrl_lab.errors import ProtocolError
 from mcdrl_lab.installed_versions import installed_versions
-from mcdrl_mmseg.engine.config_check import ConfigCheckError, check_config
 
 from .folds import data_files, datasets, derive_fold, run_budget
 from .hashing import config_hash, data_hash
 from .plan import Method, PlannedRun
 from .records import RunRecord
+
+if TYPE_CHECKING:
+    from mmengine.config import Config
 
 
 @dataclass(frozen=True)
@@ -95,6 +93,8 @@ def load_method(method: Method) -> Config:
     Raises:
         ProtocolError: The config or a change in it is not valid.
     """
+    from mmengine.config import Config
+
     try:
         cfg = Config.fromfile(method.config)
         cfg.merge_from_dict(copy.deepcopy(dict(method.cfg_options)))
@@ -110,6 +110,9 @@ def load_method(method: Method) -> Config:
 
 def _count_images(dataset: Any) -> int:
     """Number of training images, by building the dataset without its pipeline."""
+    from mmengine.registry import DefaultScope
+    from mmseg.registry import DATASETS
+
     dataset = copy.deepcopy(dataset)
     for part in datasets(dataset):
         if 'pipeline' in part:
@@ -129,6 +132,8 @@ def prepare(runs: Sequence[PlannedRun], processes: int = 1) -> list[PreparedRun]
     Raises:
         ProtocolError: A config or its data are not usable.
     """
+    from mcdrl_mmseg.engine.config_check import ConfigCheckError, check_config
+
     configs: dict[str, Config] = {}
     counts: dict[str, int] = {}
     hashes: dict[str, str] = {}

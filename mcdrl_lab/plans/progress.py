@@ -3,29 +3,15 @@
 from __future__ import annotations
 
 import math
-import sys
 import time
-from typing import TextIO
+from datetime import timedelta
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn
 
 from .plan import PlannedRun, PlanProgress, State
 
-PLAIN_INTERVAL_S = 60.0
-
-
-def duration_text(seconds: float | None) -> str:
-    """Hours, minutes and seconds; ``'unknown'`` for None.
-
-    Args:
-        seconds: A duration.
-    """
-    if seconds is None or math.isnan(seconds):
-        return 'unknown'
-    minutes, second = divmod(round(seconds), 60)
-    hours, minute = divmod(minutes, 60)
-    return f'{hours}:{minute:02d}:{second:02d}'
+LINE_INTERVAL_S = 60.0
 
 
 def status_line(progress: PlanProgress) -> str:
@@ -35,35 +21,44 @@ def status_line(progress: PlanProgress) -> str:
         progress: States of all runs.
     """
     failed = progress.count(State.FAILED)
+    seconds = progress.seconds_left()
+    left = 'unknown' if seconds is None else timedelta(seconds=round(seconds))
     words = [
         f'{progress.count(State.DONE)}/{len(progress.runs)} runs done',
         f'{100 * progress.fraction:.0f} %',
-        f'{duration_text(progress.seconds_left())} left',
+        f'{left} left',
     ]
     if failed:
         words.insert(1, f'{failed} failed')
     return ', '.join(words)
 
 
-class PlainReporter:
-    """Lines: one for each event, and one a minute in between.
+class Reporter:
+    """Events as lines; below them a bar for the plan and for each running run.
+
+    Where there is no terminal a line a minute stands for the bars.
 
     Args:
         progress: States of all runs.
-        stream: Where to write.
-        interval_s: Seconds between lines without an event.
+        console: Where to write; by default standard output.
     """
 
-    def __init__(
-        self,
-        progress: PlanProgress,
-        stream: TextIO | None = None,
-        interval_s: float = PLAIN_INTERVAL_S,
-    ) -> None:
+    def __init__(self, progress: PlanProgress, console: Console | None = None) -> None:
         self.progress = progress
-        self.stream = stream or sys.stdout
-        self.interval_s = interval_s
-        self._last = -math.inf
+        self._console = console or Console()
+        self._bars = Progress(
+            TextColumn('{task.description}'),
+            BarColumn(),
+            TextColumn('{task.percentage:3.0f} %'),
+            TextColumn('{task.fields[note]}'),
+            console=self._console,
+            auto_refresh=False,
+            disable=not self._console.is_terminal,
+        )
+        self._plan = self._bars.add_task('plan', total=1.0, note='')
+        self._tasks: dict[tuple, TaskID] = {}
+        self._last_line = -math.inf
+        self._bars.start()
 
     def say(self, text: str) -> None:
         """Write one line.
@@ -71,7 +66,8 @@ class PlainReporter:
         Args:
             text: The line.
         """
-        print(text, file=self.stream, flush=True)
+        self._last_line = time.monotonic()
+        self._console.out(text, highlight=False)
 
     def event(self, run: PlannedRun, what: str) -> None:
         """Report what happened to a run.
@@ -80,63 +76,24 @@ class PlainReporter:
             run: The run.
             what: What happened.
         """
-        self._last = time.monotonic()
         self.say(f'[{status_line(self.progress)}] {run}: {what}')
 
     def tick(self) -> None:
-        """Called often; writes now and then."""
-        if time.monotonic() - self._last >= self.interval_s:
-            self._last = time.monotonic()
-            self.say(f'[{status_line(self.progress)}]')
-
-    def close(self) -> None:
-        """Nothing is open."""
-
-
-class TerminalReporter(PlainReporter):
-    """Bars for the plan and each running run, with the events above them.
-
-    Args:
-        progress: States of all runs.
-        console: A terminal.
-    """
-
-    def __init__(self, progress: PlanProgress, console: Console) -> None:
-        super().__init__(progress)
-        self._bars = Progress(
-            TextColumn('{task.description}'),
-            BarColumn(),
-            TextColumn('{task.percentage:3.0f} %'),
-            TextColumn('{task.fields[note]}'),
-            console=console,
-            auto_refresh=False,
-        )
-        self._plan = self._bars.add_task('plan', total=1.0, note='')
-        self._tasks: dict[tuple, TaskID] = {}
-        self._bars.start()
-
-    def say(self, text: str) -> None:
-        """Write one line above the bars.
-
-        Args:
-            text: The line.
-        """
-        self._bars.console.print(text, markup=False, highlight=False)
-
-    def tick(self) -> None:
-        """Redraw the bars."""
-        self._bars.update(
-            self._plan,
-            completed=self.progress.fraction,
-            note=status_line(self.progress),
-        )
+        """Called often: redraws the bars, or writes a line now and then."""
+        if self._bars.disable:
+            if time.monotonic() - self._last_line >= LINE_INTERVAL_S:
+                self.say(f'[{status_line(self.progress)}]')
+            return
+        note = status_line(self.progress)
+        self._bars.update(self._plan, completed=self.progress.fraction, note=note)
         for key, run in self.progress.runs.items():
-            if run.state is State.RUNNING and key not in self._tasks:
+            running = run.state is State.RUNNING
+            if running and key not in self._tasks:
                 name = ' '.join(map(str, key[:3]))
                 self._tasks[key] = self._bars.add_task(name, total=1.0, note='')
-            elif run.state is not State.RUNNING and key in self._tasks:
+            elif not running and key in self._tasks:
                 self._bars.remove_task(self._tasks.pop(key))
-            if key in self._tasks:
+            if running:
                 self._bars.update(self._tasks[key], completed=run.fraction)
         self._bars.refresh()
 
@@ -144,15 +101,3 @@ class TerminalReporter(PlainReporter):
         """Take the bars down."""
         self.tick()
         self._bars.stop()
-
-
-def make_reporter(progress: PlanProgress) -> PlainReporter:
-    """Bars if standard output is a terminal, else lines.
-
-    Args:
-        progress: States of all runs.
-    """
-    console = Console()
-    if console.is_terminal:
-        return TerminalReporter(progress, console)
-    return PlainReporter(progress)

@@ -9,9 +9,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
-
-from mmengine.config import Config
+from typing import TYPE_CHECKING, Any
 
 from mcdrl_common.atomic_write import atomic_write, write_text
 from mcdrl_common.whole_checkpoint import is_whole
@@ -20,6 +18,9 @@ from mcdrl_lab.errors import ProtocolError
 from .folds import RECORDS_FILE, place_run
 from .hashing import LOCATION_KEYS, config_hash, differing_keys, plain
 
+if TYPE_CHECKING:
+    from mmengine.config import Config
+
 # torchrun only tells that a process failed; why stands above, in that one's words.
 _ERROR_LINE = re.compile(
     r'(?!torch\.distributed\.elastic)[\w.]*(Error|Exception|Exit)\b'
@@ -27,7 +28,7 @@ _ERROR_LINE = re.compile(
 _DECORATION = re.compile(r'\x1b\[[0-9;]*m|^\s*\[rank\d+\]: ')
 
 
-def last_words(log: str) -> str:
+def failure_reason(log: str) -> str:
     """The line of a log that says why a process failed.
 
     Args:

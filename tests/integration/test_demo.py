@@ -18,7 +18,8 @@ def start(folder):
     # As a shell leaves a variable that was emptied.
     environment['MCDRL_DATA_ROOT'] = ''
     return subprocess.run(
-        [sys.executable, _ROOT / 'tools/demo.py', '--work-dir', folder, *few],
+        [sys.executable, '-m', 'mcdrl_lab', 'demo', '--work-dir', folder, *few],
+        cwd=_ROOT,
         capture_output=True,
         text=True,
         env=environment,

@@ -1,12 +1,13 @@
 """Trainings that are killed and damaged, resumed, and compared with an unbroken one.
 
-All start through the fork server, so that nothing is imported twice.
+All are forked from one process, so that nothing is imported twice.
 """
 
 import os
 import random
 import re
 import signal
+import sys
 import time
 import zipfile
 from dataclasses import dataclass
@@ -15,27 +16,20 @@ from pathlib import Path
 import pytest
 import torch
 
-from mcdrl_lab.plans.forking import ForkServer, can_fork
+from mcdrl_lab.plans.child_process import ChildProcess
+from mcdrl_lab.plans.launch import Launch
 
-pytestmark = pytest.mark.skipif(not can_fork(), reason='Linux only')
+pytestmark = pytest.mark.skipif(
+    not sys.platform.startswith('linux'), reason='counts on forks'
+)
 
-_TOOLS = Path(__file__).resolve().parents[2] / 'tools'
+_CONFIGS = Path(__file__).resolve().parents[2] / 'configs'
 _PROBE = Path(__file__).parent / 'probe'
 _LIMIT_S = 600
 _THREE_EPOCHS = 'train_cfg.max_epochs=3'
 # At most one epoch is finished between two kills: the run never ends before the last.
 _KILLS = 20
-_MODULES = (
-    'mcdrl_mmseg.apis',
-    'mcdrl_mmseg.engine.config_check',
-    'mmseg.engine',
-    'mmseg.evaluation',
-    'open_clip',
-    'matplotlib.pyplot',
-    'torch.utils.cpp_extension',
-    'torch.distributed.launcher.api',
-    'yapf.yapflib.yapf_api',
-)
+_PRELOAD = (*Launch().preload, 'torch.distributed.launcher.api')
 
 # Everything that a resumed run could lose: sampled confounders, dropout, flips in a
 # data worker, a moving gate, a schedule, a best checkpoint.
@@ -91,18 +85,16 @@ class Lab:
 
     Attributes:
         bench: Its bench.
-        server: Forks the programs.
         config: Config of all of them.
         image: One of the training images.
     """
 
     bench: object
-    server: ForkServer
     config: Path
     image: Path
 
     def start(self, name, *options, ranks=None, **environment):
-        """Start tools/train.py, or as many as torchrun would.
+        """Start a training, or as many processes as torchrun would.
 
         Args:
             name: Of the work folder.
@@ -112,25 +104,30 @@ class Lab:
         """
         events = self.bench.folder / f'{name}.events'
         events.write_bytes(b'')
-        command = [_TOOLS / 'train.py', self.config, '--resume']
-        command += ['--work-dir', self.bench.folder / name]
+        function = f'{Launch().module}:train_main'
+        arguments = [self.config, '--resume', '--work-dir', self.bench.folder / name]
         if ranks is not None:
-            launcher = _PROBE / 'train_in_forked_ranks.py'
-            command = [launcher, ranks, *command, '--launcher', 'pytorch']
+            function = 'train_in_forked_ranks:main'
+            arguments = [ranks, *arguments, '--launcher', 'pytorch']
             options = [*options, 'train_dataloader.batch_size=1']
             # Else ranks started again meet in the store of those that died, whose
             # addresses it still holds (seen with torch 2.13 and gloo).
             environment = {**environment, 'TORCH_DISABLE_SHARE_RDZV_TCP_STORE': '1'}
         if options:
-            command += ['--cfg-options', *options]
+            arguments += ['--cfg-options', *options]
         environment = {
             **self.bench.environment(self.bench.folder),
             'MCDRL_EVENTS': str(events),
             **environment,
         }
-        command = [str(part) for part in command]
-        with open(self.bench.folder / f'{name}.log', 'ab') as log:
-            return self.server.start(command, log, log.fileno(), environment)
+        child = ChildProcess(
+            function,
+            [str(argument) for argument in arguments],
+            environment=environment,
+            log=self.bench.folder / f'{name}.log',
+            preload=_PRELOAD,
+        )
+        return child.start()
 
     def train(self, name, *options, check=True, **started):
         """Train to the end, or to the fault; gives the return code and the log."""
@@ -167,11 +164,12 @@ def lab(new_bench, site_drawer, tmp_path_factory):
     bench = new_bench('faults', root)
     config = bench.folder / 'faults.py'
     base = 'mcdrl_clip-tiny-rn_segformer_5e_endoscopy-sites-128x128'
-    base = _TOOLS.parent / f'configs/mcdrl/{base}.py'
+    base = _CONFIGS / f'mcdrl/{base}.py'
     config.write_text(_CONFIG.format(base=str(base), epochs=_KILLS + 2))
-    server = ForkServer(_MODULES, bench.environment(bench.folder))
-    yield Lab(bench, server, config, root / 'site' / 'images' / 'site_001.jpg')
-    server.close()
+    # Children have this path, in which they find the hook and the ranks.
+    sys.path.insert(0, str(_PROBE))
+    yield Lab(bench, config, root / 'site' / 'images' / 'site_001.jpg')
+    sys.path.remove(str(_PROBE))
 
 
 @pytest.fixture(scope='module')

@@ -49,13 +49,14 @@ train_dataloader = val_dataloader = test_dataloader = loader
 """
 
 # Every process of the command loads this first and notes each file that it opens. A
-# run is forked from a process that has loaded it, with a command line of its own.
+# run is forked from a process that has loaded it, with arguments of its own.
 AUDIT = """
 import os, sys
 log = os.open(os.environ['OPEN_LOG'], os.O_WRONLY | os.O_APPEND | os.O_CREAT)
 def note(event, args):
     if event == 'open' and isinstance(args[0], (str, bytes, os.PathLike)):
-        line = '\\t'.join([os.fsdecode(args[0]), *sys.orig_argv])
+        # While Python starts there is none.
+        line = '\\t'.join([os.fsdecode(args[0]), *getattr(sys, 'argv', ())])
         os.write(log, (line.replace('\\n', ' ') + '\\n').encode())
 sys.addaudithook(note)
 """
@@ -78,7 +79,7 @@ def make_site(folder, seed, count=5):
 
 
 class Command:
-    """tools/leave_one_site_out.py on the made-up sites."""
+    """The command on the made-up sites."""
 
     def __init__(self, folder):
         self.out = folder / 'out'
@@ -106,9 +107,10 @@ class Command:
         }
 
     def start(self, *arguments):
-        tool = str(ROOT / 'tools/leave_one_site_out.py')
+        command = [sys.executable, '-m', 'mcdrl_lab', 'leave-one-site-out']
         return subprocess.Popen(
-            [sys.executable, tool, *arguments, '--out', str(self.out)],
+            [*command, *arguments, '--out', str(self.out)],
+            cwd=ROOT,
             env=self.env,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
@@ -215,22 +217,16 @@ def test_a_record_holds_every_image_of_the_held_out_site(finished):
 
 
 def test_no_fold_opens_a_file_of_its_held_out_site_before_its_test(finished):
-    tools = 'leave_one_site_out.py', 'server.py', 'train.py', 'test.py'
-    readers = {tool: set() for tool in tools}
-    for path, command_line in finished.opened():
-        tool = next(Path(word).name for word in command_line if word.endswith('.py'))
-        work_dir = None
-        if '--work-dir' in command_line:
-            work_dir = Path(command_line[command_line.index('--work-dir') + 1])
-        held_out = work_dir.parent.name if work_dir else None
-        readers[tool].add((held_out, path.parts[0]))
+    training = 'mcdrl_mmseg.apis.training'
+    readers = {f'{training}:train_main': set(), f'{training}:test_main': set()}
+    for path, (function, *arguments) in finished.opened():
+        # Neither the command itself nor the process that is forked reads any.
+        work_dir = Path(arguments[arguments.index('--work-dir') + 1])
+        readers[function].add((work_dir.parent.name, path.parts[0]))
     north, south = SITES
-    assert readers['train.py'] == {(north, south), (south, north)}
+    assert readers[f'{training}:train_main'] == {(north, south), (south, north)}
     # The test does open the held-out site: the record above sees such files.
-    assert readers['test.py'] == {(north, north), (south, south)}
-    assert readers['leave_one_site_out.py'] == set()
-    # Were a run's files noted under its server's name, the lines above would fail.
-    assert readers['server.py'] == set()
+    assert readers[f'{training}:test_main'] == {(north, north), (south, south)}
 
 
 def test_tables_and_plots_come_again_from_the_records_alone(finished, tmp_path):

@@ -235,7 +235,9 @@ def test_leave_one_site_out_runs_a_stock_model_without_clip(bench, program, repo
     out = bench.folder / 'loso'
     program(
         'loso',
-        repo_root / 'tools/leave_one_site_out.py',
+        '-m',
+        'mcdrl_lab',
+        'leave-one-site-out',
         f'segformer={config}',
         '--sites',
         SITES[1],

@@ -22,7 +22,7 @@ def test_unusable_input_ends_in_one_line_and_code_2(capsys):
     assert capsys.readouterr().err == 'error: no such method: full.\n'
 
 
-@pytest.mark.parametrize('number', [signal.SIGTERM, signal.SIGINT])
+@pytest.mark.parametrize('number', [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
 def test_being_stopped_ends_in_code_130(number, capsys):
     before = signal.getsignal(signal.SIGTERM)
 
@@ -42,3 +42,17 @@ def test_other_errors_are_faults_and_keep_their_traceback():
 
     with pytest.raises(KeyError):
         run(NO_ARGUMENTS)
+
+
+def test_a_command_under_nohup_outlives_its_terminal():
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+
+        @ends_in_one_line
+        def run(args):
+            os.kill(os.getpid(), signal.SIGHUP)
+            return 0
+
+        assert run(NO_ARGUMENTS) == 0
+    finally:
+        signal.signal(signal.SIGHUP, before)

@@ -37,7 +37,7 @@ def site_problems(
                 'train_dataloader.dataset.sites',
                 f'holds {held_out!r}, which held_out_site holds out: its test would '
                 'be on images trained on.',
-                'Take it out; tools/leave_one_site_out.py derives every fold.',
+                'Take it out; leave-one-site-out derives every fold.',
             )
 
 

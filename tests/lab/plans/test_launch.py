@@ -1,43 +1,57 @@
+import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 
 from mcdrl_lab.errors import ProtocolError
-from mcdrl_lab.plans.launch import launch_command
+from mcdrl_lab.plans.launch import Launch
 
-TRAIN = Path('tools/train.py')
-
-
-def test_one_plain_process_by_default():
-    assert launch_command(TRAIN, ['c.py', '--resume']) == [
-        sys.executable,
-        'tools/train.py',
-        'c.py',
-        '--resume',
-        '--launcher',
-        'none',
-    ]
+MODULE = 'mcdrl_mmseg.apis.training'
 
 
-def test_torchrun_starts_the_processes_on_a_port_of_its_own():
-    command = launch_command(TRAIN, ['c.py'], 'pytorch', 2)
-    assert command[1:5] == [
-        '-m',
-        'torch.distributed.run',
-        '--standalone',
-        '--nproc_per_node=2',
-    ]
-    assert command[-2:] == ['--launcher', 'pytorch']
+def test_one_process_calls_the_function():
+    assert Launch().call('train', ['c.py', '--resume']) == (
+        f'{MODULE}:train_main',
+        ['c.py', '--resume', '--launcher', 'none'],
+    )
 
 
-def test_slurm_and_mpi_start_their_own_way():
-    assert launch_command(TRAIN, [], 'slurm', 4)[:2] == ['srun', '--ntasks=4']
-    assert launch_command(TRAIN, [], 'mpi', 4)[:3] == ['mpirun', '-n', '4']
+@pytest.mark.parametrize(
+    ('launcher', 'starter'),
+    [
+        (
+            'pytorch',
+            [
+                sys.executable,
+                '-m',
+                'torch.distributed.run',
+                '--standalone',
+                '--nproc_per_node=2',
+            ],
+        ),
+        ('slurm', ['srun', '--ntasks=2', '--kill-on-bad-exit=1', sys.executable]),
+        ('mpi', ['mpirun', '-n', '2', sys.executable]),
+    ],
+)
+def test_launchers_start_the_module_in_their_own_way(launcher, starter):
+    function, command = Launch(launcher, 2).call('test', ['c.py', 'best.pth'])
+    assert function == 'mcdrl_lab.plans.launch:run_launcher'
+    program = ['-m', MODULE, 'test', 'c.py', 'best.pth', '--launcher', launcher]
+    assert command == [*starter, *program]
 
 
 def test_several_processes_need_a_launcher():
     with pytest.raises(ProtocolError, match='2 processes a run need a launcher'):
-        launch_command(TRAIN, [], 'none', 2)
+        Launch('none', 2)
     with pytest.raises(ProtocolError, match="launcher 'ray'"):
-        launch_command(TRAIN, [], 'ray')
+        Launch('ray')
+
+
+@pytest.mark.parametrize('end', ['sys.exit(3)', 'os.kill(os.getpid(), 9)'])
+def test_a_launcher_ends_as_what_it_started(end):
+    text = (
+        'import sys; from mcdrl_lab.plans.launch import run_launcher; '
+        f'sys.exit(run_launcher([sys.executable, "-c", "import os, sys; {end}"]))'
+    )
+    done = subprocess.run([sys.executable, '-c', text], check=False)
+    assert done.returncode == (3 if '3' in end else -9)

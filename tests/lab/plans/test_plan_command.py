@@ -1,77 +1,77 @@
-import subprocess
-import sys
-from pathlib import Path
-
 import pytest
 
+from mcdrl_lab.commands import main
 from mcdrl_lab.errors import ProtocolError
-from mcdrl_lab.plans import plan_command as commands
+from mcdrl_lab.plans.plan import parse_method
 from mcdrl_lab.plans.records import append_record
-
-TOOLS = Path(__file__).resolve().parents[3] / 'tools'
 
 
 def test_a_method_is_named_by_the_user_or_by_its_file(tmp_path):
     config = tmp_path / 'net_5e_sites_heldout-polypgen-c1.py'
     config.write_text('')
-    assert commands.parse_method(str(config)).name == 'net_5e_sites'
-    named = commands.parse_method(f'mine={config}')
+    assert parse_method(str(config)).name == 'net_5e_sites'
+    named = parse_method(f'mine={config}')
     assert (named.name, named.config) == ('mine', str(config))
     with pytest.raises(ProtocolError, match='no config file'):
-        commands.parse_method('mine=none.py')
+        parse_method('mine=none.py')
+
+
+@pytest.mark.parametrize('command', ['leave-one-site-out', 'ablation'])
+def test_help_shows_an_example(command, capsys):
+    with pytest.raises(SystemExit) as end:
+        main([command, '--help'])
+    assert end.value.code == 0
+    assert f'Example: python -m mcdrl_lab {command} ' in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(
-    ('outcome', 'code', 'words'),
+    ('arguments', 'message'),
     [
-        (lambda: 0, 0, ''),
-        (lambda: 1, 1, ''),
+        ([], 'error: name at least one config, see --help.'),
+        (['none.py'], "error: none: no config file 'none.py'."),
         (
-            lambda: (_ for _ in ()).throw(ProtocolError('wrong key')),
-            2,
-            'error: wrong key',
+            ['{config}', '--seeds', '0'],
+            'error: --seeds 0: at least one seed is needed.',
         ),
-        (lambda: (_ for _ in ()).throw(KeyboardInterrupt), 130, 'goes on from here'),
+        (['{config}', '--sites', 'z'], "error: --sites: unknown ['z']; the config has"),
     ],
 )
-def test_exit_codes_and_one_line_errors(outcome, code, words, capsys, monkeypatch):
-    monkeypatch.setattr(commands.signal, 'signal', lambda *_: None)
-    with pytest.raises(SystemExit) as end:
-        commands.run_tool(outcome)
-    assert end.value.code == code
-    error = capsys.readouterr().err
-    assert words in error
-    assert len(error.splitlines()) <= 1
-
-
-def run(tool, *arguments):
-    return subprocess.run(
-        [sys.executable, TOOLS / f'{tool}.py', *map(str, arguments)],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-
-
-@pytest.mark.parametrize('tool', ['leave_one_site_out', 'ablation', 'compare'])
-def test_help_shows_an_example(tool):
-    result = run(tool, '--help')
-    assert result.returncode == 0
-    assert f'Example: python tools/{tool}.py' in result.stdout
-
-
-def test_compare_tells_differences_and_refuses_unlike_runs(
-    tmp_path, two_methods, make_record
+def test_what_cannot_be_planned_is_refused_in_one_line(
+    arguments, message, tmp_path, capsys
 ):
-    path = tmp_path / 'records.jsonl'
+    config = tmp_path / 'c.py'
+    config.write_text("sites = ['x', 'y']")
+    arguments = [text.format(config=config) for text in arguments]
+    assert main(['leave-one-site-out', *arguments]) == 2
+    error = capsys.readouterr().err
+    assert error.startswith(message) and len(error.splitlines()) == 1
+
+
+@pytest.fixture
+def plan_file(tmp_path):
+    """An ablation plan of two variants of a config that names its sites."""
+    (tmp_path / 'c.py').write_text("sites = ['x', 'y']")
+    path = tmp_path / 'plan.yml'
+    path.write_text('config: c.py\nvariants: [{name: full}, {name: none}]\n')
+    return path
+
+
+def test_a_dry_run_lists_the_runs_and_does_nothing(plan_file, capsys):
+    config, out = plan_file.with_name('c.py'), plan_file.with_name('out')
+    arguments = ['--seeds', '2', '--sites', 'y', '--dry-run', '--out', str(out)]
+    assert main(['leave-one-site-out', f'm={config}', *arguments]) == 0
+    assert capsys.readouterr().out.split() == ['m/y/seed0', 'm/y/seed1']
+    assert main(['ablation', str(plan_file), *arguments, '--oracle']) == 0
+    assert capsys.readouterr().out.split() == [
+        f'{name}-oracle/y/seed{seed}' for seed in (0, 1) for name in ('full', 'none')
+    ]
+    assert not out.exists()
+
+
+def test_tables_come_again_from_the_records_alone(tmp_path, two_methods, capsys):
     for record in two_methods:
-        append_record(path, record)
-    result = run('compare', path, 'a', 'b', '--out', tmp_path / 'out')
-    assert result.returncode == 0, result.stderr
-    assert '| mean over these sites | 50.0 | 45.0 |' in result.stdout
-    assert (tmp_path / 'out/compare_a_dice.csv').is_file()
-    append_record(path, make_record('c', 's1', 0, [0.5], data_hash='e' * 64))
-    result = run('compare', path, 'a', 'c')
-    assert result.returncode == 2
-    assert 'differ in data' in result.stderr
-    assert 'Traceback' not in result.stderr
+        append_record(tmp_path / 'records.jsonl', record)
+    arguments = ['--tables-only', '--out', str(tmp_path), '--metrics', 'dice']
+    assert main(['leave-one-site-out', *arguments]) == 0
+    assert f'Tables and plots are in {tmp_path}.' in capsys.readouterr().out
+    assert (tmp_path / 'table_dice.md').is_file()

@@ -4,12 +4,7 @@ import pytest
 from rich.console import Console
 
 from mcdrl_lab.plans.plan import Method, PlanProgress, State, build_plan
-from mcdrl_lab.plans.progress import (
-    PlainReporter,
-    TerminalReporter,
-    duration_text,
-    status_line,
-)
+from mcdrl_lab.plans.progress import Reporter, status_line
 
 
 @pytest.fixture
@@ -19,38 +14,35 @@ def plan(tmp_path):
     return build_plan([Method('a', str(config))], ['s1', 's2'], [0, 1])
 
 
-def test_durations_are_written_as_hours_minutes_seconds():
-    assert duration_text(3723.4) == '1:02:03'
-    assert duration_text(59.7) == '0:01:00'
-    assert duration_text(None) == duration_text(float('nan')) == 'unknown'
-
-
 def test_the_status_tells_runs_share_time_left_and_failures(plan):
     progress = PlanProgress(plan)
+    assert status_line(progress) == '0/4 runs done, 0 %, unknown left'
     progress.finish(plan[0].key, State.DONE, 90.0)
     assert status_line(progress) == '1/4 runs done, 25 %, 0:04:30 left'
     progress.finish(plan[1].key, State.FAILED, 9.0)
     assert status_line(progress) == '1/4 runs done, 1 failed, 50 %, 0:03:00 left'
 
 
-def test_plain_lines_come_with_events_and_now_and_then(plan):
+def test_plain_lines_come_with_events_and_now_and_then(plan, monkeypatch):
     stream = io.StringIO()
-    reporter = PlainReporter(PlanProgress(plan), stream, interval_s=3600)
+    reporter = Reporter(PlanProgress(plan), Console(file=stream, width=20))
     reporter.tick()
     reporter.event(plan[0], 'started')
     reporter.tick()
-    lines = stream.getvalue().splitlines()
-    assert len(lines) == 2
-    assert lines[1].endswith('a/s1/seed0: started')
-    reporter.interval_s = 0.0
-    reporter.tick()
+    # As wide as they are: a log is no terminal.
+    assert stream.getvalue().splitlines() == [
+        '[0/4 runs done, 0 %, unknown left]',
+        '[0/4 runs done, 0 %, unknown left] a/s1/seed0: started',
+    ]
+    monkeypatch.setattr('mcdrl_lab.plans.progress.LINE_INTERVAL_S', 0.0)
+    reporter.close()
     assert len(stream.getvalue().splitlines()) == 3
 
 
 def test_a_terminal_shows_the_plan_and_the_running_runs(plan):
     console = Console(file=io.StringIO(), force_terminal=True, width=120)
     progress = PlanProgress(plan)
-    reporter = TerminalReporter(progress, console)
+    reporter = Reporter(progress, console)
     progress.start(plan[1].key, 0.4)
     reporter.tick()
     reporter.event(plan[1], 'started')

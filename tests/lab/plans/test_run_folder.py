@@ -6,7 +6,7 @@ import pytest
 from mmengine.config import Config
 
 from mcdrl_lab.errors import ProtocolError
-from mcdrl_lab.plans.run_folder import RunFolder, last_words
+from mcdrl_lab.plans.run_folder import RunFolder, failure_reason
 
 
 @pytest.fixture
@@ -119,13 +119,13 @@ def test_the_error_of_a_log_is_found_below_other_output():
 \x1b[31mtorch.OutOfMemoryError: CUDA out of memory.\x1b[0m
     more about it
 """
-    assert last_words(log) == 'torch.OutOfMemoryError: CUDA out of memory.'
+    assert failure_reason(log) == 'torch.OutOfMemoryError: CUDA out of memory.'
     torchrun = """[rank0]:     raise error
 [rank0]: ValueError: only on one machine.
     raise ChildFailedError(
 torch.distributed.elastic.multiprocessing.errors.ChildFailedError:
   exitcode  : 1 (pid: 12596)
 """
-    assert last_words(torchrun) == 'ValueError: only on one machine.'
-    assert last_words('one\n two \n\n') == 'two'
-    assert last_words('') == ''
+    assert failure_reason(torchrun) == 'ValueError: only on one machine.'
+    assert failure_reason('one\n two \n\n') == 'two'
+    assert failure_reason('') == ''

@@ -1,0 +1,47 @@
+"""Train and test the variants of an ablation plan, leaving one site out in turn.
+
+Plans are YAML files; see configs/ablation_plans.
+"""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from mcdrl_lab.errors import ends_in_one_line
+
+from .plan_command import add_plan_arguments, run_plan
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the command's arguments.
+
+    Args:
+        parser: The command's parser.
+    """
+    parser.epilog = (
+        'Example: python -m mcdrl_lab ablation '
+        'configs/ablation_plans/modules.yml --seeds 3 --sites polypgen_c1 '
+        'polypgen_c4'
+    )
+    parser.add_argument('plan', type=Path, help='ablation plan (YAML)')
+    parser.add_argument('--config', help="config to use instead of the plan's own")
+    add_plan_arguments(parser)
+
+
+@ends_in_one_line
+def run(args: argparse.Namespace) -> int:
+    """Run or resume the plan.
+
+    Args:
+        args: Arguments of :func:`add_arguments`.
+
+    Returns:
+        Exit code: 0, or 1 if a run failed.
+    """
+    from .ablation import load_ablation
+
+    methods = load_ablation(args.plan, args.config)
+    return run_plan(
+        methods, args, args.out or Path('work_dirs/ablation', args.plan.stem)
+    )

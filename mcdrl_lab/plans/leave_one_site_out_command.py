@@ -1,0 +1,56 @@
+"""Train and test one or several methods with every site held out in turn.
+
+Folds and seeds are derived from one config a method. Finished runs are not run again,
+interrupted ones go on.
+"""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from mcdrl_lab.errors import ProtocolError, ends_in_one_line
+
+from .plan_command import add_plan_arguments, run_plan, show_report
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the command's arguments.
+
+    Args:
+        parser: The command's parser.
+    """
+    parser.epilog = (
+        'Example: python -m mcdrl_lab leave-one-site-out '
+        'baseline=configs/baselines/BASELINE.py '
+        'mcdrl=configs/mcdrl/MCDRL.py --seeds 5 --jobs 2 --out '
+        'work_dirs/loso'
+    )
+    parser.add_argument('config', nargs='*', metavar='[NAME=]CONFIG', help='methods')
+    parser.add_argument(
+        '--tables-only',
+        action='store_true',
+        help='write tables and plots again from the records in --out; run nothing',
+    )
+    add_plan_arguments(parser)
+
+
+@ends_in_one_line
+def run(args: argparse.Namespace) -> int:
+    """Run or resume the plan.
+
+    Args:
+        args: Arguments of :func:`add_arguments`.
+
+    Returns:
+        Exit code: 0, or 1 if a run failed.
+    """
+    out = args.out or Path('work_dirs/leave_one_site_out')
+    if args.tables_only:
+        show_report(out, args.metrics)
+        return 0
+    if not args.config:
+        raise ProtocolError('name at least one config, see --help.')
+    from .plan import parse_method
+
+    return run_plan([parse_method(text) for text in args.config], args, out)
