@@ -30,10 +30,10 @@ $(READY): requirements/tested.txt requirements/runtime.txt requirements/lab.txt 
 	@touch $@
 
 demo: $(READY)
-	$(BIN)/python tools/demo.py
+	$(BIN)/python -m mcdrl_lab demo
 
 demo-real: $(READY)
-	$(BIN)/python tools/demo.py --real
+	$(BIN)/python -m mcdrl_lab demo --real
 
 test: $(READY)
 	$(BIN)/python -m pytest $(PYTEST_ARGS)

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import os
 import shlex
-import subprocess
-import sys
+import warnings
 from collections.abc import Mapping, Sequence
+from importlib.util import find_spec
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parents[2]
+from mcdrl_lab import commands
+from mcdrl_lab.plans.child_process import ChildProcess, environment_variables
+from mcdrl_lab.plans.launch import Launch
 
 
 class DemoError(RuntimeError):
@@ -21,26 +23,85 @@ def say(text: str) -> None:
     print(f'\n=== {text}', flush=True)
 
 
-def run_tool(arguments: Sequence[str], environment: Mapping[str, str]) -> None:
-    """Show a command and run it from the root of the repository.
+def find_config(name: str) -> str:
+    """Path of one of the configs, of the repository or of an installed wheel.
 
     Args:
-        arguments: A script of ``tools/`` and its arguments.
+        name: Path below ``configs``.
+
+    Returns:
+        The path, relative where the file is below the working folder.
+    """
+    spec = find_spec('mcdrl_mmseg')
+    assert spec is not None and spec.origin is not None
+    package = Path(spec.origin).parent
+    path = package.parent / 'configs' / name
+    if not path.is_file():
+        path = package / '.mim' / 'configs' / name
+    here = Path.cwd()
+    return str(path.relative_to(here) if path.is_relative_to(here) else path)
+
+
+def run_command(arguments: Sequence[str], environment: Mapping[str, str]) -> None:
+    """Show a command of the lab, and run it here.
+
+    Args:
+        arguments: Its name and arguments.
         environment: Variables beside those of this process.
 
     Raises:
         DemoError: The command failed.
     """
+    _show('mcdrl_lab', arguments, environment)
+    with environment_variables(_quiet(environment)), warnings.catch_warnings():
+        warnings.simplefilter('ignore')
+        code = commands.main(arguments)
+    _check(arguments[0], code)
+
+
+def run_training(
+    stage: str, arguments: Sequence[str], environment: Mapping[str, str]
+) -> None:
+    """Show a training or test, and run it in a process of its own.
+
+    Args:
+        stage: ``'train'`` or ``'test'``.
+        arguments: As of ``tools/train.py`` or ``tools/test.py``.
+        environment: Variables beside those of this process.
+
+    Raises:
+        DemoError: It failed.
+    """
+    launch = Launch()
+    _show(launch.module, [stage, *arguments], environment)
+    function, arguments = launch.call(stage, arguments)
+    with ChildProcess(
+        function,
+        arguments,
+        environment=_quiet(environment),
+        preload=launch.preload,
+    ) as child:
+        code = child.wait()
+    _check(stage, code)
+
+
+def _show(
+    module: str, arguments: Sequence[str], environment: Mapping[str, str]
+) -> None:
     shown = [f'{name}={shlex.quote(value)}' for name, value in environment.items()]
-    print('$', *shown, 'python', shlex.join(arguments), flush=True)
+    print('$', *shown, 'python -m', module, shlex.join(arguments), flush=True)
+
+
+def _quiet(environment: Mapping[str, str]) -> dict[str, str]:
     # MMEngine takes a variable that is set to nothing for one that is missing.
     own = {name: value for name, value in os.environ.items() if value}
     # Libraries of the stack warn at every import; they would bury the progress.
-    quiet = {**own, **environment, 'PYTHONWARNINGS': 'ignore'}
-    command = [sys.executable, *arguments]
-    done = subprocess.run(command, cwd=ROOT, env=quiet, check=False)
-    if done.returncode != 0:
+    return {**own, **environment, 'PYTHONWARNINGS': 'ignore'}
+
+
+def _check(name: str, code: int | None) -> None:
+    if code != 0:
         raise DemoError(
-            f'{arguments[0]} failed with exit code {done.returncode}; its messages '
-            'stand above. Run the command again to go on where it stopped.'
+            f'{name} failed with exit code {code}; its messages stand above. Run the '
+            'command again to go on where it stopped.'
         )

@@ -7,11 +7,10 @@ import time
 from pathlib import Path
 
 from mcdrl_common.image_records import read_records
-from mcdrl_mmseg.evaluation.report_table import site_table
 
-from .demo_steps import ROOT, DemoError, run_tool, say
+from .demo_steps import DemoError, find_config, run_training, say
 
-CONFIG = 'configs/mcdrl/mcdrl_clip-tiny-rn_segformer_demo_endoscopy-sites-128x128.py'
+_CONFIG = 'mcdrl/mcdrl_clip-tiny-rn_segformer_demo_endoscopy-sites-128x128.py'
 DATA_VARIABLE = 'MCDRL_DATA_ROOT'
 _DEFAULT_DATA = 'data/endoscopy_sites'
 _DRAWN_IMAGES = 32
@@ -28,7 +27,7 @@ def run_real_demo(work_dir: str) -> None:
     Raises:
         DemoError: The images are not found, or a step failed.
     """
-    data_root = os.environ.get(DATA_VARIABLE) or str(ROOT / _DEFAULT_DATA)
+    data_root = os.environ.get(DATA_VARIABLE) or _DEFAULT_DATA
     if not (Path(data_root) / 'polypgen_c1').is_dir():
         raise DemoError(
             f'the six real sites are not in {data_root!r}. Set {DATA_VARIABLE} to '
@@ -37,15 +36,15 @@ def run_real_demo(work_dir: str) -> None:
         )
     start = time.monotonic()
     out = Path(work_dir).resolve()
+    config = find_config(_CONFIG)
     environment = {DATA_VARIABLE: str(Path(data_root).resolve())}
 
     say('1/3  Training on three hospitals; polypgen_c1 is held out')
     if (out / 'finished').is_file():
         print(f'Already trained: {out}')
     else:
-        run_tool(
-            ['tools/train.py', CONFIG, '--work-dir', str(out), '--resume'], environment
-        )
+        train = [config, '--work-dir', str(out), '--resume']
+        run_training('train', train, environment)
         (out / 'finished').touch()
 
     say('2/3  Testing the best checkpoint on the held-out hospital')
@@ -53,14 +52,17 @@ def run_real_demo(work_dir: str) -> None:
     best = max(out.glob('best_mDice_fg_*.pth'), key=lambda path: path.stat().st_mtime)
     records = out / 'polypgen_c1_records.json'
     overlays = out / 'overlays'
-    test = ['tools/test.py', CONFIG, str(best), '--work-dir', str(out / 'test')]
+    test = [config, str(best), '--work-dir', str(out / 'test')]
     scored = f'test_evaluator.records_path={records}'
-    run_tool([*test, '--cfg-options', scored], environment)
+    run_training('test', [*test, '--cfg-options', scored], environment)
     # MMSegmentation takes longer to draw an image than to segment and score it.
     some = f'test_dataloader.dataset.max_images={_DRAWN_IMAGES}'
-    run_tool([*test, '--show-dir', str(overlays), '--cfg-options', some], environment)
+    draw = [*test, '--show-dir', str(overlays), '--cfg-options', some]
+    run_training('test', draw, environment)
 
     say('3/3  Results')
+    from mcdrl_mmseg.evaluation.report_table import site_table
+
     table = site_table(read_records(records)['images'])
     (out / 'metrics.txt').write_text(table + '\n', encoding='utf-8')
     print(table)

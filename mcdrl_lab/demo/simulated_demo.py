@@ -5,10 +5,10 @@ from __future__ import annotations
 import time
 from pathlib import Path
 
-from .demo_steps import run_tool, say
+from .demo_steps import find_config, run_command, say
 
-_BASELINE = 'configs/baselines/clip-tiny-rn_fcn_6e_endosim-128x128.py'
-_MCDRL = 'configs/mcdrl/mcdrl_clip-tiny-rn_fcn-map_6e_endosim-128x128.py'
+_BASELINE = 'baselines/clip-tiny-rn_fcn_6e_endosim-128x128.py'
+_MCDRL = 'mcdrl/mcdrl_clip-tiny-rn_fcn-map_6e_endosim-128x128.py'
 _HELD_OUT = 'endosim_a'
 
 
@@ -31,22 +31,23 @@ def run_demo(work_dir: str, images_per_site: int = 100, seeds: int = 3) -> None:
     environment = {'MCDRL_ENDOSIM_ROOT': str(data)}
 
     say('1/4  Drawing five simulated hospitals with known confounders')
-    draw = ['-m', 'mcdrl_lab', 'simulate', str(data), '--spurious', '1.0']
-    run_tool([*draw, '--images-per-site', str(images_per_site), '--seed', '0'], {})
+    draw = ['simulate', str(data), '--spurious', '1.0']
+    run_command([*draw, '--images-per-site', str(images_per_site), '--seed', '0'], {})
 
     say(f'2/4  Training baseline and MCDRL on four of them, testing on {_HELD_OUT}')
-    plan = ['tools/leave_one_site_out.py', f'baseline={_BASELINE}', f'mcdrl={_MCDRL}']
+    methods = {'baseline': _BASELINE, 'mcdrl': _MCDRL}
+    plan = ['leave-one-site-out']
+    plan += [f'{name}={find_config(config)}' for name, config in methods.items()]
     plan += ['--sites', _HELD_OUT, '--seeds', str(seeds), '--jobs', '2']
-    run_tool([*plan, '--out', str(runs)], environment)
+    run_command([*plan, '--out', str(runs)], environment)
 
     say('3/4  The difference on the held-out hospital')
     records = str(runs / 'records.jsonl')
-    compare = ['-m', 'mcdrl_lab', 'compare', records, 'mcdrl', 'baseline']
-    run_tool(compare, {})
+    run_command(['compare', records, 'mcdrl', 'baseline'], {})
 
     say('4/4  A report with pictures')
     pictures = ['--method', 'mcdrl', '--explanations', '--out', str(report)]
-    run_tool(['-m', 'mcdrl_lab', 'report', str(runs), *pictures], environment)
+    run_command(['report', str(runs), *pictures], environment)
 
     print(
         'The images are simulated and the CLIP is the small one that the package '

@@ -1,0 +1,69 @@
+"""See MCDRL at work: on simulated hospitals, or on real ones.
+
+Without --real nothing is needed: five simulated hospitals are drawn, a baseline and
+MCDRL are trained on four of them and tested on the fifth, and a report is written.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+
+from mcdrl_lab.errors import ends_in_one_line
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the command's arguments.
+
+    Args:
+        parser: The command's parser.
+    """
+    parser.epilog = 'Example: python -m mcdrl_lab demo'
+    parser.add_argument(
+        '--work-dir',
+        help='where the results go (default: work_dirs/demo, work_dirs/real_demo)',
+    )
+    parser.add_argument(
+        '--images-per-site',
+        type=int,
+        default=100,
+        help='simulated images of each site (default: 100)',
+    )
+    parser.add_argument(
+        '--seeds',
+        type=int,
+        default=3,
+        help='trainings of each method on simulated images (default: 3)',
+    )
+    parser.add_argument(
+        '--real',
+        action='store_true',
+        help='train MCDRL on the real images of three hospitals, test on a fourth; '
+        'MCDRL_DATA_ROOT names their folder',
+    )
+
+
+@ends_in_one_line
+def run(args: argparse.Namespace) -> int:
+    """Run the demo.
+
+    Args:
+        args: Arguments of :func:`add_arguments`.
+
+    Returns:
+        Exit code: 0, or 1 if a step failed.
+    """
+    from .demo_steps import DemoError
+    from .real_demo import run_real_demo
+    from .simulated_demo import run_demo
+
+    try:
+        if args.real:
+            run_real_demo(args.work_dir or 'work_dirs/real_demo')
+        else:
+            work_dir = args.work_dir or 'work_dirs/demo'
+            run_demo(work_dir, args.images_per_site, args.seeds)
+    except DemoError as error:
+        print(f'demo: {error}', file=sys.stderr)
+        return 1
+    return 0
