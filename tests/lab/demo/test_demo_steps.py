@@ -61,7 +61,7 @@ def test_a_training_has_a_process_of_its_own(tmp_path, monkeypatch, capfd):
 
 
 def test_configs_are_found_in_the_repository_and_shown_relative(repo_root, monkeypatch):
-    name = 'mixing/segformer_sites.py'
+    name = 'mixing/own_segformer.py'
     monkeypatch.chdir(repo_root)
     assert find_config(name) == f'configs/{name}'
     monkeypatch.chdir('/')
@@ -70,9 +70,9 @@ def test_configs_are_found_in_the_repository_and_shown_relative(repo_root, monke
 
 def test_configs_are_found_in_an_installed_wheel(tmp_path, monkeypatch):
     package = tmp_path / 'mcdrl_mmseg'
-    config = package / '.mim/configs/mixing/segformer_sites.py'
+    config = package / '.mim/configs/mixing/own_segformer.py'
     config.parent.mkdir(parents=True)
     config.touch()
     spec = types.SimpleNamespace(origin=str(package / '__init__.py'))
     monkeypatch.setattr(demo_steps, 'find_spec', lambda name: spec)
-    assert find_config('mixing/segformer_sites.py') == str(config)
+    assert find_config('mixing/own_segformer.py') == str(config)
