@@ -83,7 +83,3 @@ def remove_unfinished(path: str | os.PathLike) -> None:
     pattern = f'.{glob.escape(path.stem)}.*{_UNFINISHED}{glob.escape(path.suffix)}'
     for left in path.parent.glob(pattern):
         left.unlink(missing_ok=True)
-
-
-# The name until every caller has followed.
-replacing = atomic_write
