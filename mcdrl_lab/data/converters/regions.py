@@ -73,15 +73,56 @@ def _from_polygons(polygons: Any, size: tuple[int, int]) -> tuple[np.ndarray, bo
     if not isinstance(polygons, Sequence) or not polygons:
         raise FileProblem('bad annotation', 'no outline (a box alone is no mask)')
     height, width = size
-    corners = np.array([width, height], dtype=float)
+    near = 2 * max(size)
     flat, outside = [], False
     for polygon in polygons:
         points = _points(polygon)
-        kept = np.clip(points, 0, corners)
-        outside |= bool((np.abs(points - kept) > 1).any())
-        flat.append(kept.ravel().tolist())
+        beyond = np.maximum(-points, points - [width, height])
+        outside |= bool((beyond > 1).any())
+        # pycocotools drops what lies beyond the image, but walks along every edge.
+        if (beyond > near).any():
+            points = _cut(points, (-near, -near), (width + near, height + near))
+        if len(points):
+            flat.append(points.ravel().tolist())
+    if not flat:
+        return np.zeros(size, bool), outside
     merged = coco_mask.merge(coco_mask.frPyObjects(flat, height, width))
     return coco_mask.decode(merged).astype(bool), outside
+
+
+def _cut(
+    points: np.ndarray, lowest: tuple[float, float], highest: tuple[float, float]
+) -> np.ndarray:
+    """The part of a polygon in a rectangle, its edges where they were.
+
+    Sutherland and Hodgman, Reentrant polygon clipping, Communications of the ACM
+    17(1), 1974: the polygon is cut at one side of the rectangle after the other.
+
+    Args:
+        points: (N, 2) corners as x, y.
+        lowest: Left and upper side of the rectangle.
+        highest: Right and lower side.
+
+    Returns:
+        (M, 2) corners, none where polygon and rectangle share nothing.
+    """
+    sides = [(axis, sign) for axis in (0, 1) for sign in (1, -1)]
+    for axis, sign in sides:
+        bound = lowest[axis] if sign > 0 else highest[axis]
+        kept: list[np.ndarray] = []
+        for start, end in zip(np.roll(points, 1, axis=0), points):
+            is_in = sign * start[axis] >= sign * bound, sign * end[axis] >= sign * bound
+            if is_in[0] != is_in[1]:
+                # Halves, for the difference of two large numbers may be infinite.
+                whole = end[axis] / 2 - start[axis] / 2
+                share = (bound / 2 - start[axis] / 2) / whole
+                crossing = (1 - share) * start + share * end
+                crossing[axis] = bound
+                kept.append(crossing)
+            if is_in[1]:
+                kept.append(end)
+        points = np.array(kept).reshape(-1, 2)
+    return points
 
 
 def _points(polygon: Any) -> np.ndarray:

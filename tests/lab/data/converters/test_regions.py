@@ -60,10 +60,64 @@ def test_small_lesions_stay_visible_on_large_ones_whatever_the_order(outer, inne
         assert notes == (('overlap', '9 pixels lie in outlines of two classes'),)
 
 
-def test_outlines_beyond_the_image_are_clipped_and_noted():
-    labels, notes = draw_regions([Region(1, [[4, 2, 1e9, 2, 1e9, 5, 4, 5]])], SIZE)
+@pytest.mark.parametrize('far', [1e9, 1.7e308])
+def test_outlines_beyond_the_image_are_clipped_and_noted(far):
+    labels, notes = draw_regions([Region(1, [[4, 2, far, 2, far, 5, 4, 5]])], SIZE)
     assert labels.sum() == 3 * 4
     assert notes == (('clipped outline', '1 reach out of the image'),)
+
+
+def test_a_triangle_over_the_border_keeps_the_slope_of_its_edges():
+    # From (-8, 0) to (8, 0) and (8, 16): the edge y = x + 8 enters at (0, 8).
+    labels, notes = draw_regions([Region(1, [[-8, 0, 8, 0, 8, 16]])], (16, 16))
+    rows, columns = np.mgrid[:16, :16] + 0.5
+    inside = (columns < 8) & (rows < columns + 8)
+    off_the_edge = np.abs(rows - columns - 8) > 0.5
+    assert np.array_equal(labels[off_the_edge], inside[off_the_edge])
+    assert abs(int(labels.sum()) - 96) <= 8
+    assert notes == (('clipped outline', '1 reach out of the image'),)
+
+
+def test_random_polygons_over_the_border_agree_with_the_whole_canvas():
+    rng = np.random.default_rng(0)
+    for _ in range(200):
+        points = rng.uniform(-29, 59, (rng.integers(3, 9), 2))
+        labels, _ = draw_regions([Region(1, [points.ravel().tolist()])], (30, 30))
+        moved = [(points + 30).ravel().tolist()]
+        canvas = coco_mask.decode(coco_mask.frPyObjects(moved, 90, 90))[..., 0]
+        differing = labels != canvas[30:60, 30:60]
+        # pycocotools rounds corners to a fifth of a pixel, those below 0 upwards.
+        assert not (differing & ~_edges(points)).any()
+
+
+def _edges(points) -> np.ndarray:
+    """Pixels whose centre lies less than a pixel from an edge of a polygon."""
+    rows, columns = np.mgrid[:30, :30] + 0.5
+    near = np.zeros((30, 30), bool)
+    for (x, y), (end_x, end_y) in zip(points, np.roll(points, -1, axis=0)):
+        across, down = end_x - x, end_y - y
+        share = ((columns - x) * across + (rows - y) * down) / (across**2 + down**2)
+        share = np.clip(share, 0, 1)
+        away = np.hypot(columns - x - share * across, rows - y - share * down)
+        near |= away < 1
+    return near
+
+
+@pytest.mark.parametrize('far', [1e3, 1e9, 1e15])
+def test_far_corners_keep_the_slope_of_their_edges_too(far):
+    # The diagonal y = x from far away to far away, and all that lies above it.
+    triangle = [[-far, -far, far, far, far, -far]]
+    labels, _ = draw_regions([Region(1, triangle)], (20, 20))
+    above, below = np.triu_indices(20, 1), np.tril_indices(20, -1)
+    assert labels[above].all()
+    assert not labels[below].any()
+
+
+def test_an_outline_wholly_beyond_the_image_draws_nothing():
+    for outline in ([100, 1, 109, 1, 109, 9], [-1e9, 1, -1e8, 1, -1e8, 9]):
+        labels, notes = draw_regions([Region(1, [outline])], (20, 20))
+        assert not labels.any()
+        assert notes == (('clipped outline', '1 reach out of the image'),)
 
 
 @pytest.mark.parametrize(
