@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from .dicom_display import GreyDisplay
 from .image_pipeline import ImageError
 
 if TYPE_CHECKING:
@@ -15,14 +16,37 @@ if TYPE_CHECKING:
 
 _PREAMBLE_BYTES = 128
 _MAGIC = b'DICM'
+# Without preamble a file begins with an element of group 2 or 8.
+_FIRST_GROUPS = (b'\x02\x00', b'\x08\x00', b'\x00\x08')
 
 
 def is_dicom(path: str | os.PathLike) -> bool:
-    """Whether a file begins as DICOM files do, whatever its name."""
+    """Whether a file holds DICOM data, whatever its name, with or without preamble."""
+    if not os.path.isfile(path):
+        return False
     try:
         with open(path, 'rb') as file:
-            return file.read(_PREAMBLE_BYTES + len(_MAGIC)).endswith(_MAGIC)
+            start = file.read(_PREAMBLE_BYTES + len(_MAGIC))
     except OSError:
+        return False
+    if start.endswith(_MAGIC):
+        return True
+    return start[:2] in _FIRST_GROUPS and _has_a_class(path)
+
+
+def _has_a_class(path: str | os.PathLike) -> bool:
+    """Whether the file, read as DICOM, says of what class its object is."""
+    try:
+        import pydicom
+    except ImportError:
+        return False
+    try:
+        header = pydicom.dcmread(
+            path, stop_before_pixels=True, force=True, specific_tags=['SOPClassUID']
+        )
+        return bool(header.get('SOPClassUID'))
+    except Exception:
+        # Bytes of another kind fail in ways that pydicom does not foresee.
         return False
 
 
@@ -33,18 +57,20 @@ def count_frames(path: str | os.PathLike) -> int:
         path: The file.
 
     Raises:
-        ImageError: See :func:`read_dicom`.
+        ImageError: See :func:`read_dicom`, or a number of images that is none.
     """
     header = _read(path, stop_before_pixels=True)
-    return int(header.get('NumberOfFrames') or 1)
+    try:
+        return int(header.get('NumberOfFrames') or 1)
+    except (TypeError, ValueError) as error:
+        raise ImageError(f'{path}: its number of frames: {error}') from None
 
 
 def read_dicom(path: str | os.PathLike) -> Iterator[np.ndarray]:
     """Read the images of a DICOM file.
 
-    Colour comes as it is. Grey values go through the file's own modality and
-    value-of-interest transformations (window, or lookup table), or are stretched to
-    their range where it has none, and are inverted for MONOCHROME1.
+    Colour comes as it is, grey values as
+    :class:`~mcdrl_mmseg.apis.dicom_display.GreyDisplay` shows them.
 
     Args:
         path: The file.
@@ -65,8 +91,12 @@ def read_dicom(path: str | os.PathLike) -> Iterator[np.ndarray]:
     from pydicom.pixels import iter_pixels
 
     try:
-        for frame in iter_pixels(data):
-            yield _to_image(frame, data)
+        grey = GreyDisplay(data)
+        for index, frame in enumerate(iter_pixels(data)):
+            if data.PhotometricInterpretation == 'PALETTE COLOR' or frame.ndim == 3:
+                yield _colour(frame, data)
+            else:
+                yield np.repeat(grey.show(frame, index)[..., None], 3, axis=2)
     except Exception as error:
         # Decoders raise what they like, from RuntimeError to struct.error.
         raise ImageError(
@@ -74,45 +104,18 @@ def read_dicom(path: str | os.PathLike) -> Iterator[np.ndarray]:
         ) from error
 
 
-def _to_image(frame: np.ndarray, data: pydicom.Dataset) -> np.ndarray:
-    """(H, W) or (H, W, 3) values to (H, W, 3) uint8, blue first."""
-    from pydicom.pixels import apply_color_lut
+def _colour(frame: np.ndarray, data: pydicom.Dataset) -> np.ndarray:
+    """(H, W) indices or (H, W, 3) red first to (H, W, 3) uint8, blue first."""
+    bits = int(data.BitsStored)
+    if data.PhotometricInterpretation == 'PALETTE COLOR':
+        from pydicom.pixels import apply_color_lut
 
-    kind = data.PhotometricInterpretation
-    if kind == 'PALETTE COLOR':
         frame = apply_color_lut(frame, data)[..., :3]
-        bits = 8 * frame.itemsize
-    else:
-        bits = int(data.BitsStored)
-    if frame.ndim == 3:
-        return np.ascontiguousarray(_shifted(frame, bits)[..., ::-1])
-    grey = _grey(frame, data, bits)
-    if kind == 'MONOCHROME1':
-        grey = 255 - grey
-    return np.repeat(grey[..., None], 3, axis=2)
-
-
-def _shifted(values: np.ndarray, bits: int) -> np.ndarray:
-    return (values >> max(bits - 8, 0)).astype(np.uint8)
-
-
-def _grey(frame: np.ndarray, data: pydicom.Dataset, bits: int) -> np.ndarray:
-    """Grey values as the file says they are to be shown."""
-    from pydicom.pixels import apply_modality_lut, apply_voi_lut, apply_windowing
-
-    values = apply_modality_lut(frame, data)
-    if 'VOILUTSequence' in data:
-        low, high = 0, 2 ** int(data.VOILUTSequence[0].LUTDescriptor[2]) - 1
-    elif 'WindowWidth' in data:
-        # A window ends in two constants; they are what the extremes give.
-        low, high = apply_windowing(np.array([-1e9, 1e9]), data)
-    elif bits == 8 and values.dtype == np.uint8:
-        return values
-    else:
-        low, high = values.min(), values.max()
-    shown = apply_voi_lut(values, data).astype(np.float64)
-    scaled = (shown - low) / max(float(high) - float(low), 1e-12)
-    return np.rint(255 * scaled.clip(0, 1)).astype(np.uint8)
+        every_index = np.arange(2**bits, dtype=np.uint16)
+        # A palette of 16-bit entries may hold but 8.
+        bits = 8 if apply_color_lut(every_index, data).max() < 2**8 else 16
+    shifted = (frame >> max(bits - 8, 0)).astype(np.uint8)
+    return np.ascontiguousarray(shifted[..., ::-1])
 
 
 def _read(path: str | os.PathLike, **options: Any) -> pydicom.Dataset:
@@ -123,8 +126,19 @@ def _read(path: str | os.PathLike, **options: Any) -> pydicom.Dataset:
             f"{path}: DICOM needs pydicom: pip install 'mcdrl-mmseg[dicom]'."
         ) from None
     try:
-        return pydicom.dcmread(path, **options)
+        data = pydicom.dcmread(path, force=is_dicom(path), **options)
     except OSError as error:
         raise ImageError(f'{path}: {error.strerror or error}.') from None
     except Exception as error:
         raise ImageError(f'{path}: not a DICOM file, or damaged: {error}') from None
+    if 'TransferSyntaxUID' not in data.file_meta:
+        # Without a header the encoding that was read tells it.
+        implicit, little = data.original_encoding
+        data.file_meta.TransferSyntaxUID = (
+            pydicom.uid.ImplicitVRLittleEndian
+            if implicit
+            else pydicom.uid.ExplicitVRLittleEndian
+            if little
+            else pydicom.uid.ExplicitVRBigEndian
+        )
+    return data

@@ -137,13 +137,15 @@ def _in_folder(
 
 
 def _kind_of(path: Path) -> Kind | None:
+    # Scanners give their files any ending, numbers, or none.
+    if is_dicom(path):
+        return Kind.DICOM
     ending = path.suffix.lower()
     if ending in IMAGE_ENDINGS:
         return Kind.IMAGE
     if ending in VIDEO_ENDINGS:
         return Kind.VIDEO
-    # Scanners give their files numbers for endings, or none.
-    return Kind.DICOM if ending in DICOM_ENDINGS or is_dicom(path) else None
+    return Kind.DICOM if ending in DICOM_ENDINGS else None
 
 
 def _unique_names(files: Sequence[tuple[Path, Path]]) -> list[str]:

@@ -124,6 +124,50 @@ def test_classes_of_their_own_get_labels_of_their_own(write):
     assert labels == [{0, 2}, {0, 1}]
 
 
+@pytest.mark.parametrize(
+    'classes',
+    [
+        ('polyp', 'ulcer', 'background'),
+        ('polyp', 'ulcer'),
+        ('lesion', 'background'),
+        ('Background', 'polyp', 'ulcer'),
+    ],
+)
+def test_a_background_that_is_not_the_first_class_is_an_error(write, classes):
+    """Its label would be 0 all the same, and the first class background."""
+    root = write('a', {'1.jpg': (0, 255)})
+    sites = [dict(name='a', lesion_classes=[classes[1]])]
+    with pytest.raises(SiteDataError, match=r"Write classes=\['background', '"):
+        build(root, sites, metainfo=dict(classes=classes))
+
+
+def test_classes_that_are_named_twice_or_ignored_are_an_error(write):
+    root = write('a', {'1.jpg': (0, 255)})
+    sites = [dict(name='a', lesion_classes=['polyp'])]
+    twice = dict(classes=('background', 'polyp', 'polyp'))
+    with pytest.raises(SiteDataError, match='twice'):
+        build(root, sites, metainfo=twice)
+    with pytest.raises(SiteDataError, match="ignore_index=1 is the label of 'lesion'"):
+        build(root, ['a'], ignore_index=1)
+
+
+@pytest.mark.parametrize(
+    'option',
+    [
+        dict(reduce_zero_label=True),
+        dict(ann_file='train.txt'),
+        dict(img_suffix='.tif'),
+        dict(seg_map_suffix='_mask.png'),
+        dict(data_prefix=dict(img_path='pictures', seg_map_path='labels')),
+    ],
+)
+def test_options_of_mmseg_that_nothing_reads_are_an_error(write, option):
+    root = write('a', {'1.jpg': (0, 255)})
+    with pytest.raises(SiteDataError, match=rf'{next(iter(option))}=.* no effect'):
+        build(root, ['a'], **option)
+    assert len(build(root, ['a'], reduce_zero_label=False)) == 1
+
+
 def test_every_class_has_a_colour_of_its_own_unless_given(write):
     root = write('a', {'1.jpg': (0, 255)})
     classes = ('background', 'lesion', 'x', 'y')
