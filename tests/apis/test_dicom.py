@@ -1,10 +1,12 @@
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 from mcdrl_mmseg.apis import ImageError
 from mcdrl_mmseg.apis.dicom import count_frames, is_dicom, read_dicom
+from mcdrl_mmseg.apis.inputs import Kind, find_inputs
 
 pydicom = pytest.importorskip('pydicom')
 
@@ -101,6 +103,167 @@ def test_more_bits_without_a_window_are_stretched(save):
 def test_monochrome1_is_inverted(save):
     pixels = np.array([[0, 100]], np.uint8)
     np.testing.assert_array_equal(read_one(save(pixels, 'MONOCHROME1')), [[255, 155]])
+
+
+def item(**entries) -> 'pydicom.Dataset':
+    data = pydicom.Dataset()
+    for key, value in entries.items():
+        setattr(data, key, value)
+    return data
+
+
+def window(center, width) -> 'pydicom.Dataset':
+    voi = item(WindowCenter=center, WindowWidth=width)
+    return item(FrameVOILUTSequence=[voi])
+
+
+@pytest.mark.parametrize(
+    ('slope', 'intercept', 'expected'),
+    [(1, 0, [20, 100, 200]), (2, -50, [20, 100, 200]), (-1, 0, [55, 155, 235])],
+)
+def test_eight_bits_with_rescaling_are_not_stretched(save, slope, intercept, expected):
+    pixels = np.array([[20, 100], [200, 100]], np.uint8)
+    shown = read_one(save(pixels, RescaleSlope=slope, RescaleIntercept=intercept))
+    np.testing.assert_array_equal(np.unique(shown), expected)
+
+
+def test_eight_bits_in_sixteen_stay_as_they_are(save):
+    pixels = np.array([[20, 100], [200, 90]], np.uint16)
+    np.testing.assert_array_equal(read_one(save(pixels, bits=8)), pixels)
+
+
+def test_bits_that_are_not_stored_are_left_out(save):
+    pixels = np.array([[0x1000, 100], [200, 0x80FF]], np.uint16)
+    np.testing.assert_array_equal(
+        read_one(save(pixels, bits=8)), [[0, 100], [200, 255]]
+    )
+
+
+def test_signed_eight_bits_keep_their_full_range(save):
+    pixels = np.array([[-128, 0], [127, -28]], np.int8)
+    np.testing.assert_array_equal(read_one(save(pixels)), [[0, 128], [255, 100]])
+
+
+def test_windows_of_enhanced_objects_hold_for_each_frame(save):
+    # Hand-worked: 25 to 125 and 0 to 200 are black to white.
+    pixels = np.full((2, 2, 4), 75, np.uint16)
+    pixels[:, 0, 0] = 25
+    path = save(
+        pixels,
+        bits=12,
+        frames=2,
+        PerFrameFunctionalGroupsSequence=[window(75.5, 101), item()],
+        SharedFunctionalGroupsSequence=[window(100.5, 201)],
+        WindowCenter=2000,
+        WindowWidth=4000,
+    )
+    first, second = (image[..., 0] for image in read_dicom(path))
+    assert (first[0, 0], first[1, 1]) == (0, 128)
+    assert (second[0, 0], second[1, 1]) == (32, 96)
+
+
+def test_rescaling_of_enhanced_objects_holds_for_each_frame(save):
+    def rescaled(slope, intercept):
+        values = item(RescaleSlope=slope, RescaleIntercept=intercept, RescaleType='US')
+        return item(PixelValueTransformationSequence=[values])
+
+    path = save(
+        np.full((2, 2, 4), 50, np.uint16),
+        bits=12,
+        frames=2,
+        PerFrameFunctionalGroupsSequence=[rescaled(1, 0), rescaled(2, 100)],
+        SharedFunctionalGroupsSequence=[window(128, 256)],
+    )
+    assert [int(image[0, 0, 0]) for image in read_dicom(path)] == [50, 200]
+
+
+def test_frames_without_a_window_are_stretched_together(save):
+    pixels = np.stack([np.full((2, 4), v, np.uint16) for v in (100, 200, 300)])
+    path = save(pixels, bits=12, frames=3)
+    assert [int(image[0, 0, 0]) for image in read_dicom(path)] == [0, 128, 255]
+
+
+def test_padding_is_black_and_does_not_stretch(save):
+    pixels = np.array([[-2000, 0], [50, 100]], np.int16)
+    shown = read_one(save(pixels, PixelPaddingValue=-2000))
+    np.testing.assert_array_equal(shown, [[0, 0], [128, 255]])
+    shown = read_one(save(pixels, 'MONOCHROME1', PixelPaddingValue=-2000))
+    np.testing.assert_array_equal(shown, [[0, 255], [127, 0]])
+
+
+def test_empty_entries_count_as_absent(save):
+    pixels = np.array([[20, 100], [200, 90]], np.uint8)
+    empty = dict.fromkeys(
+        ('WindowCenter', 'WindowWidth', 'RescaleSlope', 'PixelPaddingValue')
+    )
+    shown = read_one(save(pixels, VOILUTSequence=[], **empty))
+    np.testing.assert_array_equal(shown, pixels)
+
+
+@pytest.mark.parametrize(
+    ('declared', 'entries', 'expected'),
+    [
+        (16, [0, 1024, 2048, 4095], [0, 64, 128, 255]),  # 12 bits hold it
+        (8, [0, 1024, 2048, 4095], [0, 64, 128, 255]),  # 8 do not
+        (12, [0, 1024, 2048, 1024], [0, 64, 128, 64]),
+        (16, [0, 16384, 32768, 65535], [0, 64, 128, 255]),
+    ],
+)
+def test_tables_reach_as_far_as_their_entries(save, declared, entries, expected):
+    table = item(LUTDescriptor=[4, 10, declared], LUTData=entries)
+    table['LUTDescriptor'].VR = table['LUTData'].VR = 'US'
+    pixels = np.array([[5, 11], [12, 99]], np.uint16)
+    shown = read_one(save(pixels, bits=12, VOILUTSequence=[table]))
+    np.testing.assert_array_equal(shown.ravel(), expected)
+
+
+def test_long_tables_of_eight_bits_do_not_wrap_around(save):
+    entries = (np.arange(1024) // 4).astype(np.uint8)
+    table = item(LUTDescriptor=[1024, 0, 8], LUTData=entries.tobytes())
+    table['LUTDescriptor'].VR, table['LUTData'].VR = 'US', 'OW'
+    pixels = np.array([[0, 400], [800, 1023]], np.uint16)
+    shown = read_one(save(pixels, bits=12, VOILUTSequence=[table]))
+    np.testing.assert_array_equal(shown, [[0, 100], [200, 255]])
+
+
+def test_a_palette_of_eight_bits_in_sixteen_is_not_black(save):
+    palette = {}
+    for name, value in [('Red', 10), ('Green', 20), ('Blue', 30)]:
+        entries = np.full(256, value, '<u2').tobytes()
+        palette[f'{name}PaletteColorLookupTableDescriptor'] = [256, 0, 16]
+        palette[f'{name}PaletteColorLookupTableData'] = entries
+    (image,) = read_dicom(save(np.zeros((2, 4), np.uint8), 'PALETTE COLOR', **palette))
+    assert (image == (30, 20, 10)).all()
+
+
+@pytest.mark.parametrize('header', [True, False])
+def test_files_without_preamble_are_known_by_content(save, tmp_path, header):
+    pixels = np.array([[20, 100], [200, 90]], np.uint8)
+    content = Path(save(pixels)).read_bytes()
+    data = pydicom.dcmread(tmp_path / 'scan.dcm')
+    path = tmp_path / 'folder' / 'IM0001.png'
+    path.parent.mkdir()
+    if header:
+        path.write_bytes(content[132:])
+    else:
+        del data.file_meta
+        data.preamble = None
+        pydicom.dcmwrite(path, data, implicit_vr=True, little_endian=True)
+        assert path.read_bytes()[128:132] != b'DICM'
+    assert is_dicom(path)
+    np.testing.assert_array_equal(read_one(path), pixels)
+    for name in (path, path.parent):
+        assert [file.kind for file in find_inputs([str(name)]).files] == [Kind.DICOM]
+
+
+def test_an_odd_number_of_frames_names_the_file(save):
+    path = save(np.zeros((2, 4), np.uint8))
+    content = Path(path).read_bytes()
+    number = b'\x28\x00\x08\x00IS\x02\x00xy'
+    after = content.index(b'\x28\x00\x10\x00US')
+    Path(path).write_bytes(content[:after] + number + content[after:])
+    with pytest.raises(ImageError, match=r'scan\.dcm'):
+        count_frames(path)
 
 
 def test_all_frames_come_in_order(save):
