@@ -123,6 +123,35 @@ def check_selection(sites: Sequence[Site], split: str, val_fraction: float) -> N
         )
 
 
+def check_classes(classes: Sequence[str], ignore_index: int) -> None:
+    """Refuse classes whose order is not that of the labels.
+
+    Label 0 is the background for all that follows: masks, losses, metrics, overlays.
+
+    Args:
+        classes: Names of the labels.
+        ignore_index: Label of the pixels that do not count.
+
+    Raises:
+        SiteDataError: The background is not the first, a name is there twice, or a
+            class has the label of the pixels that do not count.
+    """
+    names = list(classes)
+    if names[:1] != ['background']:
+        others = [name for name in names if name != 'background']
+        raise SiteDataError(
+            f"metainfo classes {names}: 'background' must be the first, as label 0 is "
+            f'the background. Write classes={["background", *others]}.'
+        )
+    if len(set(names)) != len(names):
+        raise SiteDataError(f'metainfo classes {names}: a name is there twice.')
+    if 0 <= ignore_index < len(names):
+        raise SiteDataError(
+            f'ignore_index={ignore_index} is the label of {names[ignore_index]!r} in '
+            f'metainfo classes {names}; choose one from {len(names)} on, as 255.'
+        )
+
+
 @dataclass(frozen=True)
 class SiteFolders:
     """The samples that a data set takes of its sites.
@@ -140,7 +169,8 @@ class SiteFolders:
         ignore_index: Label of the pixels that masks call ``'ignore'``.
 
     Raises:
-        SiteDataError: An unknown split, a share out of range, no site, or one twice.
+        SiteDataError: An unknown split, a share out of range, no site, or one twice;
+            classes in another order than the labels.
     """
 
     root: Path
@@ -153,6 +183,7 @@ class SiteFolders:
 
     def __post_init__(self) -> None:
         check_selection(self.sites, self.split, self.val_fraction)
+        check_classes(self.classes, self.ignore_index)
 
     def samples(self) -> list[dict]:
         """All samples, site by site, in the order of their names.

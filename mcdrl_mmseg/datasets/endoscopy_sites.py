@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from functools import cached_property
+from inspect import signature
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -26,6 +27,16 @@ _COLOURS = (
 )
 
 
+# What mmseg's BaseSegDataset takes, and folders of sites do not have; and what to give.
+_UNREAD = {
+    'ann_file': 'sites and split',
+    'data_prefix': 'img_dir and mask_dir of the sites',
+    'img_suffix': 'nothing: the image formats are known',
+    'seg_map_suffix': 'nothing: the mask formats are known',
+    'reduce_zero_label': 'mask_values of the sites, which name what each value means',
+}
+
+
 @DATASETS.register_module()
 class EndoscopySiteDataset(BaseSegDataset):
     """Lesion images of several sites, each sample carrying its site and lesions.
@@ -45,11 +56,13 @@ class EndoscopySiteDataset(BaseSegDataset):
         max_images: Take only the first images of each site, for trying out.
         cache_dir: Folder in which to keep decoded and resized images, as copies of the
             data set: see :class:`CachedLoading`. None keeps none.
-        **kwargs: As for mmseg's ``BaseSegDataset``.
+        **kwargs: As for mmseg's ``BaseSegDataset``, but for those that say where files
+            lie and what their values mean, which the sites do.
 
     Raises:
-        SiteDataError: A site's folder is missing or empty, images without mask, or
-            lesion classes without label.
+        SiteDataError: A site's folder is missing or empty, images without mask,
+            lesion classes without label, a background that is not the first class, or
+            an argument that nothing would read.
 
     Examples:
         >>> train_dataloader = dict(
@@ -84,6 +97,7 @@ class EndoscopySiteDataset(BaseSegDataset):
         self.split = split
         self.val_fraction = val_fraction
         self.max_images = max_images
+        _refuse_unread(kwargs)
         metainfo = kwargs.get('metainfo') or {}
         if 'classes' in metainfo and 'palette' not in metainfo:
             count = len(metainfo['classes']) - 1
@@ -119,3 +133,16 @@ class EndoscopySiteDataset(BaseSegDataset):
     def load_data_list(self) -> list[dict]:
         """List the samples, site by site, in the order of their names."""
         return self.folders.samples()
+
+
+def _refuse_unread(kwargs: Mapping[str, Any]) -> None:
+    """Refuse arguments of mmseg that are set and would have no effect."""
+    from mcdrl_common.sites import SiteDataError
+
+    defaults = signature(BaseSegDataset.__init__).parameters
+    for name, instead in _UNREAD.items():
+        if name in kwargs and kwargs[name] != defaults[name].default:
+            raise SiteDataError(
+                f'EndoscopySiteDataset: {name}={kwargs[name]!r} has no effect on '
+                f'folders of sites. Remove it; give {instead}.'
+            )
