@@ -62,7 +62,7 @@ def _text_tower(place: str, spec: CLIPSpec) -> Iterator[ConfigProblem]:
         if 'meta' not in str(error).lower():
             yield ConfigProblem(
                 f'{place}.model_name',
-                f'the text tower of {spec.model_name} cannot be built: {error}',
+                f'the text tower of {spec.model_name} cannot be built: {error}.',
                 'Name another CLIP.',
             )
 
