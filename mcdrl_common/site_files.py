@@ -7,8 +7,9 @@ from collections import defaultdict
 from dataclasses import dataclass
 from pathlib import Path
 
-_IMAGE_SUFFIXES = {'.jpg', '.jpeg', '.png', '.bmp', '.tif', '.tiff'}
-_MASK_SUFFIXES = _IMAGE_SUFFIXES
+IMAGE_SUFFIXES = {'.jpg', '.jpeg', '.png', '.bmp', '.tif', '.tiff'}
+"""Endings of image files, in small letters."""
+_MASK_SUFFIXES = IMAGE_SUFFIXES
 
 CLASSES_FILE = 'classes.json'
 """Which value of a site's masks means which class, as the converters note it."""
@@ -41,7 +42,7 @@ def find_site_files(images: Path, masks: Path) -> SiteFiles:
     """
     by_stem = {
         folder: _by_stem(folder, suffixes)
-        for folder, suffixes in ((images, _IMAGE_SUFFIXES), (masks, _MASK_SUFFIXES))
+        for folder, suffixes in ((images, IMAGE_SUFFIXES), (masks, _MASK_SUFFIXES))
     }
     pairs, without_mask, shared = {}, [], []
     for stem, files in by_stem[images].items():
@@ -68,6 +69,7 @@ def _by_stem(folder: Path, suffixes: set[str]) -> dict[str, list[Path]]:
         # Names and not paths: those take four times as long to sort.
         for name in sorted(os.listdir(folder)):
             stem, suffix = os.path.splitext(name)
-            if suffix.lower() in suffixes:
+            # Hidden files are none: macOS leaves `._NAME.png` beside NAME.png.
+            if suffix.lower() in suffixes and name[0] != '.':
                 found[stem].append(folder / name)
     return found

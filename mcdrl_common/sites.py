@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from .image_index import INDEX_FILE, ImageIndex, ImageIndexError, IndexedImages
 from .mask_format import MaskFormat
 from .site_files import SiteFiles, find_site_files
 from .site_splits import SPLITS, split_mask
 
-INDEX_FILE = 'index.csv'
 TWO_CLASSES = ('background', 'lesion')
 
 
@@ -229,14 +228,14 @@ class SiteFolders:
 
         Raises:
             SiteDataError: A class without label, too few images to split, or an index
-                that cannot be read.
+                that cannot be read or does not say of which patient an image is.
         """
-        groups = self._groups
         mask_format = self._mask_format(site)
-        # An index may list a folder under the site's name or under its own.
-        own = {**_of_site(groups, site.folder), **_of_site(groups, site.name)}
         images, masks = list(files.pairs), files.pairs.values()
-        sequences = [own.get(image.name) for image in images]
+        indexed = self.indexed_images(site, files)
+        sequences = [indexed.groups.get(image.name) for image in images]
+        if self.split != 'all' and indexed.cut:
+            raise SiteDataError(f'site {site.name!r}: {indexed.cut}')
         samples: list[dict] = [
             dict(
                 img_path=str(image),
@@ -259,6 +258,17 @@ class SiteFolders:
             wanted = self.split == 'val'
             samples = [s for s, val in zip(samples, in_val) if val == wanted]
         return samples[: self.max_images]
+
+    def indexed_images(self, site: Site, files: SiteFiles) -> IndexedImages:
+        """What the index says about a site's images.
+
+        Args:
+            site: One of ``sites``.
+            files: Its files.
+        """
+        # An index may list a folder under the site's name or under its own.
+        names = [site.name, *([site.folder] if site.folder else [])]
+        return self.index.images_of(names, [*files.pairs, *files.without_mask])
 
     def _mask_format(self, site: Site) -> MaskFormat:
         classes = list(self.classes)
@@ -289,8 +299,16 @@ class SiteFolders:
         )
 
     @cached_property
-    def _groups(self) -> dict[tuple[str, str], str]:
-        return _read_groups(self.root / INDEX_FILE)
+    def index(self) -> ImageIndex:
+        """The index of all images, empty if there is none.
+
+        Raises:
+            SiteDataError: It cannot be read.
+        """
+        try:
+            return ImageIndex.read(self.root / INDEX_FILE)
+        except ImageIndexError as error:
+            raise SiteDataError(str(error)) from None
 
 
 def _check_complete(files: SiteFiles, folder: Path, site: Site) -> None:
@@ -307,39 +325,3 @@ def _check_complete(files: SiteFiles, folder: Path, site: Site) -> None:
             f'same name in {folder / site.mask_dir}: {names[:5]}. An image without '
             'lesion needs an empty mask. python -m mcdrl_lab verify names all.'
         )
-
-
-def _read_groups(index: Path) -> dict[tuple[str, str], str]:
-    """(site, image name) -> patient, or sequence, from the index if there is one.
-
-    Of a site with a single patient the sequences count: it could not be split else.
-    """
-    if not index.is_file():
-        return {}
-    # Spreadsheet programs begin the file with a byte order mark.
-    with index.open(newline='', encoding='utf-8-sig') as file:
-        reader = csv.DictReader(file)
-        columns = reader.fieldnames or []
-        rows = list(reader)
-    if not {'site', 'image'} <= set(columns):
-        raise SiteDataError(
-            f"{index}: needs the columns 'site', 'image' and 'sequence' or 'patient', "
-            f'found {columns}.'
-        )
-    patients: dict[str, set[str]] = {}
-    for row in rows:
-        if row.get('patient'):
-            patients.setdefault(row['site'], set()).add(row['patient'])
-    groups = {}
-    for row in rows:
-        patient, sequence = row.get('patient'), row.get('sequence')
-        if sequence and len(patients.get(row['site'], ())) < 2:
-            patient = sequence
-        if group := patient or sequence:
-            groups[row['site'], Path(row['image']).name] = group
-    return groups
-
-
-def _of_site(groups: Mapping[tuple[str, str], str], name: str | None) -> dict[str, str]:
-    """Image name -> group, of one site."""
-    return {image: group for (site, image), group in groups.items() if site == name}

@@ -30,6 +30,18 @@ KINDS = {
     'missing mask': Kind('Draw the mask; an image without lesion needs an empty one.'),
     'mask without image': _warning('Put the image back, or remove the mask.'),
     'ambiguous name': Kind('Rename: a pair is told by its name without ending.'),
+    'image without index row': Kind(
+        'Add the row to index.csv: its patient may be on both sides of a split.'
+    ),
+    'index row without image': _warning('Correct the name in index.csv, or the row.'),
+    'index rows that differ': Kind('Keep one row for each image in index.csv.'),
+    'misnamed site in the index': Kind("Write the site's name in index.csv as here."),
+    'site without index': _warning(
+        'Fine if its patients are not known: it is split in blocks of file names.'
+    ),
+    'image of unknown patient': _warning(
+        'Fill in patient or sequence in index.csv: each counts as one of its own.'
+    ),
     'same file in two splits': Kind('Name each site for training or for testing.'),
     'test images choose the checkpoint': _warning(
         'Validate on a part of the training sites, unless an oracle is wanted.'

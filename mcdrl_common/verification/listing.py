@@ -40,6 +40,8 @@ def list_sites(folders: SiteFolders, split: str, listing: Listing) -> None:
         if not files.pairs:
             continue
         try:
+            found = folders.indexed_images(site, files).findings
+            listing.findings += [one for one in found if one not in listing.findings]
             samples = folders.site_samples(site, files)
         except SiteDataError as error:
             listing.findings.append(

@@ -14,12 +14,17 @@ from pathlib import Path
 from typing import Any
 
 from mcdrl_common.findings import FileProblem
+from mcdrl_common.image_index import (
+    INDEX_FILE,
+    ImageIndexError,
+    image_stem,
+    read_table,
+)
 from mcdrl_common.site_files import CLASSES_FILE
 from mcdrl_common.verification.entry import Entry, Listing
 from mcdrl_common.verification.verification_report import Report
 
 from .correcting import correct_image, correct_mask
-from .site_index import INDEX_FILE
 
 # What stops an image from being trained on, but is about more than one image.
 _ABOUT_MANY = (
@@ -210,14 +215,19 @@ def _copy_index(source: Path, target: Path, renamed: Mapping[str, str | None]) -
     """Copy the rows of images that are in the copy."""
     if not source.is_file():
         return
-    with source.open(newline='', encoding='utf-8-sig') as file:
-        reader = csv.DictReader(file)
-        columns, rows = reader.fieldnames or [], list(reader)
+    try:
+        columns, rows = read_table(source)
+    except ImageIndexError as error:
+        raise FixError(str(error)) from None
+    written = {
+        (Path(old).parts[0], Path(old).stem): new for old, new in renamed.items()
+    }
     with target.open('w', newline='', encoding='utf-8') as file:
         writer = csv.DictWriter(file, columns, lineterminator='\n')
         writer.writeheader()
         for row in rows:
-            if new := renamed.get(row['image']):
+            key = row.get('site', ''), image_stem(row.get('image', ''))
+            if new := written.get(key):
                 writer.writerow({**row, 'image': new})
 
 

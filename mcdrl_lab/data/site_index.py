@@ -9,8 +9,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from mcdrl_common.findings import ConversionError
-
-INDEX_FILE = 'index.csv'
+from mcdrl_common.image_index import ImageIndexError, read_table
 
 COLUMNS = (
     'site',
@@ -48,20 +47,12 @@ def read_index(path: str | os.PathLike) -> list[dict[str, str]]:
     """
     path = Path(path)
     try:
-        with path.open(newline='', encoding='utf-8') as file:
-            reader = csv.DictReader(file, strict=True)
-            columns = reader.fieldnames or []
-            rows = list(reader)
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise ConversionError(f'{path}: cannot be read as an index: {error}') from None
+        columns, rows = read_table(path)
+    except (OSError, ImageIndexError) as error:
+        raise ConversionError(str(error)) from None
     missing = [column for column in COLUMNS if column not in columns]
     if missing:
         raise ConversionError(f'{path}: no columns {missing}; is it another file?')
-    for number, row in enumerate(rows, start=1):
-        if None in row or None in row.values():
-            raise ConversionError(
-                f'{path}: entry {number} has not {len(columns)} values as the header.'
-            )
     return rows
 
 

@@ -13,6 +13,7 @@ import cv2
 import numpy as np
 
 from mcdrl_common.findings import ConversionError
+from mcdrl_common.image_index import INDEX_FILE
 from mcdrl_common.site_files import CLASSES_FILE
 from mcdrl_lab.data.converters.output_folder import (
     differences,
@@ -22,7 +23,6 @@ from mcdrl_lab.data.converters.output_folder import (
 )
 from mcdrl_lab.data.site_index import (
     COLUMNS,
-    INDEX_FILE,
     index_text,
     merge_rows,
     read_index,

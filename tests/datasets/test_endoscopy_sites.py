@@ -274,6 +274,20 @@ def test_split_never_cuts_a_sequence(write, encoding):
     assert val[0]['data_samples'].metainfo['sequence'] == 'last'
 
 
+def test_index_rows_that_find_no_image_never_cut_a_patient(write):
+    """Without their rows the images were split in blocks, through a patient."""
+    root = write('a', numbered(10))
+    write_index(root, [('a', f'0{i}', 'pq'[i > 4]) for i in range(10)])
+    assert names(build(root, ['a'], split='val')) == [
+        f'a/0{i}.jpg' for i in (5, 6, 7, 8, 9)
+    ]
+    write_index(root, [('a', f'{i}', 'pq'[i > 4]) for i in range(10)])
+    for split in ('train', 'val'):
+        with pytest.raises(SiteDataError, match='10 of 10 images have no row'):
+            build(root, ['a'], split=split)
+    assert len(build(root, ['a'])) == 10
+
+
 def test_patients_hold_their_sequences_together(write):
     root = write('a', numbered(6))
     rows = [('a', f'0{i}.jpg', f's{i}', 'pq'[i // 3]) for i in range(6)]

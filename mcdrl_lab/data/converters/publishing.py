@@ -10,9 +10,9 @@ from typing import Any
 
 from mcdrl_common.findings import ConversionError
 from mcdrl_common.image_copies import Fingerprint
+from mcdrl_common.image_index import INDEX_FILE
 from mcdrl_lab.data.site_index import (
     COLUMNS,
-    INDEX_FILE,
     index_text,
     merge_rows,
     read_index,

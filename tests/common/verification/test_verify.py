@@ -339,3 +339,17 @@ def test_real_sites_have_no_problem_and_no_near_copy_across_the_test_border(data
     report = verify(listing, jobs=1)
     assert report.images == 150
     assert report.findings == []
+
+
+def test_what_index_and_images_do_not_agree_on_is_a_finding(sites):
+    rows = ['site,image,patient', *(f'north,{n},p' for n in range(1, 6))]
+    (sites.root / 'index.csv').write_text('\n'.join([*rows, 'sowth,0.png,q']))
+    found = {(f.kind, f.file) for f in verify(list_folder(sites.root)).findings}
+    assert ('index row without image', 'north: 5') in found
+    assert ('image without index row', 'north: 0.png') in found
+    assert ('misnamed site in the index', 'south') in found
+
+
+def test_hidden_files_of_macos_are_no_images(sites):
+    sites.image('north').with_name('._1.png').write_bytes(b'Mac OS X')
+    assert not verify(list_folder(sites.root)).findings

@@ -147,6 +147,15 @@ def test_index_keeps_the_rows_of_what_was_copied(sites, fixed):
     assert kept == {name: f'v{i}' for i, name in enumerate(names) if i != 1}
 
 
+def test_index_rows_that_name_images_shortly_are_kept_too(sites, fixed):
+    sites.image('south').write_bytes(b'')
+    rows = ['site;image;sequence', *(f'south;{n};v{n}' for n in range(5))]
+    (sites.root / 'index.csv').write_text('\n'.join(rows), 'utf-16')
+    with (fixed().folder / 'index.csv').open(newline='') as file:
+        kept = {row['image']: row['sequence'] for row in csv.DictReader(file)}
+    assert kept == {f'south/images/{n}.png': f'v{n}' for n in (0, 2, 3, 4)}
+
+
 def test_nothing_that_exists_is_written_to(sites, fixed, tmp_path):
     before = {path: path.read_bytes() for path in sites.root.rglob('*.png')}
     turn(sites.image('south'), 6)

@@ -1,0 +1,245 @@
+"""The index of images: which sequence and which patient each was taken of."""
+
+from __future__ import annotations
+
+import codecs
+import csv
+import io
+import os
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from .findings import Finding
+from .site_files import IMAGE_SUFFIXES
+
+INDEX_FILE = 'index.csv'
+
+
+class ImageIndexError(ValueError):
+    """An index that cannot be read; the message names it and says what to do."""
+
+
+@dataclass(frozen=True)
+class IndexRow:
+    """What an index says about an image.
+
+    Args:
+        site: Its site, or the folder of its site.
+        image: Its name, as the index has it.
+        sequence: The video it was taken from; empty if not known.
+        patient: The patient; empty if not known.
+    """
+
+    site: str
+    image: str
+    sequence: str = ''
+    patient: str = ''
+
+
+@dataclass(frozen=True)
+class IndexedImages:
+    """The images of a site, and their rows in the index.
+
+    Args:
+        groups: Image name -> patient, or sequence, where the index tells one.
+        findings: What does not agree between images and index.
+        cut: Why a split of these images could cut a patient; empty if it cannot.
+    """
+
+    groups: dict[str, str] = field(default_factory=dict)
+    findings: list[Finding] = field(default_factory=list)
+    cut: str = ''
+
+
+def read_table(file: Path) -> tuple[list[str], list[dict[str, str]]]:
+    """Read a CSV file as spreadsheet programs write it.
+
+    Args:
+        file: UTF-8, or UTF-16 with its byte order mark; commas, semicolons or tabs.
+
+    Returns:
+        The columns, and a dict a row.
+
+    Raises:
+        ImageIndexError: Another encoding, no CSV, or a row of another length.
+    """
+    content = file.read_bytes()
+    is_utf16 = content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
+    try:
+        text = content.decode('utf-16' if is_utf16 else 'utf-8-sig')
+    except UnicodeDecodeError as error:
+        raise ImageIndexError(
+            f'{file}: cannot be read as an index: byte {error.start} is not UTF-8. '
+            "Save it as 'CSV UTF-8'."
+        ) from None
+    header = text.partition('\n')[0]
+    delimiter = max(',;\t', key=header.count)
+    try:
+        reader = csv.DictReader(
+            io.StringIO(text, newline=''), delimiter=delimiter, strict=True
+        )
+        columns, rows = list(reader.fieldnames or []), list(reader)
+    except csv.Error as error:
+        raise ImageIndexError(f'{file}: cannot be read as an index: {error}') from None
+    for number, row in enumerate(rows, start=1):
+        if None in row or None in row.values():
+            raise ImageIndexError(
+                f'{file}: entry {number} has not {len(columns)} values as the header.'
+            )
+    return columns, rows
+
+
+@dataclass(frozen=True)
+class ImageIndex:
+    """All rows of an index.
+
+    Args:
+        file: The file; need not exist.
+        rows: Its rows.
+    """
+
+    file: Path
+    rows: Sequence[IndexRow] = ()
+
+    @classmethod
+    def read(cls, file: Path) -> ImageIndex:
+        """Read an index, if there is one.
+
+        Args:
+            file: The file.
+
+        Raises:
+            ImageIndexError: It is there and cannot be read, or lacks columns.
+        """
+        if not file.is_file():
+            return cls(file)
+        columns, rows = read_table(file)
+        if not {'site', 'image'} <= set(columns):
+            raise ImageIndexError(
+                f"{file}: needs the columns 'site', 'image' and 'sequence' or "
+                f"'patient', found {columns}."
+            )
+        names = ('site', 'image', 'sequence', 'patient')
+        return cls(
+            file,
+            [IndexRow(*(row.get(name, '').strip() for name in names)) for row in rows],
+        )
+
+    def unknown_sites(self, known: Iterable[str]) -> list[str]:
+        """Sites of the index that are neither known nor a folder beside it.
+
+        Args:
+            known: Names of sites.
+        """
+        named = {row.site for row in self.rows} - set(known)
+        return sorted(name for name in named if not (self.file.parent / name).is_dir())
+
+    def images_of(self, names: Sequence[str], images: Sequence[Path]) -> IndexedImages:
+        """Find the rows of a site's images.
+
+        Rows are matched by the name of the file, with or without its ending. Then
+        what is left on either side is named, and whether that could cut a patient.
+
+        Args:
+            names: The site's name, and its folder's.
+            images: Its image files.
+        """
+        if not self.rows:
+            return IndexedImages()
+        rows = [row for row in self.rows if row.site in names]
+        if not rows:
+            return self._without_rows(names)
+        by_name = {image.name: image.name for image in images}
+        by_stem = {image.stem: image.name for image in images}
+        found: dict[str, list[IndexRow]] = {}
+        lost = []
+        for row in rows:
+            name = _file_name(row.image)
+            image = (
+                by_name.get(name) or by_stem.get(name) or by_stem.get(image_stem(name))
+            )
+            if image:
+                found.setdefault(image, []).append(row)
+            else:
+                lost.append(row)
+        groups, findings = _groups(found), []
+        lacking = [image.name for image in images if image.name not in found]
+        by_number = {_number(name): name for name in lacking}
+        for row in lost:
+            detail = f'{self.file.name} names it, and no image of the site has the name'
+            if like := by_number.get(_number(_file_name(row.image))):
+                detail += f'; {like} is there: are leading zeros lost?'
+            findings.append(
+                Finding('index row without image', f'{names[0]}: {row.image}', detail)
+            )
+        cut = ''
+        if lacking and any(row.sequence or row.patient for row in rows):
+            cut = (
+                f'{len(lacking)} of {len(images)} images have no row in {self.file}, '
+                f'as {lacking[:5]}: their patients could be on both sides of a split.'
+            )
+            if lost:
+                cut += f' Rows without image: {[row.image for row in lost[:5]]}.'
+        findings += [
+            Finding('image without index row', f'{names[0]}: {name}', 'is not listed')
+            for name in (lacking if cut else ())
+        ]
+        for image, own in found.items():
+            if len({(row.sequence, row.patient) for row in own}) > 1:
+                detail = f'{len(own)} rows in {self.file.name} that do not agree'
+                findings.append(
+                    Finding('index rows that differ', f'{names[0]}: {image}', detail)
+                )
+                cut = cut or f'{image}: {detail}.'
+        ungrouped = [image for image in found if image not in groups]
+        if groups and ungrouped:
+            detail = f'{len(ungrouped)} of {len(images)} images, as {ungrouped[:5]}'
+            findings.append(Finding('image of unknown patient', names[0], detail))
+        return IndexedImages(groups, findings, cut)
+
+    def _without_rows(self, names: Sequence[str]) -> IndexedImages:
+        unknown = self.unknown_sites(names)
+        if unknown:
+            detail = f'not listed in {self.file.name}, which lists {unknown} instead'
+            finding = Finding('misnamed site in the index', names[0], detail)
+            return IndexedImages(findings=[finding], cut=f'{names[0]}: {detail}.')
+        detail = f'not listed in {self.file.name}'
+        return IndexedImages(findings=[Finding('site without index', names[0], detail)])
+
+
+def _groups(found: dict[str, list[IndexRow]]) -> dict[str, str]:
+    """Image -> patient, or sequence.
+
+    Of a site with a single patient the sequences count: it could not be split else.
+    """
+    rows = [row for own in found.values() for row in own]
+    patients = {row.patient for row in rows} - {''}
+    groups = {}
+    for image, own in found.items():
+        row = own[-1]
+        is_single = row.sequence and len(patients) < 2
+        if group := row.sequence if is_single else row.patient or row.sequence:
+            groups[image] = group
+    return groups
+
+
+def _file_name(path: str) -> str:
+    """The last part of a path, written in whatever system."""
+    return path.replace('\\', '/').rpartition('/')[2]
+
+
+def image_stem(path: str) -> str:
+    """Name of an image without folder and ending, as pairs are told by.
+
+    Args:
+        path: The image as an index names it, with or without them.
+    """
+    name = _file_name(path)
+    stem, suffix = os.path.splitext(name)
+    return stem if suffix.lower() in IMAGE_SUFFIXES else name
+
+
+def _number(name: str) -> str:
+    """A name as a spreadsheet program leaves it that takes it for a number."""
+    return image_stem(name).lstrip('0') or '0'

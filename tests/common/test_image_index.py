@@ -1,0 +1,116 @@
+from pathlib import Path
+
+import pytest
+
+from mcdrl_common.image_index import ImageIndex, ImageIndexError, IndexRow
+
+IMAGES = [Path('a/images', f'{number:03}.png') for number in range(4)]
+TEXT = 'site,image,patient\na,a/images/000.png,Käse\n'
+
+
+def index(rows) -> ImageIndex:
+    return ImageIndex(Path('nowhere/index.csv'), [IndexRow(*row) for row in rows])
+
+
+def kinds(indexed) -> list[str]:
+    return [finding.kind for finding in indexed.findings]
+
+
+@pytest.mark.parametrize(
+    'form', ['a/images/{}.png', '{}.png', '{}', 'a\\images\\{}.png', '{}.JPG']
+)
+def test_rows_name_images_with_or_without_folder_and_ending(form):
+    rows = [
+        ('a', form.format(image.stem), '', 'pq'[n > 1])
+        for n, image in enumerate(IMAGES)
+    ]
+    indexed = index(rows).images_of(['a'], IMAGES)
+    assert list(indexed.groups.values()) == ['p', 'p', 'q', 'q']
+    assert not indexed.findings and not indexed.cut
+
+
+def test_lost_leading_zeros_are_named_and_nothing_may_be_split():
+    rows = [('a', f'{number}.png', '', 'p') for number in range(4)]
+    indexed = index(rows).images_of(['a'], IMAGES)
+    assert (
+        kinds(indexed)
+        == ['index row without image'] * 4 + ['image without index row'] * 4
+    )
+    assert '002.png is there: are leading zeros lost?' in indexed.findings[2].detail
+    assert '4 of 4 images have no row' in indexed.cut
+
+
+def test_images_without_row_and_rows_without_image_are_named():
+    rows = [('a', '000.png', '', 'p'), ('a', '009.png', '', 'q')]
+    indexed = index(rows).images_of(['a'], IMAGES[:2])
+    assert [(f.kind, f.file) for f in indexed.findings] == [
+        ('index row without image', 'a: 009.png'),
+        ('image without index row', 'a: 001.png'),
+    ]
+    assert '001.png' in indexed.cut
+    # An image that was taken away harms nothing.
+    assert not index(rows).images_of(['a'], IMAGES[:1]).cut
+
+
+def test_rows_that_tell_no_patient_do_no_harm():
+    indexed = index([('a', '000.png')]).images_of(['a'], IMAGES)
+    assert not indexed.findings and not indexed.cut
+
+
+def test_a_site_under_another_name_is_named_and_may_not_be_split():
+    indexed = index([('A', '000.png', '', 'p')]).images_of(['a'], IMAGES)
+    assert kinds(indexed) == ['misnamed site in the index']
+    assert "['A']" in indexed.cut
+
+
+def test_a_site_that_is_not_listed_beside_known_ones_may_be_split(tmp_path):
+    (tmp_path / 'b').mkdir()
+    known = ImageIndex(tmp_path / 'index.csv', [IndexRow('b', '000.png', '', 'p')])
+    indexed = known.images_of(['a'], IMAGES)
+    assert kinds(indexed) == ['site without index']
+    assert not indexed.cut
+
+
+def test_rows_of_one_image_that_differ_are_named():
+    rows = [('a', '000.png', '', 'p'), ('a', '000', '', 'q')]
+    indexed = index(rows).images_of(['a'], IMAGES[:1])
+    assert kinds(indexed) == ['index rows that differ']
+    assert '000.png' in indexed.cut
+
+
+def test_images_whose_patient_is_left_open_are_named():
+    rows = [('a', '000.png', '', 'p'), ('a', '001.png', '', '')]
+    indexed = index(rows).images_of(['a'], IMAGES[:2])
+    assert kinds(indexed) == ['image of unknown patient']
+
+
+@pytest.mark.parametrize('encoding', ['utf-8', 'utf-8-sig', 'utf-16'])
+@pytest.mark.parametrize('delimiter', [',', ';', '\t'])
+def test_indices_are_read_as_spreadsheet_programs_write_them(
+    tmp_path, encoding, delimiter
+):
+    file = tmp_path / 'index.csv'
+    file.write_text(TEXT.replace(',', delimiter), encoding)
+    assert ImageIndex.read(file).rows == [IndexRow('a', 'a/images/000.png', '', 'Käse')]
+
+
+@pytest.mark.parametrize(
+    ('content', 'message'),
+    [
+        (TEXT.encode('latin-1'), "not UTF-8. Save it as 'CSV UTF-8'"),
+        (b'site,picture\na,b\n', "needs the columns 'site', 'image'"),
+        (b'site,image,patient\na\n', 'entry 1 has not 3 values'),
+        (b'', 'needs the columns'),
+    ],
+)
+def test_an_index_that_cannot_be_read_is_named(tmp_path, content, message):
+    file = tmp_path / 'index.csv'
+    file.write_bytes(content)
+    with pytest.raises(ImageIndexError, match=message) as error:
+        ImageIndex.read(file)
+    assert str(file) in str(error.value)
+
+
+def test_no_index_is_an_empty_one(tmp_path):
+    indexed = ImageIndex.read(tmp_path / 'index.csv').images_of(['a'], IMAGES)
+    assert indexed.groups == {} and not indexed.findings
