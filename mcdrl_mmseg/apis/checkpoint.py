@@ -18,7 +18,8 @@ from torch import nn
 
 from mcdrl_mmseg.safe_loading import CheckpointError, load_tensors
 
-from .checkpoint_config import parse_config_text
+from .checkpoint_config import CheckpointConfig, parse_config_text
+from .sealed_building import sealed_if_strange
 
 _SHOWN_KEYS = 4
 
@@ -52,7 +53,7 @@ def read_checkpoint(path: str | os.PathLike) -> dict:
     return dict(content)
 
 
-def config_of(checkpoint: Mapping, source: str | os.PathLike) -> Config:
+def config_of(checkpoint: Mapping, source: str | os.PathLike) -> CheckpointConfig:
     """The config that a checkpoint was trained with, read as data.
 
     Args:
@@ -82,7 +83,8 @@ def load_segmentor(
 ) -> nn.Module:
     """Build a segmentor and load its weights, from the checkpoint alone if need be.
 
-    As ``mmseg.apis.init_model``, but nothing in the checkpoint is executed, and
+    As ``mmseg.apis.init_model``, but nothing in the checkpoint is executed, what its
+    config describes is built :func:`~mcdrl_mmseg.apis.sealed_building.sealed`, and
     weights that do not fit are an error.
 
     Args:
@@ -112,7 +114,8 @@ def load_segmentor(
     # As mmseg does: weights come from the checkpoint and from nowhere else.
     cfg.model.pretrained = None
     cfg.model.train_cfg = None
-    model = MODELS.build(cfg.model)
+    with sealed_if_strange(cfg):
+        model = MODELS.build(cfg.model)
     _load_weights(model, content['state_dict'], checkpoint)
     model.cfg = cfg
     model.dataset_meta = _dataset_meta(content, model)

@@ -17,6 +17,8 @@ from mmengine.config import Config
 from mmengine.registry import Registry
 from mmseg.registry import MODELS, TRANSFORMS, WEIGHT_INITIALIZERS
 
+from .inference_config import SCOPES, without_training
+
 # All that inference needs; the rest of a training config is not even parsed.
 _NEEDED = (
     'custom_imports',
@@ -27,19 +29,26 @@ _NEEDED = (
     'dataset_type',
 )
 _PACKAGE = 'mcdrl_mmseg'
-_SCOPES = ('mmseg', 'mmengine', 'mmcv', 'mmpretrain')
 # What else MMPretrain registers is not meant for segmentation, and some of it executes
 # its arguments: torchvision's transforms by a dtype, Hugging Face's models by a name.
 _FROM_MMPRETRAIN = 'mmpretrain.models.backbones.'
-# Names of models that timm looks for outside of itself.
-_ELSEWHERE = ('hf-hub:', 'hf_hub:', 'local-dir:')
 
 
 class CheckpointConfigError(ValueError):
     """A config text that is not used; the message names the file and the entry."""
 
 
-def parse_config_text(text: str, source: str) -> Config:
+class CheckpointConfig(Config):
+    """A config that came with a checkpoint, so perhaps from a stranger.
+
+    Attributes:
+        source: Name of the checkpoint's file.
+    """
+
+    source: str = 'checkpoint'
+
+
+def parse_config_text(text: str, source: str) -> CheckpointConfig:
     """Read a config text without running it.
 
     Args:
@@ -47,7 +56,8 @@ def parse_config_text(text: str, source: str) -> Config:
         source: Name of the file, for messages.
 
     Returns:
-        The entries that inference needs.
+        The entries that inference needs, to be built inside
+        :func:`~mcdrl_mmseg.apis.sealed_building.sealed`.
 
     Raises:
         CheckpointConfigError: Something other than literals, a component that is
@@ -77,12 +87,14 @@ def parse_config_text(text: str, source: str) -> Config:
             f"{source}: default_scope={scope!r} must be 'mmseg'."
         )
     pipeline = _test_pipeline(entries)
-    _check_types(entries['model'], 'model', (MODELS, WEIGHT_INITIALIZERS), source)
+    model = without_training(entries['model'])
+    _check_types(model, 'model', (MODELS, WEIGHT_INITIALIZERS), source)
     _check_types(pipeline, 'test_pipeline', (TRANSFORMS,), source)
-    _stay_offline(entries['model'], 'model', source)
-    return Config(
-        dict(model=entries['model'], test_pipeline=pipeline, default_scope=scope)
+    config = CheckpointConfig(
+        dict(model=model, test_pipeline=pipeline, default_scope=scope)
     )
+    object.__setattr__(config, 'source', source)
+    return config
 
 
 def _assignment(statement: ast.stmt, source: str) -> tuple[str, ast.expr]:
@@ -158,11 +170,11 @@ def _check_types(
     for where, key, name in _names(value, place):
         scope, _, plain = name.rpartition('.') if isinstance(name, str) else ('',) * 3
         if key == '_scope_':
-            known = name in _SCOPES
+            known = name in SCOPES
         else:
             known = (
                 isinstance(name, str)
-                and (not scope or scope in _SCOPES)
+                and (not scope or scope in SCOPES)
                 and any(_is_registered(plain, scope, r) for r in registries)
             )
         if not known:
@@ -202,22 +214,3 @@ def _is_registered(name: str, scope: str, registry: Registry) -> bool:
             return True
         chain = chain.parent
     return False
-
-
-def _stay_offline(value: Any, place: str, source: str) -> None:
-    """Turn off ``pretrained=True``, by which wrapped libraries download weights."""
-    if isinstance(value, dict):
-        if value.get('pretrained') is True:
-            value['pretrained'] = False
-        name = value.get('model_name')
-        if isinstance(name, str) and name.startswith(_ELSEWHERE):
-            raise CheckpointConfigError(
-                f'{source}: {place}.model_name={name!r} of the config in it is not a '
-                'model of timm itself, and was not fetched. If you trust its origin, '
-                'name its config file with --config.'
-            )
-        for key, item in value.items():
-            _stay_offline(item, f'{place}.{key}', source)
-    elif isinstance(value, list | tuple):
-        for number, item in enumerate(value):
-            _stay_offline(item, f'{place}[{number}]', source)

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 import cv2
 import numpy as np
 from mmengine.dataset import Compose
 from mmengine.registry import init_default_scope
 from torch import Tensor, nn
+
+from .sealed_building import sealed_if_strange
 
 # mmseg's own inference puts the other two into the config that it is given.
 _IMAGE_LOADERS = ('LoadImageFromFile', 'LoadImageFromNDArray', 'InferencerLoader')
@@ -72,7 +74,7 @@ def as_image(image: str | os.PathLike | np.ndarray) -> np.ndarray:
     return image
 
 
-def build_image_pipeline(cfg: Mapping) -> Compose:
+def build_image_pipeline(cfg: Mapping) -> Callable[[dict], dict]:
     """The test pipeline of a config for images that have no ground truth.
 
     Args:
@@ -99,7 +101,14 @@ def build_image_pipeline(cfg: Mapping) -> Compose:
     for loader in loaders:
         loader['type'] = 'LoadImageFromNDArray'
     init_default_scope(cfg.get('default_scope', 'mmseg'))
-    return Compose(kept)
+    with sealed_if_strange(cfg):
+        pipeline = Compose(kept)
+
+    def run(data: dict) -> dict:
+        with sealed_if_strange(cfg):
+            return pipeline(data)
+
+    return run
 
 
 def _name(transform: Mapping) -> str:

@@ -1,0 +1,375 @@
+"""A context in which a stranger's config is built: it reaches nothing outside.
+
+Literals are harmless until a component reads one as the name of a file, a module, a
+class or an address. Which of its arguments a component reads so cannot be listed:
+there are hundreds of components, and libraries behind them. So the reaching itself
+is refused, whichever component asks: Python reports to audit hooks what it opens,
+unpickles, imports, connects to and starts. What does not pass through Python's
+reports (readers written in C++ and Rust, look-ups of what is imported already) is
+refused where it is called.
+"""
+
+from __future__ import annotations
+
+import importlib
+import os
+import sys
+import sysconfig
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextvars import ContextVar
+from dataclasses import dataclass
+from functools import cache, wraps
+from opcode import opmap
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+from mmengine.config import Config
+
+from .checkpoint_config import CheckpointConfig, CheckpointConfigError
+from .inference_config import SCOPES
+
+# Reports of Python, by their first words, and what the asking component wanted.
+_NEVER = {
+    'pickle.find_class': 'to unpickle',
+    'socket.': 'to reach the network at',
+    'urllib.': 'to reach the network at',
+    'http.': 'to reach the network at',
+    'ftplib.': 'to reach the network at',
+    'subprocess.': 'to start the program',
+    'os.system': 'to start the program',
+    'os.exec': 'to start the program',
+    'os.posix_spawn': 'to start the program',
+    'os.fork': 'to start a process',
+    'os.remove': 'to remove',
+    'os.rmdir': 'to remove',
+    'os.rename': 'to rename',
+    'os.mkdir': 'to make the folder',
+    'os.link': 'to link',
+    'os.symlink': 'to link',
+    'os.truncate': 'to cut',
+    'os.chmod': 'to change',
+    'os.chown': 'to change',
+    'os.utime': 'to change',
+    'os.putenv': 'to set the environment variable',
+    'os.unsetenv': 'to set the environment variable',
+    'shutil.': 'to copy or move',
+    'tempfile.': 'to write',
+    'sqlite3.': 'to open',
+    'webbrowser.': 'to open',
+}
+_READS = ('os.listdir', 'os.scandir', 'glob.glob', 'ctypes.dlopen')
+# Readers that are not written in Python, which therefore reports nothing.
+_NATIVE_READERS = (
+    ('torch', 'from_file'),
+    ('torch._C', 'import_ir_module'),
+    ('safetensors', 'safe_open'),
+    ('safetensors.torch', 'safe_open'),
+    ('cv2', 'imread'),
+    ('mmengine.fileio', 'get_file_backend'),
+    ('mmengine.fileio.io', 'get_file_backend'),
+)
+_FROM_STRING = (
+    ('mmengine.registry.registry', 'get_object_from_string'),
+    ('mmengine.utils', 'get_object_from_string'),
+    ('mmengine.utils.misc', 'get_object_from_string'),
+)
+# Which of them there is depends on Python's version.
+_THREADS = (
+    ('threading', '_start_new_thread'),
+    ('threading', '_start_joinable_thread'),
+)
+_REGISTRIES = tuple(f'{scope}.registry' for scope in SCOPES)
+_IMPORT_MACHINERY = '<frozen importlib._bootstrap>'
+_WRITING = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_TRUNC
+# Shorter values stand in too many paths by chance to be named as the cause.
+_TELLING_LENGTH = 3
+
+
+@dataclass
+class _Seal:
+    """One build: of what, and what was refused first."""
+
+    config: Mapping
+    source: str
+    outside: FrameType
+    refused: CheckpointConfigError | None = None
+    # Whether a report is being judged, which must not be judged itself.
+    judging: bool = False
+
+    def refuse(self, wish: str, argument: Any, frame: FrameType | None) -> None:
+        """Raise, and keep the error, since a component may catch it and go on."""
+        what = os.fsdecode(argument) if isinstance(argument, bytes) else str(argument)
+        error = CheckpointConfigError(
+            f'{self.source}: {_entry(self.config, what, frame)} of the config in it '
+            f'asks {wish} {what!r}, which was not done. Nothing is opened, imported, '
+            'unpickled or fetched because a checkpoint says so. If you trust its '
+            'origin, name its config file with --config.'
+        )
+        self.refused = self.refused or error
+        raise error
+
+
+_SEAL: ContextVar[_Seal | None] = ContextVar('seal', default=None)
+
+
+@contextmanager
+def sealed(config: Mapping, source: str | os.PathLike) -> Iterator[None]:
+    """Build, in the block, what a stranger's config describes.
+
+    The block may read what is installed and import what the installed code names.
+    It holds for the thread that entered it.
+
+    Args:
+        config: The config, whose entries the errors name.
+        source: Name of the checkpoint, for messages.
+
+    Raises:
+        CheckpointConfigError: The block asked for something outside, even if it
+            caught the refusal itself.
+    """
+    _install()
+    # Behind contextlib's own: the block.
+    seal = _Seal(config, str(source), sys._getframe(2))
+    token = _SEAL.set(seal)
+    try:
+        yield
+    except Exception as error:
+        if seal.refused:
+            raise seal.refused from None
+        raise error
+    finally:
+        _SEAL.reset(token)
+    if seal.refused:
+        raise seal.refused
+
+
+def sealed_if_strange(config: Mapping | Config) -> AbstractContextManager:
+    """:func:`sealed` for a config that came with a checkpoint; else nothing.
+
+    Args:
+        config: What is built in the block.
+    """
+    if isinstance(config, CheckpointConfig):
+        return sealed(config.to_dict(), config.source)
+    return nullcontext()
+
+
+@cache
+def _install() -> None:
+    """Once a process; without effect outside of the context."""
+    _installed_folders()
+    for module, name in _NATIVE_READERS:
+        _guard(module, name, 'to open')
+    for module, name in _FROM_STRING:
+        _guard(module, name, 'to import by name')
+    for module, name in _THREADS:
+        _guard(module, name, 'to start a thread by')
+    importlib._bootstrap._gcd_import = _judged_import(  # type: ignore[attr-defined]
+        importlib._bootstrap._gcd_import  # type: ignore[attr-defined]
+    )
+    sys.addaudithook(_judge)
+
+
+def _guard(module: str, name: str, wish: str) -> None:
+    owner = sys.modules.get(module)
+    original = getattr(owner, name, None)
+    if original is None:
+        return
+
+    @wraps(original)
+    def guarded(*args: Any, **kwargs: Any) -> Any:
+        seal = _SEAL.get()
+        if seal and not _is_importing(seal, sys._getframe(1)):
+            asked = [*args, *kwargs.values()]
+            named = next((a for a in asked if isinstance(a, str | os.PathLike)), name)
+            seal.refuse(wish, named, sys._getframe(1))
+        return original(*args, **kwargs)
+
+    setattr(owner, name, guarded)
+
+
+def _judged_import(original: Callable) -> Callable:
+    """``importlib.import_module``, which takes a name that may come from anywhere."""
+
+    def judged(name: str, package: str | None = None, level: int = 0) -> Any:
+        seal = _SEAL.get()
+        if seal:
+            # Behind import_module's own.
+            frame = sys._getframe(2)
+            by_code = _is_of_itself(name, frame) and not _named_in(seal.config, name)
+            known = level or by_code or _fills_registry(name, frame)
+            if not known and not _is_importing(seal, frame):
+                # Before a registry's key a.B is looked up, a.registry is imported.
+                asked = name.removesuffix('.registry')
+                seal.refuse('to import by name', asked, frame)
+        return original(name, package, level)
+
+    return judged
+
+
+def _judge(event: str, args: tuple) -> None:
+    """Audit hook."""
+    seal = _SEAL.get()
+    if seal is None or seal.judging:
+        return
+    seal.judging = True
+    frame = sys._getframe(1)
+    try:
+        # What installed modules do when code imports them, no config chooses.
+        if _is_importing(seal, frame):
+            return
+        if event == 'open':
+            _judge_open(seal, frame, *args)
+        elif event == 'import':
+            if not _is_literal_import(frame) and not _is_of_itself(args[0], frame):
+                seal.refuse('to import by name', args[0], frame)
+        elif event == 'compile':
+            _judge_compile(seal, frame, *args)
+        elif event in _READS:
+            if not _is_installed(args[0]):
+                seal.refuse('to open', args[0], frame)
+        else:
+            for start, wish in _NEVER.items():
+                if event.startswith(start):
+                    seal.refuse(wish, _argument(event, args), frame)
+    finally:
+        seal.judging = False
+
+
+def _argument(event: str, args: tuple) -> Any:
+    if event == 'pickle.find_class':
+        return '.'.join(args)
+    if event.startswith('socket.') and args and not isinstance(args[0], str):
+        return args[-1]
+    return args[0] if args else event
+
+
+def _judge_open(
+    seal: _Seal, frame: FrameType, path: Any, mode: str | None, flags: int
+) -> None:
+    if isinstance(path, int):
+        return
+    if flags & _WRITING:
+        seal.refuse('to write', path, frame)
+    if not _is_installed(path) or _is_value(seal.config, path):
+        seal.refuse('to open', path, frame)
+
+
+def _judge_compile(seal: _Seal, frame: FrameType, text: Any, name: Any) -> None:
+    """Text that runs: the standard library's and imports do, components may not."""
+    own = sysconfig.get_path('stdlib')
+    caller = frame.f_code.co_filename
+    by_library = caller.startswith((own, '<frozen', '<string>')) and (
+        'site-packages' not in caller
+    )
+    if isinstance(text, str | bytes) and not by_library:
+        if isinstance(text, bytes):
+            text = text.decode(errors='replace')
+        if any(len(v) >= _TELLING_LENGTH and v in text for _, v in _strings(seal)):
+            seal.refuse('to run', text, frame)
+
+
+def _is_of_itself(name: str, frame: FrameType) -> bool:
+    """Whether a package imports a part of its own."""
+    asking = frame.f_globals.get('__name__', '').partition('.')[0]
+    return name.partition('.')[0] == asking
+
+
+def _fills_registry(name: str, frame: FrameType) -> bool:
+    """Whether a registry imports what its own package registers."""
+    if frame.f_globals.get('__name__') != 'mmengine.registry.registry':
+        return False
+    return frame.f_code.co_name == 'import_from_location' or name in _REGISTRIES
+
+
+def _is_literal_import(frame: FrameType) -> bool:
+    """Whether a report comes from an import statement, whose name the code holds."""
+    return frame.f_code.co_code[frame.f_lasti] == opmap['IMPORT_NAME']
+
+
+def _is_importing(seal: _Seal, frame: FrameType | None) -> bool:
+    """Whether the block is in the middle of an import, which was allowed then."""
+    while frame is not None and frame is not seal.outside:
+        code = frame.f_code
+        if code.co_filename == _IMPORT_MACHINERY and code.co_name == '_find_and_load':
+            return True
+        frame = frame.f_back
+    return False
+
+
+@cache
+def _installed_folders() -> tuple[str, ...]:
+    places = {
+        sysconfig.get_path(n) for n in ('stdlib', 'platstdlib', 'purelib', 'platlib')
+    }
+    for name in ('mcdrl_mmseg', 'mmseg', 'mmengine', 'mmcv', 'mmpretrain', 'torch'):
+        file = getattr(sys.modules.get(name), '__file__', None)
+        if file:
+            places.add(str(Path(file).parent))
+    return tuple(os.path.realpath(place) + os.sep for place in places)
+
+
+def _is_installed(path: Any) -> bool:
+    if path is None:
+        return False
+    place = os.path.realpath(os.fsdecode(path))
+    return (place + os.sep).startswith(_installed_folders())
+
+
+def _is_value(config: Mapping, path: Any) -> bool:
+    """Whether a value of the config is this path."""
+    place = os.path.realpath(os.fsdecode(path))
+    return any(
+        os.sep in value and os.path.realpath(os.path.expanduser(value)) == place
+        for _, value in _strings(config)
+    )
+
+
+def _named_in(config: Mapping, name: str) -> bool:
+    return any(
+        value == name or value.startswith(f'{name}.') for _, value in _strings(config)
+    )
+
+
+def _strings(value: Any, place: str = '') -> Iterator[tuple[str, str]]:
+    """Every string of a config, with its place."""
+    if isinstance(value, _Seal):
+        value = value.config
+    if isinstance(value, str):
+        yield place, value
+    elif isinstance(value, Mapping):
+        for key, item in value.items():
+            yield from _strings(item, f'{place}.{key}' if place else str(key))
+    elif isinstance(value, list | tuple):
+        for number, item in enumerate(value):
+            yield from _strings(item, f'{place}[{number}]')
+
+
+def _entry(config: Mapping, what: str, frame: FrameType | None) -> str:
+    """Key and value that led to a wish, or the component that had it by itself."""
+    found = list(_strings(config))
+    for fits in (
+        lambda value: value == what,
+        lambda value: value.startswith(f'{what}.') or what.endswith(value),
+        lambda value: value in what or (what in value and bool(what)),
+    ):
+        for place, value in found:
+            if len(value) >= _TELLING_LENGTH and fits(value):
+                return f'{place}={value!r}'
+    kind = _type_being_built(frame)
+    for place, value in found:
+        if value == kind and place.endswith('type'):
+            return f'{place}={value!r}'
+    return f'a component ({kind})'
+
+
+def _type_being_built(frame: FrameType | None) -> Any:
+    """The ``type`` that a registry was building when something was asked for."""
+    while frame is not None:
+        if frame.f_code.co_name == 'build_from_cfg':
+            cfg = frame.f_locals.get('cfg')
+            return cfg.get('type') if isinstance(cfg, Mapping) else None
+        frame = frame.f_back
+    return None
