@@ -69,7 +69,7 @@ wheel: $(READY)
 test-wheel: wheel
 	rm -rf .venv-wheel
 	$(PYTHON) -m venv .venv-wheel
-	.venv-wheel/bin/python -m pip install --quiet -c requirements/tested.txt "$$(echo dist/*.whl)[mmseg]"
+	.venv-wheel/bin/python -m pip install --quiet -c requirements/tested.txt "$$(echo dist/*.whl)[mmseg,lab]"
 	.venv-wheel/bin/python -m pip install --quiet 'setuptools<81' colorama tabulate requests
 	.venv-wheel/bin/python -m pip install --quiet --no-deps openmim==0.3.9
 	MCDRL_WHEEL_VENV=$(abspath .venv-wheel) $(BIN)/python -m pytest tests/integration/test_wheel.py

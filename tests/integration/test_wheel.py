@@ -18,10 +18,11 @@ import pytest
 import yaml
 
 PACKAGE = 'mcdrl_mmseg'
+PACKAGES = (PACKAGE, 'mcdrl_lab', 'mcdrl_common')
 SOURCES = (
     *('LICENSE', 'MANIFEST.in', 'Makefile', 'README.md', 'model-index.yml'),
     *('pyproject.toml', 'setup.py'),
-    *('configs', 'docs', 'mcdrl_mmseg', 'requirements', 'tests', 'tools'),
+    *('configs', 'docs', *PACKAGES, 'requirements', 'tests', 'tools'),
 )
 UNSHIPPED = shutil.ignore_patterns('__pycache__', '.mim', '*.egg-info')
 BUILD_ARCHIVE = 'from setuptools import build_meta; build_meta.build_sdist("dist")'
@@ -139,10 +140,11 @@ def test_wheel_holds_every_config_tool_and_data_file(wheel, sources):
     for name in ('configs', 'tools'):
         for path in files_below(sources / name):
             assert f'{PACKAGE}/.mim/{name}/{path}' in held, path
-    for path in files_below(sources / PACKAGE):
-        assert f'{PACKAGE}/{path}' in held, path
+    for package in PACKAGES:
+        for path in files_below(sources / package):
+            assert f'{package}/{path}' in held, path
     assert f'{PACKAGE}/.mim/model-index.yml' in held
-    assert not [name for name in held if name.startswith('tests/')]
+    assert not [name for name in held if name.startswith(('tests/', 'findings/'))]
 
 
 def test_installing_adds_our_package_and_changes_no_other(python, repo_root):
@@ -202,9 +204,27 @@ def test_mim_runs_any_tool(python, tmp_path):
     if not mim.is_file():
         pytest.skip('no MIM in this environment: make test-wheel has it')
     path = f'{python.parent}{os.pathsep}{os.environ["PATH"]}'
-    options = ('--images-per-site', 8, '--size', 64)
-    run(mim, 'run', PACKAGE, 'endosim', 'drawn', *options, cwd=tmp_path, PATH=path)
-    assert len(list(tmp_path.glob('drawn/endosim_*/images/*.png'))) == 40
+    shown = run(mim, 'run', PACKAGE, 'predict', '--help', cwd=tmp_path, PATH=path)
+    assert 'Example: python tools/predict.py' in shown
+
+
+def test_demo_plan_and_prediction_run_outside_of_the_repository(python, tmp_path):
+    options = ('--images-per-site', 12, '--seeds', 1)
+    shown = run(python, '-m', 'mcdrl_lab', 'demo', *options, cwd=tmp_path)
+    assert 'Took' in shown
+    runs = tmp_path / 'work_dirs/demo/runs'
+    records = [json.loads(line) for line in (runs / 'records.jsonl').open()]
+    assert [(r['method'], r['status']) for r in records] == [
+        ('baseline', 'done'),
+        ('mcdrl', 'done'),
+    ]
+    assert (tmp_path / 'work_dirs/demo/report.html').is_file()
+
+    (checkpoint,) = runs.glob('mcdrl/endosim_a/seed0/best_*.pth')
+    images = tmp_path / 'work_dirs/demo/endosim/endosim_a/images'
+    predict = package_folder(python) / '.mim/tools/predict.py'
+    run(python, predict, checkpoint, images, '--out', 'predictions', cwd=tmp_path)
+    assert len(list((tmp_path / 'predictions').rglob('*.png'))) >= 12
 
 
 def test_editable_install_links_configs_and_tools(sources, tmp_path):
