@@ -37,7 +37,11 @@ def run_real_demo(work_dir: str) -> None:
     start = time.monotonic()
     out = Path(work_dir).resolve()
     config = find_config(_CONFIG)
-    environment = {DATA_VARIABLE: str(Path(data_root).resolve())}
+    # Whatever site a user's own trainings hold out, the messages name this one.
+    environment = {
+        DATA_VARIABLE: str(Path(data_root).resolve()),
+        'MCDRL_HELD_OUT': 'polypgen_c1',
+    }
 
     say('1/3  Training on three hospitals; polypgen_c1 is held out')
     if (out / 'finished').is_file():
