@@ -1,4 +1,4 @@
-"""The data sets that an experiment config names."""
+"""The data sets and metrics that an experiment config names."""
 
 from __future__ import annotations
 
@@ -22,3 +22,15 @@ def datasets(dataset: Any) -> Iterator[dict]:
         yield from datasets(dataset.get('dataset'))
         for part in dataset.get('datasets') or ():
             yield from datasets(part)
+
+
+def evaluators(evaluator: Any) -> list[dict]:
+    """The metrics of an evaluator's config, however it is written.
+
+    Args:
+        evaluator: One metric, a list of them, an ``Evaluator`` with ``metrics``, or
+            None.
+    """
+    if isinstance(evaluator, dict) and 'metrics' in evaluator:
+        evaluator = evaluator['metrics']
+    return [evaluator] if isinstance(evaluator, dict) else list(evaluator or ())

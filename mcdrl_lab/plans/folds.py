@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from mcdrl_common.config_datasets import LOADERS, datasets
+from mcdrl_common.config_datasets import LOADERS, datasets, evaluators
 from mcdrl_common.site_scores import HEADLINE
 from mcdrl_lab.errors import ProtocolError
 
+from .folder_names import check_name
 from .hashing import list_files
 from .records import SELECTIONS
 
@@ -27,23 +27,6 @@ PARTS = {
     'val_dataloader': 'validation_parts',
     'test_dataloader': 'test_parts',
 }
-
-
-def check_name(kind: str, name: str) -> str:
-    """Refuse a name that could not be that of a folder.
-
-    Args:
-        kind: What is named, for the message.
-        name: The name.
-
-    Raises:
-        ProtocolError: The name holds other than letters, digits and ``._+-``.
-    """
-    if not re.fullmatch(r'[A-Za-z0-9][A-Za-z0-9._+-]*', name):
-        raise ProtocolError(
-            f'{kind} {name!r} names a folder: use letters, digits and "._+-" only.'
-        )
-    return name
 
 
 def _site_of(dataset: Mapping) -> str | None:
@@ -126,14 +109,8 @@ def _keep_sites(cfg: Config, loader: str, names: Sequence[str]) -> None:
         )
 
 
-def _evaluators(evaluator: Any) -> list[dict]:
-    if isinstance(evaluator, dict) and 'metrics' in evaluator:
-        evaluator = evaluator['metrics']
-    return [evaluator] if isinstance(evaluator, dict) else list(evaluator or ())
-
-
 def _site_metric(cfg: Config, key: str) -> dict:
-    for metric in _evaluators(cfg.get(key)):
+    for metric in evaluators(cfg.get(key)):
         if metric.get('type') == SITE_METRIC:
             return metric
     raise ProtocolError(

@@ -13,7 +13,7 @@ from typing import Any
 
 from mcdrl_lab.errors import ProtocolError
 
-from .folds import check_name
+from .folder_names import check_name
 
 
 @dataclass(frozen=True)

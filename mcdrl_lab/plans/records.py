@@ -11,12 +11,27 @@ from typing import Any
 
 from mcdrl_lab.errors import ProtocolError
 
+from .folder_names import check_name
 from .json_lines import append_line, parse_line, read_lines
 
 RECORDS_NAME = 'records.jsonl'
 SCHEMA = 1
 SELECTIONS = ('validation', 'oracle')
 STATUSES = ('done', 'failed')
+_TYPES: dict[str, type | tuple[type, ...]] = {
+    'method': str,
+    'config': str,
+    'config_hash': str,
+    'held_out': str,
+    'seed': int,
+    'metrics': dict,
+    'images': list,
+    'versions': dict,
+    'budget': dict,
+    'data_hash': str,
+    'duration_s': (int, float),
+    'error': (str, type(None)),
+}
 
 
 @dataclass(frozen=True)
@@ -99,11 +114,32 @@ class RunRecord:
                 raise ProtocolError(
                     f'{name}={values[name]!r} is not one of {list(allowed)}.'
                 )
+        _check_types(values)
+        # Both name folders below the plan's, where files are read and written.
+        check_name('method', values['method'])
+        check_name('site', values['held_out'])
         metrics = {
             name: math.nan if value is None else float(value)
             for name, value in values['metrics'].items()
         }
         return cls(**{**values, 'metrics': metrics})
+
+
+def _check_types(values: Mapping[str, Any]) -> None:
+    wrong = [n for n, allowed in _TYPES.items() if not _is_a(values[n], allowed)]
+    numbers = values['metrics'].values() if 'metrics' not in wrong else ()
+    if not all(value is None or _is_a(value, (int, float)) for value in numbers):
+        wrong.append('metrics')
+    images = values['images'] if 'images' not in wrong else ()
+    if not all(isinstance(image, dict) for image in images):
+        wrong.append('images')
+    if wrong:
+        raise ProtocolError(f'these values are of another type: {wrong}.')
+
+
+def _is_a(value: Any, allowed: type | tuple[type, ...]) -> bool:
+    # To Python a bool is an int.
+    return isinstance(value, allowed) and not isinstance(value, bool)
 
 
 def _parse(line: bytes) -> RunRecord:

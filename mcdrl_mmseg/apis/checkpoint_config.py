@@ -15,7 +15,7 @@ from typing import Any
 
 from mmengine.config import Config
 from mmengine.registry import Registry
-from mmseg.registry import MODELS, TRANSFORMS, WEIGHT_INITIALIZERS
+from mmseg.registry import DATASETS, MODELS, TRANSFORMS, WEIGHT_INITIALIZERS
 
 from .inference_config import SCOPES, without_training
 
@@ -63,18 +63,7 @@ def parse_config_text(text: str, source: str) -> CheckpointConfig:
         CheckpointConfigError: Something other than literals, a component that is
             not registered, or an import of another package.
     """
-    try:
-        statements = ast.parse(text).body
-    except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
-        raise CheckpointConfigError(
-            f'{source}: the config in it is not Python text ({error}). Name a config '
-            'file with --config.'
-        ) from None
-    entries = {}
-    for statement in statements:
-        name, value = _assignment(statement, source)
-        if name in _NEEDED:
-            entries[name] = _literal(value, name, source)
+    entries = _entries(text, source)
     if not isinstance(entries.get('model'), dict):
         raise CheckpointConfigError(
             f'{source}: the config in it has no model. Name a config file with '
@@ -95,6 +84,46 @@ def parse_config_text(text: str, source: str) -> CheckpointConfig:
     )
     object.__setattr__(config, 'source', source)
     return config
+
+
+def parse_test_dataset(text: str, source: str) -> dict[str, Any]:
+    """Read the data set of a run's test from its config text, without running it.
+
+    Args:
+        text: ``Config.pretty_text``, as MMEngine writes it into work folders.
+        source: Name of the file, for messages.
+
+    Returns:
+        The config of the data set, of registered data sets and transforms only.
+
+    Raises:
+        CheckpointConfigError: As :func:`parse_config_text`, or there is none.
+    """
+    dataset = (_entries(text, source).get('test_dataloader') or {}).get('dataset')
+    if not isinstance(dataset, dict):
+        raise CheckpointConfigError(
+            f'{source}: the config in it has no test_dataloader.dataset. Name a config '
+            'file with --config.'
+        )
+    place = 'test_dataloader.dataset'
+    _check_types(dataset, place, (DATASETS, TRANSFORMS), source)
+    return dataset
+
+
+def _entries(text: str, source: str) -> dict[str, Any]:
+    try:
+        statements = ast.parse(text).body
+    except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
+        raise CheckpointConfigError(
+            f'{source}: the config in it is not Python text ({error}). Name a config '
+            'file with --config.'
+        ) from None
+    entries = {}
+    for statement in statements:
+        name, value = _assignment(statement, source)
+        if name in _NEEDED:
+            entries[name] = _literal(value, name, source)
+    return entries
 
 
 def _assignment(statement: ast.stmt, source: str) -> tuple[str, ast.expr]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 
 import torch
@@ -11,6 +12,7 @@ from mmengine.dist import is_distributed
 from mmengine.runner import Runner
 from mmseg.registry import RUNNERS
 
+from mcdrl_common.config_datasets import evaluators
 from mcdrl_mmseg.engine.config_check import check_config
 from mcdrl_mmseg.engine.runner import insert_mcdrl
 
@@ -42,13 +44,41 @@ def load_config(
         raise FileNotFoundError(f'config {path!r} is not a file.')
     cfg = FormattedOnceConfig.of(Config.fromfile(path))
     cfg.launcher = launcher
+    planned = cfg.get('work_dir')
     if cfg_options is not None:
         cfg.merge_from_dict(cfg_options)
     if work_dir is not None:
         cfg.work_dir = work_dir
+        _move_records(cfg, planned, cfg_options or {})
     elif cfg.get('work_dir') is None:
         cfg.work_dir = str(Path('work_dirs') / Path(path).stem)
     return cfg
+
+
+def _move_records(cfg: Config, planned: str | None, cfg_options: Mapping) -> None:
+    """Let records that would go into a config's own work folder go into the new one.
+
+    A plan's configs name that folder: another test must not replace what it recorded.
+    """
+    if planned is None or any('records_path' in key for key in cfg_options):
+        return
+    for key in ('val_evaluator', 'test_evaluator'):
+        for metric in evaluators(cfg.get(key)):
+            path = metric.get('records_path')
+            if path and Path(path).resolve().is_relative_to(Path(planned).resolve()):
+                inside = Path(path).resolve().relative_to(Path(planned).resolve())
+                metric['records_path'] = str(Path(cfg.work_dir) / inside)
+
+
+def _keep_config_file(cfg: Config) -> None:
+    """Keep MMEngine from replacing the file that a config was read from.
+
+    It writes the config as it now is, ``load_from`` and ``resume`` included, under the
+    same name into the work folder; under the time of the start if it knows no name.
+    """
+    path, folder = cfg.filename, cfg.get('work_dir')
+    if path and folder and Path(path).resolve().parent == Path(folder).resolve():
+        object.__setattr__(cfg, '_filename', None)
 
 
 def insert_and_check(cfg: Config, training: bool = True) -> Config:
@@ -80,6 +110,7 @@ def build_runner(cfg: Config) -> Runner:
     Args:
         cfg: As :func:`load_config` gives it.
     """
+    _keep_config_file(cfg)
     if cfg.launcher == 'pytorch' and not torch.cuda.is_available():
         if not is_distributed():
             torch.distributed.init_process_group(backend='gloo')

@@ -158,3 +158,39 @@ def test_runner_type_of_the_config_is_used(monkeypatch):
     cfg = Config(dict(launcher='none', runner_type='Other'))
     build_runner(cfg)
     assert made == [cfg]
+
+
+@pytest.mark.parametrize('listed', [False, True])
+def test_another_work_dir_takes_the_records_with_it(tmp_path, listed):
+    metric = dict(type='SiteLesionMetric', records_path=f'{tmp_path}/run/a/test.json')
+    cfg = Config(
+        dict(
+            work_dir=f'{tmp_path}/run',
+            test_evaluator=[metric] if listed else metric,
+            val_evaluator=dict(records_path=f'{tmp_path}/elsewhere.json'),
+        )
+    )
+    path = tmp_path / 'config.py'
+    cfg.dump(path)
+    read = load_config(str(path), work_dir=f'{tmp_path}/other')
+    moved = read.test_evaluator[0] if listed else read.test_evaluator
+    assert moved.records_path == f'{tmp_path}/other/a/test.json'
+    # Outside of the work folder it was chosen by hand.
+    assert read.val_evaluator.records_path == f'{tmp_path}/elsewhere.json'
+    own = load_config(str(path))
+    assert own.test_evaluator == cfg.test_evaluator
+    key = 'test_evaluator.0.records_path' if listed else 'test_evaluator.records_path'
+    named = load_config(str(path), {key: 'named.json'}, f'{tmp_path}/other')
+    moved = named.test_evaluator[0] if listed else named.test_evaluator
+    assert moved.records_path == 'named.json'
+
+
+def test_a_run_never_replaces_the_config_it_was_read_from(tmp_path, monkeypatch):
+    monkeypatch.setattr(launch_module.Runner, 'from_cfg', lambda cfg: cfg)
+    path = tmp_path / 'config.py'
+    path.write_text('a = 1\n')
+    # MMEngine writes the config under its file's name into the work folder.
+    cfg = load_config(str(path), work_dir=str(tmp_path))
+    assert build_runner(cfg).filename is None
+    cfg = load_config(str(path), work_dir=str(tmp_path / 'other'))
+    assert build_runner(cfg).filename == str(path)

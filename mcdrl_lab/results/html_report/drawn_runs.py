@@ -68,7 +68,7 @@ def draw_runs(
     from mcdrl_mmseg.models import DictionaryError
     from mcdrl_mmseg.safe_loading import CheckpointError
 
-    from .run_pictures import RunModel
+    from .run_pictures import RunModel, found_config
 
     drawn: dict[str, RunPictures] = {}
     loaded: tuple[_TestedModel, RunModel] | None = None
@@ -76,7 +76,13 @@ def draw_runs(
         try:
             # One checkpoint may serve several sites.
             if loaded is None or loaded[0] != files:
-                model = RunModel(*files, options.data_root, options.device)
+                checkpoint, config = files
+                model = RunModel(
+                    checkpoint,
+                    config if options.config else found_config(config),
+                    options.data_root,
+                    options.device,
+                )
                 loaded = files, model
             cases = choose_cases(record.images)
             result = loaded[1].pictures(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import shlex
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -243,9 +244,15 @@ def commands(source: Source) -> list[str]:
         folder = root / run_folder(record)
         if not (folder / 'config.py').is_file():
             continue
-        lines.append(f'python tools/train.py {folder}/config.py')
+        # The run's own folder holds what was recorded, which nothing may replace.
+        again = shlex.quote(f'{folder}-again')
+        config = shlex.quote(f'{folder}/config.py')
+        lines.append(f'python tools/train.py {config} --work-dir {again}')
         for checkpoint in sorted(folder.glob('best_*.pth')):
-            lines.append(f'python tools/test.py {folder}/config.py {checkpoint}')
+            lines.append(
+                f'python tools/test.py {config} {shlex.quote(str(checkpoint))} '
+                f'--work-dir {again}'
+            )
     return lines
 
 

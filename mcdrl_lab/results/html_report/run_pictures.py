@@ -22,6 +22,7 @@ from mcdrl_common.config_datasets import datasets
 from mcdrl_lab.results.features import collect_features
 from mcdrl_lab.simulation.truth import true_confounders
 from mcdrl_mmseg.apis.checkpoint import load_segmentor
+from mcdrl_mmseg.apis.checkpoint_config import parse_config_text, parse_test_dataset
 from mcdrl_mmseg.apis.explanation import explain
 from mcdrl_mmseg.apis.image_pipeline import read_image
 from mcdrl_mmseg.evaluation.image_record import image_name
@@ -55,12 +56,32 @@ class RunPictures:
     explanations: dict[str, Figure] = field(default_factory=dict)
 
 
+def found_config(path: str | os.PathLike) -> Config:
+    """The config that a run left in its folder, read as data and never executed.
+
+    Whoever made the folder wrote it, and the user named the folder, not the config.
+
+    Args:
+        path: As MMEngine writes it, of literals only.
+
+    Raises:
+        CheckpointConfigError: It is a program, or names what is not registered.
+        OSError: It cannot be read.
+    """
+    text = Path(path).read_text(encoding='utf-8')
+    cfg = parse_config_text(text, str(path))
+    cfg.test_dataloader = dict(dataset=parse_test_dataset(text, str(path)))
+    return cfg
+
+
 class RunModel:
     """A tested checkpoint with the images it was tested on.
 
     Args:
         checkpoint: The checkpoint.
-        config: Its config, whose test set the images are looked up in.
+        config: Its config, whose test set the images are looked up in. A path is that
+            of a config that the user named, which is executed; the text of a config
+            that was found, as :func:`found_config` gives it, is not.
         data_root: Folder of the images, where it is not the config's.
         device: As ``'cuda:0'``; None takes a GPU if there is one.
 
@@ -72,7 +93,7 @@ class RunModel:
     def __init__(
         self,
         checkpoint: str | os.PathLike,
-        config: str | os.PathLike,
+        config: str | os.PathLike | Config,
         data_root: str | os.PathLike | None = None,
         device: str | None = None,
     ) -> None:

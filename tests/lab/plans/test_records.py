@@ -76,6 +76,12 @@ def test_a_spoilt_line_elsewhere_is_an_error_that_names_it(tmp_path, make_record
         ({'selection': 'best'}, "selection='best' is not one of"),
         ({'status': 'half'}, "status='half' is not one of"),
         ({'extra': 1}, r"keys unknown: \['extra'\]"),
+        ({'method': '../../up'}, r"method '\.\./\.\./up' names a folder"),
+        ({'held_out': '/root'}, "site '/root' names a folder"),
+        ({'seed': '../0'}, r"another type: \['seed'\]"),
+        ({'seed': True, 'budget': None}, r"another type: \['seed', 'budget'\]"),
+        ({'metrics': {'mDice_fg': 'high'}}, r"another type: \['metrics'\]"),
+        ({'images': ['i0']}, r"another type: \['images'\]"),
     ],
 )
 def test_a_line_of_another_layout_is_refused(make_record, change, message):

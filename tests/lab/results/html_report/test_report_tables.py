@@ -137,6 +137,8 @@ def test_commands_are_those_of_the_runs_whose_folders_are_there(source):
     (folder / 'config.py').touch()
     (folder / 'best_mDice_fg_epoch_3.pth').touch()
     assert tables.commands(source) == [
-        f'python tools/train.py {folder}/config.py',
-        f'python tools/test.py {folder}/config.py {folder}/best_mDice_fg_epoch_3.pth',
+        # In a new work folder: what was recorded is not replaced.
+        f'python tools/train.py {folder}/config.py --work-dir {folder}-again',
+        f'python tools/test.py {folder}/config.py {folder}/best_mDice_fg_epoch_3.pth '
+        f'--work-dir {folder}-again',
     ]

@@ -1,6 +1,11 @@
 import os
 
-from mcdrl_lab.results.html_report.report_source import checkpoint_of, config_of
+import pytest
+from mmengine.config import Config
+
+from mcdrl_lab.results.html_report.drawn_runs import ReportOptions, draw_runs
+from mcdrl_lab.results.html_report.report_source import Source, checkpoint_of, config_of
+from mcdrl_lab.results.html_report.run_pictures import found_config
 
 
 def touch(path, time=100):
@@ -33,3 +38,35 @@ def test_config_of_a_work_folder_is_that_of_its_last_training(tmp_path):
     # A test logs no scalars, and may have been of another config.
     touch(tmp_path / '20260103_000000/vis_data/config.py')
     assert config_of(tmp_path) == last
+
+
+@pytest.mark.reliability('security', 'a config in a folder that a report is made of')
+def test_a_config_that_nobody_named_is_not_executed(tmp_path, make_record):
+    record = make_record()
+    folder = tmp_path / 'mcdrl/s1/seed0'
+    touch(folder / 'best_mDice_fg_epoch_1.pth')
+    marker = tmp_path / 'executed'
+    (folder / 'config.py').write_text(f"open({str(marker)!r}, 'w')\nmodel = dict()\n")
+    source = Source(tmp_path, [record], {record.key: folder}, is_plan=True)
+    drawn, problems = draw_runs(source, 'mcdrl', ReportOptions())
+    assert drawn == {}
+    assert len(problems) == 1
+    assert problems[0].startswith(f's1: {folder}/config.py: line 1')
+    assert 'was not run' in problems[0]
+    assert not marker.exists()
+
+
+def test_config_that_a_run_left_is_read_as_it_was_written(tmp_path, tiny_config):
+    cfg = Config.fromfile(tiny_config)
+    cfg.dump(tmp_path / 'config.py')
+    found = found_config(tmp_path / 'config.py')
+    assert found.test_dataloader.dataset == cfg.test_dataloader.dataset
+    assert found.model.decode_head.type == cfg.model.decode_head.type
+
+
+def test_data_set_of_an_unknown_type_is_not_imported(tmp_path, tiny_config):
+    cfg = Config.fromfile(tiny_config)
+    cfg.test_dataloader.dataset.type = 'os.system'
+    cfg.dump(tmp_path / 'config.py')
+    with pytest.raises(ValueError, match=r"dataset\.type='os\.system'"):
+        found_config(tmp_path / 'config.py')

@@ -1,0 +1,24 @@
+"""Names of methods and sites, which are names of folders too."""
+
+from __future__ import annotations
+
+import re
+
+from mcdrl_lab.errors import ProtocolError
+
+
+def check_name(kind: str, name: str) -> str:
+    """Refuse a name that could not be that of a folder.
+
+    Args:
+        kind: What is named, for the message.
+        name: The name.
+
+    Raises:
+        ProtocolError: The name holds other than letters, digits and ``._+-``.
+    """
+    if not re.fullmatch(r'[A-Za-z0-9][A-Za-z0-9._+-]*', name):
+        raise ProtocolError(
+            f'{kind} {name!r} names a folder: use letters, digits and "._+-" only.'
+        )
+    return name
