@@ -143,7 +143,9 @@ def make_toy_runner(tmp_path):
             train_cfg=dict(by_epoch=True, max_epochs=len(scores), val_interval=1),
             val_cfg=dict(),
             val_evaluator=Evaluator(ToyScore(scores)),
-            optim_wrapper=dict(optimizer=dict(type='AdamW', lr=0.1)),
+            optim_wrapper=changes.pop(
+                'optim_wrapper', dict(optimizer=dict(type='AdamW', lr=0.1))
+            ),
             default_hooks=dict(
                 logger=dict(type='LoggerHook', interval=1),
                 checkpoint=dict(

@@ -13,6 +13,10 @@ from mmseg.registry import HOOKS
 
 from mcdrl_common.atomic_write import write_text
 from mcdrl_mmseg.engine.atomic_backend import ATOMIC_BACKEND
+from mcdrl_mmseg.engine.resumed_settings import (
+    training_settings,
+    warn_of_replaced_settings,
+)
 
 _POINTER = 'last_checkpoint'
 _VALIDATED = 'validated_at'
@@ -27,6 +31,11 @@ class AtomicCheckpointHook(CheckpointHook):
       removes it before.
     - ``resume=True`` goes on from the newest whole checkpoint. One that is cut short
       or changed is named in the log and passed over.
+    - A run goes on from its own folder and removes nothing outside it. MMEngine keeps
+      absolute paths, so that a copied work folder would go on from the checkpoint of
+      the folder it was copied from, and remove the best one there.
+    - Where the checkpoint replaces the rate or the schedule of the config, the log
+      names both.
     - A run that ended between a checkpoint and the validation due after it validates
       first when resumed; else that epoch could never be the best one.
 
@@ -50,6 +59,9 @@ class AtomicCheckpointHook(CheckpointHook):
     max_keep_ckpts: int
     keep_ckpt_ids: deque
 
+    # What the config asked for, before a checkpoint was loaded; None in a fresh run.
+    _asked: dict[str, Any] | None = None
+
     def __init__(self, backend_args: dict | None = None, **kwargs: Any) -> None:
         self._is_local = '://' not in str(kwargs.get('out_dir'))
         if backend_args is None and self._is_local:
@@ -58,6 +70,7 @@ class AtomicCheckpointHook(CheckpointHook):
 
     def before_run(self, runner: Runner) -> None:
         """Before a run is resumed, point ``last_checkpoint`` at a whole one."""
+        self._asked = training_settings(runner) if runner._resume else None
         if runner._resume and runner._load_from is None and self._is_local:
             if is_main_process():
                 self._point_at_whole(runner)
@@ -68,26 +81,34 @@ class AtomicCheckpointHook(CheckpointHook):
 
         pointer = Path(runner.work_dir, _POINTER)
         named = pointer.read_text().strip() if pointer.is_file() else ''
-        if named and is_whole(named):
-            return
         folder = Path(runner.work_dir)
         if self.out_dir is not None:
             folder = Path(self.out_dir, folder.name)
-        found = newest_whole(folder, self.filename_tmpl) if folder.is_dir() else None
-        if named:
-            on = f'the run goes on from {found}'
-            runner.logger.warning(
-                f'{named} is missing, cut short or changed, and is not used: '
-                f'{on if found else "no other is whole, the run begins anew"}.'
+        # The folder may have been moved or copied since the path was written.
+        own = folder / Path(named).name
+        found: Path | None = own
+        if not named or not is_whole(own):
+            found = (
+                newest_whole(folder, self.filename_tmpl) if folder.is_dir() else None
             )
+            if named:
+                on = f'the run goes on from {found}'
+                runner.logger.warning(
+                    f'{own} is missing, cut short or changed, and is not used: '
+                    f'{on if found else "no other is whole, the run begins anew"}.'
+                )
         if found is None:
             pointer.unlink(missing_ok=True)
-            return
-        write_text(pointer, str(found))
+        elif str(found) != named:
+            write_text(pointer, str(found))
 
     def before_train(self, runner: Runner) -> None:
         """Prepare; validate where the run ended before it could."""
         super().before_train(runner)
+        if self._asked is not None:
+            warn_of_replaced_settings(runner, self._asked)
+        if self.save_best and self._is_local:
+            self._keep_best_in_own_folder(runner)
         if self.max_keep_ckpts > 0:
             # MMEngine's would drop the oldest by itself.
             self.keep_ckpt_ids = deque(self.keep_ckpt_ids)
@@ -97,6 +118,26 @@ class AtomicCheckpointHook(CheckpointHook):
                 'validating now.'
             )
             runner.val_loop.run()
+
+    def _keep_best_in_own_folder(self, runner: Runner) -> None:
+        """Replace the path of a best checkpoint by that of its copy in this folder.
+
+        Where there is none, the best score stays the one to beat, without a file.
+        """
+        own: dict[str, str | None] = {}
+        for key, path in self._best().items():
+            own[key] = path and str(Path(self.out_dir, Path(path).name))
+            if path and own[key] != path:
+                if not Path(str(own[key])).is_file():
+                    runner.logger.warning(
+                        f"The best checkpoint so far, {path}, is not in this run's "
+                        f'folder {self.out_dir}, and is left alone: copy it there to '
+                        'keep it with this run.'
+                    )
+                    own[key] = None
+                info = f'best_ckpt_{key}' if key else 'best_ckpt'
+                runner.message_hub.update_info(info, own[key])
+        self._set_best(own)
 
     @staticmethod
     def _validation_was_missed(runner: Runner) -> bool:

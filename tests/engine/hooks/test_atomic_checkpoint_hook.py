@@ -2,6 +2,7 @@
 
 import errno
 import os
+import shutil
 
 import pytest
 import torch
@@ -191,3 +192,100 @@ def test_a_fresh_run_does_not_look_at_what_is_there(make_toy_runner, folder):
     make_toy_runner().train()
     assert (folder / 'epoch_7.pth').read_bytes() == b'a user put this here'
     assert 'resumed epoch' not in logged(folder)
+
+
+@pytest.fixture
+def copied(make_toy_runner, folder, tmp_path):
+    """A run of two epochs of three, and a copy of its folder."""
+    with pytest.raises(Killed):
+        make_toy_runner(custom_hooks=[KillHook('before_train_iter', 5)]).train()
+    copy = tmp_path / 'copy'
+    shutil.copytree(folder, copy)
+    return copy
+
+
+def test_a_copied_folder_goes_on_from_its_own_checkpoint_and_best(
+    make_toy_runner, folder, copied, unbroken
+):
+    before = {path: path.read_bytes() for path in folder.rglob('*') if path.is_file()}
+    # The copy is of an earlier time than the original is now.
+    (folder / 'epoch_2.pth').write_bytes(b'trained on with other settings')
+    before[folder / 'epoch_2.pth'] = b'trained on with other settings'
+    make_toy_runner(work_dir=str(copied), resume=True).train()
+    assert_equal_runs(last_state(copied), unbroken)
+    assert names(copied)[0] == 'best_score_epoch_3.pth'
+    assert 'best_score_epoch_2.pth' not in names(copied)
+    assert (copied / 'last_checkpoint').read_text() == str(copied / 'epoch_3.pth')
+    after = {path: path.read_bytes() for path in folder.rglob('*') if path.is_file()}
+    assert after == before
+
+
+def test_a_moved_folder_goes_on_from_the_checkpoint_named(
+    make_toy_runner, folder, copied, unbroken
+):
+    shutil.rmtree(folder)
+    make_toy_runner(work_dir=str(copied), resume=True).train()
+    assert 'and is not used' not in logged(copied)
+    assert_equal_runs(last_state(copied), unbroken)
+    assert 'best_score_epoch_2.pth' not in names(copied)
+
+
+def test_the_best_of_a_copy_that_does_not_hold_it_is_named_and_left_alone(
+    make_toy_runner, folder, copied
+):
+    (copied / 'best_score_epoch_2.pth').unlink()
+    make_toy_runner(work_dir=str(copied), scores=(1, 2, 0), resume=True).train()
+    assert (folder / 'best_score_epoch_2.pth').is_file()
+    assert not list(copied.glob('best*'))
+    log = ' '.join(logged(copied).split())
+    assert f"{folder}/best_score_epoch_2.pth, is not in this run's folder" in log
+    state = last_state(copied)['message_hub']['runtime_info']
+    assert (state['best_score'], state['best_ckpt']) == (2, None)
+
+
+def test_the_best_of_several_scores_is_that_of_the_copy(make_toy_runner, folder):
+    runner = make_toy_runner()
+    hook = next(h for h in runner.hooks if type(h).__name__ == 'AtomicCheckpointHook')
+    hook.key_indicators = ['a', 'b']
+    hook.out_dir = str(folder)
+    hook.best_ckpt_path_dict = {'a': '/elsewhere/best_a.pth', 'b': None}
+    (folder / 'best_a.pth').write_bytes(b'')
+    hook._keep_best_in_own_folder(runner)
+    assert hook.best_ckpt_path_dict == {'a': str(folder / 'best_a.pth'), 'b': None}
+    info = runner.message_hub.runtime_info
+    assert info['best_ckpt_a'] == str(folder / 'best_a.pth')
+
+
+POLY = dict(type='PolyLR', power=0.9, eta_min=0, by_epoch=False, end=6)
+
+
+@pytest.mark.parametrize('schedule', [None, [POLY]])
+def test_a_resumed_run_names_the_rate_that_it_uses_and_the_one_asked_for(
+    make_toy_runner, folder, schedule
+):
+    first = dict(param_scheduler=schedule, scores=(1, 2))
+    make_toy_runner(**first).train()
+    other = dict(optimizer=dict(type='AdamW', lr=0.025, weight_decay=0.5))
+    runner = make_toy_runner(resume=True, param_scheduler=schedule, optim_wrapper=other)
+    runner.train()
+    log = ' '.join(logged(folder).split())
+    assert 'goes on with the settings of its checkpoint' in log
+    assert 'lr 0.1 and not 0.025' in log
+    assert 'weight_decay 0.01 and not 0.5' in log
+    assert runner.optim_wrapper.param_groups[0]['weight_decay'] == 0.01
+
+
+def test_a_resumed_run_names_the_schedule_that_it_uses_and_the_one_asked_for(
+    make_toy_runner, folder
+):
+    make_toy_runner(param_scheduler=[POLY], scores=(1, 2)).train()
+    make_toy_runner(param_scheduler=[{**POLY, 'power': 2.0}], resume=True).train()
+    assert 'PolyLR.power 0.9 and not 2.0' in ' '.join(logged(folder).split())
+
+
+def test_a_run_resumed_with_its_own_settings_warns_of_none(make_toy_runner, folder):
+    schedule = [dict(type='LinearLR', start_factor=0.1, by_epoch=False, end=3), POLY]
+    make_toy_runner(param_scheduler=schedule, scores=(1, 2)).train()
+    make_toy_runner(param_scheduler=schedule, resume=True).train()
+    assert 'resumed epoch: 2' in logged(folder)
+    assert 'settings of its checkpoint' not in logged(folder)
