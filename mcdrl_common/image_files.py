@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import shutil
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 from PIL import Image, UnidentifiedImageError
+from PIL.TiffImagePlugin import TiffImageFile
 
 from .findings import FileProblem
 
@@ -17,6 +19,59 @@ _COPIED = {'JPEG': '.jpg', 'MPO': '.jpg', 'PNG': '.png'}
 _REWRITTEN = ('TIFF', 'BMP')
 _LOSSLESS_MODES = ('1', 'L', 'P', 'RGB', 'RGBA')
 EXIF_ORIENTATION = 0x0112
+_PNG_DEPTH_AT = 24
+_TIFF_BITS_PER_SAMPLE = 258
+_WIDE_MODES = {'I': 32, 'F': 32, 'I;16': 16, 'I;16B': 16, 'I;16L': 16}
+# Pillow warns of what is refused here.
+warnings.filterwarnings('ignore', category=Image.DecompressionBombWarning)
+
+
+class NotAnImage(FileProblem):
+    """A file that Pillow knows no format for."""
+
+
+def set_pixel_limit(count: int) -> None:
+    """Set how many pixels an image may have, in this process: Pillow's own limit.
+
+    Args:
+        count: Pixels; before, 89 million.
+    """
+    Image.MAX_IMAGE_PIXELS = count
+
+
+def check_pixel_count(width: int, height: int, kind: str = 'image') -> None:
+    """Refuse an image that would fill the memory, before it is decoded.
+
+    Args:
+        width: Of the image, by its header.
+        height: Likewise.
+        kind: ``'image'``, ``'mask'``, ..., for messages.
+
+    Raises:
+        FileProblem: More pixels than the limit.
+    """
+    limit = Image.MAX_IMAGE_PIXELS
+    if limit is not None and width * height > limit:
+        detail = (
+            f'too many pixels: {width} x {height}, more than {limit} '
+            '(predict, explain and export take --max-pixels)'
+        )
+        raise FileProblem(f'unreadable {kind}', detail)
+
+
+def bits_per_channel(path: Path, image: Image.Image) -> int:
+    """Bits a channel in the file; Pillow tells of 16 bits in grey images alone.
+
+    Args:
+        path: The file.
+        image: What Pillow made of it.
+    """
+    if image.format == 'PNG':
+        with open(path, 'rb') as file:
+            return max(8, file.read(_PNG_DEPTH_AT + 1)[_PNG_DEPTH_AT])
+    if isinstance(image, TiffImageFile):
+        return max(8, *image.tag_v2.get(_TIFF_BITS_PER_SAMPLE, (8,)))
+    return _WIDE_MODES.get(image.mode, 8)
 
 
 @contextmanager
@@ -31,23 +86,33 @@ def opened(path: Path, kind: str) -> Iterator[Image.Image]:
         The image, its pixels loaded.
 
     Raises:
-        FileProblem: Not an image, damaged, or of several pages.
+        FileProblem: Not a file, not an image, damaged, too large, of several pages, or
+            of a colour space that other readers take for red, green and blue.
     """
+    if not path.is_file():
+        raise FileProblem(f'unreadable {kind}', 'not a regular file')
     try:
         image = Image.open(path)
+        check_pixel_count(*image.size, kind)
         pages = getattr(image, 'n_frames', 1)
-        image.load()
-    except UnidentifiedImageError:
-        raise FileProblem(f'unreadable {kind}', 'not an image') from None
-    except (OSError, ValueError, SyntaxError, EOFError) as error:
-        raise FileProblem(f'unreadable {kind}', str(error)) from None
-    except Image.DecompressionBombError:
-        raise FileProblem(f'unreadable {kind}', 'too many pixels') from None
-    with image:
         # An MPO is a JPEG photograph that carries a smaller copy of itself.
         if pages > 1 and image.format != 'MPO':
             detail = f'{pages} pages in one file; expected one'
             raise FileProblem(f'unreadable {kind}', detail)
+        if image.mode == 'LAB':
+            detail = 'colours as LAB; expected red, green and blue'
+            raise FileProblem(f'unreadable {kind}', detail)
+        image.load()
+    except UnidentifiedImageError:
+        raise NotAnImage(f'unreadable {kind}', 'not an image') from None
+    except Image.DecompressionBombError as error:
+        detail = f'too many pixels: {error} (see --max-pixels)'
+        raise FileProblem(f'unreadable {kind}', detail) from None
+    except FileProblem:
+        raise
+    except (OSError, ValueError, SyntaxError, EOFError) as error:
+        raise FileProblem(f'unreadable {kind}', str(error)) from None
+    with image:
         yield image
 
 
@@ -99,6 +164,10 @@ def read_image(path: Path) -> ReadImage:
             raise FileProblem('unsupported image', detail)
         if not copied and image.mode not in _LOSSLESS_MODES:
             detail = f'{image.mode} pixels do not fit an 8-bit PNG without loss'
+            raise FileProblem('unsupported image', detail)
+        bits = bits_per_channel(path, image)
+        if bits > 8:
+            detail = f'{bits} bits a channel; expected 8, which training reads'
             raise FileProblem('unsupported image', detail)
         turned = image.getexif().get(EXIF_ORIENTATION, 1)
         if copied and turned != 1:

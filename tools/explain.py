@@ -4,6 +4,7 @@ import argparse
 import sys
 
 import mcdrl_mmseg  # noqa: F401  (registers the components)
+from mcdrl_common.image_files import set_pixel_limit
 from mcdrl_lab.simulation.truth import true_confounders
 from mcdrl_mmseg.apis.commands import USER_ERRORS, explain
 
@@ -21,8 +22,8 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument('--out', required=True, help='folder for the results')
     parser.add_argument(
         '--truth',
-        help='mask of the one image, or a folder of masks named like the images; any '
-        'value but 0 is lesion',
+        help='mask of the one image, or a folder of masks named like the images: 0 and '
+        '255, or class numbers, of which 255 is left out',
     )
     parser.add_argument(
         '--config', help='config file; by default the one in the checkpoint is used'
@@ -31,11 +32,18 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument(
         '--overwrite', action='store_true', help='replace results of an earlier run'
     )
+    parser.add_argument(
+        '--max-pixels',
+        type=int,
+        help='largest image that is read, in pixels (default: 89 million)',
+    )
     return parser.parse_args()
 
 
 def main() -> int:
     args = parse_args()
+    if args.max_pixels is not None:
+        set_pixel_limit(args.max_pixels)
     try:
         return explain(args, true_confounders)
     except USER_ERRORS as error:

@@ -5,6 +5,7 @@ import sys
 from pathlib import Path
 
 import mcdrl_mmseg  # noqa: F401  (registers the components)
+from mcdrl_common.image_files import set_pixel_limit
 from mcdrl_mmseg.apis.checkpoint import load_segmentor
 from mcdrl_mmseg.apis.commands import USER_ERRORS
 from mcdrl_mmseg.apis.export.deployable import ExportError
@@ -53,11 +54,18 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument(
         '--overwrite', action='store_true', help='replace a file that is there'
     )
+    parser.add_argument(
+        '--max-pixels',
+        type=int,
+        help='largest image that is read, in pixels (default: 89 million)',
+    )
     return parser.parse_args()
 
 
 def main() -> int:
     args = parse_args()
+    if args.max_pixels is not None:
+        set_pixel_limit(args.max_pixels)
     try:
         exported = export_model(
             load_segmentor(args.checkpoint, args.config, 'cpu'),

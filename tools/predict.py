@@ -4,6 +4,7 @@ import argparse
 import sys
 
 import mcdrl_mmseg  # noqa: F401  (registers the components)
+from mcdrl_common.image_files import set_pixel_limit
 from mcdrl_mmseg.apis.commands import USER_ERRORS, predict
 from mcdrl_mmseg.apis.outputs import OUTPUTS
 
@@ -39,11 +40,18 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument(
         '--overwrite', action='store_true', help='replace results of an earlier run'
     )
+    parser.add_argument(
+        '--max-pixels',
+        type=int,
+        help='largest image that is read, in pixels (default: 89 million)',
+    )
     return parser.parse_args()
 
 
 def main() -> int:
     args = parse_args()
+    if args.max_pixels is not None:
+        set_pixel_limit(args.max_pixels)
     try:
         return predict(args)
     except USER_ERRORS as error:

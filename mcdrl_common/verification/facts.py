@@ -5,14 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-import cv2
 import numpy as np
 from PIL import Image
-from PIL.TiffImagePlugin import TiffImageFile
 
 from mcdrl_common.findings import FileProblem
 from mcdrl_common.image_copies import fingerprint
-from mcdrl_common.image_files import EXIF_ORIENTATION, opened
+from mcdrl_common.image_files import EXIF_ORIENTATION, bits_per_channel, opened
+from mcdrl_common.mask_files import read_mask_pixels
 
 FACTS_VERSION = 1
 """To be counted up whenever facts of the same file come out differently."""
@@ -20,9 +19,6 @@ FACTS_VERSION = 1
 Facts = dict[str, Any]
 
 _MOST_VALUES = 256
-_PNG_DEPTH_AT = 24
-_TIFF_BITS_PER_SAMPLE = 258
-_WIDE_MODES = {'I': 32, 'F': 32, 'I;16': 16, 'I;16B': 16, 'I;16L': 16}
 
 
 def image_facts(path: Path) -> Facts:
@@ -42,7 +38,7 @@ def image_facts(path: Path) -> Facts:
             return {
                 'size': [image.height, image.width],
                 'mode': image.mode,
-                'bits': _bits(path, image),
+                'bits': bits_per_channel(path, image),
                 'orientation': _orientation(image),
                 'content': found.content,
                 'look': found.perceptual,
@@ -66,18 +62,13 @@ def mask_facts(path: Path) -> Facts:
         ``error``.
     """
     try:
-        # OpenCV reads truncated files without complaint, and Pillow others' pixels.
         with opened(path, 'mask') as image:
             mode = image.mode
-        mask = cv2.imdecode(np.fromfile(path, np.uint8), cv2.IMREAD_UNCHANGED)
+        mask = read_mask_pixels(path)
     except FileProblem as problem:
         return {'error': problem.detail}
     except Exception as error:
         return {'error': f'{type(error).__name__}: {error}'}
-    if mask is None:
-        return {
-            'error': 'a format that OpenCV, which training reads with, does not know'
-        }
     channels = mask.reshape(*mask.shape[:2], -1)
     return {
         'size': list(mask.shape[:2]),
@@ -86,16 +77,6 @@ def mask_facts(path: Path) -> Facts:
         'equal_channels': bool((channels == channels[..., :1]).all()),
         'values': np.unique(channels[..., 0])[:_MOST_VALUES].tolist(),
     }
-
-
-def _bits(path: Path, image: Image.Image) -> int:
-    """Bits a channel in the file; Pillow tells of 16 bits in grey images alone."""
-    if image.format == 'PNG':
-        with open(path, 'rb') as file:
-            return max(8, file.read(_PNG_DEPTH_AT + 1)[_PNG_DEPTH_AT])
-    if isinstance(image, TiffImageFile):
-        return max(8, *image.tag_v2.get(_TIFF_BITS_PER_SAMPLE, (8,)))
-    return _WIDE_MODES.get(image.mode, 8)
 
 
 def _orientation(image: Image.Image) -> int:

@@ -7,12 +7,12 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-import cv2
 import numpy as np
 import torch
 from torch import nn
 from torch.nn import functional as F
 
+from mcdrl_common.mask_files import read_truth_mask
 from mcdrl_common.overlap_scores import Counts, overlap_scores
 from mcdrl_mmseg.apis.export.agreement import fit_image
 from mcdrl_mmseg.apis.export.deployable import DeployableSegmentor
@@ -29,7 +29,8 @@ def image_pairs(images: str | Path, masks: str | Path) -> list[tuple[Path, Path]
 
     Args:
         images: Folder of images.
-        masks: Folder of PNG masks; any value but 0 is lesion.
+        masks: Folder of PNG masks, see
+            :func:`~mcdrl_common.mask_files.read_truth_mask`.
 
     Raises:
         ImageError: No image has a mask.
@@ -107,10 +108,12 @@ def _scores(
     dice, gaps = [], []
     for image_path, mask_path in pairs:
         image = read_image(image_path)
-        truth = cv2.imread(str(mask_path), cv2.IMREAD_GRAYSCALE) > 0
         pixels = fit_image(image, size)
-        maps = [_probability(run(pixels), truth.shape) for run in runs]
-        dice.append([_dice(found > 0.5, truth) for found in maps])
+        logits = [run(pixels) for run in runs]
+        truth = read_truth_mask(mask_path, max(2, logits[0].shape[1]))
+        scored = ~truth.ignored
+        maps = [_probability(own, truth.lesion.shape) for own in logits]
+        dice.append([_dice((m > 0.5)[scored], truth.lesion[scored]) for m in maps])
         gaps.append([np.abs(found - maps[0]).max() for found in maps])
     return np.array(dice), np.array(gaps)
 

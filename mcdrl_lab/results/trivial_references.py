@@ -14,6 +14,8 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from mcdrl_common.findings import FileProblem
+from mcdrl_common.mask_files import read_mask_pixels
 from mcdrl_common.mask_format import MaskError
 from mcdrl_common.verification.listing import list_folder
 
@@ -76,9 +78,12 @@ def read_true_masks(root: Path) -> list[TrueMask]:
     """
     masks = []
     for entry in list_folder(root).entries:
-        pixels = cv2.imread(str(entry.mask), cv2.IMREAD_UNCHANGED)
-        if pixels is None:
-            raise MaskError(f'{entry.mask}: not a readable image; it may be damaged.')
+        try:
+            pixels = read_mask_pixels(entry.mask)
+        except FileProblem as problem:
+            raise MaskError(
+                f'{entry.mask}: not a readable image: {problem.detail}.'
+            ) from None
         labels, _ = entry.mask_format.decode(pixels, entry.mask)
         masks.append(TrueMask(entry.site, (labels > 0) & (labels < 255)))
     return masks

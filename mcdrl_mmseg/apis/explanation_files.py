@@ -14,10 +14,12 @@ from rich.progress import track
 from torch import nn
 
 from mcdrl_common.atomic_write import atomic_write, write_text
+from mcdrl_common.mask_files import TruthMask, read_truth_mask
+from mcdrl_common.mask_format import MaskError
 from mcdrl_mmseg.visualization.explanation_figure import explanation_figure
 
 from .explanation import Explanation, explain
-from .image_pipeline import ImageError, read_image
+from .image_pipeline import ImageError
 from .inputs import InputFile, find_inputs, read_images
 from .outputs import OutputError
 
@@ -96,14 +98,15 @@ def explain_files(
     for file in files:
         try:
             image = next(iter(read_images(file)))
-            mask = None if truth is None else _read_truth(truth, file, image.shape[:2])
-        except ImageError as error:
+            mask = None if truth is None else _read_truth(truth, file, image, model)
+        except (ImageError, MaskError) as error:
             summary.problems[str(file.path)] = str(error)
             continue
         explanation = explain(model, image)
         page, document = _targets(out, file)
         known = true_confounders(file.path) if true_confounders else None
-        figure = explanation_figure(explanation, mask, known, title=file.path.name)
+        lesion = None if mask is None else mask.lesion
+        figure = explanation_figure(explanation, lesion, known, title=file.path.name)
         with atomic_write(page) as temporary:
             figure.savefig(temporary, dpi=_DOTS_PER_INCH)
         record = dict(image=str(file.path), **explanation_record(explanation, mask))
@@ -115,13 +118,13 @@ def explain_files(
 
 
 def explanation_record(
-    explanation: Explanation, truth: np.ndarray | None = None
+    explanation: Explanation, truth: TruthMask | None = None
 ) -> dict:
     """An explanation as plain data, without its maps at native size.
 
     Args:
         explanation: The explanation.
-        truth: (H, W) bool, where the lesion is.
+        truth: Where the lesion is, and what is left out of Dice.
 
     Returns:
         Areas are shares of the image; grids are lists of rows. ``null`` stands for
@@ -167,15 +170,16 @@ def explanation_record(
     return record
 
 
-def _prediction(probability: np.ndarray, truth: np.ndarray | None) -> dict:
+def _prediction(probability: np.ndarray, truth: TruthMask | None) -> dict:
     predicted = probability > _THRESHOLD
     values = dict(
         lesion_area=_rounded(predicted.mean()),
         largest_probability=_rounded(probability.max()),
     )
-    if truth is not None and truth.any():
-        both = np.logical_and(predicted, truth).sum()
-        values['dice'] = _rounded(2 * both / (predicted.sum() + truth.sum()))
+    if truth is not None and truth.lesion.any():
+        found = predicted & ~truth.ignored
+        both = (found & truth.lesion).sum()
+        values['dice'] = _rounded(2 * both / (found.sum() + truth.lesion.sum()))
     return values
 
 
@@ -189,17 +193,21 @@ def _targets(out: Path, file: InputFile) -> tuple[Path, Path]:
     return out / f'{file.name}.png', out / f'{file.name}.json'
 
 
-def _read_truth(truth: Path, file: InputFile, size: tuple[int, int]) -> np.ndarray:
+def _read_truth(
+    truth: Path, file: InputFile, image: np.ndarray, model: nn.Module
+) -> TruthMask:
     path = truth
     if truth.is_dir():
         found = sorted(truth.glob(f'{glob.escape(file.path.stem)}.*'))
         if not found:
             raise ImageError(f'{file.path}: {truth} holds no mask of this name.')
         path = found[0]
-    mask = read_image(path).max(axis=2) > 0
-    if mask.shape != size:
+    classes = (getattr(model, 'dataset_meta', None) or {}).get('classes', ())
+    mask = read_truth_mask(path, max(2, len(classes)))
+    if mask.lesion.shape != image.shape[:2]:
+        height, width = mask.lesion.shape
         raise ImageError(
-            f'{path}: the mask is {mask.shape[1]} x {mask.shape[0]}, its image '
-            f'{file.path} {size[1]} x {size[0]} pixels (width x height).'
+            f'{path}: the mask is {width} x {height}, its image {file.path} '
+            f'{image.shape[1]} x {image.shape[0]} pixels (width x height).'
         )
     return mask

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping
+from pathlib import Path
 
 import cv2
 import numpy as np
 from mmengine.dataset import Compose
 from mmengine.registry import init_default_scope
 from torch import Tensor, nn
+
+from mcdrl_common.findings import FileProblem
+from mcdrl_common.image_files import NotAnImage, opened
 
 from .sealed_building import sealed_if_strange
 
@@ -27,29 +31,59 @@ def read_image(path: str | os.PathLike) -> np.ndarray:
     """Read an image file.
 
     Args:
-        path: A file that OpenCV can decode, of any depth and number of channels.
+        path: A file that OpenCV can decode, of one page; of 16 bits the upper 8 are
+            taken, if the file makes use of them.
 
     Returns:
         (H, W, 3) uint8, blue first, upright if the file says which way is up.
 
     Raises:
-        ImageError: No such file, or not an image.
+        ImageError: No such file, not an image, damaged, or refused as data sets
+            refuse it: see :func:`mcdrl_common.image_files.opened`.
     """
+    path = Path(path)
+    if path.exists() and not (path.is_file() or path.is_dir()):
+        raise ImageError(f'{path}: not a regular file.')
     try:
         content = np.fromfile(path, np.uint8)
     except OSError as error:
         raise ImageError(f'{path}: {error.strerror}.') from None
+    try:
+        with opened(path, 'image'):
+            pass
+    except NotAnImage:
+        # Colour TIFF of 16 bits, say: OpenCV knows some that Pillow does not.
+        if cv2.imcount(str(path)) > 1:
+            raise ImageError(f'{path}: several pages; expected one.') from None
+    except FileProblem as problem:
+        raise ImageError(f'{path}: {problem.detail}.') from None
     image = None
     if content.size:
         try:
-            image = cv2.imdecode(content, cv2.IMREAD_COLOR)
+            image = cv2.imdecode(content, cv2.IMREAD_COLOR | cv2.IMREAD_ANYDEPTH)
         except cv2.error as error:
             raise ImageError(f'{path}: {error.err}.') from None
     if image is None:
         raise ImageError(
             f'{path}: not an image that OpenCV can decode; the file may be damaged.'
         )
-    return image
+    return _as_eight_bits(image, path)
+
+
+def _as_eight_bits(image: np.ndarray, path: Path) -> np.ndarray:
+    """The upper 8 bits; refused where they are empty, and the image would be black."""
+    if image.dtype == np.uint8:
+        return image
+    if image.dtype != np.uint16:
+        raise ImageError(f'{path}: {image.dtype} values; expected 8 bits.')
+    top = int(image.max())
+    if 0 < top < 2**15:
+        raise ImageError(
+            f'{path}: 16 bits, of which the highest value, {top}, uses '
+            f'{top.bit_length()}: how bright it is meant to be is unknown. Save it '
+            'with 8 bits.'
+        )
+    return (image >> 8).astype(np.uint8)
 
 
 def as_image(image: str | os.PathLike | np.ndarray) -> np.ndarray:

@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 from matplotlib.figure import Figure
 
+from mcdrl_common.mask_files import TruthMask
 from mcdrl_mmseg.apis import Explanation
 from mcdrl_mmseg.apis import explanation_files as module
 from mcdrl_mmseg.apis.explanation_files import explain_files, explanation_record
@@ -56,7 +57,7 @@ def images(tmp_path):
 def test_the_record_holds_what_the_page_shows(explanation):
     truth = np.zeros((4, 5), bool)
     truth[0, :4] = True
-    record = explanation_record(explanation, truth)
+    record = explanation_record(explanation, TruthMask(truth, np.zeros_like(truth)))
     assert json.loads(json.dumps(record)) == record
     assert (record['width'], record['height']) == (5, 4)
     # 2 and 4 of 20 pixels; of the 4 true ones 2 and 4 are found.
@@ -77,7 +78,8 @@ def test_the_record_holds_what_the_page_shows(explanation):
 
 
 def test_without_a_lesion_in_the_truth_there_is_no_dice(explanation):
-    for truth in (None, np.zeros((4, 5), bool)):
+    none = np.zeros((4, 5), bool)
+    for truth in (None, TruthMask(none, none)):
         record = explanation_record(explanation, truth)
         assert 'dice' not in record['predictions']['gate_0']
 
@@ -122,6 +124,21 @@ def test_masks_are_found_by_name_and_other_sizes_are_problems(images, explained)
     cv2.imwrite(str(images / 'wide.png'), np.full((4, 6), 255, np.uint8))
     summary = explain_files(None, names[:1], images / 'out2', images / 'wide.png')
     assert 'the mask is 6 x 4' in summary.problems[names[0]]
+
+
+def test_the_truth_is_read_as_training_reads_it(images, explained):
+    soft = np.zeros((4, 5), np.uint8)
+    soft[0] = (255, 200, 128, 127, 3)  # half of the range decides
+    marked = np.zeros((4, 5), np.uint8)
+    marked[0] = (1, 1, 255, 255, 0)  # a lesion with an uncertain border
+    for mask, lesion in ((soft, 3), (marked, 2)):
+        cv2.imwrite(str(images / 'mask.png'), mask)
+        names = [str(images / 'a.png')]
+        explain_files(None, names, images / 'out', images / 'mask.png', overwrite=True)
+        assert explained[-1].sum() == lesion
+    record = json.loads((images / 'out/a.json').read_text())
+    # Predicted are 4 pixels, 2 of them over the border, which is left out.
+    assert record['predictions']['gate_1']['dice'] == 1.0
 
 
 def test_one_mask_for_several_images_is_refused(images, explained):

@@ -1,10 +1,14 @@
+import os
+
 import cv2
 import numpy as np
 import pytest
 import torch
 from mmengine.config import Config
+from PIL import Image
 from torch.testing import assert_close
 
+from mcdrl_common.image_files import set_pixel_limit
 from mcdrl_mmseg.apis import ImageError
 from mcdrl_mmseg.apis.image_pipeline import (
     as_image,
@@ -20,7 +24,7 @@ from mcdrl_mmseg.apis.image_pipeline import (
         (np.full((2, 3, 3), (1, 2, 3), np.uint8), (1, 2, 3)),
         (np.full((2, 3), 7, np.uint8), (7, 7, 7)),
         (np.full((2, 3, 4), (1, 2, 3, 99), np.uint8), (1, 2, 3)),
-        (np.full((2, 3), 7 * 256, np.uint16), (7, 7, 7)),
+        (np.full((2, 3), 201 * 256, np.uint16), (201, 201, 201)),
     ],
 )
 def test_every_png_is_read_as_eight_bits_blue_first(tmp_path, stored, read):
@@ -38,6 +42,63 @@ def test_a_file_that_is_no_image_is_named(tmp_path, content):
     path.write_bytes(content)
     with pytest.raises(ImageError, match=r'odd\.png: not an image'):
         read_image(path)
+
+
+@pytest.mark.parametrize('channels', [1, 3])
+@pytest.mark.parametrize('ending', ['.png', '.tif'])
+def test_sixteen_bits_that_hold_twelve_are_not_taken_for_black(
+    tmp_path, channels, ending
+):
+    path = tmp_path / f'scan{ending}'
+    cv2.imwrite(str(path), np.full((4, 5, channels), 4095, np.uint16))
+    with pytest.raises(ImageError, match=r'scan\..*4095, uses 12'):
+        read_image(path)
+    cv2.imwrite(str(path), np.zeros((4, 5, channels), np.uint16))
+    assert (read_image(path) == 0).all()
+
+
+def test_of_several_pages_or_frames_none_is_taken_silently(tmp_path):
+    pages = [Image.new('RGB', (8, 8), color) for color in ('red', 'blue', 'green')]
+    for ending in ('tif', 'png', 'webp', 'gif'):
+        path = tmp_path / f'pages.{ending}'
+        pages[0].save(path, save_all=True, append_images=pages[1:])
+        with pytest.raises(ImageError, match=r'pages\..*: 3 pages in one file'):
+            read_image(path)
+
+
+def test_lab_colours_are_not_taken_for_red_green_and_blue(tmp_path):
+    Image.new('LAB', (8, 8)).save(tmp_path / 'lab.tif')
+    with pytest.raises(ImageError, match=r'lab\.tif: colours as LAB'):
+        read_image(tmp_path / 'lab.tif')
+
+
+@pytest.mark.parametrize('ending', ['jpg', 'png'])
+def test_truncated_files_are_refused_as_in_data_sets(tmp_path, ending, picture):
+    path = tmp_path / f'cut.{ending}'
+    code = cv2.imencode(f'.{ending}', picture)[1].tobytes()
+    path.write_bytes(code[: len(code) * 2 // 3])
+    with pytest.raises(ImageError, match=r'cut\.'):
+        read_image(path)
+
+
+def test_pixels_are_counted_before_decoding(tmp_path, monkeypatch):
+    # Pillow's limit, put back after the test.
+    monkeypatch.setattr(Image, 'MAX_IMAGE_PIXELS', Image.MAX_IMAGE_PIXELS)
+    Image.new('1', (20_000, 20_000)).save(tmp_path / 'large.png')
+    with pytest.raises(ImageError, match=r'large\.png: too many pixels'):
+        read_image(tmp_path / 'large.png')
+    Image.new('L', (30, 20)).save(tmp_path / 'small.png')
+    set_pixel_limit(599)
+    with pytest.raises(ImageError, match=r'small\.png: too many pixels: 30 x 20'):
+        read_image(tmp_path / 'small.png')
+    set_pixel_limit(600)
+    assert read_image(tmp_path / 'small.png').shape == (20, 30, 3)
+
+
+def test_a_pipe_does_not_hang(tmp_path):
+    os.mkfifo(tmp_path / 'pipe.png')
+    with pytest.raises(ImageError, match=r'pipe\.png: not a regular file'):
+        read_image(tmp_path / 'pipe.png')
 
 
 def test_missing_files_and_folders_are_named(tmp_path):

@@ -1,3 +1,4 @@
+import cv2
 import numpy as np
 import pytest
 from PIL import Image
@@ -82,3 +83,10 @@ def test_images_that_readers_would_turn_are_refused(make):
 def test_other_formats_are_refused(make):
     with pytest.raises(FileProblem, match='GIF'):
         read_image(make.image('a.gif'))
+
+
+def test_sixteen_bits_are_refused_as_verification_does(make, download):
+    path = download / 'deep.png'
+    cv2.imwrite(str(path), np.full((8, 8, 3), 60_000, np.uint16))
+    with pytest.raises(FileProblem, match=r'unsupported image.*16 bits a channel'):
+        read_image(path)

@@ -1,0 +1,46 @@
+import cv2
+import numpy as np
+import pytest
+from PIL import Image
+
+from mcdrl_common.mask_files import read_truth_mask
+from mcdrl_common.mask_format import MaskError
+
+
+def write(path, values):
+    cv2.imwrite(str(path), np.array([values], np.uint8))
+    return path
+
+
+@pytest.mark.parametrize(
+    ('values', 'num_classes', 'lesion', 'ignored'),
+    [
+        ([0, 127, 128, 255], 2, [2, 3], []),
+        ([0, 1, 1, 255], 2, [1, 2], [3]),
+        ([0, 1, 0, 0], 2, [1], []),
+        ([0, 1, 2, 255], 3, [1, 2], [3]),
+        ([0, 0, 0, 255], 3, [3], []),
+        ([0, 0, 0, 0], 2, [], []),
+    ],
+)
+def test_truth_is_a_label_map_or_cut_at_half(
+    tmp_path, values, num_classes, lesion, ignored
+):
+    truth = read_truth_mask(write(tmp_path / 'a.png', values), num_classes)
+    assert np.flatnonzero(truth.lesion).tolist() == lesion
+    assert np.flatnonzero(truth.ignored).tolist() == ignored
+
+
+def test_masks_that_training_refuses_are_refused(tmp_path):
+    with pytest.raises(MaskError, match=r'a\.png: highest value is 7'):
+        read_truth_mask(write(tmp_path / 'a.png', [0, 0, 7, 7]))
+    pages = [Image.new('L', (4, 4), 255)] * 2
+    pages[0].save(tmp_path / 'b.tif', save_all=True, append_images=pages[1:])
+    with pytest.raises(MaskError, match=r'b\.tif: 2 pages'):
+        read_truth_mask(tmp_path / 'b.tif')
+    deep = np.full((4, 4), 65535, np.uint16)
+    cv2.imwrite(str(tmp_path / 'c.png'), deep)
+    with pytest.raises(MaskError, match=r'c\.png: uint16'):
+        read_truth_mask(tmp_path / 'c.png')
+    with pytest.raises(MaskError, match=r'gone\.png'):
+        read_truth_mask(tmp_path / 'gone.png')
