@@ -13,11 +13,11 @@ from mcdrl_mmseg.models import DictionaryError
 
 from .checkpoint import CheckpointError, load_segmentor
 from .checkpoint_config import CheckpointConfigError
-from .explanation_files import explain_files
+from .explanation_files import explain_files, printable
 from .image_pipeline import ImageError
 from .inferencer import MCDRLInferencer
-from .outputs import OutputError
 from .prediction import predict_files
+from .written_files import OutputError
 
 USER_ERRORS = (
     CheckpointConfigError,
@@ -92,7 +92,7 @@ def explain(
         true_confounders,
     )
     for page in summary.written:
-        print(page)
+        print(printable(str(page)))
     return _tell_skipped(summary.problems, len(summary.written))
 
 
@@ -102,5 +102,6 @@ def _tell_skipped(problems: Mapping[str, str], done: int) -> int:
     print(f'{len(problems)} inputs were skipped:', file=sys.stderr)
     for name, why in problems.items():
         # Most errors name the file themselves.
-        print(f'  {why}' if name in why else f'  {name}: {why}', file=sys.stderr)
+        line = f'  {why}' if name in why else f'  {name}: {why}'
+        print(printable(line), file=sys.stderr)
     return 1 if done else 2

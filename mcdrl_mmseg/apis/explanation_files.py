@@ -15,13 +15,12 @@ from torch import nn
 
 from mcdrl_common.atomic_write import atomic_write, write_text
 from mcdrl_common.mask_files import TruthMask, read_truth_mask
-from mcdrl_common.mask_format import MaskError
 from mcdrl_mmseg.visualization.explanation_figure import explanation_figure
 
 from .explanation import Explanation, explain
 from .image_pipeline import ImageError
 from .inputs import InputFile, find_inputs, read_images
-from .outputs import OutputError
+from .written_files import OutputError, WrittenFiles, check_targets, output_errors
 
 _THRESHOLD = 0.5
 _DIGITS = 4
@@ -68,7 +67,8 @@ def explain_files(
         What was done.
 
     Raises:
-        OutputError: Results of an earlier run are in the way.
+        OutputError: Something is in the way of the results, or the disk is full or
+            read-only.
         ValueError: The model cannot be explained, or one mask is named for several
             images.
     """
@@ -81,40 +81,65 @@ def explain_files(
             f'one mask, {truth}, for {len(inputs.files)} images: name a folder of '
             'masks with --truth.'
         )
-    there = [
-        str(path)
-        for file in inputs.files
-        for path in _targets(out, file)
-        if path.exists()
-    ]
-    if there and not overwrite:
-        raise OutputError(
-            f'results of an earlier run are in the way: {there[0]} (of {len(there)}). '
-            'Name another --out, or replace them with --overwrite.'
-        )
+    check_targets(
+        out,
+        [target for file in inputs.files for target in _targets(out, file)],
+        [file.path for file in inputs.files],
+        overwrite,
+    )
     files: Iterable[InputFile] = inputs.files
     if console is not None:
         files = track(files, 'explaining', console=console)
     for file in files:
-        try:
-            image = next(iter(read_images(file)))
-            mask = None if truth is None else _read_truth(truth, file, image, model)
-        except (ImageError, MaskError) as error:
-            summary.problems[str(file.path)] = str(error)
-            continue
-        explanation = explain(model, image)
-        page, document = _targets(out, file)
         known = true_confounders(file.path) if true_confounders else None
-        lesion = None if mask is None else mask.lesion
-        figure = explanation_figure(explanation, lesion, known, title=file.path.name)
+        try:
+            summary.written.append(_explain_file(model, file, out, truth, known))
+        except Exception as error:
+            if isinstance(error, OutputError) and not error.name_too_long:
+                raise
+            # Decoders and models fail in ways that nobody foresees.
+            reason = str(error).strip() or type(error).__name__
+            path = str(file.path)
+            summary.problems[path] = reason if path in reason else f'{path}: {reason}'
+    return summary
+
+
+def _explain_file(
+    model: nn.Module,
+    file: InputFile,
+    out: Path,
+    truth: Path | None,
+    known: Sequence[str] | None,
+) -> Path:
+    """Write page and document of one image, and give the page."""
+    image = next(iter(read_images(file)))
+    mask = None if truth is None else _read_truth(truth, file, image, model)
+    explanation = explain(model, image)
+    page, document = _targets(out, file)
+    lesion = None if mask is None else mask.lesion
+    # Matplotlib reads what is between dollar signs as a formula.
+    title = printable(file.path.name).replace('$', r'\$')
+    figure = explanation_figure(explanation, lesion, known, title=title)
+    written = WrittenFiles(out)
+    with output_errors(page):
         with atomic_write(page) as temporary:
             figure.savefig(temporary, dpi=_DOTS_PER_INCH)
-        record = dict(image=str(file.path), **explanation_record(explanation, mask))
-        if known is not None:
-            record['true_confounders'] = list(known)
-        write_text(document, json.dumps(record, indent=1, ensure_ascii=False) + '\n')
-        summary.written.append(page)
-    return summary
+        written.add(page)
+    record = dict(
+        image=printable(str(file.path)), **explanation_record(explanation, mask)
+    )
+    if known is not None:
+        record['true_confounders'] = list(known)
+    with output_errors(document):
+        text = json.dumps(record, indent=1, ensure_ascii=False) + '\n'
+        write_text(document, text)
+        written.add(document)
+    return page
+
+
+def printable(text: str) -> str:
+    """A text without what a file name may hold and UTF-8 cannot."""
+    return text.encode('utf-8', 'replace').decode('utf-8')
 
 
 def explanation_record(

@@ -88,27 +88,11 @@ def find_inputs(names: Iterable[str], leave_out: Path | None = None) -> Inputs:
     # Path of the file -> where its name begins, so that subfolders are kept.
     found: dict[Path, tuple[Path, Kind]] = {}
     for name in names:
-        path = Path(name)
-        if path.is_dir():
-            files, ignored = _in_folder(path, leave_out)
-            inputs.ignored += ignored
-            if not files:
-                inputs.problems[name] = 'a folder without image, video or DICOM file'
-            for file, kind in files:
-                found.setdefault(file, (path, kind))
-        elif path.exists():
-            found.setdefault(path, (path.parent, _kind_of(path) or Kind.IMAGE))
-        else:
-            matches = [Path(m) for m in sorted(glob.glob(name, recursive=True))]
-            matches = [m for m in matches if m.is_file()]
-            if not matches:
-                inputs.problems[name] = 'no such file or folder, and no file matches'
-            for match in matches:
-                known = _kind_of(match)
-                if known is None:
-                    inputs.ignored.append(match)
-                else:
-                    found.setdefault(match, (match.parent, known))
+        try:
+            _find(name, leave_out, inputs, found)
+        except (OSError, ValueError) as error:
+            # A name that is too long, a folder that may not be read.
+            inputs.problems[name] = str(error)
     once = {file.resolve(): file for file in reversed(found)}
     kept = [file for file in found if once[file.resolve()] is file]
     own_names = _unique_names([(file, found[file][0]) for file in kept])
@@ -117,6 +101,36 @@ def find_inputs(names: Iterable[str], leave_out: Path | None = None) -> Inputs:
         for file, own_name in zip(kept, own_names)
     ]
     return inputs
+
+
+def _find(
+    name: str,
+    leave_out: Path | None,
+    inputs: Inputs,
+    found: dict[Path, tuple[Path, Kind]],
+) -> None:
+    """Find the files behind one name."""
+    path = Path(name)
+    if path.is_dir():
+        files, ignored = _in_folder(path, leave_out)
+        inputs.ignored += ignored
+        if not files:
+            inputs.problems[name] = 'a folder without image, video or DICOM file'
+        for file, kind in files:
+            found.setdefault(file, (path, kind))
+    elif path.exists():
+        found.setdefault(path, (path.parent, _kind_of(path) or Kind.IMAGE))
+    else:
+        matches = [Path(m) for m in sorted(glob.glob(name, recursive=True))]
+        matches = [m for m in matches if m.is_file()]
+        if not matches:
+            inputs.problems[name] = 'no such file or folder, and no file matches'
+        for match in matches:
+            known = _kind_of(match)
+            if known is None:
+                inputs.ignored.append(match)
+            else:
+                found.setdefault(match, (match.parent, known))
 
 
 def _in_folder(

@@ -20,14 +20,11 @@ from mcdrl_mmseg.visualization.overlay import mask_overlay
 
 from .inferencer import Prediction
 from .inputs import InputFile, Kind, frame_rate
+from .written_files import OutputError, WrittenFiles, output_errors
 
 _LESION_VALUE = 255
 _PROBABILITY_STEPS = 2**16 - 1
 _VIDEO_CODEC = 'mp4v'
-
-
-class OutputError(RuntimeError):
-    """A result that cannot be written; the message names the file."""
 
 
 @dataclass(frozen=True)
@@ -68,6 +65,7 @@ class Output(ABC):
     def __init__(self, out: Path, classes: Sequence[str]) -> None:
         self.out = out
         self.classes = tuple(classes)
+        self.written = WrittenFiles(out)
 
     @abstractmethod
     def targets(self, file: InputFile) -> list[Path]:
@@ -111,7 +109,9 @@ class _ImageOutput(Output):
     def add(self, frame: Frame, prediction: Prediction) -> None:
         """Write one file."""
         path = self.out / self.folder / f'{frame.name}.png'
-        _write_png(path, self.picture(frame, prediction))
+        with output_errors(path):
+            _write_png(path, self.picture(frame, prediction))
+            self.written.add(path)
 
     @abstractmethod
     def picture(self, frame: Frame, prediction: Prediction) -> np.ndarray:
@@ -149,6 +149,7 @@ class OverlayOutput(_ImageOutput):
     def __init__(self, out: Path, classes: Sequence[str]) -> None:
         super().__init__(out, classes)
         self._video: cv2.VideoWriter | None = None
+        self._path, self._frames = out, 0
         self._open_files = ExitStack()
 
     def targets(self, file: InputFile) -> list[Path]:
@@ -167,10 +168,15 @@ class OverlayOutput(_ImageOutput):
             return
         video = self._video or self._open(frame)
         video.write(self.picture(frame, prediction))
+        self._frames += 1
 
     def _open(self, frame: Frame) -> cv2.VideoWriter:
         path = self._video_path(frame.file)
-        temporary = self._open_files.enter_context(atomic_write(path))
+        with output_errors(path):
+            temporary = self._open_files.enter_context(atomic_write(path))
+        self._path, self._frames = path, 0
+        # Runs once the video is released: OpenCV is silent about a full disk.
+        self._open_files.callback(self._check_length, temporary)
         height, width = frame.image.shape[:2]
         video = cv2.VideoWriter(
             str(temporary),
@@ -195,8 +201,24 @@ class OverlayOutput(_ImageOutput):
 
     def close_file(self) -> None:
         """Move a finished video into place."""
-        self._open_files.close()
+        if self._video is None:
+            return
+        with output_errors(self._path):
+            self._open_files.close()
+            self.written.add(self._path)
         self._video = None
+
+    def _check_length(self, temporary: Path) -> None:
+        if sys.exc_info()[0] is not None:
+            return
+        video = cv2.VideoCapture(str(temporary))
+        written = max(0, int(video.get(cv2.CAP_PROP_FRAME_COUNT)))
+        video.release()
+        if written != self._frames:
+            raise OutputError(
+                f'{self._path}: only {written} of {self._frames} frames could be '
+                'written; the disk may be full.'
+            )
 
     def abandon(self) -> None:
         """Drop an unfinished video."""
@@ -235,7 +257,10 @@ class _JSONOutput(Output):
 
     def finish(self) -> None:
         """Write the file."""
-        write_text(self.out / self.file_name, json.dumps(self.document()) + '\n')
+        path = self.out / self.file_name
+        with output_errors(path):
+            write_text(path, json.dumps(self.document()) + '\n')
+            self.written.add(path)
 
 
 class CocoOutput(_JSONOutput):

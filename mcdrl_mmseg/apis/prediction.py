@@ -18,12 +18,10 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
-from .image_pipeline import ImageError
-from .inferencer import MCDRLInferencer
+from .inferencer import MCDRLInferencer, Prediction
 from .inputs import InputFile, Inputs, Kind, count_images, find_inputs, read_images
-from .outputs import OUTPUTS, Frame, Output, OutputError
-
-_SHOWN = 5
+from .outputs import OUTPUTS, Frame, Output
+from .written_files import OutputError, check_targets
 
 
 @dataclass
@@ -73,7 +71,8 @@ def predict_files(
         What was done.
 
     Raises:
-        OutputError: Results of an earlier run are in the way.
+        OutputError: Something is in the way of the results, or the disk is full or
+            read-only.
         ValueError: An unknown kind of result, or a batch size below 1.
     """
     unknown = [kind for kind in save if kind not in OUTPUTS]
@@ -84,30 +83,23 @@ def predict_files(
     inputs = find_inputs(names, leave_out=Path(out))
     classes = inferencer.model.dataset_meta['classes']
     outputs = [OUTPUTS[kind](Path(out), classes) for kind in dict.fromkeys(save)]
-    if not overwrite:
-        _check_targets(outputs, inputs.files)
+    check_targets(
+        Path(out),
+        [
+            t
+            for output in outputs
+            for file in inputs.files
+            for t in output.targets(file)
+        ],
+        [file.path for file in inputs.files],
+        overwrite,
+    )
     run = _Run(inputs, outputs)
     with _progress(console) as progress:
         task = progress.add_task('segmenting', total=run.count())
         run.go(inferencer, batch_size, lambda: progress.advance(task))
         progress.update(task, total=run.summary.num_images)
     return run.summary
-
-
-def _check_targets(outputs: Sequence[Output], files: Sequence[InputFile]) -> None:
-    targets = dict.fromkeys(
-        target
-        for output in outputs
-        for file in files
-        for target in output.targets(file)
-    )
-    there = [str(target) for target in targets if target.exists()]
-    if there:
-        more = f' and {len(there) - _SHOWN} more' if len(there) > _SHOWN else ''
-        raise OutputError(
-            f'results of an earlier run are in the way: {", ".join(there[:_SHOWN])}'
-            f'{more}. Name another --out, or replace them with --overwrite.'
-        )
 
 
 def _progress(console: Console | None) -> Progress:
@@ -140,7 +132,8 @@ class _Run:
         for file in self.files:
             try:
                 total += count_images(file)
-            except ImageError:
+            except Exception:
+                # Named when its turn comes.
                 total += 1
         return total
 
@@ -149,14 +142,9 @@ class _Run:
     ) -> None:
         """Read, predict and write."""
         try:
-            for prediction in inferencer.predict(self._images(), batch_size):
-                frame = self._waiting.popleft()
-                self._begin(frame.file)
-                for output in self.outputs:
-                    output.add(frame, prediction)
-                self._count += 1
-                self.summary.num_images += 1
-                self.summary.num_lesions += bool(prediction.labels.any())
+            images = self._images()
+            for prediction in self._predictions(inferencer, images, batch_size):
+                self._write(self._waiting.popleft(), prediction)
                 advance()
             self._begin(None)
         except BaseException:
@@ -165,6 +153,48 @@ class _Run:
             raise
         for output in self.outputs:
             output.finish()
+
+    def _predictions(
+        self, inferencer: MCDRLInferencer, images: Iterator[np.ndarray], batch_size: int
+    ) -> Iterator[Prediction]:
+        """One for the first of the images that wait, again and again."""
+        while True:
+            try:
+                for prediction in inferencer.predict(images, batch_size):
+                    yield prediction
+                return
+            except OutputError:
+                raise
+            except Exception:
+                # One of the batch fails, and takes the others with it.
+                while self._waiting:
+                    frame = self._waiting[0]
+                    try:
+                        (prediction,) = inferencer.predict([frame.image], 1)
+                    except Exception as error:
+                        self._waiting.popleft()
+                        self._skip(frame.file, error)
+                    else:
+                        yield prediction
+
+    def _write(self, frame: Frame, prediction: Prediction) -> None:
+        self._begin(frame.file)
+        try:
+            for output in self.outputs:
+                output.add(frame, prediction)
+        except OutputError as error:
+            if not error.name_too_long:
+                raise
+            self._skip(frame.file, error)
+            return
+        self._count += 1
+        self.summary.num_images += 1
+        self.summary.num_lesions += bool(prediction.labels.any())
+
+    def _skip(self, file: InputFile, error: Exception) -> None:
+        reason = str(error).strip() or type(error).__name__
+        path = str(file.path)
+        self.summary.problems[path] = reason if path in reason else f'{path}: {reason}'
 
     def _begin(self, file: InputFile | None) -> None:
         """Close the file before where another one, or none, comes."""
@@ -186,5 +216,6 @@ class _Run:
                         Frame(file, number if sequence else None, image)
                     )
                     yield image
-            except ImageError as error:
-                self.summary.problems[str(file.path)] = str(error)
+            except Exception as error:
+                # Decoders fail in ways that nobody foresees.
+                self._skip(file, error)

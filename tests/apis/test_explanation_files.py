@@ -1,15 +1,19 @@
+import errno
 import json
+import os
+from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
 from matplotlib.figure import Figure
 
+from mcdrl_common import atomic_write
 from mcdrl_common.mask_files import TruthMask
 from mcdrl_mmseg.apis import Explanation
 from mcdrl_mmseg.apis import explanation_files as module
 from mcdrl_mmseg.apis.explanation_files import explain_files, explanation_record
-from mcdrl_mmseg.apis.outputs import OutputError
+from mcdrl_mmseg.apis.written_files import OutputError
 
 
 @pytest.fixture
@@ -88,7 +92,7 @@ def test_each_image_gets_a_page_and_a_document(images, explained):
     names = [str(images / 'a.png'), str(images / 'b.png')]
     summary = explain_files(None, names, images / 'out')
     assert [path.name for path in summary.written] == ['a.png', 'b.png']
-    assert sorted(path.name for path in (images / 'out').iterdir()) == [
+    assert sorted(path.name for path in (images / 'out').glob('[!.]*')) == [
         'a.json',
         'a.png',
         'b.json',
@@ -148,14 +152,65 @@ def test_one_mask_for_several_images_is_refused(images, explained):
 
 
 def test_earlier_results_are_kept_unless_told(images, explained):
-    (images / 'out').mkdir()
-    (images / 'out/a.json').write_text('mine')
     names = [str(images / 'a.png')]
+    explain_files(None, names, images / 'out')
     with pytest.raises(OutputError, match=r'a\.json.*--overwrite'):
         explain_files(None, names, images / 'out')
-    assert (images / 'out/a.json').read_text() == 'mine'
     explain_files(None, names, images / 'out', overwrite=True)
-    assert (images / 'out/a.json').read_text() != 'mine'
+
+
+def test_inputs_and_what_others_wrote_are_never_replaced(images, explained):
+    names = [str(images / 'a.png')]
+    content = (images / 'a.png').read_bytes()
+    with pytest.raises(OutputError, match=r'a\.png: an input'):
+        explain_files(None, names, images, overwrite=True)
+    assert (images / 'a.png').read_bytes() == content
+    (images / 'out').mkdir()
+    (images / 'out/a.json').write_text('mine')
+    with pytest.raises(OutputError, match=r'a\.json, not written here'):
+        explain_files(None, names, images / 'out', overwrite=True)
+    assert (images / 'out/a.json').read_text() == 'mine'
+
+
+def test_any_failure_of_one_image_is_named_and_the_others_are_written(
+    images, explained, monkeypatch, explanation
+):
+    answers = iter([RuntimeError('too small'), explanation])
+
+    def explain(model, image):
+        answer = next(answers)
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+    monkeypatch.setattr(module, 'explain', explain)
+    names = [str(images / 'a.png'), str(images / 'b.png')]
+    summary = explain_files(None, names, images / 'out')
+    assert summary.problems == {names[0]: f'{names[0]}: too small'}
+    assert [path.name for path in summary.written] == ['b.png']
+
+
+def test_odd_names_are_no_failure(images, monkeypatch, explanation):
+    monkeypatch.setattr(module, 'explain', lambda model, image: explanation)
+    content = (images / 'a.png').read_bytes()
+    names = [
+        str(images / 'x$\\frac{$.png'),
+        os.fsdecode(os.fsencode(images) + b'/\xff.png'),
+    ]
+    for name in names:
+        Path(name).write_bytes(content)
+    summary = explain_files(None, names, images / 'out')
+    assert not summary.problems
+    assert len(summary.written) == 2
+
+
+def test_a_full_disk_is_an_error_that_names_the_file(images, explained, monkeypatch):
+    def full(path, flags):
+        raise OSError(errno.ENOSPC, 'No space left on device', str(path))
+
+    monkeypatch.setattr(atomic_write, '_sync', full)
+    with pytest.raises(OutputError, match=r'out/a\.png: .*No space left'):
+        explain_files(None, [str(images / 'a.png')], images / 'out')
 
 
 def test_damaged_images_are_skipped_and_named(images, explained):

@@ -1,3 +1,4 @@
+import errno
 from collections.abc import Iterable, Iterator
 from types import SimpleNamespace
 
@@ -5,9 +6,11 @@ import cv2
 import numpy as np
 import pytest
 
+from mcdrl_common import atomic_write
+from mcdrl_mmseg.apis import prediction as module
 from mcdrl_mmseg.apis.inferencer import Prediction
-from mcdrl_mmseg.apis.outputs import OutputError
 from mcdrl_mmseg.apis.prediction import predict_files
+from mcdrl_mmseg.apis.written_files import OutputError
 
 
 class BrightPixels:
@@ -63,7 +66,7 @@ def run(folder, *names, **options):
 
 def made(folder) -> list[str]:
     out = folder / 'out'
-    return sorted(str(p.relative_to(out)) for p in out.rglob('*') if p.is_file())
+    return sorted(str(p.relative_to(out)) for p in out.rglob('[!.]*') if p.is_file())
 
 
 @pytest.mark.parametrize('batch_size', [1, 2, 5, 100])
@@ -102,15 +105,124 @@ def test_inputs_that_cannot_be_read_are_skipped_and_named(folder):
 
 def test_results_of_an_earlier_run_are_kept_unless_told(folder):
     run(folder, 'in/0/a.png', save=['masks', 'contours'])
-    kept = folder / 'out/masks/a.png'
-    kept.write_bytes(b'mine')
     for save in (['masks'], ['contours'], ['coco', 'masks']):
         with pytest.raises(OutputError, match=r'in the way: .*--overwrite'):
             run(folder, 'in/0/a.png', save=save)
-    assert kept.read_bytes() == b'mine'
     assert 'coco_rle.json' not in made(folder)
     run(folder, 'in/0/a.png', save=['masks'], overwrite=True)
-    assert kept.read_bytes() != b'mine'
+
+
+def test_what_an_earlier_run_did_not_write_is_never_replaced(folder):
+    # A site: images with the masks that somebody drew.
+    (folder / 'out/masks').mkdir(parents=True)
+    drawn = folder / 'out/masks/a.png'
+    drawn.write_bytes(b'mine')
+    for overwrite in (False, True):
+        with pytest.raises(OutputError, match=r'masks/a\.png, not written') as error:
+            run(folder, 'in/0/a.png', save=['masks'], overwrite=overwrite)
+        assert '--overwrite' not in str(error.value)
+    assert drawn.read_bytes() == b'mine'
+    drawn.unlink()
+    run(folder, 'in', save=['masks', 'overlays'])
+    run(folder, 'in', save=['masks', 'overlays'], overwrite=True)
+    for name in ('masks/0/a.png', 'masks/clip.avi/000002.png', 'overlays/clip.mp4'):
+        corrected = folder / 'out' / name
+        content = corrected.read_bytes()
+        corrected.write_bytes(b'corrected by hand')
+        with pytest.raises(OutputError, match='changed since'):
+            run(folder, 'in', save=['masks', 'overlays'], overwrite=True)
+        corrected.write_bytes(content)
+
+
+def test_an_input_is_never_replaced(folder):
+    run(folder, 'in/0/a.png', save=['masks'])
+    mask = folder / 'out/masks/a.png'
+    content = mask.read_bytes()
+    with pytest.raises(OutputError, match=r'masks/a\.png: an input'):
+        run(folder, 'out/masks/a.png', save=['masks'], overwrite=True)
+    assert mask.read_bytes() == content
+
+
+class FailsOnSmall(BrightPixels):
+    @staticmethod
+    def _one(image):
+        if image.shape[0] == 1:
+            raise RuntimeError('kernel larger than the image')
+        return BrightPixels._one(image)
+
+
+@pytest.mark.parametrize('batch_size', [1, 2, 100])
+def test_an_image_that_the_model_fails_on_is_skipped_and_named(folder, batch_size):
+    small = folder / 'in/0/b.png'
+    cv2.imwrite(str(small), np.zeros((1, 1, 3), np.uint8))
+    inferencer = FailsOnSmall()
+    summary = predict_files(
+        inferencer,
+        [str(folder / 'in')],
+        folder / 'out',
+        ['masks', 'contours'],
+        batch_size,
+    )
+    assert summary.num_images == 9
+    assert summary.problems == {str(small): f'{small}: kernel larger than the image'}
+    first = cv2.imread(str(folder / 'out/masks/0/a.png'), 0)
+    assert (first[2:6, 3:9] == 255).all()
+    assert cv2.imread(str(folder / 'out/masks/1/a.png'), 0).sum() == 0
+    assert 'contours.json' in made(folder)
+
+
+def test_a_name_that_is_too_long_is_skipped(folder):
+    long = 'x' * 300
+    summary = run(folder, 'in/0/a.png', long, save=['masks'])
+    assert summary.num_images == 1
+    assert set(summary.problems) == {str(folder / long)}
+
+
+def test_readers_that_fail_in_an_unforeseen_way_are_named(folder, monkeypatch):
+    read = module.read_images
+
+    def fail_once(file):
+        if file.path.parent.name == '0':
+            raise ZeroDivisionError('odd header')
+        return read(file)
+
+    monkeypatch.setattr(module, 'read_images', fail_once)
+    summary = run(folder, 'in', save=['masks'])
+    assert summary.num_images == 8
+    assert list(summary.problems.values()) == [f'{folder}/in/0/a.png: odd header']
+
+
+@pytest.mark.parametrize('save', ['masks', 'overlays', 'contours'])
+def test_a_full_disk_is_an_error_that_names_the_file(folder, monkeypatch, save):
+    def full(path, flags):
+        raise OSError(errno.ENOSPC, 'No space left on device', str(path))
+
+    monkeypatch.setattr(atomic_write, '_sync', full)
+    for name in ('in/0/a.png', 'in/clip.avi'):
+        with pytest.raises(OutputError, match=r'out/.*: No space left on device'):
+            run(folder, name, save=[save])
+    assert made(folder) == []
+
+
+def test_a_video_that_loses_frames_is_an_error(folder, monkeypatch):
+    class Full:
+        """OpenCV's writer on a full disk: silent."""
+
+        def __init__(self, *args):
+            pass
+
+        def isOpened(self):
+            return True
+
+        def write(self, picture):
+            pass
+
+        release = __init__
+
+    monkeypatch.setattr(cv2, 'VideoWriter', Full)
+    with pytest.raises(OutputError, match=r'clip\.mp4: only 0 of 7 frames'):
+        run(folder, 'in/clip.avi', save=['overlays'])
+    assert made(folder) == []
 
 
 def test_frames_of_an_earlier_video_are_in_the_way_too(folder):

@@ -10,6 +10,7 @@ from pathlib import Path
 from torch import nn
 
 from mcdrl_common.atomic_write import atomic_write
+from mcdrl_mmseg.apis.written_files import WrittenFiles, check_targets, output_errors
 
 from .agreement import largest_difference, trial_images
 from .deployable import DeployableSegmentor, ExportError
@@ -63,14 +64,15 @@ def export_model(
         The file and its difference.
 
     Raises:
-        ExportError: The model cannot be exported so, a package is missing, the file
-            is there, or it differs by more than :data:`TOLERANCE`; then there is no
-            file.
+        ExportError: The model cannot be exported so, a package is missing, or the
+            file differs by more than :data:`TOLERANCE`; then there is none.
         ImageError: An image that cannot be read.
+        OutputError: The file is there, or the disk is full or read-only.
     """
     path = Path(path)
     multiple = size_multiple(model) if dynamic else None
-    _check(path, file_format, size, multiple, int8, overwrite)
+    _check(path, file_format, size, multiple, int8)
+    check_targets(path.parent, [path], [Path(image) for image in images], overwrite)
     height, width = size
     sizes = [(height, width)]
     if multiple is not None:
@@ -79,7 +81,7 @@ def export_model(
     module = DeployableSegmentor(model)
     description = describe(module, (height, width), multiple)
     description['int8'] = int8
-    with atomic_write(path) as temporary:
+    with output_errors(path), atomic_write(path) as temporary:
         if int8:
             with tempfile.TemporaryDirectory() as folder:
                 plain = Path(folder) / 'plain.onnx'
@@ -95,6 +97,8 @@ def export_model(
                 'lesion alike to the last digit, the two may select different ones: '
                 'try other images (--image).'
             )
+    with output_errors(path):
+        WrittenFiles(path.parent).add(path)
     return Exported(path, gap, len(trials))
 
 
@@ -104,16 +108,10 @@ def _check(
     size: tuple[int, int],
     multiple: int | None,
     int8: bool,
-    overwrite: bool,
 ) -> None:
     if path.suffix != ENDINGS[file_format]:
         raise ExportError(
             f'{path}: a file of format {file_format} ends in {ENDINGS[file_format]}.'
-        )
-    if path.exists() and not overwrite:
-        raise ExportError(
-            f'{path} is there already. Name another --out, or replace it with '
-            '--overwrite.'
         )
     if int8 and file_format != 'onnx':
         raise ExportError(f'--int8 works with --format onnx, not {file_format}.')

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import io
 import json
 import logging
 import warnings
@@ -162,7 +163,11 @@ def save_torchscript(
         scripted = torch.jit.script(_OneByOne(traced, size))
         # Weights as constants: nothing is left to be trained.
         scripted = torch.jit.freeze(scripted.eval())
-    scripted.save(str(path), _extra_files={EXTRA_FILE: json.dumps(description)})
+    # torch's own writer ends the process on a full disk.
+    buffer = io.BytesIO()
+    extra = {EXTRA_FILE: json.dumps(description)}
+    torch.jit.save(scripted, buffer, _extra_files=extra)
+    path.write_bytes(buffer.getvalue())
 
 
 def save_onnx(

@@ -77,6 +77,6 @@ def test_what_cannot_be_done_is_one_line_and_code_2(export, checkpoint, tmp_path
     done = export(checkpoint, '--size', 64, 64, '--out', path)
     assert done.returncode == 2
     last = done.stderr.splitlines()[-1]
-    assert last.startswith(f'export: {path} is there already') and '--overwrite' in last
+    assert last.startswith(f'export: in the way: {path}, not written here')
     assert 'Traceback' not in done.stderr
     assert path.read_text() == 'mine'

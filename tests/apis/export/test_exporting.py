@@ -3,6 +3,7 @@ import pytest
 from mcdrl_mmseg.apis.export import exporting
 from mcdrl_mmseg.apis.export.deployable import ExportError
 from mcdrl_mmseg.apis.export.exporting import export_model
+from mcdrl_mmseg.apis.written_files import OutputError
 
 
 @pytest.fixture
@@ -41,20 +42,26 @@ def test_file_that_is_there_is_replaced_only_if_asked(vit, tmp_path, stand_in):
     stand_in(0.0)
     path = tmp_path / 'm.onnx'
     path.write_text('mine')
-    with pytest.raises(ExportError, match=r'is there already.*--overwrite'):
-        export_model(vit, path, 'onnx', (64, 64))
+    for overwrite in (False, True):
+        with pytest.raises(OutputError, match=r'm\.onnx, not written here'):
+            export_model(vit, path, 'onnx', (64, 64), overwrite=overwrite)
     assert path.read_text() == 'mine'
+    path.unlink()
+    export_model(vit, path, 'onnx', (64, 64))
+    with pytest.raises(OutputError, match=r'm\.onnx.*--overwrite'):
+        export_model(vit, path, 'onnx', (64, 64))
     export_model(vit, path, 'onnx', (64, 64), overwrite=True)
     assert path.read_text() == 'model'
 
 
 def test_failed_replacement_leaves_the_old_file(vit, tmp_path, stand_in):
-    stand_in(1.0)
     path = tmp_path / 'm.onnx'
-    path.write_text('mine')
+    stand_in(0.0)
+    export_model(vit, path, 'onnx', (64, 64))
+    stand_in(1.0)
     with pytest.raises(ExportError, match='not kept'):
         export_model(vit, path, 'onnx', (64, 64), overwrite=True)
-    assert [p.read_text() for p in tmp_path.iterdir()] == ['mine']
+    assert [p.read_text() for p in tmp_path.glob('[!.]*')] == ['model']
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,129 @@
+"""Results that are there already: which are ours, and errors that name them."""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+_LIST = '.mcdrl_written.sha256'
+_SHOWN = 5
+
+
+class OutputError(RuntimeError):
+    """A result that cannot be written; the message names the file."""
+
+    @property
+    def name_too_long(self) -> bool:
+        """Whether the name of the input is to blame, and other inputs can go on."""
+        return getattr(self.__cause__, 'errno', None) == errno.ENAMETOOLONG
+
+
+@contextmanager
+def output_errors(path: Path) -> Iterator[None]:
+    """Turn errors of the disk into one that names the result.
+
+    Args:
+        path: The result that is being written.
+
+    Raises:
+        OutputError: The disk is full, read-only, ...
+    """
+    try:
+        yield
+    except OSError as error:
+        reason = error.strerror or error
+        raise OutputError(f'{path}: could not be written: {reason}.') from error
+
+
+class WrittenFiles:
+    """The files that were written into a folder, by name and content.
+
+    The list is a file in the folder, which ``sha256sum -c`` reads too. A line is added
+    with each result, so that a killed run leaves no result without.
+
+    Args:
+        folder: Of the results.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def add(self, path: Path) -> None:
+        """Note a file that has been written.
+
+        Args:
+            path: The file, below the folder.
+        """
+        line = f'{_digest(path)}  {path.relative_to(self.folder).as_posix()}\n'
+        with open(self.folder / _LIST, 'ab') as file:
+            file.write(line.encode('utf-8', 'surrogateescape'))
+
+    def others(self, targets: Iterable[Path]) -> list[Path]:
+        """Those of some files that were not written by us, or were changed since.
+
+        Args:
+            targets: Files that are there, below the folder.
+        """
+        try:
+            content = (self.folder / _LIST).read_bytes()
+        except FileNotFoundError:
+            content = b''
+        lines = content.decode('utf-8', 'surrogateescape').splitlines()
+        known = {line[66:]: line[:64] for line in lines}
+        return [
+            path
+            for path in targets
+            if known.get(path.relative_to(self.folder).as_posix()) != _digest(path)
+        ]
+
+
+def check_targets(
+    folder: Path, targets: Iterable[Path], inputs: Iterable[Path], overwrite: bool
+) -> None:
+    """Refuse to replace an input, or what was not written by an earlier run.
+
+    Args:
+        folder: Of the results.
+        targets: Files, or folders of frames, that may be written.
+        inputs: Files that are read.
+        overwrite: Whether results of an earlier run may be replaced.
+
+    Raises:
+        OutputError: Something is in the way.
+    """
+    there = [target for target in dict.fromkeys(targets) if target.exists()]
+    files: list[Path] = []
+    for target in there:
+        frames = sorted(target.glob('*.png')) if target.is_dir() else [target]
+        files += frames
+    read = {path.resolve() for path in inputs}
+    if own := [path for path in files if path.resolve() in read]:
+        raise OutputError(
+            f'{_named(own)}: an input, which no result replaces. Name another --out.'
+        )
+    if others := WrittenFiles(folder).others(files):
+        raise OutputError(
+            f'in the way: {_named(others)}, not written here by an earlier run, or '
+            'changed since, and never replaced. Name another --out.'
+        )
+    if there and not overwrite:
+        raise OutputError(
+            f'results of an earlier run are in the way: {_named(there)}. Name another '
+            '--out, or replace them with --overwrite.'
+        )
+
+
+def _named(paths: list[Path]) -> str:
+    more = f' and {len(paths) - _SHOWN} more' if len(paths) > _SHOWN else ''
+    return ', '.join(str(path) for path in paths[:_SHOWN]) + more
+
+
+def _digest(path: Path) -> str:
+    with open(path, 'rb') as file:
+        digest = hashlib.sha256()
+        while block := file.read(2**20):
+            digest.update(block)
+    return digest.hexdigest()
