@@ -10,7 +10,6 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 LOCK_NAME = '.lock'
-_HOLDER_NAME = '.lock-holder'
 
 
 class FolderBusyError(RuntimeError):
@@ -27,14 +26,18 @@ class FolderBusyError(RuntimeError):
 
 
 @contextmanager
-def folder_lock(folder: str | os.PathLike) -> Iterator[None]:
-    """Hold a folder through the file ``.lock`` inside it.
+def folder_lock(
+    folder: str | os.PathLike, name: str = LOCK_NAME, wait_s: float = 0.0
+) -> Iterator[None]:
+    """Hold a folder through a file inside it.
 
     The operating system drops the lock when its holder ends, however it ends: what a
     killed process left behind blocks nobody.
 
     Args:
         folder: The folder; made if it does not exist.
+        name: Name of the file. Locks of different names exclude no other.
+        wait_s: Seconds to wait for another process that holds it.
 
     Raises:
         FolderBusyError: Another process holds it.
@@ -42,9 +45,9 @@ def folder_lock(folder: str | os.PathLike) -> Iterator[None]:
     path = Path(folder)
     path.mkdir(parents=True, exist_ok=True)
     # Not in the locked file, which Windows lets nobody else read.
-    holder = path / _HOLDER_NAME
+    holder = path / f'{name}-holder'
     try:
-        lock = FileLock(path / LOCK_NAME).acquire(timeout=0)
+        lock = FileLock(path / name).acquire(timeout=wait_s)
     except Timeout:
         raise FolderBusyError(path, _read_holder(holder)) from None
     with lock:

@@ -240,6 +240,8 @@ class PlanExecutor:
         """Train and test one run, from wherever it stands."""
         folder = RunFolder(self.out / item.run.folder)
         yield from self._wait_until_free(item.run, folder)
+        for damage in folder.set_aside_if_damaged():
+            self.reporter.event(item.run, damage)
         folder.prepare(item.cfg)
         config, work_dir = str(folder.config_path), ['--work-dir', str(folder.path)]
         if not folder.state.get('checkpoint'):

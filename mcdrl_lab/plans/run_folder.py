@@ -9,9 +9,11 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from types import NoneType
 from typing import TYPE_CHECKING, Any
 
 from mcdrl_common.atomic_write import atomic_write, write_text
+from mcdrl_common.image_records import read_records
 from mcdrl_common.whole_checkpoint import is_whole
 from mcdrl_lab.errors import ProtocolError
 
@@ -44,6 +46,43 @@ def failure_reason(log: str) -> str:
     return (errors or lines or [''])[-1]
 
 
+def _checked_state(text: str) -> dict[str, Any]:
+    """The state in a text; raises a ValueError for what this module did not write."""
+    state = json.loads(text)
+    if not isinstance(state, dict):
+        raise ValueError('not a JSON object')
+    attempts = state.get('attempts', [])
+    settings, checkpoint = state.get('settings'), state.get('checkpoint')
+    right = (
+        isinstance(attempts, list)
+        and all(map(_is_attempt, attempts))
+        and isinstance(settings, dict | NoneType)
+        and isinstance(checkpoint, str | NoneType)
+        and checkpoint in (None, Path(checkpoint or '').name)
+    )
+    if not right:
+        raise ValueError('its entries are of another type')
+    return state
+
+
+def _is_attempt(attempt: Any) -> bool:
+    return (
+        isinstance(attempt, dict)
+        and attempt.get('stage') in ('train', 'test')
+        and isinstance(attempt.get('started'), int | float)
+        and isinstance(attempt.get('ended', ''), int | float | NoneType)
+    )
+
+
+def _holds_records(path: Path) -> bool:
+    try:
+        content = read_records(path)
+    except ValueError:
+        return False
+    metrics, images = content.get('metrics'), content.get('images')
+    return isinstance(metrics, dict) and isinstance(images, list)
+
+
 class RunFolder:
     """What a run leaves on disk, and where an interrupted one goes on.
 
@@ -61,9 +100,45 @@ class RunFolder:
     def state(self) -> dict[str, Any]:
         """What is known of the run; empty for one never begun."""
         try:
-            return json.loads(self._state_path.read_text(encoding='utf-8'))
-        except FileNotFoundError:
+            return _checked_state(self._state_path.read_text(encoding='utf-8'))
+        except (FileNotFoundError, ValueError):
             return {}
+
+    def set_aside_if_damaged(self) -> list[str]:
+        """Take back what is damaged or lost, so that the run goes on.
+
+        A damaged state is renamed to ``state.json.damaged``, and so are all
+        checkpoints: nothing tells any more of which settings they are. Without the
+        best checkpoint the training is done again, without its records the test.
+
+        Returns:
+            What was found, in words.
+        """
+        found = []
+        try:
+            _checked_state(self._state_path.read_text(encoding='utf-8'))
+        except FileNotFoundError:
+            pass
+        except ValueError as error:
+            found.append(f'{self._state_path} is damaged ({error}): begun anew')
+            for path in [self._state_path, *self.path.glob('*.pth')]:
+                path.replace(path.with_name(f'{path.name}.damaged'))
+            (self.path / 'last_checkpoint').unlink(missing_ok=True)
+        state = self.state
+        checkpoint = state.get('checkpoint')
+        tested = state.get('tested')
+        if tested and not _holds_records(self.records_path):
+            found.append(f'{self.records_path} is gone or damaged: tested again')
+            self.update(tested=False)
+            tested = False
+        if checkpoint and not tested and not is_whole(self.path / checkpoint):
+            found.append(f'{self.path / checkpoint} is gone or damaged: trained again')
+            # What is left may be past the best one: resuming would not find it again.
+            for path in self.path.glob('*.pth'):
+                path.replace(path.with_name(f'{path.name}.damaged'))
+            (self.path / 'last_checkpoint').unlink(missing_ok=True)
+            self.update(checkpoint=None)
+        return found
 
     def update(self, **values: Any) -> None:
         """Change some entries of the state.

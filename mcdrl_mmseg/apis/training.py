@@ -10,14 +10,21 @@ from __future__ import annotations
 import argparse
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 
 from mmengine.config import DictAction
+
+from mcdrl_common.file_lock import FolderBusyError, folder_lock
 
 from .launch import build_runner, enable_amp, insert_and_check, load_config
 from .testing import draw_predictions, save_predictions, use_tta
 
 _MODULE = 'mcdrl_mmseg.apis.training'
+_LOCK_NAME = '.training-lock'
+_WAIT_S = 15.0
+# Where torchrun, Slurm and Open MPI tell a process its number.
+_RANKS = ('RANK', 'SLURM_PROCID', 'OMPI_COMM_WORLD_RANK')
 
 
 def train_main(argv: Sequence[str] | None = None) -> int:
@@ -54,8 +61,30 @@ def train_main(argv: Sequence[str] | None = None) -> int:
     if args.amp:
         enable_amp(cfg)
     cfg.resume = args.resume
-    build_runner(insert_and_check(cfg)).train()
+    cfg = insert_and_check(cfg)
+    with _only_training(cfg.work_dir):
+        build_runner(cfg).train()
     return 0
+
+
+@contextmanager
+def _only_training(work_dir: str) -> Iterator[None]:
+    """Keep other trainings out of a work folder, whose files they would share.
+
+    The first process of a training stands for all. A plan holds its own lock on the
+    folder of a run, which is therefore another.
+    """
+    if any(int(os.environ.get(name, 0)) for name in _RANKS):
+        yield
+        return
+    try:
+        # The data workers of a killed training hold it until they notice.
+        with folder_lock(work_dir, _LOCK_NAME, _WAIT_S):
+            yield
+    except FolderBusyError as busy:
+        raise SystemExit(
+            f'error: {busy}: wait for it to end, or choose another --work-dir.'
+        ) from None
 
 
 def test_main(argv: Sequence[str] | None = None) -> int:

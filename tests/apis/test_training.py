@@ -3,6 +3,7 @@ import os
 
 import pytest
 
+from mcdrl_common.file_lock import folder_lock
 from mcdrl_mmseg.apis import training
 from mcdrl_mmseg.apis.training import add_run_arguments, parse_run_arguments
 
@@ -112,3 +113,45 @@ def test_another_command_ends_with_status_2(capsys):
         training.main(['tune', 'stock.py'])
     assert stopped.value.code == 2
     assert "'tune'" in capsys.readouterr().err
+
+
+@pytest.fixture
+def trained(monkeypatch):
+    """Counts trainings that begin, instead of training."""
+    begun = []
+
+    class Runner:
+        def train(self):
+            begun.append(1)
+
+    monkeypatch.setattr(training, 'insert_and_check', lambda cfg: cfg)
+    monkeypatch.setattr(training, 'build_runner', lambda cfg: Runner())
+    monkeypatch.setattr(training, '_WAIT_S', 0.1)
+    for name in ('RANK', 'SLURM_PROCID', 'OMPI_COMM_WORLD_RANK'):
+        monkeypatch.delenv(name, raising=False)
+    return begun
+
+
+@pytest.mark.reliability('fault', 'two trainings in one work folder')
+def test_two_trainings_do_not_share_a_work_folder(tmp_path, trained, monkeypatch):
+    config = tmp_path / 'config.py'
+    config.write_text('a = 1\n')
+    arguments = [str(config), '--work-dir', str(tmp_path / 'run')]
+    with folder_lock(tmp_path / 'run', '.training-lock'):
+        with pytest.raises(SystemExit, match='run is being worked on by process'):
+            training.train_main(arguments)
+        assert trained == []
+        # The other processes of one training belong to the first.
+        monkeypatch.setenv('RANK', '1')
+        assert training.train_main(arguments) == 0
+    monkeypatch.setenv('RANK', '0')
+    assert training.train_main(arguments) == 0
+    assert len(trained) == 2
+
+
+def test_a_plan_that_holds_its_runs_folder_can_train_there(tmp_path, trained):
+    config = tmp_path / 'config.py'
+    config.write_text('a = 1\n')
+    with folder_lock(tmp_path):
+        assert training.train_main([str(config), '--work-dir', str(tmp_path)]) == 0
+    assert len(trained) == 1

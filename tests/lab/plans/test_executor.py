@@ -318,3 +318,63 @@ def test_the_state_of_a_run_is_plain_json(place):
     state = place.state('a/s1/seed0')
     assert state['tested'] is True
     assert [attempt['stage'] for attempt in state['attempts']] == ['train', 'test']
+
+
+def left_between_test_and_record(place):
+    """A run that is tested and not yet recorded, with its folder."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr('mcdrl_lab.plans.executor.append_record', interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            place.executor(place.runs(['a'], ['s1'])).execute()
+    return place.out / 'a/s1/seed0'
+
+
+def interrupted(*_):
+    raise KeyboardInterrupt
+
+
+@pytest.mark.reliability('fault', 'state.json of a run of a plan damaged')
+@pytest.mark.parametrize(
+    'content',
+    ['', '{"settings": {', '[]', '{"attempts": [3]}', '{"checkpoint": "../../x.pth"}'],
+)
+def test_a_damaged_state_is_named_and_the_run_begun_anew(place, content):
+    folder = left_between_test_and_record(place)
+    (folder / 'state.json').write_text(content)
+    assert place.executor(place.runs(['a'], ['s1'])).execute() == []
+    assert 'state.json is damaged' in place.said()
+    assert (folder / 'state.json.damaged').read_text() == content
+    assert len(place.notes('train')) == len(place.notes('test')) == 2
+    assert [record.status for record in place.records()] == ['done']
+
+
+@pytest.mark.reliability('fault', 'records of a test in a plan lost or damaged')
+@pytest.mark.parametrize('content', [None, '', '{"kind": 3}'])
+def test_lost_records_of_a_test_are_named_and_made_again(place, content):
+    folder = left_between_test_and_record(place)
+    if content is None:
+        (folder / 'test_records.json').unlink()
+    else:
+        (folder / 'test_records.json').write_text(content)
+    assert place.executor(place.runs(['a'], ['s1'])).execute() == []
+    assert 'test_records.json is gone or damaged' in place.said()
+    assert len(place.notes('train')) == 1
+    assert len(place.notes('test')) == 2
+    assert [record.status for record in place.records()] == ['done']
+
+
+@pytest.mark.reliability('fault', 'the best checkpoint of a plan lost or damaged')
+@pytest.mark.parametrize('size', [None, 30])
+def test_a_lost_best_checkpoint_is_named_and_trained_again(place, size):
+    fault = place.ask('no_records', '3')
+    place.executor(place.runs(['a'], ['s1'])).execute()
+    fault.unlink()
+    (best,) = (place.out / 'a/s1/seed0').glob('best_*.pth')
+    if size is None:
+        best.unlink()
+    else:
+        os.truncate(best, size)
+    assert place.executor(place.runs(['a'], ['s1'])).execute() == []
+    assert f'{best.name} is gone or damaged' in place.said()
+    assert len(place.notes('train')) == len(place.notes('test')) == 2
+    assert place.records()[-1].status == 'done'
