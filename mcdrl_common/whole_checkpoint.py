@@ -1,4 +1,4 @@
-"""Which checkpoint of a folder to go on from."""
+"""Whether a checkpoint is whole, and which of a folder to go on from."""
 
 from __future__ import annotations
 
@@ -17,10 +17,29 @@ def is_whole(path: str | os.PathLike) -> bool:
         path: The file, which need not exist.
     """
     try:
-        with zipfile.ZipFile(path) as archive:
-            return archive.testzip() is None
+        return damaged_member(path) is None
     except (OSError, EOFError, ValueError, NotImplementedError, zipfile.BadZipFile):
         return False
+
+
+def damaged_member(path: str | os.PathLike) -> str | None:
+    """The first part of a zip file that is not what was written.
+
+    Args:
+        path: A file that ``zipfile`` can open. Those of ``torch.save`` hold a checksum
+            of each part; torch itself does not compare them.
+
+    Returns:
+        Name of the part, or None if all are whole.
+
+    Raises:
+        ValueError: A part is compressed, which torch never does: it may be a bomb.
+    """
+    with zipfile.ZipFile(path) as archive:
+        for info in archive.infolist():
+            if info.compress_type != zipfile.ZIP_STORED:
+                raise ValueError(f'{info.filename} in it is compressed')
+        return archive.testzip()
 
 
 def newest_whole(folder: str | os.PathLike, template: str) -> Path | None:

@@ -5,13 +5,20 @@ from __future__ import annotations
 import os
 import pickle
 import re
+import zipfile
 from _compat_pickle import IMPORT_MAPPING, NAME_MAPPING
+from collections.abc import Callable, Mapping
+from functools import wraps
 from pathlib import Path, PurePosixPath
 from typing import IO, Any
 from urllib.parse import urlparse
+from zipfile import BadZipFile
 
 import torch
+from torch import Tensor, nn
 from torch._weights_only_unpickler import _get_allowed_globals
+
+from mcdrl_common.whole_checkpoint import damaged_member
 
 from .compat import allow_mmengine_checkpoints, mmengine_globals
 
@@ -59,16 +66,81 @@ def load_tensors(path: str | os.PathLike, map_location: Any = 'cpu') -> Any:
         UnsafeCheckpointError: It holds other objects, or is no pickle.
         CheckpointError: It cannot be read.
     """
+    _check_whole(path)
     try:
         return _load(path, map_location)
     except pickle.UnpicklingError as error:
         # Not torch's own message, which advises to load without the safeguard.
         raise UnsafeCheckpointError(path, _held(error)) from None
     except Exception as error:
+        # Some of torch's other messages advise the same, as part of a longer text.
+        if 'weights_only' in str(error):
+            raise UnsafeCheckpointError(path, None) from None
         raise CheckpointError(
             f'{path} could not be read as a checkpoint; it may be damaged, or a web '
             f"page or a Git LFS pointer in the checkpoint's place: {error}"
         ) from error
+
+
+def _check_whole(path: str | os.PathLike) -> None:
+    """Compare the checksums in the file, which torch does not."""
+    # The format of before torch 1.6 holds none.
+    if not zipfile.is_zipfile(path):
+        return
+    try:
+        damaged = damaged_member(path)
+    except (OSError, EOFError, ValueError, NotImplementedError, BadZipFile) as error:
+        raise CheckpointError(
+            f'{path} could not be read as a checkpoint; it may be damaged: {error}.'
+        ) from error
+    if damaged:
+        raise CheckpointError(
+            f'{path} is damaged: {damaged} in it does not match its checksum. Take '
+            'another checkpoint, or fetch or copy the file again.'
+        )
+
+
+def check_weights(
+    own: Mapping[str, Tensor], state: Mapping[str, Any], source: str | os.PathLike
+) -> None:
+    """Refuse weights that would give a wrong answer without an error.
+
+    Args:
+        own: ``state_dict`` of the model that they are for.
+        state: The weights; those that the model has no use for are not looked at.
+        source: File or address, for messages.
+
+    Raises:
+        CheckpointError: A weight is not finite where the model's own is, or is of
+            another kind (integers or truth values for floating-point numbers).
+    """
+    shared = [key for key in own if isinstance(state.get(key), Tensor)]
+    cast = [key for key in shared if _kind(own[key]) != _kind(state[key])]
+    if cast:
+        raise CheckpointError(
+            f'{source}: {cast[0]} and {len(cast) - 1} more weights are '
+            f'{state[cast[0]].dtype}, where the model has {own[cast[0]].dtype}. '
+            'A quantised model or another one was saved; nothing was loaded.'
+        )
+    odd = [key for key in shared if not _is_usable(state[key], own[key])]
+    if odd:
+        raise CheckpointError(
+            f'{source}: {odd[0]} and {len(odd) - 1} more weights hold NaN or '
+            'infinite values: the training diverged, or the file was changed. Take '
+            'an earlier checkpoint.'
+        )
+
+
+def _kind(tensor: Tensor) -> tuple[bool, bool]:
+    return tensor.is_floating_point(), tensor.is_complex()
+
+
+def _is_usable(value: Tensor, own: Tensor) -> bool:
+    if not value.is_floating_point() or value.isfinite().all():
+        return True
+    # Masks of attention are infinite by design.
+    same = value.shape == own.shape and not own.is_meta
+    return same and torch.equal(value.isfinite().cpu(), own.isfinite().cpu())
 
 
 def _held(error: pickle.UnpicklingError) -> str | None:
@@ -137,13 +209,29 @@ def guard_mmengine_loaders() -> None:
     ``mmseg.apis.init_model`` refuse a file that could run code. MMEngine 0.10.7 leaves
     that to torch, which refuses it since 2.6; its continuation unpickles everything
     when the safe load fails. Weights from an address are checked against the hash
-    that their name holds. Can be called again.
+    that their name holds. Weights are checked, see :func:`check_weights`. Can be
+    called again.
     """
     from mmengine.runner import checkpoint
 
     checkpoint.CheckpointLoader.register_scheme('', load_from_local, force=True)
     # All of MMEngine's names of published weights come down to this function.
     checkpoint.load_url = load_url
+    # And every loading of weights into a model to this one.
+    original = checkpoint.load_state_dict
+    if not hasattr(original, '__wrapped__'):
+        checkpoint.load_state_dict = _checked(original)
+
+
+def _checked(original: Callable) -> Callable:
+    @wraps(original)
+    def load_state_dict(
+        module: nn.Module, state_dict: Mapping, *args: Any, **kwargs: Any
+    ) -> None:
+        check_weights(module.state_dict(), state_dict, 'The checkpoint')
+        original(module, state_dict, *args, **kwargs)
+
+    return load_state_dict
 
 
 def load_from_local(filename: str, map_location: Any = None) -> Any:

@@ -16,7 +16,7 @@ from mmengine.registry import init_default_scope
 from mmseg.registry import MODELS
 from torch import nn
 
-from mcdrl_mmseg.safe_loading import CheckpointError, load_tensors
+from mcdrl_mmseg.safe_loading import CheckpointError, check_weights, load_tensors
 
 from .checkpoint_config import CheckpointConfig, parse_config_text
 from .sealed_building import sealed_if_strange
@@ -85,7 +85,7 @@ def load_segmentor(
 
     As ``mmseg.apis.init_model``, but nothing in the checkpoint is executed, what its
     config describes is built :func:`~mcdrl_mmseg.apis.sealed_building.sealed`, and
-    weights that do not fit are an error.
+    weights that do not fit, or are not finite, are an error.
 
     Args:
         checkpoint: The file.
@@ -141,6 +141,7 @@ def _load_weights(model: nn.Module, state: Mapping, source: str | os.PathLike) -
             f'are missing {_some(missing)}, {len(other_shape)} have another shape '
             f'{_some(other_shape)}. Name the config it was trained with (--config).'
         )
+    check_weights(own, state, source)
     spare = sorted(state.keys() - own.keys())
     if spare:
         print_log(

@@ -27,6 +27,10 @@ class ImageError(ValueError):
     """An image that cannot be read; the message names the file."""
 
 
+class ScoresError(ValueError):
+    """A model's scores that are no numbers."""
+
+
 def read_image(path: str | os.PathLike) -> np.ndarray:
     """Read an image file.
 
@@ -166,6 +170,23 @@ def prepare(model: nn.Module, image: np.ndarray) -> tuple[Tensor, list]:
     return data['inputs'], data['data_samples']
 
 
+def check_scores(scores: Tensor) -> None:
+    """Refuse scores that every comparison would take for "no lesion".
+
+    Args:
+        scores: Of any shape.
+
+    Raises:
+        ScoresError: One of them is NaN or infinite.
+    """
+    if not scores.isfinite().all():
+        raise ScoresError(
+            'the model gives NaN or infinite scores for this image: it would show no '
+            'lesion whatever is there. Its weights may be too large for its '
+            'precision (try float32), or its input is out of range.'
+        )
+
+
 def lesion_probability(scores: Tensor) -> Tensor:
     """Probability that a pixel is of any class but the background, class 0.
 
@@ -175,7 +196,11 @@ def lesion_probability(scores: Tensor) -> Tensor:
 
     Returns:
         (H, W) float in [0, 1].
+
+    Raises:
+        ScoresError: A score is NaN or infinite.
     """
+    check_scores(scores)
     if len(scores) == 1:
         return scores[0].float()
     # Not 1 - P(background): that would lose all digits of small probabilities.

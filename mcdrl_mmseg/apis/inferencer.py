@@ -16,7 +16,12 @@ from mmseg.visualization import SegLocalVisualizer
 from torch import nn
 
 from .checkpoint import load_segmentor
-from .image_pipeline import as_image, build_image_pipeline, lesion_probability
+from .image_pipeline import (
+    as_image,
+    build_image_pipeline,
+    check_scores,
+    lesion_probability,
+)
 
 
 @dataclass(frozen=True)
@@ -120,13 +125,19 @@ class MCDRLInferencer(MMSegInferencer):
         Args:
             inputs: A collated batch.
             **kwargs: mmseg's, of no effect.
+
+        Raises:
+            ScoresError: The model gives NaN or infinite scores.
         """
         logger = MMLogger.get_current_instance()
         logger.addFilter(_not_about_sizes)
         try:
-            return super().forward(inputs, **kwargs)
+            samples = super().forward(inputs, **kwargs)
         finally:
             logger.removeFilter(_not_about_sizes)
+        for sample in samples:
+            check_scores(sample.seg_logits.data)
+        return samples
 
     @torch.no_grad()
     def predict(

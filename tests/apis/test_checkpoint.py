@@ -1,10 +1,13 @@
 import os
 import pickle
+import zipfile
 
 import pytest
 import torch
 from mmengine.config import Config
+from mmengine.runner import load_checkpoint
 from mmseg.apis import init_model
+from mmseg.registry import MODELS
 from torch.testing import assert_close
 
 from mcdrl_mmseg.apis import CheckpointConfigError, CheckpointError, load_segmentor
@@ -142,3 +145,70 @@ def test_the_callers_config_is_not_changed(tiny_checkpoint, tiny_config):
     cfg.model.train_cfg = dict(mine=1)
     load_segmentor(tiny_checkpoint, cfg, device='cpu')
     assert cfg.model.train_cfg == dict(mine=1)
+
+
+@pytest.fixture
+def load_with_mmengine(tiny_config):
+    """As ``test``, ``load_from`` and ``--resume`` do."""
+
+    def load(path: str):
+        model = MODELS.build(Config.fromfile(tiny_config).model)
+        load_checkpoint(model, path, map_location='cpu')
+
+    return load
+
+
+@pytest.mark.reliability('fault', 'a weight that is NaN, infinite, or an integer')
+@pytest.mark.parametrize(
+    ('change', 'word'),
+    [
+        (lambda w: w.index_fill(0, torch.tensor([0]), float('nan')), 'NaN'),
+        (lambda w: w.index_fill(0, torch.tensor([0]), float('inf')), 'NaN'),
+        (lambda w: w.to(torch.int32), r'torch\.int32'),
+        (lambda w: w > 0, r'torch\.bool'),
+    ],
+)
+def test_weights_that_are_no_numbers_are_an_error(
+    tiny_checkpoint, save, load_with_mmengine, change, word
+):
+    content = read_checkpoint(tiny_checkpoint)
+    state = content['state_dict']
+    key = next(k for k, v in state.items() if 'decode_head' in k and v.ndim > 1)
+    state[key] = change(state[key])
+    path = save(content)
+    for load in (load_segmentor, load_with_mmengine):
+        with pytest.raises(CheckpointError, match=word) as caught:
+            load(path)
+        assert key in str(caught.value)
+
+
+@pytest.mark.reliability('fault', 'a checkpoint of which one byte has changed')
+def test_a_changed_byte_is_an_error_everywhere(
+    tiny_checkpoint, tmp_path, load_with_mmengine
+):
+    content = bytearray(tiny_checkpoint.read_bytes())
+    with zipfile.ZipFile(tiny_checkpoint) as archive:
+        # A weight, which torch reads without looking at its checksum.
+        largest = max(archive.infolist(), key=lambda info: info.file_size)
+    content[largest.header_offset + largest.file_size // 2] ^= 1
+    path = tmp_path / 'odd.pth'
+    path.write_bytes(content)
+    torch.load(path, weights_only=False)
+    with pytest.raises(CheckpointError, match=r'odd\.pth is damaged: .*checksum'):
+        load_segmentor(path, device='cpu')
+    with pytest.raises(CheckpointError, match=r'odd\.pth is damaged: .*checksum'):
+        load_with_mmengine(str(path))
+
+
+def test_a_compressed_checkpoint_which_may_be_a_bomb_is_refused(
+    tiny_checkpoint, tmp_path
+):
+    path = tmp_path / 'odd.pth'
+    with (
+        zipfile.ZipFile(tiny_checkpoint) as source,
+        zipfile.ZipFile(path, 'w', zipfile.ZIP_DEFLATED) as target,
+    ):
+        for name in source.namelist():
+            target.writestr(name, source.read(name))
+    with pytest.raises(CheckpointError, match=r'odd\.pth .*is compressed'):
+        read_checkpoint(path)

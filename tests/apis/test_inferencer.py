@@ -6,7 +6,14 @@ import pytest
 from mmengine.logging import MMLogger
 from mmseg.apis import inference_model
 
-from mcdrl_mmseg.apis import CheckpointError, ImageError, MCDRLInferencer
+from mcdrl_mmseg.apis import (
+    CheckpointError,
+    ImageError,
+    MCDRLInferencer,
+    explain,
+    predict_at_gate,
+)
+from mcdrl_mmseg.apis.image_pipeline import ScoresError
 
 
 @pytest.fixture(scope='module')
@@ -129,3 +136,18 @@ def test_a_missing_checkpoint_and_a_damaged_image_are_named(inferencer, tmp_path
         MCDRLInferencer(weights=str(tmp_path / 'gone.pth'))
     with pytest.raises(ImageError, match=r'gone\.png'):
         next(inferencer.predict([str(tmp_path / 'gone.png')]))
+
+
+@pytest.mark.reliability('fault', 'a model that gives NaN for an image')
+def test_scores_that_are_no_numbers_are_an_error(tiny_checkpoint, picture):
+    inferencer = MCDRLInferencer(weights=str(tiny_checkpoint), device='cpu')
+    weight = next(inferencer.model.decode_head.parameters())
+    weight.data.fill_(float('nan'))
+    for ask in (
+        lambda: list(inferencer.predict([picture])),
+        lambda: inferencer(picture),
+        lambda: explain(inferencer.model, picture),
+        lambda: predict_at_gate(inferencer.model, picture, 0.0),
+    ):
+        with pytest.raises(ScoresError, match='NaN or infinite'):
+            ask()
