@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,6 +10,15 @@ import numpy as np
 
 THRESHOLD = 127
 """Above it a 0/255 mask is lesion: half of the range decides where an edge is soft."""
+
+JPEG_RIPPLE = 32
+"""Height of the ripples that JPEG leaves in an empty mask."""
+
+LOSSY_SUFFIXES = ('.jpg', '.jpeg')
+
+# A label map holds a few values in areas; a soft edge many, each in thin lines.
+_MOST_LABELS = 16
+_FLAT_SHARE = 0.5
 
 
 class MaskError(ValueError):
@@ -46,7 +55,7 @@ class MaskFormat:
 
         Raises:
             MaskError: Not 8 bits, channels that differ, a value without label, or a
-                mask of small indices where 0/255 is expected.
+                mask of indices where 0/255 is expected.
         """
         if mask.dtype != np.uint8:
             raise MaskError(f'{path}: {mask.dtype} values; expected 8-bit ones.')
@@ -55,12 +64,12 @@ class MaskFormat:
                 raise MaskError(f'{path}: a colour mask; expected one channel.')
             mask = mask[..., 0]
         if self.binary:
-            if 0 < mask.max() <= THRESHOLD:
-                raise MaskError(
-                    f'{path}: highest value is {mask.max()}, but a 0/255 mask is '
-                    'expected. Give the site mask_values={value: class name} if the '
-                    'values are indices.'
-                )
+            present = present_values(mask)
+            if set(present) - {0, 255}:
+                lossy = Path(path).suffix.lower() in LOSSY_SUFFIXES
+                flat = [] if lossy else flat_values(mask)
+                if problem := binary_problem(present, flat, lossy):
+                    raise MaskError(f'{path}: {problem}')
             mask = np.where(mask > THRESHOLD, np.uint8(255), np.uint8(0))
         present = present_values(mask)
         unknown = [value for value in present if value not in self.labels]
@@ -71,6 +80,56 @@ class MaskFormat:
             )
         names = [self.lesion_classes[v] for v in present if v in self.lesion_classes]
         return map_values(mask, self.labels), tuple(dict.fromkeys(names))
+
+
+def binary_problem(
+    present: Sequence[int], flat: Sequence[int], lossy: bool
+) -> str | None:
+    """Why a mask cannot be one of 0 and 255, or None.
+
+    Args:
+        present: The values that occur in it.
+        flat: Those that :func:`flat_values` finds.
+        lossy: Whether it is a JPEG file, of which no single value says anything.
+    """
+    advice = 'Give the site mask_values={value: class name} if the values are indices.'
+    highest = max(present, default=0)
+    lowest = JPEG_RIPPLE if lossy else 0
+    if lowest < highest <= THRESHOLD:
+        return f'highest value is {highest}, but a 0/255 mask is expected. {advice}'
+    dark = [value for value in flat if value <= THRESHOLD]
+    bright = [value for value in flat if value > THRESHOLD]
+    if max(len(dark), len(bright)) > 1:
+        return (
+            f'areas of the values {list(flat)}, but a 0/255 mask is expected, which '
+            f'has two of them and soft edges at most. {advice}'
+        )
+    return None
+
+
+def flat_values(mask: np.ndarray) -> list[int]:
+    """The values that fill areas of a mask, and not only its edges.
+
+    Of 0 and 255 every pixel counts. Another value fills areas if most of its pixels lie
+    in squares of 2 x 2 equal ones, which lines along a soft edge do not. Masks of many
+    values have none: those are heights, as of a blurred mask, and no classes.
+
+    Args:
+        mask: (H, W) uint8.
+    """
+    present = present_values(mask)
+    ends = [value for value in present if value in (0, 255)]
+    between = [value for value in present if value not in (0, 255)]
+    if not between or len(between) > _MOST_LABELS:
+        return ends
+    square = mask[1:, 1:] == mask[:-1, :-1]
+    square &= (mask[1:, 1:] == mask[:-1, 1:]) & (mask[1:, 1:] == mask[1:, :-1])
+    in_square = np.zeros(mask.shape, bool)
+    for rows in (slice(1, None), slice(None, -1)):
+        for columns in (slice(1, None), slice(None, -1)):
+            in_square[rows, columns] |= square
+    flat = [v for v in between if in_square[mask == v].mean() >= _FLAT_SHARE]
+    return sorted(ends + flat)
 
 
 def present_values(mask: np.ndarray) -> list[int]:

@@ -12,8 +12,9 @@ from mcdrl_common.findings import FileProblem
 from mcdrl_common.image_copies import fingerprint
 from mcdrl_common.image_files import EXIF_ORIENTATION, bits_per_channel, opened
 from mcdrl_common.mask_files import read_mask_pixels
+from mcdrl_common.mask_format import flat_values
 
-FACTS_VERSION = 1
+FACTS_VERSION = 2
 """To be counted up whenever facts of the same file come out differently."""
 
 Facts = dict[str, Any]
@@ -58,8 +59,9 @@ def mask_facts(path: Path) -> Facts:
 
     Returns:
         ``size`` [height, width], ``mode`` of Pillow, ``bits``, ``equal_channels``
-        (whether all channels agree) and ``values``, those that occur, at most 256; or
-        ``error``.
+        (whether all channels agree), ``values``, those that occur, at most 256, with
+        their ``shares`` of the pixels and ``border_shares`` of the outermost ones, and
+        ``flat``, the values that fill areas; or ``error``.
     """
     try:
         with opened(path, 'mask') as image:
@@ -75,7 +77,19 @@ def mask_facts(path: Path) -> Facts:
         'mode': mode,
         'bits': 8 * mask.dtype.itemsize,
         'equal_channels': bool((channels == channels[..., :1]).all()),
-        'values': np.unique(channels[..., 0])[:_MOST_VALUES].tolist(),
+        **_value_facts(channels[..., 0]),
+    }
+
+
+def _value_facts(mask: np.ndarray) -> Facts:
+    values, counts = np.unique(mask, return_counts=True)
+    border = np.concatenate([mask[0], mask[-1], mask[1:-1, 0], mask[1:-1, -1]])
+    on_border = [(border == value).mean() for value in values[:_MOST_VALUES]]
+    return {
+        'values': values[:_MOST_VALUES].tolist(),
+        'shares': [round(n / mask.size, 6) for n in counts[:_MOST_VALUES].tolist()],
+        'border_shares': [round(float(share), 6) for share in on_border],
+        'flat': flat_values(mask) if mask.dtype == np.uint8 else [],
     }
 
 

@@ -60,6 +60,13 @@ KINDS = {
     'mask bit depth': Kind('Save as one 8-bit channel; --fix does where it fits.'),
     'mask channels': Kind('Save as one 8-bit channel; --fix does where it is clear.'),
     'mask values': Kind('Correct the mask, or mask_values of the site.'),
+    'soft edges': _warning(
+        'Fine where they are edges; mask_values if they are classes.'
+    ),
+    'mostly lesion': _warning('Look at it: is the mask inverted?'),
+    'inverted masks': Kind(
+        'Invert the masks: 255 is lesion, 0 background; or allow it.'
+    ),
     'swapped classes': Kind('Correct mask_values; classes.json says what values mean.'),
     'lesion-free site': Kind('Check the masks; leave the site out, or allow it.'),
     # Found by comparing the files.

@@ -7,13 +7,23 @@ from collections.abc import Iterator
 import numpy as np
 
 from mcdrl_common.findings import Finding
-from mcdrl_common.mask_format import MaskError
+from mcdrl_common.mask_format import (
+    JPEG_RIPPLE,
+    LOSSY_SUFFIXES,
+    THRESHOLD,
+    MaskError,
+    binary_problem,
+)
 
 from .entry import Entry, shown
 from .facts import Facts
 
 _COLOUR_MODES = ('RGB', 'P', 'YCbCr')
 _GREY_MODES = ('1', 'L')
+# JPEG leaves grey levels at edges; more than this share of them are worth telling.
+_JPEG_SOFT_SHARE = 0.02
+# An inverted mask is lesion up to the border, as a lesion itself hardly ever is.
+_MOST, _MOST_OF_BORDER = 0.5, 0.75
 # Orientations that turn by a quarter.
 QUARTER_TURNS = (5, 6, 7, 8)
 
@@ -99,11 +109,48 @@ def _mask_findings(entry: Entry, mask: Facts) -> Iterator[tuple[str, str]]:
         palette = ' with a palette, read as colours' if mask['mode'] == 'P' else ''
         yield 'mask channels', f'mode {mask["mode"]}{palette}; expected one channel'
     else:
-        try:
-            values = np.array([mask['values']], np.uint8)
-            entry.mask_format.decode(values, entry.mask)
-        except MaskError as error:
-            yield 'mask values', str(error).removeprefix(f'{entry.mask}: ')
+        yield from _value_findings(entry, mask)
+
+
+def _value_findings(entry: Entry, mask: Facts) -> Iterator[tuple[str, str]]:
+    is_binary = entry.mask_format.binary
+    lossy = entry.mask.suffix.lower() in LOSSY_SUFFIXES
+    values = mask['values']
+    # A label map may hold the very values of a mask with soft edges.
+    if is_binary and (problem := binary_problem(values, mask['flat'], lossy)):
+        yield 'mask values', problem
+        return
+    try:
+        entry.mask_format.decode(np.array([values], np.uint8), entry.mask)
+    except MaskError as error:
+        yield 'mask values', str(error).removeprefix(f'{entry.mask}: ')
+        return
+    low, high = (JPEG_RIPPLE, 255 - JPEG_RIPPLE) if lossy else (0, 255)
+    soft = sum(s for v, s in zip(values, mask['shares']) if low < v < high)
+    if is_binary and soft > (_JPEG_SOFT_SHARE if lossy else 0):
+        yield (
+            'soft edges',
+            f'{soft:.3%} of the pixels lie between {low} and {high}: lesion where '
+            f'above {THRESHOLD}',
+        )
+    if looks_inverted(entry, mask):
+        yield 'mostly lesion', 'most of it, and of its border, is lesion'
+
+
+def looks_inverted(entry: Entry, mask: Facts) -> bool:
+    """Whether a 0/255 mask shows lesion where others show background.
+
+    Args:
+        entry: The pair.
+        mask: Facts of its mask.
+    """
+    if not entry.mask_format.binary or 'shares' not in mask:
+        return False
+    lesion = np.array(mask['values']) > THRESHOLD
+    share, border = (
+        float(np.array(mask[key])[lesion].sum()) for key in ('shares', 'border_shares')
+    )
+    return share > _MOST and border > _MOST_OF_BORDER
 
 
 def _size(size: list[int]) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 
@@ -16,7 +16,7 @@ from .facts_cache import FactsCache
 from .kinds import KINDS
 from .listing import VerificationError
 from .reading import default_jobs, read_facts
-from .rules import check_pair, lesion_classes
+from .rules import check_pair, lesion_classes, looks_inverted
 from .verification_report import Report
 
 
@@ -92,9 +92,34 @@ def _file_findings(
     # A few images of a site may well hold no lesion.
     whole = [e for e in entries if e.site not in listing.sampled_sites]
     findings += _lesion_free_sites(whole, facts)
+    findings += _inverted_sites(entries, facts)
     findings += find_copies(entries, facts)
     findings += find_near_copies(entries, facts)
     return findings
+
+
+def _inverted_sites(
+    entries: Sequence[Entry], facts: Mapping[Path, Facts]
+) -> list[Finding]:
+    """Sites whose masks look inverted, more than half of those with a lesion."""
+    with_lesion: dict[str, set[Path]] = defaultdict(set)
+    inverted: dict[str, set[Path]] = defaultdict(set)
+    for entry in entries:
+        mask = facts[entry.mask]
+        if lesion_classes(entry, mask):
+            with_lesion[entry.site].add(entry.mask)
+        if looks_inverted(entry, mask):
+            inverted[entry.site].add(entry.mask)
+    return [
+        Finding(
+            'inverted masks',
+            site,
+            f'{len(masks)} of {len(with_lesion[site])} masks with a lesion are lesion '
+            'in most of their pixels and of their border',
+        )
+        for site, masks in inverted.items()
+        if 2 * len(masks) > len(with_lesion[site])
+    ]
 
 
 def _lesion_free_sites(

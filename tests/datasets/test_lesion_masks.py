@@ -44,6 +44,41 @@ def test_index_mask_where_a_binary_one_is_expected_is_an_error(highest):
         BINARY.decode(mask([0, highest]), 'm.png')
 
 
+def areas(*values, size=8) -> np.ndarray:
+    """One square of each value, side by side."""
+    return np.repeat(np.repeat(mask(values), size, axis=0), size, axis=1)
+
+
+@pytest.mark.parametrize('values', [(0, 1, 255), (0, 128, 255), (0, 200, 255)])
+def test_areas_of_a_third_value_are_a_label_map_and_an_error(values):
+    """1 a lesion and 255 its uncertain border: the border would be the lesion."""
+    with pytest.raises(MaskError, match=r'm\.png: areas of the values.*mask_values'):
+        BINARY.decode(areas(*values), 'm.png')
+
+
+@pytest.mark.parametrize('values', [(0, 254), (1, 255), (0, 255)])
+def test_two_areas_on_both_sides_of_the_half_are_background_and_lesion(values):
+    labels, _ = BINARY.decode(areas(*values), 'm.png')
+    assert np.array_equal(labels, areas(0, 1))
+
+
+@pytest.mark.parametrize('scale', [0.25, 0.3, 2, 3.7, 8])
+def test_soft_edges_of_lossless_masks_are_edges(scale):
+    disc = cv2.circle(np.zeros((200, 200), np.uint8), (90, 110), 60, 255, -1)
+    soft = cv2.resize(disc, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
+    if scale > 1:
+        soft = cv2.resize(disc, None, fx=scale, fy=scale)
+    labels, _ = BINARY.decode(soft, 'm.png')
+    assert np.array_equal(labels, (soft > 127).astype(np.uint8))
+    assert set(np.unique(soft)) > {0, 255}
+
+
+def test_values_of_jpeg_masks_tell_no_classes():
+    labels, _ = BINARY.decode(areas(0, 2, 250, 255), 'm.JPG')
+    assert np.array_equal(labels, areas(0, 0, 1, 1))
+    assert BINARY.decode(areas(0, 30), 'm.jpeg')[1] == ()
+
+
 def test_index_mask_gives_labels_and_the_classes_present():
     labels, names = INDEXED.decode(mask([0, 2, 9], [0, 0, 7]), 'm.png')
     assert labels.tolist() == [[0, 2, 255], [0, 0, 2]]

@@ -12,15 +12,21 @@ from PIL import Image
 
 from mcdrl_common.findings import FileProblem
 from mcdrl_common.image_files import opened
-from mcdrl_common.mask_format import THRESHOLD, map_values, present_values
+from mcdrl_common.mask_format import (
+    JPEG_RIPPLE,
+    THRESHOLD,
+    binary_problem,
+    flat_values,
+    map_values,
+    present_values,
+)
 
 from .input_files import FileTree
 from .regions import Region, draw_regions
 
 IGNORE = 255
-# JPEG leaves ripples of this height in an empty mask, and grey levels between at
-# edges; more of them than this share of the pixels are worth telling.
-_JPEG_RIPPLE = 32
+# JPEG leaves grey levels between 0 and 255 at edges; more of them than this share of
+# the pixels are worth telling.
 _JPEG_SHARE = 0.02
 # Channels of a grey mask saved as colour JPEG differ by a few levels only.
 _COLOUR_SPREAD = 64
@@ -84,13 +90,20 @@ class BinaryDecoding:
         values, notes = _grey_values(image)
         lossy = image.format in ('JPEG', 'MPO')
         highest = int(values.max())
-        if 0 < highest <= THRESHOLD and not (lossy and highest <= _JPEG_RIPPLE):
+        if 0 < highest <= THRESHOLD and not (lossy and highest <= JPEG_RIPPLE):
             raise FileProblem(
                 'unexpected values',
                 f'highest value {highest} in a mask that should be 0 and 255. If '
                 'values stand for classes, use the source folder with --mask-values',
             )
-        low, high = (_JPEG_RIPPLE, 255 - _JPEG_RIPPLE) if lossy else (0, 255)
+        if problem := binary_problem([], [] if lossy else flat_values(values), lossy):
+            detail = problem.partition('. ')[0]
+            raise FileProblem(
+                'unexpected values',
+                f'{detail}. If values stand for classes, use the source folder with '
+                '--mask-values',
+            )
+        low, high = (JPEG_RIPPLE, 255 - JPEG_RIPPLE) if lossy else (0, 255)
         share = float(((values > low) & (values < high)).mean())
         if share > (_JPEG_SHARE if lossy else 0):
             detail = f'{share:.3%} of the pixels lie between {low} and {high}'

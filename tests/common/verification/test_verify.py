@@ -75,7 +75,9 @@ def two_images(sites):
 
 
 def shrink_mask(sites):
-    Image.fromarray(np.full((24, 32), 255, np.uint8)).save(sites.mask('south'))
+    mask = np.zeros((24, 32), np.uint8)
+    mask[:9] = 255
+    Image.fromarray(mask).save(sites.mask('south'))
 
 
 def deepen_mask(sites):
@@ -353,3 +355,35 @@ def test_what_index_and_images_do_not_agree_on_is_a_finding(sites):
 def test_hidden_files_of_macos_are_no_images(sites):
     sites.image('north').with_name('._1.png').write_bytes(b'Mac OS X')
     assert not verify(list_folder(sites.root)).findings
+
+
+def test_a_label_map_with_255_among_its_values_is_a_problem(sites, draw):
+    mask = draw[1]()
+    mask[14:26, 24:36] = 1
+    sites.put('north', '1', mask=mask)
+    report = verify(list_folder(sites.root))
+    assert [(f.kind, f.file) for f in report.problems] == [
+        ('mask values', 'north/masks/1.png')
+    ]
+
+
+def test_soft_edges_are_told(sites, draw):
+    soft = np.asarray(Image.fromarray(draw[1]((96, 128))).resize((64, 48)))
+    sites.put('north', '1', mask=soft)
+    report = verify(list_folder(sites.root))
+    assert [f.kind for f in report.findings] == ['soft edges']
+    assert not report.problems
+
+
+def test_one_inverted_mask_is_told_and_a_site_of_them_is_a_problem(sites, draw):
+    inverted = 255 - draw[1]()
+    sites.put('north', '1', mask=inverted)
+    report = verify(list_folder(sites.root))
+    assert [(f.kind, f.file) for f in report.findings] == [
+        ('mostly lesion', 'north/masks/1.png')
+    ]
+    for number in range(5):
+        sites.put('north', f'{number}', mask=inverted)
+    report = verify(list_folder(sites.root))
+    assert [(f.kind, f.file) for f in report.problems] == [('inverted masks', 'north')]
+    assert not verify(list_folder(sites.root), allow=['inverted masks']).problems

@@ -157,3 +157,12 @@ def test_outlines_of_another_size_are_refused():
     with pytest.raises(FileProblem, match='annotated size is 10 x 10'):
         mask.decode(FileTree({}), (10, 12))
     assert mask.decode(FileTree({}), (10, 10)).labels.any()
+
+
+def test_areas_of_a_third_value_in_a_lossless_mask_are_refused(tmp_path):
+    values = np.zeros((30, 30), np.uint8)
+    values[5:25, 5:25] = 255
+    values[8:22, 8:22] = 1
+    Image.fromarray(values).save(tmp_path / 'm.png')
+    with pytest.raises(FileProblem, match=r'values \[0, 1, 255\].*--mask-v'):
+        FileMask('m.png').decode(FileTree({'m.png': tmp_path / 'm.png'}), None)
