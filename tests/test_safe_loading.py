@@ -233,3 +233,19 @@ def test_published_weights_that_hold_a_program_are_refused(published, tmp_path, 
     with pytest.raises(UnsafeCheckpointError, match='system'):
         mmengine_checkpoint.load_url(url, model_dir=None, progress=False)
     assert not (tmp_path / 'ran').exists()
+
+
+@pytest.mark.parametrize('kind', [RuntimeError, ValueError, pickle.UnpicklingError])
+def test_torchs_advice_to_switch_the_safeguard_off_does_not_reach_the_user(
+    path, monkeypatch, kind
+):
+    torch.save(checkpoint(), path)
+
+    def load(*_, **__):
+        raise kind('Cannot do this. Re-run with `weights_only=False` if you trust it.')
+
+    monkeypatch.setattr(torch, 'load', load)
+    with pytest.raises(CheckpointError, match=r'odd\.pth') as caught:
+        load_tensors(path)
+    assert 'weights_only' not in str(caught.value)
+    assert caught.value.__suppress_context__

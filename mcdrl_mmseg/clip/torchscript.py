@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import math
 import pickle
 import re
 import zipfile
@@ -27,6 +28,8 @@ _LIST_BUILDERS = (
     'restore_type_tag',
 )
 _SCRIPT_MODULE = '__torch__'
+# OpenAI's largest archive prints less than 1 MB of code in all.
+_MAX_CODE_BYTES = 16 * 1024**2
 
 
 def is_torchscript(path: Path) -> bool:
@@ -95,6 +98,8 @@ class _Archive(pickle.Unpickler):
         # TorchScript compresses code alone; other compressed parts may be bombs.
         if info.compress_type != zipfile.ZIP_STORED and not name.startswith('code/'):
             raise ValueError(f'{info.filename} is compressed')
+        if name.startswith('code/') and info.file_size > _MAX_CODE_BYTES:
+            raise ValueError(f'{info.filename} unpacks to {info.file_size} bytes')
         return self._archive.read(info)
 
     def find_class(self, module: str, name: str) -> Any:
@@ -149,6 +154,9 @@ def _printed_classes(code: str) -> dict[str, type[_Module]]:
 def _rebuild_tensor(
     storage: Tensor, offset: int, size: tuple, stride: tuple, *_: object
 ) -> Tensor:
+    # A stride of 0 would let a few bytes stand for any number of them.
+    if math.prod(size) > len(storage):
+        raise ValueError(f'a tensor of {tuple(size)} has {len(storage)} numbers')
     return storage.as_strided(size, stride, offset)
 
 

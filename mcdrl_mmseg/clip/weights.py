@@ -175,6 +175,16 @@ def load_clip_state_dict(path: Path) -> dict[str, Tensor]:
         content = content['state_dict']
     if isinstance(content, dict):
         content = unpack(content)
+    for key, value in content.items() if isinstance(content, dict) else ():
+        # Seen through strides of 0, a few bytes would become any number of floats.
+        if (
+            isinstance(value, Tensor)
+            and value.nbytes > value.untyped_storage().nbytes()
+        ):
+            raise CLIPWeightsError(
+                f'{path}: {key} has the shape {tuple(value.shape)}, of which the file '
+                'holds a part. Save its state dict with contiguous tensors.'
+            )
     state = {
         key.removeprefix('module.'): value.float()
         for key, value in (content.items() if isinstance(content, dict) else ())

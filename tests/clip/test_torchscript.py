@@ -113,3 +113,21 @@ def test_archive_without_a_module_is_refused(tmp_path):
     path = archive_of(tmp_path / 'odd.pt', pickle.dumps([1], protocol=2))
     with pytest.raises(ValueError, match='no module'):
         torchscript_state_dict(path)
+
+
+def test_code_that_unpacks_to_more_than_any_model_has_is_not_read(tmp_path):
+    path, odd = tmp_path / 'whole.pt', tmp_path / 'odd.pt'
+    torch.jit.script(Whole().eval()).save(path)
+    with (
+        zipfile.ZipFile(path) as source,
+        zipfile.ZipFile(odd, 'w', zipfile.ZIP_DEFLATED) as target,
+    ):
+        for info in source.infolist():
+            content = source.read(info)
+            if info.filename.endswith('.py'):
+                content += b'#' * 17 * 1024**2
+            target.writestr(
+                info, content, zipfile.ZIP_DEFLATED if content[-1:] == b'#' else 0
+            )
+    with pytest.raises(ValueError, match='unpacks to'):
+        torchscript_state_dict(odd)

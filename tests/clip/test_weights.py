@@ -334,3 +334,12 @@ def test_digest_sees_an_optimiser_step(model, tmp_path):
     before = weights_digest(path)
     torch.save({k: v * (1 - 1e-4) for k, v in state.items()}, path)
     assert weights_digest(path) != before
+
+
+def test_a_weight_that_is_larger_than_its_file_is_refused_unexpanded(tmp_path):
+    path = tmp_path / 'odd.pt'
+    # 2 bytes that stand for 2 TB; as float32 they would be 4.
+    value = torch.zeros(1, dtype=torch.float16).expand(1_000_000, 1_000_000)
+    torch.save({'visual.conv1.weight': value}, path)
+    with pytest.raises(CLIPWeightsError, match=r'odd\.pt: visual\.conv1\.weight has'):
+        load_clip_state_dict(path)
