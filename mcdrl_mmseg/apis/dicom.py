@@ -8,6 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from mcdrl_common.findings import FileProblem
+from mcdrl_common.image_files import check_pixel_count
+
 from .dicom_display import GreyDisplay
 from .image_pipeline import ImageError
 
@@ -90,6 +93,12 @@ def read_dicom(path: str | os.PathLike) -> Iterator[np.ndarray]:
         )
     from pydicom.pixels import iter_pixels
 
+    try:
+        check_pixel_count(int(data.Columns), int(data.Rows))
+    except FileProblem as problem:
+        raise ImageError(f'{path}: {problem.detail}.') from None
+    except (AttributeError, TypeError) as error:
+        raise ImageError(f'{path}: without a size: {error}.') from None
     try:
         grey = GreyDisplay(data)
         for index, frame in enumerate(iter_pixels(data)):

@@ -311,3 +311,9 @@ def test_without_pydicom_the_extra_is_named(save, monkeypatch):
     monkeypatch.setitem(sys.modules, 'pydicom', None)
     with pytest.raises(ImageError, match=r'pip install .mcdrl-mmseg\[dicom\]'):
         next(read_dicom(path))
+
+
+def test_pixels_are_counted_before_decoding(save):
+    path = save(np.zeros((2, 4), np.uint8), Rows=20_000, Columns=20_000)
+    with pytest.raises(ImageError, match=r'scan\.dcm: too many pixels: 20000 x 20000'):
+        next(read_dicom(path))
