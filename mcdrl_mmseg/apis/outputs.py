@@ -167,7 +167,11 @@ class OverlayOutput(_ImageOutput):
             super().add(frame, prediction)
             return
         video = self._video or self._open(frame)
-        video.write(self.picture(frame, prediction))
+        picture = self.picture(frame, prediction)
+        # MPEG-4 drops the last row or column of an odd size.
+        height, width = picture.shape[:2]
+        edges = (0, height % 2, 0, width % 2)
+        video.write(cv2.copyMakeBorder(picture, *edges, cv2.BORDER_REPLICATE))
         self._frames += 1
 
     def _open(self, frame: Frame) -> cv2.VideoWriter:
@@ -182,7 +186,7 @@ class OverlayOutput(_ImageOutput):
             str(temporary),
             cv2.VideoWriter_fourcc(*_VIDEO_CODEC),
             frame_rate(frame.file),
-            (width, height),
+            (width + width % 2, height + height % 2),
         )
         # Runs before the file is moved into place: a video is whole when released.
         self._open_files.callback(video.release)

@@ -252,3 +252,13 @@ def test_options_out_of_range_are_refused(folder, options, words):
     with pytest.raises(ValueError, match=words):
         run(folder, 'in', **options)
     assert not (folder / 'out').exists()
+
+
+def test_videos_of_odd_size_keep_every_pixel(folder, monkeypatch):
+    # OpenCV, which wrote the clip, cannot write odd sizes itself.
+    frames = [np.full((47, 63, 3), 100, np.uint8)] * 3
+    monkeypatch.setattr(module, 'read_images', lambda file: iter(frames))
+    run(folder, 'in/clip.avi', save=['overlays'])
+    video = cv2.VideoCapture(str(folder / 'out/overlays/clip.mp4'))
+    assert video.get(cv2.CAP_PROP_FRAME_WIDTH) == 64
+    assert video.get(cv2.CAP_PROP_FRAME_HEIGHT) == 48
