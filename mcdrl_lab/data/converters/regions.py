@@ -72,6 +72,9 @@ def _shape(segmentation: Any, size: tuple[int, int]) -> tuple[np.ndarray, bool]:
 def _from_polygons(polygons: Any, size: tuple[int, int]) -> tuple[np.ndarray, bool]:
     if not isinstance(polygons, Sequence) or not polygons:
         raise FileProblem('bad annotation', 'no outline (a box alone is no mask)')
+    if all(isinstance(value, (int, float)) for value in polygons):
+        # One polygon without the list around it, as some programs write.
+        polygons = [polygons]
     height, width = size
     near = 2 * max(size)
     flat, outside = [], False

@@ -6,7 +6,10 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import PurePosixPath
+from posixpath import splitext
 from typing import Any
+from unicodedata import normalize
+from urllib.parse import unquote
 
 from mcdrl_common.findings import ConversionError, Finding
 from mcdrl_lab.data.converters.input_files import FileTree
@@ -151,7 +154,8 @@ def _read_list(file: str, content: Any) -> _CocoList:
     for entry in content['images']:
         if entry['id'] in images:
             raise ConversionError(f'{file}: image id {entry["id"]!r} is there twice.')
-        sized = 'height' in entry and 'width' in entry
+        # Some programs write null or 0 where they do not know the size.
+        sized = entry.get('height') and entry.get('width')
         size = (int(entry['height']), int(entry['width'])) if sized else None
         images[entry['id']] = _CocoImage(str(entry['file_name']), size)
     outlines = defaultdict(list)
@@ -161,14 +165,21 @@ def _read_list(file: str, content: Any) -> _CocoList:
                 f'{file}: annotation {entry.get("id")!r} is of image '
                 f'{entry["image_id"]!r}, which is not listed.'
             )
-        name = categories[entry['category_id']]
+        category = entry.get('category_id')
+        if category not in categories:
+            raise ConversionError(
+                f'{file}: annotation {entry.get("id")!r} is of category {category!r}; '
+                f'expected of those listed, {categories}. Add the category to the '
+                'list, or give the annotation one of them.'
+            )
+        name = categories[category]
         outlines[entry['image_id']].append((name, entry.get('segmentation')))
     return _CocoList(file, images, categories, dict(outlines))
 
 
 def _add_samples(content: _CocoList, finder: _ImageFinder, site: FoundSite) -> None:
     for number, image in content.images.items():
-        found = finder.find(image.file_name)
+        found, is_by_name = finder.find(image.file_name)
         outlines = content.outlines.get(number, ())
         site.masks += bool(outlines)
         if len(found) != 1:
@@ -178,6 +189,9 @@ def _add_samples(content: _CocoList, finder: _ImageFinder, site: FoundSite) -> N
                 detail += '; see --images'
             site.problems.append(Finding(kind, image.file_name, detail))
             continue
+        if is_by_name:
+            detail = f'taken for {image.file_name!r}, listed in {content.file}'
+            site.notes.append(Finding('found by name', found[0], detail))
         site.images += 1
         regions = tuple(
             Region(site.lesion_classes.index(name) + 1, outline)
@@ -203,19 +217,41 @@ def _refuse_repeated(site: FoundSite) -> None:
 
 
 class _ImageFinder:
-    """Finds images by the ends of their paths."""
+    """Finds images by the ends of their paths, or else by their names alone."""
 
     def __init__(self, tree: FileTree, folder: str) -> None:
         self._by_name = defaultdict(list)
         for path in tree.images():
             if not folder or _lies_in(path, folder):
-                self._by_name[PurePosixPath(path).name].append(path)
+                self._by_name[_alike(PurePosixPath(path).name)].append(path)
 
-    def find(self, file_name: str) -> list[str]:
-        """Images whose paths end with a listed name."""
-        file_name = file_name.replace('\\', '/').removeprefix('./')
-        candidates = self._by_name[PurePosixPath(file_name).name]
-        return [path for path in candidates if _ends_with(path, file_name)]
+    def find(self, listed: str) -> tuple[list[str], bool]:
+        """Images that a list names.
+
+        Annotation programs list the path that an image had on their server, in a
+        link, or before another program wrote its ending or its letters anew.
+
+        Args:
+            listed: A path as the list has it.
+
+        Returns:
+            The images, and whether only their names agree with it.
+        """
+        ways = (listed, unquote(listed), unquote(listed).rpartition('?d=')[2])
+        paths = [way.replace('\\', '/').removeprefix('./') for way in ways]
+        alike: list[str] = []
+        for path in paths:
+            candidates = self._by_name[_alike(PurePosixPath(path).name)]
+            if found := [one for one in candidates if _ends_with(one, path)]:
+                return found, False
+            alike = alike or candidates
+        return alike, True
+
+
+def _alike(name: str) -> str:
+    """A name without what programs change: composed letters, case of the ending."""
+    stem, suffix = splitext(normalize('NFC', name))
+    return stem + suffix.lower()
 
 
 def _ends_with(path: str, end: str) -> bool:

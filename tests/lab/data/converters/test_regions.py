@@ -21,6 +21,11 @@ def test_polygons_are_filled():
     assert notes == ()
 
 
+def test_one_polygon_may_lack_the_list_around_it():
+    labels, _ = draw_regions([Region(1, SQUARE[0])], SIZE)
+    assert np.array_equal(labels, square())
+
+
 def test_polygons_of_one_lesion_in_parts_are_all_filled():
     parts = [*SQUARE, [6, 5, 8, 5, 8, 6, 6, 6]]
     labels, _ = draw_regions([Region(1, parts)], SIZE)

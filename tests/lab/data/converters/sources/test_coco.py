@@ -109,6 +109,70 @@ def test_images_are_found_by_the_ends_of_their_paths(make, write, download, out)
     assert [row['sequence'] for row in rows] == ['train', 'val']
 
 
+@pytest.mark.parametrize(
+    'listed',
+    [
+        '..\\..\\media\\upload\\4\\x 1.png',
+        '/data/local-files/?d=upload/4/x%201.png',
+        'https://server/media/x%201.png',
+        '/home/someone/pictures/x 1.png',
+        '../pictures/x 1.png',
+        'x 1.PNG',
+    ],
+)
+def test_images_are_found_by_name_where_paths_do_not_agree(
+    make, write, download, out, listed
+):
+    make.image('sub/x 1.png')
+    write(images=[image(1, listed)], annotations=[outline(1)])
+    (outcome,) = pair_and_write(source(), [download], out)
+    assert outcome.state == 'written'
+    assert [n for n in outcome.report['notes'] if n['kind'] == 'found by name'] == [
+        dict(
+            kind='found by name',
+            file='sub/x 1.png',
+            detail=f'taken for {listed!r}, listed in ann.json',
+        )
+    ]
+
+
+def test_composed_and_decomposed_letters_are_the_same(make, write, download, out):
+    make.image('Ko\u0308ln.png')
+    write(images=[image(1, 'K\u00f6ln.png')], annotations=[outline(1)])
+    assert pair_and_write(source(), [download], out)[0].state == 'written'
+
+
+def test_names_that_several_images_have_are_refused_with_all_of_them(
+    make, write, download, out
+):
+    for folder in ('a', 'b'):
+        make.image(f'{folder}/1.png')
+    write(images=[image(1, '/media/c/1.png')], annotations=[outline(1)])
+    (outcome,) = pair_and_write(source(), [download], out)
+    (problem,) = outcome.report['problems']
+    assert problem['kind'] == 'ambiguous'
+    assert "['a/1.png', 'b/1.png']" in problem['detail']
+
+
+@pytest.mark.parametrize('size', [(None, None), (0, 0)])
+def test_sizes_that_a_list_leaves_open_are_the_images(
+    make, write, download, out, size, read_mask, box_mask
+):
+    make.image('a.jpg')
+    write(images=[image(1, 'a.jpg', size)], annotations=[outline(1)])
+    pair_and_write(source(), [download], out)
+    assert np.array_equal(read_mask(out / 's/masks/a.png'), box_mask)
+
+
+def test_annotations_without_category_are_named(make, write, download, out):
+    make.image('a.jpg')
+    write(images=[image(1, 'a.jpg')], annotations=[outline(1, category=None)])
+    with pytest.raises(
+        ConversionError, match=r'ann.json: annotation 1 .* category None'
+    ):
+        pair_and_write(source(), [download], out)
+
+
 def test_images_folder_tells_equal_names_apart(make, write, download, out):
     for folder in ('train', 'val'):
         make.image(f'{folder}/1.jpg')
@@ -131,6 +195,7 @@ def test_every_bad_entry_is_named(make, write, download, out):
             image(5, 'd.jpg'),
             image(6, 'd.jpg'),
             image(7, '../../etc/passwd'),
+            image(8, '../e/a.png'),
         ],
         annotations=[
             outline(1),
@@ -147,6 +212,7 @@ def test_every_bad_entry_is_named(make, write, download, out):
         ('bad annotation', 'c.jpg'),
         ('ambiguous', 'd.jpg'),
         ('missing image', '../../etc/passwd'),
+        ('missing image', '../e/a.png'),
     }
 
 
@@ -162,7 +228,7 @@ def test_every_bad_entry_is_named(make, write, download, out):
         ),
         (
             dict(images=[image(1, 'a.jpg')], annotations=[outline(1, category=4)]),
-            'KeyError: 4',
+            'category 4; expected of those listed',
         ),
         (dict(images=[image(1, 'a.jpg')], annotations=[]), '0 categories'),
     ],
