@@ -10,6 +10,7 @@ from mmengine.dist import barrier, is_main_process
 from mmengine.hooks import CheckpointHook
 from mmengine.runner import EpochBasedTrainLoop, IterBasedTrainLoop, Runner
 from mmseg.registry import HOOKS
+from torch import Tensor
 
 from mcdrl_common.atomic_write import write_text
 from mcdrl_mmseg.engine.atomic_backend import ATOMIC_BACKEND
@@ -20,6 +21,10 @@ from mcdrl_mmseg.engine.resumed_settings import (
 
 _POINTER = 'last_checkpoint'
 _VALIDATED = 'validated_at'
+
+
+class NonFiniteWeightsError(RuntimeError):
+    """Weights about to be saved are NaN or infinite; the message names them."""
 
 
 @HOOKS.register_module()
@@ -36,6 +41,8 @@ class AtomicCheckpointHook(CheckpointHook):
       the folder it was copied from, and remove the best one there.
     - Where the checkpoint replaces the rate or the schedule of the config, the log
       names both.
+    - Weights that are not finite are never saved: the run ends, and the checkpoints
+      before stand.
     - A run that ended between a checkpoint and the validation due after it validates
       first when resumed; else that epoch could never be the best one.
 
@@ -158,6 +165,30 @@ class AtomicCheckpointHook(CheckpointHook):
         """Note the validation, and save the best checkpoint."""
         runner.message_hub.update_info(_VALIDATED, runner.iter)
         super().after_val_epoch(runner, metrics)
+
+    def before_save_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
+        """Refuse weights that are not finite, as the step itself can make them.
+
+        Looks at what is about to be written, averaged weights included. A buffer may
+        hold infinity, as masks of attention do; no weight or statistic may.
+
+        Raises:
+            NonFiniteWeightsError: Names them.
+        """
+        bad = [
+            name
+            for name, value in checkpoint.get('state_dict', {}).items()
+            if isinstance(value, Tensor)
+            and value.is_floating_point()
+            and (value.isnan() if 'mask' in name else ~value.isfinite()).any()
+        ]
+        if bad:
+            raise NonFiniteWeightsError(
+                f'{len(bad)} weights are NaN or infinite at iteration {runner.iter} '
+                f'({", ".join(bad[:4])}{", ..." if len(bad) > 4 else ""}): no '
+                'checkpoint was written. Lower the learning rate or clip gradients, '
+                'and go on from the last checkpoint with --resume.'
+            )
 
     def _save_checkpoint_with_step(self, runner: Runner, step: int, meta: dict) -> None:
         keep = self.max_keep_ckpts

@@ -289,3 +289,34 @@ def test_a_run_resumed_with_its_own_settings_warns_of_none(make_toy_runner, fold
     make_toy_runner(param_scheduler=schedule, resume=True).train()
     assert 'resumed epoch: 2' in logged(folder)
     assert 'settings of its checkpoint' not in logged(folder)
+
+
+class SpoilHook(Hook):
+    """Sets a weight or statistic of the toy after the n-th step, as a step might."""
+
+    priority = 'VERY_HIGH'
+
+    def __init__(self, name, value, step):
+        self.name, self.value, self.step = name, value, step
+
+    def after_train_iter(self, runner, batch_idx, **kwargs):
+        if runner.iter + 1 == self.step:
+            runner.model.state_dict()[self.name].view(-1)[0] = self.value
+
+
+@pytest.mark.reliability('fault', 'weights that a step made NaN or infinite')
+@pytest.mark.parametrize('name', ['layers.1.weight', 'layers.0.running_var'])
+@pytest.mark.parametrize('value', [float('nan'), float('inf')])
+def test_weights_that_are_not_finite_are_never_saved(
+    make_toy_runner, folder, name, value
+):
+    runner = make_toy_runner()
+    # The second epoch, of steps 3 and 4, would also be the best so far.
+    runner.register_hook(SpoilHook(name, value, step=4))
+    with pytest.raises(RuntimeError, match=rf'NaN or infinite.*{name}') as caught:
+        runner.train()
+    assert type(caught.value).__name__ == 'NonFiniteWeightsError'
+    assert names(folder) == ['best_score_epoch_1.pth', 'epoch_1.pth']
+    for path in folder.glob('*.pth'):
+        state = torch.load(path, weights_only=False)['state_dict']
+        assert all(weight.isfinite().all() for weight in state.values())
