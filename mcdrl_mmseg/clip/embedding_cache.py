@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from pathlib import Path
 
 import torch
@@ -37,9 +38,19 @@ def read_embeddings(path: Path, fingerprint: str) -> Tensor | None:
             metadata = file.metadata() or {}
             if metadata.get('fingerprint') != fingerprint or _KEY not in file.keys():  # noqa: SIM118
                 return None
-            return torch.from_numpy(file.get_tensor(_KEY))
+            embeddings = torch.from_numpy(file.get_tensor(_KEY))
     except (OSError, SafetensorError):
         return None
+    whole = (
+        embeddings.ndim == 2
+        and bool(embeddings.isfinite().all())
+        and metadata.get('digest') == _digest(embeddings)
+    )
+    return embeddings if whole else None
+
+
+def _digest(embeddings: Tensor) -> str:
+    return hashlib.sha256(embeddings.contiguous().numpy().tobytes()).hexdigest()
 
 
 def write_embeddings(path: Path, fingerprint: str, embeddings: Tensor) -> None:
@@ -55,6 +66,8 @@ def write_embeddings(path: Path, fingerprint: str, embeddings: Tensor) -> None:
     """
     from safetensors.torch import save
 
-    content = save({_KEY: embeddings.contiguous()}, {'fingerprint': fingerprint})
+    embeddings = embeddings.detach().cpu().contiguous()
+    metadata = {'fingerprint': fingerprint, 'digest': _digest(embeddings)}
+    content = save({_KEY: embeddings}, metadata)
     # Two runs may build one cache at once.
     write_bytes(path, content)

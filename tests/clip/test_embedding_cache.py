@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from safetensors import safe_open
 from safetensors.torch import save_file
 
 from mcdrl_mmseg.clip.embedding_cache import (
@@ -184,3 +185,15 @@ def test_a_killed_writer_leaves_a_whole_file(path, kind):
         assert found is not None and len(found.unique()) == 1
         values.add(float(found[0, 0]))
     assert 0.0 not in values
+
+
+@pytest.mark.reliability('fault', 'dictionary cache with values changed')
+@pytest.mark.parametrize('change', [0.5, float('nan'), float('inf')])
+def test_changed_values_of_the_right_fingerprint_are_nothing(path, change):
+    write_embeddings(path, FINGERPRINT, embeddings())
+    with safe_open(path, framework='pt') as file:
+        metadata = file.metadata()
+    changed = embeddings()
+    changed[3, 5] = change
+    save_file({'text_embeddings': changed}, path, metadata)
+    assert read_embeddings(path, FINGERPRINT) is None
