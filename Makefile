@@ -27,6 +27,9 @@ $(READY): requirements/tested.txt requirements/runtime.txt requirements/lab.txt 
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements/tested.txt
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+# YAPF, which MMEngine imports, writes its grammar into the user's cache at its first
+# import, and not in one step: of two processes that start at once one reads half of it.
+	@$(BIN)/python -c 'from yapf.yapflib import yapf_api'
 	@touch $@
 
 demo: $(READY)

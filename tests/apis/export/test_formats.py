@@ -181,7 +181,7 @@ def test_torchscript_has_one_size(resnet, tmp_path):
 
 def test_missing_package_is_named_with_the_command_that_installs_it(monkeypatch):
     monkeypatch.setitem(sys.modules, 'onnxscript', None)
-    with pytest.raises(ExportError, match=r"pip install 'mcdrl-mmseg\[deploy\]'"):
+    with pytest.raises(ExportError, match=r"pip install 'mcdrl-mmseg\[export\]'"):
         require('onnx', 'onnxscript')
 
 
