@@ -10,6 +10,14 @@ if TYPE_CHECKING:
     from .dense import DENSE_MODES, check_dense_mode
     from .output_stride import set_output_stride
     from .text import embed_texts
+    from .timm_tower import (
+        check_timm_dense_mode,
+        is_timm_tower,
+        set_timm_output_stride,
+        timm_features,
+        timm_stages,
+        timm_stem,
+    )
     from .tower_features import TowerFeatures, resnet_features, vit_features
     from .towers import CLIPSpec, build_image_tower, load_tower_weights
     from .weights import CLIPWeightsError
@@ -21,10 +29,16 @@ _MODULES = {
     'TowerFeatures': 'tower_features',
     'build_image_tower': 'towers',
     'check_dense_mode': 'dense',
+    'check_timm_dense_mode': 'timm_tower',
     'embed_texts': 'text',
+    'is_timm_tower': 'timm_tower',
     'load_tower_weights': 'towers',
     'resnet_features': 'tower_features',
     'set_output_stride': 'output_stride',
+    'set_timm_output_stride': 'timm_tower',
+    'timm_features': 'timm_tower',
+    'timm_stages': 'timm_tower',
+    'timm_stem': 'timm_tower',
     'vit_features': 'tower_features',
 }
 
@@ -35,10 +49,16 @@ __all__ = [
     'TowerFeatures',
     'build_image_tower',
     'check_dense_mode',
+    'check_timm_dense_mode',
     'embed_texts',
+    'is_timm_tower',
     'load_tower_weights',
     'resnet_features',
     'set_output_stride',
+    'set_timm_output_stride',
+    'timm_features',
+    'timm_stages',
+    'timm_stem',
     'vit_features',
 ]
 

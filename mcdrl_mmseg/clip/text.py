@@ -9,6 +9,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from .model_config import get_model_config
+from .sentence_text import embed_with_sentences, has_sentence_text
 from .towers import CLIPSpec, build_text_tower, load_tower_weights
 
 # A random text tower stands for the missing weights of demonstrations and tests.
@@ -48,8 +49,11 @@ def embed_texts(spec: CLIPSpec, texts: Sequence[str]) -> Tensor:
         (n, d) float32 on the CPU, L2-normalised.
 
     Raises:
-        CLIPWeightsError: See :func:`mcdrl_mmseg.clip.towers.load_tower_weights`.
+        CLIPWeightsError: See :func:`mcdrl_mmseg.clip.towers.load_tower_weights`; of a
+            text side made of sentence vectors also a text that it does not know.
     """
+    if has_sentence_text(spec.model_name):
+        return embed_with_sentences(spec, texts)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(_RANDOM_TOWER_SEED)
         tower = build_text_tower(spec)

