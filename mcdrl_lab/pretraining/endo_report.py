@@ -1,0 +1,380 @@
+"""The zero-shot table of the CLIP of real endoscopy, with what each score must beat."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from statistics import fmean
+
+import numpy as np
+from prettytable import PrettyTable
+from torch import nn
+
+from .endo_conditions import CONDITIONS
+from .endo_pack import Pack, PackError, read_image, read_mask
+from .endo_words import (
+    CHOOSING_WORDS,
+    NORMAL,
+    POLYP,
+    UNSEEN_WORDS,
+    Claim,
+    other_texts,
+    trained_texts,
+)
+from .endo_zero_shot import (
+    RATIOS,
+    ConditionEmbeddings,
+    Embedder,
+    auc,
+    centre_scores,
+    encode,
+    encode_conditions,
+    joined,
+    kept_shares,
+    lesion_scores,
+    random_scores,
+    shuffles,
+    text_scores,
+)
+
+SITES = {
+    'polypgen_c1': 'polyp',
+    'polypgen_c2': 'polyp',
+    'polypgen_c3': 'polyp',
+    'polypgen_c4': 'polyp',
+    'endotect_kvasir': 'polyp',
+    'vocalfolds_larynx': 'vocal fold lesion',
+}
+"""Site -> its lesion class in words."""
+
+SEEN_HOSPITALS = {'endotect_kvasir': 'kvasir_seg'}
+"""Site -> data set of the pretraining that is of the same hospital."""
+
+_POLYP_SITES = tuple(site for site, name in SITES.items() if name == 'polyp')
+_SHUFFLES, _SEED = 60, 7
+# (score, at least) of the issue that asked for this model.
+_GOALS = {
+    'pack': 0.95,
+    'frames': 0.8,
+    'condition': 0.85,
+    'blood': 0.9,
+    'word': 0.05,
+    'kept': {0.5: 0.9, 0.2: 0.7},
+}
+
+
+@dataclass(frozen=True)
+class SiteImages:
+    """Images of one hospital with their masks.
+
+    Args:
+        images: n images (H, W, 3) uint8.
+        masks: n masks (H, W) uint8; empty ones are of healthy images.
+    """
+
+    images: list[np.ndarray]
+    masks: list[np.ndarray]
+
+    @property
+    def diseased(self) -> np.ndarray:
+        """(n,) bool."""
+        return np.array([bool(mask.any()) for mask in self.masks])
+
+
+def load_site(root: Path, site: str) -> SiteImages:
+    """Read a site of the six.
+
+    Args:
+        root: Folder with ``manifest.csv``.
+        site: Name of the site.
+
+    Raises:
+        PackError: Not there.
+    """
+    table = root / 'manifest.csv'
+    if not table.is_file():
+        raise PackError(f'{table} is missing: set MCDRL_DATA_ROOT or --data-root.')
+    with table.open(newline='', encoding='utf-8') as file:
+        rows = [row for row in csv.DictReader(file) if row['site'] == site]
+    if not rows:
+        raise PackError(f'{table} has no site {site!r}.')
+    return SiteImages(
+        [read_image(root / row['image']) for row in rows],
+        [read_mask(root / row['mask']) for row in rows],
+    )
+
+
+@dataclass(frozen=True)
+class EndoScores:
+    """Everything that is measured; AUCs and shares from 0 to 1.
+
+    Args:
+        side: Height and width at which the tower saw the images, in pixels.
+        lesions: Where -> AUC of polyp against normal.
+        blood: AUC of real bleeding.
+        conditions: Site, or ``all`` for the sites of unseen hospitals together ->
+            condition -> AUC against undrawn images.
+        among: Condition -> AUC against undrawn images and all other conditions.
+        shuffled: Mean AUC over conditions, one entry a shuffle of their words.
+        words: Word no caption holds -> (its AUC, AUC of the trained words).
+        kept: Site -> alpha -> scorer -> mean share of the lesion's area that is kept.
+    """
+
+    side: int
+    lesions: dict[str, float] = field(default_factory=dict)
+    blood: float = float('nan')
+    conditions: dict[str, dict[str, float]] = field(default_factory=dict)
+    among: dict[str, float] = field(default_factory=dict)
+    shuffled: tuple[float, ...] = ()
+    words: dict[str, tuple[float, float]] = field(default_factory=dict)
+    kept: dict[str, dict[float, dict[str, float]]] = field(default_factory=dict)
+
+    def to_dict(self) -> dict:
+        """As plain data."""
+        return asdict(self)
+
+
+def _spread(items: Sequence, most: int) -> list[int]:
+    """At most so many row numbers, evenly over a list: frames of a video lie side by
+    side."""
+    return np.unique(np.linspace(0, len(items) - 1, min(most, len(items)))).astype(
+        int
+    ).tolist()
+
+
+def score_endo(
+    tower: nn.Module,
+    embed: Embedder,
+    pack: Pack,
+    sites: Mapping[str, SiteImages],
+    side: int,
+    per_site: int = 60,
+    words: str = 'unseen',
+    tell: Callable[[str], None] = print,
+) -> EndoScores:
+    """Measure an image tower and the text side that belongs to it.
+
+    Args:
+        tower: timm tower, in evaluation mode.
+        embed: Texts -> embeddings.
+        pack: Images of the pretraining pack that the training did not see.
+        sites: Name -> images of further hospitals; may be empty.
+        side: Height and width at which the tower sees images, in pixels.
+        per_site: Images of a site that conditions are drawn on, at most.
+        words: ``unseen`` for the words that nothing was chosen by, or ``choosing``.
+        tell: Is given lines on the progress.
+    """
+    polyp, normal = embed(trained_texts(Claim(POLYP))), embed(trained_texts(Claim(NORMAL)))
+    texts = embed([trained_texts(Claim(condition=n))[0] for n in range(len(CONDITIONS))])
+
+    def of_kind(kind: str) -> list[np.ndarray]:
+        return [pack.images[row] for row in pack.rows_of(kind)]
+
+    def embeddings(images: Sequence[np.ndarray]):  # noqa: ANN202
+        return encode(tower, images, side, dense=False).embeddings
+
+    tell('the pack: lesions and blood')
+    diseased = embeddings(of_kind('cp_child/polyp'))
+    healthy = embeddings(of_kind('cp_child/normal mucosa'))
+    lesions = {
+        'pretraining pack': auc(
+            lesion_scores(diseased, polyp, normal),
+            lesion_scores(healthy, polyp, normal),
+        )
+    }
+    bleeding = embeddings(of_kind('wcebleedgen/bleeding'))
+    dry = embeddings(of_kind('wcebleedgen/no bleeding'))
+    blood_text = texts[CONDITIONS.index('blood')]
+    blood = auc(bleeding @ blood_text, dry @ blood_text)
+
+    kept, drawn = {}, {}
+    if not sites:
+        # Without further hospitals: the masked images of the pack, and all its kinds.
+        masked = pack.rows_of('kvasir_seg/polyp')
+        sites = {
+            'pack': SiteImages(
+                [pack.images[row] for row in masked],
+                [pack.masks[row] for row in masked],  # type: ignore[misc]
+            )
+        }
+    selected = embed(
+        [trained_texts(Claim(POLYP))[0], 'A vocal fold lesion in an endoscopic image']
+    )
+    for name, site in sites.items():
+        tell(f'{name}: lesions, conditions, selection')
+        encoded = encode(tower, site.images, side)
+        truth = site.diseased
+        if not truth.all() and truth.any() and (~truth).sum() > 5:
+            scores = lesion_scores(encoded.embeddings, polyp, normal)
+            lesions[name] = auc(scores[truth], scores[~truth])
+        rows = truth.nonzero()[0]
+        masks = [site.masks[row] for row in rows]
+        dense = encoded.dense[rows]
+        grid = dense.shape[2], dense.shape[3]
+        maps = {
+            'text': text_scores(dense, selected),
+            'centre': centre_scores(len(rows), grid),
+            'random': random_scores(len(rows), grid, _SEED),
+        }
+        kept[name] = {
+            ratio: {
+                scorer: float(kept_shares(scores, masks, ratio).mean())
+                for scorer, scores in maps.items()
+            }
+            for ratio in RATIOS
+        }
+        few = [site.images[row] for row in _spread(site.images, per_site)]
+        drawn[name] = encode_conditions(tower, few, side, _SEED)
+
+    conditions = {
+        name: {
+            condition: part.auc_of(number, texts[number])
+            for number, condition in enumerate(CONDITIONS)
+        }
+        for name, part in drawn.items()
+    }
+    unseen = joined([part for name, part in drawn.items() if name not in SEEN_HOSPITALS])
+    conditions['all'] = {
+        condition: unseen.auc_of(number, texts[number])
+        for number, condition in enumerate(CONDITIONS)
+    }
+    among = {
+        condition: unseen.auc_among(number, texts[number])
+        for number, condition in enumerate(CONDITIONS)
+    }
+    shuffled = tuple(
+        fmean(unseen.auc_of(n, texts[order[n]]) for n in range(len(CONDITIONS)))
+        for order in shuffles(_SHUFFLES, _SEED)
+    )
+    listed = UNSEEN_WORDS if words == 'unseen' else CHOOSING_WORDS
+    by_word = {}
+    for word, claim, text in other_texts(listed):
+        row = embed([text])
+        if claim.condition is not None:
+            mine = unseen.auc_of(claim.condition, row[0])
+            trained = conditions['all'][CONDITIONS[claim.condition]]
+        else:
+            pair = (row, normal) if claim.lesion == POLYP else (polyp, row)
+            mine = auc(lesion_scores(diseased, *pair), lesion_scores(healthy, *pair))
+            trained = lesions['pretraining pack']
+        by_word[word] = (mine, trained)
+    return EndoScores(
+        side, lesions, blood, conditions, among, shuffled, by_word, kept
+    )
+
+
+def _mark(met: bool) -> str:
+    return 'met' if met else 'MISSED'
+
+
+def scores_tables(scores: EndoScores) -> str:
+    """The scores as text, each beside what it must beat.
+
+    Args:
+        scores: Result of :func:`score_endo`.
+    """
+    parts = [_lesion_table(scores), _condition_table(scores), _word_table(scores)]
+    return '\n'.join([*parts, _kept_table(scores)])
+
+
+def _new_table(title: str, columns: list[str]) -> PrettyTable:
+    table = PrettyTable(columns)
+    table.title = title
+    table.align = 'r'
+    table.align[columns[0]] = 'l'
+    return table
+
+
+def _lesion_table(scores: EndoScores) -> str:
+    table = _new_table(
+        f'Zero-shot at {scores.side} pixels, AUC', ['what', 'AUC', 'goal', '']
+    )
+    for where, value in scores.lesions.items():
+        goal = _GOALS['pack' if where == 'pretraining pack' else 'frames']
+        row = [f'polyp / normal, {where}', f'{value:.3f}', goal, _mark(value >= goal)]
+        table.add_row(row)
+    goal = _GOALS['blood']
+    table.add_row(
+        ['real blood', f'{scores.blood:.3f}', goal, _mark(scores.blood >= goal)]
+    )
+    return table.get_string()
+
+
+def _condition_table(scores: EndoScores) -> str:
+    names = list(scores.conditions)
+    table = _new_table(
+        'Drawn conditions on images of each hospital, AUC of its words against plain '
+        'images; among: against plain images and all other conditions',
+        ['condition', *names, 'among', 'goal', ''],
+    )
+    goal = _GOALS['condition']
+    for condition in CONDITIONS:
+        values = [scores.conditions[name][condition] for name in names]
+        table.add_row(
+            [
+                condition,
+                *(f'{value:.2f}' for value in values),
+                f'{scores.among[condition]:.2f}',
+                goal,
+                _mark(scores.conditions['all'][condition] >= goal),
+            ]
+        )
+    shuffled = scores.shuffled
+    spread = f'{fmean(shuffled):.3f} ({min(shuffled):.3f} to {max(shuffled):.3f})'
+    mean = fmean(scores.conditions['all'].values())
+    return (
+        f'{table.get_string()}\nMean of all: {mean:.3f}. With the words dealt out '
+        f'among the conditions, mean of {len(shuffled)} deals: {spread}.'
+    )
+
+
+def _word_table(scores: EndoScores) -> str:
+    table = _new_table(
+        'Words that no caption holds, AUC',
+        ['word', 'AUC', 'trained words', 'difference', f'goal {_GOALS["word"]}'],
+    )
+    for word, (mine, trained) in scores.words.items():
+        met = _mark(mine >= trained - _GOALS['word'])
+        table.add_row(
+            [word, f'{mine:.3f}', f'{trained:.3f}', f'{mine - trained:+.3f}', met]
+        )
+    return table.get_string()
+
+
+def _kept_table(scores: EndoScores) -> str:
+    columns = ['site']
+    for ratio in RATIOS:
+        columns += [f'{ratio} {s}' for s in ('text', 'centre', 'random')]
+    table = _new_table(
+        'Share of the lesion kept at alpha, in percent', [*columns, 'above centre']
+    )
+    for site, by_ratio in scores.kept.items():
+        values = [v for ratio in RATIOS for v in by_ratio[ratio].values()]
+        above = all(by_ratio[r]['text'] > by_ratio[r]['centre'] for r in RATIOS)
+        name = f'{site} (same hospital)' if site in SEEN_HOSPITALS else site
+        cells = [f'{100 * value:.0f}' for value in values]
+        table.add_row([name, *cells, _mark(above)])
+    lines = [table.get_string()]
+    polyps = [site for site in _POLYP_SITES if site in scores.kept]
+    for ratio, goal in _GOALS['kept'].items():
+        if polyps:
+            mean = fmean(scores.kept[site][ratio]['text'] for site in polyps)
+            lines.append(
+                f'Mean of the polyp sites at alpha {ratio}: {100 * mean:.1f} (goal '
+                f'{100 * goal:.0f}: {_mark(mean >= goal)}).'
+            )
+    return '\n'.join(lines)
+
+
+__all__ = [
+    'SEEN_HOSPITALS',
+    'SITES',
+    'ConditionEmbeddings',
+    'EndoScores',
+    'SiteImages',
+    'load_site',
+    'score_endo',
+    'scores_tables',
+]

@@ -1,0 +1,365 @@
+"""The training of the CLIP of real endoscopy: resumable, every step from its seed."""
+
+from __future__ import annotations
+
+import math
+import os
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import cv2
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+from torch.utils.data import DataLoader, Dataset
+
+from mcdrl_mmseg.clip.sentence_encoder import encode_sentences
+from mcdrl_mmseg.pretraining.losses import cell_shares
+from mcdrl_mmseg.pretraining.trainer import normalise
+from mcdrl_mmseg.protocols.files import replacing
+
+from .endo_model import EndoCLIP, load_imagenet
+from .endo_pack import Pack
+from .endo_samples import MIXTURE, UNKNOWN, draw_sample
+from .endo_truth import (
+    as_tensor,
+    balanced_pair_loss,
+    dense_pair_loss,
+    found_somewhere_loss,
+    truth,
+)
+from .endo_words import NORMAL, POLYP, Claim, captions
+
+CHECKPOINT = 'checkpoint.pth'
+
+_BETAS = (0.9, 0.98)
+_MAX_LOGIT_SCALE = math.log(50)
+_SAVE_EVERY, _TELL_EVERY = 25, 10
+_GRADED_CLAIMS, _PAIR_CLAIMS = 8, 14
+_LESION_TEXTS = 3  # of each kind in a step
+_SOMEWHERE = 0.12
+
+
+class EndoPretrainingError(RuntimeError):
+    """The training cannot go on; the message says why and what to do."""
+
+
+@dataclass(frozen=True)
+class EndoSettings:
+    """How the model is trained.
+
+    Args:
+        model_name: Architecture.
+        steps: Optimiser steps.
+        batch_size: Images a step.
+        side: Height and width of training images, in pixels.
+        learning_rate: Of both projections; it falls to 0 along a cosine.
+        tower_rate: Of the image tower, likewise.
+        warmup_steps: Steps of linear growth.
+        weight_decay: Of matrices and kernels.
+        region_weight: Weight of the text-region losses beside the caption loss.
+        frozen_blocks: Of the image tower.
+        sentence_noise: Length of the noise on sentence vectors, whose length is 1.
+        without: Data sets left out, joined by commas.
+        seed: Of everything drawn.
+    """
+
+    model_name: str = 'mcdrl-endo-lite0'
+    steps: int = 1200
+    batch_size: int = 64
+    side: int = 160
+    learning_rate: float = 1e-3
+    tower_rate: float = 5e-4
+    warmup_steps: int = 40
+    weight_decay: float = 0.05
+    region_weight: float = 1.0
+    frozen_blocks: int = 3
+    sentence_noise: float = 0.3
+    without: str = ''
+    seed: int = 0
+
+
+class EndoBatches(Dataset):
+    """Batches of images with what is known about them; each follows from its number.
+
+    Args:
+        pack: The images.
+        settings: The training.
+    """
+
+    def __init__(self, pack: Pack, settings: EndoSettings) -> None:
+        self.pack, self.settings = pack, settings
+        rows = {kind: pack.rows_of(kind) for kind in MIXTURE}
+        self._rows = {kind: found for kind, found in rows.items() if len(found)}
+
+    def __len__(self) -> int:
+        return self.settings.steps
+
+    def __getitem__(self, step: int) -> dict[str, Tensor]:
+        """Batch of a step: images, masks, known, lesions, present, strength."""
+        settings = self.settings
+        # The caller's process has its own threads for what is slow.
+        cv2.setNumThreads(1)
+        generator = np.random.default_rng((settings.seed, step))
+        kinds = list(self._rows)
+        shares = np.array([MIXTURE[kind] for kind in kinds])
+        chosen = generator.choice(len(kinds), settings.batch_size, p=shares / shares.sum())
+        samples = [
+            draw_sample(
+                generator,
+                self.pack,
+                int(generator.choice(self._rows[kinds[number]])),
+                settings.side,
+            )
+            for number in chosen
+        ]
+        empty = np.zeros((settings.side, settings.side), np.uint8)
+        masks = [empty if s.mask is None else s.mask for s in samples]
+        return dict(
+            images=as_tensor(np.stack([s.image for s in samples])),
+            masks=as_tensor(np.stack(masks)),
+            known=as_tensor(np.array([s.mask is not None for s in samples])),
+            lesions=as_tensor(np.array([s.lesion for s in samples])),
+            present=as_tensor(np.stack([s.present for s in samples])),
+            strength=as_tensor(np.stack([s.strength for s in samples])),
+        )
+
+
+class CaptionBank:
+    """All captions as sentence vectors, and the choice of a step's.
+
+    Args:
+        encoder: Texts -> (n, 384) vectors; the sentence encoder.
+    """
+
+    def __init__(
+        self, encoder: Callable[[list[str]], Tensor] = encode_sentences
+    ) -> None:
+        texts = captions()
+        self._rows: dict[Claim, range] = {}
+        flat: list[str] = []
+        for claim, lines in texts.items():
+            self._rows[claim] = range(len(flat), len(flat) + len(lines))
+            flat += lines
+        self.vectors = encoder(flat)
+        self.claims = list(texts)
+        self._graded = [c for c in self.claims if c.grade is not None]
+        self._pairs = [
+            c for c in self.claims if None not in (c.lesion, c.condition)
+        ]
+        self._plain = [c for c in self.claims if c.lesion is None and c.grade is None]
+
+    def draw(self, generator: np.random.Generator) -> tuple[list[Claim], Tensor]:
+        """Texts of one step; those of lesions come first, polyps before healthy.
+
+        Args:
+            generator: Source of the choice.
+
+        Returns:
+            T claims and their sentence vectors (T, 384).
+        """
+        claims = [Claim(POLYP)] * _LESION_TEXTS + [Claim(NORMAL)] * _LESION_TEXTS
+        claims += self._plain
+        for pool, count in (
+            (self._graded, _GRADED_CLAIMS),
+            (self._pairs, _PAIR_CLAIMS),
+        ):
+            picked = generator.choice(len(pool), count, replace=False)
+            claims += [pool[number] for number in picked]
+        rows = [int(generator.choice(self._rows[claim])) for claim in claims]
+        return claims, self.vectors[rows]
+
+
+def endo_losses(
+    model: EndoCLIP,
+    batch: dict[str, Tensor],
+    claims: list[Claim],
+    sentences: Tensor,
+) -> dict[str, Tensor]:
+    """Losses of a step.
+
+    Args:
+        model: The model.
+        batch: Of :class:`EndoBatches`.
+        claims: T claims of :meth:`CaptionBank.draw`.
+        sentences: (T, 384), noise included.
+
+    Returns:
+        ``caption``, ``region`` and ``somewhere``, each a scalar.
+    """
+    features = model.encode(normalise(batch['images'].permute(0, 3, 1, 2)))
+    texts = model.encode_sentences(sentences)
+    embeddings = F.normalize(features.image_embedding.flatten(1), dim=-1)
+    dense = F.normalize(features.dense_features, dim=1)
+    true = truth(
+        claims,
+        batch['lesions'].cpu().numpy(),
+        batch['present'].cpu().numpy(),
+        batch['strength'].cpu().numpy(),
+    )
+    placed = model.logits(
+        torch.einsum('bdhw,kd->bkhw', dense, texts[: 2 * _LESION_TEXTS])
+    )
+    hidden = ~batch['known'] & (batch['lesions'] == POLYP)
+    return dict(
+        caption=balanced_pair_loss(
+            model.logits(texts @ embeddings.T), as_tensor(true).to(texts.device)
+        ),
+        region=dense_pair_loss(
+            placed,
+            cell_shares(batch['masks'], dense.shape[2:]),
+            batch['known'],
+            _LESION_TEXTS,
+        ),
+        somewhere=found_somewhere_loss(placed[:, :_LESION_TEXTS], hidden, _SOMEWHERE),
+    )
+
+
+def learning_share(settings: EndoSettings, step: int) -> float:
+    """Share of the learning rates at a step: linear growth, then a cosine down to 0."""
+    warmup = min(1.0, (step + 1) / settings.warmup_steps)
+    return warmup * 0.5 * (1 + math.cos(math.pi * step / settings.steps))
+
+
+def pretrain_endo(
+    settings: EndoSettings,
+    pack: Pack,
+    imagenet: Path,
+    work_dir: str | os.PathLike,
+    device: str = 'cpu',
+    tell: Callable[[str], None] = print,
+    bank: CaptionBank | None = None,
+    workers: int = 1,
+) -> EndoCLIP:
+    """Train from wherever the work folder stands.
+
+    Args:
+        settings: The training.
+        pack: Its images.
+        imagenet: File of the image tower's first weights.
+        work_dir: Folder of the checkpoint that a killed training goes on from.
+        device: Where to train.
+        tell: Is given lines on the progress.
+        bank: Captions; None encodes them.
+        workers: Processes that draw images beside the training.
+
+    Returns:
+        The trained model.
+
+    Raises:
+        EndoPretrainingError: The folder's checkpoint is of other settings, or the loss
+            is not finite.
+    """
+    path = Path(work_dir) / CHECKPOINT
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(settings.seed)
+        model = EndoCLIP(settings.model_name, settings.frozen_blocks)
+    load_imagenet(model.visual, imagenet)
+    model = model.to(device, memory_format=torch.channels_last)
+    optimizer = _make_optimizer(model, settings)
+    begin = _resume(path, settings, model, optimizer)
+    bank = bank or CaptionBank()
+    model.train()
+    loader = DataLoader(
+        EndoBatches(pack, settings),
+        batch_size=None,
+        sampler=range(begin, settings.steps),
+        num_workers=workers,
+        prefetch_factor=4 if workers else None,
+    )
+    started, window = time.monotonic(), []
+    for step, batch in zip(range(begin, settings.steps), loader):
+        for group in optimizer.param_groups:
+            group['lr'] = group['peak'] * learning_share(settings, step)
+        # Another stream than that of the step's images.
+        generator = np.random.default_rng((settings.seed, step, 1))
+        claims, sentences = bank.draw(generator)
+        noise = generator.standard_normal(sentences.shape, dtype=np.float32)
+        noise *= settings.sentence_noise / sentences.shape[1] ** 0.5
+        batch = {key: value.to(device) for key, value in batch.items()}
+        losses = endo_losses(
+            model, batch, claims, (sentences + as_tensor(noise)).to(device)
+        )
+        region = losses['region'] + 0.5 * losses['somewhere']
+        total = losses['caption'] + settings.region_weight * region
+        optimizer.zero_grad()
+        total.backward()
+        nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+        optimizer.step()
+        with torch.no_grad():
+            model.logit_scale.clamp_(0, _MAX_LOGIT_SCALE)
+        window.append({name: value.item() for name, value in losses.items()})
+        done = step + 1
+        if not math.isfinite(total.item()):
+            raise EndoPretrainingError(
+                f'step {done}: the loss is {window[-1]}. Lower the learning rates '
+                f'({settings.learning_rate}, {settings.tower_rate}) and start in a new '
+                'folder.'
+            )
+        if done % _TELL_EVERY == 0 or done == settings.steps:
+            left = (time.monotonic() - started) / (done - begin)
+            left *= settings.steps - done
+            words = '  '.join(
+                f'{name} {np.mean([w[name] for w in window]):.3f}' for name in losses
+            )
+            tell(f'step {done}/{settings.steps}  {words}  {left / 60:.0f} min left')
+            window = []
+        if done % _SAVE_EVERY == 0 or done == settings.steps:
+            _save(path, settings, model, optimizer, done)
+    return model.eval()
+
+
+def _make_optimizer(model: EndoCLIP, settings: EndoSettings) -> torch.optim.Optimizer:
+    groups = []
+    for tower in (True, False):
+        for kernel in (True, False):
+            params = [
+                parameter
+                for name, parameter in model.named_parameters()
+                if parameter.requires_grad
+                and name.startswith('visual.trunk.') == tower
+                and (parameter.ndim > 1) == kernel
+            ]
+            peak = settings.tower_rate if tower else settings.learning_rate
+            decay = settings.weight_decay if kernel else 0.0
+            groups.append(dict(params=params, peak=peak, weight_decay=decay))
+    return torch.optim.AdamW(groups, lr=settings.learning_rate, betas=_BETAS)
+
+
+def _resume(
+    path: Path,
+    settings: EndoSettings,
+    model: EndoCLIP,
+    optimizer: torch.optim.Optimizer,
+) -> int:
+    if not path.is_file():
+        return 0
+    state = torch.load(path, map_location='cpu', weights_only=True)
+    if state['settings'] != asdict(settings):
+        raise EndoPretrainingError(
+            f'{path} was trained with {state["settings"]}, and now {asdict(settings)} '
+            'is asked for. Name another --work-dir.'
+        )
+    model.load_state_dict(state['model'])
+    optimizer.load_state_dict(state['optimizer'])
+    return state['step']
+
+
+def _save(
+    path: Path,
+    settings: EndoSettings,
+    model: EndoCLIP,
+    optimizer: torch.optim.Optimizer,
+    step: int,
+) -> None:
+    state = dict(
+        settings=asdict(settings),
+        step=step,
+        model=model.state_dict(),
+        optimizer=optimizer.state_dict(),
+    )
+    with replacing(path) as temporary:
+        torch.save(state, temporary)

@@ -1,0 +1,262 @@
+"""Is it a CLIP on real images? What its words find in hospitals it never saw."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+import torch
+from sklearn.metrics import roc_auc_score
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from mcdrl_mmseg.clip.timm_tower import timm_features
+from mcdrl_mmseg.models.region_selector import CLIPRegionSelector
+from mcdrl_mmseg.pretraining.trainer import normalise
+
+from .endo_conditions import CONDITIONS, DRAWN, NARROW_BAND, WHITE_LIGHT
+from .endo_conditions import draw_conditions as draw
+
+RATIOS = (0.5, 0.2)
+"""alpha of the region selection."""
+
+_BATCH = 32
+_WEAKEST, _STRONGEST = 0.25, 1.0
+_DRAWN_SIDE = 256
+_FINE = 448  # Pixels a side at which areas are counted.
+
+Embedder = Callable[[Sequence[str]], Tensor]
+"""Texts -> (n, d), L2-normalised."""
+
+
+@dataclass(frozen=True)
+class Encoded:
+    """Images as the tower sees them.
+
+    Args:
+        embeddings: (n, d), L2-normalised.
+        dense: (n, d, h, w).
+    """
+
+    embeddings: Tensor
+    dense: Tensor
+
+
+def squared(image: np.ndarray, side: int) -> np.ndarray:
+    """An image as a square of a side in pixels, as the site configs resize it."""
+    way = cv2.INTER_AREA if min(image.shape[:2]) > side else cv2.INTER_LINEAR
+    return cv2.resize(image, (side, side), interpolation=way)
+
+
+@torch.no_grad()
+def encode(
+    tower: nn.Module, images: Sequence[np.ndarray], side: int, dense: bool = True
+) -> Encoded:
+    """Run an image tower of timm.
+
+    Args:
+        tower: In evaluation mode.
+        images: n images (H, W, 3) uint8, red first.
+        side: Height and width at which the tower sees them.
+        dense: Whether the dense map is kept.
+    """
+    embeddings, maps = [], []
+    for start in range(0, len(images), _BATCH):
+        rows = [squared(image, side) for image in images[start : start + _BATCH]]
+        batch = torch.from_numpy(np.stack(rows)).permute(0, 3, 1, 2)
+        features = timm_features(tower, normalise(batch), (), 'vanilla')
+        embeddings.append(F.normalize(features.image_embedding.flatten(1), dim=-1))
+        if dense:
+            maps.append(features.dense_features)
+    return Encoded(torch.cat(embeddings), torch.cat(maps) if dense else torch.empty(0))
+
+
+def auc(positive: Tensor, negative: Tensor) -> float:
+    """Area under the ROC curve of two sets of scores."""
+    labels = [1] * len(positive) + [0] * len(negative)
+    return float(roc_auc_score(labels, torch.cat([positive, negative]).numpy()))
+
+
+def lesion_scores(embeddings: Tensor, lesion: Tensor, healthy: Tensor) -> Tensor:
+    """Evidence of a lesion: the cosine with its texts less that with healthy ones.
+
+    Args:
+        embeddings: (n, d), L2-normalised.
+        lesion: (k, d) texts of the lesion.
+        healthy: (j, d) texts of healthy tissue.
+
+    Returns:
+        (n,).
+    """
+    return (embeddings @ lesion.T).mean(dim=1) - (embeddings @ healthy.T).mean(dim=1)
+
+
+def conditioned(
+    images: Sequence[np.ndarray], seed: int
+) -> Iterator[tuple[int, list[np.ndarray]]]:
+    """Each image once with each drawn condition, at strengths of 0.25 to 1.
+
+    Args:
+        images: n images.
+        seed: Of places, forms and strengths.
+
+    Yields:
+        Number of the condition, and n images with it.
+    """
+    for number in DRAWN:
+        generator = np.random.default_rng((seed, number))
+        drawn = []
+        for image in images:
+            strength = float(generator.uniform(_WEAKEST, _STRONGEST))
+            square = squared(image, _DRAWN_SIDE)
+            drawn.append(draw(generator, square, None, {number: strength})[0])
+        yield number, drawn
+
+
+@dataclass(frozen=True)
+class ConditionEmbeddings:
+    """Embeddings of images without and with each condition.
+
+    Args:
+        plain: (n, d) of the images as they are.
+        drawn: Number of a condition -> (n, d).
+    """
+
+    plain: Tensor
+    drawn: dict[int, Tensor]
+
+    def auc_of(self, number: int, text: Tensor) -> float:
+        """AUC of a text: images with its condition against plain ones.
+
+        White light is every image's but those of a narrow band.
+
+        Args:
+            number: The condition.
+            text: (d,), L2-normalised.
+        """
+        if number == WHITE_LIGHT:
+            return auc(self.plain @ text, self.drawn[NARROW_BAND] @ text)
+        return auc(self.drawn[number] @ text, self.plain @ text)
+
+    def auc_among(self, number: int, text: Tensor) -> float:
+        """The same against images that are plain or have any one other condition."""
+        if number == WHITE_LIGHT:
+            others = [v for k, v in self.drawn.items() if k != NARROW_BAND]
+            return auc(
+                torch.cat([self.plain, *others]) @ text,
+                self.drawn[NARROW_BAND] @ text,
+            )
+        others = [value for key, value in self.drawn.items() if key != number]
+        return auc(self.drawn[number] @ text, torch.cat([self.plain, *others]) @ text)
+
+
+def encode_conditions(
+    tower: nn.Module, images: Sequence[np.ndarray], side: int, seed: int
+) -> ConditionEmbeddings:
+    """Encode images without and with each condition.
+
+    Args:
+        tower: In evaluation mode.
+        images: n images.
+        side: Height and width at which the tower sees them.
+        seed: Of the conditions.
+    """
+    # Plain images go the same way, for resizing alone can be told.
+    plain = [squared(image, _DRAWN_SIDE) for image in images]
+    return ConditionEmbeddings(
+        encode(tower, plain, side, dense=False).embeddings,
+        {
+            number: encode(tower, drawn, side, dense=False).embeddings
+            for number, drawn in conditioned(images, seed)
+        },
+    )
+
+
+def joined(parts: Sequence[ConditionEmbeddings]) -> ConditionEmbeddings:
+    """Several sets of images as one."""
+    return ConditionEmbeddings(
+        torch.cat([part.plain for part in parts]),
+        {n: torch.cat([part.drawn[n] for part in parts]) for n in DRAWN},
+    )
+
+
+def shuffles(count: int, seed: int) -> list[np.ndarray]:
+    """Orders of the conditions' words in which no word stays with its condition.
+
+    Args:
+        count: How many.
+        seed: Of the draw.
+
+    Returns:
+        Arrays (12,): number of the condition -> whose word it gets.
+    """
+    generator = np.random.default_rng(seed)
+    found: list[np.ndarray] = []
+    while len(found) < count:
+        order = generator.permutation(len(CONDITIONS))
+        if (order != np.arange(len(CONDITIONS))).all():
+            found.append(order)
+    return found
+
+
+def kept_shares(
+    scores: Tensor, masks: Sequence[np.ndarray], ratio: float
+) -> np.ndarray:
+    """Share of each lesion's area in the highest positions of a map.
+
+    Args:
+        scores: (n, h, w).
+        masks: n lesion masks (H, W), none empty.
+        ratio: alpha.
+
+    Returns:
+        (n,).
+    """
+    height, width = scores.shape[1:]
+    count = CLIPRegionSelector(ratio).num_kept(height, width)
+    order = scores.flatten(1).sort(dim=1, descending=True, stable=True).indices
+    chosen = torch.zeros(len(scores), height * width).scatter(1, order[:, :count], 1.0)
+    grids = chosen.view(-1, height, width).numpy()
+    shares = []
+    for grid, mask in zip(grids, masks):
+        inside = cv2.resize(mask, (_FINE, _FINE), interpolation=cv2.INTER_NEAREST)
+        seen = cv2.resize(grid, (_FINE, _FINE), interpolation=cv2.INTER_NEAREST)
+        shares.append(float((inside * seen).sum() / inside.sum()))
+    return np.array(shares)
+
+
+def text_scores(dense: Tensor, texts: Tensor) -> Tensor:
+    """S^ of the region selection: the highest cosine with any text.
+
+    Args:
+        dense: (n, d, h, w).
+        texts: (K, d).
+
+    Returns:
+        (n, h, w).
+    """
+    return torch.einsum(
+        'bdhw,kd->bkhw', F.normalize(dense, dim=1), F.normalize(texts, dim=1)
+    ).amax(dim=1)
+
+
+def centre_scores(count: int, grid: tuple[int, int]) -> Tensor:
+    """Nearness to the centre: what a selection must beat, without any network.
+
+    Args:
+        count: n.
+        grid: h and w.
+
+    Returns:
+        (n, h, w).
+    """
+    rows, columns = (torch.linspace(-1, 1, n) for n in grid)
+    return (-(rows[:, None] ** 2) - columns[None] ** 2).expand(count, *grid)
+
+
+def random_scores(count: int, grid: tuple[int, int], seed: int) -> Tensor:
+    """(n, h, w) random numbers."""
+    generator = torch.Generator().manual_seed(seed)
+    return torch.rand(count, *grid, generator=generator)
