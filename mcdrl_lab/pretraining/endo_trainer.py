@@ -17,9 +17,9 @@ from torch.nn import functional as F
 from torch.utils.data import DataLoader, Dataset
 
 from mcdrl_mmseg.clip.sentence_encoder import encode_sentences
-from mcdrl_mmseg.pretraining.losses import cell_shares
-from mcdrl_mmseg.pretraining.trainer import normalise
-from mcdrl_mmseg.protocols.files import replacing
+from .losses import cell_shares
+from .trainer import normalise
+from mcdrl_common.atomic_write import replacing
 
 from .endo_model import EndoCLIP, load_imagenet
 from .endo_pack import Pack

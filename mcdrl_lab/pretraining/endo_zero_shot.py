@@ -14,7 +14,7 @@ from torch.nn import functional as F
 
 from mcdrl_mmseg.clip.timm_tower import timm_features
 from mcdrl_mmseg.models.region_selector import CLIPRegionSelector
-from mcdrl_mmseg.pretraining.trainer import normalise
+from .trainer import normalise
 
 from .endo_conditions import CONDITIONS, DRAWN, NARROW_BAND, WHITE_LIGHT
 from .endo_conditions import draw_conditions as draw

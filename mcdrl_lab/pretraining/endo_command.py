@@ -1,0 +1,211 @@
+"""Train the built-in CLIP of real endoscopy, or print its zero-shot table.
+
+A killed training goes on when it is started again. With --test nothing is trained: the
+table of the built-in weights, or of a file, is printed, each score beside its goal and
+beside what needs no network (centre prior, shuffled words).
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+from pathlib import Path
+
+from mcdrl_lab.errors import ProtocolError, ends_in_one_line
+
+WEIGHTS, SCORES = 'weights.safetensors', 'scores.json'
+
+_PACK = Path('../shared/data/endoscopy_pretraining')
+_SITES = Path('../shared/data/endoscopy_sites')
+_PROMPTS = Path('configs/_base_/prompts')
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the command's arguments.
+
+    Args:
+        parser: Of the command.
+    """
+    parser.add_argument(
+        '--test',
+        metavar='WEIGHTS',
+        nargs='?',
+        const='builtin',
+        help='only test weights: a file, or the built-in ones if none is named',
+    )
+    parser.add_argument(
+        '--work-dir',
+        type=Path,
+        default=Path('work_dirs/pretrain_endo_clip'),
+        help='checkpoint, weights and scores go there (default: %(default)s)',
+    )
+    parser.add_argument(
+        '--pretraining-root',
+        type=Path,
+        default=Path(os.environ.get('MCDRL_PRETRAINING_ROOT', _PACK)),
+        help='folder of the pretraining pack (default: %(default)s)',
+    )
+    parser.add_argument(
+        '--data-root',
+        type=Path,
+        default=Path(os.environ.get('MCDRL_DATA_ROOT', _SITES)),
+        help='folder of the six sites (default: %(default)s)',
+    )
+    parser.add_argument(
+        '--imagenet',
+        type=Path,
+        help='file of the first weights (default: that of the installed package)',
+    )
+    parser.add_argument(
+        '--part',
+        choices=('choose', 'held_out'),
+        default='held_out',
+        help='of the pack, to test on: "choose" is what options may be chosen by; '
+        'no site is then touched (default: %(default)s)',
+    )
+    parser.add_argument(
+        '--image-size',
+        type=int,
+        default=224,
+        help='pixels a side at which the tower sees test images (default: %(default)s)',
+    )
+    parser.add_argument(
+        '--output-stride',
+        type=int,
+        default=32,
+        choices=(8, 16, 32),
+        help='of the dense map that is tested (default: %(default)s)',
+    )
+    parser.add_argument(
+        '--per-site',
+        type=int,
+        default=60,
+        help='images of a site that conditions are drawn on (default: %(default)s)',
+    )
+    parser.add_argument('--steps', type=int, help='optimiser steps')
+    parser.add_argument('--batch-size', type=int, help='images a step')
+    parser.add_argument('--seed', type=int)
+    parser.add_argument(
+        '--without',
+        metavar='DATASETS',
+        help='data sets left out, as kvasir_seg, joined by commas',
+    )
+    parser.add_argument('--device', default='cpu')
+    parser.add_argument(
+        '--threads', type=int, help='of torch (default: as torch has it)'
+    )
+
+
+@ends_in_one_line
+def run(args: argparse.Namespace) -> None:
+    """Carry out what the command line asks for.
+
+    Args:
+        args: The arguments.
+
+    Raises:
+        ProtocolError: Files that are missing or do not fit.
+    """
+    import torch
+
+    import mcdrl_mmseg  # noqa: F401  (makes torchvision importable)
+    from mcdrl_mmseg.clip.sentence_encoder import SentenceEncoderError
+    from mcdrl_mmseg.clip.weights import CLIPWeightsError
+
+    from .endo_pack import PackError
+    from .endo_trainer import EndoPretrainingError
+
+    if args.threads:
+        torch.set_num_threads(args.threads)
+    try:
+        weights = args.test or str(_train(args))
+        _test(args, weights)
+    except (
+        CLIPWeightsError,
+        EndoPretrainingError,
+        PackError,
+        SentenceEncoderError,
+        OSError,
+    ) as error:
+        raise ProtocolError(str(error)) from None
+
+
+def _train(args: argparse.Namespace) -> Path:
+    import time
+    from dataclasses import replace
+
+    from mmengine.config import Config
+
+    from mcdrl_mmseg.prompts import PromptSet
+
+    from .endo_model import imagenet_file
+    from .endo_pack import TRAIN, load_pack
+    from .endo_trainer import EndoSettings, pretrain_endo
+    from .endo_weights import PROMPT_FILES, save_endo_weights
+
+    named = ('steps', 'batch_size', 'seed', 'without')
+    given = {name: getattr(args, name) for name in named}
+    settings = replace(
+        EndoSettings(), **{k: v for k, v in given.items() if v is not None}
+    )
+    started = time.monotonic()
+    without = tuple(filter(None, settings.without.split(',')))
+    model = pretrain_endo(
+        settings,
+        load_pack(args.pretraining_root, TRAIN, without),
+        args.imagenet or imagenet_file(),
+        args.work_dir,
+        args.device,
+        lambda line: print(line, flush=True),
+    )
+    prompt_sets = [
+        PromptSet.from_cfg(Config.fromfile(_PROMPTS / name).prompts)
+        for name in PROMPT_FILES
+    ]
+    path = args.work_dir / WEIGHTS
+    save_endo_weights(model, settings, prompt_sets, path)
+    minutes = (time.monotonic() - started) / 60
+    print(f'Trained in {minutes:.0f} minutes. Weights {path}')
+    return path
+
+
+def _test(args: argparse.Namespace, weights: str) -> None:
+    import json
+
+    import torch
+
+    from mcdrl_common.atomic_write import write_text
+    from mcdrl_mmseg.clip import (
+        CLIPSpec,
+        build_image_tower,
+        embed_texts,
+        load_tower_weights,
+        set_timm_output_stride,
+    )
+
+    from .endo_pack import CHOOSE, HELD_OUT, load_pack
+    from .endo_report import SITES, load_site, score_endo, scores_tables
+    from .endo_trainer import EndoSettings
+
+    spec = CLIPSpec(EndoSettings().model_name, weights)
+    tower = build_image_tower(spec)
+    load_tower_weights(tower, spec, 'visual.')
+    set_timm_output_stride(tower, args.output_stride)
+    tower = tower.eval().to(memory_format=torch.channels_last)
+    choosing = args.part == CHOOSE
+    # What options are chosen by holds no image and no word of the tests.
+    names = () if choosing else SITES
+    scores = score_endo(
+        tower,
+        lambda texts: embed_texts(spec, texts),
+        load_pack(args.pretraining_root, CHOOSE if choosing else HELD_OUT),
+        {name: load_site(args.data_root, name) for name in names},
+        args.image_size,
+        args.per_site,
+        words='choosing' if choosing else 'unseen',
+        tell=lambda line: print(line, flush=True),
+    )
+    print(scores_tables(scores))
+    path = args.work_dir / SCORES
+    write_text(path, json.dumps(scores.to_dict(), indent=1) + '\n')
+    print(f'Scores {path}')

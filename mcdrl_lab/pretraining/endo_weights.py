@@ -1,0 +1,96 @@
+"""The weights file of the CLIP of real endoscopy, as the package ships it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import asdict
+from itertools import product
+from pathlib import Path
+
+from safetensors.torch import save_file
+from torch import Tensor
+
+from mcdrl_common.atomic_write import replacing
+from mcdrl_mmseg.clip.sentence_encoder import encode_sentences
+from mcdrl_mmseg.clip.sentence_text import TEXTS, VECTORS
+from mcdrl_mmseg.prompts import PromptSet
+
+from .endo_model import EndoCLIP
+from .endo_trainer import EndoSettings
+from .endo_words import (
+    CHOOSING_WORDS,
+    CONDITION_WORDS,
+    LESION_WORDS,
+    PROMPTS,
+    UNSEEN_WORDS,
+    other_texts,
+)
+
+PROMPT_FILES = ('endoscopy.py', 'endoscopy_sites.py')
+"""Prompt sets of endoscopy below ``configs/_base_/prompts``."""
+
+SHUFFLE_SEEDS = range(5)
+"""Seeds of the control with shuffled letters whose texts are shipped."""
+
+
+def shipped_texts(prompt_sets: Sequence[PromptSet]) -> list[str]:
+    """All texts whose sentence vectors lie in the package.
+
+    Args:
+        prompt_sets: The prompt sets of the configs. Their texts are shipped, those of
+            the control with shuffled letters, and every word of the training and of
+            the tests in the method's templates.
+    """
+    texts: list[str] = []
+    for prompts in [*prompt_sets, PROMPTS]:
+        shuffled = [prompts.shuffled(seed) for seed in SHUFFLE_SEEDS]
+        for words in [prompts, *shuffled]:
+            texts += words.class_texts + words.confounder_texts
+            texts += words.class_confounder_texts
+        texts += prompts.background_prompts
+    for names in LESION_WORDS.values():
+        texts += [PROMPTS.class_template.format(**{'class': name}) for name in names]
+    for names in CONDITION_WORDS.values():
+        texts += [PROMPTS.confounder_template.format(domain=name) for name in names]
+    for listed in (CHOOSING_WORDS, UNSEEN_WORDS):
+        texts += [text for _, _, text in other_texts(listed)]
+        # Words of a condition beside a lesion, too.
+        names = [name for group in listed['condition'].values() for name in group]
+        for prompts, name in product(prompt_sets, names):
+            texts += [
+                prompts.class_confounder_template.format(**{'class': c, 'domain': name})
+                for c in prompts.classes
+            ]
+    return list(dict.fromkeys(texts))
+
+
+def save_endo_weights(
+    model: EndoCLIP,
+    settings: EndoSettings,
+    prompt_sets: Sequence[PromptSet],
+    path: Path,
+    encoder: Callable[[list[str]], Tensor] = encode_sentences,
+) -> None:
+    """Write image tower, projection and sentence vectors, in half precision.
+
+    Args:
+        model: The trained model.
+        settings: How it was trained; kept in the file.
+        prompt_sets: See :func:`shipped_texts`.
+        path: The file.
+        encoder: Texts -> (n, 384) vectors; the sentence encoder.
+    """
+    texts = shipped_texts(prompt_sets)
+    state = {
+        key: value.detach().cpu().half().contiguous()
+        for key, value in model.state_dict().items()
+        if not key.endswith('.num_batches_tracked')
+    }
+    state[VECTORS] = encoder(texts).half().contiguous()
+    metadata = {
+        TEXTS: json.dumps(texts),
+        'settings': json.dumps(asdict(settings)),
+    }
+    with replacing(path) as temporary:
+        save_file(state, temporary, metadata)

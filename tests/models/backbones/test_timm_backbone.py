@@ -1,0 +1,74 @@
+"""A timm tower as CLIPVisionBackbone and as guide."""
+
+import pytest
+import torch
+from torch.nn.modules.batchnorm import _BatchNorm
+
+from mcdrl_mmseg.models import CLIPGuidedBackbone, CLIPVisionBackbone
+
+NAME = 'mcdrl-endo-lite0'
+
+
+@pytest.fixture(autouse=True)
+def _one_thread():
+    torch.set_num_threads(1)
+    torch.manual_seed(0)
+
+
+def backbone(**kwargs) -> CLIPVisionBackbone:
+    return CLIPVisionBackbone(NAME, **{'dense_mode': 'vanilla', **kwargs})
+
+
+def test_output_is_the_levels_then_the_dense_map_then_the_embedding():
+    model = backbone(out_indices=(1, 2, -2, -1)).eval()
+    with torch.no_grad():
+        *levels, dense, embedding = model(torch.randn(2, 3, 64, 96))
+    shapes = [tuple(level.shape[1:]) for level in levels]
+    assert shapes == [(24, 16, 24), (40, 8, 12), (112, 4, 6), (320, 2, 3)]
+    assert dense.shape == (2, 256, 2, 3)
+    assert embedding.shape == (2, 256, 1, 1)
+
+
+@pytest.mark.parametrize('mode', ['maskclip', 'sclip', 'clearclip'])
+def test_a_mode_of_a_last_attention_is_an_error_that_names_the_modes(mode):
+    with pytest.raises(ValueError, match=r"its modes are \['vanilla'\]"):
+        backbone(dense_mode=mode)
+
+
+def test_an_output_stride_makes_the_map_finer():
+    model = backbone(output_stride=16).eval()
+    with torch.no_grad():
+        dense, _ = model(torch.randn(1, 3, 64, 64))
+    assert dense.shape[2:] == (4, 4)
+
+
+def test_frozen_stages_are_the_stem_and_the_first_stages():
+    model = backbone(frozen_stages=2).train()
+    trunk = model.tower.trunk
+    frozen = [trunk.conv_stem, trunk.bn1, *trunk.blocks[:2]]
+    assert not any(p.requires_grad for m in frozen for p in m.parameters())
+    assert all(p.requires_grad for p in trunk.blocks[2:].parameters())
+    assert not any(m.training for m in trunk.blocks[1].modules())
+    assert all(
+        m.training for m in trunk.blocks[5].modules() if isinstance(m, _BatchNorm)
+    )
+
+
+def test_every_parameter_of_a_trained_tower_reaches_the_outputs():
+    model = backbone(out_indices=(4,)).train()
+    level, dense, embedding = model(torch.randn(2, 3, 64, 64))
+    (level.sum() + dense.square().sum() + embedding.sum()).backward()
+    assert all(p.grad is not None for p in model.parameters())
+
+
+def test_the_tower_guides_another_backbone():
+    inner = dict(type='ResNet', depth=18, out_indices=(3,), norm_cfg=dict(type='BN'))
+    inner.update(num_stages=4, strides=(1, 2, 2, 2), dilations=(1, 1, 1, 1))
+    model = CLIPGuidedBackbone(
+        backbone={**inner, 'type': 'mmseg.ResNet'},
+        clip=dict(model_name=NAME, dense_mode='vanilla'),
+    ).train()
+    _, dense, embedding = model(torch.randn(2, 3, 64, 64))
+    assert dense.shape == (2, 256, 2, 2)
+    assert not dense.requires_grad
+    assert embedding.shape == (2, 256, 1, 1)
