@@ -120,10 +120,10 @@ def draw_strengths(generator: Generator, most: int = 3) -> dict[int, float]:
     if generator.random() < 0.2:
         count = 0
     chosen: dict[int, float] = {}
-    for number in generator.permutation(DRAWN)[:count]:
+    for number in generator.permutation(DRAWN)[:count].tolist():
         rivals = {a + b - number for a, b in EXCLUDING if number in (a, b)}
         if not rivals & set(chosen):
-            chosen[int(number)] = float(generator.uniform(0.25, 1))
+            chosen[number] = float(generator.uniform(0.25, 1))
     return chosen
 
 
@@ -144,7 +144,9 @@ def smooth_field(generator: Generator, side: int, cells: int) -> np.ndarray:
     return (field - low) / max(high - low, 1e-6)
 
 
-def _scaled(image: np.ndarray, gain: np.ndarray | float, shift: float) -> np.ndarray:
+def _scaled(
+    image: np.ndarray, gain: np.ndarray | float, shift: np.ndarray | float
+) -> np.ndarray:
     out = image.astype(np.float32)
     out *= np.asarray(gain, np.float32)
     out += np.asarray(shift, np.float32)
@@ -300,9 +302,7 @@ def _blood(generator: Generator, image: np.ndarray, strength: float) -> np.ndarr
     return _blend(image, colour * light, depth)
 
 
-def _reflection(
-    generator: Generator, image: np.ndarray, strength: float
-) -> np.ndarray:
+def _reflection(generator: Generator, image: np.ndarray, strength: float) -> np.ndarray:
     side = image.shape[0]
     spots = np.zeros((side, side), np.float32)
     centres = generator.uniform(0.15, 0.85, (3, 2)) * side

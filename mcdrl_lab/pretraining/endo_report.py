@@ -10,7 +10,7 @@ from statistics import fmean
 
 import numpy as np
 from prettytable import PrettyTable
-from torch import nn
+from torch import Tensor, nn
 
 from .endo_conditions import CONDITIONS
 from .endo_pack import Pack, PackError, read_image, read_mask
@@ -54,15 +54,9 @@ SEEN_HOSPITALS = {'endotect_kvasir': 'kvasir_seg'}
 
 _POLYP_SITES = tuple(site for site, name in SITES.items() if name == 'polyp')
 _SHUFFLES, _SEED = 60, 7
-# (score, at least) of the issue that asked for this model.
-_GOALS = {
-    'pack': 0.95,
-    'frames': 0.8,
-    'condition': 0.85,
-    'blood': 0.9,
-    'word': 0.05,
-    'kept': {0.5: 0.9, 0.2: 0.7},
-}
+# At least so much; of a word at most so far below the trained ones.
+_GOALS = {'pack': 0.95, 'frames': 0.8, 'condition': 0.85, 'blood': 0.9, 'word': 0.05}
+_KEPT_GOALS = {0.5: 0.9, 0.2: 0.7}
 
 
 @dataclass(frozen=True)
@@ -117,7 +111,8 @@ class EndoScores:
         conditions: Site, or ``all`` for the sites of unseen hospitals together ->
             condition -> AUC against undrawn images.
         among: Condition -> AUC against undrawn images and all other conditions.
-        shuffled: Mean AUC over conditions, one entry a shuffle of their words.
+        shuffled: Mean over conditions of the AUC as in ``among``, one entry a shuffle
+            of their words.
         words: Word no caption holds -> (its AUC, AUC of the trained words).
         kept: Site -> alpha -> scorer -> mean share of the lesion's area that is kept.
     """
@@ -137,11 +132,12 @@ class EndoScores:
 
 
 def _spread(items: Sequence, most: int) -> list[int]:
-    """At most so many row numbers, evenly over a list: frames of a video lie side by
-    side."""
-    return np.unique(np.linspace(0, len(items) - 1, min(most, len(items)))).astype(
-        int
-    ).tolist()
+    """At most so many row numbers, evenly: frames of a video lie side by side."""
+    return (
+        np.unique(np.linspace(0, len(items) - 1, min(most, len(items))))
+        .astype(int)
+        .tolist()
+    )
 
 
 def score_endo(
@@ -159,20 +155,28 @@ def score_endo(
     Args:
         tower: timm tower, in evaluation mode.
         embed: Texts -> embeddings.
-        pack: Images of the pretraining pack that the training did not see.
+        pack: Images of the pretraining pack that the training did not see; without
+            ``sites`` its masked images stand for one.
         sites: Name -> images of further hospitals; may be empty.
         side: Height and width at which the tower sees images, in pixels.
         per_site: Images of a site that conditions are drawn on, at most.
         words: ``unseen`` for the words that nothing was chosen by, or ``choosing``.
         tell: Is given lines on the progress.
+
+    Raises:
+        PackError: The pack lacks images of a kind.
     """
-    polyp, normal = embed(trained_texts(Claim(POLYP))), embed(trained_texts(Claim(NORMAL)))
-    texts = embed([trained_texts(Claim(condition=n))[0] for n in range(len(CONDITIONS))])
+    polyp, normal = (embed(trained_texts(Claim(lesion))) for lesion in (POLYP, NORMAL))
+    numbers = range(len(CONDITIONS))
+    texts = embed([trained_texts(Claim(condition=n))[0] for n in numbers])
 
     def of_kind(kind: str) -> list[np.ndarray]:
-        return [pack.images[row] for row in pack.rows_of(kind)]
+        rows = pack.rows_of(kind)
+        if not len(rows):
+            raise PackError(f'The part of the pack to test on has no images of {kind}.')
+        return [pack.images[row] for row in rows]
 
-    def embeddings(images: Sequence[np.ndarray]):  # noqa: ANN202
+    def embeddings(images: Sequence[np.ndarray]) -> Tensor:
         return encode(tower, images, side, dense=False).embeddings
 
     tell('the pack: lesions and blood')
@@ -196,7 +200,7 @@ def score_endo(
         sites = {
             'pack': SiteImages(
                 [pack.images[row] for row in masked],
-                [pack.masks[row] for row in masked],  # type: ignore[misc]
+                [pack.masks[row] for row in masked],
             )
         }
     selected = embed(
@@ -235,7 +239,9 @@ def score_endo(
         }
         for name, part in drawn.items()
     }
-    unseen = joined([part for name, part in drawn.items() if name not in SEEN_HOSPITALS])
+    unseen = joined(
+        [part for name, part in drawn.items() if name not in SEEN_HOSPITALS]
+    )
     conditions['all'] = {
         condition: unseen.auc_of(number, texts[number])
         for number, condition in enumerate(CONDITIONS)
@@ -245,7 +251,7 @@ def score_endo(
         for number, condition in enumerate(CONDITIONS)
     }
     shuffled = tuple(
-        fmean(unseen.auc_of(n, texts[order[n]]) for n in range(len(CONDITIONS)))
+        fmean(unseen.auc_among(n, texts[order[n]]) for n in numbers)
         for order in shuffles(_SHUFFLES, _SEED)
     )
     listed = UNSEEN_WORDS if words == 'unseen' else CHOOSING_WORDS
@@ -260,9 +266,7 @@ def score_endo(
             mine = auc(lesion_scores(diseased, *pair), lesion_scores(healthy, *pair))
             trained = lesions['pretraining pack']
         by_word[word] = (mine, trained)
-    return EndoScores(
-        side, lesions, blood, conditions, among, shuffled, by_word, kept
-    )
+    return EndoScores(side, lesions, blood, conditions, among, shuffled, by_word, kept)
 
 
 def _mark(met: bool) -> str:
@@ -323,10 +327,10 @@ def _condition_table(scores: EndoScores) -> str:
         )
     shuffled = scores.shuffled
     spread = f'{fmean(shuffled):.3f} ({min(shuffled):.3f} to {max(shuffled):.3f})'
-    mean = fmean(scores.conditions['all'].values())
+    mean = fmean(scores.among.values())
     return (
-        f'{table.get_string()}\nMean of all: {mean:.3f}. With the words dealt out '
-        f'among the conditions, mean of {len(shuffled)} deals: {spread}.'
+        f'{table.get_string()}\nMean of "among": {mean:.3f}. The same with the words '
+        f'dealt out among the conditions, mean of {len(shuffled)} deals: {spread}.'
     )
 
 
@@ -358,7 +362,7 @@ def _kept_table(scores: EndoScores) -> str:
         table.add_row([name, *cells, _mark(above)])
     lines = [table.get_string()]
     polyps = [site for site in _POLYP_SITES if site in scores.kept]
-    for ratio, goal in _GOALS['kept'].items():
+    for ratio, goal in _KEPT_GOALS.items():
         if polyps:
             mean = fmean(scores.kept[site][ratio]['text'] for site in polyps)
             lines.append(

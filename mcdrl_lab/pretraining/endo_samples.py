@@ -183,7 +183,7 @@ def _crop(
             return image[found], mask[found]
     window = _window(generator, shape, 0.6, 1.0)
     if kind > 0.8:
-        ys, xs = mask.any(axis=1).nonzero()[0], mask.any(axis=0).nonzero()[0]
+        ys, xs = (np.flatnonzero(mask.sum(axis=axis)) for axis in (1, 0))
         spare = generator.uniform(0.1, 0.8, 4)
         height, width = ys[-1] - ys[0] + 1, xs[-1] - xs[0] + 1
         top, left = ys[0] - spare[0] * height, xs[0] - spare[1] * width
@@ -230,7 +230,7 @@ def _paste(
     assert form is not None
     if not form.any():
         return image, mask
-    ys, xs = form.any(axis=1).nonzero()[0], form.any(axis=0).nonzero()[0]
+    ys, xs = (np.flatnonzero(form.sum(axis=axis)) for axis in (1, 0))
     window = slice(ys[0], ys[-1] + 1), slice(xs[0], xs[-1] + 1)
     patch, form = source[window], form[window]
     is_lesion = generator.random() < 0.6
@@ -278,7 +278,7 @@ def _healthy_patch(generator: Generator, pack: Pack) -> np.ndarray:
 def _turn(
     generator: Generator, image: np.ndarray, mask: np.ndarray | None
 ) -> tuple[np.ndarray, np.ndarray | None]:
-    turns, flip = generator.integers(4), generator.random() < 0.5
+    turns, flip = int(generator.integers(4)), generator.random() < 0.5
 
     def turned(array: np.ndarray) -> np.ndarray:
         array = np.rot90(array, turns)

@@ -16,14 +16,12 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.utils.data import DataLoader, Dataset
 
-from mcdrl_mmseg.clip.sentence_encoder import encode_sentences
-from .losses import cell_shares
-from .trainer import normalise
 from mcdrl_common.atomic_write import replacing
+from mcdrl_mmseg.clip.sentence_encoder import encode_sentences
 
 from .endo_model import EndoCLIP, load_imagenet
 from .endo_pack import Pack
-from .endo_samples import MIXTURE, UNKNOWN, draw_sample
+from .endo_samples import MIXTURE, draw_sample
 from .endo_truth import (
     as_tensor,
     balanced_pair_loss,
@@ -32,6 +30,8 @@ from .endo_truth import (
     truth,
 )
 from .endo_words import NORMAL, POLYP, Claim, captions
+from .losses import cell_shares
+from .trainer import normalise
 
 CHECKPOINT = 'checkpoint.pth'
 
@@ -106,7 +106,9 @@ class EndoBatches(Dataset):
         generator = np.random.default_rng((settings.seed, step))
         kinds = list(self._rows)
         shares = np.array([MIXTURE[kind] for kind in kinds])
-        chosen = generator.choice(len(kinds), settings.batch_size, p=shares / shares.sum())
+        chosen = generator.choice(
+            len(kinds), settings.batch_size, p=shares / shares.sum()
+        )
         samples = [
             draw_sample(
                 generator,
@@ -147,9 +149,7 @@ class CaptionBank:
         self.vectors = encoder(flat)
         self.claims = list(texts)
         self._graded = [c for c in self.claims if c.grade is not None]
-        self._pairs = [
-            c for c in self.claims if None not in (c.lesion, c.condition)
-        ]
+        self._pairs = [c for c in self.claims if None not in (c.lesion, c.condition)]
         self._plain = [c for c in self.claims if c.lesion is None and c.grade is None]
 
     def draw(self, generator: np.random.Generator) -> tuple[list[Claim], Tensor]:

@@ -56,8 +56,8 @@ def shipped_texts(prompt_sets: Sequence[PromptSet]) -> list[str]:
     for listed in (CHOOSING_WORDS, UNSEEN_WORDS):
         texts += [text for _, _, text in other_texts(listed)]
         # Words of a condition beside a lesion, too.
-        names = [name for group in listed['condition'].values() for name in group]
-        for prompts, name in product(prompt_sets, names):
+        others = [name for group in listed['condition'].values() for name in group]
+        for prompts, name in product(prompt_sets, others):
             texts += [
                 prompts.class_confounder_template.format(**{'class': c, 'domain': name})
                 for c in prompts.classes

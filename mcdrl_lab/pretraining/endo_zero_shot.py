@@ -14,10 +14,10 @@ from torch.nn import functional as F
 
 from mcdrl_mmseg.clip.timm_tower import timm_features
 from mcdrl_mmseg.models.region_selector import CLIPRegionSelector
-from .trainer import normalise
 
 from .endo_conditions import CONDITIONS, DRAWN, NARROW_BAND, WHITE_LIGHT
 from .endo_conditions import draw_conditions as draw
+from .trainer import normalise
 
 RATIOS = (0.5, 0.2)
 """alpha of the region selection."""

@@ -119,9 +119,7 @@ class SentenceEncoder(nn.Module):
             layer_norm_eps=_EPSILON,
             batch_first=True,
         )
-        self.layers = nn.TransformerEncoder(
-            layer, _LAYERS, enable_nested_tensor=False
-        )
+        self.layers = nn.TransformerEncoder(layer, _LAYERS, enable_nested_tensor=False)
 
     def forward(self, ids: Tensor, valid: Tensor) -> Tensor:
         """Mean over a text's tokens, as its authors pool them.

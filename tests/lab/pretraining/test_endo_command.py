@@ -1,0 +1,60 @@
+"""python -m mcdrl_lab pretrain-endo: errors in one line, and a whole small run."""
+
+import json
+
+import pytest
+import torch
+
+from mcdrl_lab.commands import main
+from mcdrl_lab.pretraining import endo_report, endo_trainer, endo_weights
+
+
+def test_a_missing_pack_is_one_line(tmp_path, toy_imagenet, capsys):
+    arguments = ['pretrain-endo', '--pretraining-root', str(tmp_path)]
+    arguments += ['--imagenet', str(toy_imagenet), '--work-dir', str(tmp_path / 'w')]
+    assert main(arguments) == 2
+    error = capsys.readouterr().err
+    assert error.startswith('error: ') and 'labels.csv is missing' in error
+    assert error.count('\n') == 1
+
+
+def test_missing_weights_are_one_line(tmp_path, capsys):
+    arguments = ['pretrain-endo', '--test', str(tmp_path / 'none.safetensors')]
+    assert main([*arguments, '--work-dir', str(tmp_path)]) == 2
+    assert 'none.safetensors' in capsys.readouterr().err
+
+
+def test_a_whole_small_run(
+    endo_pack_root,
+    toy_imagenet,
+    toy_sentences,
+    tmp_path,
+    monkeypatch,
+    repo_root,
+    capsys,
+):
+    torch.set_num_threads(1)
+    monkeypatch.chdir(repo_root)
+    # The sentence encoder is not installed everywhere.
+    monkeypatch.setattr(
+        endo_trainer.CaptionBank.__init__, '__defaults__', (toy_sentences,)
+    )
+    defaults = endo_weights.save_endo_weights.__defaults__
+    monkeypatch.setattr(
+        endo_weights.save_endo_weights,
+        '__defaults__',
+        (*defaults[:-1], toy_sentences),
+    )
+    monkeypatch.setattr(endo_report, '_SHUFFLES', 2)
+    arguments = ['pretrain-endo', '--pretraining-root', str(endo_pack_root)]
+    arguments += ['--imagenet', str(toy_imagenet), '--work-dir', str(tmp_path)]
+    arguments += ['--steps', '1', '--batch-size', '2', '--part', 'choose']
+    arguments += ['--image-size', '32', '--per-site', '2']
+    code = main(arguments)
+    shown = capsys.readouterr()
+    if code:  # A part of so few groups may lack a kind of image.
+        pytest.fail(shown.err)
+    assert (tmp_path / 'weights.safetensors').is_file()
+    scores = json.loads((tmp_path / 'scores.json').read_text())
+    assert scores['side'] == 32
+    assert 'polyp / normal, pretraining pack' in shown.out

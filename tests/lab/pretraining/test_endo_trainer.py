@@ -1,0 +1,127 @@
+"""The training learns, and goes on after a kill as if there had been none."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+import torch
+
+from mcdrl_lab.pretraining import endo_trainer
+from mcdrl_lab.pretraining.endo_pack import TRAIN, load_pack
+from mcdrl_lab.pretraining.endo_trainer import (
+    CHECKPOINT,
+    CaptionBank,
+    EndoBatches,
+    EndoPretrainingError,
+    EndoSettings,
+    learning_share,
+    pretrain_endo,
+)
+from mcdrl_lab.pretraining.endo_words import NORMAL, POLYP
+
+SETTINGS = EndoSettings(steps=4, batch_size=6, side=64, warmup_steps=2, frozen_blocks=5)
+
+
+@pytest.fixture(scope='module')
+def train(endo_pack_root, toy_imagenet, toy_sentences):
+    torch.set_num_threads(1)
+    pack, bank = load_pack(endo_pack_root, TRAIN), CaptionBank(toy_sentences)
+
+    def run(folder, settings=SETTINGS, tell=str):
+        return pretrain_endo(
+            settings, pack, toy_imagenet, folder, tell=tell, bank=bank, workers=0
+        )
+
+    return run
+
+
+@pytest.fixture(scope='module')
+def unbroken(train, tmp_path_factory):
+    return train(tmp_path_factory.mktemp('unbroken'))
+
+
+class Killed(Exception):
+    """Stands for the end of the process."""
+
+
+def test_a_resumed_training_equals_an_unbroken_one(
+    train, unbroken, tmp_path, monkeypatch
+):
+    monkeypatch.setattr(endo_trainer, '_SAVE_EVERY', 2)
+    losses = endo_trainer.endo_losses
+    calls = []
+
+    def until_step_3(*args):
+        calls.append(1)
+        if len(calls) == 4:
+            raise Killed
+        return losses(*args)
+
+    monkeypatch.setattr(endo_trainer, 'endo_losses', until_step_3)
+    with pytest.raises(Killed):
+        train(tmp_path)
+    monkeypatch.setattr(endo_trainer, 'endo_losses', losses)
+    resumed = train(tmp_path)
+    for key, value in unbroken.state_dict().items():
+        assert torch.equal(value, resumed.state_dict()[key]), key
+
+
+def test_frozen_parts_do_not_move_and_others_do(train, unbroken, toy_imagenet):
+    from mcdrl_lab.pretraining.endo_model import EndoCLIP, load_imagenet
+
+    first = EndoCLIP(SETTINGS.model_name)
+    load_imagenet(first.visual, toy_imagenet)
+    before, after = first.visual.state_dict(), unbroken.visual.state_dict()
+    assert torch.equal(
+        before['trunk.blocks.4.0.conv_dw.weight'],
+        after['trunk.blocks.4.0.conv_dw.weight'],
+    )
+    assert torch.equal(
+        before['trunk.bn2.running_mean'], after['trunk.bn2.running_mean']
+    )
+    assert not torch.equal(
+        before['trunk.conv_head.weight'], after['trunk.conv_head.weight']
+    )
+
+
+def test_other_settings_do_not_go_on_from_a_checkpoint(train, tmp_path):
+    train(tmp_path, dataclasses.replace(SETTINGS, steps=1))
+    assert (tmp_path / CHECKPOINT).is_file()
+    with pytest.raises(EndoPretrainingError, match='another --work-dir'):
+        train(tmp_path)
+
+
+def test_a_loss_that_is_not_finite_ends_the_training(train, tmp_path, monkeypatch):
+    losses = endo_trainer.endo_losses
+
+    def broken(*args):
+        return {k: v * float('nan') for k, v in losses(*args).items()}
+
+    monkeypatch.setattr(endo_trainer, 'endo_losses', broken)
+    with pytest.raises(EndoPretrainingError, match='step 1'):
+        train(tmp_path)
+
+
+def test_batches_follow_from_seed_and_step(endo_pack_root):
+    pack = load_pack(endo_pack_root, TRAIN)
+    batches = EndoBatches(pack, SETTINGS)
+    first, again, other = batches[0], batches[0], batches[1]
+    assert all(torch.equal(first[k].nan_to_num(), again[k].nan_to_num()) for k in first)
+    assert not torch.equal(first['images'], other['images'])
+    assert first['images'].shape == (6, 64, 64, 3)
+    assert not first['masks'][~first['known']].any()
+
+
+def test_the_bank_draws_lesions_first_and_every_condition(toy_sentences):
+    bank = CaptionBank(toy_sentences)
+    claims, vectors = bank.draw(np.random.default_rng(0))
+    assert [c.lesion for c in claims[:6]] == [POLYP] * 3 + [NORMAL] * 3
+    plain = [c.condition for c in claims if c.lesion is None and c.grade is None]
+    assert sorted(plain) == list(range(12))
+    assert vectors.shape == (len(claims), 384)
+
+
+def test_the_learning_rate_grows_and_falls_to_nothing():
+    shares = [learning_share(SETTINGS, step) for step in range(SETTINGS.steps)]
+    assert shares[0] == pytest.approx(0.5)
+    assert shares[1] > shares[2] > shares[3] > 0

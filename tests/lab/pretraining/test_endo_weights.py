@@ -1,0 +1,123 @@
+"""The weights file: small, whole, and sufficient for all shipped prompts."""
+
+import json
+
+import pytest
+import torch
+from mmengine.config import Config
+from torch.testing import assert_close
+
+from mcdrl_lab.pretraining.endo_model import EndoCLIP
+from mcdrl_lab.pretraining.endo_trainer import EndoSettings
+from mcdrl_lab.pretraining.endo_weights import (
+    PROMPT_FILES,
+    save_endo_weights,
+    shipped_texts,
+)
+from mcdrl_mmseg.clip import (
+    CLIPSpec,
+    build_image_tower,
+    embed_texts,
+    load_tower_weights,
+    sentence_text,
+)
+from mcdrl_mmseg.clip.builtin import BUILTIN, builtin_weights
+from mcdrl_mmseg.clip.sentence_encoder import SentenceEncoderError
+from mcdrl_mmseg.clip.sentence_text import read_text_side
+from mcdrl_mmseg.prompts import PromptSet
+
+NAME = 'mcdrl-endo-lite0'
+
+
+@pytest.fixture
+def prompt_sets(repo_root) -> list[PromptSet]:
+    folder = repo_root / 'configs/_base_/prompts'
+    return [
+        PromptSet.from_cfg(Config.fromfile(folder / n).prompts) for n in PROMPT_FILES
+    ]
+
+
+@pytest.fixture
+def no_encoder(monkeypatch):
+    def missing(texts):
+        raise SentenceEncoderError('not installed.')
+
+    monkeypatch.setattr(sentence_text, 'encode_sentences', missing)
+    monkeypatch.setattr(sentence_text, 'encoder_folder', lambda: None)
+
+
+def needed(prompts: PromptSet) -> list[str]:
+    return [
+        *prompts.class_texts,
+        *prompts.confounder_texts,
+        *prompts.class_confounder_texts,
+        *prompts.background_prompts,
+    ]
+
+
+def test_shipped_texts_hold_all_prompts_their_controls_and_the_tested_words(
+    prompt_sets,
+):
+    texts = set(shipped_texts(prompt_sets))
+    for prompts in prompt_sets:
+        assert set(needed(prompts)) <= texts
+        assert set(needed(prompts.shuffled(0))) <= texts
+    assert 'An endoscopy image with haemorrhage' in texts
+    assert 'A polyp with haemorrhage' in texts
+
+
+@torch.no_grad()
+def test_a_saved_model_is_read_back_without_the_encoder(
+    prompt_sets, toy_sentences, tmp_path, no_encoder
+):
+    torch.manual_seed(0)
+    model, path = EndoCLIP(NAME).eval(), tmp_path / 'weights.safetensors'
+    save_endo_weights(model, EndoSettings(), prompt_sets, path, toy_sentences)
+    spec = CLIPSpec(NAME, str(path))
+    tower = build_image_tower(spec)
+    load_tower_weights(tower, spec, 'visual.')
+    images = torch.randn(1, 3, 64, 64)
+    expected = model.encode(images).image_embedding.flatten(1)
+    assert_close(tower.eval()(images), expected, rtol=2e-2, atol=2e-2)
+    texts = needed(prompt_sets[0])
+    expected = model.encode_sentences(toy_sentences(texts))
+    assert_close(embed_texts(spec, texts), expected, rtol=0, atol=5e-3)
+
+
+@pytest.mark.skipif(not builtin_weights(NAME).is_file(), reason='not trained yet')
+class TestBuiltin:
+    def test_it_is_small_and_its_card_names_its_hash(self):
+        import hashlib
+
+        path = builtin_weights(NAME)
+        assert path.stat().st_size <= 16 * 2**20
+        digest = hashlib.sha256(path.read_bytes()).hexdigest()
+        assert digest in path.with_suffix('.md').read_text()
+
+    def test_all_prompts_of_the_endoscopy_configs_are_known(
+        self, prompt_sets, no_encoder
+    ):
+        spec = CLIPSpec(NAME, BUILTIN)
+        for prompts in prompt_sets:
+            rows = embed_texts(spec, needed(prompts))
+            assert_close(rows.norm(dim=1), torch.ones(len(rows)))
+
+    def test_the_settings_of_its_training_are_in_the_file(self):
+        from safetensors import safe_open
+
+        with safe_open(builtin_weights(NAME), framework='pt') as file:
+            assert json.loads(file.metadata()['settings'])['model_name'] == NAME
+        projection, known = read_text_side(builtin_weights(NAME))
+        assert projection.shape == (256, 384) and len(known) > 100
+
+    def test_polyps_and_healthy_mucosa_are_different_words(self, no_encoder):
+        spec = CLIPSpec(NAME, BUILTIN)
+        polyp, adenoma, normal = embed_texts(
+            spec,
+            [
+                'A polyp in an endoscopic image',
+                'A adenoma in an endoscopic image',
+                'Normal mucosa in an endoscopic image',
+            ],
+        )
+        assert polyp @ adenoma > polyp @ normal

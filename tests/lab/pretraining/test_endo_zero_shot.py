@@ -1,0 +1,129 @@
+"""Scores with numbers worked out by hand, and the whole table on made-up hospitals."""
+
+import numpy as np
+import pytest
+import torch
+
+from mcdrl_lab.pretraining.endo_conditions import BLUR, DRAWN, NARROW_BAND, WHITE_LIGHT
+from mcdrl_lab.pretraining.endo_model import EndoCLIP
+from mcdrl_lab.pretraining.endo_pack import HELD_OUT, load_pack
+from mcdrl_lab.pretraining.endo_report import (
+    EndoScores,
+    SiteImages,
+    score_endo,
+    scores_tables,
+)
+from mcdrl_lab.pretraining.endo_words import UNSEEN_WORDS
+from mcdrl_lab.pretraining.endo_zero_shot import (
+    ConditionEmbeddings,
+    auc,
+    centre_scores,
+    conditioned,
+    joined,
+    kept_shares,
+    lesion_scores,
+    shuffles,
+    text_scores,
+)
+
+
+def test_evidence_of_a_lesion_is_the_difference_of_cosines():
+    embeddings = torch.tensor([[1.0, 0.0], [0.0, 1.0]])
+    lesion, healthy = torch.tensor([[1.0, 0.0]]), torch.tensor([[0.0, 1.0], [0.6, 0.8]])
+    found = lesion_scores(embeddings, lesion, healthy)
+    torch.testing.assert_close(found, torch.tensor([1 - 0.3, 0 - 0.9]))
+    assert auc(torch.tensor([2.0, 1.0]), torch.tensor([0.0, 1.5])) == 0.75
+
+
+def test_conditions_are_compared_with_plain_images_and_white_light_with_its_absence():
+    text = torch.tensor([1.0])
+    plain = torch.tensor([[0.1], [0.2]])
+    drawn = {n: torch.tensor([[0.0], [0.0]]) for n in DRAWN}
+    drawn[BLUR] = torch.tensor([[0.3], [0.15]])
+    drawn[NARROW_BAND] = torch.tensor([[-0.5], [0.15]])
+    part = ConditionEmbeddings(plain, drawn)
+    assert part.auc_of(BLUR, text) == 0.75
+    assert part.auc_of(WHITE_LIGHT, text) == 0.75
+    # Among all: 20 further values of 0, -0.5 and 0.15.
+    assert part.auc_among(BLUR, text) == pytest.approx(
+        (22 + 2 + 20 + 1 - 2 + 0.5 - 0.5) / 44, abs=0.05
+    )
+    assert joined([part, part]).plain.shape == (4, 1)
+
+
+def test_a_shuffle_leaves_no_word_in_its_place():
+    orders = shuffles(20, seed=0)
+    assert all(sorted(order) == list(range(12)) for order in orders)
+    assert all((order != np.arange(12)).all() for order in orders)
+
+
+def test_shares_kept_by_hand():
+    # Of a 2 x 2 grid half is kept: the upper row; the lesion fills the left column.
+    scores = torch.tensor([[[4.0, 3.0], [2.0, 1.0]]])
+    mask = np.zeros((8, 8), np.uint8)
+    mask[:, :4] = 1
+    assert kept_shares(scores, [mask], 0.5).tolist() == [0.5]
+    mask[4:] = 0
+    assert kept_shares(scores, [mask], 0.25).tolist() == [1.0]
+
+
+def test_scores_of_a_map_are_the_highest_cosine():
+    dense = torch.tensor([[[[3.0]], [[4.0]]]])
+    texts = torch.tensor([[1.0, 0.0], [0.0, 2.0]])
+    torch.testing.assert_close(text_scores(dense, texts), torch.tensor([[[0.8]]]))
+    centre = centre_scores(1, (3, 3))[0]
+    assert centre.argmax() == 4 and centre[0, 0] == centre.min()
+
+
+def test_each_image_is_drawn_with_each_condition_once():
+    images = [np.full((20, 30, 3), 120, np.uint8)] * 2
+    drawn = dict(conditioned(images, seed=0))
+    assert set(drawn) == set(DRAWN)
+    assert all(len(v) == 2 and v[0].shape == (256, 256, 3) for v in drawn.values())
+    again = dict(conditioned(images, seed=0))
+    assert all(np.array_equal(drawn[n][1], again[n][1]) for n in DRAWN)
+
+
+@pytest.fixture(scope='module')
+def scores(endo_pack_root, toy_sentences) -> EndoScores:
+    torch.set_num_threads(1)
+    torch.manual_seed(0)
+    model = EndoCLIP('mcdrl-endo-lite0').eval()
+    generator = np.random.default_rng(0)
+    masks = [np.zeros((40, 40), np.uint8) for _ in range(9)]
+    for mask in masks[:3]:
+        mask[10:20, 10:20] = 1
+    site = SiteImages(
+        [generator.integers(0, 255, (40, 40, 3)).astype(np.uint8) for _ in masks], masks
+    )
+    with torch.no_grad():
+        return score_endo(
+            model.visual,
+            lambda texts: model.encode_sentences(toy_sentences(list(texts))),
+            load_pack(endo_pack_root, HELD_OUT),
+            {'polypgen_c2': site, 'endotect_kvasir': site},
+            side=32,
+            per_site=3,
+            tell=str,
+        )
+
+
+def test_everything_is_measured(scores):
+    assert set(scores.lesions) == {'pretraining pack', 'polypgen_c2', 'endotect_kvasir'}
+    assert set(scores.conditions) == {'polypgen_c2', 'endotect_kvasir', 'all'}
+    # The hospital of the pretraining is not among those that were never seen.
+    assert scores.conditions['all'] == scores.conditions['polypgen_c2']
+    assert all(0 <= v <= 1 for row in scores.conditions.values() for v in row.values())
+    assert set(scores.words) == {
+        w for part in UNSEEN_WORDS.values() for words in part.values() for w in words
+    }
+    kept = scores.kept['polypgen_c2'][0.5]
+    assert set(kept) == {'text', 'centre', 'random'}
+    assert len(scores.shuffled) == 60
+
+
+def test_the_tables_say_what_is_missed_and_what_is_of_a_seen_hospital(scores):
+    text = scores_tables(scores)
+    assert 'MISSED' in text
+    assert 'endotect_kvasir (same hospital)' in text
+    assert 'centre' in text and 'dealt out' in text
