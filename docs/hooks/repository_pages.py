@@ -18,6 +18,9 @@ PAGES = {
     'README.md': 'index.md',
     'CHANGELOG.md': 'changelog.md',
     'CONTRIBUTING.md': 'contributing.md',
+    'mcdrl_mmseg/clip/model_weights/mcdrl-endo-lite0.md': (
+        'model_cards/mcdrl-endo-lite0.md'
+    ),
     'mcdrl_mmseg/clip/model_weights/mcdrl-tiny-rn.md': 'model_cards/mcdrl-tiny-rn.md',
 }
 _SOURCES = {page: source for source, page in PAGES.items()}

