@@ -112,7 +112,8 @@ def timm_features(
         the dense map over positions.
     """
     trunk = tower.trunk
-    trunk.set_grad_checkpointing(with_cp)
+    if trunk.grad_checkpointing != with_cp:
+        trunk.set_grad_checkpointing(with_cp)
     # timm takes no empty list.
     last, levels = trunk.forward_intermediates(images, indices=list(out_indices) or [0])
     levels = levels if out_indices else []
