@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.utils.data import DataLoader, Dataset
 
-from mcdrl_common.atomic_write import replacing
+from mcdrl_common.atomic_write import atomic_write
 from mcdrl_mmseg.clip.sentence_encoder import encode_sentences
 
 from .endo_model import EndoCLIP, load_imagenet
@@ -68,12 +68,12 @@ class EndoSettings:
     """
 
     model_name: str = 'mcdrl-endo-lite0'
-    steps: int = 1200
-    batch_size: int = 64
+    steps: int = 320
+    batch_size: int = 48
     side: int = 160
     learning_rate: float = 1e-3
     tower_rate: float = 5e-4
-    warmup_steps: int = 40
+    warmup_steps: int = 20
     weight_decay: float = 0.05
     region_weight: float = 1.0
     frozen_blocks: int = 3
@@ -361,5 +361,5 @@ def _save(
         model=model.state_dict(),
         optimizer=optimizer.state_dict(),
     )
-    with replacing(path) as temporary:
+    with atomic_write(path) as temporary:
         torch.save(state, temporary)

@@ -11,7 +11,7 @@ from pathlib import Path
 from safetensors.torch import save_file
 from torch import Tensor
 
-from mcdrl_common.atomic_write import replacing
+from mcdrl_common.atomic_write import atomic_write
 from mcdrl_mmseg.clip.sentence_encoder import encode_sentences
 from mcdrl_mmseg.clip.sentence_text import TEXTS, VECTORS
 from mcdrl_mmseg.prompts import PromptSet
@@ -92,5 +92,5 @@ def save_endo_weights(
         TEXTS: json.dumps(texts),
         'settings': json.dumps(asdict(settings)),
     }
-    with replacing(path) as temporary:
+    with atomic_write(path) as temporary:
         save_file(state, temporary, metadata)
