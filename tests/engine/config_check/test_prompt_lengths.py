@@ -35,8 +35,8 @@ def test_tokenizer_agrees_on_what_is_whole(text):
 
 
 def test_prompts_that_a_text_side_does_not_know_are_named(monkeypatch):
-    from mcdrl_mmseg.apis.config_check import texts
-    from mcdrl_mmseg.apis.config_check.components import components
+    from mcdrl_mmseg.engine.config_check import prompt_lengths as texts
+    from mcdrl_mmseg.engine.config_check.config_components import components
 
     cfg = dict(
         model=dict(
