@@ -84,6 +84,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument('--steps', type=int, help='optimiser steps')
     parser.add_argument('--batch-size', type=int, help='images a step')
+    parser.add_argument(
+        '--learning-rate', type=float, help='of the projections, not of the tower'
+    )
     parser.add_argument('--seed', type=int)
     parser.add_argument(
         '--without',
@@ -143,7 +146,7 @@ def _train(args: argparse.Namespace) -> Path:
     from .endo_trainer import EndoSettings, pretrain_endo
     from .endo_weights import PROMPT_FILES, save_endo_weights
 
-    named = ('steps', 'batch_size', 'seed', 'without')
+    named = ('steps', 'batch_size', 'learning_rate', 'seed', 'without')
     given = {name: getattr(args, name) for name in named}
     settings = replace(
         EndoSettings(), **{k: v for k, v in given.items() if v is not None}

@@ -116,11 +116,12 @@ def draw_strengths(generator: Generator, most: int = 3) -> dict[int, float]:
     Returns:
         Number of a condition -> strength, uniform in 0.25 to 1.
     """
-    count = generator.integers(0, most + 1)
+    count = int(generator.integers(0, most + 1))
     if generator.random() < 0.2:
         count = 0
     chosen: dict[int, float] = {}
-    for number in generator.permutation(DRAWN)[:count].tolist():
+    order: list[int] = generator.permutation(DRAWN).tolist()
+    for number in order[:count]:
         rivals = {a + b - number for a, b in EXCLUDING if number in (a, b)}
         if not rivals & set(chosen):
             chosen[number] = float(generator.uniform(0.25, 1))
