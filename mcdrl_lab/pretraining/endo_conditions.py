@@ -107,7 +107,7 @@ def draw_conditions(
 
 
 def draw_strengths(generator: Generator, most: int = 3) -> dict[int, float]:
-    """Draw which conditions an image shall have, none in a fifth of all cases.
+    """Draw which conditions an image shall have, none in two fifths of all cases.
 
     Args:
         generator: Source of the choice.
