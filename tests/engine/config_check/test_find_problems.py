@@ -321,7 +321,7 @@ def test_a_text_tower_that_cannot_be_built_is_named(shipped, monkeypatch):
     (found,) = find_problems(shipped('guided'))
     assert str(found) == (
         'model.backbone.clip.model_name: the text tower of ViT-B-16 cannot be built: '
-        'its context has no length Name another CLIP.'
+        'its context has no length. Name another CLIP.'
     )
 
 
