@@ -23,7 +23,8 @@ def root(tmp_path):
             (tmp_path / site / part).mkdir(parents=True)
         for number in range(5):
             pixels = rng.integers(0, 256, (16, 16, 3), np.uint8)
-            mask = np.full((16, 16), 255, np.uint8)
+            mask = np.zeros((16, 16), np.uint8)
+            mask[4:12, 4:12] = 255
             for part, values in (('images', pixels), ('masks', mask)):
                 path = tmp_path / site / part / f'{number}.png'
                 Image.fromarray(values).save(path)

@@ -7,6 +7,7 @@ fault for the fourth step: ``worker``, ``rank``, ``disk`` or the image that vani
 """
 
 import multiprocessing
+import multiprocessing.connection
 import os
 import resource
 import signal
@@ -84,8 +85,13 @@ class FaultHook(Hook):
 
 def _fail():
     if _FAULT == 'worker':
-        for worker in multiprocessing.active_children():
+        workers = multiprocessing.active_children()
+        for worker in workers:
             os.kill(worker.pid, signal.SIGKILL)
+        # The signal of their death raises the loader's error here. Without the wait an
+        # epoch may end first on a busy machine, and its loader forget them.
+        multiprocessing.connection.wait([worker.sentinel for worker in workers])
+        time.sleep(5)
     elif _FAULT == 'rank':
         if get_rank() == 1:
             os.kill(os.getpid(), signal.SIGKILL)
