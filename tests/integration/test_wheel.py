@@ -208,25 +208,6 @@ def test_mim_runs_any_tool(python, tmp_path):
     assert 'Example: python tools/predict.py' in shown
 
 
-def test_demo_plan_and_prediction_run_outside_of_the_repository(python, tmp_path):
-    options = ('--images-per-site', 12, '--seeds', 1)
-    shown = run(python, '-m', 'mcdrl_lab', 'demo', *options, cwd=tmp_path)
-    assert 'Took' in shown
-    runs = tmp_path / 'work_dirs/demo/runs'
-    records = [json.loads(line) for line in (runs / 'records.jsonl').open()]
-    assert [(r['method'], r['status']) for r in records] == [
-        ('baseline', 'done'),
-        ('mcdrl', 'done'),
-    ]
-    assert (tmp_path / 'work_dirs/demo/report.html').is_file()
-
-    (checkpoint,) = runs.glob('mcdrl/endosim_a/seed0/best_*.pth')
-    images = tmp_path / 'work_dirs/demo/endosim/endosim_a/images'
-    predict = package_folder(python) / '.mim/tools/predict.py'
-    run(python, predict, checkpoint, images, '--out', 'predictions', cwd=tmp_path)
-    assert len(list((tmp_path / 'predictions').rglob('*.png'))) >= 12
-
-
 def test_editable_install_links_configs_and_tools(sources, tmp_path):
     python = borrowing_environment(tmp_path)
     options = ('--no-deps', '--no-index', '--no-build-isolation', '-e')
