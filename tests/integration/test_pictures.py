@@ -85,7 +85,9 @@ def test_embedding_has_a_picture_and_the_probes_scores(reference, drawn):
 
 def test_report_holds_cases_attention_and_curves_of_the_run(reference, drawn):
     best = next(drawn.glob('best_*.pth'), drawn / 'epoch_1.pth')
-    command(reference, 'report', drawn, '--checkpoint', best)
+    # The run's own config imports the bench's probe: only a named one may do that.
+    (config,) = drawn.glob('*/vis_data/config.py')
+    command(reference, 'report', drawn, '--checkpoint', best, '--config', config)
     text = (drawn / 'report.html').read_text()
     assert 'No picture of' not in text
     # At least one case (as many as images with a lesion), no more than three.

@@ -12,11 +12,8 @@ from mcdrl_lab.benchmarks import latency
 from mcdrl_lab.benchmarks.models import against, load_subject
 from mcdrl_lab.benchmarks.starting import measure_start
 from mcdrl_lab.errors import ProtocolError
-from mcdrl_mmseg.clip import text
-from mcdrl_mmseg.engine.hooks import (
-    ConfounderDictionaryHook,
-    confounder_dictionary_hook,
-)
+from mcdrl_mmseg.clip import embedding_cache, text
+from mcdrl_mmseg.engine.hooks import ConfounderDictionaryHook
 
 
 @pytest.fixture
@@ -35,14 +32,14 @@ def built_towers(monkeypatch) -> list[str]:
 @pytest.fixture
 def reads(monkeypatch) -> list[bool]:
     """For every look into the cache, whether the embeddings were there."""
-    found, read = [], confounder_dictionary_hook.read_embeddings
+    found, read = [], embedding_cache.read_embeddings
 
     def watched(path, fingerprint):
         embeddings = read(path, fingerprint)
         found.append(embeddings is not None)
         return embeddings
 
-    monkeypatch.setattr(confounder_dictionary_hook, 'read_embeddings', watched)
+    monkeypatch.setattr(embedding_cache, 'read_embeddings', watched)
     return found
 
 
