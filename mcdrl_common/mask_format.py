@@ -67,8 +67,7 @@ class MaskFormat:
             present = present_values(mask)
             if set(present) - {0, 255}:
                 lossy = Path(path).suffix.lower() in LOSSY_SUFFIXES
-                flat = [] if lossy else flat_values(mask)
-                if problem := binary_problem(present, flat, lossy):
+                if problem := binary_problem(present, flat_values(mask), lossy):
                     raise MaskError(f'{path}: {problem}')
             mask = np.where(mask > THRESHOLD, np.uint8(255), np.uint8(0))
         present = present_values(mask)
@@ -90,13 +89,16 @@ def binary_problem(
     Args:
         present: The values that occur in it.
         flat: Those that :func:`flat_values` finds.
-        lossy: Whether it is a JPEG file, of which no single value says anything.
+        lossy: Whether it is a JPEG file, where values near 0 and 255 are ripple.
     """
     advice = 'Give the site mask_values={value: class name} if the values are indices.'
     highest = max(present, default=0)
     lowest = JPEG_RIPPLE if lossy else 0
     if lowest < highest <= THRESHOLD:
         return f'highest value is {highest}, but a 0/255 mask is expected. {advice}'
+    if lossy:
+        ends = (0, 255)
+        flat = [v for v in flat if v in ends or JPEG_RIPPLE < v < 255 - JPEG_RIPPLE]
     dark = [value for value in flat if value <= THRESHOLD]
     bright = [value for value in flat if value > THRESHOLD]
     if max(len(dark), len(bright)) > 1:

@@ -67,6 +67,9 @@ KINDS = {
     'inverted masks': Kind(
         'Invert the masks: 255 is lesion, 0 background; or allow it.'
     ),
+    'faint masks': Kind(
+        'Masks of 0 and 1 do not survive JPEG: export them as PNG; or allow it.'
+    ),
     'swapped classes': Kind('Correct mask_values; classes.json says what values mean.'),
     'lesion-free site': Kind('Check the masks; leave the site out, or allow it.'),
     # Found by comparing the files.

@@ -114,7 +114,7 @@ def _mask_findings(entry: Entry, mask: Facts) -> Iterator[tuple[str, str]]:
 
 def _value_findings(entry: Entry, mask: Facts) -> Iterator[tuple[str, str]]:
     is_binary = entry.mask_format.binary
-    lossy = entry.mask.suffix.lower() in LOSSY_SUFFIXES
+    lossy = is_lossy(entry)
     values = mask['values']
     # A label map may hold the very values of a mask with soft edges.
     if is_binary and (problem := binary_problem(values, mask['flat'], lossy)):
@@ -151,6 +151,29 @@ def looks_inverted(entry: Entry, mask: Facts) -> bool:
         float(np.array(mask[key])[lesion].sum()) for key in ('shares', 'border_shares')
     )
     return share > _MOST and border > _MOST_OF_BORDER
+
+
+def is_faint(entry: Entry, mask: Facts) -> bool:
+    """Whether a JPEG mask holds nothing but what could be ripple, and is read as empty.
+
+    A mask of 0 and 1 saved as JPEG looks so, and an empty one cut out of a JPEG.
+
+    Args:
+        entry: The pair.
+        mask: Facts of its mask.
+    """
+    if not is_lossy(entry) or not entry.mask_format.binary:
+        return False
+    return 0 < max(mask.get('values', [0])) <= JPEG_RIPPLE
+
+
+def is_lossy(entry: Entry) -> bool:
+    """Whether the mask of a pair is a JPEG file.
+
+    Args:
+        entry: The pair.
+    """
+    return entry.mask.suffix.lower() in LOSSY_SUFFIXES
 
 
 def _size(size: list[int]) -> str:

@@ -8,6 +8,7 @@ from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 
 from mcdrl_common.findings import Finding
+from mcdrl_common.mask_format import JPEG_RIPPLE
 
 from .copies import find_copies, find_near_copies, same_files
 from .entry import Entry, Listing
@@ -16,7 +17,7 @@ from .facts_cache import FactsCache
 from .kinds import KINDS
 from .listing import VerificationError
 from .reading import default_jobs, read_facts
-from .rules import check_pair, lesion_classes, looks_inverted
+from .rules import check_pair, is_faint, is_lossy, lesion_classes, looks_inverted
 from .verification_report import Report
 
 
@@ -93,6 +94,7 @@ def _file_findings(
     whole = [e for e in entries if e.site not in listing.sampled_sites]
     findings += _lesion_free_sites(whole, facts)
     findings += _inverted_sites(entries, facts)
+    findings += _faint_sites(entries, facts)
     findings += find_copies(entries, facts)
     findings += find_near_copies(entries, facts)
     return findings
@@ -119,6 +121,30 @@ def _inverted_sites(
         )
         for site, masks in inverted.items()
         if 2 * len(masks) > len(with_lesion[site])
+    ]
+
+
+def _faint_sites(
+    entries: Sequence[Entry], facts: Mapping[Path, Facts]
+) -> list[Finding]:
+    """Sites whose JPEG masks show no lesion, but are not black."""
+    faint: dict[str, set[Path]] = defaultdict(set)
+    with_lesion = set()
+    for entry in entries:
+        mask = facts[entry.mask]
+        if is_faint(entry, mask):
+            faint[entry.site].add(entry.mask)
+        if is_lossy(entry) and lesion_classes(entry, mask):
+            with_lesion.add(entry.site)
+    return [
+        Finding(
+            'faint masks',
+            site,
+            f'{len(masks)} JPEG masks hold values of at most {JPEG_RIPPLE} and are '
+            'read as empty, and no JPEG mask shows a lesion',
+        )
+        for site, masks in faint.items()
+        if site not in with_lesion
     ]
 
 

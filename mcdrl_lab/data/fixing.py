@@ -32,6 +32,8 @@ _ABOUT_MANY = (
     'unusable data set',
     'no images',
     'same file in two splits',
+    'inverted masks',
+    'faint masks',
     'swapped classes',
     'lesion-free site',
 )

@@ -25,6 +25,7 @@ from .input_files import FileTree
 from .regions import Region, draw_regions
 
 IGNORE = 255
+FAINT_MASK = 'faint mask'
 # JPEG leaves grey levels between 0 and 255 at edges; more of them than this share of
 # the pixels are worth telling.
 _JPEG_SHARE = 0.02
@@ -96,13 +97,16 @@ class BinaryDecoding:
                 f'highest value {highest} in a mask that should be 0 and 255. If '
                 'values stand for classes, use the source folder with --mask-values',
             )
-        if problem := binary_problem([], [] if lossy else flat_values(values), lossy):
+        if problem := binary_problem([], flat_values(values), lossy):
             detail = problem.partition('. ')[0]
             raise FileProblem(
                 'unexpected values',
                 f'{detail}. If values stand for classes, use the source folder with '
                 '--mask-values',
             )
+        if 0 < highest <= THRESHOLD:
+            detail = f'JPEG values of at most {highest}, read as no lesion'
+            notes.append((FAINT_MASK, detail))
         low, high = (JPEG_RIPPLE, 255 - JPEG_RIPPLE) if lossy else (0, 255)
         share = float(((values > low) & (values < high)).mean())
         if share > (_JPEG_SHARE if lossy else 0):

@@ -15,11 +15,12 @@ from rich.progress import track
 from mcdrl_common.findings import FileProblem, Finding
 from mcdrl_common.image_copies import Fingerprint, fingerprint, has_position_box
 from mcdrl_common.image_files import ReadImage, read_image
+from mcdrl_common.mask_format import LOSSY_SUFFIXES
 from mcdrl_common.site_files import CLASSES_FILE
 from mcdrl_lab.data.site_index import COLUMNS
 
 from .input_files import FileTree, is_image_name
-from .masks import IGNORE, Decoded
+from .masks import FAINT_MASK, IGNORE, Decoded
 from .source import FoundSite, Sample
 from .unique_names import unique_names
 
@@ -75,6 +76,7 @@ def build_site(found: FoundSite, tree: FileTree, folder: Path) -> BuiltSite:
         disable=not console.is_terminal,
     ):
         _build_pair(built, sample, names[sample.image], tree)
+    _refuse_faint_masks(built)
     built.rows.sort(key=lambda row: row['image'])
     if found.indexed:
         values = {str(value): name for value, name in found.mask_values().items()}
@@ -120,6 +122,34 @@ def _build_pair(built: BuiltSite, sample: Sample, name: str, tree: FileTree) -> 
         sample.mask.source,
     )
     built.rows.append(dict(zip(COLUMNS, values, strict=True)))
+
+
+def _refuse_faint_masks(built: BuiltSite) -> None:
+    """Leave JPEG masks out that hold next to nothing, if all of the site's do.
+
+    Masks of 0 and 1 saved as JPEG look so. Beside JPEG masks with a lesion it is ripple
+    in an empty one.
+    """
+    faint = {note.file for note in built.notes if note.kind == FAINT_MASK}
+    lossy = [r for r in built.rows if r['source_mask'].lower().endswith(LOSSY_SUFFIXES)]
+    if not faint or any(float(row['foreground']) for row in lossy):
+        return
+    built.problems += [
+        Finding(
+            'unexpected values',
+            name,
+            'a JPEG with next to nothing in it, as all of this site: masks of 0 and 1 '
+            'do not survive JPEG. Export them as PNG',
+        )
+        for name in sorted(faint)
+    ]
+    root = built.folder.parent
+    for row in [row for row in built.rows if row['source_mask'] in faint]:
+        built.rows.remove(row)
+        del built.fingerprints[row['image']]
+        for key in ('image', 'mask'):
+            (root / row[key]).unlink()
+    built.position_boxes = [b for b in built.position_boxes if b in built.fingerprints]
 
 
 def _note(

@@ -387,3 +387,33 @@ def test_one_inverted_mask_is_told_and_a_site_of_them_is_a_problem(sites, draw):
     report = verify(list_folder(sites.root))
     assert [(f.kind, f.file) for f in report.problems] == [('inverted masks', 'north')]
     assert not verify(list_folder(sites.root), allow=['inverted masks']).problems
+
+
+def save_as_jpeg(sites, name, mask):
+    path = sites.mask('north', name)
+    path.unlink()
+    Image.fromarray(mask).save(path.with_suffix('.jpg'), quality=95)
+
+
+def test_jpeg_masks_of_zeros_and_ones_are_a_problem_beside_png_masks_with_a_lesion(
+    sites, draw
+):
+    """What is left of them is read as empty, and the other masks hide it."""
+    for name in '01':
+        save_as_jpeg(sites, name, draw[1](value=1))
+    problems = verify(list_folder(sites.root)).problems
+    assert [(p.kind, p.file) for p in problems] == [('faint masks', 'north')]
+    assert problems[0].detail.startswith('2 JPEG masks')
+    assert not verify(list_folder(sites.root), allow=['faint masks']).problems
+
+
+def test_ripple_and_black_are_empty_masks_beside_a_jpeg_mask_with_a_lesion(sites, draw):
+    save_as_jpeg(sites, '0', draw[1](value=20))
+    save_as_jpeg(sites, '1', draw[1](value=0))
+    save_as_jpeg(sites, '2', draw[1]())
+    assert not verify(list_folder(sites.root)).findings
+
+
+def test_black_jpeg_masks_are_empty(sites, draw):
+    save_as_jpeg(sites, '0', draw[1](value=0))
+    assert not verify(list_folder(sites.root)).findings

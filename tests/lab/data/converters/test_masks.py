@@ -54,6 +54,14 @@ def test_jpeg_ripple_in_an_empty_mask_is_no_lesion(make):
     values[8:12, 8:12] = 20
     decoded = decode(make.array('m.jpg', values), BinaryDecoding())
     assert not decoded.labels.any()
+    ((kind, detail),) = decoded.notes
+    assert kind == 'faint mask'
+    assert 'read as no lesion' in detail
+
+
+def test_a_black_jpeg_mask_is_empty_without_a_note(make):
+    decoded = decode(make.mask('m.jpg', values=(0, 0)), BinaryDecoding())
+    assert not decoded.labels.any()
     assert not decoded.notes
 
 
@@ -166,3 +174,11 @@ def test_areas_of_a_third_value_in_a_lossless_mask_are_refused(tmp_path):
     Image.fromarray(values).save(tmp_path / 'm.png')
     with pytest.raises(FileProblem, match=r'values \[0, 1, 255\].*--mask-v'):
         FileMask('m.png').decode(FileTree({'m.png': tmp_path / 'm.png'}), None)
+
+
+def test_an_area_of_a_third_value_makes_a_jpeg_mask_a_label_map(make):
+    values = np.zeros((48, 64), np.uint8)
+    values[8:24, 8:24], values[8:24, 32:48] = 128, 255
+    path = make.array('m.jpg', values)
+    with pytest.raises(FileProblem, match='unexpected values'):
+        decode(path, BinaryDecoding())

@@ -3,7 +3,7 @@ import json
 import numpy as np
 from PIL import Image
 
-from mcdrl_lab.data.converters.pair_and_write import pair_and_write
+from mcdrl_lab.data.converters.pair_and_write import Options, pair_and_write
 from mcdrl_lab.data.site_index import read_index
 
 
@@ -98,6 +98,40 @@ def test_soft_edges_and_rgb_masks_are_used_and_reported(
         ('RGB mask', 'masks/a.png'),
         ('soft edges', 'masks/a.png'),
     ]
+
+
+def test_jpeg_masks_of_zeros_and_ones_are_refused_where_no_jpeg_shows_a_lesion(
+    clinic, make, download, out
+):
+    for name in 'ab':
+        make.pair(f'images/{name}.jpg', f'masks/{name}.jpg', values=(0, 1))
+    make.pair('images/c.jpg', 'masks/c.png')
+    (outcome,) = pair_and_write(clinic(), [download], out)
+    assert [(p['kind'], p['file']) for p in outcome.report['problems']] == [
+        ('unexpected values', 'masks/a.jpg'),
+        ('unexpected values', 'masks/b.jpg'),
+    ]
+    assert not (out / 'clinic').exists()
+    pair_and_write(clinic(), [download], out, Options(skip_bad=True))
+    assert [row['source_mask'] for row in read_index(out / 'index.csv')] == [
+        'masks/c.png'
+    ]
+    written = sorted(p.name for p in (out / 'clinic').rglob('*.*') if p.is_file())
+    assert written == ['c.jpg', 'c.png']
+
+
+def test_ripple_in_a_jpeg_mask_is_empty_beside_one_with_a_lesion(
+    clinic, make, download, out
+):
+    make.pair('images/a.jpg', 'masks/a.jpg', values=(0, 20))
+    make.pair('images/b.jpg', 'masks/b.jpg')
+    (outcome,) = pair_and_write(clinic(), [download], out)
+    assert not outcome.report['problems']
+    assert ('faint mask', 'masks/a.jpg') in [
+        (note['kind'], note['file']) for note in outcome.report['notes']
+    ]
+    shares = [float(row['foreground']) for row in read_index(out / 'index.csv')]
+    assert shares[0] == 0 < shares[1]
 
 
 def test_wrong_endings_are_put_right_and_reported(clinic, make, download, out):
