@@ -7,9 +7,8 @@ runner_type = 'MCDRLRunner'
 mcdrl = dict(
     clip=dict(model_name='ViT-B-16', pretrained='openai', dense_mode='clearclip'),
     head=dict(
-        dictionary=dict(
-            type='ConfounderDictionary', prompts=_base_.prompts, embed_dims=512
-        ),
+        # Its width `embed_dims` follows from clip.model_name.
+        dictionary=dict(type='ConfounderDictionary', prompts=_base_.prompts),
         region_selector=dict(type='CLIPRegionSelector', ratio=0.5),
         intervention=dict(type='CausalIntervention', num_layers=3),
         loss_causal=dict(type='CausalAlignmentLoss', normalize=True, loss_weight=0.5),
@@ -18,8 +17,7 @@ mcdrl = dict(
     ),
     hooks=[
         dict(type='ConfounderDictionaryHook'),
-        # In iterations, which every training loop counts; a fifth of the schedule is
-        # what the paper waits.
-        dict(type='InterventionWarmupHook', begin=1000, by_epoch=False),
+        # A fifth of the schedule is what the paper waits, whatever loop counts it.
+        dict(type='InterventionWarmupHook', begin=0.2, of_schedule=True),
     ],
 )

@@ -12,6 +12,8 @@ from mmengine.runner import Runner
 from mmseg.registry import RUNNERS
 from torch import nn
 
+from mcdrl_mmseg.clip.model_config import get_model_config
+
 
 def insert_mcdrl(cfg: Config) -> Config:
     """Put MCDRL between the backbone and the decode head of a stock config.
@@ -23,6 +25,8 @@ def insert_mcdrl(cfg: Config) -> Config:
         cfg: Config of an ``EncoderDecoder``, with an entry ``mcdrl`` of three parts:
             ``clip``, of :class:`CLIPGuidedBackbone`; ``head``, further arguments of
             :class:`CausalInterventionHead`; ``hooks``, appended to ``custom_hooks``.
+            The dictionary's ``embed_dims`` follows from ``clip.model_name`` unless it
+            is given.
 
     Returns:
         A config without ``mcdrl`` and ``runner_type``, as if written by hand.
@@ -121,12 +125,16 @@ def _guided(
     )
     if not preprocessor.get('bgr_to_rgb', False):
         backbone['bgr'] = True
+    head = options['head']
+    if 'embed_dims' not in head['dictionary']:
+        width = get_model_config(options['clip'].get('model_name', 'ViT-B-16'))['embed_dim']
+        head = {**head, 'dictionary': {**head['dictionary'], 'embed_dims': width}}
     decode_head = dict(
         type='CausalInterventionHead',
         in_channels=in_channels,
         in_index=_before_clip(in_index),
         predictor=predictor,
-        **options['head'],
+        **head,
     )
     parts: dict[str, Any] = dict(backbone=backbone, decode_head=decode_head)
     auxiliary = model.get('auxiliary_head') or []

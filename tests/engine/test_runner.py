@@ -1,14 +1,17 @@
 import copy
+from types import SimpleNamespace
+from unittest.mock import MagicMock
 
 import pytest
 from mmengine.config import Config
 from mmengine.registry import init_default_scope
-from mmseg.registry import MODELS
+from mmseg.registry import HOOKS, MODELS
 
 from mcdrl_mmseg import config_path, mcdrl_over
 from mcdrl_mmseg.apis.launch import insert_and_check
 from mcdrl_mmseg.engine.config_check import ConfigCheckError
 from mcdrl_mmseg.engine.runner import MCDRLRunner, insert_mcdrl
+from mcdrl_mmseg.models import CausalIntervention
 
 
 @pytest.fixture
@@ -21,7 +24,6 @@ def mixed() -> Config:
     cfg = Config.fromfile(config_path('mixing/own_segformer_mcdrl.py'))
     clip = dict(model_name='mcdrl-tiny-rn', pretrained='builtin')
     cfg.mcdrl.clip.update(clip)
-    cfg.mcdrl.head.dictionary.embed_dims = 128
     return cfg
 
 
@@ -150,7 +152,33 @@ def test_over_a_base_changes_of_the_head_are_merged_into_the_options(stock):
 def too_short(mixed) -> Config:
     """A mixed config whose training ends before the intervention begins."""
     mixed.train_cfg = dict(type='IterBasedTrainLoop', max_iters=20)
+    mixed.mcdrl.hooks[1] = dict(
+        type='InterventionWarmupHook', begin=1000, by_epoch=False
+    )
     return mixed
+
+
+def test_warmup_is_a_share_of_whatever_schedule_there_is(mixed):
+    mixed.train_cfg = dict(type='IterBasedTrainLoop', max_iters=20)
+    (hook,) = [h for h in insert_and_check(mixed).custom_hooks if 'begin' in h]
+    hook = HOOKS.build(hook)
+    runner = SimpleNamespace(max_iters=20, message_hub=MagicMock())
+    hook._interventions = [CausalIntervention(8, 8, num_layers=1)]
+    gates = []
+    for runner.iter in range(20):
+        hook.before_train_iter(runner, 0)
+        gates.append(hook._interventions[0].gate.item())
+    assert gates == [0] * 4 + [1] * 16
+
+
+@pytest.mark.parametrize(
+    ('name', 'width'), [('RN50', 1024), ('mcdrl-tiny-rn', 128), ('ViT-L/14', 768)]
+)
+def test_width_of_the_dictionary_follows_from_the_towers_name(mixed, name, width):
+    mixed.mcdrl.clip.model_name = name
+    assert insert_mcdrl(mixed).model.decode_head.dictionary.embed_dims == width
+    mixed.mcdrl.head.dictionary.embed_dims = 7  # as given, which the check will name
+    assert insert_mcdrl(mixed).model.decode_head.dictionary.embed_dims == 7
 
 
 NEVER = r'custom_hooks\[1\]\.begin: the intervention begins after 1000 iters, but .*=20'

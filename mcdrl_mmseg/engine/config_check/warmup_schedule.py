@@ -28,6 +28,8 @@ def schedule_problems(
     length = train.get('max_epochs' if by_epoch else 'max_iters')
     for part in parts:
         if part.is_a(InterventionWarmupHook):
+            if part.cfg.get('of_schedule'):
+                continue  # its constructor refuses what is no share
             if part.cfg.get('by_epoch', True) == by_epoch:
                 yield from _warmup(part, by_epoch, length)
             elif not by_epoch:

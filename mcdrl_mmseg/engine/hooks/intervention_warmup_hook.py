@@ -23,9 +23,12 @@ class InterventionWarmupHook(Hook):
         ramp: Epochs (or iterations) over which the gate rises linearly from 0 to 1;
             0 opens it at once.
         by_epoch: Whether ``begin`` and ``ramp`` count epochs.
+        of_schedule: Whether they are shares of the whole schedule instead, in [0, 1]:
+            ``begin=0.2`` is epoch 10 of 50, and iteration 4 of 20. Any loop will do,
+            and ``by_epoch`` does not count.
 
     Raises:
-        ValueError: ``begin`` or ``ramp`` is negative.
+        ValueError: ``begin`` or ``ramp`` is negative, or a share of more than 1.
 
     Examples:
         >>> custom_hooks = [
@@ -36,22 +39,34 @@ class InterventionWarmupHook(Hook):
     priority = 'NORMAL'
 
     def __init__(
-        self, begin: float = 10, ramp: float = 0, by_epoch: bool = True
+        self,
+        begin: float = 10,
+        ramp: float = 0,
+        by_epoch: bool = True,
+        of_schedule: bool = False,
     ) -> None:
         if begin < 0 or ramp < 0:
             raise ValueError(
                 f'InterventionWarmupHook: begin={begin} and ramp={ramp} must be 0 or '
                 'more.'
             )
+        if of_schedule and begin + ramp > 1:
+            raise ValueError(
+                f'InterventionWarmupHook: begin={begin} and ramp={ramp} are shares of '
+                'the schedule (of_schedule=True) and must not add up to more than 1; '
+                'set of_schedule=False to count epochs or iterations.'
+            )
         self.begin = begin
         self.ramp = ramp
         self.by_epoch = by_epoch
+        self.of_schedule = of_schedule
 
     def gate_at(self, progress: float) -> float:
         """The gate.
 
         Args:
-            progress: Epochs (fractions count) or iterations trained so far.
+            progress: Epochs (fractions count), iterations or the share of the
+                schedule trained so far.
 
         Returns:
             In [0, 1].
@@ -68,7 +83,8 @@ class InterventionWarmupHook(Hook):
         Raises:
             ValueError: ``by_epoch`` with a loop that counts iterations.
         """
-        if self.by_epoch and not isinstance(runner.train_loop, EpochBasedTrainLoop):
+        by_epoch = self.by_epoch and not self.of_schedule
+        if by_epoch and not isinstance(runner.train_loop, EpochBasedTrainLoop):
             raise ValueError(
                 'InterventionWarmupHook: by_epoch=True needs an EpochBasedTrainLoop, '
                 f'got {type(runner.train_loop).__name__}. Set by_epoch=False and give '
@@ -90,7 +106,9 @@ class InterventionWarmupHook(Hook):
 
     def _set_gate(self, runner: Runner) -> None:
         progress = runner.iter
-        if self.by_epoch:
+        if self.of_schedule:
+            progress = runner.iter / runner.max_iters
+        elif self.by_epoch:
             progress = runner.iter / len(runner.train_dataloader)
         gate = self.gate_at(progress)
         for intervention in self._interventions:

@@ -61,6 +61,19 @@ def test_begin_may_count_iterations(make_runner, model, loop):
     assert values == [0, 0, 0, 0, 0.5, 1]
 
 
+@pytest.mark.parametrize('loop', [EpochBasedTrainLoop, IterBasedTrainLoop])
+def test_begin_may_be_a_share_of_any_schedule(make_runner, model, loop):
+    runner = make_runner(model, loop=loop)
+    runner.max_iters = 10
+    hook = InterventionWarmupHook(begin=0.2, ramp=0.4, of_schedule=True)
+    assert gates(hook, runner, range(8)) == [0, 0, 0, 0.25, 0.5, 0.75, 1, 1]
+
+
+def test_shares_of_more_than_the_schedule_are_an_error():
+    with pytest.raises(ValueError, match=r'begin=0\.8 and ramp=0\.3 are shares'):
+        InterventionWarmupHook(begin=0.8, ramp=0.3, of_schedule=True)
+
+
 def test_gate_is_set_before_the_first_step_whatever_the_checkpoint_held(
     make_runner, model
 ):
