@@ -6,10 +6,8 @@ from pathlib import Path
 
 import mcdrl_mmseg  # noqa: F401  (registers the components)
 from mcdrl_common.image_files import set_pixel_limit
-from mcdrl_mmseg.apis.checkpoint import load_segmentor
-from mcdrl_mmseg.apis.commands import USER_ERRORS
+from mcdrl_mmseg.apis.commands import USER_ERRORS, export
 from mcdrl_mmseg.apis.export.deployable import ExportError
-from mcdrl_mmseg.apis.export.exporting import export_model
 from mcdrl_mmseg.apis.export.formats import FORMATS
 
 
@@ -18,8 +16,8 @@ def parse_args() -> argparse.Namespace:
         description=f'{__doc__} The file is compared with the model before it gets '
         'its name, and is not kept if the two differ. Needs: pip install '
         "'mcdrl-mmseg[export]' for ONNX.",
-        epilog='Example: python tools/export.py best.pth --format onnx --size 224 224 '
-        '--out best.onnx --image image.jpg',
+        epilog='Example: python tools/export.py best.pth --format onnx --out best.onnx '
+        '--image image.jpg',
     )
     parser.add_argument('checkpoint', help='checkpoint file')
     parser.add_argument(
@@ -30,9 +28,8 @@ def parse_args() -> argparse.Namespace:
         '--size',
         type=int,
         nargs=2,
-        required=True,
         metavar=('HEIGHT', 'WIDTH'),
-        help='pixels, as the model was trained with',
+        help="pixels (default: what the checkpoint's test pipeline resizes to)",
     )
     parser.add_argument(
         '--dynamic',
@@ -67,25 +64,10 @@ def main() -> int:
     if args.max_pixels is not None:
         set_pixel_limit(args.max_pixels)
     try:
-        exported = export_model(
-            load_segmentor(args.checkpoint, args.config, 'cpu'),
-            args.out,
-            args.format,
-            tuple(args.size),
-            dynamic=args.dynamic,
-            int8=args.int8,
-            images=args.image,
-            overwrite=args.overwrite,
-        )
+        return export(args)
     except (*USER_ERRORS, ExportError) as error:
         print(f'export: {error}', file=sys.stderr)
         return 2
-    print(
-        f'{exported.path}: {exported.path.stat().st_size / 1e6:.1f} MB; largest '
-        f'difference from PyTorch {exported.difference:.1e} '
-        f'({exported.num_images} images)'
-    )
-    return 0
 
 
 if __name__ == '__main__':

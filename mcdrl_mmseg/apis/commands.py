@@ -1,4 +1,4 @@
-"""What tools/predict.py and tools/explain.py run, and say."""
+"""What tools/predict.py, tools/explain.py and tools/export.py run, and say."""
 
 from __future__ import annotations
 
@@ -8,14 +8,17 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from rich.console import Console
+from torch import nn
 
 from mcdrl_mmseg.models import DictionaryError
 
 from .checkpoint import CheckpointError, load_segmentor
 from .checkpoint_config import CheckpointConfigError
+from .closed_gate import closed_gate_note
 from .explanation_files import explain_files, printable
 from .image_pipeline import ImageError
 from .inferencer import MCDRLInferencer
+from .pipeline_size import pipeline_size
 from .prediction import predict_files
 from .written_files import OutputError
 
@@ -42,6 +45,7 @@ def predict(args: argparse.Namespace) -> int:
     inferencer = MCDRLInferencer(
         args.config, args.checkpoint, device=args.device, show_progress=False
     )
+    tell_closed_gate(inferencer.model)
     summary = predict_files(
         inferencer,
         args.input,
@@ -82,6 +86,7 @@ def explain(
         The exit code: 1 if inputs were skipped.
     """
     model = load_segmentor(args.checkpoint, args.config, args.device)
+    tell_closed_gate(model)
     summary = explain_files(
         model,
         args.image,
@@ -94,6 +99,76 @@ def explain(
     for page in summary.written:
         print(printable(str(page)))
     return _tell_skipped(summary.problems, len(summary.written))
+
+
+def export(args: argparse.Namespace) -> int:
+    """Run tools/export.py.
+
+    Args:
+        args: Its arguments.
+
+    Returns:
+        The exit code.
+
+    Raises:
+        ExportError: See :func:`~mcdrl_mmseg.apis.export.exporting.export_model`.
+    """
+    from .export.exporting import export_model
+
+    model = load_segmentor(args.checkpoint, args.config, 'cpu')
+    tell_closed_gate(model)
+    size = _export_size(pipeline_size(model.cfg), args.size)
+    exported = export_model(
+        model,
+        args.out,
+        args.format,
+        size,
+        dynamic=args.dynamic,
+        int8=args.int8,
+        images=args.image,
+        overwrite=args.overwrite,
+    )
+    print(
+        f'{exported.path}: {size[0]} x {size[1]} pixels, '
+        f'{exported.path.stat().st_size / 1e6:.1f} MB; largest '
+        f'difference from PyTorch {exported.difference:.1e} '
+        f'({exported.num_images} images)'
+    )
+    return 0
+
+
+def _export_size(
+    own: tuple[int, int] | None, asked: Sequence[int] | None
+) -> tuple[int, int]:
+    """Height and width of the file: the model's own unless another is asked for."""
+    if asked is None:
+        if own is None:
+            raise ValueError(
+                "the config's test pipeline does not resize all images to one size: "
+                'name the size of the file by --size HEIGHT WIDTH.'
+            )
+        return own
+    height, width = asked
+    if own is not None and (height, width) != own:
+        print(
+            f'warning: --size {height} {width}, but the model predicts at {own[0]} x '
+            f'{own[1]} (its test pipeline): masks of this file will differ from those '
+            'of tools/predict.py, often much. Leave --size out to take '
+            f'{own[0]} x {own[1]}.',
+            file=sys.stderr,
+        )
+    return height, width
+
+
+def tell_closed_gate(model: nn.Module) -> None:
+    """Say on stderr that a model's intervention has not begun, if so.
+
+    Args:
+        model: Any segmentor, its weights loaded.
+    """
+    note = closed_gate_note(model)
+    if note:
+        print(note, file=sys.stderr)
 
 
 def _tell_skipped(problems: Mapping[str, str], done: int) -> int:

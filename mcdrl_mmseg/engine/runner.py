@@ -127,7 +127,8 @@ def _guided(
         backbone['bgr'] = True
     head = options['head']
     if 'embed_dims' not in head['dictionary']:
-        width = get_model_config(options['clip'].get('model_name', 'ViT-B-16'))['embed_dim']
+        name = options['clip'].get('model_name', 'ViT-B-16')
+        width = get_model_config(name)['embed_dim']
         head = {**head, 'dictionary': {**head['dictionary'], 'embed_dims': width}}
     decode_head = dict(
         type='CausalInterventionHead',

@@ -27,7 +27,7 @@ def predicts(monkeypatch):
 
     def use(summary: Summary) -> int:
         monkeypatch.setattr(
-            commands, 'MCDRLInferencer', lambda *_, **__: SimpleNamespace()
+            commands, 'MCDRLInferencer', lambda *_, **__: SimpleNamespace(model=None)
         )
         monkeypatch.setattr(commands, 'predict_files', lambda *_: summary)
         return commands.predict(ARGUMENTS)
@@ -57,6 +57,16 @@ def test_skipped_inputs_are_named_once_and_end_with_1(predicts, capsys):
 
 def test_a_run_that_did_nothing_ends_with_2(predicts):
     assert predicts(Summary(problems={'gone': 'no such file'})) == 2
+
+
+def test_explain_says_that_a_gate_is_closed(monkeypatch, capsys, new_model):
+    model = new_model()
+    monkeypatch.setattr(commands, 'load_segmentor', lambda *_: model)
+    monkeypatch.setattr(commands, 'explain_files', lambda *_: ExplainSummary())
+    for gate, told in ((0.0, True), (0.5, False)):
+        model.decode_head.intervention.gate.fill_(gate)
+        assert commands.explain(ARGUMENTS) == 0
+        assert ('gate of this checkpoint is 0' in capsys.readouterr().err) == told
 
 
 def test_explain_prints_its_pages(monkeypatch, capsys):

@@ -214,7 +214,8 @@ def _cases(
             for name, case in cases.items()
         ]
         run = f'seed {record.seed}' if source.is_plan else ''
-        groups.append(dict(site=site, run=run, cases=entries))
+        note = pictures[site].note if site in pictures else None
+        groups.append(dict(site=site, run=run, cases=entries, note=note))
     return groups
 
 

@@ -23,6 +23,7 @@ from mcdrl_lab.results.features import collect_features
 from mcdrl_lab.simulation.truth import true_confounders
 from mcdrl_mmseg.apis.checkpoint import load_segmentor
 from mcdrl_mmseg.apis.checkpoint_config import parse_config_text, parse_test_dataset
+from mcdrl_mmseg.apis.closed_gate import closed_gate_note
 from mcdrl_mmseg.apis.explanation import explain
 from mcdrl_mmseg.apis.image_pipeline import read_image
 from mcdrl_mmseg.evaluation.image_record import image_name
@@ -47,6 +48,7 @@ class RunPictures:
         explanations: The same cases' pages of
             :func:`~mcdrl_mmseg.visualization.explanation_figure.explanation_figure`,
             where they were asked for and the model can be explained.
+        note: What is to be known of the checkpoint, or None.
     """
 
     cases: dict[str, np.ndarray] = field(default_factory=dict)
@@ -54,6 +56,7 @@ class RunPictures:
     names: tuple[str, ...] = ()
     prior: np.ndarray | None = None
     explanations: dict[str, Figure] = field(default_factory=dict)
+    note: str | None = None
 
 
 def found_config(path: str | os.PathLike) -> Config:
@@ -137,10 +140,11 @@ class RunModel:
             if record['image'] in places
         }
         drawn = {name: self._draw(index) for name, index in found.items()}
+        note = closed_gate_note(self.model)
         head = getattr(self.model, 'decode_head', None)
         indices = list(places.values())
         if not isinstance(head, CausalInterventionHead) or not indices:
-            return RunPictures(drawn)
+            return RunPictures(drawn, note=note)
         count = min(profile_images, len(indices))
         chosen = np.linspace(0, len(indices) - 1, count).round().astype(int)
         attention = None
@@ -155,6 +159,7 @@ class RunModel:
             attention=attention,
             names=entry_names(head.dictionary),
             prior=head.dictionary.confounder_prior.cpu().numpy(),
+            note=note,
         )
 
     def _explain(self, index: int) -> Figure:

@@ -53,7 +53,8 @@ def test_the_file_gives_the_logits_that_mmseg_predicts(
     options = ('--size', *_SIZE, '--image', tmp_path / 'image.png', '--out', path)
     done = export(checkpoint, *options)
     assert done.returncode == 0, done.stderr
-    told = r': \d+\.\d MB; largest difference from PyTorch \d\.\de-\d\d \(1 images\)\n'
+    told = r': 128 x 128 pixels, \d+\.\d MB; largest difference from PyTorch '
+    told += r'\d\.\de-\d\d \(1 images\)\n'
     assert re.search(re.escape(str(path)) + told, done.stdout)
     assert [file.name for file in path.parent.glob('[!.]*')] == ['best.onnx']
     # Nothing of what the exporters say among themselves.
@@ -69,6 +70,23 @@ def test_the_file_gives_the_logits_that_mmseg_predicts(
     assert expected.std() > 0.01
     assert np.abs(found - expected).max() < 1e-4
     assert exported.description['classes'] == ['background', 'lesion']
+
+
+def test_the_size_is_the_checkpoints_own_and_another_is_warned_of(
+    export, checkpoint, tmp_path
+):
+    own = tmp_path / 'own.pt'
+    done = export(checkpoint, '--format', 'torchscript', '--out', own)
+    assert done.returncode == 0, done.stderr
+    assert 'own.pt: 128 x 128 pixels' in done.stdout
+    assert 'warning: --size' not in done.stderr
+    description = open_exported(own).description
+    assert (description['height'], description['width']) == _SIZE
+
+    other = ('--format', 'torchscript', '--size', 64, 96)
+    done = export(checkpoint, *other, '--out', tmp_path / 'other.pt')
+    assert done.returncode == 0, done.stderr
+    assert 'warning: --size 64 96, but the model predicts at 128 x 128' in done.stderr
 
 
 def test_what_cannot_be_done_is_one_line_and_code_2(export, checkpoint, tmp_path):

@@ -1,0 +1,29 @@
+"""Checkpoints in which the intervention has not begun."""
+
+from __future__ import annotations
+
+from torch import nn
+
+from mcdrl_mmseg.models import CausalInterventionHead
+
+
+def closed_gate_note(model: nn.Module) -> str | None:
+    """What a user has to know of a checkpoint whose gate is 0.
+
+    Args:
+        model: Any segmentor, its weights loaded.
+
+    Returns:
+        One line, or None where the intervention takes part or there is none.
+    """
+    head = getattr(model, 'decode_head', None)
+    intervention = getattr(head, 'intervention', None)
+    if not isinstance(head, CausalInterventionHead) or intervention is None:
+        return None
+    if float(intervention.gate) != 0:
+        return None
+    return (
+        'note: the gate of this checkpoint is 0: its intervention had not begun, and '
+        'it predicts as the network without MCDRL. Take a checkpoint of a later epoch, '
+        'or let InterventionWarmupHook begin earlier.'
+    )
