@@ -8,10 +8,18 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-# Where things lie, how a run was started and how its data were checked do not change
-# what is learned.
+# Where things lie, how a run was started and how its data and its config were checked
+# do not change what is learned.
 LOCATION_KEYS = frozenset(
-    {'work_dir', 'data_root', 'cache_dir', 'launcher', 'resume', 'dataset_check'}
+    {
+        'work_dir',
+        'data_root',
+        'cache_dir',
+        'launcher',
+        'resume',
+        'dataset_check',
+        'config_check',
+    }
 )
 
 

@@ -30,6 +30,7 @@ default_hooks = dict(
     ),
     sampler_seed=dict(type='DistSamplerSeedHook'),
     dataset_check=dict(type='DatasetCheckHook'),
+    config_check=dict(type='ConfigCheckHook'),
     non_finite_loss=dict(type='NonFiniteLossHook'),
     epoch_seed=dict(type='EpochSeedHook'),
     visualization=dict(type='SegVisualizationHook'),

@@ -9,7 +9,12 @@ from .argument_types import value_problems
 from .clip_rules import tower_problems, weight_problems
 from .config_components import Component, components
 from .config_problem import ConfigCheckError, ConfigProblem
+from .evaluated_data import evaluated_class_problems, window_problems
+from .head_losses import loss_problems
+from .ignored_labels import ignored_label_problems
+from .loop_lengths import batch_problems, unit_problems, validation_problems
 from .model_building import building_problems
+from .monitored_scores import metric_name_problems, monitor_problems
 from .prompt_lengths import text_problems
 from .site_entries import site_problems
 from .unknown_arguments import argument_problems
@@ -26,8 +31,20 @@ _RULES: tuple[Rule, ...] = (
     site_problems,
     text_problems,
     tower_problems,
+    metric_name_problems,
+    ignored_label_problems,
+    evaluated_class_problems,
+    window_problems,
 )
-_TRAINING: tuple[Rule, ...] = (schedule_problems, weight_problems)
+_TRAINING: tuple[Rule, ...] = (
+    schedule_problems,
+    weight_problems,
+    monitor_problems,
+    loss_problems,
+    unit_problems,
+    validation_problems,
+    batch_problems,
+)
 
 
 def find_problems(cfg: Mapping[str, Any], training: bool = True) -> list[ConfigProblem]:

@@ -1,4 +1,5 @@
 from .atomic_checkpoint_hook import AtomicCheckpointHook
+from .config_check_hook import ConfigCheckHook
 from .confounder_dictionary_hook import ConfounderDictionaryHook
 from .dataset_check_hook import DatasetCheckHook, DatasetError
 from .epoch_seed_hook import EpochSeedHook
@@ -8,6 +9,7 @@ from .non_finite_loss_hook import NonFiniteLossError, NonFiniteLossHook
 
 __all__ = [
     'AtomicCheckpointHook',
+    'ConfigCheckHook',
     'ConfounderDictionaryHook',
     'DatasetCheckHook',
     'DatasetError',

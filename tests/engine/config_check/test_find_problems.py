@@ -256,6 +256,159 @@ CASES = [
         f'{PROMPTS}.background_prompts',
         "cut off: 'experienced endoscopist would describe'. Shorten",
     ),
+    case(
+        'best checkpoint by a score of another metric',
+        {'val_evaluator': dict(_delete_=True, type='IoUMetric', iou_metrics=['mDice'])},
+        'default_hooks.checkpoint.save_best',
+        "waits for 'mDice_fg', which val_evaluator does not compute. Did you mean "
+        "'mDice'? There are aAcc, mDice, mAcc.",
+    ),
+    case(
+        'best checkpoint by a score that is not computed',
+        {
+            'val_evaluator.surface': False,
+            'default_hooks.checkpoint.save_best': ['mDice_fg', 'mHD95'],
+        },
+        'default_hooks.checkpoint.save_best',
+        "waits for 'mHD95', which val_evaluator does not compute.",
+    ),
+    case(
+        'best checkpoint by the name without the prefix',
+        {'val_evaluator.prefix': 'val'},
+        'default_hooks.checkpoint.save_best',
+        "Did you mean 'val/mDice_fg'?",
+    ),
+    case(
+        'best checkpoint by a site that is not validated on',
+        {'default_hooks.checkpoint.save_best': 'site/nowhere/mDice_fg'},
+        'default_hooks.checkpoint.save_best',
+        "waits for 'site/nowhere/mDice_fg', which",
+    ),
+    case(
+        'the worst checkpoint for the best',
+        {'default_hooks.checkpoint.rule': 'less'},
+        'default_hooks.checkpoint.save_best',
+        "rule is 'less'. Set rule='greater'.",
+    ),
+    case(
+        'best checkpoint without validation',
+        {'val_evaluator': None, 'val_cfg': None, 'val_dataloader': None},
+        'default_hooks.checkpoint.save_best',
+        'nothing is validated',
+    ),
+    case(
+        'early stopping by a score that is not computed',
+        {
+            'default_hooks.stop': dict(
+                type='EarlyStoppingHook', monitor='mIoU', rule='greater'
+            )
+        },
+        'default_hooks.stop.monitor',
+        "waits for 'mIoU', which val_evaluator does not compute. Did you mean "
+        "'mIoU_fg'?",
+    ),
+    case(
+        'a plateau of a score that is not computed',
+        {'param_scheduler': [dict(type='ReduceOnPlateauLR', by_epoch=True)]},
+        'param_scheduler[0].monitor',
+        "waits for 'loss', which",
+    ),
+    case(
+        'a plateau of what is better the higher it is',
+        {'param_scheduler': [dict(type='ReduceOnPlateauLR', monitor='mDice_fg')]},
+        'param_scheduler[0].monitor',
+        "Set rule='greater'.",
+    ),
+    case(
+        'two metrics that call their scores alike',
+        {
+            'val_evaluator': [
+                dict(type='SiteLesionMetric'),
+                *[dict(type='IoUMetric')] * 2,
+            ]
+        },
+        'val_evaluator',
+        "two metrics compute aAcc, mAcc, mIoU. Give one of them prefix='...'.",
+    ),
+    case(
+        'class weights of another number than the classes',
+        {f'{HEAD}.predictor.loss_decode.0.class_weight': [1.0, 2.0, 3.0]},
+        f'{HEAD}.predictor.loss_decode[0].class_weight',
+        'has 3 weights, but model.decode_head.predictor has 2 channels',
+    ),
+    case(
+        'one channel without a sigmoid',
+        {f'{HEAD}.predictor.out_channels': 1},
+        f'{HEAD}.predictor.loss_decode[0].use_sigmoid',
+        'is False, but the head has one channel, which needs a sigmoid.',
+    ),
+    case(
+        'one channel and a loss that compares channels',
+        {
+            f'{HEAD}.predictor.out_channels': 1,
+            f'{HEAD}.predictor.loss_decode': [dict(type='TverskyLoss')],
+        },
+        f'{HEAD}.predictor.loss_decode[0].type',
+        'takes several channels, but the head has one channel',
+    ),
+    case(
+        'a head that leaves out another label than the data',
+        {f'{HEAD}.predictor.ignore_index': 0},
+        f'{HEAD}.predictor.ignore_index',
+        'is 0, but the data of train_dataloader mark pixels without ground truth by '
+        '255. Set it to 255.',
+    ),
+    case(
+        'a metric that leaves out another label than the data',
+        {'val_evaluator.ignore_index': 0},
+        'val_evaluator.ignore_index',
+        'the data of val_dataloader mark',
+    ),
+    case(
+        'padding that is trained on',
+        {'model.data_preprocessor.seg_pad_val': 0},
+        'model.data_preprocessor.seg_pad_val',
+        'Set it to 255.',
+    ),
+    case(
+        'validation that begins after the training',
+        {'train_cfg.val_begin': 7},
+        'train_cfg.val_begin',
+        'is 7, but training ends after train_cfg.max_epochs=6.',
+    ),
+    case(
+        'a schedule in epochs for a loop that counts iterations',
+        {
+            'train_cfg': dict(type='IterBasedTrainLoop', max_iters=5000),
+            'param_scheduler': [dict(type='PolyLR', end=50)],
+        },
+        'param_scheduler[0].by_epoch',
+        'it would take effect once, at the end. Set by_epoch=False',
+    ),
+    case(
+        'checkpoints in epochs for a loop that counts iterations',
+        {'train_cfg': dict(type='IterBasedTrainLoop', max_iters=5000)},
+        'default_hooks.checkpoint.by_epoch',
+        'Set by_epoch=False',
+    ),
+    case(
+        'classes in another order in the validation',
+        {'val_dataloader.dataset.metainfo': dict(classes=['lesion', 'background'])},
+        'val_dataloader.dataset.metainfo.classes',
+        "are ['lesion', 'background'], but those trained on are ['background', ",
+    ),
+    case(
+        'sliding windows without a stride',
+        {'model.test_cfg': dict(mode='slide', crop_size=(64, 64))},
+        'model.test_cfg',
+        "mode='slide' lacks stride",
+    ),
+    case(
+        'sliding windows with gaps',
+        {'model.test_cfg': dict(mode='slide', crop_size=(64, 64), stride=(64, 96))},
+        'model.test_cfg.stride',
+        'wider than crop_size',
+    ),
 ]
 
 
@@ -364,3 +517,57 @@ def test_the_check_draws_no_random_number(shipped):
     drawn = torch.rand(1)
     torch.manual_seed(3)
     assert torch.equal(drawn, torch.rand(1))
+
+
+@pytest.fixture
+def six_images(shipped, tmp_path):
+    """A config that trains on six images and drops what is no whole batch."""
+    for part in ('images', 'masks'):
+        (tmp_path / 'north' / part).mkdir(parents=True)
+        for number in range(6):
+            (tmp_path / 'north' / part / f'{number}.png').touch()
+    cfg = shipped('mcdrl')
+    site = dict(name='north', lesion_classes=['polyp'])
+    dataset = dict(type='EndoscopySiteDataset', data_root=str(tmp_path), split='all')
+    dataset |= dict(sites=[site], pipeline=[])
+    cfg.train_dataloader.dataset = dataset
+    cfg.train_dataloader.drop_last = True
+    return cfg
+
+
+@pytest.mark.reliability('bad input', 'config: fewer images than a batch, dropped')
+@pytest.mark.parametrize(
+    ('size', 'ranks', 'most'), [(6, 1, None), (7, 1, 6), (3, 2, None), (4, 2, 3)]
+)
+def test_a_training_without_a_whole_batch_is_refused(
+    six_images, monkeypatch, size, ranks, most
+):
+    monkeypatch.setenv('WORLD_SIZE', str(ranks))
+    six_images.train_dataloader.batch_size = size
+    told = [p for p in find_problems(six_images) if p.place.endswith('drop_last')]
+    assert [problem.remedy for problem in told] == (
+        []
+        if most is None
+        else [f'Set drop_last=False, or batch_size to {most} at most.']
+    )
+
+
+def test_scores_of_sites_and_of_other_metrics_are_waited_for(shipped):
+    cfg = shipped('mcdrl')
+    site = cfg.val_dataloader.dataset.sites[0]
+    best = [
+        'mDice_fg',
+        f'site/{site["name"]}/mDice_fg',
+        'site_mean/mIoU_fg',
+        'pooled/mIoU',
+    ]
+    cfg.default_hooks.checkpoint.save_best = best
+    stock = dict(type='IoUMetric', prefix='pooled')
+    cfg.val_evaluator = [dict(type='SiteLesionMetric'), stock]
+    assert find_problems(cfg) == []
+
+
+def test_a_metric_of_somebody_else_may_compute_anything(shipped):
+    cfg = shipped('mcdrl')
+    cfg.val_evaluator = dict(type='DepthMetric')
+    assert find_problems(cfg) == []

@@ -1,0 +1,85 @@
+"""Data that are validated and tested on, against those that are trained on."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from mmseg.datasets import BaseSegDataset
+
+from .config_components import Component
+from .config_problem import ConfigProblem
+
+
+def evaluated_class_problems(
+    cfg: Mapping[str, Any], parts: Sequence[Component]
+) -> Iterator[ConfigProblem]:
+    """Classes in another order or number than in the training.
+
+    Other names alone are no mistake: a polyp may be a lesion elsewhere.
+
+    Args:
+        cfg: Experiment config.
+        parts: Its components.
+    """
+    trained = next((classes for _, classes in _classes(parts, 'train')), [])
+    for loader in ('val', 'test'):
+        for part, classes in _classes(parts, loader):
+            if not trained or not classes or classes == trained:
+                continue
+            if len(classes) != len(trained) or sorted(classes) == sorted(trained):
+                yield ConfigProblem(
+                    part.at('metainfo.classes'),
+                    f'are {classes}, but those trained on are {trained}: a label '
+                    'would stand for another class.',
+                    'Give the same in the same order.',
+                )
+
+
+def _classes(
+    parts: Sequence[Component], loader: str
+) -> Iterator[tuple[Component, list[str]]]:
+    for part in parts:
+        place = f'{loader}_dataloader.dataset'
+        if part.place.startswith(place) and part.is_a(BaseSegDataset):
+            metainfo = part.cfg.get('metainfo')
+            own = metainfo.get('classes') if isinstance(metainfo, Mapping) else None
+            classes = own or part.cls.METAINFO.get('classes') or ()
+            # MMSegmentation takes the name of a file of classes, too.
+            yield part, [*map(str, classes)] if not isinstance(classes, str) else []
+
+
+def window_problems(
+    cfg: Mapping[str, Any], parts: Sequence[Component]
+) -> Iterator[ConfigProblem]:
+    """Sliding windows without a size, or with gaps between them.
+
+    Args:
+        cfg: Experiment config.
+        parts: Its components.
+    """
+    model = cfg.get('model')
+    test = model.get('test_cfg') if isinstance(model, Mapping) else None
+    if not isinstance(test, Mapping) or test.get('mode') != 'slide':
+        return
+    for key in ('crop_size', 'stride'):
+        if not test.get(key):
+            yield ConfigProblem(
+                'model.test_cfg',
+                f"mode='slide' lacks {key}: the first validation would end in an "
+                'error.',
+                f'Add {key}=(height, width).',
+            )
+    sides = zip(_pair(test.get('crop_size')), _pair(test.get('stride')))
+    if any(stride > crop for crop, stride in sides):
+        yield ConfigProblem(
+            'model.test_cfg.stride',
+            f'is {test["stride"]}, wider than crop_size={test["crop_size"]}: pixels '
+            'between the windows would never be seen.',
+            'Set it to crop_size at most.',
+        )
+
+
+def _pair(value: Any) -> tuple[int, ...]:
+    numbers = value if isinstance(value, (list, tuple)) else ()
+    return tuple(n for n in numbers if isinstance(n, int))

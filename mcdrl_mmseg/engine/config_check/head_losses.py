@@ -1,0 +1,103 @@
+"""Losses that do not fit the channels of their decode head."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from mmseg.models.decode_heads.decode_head import BaseDecodeHead
+from mmseg.models.losses import (
+    FocalLoss,
+    LovaszLoss,
+    OhemCrossEntropy,
+    TverskyLoss,
+)
+
+from .config_components import Component
+from .config_problem import ConfigProblem
+
+# Of one channel TverskyLoss is always 0, and the others end in an error.
+_OF_SEVERAL_CHANNELS = (FocalLoss, OhemCrossEntropy, TverskyLoss)
+
+
+def loss_problems(
+    cfg: Mapping[str, Any], parts: Sequence[Component]
+) -> Iterator[ConfigProblem]:
+    """Class weights of another number, and a softmax over one channel.
+
+    Args:
+        cfg: Experiment config.
+        parts: Its components.
+    """
+    for head in parts:
+        channels = _channels(head)
+        if channels is None:
+            continue
+        within = [
+            part for part in parts if part.place.startswith(head.at('loss_decode'))
+        ]
+        for loss in within:
+            yield from _class_weights(loss, head, channels)
+            if channels == 1:
+                yield from _one_channel(loss, head)
+        if channels == 1 and not head.cfg.get('loss_decode'):
+            yield _no_sigmoid(
+                head.at('loss_decode'), "is the default, dict(type='CrossEntropyLoss')"
+            )
+
+
+def _channels(head: Component) -> int | None:
+    """Output channels of a decode head; None if its config does not tell.
+
+    Heads that compute losses in their own way, as SAN's, may weigh other things.
+    """
+    if not head.is_a(BaseDecodeHead):
+        return None
+    if head.cls.loss_by_feat is not BaseDecodeHead.loss_by_feat:
+        return None
+    channels = head.cfg.get('out_channels')
+    if channels is None:
+        channels = head.cfg.get('num_classes')
+    return channels if isinstance(channels, int) and channels > 0 else None
+
+
+def _class_weights(
+    loss: Component, head: Component, channels: int
+) -> Iterator[ConfigProblem]:
+    for key in ('class_weight', 'alpha'):
+        weights = loss.cfg.get(key)
+        if isinstance(weights, (list, tuple)) and len(weights) != channels:
+            yield ConfigProblem(
+                loss.at(key),
+                f'has {len(weights)} weights, but {head.place} has {channels} '
+                f'channel{"s" if channels > 1 else ""}, the background among them.',
+                f'Give {channels}.',
+            )
+
+
+def _one_channel(loss: Component, head: Component) -> Iterator[ConfigProblem]:
+    if loss.cls is None:
+        return
+    if any(loss.is_a(kind) for kind in _OF_SEVERAL_CHANNELS):
+        yield _no_sigmoid(loss.at('type'), 'takes several channels')
+    elif loss.is_a(LovaszLoss):
+        if loss.cfg.get('loss_type', 'multi_class') != 'binary':
+            yield ConfigProblem(
+                loss.at('loss_type'),
+                'compares channels with each other, but the head has one.',
+                "Set loss_type='binary' and per_image=True.",
+            )
+    else:
+        parameter = inspect.signature(loss.cls).parameters.get('use_sigmoid')
+        if parameter and not loss.cfg.get('use_sigmoid', parameter.default):
+            yield _no_sigmoid(loss.at('use_sigmoid'), 'is False')
+
+
+def _no_sigmoid(place: str, what: str) -> ConfigProblem:
+    return ConfigProblem(
+        place,
+        f'{what}, but the head has one channel, which needs a sigmoid.',
+        "Use dict(type='CrossEntropyLoss', use_sigmoid=True), or give the head "
+        'out_channels=2.',
+    )

@@ -1,0 +1,114 @@
+"""What is counted in other units than the training loop, or lies behind its end."""
+
+from __future__ import annotations
+
+import copy
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from mmengine.hooks import CheckpointHook
+from mmengine.registry import DefaultScope
+from mmseg.registry import DATASETS
+
+from .config_components import Component
+from .config_problem import ConfigProblem
+
+_ITERATIONS = 'IterBasedTrainLoop'
+
+
+def unit_problems(
+    cfg: Mapping[str, Any], parts: Sequence[Component]
+) -> Iterator[ConfigProblem]:
+    """Schedules and checkpoints that count epochs where there is but one.
+
+    A loop that counts iterations ends its only epoch with the training.
+
+    Args:
+        cfg: Experiment config.
+        parts: Its components.
+    """
+    train = cfg.get('train_cfg') or {}
+    by_epoch = train.get('by_epoch', train.get('type') != _ITERATIONS)
+    if not isinstance(by_epoch, bool) or by_epoch:
+        return
+    for part in parts:
+        is_schedule = part.place.startswith('param_scheduler')
+        if is_schedule and part.cfg.get('convert_to_iter_based'):
+            continue
+        if not (is_schedule or part.is_a(CheckpointHook)):
+            continue
+        if part.cfg.get('by_epoch', True) is True:
+            yield ConfigProblem(
+                part.at('by_epoch'),
+                'counts epochs, but the training loop counts iterations: it would '
+                'take effect once, at the end.',
+                'Set by_epoch=False and give its numbers in iterations.',
+            )
+
+
+def validation_problems(
+    cfg: Mapping[str, Any], parts: Sequence[Component]
+) -> Iterator[ConfigProblem]:
+    """Validations and checkpoints that begin after the end of the training.
+
+    Args:
+        cfg: Experiment config.
+        parts: Its components.
+    """
+    train = cfg.get('train_cfg') or {}
+    by_epoch = train.get('by_epoch', train.get('type') != _ITERATIONS)
+    key = 'max_epochs' if by_epoch else 'max_iters'
+    length = train.get(key)
+    if not isinstance(length, int):
+        return
+    begins = [('train_cfg.val_begin', train.get('val_begin'))]
+    begins += [
+        (part.at('save_begin'), part.cfg.get('save_begin'))
+        for part in parts
+        if part.is_a(CheckpointHook) and part.cfg.get('by_epoch', True) == by_epoch
+    ]
+    for place, begin in begins:
+        if isinstance(begin, int) and begin > length:
+            what = f'is {begin}, but training ends after train_cfg.{key}={length}.'
+            yield ConfigProblem(place, what, 'Begin earlier, or train longer.')
+
+
+def batch_problems(
+    cfg: Mapping[str, Any], parts: Sequence[Component]
+) -> Iterator[ConfigProblem]:
+    """Fewer images than a batch, where incomplete batches are dropped.
+
+    Files are listed, and not opened, if the config drops batches.
+
+    Args:
+        cfg: Experiment config.
+        parts: Its components.
+    """
+    loader = cfg.get('train_dataloader') or {}
+    train = cfg.get('train_cfg') or {}
+    size = loader.get('batch_size', 1)
+    endless = train.get('type') == _ITERATIONS or not train.get('by_epoch', True)
+    if not loader.get('drop_last') or endless or not isinstance(size, int):
+        return
+    count = _count_images(loader.get('dataset'))
+    ranks = max(1, int(os.environ.get('WORLD_SIZE', 1)))
+    # Every rank gets as many, the last by repetition.
+    if count is not None and -(-count // ranks) < size:
+        of_ranks = f' and {ranks} processes' if ranks > 1 else ''
+        yield ConfigProblem(
+            'train_dataloader.drop_last',
+            f'there are {count} images for batches of {size}{of_ranks}: no batch is '
+            'whole, and none would be trained on.',
+            f'Set drop_last=False, or batch_size to {max(1, -(-count // ranks))} at '
+            'most.',
+        )
+
+
+def _count_images(dataset: Any) -> int | None:
+    """Number of images; None if the data set cannot be built, which others tell."""
+    try:
+        with DefaultScope.overwrite_default_scope('mmseg'):
+            return len(DATASETS.build(copy.deepcopy(dataset)))
+    except Exception:
+        return None

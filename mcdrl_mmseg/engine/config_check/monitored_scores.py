@@ -1,0 +1,167 @@
+"""Scores that checkpoints, early stopping and schedules wait for in vain."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from mmengine.hooks import CheckpointHook, EarlyStoppingHook
+from mmengine.optim.scheduler import ReduceOnPlateauParamScheduler
+from mmseg.evaluation import IoUMetric
+
+from mcdrl_common.config_datasets import evaluators
+from mcdrl_common.site_scores import summarise
+from mcdrl_mmseg.datasets import EndoscopySiteDataset
+from mcdrl_mmseg.evaluation import SiteLesionMetric
+from mcdrl_mmseg.evaluation.report_table import columns_left_out
+from mcdrl_mmseg.evaluation.site_lesion_metric import SCOPED_METRICS
+
+from .config_components import Component
+from .config_problem import ConfigProblem, did_you_mean
+
+_IOU_METRICS = {
+    'mIoU': ('mIoU', 'mAcc'),
+    'mDice': ('mDice', 'mAcc'),
+    'mFscore': ('mFscore', 'mPrecision', 'mRecall'),
+}
+_LOWER_IS_BETTER = ('mHD95', 'missed_rate', 'false_positive_rate', 'false_area')
+_SCOPES = ('site', 'lesion', 'class', 'site_mean', 'class_mean', 'worst_site')
+_EVALUATORS = ('val_evaluator', 'test_evaluator')
+
+
+def monitor_problems(
+    cfg: Mapping[str, Any], parts: Sequence[Component]
+) -> Iterator[ConfigProblem]:
+    """A score that is waited for, but that no validation gives; or read upside down.
+
+    Nothing is said where a metric is of a class that is not known here.
+
+    Args:
+        cfg: Experiment config.
+        parts: Its components.
+    """
+    metrics = [p for p in parts if p.place.startswith('val_evaluator')]
+    known = _names(cfg, parts, metrics)
+    for place, name, rule in _monitored(parts):
+        if not cfg.get('val_evaluator') or not cfg.get('val_dataloader'):
+            what = f'waits for {name!r}, but nothing is validated.'
+            remedy = 'Give val_dataloader, val_cfg and val_evaluator, or take it out.'
+            yield ConfigProblem(place, what, remedy)
+        elif known is None or name == 'auto':
+            continue
+        elif name not in known and not _is_scoped(name, cfg, parts, metrics):
+            near = did_you_mean(name, known)
+            remedy = f'Did you mean {near!r}? ' if near else ''
+            remedy += f'There are {", ".join(known)}.'
+            what = f'waits for {name!r}, which val_evaluator does not compute.'
+            yield ConfigProblem(place, what, remedy)
+        elif rule in ('greater', 'less'):
+            right = 'less' if name.endswith(_LOWER_IS_BETTER) else 'greater'
+            if rule != right:
+                what = f'takes the worst {name} for the best: its rule is {rule!r}.'
+                yield ConfigProblem(place, what, f'Set rule={right!r}.')
+
+
+def metric_name_problems(
+    cfg: Mapping[str, Any], parts: Sequence[Component]
+) -> Iterator[ConfigProblem]:
+    """Two metrics of one evaluator that give their scores the same names.
+
+    MMEngine refuses that too, after the first whole evaluation.
+
+    Args:
+        cfg: Experiment config.
+        parts: Its components.
+    """
+    for key in _EVALUATORS:
+        metrics = [part for part in parts if part.place.startswith(key)]
+        counts = Counter(
+            name for part in metrics for name in set(_names_of(part) or ())
+        )
+        twice = sorted(name for name, count in counts.items() if count > 1)
+        if twice:
+            what = f'two metrics compute {", ".join(twice)}.'
+            yield ConfigProblem(key, what, "Give one of them prefix='...'.")
+
+
+def _monitored(parts: Sequence[Component]) -> Iterator[tuple[str, str, Any]]:
+    """Place, name and rule of every score that something waits for."""
+    for part in parts:
+        if part.is_a(CheckpointHook):
+            key, rule = 'save_best', part.cfg.get('rule')
+        elif part.is_a(EarlyStoppingHook):
+            key, rule = 'monitor', part.cfg.get('rule')
+        elif part.is_a(ReduceOnPlateauParamScheduler):
+            key, rule = 'monitor', part.cfg.get('rule', 'less')
+        else:
+            continue
+        names = part.cfg.get(key, 'loss' if rule and key == 'monitor' else None)
+        several = isinstance(names, (list, tuple))
+        for number, name in enumerate(names if several else [names]):
+            rules = isinstance(rule, (list, tuple))
+            own = (rule[number] if number < len(rule) else None) if rules else rule
+            if isinstance(name, str) and name:
+                yield part.at(key), name, own
+
+
+def _names(
+    cfg: Mapping[str, Any], parts: Sequence[Component], metrics: Sequence[Component]
+) -> list[str] | None:
+    """Names of all scores of a validation; None if one of its metrics is not known."""
+    names: dict[str, None] = {}
+    own = [_names_of(part) for part in metrics]
+    if len(evaluators(cfg.get('val_evaluator'))) > len([n for n in own if n]):
+        return None
+    for some in own:
+        names.update(dict.fromkeys(some or ()))
+    return list(names)
+
+
+def _names_of(part: Component) -> list[str] | None:
+    """Names of the scores of one metric, of SiteLesionMetric those of all images."""
+    if part.cls is SiteLesionMetric:
+        flags = (part.cfg.get(key, True) for key in ('surface', 'thresholds'))
+        left_out = columns_left_out(*flags)
+        names = [name for name in summarise([]) if name not in left_out]
+    elif part.cls is IoUMetric:
+        wanted = part.cfg.get('iou_metrics', ['mIoU'])
+        wanted = [wanted] if isinstance(wanted, str) else wanted
+        if not set(map(str, wanted)) <= _IOU_METRICS.keys():
+            return None
+        found = [name for kind in wanted for name in _IOU_METRICS[kind]]
+        names = [] if part.cfg.get('format_only') else ['aAcc', *dict.fromkeys(found)]
+    else:
+        return None
+    prefix = part.cfg.get('prefix')
+    return [f'{prefix}/{name}' if prefix else name for name in names]
+
+
+def _is_scoped(
+    name: str,
+    cfg: Mapping[str, Any],
+    parts: Sequence[Component],
+    metrics: Sequence[Component],
+) -> bool:
+    """Whether a score is one of a site, a lesion type or a class."""
+    for part in metrics:
+        prefix = part.cfg.get('prefix')
+        scope, _, metric = name.removeprefix(f'{prefix}/').rpartition('/')
+        kind, _, of = scope.partition('/')
+        if part.cls is not SiteLesionMetric or kind not in _SCOPES:
+            continue
+        sites = _validated_sites(parts)
+        if metric in SCOPED_METRICS and (kind != 'site' or not sites or of in sites):
+            return True
+    return False
+
+
+def _validated_sites(parts: Sequence[Component]) -> set[str]:
+    """Names of the sites that are validated on; empty if another data set is."""
+    names: set[str] = set()
+    for part in parts:
+        if part.place.startswith('val_dataloader') and part.is_a(EndoscopySiteDataset):
+            for site in part.cfg.get('sites') or ():
+                name = site.get('name') if isinstance(site, Mapping) else site
+                names.add(str(name))
+    return names
