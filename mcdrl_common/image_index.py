@@ -45,11 +45,13 @@ class IndexedImages:
         groups: Image name -> patient, or sequence, where the index tells one.
         findings: What does not agree between images and index.
         cut: Why a split of these images could cut a patient; empty if it cannot.
+        rows: Image name -> its row.
     """
 
     groups: dict[str, str] = field(default_factory=dict)
     findings: list[Finding] = field(default_factory=list)
     cut: str = ''
+    rows: dict[str, IndexRow] = field(default_factory=dict)
 
 
 def read_table(file: Path) -> tuple[list[str], list[dict[str, str]]]:
@@ -196,7 +198,8 @@ class ImageIndex:
         if groups and ungrouped:
             detail = f'{len(ungrouped)} of {len(images)} images, as {ungrouped[:5]}'
             findings.append(Finding('image of unknown patient', names[0], detail))
-        return IndexedImages(groups, findings, cut)
+        last = {image: own[-1] for image, own in found.items()}
+        return IndexedImages(groups, findings, cut, last)
 
     def _without_rows(self, names: Sequence[str]) -> IndexedImages:
         unknown = self.unknown_sites(names)

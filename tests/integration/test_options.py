@@ -105,6 +105,8 @@ def test_mmsegs_own_train_tool_runs_our_config_unchanged(bench, repo_root):
         '--work-dir',
         work_dir,
         '--cfg-options',
+        # One epoch is over before the intervention of the config begins.
+        'custom_hooks.1.begin=0',
         *bench.options,
     )
     assert (work_dir / 'epoch_1.pth').is_file()

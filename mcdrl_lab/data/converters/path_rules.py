@@ -4,10 +4,19 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, replace
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 from mcdrl_common.findings import ConversionError, Finding
+from mcdrl_common.image_index import (
+    INDEX_FILE,
+    ImageIndex,
+    ImageIndexError,
+    IndexRow,
+)
+from mcdrl_common.verification.kinds import KINDS
 
+from .input_files import FileTree
 from .source import FoundSite
 
 
@@ -57,25 +66,67 @@ NO_SEQUENCE = PathRule('sequence')
 NO_PATIENT = PathRule('patient')
 
 
-def add_groups(site: FoundSite, sequence: PathRule, patient: PathRule) -> FoundSite:
-    """Fill in the sequence and patient of every sample, and note where none is found.
+def add_groups(
+    site: FoundSite, tree: FileTree, sequence: PathRule, patient: PathRule
+) -> FoundSite:
+    """Fill in the sequence and patient of every sample, and say where none is found.
+
+    A pattern tells them, or else an ``index.csv`` of the input, of the columns
+    ``site``, ``image``, ``sequence`` and ``patient``.
 
     Args:
         site: The site; changed in place.
+        tree: All files.
         sequence: Finds sequences.
         patient: Finds patients.
 
     Returns:
         The site.
+
+    Raises:
+        ConversionError: A pattern is found in no path, or the index cannot be used.
     """
+    rows = {} if sequence.pattern and patient.pattern else _index_rows(site, tree)
     for rule in (sequence, patient):
-        samples = []
+        samples, without = [], 0
         for sample in site.samples:
             text = rule.find(sample.image)
             if text is None:
+                without += 1
                 detail = f'--{rule.what}-pattern is not found in the path'
                 site.notes.append(Finding(f'no {rule.what}', sample.image, detail))
+            elif not rule.pattern and sample.image in rows:
+                text = getattr(rows[sample.image], rule.what)
             change: dict[str, Any] = {rule.what: text or ''}
             samples.append(replace(sample, **change))
+        if samples and without == len(samples):
+            raise ConversionError(
+                f'--{rule.what}-pattern {rule.pattern!r} is found in none of '
+                f'{without} image paths, as {samples[0].image!r}: correct it.'
+            )
         site.samples = samples
     return site
+
+
+def _index_rows(site: FoundSite, tree: FileTree) -> dict[str, IndexRow]:
+    """Image -> its row in the input's index; what does not agree is a problem."""
+    files = [name for name in tree if PurePosixPath(name).name.lower() == INDEX_FILE]
+    if not files or not site.samples:
+        return {}
+    if len(files) > 1:
+        raise ConversionError(f'several indices in the input, {files}: leave one.')
+    try:
+        index = ImageIndex.read(tree.path(files[0]))
+    except ImageIndexError as error:
+        raise ConversionError(str(error)) from None
+    images = {PurePosixPath(sample.image).name: sample.image for sample in site.samples}
+    if len(images) < len(site.samples):
+        raise ConversionError(
+            f'{files[0]} tells images apart by their names, which several share: '
+            'rename them, or remove the index and use --patient-pattern.'
+        )
+    indexed = index.images_of([site.site], [Path(name) for name in images])
+    for finding in indexed.findings:
+        is_problem = KINDS[finding.kind].is_problem
+        (site.problems if is_problem else site.notes).append(finding)
+    return {images[name]: row for name, row in indexed.rows.items()}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
@@ -98,9 +99,9 @@ def _monitored(parts: Sequence[Component]) -> Iterator[tuple[str, str, Any]]:
             continue
         names = part.cfg.get(key, 'loss' if rule and key == 'monitor' else None)
         several = isinstance(names, (list, tuple))
-        for number, name in enumerate(names if several else [names]):
-            rules = isinstance(rule, (list, tuple))
-            own = (rule[number] if number < len(rule) else None) if rules else rule
+        names = list(names) if several else [names]
+        rules = list(rule) if isinstance(rule, (list, tuple)) else [rule] * len(names)
+        for name, own in itertools.zip_longest(names, rules[: len(names)]):
             if isinstance(name, str) and name:
                 yield part.at(key), name, own
 

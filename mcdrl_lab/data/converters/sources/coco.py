@@ -76,7 +76,7 @@ class CocoSource(Source):
         for content in lists:
             _add_samples(content, finder, site)
         _refuse_repeated(site)
-        return [add_groups(site, self.sequence, self.patient)]
+        return [add_groups(site, tree, self.sequence, self.patient)]
 
     def _annotation_files(self, tree: FileTree) -> list[str]:
         there = [name for name in tree if name.lower().endswith('.json')]

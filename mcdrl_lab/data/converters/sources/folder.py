@@ -75,7 +75,7 @@ class FolderSource(PatternSource):
             The site, if it has images or masks.
         """
         found = super().find(tree)
-        return [add_groups(site, self.sequence, self.patient) for site in found]
+        return [add_groups(site, tree, self.sequence, self.patient) for site in found]
 
 
 def folder_source(options: FolderOptions) -> FolderSource:

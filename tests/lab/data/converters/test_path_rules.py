@@ -1,8 +1,14 @@
 import pytest
 
 from mcdrl_common.findings import ConversionError
+from mcdrl_lab.data.converters.input_files import FileTree
 from mcdrl_lab.data.converters.masks import EmptyMask
-from mcdrl_lab.data.converters.path_rules import PathRule, add_groups
+from mcdrl_lab.data.converters.path_rules import (
+    NO_PATIENT,
+    NO_SEQUENCE,
+    PathRule,
+    add_groups,
+)
 from mcdrl_lab.data.converters.source import FoundSite, Sample
 
 
@@ -22,9 +28,68 @@ def test_wrong_patterns_name_their_option():
 def test_samples_get_their_groups_and_those_without_are_noted():
     site = FoundSite('s', ('polyp',))
     site.samples = [Sample(name, EmptyMask(), 'n') for name in ('p1/v2.jpg', 'x.jpg')]
-    add_groups(site, PathRule('sequence', r'v\d'), PathRule('patient', r'p\d'))
+    add_groups(
+        site, FileTree({}), PathRule('sequence', r'v\d'), PathRule('patient', r'p\d')
+    )
     assert [(s.sequence, s.patient) for s in site.samples] == [('v2', 'p1'), ('', '')]
     assert [(n.kind, n.file) for n in site.notes] == [
         ('no sequence', 'x.jpg'),
         ('no patient', 'x.jpg'),
     ]
+
+
+@pytest.mark.reliability('bad input', 'a pattern of patients that no path has')
+def test_a_pattern_that_is_found_nowhere_is_refused():
+    site = FoundSite('s', ('polyp',))
+    site.samples = [Sample(name, EmptyMask(), 'n') for name in ('a.jpg', 'b.jpg')]
+    with pytest.raises(ConversionError, match=r"--patient-pattern .* none of 2 .*'a"):
+        add_groups(site, FileTree({}), NO_SEQUENCE, PathRule('patient', r'case\d'))
+
+
+@pytest.fixture
+def listed(tmp_path):
+    """Makes a site of images with an index beside them, and fills its groups in."""
+
+    def make(rows: str, *images: str, patient: PathRule = NO_PATIENT) -> FoundSite:
+        file = tmp_path / 'index.csv'
+        file.write_text(f'site,image,patient\n{rows}')
+        site = FoundSite('north', ('polyp',))
+        site.samples = [Sample(name, EmptyMask(), 'n') for name in images]
+        return add_groups(site, FileTree({'index.csv': file}), NO_SEQUENCE, patient)
+
+    return make
+
+
+def test_an_index_of_the_input_tells_patients(listed):
+    site = listed('north,000.png,p1\nnorth,001,p2\n', 'images/000.png', 'x/001.png')
+    assert [sample.patient for sample in site.samples] == ['p1', 'p2']
+    assert site.problems == []
+
+
+@pytest.mark.reliability('bad input', 'leading zeros lost in an index of the input')
+def test_rows_and_images_that_do_not_find_each_other_are_problems(listed):
+    site = listed('north,0,p1\nnorth,001.png,p2\n', '000.png', '001.png')
+    assert [sample.patient for sample in site.samples] == ['', 'p2']
+    assert [(one.kind, one.file) for one in site.problems] == [
+        ('image without index row', 'north: 000.png')
+    ]
+    (note,) = site.notes
+    assert note.kind == 'index row without image'
+    assert '000.png is there: are leading zeros lost?' in note.detail
+
+
+def test_an_index_of_another_site_is_a_problem(listed):
+    (problem,) = listed('nord,000.png,p1\n', '000.png').problems
+    assert problem.kind == 'misnamed site in the index'
+    assert "which lists ['nord'] instead" in problem.detail
+
+
+def test_names_that_several_images_share_cannot_be_looked_up(listed):
+    with pytest.raises(ConversionError, match='tells images apart by their names'):
+        listed('north,000.png,p1\n', 'a/000.png', 'b/000.png')
+
+
+def test_a_pattern_comes_before_the_index(listed):
+    rule = PathRule('patient', r'p\d')
+    site = listed('north,000.png,x\n', 'p7/000.png', patient=rule)
+    assert [sample.patient for sample in site.samples] == ['p7']

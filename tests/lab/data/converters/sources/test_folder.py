@@ -55,6 +55,24 @@ def test_sequence_and_patient_come_from_the_paths(make, download, out):
     assert (row['sequence'], row['patient']) == ('v2', 'p7')
 
 
+def test_an_index_in_the_input_tells_patients_or_stops_the_conversion(
+    make, download, out
+):
+    for name in ('000', '001'):
+        make.pair(f'images/{name}.png', f'masks/{name}.png')
+    index = download / 'index.csv'
+    index.write_text('site;image;patient\ns;000;p1\ns;001;p2\n')
+    found = rows(FolderOptions('s'), download, out)
+    assert [row['patient'] for row in found] == ['p1', 'p2']
+    index.write_text('site;image;patient\ns;0;p1\ns;1;p2\n')
+    source = folder_source(FolderOptions('s'))
+    (outcome,) = pair_and_write(source, [download], out)
+    assert outcome.state == 'refused'
+    kinds = {problem['kind'] for problem in outcome.report['problems']}
+    assert kinds == {'image without index row'}
+    assert 'leading zeros' in str(outcome.report['notes'])
+
+
 def test_values_of_one_class_become_0_and_255(make, download, out, read_mask):
     make.pair('images/a.jpg', 'masks/a.png', values=(0, 3))
     rows(FolderOptions('s', mask_values={3: 'polyp'}), download, out)
