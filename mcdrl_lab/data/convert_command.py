@@ -184,8 +184,9 @@ def _add_folder(sources: argparse._SubParsersAction[_SourceParser]) -> None:
         type=_value_and_class,
         default=[],
         metavar='VALUE=CLASS',
-        help='for masks whose values stand for classes; background and ignore are '
-        'classes too, and 0 is background',
+        help='for masks whose values stand for classes, as 1=polyp; of a palette its '
+        'indices count. For colours that stand for classes, as 255,0,0=polyp. '
+        'background and ignore are classes too, and 0 or 0,0,0 is background',
     )
     _add_path_rules(parser)
 
@@ -206,13 +207,17 @@ def _gibibytes(text: str) -> int:
     return int(text)
 
 
-def _value_and_class(text: str) -> tuple[int, str]:
-    value, _, name = text.partition('=')
-    if not (value.isdigit() and int(value) < 256 and name):
+def _value_and_class(text: str) -> tuple[int | tuple[int, int, int], str]:
+    key, _, name = text.partition('=')
+    numbers = [int(n) for n in key.split(',') if n.isdecimal() and int(n) < 256]
+    if len(numbers) != key.count(',') + 1 or len(numbers) not in (1, 3) or not name:
         raise argparse.ArgumentTypeError(
-            f'{text!r}: expected VALUE=CLASS with a value of 0 to 255, as 1=polyp'
+            f'{text!r}: expected VALUE=CLASS with a value of 0 to 255, as 1=polyp, or '
+            'R,G,B=CLASS, as 255,0,0=polyp'
         )
-    return int(value), name
+    if len(numbers) == 1:
+        return numbers[0], name
+    return (numbers[0], numbers[1], numbers[2]), name
 
 
 def run(args: argparse.Namespace) -> int:

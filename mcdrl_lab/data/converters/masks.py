@@ -31,6 +31,13 @@ FAINT_MASK = 'faint mask'
 _JPEG_SHARE = 0.02
 # Channels of a grey mask saved as colour JPEG differ by a few levels only.
 _COLOUR_SPREAD = 64
+COLOUR_ADVICE = (
+    'colours that stand for classes are read by the source folder with --mask-values '
+    'R,G,B=CLASS'
+)
+# A colour as one number.
+_CODE = np.array([2**16, 2**8, 1], np.int32)
+_SHOWN_COLOURS = 5
 
 
 @dataclass(frozen=True)
@@ -141,7 +148,8 @@ class LabelMapDecoding:
         values = np.asarray(image)
         if values.ndim == 3:
             if (values[..., :3] != values[..., :1]).any():
-                raise FileProblem('colour mask', 'expected one channel of class values')
+                detail = f'expected one channel of class values; {COLOUR_ADVICE}'
+                raise FileProblem('colour mask', detail)
             values = values[..., 0]
         if values.dtype == bool:
             values = values.astype(np.uint8)
@@ -152,6 +160,53 @@ class LabelMapDecoding:
             detail = f'values {unknown}; expected {sorted(self.labels)}'
             raise FileProblem('unexpected values', detail)
         return Decoded(map_values(values, self.labels))
+
+
+@dataclass(frozen=True)
+class ColourMapDecoding:
+    """Colours that stand for classes.
+
+    Args:
+        labels: (red, green, blue) -> class index; other colours are refused.
+    """
+
+    labels: Mapping[tuple[int, int, int], int]
+
+    def decode(self, image: Image.Image) -> Decoded:
+        """Look colours up.
+
+        Args:
+            image: The mask; of a palette image the colours count.
+
+        Raises:
+            FileProblem: A lossy or partly transparent mask, or a colour that is not
+                named.
+        """
+        if image.format in ('JPEG', 'MPO'):
+            detail = 'JPEG changes the colours of a mask; expected PNG, TIFF or BMP'
+            raise FileProblem('unexpected values', detail)
+        if image.mode not in ('L', 'P', 'RGB', 'RGBA'):
+            raise FileProblem('unexpected values', f'{image.mode} mask; expected 8 bit')
+        if 'A' in image.mode and image.getchannel('A').getextrema() != (255, 255):
+            raise FileProblem(
+                'colour mask', 'partly transparent; expected full colours'
+            )
+        codes = np.asarray(image.convert('RGB')).astype(np.int32) @ _CODE
+        by_code = {int(np.dot(c, _CODE)): label for c, label in self.labels.items()}
+        present, places = np.unique(codes, return_inverse=True)
+        unknown = [_colour(code) for code in present.tolist() if code not in by_code]
+        if unknown:
+            named = ' '.join(_colour(code) for code in by_code)
+            shown = ' '.join(unknown[:_SHOWN_COLOURS])
+            detail = f'{len(unknown)} colours not named, as {shown}; expected {named}'
+            raise FileProblem('unexpected values', detail)
+        table = np.array([by_code[code] for code in present.tolist()], np.uint8)
+        return Decoded(table[places].reshape(codes.shape))
+
+
+def _colour(code: int) -> str:
+    """As ``--mask-values`` takes it."""
+    return f'{code >> 16},{code >> 8 & 255},{code & 255}'
 
 
 @dataclass(frozen=True)
@@ -254,7 +309,11 @@ def _grey_values(image: Image.Image) -> tuple[np.ndarray, list[tuple[str, str]]]
     colours = np.asarray(image.convert('RGB'))
     spread = int(np.ptp(colours, axis=2).max())
     if spread > _COLOUR_SPREAD:
-        detail = f'channels differ by up to {spread}; expected one grey channel'
+        detail = f'channels differ by up to {spread}; expected one grey channel. '
+        if image.mode == 'P':
+            detail += 'The source folder reads its palette indices by --mask-values '
+            detail += 'VALUE=CLASS, or else '
+        detail += COLOUR_ADVICE
         raise FileProblem('colour mask', detail)
     notes = []
     if image.mode == 'RGB':

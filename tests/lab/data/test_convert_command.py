@@ -119,7 +119,9 @@ def test_folder_takes_its_options(make, download, out, capsys):
     assert ',1,,polyp,' in (out / 'index.csv').read_text()
 
 
-@pytest.mark.parametrize('value', ['polyp', '256=polyp', 'x=polyp', '1='])
+@pytest.mark.parametrize(
+    'value', ['polyp', '256=polyp', 'x=polyp', '1=', '1,2=polyp', '1,2,=p']
+)
 def test_folder_explains_wrong_mask_values(value, download, out, capsys):
     options = ('--site', 'mine', '--out', out, '--mask-values', value)
     with pytest.raises(SystemExit) as ended:

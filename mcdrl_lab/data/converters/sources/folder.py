@@ -11,6 +11,7 @@ from mcdrl_lab.data.converters.input_files import FileTree
 from mcdrl_lab.data.converters.masks import (
     IGNORE,
     BinaryDecoding,
+    ColourMapDecoding,
     Decoding,
     LabelMapDecoding,
 )
@@ -23,6 +24,7 @@ from mcdrl_lab.data.converters.path_rules import (
 )
 from mcdrl_lab.data.converters.source import FoundSite
 
+Colour = tuple[int, int, int]
 _BACKGROUND = 'background'
 _IGNORE = 'ignore'
 
@@ -37,8 +39,9 @@ class FolderOptions:
         masks: Folder of the masks.
         mask_suffix: What a mask's name has more than its image's, as ``'_mask'``.
         lesion_class: The lesion class of 0/255 masks.
-        mask_values: Value -> class, ``'background'`` or ``'ignore'``, for masks whose
-            values stand for classes; empty for 0/255 masks.
+        mask_values: Value, or (red, green, blue), -> class, ``'background'`` or
+            ``'ignore'``, for masks whose values or colours stand for classes; empty
+            for 0/255 masks.
         sequence: Finds the sequence in an image's path.
         patient: Finds the patient in an image's path.
     """
@@ -48,7 +51,7 @@ class FolderOptions:
     masks: str = 'masks'
     mask_suffix: str = ''
     lesion_class: str = 'lesion'
-    mask_values: Mapping[int, str] = field(default_factory=dict)
+    mask_values: Mapping[int | Colour, str] = field(default_factory=dict)
     sequence: PathRule = NO_SEQUENCE
     patient: PathRule = NO_PATIENT
 
@@ -131,11 +134,25 @@ def _meaning(options: FolderOptions) -> tuple[tuple[str, ...], Decoding, bool]:
     values = options.mask_values
     if not values:
         return (options.lesion_class,), BinaryDecoding(), False
-    lesions = (n for _, n in sorted(values.items()) if n not in (_BACKGROUND, _IGNORE))
-    classes = tuple(dict.fromkeys(lesions))
+    colours = {key: name for key, name in values.items() if isinstance(key, tuple)}
+    numbers = {key: name for key, name in values.items() if isinstance(key, int)}
+    if colours and numbers:
+        raise ConversionError(
+            f'--mask-values names values, {sorted(numbers)}, and colours, '
+            f'{sorted(colours)}: give one of the two.'
+        )
+    # Of values the least names the first class, of colours the order of the options.
+    names = [*colours.values(), *(name for _, name in sorted(numbers.items()))]
+    classes = tuple(
+        dict.fromkeys(name for name in names if name not in (_BACKGROUND, _IGNORE))
+    )
     if not classes:
         raise ConversionError('--mask-values name no lesion class.')
     labels = {_BACKGROUND: 0, _IGNORE: IGNORE}
     labels |= {name: number for number, name in enumerate(classes, start=1)}
-    table = {0: 0} | {value: labels[name] for value, name in values.items()}
-    return classes, LabelMapDecoding(table), _IGNORE in values.values()
+    ignored = _IGNORE in names
+    if colours:
+        by_colour = {key: labels[name] for key, name in colours.items()}
+        return classes, ColourMapDecoding({(0, 0, 0): 0} | by_colour), ignored
+    table = {0: 0} | {value: labels[name] for value, name in numbers.items()}
+    return classes, LabelMapDecoding(table), ignored

@@ -5,7 +5,9 @@ from PIL import Image
 from mcdrl_common.findings import FileProblem
 from mcdrl_lab.data.converters.input_files import FileTree
 from mcdrl_lab.data.converters.masks import (
+    IGNORE,
     BinaryDecoding,
+    ColourMapDecoding,
     EmptyMask,
     FileMask,
     LabelMapDecoding,
@@ -182,3 +184,50 @@ def test_an_area_of_a_third_value_makes_a_jpeg_mask_a_label_map(make):
     path = make.array('m.jpg', values)
     with pytest.raises(FileProblem, match='unexpected values'):
         decode(path, BinaryDecoding())
+
+
+@pytest.fixture
+def coloured(tmp_path):
+    """Function from rows of colours to a FileMask's labels, read by three colours."""
+    labels = {(0, 0, 0): 0, (255, 0, 0): 1, (0, 0, 128): IGNORE}
+
+    def decode(rows, mode='RGB', name='m.png'):
+        image = Image.fromarray(np.array(rows, np.uint8))
+        # A palette of its own: that of the web has no such blue.
+        (image.quantize() if mode == 'P' else image.convert(mode)).save(tmp_path / name)
+        mask = FileMask(name, ColourMapDecoding(labels))
+        return mask.decode(FileTree({name: tmp_path / name}), None).labels.tolist()
+
+    return decode
+
+
+@pytest.mark.parametrize('mode', ['RGB', 'RGBA', 'P'])
+def test_colours_stand_for_classes(coloured, mode):
+    rows = [[[255, 0, 0], [0, 0, 0]], [[0, 0, 128], [255, 0, 0]]]
+    assert coloured(rows, mode) == [[1, 0], [IGNORE, 1]]
+
+
+@pytest.mark.reliability('bad input', 'a colour mask: other colours, or by JPEG')
+def test_colours_that_are_not_named_are_told_as_the_option_takes_them(coloured):
+    with pytest.raises(
+        FileProblem, match='1 colours not named, as 254,0,0; expected 0,0,0 255,0,0'
+    ):
+        coloured([[[254, 0, 0], [255, 0, 0]]])
+    with pytest.raises(FileProblem, match='JPEG changes the colours'):
+        coloured([[[255, 0, 0]]], name='m.jpg')
+
+
+@pytest.mark.reliability('bad input', 'a palette or colour mask read as 0 and 255')
+@pytest.mark.parametrize(
+    ('mode', 'advice'),
+    [
+        ('P', 'palette indices by --mask-values VALUE=CLASS, or else colours'),
+        ('RGB', 'by the source folder with --mask-values R,G,B=CLASS'),
+    ],
+)
+def test_a_colour_mask_is_refused_with_the_option_that_reads_it(tmp_path, mode, advice):
+    pixels = np.zeros((4, 4, 3), np.uint8)
+    pixels[0] = [255, 0, 0]
+    Image.fromarray(pixels).convert(mode).save(tmp_path / 'm.png')
+    with pytest.raises(FileProblem, match=advice):
+        FileMask('m.png').decode(FileTree({'m.png': tmp_path / 'm.png'}), None)

@@ -1,5 +1,6 @@
 import numpy as np
 import pytest
+from PIL import Image
 
 from mcdrl_common.findings import ConversionError
 from mcdrl_lab.data.converters.pair_and_write import pair_and_write
@@ -99,3 +100,22 @@ def test_gif_masks_are_read_and_gif_images_named(make, download, out):
     (outcome,) = pair_and_write(folder_source(FolderOptions('s')), [download], out)
     problems = [(p['kind'], p['file']) for p in outcome.report['problems']]
     assert problems == [('unsupported image', 'images/b.gif')]
+
+
+def test_classes_of_colours_come_in_the_order_given(make, download, out, read_mask):
+    mask = np.zeros((24, 32, 3), np.uint8)
+    mask[:4], mask[4:8] = [0, 0, 255], [255, 0, 0]
+    make.pair('images/a.png', 'masks/a.png')
+    Image.fromarray(mask).resize(
+        Image.open(download / 'masks/a.png').size, Image.Resampling.NEAREST
+    ).save(download / 'masks/a.png')
+    values = {(255, 0, 0): 'polyp', (0, 0, 255): 'ulcer'}
+    rows(FolderOptions('s', mask_values=values), download, out)
+    assert np.unique(read_mask(out / 's/masks/a.png')).tolist() == [0, 1, 2]
+    assert read_mask(out / 's/masks/a.png')[0, 0] == 2
+
+
+def test_values_and_colours_are_not_mixed():
+    values = {1: 'polyp', (0, 0, 255): 'ulcer'}
+    with pytest.raises(ConversionError, match='give one of the two'):
+        folder_source(FolderOptions('s', mask_values=values))
