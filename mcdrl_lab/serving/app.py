@@ -27,6 +27,10 @@ from .uploads import UploadError, read_upload
 _LOGGER = logging.getLogger(__name__)
 _PAGE = Path(__file__).with_name('page')
 _UPLOAD_TYPE = 'application/octet-stream'
+# Seconds that an upload may take.
+_UPLOAD_S = 60.0
+# Uploads held in memory; further ones wait unread.
+_MAX_UPLOADS = 16
 _HEADERS = {
     # Nothing from elsewhere, no script or style but the page's own files, no frame.
     'Content-Security-Policy': "default-src 'none'; script-src 'self'; "
@@ -91,6 +95,7 @@ class _Service:
         self.examples = examples
         # One at a time: more would only share out the same processor.
         self.turn = anyio.CapacityLimiter(1)
+        self.uploads = anyio.CapacityLimiter(_MAX_UPLOADS)
 
     async def info(self, request: Request) -> Response:
         return JSONResponse(
@@ -119,15 +124,19 @@ class _Service:
         return self.examples[number]
 
     async def explain(self, request: Request) -> Response:
-        content = await self._upload(request)
-        return await self._answer(lambda: self.explainer.whole(read_upload(content)))
+        async with self.uploads:
+            content = await self._upload(request)
+            return await self._answer(
+                lambda: self.explainer.whole(read_upload(content))
+            )
 
     async def predict(self, request: Request) -> Response:
         gate = _gate(request)
-        content = await self._upload(request)
-        return await self._answer(
-            lambda: self.explainer.at_gate(read_upload(content), gate)
-        )
+        async with self.uploads:
+            content = await self._upload(request)
+            return await self._answer(
+                lambda: self.explainer.at_gate(read_upload(content), gate)
+            )
 
     async def _answer(self, work: Callable[[], dict[str, Any]]) -> Response:
         try:
@@ -143,21 +152,27 @@ class _Service:
         return JSONResponse(answer)
 
     async def _upload(self, request: Request) -> bytes:
-        """The request's body, in memory and never larger than allowed."""
+        """The request's body, in memory, never larger or later than allowed."""
         # Another site's form or script cannot send this type unasked.
         if request.headers.get('content-type') != _UPLOAD_TYPE:
             raise HTTPException(415, f'Expected an image sent as {_UPLOAD_TYPE}.')
         content = bytearray()
         try:
-            async for chunk in request.stream():
-                content += chunk
-                if len(content) > self.max_bytes:
-                    limit = self.max_bytes / 1e6
-                    raise HTTPException(
-                        413, f'The file is larger than {limit:g} MB. Shrink the image.'
-                    )
+            with anyio.fail_after(_UPLOAD_S):
+                async for chunk in request.stream():
+                    content += chunk
+                    if len(content) > self.max_bytes:
+                        limit = self.max_bytes / 1e6
+                        raise HTTPException(
+                            413,
+                            f'The file is larger than {limit:g} MB. Shrink the image.',
+                        )
         except ClientDisconnect:
             raise HTTPException(400, 'The upload was broken off.') from None
+        except TimeoutError:
+            raise HTTPException(
+                408, f'The upload took longer than {_UPLOAD_S:g} s.'
+            ) from None
         return bytes(content)
 
 

@@ -6,6 +6,8 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
+from mcdrl_common.printable import printable
+
 from .pictures import jpeg, shrink
 from .uploads import SUFFIXES, UploadError, read_upload
 
@@ -18,7 +20,7 @@ class Example:
     """An image of the examples' folder.
 
     Attributes:
-        name: Its file's name.
+        name: Its file's name, of what UTF-8 can write.
         content: The file.
         thumbnail: A small JPEG of it.
     """
@@ -75,10 +77,13 @@ def load_examples(
 
 
 def _load(path: Path, max_bytes: int) -> Example:
+    # A pipe or a device of such a name has no end.
+    if not path.is_file():
+        raise UploadError('not a regular file.')
     if path.stat().st_size > max_bytes:
         raise UploadError(
             f'{path.stat().st_size / 1e6:.1f} MB, more than --max-upload-mb.'
         )
     content = path.read_bytes()
     thumbnail = jpeg(shrink(read_upload(content), _THUMBNAIL_SIDE))
-    return Example(path.name, content, thumbnail)
+    return Example(printable(path.name), content, thumbnail)

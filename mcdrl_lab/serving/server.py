@@ -9,12 +9,11 @@ import socket
 import sys
 from pathlib import Path
 
+from mcdrl_common.printable import printable
 from mcdrl_mmseg.apis.checkpoint import CheckpointError, load_segmentor
 from mcdrl_mmseg.models.confounder_dictionary import DictionaryError
 
-_LOOPBACK_NAMES = ('127.0.0.1', 'localhost', '::1')
-# Each may hold an upload in memory.
-_MAX_CONNECTIONS = 16
+_LOOPBACK_NAMES = ('127.0.0.1', 'localhost', '[::1]')
 _MAX_PORT = 65535
 # An answer under way may be finished; a connection left open may not hold it up.
 _SHUTDOWN_S = 5
@@ -55,6 +54,7 @@ def serve(
 
         from .answers import Explainer
         from .app import build_app
+        from .connections import PatientConnection
         from .examples import load_examples
     except ModuleNotFoundError as error:
         raise ServeError(
@@ -73,16 +73,17 @@ def serve(
         listener.close()
         raise ServeError(str(error)) from error
     for line in skipped:
-        print(line, file=sys.stderr)
+        print(printable(line), file=sys.stderr)
 
     local = is_loopback(host)
+    name = f'[{host}]' if ':' in host else host
     app = build_app(
         explainer,
         title=Path(checkpoint).name,
         max_bytes=max_bytes,
         examples=offered,
         # Elsewhere the machine's names are not known here.
-        allowed_hosts=_LOOPBACK_NAMES if local else ('*',),
+        allowed_hosts=(*_LOOPBACK_NAMES, name) if local else ('*',),
     )
     if not local:
         print(
@@ -91,7 +92,6 @@ def serve(
             'this machine alone.',
             file=sys.stderr,
         )
-    name = f'[{host}]' if ':' in host else host
     print(
         f'Open http://{name}:{listener.getsockname()[1]} (Ctrl+C ends it)', flush=True
     )
@@ -101,7 +101,7 @@ def serve(
         access_log=False,
         server_header=False,
         ws='none',
-        limit_concurrency=_MAX_CONNECTIONS,
+        http=PatientConnection,
         timeout_graceful_shutdown=_SHUTDOWN_S,
     )
     # It ends in good order first and then passes the interrupt on.

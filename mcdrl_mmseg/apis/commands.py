@@ -10,12 +10,13 @@ from pathlib import Path
 from rich.console import Console
 from torch import nn
 
+from mcdrl_common.printable import printable
 from mcdrl_mmseg.models import DictionaryError
 
 from .checkpoint import CheckpointError, load_segmentor
 from .checkpoint_config import CheckpointConfigError
 from .closed_gate import closed_gate_note
-from .explanation_files import explain_files, printable
+from .explanation_files import explain_files
 from .image_pipeline import ImageError
 from .inferencer import MCDRLInferencer
 from .pipeline_size import pipeline_size

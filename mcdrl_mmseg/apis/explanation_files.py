@@ -15,6 +15,7 @@ from torch import nn
 
 from mcdrl_common.atomic_write import atomic_write, write_text
 from mcdrl_common.mask_files import TruthMask, read_truth_mask
+from mcdrl_common.printable import printable
 from mcdrl_mmseg.visualization.explanation_figure import explanation_figure
 
 from .explanation import Explanation, explain
@@ -135,11 +136,6 @@ def _explain_file(
         write_text(document, text)
         written.add(document)
     return page
-
-
-def printable(text: str) -> str:
-    """A text without what a file name may hold and UTF-8 cannot."""
-    return text.encode('utf-8', 'replace').decode('utf-8')
 
 
 def explanation_record(

@@ -178,6 +178,27 @@ def test_endless_upload_is_broken_off_at_the_limit(client):
     assert sent[0]['status'] == 413
 
 
+def test_an_upload_that_stops_is_broken_off(client, monkeypatch):
+    monkeypatch.setattr('mcdrl_lab.serving.app._UPLOAD_S', 0.1)
+    scope = {
+        'type': 'http',
+        'method': 'POST',
+        'path': '/explain',
+        'query_string': b'',
+        'headers': [
+            (b'host', b'localhost'),
+            (b'content-type', b'application/octet-stream'),
+        ],
+    }
+    sent = []
+
+    async def send(message):
+        sent.append(message)
+
+    anyio.run(client.app, scope, anyio.sleep_forever, send)
+    assert sent[0]['status'] == 408
+
+
 def test_upload_of_exactly_the_limit_is_read(client, image):
     padded = image + bytes(MAX_BYTES - len(image))
     assert client.post('/explain', content=padded, headers=UPLOAD).status_code == 200

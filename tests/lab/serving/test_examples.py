@@ -1,3 +1,6 @@
+import os
+import sys
+
 import cv2
 import numpy as np
 import pytest
@@ -48,3 +51,25 @@ def test_a_folder_without_a_usable_image_is_an_error(tmp_path):
     (tmp_path / 'bad.png').write_bytes(b'nonsense')
     with pytest.raises(UploadError, match=r'(?s)no image in it can be used.*bad\.png'):
         load_examples(tmp_path, 10**7)
+
+
+@pytest.mark.reliability('security', 'web page: an example that is a pipe')
+@pytest.mark.skipif(not hasattr(os, 'mkfifo'), reason='no named pipes')
+def test_a_pipe_is_not_waited_for(tmp_path, encode, pixels):
+    (tmp_path / 'good.png').write_bytes(encode(pixels, 'PNG'))
+    os.mkfifo(tmp_path / 'pipe.png')
+    examples, skipped = load_examples(tmp_path, 10**7)
+    assert [example.name for example in examples] == ['good.png']
+    assert skipped == [f'Skipped {tmp_path}/pipe.png: not a regular file.']
+
+
+@pytest.mark.skipif(sys.platform != 'linux', reason='names are bytes on Linux alone')
+def test_a_name_that_utf8_cannot_write_is_shown_with_question_marks(
+    tmp_path, encode, pixels
+):
+    path = os.fsencode(tmp_path / 'a') + b'\xff.png'
+    with open(path, 'wb') as file:
+        file.write(encode(pixels, 'PNG'))
+    examples, _ = load_examples(tmp_path, 10**7)
+    assert [example.name for example in examples] == ['a?.png']
+    examples[0].name.encode()

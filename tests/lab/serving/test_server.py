@@ -1,6 +1,10 @@
 import socket
 import subprocess
 import sys
+import threading
+import time
+import urllib.request
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -69,3 +73,40 @@ def test_missing_package_is_named_with_what_installs_it(monkeypatch, tmp_path):
     monkeypatch.setitem(sys.modules, 'uvicorn', None)
     with pytest.raises(ServeError, match=r'needs uvicorn.*mcdrl-mmseg\[serve\]'):
         serve(str(tmp_path / 'model.pth'))
+
+
+@pytest.mark.parametrize('host', ['127.0.0.1', '127.1.2.3', '::1'])
+def test_the_page_answers_under_the_address_that_it_listens_on(
+    host, monkeypatch, capsys
+):
+    import uvicorn
+
+    from mcdrl_lab.serving import answers, server
+
+    servers = []
+    made = uvicorn.Server
+    monkeypatch.setattr(
+        uvicorn, 'Server', lambda config: servers.append(made(config)) or servers[0]
+    )
+    monkeypatch.setattr(server, 'load_segmentor', lambda *_: None)
+    monkeypatch.setattr(answers, 'Explainer', lambda _: SimpleNamespace(gate=0.5))
+    try:
+        listen(host, 0).close()
+    except ServeError:
+        pytest.skip(f'this machine has no {host}')
+    thread = threading.Thread(
+        target=serve, args=('model.pth',), kwargs=dict(host=host, port=0)
+    )
+    thread.start()
+    try:
+        text = ''
+        while 'Open' not in text:
+            assert thread.is_alive()
+            time.sleep(0.05)
+            text += capsys.readouterr().out
+        url = text.split()[1]
+        with urllib.request.urlopen(f'{url}/info', timeout=60) as reply:
+            assert b'"gate":0.5' in reply.read()
+    finally:
+        servers[0].should_exit = True
+        thread.join()

@@ -1,0 +1,56 @@
+"""Connections to the page: those that ask for nothing do not keep others out."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+from uvicorn.protocols.http.h11_impl import H11Protocol
+
+# Time for the head of a request; browsers send it at once.
+HEAD_S = 10.0
+# Far below the number of files that a process may open.
+MAX_OPEN = 256
+
+
+class PatientConnection(H11Protocol):
+    """Uvicorn's connection, closed if no whole request comes.
+
+    Uvicorn waits for ever for the head of a request. A connection that has sent none,
+    or a part of one, is closed after :data:`HEAD_S` seconds, and at once where
+    :data:`MAX_OPEN` others are open and it has waited longest.
+    """
+
+    _idle_since: float = 0.0
+    _timer: asyncio.TimerHandle | None = None
+
+    def connection_made(self, transport: Any) -> None:
+        """Begin to wait for a request."""
+        super().connection_made(transport)
+        self._idle_since = self.loop.time()
+        self._timer = self.loop.call_later(HEAD_S, self._watch)
+        waiting = [c for c in self.connections if _is_idle(c)]
+        if len(self.connections) > MAX_OPEN and waiting:
+            min(waiting, key=lambda c: c._idle_since).transport.close()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Stop waiting."""
+        if self._timer is not None:
+            self._timer.cancel()
+        super().connection_lost(exc)
+
+    def on_response_complete(self) -> None:
+        """Begin to wait for the next request."""
+        self._idle_since = self.loop.time()
+        super().on_response_complete()
+
+    def _watch(self) -> None:
+        """Close the connection if it waits for too long."""
+        if _is_idle(self) and self.loop.time() - self._idle_since >= HEAD_S:
+            self.transport.close()
+        else:
+            self._timer = self.loop.call_later(HEAD_S, self._watch)
+
+
+def _is_idle(connection: Any) -> bool:
+    return connection.cycle is None or connection.cycle.response_complete
