@@ -6,8 +6,9 @@ usage() {
     cat <<'USAGE'
 Usage: tools/slurm_test.sh PARTITION JOB_NAME CONFIG CHECKPOINT [arguments of tools/test.py]
 
-Environment: GPUS (4, all machines together), GPUS_PER_NODE (4), CPUS_PER_TASK (5),
-SRUN_ARGS (further arguments of srun, parted by spaces), PYTHON (python).
+Environment: GPUS (4, all machines together), GPUS_PER_NODE (4; 0: GPUS processes
+on CPUs), CPUS_PER_TASK (5), SRUN_ARGS (further arguments of srun, parted by spaces),
+PYTHON (python).
 
 Example: GPUS=1 GPUS_PER_NODE=1 tools/slurm_test.sh gpu mcdrl CONFIG CHECKPOINT
 USAGE
@@ -21,15 +22,17 @@ fi
 partition=$1 job_name=$2 config=$3 checkpoint=$4
 shift 4
 gpus_per_node=${GPUS_PER_NODE:-4}
+gpu_args=(--gres="gpu:$gpus_per_node" --ntasks-per-node="$gpus_per_node")
+# srun takes no 0: where a machine has no GPU, nothing is asked for.
+[[ $gpus_per_node -eq 0 ]] && gpu_args=()
 read -r -a srun_args <<<"${SRUN_ARGS:-}"
 
 tools=$(cd -- "$(dirname -- "${BASH_SOURCE[0]}")" && pwd)
 export PYTHONPATH="$tools/..${PYTHONPATH:+:$PYTHONPATH}"
 exec srun -p "$partition" \
     --job-name="$job_name" \
-    --gres="gpu:$gpus_per_node" \
     --ntasks="${GPUS:-4}" \
-    --ntasks-per-node="$gpus_per_node" \
+    "${gpu_args[@]}" \
     --cpus-per-task="${CPUS_PER_TASK:-5}" \
     --kill-on-bad-exit=1 \
     "${srun_args[@]}" \

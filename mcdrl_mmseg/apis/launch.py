@@ -17,6 +17,7 @@ from mcdrl_mmseg.engine.config_check import check_config
 from mcdrl_mmseg.engine.runner import insert_mcdrl
 
 from .config import FormattedOnceConfig
+from .slurm import set_rendezvous
 
 
 def load_config(
@@ -109,9 +110,14 @@ def build_runner(cfg: Config) -> Runner:
 
     Args:
         cfg: As :func:`load_config` gives it.
+
+    Raises:
+        SlurmError: The launcher is ``slurm``, and srun did not start this process.
     """
     _keep_config_file(cfg)
-    if cfg.launcher == 'pytorch' and not torch.cuda.is_available():
+    if cfg.launcher == 'slurm':
+        set_rendezvous()
+    if cfg.launcher in ('pytorch', 'slurm') and not torch.cuda.is_available():
         if not is_distributed():
             torch.distributed.init_process_group(backend='gloo')
         # MMEngine's own default names a GPU for each process, by device_ids.

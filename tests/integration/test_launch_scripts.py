@@ -114,8 +114,8 @@ def test_slurm_train_asks_for_what_the_environment_says(launch):
         '-p',
         'gpu part',
         '--job-name=my job',
-        '--gres=gpu:8',
         '--ntasks=16',
+        '--gres=gpu:8',
         '--ntasks-per-node=8',
         '--cpus-per-task=6',
         '--kill-on-bad-exit=1',
@@ -129,6 +129,13 @@ def test_slurm_train_asks_for_what_the_environment_says(launch):
         'slurm',
         *_AWKWARD[1:],
     ]
+
+
+@pytest.mark.parametrize('script', ['slurm_train.sh', 'slurm_test.sh'])
+def test_slurm_without_gpus_asks_for_none(launch, script):
+    words, _ = launch(script, 'p', 'job', 'a', 'b', GPUS='2', GPUS_PER_NODE='0')
+    assert '--ntasks=2' in words
+    assert not [word for word in words if 'gres' in word or 'per-node' in word]
 
 
 def test_slurm_test_hands_on_the_checkpoint_and_needs_no_further_arguments(launch):

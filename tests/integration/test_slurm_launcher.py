@@ -1,0 +1,59 @@
+"""Processes that srun starts on a machine without a GPU, by a real Slurm."""
+
+import subprocess
+from pathlib import Path
+
+import pytest
+from slurm import slurm  # noqa: F401
+
+_TOOLS = Path(__file__).resolve().parents[2] / 'tools'
+_STEPS = (
+    'train_cfg.max_epochs=1',
+    'custom_hooks.1.begin=0',
+    'custom_hooks.1.ramp=0',
+    'train_dataloader.num_workers=0',
+    'train_dataloader.persistent_workers=False',
+    'train_dataloader.dataset.max_images=4',
+    'val_dataloader.dataset.max_images=1',
+    'default_hooks.logger.interval=1',
+)
+
+
+@pytest.fixture(scope='module')
+def bench(new_bench, drawn_sites, slurm):  # noqa: F811
+    return new_bench('slurm', drawn_sites)
+
+
+def words(bench, name):
+    config = bench.config('model', 'load_from = None')
+    folder = bench.folder / name
+    return [
+        _TOOLS / 'slurm_train.sh',
+        *('test', name, config, '--work-dir', folder, '--cfg-options', *_STEPS),
+    ]
+
+
+def test_two_jobs_of_two_processes_train_beside_each_other(bench):
+    """MMEngine's launcher calls CUDA, and gives both jobs port 29500."""
+    environment = dict(GPUS='2', GPUS_PER_NODE='0', CPUS_PER_TASK='1')
+    jobs = []
+    for name in ('first', 'second'):
+        inherited = bench.environment(bench.folder / f'probe_{name}')
+        with open(bench.folder / f'{name}.log', 'w') as log:
+            jobs.append(
+                subprocess.Popen(
+                    [str(word) for word in words(bench, name)],
+                    cwd=bench.folder,
+                    env={**inherited, **environment},
+                    stdout=log,
+                    stderr=subprocess.STDOUT,
+                )
+            )
+    codes = [job.wait(600) for job in jobs]
+    logs = [(bench.folder / f'{n}.log').read_text() for n in ('first', 'second')]
+    assert codes == [0, 0], '\n'.join(text[-3000:] for text in logs)
+    for name, text in zip(('first', 'second'), logs):
+        assert 'Distributed training: True' in text
+        # What MMEngine calls the number of processes.
+        assert 'GPU number: 2' in text
+        assert (bench.folder / name / 'epoch_1.pth').is_file()
