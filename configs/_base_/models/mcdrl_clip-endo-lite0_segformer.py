@@ -1,0 +1,23 @@
+_base_ = ['./clip-endo-lite0_segformer.py', '../prompts/endoscopy_sites.py']
+model = dict(
+    decode_head=dict(
+        _delete_=True,
+        type='CausalInterventionHead',
+        in_channels=256,
+        in_index=-2,
+        predictor=_base_.model.decode_head,
+        dictionary=dict(
+            type='ConfounderDictionary', prompts=_base_.prompts, embed_dims=256
+        ),
+        region_selector=dict(type='CLIPRegionSelector', ratio=0.5),
+        intervention=dict(
+            type='CausalIntervention',
+            num_layers=3,
+            residual='orthogonal',
+            observe_confounders=True,
+        ),
+        # Almost every image shows the one lesion: there is little to tell apart.
+        loss_causal=None,
+        loss_contrast=None,
+    )
+)

@@ -1,0 +1,5 @@
+# Goes with schedule_8e.py: the intervention starts after two epochs.
+custom_hooks = [
+    dict(type='ConfounderDictionaryHook'),
+    dict(type='InterventionWarmupHook', begin=2),
+]
