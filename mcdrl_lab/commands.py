@@ -43,6 +43,10 @@ COMMANDS: dict[str, Command] = {
         'mcdrl_lab.simulation.simulate_command',
         'EndoSim: simulated hospitals with known confounders',
     ),
+    'draw-conditions': Command(
+        'mcdrl_lab.simulation.draw_conditions_command',
+        'imaging conditions on real images, that go with lesions at training sites',
+    ),
     'pretrain': Command(
         'mcdrl_lab.pretraining.pretrain_command',
         'train and test the built-in tiny CLIP',
@@ -98,6 +102,10 @@ COMMANDS: dict[str, Command] = {
     'latency': Command(
         'mcdrl_lab.benchmarks.latency_command',
         'milliseconds and parameters of the variants of a plan',
+    ),
+    'plain-loop': Command(
+        'mcdrl_lab.benchmarks.plain_loop_command',
+        'a plain training loop on real sites, and the trainer beside it',
     ),
     'scaling': Command(
         'mcdrl_lab.benchmarks.scaling_command',

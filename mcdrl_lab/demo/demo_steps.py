@@ -10,8 +10,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from mcdrl_lab import commands
-from mcdrl_lab.plans.child_process import ChildProcess, environment_variables
-from mcdrl_lab.plans.launch import Launch
+from mcdrl_lab.plans.child_process import environment_variables
 
 
 class DemoError(RuntimeError):
@@ -52,44 +51,16 @@ def run_command(arguments: Sequence[str], environment: Mapping[str, str]) -> Non
     Raises:
         DemoError: The command failed.
     """
-    _show('mcdrl_lab', arguments, environment)
+    _show(arguments, environment)
     with environment_variables(_quiet(environment)), warnings.catch_warnings():
         warnings.simplefilter('ignore')
         code = commands.main(arguments)
     _check(arguments[0], code)
 
 
-def run_training(
-    stage: str, arguments: Sequence[str], environment: Mapping[str, str]
-) -> None:
-    """Show a training or test, and run it in a process of its own.
-
-    Args:
-        stage: ``'train'`` or ``'test'``.
-        arguments: As of ``tools/train.py`` or ``tools/test.py``.
-        environment: Variables beside those of this process.
-
-    Raises:
-        DemoError: It failed.
-    """
-    launch = Launch()
-    _show(launch.module, [stage, *arguments], environment)
-    function, arguments = launch.call(stage, arguments)
-    with ChildProcess(
-        function,
-        arguments,
-        environment=_quiet(environment),
-        preload=launch.preload,
-    ) as child:
-        code = child.wait()
-    _check(stage, code)
-
-
-def _show(
-    module: str, arguments: Sequence[str], environment: Mapping[str, str]
-) -> None:
+def _show(arguments: Sequence[str], environment: Mapping[str, str]) -> None:
     shown = [f'{name}={shlex.quote(value)}' for name, value in environment.items()]
-    print('$', *shown, 'python -m', module, shlex.join(arguments), flush=True)
+    print('$', *shown, 'python -m mcdrl_lab', shlex.join(arguments), flush=True)
 
 
 def _quiet(environment: Mapping[str, str]) -> dict[str, str]:

@@ -19,7 +19,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of the command."""
     parser.epilog = (
         'Example: python -m mcdrl_lab embedding CONFIG '
-        'work_dirs/real_demo/best_mDice_fg_epoch_10.pth --out embedding.png'
+        'work_dirs/try/best_mDice_fg_epoch_8.pth --out embedding.png'
     )
     parser.add_argument('config', help='config file')
     parser.add_argument('checkpoint', type=Path, help='checkpoint file')

@@ -16,7 +16,8 @@ from mcdrl_common.metric_names import HEADLINE
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of the command."""
     parser.epilog = (
-        'Example: python -m mcdrl_lab plot-run work_dirs/real_demo --out curves.png'
+        'Example: python -m mcdrl_lab plot-run work_dirs/real_demo/runs/mcdrl/*/seed0 '
+        '--out curves.png'
     )
     parser.add_argument(
         'work_dir', nargs='+', type=Path, help='work folder; several are overlaid'

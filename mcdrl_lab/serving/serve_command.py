@@ -9,7 +9,7 @@ import sys
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of the command."""
     parser.epilog = (
-        'Example: python -m mcdrl_lab serve work_dirs/real_demo/epoch_1.pth '
+        'Example: python -m mcdrl_lab serve work_dirs/try/epoch_1.pth '
         '--examples data/endoscopy_sites/polypgen_c1/images'
     )
     parser.add_argument('checkpoint', help='trained model with MCDRL')

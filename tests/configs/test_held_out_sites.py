@@ -90,9 +90,14 @@ def test_a_dumped_config_holds_the_site_it_was_read_with(
     ]
 
 
-def test_demo_keeps_its_sites_whatever_the_variable_says(load_config):
-    name = 'mcdrl/mcdrl_clip-tiny-rn_segformer_demo_endoscopy-sites-128x128.py'
+@pytest.mark.parametrize('prefix', ['baselines/', 'mcdrl/mcdrl_'])
+def test_demo_keeps_its_sites_whatever_the_variable_says(load_config, prefix):
+    name = f'{prefix}clip-endo-lite0_segformer_demo_endoscopy-sites-160x160.py'
     one, other = load_config(name), load_config(name, held_out='polypgen_c3')
     assert one.to_dict() == other.to_dict()
     assert 'polypgen_c1' not in sites_of(one.train_dataloader)
     assert sites_of(one.test_dataloader) == ['polypgen_c1']
+    # The plan derives its fold from the config's own sites: three in, one out.
+    derived = derive_fold(one, 'polypgen_c1')
+    assert sites_of(derived.train_dataloader) == sites_of(one.train_dataloader)
+    assert len(sites_of(derived.train_dataloader)) == 3

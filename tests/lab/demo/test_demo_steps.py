@@ -6,8 +6,7 @@ import pytest
 
 from mcdrl_lab import commands
 from mcdrl_lab.demo import demo_steps
-from mcdrl_lab.demo.demo_steps import DemoError, find_config, run_command, run_training
-from mcdrl_lab.plans.launch import Launch
+from mcdrl_lab.demo.demo_steps import DemoError, find_config, run_command
 
 
 @pytest.fixture
@@ -39,25 +38,6 @@ def test_a_failed_step_is_named_with_its_exit_code(command):
     command.run = lambda args: 3
     with pytest.raises(DemoError, match='show failed with exit code 3'):
         run_command(['show', 'x'], {})
-
-
-def test_a_training_has_a_process_of_its_own(tmp_path, monkeypatch, capfd):
-    (tmp_path / 'own_training.py').write_text(
-        'import os\ndef train_main(argv):\n'
-        f'    with open({str(tmp_path / "said")!r}, "w") as file:\n'
-        '        print(os.getpid(), argv, file=file, end="")\n'
-        'def test_main(argv):\n    return 4\n'
-    )
-    monkeypatch.syspath_prepend(tmp_path)
-    launch = Launch(module='own_training', preload=())
-    monkeypatch.setattr(demo_steps, 'Launch', lambda: launch)
-    run_training('train', ['c.py'], {})
-    assert capfd.readouterr().out == '$ python -m own_training train c.py\n'
-    pid, _, argv = (tmp_path / 'said').read_text().partition(' ')
-    assert int(pid) != os.getpid()
-    assert argv == "['c.py', '--launcher', 'none']"
-    with pytest.raises(DemoError, match='test failed with exit code 4'):
-        run_training('test', ['c.py'], {})
 
 
 def test_configs_are_found_in_the_repository_and_shown_relative(repo_root, monkeypatch):

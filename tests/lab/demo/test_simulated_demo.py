@@ -12,7 +12,7 @@ def commands(monkeypatch):
     """What would be run, with its variables; nothing is."""
     seen = []
     monkeypatch.setattr(demo, 'run_command', lambda *call: seen.append(call))
-    monkeypatch.setattr(real_demo, 'run_training', lambda *call: seen.append(call))
+    monkeypatch.setattr(real_demo, 'run_command', lambda *call: seen.append(call))
     return seen
 
 
@@ -36,3 +36,19 @@ def test_real_demo_without_images_says_what_to_set(commands, tmp_path, monkeypat
     with pytest.raises(DemoError, match='Set MCDRL_DATA_ROOT to the folder'):
         real_demo.run_real_demo(str(tmp_path / 'out'))
     assert commands == []
+
+
+def test_real_demo_trains_both_on_three_hospitals(commands, tmp_path, monkeypatch):
+    (tmp_path / 'sites' / 'polypgen_c1').mkdir(parents=True)
+    monkeypatch.setenv('MCDRL_DATA_ROOT', str(tmp_path / 'sites'))
+    real_demo.run_real_demo(str(tmp_path / 'out'))
+    training, references, comparing, reporting = commands
+    arguments, environment = training
+    assert environment == {'MCDRL_DATA_ROOT': str(tmp_path / 'sites')}
+    names = [a.split('=') for a in arguments if a.startswith(('baseline=', 'mcdrl='))]
+    assert [name for name, _ in names] == ['baseline', 'mcdrl']
+    assert all(Path(config).is_file() for _, config in names)
+    assert arguments[arguments.index('--sites') + 1] == 'polypgen_c1'
+    assert references[0] == ['references', str(tmp_path / 'sites')]
+    assert comparing[0][-2:] == ['mcdrl', 'baseline']
+    assert '--explanations' in reporting[0]

@@ -10,7 +10,7 @@ from mmengine.registry import init_default_scope
 from mmseg.registry import MODELS
 from PIL import Image
 
-_CONFIG = 'configs/mcdrl/mcdrl_clip-tiny-rn_segformer_demo_endoscopy-sites-128x128.py'
+_CONFIG = 'configs/mcdrl/mcdrl_clip-tiny-rn_segformer_5e_endoscopy-sites-128x128.py'
 
 
 @pytest.fixture(autouse=True)
@@ -44,7 +44,7 @@ def pixels() -> np.ndarray:
 
 @pytest.fixture(scope='session')
 def checkpoint(tmp_path_factory, repo_root):
-    """A checkpoint of the demo's model with random weights, as training writes it."""
+    """A checkpoint of a small model with random weights, as training writes it."""
     cfg = Config.fromfile(repo_root / _CONFIG)
     init_default_scope('mmseg')
     with torch.random.fork_rng():

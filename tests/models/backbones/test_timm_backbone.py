@@ -72,3 +72,21 @@ def test_the_tower_guides_another_backbone():
     assert dense.shape == (2, 256, 2, 2)
     assert not dense.requires_grad
     assert embedding.shape == (2, 256, 1, 1)
+
+
+def test_channels_last_gives_the_same_numbers_and_gradients():
+    plain, last = (
+        backbone(out_indices=(1,)),
+        backbone(channels_last=True, out_indices=(1,)),
+    )
+    last.load_state_dict(plain.state_dict())
+    images = torch.randn(2, 3, 64, 64)
+    outputs = [model.train()(images) for model in (plain, last)]
+    for one, other in zip(*outputs):
+        torch.testing.assert_close(one, other, rtol=1e-3, atol=1e-4)
+    assert outputs[1][0].is_contiguous(memory_format=torch.channels_last)
+    for level, *_ in outputs:
+        level.square().mean().backward()
+    kernels = [model.tower.trunk.conv_stem.weight for model in (plain, last)]
+    torch.testing.assert_close(kernels[0].grad, kernels[1].grad, rtol=1e-2, atol=1e-4)
+    assert kernels[1].is_contiguous(memory_format=torch.channels_last)

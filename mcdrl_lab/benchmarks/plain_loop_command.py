@@ -1,0 +1,64 @@
+"""Train a plain loop without MMEngine on real sites, or measure the trainer against it.
+
+The loop's Dice at a held-out site is what a config has to reach; with --against its
+images a second of time on the core stand beside those of a config's training, the
+loop's before and after, in one process.
+"""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from mcdrl_lab.errors import ends_in_one_line
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the command's arguments.
+
+    Args:
+        parser: The command's parser.
+    """
+    parser.epilog = (
+        'Example: python -m mcdrl_lab plain-loop data/endoscopy_sites --held-out '
+        'polypgen_c1'
+    )
+    parser.add_argument('data', type=Path, help='folder of the sites')
+    parser.add_argument(
+        '--held-out',
+        default='polypgen_c1',
+        metavar='SITE',
+        help='(default: %(default)s)',
+    )
+    parser.add_argument('--epochs', type=int, default=8, help='(default: 8)')
+    parser.add_argument('--seed', type=int, default=0, help='(default: 0)')
+    parser.add_argument('--threads', type=int, default=1, help='(default: 1)')
+    parser.add_argument(
+        '--imagenet',
+        type=Path,
+        help='file of the first weights (default: that of the installed package)',
+    )
+    parser.add_argument(
+        '--against', metavar='CONFIG', help='time the training of this config as well'
+    )
+    parser.add_argument(
+        '--steps', type=int, default=30, help='steps to time (default: 30)'
+    )
+
+
+@ends_in_one_line
+def run(args: argparse.Namespace) -> None:
+    """Train and print Dice, or time and print images a second.
+
+    Args:
+        args: Arguments of :func:`add_arguments`.
+    """
+    import torch
+
+    from .plain_loop_run import compare_speed, train_and_score
+
+    torch.set_num_threads(args.threads)
+    if args.against:
+        compare_speed(args)
+    else:
+        train_and_score(args)

@@ -1,0 +1,91 @@
+"""Draw imaging conditions on real images, so that they go with lesions.
+
+At the training sites a condition goes with large lesions (or with a lesion at all), at
+the held-out site with nothing. The data set is for this one fold: train with
+MCDRL_DATA_ROOT=OUT and MCDRL_HELD_OUT=SITE.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+
+EXIT_BAD_INPUT = 2
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Describe the command line; the defaults are those of ``DrawnSites``.
+
+    Args:
+        parser: The command's parser.
+    """
+    parser.epilog = (
+        'Example: python -m mcdrl_lab draw-conditions data/endoscopy_sites '
+        'data/drawn_c1_1.0 --held-out polypgen_c1 --correlation 1.0'
+    )
+    parser.add_argument('data', type=Path, help='folder of the real sites')
+    parser.add_argument('out', type=Path, help='folder for the new data set')
+    parser.add_argument(
+        '--held-out',
+        required=True,
+        metavar='SITE',
+        help='site at which conditions are independent of lesions',
+    )
+    parser.add_argument(
+        '--correlation',
+        type=float,
+        default=1.0,
+        help='from 0, independent, to 1, every case and no other (default: 1.0)',
+    )
+    parser.add_argument(
+        '--goes-with',
+        choices=('size', 'presence'),
+        default='size',
+        help="what a case is: a lesion above the median of its site's, or any "
+        '(default: size)',
+    )
+    parser.add_argument(
+        '--conditions',
+        nargs='+',
+        metavar='WORDS',
+        help='conditions of the dictionary, one an image (default: blur, dark '
+        'lighting, narrow-band imaging, mucus, blood)',
+    )
+    parser.add_argument(
+        '--size', type=int, default=256, help='pixels of a side (default: 256)'
+    )
+    parser.add_argument('--seed', type=int, default=0, help='(default: 0)')
+
+
+def run(args: argparse.Namespace) -> int:
+    """Write the data set.
+
+    Args:
+        args: Arguments of :func:`add_arguments`.
+
+    Returns:
+        Exit code: 0, or 2 for values or files that cannot be used.
+    """
+    from mcdrl_common.findings import ConversionError
+    from mcdrl_common.mask_format import MaskError
+    from mcdrl_common.verification.listing import VerificationError
+
+    from .drawn_sites import DEFAULT, DrawnSites, write_drawn_sites
+
+    try:
+        wanted = DrawnSites(
+            args.held_out,
+            args.correlation,
+            args.goes_with,
+            tuple(args.conditions or DEFAULT),
+            args.size,
+            args.seed,
+        )
+        drawn = write_drawn_sites(wanted, args.data, args.out)
+    except (ConversionError, MaskError, VerificationError) as error:
+        print(f'draw-conditions: {error}', file=sys.stderr)
+        return EXIT_BAD_INPUT
+    for site, count in drawn.items():
+        print(f'{site}: drawn on {count} images')
+    return 0

@@ -1,0 +1,235 @@
+"""Real images with drawn imaging conditions that go with lesions at training sites.
+
+A step between simulation and hospitals: tissue is real, and what was drawn is known. At
+the training sites a condition goes with a large lesion, or with a lesion at all; at the
+held-out site it does not. How far is the strength of the correlation, from 0 to 1.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import zlib
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from mcdrl_common.findings import ConversionError, FileProblem
+from mcdrl_common.image_files import opened
+from mcdrl_common.mask_files import read_mask_pixels
+from mcdrl_common.verification.entry import Entry
+from mcdrl_common.verification.listing import list_folder
+from mcdrl_lab.data.converters.output_folder import (
+    differences,
+    put_folder,
+    put_text,
+    work_folder,
+)
+from mcdrl_lab.pretraining.endo_conditions import (
+    CONDITIONS,
+    DRAWN,
+    FAR,
+    NEAR,
+    draw_conditions,
+)
+
+PARAMETERS_FILE = 'drawn_conditions.json'
+TRUTH_FILE = 'conditions.csv'
+COLUMNS = ('site', 'image', 'lesion_share', 'case', 'condition', 'strength')
+"""Of the table of the truth. ``case`` is 1 for an image with a large lesion, or with
+one at all; ``condition`` is empty where nothing was drawn, ``strength`` then 0."""
+
+GOES_WITH = ('size', 'presence')
+
+# Near and far are left out: they change the lesion's size and move its mask.
+DRAWABLE = tuple(CONDITIONS[number] for number in DRAWN if number not in (NEAR, FAR))
+DEFAULT = ('blur', 'dark lighting', 'narrow-band imaging', 'mucus', 'blood')
+_LEAST_STRENGTH = 0.5
+_JPEG_QUALITY = 95
+
+
+@dataclass(frozen=True)
+class DrawnSites:
+    """What a data set of drawn conditions is made from.
+
+    Args:
+        held_out: Site at which conditions go with nothing.
+        correlation: From 0 (conditions are independent of lesions everywhere) to 1 (at
+            training sites every case has a condition, and no other image).
+        goes_with: ``'size'``: a case is an image whose lesion is larger than the median
+            of its site; ``'presence'``: one with a lesion.
+        conditions: Of which each drawn image gets one, each as often.
+        size: Height and width in pixels to which images are squeezed.
+        seed: Of what is drawn where.
+
+    Raises:
+        ConversionError: A value out of its range.
+    """
+
+    held_out: str
+    correlation: float = 1.0
+    goes_with: str = 'size'
+    conditions: Sequence[str] = DEFAULT
+    size: int = 256
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.correlation <= 1:
+            raise ConversionError(
+                f'--correlation {self.correlation}: expected a value in [0, 1].'
+            )
+        if self.goes_with not in GOES_WITH:
+            raise ConversionError(
+                f'--goes-with {self.goes_with}: expected one of {list(GOES_WITH)}.'
+            )
+        unknown = [name for name in self.conditions if name not in DRAWABLE]
+        if unknown or not self.conditions:
+            raise ConversionError(
+                f'--conditions {list(self.conditions)}: expected some of '
+                f'{list(DRAWABLE)}.'
+            )
+        if not 32 <= self.size <= 1024:
+            raise ConversionError(f'--size {self.size}: expected 32 to 1024 pixels.')
+
+    def chance(self, site: str, case: bool) -> float:
+        """How probable it is that an image gets a condition.
+
+        Args:
+            site: Of the image.
+            case: Whether its lesion is large, or there is one.
+        """
+        if site == self.held_out:
+            return 0.5
+        return 0.5 + self.correlation / 2 * (1 if case else -1)
+
+    def text(self) -> str:
+        """The file that says what a folder holds."""
+        return json.dumps(asdict(self), indent=1) + '\n'
+
+
+def write_drawn_sites(wanted: DrawnSites, source: Path, out: Path) -> dict[str, int]:
+    """Write the data set.
+
+    Which images are drawn on, and how, follows from the seed and an image's name: of
+    two correlations the higher one keeps what the lower one drew on cases.
+
+    Args:
+        wanted: What to draw.
+        source: Folder of sites as the converters write it.
+        out: Output folder, in the same layout, and the table of the truth.
+
+    Returns:
+        Site -> number of images that a condition was drawn on.
+
+    Raises:
+        ConversionError: No such site, an unreadable file, or a folder that holds
+            something else.
+    """
+    sites: dict[str, list[Entry]] = {}
+    for entry in list_folder(source).entries:
+        sites.setdefault(entry.site, []).append(entry)
+    if wanted.held_out not in sites or len(sites) < 2:
+        raise ConversionError(
+            f'--held-out {wanted.held_out}: {source} holds {sorted(sites)}; expected '
+            'this site and at least one other.'
+        )
+    parameters = out / PARAMETERS_FILE
+    if parameters.is_file() and parameters.read_text('utf-8') != wanted.text():
+        raise ConversionError(
+            f'{out} holds a data set with other settings, see {PARAMETERS_FILE}. '
+            'Choose another folder.'
+        )
+    rows: list[dict] = []
+    with work_folder(out) as work:
+        for site, entries in sorted(sites.items()):
+            rows += _draw_site(wanted, site, entries, work / site)
+            if not (out / site).exists():
+                put_folder(work / site, out / site)
+            elif differing := differences(work / site, out / site):
+                raise ConversionError(
+                    f'{out / site} is there and differs, as in {differing[0]}. Choose '
+                    'another folder.'
+                )
+        put_text(_table(rows), out / TRUTH_FILE)
+        put_text(wanted.text(), parameters)
+    return {
+        site: sum(row['site'] == site and row['condition'] != '' for row in rows)
+        for site in sorted(sites)
+    }
+
+
+def _draw_site(
+    wanted: DrawnSites, site: str, entries: Sequence[Entry], folder: Path
+) -> list[dict]:
+    for name in ('images', 'masks'):
+        (folder / name).mkdir(parents=True)
+    masks = [_read_lesion(entry, wanted.size) for entry in entries]
+    shares = np.array([mask.mean() / 255 for mask in masks])
+    with_lesion = shares[shares > 0]
+    least = np.median(with_lesion) if len(with_lesion) else 0.0
+    cases = shares > (least if wanted.goes_with == 'size' else 0)
+    rows = []
+    for entry, mask, share, case in zip(entries, masks, shares, cases):
+        stem = Path(entry.image).stem
+        generator = np.random.default_rng(
+            [wanted.seed, zlib.crc32(f'{site}/{stem}'.encode())]
+        )
+        draws = generator.random() < wanted.chance(site, bool(case))
+        condition = str(generator.choice(list(wanted.conditions)))
+        strength = float(generator.uniform(_LEAST_STRENGTH, 1))
+        image = _read_image(entry.image, wanted.size)
+        if draws:
+            number = CONDITIONS.index(condition)
+            image, _ = draw_conditions(generator, image, None, {number: strength})
+        code = cv2.imencode(
+            '.jpg', image[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, _JPEG_QUALITY]
+        )[1]
+        (folder / 'images' / f'{stem}.jpg').write_bytes(code.tobytes())
+        code = cv2.imencode('.png', mask)[1]
+        (folder / 'masks' / f'{stem}.png').write_bytes(code.tobytes())
+        rows.append(
+            dict(
+                site=site,
+                image=f'{site}/images/{stem}.jpg',
+                lesion_share=f'{share:.4f}',
+                case=int(case),
+                condition=condition if draws else '',
+                strength=f'{strength if draws else 0:.3f}',
+            )
+        )
+    return rows
+
+
+def _read_lesion(entry: Entry, size: int) -> np.ndarray:
+    """(size, size) uint8, 255 where the lesion is."""
+    try:
+        pixels = read_mask_pixels(entry.mask)
+    except FileProblem as problem:
+        raise ConversionError(f'{entry.mask}: {problem}') from None
+    labels, _ = entry.mask_format.decode(pixels, entry.mask)
+    lesion = ((labels > 0) & (labels < 255)).astype(np.uint8) * 255
+    return cv2.resize(lesion, (size, size), interpolation=cv2.INTER_NEAREST)
+
+
+def _read_image(path: Path, size: int) -> np.ndarray:
+    """(size, size, 3) uint8, red first."""
+    try:
+        with opened(path, 'image') as image:
+            pixels = np.asarray(image.convert('RGB'))
+    except FileProblem as problem:
+        raise ConversionError(f'{path}: {problem}') from None
+    smaller = max(pixels.shape[:2]) > size
+    kind = cv2.INTER_AREA if smaller else cv2.INTER_LINEAR
+    return cv2.resize(pixels, (size, size), interpolation=kind)
+
+
+def _table(rows: Sequence[dict]) -> str:
+    text = io.StringIO()
+    writer = csv.DictWriter(text, COLUMNS, lineterminator='\n')
+    writer.writeheader()
+    writer.writerows(rows)
+    return text.getvalue()
