@@ -11,15 +11,15 @@ if TYPE_CHECKING:
     from .output_stride import set_output_stride
     from .text import embed_texts
     from .timm_tower import (
-        check_timm_dense_mode,
         is_timm_tower,
         set_timm_output_stride,
         timm_features,
         timm_stages,
         timm_stem,
+        timm_stem_parameters,
     )
     from .tower_features import TowerFeatures, resnet_features, vit_features
-    from .towers import CLIPSpec, build_image_tower, load_tower_weights
+    from .towers import CLIPSpec, build_image_tower, dense_modes, load_tower_weights
     from .weights import CLIPWeightsError
 
 _MODULES = {
@@ -29,7 +29,7 @@ _MODULES = {
     'TowerFeatures': 'tower_features',
     'build_image_tower': 'towers',
     'check_dense_mode': 'dense',
-    'check_timm_dense_mode': 'timm_tower',
+    'dense_modes': 'towers',
     'embed_texts': 'text',
     'is_timm_tower': 'timm_tower',
     'load_tower_weights': 'towers',
@@ -39,6 +39,7 @@ _MODULES = {
     'timm_features': 'timm_tower',
     'timm_stages': 'timm_tower',
     'timm_stem': 'timm_tower',
+    'timm_stem_parameters': 'timm_tower',
     'vit_features': 'tower_features',
 }
 
@@ -49,7 +50,7 @@ __all__ = [
     'TowerFeatures',
     'build_image_tower',
     'check_dense_mode',
-    'check_timm_dense_mode',
+    'dense_modes',
     'embed_texts',
     'is_timm_tower',
     'load_tower_weights',
@@ -59,6 +60,7 @@ __all__ = [
     'timm_features',
     'timm_stages',
     'timm_stem',
+    'timm_stem_parameters',
     'vit_features',
 ]
 

@@ -37,23 +37,27 @@ def merge_heads(tokens: Tensor) -> Tensor:
     return tokens.transpose(1, 2).flatten(2)
 
 
-def self_self_attention(query: Tensor, key: Tensor, value: Tensor, mode: str) -> Tensor:
+def self_self_attention(
+    query: Tensor, key: Tensor, value: Tensor, mode: str, prefix: int = 1
+) -> Tensor:
     """Attention of the patch positions under a training-free mode.
 
     Args:
-        query: (B, heads, 1 + L, c), the pooled token first.
+        query: (B, heads, prefix + L, c), pooled and register tokens first.
         key: Same shape.
         value: Same shape.
         mode: ``maskclip``, ``sclip`` or ``clearclip``.
+        prefix: Number of tokens that are no positions of the image.
 
     Returns:
-        (B, heads, L, c), without the pooled token.
+        (B, heads, L, c), without those of the prefix.
     """
     if mode == 'maskclip':
-        return value[:, :, 1:]
-    attended = F.scaled_dot_product_attention(query[:, :, 1:], query, value)
+        return value[:, :, prefix:]
+    attended = F.scaled_dot_product_attention(query[:, :, prefix:], query, value)
     if mode == 'sclip':
-        attended = attended + F.scaled_dot_product_attention(key[:, :, 1:], key, value)
+        own_key = key[:, :, prefix:]
+        attended = attended + F.scaled_dot_product_attention(own_key, key, value)
     return attended
 
 

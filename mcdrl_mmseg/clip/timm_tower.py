@@ -1,43 +1,65 @@
 """Image towers of timm, as open_clip's ``TimmModel`` holds them.
 
 The dense map of such a tower is its own head (pooling, projection and whatever lies
-between them) applied to one position at a time. Nothing in this is special to a family
-but where its stem and stages lie, which :data:`SUPPORTED` says family by family.
+between them) applied to one position at a time. A pool that averages or takes a class
+token leaves one position as it is; of an attention pool remains the path of the values,
+since the weights over a single position are 1. Nothing in this is special to a family
+but where its stem and stages lie and how it is built for images of any size, which
+:data:`FAMILIES` says.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from functools import partial
+from typing import Any, NamedTuple
 
+import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 
-from .tower_features import TowerFeatures
+from .dense import DENSE_MODES
+from .timm_blocks import block_dense_modes, dense_timm_block
+from .tower_features import TowerFeatures, run_module, to_map
 
-DENSE_MODES = ('vanilla',)
-"""Dense modes of a convolutional tower; the others change a last attention."""
 
-SUPPORTED = ('EfficientNet',)
-"""Classes of timm whose stem and stages are known here."""
+class Family(NamedTuple):
+    """A class of timm's models.
+
+    Attributes:
+        stem: What lies before the stages.
+        stages: Name of the stages or blocks.
+        options: Of the constructor, so that images of any size are taken.
+        tokens: Whether the trunk gives tokens in place of a map.
+        multiple: Of which sides are padded, where a convolution would leave out the
+            rest.
+    """
+
+    stem: tuple[str, ...]
+    stages: str
+    options: Mapping[str, Any]
+    tokens: bool = False
+    multiple: int = 1
+
+
+_DYNAMIC = {'dynamic_img_size': True}
+FAMILIES = {
+    'ConvNeXt': Family(('stem',), 'stages', {}, multiple=32),
+    'EfficientNet': Family(('conv_stem', 'bn1'), 'blocks', {}),
+    'Eva': Family(('patch_embed', 'norm_pre'), 'blocks', _DYNAMIC, tokens=True),
+    'FastVit': Family(('stem',), 'stages', {}),
+    'SwinTransformer': Family(
+        ('patch_embed',), 'layers', {'strict_img_size': False}, multiple=4
+    ),
+    'VisionTransformer': Family(
+        ('patch_embed', 'norm_pre'), 'blocks', _DYNAMIC, tokens=True
+    ),
+}
+"""Classes of timm that are supported, by name."""
+
+_STEM_PARAMETERS = ('cls_token', 'reg_token', 'pos_embed')
 
 OUTPUT_STRIDES = (32, 16, 8)
-
-
-def check_timm_dense_mode(model_name: str, dense_mode: str) -> None:
-    """Refuse a dense mode that a convolutional tower has not.
-
-    Args:
-        model_name: Of the tower, for the message.
-        dense_mode: As the config has it.
-
-    Raises:
-        ValueError: It is not one of :data:`DENSE_MODES`.
-    """
-    if dense_mode not in DENSE_MODES:
-        raise ValueError(
-            f'dense_mode={dense_mode!r} changes a last attention, which '
-            f'model_name={model_name!r} does not have: its modes are '
-            f'{list(DENSE_MODES)}.'
-        )
 
 
 def is_timm_tower(tower: nn.Module) -> bool:
@@ -45,33 +67,99 @@ def is_timm_tower(tower: nn.Module) -> bool:
     return hasattr(tower, 'trunk')
 
 
-def build_timm_tower(embed_dim: int, vision_cfg: dict) -> nn.Module | None:
-    """Build open_clip's ``TimmModel`` with random weights.
+def build_timm_tower(embed_dim: int, vision_cfg: dict) -> nn.Module:
+    """Build open_clip's ``TimmModel`` with random weights, for images of any size.
 
     Args:
         embed_dim: d, width of the joint space.
         vision_cfg: open_clip's ``vision_cfg`` with ``timm_model_name``.
 
     Returns:
-        The tower, or None where its family is not supported.
-    """
-    from open_clip.model import _build_vision_tower
+        The tower, with open_clip's keys.
 
-    tower = _build_vision_tower(
-        embed_dim, {**vision_cfg, 'timm_model_pretrained': False}
+    Raises:
+        ValueError: timm has no such model, its family is none of :data:`FAMILIES`, or
+            its pool is one whose value path is not known here; the message says which.
+    """
+    import timm
+    from open_clip.model import CLIPVisionCfg, _build_vision_tower
+
+    config = CLIPVisionCfg(**{**vision_cfg, 'timm_model_pretrained': False})
+    name = config.timm_model_name
+    # A name with a scheme, as hf-hub:, would have timm fetch it.
+    if not timm.is_model(name):
+        raise ValueError(f'timm has no model {name!r}.')
+    # Under meta it costs next to nothing to see what open_clip would build.
+    with torch.device('meta'):
+        tower = _build_vision_tower(embed_dim, config)
+    kind = type(tower.trunk).__name__
+    if kind not in FAMILIES:
+        raise ValueError(
+            f"its image tower is timm's {kind} ({name}); of timm's families "
+            f'{", ".join(FAMILIES)} are supported.'
+        )
+    pools = (getattr(tower.trunk, 'attn_pool', None), getattr(tower.head, 'pool', None))
+    if any(not _has_value_path(pool) for pool in pools if pool is not None):
+        raise ValueError(
+            f'its pool {config.timm_pool!r} has positions of a fixed grid, or no '
+            'values of its own, so that no dense map can be had through it.'
+        )
+    if not FAMILIES[kind].options:
+        return _build_vision_tower(embed_dim, config)
+    # open_clip's own constructor does not pass these options on.
+    keys = tower.trunk.state_dict().keys()
+    tower.trunk = _build_trunk(embed_dim, config, FAMILIES[kind].options)
+    assert tower.trunk.state_dict().keys() == keys
+    tower.head.to_empty(device=next(tower.trunk.parameters()).device)
+    for module in tower.head.modules():
+        if isinstance(module, nn.Linear):
+            module.reset_parameters()
+    return tower
+
+
+def _has_value_path(pool: nn.Module) -> bool:
+    return type(pool).__name__ == 'AttentionPoolLatent' and pool.pos_embed is None
+
+
+def _build_trunk(embed_dim: int, config: Any, options: Mapping[str, Any]) -> nn.Module:
+    """The trunk with open_clip's choice of head and pool, and with options."""
+    import timm
+
+    options = {**options, 'pretrained': False}
+    if config.timm_drop_path is not None:
+        options['drop_path_rate'] = config.timm_drop_path
+    if config.patch_dropout > 0:
+        options['patch_drop_rate'] = config.patch_dropout
+    if config.timm_proj in ('linear', 'mlp'):
+        trunk = timm.create_model(config.timm_model_name, **options)
+        pool = {'global_pool': config.timm_pool} if config.timm_pool else {}
+        trunk.reset_classifier(0, **pool)
+        return trunk
+    return timm.create_model(
+        config.timm_model_name,
+        num_classes=0 if config.timm_proj == 'none' else embed_dim,
+        global_pool=config.timm_pool,
+        **options,
     )
-    # Attention pools among the head's layers have positions of a fixed grid.
-    plain = 'pool' not in dict(tower.head.named_children())
-    return tower if type(tower.trunk).__name__ in SUPPORTED and plain else None
+
+
+def _family(tower: nn.Module) -> Family:
+    return FAMILIES[type(tower.trunk).__name__]
 
 
 def timm_stem(tower: nn.Module) -> list[nn.Module]:
-    """What lies before the first stage of a supported tower."""
-    return [tower.trunk.conv_stem, tower.trunk.bn1]
+    """What lies before the first stage of a tower."""
+    return [getattr(tower.trunk, name) for name in _family(tower).stem]
+
+
+def timm_stem_parameters(tower: nn.Module) -> list[nn.Parameter]:
+    """Parameters before the first stage that belong to no module of the stem."""
+    found = [getattr(tower.trunk, name, None) for name in _STEM_PARAMETERS]
+    return [parameter for parameter in found if parameter is not None]
 
 
 def timm_stages(tower: nn.Module) -> list[nn.Module]:
-    """Stages of a supported tower, as timm counts them.
+    """Stages of a tower, as timm counts them.
 
     Args:
         tower: Tower of :func:`build_timm_tower`.
@@ -80,13 +168,28 @@ def timm_stages(tower: nn.Module) -> list[nn.Module]:
         One module a level of ``feature_info``; together they hold all blocks.
     """
     trunk = tower.trunk
-    stages: list[nn.Module] = []
+    stages = getattr(trunk, _family(tower).stages)
+    if len(stages) == len(trunk.feature_info):
+        return list(stages)
+    # EfficientNet's levels are where the stride grows.
+    grouped: list[nn.Module] = []
     begin = 0
     for info in trunk.feature_info:
         end = info['stage']
-        stages.append(nn.ModuleList(trunk.blocks[begin:end]))
+        grouped.append(nn.ModuleList(stages[begin:end]))
         begin = end
-    return stages
+    return grouped
+
+
+def timm_dense_modes(tower: nn.Module) -> tuple[str, ...]:
+    """Dense modes of a tower: all where its last block is a plain transformer's.
+
+    Args:
+        tower: Tower of :func:`build_timm_tower`.
+    """
+    if not _family(tower).tokens:
+        return DENSE_MODES[:1]
+    return block_dense_modes(tower.trunk.blocks[-1])
 
 
 def timm_features(
@@ -96,14 +199,17 @@ def timm_features(
     dense_mode: str,
     with_cp: bool = False,
 ) -> TowerFeatures:
-    """Run a supported timm tower.
+    """Run a timm tower.
 
     Args:
         tower: Tower of :func:`build_timm_tower`.
-        images: (B, 3, H, W), normalised as the tower expects.
-        out_indices: Levels of timm's ``feature_info``; of an EfficientNet 0 to 4, of
-            stride 2 to 32.
-        dense_mode: One of :data:`DENSE_MODES`; checked where the tower is built.
+        images: (B, 3, H, W), normalised as the tower expects. Sizes that are no
+            multiple of the patch are padded with zeros at the right and bottom; a
+            native size that is none is cut, as open_clip does it.
+        out_indices: Levels of timm's ``feature_info``: blocks of a transformer; stages
+            0 to 3 of ConvNeXt, FastViT and Swin, of stride 4 to 32; 0 to 4 of an
+            EfficientNet, of stride 2 to 32.
+        dense_mode: One of :func:`timm_dense_modes`; checked where the tower is built.
         with_cp: Recompute blocks in the backward pass to save memory.
 
     Returns:
@@ -111,9 +217,12 @@ def timm_features(
         open_clip's; of an average-pooled tower with a linear head it is the mean of
         the dense map over positions.
     """
+    _set_recomputation(tower, with_cp)
+    if _family(tower).tokens:
+        images = _fit_to_patches(tower, images)
+        return _token_features(tower, images, out_indices, dense_mode, with_cp)
     trunk = tower.trunk
-    if trunk.grad_checkpointing != with_cp:
-        trunk.set_grad_checkpointing(with_cp)
+    images = _pad(images, _family(tower).multiple)
     # timm takes no empty list.
     last, levels = trunk.forward_intermediates(images, indices=list(out_indices) or [0])
     levels = levels if out_indices else []
@@ -123,25 +232,117 @@ def timm_features(
     )
 
 
-def dense_head(tower: nn.Module, features: Tensor) -> Tensor:
-    """A tower's pooling and projection, applied to one position at a time.
+def _set_recomputation(tower: nn.Module, with_cp: bool) -> None:
+    """Set it where it changes: timm walks through all stages."""
+    if getattr(tower, '_recomputes', False) != with_cp:
+        tower.trunk.set_grad_checkpointing(with_cp)
+        tower._recomputes = with_cp
+
+
+def _fit_to_patches(tower: nn.Module, images: Tensor) -> Tensor:
+    patch = tower.trunk.patch_embed.feat_ratio()
+    height, width = images.shape[-2:]
+    if (height, width) == tuple(tower.image_size):
+        return images[..., : height - height % patch, : width - width % patch]
+    return _pad(images, patch)
+
+
+def _pad(images: Tensor, multiple: int) -> Tensor:
+    down, right = -images.shape[-2] % multiple, -images.shape[-1] % multiple
+    return F.pad(images, (0, right, 0, down)) if down or right else images
+
+
+def _token_features(
+    tower: nn.Module,
+    images: Tensor,
+    out_indices: Sequence[int],
+    dense_mode: str,
+    with_cp: bool,
+) -> TowerFeatures:
+    """A vision transformer: its tokens' last block in the dense mode, then its head."""
+    trunk, prefix = tower.trunk, tower.trunk.num_prefix_tokens
+    is_dense = dense_mode != 'vanilla'
+    before_last = len(trunk.blocks) - 2
+    indices = sorted({*out_indices, *([before_last] if is_dense else [])})
+    last, found = trunk.forward_intermediates(
+        images,
+        indices=indices or [0],
+        output_fmt='NLC',
+        return_prefix_tokens=prefix > 0,
+    )
+    parts = dict(zip(indices, found))
+    grid = trunk.patch_embed.dynamic_feat_size(images.shape[-2:])
+
+    # The image embedding, from plain attention throughout.
+    embedding = tower.head(trunk.forward_head(last))
+    if is_dense:
+        part = parts[before_last]
+        tokens = torch.cat(part[::-1], dim=1) if prefix else part
+        rope = getattr(trunk, 'rope', None)
+        block = partial(
+            dense_timm_block,
+            trunk.blocks[-1],
+            prefix=prefix,
+            rope=None if rope is None else rope.get_embed(shape=grid),
+            mode=dense_mode,
+        )
+        positions = trunk.norm(run_module(block, tokens, with_cp))
+    else:
+        positions = last[:, prefix:]
+    levels = [parts[index] for index in out_indices]
+    return TowerFeatures(
+        tuple(to_map(part[0] if prefix else part, grid) for part in levels),
+        to_map(embed_positions(tower, positions), grid),
+        embedding[..., None, None],
+    )
+
+
+def embed_positions(tower: nn.Module, tokens: Tensor) -> Tensor:
+    """A transformer's pooling and projection, applied to one position at a time.
 
     Args:
         tower: Tower of :func:`build_timm_tower`.
-        features: (B, c, h, w), the trunk's last map.
+        tokens: (B, L, c) behind the trunk's last norm.
+
+    Returns:
+        (B, L, d) in the joint image-text space, not normalised.
+    """
+    trunk = tower.trunk
+    if trunk.attn_pool is not None:
+        tokens = _pool_alone(trunk.attn_pool, tokens)
+    # All that follows a pool works on the last dimension alone.
+    return tower.head(trunk.head(trunk.head_drop(trunk.fc_norm(tokens))))
+
+
+def _pool_alone(pool: nn.Module, tokens: Tensor) -> Tensor:
+    """Timm's ``AttentionPoolLatent`` over each token by itself."""
+    _, value = pool.kv(tokens).chunk(2, dim=-1)
+    pooled = pool.proj_drop(pool.proj(value))
+    return pooled if pool.mlp is None else pooled + pool.mlp(pool.norm(pooled))
+
+
+def dense_head(tower: nn.Module, features: Tensor) -> Tensor:
+    """A convolutional tower's pooling and projection, one position at a time.
+
+    Args:
+        tower: Tower of :func:`build_timm_tower`.
+        features: (B, c, h, w), the trunk's last map; Swin's is (B, h, w, c).
 
     Returns:
         (B, d, h, w) in the joint image-text space, not normalised.
     """
-    batch, channels, height, width = features.shape
-    single = features.permute(0, 2, 3, 1).reshape(-1, channels, 1, 1)
-    embedded = tower.head(tower.trunk.forward_head(single))
+    channels_last = type(tower.trunk).__name__ == 'SwinTransformer'
+    if not channels_last:
+        features = features.permute(0, 2, 3, 1)
+    batch, height, width, channels = features.shape
+    single = (1, 1, channels) if channels_last else (channels, 1, 1)
+    embedded = tower.head(tower.trunk.forward_head(features.reshape(-1, *single)))
     dense = embedded.view(batch, height, width, -1).permute(0, 3, 1, 2)
     return dense.contiguous()
 
 
 def set_timm_output_stride(tower: nn.Module, output_stride: int) -> None:
-    """Make the dense map of a convolutional tower finer, with dilation for stride.
+    """Make an EfficientNet's dense map finer, with dilation for stride.
 
     Args:
         tower: Tower of :func:`build_timm_tower`.
@@ -149,8 +350,14 @@ def set_timm_output_stride(tower: nn.Module, output_stride: int) -> None:
             columns, 8 four times. No weight changes.
 
     Raises:
-        ValueError: Another stride.
+        ValueError: Another stride, or a tower of another family.
     """
+    kind = type(tower.trunk).__name__
+    if kind != 'EfficientNet':
+        raise ValueError(
+            f"output_stride={output_stride}: the stride of timm's {kind} is fixed; "
+            'leave it at None.'
+        )
     if output_stride not in OUTPUT_STRIDES:
         raise ValueError(f'output_stride={output_stride} must be one of 32, 16 or 8.')
     reached, dilation = 2, 1  # behind the stem

@@ -29,13 +29,14 @@ class TowerFeatures(NamedTuple):
     image_embedding: Tensor
 
 
-def _run(module: Callable, x: Tensor, with_cp: bool) -> Tensor:
+def run_module(module: Callable, x: Tensor, with_cp: bool) -> Tensor:
+    """Run a block, recomputed in the backward pass with ``with_cp``."""
     if with_cp and x.requires_grad:
         return checkpoint(module, x, use_reentrant=False)
     return module(x)
 
 
-def _to_map(tokens: Tensor, grid: tuple[int, int]) -> Tensor:
+def to_map(tokens: Tensor, grid: tuple[int, int]) -> Tensor:
     """(B, h * w, c) -> (B, c, h, w)."""
     # Contiguous, as every map is that tokens were put back into: convolutions round
     # in another order for another layout, and a closed gate would show.
@@ -79,30 +80,61 @@ def vit_features(
     levels = []
     *blocks, last = tower.transformer.resblocks
     for index, block in enumerate(blocks):
-        tokens = _run(block, tokens, with_cp)
+        tokens = run_module(block, tokens, with_cp)
         if index in out_indices:
-            levels.append(_to_map(tokens[:, 1:], grid))
+            levels.append(to_map(tokens[:, 1:], grid))
 
     # The last block, plain where a level or CLIP's pooling needs it, and dense.
     is_level = len(blocks) in out_indices
     # The plain block costs as much as the dense one, which has the pooled token too.
-    if dense_mode == 'vanilla' or is_level or tower.pool_type != 'tok':
-        plain = _run(last, tokens, with_cp)
+    # An attention pool needs all tokens, as an average does.
+    by_token = tower.pool_type == 'tok' and tower.attn_pool is None
+    if dense_mode == 'vanilla' or is_level or not by_token:
+        plain = run_module(last, tokens, with_cp)
         pooled, _ = tower._pool(plain)
         if is_level:
-            levels.append(_to_map(plain[:, 1:], grid))
+            levels.append(to_map(plain[:, 1:], grid))
     if dense_mode == 'vanilla':
         dense = plain
     else:
-        dense = _run(partial(dense_vit_block, last, mode=dense_mode), tokens, with_cp)
-        if tower.pool_type == 'tok':
+        dense = run_module(
+            partial(dense_vit_block, last, mode=dense_mode), tokens, with_cp
+        )
+        if by_token:
             pooled, _ = tower._pool(dense[:, :1])
     # Both into the joint image-text space.
-    dense = tower.ln_post(dense[:, 1:]) @ tower.proj
-    embedding = pooled @ tower.proj
-    return TowerFeatures(
-        tuple(levels), _to_map(dense, grid), embedding[..., None, None]
-    )
+    dense = _pool_alone(tower, dense[:, 1:]) @ tower.proj
+    # A contrastive pool gives its one query a dimension.
+    embedding = (pooled @ tower.proj).flatten(1)
+    return TowerFeatures(tuple(levels), to_map(dense, grid), embedding[..., None, None])
+
+
+def _pool_alone(tower: nn.Module, tokens: Tensor) -> Tensor:
+    """A ViT's pooling over each token by itself, up to the projection."""
+    if tower.attn_pool is None:
+        return tower.ln_post(tokens)
+    if tower.attn_pool_contrastive is None:
+        return tower.ln_post(_value_path(tower.attn_pool, tokens))
+    # As CoCa's paper has it: two pools side by side, or one behind the other.
+    tokens = tower.ln_post(tokens)
+    if tower.attn_pool_type == 'cascade':
+        tokens = _value_path(tower.attn_pool, tokens)
+    return _value_path(tower.attn_pool_contrastive, tokens)
+
+
+def _value_path(pool: nn.Module, tokens: Tensor) -> Tensor:
+    """open_clip's ``AttentionalPooler`` over each token by itself.
+
+    The weight of a single key is 1 for every query.
+    """
+    attention = pool.attn
+    normed = pool.ln_k(tokens)
+    bias = attention.in_proj_bias.chunk(3)[2]
+    if attention.in_proj_weight is None:
+        value = F.linear(normed, attention.v_proj_weight, bias)
+    else:
+        value = F.linear(normed, attention.in_proj_weight.chunk(3)[2], bias)
+    return attention.out_proj(value)
 
 
 def resnet_features(
@@ -129,7 +161,7 @@ def resnet_features(
     levels = []
     stages = (tower.layer1, tower.layer2, tower.layer3, tower.layer4)
     for index, stage in enumerate(stages):
-        x = _run(stage, x, with_cp)
+        x = run_module(stage, x, with_cp)
         if index in out_indices:
             levels.append(x)
 
@@ -140,6 +172,4 @@ def resnet_features(
     positions = fit_position_grid(pool.positional_embedding, grid).to(x.dtype)
     pooled = dense_pooled_tokens(pool, tokens, positions, dense_mode)
     embedding, dense = pooled[:, 0], pooled[:, 1:]
-    return TowerFeatures(
-        tuple(levels), _to_map(dense, grid), embedding[..., None, None]
-    )
+    return TowerFeatures(tuple(levels), to_map(dense, grid), embedding[..., None, None])

@@ -6,9 +6,10 @@ from dataclasses import dataclass
 
 from torch import Tensor, nn
 
+from .dense import DENSE_MODES
 from .model_config import get_model_config
 from .positions import fit_position_grid
-from .timm_tower import SUPPORTED, build_timm_tower
+from .timm_tower import build_timm_tower, is_timm_tower, timm_dense_modes
 from .torchscript import is_torchscript
 from .weights import (
     CLIPWeightsError,
@@ -78,32 +79,39 @@ def build_image_tower(spec: CLIPSpec) -> nn.Module:
 
     Returns:
         open_clip's ``VisionTransformer`` or ``ModifiedResNet``, or its ``TimmModel``
-        of a family in :data:`mcdrl_mmseg.clip.timm_tower.SUPPORTED`.
+        of a family in :data:`mcdrl_mmseg.clip.timm_tower.FAMILIES`.
 
     Raises:
-        ValueError: Unknown name, or a tower of another kind (attention-pooled, Hugging
-            Face's, other families of timm), whose dense features are not defined here.
+        ValueError: Unknown name, or a tower whose dense features are not defined here.
     """
     from open_clip.model import _build_vision_tower
-    from open_clip.modified_resnet import ModifiedResNet
-    from open_clip.transformer import VisionTransformer
 
     config = get_model_config(spec.model_name)
     vision = config['vision_cfg']
-    if vision.get('timm_model_name'):
-        timm_tower = build_timm_tower(config['embed_dim'], vision)
-        if timm_tower is not None:
-            return timm_tower
-    else:
-        tower = _build_vision_tower(config['embed_dim'], vision, spec.uses_quick_gelu)
-        is_vit = isinstance(tower, VisionTransformer) and tower.attn_pool is None
-        if is_vit or isinstance(tower, ModifiedResNet):
-            return tower
-    raise ValueError(
-        f'model_name={spec.model_name!r}: only open_clip ModifiedResNet and plain '
-        'VisionTransformer image towers are supported, for example RN50, ViT-B-16 '
-        f"or ViT-L-14, and of timm's {' and '.join(SUPPORTED)}."
-    )
+    try:
+        if vision.get('timm_model_name'):
+            return build_timm_tower(config['embed_dim'], vision)
+        return _build_vision_tower(config['embed_dim'], vision, spec.uses_quick_gelu)
+    except (TypeError, ValueError) as error:
+        raise ValueError(
+            f'model_name={spec.model_name!r} has an image tower that is not '
+            f'supported: {error}'
+        ) from error
+
+
+def dense_modes(tower: nn.Module) -> tuple[str, ...]:
+    """Dense modes that a tower allows.
+
+    Args:
+        tower: Tower of :func:`build_image_tower`.
+    """
+    if is_timm_tower(tower):
+        return timm_dense_modes(tower)
+    if hasattr(tower, 'attnpool'):
+        return DENSE_MODES
+    attention = getattr(tower.transformer.resblocks[-1], 'attn', None)
+    plain = isinstance(attention, nn.MultiheadAttention)
+    return DENSE_MODES if plain else DENSE_MODES[:1]
 
 
 def build_text_tower(spec: CLIPSpec) -> nn.Module:

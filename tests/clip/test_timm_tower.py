@@ -1,4 +1,4 @@
-"""The first family of timm's image towers against open_clip's own forward pass."""
+"""EfficientNet, the built-in CLIP's tower, against open_clip's own forward pass."""
 
 import pytest
 import torch
@@ -130,6 +130,8 @@ def test_an_unknown_stride_is_an_error(tower):
         set_timm_output_stride(tower, 4)
 
 
-def test_a_family_that_is_not_supported_is_none():
-    config = dict(timm_model_name='resnet18', timm_pool='avg', image_size=64)
-    assert build_timm_tower(32, config) is None
+def test_the_stride_of_another_family_is_fixed():
+    with torch.device('meta'):
+        convnext = build_image_tower(CLIPSpec('convnext_tiny'))
+    with pytest.raises(ValueError, match=r'output_stride=16: .* ConvNeXt is fixed'):
+        set_timm_output_stride(convnext, 16)

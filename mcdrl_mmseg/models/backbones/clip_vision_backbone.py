@@ -27,9 +27,9 @@ class CLIPVisionBackbone(BaseModule):
     them.
 
     Args:
-        model_name: open_clip architecture of a ModifiedResNet or VisionTransformer,
-            as ``RN50``, ``ViT-B-16``, ``ViT-L-14``, or of a timm tower
-            (:mod:`mcdrl_mmseg.clip.timm_tower`), as ``mcdrl-endo-lite0``.
+        model_name: open_clip architecture, as ``RN50``, ``ViT-B-16`` or
+            ``ViT-B-16-SigLIP2``, or one of the plug-in's own, as
+            ``mcdrl-endo-lite0``.
         pretrained: open_clip tag (``'openai'``), local file (open_clip checkpoint,
             OpenAI's TorchScript archive, state dict, safetensors; with
             ``#sha256=DIGITS`` behind its name of that content alone), or None for
@@ -40,11 +40,11 @@ class CLIPVisionBackbone(BaseModule):
             from the end.
         dense_mode: How patch tokens reach the text space: ``vanilla``,
             ``maskclip``, ``sclip`` or ``clearclip``
-            (:mod:`mcdrl_mmseg.clip.dense`). A timm tower without attention has
-            ``vanilla`` alone: its head, position by position.
-        output_stride: Of a convolutional tower's dense map: 32, or 16 or 8 for two or
-            four times the rows and columns, by dilation and with the same weights.
-            None takes the tower's own.
+            (:mod:`mcdrl_mmseg.clip.dense`). A tower without standard attention in
+            its last block has ``vanilla`` alone: its head, position by position.
+        output_stride: Of the dense map of a ResNet or EfficientNet: 32, or 16 or 8 for
+            two or four times the rows and columns, by dilation and with the same
+            weights. None takes the tower's own.
         input_scale: Factor on the images' height and width before the tower, as in
             SAN (arXiv 2302.12242), whose CLIP sees 0.5 and has a quarter of the
             positions; with more than 1 the map is finer.
@@ -107,10 +107,15 @@ class CLIPVisionBackbone(BaseModule):
             self.tower.to(memory_format=torch.channels_last)
         self._is_vit = hasattr(self.tower, 'transformer')
         self._is_timm = clip.is_timm_tower(self.tower)
-        if self._is_timm:
-            clip.check_timm_dense_mode(model_name, dense_mode)
-        if self._is_vit and dense_mode != 'vanilla':
-            self._check_last_block()
+        trunk = getattr(self.tower, 'trunk', self.tower)
+        self._has_blocks = self._is_vit or hasattr(trunk, 'num_prefix_tokens')
+        modes = clip.dense_modes(self.tower)
+        if dense_mode not in modes:
+            raise ValueError(
+                f'dense_mode={dense_mode!r} changes a last attention of the standard '
+                f'kind, which model_name={model_name!r} does not have: its modes are '
+                f'{list(modes)}.'
+            )
         if output_stride is not None:
             if self._is_vit:
                 raise ValueError(
@@ -139,15 +144,6 @@ class CLIPVisionBackbone(BaseModule):
             return clip.timm_stages(tower)
         return [tower.layer1, tower.layer2, tower.layer3, tower.layer4]
 
-    def _check_last_block(self) -> None:
-        attention = getattr(self._stages[-1], 'attn', None)
-        if not isinstance(attention, nn.MultiheadAttention):
-            raise ValueError(
-                f'dense_mode={self.dense_mode!r} needs standard attention in the last '
-                f'block, which model_name={self.clip_spec.model_name!r} does not '
-                "have. Use dense_mode='vanilla'."
-            )
-
     def _resolve_indices(self, out_indices: Sequence[int]) -> tuple[int, ...]:
         count = len(self._stages)
         wrong = [i for i in out_indices if not -count <= i < count]
@@ -155,7 +151,7 @@ class CLIPVisionBackbone(BaseModule):
         if wrong or resolved != sorted(set(resolved)):
             raise ValueError(
                 f'out_indices={tuple(out_indices)} must be increasing indices of '
-                f'{count} {"blocks" if self._is_vit else "stages"} '
+                f'{count} {"blocks" if self._has_blocks else "stages"} '
                 f'(model_name={self.clip_spec.model_name!r}).'
             )
         return tuple(resolved)
@@ -191,9 +187,15 @@ class CLIPVisionBackbone(BaseModule):
     def _freeze(self) -> None:
         for module in self._frozen_modules():
             module.requires_grad_(False)
-        if self._is_vit and self.frozen_stages >= 0:
-            self.tower.class_embedding.requires_grad_(False)
-            self.tower.positional_embedding.requires_grad_(False)
+        if self.frozen or self.frozen_stages < 0:
+            return
+        parameters = []
+        if self._is_vit:
+            parameters = [self.tower.class_embedding, self.tower.positional_embedding]
+        elif self._is_timm:
+            parameters = clip.timm_stem_parameters(self.tower)
+        for parameter in parameters:
+            parameter.requires_grad_(False)
 
     def train(self, mode: bool = True) -> CLIPVisionBackbone:
         """Set the mode; frozen parts, and norms if asked, stay in evaluation."""

@@ -218,9 +218,9 @@ CASES = [
     ),
     case(
         'an image tower of a kind that is not supported',
-        {'model.backbone.clip.model_name': 'coca_ViT-B-32'},
+        {'model.backbone.clip.model_name': 'vit_relpos_medium_patch16_cls_224'},
         'model.backbone.clip.model_name',
-        'image towers are supported',
+        "image tower that is not supported: its image tower is timm's",
         config='guided',
     ),
     case(
