@@ -39,6 +39,10 @@ COMMANDS: dict[str, Command] = {
         'mcdrl_lab.data.verify_command',
         'everything wrong with a data set, by file',
     ),
+    'new-project': Command(
+        'mcdrl_lab.projects.new_project_command',
+        'configs, a plan and the next commands for your hospitals',
+    ),
     'simulate': Command(
         'mcdrl_lab.simulation.simulate_command',
         'EndoSim: simulated hospitals with known confounders',

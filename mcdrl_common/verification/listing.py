@@ -64,7 +64,7 @@ def list_sites(folders: SiteFolders, split: str, listing: Listing) -> None:
 def _class_findings(folder: Path, site: Site, known: list[Finding]) -> list[Finding]:
     """Classes whose values the converter and the config name in another order."""
     names = site.mask_values or {}
-    own = _read_classes(folder)
+    own = read_classes(folder)
     finding = Finding(
         'swapped classes',
         str(folder / CLASSES_FILE),
@@ -80,8 +80,18 @@ def _class_findings(folder: Path, site: Site, known: list[Finding]) -> list[Find
     return [finding] if swapped and finding not in known else []
 
 
-def _read_classes(folder: Path) -> dict[int, str]:
-    """Value in the masks -> class, as a converter noted it; empty where not known."""
+def read_classes(folder: Path) -> dict[int, str]:
+    """Value in the masks -> class, as a converter noted it.
+
+    Args:
+        folder: Folder of a site.
+
+    Returns:
+        Empty where nothing is noted: masks are then of 0 and 255.
+
+    Raises:
+        SiteDataError: The note is not as the converters write it.
+    """
     file = folder / CLASSES_FILE
     if not file.is_file():
         return {}
@@ -141,7 +151,7 @@ def list_folder(root: Path) -> Listing:
     listing = Listing()
     for name in names:
         try:
-            values = _read_classes(root / name)
+            values = read_classes(root / name)
             classes = [c for c in values.values() if c not in ('background', 'ignore')]
             site = Site.from_cfg(
                 dict(name=name, lesion_classes=classes, mask_values=values)

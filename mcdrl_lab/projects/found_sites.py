@@ -1,0 +1,199 @@
+"""The hospitals of a folder: where their images and masks lie, and what they show."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from pathlib import Path, PurePosixPath
+
+from mcdrl_common.image_index import INDEX_FILE, ImageIndexError, read_table
+from mcdrl_common.sites import Site, SiteDataError
+from mcdrl_common.verification.listing import read_classes
+from mcdrl_lab.errors import ProtocolError
+
+_IMAGES = ('images', 'image', 'imgs', 'img', 'photos', 'frames', 'jpegimages')
+_MASKS = (
+    'masks',
+    'mask',
+    'annotations',
+    'labels',
+    'segmentations',
+    'ground truth',
+    'gt',
+)
+_NO_LESION = ('background', 'ignore')
+
+
+def find_sites(root: Path, lesion_class: str | None = None) -> list[Site]:
+    """List the hospitals of a folder.
+
+    These layouts are known, in this order: an ``index.csv`` whose columns ``image`` and
+    ``mask`` name files below the folder; ``images/`` and ``masks/`` of one hospital, or
+    with one subfolder a hospital in each; one folder a hospital with both in it, as the
+    converters write it.
+
+    Args:
+        root: The folder.
+        lesion_class: What the masks show; None takes what ``classes.json``, a
+            converter's report or the column ``classes`` of the index say.
+
+    Returns:
+        The sites by name, with paths relative to the folder.
+
+    Raises:
+        ProtocolError: No such folder, no layout that is known, or a site whose lesion
+            class is written nowhere.
+    """
+    if not root.is_dir():
+        raise ProtocolError(f'{root}: no such folder.')
+    places = _indexed(root) or _below_parts(root) or _below_sites(root)
+    if not places:
+        raise ProtocolError(
+            f'{root} holds no hospital that is understood: expected SITE/images and '
+            'SITE/masks, images/ and masks/, images/SITE and masks/SITE, or an '
+            f'{INDEX_FILE} with columns site, image and mask. Other folders: python -m '
+            'mcdrl_lab convert folder, or coco, brings them into this layout '
+            '(docs/own_data.md).'
+        )
+    known = _indexed_classes(root)
+    return [
+        _site(root, name, place, lesion_class, known.get(name, ()))
+        for name, place in sorted(places.items())
+    ]
+
+
+def _site(
+    root: Path,
+    name: str,
+    place: Mapping[str, str],
+    lesion_class: str | None,
+    indexed: Iterable[str],
+) -> Site:
+    try:
+        values = read_classes(root / place.get('folder', name))
+    except SiteDataError as error:
+        raise ProtocolError(str(error)) from None
+    if values:
+        classes = [c for c in values.values() if c not in _NO_LESION]
+        return Site.from_cfg(
+            dict(name=name, lesion_classes=classes, mask_values=values, **place)
+        )
+    classes = [lesion_class] if lesion_class else _reported(root, name) or [*indexed]
+    if not classes:
+        raise ProtocolError(
+            f'{name}: what its masks show is written nowhere. Say it by --class, as '
+            '--class polyp.'
+        )
+    return Site.from_cfg(dict(name=name, lesion_classes=classes, **place))
+
+
+def _reported(root: Path, name: str) -> list[str]:
+    """Lesion classes of a site as a converter reported them."""
+    report = root / 'reports' / f'{name}.json'
+    try:
+        return [str(c) for c in json.loads(report.read_text('utf-8'))['lesion_classes']]
+    except (OSError, ValueError, KeyError, TypeError):
+        return []
+
+
+def _index(root: Path) -> list[dict[str, str]]:
+    file = root / INDEX_FILE
+    if not file.is_file():
+        return []
+    try:
+        columns, rows = read_table(file)
+    except ImageIndexError as error:
+        raise ProtocolError(str(error)) from None
+    return rows if {'site', 'image'} <= set(columns) else []
+
+
+def _indexed_classes(root: Path) -> dict[str, list[str]]:
+    """Site -> lesion classes that the index names, in the order of their rows."""
+    classes: dict[str, dict[str, None]] = {}
+    for row in _index(root):
+        names = [n.strip() for n in row.get('classes', '').split(';') if n.strip()]
+        classes.setdefault(row['site'].strip(), {}).update(dict.fromkeys(names))
+    return {site: list(names) for site, names in classes.items()}
+
+
+def _indexed(root: Path) -> dict[str, dict[str, str]]:
+    """Site -> its folders, of an index that names images and masks by their paths."""
+    folders: dict[str, dict[str, set[str]]] = {}
+    for row in _index(root):
+        image, mask = (row.get(k, '').replace('\\', '/') for k in ('image', 'mask'))
+        if '/' not in image or '/' not in mask:
+            return {}
+        site = folders.setdefault(
+            row['site'].strip(), {'img_dir': set(), 'mask_dir': set()}
+        )
+        site['img_dir'].add(str(PurePosixPath(image.strip()).parent))
+        site['mask_dir'].add(str(PurePosixPath(mask.strip()).parent))
+    places = {}
+    for name, parts in folders.items():
+        for key, found in parts.items():
+            if len(found) > 1:
+                raise ProtocolError(
+                    f'{root / INDEX_FILE}: the files of site {name!r} lie in several '
+                    f'folders ({key}: {sorted(found)}); one folder of images and one '
+                    'of masks are expected. python -m mcdrl_lab convert folder puts '
+                    'them together.'
+                )
+        place = {key: found.pop() for key, found in parts.items()}
+        if all(path.startswith(f'{name}/') for path in place.values()):
+            place = {key: path[len(name) + 1 :] for key, path in place.items()}
+            places[name] = _plain(place)
+        else:
+            places[name] = {'folder': '.', **place}
+    return places
+
+
+def _plain(place: dict[str, str]) -> dict[str, str]:
+    """Folders of a site without those that need no mention."""
+    usual = {'img_dir': 'images', 'mask_dir': 'masks'}
+    return {key: path for key, path in place.items() if usual.get(key) != path}
+
+
+def _below_parts(root: Path) -> dict[str, dict[str, str]]:
+    """Sites of a folder that holds images and masks itself."""
+    parts = _parts(root)
+    if parts is None:
+        return {}
+    images, masks = parts
+    names = _folders(root / images) & _folders(root / masks)
+    if not names:
+        place = _plain({'img_dir': images, 'mask_dir': masks})
+        return {root.resolve().name: {'folder': '.', **place}}
+    return {
+        name: {
+            'folder': '.',
+            'img_dir': f'{images}/{name}',
+            'mask_dir': f'{masks}/{name}',
+        }
+        for name in names
+    }
+
+
+def _below_sites(root: Path) -> dict[str, dict[str, str]]:
+    """Sites that have a folder each."""
+    places = {}
+    for name in _folders(root):
+        parts = _parts(root / name)
+        if parts is not None:
+            places[name] = _plain({'img_dir': parts[0], 'mask_dir': parts[1]})
+    return places
+
+
+def _parts(folder: Path) -> tuple[str, str] | None:
+    """Names of a folder's parts that hold images and masks, if it has both."""
+    by_name = {name.lower().replace('_', ' '): name for name in _folders(folder)}
+    found = [
+        next((by_name[name] for name in known if name in by_name), None)
+        for known in (_IMAGES, _MASKS)
+    ]
+    return None if None in found else (str(found[0]), str(found[1]))
+
+
+def _folders(folder: Path) -> set[str]:
+    return {
+        path.name for path in folder.iterdir() if path.is_dir() and path.name[0] != '.'
+    }

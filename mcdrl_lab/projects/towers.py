@@ -1,0 +1,69 @@
+"""The models that a project may start from, and what differs between them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Tower:
+    """A CLIP image tower with its head, and how it is trained.
+
+    Args:
+        model: Name of the configs ``_base_/models/[mcdrl_]MODEL.py``.
+        size: Side of the images in pixels, unless another is asked for.
+        rate: Learning rate.
+        steps: Steps that a training is to have at least; fewer images mean more epochs.
+        image_seconds: Seconds that an image of a training step takes at ``size`` on two
+            CPU cores, for the expected times. Measured by
+            ``tests/integration/test_journey.py`` where weights are built in, else
+            docs/performance.md.
+        backbone: Changes to the backbone of both configs.
+        head: Changes to the head of MCDRL's.
+        download: Megabytes of published weights that the first training downloads.
+    """
+
+    model: str
+    size: int
+    rate: float
+    steps: int
+    image_seconds: float
+    backbone: str = ''
+    head: str = ''
+    download: int = 0
+
+
+_REAL_IMAGES = """\
+        intervention=dict(residual='orthogonal', observe_confounders=True),
+        # Almost every image shows the one lesion: there is little to tell apart.
+        loss_causal=None,
+        loss_contrast=None,
+"""
+
+TOWERS = {
+    'endo-lite0': Tower('clip-endo-lite0_segformer', 160, 1e-3, 800, 0.06),
+    'tiny-rn': Tower(
+        'clip-tiny-rn_segformer',
+        128,
+        3e-3,
+        800,
+        0.02,
+        backbone="pretrained='builtin'",
+        head=_REAL_IMAGES,
+    ),
+    'rn50': Tower('clip-rn50_fcn', 224, 1e-4, 2000, 0.33, download=256),
+    'vit-b16': Tower('clip-vit-b16_fcn', 224, 1e-4, 2000, 0.85, download=599),
+    'vit-l14': Tower('clip-vit-l14_fcn', 224, 1e-4, 2000, 4.1, download=933),
+}
+"""Name for ``--model`` -> tower; ``builtin`` is one of the first two."""
+
+MODALITIES = {
+    'endoscopy': 'endoscopy',
+    'fundus': 'fundus',
+    'dermoscopy': 'dermoscopy',
+    'ultrasound': 'ultrasound',
+    'chest-xray': 'chest_xray',
+    'ct': 'ct',
+    'mri': 'mri',
+}
+"""Name for ``--modality`` -> prompt set in ``configs/_base_/prompts``."""

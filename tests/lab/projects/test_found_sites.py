@@ -1,0 +1,101 @@
+import json
+
+import pytest
+from made_sites import box, picture
+from PIL import Image
+
+from mcdrl_lab.errors import ProtocolError
+from mcdrl_lab.projects.found_sites import find_sites
+
+
+@pytest.fixture
+def put(tmp_path):
+    """Writes a pair: ``put('north/images', 'north/masks')``; gives the root."""
+
+    def write(images, masks, name='1'):
+        for folder, picture_of in ((images, picture(name)), (masks, box())):
+            path = tmp_path / folder
+            path.mkdir(parents=True, exist_ok=True)
+            if folder == masks:
+                picture_of = Image.fromarray(picture_of)
+            picture_of.save(path / f'{name}.png')
+        return tmp_path
+
+    return write
+
+
+def places(sites):
+    return {s.name: (s.folder, s.img_dir, s.mask_dir) for s in sites}
+
+
+def test_one_folder_a_hospital(put):
+    put('north/images', 'north/masks')
+    root = put('south/Photos', 'south/Ground_Truth')
+    (root / 'reports').mkdir()
+    assert places(find_sites(root, 'polyp')) == {
+        'north': (None, 'images', 'masks'),
+        'south': (None, 'Photos', 'Ground_Truth'),
+    }
+
+
+def test_images_and_masks_of_one_hospital(put):
+    root = put('images', 'masks')
+    (site,) = find_sites(root, 'polyp')
+    assert places([site]) == {root.name: ('.', 'images', 'masks')}
+    assert site.lesion_classes == ('polyp',)
+
+
+def test_a_subfolder_a_hospital_in_each(put):
+    put('imgs/north', 'labels/north')
+    root = put('imgs/south', 'labels/south')
+    assert places(find_sites(root, 'polyp')) == {
+        'north': ('.', 'imgs/north', 'labels/north'),
+        'south': ('.', 'imgs/south', 'labels/south'),
+    }
+
+
+def test_an_index_that_names_the_files(put):
+    root = put('a/frames/n', 'b/outlines')
+    (root / 'index.csv').write_text(
+        'site,image,mask,classes\n'
+        'north,a/frames/n/1.png,b/outlines/1.png,polyp;cyst\n'
+        'south,south/images/1.png,south/masks/1.png,polyp\n'
+    )
+    sites = find_sites(root)
+    assert places(sites) == {
+        'north': ('.', 'a/frames/n', 'b/outlines'),
+        'south': (None, 'images', 'masks'),
+    }
+    assert [site.lesion_classes for site in sites] == [('polyp', 'cyst'), ('polyp',)]
+
+
+def test_an_index_with_a_site_in_several_folders_is_refused(put):
+    root = put('a', 'm')
+    (root / 'index.csv').write_text(
+        'site,image,mask\nnorth,a/1.png,m/1.png\nnorth,b/2.png,m/2.png\n'
+    )
+    with pytest.raises(ProtocolError, match=r"north.*img_dir: \['a', 'b'\].*convert"):
+        find_sites(root, 'polyp')
+
+
+def test_classes_that_a_converter_noted(put):
+    put('north/images', 'north/masks')
+    root = put('south/images', 'south/masks')
+    values = {'0': 'background', '1': 'polyp', '2': 'cyst', '255': 'ignore'}
+    (root / 'north/classes.json').write_text(json.dumps({'mask_values': values}))
+    (root / 'reports').mkdir()
+    (root / 'reports/south.json').write_text('{"lesion_classes": ["nodule"]}')
+    north, south = find_sites(root)
+    assert north.lesion_classes == ('polyp', 'cyst')
+    assert north.mask_values[2] == 'cyst'
+    assert (south.lesion_classes, south.mask_values) == (('nodule',), None)
+
+
+def test_what_is_not_known_is_asked_for(put, tmp_path):
+    with pytest.raises(ProtocolError, match='no such folder'):
+        find_sites(tmp_path / 'gone')
+    with pytest.raises(ProtocolError, match=r'holds no hospital.*convert folder'):
+        find_sites(tmp_path)
+    root = put('north/images', 'north/masks')
+    with pytest.raises(ProtocolError, match=r'north.*--class'):
+        find_sites(root)

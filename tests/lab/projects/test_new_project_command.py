@@ -1,0 +1,107 @@
+"""The command on made-up hospitals; its configs are trained in test_journey.py."""
+
+import pytest
+import yaml
+from mmengine.config import Config
+
+from mcdrl_lab.commands import main
+from mcdrl_lab.plans.ablation import load_ablation
+from mcdrl_lab.plans.folds import derive_fold, site_names
+
+
+@pytest.fixture
+def new(sites, tmp_path):
+    """Runs the command on the made-up sites; gives its code and the folder."""
+
+    def run(*options, data=None):
+        out = tmp_path / 'project'
+        data = data or sites.root
+        return main(['new-project', str(data), '--out', str(out), *options]), out
+
+    return run
+
+
+def test_two_configs_of_one_schedule_and_a_plan(new, capsys, monkeypatch):
+    code, out = new('--class', 'polyp', '--model', 'tiny-rn', '--size', '96')
+    assert code == 0
+    assert 'north (5 images)' in capsys.readouterr().out
+    monkeypatch.setenv('MCDRL_HELD_OUT', 'south')
+    mcdrl, baseline = (Config.fromfile(out / f'{n}.py') for n in ('mcdrl', 'baseline'))
+    for key in ('train_cfg', 'param_scheduler', 'train_dataloader', 'image_size'):
+        assert mcdrl[key] == baseline[key]
+    assert mcdrl.optim_wrapper.optimizer == baseline.optim_wrapper.optimizer
+    assert [s.name for s in mcdrl.train_dataloader.dataset.sites] == ['north', 'west']
+    assert [s.name for s in mcdrl.test_dataloader.dataset.sites] == ['south']
+    resize = [t for t in mcdrl.test_pipeline if t.type == 'Resize']
+    assert [t.scale for t in resize] == [(96, 96)]
+    head = mcdrl.model.decode_head
+    assert head.predictor == baseline.model.decode_head
+    assert mcdrl.model.backbone == baseline.model.backbone
+    assert head.dictionary.prompts.classes == ['polyp']
+    assert '_delete_' not in head.dictionary.prompts
+    methods = load_ablation(out / 'plan.yml')
+    assert [m.name for m in methods] == ['baseline', 'mcdrl']
+    assert site_names(mcdrl) == ['north', 'south', 'west']
+    fold = derive_fold(mcdrl, 'west')
+    assert [s.name for s in fold.train_dataloader.dataset.sites] == ['north', 'south']
+
+
+def test_one_hospital_is_split_and_has_no_plan(new, sites):
+    code, out = new('--class', 'polyp', '--model', 'tiny-rn', data=sites.root / 'north')
+    assert code == 0
+    assert not (out / 'plan.yml').exists()
+    cfg = Config.fromfile(out / 'mcdrl.py')
+    splits = [cfg[f'{n}_dataloader'].dataset.split for n in ('train', 'val', 'test')]
+    assert splits == ['train', 'val', 'val']
+    assert 'One hospital' in (out / 'README.md').read_text()
+
+
+def test_another_modality_has_its_own_words_and_a_warning(new, capsys):
+    code, out = new('--class', 'benign breast tumour', '--modality', 'ultrasound')
+    assert code == 0
+    assert '--model builtin: tiny-rn (' in capsys.readouterr().out
+    prompts = Config.fromfile(out / 'mcdrl.py').model.decode_head.dictionary.prompts
+    assert prompts.classes == ['benign breast tumour']
+    assert 'acoustic artifacts' in prompts.confounders
+    assert 'lighting' not in prompts.confounders
+    assert 'mean little to them' in (out / 'README.md').read_text()
+
+
+@pytest.mark.parametrize(
+    ('options', 'told'),
+    [
+        ((), 'what its masks show is written nowhere'),
+        (('--class', 'polyp', '--size', '100'), '--size 100: expected a multiple'),
+        (('--class', 'polyp', '--weights', 'gone.pt'), '--weights gone.pt: no such'),
+    ],
+)
+def test_what_cannot_be_used_is_one_line_and_writes_nothing(new, capsys, options, told):
+    code, out = new('--model', 'tiny-rn', *options)
+    assert code == 2
+    assert told in capsys.readouterr().err.splitlines()[-1]
+    assert not out.exists()
+
+
+def test_masks_of_other_values_are_refused(new, sites, draw, capsys):
+    sites.put('south', '0', mask=draw[1](value=3))
+    code, out = new('--class', 'polyp', '--model', 'tiny-rn')
+    assert code == 2
+    assert '--mask-values' in capsys.readouterr().err
+    assert not out.exists()
+
+
+def test_a_folder_that_is_there_stays(new, tmp_path, capsys):
+    (tmp_path / 'project').mkdir()
+    (tmp_path / 'project/mine').write_text('mine')
+    assert new('--class', 'polyp')[0] == 2
+    assert 'is there already' in capsys.readouterr().err
+
+
+def test_the_plan_is_what_its_readme_runs(new):
+    _, out = new('--class', 'polyp', '--model', 'tiny-rn')
+    plan = yaml.safe_load((out / 'plan.yml').read_text())
+    assert {v['config'] for v in plan['variants']} == {'mcdrl.py', 'baseline.py'}
+    readme = (out / 'README.md').read_text()
+    assert f'ablation {out}/plan.yml --seeds 3' in readme
+    # 4 of 5 images of two sites are trained on, of which a step has two.
+    assert 'batches of 2' in readme
