@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 import os
-import signal
 import time
 from collections import deque
 from collections.abc import Generator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from multiprocessing.connection import wait
 from pathlib import Path
 
 from mcdrl_common.file_lock import FolderBusyError, folder_lock
-from mcdrl_common.image_records import read_records as read_image_records
 from mcdrl_lab.errors import ProtocolError
 
 from .child_process import ChildProcess
 from .launch import Launch
+from .one_run import carry_out, check_exit_code, failed_record
 from .plan import PlannedRun, PlanProgress, State
 from .prepared import PreparedRun
 from .progress import Reporter
@@ -27,16 +27,12 @@ from .records import (
     latest_records,
     read_records,
 )
-from .run_folder import RunFolder, failure_reason
+from .run_folder import RunFolder
 
 _POLL_S = 0.5
 
 # What a run in progress waits for: the end of a child, or, for None, a moment.
 _Steps = Generator[ChildProcess | None, None, RunRecord]
-
-
-class RunFailed(Exception):
-    """One run failed; the plan goes on."""
 
 
 @dataclass(frozen=True)
@@ -210,11 +206,8 @@ class PlanExecutor:
             return end.value
         except Exception as caught:
             # Whatever goes wrong with one run must not stop the others.
-            error = ' '.join(str(caught).split())
-            if not isinstance(caught, (RunFailed, ProtocolError)):
-                error = f'{type(caught).__name__}: {error}'
-            duration = RunFolder(self.out / run.item.run.folder).duration_s
-            return run.item.record(status='failed', error=error, duration_s=duration)
+            folder = RunFolder(self.out / run.item.run.folder)
+            return failed_record(run.item, folder, caught)
 
     def _record(self, item: PreparedRun, record: RunRecord) -> None:
         """Write down and show how a run ended; here and nowhere else."""
@@ -240,40 +233,18 @@ class PlanExecutor:
         """Train and test one run, from wherever it stands."""
         folder = RunFolder(self.out / item.run.folder)
         yield from self._wait_until_free(item.run, folder)
-        for damage in folder.set_aside_if_damaged():
-            self.reporter.event(item.run, damage)
-        folder.prepare(item.cfg)
-        config, work_dir = str(folder.config_path), ['--work-dir', str(folder.path)]
-        if not folder.state.get('checkpoint'):
-            resume = folder.has_checkpoint()
-            fraction = folder.training_fraction(item.cfg, item.iters_per_epoch)
+
+        def started(fraction: float) -> None:
             self.progress.start(item.run.key, fraction)
-            self.reporter.event(item.run, 'resumed' if resume else 'started')
-            arguments = [config, *work_dir, *(['--resume'] if resume else [])]
-            yield from self._run_stage('train', arguments, folder, device)
-            folder.update(checkpoint=folder.best_checkpoint().name)
-        else:
-            self.progress.start(item.run.key, 1.0)
-        if not folder.state.get('tested'):
-            self.reporter.event(item.run, f'trained, now testing {item.run.held_out}')
-            checkpoint = str(folder.path / folder.state['checkpoint'])
-            folder.records_path.unlink(missing_ok=True)
-            arguments = [config, checkpoint, *work_dir]
-            yield from self._run_stage('test', arguments, folder, device)
-            if not folder.records_path.is_file():
-                raise RunFailed(
-                    f'the test wrote no {folder.records_path}; see '
-                    f'{folder.path / "test.log"}'
-                )
-            folder.update(tested=True)
-        content = read_image_records(folder.records_path)
-        return item.record(
-            metrics={
-                name: float('nan') if value is None else value
-                for name, value in content['metrics'].items()
-            },
-            images=content['images'],
-            duration_s=folder.duration_s,
+
+        return (
+            yield from carry_out(
+                item,
+                folder,
+                partial(self._run_stage, folder=folder, device=device),
+                started=started,
+                event=partial(self.reporter.event, item.run),
+            )
         )
 
     def _wait_until_free(
@@ -294,7 +265,7 @@ class PlanExecutor:
             yield None
 
     def _run_stage(
-        self, stage: str, arguments: list[str], folder: RunFolder, device: str | None
+        self, stage: str, arguments: list[str], *, folder: RunFolder, device: str | None
     ) -> Generator[ChildProcess, None, None]:
         """Run training or test in a child, which holds the folder meanwhile."""
         function, arguments = self.launch.call(stage, arguments)
@@ -310,15 +281,7 @@ class PlanExecutor:
             ) as child:
                 while child.exitcode is None:
                     yield child
-        code = child.exitcode
-        if not code:
-            return
-        if code < 0:
-            reason = f'ended by signal {-code} ({signal.Signals(-code).name})'
-        else:
-            text = log.read_bytes()[begin:].decode('utf-8', 'replace')
-            reason = failure_reason(text) or f'exit code {code}'
-        raise RunFailed(f'{reason} (see {log})')
+        check_exit_code(child.exitcode, log, begin)
 
     def _environment(self, device: str | None) -> dict[str, str]:
         environment = dict(os.environ)

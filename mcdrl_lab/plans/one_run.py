@@ -1,0 +1,121 @@
+"""What becomes of one run: trained, tested, recorded, from wherever it stands."""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Callable, Generator
+from pathlib import Path
+from typing import TypeVar
+
+from mcdrl_common.image_records import read_records as read_image_records
+from mcdrl_lab.errors import ProtocolError
+
+from .prepared import PreparedRun
+from .records import RunRecord
+from .run_folder import RunFolder, failure_reason
+
+Wait = TypeVar('Wait')
+Stage = Callable[[str, list[str]], Generator[Wait, None, None]]
+
+
+class RunFailed(Exception):
+    """One run failed; the plan goes on."""
+
+
+def carry_out(
+    item: PreparedRun,
+    folder: RunFolder,
+    stage: Stage[Wait],
+    *,
+    started: Callable[[float], object] = lambda _: None,
+    event: Callable[[str], object] = lambda _: None,
+) -> Generator[Wait, None, RunRecord]:
+    """Train and test one run, from wherever it stands.
+
+    Args:
+        item: The run.
+        folder: Its folder, which nobody else works in.
+        stage: Carries ``'train'`` or ``'test'`` out with these arguments, and yields
+            what is waited for meanwhile.
+        started: Told the share of the training that is done.
+        event: Told what happens, in a few words.
+
+    Yields:
+        What the stage yields.
+
+    Returns:
+        The record of the finished run.
+
+    Raises:
+        RunFailed: A stage failed, or left nothing behind.
+        ProtocolError: The folder belongs to other settings, or no checkpoint was
+            chosen.
+    """
+    for damage in folder.set_aside_if_damaged():
+        event(damage)
+    folder.prepare(item.cfg)
+    config, work_dir = str(folder.config_path), ['--work-dir', str(folder.path)]
+    if not folder.state.get('checkpoint'):
+        resume = folder.has_checkpoint()
+        started(folder.training_fraction(item.cfg, item.iters_per_epoch))
+        event('resumed' if resume else 'started')
+        arguments = [config, *work_dir, *(['--resume'] if resume else [])]
+        yield from stage('train', arguments)
+        folder.update(checkpoint=folder.best_checkpoint().name)
+    else:
+        started(1.0)
+    if not folder.state.get('tested'):
+        event(f'trained, now testing {item.run.held_out}')
+        checkpoint = str(folder.path / folder.state['checkpoint'])
+        folder.records_path.unlink(missing_ok=True)
+        yield from stage('test', [config, checkpoint, *work_dir])
+        if not folder.records_path.is_file():
+            raise RunFailed(
+                f'the test wrote no {folder.records_path}; see '
+                f'{folder.path / "test.log"}'
+            )
+        folder.update(tested=True)
+    content = read_image_records(folder.records_path)
+    return item.record(
+        metrics={
+            name: float('nan') if value is None else value
+            for name, value in content['metrics'].items()
+        },
+        images=content['images'],
+        duration_s=folder.duration_s,
+    )
+
+
+def failed_record(item: PreparedRun, folder: RunFolder, caught: Exception) -> RunRecord:
+    """The record of a run that failed.
+
+    Args:
+        item: The run.
+        folder: Its folder.
+        caught: What it failed with.
+    """
+    error = ' '.join(str(caught).split())
+    if not isinstance(caught, (RunFailed, ProtocolError)):
+        error = f'{type(caught).__name__}: {error}'
+    return item.record(status='failed', error=error, duration_s=folder.duration_s)
+
+
+def check_exit_code(code: int | None, log: Path, begin: int) -> None:
+    """Refuse the end of a program that was none.
+
+    Args:
+        code: Its exit code, negative for a signal.
+        log: Where it wrote to.
+        begin: Bytes of the log that were there before.
+
+    Raises:
+        RunFailed: Says why it ended, by the log's own words where there are any.
+    """
+    if not code:
+        return
+    if code < 0:
+        reason = f'ended by signal {-code} ({signal.Signals(-code).name})'
+    else:
+        text = log.read_bytes()[begin:].decode('utf-8', 'replace')
+        reason = failure_reason(text) or f'exit code {code}'
+    raise RunFailed(f'{reason} (see {log})')
