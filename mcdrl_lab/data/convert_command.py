@@ -109,6 +109,13 @@ def _add_source(
         help='folder of the converted sites; others in it stay as they are',
     )
     parser.add_argument(
+        '--patients',
+        type=Path,
+        metavar='CSV',
+        help='table with the columns image and patient: file names, with more of the '
+        'path where several images share one',
+    )
+    parser.add_argument(
         '--skip-bad',
         action='store_true',
         help='leave out files with problems (they are named) and write the rest',
@@ -116,7 +123,8 @@ def _add_source(
     parser.add_argument(
         '--overwrite',
         action='store_true',
-        help='replace the site if it is there already and differs',
+        help='replace the site if it is there already and differs; what you wrote into '
+        'index.csv stays for images that did not change, and what goes is named',
     )
     parser.add_argument(
         '--max-unpacked-gib',
@@ -234,6 +242,7 @@ def run(args: argparse.Namespace) -> int:
 
     from .converters.archive import Limits
     from .converters.pair_and_write import Options, pair_and_write
+    from .converters.patients_table import PatientsTable
 
     try:
         source = _make_source(args)
@@ -241,6 +250,7 @@ def run(args: argparse.Namespace) -> int:
             sites=tuple(getattr(args, 'sites', None) or ()) or None,
             overwrite=args.overwrite,
             skip_bad=args.skip_bad,
+            patients=PatientsTable.read(args.patients) if args.patients else None,
             limits=Limits(total_bytes=args.max_unpacked_gib * _GIB),
         )
         outcomes = pair_and_write(source, args.input, args.out, options)
@@ -307,6 +317,8 @@ def _show(outcome: Outcome) -> None:
         print(line, file=sys.stderr)
     if len(problems) > _SHOWN:
         print(f'... and {len(problems) - _SHOWN} more, see below', file=sys.stderr)
+    for line in outcome.dropped:
+        print(f'dropped from index.csv: {line}', file=sys.stderr)
     counts = report['counts']
     bad = counts['files with problems']
     if outcome.state == 'refused':

@@ -5,11 +5,13 @@ from __future__ import annotations
 import csv
 import io
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 
 from mcdrl_common.findings import ConversionError
 from mcdrl_common.image_index import ImageIndexError, read_table
+
+_SHOWN = 3
 
 COLUMNS = (
     'site',
@@ -56,8 +58,15 @@ def read_index(path: str | os.PathLike) -> list[dict[str, str]]:
     return rows
 
 
+BY_HAND = ('sequence', 'patient')
+"""Columns that a user may fill in where a converter left them empty."""
+
+
 def merge_rows(
-    rows: Sequence[Mapping[str, str]], site: str, new: Sequence[Mapping[str, str]]
+    rows: Sequence[Mapping[str, str]],
+    site: str,
+    new: Sequence[Mapping[str, str]],
+    changed: Collection[str] = (),
 ) -> list[dict[str, str]]:
     """Put a site's rows in the place of those it had.
 
@@ -65,17 +74,57 @@ def merge_rows(
         rows: Rows of all sites.
         site: The site.
         new: Its rows.
+        changed: Its images that are others than before, or whose masks are.
 
     Returns:
         All rows, sites in alphabetical order, otherwise as they stood. Columns that
-        the user added are kept for the images that stay, and empty elsewhere.
+        the user added, and what the user filled in of :data:`BY_HAND`, are kept for the
+        images that stay as they were, and empty elsewhere.
     """
-    known = {row['image']: row for row in rows if row['site'] == site}
+    known = {
+        row['image']: row
+        for row in rows
+        if row['site'] == site and row['image'] not in changed
+    }
     merged = [row for row in rows if row['site'] != site]
-    merged += [{**known.get(row['image'], {}), **row} for row in new]
+    for row in new:
+        before = known.get(row['image'], {})
+        filled = {c: before[c] for c in BY_HAND if before.get(c) and not row[c]}
+        merged.append({**before, **row, **filled})
     columns = list(dict.fromkeys((*COLUMNS, *(c for row in merged for c in row))))
     merged.sort(key=lambda row: row['site'])
     return [{column: row.get(column, '') for column in columns} for row in merged]
+
+
+def dropped_values(
+    rows: Sequence[Mapping[str, str]], merged: Sequence[Mapping[str, str]], site: str
+) -> list[str]:
+    """What the rows of a site say no longer, of columns that a user may fill in.
+
+    Args:
+        rows: Rows before.
+        merged: Rows after.
+        site: The site.
+
+    Returns:
+        A line a column, with the number of images and the first of them.
+    """
+    after = {row['image']: row for row in merged if row['site'] == site}
+    lines = []
+    own = [row for row in rows if row['site'] == site]
+    for column in dict.fromkeys(c for row in own for c in row):
+        if column in COLUMNS and column not in BY_HAND:
+            continue
+        gone = [
+            f'{row["image"]} ({row[column]})'
+            for row in own
+            if row[column] and after.get(row['image'], {}).get(column) != row[column]
+        ]
+        if gone:
+            more = ', ...' if len(gone) > _SHOWN else ''
+            shown = ', '.join(gone[:_SHOWN])
+            lines.append(f'{column} of {len(gone)} images: {shown}{more}')
+    return lines
 
 
 def index_text(rows: Sequence[Mapping[str, str]]) -> str:

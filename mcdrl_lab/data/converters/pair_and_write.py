@@ -13,6 +13,7 @@ from .archive import Limits
 from .conversion_report import site_report
 from .input_files import FileTree, open_inputs
 from .output_folder import work_folder
+from .patients_table import PatientsTable
 from .publishing import REPORTS, Outcome, publish, refuse
 from .site_building import build_site
 from .source import FoundSite, Source
@@ -29,12 +30,14 @@ class Options:
         overwrite: Whether a site that is there already may be replaced.
         skip_bad: Whether to leave out what has problems and write the rest.
         limits: What an archive may hold.
+        patients: Patients of images, in the place of what the source knows.
     """
 
     sites: tuple[str, ...] | None = None
     overwrite: bool = False
     skip_bad: bool = False
     limits: Limits = field(default_factory=Limits)
+    patients: PatientsTable | None = None
 
 
 def pair_and_write(
@@ -109,4 +112,6 @@ def _find(source: Source, tree: FileTree, options: Options) -> list[FoundSite]:
             f'no images of {source.title} found. Expected: {source.layout} Found '
             f'{len(tree.images())} image files, as {tree.images()[:3]}.'
         )
+    if options.patients is not None:
+        options.patients.fill(found)
     return found

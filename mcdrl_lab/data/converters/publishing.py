@@ -12,7 +12,7 @@ from mcdrl_common.findings import ConversionError
 from mcdrl_common.image_copies import Fingerprint
 from mcdrl_common.image_index import INDEX_FILE
 from mcdrl_lab.data.site_index import (
-    COLUMNS,
+    dropped_values,
     index_text,
     merge_rows,
     read_index,
@@ -40,11 +40,13 @@ class Outcome:
             and masks as they were, index or report written again) or ``'refused'``.
         report: Its report.
         report_file: The report's Markdown file.
+        dropped: What the index says no longer, of columns that a user may fill in.
     """
 
     state: str
     report: dict[str, Any]
     report_file: Path
+    dropped: Sequence[str] = ()
 
 
 def refuse(built: Sequence[BuiltSite], out: Path) -> list[Outcome]:
@@ -85,30 +87,45 @@ def publish(built: Sequence[BuiltSite], out: Path, overwrite: bool) -> list[Outc
         return []
     index = out / INDEX_FILE
     rows = read_index(index) if index.is_file() else []
-    changed = {site.found.site: _may_put(site, rows, out, overwrite) for site in built}
+    differing = {
+        site.found.site: _differing(site, rows, out, overwrite) for site in built
+    }
     outcomes = []
     for site in built:
         name = site.found.site
-        if changed[name]:
+        files = differing[name]
+        merged = merge_rows(rows, name, site.rows, _changed_images(site, files))
+        dropped = dropped_values(rows, merged, name)
+        if files is None or files:
             put_folder(site.folder, out / name)
-        if not _same_rows(rows, site):
-            rows = merge_rows(rows, name, site.rows)
+        rows = merged
         renewed = put_text(index_text(rows), index)
         file = out / REPORTS / f'{name}.md'
         renewed |= put_text(json_text(site.report), file.with_suffix('.json'))
         renewed |= put_text(markdown_text(site.report, refused=False), file)
         for ending in ('.refused.json', '.refused.md'):
             file.with_suffix(ending).unlink(missing_ok=True)
-        state = 'written' if changed[name] else 'renewed' if renewed else 'up to date'
-        outcomes.append(Outcome(state, site.report, file))
+        written = files is None or files
+        state = 'written' if written else 'renewed' if renewed else 'up to date'
+        outcomes.append(Outcome(state, site.report, file, dropped))
     _compare_sites({row['site'] for row in rows}, out)
     return outcomes
 
 
-def _may_put(
+def _changed_images(site: BuiltSite, files: Sequence[str] | None) -> set[str]:
+    """Images that are others than before, or whose masks are, as the index has them."""
+    name, differing = site.found.site, {f'{site.found.site}/{f}' for f in files or ()}
+    return {
+        row['image']
+        for row in site.rows
+        if row['image'] in differing or row['mask'] in differing
+    } | {file for file in differing if file.startswith(f'{name}/images/')}
+
+
+def _differing(
     site: BuiltSite, rows: Sequence[dict[str, str]], out: Path, overwrite: bool
-) -> bool:
-    """Whether the site's folder is to be written.
+) -> list[str] | None:
+    """Files of the site that are to be written anew; None where it is not there yet.
 
     Raises:
         ConversionError: It is there, differs, and may not be replaced.
@@ -116,14 +133,14 @@ def _may_put(
     name = site.found.site
     target = out / name
     if not target.exists():
-        return True
+        return None
     differing = differences(site.folder, target)
     what = f'{len(differing)} files, as {differing[:3]}' if differing else ''
-    known = any(row['site'] == name for row in rows)
-    if not differing and known and not _same_rows(rows, site):
+    old = [row for row in rows if row['site'] == name]
+    if not differing and old and not _same_rows(old, site):
         what = f'its rows in {INDEX_FILE}'
     if not what:
-        return False
+        return []
     if not (out / REPORTS / f'{name}.json').is_file():
         raise ConversionError(
             f'{target} is there and was not made by a converter. Move it away, or '
@@ -134,12 +151,12 @@ def _may_put(
             f'{target} is there already and would change: {what}. Replace it with '
             '--overwrite, or choose another --out.'
         )
-    return bool(differing)
+    return differing
 
 
-def _same_rows(rows: Sequence[dict[str, str]], site: BuiltSite) -> bool:
-    old = [row for row in rows if row['site'] == site.found.site]
-    return [{c: row[c] for c in COLUMNS} for row in old] == site.rows
+def _same_rows(old: Sequence[dict[str, str]], site: BuiltSite) -> bool:
+    """Whether a site's rows stay, but for what a user filled in."""
+    return merge_rows(old, site.found.site, site.rows) == list(old)
 
 
 def _compare_sites(sites: set[str], out: Path) -> None:

@@ -5,6 +5,7 @@ import pytest
 
 from mcdrl_lab.commands import main
 from mcdrl_lab.data.convert_command import PUBLISHED
+from mcdrl_lab.data.site_index import read_index
 
 
 def convert(*words):
@@ -154,3 +155,18 @@ def test_coco_takes_its_options(make, download, out, capsys):
     assert convert('coco', download, *options) == 0
     assert 'mine: written: 1 pairs' in capsys.readouterr().out
     assert "'1': 'cyst'" in str(json.loads((out / 'mine/classes.json').read_text()))
+
+
+def test_patients_of_a_table_and_what_overwrite_drops(
+    three_pairs, make, download, out, tmp_path, capsys
+):
+    table = tmp_path / 'patients.csv'
+    table.write_text('image,patient\na.jpg,p1\nb.png,p2\n')
+    words = ('folder', download, '--site', 'clinic', '--out', out)
+    assert convert(*words, '--patients', table) == 0
+    rows = read_index(out / 'index.csv')
+    assert [row['patient'] for row in rows] == ['p1', 'p2', '']
+    make.image('images/a.jpg', seed='another')
+    assert convert(*words, '--overwrite') == 0
+    told = 'dropped from index.csv: patient of 1 images: clinic/images/a.jpg (p1)'
+    assert told in capsys.readouterr().err

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
+from pathlib import PurePosixPath
 
 from mcdrl_common.findings import ConversionError
 from mcdrl_lab.data.converters.input_files import FileTree
@@ -25,6 +27,7 @@ from mcdrl_lab.data.converters.path_rules import (
 from mcdrl_lab.data.converters.source import FoundSite
 
 Colour = tuple[int, int, int]
+_SHOWN_SUFFIXES = 3
 _BACKGROUND = 'background'
 _IGNORE = 'ignore'
 
@@ -61,10 +64,14 @@ class FolderSource(PatternSource):
     """A folder of masks.
 
     Args:
+        masks: Folder of the masks, as the option names it.
+        mask_suffix: What a mask's name has more than its image's.
         sequence: Finds the sequence in an image's path.
         patient: Finds the patient in an image's path.
     """
 
+    masks: str
+    mask_suffix: str
     sequence: PathRule
     patient: PathRule
 
@@ -76,9 +83,44 @@ class FolderSource(PatternSource):
 
         Returns:
             The site, if it has images or masks.
+
+        Raises:
+            ConversionError: No image has a mask, and masks of other names are there.
         """
         found = super().find(tree)
+        for site in found:
+            if site.images and not site.samples:
+                self._refuse_suffix(tree)
         return [add_groups(site, tree, self.sequence, self.patient) for site in found]
+
+    def _refuse_suffix(self, tree: FileTree) -> None:
+        """Say in one line how the masks that are there are called."""
+        (layout,) = self.layouts
+        images = re.compile(layout.images, re.IGNORECASE)
+        masks = re.compile(rf'{ROOT}{_folder(self.masks)}.+{ENDING}', re.IGNORECASE)
+        stems = {PurePosixPath(path).stem for path in tree if images.fullmatch(path)}
+        there = [PurePosixPath(path).stem for path in tree if masks.fullmatch(path)]
+        suffixes = Counter(
+            suffix for stem in there if (suffix := _suffix(stem, stems)) is not None
+        )
+        suffixes.pop(self.mask_suffix, None)
+        if suffixes:
+            shown = ', '.join(
+                f'{suffix!r} ({count} files)'
+                for suffix, count in suffixes.most_common(_SHOWN_SUFFIXES)
+            )
+            raise ConversionError(
+                f'--mask-suffix {self.mask_suffix!r}: no image has such a mask. What '
+                f'names in {self.masks!r} have more than those of images: {shown}.'
+            )
+
+
+def _suffix(stem: str, images: Collection[str]) -> str | None:
+    """What a mask's name has more than that of the image it begins with."""
+    for length in range(len(stem) - 1, 0, -1):
+        if stem[:length] in images:
+            return stem[length:]
+    return '' if stem in images else None
 
 
 def folder_source(options: FolderOptions) -> FolderSource:
@@ -108,6 +150,8 @@ def folder_source(options: FolderOptions) -> FolderSource:
         lesion_classes=classes,
         decoding=decoding,
         ignore=ignore,
+        masks=options.masks,
+        mask_suffix=options.mask_suffix,
         sequence=options.sequence,
         patient=options.patient,
         layouts=(

@@ -119,3 +119,31 @@ def test_values_and_colours_are_not_mixed():
     values = {1: 'polyp', (0, 0, 255): 'ulcer'}
     with pytest.raises(ConversionError, match='give one of the two'):
         folder_source(FolderOptions('s', mask_values=values))
+
+
+@pytest.mark.parametrize('wrong', ['', '_seg'])
+def test_a_wrong_suffix_is_one_line_with_the_suffixes_that_are_there(
+    make, download, out, wrong
+):
+    for number in range(60):
+        make.image(f'images/{number}.jpg', size=(8, 8))
+        end = '_mask' if number else '_mask2'
+        make.mask(f'masks/{number}{end}.png', size=(8, 8), box=None)
+    source = folder_source(FolderOptions('s', mask_suffix=wrong))
+    with pytest.raises(ConversionError) as error:
+        pair_and_write(source, [download], out)
+    assert str(error.value) == (
+        f'--mask-suffix {wrong!r}: no image has such a mask. What names in '
+        "'masks' have more than those of images: '_mask' (59 files), "
+        "'_mask2' (1 files)."
+    )
+    assert not out.exists()
+
+
+def test_a_suffix_that_no_name_has_is_refused_where_masks_have_none(
+    make, download, out
+):
+    make.pair('images/a.jpg', 'masks/a.png')
+    source = folder_source(FolderOptions('s', mask_suffix='_mask'))
+    with pytest.raises(ConversionError, match=r"have more .*: '' \(1 files\)"):
+        pair_and_write(source, [download], out)

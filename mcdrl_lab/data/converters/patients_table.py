@@ -1,0 +1,122 @@
+"""Patients of images as a table of the user's tells them."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path, PurePosixPath
+
+from mcdrl_common.findings import ConversionError, Finding
+from mcdrl_common.image_index import ImageIndexError, read_table
+
+from .source import FoundSite, Sample
+
+_SHOWN = 3
+
+
+@dataclass(frozen=True)
+class PatientsTable:
+    """Which patient an image is of.
+
+    Args:
+        file: Where it was read from, for messages.
+        patients: Image, by the end of its path with or without ending -> patient.
+    """
+
+    file: Path
+    patients: dict[str, str]
+
+    @classmethod
+    def read(cls, file: Path) -> PatientsTable:
+        """Read a table.
+
+        Args:
+            file: CSV with the columns ``image`` and ``patient``, others beside them.
+
+        Raises:
+            ConversionError: It cannot be read, lacks a column, or names two patients
+                of one image.
+        """
+        try:
+            columns, rows = read_table(file)
+        except OSError as error:
+            raise ConversionError(f'--patients {file}: {error.strerror}.') from None
+        except ImageIndexError as error:
+            raise ConversionError(f'--patients {error}') from None
+        if not {'image', 'patient'} <= set(columns):
+            raise ConversionError(
+                f'--patients {file}: needs the columns image and patient, found '
+                f'{columns}.'
+            )
+        patients: dict[str, str] = {}
+        for row in rows:
+            image = row['image'].strip().replace('\\', '/').removeprefix('./')
+            patient = row['patient'].strip()
+            if patients.setdefault(image, patient) != patient:
+                raise ConversionError(
+                    f'--patients {file}: {image!r} is of {patients[image]!r} in one '
+                    f'row and of {patient!r} in another.'
+                )
+        return cls(file, patients)
+
+    def fill(self, sites: Sequence[FoundSite]) -> None:
+        """Set the patients of samples; what is named nowhere is noted.
+
+        Args:
+            sites: Sites with their samples; changed in place.
+
+        Raises:
+            ConversionError: No row, or one for several images, or rows that differ.
+        """
+        named: dict[str, str] = {}
+        by_name: dict[str, list[str]] = defaultdict(list)
+        for sample in (sample for site in sites for sample in site.samples):
+            path = PurePosixPath(sample.image)
+            for name in {path.name, path.stem}:
+                by_name[name].append(sample.image)
+        lost = []
+        for entry, patient in self.patients.items():
+            found = [
+                image
+                for image in by_name[PurePosixPath(entry).name]
+                if _is_end(entry, image)
+            ]
+            if len(found) > 1:
+                raise ConversionError(
+                    f'--patients {self.file}: {entry!r} may be {found[0]!r} or '
+                    f'{found[1]!r}: write more of its path.'
+                )
+            if not found:
+                lost.append(entry)
+            elif named.setdefault(found[0], patient) != patient:
+                raise ConversionError(
+                    f'--patients {self.file}: two rows give {found[0]!r} different '
+                    'patients.'
+                )
+        if not named:
+            raise ConversionError(
+                f'--patients {self.file}: none of its {len(lost)} images, as '
+                f'{lost[:_SHOWN]}, is among those found, as {[*by_name][:_SHOWN]}.'
+            )
+        for site in sites:
+            site.samples = [_with_patient(site, s, named) for s in site.samples]
+            if site is sites[0]:
+                detail = f'{self.file.name} names it, and no image has the name'
+                site.notes += [
+                    Finding('patient without image', e, detail) for e in lost
+                ]
+
+
+def _with_patient(site: FoundSite, sample: Sample, named: dict[str, str]) -> Sample:
+    if sample.image not in named:
+        detail = '--patients does not name it'
+        site.notes.append(Finding('no patient', sample.image, detail))
+        return sample
+    return replace(sample, patient=named[sample.image])
+
+
+def _is_end(entry: str, image: str) -> bool:
+    """Whether an entry is the end of an image's path, with or without its ending."""
+    whole = str(PurePosixPath(image).with_suffix(''))
+    return any(f'/{path}'.endswith(f'/{entry.strip("/")}') for path in (image, whole))
