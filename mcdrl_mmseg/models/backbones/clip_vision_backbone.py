@@ -231,4 +231,9 @@ class CLIPVisionBackbone(BaseModule):
         out = features(
             self.tower, inputs, self.out_indices, self.dense_mode, self.with_cp
         )
-        return (*out.levels, out.dense_features, out.image_embedding)
+        dense_features = out.dense_features
+        if self.channels_last:
+            dense_features = dense_features.contiguous(
+                memory_format=torch.channels_last
+            )
+        return (*out.levels, dense_features, out.image_embedding)
