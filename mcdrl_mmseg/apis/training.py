@@ -13,10 +13,11 @@ import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
-from mmengine.config import DictAction
+from mmengine.config import Config, DictAction
 
 from mcdrl_common.file_lock import FolderBusyError, folder_lock
 
+from .known_errors import OptionError, without_traceback
 from .launch import build_runner, enable_amp, insert_and_check, load_config
 from .testing import draw_predictions, save_predictions, use_tta
 
@@ -27,6 +28,7 @@ _WAIT_S = 15.0
 _RANKS = ('RANK', 'SLURM_PROCID', 'OMPI_COMM_WORLD_RANK')
 
 
+@without_traceback('train')
 def train_main(argv: Sequence[str] | None = None) -> int:
     """Train a segmentor.
 
@@ -34,10 +36,7 @@ def train_main(argv: Sequence[str] | None = None) -> int:
         argv: Arguments of ``tools/train.py``; None takes those of this process.
 
     Returns:
-        The exit code.
-
-    Raises:
-        ConfigCheckError: Something is wrong with the config.
+        The exit code: 2 where the user can put right what is wrong, which is said.
     """
     parser = argparse.ArgumentParser(
         description="Train a segmentor; the command line is that of MMSegmentation's "
@@ -57,9 +56,10 @@ def train_main(argv: Sequence[str] | None = None) -> int:
     )
     add_run_arguments(parser)
     args = parse_run_arguments(parser, argv)
-    cfg = load_config(args.config, args.cfg_options, args.work_dir, args.launcher)
+    cfg = _read_config(args)
     if args.amp:
-        enable_amp(cfg)
+        with _options_of(cfg):
+            enable_amp(cfg)
     cfg.resume = args.resume
     cfg = insert_and_check(cfg)
     with _only_training(cfg.work_dir):
@@ -82,11 +82,28 @@ def _only_training(work_dir: str) -> Iterator[None]:
         with folder_lock(work_dir, _LOCK_NAME, _WAIT_S):
             yield
     except FolderBusyError as busy:
-        raise SystemExit(
-            f'error: {busy}: wait for it to end, or choose another --work-dir.'
+        raise OptionError(
+            f'{busy}: wait for it to end, or choose another --work-dir.'
         ) from None
 
 
+def _read_config(args: argparse.Namespace) -> Config:
+    try:
+        return load_config(args.config, args.cfg_options, args.work_dir, args.launcher)
+    except SyntaxError as error:
+        raise OptionError(f'{args.config}: {error}') from None
+
+
+@contextmanager
+def _options_of(cfg: Config) -> Iterator[None]:
+    """Options of the command line that are put into a config, and may not fit it."""
+    try:
+        yield
+    except ValueError as error:
+        raise OptionError(f'{cfg.filename}: {error}') from None
+
+
+@without_traceback('test')
 def test_main(argv: Sequence[str] | None = None) -> int:
     """Test a checkpoint.
 
@@ -94,10 +111,7 @@ def test_main(argv: Sequence[str] | None = None) -> int:
         argv: Arguments of ``tools/test.py``; None takes those of this process.
 
     Returns:
-        The exit code.
-
-    Raises:
-        ConfigCheckError: Something is wrong with the config.
+        The exit code: 2 where the user can put right what is wrong, which is said.
     """
     parser = argparse.ArgumentParser(
         description="Test a checkpoint; the command line is that of MMSegmentation's "
@@ -118,15 +132,16 @@ def test_main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument('--tta', action='store_true', help='test-time augmentation')
     add_run_arguments(parser)
     args = parse_run_arguments(parser, argv)
-    cfg = load_config(args.config, args.cfg_options, args.work_dir, args.launcher)
+    cfg = _read_config(args)
     cfg = insert_and_check(cfg, training=False)
     cfg.load_from = args.checkpoint
-    if args.show or args.show_dir:
-        draw_predictions(cfg, args.show, args.show_dir, args.wait_time)
-    if args.tta:
-        use_tta(cfg)
-    if args.out:
-        save_predictions(cfg, args.out)
+    with _options_of(cfg):
+        if args.show or args.show_dir:
+            draw_predictions(cfg, args.show, args.show_dir, args.wait_time)
+        if args.tta:
+            use_tta(cfg)
+        if args.out:
+            save_predictions(cfg, args.out)
     build_runner(cfg).test()
     return 0
 

@@ -4,7 +4,9 @@ import os
 import pytest
 
 from mcdrl_common.file_lock import folder_lock
+from mcdrl_common.mask_format import MaskError
 from mcdrl_mmseg.apis import training
+from mcdrl_mmseg.apis.known_errors import KNOWN_ERRORS
 from mcdrl_mmseg.apis.training import add_run_arguments, parse_run_arguments
 
 
@@ -133,13 +135,15 @@ def trained(monkeypatch):
 
 
 @pytest.mark.reliability('fault', 'two trainings in one work folder')
-def test_two_trainings_do_not_share_a_work_folder(tmp_path, trained, monkeypatch):
+def test_two_trainings_do_not_share_a_work_folder(
+    tmp_path, trained, monkeypatch, capsys
+):
     config = tmp_path / 'config.py'
     config.write_text('a = 1\n')
     arguments = [str(config), '--work-dir', str(tmp_path / 'run')]
     with folder_lock(tmp_path / 'run', '.training-lock'):
-        with pytest.raises(SystemExit, match='run is being worked on by process'):
-            training.train_main(arguments)
+        assert training.train_main(arguments) == 2
+        assert 'run is being worked on by process' in capsys.readouterr().err
         assert trained == []
         # The other processes of one training belong to the first.
         monkeypatch.setenv('RANK', '1')
@@ -155,3 +159,74 @@ def test_a_plan_that_holds_its_runs_folder_can_train_there(tmp_path, trained):
     with folder_lock(tmp_path):
         assert training.train_main([str(config), '--work-dir', str(tmp_path)]) == 0
     assert len(trained) == 1
+
+
+@pytest.fixture
+def failing(runners, monkeypatch):
+    """Lets the next training or test end in an error."""
+
+    def fail(error):
+        def run(self):
+            raise error
+
+        monkeypatch.setattr(_Runner, 'train', run)
+        monkeypatch.setattr(_Runner, 'test', run)
+
+    return fail
+
+
+COMMANDS = (['train', 'stock.py'], ['test', 'stock.py', 'best.pth'])
+
+
+@pytest.mark.reliability(
+    'bad input', 'known errors of tools/train.py and tools/test.py'
+)
+@pytest.mark.parametrize('command', COMMANDS, ids=['train', 'test'])
+@pytest.mark.parametrize('kind', KNOWN_ERRORS, ids=lambda kind: kind.__name__)
+def test_a_known_error_is_one_line_and_code_2(failing, capsys, command, kind):
+    error = kind.__new__(kind)
+    error.args = ('x.png: what to do.',)
+    failing(error)
+    assert training.main(command) == 2
+    assert capsys.readouterr().err == f'{command[0]}: x.png: what to do.\n'
+
+
+@pytest.mark.parametrize('command', COMMANDS, ids=['train', 'test'])
+def test_an_unknown_error_keeps_its_traceback(failing, command):
+    failing(KeyError('mDice'))
+    with pytest.raises(KeyError, match='mDice'):
+        training.main(command)
+
+
+def test_an_error_of_a_data_worker_loses_the_workers_traceback(failing, capsys):
+    told = 'Original Traceback (most recent call last):\n  File "a.py", line 1\n'
+    worker = f'Caught MaskError in DataLoader worker process 0.\n{told}'
+    failing(MaskError(f'{worker}mcdrl.MaskError: x.png: a colour mask.\n'))
+    assert training.main(['train', 'stock.py']) == 2
+    assert capsys.readouterr().err == 'train: x.png: a colour mask.\n'
+
+
+@pytest.mark.reliability('bad input', 'options of tools/train.py that do not fit')
+@pytest.mark.parametrize(
+    ('command', 'message'),
+    [
+        (['train', 'none.py'], "train: config 'none.py' is not a file."),
+        (['train', 'broken.py'], "train: broken.py: '(' was never closed"),
+        (['train', 'amp.py', '--amp'], 'amp.py: --amp needs optim_wrapper'),
+        (['test', 'stock.py', 'a.pth', '--tta'], '--tta needs tta_pipeline and'),
+        (['test', 'stock.py', 'a.pth', '--show-dir', 'o'], 'SegVisualizationHook'),
+        (['train', 'wrong.py'], 'train_dataloader: is [1]. Expected a dict.'),
+    ],
+)
+def test_options_and_configs_that_do_not_fit_are_one_message(
+    runners, tmp_path, capsys, command, message
+):
+    (tmp_path / 'broken.py').write_text('model = dict(\n')
+    (tmp_path / 'wrong.py').write_text('train_dataloader = [1]\n')
+    (tmp_path / 'amp.py').write_text("optim_wrapper = dict(type='own.Wrapper')\n")
+    (tmp_path / 'stock.py').write_text('default_hooks = dict()\n')
+    assert training.main(command) == 2
+    printed = capsys.readouterr().err
+    assert message in printed
+    assert 'Traceback' not in printed
+    assert runners == []

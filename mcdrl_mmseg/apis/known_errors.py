@@ -1,0 +1,74 @@
+"""Errors of trainings and tests that the user can put right, in one line."""
+
+from __future__ import annotations
+
+import functools
+import re
+import sys
+from collections.abc import Callable, Sequence
+
+from mcdrl_common.mask_format import MaskError
+from mcdrl_common.sites import SiteDataError
+from mcdrl_mmseg.clip import CLIPWeightsError
+from mcdrl_mmseg.clip.sentence_encoder import SentenceEncoderError
+from mcdrl_mmseg.engine.config_check import ConfigCheckError
+from mcdrl_mmseg.engine.hooks import DatasetError, NonFiniteLossError
+from mcdrl_mmseg.engine.hooks.atomic_checkpoint_hook import NonFiniteWeightsError
+from mcdrl_mmseg.models import DictionaryError
+from mcdrl_mmseg.prompts import PromptError
+from mcdrl_mmseg.safe_loading import CheckpointError
+
+EXIT_BAD_INPUT = 2
+
+KNOWN_ERRORS = (
+    CheckpointError,
+    CLIPWeightsError,
+    ConfigCheckError,
+    DatasetError,
+    DictionaryError,
+    FileNotFoundError,
+    MaskError,
+    NonFiniteLossError,
+    NonFiniteWeightsError,
+    PromptError,
+    SentenceEncoderError,
+    SiteDataError,
+)
+
+Main = Callable[..., int]
+
+
+class OptionError(ValueError):
+    """A command line that does not fit the config or the work folder."""
+
+
+def without_traceback(name: str) -> Callable[[Main], Main]:
+    """Decorate a command: a known error is one message and exit code 2.
+
+    Any other error keeps its traceback: it is a fault of the program, or of a
+    component that nobody knows here.
+
+    Args:
+        name: Of the command, said before the message.
+    """
+
+    def decorate(main: Main) -> Main:
+        @functools.wraps(main)
+        def wrapped(argv: Sequence[str] | None = None) -> int:
+            try:
+                return main(argv)
+            except (*KNOWN_ERRORS, OptionError) as error:
+                print(f'{name}: {_message(error)}', file=sys.stderr)
+                return EXIT_BAD_INPUT
+
+        return wrapped
+
+    return decorate
+
+
+def _message(error: Exception) -> str:
+    """What the error says; of one in a data worker without the worker's traceback."""
+    text = str(error)
+    if re.match(r'Caught \w+ in DataLoader worker process', text):
+        text = text.rpartition(f'{type(error).__name__}: ')[2]
+    return text.strip()
