@@ -10,6 +10,8 @@ vis_backends = [dict(type='LocalVisBackend')]
 visualizer = dict(
     type='SegLocalVisualizer', vis_backends=vis_backends, name='visualizer', alpha=0.4
 )
+# tools/test.py --tta: the mean over the views of tta_pipeline.
+tta_model = dict(type='SegProbabilityTTAModel')
 log_processor = dict(by_epoch=True)
 log_level = 'INFO'
 load_from = None

@@ -8,8 +8,8 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-# Where things lie, how a run was started and how its data and its config were checked
-# do not change what is learned.
+# Where things lie, how a run was started, how its data and its config were checked and
+# what only --tta reads do not change what is learned.
 LOCATION_KEYS = frozenset(
     {
         'work_dir',
@@ -19,6 +19,8 @@ LOCATION_KEYS = frozenset(
         'resume',
         'dataset_check',
         'config_check',
+        'tta_model',
+        'tta_pipeline',
     }
 )
 

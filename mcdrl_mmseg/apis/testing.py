@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from mmengine.config import Config
 
+from mcdrl_common.config_datasets import datasets
+
 
 def draw_predictions(
     cfg: Config, show: bool, show_dir: str | None, wait_time: float
@@ -43,7 +45,11 @@ def use_tta(cfg: Config) -> None:
     missing = [key for key in ('tta_pipeline', 'tta_model') if key not in cfg]
     if missing:
         raise ValueError(f'--tta needs {" and ".join(missing)} in the config.')
-    cfg.test_dataloader.dataset.pipeline = cfg.tta_pipeline
+    for part in datasets(cfg.test_dataloader.dataset):
+        if not (part.get('dataset') or part.get('datasets')):
+            # Of data sets of one pipeline a site, that step stays the site's own.
+            own = [t for t in part.get('pipeline') or () if t['type'] == 'SetSite']
+            part['pipeline'] = [*own, *cfg.tta_pipeline]
     cfg.tta_model.module = cfg.model
     cfg.model = cfg.tta_model
 

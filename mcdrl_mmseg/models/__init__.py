@@ -5,6 +5,7 @@ from .data_preprocessors import AugmentingDataPreProcessor, CausalAugmentation
 from .decode_heads import CausalInterventionHead, PromptTuningHead
 from .losses import CausalAlignmentLoss, CLIPContrastiveLoss
 from .region_selector import CLIPRegionSelector
+from .test_time_augmentation import SegProbabilityTTAModel
 
 __all__ = [
     'AugmentingDataPreProcessor',
@@ -19,4 +20,5 @@ __all__ = [
     'ConfounderDictionary',
     'DictionaryError',
     'PromptTuningHead',
+    'SegProbabilityTTAModel',
 ]

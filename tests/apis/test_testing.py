@@ -50,6 +50,27 @@ def test_tta_wraps_the_model_and_takes_the_pipeline_of_views():
     assert cfg.test_dataloader.dataset.pipeline == [dict(type='TestTimeAug')]
 
 
+def test_tta_of_a_data_set_a_site_keeps_the_name_of_each(repo_root):
+    name = 'configs/mcdrl/mcdrl_unet-s5-d16_fcn_50e_retinal-vessels-512x512.py'
+    cfg = Config.fromfile(repo_root / name)
+    use_tta(cfg)
+    for part in cfg.test_dataloader.dataset.datasets:
+        steps = [step['type'] for step in part.pipeline]
+        assert steps == ['SetSite', 'LoadImageFromFile', 'TestTimeAug']
+        assert part.pipeline[0].site == part.metainfo.site
+
+
+@pytest.mark.parametrize('folder', ['mcdrl', 'baselines'])
+def test_every_shipped_config_has_views_of_its_own_size(repo_root, folder):
+    for path in (repo_root / 'configs' / folder).glob('*.py'):
+        cfg = Config.fromfile(path)
+        views = cfg.tta_pipeline[1].transforms
+        assert [step['type'] for step in views[1]] == ['RandomFlip'] * 3, path
+        (resize,) = (step for step in cfg.test_pipeline if step['type'] == 'Resize')
+        assert views[0] == [resize], path
+        assert cfg.tta_model == dict(type='SegProbabilityTTAModel'), path
+
+
 def test_tta_names_what_the_config_lacks():
     cfg = _config(tta_model=dict(type='SegTTAModel'))
     with pytest.raises(ValueError, match='tta_pipeline') as raised:

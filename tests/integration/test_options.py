@@ -1,16 +1,21 @@
-"""--amp, slide inference, plain logits, and mmseg's own tools/train.py."""
+"""--amp, slide inference, --tta, plain logits, and mmseg's own tools/train.py."""
 
 import math
 import sys
 from pathlib import Path
 
+import cv2
 import mmseg
+import numpy as np
 import pytest
 import torch
+import torch.nn.functional as F
 from mmengine.config import Config
 from mmengine.registry import init_default_scope
 from mmseg.registry import MODELS
 from mmseg.structures import SegDataSample
+
+from mcdrl_mmseg.apis.checkpoint import load_segmentor
 
 _TINY = 'configs/mcdrl/mcdrl_clip-tiny-rn_segformer_5e_endoscopy-sites-128x128.py'
 _SMALL = [
@@ -90,6 +95,39 @@ def test_slide_inference_works_through_the_tool(bench, half_precision):
     metrics = slid.test_metrics()
     assert metrics['images'] == 3
     assert math.isfinite(metrics['mDice_fg'])
+
+
+def test_tta_is_the_mean_over_the_image_and_its_flips(bench, half_precision):
+    """The label maps of --tta are those worked out here by the segmentor alone."""
+    config, run = half_precision
+    weights = run.work_dir / 'epoch_1.pth'
+    options = ['test_evaluator.surface=False']
+    arguments = ('test.py', config, weights, '--tta', '--out', 'turned')
+    tested = bench.tool('tta', *arguments, options=options)
+    assert tested.test_metrics()['images'] == 3
+    # The scores in the samples are those of the label map.
+    assert 'does not follow from seg_logits' not in tested.output
+    model = load_segmentor(weights, config, 'cpu')
+    paths = sorted((bench.folder / 'turned').glob('*.png'))
+    assert len(paths) == 3
+    for path in paths:
+        found = cv2.imread(str(path), cv2.IMREAD_UNCHANGED)
+        (image,) = bench.sites_root.glob(f'*/images/{path.stem}.jpg')
+        assert np.array_equal(found, _mean_of_flips(model, cv2.imread(str(image))))
+
+
+def _mean_of_flips(model, image):
+    small = cv2.resize(image, (128, 128), interpolation=cv2.INTER_LINEAR)
+    total = 0
+    for axes in ((), (1,), (0,)):
+        view = torch.from_numpy(np.flip(small, axes).transpose(2, 0, 1).copy())
+        data = model.data_preprocessor(dict(inputs=[view], data_samples=None))
+        with torch.no_grad():
+            logits = model.encode_decode(data['inputs'], [dict(img_shape=(128, 128))])
+        turned = logits.flip([2 + axis for axis in axes])
+        native = F.interpolate(turned, image.shape[:2], mode='bilinear')
+        total = total + native.softmax(1)
+    return total.argmax(1)[0].numpy()
 
 
 def test_mmsegs_own_train_tool_runs_our_config_unchanged(bench, repo_root):

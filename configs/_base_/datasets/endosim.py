@@ -33,6 +33,13 @@ test_pipeline = [
     {**t, 'scale': image_size} if t['type'] == 'Resize' else t
     for t in _base_.test_pipeline
 ]
+tta_pipeline = [
+    _base_.tta_pipeline[0],
+    dict(
+        type='TestTimeAug',
+        transforms=[[test_pipeline[1]], *_base_.tta_pipeline[1]['transforms'][1:]],
+    ),
+]
 # Images this small are read faster than a worker hands them over.
 train_dataloader = dict(
     num_workers=0,

@@ -32,6 +32,23 @@ test_pipeline = [
     dict(type='LoadLesionMask'),
     dict(type='PackSegInputs', meta_keys=meta_keys),
 ]
+# tools/test.py --tta: the image, and flipped either way; predictions are turned back.
+tta_pipeline = [
+    dict(type='LoadImageFromFile'),
+    dict(
+        type='TestTimeAug',
+        transforms=[
+            [dict(type='Resize', scale=image_size, keep_ratio=False)],
+            [
+                dict(type='RandomFlip', prob=0.0),
+                dict(type='RandomFlip', prob=1.0, direction='horizontal'),
+                dict(type='RandomFlip', prob=1.0, direction='vertical'),
+            ],
+            [dict(type='LoadLesionMask')],
+            [dict(type='PackSegInputs', meta_keys=meta_keys)],
+        ],
+    ),
+]
 train_dataloader = dict(
     batch_size=16,
     num_workers=2,

@@ -1,0 +1,74 @@
+"""One prediction from several views of an image."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from mmengine.model import BaseTTAModel
+from mmengine.structures import PixelData
+from mmseg.registry import MODELS
+from mmseg.structures import SegDataSample
+
+
+@MODELS.register_module()
+class SegProbabilityTTAModel(BaseTTAModel):
+    """The mean of the probabilities of all views, as flips of an image.
+
+    MMSegmentation's ``SegTTAModel`` gives the same label map for several channels. Of
+    one channel it passes through a sigmoid what has been through one, so that every
+    pixel lies above the usual thresholds and is lesion; and it leaves the scores of the
+    last view in the sample. Here ``seg_logits`` are those of the mean: metrics over
+    thresholds hold.
+
+    Args:
+        module: The segmentor, or its config.
+        data_preprocessor: As in MMEngine's ``BaseTTAModel``; None takes the module's.
+
+    Examples:
+        >>> tta_model = dict(type='SegProbabilityTTAModel')
+        >>> tta_pipeline = [
+        ...     dict(type='LoadImageFromFile'),
+        ...     dict(
+        ...         type='TestTimeAug',
+        ...         transforms=[
+        ...             [dict(type='Resize', scale=(224, 224))],
+        ...             [
+        ...                 dict(type='RandomFlip', prob=0.0),
+        ...                 dict(type='RandomFlip', prob=1.0, direction='horizontal'),
+        ...             ],
+        ...             [dict(type='LoadLesionMask')],
+        ...             [dict(type='PackSegInputs')],
+        ...         ])]
+    """
+
+    def merge_preds(
+        self, data_samples_list: Sequence[Sequence[SegDataSample]]
+    ) -> list[SegDataSample]:
+        """Merge the views of each image.
+
+        Args:
+            data_samples_list: For each image its views, turned back, with
+                ``seg_logits`` (C, H, W): logits, or of one channel a probability.
+
+        Returns:
+            For each image its first view, with ``seg_logits`` and ``pred_sem_seg`` of
+            the mean.
+        """
+        return [self._merged(views) for views in data_samples_list]
+
+    def _merged(self, views: Sequence[SegDataSample]) -> SegDataSample:
+        scores = torch.stack([view.seg_logits.data for view in views])
+        if scores.shape[1] > 1:
+            # The logarithm of probabilities are logits that lead back to them.
+            logits = scores.log_softmax(dim=1).logsumexp(dim=0)
+            logits -= torch.tensor(float(len(views))).log().item()
+            labels = logits.argmax(dim=0, keepdim=True)
+        else:
+            logits = scores.mean(dim=0)
+            labels = (logits > self.module.decode_head.threshold).long()
+        merged = views[0]
+        merged.set_data(
+            dict(seg_logits=PixelData(data=logits), pred_sem_seg=PixelData(data=labels))
+        )
+        return merged
