@@ -10,6 +10,7 @@ imported and called by MMEngine, whatever it is.
 from __future__ import annotations
 
 import ast
+import sys
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
@@ -75,9 +76,10 @@ def parse_config_text(text: str, source: str) -> CheckpointConfig:
         raise CheckpointConfigError(
             f"{source}: default_scope={scope!r} must be 'mmseg'."
         )
-    pipeline = _test_pipeline(entries)
-    model = without_training(entries['model'])
-    _check_types(model, 'model', (MODELS, WEIGHT_INITIALIZERS), source)
+    pipeline = _by_names(_test_pipeline(entries), (TRANSFORMS,))
+    known = (MODELS, WEIGHT_INITIALIZERS)
+    model = without_training(_by_names(entries['model'], known))
+    _check_types(model, 'model', known, source)
     _check_types(pipeline, 'test_pipeline', (TRANSFORMS,), source)
     config = CheckpointConfig(
         dict(model=model, test_pipeline=pipeline, default_scope=scope)
@@ -106,6 +108,7 @@ def parse_test_dataset(text: str, source: str) -> dict[str, Any]:
             'file with --config.'
         )
     place = 'test_dataloader.dataset'
+    dataset = _by_names(dataset, (DATASETS, TRANSFORMS))
     _check_types(dataset, place, (DATASETS, TRANSFORMS), source)
     return dataset
 
@@ -190,6 +193,50 @@ def _test_pipeline(entries: Mapping) -> list:
         dataset = entries.get('test_dataloader') or {}
         pipeline = (dataset.get('dataset') or {}).get('pipeline') or []
     return list(pipeline)
+
+
+def _by_names(value: Any, registries: Sequence[Registry]) -> Any:
+    """A copy in which ``type`` names components as registries do.
+
+    MMEngine writes the classes of its pure Python configs as ``package.module.Class``,
+    and imports that to build them. Here nothing is imported: of what is there already
+    it is looked up whether it is a registered class.
+    """
+    if isinstance(value, Mapping):
+        named = {key: _by_names(item, registries) for key, item in value.items()}
+        if isinstance(named.get('type'), str):
+            named['type'] = _registered_name(named['type'], registries)
+        return named
+    if isinstance(value, list | tuple):
+        return type(value)(_by_names(item, registries) for item in value)
+    return value
+
+
+def _registered_name(path: str, registries: Sequence[Registry]) -> str:
+    """What a registry calls the class of a path; the path if none has it."""
+    module, _, plain = path.rpartition('.')
+    if not module or module in SCOPES:
+        return path
+    for registry in registries:
+        places: list[Registry] = []
+        if module.startswith('mmpretrain.'):
+            with registry.switch_scope_and_registry('mmpretrain') as scoped:
+                scoped.import_from_location()
+                places.append(scoped)
+        else:
+            registry.import_from_location()
+            chain: Registry | None = registry
+            while chain is not None:
+                places.append(chain)
+                chain = chain.parent
+        # Not getattr, which a module may answer by an import.
+        found = vars(sys.modules[module]).get(plain) if module in sys.modules else None
+        for place in places if found is not None else ():
+            for name, cls in place.module_dict.items():
+                # Another package may have registered a class of the same name.
+                if cls is found:
+                    return f'{place.scope}.{name}'
+    return path
 
 
 def _check_types(

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from mcdrl_common.findings import FileProblem
 from mcdrl_common.image_files import NotAnImage, opened
+from mcdrl_common.type_names import type_name
 
 from .sealed_building import sealed_if_strange
 
@@ -128,8 +129,8 @@ def build_image_pipeline(cfg: Mapping) -> Callable[[dict], dict]:
     if transforms is None:
         dataset = cfg.get('test_dataloader', {}).get('dataset', {})
         transforms = dataset.get('pipeline')
-    kept = [dict(t) for t in transforms or () if _name(t) not in _TRUTH_TRANSFORMS]
-    loaders = [t for t in kept if _name(t) in _IMAGE_LOADERS]
+    kept = [dict(t) for t in transforms or () if type_name(t) not in _TRUTH_TRANSFORMS]
+    loaders = [t for t in kept if type_name(t) in _IMAGE_LOADERS]
     if not loaders:
         raise ValueError(
             "the config's test_pipeline (or test_dataloader.dataset.pipeline) does "
@@ -147,11 +148,6 @@ def build_image_pipeline(cfg: Mapping) -> Callable[[dict], dict]:
             return pipeline(data)
 
     return run
-
-
-def _name(transform: Mapping) -> str:
-    """Name of a transform without its scope."""
-    return str(transform['type']).rpartition('.')[2]
 
 
 def prepare(model: nn.Module, image: np.ndarray) -> tuple[Tensor, list]:

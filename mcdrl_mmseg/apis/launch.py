@@ -13,6 +13,7 @@ from mmengine.runner import Runner
 from mmseg.registry import RUNNERS
 
 from mcdrl_common.config_datasets import evaluators
+from mcdrl_common.type_names import type_name
 from mcdrl_mmseg.engine.config_check import check_config
 from mcdrl_mmseg.engine.runner import insert_mcdrl
 
@@ -143,9 +144,10 @@ def enable_amp(cfg: Config) -> None:
         ValueError: The optimizer wrapper is of a type that has no AMP counterpart.
     """
     wrapper = cfg.optim_wrapper
-    if wrapper.type in ('AmpOptimWrapper', 'BFloat16OptimWrapper'):
+    name = type_name(wrapper)
+    if name in ('AmpOptimWrapper', 'BFloat16OptimWrapper'):
         return
-    if wrapper.type != 'OptimWrapper':
+    if name != 'OptimWrapper':
         raise ValueError(
             "--amp needs optim_wrapper.type='OptimWrapper', got "
             f'{wrapper.type!r}: set AMP in the config.'

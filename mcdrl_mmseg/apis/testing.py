@@ -5,6 +5,7 @@ from __future__ import annotations
 from mmengine.config import Config
 
 from mcdrl_common.config_datasets import datasets
+from mcdrl_common.type_names import type_name
 
 
 def draw_predictions(
@@ -48,7 +49,7 @@ def use_tta(cfg: Config) -> None:
     for part in datasets(cfg.test_dataloader.dataset):
         if not (part.get('dataset') or part.get('datasets')):
             # Of data sets of one pipeline a site, that step stays the site's own.
-            own = [t for t in part.get('pipeline') or () if t['type'] == 'SetSite']
+            own = [t for t in part.get('pipeline') or () if type_name(t) == 'SetSite']
             part['pipeline'] = [*own, *cfg.tta_pipeline]
     cfg.tta_model.module = cfg.model
     cfg.model = cfg.tta_model

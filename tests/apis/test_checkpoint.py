@@ -2,6 +2,7 @@ import os
 import pickle
 import zipfile
 
+import numpy as np
 import pytest
 import torch
 from mmengine.config import Config
@@ -12,6 +13,7 @@ from torch.testing import assert_close
 
 from mcdrl_mmseg.apis import CheckpointConfigError, CheckpointError, load_segmentor
 from mcdrl_mmseg.apis.checkpoint import read_checkpoint
+from mcdrl_mmseg.apis.image_pipeline import prepare
 
 
 class Evil:
@@ -212,3 +214,83 @@ def test_a_compressed_checkpoint_which_may_be_a_bomb_is_refused(
             target.writestr(name, source.read(name))
     with pytest.raises(CheckpointError, match=r'odd\.pth .*is compressed'):
         read_checkpoint(path)
+
+
+PURE_PYTHON = """
+from mmcv.transforms import LoadImageFromFile, Resize
+from mmengine.config import read_base
+from mmengine.runner import IterBasedTrainLoop
+from mmseg.datasets.transforms import PackSegInputs
+from mmseg.models.backbones import ResNet
+from mmseg.models.data_preprocessor import SegDataPreProcessor
+from mmseg.models.decode_heads import FCNHead
+from mmseg.models.losses import CrossEntropyLoss
+from mmseg.models.segmentors import EncoderDecoder
+from torch.nn import BatchNorm2d
+
+norm_cfg = dict(type=BatchNorm2d)
+model = dict(
+    type=EncoderDecoder,
+    data_preprocessor=dict(type=SegDataPreProcessor, bgr_to_rgb=True),
+    backbone=dict(type=ResNet, depth=18, norm_cfg=norm_cfg, base_channels=8),
+    decode_head=dict(
+        type=FCNHead, in_channels=64, channels=8, num_convs=1, num_classes=2,
+        norm_cfg=norm_cfg, loss_decode=dict(type=CrossEntropyLoss)),
+    test_cfg=dict(mode='whole'))
+test_pipeline = [
+    dict(type=LoadImageFromFile),
+    dict(type=Resize, scale=(64, 64)),
+    dict(type=PackSegInputs)]
+train_cfg = dict(type=IterBasedTrainLoop, max_iters=5)
+"""
+
+
+@pytest.fixture
+def pure_python(tmp_path, save):
+    """A config of MMEngine's pure Python style, and a checkpoint of it."""
+    file = tmp_path / 'pure.py'
+    file.write_text(PURE_PYTHON)
+    cfg = Config.fromfile(file)
+    state = MODELS.build(cfg.model).state_dict()
+    meta = dict(cfg=cfg.pretty_text, dataset_meta=dict(classes=('a', 'b')))
+    return file, save(dict(meta=meta, state_dict=state))
+
+
+def test_checkpoints_of_pure_python_configs_predict_with_and_without_the_file(
+    pure_python,
+):
+    file, checkpoint = pure_python
+    image = np.random.default_rng(0).integers(0, 256, (40, 60, 3), np.uint8)
+    scores = []
+    for config in (None, file):
+        model = load_segmentor(checkpoint, config, 'cpu')
+        inputs, _ = prepare(model, image)
+        assert inputs.shape == (1, 3, 64, 64)
+        with torch.no_grad():
+            scores.append(model(inputs))
+    assert torch.equal(*scores)
+
+
+@pytest.mark.reliability('security', 'a class of a config that is named by its module')
+@pytest.mark.parametrize(
+    'path',
+    [
+        'evil.ResNet',
+        'os.system',
+        'mmseg.models.builder.warnings.warn',
+        'mmengine.config.Config',
+        'torch.hub.load',
+    ],
+)
+def test_a_path_that_is_no_registered_class_is_refused_and_not_imported(
+    pure_python, save, monkeypatch, tmp_path, path
+):
+    (tmp_path / 'evil.py').write_text(f"open(r'{tmp_path}/ran', 'w')\nResNet = dict\n")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    content = torch.load(pure_python[1])
+    text = content['meta']['cfg']
+    content['meta']['cfg'] = text.replace('mmseg.models.backbones.ResNet', path)
+    assert content['meta']['cfg'] != text
+    with pytest.raises(CheckpointConfigError, match='is not a registered component'):
+        load_segmentor(save(content), device='cpu')
+    assert not (tmp_path / 'ran').exists()

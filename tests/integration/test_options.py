@@ -97,7 +97,7 @@ def test_slide_inference_works_through_the_tool(bench, half_precision):
     assert math.isfinite(metrics['mDice_fg'])
 
 
-def test_tta_is_the_mean_over_the_image_and_its_flips(bench, half_precision):
+def test_tta_is_the_mean_over_the_image_and_its_flips(bench, half_precision, repo_root):
     """The label maps of --tta are those worked out here by the segmentor alone."""
     config, run = half_precision
     weights = run.work_dir / 'epoch_1.pth'
@@ -107,7 +107,7 @@ def test_tta_is_the_mean_over_the_image_and_its_flips(bench, half_precision):
     assert tested.test_metrics()['images'] == 3
     # The scores in the samples are those of the label map.
     assert 'does not follow from seg_logits' not in tested.output
-    model = load_segmentor(weights, config, 'cpu')
+    model = load_segmentor(weights, repo_root / _TINY, 'cpu')
     paths = sorted((bench.folder / 'turned').glob('*.png'))
     assert len(paths) == 3
     for path in paths:

@@ -11,6 +11,8 @@ from mmengine.hooks import CheckpointHook
 from mmengine.registry import DefaultScope
 from mmseg.registry import DATASETS
 
+from mcdrl_common.type_names import type_name
+
 from .config_components import Component
 from .config_problem import ConfigProblem
 
@@ -29,7 +31,7 @@ def unit_problems(
         parts: Its components.
     """
     train = cfg.get('train_cfg') or {}
-    by_epoch = train.get('by_epoch', train.get('type') != _ITERATIONS)
+    by_epoch = train.get('by_epoch', type_name(train) != _ITERATIONS)
     if not isinstance(by_epoch, bool) or by_epoch:
         return
     for part in parts:
@@ -57,7 +59,7 @@ def validation_problems(
         parts: Its components.
     """
     train = cfg.get('train_cfg') or {}
-    by_epoch = train.get('by_epoch', train.get('type') != _ITERATIONS)
+    by_epoch = train.get('by_epoch', type_name(train) != _ITERATIONS)
     key = 'max_epochs' if by_epoch else 'max_iters'
     length = train.get(key)
     if not isinstance(length, int):
@@ -88,7 +90,7 @@ def batch_problems(
     loader = cfg.get('train_dataloader') or {}
     train = cfg.get('train_cfg') or {}
     size = loader.get('batch_size', 1)
-    endless = train.get('type') == _ITERATIONS or not train.get('by_epoch', True)
+    endless = type_name(train) == _ITERATIONS or not train.get('by_epoch', True)
     if not loader.get('drop_last') or endless or not isinstance(size, int):
         return
     count = _count_images(loader.get('dataset'))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from mcdrl_common.type_names import type_name
 from mcdrl_mmseg.engine.hooks import ConfounderDictionaryHook, InterventionWarmupHook
 from mcdrl_mmseg.models import ConfounderDictionary
 
@@ -24,7 +25,7 @@ def schedule_problems(
         parts: Its components.
     """
     train = cfg.get('train_cfg') or {}
-    by_epoch = train.get('by_epoch', train.get('type') != _ITERATIONS)
+    by_epoch = train.get('by_epoch', type_name(train) != _ITERATIONS)
     length = train.get('max_epochs' if by_epoch else 'max_iters')
     for part in parts:
         if part.is_a(InterventionWarmupHook):
