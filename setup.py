@@ -87,6 +87,7 @@ setup(
         'dicom': requirements('dicom'),
         'serve': requirements('serve'),
         'text': requirements('text'),
+        'hf': requirements('hf'),
         'dev': requirements('dev'),
     },
     classifiers=[

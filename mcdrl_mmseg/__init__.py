@@ -9,10 +9,14 @@ from .version import __version__
 
 check_requirements()
 
-from .compat import declare_torchvision_operators  # noqa: E402
+from .compat import (  # noqa: E402
+    declare_torchvision_operators,
+    leave_out_multimodal_models,
+)
 
 # torchvision must be importable before anything below imports mmseg.models.
 declare_torchvision_operators()
+leave_out_multimodal_models()
 
 from . import datasets, engine, evaluation, models  # noqa: E402
 from .config_files import config_path  # noqa: E402

@@ -7,6 +7,7 @@ import importlib.util
 import pickle
 import sys
 from collections.abc import Callable
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 import torch
@@ -14,6 +15,8 @@ import torch
 # The registrations must live as long as the process: a collected Library
 # takes its operators with it.
 _LIBRARIES: list[torch.library.Library] = []
+
+_TRANSFORMERS_5 = 5
 
 _NMS_SCHEMAS = {
     'nms': 'nms(Tensor dets, Tensor scores, float iou_threshold) -> Tensor',
@@ -119,3 +122,40 @@ def allow_mmengine_checkpoints() -> tuple[str, ...]:
     missing = {name: item for name, item in wanted.items() if item not in known}
     torch.serialization.add_safe_globals(list(missing.values()))
     return tuple(missing)
+
+
+def leave_out_multimodal_models() -> bool:
+    """Make mmpretrain importable beside transformers 5 and pycocotools.
+
+    Where both are installed, mmpretrain (1.2 and its continuation) imports its
+    multimodal models, which need names that transformers 5 no longer has: the import
+    of ``mmpretrain.models`` ends in a TypeError, and with it that of every backbone.
+    Its module that decides about them is loaded here, and told that they are absent.
+
+    Returns:
+        Whether they were left out; False where mmpretrain or transformers is absent or
+        older, or mmpretrain is imported already.
+    """
+    name = 'mmpretrain.utils.dependency'
+    if 'mmpretrain' in sys.modules or not _transformers_is_new():
+        return False
+    package = importlib.util.find_spec('mmpretrain')
+    if package is None or package.origin is None:
+        return False
+    path = Path(package.origin).parent / 'utils' / 'dependency.py'
+    if not path.is_file():
+        return False
+    spec = importlib.util.spec_from_file_location(name, path)
+    assert spec is not None and spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    module.WITH_MULTIMODAL = False  # type: ignore[attr-defined]
+    sys.modules[name] = module
+    return True
+
+
+def _transformers_is_new() -> bool:
+    try:
+        return int(version('transformers').partition('.')[0]) >= _TRANSFORMERS_5
+    except (PackageNotFoundError, ValueError):
+        return False

@@ -164,3 +164,24 @@ def test_safe_loading_still_refuses_everything_else(nothing_allowed, content):
     compat.allow_mmengine_checkpoints()
     with pytest.raises(pickle.UnpicklingError):
         loaded_safely({'object': content})
+
+
+def test_mmpretrain_imports_beside_transformers_5_and_pycocotools():
+    pytest.importorskip('mmpretrain')
+    pytest.importorskip('transformers', reason='the extra [hf] is not installed')
+    left_out, built = printed(
+        """
+compat.declare_torchvision_operators()
+left_out = compat.leave_out_multimodal_models()
+import mmpretrain.models
+print(json.dumps([left_out, hasattr(mmpretrain.models, 'VisionTransformer')]))
+"""
+    )
+    new = compat._transformers_is_new()
+    assert (left_out, built) == (new, True)
+
+
+def test_multimodal_models_stay_where_mmpretrain_is_imported_already(monkeypatch):
+    monkeypatch.setitem(sys.modules, 'mmpretrain', object())
+    monkeypatch.setattr(compat, '_transformers_is_new', lambda: True)
+    assert not compat.leave_out_multimodal_models()

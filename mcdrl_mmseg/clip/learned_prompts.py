@@ -12,6 +12,7 @@ import torch
 from mmengine.model import BaseModule
 from torch import Tensor, nn
 
+from .model_config import get_model_config
 from .text import tokenize
 from .towers import CLIPSpec, build_text_tower, load_tower_weights
 
@@ -46,7 +47,7 @@ class LearnedPrompts(BaseModule):
     ) -> None:
         super().__init__(init_cfg)
         self.spec = spec
-        self.tower = _check_tower(build_text_tower(spec), spec.model_name)
+        self.tower = _check_tower(spec)
         self.tower.requires_grad_(False)
         words = context if isinstance(context, str) else ''
         word_ids = tokenize(spec, [words])[0]
@@ -87,7 +88,7 @@ class LearnedPrompts(BaseModule):
     def init_weights(self) -> None:
         """Load the tower's weights and start the context from them."""
         super().init_weights()
-        if self.spec.pretrained is not None:
+        if self.spec.weights is not None:
             load_tower_weights(self.tower, self.spec, 'text.')
         self._init_context()
         self._cached = None
@@ -138,9 +139,17 @@ class LearnedPrompts(BaseModule):
         return tokens[rows, self._ends] @ tower.text_projection
 
 
-def _check_tower(tower: nn.Module, model_name: str) -> nn.Module:
+def _check_tower(spec: CLIPSpec) -> nn.Module:
     from open_clip.transformer import TextTransformer
 
+    other = get_model_config(spec.model_name)['text_cfg'].get('hf_model_name')
+    if other:
+        raise ValueError(
+            f'model_name={spec.model_name!r}: its text side is {other}, which is no '
+            "text tower of open_clip's. Prompts cannot be learned with it; a model "
+            'with such a tower is mcdrl-tiny-rn or RN50.'
+        )
+    tower = build_text_tower(spec)
     if (
         isinstance(tower, TextTransformer)
         and tower.cls_emb is None
@@ -150,7 +159,7 @@ def _check_tower(tower: nn.Module, model_name: str) -> nn.Module:
     ):
         return tower
     raise ValueError(
-        f"LearnedPrompts: the text tower of model_name={model_name!r} is not CLIP's "
-        'causal transformer, read at its end token. Use for example RN50, ViT-B-16 or '
-        'ViT-L-14.'
+        f'LearnedPrompts: the text tower of model_name={spec.model_name!r} is not '
+        "CLIP's causal transformer, read at its end token. Use for example RN50, "
+        'ViT-B-16 or ViT-L-14.'
     )

@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 import difflib
+from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
+from typing import Any
 
+from .model_source import has_source, read_source
+
+_CONTEXT_LENGTH = 77  # open_clip's default
 _OWN_CONFIGS = Path(__file__).parent / 'model_configs'
 
 
@@ -22,7 +27,8 @@ def get_model_config(model_name: str) -> dict:
     Args:
         model_name: Name in open_clip's list (slashes may stand for dashes, as in
             ``ViT-B/16``) or one of the plug-in's own, ``mcdrl-tiny-vit`` and
-            ``mcdrl-tiny-rn``.
+            ``mcdrl-tiny-rn``; or a place, ``hf-hub:ORG/NAME`` or ``local-dir:/PATH``
+            (:mod:`mcdrl_mmseg.clip.model_source`).
 
     Returns:
         open_clip's config: ``embed_dim``, ``vision_cfg``, ``text_cfg`` and further
@@ -30,7 +36,10 @@ def get_model_config(model_name: str) -> dict:
 
     Raises:
         ValueError: Unknown name; the message offers the nearest known ones.
+        ModelSourceError: A place without a model; a ValueError, too.
     """
+    if has_source(model_name):
+        return read_source(model_name).model
     import open_clip
 
     _register_own_configs()
@@ -44,3 +53,12 @@ def get_model_config(model_name: str) -> dict:
             'open_clip.list_models() gives all names.'
         )
     return config
+
+
+def context_length(text_cfg: Mapping[str, Any]) -> int:
+    """Tokens of a text, which ten of open_clip's configs leave out.
+
+    Args:
+        text_cfg: open_clip's ``text_cfg``.
+    """
+    return text_cfg.get('context_length') or _CONTEXT_LENGTH

@@ -8,13 +8,15 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from .model_config import get_model_config
+from .hf_text import build_hf_tokenizer, tokenizer_options
+from .model_config import context_length, get_model_config
 from .sentence_text import embed_with_sentences, has_sentence_text
 from .towers import CLIPSpec, build_text_tower, load_tower_weights
 
 # A random text tower stands for the missing weights of demonstrations and tests.
 # Its seed is fixed, so that its embeddings are the same on every rank and restart.
 _RANDOM_TOWER_SEED = 0
+_SIMPLE_OPTIONS = ('clean', 'reduction_mask', 'additional_special_tokens')
 
 
 def tokenize(spec: CLIPSpec, texts: Sequence[str]) -> Tensor:
@@ -25,14 +27,23 @@ def tokenize(spec: CLIPSpec, texts: Sequence[str]) -> Tensor:
         texts: n texts.
 
     Returns:
-        (n, length) int64, cut or zero-padded to the context length.
-    """
-    import open_clip
+        (n, length) int64, cut or padded to the context length.
 
-    # Fills open_clip's list with the plug-in's own models before it looks there.
-    context_length = get_model_config(spec.model_name)['text_cfg']['context_length']
-    tokenizer = open_clip.get_tokenizer(spec.model_name.replace('/', '-'))
-    return tokenizer(list(texts), context_length=context_length)
+    Raises:
+        ModelSourceError: See :func:`mcdrl_mmseg.clip.hf_text.build_hf_tokenizer`.
+    """
+    from open_clip.tokenizer import SimpleTokenizer
+
+    config = get_model_config(spec.model_name)['text_cfg']
+    length = context_length(config)
+    if config.get('hf_tokenizer_name'):
+        # Random weights ask for nothing of the network.
+        may_fetch = spec.weights is not None
+        tokenizer = build_hf_tokenizer(spec.model_name, config, length, may_fetch)
+    else:
+        options = tokenizer_options(spec.model_name, config, _SIMPLE_OPTIONS)
+        tokenizer = SimpleTokenizer(context_length=length, **options)
+    return tokenizer(list(texts), context_length=length)
 
 
 @torch.no_grad()
@@ -42,7 +53,7 @@ def embed_texts(spec: CLIPSpec, texts: Sequence[str]) -> Tensor:
     The tower is built, run once over all texts, and freed on return.
 
     Args:
-        spec: The model; ``pretrained=None`` gives a random tower with a fixed seed.
+        spec: The model; without weights a random tower with a fixed seed.
         texts: n texts.
 
     Returns:
@@ -57,7 +68,7 @@ def embed_texts(spec: CLIPSpec, texts: Sequence[str]) -> Tensor:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(_RANDOM_TOWER_SEED)
         tower = build_text_tower(spec)
-    if spec.pretrained is not None:
+    if spec.weights is not None:
         load_tower_weights(tower, spec, 'text.')
     tower.eval()
     return F.normalize(tower(tokenize(spec, texts)).float(), dim=-1)

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from dataclasses import dataclass
 
 from torch import Tensor, nn
 
 from .dense import DENSE_MODES
+from .hf_text import build_hf_text_tower
 from .model_config import get_model_config
+from .model_source import has_source
 from .positions import fit_position_grid
 from .timm_tower import build_timm_tower, is_timm_tower, timm_dense_modes
 from .torchscript import is_torchscript
@@ -26,8 +30,10 @@ class CLIPSpec:
     """Which CLIP a tower belongs to; both towers of a model share one spec.
 
     Args:
-        model_name: open_clip's architecture name, as ``ViT-B-16``.
-        pretrained: open_clip tag, local file, or None for random weights.
+        model_name: open_clip's architecture name, as ``ViT-B-16``, or a place,
+            ``hf-hub:ORG/NAME`` or ``local-dir:/PATH``.
+        pretrained: open_clip tag, local file, or None for the weights that lie in the
+            place, and for random ones of an architecture.
         quick_gelu: Activation of OpenAI's weights. None takes what the name or the
             tag says.
     """
@@ -49,6 +55,13 @@ class CLIPSpec:
             and tag_uses_quick_gelu(self.pretrained, self.model_name)
         )
 
+    @property
+    def weights(self) -> str | None:
+        """What names the weights, None for random ones."""
+        if self.pretrained is None and has_source(self.model_name):
+            return self.model_name
+        return self.pretrained
+
     def identity(self) -> dict[str, str]:
         """What text embeddings depend on, for a fingerprint.
 
@@ -57,15 +70,20 @@ class CLIPSpec:
         Raises:
             CLIPWeightsError: See :func:`resolve_weights_file`.
         """
-        if self.pretrained is None:
+        if self.weights is None:
             weights = 'random'
-        elif is_tag(self.pretrained, self.model_name):
-            weights = self.pretrained
+        elif is_tag(self.weights, self.model_name):
+            weights = self.weights
         else:
-            path = resolve_weights_file(self.pretrained, self.model_name)
+            path = resolve_weights_file(self.weights, self.model_name)
             weights = weights_digest(path)
+        tower = self.model_name.replace('/', '-')
+        if has_source(self.model_name):
+            config = get_model_config(self.model_name)
+            content = json.dumps(config, sort_keys=True).encode()
+            tower = hashlib.sha256(content).hexdigest()
         return {
-            'text_tower': self.model_name.replace('/', '-'),
+            'text_tower': tower,
             'quick_gelu': str(self.uses_quick_gelu),
             'weights': weights,
         }
@@ -121,24 +139,21 @@ def build_text_tower(spec: CLIPSpec) -> nn.Module:
         spec: The model.
 
     Returns:
-        open_clip's ``TextTransformer``: token ids (n, length) -> (n, d).
+        open_clip's ``TextTransformer`` or ``HFTextEncoder``: token ids (n, length) ->
+        (n, d).
 
     Raises:
-        ValueError: The model's text side is no tower of open_clip's.
+        ModelSourceError: A Hugging Face tower that cannot be had.
     """
     from open_clip.model import _build_text_tower
 
     config = get_model_config(spec.model_name)
-    if config['text_cfg'].get('hf_model_name'):
-        raise ValueError(
-            f'model_name={spec.model_name!r}: its text side is '
-            f'{config["text_cfg"]["hf_model_name"]}, which is no text tower of '
-            "open_clip's. Prompts cannot be learned with it; a model with such a "
-            'tower is mcdrl-tiny-rn or RN50.'
-        )
-    return _build_text_tower(
-        config['embed_dim'], config['text_cfg'], spec.uses_quick_gelu
-    )
+    text_cfg = config['text_cfg']
+    if text_cfg.get('hf_model_name'):
+        return build_hf_text_tower(spec.model_name, config['embed_dim'], text_cfg)
+    # CoCa's gives its tokens, too.
+    text_cfg = {**text_cfg, 'output_tokens': False}
+    return _build_text_tower(config['embed_dim'], text_cfg, spec.uses_quick_gelu)
 
 
 def load_tower_weights(tower: nn.Module, spec: CLIPSpec, prefix: str) -> None:
@@ -148,15 +163,15 @@ def load_tower_weights(tower: nn.Module, spec: CLIPSpec, prefix: str) -> None:
 
     Args:
         tower: Tower of :func:`build_image_tower` or :func:`build_text_tower`.
-        spec: The model, with ``pretrained`` set.
+        spec: The model, with weights.
         prefix: ``'visual.'`` or ``'text.'``.
 
     Raises:
         CLIPWeightsError: No such weights, unreadable, of another architecture, or
             trained with another activation than the tower has.
     """
-    assert spec.pretrained is not None
-    path = resolve_weights_file(spec.pretrained, spec.model_name)
+    assert spec.weights is not None
+    path = resolve_weights_file(spec.weights, spec.model_name)
     if is_torchscript(path) and not spec.uses_quick_gelu:
         raise CLIPWeightsError(
             f'{path} is an OpenAI archive, trained with QuickGELU, but '
@@ -170,6 +185,12 @@ def load_tower_weights(tower: nn.Module, spec: CLIPSpec, prefix: str) -> None:
         if key.startswith(prefix)
     }
     own = tower.state_dict()
+    # A buffer that older versions of transformers saved.
+    state = {
+        key: value
+        for key, value in state.items()
+        if key in own or not key.endswith('.position_ids')
+    }
     _fit_positions(state, own)
     # Batch norm's counters have no effect and are not in every container.
     missing = [

@@ -11,7 +11,9 @@ from torch import Tensor
 from mcdrl_mmseg.safe_loading import UnsafeCheckpointError, load_tensors
 
 from .builtin import BUILTIN, builtin_models, builtin_weights, unpack
+from .model_source import ModelSourceError, has_source, source_weights
 from .torchscript import is_torchscript, torchscript_state_dict
+from .transformers_format import convert_clip_model, is_transformers_clip
 
 # Enough of the file to tell any two trainings apart, read in milliseconds even
 # from a gigabyte: every optimiser step changes every block.
@@ -54,7 +56,8 @@ def resolve_weights_file(pretrained: str, model_name: str) -> Path:
     """Find the file behind ``pretrained``.
 
     Args:
-        pretrained: ``'builtin'`` for the weights inside the package, an open_clip tag
+        pretrained: ``'builtin'`` for the weights inside the package, a place as in
+            :mod:`mcdrl_mmseg.clip.model_source`, an open_clip tag
             (its file is downloaded by open_clip unless in open_clip's cache) or the
             path of a local file. A file of the same name as a tag needs a folder
             before it, as ``./openai``. ``FILE#sha256=DIGITS`` demands a content.
@@ -76,6 +79,13 @@ def resolve_weights_file(pretrained: str, model_name: str) -> Path:
             f'pretrained={BUILTIN!r}: {model_name} has no built-in weights; '
             f'{builtin_models()} have.'
         )
+    if has_source(pretrained):
+        try:
+            path = source_weights(pretrained)
+        except ModelSourceError as error:
+            raise CLIPWeightsError(str(error)) from error
+        _check_published(path)
+        return path
     # A local file, checked against the SHA-256 that is demanded of it.
     if not is_tag(pretrained, model_name):
         path = local_file(pretrained)
@@ -105,9 +115,14 @@ def resolve_weights_file(pretrained: str, model_name: str) -> Path:
         ) from error
     # open_clip checks what it downloads itself. Files of the Hugging Face Hub are
     # linked to one that is named by its hash, which open_clip does not check.
+    _check_published(path)
+    return path
+
+
+def _check_published(path: Path) -> None:
+    """A file of the Hub's cache is a link to one that is named by its hash."""
     if _SHA256.fullmatch(path.resolve().name):
         _check_sha256(path, path.resolve().name, 'it was published with')
-    return path
 
 
 def _check_sha256(path: Path, expected: str, source: str) -> None:
@@ -136,7 +151,8 @@ def load_clip_state_dict(path: Path) -> dict[str, Tensor]:
     """Read the weights of both towers.
 
     Reads safetensors, OpenAI's TorchScript archives, open_clip's training
-    checkpoints and plain state dicts. No object is unpickled and no program is run.
+    checkpoints, plain state dicts and those of transformers' ``CLIPModel``. No object
+    is unpickled and no program is run.
 
     Args:
         path: The file.
@@ -193,6 +209,8 @@ def load_clip_state_dict(path: Path) -> dict[str, Tensor]:
     # OpenAI's archives hold sizes beside the weights.
     for key in ('input_resolution', 'context_length', 'vocab_size'):
         state.pop(key, None)
+    if is_transformers_clip(state):
+        state = convert_clip_model(state)
     if not any(key.startswith('visual.') for key in state):
         raise CLIPWeightsError(
             f'{path} holds no CLIP image tower: expected keys "visual.*", found '

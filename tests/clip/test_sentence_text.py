@@ -9,13 +9,13 @@ from torch.nn import functional as F
 from torch.testing import assert_close
 
 from mcdrl_mmseg.clip import CLIPSpec, CLIPWeightsError, embed_texts, sentence_text
+from mcdrl_mmseg.clip.learned_prompts import LearnedPrompts
 from mcdrl_mmseg.clip.sentence_encoder import EMBED_DIMS, SentenceEncoderError
 from mcdrl_mmseg.clip.sentence_text import (
     UnknownTextError,
     has_sentence_text,
     unknown_texts,
 )
-from mcdrl_mmseg.clip.towers import build_text_tower
 
 NAME = 'mcdrl-endo-lite0'
 KNOWN = ['polyp', 'blur']
@@ -89,4 +89,4 @@ def test_only_models_of_the_encoder_have_this_text_side():
 
 def test_prompts_cannot_be_learned_with_it():
     with pytest.raises(ValueError, match='Prompts cannot be learned'):
-        build_text_tower(CLIPSpec(NAME))
+        LearnedPrompts(CLIPSpec(NAME), ['polyp'])

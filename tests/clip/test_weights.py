@@ -189,8 +189,8 @@ def test_pickle_behind_torchscripts_mark_is_refused_and_not_run(tmp_path):
 @pytest.mark.parametrize(
     'content',
     [
-        # Hugging Face's names of the same tensors.
-        {'vision_model.embeddings.class_embedding': torch.zeros(2)},
+        # A text tower of transformers by itself.
+        {'text_model.final_layer_norm.weight': torch.zeros(2)},
         {'state_dict': {'module.text_projection': torch.zeros(2)}},
         {},
         [torch.zeros(2)],

@@ -9,6 +9,13 @@ from typing import Any
 from mcdrl_mmseg.clip import CLIPSpec
 from mcdrl_mmseg.clip.builtin import BUILTIN, builtin_models
 from mcdrl_mmseg.clip.model_config import get_model_config
+from mcdrl_mmseg.clip.model_source import (
+    FOLDER,
+    HUB,
+    ModelSourceError,
+    has_source,
+    source_weights,
+)
 from mcdrl_mmseg.clip.towers import build_text_tower
 from mcdrl_mmseg.clip.weights import is_tag, local_file
 from mcdrl_mmseg.models import (
@@ -54,7 +61,7 @@ def _text_tower(place: str, spec: CLIPSpec) -> Iterator[ConfigProblem]:
     """A text tower that cannot be built, so that no prompt could be embedded."""
     try:
         config = get_model_config(spec.model_name)['text_cfg']
-        if config.get('hf_model_name'):
+        if config.get('hf_model_name') and not spec.model_name.startswith(FOLDER):
             return  # its configuration would have to be fetched
         with without_memory():
             build_text_tower(replace(spec, pretrained=None))
@@ -105,12 +112,13 @@ def weight_problems(
             places[part.at('text')] = part.cfg.get('text') or {}
     for place, entries in places.items():
         spec = clip_spec(entries)
-        if spec.pretrained is not None:
-            yield from _weights(f'{place}.pretrained', spec)
+        if spec.weights is not None:
+            key = 'model_name' if spec.pretrained is None else 'pretrained'
+            yield from _weights(f'{place}.{key}', spec)
 
 
 def _weights(place: str, spec: CLIPSpec) -> Iterator[ConfigProblem]:
-    name, pretrained = spec.model_name, spec.pretrained
+    name, pretrained = spec.model_name, spec.weights
     if pretrained == BUILTIN:
         if name.replace('/', '-') not in builtin_models():
             yield ConfigProblem(
@@ -119,7 +127,13 @@ def _weights(place: str, spec: CLIPSpec) -> Iterator[ConfigProblem]:
                 f'{" and ".join(builtin_models())} have; for others name a file.',
             )
         return
-    if pretrained is None:
+    if pretrained is None or pretrained.startswith(HUB):
+        return
+    if has_source(pretrained):
+        try:
+            source_weights(pretrained)
+        except ModelSourceError as error:
+            yield ConfigProblem(place, f'{error}', 'Name another folder.')
         return
     if is_tag(pretrained, name) or local_file(pretrained).is_file():
         return

@@ -15,6 +15,7 @@ from .ignored_labels import ignored_label_problems
 from .loop_lengths import batch_problems, unit_problems, validation_problems
 from .model_building import building_problems
 from .monitored_scores import metric_name_problems, monitor_problems
+from .normalisation import normalisation_problems
 from .prompt_lengths import text_problems
 from .site_entries import site_problems
 from .unknown_arguments import argument_problems
@@ -39,6 +40,7 @@ _RULES: tuple[Rule, ...] = (
 _TRAINING: tuple[Rule, ...] = (
     schedule_problems,
     weight_problems,
+    normalisation_problems,
     monitor_problems,
     loss_problems,
     unit_problems,

@@ -7,7 +7,7 @@ from functools import cache
 from typing import Any
 
 from mcdrl_mmseg.clip import CLIPSpec, CLIPWeightsError
-from mcdrl_mmseg.clip.model_config import get_model_config
+from mcdrl_mmseg.clip.model_config import context_length, get_model_config
 from mcdrl_mmseg.clip.sentence_encoder import PACKAGE, VERSION
 from mcdrl_mmseg.clip.sentence_text import has_sentence_text, unknown_texts
 from mcdrl_mmseg.models import ConfounderDictionary
@@ -83,7 +83,7 @@ def _cut_texts(
         return  # told by the backbone's constructor
     if config.get('hf_tokenizer_name'):
         return  # its vocabulary would have to be fetched
-    room = config.get('context_length', 77) - _FRAME_TOKENS
+    room = context_length(config) - _FRAME_TOKENS
     for key, texts in texts_by_key.items():
         for text in texts:
             words = cut_words(text, room)

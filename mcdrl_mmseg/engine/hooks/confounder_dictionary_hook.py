@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import torch
 from mmengine.dist import broadcast
@@ -15,7 +15,12 @@ from torch.utils.data import Dataset
 
 from mcdrl_mmseg.datasets import EndoscopySiteDataset
 from mcdrl_mmseg.engine.unwrap import find_parts, unwrap_model
-from mcdrl_mmseg.models import CLIPGuidedBackbone, ConfounderDictionary, DictionaryError
+from mcdrl_mmseg.models import (
+    CLIPGuidedBackbone,
+    CLIPVisionBackbone,
+    ConfounderDictionary,
+    DictionaryError,
+)
 
 if TYPE_CHECKING:
     from mcdrl_mmseg.clip import CLIPSpec
@@ -64,8 +69,13 @@ class ConfounderDictionaryHook(Hook):
                 in another order than labels.
             CLIPWeightsError: The text tower's weights cannot be had.
         """
-        for guided in find_parts(runner, CLIPGuidedBackbone):
-            guided.check_data_preprocessor(unwrap_model(runner).data_preprocessor)
+        model = unwrap_model(runner)
+        towers: list[Any] = [*find_parts(runner, CLIPGuidedBackbone)]
+        backbone = getattr(model, 'backbone', None)
+        if isinstance(backbone, CLIPVisionBackbone):
+            towers.append(backbone)
+        for tower in towers:
+            tower.check_data_preprocessor(model.data_preprocessor)
         for dictionary in find_parts(runner, ConfounderDictionary):
             self._check_classes(runner, dictionary)
             self._prepare(runner, dictionary)

@@ -31,6 +31,9 @@ class CLIPGuidedBackbone(BaseModule):
         std: The data preprocessor's ``std``, likewise.
         bgr: Whether the images reach the backbone in BGR order, that is, whether
             the data preprocessor has ``bgr_to_rgb=False``.
+        clip_mean: Mean that the guide was trained with, in pixel values 0..255; None
+            takes the model's own (:mod:`mcdrl_mmseg.clip.normalisation`).
+        clip_std: Likewise.
         clip_size: Side in pixels to which images are resized for CLIP; None keeps
             their size.
         frozen: Whether the wrapped backbone stays as it is: in evaluation mode and
@@ -40,7 +43,8 @@ class CLIPGuidedBackbone(BaseModule):
         init_cfg: MMEngine's initialisation config; rarely needed.
 
     Raises:
-        ValueError: ``clip`` asks for levels or a trained tower.
+        ValueError: ``clip`` asks for levels or a trained tower, or its weights were
+            trained with another normalisation than their architecture says.
 
     Examples:
         >>> model = dict(
@@ -59,11 +63,13 @@ class CLIPGuidedBackbone(BaseModule):
         std: Sequence[float] = (58.395, 57.12, 57.375),
         bgr: bool = False,
         clip_size: int | None = None,
+        clip_mean: Sequence[float] | None = None,
+        clip_std: Sequence[float] | None = None,
         frozen: bool = False,
         pretrained: str | None = None,
         init_cfg: dict | None = None,
     ) -> None:
-        from open_clip import OPENAI_DATASET_MEAN, OPENAI_DATASET_STD
+        from mcdrl_mmseg.clip.normalisation import openai_normalisation
 
         super().__init__(init_cfg)
         if clip.get('out_indices') or not clip.get('frozen', True):
@@ -84,15 +90,45 @@ class CLIPGuidedBackbone(BaseModule):
         self.mean, self.std, self.bgr = tuple(mean), tuple(std), bgr
         self.clip_size = clip_size
         # One affine map undoes one normalisation and applies the other.
-        clip_mean = torch.tensor(OPENAI_DATASET_MEAN) * 255
-        clip_std = torch.tensor(OPENAI_DATASET_STD) * 255
+        clip_mean, clip_std = self._clip_normalisation(clip_mean, clip_std)
         own_mean, own_std = torch.tensor(mean).float(), torch.tensor(std).float()
         if bgr:
             own_mean, own_std = own_mean.flip(0), own_std.flip(0)
         scale = own_std / clip_std
         shift = (own_mean - clip_mean) / clip_std
-        self.register_buffer('_scale', scale.view(1, -1, 1, 1), persistent=False)
-        self.register_buffer('_shift', shift.view(1, -1, 1, 1), persistent=False)
+        # Guides had OpenAI's normalisation once. Checkpoints of that time lack these,
+        # and are refused for a guide with another.
+        usual = torch.tensor(openai_normalisation().mean) * 255
+        kept = not torch.equal(clip_mean, usual)
+        self.register_buffer('_scale', scale.view(1, -1, 1, 1), persistent=kept)
+        self.register_buffer('_shift', shift.view(1, -1, 1, 1), persistent=kept)
+
+    def _clip_normalisation(
+        self, mean: Sequence[float] | None, std: Sequence[float] | None
+    ) -> tuple[Tensor, Tensor]:
+        """What the guide expects, in pixel values; given, or by its model's name."""
+        from mcdrl_mmseg.clip.normalisation import (
+            normalisation_by_name,
+            normalisation_of,
+        )
+
+        named = normalisation_by_name(self.clip_spec.model_name)
+        if mean is None or std is None:
+            own = normalisation_of(self.clip_spec)
+            if own != named:
+                # A checkpoint's config does not say which weights it started from.
+                raise ValueError(
+                    f'pretrained={self.clip_spec.pretrained!r} of '
+                    f'{self.clip_spec.model_name} was trained with another '
+                    'normalisation than other weights of this architecture. Set '
+                    f'clip_mean={[255 * value for value in own.mean]} and '
+                    f'clip_std={[255 * value for value in own.std]} of '
+                    'CLIPGuidedBackbone.'
+                )
+        return (
+            torch.tensor(named.mean) * 255 if mean is None else torch.tensor(mean),
+            torch.tensor(named.std) * 255 if std is None else torch.tensor(std),
+        )
 
     @property
     def clip_spec(self) -> CLIPSpec:
@@ -108,17 +144,13 @@ class CLIPGuidedBackbone(BaseModule):
         Raises:
             ValueError: They differ, so that CLIP would see images in wrong colours.
         """
-        mean = getattr(data_preprocessor, 'mean', torch.zeros(3)).flatten().tolist()
-        std = getattr(data_preprocessor, 'std', torch.ones(3)).flatten().tolist()
-        # The attribute is private in MMSegmentation's continuation.
-        bgr = not any(
-            getattr(data_preprocessor, name, False)
-            for name in ('channel_conversion', '_channel_conversion')
-        )
-        found = dict(mean=mean, std=std, bgr=bgr)
+        from mcdrl_mmseg.clip.normalisation import preprocessor_values
+
+        found = preprocessor_values(data_preprocessor)
         own = dict(mean=list(self.mean), std=list(self.std), bgr=self.bgr)
-        same = np.allclose([*mean, *std], [*self.mean, *self.std], atol=1e-3)
-        if not same or bgr != self.bgr:
+        values = [*found['mean'], *found['std']]
+        same = np.allclose(values, [*self.mean, *self.std], atol=1e-3)
+        if not same or found['bgr'] != self.bgr:
             raise ValueError(
                 f'CLIPGuidedBackbone undoes the normalisation {own}, but the data '
                 f'preprocessor applies {found}. Set mean, std and bgr of the backbone '

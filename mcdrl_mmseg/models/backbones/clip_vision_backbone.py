@@ -28,8 +28,9 @@ class CLIPVisionBackbone(BaseModule):
 
     Args:
         model_name: open_clip architecture, as ``RN50``, ``ViT-B-16`` or
-            ``ViT-B-16-SigLIP2``, or one of the plug-in's own, as
-            ``mcdrl-endo-lite0``.
+            ``ViT-B-16-SigLIP2``, one of the plug-in's own, as ``mcdrl-endo-lite0``, or
+            a place, ``hf-hub:ORG/NAME`` or ``local-dir:/PATH``, whose own weights are
+            taken where ``pretrained`` is None.
         pretrained: open_clip tag (``'openai'``), local file (open_clip checkpoint,
             OpenAI's TorchScript archive, state dict, safetensors; with
             ``#sha256=DIGITS`` behind its name of that content alone), or None for
@@ -159,7 +160,7 @@ class CLIPVisionBackbone(BaseModule):
     def init_weights(self) -> None:
         """Load the pretrained weights, or warn that there are none."""
         super().init_weights()
-        if self.clip_spec.pretrained is not None:
+        if self.clip_spec.weights is not None:
             clip.load_tower_weights(self.tower, self.clip_spec, 'visual.')
         else:
             warnings.warn(
@@ -167,6 +168,37 @@ class CLIPVisionBackbone(BaseModule):
                 'weights (pretrained=None): its similarity to text, and with it the '
                 'selection of regions, means nothing until weights are given.',
                 stacklevel=2,
+            )
+
+    def check_data_preprocessor(self, data_preprocessor: nn.Module) -> None:
+        """Check that images reach the tower as it was trained with them.
+
+        Args:
+            data_preprocessor: The segmentor's.
+
+        Raises:
+            ValueError: They do not. A tower without weights takes any.
+        """
+        from mcdrl_mmseg.clip.normalisation import (
+            differs,
+            normalisation_of,
+            preprocessor_values,
+        )
+
+        if self.clip_spec.weights is None:
+            return
+        found = preprocessor_values(data_preprocessor)
+        wanted = normalisation_of(self.clip_spec)
+        if found['bgr'] or differs(wanted, found['mean'], found['std']):
+            own = dict(
+                mean=[round(255 * value, 4) for value in wanted.mean],
+                std=[round(255 * value, 4) for value in wanted.std],
+                bgr_to_rgb=True,
+            )
+            raise ValueError(
+                f'{self.clip_spec.model_name} was trained with the normalisation '
+                f'{own}, but the data preprocessor applies {found}. Set mean, std and '
+                'bgr_to_rgb of model.data_preprocessor.'
             )
 
     def _frozen_modules(self) -> list[nn.Module]:

@@ -224,6 +224,25 @@ CASES = [
         config='guided',
     ),
     case(
+        'images normalised otherwise than the tower was trained with',
+        {'model.data_preprocessor.mean': [123.675, 116.28, 103.53]},
+        'model.data_preprocessor.mean',
+        'was trained with mean=[122.7709',
+    ),
+    case(
+        'channels in another order than the tower was trained with',
+        {'model.data_preprocessor.bgr_to_rgb': False},
+        'model.data_preprocessor.bgr_to_rgb',
+        'was trained with RGB',
+    ),
+    case(
+        'a folder without a model',
+        {'model.backbone.clip.model_name': 'local-dir:no_such_folder'},
+        'model.backbone.clip.model_name',
+        'is no folder',
+        config='guided',
+    ),
+    case(
         'an unknown CLIP architecture',
         {'model.backbone.clip.model_name': 'ViT-B-61'},
         'model.backbone.clip.model_name',

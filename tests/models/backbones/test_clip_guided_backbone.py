@@ -6,6 +6,7 @@ from mmseg.registry import MODELS
 from open_clip import OPENAI_DATASET_MEAN, OPENAI_DATASET_STD
 from torch.testing import assert_close
 
+from mcdrl_mmseg.clip.normalisation import Normalisation
 from mcdrl_mmseg.models import CLIPGuidedBackbone
 
 CLIP = dict(model_name='mcdrl-tiny-rn')
@@ -269,3 +270,45 @@ def test_colour_conversion_is_found_under_both_stacks_names(name):
     CLIPGuidedBackbone(SMALL, CLIP).check_data_preprocessor(stand_in)
     with pytest.raises(ValueError, match="'bgr': False"):
         CLIPGuidedBackbone(SMALL, CLIP, bgr=True).check_data_preprocessor(stand_in)
+
+
+def test_the_guide_sees_the_normalisation_of_its_own_model(monkeypatch):
+    half = Normalisation((0.5,) * 3, (0.5,) * 3)
+    for name in ('normalisation_by_name', 'normalisation_of'):
+        monkeypatch.setattr(f'mcdrl_mmseg.clip.normalisation.{name}', lambda _: half)
+    backbone = CLIPGuidedBackbone(SMALL, CLIP, mean=MEAN, std=STD)
+    black, white = (
+        (torch.full((1, 3, 2, 2), value) - torch.tensor(MEAN).view(3, 1, 1))
+        / torch.tensor(STD).view(3, 1, 1)
+        for value in (0.0, 255.0)
+    )
+    assert_close(backbone.clip_images(black), torch.full((1, 3, 2, 2), -1.0))
+    assert_close(backbone.clip_images(white), torch.full((1, 3, 2, 2), 1.0))
+
+
+def test_a_checkpoint_of_before_cannot_pass_for_one_of_another_normalisation():
+    plain = CLIPGuidedBackbone(SMALL, CLIP)
+    other = CLIPGuidedBackbone(SMALL, CLIP, clip_mean=[127.5] * 3, clip_std=[127.5] * 3)
+    assert other.state_dict().keys() - plain.state_dict().keys() == {'_scale', '_shift'}
+
+
+def test_weights_with_a_normalisation_of_their_own_need_it_in_the_config():
+    clip = dict(model_name='ViT-L-14', pretrained='laion2b_s32b_b82k')
+    with (
+        torch.device('meta'),
+        pytest.raises(ValueError, match=r'Set clip_mean=\[127\.5, 127\.5, 127\.5\]'),
+    ):
+        CLIPGuidedBackbone(SMALL, clip)
+
+
+def test_a_given_normalisation_of_the_guide_comes_before_its_models():
+    backbone = CLIPGuidedBackbone(
+        SMALL,
+        CLIP,
+        clip_mean=[0.0] * 3,
+        clip_std=[255.0] * 3,
+        mean=[0.0] * 3,
+        std=[1.0] * 3,
+    )
+    given = torch.full((1, 3, 2, 2), 51.0)
+    assert_close(backbone.clip_images(given), torch.full((1, 3, 2, 2), 0.2))

@@ -320,3 +320,62 @@ def test_halved_images_keep_the_mean_of_fine_stripes():
 def test_an_input_scale_that_leaves_no_image_is_refused(scale):
     with pytest.raises(ValueError, match=r'input_scale=.*0.001 or more'):
         CLIPVisionBackbone(VIT, input_scale=scale)
+
+
+def preprocessor(**kwargs):
+    return MODELS.build(dict(type='SegDataPreProcessor', **kwargs))
+
+
+def test_images_normalised_otherwise_than_the_tower_was_trained_are_an_error():
+    own = dict(mean=[122.77, 116.75, 104.09], std=[68.5, 66.63, 70.32])
+    backbone = CLIPVisionBackbone(RESNET, 'builtin')
+    backbone.check_data_preprocessor(preprocessor(**own, bgr_to_rgb=True))
+    for other in (
+        dict(mean=[123.675, 116.28, 103.53], std=[58.395, 57.12, 57.375]),
+        dict(own, bgr_to_rgb=False),
+        dict(),
+    ):
+        with pytest.raises(ValueError, match=r'was trained with .*122\.7709'):
+            backbone.check_data_preprocessor(
+                preprocessor(**{'bgr_to_rgb': True, **other} if other else {})
+            )
+    # Random weights were trained with none.
+    CLIPVisionBackbone(RESNET).check_data_preprocessor(preprocessor())
+
+
+@pytest.mark.parametrize(
+    ('name', 'stem'),
+    [
+        ('vit_tiny_patch16_224', {'trunk.patch_embed', 'trunk.cls_token'}),
+        ('convnext_atto', {'trunk.stem'}),
+    ],
+)
+def test_stem_and_first_stages_of_a_timm_tower_are_frozen(tmp_path, name, stem):
+    import json
+
+    vision = dict(timm_model_name=name, timm_proj='linear', image_size=224)
+    config = dict(embed_dim=16, vision_cfg=vision, text_cfg={})
+    (tmp_path / 'open_clip_config.json').write_text(json.dumps(config))
+    backbone = CLIPVisionBackbone(
+        f'local-dir:{tmp_path}',
+        frozen_stages=1,
+        out_indices=(0, -1),
+        dense_mode='vanilla',
+    )
+    frozen = {n.removeprefix('tower.') for n, _ in backbone.named_parameters()}
+    frozen -= {n.removeprefix('tower.') for n in trained(backbone)}
+    stages = 'trunk.blocks' if 'vit' in name else 'trunk.stages'
+    assert all(any(key.startswith(part) for key in frozen) for part in stem)
+    assert any(key.startswith(f'{stages}.0.') for key in frozen)
+    assert not any(key.startswith(f'{stages}.1.') for key in frozen)
+    with torch.no_grad():
+        *levels, dense, embedding = backbone.eval()(torch.randn(1, 3, 64, 96))
+    assert dense.shape[:2] == (1, 16)
+    assert embedding.shape == (1, 16, 1, 1)
+    assert levels[1].shape[2:] == dense.shape[2:]
+
+
+def test_a_mode_that_a_tower_lacks_is_an_error_that_says_which_there_are():
+    message = r"'convnext_tiny' .* are \['vanilla'\]"
+    with torch.device('meta'), pytest.raises(ValueError, match=message):
+        CLIPVisionBackbone('convnext_tiny', dense_mode='sclip')

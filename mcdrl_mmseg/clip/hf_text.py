@@ -1,0 +1,142 @@
+"""Text towers and tokenizers of Hugging Face's transformers (extra ``[hf]``).
+
+Their code is transformers' own; a repository's is never run.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from torch import nn
+
+from .model_source import ModelSourceError, hub_file, local_folder
+
+_TOKENIZER_OPTIONS = ('clean', 'strip_sep_token', 'language')
+
+
+def _check_installed(model_name: str) -> None:
+    try:
+        import transformers  # noqa: F401
+    except ImportError as error:
+        raise ModelSourceError(
+            f'The text side of model_name={model_name!r} needs transformers: pip '
+            "install 'mcdrl-mmseg[hf]'."
+        ) from error
+
+
+def build_hf_text_tower(
+    model_name: str, embed_dim: int, text_cfg: Mapping[str, Any]
+) -> nn.Module:
+    """Build open_clip's ``HFTextEncoder`` with random weights.
+
+    Args:
+        model_name: Of the whole model.
+        embed_dim: d, width of the joint space.
+        text_cfg: open_clip's, with ``hf_model_name``: a folder in that of the model, a
+            folder, or a repository of the Hub, of which ``config.json`` alone is read.
+
+    Returns:
+        Token ids (n, length) -> (n, d).
+
+    Raises:
+        ModelSourceError: transformers is not installed, the config cannot be had, or
+            the tower needs code of its own repository.
+    """
+    _check_installed(model_name)
+    from open_clip.hf_model import HFTextEncoder
+
+    path = _text_config(model_name, text_cfg['hf_model_name'])
+    content = json.loads(path.read_text(encoding='utf-8'))
+    if 'auto_map' in content:
+        raise ModelSourceError(
+            f'{path}: this text tower needs code of its own repository (auto_map), '
+            'which is not run.'
+        )
+    tower = HFTextEncoder(
+        str(path.parent),
+        output_dim=embed_dim,
+        pooler_type=text_cfg.get('hf_pooler_type', 'mean_pooler'),
+        proj_type=text_cfg.get('hf_proj_type', 'mlp'),
+        pretrained=False,
+    )
+    # transformers takes the config's own precision.
+    return tower.float()
+
+
+def _text_config(model_name: str, text_name: str) -> Path:
+    folder = local_folder(model_name)
+    places = [Path(text_name).expanduser()]
+    if folder is not None:
+        places.insert(0, folder / text_name)
+    for place in places:
+        if (place / 'config.json').is_file():
+            return place / 'config.json'
+    path = hub_file(text_name, 'config.json')
+    if path is None:
+        raise ModelSourceError(
+            f'text_cfg.hf_model_name={text_name!r} of {model_name} has no config.json.'
+        )
+    return path
+
+
+def build_hf_tokenizer(
+    model_name: str, text_cfg: Mapping[str, Any], length: int, may_fetch: bool
+) -> Any:
+    """open_clip's ``HFTokenizer``: texts -> (n, length) ids.
+
+    Args:
+        model_name: Of the whole model. The tokenizer of a ``local-dir:`` lies in it.
+        text_cfg: open_clip's, with ``hf_tokenizer_name``.
+        length: Tokens of a text.
+        may_fetch: Whether a tokenizer that is not in the Hub's cache may be fetched.
+
+    Raises:
+        ModelSourceError: transformers is not installed, the tokenizer cannot be had,
+            or it asks for options that are not known to be harmless.
+    """
+    _check_installed(model_name)
+    from open_clip.tokenizer import HFTokenizer
+
+    options = tokenizer_options(model_name, text_cfg, _TOKENIZER_OPTIONS)
+    folder = local_folder(model_name)
+    place = str(folder) if folder else text_cfg['hf_tokenizer_name']
+    error: Exception | None = None
+    for cached_only in (True, False) if may_fetch and not folder else (True,):
+        try:
+            return HFTokenizer(
+                place,
+                context_length=length,
+                tokenizer_mode=text_cfg.get('tokenizer_mode'),
+                trust_remote_code=False,
+                local_files_only=cached_only,
+                **options,
+            )
+        except Exception as reason:
+            error = reason
+    raise ModelSourceError(
+        f'The tokenizer {place!r} of model_name={model_name!r} is not here'
+        f'{" and could not be fetched" if may_fetch and not folder else ""} ({error}). '
+        'Fetch it on a machine with network access: Hugging Face keeps it in its '
+        "cache, and a folder named by 'local-dir:' holds its own."
+    ) from error
+
+
+def tokenizer_options(
+    model_name: str, text_cfg: Mapping[str, Any], allowed: tuple[str, ...]
+) -> dict[str, Any]:
+    """``text_cfg.tokenizer_kwargs``, which may come from a stranger.
+
+    Raises:
+        ModelSourceError: One is not among those that are allowed.
+    """
+    options = dict(text_cfg.get('tokenizer_kwargs') or {})
+    unknown = sorted(set(options) - set(allowed))
+    if unknown:
+        raise ModelSourceError(
+            f'text_cfg.tokenizer_kwargs of model_name={model_name!r} holds {unknown}; '
+            f'only {list(allowed)} are handed to a tokenizer.'
+        )
+    return options

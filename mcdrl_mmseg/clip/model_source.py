@@ -1,0 +1,186 @@
+"""Models that are named by where they lie: ``hf-hub:ORG/NAME``, ``local-dir:/PATH``.
+
+Such a name stands for architecture, weights, tokenizer and normalisation, as in
+open_clip. A folder has the layout of open_clip's (``open_clip_config.json``), or of a
+transformers' ``CLIPModel`` (``config.json``). What is read are JSON and tensors; no
+code that a folder may hold is run. A file of the Hub is fetched once and taken from its
+cache from then on.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from .transformers_format import open_clip_config
+
+HUB, FOLDER = 'hf-hub:', 'local-dir:'
+
+_CONFIG = 'open_clip_config.json'
+_REQUIRED = ('embed_dim', 'vision_cfg', 'text_cfg')
+_WEIGHTS = (
+    'open_clip_model.safetensors',
+    'open_clip_pytorch_model.safetensors',
+    'open_clip_pytorch_model.bin',
+    'open_clip_pytorch_model.pth',
+    'model.safetensors',
+    'pytorch_model.bin',
+    'pytorch_model.pth',
+    'model.pth',
+)
+"""Names of weights, those of open_clip first and safetensors before pickles."""
+
+
+class ModelSourceError(ValueError):
+    """A name of a place where no usable model lies; the message says what is there."""
+
+
+class SourceConfig(NamedTuple):
+    """What a model's place says about it.
+
+    Attributes:
+        model: open_clip's ``model_cfg``.
+        preprocess: open_clip's ``preprocess_cfg``, maybe empty.
+    """
+
+    model: dict[str, Any]
+    preprocess: dict[str, Any]
+
+
+def has_source(model_name: str) -> bool:
+    """Whether a name is a place and no architecture."""
+    return model_name.startswith((HUB, FOLDER))
+
+
+def local_folder(model_name: str) -> Path | None:
+    """Folder of a ``local-dir:`` name, None of any other.
+
+    Raises:
+        ModelSourceError: There is no such folder.
+    """
+    if not model_name.startswith(FOLDER):
+        return None
+    folder = Path(model_name.removeprefix(FOLDER)).expanduser()
+    if not folder.is_dir():
+        raise ModelSourceError(f'model_name={model_name!r}: {folder} is no folder.')
+    return folder
+
+
+def source_file(model_name: str, name: str) -> Path | None:
+    """A file of a model's place.
+
+    Args:
+        model_name: Name with a scheme.
+        name: Name of the file.
+
+    Returns:
+        Its path, or None where the place has no such file.
+
+    Raises:
+        ModelSourceError: No such folder, or the Hub cannot be reached.
+    """
+    folder = local_folder(model_name)
+    if folder is not None:
+        path = folder / name
+        return path if path.is_file() else None
+    return hub_file(model_name.removeprefix(HUB), name)
+
+
+def hub_file(repository: str, name: str) -> Path | None:
+    """A file of the Hugging Face Hub, from its cache or else fetched.
+
+    Args:
+        repository: ``ORG/NAME``.
+        name: Name of the file.
+
+    Returns:
+        Its path, or None where the repository has no such file.
+
+    Raises:
+        ModelSourceError: It is not in the cache and cannot be fetched.
+    """
+    from huggingface_hub import hf_hub_download, try_to_load_from_cache
+    from huggingface_hub.errors import EntryNotFoundError, LocalEntryNotFoundError
+
+    try:
+        cached = try_to_load_from_cache(repository, name)
+        if isinstance(cached, str):
+            return Path(cached)
+        return Path(hf_hub_download(repository, name))
+    except Exception as error:
+        absent = isinstance(error, EntryNotFoundError)
+        if absent and not isinstance(error, LocalEntryNotFoundError):
+            return None
+        raise ModelSourceError(
+            f'{name} of {repository} is not in the cache of the Hugging Face Hub and '
+            f'could not be fetched ({error}). Fetch the repository on a machine with '
+            "network access and name its folder, 'local-dir:/PATH'."
+        ) from error
+
+
+def read_source(model_name: str) -> SourceConfig:
+    """Architecture and preprocessing of a model's place.
+
+    Args:
+        model_name: Name with a scheme.
+
+    Raises:
+        ModelSourceError: It holds no such description, or a broken one.
+    """
+    path = source_file(model_name, _CONFIG)
+    if path is not None:
+        content = _read_json(path)
+        model = content.get('model_cfg', content)
+        if not isinstance(model, dict) or any(key not in model for key in _REQUIRED):
+            raise ModelSourceError(
+                f'{path} describes no CLIP: expected {", ".join(_REQUIRED)} in it, or '
+                'in its model_cfg.'
+            )
+        return SourceConfig(model, content.get('preprocess_cfg') or {})
+    path = source_file(model_name, 'config.json')
+    content = {} if path is None else _read_json(path)
+    if content.get('model_type') == 'clip':
+        return SourceConfig(open_clip_config(content), _image_processor(model_name))
+    held = f'a config.json of {content.get("model_type")!r}' if path else 'neither'
+    raise ModelSourceError(
+        f'model_name={model_name!r}: expected {_CONFIG}, or the config.json of a '
+        f"transformers' CLIPModel (model_type 'clip'), found {held}."
+    )
+
+
+def _image_processor(model_name: str) -> dict[str, Any]:
+    path = source_file(model_name, 'preprocessor_config.json')
+    content: Mapping[str, Any] = {} if path is None else _read_json(path)
+    names = {'mean': 'image_mean', 'std': 'image_std'}
+    return {ours: content[name] for ours, name in names.items() if name in content}
+
+
+def _read_json(path: Path) -> dict[str, Any]:
+    try:
+        content = json.loads(path.read_text(encoding='utf-8'))
+    except (OSError, ValueError) as error:
+        raise ModelSourceError(f'{path} is no readable JSON: {error}') from error
+    if not isinstance(content, dict):
+        raise ModelSourceError(f'{path} holds no JSON object.')
+    return content
+
+
+def source_weights(model_name: str) -> Path:
+    """Weights of a model's place.
+
+    Args:
+        model_name: Name with a scheme.
+
+    Raises:
+        ModelSourceError: There are none.
+    """
+    for name in _WEIGHTS:
+        path = source_file(model_name, name)
+        if path is not None:
+            return path
+    raise ModelSourceError(
+        f'model_name={model_name!r} holds no weights: expected one of '
+        f'{", ".join(_WEIGHTS)}.'
+    )

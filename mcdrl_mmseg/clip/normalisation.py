@@ -1,0 +1,98 @@
+"""The normalisation of pixels that a CLIP was trained with."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+from torch import nn
+from torch.nn import Module
+
+from .model_source import has_source, read_source
+from .weights import is_tag
+
+if TYPE_CHECKING:
+    from .towers import CLIPSpec
+
+
+class Normalisation(NamedTuple):
+    """Mean and standard deviation of RGB, in parts of the largest value, 0 to 1."""
+
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+
+
+def openai_normalisation() -> Normalisation:
+    """That of OpenAI's CLIP, open_clip's default."""
+    from open_clip import OPENAI_DATASET_MEAN, OPENAI_DATASET_STD
+
+    return Normalisation(tuple(OPENAI_DATASET_MEAN), tuple(OPENAI_DATASET_STD))
+
+
+def _of_entries(entries: dict) -> Normalisation:
+    default = openai_normalisation()
+    mean, std = entries.get('mean') or default.mean, entries.get('std') or default.std
+    return Normalisation(tuple(map(float, mean)), tuple(map(float, std)))
+
+
+def normalisation_by_name(model_name: str) -> Normalisation:
+    """What a model's name says, whichever weights it gets.
+
+    Args:
+        model_name: An architecture, or a name with a scheme.
+
+    Returns:
+        The ``preprocess_cfg`` of a folder or repository. Of an architecture that of
+        its published weights, where all agree; else OpenAI's.
+    """
+    from open_clip.pretrained import get_pretrained_cfg, list_pretrained_tags_by_model
+
+    if has_source(model_name):
+        return _of_entries(read_source(model_name).preprocess)
+    name = model_name.replace('/', '-')
+    tags = list_pretrained_tags_by_model(name)
+    found = {_of_entries(get_pretrained_cfg(name, tag)) for tag in tags}
+    return found.pop() if len(found) == 1 else openai_normalisation()
+
+
+def normalisation_of(spec: CLIPSpec) -> Normalisation:
+    """What a model was trained with.
+
+    Args:
+        spec: The model. A tag says it for its weights; of a file, only the name of the
+            architecture is known (:func:`normalisation_by_name`).
+    """
+    if spec.pretrained is not None and is_tag(spec.pretrained, spec.model_name):
+        from open_clip.pretrained import get_pretrained_cfg
+
+        name = spec.model_name.replace('/', '-')
+        return _of_entries(get_pretrained_cfg(name, spec.pretrained))
+    return normalisation_by_name(spec.model_name)
+
+
+def preprocessor_values(data_preprocessor: Module) -> dict:
+    """Mean, std (pixel values 0 to 255) and ``bgr`` that a data preprocessor applies.
+
+    Args:
+        data_preprocessor: A segmentor's.
+    """
+    one = nn.Parameter().new_ones(3)
+    mean = getattr(data_preprocessor, 'mean', one * 0).flatten().tolist()
+    std = getattr(data_preprocessor, 'std', one).flatten().tolist()
+    # The attribute is private in MMSegmentation's continuation.
+    names = ('channel_conversion', '_channel_conversion')
+    bgr = not any(getattr(data_preprocessor, name, False) for name in names)
+    return dict(mean=mean, std=std, bgr=bgr)
+
+
+def differs(normalisation: Normalisation, mean: list, std: list) -> bool:
+    """Whether values 0 to 255 are another normalisation than a model's.
+
+    Args:
+        normalisation: The model's.
+        mean: The data preprocessor's.
+        std: Likewise.
+    """
+    # Rounded to a digit behind the point, as configs have it, is the same.
+    wanted = [255 * value for value in (*normalisation.mean, *normalisation.std)]
+    return not np.allclose([*mean, *std], wanted, atol=0.1, rtol=0)

@@ -1,0 +1,132 @@
+"""CLIP as transformers' ``CLIPModel`` saves it, in open_clip's layout."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+from torch import Tensor
+
+# What transformers leaves out of a config where it is the default.
+_VISION = dict(
+    hidden_size=768,
+    intermediate_size=3072,
+    num_hidden_layers=12,
+    num_attention_heads=12,
+    image_size=224,
+    patch_size=32,
+    hidden_act='quick_gelu',
+)
+_TEXT = dict(
+    hidden_size=512,
+    intermediate_size=2048,
+    num_hidden_layers=12,
+    num_attention_heads=8,
+    max_position_embeddings=77,
+    vocab_size=49408,
+    hidden_act='quick_gelu',
+)
+_CLIP_VOCABULARY = 49408  # of OpenAI's tokenizer, which open_clip has built in
+
+_TOWERS = {'vision_model.': 'visual.', 'text_model.': 'text.'}
+_NAMES = {
+    'embeddings.class_embedding': 'class_embedding',
+    'embeddings.patch_embedding.weight': 'conv1.weight',
+    'embeddings.position_embedding.weight': 'positional_embedding',
+    'embeddings.token_embedding.weight': 'token_embedding.weight',
+    'pre_layrnorm.': 'ln_pre.',  # spelled so
+    'post_layernorm.': 'ln_post.',
+    'final_layer_norm.': 'ln_final.',
+    'self_attn.out_proj.': 'attn.out_proj.',
+    'layer_norm1.': 'ln_1.',
+    'layer_norm2.': 'ln_2.',
+    'mlp.fc1.': 'mlp.c_fc.',
+    'mlp.fc2.': 'mlp.c_proj.',
+}
+_LAYER = re.compile(r'^encoder\.layers\.(\d+)\.(.*)$')
+_PROJECTIONS = {
+    'visual_projection.weight': 'visual.proj',
+    'text_projection.weight': 'text.text_projection',
+}
+
+
+def open_clip_config(config: Mapping[str, Any]) -> dict[str, Any]:
+    """A ``CLIPModel``'s config as open_clip's ``model_cfg``.
+
+    Args:
+        config: Content of its ``config.json``.
+    """
+    vision = {**_VISION, **(config.get('vision_config') or {})}
+    text = {**_TEXT, **(config.get('text_config') or {})}
+    own_words = text['vocab_size'] != _CLIP_VOCABULARY
+    return dict(
+        embed_dim=config.get('projection_dim', 512),
+        quick_gelu=vision['hidden_act'] == 'quick_gelu',
+        vision_cfg=dict(
+            image_size=vision['image_size'],
+            patch_size=vision['patch_size'],
+            layers=vision['num_hidden_layers'],
+            width=vision['hidden_size'],
+            head_width=vision['hidden_size'] // vision['num_attention_heads'],
+            mlp_ratio=vision['intermediate_size'] / vision['hidden_size'],
+        ),
+        text_cfg=dict(
+            context_length=text['max_position_embeddings'],
+            vocab_size=text['vocab_size'],
+            width=text['hidden_size'],
+            heads=text['num_attention_heads'],
+            layers=text['num_hidden_layers'],
+            mlp_ratio=text['intermediate_size'] / text['hidden_size'],
+            **({'hf_tokenizer_name': 'tokenizer of the folder'} if own_words else {}),
+        ),
+    )
+
+
+def is_transformers_clip(state: Mapping[str, Any]) -> bool:
+    """Whether keys are those of a ``CLIPModel``."""
+    return 'vision_model.embeddings.class_embedding' in state
+
+
+def convert_clip_model(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Weights of a ``CLIPModel`` in open_clip's layout of separate towers.
+
+    Args:
+        state: Its state dict.
+
+    Returns:
+        ``visual.*``, ``text.*`` and ``logit_scale``; a key of another kind stays.
+    """
+    out: dict[str, Tensor] = {}
+    for key, value in state.items():
+        if key.endswith('.position_ids'):
+            continue
+        if key in _PROJECTIONS:
+            out[_PROJECTIONS[key]] = value.T.contiguous()
+            continue
+        tower = next((name for name in _TOWERS if key.startswith(name)), None)
+        if tower is None:
+            out[key] = value
+        elif '.self_attn.k_proj.' in key or '.self_attn.v_proj.' in key:
+            continue  # with q_proj
+        elif '.self_attn.q_proj.' in key:
+            parts = [key.replace('.q_proj.', f'.{name}_proj.') for name in 'qkv']
+            name = key.replace('.self_attn.q_proj.', '.attn.in_proj_')
+            out[_renamed(name, tower)] = torch.cat([state[part] for part in parts])
+        else:
+            out[_renamed(key, tower)] = value
+    return out
+
+
+def _renamed(key: str, tower: str) -> str:
+    name = key.removeprefix(tower)
+    layer = _LAYER.match(name)
+    prefix = ''
+    if layer:
+        prefix, name = f'transformer.resblocks.{layer[1]}.', layer[2]
+    for theirs, ours in _NAMES.items():
+        if name.startswith(theirs):
+            name = ours + name.removeprefix(theirs)
+            break
+    return _TOWERS[tower] + prefix + name

@@ -1,0 +1,140 @@
+"""Hugging Face text towers and tokenizers, made here and read without network."""
+
+import json
+
+import pytest
+import torch
+from local_clips import whole_model, write_biomedclip, write_siglip2
+from safetensors.torch import load_file, save_file
+from torch.nn import functional as F
+from torch.testing import assert_close
+
+from mcdrl_mmseg.clip import CLIPSpec, CLIPWeightsError, embed_texts
+from mcdrl_mmseg.clip.hf_text import tokenizer_options
+from mcdrl_mmseg.clip.model_source import ModelSourceError
+from mcdrl_mmseg.clip.text import tokenize
+from mcdrl_mmseg.clip.towers import (
+    build_image_tower,
+    build_text_tower,
+    load_tower_weights,
+)
+
+pytest.importorskip('transformers', reason='the extra [hf] is not installed')
+
+TEXTS = ['a polyp with blur', 'an ulcer']
+WRITERS = {'biomedclip': write_biomedclip, 'siglip2': write_siglip2}
+
+
+@pytest.fixture(scope='module', params=WRITERS)
+def model_name(request, tmp_path_factory) -> str:
+    torch.set_num_threads(1)
+    return WRITERS[request.param](tmp_path_factory.mktemp('clips') / request.param)
+
+
+@pytest.fixture(autouse=True)
+def _no_network(monkeypatch):
+    def refuse(*args, **kwargs):
+        raise AssertionError('the network was asked for')
+
+    monkeypatch.setattr('socket.socket.connect', refuse)
+
+
+def test_words_are_those_of_the_folders_tokenizer(model_name):
+    tokens = tokenize(CLIPSpec(model_name), TEXTS)
+    assert tokens.shape == (2, 12)
+    # [CLS] a polyp with blur [SEP], in the order of the words' list behind 4 signs.
+    assert tokens[0].tolist() == [2, 4, 8, 10, 11, 3] + [0] * 6
+
+
+@torch.no_grad()
+def test_texts_have_open_clips_embeddings(model_name):
+    spec = CLIPSpec(model_name)
+    theirs = whole_model(model_name)
+    expected = F.normalize(theirs.encode_text(tokenize(spec, TEXTS)), dim=-1)
+    assert expected[0] @ expected[1] < 0.999
+    assert_close(embed_texts(spec, TEXTS), expected, rtol=0, atol=1e-5)
+
+
+@torch.no_grad()
+def test_images_have_open_clips_embeddings(model_name):
+    from mcdrl_mmseg.clip import timm_features
+
+    spec = CLIPSpec(model_name)
+    tower = build_image_tower(spec).eval()
+    load_tower_weights(tower, spec, 'visual.')
+    theirs = whole_model(model_name)
+    side = theirs.visual.trunk.patch_embed.img_size[0]
+    images = torch.randn(1, 3, side, side)
+    embedding = timm_features(tower, images, (), 'vanilla').image_embedding
+    expected = theirs.encode_image(images)
+    assert_close(embedding[..., 0, 0], expected, rtol=0, atol=1e-5)
+
+
+def test_position_ids_of_older_files_are_dropped(tmp_path):
+    name = write_biomedclip(tmp_path)
+    path = tmp_path / 'open_clip_model.safetensors'
+    state = load_file(path)
+    state['text.transformer.embeddings.position_ids'] = torch.arange(16)[None]
+    save_file(state, path)
+    expected = embed_texts(CLIPSpec(name), TEXTS)
+    assert_close(embed_texts(CLIPSpec(name), TEXTS), expected)
+    state['text.transformer.embeddings.other'] = torch.zeros(1)
+    save_file(state, path)
+    with pytest.raises(CLIPWeightsError, match=r'embeddings\.other'):
+        embed_texts(CLIPSpec(name), TEXTS)
+
+
+@pytest.mark.parametrize('shape', [(), (1,)])
+def test_a_logit_bias_of_any_shape_is_no_part_of_a_tower(tmp_path, shape):
+    name = write_siglip2(tmp_path)
+    path = tmp_path / 'open_clip_model.safetensors'
+    state = load_file(path)
+    assert 'logit_bias' in state
+    state['logit_bias'] = torch.full(shape, -16.0)
+    save_file(state, path)
+    spec = CLIPSpec(name)
+    load_tower_weights(build_text_tower(spec), spec, 'text.')
+    load_tower_weights(build_image_tower(spec), spec, 'visual.')
+
+
+def test_half_precision_of_a_text_config_is_not_taken_over(tmp_path):
+    name = write_biomedclip(tmp_path, weights=False)
+    path = tmp_path / 'text' / 'config.json'
+    path.write_text(json.dumps({**json.loads(path.read_text()), 'dtype': 'float16'}))
+    tower = build_text_tower(CLIPSpec(name))
+    assert {p.dtype for p in tower.parameters()} == {torch.float32}
+
+
+def test_code_of_a_text_towers_repository_is_not_run(tmp_path):
+    name = write_biomedclip(tmp_path, weights=False)
+    (tmp_path / 'text' / 'evil.py').write_text('raise SystemExit("run")')
+    path = tmp_path / 'text' / 'config.json'
+    path.write_text(
+        json.dumps({'model_type': 'mine', 'auto_map': {'AutoConfig': 'evil.Config'}})
+    )
+    with pytest.raises(ModelSourceError, match='needs code of its own repository'):
+        build_text_tower(CLIPSpec(name))
+
+
+def test_code_of_a_tokenizers_folder_is_not_run(tmp_path):
+    name = write_siglip2(tmp_path, weights=False)
+    (tmp_path / 'evil.py').write_text('raise SystemExit("run")')
+    (tmp_path / 'tokenizer.json').unlink()
+    auto = {'AutoTokenizer': ['evil.Tokenizer', None]}
+    content = {'tokenizer_class': 'Tokenizer', 'auto_map': auto}
+    (tmp_path / 'tokenizer_config.json').write_text(json.dumps(content))
+    with pytest.raises(ModelSourceError, match='is not here'):
+        tokenize(CLIPSpec(name), TEXTS)
+
+
+def test_a_tokenizer_gets_harmless_options_alone():
+    options = {'clean': 'canonicalize', 'trust_remote_code': True}
+    with pytest.raises(ModelSourceError, match='trust_remote_code'):
+        tokenizer_options('m', {'tokenizer_kwargs': options}, ('clean',))
+
+
+def test_random_weights_ask_for_no_tokenizer_of_the_network():
+    with pytest.raises(
+        ModelSourceError, match=r"'timm/ViT-B-16-SigLIP2' .* is not here"
+    ):
+        tokenize(CLIPSpec('ViT-B-16-SigLIP2'), TEXTS)

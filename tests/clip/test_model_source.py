@@ -1,0 +1,142 @@
+"""Names of places, and what is read from them."""
+
+import json
+
+import pytest
+import torch
+from safetensors.torch import save_file
+
+from mcdrl_mmseg.clip import CLIPSpec, CLIPWeightsError
+from mcdrl_mmseg.clip.model_config import context_length, get_model_config
+from mcdrl_mmseg.clip.model_source import (
+    ModelSourceError,
+    hub_file,
+    source_weights,
+)
+from mcdrl_mmseg.clip.towers import build_image_tower, load_tower_weights
+
+TINY = 'mcdrl-tiny-vit'
+
+
+@pytest.fixture
+def folder(tmp_path, tiny_clips):
+    """A folder of open_clip's layout, of the tiny model."""
+    config = {**get_model_config(TINY), 'quick_gelu': True}
+    content = dict(model_cfg=config, preprocess_cfg=dict(mean=[0.5] * 3))
+    (tmp_path / 'open_clip_config.json').write_text(json.dumps(content))
+    save_file(tiny_clips[TINY].state_dict(), tmp_path / 'open_clip_model.safetensors')
+    return tmp_path
+
+
+def test_a_folder_says_what_its_model_is(folder):
+    name = f'local-dir:{folder}'
+    assert get_model_config(name)['embed_dim'] == 128
+    assert CLIPSpec(name).uses_quick_gelu
+
+
+def test_the_weights_of_a_folder_are_the_models_unless_others_are_named(
+    folder, tiny_clips, tmp_path
+):
+    spec = CLIPSpec(f'local-dir:{folder}')
+    assert spec.weights == spec.model_name
+    tower = build_image_tower(spec)
+    load_tower_weights(tower, spec, 'visual.')
+    expected = tiny_clips[TINY].visual.conv1.weight
+    assert torch.equal(tower.conv1.weight, expected)
+    assert CLIPSpec(spec.model_name, 'other.pt').weights == 'other.pt'
+    assert CLIPSpec(TINY).weights is None
+
+
+def test_a_moved_folder_keeps_its_identity_and_another_config_has_another(
+    folder, tmp_path_factory
+):
+    first = CLIPSpec(f'local-dir:{folder}').identity()
+    moved = tmp_path_factory.mktemp('moved') / 'clip'
+    folder.rename(moved)
+    spec = CLIPSpec(f'local-dir:{moved}')
+    assert spec.identity() == first
+    path = moved / 'open_clip_config.json'
+    content = json.loads(path.read_text())
+    content['model_cfg']['text_cfg']['heads'] = 1
+    path.write_text(json.dumps(content))
+    assert spec.identity()['text_tower'] != first['text_tower']
+    assert spec.identity()['weights'] == first['weights']
+
+
+def test_safetensors_come_before_pickles_and_open_clips_before_others(tmp_path):
+    name = f'local-dir:{tmp_path}'
+    (tmp_path / 'open_clip_config.json').write_text('{}')
+    order = ('pytorch_model.bin', 'model.safetensors', 'open_clip_pytorch_model.bin')
+    for file in (*order, 'open_clip_model.safetensors'):
+        (tmp_path / file).touch()
+        assert source_weights(name).name == file
+
+
+@pytest.mark.parametrize(
+    ('content', 'message'),
+    [
+        (None, 'found neither'),
+        ('[1', 'is no readable JSON'),
+        ('[1]', 'holds no JSON object'),
+        ('{"model_cfg": {"embed_dim": 3}}', 'describes no CLIP'),
+    ],
+)
+def test_a_folder_without_a_model_is_an_error_that_says_what_was_expected(
+    tmp_path, content, message
+):
+    if content is not None:
+        (tmp_path / 'open_clip_config.json').write_text(content)
+    with pytest.raises(ModelSourceError, match=message):
+        get_model_config(f'local-dir:{tmp_path}')
+
+
+def test_a_config_of_another_model_is_named(tmp_path):
+    (tmp_path / 'config.json').write_text('{"model_type": "siglip"}')
+    with pytest.raises(ModelSourceError, match=r"config\.json of 'siglip'"):
+        get_model_config(f'local-dir:{tmp_path}')
+
+
+def test_no_folder_and_no_weights_are_errors(tmp_path, folder):
+    with pytest.raises(ModelSourceError, match='is no folder'):
+        get_model_config(f'local-dir:{tmp_path / "none"}')
+    (folder / 'open_clip_model.safetensors').unlink()
+    spec = CLIPSpec(f'local-dir:{folder}')
+    with pytest.raises(CLIPWeightsError, match='holds no weights'):
+        load_tower_weights(build_image_tower(spec), spec, 'visual.')
+
+
+def test_a_file_of_the_hub_comes_from_its_cache(monkeypatch, tmp_path):
+    path = tmp_path / 'config.json'
+    path.touch()
+    monkeypatch.setattr(
+        'huggingface_hub.try_to_load_from_cache', lambda *args: str(path)
+    )
+    monkeypatch.setattr('huggingface_hub.hf_hub_download', None)
+    assert hub_file('org/name', 'config.json') == path
+
+
+def test_what_the_hub_lacks_is_none_and_what_cannot_be_fetched_an_error(monkeypatch):
+    from huggingface_hub.errors import EntryNotFoundError, LocalEntryNotFoundError
+
+    monkeypatch.setattr('huggingface_hub.try_to_load_from_cache', lambda *args: None)
+    reasons = iter([LocalEntryNotFoundError('offline'), OSError('unreachable')])
+
+    def fail(*args):
+        raise next(reasons)
+
+    monkeypatch.setattr('huggingface_hub.hf_hub_download', fail)
+    for reason in ('offline', 'unreachable'):
+        with pytest.raises(ModelSourceError, match=rf'{reason}.*local-dir:'):
+            hub_file('org/name', 'config.json')
+
+    class Absent(EntryNotFoundError):
+        def __init__(self):
+            Exception.__init__(self)
+
+    reasons = iter([Absent()])
+    assert hub_file('org/name', 'config.json') is None
+
+
+def test_a_text_without_a_length_has_open_clips_77_tokens():
+    assert context_length({}) == 77
+    assert context_length({'context_length': 32}) == 32
