@@ -26,18 +26,28 @@ def atomic_write(path: str | os.PathLike) -> Iterator[Path]:
     Yields:
         Path of an empty file in the same folder, with the same ending. The umask
         decides who may read it. It is removed if anything is raised.
+
+    Raises:
+        OSError: The disk is full, read-only, ...; names the file, not the empty one.
     """
     path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
     name = f'.{path.stem}.{secrets.token_hex(4)}{_UNFINISHED}{path.suffix}'
     temporary = path.with_name(name)
-    temporary.touch(exist_ok=False)
     try:
-        yield temporary
-        _sync(temporary, os.O_RDWR)
-        os.replace(temporary, path)
-    except BaseException:
-        temporary.unlink(missing_ok=True)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        temporary.touch(exist_ok=False)
+        try:
+            yield temporary
+            _sync(temporary, os.O_RDWR)
+            os.replace(temporary, path)
+        except BaseException:
+            temporary.unlink(missing_ok=True)
+            raise
+    except OSError as error:
+        # A full disk shows in writing, where Python knows no name; else it is a name
+        # that nobody has given.
+        if error.filename in (None, str(temporary), temporary) and error.errno:
+            raise OSError(error.errno, error.strerror, str(path)) from error
         raise
     # The new name lasts once the folder is on the disk too. Not every system has that.
     with suppress(OSError):

@@ -71,6 +71,6 @@ def read_records(path: str | os.PathLike) -> dict:
 def _is_ours(path: Path) -> bool:
     try:
         content = json.loads(path.read_text(encoding='utf-8'))
-    except (OSError, UnicodeDecodeError, json.JSONDecodeError):
+    except (OSError, ValueError, RecursionError):
         return False
     return isinstance(content, dict) and content.get('kind') == KIND

@@ -161,6 +161,12 @@ def main(argv: Sequence[str] | None = None) -> int:
             raise
         print(f'{name}: {message}', file=sys.stderr)
         return 2
+    except OSError as error:
+        # A disk that is full or read-only, a folder that may not be entered.
+        if error.filename is None:
+            raise
+        print(f'{name}: {error.filename}: {error.strerror}', file=sys.stderr)
+        return 2
 
 
 def make_parser(name: str) -> argparse.ArgumentParser:

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
+import math
+import re
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +18,7 @@ from mcdrl_common.image_files import EXIF_ORIENTATION, bits_per_channel, opened
 from mcdrl_common.mask_files import read_mask_pixels
 from mcdrl_common.mask_format import flat_values
 
-FACTS_VERSION = 2
+FACTS_VERSION = 3
 """To be counted up whenever facts of the same file come out differently."""
 
 Facts = dict[str, Any]
@@ -60,8 +64,9 @@ def mask_facts(path: Path) -> Facts:
     Returns:
         ``size`` [height, width], ``mode`` of Pillow, ``bits``, ``equal_channels``
         (whether all channels agree), ``values``, those that occur, at most 256, with
-        their ``shares`` of the pixels and ``border_shares`` of the outermost ones, and
-        ``flat``, the values that fill areas; or ``error``.
+        their ``shares`` of the pixels and ``border_shares`` of the outermost ones,
+        ``flat``, the values that fill areas, and ``content``, a digest of size and
+        pixels; or ``error``.
     """
     try:
         with opened(path, 'mask') as image:
@@ -77,8 +82,97 @@ def mask_facts(path: Path) -> Facts:
         'mode': mode,
         'bits': 8 * mask.dtype.itemsize,
         'equal_channels': bool((channels == channels[..., :1]).all()),
+        'content': _digest(mask),
         **_value_facts(channels[..., 0]),
     }
+
+
+def _digest(mask: np.ndarray) -> str:
+    digest = hashlib.sha256(repr((mask.shape, mask.dtype.str)).encode())
+    digest.update(np.ascontiguousarray(mask).data)
+    return digest.hexdigest()
+
+
+def are_image_facts(facts: Any) -> bool:
+    """Whether a value has the layout of :func:`image_facts`.
+
+    Args:
+        facts: Anything that JSON can hold.
+    """
+    return _are_facts(facts, _IMAGE_LAYOUT)
+
+
+def are_mask_facts(facts: Any) -> bool:
+    """Whether a value has the layout of :func:`mask_facts`.
+
+    Args:
+        facts: Anything that JSON can hold.
+    """
+    if not _are_facts(facts, _MASK_LAYOUT):
+        return False
+    lengths = {len(facts[key]) for key in _BY_VALUE} if 'values' in facts else {1}
+    return len(lengths) == 1 and 0 not in lengths
+
+
+def _are_facts(facts: Any, layout: Mapping[str, Callable[[Any], bool]]) -> bool:
+    if not isinstance(facts, dict):
+        return False
+    if facts.keys() == {'error'}:
+        return isinstance(facts['error'], str)
+    return facts.keys() == layout.keys() and all(
+        is_right(facts[key]) for key, is_right in layout.items()
+    )
+
+
+def _is_count(value: Any) -> bool:
+    return type(value) is int and value >= 0
+
+
+def _is_value(value: Any) -> bool:
+    # Of 8 bits, or of a depth that is refused; floats where a mask is of floats.
+    return isinstance(value, int | float) and math.isfinite(value)
+
+
+def _is_size(value: Any) -> bool:
+    return _are(value, _is_count) and len(value) == 2
+
+
+def _is_share(value: Any) -> bool:
+    return isinstance(value, int | float) and 0 <= value <= 1
+
+
+def _is_digest(value: Any) -> bool:
+    return isinstance(value, str) and re.fullmatch('[0-9a-f]{64}', value) is not None
+
+
+def _are(value: Any, is_right: Callable[[Any], bool]) -> bool:
+    return isinstance(value, list) and all(map(is_right, value))
+
+
+def _is_text(value: Any) -> bool:
+    return isinstance(value, str)
+
+
+_IMAGE_LAYOUT: dict[str, Callable[[Any], bool]] = {
+    'size': _is_size,
+    'mode': _is_text,
+    'bits': _is_count,
+    'orientation': lambda value: value in range(1, 9),
+    'content': _is_digest,
+    'look': _is_digest,
+}
+_BY_VALUE = ('values', 'shares', 'border_shares')
+_MASK_LAYOUT: dict[str, Callable[[Any], bool]] = {
+    'size': _is_size,
+    'mode': _is_text,
+    'bits': _is_count,
+    'equal_channels': lambda value: isinstance(value, bool),
+    'content': _is_digest,
+    'values': lambda value: _are(value, _is_value),
+    'shares': lambda value: _are(value, _is_share),
+    'border_shares': lambda value: _are(value, _is_share),
+    'flat': lambda value: _are(value, _is_count),
+}
 
 
 def _value_facts(mask: np.ndarray) -> Facts:

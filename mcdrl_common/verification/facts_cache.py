@@ -5,8 +5,9 @@ from __future__ import annotations
 import hashlib
 import json
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
+from typing import Any
 
 from mcdrl_common.atomic_write import write_text
 
@@ -33,7 +34,8 @@ class FactsCache:
     """One JSON file for every folder of images or of masks.
 
     A file that keeps its size and its time of change is taken to be the same, as git
-    does. A cache that is absent, damaged or of another version is as good as none.
+    does. A cache that is absent, of another version, of another layout or with another
+    digest than it was written with is as good as none.
 
     Args:
         folder: Where the cache's files lie; None keeps nothing.
@@ -42,20 +44,25 @@ class FactsCache:
     def __init__(self, folder: Path | None) -> None:
         self.folder = folder
 
-    def read(self, paths: Iterable[Path]) -> dict[Path, Facts]:
+    def read(self, layouts: Mapping[Path, Callable[[Any], bool]]) -> dict[Path, Facts]:
         """Facts of those files that have not changed.
 
         Args:
-            paths: Image or mask files.
+            layouts: Image or mask file -> whether a value has the layout of its facts.
         """
         if self.folder is None:
             return {}
         known = {}
-        for parent, files in _by_parent(paths).items():
+        for parent, files in _by_parent(layouts).items():
             kept = self._read_file(parent)
             for path in files:
                 found = kept.get(path.name)
-                if found and tuple(found['stamp']) == stamp(path):
+                # Lists of numbers are equal to nothing else.
+                if (
+                    isinstance(found, dict)
+                    and found.get('stamp') == list(stamp(path) or ())
+                    and layouts[path](found.get('facts'))
+                ):
                     known[path] = found['facts']
         return known
 
@@ -75,7 +82,12 @@ class FactsCache:
             for path in files:
                 before, found = facts[path]
                 kept[path.name] = {'stamp': list(before), 'facts': found}
-            content = {'version': FACTS_VERSION, 'folder': str(parent), 'files': kept}
+            content = {
+                'version': FACTS_VERSION,
+                'folder': str(parent),
+                'digest': _digest(kept),
+                'files': kept,
+            }
             write_text(self._file(parent), json.dumps(content))
 
     def _file(self, parent: Path) -> Path:
@@ -83,16 +95,19 @@ class FactsCache:
         digest = hashlib.sha256(str(parent.resolve()).encode()).hexdigest()
         return self.folder / f'file_facts_{digest[:32]}.json'
 
-    def _read_file(self, parent: Path) -> dict[str, dict]:
+    def _read_file(self, parent: Path) -> dict[str, Any]:
         try:
             content = json.loads(self._file(parent).read_text(encoding='utf-8'))
-            if content['version'] != FACTS_VERSION:
-                return {}
             files = content['files']
-            complete = all({'stamp', 'facts'} <= set(file) for file in files.values())
-        except (OSError, ValueError, KeyError, TypeError, AttributeError):
+            same = content['digest'] == _digest(files)
+            usable = same and content['version'] == FACTS_VERSION
+        except (OSError, ValueError, KeyError, TypeError, RecursionError):
             return {}
-        return files if complete else {}
+        return files if usable and isinstance(files, dict) else {}
+
+
+def _digest(files: Any) -> str:
+    return hashlib.sha256(json.dumps(files, sort_keys=True).encode()).hexdigest()
 
 
 def _by_parent(paths: Iterable[Path]) -> dict[Path, list[Path]]:

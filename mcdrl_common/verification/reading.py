@@ -15,13 +15,15 @@ from rich.console import Console
 from rich.progress import track
 
 from .entry import Entry
-from .facts import Facts, image_facts, mask_facts
+from .facts import Facts, are_image_facts, are_mask_facts, image_facts, mask_facts
 from .facts_cache import FactsCache, Stamp, stamp
 from .listing import VerificationError
 
 # Below that many files a process costs more than it saves.
 _FILES_A_PROCESS = 64
 _CHUNK = 16
+
+_LAYOUTS = {image_facts: are_image_facts, mask_facts: are_mask_facts}
 
 Task = tuple[Callable[[Path], Facts], Path]
 
@@ -62,7 +64,7 @@ def read_facts(
         readers[entry.mask] = mask_facts
         if entry.split not in closed:
             may_open |= {entry.image, entry.mask}
-    facts = cache.read(readers)
+    facts = cache.read({path: _LAYOUTS[reader] for path, reader in readers.items()})
     tasks: list[Task] = [
         (reader, path)
         for path, reader in readers.items()

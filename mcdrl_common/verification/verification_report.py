@@ -32,6 +32,8 @@ class Report:
         is_full: Whether files were read, and not only listed.
         unread: Images that were not to be opened, and of which nothing is known.
         allowed: Kinds that are no problem here.
+        contents: SHA-256 over names and pixels of all images and masks: it tells two
+            masks of one size that were swapped. None where not all were read.
     """
 
     findings: list[Finding]
@@ -43,6 +45,7 @@ class Report:
     is_full: bool = True
     unread: int = 0
     allowed: Collection[str] = field(default=())
+    contents: str | None = None
 
     def is_problem(self, kind: str) -> bool:
         """Whether nothing may be trained on data with a finding of a kind.
@@ -80,6 +83,7 @@ class Report:
             f'{looked} in {self.seconds:.1f} s ({self.files_read} files read, the '
             f'others known): {_count(self.problems, "problem")}, '
             f'{_count(self.warnings, "warning")}.'
+            + (f' Contents {self.contents[:16]}.' if self.contents else '')
         )
 
     def to_json(self) -> dict[str, Any]:
@@ -92,6 +96,7 @@ class Report:
             'seconds': round(self.seconds, 3),
             'full': self.is_full,
             'unread': self.unread,
+            'contents': self.contents,
             'problems': len(self.problems),
             'warnings': len(self.warnings),
             'findings': [

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import time
 from collections import Counter, defaultdict
 from collections.abc import Collection, Mapping, Sequence
@@ -11,7 +13,7 @@ from mcdrl_common.findings import Finding
 from mcdrl_common.mask_format import JPEG_RIPPLE
 
 from .copies import find_copies, find_near_copies, same_files
-from .entry import Entry, Listing
+from .entry import Entry, Listing, shown
 from .facts import Facts
 from .facts_cache import FactsCache
 from .kinds import KINDS
@@ -46,13 +48,14 @@ def verify(
     check_kinds(allow)
     begin = time.perf_counter()
     findings = listing.findings + same_files(listing.entries)
-    read, unread = 0, []
+    read, unread, contents = 0, [], None
     if full:
         jobs = default_jobs() if jobs is None else jobs
         cache = FactsCache(cache_dir)
         facts, read = read_facts(listing.entries, cache, jobs, closed)
         known = [e for e in listing.entries if {e.image, e.mask} <= facts.keys()]
         unread = [e for e in listing.entries if e.image not in facts]
+        contents = _contents(listing.entries, facts)
         findings += _file_findings(listing, known, facts)
     return Report(
         findings=findings,
@@ -64,7 +67,20 @@ def verify(
         is_full=full,
         unread=len(unread),
         allowed=frozenset(allow),
+        contents=contents,
     )
+
+
+def _contents(entries: Sequence[Entry], facts: Mapping[Path, Facts]) -> str | None:
+    """Digest of all images and masks by name; None if one is not known."""
+    files = {
+        shown(path, entry.root): facts.get(path, {}).get('content')
+        for entry in entries
+        for path in (entry.image, entry.mask)
+    }
+    if None in files.values():
+        return None
+    return hashlib.sha256(json.dumps(sorted(files.items())).encode()).hexdigest()
 
 
 def check_kinds(kinds: Collection[str]) -> None:

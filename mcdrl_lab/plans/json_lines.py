@@ -6,6 +6,7 @@ import gzip
 import json
 import os
 import warnings
+import zlib
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
@@ -15,6 +16,10 @@ from filelock import FileLock
 from mcdrl_lab.errors import ProtocolError
 
 Record = TypeVar('Record')
+
+# Records shrink to a tenth; what unpacks to far more is a bomb.
+_MOST_RATIO = 100
+_MOST_FREE_BYTES = 2**24
 
 
 def parse_line(line: bytes) -> Any:
@@ -28,7 +33,7 @@ def parse_line(line: bytes) -> Any:
     """
     try:
         return json.loads(line.decode('utf-8'))
-    except (UnicodeDecodeError, json.JSONDecodeError) as error:
+    except (ValueError, RecursionError) as error:
         raise ProtocolError(f'not a JSON record ({error}).') from None
 
 
@@ -53,12 +58,9 @@ def read_lines(
     path = Path(path)
     if not path.exists():
         return []
-    content = path.read_bytes()
-    if path.suffix == '.gz':
-        try:
-            content = gzip.decompress(content)
-        except (OSError, EOFError) as error:
-            raise ProtocolError(f'{path} is not a whole gzip file: {error}') from None
+    if not path.is_file():
+        raise ProtocolError(f'{path} is not a regular file.')
+    content = _unpacked(path) if path.suffix == '.gz' else path.read_bytes()
     lines = content.split(b'\n')
     torn = lines.pop()
     records = []
@@ -79,6 +81,21 @@ def read_lines(
                 stacklevel=3,
             )
     return records
+
+
+def _unpacked(path: Path) -> bytes:
+    most = max(_MOST_FREE_BYTES, _MOST_RATIO * path.stat().st_size)
+    try:
+        with gzip.open(path) as file:
+            content = file.read(most + 1)
+    except (OSError, EOFError, zlib.error) as error:
+        raise ProtocolError(f'{path} is not a whole gzip file: {error}') from None
+    if len(content) > most:
+        raise ProtocolError(
+            f'{path} unpacks to more than {_MOST_RATIO} times its size, as records '
+            'do not; it was not read.'
+        )
+    return content
 
 
 def append_line(

@@ -10,6 +10,7 @@ from dataclasses import asdict, dataclass, field, fields
 from typing import Any
 
 from mcdrl_lab.errors import ProtocolError
+from mcdrl_lab.results.image_metrics import IMAGE_METRICS
 
 from .folder_names import check_name
 from .json_lines import append_line, parse_line, read_lines
@@ -32,6 +33,7 @@ _TYPES: dict[str, type | tuple[type, ...]] = {
     'duration_s': (int, float),
     'error': (str, type(None)),
 }
+_NUMBER = (int, float, type(None))
 
 
 @dataclass(frozen=True)
@@ -127,14 +129,49 @@ class RunRecord:
 
 def _check_types(values: Mapping[str, Any]) -> None:
     wrong = [n for n, allowed in _TYPES.items() if not _is_a(values[n], allowed)]
-    numbers = values['metrics'].values() if 'metrics' not in wrong else ()
+    versions = values['versions'].values() if 'versions' not in wrong else ()
+    if not all(_is_a(value, str) for value in versions):
+        wrong.append('versions')
+    if wrong:
+        raise ProtocolError(f'these values are of another type: {wrong}.')
+    check_results(values['metrics'], values['images'])
+
+
+def check_results(metrics: Any, images: Any) -> None:
+    """Check the results of a test, as records and a metric's file hold them.
+
+    Args:
+        metrics: Summary values.
+        images: Per-image records.
+
+    Raises:
+        ProtocolError: Another type, or an image without what comparisons need.
+    """
+    wrong = []
+    numbers = metrics.values() if isinstance(metrics, dict) else ('none',)
     if not all(value is None or _is_a(value, (int, float)) for value in numbers):
         wrong.append('metrics')
-    images = values['images'] if 'images' not in wrong else ()
-    if not all(isinstance(image, dict) for image in images):
+    entries = images if isinstance(images, list) else ('none',)
+    if not all(isinstance(image, dict) for image in entries):
         wrong.append('images')
     if wrong:
         raise ProtocolError(f'these values are of another type: {wrong}.')
+    for number, image in enumerate(images):
+        _check_image(f'images[{number}]', image)
+
+
+def _check_image(where: str, image: Mapping[str, Any]) -> None:
+    """Check what comparisons and reports take of an image."""
+    sequence = image.get('sequence')
+    right = {
+        'image': _is_a(image.get('image'), str),
+        'has_lesion': isinstance(image.get('has_lesion'), bool),
+        'sequence': _is_a(sequence, (str, type(None))),
+        **{metric: isinstance(image.get(metric), _NUMBER) for metric in IMAGE_METRICS},
+    }
+    wrong = [name for name, is_right in right.items() if not is_right]
+    if wrong:
+        raise ProtocolError(f'{where}: missing or of another type: {wrong}.')
 
 
 def _is_a(value: Any, allowed: type | tuple[type, ...]) -> bool:

@@ -19,6 +19,7 @@ from mcdrl_lab.errors import ProtocolError
 
 from .folds import RECORDS_FILE, place_run
 from .hashing import LOCATION_KEYS, config_hash, differing_keys, plain
+from .records import check_results
 
 if TYPE_CHECKING:
     from mmengine.config import Config
@@ -48,7 +49,10 @@ def failure_reason(log: str) -> str:
 
 def _checked_state(text: str) -> dict[str, Any]:
     """The state in a text; raises a ValueError for what this module did not write."""
-    state = json.loads(text)
+    try:
+        state = json.loads(text)
+    except RecursionError:
+        raise ValueError('nested without end') from None
     if not isinstance(state, dict):
         raise ValueError('not a JSON object')
     attempts = state.get('attempts', [])
@@ -77,10 +81,10 @@ def _is_attempt(attempt: Any) -> bool:
 def _holds_records(path: Path) -> bool:
     try:
         content = read_records(path)
+        check_results(content.get('metrics'), content.get('images'))
     except ValueError:
         return False
-    metrics, images = content.get('metrics'), content.get('images')
-    return isinstance(metrics, dict) and isinstance(images, list)
+    return True
 
 
 class RunFolder:

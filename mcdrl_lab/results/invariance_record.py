@@ -94,6 +94,7 @@ class InvarianceRecord:
         names = {item.name for item in fields(cls)}
         if not isinstance(values, Mapping) or set(values) != names:
             raise ValueError(f'an invariance record needs the keys {sorted(names)}.')
+        _check_types(values)
         pairs = {}
         for name, scores in values['pairs'].items():
             known: dict[str, Any] = {
@@ -102,3 +103,32 @@ class InvarianceRecord:
             }
             pairs[name] = PairScores(**known)
         return cls(**{**values, 'pairs': pairs})
+
+
+def _check_types(values: Mapping[str, Any]) -> None:
+    """Refuse values of another type than tables calculate with."""
+    named = isinstance(values['method'], str) and isinstance(values['held_out'], str)
+    counts = (values['seed'], values['probe_scenes'])
+    pairs, probes = values['pairs'], values['probes']
+    right = (
+        named
+        and all(isinstance(count, int) for count in counts)
+        and _is_number(values['spurious'])
+        and _are_tables(pairs)
+        and (probes is None or _are_tables(probes))
+    )
+    if not right:
+        raise ValueError('values of an invariance record are of another type.')
+
+
+def _are_tables(value: Any) -> bool:
+    """Whether a value is a mapping of mappings to numbers or null."""
+    return isinstance(value, Mapping) and all(
+        isinstance(table, Mapping)
+        and all(number is None or _is_number(number) for number in table.values())
+        for table in value.values()
+    )
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)

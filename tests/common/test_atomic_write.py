@@ -1,5 +1,7 @@
+import errno
 import os
 import stat
+from pathlib import Path
 
 import pytest
 
@@ -63,3 +65,32 @@ def test_the_umask_decides_who_may_read(tmp_path):
     finally:
         os.umask(old)
     assert (tmp_path / 'a.txt').stat().st_mode & 0o777 == 0o640
+
+
+@pytest.mark.reliability('fault', 'disk full while a table or state is written')
+def test_a_full_disk_is_told_with_the_name_of_the_file(tmp_path, monkeypatch):
+    def full(self, content):
+        raise OSError(errno.ENOSPC, 'No space left on device')
+
+    monkeypatch.setattr(Path, 'write_bytes', full)
+    with pytest.raises(OSError, match='No space left') as caught:
+        write_text(tmp_path / 'table.md', 'x')
+    assert caught.value.filename == str(tmp_path / 'table.md')
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_read_only_disk_is_told_with_the_name_of_the_file(tmp_path, monkeypatch):
+    def read_only(self, **kwargs):
+        raise OSError(errno.EROFS, 'Read-only file system', str(self))
+
+    monkeypatch.setattr(Path, 'touch', read_only)
+    with pytest.raises(OSError, match='Read-only') as caught:
+        write_text(tmp_path / 'table.md', 'x')
+    assert caught.value.filename == str(tmp_path / 'table.md')
+
+
+def test_a_file_in_the_place_of_the_folder_is_named(tmp_path):
+    (tmp_path / 'file').write_text('')
+    with pytest.raises(OSError, match='file') as caught:
+        write_text(tmp_path / 'file' / 'table.md', 'x')
+    assert caught.value.filename in (tmp_path / 'file', str(tmp_path / 'file'))

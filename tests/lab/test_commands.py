@@ -1,3 +1,5 @@
+import errno
+import os
 import subprocess
 import sys
 
@@ -80,4 +82,37 @@ def test_a_bug_is_not_taken_for_a_missing_package(monkeypatch):
 
     monkeypatch.setattr(commands.importlib, 'import_module', fail)
     with pytest.raises(ModuleNotFoundError):
+        main(['compare'])
+
+
+@pytest.mark.reliability('fault', 'disk full or read-only while a command writes')
+@pytest.mark.parametrize('code', [errno.ENOSPC, errno.EROFS])
+def test_a_disk_that_cannot_be_written_is_one_line_that_names_the_file(
+    monkeypatch, capsys, tmp_path, two_methods, code
+):
+    from mcdrl_common import atomic_write
+    from mcdrl_lab.plans.records import append_record
+
+    for record in two_methods:
+        append_record(tmp_path / 'records.jsonl', record)
+
+    def fails(path, flags):
+        raise OSError(code, os.strerror(code))
+
+    monkeypatch.setattr(atomic_write, '_sync', fails)
+    out = tmp_path / 'out'
+    arguments = ['compare', str(tmp_path), 'a', 'b', '--out', str(out)]
+    assert main(arguments) == 2
+    last = capsys.readouterr().err.splitlines()[-1]
+    assert last.startswith(f'compare: {out}/')
+    assert last.endswith(f': {os.strerror(code)}')
+    assert [path for path in out.iterdir() if path.is_file()] == []
+
+
+def test_an_error_of_the_system_without_a_file_is_a_fault(monkeypatch):
+    def run(name, arguments):
+        raise OSError(errno.EIO, 'x')
+
+    monkeypatch.setattr(commands, '_run', run)
+    with pytest.raises(OSError, match='x'):
         main(['compare'])

@@ -9,7 +9,7 @@ from pathlib import Path
 from mcdrl_common.image_records import read_records as read_image_records
 from mcdrl_common.site_scores import by_site, summarise
 from mcdrl_lab.errors import ProtocolError
-from mcdrl_lab.plans.records import RECORDS_NAME, RunRecord
+from mcdrl_lab.plans.records import RECORDS_NAME, RunRecord, check_results
 from mcdrl_lab.results.plan_records import load_records
 from mcdrl_lab.results.scores import done
 
@@ -89,14 +89,28 @@ def _work_dir_records(folder: Path) -> list[RunRecord]:
             content = read_image_records(file)
         except ValueError:
             continue  # a JSON file of something else
-        found.append((file.stat().st_mtime, content['images']))
+        try:
+            check_results({}, content.get('images'))
+        except ProtocolError as error:
+            raise ProtocolError(f'{file}: {error}') from None
+        found.append((file.stat().st_mtime, file, content['images']))
     if not found:
         raise ProtocolError(
             f'{folder} holds neither {RECORDS_NAME} nor a per-image file. Test the '
             'checkpoint with: python tools/test.py CONFIG CHECKPOINT --cfg-options '
             f'test_evaluator.records_path={folder}/test_records.json'
         )
-    _, images = max(found, key=lambda pair: pair[0])
+    _, file, images = max(found, key=lambda entry: entry[0])
+    try:
+        return _records_by_site(folder, images)
+    except (KeyError, TypeError) as error:
+        raise ProtocolError(
+            f'{file}: an image lacks a value or has one of another type ({error}). '
+            'Test the checkpoint again.'
+        ) from None
+
+
+def _records_by_site(folder: Path, images: list[dict]) -> list[RunRecord]:
     return [
         RunRecord(
             method=folder.resolve().name,

@@ -1,6 +1,7 @@
 """Every fault that a data set may have, put into one that has none."""
 
 import json
+import os
 import shutil
 
 import numpy as np
@@ -9,6 +10,7 @@ from PIL import Image
 
 from mcdrl_common.verification import (
     VerificationError,
+    facts_cache,
     list_folder,
     verify,
 )
@@ -310,7 +312,8 @@ def test_what_the_cache_knows_is_not_read_again_until_it_changes(sites, tmp_path
 
 @pytest.mark.reliability('fault', 'cache of the data check damaged or emptied')
 @pytest.mark.parametrize(
-    'content', ['', '{"version": 1, "files"', '[]', '{"files": 1}']
+    'content',
+    ['', '{"version": 1, "files"', '[]', '{"files": 1}', '[' * 100_000, '1' * 5000],
 )
 def test_damaged_cache_is_as_good_as_none(sites, tmp_path, content):
     listing, cache = list_config(sites.config()), tmp_path / 'cache'
@@ -320,6 +323,72 @@ def test_damaged_cache_is_as_good_as_none(sites, tmp_path, content):
     report = verify(listing, cache_dir=cache, jobs=1)
     assert report.files_read == 30 and not report.findings
     assert verify(listing, cache_dir=cache, jobs=1).files_read == 0
+
+
+@pytest.mark.reliability('security', 'cache of the data check with other values')
+@pytest.mark.parametrize(
+    'change',
+    [
+        {'size': [64, 48]},
+        {'size': 'large'},
+        {'values': None},
+        {'values': []},
+        {'shares': [2]},
+        {'bits': '8'},
+        {'look': 'ff'},
+        {'orientation': []},
+    ],
+)
+@pytest.mark.parametrize('with_digest', [False, True])
+def test_cached_facts_that_were_changed_are_read_anew(
+    sites, tmp_path, change, with_digest
+):
+    listing, cache = list_config(sites.config()), tmp_path / 'cache'
+    before = verify(listing, cache_dir=cache, jobs=1)
+    ((key, value),) = change.items()
+    changed = 0
+    for file in cache.iterdir():
+        content = json.loads(file.read_text())
+        for entry in content['files'].values():
+            if key in entry['facts']:
+                entry['facts'][key] = value
+                changed += 1
+        if with_digest:
+            content['digest'] = facts_cache._digest(content['files'])
+        file.write_text(json.dumps(content))
+    report = verify(listing, cache_dir=cache, jobs=1)
+    # A size that could be is believed if the digest was made to fit.
+    if not (with_digest and value == [64, 48]):
+        assert report.findings == before.findings == []
+        assert report.files_read >= changed > 0
+
+
+def test_two_masks_of_one_size_that_were_swapped_change_the_contents(sites, tmp_path):
+    masks = sorted(sites.mask('south').parent.iterdir())
+    Image.fromarray(np.roll(np.array(Image.open(masks[0])), 3)).save(masks[0])
+    listing, cache = list_folder(sites.root), tmp_path / 'cache'
+    first = verify(listing, cache_dir=cache, jobs=1)
+    assert verify(listing, cache_dir=cache, jobs=1).contents == first.contents
+    assert len(first.contents) == 64
+    assert f'Contents {first.contents[:16]}.' in first.summary
+    one, other = masks[0].read_bytes(), masks[1].read_bytes()
+    masks[0].write_bytes(other)
+    masks[1].write_bytes(one)
+    swapped = verify(listing, cache_dir=cache, jobs=1)
+    assert swapped.contents != first.contents
+    assert swapped.to_json()['contents'] == swapped.contents
+    # What was not read says nothing.
+    assert verify(listing, full=False).contents is None
+
+
+@pytest.mark.skipif(not hasattr(os, 'mkfifo'), reason='no named pipes')
+@pytest.mark.parametrize('kind', ['image', 'mask'])
+def test_a_pipe_is_named_and_not_waited_for(sites, kind):
+    path = getattr(sites, kind)('south')
+    path.unlink()
+    os.mkfifo(path)
+    for listing in (list_config(sites.config()), list_folder(sites.root)):
+        assert verify(listing, jobs=1).problems
 
 
 def test_closed_split_is_compared_by_what_is_known_of_it_and_not_opened(

@@ -1,4 +1,5 @@
 import gzip
+import os
 
 import pytest
 
@@ -41,3 +42,27 @@ def test_compressed_files_are_checked_and_never_appended_to(tmp_path):
         read_lines(path)
     with pytest.raises(ProtocolError, match='cannot be appended'):
         append_line(path, '2')
+
+
+@pytest.mark.reliability('security', 'records that unpack to far more than their size')
+def test_what_unpacks_to_far_more_than_records_do_is_refused(tmp_path, monkeypatch):
+    monkeypatch.setattr('mcdrl_lab.plans.json_lines._MOST_FREE_BYTES', 1000)
+    path = tmp_path / 'a.jsonl.gz'
+    path.write_bytes(gzip.compress(b'1' * 10**6))
+    with pytest.raises(ProtocolError, match=r'a\.jsonl\.gz unpacks to more than 100'):
+        read_lines(path)
+
+
+@pytest.mark.parametrize('text', ['[' * 100_000, '1' * 5000])
+def test_json_that_python_cannot_hold_is_a_bad_line(tmp_path, text):
+    path = tmp_path / 'a.jsonl'
+    path.write_text(f'1\n{text}\n')
+    with pytest.raises(ProtocolError, match=r'a\.jsonl, line 2: not a JSON record'):
+        read_lines(path)
+
+
+@pytest.mark.skipif(not hasattr(os, 'mkfifo'), reason='no named pipes')
+def test_a_pipe_is_not_waited_for(tmp_path):
+    os.mkfifo(tmp_path / 'a.jsonl')
+    with pytest.raises(ProtocolError, match='not a regular file'):
+        read_lines(tmp_path / 'a.jsonl')

@@ -82,6 +82,15 @@ def test_a_spoilt_line_elsewhere_is_an_error_that_names_it(tmp_path, make_record
         ({'seed': True, 'budget': None}, r"another type: \['seed', 'budget'\]"),
         ({'metrics': {'mDice_fg': 'high'}}, r"another type: \['metrics'\]"),
         ({'images': ['i0']}, r"another type: \['images'\]"),
+        ({'versions': {'torch': 2}}, r"another type: \['versions'\]"),
+        (
+            {'images': [{'image': 1, 'has_lesion': True}]},
+            r"images\[0\]: missing or of another type: \['image'\]",
+        ),
+        (
+            {'images': [{'image': 'i', 'has_lesion': 'no', 'dice': 'high'}]},
+            r"images\[0\].*: \['has_lesion', 'dice'\]",
+        ),
     ],
 )
 def test_a_line_of_another_layout_is_refused(make_record, change, message):

@@ -45,3 +45,21 @@ def test_other_layouts_are_refused():
         InvarianceRecord.from_dict({**values, 'schema': 2})
     with pytest.raises(ValueError, match='needs the keys'):
         InvarianceRecord.from_dict({'method': 'full'})
+
+
+@pytest.mark.parametrize(
+    'change',
+    [
+        {'pairs': [1]},
+        {'pairs': {'blur': 1}},
+        {'pairs': {'blur': {'agreement': 'high'}}},
+        {'probes': {'site': {'F': []}}},
+        {'seed': '2'},
+        {'spurious': None},
+        {'method': 1},
+    ],
+)
+def test_values_of_another_type_are_refused(change):
+    values = {**json.loads(RECORD.to_json()), **change}
+    with pytest.raises(ValueError, match='of another type'):
+        InvarianceRecord.from_dict(values)

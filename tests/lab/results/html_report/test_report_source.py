@@ -89,3 +89,15 @@ def test_nothing_to_report_says_how_to_get_something(tmp_path):
         load_source(tmp_path)
     with pytest.raises(ProtocolError, match='neither a file nor a folder'):
         load_source(tmp_path / 'none')
+
+
+def test_a_file_of_another_layout_is_named(tmp_path):
+    write_records(
+        tmp_path / 'test.json',
+        {'metrics': {}, 'images': [{'image': 'i', 'has_lesion': True}]},
+    )
+    with pytest.raises(ProtocolError, match=r'test\.json: an image lacks a value'):
+        load_source(tmp_path)
+    write_records(tmp_path / 'test.json', {'metrics': {}, 'images': [1]})
+    with pytest.raises(ProtocolError, match=r'test\.json: .*another type'):
+        load_source(tmp_path)
