@@ -23,7 +23,10 @@ from .listing import VerificationError
 _FILES_A_PROCESS = 64
 _CHUNK = 16
 
-_LAYOUTS = {image_facts: are_image_facts, mask_facts: are_mask_facts}
+_LAYOUTS: dict[Callable[[Path], Facts], Callable[[Any], bool]] = {
+    image_facts: are_image_facts,
+    mask_facts: are_mask_facts,
+}
 
 Task = tuple[Callable[[Path], Facts], Path]
 

@@ -16,6 +16,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument('plan', type=Path, help='ablation plan (YAML)')
     parser.add_argument('--config', help="config to use instead of the plan's own")
+    parser.add_argument(
+        '--trust',
+        action='store_true',
+        help='let the plan name any config, type and import, which run',
+    )
     parser.add_argument('--size', type=int, default=128, help='pixels (default: 128)')
     parser.add_argument(
         '--rounds', type=int, default=100, help='passes of each (default: 100)'
@@ -39,7 +44,7 @@ def run(args: argparse.Namespace) -> None:
     from .plan_latency import measure_latency
 
     records = measure_latency(
-        load_ablation(args.plan, args.config),
+        load_ablation(args.plan, args.config, args.trust),
         args.size,
         args.rounds,
         args.threads,

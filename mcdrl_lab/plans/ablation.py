@@ -12,10 +12,15 @@ import yaml
 from mcdrl_lab.errors import ProtocolError
 
 from .plan import Method
+from .plan_trust import check_config_place, check_options
 
 PLAN_KEYS = {'description', 'config', 'variants', 'sweeps'}
 VARIANT_KEYS = {'name', 'config', 'cfg_options'}
 SWEEP_KEYS = {'name', 'config', 'key', 'values', 'cfg_options'}
+
+
+# The largest plan here has 700; aliases of aliases could stand for any number.
+_MOST_ENTRIES = 100_000
 
 
 def _check(where: str, entry: Any, known: set[str], needed: set[str]) -> Mapping:
@@ -39,8 +44,41 @@ def _options(where: str, entry: Mapping) -> dict[str, Any]:
     return dict(options)
 
 
+def _load_yaml(path: Path) -> Any:
+    """Read a YAML file as data, unless its aliases stand for too much."""
+    loader = yaml.SafeLoader(path.read_text(encoding='utf-8'))
+    try:
+        node = loader.get_single_node()
+        if node is None:
+            return None
+        if _size(node, {}) > _MOST_ENTRIES:
+            raise ProtocolError(
+                f'{path}: more than {_MOST_ENTRIES} entries, with all aliases.'
+            )
+        return loader.construct_document(node)
+    finally:
+        loader.dispose()
+
+
+def _size(node: yaml.Node, known: dict[int, int]) -> int:
+    """Number of entries that a node stands for, aliases counted each time."""
+    if id(node) not in known:
+        # An alias inside of what it names has no end.
+        known[id(node)] = _MOST_ENTRIES + 1
+        parts = node.value if isinstance(node, yaml.CollectionNode) else []
+        below = [
+            one
+            for part in parts
+            for one in (part if isinstance(part, tuple) else (part,))
+        ]
+        known[id(node)] = 1 + sum(_size(one, known) for one in below)
+    return known[id(node)]
+
+
 def load_ablation(
-    path: str | os.PathLike, config: str | os.PathLike | None = None
+    path: str | os.PathLike,
+    config: str | os.PathLike | None = None,
+    trust: bool = False,
 ) -> list[Method]:
     """Read an ablation plan.
 
@@ -48,25 +86,33 @@ def load_ablation(
     with a ``name`` and ``cfg_options`` or a ``config`` of its own, and ``sweeps``,
     each of which varies one ``key`` over ``values`` under names such as
     ``depth{value}``, beside the same two. Values are data: nothing in the file is
-    executed.
+    executed, and unless the plan is trusted it names only registered types, and
+    configs beside it; see :mod:`mcdrl_lab.plans.plan_trust`.
 
     Args:
         path: The YAML file.
         config: Config to use instead of the plan's own; then no variant or
             sweep may name another one.
+        trust: Whether the plan may name any config, type and import.
 
     Returns:
         One method a variant, sweeps after the named ones.
 
     Raises:
-        ProtocolError: The file is not a plan; names file and key.
+        ProtocolError: The file is not a plan, or asks for more than an untrusted one
+            may; names file and key.
     """
     path = Path(path)
     try:
-        plan = yaml.safe_load(path.read_text(encoding='utf-8'))
+        if path.exists() and not path.is_file():
+            raise ProtocolError(f'cannot read the plan {path}: not a regular file.')
+        plan = _load_yaml(path)
     except OSError as error:
         raise ProtocolError(f'cannot read the plan {path}: {error.strerror}.') from None
-    except yaml.YAMLError as error:
+    except ProtocolError:
+        raise
+    # What is YAML need not be what Python can hold: long numbers, endless nesting.
+    except (yaml.YAMLError, ValueError, RecursionError, TypeError) as error:
         reason = ' '.join(str(error).split())
         raise ProtocolError(f'{path} is not a YAML file: {reason}') from None
     plan = _check(str(path), plan, PLAN_KEYS, set())
@@ -86,9 +132,18 @@ def load_ablation(
                 'with --config.'
             )
         if config is None:
+            if not isinstance(chosen, str):
+                raise ProtocolError(f'{where}: config {chosen!r} is not a path.')
             chosen = os.path.relpath(path.parent / chosen)
+            if not trust:
+                check_config_place(path, where.removeprefix(f'{path}: '), chosen)
+        if not trust:
+            check_options(path, where.removeprefix(f'{path}: '), options)
         methods.append(Method(name, str(chosen), options))
 
+    for key in ('variants', 'sweeps'):
+        if not isinstance(plan.get(key) or [], list):
+            raise ProtocolError(f'{path}: {key} must be a list.')
     for number, entry in enumerate(plan.get('variants') or ()):
         where = f'{path}: variants[{number}]'
         _check(where, entry, VARIANT_KEYS, {'name'})
@@ -96,10 +151,12 @@ def load_ablation(
     for number, entry in enumerate(plan.get('sweeps') or ()):
         where = f'{path}: sweeps[{number}]'
         _check(where, entry, SWEEP_KEYS, {'name', 'key', 'values'})
-        if '{value}' not in entry['name']:
+        if not isinstance(entry['values'], list) or not isinstance(entry['key'], str):
+            raise ProtocolError(f'{where}: key must be a text, values a list.')
+        if '{value}' not in str(entry['name']):
             raise ProtocolError(f'{where}: name must hold {{value}}.')
         for value in entry['values']:
-            name = entry['name'].replace('{value}', str(value))
+            name = str(entry['name']).replace('{value}', str(value))
             add(where, entry, name, {**_options(where, entry), entry['key']: value})
     if not methods:
         raise ProtocolError(f'{path} holds neither variants nor sweeps.')

@@ -26,6 +26,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument('plan', type=Path, help='ablation plan (YAML)')
     parser.add_argument('--config', help="config to use instead of the plan's own")
+    parser.add_argument(
+        '--trust',
+        action='store_true',
+        help='let the plan name any config, type and import, which run',
+    )
     add_plan_arguments(parser)
 
 
@@ -41,7 +46,7 @@ def run(args: argparse.Namespace) -> int:
     """
     from .ablation import load_ablation
 
-    methods = load_ablation(args.plan, args.config)
+    methods = load_ablation(args.plan, args.config, args.trust)
     return run_plan(
         methods, args, args.out or Path('work_dirs/ablation', args.plan.stem)
     )

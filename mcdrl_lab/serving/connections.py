@@ -29,9 +29,13 @@ class PatientConnection(H11Protocol):
         super().connection_made(transport)
         self._idle_since = self.loop.time()
         self._timer = self.loop.call_later(HEAD_S, self._watch)
-        waiting = [c for c in self.connections if _is_idle(c)]
-        if len(self.connections) > MAX_OPEN and waiting:
-            min(waiting, key=lambda c: c._idle_since).transport.close()
+        waiting = [
+            other
+            for other in self.connections
+            if isinstance(other, PatientConnection) and _is_idle(other)
+        ]
+        if len(self.connections) > MAX_OPEN:
+            min(waiting, key=lambda other: other._idle_since).transport.close()
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Stop waiting."""
@@ -52,5 +56,5 @@ class PatientConnection(H11Protocol):
             self._timer = self.loop.call_later(HEAD_S, self._watch)
 
 
-def _is_idle(connection: Any) -> bool:
+def _is_idle(connection: PatientConnection) -> bool:
     return connection.cycle is None or connection.cycle.response_complete

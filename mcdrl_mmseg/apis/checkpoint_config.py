@@ -15,7 +15,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from mmengine.config import Config
-from mmengine.registry import Registry
+from mmengine.registry import FUNCTIONS, Registry
+from mmseg import registry as mmseg_registry
 from mmseg.registry import DATASETS, MODELS, TRANSFORMS, WEIGHT_INITIALIZERS
 
 from .inference_config import SCOPES, without_training
@@ -30,6 +31,10 @@ _NEEDED = (
     'dataset_type',
 )
 _PACKAGE = 'mcdrl_mmseg'
+_ALL = (
+    FUNCTIONS,
+    *(value for value in vars(mmseg_registry).values() if isinstance(value, Registry)),
+)
 # What else MMPretrain registers is not meant for segmentation, and some of it executes
 # its arguments: torchvision's transforms by a dtype, Hugging Face's models by a name.
 _FROM_MMPRETRAIN = 'mmpretrain.models.backbones.'
@@ -260,6 +265,20 @@ def _check_types(
                 f'{_PACKAGE}, and was not imported. If it is yours, name its config '
                 'file with --config.'
             )
+
+
+def is_known_component(name: Any) -> bool:
+    """Whether a ``type`` names a component of some registry of MMSegmentation.
+
+    Args:
+        name: Its value in a config.
+    """
+    scope, _, plain = name.rpartition('.') if isinstance(name, str) else ('',) * 3
+    return (
+        isinstance(name, str)
+        and (not scope or scope in SCOPES)
+        and any(_is_registered(plain, scope, registry) for registry in _ALL)
+    )
 
 
 def _names(value: Any, place: str) -> Iterator[tuple[str, str, Any]]:

@@ -1,0 +1,143 @@
+"""What a plan from elsewhere may ask for, and what it may not."""
+
+import pytest
+
+from mcdrl_lab.commands import main
+from mcdrl_lab.errors import ProtocolError
+from mcdrl_lab.plans.ablation import load_ablation
+from mcdrl_lab.plans.plan_trust import UntrustedPlanError, own_tree
+
+MARK = "open({!r}, 'w').close()\nsites = ['x', 'y']\n"
+
+
+@pytest.fixture
+def plan(tmp_path):
+    """Writes a plan of one variant, beside a config of two sites."""
+    folder = tmp_path / 'plans'
+    folder.mkdir()
+    (folder / 'c.py').write_text("sites = ['x', 'y']")
+
+    def write(text, where='plan.yml'):
+        path = folder / where
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+        return path
+
+    return write
+
+
+def variant(options):
+    return f'{{config: c.py, variants: [{{name: v, cfg_options: {options}}}]}}'
+
+
+@pytest.mark.reliability('security', 'a plan that names a config elsewhere')
+@pytest.mark.parametrize('arguments', [['--dry-run'], []])
+@pytest.mark.parametrize('linked', [False, True])
+def test_a_config_outside_the_plans_tree_is_not_run(
+    plan, tmp_path, capsys, arguments, linked
+):
+    ran = tmp_path / 'ran'
+    (tmp_path / 'other.py').write_text(MARK.format(str(ran)))
+    name = '../other.py'
+    path = plan(f'{{variants: [{{name: v, config: {name}}}]}}')
+    if linked:
+        (path.parent / 'link.py').symlink_to(tmp_path / 'other.py')
+        plan('{variants: [{name: v, config: link.py}]}')
+    assert main(['ablation', str(path), *arguments]) == 2
+    error = capsys.readouterr().err
+    assert f'error: {path}: variants[0].config is ' in error
+    assert error.endswith('add --trust.\n')
+    assert not ran.exists()
+    assert main(['ablation', str(path), '--dry-run', '--trust']) == 0
+    assert ran.exists()
+
+
+def test_configs_of_the_same_configs_folder_need_no_trust(plan):
+    path = plan(
+        '{config: ../mcdrl/c.py, variants: [{name: v}]}', 'configs/ablation_plans/p.yml'
+    )
+    (path.parents[1] / 'mcdrl').mkdir()
+    (path.parents[1] / 'mcdrl/c.py').write_text('')
+    assert own_tree(path) == path.parents[1]
+    assert [method.name for method in load_ablation(path)] == ['v']
+
+
+def test_configs_that_the_package_carries_need_no_trust(plan):
+    from mcdrl_mmseg.config_files import config_path
+
+    name = 'mcdrl/mcdrl_clip-tiny-rn_fcn_6e_endosim-128x128.py'
+    path = plan(f'{{config: {config_path(name)}, variants: [{{name: v}}]}}')
+    assert [method.name for method in load_ablation(path)] == ['v']
+
+
+@pytest.mark.reliability('security', 'a plan whose changes to a config would run')
+@pytest.mark.parametrize(
+    ('options', 'message'),
+    [
+        ('{custom_imports.imports: [this]}', 'imports others'),
+        ('{custom_imports: {imports: this}}', 'imports others'),
+        ('{model: {type: os.getcwd}}', 'not a registered component'),
+        ('{model.type: builtins.print}', 'not a registered component'),
+        ('{model.a: {_scope_: antigravity}}', 'not a registered component'),
+        ('{default_scope: antigravity}', 'must be mmseg'),
+        ('{model.norm_layer: torch.nn.BatchNorm2d}', 'names an object of the Python'),
+        ('{model.loss.class_weight: weights.pkl}', 'names a pickle'),
+        ('{_base_: other.py}', 'names a further config'),
+        ('{a: {_base_: other.py}}', 'names a further config'),
+        ("{a: '{{ $HOME }}'}", 'is a template'),
+        ('{a: {"b\': 1 #": 1}}', 'a key with quotes'),
+        ('{a: {1.5: 1}}', 'has a float for a key'),
+        ('{a: 2020-01-01}', 'is a date'),
+        ('{a: [!!set {b}]}', 'is a set'),
+    ],
+)
+def test_changes_that_would_run_or_import_are_refused(plan, options, message):
+    path = plan(variant(options))
+    with pytest.raises(UntrustedPlanError, match=message) as caught:
+        load_ablation(path)
+    assert f'{path}: variants[0].cfg_options' in str(caught.value)
+    assert [method.name for method in load_ablation(path, trust=True)] == ['v']
+
+
+def test_sweeps_are_looked_at_too(plan):
+    path = plan(
+        "{config: c.py, sweeps: [{name: 's{value}', key: model.type, "
+        'values: [FCNHead, os.getcwd]}]}'
+    )
+    with pytest.raises(UntrustedPlanError, match=r'sweeps\[0\].*os\.getcwd'):
+        load_ablation(path)
+
+
+def test_data_and_registered_types_are_changed_freely(plan):
+    options = (
+        '{model.decode_head: {_delete_: true, type: FCNHead, norm_cfg: {type: BN}, '
+        'dropout_ratio: 0.1}, optim_wrapper.optimizer: {type: AdamW, lr: 1.0e-3}, '
+        'data_root: data/sites.v2, load_from: weights/best.pth, palette: {0: [1, 2]}, '
+        "custom_imports.imports: [mcdrl_mmseg], prompts: {'field-of-view': [a, b]}, "
+        'model.backbone.type: mmpretrain.ConvNeXt}'
+    )
+    (method,) = load_ablation(plan(variant(options)))
+    assert method.cfg_options['data_root'] == 'data/sites.v2'
+
+
+@pytest.mark.reliability('security', 'a plan whose aliases stand for billions')
+def test_aliases_that_stand_for_billions_are_refused(plan):
+    lines = ['a0: &a0 [x, x, x, x, x, x, x, x, x]']
+    lines += [f'a{n}: &a{n} [{", ".join([f"*a{n - 1}"] * 9)}]' for n in range(1, 9)]
+    with pytest.raises(ProtocolError, match=r'plan\.yml: more than 100000 entries'):
+        load_ablation(plan('\n'.join(lines)))
+
+
+@pytest.mark.parametrize(
+    ('text', 'message'),
+    [
+        ('&a [*a]', 'more than 100000 entries'),
+        ('[' * 10_000, 'is not a YAML file'),
+        ('{variants: 5}', 'variants must be a list'),
+        ('{variants: [{name: v, config: 5}]}', 'config 5 is not a path'),
+        ("{config: c.py, sweeps: [{name: '{value}', key: 1, values: 2}]}", 'a list'),
+    ],
+)
+def test_what_is_yaml_but_no_plan_is_refused_by_name(plan, text, message):
+    with pytest.raises(ProtocolError, match=message):
+        load_ablation(plan(text))
