@@ -19,15 +19,14 @@ class ProtocolError(ValueError):
 
 
 def _stop_signals() -> list[signal.Signals]:
-    """What asks a command to end in an orderly way, beside Ctrl-C.
+    """What asks a command to end in an orderly way.
 
-    A batch system sends SIGTERM, a terminal that is closed SIGHUP unless nohup forbids.
+    Ctrl-C sends SIGINT, a batch system SIGTERM, a terminal that is closed SIGHUP. What
+    is ignored, as by nohup, stays so.
     """
-    signals = [signal.SIGTERM]
-    hangup = getattr(signal, 'SIGHUP', None)
-    if hangup is not None and signal.getsignal(hangup) is not signal.SIG_IGN:
-        signals.append(hangup)
-    return signals
+    names = ('SIGINT', 'SIGTERM', 'SIGHUP')
+    signals = [getattr(signal, name) for name in names if hasattr(signal, name)]
+    return [one for one in signals if signal.getsignal(one) is not signal.SIG_IGN]
 
 
 def ends_in_one_line(run: Run) -> Run:
@@ -40,6 +39,10 @@ def ends_in_one_line(run: Run) -> Run:
     """
 
     def stop(*_: object) -> None:
+        # What is done to end in good order is not to be stopped by a second one, which
+        # a closed terminal or an impatient hand sends.
+        for number in _stop_signals():
+            signal.signal(number, signal.SIG_IGN)
         raise KeyboardInterrupt
 
     @functools.wraps(run)

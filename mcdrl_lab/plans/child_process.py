@@ -12,7 +12,7 @@ import sys
 from collections.abc import Iterator, Mapping, Sequence
 from multiprocessing.process import BaseProcess
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from mcdrl_common.file_lock import folder_lock
 
@@ -71,6 +71,8 @@ class ChildProcess:
             name=function,
         )
 
+        self._below: set[Process] = set()
+
     def start(self) -> ChildProcess:
         """Start it; the first child of this process waits for the imports."""
         self._context.set_forkserver_preload(self._preload)
@@ -108,18 +110,29 @@ class ChildProcess:
 
     def interrupt(self) -> None:
         """Ask the child and its own children to end; does not wait."""
+        if self.pid is not None and self.exitcode is None:
+            self._below |= processes_below(self.pid)
         self._signal(signal.SIGTERM)
+        # One that is stopped would not hear it.
+        if hasattr(signal, 'SIGCONT'):
+            self._signal(signal.SIGCONT)
 
     def end(self) -> None:
-        """End the child and its own children, kindly at first."""
+        """End the child and all that it started, kindly at first."""
         if self.pid is None or self.exitcode == 0:
             return
         if self.exitcode is None:
             self.interrupt()
             self.wait(_GRACE_S)
+            self._below |= processes_below(self.pid)
         # Also after it has ended: its data loaders notice that late, or its fork server
         # was killed, and it lives on.
-        self._signal(getattr(signal, 'SIGKILL', signal.SIGTERM))
+        kill = getattr(signal, 'SIGKILL', signal.SIGTERM)
+        self._signal(kill)
+        # The ranks of torchrun are sessions of their own.
+        for process in self._below & running_processes():
+            with contextlib.suppress(ProcessLookupError, PermissionError):
+                os.kill(process.pid, kill)
         self.wait()
 
     def _signal(self, number: int) -> None:
@@ -127,8 +140,13 @@ class ChildProcess:
         if not hasattr(os, 'killpg'):
             self._process.terminate()
             return
-        with contextlib.suppress(ProcessLookupError):
+        try:
             os.killpg(self.pid, number)
+        except ProcessLookupError:
+            # Ended, or not yet come to lead a group.
+            if self.exitcode is None:
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(self.pid, number)
 
     def __enter__(self) -> ChildProcess:
         try:
@@ -139,6 +157,49 @@ class ChildProcess:
 
     def __exit__(self, *exc_info: object) -> None:
         self.end()
+
+
+class Process(NamedTuple):
+    """A running process, told from a later one of the same number.
+
+    Attributes:
+        pid: Its number.
+        started: When, in ticks of the system.
+    """
+
+    pid: int
+    started: int
+
+
+def processes_below(pid: int) -> set[Process]:
+    """What a process has started, and what that has; empty outside Linux.
+
+    Args:
+        pid: The process.
+    """
+    parents = _parents()
+    found: set[Process] = set()
+    above = {pid}
+    while above:
+        below = {one for one, parent in parents.items() if parent in above} - found
+        found |= below
+        above = {one.pid for one in below}
+    return found
+
+
+def running_processes() -> set[Process]:
+    """All processes of the machine; empty outside Linux."""
+    return set(_parents())
+
+
+def _parents() -> dict[Process, int]:
+    found = {}
+    for path in Path('/proc').glob('[0-9]*/stat'):
+        with contextlib.suppress(OSError, IndexError, ValueError):
+            # The name, in parentheses, may hold anything.
+            fields = path.read_text(errors='replace').rpartition(')')[2].split()
+            found[Process(int(path.parent.name), int(fields[19]))] = int(fields[1])
+    return found
 
 
 @contextlib.contextmanager

@@ -16,7 +16,7 @@ from mcdrl_lab.errors import ProtocolError
 
 from .child_process import ChildProcess
 from .launch import Launch
-from .one_run import carry_out, check_exit_code, failed_record
+from .one_run import RunFailed, carry_out, check_exit_code, failed_record
 from .plan import PlannedRun, PlanProgress, State
 from .prepared import PreparedRun
 from .progress import Reporter
@@ -30,6 +30,7 @@ from .records import (
 from .run_folder import RunFolder
 
 _POLL_S = 0.5
+_HOUR_S = 3600.0
 
 # What a run in progress waits for: the end of a child, or, for None, a moment.
 _Steps = Generator[ChildProcess | None, None, RunRecord]
@@ -86,6 +87,8 @@ class PlanExecutor:
         keep_checkpoints: Keep what only resuming needs, weights and optimiser state
             of the last epochs, after a run is finished; the tested checkpoint is
             kept in any case.
+        max_hours: Time that a training or a test may take, and that a run may wait for
+            a process of an earlier command; None sets no limit.
         reporter: Where progress is shown; by default standard output.
 
     Raises:
@@ -101,12 +104,16 @@ class PlanExecutor:
         jobs: int = 1,
         devices: Sequence[str] = (),
         keep_checkpoints: bool = False,
+        max_hours: float | None = None,
         reporter: Reporter | None = None,
     ) -> None:
         if jobs < 1:
             raise ProtocolError(
                 f'--jobs {jobs}: at least one run must go on at a time.'
             )
+        if max_hours is not None and not max_hours > 0:
+            raise ProtocolError(f'--max-hours {max_hours:g} must be above 0.')
+        self.max_hours = max_hours
         self.runs = list(runs)
         self.out = Path(out)
         self.records_path = self.out / RECORDS_NAME
@@ -171,7 +178,7 @@ class PlanExecutor:
                     item, device = waiting.popleft(), free.popleft()
                     steps = self._carry_out(item, device)
                     active.append(_ActiveRun(item, device, steps))
-                for run in [run for run in active if not run.waits]:
+                for run in [run for run in active if self.max_hours or not run.waits]:
                     outcome = self._advance(run)
                     if outcome is None:
                         continue
@@ -252,11 +259,17 @@ class PlanExecutor:
     ) -> Generator[None, None, None]:
         """Wait for processes that outlived an earlier command which was killed."""
         reported = False
+        begin = time.monotonic()
         while True:
             try:
                 with folder_lock(folder.path):
                     return
             except FolderBusyError as busy:
+                if self._is_late(begin):
+                    raise RunFailed(
+                        f'{busy}, for more than --max-hours {self.max_hours:g}: end '
+                        'it, or look why it stands still'
+                    ) from None
                 if not reported:
                     self.reporter.event(
                         run, f'still busy through {busy.holder}; waiting for it'
@@ -269,6 +282,7 @@ class PlanExecutor:
     ) -> Generator[ChildProcess, None, None]:
         """Run training or test in a child, which holds the folder meanwhile."""
         function, arguments = self.launch.call(stage, arguments)
+        start = time.monotonic()
         with folder.attempt(stage) as log:
             begin = log.stat().st_size if log.exists() else 0
             with ChildProcess(
@@ -279,9 +293,21 @@ class PlanExecutor:
                 lock=folder.path,
                 preload=self.launch.preload,
             ) as child:
-                while child.exitcode is None:
+                while child.exitcode is None and not self._is_late(start):
                     yield child
+                late = child.exitcode is None
+        if late:
+            raise RunFailed(
+                f'the {stage} took more than --max-hours {self.max_hours:g} and was '
+                f'ended; the same command goes on from its last checkpoint (see {log})'
+            )
         check_exit_code(child.exitcode, log, begin)
+
+    def _is_late(self, begin: float) -> bool:
+        """Whether more than the allowed time has passed since a moment."""
+        if self.max_hours is None:
+            return False
+        return time.monotonic() - begin > self.max_hours * _HOUR_S
 
     def _environment(self, device: str | None) -> dict[str, str]:
         environment = dict(os.environ)

@@ -70,6 +70,13 @@ def add_plan_arguments(parser: argparse.ArgumentParser) -> None:
         help='keep the last epochs of finished runs, not only the tested checkpoint',
     )
     parser.add_argument(
+        '--max-hours',
+        type=float,
+        metavar='HOURS',
+        help='end a training or a test that takes longer, and note it as failed; one '
+        'that was stopped would take for ever (default: no limit)',
+    )
+    parser.add_argument(
         '--metrics',
         nargs='+',
         default=REPORT_METRICS,
@@ -110,6 +117,7 @@ def run_plan(methods: Sequence[Method], args: argparse.Namespace, out: Path) -> 
         jobs=args.jobs,
         devices=[name for name in args.devices.split(',') if name],
         keep_checkpoints=args.keep_checkpoints,
+        max_hours=args.max_hours,
     )
     failures = executor.execute()
     for failure in failures:

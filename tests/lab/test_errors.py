@@ -56,3 +56,20 @@ def test_a_command_under_nohup_outlives_its_terminal():
         assert run(NO_ARGUMENTS) == 0
     finally:
         signal.signal(signal.SIGHUP, before)
+
+
+@pytest.mark.parametrize('second', [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
+def test_a_second_signal_does_not_break_off_what_ends_in_good_order(second):
+    ended = []
+
+    @ends_in_one_line
+    def run(args):
+        try:
+            os.kill(os.getpid(), signal.SIGHUP)
+        finally:
+            os.kill(os.getpid(), second)
+            ended.append(True)
+
+    assert run(NO_ARGUMENTS) == 130
+    assert ended == [True]
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler

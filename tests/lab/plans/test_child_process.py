@@ -130,6 +130,37 @@ def test_a_child_ends_with_the_block_and_its_own_children_with_it(child):
     wait_for(lambda: not alive(int(process.log.read_text())))
 
 
+@pytest.mark.skipif(sys.platform != 'linux', reason='looks into /proc')
+@pytest.mark.parametrize(
+    'ignores', ['', 'signal.signal(signal.SIGTERM, signal.SIG_IGN)']
+)
+def test_what_a_child_started_in_a_session_of_its_own_ends_too(
+    child, monkeypatch, ignores
+):
+    monkeypatch.setattr('mcdrl_lab.plans.child_process._GRACE_S', 0.1)
+    text = f"""
+    import signal, subprocess, sys
+    def main(argv):
+        {ignores}
+        sleeper = subprocess.Popen(
+            [sys.executable, '-c', 'import time; time.sleep(600)'],
+            start_new_session=True,
+        )
+        print(sleeper.pid, flush=True)
+        sleeper.wait()
+    """
+    with child(text) as process:
+        wait_for(lambda: process.log.exists() and process.log.read_text())
+    wait_for(lambda: not alive(int(process.log.read_text())))
+
+
+def test_a_child_that_was_stopped_hears_that_it_is_to_end(child):
+    with child(SLEEP, lock=None) as process:
+        os.kill(process.pid, signal.SIGSTOP)
+    # It was not killed, which it would be only after a while.
+    assert process.exitcode == -signal.SIGTERM
+
+
 def test_a_child_that_ignores_being_asked_is_killed(child, monkeypatch):
     monkeypatch.setattr('mcdrl_lab.plans.child_process._GRACE_S', 0.1)
     text = """
