@@ -28,6 +28,30 @@ def fit_image(image: np.ndarray, size: tuple[int, int]) -> np.ndarray:
     return np.ascontiguousarray(resized[None, ..., ::-1].transpose(0, 3, 1, 2))
 
 
+def trial_sizes(size: tuple[int, int], multiple: int | None) -> list[tuple[int, int]]:
+    """Sizes to compare at.
+
+    What a file holds of the traced size may still fit a multiple of it. So a larger
+    one is neither a multiple of the size nor of what is traced, which is ``multiple``
+    wider; and one is smaller, where there is any.
+
+    Args:
+        size: Height and width that the model is exported with.
+        multiple: What other sizes are multiples of; None where there are none.
+
+    Returns:
+        The size itself, and of a variable size two more.
+    """
+    if multiple is None:
+        return [size]
+    height, width = size
+    wider = 3 if width != 3 * multiple else 4
+    sizes = [size, (height + multiple, width + wider * multiple)]
+    if min(size) > 2 * multiple:
+        sizes.append((height - multiple, width - multiple))
+    return sizes
+
+
 def trial_images(
     paths: Sequence[str], sizes: Iterable[tuple[int, int]]
 ) -> list[np.ndarray]:

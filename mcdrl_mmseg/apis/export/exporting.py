@@ -12,7 +12,7 @@ from torch import nn
 from mcdrl_common.atomic_write import atomic_write
 from mcdrl_mmseg.apis.written_files import WrittenFiles, check_targets, output_errors
 
-from .agreement import largest_difference, trial_images
+from .agreement import largest_difference, trial_images, trial_sizes
 from .deployable import DeployableSegmentor, ExportError
 from .formats import ENDINGS, FORMATS, size_multiple
 from .metadata import describe
@@ -74,10 +74,7 @@ def export_model(
     _check(path, file_format, size, multiple, int8)
     check_targets(path.parent, [path], [Path(image) for image in images], overwrite)
     height, width = size
-    sizes = [(height, width)]
-    if multiple is not None:
-        sizes.append((height + 2 * multiple, width + multiple))
-    trials = trial_images(images, sizes)
+    trials = trial_images(images, trial_sizes(size, multiple))
     module = DeployableSegmentor(model)
     description = describe(module, (height, width), multiple)
     description['int8'] = int8

@@ -186,6 +186,8 @@ def save_onnx(
     import onnx
 
     program = export_program(module, size, multiple)
+    if multiple is not None:
+        _refuse_grids(program)
     with _plain_attention():
         try:
             exported = torch.onnx.export(
@@ -204,6 +206,30 @@ def save_onnx(
     onnx.helper.set_model_props(model, to_strings(description))
     onnx.checker.check_model(model, full_check=True)
     onnx.save(model, path)
+
+
+def _refuse_grids(program: ExportedProgram) -> None:
+    """Refuse pooling to a grid, which ONNX has no operator for.
+
+    Its exporter writes the windows of the traced size: wrong logits at another size.
+
+    Raises:
+        ExportError: Names the module.
+    """
+    for node in program.graph.nodes:
+        name = getattr(node.target, '__name__', str(node.target))
+        if 'adaptive' not in name or 'pool' not in name:
+            continue
+        sides = [side for side in node.args[1] if isinstance(side, int)]
+        if sides == [1] * len(node.args[1]):
+            continue
+        stack = list((node.meta.get('nn_module_stack') or {}).values())
+        place = stack[-1][0].rpartition('model.')[2] if stack else name
+        raise ExportError(
+            f'{place} pools to a grid of {" x ".join(map(str, node.args[1]))}, whose '
+            'windows ONNX can express at one size alone. Try a fixed size, without '
+            '--dynamic, or --format torch-export.'
+        )
 
 
 def _name_sides(model: Any, variable: bool) -> None:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from .deployable import ExportError
 from .formats import ENDINGS, require
 from .metadata import EXTRA_FILE, from_strings
 
@@ -44,7 +46,8 @@ def open_exported(path: str | os.PathLike, threads: int = 0) -> ExportedModel:
     Raises:
         FileNotFoundError: No such file.
         ValueError: Another ending.
-        ExportError: onnxruntime is missing.
+        ExportError: onnxruntime is missing, or cannot load the file; ``run`` raises it
+            for images that the file does not take.
     """
     path = Path(path)
     if not path.is_file():
@@ -66,18 +69,33 @@ def open_exported(path: str | os.PathLike, threads: int = 0) -> ExportedModel:
     return ExportedModel(path, json.loads(extra[EXTRA_FILE] or '{}'), run)
 
 
+@contextmanager
+def _own_errors(what: str) -> Iterator[None]:
+    """Errors of onnxruntime, which share no class of their own, as ExportError."""
+    try:
+        yield
+    except Exception as error:
+        if not type(error).__module__.startswith('onnxruntime'):
+            raise
+        first_line = str(error).strip().partition('\n')[0]
+        raise ExportError(f'{what}: {first_line}') from error
+
+
 def _open_onnx(path: Path, threads: int) -> ExportedModel:
     require('onnxruntime')
     import onnxruntime
 
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads
-    session = onnxruntime.InferenceSession(
-        path, options, providers=['CPUExecutionProvider']
-    )
+    with _own_errors(f'{path}: onnxruntime cannot load it'):
+        session = onnxruntime.InferenceSession(
+            path, options, providers=['CPUExecutionProvider']
+        )
 
     def run(images: np.ndarray) -> np.ndarray:
-        return session.run(['logits'], {'images': images})[0]
+        shape = ' x '.join(map(str, images.shape))
+        with _own_errors(f'onnxruntime cannot run it on {shape} {images.dtype}'):
+            return session.run(['logits'], {'images': images})[0]
 
     texts = session.get_modelmeta().custom_metadata_map
     return ExportedModel(path, from_strings(texts), run)

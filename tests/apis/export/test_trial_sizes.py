@@ -1,0 +1,39 @@
+import numpy as np
+import pytest
+
+from mcdrl_mmseg.apis.export.agreement import trial_sizes
+from mcdrl_mmseg.apis.export.deployable import ExportError
+from mcdrl_mmseg.apis.export.exporting import export_model
+from mcdrl_mmseg.apis.export.runtime import open_exported
+
+
+@pytest.mark.parametrize(
+    ('size', 'multiple', 'expected'),
+    [
+        ((224, 224), None, [(224, 224)]),
+        ((224, 224), 32, [(224, 224), (256, 320), (192, 192)]),
+        ((96, 96), 32, [(96, 96), (128, 224), (64, 64)]),
+        ((64, 64), 32, [(64, 64), (96, 160)]),
+    ],
+)
+def test_sizes_of_the_comparison_are_no_multiples_of_the_traced_one(
+    size, multiple, expected
+):
+    assert trial_sizes(size, multiple) == expected
+    for height, width in expected[1:]:
+        assert height % size[0]
+        assert width % size[1] and width % (size[1] + multiple)
+
+
+@pytest.mark.reliability('bad input', 'images or files that onnxruntime refuses')
+def test_errors_of_onnxruntime_are_ours(new_model, tmp_path):
+    path = tmp_path / 'model.onnx'
+    export_model(new_model('rn'), path, 'onnx', (64, 64))
+    exported = open_exported(path)
+    with pytest.raises(ExportError, match=r'cannot run it on 1 x 3 x 96 x 64 uint8: '):
+        exported.run(np.zeros((1, 3, 96, 64), np.uint8))
+    with pytest.raises(ExportError, match=r'cannot run it on .* float32: '):
+        exported.run(np.zeros((1, 3, 64, 64), np.float32))
+    path.write_bytes(path.read_bytes()[:1000])
+    with pytest.raises(ExportError, match=r'model\.onnx: onnxruntime cannot load it: '):
+        open_exported(path)
