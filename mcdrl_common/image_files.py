@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from PIL import Image, UnidentifiedImageError
-from PIL.TiffImagePlugin import TiffImageFile
+from PIL.TiffImagePlugin import ImageFileDirectory_v2, TiffImageFile
 
 from .findings import FileProblem
 
@@ -20,7 +20,7 @@ _REWRITTEN = ('TIFF', 'BMP')
 _LOSSLESS_MODES = ('1', 'L', 'P', 'RGB', 'RGBA')
 EXIF_ORIENTATION = 0x0112
 _PNG_DEPTH_AT = 24
-_TIFF_BITS_PER_SAMPLE = 258
+_TIFF_WIDTH, _TIFF_HEIGHT, _TIFF_BITS_PER_SAMPLE = 256, 257, 258
 _WIDE_MODES = {'I': 32, 'F': 32, 'I;16': 16, 'I;16B': 16, 'I;16L': 16}
 # Pillow warns of what is refused here.
 warnings.filterwarnings('ignore', category=Image.DecompressionBombWarning)
@@ -57,6 +57,24 @@ def check_pixel_count(width: int, height: int, kind: str = 'image') -> None:
             '(predict, explain and export take --max-pixels)'
         )
         raise FileProblem(f'unreadable {kind}', detail)
+
+
+def tiff_size(path: Path) -> tuple[int, int] | None:
+    """Width and height by the header of a TIFF file; None for another file.
+
+    Args:
+        path: The file, perhaps of a kind of TIFF that Pillow does not decode.
+    """
+    try:
+        with open(path, 'rb') as file:
+            header = file.read(8)
+            entries = ImageFileDirectory_v2(header)
+            file.seek(entries.next)
+            entries.load(file)
+            return int(entries[_TIFF_WIDTH]), int(entries[_TIFF_HEIGHT])
+    except Exception:
+        # A damaged header fails in ways that nobody foresees.
+        return None
 
 
 def bits_per_channel(path: Path, image: Image.Image) -> int:

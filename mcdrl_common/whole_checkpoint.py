@@ -33,13 +33,30 @@ def damaged_member(path: str | os.PathLike) -> str | None:
         Name of the part, or None if all are whole.
 
     Raises:
-        ValueError: A part is compressed, which torch never does: it may be a bomb.
+        ValueError: A part is compressed, which torch never does: it may be a bomb. Or
+            see :func:`check_sizes`.
     """
     with zipfile.ZipFile(path) as archive:
+        check_sizes(archive, path)
         for info in archive.infolist():
             if info.compress_type != zipfile.ZIP_STORED:
                 raise ValueError(f'{info.filename} in it is compressed')
         return archive.testzip()
+
+
+def check_sizes(archive: zipfile.ZipFile, path: str | os.PathLike) -> None:
+    """Refuse a zip file whose parts lie over each other: read, they are far more.
+
+    Args:
+        archive: The zip file.
+        path: Its path.
+
+    Raises:
+        ValueError: The parts are larger together than the file.
+    """
+    parts = sum(info.compress_size for info in archive.infolist())
+    if parts > os.path.getsize(path):
+        raise ValueError(f'the parts in it are {parts} bytes, more than the file')
 
 
 def newest_whole(folder: str | os.PathLike, template: str) -> Path | None:

@@ -13,7 +13,12 @@ from mmengine.registry import init_default_scope
 from torch import Tensor, nn
 
 from mcdrl_common.findings import FileProblem
-from mcdrl_common.image_files import NotAnImage, opened
+from mcdrl_common.image_files import (
+    NotAnImage,
+    check_pixel_count,
+    opened,
+    tiff_size,
+)
 from mcdrl_common.type_names import type_name
 
 from .sealed_building import sealed_if_strange
@@ -58,6 +63,7 @@ def read_image(path: str | os.PathLike) -> np.ndarray:
             pass
     except NotAnImage:
         # Colour TIFF of 16 bits, say: OpenCV knows some that Pillow does not.
+        _check_unknown_size(path)
         if cv2.imcount(str(path)) > 1:
             raise ImageError(f'{path}: several pages; expected one.') from None
     except FileProblem as problem:
@@ -73,6 +79,17 @@ def read_image(path: str | os.PathLike) -> np.ndarray:
             f'{path}: not an image that OpenCV can decode; the file may be damaged.'
         )
     return _as_eight_bits(image, path)
+
+
+def _check_unknown_size(path: Path) -> None:
+    """Refuse what Pillow does not know, unless it is a TIFF file of a bearable size."""
+    try:
+        size = tiff_size(path)
+        if size is None:
+            raise ImageError(f'{path}: not an image, or of a format that is not read.')
+        check_pixel_count(*size)
+    except FileProblem as problem:
+        raise ImageError(f'{path}: {problem.detail}.') from None
 
 
 def _as_eight_bits(image: np.ndarray, path: Path) -> np.ndarray:

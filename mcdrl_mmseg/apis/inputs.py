@@ -13,6 +13,9 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from mcdrl_common.findings import FileProblem
+from mcdrl_common.image_files import check_pixel_count
+
 from .dicom import count_frames, is_dicom, read_dicom
 from .image_pipeline import ImageError, read_image
 
@@ -276,6 +279,12 @@ def _opened(path: Path) -> Iterator[cv2.VideoCapture]:
             raise ImageError(
                 f'{path}: OpenCV cannot open it as a video; it may be damaged.'
             )
+        width = int(video.get(cv2.CAP_PROP_FRAME_WIDTH))
+        height = int(video.get(cv2.CAP_PROP_FRAME_HEIGHT))
+        try:
+            check_pixel_count(width, height, 'video')
+        except FileProblem as problem:
+            raise ImageError(f'{path}: {problem.detail}.') from None
         yield video
     finally:
         video.release()

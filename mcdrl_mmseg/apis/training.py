@@ -15,15 +15,14 @@ from contextlib import contextmanager
 
 from mmengine.config import Config, DictAction
 
-from mcdrl_common.file_lock import FolderBusyError, folder_lock
+from mcdrl_common.file_lock import FolderBusyError
+from mcdrl_mmseg.engine.training_lock import only_training
 
 from .known_errors import OptionError, without_traceback
 from .launch import build_runner, enable_amp, insert_and_check, load_config
 from .testing import draw_predictions, save_predictions, use_tta
 
 _MODULE = 'mcdrl_mmseg.apis.training'
-_LOCK_NAME = '.training-lock'
-_WAIT_S = 15.0
 # Where torchrun, Slurm and Open MPI tell a process its number.
 _RANKS = ('RANK', 'SLURM_PROCID', 'OMPI_COMM_WORLD_RANK')
 
@@ -78,8 +77,7 @@ def _only_training(work_dir: str) -> Iterator[None]:
         yield
         return
     try:
-        # The data workers of a killed training hold it until they notice.
-        with folder_lock(work_dir, _LOCK_NAME, _WAIT_S):
+        with only_training(work_dir):
             yield
     except FolderBusyError as busy:
         raise OptionError(

@@ -14,6 +14,8 @@ BUILTIN = 'builtin'
 _FOLDER = Path(__file__).parent / 'model_weights'
 _TABLE = 'token_embedding.weight'
 _ROWS, _IDS, _SIZE = (f'token_embedding.{name}' for name in ('rows', 'ids', 'size'))
+# CLIP's own table holds 49,408 x 1,280 at most.
+_MOST_NUMBERS = 2**27
 # What open_clip draws token embeddings from before training.
 _UNTRAINED_STD, _UNTRAINED_SEED = 0.02, 0
 
@@ -66,13 +68,22 @@ def unpack(state: dict[str, Tensor]) -> dict[str, Tensor]:
 
     Returns:
         A state dict with ``token_embedding.weight``.
+
+    Raises:
+        ValueError: The table is none, or larger than any vocabulary's.
     """
     if _ROWS not in state:
         return state
+    size, width = int(state[_SIZE]), state[_ROWS].shape[-1]
+    if not 0 < size * width <= _MOST_NUMBERS or state[_ROWS].ndim != 2:
+        raise ValueError(
+            f'its token table is of {size} x {width} numbers; {_MOST_NUMBERS} are the '
+            'most that are unpacked'
+        )
     rest = {k: v for k, v in state.items() if k not in (_ROWS, _IDS, _SIZE)}
     rows = state[_ROWS].float()
     generator = torch.Generator().manual_seed(_UNTRAINED_SEED)
-    table = torch.randn(int(state[_SIZE]), rows.shape[1], generator=generator)
+    table = torch.randn(size, width, generator=generator)
     table *= _UNTRAINED_STD
     table[state[_IDS].long()] = rows
     return {**rest, _TABLE: table}

@@ -15,6 +15,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from mcdrl_common.whole_checkpoint import check_sizes
+
 _CONSTANTS_FILE = '/constants.pkl'
 # One line each, as TorchScript prints a class.
 _CLASS = re.compile(r'^class (\w+)\(')
@@ -58,6 +60,7 @@ def torchscript_state_dict(path: Path) -> dict[str, Tensor]:
         ValueError: It is damaged.
     """
     with zipfile.ZipFile(path) as archive:
+        check_sizes(archive, path)
         root = next(n for n in archive.namelist() if n.endswith(_CONSTANTS_FILE))
         root = root.removesuffix(_CONSTANTS_FILE)
         program = _Archive(archive, root).load()

@@ -218,4 +218,4 @@ def _fit_positions(state: dict[str, Tensor], own: dict[str, Tensor]) -> None:
         # The text tower's positions are a sequence, not a grid, and stay.
         if key in state and key in own and 'conv1.weight' in own:
             grid = round((own[key].shape[0] - 1) ** 0.5)
-            state[key] = fit_position_grid(state[key], (grid, grid))
+            state[key] = fit_position_grid(state[key].float(), (grid, grid))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import re
 from pathlib import Path
+from typing import Any
 
 from torch import Tensor
 
@@ -147,6 +148,13 @@ def _read_tensors(path: Path) -> dict:
     return load_tensors(path)
 
 
+def _unwrapped(content: Any) -> Any:
+    """The state dict of training checkpoints and of packed files."""
+    if isinstance(content, dict) and isinstance(content.get('state_dict'), dict):
+        content = content['state_dict']
+    return unpack(content) if isinstance(content, dict) else content
+
+
 def load_clip_state_dict(path: Path) -> dict[str, Tensor]:
     """Read the weights of both towers.
 
@@ -158,8 +166,9 @@ def load_clip_state_dict(path: Path) -> dict[str, Tensor]:
         path: The file.
 
     Returns:
-        float32 tensors on the CPU in open_clip's layout of separate towers:
-        ``visual.*``, ``text.*``, ``logit_scale``.
+        Tensors on the CPU as the file holds them, of any precision, in open_clip's
+        layout of separate towers: ``visual.*``, ``text.*``, ``logit_scale``. Copied
+        into a tower they take its precision, which needs no second copy.
 
     Raises:
         CLIPWeightsError: The file is damaged, holds objects other than tensors, or
@@ -168,7 +177,7 @@ def load_clip_state_dict(path: Path) -> dict[str, Tensor]:
     from open_clip.model import convert_to_custom_text_state_dict
 
     try:
-        content = _read_tensors(path)
+        content = _unwrapped(_read_tensors(path))
     except UnsafeCheckpointError as error:
         if error.held is None:
             raise CLIPWeightsError(
@@ -186,11 +195,6 @@ def load_clip_state_dict(path: Path) -> dict[str, Tensor]:
             f'{path} could not be read as CLIP weights (safetensors, TorchScript '
             f'archive or state dict); it may be damaged: {error}'
         ) from error
-    # Unwrap training checkpoints, packed files and DataParallel's prefix.
-    if isinstance(content, dict) and isinstance(content.get('state_dict'), dict):
-        content = content['state_dict']
-    if isinstance(content, dict):
-        content = unpack(content)
     for key, value in content.items() if isinstance(content, dict) else ():
         # Seen through strides of 0, a few bytes would become any number of floats.
         if (
@@ -201,8 +205,9 @@ def load_clip_state_dict(path: Path) -> dict[str, Tensor]:
                 f'{path}: {key} has the shape {tuple(value.shape)}, of which the file '
                 'holds a part. Save its state dict with contiguous tensors.'
             )
+    # Not brought to one precision here: only what has the shape of a tower's is.
     state = {
-        key.removeprefix('module.'): value.float()
+        key.removeprefix('module.'): value
         for key, value in (content.items() if isinstance(content, dict) else ())
         if isinstance(value, Tensor)
     }

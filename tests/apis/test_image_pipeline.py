@@ -95,6 +95,17 @@ def test_pixels_are_counted_before_decoding(tmp_path, monkeypatch):
     assert read_image(tmp_path / 'small.png').shape == (20, 30, 3)
 
 
+def test_pixels_of_a_tiff_that_only_opencv_decodes_are_counted_too(
+    tmp_path, monkeypatch
+):
+    path = tmp_path / 'deep.tif'
+    cv2.imwrite(str(path), np.full((20, 30, 3), 2**15, np.uint16))
+    assert read_image(path).shape == (20, 30, 3)
+    monkeypatch.setattr(Image, 'MAX_IMAGE_PIXELS', 599)
+    with pytest.raises(ImageError, match=r'deep\.tif: too many pixels: 30 x 20'):
+        read_image(path)
+
+
 def test_a_pipe_does_not_hang(tmp_path):
     os.mkfifo(tmp_path / 'pipe.png')
     with pytest.raises(ImageError, match=r'pipe\.png: not a regular file'):

@@ -5,6 +5,7 @@ from types import SimpleNamespace
 import cv2
 import numpy as np
 import pytest
+from PIL import Image
 
 from mcdrl_mmseg.apis import ImageError
 from mcdrl_mmseg.apis.inputs import (
@@ -146,7 +147,7 @@ def test_a_video_that_ends_early_gives_what_it_holds_and_then_an_error(
         read=opened.read,
         release=opened.release,
         isOpened=lambda: True,
-        get=lambda key: {cv2.CAP_PROP_FRAME_COUNT: 24.0}[key],
+        get=lambda key: {cv2.CAP_PROP_FRAME_COUNT: 24.0}.get(key, 1.0),
     )
     monkeypatch.setattr(cv2, 'VideoCapture', lambda path: cut)
     frames = read_images(video)
@@ -154,6 +155,32 @@ def test_a_video_that_ends_early_gives_what_it_holds_and_then_an_error(
         next(frames)
     with pytest.raises(ImageError, match=r'clip\.mp4: .* ends after 12 of 24 frames'):
         next(frames)
+
+
+@pytest.mark.reliability('security', 'a video of billions of pixels')
+def test_a_video_of_too_many_pixels_is_refused_before_a_frame_is_decoded(
+    video, monkeypatch
+):
+    monkeypatch.setattr(Image, 'MAX_IMAGE_PIXELS', 64 * 48 - 1)
+    decoded = []
+    made = cv2.VideoCapture
+
+    def watched(path):
+        opened = made(path)
+        return SimpleNamespace(
+            read=lambda: decoded.append(1) or opened.read(),
+            release=opened.release,
+            isOpened=opened.isOpened,
+            get=opened.get,
+        )
+
+    monkeypatch.setattr(cv2, 'VideoCapture', watched)
+    for use in (count_images, frame_rate, lambda f: next(read_images(f))):
+        with pytest.raises(ImageError, match=r'clip\.mp4: too many pixels: 64 x 48'):
+            use(video)
+    assert decoded == []
+    monkeypatch.setattr(Image, 'MAX_IMAGE_PIXELS', 64 * 48)
+    assert len(list(read_images(video))) == 12
 
 
 def test_a_damaged_or_missing_video_is_named(tmp_path):

@@ -5,10 +5,12 @@ from types import SimpleNamespace
 import cv2
 import numpy as np
 import pytest
+import torch
 
 from mcdrl_common import atomic_write
 from mcdrl_mmseg.apis import prediction as module
-from mcdrl_mmseg.apis.inferencer import Prediction
+from mcdrl_mmseg.apis.image_pipeline import check_scores
+from mcdrl_mmseg.apis.inferencer import MCDRLInferencer, Prediction
 from mcdrl_mmseg.apis.prediction import predict_files
 from mcdrl_mmseg.apis.written_files import OutputError
 
@@ -169,6 +171,47 @@ def test_an_image_that_the_model_fails_on_is_skipped_and_named(folder, batch_siz
     assert (first[2:6, 3:9] == 255).all()
     assert cv2.imread(str(folder / 'out/masks/1/a.png'), 0).sum() == 0
     assert 'contours.json' in made(folder)
+
+
+@pytest.mark.parametrize('batch_size', [1, 3])
+def test_an_image_whose_scores_are_no_numbers_is_skipped_and_named(folder, batch_size):
+    class NaNWhereWhite(MCDRLInferencer):
+        def __init__(self):
+            self.model = BrightPixels.model
+
+        def preprocess(self, images, batch_size):
+            batch = []
+            for image in images:
+                batch.append(image)
+                if len(batch) == batch_size:
+                    yield batch
+                    batch = []
+            if batch:
+                yield batch
+
+        def forward(self, images):
+            for image in images:
+                scores = torch.zeros(2, *image.shape[:2])
+                if (image == 255).all():
+                    scores[:] = float('nan')
+                check_scores(scores)
+            return [
+                SimpleNamespace(
+                    seg_logits=SimpleNamespace(data=torch.zeros(2, *image.shape[:2])),
+                    pred_sem_seg=SimpleNamespace(data=torch.zeros(1, *image.shape[:2])),
+                )
+                for image in images
+            ]
+
+    white = folder / 'in/0/b.png'
+    cv2.imwrite(str(white), np.full((12, 16, 3), 255, np.uint8))
+    summary = predict_files(
+        NaNWhereWhite(), [str(folder / 'in')], folder / 'out', ['masks'], batch_size
+    )
+    assert list(summary.problems) == [str(white)]
+    assert 'NaN or infinite scores' in summary.problems[str(white)]
+    assert summary.num_images == 9
+    assert {'masks/0/a.png', 'masks/1/a.png'} <= set(made(folder))
 
 
 def test_a_name_that_is_too_long_is_skipped(folder):

@@ -8,6 +8,7 @@ from mcdrl_common.mask_format import MaskError
 from mcdrl_mmseg.apis import training
 from mcdrl_mmseg.apis.known_errors import KNOWN_ERRORS
 from mcdrl_mmseg.apis.training import add_run_arguments, parse_run_arguments
+from mcdrl_mmseg.engine import training_lock
 
 
 @pytest.fixture
@@ -128,7 +129,7 @@ def trained(monkeypatch):
 
     monkeypatch.setattr(training, 'insert_and_check', lambda cfg: cfg)
     monkeypatch.setattr(training, 'build_runner', lambda cfg: Runner())
-    monkeypatch.setattr(training, '_WAIT_S', 0.1)
+    monkeypatch.setattr(training_lock, 'WAIT_S', 0.1)
     for name in ('RANK', 'SLURM_PROCID', 'OMPI_COMM_WORLD_RANK'):
         monkeypatch.delenv(name, raising=False)
     return begun

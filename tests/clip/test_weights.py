@@ -87,8 +87,7 @@ def assert_same_weights(state, model, halved):
     assert set(state) == set(expected)
     for key, value in expected.items():
         value = value.half() if halved else value
-        assert state[key].dtype == torch.float32
-        assert torch.equal(state[key], value.float()), key
+        assert torch.equal(state[key].float(), value.float()), key
 
 
 @pytest.mark.parametrize(
@@ -342,4 +341,31 @@ def test_a_weight_that_is_larger_than_its_file_is_refused_unexpanded(tmp_path):
     value = torch.zeros(1, dtype=torch.float16).expand(1_000_000, 1_000_000)
     torch.save({'visual.conv1.weight': value}, path)
     with pytest.raises(CLIPWeightsError, match=r'odd\.pt: visual\.conv1\.weight has'):
+        load_clip_state_dict(path)
+
+
+@pytest.mark.reliability('security', 'half-precision weights of another shape')
+def test_weights_are_not_brought_to_float32_before_their_shape_is_known(
+    tmp_path, monkeypatch
+):
+    path = tmp_path / 'half.pt'
+    torch.save({'visual.other': torch.zeros(8, 8, dtype=torch.float16)}, path)
+    with monkeypatch.context() as patch:
+        patch.setattr(torch.Tensor, 'float', None)
+        state = load_clip_state_dict(path)
+    assert state['visual.other'].dtype == torch.float16
+
+
+@pytest.mark.reliability('security', 'packed weights that unpack to any size')
+def test_a_packed_table_of_any_size_is_not_unpacked(tmp_path):
+    path = tmp_path / 'packed.pt'
+    packed = {
+        'token_embedding.rows': torch.zeros(1, 4),
+        'token_embedding.ids': torch.zeros(1),
+        'token_embedding.size': torch.tensor(10**12),
+    }
+    torch.save(packed, path)
+    with pytest.raises(
+        CLIPWeightsError, match=r'packed\.pt could not.*1000000000000 x'
+    ):
         load_clip_state_dict(path)

@@ -1,9 +1,11 @@
+import copy
 import os
+import zipfile
 
 import pytest
 import torch
 
-from mcdrl_common.whole_checkpoint import is_whole, newest_whole
+from mcdrl_common.whole_checkpoint import damaged_member, is_whole, newest_whole
 
 
 @pytest.fixture
@@ -49,3 +51,18 @@ def test_the_newest_is_the_one_of_the_highest_number(checkpoint, tmp_path):
 def test_where_none_is_whole_there_is_none(checkpoint, tmp_path):
     os.truncate(checkpoint, 1000)
     assert newest_whole(tmp_path, 'epoch_{}.pth') is None
+
+
+@pytest.mark.reliability('security', 'a checkpoint whose parts lie over each other')
+def test_parts_that_are_larger_together_than_their_file_are_refused(tmp_path):
+    path = tmp_path / 'a.pth'
+    with zipfile.ZipFile(path, 'w') as archive:
+        archive.writestr('data', bytes(1000))
+        # The same bytes once more, under another name.
+        other = copy.copy(archive.infolist()[0])
+        other.filename = 'again'
+        archive.filelist.append(other)
+        archive.NameToInfo['again'] = other
+    with pytest.raises(ValueError, match='parts in it are 2000 bytes'):
+        damaged_member(path)
+    assert not is_whole(path)

@@ -18,6 +18,7 @@ from mcdrl_mmseg.engine.resumed_settings import (
     training_settings,
     warn_of_replaced_settings,
 )
+from mcdrl_mmseg.engine.training_lock import release_work_folder, take_work_folder
 
 _POINTER = 'last_checkpoint'
 _VALIDATED = 'validated_at'
@@ -41,6 +42,7 @@ class AtomicCheckpointHook(CheckpointHook):
       the folder it was copied from, and remove the best one there.
     - Where the checkpoint replaces the rate or the schedule of the config, the log
       names both.
+    - Of two trainings in one work folder the second ends and names the first.
     - Weights that are not finite are never saved: the run ends, and the checkpoints
       before stand.
     - A run that ended between a checkpoint and the validation due after it validates
@@ -68,6 +70,7 @@ class AtomicCheckpointHook(CheckpointHook):
 
     # What the config asked for, before a checkpoint was loaded; None in a fresh run.
     _asked: dict[str, Any] | None = None
+    _took_folder = False
 
     def __init__(self, backend_args: dict | None = None, **kwargs: Any) -> None:
         self._is_local = '://' not in str(kwargs.get('out_dir'))
@@ -110,7 +113,14 @@ class AtomicCheckpointHook(CheckpointHook):
             write_text(pointer, str(found))
 
     def before_train(self, runner: Runner) -> None:
-        """Prepare; validate where the run ended before it could."""
+        """Prepare; validate where the run ended before it could.
+
+        Raises:
+            FolderBusyError: Another process trains in the work folder. MMSegmentation's
+                own tools/train.py learns of it only here, after its config was written.
+        """
+        if self._is_local and is_main_process():
+            self._took_folder = take_work_folder(runner.work_dir)
         super().before_train(runner)
         if self._asked is not None:
             warn_of_replaced_settings(runner, self._asked)
@@ -125,6 +135,13 @@ class AtomicCheckpointHook(CheckpointHook):
                 'validating now.'
             )
             runner.val_loop.run()
+
+    def after_train(self, runner: Runner) -> None:
+        """Let others train in the work folder."""
+        super().after_train(runner)
+        if self._took_folder:
+            release_work_folder(runner.work_dir)
+            self._took_folder = False
 
     def _keep_best_in_own_folder(self, runner: Runner) -> None:
         """Replace the path of a best checkpoint by that of its copy in this folder.

@@ -8,7 +8,9 @@ import pytest
 import torch
 from mmengine.hooks import Hook
 
+from mcdrl_common.file_lock import FolderBusyError, folder_lock
 from mcdrl_common.whole_checkpoint import is_whole
+from mcdrl_mmseg.engine import training_lock
 
 
 class Killed(Exception):
@@ -79,7 +81,7 @@ def test_as_many_checkpoints_are_kept_as_asked_for(make_toy_runner, folder):
     runner = make_toy_runner(scores=(3, 5, 4, 1), checkpoint=dict(max_keep_ckpts=2))
     runner.train()
     assert names(folder) == ['best_score_epoch_2.pth', 'epoch_3.pth', 'epoch_4.pth']
-    assert not list(folder.glob('.*'))
+    assert {path.name for path in folder.glob('.*')} == {'.training-lock'}
 
 
 @pytest.mark.reliability('fault', 'disk full at a checkpoint, with one kept')
@@ -320,3 +322,32 @@ def test_weights_that_are_not_finite_are_never_saved(
     for path in folder.glob('*.pth'):
         state = torch.load(path, weights_only=False)['state_dict']
         assert all(weight.isfinite().all() for weight in state.values())
+
+
+@pytest.mark.reliability('fault', "two trainings of MMSegmentation's own tools")
+def test_a_runner_alone_keeps_others_out_of_its_work_folder(
+    make_toy_runner, folder, monkeypatch
+):
+    monkeypatch.setattr(training_lock, 'WAIT_S', 0.1)
+    # As of another process: the lock itself, not what this process remembers of it.
+    with (
+        folder_lock(folder, training_lock.LOCK_NAME),
+        pytest.raises(FolderBusyError, match='run is being worked on by process'),
+    ):
+        make_toy_runner(work_dir=str(folder)).train()
+    assert names(folder) == []
+    busy = []
+
+    class Other(Hook):
+        def before_train_epoch(self, runner):
+            with pytest.raises(FolderBusyError):
+                folder_lock(folder, training_lock.LOCK_NAME).__enter__()
+            busy.append(True)
+
+    runner = make_toy_runner(work_dir=str(folder))
+    runner.register_hook(Other())
+    runner.train()
+    assert busy
+    # Free again at the end.
+    with folder_lock(folder, training_lock.LOCK_NAME):
+        pass
