@@ -214,7 +214,7 @@ def _literal(value: Any, indent: int) -> str:
     line = repr(value)
     if indent + len(line) < _LINE or not isinstance(value, dict | list):
         return line
-    inner, (opening, *_, closing) = indent + 4, line
+    inner, opening, closing = indent + 4, line[0], line[-1]
     entries = (
         [f'{key!r}: {_literal(item, inner)}' for key, item in value.items()]
         if isinstance(value, dict)

@@ -12,6 +12,7 @@ from torch import Tensor
 from mcdrl_mmseg.safe_loading import UnsafeCheckpointError, load_tensors
 
 from .builtin import BUILTIN, builtin_models, builtin_weights, unpack
+from .downloads import fetch_published
 from .model_source import ModelSourceError, has_source, source_weights
 from .torchscript import is_torchscript, torchscript_state_dict
 from .transformers_format import convert_clip_model, is_transformers_clip
@@ -103,16 +104,17 @@ def resolve_weights_file(pretrained: str, model_name: str) -> Path:
             f'{model_name}. Tags of this model: {tags or "none"}.'
         )
     # A tag of open_clip: from its cache, or downloaded.
-    from open_clip.pretrained import download_pretrained, get_pretrained_cfg
+    from open_clip.pretrained import get_pretrained_cfg
 
     cfg = get_pretrained_cfg(model_name.replace('/', '-'), pretrained)
     try:
-        path = Path(download_pretrained(cfg))
+        path = fetch_published(cfg)
     except Exception as error:
         raise CLIPWeightsError(
             f'The weights pretrained={pretrained!r} of {model_name} are not in '
             f"open_clip's cache and could not be downloaded ({error}). Fetch them "
-            'on a machine with network access and set `pretrained` to the file.'
+            'on a machine with network access and set `pretrained` to the file, as '
+            '--cfg-options model.backbone.pretrained=/path/FILE.'
         ) from error
     # open_clip checks what it downloads itself. Files of the Hugging Face Hub are
     # linked to one that is named by its hash, which open_clip does not check.
