@@ -18,7 +18,10 @@ from .compat import (  # noqa: E402
 declare_torchvision_operators()
 leave_out_multimodal_models()
 
-from . import datasets, engine, evaluation, models  # noqa: E402
+from .foreign_noise import quiet_if_asked  # noqa: E402
+
+with quiet_if_asked():
+    from . import datasets, engine, evaluation, models
 from .config_files import config_path  # noqa: E402
 from .engine.runner import mcdrl_over  # noqa: E402
 

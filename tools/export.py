@@ -4,6 +4,7 @@ import argparse
 import sys
 from pathlib import Path
 
+import mcdrl_common.quiet_tools  # noqa: F401  (before what it silences)
 import mcdrl_mmseg  # noqa: F401  (registers the components)
 from mcdrl_common.image_files import set_pixel_limit
 from mcdrl_mmseg.apis.commands import USER_ERRORS, export

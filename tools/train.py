@@ -2,6 +2,7 @@
 
 import sys
 
+import mcdrl_common.quiet_tools  # noqa: F401  (before what it silences)
 from mcdrl_mmseg.apis.training import train_main
 
 if __name__ == '__main__':

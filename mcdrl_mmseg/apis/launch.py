@@ -18,6 +18,7 @@ from mcdrl_mmseg.engine.config_check import check_config
 from mcdrl_mmseg.engine.runner import insert_mcdrl
 
 from .config import FormattedOnceConfig
+from .console import ToolRunner
 from .slurm import set_rendezvous
 
 
@@ -134,7 +135,7 @@ def build_runner(cfg: Config) -> Runner:
         }
     if 'runner_type' in cfg:
         return RUNNERS.build(cfg)
-    return Runner.from_cfg(cfg)
+    return ToolRunner.from_cfg(cfg)
 
 
 def enable_amp(cfg: Config) -> None:

@@ -18,6 +18,7 @@ from mmengine.config import Config, DictAction
 from mcdrl_common.file_lock import FolderBusyError
 from mcdrl_mmseg.engine.training_lock import only_training
 
+from .console import progress_bar, tell_training
 from .known_errors import OptionError, without_traceback
 from .launch import build_runner, enable_amp, insert_and_check, load_config
 from .testing import draw_predictions, save_predictions, use_tta
@@ -62,7 +63,10 @@ def train_main(argv: Sequence[str] | None = None) -> int:
     cfg.resume = args.resume
     cfg = insert_and_check(cfg)
     with _only_training(cfg.work_dir):
-        build_runner(cfg).train()
+        tell_training(cfg)
+        runner = build_runner(cfg)
+        with progress_bar(runner):
+            runner.train()
     return 0
 
 

@@ -1,0 +1,151 @@
+"""What a training says at a terminal and in a pipe: our lines first, then progress.
+
+Environment, whole config and order of hooks go into the log file alone: at a terminal
+they fill screens before the first step.
+"""
+
+from __future__ import annotations
+
+import logging
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from mmengine.config import Config
+from mmengine.dist import is_main_process
+from mmengine.hooks import Hook
+from mmengine.logging import MMLogger
+from mmengine.runner import Runner
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
+
+_FILE_ALONE = (
+    '\n' + '-' * 60 + '\nSystem environment:',
+    'Config:\n',
+    'Hooks will be executed in the following order',
+    'paramwise_options -- ',
+    # MMEngine's own use of what it renamed.
+    '"FileClient" will be deprecated',
+    '"HardDiskBackend" is the alias',
+)
+_SCORE = 'mDice_fg'
+
+
+class ToolRunner(Runner):
+    """MMEngine's runner, whose console leaves long dumps to the log file."""
+
+    def build_logger(self, *args: Any, **kwargs: Any) -> MMLogger:
+        """Build the logger, and shorten what it writes to the console."""
+        logger = super().build_logger(*args, **kwargs)
+        for handler in _console_handlers(logger):
+            handler.addFilter(_is_for_console)
+        return logger
+
+
+def _is_for_console(record: logging.LogRecord) -> bool:
+    return not record.getMessage().startswith(_FILE_ALONE)
+
+
+def _console_handlers(logger: logging.Logger) -> list[logging.StreamHandler]:
+    return [h for h in logger.handlers if type(h) is logging.StreamHandler]
+
+
+def tell_training(cfg: Config) -> None:
+    """Print what is going to be trained, in three lines.
+
+    Args:
+        cfg: The config to run.
+    """
+    if not is_main_process():
+        return
+    train = cfg.get('train_cfg') or {}
+    unit = 'epochs' if 'max_epochs' in train else 'iterations'
+    length = train.get('max_epochs', train.get('max_iters'))
+    held_out = f', {cfg.held_out_site} held out' if cfg.get('held_out_site') else ''
+    batch = (cfg.get('train_dataloader') or {}).get('batch_size')
+    name = Path(cfg.filename).name if cfg.filename else 'a config'
+    print(f'Training {name}: {length} {unit}, batches of {batch}{held_out}.')
+    print(f'Checkpoints and logs: {cfg.work_dir}')
+    print('Environment, whole config and hooks: the .log file there.', flush=True)
+
+
+@contextmanager
+def progress_bar(runner: Runner, console: Console | None = None) -> Iterator[None]:
+    """Show, in the block, how far a training is, if a person is looking.
+
+    Args:
+        runner: About to train.
+        console: Where; by default this process's terminal, and nothing in a pipe.
+    """
+    console = console or Console(file=sys.stdout)
+    if not (console.is_terminal and is_main_process()):
+        yield
+        return
+    progress = Progress(
+        TextColumn('{task.description}'),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TextColumn('{task.fields[scores]}'),
+        TimeElapsedColumn(),
+        TextColumn('left'),
+        TimeRemainingColumn(),
+        console=console,
+    )
+    runner.register_hook(_ProgressHook(progress), priority='VERY_LOW')
+    with progress:
+        handlers = _console_handlers(runner.logger)
+        # Lines of the log go above the bar: while it shows, sys.stdout is rich's.
+        before = [handler.setStream(sys.stdout) for handler in handlers]
+        try:
+            yield
+        finally:
+            for handler, stream in zip(handlers, before):
+                if stream is not None:
+                    handler.setStream(stream)
+
+
+class _ProgressHook(Hook):
+    """Moves the bar."""
+
+    def __init__(self, progress: Progress) -> None:
+        self._progress = progress
+        self._scores: dict[str, str] = {}
+
+    def before_train(self, runner: Runner) -> None:
+        """Show the bar where a training begins or goes on."""
+        self._task = self._progress.add_task(
+            'training', total=runner.max_iters, completed=runner.iter, scores=''
+        )
+
+    def after_train_iter(
+        self,
+        runner: Runner,
+        batch_idx: int,
+        data_batch: Any = None,
+        outputs: dict | None = None,
+    ) -> None:
+        """Move it, with the loss of the step."""
+        loss = (outputs or {}).get('loss')
+        if loss is not None and float(loss) == float(loss):
+            self._scores['loss'] = f'{float(loss):.3f}'
+        self._show(runner.iter + 1)
+
+    def after_val_epoch(self, runner: Runner, metrics: dict | None = None) -> None:
+        """Add the score of the validation."""
+        for name, value in (metrics or {}).items():
+            if name.rpartition('/')[2] == _SCORE:
+                self._scores['Dice'] = f'{float(value):.1f} %'
+        self._show(runner.iter)
+
+    def _show(self, done: int) -> None:
+        scores = ', '.join(f'{name} {value}' for name, value in self._scores.items())
+        self._progress.update(self._task, completed=done, scores=scores)

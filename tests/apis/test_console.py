@@ -1,0 +1,116 @@
+import io
+import logging
+import re
+import subprocess
+import sys
+
+import pytest
+from mmengine.config import Config
+from mmengine.logging import MMLogger
+from rich.console import Console
+
+from mcdrl_mmseg.apis import console
+from mcdrl_mmseg.apis.console import ToolRunner, progress_bar, tell_training
+
+
+def test_first_lines_say_what_is_trained_and_where(capsys):
+    tell_training(
+        Config(
+            dict(
+                train_cfg=dict(max_epochs=12),
+                train_dataloader=dict(batch_size=4),
+                held_out_site='north',
+                work_dir='work/mcdrl',
+            )
+        )
+    )
+    assert capsys.readouterr().out.splitlines() == [
+        'Training a config: 12 epochs, batches of 4, north held out.',
+        'Checkpoints and logs: work/mcdrl',
+        'Environment, whole config and hooks: the .log file there.',
+    ]
+
+
+def test_long_dumps_go_to_the_log_file_alone(tmp_path, monkeypatch):
+    shown = io.StringIO()
+    monkeypatch.setattr(sys, 'stdout', shown)
+    monkeypatch.setattr(
+        console.Runner,
+        'build_logger',
+        lambda self: MMLogger('long dumps', log_file=str(tmp_path / 'run.log')),
+    )
+    logger = ToolRunner.__new__(ToolRunner).build_logger()
+    dumps = [
+        '\n' + '-' * 60 + '\nSystem environment:\n python',
+        'Config:\nmodel = 1',
+        'Hooks will be executed in the following order:\n...',
+        'paramwise_options -- layer.weight:lr=1',
+    ]
+    for text in [*dumps, 'Epoch(train) [1][1/2] loss: 1.0']:
+        logger.info(text)
+    assert shown.getvalue().count('\n') == 1
+    assert 'Epoch(train) [1][1/2] loss: 1.0' in shown.getvalue()
+    kept = (tmp_path / 'run.log').read_text()
+    assert all(text in kept for text in dumps)
+
+
+class _Runner:
+    """As much of a runner as the bar needs; ``train`` runs four steps."""
+
+    max_iters, iter = 4, 1  # resumed after the first step
+
+    def __init__(self):
+        self.hooks = []
+        self.logger = logging.Logger('steps')
+        self.logger.addHandler(logging.StreamHandler(sys.stdout))
+
+    def register_hook(self, hook, priority):
+        self.hooks.append(hook)
+
+    def train(self):
+        for hook in self.hooks:
+            hook.before_train(self)
+            while self.iter < self.max_iters:
+                self.logger.info('step %d', self.iter)
+                hook.after_train_iter(self, 0, None, {'loss': 0.5})
+                self.iter += 1
+            hook.after_val_epoch(self, {'mDice_fg': 81.25})
+
+
+def test_a_person_at_a_terminal_sees_a_bar_with_loss_and_score():
+    shown = io.StringIO()
+    terminal = Console(file=shown, force_terminal=True, width=100)
+    runner = _Runner()
+    with progress_bar(runner, terminal):
+        runner.train()
+    text = re.sub(r'\x1b\[[0-9;?]*[A-Za-z]', '', shown.getvalue())
+    assert '4/4' in text
+    assert 'loss 0.500, Dice 81.2 %' in text
+    # Lines of the log stand above the bar, each once.
+    assert [text.count(f'step {n}') for n in (1, 2, 3)] == [1, 1, 1]
+
+
+def test_a_pipe_gets_plain_lines():
+    runner = _Runner()
+    with progress_bar(runner, Console(file=io.StringIO(), force_terminal=False)):
+        assert runner.hooks == []
+
+
+@pytest.mark.parametrize('tool', ['predict', 'explain'])
+def test_a_tool_says_its_own_line_and_nothing_of_others(repo_root, tmp_path, tool):
+    done = subprocess.run(
+        [
+            sys.executable,
+            repo_root / f'tools/{tool}.py',
+            'gone.pth',
+            'image.jpg',
+            '--out',
+            tmp_path / 'out',
+        ],
+        capture_output=True,
+        text=True,
+        cwd=tmp_path,
+    )
+    assert done.returncode == 2
+    assert done.stdout == ''
+    assert done.stderr == f"{tool}: checkpoint 'gone.pth' is not a file.\n"
