@@ -1,11 +1,29 @@
-# Two commands do everything on a machine with Python 3.11, git and make:
-#   make demo    draws simulated hospitals, trains, tests and writes a report
-#   make test    runs the whole test suite
-#       make test-openmmlab [MMCV_WHEEL=mmcv-2.1.0-*.whl]   tests on OpenMMLab's originals
-#       make wheel, make test-wheel   builds a wheel, uses it in an empty environment
-#       make demo-real   trains, tests and draws on real images
-#       make serve CHECKPOINT=model.pth [EXAMPLES=folder]   shows a model on a local page
-# Both make .venv from the pinned set first, and reuse what is there.
+# Two commands do everything on a machine with Python 3.11, git and make: make demo and
+# make test. Both make .venv from the pinned set first, and reuse what is there.
+
+define HELP
+make demo             draws simulated hospitals, trains, tests, writes a report
+                      (3 minutes on two cores; the first time 2 more and 3 GB)
+make demo-real        the same on real images, in MCDRL_DATA_ROOT
+make serve CHECKPOINT=model.pth [EXAMPLES=folder]
+                      shows a model on a local page
+make install          .venv from the pinned set, and the package
+
+make test             the whole test suite; PYTEST_ARGS=tests/models for a part
+make lint types       style, types
+make docs             the documentation, in site/index.html
+make coverage         unit tests, and the lines that none of them reaches
+make reliability      tests that damage something, into docs/reliability.md
+make wheel test-wheel builds a wheel, uses it in an empty environment
+make test-openmmlab [MMCV_WHEEL=mmcv-2.1.0-*.whl]
+                      tests on OpenMMLab's originals
+make clean            removes environments and what was built
+
+Your own data: docs/own_data.md
+endef
+export HELP
+
+.DEFAULT_GOAL := help
 
 PYTHON ?= python3.11
 VENV ?= .venv
@@ -18,7 +36,10 @@ ifneq ($(MCDRL_DATA_ROOT),)
 export MCDRL_DATA_ROOT
 endif
 
-.PHONY: demo demo-real test reliability test-openmmlab test-wheel wheel serve lint types coverage docs install clean
+.PHONY: help demo demo-real test reliability test-openmmlab test-wheel wheel serve lint types coverage docs install clean
+
+help:
+	@echo "$$HELP"
 
 install: $(READY)
 
