@@ -12,6 +12,8 @@ from matplotlib.figure import Figure
 from mcdrl_common.palette import LINE_COLORS
 
 _COLUMNS = 3
+# A share within a twentieth of the prior is no finding.
+_LIKE_PRIOR = 0.05
 
 
 def confounder_profile(
@@ -49,6 +51,12 @@ def confounder_profile(
     for axes in list(grid.flat)[max(0, len(sites) - columns) : len(sites)]:
         axes.tick_params(labelbottom=True)
     figure.supxlabel('mean attention (%), whiskers: middle half of images', fontsize=10)
+    means = np.stack([np.mean(attention[site], axis=0) for site in sites])
+    if np.abs(means / np.maximum(prior, 1e-9) - 1).max() < _LIKE_PRIOR:
+        figure.suptitle(
+            'Attention follows the prior: no condition stands out at any site',
+            fontsize=10,
+        )
     handles, labels = grid[0, 0].get_legend_handles_labels()
     figure.legend(
         handles[:1], labels[:1], loc='outside upper right', frameon=False, fontsize=9

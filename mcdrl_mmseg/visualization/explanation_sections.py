@@ -34,6 +34,7 @@ BARS_SHARE = 0.34
 # Safe for colour-blind readers. Both ends are dark; lines show the sign.
 _DIFFERENCE_COLORMAP = 'PuOr_r'
 _THRESHOLD = 0.5
+_UNIFORM = 0.05
 # Differences below this look like 0: otherwise rounding would fill the scale.
 _MIN_DIFFERENCE = 0.05
 
@@ -117,6 +118,8 @@ class ExplanationSections:
             heading = '3  Attention to each imaging condition'
             bars_unit = 'share of attention, mean over the kept positions'
             maps_unit = 'share of attention'
+            if is_uniform(explanation.attention_maps):
+                heading += ': uniform, no condition stands out'
         else:
             heading = (
                 f'3  Weights P(z) of the imaging conditions: with '
@@ -127,13 +130,15 @@ class ExplanationSections:
 
         axes = left.subplots()
         self._draw_condition_bars(axes, explanation.attention, '{:.3f}')
+        axes.set_xlim(right=max(axes.get_xlim()[1], 2 / len(explanation.attention)))
         axes.axvline(
             1 / len(explanation.attention), color='black', linestyle=':', linewidth=1.2
         )
         axes.set_xlabel(f'{bars_unit}\n(dotted: all alike; they always sum to 1)')
 
         maps = explanation.attention_maps
-        limits = (0, float(np.nanmax(maps)))
+        # Uniform weights are the middle of the scale and not its end.
+        limits = (0, max(float(np.nanmax(maps)), 2 / len(maps)))
         panels = panel_grid(right, len(maps), MAX_CONFOUNDER_COLUMNS)
         for panel, values, name in zip(panels, maps, explanation.confounder_names):
             title = self._mark_present(name, wrap_title(name))
@@ -194,7 +199,12 @@ class ExplanationSections:
                 area, color='black', linestyle=style, linewidth=1.4, label=label
             )
             axes.set_xlim(right=max(axes.get_xlim()[1], 1.05 * area))
-        axes.set_xlabel('predicted lesion, % of the image')
+        axes.set_xlabel(
+            'predicted lesion, % of the image\n'
+            '(each bar: that condition alone at every position;\n'
+            'with intervention all of them, by their weights,\n'
+            'so that no single one need agree with it)'
+        )
         axes.legend(
             fontsize=TEXT_SIZE - 1,
             loc='lower center',
@@ -248,6 +258,18 @@ class ExplanationSections:
         both = np.logical_and(predicted, self.truth).sum()
         dice = 2 * both / (predicted.sum() + self.truth.sum())
         return f', Dice {100 * dice:.1f} %'
+
+
+def is_uniform(weights: np.ndarray) -> bool:
+    """Whether every condition counts alike, so that weights tell nothing.
+
+    Args:
+        weights: (M, ...), shares that sum to 1 over the first axis; NaN is left out.
+
+    Returns:
+        Whether each is within a twentieth of 1 / M.
+    """
+    return bool(np.nanmax(np.abs(len(weights) * weights - 1)) < _UNIFORM)
 
 
 def lesion_share(probability: np.ndarray) -> float:

@@ -42,7 +42,6 @@ def test_a_host_that_says_anything_answers(host, silent, monkeypatch):
 
 
 @pytest.mark.parametrize('tag', ['openai', 'laion2b_s34b_b88k'])
-@pytest.mark.reliability('fault', 'no network where weights are to be downloaded')
 def test_a_missing_download_ends_within_ten_seconds_with_the_option(
     silent, monkeypatch, tmp_path, tag
 ):

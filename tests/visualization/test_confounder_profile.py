@@ -45,3 +45,10 @@ def test_prior_is_drawn_beside_the_bars(prior, expected):
 def test_more_sites_than_columns_make_a_second_row_without_empty_panels():
     attention = {site: np.full((1, 3), 1 / 3) for site in 'abcd'}
     assert len(confounder_profile(attention, NAMES).axes) == 4
+
+
+@pytest.mark.parametrize(('share', 'told'), [(0.34, True), (0.4, False)])
+def test_attention_that_follows_the_prior_is_called_so(share, told):
+    rows = np.array([[share, (1 - share) / 2, (1 - share) / 2]])
+    title = confounder_profile({'a': rows}, NAMES).get_suptitle()
+    assert ('no condition stands out' in title) == told

@@ -102,6 +102,37 @@ def test_conditions_known_to_be_present_are_marked(new_explanation):
     assert not any('dark lighting\n(present)' in text for text in page)
 
 
+@pytest.mark.parametrize(('spread', 'told'), [(0.04, True), (0.06, False)])
+def test_uniform_attention_is_called_so_and_not_drawn_as_a_finding(
+    new_explanation, spread, told
+):
+    explanation = new_explanation()
+    kept = np.isfinite(explanation.attention_maps)
+    weights = 0.25 * np.array([1 + spread, 1 - spread, 1, 1])
+    maps = np.where(kept, weights[:, None, None], np.nan)
+    figure = explanation_figure(new_explanation(attention=weights, attention_maps=maps))
+    assert ('uniform, no condition stands out' in '\n'.join(words(figure))) == told
+    (axes,) = (
+        axes
+        for axes in figure.findobj(Axes)
+        if axes.get_xlabel().startswith('share of attention, mean')
+    )
+    # Twice an equal share is on the scale: equal bars end in its middle.
+    assert axes.get_xlim()[1] >= 0.5
+    scales = {
+        image.get_clim()[1]
+        for panel in figure.findobj(Axes)
+        if panel.get_title() == 'blur'
+        for image in panel.get_images()
+    }
+    assert 0.5 in scales
+
+
+def test_why_a_single_condition_differs_from_all_is_said(whole):
+    page = ' '.join('\n'.join(words(whole)).split())
+    assert 'no single one need agree with it' in page
+
+
 def test_the_exact_form_does_not_speak_of_attention(new_explanation):
     explanation = new_explanation(approximation='expectation')
     page = '\n'.join(words(explanation_figure(explanation)))

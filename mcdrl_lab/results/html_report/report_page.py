@@ -112,6 +112,7 @@ def build_content(
         oracle_note=ORACLE_NOTE
         if any(r.selection == 'oracle' for r in source.records)
         else None,
+        side_by_side=tables.side_by_side(groups),
         results=[tables.results_table(name, runs) for name, runs in groups.items()],
         comparisons=[
             dict(table=tables.comparison_table(c), notes=c.notes) for c in comparisons

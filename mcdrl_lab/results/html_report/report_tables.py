@@ -100,6 +100,31 @@ def results_table(name: str, records: Sequence[RunRecord]) -> Table:
     return Table(name, columns, rows)
 
 
+def side_by_side(groups: Mapping[str, Sequence[RunRecord]]) -> Table | None:
+    """Dice of all methods beside each other.
+
+    Args:
+        groups: Finished runs by the name of their method.
+
+    Returns:
+        A column a method, or None where there is one method alone.
+    """
+    if len(groups) < 2:
+        return None
+    scores = {
+        name: image_scores(runs, 'dice').groupby('held_out')['score'].mean()
+        for name, runs in groups.items()
+    }
+    sites = sorted({site for means in scores.values() for site in means.index})
+    rows = [
+        [site, *(number(means.get(site, math.nan)) for means in scores.values())]
+        for site in sites
+    ]
+    if len(sites) > 1:
+        rows.append([MEAN_ROW, *(number(means.mean()) for means in scores.values())])
+    return Table('Dice (%) of all methods', ['held-out site', *scores], rows)
+
+
 def summary(name: str, records: Sequence[RunRecord]) -> dict[str, str]:
     """The few numbers of a method that stand first.
 

@@ -86,6 +86,7 @@ def test_page_tells_results_cases_attention_data_versions_and_commands(
     drawn = [[bool(c['uri']) for c in group['cases']] for group in content['cases']]
     assert drawn == [[True, True], [False, False]]
     assert 'No picture of s2: no checkpoint.' in text
+    assert 'Dice (%) of all methods' in text
     assert text.count('the gate of this checkpoint is 0.') == 1
     assert 'Mean attention to each named confounder' in text
     for phrase in ('+10.0', 'torch 2.0', 'configs/mcdrl.py', 'd' * 64, 'images/i0.jpg'):

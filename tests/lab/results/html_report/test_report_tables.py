@@ -142,3 +142,20 @@ def test_commands_are_those_of_the_runs_whose_folders_are_there(source):
         f'python tools/test.py {folder}/config.py {folder}/best_mDice_fg_epoch_3.pth '
         f'--work-dir {folder}-again',
     ]
+
+
+def test_methods_stand_side_by_side(make_record):
+    groups = {
+        'baseline': [
+            make_record(dice=(0.2, 0.4)),
+            make_record(held_out='s2', dice=(0.5,)),
+        ],
+        'mcdrl': [make_record(dice=(0.8,))],
+    }
+    table = tables.side_by_side(groups)
+    assert table.columns == ['held-out site', 'baseline', 'mcdrl']
+    cells = rows(table)
+    assert (cells['s1']['baseline'], cells['s1']['mcdrl']) == ('30.0', '80.0')
+    assert (cells['s2']['baseline'], cells['s2']['mcdrl']) == ('50.0', MISSING)
+    assert cells['mean of sites']['baseline'] == '40.0'
+    assert tables.side_by_side({'mcdrl': groups['mcdrl']}) is None
