@@ -20,6 +20,7 @@ from mcdrl_mmseg.visualization.overlay import mask_overlay
 
 from .inferencer import Prediction
 from .inputs import InputFile, Kind, frame_rate
+from .video_times import ShownFrames, at_constant_rate, frame_times
 from .written_files import OutputError, WrittenFiles, output_errors
 
 _LESION_VALUE = 255
@@ -150,6 +151,7 @@ class OverlayOutput(_ImageOutput):
         super().__init__(out, classes)
         self._video: cv2.VideoWriter | None = None
         self._path, self._frames = out, 0
+        self._shown = ShownFrames(0.0, ())
         self._open_files = ExitStack()
 
     def targets(self, file: InputFile) -> list[Path]:
@@ -171,8 +173,10 @@ class OverlayOutput(_ImageOutput):
         # MPEG-4 drops the last row or column of an odd size.
         height, width = picture.shape[:2]
         edges = (0, height % 2, 0, width % 2)
-        video.write(cv2.copyMakeBorder(picture, *edges, cv2.BORDER_REPLICATE))
-        self._frames += 1
+        picture = cv2.copyMakeBorder(picture, *edges, cv2.BORDER_REPLICATE)
+        for _ in range(self._shown.count(frame.number or 1)):
+            video.write(picture)
+            self._frames += 1
 
     def _open(self, frame: Frame) -> cv2.VideoWriter:
         path = self._video_path(frame.file)
@@ -181,11 +185,13 @@ class OverlayOutput(_ImageOutput):
         self._path, self._frames = path, 0
         # Runs once the video is released: OpenCV is silent about a full disk.
         self._open_files.callback(self._check_length, temporary)
+        rate = frame_rate(frame.file)
+        self._shown = at_constant_rate(frame_times(frame.file), rate)
         height, width = frame.image.shape[:2]
         video = cv2.VideoWriter(
             str(temporary),
             cv2.VideoWriter_fourcc(*_VIDEO_CODEC),
-            frame_rate(frame.file),
+            self._shown.rate,
             (width + width % 2, height + height % 2),
         )
         # Runs before the file is moved into place: a video is whole when released.
@@ -252,6 +258,10 @@ class _JSONOutput(Output):
         )
         if frame.number is not None:
             image['frame'] = frame.number
+        if frame.number is not None and frame.file.kind is Kind.VIDEO:
+            times = frame_times(frame.file)
+            if frame.number <= len(times):
+                image['time'] = round(times[frame.number - 1], 3)
         self.images.append(image)
         return image
 

@@ -131,7 +131,11 @@ def test_regions_touching_at_a_corner_are_one_but_classes_are_apart(prediction):
     assert found == [(1, 9, 0.7722), (2, 1, 0.75)]
 
 
-def test_coco_annotations_are_read_back_by_cocos_own_reader(tmp_path, prediction):
+def test_coco_annotations_are_read_back_by_cocos_own_reader(
+    tmp_path, prediction, monkeypatch
+):
+    times = (0.0, 0.04, 0.12345)
+    monkeypatch.setattr('mcdrl_mmseg.apis.outputs.frame_times', lambda file: times)
     output = CocoOutput(tmp_path, (*CLASSES, 'cyst'))
     output.add(frame(), prediction)
     output.add(frame(VIDEO, 3), prediction)
@@ -141,7 +145,7 @@ def test_coco_annotations_are_read_back_by_cocos_own_reader(tmp_path, prediction
         'in/a.png',
         'in/c.avi',
     ]
-    assert coco.imgs[2]['frame'] == 3
+    assert (coco.imgs[2]['frame'], coco.imgs[2]['time']) == (3, 0.123)
     assert [c['name'] for c in coco.cats.values()] == ['lesion', 'cyst']
     (ring,) = coco.loadAnns(coco.getAnnIds(imgIds=[1], catIds=[1]))
     np.testing.assert_array_equal(coco.annToMask(ring), prediction.labels == 1)
