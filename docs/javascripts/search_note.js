@@ -1,8 +1,9 @@
-// Browsers refuse a page from a folder the file that its search needs: say what to do.
+// The theme takes the search out of pages that are opened from a folder, since
+// browsers refuse those the file that it needs: say what to do instead.
 if (location.protocol === "file:") {
-  const note = "Search needs a server: python3 -m http.server -d site";
-  const input = document.querySelector("[data-md-component=search-query]");
-  const result = document.querySelector(".md-search-result__meta");
-  if (input) input.placeholder = note;
-  if (result) result.textContent = `${note}, then http://localhost:8000`;
+  const note = document.createElement("p");
+  note.className = "search-note";
+  note.textContent =
+    "To search: python3 -m http.server -d site, then http://localhost:8000";
+  document.querySelector(".md-content__inner")?.prepend(note);
 }
