@@ -151,7 +151,7 @@ def test_mask_of_another_size_than_the_image_is_an_error(tmp_path):
 def test_damaged_mask_is_an_error_naming_it(tmp_path):
     path = tmp_path / 'm.png'
     path.write_bytes(b'no image')
-    with pytest.raises(MaskError, match=r'm\.png: not a readable image'):
+    with pytest.raises(MaskError, match=r'm\.png: not an image'):
         load(path)
 
 

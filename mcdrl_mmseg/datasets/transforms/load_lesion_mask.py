@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import contextlib
+from pathlib import Path
 
-import cv2
-import mmcv
 import mmengine.fileio
 from mmcv.transforms import BaseTransform
 from mmseg.registry import TRANSFORMS
 
+from mcdrl_common.findings import FileProblem
+from mcdrl_common.mask_files import read_mask_pixels
 from mcdrl_common.mask_format import MaskError
 
 
@@ -19,7 +19,9 @@ class LoadLesionMask(BaseTransform):
 
     Takes the place of ``LoadAnnotations``. Reads ``seg_map_path`` and
     ``mask_format``; adds ``gt_seg_map`` (H, W) uint8 and ``lesion_classes``, the
-    names of the lesion classes in this image, empty for a lesion-free one.
+    names of the lesion classes in this image, empty for a lesion-free one. The file is
+    read as verification, explanation and export read it: truncated ones and those of
+    several pages are refused.
 
     Results without ``seg_map_path`` pass as they are: mmseg's ``inference_model`` and
     ``MMSegInferencer`` run the test pipeline on images that have no mask, and take
@@ -52,13 +54,13 @@ class LoadLesionMask(BaseTransform):
         path = results.get('seg_map_path')
         if path is None:
             return results
-        content = mmengine.fileio.get(path, backend_args=self.backend_args)
-        mask = None
-        # OpenCV fails on an empty file, and on some damaged ones.
-        with contextlib.suppress(cv2.error):
-            mask = mmcv.imfrombytes(content, flag='unchanged', backend='cv2')
-        if mask is None:
-            raise MaskError(f'{path}: not a readable image; it may be damaged.')
+        try:
+            with mmengine.fileio.get_local_path(
+                path, backend_args=self.backend_args
+            ) as local:
+                mask = read_mask_pixels(Path(local))
+        except FileProblem as problem:
+            raise MaskError(f'{path}: {problem.detail}.') from None
         labels, lesion_classes = results['mask_format'].decode(mask, path)
         if 'ori_shape' in results and labels.shape != tuple(results['ori_shape']):
             raise MaskError(
