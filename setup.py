@@ -88,6 +88,7 @@ setup(
         'serve': requirements('serve'),
         'text': requirements('text'),
         'hf': requirements('hf'),
+        'slurm': requirements('slurm'),
         'dev': requirements('dev'),
     },
     classifiers=[

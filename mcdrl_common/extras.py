@@ -16,6 +16,7 @@ EXTRA_OF = {
     'onnxruntime': 'export',
     'onnxscript': 'export',
     'pydicom': 'dicom',
+    'submitit': 'slurm',
 }
 """Import name of a package that a bare install lacks -> extra that brings it."""
 

@@ -67,6 +67,18 @@ COMMANDS: dict[str, Command] = {
         'mcdrl_lab.plans.ablation_command',
         'the variants of a plan, a YAML file',
     ),
+    'plan-status': Command(
+        'mcdrl_lab.plans.status_command',
+        'what of a plan on Slurm is queued, running, done, failed, and why',
+    ),
+    'plan-collect': Command(
+        'mcdrl_lab.plans.collect_command',
+        'gather the records of a plan on Slurm, and write its tables',
+    ),
+    'plan-merge': Command(
+        'mcdrl_lab.plans.merge_command',
+        'join the records of plans that were run apart',
+    ),
     'references': Command(
         'mcdrl_lab.results.references_command',
         'a constant mask and a centre prior, at every held-out site',

@@ -22,3 +22,16 @@ def check_name(kind: str, name: str) -> str:
             f'{kind} {name!r} names a folder: use letters, digits and "._+-" only.'
         )
     return name
+
+
+def run_folder_of(method: str, held_out: str, seed: int, selection: str) -> str:
+    """A run's folder, relative to its plan's.
+
+    Args:
+        method: Name of the method.
+        held_out: Site that is tested.
+        seed: Random seed.
+        selection: ``'validation'`` or ``'oracle'``.
+    """
+    oracle = '-oracle' if selection == 'oracle' else ''
+    return f'{method}{oracle}/{held_out}/seed{seed}'

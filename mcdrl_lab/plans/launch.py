@@ -60,14 +60,25 @@ class Launch:
         Returns:
             A function, and its arguments.
         """
-        arguments = [*arguments, '--launcher', self.launcher]
         if self.launcher == 'none':
+            arguments = [*arguments, '--launcher', self.launcher]
             return f'{self.module}:{stage}_main', arguments
-        command = [*self._starter(), '-m', self.module, stage, *arguments]
-        return f'{__name__}:run_launcher', command
+        return f'{__name__}:run_launcher', self.command(stage, arguments)
+
+    def command(self, stage: str, arguments: Sequence[str]) -> list[str]:
+        """The command line of a stage, for who starts it as a program.
+
+        Args:
+            stage: ``'train'`` or ``'test'``.
+            arguments: As of ``tools/train.py`` or ``tools/test.py``.
+        """
+        arguments = [*arguments, '--launcher', self.launcher]
+        return [*self._starter(), '-m', self.module, stage, *arguments]
 
     def _starter(self) -> list[str]:
         python = sys.executable
+        if self.launcher == 'none':
+            return [python]
         if self.launcher == 'slurm':
             tasks = f'--ntasks={self.processes}'
             return ['srun', tasks, '--kill-on-bad-exit=1', python]

@@ -13,7 +13,7 @@ from typing import Any
 
 from mcdrl_lab.errors import ProtocolError
 
-from .folder_names import check_name
+from .folder_names import check_name, run_folder_of
 
 
 @dataclass(frozen=True)
@@ -76,8 +76,7 @@ class PlannedRun:
     @property
     def folder(self) -> Path:
         """The run's folder, relative to the plan's."""
-        oracle = '-oracle' if self.selection == 'oracle' else ''
-        return Path(f'{self.method.name}{oracle}', self.held_out, f'seed{self.seed}')
+        return Path(run_folder_of(*self.key))
 
     def __str__(self) -> str:
         return self.folder.as_posix()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import re
 import sys
 from collections.abc import Sequence
 from dataclasses import replace
@@ -14,9 +15,12 @@ from mcdrl_lab.errors import ProtocolError
 from mcdrl_lab.results.image_metrics import REPORT_METRICS
 
 from .launch import LAUNCHERS
+from .slurm_options import slurm_parameters
 
 if TYPE_CHECKING:
+    from .executor import PlanExecutor
     from .plan import Method, PlannedRun
+    from .slurm_engine import SlurmEngine
 
 EXIT_FAILED_RUNS = 1
 
@@ -31,7 +35,11 @@ def add_plan_arguments(parser: argparse.ArgumentParser) -> None:
         '--sites', nargs='+', metavar='SITE', help='hold out these only; default: all'
     )
     parser.add_argument(
-        '--seeds', type=int, default=5, help='number of seeds: 0, 1, ... (default: 5)'
+        '--seeds',
+        default='5',
+        metavar='N|A-B',
+        help='number of seeds, 0, 1, ..., or the first and the last one, as 3-5 '
+        '(default: 5)',
     )
     parser.add_argument('--out', type=Path, help='folder for runs, records and tables')
     parser.add_argument(
@@ -50,6 +58,22 @@ def add_plan_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         '--processes', type=int, default=1, help='processes a run, with --launcher'
+    )
+    parser.add_argument(
+        '--engine',
+        choices=('local', 'slurm'),
+        default='local',
+        help='where runs are carried out: by processes of this command (default), or '
+        'as a job array of Slurm',
+    )
+    parser.add_argument(
+        '--slurm',
+        nargs='+',
+        default=[],
+        metavar='KEY=VALUE',
+        help='with --engine slurm: what a job asks for, of time (needed, of one run), '
+        'partition, account, qos, gres, cpus, mem, constraint, nodelist, exclude, '
+        'signal_delay',
     )
     parser.add_argument(
         '--cfg-options',
@@ -110,15 +134,29 @@ def run_plan(methods: Sequence[Method], args: argparse.Namespace, out: Path) -> 
     if args.dry_run:
         print(*plan, sep='\n')
         return 0
-    executor = PlanExecutor(
-        prepare(plan, args.processes),
-        out,
-        Launch(args.launcher, args.processes),
-        jobs=args.jobs,
-        devices=[name for name in args.devices.split(',') if name],
-        keep_checkpoints=args.keep_checkpoints,
-        max_hours=args.max_hours,
-    )
+    launch = Launch(args.launcher, args.processes)
+    executor: PlanExecutor | SlurmEngine
+    if args.engine == 'slurm':
+        from .slurm_engine import SlurmEngine
+
+        executor = SlurmEngine(
+            prepare(plan, args.processes),
+            out,
+            launch,
+            slurm_parameters(args.slurm),
+            jobs=args.jobs,
+            keep_checkpoints=args.keep_checkpoints,
+        )
+    else:
+        executor = PlanExecutor(
+            prepare(plan, args.processes),
+            out,
+            launch,
+            jobs=args.jobs,
+            devices=[name for name in args.devices.split(',') if name],
+            keep_checkpoints=args.keep_checkpoints,
+            max_hours=args.max_hours,
+        )
     failures = executor.execute()
     for failure in failures:
         print(f'FAILED {failure.run}: {failure.error}', file=sys.stderr)
@@ -142,8 +180,13 @@ def _planned_runs(
     from .plan import build_plan
     from .prepared import load_method
 
-    if args.seeds < 1:
-        raise ProtocolError(f'--seeds {args.seeds}: at least one seed is needed.')
+    seeds = parse_seeds(args.seeds)
+    if args.engine == 'slurm' and args.devices:
+        raise ProtocolError('--devices: Slurm shares GPUs out; ask by --slurm gres=.')
+    if args.engine == 'slurm' and args.max_hours is not None:
+        raise ProtocolError('--max-hours: with --engine slurm it is --slurm time=.')
+    if args.engine == 'local' and args.slurm:
+        raise ProtocolError('--slurm needs --engine slurm.')
     options = args.cfg_options
     methods = [replace(m, cfg_options={**m.cfg_options, **options}) for m in methods]
     # Deriving the folds checks that the other configs have these sites as well.
@@ -153,7 +196,29 @@ def _planned_runs(
     if unknown:
         raise ProtocolError(f'--sites: unknown {unknown}; the config has {known}.')
     selection = 'oracle' if args.oracle else 'validation'
-    return build_plan(methods, sites, range(args.seeds), selection)
+    return build_plan(methods, sites, seeds, selection)
+
+
+def parse_seeds(text: str) -> range:
+    """Read ``--seeds``.
+
+    Args:
+        text: A number of seeds, as ``5``, or the first and the last one, as ``3-5``.
+
+    Raises:
+        ProtocolError: Neither, or no seed at all.
+    """
+    match = re.fullmatch(r'(\d+)(?:-(\d+))?', str(text))
+    seeds = range(0)
+    if match:
+        first, last = match.groups()
+        seeds = range(int(first)) if last is None else range(int(first), int(last) + 1)
+    if not seeds:
+        raise ProtocolError(
+            f'--seeds {text}: expected a number of seeds, as 5, or the first and the '
+            'last one, as 3-5; at least one seed is needed.'
+        )
+    return seeds
 
 
 def show_report(out: Path, metrics: Sequence[str]) -> None:

@@ -233,6 +233,11 @@ class RunFolder:
                 found.append((int(match[1]), path))
         return sorted(found)
 
+    def latest_step(self) -> str:
+        """Name of the latest checkpoint that a run goes on from; '' for none."""
+        found = self._checkpoints()
+        return found[-1][1].stem if found else ''
+
     def drop_resume_points(self) -> None:
         """Remove the checkpoints that only resuming needs; the chosen one stays."""
         for _, path in self._checkpoints():

@@ -31,7 +31,13 @@ def test_help_shows_an_example(command, capsys):
         (['none.py'], "error: none: no config file 'none.py'."),
         (
             ['{config}', '--seeds', '0'],
-            'error: --seeds 0: at least one seed is needed.',
+            'error: --seeds 0: expected a number of seeds',
+        ),
+        (['{config}', '--seeds', '5-3'], 'error: --seeds 5-3: expected a number of'),
+        (['{config}', '--slurm', 'time=1'], 'error: --slurm needs --engine slurm.'),
+        (
+            ['{config}', '--engine', 'slurm', '--devices', '0'],
+            'error: --devices: Slurm shares GPUs out',
         ),
         (['{config}', '--sites', 'z'], "error: --sites: unknown ['z']; the config has"),
     ],
@@ -66,6 +72,13 @@ def test_a_dry_run_lists_the_runs_and_does_nothing(plan_file, capsys):
         f'{name}-oracle/y/seed{seed}' for seed in (0, 1) for name in ('full', 'none')
     ]
     assert not out.exists()
+
+
+def test_seeds_can_be_named_so_that_shards_are_run_apart(plan_file, capsys):
+    config = plan_file.with_name('c.py')
+    arguments = ['--seeds', '3-4', '--sites', 'y', '--dry-run']
+    assert main(['leave-one-site-out', f'm={config}', *arguments]) == 0
+    assert capsys.readouterr().out.split() == ['m/y/seed3', 'm/y/seed4']
 
 
 def test_tables_come_again_from_the_records_alone(tmp_path, two_methods, capsys):

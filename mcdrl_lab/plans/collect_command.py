@@ -1,0 +1,60 @@
+"""Gather the records that the jobs of a plan left in their folders, and tabulate."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from mcdrl_lab.errors import ProtocolError, ends_in_one_line
+from mcdrl_lab.results.image_metrics import REPORT_METRICS
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the command's arguments.
+
+    Args:
+        parser: Its parser.
+    """
+    parser.epilog = (
+        'Example: python -m mcdrl_lab plan-collect work_dirs/leave_one_site_out'
+    )
+    parser.add_argument('folder', type=Path, metavar='PLAN', help='folder of a plan')
+    parser.add_argument(
+        '--metrics',
+        nargs='+',
+        default=REPORT_METRICS,
+        metavar='METRIC',
+        help=f'metrics to tabulate (default: {" ".join(REPORT_METRICS)})',
+    )
+    parser.add_argument(
+        '--keep-checkpoints',
+        action='store_true',
+        help='keep the last epochs of finished runs, not only the tested checkpoint',
+    )
+
+
+@ends_in_one_line
+def run(args: argparse.Namespace) -> int:
+    """Collect; the jobs that go on are left alone.
+
+    Args:
+        args: Of :func:`add_arguments`.
+
+    Returns:
+        Exit code 0.
+    """
+    from .plan_command import show_report
+    from .records import RECORDS_NAME
+    from .slurm_engine import collect, planning
+    from .slurm_jobs import JOBS_NAME
+
+    if not (args.folder / JOBS_NAME).is_file():
+        raise ProtocolError(
+            f'{args.folder} has no {JOBS_NAME}: no run of it was given to Slurm.'
+        )
+    with planning(args.folder):
+        records = collect(args.folder, args.keep_checkpoints)
+    print(f'{len(records)} new records.')
+    if (args.folder / RECORDS_NAME).is_file():
+        show_report(args.folder, args.metrics)
+    return 0

@@ -1,0 +1,126 @@
+"""Join plans that were run apart: shards of seeds, sites or methods."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from mcdrl_lab.errors import ProtocolError, ends_in_one_line
+from mcdrl_lab.results.image_metrics import REPORT_METRICS
+
+if TYPE_CHECKING:
+    from .records import RunRecord
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the command's arguments.
+
+    Args:
+        parser: Its parser.
+    """
+    parser.epilog = (
+        'Example: python -m mcdrl_lab plan-merge shard_a shard_b --out whole'
+    )
+    parser.add_argument(
+        'folders', nargs='+', type=Path, metavar='PLAN', help='folders of plans'
+    )
+    parser.add_argument(
+        '--out', type=Path, required=True, help='new folder for records and tables'
+    )
+    parser.add_argument(
+        '--metrics',
+        nargs='+',
+        default=REPORT_METRICS,
+        metavar='METRIC',
+        help=f'metrics to tabulate (default: {" ".join(REPORT_METRICS)})',
+    )
+
+
+@ends_in_one_line
+def run(args: argparse.Namespace) -> int:
+    """Join records, or say what keeps them apart.
+
+    Args:
+        args: Of :func:`add_arguments`.
+
+    Returns:
+        Exit code 0.
+    """
+    from mcdrl_common.atomic_write import write_text
+
+    from .plan_command import show_report
+    from .records import RECORDS_NAME, latest_records, read_records
+
+    target = args.out / RECORDS_NAME
+    if target.exists():
+        raise ProtocolError(f'{target} is there already: choose a new folder.')
+    shards = {}
+    for folder in args.folders:
+        path = folder / RECORDS_NAME if folder.is_dir() else folder
+        shards[str(folder)] = latest_records(read_records(path))
+        if not shards[str(folder)]:
+            raise ProtocolError(f'{path} has no records.')
+    records = merge(shards)
+    args.out.mkdir(parents=True, exist_ok=True)
+    write_text(target, ''.join(f'{record.to_json()}\n' for record in records))
+    print(f'{len(records)} records of {len(shards)} plans.')
+    show_report(args.out, args.metrics)
+    return 0
+
+
+def merge(shards: Mapping[str, Sequence[RunRecord]]) -> list[RunRecord]:
+    """Join the records of plans whose methods were trained alike.
+
+    Configs are compared run by run where two plans have the same run. Where they have
+    the same method with other seeds or sites, its config file, budget and data must
+    agree: the hash of a run's config holds its seed and site.
+
+    Args:
+        shards: Name of a plan -> its records.
+
+    Returns:
+        The records in order, each run once.
+
+    Raises:
+        ProtocolError: Names two plans and what differs between them.
+    """
+    runs: dict[tuple, tuple[str, RunRecord]] = {}
+    methods: dict[str, tuple[str, RunRecord]] = {}
+    for shard, records in shards.items():
+        for record in records:
+            first, known = methods.setdefault(record.method, (shard, record))
+            _check_alike(first, known, shard, record)
+            first, same = runs.setdefault(record.key, (shard, record))
+            if same is record:
+                continue
+            if same.config_hash != record.config_hash:
+                raise ProtocolError(
+                    f'{_named(record)} was trained with other settings in {first} '
+                    f'(hash {same.config_hash[:12]}) than in {shard} '
+                    f'({record.config_hash[:12]}): rename one of the methods.'
+                )
+            if same.status == 'failed':
+                runs[record.key] = (shard, record)
+    return [record for _, record in runs.values()]
+
+
+def _check_alike(first: str, a: RunRecord, second: str, b: RunRecord) -> None:
+    differing = []
+    if a.config != b.config:
+        differing.append(f'config ({a.config} and {b.config})')
+    if a.data_hash != b.data_hash:
+        differing.append(f'data (hash {a.data_hash[:12]} and {b.data_hash[:12]})')
+    for key in sorted({*a.budget, *b.budget} - {'train_images'}):
+        if a.budget.get(key) != b.budget.get(key):
+            differing.append(f'{key} ({a.budget.get(key)} and {b.budget.get(key)})')
+    if differing:
+        raise ProtocolError(
+            f'{a.method} in {first} and in {second} differ in {", ".join(differing)}: '
+            'they are no shards of one plan.'
+        )
+
+
+def _named(record: RunRecord) -> str:
+    return f'{record.method}/{record.held_out}/seed{record.seed}'

@@ -1,0 +1,116 @@
+"""Which Slurm job each run of a plan was given, and what becomes of it."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from mcdrl_common.atomic_write import write_text
+from mcdrl_lab.errors import ProtocolError
+
+JOBS_NAME = 'slurm_jobs.json'
+WAITING = ('PENDING', 'REQUEUED', 'REQUEUE_HOLD', 'SPECIAL_EXIT')
+RUNNING = ('CONFIGURING', 'RUNNING', 'COMPLETING', 'SUSPENDED', 'RESIZING', 'STOPPED')
+
+
+class SlurmJobs:
+    """The jobs of a plan, kept in a file of its folder.
+
+    Args:
+        out: Folder of the plan.
+    """
+
+    def __init__(self, out: Path) -> None:
+        self.path = Path(out) / JOBS_NAME
+
+    def read(self) -> dict[str, str]:
+        """Run's folder -> job, the latest of each; empty where none was submitted.
+
+        Raises:
+            ProtocolError: The file is damaged.
+        """
+        try:
+            jobs = json.loads(self.path.read_text(encoding='utf-8'))
+        except FileNotFoundError:
+            return {}
+        except ValueError as error:
+            raise ProtocolError(f'{self.path} is damaged: {error}') from None
+        if not isinstance(jobs, dict) or not all(
+            isinstance(word, str) for pair in jobs.items() for word in pair
+        ):
+            raise ProtocolError(f'{self.path} is no list of jobs.')
+        return jobs
+
+    def add(self, jobs: Mapping[str, str]) -> None:
+        """Note jobs that were submitted.
+
+        Args:
+            jobs: Run's folder -> job.
+        """
+        write_text(self.path, json.dumps({**self.read(), **jobs}, indent=1))
+
+
+def job_states(jobs: Iterable[str]) -> dict[str, tuple[str, str]]:
+    """Ask Slurm once about many jobs.
+
+    Args:
+        jobs: As ``12_3``.
+
+    Returns:
+        Job -> state and reason, as ``('PENDING', 'Resources')``, of those that are
+        queued or running.
+
+    Raises:
+        ProtocolError: Slurm does not answer.
+    """
+    wanted = set(jobs)
+    if not wanted:
+        return {}
+    command = ['squeue', '--noheader', '--array', '--me', '--format=%i|%T|%r']
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, timeout=60)
+    except (OSError, subprocess.TimeoutExpired) as error:
+        raise ProtocolError(f'Slurm does not answer: {error}') from None
+    if done.returncode:
+        raise ProtocolError(f'Slurm does not answer: {done.stderr.strip()}')
+    lines = (line.split('|', 2) for line in done.stdout.splitlines() if line)
+    return {job: (state, reason) for job, state, reason in lines if job in wanted}
+
+
+def submit(
+    tasks: Mapping[str, Any], parameters: Mapping[str, Any], folder: Path, parallel: int
+) -> dict[str, str]:
+    """Queue tasks as one job array.
+
+    Args:
+        tasks: Run's folder -> what is called in the job, as submitit takes it.
+        parameters: Of :func:`~mcdrl_lab.plans.slurm_options.slurm_parameters`.
+        folder: For submitit's files.
+        parallel: Tasks that may run at a time.
+
+    Returns:
+        Run's folder -> job.
+
+    Raises:
+        ProtocolError: Slurm does not take them.
+    """
+    import submitit
+
+    try:
+        # A run may be interrupted as often as it takes: each goes on from where the
+        # last one was.
+        executor = submitit.SlurmExecutor(folder=folder, max_num_timeout=1000)
+        executor.update_parameters(
+            job_name='mcdrl',
+            array_parallelism=parallel,
+            stderr_to_stdout=True,
+            **parameters,
+        )
+        jobs = executor.submit_array(list(tasks.values()))
+    except (RuntimeError, OSError, submitit.core.utils.FailedJobError) as error:
+        reason = ' '.join(str(error).split())
+        raise ProtocolError(f'Slurm does not take the runs: {reason}') from None
+    return {run: job.job_id for run, job in zip(tasks, jobs)}

@@ -1,0 +1,90 @@
+"""What the runs of a plan on Slurm are doing, from their folders and Slurm's queue."""
+
+from __future__ import annotations
+
+import argparse
+from collections import Counter
+from pathlib import Path
+
+from mcdrl_lab.errors import ProtocolError, ends_in_one_line
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the command's arguments.
+
+    Args:
+        parser: Its parser.
+    """
+    parser.epilog = (
+        'Example: python -m mcdrl_lab plan-status work_dirs/leave_one_site_out'
+    )
+    parser.add_argument('folder', type=Path, metavar='PLAN', help='folder of a plan')
+
+
+@ends_in_one_line
+def run(args: argparse.Namespace) -> int:
+    """Print a line a run, and how many there are of each kind.
+
+    Args:
+        args: Of :func:`add_arguments`.
+
+    Returns:
+        Exit code 0.
+    """
+    lines = run_states(args.folder)
+    width = max(len(run) for run, *_ in lines)
+    for name, state, words in lines:
+        print(f'{name:{width}}  {state:8}  {words}'.rstrip())
+    counts = Counter(state for _, state, _ in lines)
+    print(', '.join(f'{count} {state}' for state, count in counts.items()))
+    return 0
+
+
+def run_states(out: Path) -> list[tuple[str, str, str]]:
+    """What every run that was given to Slurm is doing.
+
+    Args:
+        out: Folder of the plan.
+
+    Returns:
+        Run, state and further words of each. States are ``done``, ``failed``,
+        ``running``, ``queued``, and ``lost`` for a job that ended without a record.
+
+    Raises:
+        ProtocolError: No run of the plan was given to Slurm, or Slurm does not answer.
+    """
+    from .folder_names import run_folder_of
+    from .records import RECORDS_NAME, latest_records, read_records
+    from .run_folder import RunFolder
+    from .slurm_jobs import JOBS_NAME, WAITING, SlurmJobs, job_states
+    from .slurm_task import RECORD_NAME
+
+    jobs = SlurmJobs(out).read()
+    if not jobs:
+        raise ProtocolError(f'{out} has no {JOBS_NAME}: nothing was given to Slurm.')
+    records = {
+        run_folder_of(*record.key): record
+        for record in latest_records(read_records(out / RECORDS_NAME))
+    }
+    queue = job_states(jobs.values())
+    found = []
+    for name, job in jobs.items():
+        record = records.get(name)
+        path = out / name / RECORD_NAME
+        if path.is_file():
+            (record,) = read_records(path)
+        state, reason = queue.get(job, ('', ''))
+        step = RunFolder(out / name).latest_step()
+        trained = f', last checkpoint {step}' if step else ''
+        if record is not None and record.status == 'done':
+            found.append((name, 'done', f'{record.duration_s:.0f} s'))
+        elif state in WAITING:
+            found.append((name, 'queued', f'job {job}, {state}: {reason}{trained}'))
+        elif state:
+            found.append((name, 'running', f'job {job}, {state}{trained}'))
+        elif record is not None:
+            found.append((name, 'failed', str(record.error)))
+        else:
+            words = f'job {job} ended without a record{trained}'
+            found.append((name, 'lost', words))
+    return found

@@ -1,0 +1,162 @@
+"""A plan as a job array of a real Slurm, with trainings that take no time."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+from made_plan import LIMIT_S, MadePlan
+from slurm import slurm  # noqa: F401
+
+from mcdrl_lab.plans import run_claim
+from mcdrl_lab.plans.slurm_jobs import SlurmJobs
+from mcdrl_lab.plans.status_command import run_states
+
+
+@pytest.fixture
+def plan(tmp_path, slurm, monkeypatch):  # noqa: F811
+    made = MadePlan(tmp_path)
+    # Jobs inherit the environment of the command that submits them.
+    for name, value in made.environment.items():
+        if name != 'PATH':
+            monkeypatch.setenv(name, value)
+    monkeypatch.setattr('mcdrl_lab.plans.slurm_engine._ASK_S', 1.0)
+    return made
+
+
+def wait_for(condition):
+    end = time.monotonic() + LIMIT_S
+    while not condition():
+        assert time.monotonic() < end
+        time.sleep(0.1)
+
+
+def results(plan):
+    """Records by run, without what differs from one time to the next."""
+    return {
+        record.key: (record.status, dict(record.metrics)['mDice_fg'], record.images)
+        for record in plan.records()
+    }
+
+
+def test_an_array_gives_the_records_of_the_local_engine(plan, tmp_path, monkeypatch):
+    assert plan.slurm_engine(jobs=2).execute() == []
+    local = tmp_path / 'local'
+    local.mkdir()
+    other = MadePlan(local)
+    # Forked children have this process's path.
+    monkeypatch.syspath_prepend(local)
+    assert other.executor().execute() == []
+    assert results(plan) == results(other)
+    assert len(results(plan)) == 4
+    jobs = SlurmJobs(plan.out).read()
+    # One job array: its number, and the tasks'.
+    assert len({job.partition('_')[0] for job in jobs.values()}) == 1
+    assert sorted(job.partition('_')[2] for job in jobs.values()) == list('0123')
+    assert '4 submitted now' in plan.said()
+    # A second time nothing is left to do.
+    assert plan.slurm_engine().execute() == []
+    assert len(plan.notes('train from')) == 4
+    assert '4 of 4 runs are finished, 0 queued already, 0 submitted now' in plan.said()
+
+
+def test_two_processes_a_run_meet_at_free_ports(plan):
+    """Two runs at a time by torchrun, whose default port is one for all."""
+    plan.ask('meet')
+    assert (
+        plan.slurm_engine(plan.runs(['a']), launcher='pytorch', jobs=2).execute() == []
+    )
+
+
+def test_a_requeued_run_goes_on_from_its_checkpoint(plan):
+    hang = plan.ask('hang')
+    command = plan.start_command('slurm_engine')
+    plan.wait_until_hanging()
+    holder = run_claim.holder_of(plan.out / 'a/s1/seed0')
+    assert holder.job == SlurmJobs(plan.out).read()['a/s1/seed0']
+    # What Slurm sends before time is up, or when others go first.
+    os.kill(holder.pid, signal.SIGUSR2)
+    wait_for(lambda: run_claim.holder_of(plan.out / 'a/s1/seed0') is None)
+    hang.unlink()
+    assert command.wait(LIMIT_S) == 0, (plan.folder / 'errors').read_text()
+    assert plan.notes('a/s1/seed0 train')[0].startswith('a/s1/seed0 train from 1')
+    assert plan.notes('a/s1/seed0 train')[1].startswith('a/s1/seed0 train from 3')
+    assert plan.notes('a/s1/seed0 epoch') == [
+        f'a/s1/seed0 epoch {n}' for n in (1, 2, 3)
+    ]
+    assert {record.status for record in plan.records()} == {'done'}
+    assert len(plan.records()) == 4
+
+
+def test_a_failing_run_is_recorded_with_its_reason_and_tried_again(plan):
+    fail = plan.ask('fail', 'a/s1')
+    (failure,) = plan.slurm_engine().execute()
+    assert str(failure.run) == 'a/s1/seed0'
+    assert failure.error.startswith('ValueError: the loss is nan (see ')
+    states = {run: state for run, state, _ in run_states(plan.out)}
+    assert states.pop('a/s1/seed0') == 'failed'
+    assert set(states.values()) == {'done'}
+    fail.unlink()
+    assert plan.slurm_engine().execute() == []
+    assert '3 of 4 runs are finished, 0 queued already, 1 submitted now' in plan.said()
+
+
+def test_the_command_may_leave_and_come_back(plan):
+    hang = plan.ask('hang')
+    command = plan.start_command('slurm_engine')
+    plan.wait_until_hanging()
+    command.send_signal(signal.SIGTERM)
+    assert command.wait(LIMIT_S) == 130
+    states = {run: (state, words) for run, state, words in run_states(plan.out)}
+    state, words = states['a/s1/seed0']
+    assert state == 'running'
+    assert words.endswith('last checkpoint epoch_2')
+    assert states['b/s2/seed0'][0] == 'queued'
+    hang.unlink()
+    # Nothing is submitted twice.
+    assert plan.slurm_engine().execute() == []
+    assert '4 queued already, 0 submitted now' in plan.said()
+    assert len(plan.notes('train from 1')) == 4
+
+
+def test_cancelled_runs_are_named_and_go_on_at_the_next_call(plan):
+    hang = plan.ask('hang')
+    command = plan.start_command('slurm_engine')
+    plan.wait_until_hanging()
+    array = SlurmJobs(plan.out).read()['a/s1/seed0'].partition('_')[0]
+    subprocess.run(['scancel', array], check=True)
+    # Exit code of COMMAND: the number of failures.
+    assert command.wait(LIMIT_S) == 4
+    hang.unlink()
+    assert plan.slurm_engine().execute() == []
+    assert plan.notes('a/s1/seed0 train')[1].startswith('a/s1/seed0 train from 3')
+
+
+def test_collect_gathers_what_jobs_brought_while_nobody_waited(plan):
+    hang = plan.ask('hang')
+    command = plan.start_command('slurm_engine')
+    plan.wait_until_hanging()
+    command.send_signal(signal.SIGTERM)
+    command.wait(LIMIT_S)
+    hang.unlink()
+    wait_for(lambda: {s for _, s, _ in run_states(plan.out)} == {'done'})
+    done = subprocess.run(
+        [sys.executable, '-m', 'mcdrl_lab', 'plan-collect', plan.out],
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith('4 new records.')
+    assert len(plan.records()) == 4
+    assert not list(plan.out.glob('*/*/*/record.json'))
+
+
+def test_a_claim_of_a_job_that_is_over_blocks_nobody(plan):
+    folder = plan.out / 'a/s1/seed0'
+    folder.mkdir(parents=True)
+    dead = dict(host='elsewhere', pid=1, job='4000000')
+    (folder / '.claim').write_text(json.dumps(dead))
+    assert plan.slurm_engine(plan.runs(['a'], ['s1'])).execute() == []

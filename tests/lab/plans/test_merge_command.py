@@ -1,0 +1,57 @@
+from dataclasses import replace
+
+import pytest
+
+from mcdrl_lab.errors import ProtocolError
+from mcdrl_lab.plans.merge_command import merge
+from mcdrl_lab.plans.records import RunRecord
+
+RUN = RunRecord(
+    method='mcdrl',
+    config='c.py',
+    config_hash='hash-of-seed-0',
+    held_out='s1',
+    seed=0,
+    budget=dict(epochs=3, train_images=10),
+    data_hash='data',
+)
+OTHER_SEED = replace(RUN, seed=1, config_hash='hash-of-seed-1')
+
+
+def test_shards_of_seeds_are_joined():
+    assert merge({'a': [RUN], 'b': [OTHER_SEED]}) == [RUN, OTHER_SEED]
+
+
+def test_a_run_of_both_is_taken_once_and_a_failure_is_replaced():
+    failed = replace(RUN, status='failed', error='out of memory')
+    assert merge({'a': [RUN], 'b': [RUN]}) == [RUN]
+    assert merge({'a': [failed], 'b': [RUN]}) == [RUN]
+    assert merge({'a': [RUN], 'b': [failed]}) == [RUN]
+
+
+def test_other_methods_may_differ():
+    other = replace(RUN, method='baseline', config='b.py', budget=dict(epochs=9))
+    assert merge({'a': [RUN], 'b': [other]}) == [RUN, other]
+
+
+@pytest.mark.parametrize(
+    ('change', 'words'),
+    [
+        (dict(config='d.py'), r'config \(c\.py and d\.py\)'),
+        (dict(data_hash='moved'), 'data'),
+        (dict(budget=dict(epochs=4, train_images=10)), r'epochs \(3 and 4\)'),
+    ],
+)
+def test_a_method_trained_otherwise_is_refused_with_what_differs(change, words):
+    with pytest.raises(ProtocolError, match=f'mcdrl in a and in b differ in {words}'):
+        merge({'a': [RUN], 'b': [replace(OTHER_SEED, **change)]})
+
+
+def test_sites_have_other_numbers_of_training_images():
+    other = replace(RUN, held_out='s2', budget=dict(epochs=3, train_images=7))
+    assert len(merge({'a': [RUN], 'b': [other]})) == 2
+
+
+def test_the_same_run_of_other_settings_is_refused():
+    with pytest.raises(ProtocolError, match='mcdrl/s1/seed0 was trained with other'):
+        merge({'a': [RUN], 'b': [replace(RUN, config_hash='x')]})

@@ -1,0 +1,104 @@
+import json
+import os
+import socket
+import subprocess
+import sys
+
+import pytest
+
+from mcdrl_lab.errors import ProtocolError
+from mcdrl_lab.plans import run_claim
+from mcdrl_lab.plans.run_claim import RunClaimedError, claimed, holder_of
+
+HERE = socket.gethostname()
+
+
+@pytest.fixture
+def claim(tmp_path):
+    """Function that leaves a claim of somebody."""
+
+    def leave(**holder):
+        content = dict(host=HERE, pid=os.getpid(), job=None) | holder
+        (tmp_path / '.claim').write_text(json.dumps(content))
+
+    return leave
+
+
+@pytest.fixture
+def slurm_says(monkeypatch):
+    """Function that sets what Slurm says of any job."""
+
+    def say(state):
+        monkeypatch.setattr(run_claim, 'job_state', lambda job: state)
+
+    return say
+
+
+def ended_process():
+    process = subprocess.Popen([sys.executable, '-c', ''])
+    process.wait()
+    return process.pid
+
+
+def test_a_claim_says_who_works_there_and_is_gone_afterwards(tmp_path, monkeypatch):
+    monkeypatch.setenv('SLURM_JOB_ID', '15')
+    monkeypatch.setenv('SLURM_ARRAY_JOB_ID', '12')
+    monkeypatch.setenv('SLURM_ARRAY_TASK_ID', '3')
+    with claimed(tmp_path / 'run'):
+        holder = holder_of(tmp_path / 'run')
+        assert (holder.host, holder.pid, holder.job) == (HERE, os.getpid(), '12_3')
+    assert list((tmp_path / 'run').iterdir()) == []
+
+
+def test_a_living_process_keeps_others_out(tmp_path, claim):
+    claim()
+    with (
+        pytest.raises(RunClaimedError, match=f'process {os.getpid()} on {HERE}'),
+        claimed(tmp_path),
+    ):
+        pass
+    assert holder_of(tmp_path).pid == os.getpid()
+
+
+def test_what_a_dead_process_left_blocks_nobody(tmp_path, claim):
+    claim(pid=ended_process())
+    with claimed(tmp_path):
+        assert holder_of(tmp_path).pid == os.getpid()
+
+
+def test_nobody_can_tell_of_a_process_on_another_machine(tmp_path, claim):
+    claim(host='elsewhere', pid=ended_process())
+    with pytest.raises(RunClaimedError, match=r'remove .*\.claim'), claimed(tmp_path):
+        pass
+
+
+@pytest.mark.parametrize('state', ['RUNNING', 'PENDING', 'COMPLETING'])
+def test_a_job_that_slurm_knows_keeps_others_out(tmp_path, claim, slurm_says, state):
+    slurm_says(state)
+    claim(host='elsewhere', pid=1, job='12_3')
+    with pytest.raises(RunClaimedError, match='Slurm job 12_3'), claimed(tmp_path):
+        pass
+
+
+@pytest.mark.parametrize('state', ['', 'CANCELLED', 'COMPLETED', 'NODE_FAIL'])
+def test_a_job_that_is_over_blocks_nobody(tmp_path, claim, slurm_says, state):
+    slurm_says(state)
+    claim(host='elsewhere', pid=1, job='12_3')
+    with claimed(tmp_path):
+        assert holder_of(tmp_path).job is None
+
+
+def test_a_requeued_job_takes_over_its_own_claim(
+    tmp_path, claim, slurm_says, monkeypatch
+):
+    slurm_says('RUNNING')
+    monkeypatch.setenv('SLURM_JOB_ID', '12')
+    claim(host='elsewhere', pid=1, job='12')
+    with claimed(tmp_path):
+        assert holder_of(tmp_path).pid == os.getpid()
+
+
+def test_a_damaged_claim_is_named(tmp_path):
+    (tmp_path / '.claim').write_text('{')
+    with pytest.raises(ProtocolError, match=r'\.claim names nobody'), claimed(tmp_path):
+        pass
