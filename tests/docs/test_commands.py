@@ -22,7 +22,7 @@ _SCRIPTS = {
     'slurm_test.sh': (0, ['PARTITION', 'JOB']),
 }
 # Options of pip, docker and others that the pages speak of.
-_OTHERS = {'--no-deps', '--no-build-isolation'}
+_OTHERS = {'--no-deps', '--no-build-isolation', '--index-url'}
 
 
 def _expanded(path: str) -> list[str]:
