@@ -15,9 +15,8 @@ class Tower:
         rate: Learning rate.
         steps: Steps that a training is to have at least; fewer images mean more epochs.
         image_seconds: Seconds that an image of a training step takes at ``size`` on two
-            CPU cores, for the expected times. Measured by
-            ``tests/integration/test_journey.py`` where weights are built in, else
-            docs/performance.md.
+            CPU cores, for the expected times, which are rough: forward and backward of
+            the bare tower, and as much again for head and data of the small ones.
         backbone: Changes to the backbone of both configs.
         head: Changes to the head of MCDRL's.
         download: Megabytes of published weights that the first training downloads.
