@@ -25,8 +25,9 @@ if TYPE_CHECKING:
     from mmengine.config import Config
 
 # torchrun only tells that a process failed; why stands above, in that one's words.
+# The commands say what a user can put right after their own name, without a traceback.
 _ERROR_LINE = re.compile(
-    r'(?!torch\.distributed\.elastic)[\w.]*(Error|Exception|Exit)\b'
+    r'(train|test): |(?!torch\.distributed\.elastic)[\w.]*(Error|Exception|Exit)\b'
 )
 _DECORATION = re.compile(r'\x1b\[[0-9;]*m|^\s*\[rank\d+\]: ')
 
@@ -38,7 +39,7 @@ def failure_reason(log: str) -> str:
         log: Text of the log.
 
     Returns:
-        The last line that looks like a Python error, else the last line; '' if
+        The last line that looks like an error, else the last line; '' if
         there is none.
     """
     lines = [_DECORATION.sub('', line).strip() for line in log.splitlines()]

@@ -127,5 +127,9 @@ torch.distributed.elastic.multiprocessing.errors.ChildFailedError:
   exitcode  : 1 (pid: 12596)
 """
     assert failure_reason(torchrun) == 'ValueError: only on one machine.'
+    told = 'train: The data are not fit.\nmissing mask (1):\n  a.png: none'
+    assert failure_reason(f'one\n{told}') == 'train: The data are not fit.'
+    joined = f'{told}\ntorch.distributed.elastic.multiprocessing.errors.Child:\n'
+    assert failure_reason(joined) == 'train: The data are not fit.'
     assert failure_reason('one\n two \n\n') == 'two'
     assert failure_reason('') == ''
