@@ -92,8 +92,15 @@ def check_targets(
         overwrite: Whether results of an earlier run may be replaced.
 
     Raises:
-        OutputError: Something is in the way.
+        OutputError: Something is in the way, or the folder may not be looked into.
     """
+    with output_errors(folder):
+        _check_targets(folder, targets, inputs, overwrite)
+
+
+def _check_targets(
+    folder: Path, targets: Iterable[Path], inputs: Iterable[Path], overwrite: bool
+) -> None:
     there = [target for target in dict.fromkeys(targets) if target.exists()]
     files: list[Path] = []
     for target in there:

@@ -1,5 +1,6 @@
 import errno
 from collections.abc import Iterable, Iterator
+from pathlib import Path
 from types import SimpleNamespace
 
 import cv2
@@ -305,3 +306,12 @@ def test_videos_of_odd_size_keep_every_pixel(folder, monkeypatch):
     video = cv2.VideoCapture(str(folder / 'out/overlays/clip.mp4'))
     assert video.get(cv2.CAP_PROP_FRAME_WIDTH) == 64
     assert video.get(cv2.CAP_PROP_FRAME_HEIGHT) == 48
+
+
+def test_a_folder_that_may_not_be_looked_into_is_named(folder, monkeypatch):
+    def denied(path):
+        raise PermissionError(errno.EACCES, 'Permission denied', str(path))
+
+    monkeypatch.setattr(Path, 'exists', denied)
+    with pytest.raises(OutputError, match=r'out: could not be .*Permission denied'):
+        run(folder, 'in')

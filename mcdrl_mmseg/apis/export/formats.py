@@ -119,7 +119,10 @@ def save_torch_export(
     """Write a ``.pt2`` file for ``torch.export.load``; see :data:`FORMATS`."""
     program = export_program(module, size, multiple)
     extra = {EXTRA_FILE: json.dumps(description)}
-    torch.export.save(program, path, extra_files=extra)
+    # torch's own writer ends the process on a full disk.
+    buffer = io.BytesIO()
+    torch.export.save(program, buffer, extra_files=extra)
+    path.write_bytes(buffer.getvalue())
 
 
 class _OneByOne(nn.Module):

@@ -1,6 +1,8 @@
+import errno
 import subprocess
 import sys
 import textwrap
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -9,8 +11,10 @@ import torch
 from mcdrl_mmseg.apis.export import formats
 from mcdrl_mmseg.apis.export.agreement import fit_image
 from mcdrl_mmseg.apis.export.deployable import DeployableSegmentor, ExportError
+from mcdrl_mmseg.apis.export.exporting import export_model
 from mcdrl_mmseg.apis.export.formats import FORMATS, require, size_multiple
 from mcdrl_mmseg.apis.export.runtime import open_exported
+from mcdrl_mmseg.apis.written_files import OutputError
 
 TOLERANCE = 1e-4
 
@@ -195,3 +199,19 @@ def test_scaled_images_are_a_whole_number_of_patches(new_model, scale, multiple)
     """Of 8 pixels: 16 / 2, 32 x 3/4 and 4 x 2 are multiples of them, less are not."""
     model = new_model('vit', backbone=dict(input_scale=scale))
     assert size_multiple(model) == multiple
+
+
+@pytest.mark.reliability('fault', 'disk full while a model is exported')
+@pytest.mark.parametrize('file_format', ['torchscript', 'torch-export'])
+def test_a_full_disk_is_an_error_that_names_the_file_and_leaves_none(
+    resnet, tmp_path, monkeypatch, file_format
+):
+    def full(path, content):
+        raise OSError(errno.ENOSPC, 'No space left on device')
+
+    # By Python: torch's own writers end the process.
+    monkeypatch.setattr(Path, 'write_bytes', full)
+    path = tmp_path / f'm{formats.ENDINGS[file_format]}'
+    with pytest.raises(OutputError, match=r'm\.pt2?: .*No space left on device'):
+        export_model(resnet, path, file_format, (64, 64))
+    assert list(tmp_path.iterdir()) == []
