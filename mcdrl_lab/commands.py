@@ -135,6 +135,10 @@ COMMANDS: dict[str, Command] = {
         'mcdrl_lab.benchmarks.compare_exported_command',
         'time and Dice of exported files',
     ),
+    'sweep-stock': Command(
+        'mcdrl_lab.stock_models.sweep_command',
+        'every stock model of MMSegmentation with MCDRL, and its table',
+    ),
     'serve': Command(
         'mcdrl_lab.serving.serve_command',
         'a local web page for a model',

@@ -23,7 +23,7 @@ from .foreign_noise import quiet_if_asked  # noqa: E402
 with quiet_if_asked():
     from . import datasets, engine, evaluation, models
 from .config_files import config_path  # noqa: E402
-from .engine.runner import mcdrl_over  # noqa: E402
+from .engine.insertion import mcdrl_over  # noqa: E402
 
 __all__ = [
     '__version__',

@@ -11,6 +11,7 @@ from torch import nn
 from torch.profiler import ProfilerActivity, profile, record_function
 
 from mcdrl_mmseg.models import CausalInterventionHead
+from mcdrl_mmseg.models.last_decode_head import last_decode_head
 
 TOWER, SELECTION, INTERVENTION = 'tower', 'selection', 'intervention'
 PREDICTOR, LOSSES, REST = 'predictor', 'losses', 'rest'
@@ -21,7 +22,7 @@ _LABEL = 'part: '
 def _methods(model: nn.Module) -> Iterator[tuple[object, str, str]]:
     """Owner, name and part of every method to watch; the innermost counts."""
     yield model.backbone, 'forward', TOWER
-    head = model.decode_head
+    head = last_decode_head(model)
     # Other heads may have a predictor too, as one part of their forward pass.
     own = isinstance(head, CausalInterventionHead)
     predictor = head.predictor if own else head
@@ -31,8 +32,8 @@ def _methods(model: nn.Module) -> Iterator[tuple[object, str, str]]:
         return
     # Gathering and scattering belong to the selection.
     yield head, 'intervene', SELECTION
-    if head.intervention is not None:
-        yield head.intervention, 'forward', INTERVENTION
+    for intervention in head.interventions:
+        yield intervention, 'forward', INTERVENTION
     for loss in (head.loss_causal, head.loss_contrast):
         if loss is not None:
             yield loss, 'forward', LOSSES

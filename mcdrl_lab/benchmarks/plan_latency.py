@@ -11,6 +11,7 @@ from torch import nn
 
 from mcdrl_lab.plans.plan import Method
 from mcdrl_lab.plans.prepared import load_method
+from mcdrl_mmseg.models.last_decode_head import last_decode_head
 
 from .counting import count_parameters
 from .latency import spread, time_in_turns
@@ -24,10 +25,8 @@ def intervention_parameters(model: nn.Module) -> int:
     Args:
         model: A segmentor.
     """
-    intervention = getattr(model.decode_head, 'intervention', None)
-    if intervention is None:
-        return 0
-    return count_parameters(intervention)
+    interventions = getattr(last_decode_head(model), 'interventions', [])
+    return sum(count_parameters(each) for each in interventions)
 
 
 def measure_latency(

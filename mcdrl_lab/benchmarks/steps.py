@@ -13,6 +13,8 @@ from mmseg.models import MultimodalEncoderDecoder
 from mmseg.structures import SegDataSample
 from torch import Tensor, nn
 
+from mcdrl_mmseg.models.last_decode_head import last_decode_head
+
 from .models import Subject
 
 
@@ -82,7 +84,7 @@ def _logits_of(model: nn.Module, size: int) -> tuple[Callable[..., Tensor], dict
 
 def lesion_class(model: nn.Module) -> str:
     """A class that the model knows by its text; any word for one without texts."""
-    dictionary = getattr(model.decode_head, 'dictionary', None)
+    dictionary = getattr(last_decode_head(model), 'dictionary', None)
     return 'lesion' if dictionary is None else dictionary.prompts.classes[0]
 
 

@@ -16,6 +16,7 @@ from mcdrl_mmseg.models.confounder_attention import (
     attends_to_dictionary,
     image_attention,
 )
+from mcdrl_mmseg.models.last_decode_head import last_decode_head
 
 NO_LESION = 'no lesion'
 _UNNAMED_LESION = 'lesion'
@@ -94,7 +95,7 @@ def intervention_head(model: nn.Module) -> CausalInterventionHead:
     Raises:
         ValueError: It is none that intervenes.
     """
-    head = getattr(model, 'decode_head', None)
+    head = last_decode_head(model)
     if not isinstance(head, CausalInterventionHead):
         raise ValueError(
             f'the model needs a CausalInterventionHead, got {type(model).__name__} '

@@ -23,6 +23,7 @@ from mcdrl_lab.simulation.scene import CONFOUNDERS, Scene
 from mcdrl_lab.simulation.simulated_sites import Benchmark
 from mcdrl_mmseg.apis.image_pipeline import build_image_pipeline
 from mcdrl_mmseg.models import CausalInterventionHead
+from mcdrl_mmseg.models.last_decode_head import last_decode_head
 
 from .features import NO_LESION, collect_features
 from .invariance_scores import PairScores, pair_scores
@@ -194,7 +195,7 @@ def measure_probes(
         ``'site'``, ``'lesion'`` and each confounder -> ``'F'`` and ``'F_ca'`` ->
         score; None for a model without an intervention, which has no F_ca.
     """
-    head = model.decode_head
+    head = last_decode_head(model)
     if not isinstance(head, CausalInterventionHead) or head.intervention is None:
         return None
     features = collect_features(model, _batches(model, independent.pictures.images))

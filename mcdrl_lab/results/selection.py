@@ -145,7 +145,7 @@ def _kept_map(
     size: torch.Size,
 ) -> Tensor:
     """Logits (B, 2, H, W) of a prediction 'kept', for mmseg to bring to the masks."""
-    grid = features[head.in_index].shape[2:]
+    grid = head.leading_map(features).shape[2:]
     _, indices = selector(
         features[-2], head.dictionary.class_embeddings, grid=tuple(grid)
     )

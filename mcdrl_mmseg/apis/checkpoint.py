@@ -16,6 +16,7 @@ from mmengine.registry import init_default_scope
 from mmseg.registry import MODELS
 from torch import nn
 
+from mcdrl_mmseg.models.last_decode_head import last_decode_head
 from mcdrl_mmseg.safe_loading import CheckpointError, check_weights, load_tensors
 
 from .checkpoint_config import CheckpointConfig, parse_config_text
@@ -161,7 +162,7 @@ def _dataset_meta(checkpoint: Mapping, model: nn.Module) -> dict:
     """Class names and palette; plain numbers where the checkpoint has none."""
     meta = (checkpoint.get('meta') or {}).get('dataset_meta') or {}
     classes = meta.get('classes')
-    count = model.decode_head.num_classes
+    count = last_decode_head(model).num_classes
     if classes is None or len(classes) != count:
         classes = ('background', *(f'class {n}' for n in range(1, count)))
     palette = meta.get('palette')

@@ -5,6 +5,7 @@ from __future__ import annotations
 from torch import nn
 
 from mcdrl_mmseg.models import CausalInterventionHead
+from mcdrl_mmseg.models.last_decode_head import last_decode_head
 
 
 def closed_gate_note(model: nn.Module) -> str | None:
@@ -16,7 +17,7 @@ def closed_gate_note(model: nn.Module) -> str | None:
     Returns:
         One line, or None where the intervention takes part or there is none.
     """
-    head = getattr(model, 'decode_head', None)
+    head = last_decode_head(model)
     intervention = getattr(head, 'intervention', None)
     if not isinstance(head, CausalInterventionHead) or intervention is None:
         return None

@@ -7,6 +7,7 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -15,6 +16,7 @@ from torch import Tensor, nn
 
 from mcdrl_mmseg.models import CausalInterventionHead, CLIPRegionSelector
 from mcdrl_mmseg.models.confounder_attention import entry_names
+from mcdrl_mmseg.models.last_decode_head import last_decode_head
 
 from .image_pipeline import as_image, lesion_probability, prepare
 
@@ -104,15 +106,15 @@ def explain(
         probabilities = {}
         for key, value in {'gate_0': 0.0, 'gate_1': 1.0, 'gate': gate}.items():
             if value is not None:
-                with _gate_at(intervention, value):
+                with _gate_at(head, value):
                     probabilities[key] = predict()
         single = []
         for number in range(len(dictionary.entries)):
-            with _gate_at(intervention, 1.0), _single(intervention, number):
+            with _gate_at(head, 1.0), _single(head, number):
                 single.append(predict())
         weights = _confounder_weights(head, state.region_tokens)[0]
 
-    grid = features[head.in_index].shape[2:]
+    grid = head.leading_map(features).shape[2:]
     kept, maps = _on_grid(state.indices, weights, grid)
     similarity = state.similarity
     if similarity is None:
@@ -154,14 +156,14 @@ def predict_at_gate(
     head = _intervening_head(model)
     _check_gate(gate)
     picture = as_image(image)
-    with _LOCK, _evaluating(model), _gate_at(head.intervention, gate):
+    with _LOCK, _evaluating(model), _gate_at(head, gate):
         inputs, samples = prepare(model, picture)
         features = model.extract_feat(inputs)
         return _predictor(model, inputs, features, samples)()
 
 
 def _intervening_head(model: nn.Module) -> CausalInterventionHead:
-    head = getattr(model, 'decode_head', None)
+    head = last_decode_head(model)
     if not isinstance(head, CausalInterventionHead):
         raise ValueError(
             'only a model with a CausalInterventionHead can be explained; this one '
@@ -193,27 +195,33 @@ def _evaluating(model: nn.Module) -> Iterator[None]:
 
 
 @contextmanager
-def _gate_at(intervention: nn.Module, value: float) -> Iterator[None]:
-    before = intervention.gate.clone()
-    intervention.gate.fill_(value)
+def _gate_at(head: CausalInterventionHead, value: float) -> Iterator[None]:
+    before = [each.gate.clone() for each in head.interventions]
+    for each in head.interventions:
+        each.gate.fill_(value)
     try:
         yield
     finally:
-        intervention.gate.copy_(before)
+        for each, gate in zip(head.interventions, before, strict=True):
+            each.gate.copy_(gate)
 
 
 @contextmanager
-def _single(intervention: nn.Module, number: int) -> Iterator[None]:
+def _single(head: CausalInterventionHead, number: int) -> Iterator[None]:
     """Let every token meet one entry alone: do(z = z_m)."""
 
-    def forward(tokens: Tensor, entries: Tensor, *_: Tensor | None) -> Tensor:
+    def forward(
+        intervention: nn.Module, tokens: Tensor, entries: Tensor, *_: Tensor | None
+    ) -> Tensor:
         return intervention.intervene_on(tokens, entries[number : number + 1])[:, 0]
 
-    intervention.forward = forward
+    for each in head.interventions:
+        each.forward = partial(forward, each)
     try:
         yield
     finally:
-        del intervention.forward
+        for each in head.interventions:
+            del each.forward
 
 
 def _predictor(
@@ -223,7 +231,8 @@ def _predictor(
     metas = [sample.metainfo for sample in samples]
 
     def predict() -> np.ndarray:
-        if model.test_cfg.mode == 'slide':
+        cascade = isinstance(model.decode_head, nn.ModuleList)
+        if model.test_cfg.mode == 'slide' or cascade:
             logits = model.inference(inputs, metas)
         else:
             logits = model.decode_head.predict(features, metas, model.test_cfg)

@@ -15,7 +15,7 @@ from mmseg.registry import RUNNERS
 from mcdrl_common.config_datasets import evaluators
 from mcdrl_common.type_names import type_name
 from mcdrl_mmseg.engine.config_check import check_config
-from mcdrl_mmseg.engine.runner import insert_mcdrl
+from mcdrl_mmseg.engine.insertion import insert_mcdrl
 
 from .config import FormattedOnceConfig
 from .console import ToolRunner

@@ -2,7 +2,11 @@ from .backbones import CLIPGuidedBackbone, CLIPVisionBackbone
 from .causal_intervention import CausalIntervention
 from .confounder_dictionary import ConfounderDictionary, DictionaryError
 from .data_preprocessors import AugmentingDataPreProcessor, CausalAugmentation
-from .decode_heads import CausalInterventionHead, PromptTuningHead
+from .decode_heads import (
+    CausalInterventionCascadeHead,
+    CausalInterventionHead,
+    PromptTuningHead,
+)
 from .losses import CausalAlignmentLoss, CLIPContrastiveLoss
 from .region_selector import CLIPRegionSelector
 from .test_time_augmentation import SegProbabilityTTAModel
@@ -16,6 +20,7 @@ __all__ = [
     'CausalAlignmentLoss',
     'CausalAugmentation',
     'CausalIntervention',
+    'CausalInterventionCascadeHead',
     'CausalInterventionHead',
     'ConfounderDictionary',
     'DictionaryError',

@@ -30,6 +30,7 @@ from mcdrl_mmseg.evaluation.image_record import image_name
 from mcdrl_mmseg.evaluation.sample_reader import ONE_SITE
 from mcdrl_mmseg.models import CausalInterventionHead
 from mcdrl_mmseg.models.confounder_attention import entry_names
+from mcdrl_mmseg.models.last_decode_head import last_decode_head
 from mcdrl_mmseg.visualization.case_picture import IGNORED, case_picture
 from mcdrl_mmseg.visualization.explanation_figure import explanation_figure
 
@@ -141,7 +142,7 @@ class RunModel:
         }
         drawn = {name: self._draw(index) for name, index in found.items()}
         note = closed_gate_note(self.model)
-        head = getattr(self.model, 'decode_head', None)
+        head = last_decode_head(self.model)
         indices = list(places.values())
         if not isinstance(head, CausalInterventionHead) or not indices:
             return RunPictures(drawn, note=note)

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from mcdrl_mmseg.models import CausalInterventionHead
 from mcdrl_mmseg.models.causal_intervention import remove_confounder_span
+from mcdrl_mmseg.models.last_decode_head import last_decode_head
 
 
 class ExportError(RuntimeError):
@@ -59,7 +60,7 @@ class DeployableSegmentor(nn.Module):
             getattr(preprocessor, name, False)
             for name in ('channel_conversion', '_channel_conversion')
         )
-        head = self.model.decode_head
+        head = last_decode_head(self.model)
         if isinstance(head, CausalInterventionHead):
             _bake_dictionary(head)
         for module in self.model.modules():
@@ -102,12 +103,15 @@ def _join_windows(side: int, windows: Tensor, height: int, width: int) -> Tensor
 def _bake_dictionary(head: CausalInterventionHead) -> None:
     """Compute once what follows from the dictionary alone and no exporter knows."""
     head.dictionary.check_built()
-    intervention = head.intervention
-    if intervention is None or intervention.residual != 'orthogonal':
-        return
     entries = head.dictionary.entries
-    # The removal is linear: what it makes of unit vectors is all there is to know.
-    unit_vectors = torch.eye(entries.shape[1])
-    projection = remove_confounder_span(unit_vectors, entries)
-    intervention.register_buffer('projection', projection)
-    intervention._residual_tokens = lambda tokens, _: tokens @ intervention.projection
+    for intervention in head.interventions:
+        if intervention.residual == 'orthogonal':
+            # It is linear: what it makes of unit vectors is all there is to know.
+            unit_vectors = torch.eye(entries.shape[1])
+            projection = remove_confounder_span(unit_vectors, entries)
+            intervention.register_buffer('projection', projection)
+            intervention._residual_tokens = partial(_project, intervention)
+
+
+def _project(intervention: nn.Module, tokens: Tensor, _: Tensor) -> Tensor:
+    return tokens @ intervention.projection

@@ -6,6 +6,7 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
+from mcdrl_mmseg.models.last_decode_head import last_decode_head
 from mcdrl_mmseg.version import __version__
 
 from .deployable import DeployableSegmentor
@@ -31,14 +32,14 @@ def describe(
         Plain data.
     """
     model = module.model
-    channels = model.decode_head.out_channels
+    channels = model.out_channels
     return dict(
         classes=list(model.dataset_meta['classes']),
         input='images: (batch, 3, height, width) uint8, 0..255',
         output='logits: (batch, channels, height, width) float32',
         channel_order='RGB',
         activation='sigmoid' if channels == 1 else 'softmax over channels',
-        threshold=model.decode_head.threshold if channels == 1 else None,
+        threshold=last_decode_head(model).threshold if channels == 1 else None,
         normalisation='inside',
         mean=module.mean.flatten().tolist(),
         std=module.std.flatten().tolist(),

@@ -12,6 +12,7 @@ from types import TracebackType
 from typing import Any
 
 import torch
+from mmengine.config import ConfigDict
 from mmengine.registry import init_default_scope
 from mmseg.registry import MODELS
 from torch.overrides import TorchFunctionMode
@@ -105,7 +106,8 @@ def _refused(
     for _ in range(_MOST_PROBLEMS):
         try:
             with without_memory():
-                MODELS.build(copy.deepcopy(left))
+                # Heads with queries read their entries as attributes.
+                MODELS.build(ConfigDict(copy.deepcopy(left)))
             return
         except Exception as error:
             told_by = error.args[0] if isinstance(error, KeyError) else error

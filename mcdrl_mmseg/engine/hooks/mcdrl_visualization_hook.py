@@ -81,6 +81,7 @@ class MCDRLVisualizationHook(Hook):
         """Forget what the last batch and the last validation left."""
         self._selections: list[tuple[Tensor, Tensor, tuple[int, int]]] = []
         self._attentions: list[Tensor] = []
+        self._calls = 0
         self._drawn: dict[str, tuple[str, ValidatedImage]] = {}
         self._profile: dict[str, tuple[str, np.ndarray]] = {}
 
@@ -223,6 +224,10 @@ class MCDRLVisualizationHook(Hook):
     def _note_selection(
         self, module: nn.Module, args: tuple, kwargs: dict, output: Any
     ) -> None:
+        # The leading map, which comes last of those that are intervened on.
+        self._calls += 1
+        if self._calls % len(self._found_head.in_indices):
+            return
         similarity, indices = output
         grid = kwargs.get('grid') or similarity.shape[2:]
         self._selections.append((similarity, indices, tuple(grid)))

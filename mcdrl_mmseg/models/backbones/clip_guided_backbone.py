@@ -12,6 +12,8 @@ from mmseg.registry import MODELS
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from mcdrl_mmseg.models.bare_map import BareMap
+
 if TYPE_CHECKING:
     from mcdrl_mmseg.clip import CLIPSpec
 
@@ -40,6 +42,8 @@ class CLIPGuidedBackbone(BaseModule):
             without gradients, for one that is trained already.
         pretrained: Handed on to the wrapped backbone; ``EncoderDecoder`` puts it here
             where a stock config has ``model.pretrained``.
+        neck: Config of the neck behind the backbone, as in a stock config: the levels
+            are then the neck's. ``frozen`` leaves it to be trained.
         init_cfg: MMEngine's initialisation config; rarely needed.
 
     Raises:
@@ -67,6 +71,7 @@ class CLIPGuidedBackbone(BaseModule):
         clip_std: Sequence[float] | None = None,
         frozen: bool = False,
         pretrained: str | None = None,
+        neck: dict | None = None,
         init_cfg: dict | None = None,
     ) -> None:
         from mcdrl_mmseg.clip.normalisation import openai_normalisation
@@ -81,6 +86,7 @@ class CLIPGuidedBackbone(BaseModule):
         if pretrained is not None:
             backbone = {**backbone, 'pretrained': pretrained}
         self.backbone = MODELS.build(backbone)
+        self.neck = None if neck is None else MODELS.build(neck)
         self.frozen = frozen
         if frozen:
             self.backbone.requires_grad_(False)
@@ -189,10 +195,15 @@ class CLIPGuidedBackbone(BaseModule):
             inputs: (B, 3, H, W), normalised by the data preprocessor.
 
         Returns:
-            The wrapped backbone's levels, then CLIP's dense map (B, d, h, w) and
-            image embedding (B, d, 1, 1), both without gradient.
+            The levels of the wrapped backbone or its neck, then CLIP's dense map
+            (B, d, h, w) and image embedding (B, d, 1, 1), both without gradient. Where
+            the backbone gives one map that is in no tuple, a :class:`BareMap`.
         """
         levels = self.backbone(inputs)
+        if self.neck is not None:
+            levels = self.neck(levels)
         with torch.no_grad():
             dense_features, image_embedding = self.guide(self.clip_images(inputs))
+        if isinstance(levels, Tensor):
+            return BareMap(levels, dense_features, image_embedding)
         return (*levels, dense_features, image_embedding)

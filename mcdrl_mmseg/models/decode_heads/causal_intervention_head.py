@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from collections.abc import Sequence
+from typing import Any, NamedTuple, TypeAlias
 
 import torch
 from mmengine.model import BaseModule
@@ -10,6 +11,7 @@ from mmseg.registry import MODELS
 from mmseg.utils import ConfigType, SampleList
 from torch import Tensor, nn
 
+from mcdrl_mmseg.models.bare_map import BareMap
 from mcdrl_mmseg.models.confounder_scores import ConfounderScores
 from mcdrl_mmseg.models.lesion_targets import lesion_targets
 from mcdrl_mmseg.models.region_selector import (
@@ -17,6 +19,10 @@ from mcdrl_mmseg.models.region_selector import (
     scatter_tokens,
     text_similarity,
 )
+
+Level: TypeAlias = Tensor | Sequence[Tensor]
+"""A map, or a sequence that begins with one: DPT's backbone adds a class token."""
+Features: TypeAlias = tuple[Level, ...]
 
 # CLIP's factor on cosines, at the bound of its training (arXiv 2103.00020).
 _LOGIT_SCALE = 100
@@ -26,14 +32,15 @@ class InterventionOutput(NamedTuple):
     """What :meth:`CausalInterventionHead.intervene` gives for a batch.
 
     Attributes:
-        features: Maps for the predictor, the intervened one among them.
+        features: Maps for the predictor, the intervened ones among them.
         similarity: S, (B, K, h, w), or None without a selector.
-        indices: (B, N) kept positions, or None without a selector.
+        indices: (B, N) kept positions, or None without a selector. These and the
+            tokens are of the leading map, the last one of ``in_index``.
         region_tokens: F, (B, N, c).
         intervened_tokens: F_ca, (B, N, c), before the gate; F without CDRL.
     """
 
-    features: tuple[Tensor, ...]
+    features: Features | Tensor
     similarity: Tensor | None
     indices: Tensor | None
     region_tokens: Tensor
@@ -57,9 +64,10 @@ class CausalInterventionHead(BaseModule):
     Args:
         predictor: Config of the decode head; its ``in_index`` counts in what it gets.
         dictionary: Config of a :class:`ConfounderDictionary`.
-        in_channels: c, width of the map to intervene on.
+        in_channels: c, width of the map to intervene on; of each, if they are several.
         in_index: Which entry of the backbone's tuple to intervene on; -2 is CLIP's
-            dense map, as in the paper.
+            dense map, as in the paper. Several have an intervention each; the last
+            one named leads: ``loss_causal`` and explanations are about it.
         region_selector: Config of a :class:`CLIPRegionSelector`, or None to
             intervene on every position (the paper's "without MTRS").
         intervention: Config of a :class:`CausalIntervention`, whose widths are
@@ -77,8 +85,9 @@ class CausalInterventionHead(BaseModule):
         init_cfg: MMEngine's initialisation config; rarely needed.
 
     Raises:
-        ValueError: Unknown ``unselected``, ``in_index`` naming the embedding, or
-            ``similarity_map`` without a selector or background prompts.
+        ValueError: Unknown ``unselected``, ``in_index`` naming the embedding or not as
+            many maps as ``in_channels``, or ``similarity_map`` without a selector or
+            background prompts.
 
     Examples:
         >>> model = dict(
@@ -108,8 +117,8 @@ class CausalInterventionHead(BaseModule):
         self,
         predictor: ConfigType,
         dictionary: ConfigType,
-        in_channels: int,
-        in_index: int = -2,
+        in_channels: int | Sequence[int],
+        in_index: int | Sequence[int] = -2,
         region_selector: ConfigType | None = dict(type='CLIPRegionSelector'),  # noqa: B006
         intervention: ConfigType | None = dict(type='CausalIntervention'),  # noqa: B006
         unselected: str = 'keep',
@@ -124,12 +133,19 @@ class CausalInterventionHead(BaseModule):
                 f"CausalInterventionHead: unselected={unselected!r} must be 'keep' or "
                 "'zero'."
             )
-        if in_index == -1:
+        widths, self.in_indices = _as_tuple(in_channels), _as_tuple(in_index)
+        if len(widths) != len(self.in_indices):
+            raise ValueError(
+                f'CausalInterventionHead: {in_index=} names {len(self.in_indices)} '
+                f'maps, {in_channels=} the width of {len(widths)}; each needs one.'
+            )
+        if -1 in self.in_indices:
             raise ValueError(
                 'CausalInterventionHead: in_index=-1 is the image embedding; the last '
                 'map is in_index=-2, the dense map.'
             )
-        self.in_index = in_index
+        *further_widths, width = widths
+        self.in_index = self.in_indices[-1]
         self.unselected = unselected
         self.predictor = MODELS.build(predictor)
         self.dictionary = MODELS.build(dictionary)
@@ -137,10 +153,14 @@ class CausalInterventionHead(BaseModule):
         self.similarity_map = similarity_map
         if similarity_map:
             self._check_similarity_map()
-        widths = dict(
-            embed_dims=in_channels, dictionary_dims=self.dictionary.embed_dims
+        dims = self.dictionary.embed_dims
+        self.intervention = _build(intervention, embed_dims=width, dictionary_dims=dims)
+        # Of the maps before the leading one; a single map leaves no trace of it.
+        self.further_interventions = nn.ModuleList(
+            _build(intervention, embed_dims=each, dictionary_dims=dims)
+            for each in further_widths
+            if intervention is not None
         )
-        self.intervention = _build(intervention, **widths)
         self.confounder_scores = None
         if self.intervention is not None and self.intervention.observed is not None:
             names = self.dictionary.prompts.confounder_names
@@ -149,8 +169,8 @@ class CausalInterventionHead(BaseModule):
         self.loss_contrast = _build(loss_contrast)
         # t_km lives in the joint space; features of another backbone do not.
         self.causal_projection = nn.Identity()
-        if self.loss_causal is not None and in_channels != self.dictionary.embed_dims:
-            self.causal_projection = nn.Linear(in_channels, self.dictionary.embed_dims)
+        if self.loss_causal is not None and width != dims:
+            self.causal_projection = nn.Linear(width, dims)
 
     def _check_similarity_map(self) -> None:
         if self.region_selector is None:
@@ -183,15 +203,34 @@ class CausalInterventionHead(BaseModule):
 
     @property
     def threshold(self) -> float | None:
-        """The predictor's, of one-channel binary segmentation."""
-        return self.predictor.threshold
+        """The predictor's, of one-channel binary segmentation; not all have one."""
+        return getattr(self.predictor, 'threshold', None)
 
     @property
     def ignore_index(self) -> int:
         """The predictor's."""
         return self.predictor.ignore_index
 
-    def intervene(self, inputs: tuple[Tensor, ...]) -> InterventionOutput:
+    @property
+    def interventions(self) -> list[nn.Module]:
+        """One for each of ``in_indices``, the leading one last; empty without CDRL."""
+        if self.intervention is None:
+            return []
+        return [*self.further_interventions, self.intervention]
+
+    def leading_map(self, inputs: Features) -> Tensor:
+        """The map that explanations are about.
+
+        Args:
+            inputs: The backbone's tuple.
+
+        Returns:
+            (B, c, h, w), before the intervention.
+        """
+        index = 0 if isinstance(inputs, BareMap) else self.in_index
+        return _map_of(inputs[index])
+
+    def intervene(self, inputs: Features) -> InterventionOutput:
         """Steps 1 and 3 of the method on a batch.
 
         Args:
@@ -202,35 +241,60 @@ class CausalInterventionHead(BaseModule):
 
         Raises:
             DictionaryError: The dictionary is not built.
+            ValueError: A backbone that gives one bare map, where several are asked for.
         """
         *maps, dense_features, image_embedding = inputs
-        feature = inputs[self.in_index]
         self.dictionary.check_built()
+        scores = self._observed_scores(image_embedding)
+        indices = [i % len(inputs) for i in self.in_indices]
+        interventions = self.interventions or [None] * len(indices)
+        if isinstance(inputs, BareMap):
+            self._check_bare_map()
+            indices = [0]
+        for index, intervention in zip(indices, interventions, strict=True):
+            result, state = self._intervene_on(
+                inputs[index], intervention, dense_features, scores
+            )
+            if index == len(inputs) - 2:  # the dense map, which comes last
+                maps.append(result)
+            else:
+                maps[index] = result
+        if self.similarity_map:
+            lesions = self._similarity_map(state.similarity, dense_features)
+            maps.append(lesions.to(result.dtype))
+        features = maps[0] if isinstance(inputs, BareMap) else tuple(maps)
+        return state._replace(features=features)
 
-        # Step 1, MTRS: F, the N positions that are most similar to a lesion's text.
-        similarity, indices, tokens = self._select_regions(feature, dense_features)
-
-        # Step 3, CDRL: F_ca = E_z[A(F, z)], z from the dictionary under P(z).
-        intervened = tokens
-        if self.intervention is not None:
-            intervened = self.intervention(
-                tokens,
-                self.dictionary.entries,
-                self.dictionary.confounder_prior,
-                self._observed_scores(image_embedding),
+    def _check_bare_map(self) -> None:
+        if self.similarity_map or len(self.in_indices) > 1:
+            raise ValueError(
+                'CausalInterventionHead: the backbone gives one map in evaluation, '
+                f'which {type(self.predictor).__name__} takes alone; it has no place '
+                'for similarity_map=True or a second map of in_index.'
             )
 
+    def _intervene_on(
+        self,
+        level: Level,
+        intervention: nn.Module | None,
+        dense_features: Tensor,
+        scores: Tensor | None,
+    ) -> tuple[Level, InterventionOutput]:
+        """One level with the intervention in it, and what led to it."""
+        feature = _map_of(level)
+        # Step 1, MTRS: F, the N positions that are most similar to a lesion's text.
+        similarity, indices, tokens = self._select_regions(feature, dense_features)
+        # Step 3, CDRL: F_ca = E_z[A(F, z)], z from the dictionary under P(z).
+        intervened = tokens
+        if intervention is not None:
+            z, prior = self.dictionary.entries, self.dictionary.confounder_prior
+            intervened = intervention(tokens, z, prior, scores)
         # F + g (F_ca - F), back at its positions, takes the place of its map.
-        result = self._put_back(feature, indices, tokens, intervened)
-        index = self.in_index % len(inputs)
-        if index == len(maps):  # the dense map, which the predictor gets last
-            maps.append(result)
-        else:
-            maps[index] = result
-        if self.similarity_map:
-            lesions = self._similarity_map(similarity, dense_features)
-            maps.append(lesions.to(result.dtype))
-        return InterventionOutput(tuple(maps), similarity, indices, tokens, intervened)
+        result = self._put_back(feature, indices, tokens, intervened, intervention)
+        result = _laid_out_as(feature, result)
+        if not isinstance(level, Tensor):
+            result = type(level)([result, *level[1:]])
+        return result, InterventionOutput((), similarity, indices, tokens, intervened)
 
     def _select_regions(
         self, feature: Tensor, dense_features: Tensor
@@ -257,11 +321,12 @@ class CausalInterventionHead(BaseModule):
         indices: Tensor | None,
         tokens: Tensor,
         intervened: Tensor,
+        intervention: nn.Module | None,
     ) -> Tensor:
         """The feature map, (B, c, h, w), with the gated intervention in it."""
         gated = tokens
-        if self.intervention is not None:
-            gated = self.intervention.gated(tokens, intervened)
+        if intervention is not None:
+            gated = intervention.gated(tokens, intervened)
         if indices is None:
             return gated.transpose(1, 2).unflatten(2, feature.shape[2:])
         unselected = feature
@@ -287,13 +352,13 @@ class CausalInterventionHead(BaseModule):
         """The gate; without an intervention there is none to wait for."""
         return 1.0 if self.intervention is None else self.intervention.gate.to(like)
 
-    def forward(self, inputs: tuple[Tensor, ...]) -> Tensor:
+    def forward(self, inputs: Features) -> Tensor:
         """Plain logits of the predictor, (B, C, h, w), without any loss's inputs."""
         return self.predictor(self.intervene(inputs).features)
 
     def predict(
         self,
-        inputs: tuple[Tensor, ...],
+        inputs: Features,
         batch_img_metas: list[dict],
         test_cfg: ConfigType,
     ) -> Tensor:
@@ -312,7 +377,7 @@ class CausalInterventionHead(BaseModule):
 
     def loss(
         self,
-        inputs: tuple[Tensor, ...],
+        inputs: Features,
         batch_data_samples: SampleList,
         train_cfg: ConfigType,
     ) -> dict[str, Tensor]:
@@ -328,6 +393,16 @@ class CausalInterventionHead(BaseModule):
         """
         state = self.intervene(inputs)
         losses = self.predictor.loss(state.features, batch_data_samples, train_cfg)
+        return self._with_own_losses(losses, state, inputs, batch_data_samples)
+
+    def _with_own_losses(
+        self,
+        losses: dict[str, Tensor],
+        state: InterventionOutput,
+        inputs: Features,
+        batch_data_samples: SampleList,
+    ) -> dict[str, Tensor]:
+        """The predictor's losses, and L_causal and L_contrast."""
         if self.loss_causal is not None or self.loss_contrast is not None:
             classes = lesion_targets(
                 batch_data_samples, self.dictionary.prompts.classes, self.num_classes
@@ -348,6 +423,25 @@ class CausalInterventionHead(BaseModule):
                 classes,
             )
         return _use_all_outputs(losses, inputs[-2:])
+
+
+def _as_tuple(value: int | Sequence[int]) -> tuple[int, ...]:
+    return (value,) if isinstance(value, int) else tuple(value)
+
+
+def _map_of(level: Level) -> Tensor:
+    return level if isinstance(level, Tensor) else level[0]
+
+
+def _laid_out_as(feature: Tensor, result: Tensor) -> Tensor:
+    """The result in the feature's memory layout: a convolution else rounds otherwise.
+
+    Transformers and timm give maps whose channels come last.
+    """
+    exporting = torch.compiler.is_compiling() or torch.jit.is_tracing()
+    if exporting or feature.is_contiguous():
+        return result
+    return torch.empty_like(feature, dtype=result.dtype).copy_(result)
 
 
 def _build(cfg: ConfigType | None, **defaults: int) -> Any:

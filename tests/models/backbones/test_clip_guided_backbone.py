@@ -8,6 +8,7 @@ from torch.testing import assert_close
 
 from mcdrl_mmseg.clip.normalisation import Normalisation
 from mcdrl_mmseg.models import CLIPGuidedBackbone
+from mcdrl_mmseg.models.bare_map import BareMap
 
 CLIP = dict(model_name='mcdrl-tiny-rn')
 MEAN, STD = (123.675, 116.28, 103.53), (58.395, 57.12, 57.375)
@@ -312,3 +313,39 @@ def test_a_given_normalisation_of_the_guide_comes_before_its_models():
     )
     given = torch.full((1, 3, 2, 2), 51.0)
     assert_close(backbone.clip_images(given), torch.full((1, 3, 2, 2), 0.2))
+
+
+FPN = dict(type='FPN', in_channels=[8, 16, 32, 64], out_channels=8, num_outs=4)
+
+
+def test_levels_are_the_necks_bit_for_bit():
+    necked = CLIPGuidedBackbone(SMALL, CLIP, neck=FPN).eval()
+    with torch.no_grad():
+        *levels, dense, embedding = necked(images())
+        expected = necked.neck(necked.backbone(images()))
+    assert [level.shape[1:] for level in levels] == [
+        (8, side, side) for side in (16, 8, 4, 2)
+    ]
+    assert all(torch.equal(a, b) for a, b in zip(levels, expected))
+    assert (dense.shape[1], embedding.shape[1]) == (128, 128)
+
+
+def test_neck_is_trained_beside_a_frozen_backbone():
+    frozen = CLIPGuidedBackbone(SMALL, CLIP, frozen=True, neck=FPN).train()
+    trained = {name for name, p in frozen.named_parameters() if p.requires_grad}
+    assert trained == {f'neck.{name}' for name, _ in frozen.neck.named_parameters()}
+    assert frozen.neck.training and not frozen.backbone.training
+
+
+def test_one_map_in_no_tuple_is_told_apart_from_a_tuple_of_one():
+    """DDRNet gives two maps in training and one, bare, in evaluation."""
+    ddrnet = dict(type='DDRNet', channels=8, ppm_channels=16)
+    backbone = CLIPGuidedBackbone(ddrnet, CLIP)
+    assert type(backbone.train()(images())) is tuple
+    assert len(backbone(images())) == 4
+    with torch.no_grad():
+        found = backbone.eval()(images())
+        expected = backbone.backbone(images())
+    assert isinstance(found, BareMap)
+    assert torch.equal(found.level, expected)
+    assert found.dense_features.shape == (2, 128, 2, 2)

@@ -8,6 +8,7 @@ from mmseg.structures import SegDataSample
 from torch.testing import assert_close
 
 from mcdrl_mmseg.models import DictionaryError
+from mcdrl_mmseg.models.bare_map import BareMap
 
 WIDTH = 8
 # The levels (16 and 24 channels), the dense map and the image embedding.
@@ -580,3 +581,100 @@ def test_loaded_state_dict_gives_the_same_logits_without_text_or_hook(build, inp
     other.load_state_dict(head.state_dict())
     with torch.no_grad():
         assert torch.equal(other(inputs), head(inputs))
+
+
+TWO_LEVELS = dict(
+    predictor=dict(
+        type='SegformerHead', in_channels=[16, 24], in_index=[0, 1], **COMMON
+    ),
+    in_channels=[16, 24],
+    in_index=[0, 1],
+)
+
+
+def test_several_levels_have_an_intervention_each_and_the_last_one_leads(build, inputs):
+    head = build(**TWO_LEVELS).eval()
+    widths = [each.layers[0].out.out_features for each in head.interventions]
+    assert widths == [16, 24]
+    assert head.intervention is head.interventions[-1]
+    with torch.no_grad():
+        state = head.intervene(inputs)
+        assert all(not torch.equal(*both) for both in zip(state.features, inputs[:2]))
+        assert state.region_tokens.shape[2] == 24
+        assert head.leading_map(inputs) is inputs[1]
+        # Each as the head of that level alone would make it.
+        head.interventions[0].gate.fill_(0)
+        shut = head.intervene(inputs).features
+    assert torch.equal(shut[0], inputs[0])
+    assert torch.equal(shut[1], state.features[1])
+
+
+def test_several_levels_are_all_trained_and_shut_at_gate_0(build, inputs, samples):
+    head = build(gate=0.0, loss_contrast=None, **TWO_LEVELS)
+    losses = head.loss(inputs, samples((16, 20), LESIONS), {})
+    sum(v for k, v in losses.items() if 'loss' in k).backward()
+    assert all(p.grad is not None for p in head.interventions[0].parameters())
+    head.eval()
+    with torch.no_grad():
+        assert torch.equal(head(inputs), head.predictor(inputs[:2]))
+
+
+def test_single_level_as_a_list_has_the_weights_of_one_that_is_none(build):
+    one = build(in_channels=WIDTH, in_index=-2).state_dict()
+    listed = build(in_channels=[WIDTH], in_index=[-2]).state_dict()
+    assert list(one) == list(listed)
+    assert all(torch.equal(one[name], listed[name]) for name in one)
+
+
+def test_as_many_widths_as_levels_are_needed(build):
+    with pytest.raises(ValueError, match=r'names 2 maps, .* the width of 1'):
+        build(in_channels=[16], in_index=[0, 1])
+
+
+def test_bare_map_is_intervened_on_whatever_its_index_and_stays_bare(build, inputs):
+    *_, level, dense, embedding = inputs
+    head = build(gate=0.0, in_channels=24, in_index=-3).eval()
+    bare = BareMap(level, dense, embedding)
+    with torch.no_grad():
+        assert torch.equal(head.intervene(bare).features, level)
+        head.intervention.gate.fill_(1)
+        changed = head.intervene(bare).features
+    assert changed.shape == level.shape
+    assert not torch.equal(changed, level)
+    assert head.leading_map(bare) is level
+
+
+def test_bare_map_has_no_place_for_a_second_map(build, inputs):
+    bare = BareMap(*inputs[-3:])
+    head = build(**TWO_LEVELS).eval()
+    with pytest.raises(ValueError, match='gives one map in evaluation'):
+        head.intervene(bare)
+
+
+@pytest.mark.parametrize('kind', [list, tuple])
+def test_level_with_a_class_token_keeps_it(build, inputs, kind):
+    """As DPT's backbone gives its levels."""
+    token = torch.randn(len(inputs[0]), 16)
+    level = kind([inputs[0], token])
+    head = build(in_channels=16, in_index=0).eval()
+    with torch.no_grad():
+        features = head.intervene((level, *inputs[1:])).features
+        expected = head.intervene(inputs).features
+    assert type(features[0]) is kind
+    assert features[0][1] is token
+    assert torch.equal(features[0][0], expected[0])
+
+
+def test_channels_last_stay_so_and_others_as_they_were(build, inputs):
+    """A convolution rounds otherwise in another layout, seen with mmpretrain's ViT."""
+    head = build(gate=0.0, in_channels=16, in_index=0).eval()
+    last = inputs[0].contiguous(memory_format=torch.channels_last)
+    # As a ViT makes it: tokens without the class token, turned to a map.
+    tokens = torch.cat([last.flatten(2)[..., :1], last.flatten(2)], dim=2)
+    view = tokens.transpose(1, 2).contiguous()[:, 1:].transpose(1, 2)
+    view = view.unflatten(2, last.shape[2:])
+    for level, channel_stride in ((last, 1), (view, 1), (inputs[0], 16)):
+        with torch.no_grad():
+            result = head.intervene((level, *inputs[1:])).features[0]
+        assert torch.equal(result, level)
+        assert (result.stride(1) == 1) == (channel_stride == 1)

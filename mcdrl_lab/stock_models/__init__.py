@@ -1,0 +1,1 @@
+"""Every model that MMSegmentation ships a config of, tried with MCDRL."""

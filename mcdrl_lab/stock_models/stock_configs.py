@@ -1,0 +1,139 @@
+"""MMSegmentation's own configs: their model sections, made small enough to be tried."""
+
+from __future__ import annotations
+
+import copy
+import hashlib
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+NUM_CLASSES = 3
+"""Of every tried model: the background and two lesion classes."""
+
+
+_DEPTH, _SMALLER_DEPTH = 101, 50
+_BLOCKS, _BLOCKS_OF_A_STAGE = 4, 2
+
+
+class StockModel(NamedTuple):
+    """A model section that one or several stock configs have.
+
+    Attributes:
+        key: Digest of the section, of what :func:`small_model` leaves of it.
+        model: The section.
+        configs: Names of the configs, as ``fcn/fcn_r50-d8_4xb2-40k_cityscapes.py``.
+    """
+
+    key: str
+    model: dict[str, Any]
+    configs: list[str]
+
+
+def stock_folder() -> Path:
+    """Where the installed MMSegmentation keeps its configs."""
+    import mmseg
+
+    return Path(mmseg.__file__).parent / '.mim' / 'configs'
+
+
+def list_models(
+    folder: Path, size: int
+) -> tuple[dict[str, StockModel], dict[str, str]]:
+    """Read all configs, and put those of one model together.
+
+    Data set, schedule, number of classes and published weights tell models not apart.
+
+    Args:
+        folder: With a folder a method, and ``_base_``.
+        size: Side of the images in pixels, see :func:`small_model`.
+
+    Returns:
+        Models by key, and for each config that cannot be read the reason.
+    """
+    from mmengine.config import Config
+
+    models: dict[str, StockModel] = {}
+    unreadable: dict[str, str] = {}
+    for path in sorted(folder.glob('[!_]*/**/*.py')):
+        name = path.relative_to(folder).as_posix()
+        try:
+            cfg = Config.fromfile(path, import_custom_modules=False)
+            stock = {'data_preprocessor': cfg.get('data_preprocessor')}
+            model = small_model(stock | cfg.model.to_dict(), size)
+        except Exception as error:
+            unreadable[name] = f'{type(error).__name__}: {error}'.splitlines()[0]
+            continue
+        text = json.dumps(model, sort_keys=True, default=str)
+        key = hashlib.sha256(text.encode()).hexdigest()[:12]
+        models.setdefault(key, StockModel(key, model, [])).configs.append(name)
+    return models, unreadable
+
+
+def small_model(model: Mapping[str, Any], size: int) -> dict[str, Any]:
+    """A stock model as it is tried: the same layers, for small images on one CPU.
+
+    Nothing is fetched, batch norms need no second process, and labels have
+    :data:`NUM_CLASSES` classes. Windows as large as the images are the whole image.
+    ResNets and ResNeSts of 101 layers become such of 50, of the same widths, and
+    transformers get few blocks: a ViT four, a stage of Swin two.
+
+    Args:
+        model: The section of a stock config, ``data_preprocessor`` in it.
+        size: Side of the images in pixels; also of the position embeddings of a
+            backbone that names an ``img_size``.
+    """
+    model = copy.deepcopy(dict(model))
+    head = model['decode_head']
+    head = head[-1] if isinstance(head, list) else head
+    head = head.get('kernel_generate_head', head)
+    small = _small(model, head.get('num_classes'), size)
+    if 'backbone' in small:
+        _keep_few_blocks(small['backbone'])
+    preprocessor = small['data_preprocessor'] or {}
+    kept = ('type', 'mean', 'std', 'bgr_to_rgb')
+    small['data_preprocessor'] = {k: v for k, v in preprocessor.items() if k in kept}
+    small['data_preprocessor'].update(size=(size, size), seg_pad_val=255)
+    if (small.get('test_cfg') or {}).get('mode') == 'slide':
+        small['test_cfg'] = dict(mode='whole')
+    return small
+
+
+def _small(value: Any, classes: int | None, size: int) -> Any:
+    if isinstance(value, Mapping):
+        return {
+            key: _small_entry(key, item, classes, size) for key, item in value.items()
+        }
+    if isinstance(value, (list, tuple)):
+        return type(value)(_small(item, classes, size) for item in value)
+    return value
+
+
+def _keep_few_blocks(backbone: dict[str, Any]) -> None:
+    """Of a ViT, which gives maps of blocks anywhere, and of a Swin transformer."""
+    index = backbone.get('out_indices')
+    if index is not None and isinstance(backbone.get('num_layers'), int):
+        several = isinstance(index, (list, tuple))
+        backbone['num_layers'] = _BLOCKS
+        last = range(_BLOCKS)[-len(index) :] if several else [_BLOCKS - 1]
+        backbone['out_indices'] = tuple(last) if several else last[0]
+    if 'depths' in backbone:
+        backbone['depths'] = [_BLOCKS_OF_A_STAGE] * len(backbone['depths'])
+
+
+def _small_entry(key: str, value: Any, classes: int | None, size: int) -> Any:
+    if key == 'type' and value == 'SyncBN':
+        return 'BN'
+    if key == 'depth' and value == _DEPTH:
+        return _SMALLER_DEPTH
+    if key in ('init_cfg', 'pretrained'):
+        return False if value is True else None
+    if key == 'img_size':
+        return (size, size)
+    if key == 'num_classes' and value == classes:
+        return NUM_CLASSES
+    if key == 'class_weight' and isinstance(value, list) and classes:
+        # Heads with queries weigh "no object" after the classes.
+        return value[:NUM_CLASSES] + value[classes:]
+    return _small(value, classes, size)
