@@ -11,10 +11,11 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
-from mcdrl_lab.plans.json_lines import append_line, read_lines
+from mcdrl_lab.plans.json_lines import append_line, parse_line, read_lines
 
+from .outcome import BROKEN, Outcome
 from .stock_configs import StockModel, list_models, stock_folder
-from .trial import BROKEN, Outcome, try_model
+from .trial import try_model
 
 
 def sweep(
@@ -46,7 +47,9 @@ def sweep(
     torch.set_num_threads(1)
     models, unreadable = list_models(stock_folder(), size)
     done = {
-        record['key'] for record in read_lines(records) if record['status'] not in again
+        record['key']
+        for record in read_lines(records, parse_line)
+        if record['status'] not in again
     }
     todo = [
         model

@@ -14,7 +14,8 @@ class CausalInterventionCascadeHead(CausalInterventionHead):
     """MCDRL in front of the last head of a ``CascadeEncoderDecoder``, as OCRNet's.
 
     This head gets what the head before it gives, beside the features. The heads before
-    it are stock ones and read the maps without intervention.
+    it are stock ones and read the maps without intervention. Its methods take what
+    those of MMSegmentation's ``BaseCascadeDecodeHead`` take.
 
     Args:
         **kwargs: See :class:`CausalInterventionHead`; ``predictor`` is the last head of
@@ -33,7 +34,7 @@ class CausalInterventionCascadeHead(CausalInterventionHead):
         ...             ...)])
     """
 
-    def forward(  # type: ignore[override]  (as mmseg's cascade heads)
+    def forward(  # type: ignore[override]
         self, inputs: Features, prev_output: Tensor
     ) -> Tensor:
         """Plain logits of the predictor, (B, C, h, w).
@@ -44,7 +45,7 @@ class CausalInterventionCascadeHead(CausalInterventionHead):
         """
         return self.predictor(self.intervene(inputs).features, prev_output)
 
-    def predict(  # type: ignore[override]  (as mmseg's cascade heads)
+    def predict(  # type: ignore[override]
         self,
         inputs: Features,
         prev_output: Tensor,
@@ -65,7 +66,7 @@ class CausalInterventionCascadeHead(CausalInterventionHead):
         features = self.intervene(inputs).features
         return self.predictor.predict(features, prev_output, batch_img_metas, test_cfg)
 
-    def loss(  # type: ignore[override]  (as mmseg's cascade heads)
+    def loss(  # type: ignore[override]
         self,
         inputs: Features,
         prev_output: Tensor,

@@ -261,7 +261,7 @@ class CausalInterventionHead(BaseModule):
                 maps[index] = result
         if self.similarity_map:
             lesions = self._similarity_map(state.similarity, dense_features)
-            maps.append(lesions.to(result.dtype))
+            maps.append(lesions.to(_map_of(result).dtype))
         features = maps[0] if isinstance(inputs, BareMap) else tuple(maps)
         return state._replace(features=features)
 
@@ -292,9 +292,11 @@ class CausalInterventionHead(BaseModule):
         # F + g (F_ca - F), back at its positions, takes the place of its map.
         result = self._put_back(feature, indices, tokens, intervened, intervention)
         result = _laid_out_as(feature, result)
-        if not isinstance(level, Tensor):
-            result = type(level)([result, *level[1:]])
-        return result, InterventionOutput((), similarity, indices, tokens, intervened)
+        state = InterventionOutput((), similarity, indices, tokens, intervened)
+        if isinstance(level, Tensor):
+            return result, state
+        sequence: Any = type(level)
+        return sequence([result, *level[1:]]), state
 
     def _select_regions(
         self, feature: Tensor, dense_features: Tensor
@@ -417,7 +419,7 @@ class CausalInterventionHead(BaseModule):
             losses[self.loss_causal.loss_name] = loss * (self._gate(loss) > 0)
         if self.loss_contrast is not None:
             losses[self.loss_contrast.loss_name] = self.loss_contrast(
-                inputs[-1].flatten(1),
+                _map_of(inputs[-1]).flatten(1),
                 self.dictionary.class_embeddings,
                 self.dictionary.background_embeddings,
                 classes,
