@@ -73,14 +73,19 @@ def train(own_root, tmp_path, monkeypatch):
         for loader in (cfg.train_dataloader, cfg.val_dataloader, cfg.test_dataloader):
             loader.update(batch_size=2, num_workers=0)
             loader.dataset.metainfo = dict(classes=CLASSES, palette=[[0, 0, 0]] * 3)
-            for step in loader.dataset.pipeline:
-                if step.type == 'Resize':
-                    step.scale = (SIZE, SIZE)
+            _resize(loader.dataset.pipeline)
+        _resize(cfg.test_pipeline)  # which inference reads
         MCDRLRunner.from_cfg(cfg).train()
         (config,) = (tmp_path / 'run').glob('*.py')
         return config, tmp_path / 'run/iter_2.pth'
 
     return run
+
+
+def _resize(pipeline):
+    for step in pipeline:
+        if step.type == 'Resize':
+            step.scale = (SIZE, SIZE)
 
 
 def stock(name):

@@ -26,12 +26,21 @@ class CausalInterventionCascadeHead(CausalInterventionHead):
         ...     type='CascadeEncoderDecoder',
         ...     num_stages=2,
         ...     decode_head=[
-        ...         dict(type='FCNHead', in_index=3, ...),
+        ...         dict(type='FCNHead', in_channels=64, channels=64, num_classes=2),
         ...         dict(
         ...             type='CausalInterventionCascadeHead',
-        ...             in_index=3,
-        ...             predictor=dict(type='OCRHead', ...),
-        ...             ...)])
+        ...             in_channels=64,
+        ...             in_index=-3,
+        ...             dictionary=dict(
+        ...                 type='ConfounderDictionary',
+        ...                 prompts=dict(classes=['polyp']),
+        ...                 embed_dims=512),
+        ...             predictor=dict(
+        ...                 type='OCRHead',
+        ...                 in_channels=64,
+        ...                 channels=64,
+        ...                 ocr_channels=32,
+        ...                 num_classes=2))])
     """
 
     def forward(  # type: ignore[override]
