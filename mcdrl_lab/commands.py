@@ -131,6 +131,10 @@ COMMANDS: dict[str, Command] = {
         'mcdrl_lab.benchmarks.communication_command',
         'what processes send each other in a step',
     ),
+    'clip-architectures': Command(
+        'mcdrl_lab.benchmarks.clip_architectures_command',
+        "which of open_clip's architectures can be used, and how",
+    ),
     'compare-exported': Command(
         'mcdrl_lab.benchmarks.compare_exported_command',
         'time and Dice of exported files',

@@ -1,0 +1,56 @@
+"""Which of open_clip's architectures can be used, and how: the table of own_clip.md.
+
+Nothing is fetched and nothing takes memory. With --update the table between the two
+marks of a page is written anew; else it is printed.
+"""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+BEGIN, END = '<!-- table: clip-architectures -->', '<!-- end of table -->'
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the command's arguments.
+
+    Args:
+        parser: Of the command.
+    """
+    parser.add_argument('names', nargs='*', help='architectures (default: all)')
+    parser.add_argument(
+        '--update', type=Path, metavar='PAGE', help='page to write the table into'
+    )
+
+
+def table_of(page: str) -> str:
+    """The table that a page holds.
+
+    Args:
+        page: Its text, with both marks.
+    """
+    return page.partition(BEGIN)[2].partition(END)[0].strip() + '\n'
+
+
+def run(args: argparse.Namespace) -> None:
+    """Print or write the table.
+
+    Args:
+        args: Of the command line.
+    """
+    from mcdrl_common.atomic_write import write_bytes
+
+    from .clip_architectures import architecture_names, describe, markdown
+
+    table = markdown(describe(name) for name in args.names or architecture_names())
+    if args.update is None:
+        print(table)
+        return
+    page = args.update.read_text(encoding='utf-8')
+    if BEGIN not in page or END not in page:
+        raise SystemExit(f'{args.update}: expected the marks {BEGIN} and {END}.')
+    head, _, rest = page.partition(BEGIN)
+    tail = rest.partition(END)[2]
+    new = f'{head}{BEGIN}\n\n{table}\n{END}{tail}'
+    write_bytes(args.update, new.encode())
