@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from .dense import DENSE_MODES, check_dense_mode
+    from .lora import LORA_TARGETS, add_lora, merge_lora
     from .output_stride import set_output_stride
     from .text import embed_texts
     from .timm_tower import (
@@ -24,7 +25,10 @@ if TYPE_CHECKING:
 
 _MODULES = {
     'DENSE_MODES': 'dense',
+    'LORA_TARGETS': 'lora',
     'CLIPSpec': 'towers',
+    'add_lora': 'lora',
+    'merge_lora': 'lora',
     'CLIPWeightsError': 'weights',
     'TowerFeatures': 'tower_features',
     'build_image_tower': 'towers',
@@ -45,15 +49,18 @@ _MODULES = {
 
 __all__ = [
     'DENSE_MODES',
+    'LORA_TARGETS',
     'CLIPSpec',
     'CLIPWeightsError',
     'TowerFeatures',
+    'add_lora',
     'build_image_tower',
     'check_dense_mode',
     'dense_modes',
     'embed_texts',
     'is_timm_tower',
     'load_tower_weights',
+    'merge_lora',
     'resnet_features',
     'set_output_stride',
     'set_timm_output_stride',

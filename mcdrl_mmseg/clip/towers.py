@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from .dense import DENSE_MODES
 from .hf_text import build_hf_text_tower
+from .lora import plain_key
 from .model_config import get_model_config
 from .model_source import has_source
 from .positions import fit_position_grid
@@ -184,7 +185,10 @@ def load_tower_weights(tower: nn.Module, spec: CLIPSpec, prefix: str) -> None:
         for key, value in state.items()
         if key.startswith(prefix)
     }
-    own = tower.state_dict()
+    # Of an adapted tower, the weights that are adapted.
+    keys = {plain_key(key): key for key in tower.state_dict()}
+    held = tower.state_dict()
+    own = {key: held[of] for key, of in keys.items() if key is not None}
     # A buffer that older versions of transformers saved.
     state = {
         key: value
@@ -210,7 +214,9 @@ def load_tower_weights(tower: nn.Module, spec: CLIPSpec, prefix: str) -> None:
             f'{missing[:3]}, of another shape {mismatched[:3]}, unknown {unknown[:3]}. '
             'Name the architecture these weights were trained with.'
         )
-    tower.load_state_dict(state, strict=False)
+    tower.load_state_dict(
+        {keys[key]: value for key, value in state.items()}, strict=False
+    )
 
 
 def _fit_positions(state: dict[str, Tensor], own: dict[str, Tensor]) -> None:

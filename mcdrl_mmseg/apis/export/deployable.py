@@ -10,6 +10,7 @@ from mmseg.models import EncoderDecoder
 from mmseg.models.backbones.swin import ShiftWindowMSA
 from torch import Tensor, nn
 
+from mcdrl_mmseg.clip.lora import merge_lora
 from mcdrl_mmseg.models import CausalInterventionHead
 from mcdrl_mmseg.models.causal_intervention import remove_confounder_span
 from mcdrl_mmseg.models.last_decode_head import last_decode_head
@@ -48,6 +49,7 @@ class DeployableSegmentor(nn.Module):
                 'for the size of a window, and cut images into windows yourself.'
             )
         self.model = copy.deepcopy(model).cpu().float().eval().requires_grad_(False)
+        merge_lora(self.model)
         # Losses need them, predictions do not.
         self.model.auxiliary_head = None
         preprocessor = self.model.data_preprocessor

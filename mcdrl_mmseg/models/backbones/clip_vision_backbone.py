@@ -52,6 +52,10 @@ class CLIPVisionBackbone(BaseModule):
         frozen: Train nothing and stay in evaluation mode.
         frozen_stages: -1 freezes nothing, 0 the stem, n the first n blocks or
             stages too.
+        lora: Train low-rank changes of the tower's blocks alone: ``rank`` (8),
+            ``alpha`` (the rank) and ``targets`` (all of ``q``, ``k``, ``v``, ``out``
+            and ``mlp``), see :mod:`mcdrl_mmseg.clip.lora`. A checkpoint is whole; an
+            export has them in its weights.
         norm_eval: Keep batch norm statistics as they are in training.
         with_cp: Gradient checkpointing: less memory, one more forward.
         channels_last: Keep the tower's weights and maps in channels-last memory: the
@@ -82,6 +86,7 @@ class CLIPVisionBackbone(BaseModule):
         input_scale: float = 1.0,
         frozen: bool = False,
         frozen_stages: int = -1,
+        lora: dict | None = None,
         norm_eval: bool = False,
         with_cp: bool = False,
         channels_last: bool = False,
@@ -134,7 +139,15 @@ class CLIPVisionBackbone(BaseModule):
                 f'for model_name={model_name!r}.'
             )
         self.frozen_stages = frozen_stages
+        self.lora = lora
         self._freeze()
+        if lora is not None:
+            if frozen or frozen_stages >= 0:
+                raise ValueError(
+                    f'lora={lora} freezes the tower but for its low-rank changes: '
+                    'leave out frozen and frozen_stages.'
+                )
+            clip.add_lora(self.tower, **lora)
 
     @property
     def _stages(self) -> list[nn.Module]:
@@ -202,7 +215,7 @@ class CLIPVisionBackbone(BaseModule):
             )
 
     def _frozen_modules(self) -> list[nn.Module]:
-        if self.frozen:
+        if self.frozen or self.lora is not None:
             return [self.tower]
         if self.frozen_stages < 0:
             return []

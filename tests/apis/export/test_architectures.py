@@ -11,6 +11,7 @@ from mcdrl_mmseg.apis.export.deployable import DeployableSegmentor, ExportError
 from mcdrl_mmseg.apis.export.exporting import export_model
 from mcdrl_mmseg.apis.export.formats import ENDINGS, size_multiple
 from mcdrl_mmseg.apis.export.runtime import open_exported
+from mcdrl_mmseg.clip.lora import LowRank
 
 _ONES = [1, 1, 1, 1]
 # What makes the configs' models small.
@@ -179,6 +180,25 @@ def test_images_shown_to_the_tower_at_half_size_are_exported(
     export_model(model, path, file_format, (64, 64), dynamic=dynamic)
     for shape in shapes:
         assert_agrees(model, path, new_pixels(*shape))
+
+
+@pytest.mark.parametrize('file_format', ['onnx', 'torchscript', 'torch-export'])
+def test_low_rank_changes_of_the_tower_are_in_the_exported_weights(
+    new_model, new_pixels, tmp_path, file_format
+):
+    model = new_model('vit', backbone=dict(lora=dict(rank=2)))
+    changes = [part for part in model.modules() if isinstance(part, LowRank)]
+    for change in changes:
+        torch.nn.init.normal_(change.up, std=0.1)
+    path = tmp_path / f'model{ENDINGS[file_format]}'
+    export_model(model, path, file_format, (64, 64))
+    assert_agrees(model, path, new_pixels(3, 64, 64))
+    # The model itself stays as it is, and the changes count.
+    assert any(isinstance(part, LowRank) for part in model.modules())
+    for change in changes:
+        torch.nn.init.zeros_(change.up)
+    with pytest.raises(AssertionError):
+        assert_agrees(model, path, new_pixels(3, 64, 64))
 
 
 @pytest.mark.parametrize('file_format', ['onnx', 'torchscript', 'torch-export'])

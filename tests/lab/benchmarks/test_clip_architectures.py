@@ -11,23 +11,33 @@ from mcdrl_lab.benchmarks.clip_architectures import (
 from mcdrl_lab.benchmarks.clip_architectures_command import BEGIN, END, table_of
 from mcdrl_lab.commands import main
 
+SOME = (
+    'coca_ViT-B-32',
+    'convnext_base',
+    'EVA02-B-16',
+    'MobileCLIP-S1',
+    'PE-Core-T-16-384',
+    'RN50',
+    'ViT-B-16-SigLIP2',
+    'ViT-L-14-CLIPA',
+    'ViTamin-S',
+    'vit_relpos_medium_patch16_cls_224',
+)
 
-@pytest.fixture(scope='module')
-def rows() -> list[Architecture]:
-    return [describe(name) for name in architecture_names()]
 
-
-@pytest.mark.timeout(600)
-def test_the_pages_table_is_of_what_is_built_here(rows, repo_root):
+def test_rows_of_the_page_are_of_what_is_built_here(repo_root):
+    """All of them: tests/integration/test_clip_architectures.py."""
     page = (repo_root / 'docs/own_clip.md').read_text(encoding='utf-8')
-    assert table_of(page) == markdown(rows)
+    rows = markdown(describe(name) for name in SOME).splitlines()[4:]
+    assert len(rows) == len(SOME)
+    assert set(rows) <= set(table_of(page).splitlines())
 
 
-@pytest.mark.timeout(600)
-def test_at_least_135_of_144_architectures_build(rows):
-    assert len(rows) == 144
-    assert sum(row.refusal is None for row in rows) >= 135
-    assert all(row.modes for row in rows if row.refusal is None)
+def test_the_page_has_all_of_open_clips_architectures(repo_root):
+    page = (repo_root / 'docs/own_clip.md').read_text(encoding='utf-8')
+    names = [line.split('`')[1] for line in table_of(page).splitlines()[4:]]
+    assert names == architecture_names()
+    assert len(names) == 144
 
 
 def test_a_refused_architecture_says_why():

@@ -1,0 +1,156 @@
+"""Low-rank adaptation of an image tower (Hu et al., "LoRA", ICLR 2022).
+
+A weight W of a transformer block becomes W + (alpha / rank) B A, of which A and B alone
+are trained. B starts at zero, so that the tower starts as the frozen one, bit for bit.
+The sum is taken where the weight is read: attention that reads its weights by itself,
+as the dense modes do, sees it too.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Iterator, Sequence
+
+import torch
+from torch import Tensor, nn
+from torch.nn.utils import parametrize
+
+LORA_TARGETS = ('q', 'k', 'v', 'out', 'mlp')
+"""Weights that can be adapted: of queries, keys, values, their output, feed-forward."""
+
+_QKV = LORA_TARGETS[:3]
+# What open_clip and timm call them within a block.
+_BLOCK = re.compile(r'(?:^|\.)(?:resblocks|blocks)\.\d+\.(attn|mlp)(?:\.(.*))?$')
+_OUTPUTS = ('out_proj', 'proj')
+
+
+class LowRank(nn.Module):
+    """W -> W + (alpha / rank) B A, for each of some parts of a stacked weight.
+
+    Args:
+        shape: Of W, (n * out, in): n weights, one above the other.
+        count: n.
+        parts: Which of the n are adapted.
+        rank: Columns of B and rows of A.
+        alpha: See above.
+    """
+
+    def __init__(
+        self,
+        shape: Sequence[int],
+        count: int,
+        parts: Sequence[int],
+        rank: int,
+        alpha: float,
+    ) -> None:
+        super().__init__()
+        out, inputs = shape[0] // count, shape[1]
+        self.count, self.parts, self.scale = count, tuple(parts), alpha / rank
+        self.down = nn.Parameter(torch.empty(len(self.parts), rank, inputs))
+        self.up = nn.Parameter(torch.zeros(len(self.parts), out, rank))
+        for matrix in self.down:
+            nn.init.kaiming_uniform_(matrix, a=math.sqrt(5))
+
+    def forward(self, weight: Tensor) -> Tensor:
+        """(n * out, in) -> (n * out, in)."""
+        change = self.scale * (self.up @ self.down)
+        if len(self.parts) == self.count:
+            return weight + change.flatten(0, 1)
+        rows = list(weight.chunk(self.count))
+        for number, part in enumerate(self.parts):
+            rows[part] = rows[part] + change[number]
+        return torch.cat(rows)
+
+
+def add_lora(
+    tower: nn.Module,
+    rank: int = 8,
+    alpha: float | None = None,
+    targets: Sequence[str] = LORA_TARGETS,
+) -> None:
+    """Freeze a tower, and put trained low-rank changes on weights of its blocks.
+
+    Args:
+        tower: Tower of :func:`mcdrl_mmseg.clip.build_image_tower`.
+        rank: Of a change.
+        alpha: A change is multiplied by alpha / rank; None takes the rank.
+        targets: Some of :data:`LORA_TARGETS`.
+
+    Raises:
+        ValueError: A rank below 1, an unknown target, or one that the tower lacks.
+    """
+    unknown = sorted(set(targets) - set(LORA_TARGETS))
+    if rank < 1 or unknown or not targets:
+        raise ValueError(
+            f'lora: rank={rank} must be 1 or more, and targets={list(targets)} some of '
+            f'{list(LORA_TARGETS)}.'
+        )
+    weights = list(_weights(tower))
+    there = {kind for _, _, kinds in weights for kind in kinds}
+    missing = [target for target in targets if target not in there]
+    if missing:
+        raise ValueError(
+            f'lora: the tower has no weights for targets={missing}; it has '
+            f'{[target for target in LORA_TARGETS if target in there]}.'
+        )
+    tower.requires_grad_(False)
+    for module, name, kinds in weights:
+        parts = [number for number, kind in enumerate(kinds) if kind in targets]
+        if parts:
+            shape = getattr(module, name).shape
+            change = LowRank(shape, len(kinds), parts, rank, alpha or rank)
+            parametrize.register_parametrization(module, name, change)
+
+
+def _weights(tower: nn.Module) -> Iterator[tuple[nn.Module, str, tuple[str, ...]]]:
+    """Module, name of the parameter, and what is stacked in it."""
+    for path, module in list(tower.named_modules()):
+        match = _BLOCK.search(path)
+        if match is None:
+            continue
+        branch, name = match[1], match[2] or ''
+        if getattr(module, 'in_proj_weight', None) is not None:
+            yield module, 'in_proj_weight', _QKV
+        elif not isinstance(module, nn.Linear):
+            continue
+        elif branch == 'mlp':
+            yield module, 'weight', ('mlp',)
+        elif name == 'qkv':
+            yield module, 'weight', _QKV
+        elif name in ('q_proj', 'k_proj', 'v_proj'):
+            yield module, 'weight', (name[0],)
+        elif name in _OUTPUTS:
+            yield module, 'weight', ('out',)
+
+
+def plain_key(key: str) -> str | None:
+    """The key that a parameter would have without LoRA; None of LoRA's own.
+
+    Args:
+        key: Of a state dict.
+    """
+    head, mark, rest = key.partition('parametrizations.')
+    if not mark:
+        return key
+    name, _, kind = rest.partition('.')
+    return f'{head}{name}' if kind == 'original' else None
+
+
+def merge_lora(model: nn.Module) -> None:
+    """Make the changes part of the weights, in place; other models stay as they are.
+
+    Args:
+        model: A tower, or a model that holds one.
+    """
+    for module in list(model.modules()):
+        found = dict(getattr(module, 'parametrizations', {}))
+        if not any(isinstance(part[0], LowRank) for part in found.values()):
+            continue
+        merged = {name: getattr(module, name).detach() for name in found}
+        # torch's own removal changes the class, which copies of the module share.
+        module.__class__ = type(module).__bases__[0]
+        del module.parametrizations
+        for name, weight in merged.items():
+            parameter = nn.Parameter(weight, requires_grad=False)
+            module.register_parameter(name, parameter)
