@@ -94,10 +94,7 @@ def stock(name):
     return Config(dict(model=small_model(cfg.model, SIZE))).model
 
 
-@pytest.mark.parametrize(
-    'name',
-    ['DDRNet', 'OCRNet', 'BEiT', pytest.param('Mask2Former', marks=without_mmdet)],
-)
+@pytest.mark.parametrize('name', ['DDRNet', 'OCRNet', 'BEiT'])
 def test_model_trains_validates_predicts_explains_and_exports(
     name, train, own_root, tmp_path
 ):
@@ -119,6 +116,14 @@ def test_model_trains_validates_predicts_explains_and_exports(
     shut, opened = (story.lesion_probability[f'gate_{g}'] for g in (0, 1))
     assert not np.array_equal(shut, opened)
     export_model(loaded, tmp_path / 'model.pt2', 'torch-export', (SIZE, SIZE))
+
+
+@without_mmdet
+def test_mask2former_trains_validates_and_predicts(train, own_root):
+    config, checkpoint = train(stock('Mask2Former'))
+    image = str(own_root / 'images/val/0.jpg')
+    predicted = inference_model(init_model(config, str(checkpoint), 'cpu'), image)
+    assert predicted.seg_logits.data.shape == (len(CLASSES), SIZE, SIZE)
 
 
 def test_dinov3_of_timm_trains_with_an_intervention_on_two_maps(train, own_root):
