@@ -137,7 +137,7 @@ own = [name for name in sys.modules if name.partition('.')[0] in {OWN!r}]
 print(json.dumps(own))
 """
     )
-    assert len(names) <= 60, names
+    assert len(names) <= 80, names
     assert not [name for name in names if name.startswith('mcdrl_lab')]
     # What draws, verifies, calls open_clip or serves tools is loaded where it is used.
     rooms = ('apis', 'visualization', 'clip.towers', 'safe_loading')
