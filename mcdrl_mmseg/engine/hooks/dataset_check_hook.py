@@ -1,4 +1,4 @@
-"""Verifies the data before anything is trained on them."""
+"""Verifies the data before anything is trained or tested on them."""
 
 from __future__ import annotations
 
@@ -14,6 +14,16 @@ if TYPE_CHECKING:
     from mcdrl_common.verification import Report
 
 _UNTESTABLE = ('missing folder', 'no images')
+# What training must not do with images, and a test may.
+_NOT_OF_A_FILE = (
+    *_UNTESTABLE,
+    'same file in two splits',
+    'copy in two splits',
+    'copy at two sites',
+    'lesion-free site',
+    'image of unknown patient',
+    'image without index row',
+)
 
 
 class DatasetError(ValueError):
@@ -28,9 +38,11 @@ class DatasetCheckHook(Hook):
     met: what they say is kept in a cache, and a file is read again only if its size
     or time of change is another one. Rank 0 looks, and every rank stops.
 
-    A training opens no file of the test set: copies of its images are found where the
-    cache knows them, from ``python -m mcdrl_lab verify CONFIG`` or from a training on
-    them. A test set that is not on the machine is a warning.
+    A test reads its images and masks first, where the cache does not know them, and
+    stops where one would be misread. A training opens no file of the test set: copies
+    of its images are found where the cache knows them, from ``python -m mcdrl_lab
+    verify CONFIG`` or from a training on them. A test set that is not on the machine is
+    a warning.
 
     Args:
         full: Whether to read files that the cache does not know.
@@ -79,6 +91,41 @@ class DatasetCheckHook(Hook):
         from mcdrl_mmseg.engine.main_process import on_main_process
 
         on_main_process(lambda: self._check(runner), DatasetError)
+
+    def before_test(self, runner: Runner) -> None:
+        """Read the files that are tested on, where the cache does not know them.
+
+        MMCV's loader reads some in a way of its own without a word: the first page of
+        several, LAB as RGB, 16 bits cut to 8, what is left of a damaged file.
+
+        Raises:
+            DatasetError: A file cannot be read as it is meant.
+        """
+        from mcdrl_mmseg.engine.main_process import on_main_process
+
+        if self.full:
+            on_main_process(lambda: self._check_test(runner), DatasetError)
+
+    def _check_test(self, runner: Runner) -> None:
+        from mcdrl_common.verification import VerificationError, as_text, verify
+        from mcdrl_mmseg.datasets.config_listing import list_config
+
+        try:
+            listing = list_config(
+                {'test_dataloader': runner.cfg.get('test_dataloader')}
+            )
+        except VerificationError:
+            return
+        report = verify(
+            listing, True, self.cache_dir, self.jobs, {*self.allow, *_NOT_OF_A_FILE}
+        )
+        if report.problems:
+            raise DatasetError(
+                f'The data are not fit to be tested on. {as_text(report)}\n'
+                'python -m mcdrl_lab verify --fix writes a corrected copy. What is '
+                'meant to be so, allow by its kind: '
+                "default_hooks=dict(dataset_check=dict(allow=['KIND']))."
+            )
 
     def _check(self, runner: Runner) -> None:
         from mcdrl_common.verification import VerificationError, as_text, verify

@@ -66,6 +66,17 @@ def check(runner, tmp_path):
     return start
 
 
+@pytest.fixture
+def start_test(runner, tmp_path):
+    """Starts a test as far as the check goes."""
+
+    def start(**options):
+        options = {'cache_dir': str(tmp_path / 'cache'), 'jobs': 1, **options}
+        DatasetCheckHook(**options).before_test(runner)
+
+    return start
+
+
 def test_good_data_are_told_of_in_one_line(check, caplog):
     caplog.set_level(logging.INFO)
     check()
@@ -90,6 +101,39 @@ def test_files_of_the_test_set_are_not_opened_unless_wanted(check, root):
     check()
     with pytest.raises(DatasetError, match=r'west/images/1\.png'):
         check(open_test=True)
+
+
+@pytest.mark.reliability('bad input', 'testing on files that would be misread')
+@pytest.mark.parametrize('how', ['damaged', 'deep', 'pages'])
+def test_a_test_on_files_that_would_be_misread_is_refused(start_test, root, how):
+    path = root / 'west/images/1.png'
+    with Image.open(path) as image:
+        image.load()
+    if how == 'damaged':
+        path.write_bytes(path.read_bytes()[:-40])
+    elif how == 'deep':
+        Image.fromarray(np.full((16, 16), 4095, np.uint16)).save(path)
+    else:
+        path.unlink()
+        path = path.with_suffix('.tif')
+        image.save(path, save_all=True, append_images=[image])
+    with pytest.raises(DatasetError, match=rf'(?s)tested on.*west/images/{path.name}'):
+        start_test()
+
+
+def test_a_test_looks_at_its_own_images_alone(start_test, root):
+    (root / 'north/images/1.png').write_bytes(b'not an image')
+    start_test()
+
+
+def test_a_test_on_images_without_lesion_or_trained_on_goes_on(
+    start_test, runner, root
+):
+    """What they say is the user's business; how they are read is not at stake."""
+    for path in (root / 'west/masks').iterdir():
+        Image.new('L', (16, 16)).save(path)
+    shutil.copy(root / 'north/images/1.png', root / 'west/images/1.png')
+    start_test()
 
 
 def test_second_start_reads_nothing(check, caplog):
