@@ -1,3 +1,5 @@
+import json
+
 import pytest
 import torch
 from safetensors.torch import save_file
@@ -227,3 +229,28 @@ def test_identity_of_a_tag_needs_no_download_and_no_spelling(monkeypatch):
         CLIPSpec('ViT-B/16', 'openai').identity()
         == CLIPSpec('ViT-B-16', 'openai').identity()
     )
+
+
+def test_cocas_text_tower_gives_its_embedding_alone(tmp_path):
+    """open_clip's is a pair, of which the second are the tokens for captions."""
+    from open_clip.model import _build_text_tower
+
+    text = dict(context_length=16, vocab_size=300, width=32, heads=2, layers=2)
+    text |= dict(embed_cls=True, output_tokens=True)
+    vision = dict(image_size=32, patch_size=16, width=32, layers=2, head_width=16)
+    content = dict(embed_dim=24, vision_cfg=vision, text_cfg=text)
+    config = json.dumps(dict(model_cfg=content))
+    (tmp_path / 'open_clip_config.json').write_text(config)
+    torch.manual_seed(0)
+    stock = _build_text_tower(24, text).eval()
+    weights = {f'text.{name}': value for name, value in stock.state_dict().items()}
+    # A whole checkpoint has an image tower too.
+    weights['visual.class_embedding'] = torch.zeros(32)
+    save_file(weights, tmp_path / 'open_clip_model.safetensors')
+    spec = CLIPSpec(f'local-dir:{tmp_path}', f'{tmp_path}/open_clip_model.safetensors')
+    tower = build_text_tower(spec).eval()
+    load_tower_weights(tower, spec, 'text.')
+    tokens = torch.randint(1, 300, (3, 16))
+    with torch.no_grad():
+        embedding, _ = stock(tokens)
+        assert_close(tower(tokens), embedding)
