@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import socket
+import stat
 import subprocess
 import uuid
 from collections.abc import Iterator
@@ -15,6 +17,8 @@ from pathlib import Path
 from mcdrl_lab.errors import ProtocolError
 
 CLAIM_NAME = '.claim'
+JOB = re.compile(r'\d+(?:_\d+)?')
+"""A Slurm job, or a task of an array."""
 # States of a job that runs, or may go on to do so.
 _OVER = ('', 'CANCELLED', 'COMPLETED', 'FAILED', 'NODE_FAIL', 'OUT_OF_MEMORY')
 
@@ -105,13 +109,29 @@ def holder_of(folder: Path) -> Holder | None:
     """
     path = folder / CLAIM_NAME
     try:
-        return Holder(**json.loads(path.read_text(encoding='utf-8')))
+        if stat.S_ISREG(path.lstat().st_mode):
+            return _parsed(path.read_text(encoding='utf-8'))
     except FileNotFoundError:
         return None
-    except (ValueError, TypeError):
-        raise RunClaimedError(
-            f'{path} names nobody. If nothing works in this folder, remove the file.'
-        ) from None
+    except (ValueError, TypeError, RecursionError):
+        pass
+    raise RunClaimedError(
+        f'{path} names nobody. If nothing works in this folder, remove the file.'
+    )
+
+
+def _parsed(text: str) -> Holder:
+    """A claim's holder; raises a ValueError or TypeError for what is none."""
+    holder = Holder(**json.loads(text))
+    right = (
+        isinstance(holder.host, str)
+        and type(holder.pid) is int
+        and 0 < holder.pid < 2**31
+        and (holder.job is None or JOB.fullmatch(holder.job))
+    )
+    if not right:
+        raise ValueError('its entries are of another type')
+    return holder
 
 
 @contextmanager
@@ -164,8 +184,7 @@ def _remove_orphan(folder: Path) -> None:
         path.rename(aside)
     except FileNotFoundError:
         return
-    taken = Holder(**json.loads(aside.read_text(encoding='utf-8')))
-    if taken != holder:
+    if _parsed(aside.read_text(encoding='utf-8')) != holder:
         # Meanwhile somebody else had taken it: give it back.
         os.link(aside, path)
     aside.unlink()

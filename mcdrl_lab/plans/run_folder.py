@@ -272,8 +272,8 @@ class RunFolder:
                 lines = file.read().splitlines()
             for line in lines:
                 try:
-                    done = max(done, json.loads(line).get('iter', 0))
-                except ValueError:
+                    done = max(done, int(json.loads(line)['iter']))
+                except (ValueError, TypeError, KeyError, RecursionError):
                     continue
         return min(done / (self._length(cfg) * unit), 1.0)
 

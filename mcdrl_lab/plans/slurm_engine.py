@@ -13,6 +13,7 @@ from mcdrl_common.file_lock import FolderBusyError, folder_lock
 from mcdrl_lab.errors import ProtocolError
 
 from .executor import Failure
+from .folder_names import run_folder_of
 from .launch import Launch
 from .plan import PlanProgress, State
 from .prepared import PreparedRun
@@ -234,13 +235,20 @@ def collect(out: Path, keep_checkpoints: bool = False) -> list[RunRecord]:
         path = out / run / RECORD_NAME
         if not path.is_file():
             continue
-        (record,) = read_run_records(path)
+        record = _record_of(run, path)
         append_record(out / RECORDS_NAME, record)
         path.unlink()
         if record.status == 'done' and not keep_checkpoints:
             RunFolder(out / run).drop_resume_points()
         found.append(record)
     return found
+
+
+def _record_of(run: str, path: Path) -> RunRecord:
+    records = read_run_records(path)
+    if [run_folder_of(*record.key) for record in records] != [run]:
+        raise ProtocolError(f'{path} is not the record of {run}.')
+    return records[0]
 
 
 def _latest(out: Path) -> list[RunRecord]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -11,9 +12,22 @@ from typing import Any
 from mcdrl_common.atomic_write import write_text
 from mcdrl_lab.errors import ProtocolError
 
+from .folder_names import check_name
+from .run_claim import JOB
+
 JOBS_NAME = 'slurm_jobs.json'
 WAITING = ('PENDING', 'REQUEUED', 'REQUEUE_HOLD', 'SPECIAL_EXIT')
 RUNNING = ('CONFIGURING', 'RUNNING', 'COMPLETING', 'SUSPENDED', 'RESIZING', 'STOPPED')
+
+
+def _is_run(name: str) -> bool:
+    """Whether a name is that of a run's folder, and leads nowhere else."""
+    *names, seed = name.split('/')
+    try:
+        checked = [check_name('run', part) for part in names]
+    except ProtocolError:
+        return False
+    return len(checked) == 2 and re.fullmatch(r'seed\d+', seed) is not None
 
 
 class SlurmJobs:
@@ -36,12 +50,15 @@ class SlurmJobs:
             jobs = json.loads(self.path.read_text(encoding='utf-8'))
         except FileNotFoundError:
             return {}
-        except ValueError as error:
-            raise ProtocolError(f'{self.path} is damaged: {error}') from None
+        except (ValueError, RecursionError, OSError) as error:
+            raise ProtocolError(f'{self.path} cannot be read: {error}') from None
         if not isinstance(jobs, dict) or not all(
-            isinstance(word, str) for pair in jobs.items() for word in pair
+            _is_run(run) and isinstance(job, str) and JOB.fullmatch(job)
+            for run, job in jobs.items()
         ):
-            raise ProtocolError(f'{self.path} is no list of jobs.')
+            raise ProtocolError(
+                f'{self.path} is no list of jobs: expected METHOD/SITE/seedN -> job.'
+            )
         return jobs
 
     def add(self, jobs: Mapping[str, str]) -> None:

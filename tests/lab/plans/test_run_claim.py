@@ -98,7 +98,22 @@ def test_a_requeued_job_takes_over_its_own_claim(
         assert holder_of(tmp_path).pid == os.getpid()
 
 
-def test_a_damaged_claim_is_named(tmp_path):
-    (tmp_path / '.claim').write_text('{')
+@pytest.mark.parametrize(
+    'content',
+    [
+        '{',
+        '[' * 100000,
+        '{"host": "a"}',
+        '{"host": "a", "pid": "x"}',
+        '{"host": "a", "pid": 1e30}',
+        '{"host": "a", "pid": 1, "job": "1; true"}',
+        os.mkfifo,
+        os.mkdir,
+        lambda path: path.symlink_to('nowhere'),
+    ],
+)
+def test_a_claim_that_is_none_is_named(tmp_path, content):
+    path = tmp_path / '.claim'
+    content(path) if callable(content) else path.write_text(content)
     with pytest.raises(ProtocolError, match=r'\.claim names nobody'), claimed(tmp_path):
         pass

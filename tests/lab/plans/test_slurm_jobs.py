@@ -1,0 +1,48 @@
+import json
+
+import pytest
+from made_plan import MadePlan
+
+from mcdrl_lab.errors import ProtocolError
+from mcdrl_lab.plans.slurm_engine import collect
+from mcdrl_lab.plans.slurm_jobs import SlurmJobs
+
+
+@pytest.mark.parametrize(
+    'content',
+    [
+        {'../victim/seed0': '1'},
+        {'/tmp/victim/seed0': '1'},
+        {'a/../seed0': '1'},
+        {'a/s1': '1'},
+        {'a/s1/seed0': 1},
+        {'a/s1/seed0': '1; true'},
+        ['a/s1/seed0'],
+    ],
+)
+@pytest.mark.reliability('security', 'a list of Slurm jobs that leads out of its plan')
+def test_names_that_lead_out_of_the_plan_are_refused(tmp_path, content):
+    (tmp_path / 'slurm_jobs.json').write_text(json.dumps(content))
+    with pytest.raises(ProtocolError, match=r'METHOD/SITE/seedN -> job'):
+        SlurmJobs(tmp_path).read()
+
+
+@pytest.mark.parametrize('content', ['{', '[' * 100000])
+def test_a_damaged_list_is_named(tmp_path, content):
+    (tmp_path / 'slurm_jobs.json').write_text(content)
+    with pytest.raises(ProtocolError, match=r'slurm_jobs\.json cannot be read'):
+        SlurmJobs(tmp_path).read()
+
+
+def test_the_record_of_another_run_is_not_taken_over(tmp_path):
+    plan = MadePlan(tmp_path)
+    plan.out.mkdir()
+    SlurmJobs(plan.out).add({'a/s1/seed0': '7_0'})
+    (other,) = plan.runs(['b'], ['s2'])
+    folder = plan.out / 'a/s1/seed0'
+    folder.mkdir(parents=True)
+    record = other.record(metrics={}, images=[])
+    (folder / 'record.json').write_text(record.to_json())
+    with pytest.raises(ProtocolError, match='is not the record of a/s1/seed0'):
+        collect(plan.out)
+    assert not (plan.out / 'records.jsonl').exists()
