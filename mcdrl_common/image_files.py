@@ -18,6 +18,11 @@ from .findings import FileProblem
 _COPIED = {'JPEG': '.jpg', 'MPO': '.jpg', 'PNG': '.png'}
 _REWRITTEN = ('TIFF', 'BMP')
 _LOSSLESS_MODES = ('1', 'L', 'P', 'RGB', 'RGBA')
+# What is read at all: Pillow has decoders that start other programs, as EPS does.
+# JPEG covers MPO.
+_READ = (
+    'PNG', 'JPEG', 'TIFF', 'BMP', 'DIB', 'WEBP', 'GIF', 'JPEG2000', 'PPM',
+)  # fmt: skip
 EXIF_ORIENTATION = 0x0112
 _PNG_DEPTH_AT = 24
 _TIFF_WIDTH, _TIFF_HEIGHT, _TIFF_BITS_PER_SAMPLE = 256, 257, 258
@@ -27,7 +32,7 @@ warnings.filterwarnings('ignore', category=Image.DecompressionBombWarning)
 
 
 class NotAnImage(FileProblem):
-    """A file that Pillow knows no format for."""
+    """A file of none of the formats that Pillow is let read here."""
 
 
 def set_pixel_limit(count: int) -> None:
@@ -110,7 +115,7 @@ def opened(path: Path, kind: str) -> Iterator[Image.Image]:
     if not path.is_file():
         raise FileProblem(f'unreadable {kind}', 'not a regular file')
     try:
-        image = Image.open(path)
+        image = Image.open(path, formats=_READ)
         check_pixel_count(*image.size, kind)
         pages = getattr(image, 'n_frames', 1)
         # An MPO is a JPEG photograph that carries a smaller copy of itself.

@@ -4,7 +4,7 @@ import pytest
 from PIL import Image
 
 from mcdrl_common.findings import FileProblem
-from mcdrl_common.image_files import read_image
+from mcdrl_common.image_files import NotAnImage, opened, read_image
 
 
 @pytest.mark.parametrize('name', ['a.jpg', 'a.png'])
@@ -83,6 +83,46 @@ def test_images_that_readers_would_turn_are_refused(make):
 def test_other_formats_are_refused(make):
     with pytest.raises(FileProblem, match='GIF'):
         read_image(make.image('a.gif'))
+
+
+@pytest.mark.parametrize('image_format', ['EPS', 'ICO', 'PCX', 'TGA'])
+def test_decoders_beyond_the_documented_ones_never_open_a_file(
+    make, download, monkeypatch, image_format
+):
+    path = download / 'a.png'
+    Image.open(make.image('seed.png')).save(path, format=image_format)
+
+    def ghostscript(*args, **kwargs):
+        raise AssertionError('Ghostscript was started')
+
+    monkeypatch.setattr('PIL.EpsImagePlugin.Ghostscript', ghostscript)
+    with pytest.raises(NotAnImage, match='not an image'), opened(path, 'image'):
+        pass
+
+
+@pytest.mark.parametrize(
+    ('image_format', 'known_as'),
+    [
+        ('PNG', 'PNG'), ('JPEG', 'JPEG'), ('MPO', 'JPEG'), ('TIFF', 'TIFF'),
+        ('BMP', 'BMP'), ('DIB', 'DIB'), ('WEBP', 'WEBP'), ('GIF', 'GIF'),
+        ('JPEG2000', 'JPEG2000'), ('PPM', 'PPM'),
+    ],
+)  # fmt: skip
+def test_documented_formats_are_opened_by_content(
+    make, download, image_format, known_as
+):
+    path = download / 'a.png'
+    Image.open(make.image('seed.png')).save(path, format=image_format)
+    with opened(path, 'image') as image:
+        assert image.format == known_as
+
+
+def test_a_photograph_with_a_smaller_copy_is_opened(make, download):
+    page = Image.open(make.image('seed.png'))
+    path = download / 'a.jpg'
+    page.save(path, format='MPO', save_all=True, append_images=[page])
+    with opened(path, 'image') as image:
+        assert image.format == 'MPO'
 
 
 def test_sixteen_bits_are_refused_as_verification_does(make, download):
