@@ -111,10 +111,17 @@ def check_weights(
         source: File or address, for messages.
 
     Raises:
-        CheckpointError: A weight is not finite where the model's own is, or is of
-            another kind (integers or truth values for floating-point numbers).
+        CheckpointError: A weight, cast to the model's dtype, is not finite where the
+            model's own is; is of another kind (integers or truth values for
+            floating-point numbers); or is sparse or without values.
     """
     shared = [key for key in own if isinstance(state.get(key), Tensor)]
+    hollow = [k for k in shared if state[k].is_meta or state[k].layout != torch.strided]
+    if hollow:
+        raise CheckpointError(
+            f'{source}: {hollow[0]} and {len(hollow) - 1} more weights are sparse or '
+            'hold no values (meta); expected dense tensors. Save them as such.'
+        )
     cast = [key for key in shared if _kind(own[key]) != _kind(state[key])]
     if cast:
         raise CheckpointError(
@@ -136,7 +143,11 @@ def _kind(tensor: Tensor) -> tuple[bool, bool]:
 
 
 def _is_usable(value: Tensor, own: Tensor) -> bool:
-    if not value.is_floating_point() or value.isfinite().all():
+    if not value.is_floating_point():
+        return True
+    # As it will be used: a finite float64 can be infinite as float32.
+    value = value.to(own.dtype)
+    if value.isfinite().all():
         return True
     # Masks of attention are infinite by design.
     same = value.shape == own.shape and not own.is_meta

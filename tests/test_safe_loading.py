@@ -17,6 +17,7 @@ from mcdrl_mmseg import safe_loading
 from mcdrl_mmseg.safe_loading import (
     CheckpointError,
     UnsafeCheckpointError,
+    check_weights,
     load_tensors,
     load_url,
 )
@@ -249,3 +250,20 @@ def test_torchs_advice_to_switch_the_safeguard_off_does_not_reach_the_user(
         load_tensors(path)
     assert 'weights_only' not in str(caught.value)
     assert caught.value.__suppress_context__
+
+
+@pytest.mark.parametrize(
+    ('value', 'message'),
+    [
+        (torch.full((2,), 1e300, dtype=torch.float64), 'NaN or infinite'),
+        (torch.ones(2).to_sparse(), 'sparse'),
+        (torch.ones(2, device='meta'), 'sparse or hold no values'),
+    ],
+    ids=['overflows', 'sparse', 'meta'],
+)
+def test_weights_that_are_not_finite_and_dense_in_the_models_dtype_are_refused(
+    value, message
+):
+    with pytest.raises(CheckpointError, match=f'odd: w and 0 more weights.*{message}'):
+        check_weights({'w': torch.zeros(2)}, {'w': value}, 'odd')
+    check_weights({'w': torch.zeros(2)}, {'w': torch.ones(2).double()}, 'odd')
