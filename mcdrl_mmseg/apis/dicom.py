@@ -83,7 +83,8 @@ def read_dicom(path: str | os.PathLike) -> Iterator[np.ndarray]:
 
     Raises:
         ImageError: pydicom is missing, the file is damaged, it holds no image, or it
-            is compressed in a way that nothing installed can undo.
+            is compressed in a way that nothing installed can undo, or it holds more
+            frames than it states.
     """
     data = _read(path)
     if 'PixelData' not in data:
@@ -100,17 +101,45 @@ def read_dicom(path: str | os.PathLike) -> Iterator[np.ndarray]:
     except (AttributeError, TypeError) as error:
         raise ImageError(f'{path}: without a size: {error}.') from None
     try:
+        _check_frame_count(path, data)
         grey = GreyDisplay(data)
         for index, frame in enumerate(iter_pixels(data)):
             if data.PhotometricInterpretation == 'PALETTE COLOR' or frame.ndim == 3:
                 yield _colour(frame, data)
             else:
                 yield np.repeat(grey.show(frame, index)[..., None], 3, axis=2)
+    except ImageError:
+        raise
     except Exception as error:
         # Decoders raise what they like, from RuntimeError to struct.error.
         raise ImageError(
             f'{path}: its image could not be decoded: {str(error).strip()}'
         ) from error
+
+
+def _check_frame_count(path: str | os.PathLike, data: pydicom.Dataset) -> None:
+    """Refuse pixels beyond the stated frames, which would be named as those are."""
+    from pydicom.encaps import generate_frames
+    from pydicom.pixels.utils import get_expected_length
+
+    stated = int(data.get('NumberOfFrames') or 1)
+    if data.file_meta.TransferSyntaxUID.is_encapsulated:
+        offsets = None
+        if 'ExtendedOffsetTable' in data:
+            offsets = (data.ExtendedOffsetTable, data.ExtendedOffsetTableLengths)
+        frames = generate_frames(
+            data.PixelData, number_of_frames=stated, extended_offsets=offsets
+        )
+        held, expected, unit = sum(1 for _ in frames), stated, 'frames'
+    else:
+        held, expected = len(data.PixelData), get_expected_length(data)
+        expected += expected % 2  # an odd length has a byte of padding
+        unit = 'bytes'
+    if held > expected:
+        raise ImageError(
+            f'{path}: {held} {unit} of pixels, more than the {expected} that '
+            f'NumberOfFrames ({stated}), Rows and Columns state; correct the header.'
+        )
 
 
 def _colour(frame: np.ndarray, data: pydicom.Dataset) -> np.ndarray:

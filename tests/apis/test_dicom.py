@@ -273,6 +273,40 @@ def test_all_frames_come_in_order(save):
     assert [int(image[0, 0, 0]) for image in read_dicom(path)] == [0, 50, 100]
 
 
+@pytest.mark.parametrize('compressed', [False, True])
+@pytest.mark.parametrize('frames', [None, 1, 2])
+def test_more_frames_than_stated_are_refused_before_the_first(save, frames, compressed):
+    pixels = np.zeros((3, 2, 4), np.uint8)
+    path = save(pixels, frames=3)
+    data = pydicom.dcmread(path)
+    if compressed:
+        data.compress(pydicom.uid.RLELossless)
+    if frames is None:
+        del data.NumberOfFrames
+    else:
+        data.NumberOfFrames = frames
+    data.save_as(path)
+    held = '3 frames' if compressed else '24 bytes'
+    with pytest.raises(ImageError, match=rf'scan\.dcm: {held} .*NumberOfFrames'):
+        next(read_dicom(path))
+
+
+def test_pixels_may_end_with_one_byte_of_padding_alone(save):
+    odd = np.array([[1, 2, 3]], np.uint8)
+    np.testing.assert_array_equal(read_one(save(odd, PixelData=b'\1\2\3\0')), odd)
+    with pytest.raises(ImageError, match='6 bytes of pixels, more than the 4 '):
+        next(read_dicom(save(odd, PixelData=b'\1\2\3\0\0\0')))
+
+
+def test_compressed_frames_come_as_stated(save):
+    pixels = np.stack([np.full((2, 4), 50 * n, np.uint8) for n in range(3)])
+    path = save(pixels, frames=3)
+    data = pydicom.dcmread(path)
+    data.compress(pydicom.uid.RLELossless)
+    data.save_as(path)
+    assert [int(image[0, 0, 0]) for image in read_dicom(path)] == [0, 50, 100]
+
+
 def test_a_file_without_a_frame_count_is_one_image(save):
     assert count_frames(save(np.zeros((2, 4), np.uint8))) == 1
 
