@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import errno
 import hashlib
+import os
+import stat
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -58,7 +60,8 @@ class WrittenFiles:
             path: The file, below the folder.
         """
         line = f'{_digest(path)}  {path.relative_to(self.folder).as_posix()}\n'
-        with open(self.folder / _LIST, 'ab') as file:
+        _check_regular(self.folder / _LIST)
+        with open(self.folder / _LIST, 'ab', opener=_no_link) as file:
             file.write(line.encode('utf-8', 'surrogateescape'))
 
     def others(self, targets: Iterable[Path]) -> list[Path]:
@@ -67,6 +70,7 @@ class WrittenFiles:
         Args:
             targets: Files that are there, below the folder.
         """
+        _check_regular(self.folder / _LIST)
         try:
             content = (self.folder / _LIST).read_bytes()
         except FileNotFoundError:
@@ -101,11 +105,14 @@ def check_targets(
 def _check_targets(
     folder: Path, targets: Iterable[Path], inputs: Iterable[Path], overwrite: bool
 ) -> None:
-    there = [target for target in dict.fromkeys(targets) if target.exists()]
+    there = [target for target in dict.fromkeys(targets) if os.path.lexists(target)]
     files: list[Path] = []
     for target in there:
         frames = sorted(target.glob('*.png')) if target.is_dir() else [target]
         files += frames
+    for place in (*there, *files):
+        if not place.is_dir() or place.is_symlink():
+            _check_regular(place)
     read = {path.resolve() for path in inputs}
     if own := [path for path in files if path.resolve() in read]:
         raise OutputError(
@@ -121,6 +128,19 @@ def _check_targets(
             f'results of an earlier run are in the way: {_named(there)}. Name another '
             '--out, or replace them with --overwrite.'
         )
+
+
+def _check_regular(path: Path) -> None:
+    """Refuse a link, which leads elsewhere, and a pipe, which never ends."""
+    if os.path.lexists(path) and not stat.S_ISREG(path.lstat().st_mode):
+        raise OutputError(
+            f'{path}: in the way: not a regular file (a link, pipe, ...). Remove it, '
+            'or name another --out.'
+        )
+
+
+def _no_link(path: str, flags: int) -> int:
+    return os.open(path, flags | getattr(os, 'O_NOFOLLOW', 0), 0o666)
 
 
 def _named(paths: list[Path]) -> str:

@@ -1,0 +1,39 @@
+import os
+
+import pytest
+
+from mcdrl_mmseg.apis.written_files import OutputError, WrittenFiles, check_targets
+
+LIST = '.mcdrl_written.sha256'
+
+
+@pytest.mark.parametrize('name', [LIST, 'a.png'])
+@pytest.mark.parametrize('kind', ['link', 'dangling', 'pipe'])
+def test_links_and_pipes_in_the_way_are_refused(tmp_path, name, kind):
+    out = tmp_path / 'out'
+    out.mkdir()
+    target = out / 'a.png'
+    target.write_bytes(b'x')
+    place = out / name
+    place.unlink(missing_ok=True)
+    if kind == 'pipe':
+        os.mkfifo(place)
+    else:
+        other = tmp_path / 'other'
+        if kind == 'link':
+            other.write_bytes(b'kept')
+        place.symlink_to(other)
+    with pytest.raises(OutputError, match=f'{name}: in the way: not a regular'):
+        check_targets(out, [target], [], overwrite=True)
+
+
+def test_nothing_is_added_to_another_file_through_a_link(tmp_path):
+    other = tmp_path / 'other.txt'
+    other.write_bytes(b'kept')
+    out = tmp_path / 'out'
+    out.mkdir()
+    (out / 'a.png').write_bytes(b'x')
+    (out / LIST).symlink_to(other)
+    with pytest.raises(OutputError, match=LIST):
+        WrittenFiles(out).add(out / 'a.png')
+    assert other.read_bytes() == b'kept'
