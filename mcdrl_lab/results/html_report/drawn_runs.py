@@ -65,7 +65,6 @@ def draw_runs(
     if not tested:
         return {}, problems
     # A network is needed from here on, and only from here on.
-    from mcdrl_mmseg.models import DictionaryError
     from mcdrl_mmseg.safe_loading import CheckpointError
 
     from .run_pictures import RunModel, found_config
@@ -90,7 +89,8 @@ def draw_runs(
             )
         except CheckpointError as error:
             raise ProtocolError(str(error)) from error
-        except (ValueError, OSError, KeyError, DictionaryError) as error:
+        # A model or data set may fail in any way; the report goes on without it.
+        except Exception as error:
             problems.append(f'{site}: {" ".join(str(error).split())}')
             continue
         drawn[site] = result

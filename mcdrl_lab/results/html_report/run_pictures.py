@@ -7,6 +7,7 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -14,7 +15,7 @@ from matplotlib.figure import Figure
 from mmengine.config import Config
 from mmengine.dataset import pseudo_collate
 from mmengine.registry import init_default_scope
-from mmseg.registry import DATASETS
+from mmseg.registry import DATASETS, TRANSFORMS
 from torch import nn
 from torch.utils.data import Dataset
 
@@ -22,7 +23,11 @@ from mcdrl_common.config_datasets import datasets
 from mcdrl_lab.results.features import collect_features
 from mcdrl_lab.simulation.truth import true_confounders
 from mcdrl_mmseg.apis.checkpoint import load_segmentor
-from mcdrl_mmseg.apis.checkpoint_config import parse_config_text, parse_test_dataset
+from mcdrl_mmseg.apis.checkpoint_config import (
+    CheckpointConfigError,
+    parse_config_text,
+    parse_test_dataset,
+)
 from mcdrl_mmseg.apis.closed_gate import closed_gate_note
 from mcdrl_mmseg.apis.explanation import explain
 from mcdrl_mmseg.apis.image_pipeline import read_image
@@ -33,6 +38,28 @@ from mcdrl_mmseg.models.confounder_attention import entry_names
 from mcdrl_mmseg.models.last_decode_head import last_decode_head
 from mcdrl_mmseg.visualization.case_picture import IGNORED, case_picture
 from mcdrl_mmseg.visualization.explanation_figure import explanation_figure
+
+# What a found config may name of others' data sets and transforms: they open images,
+# and take nothing that runs. Our own are safe too.
+_SAFE_TYPES = {
+    'AdjustGamma',
+    'BaseSegDataset',
+    'CLAHE',
+    'ConcatDataset',
+    'LoadAnnotations',
+    'LoadImageFromFile',
+    'PackSegInputs',
+    'Resize',
+}
+# Arguments by which those read otherwise than as images of the local disk.
+_READERS = {
+    'backend',
+    'backend_args',
+    'decode_backend',
+    'file_client_args',
+    'imdecode_backend',
+}
+_READER_DEFAULTS = (None, 'cv2', 'pillow', {'backend': 'local'})
 
 
 @dataclass(frozen=True)
@@ -69,13 +96,41 @@ def found_config(path: str | os.PathLike) -> Config:
         path: As MMEngine writes it, of literals only.
 
     Raises:
-        CheckpointConfigError: It is a program, or names what is not registered.
+        CheckpointConfigError: It is a program, or names what is not registered, or a
+            data set or transform that is not known to be safe.
         OSError: It cannot be read.
     """
     text = Path(path).read_text(encoding='utf-8')
     cfg = parse_config_text(text, str(path))
-    cfg.test_dataloader = dict(dataset=parse_test_dataset(text, str(path)))
+    dataset = parse_test_dataset(text, str(path))
+    _check_safe(dataset, path)
+    cfg.test_dataloader = dict(dataset=dataset)
     return cfg
+
+
+def _check_safe(value: Any, path: str | os.PathLike) -> None:
+    if isinstance(value, list | tuple):
+        for item in value:
+            _check_safe(item, path)
+    elif isinstance(value, Mapping):
+        for key, item in value.items():
+            if (key == 'type' and not _is_safe_type(item)) or (
+                key in _READERS and item not in _READER_DEFAULTS
+            ):
+                raise CheckpointConfigError(
+                    f'{path}: {key}={item!r} of the test data set was not run, since '
+                    'nobody named this config. If you trust it, name it with --config.'
+                )
+            _check_safe(item, path)
+
+
+def _is_safe_type(name: Any) -> bool:
+    if not isinstance(name, str):
+        return False
+    if name.removeprefix('mmseg.') in _SAFE_TYPES:
+        return True
+    found = DATASETS.get(name) or TRANSFORMS.get(name)
+    return found is not None and found.__module__.startswith('mcdrl_mmseg.')
 
 
 class RunModel:

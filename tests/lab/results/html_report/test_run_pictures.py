@@ -70,3 +70,21 @@ def test_data_set_of_an_unknown_type_is_not_imported(tmp_path, tiny_config):
     cfg.dump(tmp_path / 'config.py')
     with pytest.raises(ValueError, match=r"dataset\.type='os\.system'"):
         found_config(tmp_path / 'config.py')
+
+
+@pytest.mark.reliability('security', 'a found config whose pipeline unpickles')
+@pytest.mark.parametrize(
+    'transform',
+    [
+        dict(type='LoadBiomedicalImageFromFile', decode_backend='pickle'),
+        dict(type='LoadImageFromFile', backend_args=dict(backend='petrel')),
+    ],
+)
+def test_transforms_of_a_found_config_that_may_run_code_are_refused(
+    tmp_path, tiny_config, transform
+):
+    cfg = Config.fromfile(tiny_config)
+    cfg.test_dataloader.dataset.pipeline = [transform]
+    cfg.dump(tmp_path / 'config.py')
+    with pytest.raises(ValueError, match=r'was not run.*--config'):
+        found_config(tmp_path / 'config.py')
