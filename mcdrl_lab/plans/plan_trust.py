@@ -13,8 +13,10 @@ from mcdrl_lab.errors import ProtocolError
 _CONFIGS = 'configs'
 _OWN_PACKAGE = 'mcdrl_mmseg'
 _DOTTED = re.compile(r'([A-Za-z_]\w*)(?:\.[A-Za-z_]\w*)+')
-# MMEngine's file handlers unpickle by the ending.
-_PICKLES = ('.pkl', '.pickle')
+# MMEngine's file handlers unpickle by the ending, and its YAML loader makes objects.
+_PICKLES = ('.pkl', '.pickle', '.yml', '.yaml')
+_URL = re.compile(r'[A-Za-z][\w+.-]*://')
+_FOLDERS = ('out_dir', 'work_dir')
 # MMEngine writes names into a config as they are, between quotes, and reads the
 # config as a program.
 _UNQUOTABLE = re.compile(r'[\'"\\\n\r]|\{\{')
@@ -120,11 +122,19 @@ def _problem_of_value(key: str, value: Any) -> str | None:
         return f'={value!r} must be mmseg'
     if last in ('type', '_scope_'):
         return _problem_of_type(last, value)
+    if last == 'decode_backend' and value == 'pickle':
+        return f'={value!r} can run code when a file is read'
+    if last in _FOLDERS and isinstance(value, str) and _leads_out(value):
+        return f'={value!r} lies outside the folder of work'
     if isinstance(value, str):
         return _problem_of_text(value)
     if value is None or isinstance(value, bool | int | float | list | Mapping):
         return None
     return f'is a {type(value).__name__}, which no config holds'
+
+
+def _leads_out(folder: str) -> bool:
+    return Path(folder).expanduser().is_absolute() or '..' in Path(folder).parts
 
 
 def _problem_of_type(key: str, value: Any) -> str | None:
@@ -140,7 +150,9 @@ def _problem_of_text(value: str) -> str | None:
     if '{{' in value:
         return f'={value!r} is a template, which MMEngine fills in'
     if value.lower().endswith(_PICKLES):
-        return f'={value!r} names a pickle, which can run code when it is read'
+        return f'={value!r} names a pickle or YAML, which can run code when it is read'
+    if _URL.search(value):
+        return f'={value!r} is an address'
     dotted = _DOTTED.fullmatch(value)
     if dotted and importlib.util.find_spec(dotted[1]) is not None:
         return f'={value!r} names an object of the Python package {dotted[1]}'

@@ -76,6 +76,12 @@ def test_configs_that_the_package_carries_need_no_trust(plan):
     [
         ('{custom_imports.imports: [this]}', 'imports others'),
         ('{custom_imports: {imports: this}}', 'imports others'),
+        ('{model.decode_head.loss_decode.class_weight: w.YML}', 'pickle or YAML'),
+        ('{model.decode_head.loss_decode.class_weight: w.yaml}', 'pickle or YAML'),
+        ('{test_pipeline: [{decode_backend: pickle}]}', 'can run code'),
+        ('{default_hooks.checkpoint.out_dir: /etc}', 'lies outside'),
+        ('{work_dir: a/../../b}', 'lies outside'),
+        ('{load_from: http://a.b/c.pth}', 'is an address'),
         ('{model: {type: os.getcwd}}', 'not a registered component'),
         ('{model.type: builtins.print}', 'not a registered component'),
         ('{model.a: {_scope_: antigravity}}', 'not a registered component'),
