@@ -16,6 +16,8 @@ from mcdrl_lab.plans.prepared import load_method
 ROOT = Path(__file__).resolve().parents[3]
 PLANS = sorted((ROOT / 'configs/ablation_plans').glob('*.yml'))
 TINY = 'configs/mcdrl/mcdrl_clip-tiny-rn_segformer_5e_endoscopy-sites-128x128.py'
+# LoRA changes a transformer's weights.
+TINY_VIT = 'configs/mcdrl/mcdrl_clip-tiny-vit_fcn_5e_endoscopy-sites-128x128.py'
 # Their variants differ in the tower, which may be a large one, and in the rate alone.
 NOT_BUILT = ('paper_backbones', 'learning_rate', 'competitors')
 
@@ -43,7 +45,8 @@ def load(plan):
     content = yaml.safe_load(path.read_text())
     entries = [*content.get('variants', ()), *content.get('sweeps', ())]
     own = plan.startswith('endosim') or any('config' in entry for entry in entries)
-    return load_ablation(path, None if own else ROOT / TINY)
+    small = TINY_VIT if plan == 'tower_training' else TINY
+    return load_ablation(path, None if own else ROOT / small)
 
 
 def built(plan):
