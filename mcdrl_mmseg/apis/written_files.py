@@ -105,7 +105,12 @@ def check_targets(
 def _check_targets(
     folder: Path, targets: Iterable[Path], inputs: Iterable[Path], overwrite: bool
 ) -> None:
-    there = [target for target in dict.fromkeys(targets) if os.path.lexists(target)]
+    # Not os.path.lexists, which takes a folder that may not be looked into for empty.
+    there = [
+        target
+        for target in dict.fromkeys(targets)
+        if target.exists() or target.is_symlink()
+    ]
     files: list[Path] = []
     for target in there:
         frames = sorted(target.glob('*.png')) if target.is_dir() else [target]
@@ -132,7 +137,11 @@ def _check_targets(
 
 def _check_regular(path: Path) -> None:
     """Refuse a link, which leads elsewhere, and a pipe, which never ends."""
-    if os.path.lexists(path) and not stat.S_ISREG(path.lstat().st_mode):
+    try:
+        mode = path.lstat().st_mode
+    except FileNotFoundError:
+        return
+    if not stat.S_ISREG(mode):
         raise OutputError(
             f'{path}: in the way: not a regular file (a link, pipe, ...). Remove it, '
             'or name another --out.'
