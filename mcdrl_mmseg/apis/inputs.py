@@ -84,8 +84,8 @@ def find_inputs(names: Iterable[str], leave_out: Path | None = None) -> Inputs:
         leave_out: A folder that is not searched: that of the results.
 
     Returns:
-        The files, with names of their own: two that differ only in folder or ending
-        get the one that tells them apart.
+        The files, with names of their own: where results of one would be in the way
+        of another's, both get the folder or the ending that tells them apart.
     """
     inputs = Inputs()
     # Path of the file -> where its name begins, so that subfolders are kept.
@@ -98,7 +98,7 @@ def find_inputs(names: Iterable[str], leave_out: Path | None = None) -> Inputs:
             inputs.problems[name] = str(error)
     once = {file.resolve(): file for file in reversed(found)}
     kept = [file for file in found if once[file.resolve()] is file]
-    own_names = _unique_names([(file, found[file][0]) for file in kept])
+    own_names = _unique_names([(file, *found[file]) for file in kept])
     inputs.files = [
         InputFile(file, found[file][1], own_name)
         for file, own_name in zip(kept, own_names)
@@ -165,26 +165,101 @@ def _kind_of(path: Path) -> Kind | None:
     return Kind.DICOM if ending in DICOM_ENDINGS else None
 
 
-def _unique_names(files: Sequence[tuple[Path, Path]]) -> list[str]:
-    """Names without ending below their base; longer where two would be the same."""
-    short = [path.relative_to(base).with_suffix('').as_posix() for path, base in files]
-    groups: dict[str, list[int]] = {}
-    for number, name in enumerate(short):
-        # Not every file system tells a from A.
-        groups.setdefault(name.lower(), []).append(number)
-    names = list(short)
-    taken = {name for name, members in groups.items() if len(members) == 1}
-    for members in groups.values():
-        if len(members) == 1:
+class _Places:
+    """Files and folders of results; none is another's, or lies in another's."""
+
+    def __init__(self) -> None:
+        self._taken: set[str] = set()
+        self._above: set[str] = set()
+
+    def free(self, places: Iterable[str]) -> bool:
+        """Whether results at some places would be in nobody's way."""
+        return not any(
+            place in self._taken or place in self._above or self._taken & _above(place)
+            for place in places
+        )
+
+    def take(self, places: Iterable[str]) -> None:
+        """Keep some places for one file."""
+        for place in places:
+            self._taken.add(place)
+            self._above |= _above(place)
+
+
+def _above(place: str) -> set[str]:
+    """The folders that a place lies in."""
+    parts = place.split('/')
+    return {'/'.join(parts[:count]) for count in range(1, len(parts))}
+
+
+def _places(name: str, path: Path, kind: Kind) -> set[str]:
+    """Places of the results of a file that gets a name, of whichever tool."""
+    places = {f'{name}.png', f'{name}.json'}
+    if kind is not Kind.IMAGE:
+        places.add(name + path.suffix)  # folder of its frames
+    if kind is Kind.VIDEO:
+        places.add(f'{name}.mp4')
+    # Not every file system tells a from A.
+    return {place.lower() for place in places}
+
+
+def _unique_names(files: Sequence[tuple[Path, Path, Kind]]) -> list[str]:
+    """Names without ending below their base; longer where results would collide.
+
+    Args:
+        files: Path, base and kind of each.
+    """
+
+    def places(number: int, name: str) -> set[str]:
+        path, _, kind = files[number]
+        return _places(name, path, kind)
+
+    names = [
+        path.relative_to(root).with_suffix('').as_posix() for path, root, _ in files
+    ]
+    groups = _colliding([places(number, name) for number, name in enumerate(names)])
+    taken = _Places()
+    for group in groups:
+        if len(group) == 1:
+            taken.take(places(group[0], names[group[0]]))
+    for group in groups:
+        if len(group) == 1:
             continue
-        for tried in _longer_names([(*files[n], short[n]) for n in members]):
-            folded = {name.lower() for name in tried}
-            if len(folded) == len(members) and not folded & taken:
+        for tried in _longer_names([(*files[n][:2], names[n]) for n in group]):
+            own, fits = _Places(), True
+            for wanted in map(places, group, tried):
+                fits = fits and taken.free(wanted) and own.free(wanted)
+                own.take(wanted)
+            if fits:
                 break
-        taken |= folded
-        for number, name in zip(members, tried):
+        for number, name in zip(group, tried):
+            taken.take(places(number, name))
             names[number] = name
     return names
+
+
+def _colliding(places: Sequence[set[str]]) -> list[list[int]]:
+    """Groups of files of which one's results would lie in the places of another's."""
+    parents = list(range(len(places)))
+
+    def group_of(number: int) -> int:
+        while parents[number] != number:
+            parents[number] = parents[parents[number]]
+            number = parents[number]
+        return number
+
+    first: dict[str, int] = {}
+    for number, own in enumerate(places):
+        for place in own:
+            parents[group_of(number)] = group_of(first.setdefault(place, number))
+    for number, own in enumerate(places):
+        for folder in set().union(*map(_above, own)):
+            if folder in first:
+                parents[group_of(number)] = group_of(first[folder])
+    groups: dict[int, list[int]] = {}
+    for number in range(len(places)):
+        groups.setdefault(group_of(number), []).append(number)
+    return list(groups.values())
 
 
 def _longer_names(files: Sequence[tuple[Path, Path, str]]) -> Iterator[list[str]]:

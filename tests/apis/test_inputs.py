@@ -1,4 +1,5 @@
 import os
+import time
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -118,6 +119,43 @@ def test_a_longer_name_is_never_one_that_another_file_has(folder):
     root = folder('x/a.png', 'x/a.jpg', 'x/a_jpg.png')
     names = [name.lower() for name, _ in found(root / 'x')]
     assert len(set(names)) == 3
+
+
+@pytest.mark.reliability(
+    'bad input', 'a video, and images in a folder that is called as its frames'
+)
+@pytest.mark.parametrize(
+    ('files', 'told_apart'),
+    [
+        # Frames of the video lie in clip.mp4/, its overlays in clip.mp4.
+        (
+            ('x/clip.mp4', 'y/clip.mp4/000001.png', 'y/clip.mp4/7.png'),
+            ['x/clip', 'y/clip.mp4/000001', 'y/clip.mp4/7'],
+        ),
+        (
+            ('x/CLIP.avi', 'x/clip.mp4/1.png'),
+            ['CLIP_avi', 'clip.mp4/1_png'],
+        ),
+        (
+            ('x/dicom', 'y/dicom/000001.png', 'y/z.png'),
+            ['x/dicom', 'y/dicom/000001', 'z'],
+        ),
+        # The result of an image is a file a.png, with explain also a.json.
+        (('x/a.bmp', 'x/a.png/1.bmp'), ['a_bmp', 'a.png/1_bmp']),
+        (('x/a.png', 'y/A.json/b/1.bmp'), ['x/a', 'y/A.json/b/1']),
+    ],
+)
+def test_no_result_of_a_file_lies_in_the_place_of_anothers(folder, files, told_apart):
+    root = folder(*files)
+    roots = sorted({root / name.partition('/')[0] for name in files})
+    assert [name for name, _ in found(*roots)] == told_apart
+
+
+def test_names_of_many_files_are_found_at_once(folder):
+    root = folder('clip.avi', *(f'clip.mp4/{n}.png' for n in range(3000)))
+    start = time.perf_counter()
+    assert len(set(found(root))) == 3001
+    assert time.perf_counter() - start < 5
 
 
 @pytest.fixture

@@ -96,6 +96,20 @@ def test_a_video_is_timed_and_drawn_whole(folder):
     assert video.get(cv2.CAP_PROP_FRAME_COUNT) == 7
 
 
+def test_frames_of_a_video_and_images_of_a_folder_of_its_name_are_all_written(folder):
+    (folder / 'other/clip.avi').mkdir(parents=True)
+    image = np.zeros((12, 16, 3), np.uint8)
+    for name in ('000001.png', '000009.png'):
+        cv2.imwrite(str(folder / f'other/clip.avi/{name}'), image)
+    summary = run(folder, 'in/clip.avi', 'other', save=['masks', 'overlays'])
+    assert summary.num_images == 9
+    assert not summary.problems
+    masks = [name for name in made(folder) if name.startswith('masks/')]
+    sizes = [cv2.imread(str(folder / 'out' / name), 0).shape for name in masks]
+    assert sizes.count((48, 64)) == 7
+    assert sizes.count((12, 16)) == 2
+
+
 def test_inputs_that_cannot_be_read_are_skipped_and_named(folder):
     (folder / 'in/b.png').write_bytes(b'damaged')
     (folder / 'in/d.mp4').write_bytes(b'damaged')
