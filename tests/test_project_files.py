@@ -1,6 +1,7 @@
 """Files about the project say what the project is, in one way."""
 
 import re
+import subprocess
 
 import yaml
 
@@ -56,3 +57,23 @@ def test_checks_at_a_commit_run_the_pinned_tools(repo_root):
     assert entries['ruff'].startswith('.venv/bin/ruff check')
     assert {'ruff', 'ruff-format', 'mypy'} == set(entries)
     assert re.search(r'^ruff==', pinned, re.M) and re.search(r'^mypy==', pinned, re.M)
+
+
+def test_plain_make_prints_the_help_and_makes_nothing(repo_root):
+    printed = [
+        subprocess.run(
+            ['make', '--no-print-directory', *target],
+            cwd=repo_root,
+            capture_output=True,
+            text=True,
+            check=True,
+        ).stdout
+        for target in ([], ['help'])
+    ]
+
+    assert printed[0] == printed[1]
+    makefile = (repo_root / 'Makefile').read_text()
+    (targets,) = re.findall(r'^\.PHONY: (.*)$', makefile, re.M)
+    for target in set(targets.split()) - {'help'}:
+        assert re.search(rf'^make [\w ]*\b{target}\b', printed[0], re.M), target
+    assert max(map(len, printed[0].splitlines())) <= 80

@@ -1,0 +1,35 @@
+"""Blocks of code are readable beside a page's navigation, and can be pasted."""
+
+_COLUMNS = 80
+
+
+def _too_wide(text: str) -> list[str]:
+    return [line for line in text.splitlines() if len(line) > _COLUMNS]
+
+
+def _cut_by_a_comment(text: str) -> list[str]:
+    """Lines of a command that a comment ends though the line before goes on."""
+    lines = text.splitlines()
+    return [
+        line
+        for before, line in zip(lines, lines[1:], strict=False)
+        if before.endswith('\\') and line.lstrip().startswith('#')
+    ]
+
+
+def test_code_fits_80_columns(shown_block):
+    assert not _too_wide(shown_block.text)
+
+
+def test_no_comment_stands_inside_a_command(shown_block):
+    assert not _cut_by_a_comment(shown_block.text)
+
+
+def test_a_line_of_81_columns_is_found():
+    assert _too_wide('x' * 80 + '\n' + 'y' * 81) == ['y' * 81]
+
+
+def test_a_comment_inside_a_command_is_found():
+    text = 'a \\\n    # why\n    --b\n# c\nd\n'
+
+    assert _cut_by_a_comment(text) == ['    # why']
