@@ -1,5 +1,7 @@
 """Blocks of code are readable beside a page's navigation, and can be pasted."""
 
+import itertools
+
 _COLUMNS = 80
 
 
@@ -12,7 +14,7 @@ def _cut_by_a_comment(text: str) -> list[str]:
     lines = text.splitlines()
     return [
         line
-        for before, line in zip(lines, lines[1:], strict=False)
+        for before, line in itertools.pairwise(lines)
         if before.endswith('\\') and line.lstrip().startswith('#')
     ]
 
