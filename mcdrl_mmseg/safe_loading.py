@@ -26,6 +26,8 @@ from .compat import allow_mmengine_checkpoints, mmengine_globals
 _SAFE_GLOBALS = torch.__version__ >= (2, 6)
 # As in resnet50_v1c-2cccc1ad.pth: the first digits of the file's SHA-256.
 _HASH_IN_NAME = re.compile(r'-([a-f0-9]{8,})\.\w+$')
+# Of a checkpoint of MMEngine; each a dict where it is there.
+_PARTS = ('state_dict', 'meta', 'message_hub')
 
 
 class CheckpointError(RuntimeError):
@@ -98,6 +100,37 @@ def _check_whole(path: str | os.PathLike) -> None:
             f'{path} is damaged: {damaged} in it does not match its checksum. Take '
             'another checkpoint, or fetch or copy the file again.'
         )
+
+
+def check_parts(content: Any, source: str | os.PathLike) -> None:
+    """Refuse what every reader of checkpoints would stumble over.
+
+    Args:
+        content: Of a file of ``torch.save``.
+        source: File or address, for messages.
+
+    Raises:
+        CheckpointError: It has another layout than a checkpoint or a state dict.
+    """
+    if not isinstance(content, Mapping):
+        raise CheckpointError(
+            f'{source} holds no weights: {type(content).__name__}; expected a '
+            'checkpoint, or a state dict.'
+        )
+    for name in _PARTS:
+        part = content.get(name)
+        if part is not None and not isinstance(part, Mapping):
+            raise CheckpointError(
+                f'{source}: {name} is of type {type(part).__name__}; expected a dict. '
+                'The file was changed or is of another program.'
+            )
+    for name, part in ('content', content), ('state_dict', content.get('state_dict')):
+        for key in part or ():
+            if not isinstance(key, str):
+                raise CheckpointError(
+                    f'{source}: {name}: the key {key!r} is not text; expected names '
+                    'of weights.'
+                )
 
 
 def check_weights(
@@ -254,12 +287,14 @@ def load_from_local(filename: str, map_location: Any = None) -> Any:
 
     Raises:
         FileNotFoundError: No such file.
-        CheckpointError: See :func:`load_tensors`.
+        CheckpointError: See :func:`load_tensors` and :func:`check_parts`.
     """
     path = Path(filename).expanduser()
     if not path.is_file():
         raise FileNotFoundError(f'checkpoint {str(path)!r} is not a file.')
-    return load_tensors(path, map_location)
+    content = load_tensors(path, map_location)
+    check_parts(content, path)
+    return content
 
 
 def load_url(
@@ -293,4 +328,6 @@ def load_url(
             )
         except RuntimeError as error:
             raise CheckpointError(f'{url} was not kept: {error}.') from error
-    return load_tensors(path, map_location)
+    content = load_tensors(path, map_location)
+    check_parts(content, path)
+    return content

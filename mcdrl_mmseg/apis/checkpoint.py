@@ -6,21 +6,36 @@ import copy
 import os
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import torch
 from mmengine.config import Config
 from mmengine.device import get_device
 from mmengine.logging import print_log
 from mmengine.model import revert_sync_batchnorm
 from mmengine.registry import init_default_scope
+from mmseg.models.segmentors import BaseSegmentor
 from mmseg.registry import MODELS
 from torch import nn
 
+from mcdrl_common.printable import printable
 from mcdrl_mmseg.models.last_decode_head import last_decode_head
-from mcdrl_mmseg.safe_loading import CheckpointError, check_weights, load_tensors
+from mcdrl_mmseg.safe_loading import (
+    CheckpointError,
+    check_parts,
+    check_weights,
+    load_tensors,
+)
 
-from .checkpoint_config import CheckpointConfig, parse_config_text
-from .sealed_building import sealed_if_strange
+from .checkpoint_config import (
+    CheckpointConfig,
+    CheckpointConfigError,
+    parse_config_text,
+    shown,
+)
+from .inference_config import component_class
+from .sealed_building import named_failures, sealed_if_strange
 
 _SHOWN_KEYS = 4
 
@@ -44,12 +59,11 @@ def read_checkpoint(path: str | os.PathLike) -> dict:
     if not path.is_file():
         raise CheckpointError(f'checkpoint {str(path)!r} is not a file.')
     content = load_tensors(path)
-    if isinstance(content, Mapping) and 'state_dict' not in content:
+    check_parts(content, path)
+    if 'state_dict' not in content:
         content = dict(state_dict=content)
-    state = content.get('state_dict') if isinstance(content, Mapping) else None
-    if not isinstance(state, Mapping) or not any(
-        isinstance(value, torch.Tensor) for value in state.values()
-    ):
+    state = content['state_dict'] or {}
+    if not any(isinstance(value, torch.Tensor) for value in state.values()):
         raise CheckpointError(f'{path} holds no weights (state_dict).')
     return dict(content)
 
@@ -63,18 +77,25 @@ def config_of(checkpoint: Mapping, source: str | os.PathLike) -> CheckpointConfi
 
     Raises:
         CheckpointError: There is none.
-        CheckpointConfigError: See :func:`parse_config_text`.
+        CheckpointConfigError: See :func:`parse_config_text`; or of no segmentor.
     """
     text = (checkpoint.get('meta') or {}).get('cfg')
     if text is None:
-        runtime = (checkpoint.get('message_hub') or {}).get('runtime_info') or {}
-        text = runtime.get('cfg')
+        runtime = (checkpoint.get('message_hub') or {}).get('runtime_info')
+        text = runtime.get('cfg') if isinstance(runtime, Mapping) else None
     if not isinstance(text, str):
         raise CheckpointError(
             f"{source} does not hold the config it was trained with (meta['cfg']). "
             'Name the config file with --config.'
         )
-    return parse_config_text(text, str(source))
+    config = parse_config_text(text, str(source))
+    built = component_class(config.model)
+    if not (isinstance(built, type) and issubclass(built, BaseSegmentor)):
+        raise CheckpointConfigError(
+            f'{source}: model.type={config.model["type"]!r} of the config in it is '
+            'not a segmentor. Name a config file with --config.'
+        )
+    return config
 
 
 def load_segmentor(
@@ -99,7 +120,7 @@ def load_segmentor(
 
     Raises:
         CheckpointError: The file cannot be used, or does not fit the config.
-        CheckpointConfigError: The config in it is refused.
+        CheckpointConfigError: The config in it is refused, or cannot be built.
         FileNotFoundError: No such config file.
     """
     content = read_checkpoint(checkpoint)
@@ -115,11 +136,11 @@ def load_segmentor(
     # As mmseg does: weights come from the checkpoint and from nowhere else.
     cfg.model.pretrained = None
     cfg.model.train_cfg = None
-    with sealed_if_strange(cfg):
+    with named_failures(cfg, 'model'), sealed_if_strange(cfg):
         model = MODELS.build(cfg.model)
     _load_weights(model, content['state_dict'], checkpoint)
     model.cfg = cfg
-    model.dataset_meta = _dataset_meta(content, model)
+    model.dataset_meta = _dataset_meta(content, model, checkpoint)
     device = device or get_device()
     if not device.startswith('cuda'):
         model = revert_sync_batchnorm(model)
@@ -158,17 +179,59 @@ def _some(keys: list[str]) -> str:
     return f'({", ".join(keys[:_SHOWN_KEYS])}{more})' if keys else ''
 
 
-def _dataset_meta(checkpoint: Mapping, model: nn.Module) -> dict:
+def _dataset_meta(
+    checkpoint: Mapping, model: nn.Module, source: str | os.PathLike
+) -> dict:
     """Class names and palette; plain numbers where the checkpoint has none."""
     meta = (checkpoint.get('meta') or {}).get('dataset_meta') or {}
+    if not isinstance(meta, Mapping):
+        raise _meta_error(source, 'dataset_meta', meta, 'a dict')
     classes = meta.get('classes')
+    if classes is not None and not _are_names(classes):
+        raise _meta_error(source, "dataset_meta['classes']", classes, 'a list of text')
     count = last_decode_head(model).num_classes
     if classes is None or len(classes) != count:
         classes = ('background', *(f'class {n}' for n in range(1, count)))
     palette = meta.get('palette')
+    if palette is not None and not _are_colors(palette):
+        expected = 'a list of colours, each of three integers from 0 to 255'
+        raise _meta_error(source, "dataset_meta['palette']", palette, expected)
     if palette is None or len(palette) != count:
         palette = [(0, 0, 0), *_colors(count - 1)]
-    return dict(classes=tuple(classes), palette=[list(color) for color in palette])
+    return dict(
+        classes=tuple(classes),
+        palette=[[int(value) for value in color] for color in palette],
+    )
+
+
+def _meta_error(
+    source: str | os.PathLike, key: str, value: Any, expected: str
+) -> CheckpointError:
+    return CheckpointError(
+        f'{source}: meta, {key}={shown(value)} must be {expected}. The file was '
+        'changed or is of another program; nothing was loaded.'
+    )
+
+
+def _are_names(classes: Any) -> bool:
+    # Half of a pair of UTF-16 is a text that no file can hold.
+    return isinstance(classes, list | tuple) and all(
+        isinstance(name, str) and name == printable(name) for name in classes
+    )
+
+
+def _are_colors(palette: Any) -> bool:
+    if not isinstance(palette, list | tuple | np.ndarray):
+        return False
+    try:
+        colors = np.asarray(palette)
+    except (ValueError, TypeError, RuntimeError):
+        # Lists of several lengths, say.
+        return False
+    if colors.size == 0:
+        return True
+    integers = colors.dtype.kind in 'iu' and colors.shape[1:] == (3,)
+    return integers and colors.min() >= 0 and colors.max() <= 255
 
 
 def _colors(count: int) -> list[tuple[int, int, int]]:

@@ -31,6 +31,7 @@ _NEEDED = (
     'dataset_type',
 )
 _PACKAGE = 'mcdrl_mmseg'
+_SHOWN_LENGTH = 100
 _ALL = (
     FUNCTIONS,
     *(value for value in vars(mmseg_registry).values() if isinstance(value, Registry)),
@@ -75,13 +76,18 @@ def parse_config_text(text: str, source: str) -> CheckpointConfig:
             f'{source}: the config in it has no model. Name a config file with '
             '--config.'
         )
+    if 'type' not in entries['model']:
+        raise CheckpointConfigError(
+            f"{source}: model of the config in it has no 'type'. Name a config file "
+            'with --config.'
+        )
     _check_imports(entries.pop('custom_imports', None), source)
     scope = entries.setdefault('default_scope', 'mmseg')
     if scope != 'mmseg':
         raise CheckpointConfigError(
             f"{source}: default_scope={scope!r} must be 'mmseg'."
         )
-    pipeline = _by_names(_test_pipeline(entries), (TRANSFORMS,))
+    pipeline = _by_names(_test_pipeline(entries, source), (TRANSFORMS,))
     known = (MODELS, WEIGHT_INITIALIZERS)
     model = without_training(_by_names(entries['model'], known))
     _check_types(model, 'model', known, source)
@@ -106,8 +112,8 @@ def parse_test_dataset(text: str, source: str) -> dict[str, Any]:
     Raises:
         CheckpointConfigError: As :func:`parse_config_text`, or there is none.
     """
-    dataset = (_entries(text, source).get('test_dataloader') or {}).get('dataset')
-    if not isinstance(dataset, dict):
+    dataset = _test_dataset(_entries(text, source), source)
+    if not dataset:
         raise CheckpointConfigError(
             f'{source}: the config in it has no test_dataloader.dataset. Name a config '
             'file with --config.'
@@ -169,22 +175,65 @@ class _DictCalls(ast.NodeTransformer):
 
 def _literal(node: ast.expr, name: str, source: str) -> Any:
     try:
-        return ast.literal_eval(_DictCalls().visit(node))
+        value = ast.literal_eval(_DictCalls().visit(node))
+        _check_plain(value)
     except (ValueError, TypeError, RecursionError) as error:
         raise CheckpointConfigError(
             f'{source}: {name} of the config in it holds more than strings, numbers '
             f'and lists or dicts of them ({error}). Name a config file with --config.'
         ) from None
+    return value
+
+
+def _check_plain(value: Any) -> None:
+    """Refuse sets and bytes, which no check looks into, and keys that name nothing."""
+    if isinstance(value, dict):
+        for key, item in value.items():
+            if 'type' in value and not isinstance(key, str):
+                raise ValueError(f'a component with the key {key!r}')
+            _check_plain(item)
+    elif isinstance(value, list | tuple):
+        for item in value:
+            _check_plain(item)
+    elif not isinstance(value, str | int | float | None):
+        raise ValueError(f'{type(value).__name__} {value!r}')
+
+
+def _expect(fits: bool, key: str, value: Any, expected: str, source: str) -> None:
+    if not fits:
+        raise CheckpointConfigError(
+            f'{source}: {key}={shown(value)} of the config in it must be {expected}. '
+            'Name a config file with --config.'
+        )
+
+
+def shown(value: Any) -> str:
+    """A value for a message, cut where it is long.
+
+    Args:
+        value: Of any type.
+    """
+    text = repr(value)
+    return text if len(text) <= _SHOWN_LENGTH else f'{text[:_SHOWN_LENGTH]}...'
 
 
 def _check_imports(custom_imports: Any, source: str) -> None:
     if custom_imports is None:
         return
-    names = (
-        custom_imports.get('imports', []) if isinstance(custom_imports, dict) else []
+    is_dict = isinstance(custom_imports, dict)
+    named = custom_imports.get('imports') if is_dict else custom_imports
+    names = [named] if isinstance(named, str) else named or []
+    _expect(
+        is_dict and isinstance(names, list | tuple),
+        'custom_imports',
+        custom_imports,
+        'dict(imports=[...])',
+        source,
     )
-    for name in [names] if isinstance(names, str) else names:
-        if str(name).partition('.')[0] != _PACKAGE:
+    for name in names:
+        key = 'custom_imports.imports'
+        _expect(isinstance(name, str), key, names, 'a list of names', source)
+        if name.partition('.')[0] != _PACKAGE:
             raise CheckpointConfigError(
                 f'{source}: the config in it imports {name!r} (custom_imports). '
                 f'Nothing but {_PACKAGE} is imported because a checkpoint says so. If '
@@ -192,11 +241,25 @@ def _check_imports(custom_imports: Any, source: str) -> None:
             )
 
 
-def _test_pipeline(entries: Mapping) -> list:
-    pipeline = entries.get('test_pipeline')
+def _test_dataset(entries: Mapping, source: str) -> dict[str, Any]:
+    """The data set of the test; empty where there is none."""
+    loader = entries.get('test_dataloader') or {}
+    _expect(isinstance(loader, dict), 'test_dataloader', loader, 'a dict', source)
+    dataset = loader.get('dataset') or {}
+    key = 'test_dataloader.dataset'
+    _expect(isinstance(dataset, dict), key, dataset, 'a dict', source)
+    return dataset
+
+
+def _test_pipeline(entries: Mapping, source: str) -> list:
+    key, pipeline = 'test_pipeline', entries.get('test_pipeline')
     if pipeline is None:
-        dataset = entries.get('test_dataloader') or {}
-        pipeline = (dataset.get('dataset') or {}).get('pipeline') or []
+        key = 'test_dataloader.dataset.pipeline'
+        pipeline = _test_dataset(entries, source).get('pipeline') or []
+    _expect(isinstance(pipeline, list | tuple), key, pipeline, 'a list', source)
+    for number, step in enumerate(pipeline):
+        fits = isinstance(step, dict) and 'type' in step
+        _expect(fits, f'{key}[{number}]', step, "a dict with a 'type'", source)
     return list(pipeline)
 
 

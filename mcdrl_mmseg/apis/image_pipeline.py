@@ -21,7 +21,7 @@ from mcdrl_common.image_files import (
 )
 from mcdrl_common.type_names import type_name
 
-from .sealed_building import sealed_if_strange
+from .sealed_building import named_failures, sealed_if_strange
 
 # mmseg's own inference puts the other two into the config that it is given.
 _IMAGE_LOADERS = ('LoadImageFromFile', 'LoadImageFromNDArray', 'InferencerLoader')
@@ -157,7 +157,7 @@ def build_image_pipeline(cfg: Mapping) -> Callable[[dict], dict]:
     for loader in loaders:
         loader['type'] = 'LoadImageFromNDArray'
     init_default_scope(cfg.get('default_scope', 'mmseg'))
-    with sealed_if_strange(cfg):
+    with named_failures(cfg, 'test_pipeline'), sealed_if_strange(cfg):
         pipeline = Compose(kept)
 
     def run(data: dict) -> dict:

@@ -34,7 +34,7 @@ def without_training(config: Any) -> Any:
         return type(config)(without_training(item) for item in config)
     if not isinstance(config, Mapping):
         return config
-    component = _component(config)
+    component = component_class(config)
     own = getattr(component, '__module__', '').partition('.')[0] == _OWN_PACKAGE
     kept = {}
     for key, value in config.items():
@@ -54,8 +54,12 @@ def _is_of_training(key: Any, value: Any) -> bool:
     return is_loss and isinstance(value, Mapping | list | tuple | None)
 
 
-def _component(config: Mapping) -> type | None:
-    """The class that a config is of, looked up among what is registered alone."""
+def component_class(config: Mapping) -> type | None:
+    """The class that a config is of, looked up among what is registered alone.
+
+    Args:
+        config: Of a model or a part of one.
+    """
     name = config.get('type')
     if not isinstance(name, str):
         return None

@@ -85,6 +85,8 @@ _IMPORT_MACHINERY = '<frozen importlib._bootstrap>'
 _WRITING = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_TRUNC
 # Shorter values stand in too many paths by chance to be named as the cause.
 _TELLING_LENGTH = 3
+# MMEngine's errors show whole configs.
+_LONGEST_REASON = 300
 
 
 @dataclass
@@ -154,6 +156,34 @@ def sealed_if_strange(config: Mapping | Config) -> AbstractContextManager:
     if isinstance(config, CheckpointConfig):
         return sealed(config.to_dict(), config.source)
     return nullcontext()
+
+
+@contextmanager
+def named_failures(config: Mapping | Config, key: str) -> Iterator[None]:
+    """Name the checkpoint and the key where its config cannot be built.
+
+    To be entered before :func:`sealed_if_strange`.
+
+    Args:
+        config: What is built in the block; a trusted one fails as it does.
+        key: The part of it.
+
+    Raises:
+        CheckpointConfigError: The block failed, by whatever error.
+    """
+    try:
+        yield
+    except CheckpointConfigError:
+        raise
+    except Exception as error:
+        if not isinstance(config, CheckpointConfig):
+            raise
+        reason = str(error).strip() or type(error).__name__
+        raise CheckpointConfigError(
+            f'{config.source}: {key} of the config in it cannot be built: '
+            f'{reason[:_LONGEST_REASON]}. If a config file belongs to the checkpoint, '
+            'name it with --config.'
+        ) from error
 
 
 @cache

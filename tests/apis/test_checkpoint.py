@@ -184,6 +184,97 @@ def test_weights_that_are_no_numbers_are_an_error(
         assert key in str(caught.value)
 
 
+@pytest.mark.reliability('bad input', 'a checkpoint whose parts are of another type')
+@pytest.mark.parametrize(
+    ('place', 'value', 'named'),
+    [
+        ('meta', ['x'], 'meta'),
+        ('meta', 'x', 'meta'),
+        ('message_hub', 5, 'message_hub'),
+        ('state_dict', {1: torch.ones(2)}, 'state_dict: the key 1'),
+        ('state_dict', {'a': torch.ones(2), ('b',): 3}, r"the key \('b',\)"),
+    ],
+)
+def test_parts_of_another_type_are_named(
+    tiny_checkpoint, save, load_with_mmengine, place, value, named
+):
+    path = save({**read_checkpoint(tiny_checkpoint), place: value})
+    for load in (load_segmentor, load_with_mmengine):
+        with pytest.raises(CheckpointError, match=rf'odd\.pth.*{named}'):
+            load(path)
+
+
+@pytest.mark.reliability('bad input', 'a checkpoint whose names of classes are none')
+@pytest.mark.parametrize(
+    ('meta', 'named'),
+    [
+        (['x'], r"dataset_meta.*\['x'\]"),
+        (5, 'dataset_meta.*5'),
+        (dict(classes=5), 'classes.*5'),
+        (dict(classes='ab'), "classes.*'ab'"),
+        (dict(classes=[1, 2]), r'classes.*\[1, 2\]'),
+        (dict(classes=[['a'], {}]), r"classes.*\['a'\]"),
+        (dict(classes=[torch.ones(2)] * 2), 'classes.*tensor'),
+        (dict(classes=['a\ud800', 'b']), 'classes'),
+        (dict(palette=5), 'palette.*5'),
+        (dict(palette=[1, 2]), r'palette.*\[1, 2\]'),
+        (dict(palette=[['a'], ['b']]), 'palette'),
+        (dict(palette=[[0, 0, 0], [0, 0]]), 'palette'),
+        (dict(palette=[[0, 0, 0], [0, 0, 256]]), 'palette'),
+        (dict(palette=[[0, 0, 0], [0, 0, 1.5]]), 'palette'),
+    ],
+)
+def test_names_and_colours_of_classes_are_text_and_bytes(
+    tiny_checkpoint, save, meta, named
+):
+    content = read_checkpoint(tiny_checkpoint)
+    content['meta']['dataset_meta'] = meta
+    path = save(content)
+    with pytest.raises(CheckpointError, match=rf'odd\.pth: meta.*{named}'):
+        load_segmentor(path, device='cpu')
+
+
+def test_names_and_colours_of_classes_are_taken(tiny_checkpoint, save):
+    content = read_checkpoint(tiny_checkpoint)
+    for palette in ([(0, 0, 0), [9, 8, 7]], np.array([[0, 0, 0], [9, 8, 7]])):
+        meta = dict(classes=['background', 'polyp'], palette=palette)
+        content['meta']['dataset_meta'] = meta
+        taken = load_segmentor(save(content), device='cpu').dataset_meta
+        assert taken == dict(
+            classes=('background', 'polyp'), palette=[[0, 0, 0], [9, 8, 7]]
+        )
+
+
+@pytest.mark.reliability('bad input', 'a config in a checkpoint that cannot be built')
+@pytest.mark.parametrize(
+    ('text', 'named'),
+    [
+        ('model = dict()', "model.*'type'"),
+        ("model = dict(type='EncoderDecoder')", 'model.*EncoderDecoder.*decode_head'),
+        ("model = dict(type='EncoderDecoder', backbone=5, decode_head=5)", 'model'),
+        ("model = {'type': 'EncoderDecoder', 'a-b': 1}", 'model'),
+        ("model = dict(type='ResNet', depth=18)", 'ResNet.*not a segmentor'),
+        (f"model = dict(type='EncoderDecoder', a={'[' * 150}{']' * 150})", 'model'),
+    ],
+)
+def test_a_config_that_cannot_be_built_is_named(tiny_checkpoint, save, text, named):
+    content = read_checkpoint(tiny_checkpoint)
+    content['meta']['cfg'] = text + '\n'
+    with pytest.raises(CheckpointConfigError, match=rf'odd\.pth: .*{named}') as caught:
+        load_segmentor(save(content), device='cpu')
+    assert len(str(caught.value)) < 600
+
+
+def test_a_pipeline_that_cannot_be_built_is_named(tiny_checkpoint, tiny_config, save):
+    content = read_checkpoint(tiny_checkpoint)
+    cfg = Config.fromfile(tiny_config)
+    cfg.test_pipeline = [dict(type='LoadImageFromFile'), dict(type='Resize', b=1)]
+    content['meta']['cfg'] = cfg.pretty_text
+    model = load_segmentor(save(content), device='cpu')
+    with pytest.raises(CheckpointConfigError, match=r'odd\.pth: test_pipeline'):
+        prepare(model, np.zeros((8, 8, 3), np.uint8))
+
+
 @pytest.mark.reliability('fault', 'a checkpoint of which one byte has changed')
 def test_a_changed_byte_is_an_error_everywhere(
     tiny_checkpoint, tmp_path, load_with_mmengine

@@ -3,7 +3,7 @@ from mmengine.config import Config
 from mmseg.registry import TRANSFORMS
 
 from mcdrl_mmseg.apis import CheckpointConfigError
-from mcdrl_mmseg.apis.checkpoint_config import parse_config_text
+from mcdrl_mmseg.apis.checkpoint_config import parse_config_text, parse_test_dataset
 from mcdrl_mmseg.apis.inference_config import without_training
 
 MODEL = "model = dict(type='EncoderDecoder', backbone=dict(type='ResNet', depth=50))\n"
@@ -170,3 +170,46 @@ def test_weights_are_never_asked_to_be_downloaded():
 def test_a_text_without_a_model_names_the_file_and_the_way_out(text):
     with pytest.raises(CheckpointConfigError, match=r'best\.pth: .*--config'):
         parse(text)
+
+
+@pytest.mark.reliability(
+    'bad input', 'a config in a checkpoint with entries of another type'
+)
+@pytest.mark.parametrize(
+    ('text', 'named'),
+    [
+        ('custom_imports = 5\n', 'custom_imports=5'),
+        ('custom_imports = dict(imports=5)\n', 'custom_imports'),
+        ("custom_imports = dict(imports=[['mcdrl_mmseg']])\n", 'custom_imports'),
+        ('test_dataloader = [1]\n', r'test_dataloader=\[1\]'),
+        ('test_dataloader = dict(dataset=[1])\n', r'test_dataloader\.dataset=\[1\]'),
+        (
+            'test_dataloader = dict(dataset=dict(pipeline=5))\n',
+            r'test_dataloader\.dataset\.pipeline=5',
+        ),
+        ('test_pipeline = 5\n', 'test_pipeline=5'),
+        ('test_pipeline = [5]\n', r'test_pipeline\[0\]=5'),
+        ('test_pipeline = [dict(keys=1)]\n', r'test_pipeline\[0\].*type'),
+        ("test_pipeline = [{'type': 'Resize', 3: 4}]\n", r'test_pipeline.*3'),
+        ("model = {'type': 'EncoderDecoder', None: 2}\n", 'model.*None'),
+        (
+            "model = {'type': 'EncoderDecoder', b'type': 'os.system'}\n",
+            "model.*b'type'",
+        ),
+        ("model = {'type': 'X', 'a': [{'type': 'Y', (1,): 3}]}\n", r'model.*\(1,\)'),
+        ("model = {'type': 'X', 'a': {'b'}}\n", r"model.*\{'b'\}"),
+    ],
+)
+def test_entries_of_another_type_are_named(text, named):
+    with pytest.raises(CheckpointConfigError, match=rf'best\.pth: .*{named}'):
+        parse(MODEL + text)
+
+
+def test_a_test_data_set_of_another_type_is_named():
+    for text in ('test_dataloader = [1]\n', 'test_dataloader = dict(dataset=5)\n'):
+        with pytest.raises(CheckpointConfigError, match=r'run/config\.py: .*test_data'):
+            parse_test_dataset(text, 'run/config.py')
+
+
+def test_keys_of_what_is_no_component_may_be_numbers():
+    parse(MODEL.replace('depth=50', 'depth=50, norm_cfg={1: 2}') + PIPELINE)
