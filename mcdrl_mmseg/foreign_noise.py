@@ -27,7 +27,8 @@ def quiet_if_asked() -> Iterator[None]:
     """Import, in the block, what imports MMSegmentation.
 
     Without effect unless ``mcdrl_common.quiet_tools`` was imported in this process or
-    in one above it. Warnings of the list stay silent after the block.
+    in one above it. Warnings of the list and what MMEngine says of environment
+    variables in configs stay silent after the block.
     """
     if os.environ.get(_QUIET) != '1':
         yield
@@ -45,3 +46,17 @@ def quiet_if_asked() -> Iterator[None]:
 
     with mock.patch.object(mmengine.logging, 'print_log', print_log):
         yield
+    _silence_substitutions()
+
+
+def _silence_substitutions() -> None:
+    """MMEngine tells of each environment variable of a config, whenever it is read."""
+    from mmengine.config import config
+
+    original = config.print_log
+
+    def print_log(msg: Any, logger: Any = None, level: int = logging.INFO) -> None:
+        if not str(msg).startswith('Using env variable'):
+            original(msg, logger, level)
+
+    config.print_log = print_log

@@ -28,31 +28,46 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
+from mcdrl_mmseg.engine.runner import MCDRLRunner
+
 _FILE_ALONE = (
     '\n' + '-' * 60 + '\nSystem environment:',
     'Config:\n',
     'Hooks will be executed in the following order',
     'paramwise_options -- ',
+    # Of every training in one process, whether its model has such layers or not.
+    'Distributed training is not used, all SyncBatchNorm',
     # MMEngine's own use of what it renamed.
     '"FileClient" will be deprecated',
     '"HardDiskBackend" is the alias',
 )
+# MMEngine names every frozen weight, a line each.
+_FILE_ALONE_ENDS = ('is skipped since its requires_grad=False',)
 _SCORE = 'mDice_fg'
 
 
-class ToolRunner(Runner):
-    """MMEngine's runner, whose console leaves long dumps to the log file."""
+class _ShortConsole:
+    """Leaves long dumps to the log file; for a runner beside it."""
 
     def build_logger(self, *args: Any, **kwargs: Any) -> MMLogger:
         """Build the logger, and shorten what it writes to the console."""
-        logger = super().build_logger(*args, **kwargs)
+        logger = super().build_logger(*args, **kwargs)  # type: ignore[misc]
         for handler in _console_handlers(logger):
             handler.addFilter(_is_for_console)
         return logger
 
 
+class ToolRunner(_ShortConsole, Runner):
+    """MMEngine's runner, as the tools use it."""
+
+
+class ToolMCDRLRunner(_ShortConsole, MCDRLRunner):
+    """The runner that inserts MCDRL, as the tools use it."""
+
+
 def _is_for_console(record: logging.LogRecord) -> bool:
-    return not record.getMessage().startswith(_FILE_ALONE)
+    text = record.getMessage()
+    return not (text.startswith(_FILE_ALONE) or text.endswith(_FILE_ALONE_ENDS))
 
 
 def _console_handlers(logger: logging.Logger) -> list[logging.StreamHandler]:

@@ -18,7 +18,7 @@ from mcdrl_mmseg.engine.config_check import check_config
 from mcdrl_mmseg.engine.insertion import insert_mcdrl
 
 from .config import FormattedOnceConfig
-from .console import ToolRunner
+from .console import ToolMCDRLRunner, ToolRunner
 from .slurm import set_rendezvous
 
 
@@ -133,6 +133,8 @@ def build_runner(cfg: Config) -> Runner:
             **(cfg.get('model_wrapper_cfg') or {}),
             'device_ids': None,
         }
+    if cfg.get('runner_type') == 'MCDRLRunner':
+        return ToolMCDRLRunner.from_cfg(cfg)
     if 'runner_type' in cfg:
         return RUNNERS.build(cfg)
     return ToolRunner.from_cfg(cfg)

@@ -1,5 +1,6 @@
 import io
 import logging
+import os
 import re
 import subprocess
 import sys
@@ -10,7 +11,13 @@ from mmengine.logging import MMLogger
 from rich.console import Console
 
 from mcdrl_mmseg.apis import console
-from mcdrl_mmseg.apis.console import ToolRunner, progress_bar, tell_training
+from mcdrl_mmseg.apis.console import (
+    ToolMCDRLRunner,
+    ToolRunner,
+    progress_bar,
+    tell_training,
+)
+from mcdrl_mmseg.apis.launch import build_runner
 
 
 def test_first_lines_say_what_is_trained_and_where(capsys):
@@ -31,7 +38,8 @@ def test_first_lines_say_what_is_trained_and_where(capsys):
     ]
 
 
-def test_long_dumps_go_to_the_log_file_alone(tmp_path, monkeypatch):
+@pytest.mark.parametrize('runner', [ToolRunner, ToolMCDRLRunner])
+def test_long_dumps_go_to_the_log_file_alone(tmp_path, monkeypatch, runner):
     shown = io.StringIO()
     monkeypatch.setattr(sys, 'stdout', shown)
     monkeypatch.setattr(
@@ -39,12 +47,14 @@ def test_long_dumps_go_to_the_log_file_alone(tmp_path, monkeypatch):
         'build_logger',
         lambda self: MMLogger('long dumps', log_file=str(tmp_path / 'run.log')),
     )
-    logger = ToolRunner.__new__(ToolRunner).build_logger()
+    logger = runner.__new__(runner).build_logger()
     dumps = [
         '\n' + '-' * 60 + '\nSystem environment:\n python',
         'Config:\nmodel = 1',
         'Hooks will be executed in the following order:\n...',
         'paramwise_options -- layer.weight:lr=1',
+        'Distributed training is not used, all SyncBatchNorm (SyncBN) layers',
+        'backbone.conv1.weight is skipped since its requires_grad=False',
     ]
     for text in [*dumps, 'Epoch(train) [1][1/2] loss: 1.0']:
         logger.info(text)
@@ -114,3 +124,42 @@ def test_a_tool_says_its_own_line_and_nothing_of_others(repo_root, tmp_path, too
     assert done.returncode == 2
     assert done.stdout == ''
     assert done.stderr == f"{tool}: checkpoint 'gone.pth' is not a file.\n"
+
+
+_READ_A_CONFIG = """
+import mcdrl_mmseg
+from mmengine.config import Config
+print(Config.fromfile('config.py').root)
+"""
+
+
+@pytest.mark.parametrize(
+    ('tool', 'said'),
+    [('import mcdrl_common.quiet_tools', False), ('', True)],
+    ids=['our tools', 'other programs'],
+)
+def test_environment_variables_of_configs_are_told_outside_our_tools(
+    tmp_path, tool, said
+):
+    (tmp_path / 'config.py').write_text("root = '{{$MCDRL_DATA_ROOT:data}}'\n")
+    environment = {**os.environ, 'MCDRL_DATA_ROOT': '/some/where'}
+    environment.pop('MCDRL_QUIET', None)  # inherited where a tool runs the tests
+    done = subprocess.run(
+        [sys.executable, '-c', tool + _READ_A_CONFIG],
+        capture_output=True,
+        text=True,
+        cwd=tmp_path,
+        env=environment,
+        check=True,
+    )
+    assert done.stdout.endswith('/some/where\n')
+    told = 'Using env variable `MCDRL_DATA_ROOT`' in done.stdout + done.stderr
+    assert told == said
+
+
+def test_the_runner_that_inserts_mcdrl_is_the_tools(monkeypatch):
+    built = []
+    monkeypatch.setattr(ToolMCDRLRunner, 'from_cfg', built.append)
+    cfg = Config(dict(runner_type='MCDRLRunner', launcher='none', work_dir='w'))
+    build_runner(cfg)
+    assert built == [cfg]
