@@ -82,6 +82,7 @@ def carry_out(
             for name, value in content['metrics'].items()
         },
         images=content['images'],
+        sites=content.get('sites', {}),
         duration_s=folder.duration_s,
     )
 

@@ -50,6 +50,8 @@ class RunRecord:
             sites, ``'oracle'`` if it was chosen on the held-out site.
         metrics: Summary values of the test, name -> value; undefined ones are NaN.
         images: Per-image records of the test.
+        sites: What the metric kept of each tested site beside its images' records;
+            empty in records of before it did.
         versions: Package name -> version.
         budget: What the run was allowed: epochs or iters, batch size, image size,
             number of training images.
@@ -68,6 +70,7 @@ class RunRecord:
     selection: str = 'validation'
     metrics: Mapping[str, float] = field(default_factory=dict)
     images: list[dict] = field(default_factory=list)
+    sites: Mapping[str, dict] = field(default_factory=dict)
     versions: Mapping[str, str] = field(default_factory=dict)
     budget: Mapping[str, Any] = field(default_factory=dict)
     data_hash: str = ''
@@ -88,6 +91,9 @@ class RunRecord:
             name: None if value is None or not math.isfinite(value) else float(value)
             for name, value in self.metrics.items()
         }
+        if not self.sites:
+            # As before there were any: the same run gives the same line.
+            del values['sites']
         return json.dumps(values, allow_nan=False, ensure_ascii=False)
 
     @classmethod
@@ -108,7 +114,8 @@ class RunRecord:
                 f'reads schema {SCHEMA}.'
             )
         known = {item.name for item in fields(cls)}
-        missing, unknown = sorted(known - set(values)), sorted(set(values) - known)
+        missing = sorted(known - set(values) - {'sites'})
+        unknown = sorted(set(values) - known)
         if missing or unknown:
             raise ProtocolError(f'keys missing: {missing}, keys unknown: {unknown}.')
         for name, allowed in (('selection', SELECTIONS), ('status', STATUSES)):
@@ -129,6 +136,9 @@ class RunRecord:
 
 def _check_types(values: Mapping[str, Any]) -> None:
     wrong = [n for n, allowed in _TYPES.items() if not _is_a(values[n], allowed)]
+    sites = values.get('sites', {})
+    if not (_is_a(sites, dict) and all(_is_a(s, dict) for s in sites.values())):
+        wrong.append('sites')
     versions = values['versions'].values() if 'versions' not in wrong else ()
     if not all(_is_a(value, str) for value in versions):
         wrong.append('versions')

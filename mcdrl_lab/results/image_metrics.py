@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from mcdrl_common.metric_names import COUNT_METRICS
+from mcdrl_common.metric_names import CALIBRATION_METRICS, COUNT_METRICS
 
 # Fractions that papers print in per cent.
 PERCENT_METRICS = (
@@ -27,6 +27,7 @@ _LOWER_IS_BETTER = (
     *LESION_FREE_METRICS,
     'false_positive_rate',
     'missed_rate',
+    *CALIBRATION_METRICS,
     'hd95',
     'mHD95',
 )

@@ -3,9 +3,11 @@
 import os
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import chain, zip_longest
 from pathlib import Path
+
+import numpy as np
 
 
 @dataclass(frozen=True)
@@ -19,12 +21,16 @@ class ImageResult:
         img_path: Path of the image file, or None.
         seg_map_path: Path of the mask file, or None.
         record: The per-image record.
+        calibration: Its part of the site's calibration, see
+            :func:`~.calibration_counts.calibration_histograms`; None without a
+            probability, or where it is not wanted.
     """
 
     site: str
     img_path: str | None
     seg_map_path: str | None
     record: dict
+    calibration: np.ndarray | None = None
 
     @property
     def identity(self) -> tuple[str, str | None, str | None]:
@@ -32,8 +38,10 @@ class ImageResult:
         return self.site, self.img_path, self.seg_map_path
 
 
-def distinct_records(parts: Sequence[Sequence[ImageResult]], size: int) -> list[dict]:
-    """Records of all processes, each image once, sorted by site and name.
+def distinct_results(
+    parts: Sequence[Sequence[ImageResult]], size: int
+) -> list[ImageResult]:
+    """Results of all processes, each image once, sorted by site and name.
 
     Samplers repeat images so that every process gets as many. An image is
     recognised by site, image path and mask path. Results without a path cannot be
@@ -45,7 +53,7 @@ def distinct_records(parts: Sequence[Sequence[ImageResult]], size: int) -> list[
         size: Number of images in the dataset.
 
     Returns:
-        The records; names that are ambiguous within a site are made longer.
+        The results; names that are ambiguous within a site are made longer.
     """
     interleaved = chain.from_iterable(zip_longest(*parts))
     named: dict[tuple, ImageResult] = {}
@@ -58,16 +66,19 @@ def distinct_records(parts: Sequence[Sequence[ImageResult]], size: int) -> list[
         else:
             unnamed.append(result)
     unnamed = unnamed[: max(0, size - len(named))]
-    records = _with_clear_names(list(named.values()))
-    records += [
-        {**result.record, 'image': f'image_{index:06d}'}
-        for index, result in enumerate(unnamed)
+    results = _with_clear_names(list(named.values()))
+    results += [
+        _renamed(result, f'image_{index:06d}') for index, result in enumerate(unnamed)
     ]
-    return sorted(records, key=lambda record: (record['site'], record['image']))
+    return sorted(results, key=lambda r: (r.record['site'], r.record['image']))
 
 
-def _with_clear_names(results: list[ImageResult]) -> list[dict]:
-    """Records, with paths below the common folder where file names repeat."""
+def _renamed(result: ImageResult, name: str) -> ImageResult:
+    return replace(result, record={**result.record, 'image': name})
+
+
+def _with_clear_names(results: list[ImageResult]) -> list[ImageResult]:
+    """Results, with paths below the common folder where file names repeat."""
     uses = Counter((r.site, r.record['image']) for r in results)
     ambiguous = {site for (site, _), count in uses.items() if count > 1}
     folders = {
@@ -77,11 +88,8 @@ def _with_clear_names(results: list[ImageResult]) -> list[dict]:
         for site in ambiguous
     }
     return [
-        {
-            **r.record,
-            'image': Path(r.img_path or '').relative_to(folders[r.site]).as_posix(),
-        }
+        _renamed(r, Path(r.img_path or '').relative_to(folders[r.site]).as_posix())
         if r.site in folders
-        else r.record
+        else r
         for r in results
     ]

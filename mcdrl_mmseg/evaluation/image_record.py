@@ -26,6 +26,7 @@ def image_record(
     class_names: Sequence[str] = (),
     ignore_index: int = 255,
     surface_tolerance: float | str | None = None,
+    thresholds: bool = True,
 ) -> dict:
     """Measure one image.
 
@@ -41,6 +42,7 @@ def image_record(
         ignore_index: Label of pixels without ground truth.
         surface_tolerance: See :func:`~.surface.tolerance_in_pixels`; None leaves
             the distances out.
+        thresholds: Whether to average over thresholds, where there is a probability.
 
     Returns:
         The keys of the per-image record, in docs/metrics.md.
@@ -67,7 +69,7 @@ def image_record(
     if has_lesion and surface_tolerance is not None:
         tolerance = tolerance_in_pixels(surface_tolerance, *image.target.shape)
         hd95, nsd = surface_scores((image.labels != 0) & valid, foreground, tolerance)
-    if has_lesion and image.probability is not None:
+    if has_lesion and thresholds and image.probability is not None:
         dice_mean, iou_mean = mean_over_thresholds(
             threshold_histograms(image.probability, foreground, valid)
         )

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 from prettytable import PrettyTable
 
+from mcdrl_common.metric_names import CALIBRATION_METRICS
 from mcdrl_common.site_scores import (
     SURFACE_METRICS,
     THRESHOLD_METRICS,
@@ -99,6 +100,29 @@ def class_table(records: Sequence[dict]) -> str | None:
         return None
     rows = {name: summarise_class(records, name) for name in names}
     return _table('class', rows, CLASS_COLUMNS)
+
+
+def calibration_table(metrics: Metrics) -> str:
+    """One row a site: calibration of the lesion probability; lower is better.
+
+    Args:
+        metrics: Of all sites, by their full names.
+    """
+    ending = f'/{CALIBRATION_METRICS[0]}'
+    scopes = {
+        name[len('site/') : -len(ending)]: name[: -len(ending)]
+        for name in metrics
+        if name.startswith('site/') and name.endswith(ending)
+    }
+    if len(scopes) > 1:
+        scopes['mean of sites'] = 'site_mean'
+    rows = {
+        name: {column: metrics[f'{scope}/{column}'] for column in CALIBRATION_METRICS}
+        for name, scope in scopes.items()
+    }
+    if len(scopes) > 1:
+        rows['all pixels'] = {name: metrics[name] for name in CALIBRATION_METRICS}
+    return _table('calibration', rows, CALIBRATION_METRICS)
 
 
 def columns_left_out(surface: bool, thresholds: bool) -> tuple[str, ...]:

@@ -101,7 +101,11 @@ def read_sample(
         labels = predicted
         if with_probability:
             notes.append(
-                ('no_logits', f'{name}: no seg_logits, so no mean over thresholds')
+                (
+                    'no_logits',
+                    f'{name}: no seg_logits, so no mean over thresholds and no '
+                    'calibration',
+                )
             )
     else:
         logits = logits.detach()
@@ -124,7 +128,7 @@ def read_sample(
                     'merged',
                     f'{name}: pred_sem_seg does not follow from seg_logits (as after '
                     'test-time augmentation); the label map is measured as it is, '
-                    'and there is no mean over thresholds',
+                    'and there is no mean over thresholds and no calibration',
                 )
             )
     lesion_classes = sample.get('lesion_classes')

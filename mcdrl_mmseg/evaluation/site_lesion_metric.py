@@ -14,9 +14,12 @@ from mmseg.registry import METRICS
 
 if TYPE_CHECKING:
     # What measures is imported where it is used: registering the metric needs none.
+    import numpy as np
+
     from mcdrl_common.site_scores import Metrics
 
     from .distinct_images import ImageResult
+    from .sample_reader import EvaluatedImage
 
 SCOPED_METRICS = {
     'mDice_fg',
@@ -27,6 +30,8 @@ SCOPED_METRICS = {
     'lesion_images',
     'mDice',
     'mIoU',
+    'ECE',
+    'Brier',
 }
 """Metrics of sites, lesion types and classes that go to the runner's log."""
 
@@ -61,6 +66,8 @@ class SiteLesionMetric(BaseMetric):
         collect_device: As in mmengine's ``BaseMetric``.
         prefix: As in ``BaseMetric``; the default leaves the names as they are.
         collect_dir: As in ``BaseMetric``.
+        calibration: Whether to compute calibration errors and Brier score of the
+            lesion probability, by site and near the lesions' outlines.
 
     Raises:
         ImportError: If ``surface`` is set and MONAI is not installed.
@@ -80,6 +87,7 @@ class SiteLesionMetric(BaseMetric):
         collect_device: str = 'cpu',
         prefix: str | None = None,
         collect_dir: str | None = None,
+        calibration: bool = True,
     ) -> None:
         from mcdrl_common.image_records import check_records_path
 
@@ -94,6 +102,7 @@ class SiteLesionMetric(BaseMetric):
         self.surface = surface
         self.surface_tolerance = surface_tolerance
         self.thresholds = thresholds
+        self.calibration = calibration
         self.ignore_index = ignore_index
         self.records_path = records_path
         self._dataset_size = 0
@@ -118,7 +127,9 @@ class SiteLesionMetric(BaseMetric):
 
         names = self._class_names
         for sample in data_samples:
-            image = read_sample(sample, len(names) or 2, self.thresholds)
+            image = read_sample(
+                sample, len(names) or 2, self.thresholds or self.calibration
+            )
             for key, note in image.notes:
                 self._say_once(key, note)
             record = image_record(
@@ -126,10 +137,26 @@ class SiteLesionMetric(BaseMetric):
                 names,
                 self.ignore_index,
                 self.surface_tolerance if self.surface else None,
+                self.thresholds,
             )
             self.results.append(
-                ImageResult(image.site, image.img_path, image.seg_map_path, record)
+                ImageResult(
+                    image.site,
+                    image.img_path,
+                    image.seg_map_path,
+                    record,
+                    self._calibration_of(image) if self.calibration else None,
+                )
             )
+
+    def _calibration_of(self, image: EvaluatedImage) -> np.ndarray | None:
+        from .calibration_counts import calibration_histograms
+
+        if image.probability is None:
+            return None
+        valid = image.target != self.ignore_index
+        lesion = (image.target != 0) & valid
+        return calibration_histograms(image.probability, lesion, valid)
 
     def evaluate(self, size: int) -> dict[str, float]:
         """Collect the results of all processes and compute the metrics.
@@ -163,17 +190,22 @@ class SiteLesionMetric(BaseMetric):
             Metrics for the runner; NaN where undefined.
         """
         from mcdrl_common.image_records import write_records
+        from mcdrl_common.site_reliability import scoped_calibration, site_calibration
         from mcdrl_common.site_scores import (
             aggregate,
             sites_without_lesion,
             worst_site,
         )
 
-        from .distinct_images import distinct_records
+        from .distinct_images import distinct_results
 
-        records = distinct_records(results, self._dataset_size)
+        distinct = distinct_results(results, self._dataset_size)
+        records = [result.record for result in distinct]
         metrics = aggregate(records)
-        self._report(records)
+        histograms = _by_site(distinct) if self.calibration else {}
+        if self.calibration:
+            metrics.update(scoped_calibration(histograms))
+        self._report(records, metrics)
         if self.records_path is not None:
             write_records(
                 self.records_path,
@@ -182,6 +214,11 @@ class SiteLesionMetric(BaseMetric):
                     metrics=metrics,
                     worst_site=worst_site(records),
                     sites_without_lesion=sites_without_lesion(records),
+                    sites={
+                        site: dict(calibration=site_calibration(counts))
+                        for site, counts in histograms.items()
+                        if counts is not None
+                    },
                     images=records,
                 ),
             )
@@ -199,6 +236,7 @@ class SiteLesionMetric(BaseMetric):
             surface_tolerance=self.surface_tolerance,
             hausdorff_percentile=HAUSDORFF_PERCENTILE,
             thresholds=self.thresholds,
+            calibration=self.calibration,
             ignore_index=self.ignore_index,
             classes=list(self._class_names),
         )
@@ -214,11 +252,12 @@ class SiteLesionMetric(BaseMetric):
                 chosen[key] = math.nan if value is None else value
         return chosen
 
-    def _report(self, records: list[dict]) -> None:
+    def _report(self, records: list[dict], metrics: Metrics) -> None:
         """Log the tables, and everything that a reader of them must know."""
         from mcdrl_common.site_scores import sites_without_lesion
 
         from .report_table import (
+            calibration_table,
             class_table,
             columns_left_out,
             lesion_table,
@@ -231,6 +270,7 @@ class SiteLesionMetric(BaseMetric):
             site_table(records, left_out),
             lesion_table(records, left_out),
             class_table(records),
+            calibration_table(metrics) if self.calibration else None,
         )
         text = '\n'.join(table for table in tables if table is not None)
         print_log(
@@ -266,3 +306,19 @@ class SiteLesionMetric(BaseMetric):
     @staticmethod
     def _warn(message: str) -> None:
         print_log(message, logger='current', level=logging.WARNING)
+
+
+def _by_site(results: Sequence[ImageResult]) -> dict[str, np.ndarray | None]:
+    """Summed histograms; None for a site of which an image has no probability."""
+    sites: dict[str, list[np.ndarray | None]] = {}
+    for result in results:
+        sites.setdefault(result.site, []).append(result.calibration)
+    return {site: _sum_of_all(parts) for site, parts in sites.items()}
+
+
+def _sum_of_all(parts: Sequence[np.ndarray | None]) -> np.ndarray | None:
+    known = [part for part in parts if part is not None]
+    if len(known) < len(parts):
+        return None
+    # Those of one image are of 32 bits.
+    return sum((part.astype('int64') for part in known[1:]), known[0].astype('int64'))

@@ -309,6 +309,44 @@ def test_pooled_scores_agree_with_the_foreground_row_of_mmseg():
     assert metrics['pooled_Acc'] == pytest.approx(scores['aAcc'], abs=1e-6)
 
 
+def test_calibration_is_by_site_in_metrics_and_file(tmp_path):
+    lesion = torch.tensor([[0, 0, 0, 1]])
+    chance = torch.tensor([[0.2, 0.2, 0.2, 0.8]]).logit()
+    samples = [
+        make_sample(lesion, torch.stack([-chance, 0 * chance]), '/c1/1', site='c1'),
+        make_sample(lesion, sure(lesion) * 100, '/c2/1', site='c2'),
+    ]
+    for sample, mask in zip(samples, (lesion, lesion)):
+        sample.pred_sem_seg.data = mask[None]
+    path = tmp_path / 'records.json'
+    metrics = evaluate(samples, records_path=str(path))
+    assert metrics['site/c1/ECE'] == pytest.approx(0.2)
+    assert metrics['site/c1/Brier'] == pytest.approx(0.04)
+    assert metrics['site/c2/ECE'] == 0
+    assert metrics['ECE'] == metrics['site_mean/ECE'] == pytest.approx(0.1)
+    # Columns 2 and 3 are the border: one pixel on either side.
+    border = read_records(path)['sites']['c1']['calibration']['border']
+    assert sum(border['pixels']) == 2
+    assert read_records(path)['metrics']['site/c1/ECE'] == pytest.approx(0.2)
+
+
+def test_calibration_needs_every_image_of_a_site(tmp_path, logged):
+    samples = random_samples(6)
+    del samples[0].seg_logits
+    path = tmp_path / 'records.json'
+    metrics = evaluate(samples, records_path=str(path))
+    assert math.isnan(metrics['site/c1/ECE']) and math.isnan(metrics['ECE'])
+    assert metrics['site/c2/ECE'] > 0
+    assert list(read_records(path)['sites']) == ['c2', 'c3']
+    assert any('no calibration' in w for w in warnings_of(logged))
+
+
+def test_without_calibration_there_is_none(logged):
+    metrics = evaluate(random_samples(), thresholds=False, calibration=False)
+    assert not any('ECE' in key or 'Brier' in key for key in metrics)
+    assert not any('calibration' in r.getMessage() for r in logged.records)
+
+
 def test_undefined_is_nan_for_the_runner_null_in_the_file_and_said(tmp_path, logged):
     lesion, empty = torch.tensor([[0, 1]]), torch.tensor([[0, 0]])
     path = tmp_path / 'records.json'
@@ -372,6 +410,7 @@ def test_table_is_per_class_and_lesion_type_when_there_are_several(logged):
 
 def test_options_leave_their_columns_out():
     metrics = evaluate(random_samples(), surface=False, thresholds=False)
+    assert metrics['ECE'] > 0
     assert not any('HD95' in key or 'mean256' in key for key in metrics)
     metrics = evaluate(random_samples(), surface=True)
     assert metrics['mHD95'] > 0 and metrics['mDice_fg_mean256'] > 0

@@ -24,11 +24,14 @@ from mcdrl_lab.results.run_log import RunLogError, read_run_log
 from mcdrl_lab.results.tables import ORACLE_NOTE
 
 from . import report_tables as tables
+from .calibration_section import calibration_table, reliability_figure
 from .chosen_cases import choose_cases
 from .drawn_runs import ReportOptions, draw_runs
 from .report_source import Source, load_source
 
 if TYPE_CHECKING:
+    from mcdrl_lab.plans.records import RunRecord
+
     from .run_pictures import RunPictures
 
 GENERATOR = 'mcdrl_lab.results.html_report'
@@ -114,6 +117,7 @@ def build_content(
         else None,
         side_by_side=tables.side_by_side(groups),
         results=[tables.results_table(name, runs) for name, runs in groups.items()],
+        calibration=_calibration(groups),
         comparisons=[
             dict(table=tables.comparison_table(c), notes=c.notes) for c in comparisons
         ],
@@ -218,6 +222,17 @@ def _cases(
         note = pictures[site].note if site in pictures else None
         groups.append(dict(site=site, run=run, cases=entries, note=note))
     return groups
+
+
+def _calibration(groups: Mapping[str, Sequence[RunRecord]]) -> list[dict]:
+    """A table and a figure of each method whose runs recorded calibration."""
+    sections = []
+    for name, runs in groups.items():
+        table, figure = calibration_table(name, runs), reliability_figure(runs)
+        if table is not None:
+            uri = figure_uri(figure) if figure is not None else None
+            sections.append(dict(method=name, table=table, uri=uri))
+    return sections
 
 
 def _profile(pictures: Mapping[str, RunPictures]) -> str | None:

@@ -12,6 +12,7 @@ from mmengine.optim.scheduler import ReduceOnPlateauParamScheduler
 from mmseg.evaluation import IoUMetric
 
 from mcdrl_common.config_datasets import evaluators
+from mcdrl_common.metric_names import CALIBRATION_METRICS
 from mcdrl_common.site_scores import summarise
 from mcdrl_mmseg.datasets import EndoscopySiteDataset
 from mcdrl_mmseg.evaluation import SiteLesionMetric
@@ -26,7 +27,10 @@ _IOU_METRICS = {
     'mDice': ('mDice', 'mAcc'),
     'mFscore': ('mFscore', 'mPrecision', 'mRecall'),
 }
-_LOWER_IS_BETTER = ('mHD95', 'missed_rate', 'false_positive_rate', 'false_area')
+_LOWER_IS_BETTER = (
+    *('mHD95', 'missed_rate', 'false_positive_rate', 'false_area'),
+    *CALIBRATION_METRICS,
+)
 _SCOPES = ('site', 'lesion', 'class', 'site_mean', 'class_mean', 'worst_site')
 _EVALUATORS = ('val_evaluator', 'test_evaluator')
 
@@ -125,6 +129,8 @@ def _names_of(part: Component) -> list[str] | None:
         flags = (part.cfg.get(key, True) for key in ('surface', 'thresholds'))
         left_out = columns_left_out(*flags)
         names = [name for name in summarise([]) if name not in left_out]
+        if part.cfg.get('calibration', True):
+            names += CALIBRATION_METRICS
     elif part.cls is IoUMetric:
         wanted = part.cfg.get('iou_metrics', ['mIoU'])
         wanted = [wanted] if isinstance(wanted, str) else wanted

@@ -23,6 +23,24 @@ def test_a_record_is_read_back_as_it_was_written(tmp_path, make_record):
     assert read_records(tmp_path / 'r.jsonl') == [record]
 
 
+def test_what_was_kept_of_sites_is_read_back_and_absent_in_earlier_records(
+    tmp_path, make_record
+):
+    kept = {'s1': {'calibration': {'all': {'pixels': [1, 2]}}}}
+    append_record(tmp_path / 'r.jsonl', make_record(sites=kept))
+    append_record(tmp_path / 'r.jsonl', make_record(seed=1))
+    first, second = read_records(tmp_path / 'r.jsonl')
+    assert (first.sites, second.sites) == (kept, {})
+    lines = (tmp_path / 'r.jsonl').read_text().splitlines()
+    assert 'sites' in json.loads(lines[0]) and 'sites' not in json.loads(lines[1])
+
+
+def test_sites_of_another_type_are_refused(make_record):
+    values = json.loads(make_record(sites={'s1': {}}).to_json())
+    with pytest.raises(ProtocolError, match='sites'):
+        RunRecord.from_dict({**values, 'sites': {'s1': 3}})
+
+
 def test_undefined_metrics_become_null_and_nan_again(tmp_path, make_record):
     path = tmp_path / 'r.jsonl'
     append_record(path, make_record(metrics={'x': math.nan, 'y': math.inf}))

@@ -1,0 +1,72 @@
+"""What a metric keeps of each site beside the records of its images.
+
+Pixels of a site are counted together here: a calibration error of one image says
+little, since most of its probabilities lie close to 0 or 1.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from statistics import fmean
+
+import numpy as np
+
+from .calibration_scores import calibration_scores, reliability_diagram
+from .metric_names import CALIBRATION_METRICS
+
+PARTS = ('all', 'border')
+"""Which pixels: all of them, or those near the outline of a lesion."""
+
+
+def calibration_metrics(histograms: np.ndarray | None) -> dict[str, float | None]:
+    """Scores of all pixels, and of those near a lesion's outline.
+
+    Args:
+        histograms: Integer (2, 2, levels): away from or near an outline, true class,
+            level of the probability. None where an image had no probability.
+
+    Returns:
+        ``CALIBRATION_METRICS``; None where undefined.
+    """
+    if histograms is None:
+        return dict.fromkeys(CALIBRATION_METRICS)
+    scores = calibration_scores(histograms.sum(axis=0))
+    border = calibration_scores(histograms[1])
+    return {**scores, **{f'{name}_border': border[name] for name in border}}
+
+
+def site_calibration(histograms: np.ndarray) -> dict[str, dict]:
+    """Reliability diagrams of a site, as JSON can hold them.
+
+    Args:
+        histograms: As for :func:`calibration_metrics`.
+
+    Returns:
+        A diagram for each of :data:`PARTS`.
+    """
+    parts = (histograms.sum(axis=0), histograms[1])
+    return {name: reliability_diagram(part) for name, part in zip(PARTS, parts)}
+
+
+def scoped_calibration(
+    sites: Mapping[str, np.ndarray | None],
+) -> dict[str, float | None]:
+    """Calibration of all images, of each site, and its mean over sites.
+
+    Args:
+        sites: Histograms by site, see :func:`calibration_metrics`.
+
+    Returns:
+        ``<metric>``, ``site/<site>/<metric>`` and ``site_mean/<metric>``, the
+        unweighted mean over the sites that have the metric.
+    """
+    by_site = {site: calibration_metrics(part) for site, part in sites.items()}
+    known = [part for part in sites.values() if part is not None]
+    whole = np.sum(known, axis=0) if known and len(known) == len(sites) else None
+    metrics = dict(calibration_metrics(whole))
+    for site, own in by_site.items():
+        metrics.update({f'site/{site}/{name}': value for name, value in own.items()})
+    for name in CALIBRATION_METRICS:
+        values = [v for own in by_site.values() if (v := own[name]) is not None]
+        metrics[f'site_mean/{name}'] = fmean(values) if values else None
+    return metrics

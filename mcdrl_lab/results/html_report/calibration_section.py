@@ -1,0 +1,97 @@
+"""How far the lesion probability can be taken at its word, for the report."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+from matplotlib.figure import Figure
+
+from mcdrl_common.metric_names import CALIBRATION_METRICS
+from mcdrl_common.palette import LINE_COLORS
+from mcdrl_lab.plans.records import RunRecord
+from mcdrl_lab.results.text_cells import MISSING, number
+
+from .report_tables import MEAN_ROW, Table
+
+_HEADS = {
+    name: name.replace('_border', ' at borders') + ' (%)'
+    for name in CALIBRATION_METRICS
+}
+
+
+def calibration_table(name: str, records: Sequence[RunRecord]) -> Table | None:
+    """Calibration errors and Brier score at each held-out site; lower is better.
+
+    Args:
+        name: Of the method.
+        records: Its finished runs.
+
+    Returns:
+        Means over seeds, or None where no run has recorded any.
+    """
+    by_site: dict[str, list[RunRecord]] = {}
+    for record in records:
+        if 'ECE' in record.metrics:
+            by_site.setdefault(record.held_out, []).append(record)
+    if not by_site:
+        return None
+    means = {
+        site: [_mean([r.metrics.get(key, math.nan) for r in own]) for key in _HEADS]
+        for site, own in sorted(by_site.items())
+    }
+    if len(means) > 1:
+        means[MEAN_ROW] = [_mean(column) for column in zip(*means.values())]
+    rows = [
+        [site, *(MISSING if math.isnan(v) else number(100 * v) for v in values)]
+        for site, values in means.items()
+    ]
+    columns = ['held-out site', *_HEADS.values()]
+    return Table(f'{name}, calibration of the lesion probability', columns, rows)
+
+
+def _mean(values: Sequence[float]) -> float:
+    """Of the seeds or sites that have the score: a site may have no border."""
+    known = [value for value in values if not math.isnan(value)]
+    return sum(known) / len(known) if known else math.nan
+
+
+def reliability_figure(records: Sequence[RunRecord]) -> Figure | None:
+    """Share of lesion against the probability given, all pixels and borders apart.
+
+    Args:
+        records: Finished runs of one method; of each site the lowest seed is drawn.
+
+    Returns:
+        One line a site, or None where no run has recorded any.
+    """
+    drawn: dict[str, dict] = {}
+    for record in sorted(records, key=lambda r: (r.held_out, r.seed)):
+        own = record.sites.get(record.held_out, {}).get('calibration')
+        if own:
+            drawn.setdefault(record.held_out, own)
+    if not drawn:
+        return None
+    figure = Figure(figsize=(9.0, 4.2), layout='constrained')
+    parts = {'all': 'all pixels', 'border': "near the lesions' outlines"}
+    for axes, (part, title) in zip(figure.subplots(1, 2), parts.items()):
+        axes.plot([0, 1], [0, 1], color='0.6', linestyle=':', linewidth=1)
+        for index, (site, calibration) in enumerate(drawn.items()):
+            points = [
+                (p, y)
+                for p, y in zip(
+                    calibration[part]['probability'], calibration[part]['lesion']
+                )
+                if p is not None
+            ]
+            axes.plot(
+                *zip(*points or [(math.nan, math.nan)]),
+                color=LINE_COLORS[index % len(LINE_COLORS)],
+                marker='osD^v'[index % 5],
+                markersize=4,
+                label=site,
+            )
+        axes.set(title=title, xlabel='lesion probability', ylabel='share of lesion')
+        axes.set(xlim=(-0.02, 1.02), ylim=(-0.02, 1.02), aspect='equal')
+    figure.axes[0].legend(fontsize='small')
+    return figure

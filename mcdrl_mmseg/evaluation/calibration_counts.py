@@ -1,0 +1,62 @@
+"""Pixels of one image by lesion probability, truth, and nearness to an outline."""
+
+import cv2
+import numpy as np
+import torch
+from torch import Tensor
+
+from mcdrl_common.calibration_scores import LEVELS
+
+from .surface import tolerance_in_pixels
+
+BORDER_WIDTH = '1%'
+"""Width of a lesion's border on either side of its outline: share of the diagonal."""
+
+
+def calibration_histograms(
+    probability: Tensor, foreground: Tensor, valid: Tensor
+) -> np.ndarray:
+    """Count the pixels of one image.
+
+    Near an outline is what lies within 1 % of the image's diagonal (and at least one
+    pixel) of a pixel of the other kind, lesion or none, on either side.
+
+    Args:
+        probability: Lesion probability in [0, 1], (H, W).
+        foreground: Boolean (H, W), true lesion.
+        valid: Boolean (H, W), pixels that count.
+
+    Returns:
+        int32 (2, 2, 1001): away from (0) or near (1) an outline, without or with
+        lesion, level round(1000 p).
+    """
+    near = torch.from_numpy(near_outline(foreground.cpu().numpy()))
+    level = (probability.double() * (LEVELS - 1)).round().long()
+    row = 2 * near.to(foreground.device).long() + foreground.long()
+    # Row 4 collects the ignored pixels: cheaper than selecting the others.
+    row = torch.where(valid, row, 4)
+    counted = torch.bincount((row * LEVELS + level).flatten(), minlength=5 * LEVELS)
+    counts = counted.cpu().numpy().astype(np.int32)
+    return counts.reshape(5, LEVELS)[:4].reshape(2, 2, LEVELS)
+
+
+def near_outline(foreground: np.ndarray) -> np.ndarray:
+    """Pixels near the outline of a lesion, see :func:`calibration_histograms`.
+
+    Args:
+        foreground: Boolean (H, W).
+
+    Returns:
+        Boolean (H, W); nowhere True in an image that is all of one kind.
+    """
+    near = np.zeros(foreground.shape, bool)
+    if foreground.all() or not foreground.any():
+        return near
+    width = max(1.0, tolerance_in_pixels(BORDER_WIDTH, *foreground.shape))
+    for kind in (foreground, ~foreground):
+        # Distance of each pixel of this kind to the nearest one of the other.
+        distance = cv2.distanceTransform(
+            kind.astype(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_PRECISE
+        )
+        near |= kind & (distance <= width)
+    return near
