@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 import cv2
 import numpy as np
 
+from .classes_file import read_classes
 from .findings import FileProblem
 from .image_files import opened
 from .mask_format import MaskError, MaskFormat, present_values
+from .sites import SiteDataError
 
 IGNORED = 255
 
@@ -52,9 +55,10 @@ def read_mask_pixels(path: Path) -> np.ndarray:
 
 
 def read_truth_mask(path: str | Path, num_classes: int = 2) -> TruthMask:
-    """Read a mask of which no site says how it is to be read.
+    """Read a mask of which no config says how it is to be read.
 
-    It is a label map if all its values are class numbers, or 255 for what is left out,
+    The ``classes.json`` of its site says it, where a converter wrote one. Else it is a
+    label map if all its values are class numbers, or 255 for what is left out,
     and one of them is a lesion class. Otherwise it is a 0/255 mask, cut where training
     cuts it.
 
@@ -63,15 +67,31 @@ def read_truth_mask(path: str | Path, num_classes: int = 2) -> TruthMask:
         num_classes: Of the model, the background among them.
 
     Raises:
-        MaskError: See :func:`read_mask_pixels` and :meth:`MaskFormat.decode`.
+        MaskError: See :func:`read_mask_pixels` and :meth:`MaskFormat.decode`; or
+            ``classes.json`` is not as the converters write it.
     """
     path = Path(path)
     try:
         pixels = read_mask_pixels(path)
     except FileProblem as problem:
         raise MaskError(f'{path}: {problem.detail}.') from None
-    labels = _format_of(pixels, num_classes).decode(pixels, path)[0]
+    try:
+        # SITE/classes.json of SITE/masks/NAME.png.
+        classes = read_classes(path.resolve().parent.parent)
+    except SiteDataError as error:
+        raise MaskError(f'{path}: {error}') from None
+    mask_format = _noted_format(classes) or _format_of(pixels, num_classes)
+    labels = mask_format.decode(pixels, path)[0]
     return TruthMask((labels > 0) & (labels != IGNORED), labels == IGNORED)
+
+
+def _noted_format(classes: Mapping[int, str]) -> MaskFormat | None:
+    if not classes:
+        return None
+    meanings = {'background': 0, 'ignore': IGNORED}
+    labels = {value: meanings.get(name, 1) for value, name in classes.items()}
+    lesions = {v: name for v, name in classes.items() if name not in meanings}
+    return MaskFormat(lesions, labels, binary=False)
 
 
 def _format_of(pixels: np.ndarray, num_classes: int) -> MaskFormat:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
+from mcdrl_common.classes_file import read_classes
 from mcdrl_common.findings import Finding
 from mcdrl_common.site_files import CLASSES_FILE, SiteFiles
 from mcdrl_common.sites import Site, SiteDataError, SiteFolders
@@ -78,31 +78,6 @@ def _class_findings(folder: Path, site: Site, known: list[Finding]) -> list[Find
         if list(names.values()).count(name) == 1
     )
     return [finding] if swapped and finding not in known else []
-
-
-def read_classes(folder: Path) -> dict[int, str]:
-    """Value in the masks -> class, as a converter noted it.
-
-    Args:
-        folder: Folder of a site.
-
-    Returns:
-        Empty where nothing is noted: masks are then of 0 and 255.
-
-    Raises:
-        SiteDataError: The note is not as the converters write it.
-    """
-    file = folder / CLASSES_FILE
-    if not file.is_file():
-        return {}
-    try:
-        values = json.loads(file.read_text(encoding='utf-8'))['mask_values']
-        return {int(value): str(name) for value, name in values.items()}
-    except (ValueError, KeyError, TypeError, AttributeError):
-        raise SiteDataError(
-            f'{file}: expected {{"mask_values": {{"0": "background", ...}}}}, as the '
-            'converters write it.'
-        ) from None
 
 
 def _name_findings(files: SiteFiles, images: Path, root: Path) -> list[Finding]:

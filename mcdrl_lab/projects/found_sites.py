@@ -6,9 +6,9 @@ import json
 from collections.abc import Iterable, Mapping
 from pathlib import Path, PurePosixPath
 
+from mcdrl_common.classes_file import read_classes
 from mcdrl_common.image_index import INDEX_FILE, ImageIndexError, read_table
 from mcdrl_common.sites import Site, SiteDataError
-from mcdrl_common.verification.listing import read_classes
 from mcdrl_lab.errors import ProtocolError
 
 _IMAGES = ('images', 'image', 'imgs', 'img', 'photos', 'frames', 'jpegimages')

@@ -1,3 +1,5 @@
+import json
+
 import cv2
 import numpy as np
 import pytest
@@ -44,3 +46,26 @@ def test_masks_that_training_refuses_are_refused(tmp_path):
         read_truth_mask(tmp_path / 'c.png')
     with pytest.raises(MaskError, match=r'gone\.png'):
         read_truth_mask(tmp_path / 'gone.png')
+
+
+def site_with_classes(folder, text):
+    (folder / 'masks').mkdir(parents=True)
+    (folder / 'classes.json').write_text(text)
+    return folder / 'masks' / 'a.png'
+
+
+def test_what_the_site_notes_of_its_values_decides(tmp_path):
+    # A model of two classes, and masks of three lesion classes, as EndoSim has them.
+    noted = {'0': 'background', '3': 'cyst', '4': 'ignore', '255': 'polyp'}
+    path = site_with_classes(tmp_path / 'site', json.dumps({'mask_values': noted}))
+    truth = read_truth_mask(write(path, [0, 3, 4, 255]), 2)
+    assert np.flatnonzero(truth.lesion).tolist() == [1, 3]
+    assert np.flatnonzero(truth.ignored).tolist() == [2]
+    with pytest.raises(MaskError, match=r'values \[7\] are not in mask_values'):
+        read_truth_mask(write(path, [0, 3, 7, 0]), 2)
+
+
+def test_a_note_of_another_form_is_named(tmp_path):
+    path = site_with_classes(tmp_path / 'site', '["polyp"]')
+    with pytest.raises(MaskError, match=r'classes\.json: expected'):
+        read_truth_mask(write(path, [0, 0, 255, 255]), 2)
