@@ -107,7 +107,8 @@ lint: $(READY)
 	$(BIN)/ruff format --check .
 	$(BIN)/lint-imports --no-logo
 
-# Runs the tests that damage something, and writes docs/reliability.md.
+# Runs the tests that damage something, and writes docs/reliability.md. Run it whole:
+# the page holds what this run had. PYTEST_ARGS='-n 2 --dist loadfile' for two workers.
 reliability: $(READY)
 	$(BIN)/python tests/reliability_report.py $(PYTEST_ARGS)
 

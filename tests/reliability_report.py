@@ -1,6 +1,8 @@
 """Run every test marked ``reliability`` and write what came of them into the page.
 
-Usage: make reliability. A test is marked by ``@pytest.mark.reliability(kind, what)``.
+Usage: make reliability, or with two workers make reliability
+PYTEST_ARGS='-n 2 --dist loadfile'. A test is marked by
+``@pytest.mark.reliability(kind, what)``.
 """
 
 from __future__ import annotations
@@ -9,6 +11,7 @@ import os
 import platform
 import sys
 from collections import Counter, defaultdict
+from collections.abc import Generator
 from dataclasses import dataclass, field
 from datetime import date
 from pathlib import Path
@@ -69,25 +72,34 @@ def row_of(item: pytest.Item) -> Row | None:
     return Row(kind, what, item.nodeid.partition('[')[0])
 
 
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Generator:
+    """Say in a report which line it belongs to, for it may be made in a worker."""
+    report = yield
+    row = row_of(item)
+    if row is not None:
+        report.reliability = [row.kind, row.what, row.test]
+    return report
+
+
 class Recorder:
     """A pytest plugin that keeps how marked tests end."""
 
     def __init__(self) -> None:
-        self.rows: dict[str, Row] = {}
-        self._line_of: dict[str, str] = {}
+        self._rows: dict[str, Row] = {}
 
-    def pytest_collection_finish(self, session: pytest.Session) -> None:
-        """List the lines in the order of the tests."""
-        for item in session.items:
-            row = row_of(item)
-            if row is not None:
-                self._line_of[item.nodeid] = row.markdown()
-                self.rows.setdefault(row.markdown(), row)
+    @property
+    def rows(self) -> list[Row]:
+        """In the order of files; those of a file in the order of its tests."""
+        return sorted(
+            self._rows.values(), key=lambda row: Path(row.test.partition('::')[0]).parts
+        )
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         """Count a case when it ends, or when it cannot begin."""
         if report.when == 'call' or report.outcome != 'passed':
-            row = self.rows[self._line_of[report.nodeid]]
+            row = Row(*report.reliability)
+            row = self._rows.setdefault(row.markdown(), row)
             row.outcomes[report.outcome] += 1
 
 
@@ -118,8 +130,11 @@ def main() -> int:
     """Run the tests, write the page and print the tables."""
     os.chdir(ROOT)
     recorder = Recorder()
-    code = pytest.main(['-m', 'reliability', '-q', *sys.argv[1:]], plugins=[recorder])
-    text = tables(list(recorder.rows.values()))
+    # By name, so that workers of `-n 2` have this module's hook too.
+    sys.path.insert(0, str(Path(__file__).parent))
+    arguments = ['-p', Path(__file__).stem, '-m', 'reliability', '-q', *sys.argv[1:]]
+    code = pytest.main(arguments, plugins=[recorder])
+    text = tables(recorder.rows)
     before, _, rest = PAGE.read_text(encoding='utf-8').partition(BEGIN)
     after = rest.partition(END)[2]
     PAGE.write_text(f'{before}{BEGIN}\n\n{text}\n\n{END}{after}', encoding='utf-8')
