@@ -239,9 +239,13 @@ def _judged_import(original: Callable) -> Callable:
     return judged
 
 
-def _judge(event: str, args: tuple) -> None:
-    """Audit hook."""
-    seal = _SEAL.get()
+def _judge(event: str, args: tuple, current: Callable = _SEAL.get) -> None:
+    """Audit hook.
+
+    It outlives this module's names, which are None when the interpreter ends: what it
+    needs outside of a block it holds itself.
+    """
+    seal = current()
     if seal is None or seal.judging:
         return
     seal.judging = True
