@@ -93,7 +93,7 @@ COMMANDS: dict[str, Command] = {
     ),
     'evidence': Command(
         'mcdrl_lab.results.evidence_command',
-        'write the tables of docs/evidence.md from records',
+        'write the tables of docs/evidence*.md from records',
     ),
     'plot-run': Command(
         'mcdrl_lab.results.plot_run_command',

@@ -1,11 +1,11 @@
-"""Keep the records of finished plans, and write the page of results from them."""
+"""Keep the records of finished plans, and write the pages of results from them."""
 
 from __future__ import annotations
 
 import argparse
 from pathlib import Path
 
-from mcdrl_lab.errors import ends_in_one_line
+from mcdrl_lab.errors import ProtocolError, ends_in_one_line
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -22,24 +22,28 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     keep.add_argument('plan', type=Path, nargs='+', help='folder of a plan')
     keep.add_argument('--out', type=Path, required=True, help='file NAME.jsonl.gz')
     write = commands.add_parser(
-        'write', help='write tables and figures of the page again'
+        'write', help='write tables and figures of the pages again'
     )
     write.add_argument(
         '--page',
         type=Path,
-        default=Path('docs/evidence.md'),
-        help='default: docs/evidence.md; records lie in the folder evidence beside it',
+        nargs='+',
+        help='default: docs/evidence*.md; records lie in the folder evidence beside it',
     )
 
 
 @ends_in_one_line
 def run(args: argparse.Namespace) -> None:
-    """Keep records, or write the page."""
+    """Keep records, or write the pages."""
     if args.action == 'write':
         from .evidence.evidence_page import EvidencePage
 
-        EvidencePage(args.page).write()
-        print(args.page)
+        pages = args.page or sorted(Path('docs').glob('evidence*.md'))
+        if not pages:
+            raise ProtocolError('no docs/evidence*.md here; name a page by --page.')
+        for page in pages:
+            EvidencePage(page).write()
+            print(page)
         return
     from .evidence.compact_records import write_compact
     from .plan_records import load_records

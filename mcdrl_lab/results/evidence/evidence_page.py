@@ -55,6 +55,7 @@ class EvidencePage:
         self, path: str | os.PathLike, folder: str | os.PathLike | None = None
     ) -> None:
         self.path = Path(path)
+        self._read: dict[str, list[RunRecord]] = {}
         self.folder = Path(folder or self.path.parent / 'evidence')
         self._kinds: dict[str, Callable[[list[str], bool], str]] = {
             'scores': self._scores,
@@ -121,7 +122,11 @@ class EvidencePage:
         return path
 
     def _records(self, name: str) -> list[RunRecord]:
-        return latest_records(read_records(self._file(f'{name}.jsonl.gz')))
+        # Several parts of a page are made of the same file.
+        if name not in self._read:
+            path = self._file(f'{name}.jsonl.gz')
+            self._read[name] = latest_records(read_records(path))
+        return self._read[name]
 
     def _scores(self, arguments: list[str], _: bool) -> str:
         (name,) = arguments

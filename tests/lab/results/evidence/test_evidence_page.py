@@ -2,6 +2,7 @@ from pathlib import Path
 
 import pytest
 
+from mcdrl_lab.commands import main
 from mcdrl_lab.errors import ProtocolError
 from mcdrl_lab.results.evidence import evidence_blocks as blocks
 from mcdrl_lab.results.evidence.compact_records import write_compact
@@ -117,12 +118,34 @@ def test_markers_that_cannot_be_followed_are_named(write_page, text, message):
         write_page(text).render()
 
 
-def test_the_committed_page_is_what_the_committed_records_give():
-    page = EvidencePage(DOCS / 'evidence.md')
+@pytest.mark.parametrize('name', ['', '_endosim', '_tiny_clip'])
+def test_the_committed_pages_are_what_the_committed_records_give(name):
+    page = EvidencePage(DOCS / f'evidence{name}.md')
     text = page.path.read_text(encoding='utf-8')
     assert page.render() == text, 'run python -m mcdrl_lab evidence write'
     for part in text.split('](images/evidence_')[1:]:
         assert (DOCS / 'images' / f'evidence_{part.partition(")")[0]}').is_file()
+
+
+def test_the_first_page_is_read_in_a_quarter_of_an_hour():
+    words = (DOCS / 'evidence.md').read_text(encoding='utf-8').split()
+    assert len(words) <= 3000, len(words)
+
+
+def test_every_page_of_evidence_is_written_by_the_command(
+    monkeypatch, capsys, tmp_path
+):
+    (tmp_path / 'docs').mkdir()
+    monkeypatch.chdir(tmp_path)
+    assert main(['evidence', 'write']) == 2
+    assert 'no docs/evidence*.md here' in capsys.readouterr().err
+    for name in ('evidence', 'evidence_more'):
+        (tmp_path / 'docs' / f'{name}.md').write_text('# Words alone\n')
+    main(['evidence', 'write'])
+    assert capsys.readouterr().out.split() == [
+        'docs/evidence.md',
+        'docs/evidence_more.md',
+    ]
 
 
 def test_committed_records_are_small():
