@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
+from .json_files import read_json
 from .site_files import CLASSES_FILE
 from .sites import SiteDataError
 
@@ -25,7 +25,7 @@ def read_classes(folder: Path) -> dict[int, str]:
     if not file.is_file():
         return {}
     try:
-        values = json.loads(file.read_text(encoding='utf-8'))['mask_values']
+        values = read_json(file)['mask_values']
         return {int(value): str(name) for value, name in values.items()}
     except (ValueError, KeyError, TypeError, AttributeError):
         raise SiteDataError(

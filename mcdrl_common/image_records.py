@@ -5,6 +5,7 @@ import os
 from pathlib import Path
 
 from .atomic_write import write_text
+from .json_files import read_json
 
 KIND = 'mcdrl_mmseg.site_lesion_records'
 SCHEMA = 1
@@ -65,12 +66,12 @@ def read_records(path: str | os.PathLike) -> dict:
     path = Path(path)
     if not _is_ours(path):
         raise ValueError(f'{path} is not a records file of SiteLesionMetric')
-    return json.loads(path.read_text(encoding='utf-8'))
+    return read_json(path)
 
 
 def _is_ours(path: Path) -> bool:
     try:
-        content = json.loads(path.read_text(encoding='utf-8'))
-    except (OSError, ValueError, RecursionError):
+        content = read_json(path)
+    except (OSError, ValueError):
         return False
     return isinstance(content, dict) and content.get('kind') == KIND

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from mcdrl_common.atomic_write import write_text
+from mcdrl_common.json_files import read_json
 
 from .facts import FACTS_VERSION, Facts
 
@@ -97,11 +98,11 @@ class FactsCache:
 
     def _read_file(self, parent: Path) -> dict[str, Any]:
         try:
-            content = json.loads(self._file(parent).read_text(encoding='utf-8'))
+            content = read_json(self._file(parent))
             files = content['files']
             same = content['digest'] == _digest(files)
             usable = same and content['version'] == FACTS_VERSION
-        except (OSError, ValueError, KeyError, TypeError, RecursionError):
+        except (OSError, ValueError, KeyError, TypeError):
             return {}
         return files if usable and isinstance(files, dict) else {}
 

@@ -11,7 +11,7 @@ import yaml
 
 from mcdrl_lab.errors import ProtocolError
 
-from .plan import Method
+from .plan import Method, check_config_file
 from .plan_trust import check_config_place, check_options
 
 PLAN_KEYS = {'description', 'config', 'variants', 'sweeps'}
@@ -26,7 +26,8 @@ _MOST_ENTRIES = 100_000
 def _check(where: str, entry: Any, known: set[str], needed: set[str]) -> Mapping:
     if not isinstance(entry, Mapping):
         raise ProtocolError(f'{where} must be a mapping, got {entry!r}.')
-    unknown, missing = sorted(set(entry) - known), sorted(needed - set(entry))
+    unknown = sorted(set(entry) - known, key=str)
+    missing = sorted(needed - set(entry))
     if unknown or missing:
         raise ProtocolError(
             f'{where}: unknown keys {unknown}, missing keys {missing}; known keys are '
@@ -134,6 +135,7 @@ def load_ablation(
         if config is None:
             if not isinstance(chosen, str):
                 raise ProtocolError(f'{where}: config {chosen!r} is not a path.')
+            check_config_file(where, path.parent / chosen)
             chosen = os.path.relpath(path.parent / chosen)
             if not trust:
                 check_config_place(path, where.removeprefix(f'{path}: '), chosen)

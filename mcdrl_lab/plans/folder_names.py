@@ -6,6 +6,9 @@ import re
 
 from mcdrl_lab.errors import ProtocolError
 
+# Ext4 and NTFS end at 255; files are named after it too.
+_LONGEST = 200
+
 
 def check_name(kind: str, name: str) -> str:
     """Refuse a name that could not be that of a folder.
@@ -15,8 +18,13 @@ def check_name(kind: str, name: str) -> str:
         name: The name.
 
     Raises:
-        ProtocolError: The name holds other than letters, digits and ``._+-``.
+        ProtocolError: The name holds other than letters, digits and ``._+-``, or is
+            longer than a folder's can be.
     """
+    if len(name) > _LONGEST:
+        raise ProtocolError(
+            f'{kind} {name[:20]!r}... names a folder: use at most {_LONGEST} letters.'
+        )
     if not re.fullmatch(r'[A-Za-z0-9][A-Za-z0-9._+-]*', name):
         raise ProtocolError(
             f'{kind} {name!r} names a folder: use letters, digits and "._+-" only.'

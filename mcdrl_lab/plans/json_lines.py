@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gzip
-import json
 import os
 import warnings
 import zlib
@@ -13,6 +12,7 @@ from typing import Any, TypeVar
 
 from filelock import FileLock
 
+from mcdrl_common.json_files import parse_json
 from mcdrl_lab.errors import ProtocolError
 
 Record = TypeVar('Record')
@@ -32,8 +32,8 @@ def parse_line(line: bytes) -> Any:
         ProtocolError: It is not JSON.
     """
     try:
-        return json.loads(line.decode('utf-8'))
-    except (ValueError, RecursionError) as error:
+        return parse_json(line)
+    except ValueError as error:
         raise ProtocolError(f'not a JSON record ({error}).') from None
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import time
 from collections.abc import Mapping, Sequence
@@ -14,6 +15,29 @@ from typing import Any
 from mcdrl_lab.errors import ProtocolError
 
 from .folder_names import check_name, run_folder_of
+
+_SHOWN = 300
+
+
+def check_config_file(where: str, config: str | os.PathLike) -> None:
+    """Refuse a config that is no file, whatever its name.
+
+    Args:
+        where: Who names it, for the message.
+        config: Its path.
+
+    Raises:
+        ProtocolError: There is none.
+    """
+    try:
+        there = Path(config).is_file()
+    except (OSError, ValueError):
+        # Too long a name, a NUL in it, half of a pair of UTF-16.
+        there = False
+    if not there:
+        name = repr(os.fspath(config))
+        shown = name if len(name) <= _SHOWN else f'{name[:_SHOWN]}...'
+        raise ProtocolError(f'{where}: no config file {shown}.')
 
 
 @dataclass(frozen=True)
@@ -32,8 +56,7 @@ class Method:
 
     def __post_init__(self) -> None:
         check_name('method', self.name)
-        if not Path(self.config).is_file():
-            raise ProtocolError(f'{self.name}: no config file {self.config!r}.')
+        check_config_file(self.name, self.config)
 
 
 def parse_method(text: str) -> Method:

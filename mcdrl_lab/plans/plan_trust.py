@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from mcdrl_common.printable import printable
 from mcdrl_lab.errors import ProtocolError
 
 _CONFIGS = 'configs'
@@ -108,6 +109,8 @@ def _entries(value: Any, where: str, key: Any = '') -> Iterator[tuple[str, Any, 
 def _problem_of_name(key: Any) -> str | None:
     if not isinstance(key, str | int):
         return f'has a {type(key).__name__} for a key'
+    if str(key) != printable(str(key)):
+        return 'has a key that is no text'
     return 'has a key with quotes' if _UNQUOTABLE.search(str(key)) else None
 
 
@@ -147,6 +150,8 @@ def _problem_of_type(key: str, value: Any) -> str | None:
 
 
 def _problem_of_text(value: str) -> str | None:
+    if value != printable(value):
+        return f'={value!r} is no text: half of a pair of UTF-16'
     if '{{' in value:
         return f'={value!r} is a template, which MMEngine fills in'
     if value.lower().endswith(_PICKLES):

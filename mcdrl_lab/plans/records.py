@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import math
 import os
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field, fields
 from typing import Any
 
+from mcdrl_common.json_files import as_json
 from mcdrl_lab.errors import ProtocolError
 from mcdrl_lab.results.image_metrics import IMAGE_METRICS
 
@@ -94,7 +94,7 @@ class RunRecord:
         if not self.sites:
             # As before there were any: the same run gives the same line.
             del values['sites']
-        return json.dumps(values, allow_nan=False, ensure_ascii=False)
+        return as_json(values)
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> RunRecord:
@@ -139,6 +139,8 @@ def _check_types(values: Mapping[str, Any]) -> None:
     sites = values.get('sites', {})
     if not (_is_a(sites, dict) and all(_is_a(s, dict) for s in sites.values())):
         wrong.append('sites')
+    if 'duration_s' not in wrong and not math.isfinite(values['duration_s']):
+        wrong.append('duration_s')
     versions = values['versions'].values() if 'versions' not in wrong else ()
     if not all(_is_a(value, str) for value in versions):
         wrong.append('versions')

@@ -14,6 +14,7 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from mcdrl_common.json_files import parse_json
 from mcdrl_lab.errors import ProtocolError
 
 CLAIM_NAME = '.claim'
@@ -122,7 +123,7 @@ def holder_of(folder: Path) -> Holder | None:
 
 def _parsed(text: str) -> Holder:
     """A claim's holder; raises a ValueError or TypeError for what is none."""
-    holder = Holder(**json.loads(text))
+    holder = Holder(**parse_json(text))
     right = (
         isinstance(holder.host, str)
         and type(holder.pid) is int

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import re
 import time
@@ -14,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from mcdrl_common.atomic_write import atomic_write, write_text
 from mcdrl_common.image_records import read_records
+from mcdrl_common.json_files import parse_json, read_json
 from mcdrl_common.whole_checkpoint import is_whole
 from mcdrl_lab.errors import ProtocolError
 
@@ -48,12 +50,9 @@ def failure_reason(log: str) -> str:
     return (errors or lines or [''])[-1]
 
 
-def _checked_state(text: str) -> dict[str, Any]:
-    """The state in a text; raises a ValueError for what this module did not write."""
-    try:
-        state = json.loads(text)
-    except RecursionError:
-        raise ValueError('nested without end') from None
+def _checked_state(path: Path) -> dict[str, Any]:
+    """The state in a file; raises a ValueError for what this module did not write."""
+    state = read_json(path)
     if not isinstance(state, dict):
         raise ValueError('not a JSON object')
     attempts = state.get('attempts', [])
@@ -74,9 +73,14 @@ def _is_attempt(attempt: Any) -> bool:
     return (
         isinstance(attempt, dict)
         and attempt.get('stage') in ('train', 'test')
-        and isinstance(attempt.get('started'), int | float)
-        and isinstance(attempt.get('ended', ''), int | float | NoneType)
+        and _is_time(attempt.get('started'))
+        and (attempt.get('ended', '') is None or _is_time(attempt.get('ended')))
     )
+
+
+def _is_time(value: Any) -> bool:
+    number = isinstance(value, int | float) and not isinstance(value, bool)
+    return number and math.isfinite(value)
 
 
 def _holds_records(path: Path) -> bool:
@@ -105,7 +109,7 @@ class RunFolder:
     def state(self) -> dict[str, Any]:
         """What is known of the run; empty for one never begun."""
         try:
-            return _checked_state(self._state_path.read_text(encoding='utf-8'))
+            return _checked_state(self._state_path)
         except (FileNotFoundError, ValueError):
             return {}
 
@@ -121,7 +125,7 @@ class RunFolder:
         """
         found = []
         try:
-            _checked_state(self._state_path.read_text(encoding='utf-8'))
+            _checked_state(self._state_path)
         except FileNotFoundError:
             pass
         except ValueError as error:
@@ -267,13 +271,15 @@ class RunFolder:
         done = max((step * unit for step, _ in self._checkpoints()), default=0)
         for path in self.path.glob('*/vis_data/scalars.json'):
             # Logs grow long and this is asked often: the end is enough.
+            if not path.is_file():
+                continue
             with open(path, 'rb') as file:
                 file.seek(max(0, path.stat().st_size - 4096))
                 lines = file.read().splitlines()
             for line in lines:
                 try:
-                    done = max(done, int(json.loads(line)['iter']))
-                except (ValueError, TypeError, KeyError, RecursionError):
+                    done = max(done, int(parse_json(line)['iter']))
+                except (ValueError, TypeError, KeyError, OverflowError):
                     continue
         return min(done / (self._length(cfg) * unit), 1.0)
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from mcdrl_common.atomic_write import write_text
+from mcdrl_common.json_files import read_json
 from mcdrl_lab.errors import ProtocolError
 
 from .folder_names import check_name
@@ -47,10 +48,10 @@ class SlurmJobs:
             ProtocolError: The file is damaged.
         """
         try:
-            jobs = json.loads(self.path.read_text(encoding='utf-8'))
+            jobs = read_json(self.path)
         except FileNotFoundError:
             return {}
-        except (ValueError, RecursionError, OSError) as error:
+        except (ValueError, OSError) as error:
             raise ProtocolError(f'{self.path} cannot be read: {error}') from None
         if not isinstance(jobs, dict) or not all(
             _is_run(run) and isinstance(job, str) and JOB.fullmatch(job)

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Mapping
 from pathlib import Path, PurePosixPath
 
 from mcdrl_common.classes_file import read_classes
 from mcdrl_common.image_index import INDEX_FILE, ImageIndexError, read_table
+from mcdrl_common.json_files import read_json
 from mcdrl_common.sites import Site, SiteDataError
 from mcdrl_lab.errors import ProtocolError
 
@@ -91,7 +91,7 @@ def _reported(root: Path, name: str) -> list[str]:
     """Lesion classes of a site as a converter reported them."""
     report = root / 'reports' / f'{name}.json'
     try:
-        return [str(c) for c in json.loads(report.read_text('utf-8'))['lesion_classes']]
+        return [str(c) for c in read_json(report)['lesion_classes']]
     except (OSError, ValueError, KeyError, TypeError):
         return []
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -10,8 +9,11 @@ from pathlib import Path
 
 import pandas as pd
 
+from mcdrl_common.json_files import parse_json
 from mcdrl_common.metric_names import HEADLINE
 
+# What steps and validations are joined by; a NaN is one, written by MMEngine so.
+_NUMBERS = {'iter', 'epoch', 'step', 'loss'}
 _SCALARS = '*/vis_data/scalars.json'
 
 
@@ -127,22 +129,28 @@ def _is_step(row: dict) -> bool:
 
 
 def _read_rows(path: Path) -> list[dict]:
-    lines = path.read_text(encoding='utf-8').splitlines()
+    if not path.is_file():
+        raise RunLogError(f'{path}: not a regular file.')
+    lines = path.read_bytes().splitlines()
     rows = []
     for number, line in enumerate(lines, 1):
         if not line.strip():
             continue
         try:
-            row = json.loads(line)
-        except json.JSONDecodeError as error:
+            row = parse_json(line)
+        except ValueError as error:
             # A killed run may leave half a line, and only at the end.
             if number == len(lines):
                 break
             raise RunLogError(
-                f'{path}, line {number}: not a JSON object ({error.msg}).'
+                f'{path}, line {number}: not a JSON object ({error}).'
             ) from None
         if not isinstance(row, dict):
             raise RunLogError(f'{path}, line {number}: not a JSON object.')
+        for key in _NUMBERS & row.keys():
+            if not isinstance(row[key], int | float):
+                problem = f'{key!r} is {row[key]!r}; expected a number'
+                raise RunLogError(f'{path}, line {number}: {problem}.')
         rows.append(row)
     return rows
 

@@ -14,6 +14,7 @@ import numpy as np
 
 from mcdrl_common.findings import ConversionError
 from mcdrl_common.image_index import INDEX_FILE
+from mcdrl_common.json_files import read_json
 from mcdrl_common.site_files import CLASSES_FILE
 from mcdrl_lab.data.converters.output_folder import (
     differences,
@@ -117,7 +118,7 @@ class Benchmark:
         """
         path = Path(folder) / PARAMETERS_FILE
         try:
-            values = json.loads(path.read_text(encoding='utf-8'))
+            values = read_json(path)
             version = values.pop('drawing_version')
             benchmark = cls(**values)
         except OSError as error:

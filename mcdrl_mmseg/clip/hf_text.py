@@ -5,12 +5,13 @@ Their code is transformers' own; a repository's is never run.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from torch import nn
+
+from mcdrl_common.json_files import read_json
 
 from .model_source import ModelSourceError, hub_file, local_folder
 
@@ -49,7 +50,7 @@ def build_hf_text_tower(
     from open_clip.hf_model import HFTextEncoder
 
     path = _text_config(model_name, text_cfg['hf_model_name'])
-    content = json.loads(path.read_text(encoding='utf-8'))
+    content = read_json(path)
     if 'auto_map' in content:
         raise ModelSourceError(
             f'{path}: this text tower needs code of its own repository (auto_map), '

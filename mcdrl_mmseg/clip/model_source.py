@@ -9,10 +9,11 @@ cache from then on.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
+
+from mcdrl_common.json_files import read_json
 
 from .transformers_format import open_clip_config
 
@@ -159,7 +160,7 @@ def _image_processor(model_name: str) -> dict[str, Any]:
 
 def _read_json(path: Path) -> dict[str, Any]:
     try:
-        content = json.loads(path.read_text(encoding='utf-8'))
+        content = read_json(path)
     except (OSError, ValueError) as error:
         raise ModelSourceError(f'{path} is no readable JSON: {error}') from error
     if not isinstance(content, dict):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,6 +10,7 @@ from typing import Any
 from mcdrl_common.findings import ConversionError
 from mcdrl_common.image_copies import Fingerprint
 from mcdrl_common.image_index import INDEX_FILE
+from mcdrl_common.json_files import read_json
 from mcdrl_lab.data.site_index import (
     dropped_values,
     index_text,
@@ -164,7 +164,7 @@ def _compare_sites(sites: set[str], out: Path) -> None:
     fingerprints, without = {}, []
     for site in sorted(sites):
         try:
-            report = json.loads((out / REPORTS / f'{site}.json').read_text('utf-8'))
+            report = read_json(out / REPORTS / f'{site}.json')
             found = report['fingerprints'].items()
             fingerprints[site] = {name: Fingerprint(*texts) for name, texts in found}
         except (OSError, ValueError, KeyError, TypeError, AttributeError):

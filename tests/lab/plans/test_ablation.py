@@ -88,3 +88,24 @@ def test_a_file_that_is_no_plan_is_refused(write, text, message):
 def test_a_missing_plan_is_named():
     with pytest.raises(ProtocolError, match=r'cannot read the plan none\.yml: No such'):
         load_ablation('none.yml')
+
+
+@pytest.mark.reliability('bad input', 'a plan with names that no file can have')
+@pytest.mark.parametrize('trust', [True, False])
+@pytest.mark.parametrize('name', [r'c\0.py', 'c' * 5000, r'c\uD800.py', '.', ''])
+def test_a_config_that_no_file_can_be_called_is_named(write, name, trust):
+    path = write(f'{{variants: [{{name: x, config: "{name}"}}]}}')
+    with pytest.raises(ProtocolError, match=r'variants\[0\].*no config') as caught:
+        load_ablation(path, trust=trust)
+    assert len(str(caught.value)) < 600
+
+
+def test_keys_of_several_types_are_named(write):
+    with pytest.raises(ProtocolError, match='unknown keys'):
+        load_ablation(write('{config: base.py, variants: [{name: x, 1: 2, y: 3}]}'))
+
+
+def test_a_method_has_a_name_that_a_folder_can_have(write):
+    name = 'm' * 201
+    with pytest.raises(ProtocolError, match='at most 200'):
+        load_ablation(write(f'{{config: base.py, variants: [{{name: {name}}}]}}'))

@@ -1,10 +1,12 @@
-from dataclasses import replace
+import json
+from dataclasses import asdict, replace
 
 import pytest
 
+from mcdrl_lab.commands import main
 from mcdrl_lab.errors import ProtocolError
 from mcdrl_lab.plans.merge_command import merge
-from mcdrl_lab.plans.records import RunRecord
+from mcdrl_lab.plans.records import RunRecord, append_record, read_records
 
 RUN = RunRecord(
     method='mcdrl',
@@ -55,3 +57,17 @@ def test_sites_have_other_numbers_of_training_images():
 def test_the_same_run_of_other_settings_is_refused():
     with pytest.raises(ProtocolError, match='mcdrl/s1/seed0 was trained with other'):
         merge({'a': [RUN], 'b': [replace(RUN, config_hash='x')]})
+
+
+@pytest.mark.reliability('bad input', 'records with texts that are no Unicode')
+def test_texts_that_are_no_unicode_are_merged(tmp_path):
+    odd = replace(RUN, status='failed', error='a\ud800', config='c\udcff.py')
+    (tmp_path / 'a').mkdir()
+    append_record(tmp_path / 'a/records.jsonl', RUN)
+    (tmp_path / 'b').mkdir()
+    text = json.dumps({**asdict(odd), 'method': 'odd'})
+    (tmp_path / 'b/records.jsonl').write_text(text + '\n')
+    out = tmp_path / 'out'
+    folders = [str(tmp_path / name) for name in 'ab']
+    assert main(['plan-merge', *folders, '--out', str(out)]) == 0
+    assert read_records(out / 'records.jsonl') == [RUN, replace(odd, method='odd')]

@@ -95,6 +95,8 @@ def test_configs_that_the_package_carries_need_no_trust(plan):
         ('{a: {1.5: 1}}', 'has a float for a key'),
         ('{a: 2020-01-01}', 'is a date'),
         ('{a: [!!set {b}]}', 'is a set'),
+        ('{a: "\\uD800"}', 'is no text'),
+        ('{a: {"\\uDCFF": 1}}', 'a key that is no text'),
     ],
 )
 def test_changes_that_would_run_or_import_are_refused(plan, options, message):

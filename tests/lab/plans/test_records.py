@@ -145,3 +145,39 @@ def test_latest_records_prefer_a_finished_run(make_record):
 def test_an_oracle_run_is_another_run(make_record):
     runs = [make_record(), make_record(selection='oracle')]
     assert latest_records(runs) == runs
+
+
+@pytest.mark.reliability('bad input', 'records with numbers that no float can hold')
+@pytest.mark.parametrize('key', ['metrics', 'duration_s', 'images'])
+def test_numbers_beyond_floats_are_named(tmp_path, make_record, key):
+    path = tmp_path / 'r.jsonl'
+    values = dataclasses.asdict(make_record(dice=[0.5]))
+    if key == 'images':
+        values['images'][0]['dice'] = 10**400
+    else:
+        values[key] = {'m': 10**400} if key == 'metrics' else 10**400
+    path.write_text(json.dumps(values) + '\n')
+    with pytest.raises(ProtocolError, match=r'r\.jsonl, line 1: .*401 digits'):
+        read_records(path)
+
+
+@pytest.mark.parametrize('seconds', [math.nan, math.inf])
+def test_a_duration_is_a_number_of_seconds(make_record, seconds):
+    values = {**dataclasses.asdict(make_record()), 'duration_s': seconds}
+    with pytest.raises(ProtocolError, match=r"another type: \['duration_s'\]"):
+        RunRecord.from_dict(values)
+
+
+def test_a_name_that_is_no_text_is_written_as_it_was_read(tmp_path, make_record):
+    # Bytes of a file name that are no UTF-8, and half of a pair of UTF-16.
+    record = make_record(config='c\udcff.py', error='ä\ud800')
+    append_record(tmp_path / 'r.jsonl', record)
+    assert read_records(tmp_path / 'r.jsonl') == [record]
+    assert 'ä' in (tmp_path / 'r.jsonl').read_text(encoding='utf-8')
+
+
+def test_names_of_folders_have_an_end(make_record):
+    values = dataclasses.asdict(make_record())
+    with pytest.raises(ProtocolError, match='at most 200'):
+        RunRecord.from_dict({**values, 'method': 'm' * 201})
+    RunRecord.from_dict({**values, 'method': 'm' * 200})

@@ -133,3 +133,38 @@ torch.distributed.elastic.multiprocessing.errors.ChildFailedError:
     assert failure_reason(joined) == 'train: The data are not fit.'
     assert failure_reason('one\n two \n\n') == 'two'
     assert failure_reason('') == ''
+
+
+@pytest.mark.reliability('fault', 'a state of a run that is a folder or of odd numbers')
+@pytest.mark.parametrize(
+    'damage',
+    [
+        lambda path: path.mkdir(),
+        os.mkfifo,
+        lambda path: path.write_text('{"attempts": [' + _attempt('1' * 400)),
+        lambda path: path.write_text('{"attempts": [' + _attempt('NaN')),
+        lambda path: path.write_text('{"attempts": [' + _attempt('1e999')),
+        lambda path: path.write_text('{"attempts": [' + _attempt('true')),
+    ],
+)
+def test_an_odd_state_is_set_aside(folder, damage):
+    damage(folder.path / 'state.json')
+    assert folder.state == {}
+    (found,) = folder.set_aside_if_damaged()
+    assert 'state.json is damaged' in found
+    assert [path.name for path in folder.path.iterdir()] == ['state.json.damaged']
+    assert folder.duration_s == 0
+
+
+def _attempt(started):
+    return f'{{"stage": "train", "started": {started}, "ended": 1}}]}}'
+
+
+def test_odd_lines_of_a_log_tell_no_progress(folder, cfg):
+    for name, text in (('a', '{"iter": 1e999}'), ('b', '{"iter": ' + '1' * 400 + '}')):
+        log = folder.path / name / 'vis_data' / 'scalars.json'
+        log.parent.mkdir(parents=True)
+        log.write_text(text + '\n{"iter": 100}\n')
+    (folder.path / 'c/vis_data').mkdir(parents=True)
+    os.mkfifo(folder.path / 'c/vis_data/scalars.json')
+    assert folder.training_fraction(cfg, 20) == pytest.approx(0.5)

@@ -99,3 +99,17 @@ def test_what_is_not_known_is_asked_for(put, tmp_path):
     root = put('north/images', 'north/masks')
     with pytest.raises(ProtocolError, match=r'north.*--class'):
         find_sites(root)
+
+
+@pytest.mark.reliability('bad input', 'notes of a site in JSON of another layout')
+def test_nested_notes_of_a_site_are_named(put):
+    root = put('north/images', 'north/masks')
+    (root / 'north/classes.json').write_text('[' * 90_000)
+    with pytest.raises(ProtocolError, match=r'north/classes\.json: expected'):
+        find_sites(root)
+    (root / 'north/classes.json').unlink()
+    (root / 'reports').mkdir()
+    for text in ('[' * 90_000, '[]', '5', '{"lesion_classes": 5}'):
+        (root / 'reports/north.json').write_text(text)
+        with pytest.raises(ProtocolError, match='north: what its masks show'):
+            find_sites(root)

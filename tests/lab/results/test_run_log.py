@@ -1,4 +1,5 @@
 import json
+import os
 
 import pytest
 
@@ -142,3 +143,27 @@ def test_folder_without_a_training_is_named(tmp_path, write):
         read_run_log(tmp_path)
     with pytest.raises(RunLogError, match='holds no training step yet'):
         read_run_log(write('1', validation(1, 0.5)))
+
+
+@pytest.mark.reliability('bad input', 'a log of odd values, or a pipe in its place')
+@pytest.mark.parametrize(
+    ('line', 'problem'),
+    [
+        ('{"iter": "1", "loss": 1}', "'iter' is '1'"),
+        ('{"iter": 1, "loss": [1]}', r"'loss' is \[1\]"),
+        ('{"iter": ' + '1' * 400 + ', "loss": 1}', '400 digits'),
+        ('{"step": null, "mDice_fg": 1}', "'step' is None"),
+        ('[' * 90_000, 'nested'),
+    ],
+)
+def test_a_value_that_is_no_number_is_named(write, line, problem):
+    folder = write('1', step(10, 1), torn=line + '\n{}\n')
+    with pytest.raises(RunLogError, match=rf'scalars\.json, line 2: .*{problem}'):
+        read_run_log(folder)
+
+
+def test_a_pipe_in_the_place_of_a_log_is_not_waited_for(tmp_path):
+    (tmp_path / '1/vis_data').mkdir(parents=True)
+    os.mkfifo(tmp_path / '1/vis_data/scalars.json')
+    with pytest.raises(RunLogError, match=r'scalars\.json: not a regular file'):
+        read_run_log(tmp_path)

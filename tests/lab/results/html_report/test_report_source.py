@@ -101,3 +101,13 @@ def test_a_file_of_another_layout_is_named(tmp_path):
     write_records(tmp_path / 'test.json', {'metrics': {}, 'images': [1]})
     with pytest.raises(ProtocolError, match=r'test\.json: .*another type'):
         load_source(tmp_path)
+
+
+@pytest.mark.reliability('bad input', 'a pipe or nested JSON in a folder to report on')
+def test_what_is_no_file_of_records_is_passed_over(tmp_path):
+    os.mkfifo(tmp_path / 'a.json')
+    (tmp_path / 'b.json').mkdir()
+    (tmp_path / 'c.json').write_text('[' * 90_000)
+    (tmp_path / 'd.json').write_text('1' * 400)
+    with pytest.raises(ProtocolError, match='holds neither'):
+        load_source(tmp_path)
