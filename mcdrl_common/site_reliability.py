@@ -6,13 +6,14 @@ little, since most of its probabilities lie close to 0 or 1.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from statistics import fmean
 
 import numpy as np
 
 from .calibration_scores import calibration_scores, reliability_diagram
 from .metric_names import CALIBRATION_METRICS
+from .threshold_grid import THRESHOLDS
 
 PARTS = ('all', 'border')
 """Which pixels: all of them, or those near the outline of a lesion."""
@@ -46,6 +47,25 @@ def site_calibration(histograms: np.ndarray) -> dict[str, dict]:
     """
     parts = (histograms.sum(axis=0), histograms[1])
     return {name: reliability_diagram(part) for name, part in zip(PARTS, parts)}
+
+
+def site_missed(shares: Sequence[np.ndarray]) -> dict:
+    """What each threshold misses of the lesions of a site, as JSON can hold it.
+
+    Args:
+        shares: (2, thresholds) of each image with a lesion, of area and of lesions.
+
+    Returns:
+        ``images``, how many; ``thresholds``; ``area`` and ``lesions``, the means over
+        images of the share that is missed at each.
+    """
+    area, lesions = np.mean(shares, axis=0)
+    return dict(
+        images=len(shares),
+        thresholds=list(THRESHOLDS),
+        area=[round(float(share), 6) for share in area],
+        lesions=[round(float(share), 6) for share in lesions],
+    )
 
 
 def scoped_calibration(

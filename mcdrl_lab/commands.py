@@ -83,9 +83,17 @@ COMMANDS: dict[str, Command] = {
         'mcdrl_lab.results.references_command',
         'a constant mask and a centre prior, at every held-out site',
     ),
+    'calibrate': Command(
+        'mcdrl_lab.results.calibrate_command',
+        'fit how sure the lesion probability of a checkpoint may be',
+    ),
     'compare': Command(
         'mcdrl_lab.results.compare_command',
         'one method with others, paired by image and seed',
+    ),
+    'conformal': Command(
+        'mcdrl_lab.results.conformal_command',
+        'a threshold that bounds what is missed at a new site',
     ),
     'report': Command(
         'mcdrl_lab.results.report_command',

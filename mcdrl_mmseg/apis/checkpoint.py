@@ -36,6 +36,7 @@ from .checkpoint_config import (
 )
 from .inference_config import component_class
 from .sealed_building import named_failures, sealed_if_strange
+from .temperature import temperature_of
 
 _SHOWN_KEYS = 4
 
@@ -116,7 +117,8 @@ def load_segmentor(
         device: As ``'cuda:0'``; None takes a GPU if there is one.
 
     Returns:
-        The segmentor in evaluation mode, with ``cfg`` and ``dataset_meta``.
+        The segmentor in evaluation mode, with ``cfg``, ``dataset_meta`` and
+        ``temperature`` (None where the checkpoint was not calibrated).
 
     Raises:
         CheckpointError: The file cannot be used, or does not fit the config.
@@ -141,6 +143,8 @@ def load_segmentor(
     _load_weights(model, content['state_dict'], checkpoint)
     model.cfg = cfg
     model.dataset_meta = _dataset_meta(content, model, checkpoint)
+    channels = getattr(model, 'out_channels', len(model.dataset_meta['classes']))
+    model.temperature = temperature_of(content, channels, checkpoint)
     device = device or get_device()
     if not device.startswith('cuda'):
         model = revert_sync_batchnorm(model)

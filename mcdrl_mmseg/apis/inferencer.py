@@ -22,6 +22,7 @@ from .image_pipeline import (
     check_scores,
     lesion_probability,
 )
+from .temperature import calibrated_probability
 
 
 @dataclass(frozen=True)
@@ -30,11 +31,15 @@ class Prediction:
 
     Attributes:
         labels: (H, W) uint8, 0 is background.
-        lesion_probability: (H, W) float32 in [0, 1], the sum of all lesion classes.
+        lesion_probability: (H, W) float32 in [0, 1], the sum of all lesion classes;
+            calibrated if the checkpoint is (``python -m mcdrl_lab calibrate``).
+        network_probability: The same before calibration, which thresholds of
+            ``python -m mcdrl_lab conformal`` are for; None where both are one.
     """
 
     labels: np.ndarray
     lesion_probability: np.ndarray
+    network_probability: np.ndarray | None = None
 
 
 def _not_about_sizes(record: logging.LogRecord) -> bool:
@@ -157,6 +162,11 @@ class MCDRLInferencer(MMSegInferencer):
         """
         for data in self.preprocess(images, batch_size):
             for sample in self.forward(data):
-                probability = lesion_probability(sample.seg_logits.data)
-                labels = sample.pred_sem_seg.data[0].to(torch.uint8)
-                yield Prediction(labels.cpu().numpy(), probability.cpu().numpy())
+                scores = sample.seg_logits.data
+                own = lesion_probability(scores).cpu().numpy()
+                labels = sample.pred_sem_seg.data[0].to(torch.uint8).cpu().numpy()
+                if self.model.temperature is None:
+                    yield Prediction(labels, own)
+                    continue
+                calibrated = calibrated_probability(scores, self.model.temperature)
+                yield Prediction(labels, calibrated.cpu().numpy(), own)

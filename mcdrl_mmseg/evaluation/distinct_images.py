@@ -24,6 +24,8 @@ class ImageResult:
         calibration: Its part of the site's calibration, see
             :func:`~.calibration_counts.calibration_histograms`; None without a
             probability, or where it is not wanted.
+        missed: Shares that each threshold misses, see
+            :func:`~.missed_lesions.missed_shares`; None without a lesion, or as above.
     """
 
     site: str
@@ -31,6 +33,7 @@ class ImageResult:
     seg_map_path: str | None
     record: dict
     calibration: np.ndarray | None = None
+    missed: np.ndarray | None = None
 
     @property
     def identity(self) -> tuple[str, str | None, str | None]:

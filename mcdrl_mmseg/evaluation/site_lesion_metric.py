@@ -67,7 +67,8 @@ class SiteLesionMetric(BaseMetric):
         prefix: As in ``BaseMetric``; the default leaves the names as they are.
         collect_dir: As in ``BaseMetric``.
         calibration: Whether to compute calibration errors and Brier score of the
-            lesion probability, by site and near the lesions' outlines.
+            lesion probability, by site and near the lesions' outlines, and what each
+            of a grid of thresholds misses of the lesions.
 
     Raises:
         ImportError: If ``surface`` is set and MONAI is not installed.
@@ -139,24 +140,29 @@ class SiteLesionMetric(BaseMetric):
                 self.surface_tolerance if self.surface else None,
                 self.thresholds,
             )
+            of_probability = self._of_probability(image) if self.calibration else {}
             self.results.append(
                 ImageResult(
                     image.site,
                     image.img_path,
                     image.seg_map_path,
                     record,
-                    self._calibration_of(image) if self.calibration else None,
+                    **of_probability,
                 )
             )
 
-    def _calibration_of(self, image: EvaluatedImage) -> np.ndarray | None:
+    def _of_probability(self, image: EvaluatedImage) -> dict[str, np.ndarray | None]:
         from .calibration_counts import calibration_histograms
+        from .missed_lesions import missed_shares
 
         if image.probability is None:
-            return None
+            return {}
         valid = image.target != self.ignore_index
         lesion = (image.target != 0) & valid
-        return calibration_histograms(image.probability, lesion, valid)
+        return dict(
+            calibration=calibration_histograms(image.probability, lesion, valid),
+            missed=missed_shares(image.probability, lesion),
+        )
 
     def evaluate(self, size: int) -> dict[str, float]:
         """Collect the results of all processes and compute the metrics.
@@ -190,7 +196,7 @@ class SiteLesionMetric(BaseMetric):
             Metrics for the runner; NaN where undefined.
         """
         from mcdrl_common.image_records import write_records
-        from mcdrl_common.site_reliability import scoped_calibration, site_calibration
+        from mcdrl_common.site_reliability import scoped_calibration
         from mcdrl_common.site_scores import (
             aggregate,
             sites_without_lesion,
@@ -214,11 +220,7 @@ class SiteLesionMetric(BaseMetric):
                     metrics=metrics,
                     worst_site=worst_site(records),
                     sites_without_lesion=sites_without_lesion(records),
-                    sites={
-                        site: dict(calibration=site_calibration(counts))
-                        for site, counts in histograms.items()
-                        if counts is not None
-                    },
+                    sites=_site_parts(distinct, histograms),
                     images=records,
                 ),
             )
@@ -314,6 +316,24 @@ def _by_site(results: Sequence[ImageResult]) -> dict[str, np.ndarray | None]:
     for result in results:
         sites.setdefault(result.site, []).append(result.calibration)
     return {site: _sum_of_all(parts) for site, parts in sites.items()}
+
+
+def _site_parts(
+    results: Sequence[ImageResult], histograms: Mapping[str, np.ndarray | None]
+) -> dict[str, dict]:
+    """What the records file holds of each site whose images have a probability."""
+    from mcdrl_common.site_reliability import site_calibration, site_missed
+
+    sites = {}
+    for site, counts in histograms.items():
+        if counts is None:
+            continue
+        parts = sites[site] = dict(calibration=site_calibration(counts))
+        own = [r.missed for r in results if r.site == site]
+        with_lesion = [shares for shares in own if shares is not None]
+        if with_lesion:
+            parts['missed'] = site_missed(with_lesion)
+    return sites
 
 
 def _sum_of_all(parts: Sequence[np.ndarray | None]) -> np.ndarray | None:

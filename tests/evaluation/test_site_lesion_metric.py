@@ -330,6 +330,32 @@ def test_calibration_is_by_site_in_metrics_and_file(tmp_path):
     assert read_records(path)['metrics']['site/c1/ECE'] == pytest.approx(0.2)
 
 
+def test_file_says_what_thresholds_miss_at_each_site(tmp_path):
+    lesion, empty = torch.tensor([[0, 1, 1, 0]]), torch.tensor([[0, 0, 0, 0]])
+    samples = []
+    for site, image, mask, p in (
+        ('c1', '1', lesion, [0.1, 0.9, 0.9, 0.1]),
+        ('c1', '2', lesion, [0.1, 0.9, 0.2, 0.1]),
+        ('c1', '3', empty, [0.1, 0.9, 0.2, 0.1]),
+        ('c2', '4', empty, [0.1, 0.1, 0.1, 0.1]),
+    ):
+        odds = torch.tensor([p]).logit()
+        path = f'/{site}/{image}'
+        logits = torch.stack([0 * odds, odds])
+        samples.append(make_sample(mask, logits, path, site=site))
+    path = tmp_path / 'records.json'
+    evaluate(samples, records_path=str(path))
+    sites = read_records(path)['sites']
+    missed = sites['c1']['missed']
+    at_half = missed['thresholds'].index(0.5)
+    # Of two images with a lesion one is found whole, the other half.
+    assert missed['images'] == 2
+    assert missed['area'][at_half] == 0.25
+    assert missed['lesions'][at_half] == 0.0
+    assert missed['area'][0] == 0.0 and missed['area'][-1] == 1.0
+    assert 'missed' not in sites['c2']
+
+
 def test_calibration_needs_every_image_of_a_site(tmp_path, logged):
     samples = random_samples(6)
     del samples[0].seg_logits

@@ -10,6 +10,7 @@ from mmseg.models import EncoderDecoder
 from mmseg.models.backbones.swin import ShiftWindowMSA
 from torch import Tensor, nn
 
+from mcdrl_mmseg.apis.temperature import divide_logits
 from mcdrl_mmseg.clip.lora import merge_lora
 from mcdrl_mmseg.models import CausalInterventionHead
 from mcdrl_mmseg.models.causal_intervention import remove_confounder_span
@@ -24,7 +25,8 @@ class DeployableSegmentor(nn.Module):
     """From pixels to logits, as ``EncoderDecoder.predict`` goes at the input's size.
 
     Normalisation is part of it. Pixels come as uint8, so that images that someone has
-    normalised already, or scaled to [0, 1], are an error and no bad prediction.
+    normalised already, or scaled to [0, 1], are an error and no bad prediction. The
+    temperatures of a calibrated checkpoint are part of it too.
 
     Args:
         model: As :func:`mcdrl_mmseg.apis.checkpoint.load_segmentor` gives it; it is
@@ -57,6 +59,8 @@ class DeployableSegmentor(nn.Module):
         std = getattr(preprocessor, 'std', torch.ones(3, 1, 1))
         self.register_buffer('mean', mean.detach().clone())
         self.register_buffer('std', std.detach().clone())
+        # A model that load_segmentor did not load has none.
+        self.temperature = getattr(model, 'temperature', None)
         # The attribute is private in MMSegmentation's continuation.
         self.takes_rgb = any(
             getattr(preprocessor, name, False)
@@ -82,7 +86,12 @@ class DeployableSegmentor(nn.Module):
         if not self.takes_rgb:
             images = images.flip(1)
         normalised = (images.float() - self.mean) / self.std
-        return self.model.encode_decode(normalised, [dict(img_shape=images.shape[2:])])
+        logits = self.model.encode_decode(
+            normalised, [dict(img_shape=images.shape[2:])]
+        )
+        if self.temperature is None:
+            return logits
+        return divide_logits(logits, self.temperature)
 
 
 def _join_windows(side: int, windows: Tensor, height: int, width: int) -> Tensor:

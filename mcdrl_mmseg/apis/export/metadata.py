@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -39,7 +40,8 @@ def describe(
         output='logits: (batch, channels, height, width) float32',
         channel_order='RGB',
         activation='sigmoid' if channels == 1 else 'softmax over channels',
-        threshold=last_decode_head(model).threshold if channels == 1 else None,
+        threshold=_threshold(module) if channels == 1 else None,
+        temperature=None if module.temperature is None else [*module.temperature],
         normalisation='inside',
         mean=module.mean.flatten().tolist(),
         std=module.std.flatten().tolist(),
@@ -49,6 +51,16 @@ def describe(
         size_multiple=multiple,
         mcdrl_mmseg=__version__,
     )
+
+
+def _threshold(module: DeployableSegmentor) -> float:
+    """For the file's own probability; the masks are those of the uncalibrated one."""
+    threshold = float(last_decode_head(module.model).threshold)
+    if module.temperature is None or not 0 < threshold < 1:
+        return threshold
+    (temperature,) = module.temperature
+    odds = math.log(threshold / (1 - threshold)) / temperature
+    return 1 / (1 + math.exp(-odds))
 
 
 def to_strings(description: Mapping[str, Any]) -> dict[str, str]:

@@ -1,5 +1,6 @@
 import pytest
 import torch
+from made_sites import draw, sites
 from small_model import checkpoint_content, new_model, tiny_checkpoint, tiny_config
 
 

@@ -1,0 +1,131 @@
+"""Calibrate a checkpoint: fit how sure its lesion probability may be.
+
+One temperature a lesion class is fitted on the validation images of the training
+sites, and written into a copy of the checkpoint. tools/predict.py and tools/export.py
+then give calibrated probabilities; masks stay as they are.
+"""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from mcdrl_lab.errors import ProtocolError, ends_in_one_line
+
+if TYPE_CHECKING:
+    from .temperature_fit import Calibration
+
+_SHOWN = ('ECE', 'ACE', 'Brier', 'ECE_border', 'Brier_border')
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments of the command."""
+    parser.epilog = 'Example: python -m mcdrl_lab calibrate work_dirs/try/best.pth'
+    parser.add_argument('checkpoint', type=Path, help='checkpoint file')
+    parser.add_argument(
+        '--config',
+        type=Path,
+        help='config file of its training (default: the one that the training left '
+        'beside the checkpoint)',
+    )
+    parser.add_argument(
+        '--test',
+        action='store_true',
+        help='measure calibration on the test images too, which nothing is fitted on',
+    )
+    parser.add_argument(
+        '--out', type=Path, help='file to write (default: NAME_calibrated.pth)'
+    )
+    parser.add_argument(
+        '--overwrite', action='store_true', help='replace the file if it is there'
+    )
+    parser.add_argument('--device', help='as cuda:0 or cpu; by default a GPU if any')
+
+
+@ends_in_one_line
+def run(args: argparse.Namespace) -> None:
+    """Fit, write and say what it changes."""
+    out = args.out or args.checkpoint.with_name(
+        f'{args.checkpoint.stem}_calibrated{args.checkpoint.suffix}'
+    )
+    if out.exists() and not args.overwrite:
+        raise ProtocolError(
+            f'{out} is there: name another file by --out, or replace it by --overwrite.'
+        )
+    if not args.checkpoint.is_file():
+        raise ProtocolError(f'checkpoint {str(args.checkpoint)!r} is not a file.')
+    from mmengine.logging import MMLogger
+
+    from mcdrl_mmseg.apis import load_config, load_segmentor
+    from mcdrl_mmseg.apis.commands import USER_ERRORS
+
+    from .html_report.report_source import config_of
+    from .temperature_fit import calibrate
+
+    MMLogger.get_instance('calibrate', log_level='WARNING')
+    config = args.config or config_of(args.checkpoint.parent)
+    if config is None:
+        raise ProtocolError(
+            f'no config.py of a training beside {args.checkpoint}: name the config '
+            'that it was trained with by --config.'
+        )
+    try:
+        cfg = load_config(str(config))
+        model = load_segmentor(args.checkpoint, cfg, args.device)
+        loaders = ('val', 'test') if args.test else ('val',)
+        calibration = calibrate(model, cfg, loaders)
+        _write(args.checkpoint, out, calibration)
+    except ProtocolError:
+        raise
+    except USER_ERRORS as error:
+        raise ProtocolError(str(error)) from error
+    classes = model.dataset_meta['classes'][1:]
+    for name, value in zip(classes, calibration.temperature):
+        print(f'{name}: temperature {value:.3f}')
+    print(
+        f'fitted on {calibration.images} validation images of '
+        f'{", ".join(calibration.sites)}\n\n{calibration_text(calibration)}\n\n{out}'
+    )
+
+
+def _write(checkpoint: Path, out: Path, calibration: Calibration) -> None:
+    """A copy of the checkpoint with temperatures; a kill leaves no part of it."""
+    import torch
+
+    from mcdrl_common.atomic_write import atomic_write
+    from mcdrl_mmseg.apis.checkpoint import read_checkpoint
+    from mcdrl_mmseg.apis.temperature import META_KEY
+
+    content = read_checkpoint(checkpoint)
+    meta = {**(content.get('meta') or {}), META_KEY: calibration.temperature}
+    with atomic_write(out) as temporary:
+        torch.save({**content, 'meta': meta}, temporary)
+
+
+def calibration_text(calibration: Calibration) -> str:
+    """Scores before and after, in per cent, a row a site.
+
+    Args:
+        calibration: From :func:`~mcdrl_lab.results.temperature_fit.calibrate`.
+    """
+    import pandas as pd
+
+    rows, names = [], []
+    for loader, scores in calibration.scores.items():
+        before, after = scores['before'], scores['after']
+        scopes = [name[:-4] for name in before if name.endswith('/ECE')]
+        for scope in scopes:
+            cells = {
+                key: f'{_cell(before[f"{scope}/{key}"])} -> '
+                f'{_cell(after[f"{scope}/{key}"])}'
+                for key in _SHOWN
+            }
+            place = scope.removeprefix('site/').replace('site_mean', 'mean of sites')
+            names.append(f'{loader}, {place}')
+            rows.append(cells)
+    return pd.DataFrame(rows, index=names).to_string()
+
+
+def _cell(value: float | None) -> str:
+    return '-' if value is None else f'{100 * value:.2f}'

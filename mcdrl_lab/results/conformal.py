@@ -1,0 +1,207 @@
+"""A threshold with a guarantee: conformal risk control, sites being the units.
+
+Angelopoulos, Bates, Fisch, Lei and Schuster, "Conformal risk control", ICLR 2024.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from mcdrl_lab.errors import ProtocolError
+from mcdrl_lab.plans.records import RunRecord, latest_records
+
+from .scores import done
+
+RISKS = ('area', 'lesions')
+"""Mean over a site's images of the share missed: of lesion area, or of lesions."""
+_ROUNDING = 1e-9
+
+
+def smallest_level(sites: int) -> float:
+    """The smallest level that so many sites can promise, 1 / (sites + 1)."""
+    return 1 / (sites + 1)
+
+
+def sites_needed(level: float) -> int:
+    """The smallest number of sites that can promise a level in (0, 1)."""
+    return max(1, math.ceil(1 / level - 1 - _ROUNDING))
+
+
+def controlling_threshold(
+    curves: np.ndarray, thresholds: Sequence[float], level: float
+) -> float:
+    """The largest threshold whose risk at a new site is at most the level.
+
+    With n sites it is the largest t with n / (n + 1) * mean risk(t) + 1 / (n + 1) <=
+    level. If the sites and the new one are exchangeable, the expected risk at the new
+    one is then at most the level, whatever the number of sites and their law.
+
+    Args:
+        curves: Risk in [0, 1] of each site at each threshold, (n, thresholds); it
+            does not fall as the threshold rises.
+        thresholds: In rising order; at the first one nothing may be missed.
+        level: In (0, 1).
+
+    Returns:
+        The threshold.
+
+    Raises:
+        ProtocolError: The level is not in (0, 1), or too small for so few sites; or
+            sites miss something at the first threshold already.
+    """
+    count = len(curves)
+    if not 0 < level < 1:
+        raise ProtocolError(f'level {level} must lie between 0 and 1.')
+    if not count:
+        raise ProtocolError('no site to choose a threshold from.')
+    if level < smallest_level(count) - _ROUNDING:
+        raise ProtocolError(
+            f'level {level} cannot be promised from {count} '
+            f'{"site" if count == 1 else "sites"}: the smallest is 1/{count + 1} = '
+            f'{math.ceil(1e4 / (count + 1)) / 1e4}. It needs {sites_needed(level)} '
+            'sites.'
+        )
+    bound = (curves.sum(axis=0) + 1) / (count + 1)
+    allowed = np.flatnonzero(bound <= level + _ROUNDING)
+    if not allowed.size:
+        raise ProtocolError(
+            f'no threshold keeps the risk below {level}: lesions are missed at '
+            f'threshold {thresholds[0]} already.'
+        )
+    return float(thresholds[allowed[-1]])
+
+
+@dataclass(frozen=True)
+class SiteCurves:
+    """What each site misses at each threshold, of one method.
+
+    Attributes:
+        method: Name of the method.
+        risk: One of :data:`RISKS`.
+        sites: Held-out sites, in alphabetical order.
+        seeds: Seeds that finished at every site, which the risks are means over.
+        thresholds: In rising order.
+        curves: (sites, thresholds).
+    """
+
+    method: str
+    risk: str
+    sites: tuple[str, ...]
+    seeds: tuple[int, ...]
+    thresholds: tuple[float, ...]
+    curves: np.ndarray
+
+
+def site_curves(
+    records: Iterable[RunRecord], method: str | None = None, risk: str = 'area'
+) -> SiteCurves:
+    """Gather the risks of one method at the sites that it never trained on.
+
+    Args:
+        records: Run records of leave-one-site-out.
+        method: Name of the method; None takes the only one.
+        risk: One of :data:`RISKS`.
+
+    Returns:
+        One curve a held-out site.
+
+    Raises:
+        ProtocolError: An unknown or ambiguous method, records of before risks were
+            recorded, a site without any lesion, or no seed that is at every site.
+    """
+    runs = [r for r in done(latest_records(records)) if r.selection == 'validation']
+    methods = sorted({r.method for r in runs})
+    if method is None and len(methods) == 1:
+        (method,) = methods
+    if method not in methods:
+        asked = 'which method is meant' if method is None else f'no method {method!r}'
+        raise ProtocolError(
+            f'{asked}: name one by --method; there are {", ".join(methods) or "none"}.'
+        )
+    own = [r for r in runs if r.method == method]
+    sites = tuple(sorted({r.held_out for r in own}))
+    by_site = {s: {r.seed for r in own if r.held_out == s} for s in sites}
+    seeds = tuple(sorted(set.intersection(*by_site.values())))
+    if not seeds:
+        raise ProtocolError(
+            f'{method}: no seed has finished at every site; finished are '
+            + ', '.join(f'{site} {sorted(found)}' for site, found in by_site.items())
+        )
+    parts = {(r.held_out, r.seed): _missed(r) for r in own if r.seed in seeds}
+    grids = {tuple(part['thresholds']) for part in parts.values()}
+    if len(grids) > 1:
+        raise ProtocolError(
+            f'{method}: runs were recorded at different thresholds, by different '
+            'versions. Test all of them with one version.'
+        )
+    (thresholds,) = grids
+    curves = [np.mean([parts[site, s][risk] for s in seeds], axis=0) for site in sites]
+    return SiteCurves(method, risk, sites, seeds, thresholds, np.array(curves))
+
+
+def _missed(record: RunRecord) -> Mapping:
+    """The checked curves of one run."""
+    where = f'{record.method}, {record.held_out}, seed {record.seed}'
+    kept = record.sites.get(record.held_out)
+    if kept is None:
+        raise ProtocolError(
+            f'{where}: the record does not say what is missed at each threshold. It '
+            'is of a version before SiteLesionMetric recorded that, or of a test with '
+            'calibration=False, or an image had no probability. Run the plan again '
+            'into a new folder with this version.'
+        )
+    missed = kept.get('missed')
+    if missed is None:
+        raise ProtocolError(
+            f'{where}: no image of the site holds a lesion, so nothing could be '
+            'missed there. Leave the site out of the plan (--sites).'
+        )
+    try:
+        curves = [np.asarray(missed[name], float) for name in ('thresholds', *RISKS)]
+        right = all(
+            curve.ndim == 1
+            and len(curve) == len(curves[0]) > 0
+            and (np.diff(curve) >= 0).all()
+            and (curve >= 0).all()
+            and (curve <= 1).all()
+            for curve in curves
+        )
+    except (KeyError, TypeError, ValueError):
+        right = False
+    if not right:
+        raise ProtocolError(
+            f"{where}: sites['{record.held_out}']['missed'] is damaged: expected "
+            f'thresholds, {" and ".join(RISKS)}, shares that do not fall.'
+        )
+    return missed
+
+
+def risk_at(found: SiteCurves, threshold: float) -> np.ndarray:
+    """Risk of each site at one of the thresholds, (sites,)."""
+    return found.curves[:, found.thresholds.index(threshold)]
+
+
+def held_out_risks(found: SiteCurves, level: float) -> list[tuple[float, float]] | None:
+    """What the rule would have done at each site, had it been the new one.
+
+    Args:
+        found: Curves of all sites.
+        level: As for :func:`controlling_threshold`.
+
+    Returns:
+        For each site the threshold chosen from the others, and its risk there; None
+        where one site less cannot promise the level.
+    """
+    count = len(found.sites)
+    if count < 2 or level < smallest_level(count - 1) - _ROUNDING:
+        return None
+    pairs = []
+    for index in range(count):
+        others = np.delete(found.curves, index, axis=0)
+        threshold = controlling_threshold(others, found.thresholds, level)
+        pairs.append((threshold, float(risk_at(found, threshold)[index])))
+    return pairs

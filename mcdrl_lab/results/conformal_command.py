@@ -1,0 +1,93 @@
+"""Choose a threshold with a guarantee from leave-one-site-out records.
+
+The largest threshold at which, at a new site, the expected share of missed lesion
+area (or of missed lesions) stays below a level. It holds if the new site is
+exchangeable with those of the records: as good as drawn from the same hospitals.
+"""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from mcdrl_lab.errors import ProtocolError, ends_in_one_line
+
+RISK_NAMES = {'area': 'lesion area', 'lesions': 'lesions'}
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments of the command."""
+    parser.epilog = (
+        'Example: python -m mcdrl_lab conformal work_dirs/loso/records.jsonl '
+        '--method mcdrl --level 0.3'
+    )
+    parser.add_argument('records', type=Path, help='records.jsonl, or its folder')
+    parser.add_argument(
+        '--level',
+        type=float,
+        required=True,
+        help='largest expected share that may be missed at a new site, as 0.3',
+    )
+    parser.add_argument('--method', help='name of the method, if there are several')
+    parser.add_argument(
+        '--risk',
+        choices=list(RISK_NAMES),
+        default='area',
+        help='share of what: lesion area or connected lesions (default: area)',
+    )
+    parser.add_argument(
+        '--out', type=Path, help='JSON file for tools/predict.py --conformal'
+    )
+
+
+@ends_in_one_line
+def run(args: argparse.Namespace) -> None:
+    """Print the threshold, and write it where asked for."""
+    from mcdrl_common.conformal_file import check_replaceable, write_conformal
+
+    from .conformal import (
+        controlling_threshold,
+        held_out_risks,
+        risk_at,
+        site_curves,
+    )
+    from .plan_records import load_records
+
+    if args.out:
+        try:
+            check_replaceable(args.out)
+        except ValueError as error:
+            raise ProtocolError(str(error)) from None
+    found = site_curves(load_records(args.records), args.method, args.risk)
+    threshold = controlling_threshold(found.curves, found.thresholds, args.level)
+    what = RISK_NAMES[args.risk]
+    seeds = ', '.join(map(str, found.seeds))
+    print(
+        f'{found.method}: threshold {threshold:g}; expected share of missed {what} at '
+        f'a new site at most {args.level:g}, if it is exchangeable with these '
+        f'{len(found.sites)} sites (seeds {seeds})\n'
+    )
+    others = held_out_risks(found, args.level)
+    width = max(map(len, (*found.sites, 'mean')))
+    print(f'{"site":<{width}}  missed here  had it been the new one')
+    risks = risk_at(found, threshold)
+    for index, (site, risk) in enumerate(zip(found.sites, risks)):
+        alone = '-' if others is None else '{:g}: {:.3f}'.format(*others[index])
+        print(f'{site:<{width}}  {risk:11.3f}  {alone}')
+    mean = '-' if others is None else f'{sum(r for _, r in others) / len(others):.3f}'
+    print(f'{"mean":<{width}}  {risks.mean():11.3f}  {mean}')
+    if others is None:
+        print('\nOne site less cannot promise this level, so it was not tried.')
+    if args.out:
+        write_conformal(
+            args.out,
+            dict(
+                method=found.method,
+                risk=args.risk,
+                level=args.level,
+                threshold=threshold,
+                sites=list(found.sites),
+                seeds=list(found.seeds),
+            ),
+        )
+        print(args.out)

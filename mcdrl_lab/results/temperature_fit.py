@@ -1,0 +1,178 @@
+"""Temperatures of the lesion classes, fitted on validation images."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from scipy.optimize import minimize
+from scipy.special import logsumexp
+
+from mcdrl_lab.errors import ProtocolError
+
+if TYPE_CHECKING:
+    from mmengine.config import Config
+    from torch import nn
+
+PIXELS_AN_IMAGE = 20_000
+"""Pixels drawn of each image: more change the temperature in the third digit."""
+_LOG_RANGE = (np.log(0.02), np.log(50.0))
+
+
+def fit_temperature(log_odds: np.ndarray, target: np.ndarray) -> list[float]:
+    """The temperatures of the highest likelihood.
+
+    Args:
+        log_odds: (n, K) of K lesion classes against the background.
+        target: (n,) true classes, 0 to K.
+
+    Returns:
+        K numbers between 0.02 and 50. The likelihood has one maximum: it is concave
+        in their inverses.
+
+    Raises:
+        ProtocolError: A class, or the background, has no pixel.
+    """
+    classes = log_odds.shape[1]
+    missing = sorted(set(range(classes + 1)) - set(np.unique(target).tolist()))
+    if missing:
+        raise ProtocolError(
+            f'no validation pixel of class {missing[0]} (0 is the background): its '
+            'temperature cannot be fitted. Name a config whose val_dataloader has '
+            'images with every lesion class.'
+        )
+    rows = np.arange(len(target))
+
+    def loss(log_temperature: np.ndarray) -> tuple[float, np.ndarray]:
+        scaled = log_odds / np.exp(log_temperature)
+        scores = np.concatenate([np.zeros((len(scaled), 1)), scaled], axis=1)
+        log_p = scores - logsumexp(scores, axis=1, keepdims=True)
+        truth = np.zeros_like(scores)
+        truth[rows, target] = 1.0
+        # d(scaled) / d(log T) = -scaled.
+        slope = -((np.exp(log_p) - truth)[:, 1:] * scaled).mean(axis=0)
+        return float(-log_p[rows, target].mean()), slope
+
+    found = minimize(
+        loss,
+        np.zeros(classes),
+        jac=True,
+        method='L-BFGS-B',
+        bounds=[_LOG_RANGE] * classes,
+        options=dict(ftol=1e-12, gtol=1e-8),
+    )
+    return [float(value) for value in np.exp(found.x)]
+
+
+@dataclass
+class Calibration:
+    """Temperatures and what they change.
+
+    Attributes:
+        temperature: One a lesion class.
+        sites: Sites of the images that they were fitted on.
+        images: Number of those images.
+        scores: Loader -> 'before' or 'after' -> metrics by their full names, as
+            ``site/c1/ECE``; see docs/metrics.md.
+    """
+
+    temperature: list[float]
+    sites: list[str]
+    images: int
+    scores: dict[str, dict[str, dict[str, float | None]]] = field(default_factory=dict)
+
+
+def calibrate(
+    model: nn.Module, cfg: Config, loaders: Sequence[str] = ('val',)
+) -> Calibration:
+    """Fit temperatures on a config's validation images, and measure with them.
+
+    Args:
+        model: As ``load_segmentor`` gives it.
+        cfg: The whole config of its training.
+        loaders: Of which images calibration is measured; ``'val'``, ``'test'``.
+
+    Returns:
+        The temperatures and the scores before and after.
+
+    Raises:
+        ProtocolError: The validation images are of the held-out site, hold no lesion,
+            or a lesion class is missing.
+    """
+    odds, targets, sites = [], [], []
+    rng = np.random.default_rng(0)
+    for site, logits, target in _predictions(model, cfg, 'val'):
+        if site == cfg.get('held_out_site'):
+            raise ProtocolError(
+                f'val_dataloader holds images of the held-out site {site!r}: '
+                'temperatures are fitted on training sites alone. Name the config of '
+                'a run whose checkpoint was chosen by validation.'
+            )
+        valid = np.flatnonzero(target != 255)
+        chosen = rng.permutation(valid)[:PIXELS_AN_IMAGE]
+        odds.append(_log_odds(logits.reshape(len(logits), -1)[:, chosen]).T)
+        targets.append(target.reshape(-1)[chosen])
+        sites.append(site)
+    if not sites:
+        raise ProtocolError('val_dataloader holds no image: nothing to fit on.')
+    temperature = fit_temperature(np.concatenate(odds), np.concatenate(targets))
+    done = Calibration(temperature, sorted(set(sites)), len(sites))
+    for loader in loaders:
+        done.scores[loader] = _measure(model, cfg, loader, temperature)
+    return done
+
+
+def _log_odds(logits: np.ndarray) -> np.ndarray:
+    """(C, n) scores of a prediction as log-odds (K, n) against the background."""
+    if len(logits) == 1:
+        # A probability: mmseg has passed it through a sigmoid.
+        p = np.clip(logits.astype(np.float64), 1e-7, 1 - 1e-7)
+        return np.log(p / (1 - p))
+    return (logits[1:] - logits[:1]).astype(np.float64)
+
+
+def _predictions(
+    model: nn.Module, cfg: Config, loader: str
+) -> Iterator[tuple[str, Any, np.ndarray]]:
+    """Site, scores (C, H, W) and true classes (H, W) of every image of a loader."""
+    import torch
+
+    from mcdrl_mmseg.apis.image_pipeline import check_scores
+    from mcdrl_mmseg.evaluation.sample_reader import ONE_SITE
+
+    from .config_batches import batches
+
+    with torch.no_grad():
+        for batch in batches(cfg, [loader]):
+            for sample in model.test_step(batch):
+                scores = sample.seg_logits.data.float().cpu()
+                check_scores(scores)
+                target = sample.gt_sem_seg.data[0].cpu().numpy().astype(int)
+                yield sample.get('site') or ONE_SITE, scores.numpy(), target
+
+
+def _measure(
+    model: nn.Module, cfg: Config, loader: str, temperature: Sequence[float]
+) -> dict[str, dict[str, float | None]]:
+    import torch
+
+    from mcdrl_common.site_reliability import scoped_calibration
+    from mcdrl_mmseg.apis.image_pipeline import lesion_probability
+    from mcdrl_mmseg.apis.temperature import calibrated_probability
+    from mcdrl_mmseg.evaluation.calibration_counts import calibration_histograms
+
+    counts: dict[str, dict[str, np.ndarray | None]] = {'before': {}, 'after': {}}
+    for site, logits, target in _predictions(model, cfg, loader):
+        scores, truth = torch.from_numpy(logits), torch.from_numpy(target)
+        valid = truth != 255
+        maps = dict(
+            before=lesion_probability(scores),
+            after=calibrated_probability(scores, temperature),
+        )
+        for when, p in maps.items():
+            own = calibration_histograms(p, (truth != 0) & valid, valid).astype(int)
+            before = counts[when].get(site)
+            counts[when][site] = own if before is None else before + own
+    return {when: scoped_calibration(sites) for when, sites in counts.items()}

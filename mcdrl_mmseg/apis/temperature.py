@@ -1,0 +1,97 @@
+"""Temperatures of a checkpoint: how sure its lesion probability may be.
+
+``python -m mcdrl_lab calibrate`` fits them on validation images and writes them into
+the checkpoint's ``meta``. Each lesion class has one, which divides its log-odds
+against the background (Guo et al., ICML 2017, with one temperature a class). So the
+sign of no log-odds changes, and no pixel goes from lesion to background or back: the
+masks stay as they are.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+from collections.abc import Mapping, Sequence
+
+import torch
+from torch import Tensor
+
+from mcdrl_mmseg.safe_loading import CheckpointError
+
+from .image_pipeline import check_scores, lesion_probability
+
+META_KEY = 'mcdrl_temperature'
+"""Where ``meta`` of a checkpoint holds the temperatures, a list of numbers."""
+
+
+def temperature_of(
+    checkpoint: Mapping, channels: int, source: str | os.PathLike
+) -> tuple[float, ...] | None:
+    """The temperatures in a checkpoint.
+
+    Args:
+        checkpoint: Its content.
+        channels: Number of the model's output channels.
+        source: Its path, for messages.
+
+    Returns:
+        One number a lesion class, or None where the checkpoint was not calibrated.
+
+    Raises:
+        CheckpointError: They are no positive numbers, or of another model.
+    """
+    values = (checkpoint.get('meta') or {}).get(META_KEY)
+    if values is None:
+        return None
+    expected = max(channels - 1, 1)
+    if not (
+        isinstance(values, list | tuple)
+        and len(values) == expected
+        and all(type(v) in (int, float) and 0 < v < math.inf for v in values)
+    ):
+        raise CheckpointError(
+            f"{source}: meta['{META_KEY}'] is {values!r}; expected a list of "
+            f'{expected} positive numbers, one a lesion class. Calibrate the '
+            'checkpoint again: python -m mcdrl_lab calibrate CHECKPOINT'
+        )
+    return tuple(map(float, values))
+
+
+def divide_logits(logits: Tensor, temperature: Sequence[float] | Tensor) -> Tensor:
+    """Logits of a calibrated probability.
+
+    Args:
+        logits: (..., C, H, W); with one channel the lesion's log-odds.
+        temperature: One number a lesion class.
+
+    Returns:
+        Of the same shape: the log-odds of each class against class 0 are divided.
+    """
+    divisor = torch.as_tensor(temperature, dtype=logits.dtype, device=logits.device)
+    divisor = divisor.reshape(-1, 1, 1)
+    if logits.shape[-3] == 1:
+        return logits / divisor
+    background, lesions = logits[..., :1, :, :], logits[..., 1:, :, :]
+    divided = background + (lesions - background) / divisor
+    return torch.cat([background, divided], dim=-3)
+
+
+def calibrated_probability(scores: Tensor, temperature: Sequence[float]) -> Tensor:
+    """Calibrated probability that a pixel is of any class but the background.
+
+    Args:
+        scores: (C, H, W), ``seg_logits`` of a prediction; see
+            :func:`~mcdrl_mmseg.apis.image_pipeline.lesion_probability`.
+        temperature: One number a lesion class.
+
+    Returns:
+        (H, W) float in [0, 1].
+
+    Raises:
+        ScoresError: A score is NaN or infinite.
+    """
+    if len(scores) > 1:
+        return lesion_probability(divide_logits(scores.float(), temperature))
+    check_scores(scores)
+    # mmseg has passed it through a sigmoid; 0 and 1 stay what they are.
+    return divide_logits(scores.double().logit(), temperature)[0].sigmoid().float()

@@ -1,0 +1,35 @@
+"""How much of the lesions of one image is missed at each of a grid of thresholds."""
+
+import cv2
+import numpy as np
+import torch
+from torch import Tensor
+
+from mcdrl_common.threshold_grid import THRESHOLDS
+
+
+def missed_shares(probability: Tensor, lesion: Tensor) -> np.ndarray | None:
+    """Shares of lesion area and of lesions that a threshold leaves out.
+
+    A pixel is predicted as lesion where its probability is at least the threshold. A
+    lesion is a connected region, diagonal neighbours joined; it is missed where none
+    of its pixels is predicted.
+
+    Args:
+        probability: Lesion probability in [0, 1], (H, W).
+        lesion: Boolean (H, W), true lesion, without ignored pixels.
+
+    Returns:
+        (2, number of thresholds) in [0, 1], of area and of lesions, at
+        :data:`~mcdrl_common.threshold_grid.THRESHOLDS`; None without a lesion.
+    """
+    mask = lesion.cpu().numpy()
+    if not mask.any():
+        return None
+    # In one precision, as masks are made: 0.3 is not above 0.3 because of rounding.
+    p = probability.cpu().to(torch.float32).numpy()[mask]
+    count, numbers = cv2.connectedComponents(mask.astype(np.uint8), connectivity=8)
+    peaks = np.zeros(count - 1, np.float32)
+    np.maximum.at(peaks, numbers[mask] - 1, p)
+    grid = np.asarray(THRESHOLDS, np.float32)
+    return np.stack([np.searchsorted(np.sort(v), grid) / len(v) for v in (p, peaks)])

@@ -1,0 +1,121 @@
+import numpy as np
+import pytest
+import torch
+from mmengine.config import Config
+
+from mcdrl_common.calibration_scores import LEVELS, calibration_scores
+from mcdrl_lab.commands import main
+from mcdrl_lab.errors import ProtocolError
+from mcdrl_lab.results.temperature_fit import fit_temperature
+from mcdrl_mmseg.apis.checkpoint import read_checkpoint
+from mcdrl_mmseg.apis.temperature import META_KEY
+
+
+def drawn(log_odds, rng):
+    """True classes of pixels whose classes have these log-odds, (n, K)."""
+    scores = np.concatenate([np.zeros((len(log_odds), 1)), log_odds], axis=1)
+    p = np.exp(scores) / np.exp(scores).sum(axis=1, keepdims=True)
+    return (p.cumsum(axis=1) < rng.random((len(p), 1))).sum(axis=1)
+
+
+def test_temperature_of_two_kinds_of_pixels_is_found_by_hand():
+    # Log-odds 2 of pixels of which three in four are lesion: log 3 is right.
+    log_odds = np.array([2.0, 2.0, 2.0, 2.0, -2.0, -2.0, -2.0, -2.0])[:, None]
+    target = np.array([1, 1, 1, 0, 0, 0, 0, 1])
+    assert fit_temperature(log_odds, target) == pytest.approx([2 / np.log(3)], rel=1e-4)
+
+
+def test_temperatures_of_several_classes_are_those_that_were_drawn_with():
+    rng = np.random.default_rng(0)
+    right = rng.normal(size=(100_000, 2)) * 2
+    found = fit_temperature(right * [3.0, 0.5], drawn(right, rng))
+    assert found == pytest.approx([3.0, 0.5], rel=0.03)
+
+
+def test_overconfident_probability_is_calibrated_after():
+    rng = np.random.default_rng(1)
+    right = rng.normal(size=(50_000, 1)) * 2
+    target = drawn(right, rng)
+
+    def ece(log_odds):
+        level = np.rint(1000 / (1 + np.exp(-log_odds[:, 0]))).astype(int)
+        counts = np.zeros((2, LEVELS), int)
+        np.add.at(counts, (target, level), 1)
+        return calibration_scores(counts)['ECE']
+
+    (temperature,) = fit_temperature(4 * right, target)
+    assert ece(4 * right) > 0.1
+    assert ece(4 * right / temperature) < 0.01
+
+
+def test_pixels_that_are_always_right_may_be_surer_within_bounds():
+    (temperature,) = fit_temperature(np.array([[5.0], [-5.0]]), np.array([1, 0]))
+    assert 0.02 <= temperature < 0.5
+
+
+@pytest.mark.parametrize('target, missing', [([0, 0], 1), ([1, 1], 0)])
+def test_missing_class_is_named(target, missing):
+    with pytest.raises(ProtocolError, match=f'no validation pixel of class {missing}'):
+        fit_temperature(np.ones((2, 1)), np.array(target))
+
+
+@pytest.fixture
+def run(tmp_path, sites, tiny_config, checkpoint_content, draw):
+    """Folder of a run: its config, and a checkpoint as MMEngine leaves it."""
+    cfg = Config.fromfile(tiny_config)
+    for name, loader in sites.config().items():
+        loader.update(num_workers=0, sampler=dict(type='DefaultSampler', shuffle=False))
+        loader['dataset']['pipeline'] = cfg.test_pipeline
+        cfg[name] = loader
+    cfg.held_out_site = 'west'
+    folder = tmp_path / 'run'
+    folder.mkdir()
+    cfg.dump(folder / 'config.py')
+    torch.save(checkpoint_content(), folder / 'best.pth')
+    return folder
+
+
+def test_command_writes_a_calibrated_copy_and_keeps_the_original(run, capsys):
+    before = (run / 'best.pth').read_bytes()
+    arguments = ['calibrate', str(run / 'best.pth'), '--device', 'cpu', '--test']
+    assert main(arguments) == 0
+    assert (run / 'best.pth').read_bytes() == before
+    written = read_checkpoint(run / 'best_calibrated.pth')
+    original = read_checkpoint(run / 'best.pth')
+    (temperature,) = written['meta'].pop(META_KEY)
+    assert 0.02 <= temperature <= 50
+    assert written['meta'] == original['meta']
+    assert all(
+        torch.equal(written['state_dict'][key], value)
+        for key, value in original['state_dict'].items()
+    )
+    told = capsys.readouterr().out
+    assert f'lesion: temperature {temperature:.3f}' in told
+    assert 'validation images of north, south' in told
+    assert 'test, west' in told
+    # A second time it asks.
+    assert main(arguments) == 2
+    assert '--overwrite' in capsys.readouterr().err
+    assert main([*arguments, '--overwrite']) == 0
+
+
+def test_command_refuses_the_held_out_site_and_a_missing_config(run, capsys):
+    cfg = Config.fromfile(run / 'config.py')
+    cfg.held_out_site = 'south'
+    cfg.dump(run / 'config.py')
+    checkpoint = str(run / 'best.pth')
+    assert main(['calibrate', checkpoint, '--device', 'cpu']) == 2
+    assert "held-out site 'south'" in capsys.readouterr().err
+    (run / 'config.py').unlink()
+    assert main(['calibrate', checkpoint]) == 2
+    assert '--config' in capsys.readouterr().err
+    assert main(['calibrate', str(run / 'none.pth')]) == 2
+    assert 'none.pth' in capsys.readouterr().err
+
+
+def test_validation_images_without_lesion_are_refused(run, sites, capsys):
+    for site in ('north', 'south'):
+        for number in range(5):
+            sites.put(site, f'{number}', mask=np.zeros((48, 64), np.uint8))
+    assert main(['calibrate', str(run / 'best.pth'), '--device', 'cpu']) == 2
+    assert 'no validation pixel of class 1' in capsys.readouterr().err
