@@ -160,13 +160,15 @@ class MCDRLInferencer(MMSegInferencer):
         Raises:
             ImageError: An image cannot be read.
         """
+        # A model that is put in place of the loaded one may have none.
+        temperature = getattr(self.model, 'temperature', None)
         for data in self.preprocess(images, batch_size):
             for sample in self.forward(data):
                 scores = sample.seg_logits.data
                 own = lesion_probability(scores).cpu().numpy()
                 labels = sample.pred_sem_seg.data[0].to(torch.uint8).cpu().numpy()
-                if self.model.temperature is None:
+                if temperature is None:
                     yield Prediction(labels, own)
                     continue
-                calibrated = calibrated_probability(scores, self.model.temperature)
+                calibrated = calibrated_probability(scores, temperature)
                 yield Prediction(labels, calibrated.cpu().numpy(), own)
