@@ -77,6 +77,7 @@ setup(
         'mcdrl_mmseg.clip': ['model_configs/*.json', 'model_weights/*'],
         'mcdrl_lab.results.html_report': ['templates/*'],
         'mcdrl_lab.serving': ['page/*'],
+        'mcdrl_lab.trust': ['templates/*'],
     },
     install_requires=requirements('runtime'),
     extras_require={

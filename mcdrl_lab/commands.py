@@ -107,6 +107,18 @@ COMMANDS: dict[str, Command] = {
         'mcdrl_lab.results.plot_run_command',
         'losses, gate, rate and validation of runs',
     ),
+    'site-check': Command(
+        'mcdrl_lab.trust.site_check_command',
+        "a new hospital's images, without masks, against the training sites",
+    ),
+    'site-reference': Command(
+        'mcdrl_lab.trust.site_reference_command',
+        'add what site-check needs to a checkpoint without it',
+    ),
+    'endosim-drift': Command(
+        'mcdrl_lab.trust.endosim_drift_command',
+        'whether site-check names the conditions that truly differ',
+    ),
     'embedding': Command(
         'mcdrl_lab.results.embedding_command',
         't-SNE of features before and after, linear probes',

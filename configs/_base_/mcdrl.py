@@ -19,5 +19,7 @@ mcdrl = dict(
         dict(type='ConfounderDictionaryHook'),
         # A fifth of the schedule is what the paper waits, whatever loop counts it.
         dict(type='InterventionWarmupHook', begin=0.2, of_schedule=True),
+        # What the training sites look like, for `python -m mcdrl_lab site-check`.
+        dict(type='SiteReferenceHook'),
     ],
 )

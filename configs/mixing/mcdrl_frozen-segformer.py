@@ -40,4 +40,5 @@ model = dict(
 custom_hooks = [
     dict(type='ConfounderDictionaryHook'),
     dict(type='InterventionWarmupHook', begin=0, by_epoch=False),
+    dict(type='SiteReferenceHook'),
 ]

@@ -252,6 +252,8 @@ def _mcdrl(project: Project) -> str:
         "    dict(type='ConfounderDictionaryHook'),\n"
         '    # The intervention begins after a fifth of the schedule.\n'
         "    dict(type='InterventionWarmupHook', begin=0.2, of_schedule=True),\n"
+        '    # What your sites look like, for site-check at another hospital.\n'
+        "    dict(type='SiteReferenceHook'),\n"
         ']\n'
         '# A tenth of the rate for the intervention: docs/training.md says why.\n'
         'optim_wrapper = dict(\n'

@@ -20,6 +20,7 @@ from mmseg.registry import MODELS
 from torch import nn
 
 from mcdrl_common.printable import printable
+from mcdrl_common.site_reference import META_KEY
 from mcdrl_mmseg.models.last_decode_head import last_decode_head
 from mcdrl_mmseg.safe_loading import (
     CheckpointError,
@@ -117,8 +118,9 @@ def load_segmentor(
         device: As ``'cuda:0'``; None takes a GPU if there is one.
 
     Returns:
-        The segmentor in evaluation mode, with ``cfg``, ``dataset_meta`` and
-        ``temperature`` (None where the checkpoint was not calibrated).
+        The segmentor in evaluation mode, with ``cfg``, ``dataset_meta``,
+        ``temperature`` (None where the checkpoint was not calibrated) and
+        ``site_reference``, the text of its training sites' statistics or None.
 
     Raises:
         CheckpointError: The file cannot be used, or does not fit the config.
@@ -145,6 +147,8 @@ def load_segmentor(
     model.dataset_meta = _dataset_meta(content, model, checkpoint)
     channels = getattr(model, 'out_channels', len(model.dataset_meta['classes']))
     model.temperature = temperature_of(content, channels, checkpoint)
+    # Unread: image_flags.py checks it where it is needed.
+    model.site_reference = (content.get('meta') or {}).get(META_KEY)
     device = device or get_device()
     if not device.startswith('cuda'):
         model = revert_sync_batchnorm(model)

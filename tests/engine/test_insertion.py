@@ -60,6 +60,7 @@ def test_hooks_follow_those_of_the_project(mixed):
         'EarlyStoppingHook',
         'ConfounderDictionaryHook',
         'InterventionWarmupHook',
+        'SiteReferenceHook',
     ]
 
 

@@ -2,4 +2,5 @@
 custom_hooks = [
     dict(type='ConfounderDictionaryHook'),
     dict(type='InterventionWarmupHook', begin=10),
+    dict(type='SiteReferenceHook'),
 ]

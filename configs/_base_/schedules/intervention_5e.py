@@ -2,4 +2,5 @@
 custom_hooks = [
     dict(type='ConfounderDictionaryHook'),
     dict(type='InterventionWarmupHook', begin=1),
+    dict(type='SiteReferenceHook'),
 ]

@@ -2,4 +2,5 @@
 custom_hooks = [
     dict(type='ConfounderDictionaryHook'),
     dict(type='InterventionWarmupHook', begin=2),
+    dict(type='SiteReferenceHook'),
 ]

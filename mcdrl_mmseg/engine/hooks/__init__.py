@@ -6,6 +6,7 @@ from .epoch_seed_hook import EpochSeedHook
 from .intervention_warmup_hook import InterventionWarmupHook
 from .mcdrl_visualization_hook import MCDRLVisualizationHook
 from .non_finite_loss_hook import NonFiniteLossError, NonFiniteLossHook
+from .site_reference_hook import SiteReferenceHook
 
 __all__ = [
     'AtomicCheckpointHook',
@@ -18,4 +19,5 @@ __all__ = [
     'MCDRLVisualizationHook',
     'NonFiniteLossError',
     'NonFiniteLossHook',
+    'SiteReferenceHook',
 ]

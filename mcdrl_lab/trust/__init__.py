@@ -1,0 +1,1 @@
+"""What can be said of a model at a hospital before anybody draws a mask there."""

@@ -1,0 +1,147 @@
+"""Which named imaging conditions differ at a site from all training sites."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.special import stdtr
+
+from mcdrl_common.site_reference import SiteReference
+from mcdrl_lab.results.statistics import holm
+
+SIGNIFICANCE = 0.05
+LEAST_EFFECT = 0.5
+"""Difference of means, in standard deviations, from which a condition counts.
+
+Cohen's "medium". With hundreds of images a difference that nobody sees is significant.
+"""
+
+# Scores are cosines in float32: what differs by less is equal.
+_EQUAL = 1e-6
+
+
+@dataclass(frozen=True)
+class ConditionDrift:
+    """One imaging condition at a new site.
+
+    Attributes:
+        name: As in the dictionary.
+        above: Share of the images that show more of it than 97.5 % of the images of
+            every training site.
+        below: Share of those that show less.
+        effect: How far the site's mean lies beyond that of the nearest training site,
+            in standard deviations within training sites: positive above the highest,
+            negative below the lowest, 0 between.
+        p: Two-sided p value: that one training site has a mean as high, or as low.
+            None where it cannot be tested: of a single image.
+        p_holm: The same, corrected over all conditions.
+        differs: 1 or -1 where the site shows more or less of it than any training
+            site: ``p_holm`` below 0.05 and an effect of half a deviation; else 0.
+    """
+
+    name: str
+    above: float
+    below: float
+    effect: float
+    p: float | None
+    p_holm: float | None
+    differs: int
+
+
+def condition_drift(
+    reference: SiteReference, scores: np.ndarray
+) -> list[ConditionDrift]:
+    """Compare a site with the training sites.
+
+    Of each condition the site's mean is tested against that of every training site by
+    Welch's t test, one direction at a time, and the largest p value of the sites is
+    taken (an intersection-union test); twice the smaller of the two directions is p.
+
+    Args:
+        reference: Of the training sites.
+        scores: (n, M) of the site's images.
+
+    Raises:
+        ValueError: No image, another number of conditions, or values that are not
+            finite.
+    """
+    scores = np.asarray(scores, np.float64)
+    if scores.ndim != 2 or scores.shape[1] != len(reference.conditions):
+        raise ValueError(
+            f'scores have the shape {scores.shape}; expected one row an image and '
+            f'{len(reference.conditions)} conditions.'
+        )
+    if not len(scores):
+        raise ValueError('no image to compare with the training sites.')
+    if not np.isfinite(scores).all():
+        raise ValueError('scores hold NaN or infinite values.')
+    beyond = reference.beyond(scores)
+    effects = _effects(reference, scores.mean(axis=0))
+    values: list[float | None] = [None] * len(effects)
+    corrected = values
+    if len(scores) > 1:
+        tested = _p_values(reference, scores)
+        values, corrected = [*tested], [*holm(tested)]
+    return [
+        ConditionDrift(
+            name=name,
+            above=float((beyond[:, m] == 1).mean()),
+            below=float((beyond[:, m] == -1).mean()),
+            effect=float(effects[m]),
+            p=values[m],
+            p_holm=corrected[m],
+            differs=_differs(float(effects[m]), corrected[m]),
+        )
+        for m, name in enumerate(reference.conditions)
+    ]
+
+
+def _differs(effect: float, p_holm: float | None) -> int:
+    if p_holm is None or p_holm >= SIGNIFICANCE or abs(effect) < LEAST_EFFECT:
+        return 0
+    return int(math.copysign(1, effect))
+
+
+def _effects(reference: SiteReference, means: np.ndarray) -> np.ndarray:
+    """Distance from the nearest training site's mean, in deviations within sites."""
+    weights = reference.counts[:, None] - 1
+    variance = (weights * reference.stds**2).sum(axis=0) / weights.sum()
+    spread = np.maximum(np.sqrt(variance), _EQUAL)
+    over = means - reference.means.max(axis=0)
+    under = means - reference.means.min(axis=0)
+    away = np.where(over > _EQUAL, over, np.where(under < -_EQUAL, under, 0))
+    return away / spread
+
+
+def _p_values(reference: SiteReference, scores: np.ndarray) -> list[float]:
+    count = len(scores)
+    own = np.maximum(scores.var(axis=0, ddof=1), _EQUAL**2) / count
+    counts = reference.counts[:, None]
+    theirs = np.maximum(reference.stds**2, _EQUAL**2) / counts
+    difference = scores.mean(axis=0) - reference.means
+    difference = np.where(np.abs(difference) > _EQUAL, difference, 0)
+    t = difference / np.sqrt(own + theirs)
+    degrees = (own + theirs) ** 2 / (own**2 / (count - 1) + theirs**2 / (counts - 1))
+    higher, lower = stdtr(degrees, -t).max(axis=0), stdtr(degrees, t).max(axis=0)
+    return np.minimum(2 * np.minimum(higher, lower), 1).tolist()
+
+
+def in_words(drift: ConditionDrift, sites: int) -> str:
+    """One line on a condition, for people.
+
+    Args:
+        drift: See :func:`condition_drift`.
+        sites: Number of training sites.
+
+    Returns:
+        As 'more "dark lighting" than at any training site: 41 % of the images'.
+    """
+    more = drift.above >= drift.below if not drift.differs else drift.differs > 0
+    share = drift.above if more else drift.below
+    where = 'the training site' if sites == 1 else 'any training site'
+    return (
+        f'{"more" if more else "less"} "{drift.name}" than at {where}: '
+        f'{100 * share:.0f} % of the images'
+    )

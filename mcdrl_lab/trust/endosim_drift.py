@@ -1,0 +1,149 @@
+"""How well a site check names the conditions that differ, where the truth is known."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from mcdrl_common.site_reference import SiteReference, site_reference
+from mcdrl_lab.simulation.drawing import draw
+from mcdrl_lab.simulation.hospitals import LESION_RATES, SITES, Conditions
+from mcdrl_lab.simulation.scene import CONFOUNDER_PROMPTS, CONFOUNDERS
+from mcdrl_lab.simulation.simulated_sites import Benchmark
+from mcdrl_lab.trust.drift import condition_drift
+
+LEAST_RATE_DIFFERENCE = 0.1
+"""How far a site's true rate lies beyond those of all others for it to differ."""
+
+
+@dataclass(frozen=True)
+class NamedConditions:
+    """One held-out site of one draw.
+
+    Attributes:
+        seed: Of the draw.
+        site: The held-out site.
+        truth: Condition -> 1 or -1, for those that occur more or less often than at
+            any other site.
+        named: The same, as the site check names them without masks.
+    """
+
+    seed: int
+    site: str
+    truth: dict[str, int]
+    named: dict[str, int]
+
+    @property
+    def right(self) -> int:
+        """Conditions named that differ, in the right direction."""
+        return sum(self.truth.get(name) == sign for name, sign in self.named.items())
+
+
+def true_rates(site: str, spurious: float) -> np.ndarray:
+    """How often each condition occurs at a site, lesions and healthy scenes together.
+
+    Args:
+        site: One of EndoSim's.
+        spurious: How far sites differ.
+
+    Returns:
+        (M,), in the order of the prompt set.
+    """
+    conditions = Conditions(site, spurious)
+    rates = [
+        [conditions.rates(lesion)[name] for name in CONFOUNDERS]
+        for lesion in LESION_RATES
+    ]
+    return np.array(list(LESION_RATES.values())) @ np.array(rates)
+
+
+def truly_different(site: str, spurious: float) -> dict[str, int]:
+    """Conditions whose rate at a site lies beyond those of all other sites.
+
+    Args:
+        site: The held-out site.
+        spurious: How far sites differ.
+
+    Returns:
+        Words of the condition -> 1 for more, -1 for less.
+    """
+    own = true_rates(site, spurious)
+    others = np.array([true_rates(s, spurious) for s in SITES if s != site])
+    # Rates are sums of a few decimals: a difference of exactly the margin counts.
+    least = LEAST_RATE_DIFFERENCE - 1e-9
+    more, less = own - others.max(axis=0) >= least, others.min(axis=0) - own >= least
+    signs = more.astype(int) - less.astype(int)
+    words = CONFOUNDER_PROMPTS.values()
+    return {name: int(sign) for name, sign in zip(words, signs) if sign}
+
+
+Encode = Callable[[np.ndarray], tuple[np.ndarray, np.ndarray]]
+
+
+def named_conditions(
+    encode: Encode,
+    seeds: Sequence[int],
+    images_per_site: int = 100,
+    spurious: float = 1.0,
+    progress: Callable[[Iterable[int]], Iterable[int]] = iter,
+) -> list[NamedConditions]:
+    """Hold out every site of every draw and check it against the other four.
+
+    Args:
+        encode: Takes (n, H, W, 3) uint8 images, red first; gives (n, M) scores and
+            (n, d) embeddings.
+        seeds: Of the draws.
+        images_per_site: Images of each site.
+        spurious: How far sites differ, from 0 to 1.
+        progress: Wraps the seeds.
+    """
+    results = []
+    for seed in progress(seeds):
+        benchmark = Benchmark(images_per_site, 128, spurious, seed)
+        seen = {site: encode(_images(benchmark, site)) for site in SITES}
+        for site in SITES:
+            reference = _reference({s: seen[s] for s in SITES if s != site})
+            drifts = condition_drift(reference, seen[site][0])
+            results.append(
+                NamedConditions(
+                    seed,
+                    site,
+                    truly_different(site, spurious),
+                    {drift.name: drift.differs for drift in drifts if drift.differs},
+                )
+            )
+    return results
+
+
+def _images(benchmark: Benchmark, site: str) -> np.ndarray:
+    scenes = (benchmark.scene(site, n) for n in range(benchmark.images_per_site))
+    return np.stack([draw(scene, size=benchmark.size)[0] for scene in scenes])
+
+
+def _reference(seen: dict[str, tuple[np.ndarray, np.ndarray]]) -> SiteReference:
+    return site_reference(
+        np.concatenate([scores for scores, _ in seen.values()]),
+        np.concatenate([embeddings for _, embeddings in seen.values()]),
+        [site for site, (scores, _) in seen.items() for _ in scores],
+        tuple(CONFOUNDER_PROMPTS.values()),
+    )
+
+
+def precision_and_recall(
+    results: Sequence[NamedConditions],
+) -> tuple[float | None, float | None]:
+    """Over all sites and draws together.
+
+    Args:
+        results: See :func:`named_conditions`.
+
+    Returns:
+        Share of the named conditions that differ, and of the differing ones that are
+        named; None where there are none.
+    """
+    right = sum(result.right for result in results)
+    named = sum(len(result.named) for result in results)
+    true = sum(len(result.truth) for result in results)
+    return right / named if named else None, right / true if true else None

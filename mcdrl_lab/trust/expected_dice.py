@@ -1,0 +1,114 @@
+"""Dice at a new site, expected from its imaging conditions alone."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from scipy.special import stdtrit
+from scipy.stats import spearmanr
+from sklearn.linear_model import RidgeCV
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+
+from mcdrl_lab.errors import ProtocolError
+
+MIN_SITES = 3
+MIN_IMAGES = 20
+_PENALTIES = np.logspace(-1, 4, 11)
+
+
+@dataclass(frozen=True)
+class SiteDice:
+    """Expected Dice of a site.
+
+    Attributes:
+        mean: Over its images, in [0, 1].
+        low: Lower end of the 95 % interval of the site's mean.
+        high: Upper end.
+        images: (n,) of each image, in [0, 1].
+    """
+
+    mean: float
+    low: float
+    high: float
+    images: np.ndarray
+
+
+@dataclass(frozen=True)
+class DiceModel:
+    """A ridge regression of Dice on the scores of conditions, and how well it does.
+
+    Attributes:
+        ridge: The fitted regression.
+        site_errors: Held-out site -> expected minus true mean Dice, where the site was
+            left out of the fit.
+        rank_correlation: Spearman's, of expected with true Dice of the images, every
+            site predicted from the others; NaN where either is constant.
+        images: Number of images that it is fitted to.
+    """
+
+    ridge: Any
+    site_errors: dict[str, float]
+    rank_correlation: float
+    images: int
+
+    def predict(self, scores: np.ndarray) -> SiteDice:
+        """Dice that images of a new site can be expected to have, if with a lesion.
+
+        The interval is the root mean square of :attr:`site_errors` times Student's t,
+        with as many degrees of freedom as there are sites: it holds if the new site is
+        one more like these.
+
+        Args:
+            scores: (n, M) of the site's images.
+        """
+        images = np.clip(self.ridge.predict(scores), 0, 1)
+        errors = np.array(list(self.site_errors.values()))
+        reach = float(stdtrit(len(errors), 0.975) * np.sqrt((errors**2).mean()))
+        mean = float(images.mean())
+        return SiteDice(mean, max(0.0, mean - reach), min(1.0, mean + reach), images)
+
+
+def fit_dice(
+    scores: np.ndarray, dice: Sequence[float], sites: Sequence[str]
+) -> DiceModel:
+    """Fit Dice of images at held-out sites to the scores of their conditions.
+
+    Args:
+        scores: (n, M) of each condition in each image.
+        dice: n values; of each image as its site was held out.
+        sites: n names of the held-out sites.
+
+    Raises:
+        ProtocolError: Fewer than three sites, or fewer than 20 images.
+        ValueError: Values that are not finite.
+    """
+    scores, true = np.asarray(scores, np.float64), np.asarray(dice, np.float64)
+    names = np.asarray(sites)
+    found = list(dict.fromkeys(sites))
+    if len(found) < MIN_SITES or len(true) < MIN_IMAGES:
+        raise ProtocolError(
+            f'the records hold {len(true)} images with a lesion at {len(found)} '
+            f'held-out sites ({", ".join(found)}); Dice is expected from at least '
+            f'{MIN_IMAGES} images of {MIN_SITES} sites. Run more folds: python -m '
+            'mcdrl_lab leave-one-site-out'
+        )
+    if not (np.isfinite(scores).all() and np.isfinite(true).all()):
+        raise ValueError('scores or Dice hold NaN or infinite values.')
+    expected = np.empty(len(true))
+    for name in found:
+        out = names == name
+        expected[out] = np.clip(
+            _fit(scores[~out], true[~out]).predict(scores[out]), 0, 1
+        )
+    errors = {name: float((expected - true)[names == name].mean()) for name in found}
+    varies = np.ptp(expected) > 0 and np.ptp(true) > 0
+    rank = float(spearmanr(expected, true).statistic) if varies else float('nan')
+    return DiceModel(_fit(scores, true), errors, rank, len(true))
+
+
+def _fit(scores: np.ndarray, dice: np.ndarray) -> Any:
+    return make_pipeline(StandardScaler(), RidgeCV(_PENALTIES)).fit(scores, dice)

@@ -1,0 +1,96 @@
+"""Dice of images at sites that were held out, from the records of a plan."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+
+import numpy as np
+
+from mcdrl_lab.errors import ProtocolError
+from mcdrl_lab.results.plan_records import load_records
+from mcdrl_lab.results.scores import done
+
+
+@dataclass(frozen=True)
+class RecordedImage:
+    """An image with a lesion, tested while its site was held out.
+
+    Attributes:
+        site: The held-out site.
+        path: The image file.
+        dice: Mean over seeds.
+    """
+
+    site: str
+    path: Path
+    dice: float
+
+
+def recorded_dice(
+    records: str | os.PathLike,
+    data_root: str | os.PathLike | None,
+    method: str | None = None,
+    images_per_site: int = 200,
+) -> list[RecordedImage]:
+    """Read Dice by image and find the images.
+
+    Args:
+        records: A ``records.jsonl`` or the folder of a plan.
+        data_root: Folder of the sites: an image is ``DATA_ROOT/SITE/IMAGE``.
+        method: Name of the method; None takes the one that was recorded last.
+        images_per_site: At most, evenly spaced over the site.
+
+    Raises:
+        ProtocolError: No records, no such method, no ``data_root``, or images that
+            are not there.
+    """
+    runs = done(load_records(records))
+    methods = list(dict.fromkeys(run.method for run in runs))
+    method = method or methods[-1]
+    if method not in methods:
+        raise ProtocolError(
+            f'{records} holds no finished run of the method {method!r}; there are '
+            f'{", ".join(methods)}.'
+        )
+    if data_root is None:
+        raise ProtocolError(
+            'the records name images, and their imaging conditions are needed too: '
+            'name the folder of the sites by --data-root.'
+        )
+    found: dict[tuple[str, str], list[float]] = {}
+    for run in runs:
+        # A checkpoint chosen on the held-out site tells too good a Dice.
+        if run.method == method and run.selection == 'validation':
+            for image in run.images:
+                if image['dice'] is not None:
+                    key = run.held_out, image['image']
+                    found.setdefault(key, []).append(image['dice'])
+    if not found:
+        raise ProtocolError(
+            f'{records} holds no Dice of {method!r} whose checkpoints were chosen on '
+            'the training sites.'
+        )
+    return list(_located(found, Path(data_root), images_per_site))
+
+
+def _located(
+    found: dict[tuple[str, str], list[float]], root: Path, images_per_site: int
+) -> Iterator[RecordedImage]:
+    by_site: dict[str, list[tuple[str, float]]] = {}
+    for (site, name), dice in sorted(found.items()):
+        by_site.setdefault(site, []).append((name, float(np.mean(dice))))
+    for site, images in by_site.items():
+        count = min(images_per_site, len(images))
+        for place in np.linspace(0, len(images) - 1, count).round().astype(int):
+            name, dice = images[place]
+            below = PurePosixPath(name)
+            path = root / site / below
+            if below.is_absolute() or '..' in below.parts or not path.is_file():
+                raise ProtocolError(
+                    f'{path}, an image of the records, is not there: --data-root must '
+                    'be the folder of the sites that were tested.'
+                )
+            yield RecordedImage(site, path, dice)

@@ -1,0 +1,234 @@
+"""A new site's images against the training sites of a checkpoint, without masks."""
+
+from __future__ import annotations
+
+import itertools
+import os
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from mcdrl_common.site_reference import SiteReference
+from mcdrl_lab.errors import ProtocolError
+from mcdrl_mmseg.apis.image_flags import ImageChecker, ImageFlag, image_flags
+from mcdrl_mmseg.apis.inferencer import MCDRLInferencer
+from mcdrl_mmseg.apis.inputs import InputFile, find_inputs, read_images
+
+from .drift import ConditionDrift, condition_drift
+from .expected_dice import DiceModel, SiteDice, fit_dice
+from .recorded_dice import recorded_dice
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+KIND = 'mcdrl_lab.site_check'
+LOW_DICE = 0.5
+
+
+@dataclass(frozen=True)
+class CheckedImage:
+    """One image of the site.
+
+    Attributes:
+        file: Where it is from.
+        number: Which of the file's images, from 1; None if it holds but one.
+        flag: How it compares with the training sites.
+        expected_dice: If it shows a lesion; None without records.
+    """
+
+    file: InputFile
+    number: int | None
+    flag: ImageFlag
+    expected_dice: float | None
+
+    @property
+    def name(self) -> str:
+        """For people."""
+        name = str(self.file.path)
+        return name if self.number is None else f'{name}, image {self.number}'
+
+    def pixels(self) -> np.ndarray:
+        """Read it again: (H, W, 3) uint8, blue first."""
+        place = (self.number or 1) - 1
+        return next(itertools.islice(read_images(self.file), place, None))
+
+
+@dataclass(frozen=True)
+class SiteCheck:
+    """What there is to say of a site.
+
+    Attributes:
+        checkpoint: Whose training sites it is compared with.
+        reference: Their statistics.
+        images: The site's images, in their order.
+        conditions: Each named imaging condition.
+        dice: Expected Dice, or None without records.
+        dice_model: What expects it, or None.
+        problems: Files that were skipped, and why.
+        all_equal: Whether CLIP sees no difference between the site's images.
+    """
+
+    checkpoint: str
+    reference: SiteReference
+    images: list[CheckedImage]
+    conditions: list[ConditionDrift]
+    dice: SiteDice | None
+    dice_model: DiceModel | None
+    problems: dict[str, str]
+    all_equal: bool
+
+    @property
+    def unusual(self) -> float:
+        """Share of the images that are farther than 97.5 % of the training images."""
+        return float(np.mean([image.flag.unusual for image in self.images]))
+
+    @property
+    def differing(self) -> list[ConditionDrift]:
+        """Conditions that differ from all training sites, the largest effect first."""
+        found = [drift for drift in self.conditions if drift.differs]
+        return sorted(found, key=lambda drift: -abs(drift.effect))
+
+    @property
+    def by_distance(self) -> list[CheckedImage]:
+        """The most unusual image first."""
+        return sorted(self.images, key=lambda image: -image.flag.distance)
+
+    def to_dict(self, low_dice: float = LOW_DICE) -> dict[str, Any]:
+        """As plain data for JSON.
+
+        Args:
+            low_dice: Expected Dice below which an image is flagged.
+        """
+        return dict(
+            kind=KIND,
+            schema=1,
+            checkpoint=self.checkpoint,
+            training_sites=list(self.reference.sites),
+            unusual=self.unusual,
+            conditions=[asdict(drift) for drift in self.conditions],
+            expected_dice=None
+            if self.dice is None
+            else dict(mean=self.dice.mean, low=self.dice.low, high=self.dice.high),
+            images=[_plain(image, low_dice) for image in self.images],
+            skipped=self.problems,
+        )
+
+
+def _plain(image: CheckedImage, low_dice: float) -> dict[str, Any]:
+    values = dict(file_name=str(image.file.path), **image.flag.to_dict())
+    if image.number is not None:
+        values['frame'] = image.number
+    if image.expected_dice is not None:
+        values['expected_dice'] = round(image.expected_dice, 4)
+        values['low_dice'] = image.expected_dice < low_dice
+    return values
+
+
+@dataclass(frozen=True)
+class Records:
+    """Where Dice at held-out sites is taken from.
+
+    Attributes:
+        path: A ``records.jsonl`` or the folder of a plan.
+        data_root: Folder of the sites that were tested.
+        method: None takes the one that was recorded last.
+    """
+
+    path: str | os.PathLike
+    data_root: str | os.PathLike | None = None
+    method: str | None = None
+
+
+def check_site(
+    inferencer: MCDRLInferencer,
+    checkpoint: str | os.PathLike,
+    names: Sequence[str],
+    records: Records | None = None,
+    leave_out: Path | None = None,
+) -> SiteCheck:
+    """Compare images of a site with the training sites.
+
+    Files that cannot be read are skipped and named in the result.
+
+    Args:
+        inferencer: The model.
+        checkpoint: Its file, for messages.
+        names: Files, folders and patterns, as for ``tools/predict.py``.
+        records: What Dice is expected from; None expects none.
+        leave_out: A folder that is not searched: that of the results.
+
+    Raises:
+        ProtocolError: No image can be read, or records that cannot be used.
+        SiteReferenceError: The checkpoint has no usable statistics.
+        DictionaryError: The model names no imaging conditions.
+    """
+    checker = ImageChecker(inferencer.model, checkpoint)
+    model = None
+    if records is not None:
+        # First what may be refused: it is done before the site's images are read.
+        model = _dice_model(checker, records)
+    found: list[tuple[InputFile, int | None]] = []
+    rows: list[tuple[np.ndarray, ...]] = []
+    inputs = find_inputs(names, leave_out=leave_out)
+    problems = dict(inputs.problems)
+    for file in inputs.files:
+        seen = []
+        try:
+            seen += [checker.look(image) for image in read_images(file)]
+        # Decoders fail in ways that nobody foresees.
+        except Exception as error:
+            problems[str(file.path)] = str(error).strip() or type(error).__name__
+        found += [(file, n if len(seen) > 1 else None) for n in range(1, len(seen) + 1)]
+        rows += seen
+    if not rows:
+        why = '; '.join(problems.values()) or 'none was named'
+        raise ProtocolError(f'no image could be read: {why}')
+    scores, embeddings = (np.stack(parts) for parts in zip(*rows, strict=True))
+    dice = None if model is None else model.predict(scores)
+    flags = image_flags(checker.reference, scores, embeddings)
+    return SiteCheck(
+        checkpoint=str(checkpoint),
+        reference=checker.reference,
+        images=[
+            CheckedImage(
+                file, number, flag, None if dice is None else float(dice.images[place])
+            )
+            for place, ((file, number), flag) in enumerate(
+                zip(found, flags, strict=True)
+            )
+        ],
+        conditions=condition_drift(checker.reference, scores),
+        dice=dice,
+        dice_model=model,
+        problems=problems,
+        all_equal=len(rows) > 1 and float(np.ptp(embeddings, axis=0).max()) < 1e-6,
+    )
+
+
+def _dice_model(checker: ImageChecker, records: Records) -> DiceModel:
+    images = recorded_dice(records.path, records.data_root, records.method)
+    scores = np.stack([checker.look(image.path)[0] for image in images])
+    return fit_dice(scores, [i.dice for i in images], [i.site for i in images])
+
+
+def overlays(
+    inferencer: MCDRLInferencer, images: Sequence[CheckedImage]
+) -> Iterator[np.ndarray]:
+    """Images with the lesions that the model finds.
+
+    Args:
+        inferencer: The model.
+        images: Which.
+
+    Yields:
+        (H, W, 3) uint8, red first.
+    """
+    from mcdrl_mmseg.visualization.overlay import mask_overlay
+
+    for image in images:
+        pixels = image.pixels()
+        (prediction,) = inferencer.predict([pixels])
+        yield mask_overlay(pixels[..., ::-1].copy(), prediction.labels)

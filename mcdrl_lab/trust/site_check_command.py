@@ -1,0 +1,111 @@
+"""Compare images of a new hospital, without masks, with a model's training sites.
+
+Which named imaging conditions differ, which images are unusual and, with the records
+of a leave-one-site-out plan, what Dice to expect. Writes one HTML page and a JSON file.
+Nothing leaves this machine.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments of the command."""
+    parser.epilog = (
+        'Example: python -m mcdrl_lab site-check best.pth our_images --out site_check'
+    )
+    parser.add_argument(
+        'checkpoint', metavar='CHECKPOINT', help='of a training with MCDRL'
+    )
+    parser.add_argument(
+        'images',
+        metavar='IMAGES',
+        nargs='+',
+        help='images, folders, patterns, videos, DICOM files, as for tools/predict.py',
+    )
+    parser.add_argument(
+        '--out',
+        type=Path,
+        default=Path('site_check'),
+        help='folder of the results (default: site_check)',
+    )
+    parser.add_argument(
+        '--records',
+        type=Path,
+        help='folder of a leave-one-site-out plan, to expect Dice from',
+    )
+    parser.add_argument(
+        '--data-root', type=Path, help='folder of the sites in --records'
+    )
+    parser.add_argument(
+        '--method', help='method of --records (default: the last one recorded)'
+    )
+    parser.add_argument(
+        '--low-dice',
+        type=float,
+        default=0.5,
+        help='flag images whose expected Dice is lower (default: 0.5)',
+    )
+    parser.add_argument(
+        '--shown',
+        type=int,
+        default=12,
+        help='most unusual images to show with the predicted lesion (default: 12)',
+    )
+    parser.add_argument('--config', help='config file, where the checkpoint has none')
+    parser.add_argument('--device', help='as cuda:0 or cpu; by default a GPU if any')
+
+
+def run(args: argparse.Namespace) -> int:
+    """Write the results; returns 2 for input that cannot be used."""
+    from mcdrl_common.printable import printable
+    from mcdrl_lab.errors import ProtocolError
+    from mcdrl_mmseg.apis.commands import USER_ERRORS
+    from mcdrl_mmseg.apis.inferencer import MCDRLInferencer
+
+    from .site_check import Records, check_site, overlays
+    from .site_page import check_replaceable, notes, words, write_check
+
+    try:
+        if not 0 <= args.low_dice <= 1:
+            raise ProtocolError(f'--low-dice {args.low_dice} must lie in [0, 1].')
+        if args.shown < 0:
+            raise ProtocolError(f'--shown {args.shown} must be 0 or more.')
+        check_replaceable(args.out)
+        records = None
+        if args.records is not None:
+            records = Records(args.records, args.data_root, args.method)
+        inferencer = MCDRLInferencer(
+            args.config, args.checkpoint, device=args.device, show_progress=False
+        )
+        check = check_site(
+            inferencer, args.checkpoint, args.images, records, leave_out=args.out
+        )
+        shown = check.by_distance[: args.shown]
+        pictures = list(zip(shown, overlays(inferencer, shown), strict=True))
+        page = write_check(check, args.out, pictures, args.low_dice)
+    except USER_ERRORS as error:
+        print(printable(f'site-check: {error}'), file=sys.stderr)
+        return 2
+    print(
+        f'{len(check.images)} images compared with {len(check.reference.sites)} '
+        f'training sites; {100 * check.unusual:.0f} % are unusual'
+    )
+    for line in words(check) or ['no named condition differs from all training sites']:
+        print(printable(line))
+    if check.dice is None:
+        print('Dice is not expected: name the records of a plan by --records')
+    else:
+        print(
+            f'expected Dice {100 * check.dice.mean:.0f} % (95 % interval '
+            f'{100 * check.dice.low:.0f} to {100 * check.dice.high:.0f} %)'
+        )
+    for note in notes(check):
+        print(f'note: {note}')
+    for name, why in check.problems.items():
+        print(printable(f'skipped: {why if name in why else f"{name}: {why}"}'))
+    print(page)
+    return 1 if check.problems else 0

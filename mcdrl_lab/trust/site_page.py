@@ -1,0 +1,224 @@
+"""The HTML page of a site check: one file, which needs nothing but itself."""
+
+from __future__ import annotations
+
+import datetime
+import json
+import math
+import shlex
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+from jinja2 import ChoiceLoader, Environment, PackageLoader, StrictUndefined
+
+from mcdrl_common.atomic_write import write_text
+from mcdrl_common.figure_files import image_uri
+from mcdrl_lab.errors import ProtocolError
+
+from .drift import ConditionDrift, in_words
+from .site_check import KIND, CheckedImage, SiteCheck
+
+PAGE, DATA = 'site_check.html', 'site_check.json'
+_SIDE = 480
+_FEW_IMAGES = 20
+
+
+def check_replaceable(folder: Path) -> None:
+    """Refuse to write over what is no site check, before anything is computed.
+
+    Args:
+        folder: Where the results are to be.
+
+    Raises:
+        ProtocolError: It is a file, or holds a file of another kind in their place.
+    """
+    if folder.exists() and not folder.is_dir():
+        raise ProtocolError(f'{folder} is a file: name a folder by --out.')
+    for name in (PAGE, DATA):
+        path = folder / name
+        if not path.exists():
+            continue
+        head = ''
+        if path.is_file():
+            with open(path, encoding='utf-8', errors='replace') as file:
+                head = file.read(4096)
+        if KIND not in head:
+            raise ProtocolError(
+                f'{path} exists and is no site check; it is left alone: name another '
+                'folder by --out.'
+            )
+
+
+def write_check(
+    check: SiteCheck,
+    folder: Path,
+    shown: Sequence[tuple[CheckedImage, np.ndarray]],
+    low_dice: float,
+) -> Path:
+    """Write page and JSON file.
+
+    Args:
+        check: What to tell.
+        folder: Where to.
+        shown: Images with overlays, (H, W, 3) uint8, red first.
+        low_dice: Expected Dice below which an image is flagged.
+
+    Returns:
+        The page.
+    """
+    write_text(folder / DATA, json.dumps(check.to_dict(low_dice), allow_nan=False))
+    write_text(folder / PAGE, render(check, shown, low_dice))
+    return folder / PAGE
+
+
+def render(
+    check: SiteCheck, shown: Sequence[tuple[CheckedImage, np.ndarray]], low_dice: float
+) -> str:
+    """The page as HTML; every text in it is escaped.
+
+    Args:
+        check: See :func:`write_check`.
+        shown: See :func:`write_check`.
+        low_dice: See :func:`write_check`.
+    """
+    environment = Environment(
+        loader=ChoiceLoader(
+            [
+                PackageLoader('mcdrl_lab.trust'),
+                # The styles of the report.
+                PackageLoader('mcdrl_lab.results.html_report'),
+            ]
+        ),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    return environment.get_template('site_check.html.j2').render(
+        generator=KIND,
+        date=datetime.date.today().isoformat(),
+        checkpoint=Path(check.checkpoint).name,
+        sites=list(
+            zip(check.reference.sites, check.reference.counts.astype(int), strict=True)
+        ),
+        count=len(check.images),
+        unusual=round(100 * check.unusual),
+        words=words(check),
+        bars=[_bar(drift) for drift in _by_share(check.conditions)],
+        dice=_dice(check, low_dice),
+        notes=notes(check),
+        shown=[_shown(image, picture, low_dice) for image, picture in shown],
+        problems=check.problems,
+        command=shlex.join(['python', '-m', 'mcdrl_lab', *sys.argv[1:]]),
+    )
+
+
+def words(check: SiteCheck) -> list[str]:
+    """What differs, in sentences; one that says so where nothing does.
+
+    Args:
+        check: Of a site.
+    """
+    count = len(check.reference.sites)
+    return [
+        f'{in_words(drift, count)} (mean {abs(drift.effect):.1f} standard deviations '
+        f'{"above" if drift.differs > 0 else "below"} the nearest, p '
+        f'{_p(drift.p_holm)})'
+        for drift in check.differing
+    ]
+
+
+def notes(check: SiteCheck) -> list[str]:
+    """What to know before believing the numbers.
+
+    Args:
+        check: Of a site.
+    """
+    found = []
+    if len(check.images) == 1:
+        found.append('One image cannot be tested as a site; it is only compared.')
+    elif len(check.images) < _FEW_IMAGES:
+        found.append(
+            f'{len(check.images)} images are few: a difference may be missed. Take '
+            f'{_FEW_IMAGES} or more.'
+        )
+    if check.all_equal:
+        found.append(
+            'All images are equal to the network: is it one image copied, or an empty '
+            'export?'
+        )
+    if len(check.reference.sites) == 1:
+        found.append(
+            'The checkpoint was trained at one site: how much hospitals differ anyway '
+            'is unknown to it.'
+        )
+    return found
+
+
+def _by_share(conditions: Sequence[ConditionDrift]) -> list[ConditionDrift]:
+    def key(drift: ConditionDrift) -> tuple[bool, float]:
+        share = max(drift.above, drift.below)
+        return not drift.differs, -abs(drift.effect) if drift.differs else -share
+
+    return sorted(conditions, key=key)
+
+
+def _bar(drift: ConditionDrift) -> dict[str, Any]:
+    return dict(
+        name=drift.name,
+        above=round(100 * drift.above, 1),
+        below=round(100 * drift.below, 1),
+        differs=drift.differs,
+        effect=f'{drift.effect:+.1f}'.replace('-', '\u2212') if drift.effect else '0',
+        p=_p(drift.p_holm),
+    )
+
+
+def _p(value: float | None) -> str:
+    if value is None:
+        return 'not tested'
+    if value < 0.001:
+        return '< 0.001'
+    return '1' if value > 0.9995 else f'{value:.3f}'
+
+
+def _dice(check: SiteCheck, low_dice: float) -> dict[str, Any] | None:
+    if check.dice is None or check.dice_model is None:
+        return None
+    model = check.dice_model
+    rank = model.rank_correlation
+    return dict(
+        mean=f'{100 * check.dice.mean:.0f}',
+        low=f'{100 * check.dice.low:.0f}',
+        high=f'{100 * check.dice.high:.0f}',
+        flagged=int((check.dice.images < low_dice).sum()),
+        threshold=f'{100 * low_dice:.0f}',
+        rank='unknown' if math.isnan(rank) else f'{rank:.2f}',
+        images=model.images,
+        sites=[(s, f'{100 * e:+.0f}') for s, e in model.site_errors.items()],
+    )
+
+
+def _shown(image: CheckedImage, picture: np.ndarray, low_dice: float) -> dict[str, Any]:
+    height, width = picture.shape[:2]
+    scale = min(1.0, _SIDE / width)
+    size = (max(1, round(width * scale)), max(1, round(height * scale)))
+    small = cv2.resize(picture, size, interpolation=cv2.INTER_AREA)
+    dice = image.expected_dice
+    return dict(
+        uri=image_uri(small),
+        width=size[0],
+        height=size[1],
+        name=image.file.path.name
+        + ('' if image.number is None else f', image {image.number}'),
+        unusual=image.flag.unusual,
+        distance=f'{image.flag.distance:.1f}',
+        more=image.flag.more,
+        less=image.flag.less,
+        dice=None if dice is None else f'{100 * dice:.0f}',
+        low=dice is not None and dice < low_dice,
+    )

@@ -1,0 +1,92 @@
+"""Add statistics of the training sites to a checkpoint that has none.
+
+Checkpoints of configs with SiteReferenceHook have them. CLIP's tower runs over the
+training images of the config; quantiles, means and spreads are kept, and no image.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+
+from mcdrl_lab.cfg_options import CfgOptions
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments of the command."""
+    parser.epilog = (
+        'Example: python -m mcdrl_lab site-reference CONFIG best.pth --out '
+        'best_with_sites.pth'
+    )
+    parser.add_argument('config', help='config file that it was trained with')
+    parser.add_argument('checkpoint', type=Path, help='checkpoint file')
+    parser.add_argument(
+        '--out', type=Path, help='file to write (default: NAME_sites.pth beside it)'
+    )
+    parser.add_argument(
+        '--overwrite', action='store_true', help='replace a file of that name'
+    )
+    parser.add_argument(
+        '--images-per-site',
+        type=int,
+        default=128,
+        help='training images of each site to look at (default: 128)',
+    )
+    parser.add_argument('--device', help='as cuda:0 or cpu; by default a GPU if any')
+    parser.add_argument(
+        '--cfg-options',
+        nargs='+',
+        action=CfgOptions,
+        metavar='KEY=VALUE',
+        help='override entries of the config, as for train.py',
+    )
+
+
+def run(args: argparse.Namespace) -> int:
+    """Write the checkpoint; returns 2 for input that cannot be used."""
+    from mmseg.registry import DATASETS
+
+    from mcdrl_common.site_reference import MIN_IMAGES
+    from mcdrl_lab.errors import ProtocolError
+    from mcdrl_mmseg.apis import load_config
+    from mcdrl_mmseg.apis.checkpoint import load_segmentor
+    from mcdrl_mmseg.apis.commands import USER_ERRORS
+    from mcdrl_mmseg.engine.training_reference import training_reference
+
+    checkpoint: Path = args.checkpoint
+    out: Path = args.out or checkpoint.with_name(f'{checkpoint.stem}_sites.pth')
+    try:
+        if args.images_per_site < MIN_IMAGES:
+            raise ProtocolError(
+                f'--images-per-site {args.images_per_site} must be at least '
+                f'{MIN_IMAGES}.'
+            )
+        if out.exists() and not args.overwrite:
+            raise ProtocolError(f'{out} exists: name another file, or --overwrite.')
+        cfg = load_config(args.config, args.cfg_options)
+        model = load_segmentor(checkpoint, cfg, args.device)
+        dataset = DATASETS.build((cfg.get('train_dataloader') or {}).get('dataset'))
+        reference = training_reference(model, dataset, cfg, args.images_per_site)
+        _write(checkpoint, out, reference.to_text())
+    except USER_ERRORS as error:
+        print(f'site-reference: {error}', file=sys.stderr)
+        return 2
+    print(
+        f'{out}: statistics of {int(reference.counts.sum())} images of '
+        f'{", ".join(reference.sites)}'
+    )
+    return 0
+
+
+def _write(checkpoint: Path, out: Path, text: str) -> None:
+    import torch
+
+    from mcdrl_common.atomic_write import atomic_write
+    from mcdrl_common.site_reference import META_KEY
+    from mcdrl_mmseg.apis.checkpoint import read_checkpoint
+
+    content = read_checkpoint(checkpoint)
+    content['meta'] = {**(content.get('meta') or {}), META_KEY: text}
+    with atomic_write(out) as temporary:
+        torch.save(content, temporary)

@@ -1,0 +1,93 @@
+"""Lets a checkpoint remember what its training sites look like to CLIP."""
+
+from __future__ import annotations
+
+import time
+
+from mmengine.hooks import Hook
+from mmengine.runner import Runner
+from mmseg.registry import HOOKS
+
+from mcdrl_common.site_reference import META_KEY, SiteReference
+from mcdrl_mmseg.engine.training_reference import training_reference
+from mcdrl_mmseg.engine.unwrap import unwrap_model
+
+
+@HOOKS.register_module()
+class SiteReferenceHook(Hook):
+    """Write reference statistics of the training sites into every checkpoint's meta.
+
+    ``python -m mcdrl_lab site-check`` compares a new hospital's images with them, and
+    nothing else needs them. They are quantiles of CLIP's score of each imaging
+    condition of the dictionary, by site, and mean and main directions of the image
+    embeddings: no image, and no value of a single one.
+
+    CLIP's tower runs over ``images_per_site`` images of each training site, through the
+    test pipeline: once in a run where the tower is frozen, else for each checkpoint.
+    Where that fails the checkpoint is saved without statistics, and the log says why.
+
+    Args:
+        images_per_site: Images of each site, at least
+            :data:`~mcdrl_common.site_reference.MIN_IMAGES`.
+
+    Raises:
+        ValueError: Fewer ``images_per_site``.
+
+    Examples:
+        >>> custom_hooks = [
+        ...     dict(type='ConfounderDictionaryHook'),
+        ...     dict(type='SiteReferenceHook', images_per_site=128)]
+    """
+
+    priority = 'NORMAL'
+
+    def __init__(self, images_per_site: int = 128) -> None:
+        from mcdrl_common.site_reference import MIN_IMAGES
+
+        if images_per_site < MIN_IMAGES:
+            raise ValueError(
+                f'SiteReferenceHook: images_per_site={images_per_site} must be at '
+                f'least {MIN_IMAGES}: a range needs that many.'
+            )
+        self.images_per_site = images_per_site
+        self._taken: tuple[int | None, str | None] | None = None
+
+    def before_save_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
+        """Put the statistics into ``checkpoint['meta']``.
+
+        Called on the main process alone, as checkpoints are.
+        """
+        tower = getattr(unwrap_model(runner).backbone, 'guide', None)
+        tower = unwrap_model(runner).backbone if tower is None else tower
+        # A trained tower sees the same images otherwise after every step.
+        trained = any(weight.requires_grad for weight in tower.parameters())
+        stage = runner.iter if trained else None
+        if self._taken is None or self._taken[0] != stage:
+            self._taken = stage, self._take(runner)
+        if self._taken[1] is not None:
+            checkpoint['meta'][META_KEY] = self._taken[1]
+
+    def _take(self, runner: Runner) -> str | None:
+        start = time.monotonic()
+        try:
+            reference: SiteReference = training_reference(
+                unwrap_model(runner),
+                runner.train_dataloader.dataset,
+                runner.cfg,
+                self.images_per_site,
+            )
+        # Data sets and transforms of anybody: a training is worth more than this.
+        except Exception as error:
+            reason = ' '.join(f'{type(error).__name__}: {error}'.split())
+            runner.logger.warning(
+                'The checkpoint is saved without reference statistics of its training '
+                f'sites, which site-check needs ({reason}). They can be added later: '
+                'python -m mcdrl_lab site-reference CONFIG CHECKPOINT'
+            )
+            return None
+        runner.logger.info(
+            f'Reference statistics of {len(reference.sites)} training sites taken from '
+            f'{int(reference.counts.sum())} images in '
+            f'{time.monotonic() - start:.1f} s.'
+        )
+        return reference.to_text()

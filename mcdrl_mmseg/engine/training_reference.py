@@ -1,0 +1,93 @@
+"""Statistics of the images that a model was trained on, for its checkpoint."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from mmengine.dataset import Compose, pseudo_collate
+from mmengine.registry import DefaultScope
+from torch import nn
+
+from mcdrl_common.site_reference import SiteReference, site_reference
+from mcdrl_mmseg.models.image_conditions import condition_dictionary, image_conditions
+
+_ONE_SITE = 'all'
+
+
+def training_reference(
+    model: nn.Module, dataset: Any, cfg: Mapping, images_per_site: int
+) -> SiteReference:
+    """Run CLIP's tower over training images as a test would show them.
+
+    Neither the random state nor the model's mode is changed.
+
+    Args:
+        model: A segmentor with MCDRL.
+        dataset: The training data set, which has ``get_data_info``.
+        cfg: The config, for its test pipeline.
+        images_per_site: Images of each site, evenly spaced over it.
+
+    Raises:
+        SiteReferenceError: See :func:`~mcdrl_common.site_reference.site_reference`.
+        DictionaryError: The model names no imaging conditions.
+        ValueError: The config has no test pipeline.
+    """
+    dictionary = condition_dictionary(model)
+    pipeline = _test_pipeline(cfg)
+    infos = _chosen(dataset, images_per_site)
+    scores, embeddings = [], []
+    was_training = model.training
+    states = random.getstate(), np.random.get_state()
+    try:
+        model.eval()
+        with torch.random.fork_rng(), torch.no_grad():
+            for _, index in infos:
+                batch = pseudo_collate([pipeline(dataset.get_data_info(index))])
+                inputs = model.data_preprocessor(batch, training=False)['inputs']
+                seen = image_conditions(model, inputs)
+                scores.append(seen.scores[0].cpu().numpy())
+                embeddings.append(seen.embeddings[0].cpu().numpy())
+    finally:
+        random.setstate(states[0])
+        np.random.set_state(states[1])
+        model.train(was_training)
+    return site_reference(
+        np.array(scores).reshape(-1, len(dictionary.prompts.confounder_names)),
+        np.array(embeddings).reshape(-1, dictionary.embed_dims),
+        [site for site, _ in infos],
+        dictionary.prompts.confounder_names,
+        dictionary.stored_fingerprint,
+    )
+
+
+def _test_pipeline(cfg: Mapping) -> Callable[[dict], dict]:
+    """The pipeline that single images go through at prediction."""
+    transforms: Sequence | None = cfg.get('test_pipeline')
+    if transforms is None:
+        loader = cfg.get('test_dataloader') or {}
+        transforms = (loader.get('dataset') or {}).get('pipeline')
+    if not transforms:
+        raise ValueError('the config has no test_pipeline')
+    with DefaultScope.overwrite_default_scope(cfg.get('default_scope', 'mmseg')):
+        return Compose(transforms)
+
+
+def _chosen(dataset: Any, images_per_site: int) -> list[tuple[str, int]]:
+    """Site and number of the images to look at, no image twice."""
+    places: dict[str, dict[str, int]] = {}
+    for index in range(len(dataset)):
+        info = dataset.get_data_info(index)
+        site = str(info.get('site') or _ONE_SITE)
+        # A repeated data set gives its images again.
+        places.setdefault(site, {}).setdefault(str(info.get('img_path', index)), index)
+    chosen = []
+    for site, images in places.items():
+        indices = list(images.values())
+        count = min(images_per_site, len(indices))
+        spaced = np.linspace(0, len(indices) - 1, count).round().astype(int)
+        chosen += [(site, indices[place]) for place in spaced]
+    return chosen

@@ -1,0 +1,74 @@
+"""CLIP's view of whole images: their embeddings, and a score of each condition."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from .backbones import CLIPGuidedBackbone, CLIPVisionBackbone
+from .confounder_dictionary import ConfounderDictionary, DictionaryError
+from .last_decode_head import last_decode_head
+
+# Controls, whose entries are not the texts of the names beside them.
+_NAMELESS = ('shuffled', 'random')
+
+
+class ImageConditions(NamedTuple):
+    """What CLIP sees in a batch of images.
+
+    Attributes:
+        embeddings: (B, d) image embeddings, L2-normalised, float32.
+        scores: (B, M) cosine with the text of each imaging condition, float32.
+    """
+
+    embeddings: Tensor
+    scores: Tensor
+
+
+def condition_dictionary(model: nn.Module) -> ConfounderDictionary:
+    """The dictionary that names a model's imaging conditions.
+
+    Args:
+        model: A segmentor.
+
+    Raises:
+        DictionaryError: It has none, or one whose names say nothing about its
+            entries.
+    """
+    dictionary = getattr(last_decode_head(model), 'dictionary', None)
+    backbone = getattr(model, 'backbone', None)
+    has_tower = isinstance(backbone, CLIPGuidedBackbone | CLIPVisionBackbone)
+    if not isinstance(dictionary, ConfounderDictionary) or not has_tower:
+        raise DictionaryError(
+            'the model has no CLIP tower with a dictionary of imaging conditions: '
+            'name a checkpoint that was trained with MCDRL (configs/mcdrl).'
+        )
+    if dictionary.source in _NAMELESS:
+        raise DictionaryError(
+            f'the dictionary is a control (source={dictionary.source!r}): its names '
+            "are not its entries'. Name a checkpoint with source='text'."
+        )
+    dictionary.check_built()
+    return dictionary
+
+
+@torch.no_grad()
+def image_conditions(model: nn.Module, inputs: Tensor) -> ImageConditions:
+    """Run CLIP's image tower, and nothing else, on whole images.
+
+    Args:
+        model: A segmentor, see :func:`condition_dictionary`; in evaluation mode.
+        inputs: (B, 3, H, W), as its data preprocessor gives them.
+    """
+    texts = condition_dictionary(model).confounder_embeddings
+    backbone = model.backbone
+    if isinstance(backbone, CLIPGuidedBackbone):
+        outputs = backbone.guide(backbone.clip_images(inputs))
+    else:
+        outputs = backbone(inputs)
+    embeddings = F.normalize(outputs[-1].flatten(1).float(), dim=1)
+    scores = embeddings @ F.normalize(texts.float(), dim=1).T
+    return ImageConditions(embeddings, scores)

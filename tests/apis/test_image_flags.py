@@ -1,0 +1,96 @@
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from mcdrl_common.site_reference import META_KEY, SiteReferenceError, site_reference
+from mcdrl_mmseg.apis.checkpoint import load_segmentor
+from mcdrl_mmseg.apis.image_flags import ImageChecker, image_flags, site_reference_of
+from mcdrl_mmseg.models import DictionaryError
+
+
+@pytest.fixture
+def model(new_model):
+    return new_model()
+
+
+def statistics(model, **changes):
+    """Of 40 drawn images; scores of each condition run from -1 to 1."""
+    dictionary = model.decode_head.dictionary
+    names = dictionary.prompts.confounder_names
+    rng = np.random.default_rng(0)
+    scores = np.linspace(-1, 1, 40)[:, None].repeat(len(names), axis=1)
+    embeddings = rng.normal(size=(40, 128))
+    reference = site_reference(
+        scores, embeddings, ['a'] * 40, names, dictionary.stored_fingerprint
+    )
+    return replace(reference, **changes)
+
+
+def test_flags_by_hand(model):
+    reference = statistics(model, distances=(1.0, 1.2, 1.5))
+    scores = np.zeros((2, len(reference.conditions)))
+    scores[1, 1], scores[1, 3] = 2, -2
+    embeddings = np.stack([reference.center, reference.center + 100])
+    usual, unusual = image_flags(reference, scores, embeddings)
+    assert usual.to_dict() == dict(unusual=False, distance=0, more=[], less=[])
+    assert unusual.unusual and unusual.distance > 1.5
+    assert unusual.more == (reference.conditions[1],)
+    assert unusual.less == (reference.conditions[3],)
+
+
+def test_image_of_a_checkpoint_gets_its_scores_and_distance(
+    tmp_path, model, checkpoint_content, picture
+):
+    content = checkpoint_content(model)
+    content['meta'][META_KEY] = statistics(model).to_text()
+    path = tmp_path / 'x.pth'
+    torch.save(content, path)
+    checker = ImageChecker(load_segmentor(path, device='cpu'), path)
+    scores, embedding = checker.look(picture)
+    assert np.linalg.norm(embedding) == pytest.approx(1, abs=1e-5)
+    texts = checker.model.decode_head.dictionary.confounder_embeddings.numpy()
+    assert scores == pytest.approx(texts @ embedding, abs=1e-5)
+    flag = checker.flag(picture)
+    assert flag.distance == pytest.approx(
+        checker.reference.distance(embedding[None])[0]
+    )
+
+
+def test_names_are_the_statistics_own_whatever_the_order_of_the_config(model):
+    reference = statistics(model)
+    reference = replace(reference, conditions=reference.conditions[::-1])
+    model.site_reference = reference.to_text()
+    assert site_reference_of(model).conditions == reference.conditions
+
+
+def test_checkpoint_without_statistics_is_refused_and_the_command_named(
+    tiny_checkpoint,
+):
+    model = load_segmentor(tiny_checkpoint, device='cpu')
+    with pytest.raises(SiteReferenceError, match=r'site-reference CONFIG .*tiny\.pth'):
+        ImageChecker(model, tiny_checkpoint)
+
+
+@pytest.mark.parametrize(
+    'changes', [dict(fingerprint='cd' * 32), dict(conditions=tuple('abcdefghijkl'))]
+)
+def test_statistics_of_another_dictionary_are_refused(model, changes):
+    model.site_reference = statistics(model, **changes).to_text()
+    with pytest.raises(SiteReferenceError, match='other prompts or another CLIP'):
+        site_reference_of(model, 'x.pth')
+
+
+def test_model_without_dictionary_is_refused(model):
+    model.decode_head = model.decode_head.predictor
+    with pytest.raises(DictionaryError, match='configs/mcdrl'):
+        site_reference_of(model)
+
+
+def test_values_that_are_not_finite_are_refused(model, picture):
+    model.site_reference = statistics(model).to_text()
+    with torch.no_grad():
+        next(model.backbone.parameters()).fill_(float('nan'))
+    with pytest.raises(SiteReferenceError, match='NaN or infinite'):
+        ImageChecker(model).look(picture)

@@ -1,0 +1,77 @@
+import pytest
+
+from mcdrl_lab.errors import ProtocolError
+from mcdrl_lab.plans.records import append_record
+from mcdrl_lab.trust.recorded_dice import recorded_dice
+
+
+@pytest.fixture
+def plan(tmp_path, make_record):
+    """Method a, sites s1 and s2, two seeds; b was recorded first."""
+    for site in ('s1', 's2'):
+        (tmp_path / 'data' / site).mkdir(parents=True)
+        for number in range(3):
+            (tmp_path / 'data' / site / f'i{number}').write_bytes(b'')
+    records = [
+        make_record('b', 's1', 0, [0.1]),
+        make_record('a', 's1', 0, [0.2, None, 0.6]),
+        make_record('a', 's1', 1, [0.4, None, 0.8]),
+        make_record('a', 's2', 0, [1.0]),
+        make_record('a', 's2', 0, [0.0], selection='oracle'),
+    ]
+    for record in records:
+        append_record(tmp_path / 'records.jsonl', record)
+    return tmp_path
+
+
+def test_mean_over_seeds_of_images_with_a_lesion_of_the_last_method(plan):
+    found = recorded_dice(plan, plan / 'data')
+    assert [(i.site, i.path.name, round(i.dice, 3)) for i in found] == [
+        ('s1', 'i0', 0.3),
+        ('s1', 'i2', 0.7),
+        ('s2', 'i0', 1.0),
+    ]
+    (only,) = recorded_dice(plan, plan / 'data', method='b')
+    assert only.dice == 0.1
+
+
+def test_no_more_images_of_a_site_than_asked_for(plan):
+    found = recorded_dice(plan, plan / 'data', images_per_site=1)
+    assert [image.path.name for image in found] == ['i0', 'i0']
+
+
+@pytest.mark.parametrize(
+    ('arguments', 'why'),
+    [
+        (dict(data_root=None), '--data-root'),
+        (dict(method='c'), "method 'c'; there are b, a"),
+        (dict(data_root='elsewhere'), r'elsewhere.s1.i0, an image of the records'),
+    ],
+)
+def test_what_is_missing_is_named(plan, arguments, why):
+    with pytest.raises(ProtocolError, match=why):
+        recorded_dice(plan, **{'data_root': plan / 'data', **arguments})
+
+
+def test_folder_without_records_is_refused(tmp_path):
+    with pytest.raises(ProtocolError, match='leave-one-site-out'):
+        recorded_dice(tmp_path, tmp_path)
+
+
+def test_checkpoints_chosen_on_the_held_out_site_do_not_count(tmp_path, make_record):
+    record = make_record('a', 's1', 0, [0.5], selection='oracle')
+    append_record(tmp_path / 'records.jsonl', record)
+    with pytest.raises(ProtocolError, match='chosen on the training sites'):
+        recorded_dice(tmp_path, tmp_path)
+
+
+@pytest.mark.parametrize('name', ['../i0', '/etc/passwd'])
+def test_image_outside_the_folder_of_the_sites_is_not_read(
+    tmp_path, make_record, make_image, name
+):
+    (tmp_path / 'data' / 's1').mkdir(parents=True)
+    (tmp_path / 'data' / 'i0').write_bytes(b'')
+    record = make_record('a', 's1', images=[make_image(name, 0.5)])
+    append_record(tmp_path / 'records.jsonl', record)
+    with pytest.raises(ProtocolError, match='is not there'):
+        recorded_dice(tmp_path, tmp_path / 'data')

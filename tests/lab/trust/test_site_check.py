@@ -1,0 +1,198 @@
+"""The command, on a small model with statistics and drawn images."""
+
+import argparse
+import json
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+import torch
+
+from mcdrl_common.site_reference import META_KEY, site_reference
+from mcdrl_lab.commands import make_parser
+from mcdrl_lab.plans.records import append_record
+from mcdrl_lab.trust.site_check_command import run
+from mcdrl_mmseg.models.image_conditions import image_conditions
+
+
+@pytest.fixture(scope='module')
+def small(new_model):
+    torch.set_num_threads(1)
+    return new_model()
+
+
+def noise(seed, low=0, high=256):
+    rng = np.random.default_rng(seed)
+    coarse = rng.integers(low, high, (8, 8, 3), np.uint8)
+    return coarse.repeat(16, axis=0).repeat(16, axis=1)
+
+
+@pytest.fixture
+def desk(tmp_path, small, checkpoint_content, monkeypatch):
+    """A checkpoint trained on noise, and a folder of twelve other images of noise."""
+    monkeypatch.chdir(tmp_path)
+    training = [noise(seed) for seed in range(30)]
+    data = [torch.from_numpy(image.transpose(2, 0, 1).copy()) for image in training]
+    inputs = small.data_preprocessor(dict(inputs=data), training=False)['inputs']
+    seen = image_conditions(small, inputs)
+    dictionary = small.decode_head.dictionary
+    reference = site_reference(
+        seen.scores.numpy(),
+        seen.embeddings.numpy(),
+        ['a'] * 15 + ['b'] * 15,
+        dictionary.prompts.confounder_names,
+        dictionary.stored_fingerprint,
+    )
+    content = checkpoint_content(small)
+    content['meta'][META_KEY] = reference.to_text()
+    torch.save(content, 'best.pth')
+    for seed in range(12):
+        write(f'images/{seed}.png', noise(100 + seed))
+    return tmp_path
+
+
+def write(name, image):
+    Path(name).parent.mkdir(parents=True, exist_ok=True)
+    cv2.imwrite(name, image)
+
+
+def check(*arguments) -> int:
+    parsed: argparse.Namespace = make_parser('site-check').parse_args(
+        ['best.pth', *arguments, '--device', 'cpu', '--shown', '2']
+    )
+    return run(parsed)
+
+
+def results(folder='site_check') -> dict:
+    with open(f'{folder}/site_check.json', encoding='utf-8') as file:
+        return json.load(file)
+
+
+def test_images_like_the_training_images_give_no_condition(desk, capsys):
+    assert check('images') == 0
+    told = capsys.readouterr().out
+    assert '12 images compared with 2 training sites' in told
+    assert 'no named condition differs' in told
+    assert '--records' in told
+    found = results()
+    assert found['training_sites'] == ['a', 'b']
+    assert [c['differs'] for c in found['conditions']] == [0] * 12
+    assert found['expected_dice'] is None
+    assert len(found['images']) == 12
+
+
+def test_other_images_are_named_and_shown(desk, capsys):
+    for seed in range(12):
+        write(f'dark/{seed}.png', noise(seed, 0, 20))
+    assert check('dark', '--out', 'told') == 0
+    found = results('told')
+    differing = [c['name'] for c in found['conditions'] if c['differs']]
+    assert differing and found['unusual'] > 0.5
+    page = (desk / 'told' / 'site_check.html').read_text(encoding='utf-8')
+    assert all(
+        f'&#34;{name}&#34; than at any training site' in page for name in differing
+    )
+    assert page.count('<figure>') == 2
+    assert 'no medical device' in page
+    assert 'http' not in page.replace('http-equiv', '')
+    # The farthest image comes first.
+    farthest = max(found['images'], key=lambda image: image['distance'])
+    assert page.index(farthest['file_name'].rpartition('/')[2]) < page.index(
+        '</figure>'
+    )
+
+
+def test_one_image_is_compared_and_not_tested(desk, capsys):
+    assert check('images/0.png') == 0
+    assert 'note: One image cannot be tested' in capsys.readouterr().out
+    assert {c['p'] for c in results()['conditions']} == {None}
+
+
+def test_equal_images_are_noted(desk, capsys):
+    for number in range(3):
+        write(f'same/{number}.png', noise(7))
+    assert check('same') == 0
+    told = capsys.readouterr().out
+    assert 'All images are equal to the network' in told
+    assert '3 images are few' in told
+
+
+def test_unreadable_image_is_skipped_and_named(desk, capsys):
+    (desk / 'images' / 'x.png').write_bytes(b'no image')
+    assert check('images') == 1
+    assert 'x.png' in capsys.readouterr().out
+    assert len(results()['images']) == 12
+    assert [*results()['skipped']] == ['images/x.png']
+
+
+def test_records_give_expected_dice_with_an_interval(
+    desk, capsys, make_record, make_image
+):
+    for place, site in enumerate(('s1', 's2', 's3')):
+        names = [f'i{number}.png' for number in range(8)]
+        for number, name in enumerate(names):
+            write(f'data/{site}/{name}', noise(200 + 10 * place + number))
+        images = [make_image(name, 0.5 + 0.01 * place) for name in names]
+        append_record('plan.jsonl', make_record('mcdrl', site, images=images))
+    arguments = ('images', '--records', 'plan.jsonl', '--low-dice', '0.6')
+    assert check(*arguments, '--data-root', 'data') == 0
+    found = results()
+    assert found['expected_dice']['mean'] == pytest.approx(0.51, abs=0.01)
+    assert found['expected_dice']['low'] < 0.51 < found['expected_dice']['high']
+    assert all(image['low_dice'] for image in found['images'])
+    assert 'expected Dice 51 %' in capsys.readouterr().out
+    page = (desk / 'site_check' / 'site_check.html').read_text(encoding='utf-8')
+    assert '12 of 12 images are expected below 60 %' in page
+    assert check(*arguments) == 2
+    assert '--data-root' in capsys.readouterr().err
+
+
+def test_what_cannot_be_used_is_one_line(desk, capsys, tiny_checkpoint):
+    assert check('nowhere') == 2
+    assert 'nowhere' not in results_or_none()
+    (desk / 'mine').mkdir()
+    (desk / 'mine' / 'site_check.json').write_text('{"my": "file"}')
+    assert check('images', '--out', 'mine') == 2
+    assert check('images', '--out', 'best.pth') == 2
+    assert check('images', '--low-dice', '50') == 2
+    assert check('images', '--records', 'nothing') == 2
+    torch.save(torch.load(tiny_checkpoint, weights_only=False), 'best.pth')
+    assert check('images') == 2
+    lines = capsys.readouterr().err.strip().splitlines()
+    assert [line.startswith('site-check: ') for line in lines] == [True] * 6
+    for line, named in zip(
+        lines,
+        (
+            'no image could be read',
+            'is no site check',
+            'is a file',
+            '[0, 1]',
+            'leave-one-site-out',
+            'site-reference CONFIG best.pth',
+        ),
+        strict=True,
+    ):
+        assert named in line
+
+
+def results_or_none() -> str:
+    path = Path('site_check/site_check.json')
+    return path.read_text(encoding='utf-8') if path.exists() else ''
+
+
+def test_own_results_are_replaced(desk):
+    assert check('images') == check('images/0.png') == 0
+    assert len(results()['images']) == 1
+
+
+def test_text_of_others_is_escaped(desk, small, checkpoint_content):
+    content = torch.load('best.pth', weights_only=False)
+    values = json.loads(content['meta'][META_KEY])
+    values['sites'] = ['<script>alert(1)</script>', 'b']
+    content['meta'][META_KEY] = json.dumps(values)
+    torch.save(content, 'best.pth')
+    write('images/<b>.png', noise(3))
+    assert check('images', '--shown', '20') == 0
+    page = (desk / 'site_check' / 'site_check.html').read_text(encoding='utf-8')
+    assert '<script' not in page and '<b>.png' not in page
