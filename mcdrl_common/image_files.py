@@ -27,6 +27,9 @@ EXIF_ORIENTATION = 0x0112
 _PNG_DEPTH_AT = 24
 _TIFF_WIDTH, _TIFF_HEIGHT, _TIFF_BITS_PER_SAMPLE = 256, 257, 258
 _WIDE_MODES = {'I': 32, 'F': 32, 'I;16': 16, 'I;16B': 16, 'I;16L': 16}
+# Sixteen bits of four channels, twice; and thumbnails, profiles, notes.
+_MOST_BYTES_A_PIXEL = 16
+_FREE_BYTES = 2**26
 # Pillow warns of what is refused here.
 warnings.filterwarnings('ignore', category=Image.DecompressionBombWarning)
 
@@ -61,6 +64,24 @@ def check_pixel_count(width: int, height: int, kind: str = 'image') -> None:
             f'too many pixels: {width} x {height}, more than {limit} '
             '(predict, explain and export take --max-pixels)'
         )
+        raise FileProblem(f'unreadable {kind}', detail)
+
+
+def check_file_size(path: Path, width: int, height: int, kind: str = 'image') -> None:
+    """Refuse a file that is far larger than its image: decoders take it in whole.
+
+    Args:
+        path: The file.
+        width: Of the image, by its header.
+        height: Likewise.
+        kind: ``'image'``, ``'mask'``, ..., for messages.
+
+    Raises:
+        FileProblem: More bytes than an image of this size can have use for.
+    """
+    held = path.stat().st_size
+    if held > _MOST_BYTES_A_PIXEL * width * height + _FREE_BYTES:
+        detail = f'{held} bytes for {width} x {height} pixels, which was not read'
         raise FileProblem(f'unreadable {kind}', detail)
 
 
@@ -115,6 +136,9 @@ def opened(path: Path, kind: str) -> Iterator[Image.Image]:
     if not path.is_file():
         raise FileProblem(f'unreadable {kind}', 'not a regular file')
     try:
+        # Of some formats Pillow takes in all before it knows the size.
+        if Image.MAX_IMAGE_PIXELS is not None:
+            check_file_size(path, Image.MAX_IMAGE_PIXELS, 1, kind)
         image = Image.open(path, formats=_READ)
         check_pixel_count(*image.size, kind)
         pages = getattr(image, 'n_frames', 1)
@@ -125,6 +149,7 @@ def opened(path: Path, kind: str) -> Iterator[Image.Image]:
         if image.mode == 'LAB':
             detail = 'colours as LAB; expected red, green and blue'
             raise FileProblem(f'unreadable {kind}', detail)
+        check_file_size(path, *image.size, kind)
         image.load()
     except UnidentifiedImageError:
         raise NotAnImage(f'unreadable {kind}', 'not an image') from None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import zlib
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
@@ -19,6 +20,10 @@ if TYPE_CHECKING:
 
 _PREAMBLE_BYTES = 128
 _MAGIC = b'DICM'
+# Deflated images shrink to a half or a tenth; what unpacks to far more is a bomb.
+_MOST_RATIO = 20
+_FREE_BYTES = 2**26
+_BLOCK = 2**20
 # Without preamble a file begins with an element of group 2 or 8.
 _FIRST_GROUPS = (b'\x02\x00', b'\x08\x00', b'\x00\x08')
 
@@ -44,6 +49,7 @@ def _has_a_class(path: str | os.PathLike) -> bool:
     except ImportError:
         return False
     try:
+        _check_inflated_size(path)
         header = pydicom.dcmread(
             path, stop_before_pixels=True, force=True, specific_tags=['SOPClassUID']
         )
@@ -51,6 +57,38 @@ def _has_a_class(path: str | os.PathLike) -> bool:
     except Exception:
         # Bytes of another kind fail in ways that pydicom does not foresee.
         return False
+
+
+def _check_inflated_size(path: str | os.PathLike) -> None:
+    """Refuse a deflated file that unpacks to far more than its size.
+
+    pydicom unpacks it at once, whatever is asked of it.
+
+    Args:
+        path: The file.
+
+    Raises:
+        ImageError: See above.
+    """
+    from pydicom.filereader import _read_file_meta_info, read_preamble
+    from pydicom.uid import DeflatedExplicitVRLittleEndian
+
+    with open(path, 'rb') as file:
+        read_preamble(file, force=True)
+        meta = _read_file_meta_info(file)
+        if meta.get('TransferSyntaxUID') != DeflatedExplicitVRLittleEndian:
+            return
+        most = max(_FREE_BYTES, _MOST_RATIO * os.path.getsize(path))
+        unpacked, inflate = 0, zlib.decompressobj(-zlib.MAX_WBITS)
+        packed = b''
+        while not inflate.eof and (packed := packed or file.read(_BLOCK)):
+            unpacked += len(inflate.decompress(packed, _BLOCK))
+            packed = inflate.unconsumed_tail
+            if unpacked > most:
+                raise ImageError(
+                    f'{path}: unpacks to more than {_MOST_RATIO} times its size; it '
+                    'was not read. Save it without deflation.'
+                )
 
 
 def count_frames(path: str | os.PathLike) -> int:
@@ -164,9 +202,12 @@ def _read(path: str | os.PathLike, **options: Any) -> pydicom.Dataset:
             f"{path}: DICOM needs pydicom: pip install 'mcdrl-mmseg[dicom]'."
         ) from None
     try:
+        _check_inflated_size(path)
         data = pydicom.dcmread(path, force=is_dicom(path), **options)
     except OSError as error:
         raise ImageError(f'{path}: {error.strerror or error}.') from None
+    except ImageError:
+        raise
     except Exception as error:
         raise ImageError(f'{path}: not a DICOM file, or damaged: {error}') from None
     if 'TransferSyntaxUID' not in data.file_meta:

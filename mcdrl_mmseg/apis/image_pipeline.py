@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import os
+import stat
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
@@ -15,6 +17,7 @@ from torch import Tensor, nn
 from mcdrl_common.findings import FileProblem
 from mcdrl_common.image_files import (
     NotAnImage,
+    check_file_size,
     check_pixel_count,
     opened,
     tiff_size,
@@ -52,12 +55,14 @@ def read_image(path: str | os.PathLike) -> np.ndarray:
             refuse it: see :func:`mcdrl_common.image_files.opened`.
     """
     path = Path(path)
-    if path.exists() and not (path.is_file() or path.is_dir()):
-        raise ImageError(f'{path}: not a regular file.')
     try:
-        content = np.fromfile(path, np.uint8)
+        mode = path.stat().st_mode
     except OSError as error:
         raise ImageError(f'{path}: {error.strerror}.') from None
+    if not stat.S_ISREG(mode):
+        what = os.strerror(errno.EISDIR) if stat.S_ISDIR(mode) else 'not a regular file'
+        raise ImageError(f'{path}: {what}.')
+    # By its header, before it is taken into memory.
     try:
         with opened(path, 'image'):
             pass
@@ -68,6 +73,10 @@ def read_image(path: str | os.PathLike) -> np.ndarray:
             raise ImageError(f'{path}: several pages; expected one.') from None
     except FileProblem as problem:
         raise ImageError(f'{path}: {problem.detail}.') from None
+    try:
+        content = np.fromfile(path, np.uint8)
+    except OSError as error:
+        raise ImageError(f'{path}: {error.strerror}.') from None
     image = None
     if content.size:
         try:
@@ -88,6 +97,7 @@ def _check_unknown_size(path: Path) -> None:
         if size is None:
             raise ImageError(f'{path}: not an image, or of a format that is not read.')
         check_pixel_count(*size)
+        check_file_size(path, *size)
     except FileProblem as problem:
         raise ImageError(f'{path}: {problem.detail}.') from None
 

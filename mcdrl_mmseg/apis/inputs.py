@@ -5,7 +5,6 @@ from __future__ import annotations
 import glob
 import itertools
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from enum import Enum
 from pathlib import Path
@@ -13,11 +12,9 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from mcdrl_common.findings import FileProblem
-from mcdrl_common.image_files import check_pixel_count
-
 from .dicom import count_frames, is_dicom, read_dicom
 from .image_pipeline import ImageError, read_image
+from .video_files import opened_video
 
 # fmt: off
 IMAGE_ENDINGS = frozenset((
@@ -286,7 +283,7 @@ def count_images(file: InputFile) -> int:
         return 1
     if file.kind is Kind.DICOM:
         return count_frames(file.path)
-    with _opened(file.path) as video:
+    with opened_video(file.path) as video:
         return max(1, int(video.get(cv2.CAP_PROP_FRAME_COUNT)))
 
 
@@ -299,7 +296,7 @@ def frame_rate(file: InputFile) -> float:
     Raises:
         ImageError: It cannot be read.
     """
-    with _opened(file.path) as video:
+    with opened_video(file.path) as video:
         rate = video.get(cv2.CAP_PROP_FPS)
     return rate if 0 < rate < _MOST_FRAMES_A_SECOND else 25.0
 
@@ -327,7 +324,7 @@ def read_images(file: InputFile) -> Iterator[np.ndarray]:
 
 def _read_video(path: Path) -> Iterator[np.ndarray]:
     count = 0
-    with _opened(path) as video:
+    with opened_video(path) as video:
         promised = int(video.get(cv2.CAP_PROP_FRAME_COUNT))
         while True:
             done, frame = video.read()
@@ -342,24 +339,3 @@ def _read_video(path: Path) -> Iterator[np.ndarray]:
             f'{path}: the video ends after {count} of {promised} frames; the rest is '
             'damaged or missing.'
         )
-
-
-@contextmanager
-def _opened(path: Path) -> Iterator[cv2.VideoCapture]:
-    if not path.is_file():
-        raise ImageError(f'{path}: no such file.')
-    video = cv2.VideoCapture(str(path))
-    try:
-        if not video.isOpened():
-            raise ImageError(
-                f'{path}: OpenCV cannot open it as a video; it may be damaged.'
-            )
-        width = int(video.get(cv2.CAP_PROP_FRAME_WIDTH))
-        height = int(video.get(cv2.CAP_PROP_FRAME_HEIGHT))
-        try:
-            check_pixel_count(width, height, 'video')
-        except FileProblem as problem:
-            raise ImageError(f'{path}: {problem.detail}.') from None
-        yield video
-    finally:
-        video.release()

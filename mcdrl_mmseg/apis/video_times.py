@@ -13,6 +13,7 @@ from statistics import median
 import cv2
 
 from .inputs import InputFile, frame_rate
+from .video_files import opened_video
 
 # Containers round times to a millisecond.
 _ROUNDING_S = 0.002
@@ -58,11 +59,10 @@ def frame_times(file: InputFile) -> tuple[float, ...]:
 
 @lru_cache(maxsize=4)
 def _times(path: str, stamp: int, rate: float) -> tuple[float, ...]:
-    video = cv2.VideoCapture(str(Path(path)))
     times = []
-    while video.grab():
-        times.append(video.get(cv2.CAP_PROP_POS_MSEC) / 1000)
-    video.release()
+    with opened_video(Path(path)) as video:
+        while video.grab():
+            times.append(video.get(cv2.CAP_PROP_POS_MSEC) / 1000)
     if any(later <= earlier for earlier, later in pairwise(times)):
         return tuple(number / rate for number in range(len(times)))
     return tuple(time - times[0] for time in times)

@@ -4,7 +4,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from mcdrl_mmseg.apis import ImageError
+from mcdrl_mmseg.apis import ImageError, dicom
 from mcdrl_mmseg.apis.dicom import count_frames, is_dicom, read_dicom
 from mcdrl_mmseg.apis.inputs import Kind, find_inputs
 
@@ -350,4 +350,42 @@ def test_without_pydicom_the_extra_is_named(save, monkeypatch):
 def test_pixels_are_counted_before_decoding(save):
     path = save(np.zeros((2, 4), np.uint8), Rows=20_000, Columns=20_000)
     with pytest.raises(ImageError, match=r'scan\.dcm: too many pixels: 20000 x 20000'):
+        next(read_dicom(path))
+
+
+@pytest.mark.reliability('security', 'a DICOM file that unpacks to far more')
+@pytest.mark.parametrize('preamble', [True, False])
+def test_a_deflated_file_is_not_unpacked_to_far_more_than_its_size(
+    save, tmp_path, monkeypatch, preamble
+):
+    path = Path(save(np.full((40, 60, 3), (1, 2, 3), np.uint8), 'RGB'))
+    data = pydicom.dcmread(path)
+    data.file_meta.TransferSyntaxUID = pydicom.uid.DeflatedExplicitVRLittleEndian
+    data.save_as(path, enforce_file_format=True)
+    (image,) = read_dicom(path)
+    assert (image == (3, 2, 1)).all()
+    monkeypatch.setattr(dicom, '_FREE_BYTES', 2**20)
+    # Beyond the free bytes twenty times the size, which zeros unpack to a thousand of.
+    data.PixelData = bytes(2**20)
+    data.save_as(path, enforce_file_format=True)
+    if not preamble:
+        path.write_bytes(path.read_bytes()[132:])
+    unpacked = []
+    monkeypatch.setattr(
+        'pydicom.filereader.zlib.decompress', lambda *args: unpacked.append(args)
+    )
+    for use in (count_frames, lambda p: next(read_dicom(p))):
+        with pytest.raises(ImageError, match=r'scan\.dcm: .*more than 20 times'):
+            use(path)
+    assert is_dicom(path) is preamble
+    assert not unpacked
+
+
+def test_a_deflated_file_that_is_damaged_is_named(save):
+    path = Path(save(np.zeros((40, 60, 3), np.uint8), 'RGB'))
+    data = pydicom.dcmread(path)
+    data.file_meta.TransferSyntaxUID = pydicom.uid.DeflatedExplicitVRLittleEndian
+    data.save_as(path, enforce_file_format=True)
+    path.write_bytes(path.read_bytes()[:-20] + b'\xff' * 20)
+    with pytest.raises(ImageError, match=r'scan\.dcm: '):
         next(read_dicom(path))

@@ -179,3 +179,21 @@ def test_small_probabilities_keep_their_digits():
 def test_one_channel_has_been_through_a_sigmoid_already():
     scores = torch.tensor([[[0.2, 0.9]]])
     assert_close(lesion_probability(scores), scores[0])
+
+
+@pytest.mark.reliability('security', 'an image file of gigabytes')
+@pytest.mark.parametrize('ending', ['.png', '.tif'])
+def test_a_file_is_not_read_before_its_header_is_looked_at(
+    tmp_path, monkeypatch, ending
+):
+    path = tmp_path / f'a{ending}'
+    # Colour TIFF of 16 bits is one that Pillow does not know.
+    cv2.imwrite(str(path), np.full((4, 5, 3), 2**15, np.uint16))
+    assert read_image(path).shape == (4, 5, 3)
+    os.truncate(path, 2**30)
+    read = []
+    monkeypatch.setattr(np, 'fromfile', lambda *args: read.append(args))
+    monkeypatch.setattr(cv2, 'imcount', lambda *args: read.append(args))
+    with pytest.raises(ImageError, match=rf'a\{ending}: 1073741824 bytes for 5 x 4'):
+        read_image(path)
+    assert not read

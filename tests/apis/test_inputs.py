@@ -187,7 +187,7 @@ def test_a_video_that_ends_early_gives_what_it_holds_and_then_an_error(
         isOpened=lambda: True,
         get=lambda key: {cv2.CAP_PROP_FRAME_COUNT: 24.0}.get(key, 1.0),
     )
-    monkeypatch.setattr(cv2, 'VideoCapture', lambda path: cut)
+    monkeypatch.setattr(cv2, 'VideoCapture', lambda *args: cut)
     frames = read_images(video)
     for _ in range(12):
         next(frames)
@@ -203,8 +203,8 @@ def test_a_video_of_too_many_pixels_is_refused_before_a_frame_is_decoded(
     decoded = []
     made = cv2.VideoCapture
 
-    def watched(path):
-        opened = made(path)
+    def watched(*args):
+        opened = made(*args)
         return SimpleNamespace(
             read=lambda: decoded.append(1) or opened.read(),
             release=opened.release,
@@ -226,7 +226,7 @@ def test_a_damaged_or_missing_video_is_named(tmp_path):
     file = InputFile(path, Kind.VIDEO, 'odd')
     with pytest.raises(ImageError, match=r'odd\.mp4: no such file'):
         next(read_images(file))
-    path.write_bytes(b'no video')
+    path.write_bytes(bytes(4) + b'ftyp, no video')
     for use in (count_images, frame_rate, lambda f: next(read_images(f))):
         with pytest.raises(ImageError, match=r'odd\.mp4: OpenCV cannot open'):
             use(file)

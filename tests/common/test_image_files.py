@@ -1,8 +1,11 @@
+import os
+
 import cv2
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, ImageFile
 
+from mcdrl_common import image_files
 from mcdrl_common.findings import FileProblem
 from mcdrl_common.image_files import NotAnImage, opened, read_image
 
@@ -130,3 +133,28 @@ def test_sixteen_bits_are_refused_as_verification_does(make, download):
     cv2.imwrite(str(path), np.full((8, 8, 3), 60_000, np.uint16))
     with pytest.raises(FileProblem, match=r'unsupported image.*16 bits a channel'):
         read_image(path)
+
+
+@pytest.mark.reliability('security', 'an image file that is far larger than its image')
+@pytest.mark.parametrize('kind', ['PNG', 'JPEG', 'TIFF', 'BMP', 'WEBP'])
+def test_a_file_far_larger_than_its_image_is_not_read(tmp_path, monkeypatch, kind):
+    path = tmp_path / 'a.png'
+    Image.new('RGB', (8, 6)).save(path, format=kind)
+    monkeypatch.setattr(image_files, '_FREE_BYTES', 2**20)
+    with opened(path, 'image') as image:
+        assert image.size == (8, 6)
+    # 16 bytes a pixel and a MiB are allowed; the hole in the file takes no disk.
+    os.truncate(path, 16 * 48 + 2**20 + 1)
+    loaded = []
+    monkeypatch.setattr(ImageFile.ImageFile, 'load', lambda self: loaded.append(1))
+    refused = pytest.raises(FileProblem, match='1049345 bytes for 8 x 6 pixels')
+    with refused, opened(path, 'image'):
+        pass
+    assert not loaded
+    # Of the largest image that is read at all, before the header is looked at.
+    os.truncate(path, 16 * Image.MAX_IMAGE_PIXELS + 2**20 + 1)
+    monkeypatch.setattr(Image, 'open', lambda *args, **options: loaded.append(1))
+    refused = pytest.raises(FileProblem, match='bytes for 89478485 x 1 pixels')
+    with refused, opened(path, 'image'):
+        pass
+    assert not loaded
