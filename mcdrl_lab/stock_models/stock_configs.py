@@ -13,6 +13,7 @@ NUM_CLASSES = 3
 """Of every tried model: the background and two lesion classes."""
 
 
+_KEY_SIZE = 64
 _DEPTH, _SMALLER_DEPTH = 101, 50
 _BLOCKS, _BLOCKS_OF_A_STAGE = 4, 2
 
@@ -21,7 +22,8 @@ class StockModel(NamedTuple):
     """A model section that one or several stock configs have.
 
     Attributes:
-        key: Digest of the section, of what :func:`small_model` leaves of it.
+        key: Digest of the section, of what :func:`small_model` leaves of it; the same
+            at every size, so that a model tried at another is not counted twice.
         model: The section.
         configs: Names of the configs, as ``fcn/fcn_r50-d8_4xb2-40k_cityscapes.py``.
     """
@@ -61,11 +63,13 @@ def list_models(
         try:
             cfg = Config.fromfile(path, import_custom_modules=False)
             stock = {'data_preprocessor': cfg.get('data_preprocessor')}
-            model = small_model(stock | cfg.model.to_dict(), size)
+            section = stock | cfg.model.to_dict()
+            model = small_model(section, size)
+            named = small_model(section, _KEY_SIZE)
         except Exception as error:
             unreadable[name] = f'{type(error).__name__}: {error}'.splitlines()[0]
             continue
-        text = json.dumps(model, sort_keys=True, default=str)
+        text = json.dumps(named, sort_keys=True, default=str)
         key = hashlib.sha256(text.encode()).hexdigest()[:12]
         models.setdefault(key, StockModel(key, model, [])).configs.append(name)
     return models, unreadable

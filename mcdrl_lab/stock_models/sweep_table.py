@@ -62,7 +62,8 @@ def make_table(records: Iterable[Mapping[str, Any]]) -> str:
     lines = [
         f'{total.total()} configs with {len(last)} different models: '
         + ', '.join(f'{total[status]} {status}' for status in STATUSES)
-        + f'. Tried with {_stacks(last.values())}.',
+        + f'. Tried with {_stacks(last.values())}.'
+        + _other_sizes(last.values()),
         '',
         '| configs of | ' + ' | '.join(STATUSES) + ' |',
         '|---|' + '---|' * len(STATUSES),
@@ -74,6 +75,19 @@ def make_table(records: Iterable[Mapping[str, Any]]) -> str:
         methods = ', '.join(sorted({f'`{c.split("/")[0]}`' for c in configs}))
         lines += ['', f'- {status}, {len(configs)} of {methods}: {reason}']
     return '\n'.join(lines)
+
+
+def _other_sizes(records: Iterable[Mapping[str, Any]]) -> str:
+    """Which models were tried at another size than most, because they need it."""
+    found = Counter(record['size'] for record in records)
+    ((most, _),) = found.most_common(1)
+    others: dict[tuple[str, int], int] = Counter(
+        (record['configs'][0].split('/')[0], record['size'])
+        for record in records
+        if record['size'] != most
+    )
+    told = [f'{count} of `{m}` at {s}' for (m, s), count in sorted(others.items())]
+    return f' Images of {most} pixels; models {", ".join(told)}.' if told else ''
 
 
 def _stacks(records: Iterable[Mapping[str, Any]]) -> str:

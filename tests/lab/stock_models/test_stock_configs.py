@@ -112,3 +112,10 @@ def test_configs_that_differ_in_their_data_are_one_model(folder):
     ]
     assert list(unreadable) == ['unet/torn.py']
     assert 'SyntaxError' in unreadable['unet/torn.py']
+
+
+def test_a_model_has_one_key_at_every_size(folder):
+    at = {size: list_models(folder, size)[0] for size in (64, 416)}
+    assert list(at[64]) == list(at[416])
+    sizes = {m.model['data_preprocessor']['size'] for m in at[416].values()}
+    assert sizes == {(416, 416)}

@@ -6,12 +6,13 @@ from mcdrl_lab.errors import ProtocolError
 from mcdrl_lab.stock_models.sweep_table import BEGIN, END, make_table, write_table
 
 
-def record(key, status, configs, reason=''):
+def record(key, status, configs, reason='', size=64):
     return dict(
         key=key,
         status=status,
         reason=reason,
         configs=configs,
+        size=size,
         mmseg='1.4.2',
         date='2026-11-28',
     )
@@ -41,6 +42,12 @@ Tried with MMSegmentation 1.4.2 on 2026-11-28 (3 models).
 
 def test_configs_are_counted_by_method_and_the_last_record_of_a_model_counts():
     assert make_table(RECORDS) == TABLE
+
+
+def test_models_of_another_size_are_named():
+    larger = [record('d', 'ok', ['lraspp/a.py'], size=416)]
+    (first, *_) = make_table(RECORDS + larger).splitlines()
+    assert first.endswith('Images of 64 pixels; models 1 of `lraspp` at 416.')
 
 
 @pytest.fixture
