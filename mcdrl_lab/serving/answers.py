@@ -10,6 +10,7 @@ import numpy as np
 from torch import nn
 
 from mcdrl_mmseg.apis.explanation import Explanation, explain, predict_at_gate
+from mcdrl_mmseg.apis.image_flags import ImageChecker
 from mcdrl_mmseg.visualization.overlay import (
     HEAT_COLORMAP,
     heat_map,
@@ -32,6 +33,7 @@ class Explainer:
     Raises:
         ValueError: The model cannot be explained.
         DictionaryError: Its checkpoint holds no dictionary.
+        SiteReferenceError: Its statistics of the training sites are not usable.
     """
 
     def __init__(self, model: nn.Module) -> None:
@@ -40,6 +42,9 @@ class Explainer:
         blank = explain(model, np.zeros((64, 64, 3), np.uint8))
         self.gate = blank.gate
         self.class_names = blank.class_names
+        self._checker = None
+        if getattr(model, 'site_reference', None) is not None:
+            self._checker = ImageChecker(model)
 
     def whole(self, image: np.ndarray) -> dict[str, Any]:
         """All there is to see, at the model's own gate.
@@ -48,13 +53,18 @@ class Explainer:
             image: (H, W, 3) uint8, red first.
 
         Returns:
-            See :func:`predicted` and :func:`seen`.
+            See :func:`predicted` and :func:`seen`; and ``flag``, how the image compares
+            with the training sites, or None where the checkpoint cannot tell.
         """
         explanation = explain(self.model, image[..., ::-1], gate=self.gate)
         probability = explanation.lesion_probability['gate']
+        flag = None
+        if self._checker is not None:
+            flag = self._checker.flag(np.ascontiguousarray(image[..., ::-1])).to_dict()
         return {
             **predicted(image, probability, self.gate),
             **seen(explanation),
+            'flag': flag,
         }
 
     def at_gate(self, image: np.ndarray, gate: float) -> dict[str, Any]:

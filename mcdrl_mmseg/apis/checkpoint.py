@@ -21,6 +21,7 @@ from torch import nn
 
 from mcdrl_common.printable import printable
 from mcdrl_common.site_reference import META_KEY
+from mcdrl_mmseg.models.confounder_dictionary import NAMES_KEY, ConfounderDictionary
 from mcdrl_mmseg.models.last_decode_head import last_decode_head
 from mcdrl_mmseg.safe_loading import (
     CheckpointError,
@@ -147,6 +148,10 @@ def load_segmentor(
     model.dataset_meta = _dataset_meta(content, model, checkpoint)
     channels = getattr(model, 'out_channels', len(model.dataset_meta['classes']))
     model.temperature = temperature_of(content, channels, checkpoint)
+    dictionary = getattr(last_decode_head(model), 'dictionary', None)
+    if isinstance(dictionary, ConfounderDictionary):
+        meta = content.get('meta') or {}
+        dictionary.put_families_in_order(meta.get(NAMES_KEY))
     # Unread: image_flags.py checks it where it is needed.
     model.site_reference = (content.get('meta') or {}).get(META_KEY)
     device = device or get_device()

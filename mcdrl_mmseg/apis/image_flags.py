@@ -44,7 +44,7 @@ class ImageFlag:
 
 
 def site_reference_of(
-    model: nn.Module, source: str | os.PathLike = 'the checkpoint'
+    model: nn.Module, source: str | os.PathLike = 'CHECKPOINT'
 ) -> SiteReference:
     """The reference statistics that a model's checkpoint carried.
 
@@ -93,7 +93,7 @@ class ImageChecker:
     """
 
     def __init__(
-        self, model: nn.Module, source: str | os.PathLike = 'the checkpoint'
+        self, model: nn.Module, source: str | os.PathLike = 'CHECKPOINT'
     ) -> None:
         self.model = model
         self.reference = site_reference_of(model, source)

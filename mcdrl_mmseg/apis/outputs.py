@@ -14,10 +14,12 @@ from typing import ClassVar
 import cv2
 import numpy as np
 from pycocotools import mask as coco_mask
+from torch import nn
 
 from mcdrl_common.atomic_write import atomic_write, write_bytes, write_text
 from mcdrl_mmseg.visualization.overlay import mask_overlay
 
+from .image_flags import ImageChecker
 from .inferencer import Prediction
 from .inputs import InputFile, Kind, frame_rate
 from .video_times import ShownFrames, at_constant_rate, frame_times
@@ -67,6 +69,13 @@ class Output(ABC):
         self.out = out
         self.classes = tuple(classes)
         self.written = WrittenFiles(out)
+
+    def use_model(self, model: nn.Module) -> None:  # noqa: B027
+        """The model that predictions will be of, before anything is written.
+
+        Args:
+            model: From :func:`~mcdrl_mmseg.apis.checkpoint.load_segmentor`.
+        """
 
     @abstractmethod
     def targets(self, file: InputFile) -> list[Path]:
@@ -340,12 +349,40 @@ class ContourOutput(_JSONOutput):
         return dict(images=self.images)
 
 
+class FlagOutput(_JSONOutput):
+    """``flags.json``: how each image compares with those of the training sites.
+
+    CLIP's tower runs over every image once more.
+    """
+
+    file_name = 'flags.json'
+
+    def use_model(self, model: nn.Module) -> None:
+        """Take the statistics of the training sites.
+
+        Raises:
+            SiteReferenceError: The checkpoint carries none.
+            DictionaryError: The model names no imaging conditions.
+        """
+        self._checker = ImageChecker(model)
+
+    def add(self, frame: Frame, prediction: Prediction) -> None:
+        """Note the flag of one image."""
+        flag = self._checker.flag(frame.image)
+        self._note_image(frame).update(flag.to_dict())
+
+    def document(self) -> dict:
+        """Images with their flags."""
+        return dict(images=self.images)
+
+
 OUTPUTS: dict[str, type[Output]] = {
     'masks': MaskOutput,
     'overlays': OverlayOutput,
     'probabilities': ProbabilityOutput,
     'coco': CocoOutput,
     'contours': ContourOutput,
+    'flags': FlagOutput,
 }
 
 

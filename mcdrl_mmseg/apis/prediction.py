@@ -73,7 +73,8 @@ def predict_files(
     Raises:
         OutputError: Something is in the way of the results, or the disk is full or
             read-only.
-        ValueError: An unknown kind of result, or a batch size below 1.
+        ValueError: An unknown kind of result, a batch size below 1, or flags asked of a
+            checkpoint without statistics of its training sites.
     """
     unknown = [kind for kind in save if kind not in OUTPUTS]
     if unknown or not save:
@@ -83,6 +84,8 @@ def predict_files(
     inputs = find_inputs(names, leave_out=Path(out))
     classes = inferencer.model.dataset_meta['classes']
     outputs = [OUTPUTS[kind](Path(out), classes) for kind in dict.fromkeys(save)]
+    for output in outputs:
+        output.use_model(inferencer.model)
     check_targets(
         Path(out),
         [

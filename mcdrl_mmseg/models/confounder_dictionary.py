@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -15,6 +16,9 @@ from mcdrl_mmseg.prompts import PromptSet
 
 SOURCES = ('text', 'shuffled', 'random', 'learned')
 _FINGERPRINT_BYTES = 32
+
+NAMES_KEY = 'confounder_names'
+"""Key of a checkpoint's ``meta``: names of the M entries, in their order."""
 
 
 class DictionaryError(RuntimeError):
@@ -200,6 +204,31 @@ class ConfounderDictionary(BaseModule):
         self.fingerprint.copy_(torch.tensor(list(bytes.fromhex(fingerprint))))
         self.built.fill_(True)
         self._built_flag = True
+
+    def put_families_in_order(self, names: Any) -> None:
+        """Name the entries as they were when they were filled.
+
+        Which family comes first says which entry is which. A config that MMEngine wrote
+        has its families sorted, whatever their order was in training.
+
+        Args:
+            names: M names in the entries' order, or anything else from a checkpoint's
+                meta: what does not hold the same names in the same families is
+                ignored.
+        """
+        prompts = self.prompts
+        if not isinstance(names, list | tuple):
+            return
+        place = {name: n for n, name in enumerate(names) if isinstance(name, str)}
+        if place.keys() != set(prompts.confounder_names):
+            return
+        families = sorted(
+            prompts.confounders.items(),
+            key=lambda family: min((place[name] for name in family[1]), default=0),
+        )
+        ordered = replace(prompts, confounders=dict(families))
+        if ordered.confounder_names == tuple(names):
+            self.prompts = ordered
 
     def check_built(self) -> None:
         """Raise DictionaryError, saying what to do, if the buffers are not filled."""

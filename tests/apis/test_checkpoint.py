@@ -385,3 +385,21 @@ def test_a_path_that_is_no_registered_class_is_refused_and_not_imported(
     with pytest.raises(CheckpointConfigError, match='is not a registered component'):
         load_segmentor(save(content), device='cpu')
     assert not (tmp_path / 'ran').exists()
+
+
+def test_entries_keep_their_names_though_mmengine_sorts_the_families_in_a_config(
+    tmp_path, new_model, checkpoint_content
+):
+    model = new_model()
+    names = list(model.decode_head.dictionary.prompts.confounder_names)
+    content = checkpoint_content(model)
+    content['meta']['confounder_names'] = names
+    torch.save(content, tmp_path / 'x.pth')
+    loaded = load_segmentor(tmp_path / 'x.pth', device='cpu')
+    assert loaded.decode_head.dictionary.prompts.confounder_names == tuple(names)
+    # The first family of the prompt set is not the first by name.
+    assert names[0] == 'blur'
+    content['meta']['confounder_names'] = [*names[:-1], 'something else']
+    torch.save(content, tmp_path / 'x.pth')
+    loaded = load_segmentor(tmp_path / 'x.pth', device='cpu')
+    assert loaded.decode_head.dictionary.prompts.confounder_names[0] != 'blur'

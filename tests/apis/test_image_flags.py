@@ -1,5 +1,7 @@
+import json
 from dataclasses import replace
 
+import cv2
 import numpy as np
 import pytest
 import torch
@@ -7,6 +9,8 @@ import torch
 from mcdrl_common.site_reference import META_KEY, SiteReferenceError, site_reference
 from mcdrl_mmseg.apis.checkpoint import load_segmentor
 from mcdrl_mmseg.apis.image_flags import ImageChecker, image_flags, site_reference_of
+from mcdrl_mmseg.apis.inferencer import MCDRLInferencer
+from mcdrl_mmseg.apis.prediction import predict_files
 from mcdrl_mmseg.models import DictionaryError
 
 
@@ -56,6 +60,28 @@ def test_image_of_a_checkpoint_gets_its_scores_and_distance(
     assert flag.distance == pytest.approx(
         checker.reference.distance(embedding[None])[0]
     )
+
+
+def test_predict_writes_flags_and_refuses_a_checkpoint_without_statistics(
+    tmp_path, model, checkpoint_content, tiny_checkpoint, picture
+):
+    content = checkpoint_content(model)
+    content['meta'][META_KEY] = statistics(model, distances=(0, 0, 0)).to_text()
+    path = tmp_path / 'x.pth'
+    torch.save(content, path)
+    cv2.imwrite(str(tmp_path / 'a.png'), picture)
+    names, out = [str(tmp_path / 'a.png')], tmp_path / 'out'
+    inferencer = MCDRLInferencer(None, path, device='cpu', show_progress=False)
+    predict_files(inferencer, names, out, save=['flags'])
+    (image,) = json.loads((out / 'flags.json').read_text())['images']
+    assert image['unusual'] is True
+    expected = ImageChecker(inferencer.model).flag(picture).to_dict()
+    assert {key: image[key] for key in expected} == expected
+    assert image['file_name'] == names[0]
+    without = MCDRLInferencer(None, tiny_checkpoint, device='cpu', show_progress=False)
+    with pytest.raises(SiteReferenceError, match='site-reference CONFIG CHECKPOINT'):
+        predict_files(without, names, tmp_path / 'other', save=['masks', 'flags'])
+    assert not (tmp_path / 'other').exists()
 
 
 def test_names_are_the_statistics_own_whatever_the_order_of_the_config(model):

@@ -97,7 +97,19 @@ function showConfounders(confounders, attends) {
   }));
 }
 
+function showFlag(flag) {
+  element('flag').hidden = !flag || !flag.unusual;
+  if (element('flag').hidden) return;
+  const parts = [];
+  if (flag.more.length) parts.push(`more: ${flag.more.join(', ')}`);
+  if (flag.less.length) parts.push(`less: ${flag.less.join(', ')}`);
+  element('flag').textContent = 'Unusual image: it lies farther from the training images than '
+    + `97.5 % of those do${parts.length ? ` (${parts.join('; ')})` : ''}. `
+    + 'The prediction need not be wrong, and deserves a closer look.';
+}
+
 function showExplanation(answer) {
+  showFlag(answer.flag);
   element('name').textContent = chosen.name;
   element('image').src = answer.image;
   element('size').textContent = `${answer.width} × ${answer.height} pixels`;

@@ -21,6 +21,7 @@ from mcdrl_mmseg.models import (
     ConfounderDictionary,
     DictionaryError,
 )
+from mcdrl_mmseg.models.confounder_dictionary import NAMES_KEY
 
 if TYPE_CHECKING:
     from mcdrl_mmseg.clip import CLIPSpec
@@ -79,6 +80,15 @@ class ConfounderDictionaryHook(Hook):
         for dictionary in find_parts(runner, ConfounderDictionary):
             self._check_classes(runner, dictionary)
             self._prepare(runner, dictionary)
+
+    def before_save_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
+        """Note in the meta which entry is which condition.
+
+        The config in a checkpoint does not say: MMEngine sorts the families in it.
+        """
+        for dictionary in find_parts(runner, ConfounderDictionary):
+            names = list(dictionary.prompts.confounder_names)
+            checkpoint['meta'][NAMES_KEY] = names
 
     @staticmethod
     def _check_classes(runner: Runner, dictionary: ConfounderDictionary) -> None:

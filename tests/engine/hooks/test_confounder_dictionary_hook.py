@@ -371,3 +371,9 @@ def test_built_from_the_registry_with_a_folder_from_the_environment(monkeypatch)
     monkeypatch.setenv('MCDRL_CACHE_DIR', '/some/where')
     hook = HOOKS.build(dict(type='ConfounderDictionaryHook'))
     assert str(hook.cache_dir) == '/some/where'
+
+
+def test_checkpoint_says_which_entry_is_which_condition(hook, make_runner):
+    checkpoint = dict(meta={})
+    hook.before_save_checkpoint(make_runner(), checkpoint)
+    assert checkpoint['meta']['confounder_names'] == ['glare', 'dark', 'blur']

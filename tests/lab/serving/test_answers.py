@@ -4,6 +4,7 @@ import cv2
 import numpy as np
 import pytest
 
+from mcdrl_common.site_reference import site_reference
 from mcdrl_lab.serving.answers import Explainer, color_scale, predicted, seen
 from mcdrl_mmseg.apis.checkpoint import load_segmentor
 from mcdrl_mmseg.apis.explanation import Explanation, explain, predict_at_gate
@@ -114,12 +115,31 @@ def test_explainer_answers_as_the_functions_do(checkpoint, pixels):
     assert whole['mask'] == predicted(pixels, probability, 0.75)['mask']
     attention = explain(model, blue_first).attention
     weights = [one['weight'] for one in whole['confounders']]
+    assert whole['flag'] is None
     assert weights == pytest.approx(sorted(attention, reverse=True))
 
     other = explainer.at_gate(pixels, 0.0)
     without = predict_at_gate(model, blue_first, 0.0)
     assert other == predicted(pixels, without, 0.0)
     assert other['probability'] != whole['probability']
+
+
+def test_flag_of_an_image_where_the_checkpoint_knows_its_training_sites(
+    checkpoint, pixels
+):
+    model = load_segmentor(checkpoint, device='cpu')
+    dictionary = model.decode_head.dictionary
+    names = dictionary.prompts.confounder_names
+    # Training images on which every score was 2, which no cosine is.
+    scores = np.full((20, len(names)), 2.0)
+    embeddings = 1e3 + np.random.default_rng(0).normal(size=(20, 128))
+    model.site_reference = site_reference(
+        scores, embeddings, ['a'] * 20, names, dictionary.stored_fingerprint
+    ).to_text()
+    flag = Explainer(model).whole(pixels)['flag']
+    assert flag['unusual'] is True
+    assert flag['less'] == list(names)
+    assert flag['more'] == []
 
 
 def test_a_model_without_mcdrl_is_refused(checkpoint):
