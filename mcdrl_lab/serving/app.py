@@ -22,6 +22,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from .answers import Explainer, color_scale
 from .examples import Example
 from .pictures import jpeg
+from .upload_memory import Upload, UploadMemory
 from .uploads import UploadError, read_upload
 
 _LOGGER = logging.getLogger(__name__)
@@ -29,8 +30,8 @@ _PAGE = Path(__file__).with_name('page')
 _UPLOAD_TYPE = 'application/octet-stream'
 # Seconds that an upload may take.
 _UPLOAD_S = 60.0
-# Uploads held in memory; further ones wait unread.
-_MAX_UPLOADS = 16
+# Uploads of the largest size that fit into the memory for all together.
+_HELD_UPLOADS = 16
 _HEADERS = {
     # Nothing from elsewhere, no script or style but the page's own files, no frame.
     'Content-Security-Policy': "default-src 'none'; script-src 'self'; "
@@ -95,7 +96,7 @@ class _Service:
         self.examples = examples
         # One at a time: more would only share out the same processor.
         self.turn = anyio.CapacityLimiter(1)
-        self.uploads = anyio.CapacityLimiter(_MAX_UPLOADS)
+        self.uploads = UploadMemory(_HELD_UPLOADS * max_bytes)
 
     async def info(self, request: Request) -> Response:
         return JSONResponse(
@@ -124,23 +125,30 @@ class _Service:
         return self.examples[number]
 
     async def explain(self, request: Request) -> Response:
-        async with self.uploads:
-            content = await self._upload(request)
-            return await self._answer(
-                lambda: self.explainer.whole(read_upload(content))
-            )
+        return await self._answer(
+            request, lambda content: self.explainer.whole(read_upload(content))
+        )
 
     async def predict(self, request: Request) -> Response:
         gate = _gate(request)
-        async with self.uploads:
-            content = await self._upload(request)
-            return await self._answer(
-                lambda: self.explainer.at_gate(read_upload(content), gate)
-            )
+        return await self._answer(
+            request,
+            lambda content: self.explainer.at_gate(read_upload(content), gate),
+        )
 
-    async def _answer(self, work: Callable[[], dict[str, Any]]) -> Response:
+    async def _answer(
+        self, request: Request, work: Callable[[bytes], dict[str, Any]]
+    ) -> Response:
+        with self.uploads.upload(_UPLOAD_S) as upload:
+            content = await self._read(request, upload)
+            self.uploads.has_come(upload)
+            return await self._work(work, content)
+
+    async def _work(
+        self, work: Callable[[bytes], dict[str, Any]], content: bytes
+    ) -> Response:
         try:
-            answer = await anyio.to_thread.run_sync(work, limiter=self.turn)
+            answer = await anyio.to_thread.run_sync(work, content, limiter=self.turn)
         except UploadError as error:
             raise HTTPException(422, str(error)) from None
         # One bad image must not end the service, whatever the model thinks of it.
@@ -151,28 +159,31 @@ class _Service:
             ) from None
         return JSONResponse(answer)
 
-    async def _upload(self, request: Request) -> bytes:
+    async def _read(self, request: Request, upload: Upload) -> bytes:
         """The request's body, in memory, never larger or later than allowed."""
         # Another site's form or script cannot send this type unasked.
         if request.headers.get('content-type') != _UPLOAD_TYPE:
             raise HTTPException(415, f'Expected an image sent as {_UPLOAD_TYPE}.')
         content = bytearray()
         try:
-            with anyio.fail_after(_UPLOAD_S):
+            with upload.scope:
                 async for chunk in request.stream():
-                    content += chunk
-                    if len(content) > self.max_bytes:
+                    if len(content) + len(chunk) > self.max_bytes:
                         limit = self.max_bytes / 1e6
                         raise HTTPException(
                             413,
                             f'The file is larger than {limit:g} MB. Shrink the image.',
                         )
+                    await upload.take(len(chunk))
+                    content += chunk
         except ClientDisconnect:
             raise HTTPException(400, 'The upload was broken off.') from None
-        except TimeoutError:
+        if upload.broken_off:
             raise HTTPException(
-                408, f'The upload took longer than {_UPLOAD_S:g} s.'
-            ) from None
+                503, 'Others upload too, and this upload took longest. Try again.'
+            )
+        if upload.scope.cancelled_caught:
+            raise HTTPException(408, f'The upload took longer than {_UPLOAD_S:g} s.')
         return bytes(content)
 
 

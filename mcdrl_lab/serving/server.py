@@ -92,6 +92,8 @@ def serve(
             'this machine alone.',
             file=sys.stderr,
         )
+    # Who opens it at once is answered once the server runs.
+    listener.listen()
     print(
         f'Open http://{name}:{listener.getsockname()[1]} (Ctrl+C ends it)', flush=True
     )

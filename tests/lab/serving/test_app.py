@@ -9,6 +9,7 @@ from starlette.testclient import TestClient
 
 from mcdrl_lab.serving.app import build_app
 from mcdrl_lab.serving.examples import Example
+from mcdrl_lab.serving.upload_memory import UploadMemory
 
 UPLOAD = {'Content-Type': 'application/octet-stream'}
 MAX_BYTES = 20_000
@@ -244,3 +245,94 @@ def test_images_are_worked_on_one_at_a_time(client, explainer, image):
 
 def test_get_does_not_explain(client):
     assert client.get('/explain').status_code in (404, 405)
+
+
+class Asgi:
+    """Requests to an application that come as slowly as a test wants."""
+
+    def __init__(self, app):
+        self.app = app
+        self.codes = []
+
+    async def ask(self, *chunks, ends=True):
+        parts = [
+            {'type': 'http.request', 'body': chunk, 'more_body': True}
+            for chunk in chunks
+        ]
+
+        async def receive():
+            if parts:
+                return parts.pop(0)
+            if not ends:
+                await anyio.sleep_forever()
+            return {'type': 'http.request', 'body': b'', 'more_body': False}
+
+        async def send(message):
+            if message['type'] == 'http.response.start':
+                self.codes.append(message['status'])
+
+        headers = [(b'host', b'127.0.0.1'), (b'content-type', _OCTETS)]
+        scope = dict(type='http', method='POST', path='/explain', headers=headers)
+        scope.update(query_string=b'', http_version='1.1', scheme='http')
+        await self.app(scope, receive, send)
+
+
+_OCTETS = UPLOAD['Content-Type'].encode()
+
+
+@pytest.mark.reliability('security', 'web page: uploads that come slowly, or stop')
+@pytest.mark.parametrize('size', [1, 18_000])
+def test_slow_uploads_keep_nobody_out(explainer, image, monkeypatch, size):
+    monkeypatch.setattr('mcdrl_lab.serving.upload_memory.PATIENCE_S', 0.2)
+    asgi = Asgi(build_app(explainer, 'model.pth', MAX_BYTES))
+
+    async def attack():
+        async with anyio.create_task_group() as group:
+            for _ in range(60):
+                group.start_soon(lambda: asgi.ask(bytes(size), ends=False))
+            await anyio.sleep(0.1)
+            for _ in range(3):
+                with anyio.fail_after(10):
+                    await asgi.ask(image)
+            group.cancel_scope.cancel()
+
+    anyio.run(attack)
+    assert asgi.codes.count(200) == 3
+    # Where they hold little, they may take their time.
+    assert asgi.codes.count(503) == 0 or size > 1
+
+
+def test_as_many_uploads_as_fit_wait_for_their_turn(explainer, image):
+    content = image.ljust(MAX_BYTES, b'\0')
+    asgi = Asgi(build_app(explainer, 'model.pth', MAX_BYTES))
+
+    async def many():
+        async with anyio.create_task_group() as group:
+            for _ in range(40):
+                group.start_soon(asgi.ask, content[:50], content[50:])
+
+    anyio.run(many)
+    assert asgi.codes == [200] * 40
+    assert explainer.most == 1
+
+
+def test_memory_is_given_back_and_never_passed(monkeypatch):
+    monkeypatch.setattr('mcdrl_lab.serving.upload_memory.PATIENCE_S', 0.05)
+
+    async def use():
+        memory = UploadMemory(100)
+        with memory.upload(60) as first, memory.upload(60) as second:
+            await first.take(60)
+            await second.take(40)
+            assert memory.left == 0
+            with memory.upload(60) as third, first.scope:
+                await anyio.sleep(0.06)
+                with anyio.move_on_after(0.5):
+                    # The first is the oldest, and still holds what it has.
+                    await third.take(10)
+            assert first.broken_off
+            assert first.scope.cancel_called
+            assert not second.broken_off
+        assert memory.left == 100
+
+    anyio.run(use)

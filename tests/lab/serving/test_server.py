@@ -75,6 +75,26 @@ def test_missing_package_is_named_with_what_installs_it(monkeypatch, tmp_path):
         serve(str(tmp_path / 'model.pth'))
 
 
+def test_the_address_takes_connections_when_it_is_shown(monkeypatch, capsys):
+    import uvicorn
+
+    from mcdrl_lab.serving import answers, server
+
+    shown = []
+
+    def run(self, sockets):
+        # Not yet running; what was printed by now must hold nevertheless.
+        shown.append(capsys.readouterr().out)
+        socket.create_connection(sockets[0].getsockname(), timeout=5).close()
+        sockets[0].close()
+
+    monkeypatch.setattr(uvicorn.Server, 'run', run)
+    monkeypatch.setattr(server, 'load_segmentor', lambda *_: None)
+    monkeypatch.setattr(answers, 'Explainer', lambda _: SimpleNamespace(gate=0.5))
+    serve('model.pth', port=0)
+    assert shown[0].startswith('Open http://127.0.0.1:')
+
+
 @pytest.mark.parametrize('host', ['127.0.0.1', '127.1.2.3', '::1'])
 def test_the_page_answers_under_the_address_that_it_listens_on(
     host, monkeypatch, capsys
