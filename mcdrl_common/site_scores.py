@@ -8,7 +8,8 @@ None as soon as one of its images lacks the score.
 from collections.abc import Iterable, Sequence
 from statistics import fmean
 
-from .metric_names import COUNT_METRICS, HEADLINE
+from .lesion_counts import false_lesions, recall
+from .metric_names import COUNT_METRICS, FALSE_LESIONS, HEADLINE, LESION_RECALLS
 from .overlap_scores import Counts, none_if_nan, overlap_scores
 
 Metrics = dict[str, float | None]
@@ -100,8 +101,23 @@ def summarise(records: Sequence[dict]) -> Metrics:
         metrics[name] = _mean(r[field] for r in lesion_free)
     pooled = _pooled_scores(records)
     metrics.update({name: pooled[score] for name, score in POOLED.items()})
+    metrics.update(_lesion_wise(records))
     sizes = (len(records), len(with_lesion), len(lesion_free))
     metrics.update(zip(COUNT_METRICS, map(float, sizes)))
+    return metrics
+
+
+def _lesion_wise(records: Sequence[dict]) -> Metrics:
+    """Of lesions one by one; undefined where an image has no counts of them."""
+    counts = [r['lesions'] for r in records if 'lesions' in r]
+    whole = len(counts) == len(records)
+    metrics: Metrics = {
+        f'pooled_{name}': recall(counts, name) if whole else None
+        for name in LESION_RECALLS
+    }
+    for name in FALSE_LESIONS:
+        per_image = _mean(false_lesions(own, name) for own in counts)
+        metrics[f'm{name.capitalize()}'] = per_image if whole else None
     return metrics
 
 

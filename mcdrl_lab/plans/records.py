@@ -9,6 +9,7 @@ from dataclasses import asdict, dataclass, field, fields
 from typing import Any
 
 from mcdrl_common.json_files import as_json
+from mcdrl_common.lesion_counts import is_counts
 from mcdrl_lab.errors import ProtocolError
 from mcdrl_lab.results.image_metrics import IMAGE_METRICS
 
@@ -181,6 +182,9 @@ def _check_image(where: str, image: Mapping[str, Any]) -> None:
         'sequence': _is_a(sequence, (str, type(None))),
         **{metric: isinstance(image.get(metric), _NUMBER) for metric in IMAGE_METRICS},
     }
+    # Records of before lesions were counted have none.
+    if 'lesions' in image:
+        right['lesions'] = is_counts(image['lesions'])
     wrong = [name for name, is_right in right.items() if not is_right]
     if wrong:
         raise ProtocolError(f'{where}: missing or of another type: {wrong}.')

@@ -209,6 +209,12 @@ def compare(
         runs_b = _of_method(records, b, selection)
         check_comparable(runs_a, runs_b)
         scores = image_scores([*runs_a, *runs_b], metric)
+        if scores.empty:
+            raise ProtocolError(
+                f'no image of {a} and {b} has {metric}: it is defined on none, or the '
+                'records are of a version that did not record it. Run the plan again '
+                'into a new folder with this version.'
+            )
         pairs = paired_differences(scores, a, b)
 
         def interval(part: pd.DataFrame) -> Interval:

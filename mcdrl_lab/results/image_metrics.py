@@ -2,7 +2,16 @@
 
 from __future__ import annotations
 
-from mcdrl_common.metric_names import CALIBRATION_METRICS, COUNT_METRICS
+from collections.abc import Mapping
+from typing import Any
+
+from mcdrl_common.lesion_counts import false_lesions, recall
+from mcdrl_common.metric_names import (
+    CALIBRATION_METRICS,
+    COUNT_METRICS,
+    FALSE_LESIONS,
+    LESION_RECALLS,
+)
 
 # Fractions that papers print in per cent.
 PERCENT_METRICS = (
@@ -16,18 +25,24 @@ PERCENT_METRICS = (
     'iou_mean256',
     'false_positive',
     'false_area',
+    *LESION_RECALLS,
 )
 LESION_FREE_METRICS = ('false_positive', 'false_area')
-IMAGE_METRICS = (*PERCENT_METRICS, 'hd95')
+IMAGE_METRICS = (*PERCENT_METRICS, 'hd95', *FALSE_LESIONS)
 # What a plan tabulates unless told otherwise.
 REPORT_METRICS = ('dice', 'iou', 'accuracy', 'hd95', 'false_positive')
 # Summary values are named SCOPE/NAME; these names are no fractions.
-_NUMBERS = (*COUNT_METRICS, 'sites', 'mHD95', 'hd95')
+_MEAN_FALSE_LESIONS = tuple(f'm{name.capitalize()}' for name in FALSE_LESIONS)
+_NUMBERS = (
+    *(*COUNT_METRICS, 'sites', 'mHD95', 'hd95'),
+    *(*FALSE_LESIONS, *_MEAN_FALSE_LESIONS),
+)
 _LOWER_IS_BETTER = (
     *LESION_FREE_METRICS,
     'false_positive_rate',
     'missed_rate',
     *CALIBRATION_METRICS,
+    *(*FALSE_LESIONS, *_MEAN_FALSE_LESIONS),
     'hd95',
     'mHD95',
 )
@@ -49,3 +64,22 @@ def lower_is_better(metric: str) -> bool:
         metric: A per-image metric or the name of a summary value.
     """
     return metric.rpartition('/')[2] in _LOWER_IS_BETTER
+
+
+def value_of(image: Mapping[str, Any], metric: str) -> float | None:
+    """Value of a metric in a per-image record, where it is defined.
+
+    Rates of false positives are defined on images without lesion, numbers of false
+    lesions on all images, everything else on images with a lesion.
+
+    Args:
+        image: The record; those of before lesions were counted have no such metric.
+        metric: One of :data:`IMAGE_METRICS`.
+    """
+    if metric in FALSE_LESIONS:
+        return false_lesions(image['lesions'], metric) if 'lesions' in image else None
+    if image['has_lesion'] == (metric in LESION_FREE_METRICS):
+        return None
+    if metric in LESION_RECALLS:
+        return recall([image['lesions']], metric) if 'lesions' in image else None
+    return image.get(metric)

@@ -9,7 +9,7 @@ import pandas as pd
 from mcdrl_lab.errors import ProtocolError
 from mcdrl_lab.plans.records import RunRecord
 
-from .image_metrics import IMAGE_METRICS, LESION_FREE_METRICS, scale_of
+from .image_metrics import IMAGE_METRICS, scale_of, value_of
 
 RUN_COLUMNS = ['method', 'selection', 'held_out', 'seed']
 IMAGE_COLUMNS = [*RUN_COLUMNS, 'sequence', 'image']
@@ -23,8 +23,7 @@ def done(records: Iterable[RunRecord]) -> list[RunRecord]:
 def image_scores(records: Iterable[RunRecord], metric: str = 'dice') -> pd.DataFrame:
     """One row for every image of every finished run where the metric is defined.
 
-    Rates of false positives are defined on images without lesion, everything else on
-    images with one.
+    See :func:`~mcdrl_lab.results.image_metrics.value_of` for where it is.
 
     Args:
         records: Run records.
@@ -45,11 +44,10 @@ def image_scores(records: Iterable[RunRecord], metric: str = 'dice') -> pd.DataF
         )
     scale = scale_of(metric)
     rows = [
-        (*_run(record), image.get('sequence'), image['image'], scale * image[metric])
+        (*_run(record), image.get('sequence'), image['image'], scale * value)
         for record in done(records)
         for image in record.images
-        if image.get(metric) is not None
-        and image['has_lesion'] != (metric in LESION_FREE_METRICS)
+        if (value := value_of(image, metric)) is not None
     ]
     return pd.DataFrame(rows, columns=[*IMAGE_COLUMNS, 'score'])
 

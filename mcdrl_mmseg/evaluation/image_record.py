@@ -13,6 +13,7 @@ from mcdrl_common.overlap_scores import (
     overlap_scores,
 )
 
+from .lesion_matching import lesion_counts
 from .pixel_counts import confusion_matrix, threshold_histograms
 from .sample_reader import EvaluatedImage
 from .surface import surface_scores, tolerance_in_pixels
@@ -88,6 +89,7 @@ def image_record(
         false_area=counts.fp / pixels if lesion_free else None,
         **counts._asdict(),
         pixels=pixels,
+        lesions=lesion_counts((image.labels != 0) & valid, foreground),
     )
     if image.num_classes > 2:
         record['classes'] = _class_records(matrix, class_names)

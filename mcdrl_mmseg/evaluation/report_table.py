@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from prettytable import PrettyTable
 
-from mcdrl_common.metric_names import CALIBRATION_METRICS
+from mcdrl_common.metric_names import CALIBRATION_METRICS, LESION_WISE_METRICS
 from mcdrl_common.site_scores import (
     SURFACE_METRICS,
     THRESHOLD_METRICS,
@@ -35,7 +35,7 @@ SITE_COLUMNS = dict(
 )
 """Metric -> head of its column."""
 
-PLAIN = {'images', 'lesion_images', 'mHD95'}
+PLAIN = {'images', 'lesion_images', 'mHD95', *LESION_WISE_METRICS[-2:]}
 """Metrics that are no shares, and are not printed in per cent."""
 
 LESION_COLUMNS = (
@@ -82,6 +82,18 @@ def site_table(records: Sequence[dict], left_out: Sequence[str] = ()) -> str:
         rows['mean of sites'] = site_mean(records)
         rows['all images'] = summarise(records)
     return _table('site', rows, [c for c in SITE_COLUMNS if c not in left_out])
+
+
+def lesion_wise_table(records: Sequence[dict]) -> str | None:
+    """One row a site: lesions found one by one; None without any lesion."""
+    if not any(record['has_lesion'] for record in records):
+        return None
+    groups = by_site(records)
+    rows = {site: summarise(group) for site, group in groups.items()}
+    if len(rows) > 1:
+        rows['mean of sites'] = site_mean(records)
+        rows['all lesions'] = summarise(records)
+    return _table('lesions one by one', rows, LESION_WISE_METRICS)
 
 
 def lesion_table(records: Sequence[dict], left_out: Sequence[str] = ()) -> str | None:
@@ -145,5 +157,5 @@ def _cell(column: str, value: float | None) -> str:
     if value is None:
         return '-'
     if column in PLAIN:
-        return f'{value:.2f}' if column == 'mHD95' else f'{value:.0f}'
+        return f'{value:.0f}' if column.endswith('images') else f'{value:.2f}'
     return f'{100 * value:.2f}'

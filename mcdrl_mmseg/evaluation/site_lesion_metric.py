@@ -30,6 +30,7 @@ SCOPED_METRICS = {
     'lesion_images',
     'mDice',
     'mIoU',
+    'pooled_lesion_recall',
     'ECE',
     'Brier',
 }
@@ -263,6 +264,7 @@ class SiteLesionMetric(BaseMetric):
             class_table,
             columns_left_out,
             lesion_table,
+            lesion_wise_table,
             site_table,
         )
 
@@ -271,6 +273,7 @@ class SiteLesionMetric(BaseMetric):
         tables = (
             site_table(records, left_out),
             lesion_table(records, left_out),
+            lesion_wise_table(records),
             class_table(records),
             calibration_table(metrics) if self.calibration else None,
         )

@@ -11,7 +11,7 @@ CONTRACT = [
     *('image', 'site', 'sequence', 'lesion_classes', 'has_lesion'),
     *('dice', 'iou', 'accuracy', 'precision', 'recall', 'hd95', 'nsd'),
     *('dice_mean256', 'iou_mean256', 'false_positive', 'false_area'),
-    *('tp', 'fp', 'fn', 'tn', 'pixels'),
+    *('tp', 'fp', 'fn', 'tn', 'pixels', 'lesions'),
 ]
 NEED_A_LESION = [
     *('dice', 'iou', 'precision', 'recall', 'hd95', 'nsd'),

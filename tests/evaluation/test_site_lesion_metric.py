@@ -478,10 +478,11 @@ def test_an_image_of_384_pixels_takes_milliseconds():
     metric.dataset_meta = dict(classes=CLASSES)
     durations = []
     for _ in range(20):
-        start = time.perf_counter()
+        # Of this process: others may work beside it.
+        start = time.process_time()
         metric.process(None, [sample])
-        durations.append(time.perf_counter() - start)
-    # About 4 ms; a pass for each of the 256 thresholds would take 100.
+        durations.append(time.process_time() - start)
+    # About 15 ms; a pass for each of the 256 thresholds would take 100.
     assert min(durations) < 0.04
 
 

@@ -27,6 +27,7 @@ from . import report_tables as tables
 from .calibration_section import calibration_table, reliability_figure
 from .chosen_cases import choose_cases
 from .drawn_runs import ReportOptions, draw_runs
+from .lesion_section import lesion_wise_table
 from .report_source import Source, load_source
 
 if TYPE_CHECKING:
@@ -118,6 +119,11 @@ def build_content(
         side_by_side=tables.side_by_side(groups),
         results=[tables.results_table(name, runs) for name, runs in groups.items()],
         calibration=_calibration(groups),
+        lesion_wise=[
+            table
+            for name, runs in groups.items()
+            if (table := lesion_wise_table(name, runs)) is not None
+        ],
         comparisons=[
             dict(table=tables.comparison_table(c), notes=c.notes) for c in comparisons
         ],

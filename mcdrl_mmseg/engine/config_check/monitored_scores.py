@@ -12,7 +12,7 @@ from mmengine.optim.scheduler import ReduceOnPlateauParamScheduler
 from mmseg.evaluation import IoUMetric
 
 from mcdrl_common.config_datasets import evaluators
-from mcdrl_common.metric_names import CALIBRATION_METRICS
+from mcdrl_common.metric_names import CALIBRATION_METRICS, LESION_WISE_METRICS
 from mcdrl_common.site_scores import summarise
 from mcdrl_mmseg.datasets import EndoscopySiteDataset
 from mcdrl_mmseg.evaluation import SiteLesionMetric
@@ -30,6 +30,7 @@ _IOU_METRICS = {
 _LOWER_IS_BETTER = (
     *('mHD95', 'missed_rate', 'false_positive_rate', 'false_area'),
     *CALIBRATION_METRICS,
+    *LESION_WISE_METRICS[-2:],
 )
 _SCOPES = ('site', 'lesion', 'class', 'site_mean', 'class_mean', 'worst_site')
 _EVALUATORS = ('val_evaluator', 'test_evaluator')

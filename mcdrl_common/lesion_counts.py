@@ -1,0 +1,66 @@
+"""Lesions of an image counted one by one: found, missed, and predicted in vain.
+
+The counts of an image are a dict that JSON can hold: for each of :data:`SIZES` the
+list [lesions, found, found with IoU of at least 0.5], and ``predicted``, ``false`` and
+``false_iou50``, numbers of predicted regions.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import numpy as np
+
+SIZES = ('small', 'medium', 'large')
+SIZE_BOUNDS = (0.01, 0.1)
+"""Share of the image from which on a lesion is medium, and large."""
+PREDICTED = ('predicted', 'false', 'false_iou50')
+
+
+def sizes_of(shares: np.ndarray) -> np.ndarray:
+    """Sizes of lesions, as indices of :data:`SIZES`.
+
+    Args:
+        shares: Their areas as shares of the image's, (n,).
+    """
+    return np.searchsorted(SIZE_BOUNDS, shares, side='right')
+
+
+def recall(counts: Iterable[Mapping[str, Any]], metric: str) -> float | None:
+    """Share of the lesions of some images that were found.
+
+    Args:
+        counts: Counts of the images.
+        metric: ``lesion_recall``, ``lesion_recall_iou50`` or ``lesion_recall_SIZE``.
+
+    Returns:
+        A share, or None without such a lesion.
+    """
+    ending = metric.removeprefix('lesion_recall').removeprefix('_')
+    sizes = (ending,) if ending in SIZES else SIZES
+    column = 2 if ending == 'iou50' else 1
+    lesions = [image[size] for image in counts for size in sizes]
+    total = sum(own[0] for own in lesions)
+    return sum(own[column] for own in lesions) / total if total else None
+
+
+def false_lesions(counts: Mapping[str, Any], metric: str) -> int:
+    """Predicted regions of an image that match no lesion.
+
+    Args:
+        counts: Of the image.
+        metric: ``false_lesions`` or ``false_lesions_iou50``.
+    """
+    return counts[metric.replace('_lesions', '')]
+
+
+def is_counts(value: object) -> bool:
+    """Whether something is counts of an image."""
+    if not isinstance(value, dict):
+        return False
+    sizes = [own for size in SIZES if isinstance(own := value.get(size), list)]
+    if [len(own) for own in sizes] != [3] * len(SIZES):
+        return False
+    numbers = [*(n for own in sizes for n in own), *map(value.get, PREDICTED)]
+    return all(type(n) is int and n >= 0 for n in numbers)

@@ -1,0 +1,128 @@
+"""Share of lesions that a method found, by size and type, with intervals."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+import pandas as pd
+
+from mcdrl_common.lesion_counts import SIZES
+from mcdrl_lab.plans.records import RunRecord
+
+from .scores import done, image_scores
+from .statistics import Interval, these_sites_interval
+
+ALL = 'all lesions'
+
+
+@dataclass(frozen=True)
+class Share:
+    """An estimate: of lesions found, or of false ones an image.
+
+    Attributes:
+        value: Mean over sites; per cent, or number an image.
+        interval: 95 % interval at these sites: sequences and seeds are drawn.
+    """
+
+    value: float
+    interval: Interval
+
+
+@dataclass(frozen=True)
+class Found:
+    """Lesions of one kind.
+
+    Attributes:
+        kind: Name of size, type or site.
+        lesions: Number of different lesions.
+        found: Of which a pixel was predicted.
+        found_iou50: That a predicted region matches with IoU of at least 0.5.
+    """
+
+    kind: str
+    lesions: int
+    found: Share
+    found_iou50: Share
+
+
+def lesions_found(records: Iterable[RunRecord]) -> list[Found]:
+    """Lesions of all kinds, sizes, types and sites.
+
+    Args:
+        records: Finished runs of one method.
+
+    Returns:
+        All lesions, then by size, by lesion type of the image, and by held-out site;
+        kinds without a lesion are left out, and types and sites where there is one.
+        Empty where no record counted lesions.
+    """
+    lesions = _one_row_a_lesion(done(records))
+    if lesions.empty:
+        return []
+    kinds = {ALL: lesions}
+    kinds |= {size: lesions[lesions['size'] == size] for size in SIZES}
+    types = sorted({name for names in lesions['types'] for name in names})
+    if len(types) > 1:
+        kinds |= {t: lesions[[t in names for names in lesions['types']]] for t in types}
+    sites = sorted(lesions['held_out'].unique())
+    if len(sites) > 1:
+        kinds |= {f'at {s}': lesions[lesions['held_out'] == s] for s in sites}
+    return [
+        Found(
+            kind,
+            len(own.drop_duplicates(['held_out', 'image', 'number'])),
+            _share(own, 'found'),
+            _share(own, 'found_iou50'),
+        )
+        for kind, own in kinds.items()
+        if len(own)
+    ]
+
+
+def false_an_image(records: Iterable[RunRecord], metric: str) -> Share | None:
+    """Mean number of predicted regions an image that match no lesion.
+
+    Args:
+        records: Finished runs of one method.
+        metric: ``false_lesions`` or ``false_lesions_iou50``.
+
+    Returns:
+        The estimate, or None where no record counted lesions.
+    """
+    scores = image_scores(records, metric)
+    return None if scores.empty else _share(scores, 'score')
+
+
+def _share(rows: pd.DataFrame, column: str) -> Share:
+    rows = rows.assign(difference=rows[column])
+    value = float(rows.groupby('held_out')['difference'].mean().mean())
+    return Share(value, these_sites_interval(rows))
+
+
+def _one_row_a_lesion(records: Sequence[RunRecord]) -> pd.DataFrame:
+    """Columns held_out, seed, sequence, image, number, size, types, found, ..."""
+    rows = [
+        (
+            *(record.held_out, record.seed, image.get('sequence'), image['image']),
+            f'{size}{number}',
+            size,
+            tuple(image.get('lesion_classes') or ()),
+            100.0 * (number < found),
+            100.0 * (number < close),
+        )
+        for record in records
+        for image in record.images
+        if 'lesions' in image
+        for size in SIZES
+        for total, found, close in [image['lesions'][size]]
+        for number in range(total)
+    ]
+    columns = ['held_out', 'seed', 'sequence', 'image', 'number', 'size', 'types']
+    return pd.DataFrame(rows, columns=[*columns, 'found', 'found_iou50'])
+
+
+def known(interval: Interval) -> bool:
+    """Whether seeds or sequences repeat, so that there is an interval."""
+    return not math.isnan(interval.low)
