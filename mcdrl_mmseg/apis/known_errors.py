@@ -45,6 +45,7 @@ class OptionError(ValueError):
 def without_traceback(name: str) -> Callable[[Main], Main]:
     """Decorate a command: a known error is one message and exit code 2.
 
+    So is a package that a component of the config asks to install, as ``Albu`` does.
     Any other error keeps its traceback: it is a fault of the program, or of a
     component that nobody knows here.
 
@@ -58,6 +59,12 @@ def without_traceback(name: str) -> Callable[[Main], Main]:
             try:
                 return main(argv)
             except (*KNOWN_ERRORS, OptionError) as error:
+                print(f'{name}: {_message(error)}', file=sys.stderr)
+                return EXIT_BAD_INPUT
+            except ImportError as error:
+                # A component of the config lacks its package, and says how to get it.
+                if 'install' not in str(error):
+                    raise
                 print(f'{name}: {_message(error)}', file=sys.stderr)
                 return EXIT_BAD_INPUT
 

@@ -64,6 +64,31 @@ def test_polygons_and_run_lengths_become_masks(
     assert {row['source_mask'] for row in rows} == {'annotations/ann.json'}
 
 
+def test_a_flat_list_of_coordinates_is_one_polygon(
+    make, write, download, out, read_mask
+):
+    for name in 'ab':
+        make.image(f'{name}.jpg')
+    write(
+        images=[image(0, 'a.jpg'), image(1, 'b.jpg')],
+        annotations=[outline(0, segmentation=SQUARE[0]), outline(1)],
+    )
+    pair_and_write(source(), [download], out)
+    flat, nested = (read_mask(out / f's/masks/{name}.png') for name in 'ab')
+    assert (flat > 0).sum() == 20 * 20
+    assert np.array_equal(flat, nested)
+
+
+def test_an_annotation_of_an_unlisted_category_is_named(make, write, download, out):
+    make.image('a.jpg')
+    write(images=[image(0, 'a.jpg')], annotations=[outline(0, category=7)])
+    with pytest.raises(
+        ConversionError, match=r"annotation 0 is of category 7; expected of .*'polyp'"
+    ):
+        pair_and_write(source(), [download], out)
+    assert not (out / 's').exists()
+
+
 def test_categories_become_indices_in_the_order_asked_for(
     make, write, download, out, read_mask
 ):

@@ -1,0 +1,32 @@
+"""Errors of train and test that the user can put right end in one line."""
+
+import pytest
+
+from mcdrl_mmseg.apis.known_errors import EXIT_BAD_INPUT, without_traceback
+
+
+def ends_with(error):
+    @without_traceback('train')
+    def main(argv=None):
+        raise error
+
+    return main
+
+
+@pytest.mark.parametrize(
+    'error',
+    [
+        FileNotFoundError('no such config: c.py'),
+        # As MMSegmentation's Albu says it.
+        ImportError('albumentations is not installed, we suggest "pip install ..."'),
+    ],
+)
+def test_what_the_user_can_put_right_is_one_line(error, capsys):
+    assert ends_with(error)([]) == EXIT_BAD_INPUT
+    assert capsys.readouterr().err == f'train: {error}\n'
+
+
+def test_other_errors_keep_their_traceback():
+    for error in (KeyError('x'), ImportError("cannot import name 'a' from 'b'")):
+        with pytest.raises(type(error)):
+            ends_with(error)([])
