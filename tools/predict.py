@@ -42,6 +42,12 @@ def parse_args() -> argparse.Namespace:
         '--overwrite', action='store_true', help='replace results of an earlier run'
     )
     parser.add_argument(
+        '--conformal',
+        metavar='FILE',
+        help='threshold of python -m mcdrl_lab conformal; its masks are written to '
+        'conformal/ and conformal.json',
+    )
+    parser.add_argument(
         '--max-pixels',
         type=int,
         help='largest image that is read, in pixels (default: 89 million)',

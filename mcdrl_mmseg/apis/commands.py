@@ -10,6 +10,7 @@ from pathlib import Path
 from rich.console import Console
 from torch import nn
 
+from mcdrl_common.conformal_file import read_conformal
 from mcdrl_common.printable import printable
 from mcdrl_mmseg.models import DictionaryError
 
@@ -43,6 +44,8 @@ def predict(args: argparse.Namespace) -> int:
     Returns:
         The exit code: 1 if inputs were skipped.
     """
+    # Before the model is built: a wrong file is told at once.
+    conformal = read_conformal(args.conformal) if args.conformal else None
     inferencer = MCDRLInferencer(
         args.config, args.checkpoint, device=args.device, show_progress=False
     )
@@ -55,6 +58,7 @@ def predict(args: argparse.Namespace) -> int:
         args.batch_size,
         args.overwrite,
         Console(),
+        conformal,
     )
     for video, (count, seconds) in summary.seconds.items():
         print(

@@ -20,7 +20,7 @@ from rich.progress import (
 
 from .inferencer import MCDRLInferencer, Prediction
 from .inputs import InputFile, Inputs, Kind, count_images, find_inputs, read_images
-from .outputs import OUTPUTS, Frame, Output
+from .outputs import OUTPUTS, ConformalMaskOutput, ConformalOutput, Frame, Output
 from .written_files import OutputError, check_targets
 
 
@@ -51,6 +51,7 @@ def predict_files(
     batch_size: int = 1,
     overwrite: bool = False,
     console: Console | None = None,
+    conformal: dict | None = None,
 ) -> Summary:
     """Segment files and write what is asked for.
 
@@ -66,6 +67,8 @@ def predict_files(
         batch_size: Images that go through the network together, at most.
         overwrite: Replace results of an earlier run.
         console: Where the progress is shown; None shows none.
+        conformal: A threshold with a guarantee, whose masks are written too; from
+            :func:`mcdrl_common.conformal_file.read_conformal`.
 
     Returns:
         What was done.
@@ -84,6 +87,10 @@ def predict_files(
     inputs = find_inputs(names, leave_out=Path(out))
     classes = inferencer.model.dataset_meta['classes']
     outputs = [OUTPUTS[kind](Path(out), classes) for kind in dict.fromkeys(save)]
+    if conformal is not None:
+        threshold = conformal['threshold']
+        outputs.append(ConformalMaskOutput(Path(out), classes, threshold))
+        outputs.append(ConformalOutput(Path(out), classes, conformal))
     for output in outputs:
         output.use_model(inferencer.model)
     check_targets(

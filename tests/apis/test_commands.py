@@ -18,6 +18,7 @@ ARGUMENTS = Namespace(
     truth=None,
     batch_size=1,
     overwrite=False,
+    conformal=None,
 )
 
 

@@ -11,6 +11,8 @@ from mcdrl_mmseg.apis.inferencer import Prediction
 from mcdrl_mmseg.apis.inputs import InputFile, Kind
 from mcdrl_mmseg.apis.outputs import (
     CocoOutput,
+    ConformalMaskOutput,
+    ConformalOutput,
     ContourOutput,
     Frame,
     MaskOutput,
@@ -63,6 +65,36 @@ def test_probabilities_are_kept_to_five_digits(tmp_path, prediction):
     np.testing.assert_allclose(
         stored / 65535, prediction.lesion_probability, atol=0.5 / 65535 + 1e-7
     )
+
+
+def test_conformal_masks_are_of_the_networks_own_probability(tmp_path):
+    own = np.array([[0.1, 0.3, 0.29, 0.9]], np.float32)
+    calibrated = np.array([[0.3, 0.4, 0.4, 0.6]], np.float32)
+    labels = (own > 0.5).astype(np.uint8)
+    promise = dict(threshold=0.3, level=0.2, risk='area')
+    picture = ConformalMaskOutput(tmp_path, CLASSES, 0.3)
+    document = ConformalOutput(tmp_path, CLASSES, promise)
+    for output in (picture, document):
+        output.add(frame(), Prediction(labels, calibrated, own))
+        output.finish()
+    # 0.3 is at least 0.3, in the precision of probabilities too.
+    np.testing.assert_array_equal(
+        read(tmp_path / 'conformal/sub/a.png'), [[0, 255, 0, 255]]
+    )
+    written = json.loads((tmp_path / 'conformal.json').read_text())
+    assert written['conformal'] == promise
+    (image,) = written['images']
+    np.testing.assert_array_equal(coco_mask.decode(image['mask']), [[0, 1, 0, 1]])
+    assert (image['area'], image['highest_probability']) == (2, 0.6)
+    assert image['calibrated'] is True
+
+
+def test_conformal_mask_without_calibration_is_of_the_one_probability(tmp_path):
+    p = np.array([[0.1, 0.3]], np.float32)
+    output = ConformalOutput(tmp_path, CLASSES, dict(threshold=0.2, level=0.5))
+    output.add(frame(), Prediction((p > 0.5).astype(np.uint8), p))
+    assert output.images[0]['area'] == 1
+    assert output.images[0]['calibrated'] is False
 
 
 def test_an_overlay_leaves_the_background_as_it_was(tmp_path):

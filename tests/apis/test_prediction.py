@@ -87,6 +87,16 @@ def test_every_image_gets_its_own_prediction(folder, batch_size):
     assert not summary.problems
 
 
+def test_masks_at_a_conformal_threshold_are_written_beside_the_others(folder):
+    promise = dict(threshold=0.5, level=0.3)
+    run(folder, 'in/0', save=['masks'], conformal=promise)
+    assert made(folder) == ['conformal.json', 'conformal/a.png', 'masks/a.png']
+    mask = cv2.imread(str(folder / 'out/conformal/a.png'), 0)
+    assert mask.sum() == 255 * 24
+    with pytest.raises(OutputError, match='conformal'):
+        run(folder, 'in/0', save=['overlays'], conformal=promise)
+
+
 def test_a_video_is_timed_and_drawn_whole(folder):
     summary = run(folder, 'in', batch_size=4)
     ((name, (count, seconds)),) = summary.seconds.items()
