@@ -65,7 +65,7 @@ def recorded_dice(
         # A checkpoint chosen on the held-out site tells too good a Dice.
         if run.method == method and run.selection == 'validation':
             for image in run.images:
-                if image['dice'] is not None:
+                if image.get('dice') is not None:
                     key = run.held_out, image['image']
                     found.setdefault(key, []).append(image['dice'])
     if not found:

@@ -66,7 +66,10 @@ def run(args: argparse.Namespace) -> int:
             raise ProtocolError(f'{out} exists: name another file, or --overwrite.')
         cfg = load_config(args.config, args.cfg_options)
         model = load_segmentor(checkpoint, cfg, args.device)
-        dataset = DATASETS.build((cfg.get('train_dataloader') or {}).get('dataset'))
+        loader = cfg.get('train_dataloader')
+        if not loader:
+            raise ProtocolError(f'{args.config} has no train_dataloader.')
+        dataset = DATASETS.build(loader.dataset)
         reference = training_reference(model, dataset, cfg, args.images_per_site)
         _write(checkpoint, out, reference.to_text())
     except USER_ERRORS as error:

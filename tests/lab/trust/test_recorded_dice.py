@@ -2,6 +2,7 @@ import pytest
 
 from mcdrl_lab.errors import ProtocolError
 from mcdrl_lab.plans.records import append_record
+from mcdrl_lab.results.evidence.compact_records import write_compact
 from mcdrl_lab.trust.recorded_dice import recorded_dice
 
 
@@ -33,6 +34,13 @@ def test_mean_over_seeds_of_images_with_a_lesion_of_the_last_method(plan):
     ]
     (only,) = recorded_dice(plan, plan / 'data', method='b')
     assert only.dice == 0.1
+
+
+def test_compact_records_leave_out_the_dice_of_images_without_lesion(plan, make_record):
+    records = plan / 'compact.jsonl.gz'
+    write_compact([make_record('a', 's1', 0, [0.2, None, 0.6])], records)
+    found = recorded_dice(records, plan / 'data')
+    assert [image.dice for image in found] == [0.2, 0.6]
 
 
 def test_no_more_images_of_a_site_than_asked_for(plan):
