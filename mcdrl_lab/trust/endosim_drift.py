@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import numpy as np
 
@@ -11,8 +14,11 @@ from mcdrl_common.site_reference import SiteReference, site_reference
 from mcdrl_lab.simulation.drawing import draw
 from mcdrl_lab.simulation.hospitals import LESION_RATES, SITES, Conditions
 from mcdrl_lab.simulation.scene import CONFOUNDER_PROMPTS, CONFOUNDERS
-from mcdrl_lab.simulation.simulated_sites import Benchmark
-from mcdrl_lab.trust.drift import condition_drift
+from mcdrl_lab.simulation.simulated_sites import Benchmark, write_benchmark
+
+from .drift import condition_drift
+from .expected_dice import DiceModel, fit_dice
+from .recorded_dice import recorded_dice
 
 LEAST_RATE_DIFFERENCE = 0.1
 """How far a site's true rate lies beyond those of all others for it to differ."""
@@ -147,3 +153,28 @@ def precision_and_recall(
     named = sum(len(result.named) for result in results)
     true = sum(len(result.truth) for result in results)
     return right / named if named else None, right / true if true else None
+
+
+def expected_dice_of_draw(
+    encode: Encode,
+    benchmark: Benchmark,
+    records: str | os.PathLike,
+    method: str | None = None,
+) -> DiceModel:
+    """How well conditions alone tell the Dice that records hold of a draw.
+
+    Args:
+        encode: See :func:`named_conditions`.
+        benchmark: The draw; its images are drawn again.
+        records: Of a leave-one-site-out plan on it.
+        method: Name of the method; None takes the one that was recorded last.
+
+    Raises:
+        ProtocolError: Records that cannot be used, or of another draw.
+    """
+    with TemporaryDirectory() as folder:
+        write_benchmark(benchmark, Path(folder))
+        images = recorded_dice(records, folder, method)
+    scores = {site: encode(_images(benchmark, site))[0] for site in SITES}
+    rows = [scores[image.site][int(image.path.stem)] for image in images]
+    return fit_dice(np.stack(rows), [i.dice for i in images], [i.site for i in images])

@@ -24,6 +24,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         '--spurious', type=float, default=1.0, help='how far sites differ (default: 1)'
     )
+    parser.add_argument(
+        '--records',
+        help='instead: how well conditions tell the Dice in these records, of a plan '
+        'on the one draw of --seeds',
+    )
+    parser.add_argument(
+        '--method', help='method of --records (default: the last one recorded)'
+    )
 
 
 def run(args: argparse.Namespace) -> int:
@@ -35,12 +43,32 @@ def run(args: argparse.Namespace) -> int:
 
     from mcdrl_common.findings import ConversionError
     from mcdrl_common.site_reference import SiteReferenceError
+    from mcdrl_lab.errors import ProtocolError
+    from mcdrl_lab.simulation.simulated_sites import Benchmark
 
     from .builtin_encoder import builtin_encoder
-    from .endosim_drift import named_conditions, precision_and_recall
+    from .endosim_drift import (
+        expected_dice_of_draw,
+        named_conditions,
+        precision_and_recall,
+    )
 
     console = Console(stderr=True)
     try:
+        if args.records is not None:
+            if len(args.seeds) != 1:
+                raise ProtocolError('--records are of one draw: name it by --seeds.')
+            (seed,) = args.seeds
+            benchmark = Benchmark(args.images_per_site, 128, args.spurious, seed)
+            model = expected_dice_of_draw(
+                builtin_encoder(), benchmark, args.records, args.method
+            )
+            print(
+                f'rank correlation {model.rank_correlation:.2f}, {model.images} images'
+            )
+            for site, error in model.site_errors.items():
+                print(f'{site}: mean Dice missed by {100 * error:+.0f} points')
+            return 0
         results = named_conditions(
             builtin_encoder(),
             args.seeds,
@@ -50,7 +78,7 @@ def run(args: argparse.Namespace) -> int:
                 seeds, 'draws', console=console, disable=not console.is_terminal
             ),
         )
-    except (ConversionError, SiteReferenceError) as error:
+    except (ConversionError, ProtocolError, SiteReferenceError) as error:
         print(f'endosim-drift: {error}', file=sys.stderr)
         return 2
     for result in results:

@@ -1,9 +1,14 @@
 import numpy as np
 import pytest
 
+from mcdrl_lab.plans.records import append_record
+from mcdrl_lab.simulation.drawing import draw
+from mcdrl_lab.simulation.hospitals import SITES
 from mcdrl_lab.simulation.scene import CONFOUNDERS
+from mcdrl_lab.simulation.simulated_sites import Benchmark
 from mcdrl_lab.trust.endosim_drift import (
     NamedConditions,
+    expected_dice_of_draw,
     named_conditions,
     precision_and_recall,
     true_rates,
@@ -58,3 +63,22 @@ def test_encoder_that_sees_brightness_names_it_at_its_home():
     named = {result.site: result.named for result in results}
     assert named['endosim_c']['bright lighting'] == 1
     assert set().union(*named.values()) <= {'bright lighting', 'dark lighting'}
+
+
+def test_dice_that_follows_a_condition_is_told_from_it(
+    tmp_path, make_record, make_image
+):
+    benchmark = Benchmark(images_per_site=12, size=32, spurious=1.0, seed=0)
+
+    def encode(images):
+        light = images.reshape(len(images), -1).mean(axis=1) / 255
+        return light[:, None] * np.eye(12)[2], np.eye(len(images))
+
+    for site in SITES:
+        images = [draw(benchmark.scene(site, n), size=32)[0] for n in range(12)]
+        light = encode(np.stack(images))[0][:, 2]
+        records = [make_image(f'images/{n:05d}.png', x) for n, x in enumerate(light)]
+        append_record(tmp_path / 'r.jsonl', make_record('a', site, images=records))
+    model = expected_dice_of_draw(encode, benchmark, tmp_path / 'r.jsonl')
+    assert model.images == 60
+    assert model.rank_correlation > 0.99
