@@ -9,8 +9,8 @@ masks stay as they are.
 
 from __future__ import annotations
 
-import math
 import os
+import sys
 from collections.abc import Mapping, Sequence
 
 import torch
@@ -47,7 +47,7 @@ def temperature_of(
     if not (
         isinstance(values, list | tuple)
         and len(values) == expected
-        and all(type(v) in (int, float) and 0 < v < math.inf for v in values)
+        and all(type(v) in (int, float) and 0 < v <= sys.float_info.max for v in values)
     ):
         raise CheckpointError(
             f"{source}: meta['{META_KEY}'] is {values!r}; expected a list of "

@@ -44,7 +44,8 @@ def test_no_pixel_goes_from_lesion_to_background_whatever_the_temperatures():
 
 
 @pytest.mark.parametrize(
-    'values', ['1', [1.0, 2.0], [0.0], [math.nan], [math.inf], [True], [], {}, 2.0]
+    'values',
+    ['1', [1.0, 2.0], [0.0], [math.nan], [math.inf], [True], [], {}, 2.0, [10**400]],
 )
 def test_what_is_no_temperature_is_refused_and_named(values):
     with pytest.raises(CheckpointError, match=r'best\.pth.*1 positive numbers'):
