@@ -20,6 +20,7 @@ from mcdrl_lab.results.invariance_tables import (
 from mcdrl_lab.results.plots import save_figure
 
 from . import evidence_blocks as blocks
+from .drawn_block import drawn_block, read_cells
 
 _MARKER = re.compile(
     r'<!-- evidence: (?P<order>.*?) -->\n.*?<!-- /evidence -->', re.DOTALL
@@ -43,6 +44,8 @@ class EvidencePage:
       differences on several draws of the data, side by side, and their mean;
     - ``sweep RECORDS REFERENCE SETTING ...``: Dice, difference and cost of settings;
     - ``shift METHOD OTHER STRENGTH=RECORDS ...``: the effect against the shift;
+    - ``drawn RECORDS TABLE``: Dice with and without a drawn condition, from the table
+      ``TABLE.csv`` of what was drawn;
     - ``invariance``, ``confounders METHOD``: from ``invariance.jsonl``;
     - ``runs RECORDS ...``: what there is, and what it took.
 
@@ -65,6 +68,7 @@ class EvidencePage:
             'draws_false_positives': self._draws_false_positives,
             'sweep': self._sweep,
             'shift': self._shift,
+            'drawn': self._drawn,
             'invariance': self._invariance,
             'confounders': self._confounders,
             'runs': self._runs,
@@ -169,6 +173,10 @@ class EvidencePage:
             figure = blocks.shift_figure(effects)
             save_figure(figure, self.path.parent / picture, ['.png'])
         return blocks.shift_block(effects, f'{picture}.png')
+
+    def _drawn(self, arguments: list[str], _: bool) -> str:
+        name, table = arguments
+        return drawn_block(self._records(name), read_cells(self._file(f'{table}.csv')))
 
     def _invariance(self, arguments: list[str], _: bool) -> str:
         return invariance_table(self._invariance_records(arguments))

@@ -1,0 +1,60 @@
+import pytest
+
+from mcdrl_lab.errors import ProtocolError
+from mcdrl_lab.results.evidence.drawn_block import drawn_block, read_cells
+
+TABLE = """site,image,lesion_share,case,condition,strength
+c1,c1/images/a.jpg,0.1,0,,0.000
+c1,c1/images/b.jpg,0.1,0,blur,0.700
+c1,c1/images/c.jpg,0.4,1,,0.000
+c1,c1/images/d.jpg,0.4,1,mucus,0.600
+c1,c1/images/e.jpg,0.4,1,blood,0.900
+"""
+
+
+@pytest.fixture
+def cells(tmp_path):
+    path = tmp_path / 'conditions.csv'
+    path.write_text(TABLE)
+    return read_cells(path)
+
+
+@pytest.fixture
+def record(make_record):
+    """One run whose images a to e have the Dice that a test names."""
+
+    def make(method, dice):
+        made = make_record(method, 'c1', 0, dice)
+        for image, name in zip(made.images, 'abcde'):
+            image['image'] = f'images/{name}.jpg'
+        return made
+
+    return make
+
+
+def last_row(text):
+    return [cell.strip() for cell in text.splitlines()[-1].split('|')[2:-1]]
+
+
+def test_dice_by_case_and_condition_and_their_interaction(cells, record):
+    # In cases the condition adds (0.9 + 0.7) / 2 - 0.75 = 5 points, else it takes 20.
+    text = drawn_block([record('m', [0.7, 0.5, 0.75, 0.9, 0.7])], cells)
+    assert last_row(text) == ['70.0', '50.0', '75.0', '80.0', '+25.0']
+
+
+def test_images_without_a_lesion_have_no_dice_to_count(cells, record):
+    text = drawn_block([record('m', [0.7, 0.5, 0.75, None, 0.7])], cells)
+    assert last_row(text) == ['70.0', '50.0', '75.0', '70.0', '+15.0']
+
+
+def test_an_image_that_the_table_lacks_is_named(cells, record):
+    del cells['c1/images/c.jpg']
+    with pytest.raises(ProtocolError, match=r'lacks c1/images/c\.jpg'):
+        drawn_block([record('m', [0.7, 0.5, 0.75, 0.9, 0.7])], cells)
+
+
+def test_another_table_is_named(tmp_path):
+    path = tmp_path / 'index.csv'
+    path.write_text('image,patient\na,1\n')
+    with pytest.raises(ProtocolError, match=r'index\.csv: expected the columns'):
+        read_cells(path)
