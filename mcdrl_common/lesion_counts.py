@@ -8,9 +8,10 @@ list [lesions, found, found with IoU of at least 0.5], and ``predicted``, ``fals
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import numpy as np
+if TYPE_CHECKING:
+    import numpy as np
 
 SIZES = ('small', 'medium', 'large')
 SIZE_BOUNDS = (0.01, 0.1)
@@ -24,6 +25,9 @@ def sizes_of(shares: np.ndarray) -> np.ndarray:
     Args:
         shares: Their areas as shares of the image's, (n,).
     """
+    # Commands that only read counts start without it.
+    import numpy as np
+
     return np.searchsorted(SIZE_BOUNDS, shares, side='right')
 
 

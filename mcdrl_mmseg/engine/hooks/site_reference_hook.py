@@ -8,8 +8,6 @@ from mmengine.hooks import Hook
 from mmengine.runner import Runner
 from mmseg.registry import HOOKS
 
-from mcdrl_common.site_reference import META_KEY, SiteReference
-from mcdrl_mmseg.engine.training_reference import training_reference
 from mcdrl_mmseg.engine.unwrap import unwrap_model
 
 
@@ -65,12 +63,16 @@ class SiteReferenceHook(Hook):
         if self._taken is None or self._taken[0] != stage:
             self._taken = stage, self._take(runner)
         if self._taken[1] is not None:
+            from mcdrl_common.site_reference import META_KEY
+
             checkpoint['meta'][META_KEY] = self._taken[1]
 
     def _take(self, runner: Runner) -> str | None:
+        from mcdrl_mmseg.engine.training_reference import training_reference
+
         start = time.monotonic()
         try:
-            reference: SiteReference = training_reference(
+            reference = training_reference(
                 unwrap_model(runner),
                 runner.train_dataloader.dataset,
                 runner.cfg,
