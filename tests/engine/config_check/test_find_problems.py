@@ -497,11 +497,24 @@ def test_a_text_tower_that_cannot_be_built_is_named(shipped, monkeypatch):
     )
 
 
-def test_steps_of_other_libraries_are_left_to_them(shipped):
+@pytest.mark.parametrize(
+    'step',
+    [
+        # Names that MMSegmentation registers too, with other arguments.
+        dict(type='CLAHE', clip_limit=(1, 4), p=0.5),
+        dict(type='Resize', height=64, width=64),
+        dict(type='RandomCrop', height=64, width=64),
+        dict(type='Normalize', max_pixel_value=255.0),
+        # Names that are like those of MMSegmentation.
+        dict(type='RandomResizedCrop', size=(64, 64)),
+        dict(type='RandomRotate90', p=0.5),
+        dict(type='OneOf', transforms=[dict(type='Rotate', limit=10)], p=0.2),
+    ],
+    ids=lambda step: step['type'],
+)
+def test_steps_of_other_libraries_are_left_to_them(shipped, step):
     cfg = shipped('mcdrl')
-    flips = [dict(type='HorizontalFlip', p=0.5), dict(type='GaussNoise', p=0.5)]
-    blurs = dict(type='OneOf', transforms=[dict(type='Bluur')], p=0.2)
-    albu = dict(type='Albu', transforms=[*flips, blurs])
+    albu = dict(type='Albu', transforms=[step])
     cfg.train_dataloader.dataset.pipeline.insert(2, albu)
     assert find_problems(cfg) == []
 
