@@ -26,6 +26,7 @@ KINDS = {
     'fault': 'Faults injected, and survived',
     'determinism': 'Determinism',
     'bad input': 'Bad inputs tried, and named',
+    'silent': 'Silent wrong answers, made right or refused',
     'security': 'Attacks tried, and refused',
     'numerics': 'Numerics',
 }

@@ -25,6 +25,7 @@ def _blocks(text: str) -> list[str]:
     return re.findall(r'^```python\n(.*?)^```', text, re.MULTILINE | re.DOTALL)
 
 
+@pytest.mark.reliability('silent', "README's imports, in a process of their own")
 def test_the_imports_of_the_readme_work_in_their_order(repo_root):
     text = (repo_root / 'README.md').read_text(encoding='utf-8')
     (snippet,) = (block for block in _blocks(text) if 'init_model' in block)

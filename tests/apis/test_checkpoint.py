@@ -347,6 +347,7 @@ def pure_python(tmp_path, save):
     return file, save(dict(meta=meta, state_dict=state))
 
 
+@pytest.mark.reliability('silent', 'a checkpoint of a pure Python config')
 def test_checkpoints_of_pure_python_configs_predict_with_and_without_the_file(
     pure_python,
 ):

@@ -117,6 +117,7 @@ def window(center, width) -> 'pydicom.Dataset':
     return item(FrameVOILUTSequence=[voi])
 
 
+@pytest.mark.reliability('silent', 'DICOM of eight bits with a rescaling')
 @pytest.mark.parametrize(
     ('slope', 'intercept', 'expected'),
     [(1, 0, [20, 100, 200]), (2, -50, [20, 100, 200]), (-1, 0, [55, 155, 235])],
@@ -127,6 +128,7 @@ def test_eight_bits_with_rescaling_are_not_stretched(save, slope, intercept, exp
     np.testing.assert_array_equal(np.unique(shown), expected)
 
 
+@pytest.mark.reliability('silent', 'DICOM of eight bits in sixteen')
 def test_eight_bits_in_sixteen_stay_as_they_are(save):
     pixels = np.array([[20, 100], [200, 90]], np.uint16)
     np.testing.assert_array_equal(read_one(save(pixels, bits=8)), pixels)
@@ -144,6 +146,7 @@ def test_signed_eight_bits_keep_their_full_range(save):
     np.testing.assert_array_equal(read_one(save(pixels)), [[0, 128], [255, 100]])
 
 
+@pytest.mark.reliability('silent', 'DICOM with a window for each frame')
 def test_windows_of_enhanced_objects_hold_for_each_frame(save):
     # Hand-worked: 25 to 125 and 0 to 200 are black to white.
     pixels = np.full((2, 2, 4), 75, np.uint16)
@@ -177,12 +180,14 @@ def test_rescaling_of_enhanced_objects_holds_for_each_frame(save):
     assert [int(image[0, 0, 0]) for image in read_dicom(path)] == [50, 200]
 
 
+@pytest.mark.reliability('silent', 'DICOM with frames and no window')
 def test_frames_without_a_window_are_stretched_together(save):
     pixels = np.stack([np.full((2, 4), v, np.uint16) for v in (100, 200, 300)])
     path = save(pixels, bits=12, frames=3)
     assert [int(image[0, 0, 0]) for image in read_dicom(path)] == [0, 128, 255]
 
 
+@pytest.mark.reliability('silent', 'DICOM with padding')
 def test_padding_is_black_and_does_not_stretch(save):
     pixels = np.array([[-2000, 0], [50, 100]], np.int16)
     shown = read_one(save(pixels, PixelPaddingValue=-2000))
@@ -191,6 +196,7 @@ def test_padding_is_black_and_does_not_stretch(save):
     np.testing.assert_array_equal(shown, [[0, 255], [127, 0]])
 
 
+@pytest.mark.reliability('silent', 'DICOM with empty entries')
 def test_empty_entries_count_as_absent(save):
     pixels = np.array([[20, 100], [200, 90]], np.uint8)
     empty = dict.fromkeys(
@@ -200,6 +206,7 @@ def test_empty_entries_count_as_absent(save):
     np.testing.assert_array_equal(shown, pixels)
 
 
+@pytest.mark.reliability('silent', 'DICOM with tables of other bits than declared')
 @pytest.mark.parametrize(
     ('declared', 'entries', 'expected'),
     [
@@ -236,6 +243,7 @@ def test_a_palette_of_eight_bits_in_sixteen_is_not_black(save):
     assert (image == (30, 20, 10)).all()
 
 
+@pytest.mark.reliability('silent', 'DICOM without preamble')
 @pytest.mark.parametrize('header', [True, False])
 def test_files_without_preamble_are_known_by_content(save, tmp_path, header):
     pixels = np.array([[20, 100], [200, 90]], np.uint8)

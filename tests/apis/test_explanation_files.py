@@ -130,6 +130,7 @@ def test_masks_are_found_by_name_and_other_sizes_are_problems(images, explained)
     assert 'the mask is 6 x 4' in summary.problems[names[0]]
 
 
+@pytest.mark.reliability('silent', 'the truth of an explanation')
 def test_the_truth_is_read_as_training_reads_it(images, explained):
     soft = np.zeros((4, 5), np.uint8)
     soft[0] = (255, 200, 128, 127, 3)  # half of the range decides

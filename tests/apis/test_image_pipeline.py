@@ -44,6 +44,7 @@ def test_a_file_that_is_no_image_is_named(tmp_path, content):
         read_image(path)
 
 
+@pytest.mark.reliability('silent', 'twelve bits in sixteen')
 @pytest.mark.parametrize('channels', [1, 3])
 @pytest.mark.parametrize('ending', ['.png', '.tif'])
 def test_sixteen_bits_that_hold_twelve_are_not_taken_for_black(
@@ -57,6 +58,7 @@ def test_sixteen_bits_that_hold_twelve_are_not_taken_for_black(
     assert (read_image(path) == 0).all()
 
 
+@pytest.mark.reliability('silent', 'an image of several pages or frames')
 def test_of_several_pages_or_frames_none_is_taken_silently(tmp_path):
     pages = [Image.new('RGB', (8, 8), color) for color in ('red', 'blue', 'green')]
     for ending in ('tif', 'png', 'webp', 'gif'):
@@ -66,6 +68,7 @@ def test_of_several_pages_or_frames_none_is_taken_silently(tmp_path):
             read_image(path)
 
 
+@pytest.mark.reliability('silent', 'an image in LAB colours')
 def test_lab_colours_are_not_taken_for_red_green_and_blue(tmp_path):
     Image.new('LAB', (8, 8)).save(tmp_path / 'lab.tif')
     with pytest.raises(ImageError, match=r'lab\.tif: colours as LAB'):

@@ -13,6 +13,7 @@ def ends_with(error):
     return main
 
 
+@pytest.mark.reliability('silent', 'a component that asks for another package')
 @pytest.mark.parametrize(
     'error',
     [

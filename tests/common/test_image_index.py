@@ -40,6 +40,7 @@ def test_lost_leading_zeros_are_named_and_nothing_may_be_split():
     assert '4 of 4 images have no row' in indexed.cut
 
 
+@pytest.mark.reliability('silent', 'index rows without image, images without row')
 def test_images_without_row_and_rows_without_image_are_named():
     rows = [('a', '000.png', '', 'p'), ('a', '009.png', '', 'q')]
     indexed = index(rows).images_of(['a'], IMAGES[:2])
@@ -84,6 +85,7 @@ def test_images_whose_patient_is_left_open_are_named():
     assert kinds(indexed) == ['image of unknown patient']
 
 
+@pytest.mark.reliability('silent', 'an index in UTF-16, with semicolons or tabs')
 @pytest.mark.parametrize('encoding', ['utf-8', 'utf-8-sig', 'utf-16'])
 @pytest.mark.parametrize('delimiter', [',', ';', '\t'])
 def test_indices_are_read_as_spreadsheet_programs_write_them(

@@ -14,6 +14,7 @@ def write(path, values):
     return path
 
 
+@pytest.mark.reliability('silent', 'the truth, read by other tools than the training')
 @pytest.mark.parametrize(
     ('values', 'num_classes', 'lesion', 'ignored'),
     [

@@ -106,6 +106,7 @@ def test_sites_of_one_dataset_may_hold_different_lesions(write):
     assert dataset.metainfo['classes'] == ('background', 'lesion')
 
 
+@pytest.mark.reliability('silent', 'classes without a background')
 def test_classes_of_their_own_get_labels_of_their_own(write):
     root = write('a', {'1.jpg': (0, 255)})
     write('b', {'1.jpg': (255, 0)})
@@ -124,6 +125,7 @@ def test_classes_of_their_own_get_labels_of_their_own(write):
     assert labels == [{0, 2}, {0, 1}]
 
 
+@pytest.mark.reliability('silent', 'a background that is not the first class')
 @pytest.mark.parametrize(
     'classes',
     [
@@ -151,6 +153,9 @@ def test_classes_that_are_named_twice_or_ignored_are_an_error(write):
         build(root, ['a'], ignore_index=1)
 
 
+@pytest.mark.reliability(
+    'silent', 'reduce_zero_label and other options that nothing reads'
+)
 @pytest.mark.parametrize(
     'option',
     [
@@ -274,6 +279,9 @@ def test_split_never_cuts_a_sequence(write, encoding):
     assert val[0]['data_samples'].metainfo['sequence'] == 'last'
 
 
+@pytest.mark.reliability(
+    'silent', 'index rows that find no image, and a patient at the cut'
+)
 def test_index_rows_that_find_no_image_never_cut_a_patient(write):
     """Without their rows the images were split in blocks, through a patient."""
     root = write('a', numbered(10))

@@ -49,6 +49,7 @@ def areas(*values, size=8) -> np.ndarray:
     return np.repeat(np.repeat(mask(values), size, axis=0), size, axis=1)
 
 
+@pytest.mark.reliability('silent', 'a lossless mask with an uncertain border')
 @pytest.mark.parametrize('values', [(0, 1, 255), (0, 128, 255), (0, 200, 255)])
 def test_areas_of_a_third_value_are_a_label_map_and_an_error(values):
     """1 a lesion and 255 its uncertain border: the border would be the lesion."""
@@ -62,6 +63,7 @@ def test_two_areas_on_both_sides_of_the_half_are_background_and_lesion(values):
     assert np.array_equal(labels, areas(0, 1))
 
 
+@pytest.mark.reliability('silent', 'a lossless mask with antialiased edges')
 @pytest.mark.parametrize('scale', [0.25, 0.3, 2, 3.7, 8])
 def test_soft_edges_of_lossless_masks_are_edges(scale):
     disc = cv2.circle(np.zeros((200, 200), np.uint8), (90, 110), 60, 255, -1)

@@ -97,6 +97,7 @@ def test_slide_inference_works_through_the_tool(bench, half_precision):
     assert math.isfinite(metrics['mDice_fg'])
 
 
+@pytest.mark.reliability('silent', 'test-time augmentation')
 def test_tta_is_the_mean_over_the_image_and_its_flips(bench, half_precision, repo_root):
     """The label maps of --tta are those worked out here by the segmentor alone."""
     config, run = half_precision

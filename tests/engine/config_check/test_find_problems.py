@@ -497,6 +497,7 @@ def test_a_text_tower_that_cannot_be_built_is_named(shipped, monkeypatch):
     )
 
 
+@pytest.mark.reliability('silent', 'config: steps of albumentations')
 @pytest.mark.parametrize(
     'step',
     [

@@ -206,6 +206,7 @@ def copied(make_toy_runner, folder, tmp_path):
     return copy
 
 
+@pytest.mark.reliability('silent', 'a copied work folder, resumed')
 def test_a_copied_folder_goes_on_from_its_own_checkpoint_and_best(
     make_toy_runner, folder, copied, unbroken
 ):
@@ -261,6 +262,7 @@ def test_the_best_of_several_scores_is_that_of_the_copy(make_toy_runner, folder)
 POLY = dict(type='PolyLR', power=0.9, eta_min=0, by_epoch=False, end=6)
 
 
+@pytest.mark.reliability('silent', 'a run resumed with another rate')
 @pytest.mark.parametrize('schedule', [None, [POLY]])
 def test_a_resumed_run_names_the_rate_that_it_uses_and_the_one_asked_for(
     make_toy_runner, folder, schedule
@@ -277,6 +279,7 @@ def test_a_resumed_run_names_the_rate_that_it_uses_and_the_one_asked_for(
     assert runner.optim_wrapper.param_groups[0]['weight_decay'] == 0.01
 
 
+@pytest.mark.reliability('silent', 'a run resumed with another schedule')
 def test_a_resumed_run_names_the_schedule_that_it_uses_and_the_one_asked_for(
     make_toy_runner, folder
 ):

@@ -72,6 +72,7 @@ def test_outlines_beyond_the_image_are_clipped_and_noted(far):
     assert notes == (('clipped outline', '1 reach out of the image'),)
 
 
+@pytest.mark.reliability('silent', 'a polygon over the border of the image')
 def test_a_triangle_over_the_border_keeps_the_slope_of_its_edges():
     # From (-8, 0) to (8, 0) and (8, 16): the edge y = x + 8 enters at (0, 8).
     labels, notes = draw_regions([Region(1, [[-8, 0, 8, 0, 8, 16]])], (16, 16))

@@ -116,6 +116,9 @@ def test_categories_become_indices_in_the_order_asked_for(
     assert (mask[4, 4], mask[20, 30]) == (255, 0)
 
 
+@pytest.mark.reliability(
+    'silent', 'COCO with paths that are longer than those of the images'
+)
 def test_images_are_found_by_the_ends_of_their_paths(make, write, download, out):
     for folder in ('train', 'val'):
         make.image(f'{folder}/1.jpg')
@@ -134,6 +137,7 @@ def test_images_are_found_by_the_ends_of_their_paths(make, write, download, out)
     assert [row['sequence'] for row in rows] == ['train', 'val']
 
 
+@pytest.mark.reliability('silent', 'COCO with other paths than those of the images')
 @pytest.mark.parametrize(
     'listed',
     [
@@ -161,12 +165,14 @@ def test_images_are_found_by_name_where_paths_do_not_agree(
     ]
 
 
+@pytest.mark.reliability('silent', 'COCO with letters composed otherwise')
 def test_composed_and_decomposed_letters_are_the_same(make, write, download, out):
     make.image('Ko\u0308ln.png')
     write(images=[image(1, 'K\u00f6ln.png')], annotations=[outline(1)])
     assert pair_and_write(source(), [download], out)[0].state == 'written'
 
 
+@pytest.mark.reliability('silent', 'COCO with names that several images have')
 def test_names_that_several_images_have_are_refused_with_all_of_them(
     make, write, download, out
 ):
@@ -189,6 +195,7 @@ def test_sizes_that_a_list_leaves_open_are_the_images(
     assert np.array_equal(read_mask(out / 's/masks/a.png'), box_mask)
 
 
+@pytest.mark.reliability('silent', 'COCO with annotations without category')
 def test_annotations_without_category_are_named(make, write, download, out):
     make.image('a.jpg')
     write(images=[image(1, 'a.jpg')], annotations=[outline(1, category=None)])
