@@ -24,3 +24,5 @@ CALIBRATION_METRICS = (
     *CALIBRATION_SCORES,
     *(f'{score}_border' for score in CALIBRATION_SCORES),
 )
+# Of an image without ground truth: how sure the network is of its mask.
+CONFIDENCES = ('self_dice', 'mean_confidence')

@@ -10,6 +10,7 @@ from typing import Any
 
 from mcdrl_common.json_files import as_json
 from mcdrl_common.lesion_counts import is_counts
+from mcdrl_common.metric_names import CONFIDENCES
 from mcdrl_lab.errors import ProtocolError
 from mcdrl_lab.results.image_metrics import IMAGE_METRICS
 
@@ -185,6 +186,9 @@ def _check_image(where: str, image: Mapping[str, Any]) -> None:
     # Records of before lesions were counted have none.
     if 'lesions' in image:
         right['lesions'] = is_counts(image['lesions'])
+    # The same of the network's own confidence.
+    for name in CONFIDENCES:
+        right[name] = isinstance(image.get(name), _NUMBER)
     wrong = [name for name, is_right in right.items() if not is_right]
     if wrong:
         raise ProtocolError(f'{where}: missing or of another type: {wrong}.')

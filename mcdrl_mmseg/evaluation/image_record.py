@@ -5,6 +5,7 @@ from pathlib import PurePath
 
 import numpy as np
 
+from mcdrl_common.metric_names import CONFIDENCES
 from mcdrl_common.overlap_scores import (
     class_counts,
     foreground_counts,
@@ -12,6 +13,7 @@ from mcdrl_common.overlap_scores import (
     none_if_nan,
     overlap_scores,
 )
+from mcdrl_common.own_confidence import own_confidence
 
 from .lesion_matching import lesion_counts
 from .pixel_counts import confusion_matrix, threshold_histograms
@@ -28,6 +30,7 @@ def image_record(
     ignore_index: int = 255,
     surface_tolerance: float | str | None = None,
     thresholds: bool = True,
+    confidence: bool = True,
 ) -> dict:
     """Measure one image.
 
@@ -44,6 +47,7 @@ def image_record(
         surface_tolerance: See :func:`~.surface.tolerance_in_pixels`; None leaves
             the distances out.
         thresholds: Whether to average over thresholds, where there is a probability.
+        confidence: Whether to say how sure the network is, where there is one.
 
     Returns:
         The keys of the per-image record, in docs/metrics.md.
@@ -74,6 +78,10 @@ def image_record(
         dice_mean, iou_mean = mean_over_thresholds(
             threshold_histograms(image.probability, foreground, valid)
         )
+    sure = dict.fromkeys(CONFIDENCES)
+    if confidence and image.probability is not None:
+        maps = image.probability, image.labels != 0, valid
+        sure = own_confidence(*(pixels.cpu().numpy() for pixels in maps))
     record = dict(
         image=name,
         site=image.site,
@@ -90,6 +98,7 @@ def image_record(
         **counts._asdict(),
         pixels=pixels,
         lesions=lesion_counts((image.labels != 0) & valid, foreground),
+        **sure,
     )
     if image.num_classes > 2:
         record['classes'] = _class_records(matrix, class_names)

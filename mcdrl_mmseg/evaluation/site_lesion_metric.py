@@ -68,8 +68,9 @@ class SiteLesionMetric(BaseMetric):
         prefix: As in ``BaseMetric``; the default leaves the names as they are.
         collect_dir: As in ``BaseMetric``.
         calibration: Whether to compute calibration errors and Brier score of the
-            lesion probability, by site and near the lesions' outlines, and what each
-            of a grid of thresholds misses of the lesions.
+            lesion probability, by site and near the lesions' outlines, what each of a
+            grid of thresholds misses of the lesions, and how sure the network is of
+            each image.
 
     Raises:
         ImportError: If ``surface`` is set and MONAI is not installed.
@@ -140,6 +141,7 @@ class SiteLesionMetric(BaseMetric):
                 self.ignore_index,
                 self.surface_tolerance if self.surface else None,
                 self.thresholds,
+                self.calibration,
             )
             of_probability = self._of_probability(image) if self.calibration else {}
             self.results.append(

@@ -12,6 +12,7 @@ CONTRACT = [
     *('dice', 'iou', 'accuracy', 'precision', 'recall', 'hd95', 'nsd'),
     *('dice_mean256', 'iou_mean256', 'false_positive', 'false_area'),
     *('tp', 'fp', 'fn', 'tn', 'pixels', 'lesions'),
+    *('self_dice', 'mean_confidence'),
 ]
 NEED_A_LESION = [
     *('dice', 'iou', 'precision', 'recall', 'hd95', 'nsd'),
@@ -100,6 +101,19 @@ def test_image_without_a_labelled_pixel_is_neither_with_nor_without_lesion():
     assert record['accuracy'] is None
     assert record['false_positive'] is None
     assert record['false_area'] is None
+
+
+def test_own_confidence_is_of_the_valid_pixels_with_and_without_lesion():
+    p = torch.tensor([[0.8, 0.4, 0.0, 0.9]])
+    for target in ([[1, 1, 0, 255]], [[0, 0, 0, 255]]):
+        record = image_record(evaluated([[1, 0, 0, 1]], target, probability=p))
+        # 2 * 0.8 / (1.2 + 1), and (0.8 + 0.6 + 1) / 3.
+        assert record['self_dice'] == pytest.approx(1.6 / 2.2)
+        assert record['mean_confidence'] == pytest.approx(2.4 / 3)
+    unasked = image_record(
+        evaluated([[1, 0, 0, 1]], target, probability=p), confidence=False
+    )
+    assert unasked['self_dice'] is unasked['mean_confidence'] is None
 
 
 def test_ignored_pixels_change_no_score():

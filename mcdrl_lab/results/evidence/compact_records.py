@@ -9,13 +9,14 @@ from dataclasses import replace
 from pathlib import Path
 
 from mcdrl_common.atomic_write import atomic_write
+from mcdrl_common.metric_names import CONFIDENCES
 from mcdrl_lab.errors import ProtocolError
 from mcdrl_lab.plans.records import RunRecord
 from mcdrl_lab.results.scores import done
 
 # What tables and comparisons of these metrics need of an image.
 _IMAGE_KEYS = ('image', 'sequence', 'has_lesion')
-_METRICS = ('dice', 'iou', 'false_positive')
+_METRICS = ('dice', 'iou', 'false_positive', *CONFIDENCES)
 _DIGITS = 4
 
 
@@ -27,12 +28,18 @@ def compact(record: RunRecord) -> RunRecord:
 
     Returns:
         The same without summary values by site or lesion type; of each image only its
-        name, sequence, Dice, IoU and whether it is a false positive.
+        name, sequence, Dice, IoU, whether it is a false positive, and how sure the
+        network was.
     """
     images = [
         {
             **{key: image[key] for key in _IMAGE_KEYS},
-            **{key: _rounded(image[key]) for key in _METRICS if image[key] is not None},
+            **{
+                key: _rounded(image[key])
+                for key in _METRICS
+                # Records of before have no confidences.
+                if image.get(key) is not None
+            },
         }
         for image in record.images
     ]
