@@ -4,6 +4,8 @@ It changes nothing else: what MMEngine loads and how, :mod:`mcdrl_mmseg.apis` an
 tools make stricter, for themselves.
 """
 
+from typing import TYPE_CHECKING, Any
+
 from .requirements_check import check_requirements
 from .version import __version__
 
@@ -22,8 +24,10 @@ from .foreign_noise import quiet_if_asked  # noqa: E402
 
 with quiet_if_asked():
     from . import datasets, engine, evaluation, models
-from .config_files import config_path  # noqa: E402
-from .engine.insertion import mcdrl_over  # noqa: E402
+
+if TYPE_CHECKING:
+    from .config_files import config_path
+    from .engine.insertion import mcdrl_over
 
 __all__ = [
     '__version__',
@@ -34,3 +38,16 @@ __all__ = [
     'mcdrl_over',
     'models',
 ]
+
+
+def __getattr__(name: str) -> Any:
+    # What a config may call while it is read; registering needs neither.
+    if name == 'config_path':
+        from .config_files import config_path
+
+        return config_path
+    if name == 'mcdrl_over':
+        from .engine.insertion import mcdrl_over
+
+        return mcdrl_over
+    raise AttributeError(f'module {__name__!r} has no attribute {name!r}')

@@ -137,9 +137,10 @@ own = [name for name in sys.modules if name.partition('.')[0] in {OWN!r}]
 print(json.dumps(own))
 """
     )
-    assert len(names) <= 80, names
+    assert len(names) <= 60, names
     assert not [name for name in names if name.startswith('mcdrl_lab')]
-    # What draws, verifies, calls open_clip or serves tools is loaded where it is used.
+    # What draws, verifies, reads masks, calls open_clip or serves tools is loaded where
+    # it is used.
     rooms = ('apis', 'visualization', 'clip.towers', 'safe_loading')
     late = ('mcdrl_common.verification', *(f'mcdrl_mmseg.{room}' for room in rooms))
     assert not [name for name in names if name.startswith(late)]

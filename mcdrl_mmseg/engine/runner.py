@@ -7,8 +7,6 @@ from mmengine.runner import Runner
 from mmseg.registry import RUNNERS
 from torch import nn
 
-from .insertion import insert_mcdrl
-
 
 @RUNNERS.register_module()
 class MCDRLRunner(Runner):
@@ -33,6 +31,7 @@ class MCDRLRunner(Runner):
             ConfigCheckError: Something is wrong with it.
         """
         from .config_check import check_config
+        from .insertion import insert_mcdrl
 
         cfg = insert_mcdrl(cfg)
         # Whether it is to train or to test is not known here.

@@ -8,10 +8,6 @@ import mmengine.fileio
 from mmcv.transforms import BaseTransform
 from mmseg.registry import TRANSFORMS
 
-from mcdrl_common.findings import FileProblem
-from mcdrl_common.mask_files import read_mask_pixels
-from mcdrl_common.mask_format import MaskError
-
 
 @TRANSFORMS.register_module()
 class LoadLesionMask(BaseTransform):
@@ -54,6 +50,10 @@ class LoadLesionMask(BaseTransform):
         path = results.get('seg_map_path')
         if path is None:
             return results
+        from mcdrl_common.findings import FileProblem
+        from mcdrl_common.mask_files import read_mask_pixels
+        from mcdrl_common.mask_format import MaskError
+
         try:
             with mmengine.fileio.get_local_path(
                 path, backend_args=self.backend_args

@@ -14,11 +14,6 @@ from torch import Tensor
 
 from mcdrl_common.atomic_write import write_text
 from mcdrl_mmseg.engine.atomic_backend import ATOMIC_BACKEND
-from mcdrl_mmseg.engine.resumed_settings import (
-    training_settings,
-    warn_of_replaced_settings,
-)
-from mcdrl_mmseg.engine.training_lock import release_work_folder, take_work_folder
 
 _POINTER = 'last_checkpoint'
 _VALIDATED = 'validated_at'
@@ -80,7 +75,11 @@ class AtomicCheckpointHook(CheckpointHook):
 
     def before_run(self, runner: Runner) -> None:
         """Before a run is resumed, point ``last_checkpoint`` at a whole one."""
-        self._asked = training_settings(runner) if runner._resume else None
+        self._asked = None
+        if runner._resume:
+            from mcdrl_mmseg.engine.resumed_settings import training_settings
+
+            self._asked = training_settings(runner)
         if runner._resume and runner._load_from is None and self._is_local:
             if is_main_process():
                 self._point_at_whole(runner)
@@ -120,9 +119,13 @@ class AtomicCheckpointHook(CheckpointHook):
                 own tools/train.py learns of it only here, after its config was written.
         """
         if self._is_local and is_main_process():
+            from mcdrl_mmseg.engine.training_lock import take_work_folder
+
             self._took_folder = take_work_folder(runner.work_dir)
         super().before_train(runner)
         if self._asked is not None:
+            from mcdrl_mmseg.engine.resumed_settings import warn_of_replaced_settings
+
             warn_of_replaced_settings(runner, self._asked)
         if self.save_best and self._is_local:
             self._keep_best_in_own_folder(runner)
@@ -140,6 +143,8 @@ class AtomicCheckpointHook(CheckpointHook):
         """Let others train in the work folder."""
         super().after_train(runner)
         if self._took_folder:
+            from mcdrl_mmseg.engine.training_lock import release_work_folder
+
             release_work_folder(runner.work_dir)
             self._took_folder = False
 

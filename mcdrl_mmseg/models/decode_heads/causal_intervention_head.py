@@ -11,7 +11,7 @@ from mmseg.registry import MODELS
 from mmseg.utils import ConfigType, SampleList
 from torch import Tensor, nn
 
-from mcdrl_mmseg.models.bare_map import BareMap
+from mcdrl_mmseg.models.backbones.clip_guided_backbone import BareMap
 from mcdrl_mmseg.models.confounder_scores import ConfounderScores
 from mcdrl_mmseg.models.lesion_targets import lesion_targets
 from mcdrl_mmseg.models.region_selector import (
