@@ -12,7 +12,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from mcdrl_lab.cfg_options import CfgOptions
+from mcdrl_lab.shared_arguments import add_cfg_options
 
 if TYPE_CHECKING:
     from mcdrl_common.verification.entry import Listing
@@ -68,13 +68,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         '--no-cache', action='store_true', help='read every file, and keep nothing'
     )
-    parser.add_argument(
-        '--cfg-options',
-        nargs='+',
-        action=CfgOptions,
-        metavar='KEY=VALUE',
-        help='override entries of the config',
-    )
+    add_cfg_options(parser)
 
 
 def run(args: argparse.Namespace) -> int:

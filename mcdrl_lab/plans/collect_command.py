@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 
 from mcdrl_lab.errors import ProtocolError, ends_in_one_line
-from mcdrl_lab.results.image_metrics import REPORT_METRICS
+from mcdrl_lab.shared_arguments import add_metrics
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -19,13 +19,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         'Example: python -m mcdrl_lab plan-collect work_dirs/leave_one_site_out'
     )
     parser.add_argument('folder', type=Path, metavar='PLAN', help='folder of a plan')
-    parser.add_argument(
-        '--metrics',
-        nargs='+',
-        default=REPORT_METRICS,
-        metavar='METRIC',
-        help=f'metrics to tabulate (default: {" ".join(REPORT_METRICS)})',
-    )
+    add_metrics(parser)
     parser.add_argument(
         '--keep-checkpoints',
         action='store_true',

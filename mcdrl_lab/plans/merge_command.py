@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mcdrl_lab.errors import ProtocolError, ends_in_one_line
-from mcdrl_lab.results.image_metrics import REPORT_METRICS
+from mcdrl_lab.shared_arguments import add_metrics
 
 if TYPE_CHECKING:
     from .records import RunRecord
@@ -29,13 +29,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         '--out', type=Path, required=True, help='new folder for records and tables'
     )
-    parser.add_argument(
-        '--metrics',
-        nargs='+',
-        default=REPORT_METRICS,
-        metavar='METRIC',
-        help=f'metrics to tabulate (default: {" ".join(REPORT_METRICS)})',
-    )
+    add_metrics(parser)
 
 
 @ends_in_one_line

@@ -10,9 +10,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from mcdrl_lab.cfg_options import CfgOptions
 from mcdrl_lab.errors import ProtocolError
-from mcdrl_lab.results.image_metrics import REPORT_METRICS
+from mcdrl_lab.shared_arguments import add_cfg_options, add_metrics
 
 from .launch import LAUNCHERS
 from .slurm_options import slurm_parameters
@@ -75,13 +74,8 @@ def add_plan_arguments(parser: argparse.ArgumentParser) -> None:
         'partition, account, qos, gres, cpus, mem, constraint, nodelist, exclude, '
         'signal_delay',
     )
-    parser.add_argument(
-        '--cfg-options',
-        nargs='+',
-        action=CfgOptions,
-        default={},
-        metavar='KEY=VALUE',
-        help='changes to every config, as for tools/train.py',
+    add_cfg_options(
+        parser, default={}, help='changes to every config, as for tools/train.py'
     )
     parser.add_argument(
         '--oracle',
@@ -100,13 +94,7 @@ def add_plan_arguments(parser: argparse.ArgumentParser) -> None:
         help='end a training or a test that takes longer, and note it as failed; one '
         'that was stopped would take for ever (default: no limit)',
     )
-    parser.add_argument(
-        '--metrics',
-        nargs='+',
-        default=REPORT_METRICS,
-        metavar='METRIC',
-        help=f'metrics to tabulate (default: {" ".join(REPORT_METRICS)})',
-    )
+    add_metrics(parser)
     parser.add_argument(
         '--dry-run', action='store_true', help='list the runs and do nothing'
     )

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import json
 import os
-import re
 import socket
 import stat
-import subprocess
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -17,9 +15,9 @@ from pathlib import Path
 from mcdrl_common.json_files import parse_json
 from mcdrl_lab.errors import ProtocolError
 
+from .slurm_queue import JOB, job_state
+
 CLAIM_NAME = '.claim'
-JOB = re.compile(r'\d+(?:_\d+)?')
-"""A Slurm job, or a task of an array."""
 # States of a job that runs, or may go on to do so.
 _OVER = ('', 'CANCELLED', 'COMPLETED', 'FAILED', 'NODE_FAIL', 'OUT_OF_MEMORY')
 
@@ -71,32 +69,6 @@ class Holder:
         except PermissionError:
             pass
         return True
-
-
-def job_state(job: str) -> str:
-    """State of a Slurm job that is queued or was a moment ago; '' for no such job.
-
-    Args:
-        job: Its number.
-
-    Raises:
-        ProtocolError: Slurm does not answer.
-    """
-    command = ['squeue', '--noheader', '--states=all', f'--jobs={job}', '--format=%T']
-    try:
-        done = subprocess.run(command, capture_output=True, text=True, timeout=60)
-    except (OSError, subprocess.TimeoutExpired) as error:
-        raise ProtocolError(
-            f'Slurm does not say what job {job} does: {error}'
-        ) from None
-    if done.returncode:
-        # It forgets jobs some minutes after their end.
-        if 'Invalid job id' in done.stderr:
-            return ''
-        raise ProtocolError(
-            f'Slurm does not say what job {job} does: {done.stderr.strip()}'
-        )
-    return done.stdout.split()[0] if done.stdout.split() else ''
 
 
 def holder_of(folder: Path) -> Holder | None:

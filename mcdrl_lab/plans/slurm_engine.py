@@ -21,7 +21,8 @@ from .progress import Reporter
 from .records import RECORDS_NAME, RunRecord, append_record, latest_records
 from .records import read_records as read_run_records
 from .run_folder import RunFolder
-from .slurm_jobs import RUNNING, SlurmJobs, job_states, submit
+from .slurm_jobs import RUNNING, SlurmJobs, submit
+from .slurm_queue import job_states
 from .slurm_task import RECORD_NAME, RunTask
 
 _POLL_S = 1.0

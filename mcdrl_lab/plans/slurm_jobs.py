@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-import subprocess
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +13,7 @@ from mcdrl_common.json_files import read_json
 from mcdrl_lab.errors import ProtocolError
 
 from .folder_names import check_name
-from .run_claim import JOB
+from .slurm_queue import JOB
 
 JOBS_NAME = 'slurm_jobs.json'
 WAITING = ('PENDING', 'REQUEUED', 'REQUEUE_HOLD', 'SPECIAL_EXIT')
@@ -69,33 +68,6 @@ class SlurmJobs:
             jobs: Run's folder -> job.
         """
         write_text(self.path, json.dumps({**self.read(), **jobs}, indent=1))
-
-
-def job_states(jobs: Iterable[str]) -> dict[str, tuple[str, str]]:
-    """Ask Slurm once about many jobs.
-
-    Args:
-        jobs: As ``12_3``.
-
-    Returns:
-        Job -> state and reason, as ``('PENDING', 'Resources')``, of those that are
-        queued or running.
-
-    Raises:
-        ProtocolError: Slurm does not answer.
-    """
-    wanted = set(jobs)
-    if not wanted:
-        return {}
-    command = ['squeue', '--noheader', '--array', '--me', '--format=%i|%T|%r']
-    try:
-        done = subprocess.run(command, capture_output=True, text=True, timeout=60)
-    except (OSError, subprocess.TimeoutExpired) as error:
-        raise ProtocolError(f'Slurm does not answer: {error}') from None
-    if done.returncode:
-        raise ProtocolError(f'Slurm does not answer: {done.stderr.strip()}')
-    lines = (line.split('|', 2) for line in done.stdout.splitlines() if line)
-    return {job: (state, reason) for job, state, reason in lines if job in wanted}
 
 
 def submit(

@@ -56,7 +56,8 @@ def run_states(out: Path) -> list[tuple[str, str, str]]:
     from .folder_names import run_folder_of
     from .records import RECORDS_NAME, latest_records, read_records
     from .run_folder import RunFolder
-    from .slurm_jobs import JOBS_NAME, WAITING, SlurmJobs, job_states
+    from .slurm_jobs import JOBS_NAME, WAITING, SlurmJobs
+    from .slurm_queue import job_states
     from .slurm_task import RECORD_NAME
 
     jobs = SlurmJobs(out).read()

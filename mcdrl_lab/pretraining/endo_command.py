@@ -116,7 +116,7 @@ def run(args: argparse.Namespace) -> None:
     from mcdrl_mmseg.clip.weights import CLIPWeightsError
 
     from .endo_pack import PackError
-    from .endo_trainer import EndoPretrainingError
+    from .training_state import PretrainingError
 
     if args.threads:
         torch.set_num_threads(args.threads)
@@ -125,8 +125,8 @@ def run(args: argparse.Namespace) -> None:
         _test(args, weights)
     except (
         CLIPWeightsError,
-        EndoPretrainingError,
         PackError,
+        PretrainingError,
         SentenceEncoderError,
         OSError,
     ) as error:

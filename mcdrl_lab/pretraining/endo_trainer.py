@@ -6,7 +6,7 @@ import math
 import os
 import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 
 import cv2
@@ -16,7 +16,6 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.utils.data import DataLoader, Dataset
 
-from mcdrl_common.atomic_write import atomic_write
 from mcdrl_mmseg.clip.sentence_encoder import encode_sentences
 
 from .endo_model import EndoCLIP, load_imagenet
@@ -32,8 +31,7 @@ from .endo_truth import (
 from .endo_words import NORMAL, POLYP, Claim, captions
 from .losses import cell_shares
 from .trainer import normalise
-
-CHECKPOINT = 'checkpoint.pth'
+from .training_state import CHECKPOINT, PretrainingError, resume, save
 
 _BETAS = (0.9, 0.98)
 _MAX_LOGIT_SCALE = math.log(50)
@@ -41,10 +39,6 @@ _SAVE_EVERY, _TELL_EVERY = 25, 10
 _GRADED_CLAIMS, _PAIR_CLAIMS = 8, 14
 _LESION_TEXTS = 3  # of each kind in a step
 _SOMEWHERE = 0.12
-
-
-class EndoPretrainingError(RuntimeError):
-    """The training cannot go on; the message says why and what to do."""
 
 
 @dataclass(frozen=True)
@@ -250,7 +244,7 @@ def pretrain_endo(
         The trained model.
 
     Raises:
-        EndoPretrainingError: The folder's checkpoint is of other settings, or the loss
+        PretrainingError: The folder's checkpoint is of other settings, or the loss
             is not finite.
     """
     path = Path(work_dir) / CHECKPOINT
@@ -260,7 +254,7 @@ def pretrain_endo(
     load_imagenet(model.visual, imagenet)
     model = model.to(device, memory_format=torch.channels_last)
     optimizer = _make_optimizer(model, settings)
-    begin = _resume(path, settings, model, optimizer)
+    begin = resume(path, settings, model, optimizer)
     bank = bank or CaptionBank()
     model.train()
     loader = DataLoader(
@@ -294,7 +288,7 @@ def pretrain_endo(
         window.append({name: value.item() for name, value in losses.items()})
         done = step + 1
         if not math.isfinite(total.item()):
-            raise EndoPretrainingError(
+            raise PretrainingError(
                 f'step {done}: the loss is {window[-1]}. Lower the learning rates '
                 f'({settings.learning_rate}, {settings.tower_rate}) and start in a new '
                 'folder.'
@@ -308,7 +302,7 @@ def pretrain_endo(
             tell(f'step {done}/{settings.steps}  {words}  {left / 60:.0f} min left')
             window = []
         if done % _SAVE_EVERY == 0 or done == settings.steps:
-            _save(path, settings, model, optimizer, done)
+            save(path, settings, model, optimizer, done)
     return model.eval()
 
 
@@ -327,39 +321,3 @@ def _make_optimizer(model: EndoCLIP, settings: EndoSettings) -> torch.optim.Opti
             decay = settings.weight_decay if kernel else 0.0
             groups.append(dict(params=params, peak=peak, weight_decay=decay))
     return torch.optim.AdamW(groups, lr=settings.learning_rate, betas=_BETAS)
-
-
-def _resume(
-    path: Path,
-    settings: EndoSettings,
-    model: EndoCLIP,
-    optimizer: torch.optim.Optimizer,
-) -> int:
-    if not path.is_file():
-        return 0
-    state = torch.load(path, map_location='cpu', weights_only=True)
-    if state['settings'] != asdict(settings):
-        raise EndoPretrainingError(
-            f'{path} was trained with {state["settings"]}, and now {asdict(settings)} '
-            'is asked for. Name another --work-dir.'
-        )
-    model.load_state_dict(state['model'])
-    optimizer.load_state_dict(state['optimizer'])
-    return state['step']
-
-
-def _save(
-    path: Path,
-    settings: EndoSettings,
-    model: EndoCLIP,
-    optimizer: torch.optim.Optimizer,
-    step: int,
-) -> None:
-    state = dict(
-        settings=asdict(settings),
-        step=step,
-        model=model.state_dict(),
-        optimizer=optimizer.state_dict(),
-    )
-    with atomic_write(path) as temporary:
-        torch.save(state, temporary)

@@ -66,7 +66,8 @@ def run(args: argparse.Namespace) -> int:
     from mcdrl_mmseg.clip.towers import CLIPSpec
 
     from .tiny_clip import score_weights, train_clip
-    from .trainer import PretrainingError, Settings
+    from .trainer import Settings
+    from .training_state import PretrainingError
 
     asked = {name: getattr(args, name) for name in ('steps', 'batch_size', 'seed')}
     settings = Settings(**{k: value for k, value in asked.items() if value is not None})

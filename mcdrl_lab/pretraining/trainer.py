@@ -6,7 +6,7 @@ import math
 import os
 import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +14,6 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from mcdrl_common.atomic_write import atomic_write
 from mcdrl_mmseg.clip.model_config import get_model_config
 from mcdrl_mmseg.clip.text import tokenize
 from mcdrl_mmseg.clip.tower_features import resnet_features
@@ -23,15 +22,11 @@ from mcdrl_mmseg.clip.towers import CLIPSpec
 from .captions import PROMPTS, true_of, write_caption
 from .losses import caption_loss, cell_shares, region_loss
 from .scene_pool import ScenePool
+from .training_state import CHECKPOINT, PretrainingError, resume, save
 
-CHECKPOINT = 'checkpoint.pth'
 _BETAS = (0.9, 0.98)
 _MAX_LOGIT_SCALE = math.log(100)
 _SAVE_EVERY, _LOG_EVERY = 50, 10
-
-
-class PretrainingError(RuntimeError):
-    """The training cannot go on; the message says why and what to do."""
 
 
 @dataclass(frozen=True)
@@ -103,7 +98,7 @@ def pretrain(
     path = Path(work_dir) / CHECKPOINT
     model = build_clip(settings).to(device)
     optimizer = _make_optimizer(model, settings)
-    begin = _resume(path, settings, model, optimizer)
+    begin = resume(path, settings, model, optimizer)
     model.train()
     # An update: rate, losses of the step's batch, gradients, weights.
     started = time.monotonic()
@@ -132,7 +127,7 @@ def pretrain(
             words = '  '.join(f'{name} {value:.3f}' for name, value in values.items())
             log(f'step {done}/{settings.steps}  {words}  {left / 60:.0f} min left')
         if done % _SAVE_EVERY == 0 or done == settings.steps:
-            _save(path, settings, model, optimizer, done)
+            save(path, settings, model, optimizer, done)
     return model.eval()
 
 
@@ -229,36 +224,3 @@ def normalise(images: Tensor) -> Tensor:
     scaled = images.float() / 255
     scaled = (scaled - mean.view(3, 1, 1)) / std.view(3, 1, 1)
     return scaled.contiguous(memory_format=torch.channels_last)
-
-
-def _resume(
-    path: Path, settings: Settings, model: nn.Module, optimizer: torch.optim.Optimizer
-) -> int:
-    if not path.is_file():
-        return 0
-    state = torch.load(path, map_location='cpu', weights_only=True)
-    if state['settings'] != asdict(settings):
-        raise PretrainingError(
-            f'{path} was trained with {state["settings"]}, and now {asdict(settings)} '
-            'is asked for. Name another --work-dir.'
-        )
-    model.load_state_dict(state['model'])
-    optimizer.load_state_dict(state['optimizer'])
-    return state['step']
-
-
-def _save(
-    path: Path,
-    settings: Settings,
-    model: nn.Module,
-    optimizer: torch.optim.Optimizer,
-    step: int,
-) -> None:
-    state = dict(
-        settings=asdict(settings),
-        step=step,
-        model=model.state_dict(),
-        optimizer=optimizer.state_dict(),
-    )
-    with atomic_write(path) as temporary:
-        torch.save(state, temporary)

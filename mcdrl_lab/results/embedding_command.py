@@ -10,7 +10,7 @@ import argparse
 import sys
 from pathlib import Path
 
-from mcdrl_lab.cfg_options import CfgOptions
+from mcdrl_lab.shared_arguments import add_cfg_options
 
 from .config_batches import LOADERS
 
@@ -43,13 +43,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         '--seed', type=int, default=0, help='of t-SNE and splits (default: 0)'
     )
     parser.add_argument('--device', help='as cuda:0 or cpu; by default a GPU if any')
-    parser.add_argument(
-        '--cfg-options',
-        nargs='+',
-        action=CfgOptions,
-        metavar='KEY=VALUE',
-        help='override entries of the config, as for train.py',
-    )
+    add_cfg_options(parser)
 
 
 def run(args: argparse.Namespace) -> int:

@@ -11,7 +11,7 @@ import argparse
 import sys
 from pathlib import Path
 
-from mcdrl_lab.cfg_options import CfgOptions
+from mcdrl_lab.shared_arguments import add_cfg_options
 
 from .config_batches import LOADERS, batches
 
@@ -44,13 +44,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         '--out', type=Path, help='CSV file to write, a row for each lesion'
     )
-    parser.add_argument(
-        '--cfg-options',
-        nargs='+',
-        action=CfgOptions,
-        metavar='KEY=VALUE',
-        help='override entries of the config, as for train.py',
-    )
+    add_cfg_options(parser)
 
 
 def run(args: argparse.Namespace) -> int:

@@ -1,35 +1,5 @@
-data_preprocessor = dict(
-    type='SegDataPreProcessor',
-    mean=[122.7709383, 116.7460125, 104.09373615],
-    std=[68.5005327, 66.6321579, 70.32316305],
-    bgr_to_rgb=True,
-    pad_val=0,
-    seg_pad_val=255,
-    size_divisor=1,
-)
-# OpenAI's weights, which open_clip downloads; a local file's path does as well.
+_base_ = ['./clip-vit-b16_fcn.py']
 model = dict(
-    type='EncoderDecoder',
-    data_preprocessor=data_preprocessor,
-    backbone=dict(
-        type='CLIPVisionBackbone',
-        model_name='RN50',
-        pretrained='openai',
-        dense_mode='sclip',
-    ),
-    decode_head=dict(
-        type='FCNHead',
-        in_channels=1024,
-        in_index=-2,
-        channels=256,
-        num_convs=2,
-        concat_input=False,
-        dropout_ratio=0.1,
-        num_classes=2,
-        norm_cfg=dict(type='BN', requires_grad=True),
-        align_corners=False,
-        loss_decode=dict(type='CrossEntropyLoss', use_sigmoid=False, loss_weight=1.0),
-    ),
-    train_cfg=dict(),
-    test_cfg=dict(mode='whole'),
+    backbone=dict(model_name='RN50', dense_mode='sclip'),
+    decode_head=dict(in_channels=1024),
 )

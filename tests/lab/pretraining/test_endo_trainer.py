@@ -9,15 +9,14 @@ import torch
 from mcdrl_lab.pretraining import endo_trainer
 from mcdrl_lab.pretraining.endo_pack import TRAIN, load_pack
 from mcdrl_lab.pretraining.endo_trainer import (
-    CHECKPOINT,
     CaptionBank,
     EndoBatches,
-    EndoPretrainingError,
     EndoSettings,
     learning_share,
     pretrain_endo,
 )
 from mcdrl_lab.pretraining.endo_words import NORMAL, POLYP
+from mcdrl_lab.pretraining.training_state import CHECKPOINT, PretrainingError
 
 SETTINGS = EndoSettings(steps=4, batch_size=6, side=64, warmup_steps=2, frozen_blocks=5)
 
@@ -87,7 +86,7 @@ def test_frozen_parts_do_not_move_and_others_do(train, unbroken, toy_imagenet):
 def test_other_settings_do_not_go_on_from_a_checkpoint(train, tmp_path):
     train(tmp_path, dataclasses.replace(SETTINGS, steps=1))
     assert (tmp_path / CHECKPOINT).is_file()
-    with pytest.raises(EndoPretrainingError, match='another --work-dir'):
+    with pytest.raises(PretrainingError, match='another --work-dir'):
         train(tmp_path)
 
 
@@ -98,7 +97,7 @@ def test_a_loss_that_is_not_finite_ends_the_training(train, tmp_path, monkeypatc
         return {k: v * float('nan') for k, v in losses(*args).items()}
 
     monkeypatch.setattr(endo_trainer, 'endo_losses', broken)
-    with pytest.raises(EndoPretrainingError, match='step 1'):
+    with pytest.raises(PretrainingError, match='step 1'):
         train(tmp_path)
 
 

@@ -7,13 +7,12 @@ import torch
 
 from mcdrl_lab.pretraining.scene_pool import PoolSettings, draw_pool
 from mcdrl_lab.pretraining.trainer import (
-    CHECKPOINT,
-    PretrainingError,
     Settings,
     learning_rate,
     normalise,
     pretrain,
 )
+from mcdrl_lab.pretraining.training_state import CHECKPOINT, PretrainingError
 
 SETTINGS = Settings(steps=6, batch_size=8, warmup_steps=2)
 

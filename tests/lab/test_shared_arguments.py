@@ -1,6 +1,6 @@
 import argparse
 
-from mcdrl_lab.cfg_options import CfgOptions
+from mcdrl_lab.shared_arguments import CfgOptions
 
 
 def parsed(*arguments):
