@@ -37,8 +37,10 @@ class ConfounderDictionary(BaseModule):
         prompts: Config of a :class:`~mcdrl_mmseg.prompts.PromptSet`, whose K classes
             and M confounders give the shapes.
         embed_dims: d, width of the joint image-text space.
-        prior: P(z). ``'uniform'``, M probabilities that sum to 1, or ``'estimated'``
-            from the training images when the dictionary is built.
+        prior: P(z). ``'uniform'``, ``'estimated'`` from the training images when the
+            dictionary is built, or a dict of each condition's probability, which sum
+            to 1. A list of M is taken where the families are in alphabetical order:
+            MMEngine sorts them, and not the list, in the config that it saves.
         source: ``'text'``, or a control of equal size: ``'shuffled'`` (the letters of
             every confounder's name shuffled), ``'random'`` (unit vectors) or
             ``'learned'`` (a trained parameter). Controls change Z; class embeddings
@@ -48,7 +50,8 @@ class ConfounderDictionary(BaseModule):
 
     Raises:
         PromptError: See :class:`~mcdrl_mmseg.prompts.PromptSet`.
-        ValueError: A prior that is no distribution over M, or an unknown source.
+        ValueError: A prior that is no distribution over M, a list of it for families
+            that are not in alphabetical order, or an unknown source.
 
     Examples:
         >>> decode_head = dict(
@@ -68,7 +71,7 @@ class ConfounderDictionary(BaseModule):
         self,
         prompts: Mapping | PromptSet,
         embed_dims: int,
-        prior: str | Sequence[float] = 'uniform',
+        prior: str | Mapping[str, float] | Sequence[float] = 'uniform',
         source: str = 'text',
         seed: int = 0,
         init_cfg: dict | None = None,
@@ -104,11 +107,18 @@ class ConfounderDictionary(BaseModule):
         # A copy of `built` on the host: reading a buffer on a GPU waits for the device.
         self._built_flag = False
 
-    def _initial_prior(self, prior: str | Sequence[float]) -> Tensor:
-        count = len(self.prompts.confounder_names)
+    def _initial_prior(
+        self, prior: str | Mapping[str, float] | Sequence[float]
+    ) -> Tensor:
+        names = list(self.prompts.confounder_names)
+        count = len(names)
         if prior in ('uniform', 'estimated'):
             return torch.full((count,), 1 / count)
-        values = None if isinstance(prior, str) else torch.tensor(prior).float()
+        given = None if isinstance(prior, str) else prior
+        if isinstance(prior, Mapping):
+            named = sorted(map(str, prior)) == sorted(names)
+            given = [prior[name] for name in names] if named else None
+        values = None if given is None else torch.tensor(given).float()
         if (
             values is None
             or values.shape != (count,)
@@ -117,8 +127,16 @@ class ConfounderDictionary(BaseModule):
         ):
             raise ValueError(
                 f"ConfounderDictionary: prior={prior!r} must be 'uniform', "
-                f"'estimated', or {count} probabilities that sum to 1, one for each "
-                f'of {list(self.prompts.confounder_names)}.'
+                f"'estimated', or a dict of {count} probabilities that sum to 1, one "
+                f'for each of {names}.'
+            )
+        families = list(self.prompts.confounders)
+        if not isinstance(prior, Mapping) and families != sorted(families, key=str):
+            raise ValueError(
+                f'ConfounderDictionary: prior={prior!r} goes by the order of the '
+                f'families {families}, which is another one in the config that '
+                'MMEngine saves. Name the conditions: prior='
+                f'{dict(zip(names, prior))!r}.'
             )
         return values / values.sum()
 

@@ -146,11 +146,18 @@ def test_each_single_confounder_is_the_only_one_that_every_token_meets(
     assert np.abs(explanation.per_confounder[0] - explanation.per_confounder[11]).any()
 
 
+def exact_model(new_model, prior: list[float]):
+    """One that weighs the conditions, in their order, by a prior."""
+    names = new_model().decode_head.dictionary.prompts.confounder_names
+    return new_model(
+        intervention=dict(approximation='expectation'),
+        dictionary=dict(prior=dict(zip(names, prior, strict=True))),
+    )
+
+
 def test_the_exact_form_is_weighed_by_the_prior(new_model, picture):
     prior = [0.39, 0.39, *[0.022] * 10]
-    exact = new_model(
-        intervention=dict(approximation='expectation'), dictionary=dict(prior=prior)
-    )
+    exact = exact_model(new_model, prior)
     explanation = explain(exact, picture)
     assert explanation.approximation == 'expectation'
     # Its queries and keys are untrained: their attention would be noise.
@@ -160,9 +167,7 @@ def test_the_exact_form_is_weighed_by_the_prior(new_model, picture):
 def test_with_all_of_the_prior_on_one_confounder_it_is_the_only_one(new_model, picture):
     prior = [0.0] * 12
     prior[4] = 1.0
-    exact = new_model(
-        intervention=dict(approximation='expectation'), dictionary=dict(prior=prior)
-    )
+    exact = exact_model(new_model, prior)
     explanation = explain(exact, picture)
     np.testing.assert_allclose(
         explanation.lesion_probability['gate_1'],

@@ -94,7 +94,10 @@ class Bench:
             'MCDRL_DATA_ROOT': str(self.sites_root),
             'MCDRL_CACHE_DIR': str(self.cache_dir),
             'MCDRL_PROBE_DIR': str(probe_dir),
-            'PYTHONPATH': str(_HERE / 'probe'),
+            # The caller's too: it may name another copy than the installed one.
+            'PYTHONPATH': os.pathsep.join(
+                filter(None, [str(_HERE / 'probe'), os.environ.get('PYTHONPATH')])
+            ),
             'PYTHON': sys.executable,
         }
 

@@ -1,10 +1,12 @@
 """A run killed between two checkpoints and resumed equals the unbroken one."""
 
 import math
+import shutil
 import signal
 
 import pytest
 import torch
+from mmengine.config import Config
 
 _TIMES = {'time', 'data_time', 'eta', 'memory'}
 _ITERATIONS_PER_EPOCH = 5
@@ -47,6 +49,22 @@ def resumed(reference, killed, resumed_with_other_prompts):
     """The killed run resumed with its own config, after the failed attempt."""
     return reference.bench.tool(
         'resumed', 'train.py', reference.config, '--resume', work_dir='broken'
+    )
+
+
+@pytest.fixture(scope='module')
+def resumed_with_dumped_config(reference, killed):
+    """The killed run resumed with the config that MMEngine left in its work folder."""
+    run, _ = killed
+    folder = reference.bench.folder / 'broken_dumped'
+    folder.mkdir()
+    for name in ('epoch_1.pth', 'last_checkpoint'):
+        shutil.copy(run.work_dir / name, folder)
+    dumped = (run.work_dir / 'killed.py').read_text()
+    config = reference.bench.folder / 'dumped.py'
+    config.write_text(dumped.replace('kill_at_iter=8', 'kill_at_iter=None'))
+    return config, reference.bench.tool(
+        'dumped', 'train.py', config, '--resume', work_dir='broken_dumped'
     )
 
 
@@ -144,3 +162,24 @@ def test_resumed_run_has_the_losses_and_scores_of_the_unbroken_one(reference, re
     assert len(found) == 2 * (_ITERATIONS_PER_EPOCH + 1)
     assert_same(found, expected)
     assert (resumed.work_dir / reference.best_checkpoint.name).is_file()
+
+
+@pytest.mark.parametrize('epoch', [2, 3])
+def test_run_resumed_with_the_config_of_its_work_folder_equals_the_unbroken_one(
+    reference, resumed_with_dumped_config, epoch
+):
+    config, run = resumed_with_dumped_config
+    # The families of conditions stand in another order there than in training.
+    prompts = Config.fromfile(
+        config, import_custom_modules=False
+    ).model.decode_head.dictionary.prompts
+    written = Config.fromfile(
+        reference.config, import_custom_modules=False
+    ).model.decode_head.dictionary.prompts
+    assert list(prompts.confounders) == sorted(written.confounders)
+    assert list(prompts.confounders) != list(written.confounders)
+    name = f'epoch_{epoch}.pth'
+    found, expected = run.checkpoint(name), reference.run.checkpoint(name)
+    assert_same(found['state_dict'], expected['state_dict'])
+    assert_same(found['optimizer'], expected['optimizer'])
+    assert found['meta']['confounder_names'] == expected['meta']['confounder_names']

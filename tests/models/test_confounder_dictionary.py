@@ -9,6 +9,7 @@ from mcdrl_mmseg.models import ConfounderDictionary, DictionaryError
 from mcdrl_mmseg.prompts import PromptError, PromptSet
 
 FINGERPRINT = '0123456789abcdef' * 4
+PRIOR = dict(glare=0.5, dark=0.3, blur=0.2)
 
 
 def numbered(count: int, dims: int) -> torch.Tensor:
@@ -84,7 +85,7 @@ def test_unbuilt_dictionary_raises_saying_what_to_do(prompts):
 
 
 def test_state_dict_brings_embeddings_fingerprint_prior_and_the_built_flag(prompts):
-    source = ConfounderDictionary(prompts, 5, prior=[0.5, 0.3, 0.2])
+    source = ConfounderDictionary(prompts, 5, prior=PRIOR)
     source.fill(numbered(12, 5), FINGERPRINT)
     target = ConfounderDictionary(prompts, 5)
     target.load_state_dict(source.state_dict())
@@ -155,10 +156,25 @@ def test_prior_is_uniform_unless_given(prompts):
     assert not dictionary.prior_is_estimated
 
 
-def test_given_prior_is_kept_in_order(prompts):
-    prior = ConfounderDictionary(prompts, 5, prior=(0.7, 0.0, 0.3)).confounder_prior
+def test_given_prior_goes_to_the_conditions_that_it_names(prompts):
+    given = dict(blur=0.3, glare=0.7, dark=0.0)
+    prior = ConfounderDictionary(prompts, 5, prior=given).confounder_prior
     assert_close(prior, torch.tensor([0.7, 0.0, 0.3]))
     assert prior.sum() == 1
+
+
+def test_prior_as_a_list_is_taken_where_saving_the_config_keeps_the_order(prompts):
+    families = {'a': ['glare', 'dark'], 'b': ['blur']}
+    prior = ConfounderDictionary(
+        {**prompts, 'confounders': families}, 5, prior=(0.7, 0.0, 0.3)
+    ).confounder_prior
+    assert_close(prior, torch.tensor([0.7, 0.0, 0.3]))
+    families = {'b': ['glare', 'dark'], 'a': ['blur']}
+    with pytest.raises(ValueError, match='Name the conditions') as caught:
+        ConfounderDictionary(
+            {**prompts, 'confounders': families}, 5, prior=(0.5, 0.25, 0.25)
+        )
+    assert "{'glare': 0.5, 'dark': 0.25, 'blur': 0.25}" in str(caught.value)
 
 
 def test_estimated_prior_starts_uniform_and_is_marked(prompts):
@@ -176,6 +192,9 @@ def test_estimated_prior_starts_uniform_and_is_marked(prompts):
         [float('nan'), 0.5, 0.5],
         [[0.5, 0.3, 0.2]],
         'unifrom',
+        dict(glare=0.5, dark=0.5),
+        dict(glare=0.5, dark=0.3, mucus=0.2),
+        dict(glare=0.5, dark=0.3, blur=0.3),
     ],
 )
 def test_prior_that_is_no_distribution_over_the_confounders_is_an_error(prompts, prior):

@@ -81,6 +81,16 @@ class ConfounderDictionaryHook(Hook):
             self._check_classes(runner, dictionary)
             self._prepare(runner, dictionary)
 
+    def after_load_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
+        """Put the imaging conditions into the order of the checkpoint's entries.
+
+        The config that MMEngine left in a work folder has its families sorted: a run
+        resumed with it, or tested, would else take one condition for another.
+        """
+        names = (checkpoint.get('meta') or {}).get(NAMES_KEY)
+        for dictionary in find_parts(runner, ConfounderDictionary):
+            dictionary.put_families_in_order(names)
+
     def before_save_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
         """Note in the meta which entry is which condition.
 

@@ -25,12 +25,13 @@ def test_numbers_and_optional_dicts_are_told_from_others(entries, expected):
     assert places(type='CLIPRegionSelector', **entries) == expected
 
 
-def test_prior_may_be_a_text_or_a_list():
+def test_prior_may_be_a_text_a_dict_or_a_list():
     common = dict(type='ConfounderDictionary', embed_dims=4, prompts={})
     assert places(**common, prior='uniform') == []
     assert places(**common, prior=[1.0]) == []
+    assert places(**common, prior=dict(blur=1.0)) == []
     assert places(**common, prior=1.0) == [
-        'model.prior: is 1.0. Expected a text or a list.'
+        'model.prior: is 1.0. Expected a text or a dict or a list.'
     ]
 
 

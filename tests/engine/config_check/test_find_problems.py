@@ -125,7 +125,7 @@ CASES = [
         'M of the prior is not that of the prompts',
         {f'{HEAD}.dictionary.prior': [0.5, 0.5]},
         f'{HEAD}.dictionary.prior',
-        "'estimated', or 12 probabilities that sum to 1, one for each",
+        "'estimated', or a dict of 12 probabilities that sum to 1, one for each",
     ),
     case(
         'K of the predictor is not that of the data',

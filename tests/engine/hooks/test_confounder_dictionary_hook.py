@@ -377,3 +377,33 @@ def test_checkpoint_says_which_entry_is_which_condition(hook, make_runner):
     checkpoint = dict(meta={})
     hook.before_save_checkpoint(make_runner(), checkpoint)
     assert checkpoint['meta']['confounder_names'] == ['glare', 'dark', 'blur']
+
+
+def test_resuming_with_families_in_another_order_takes_that_of_the_checkpoint(
+    hook, make_runner, prompts
+):
+    """MMEngine sorts them in the config that it leaves in a work folder."""
+    first = make_runner(prior=dict(glare=0.5, dark=0.3, blur=0.2))
+    hook.before_train(first)
+    checkpoint = dict(meta={}, state_dict=first.model.state_dict())
+    hook.before_save_checkpoint(first, checkpoint)
+    families = dict(reversed(prompts['confounders'].items()))
+    resumed = make_runner(iteration=7, prompts={**prompts, 'confounders': families})
+    other = resumed.model.dictionary.prompts.confounder_names
+    assert other == ('blur', 'glare', 'dark')
+    hook.after_load_checkpoint(resumed, checkpoint)
+    resumed.model.load_state_dict(checkpoint['state_dict'])
+    hook.before_train(resumed)
+    dictionary = resumed.model.dictionary
+    assert dictionary.prompts.confounder_names == ('glare', 'dark', 'blur')
+    assert_close(dictionary.confounder_prior, torch.tensor([0.5, 0.3, 0.2]))
+
+
+@pytest.mark.parametrize('meta', [None, {}, dict(confounder_names=['glare', 'dark'])])
+def test_checkpoint_that_does_not_say_the_order_leaves_it_as_it_is(
+    hook, make_runner, meta
+):
+    runner = make_runner()
+    hook.after_load_checkpoint(runner, dict(meta=meta))
+    names = runner.model.dictionary.prompts.confounder_names
+    assert names == ('glare', 'dark', 'blur')
