@@ -119,6 +119,10 @@ COMMANDS: dict[str, Command] = {
         'mcdrl_lab.trust.endosim_drift_command',
         'whether site-check names the conditions that truly differ',
     ),
+    'held-out-trust': Command(
+        'mcdrl_lab.trust.held_out_trust_command',
+        'coverage, calibration and flags of failures at held-out sites',
+    ),
     'embedding': Command(
         'mcdrl_lab.results.embedding_command',
         't-SNE of features before and after, linear probes',

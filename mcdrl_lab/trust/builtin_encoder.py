@@ -1,8 +1,10 @@
-"""The built-in tiny CLIP's view of simulated images."""
+"""The view that a built-in CLIP, as it is shipped, has of images."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -13,22 +15,48 @@ from mcdrl_mmseg.clip.builtin import BUILTIN
 from mcdrl_mmseg.clip.text import embed_texts
 from mcdrl_mmseg.clip.towers import CLIPSpec, load_tower_weights
 from mcdrl_mmseg.models import CLIPVisionBackbone
+from mcdrl_mmseg.prompts import PromptSet
 
 _BATCH = 50
+_SIDE = 160
+
+Encode = Callable[[np.ndarray], tuple[np.ndarray, np.ndarray]]
+"""(n, H, W, 3) uint8, red first -> (n, M) cosines with the texts of the conditions, and
+(n, d) embeddings, L2-normalised."""
 
 
-def builtin_encoder() -> Callable[[np.ndarray], tuple[np.ndarray, np.ndarray]]:
-    """Make a function that scores images with the conditions of the prompt set.
+def builtin_encoder() -> Encode:
+    """The tiny CLIP's, of simulated images at their own size."""
+    # As the backbone of the configs for EndoSim.
+    return _encoder('mcdrl-tiny-rn', PROMPTS, output_stride=16)
+
+
+def endoscopy_encoder() -> Callable[[Sequence[Path]], tuple[np.ndarray, np.ndarray]]:
+    """That of the CLIP of real endoscopy, of image files, shown 160 x 160 pixels.
 
     Returns:
-        It takes (n, H, W, 3) uint8 images, red first, and gives (n, M) cosines with
-        the texts of the conditions and (n, d) embeddings, L2-normalised.
+        It takes n files and gives (n, M) cosines and (n, d) embeddings, see
+        :data:`Encode`.
     """
-    spec = CLIPSpec('mcdrl-tiny-rn', BUILTIN)
-    texts = embed_texts(spec, PROMPTS.confounder_texts)
-    # As the backbone of the configs for EndoSim.
+    from mcdrl_lab.pretraining.endo_words import PROMPTS as ENDO_PROMPTS
+    from mcdrl_lab.pretraining.endo_zero_shot import squared
+    from mcdrl_mmseg.apis.image_pipeline import as_image
+
+    encode = _encoder('mcdrl-endo-lite0', ENDO_PROMPTS, dense_mode='vanilla')
+
+    def encode_files(paths: Sequence[Path]) -> tuple[np.ndarray, np.ndarray]:
+        # Squares are small: thousands of them fit, of the images a few.
+        squares = [squared(as_image(path)[..., ::-1], _SIDE) for path in paths]
+        return encode(np.stack(squares))
+
+    return encode_files
+
+
+def _encoder(model_name: str, prompts: PromptSet, **options: Any) -> Encode:
+    spec = CLIPSpec(model_name, BUILTIN)
+    texts = embed_texts(spec, prompts.confounder_texts)
     backbone = CLIPVisionBackbone(
-        spec.model_name, BUILTIN, out_indices=(), output_stride=16, frozen=True
+        spec.model_name, BUILTIN, out_indices=(), frozen=True, **options
     )
     load_tower_weights(backbone.tower, spec, 'visual.')
     backbone.eval()

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -16,9 +17,14 @@ from mcdrl_lab.simulation.hospitals import LESION_RATES, SITES, Conditions
 from mcdrl_lab.simulation.scene import CONFOUNDER_PROMPTS, CONFOUNDERS
 from mcdrl_lab.simulation.simulated_sites import Benchmark, write_benchmark
 
+from .dice_predictors import expectations, features_of, rank_correlations
 from .drift import condition_drift
-from .expected_dice import DiceModel, fit_dice
-from .recorded_dice import recorded_dice
+from .expected_dice import site_errors
+from .recorded_dice import confidences, recorded_dice
+from .within_sites import Estimate
+
+if TYPE_CHECKING:
+    from .builtin_encoder import Encode
 
 LEAST_RATE_DIFFERENCE = 0.1
 """How far a site's true rate lies beyond those of all others for it to differ."""
@@ -83,9 +89,6 @@ def truly_different(site: str, spurious: float) -> dict[str, int]:
     signs = more.astype(int) - less.astype(int)
     words = CONFOUNDER_PROMPTS.values()
     return {name: int(sign) for name, sign in zip(words, signs) if sign}
-
-
-Encode = Callable[[np.ndarray], tuple[np.ndarray, np.ndarray]]
 
 
 def named_conditions(
@@ -155,19 +158,39 @@ def precision_and_recall(
     return right / named if named else None, right / true if true else None
 
 
-def expected_dice_of_draw(
+@dataclass(frozen=True)
+class DrawRanks:
+    """How well the Dice of images at held-out sites of one draw is told.
+
+    Attributes:
+        seed: Of the draw.
+        images: Number of images with a lesion.
+        ranks: Predictor -> rank correlation of expected with true Dice.
+        site_errors: Predictor -> site -> expected less true mean Dice.
+    """
+
+    seed: int
+    images: int
+    ranks: dict[str, Estimate]
+    site_errors: dict[str, dict[str, float]]
+
+
+def ranks_of_draw(
     encode: Encode,
     benchmark: Benchmark,
     records: str | os.PathLike,
     method: str | None = None,
-) -> DiceModel:
-    """How well conditions alone tell the Dice that records hold of a draw.
+    resamples: int = 1000,
+) -> DrawRanks:
+    """How well conditions and the network's confidence tell the Dice of records.
 
     Args:
         encode: See :func:`named_conditions`.
         benchmark: The draw; its images are drawn again.
-        records: Of a leave-one-site-out plan on it.
+        records: Of a leave-one-site-out plan on it. Where they do not say how sure the
+            network was, predictors that need it are not tried.
         method: Name of the method; None takes the one that was recorded last.
+        resamples: Draws of images that the intervals are made of.
 
     Raises:
         ProtocolError: Records that cannot be used, or of another draw.
@@ -175,6 +198,18 @@ def expected_dice_of_draw(
     with TemporaryDirectory() as folder:
         write_benchmark(benchmark, Path(folder))
         images = recorded_dice(records, folder, method)
-    scores = {site: encode(_images(benchmark, site))[0] for site in SITES}
-    rows = [scores[image.site][int(image.path.stem)] for image in images]
-    return fit_dice(np.stack(rows), [i.dice for i in images], [i.site for i in images])
+    seen = {site: encode(_images(benchmark, site)) for site in SITES}
+    scores, embeddings = (
+        np.stack([seen[image.site][part][int(image.path.stem)] for image in images])
+        for part in (0, 1)
+    )
+    sites = [image.site for image in images]
+    dice = np.array([image.dice for image in images])
+    told = any(image.confidence is not None for image in images)
+    features = features_of(scores, embeddings, confidences(images) if told else None)
+    expected = expectations(features, dice, sites)
+    ranks = rank_correlations(expected, dice, sites, [None] * len(images), resamples)
+    errors = {
+        name: site_errors(values, dice, sites) for name, values in expected.items()
+    }
+    return DrawRanks(benchmark.seed, len(images), ranks, errors)

@@ -7,6 +7,12 @@ tiny CLIP and without masks; the simulator knows how often each condition occurs
 from __future__ import annotations
 
 import argparse
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from .builtin_encoder import Encode
+    from .endosim_drift import DrawRanks
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -26,8 +32,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         '--records',
-        help='instead: how well conditions tell the Dice in these records, of a plan '
-        'on the one draw of --seeds',
+        nargs='+',
+        help="instead: how well conditions and the network's own confidence tell the "
+        'Dice in these records, of a plan on each draw of --seeds',
     )
     parser.add_argument(
         '--method', help='method of --records (default: the last one recorded)'
@@ -44,30 +51,14 @@ def run(args: argparse.Namespace) -> int:
     from mcdrl_common.findings import ConversionError
     from mcdrl_common.site_reference import SiteReferenceError
     from mcdrl_lab.errors import ProtocolError
-    from mcdrl_lab.simulation.simulated_sites import Benchmark
 
     from .builtin_encoder import builtin_encoder
-    from .endosim_drift import (
-        expected_dice_of_draw,
-        named_conditions,
-        precision_and_recall,
-    )
+    from .endosim_drift import named_conditions, precision_and_recall
 
     console = Console(stderr=True)
     try:
         if args.records is not None:
-            if len(args.seeds) != 1:
-                raise ProtocolError('--records are of one draw: name it by --seeds.')
-            (seed,) = args.seeds
-            benchmark = Benchmark(args.images_per_site, 128, args.spurious, seed)
-            model = expected_dice_of_draw(
-                builtin_encoder(), benchmark, args.records, args.method
-            )
-            print(
-                f'rank correlation {model.rank_correlation:.2f}, {model.images} images'
-            )
-            for site, error in model.site_errors.items():
-                print(f'{site}: mean Dice missed by {100 * error:+.0f} points')
+            print(_ranks_text(args, builtin_encoder()))
             return 0
         results = named_conditions(
             builtin_encoder(),
@@ -94,6 +85,76 @@ def run(args: argparse.Namespace) -> int:
     print(f'precision {_share(precision)} ({right} of {named} named)')
     print(f'recall {_share(recall)} ({right} of {true} that differ)')
     return 0
+
+
+def _ranks_text(args: argparse.Namespace, encode: Encode) -> str:
+    from mcdrl_lab.errors import ProtocolError
+    from mcdrl_lab.simulation.simulated_sites import Benchmark
+
+    from .endosim_drift import ranks_of_draw
+
+    if len(args.records) != len(args.seeds):
+        raise ProtocolError(
+            f'{len(args.records)} --records for {len(args.seeds)} --seeds: name the '
+            'records of each draw, in the order of the draws.'
+        )
+    found = [
+        ranks_of_draw(
+            encode,
+            Benchmark(args.images_per_site, 128, args.spurious, seed),
+            records,
+            args.method,
+        )
+        for seed, records in zip(args.seeds, args.records, strict=True)
+    ]
+    return ranks_text(found)
+
+
+def ranks_text(found: Sequence[DrawRanks]) -> str:
+    """Rank correlations of each draw, and their mean over the draws.
+
+    Args:
+        found: Of each draw.
+    """
+    import numpy as np
+    import pandas as pd
+
+    from mcdrl_lab.results.statistics import new_draws_interval
+
+    from .dice_predictors import CONFIDENCE
+    from .within_sites import Estimate, interval
+
+    names = [name for name in found[0].ranks if all(name in d.ranks for d in found)]
+    values = {name: np.array([d.ranks[name].value for d in found]) for name in names}
+    rows = {
+        f'draw {d.seed}, {d.images} images': {
+            name: interval(d.ranks[name], '.2f') for name in names
+        }
+        for d in found
+    }
+
+    def over_draws(differences: np.ndarray, form: str) -> str:
+        ends = new_draws_interval(differences.tolist())
+        mean = float(differences.mean())
+        return interval(Estimate(mean, ends.low, ends.high), form)
+
+    if len(found) > 1:
+        rows['mean'] = {n: over_draws(v, '.2f') for n, v in values.items()}
+    if len(found) > 1 and CONFIDENCE in values:
+        rows[f'less {CONFIDENCE}'] = {
+            n: '-' if n == CONFIDENCE else over_draws(v - values[CONFIDENCE], '+.2f')
+            for n, v in values.items()
+        }
+    missed = {
+        name: max(abs(e) for d in found for e in d.site_errors[name].values())
+        for name in names
+    }
+    return (
+        'rank correlation of expected with true Dice, each site expected from the '
+        f'other four\n{pd.DataFrame(rows).T.to_string()}\n'
+        "a site's mean Dice was missed by at most: "
+        + ', '.join(f'{name} {100 * e:.0f} points' for name, e in missed.items())
+    )
 
 
 def _signed(names: dict[str, int]) -> str:

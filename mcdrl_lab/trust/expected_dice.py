@@ -86,7 +86,52 @@ def fit_dice(
         ProtocolError: Fewer than three sites, or fewer than 20 images.
         ValueError: Values that are not finite.
     """
-    scores, true = np.asarray(scores, np.float64), np.asarray(dice, np.float64)
+    expected = expected_when_held_out(scores, dice, sites)
+    true = np.asarray(dice, np.float64)
+    errors = site_errors(expected, true, sites)
+    varies = np.ptp(expected) > 0 and np.ptp(true) > 0
+    rank = float(spearmanr(expected, true).statistic) if varies else float('nan')
+    return DiceModel(_fit(scores, true), errors, rank, len(true))
+
+
+def site_errors(
+    expected: np.ndarray, dice: np.ndarray, sites: Sequence[str]
+) -> dict[str, float]:
+    """By how much the mean Dice of each site is missed.
+
+    Args:
+        expected: (n,).
+        dice: (n,), the true one.
+        sites: n names.
+
+    Returns:
+        Site -> expected less true mean.
+    """
+    names = np.asarray(sites)
+    return {
+        name: float((expected - dice)[names == name].mean())
+        for name in dict.fromkeys(sites)
+    }
+
+
+def expected_when_held_out(
+    features: np.ndarray, dice: Sequence[float] | np.ndarray, sites: Sequence[str]
+) -> np.ndarray:
+    """Dice of each image as a fit to the images of all other sites expects it.
+
+    Args:
+        features: (n, k) of each image.
+        dice: n values; of each image as its site was held out.
+        sites: n names of the held-out sites.
+
+    Returns:
+        (n,) in [0, 1].
+
+    Raises:
+        ProtocolError: Fewer than three sites, or fewer than 20 images.
+        ValueError: Values that are not finite.
+    """
+    features, true = np.asarray(features, np.float64), np.asarray(dice, np.float64)
     names = np.asarray(sites)
     found = list(dict.fromkeys(sites))
     if len(found) < MIN_SITES or len(true) < MIN_IMAGES:
@@ -96,18 +141,14 @@ def fit_dice(
             f'{MIN_IMAGES} images of {MIN_SITES} sites. Run more folds: python -m '
             'mcdrl_lab leave-one-site-out'
         )
-    if not (np.isfinite(scores).all() and np.isfinite(true).all()):
+    if not (np.isfinite(features).all() and np.isfinite(true).all()):
         raise ValueError('scores or Dice hold NaN or infinite values.')
     expected = np.empty(len(true))
     for name in found:
         out = names == name
-        expected[out] = np.clip(
-            _fit(scores[~out], true[~out]).predict(scores[out]), 0, 1
-        )
-    errors = {name: float((expected - true)[names == name].mean()) for name in found}
-    varies = np.ptp(expected) > 0 and np.ptp(true) > 0
-    rank = float(spearmanr(expected, true).statistic) if varies else float('nan')
-    return DiceModel(_fit(scores, true), errors, rank, len(true))
+        fitted = _fit(features[~out], true[~out])
+        expected[out] = np.clip(fitted.predict(features[out]), 0, 1)
+    return expected
 
 
 def _fit(scores: np.ndarray, dice: np.ndarray) -> Any:

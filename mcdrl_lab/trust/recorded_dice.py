@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
+from typing import Any
 
 import numpy as np
 
+from mcdrl_common.metric_names import CONFIDENCES
 from mcdrl_lab.errors import ProtocolError
 from mcdrl_lab.results.plan_records import load_records
 from mcdrl_lab.results.scores import done
@@ -22,18 +24,23 @@ class RecordedImage:
         site: The held-out site.
         path: The image file.
         dice: Mean over seeds.
+        sequence: Video or patient, where it is known.
+        confidence: The network's own, ``self_dice`` and ``mean_confidence``, means over
+            seeds; None where a record has none, as those of before it was kept.
     """
 
     site: str
     path: Path
     dice: float
+    sequence: str | None = None
+    confidence: tuple[float, float] | None = None
 
 
 def recorded_dice(
     records: str | os.PathLike,
     data_root: str | os.PathLike | None,
     method: str | None = None,
-    images_per_site: int = 200,
+    images_per_site: int | None = 200,
 ) -> list[RecordedImage]:
     """Read Dice by image and find the images.
 
@@ -41,7 +48,7 @@ def recorded_dice(
         records: A ``records.jsonl`` or the folder of a plan.
         data_root: Folder of the sites: an image is ``DATA_ROOT/SITE/IMAGE``.
         method: Name of the method; None takes the one that was recorded last.
-        images_per_site: At most, evenly spaced over the site.
+        images_per_site: At most, evenly spaced over the site; None takes all.
 
     Raises:
         ProtocolError: No records, no such method, no ``data_root``, or images that
@@ -60,14 +67,14 @@ def recorded_dice(
             'the records name images, and their imaging conditions are needed too: '
             'name the folder of the sites by --data-root.'
         )
-    found: dict[tuple[str, str], list[float]] = {}
+    found: dict[tuple[str, str], list[dict[str, Any]]] = {}
     for run in runs:
         # A checkpoint chosen on the held-out site tells too good a Dice.
         if run.method == method and run.selection == 'validation':
             for image in run.images:
                 if image.get('dice') is not None:
                     key = run.held_out, image['image']
-                    found.setdefault(key, []).append(image['dice'])
+                    found.setdefault(key, []).append(image)
     if not found:
         raise ProtocolError(
             f'{records} holds no Dice of {method!r} whose checkpoints were chosen on '
@@ -76,16 +83,38 @@ def recorded_dice(
     return list(_located(found, Path(data_root), images_per_site))
 
 
+def confidences(images: Sequence[RecordedImage]) -> np.ndarray:
+    """The networks' own confidences, (n, 2).
+
+    Args:
+        images: From records.
+
+    Raises:
+        ProtocolError: A record has none; says what to do.
+    """
+    without = [image for image in images if image.confidence is None]
+    if without:
+        raise ProtocolError(
+            f'{without[0].path}: its record does not say how sure the network was. It '
+            'is of a version before SiteLesionMetric recorded that, or of a test with '
+            'calibration=False. Test the checkpoints again with this version '
+            '(tools/test.py), or run the plan into a new folder.'
+        )
+    return np.array([image.confidence for image in images], float)
+
+
 def _located(
-    found: dict[tuple[str, str], list[float]], root: Path, images_per_site: int
+    found: dict[tuple[str, str], list[dict[str, Any]]],
+    root: Path,
+    images_per_site: int | None,
 ) -> Iterator[RecordedImage]:
-    by_site: dict[str, list[tuple[str, float]]] = {}
-    for (site, name), dice in sorted(found.items()):
-        by_site.setdefault(site, []).append((name, float(np.mean(dice))))
+    by_site: dict[str, list[tuple[str, list[dict[str, Any]]]]] = {}
+    for (site, name), seeds in sorted(found.items()):
+        by_site.setdefault(site, []).append((name, seeds))
     for site, images in by_site.items():
-        count = min(images_per_site, len(images))
+        count = min(images_per_site or len(images), len(images))
         for place in np.linspace(0, len(images) - 1, count).round().astype(int):
-            name, dice = images[place]
+            name, seeds = images[place]
             below = PurePosixPath(name)
             path = root / site / below
             if below.is_absolute() or '..' in below.parts or not path.is_file():
@@ -93,4 +122,18 @@ def _located(
                     f'{path}, an image of the records, is not there: --data-root must '
                     'be the folder of the sites that were tested.'
                 )
-            yield RecordedImage(site, path, dice)
+            yield RecordedImage(
+                site,
+                path,
+                float(np.mean([image['dice'] for image in seeds])),
+                seeds[0].get('sequence'),
+                _confidence(seeds),
+            )
+
+
+def _confidence(seeds: list[dict[str, Any]]) -> tuple[float, float] | None:
+    rows = [[image.get(name) for name in CONFIDENCES] for image in seeds]
+    if any(value is None for row in rows for value in row):
+        return None
+    first, second = np.mean(np.array(rows, float), axis=0).tolist()
+    return first, second

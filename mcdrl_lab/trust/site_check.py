@@ -3,23 +3,27 @@
 from __future__ import annotations
 
 import itertools
+import math
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from mcdrl_common.metric_names import CONFIDENCES
+from mcdrl_common.own_confidence import own_confidence
 from mcdrl_common.site_reference import SiteReference
 from mcdrl_lab.errors import ProtocolError
 from mcdrl_mmseg.apis.image_flags import ImageChecker, ImageFlag, image_flags
 from mcdrl_mmseg.apis.inferencer import MCDRLInferencer
 from mcdrl_mmseg.apis.inputs import InputFile, find_inputs, read_images
 
+from .dice_predictors import BOTH, CONDITIONS, CONFIDENCE, EMBEDDING, features_of
 from .drift import ConditionDrift, condition_drift
 from .expected_dice import DiceModel, SiteDice, fit_dice
-from .recorded_dice import recorded_dice
+from .recorded_dice import confidences, recorded_dice
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -37,12 +41,15 @@ class CheckedImage:
         number: Which of the file's images, from 1; None if it holds but one.
         flag: How it compares with the training sites.
         expected_dice: If it shows a lesion; None without records.
+        self_dice: How sure the model is of its mask: the soft Dice of the mask with
+            its own probability. None where nothing is expected from it.
     """
 
     file: InputFile
     number: int | None
     flag: ImageFlag
     expected_dice: float | None
+    self_dice: float | None = None
 
     @property
     def name(self) -> str:
@@ -66,7 +73,8 @@ class SiteCheck:
         images: The site's images, in their order.
         conditions: Each named imaging condition.
         dice: Expected Dice, or None without records.
-        dice_model: What expects it, or None.
+        dice_models: Predictor -> what it makes of the records; the first one expects
+            the Dice. Empty without records.
         problems: Files that were skipped, and why.
         all_equal: Whether CLIP sees no difference between the site's images.
     """
@@ -76,7 +84,7 @@ class SiteCheck:
     images: list[CheckedImage]
     conditions: list[ConditionDrift]
     dice: SiteDice | None
-    dice_model: DiceModel | None
+    dice_models: dict[str, DiceModel]
     problems: dict[str, str]
     all_equal: bool
 
@@ -109,11 +117,24 @@ class SiteCheck:
             training_sites=list(self.reference.sites),
             unusual=self.unusual,
             conditions=[asdict(drift) for drift in self.conditions],
-            expected_dice=None
-            if self.dice is None
-            else dict(mean=self.dice.mean, low=self.dice.low, high=self.dice.high),
+            expected_dice=self._expected(),
             images=[_plain(image, low_dice) for image in self.images],
             skipped=self.problems,
+        )
+
+    def _expected(self) -> dict[str, Any] | None:
+        if self.dice is None:
+            return None
+        ranks = {
+            name: None if math.isnan(m.rank_correlation) else m.rank_correlation
+            for name, m in self.dice_models.items()
+        }
+        return dict(
+            mean=self.dice.mean,
+            low=self.dice.low,
+            high=self.dice.high,
+            predicted_from=next(iter(self.dice_models)),
+            rank_correlations=ranks,
         )
 
 
@@ -124,6 +145,8 @@ def _plain(image: CheckedImage, low_dice: float) -> dict[str, Any]:
     if image.expected_dice is not None:
         values['expected_dice'] = round(image.expected_dice, 4)
         values['low_dice'] = image.expected_dice < low_dice
+    if image.self_dice is not None:
+        values['self_dice'] = round(image.self_dice, 4)
     return values
 
 
@@ -166,10 +189,11 @@ def check_site(
         DictionaryError: The model names no imaging conditions.
     """
     checker = ImageChecker(inferencer.model, checkpoint)
-    model = None
+    models: dict[str, DiceModel] = {}
     if records is not None:
         # First what may be refused: it is done before the site's images are read.
-        model = _dice_model(checker, records)
+        models = _dice_models(checker, records)
+    look = _looks(inferencer, checker, CONFIDENCE in models)
     found: list[tuple[InputFile, int | None]] = []
     rows: list[tuple[np.ndarray, ...]] = []
     inputs = find_inputs(names, leave_out=leave_out)
@@ -177,7 +201,7 @@ def check_site(
     for file in inputs.files:
         seen = []
         try:
-            seen += [checker.look(image) for image in read_images(file)]
+            seen += [look(image) for image in read_images(file)]
         # Decoders fail in ways that nobody foresees.
         except Exception as error:
             problems[str(file.path)] = str(error).strip() or type(error).__name__
@@ -186,15 +210,22 @@ def check_site(
     if not rows:
         why = '; '.join(problems.values()) or 'none was named'
         raise ProtocolError(f'no image could be read: {why}')
-    scores, embeddings = (np.stack(parts) for parts in zip(*rows, strict=True))
-    dice = None if model is None else model.predict(scores)
+    scores, embeddings, told = (np.stack(parts) for parts in zip(*rows, strict=True))
+    dice = None
+    if models:
+        name, model = next(iter(models.items()))
+        dice = model.predict(features_of(scores, embeddings, told)[name])
     flags = image_flags(checker.reference, scores, embeddings)
     return SiteCheck(
         checkpoint=str(checkpoint),
         reference=checker.reference,
         images=[
             CheckedImage(
-                file, number, flag, None if dice is None else float(dice.images[place])
+                file,
+                number,
+                flag,
+                None if dice is None else float(dice.images[place]),
+                float(told[place, 0]) if CONFIDENCE in models else None,
             )
             for place, ((file, number), flag) in enumerate(
                 zip(found, flags, strict=True)
@@ -202,16 +233,42 @@ def check_site(
         ],
         conditions=condition_drift(checker.reference, scores),
         dice=dice,
-        dice_model=model,
+        dice_models=models,
         problems=problems,
         all_equal=len(rows) > 1 and float(np.ptp(embeddings, axis=0).max()) < 1e-6,
     )
 
 
-def _dice_model(checker: ImageChecker, records: Records) -> DiceModel:
+def _looks(
+    inferencer: MCDRLInferencer, checker: ImageChecker, sure: bool
+) -> Callable[[np.ndarray], tuple[np.ndarray, ...]]:
+    """What is taken of an image: scores, embedding, and the two confidences."""
+
+    def look(image: np.ndarray) -> tuple[np.ndarray, ...]:
+        told = np.full(len(CONFIDENCES), np.nan)
+        if sure:
+            (prediction,) = inferencer.predict([image])
+            # Before calibration, as the metric of the records has it.
+            own = prediction.network_probability
+            p = prediction.lesion_probability if own is None else own
+            values = own_confidence(p, prediction.labels != 0)
+            told = np.array([values[name] for name in CONFIDENCES], float)
+        return (*checker.look(image), told)
+
+    return look
+
+
+def _dice_models(checker: ImageChecker, records: Records) -> dict[str, DiceModel]:
+    """Predictor -> model, the one to expect Dice by first."""
     images = recorded_dice(records.path, records.data_root, records.method)
-    scores = np.stack([checker.look(image.path)[0] for image in images])
-    return fit_dice(scores, [i.dice for i in images], [i.site for i in images])
+    dice, sites = [i.dice for i in images], [i.site for i in images]
+    seen = zip(*(checker.look(image.path) for image in images), strict=True)
+    scores, embeddings = (np.stack(parts) for parts in seen)
+    # Records of before say nothing of confidence: conditions are left.
+    sure = all(image.confidence is not None for image in images)
+    features = features_of(scores, embeddings, confidences(images) if sure else None)
+    order = (CONFIDENCE, CONDITIONS, EMBEDDING, BOTH)
+    return {n: fit_dice(features[n], dice, sites) for n in order if n in features}
 
 
 def overlays(

@@ -101,7 +101,8 @@ def run(args: argparse.Namespace) -> int:
     else:
         print(
             f'expected Dice {100 * check.dice.mean:.0f} % (95 % interval '
-            f'{100 * check.dice.low:.0f} to {100 * check.dice.high:.0f} %)'
+            f'{100 * check.dice.low:.0f} to {100 * check.dice.high:.0f} %), from '
+            f'{next(iter(check.dice_models))}'
         )
     for note in notes(check):
         print(f'note: {note}')

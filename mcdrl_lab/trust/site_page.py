@@ -187,20 +187,24 @@ def _p(value: float | None) -> str:
 
 
 def _dice(check: SiteCheck, low_dice: float) -> dict[str, Any] | None:
-    if check.dice is None or check.dice_model is None:
+    if check.dice is None:
         return None
-    model = check.dice_model
-    rank = model.rank_correlation
+    (predictor, model), *_ = check.dice_models.items()
     return dict(
         mean=f'{100 * check.dice.mean:.0f}',
         low=f'{100 * check.dice.low:.0f}',
         high=f'{100 * check.dice.high:.0f}',
         flagged=int((check.dice.images < low_dice).sum()),
         threshold=f'{100 * low_dice:.0f}',
-        rank='unknown' if math.isnan(rank) else f'{rank:.2f}',
+        told=predictor,
+        ranks=[(n, _rank(m.rank_correlation)) for n, m in check.dice_models.items()],
         images=model.images,
         sites=[(s, f'{100 * e:+.0f}') for s, e in model.site_errors.items()],
     )
+
+
+def _rank(value: float) -> str:
+    return 'unknown' if math.isnan(value) else f'{value:.2f}'
 
 
 def _shown(image: CheckedImage, picture: np.ndarray, low_dice: float) -> dict[str, Any]:

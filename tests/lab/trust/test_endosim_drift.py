@@ -1,19 +1,24 @@
 import numpy as np
 import pytest
 
+from mcdrl_lab.commands import main
 from mcdrl_lab.plans.records import append_record
 from mcdrl_lab.simulation.drawing import draw
 from mcdrl_lab.simulation.hospitals import SITES
 from mcdrl_lab.simulation.scene import CONFOUNDERS
 from mcdrl_lab.simulation.simulated_sites import Benchmark
+from mcdrl_lab.trust.dice_predictors import BOTH
 from mcdrl_lab.trust.endosim_drift import (
+    DrawRanks,
     NamedConditions,
-    expected_dice_of_draw,
     named_conditions,
     precision_and_recall,
+    ranks_of_draw,
     true_rates,
     truly_different,
 )
+from mcdrl_lab.trust.endosim_drift_command import ranks_text
+from mcdrl_lab.trust.within_sites import Estimate
 
 
 def test_true_rates_by_hand():
@@ -65,10 +70,11 @@ def test_encoder_that_sees_brightness_names_it_at_its_home():
     assert set().union(*named.values()) <= {'bright lighting', 'dark lighting'}
 
 
-def test_dice_that_follows_a_condition_is_told_from_it(
-    tmp_path, make_record, make_image
-):
+@pytest.fixture
+def made(tmp_path, make_record, make_image):
+    """Encoder, draw, records: half of the Dice is light, half the network tells."""
     benchmark = Benchmark(images_per_site=12, size=32, spurious=1.0, seed=0)
+    rng = np.random.default_rng(0)
 
     def encode(images):
         light = images.reshape(len(images), -1).mean(axis=1) / 255
@@ -77,8 +83,55 @@ def test_dice_that_follows_a_condition_is_told_from_it(
     for site in SITES:
         images = [draw(benchmark.scene(site, n), size=32)[0] for n in range(12)]
         light = encode(np.stack(images))[0][:, 2]
-        records = [make_image(f'images/{n:05d}.png', x) for n, x in enumerate(light)]
-        append_record(tmp_path / 'r.jsonl', make_record('a', site, images=records))
-    model = expected_dice_of_draw(encode, benchmark, tmp_path / 'r.jsonl')
-    assert model.images == 60
-    assert model.rank_correlation > 0.99
+        told = rng.uniform(0, 1, 12)
+        records = []
+        for n, (x, y) in enumerate(zip(light, told, strict=True)):
+            image = make_image(f'images/{n:05d}.png', x / 2 + y / 4)
+            bare = make_image(f'images/{n:05d}.png', x)
+            told_too = image | dict(self_dice=y, mean_confidence=0.9)
+            records.append((told_too, bare))
+        for name, part in (('told.jsonl', 0), ('bare.jsonl', 1)):
+            record = make_record('a', site, images=[pair[part] for pair in records])
+            append_record(tmp_path / name, record)
+    return encode, benchmark, tmp_path
+
+
+def test_dice_of_conditions_and_confidence_is_told_from_both(made):
+    encode, benchmark, folder = made
+    found = ranks_of_draw(encode, benchmark, folder / 'told.jsonl', resamples=20)
+    assert (found.seed, found.images) == (0, 60)
+    assert found.ranks[BOTH].value > 0.99
+    for name in ('conditions', 'confidence'):
+        assert 0.2 < found.ranks[name].value < 0.95
+    assert set(found.site_errors[BOTH]) == set(SITES)
+    assert max(map(abs, found.site_errors[BOTH].values())) < 0.01
+
+
+def test_records_of_before_are_told_from_the_images_alone(made):
+    encode, benchmark, folder = made
+    found = ranks_of_draw(encode, benchmark, folder / 'bare.jsonl', resamples=20)
+    assert list(found.ranks) == ['conditions', 'embedding']
+    assert found.ranks['conditions'].value > 0.99
+
+
+def test_table_over_draws_has_the_mean_and_its_interval_by_hand():
+    def of(seed, conditions, confidence):
+        ranks = dict(
+            conditions=Estimate(conditions, 0, 1), confidence=Estimate(confidence, 0, 1)
+        )
+        errors = dict(conditions=dict(a=-0.2, b=0.1), confidence=dict(a=0.05, b=0.0))
+        return DrawRanks(seed, 60, ranks, errors)
+
+    text = ranks_text([of(1, 0.2, 0.4), of(2, 0.4, 0.8)])
+    lines = [' '.join(line.split()) for line in text.splitlines()]
+    assert 'draw 1, 60 images 0.20 (0.00 to 1.00) 0.40 (0.00 to 1.00)' in lines
+    # Student's t of one degree, 12.706, times the standard errors 0.1 and 0.2.
+    assert 'mean 0.30 (-0.97 to 1.57) 0.60 (-1.94 to 3.14)' in lines
+    # Conditions less confidence: -0.2 and -0.4.
+    assert 'less confidence -0.30 (-1.57 to +0.97) -' in lines
+    assert 'at most: conditions 20 points, confidence 5 points' in lines[-1]
+
+
+def test_each_draw_needs_its_records(capsys):
+    assert main(['endosim-drift', '--seeds', '1', '2', '--records', 'a']) == 2
+    assert '1 --records for 2 --seeds' in capsys.readouterr().err

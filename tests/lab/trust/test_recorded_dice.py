@@ -3,7 +3,7 @@ import pytest
 from mcdrl_lab.errors import ProtocolError
 from mcdrl_lab.plans.records import append_record
 from mcdrl_lab.results.evidence.compact_records import write_compact
-from mcdrl_lab.trust.recorded_dice import recorded_dice
+from mcdrl_lab.trust.recorded_dice import confidences, recorded_dice
 
 
 @pytest.fixture
@@ -41,6 +41,32 @@ def test_compact_records_leave_out_the_dice_of_images_without_lesion(plan, make_
     write_compact([make_record('a', 's1', 0, [0.2, None, 0.6])], records)
     found = recorded_dice(records, plan / 'data')
     assert [image.dice for image in found] == [0.2, 0.6]
+
+
+def test_confidence_is_the_mean_over_seeds_and_survives_compaction(
+    plan, make_record, make_image
+):
+    runs = []
+    for seed, self_dice in ((0, 0.8), (1, 0.6)):
+        image = make_image('i0', 0.5, sequence='v1')
+        image |= dict(self_dice=self_dice, mean_confidence=0.9)
+        runs.append(make_record('a', 's1', seed, images=[image]))
+    for name in ('r.jsonl', 'r.jsonl.gz'):
+        if name == 'r.jsonl':
+            for run in runs:
+                append_record(plan / name, run)
+        else:
+            write_compact(runs, plan / name)
+        (image,) = recorded_dice(plan / name, plan / 'data')
+        assert image.sequence == 'v1'
+        assert confidences([image]).tolist() == [[pytest.approx(0.7), 0.9]]
+
+
+def test_records_without_confidence_say_what_to_do(plan):
+    images = recorded_dice(plan, plan / 'data')
+    assert [image.confidence for image in images] == [None] * 3
+    with pytest.raises(ProtocolError, match=r'i0: its record.*tools/test\.py'):
+        confidences(images)
 
 
 def test_no_more_images_of_a_site_than_asked_for(plan):

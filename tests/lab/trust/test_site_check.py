@@ -9,10 +9,12 @@ import numpy as np
 import pytest
 import torch
 
+from mcdrl_common.own_confidence import own_confidence
 from mcdrl_common.site_reference import META_KEY, site_reference
 from mcdrl_lab.commands import make_parser
 from mcdrl_lab.plans.records import append_record
 from mcdrl_lab.trust.site_check_command import run
+from mcdrl_mmseg.apis.inferencer import MCDRLInferencer
 from mcdrl_mmseg.models.image_conditions import image_conditions
 
 
@@ -144,8 +146,38 @@ def test_records_give_expected_dice_with_an_interval(
     assert 'expected Dice 51 %' in capsys.readouterr().out
     page = (desk / 'site_check' / 'site_check.html').read_text(encoding='utf-8')
     assert '12 of 12 images are expected below 60 %' in page
+    assert 'since the records do not say how sure the model was' in page
+    assert found['expected_dice']['predicted_from'] == 'conditions'
+    assert 'self_dice' not in found['images'][0]
     assert check(*arguments) == 2
     assert '--data-root' in capsys.readouterr().err
+
+
+def test_records_with_confidence_let_the_model_say_how_sure_it_is(
+    desk, make_record, make_image
+):
+    rng = np.random.default_rng(0)
+    for site in ('s1', 's2', 's3'):
+        images = []
+        for number, sure in enumerate(rng.uniform(0.1, 0.9, 8)):
+            write(f'data/{site}/i{number}.png', noise(number))
+            image = make_image(f'i{number}.png', 0.1 + 0.8 * sure)
+            images.append(image | dict(self_dice=sure, mean_confidence=0.9))
+        append_record('plan.jsonl', make_record('mcdrl', site, images=images))
+    assert check('images', '--records', 'plan.jsonl', '--data-root', 'data') == 0
+    found = results()
+    assert found['expected_dice']['predicted_from'] == 'confidence'
+    assert found['expected_dice']['rank_correlations']['confidence'] > 0.99
+    inferencer = MCDRLInferencer(weights='best.pth', device='cpu')
+    (prediction,) = inferencer.predict(['images/0.png'])
+    own = own_confidence(prediction.lesion_probability, prediction.labels != 0)
+    (first,) = (i for i in found['images'] if i['file_name'] == 'images/0.png')
+    assert first['self_dice'] == pytest.approx(own['self_dice'], abs=1e-4)
+    expected = 0.1 + 0.8 * own['self_dice']
+    assert first['expected_dice'] == pytest.approx(expected, abs=0.02)
+    page = (desk / 'site_check' / 'site_check.html').read_text(encoding='utf-8')
+    assert 'how sure the model is of its own mask' in page
+    assert '<li>confidence: 1.00</li>' in page
 
 
 def test_what_cannot_be_used_is_one_line(desk, capsys, tiny_checkpoint):

@@ -1,0 +1,212 @@
+"""How far the numbers of trust hold at sites that were held out, where masks tell."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from mcdrl_common.site_reference import site_reference
+from mcdrl_lab.errors import ProtocolError
+from mcdrl_lab.plans.records import RunRecord
+from mcdrl_lab.plans.run_folder import RunFolder
+from mcdrl_lab.results.conformal import SiteCurves, held_out_risks, risk_at
+from mcdrl_lab.results.plan_records import load_records
+from mcdrl_lab.results.scores import done
+from mcdrl_lab.results.temperature_fit import Calibration, calibrate
+
+from .dice_predictors import (
+    expectations,
+    failure_aucs,
+    features_of,
+    rank_correlations,
+)
+from .recorded_dice import RecordedImage, confidences
+from .within_sites import Estimate
+
+MEAN_CONFIDENCE, SELF_DICE = 'mean confidence', 'self Dice'
+DISTANCE = 'distance of the embedding'
+PLAIN_THRESHOLD = 0.5
+
+
+@dataclass(frozen=True)
+class Coverage:
+    """What a conformal threshold did at sites that it was not chosen from.
+
+    Attributes:
+        level: The nominal one.
+        thresholds: Of each site, chosen from the others.
+        losses: Of each site, what the threshold misses there.
+        plain: Of each site, what the mask of p >= 0.5 misses there.
+    """
+
+    level: float
+    thresholds: tuple[float, ...]
+    losses: tuple[float, ...]
+    plain: tuple[float, ...]
+
+    @property
+    def mean(self) -> float:
+        """Mean loss over the sites: what the level bounds, in expectation."""
+        return float(np.mean(self.losses))
+
+    @property
+    def within(self) -> int:
+        """Sites whose own loss is within the level, which nothing promises."""
+        return sum(loss <= self.level for loss in self.losses)
+
+
+def coverage(found: SiteCurves, level: float) -> Coverage:
+    """Hold every site out in turn and choose the threshold from the others.
+
+    Args:
+        found: From :func:`~mcdrl_lab.results.conformal.site_curves`.
+        level: Largest expected share that may be missed.
+
+    Raises:
+        ProtocolError: One site less cannot promise the level.
+    """
+    pairs = held_out_risks(found, level)
+    if pairs is None:
+        count = len(found.sites)
+        raise ProtocolError(
+            f'level {level} cannot be tried with {count} sites: with one held out the '
+            f'smallest that the others can promise is 1/{count}.'
+        )
+    thresholds, losses = zip(*pairs, strict=True)
+    plain = risk_at(found, PLAIN_THRESHOLD).tolist()
+    return Coverage(level, thresholds, losses, tuple(plain))
+
+
+@dataclass(frozen=True)
+class Flags:
+    """How well images with a low Dice are told without masks.
+
+    Attributes:
+        images: Site -> number of images with a lesion.
+        failures: Site -> those whose Dice is too low.
+        ranks: Predictor -> rank correlation of expected and true Dice.
+        areas: Flag -> area under the ROC curve, all sites together.
+        gains: Flag -> its area less that of the mean confidence.
+        by_site: Site -> flag -> area among the images of the site.
+    """
+
+    images: dict[str, int]
+    failures: dict[str, int]
+    ranks: dict[str, Estimate]
+    areas: dict[str, Estimate]
+    gains: dict[str, Estimate]
+    by_site: dict[str, dict[str, Estimate]]
+
+
+def flags(
+    images: Sequence[RecordedImage],
+    scores: np.ndarray,
+    embeddings: np.ndarray,
+    failure: float = 0.3,
+    resamples: int = 1000,
+) -> Flags:
+    """Try flags of images at held-out sites against their true Dice.
+
+    Args:
+        images: n images with a lesion.
+        scores: (n, M) of the conditions.
+        embeddings: (n, d).
+        failure: Dice below which an image is one.
+        resamples: Draws that the intervals are made of.
+
+    Raises:
+        ProtocolError: Records without the network's own confidence, or too few.
+    """
+    told = confidences(images)
+    dice = np.array([image.dice for image in images])
+    sites = [image.site for image in images]
+    sequences = [image.sequence for image in images]
+    expected = expectations(features_of(scores, embeddings, told), dice, sites)
+    signals = {
+        MEAN_CONFIDENCE: told[:, 1],
+        SELF_DICE: told[:, 0],
+        **{f'expected Dice, {name}': values for name, values in expected.items()},
+        DISTANCE: -distances(scores, embeddings, sites),
+    }
+    failed = dice < failure
+    names = np.asarray(sites)
+    areas, gains = failure_aucs(
+        signals, MEAN_CONFIDENCE, failed, sites, sequences, resamples
+    )
+    found = Flags({}, {}, {}, areas, gains, {})
+    found.ranks.update(rank_correlations(expected, dice, sites, sequences, resamples))
+    for site in dict.fromkeys(sites):
+        own = np.flatnonzero(names == site)
+        found.images[site] = len(own)
+        found.failures[site] = int(failed[own].sum())
+        found.by_site[site], _ = failure_aucs(
+            {name: values[own] for name, values in signals.items()},
+            MEAN_CONFIDENCE,
+            failed[own],
+            [site] * len(own),
+            [sequences[place] for place in own],
+            resamples,
+        )
+    return found
+
+
+def distances(
+    scores: np.ndarray, embeddings: np.ndarray, sites: Sequence[str]
+) -> np.ndarray:
+    """Distance of each image from those of the other sites, (n,).
+
+    Args:
+        scores: (n, M) of the conditions.
+        embeddings: (n, d).
+        sites: n names.
+    """
+    names = np.asarray(sites)
+    found = np.empty(len(names))
+    for site in dict.fromkeys(sites):
+        own = names == site
+        reference = site_reference(
+            scores[~own],
+            embeddings[~own],
+            names[~own].tolist(),
+            [str(m) for m in range(scores.shape[1])],
+        )
+        found[own] = reference.distance(embeddings[own])
+    return found
+
+
+def calibrations(
+    plan: str | os.PathLike, method: str | None = None
+) -> Iterator[tuple[RunRecord, Calibration]]:
+    """Calibrate the network of every fold on its training sites, and test it.
+
+    Args:
+        plan: Folder of a plan, with the runs' folders.
+        method: Its name; None takes the one that was recorded last.
+
+    Yields:
+        Each finished run, and its calibration, measured at the held-out site.
+
+    Raises:
+        ProtocolError: A run's folder, config or checkpoint is not there.
+    """
+    from mcdrl_mmseg.apis import load_config, load_segmentor
+
+    runs = [r for r in done(load_records(plan)) if r.selection == 'validation']
+    method = method or runs[-1].method
+    for run in runs:
+        if run.method != method:
+            continue
+        folder = RunFolder(Path(plan, run.method, run.held_out, f'seed{run.seed}'))
+        name = folder.state.get('checkpoint')
+        if not name or not (folder.path / name).is_file():
+            raise ProtocolError(
+                f'{folder.path} holds no checkpoint of the run, which calibration '
+                'needs: name the folder of the plan, as it was run.'
+            )
+        cfg = load_config(str(folder.config_path))
+        model = load_segmentor(folder.path / name, cfg)
+        yield run, calibrate(model, cfg, ('test',))

@@ -1,0 +1,156 @@
+"""Measure what is said of a new hospital at hospitals that were held out.
+
+From a leave-one-site-out plan: what a conformal threshold, chosen from the other
+sites, misses at each; calibration before and after a temperature; and how well
+expected Dice and the network's own confidence tell the images whose Dice is low.
+"""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from mcdrl_lab.errors import ProtocolError, ends_in_one_line
+
+if TYPE_CHECKING:
+    from .held_out_trust import Coverage, Flags
+
+_CALIBRATION = ('ECE', 'ECE_border', 'Brier')
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments of the command."""
+    parser.epilog = (
+        'Example: python -m mcdrl_lab held-out-trust work_dirs/loso '
+        '--data-root data/endoscopy_sites'
+    )
+    parser.add_argument(
+        'plan', type=Path, help='folder of a leave-one-site-out plan, or its records'
+    )
+    parser.add_argument(
+        '--data-root', type=Path, help='folder of the sites, to flag images of'
+    )
+    parser.add_argument('--method', help='name of the method, if there are several')
+    parser.add_argument(
+        '--levels',
+        type=float,
+        nargs='+',
+        default=[0.2, 0.3, 0.4],
+        help='shares of lesion area that may be missed (default: 0.2 0.3 0.4)',
+    )
+    parser.add_argument(
+        '--failure',
+        type=float,
+        default=0.3,
+        help='an image is a failure below this Dice (default: 0.3)',
+    )
+    parser.add_argument(
+        '--calibrate',
+        action='store_true',
+        help='fit temperatures to the checkpoints in the plan, and test them',
+    )
+
+
+@ends_in_one_line
+def run(args: argparse.Namespace) -> None:
+    """Print what holds."""
+    from mcdrl_lab.results.conformal import site_curves
+    from mcdrl_lab.results.plan_records import load_records
+
+    from .held_out_trust import coverage
+
+    if not 0 < args.failure <= 1:
+        raise ProtocolError(f'--failure {args.failure} must lie in (0, 1].')
+    found = site_curves(load_records(args.plan), args.method)
+    print(coverage_text(found.sites, [coverage(found, x) for x in args.levels]))
+    if args.data_root is not None:
+        print(f'\n{_flags_text(args, found.method)}')
+    if args.calibrate:
+        print(f'\n{_calibration_text(args.plan, found.method)}')
+
+
+def coverage_text(sites: tuple[str, ...], levels: list[Coverage]) -> str:
+    """Share of the lesion area that is missed at each site, for each level.
+
+    Args:
+        sites: Their names.
+        levels: What was found for each level.
+    """
+    import pandas as pd
+
+    columns = {f'p >= {0.5:g}': [*levels[0].plain, sum(levels[0].plain) / len(sites)]}
+    table = pd.DataFrame(columns, index=[*sites, 'mean']).map('{:.3f}'.format)
+    for one in levels:
+        pairs = zip(one.thresholds, one.losses, strict=True)
+        cells = [f'{t:g}: {loss:.3f}' for t, loss in pairs]
+        table[f'level {one.level:g}'] = [*cells, f'{one.mean:.3f}']
+    within = ', '.join(f'{one.within} at {one.level:g}' for one in levels)
+    return (
+        'Lesion area missed at each site, threshold chosen from the other sites '
+        f'(threshold: missed)\n{table.to_string()}\n'
+        f'sites within the level themselves, of {len(sites)}: {within}'
+    )
+
+
+def _flags_text(args: argparse.Namespace, method: str) -> str:
+    from .builtin_encoder import endoscopy_encoder
+    from .held_out_trust import flags
+    from .recorded_dice import recorded_dice
+
+    images = recorded_dice(args.plan, args.data_root, method, images_per_site=None)
+    scores, embeddings = endoscopy_encoder()([image.path for image in images])
+    return flags_text(flags(images, scores, embeddings, args.failure), args.failure)
+
+
+def flags_text(found: Flags, failure: float) -> str:
+    """Rank correlations and areas under ROC curves.
+
+    Args:
+        found: See :func:`~mcdrl_lab.trust.held_out_trust.flags`.
+        failure: Dice below which an image is one.
+    """
+    import pandas as pd
+
+    from .within_sites import interval
+
+    ranks = pd.Series({k: interval(v, '.2f') for k, v in found.ranks.items()})
+    rows = {}
+    for name, area in found.areas.items():
+        rows[name] = {
+            'all sites': interval(area, '.2f'),
+            'less mean confidence': interval(found.gains.get(name), '+.2f'),
+            **{s: interval(own[name], '.2f') for s, own in found.by_site.items()},
+        }
+    counts = ', '.join(
+        f'{s} {found.failures[s]} of {n}' for s, n in found.images.items()
+    )
+    return (
+        'Expected with true Dice of images with a lesion, each site expected from the '
+        f'others: rank correlation\n{ranks.to_string()}\n\n'
+        f'Images with a Dice below {failure:g} ({counts}): area under the ROC curve\n'
+        f'{pd.DataFrame(rows).T.to_string()}'
+    )
+
+
+def _calibration_text(plan: Path, method: str) -> str:
+    import pandas as pd
+
+    from .held_out_trust import calibrations
+
+    rows = {}
+    for run, found in calibrations(plan, method):
+        before, after = (found.scores['test'][when] for when in ('before', 'after'))
+        cells = {'temperature': ', '.join(f'{t:.2f}' for t in found.temperature)}
+        for name in _CALIBRATION:
+            key = f'site/{run.held_out}/{name}'
+            cells[name] = f'{_percent(before[key])} -> {_percent(after[key])}'
+        rows[f'{run.held_out}, seed {run.seed}'] = cells
+    return (
+        'Calibration at the held-out site, in per cent, before and after a temperature '
+        f'fitted on the training sites\n{pd.DataFrame(rows).T.to_string()}'
+    )
+
+
+def _percent(value: float | None) -> str:
+    return '-' if value is None else f'{100 * value:.2f}'

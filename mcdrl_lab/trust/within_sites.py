@@ -1,0 +1,102 @@
+"""Intervals for what is measured at these very sites: their images drawn again."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+RESAMPLES = 1000
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """A number with its 95 % percentile interval; NaN where it is undefined."""
+
+    value: float
+    low: float
+    high: float
+
+
+def draws(
+    sites: Sequence[str],
+    sequences: Sequence[str | None],
+    resamples: int = RESAMPLES,
+    seed: int = 0,
+) -> Iterator[np.ndarray]:
+    """Draw sequences of each site anew, with replacement.
+
+    An image without a sequence is one of its own.
+
+    Args:
+        sites: n names, of each image.
+        sequences: n names, or None.
+        resamples: Number of draws.
+        seed: Of the draws.
+
+    Yields:
+        (n,) how often each image is drawn.
+    """
+    names = np.asarray(sites)
+    units = np.array(
+        [
+            f'image {n}' if sequence is None else f'sequence {sequence}'
+            for n, sequence in enumerate(sequences)
+        ]
+    )
+    groups = []
+    for site in dict.fromkeys(sites):
+        own = np.flatnonzero(names == site)
+        _, unit = np.unique(units[own], return_inverse=True)
+        groups.append((own, unit, unit.max() + 1))
+    rng = np.random.default_rng(seed)
+    for _ in range(resamples):
+        counts = np.zeros(len(names), int)
+        for own, unit, size in groups:
+            times = np.bincount(rng.integers(size, size=size), minlength=size)
+            counts[own] = times[unit]
+        yield counts
+
+
+def estimates(
+    measure: Callable[[np.ndarray], dict[str, float]],
+    sites: Sequence[str],
+    sequences: Sequence[str | None],
+    resamples: int = RESAMPLES,
+    seed: int = 0,
+) -> dict[str, Estimate]:
+    """Measure all images, and draws of them.
+
+    Args:
+        measure: Takes how often each image counts, (n,), and gives named numbers.
+        sites: See :func:`draws`.
+        sequences: See :func:`draws`.
+        resamples: See :func:`draws`.
+        seed: See :func:`draws`.
+
+    Returns:
+        Of each name the number, and its interval over the draws in which it is
+        defined.
+    """
+    values = measure(np.ones(len(sites), int))
+    drawn = [measure(c) for c in draws(sites, sequences, resamples, seed)]
+    found = {}
+    for name, value in values.items():
+        sample = np.array([row[name] for row in drawn])
+        sample = sample[np.isfinite(sample)]
+        low, high = np.quantile(sample, [0.025, 0.975]) if len(sample) else [np.nan] * 2
+        found[name] = Estimate(value, float(low), float(high))
+    return found
+
+
+def interval(found: Estimate | None, form: str) -> str:
+    """A number with its interval; a dash where there is none.
+
+    Args:
+        found: The number.
+        form: Its format.
+    """
+    if found is None or found.value != found.value:
+        return '-'
+    return f'{found.value:{form}} ({found.low:{form}} to {found.high:{form}})'

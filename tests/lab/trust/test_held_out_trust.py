@@ -1,0 +1,158 @@
+"""Coverage, flags and calibration at held-out sites, on records made by hand."""
+
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+from mcdrl_lab.commands import main
+from mcdrl_lab.errors import ProtocolError
+from mcdrl_lab.plans.records import append_record
+from mcdrl_lab.results.conformal import site_curves
+from mcdrl_lab.trust.builtin_encoder import endoscopy_encoder
+from mcdrl_lab.trust.held_out_trust import (
+    MEAN_CONFIDENCE,
+    SELF_DICE,
+    calibrations,
+    coverage,
+    distances,
+    flags,
+)
+from mcdrl_lab.trust.held_out_trust_command import coverage_text, flags_text
+from mcdrl_lab.trust.recorded_dice import RecordedImage
+
+
+def missed(*area):
+    return dict(
+        images=3, thresholds=[0.0, 0.5, 1.0], area=list(area), lesions=list(area)
+    )
+
+
+@pytest.fixture
+def curves(make_record):
+    """At 0.5 three sites miss 0.1 and one misses 0.8; at 1 all miss everything."""
+    losses = dict(s0=0.1, s1=0.1, s2=0.1, s3=0.8)
+    return site_curves(
+        make_record('a', site, sites={site: dict(missed=missed(0.0, loss, 1.0))})
+        for site, loss in losses.items()
+    )
+
+
+def test_coverage_by_hand(curves):
+    # With s3 among the three others (0.1 + 0.1 + 0.8 + 1) / 4 > 0.4, so threshold 0;
+    # from s0 to s2 (0.3 + 1) / 4 <= 0.4, so 0.5, which misses 0.8 at s3.
+    found = coverage(curves, 0.4)
+    assert found.thresholds == (0.0, 0.0, 0.0, 0.5)
+    assert found.losses == (0.0, 0.0, 0.0, 0.8)
+    assert found.plain == (0.1, 0.1, 0.1, 0.8)
+    assert (found.mean, found.within) == (0.2, 3)
+    text = coverage_text(curves.sites, [found])
+    assert '0.5: 0.800' in text
+    assert 'sites within the level themselves, of 4: 3 at 0.4' in text
+
+
+def test_level_that_the_other_sites_cannot_promise_is_refused(curves):
+    with pytest.raises(ProtocolError, match=r'with one held out the smallest .* 1/4'):
+        coverage(curves, 0.2)
+
+
+def images_of(dice, told, sites):
+    return [
+        RecordedImage(site, Path(f'{n}.png'), d, None, t)
+        for n, (d, t, site) in enumerate(zip(dice, told, sites, strict=True))
+    ]
+
+
+@pytest.fixture
+def tried():
+    """Dice that the self-Dice tells and the mean confidence does not."""
+    rng = np.random.default_rng(0)
+    dice = np.tile(np.linspace(0.05, 0.95, 10), 6)
+    sites = np.repeat(['a', 'b', 'c'], 20)
+    told = [(d, 0.9) for d in dice]
+    scores, embeddings = rng.normal(size=(60, 2)), rng.normal(size=(60, 4))
+    return images_of(dice, told, sites), scores, embeddings
+
+
+def test_flags_by_hand(tried):
+    found = flags(*tried, failure=0.3, resamples=20)
+    # 0.05, 0.15 and 0.25 of each ten.
+    assert found.failures == dict(a=6, b=6, c=6)
+    assert found.images == dict(a=20, b=20, c=20)
+    assert found.areas[SELF_DICE].value == 1
+    assert found.areas[MEAN_CONFIDENCE].value == 0.5
+    assert found.gains[SELF_DICE].value == 0.5
+    assert found.by_site['b'][SELF_DICE].value == 1
+    assert found.ranks['confidence'].value > 0.999
+    assert abs(found.ranks['conditions'].value) < 0.5
+    text = flags_text(found, 0.3)
+    assert 'Dice below 0.3 (a 6 of 20, b 6 of 20, c 6 of 20)' in text
+    line = next(x for x in text.splitlines() if x.startswith(SELF_DICE))
+    assert '1.00 (1.00 to 1.00)' in line and '+0.50 (+0.50 to +0.50)' in line
+
+
+def test_site_without_failures_has_no_area(tried):
+    images, scores, embeddings = tried
+    fine = [i for i in images if i.site != 'c'] + images_of(
+        [0.9] * 20, [(0.9, 0.9)] * 20, ['c'] * 20
+    )
+    found = flags(fine, scores, embeddings, resamples=20)
+    assert found.failures['c'] == 0
+    assert np.isnan(found.by_site['c'][SELF_DICE].value)
+    assert not np.isnan(found.areas[SELF_DICE].value)
+    assert ' - ' in flags_text(found, 0.3).replace('\n', ' \n')
+
+
+def test_records_without_confidence_are_refused(tried):
+    images, scores, embeddings = tried
+    bare = [RecordedImage(i.site, i.path, i.dice) for i in images]
+    with pytest.raises(ProtocolError, match='does not say how sure'):
+        flags(bare, scores, embeddings)
+
+
+def test_distance_is_from_the_other_sites(tried):
+    images, scores, embeddings = tried
+    sites = [image.site for image in images]
+    moved = embeddings + 9.0 * (np.array(sites) == 'c')[:, None]
+    found = distances(scores, moved, sites)
+    assert found[40:].min() > found[:40].max()
+
+
+def test_encoder_of_real_endoscopy_reads_files(tmp_path):
+    pixels = np.random.default_rng(0).integers(0, 255, (50, 70, 3), np.uint8)
+    for name in ('a.png', 'b.png'):
+        cv2.imwrite(str(tmp_path / name), pixels)
+    scores, embeddings = endoscopy_encoder()([tmp_path / 'a.png', tmp_path / 'b.png'])
+    assert scores.shape == (2, 12) and embeddings.shape == (2, 256)
+    assert np.linalg.norm(embeddings, axis=1) == pytest.approx(1)
+    assert scores[0] == pytest.approx(scores[1])
+
+
+@pytest.fixture
+def plan(tmp_path, make_record):
+    for n in range(4):
+        kept = {f's{n}': dict(missed=missed(0.0, 0.1, 1.0))}
+        append_record(
+            tmp_path / 'records.jsonl', make_record('a', f's{n}', 0, [0.5], sites=kept)
+        )
+    return tmp_path
+
+
+def test_command_prints_coverage_and_names_what_is_missing(plan, capsys):
+    assert main(['held-out-trust', str(plan), '--levels', '0.4']) == 0
+    assert '0.5: 0.100' in capsys.readouterr().out
+    for arguments, why in (
+        (['--levels', '0.1'], 'the smallest that the others can promise is 1/4'),
+        (['--failure', '30'], '(0, 1]'),
+        (['--levels', '0.4', '--data-root', str(plan)], 's0/i0, an image of the rec'),
+        (['--levels', '0.4', '--calibrate'], 'holds no checkpoint of the run'),
+        (['--method', 'b'], "no method 'b'"),
+    ):
+        assert main(['held-out-trust', str(plan), *arguments]) == 2
+        assert why in capsys.readouterr().err
+
+
+def test_calibration_needs_the_runs_of_the_plan(plan):
+    with pytest.raises(ProtocolError, match='as it was run'):
+        next(calibrations(plan))
