@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import re
 import sys
 from collections.abc import Sequence
@@ -94,6 +95,13 @@ def add_plan_arguments(parser: argparse.ArgumentParser) -> None:
         help='end a training or a test that takes longer, and note it as failed; one '
         'that was stopped would take for ever (default: no limit)',
     )
+    parser.add_argument(
+        '--feature-cache',
+        type=Path,
+        metavar='FOLDER',
+        help='keep the features of frozen towers there, for all runs and later plans '
+        '(on a CPU; at most 4 GB, or MCDRL_FEATURE_CACHE_GB)',
+    )
     add_metrics(parser)
     parser.add_argument(
         '--dry-run', action='store_true', help='list the runs and do nothing'
@@ -122,6 +130,9 @@ def run_plan(methods: Sequence[Method], args: argparse.Namespace, out: Path) -> 
     if args.dry_run:
         print(*plan, sep='\n')
         return 0
+    if args.feature_cache is not None:
+        # Inherited by every run, and by the jobs of Slurm.
+        os.environ['MCDRL_FEATURE_CACHE'] = os.path.abspath(args.feature_cache)
     launch = Launch(args.launcher, args.processes)
     executor: PlanExecutor | SlurmEngine
     if args.engine == 'slurm':

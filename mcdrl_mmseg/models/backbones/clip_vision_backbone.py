@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import warnings
 from collections.abc import Sequence
 from fractions import Fraction
+from typing import TYPE_CHECKING
 
 import torch
 from mmengine.model import BaseModule
@@ -14,6 +16,10 @@ from torch.nn import functional as F
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from mcdrl_mmseg import clip
+from mcdrl_mmseg.models.tensor_cache import TensorCache
+
+if TYPE_CHECKING:
+    from .feature_cache import FeatureCache
 
 _FINEST_SCALE = 1000  # of input_scale: scales are fractions of at most so many parts
 
@@ -49,7 +55,9 @@ class CLIPVisionBackbone(BaseModule):
         input_scale: Factor on the images' height and width before the tower, as in
             SAN (arXiv 2302.12242), whose CLIP sees 0.5 and has a quarter of the
             positions; with more than 1 the map is finer.
-        frozen: Train nothing and stay in evaluation mode.
+        frozen: Train nothing and stay in evaluation mode. Where the environment names
+            a folder (``MCDRL_FEATURE_CACHE``), the features of images on the CPU are
+            kept there, see :mod:`mcdrl_mmseg.models.backbones.feature_cache`.
         frozen_stages: -1 freezes nothing, 0 the stem, n the first n blocks or
             stages too.
         lora: Train low-rank changes of the tower's blocks alone: ``rank`` (8),
@@ -105,6 +113,9 @@ class CLIPVisionBackbone(BaseModule):
         self.clip_spec = clip.CLIPSpec(model_name, pretrained, quick_gelu)
         self.dense_mode = clip.check_dense_mode(dense_mode)
         self.frozen = frozen
+        self.output_stride = output_stride
+        self.feature_cache = _feature_cache() if frozen else None
+        self._weights = TensorCache()
         self.norm_eval = norm_eval
         self.with_cp = with_cp
         self.tower = clip.build_image_tower(self.clip_spec)
@@ -252,6 +263,8 @@ class CLIPVisionBackbone(BaseModule):
                 for module in self.tower.modules():
                     if isinstance(module, _BatchNorm):
                         module.eval()
+        if self.feature_cache is not None:
+            self.feature_cache.flush()
         return self
 
     def forward(self, inputs: Tensor) -> tuple[Tensor, ...]:
@@ -264,6 +277,38 @@ class CLIPVisionBackbone(BaseModule):
             The levels of ``out_indices``, then the dense map (B, d, h, w) and the
             image embedding (B, d, 1, 1), neither of the two normalised.
         """
+        if self.feature_cache is None or not self._may_cache(inputs):
+            return self._tower_features(inputs)
+        return self.feature_cache.features(
+            inputs, self._fingerprint(), self._tower_features
+        )
+
+    def _may_cache(self, inputs: Tensor) -> bool:
+        """Whether the tower's features are those that the cache may hold.
+
+        On a GPU the pixels would have to be waited for; an explanation wants gradients;
+        a graph that is recorded must hold the tower.
+        """
+        return (
+            self.frozen
+            and inputs.device.type == 'cpu'
+            and not inputs.requires_grad
+            and not torch.jit.is_tracing()
+            and not torch.compiler.is_compiling()
+        )
+
+    def _fingerprint(self) -> str:
+        """Everything but the pixels that the features depend on."""
+        from .feature_cache import digest
+
+        tensors = list(self.tower.state_dict(keep_vars=True).values())
+        weights = self._weights.get(tensors, lambda: digest('', *tensors))
+        amp = torch.is_autocast_enabled('cpu') and torch.get_autocast_dtype('cpu')
+        how = (self.out_indices, self.dense_mode, self.output_stride, self.input_ratio)
+        what = (self.clip_spec, torch.__version__, self.channels_last, amp)
+        return repr((weights, how, what))
+
+    def _tower_features(self, inputs: Tensor) -> tuple[Tensor, ...]:
         up, down = self.input_ratio
         if up != down:
             size = [side * up // down for side in inputs.shape[2:]]
@@ -282,3 +327,11 @@ class CLIPVisionBackbone(BaseModule):
                 memory_format=torch.channels_last
             )
         return (*out.levels, dense_features, out.image_embedding)
+
+
+def _feature_cache() -> FeatureCache | None:
+    if not os.environ.get('MCDRL_FEATURE_CACHE'):
+        return None
+    from .feature_cache import FeatureCache
+
+    return FeatureCache.from_environment()

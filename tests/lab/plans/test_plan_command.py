@@ -1,3 +1,5 @@
+import os
+
 import pytest
 
 from mcdrl_lab.commands import main
@@ -79,6 +81,27 @@ def test_seeds_can_be_named_so_that_shards_are_run_apart(plan_file, capsys):
     arguments = ['--seeds', '3-4', '--sites', 'y', '--dry-run']
     assert main(['leave-one-site-out', f'm={config}', *arguments]) == 0
     assert capsys.readouterr().out.split() == ['m/y/seed3', 'm/y/seed4']
+
+
+def test_every_run_is_told_where_features_are_kept(plan_file, monkeypatch):
+    told = []
+
+    class Executor:
+        def __init__(self, *args, **kwargs):
+            pass
+
+        def execute(self):
+            told.append(os.environ['MCDRL_FEATURE_CACHE'])
+            return []
+
+    monkeypatch.setattr('mcdrl_lab.plans.executor.PlanExecutor', Executor)
+    monkeypatch.setattr('mcdrl_lab.plans.prepared.prepare', lambda *_: [])
+    monkeypatch.setattr('mcdrl_lab.plans.plan_command.show_report', lambda *_: None)
+    monkeypatch.setenv('MCDRL_FEATURE_CACHE', 'restored after this test')
+    monkeypatch.chdir(plan_file.parent)
+    arguments = ['--feature-cache', 'kept', '--out', 'out']
+    assert main(['ablation', str(plan_file), *arguments]) == 0
+    assert told == [str(plan_file.parent / 'kept')]
 
 
 def test_tables_come_again_from_the_records_alone(tmp_path, two_methods, capsys):

@@ -1,0 +1,233 @@
+import pickle
+
+import pytest
+import torch
+from torch import Tensor
+
+from mcdrl_mmseg.models import CLIPVisionBackbone
+from mcdrl_mmseg.models.backbones import feature_cache
+from mcdrl_mmseg.models.backbones.feature_cache import FeatureCache
+
+IMAGES = torch.arange(2 * 3 * 4 * 4).reshape(2, 3, 4, 4).float()
+EXPECTED = IMAGES.mean((2, 3)), 2 * IMAGES[:, :1]
+
+
+class Tower:
+    """Two features of an image; counts the images that it sees."""
+
+    def __init__(self):
+        self.seen = 0
+
+    def __call__(self, images: Tensor) -> tuple[Tensor, ...]:
+        self.seen += len(images)
+        return images.mean((2, 3)), 2 * images[:, :1]
+
+
+@pytest.fixture
+def tower():
+    return Tower()
+
+
+@pytest.fixture
+def cache(tmp_path):
+    return FeatureCache(tmp_path / 'features', 1.0)
+
+
+@pytest.fixture(autouse=True)
+def _look_at_once(monkeypatch):
+    monkeypatch.setattr(feature_cache, '_REFRESH_S', 0.0)
+
+
+def another(cache):
+    """What a later process has of it."""
+    return FeatureCache(cache.folder, cache.limit_gb)
+
+
+def check(features):
+    assert len(features) == len(EXPECTED)
+    assert all(torch.equal(*pair) for pair in zip(features, EXPECTED))
+
+
+def test_features_are_computed_once_an_image(cache, tower):
+    check(cache.features(IMAGES, 'a', tower))
+    check(cache.features(IMAGES, 'a', tower))
+    check([part.flip(0) for part in cache.features(IMAGES.flip(0), 'a', tower)])
+    assert tower.seen == 2
+
+
+def test_later_processes_read_what_was_written(cache, tower):
+    cache.features(IMAGES, 'a', Tower())
+    cache.flush()
+    check(another(cache).features(IMAGES, 'a', tower))
+    assert tower.seen == 0
+
+
+def test_processes_beside_each_other_read_what_the_other_has_written(cache, tower):
+    beside = another(cache)
+    beside.features(IMAGES[:1], 'a', Tower())
+    cache.features(IMAGES[1:], 'a', Tower())
+    cache.flush()
+    check(beside.features(IMAGES, 'a', tower))
+    assert tower.seen == 0
+
+
+def test_enough_images_are_written_by_themselves(cache, tower, monkeypatch):
+    monkeypatch.setattr(feature_cache, '_IMAGES_A_FILE', 2)
+    cache.features(IMAGES, 'a', tower)
+    assert len(list(cache.folder.iterdir())) == 1
+
+
+@pytest.mark.parametrize(
+    ('images', 'name'),
+    [
+        (IMAGES.flip(3), 'a'),
+        (IMAGES, 'b'),
+        (IMAGES.double(), 'a'),
+        (IMAGES.reshape(2, 3, 2, 8), 'a'),
+    ],
+    ids=['flipped', 'another tower', 'another dtype', 'another shape'],
+)
+def test_what_differs_has_features_of_its_own(cache, tower, images, name):
+    cache.features(IMAGES, 'a', Tower())
+    found = cache.features(images, name, tower)
+    assert tower.seen == 2
+    assert all(torch.equal(*pair) for pair in zip(found, Tower()(images)))
+
+
+def test_each_image_is_computed_by_itself(cache):
+    """Else its last bits, and with them a training, would depend on the batch."""
+
+    def compute(images):
+        assert images.shape == (1, 3, 4, 4)
+        return Tower()(images)
+
+    check(cache.features(IMAGES, 'a', compute))
+
+
+@pytest.mark.reliability('fault', 'kept features of a frozen tower, damaged')
+@pytest.mark.parametrize('damage', ['a bit', 'cut short', 'empty'])
+def test_damaged_features_are_computed_anew(cache, tower, damage):
+    cache.features(IMAGES, 'a', Tower())
+    cache.flush()
+    (path,) = cache.folder.iterdir()
+    content = bytearray(path.read_bytes())
+    if damage == 'a bit':
+        content[-1] ^= 1
+    path.write_bytes({'cut short': content[:-8], 'empty': b''}.get(damage, content))
+    check(another(cache).features(IMAGES, 'a', tower))
+    assert tower.seen == (1 if damage == 'a bit' else 2)
+
+
+@pytest.mark.parametrize('obstacle', ['limit', 'file'])
+def test_where_nothing_can_be_kept_it_is_said_and_computed(
+    tmp_path, tower, monkeypatch, obstacle
+):
+    cache = FeatureCache(tmp_path / 'features', 1e-8 if obstacle == 'limit' else 1.0)
+    if obstacle == 'file':
+        cache.folder.write_text('not a folder')
+    monkeypatch.setattr(feature_cache, '_IMAGES_A_FILE', 2)
+    said = 'MCDRL_FEATURE_CACHE_GB' if obstacle == 'limit' else 'Not a directory|exists'
+    with pytest.warns(UserWarning, match=said):
+        check(cache.features(IMAGES, 'a', tower))
+    check(cache.features(IMAGES, 'a', tower))
+    assert tower.seen == 4
+
+
+@pytest.mark.parametrize('limit', ['0', '-1', 'nan', 'inf', 'much'])
+def test_a_limit_that_is_none_is_refused(monkeypatch, limit):
+    monkeypatch.setenv('MCDRL_FEATURE_CACHE', 'features')
+    monkeypatch.setenv('MCDRL_FEATURE_CACHE_GB', limit)
+    with pytest.raises(ValueError, match=f'MCDRL_FEATURE_CACHE_GB={limit!r}'):
+        FeatureCache.from_environment()
+
+
+def test_a_copied_model_starts_with_nothing_read(cache, tower):
+    cache.features(IMAGES, 'a', Tower())
+    copied = pickle.loads(pickle.dumps(cache))
+    copied.features(IMAGES, 'a', tower)
+    assert tower.seen == 2 and copied.folder == cache.folder
+
+
+@pytest.fixture
+def build(tmp_path, monkeypatch):
+    """Backbones with a cache; their towers count what they see."""
+    monkeypatch.setenv('MCDRL_FEATURE_CACHE', str(tmp_path / 'features'))
+
+    def build(**arguments):
+        torch.manual_seed(0)
+        backbone = CLIPVisionBackbone('mcdrl-tiny-rn', **arguments).eval()
+        backbone.seen = []
+        backbone.tower.conv1.register_forward_pre_hook(
+            lambda _, args: backbone.seen.append(len(args[0]))
+        )
+        return backbone
+
+    return build
+
+
+PICTURES = torch.randn(3, 3, 64, 64, generator=torch.Generator().manual_seed(1))
+
+
+def test_a_frozen_tower_sees_an_image_once(build, monkeypatch):
+    backbone = build(frozen=True, out_indices=(1,))
+    first, second = backbone(PICTURES), backbone(PICTURES)
+    assert backbone.seen == [1, 1, 1]
+    assert all(torch.equal(*pair) for pair in zip(first, second))
+    monkeypatch.delenv('MCDRL_FEATURE_CACHE')
+    plain = build(frozen=True, out_indices=(1,))(PICTURES)
+    assert len(plain) == len(first) == 3
+    for kept, computed in zip(first, plain):
+        torch.testing.assert_close(kept, computed, rtol=1e-5, atol=1e-5)
+
+
+def test_the_next_run_reads_what_the_last_one_kept(build):
+    backbone = build(frozen=True)
+    backbone(PICTURES)
+    backbone.train()
+    again = build(frozen=True)
+    again(PICTURES)
+    assert again.seen == []
+
+
+@pytest.mark.parametrize(
+    'change', [dict(out_indices=(1,)), dict(output_stride=16), dict(input_scale=0.5)]
+)
+def test_towers_that_are_used_otherwise_share_nothing(build, change):
+    backbone = build(frozen=True)
+    backbone(PICTURES)
+    backbone.train()
+    other = build(frozen=True, **change)
+    other(PICTURES)
+    assert len(other.seen) == 3
+
+
+def test_other_weights_have_features_of_their_own(build):
+    backbone = build(frozen=True)
+    before = backbone(PICTURES)
+    with torch.no_grad():
+        backbone.tower.conv1.weight.mul_(2)
+    after = backbone(PICTURES)
+    assert len(backbone.seen) == 6
+    assert not torch.equal(before[0], after[0])
+
+
+def test_a_tower_that_is_trained_is_never_kept(build):
+    assert build().feature_cache is None
+    assert build(frozen_stages=1).feature_cache is None
+
+
+def test_gradients_of_the_pixels_reach_them(build):
+    backbone = build(frozen=True)
+    backbone(PICTURES)
+    pixels = PICTURES.clone().requires_grad_()
+    backbone(pixels)[0].sum().backward()
+    assert pixels.grad.abs().sum() > 0
+
+
+@pytest.mark.parametrize('how', ['jit.is_tracing', 'compiler.is_compiling'])
+def test_a_graph_that_is_recorded_has_the_tower(build, monkeypatch, how):
+    backbone = build(frozen=True)
+    backbone(PICTURES)
+    monkeypatch.setattr(f'torch.{how}', lambda: True)
+    backbone(PICTURES)
+    assert backbone.seen == [1, 1, 1, 3]
