@@ -4,6 +4,7 @@ from pathlib import Path
 
 from setuptools import find_packages, setup
 from setuptools.command.build_py import build_py
+from setuptools.command.egg_info import egg_info
 
 ROOT = Path(__file__).parent
 PACKAGE = 'mcdrl_mmseg'
@@ -33,6 +34,16 @@ class BuildWithMIM(build_py):
                 link_or_copy(ROOT / name, target / name)
             else:
                 copy(ROOT / name, target / name)
+
+
+class PlugInFirst(egg_info):
+    """Names the plug-in first in ``top_level.txt``: MIM looks there for `.mim`."""
+
+    def run(self):
+        super().run()
+        file = Path(self.egg_info, 'top_level.txt')
+        names = file.read_text().split()
+        file.write_text('\n'.join(sorted(names, key=PACKAGE.__ne__)) + '\n')
 
 
 def copy(source: Path, target: Path) -> None:
@@ -72,7 +83,7 @@ setup(
     license_files=['LICENSE'],
     python_requires='>=3.10',
     packages=find_packages(include=['mcdrl_*']),
-    cmdclass={'build_py': BuildWithMIM},
+    cmdclass={'build_py': BuildWithMIM, 'egg_info': PlugInFirst},
     package_data={
         'mcdrl_mmseg.clip': ['model_configs/*.json', 'model_weights/*'],
         'mcdrl_lab.results.html_report': ['templates/*'],

@@ -22,7 +22,6 @@ ORACLE_NOTE = (
     f'{ORACLE_MARK} checkpoint chosen on the held-out site itself (oracle): not '
     'comparable with the other rows.'
 )
-SUMMARY_COLUMNS = ('mean', 'worst')
 
 
 def result_table(records: Iterable[RunRecord], metric: str = 'dice') -> pd.DataFrame:

@@ -199,13 +199,25 @@ def test_config_elsewhere_is_trained_and_tested_by_the_installed_tools(
     assert 'my_entry' in (tmp_path / 'work/mine.py').read_text()
 
 
+def test_the_module_that_mim_looks_into_is_the_plug_in(python):
+    code = (
+        'import importlib.metadata as m; '
+        "print(m.distribution('mcdrl-mmseg').read_text('top_level.txt').split())"
+    )
+    modules = run(python, '-c', code, cwd=python.parent)
+    assert modules.strip() == "['mcdrl_mmseg', 'mcdrl_common', 'mcdrl_lab']"
+
+
 def test_mim_runs_any_tool(python, tmp_path):
     mim = python.parent / 'mim'
     if not mim.is_file():
         pytest.skip('no MIM in this environment: make test-wheel has it')
     path = f'{python.parent}{os.pathsep}{os.environ["PATH"]}'
-    shown = run(mim, 'run', PACKAGE, 'predict', '--help', cwd=tmp_path, PATH=path)
+    # Behind '--': MIM's own help knows the packages of OpenMMLab alone.
+    asked = ('run', PACKAGE, 'predict', '--', '--help')
+    shown = run(mim, *asked, cwd=tmp_path, PATH=path)
     assert 'Example: python tools/predict.py' in shown
+    assert 'mcdrl-mmseg' in run(mim, 'list', cwd=tmp_path, PATH=path)
 
 
 def test_editable_install_links_configs_and_tools(sources, tmp_path):
