@@ -9,8 +9,15 @@ import matplotlib
 import numpy as np
 from torch import nn
 
-from mcdrl_mmseg.apis.explanation import Explanation, explain, predict_at_gate
+from mcdrl_lab.results.conformal_command import RISK_NAMES
+from mcdrl_mmseg.apis.explanation import (
+    Explanation,
+    LesionProbability,
+    explain,
+    probability_at_gate,
+)
 from mcdrl_mmseg.apis.image_flags import ImageChecker
+from mcdrl_mmseg.apis.outputs import at_threshold
 from mcdrl_mmseg.visualization.overlay import (
     HEAT_COLORMAP,
     heat_map,
@@ -29,15 +36,20 @@ class Explainer:
 
     Args:
         model: See :func:`~mcdrl_mmseg.apis.explanation.explain`.
+        conformal: A threshold with a guarantee, whose mask is shown too; from
+            :func:`mcdrl_common.conformal_file.read_conformal`.
 
     Raises:
-        ValueError: The model cannot be explained.
+        ValueError: The model cannot be explained, or the threshold does not say what
+            it promises.
         DictionaryError: Its checkpoint holds no dictionary.
         SiteReferenceError: Its statistics of the training sites are not usable.
     """
 
-    def __init__(self, model: nn.Module) -> None:
+    def __init__(self, model: nn.Module, conformal: dict | None = None) -> None:
         self.model = model
+        self.threshold = None if conformal is None else float(conformal['threshold'])
+        self.promise = None if conformal is None else promise(conformal)
         # A model that cannot be explained is noticed before anybody opens the page.
         blank = explain(model, np.zeros((64, 64, 3), np.uint8))
         self.gate = blank.gate
@@ -57,12 +69,15 @@ class Explainer:
             with the training sites, or None where the checkpoint cannot tell.
         """
         explanation = explain(self.model, image[..., ::-1], gate=self.gate)
-        probability = explanation.lesion_probability['gate']
+        probability = LesionProbability(
+            explanation.lesion_probability['gate'],
+            explanation.calibrated_probability.get('gate'),
+        )
         flag = None
         if self._checker is not None:
             flag = self._checker.flag(np.ascontiguousarray(image[..., ::-1])).to_dict()
         return {
-            **predicted(image, probability, self.gate),
+            **predicted(image, probability, self.gate, self.threshold),
             **seen(explanation),
             'flag': flag,
         }
@@ -80,37 +95,82 @@ class Explainer:
         Raises:
             ValueError: The gate is outside [0, 1].
         """
-        probability = predict_at_gate(self.model, image[..., ::-1], gate)
-        return predicted(image, probability, gate)
+        probability = probability_at_gate(self.model, image[..., ::-1], gate)
+        return predicted(image, probability, gate, self.threshold)
+
+
+def promise(conformal: dict) -> str:
+    """What a threshold promises and assumes, in one sentence.
+
+    Args:
+        conformal: From :func:`mcdrl_common.conformal_file.read_conformal`.
+
+    Raises:
+        ValueError: It does not say what is missed, or at which sites that was seen.
+    """
+    sites, what = conformal.get('sites'), RISK_NAMES.get(str(conformal.get('risk')))
+    if what is None or not isinstance(sites, list) or not sites:
+        raise ValueError(
+            'the file of --conformal does not say what its threshold promises '
+            f"('risk' is {conformal.get('risk')!r}, 'sites' {sites!r}): make it by "
+            'python -m mcdrl_lab conformal RECORDS --level LEVEL --out FILE'
+        )
+    return (
+        f'At most {100 * conformal["level"]:.4g} % of {what} are expected to be missed '
+        'on average over new hospitals, if these are exchangeable with the '
+        f'{len(sites)} sites of the records, none of them a hospital of another kind.'
+    )
 
 
 def predicted(
-    image: np.ndarray, probability: np.ndarray, gate: float
+    image: np.ndarray,
+    probability: LesionProbability,
+    gate: float,
+    threshold: float | None = None,
 ) -> dict[str, Any]:
     """What depends on the gate.
 
     Args:
         image: (H, W, 3) uint8, red first.
-        probability: (H, W) of a lesion.
+        probability: Of a lesion.
         gate: That it was predicted at.
+        threshold: Of the conformal mask, for the network's probability; None shows
+            none.
 
     Returns:
-        ``gate``, the pictures ``mask`` and ``probability``, and ``marked``, the share
-        of pixels in the mask.
+        ``gate``; the pictures ``mask``, of the network's probability, and
+        ``probability``, calibrated where it can be; ``calibrated``, whether it is;
+        ``highest``, the highest of it; ``marked``, the share of pixels in the mask;
+        and ``conformal``, None or ``picture`` and ``marked`` of that mask.
     """
+    own = probability.network
+    best = own if probability.calibrated is None else probability.calibrated
     small = shrink(image, _SHOWN_SIDE)
-    mask = cv2.resize(
-        (probability > MASK_THRESHOLD).astype(np.uint8),
-        small.shape[1::-1],
-        interpolation=cv2.INTER_NEAREST,
-    )
-    shown = shrink(probability, _SHOWN_SIDE)
+    mask = own > MASK_THRESHOLD
+    conformal = None
+    if threshold is not None:
+        wide = at_threshold(own, threshold)
+        conformal = {
+            'picture': _mask_picture(small, wide),
+            'marked': float(wide.mean()),
+        }
     return {
         'gate': gate,
-        'mask': data_url(mask_overlay(small, mask)),
-        'probability': data_url(heat_map(small, shown, low=0, high=1)),
-        'marked': float(np.mean(probability > MASK_THRESHOLD)),
+        'mask': _mask_picture(small, mask),
+        'marked': float(mask.mean()),
+        'probability': data_url(
+            heat_map(small, shrink(best, _SHOWN_SIDE), low=0, high=1)
+        ),
+        'calibrated': probability.calibrated is not None,
+        'highest': float(best.max()),
+        'conformal': conformal,
     }
+
+
+def _mask_picture(small: np.ndarray, mask: np.ndarray) -> str:
+    size = small.shape[1::-1]
+    mask = cv2.resize(mask.astype(np.uint8), size, interpolation=cv2.INTER_NEAREST)
+    return data_url(mask_overlay(small, mask))
 
 
 def seen(explanation: Explanation) -> dict[str, Any]:

@@ -103,6 +103,8 @@ class _Service:
             {
                 'title': self.title,
                 'gate': self.explainer.gate,
+                'threshold': self.explainer.threshold,
+                'promise': self.explainer.promise,
                 'max_bytes': self.max_bytes,
                 'examples': [example.name for example in self.examples],
             }

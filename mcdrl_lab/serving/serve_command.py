@@ -16,6 +16,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument('--config', help='config file; default: the one in CHECKPOINT')
     parser.add_argument('--examples', metavar='DIR', help='folder of images to offer')
     parser.add_argument(
+        '--conformal',
+        metavar='FILE',
+        help='threshold of python -m mcdrl_lab conformal, whose mask is shown too',
+    )
+    parser.add_argument(
         '--host',
         default='127.0.0.1',
         help='address to listen on; the default is reached from this machine alone',

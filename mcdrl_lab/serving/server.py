@@ -9,6 +9,7 @@ import socket
 import sys
 from pathlib import Path
 
+from mcdrl_common.conformal_file import read_conformal
 from mcdrl_common.printable import printable
 from mcdrl_mmseg.apis.checkpoint import CheckpointError, load_segmentor
 from mcdrl_mmseg.models.confounder_dictionary import DictionaryError
@@ -33,6 +34,7 @@ def serve(
     port: int = 7860,
     max_upload_mb: float = 10.0,
     device: str | None = None,
+    conformal: str | None = None,
 ) -> None:
     """Serve the page until interrupted.
 
@@ -44,10 +46,11 @@ def serve(
         port: 0 takes a free one.
         max_upload_mb: Largest upload in megabytes.
         device: As ``'cuda:0'``; None takes a GPU if there is one.
+        conformal: File of ``python -m mcdrl_lab conformal``, whose mask is shown too.
 
     Raises:
-        ServeError: A package is missing, the checkpoint or the examples cannot be
-            used, or the address is taken.
+        ServeError: A package is missing, the checkpoint, the threshold or the
+            examples cannot be used, or the address is taken.
     """
     try:
         import uvicorn
@@ -68,7 +71,8 @@ def serve(
     listener = listen(host, port)
     try:
         offered, skipped = load_examples(examples, max_bytes) if examples else ([], [])
-        explainer = Explainer(load_segmentor(checkpoint, config, device))
+        promised = read_conformal(conformal) if conformal else None
+        explainer = Explainer(load_segmentor(checkpoint, config, device), promised)
     except _UNUSABLE as error:
         listener.close()
         raise ServeError(str(error)) from error

@@ -6,7 +6,7 @@ import os
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
@@ -19,9 +19,24 @@ from mcdrl_mmseg.models.confounder_attention import entry_names
 from mcdrl_mmseg.models.last_decode_head import last_decode_head
 
 from .image_pipeline import as_image, lesion_probability, prepare
+from .temperature import calibrated_probability
 
 # The gate of a model is moved and put back: two at once would mix them up.
 _LOCK = threading.RLock()
+
+
+@dataclass(frozen=True)
+class LesionProbability:
+    """Of one image, at its native size.
+
+    Attributes:
+        network: (H, W) float32 in [0, 1], the sum of all lesion classes.
+        calibrated: The same with the temperatures of the checkpoint, which were fitted
+            at its own gate; None where it has none.
+    """
+
+    network: np.ndarray
+    calibrated: np.ndarray | None = None
 
 
 @dataclass(frozen=True)
@@ -43,11 +58,14 @@ class Explanation:
         attention_maps: (M, h', w') the same for every position, NaN where not kept.
         lesion_probability: ``'gate_0'`` (no intervention) and ``'gate_1'`` (whole
             intervention), (H, W) float32 in [0, 1]: the sum of all lesion classes.
-            ``'gate'`` too, at :attr:`gate`, where that is asked for.
+            ``'gate'`` too, at :attr:`gate`, where that is asked for. Of the network,
+            before calibration.
         per_confounder: (M, H, W), the prediction under each single do(z = z_m).
         gate: The gate as the checkpoint has it, or as asked for.
         approximation: Form of the intervention, see
             :class:`~mcdrl_mmseg.models.CausalIntervention`.
+        calibrated_probability: As :attr:`lesion_probability`, calibrated; empty where
+            the checkpoint has no temperatures.
     """
 
     image: np.ndarray
@@ -61,6 +79,7 @@ class Explanation:
     per_confounder: np.ndarray | None
     gate: float
     approximation: str = 'attention'
+    calibrated_probability: dict[str, np.ndarray] = field(default_factory=dict)
 
 
 @torch.no_grad()
@@ -111,7 +130,7 @@ def explain(
         single = []
         for number in range(len(dictionary.entries)):
             with _gate_at(head, 1.0), _single(head, number):
-                single.append(predict())
+                single.append(predict().network)
         weights = _confounder_weights(head, state.region_tokens)[0]
 
     grid = head.leading_map(features).shape[2:]
@@ -128,14 +147,18 @@ def explain(
         kept=kept,
         attention=weights.mean(dim=0).float().cpu().numpy(),
         attention_maps=maps,
-        lesion_probability=probabilities,
+        lesion_probability={key: p.network for key, p in probabilities.items()},
         per_confounder=np.stack(single),
         gate=float(intervention.gate) if gate is None else float(gate),
         approximation=intervention.approximation,
+        calibrated_probability={
+            key: p.calibrated
+            for key, p in probabilities.items()
+            if p.calibrated is not None
+        },
     )
 
 
-@torch.no_grad()
 def predict_at_gate(
     model: nn.Module, image: str | os.PathLike | np.ndarray, gate: float
 ) -> np.ndarray:
@@ -147,7 +170,25 @@ def predict_at_gate(
         gate: In [0, 1]; 0 is the network without intervention.
 
     Returns:
-        (H, W) float32, the lesion probability at native size.
+        (H, W) float32, the lesion probability at native size, before calibration.
+
+    Raises:
+        ValueError: See :func:`explain`.
+        ImageError: The image cannot be read.
+    """
+    return probability_at_gate(model, image, gate).network
+
+
+@torch.no_grad()
+def probability_at_gate(
+    model: nn.Module, image: str | os.PathLike | np.ndarray, gate: float
+) -> LesionProbability:
+    """As :func:`predict_at_gate`, with the calibrated probability too.
+
+    Args:
+        model: As for :func:`explain`; its gate is put back afterwards.
+        image: As for :func:`explain`.
+        gate: In [0, 1]; 0 is the network without intervention.
 
     Raises:
         ValueError: See :func:`explain`.
@@ -226,18 +267,23 @@ def _single(head: CausalInterventionHead, number: int) -> Iterator[None]:
 
 def _predictor(
     model: nn.Module, inputs: Tensor, features: tuple[Tensor, ...], samples: list[Any]
-) -> Callable[[], np.ndarray]:
+) -> Callable[[], LesionProbability]:
     """What predicts with the head as it is at the time, backbone run but once."""
     metas = [sample.metainfo for sample in samples]
+    temperature = getattr(model, 'temperature', None)
 
-    def predict() -> np.ndarray:
+    def predict() -> LesionProbability:
         cascade = isinstance(model.decode_head, nn.ModuleList)
         if model.test_cfg.mode == 'slide' or cascade:
             logits = model.inference(inputs, metas)
         else:
             logits = model.decode_head.predict(features, metas, model.test_cfg)
-        result = model.postprocess_result(logits, samples)[0]
-        return lesion_probability(result.seg_logits.data).cpu().numpy()
+        scores = model.postprocess_result(logits, samples)[0].seg_logits.data
+        network = lesion_probability(scores).cpu().numpy()
+        if temperature is None:
+            return LesionProbability(network)
+        calibrated = calibrated_probability(scores, temperature)
+        return LesionProbability(network, calibrated.cpu().numpy())
 
     return predict
 

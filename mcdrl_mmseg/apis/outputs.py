@@ -436,9 +436,23 @@ def conformal_mask(prediction: Prediction, threshold: float) -> np.ndarray:
         threshold: For the probability before calibration.
     """
     own = prediction.network_probability
-    own = prediction.lesion_probability if own is None else own
+    return at_threshold(
+        prediction.lesion_probability if own is None else own, threshold
+    )
+
+
+def at_threshold(probability: np.ndarray, threshold: float) -> np.ndarray:
+    """Pixels whose probability reaches a threshold, as the records count them.
+
+    Args:
+        probability: (H, W), of the network.
+        threshold: In [0, 1].
+
+    Returns:
+        (H, W) bool.
+    """
     # In the precision of the records that the threshold comes from.
-    return own.astype(np.float32) >= np.float32(threshold)
+    return probability.astype(np.float32) >= np.float32(threshold)
 
 
 OUTPUTS: dict[str, type[Output]] = {

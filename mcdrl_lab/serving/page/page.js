@@ -64,6 +64,13 @@ function showPrediction(answer) {
   element('mask').src = answer.mask;
   element('probability').src = answer.probability;
   element('marked').textContent = percent(answer.marked);
+  element('highest').textContent = answer.highest.toFixed(4);
+  element('calibrated').hidden = !answer.calibrated;
+  element('conformal-part').hidden = !answer.conformal;
+  if (answer.conformal) {
+    element('conformal').src = answer.conformal.picture;
+    element('conformal-marked').textContent = percent(answer.conformal.marked);
+  }
   element('results').dataset.gate = answer.gate;
 }
 
@@ -216,6 +223,10 @@ async function start() {
   }
   element('title').textContent = info.title;
   element('limit').textContent = `${info.max_bytes / 1e6} MB`;
+  if (info.promise) {
+    element('threshold').textContent = info.threshold;
+    element('promise').textContent = `${info.promise} The promise is of the gate as trained.`;
+  }
   setGate(info.gate);
   listExamples(info.examples);
   listen();

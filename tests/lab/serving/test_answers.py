@@ -5,9 +5,20 @@ import numpy as np
 import pytest
 
 from mcdrl_common.site_reference import site_reference
-from mcdrl_lab.serving.answers import Explainer, color_scale, predicted, seen
+from mcdrl_lab.serving.answers import (
+    Explainer,
+    color_scale,
+    predicted,
+    promise,
+    seen,
+)
 from mcdrl_mmseg.apis.checkpoint import load_segmentor
-from mcdrl_mmseg.apis.explanation import Explanation, explain, predict_at_gate
+from mcdrl_mmseg.apis.explanation import (
+    Explanation,
+    LesionProbability,
+    explain,
+    predict_at_gate,
+)
 
 
 def picture(url: str) -> np.ndarray:
@@ -43,7 +54,7 @@ def test_prediction_shows_mask_and_probability():
     image = np.full((40, 60, 3), 128, np.uint8)
     probability = np.full((40, 60), 0.1, np.float32)
     probability[10:30, 15:45] = 0.9
-    answer = predicted(image, probability, 0.25)
+    answer = predicted(image, LesionProbability(probability), 0.25)
     assert answer['gate'] == 0.25
     assert answer['marked'] == pytest.approx(20 * 30 / (40 * 60))
     mask = picture(answer['mask']).astype(int)
@@ -57,14 +68,15 @@ def test_prediction_shows_mask_and_probability():
 
 def test_one_half_itself_is_not_in_the_mask():
     image = np.zeros((20, 20, 3), np.uint8)
-    assert predicted(image, np.full((20, 20), 0.5, np.float32), 1)['marked'] == 0
+    half = LesionProbability(np.full((20, 20), 0.5, np.float32))
+    assert predicted(image, half, 1)['marked'] == 0
 
 
 def test_large_images_are_shown_smaller_but_measured_whole():
     image = np.zeros((30, 4096, 3), np.uint8)
     probability = np.zeros((30, 4096), np.float32)
     probability[0, 0] = 1
-    answer = predicted(image, probability, 1)
+    answer = predicted(image, LesionProbability(probability), 1)
     assert answer['marked'] == pytest.approx(1 / (30 * 4096))
     assert picture(answer['mask']).shape[1] == 1024
     assert picture(answer['probability']).shape[1] == 1024
@@ -110,7 +122,7 @@ def test_explainer_answers_as_the_functions_do(checkpoint, pixels):
     blue_first = pixels[..., ::-1]
 
     whole = explainer.whole(pixels)
-    probability = predict_at_gate(model, blue_first, 0.75)
+    probability = LesionProbability(predict_at_gate(model, blue_first, 0.75))
     assert whole['gate'] == 0.75
     assert whole['mask'] == predicted(pixels, probability, 0.75)['mask']
     attention = explain(model, blue_first).attention
@@ -119,7 +131,7 @@ def test_explainer_answers_as_the_functions_do(checkpoint, pixels):
     assert weights == pytest.approx(sorted(attention, reverse=True))
 
     other = explainer.at_gate(pixels, 0.0)
-    without = predict_at_gate(model, blue_first, 0.0)
+    without = LesionProbability(predict_at_gate(model, blue_first, 0.0))
     assert other == predicted(pixels, without, 0.0)
     assert other['probability'] != whole['probability']
 
@@ -140,6 +152,58 @@ def test_flag_of_an_image_where_the_checkpoint_knows_its_training_sites(
     assert flag['unusual'] is True
     assert flag['less'] == list(names)
     assert flag['more'] == []
+
+
+def test_calibrated_probability_is_shown_and_the_masks_are_of_the_network():
+    image = np.full((10, 20, 3), 128, np.uint8)
+    own = np.full((10, 20), 0.05, np.float32)
+    own[:, :4], own[:, 4:10] = 0.9, 0.2
+    calibrated = np.full((10, 20), 0.55, np.float32)
+    answer = predicted(image, LesionProbability(own, calibrated), 1, 0.2)
+    assert answer['calibrated'] is True
+    assert answer['highest'] == pytest.approx(0.55)
+    assert answer['marked'] == 0.2
+    # The threshold itself is marked.
+    assert answer['conformal']['marked'] == 0.5
+    plain = predicted(image, LesionProbability(own), 1)
+    assert (plain['calibrated'], plain['conformal']) == (False, None)
+    assert plain['highest'] == pytest.approx(0.9)
+
+
+def test_calibrated_at_every_gate_by_the_temperature_of_the_checkpoint(
+    checkpoint, pixels
+):
+    model = load_segmentor(checkpoint, device='cpu')
+    model.temperature = (2.0,)
+    explainer = Explainer(model)
+    own = predict_at_gate(model, pixels[..., ::-1], explainer.gate).astype(float)
+    # log-odds halved
+    expected = 1 / (1 + np.sqrt((1 - own) / own))
+    whole = explainer.whole(pixels)
+    assert whole['calibrated'] is True
+    assert whole['highest'] == pytest.approx(expected.max(), abs=1e-5)
+    own = predict_at_gate(model, pixels[..., ::-1], 0.0).astype(float)
+    expected = 1 / (1 + np.sqrt((1 - own) / own))
+    other = explainer.at_gate(pixels, 0.0)
+    assert other['highest'] == pytest.approx(expected.max(), abs=1e-5)
+
+
+def test_promise_is_one_sentence_with_level_loss_and_assumption():
+    conformal = dict(threshold=0.1, level=0.125, risk='lesions', sites=[*'abcdefgh'])
+    assert promise(conformal) == (
+        'At most 12.5 % of lesions are expected to be missed on average over new '
+        'hospitals, if these are exchangeable with the 8 sites of the records, none of '
+        'them a hospital of another kind.'
+    )
+
+
+@pytest.mark.parametrize(
+    'lacking', [dict(risk=None), dict(risk='all'), dict(sites=[]), dict(sites=None)]
+)
+def test_threshold_that_does_not_say_what_it_promises_is_refused(lacking):
+    conformal = dict(threshold=0.1, level=0.3, risk='area', sites=['a'])
+    with pytest.raises(ValueError, match='does not say what its threshold promises'):
+        promise({**conformal, **lacking})
 
 
 def test_a_model_without_mcdrl_is_refused(checkpoint):

@@ -19,6 +19,8 @@ class CountingExplainer:
     """Answers with the mean of the image, and notes how many ask at a time."""
 
     gate = 0.5
+    threshold = 0.25
+    promise = 'At most so many.'
 
     def __init__(self):
         self.lock = threading.Lock()
@@ -92,6 +94,8 @@ def test_info_tells_limits_and_examples(client):
     assert client.get('/info').json() == {
         'title': 'model.pth',
         'gate': 0.5,
+        'threshold': 0.25,
+        'promise': 'At most so many.',
         'max_bytes': MAX_BYTES,
         'examples': ['<b>.png'],
     }

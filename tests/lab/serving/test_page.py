@@ -14,18 +14,74 @@ from types import SimpleNamespace
 import cv2
 import numpy as np
 import pytest
+import torch
 
+from mcdrl_common.conformal_file import write_conformal
+from mcdrl_common.site_reference import META_KEY as REFERENCE_KEY
+from mcdrl_common.site_reference import site_reference
 from mcdrl_mmseg.apis.checkpoint import load_segmentor
 from mcdrl_mmseg.apis.explanation import explain, predict_at_gate
+from mcdrl_mmseg.apis.image_flags import ImageChecker
+from mcdrl_mmseg.apis.inferencer import MCDRLInferencer
+from mcdrl_mmseg.apis.outputs import conformal_mask
+from mcdrl_mmseg.apis.temperature import META_KEY as TEMPERATURE_KEY
+from mcdrl_mmseg.visualization.overlay import heat_map
 
 EXAMPLES = ('first.png', 'second.png')
 WAIT_S = 120
 
 
 @pytest.fixture(scope='module')
-def served(checkpoint, tmp_path_factory, repo_root, encode, pixels):
+def served(checkpoint, tmp_path_factory, encode, pixels):
     """A running server; its address and folders."""
     folder = tmp_path_factory.mktemp('served')
+    with serving(folder, checkpoint, encode, pixels) as server:
+        yield server
+
+
+@pytest.fixture(scope='module')
+def trusted(checkpoint, tmp_path_factory, encode, pixels):
+    """A server of a calibrated model that knows its training sites, with a threshold.
+
+    Its training images were like the first example, and not like the second.
+    """
+    folder = tmp_path_factory.mktemp('trusted')
+    content = torch.load(checkpoint, weights_only=False)
+    content['meta'][TEMPERATURE_KEY] = [2.5]
+    path = folder / 'trusted.pth'
+    torch.save(content, path)
+    dictionary = load_segmentor(path, device='cpu').decode_head.dictionary
+    names = dictionary.prompts.confounder_names
+    rng = np.random.default_rng(0)
+
+    def reference(scores, embedding):
+        return site_reference(
+            scores + 1e-3 * rng.normal(size=(60, len(names))),
+            embedding + 1e-3 * rng.normal(size=(60, 128)),
+            ['a'] * 60,
+            names,
+            dictionary.stored_fingerprint,
+        ).to_text()
+
+    content['meta'][REFERENCE_KEY] = reference(0, np.ones(128))
+    torch.save(content, path)
+    checker = ImageChecker(load_segmentor(path, device='cpu'))
+    first = cv2.resize(pixels, None, fx=4, fy=4)[..., ::-1]
+    content['meta'][REFERENCE_KEY] = reference(*checker.look(first.copy()))
+    torch.save(content, path)
+    threshold = folder / 'threshold.json'
+    write_conformal(
+        threshold,
+        dict(threshold=0.3, level=0.25, risk='area', sites=[*'abcde'], seeds=[0]),
+    )
+    with serving(folder, path, encode, pixels, '--conformal', threshold) as server:
+        server.checkpoint, server.threshold = path, threshold
+        yield server
+
+
+@contextlib.contextmanager
+def serving(folder, checkpoint, encode, pixels, *options):
+    """Start the tool with two examples; kill it in the end."""
     here, temporary, examples = (folder / n for n in ('here', 'tmp', 'examples'))
     for path in (here, temporary, examples):
         path.mkdir()
@@ -38,7 +94,7 @@ def served(checkpoint, tmp_path_factory, repo_root, encode, pixels):
         [
             *(sys.executable, '-m', 'mcdrl_lab', 'serve', checkpoint),
             *('--examples', examples, '--port', '0', '--device', 'cpu'),
-            *('--max-upload-mb', '0.5'),
+            *('--max-upload-mb', '0.5', *options),
         ],
         cwd=here,
         env={**os.environ, 'TMPDIR': str(temporary), 'OMP_NUM_THREADS': '1'},
@@ -54,6 +110,7 @@ def served(checkpoint, tmp_path_factory, repo_root, encode, pixels):
             url=found[0],
             process=process,
             log=folder / 'log',
+            examples=examples,
             written=lambda: [*here.rglob('*'), *temporary.rglob('*')],
             images={name: cv2.imread(str(examples / name)) for name in EXAMPLES},
         )
@@ -66,6 +123,17 @@ def served(checkpoint, tmp_path_factory, repo_root, encode, pixels):
 @pytest.fixture
 def page(browser, served):
     """The page opened, and what a reader does with it."""
+    return opened(browser, served)
+
+
+@pytest.fixture
+def trusted_page(browser, trusted):
+    """The same of the calibrated model."""
+    return opened(browser, trusted)
+
+
+def opened(browser, served):
+    """Open a server's page."""
     from selenium.webdriver.common.by import By
     from selenium.webdriver.support.ui import WebDriverWait
 
@@ -183,6 +251,66 @@ def test_uploaded_file_is_explained_as_the_example_is(browser, page, tmp_path, s
     assert page.by_id('marked').text == marked
 
 
+def test_unusual_image_is_told_of_in_a_line_and_a_usual_one_is_not(trusted_page):
+    trusted_page.pick(EXAMPLES[1])
+    flag = trusted_page.by_id('flag')
+    assert flag.is_displayed()
+    assert flag.text.startswith('Unusual image: it lies farther from the training')
+    assert 'The prediction need not be wrong' in flag.text
+    trusted_page.pick(EXAMPLES[0])
+    assert not flag.is_displayed()
+
+
+def test_probability_is_that_of_predict_and_said_to_be_calibrated(
+    browser, trusted, trusted_page
+):
+    trusted_page.pick(EXAMPLES[1])
+    inferencer = MCDRLInferencer(weights=str(trusted.checkpoint), show_progress=False)
+    (predicted,) = inferencer.predict([trusted.images[EXAMPLES[1]]])
+    assert np.abs(predicted.lesion_probability - predicted.network_probability).max()
+    highest = float(trusted_page.by_id('highest').text)
+    assert highest == pytest.approx(predicted.lesion_probability.max(), abs=1e-4)
+    assert abs(highest - predicted.network_probability.max()) > 0.01
+    assert trusted_page.by_id('calibrated').is_displayed()
+    # Colours of the calibrated probability, to the precision of a JPEG.
+    image = np.ascontiguousarray(trusted.images[EXAMPLES[1]][..., ::-1])
+    seen = shown_colors(browser, 'probability')[..., :3]
+    expected = heat_map(image, predicted.lesion_probability, low=0, high=1)
+    other = heat_map(image, predicted.network_probability, low=0, high=1)
+    assert np.abs(seen - expected).mean() < 0.5 * np.abs(seen - other).mean()
+
+
+def test_conformal_mask_stands_beside_the_usual_one_with_its_promise(
+    browser, trusted, trusted_page
+):
+    trusted_page.pick(EXAMPLES[1])
+    inferencer = MCDRLInferencer(weights=str(trusted.checkpoint), show_progress=False)
+    (predicted,) = inferencer.predict([trusted.images[EXAMPLES[1]]])
+    wide = conformal_mask(predicted, 0.3)
+    usual = predicted.network_probability > 0.5
+    assert usual.sum() < wide.sum()
+    assert trusted_page.by_id('threshold').text == '0.3'
+    marked = trusted_page.by_id('conformal-marked').text
+    assert marked == f'{100 * wide.mean():.1f} %'
+    assert trusted_page.by_id('marked').text == share(predicted.network_probability)
+    promise = trusted_page.by_id('promise').text
+    assert 'At most 25 % of lesion area are expected to be missed' in promise
+    assert 'if these are exchangeable with the 5 sites of the records' in promise
+    # It follows the gate, which its promise does not.
+    model = load_segmentor(trusted.checkpoint, device='cpu')
+    trusted_page.move_gate(0.25)
+    other = predict_at_gate(model, trusted.images[EXAMPLES[1]], 0.25) >= np.float32(0.3)
+    assert trusted_page.by_id('conformal-marked').text == f'{100 * other.mean():.1f} %'
+    assert 'of the gate as trained' in promise
+    assert browser.get_log('browser') == []
+
+
+def test_without_calibration_and_threshold_the_page_speaks_of_neither(page):
+    page.pick(EXAMPLES[1])
+    for name in ('calibrated', 'conformal-part', 'flag'):
+        assert not page.by_id(name).is_displayed()
+
+
 @pytest.mark.reliability(
     'security', 'web page: hostile and too large files in a browser'
 )
@@ -202,21 +330,28 @@ def test_hostile_and_large_files_get_a_readable_message(page, tmp_path):
     assert not page.by_id('error').is_displayed()
 
 
+@pytest.mark.parametrize('which', ['page', 'trusted_page'])
 @pytest.mark.parametrize(
     ('width', 'height', 'mobile', 'columns'),
     [(1280, 900, False, 2), (390, 844, True, 1)],
     ids=['desktop', 'phone'],
 )
-def test_nothing_is_cut_off_or_overlaps(browser, page, width, height, mobile, columns):
+def test_nothing_is_cut_off_or_overlaps(
+    browser, request, which, width, height, mobile, columns
+):
+    page = request.getfixturevalue(which)
     page.see(width, height, mobile)
-    page.pick(EXAMPLES[0])
+    page.pick(EXAMPLES[1])
     assert browser.execute_script(
         'return document.documentElement.scrollWidth <= window.innerWidth;'
     )
-    figures = browser.find_elements('css selector', 'figure')
+    figures = browser.find_elements('css selector', 'figure:not([hidden])')
+    assert len(figures) == (4 if which == 'page' else 5)
     assert len({figure.location['x'] for figure in figures}) == columns
     controls = browser.find_elements('css selector', '#gate-part > *')
     parts = [*figures, *controls, *browser.find_elements('css selector', '#choose')]
+    if which == 'trusted_page':
+        parts.append(page.by_id('flag'))
     boxes = [part.rect for part in parts]
     for number, one in enumerate(boxes):
         assert one['x'] >= 0
@@ -229,7 +364,7 @@ def test_nothing_is_cut_off_or_overlaps(browser, page, width, height, mobile, co
                 or other['y'] + other['height'] <= one['y'] + 1
             )
             assert apart, (one, other)
-    for picture in browser.find_elements('css selector', 'figure img'):
+    for picture in browser.find_elements('css selector', 'figure:not([hidden]) img'):
         assert browser.execute_script('return arguments[0].naturalWidth > 0', picture)
 
 
