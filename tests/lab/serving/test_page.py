@@ -47,7 +47,7 @@ def trusted(checkpoint, tmp_path_factory, encode, pixels):
     """
     folder = tmp_path_factory.mktemp('trusted')
     content = torch.load(checkpoint, weights_only=False)
-    content['meta'][TEMPERATURE_KEY] = [2.5]
+    content['meta'][TEMPERATURE_KEY] = [20.0]
     path = folder / 'trusted.pth'
     torch.save(content, path)
     dictionary = load_segmentor(path, device='cpu').decode_head.dictionary
@@ -56,8 +56,8 @@ def trusted(checkpoint, tmp_path_factory, encode, pixels):
 
     def reference(scores, embedding):
         return site_reference(
-            scores + 1e-3 * rng.normal(size=(60, len(names))),
-            embedding + 1e-3 * rng.normal(size=(60, 128)),
+            scores + 1e-6 * rng.normal(size=(60, len(names))),
+            embedding + 1e-5 * rng.normal(size=(60, 128)),
             ['a'] * 60,
             names,
             dictionary.stored_fingerprint,
@@ -72,7 +72,7 @@ def trusted(checkpoint, tmp_path_factory, encode, pixels):
     threshold = folder / 'threshold.json'
     write_conformal(
         threshold,
-        dict(threshold=0.3, level=0.25, risk='area', sites=[*'abcde'], seeds=[0]),
+        dict(threshold=0.6, level=0.25, risk='area', sites=[*'abcde'], seeds=[0]),
     )
     with serving(folder, path, encode, pixels, '--conformal', threshold) as server:
         server.checkpoint, server.threshold = path, threshold
@@ -286,12 +286,13 @@ def test_conformal_mask_stands_beside_the_usual_one_with_its_promise(
     trusted_page.pick(EXAMPLES[1])
     inferencer = MCDRLInferencer(weights=str(trusted.checkpoint), show_progress=False)
     (predicted,) = inferencer.predict([trusted.images[EXAMPLES[1]]])
-    wide = conformal_mask(predicted, 0.3)
-    usual = predicted.network_probability > 0.5
-    assert usual.sum() < wide.sum()
-    assert trusted_page.by_id('threshold').text == '0.3'
+    mask = conformal_mask(predicted, 0.6)
+    # Not the usual one, and not of the calibrated probability.
+    assert 0 < mask.mean() < (predicted.network_probability > 0.5).mean()
+    assert mask.mean() > (predicted.lesion_probability >= 0.6).mean()
+    assert trusted_page.by_id('threshold').text == '0.6'
     marked = trusted_page.by_id('conformal-marked').text
-    assert marked == f'{100 * wide.mean():.1f} %'
+    assert marked == f'{100 * mask.mean():.1f} %'
     assert trusted_page.by_id('marked').text == share(predicted.network_probability)
     promise = trusted_page.by_id('promise').text
     assert 'At most 25 % of lesion area are expected to be missed' in promise
@@ -299,7 +300,7 @@ def test_conformal_mask_stands_beside_the_usual_one_with_its_promise(
     # It follows the gate, which its promise does not.
     model = load_segmentor(trusted.checkpoint, device='cpu')
     trusted_page.move_gate(0.25)
-    other = predict_at_gate(model, trusted.images[EXAMPLES[1]], 0.25) >= np.float32(0.3)
+    other = predict_at_gate(model, trusted.images[EXAMPLES[1]], 0.25) >= np.float32(0.6)
     assert trusted_page.by_id('conformal-marked').text == f'{100 * other.mean():.1f} %'
     assert 'of the gate as trained' in promise
     assert browser.get_log('browser') == []

@@ -12,6 +12,11 @@ import torch
 from mcdrl_lab.serving.server import ServeError, is_loopback, listen, serve
 
 
+def no_explainer(model, conformal):
+    """In place of one: nobody asks it for more than this."""
+    return SimpleNamespace(gate=0.5, threshold=None, promise=None)
+
+
 @pytest.mark.parametrize('host', ['127.0.0.1', '127.1.2.3', '::1', 'localhost'])
 def test_this_machine_alone(host):
     assert is_loopback(host)
@@ -90,7 +95,7 @@ def test_the_address_takes_connections_when_it_is_shown(monkeypatch, capsys):
 
     monkeypatch.setattr(uvicorn.Server, 'run', run)
     monkeypatch.setattr(server, 'load_segmentor', lambda *_: None)
-    monkeypatch.setattr(answers, 'Explainer', lambda _: SimpleNamespace(gate=0.5))
+    monkeypatch.setattr(answers, 'Explainer', no_explainer)
     serve('model.pth', port=0)
     assert shown[0].startswith('Open http://127.0.0.1:')
 
@@ -109,7 +114,7 @@ def test_the_page_answers_under_the_address_that_it_listens_on(
         uvicorn, 'Server', lambda config: servers.append(made(config)) or servers[0]
     )
     monkeypatch.setattr(server, 'load_segmentor', lambda *_: None)
-    monkeypatch.setattr(answers, 'Explainer', lambda _: SimpleNamespace(gate=0.5))
+    monkeypatch.setattr(answers, 'Explainer', no_explainer)
     try:
         listen(host, 0).close()
     except ServeError:
@@ -130,3 +135,10 @@ def test_the_page_answers_under_the_address_that_it_listens_on(
     finally:
         servers[0].should_exit = True
         thread.join()
+
+
+def test_a_file_that_is_no_threshold_is_named_before_the_model_is_loaded(tmp_path):
+    path = tmp_path / 'threshold.json'
+    path.write_text('{}')
+    with pytest.raises(ServeError, match='threshold.json holds no threshold with a'):
+        serve('none.pth', port=0, conformal=str(path))
