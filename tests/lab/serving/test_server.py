@@ -140,5 +140,5 @@ def test_the_page_answers_under_the_address_that_it_listens_on(
 def test_a_file_that_is_no_threshold_is_named_before_the_model_is_loaded(tmp_path):
     path = tmp_path / 'threshold.json'
     path.write_text('{}')
-    with pytest.raises(ServeError, match='threshold.json holds no threshold with a'):
+    with pytest.raises(ServeError, match=r'threshold\.json holds no threshold with'):
         serve('none.pth', port=0, conformal=str(path))
