@@ -7,6 +7,7 @@ import os
 from pathlib import Path
 
 from .atomic_write import write_text
+from .json_files import read_json
 
 KIND = 'mcdrl.conformal_threshold'
 
@@ -70,7 +71,9 @@ def _is_share(value: object) -> bool:
 
 def _content(path: Path) -> dict | None:
     try:
-        content = json.loads(path.read_text(encoding='utf-8'))
+        content = read_json(path)
+        # Results repeat it, as strict JSON.
+        json.dumps(content, allow_nan=False)
     except (OSError, ValueError, RecursionError):
         return None
     return content if isinstance(content, dict) else None

@@ -17,6 +17,7 @@ SIZES = ('small', 'medium', 'large')
 SIZE_BOUNDS = (0.01, 0.1)
 """Share of the image from which on a lesion is medium, and large."""
 PREDICTED = ('predicted', 'false', 'false_iou50')
+_MOST = 10**9
 
 
 def sizes_of(shares: np.ndarray) -> np.ndarray:
@@ -67,4 +68,6 @@ def is_counts(value: object) -> bool:
     if [len(own) for own in sizes] != [3] * len(SIZES):
         return False
     numbers = [*(n for own in sizes for n in own), *map(value.get, PREDICTED)]
-    return all(type(n) is int and n >= 0 for n in numbers)
+    if not all(type(n) is int and 0 <= n <= _MOST for n in numbers):
+        return False
+    return all(lesions >= max(found, close) for lesions, found, close in sizes)

@@ -18,6 +18,7 @@ import torch
 from torch import Tensor, nn
 from torch._weights_only_unpickler import _get_allowed_globals
 
+from mcdrl_common.printable import shown
 from mcdrl_common.whole_checkpoint import damaged_member
 
 from .compat import allow_mmengine_checkpoints, mmengine_globals
@@ -26,6 +27,7 @@ from .compat import allow_mmengine_checkpoints, mmengine_globals
 _SAFE_GLOBALS = torch.__version__ >= (2, 6)
 # As in resnet50_v1c-2cccc1ad.pth: the first digits of the file's SHA-256.
 _HASH_IN_NAME = re.compile(r'-([a-f0-9]{8,})\.\w+$')
+_BYTEARRAY = 'builtins.bytearray'
 # Of a checkpoint of MMEngine; each a dict where it is there.
 _PARTS = ('state_dict', 'meta', 'message_hub')
 
@@ -128,8 +130,8 @@ def check_parts(content: Any, source: str | os.PathLike) -> None:
         for key in part or ():
             if not isinstance(key, str):
                 raise CheckpointError(
-                    f'{source}: {name}: the key {key!r} is not text; expected names '
-                    'of weights.'
+                    f'{source}: {name}: the key {shown(key)} is not text; expected '
+                    'names of weights.'
                 )
 
 
@@ -178,12 +180,15 @@ def _kind(tensor: Tensor) -> tuple[bool, bool]:
 def _is_usable(value: Tensor, own: Tensor) -> bool:
     if not value.is_floating_point():
         return True
+    same = value.shape == own.shape and not own.is_meta
+    if not same and value.nbytes > value.untyped_storage().nbytes():
+        # Few numbers that stand for any number of weights: these are looked at.
+        value = value.new_empty(0).set_(value.untyped_storage())
     # As it will be used: a finite float64 can be infinite as float32.
     value = value.to(own.dtype)
     if value.isfinite().all():
         return True
     # Masks of attention are infinite by design.
-    same = value.shape == own.shape and not own.is_meta
     return same and torch.equal(value.isfinite().cpu(), own.isfinite().cpu())
 
 
@@ -206,9 +211,14 @@ def _load(path: str | os.PathLike, map_location: Any) -> Any:
     torch.serialization.clear_safe_globals()
     torch.serialization.add_safe_globals([g for g in before if not _is_getattr(g)])
     allow_mmengine_checkpoints()
+    # Called with a number it takes as much memory; no checkpoint has need of it.
+    allowed = _get_allowed_globals()
+    bytes_of = allowed.pop(_BYTEARRAY, None)
     try:
         return torch.load(path, map_location, weights_only=True)
     finally:
+        if bytes_of is not None:
+            allowed[_BYTEARRAY] = bytes_of
         torch.serialization.clear_safe_globals()
         torch.serialization.add_safe_globals(before)
 
@@ -223,6 +233,7 @@ class _AllowListUnpickler(pickle.Unpickler):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self._allowed = {**_get_allowed_globals(), **mmengine_globals()}
+        self._allowed.pop(_BYTEARRAY, None)
 
     def find_class(self, module: str, name: str) -> Any:
         # Pickles that Python 2 could read name modules as Python 2 did.

@@ -2,6 +2,7 @@ import hashlib
 import os
 import pickle
 import subprocess
+import zipfile
 from collections import OrderedDict
 from contextlib import contextmanager
 
@@ -11,6 +12,7 @@ import torch
 from mmengine.logging import HistoryBuffer
 from mmengine.runner import CheckpointLoader, load_checkpoint
 from torch import nn
+from torch._weights_only_unpickler import _get_allowed_globals
 
 import mcdrl_mmseg.apis  # noqa: F401  (switches the guards on)
 from mcdrl_mmseg import safe_loading
@@ -267,3 +269,34 @@ def test_weights_that_are_not_finite_and_dense_in_the_models_dtype_are_refused(
     with pytest.raises(CheckpointError, match=f'odd: w and 0 more weights.*{message}'):
         check_weights({'w': torch.zeros(2)}, {'w': value}, 'odd')
     check_weights({'w': torch.zeros(2)}, {'w': torch.ones(2).double()}, 'odd')
+
+
+@pytest.mark.reliability('security', 'a checkpoint that asks for any amount of memory')
+def test_a_number_is_not_taken_for_memory(path):
+    # bytearray(10), which torch allows with any number.
+    pickled = b'\x80\x02cbuiltins\nbytearray\nK\x0a\x85R.'
+    torch.save({}, path)
+    with zipfile.ZipFile(path) as archive:
+        parts = {name: archive.read(name) for name in archive.namelist()}
+    with zipfile.ZipFile(path, 'w') as archive:
+        for name, content in parts.items():
+            archive.writestr(name, pickled if name.endswith('.pkl') else content)
+    with pytest.raises(UnsafeCheckpointError, match='bytearray'):
+        load_tensors(path)
+    assert 'builtins.bytearray' in _get_allowed_globals()
+
+
+@pytest.mark.reliability('security', 'one number that stands for any number of weights')
+def test_weights_larger_than_what_the_file_holds_are_not_unfolded(monkeypatch):
+    looked_at = []
+    original = torch.Tensor.isfinite
+    monkeypatch.setattr(
+        torch.Tensor,
+        'isfinite',
+        lambda value: looked_at.append(value.numel()) or original(value),
+    )
+    check_weights({'w': torch.zeros(2)}, {'w': torch.ones(1).expand(10**3, 10**3)}, 'a')
+    assert max(looked_at) == 1
+    odd = torch.full((1,), torch.nan).expand(10**3, 10**3)
+    with pytest.raises(CheckpointError, match='NaN or infinite'):
+        check_weights({'w': torch.zeros(2)}, {'w': odd}, 'a')

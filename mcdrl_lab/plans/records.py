@@ -36,6 +36,7 @@ _TYPES: dict[str, type | tuple[type, ...]] = {
     'error': (str, type(None)),
 }
 _NUMBER = (int, float, type(None))
+_PIXEL_COUNTS = ('tp', 'fn', 'fp', 'tn', 'pixels')
 
 
 @dataclass(frozen=True)
@@ -189,9 +190,17 @@ def _check_image(where: str, image: Mapping[str, Any]) -> None:
     # The same of the network's own confidence.
     for name in CONFIDENCES:
         right[name] = isinstance(image.get(name), _NUMBER)
+    counts = [name for name in _PIXEL_COUNTS if name in image]
+    right |= {name: _is_a(image[name], (int, float)) for name in counts}
+    if 'lesion_classes' in image:
+        right['lesion_classes'] = _are_names(image['lesion_classes'])
     wrong = [name for name, is_right in right.items() if not is_right]
     if wrong:
         raise ProtocolError(f'{where}: missing or of another type: {wrong}.')
+
+
+def _are_names(value: Any) -> bool:
+    return isinstance(value, list) and all(isinstance(name, str) for name in value)
 
 
 def _is_a(value: Any, allowed: type | tuple[type, ...]) -> bool:

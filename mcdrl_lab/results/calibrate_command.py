@@ -8,6 +8,7 @@ then give calibrated probabilities; masks stay as they are.
 from __future__ import annotations
 
 import argparse
+import io
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -38,7 +39,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         '--out', type=Path, help='file to write (default: NAME_calibrated.pth)'
     )
     parser.add_argument(
-        '--overwrite', action='store_true', help='replace the file if it is there'
+        '--overwrite', action='store_true', help='replace the file of an earlier run'
     )
     parser.add_argument('--device', help='as cuda:0 or cpu; by default a GPU if any')
 
@@ -49,16 +50,13 @@ def run(args: argparse.Namespace) -> None:
     out = args.out or args.checkpoint.with_name(
         f'{args.checkpoint.stem}_calibrated{args.checkpoint.suffix}'
     )
-    if out.exists() and not args.overwrite:
-        raise ProtocolError(
-            f'{out} is there: name another file by --out, or replace it by --overwrite.'
-        )
     if not args.checkpoint.is_file():
         raise ProtocolError(f'checkpoint {str(args.checkpoint)!r} is not a file.')
     from mmengine.logging import MMLogger
 
     from mcdrl_mmseg.apis import load_config, load_segmentor
     from mcdrl_mmseg.apis.commands import USER_ERRORS
+    from mcdrl_mmseg.apis.written_files import check_targets
 
     from .html_report.report_source import config_of
     from .temperature_fit import calibrate
@@ -71,6 +69,8 @@ def run(args: argparse.Namespace) -> None:
             'that it was trained with by --config.'
         )
     try:
+        inputs = [args.checkpoint, config]
+        check_targets(out.parent, [out], inputs, args.overwrite)
         cfg = load_config(str(config))
         model = load_segmentor(args.checkpoint, cfg, args.device)
         loaders = ('val', 'test') if args.test else ('val',)
@@ -93,14 +93,19 @@ def _write(checkpoint: Path, out: Path, calibration: Calibration) -> None:
     """A copy of the checkpoint with temperatures; a kill leaves no part of it."""
     import torch
 
-    from mcdrl_common.atomic_write import atomic_write
+    from mcdrl_common.atomic_write import write_bytes
     from mcdrl_mmseg.apis.checkpoint import read_checkpoint
     from mcdrl_mmseg.apis.temperature import META_KEY
+    from mcdrl_mmseg.apis.written_files import WrittenFiles, output_errors
 
     content = read_checkpoint(checkpoint)
     meta = {**(content.get('meta') or {}), META_KEY: calibration.temperature}
-    with atomic_write(out) as temporary:
-        torch.save({**content, 'meta': meta}, temporary)
+    with output_errors(out):
+        # Not by torch, whose writer in C++ does not say that the disk is full.
+        buffer = io.BytesIO()
+        torch.save({**content, 'meta': meta}, buffer)
+        write_bytes(out, buffer.getvalue())
+        WrittenFiles(out.parent).add(out)
 
 
 def calibration_text(calibration: Calibration) -> str:

@@ -9,12 +9,15 @@ from dataclasses import dataclass
 import pandas as pd
 
 from mcdrl_common.lesion_counts import SIZES
+from mcdrl_lab.errors import ProtocolError
 from mcdrl_lab.plans.records import RunRecord
 
 from .scores import done, image_scores
 from .statistics import Interval, these_sites_interval
 
 ALL = 'all lesions'
+# Each takes a row of a table; a record of a few bytes may state any number.
+_MOST_LESIONS = 2_000_000
 
 
 @dataclass(frozen=True)
@@ -103,6 +106,18 @@ def _share(rows: pd.DataFrame, column: str) -> Share:
 
 def _one_row_a_lesion(records: Sequence[RunRecord]) -> pd.DataFrame:
     """Columns held_out, seed, sequence, image, number, size, types, found, ..."""
+    total = sum(
+        image['lesions'][size][0]
+        for record in records
+        for image in record.images
+        if 'lesions' in image
+        for size in SIZES
+    )
+    if total > _MOST_LESIONS:
+        raise ProtocolError(
+            f'{total} lesions of {records[0].method}, more than {_MOST_LESIONS}: the '
+            'records are damaged, or too many for one report.'
+        )
     rows = [
         (
             *(record.held_out, record.seed, image.get('sequence'), image['image']),

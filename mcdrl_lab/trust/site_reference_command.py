@@ -7,6 +7,7 @@ training images of the config; quantiles, means and spreads are kept, and no ima
 from __future__ import annotations
 
 import argparse
+import io
 import sys
 from pathlib import Path
 
@@ -25,7 +26,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         '--out', type=Path, help='file to write (default: NAME_sites.pth beside it)'
     )
     parser.add_argument(
-        '--overwrite', action='store_true', help='replace a file of that name'
+        '--overwrite', action='store_true', help='replace the file of an earlier run'
     )
     parser.add_argument(
         '--images-per-site',
@@ -46,6 +47,7 @@ def run(args: argparse.Namespace) -> int:
     from mcdrl_mmseg.apis import load_config
     from mcdrl_mmseg.apis.checkpoint import load_segmentor
     from mcdrl_mmseg.apis.commands import USER_ERRORS
+    from mcdrl_mmseg.apis.written_files import check_targets
     from mcdrl_mmseg.engine.training_reference import training_reference
 
     checkpoint: Path = args.checkpoint
@@ -56,8 +58,8 @@ def run(args: argparse.Namespace) -> int:
                 f'--images-per-site {args.images_per_site} must be at least '
                 f'{MIN_IMAGES}.'
             )
-        if out.exists() and not args.overwrite:
-            raise ProtocolError(f'{out} exists: name another file, or --overwrite.')
+        inputs = [checkpoint, Path(args.config)]
+        check_targets(out.parent, [out], inputs, args.overwrite)
         cfg = load_config(args.config, args.cfg_options)
         model = load_segmentor(checkpoint, cfg, args.device)
         loader = cfg.get('train_dataloader')
@@ -79,11 +81,16 @@ def run(args: argparse.Namespace) -> int:
 def _write(checkpoint: Path, out: Path, text: str) -> None:
     import torch
 
-    from mcdrl_common.atomic_write import atomic_write
+    from mcdrl_common.atomic_write import write_bytes
     from mcdrl_common.site_reference import META_KEY
     from mcdrl_mmseg.apis.checkpoint import read_checkpoint
+    from mcdrl_mmseg.apis.written_files import WrittenFiles, output_errors
 
     content = read_checkpoint(checkpoint)
     content['meta'] = {**(content.get('meta') or {}), META_KEY: text}
-    with atomic_write(out) as temporary:
-        torch.save(content, temporary)
+    with output_errors(out):
+        # Not by torch, whose writer in C++ does not say that the disk is full.
+        buffer = io.BytesIO()
+        torch.save(content, buffer)
+        write_bytes(out, buffer.getvalue())
+        WrittenFiles(out.parent).add(out)

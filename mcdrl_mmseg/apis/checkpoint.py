@@ -19,7 +19,7 @@ from mmseg.models.segmentors import BaseSegmentor
 from mmseg.registry import MODELS
 from torch import nn
 
-from mcdrl_common.printable import printable
+from mcdrl_common.printable import printable, shown
 from mcdrl_common.site_reference import META_KEY
 from mcdrl_mmseg.models.confounder_dictionary import NAMES_KEY, ConfounderDictionary
 from mcdrl_mmseg.models.last_decode_head import last_decode_head
@@ -34,7 +34,6 @@ from .checkpoint_config import (
     CheckpointConfig,
     CheckpointConfigError,
     parse_config_text,
-    shown,
 )
 from .inference_config import component_class
 from .sealed_building import named_failures, sealed_if_strange
@@ -59,7 +58,12 @@ def read_checkpoint(path: str | os.PathLike) -> dict:
             or no weights.
     """
     path = Path(path)
-    if not path.is_file():
+    try:
+        is_file = path.is_file()
+    except OSError as error:
+        # A name that is too long, say.
+        raise CheckpointError(f'checkpoint {str(path)!r}: {error.strerror}.') from None
+    if not is_file:
         raise CheckpointError(f'checkpoint {str(path)!r} is not a file.')
     content = load_tensors(path)
     check_parts(content, path)

@@ -19,6 +19,8 @@ from mmengine.registry import FUNCTIONS, Registry
 from mmseg import registry as mmseg_registry
 from mmseg.registry import DATASETS, MODELS, TRANSFORMS, WEIGHT_INITIALIZERS
 
+from mcdrl_common.printable import shown
+
 from .inference_config import SCOPES, without_training
 
 # All that inference needs; the rest of a training config is not even parsed.
@@ -31,7 +33,9 @@ _NEEDED = (
     'dataset_type',
 )
 _PACKAGE = 'mcdrl_mmseg'
-_SHOWN_LENGTH = 100
+# Those of MMSegmentation's models have some ten thousand; parsed, a text takes some
+# hundred times its size.
+_MOST_CHARACTERS = 2**20
 _ALL = (
     FUNCTIONS,
     *(value for value in vars(mmseg_registry).values() if isinstance(value, Registry)),
@@ -125,6 +129,11 @@ def parse_test_dataset(text: str, source: str) -> dict[str, Any]:
 
 
 def _entries(text: str, source: str) -> dict[str, Any]:
+    if len(text) > _MOST_CHARACTERS:
+        raise CheckpointConfigError(
+            f'{source}: the config in it has {len(text)} characters; at most '
+            f'{_MOST_CHARACTERS} are read. Name a config file with --config.'
+        )
     try:
         statements = ast.parse(text).body
     except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
@@ -205,16 +214,6 @@ def _expect(fits: bool, key: str, value: Any, expected: str, source: str) -> Non
             f'{source}: {key}={shown(value)} of the config in it must be {expected}. '
             'Name a config file with --config.'
         )
-
-
-def shown(value: Any) -> str:
-    """A value for a message, cut where it is long.
-
-    Args:
-        value: Of any type.
-    """
-    text = repr(value)
-    return text if len(text) <= _SHOWN_LENGTH else f'{text[:_SHOWN_LENGTH]}...'
 
 
 def _check_imports(custom_imports: Any, source: str) -> None:

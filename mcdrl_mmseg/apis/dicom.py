@@ -24,6 +24,10 @@ _MAGIC = b'DICM'
 _MOST_RATIO = 20
 _FREE_BYTES = 2**26
 _BLOCK = 2**20
+# Of eight bytes pydicom makes an object of a thousand and more. Files of thousands of
+# frames have some ten items a frame.
+_MOST_ITEMS = 200_000
+_ITEM_TAGS = (b'\xfe\xff\x00\xe0', b'\xff\xfe\xe0\x00')
 # Without preamble a file begins with an element of group 2 or 8.
 _FIRST_GROUPS = (b'\x02\x00', b'\x08\x00', b'\x00\x08')
 
@@ -49,7 +53,7 @@ def _has_a_class(path: str | os.PathLike) -> bool:
     except ImportError:
         return False
     try:
-        _check_inflated_size(path)
+        _check_content(path)
         header = pydicom.dcmread(
             path, stop_before_pixels=True, force=True, specific_tags=['SOPClassUID']
         )
@@ -59,10 +63,11 @@ def _has_a_class(path: str | os.PathLike) -> bool:
         return False
 
 
-def _check_inflated_size(path: str | os.PathLike) -> None:
-    """Refuse a deflated file that unpacks to far more than its size.
+def _check_content(path: str | os.PathLike) -> None:
+    """Refuse a file of which pydicom would make far more than its size.
 
-    pydicom unpacks it at once, whatever is asked of it.
+    pydicom unpacks a deflated file at once, and makes an object of every item of a
+    sequence, whatever is asked of it.
 
     Args:
         path: The file.
@@ -70,6 +75,27 @@ def _check_inflated_size(path: str | os.PathLike) -> None:
     Raises:
         ImageError: See above.
     """
+    most = max(_FREE_BYTES, _MOST_RATIO * os.path.getsize(path))
+    unpacked, items, end = 0, 0, b''
+    for block in _blocks(path):
+        unpacked += len(block)
+        # Together with the last bytes of the block before; these hold no whole tag.
+        joined = end + block
+        items += sum(map(joined.count, _ITEM_TAGS))
+        end = joined[1 - len(_ITEM_TAGS[0]) :]
+        if unpacked > most:
+            raise ImageError(
+                f'{path}: unpacks to more than {_MOST_RATIO} times its size; it '
+                'was not read. Save it without deflation.'
+            )
+        if items > _MOST_ITEMS:
+            raise ImageError(
+                f'{path}: more than {_MOST_ITEMS} items of sequences; it was not read.'
+            )
+
+
+def _blocks(path: str | os.PathLike) -> Iterator[bytes]:
+    """What follows the header of a file, inflated if it is deflated."""
     from pydicom.filereader import _read_file_meta_info, read_preamble
     from pydicom.uid import DeflatedExplicitVRLittleEndian
 
@@ -77,18 +103,13 @@ def _check_inflated_size(path: str | os.PathLike) -> None:
         read_preamble(file, force=True)
         meta = _read_file_meta_info(file)
         if meta.get('TransferSyntaxUID') != DeflatedExplicitVRLittleEndian:
+            while block := file.read(_BLOCK):
+                yield block
             return
-        most = max(_FREE_BYTES, _MOST_RATIO * os.path.getsize(path))
-        unpacked, inflate = 0, zlib.decompressobj(-zlib.MAX_WBITS)
-        packed = b''
+        inflate, packed = zlib.decompressobj(-zlib.MAX_WBITS), b''
         while not inflate.eof and (packed := packed or file.read(_BLOCK)):
-            unpacked += len(inflate.decompress(packed, _BLOCK))
+            yield inflate.decompress(packed, _BLOCK)
             packed = inflate.unconsumed_tail
-            if unpacked > most:
-                raise ImageError(
-                    f'{path}: unpacks to more than {_MOST_RATIO} times its size; it '
-                    'was not read. Save it without deflation.'
-                )
 
 
 def count_frames(path: str | os.PathLike) -> int:
@@ -202,7 +223,7 @@ def _read(path: str | os.PathLike, **options: Any) -> pydicom.Dataset:
             f"{path}: DICOM needs pydicom: pip install 'mcdrl-mmseg[dicom]'."
         ) from None
     try:
-        _check_inflated_size(path)
+        _check_content(path)
         data = pydicom.dcmread(path, force=is_dicom(path), **options)
     except OSError as error:
         raise ImageError(f'{path}: {error.strerror or error}.') from None

@@ -105,6 +105,11 @@ def test_a_damaged_file_is_named(tmp_path, content):
         read_checkpoint(path)
 
 
+def test_a_name_that_no_file_can_have_is_named():
+    with pytest.raises(CheckpointError, match=r'a\.pth.*File name too long'):
+        read_checkpoint('a' * 5000 + 'a.pth')
+
+
 def test_a_missing_file_and_a_missing_config_are_named(tmp_path, tiny_checkpoint):
     with pytest.raises(CheckpointError, match=r'gone\.pth.* is not a file'):
         read_checkpoint(tmp_path / 'gone.pth')

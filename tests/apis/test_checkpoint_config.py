@@ -205,6 +205,13 @@ def test_entries_of_another_type_are_named(text, named):
         parse(MODEL + text)
 
 
+@pytest.mark.reliability('security', 'a config in a checkpoint of millions of entries')
+def test_a_text_far_longer_than_any_config_is_not_parsed():
+    text = "model = dict(type='EncoderDecoder')\nx = [" + '[],' * 400_000 + ']'
+    with pytest.raises(CheckpointConfigError, match='characters; at most 1048576'):
+        parse(text)
+
+
 def test_a_test_data_set_of_another_type_is_named():
     for text in ('test_dataloader = [1]\n', 'test_dataloader = dict(dataset=5)\n'):
         with pytest.raises(CheckpointConfigError, match=r'run/config\.py: .*test_data'):

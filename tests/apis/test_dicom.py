@@ -397,3 +397,49 @@ def test_a_deflated_file_that_is_damaged_is_named(save):
     path.write_bytes(path.read_bytes()[:-20] + b'\xff' * 20)
     with pytest.raises(ImageError, match=r'scan\.dcm: '):
         next(read_dicom(path))
+
+
+@pytest.mark.reliability('security', 'a DICOM file of millions of empty items')
+@pytest.mark.parametrize('deflated', [False, True])
+def test_items_are_counted_before_objects_are_made_of_them(save, monkeypatch, deflated):
+    monkeypatch.setattr(dicom, '_MOST_ITEMS', 100)
+    path = Path(save(np.zeros((2, 4), np.uint8)))
+    for count, refused in (100, False), (101, True):
+        data = pydicom.dcmread(save(np.zeros((2, 4), np.uint8)))
+        data.ReferencedImageSequence = [pydicom.Dataset() for _ in range(count)]
+        if deflated:
+            syntax = pydicom.uid.DeflatedExplicitVRLittleEndian
+            data.file_meta.TransferSyntaxUID = syntax
+        data.save_as(path, enforce_file_format=True)
+        if not refused:
+            assert len(list(read_dicom(path))) == 1
+            continue
+        with pytest.raises(ImageError, match=r'scan\.dcm: more than 100 items'):
+            next(read_dicom(path))
+
+
+def test_an_item_across_two_blocks_is_counted_once(save, monkeypatch):
+    monkeypatch.setattr(dicom, '_MOST_ITEMS', 3)
+    path = save(np.zeros((2, 4), np.uint8))
+    data = pydicom.dcmread(path)
+    data.ReferencedImageSequence = [pydicom.Dataset() for _ in range(3)]
+    data.save_as(path, enforce_file_format=True)
+    for block in range(1, 12):
+        monkeypatch.setattr(dicom, '_BLOCK', block)
+        assert len(list(read_dicom(path))) == 1
+    monkeypatch.setattr(dicom, '_MOST_ITEMS', 2)
+    for block in range(1, 12):
+        monkeypatch.setattr(dicom, '_BLOCK', block)
+        with pytest.raises(ImageError, match='more than 2 items'):
+            next(read_dicom(path))
+
+
+@pytest.mark.reliability('bad input', 'a DICOM image rescaled beyond all numbers')
+def test_values_beyond_all_numbers_are_no_black_image(save):
+    path = save(
+        np.arange(8, dtype=np.uint8).reshape(2, 4),
+        RescaleSlope='1e308',
+        RescaleIntercept='1e308',
+    )
+    with pytest.raises(ImageError, match=r'scan\.dcm: .*beyond all numbers'):
+        next(read_dicom(path))

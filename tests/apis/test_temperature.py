@@ -52,6 +52,12 @@ def test_what_is_no_temperature_is_refused_and_named(values):
         temperature_of({'meta': {META_KEY: values}}, 2, 'best.pth')
 
 
+def test_a_message_is_short_whatever_the_temperatures():
+    with pytest.raises(CheckpointError) as caught:
+        temperature_of({'meta': {META_KEY: [1.0] * 10**5}}, 2, 'best.pth')
+    assert len(str(caught.value)) < 500
+
+
 def test_checkpoints_without_temperature_have_none():
     assert temperature_of({'state_dict': {}}, 2, 'a.pth') is None
     assert temperature_of({'meta': {'epoch': 1}}, 2, 'a.pth') is None

@@ -1,3 +1,5 @@
+import os
+
 import pytest
 
 from mcdrl_common.conformal_file import read_conformal, write_conformal
@@ -33,3 +35,22 @@ def test_a_file_of_someone_elses_is_not_replaced(tmp_path):
     with pytest.raises(ValueError, match='name another'):
         write_conformal(tmp_path / 'a.json', dict(threshold=0.2, level=0.3))
     assert (tmp_path / 'a.json').read_text() == '{"mine": 1}'
+
+
+@pytest.mark.reliability('bad input', 'a pipe in the place of a threshold')
+@pytest.mark.timeout(20)
+def test_a_pipe_is_not_waited_for(tmp_path):
+    os.mkfifo(tmp_path / 'a.json')
+    with pytest.raises(ValueError, match='holds no threshold with'):
+        read_conformal(tmp_path / 'a.json')
+    with pytest.raises(ValueError, match='name another'):
+        write_conformal(tmp_path / 'a.json', dict(threshold=0.2, level=0.3))
+
+
+def test_what_results_could_not_repeat_is_refused(tmp_path):
+    (tmp_path / 'a.json').write_text(
+        '{"kind": "mcdrl.conformal_threshold", "threshold": 0.2, "level": 0.3, '
+        '"x": NaN}'
+    )
+    with pytest.raises(ValueError, match='holds no threshold with'):
+        read_conformal(tmp_path / 'a.json')

@@ -76,7 +76,14 @@ def test_images_of_before_lesions_were_counted_leave_it_undefined():
 
 
 @pytest.mark.parametrize(
-    'damage', [dict(small=[1, 2]), dict(small=[1, -1, 0]), dict(false=None)]
+    'damage',
+    [
+        dict(small=[1, 2]),
+        dict(small=[1, -1, 0]),
+        dict(small=[1, 2, 0]),
+        dict(large=[10**12, 0, 0]),
+        dict(false=None),
+    ],
 )
 def test_damaged_counts_are_none(damage):
     assert is_counts(counted())

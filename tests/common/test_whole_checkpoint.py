@@ -1,5 +1,7 @@
 import copy
+import io
 import os
+import struct
 import zipfile
 
 import pytest
@@ -66,3 +68,53 @@ def test_parts_that_are_larger_together_than_their_file_are_refused(tmp_path):
     with pytest.raises(ValueError, match='parts in it are 2000 bytes'):
         damaged_member(path)
     assert not is_whole(path)
+
+
+def zip_of(parts, compression):
+    """Of a zip file: what comes before its end, and size and place of its list."""
+    file = io.BytesIO()
+    with zipfile.ZipFile(file, 'w', compression) as archive:
+        for name, content in parts:
+            archive.writestr(name, content)
+    content = file.getvalue()
+    size, place = struct.unpack('<2L', content[-10:-2])
+    return content[:-22], size, place
+
+
+def end64(size, place):
+    """The end of a zip file of one part, in its long form."""
+    return struct.pack('<4sQ2H2L4Q', b'PK\6\6', 44, 45, 45, 0, 0, 1, 1, size, place)
+
+
+@pytest.mark.reliability('security', 'a checkpoint with two lists of its parts')
+def test_a_file_in_which_torch_finds_other_parts_is_refused(tmp_path):
+    seen, size, place = zip_of([('a/data', b'stored')], zipfile.ZIP_STORED)
+    # zipfile takes the long end that stands before its locator, torch the one that
+    # the locator names.
+    bomb, other_size, other_place = zip_of([('a/data', bytes(10**6))], 8)
+    shifted = bytearray(seen)
+    shifted[place + 42 : place + 46] = struct.pack('<L', len(bomb) + 56)
+    content = bomb + end64(other_size, other_place) + shifted
+    content += end64(size, len(bomb) + 56 + place)
+    content += struct.pack('<4sLQL', b'PK\6\7', 0, len(bomb), 1)
+    full = (*2 * [2**16 - 1], *2 * [2**32 - 1])
+    content += struct.pack('<4s4H2LH', b'PK\5\6', 0, 0, *full, 0)
+    path = tmp_path / 'a.pth'
+    path.write_bytes(content)
+    with zipfile.ZipFile(path) as archive:
+        assert archive.read('a/data') == b'stored'
+    with pytest.raises(ValueError, match='two ends'):
+        damaged_member(path)
+    assert not is_whole(path)
+
+
+def test_a_list_of_parts_that_lies_elsewhere_is_refused(checkpoint):
+    checkpoint.write_bytes(b'before' + checkpoint.read_bytes())
+    with pytest.raises(ValueError, match=r'two ends|not where it is said'):
+        damaged_member(checkpoint)
+
+
+def test_a_comment_behind_the_parts_does_no_harm(checkpoint):
+    with zipfile.ZipFile(checkpoint, 'a') as archive:
+        archive.comment = b'of a hospital'
+    assert is_whole(checkpoint)

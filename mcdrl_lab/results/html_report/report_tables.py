@@ -27,6 +27,8 @@ _FURTHER = {
     'false_positive': 'false positives (%)',
 }
 
+_AREA = {'tp', 'fn'}
+
 
 @dataclass(frozen=True)
 class Table:
@@ -184,11 +186,13 @@ def data_table(records: Iterable[RunRecord]) -> Table:
     rows = []
     for site in sorted({record.held_out for record in records}):
         images = _images_of(records, site)
-        lesions = sorted({n for image in images for n in image['lesion_classes']})
+        lesions = sorted(
+            {n for image in images for n in image.get('lesion_classes', ())}
+        )
         areas = [
             100 * (image['tp'] + image['fn']) / image['pixels']
             for image in images
-            if image['has_lesion'] and image.get('pixels')
+            if image['has_lesion'] and image.get('pixels') and image.keys() >= _AREA
         ]
         sequences = [image.get('sequence') for image in images]
         known = {sequence for sequence in sequences if sequence is not None}

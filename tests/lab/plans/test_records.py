@@ -109,6 +109,14 @@ def test_a_spoilt_line_elsewhere_is_an_error_that_names_it(tmp_path, make_record
             {'images': [{'image': 'i', 'has_lesion': 'no', 'dice': 'high'}]},
             r"images\[0\].*: \['has_lesion', 'dice'\]",
         ),
+        (
+            {
+                'images': [
+                    {'image': 'i', 'has_lesion': True, 'lesion_classes': [1], 'tp': 'x'}
+                ]
+            },
+            r"images\[0\].*: \['tp', 'lesion_classes'\]",
+        ),
     ],
 )
 def test_a_line_of_another_layout_is_refused(make_record, change, message):

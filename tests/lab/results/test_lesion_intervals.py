@@ -113,3 +113,10 @@ def test_damaged_counts_in_a_record_are_refused(make_record, counted):
     values = make_record(images=[image | dict(lesions=dict(small=[1]))]).__dict__
     with pytest.raises(ProtocolError, match=r"images\[0\].*'lesions'"):
         RunRecord.from_dict(values)
+
+
+@pytest.mark.reliability('security', 'a record that states any number of lesions')
+def test_more_lesions_than_a_table_holds_are_refused(make_record, counted):
+    records = [make_record(images=[counted('i0', small=(3_000_000, 0, 0))])]
+    with pytest.raises(ProtocolError, match='3000000 lesions of a, more than'):
+        lesions_found(records)

@@ -1,3 +1,6 @@
+import resource
+import signal
+
 import numpy as np
 import pytest
 import torch
@@ -119,3 +122,40 @@ def test_validation_images_without_lesion_are_refused(run, sites, capsys):
             sites.put(site, f'{number}', mask=np.zeros((48, 64), np.uint8))
     assert main(['calibrate', str(run / 'best.pth'), '--device', 'cpu']) == 2
     assert 'no validation pixel of class 1' in capsys.readouterr().err
+
+
+@pytest.mark.reliability('bad input', 'calibrate --overwrite of an input')
+@pytest.mark.parametrize('name', ['best.pth', 'config.py'])
+def test_no_input_is_replaced(run, capsys, name):
+    before = (run / name).read_bytes()
+    arguments = ['calibrate', str(run / 'best.pth'), '--out', str(run / name)]
+    assert main([*arguments, '--device', 'cpu', '--overwrite']) == 2
+    assert 'an input, which no result replaces' in capsys.readouterr().err
+    assert (run / name).read_bytes() == before
+
+
+@pytest.mark.reliability('bad input', 'calibrate --overwrite of what others wrote')
+def test_what_another_wrote_is_not_replaced(run, capsys):
+    (run / 'other.pth').write_text('mine')
+    arguments = ['calibrate', str(run / 'best.pth'), '--out', str(run / 'other.pth')]
+    assert main([*arguments, '--device', 'cpu', '--overwrite']) == 2
+    assert 'never replaced' in capsys.readouterr().err
+    assert (run / 'other.pth').read_text() == 'mine'
+
+
+@pytest.mark.reliability('fault', 'disk full while calibrate writes a checkpoint')
+def test_a_full_disk_is_one_line_that_names_the_file(run, capsys):
+    size = (run / 'best.pth').stat().st_size // 2
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    # A file that grows further gives an error, as on a full disk.
+    handler = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
+    try:
+        assert main(['calibrate', str(run / 'best.pth'), '--device', 'cpu']) == 2
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+        signal.signal(signal.SIGXFSZ, handler)
+    told = capsys.readouterr().err
+    assert 'best_calibrated.pth: could not be written: File too large' in told
+    assert not list(run.glob('*calibrated*'))
+    assert not list(run.glob('.*partial*'))

@@ -73,7 +73,28 @@ def test_what_cannot_be_used_is_one_line(desk, repo_root, capsys, monkeypatch):
     monkeypatch.setenv('MCDRL_ENDOSIM_ROOT', str(desk / 'nowhere'))
     assert add(repo_root) == 2
     lines = capsys.readouterr().err.strip().splitlines()
-    named = '--overwrite', 'at least 10', 'train_dataloader', 'nowhere'
+    named = 'never replaced', 'at least 10', 'train_dataloader', 'nowhere'
     for line, words in zip(lines, named, strict=True):
         assert line.startswith('site-reference: ')
         assert words in line
+
+
+@pytest.mark.reliability('bad input', 'site-reference --overwrite of an input')
+def test_neither_the_checkpoint_nor_what_others_wrote_is_replaced(
+    desk, repo_root, capsys
+):
+    Config.fromfile(repo_root / CONFIG).dump(desk / 'config.py')
+    before = {name: (desk / name).read_bytes() for name in ('best.pth', 'config.py')}
+    for name in before:
+        parsed = make_parser('site-reference').parse_args(
+            ['config.py', 'best.pth', '--out', name, '--overwrite', '--device', 'cpu']
+        )
+        assert run(parsed) == 2
+        assert f'{name}: an input, which no result replaces' in capsys.readouterr().err
+    assert before == {name: (desk / name).read_bytes() for name in before}
+    (desk / 'mine.pth').write_text('mine')
+    assert add(repo_root, '--out', 'mine.pth', '--overwrite') == 2
+    assert (desk / 'mine.pth').read_text() == 'mine'
+    assert add(repo_root, '--images-per-site', '10') == 0
+    assert add(repo_root, '--images-per-site', '10') == 2
+    assert add(repo_root, '--images-per-site', '10', '--overwrite') == 0

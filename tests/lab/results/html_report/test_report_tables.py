@@ -159,3 +159,14 @@ def test_methods_stand_side_by_side(make_record):
     assert (cells['s2']['baseline'], cells['s2']['mcdrl']) == ('50.0', MISSING)
     assert cells['mean of sites']['baseline'] == '40.0'
     assert tables.side_by_side({'mcdrl': groups['mcdrl']}) is None
+
+
+def test_records_without_types_and_areas_of_lesions_are_described(
+    make_record, make_image
+):
+    image = make_image('i0', 0.5)
+    for name in ('lesion_classes', 'tp', 'fn'):
+        del image[name]
+    cells = rows(tables.data_table([make_record(images=[image])]))
+    assert cells['s1']['images'] == '1'
+    assert cells['s1']['lesion types'] == MISSING
