@@ -76,6 +76,26 @@ def _size(node: yaml.Node, known: dict[int, int]) -> int:
     return known[id(node)]
 
 
+def _read_plan(path: Path) -> Mapping:
+    try:
+        if path.exists() and not path.is_file():
+            raise ProtocolError(f'cannot read the plan {path}: not a regular file.')
+        plan = _load_yaml(path)
+    except OSError as error:
+        raise ProtocolError(f'cannot read the plan {path}: {error.strerror}.') from None
+    except ProtocolError:
+        raise
+    # What is YAML need not be what Python can hold: long numbers, endless nesting.
+    except (yaml.YAMLError, ValueError, RecursionError, TypeError) as error:
+        reason = ' '.join(str(error).split())
+        raise ProtocolError(f'{path} is not a YAML file: {reason}') from None
+    plan = _check(str(path), plan, PLAN_KEYS, set())
+    for key in ('variants', 'sweeps'):
+        if not isinstance(plan.get(key) or [], list):
+            raise ProtocolError(f'{path}: {key} must be a list.')
+    return plan
+
+
 def load_ablation(
     path: str | os.PathLike,
     config: str | os.PathLike | None = None,
@@ -104,19 +124,7 @@ def load_ablation(
             may; names file and key.
     """
     path = Path(path)
-    try:
-        if path.exists() and not path.is_file():
-            raise ProtocolError(f'cannot read the plan {path}: not a regular file.')
-        plan = _load_yaml(path)
-    except OSError as error:
-        raise ProtocolError(f'cannot read the plan {path}: {error.strerror}.') from None
-    except ProtocolError:
-        raise
-    # What is YAML need not be what Python can hold: long numbers, endless nesting.
-    except (yaml.YAMLError, ValueError, RecursionError, TypeError) as error:
-        reason = ' '.join(str(error).split())
-        raise ProtocolError(f'{path} is not a YAML file: {reason}') from None
-    plan = _check(str(path), plan, PLAN_KEYS, set())
+    plan = _read_plan(path)
     methods = []
 
     def add(where: str, entry: Mapping, name: str, options: dict[str, Any]) -> None:
@@ -143,9 +151,6 @@ def load_ablation(
             check_options(path, where.removeprefix(f'{path}: '), options)
         methods.append(Method(name, str(chosen), options))
 
-    for key in ('variants', 'sweeps'):
-        if not isinstance(plan.get(key) or [], list):
-            raise ProtocolError(f'{path}: {key} must be a list.')
     for number, entry in enumerate(plan.get('variants') or ()):
         where = f'{path}: variants[{number}]'
         _check(where, entry, VARIANT_KEYS, {'name'})

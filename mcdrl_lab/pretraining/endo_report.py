@@ -140,6 +140,50 @@ def _spread(items: Sequence, most: int) -> list[int]:
     )
 
 
+def _masked_images(pack: Pack) -> SiteImages:
+    """The images of the pack that have masks, as if they were a site."""
+    rows = pack.rows_of('kvasir_seg/polyp')
+    return SiteImages(
+        [pack.images[row] for row in rows], [pack.masks[row] for row in rows]
+    )
+
+
+def _kept(
+    site: SiteImages, dense: Tensor, lesion_texts: Tensor
+) -> dict[float, dict[str, float]]:
+    """Alpha -> scorer -> mean share of the lesion's area that is kept.
+
+    Args:
+        site: The images.
+        dense: Their dense maps, (n, d, h, w).
+        lesion_texts: Embeddings of the lesion classes in words, (k, d).
+    """
+    rows = site.diseased.nonzero()[0]
+    masks = [site.masks[row] for row in rows]
+    dense = dense[rows]
+    grid = dense.shape[2], dense.shape[3]
+    maps = {
+        'text': text_scores(dense, lesion_texts),
+        'centre': centre_scores(len(rows), grid),
+        'random': random_scores(len(rows), grid, _SEED),
+    }
+    return {
+        ratio: {
+            scorer: float(kept_shares(scores, masks, ratio).mean())
+            for scorer, scores in maps.items()
+        }
+        for ratio in RATIOS
+    }
+
+
+def _condition_aucs(drawn: ConditionEmbeddings, texts: Tensor) -> dict[str, float]:
+    """Condition -> AUC of its text, of (M, d), against undrawn images."""
+    return {
+        condition: drawn.auc_of(number, texts[number])
+        for number, condition in enumerate(CONDITIONS)
+    }
+
+
 def score_endo(
     tower: nn.Module,
     embed: Embedder,
@@ -195,14 +239,7 @@ def score_endo(
 
     kept, drawn = {}, {}
     if not sites:
-        # Without further hospitals: the masked images of the pack, and all its kinds.
-        masked = pack.rows_of('kvasir_seg/polyp')
-        sites = {
-            'pack': SiteImages(
-                [pack.images[row] for row in masked],
-                [pack.masks[row] for row in masked],
-            )
-        }
+        sites = {'pack': _masked_images(pack)}
     selected = embed(
         [trained_texts(Claim(POLYP))[0], 'A vocal fold lesion in an endoscopic image']
     )
@@ -213,39 +250,15 @@ def score_endo(
         if not truth.all() and truth.any() and (~truth).sum() > 5:
             scores = lesion_scores(encoded.embeddings, polyp, normal)
             lesions[name] = auc(scores[truth], scores[~truth])
-        rows = truth.nonzero()[0]
-        masks = [site.masks[row] for row in rows]
-        dense = encoded.dense[rows]
-        grid = dense.shape[2], dense.shape[3]
-        maps = {
-            'text': text_scores(dense, selected),
-            'centre': centre_scores(len(rows), grid),
-            'random': random_scores(len(rows), grid, _SEED),
-        }
-        kept[name] = {
-            ratio: {
-                scorer: float(kept_shares(scores, masks, ratio).mean())
-                for scorer, scores in maps.items()
-            }
-            for ratio in RATIOS
-        }
+        kept[name] = _kept(site, encoded.dense, selected)
         few = [site.images[row] for row in _spread(site.images, per_site)]
         drawn[name] = encode_conditions(tower, few, side, _SEED)
 
-    conditions = {
-        name: {
-            condition: part.auc_of(number, texts[number])
-            for number, condition in enumerate(CONDITIONS)
-        }
-        for name, part in drawn.items()
-    }
+    conditions = {name: _condition_aucs(part, texts) for name, part in drawn.items()}
     unseen = joined(
         [part for name, part in drawn.items() if name not in SEEN_HOSPITALS]
     )
-    conditions['all'] = {
-        condition: unseen.auc_of(number, texts[number])
-        for number, condition in enumerate(CONDITIONS)
-    }
+    conditions['all'] = _condition_aucs(unseen, texts)
     among = {
         condition: unseen.auc_among(number, texts[number])
         for number, condition in enumerate(CONDITIONS)
