@@ -57,6 +57,7 @@ def run(args: argparse.Namespace) -> None:
     """Print what holds."""
     from mcdrl_lab.results.conformal import site_curves
     from mcdrl_lab.results.plan_records import load_records
+    from mcdrl_mmseg.apis.commands import USER_ERRORS
 
     from .held_out_trust import coverage
 
@@ -64,10 +65,13 @@ def run(args: argparse.Namespace) -> None:
         raise ProtocolError(f'--failure {args.failure} must lie in (0, 1].')
     found = site_curves(load_records(args.plan), args.method)
     print(coverage_text(found.sites, [coverage(found, x) for x in args.levels]))
-    if args.data_root is not None:
-        print(f'\n{_flags_text(args, found.method)}')
-    if args.calibrate:
-        print(f'\n{_calibration_text(args.plan, found.method)}')
+    try:
+        if args.data_root is not None:
+            print(f'\n{_flags_text(args, found.method)}')
+        if args.calibrate:
+            print(f'\n{_calibration_text(args.plan, found.method)}')
+    except USER_ERRORS as error:
+        raise ProtocolError(str(error)) from error
 
 
 def coverage_text(sites: tuple[str, ...], levels: list[Coverage]) -> str:

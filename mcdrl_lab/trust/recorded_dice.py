@@ -77,8 +77,8 @@ def recorded_dice(
                     found.setdefault(key, []).append(image)
     if not found:
         raise ProtocolError(
-            f'{records} holds no Dice of {method!r} whose checkpoints were chosen on '
-            'the training sites.'
+            f'{records} holds no image with a lesion that {method!r} was tested on '
+            'with a checkpoint chosen on the training sites.'
         )
     return list(_located(found, Path(data_root), images_per_site))
 

@@ -99,6 +99,12 @@ def test_checkpoints_chosen_on_the_held_out_site_do_not_count(tmp_path, make_rec
         recorded_dice(tmp_path, tmp_path)
 
 
+def test_records_without_a_lesion_anywhere_are_refused(tmp_path, make_record):
+    append_record(tmp_path / 'records.jsonl', make_record('a', 's1', 0, [None, None]))
+    with pytest.raises(ProtocolError, match='no image with a lesion'):
+        recorded_dice(tmp_path, tmp_path)
+
+
 @pytest.mark.parametrize('name', ['../i0', '/etc/passwd'])
 def test_image_outside_the_folder_of_the_sites_is_not_read(
     tmp_path, make_record, make_image, name
