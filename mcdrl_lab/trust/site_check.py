@@ -264,10 +264,11 @@ def _dice_models(checker: ImageChecker, records: Records) -> dict[str, DiceModel
     dice, sites = [i.dice for i in images], [i.site for i in images]
     seen = zip(*(checker.look(image.path) for image in images), strict=True)
     scores, embeddings = (np.stack(parts) for parts in seen)
-    # Records of before say nothing of confidence: conditions are left.
+    # Records of before say nothing of confidence.
     sure = all(image.confidence is not None for image in images)
     features = features_of(scores, embeddings, confidences(images) if sure else None)
-    order = (CONFIDENCE, CONDITIONS, EMBEDDING, BOTH)
+    # As they did on draw 7 of EndoSim, which nothing is reported of.
+    order = (CONFIDENCE, EMBEDDING, CONDITIONS, BOTH)
     return {n: fit_dice(features[n], dice, sites) for n in order if n in features}
 
 

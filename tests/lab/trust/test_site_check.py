@@ -147,7 +147,7 @@ def test_records_give_expected_dice_with_an_interval(
     page = (desk / 'site_check' / 'site_check.html').read_text(encoding='utf-8')
     assert '12 of 12 images are expected below 60 %' in page
     assert 'since the records do not say how sure the model was' in page
-    assert found['expected_dice']['predicted_from'] == 'conditions'
+    assert found['expected_dice']['predicted_from'] == 'embedding'
     assert 'self_dice' not in found['images'][0]
     assert check(*arguments) == 2
     assert '--data-root' in capsys.readouterr().err
