@@ -4,10 +4,6 @@ import argparse
 import sys
 
 import mcdrl_common.quiet_tools  # noqa: F401  (before what it silences)
-import mcdrl_mmseg  # noqa: F401  (registers the components)
-from mcdrl_common.image_files import set_pixel_limit
-from mcdrl_lab.simulation.truth import true_confounders
-from mcdrl_mmseg.apis.commands import USER_ERRORS, explain
 
 
 def parse_args() -> argparse.Namespace:
@@ -43,6 +39,12 @@ def parse_args() -> argparse.Namespace:
 
 def main() -> int:
     args = parse_args()
+    # --help and a wrong argument need none of these.
+    import mcdrl_mmseg  # noqa: F401  (registers the components)
+    from mcdrl_common.image_files import set_pixel_limit
+    from mcdrl_lab.simulation.truth import true_confounders
+    from mcdrl_mmseg.apis.commands import USER_ERRORS, explain
+
     if args.max_pixels is not None:
         set_pixel_limit(args.max_pixels)
     try:

@@ -5,11 +5,9 @@ import sys
 from pathlib import Path
 
 import mcdrl_common.quiet_tools  # noqa: F401  (before what it silences)
-import mcdrl_mmseg  # noqa: F401  (registers the components)
-from mcdrl_common.image_files import set_pixel_limit
-from mcdrl_mmseg.apis.commands import USER_ERRORS, export
-from mcdrl_mmseg.apis.export.deployable import ExportError
-from mcdrl_mmseg.apis.export.formats import FORMATS
+
+# Of mcdrl_mmseg.apis.export.formats.
+FORMATS = ('onnx', 'torchscript', 'torch-export')
 
 
 def parse_args() -> argparse.Namespace:
@@ -24,7 +22,7 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument(
         '--config', help='config file; by default the one in the checkpoint is used'
     )
-    parser.add_argument('--format', choices=list(FORMATS), default='onnx')
+    parser.add_argument('--format', choices=FORMATS, default='onnx')
     parser.add_argument(
         '--size',
         type=int,
@@ -62,6 +60,12 @@ def parse_args() -> argparse.Namespace:
 
 def main() -> int:
     args = parse_args()
+    # --help and a wrong argument need none of these.
+    import mcdrl_mmseg  # noqa: F401  (registers the components)
+    from mcdrl_common.image_files import set_pixel_limit
+    from mcdrl_mmseg.apis.commands import USER_ERRORS, export
+    from mcdrl_mmseg.apis.export.deployable import ExportError
+
     if args.max_pixels is not None:
         set_pixel_limit(args.max_pixels)
     try:

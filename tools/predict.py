@@ -4,10 +4,9 @@ import argparse
 import sys
 
 import mcdrl_common.quiet_tools  # noqa: F401  (before what it silences)
-import mcdrl_mmseg  # noqa: F401  (registers the components)
-from mcdrl_common.image_files import set_pixel_limit
-from mcdrl_mmseg.apis.commands import USER_ERRORS, predict
-from mcdrl_mmseg.apis.outputs import OUTPUTS
+
+# Of mcdrl_mmseg.apis.outputs.
+OUTPUTS = ('masks', 'overlays', 'probabilities', 'coco', 'contours', 'flags')
 
 
 def parse_args() -> argparse.Namespace:
@@ -27,7 +26,7 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument(
         '--save',
         nargs='+',
-        choices=list(OUTPUTS),
+        choices=OUTPUTS,
         default=['masks', 'overlays'],
         help='what to write (default: masks overlays)',
     )
@@ -57,6 +56,11 @@ def parse_args() -> argparse.Namespace:
 
 def main() -> int:
     args = parse_args()
+    # --help and a wrong argument need none of these.
+    import mcdrl_mmseg  # noqa: F401  (registers the components)
+    from mcdrl_common.image_files import set_pixel_limit
+    from mcdrl_mmseg.apis.commands import USER_ERRORS, predict
+
     if args.max_pixels is not None:
         set_pixel_limit(args.max_pixels)
     try:
