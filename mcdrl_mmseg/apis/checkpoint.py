@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import math
 import os
 from collections.abc import Mapping
 from pathlib import Path
@@ -35,11 +36,13 @@ from .checkpoint_config import (
     CheckpointConfigError,
     parse_config_text,
 )
+from .image_growth import MOST_PIXELS
 from .inference_config import component_class
 from .sealed_building import named_failures, sealed_if_strange
 from .temperature import temperature_of
 
 _SHOWN_KEYS = 4
+_LARGEST_SIDE = math.isqrt(MOST_PIXELS)
 
 
 def read_checkpoint(path: str | os.PathLike) -> dict:
@@ -147,6 +150,8 @@ def load_segmentor(
     cfg.model.train_cfg = None
     with named_failures(cfg, 'model'), sealed_if_strange(cfg):
         model = MODELS.build(cfg.model)
+    if isinstance(cfg, CheckpointConfig):
+        _check_padding(model, checkpoint)
     _load_weights(model, content['state_dict'], checkpoint)
     model.cfg = cfg
     model.dataset_meta = _dataset_meta(content, model, checkpoint)
@@ -162,6 +167,20 @@ def load_segmentor(
     if not device.startswith('cuda'):
         model = revert_sync_batchnorm(model)
     return model.to(device).eval()
+
+
+def _check_padding(model: nn.Module, source: str | os.PathLike) -> None:
+    """Refuse a data preprocessor that pads a stranger's image to any size."""
+    padding = getattr(model.data_preprocessor, 'test_cfg', None) or {}
+    for key in ('size', 'size_divisor'):
+        sides = np.atleast_1d(padding.get(key) or 0)
+        if sides.dtype.kind not in 'iu' or (sides > _LARGEST_SIDE).any():
+            raise CheckpointConfigError(
+                f'{source}: model.data_preprocessor.test_cfg.{key}='
+                f'{shown(padding[key])} of the config in it must be integers of at '
+                f'most {_LARGEST_SIDE}. If you trust its origin, name its config file '
+                'with --config.'
+            )
 
 
 def _load_weights(model: nn.Module, state: Mapping, source: str | os.PathLike) -> None:

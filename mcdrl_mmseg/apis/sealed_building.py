@@ -12,6 +12,7 @@ refused where it is called.
 from __future__ import annotations
 
 import importlib
+import math
 import os
 import sys
 import sysconfig
@@ -28,6 +29,7 @@ from typing import Any
 from mmengine.config import Config
 
 from .checkpoint_config import CheckpointConfig, CheckpointConfigError
+from .image_growth import GROWERS, MOST_PIXELS
 from .inference_config import SCOPES
 
 # Reports of Python, by their first words, and what the asking component wanted.
@@ -196,6 +198,8 @@ def _install() -> None:
         _guard(module, name, 'to import by name')
     for module, name in _THREADS:
         _guard(module, name, 'to start a thread by')
+    for owner, name, pixels in GROWERS:
+        _guard_growth(owner, name, pixels)
     importlib._bootstrap._gcd_import = _judged_import(  # type: ignore[attr-defined]
         importlib._bootstrap._gcd_import  # type: ignore[attr-defined]
     )
@@ -215,6 +219,32 @@ def _guard(module: str, name: str, wish: str) -> None:
             asked = [*args, *kwargs.values()]
             named = next((a for a in asked if isinstance(a, str | os.PathLike)), name)
             seal.refuse(wish, named, sys._getframe(1))
+        return original(*args, **kwargs)
+
+    setattr(owner, name, guarded)
+
+
+def _guard_growth(owner: Any, name: str, pixels: Callable[..., float]) -> None:
+    original = getattr(owner, name)
+
+    @wraps(original)
+    def guarded(*args: Any, **kwargs: Any) -> Any:
+        seal = _SEAL.get()
+        if seal:
+            count = pixels(*args, **kwargs)
+            # An image that is larger already may stay so.
+            size = getattr(args[0] if args else kwargs.get('src'), 'size', 0)
+            most = max(
+                MOST_PIXELS, math.prod(size) if isinstance(size, tuple) else size
+            )
+            if count > most:
+                seal.refused = seal.refused or CheckpointConfigError(
+                    f'{seal.source}: the test pipeline of the config in it makes an '
+                    f'image of {count:.0f} pixels; at most {MOST_PIXELS} are made '
+                    'because a checkpoint says so. If you trust its origin, name its '
+                    'config file with --config.'
+                )
+                raise seal.refused
         return original(*args, **kwargs)
 
     setattr(owner, name, guarded)
