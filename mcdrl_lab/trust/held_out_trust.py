@@ -91,6 +91,8 @@ class Flags:
         ranks: Predictor -> rank correlation of expected and true Dice.
         areas: Flag -> area under the ROC curve, all sites together.
         gains: Flag -> its area less that of the mean confidence.
+        empty: Number of failures in which nothing was marked.
+        marked: Flag -> area among the images in which something was marked.
         by_site: Site -> flag -> area among the images of the site.
     """
 
@@ -99,6 +101,8 @@ class Flags:
     ranks: dict[str, Estimate]
     areas: dict[str, Estimate]
     gains: dict[str, Estimate]
+    empty: int
+    marked: dict[str, Estimate]
     by_site: dict[str, dict[str, Estimate]]
 
 
@@ -137,7 +141,18 @@ def flags(
     areas, gains = failure_aucs(
         signals, MEAN_CONFIDENCE, failed, sites, sequences, resamples
     )
-    found = Flags({}, {}, {}, areas, gains, {})
+    # An empty mask has a self-Dice of 0 and, beside a lesion, a Dice of 0.
+    some = np.flatnonzero(told[:, 0] > 0)
+    marked, _ = failure_aucs(
+        {name: values[some] for name, values in signals.items()},
+        MEAN_CONFIDENCE,
+        failed[some],
+        [sites[place] for place in some],
+        [sequences[place] for place in some],
+        resamples,
+    )
+    empty = int(failed.sum() - failed[some].sum())
+    found = Flags({}, {}, {}, areas, gains, empty, marked, {})
     found.ranks.update(rank_correlations(expected, dice, sites, sequences, resamples))
     for site in dict.fromkeys(sites):
         own = np.flatnonzero(names == site)

@@ -124,6 +124,7 @@ def flags_text(found: Flags, failure: float) -> str:
         rows[name] = {
             'all sites': interval(area, '.2f'),
             'less mean confidence': interval(found.gains.get(name), '+.2f'),
+            'where a mask is': interval(found.marked[name], '.2f'),
             **{s: interval(own[name], '.2f') for s, own in found.by_site.items()},
         }
     counts = ', '.join(
@@ -132,7 +133,8 @@ def flags_text(found: Flags, failure: float) -> str:
     return (
         'Expected with true Dice of images with a lesion, each site expected from the '
         f'others: rank correlation\n{ranks.to_string()}\n\n'
-        f'Images with a Dice below {failure:g} ({counts}): area under the ROC curve\n'
+        f'Images with a Dice below {failure:g} ({counts}; of these {found.empty} with '
+        'an empty mask): area under the ROC curve\n'
         f'{pd.DataFrame(rows).T.to_string()}'
     )
 

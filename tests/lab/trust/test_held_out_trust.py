@@ -87,9 +87,24 @@ def test_flags_by_hand(tried):
     assert found.ranks['confidence'].value > 0.999
     assert abs(found.ranks['conditions'].value) < 0.5
     text = flags_text(found, 0.3)
-    assert 'Dice below 0.3 (a 6 of 20, b 6 of 20, c 6 of 20)' in text
+    assert 'Dice below 0.3 (a 6 of 20, b 6 of 20, c 6 of 20; of these 0 with' in text
     line = next(x for x in text.splitlines() if x.startswith(SELF_DICE))
     assert '1.00 (1.00 to 1.00)' in line and '+0.50 (+0.50 to +0.50)' in line
+
+
+def test_empty_masks_are_counted_and_left_out_once(tried):
+    images, scores, embeddings = tried
+    # The first image of each site marks nothing; among the others confidence is wrong.
+    changed = [
+        RecordedImage(
+            i.site, i.path, i.dice, None, (0.0 if not n % 20 else 1 - i.dice, 1)
+        )
+        for n, i in enumerate(images)
+    ]
+    found = flags(changed, scores, embeddings, resamples=5)
+    assert found.empty == 3
+    assert found.marked[SELF_DICE].value == 0
+    assert 0 < found.areas[SELF_DICE].value < 0.5
 
 
 def test_site_without_failures_has_no_area(tried):
