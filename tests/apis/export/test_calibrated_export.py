@@ -1,0 +1,101 @@
+"""Files of a calibrated checkpoint, and a conformal threshold on what they give."""
+
+import re
+
+import numpy as np
+import pytest
+import torch
+from scipy.special import logsumexp, softmax
+
+from mcdrl_mmseg.apis.checkpoint import load_segmentor
+from mcdrl_mmseg.apis.export.exporting import export_model
+from mcdrl_mmseg.apis.export.runtime import open_exported
+from mcdrl_mmseg.apis.inferencer import MCDRLInferencer
+from mcdrl_mmseg.apis.outputs import conformal_mask
+from mcdrl_mmseg.apis.temperature import META_KEY
+
+SIZE = (128, 128)
+SUFFIXES = {'onnx': 'onnx', 'torchscript': 'pt'}
+CLASSES = {1: ['background', 'lesion'], 2: ['background', 'polyp', 'cyst']}
+TEMPERATURES = {1: [2.5], 2: [3.0, 0.5]}
+
+
+@pytest.fixture(scope='module')
+def checkpoint(new_model, tmp_path_factory):
+    """Writes a checkpoint of so many lesion classes, calibrated or not."""
+
+    def write(lesions: int, calibrated: bool):
+        predictor = dict(num_classes=lesions + 1)
+        model = new_model('rn', predictor=predictor)
+        meta = dict(
+            cfg=model.cfg.pretty_text, dataset_meta=dict(classes=CLASSES[lesions])
+        )
+        if calibrated:
+            meta[META_KEY] = TEMPERATURES[lesions]
+        path = tmp_path_factory.mktemp('calibrated') / 'best.pth'
+        torch.save(dict(meta=meta, state_dict=model.state_dict()), path)
+        return path
+
+    return write
+
+
+@pytest.mark.parametrize(
+    ('lesions', 'kind'), [(1, 'onnx'), (1, 'torchscript'), (2, 'onnx')]
+)
+def test_file_gives_calibrated_log_odds_and_the_mask_at_a_threshold(
+    checkpoint, new_pixels, tmp_path, repo_root, lesions, kind
+):
+    weights = checkpoint(lesions, calibrated=True)
+    pixels = new_pixels(1, *SIZE, seed=5)
+    path = tmp_path / f'best.{SUFFIXES[kind]}'
+    export_model(load_segmentor(weights, device='cpu'), path, kind, SIZE)
+    exported = open_exported(path)
+    logits = exported.run(pixels)[0]
+    assert exported.description['temperature'] == TEMPERATURES[lesions]
+
+    image = np.ascontiguousarray(pixels[0].transpose(1, 2, 0)[..., ::-1])
+    inferencer = MCDRLInferencer(weights=str(weights), show_progress=False)
+    (predicted,) = inferencer.predict([image])
+    # Log-odds of any lesion against none.
+    found = logsumexp(logits[1:], axis=0) - logits[0]
+    probability = predicted.lesion_probability.astype(float)
+    inside = (probability > 1e-4) & (probability < 1 - 1e-4)
+    assert inside.mean() > 0.5
+    expected = np.log(probability[inside] / (1 - probability[inside]))
+    np.testing.assert_allclose(found[inside], expected, atol=5e-3)
+    assert np.abs(predicted.network_probability - probability).max() > 0.02
+
+    native = logits.transpose(1, 2, 0)
+    threshold = float(np.median(predicted.network_probability)) + 1e-3
+    mask = conformal_mask(predicted, threshold)
+    assert 0.05 < mask.mean() < 0.95
+    of_file = function_of_the_page(repo_root)
+    assert (of_file(native, TEMPERATURES[lesions], threshold) == mask).mean() > 0.999
+    # Its temperatures matter.
+    assert (of_file(native, None, threshold) != mask).any()
+
+
+def function_of_the_page(repo_root):
+    """What docs/deployment.md tells users to do with a threshold."""
+    page = (repo_root / 'docs/deployment.md').read_text()
+    blocks = re.findall(r'```python\n(.*?)```', page, flags=re.DOTALL)
+    (block,) = [block for block in blocks if 'def conformal_mask(' in block]
+    names = {}
+    exec(block, names)
+    return names['conformal_mask']
+
+
+def test_file_without_temperature_gives_the_networks_log_odds(
+    checkpoint, new_pixels, tmp_path
+):
+    plain, path = checkpoint(1, calibrated=False), tmp_path / 'best.onnx'
+    pixels = new_pixels(1, *SIZE, seed=5)
+    export_model(load_segmentor(plain, device='cpu'), path, 'onnx', SIZE)
+    exported = open_exported(path)
+    assert exported.description['temperature'] is None
+    inferencer = MCDRLInferencer(weights=str(plain), show_progress=False)
+    image = np.ascontiguousarray(pixels[0].transpose(1, 2, 0)[..., ::-1])
+    (predicted,) = inferencer.predict([image])
+    assert predicted.network_probability is None
+    own = softmax(exported.run(pixels)[0], axis=0)[1]
+    np.testing.assert_allclose(own, predicted.lesion_probability, atol=1e-4)
