@@ -116,9 +116,9 @@ def promise(conformal: dict) -> str:
             'python -m mcdrl_lab conformal RECORDS --level LEVEL --out FILE'
         )
     return (
-        f'At most {100 * conformal["level"]:.4g} % of {what} are expected to be missed '
-        'on average over new hospitals, if these are exchangeable with the '
-        f'{len(sites)} sites of the records, none of them a hospital of another kind.'
+        f'The expected miss is at most {100 * conformal["level"]:.4g} % of {what}, on '
+        f'average over new hospitals, if these are exchangeable with the {len(sites)} '
+        'sites of the records: as good as drawn from where those came from.'
     )
 
 

@@ -173,7 +173,9 @@ def _bar(drift: ConditionDrift) -> dict[str, Any]:
         above=round(100 * drift.above, 1),
         below=round(100 * drift.below, 1),
         differs=drift.differs,
-        effect=f'{drift.effect:+.1f}'.replace('-', '\u2212') if drift.effect else '0',
+        effect=f'{drift.effect:+.1f}'.replace('-', '\u2212')
+        if round(drift.effect, 1)
+        else '0',
         p=_p(drift.p_holm),
     )
 

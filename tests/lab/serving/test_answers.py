@@ -191,9 +191,9 @@ def test_calibrated_at_every_gate_by_the_temperature_of_the_checkpoint(
 def test_promise_is_one_sentence_with_level_loss_and_assumption():
     conformal = dict(threshold=0.1, level=0.125, risk='lesions', sites=[*'abcdefgh'])
     assert promise(conformal) == (
-        'At most 12.5 % of lesions are expected to be missed on average over new '
-        'hospitals, if these are exchangeable with the 8 sites of the records, none of '
-        'them a hospital of another kind.'
+        'The expected miss is at most 12.5 % of lesions, on average over new '
+        'hospitals, if these are exchangeable with the 8 sites of the records: as good '
+        'as drawn from where those came from.'
     )
 
 

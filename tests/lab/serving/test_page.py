@@ -295,8 +295,10 @@ def test_conformal_mask_stands_beside_the_usual_one_with_its_promise(
     assert marked == f'{100 * mask.mean():.1f} %'
     assert trusted_page.by_id('marked').text == share(predicted.network_probability)
     promise = trusted_page.by_id('promise').text
-    assert 'At most 25 % of lesion area are expected to be missed' in promise
+    assert promise.startswith('The expected miss is at most 25 % of lesion area, on')
     assert 'if these are exchangeable with the 5 sites of the records' in promise
+    places = [trusted_page.by_id(name).location for name in ('mask', 'conformal')]
+    assert places[0]['y'] == places[1]['y']
     # It follows the gate, which its promise does not.
     model = load_segmentor(trusted.checkpoint, device='cpu')
     trusted_page.move_gate(0.25)
