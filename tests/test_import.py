@@ -72,7 +72,8 @@ begin = time.process_time()
 before = {{name.partition('.')[0] for name in sys.modules}}
 import mcdrl_mmseg
 seconds = time.process_time() - begin
-after = {{name.partition('.')[0] for name in sys.modules}}
+# A module may be there without its package, as mmpretrain's that compat.py loads.
+after = {{name.partition('.')[0] for name in sys.modules}} & set(sys.modules)
 {FIND_MISSING}
 print(json.dumps(dict(missing=missing, added=sorted(after - before), seconds=seconds)))
 """
