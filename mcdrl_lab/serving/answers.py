@@ -17,7 +17,7 @@ from mcdrl_mmseg.apis.explanation import (
     probability_at_gate,
 )
 from mcdrl_mmseg.apis.image_flags import ImageChecker
-from mcdrl_mmseg.apis.outputs import at_threshold
+from mcdrl_mmseg.apis.image_pipeline import at_threshold
 from mcdrl_mmseg.visualization.overlay import (
     HEAT_COLORMAP,
     heat_map,

@@ -228,3 +228,17 @@ def lesion_probability(scores: Tensor) -> Tensor:
         return scores[0].float()
     # Not 1 - P(background): that would lose all digits of small probabilities.
     return scores.float().softmax(dim=0)[1:].sum(dim=0).clamp(max=1)
+
+
+def at_threshold(probability: np.ndarray, threshold: float) -> np.ndarray:
+    """Pixels whose probability reaches a threshold, as the records count them.
+
+    Args:
+        probability: (H, W), of the network.
+        threshold: In [0, 1].
+
+    Returns:
+        (H, W) bool.
+    """
+    # In the precision of the records that the threshold comes from.
+    return probability.astype(np.float32) >= np.float32(threshold)

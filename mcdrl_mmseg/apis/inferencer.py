@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
@@ -16,8 +17,10 @@ from mmseg.visualization import SegLocalVisualizer
 from torch import nn
 
 from .checkpoint import load_segmentor
+from .image_flags import ImageChecker, ImageFlag
 from .image_pipeline import (
     as_image,
+    at_threshold,
     build_image_pipeline,
     check_scores,
     lesion_probability,
@@ -35,11 +38,16 @@ class Prediction:
             calibrated if the checkpoint is (``python -m mcdrl_lab calibrate``).
         network_probability: The same before calibration, which thresholds of
             ``python -m mcdrl_lab conformal`` are for; None where both are one.
+        conformal_mask: (H, W) bool, where the network's probability reaches a
+            threshold; None where none was given.
+        flag: How the image compares with the training sites; None if not asked for.
     """
 
     labels: np.ndarray
     lesion_probability: np.ndarray
     network_probability: np.ndarray | None = None
+    conformal_mask: np.ndarray | None = None
+    flag: ImageFlag | None = None
 
 
 def _not_about_sizes(record: logging.LogRecord) -> bool:
@@ -146,29 +154,55 @@ class MCDRLInferencer(MMSegInferencer):
 
     @torch.no_grad()
     def predict(
-        self, images: Iterable[str | np.ndarray], batch_size: int = 1
+        self,
+        images: Iterable[str | np.ndarray],
+        batch_size: int = 1,
+        *,
+        threshold: float | None = None,
+        flags: bool = False,
     ) -> Iterator[Prediction]:
         """Segment a stream of images.
 
         Args:
             images: Paths, or (H, W, 3) uint8 arrays, blue first.
             batch_size: Images that go through the network together, at most.
+            threshold: Of a conformal mask, from ``python -m mcdrl_lab conformal``.
+            flags: Whether to compare each image with the training sites, which runs
+                CLIP's tower once more.
 
         Yields:
             One prediction an image, in their order.
 
         Raises:
             ImageError: An image cannot be read.
+            SiteReferenceError: Flags are asked of a checkpoint without statistics of
+                its training sites.
         """
+        checker = ImageChecker(self.model) if flags else None
+        # Read but not yet predicted: no more than a batch and one.
+        waiting: deque[np.ndarray] = deque()
+
+        def remembered() -> Iterator[np.ndarray]:
+            for image in images:
+                waiting.append(as_image(image))
+                yield waiting[-1]
+
         # A model that is put in place of the loaded one may have none.
         temperature = getattr(self.model, 'temperature', None)
-        for data in self.preprocess(images, batch_size):
+        source = images if checker is None else remembered()
+        for data in self.preprocess(source, batch_size):
             for sample in self.forward(data):
                 scores = sample.seg_logits.data
                 own = lesion_probability(scores).cpu().numpy()
                 labels = sample.pred_sem_seg.data[0].to(torch.uint8).cpu().numpy()
-                if temperature is None:
-                    yield Prediction(labels, own)
-                    continue
-                calibrated = calibrated_probability(scores, temperature)
-                yield Prediction(labels, calibrated.cpu().numpy(), own)
+                best, network = own, None
+                if temperature is not None:
+                    calibrated = calibrated_probability(scores, temperature)
+                    best, network = calibrated.cpu().numpy(), own
+                yield Prediction(
+                    labels,
+                    best,
+                    network,
+                    None if threshold is None else at_threshold(own, threshold),
+                    None if checker is None else checker.flag(waiting.popleft()),
+                )

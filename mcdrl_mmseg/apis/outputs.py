@@ -20,6 +20,7 @@ from mcdrl_common.atomic_write import atomic_write, write_bytes, write_text
 from mcdrl_mmseg.visualization.overlay import mask_overlay
 
 from .image_flags import ImageChecker
+from .image_pipeline import at_threshold
 from .inferencer import Prediction
 from .inputs import InputFile, Kind, frame_rate
 from .video_times import ShownFrames, at_constant_rate, frame_times
@@ -439,20 +440,6 @@ def conformal_mask(prediction: Prediction, threshold: float) -> np.ndarray:
     return at_threshold(
         prediction.lesion_probability if own is None else own, threshold
     )
-
-
-def at_threshold(probability: np.ndarray, threshold: float) -> np.ndarray:
-    """Pixels whose probability reaches a threshold, as the records count them.
-
-    Args:
-        probability: (H, W), of the network.
-        threshold: In [0, 1].
-
-    Returns:
-        (H, W) bool.
-    """
-    # In the precision of the records that the threshold comes from.
-    return probability.astype(np.float32) >= np.float32(threshold)
 
 
 OUTPUTS: dict[str, type[Output]] = {

@@ -62,6 +62,27 @@ def test_image_of_a_checkpoint_gets_its_scores_and_distance(
     )
 
 
+def test_inferencer_flags_each_image_of_a_stream_where_asked(
+    tmp_path, checkpoint_content, picture
+):
+    content = checkpoint_content()
+    path = tmp_path / 'best.pth'
+    torch.save(content, path)
+    content['meta'][META_KEY] = statistics(load_segmentor(path, device='cpu')).to_text()
+    torch.save(content, path)
+    inferencer = MCDRLInferencer(weights=str(path), device='cpu', show_progress=False)
+    images = [picture, picture[::-1].copy(), 255 - picture]
+    (plain, *_) = inferencer.predict(images, batch_size=2)
+    assert plain.flag is None
+    found = [p.flag for p in inferencer.predict(iter(images), batch_size=2, flags=True)]
+    checker = ImageChecker(inferencer.model)
+    assert found == [checker.flag(image) for image in images]
+    assert len({flag.distance for flag in found}) == 3
+    inferencer.model.site_reference = None
+    with pytest.raises(SiteReferenceError, match='site-reference'):
+        next(inferencer.predict(images, flags=True))
+
+
 def test_predict_writes_flags_and_refuses_a_checkpoint_without_statistics(
     tmp_path, model, checkpoint_content, tiny_checkpoint, picture
 ):

@@ -88,6 +88,26 @@ def test_inferencer_gives_both_probabilities_and_the_same_mask(
     assert abs(calibrated.lesion_probability - plain.lesion_probability).max() > 0.05
 
 
+def test_inferencer_gives_the_mask_at_a_threshold_of_the_networks_probability(
+    tmp_path, checkpoint_content, picture
+):
+    content = checkpoint_content()
+    content['meta'][META_KEY] = [3.0]
+    torch.save(content, tmp_path / 'calibrated.pth')
+    inferencer = MCDRLInferencer(
+        weights=str(tmp_path / 'calibrated.pth'), device='cpu', show_progress=False
+    )
+    (plain,) = inferencer.predict([picture])
+    assert plain.conformal_mask is None
+    # Reached by its highest pixel, itself among the marked.
+    threshold = float(plain.network_probability.max())
+    (found,) = inferencer.predict([picture], threshold=threshold)
+    expected = plain.network_probability == plain.network_probability.max()
+    np.testing.assert_array_equal(found.conformal_mask, expected)
+    assert not (plain.lesion_probability >= np.float32(threshold)).all()
+    np.testing.assert_array_equal(found.labels, plain.labels)
+
+
 def test_exported_logits_and_description_are_calibrated(tmp_path, checkpoint_content):
     from mcdrl_mmseg.apis.export.deployable import DeployableSegmentor
     from mcdrl_mmseg.apis.export.metadata import describe
