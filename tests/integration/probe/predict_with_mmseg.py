@@ -7,7 +7,9 @@ import sys
 
 import torch
 
-import mcdrl_mmseg  # noqa: F401  (makes torchvision importable for mmseg.apis)
+# Makes torchvision importable for mmseg.apis, and checkpoints of MMEngine 0.10.7
+# loadable by torch 2.6.
+import mcdrl_mmseg.apis  # noqa: F401
 
 
 def main():
