@@ -22,7 +22,20 @@ from mmseg.structures import SegDataSample
 import mcdrl_mmseg  # noqa: F401
 
 _IMAGES = 4
-_ONE_CONFOUNDER = [0.0] * 11 + [1.0]
+_OTHERS = (
+    'blur',
+    'artifacts',
+    'bright lighting',
+    'dark lighting',
+    'uneven lighting',
+    'narrow-band imaging',
+    'white light imaging',
+    'near distance',
+    'far distance',
+    'mucus',
+    'blood',
+)
+_ONE_CONFOUNDER = {**dict.fromkeys(_OTHERS, 0.0), 'reflection': 1.0}
 _NO_CONTRAST = {'decode_head.loss_contrast': None}
 
 # Sampling draws from a prior that leaves no choice: else the draws would differ.
