@@ -290,8 +290,7 @@ class CLIPVisionBackbone(BaseModule):
         a graph that is recorded must hold the tower.
         """
         return (
-            self.frozen
-            and inputs.device.type == 'cpu'
+            inputs.device.type == 'cpu'
             and not inputs.requires_grad
             and not torch.jit.is_tracing()
             and not torch.compiler.is_compiling()

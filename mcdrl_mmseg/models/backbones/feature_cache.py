@@ -151,17 +151,19 @@ class FeatureCache:
         }
         facts = {key: digest('', *features) for key, features in pending.items()}
         content = save(tensors, facts)
-        used = sum(path.stat().st_size for path in self.folder.glob(f'*{_SUFFIX}'))
         problem = None
-        if used + len(content) > self.limit_gb * 1e9:
-            problem = (
-                f'it has reached {self.limit_gb:g} GB; {LIMIT_VARIABLE} may allow more'
-            )
-        else:
-            try:
+        try:
+            # The folder may be deleted at any time.
+            used = sum(path.stat().st_size for path in self.folder.glob(f'*{_SUFFIX}'))
+            if used + len(content) > self.limit_gb * 1e9:
+                problem = (
+                    f'it has reached {self.limit_gb:g} GB; {LIMIT_VARIABLE} may allow '
+                    'more'
+                )
+            else:
                 write_bytes(self.folder / f'{secrets.token_hex(8)}{_SUFFIX}', content)
-            except OSError as error:
-                problem = str(error)
+        except OSError as error:
+            problem = str(error)
         if problem is not None:
             self._writes = False
             warnings.warn(

@@ -20,22 +20,10 @@ from mmseg.registry import MODELS
 from mmseg.structures import SegDataSample
 
 import mcdrl_mmseg  # noqa: F401
+from mcdrl_lab.pretraining.endo_conditions import CONDITIONS
 
 _IMAGES = 4
-_OTHERS = (
-    'blur',
-    'artifacts',
-    'bright lighting',
-    'dark lighting',
-    'uneven lighting',
-    'narrow-band imaging',
-    'white light imaging',
-    'near distance',
-    'far distance',
-    'mucus',
-    'blood',
-)
-_ONE_CONFOUNDER = {**dict.fromkeys(_OTHERS, 0.0), 'reflection': 1.0}
+_ONE_CONFOUNDER = {name: float(name == 'reflection') for name in CONDITIONS}
 _NO_CONTRAST = {'decode_head.loss_contrast': None}
 
 # Sampling draws from a prior that leaves no choice: else the draws would differ.

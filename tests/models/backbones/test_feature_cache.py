@@ -133,6 +133,15 @@ def test_where_nothing_can_be_kept_it_is_said_and_computed(
     assert tower.seen == 4
 
 
+def test_a_file_that_is_deleted_meanwhile_ends_no_training(cache, tower):
+    cache.folder.mkdir()
+    (cache.folder / 'gone.safetensors').symlink_to('nowhere')
+    cache.features(IMAGES, 'a', tower)
+    with pytest.warns(UserWarning, match='No such file'):
+        cache.flush()
+    check(cache.features(IMAGES, 'a', tower))
+
+
 @pytest.mark.parametrize('limit', ['0', '-1', 'nan', 'inf', 'much'])
 def test_a_limit_that_is_none_is_refused(monkeypatch, limit):
     monkeypatch.setenv('MCDRL_FEATURE_CACHE', 'features')
