@@ -3,7 +3,16 @@
 import sys
 
 import mcdrl_common.quiet_tools  # noqa: F401  (before what it silences)
-from mcdrl_mmseg.apis.training import test_main
+from mcdrl_common.training_arguments import test_parser
+
+
+def main() -> int:
+    # --help and a wrong option end here, before anything that takes long to import.
+    test_parser().parse_args()
+    from mcdrl_mmseg.apis.training import test_main
+
+    return test_main()
+
 
 if __name__ == '__main__':
-    sys.exit(test_main())
+    sys.exit(main())

@@ -16,6 +16,7 @@ from contextlib import contextmanager
 from mmengine.config import Config, DictAction
 
 from mcdrl_common.file_lock import FolderBusyError
+from mcdrl_common.training_arguments import test_parser, train_parser
 from mcdrl_mmseg.engine.training_lock import only_training
 
 from .console import progress_bar, tell_training
@@ -38,24 +39,7 @@ def train_main(argv: Sequence[str] | None = None) -> int:
     Returns:
         The exit code: 2 where the user can put right what is wrong, which is said.
     """
-    parser = argparse.ArgumentParser(
-        description="Train a segmentor; the command line is that of MMSegmentation's "
-        'tools/train.py.',
-        epilog='Example: python tools/train.py configs/mcdrl/mcdrl_clip-tiny-rn_'
-        'segformer_5e_endoscopy-sites-128x128.py '
-        '--work-dir work_dirs/try',
-    )
-    parser.add_argument('config', help='config file')
-    parser.add_argument(
-        '--resume',
-        action='store_true',
-        help='go on from the latest checkpoint in the work folder',
-    )
-    parser.add_argument(
-        '--amp', action='store_true', help='automatic mixed precision training'
-    )
-    add_run_arguments(parser)
-    args = parse_run_arguments(parser, argv)
+    args = parse_run_arguments(train_parser(), argv)
     cfg = _read_config(args)
     if args.amp:
         with _options_of(cfg):
@@ -115,25 +99,7 @@ def test_main(argv: Sequence[str] | None = None) -> int:
     Returns:
         The exit code: 2 where the user can put right what is wrong, which is said.
     """
-    parser = argparse.ArgumentParser(
-        description="Test a checkpoint; the command line is that of MMSegmentation's "
-        'tools/test.py.',
-        epilog='Example: python tools/test.py CONFIG work_dirs/try/best_mDice_fg.pth '
-        '--show-dir overlays',
-    )
-    parser.add_argument('config', help='config file')
-    parser.add_argument('checkpoint', help='checkpoint file')
-    parser.add_argument('--out', help='folder for the predicted label maps, as PNG')
-    parser.add_argument('--show', action='store_true', help='show predictions')
-    parser.add_argument(
-        '--show-dir', help='folder for overlays; they go to its vis_data/vis_image'
-    )
-    parser.add_argument(
-        '--wait-time', type=float, default=2, help='seconds a shown image stays'
-    )
-    parser.add_argument('--tta', action='store_true', help='test-time augmentation')
-    add_run_arguments(parser)
-    args = parse_run_arguments(parser, argv)
+    args = parse_run_arguments(test_parser(), argv)
     cfg = _read_config(args)
     cfg = insert_and_check(cfg, training=False)
     cfg.load_from = args.checkpoint
@@ -148,38 +114,27 @@ def test_main(argv: Sequence[str] | None = None) -> int:
     return 0
 
 
-def add_run_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add ``--work-dir``, ``--cfg-options``, ``--launcher`` and ``--local-rank``."""
-    parser.add_argument('--work-dir', help='folder for logs, checkpoints and results')
-    parser.add_argument(
-        '--cfg-options',
-        nargs='+',
-        action=DictAction,
-        metavar='KEY=VALUE',
-        help='override entries of the config, as model.backbone.pretrained=clip.pt '
-        'or key="[a,b]"',
-    )
-    parser.add_argument(
-        '--launcher',
-        choices=['none', 'pytorch', 'slurm', 'mpi'],
-        default='none',
-        help='job launcher',
-    )
-    # torch.distributed.launch passes it since PyTorch 2.0 with a dash.
-    parser.add_argument('--local_rank', '--local-rank', type=int, default=0)
-
-
 def parse_run_arguments(
     parser: argparse.ArgumentParser, argv: Sequence[str] | None = None
 ) -> argparse.Namespace:
-    """Parse, and tell MMEngine this process's rank on its machine.
+    """Parse, read options as MMEngine does, and tell it this process's rank.
 
     Args:
-        parser: One with :func:`add_run_arguments`.
+        parser: One with
+            :func:`~mcdrl_common.training_arguments.add_run_arguments`.
         argv: Its arguments; None takes those of this process.
+
+    Returns:
+        The arguments, ``cfg_options`` as a dict of dotted keys and values, or None.
     """
     args = parser.parse_args(argv)
     os.environ.setdefault('LOCAL_RANK', str(args.local_rank))
+    if args.cfg_options is not None:
+        entries, args.cfg_options = args.cfg_options, None
+        try:
+            DictAction([], 'cfg_options')(parser, args, entries)
+        except AssertionError as error:
+            parser.error(f'argument --cfg-options: {error}')
     return args
 
 

@@ -1,4 +1,4 @@
-"""tools/predict.py, explain.py and export.py before they run anything."""
+"""tools/*.py before they run anything."""
 
 import runpy
 import subprocess
@@ -11,24 +11,63 @@ from mcdrl_mmseg.apis.outputs import OUTPUTS
 
 SHOW_LOADED = """
 import runpy, sys
-sys.argv = [sys.argv[1], '--help']
+sys.argv = sys.argv[1:]
 try:
     runpy.run_path(sys.argv[0], run_name='__main__')
 finally:
     print('LOADED', *sys.modules)
 """
+# What each must be given.
+TOOLS = {
+    'train': ['config.py'],
+    'test': ['config.py', 'best.pth'],
+    'predict': ['best.pth', 'image.png', '--out', 'out'],
+    'explain': ['best.pth', 'image.png', '--out', 'out'],
+    'export': ['best.pth', '--out', 'out'],
+}
 HEAVY = {'cv2', 'mcdrl_mmseg', 'mmengine', 'mmseg', 'numpy', 'torch'}
 
 
-@pytest.mark.parametrize('name', ['predict', 'explain', 'export'])
-def test_help_loads_nothing_that_takes_long(name, repo_root):
-    tool = repo_root / 'tools' / f'{name}.py'
-    run = subprocess.run(
-        [sys.executable, '-c', SHOW_LOADED, tool], capture_output=True, text=True
-    )
-    assert run.returncode == 0, run.stderr
-    assert f'Example: python tools/{name}.py' in run.stdout
-    assert HEAVY.isdisjoint(run.stdout.rpartition('LOADED ')[2].split())
+@pytest.fixture
+def start(repo_root):
+    """Starts a tool: its exit code, its output, and the heavy modules it loaded."""
+
+    def run(name, *arguments):
+        tool = repo_root / 'tools' / f'{name}.py'
+        done = subprocess.run(
+            [sys.executable, '-c', SHOW_LOADED, tool, *arguments],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+        output, _, loaded = done.stdout.rpartition('LOADED ')
+        return done.returncode, output, HEAVY & set(loaded.split())
+
+    return run
+
+
+@pytest.mark.parametrize('name', TOOLS)
+def test_help_loads_nothing_that_takes_long(name, start):
+    code, output, heavy = start(name, '--help')
+    assert code == 0, output
+    assert f'Example: python tools/{name}.py' in output
+    assert heavy == set()
+
+
+@pytest.mark.parametrize('name', TOOLS)
+def test_a_wrong_option_is_refused_before_anything_that_takes_long(name, start):
+    code, output, heavy = start(name, *TOOLS[name], '--colour', 'red')
+    assert code == 2
+    assert 'unrecognized arguments: --colour red' in output
+    assert heavy == set()
+
+
+@pytest.mark.parametrize('name', ['train', 'test'])
+def test_an_option_without_a_value_is_refused_as_early(name, start):
+    code, output, heavy = start(name, *TOOLS[name], '--cfg-options', 'max_epochs')
+    assert code == 2
+    assert "'max_epochs' has no value: expected KEY=VALUE" in output
+    assert heavy == set()
 
 
 def test_choices_are_all_outputs_and_formats_that_there_are(repo_root):

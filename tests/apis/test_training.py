@@ -5,9 +5,10 @@ import pytest
 
 from mcdrl_common.file_lock import folder_lock
 from mcdrl_common.mask_format import MaskError
+from mcdrl_common.training_arguments import add_run_arguments
 from mcdrl_mmseg.apis import training
 from mcdrl_mmseg.apis.known_errors import KNOWN_ERRORS
-from mcdrl_mmseg.apis.training import add_run_arguments, parse_run_arguments
+from mcdrl_mmseg.apis.training import parse_run_arguments
 from mcdrl_mmseg.engine import training_lock
 
 
@@ -42,6 +43,29 @@ def test_options_become_python_values(parse):
         'c': None,
         'd': [(1, 2), (3, 4)],
     }
+
+
+def test_options_that_are_given_twice_add_up_and_the_last_of_a_key_holds(parse):
+    args = parse(
+        '--cfg-options', 'a=1', 'b=2', '--launcher', 'none', '--cfg-options', 'b=3'
+    )
+    assert args.cfg_options == {'a': 1, 'b': 3}
+
+
+@pytest.mark.parametrize(
+    ('option', 'message'),
+    [
+        ('max_epochs', "'max_epochs' has no value: expected KEY=VALUE"),
+        ('a=[(1,2]', 'Imbalanced brackets exist in (1,2'),
+    ],
+)
+def test_an_option_that_cannot_be_read_ends_with_status_2(
+    parse, capsys, option, message
+):
+    with pytest.raises(SystemExit) as stopped:
+        parse('--cfg-options', option)
+    assert stopped.value.code == 2
+    assert f'argument --cfg-options: {message}' in capsys.readouterr().err
 
 
 @pytest.mark.parametrize('spelling', ['--local_rank', '--local-rank'])

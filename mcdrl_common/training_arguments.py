@@ -1,0 +1,88 @@
+"""Command lines of training and testing, which are MMSegmentation's.
+
+They stand outside the plug-in: to import anything of it takes seconds, which ``--help``
+and a wrong option need not wait for.
+"""
+
+from __future__ import annotations
+
+import argparse
+
+
+def train_parser() -> argparse.ArgumentParser:
+    """The parser of ``tools/train.py``."""
+    parser = argparse.ArgumentParser(
+        description="Train a segmentor; the command line is that of MMSegmentation's "
+        'tools/train.py.',
+        epilog='Example: python tools/train.py configs/mcdrl/mcdrl_clip-tiny-rn_'
+        'segformer_5e_endoscopy-sites-128x128.py '
+        '--work-dir work_dirs/try',
+    )
+    parser.add_argument('config', help='config file')
+    parser.add_argument(
+        '--resume',
+        action='store_true',
+        help='go on from the latest checkpoint in the work folder',
+    )
+    parser.add_argument(
+        '--amp', action='store_true', help='automatic mixed precision training'
+    )
+    add_run_arguments(parser)
+    return parser
+
+
+def test_parser() -> argparse.ArgumentParser:
+    """The parser of ``tools/test.py``."""
+    parser = argparse.ArgumentParser(
+        description="Test a checkpoint; the command line is that of MMSegmentation's "
+        'tools/test.py.',
+        epilog='Example: python tools/test.py CONFIG work_dirs/try/best_mDice_fg.pth '
+        '--show-dir overlays',
+    )
+    parser.add_argument('config', help='config file')
+    parser.add_argument('checkpoint', help='checkpoint file')
+    parser.add_argument('--out', help='folder for the predicted label maps, as PNG')
+    parser.add_argument('--show', action='store_true', help='show predictions')
+    parser.add_argument(
+        '--show-dir', help='folder for overlays; they go to its vis_data/vis_image'
+    )
+    parser.add_argument(
+        '--wait-time', type=float, default=2, help='seconds a shown image stays'
+    )
+    parser.add_argument('--tta', action='store_true', help='test-time augmentation')
+    add_run_arguments(parser)
+    return parser
+
+
+def add_run_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add ``--work-dir``, ``--cfg-options``, ``--launcher`` and ``--local-rank``.
+
+    The entries of ``--cfg-options`` stay text: MMEngine, which reads their values, is
+    not imported here.
+    """
+    parser.add_argument('--work-dir', help='folder for logs, checkpoints and results')
+    parser.add_argument(
+        '--cfg-options',
+        nargs='+',
+        action='extend',
+        type=_key_and_value,
+        metavar='KEY=VALUE',
+        help='override entries of the config, as model.backbone.pretrained=clip.pt '
+        'or key="[a,b]"',
+    )
+    parser.add_argument(
+        '--launcher',
+        choices=['none', 'pytorch', 'slurm', 'mpi'],
+        default='none',
+        help='job launcher',
+    )
+    # torch.distributed.launch passes it since PyTorch 2.0 with a dash.
+    parser.add_argument('--local_rank', '--local-rank', type=int, default=0)
+
+
+def _key_and_value(text: str) -> str:
+    if '=' not in text:
+        raise argparse.ArgumentTypeError(
+            f'{text!r} has no value: expected KEY=VALUE, as train_cfg.max_epochs=5.'
+        )
+    return text
