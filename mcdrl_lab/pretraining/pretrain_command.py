@@ -47,6 +47,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help='how many are drawn, and used again and again (default: %(default)s)',
     )
     parser.add_argument('--seed', type=int)
+    parser.add_argument(
+        '--region-weight',
+        type=float,
+        metavar='WEIGHT',
+        help='of the loss that compares every position with the classes by the '
+        "scenes' masks; 0 leaves captions alone",
+    )
     parser.add_argument('--device', default='cpu')
     parser.add_argument(
         '--test-scenes', type=int, default=2000, help='default: %(default)s'
@@ -69,9 +76,10 @@ def run(args: argparse.Namespace) -> int:
     from .trainer import Settings
     from .training_state import PretrainingError
 
-    asked = {name: getattr(args, name) for name in ('steps', 'batch_size', 'seed')}
-    settings = Settings(**{k: value for k, value in asked.items() if value is not None})
+    names = ('steps', 'batch_size', 'seed', 'region_weight')
+    asked = {name: getattr(args, name) for name in names}
     try:
+        settings = Settings(**{k: v for k, v in asked.items() if v is not None})
         if args.test is not None:
             score_weights(CLIPSpec(settings.model_name, args.test), args.test_scenes)
             return 0

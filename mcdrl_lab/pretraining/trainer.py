@@ -40,8 +40,12 @@ class Settings:
         learning_rate: Of AdamW after the warm-up; it falls to 0 along a cosine.
         warmup_steps: Steps of linear growth.
         weight_decay: Of matrices and kernels.
-        region_weight: Weight of the region loss beside the caption loss.
+        region_weight: Weight of the region loss beside the caption loss; with 0 no
+            mask is used, and captions alone teach.
         seed: Of weights, batches and captions.
+
+    Raises:
+        PretrainingError: A region weight that is no weight.
     """
 
     model_name: str = 'mcdrl-tiny-rn'
@@ -52,6 +56,12 @@ class Settings:
     weight_decay: float = 0.05
     region_weight: float = 0.5
     seed: int = 0
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.region_weight < math.inf:
+            raise PretrainingError(
+                f'region_weight={self.region_weight}: expected 0 or more.'
+            )
 
 
 def build_clip(settings: Settings) -> nn.Module:

@@ -2,6 +2,7 @@
 
 import dataclasses
 
+import numpy as np
 import pytest
 import torch
 
@@ -70,6 +71,25 @@ def test_training_lowers_both_losses(pool, tmp_path):
     values = [[float(line.split()[place]) for place in (3, 5)] for line in lines]
     assert values[-1][0] < values[0][0]
     assert values[-1][1] < values[0][1]
+
+
+@pytest.mark.parametrize(('region_weight', 'same'), [(0.0, True), (0.5, False)])
+def test_masks_teach_nothing_without_the_region_loss(
+    pool, tmp_path, region_weight, same
+):
+    settings = dataclasses.replace(SETTINGS, steps=2, region_weight=region_weight)
+    unmasked = dataclasses.replace(pool, masks=np.zeros_like(pool.masks))
+    masked, blind = (
+        pretrain(settings, each, tmp_path / name, log=str).state_dict()
+        for name, each in (('masked', pool), ('blind', unmasked))
+    )
+    assert same == all(torch.equal(masked[key], blind[key]) for key in masked)
+
+
+@pytest.mark.parametrize('weight', [-0.5, float('nan'), float('inf')])
+def test_a_region_weight_that_is_none_is_refused(weight):
+    with pytest.raises(PretrainingError, match='expected 0 or more'):
+        dataclasses.replace(SETTINGS, region_weight=weight)
 
 
 def test_the_checkpoint_of_other_settings_is_refused_by_name(pool, tmp_path):
