@@ -18,9 +18,11 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
+from .conformal_output import ConformalMaskOutput, ConformalOutput
 from .inferencer import MCDRLInferencer, Prediction
 from .inputs import InputFile, Inputs, Kind, count_images, find_inputs, read_images
-from .outputs import OUTPUTS, ConformalMaskOutput, ConformalOutput, Frame, Output
+from .output_base import Frame, Output
+from .outputs import OUTPUTS
 from .written_files import OutputError, check_targets
 
 

@@ -21,7 +21,6 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext
 from contextvars import ContextVar
 from dataclasses import dataclass
 from functools import cache, wraps
-from opcode import opmap
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -30,7 +29,19 @@ from mmengine.config import Config
 
 from .checkpoint_config import CheckpointConfig, CheckpointConfigError
 from .image_growth import GROWERS, MOST_PIXELS
-from .inference_config import SCOPES
+from .import_reports import (
+    fills_registry,
+    is_importing,
+    is_literal_import,
+    is_of_itself,
+)
+from .wish_origin import (
+    TELLING_LENGTH,
+    entry_of_wish,
+    is_named_in,
+    is_value,
+    strings,
+)
 
 # Reports of Python, by their first words, and what the asking component wanted.
 _NEVER = {
@@ -82,11 +93,7 @@ _THREADS = (
     ('threading', '_start_new_thread'),
     ('threading', '_start_joinable_thread'),
 )
-_REGISTRIES = tuple(f'{scope}.registry' for scope in SCOPES)
-_IMPORT_MACHINERY = '<frozen importlib._bootstrap>'
 _WRITING = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_TRUNC
-# Shorter values stand in too many paths by chance to be named as the cause.
-_TELLING_LENGTH = 3
 # MMEngine's errors show whole configs.
 _LONGEST_REASON = 300
 
@@ -105,8 +112,9 @@ class _Seal:
     def refuse(self, wish: str, argument: Any, frame: FrameType | None) -> None:
         """Raise, and keep the error, since a component may catch it and go on."""
         what = os.fsdecode(argument) if isinstance(argument, bytes) else str(argument)
+        entry = entry_of_wish(self.config, what, frame)
         error = CheckpointConfigError(
-            f'{self.source}: {_entry(self.config, what, frame)} of the config in it '
+            f'{self.source}: {entry} of the config in it '
             f'asks {wish} {what!r}, which was not done. Nothing is opened, imported, '
             'unpickled or fetched because a checkpoint says so. If you trust its '
             'origin, name its config file with --config.'
@@ -215,7 +223,7 @@ def _guard(module: str, name: str, wish: str) -> None:
     @wraps(original)
     def guarded(*args: Any, **kwargs: Any) -> Any:
         seal = _SEAL.get()
-        if seal and not _is_importing(seal, sys._getframe(1)):
+        if seal and not is_importing(sys._getframe(1), seal.outside):
             asked = [*args, *kwargs.values()]
             named = next((a for a in asked if isinstance(a, str | os.PathLike)), name)
             seal.refuse(wish, named, sys._getframe(1))
@@ -258,9 +266,9 @@ def _judged_import(original: Callable) -> Callable:
         if seal:
             # Behind import_module's own.
             frame = sys._getframe(2)
-            by_code = _is_of_itself(name, frame) and not _named_in(seal.config, name)
-            known = level or by_code or _fills_registry(name, frame)
-            if not known and not _is_importing(seal, frame):
+            by_code = is_of_itself(name, frame) and not is_named_in(seal.config, name)
+            known = level or by_code or fills_registry(name, frame)
+            if not known and not is_importing(frame, seal.outside):
                 # Before a registry's key a.B is looked up, a.registry is imported.
                 asked = name.removesuffix('.registry')
                 seal.refuse('to import by name', asked, frame)
@@ -282,12 +290,12 @@ def _judge(event: str, args: tuple, current: Callable = _SEAL.get) -> None:
     frame = sys._getframe(1)
     try:
         # What installed modules do when code imports them, no config chooses.
-        if _is_importing(seal, frame):
+        if is_importing(frame, seal.outside):
             return
         if event == 'open':
             _judge_open(seal, frame, *args)
         elif event == 'import':
-            if not _is_literal_import(frame) and not _is_of_itself(args[0], frame):
+            if not is_literal_import(frame) and not is_of_itself(args[0], frame):
                 seal.refuse('to import by name', args[0], frame)
         elif event == 'compile':
             _judge_compile(seal, frame, *args)
@@ -317,7 +325,7 @@ def _judge_open(
         return
     if flags & _WRITING:
         seal.refuse('to write', path, frame)
-    if not _is_installed(path) or _is_value(seal.config, path):
+    if not _is_installed(path) or is_value(seal.config, path):
         seal.refuse('to open', path, frame)
 
 
@@ -331,36 +339,8 @@ def _judge_compile(seal: _Seal, frame: FrameType, text: Any, name: Any) -> None:
     if isinstance(text, str | bytes) and not by_library:
         if isinstance(text, bytes):
             text = text.decode(errors='replace')
-        if any(len(v) >= _TELLING_LENGTH and v in text for _, v in _strings(seal)):
+        if any(len(v) >= TELLING_LENGTH and v in text for _, v in strings(seal.config)):
             seal.refuse('to run', text, frame)
-
-
-def _is_of_itself(name: str, frame: FrameType) -> bool:
-    """Whether a package imports a part of its own."""
-    asking = frame.f_globals.get('__name__', '').partition('.')[0]
-    return name.partition('.')[0] == asking
-
-
-def _fills_registry(name: str, frame: FrameType) -> bool:
-    """Whether a registry imports what its own package registers."""
-    if frame.f_globals.get('__name__') != 'mmengine.registry.registry':
-        return False
-    return frame.f_code.co_name == 'import_from_location' or name in _REGISTRIES
-
-
-def _is_literal_import(frame: FrameType) -> bool:
-    """Whether a report comes from an import statement, whose name the code holds."""
-    return frame.f_code.co_code[frame.f_lasti] == opmap['IMPORT_NAME']
-
-
-def _is_importing(seal: _Seal, frame: FrameType | None) -> bool:
-    """Whether the block is in the middle of an import, which was allowed then."""
-    while frame is not None and frame is not seal.outside:
-        code = frame.f_code
-        if code.co_filename == _IMPORT_MACHINERY and code.co_name == '_find_and_load':
-            return True
-        frame = frame.f_back
-    return False
 
 
 @cache
@@ -380,60 +360,3 @@ def _is_installed(path: Any) -> bool:
         return False
     place = os.path.realpath(os.fsdecode(path))
     return (place + os.sep).startswith(_installed_folders())
-
-
-def _is_value(config: Mapping, path: Any) -> bool:
-    """Whether a value of the config is this path."""
-    place = os.path.realpath(os.fsdecode(path))
-    return any(
-        os.sep in value and os.path.realpath(os.path.expanduser(value)) == place
-        for _, value in _strings(config)
-    )
-
-
-def _named_in(config: Mapping, name: str) -> bool:
-    return any(
-        value == name or value.startswith(f'{name}.') for _, value in _strings(config)
-    )
-
-
-def _strings(value: Any, place: str = '') -> Iterator[tuple[str, str]]:
-    """Every string of a config, with its place."""
-    if isinstance(value, _Seal):
-        value = value.config
-    if isinstance(value, str):
-        yield place, value
-    elif isinstance(value, Mapping):
-        for key, item in value.items():
-            yield from _strings(item, f'{place}.{key}' if place else str(key))
-    elif isinstance(value, list | tuple):
-        for number, item in enumerate(value):
-            yield from _strings(item, f'{place}[{number}]')
-
-
-def _entry(config: Mapping, what: str, frame: FrameType | None) -> str:
-    """Key and value that led to a wish, or the component that had it by itself."""
-    found = list(_strings(config))
-    for fits in (
-        lambda value: value == what,
-        lambda value: value.startswith(f'{what}.') or what.endswith(value),
-        lambda value: value in what or (what in value and bool(what)),
-    ):
-        for place, value in found:
-            if len(value) >= _TELLING_LENGTH and fits(value):
-                return f'{place}={value!r}'
-    kind = _type_being_built(frame)
-    for place, value in found:
-        if value == kind and place.endswith('type'):
-            return f'{place}={value!r}'
-    return f'a component ({kind})'
-
-
-def _type_being_built(frame: FrameType | None) -> Any:
-    """The ``type`` that a registry was building when something was asked for."""
-    while frame is not None:
-        if frame.f_code.co_name == 'build_from_cfg':
-            cfg = frame.f_locals.get('cfg')
-            return cfg.get('type') if isinstance(cfg, Mapping) else None
-        frame = frame.f_back
-    return None

@@ -7,7 +7,9 @@ import pytest
 
 from mcdrl_mmseg.apis.inferencer import Prediction
 from mcdrl_mmseg.apis.inputs import InputFile, Kind, read_images
-from mcdrl_mmseg.apis.outputs import CocoOutput, Frame, OverlayOutput
+from mcdrl_mmseg.apis.output_base import Frame
+from mcdrl_mmseg.apis.outputs import CocoOutput
+from mcdrl_mmseg.apis.overlay_output import OverlayOutput
 from mcdrl_mmseg.apis.video_times import at_constant_rate, frame_times
 
 TIMES = [0.0, 0.1, 0.2, 1.2, 2.2, 2.3]

@@ -8,10 +8,10 @@ import torch
 from scipy.special import logsumexp, softmax
 
 from mcdrl_mmseg.apis.checkpoint import load_segmentor
+from mcdrl_mmseg.apis.conformal_output import conformal_mask
 from mcdrl_mmseg.apis.export.exporting import export_model
 from mcdrl_mmseg.apis.export.runtime import open_exported
 from mcdrl_mmseg.apis.inferencer import MCDRLInferencer
-from mcdrl_mmseg.apis.outputs import conformal_mask
 from mcdrl_mmseg.apis.temperature import META_KEY
 
 SIZE = (128, 128)

@@ -20,10 +20,10 @@ from mcdrl_common.conformal_file import write_conformal
 from mcdrl_common.site_reference import META_KEY as REFERENCE_KEY
 from mcdrl_common.site_reference import site_reference
 from mcdrl_mmseg.apis.checkpoint import load_segmentor
+from mcdrl_mmseg.apis.conformal_output import conformal_mask
 from mcdrl_mmseg.apis.explanation import explain, predict_at_gate
 from mcdrl_mmseg.apis.image_flags import ImageChecker
 from mcdrl_mmseg.apis.inferencer import MCDRLInferencer
-from mcdrl_mmseg.apis.outputs import conformal_mask
 from mcdrl_mmseg.apis.temperature import META_KEY as TEMPERATURE_KEY
 from mcdrl_mmseg.visualization.overlay import heat_map
 

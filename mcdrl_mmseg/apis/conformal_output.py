@@ -1,0 +1,78 @@
+"""Masks at the threshold of ``python -m mcdrl_lab conformal``, and what it promises."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from pycocotools import mask as coco_mask
+
+from .image_pipeline import at_threshold
+from .inferencer import Prediction
+from .output_base import LESION_VALUE, Frame, ImageOutput, JSONOutput
+
+
+class ConformalMaskOutput(ImageOutput):
+    """``conformal/NAME.png``: 255 where the network's probability is at a threshold.
+
+    Args:
+        out: Folder of all results.
+        classes: Names of the classes, the background first.
+        threshold: See :func:`mcdrl_common.conformal_file.read_conformal`.
+    """
+
+    folder = 'conformal'
+
+    def __init__(self, out: Path, classes: Sequence[str], threshold: float) -> None:
+        super().__init__(out, classes)
+        self.threshold = threshold
+
+    def picture(self, frame: Frame, prediction: Prediction) -> np.ndarray:
+        """(H, W) uint8."""
+        mask = conformal_mask(prediction, self.threshold)
+        return np.where(mask, LESION_VALUE, 0).astype(np.uint8)
+
+
+class ConformalOutput(JSONOutput):
+    """``conformal.json``: the same masks as RLE, and what the threshold promises.
+
+    Args:
+        out: Folder of all results.
+        classes: Names of the classes, the background first.
+        conformal: From :func:`mcdrl_common.conformal_file.read_conformal`.
+    """
+
+    file_name = 'conformal.json'
+
+    def __init__(self, out: Path, classes: Sequence[str], conformal: dict) -> None:
+        super().__init__(out, classes)
+        self.conformal = conformal
+
+    def add(self, frame: Frame, prediction: Prediction) -> None:
+        """Note the mask and the highest probability of one image."""
+        mask = conformal_mask(prediction, self.conformal['threshold'])
+        code = coco_mask.encode(np.asfortranarray(mask.astype(np.uint8)))
+        self._note_image(frame).update(
+            mask=dict(size=list(code['size']), counts=code['counts'].decode('ascii')),
+            area=int(mask.sum()),
+            highest_probability=round(float(prediction.lesion_probability.max()), 4),
+            calibrated=prediction.network_probability is not None,
+        )
+
+    def document(self) -> dict:
+        """The threshold, and images with their masks."""
+        return dict(conformal=self.conformal, images=self.images)
+
+
+def conformal_mask(prediction: Prediction, threshold: float) -> np.ndarray:
+    """Pixels that a threshold of ``python -m mcdrl_lab conformal`` marks, (H, W) bool.
+
+    Args:
+        prediction: Of one image.
+        threshold: For the probability before calibration.
+    """
+    own = prediction.network_probability
+    return at_threshold(
+        prediction.lesion_probability if own is None else own, threshold
+    )

@@ -1,0 +1,171 @@
+"""What the files that predictions are written to have in common."""
+
+from __future__ import annotations
+
+import json
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import ClassVar
+
+import cv2
+import numpy as np
+from torch import nn
+
+from mcdrl_common.atomic_write import write_bytes, write_text
+
+from .inferencer import Prediction
+from .inputs import InputFile, Kind
+from .video_times import frame_times
+from .written_files import OutputError, WrittenFiles, output_errors
+
+LESION_VALUE = 255
+"""Of a lesion's pixels in a mask of one class."""
+
+
+@dataclass(frozen=True)
+class Frame:
+    """One image of an input.
+
+    Attributes:
+        file: The input.
+        number: Which of its images, from 1; None if it holds but one.
+        image: (H, W, 3) uint8, blue first.
+    """
+
+    file: InputFile
+    number: int | None
+    image: np.ndarray
+
+    @property
+    def name(self) -> str:
+        """For the files that are made of it: ``NAME``, or ``FILE.mp4/000001``."""
+        if self.number is None:
+            return self.file.name
+        return f'{sequence_name(self.file)}/{self.number:06d}'
+
+
+def sequence_name(file: InputFile) -> str:
+    """Name of the folder for the images of a video or a DICOM object of several."""
+    return file.name + file.path.suffix
+
+
+class Output(ABC):
+    """Writes one kind of result.
+
+    Args:
+        out: Folder of all results.
+        classes: Names of the classes, the background first.
+    """
+
+    def __init__(self, out: Path, classes: Sequence[str]) -> None:
+        self.out = out
+        self.classes = tuple(classes)
+        self.written = WrittenFiles(out)
+
+    def use_model(self, model: nn.Module) -> None:  # noqa: B027
+        """The model that predictions will be of, before anything is written.
+
+        Args:
+            model: From :func:`~mcdrl_mmseg.apis.checkpoint.load_segmentor`.
+        """
+
+    @abstractmethod
+    def targets(self, file: InputFile) -> list[Path]:
+        """Files or folders that may be written for an input.
+
+        Args:
+            file: The input.
+        """
+
+    @abstractmethod
+    def add(self, frame: Frame, prediction: Prediction) -> None:
+        """Write, or note down, one prediction.
+
+        Args:
+            frame: The image.
+            prediction: Of it.
+        """
+
+    def close_file(self) -> None:  # noqa: B027
+        """No further image of the current input comes."""
+
+    def abandon(self) -> None:  # noqa: B027
+        """An error is being handled, and the run ends with it."""
+
+    def finish(self) -> None:  # noqa: B027
+        """No further prediction comes."""
+
+
+class ImageOutput(Output):
+    """One PNG file an image."""
+
+    folder: ClassVar[str]
+
+    def targets(self, file: InputFile) -> list[Path]:
+        """The PNG file, or the folder of those of a sequence."""
+        places = [self.out / self.folder / f'{file.name}.png']
+        if file.kind is not Kind.IMAGE:
+            places.append(self.out / self.folder / sequence_name(file))
+        return places
+
+    def add(self, frame: Frame, prediction: Prediction) -> None:
+        """Write one file."""
+        path = self.out / self.folder / f'{frame.name}.png'
+        with output_errors(path):
+            _write_png(path, self.picture(frame, prediction))
+            self.written.add(path)
+
+    @abstractmethod
+    def picture(self, frame: Frame, prediction: Prediction) -> np.ndarray:
+        """What OpenCV is to write."""
+
+
+class JSONOutput(Output):
+    """One JSON file for all images."""
+
+    file_name: ClassVar[str]
+
+    def __init__(self, out: Path, classes: Sequence[str]) -> None:
+        super().__init__(out, classes)
+        self.images: list[dict] = []
+
+    def targets(self, file: InputFile) -> list[Path]:
+        """The one file."""
+        return [self.out / self.file_name]
+
+    def _note_image(self, frame: Frame) -> dict:
+        height, width = frame.image.shape[:2]
+        image = dict(
+            id=len(self.images) + 1,
+            file_name=str(frame.file.path),
+            width=width,
+            height=height,
+        )
+        if frame.number is not None:
+            image['frame'] = frame.number
+        if frame.number is not None and frame.file.kind is Kind.VIDEO:
+            times = frame_times(frame.file)
+            if frame.number <= len(times):
+                image['time'] = round(times[frame.number - 1], 3)
+        self.images.append(image)
+        return image
+
+    @abstractmethod
+    def document(self) -> dict:
+        """What the file is to hold."""
+
+    def finish(self) -> None:
+        """Write the file."""
+        path = self.out / self.file_name
+        with output_errors(path):
+            write_text(path, json.dumps(self.document()) + '\n')
+            self.written.add(path)
+
+
+def _write_png(path: Path, picture: np.ndarray) -> None:
+    done, code = cv2.imencode('.png', picture)
+    if not done:
+        raise OutputError(f'{path}: could not be encoded as PNG.')
+    write_bytes(path, code.tobytes())

@@ -1,0 +1,73 @@
+"""Which entry of a config led a component to ask for something outside."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping
+from types import FrameType
+from typing import Any
+
+TELLING_LENGTH = 3
+"""Shorter values stand in too many paths by chance to be named as the cause."""
+
+
+def is_value(config: Mapping, path: Any) -> bool:
+    """Whether a value of the config is this path."""
+    place = os.path.realpath(os.fsdecode(path))
+    return any(
+        os.sep in value and os.path.realpath(os.path.expanduser(value)) == place
+        for _, value in strings(config)
+    )
+
+
+def is_named_in(config: Mapping, name: str) -> bool:
+    """Whether a value of the config is this module, or something in it."""
+    return any(
+        value == name or value.startswith(f'{name}.') for _, value in strings(config)
+    )
+
+
+def strings(value: Any, place: str = '') -> Iterator[tuple[str, str]]:
+    """Every string of a config, with its place."""
+    if isinstance(value, str):
+        yield place, value
+    elif isinstance(value, Mapping):
+        for key, item in value.items():
+            yield from strings(item, f'{place}.{key}' if place else str(key))
+    elif isinstance(value, list | tuple):
+        for number, item in enumerate(value):
+            yield from strings(item, f'{place}[{number}]')
+
+
+def entry_of_wish(config: Mapping, what: str, frame: FrameType | None) -> str:
+    """Key and value that led to a wish, or the component that had it by itself.
+
+    Args:
+        config: That a component is built from.
+        what: The path, name or address that was asked for.
+        frame: What asked for it.
+    """
+    found = list(strings(config))
+    for fits in (
+        lambda value: value == what,
+        lambda value: value.startswith(f'{what}.') or what.endswith(value),
+        lambda value: value in what or (what in value and bool(what)),
+    ):
+        for place, value in found:
+            if len(value) >= TELLING_LENGTH and fits(value):
+                return f'{place}={value!r}'
+    kind = _type_being_built(frame)
+    for place, value in found:
+        if value == kind and place.endswith('type'):
+            return f'{place}={value!r}'
+    return f'a component ({kind})'
+
+
+def _type_being_built(frame: FrameType | None) -> Any:
+    """The ``type`` that a registry was building when something was asked for."""
+    while frame is not None:
+        if frame.f_code.co_name == 'build_from_cfg':
+            cfg = frame.f_locals.get('cfg')
+            return cfg.get('type') if isinstance(cfg, Mapping) else None
+        frame = frame.f_back
+    return None
