@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
 from inspect import signature
 from pathlib import Path
@@ -14,6 +14,7 @@ from mmseg.registry import DATASETS
 if TYPE_CHECKING:
     from mcdrl_common.sites import SiteFolders
 
+from .image_memory import ImageMemory, leading_steps, stamp_of
 from .transforms.cached_loading import cache_leading
 
 # Lesion classes in order; from the seventh on they begin again.
@@ -47,6 +48,10 @@ class EndoscopySiteDataset(BaseSegDataset):
     label of its own. Load masks with ``LoadLesionMask`` and pass ``site``,
     ``lesion_classes`` and ``sequence`` on in the ``meta_keys`` of ``PackSegInputs``.
 
+    What the loading steps at the beginning of the pipeline give, decoded and resized,
+    stays in memory for the next epochs, up to 256 MB a data set, and data workers share
+    it (:class:`~mcdrl_mmseg.datasets.image_memory.ImageMemory`).
+
     Args:
         sites: Names, or mappings of :class:`Site`'s arguments.
         split: ``'all'``, ``'train'`` or ``'val'``: a validation part of every site,
@@ -79,6 +84,8 @@ class EndoscopySiteDataset(BaseSegDataset):
         ...             dict(type='PackSegInputs')]))
     """
 
+    _memory: ImageMemory | None = None
+
     METAINFO = dict(classes=('background', 'lesion'), palette=[[0, 0, 0], _COLOURS[0]])
 
     def __init__(
@@ -107,6 +114,32 @@ class EndoscopySiteDataset(BaseSegDataset):
             kwargs['pipeline'] = cache_leading(kwargs.get('pipeline', ()), cache_dir)
         super().__init__(**kwargs)
 
+    def full_init(self) -> None:
+        """List the samples, and make room for them."""
+        super().full_init()
+        if self._memory is None:
+            # Whole sites are tested on, once; what is split is read in every epoch.
+            self._memory = ImageMemory(len(self), at_once=self.split != 'all')
+
+    def prepare_data(self, idx: int) -> Any:
+        """A sample, its image and mask loaded or remembered.
+
+        Args:
+            idx: Number of the sample.
+        """
+        results = self.get_data_info(idx)
+        steps = self.pipeline.transforms
+        count = leading_steps(steps)
+        stamp = stamp_of(results, steps[:count]) if count else None
+        if stamp is None or self._memory is None:
+            return self.pipeline(results)
+        found = self._memory.get(idx, stamp)
+        if found is None:
+            found = _run(steps[:count], results)
+            if found is not None:
+                self._memory.put(idx, stamp, found)
+        return _run(steps[count:], found)
+
     @classmethod
     def get_label_map(cls, new_classes: Sequence | None = None) -> None:
         """No map from old to new labels: ``mask_values`` goes straight to labels."""
@@ -133,6 +166,15 @@ class EndoscopySiteDataset(BaseSegDataset):
     def load_data_list(self) -> list[dict]:
         """List the samples, site by site, in the order of their names."""
         return self.folders.samples()
+
+
+def _run(steps: Sequence[Callable], results: dict | None) -> Any:
+    """Some steps of a pipeline, as MMEngine's ``Compose`` runs them."""
+    for step in steps:
+        if results is None:
+            break
+        results = step(results)
+    return results
 
 
 def _refuse_unread(kwargs: Mapping[str, Any]) -> None:

@@ -7,7 +7,7 @@ from .decode_heads import (
     CausalInterventionHead,
     PromptTuningHead,
 )
-from .losses import CausalAlignmentLoss, CLIPContrastiveLoss
+from .losses import CausalAlignmentLoss, CLIPContrastiveLoss, VectorizedTverskyLoss
 from .region_selector import CLIPRegionSelector
 from .test_time_augmentation import SegProbabilityTTAModel
 
@@ -26,4 +26,5 @@ __all__ = [
     'DictionaryError',
     'PromptTuningHead',
     'SegProbabilityTTAModel',
+    'VectorizedTverskyLoss',
 ]

@@ -17,7 +17,7 @@ from mcdrl_common.atomic_write import atomic_write
 
 # What gives the same result every time; nothing random may be kept.
 CACHEABLE = ('LoadImageFromFile', 'LoadAnnotations', 'LoadLesionMask', 'Resize')
-_PATHS = ('img_path', 'seg_map_path')
+PATHS = ('img_path', 'seg_map_path')
 _KEY = 'results'
 
 
@@ -86,7 +86,7 @@ class CachedLoading(BaseTransform):
     def _name(self, results: dict) -> str:
         # Where a sample stands in its list says nothing of the image.
         facts = [(k, repr(results[k])) for k in sorted(results) if k != 'sample_idx']
-        for key in _PATHS:
+        for key in PATHS:
             if results.get(key) is not None:
                 status = os.stat(results[key])
                 facts.append((key, f'{status.st_size} {status.st_mtime_ns}'))

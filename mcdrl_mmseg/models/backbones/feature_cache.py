@@ -42,8 +42,9 @@ class FeatureCache:
     batched with changes the last bits of a result, and two runs would differ by which
     of them filled the cache.
 
-    Features are kept whole. What is damaged is computed anew. Files are mapped into
-    memory, which processes share. A copied or pickled model starts with nothing read.
+    Features are kept whole. What is damaged is computed anew; this is looked at when an
+    entry is first read. Files are mapped into memory, which processes share. A copied
+    or pickled model starts with nothing read.
 
     Args:
         folder: Where the files are; made if it does not exist.
@@ -57,6 +58,8 @@ class FeatureCache:
         self._pending: dict[str, list[Tensor]] = {}
         self._opened: set[str] = set()
         self._places: dict[str, safe_open] = {}
+        # Views of the mapped files, found to be whole.
+        self._whole: dict[str, list[Tensor]] = {}
         self._next_refresh = 0.0
         self._writes = True
 
@@ -114,10 +117,15 @@ class FeatureCache:
         return found
 
     def _read(self, key: str) -> list[Tensor] | None:
+        if key in self._whole:
+            return self._whole[key]
         if key not in self._places:
             self._refresh()
         file = self._places.get(key)
-        return None if file is None else _read_entry(file, key)
+        found = None if file is None else _read_entry(file, key)
+        if found is not None:
+            self._whole[key] = found
+        return found
 
     def _refresh(self) -> None:
         """Open the files that have come since the last look."""

@@ -1,4 +1,5 @@
 from .causal_alignment_loss import CausalAlignmentLoss
 from .clip_contrastive_loss import CLIPContrastiveLoss
+from .vectorized_tversky_loss import VectorizedTverskyLoss
 
-__all__ = ['CLIPContrastiveLoss', 'CausalAlignmentLoss']
+__all__ = ['CLIPContrastiveLoss', 'CausalAlignmentLoss', 'VectorizedTverskyLoss']

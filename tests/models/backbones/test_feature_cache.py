@@ -62,6 +62,26 @@ def test_later_processes_read_what_was_written(cache, tower):
     assert tower.seen == 0
 
 
+def test_an_entry_is_read_from_its_file_once(cache, tower, monkeypatch):
+    cache.features(IMAGES, 'a', Tower())
+    cache.flush()
+    read, reads = feature_cache._read_entry, []
+
+    def reading(file, key):
+        reads.append(key)
+        return read(file, key)
+
+    monkeypatch.setattr(feature_cache, '_read_entry', reading)
+    later = another(cache)
+    for _ in range(3):
+        found = later.features(IMAGES, 'a', tower)
+        check(found)
+        # What a caller changes is not what is kept.
+        for part in found:
+            part.zero_()
+    assert len(reads) == 2 and tower.seen == 0
+
+
 def test_processes_beside_each_other_read_what_the_other_has_written(cache, tower):
     beside = another(cache)
     beside.features(IMAGES[:1], 'a', Tower())

@@ -1,0 +1,66 @@
+import pytest
+import torch
+from mmseg.models.losses import TverskyLoss
+from mmseg.registry import MODELS
+from torch.testing import assert_close
+
+from mcdrl_mmseg.models import VectorizedTverskyLoss
+
+
+def logits_of(probabilities) -> torch.Tensor:
+    """(1, 2, 1, W) of the probability of class 1."""
+    lesion = torch.tensor(probabilities).view(1, 1, 1, -1)
+    return torch.cat([1 - lesion, lesion], dim=1).log()
+
+
+def test_two_pixels_by_hand():
+    """Lesion: TP 0.8, FP 0.4, FN 0.2; background: TP 0.6, FP 0.2, FN 0.4.
+
+    1 - (0.8 + 1) / (0.8 + 0.75 * 0.4 + 0.25 * 0.2 + 1) = 1 - 1.8 / 2.15 and
+    1 - (0.6 + 1) / (0.6 + 0.75 * 0.2 + 0.25 * 0.4 + 1) = 1 - 1.6 / 1.85.
+    """
+    loss = VectorizedTverskyLoss(alpha=0.75, beta=0.25)
+    result = loss(logits_of([0.8, 0.4]), torch.tensor([[[1, 0]]]))
+    expected = ((1 - 1.8 / 2.15) + (1 - 1.6 / 1.85)) / 2
+    assert result.item() == pytest.approx(expected, rel=1e-6)
+
+
+def test_an_ignored_pixel_counts_nowhere():
+    loss = VectorizedTverskyLoss(alpha=0.5, beta=0.5)
+    pair = loss(logits_of([0.8, 0.4]), torch.tensor([[[1, 0]]]))
+    three = loss(logits_of([0.8, 0.4, 0.9]), torch.tensor([[[1, 0, 255]]]))
+    assert_close(three, pair)
+
+
+@pytest.mark.parametrize(
+    'arguments',
+    [
+        dict(alpha=0.5, beta=0.5),
+        dict(alpha=0.3, beta=0.7, smooth=2, loss_weight=0.4),
+        dict(alpha=0.5, beta=0.5, class_weight=[0.2, 1.5, 1.0]),
+        dict(alpha=0.5, beta=0.5, ignore_index=1),
+    ],
+    ids=str,
+)
+def test_value_and_gradient_are_those_of_mmsegs_loss(arguments):
+    torch.manual_seed(0)
+    labels = torch.randint(0, 3, (4, 9, 7))
+    labels[torch.rand(labels.shape) < 0.1] = arguments.get('ignore_index', 255)
+    results = []
+    for kind in (TverskyLoss, VectorizedTverskyLoss):
+        logits = torch.randn(
+            4, 3, 9, 7, generator=torch.Generator().manual_seed(1), requires_grad=True
+        )
+        value = kind(**arguments)(logits, labels, ignore_index=255)
+        value.backward()
+        results.append((value.detach(), logits.grad))
+    assert_close(results[1][0], results[0][0], rtol=1e-6, atol=0)
+    assert_close(results[1][1], results[0][1], rtol=1e-4, atol=1e-8)
+
+
+def test_it_is_built_as_mmsegs_and_named_as_asked():
+    loss = MODELS.build(
+        dict(type='VectorizedTverskyLoss', alpha=0.5, beta=0.5, loss_name='loss_dice')
+    )
+    assert loss.loss_name == 'loss_dice'
+    assert isinstance(loss, TverskyLoss)
