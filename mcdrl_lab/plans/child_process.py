@@ -60,11 +60,7 @@ class ChildProcess:
     ) -> None:
         self._environment = dict(os.environ if environment is None else environment)
         self._preload = list(preload)
-        self._context: ForkServerContext | SpawnContext
-        if sys.platform.startswith('linux'):
-            self._context = multiprocessing.get_context('forkserver')
-        else:
-            self._context = multiprocessing.get_context('spawn')
+        self._context = start_context()
         self._process: BaseProcess = self._context.Process(
             target=_run,
             args=(function, list(arguments), self._environment, log, lock),
@@ -157,6 +153,13 @@ class ChildProcess:
 
     def __exit__(self, *exc_info: object) -> None:
         self.end()
+
+
+def start_context() -> ForkServerContext | SpawnContext:
+    """How children are started on this system; a process has one fork server."""
+    if sys.platform.startswith('linux'):
+        return multiprocessing.get_context('forkserver')
+    return multiprocessing.get_context('spawn')
 
 
 class Process(NamedTuple):

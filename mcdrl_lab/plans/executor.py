@@ -288,7 +288,7 @@ class PlanExecutor:
             with ChildProcess(
                 function,
                 arguments,
-                environment=self._environment(device),
+                environment=run_environment(self.jobs, device),
                 log=log,
                 lock=folder.path,
                 preload=self.launch.preload,
@@ -309,15 +309,22 @@ class PlanExecutor:
             return False
         return time.monotonic() - begin > self.max_hours * _HOUR_S
 
-    def _environment(self, device: str | None) -> dict[str, str]:
-        environment = dict(os.environ)
-        if self.jobs > 1:
-            # Otherwise every job takes all cores, and all become slow.
-            threads = max(1, (os.cpu_count() or 1) // self.jobs)
-            environment.setdefault('OMP_NUM_THREADS', str(threads))
-        if device is not None:
-            environment['CUDA_VISIBLE_DEVICES'] = device
-        return environment
+
+def run_environment(jobs: int, device: str | None = None) -> dict[str, str]:
+    """Environment variables of a run.
+
+    Args:
+        jobs: Number of runs at a time.
+        device: Its CUDA device; None leaves the choice as it is.
+    """
+    environment = dict(os.environ)
+    if jobs > 1:
+        # Otherwise every job takes all cores, and all become slow.
+        threads = max(1, (os.cpu_count() or 1) // jobs)
+        environment.setdefault('OMP_NUM_THREADS', str(threads))
+    if device is not None:
+        environment['CUDA_VISIBLE_DEVICES'] = device
+    return environment
 
 
 def _wait_for_any(active: list[_ActiveRun]) -> None:

@@ -20,6 +20,7 @@ from .slurm_options import slurm_parameters
 if TYPE_CHECKING:
     from .executor import PlanExecutor
     from .plan import Method, PlannedRun
+    from .prepared import PreparedRun
     from .slurm_engine import SlurmEngine
 
 EXIT_FAILED_RUNS = 1
@@ -122,24 +123,31 @@ def run_plan(methods: Sequence[Method], args: argparse.Namespace, out: Path) -> 
     Raises:
         ProtocolError: The plan cannot be run as it is.
     """
-    from .executor import PlanExecutor
+    from .borrowed_imports import call_with_imports
+    from .executor import PlanExecutor, run_environment
     from .launch import Launch
-    from .prepared import prepare
 
-    plan = _planned_runs(methods, args)
+    _check_options(args)
     if args.dry_run:
-        print(*plan, sep='\n')
+        print(*_planned_runs(methods, args), sep='\n')
         return 0
     if args.feature_cache is not None:
         # Inherited by every run, and by the jobs of Slurm.
         os.environ['MCDRL_FEATURE_CACHE'] = os.path.abspath(args.feature_cache)
     launch = Launch(args.launcher, args.processes)
+    plan = call_with_imports(
+        _prepared_plan,
+        methods,
+        args,
+        preload=launch.preload,
+        environment=run_environment(args.jobs),
+    )
     executor: PlanExecutor | SlurmEngine
     if args.engine == 'slurm':
         from .slurm_engine import SlurmEngine
 
         executor = SlurmEngine(
-            prepare(plan, args.processes),
+            plan,
             out,
             launch,
             slurm_parameters(args.slurm),
@@ -148,7 +156,7 @@ def run_plan(methods: Sequence[Method], args: argparse.Namespace, out: Path) -> 
         )
     else:
         executor = PlanExecutor(
-            prepare(plan, args.processes),
+            plan,
             out,
             launch,
             jobs=args.jobs,
@@ -171,6 +179,26 @@ def run_plan(methods: Sequence[Method], args: argparse.Namespace, out: Path) -> 
     return 0
 
 
+def _check_options(args: argparse.Namespace) -> None:
+    """Refuse options that no plan can have, before anything is imported for it."""
+    parse_seeds(args.seeds)
+    if args.engine == 'slurm' and args.devices:
+        raise ProtocolError('--devices: Slurm shares GPUs out; ask by --slurm gres=.')
+    if args.engine == 'slurm' and args.max_hours is not None:
+        raise ProtocolError('--max-hours: with --engine slurm it is --slurm time=.')
+    if args.engine == 'local' and args.slurm:
+        raise ProtocolError('--slurm needs --engine slurm.')
+
+
+def _prepared_plan(
+    methods: Sequence[Method], args: argparse.Namespace
+) -> list[PreparedRun]:
+    """The plan, ready to be started."""
+    from .prepared import prepare
+
+    return prepare(_planned_runs(methods, args), args.processes)
+
+
 def _planned_runs(
     methods: Sequence[Method], args: argparse.Namespace
 ) -> list[PlannedRun]:
@@ -180,12 +208,6 @@ def _planned_runs(
     from .prepared import load_method
 
     seeds = parse_seeds(args.seeds)
-    if args.engine == 'slurm' and args.devices:
-        raise ProtocolError('--devices: Slurm shares GPUs out; ask by --slurm gres=.')
-    if args.engine == 'slurm' and args.max_hours is not None:
-        raise ProtocolError('--max-hours: with --engine slurm it is --slurm time=.')
-    if args.engine == 'local' and args.slurm:
-        raise ProtocolError('--slurm needs --engine slurm.')
     options = args.cfg_options
     methods = [replace(m, cfg_options={**m.cfg_options, **options}) for m in methods]
     # Deriving the folds checks that the other configs have these sites as well.

@@ -8,6 +8,7 @@ from made_plan import LIMIT_S, MadePlan
 
 from mcdrl_common.file_lock import folder_lock
 from mcdrl_lab.errors import ProtocolError
+from mcdrl_lab.plans.executor import run_environment
 from mcdrl_lab.plans.plan import State, build_plan
 from mcdrl_lab.plans.prepared import PreparedRun
 from mcdrl_lab.plans.records import append_record
@@ -299,11 +300,11 @@ def test_jobs_run_side_by_side_on_their_devices(place):
     assert len(place.records()) == 4
 
 
-def test_jobs_share_the_processors(place, monkeypatch):
+def test_jobs_share_the_processors(monkeypatch):
     monkeypatch.delenv('OMP_NUM_THREADS', raising=False)
     monkeypatch.setattr(os, 'cpu_count', lambda: 8)
-    assert place.executor(jobs=4)._environment(None)['OMP_NUM_THREADS'] == '2'
-    assert 'OMP_NUM_THREADS' not in place.executor()._environment(None)
+    assert run_environment(4)['OMP_NUM_THREADS'] == '2'
+    assert 'OMP_NUM_THREADS' not in run_environment(1)
 
 
 def test_no_jobs_is_refused(place):

@@ -1,3 +1,7 @@
+import os
+import subprocess
+import sys
+
 import pytest
 from mmengine.registry import DefaultScope
 
@@ -107,3 +111,36 @@ def test_missing_images_are_named(config, tmp_path):
     (tmp_path / 'data/x/masks/1.png').unlink()
     with pytest.raises(ProtocolError, match=r'a/y/seed0: .*1'):
         prepare(plan_of(config)[1:])
+
+
+COMMAND = """
+import sys
+from mcdrl_lab.plans import executor, plan_command
+from mcdrl_lab.commands import main
+
+class Executor:
+    def __init__(self, plan, *args, **kwargs):
+        self.plan = plan
+
+    def execute(self):
+        runs = [str(item.run) for item in self.plan]
+        print(*runs, self.plan[0].cfg.model.width, 'torch' in sys.modules)
+        return []
+
+executor.PlanExecutor = Executor
+plan_command.show_report = lambda *_: None
+raise SystemExit(main(['leave-one-site-out', 'a=c.py', '--seeds', '1', '--out', 'o']))
+"""
+
+
+@pytest.mark.skipif(sys.platform != 'linux', reason='elsewhere there is no fork server')
+def test_the_command_of_a_plan_holds_no_torch_while_runs_go_on(config):
+    done = subprocess.run(
+        [sys.executable, '-c', COMMAND],
+        cwd=config.parent,
+        env={**os.environ, 'PYTHONPATH': os.pathsep.join(filter(None, sys.path))},
+        capture_output=True,
+        text=True,
+        timeout=300,
+    )
+    assert done.stdout.splitlines()[-1] == 'a/x/seed0 a/y/seed0 1 False', done.stderr
