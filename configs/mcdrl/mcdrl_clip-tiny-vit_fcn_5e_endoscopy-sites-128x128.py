@@ -15,7 +15,12 @@ model = dict(
             channels=64,
             loss_decode=[
                 dict(type='CrossEntropyLoss', loss_name='loss_ce', loss_weight=1.0),
-                dict(type='VectorizedTverskyLoss', alpha=0.5, beta=0.5, loss_name='loss_dice'),
+                dict(
+                    type='VectorizedTverskyLoss',
+                    alpha=0.5,
+                    beta=0.5,
+                    loss_name='loss_dice',
+                ),
             ],
         ),
         dictionary=dict(embed_dims=128),

@@ -22,7 +22,9 @@ model = dict(
         # A tenth of the pixels is lesion. With alpha = beta = 0.5 Tversky's index is Dice's.
         loss_decode=[
             dict(type='CrossEntropyLoss', loss_name='loss_ce', loss_weight=1.0),
-            dict(type='VectorizedTverskyLoss', alpha=0.5, beta=0.5, loss_name='loss_dice'),
+            dict(
+                type='VectorizedTverskyLoss', alpha=0.5, beta=0.5, loss_name='loss_dice'
+            ),
         ],
     ),
 )
