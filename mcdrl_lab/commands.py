@@ -143,6 +143,10 @@ COMMANDS: dict[str, Command] = {
         'mcdrl_lab.benchmarks.latency_command',
         'milliseconds and parameters of the variants of a plan',
     ),
+    'command-cost': Command(
+        'mcdrl_lab.benchmarks.command_cost_command',
+        'time and memory of a command with all processes that it starts',
+    ),
     'plain-loop': Command(
         'mcdrl_lab.benchmarks.plain_loop_command',
         'a plain training loop on real sites, and the trainer beside it',

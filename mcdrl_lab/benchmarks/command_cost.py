@@ -1,0 +1,94 @@
+"""Time and memory of a command with all processes that it starts."""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import os
+import resource
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+from mcdrl_lab.errors import ProtocolError
+from mcdrl_lab.plans.child_process import processes_below
+
+_LOOK_EVERY_S = 0.5
+_LAST_ONES_S = 10.0
+_SET_CHILD_SUBREAPER = 36  # of prctl(2)
+
+
+class Cost(NamedTuple):
+    """What a command took.
+
+    Attributes:
+        wall_s: Seconds from its start to its end.
+        processor_s: Seconds of all its processes on a core, user and system.
+        peak_mb: Most memory that they held at one time, in 10^6 bytes; pages that
+            several share are counted once.
+        code: Its exit code.
+    """
+
+    wall_s: float
+    processor_s: float
+    peak_mb: float
+    code: int
+
+
+def measure_command(command: Sequence[str]) -> Cost:
+    """Run a command to its end; for a process that does nothing else.
+
+    What its processes leave behind becomes a child of this one, as those of a plan's
+    fork server do: the system adds a process's time to who waits for it.
+
+    Args:
+        command: Program and arguments.
+
+    Raises:
+        ProtocolError: It cannot be started, or the system is not Linux.
+    """
+    if not sys.platform.startswith('linux'):
+        raise ProtocolError('command-cost reads /proc, which only Linux has.')
+    ctypes.CDLL(None).prctl(_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+    before = _children_s()
+    start = time.monotonic()
+    peak = 0
+    try:
+        running = subprocess.Popen(command)
+    except OSError as error:
+        raise ProtocolError(f'{command[0]}: {error.strerror}.') from None
+    with running:
+        while running.poll() is None:
+            below = processes_below(os.getpid())
+            peak = max(peak, sum(_proportional_bytes(one.pid) for one in below))
+            time.sleep(_LOOK_EVERY_S)
+    wall = time.monotonic() - start
+    _wait_for_the_rest()
+    return Cost(wall, _children_s() - before, peak / 1e6, running.returncode)
+
+
+def _children_s() -> float:
+    usage = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return usage.ru_utime + usage.ru_stime
+
+
+def _wait_for_the_rest() -> None:
+    """A fork server notices after a moment that nobody needs it any more."""
+    end = time.monotonic() + _LAST_ONES_S
+    with contextlib.suppress(ChildProcessError):
+        while time.monotonic() < end:
+            pid, _ = os.waitpid(-1, os.WNOHANG)
+            if not pid:
+                time.sleep(0.05)
+
+
+def _proportional_bytes(pid: int) -> int:
+    with contextlib.suppress(OSError):
+        text = Path(f'/proc/{pid}/smaps_rollup').read_text()
+        for line in text.splitlines():
+            if line.startswith('Pss:'):
+                return 1024 * int(line.split()[1])
+    return 0

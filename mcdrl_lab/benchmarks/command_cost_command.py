@@ -1,0 +1,49 @@
+"""Run a command, and say what it and all processes that it starts cost.
+
+Time on the cores is that of every process, also of a plan's runs, which shells' time
+does not see; memory is the most that they hold at one time, shared pages once.
+"""
+
+from __future__ import annotations
+
+import argparse
+
+from mcdrl_lab.errors import ProtocolError, ends_in_one_line
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the command's arguments.
+
+    Args:
+        parser: The command's parser.
+    """
+    parser.epilog = (
+        'Example: python -m mcdrl_lab command-cost python -m mcdrl_lab '
+        'leave-one-site-out CONFIG --jobs 2'
+    )
+    parser.add_argument(
+        'command', nargs=argparse.REMAINDER, help='the program and its arguments'
+    )
+
+
+@ends_in_one_line
+def run(args: argparse.Namespace) -> int:
+    """Run it, and print its cost.
+
+    Args:
+        args: Arguments of :func:`add_arguments`.
+
+    Returns:
+        The command's exit code.
+    """
+    from .command_cost import measure_command
+
+    command = args.command[args.command[:1] == ['--'] :]
+    if not command:
+        raise ProtocolError('name a command to run, see --help.')
+    cost = measure_command(command)
+    print(
+        f'{cost.processor_s:.1f} s on the cores, {cost.wall_s:.1f} s of wall time, '
+        f'at most {cost.peak_mb:.0f} MB at a time'
+    )
+    return cost.code
