@@ -6,8 +6,6 @@ import os
 
 from mmengine.fileio import LocalBackend, register_backend
 
-from mcdrl_common.atomic_write import atomic_write, remove_unfinished
-
 ATOMIC_BACKEND = 'mcdrl_atomic'
 
 
@@ -30,6 +28,8 @@ class AtomicBackend(LocalBackend):
         Raises:
             OSError: It cannot be written; names the file and what stands.
         """
+        from mcdrl_common.atomic_write import atomic_write, remove_unfinished
+
         try:
             # Checkpoints are large: what a kill left is not heaped up.
             remove_unfinished(filepath)

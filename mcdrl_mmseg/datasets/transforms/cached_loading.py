@@ -13,8 +13,6 @@ import numpy as np
 from mmcv.transforms import BaseTransform, Compose
 from mmseg.registry import TRANSFORMS
 
-from mcdrl_common.atomic_write import atomic_write
-
 # What gives the same result every time; nothing random may be kept.
 CACHEABLE = ('LoadImageFromFile', 'LoadAnnotations', 'LoadLesionMask', 'Resize')
 PATHS = ('img_path', 'seg_map_path')
@@ -132,6 +130,8 @@ def cache_leading(pipeline: Sequence[dict], folder: str) -> list[dict]:
 
 def _write(path: Path, results: dict, given: dict) -> None:
     from safetensors.numpy import save_file
+
+    from mcdrl_common.atomic_write import atomic_write
 
     arrays, values = {}, {}
     for key, value in results.items():

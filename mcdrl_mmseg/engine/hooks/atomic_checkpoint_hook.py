@@ -12,7 +12,6 @@ from mmengine.runner import EpochBasedTrainLoop, IterBasedTrainLoop, Runner
 from mmseg.registry import HOOKS
 from torch import Tensor
 
-from mcdrl_common.atomic_write import write_text
 from mcdrl_mmseg.engine.atomic_backend import ATOMIC_BACKEND
 
 _POINTER = 'last_checkpoint'
@@ -109,6 +108,8 @@ class AtomicCheckpointHook(CheckpointHook):
         if found is None:
             pointer.unlink(missing_ok=True)
         elif str(found) != named:
+            from mcdrl_common.atomic_write import write_text
+
             write_text(pointer, str(found))
 
     def before_train(self, runner: Runner) -> None:

@@ -13,7 +13,6 @@ from torch import Tensor, nn
 
 from mcdrl_mmseg.models.backbones.clip_guided_backbone import BareMap
 from mcdrl_mmseg.models.confounder_scores import ConfounderScores
-from mcdrl_mmseg.models.lesion_targets import lesion_targets
 from mcdrl_mmseg.models.region_selector import (
     gather_tokens,
     scatter_tokens,
@@ -406,6 +405,8 @@ class CausalInterventionHead(BaseModule):
     ) -> dict[str, Tensor]:
         """The predictor's losses, and L_causal and L_contrast."""
         if self.loss_causal is not None or self.loss_contrast is not None:
+            from mcdrl_mmseg.models.lesion_targets import lesion_targets
+
             classes = lesion_targets(
                 batch_data_samples, self.dictionary.prompts.classes, self.num_classes
             )

@@ -1,0 +1,121 @@
+"""LesionBalancedCrop: crops without a lesion, and as many with one."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+from mmcv.transforms import BaseTransform
+from mmseg.registry import TRANSFORMS
+
+_IGNORED = 255
+_DARKEST_VIEW = 25  # of 255: what is darker in all channels is the frame's border
+_LEAST_LESION = 0.5
+
+
+@TRANSFORMS.register_module()
+class LesionBalancedCrop(BaseTransform):
+    """Crop some images, as often to a part without a lesion as to one with it.
+
+    Where almost every training image shows a lesion, a network learns that there is
+    one. Crops without a lesion are healthy images of the same hospitals. By themselves
+    they would teach that what is near is healthy; so as many crops of the same sizes
+    show a lesion: at least half of its area, or half of their own.
+
+    Goes behind the loading of image and mask, and before ``Resize``. An image in which
+    no position of the drawn size will do stays whole.
+
+    Args:
+        prob: Share of the images that are cropped, if they can be.
+        scale_range: Of a crop's height and width, relative to the image's.
+        min_view: Least share of a crop that lies within the field of view, and not in
+            the black border of an endoscope's frame.
+
+    Raises:
+        ValueError: A value out of its range.
+
+    Examples:
+        >>> train_pipeline = [
+        ...     dict(type='LoadImageFromFile'),
+        ...     dict(type='LoadLesionMask'),
+        ...     dict(type='LesionBalancedCrop', prob=0.5),
+        ...     dict(type='Resize', scale=(224, 224)),
+        ...     dict(type='PackSegInputs')]
+    """
+
+    def __init__(
+        self,
+        prob: float = 0.5,
+        scale_range: tuple[float, float] = (0.4, 0.7),
+        min_view: float = 0.8,
+    ) -> None:
+        for name, value in (('prob', prob), ('min_view', min_view)):
+            if not 0 <= value <= 1:
+                raise ValueError(
+                    f'LesionBalancedCrop: {name}={value} must lie in [0, 1].'
+                )
+        smallest, largest = scale_range
+        if not 0 < smallest <= largest <= 1:
+            raise ValueError(
+                f'LesionBalancedCrop: {scale_range=} must be two values in (0, 1], the '
+                'smaller one first.'
+            )
+        self.prob = prob
+        self.scale_range = (smallest, largest)
+        self.min_view = min_view
+
+    def transform(self, results: dict) -> dict:
+        """Crop ``img`` and all ``seg_fields``, and set ``img_shape``."""
+        if np.random.rand() >= self.prob:
+            return results
+        image, labels = results['img'], results['gt_seg_map']
+        scale = np.random.uniform(*self.scale_range)
+        height, width = (max(round(scale * side), 1) for side in labels.shape)
+        with_lesion = np.random.rand() < 0.5
+
+        allowed = self._allowed(image, labels, (height, width), with_lesion)
+        positions = np.flatnonzero(allowed)
+        if not len(positions):
+            return results
+        position = positions[np.random.randint(len(positions))]
+        top, left = divmod(int(position), allowed.shape[1])
+        window = (slice(top, top + height), slice(left, left + width))
+        results['img'] = image[window]
+        for key in results.get('seg_fields', ['gt_seg_map']):
+            results[key] = results[key][window]
+        results['img_shape'] = results['img'].shape[:2]
+        return results
+
+    def _allowed(
+        self,
+        image: np.ndarray,
+        labels: np.ndarray,
+        size: tuple[int, int],
+        with_lesion: bool,
+    ) -> np.ndarray:
+        """Where the crop's upper left corner may lie, (H - h + 1, W - w + 1) bool."""
+        view = image.reshape(*labels.shape, -1).max(axis=2) > _DARKEST_VIEW
+        area = size[0] * size[1]
+        in_view = _window_sums(view, size) >= self.min_view * area
+        if not with_lesion:
+            # What is ignored may be a lesion.
+            return in_view & (_window_sums(labels != 0, size) == 0)
+        lesion = (labels != 0) & (labels != _IGNORED)
+        total = int(lesion.sum())
+        if total == 0:
+            return np.zeros_like(in_view)
+        least = _LEAST_LESION * min(total, area)
+        return in_view & (_window_sums(lesion, size) >= least)
+
+    def __repr__(self) -> str:
+        return (
+            f'{type(self).__name__}(prob={self.prob}, scale_range={self.scale_range}, '
+            f'min_view={self.min_view})'
+        )
+
+
+def _window_sums(there: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    """Number of pixels in every window of a size, by its upper left corner."""
+    height, width = size
+    sums = cv2.integral(there.astype(np.uint8))
+    top, bottom = sums[:-height], sums[height:]
+    return bottom[:, width:] - bottom[:, :-width] - top[:, width:] + top[:, :-width]
