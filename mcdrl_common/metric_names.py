@@ -4,6 +4,8 @@ from __future__ import annotations
 
 # Checkpoints are chosen by it, and curves and tables show it first.
 HEADLINE = 'mDice_fg'
+# The same over all images: an empty prediction of one without lesion counts 1.
+ALL_IMAGES_DICE = 'mDice_fg_all'
 COUNT_METRICS = ('images', 'lesion_images', 'lesion_free_images')
 # Of the lesions of an image, one by one, and of those of all images together.
 LESION_RECALLS = (

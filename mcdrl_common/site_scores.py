@@ -8,8 +8,15 @@ None as soon as one of its images lacks the score.
 from collections.abc import Iterable, Sequence
 from statistics import fmean
 
+from .dice_all import dice_all
 from .lesion_counts import false_lesions, recall
-from .metric_names import COUNT_METRICS, FALSE_LESIONS, HEADLINE, LESION_RECALLS
+from .metric_names import (
+    ALL_IMAGES_DICE,
+    COUNT_METRICS,
+    FALSE_LESIONS,
+    HEADLINE,
+    LESION_RECALLS,
+)
 from .overlap_scores import Counts, none_if_nan, overlap_scores
 
 Metrics = dict[str, float | None]
@@ -96,6 +103,8 @@ def summarise(records: Sequence[dict]) -> Metrics:
         name: _mean(r[field] for r in with_lesion)
         for name, field in LESION_MEANS.items()
     }
+    # An image without any labelled pixel is in neither group, and in no score.
+    metrics[ALL_IMAGES_DICE] = _mean(map(dice_all, [*with_lesion, *lesion_free]))
     metrics['missed_rate'] = _mean(r['tp'] + r['fp'] == 0 for r in with_lesion)
     for name, field in LESION_FREE_MEANS.items():
         metrics[name] = _mean(r[field] for r in lesion_free)
@@ -228,7 +237,11 @@ def _scoped(
     """Metrics of a group under ``scope/``."""
     metrics = summarise(records)
     if lesion_images_only:
-        for name in (*LESION_FREE_MEANS, 'images', 'lesion_free_images'):
+        # Over these images Dice of all is Dice.
+        for name in (
+            *(*LESION_FREE_MEANS, ALL_IMAGES_DICE),
+            *('images', 'lesion_free_images'),
+        ):
             del metrics[name]
     return _prefixed(scope, metrics)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from mcdrl_common.dice_all import dice_all
 from mcdrl_common.lesion_counts import false_lesions, recall
 from mcdrl_common.metric_names import (
     CALIBRATION_METRICS,
@@ -16,6 +17,7 @@ from mcdrl_common.metric_names import (
 # Fractions that papers print in per cent.
 PERCENT_METRICS = (
     'dice',
+    'dice_all',
     'iou',
     'accuracy',
     'precision',
@@ -30,7 +32,7 @@ PERCENT_METRICS = (
 LESION_FREE_METRICS = ('false_positive', 'false_area')
 IMAGE_METRICS = (*PERCENT_METRICS, 'hd95', *FALSE_LESIONS)
 # What a plan tabulates unless told otherwise.
-REPORT_METRICS = ('dice', 'iou', 'accuracy', 'hd95', 'false_positive')
+REPORT_METRICS = ('dice', 'dice_all', 'iou', 'accuracy', 'hd95', 'false_positive')
 # Summary values are named SCOPE/NAME; these names are no fractions.
 _MEAN_FALSE_LESIONS = tuple(f'm{name.capitalize()}' for name in FALSE_LESIONS)
 _NUMBERS = (
@@ -69,13 +71,15 @@ def lower_is_better(metric: str) -> bool:
 def value_of(image: Mapping[str, Any], metric: str) -> float | None:
     """Value of a metric in a per-image record, where it is defined.
 
-    Rates of false positives are defined on images without lesion, numbers of false
-    lesions on all images, everything else on images with a lesion.
+    Rates of false positives are defined on images without lesion, ``dice_all`` and
+    numbers of false lesions on all images, everything else on images with a lesion.
 
     Args:
         image: The record; those of before lesions were counted have no such metric.
         metric: One of :data:`IMAGE_METRICS`.
     """
+    if metric == 'dice_all':
+        return dice_all(image)
     if metric in FALSE_LESIONS:
         return false_lesions(image['lesions'], metric) if 'lesions' in image else None
     if image['has_lesion'] == (metric in LESION_FREE_METRICS):

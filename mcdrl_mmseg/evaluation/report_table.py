@@ -21,6 +21,7 @@ SITE_COLUMNS = dict(
     images='images',
     lesion_images='with lesion',
     mDice_fg='mDice_fg',
+    mDice_fg_all='mDice_fg_all',
     mIoU_fg='mIoU_fg',
     mAcc_fg='mAcc_fg',
     mPrecision_fg='mPrecision_fg',

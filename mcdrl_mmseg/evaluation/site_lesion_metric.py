@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 SCOPED_METRICS = {
     'mDice_fg',
+    'mDice_fg_all',
     'mIoU_fg',
     'mAcc_fg',
     'mHD95',

@@ -85,6 +85,22 @@ def test_lesion_free_images_are_reported_apart():
     assert metrics['lesion_images'] == metrics['lesion_free_images'] == 3
 
 
+def test_dice_over_all_images_takes_an_empty_prediction_of_a_healthy_one_for_right():
+    metrics = aggregate(RECORDS)
+    # Dice 1, 0.5 and 0; of the three without lesion the first alone stays empty.
+    assert metrics['mDice_fg_all'] == pytest.approx((1 + 0.5 + 0 + 1 + 0 + 0) / 6)
+    assert metrics['site/a/mDice_fg_all'] == pytest.approx((1 + 0.5 + 1 + 0) / 4)
+    assert metrics['site/b/mDice_fg_all'] == 0
+    # A site without any lesion has it, unlike the headline.
+    assert metrics['site/c/mDice_fg_all'] == 0
+    assert metrics['site_mean/mDice_fg_all'] == pytest.approx((0.625 + 0 + 0) / 3)
+    assert metrics['worst_site/mDice_fg_all'] == 0
+    assert 'lesion/cyst/mDice_fg_all' not in metrics
+    assert summarise([])['mDice_fg_all'] is None
+    unknown = lesion('a', 1, 0, 0, dice=None)
+    assert summarise([*RECORDS, unknown])['mDice_fg_all'] is None
+
+
 def test_pooled_scores_come_from_the_counts_of_all_images():
     metrics = summarise(RECORDS)
     tp, fp, fn, tn = 20, 40, 20, 300 + 270

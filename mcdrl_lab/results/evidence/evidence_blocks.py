@@ -20,11 +20,18 @@ from mcdrl_lab.results.tables import readable_table, result_table
 from mcdrl_lab.results.text_cells import MISSING, ends, markdown, p_value, signed
 
 _SECONDS_AN_HOUR = 3600
-_TITLES = {'dice': 'Dice', 'false_positive': 'false positives'}
+_TITLES = {
+    'dice': 'Dice',
+    'dice_all': 'Dice over all images',
+    'false_positive': 'false positives',
+}
 
 
 def scores_block(records: Sequence[RunRecord]) -> str:
-    """Dice of each method at each held-out site, and false positives beside it.
+    """Dice of each method at each held-out site, and what lesion-free images add.
+
+    Beside it stand the mean of sites of Dice over all images, where an empty prediction
+    of a lesion-free image counts 1, and of false positives.
 
     Args:
         records: Run records.
@@ -32,8 +39,12 @@ def scores_block(records: Sequence[RunRecord]) -> str:
     cells = readable_table(result_table(records, 'dice'))
     # There are none to be had where every image shows a lesion.
     if run_scores(records, 'false_positive')['score'].notna().any():
-        wrong = readable_table(result_table(records, 'false_positive'))
-        cells.insert(len(cells.columns) - 1, 'false positives', wrong['mean'])
+        for title, metric in (
+            ('all images', 'dice_all'),
+            ('false positives', 'false_positive'),
+        ):
+            means = readable_table(result_table(records, metric))['mean']
+            cells.insert(len(cells.columns) - 1, title, means)
     return markdown(cells)
 
 
@@ -49,7 +60,8 @@ def compare_block(
         records: Run records.
         method: The method in question.
         others: What it is measured against; by default all others.
-        metric: ``'dice'``, or ``'false_positive'`` on the images without lesion.
+        metric: ``'dice'``, ``'dice_all'`` over all images, or ``'false_positive'``
+            on those without lesion.
     """
     names = list(others) or _others(records, method)
     comparisons = compare(records, method, names, metric)
@@ -71,7 +83,8 @@ def draws_block(
         draws: Name of the draw -> its run records.
         method: The method in question.
         others: What it is measured against; by default all others of the first draw.
-        metric: ``'dice'``, or ``'false_positive'`` on the images without lesion.
+        metric: ``'dice'``, ``'dice_all'`` over all images, or ``'false_positive'``
+            on those without lesion.
     """
     rows = {}
     for other in list(others) or _others(next(iter(draws.values())), method):

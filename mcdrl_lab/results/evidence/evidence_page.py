@@ -6,6 +6,7 @@ import os
 import re
 import shlex
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 
 from mcdrl_common.atomic_write import write_text
@@ -27,6 +28,12 @@ _MARKER = re.compile(
 )
 _COSTS_FILE = 'latency.jsonl'
 _PICTURES = 'images'
+# Ending of a kind -> what it is about.
+_METRICS = (
+    ('', 'dice'),
+    ('_all_images', 'dice_all'),
+    ('_false_positives', 'false_positive'),
+)
 
 
 class EvidencePage:
@@ -38,10 +45,12 @@ class EvidencePage:
 
     - ``scores RECORDS``: Dice of each method at each held-out site;
     - ``compare RECORDS METHOD [OTHER ...]``: differences with intervals and tests;
-    - ``compare_false_positives RECORDS METHOD [OTHER ...]``: the same of the share of
-      lesion-free images that are called diseased;
-    - ``draws METHOD [OTHER ...] DRAW=RECORDS ...``, ``draws_false_positives ...``: the
-      differences on several draws of the data, side by side, and their mean;
+    - ``compare_all_images RECORDS METHOD [OTHER ...]``: the same of Dice over all
+      images, and ``compare_false_positives ...`` of the share of lesion-free images
+      that are called diseased;
+    - ``draws METHOD [OTHER ...] DRAW=RECORDS ...``, ``draws_all_images ...``,
+      ``draws_false_positives ...``: the differences on several draws of the data, side
+      by side, and their mean;
     - ``sweep RECORDS REFERENCE SETTING ...``: Dice, difference and cost of settings;
     - ``shift METHOD OTHER STRENGTH=RECORDS ...``: the effect against the shift;
     - ``drawn RECORDS TABLE``: Dice with and without a drawn condition, from the table
@@ -62,10 +71,8 @@ class EvidencePage:
         self.folder = Path(folder or self.path.parent / 'evidence')
         self._kinds: dict[str, Callable[[list[str], bool], str]] = {
             'scores': self._scores,
-            'compare': self._compare,
-            'compare_false_positives': self._compare_false_positives,
-            'draws': self._draws,
-            'draws_false_positives': self._draws_false_positives,
+            **{f'compare{end}': partial(self._compare, m) for end, m in _METRICS},
+            **{f'draws{end}': partial(self._draws, m) for end, m in _METRICS},
             'sweep': self._sweep,
             'shift': self._shift,
             'drawn': self._drawn,
@@ -136,25 +143,17 @@ class EvidencePage:
         (name,) = arguments
         return blocks.scores_block(self._records(name))
 
-    def _compare(self, arguments: list[str], _: bool) -> str:
+    def _compare(self, metric: str, arguments: list[str], _: bool) -> str:
         name, method, *others = arguments
-        return blocks.compare_block(self._records(name), method, others)
+        return blocks.compare_block(self._records(name), method, others, metric)
 
-    def _compare_false_positives(self, arguments: list[str], _: bool) -> str:
-        name, method, *others = arguments
-        records = self._records(name)
-        return blocks.compare_block(records, method, others, 'false_positive')
-
-    def _draws(self, arguments: list[str], _: bool, metric: str = 'dice') -> str:
+    def _draws(self, metric: str, arguments: list[str], _: bool) -> str:
         method, *others = [word for word in arguments if '=' not in word]
         split = [word.split('=', 1) for word in arguments if '=' in word]
         if not split:
             raise ValueError('no DRAW=RECORDS')
         draws = {draw: self._records(name) for draw, name in split}
         return blocks.draws_block(draws, method, others, metric)
-
-    def _draws_false_positives(self, arguments: list[str], _: bool) -> str:
-        return self._draws(arguments, False, 'false_positive')
 
     def _sweep(self, arguments: list[str], _: bool) -> str:
         name, reference, *settings = arguments

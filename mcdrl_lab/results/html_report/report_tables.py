@@ -22,6 +22,7 @@ from .report_source import Source, run_folder
 
 MEAN_ROW = 'mean of sites'
 _FURTHER = {
+    'dice_all': 'Dice, all images (%)',
     'iou': 'IoU (%)',
     'hd95': 'HD95 (pixels)',
     'false_positive': 'false positives (%)',

@@ -25,6 +25,7 @@ def test_tables_and_plots_come_from_the_records_alone(folder, tmp_path):
         'table_dice.md',
         'table_dice.csv',
         'table_dice.tex',
+        'table_dice_all.md',
         'boxplot_dice.png',
         'boxplot_dice.pdf',
         'table_hd95.md',

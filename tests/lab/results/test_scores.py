@@ -28,6 +28,19 @@ def test_false_positives_are_a_rate_over_lesion_free_images(make_record, make_im
     assert scores['score'].tolist() == [50.0]
 
 
+def test_dice_over_all_images_is_had_of_every_record(make_record, make_image):
+    quiet = {**make_image('i2', None), 'false_positive': False}
+    unlabelled = {**make_image('i3', None), 'false_positive': None}
+    images = [make_image('i0', 0.5), make_image('i1', None), quiet, unlabelled]
+    # The record says nothing of it itself: 0.5, 0 and 1.
+    assert not any('dice_all' in image for image in images)
+    scores = image_scores([make_record(images=images)], 'dice_all')
+    assert dict(zip(scores['image'], scores['score'])) == {'i0': 50, 'i1': 0, 'i2': 100}
+    run = run_scores([make_record(images=images)], 'dice_all')
+    assert run['score'].tolist() == [pytest.approx(50.0)]
+    assert not lower_is_better('dice_all')
+
+
 def test_distances_stay_in_pixels(make_record):
     assert image_scores([make_record(dice=[0.5])], 'hd95')['score'].tolist() == [10.0]
 

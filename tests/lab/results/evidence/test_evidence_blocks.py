@@ -32,6 +32,15 @@ def test_scores_have_the_false_positives_beside_them(records):
     assert found['a']['seeds'] == '2'
 
 
+def test_scores_have_dice_over_all_images_beside_them(records, make_record):
+    # Dice 0.5 and 0.7, and a lesion-free image called diseased: 0.
+    found = rows(blocks.scores_block(records))
+    assert found['a']['all images'] == '40.0 ± 0.0'
+    # Without lesion-free images it would be the mean again.
+    found = rows(blocks.scores_block([make_record(dice=[0.5])]))
+    assert 'all images' not in found['a']
+
+
 def test_a_method_is_compared_with_all_others_or_with_some(records):
     found = rows(blocks.compare_block(records, 'a'))
     assert list(found) == ['a - b', 'a - c']
@@ -64,6 +73,18 @@ def test_false_positives_are_compared_on_the_images_without_lesion(
     assert rows(table)['a - b']['difference'] == '-50.0'
     # The three images that differ do so alike: p = 2 / 2 ** 3.
     assert rows(table)['a - b']['p (Holm)'] == '0.2500'
+
+
+def test_dice_over_all_images_is_compared_on_them(make_record, make_image):
+    # a is worse on the lesion by 20 points, and right on the healthy image: +100.
+    records = []
+    for method, dice, wrong in (('a', 0.5, False), ('b', 0.7, True)):
+        healthy = {**make_image('y', None), 'false_positive': wrong}
+        images = [make_image('x', dice), healthy]
+        records += [make_record(method, site, images=images) for site in ('s1', 's2')]
+    table = blocks.compare_block(records, 'a', metric='dice_all')
+    assert 'difference in Dice over all images' in table
+    assert rows(table)['a - b']['difference'] == '+40.0'
 
 
 def test_draws_stand_side_by_side_with_their_mean(records, make_record):

@@ -51,18 +51,27 @@ def test_what_is_between_markers_is_written_and_nothing_else(write_page, two_met
     assert page.render() == text
 
 
-def test_false_positives_have_a_table_of_their_own(write_page, make_record, tmp_path):
+@pytest.mark.parametrize(
+    ('ending', 'metric'),
+    [('all_images', 'dice_all'), ('false_positives', 'false_positive')],
+)
+def test_healthy_images_have_tables_of_their_own(
+    write_page, make_record, tmp_path, ending, metric
+):
     records = [make_record(method, dice=[0.5, None]) for method in 'ab']
     write_compact(records, tmp_path / 'evidence/healthy.jsonl.gz')
-    order = (
-        '<!-- evidence: compare_false_positives healthy a b -->\n<!-- /evidence -->\n'
-    )
-    expected = blocks.compare_block(records, 'a', ['b'], 'false_positive')
+    order = f'<!-- evidence: compare_{ending} healthy a b -->\n<!-- /evidence -->\n'
+    expected = blocks.compare_block(records, 'a', ['b'], metric)
     assert expected in write_page(order).render()
 
 
 @pytest.mark.parametrize(
-    ('kind', 'metric'), [('draws', 'dice'), ('draws_false_positives', 'false_positive')]
+    ('kind', 'metric'),
+    [
+        ('draws', 'dice'),
+        ('draws_all_images', 'dice_all'),
+        ('draws_false_positives', 'false_positive'),
+    ],
 )
 def test_draws_are_named_by_the_marker(write_page, make_record, tmp_path, kind, metric):
     records = [make_record(m, dice=[d, None]) for m, d in (('a', 0.5), ('b', 0.4))]

@@ -23,6 +23,10 @@ def test_results_are_means_by_site_and_over_sites(make_record):
     # 0.2 / 1.8 and 0.6 / 1.4 have the mean 0.26984.
     assert cells['s1']['IoU (%)'] == '27.0'
     assert cells['s1']['false positives (%)'] == '100.0'
+    # 0.2, 0.6 and the healthy image that is called diseased.
+    assert cells['s1']['Dice, all images (%)'] == '26.7'
+    assert cells['s2']['Dice, all images (%)'] == '80.0'
+    assert cells['mean of sites']['Dice, all images (%)'] == '53.3'
     assert cells['s2']['false positives (%)'] == MISSING
     assert (cells['s1']['images'], cells['s1']['of them without lesion']) == ('3', '1')
     assert cells['s2'][dice] == '80.0 (80.0 to 80.0)'
