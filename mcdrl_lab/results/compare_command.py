@@ -7,11 +7,16 @@ correction. Runs that differ in data or budget are not compared.
 from __future__ import annotations
 
 import argparse
+from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from mcdrl_lab.errors import ends_in_one_line
 
 from .image_metrics import IMAGE_METRICS
+
+if TYPE_CHECKING:
+    from mcdrl_lab.plans.records import RunRecord
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -27,6 +32,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         '--metric', choices=IMAGE_METRICS, default='dice', help='default: dice'
+    )
+    parser.add_argument(
+        '--by-lesion-class',
+        action='store_true',
+        help='compare on the images with a lesion of each class alone',
     )
     parser.add_argument(
         '--oracle',
@@ -46,9 +56,11 @@ def run(args: argparse.Namespace) -> None:
     from .plan_records import load_records
 
     selection = 'oracle' if args.oracle else 'validation'
-    comparisons = compare(
-        load_records(args.records), args.a, args.b, args.metric, selection=selection
-    )
+    records = load_records(args.records)
+    if args.by_lesion_class:
+        _by_lesion_class(records, selection, args)
+        return
+    comparisons = compare(records, args.a, args.b, args.metric, selection=selection)
     print('\n'.join(map(comparison_markdown, comparisons)))
     if args.out:
         # It draws, and Matplotlib takes as long to import as all else.
@@ -56,3 +68,24 @@ def run(args: argparse.Namespace) -> None:
 
         for path in write_comparisons(comparisons, args.out):
             print(path)
+
+
+def _by_lesion_class(
+    records: Sequence[RunRecord], selection: str, args: argparse.Namespace
+) -> None:
+    """Print the comparisons by lesion class, and write them where asked for."""
+    from mcdrl_common.atomic_write import write_text
+
+    from .comparison_tables import lesion_class_markdown, lesion_class_table
+    from .lesion_classes import compare_by_lesion_class
+
+    found = compare_by_lesion_class(
+        records, args.a, args.b, args.metric, selection=selection
+    )
+    text = lesion_class_markdown(found)
+    print(text)
+    if args.out:
+        base = args.out / f'compare_{args.a}_{args.metric}_by_lesion_class'
+        write_text(f'{base}.md', text)
+        write_text(f'{base}.csv', lesion_class_table(found).to_csv(index=False))
+        print(f'{base}.md\n{base}.csv')

@@ -114,9 +114,17 @@ def check_comparable(a: Sequence[RunRecord], b: Sequence[RunRecord]) -> None:
             )
 
 
-def _of_method(
-    records: Iterable[RunRecord], name: str, selection: str
-) -> list[RunRecord]:
+def runs_of(records: Iterable[RunRecord], name: str, selection: str) -> list[RunRecord]:
+    """Finished runs of a method, the latest of each.
+
+    Args:
+        records: Run records.
+        name: Of the method.
+        selection: Which kind of runs, ``'validation'`` or ``'oracle'``.
+
+    Raises:
+        ProtocolError: There is none; names those that there are.
+    """
     records = done(latest_records(records))
     found = [r for r in records if (r.method, r.selection) == (name, selection)]
     if not found:
@@ -203,10 +211,10 @@ def compare(
     records = list(records)
     if a in others:
         raise ProtocolError(f'{a} cannot be compared with itself.')
-    runs_a = _of_method(records, a, selection)
+    runs_a = runs_of(records, a, selection)
     comparisons = []
     for b in others:
-        runs_b = _of_method(records, b, selection)
+        runs_b = runs_of(records, b, selection)
         check_comparable(runs_a, runs_b)
         scores = image_scores([*runs_a, *runs_b], metric)
         if scores.empty:
@@ -260,7 +268,7 @@ def mean_difference(
         ProtocolError: As :func:`compare`.
     """
     records = list(records)
-    runs_a, runs_b = (_of_method(records, name, 'validation') for name in (a, b))
+    runs_a, runs_b = (runs_of(records, name, 'validation') for name in (a, b))
     check_comparable(runs_a, runs_b)
     scores = image_scores([*runs_a, *runs_b], metric)
     return float(site_effects(paired_differences(scores, a, b)).mean())

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 import pandas as pd
 
 from .comparison import Comparison
-from .text_cells import ends, markdown, p_value
+from .lesion_classes import ClassComparison
+from .text_cells import MISSING, ends, markdown, p_value, signed
 
 WILCOXON_NOTE = (
     'The Wilcoxon test looks at these sequences and these trained networks; the '
@@ -75,3 +77,72 @@ def comparison_markdown(comparison: Comparison) -> str:
         notes.append('Too few sites for an interval about new sites.')
     title = f'## {comparison.a} against {comparison.b}, {comparison.metric}\n\n'
     return title + markdown(cells) + ''.join(f'\n- {note}' for note in notes) + '\n'
+
+
+def lesion_class_table(found: Sequence[ClassComparison]) -> pd.DataFrame:
+    """Effects by lesion class as numbers.
+
+    Args:
+        found: From
+            :func:`~mcdrl_lab.results.lesion_classes.compare_by_lesion_class`.
+
+    Returns:
+        Columns lesion_class, a_name, b_name, and those of :func:`effect_table`; p_holm
+        of the means over sites is corrected over all classes, that at single sites
+        over the sites of one class.
+    """
+    tables = []
+    for each in found:
+        table = effect_table(each.comparison)
+        table.insert(0, 'lesion_class', each.lesion_class)
+        table.insert(1, 'a_name', each.comparison.a)
+        table.insert(2, 'b_name', each.comparison.b)
+        tables.append(table)
+    return pd.concat(tables, ignore_index=True)
+
+
+def lesion_class_cells(found: Sequence[ClassComparison]) -> pd.DataFrame:
+    """Two methods by lesion class, means over sites, as the cells that people read.
+
+    Args:
+        found: The comparisons of two methods.
+    """
+    rows = {}
+    for each in found:
+        comparison, effect = each.comparison, each.comparison.overall
+        new_sites = comparison.new_sites
+        rows[each.lesion_class] = {
+            comparison.a: f'{effect.a:.1f}',
+            comparison.b: f'{effect.b:.1f}',
+            'difference': signed(effect.difference),
+            '95 %, these sites': ends(effect.interval.low, effect.interval.high),
+            '95 %, new sites': MISSING
+            if new_sites is None
+            else ends(new_sites.low, new_sites.high),
+            'p (Holm)': p_value(effect.p_holm),
+            'images': str(effect.images),
+            'seeds': str(effect.seeds),
+        }
+    return pd.DataFrame(rows).T.rename_axis('lesion class')
+
+
+def lesion_class_markdown(found: Sequence[ClassComparison]) -> str:
+    """Comparisons by lesion class as Markdown, a section for each pair of methods.
+
+    Args:
+        found: From
+            :func:`~mcdrl_lab.results.lesion_classes.compare_by_lesion_class`.
+    """
+    sections = []
+    for b in dict.fromkeys(each.comparison.b for each in found):
+        own = [each for each in found if each.comparison.b == b]
+        first = own[0].comparison
+        title = f'## {first.a} against {b}, {first.metric}, by lesion class\n\n'
+        notes = dict.fromkeys(note for e in own for note in e.comparison.notes)
+        sections.append(
+            title
+            + markdown(lesion_class_cells(own))
+            + ''.join(f'\n- {note}' for note in (WILCOXON_NOTE, *notes))
+            + '\n'
+        )
+    return '\n'.join(sections)

@@ -16,6 +16,7 @@ from mcdrl_lab.results.scores import done
 
 # What tables and comparisons of these metrics need of an image.
 _IMAGE_KEYS = ('image', 'sequence', 'has_lesion')
+_CLASSES = 'lesion_classes'
 _METRICS = ('dice', 'iou', 'false_positive', *CONFIDENCES)
 _DIGITS = 4
 
@@ -28,12 +29,14 @@ def compact(record: RunRecord) -> RunRecord:
 
     Returns:
         The same without summary values by site or lesion type; of each image only its
-        name, sequence, Dice, IoU, whether it is a false positive, and how sure the
-        network was.
+        name, sequence, lesion classes, Dice, IoU, whether it is a false positive, and
+        how sure the network was.
     """
     images = [
         {
             **{key: image[key] for key in _IMAGE_KEYS},
+            # Images without lesion have none, nor have compact records of before.
+            **({_CLASSES: image[_CLASSES]} if image.get(_CLASSES) else {}),
             **{
                 key: _rounded(image[key])
                 for key in _METRICS

@@ -14,6 +14,12 @@ from matplotlib.figure import Figure
 from mcdrl_common.palette import LINE_COLORS
 from mcdrl_lab.plans.records import RunRecord
 from mcdrl_lab.results.comparison import Comparison, compare, mean_difference
+from mcdrl_lab.results.comparison_tables import lesion_class_cells
+from mcdrl_lab.results.lesion_classes import (
+    compare_by_lesion_class,
+    lesion_class_names,
+    of_lesion_class,
+)
 from mcdrl_lab.results.scores import done, run_scores
 from mcdrl_lab.results.statistics import Interval, new_draws_interval
 from mcdrl_lab.results.tables import readable_table, result_table
@@ -92,14 +98,49 @@ def draws_block(
             name: mean_difference(records, method, other, metric)
             for name, records in draws.items()
         }
-        values = list(differences.values())
-        rows[f'{method} - {other}'] = {
-            **{name: signed(value) for name, value in differences.items()},
-            'mean': signed(fmean(values)),
-            '95 %, new draws': _ends(new_draws_interval(values)),
-        }
+        rows[f'{method} - {other}'] = _draws_cells(differences)
     title = f'difference in {_TITLES[metric]}'
     return markdown(pd.DataFrame(rows).T.rename_axis(title))
+
+
+def lesion_classes_block(records: Sequence[RunRecord], a: str, b: str) -> str:
+    """Two methods on the images with a lesion of each class.
+
+    Args:
+        records: Run records that name the lesion classes of images.
+        a: The method in question.
+        b: The method it is measured against.
+    """
+    return markdown(lesion_class_cells(compare_by_lesion_class(records, a, [b])))
+
+
+def draws_lesion_classes_block(
+    draws: Mapping[str, Sequence[RunRecord]], a: str, b: str
+) -> str:
+    """The difference of two methods by lesion class, on several draws of the data.
+
+    Args:
+        draws: Name of the draw -> its run records, with the lesion classes of images.
+        a: The method in question.
+        b: The method it is measured against.
+    """
+    rows = {}
+    for lesion_class in lesion_class_names(r for own in draws.values() for r in own):
+        differences = {
+            name: mean_difference(of_lesion_class(records, lesion_class), a, b)
+            for name, records in draws.items()
+        }
+        rows[lesion_class] = _draws_cells(differences)
+    return markdown(pd.DataFrame(rows).T.rename_axis(f'Dice, {a} - {b}'))
+
+
+def _draws_cells(differences: Mapping[str, float]) -> dict[str, str]:
+    values = list(differences.values())
+    return {
+        **{name: signed(value) for name, value in differences.items()},
+        'mean': signed(fmean(values)),
+        '95 %, new draws': _ends(new_draws_interval(values)),
+    }
 
 
 def sweep_block(

@@ -22,6 +22,7 @@ from mcdrl_lab.results.plots import save_figure
 
 from . import evidence_blocks as blocks
 from .drawn_block import drawn_block, read_cells
+from .endosim_classes import with_lesion_classes
 
 _MARKER = re.compile(
     r'<!-- evidence: (?P<order>.*?) -->\n.*?<!-- /evidence -->', re.DOTALL
@@ -51,6 +52,11 @@ class EvidencePage:
     - ``draws METHOD [OTHER ...] DRAW=RECORDS ...``, ``draws_all_images ...``,
       ``draws_false_positives ...``: the differences on several draws of the data, side
       by side, and their mean;
+    - ``lesion_classes RECORDS METHOD OTHER [SEED]``: two methods on the images of each
+      lesion class. SEED is the number of the EndoSim data set, for records of before
+      lesion classes were kept;
+    - ``draws_lesion_classes METHOD OTHER SEED=RECORDS ...``: the same difference on
+      several draws of EndoSim;
     - ``sweep RECORDS REFERENCE SETTING ...``: Dice, difference and cost of settings;
     - ``shift METHOD OTHER STRENGTH=RECORDS ...``: the effect against the shift;
     - ``drawn RECORDS TABLE``: Dice with and without a drawn condition, from the table
@@ -73,6 +79,8 @@ class EvidencePage:
             'scores': self._scores,
             **{f'compare{end}': partial(self._compare, m) for end, m in _METRICS},
             **{f'draws{end}': partial(self._draws, m) for end, m in _METRICS},
+            'lesion_classes': self._lesion_classes,
+            'draws_lesion_classes': self._draws_lesion_classes,
             'sweep': self._sweep,
             'shift': self._shift,
             'drawn': self._drawn,
@@ -154,6 +162,22 @@ class EvidencePage:
             raise ValueError('no DRAW=RECORDS')
         draws = {draw: self._records(name) for draw, name in split}
         return blocks.draws_block(draws, method, others, metric)
+
+    def _lesion_classes(self, arguments: list[str], _: bool) -> str:
+        name, a, b, *seed = arguments
+        records = self._records(name)
+        if seed:
+            records = with_lesion_classes(records, *map(int, seed))
+        return blocks.lesion_classes_block(records, a, b)
+
+    def _draws_lesion_classes(self, arguments: list[str], _: bool) -> str:
+        a, b, *pairs = arguments
+        split = [pair.split('=', 1) for pair in pairs]
+        draws = {
+            seed: with_lesion_classes(self._records(name), int(seed))
+            for seed, name in split
+        }
+        return blocks.draws_lesion_classes_block(draws, a, b)
 
     def _sweep(self, arguments: list[str], _: bool) -> str:
         name, reference, *settings = arguments

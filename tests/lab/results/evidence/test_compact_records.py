@@ -1,5 +1,6 @@
 import gzip
 import json
+from pathlib import Path
 
 import pandas as pd
 import pytest
@@ -8,7 +9,10 @@ from mcdrl_lab.errors import ProtocolError
 from mcdrl_lab.plans.records import read_records
 from mcdrl_lab.results.comparison import compare
 from mcdrl_lab.results.evidence.compact_records import compact, write_compact
+from mcdrl_lab.results.lesion_classes import compare_by_lesion_class
 from mcdrl_lab.results.tables import result_table
+
+RECORDS = Path(__file__).resolve().parents[4] / 'docs/evidence'
 
 
 def test_tables_and_comparisons_are_those_of_the_whole_records(tmp_path, make_record):
@@ -28,6 +32,9 @@ def test_tables_and_comparisons_are_those_of_the_whole_records(tmp_path, make_re
     assert compare(small, 'a', ['b'], resamples=50) == compare(
         two_methods, 'a', ['b'], resamples=50
     )
+    assert compare_by_lesion_class(small, 'a', ['b'], resamples=50) == (
+        compare_by_lesion_class(two_methods, 'a', ['b'], resamples=50)
+    )
 
 
 def test_only_what_is_needed_of_an_image_is_kept(make_record):
@@ -41,6 +48,7 @@ def test_only_what_is_needed_of_an_image_is_kept(make_record):
             'image': 'i0',
             'sequence': None,
             'has_lesion': True,
+            'lesion_classes': ['polyp'],
             'dice': 0.1235,
             'iou': round(0.123456 / (2 - 0.123456), 4),
         },
@@ -53,6 +61,17 @@ def test_only_what_is_needed_of_an_image_is_kept(make_record):
     ]
     assert dict(small.metrics) == {'mDice_fg': 0.1}
     assert small.data_hash == record.data_hash
+
+
+@pytest.mark.parametrize('name', ['real_sites_demo', 'endosim_draw-11'])
+def test_committed_records_are_kept_again_as_they_are(tmp_path, name):
+    committed = RECORDS / f'{name}.jsonl.gz'
+    again = tmp_path / committed.name
+    write_compact(read_records(committed), again)
+    # What the bytes are compressed to is up to zlib.
+    assert gzip.decompress(again.read_bytes()) == gzip.decompress(
+        committed.read_bytes()
+    )
 
 
 def test_equal_records_make_equal_files_whatever_their_order(tmp_path, two_methods):

@@ -108,6 +108,45 @@ def test_draws_stand_side_by_side_with_their_mean(records, make_record):
     assert rows(table)['a - b']['mean'] == '+0.0'
 
 
+def of_classes(make_record, make_image, gains):
+    """Methods a and b on images of as many classes; a is better by these shares."""
+    records = []
+    for method in ('a', 'b'):
+        images = [
+            {
+                **make_image(f'images/{n:05d}.png', 0.4 + gain * (method == 'a')),
+                'lesion_classes': [name],
+            }
+            for n, (name, gain) in enumerate(gains.items())
+        ]
+        for site in ('endosim_a', 'endosim_b'):
+            records.append(make_record(method, site, images=images))
+    return records
+
+
+def test_lesion_classes_have_rows_of_their_own(make_record, make_image):
+    records = of_classes(make_record, make_image, dict(cyst=0.1, nodule=0.3))
+    found = rows(blocks.lesion_classes_block(records, 'a', 'b'))
+    assert {name: row['difference'] for name, row in found.items()} == {
+        'cyst': '+10.0',
+        'nodule': '+30.0',
+    }
+    assert (found['nodule']['a'], found['nodule']['b']) == ('70.0', '40.0')
+    assert found['nodule']['images'] == '2'
+
+
+def test_lesion_classes_of_several_draws_stand_side_by_side(make_record, make_image):
+    first = of_classes(make_record, make_image, dict(cyst=0.1, nodule=0.3))
+    second = of_classes(make_record, make_image, dict(cyst=0.2, nodule=0.1))
+    draws = {'0': first, '11': second}
+    found = rows(blocks.draws_lesion_classes_block(draws, 'a', 'b'))
+    assert list(found) == ['cyst', 'nodule']
+    assert (found['cyst']['0'], found['cyst']['11']) == ('+10.0', '+20.0')
+    assert found['nodule']['mean'] == '+20.0'
+    # Student's t with one degree of freedom: 20 +- 12.706 x 10.
+    assert found['nodule']['95 %, new draws'] == '-107.1 to +147.1'
+
+
 def test_settings_are_shown_in_order_with_their_cost(records):
     costs = {'b': {'milliseconds': 1.26, 'intervention_parameters': 12345}}
     found = rows(blocks.sweep_block(records, ['c', 'a', 'b'], 'a', costs))

@@ -7,6 +7,7 @@ from mcdrl_lab.errors import ProtocolError
 from mcdrl_lab.results.evidence import evidence_blocks as blocks
 from mcdrl_lab.results.evidence.compact_records import write_compact
 from mcdrl_lab.results.evidence.evidence_page import EvidencePage
+from mcdrl_lab.simulation.simulated_sites import Benchmark
 
 DOCS = Path(__file__).resolve().parents[4] / 'docs'
 
@@ -80,6 +81,41 @@ def test_draws_are_named_by_the_marker(write_page, make_record, tmp_path, kind, 
     draws = {'1': records, '2': records}
     expected = blocks.draws_block(draws, 'a', ['b'], metric)
     assert expected in write_page(order).render()
+
+
+def test_lesion_classes_are_read_of_the_records_or_of_endosim(
+    write_page, make_record, make_image, tmp_path
+):
+    benchmark = Benchmark(seed=5)
+    lesions = [
+        (number, scene.lesion.name)
+        for number in range(20)
+        if (scene := benchmark.scene('endosim_a', number)).lesion
+    ]
+    named, bare = [], []
+    for method, dice in (('a', 0.5), ('b', 0.4)):
+        images = [make_image(f'images/{n:05d}.png', dice) for n, _ in lesions]
+        for image, (_, name) in zip(images, lesions):
+            image['lesion_classes'] = [name]
+        named.append(make_record(method, 'endosim_a', images=images))
+        images = [{**image, 'lesion_classes': []} for image in images]
+        bare.append(make_record(method, 'endosim_a', images=images))
+    for name, records in (('named', named), ('bare', bare)):
+        write_compact(records, tmp_path / f'evidence/{name}.jsonl.gz')
+    expected = blocks.lesion_classes_block(named, 'a', 'b')
+    assert '| nodule ' in expected
+
+    def rendered(words):
+        return write_page(f'<!-- evidence: {words} -->\n<!-- /evidence -->\n').render()
+
+    assert expected in rendered('lesion_classes named a b')
+    assert expected in rendered('lesion_classes bare a b 5')
+    with pytest.raises(ProtocolError, match='no lesion_classes'):
+        rendered('lesion_classes bare a b')
+    with pytest.raises(ProtocolError, match='--seed 6'):
+        rendered('lesion_classes bare a b 6')
+    draws = blocks.draws_lesion_classes_block({'5': named}, 'a', 'b')
+    assert draws in rendered('draws_lesion_classes a b 5=bare')
 
 
 def test_what_is_not_measured_yet_says_so(write_page):

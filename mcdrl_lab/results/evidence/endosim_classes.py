@@ -1,0 +1,57 @@
+"""Lesion classes of EndoSim's images, for records that do not name them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import replace
+from functools import lru_cache
+from pathlib import PurePosixPath
+
+from mcdrl_lab.errors import ProtocolError
+from mcdrl_lab.plans.records import RunRecord
+from mcdrl_lab.simulation.hospitals import SITES, Conditions
+from mcdrl_lab.simulation.sampling import sample_scene
+
+
+def with_lesion_classes(records: Iterable[RunRecord], seed: int) -> list[RunRecord]:
+    """Fill in the lesion classes that compact records once left out.
+
+    Seed, site and number of an image fix its lesion, whatever the other options of the
+    data set. What a record says itself stays.
+
+    Args:
+        records: Runs on EndoSim.
+        seed: Number of the data set.
+
+    Raises:
+        ProtocolError: Another site or image than EndoSim's, or an image with a lesion
+            where that data set has none: it is another one.
+    """
+    return [
+        replace(
+            record, images=[_filled(record, image, seed) for image in record.images]
+        )
+        for record in records
+    ]
+
+
+def _filled(record: RunRecord, image: dict, seed: int) -> dict:
+    if not image['has_lesion'] or image.get('lesion_classes'):
+        return image
+    where = f'{record.method}, {record.held_out}, {image["image"]}'
+    number = PurePosixPath(image['image']).stem
+    if record.held_out not in SITES or not number.isdecimal():
+        raise ProtocolError(f'{where}: no image of EndoSim.')
+    name = _lesion_class(seed, record.held_out, int(number))
+    if name is None:
+        raise ProtocolError(
+            f'{where} has a lesion, and none in EndoSim with --seed {seed}: the '
+            'records are of another data set.'
+        )
+    return {**image, 'lesion_classes': [name]}
+
+
+@lru_cache(maxsize=100_000)
+def _lesion_class(seed: int, site: str, number: int) -> str | None:
+    lesion = sample_scene(seed, number, Conditions(site)).lesion
+    return None if lesion is None else lesion.name

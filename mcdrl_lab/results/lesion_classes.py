@@ -1,0 +1,124 @@
+"""Methods beside each other on the images with a lesion of each class."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+
+from mcdrl_lab.errors import ProtocolError
+from mcdrl_lab.plans.records import RunRecord
+
+from .comparison import Comparison, compare, runs_of
+from .scores import done
+from .statistics import RESAMPLES, holm
+
+
+@dataclass(frozen=True)
+class ClassComparison:
+    """Two methods on the images with a lesion of one class.
+
+    Args:
+        lesion_class: Its name.
+        comparison: Of these images alone. ``overall.p_holm`` is corrected over all
+            classes and methods that were asked for together.
+    """
+
+    lesion_class: str
+    comparison: Comparison
+
+
+def lesion_class_names(records: Iterable[RunRecord]) -> list[str]:
+    """Lesion classes of the tested images, sorted by name.
+
+    Args:
+        records: Run records.
+
+    Raises:
+        ProtocolError: An image with a lesion whose classes are not recorded, or no
+            lesion at all.
+    """
+    names: set[str] = set()
+    for record in done(records):
+        for image in record.images:
+            if not image['has_lesion']:
+                continue
+            if not image.get('lesion_classes'):
+                raise ProtocolError(
+                    f'{record.method}, {record.held_out}, seed {record.seed}: image '
+                    f'{image["image"]} has a lesion and no lesion_classes. Compact '
+                    'records of before have none: keep those of the plan again.'
+                )
+            names.update(image['lesion_classes'])
+    if not names:
+        raise ProtocolError('no image of these runs has a lesion.')
+    return sorted(names)
+
+
+def of_lesion_class(records: Iterable[RunRecord], name: str) -> list[RunRecord]:
+    """The runs as if the images with a lesion of one class were all there is.
+
+    Args:
+        records: Run records.
+        name: Of the class; an image of two classes belongs to both.
+    """
+    return [
+        replace(
+            record,
+            images=[i for i in record.images if name in i.get('lesion_classes', ())],
+        )
+        for record in done(records)
+    ]
+
+
+def compare_by_lesion_class(
+    records: Iterable[RunRecord],
+    a: str,
+    others: Sequence[str],
+    metric: str = 'dice',
+    *,
+    selection: str = 'validation',
+    resamples: int = RESAMPLES,
+) -> list[ClassComparison]:
+    """Compare one method with others, on each lesion class's images alone.
+
+    The score of an image is that of its whole foreground.
+
+    Args:
+        records: Run records.
+        a: Name of the method in question.
+        others: Names of the methods it is measured against.
+        metric: Per-image metric of images with a lesion.
+        selection: Which kind of runs, ``'validation'`` or ``'oracle'``.
+        resamples: Number of bootstrap samples.
+
+    Returns:
+        A comparison for each class and each of ``others``, class by class.
+
+    Raises:
+        ProtocolError: See :func:`lesion_class_names` and
+            :func:`~mcdrl_lab.results.comparison.compare`.
+    """
+    records = list(records)
+    wanted = [r for name in (a, *others) for r in runs_of(records, name, selection)]
+    found = [
+        ClassComparison(name, comparison)
+        for name in lesion_class_names(wanted)
+        for comparison in compare(
+            of_lesion_class(wanted, name),
+            a,
+            others,
+            metric,
+            selection=selection,
+            resamples=resamples,
+        )
+    ]
+    corrected = holm([each.comparison.overall.p for each in found])
+    return [
+        replace(
+            each,
+            comparison=replace(
+                each.comparison, overall=replace(each.comparison.overall, p_holm=p)
+            ),
+        )
+        for each, p in zip(found, corrected)
+    ]
