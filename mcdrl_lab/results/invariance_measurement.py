@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import count, islice
 
 import numpy as np
@@ -17,7 +17,7 @@ from mcdrl_lab.simulation.counterfactuals import (
     draw_pictures,
     scene_pair,
 )
-from mcdrl_lab.simulation.hospitals import SITES, Conditions
+from mcdrl_lab.simulation.hospitals import SITES
 from mcdrl_lab.simulation.sampling import sample_scene
 from mcdrl_lab.simulation.scene import CONFOUNDERS, Scene
 from mcdrl_lab.simulation.simulated_sites import Benchmark
@@ -91,7 +91,7 @@ def draw_probe_scenes(
     """Draw scenes that no model was trained on.
 
     Args:
-        benchmark: Its size, and how far its sites differ.
+        benchmark: Its size, how far its sites differ, and its other options.
         number: Number of scenes of each kind.
 
     Returns:
@@ -99,12 +99,14 @@ def draw_probe_scenes(
         for probes of those; and scenes of all sites in turn, for the probe of the
         site.
     """
-    alone = [sample_scene(_PROBE_SEED, index) for index in range(number)]
-    sites = tuple(SITES[index % len(SITES)] for index in range(number))
-    shifted = [
-        sample_scene(_PROBE_SEED, index, Conditions(site, benchmark.spurious))
-        for index, site in enumerate(sites)
+    places = benchmark.lesion_places
+    alone = [
+        sample_scene(_PROBE_SEED, index, lesion_places=places)
+        for index in range(number)
     ]
+    sites = tuple(SITES[index % len(SITES)] for index in range(number))
+    unseen = replace(benchmark, seed=_PROBE_SEED)
+    shifted = [unseen.scene(site, index) for index, site in enumerate(sites)]
     return (
         _probe_scenes(alone, (), benchmark.size),
         _probe_scenes(shifted, sites, benchmark.size),

@@ -98,12 +98,29 @@ def frame(scene: Scene, view: View) -> np.ndarray | None:
     Raises:
         SceneError: No such frame.
     """
-    steps = np.abs((np.arange(view.size) + 0.5) / view.size - 0.5)
-    x, y = steps[None], steps[:, None]
     if scene.frame == 'full':
         return None
-    if scene.frame == 'octagon':
+    steps = np.abs((np.arange(view.size) + 0.5) / view.size - 0.5)
+    return np.asarray(in_frame(scene.frame, steps[None], steps[:, None]))
+
+
+def in_frame(
+    name: str, x: np.ndarray | float, y: np.ndarray | float
+) -> np.ndarray | bool:
+    """Whether places lie in the picture.
+
+    Args:
+        name: One of ``FRAMES``.
+        x: Distance from the middle of the image, across, in widths of the image.
+        y: The same, up or down.
+
+    Raises:
+        SceneError: No such frame.
+    """
+    if name == 'full':
+        return (x < 0.5) & (y < 0.5)
+    if name == 'octagon':
         return (x < 0.485) & (y < 0.485) & (x + y < 0.80)
-    if scene.frame == 'circle':
+    if name == 'circle':
         return x * x + y * y < 0.5**2
-    raise SceneError(f'frame {scene.frame!r}: expected one of {list(FRAMES)}.')
+    raise SceneError(f'frame {name!r}: expected one of {list(FRAMES)}.')

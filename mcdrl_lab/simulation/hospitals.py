@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import random
+from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 
 from .scene import EXCLUSIVE, LESION_CLASSES, SURFACE_CONFOUNDERS, SceneError
 
@@ -62,6 +65,72 @@ _WITH_CLASS, _WITH_OTHER = 0.7, 0.1
 
 
 @dataclass(frozen=True)
+class Pairing:
+    """Which conditions go with lesions at which site, and which with lesion classes.
+
+    Args:
+        home: Confounder -> the site where it goes with lesions, as :data:`HOME`.
+        class_clues: The two others -> which two lesion classes they go with, counted
+            from the site's own place in the list of sites.
+        classes: Lesion classes in the order that they are counted in.
+    """
+
+    home: Mapping[str, str]
+    class_clues: Mapping[str, tuple[int, int]]
+    classes: tuple[str, ...]
+
+    def classes_of(self, name: str, site: str) -> tuple[str, str]:
+        """Lesion classes that one of ``class_clues`` goes with at a site."""
+        first, second = (
+            self.classes[(SITES.index(site) + place) % len(self.classes)]
+            for place in self.class_clues[name]
+        )
+        return first, second
+
+
+@lru_cache(maxsize=64)
+def pairing_of(number: int) -> Pairing:
+    """The pairs of condition and site, and of condition and lesion class.
+
+    Args:
+        number: 0 for those of the documentation. Any other draws other pairs: no
+            condition goes with what it goes with in those. Every site is home to two
+            conditions that can occur together.
+    """
+    if number == 0:
+        return Pairing(HOME, _CLASS_CLUES, LESION_CLASSES)
+    generator = random.Random(number)
+
+    def shuffled(names: tuple[str, ...]) -> list[str]:
+        # What these numbers are is promised by Python, how it shuffles is not.
+        return sorted(names, key=lambda _: generator.random())
+
+    while True:
+        names = shuffled(tuple(SHARED_RATES))
+        clues, at_home = names[:2], names[2:]
+        home = {name: SITES[place // 2] for place, name in enumerate(at_home)}
+        if _are_other(home):
+            break
+    places = dict(zip(clues, _CLASS_CLUES.values()))
+    return Pairing(home, places, tuple(shuffled(LESION_CLASSES)))
+
+
+def _are_other(home: Mapping[str, str]) -> bool:
+    """Whether pairs differ from the documentation's, and leave each other room."""
+    if any(name not in home for name in _CLASS_CLUES):
+        return False
+    if any(home.get(name) == site for name, site in HOME.items()):
+        return False
+    for first, second in EXCLUSIVE:
+        # Both without a home: they go with different classes.
+        if (first in home) != (second in home):
+            return False
+        if first in home and home[first] == home[second]:
+            return False
+    return True
+
+
+@dataclass(frozen=True)
 class Conditions:
     """How scenes of a site are imaged.
 
@@ -69,6 +138,7 @@ class Conditions:
         site: One of ``SITES``; None for no site, where nothing is shifted.
         spurious: How far the site departs from what all sites share, from 0 (not at
             all) to 1.
+        pairing: See :func:`pairing_of`.
 
     Raises:
         SceneError: Another site, or a value outside [0, 1].
@@ -76,6 +146,7 @@ class Conditions:
 
     site: str | None = None
     spurious: float = 0.0
+    pairing: int = 0
 
     def __post_init__(self) -> None:
         if self.site is not None and self.site not in SITES:
@@ -94,7 +165,7 @@ class Conditions:
         """
         if self.site is None:
             return dict(SHARED_RATES)
-        shifted = _fully_shifted_rates(self.site, lesion)
+        shifted = _fully_shifted_rates(self.site, lesion, pairing_of(self.pairing))
         return {
             name: _mix(rate, shifted[name], self.spurious)
             for name, rate in SHARED_RATES.items()
@@ -102,28 +173,35 @@ class Conditions:
 
     def on_lesion(self) -> dict[str, float]:
         """How often each surface confounder, if there, lies on a scene's lesion."""
+        home = pairing_of(self.pairing).home
         shifted = {
             name: _ON_LESION_AT_HOME
-            if HOME[name] == self.site
+            if home[name] == self.site
             else _ON_LESION_ELSEWHERE
             for name in SURFACE_CONFOUNDERS
+            if name in home
         }
         spurious = 0.0 if self.site is None else self.spurious
-        return {n: _mix(SHARED_ON_LESION, shifted[n], spurious) for n in shifted}
+        # One that goes with classes lies there as often as where sites do not differ.
+        return {
+            name: _mix(SHARED_ON_LESION, shifted.get(name, SHARED_ON_LESION), spurious)
+            for name in SURFACE_CONFOUNDERS
+        }
 
 
 def _mix(shared: float, shifted: float, spurious: float) -> float:
     return (1 - spurious) * shared + spurious * shifted
 
 
-def _fully_shifted_rates(site: str, lesion: str | None) -> dict[str, float]:
+def _fully_shifted_rates(
+    site: str, lesion: str | None, pairing: Pairing
+) -> dict[str, float]:
     rates = {
         name: (_AT_HOME if home == site else _ELSEWHERE)[lesion is not None]
-        for name, home in HOME.items()
+        for name, home in pairing.home.items()
     }
-    for name, places in _CLASS_CLUES.items():
-        start = SITES.index(site)
-        classes = [LESION_CLASSES[(start + k) % len(LESION_CLASSES)] for k in places]
+    for name in pairing.class_clues:
+        classes = pairing.classes_of(name, site)
         rates[name] = _WITH_CLASS if lesion in classes else _WITH_OTHER
     for first, second in EXCLUSIVE:
         rates[second] = min(rates[second], 1 - rates[first])

@@ -6,7 +6,7 @@ import math
 
 import numpy as np
 
-from .camera import FRAMES
+from .camera import FRAMES, in_frame
 from .hospitals import LESION_RATES, SITES, Conditions
 from .scene import (
     CONFOUNDERS,
@@ -17,7 +17,11 @@ from .scene import (
     Lesion,
     Placement,
     Scene,
+    SceneError,
 )
+
+LESION_PLACES = ('central', 'anywhere')
+"""Where lesions lie: in the middle of the image, or anywhere in the field of view."""
 
 _RADII = {
     'polyp': (0.12, 0.20),
@@ -28,40 +32,78 @@ _RADII = {
 }
 _FRAME_RATES = (0.5, 0.3, 0.2)
 _LUMEN_IN_VIEW = 0.6
+# The middle of a lesion that lies anywhere keeps to so much of the way to the border.
+_REACH = 0.9
+# What lies beside the lesion lies within so much of a turn of the image's middle.
+_TURN = {'central': math.pi, 'anywhere': math.pi / 2}
 # A confounder that is there at all is there to be seen.
 _LEAST_STRENGTH = 0.5
 
 
-def sample_scene(seed: int, index: int, conditions: Conditions | None = None) -> Scene:
+def sample_scene(
+    seed: int,
+    index: int,
+    conditions: Conditions | None = None,
+    lesion_places: str = 'central',
+) -> Scene:
     """Draw the variables of a scene.
 
     Anatomy and lesion do not depend on how strongly sites differ: the scenes of one
     site at several values of ``spurious`` differ in their confounders and no more.
+    Those with lesions anywhere are the central ones with another focus, and what
+    follows from it.
 
     Args:
         seed: Number of the data set, from 0.
         index: Number of the scene in its site, from 0.
         conditions: Where it is imaged. By default at no site: confounders then do
             not depend on the lesion.
+        lesion_places: One of ``LESION_PLACES``. Healthy scenes follow it too: what the
+            camera looks at tells nothing of a lesion.
+
+    Raises:
+        SceneError: Another value of ``lesion_places``.
     """
+    if lesion_places not in LESION_PLACES:
+        raise SceneError(
+            f'lesion_places={lesion_places!r}: expected one of {list(LESION_PLACES)}.'
+        )
     conditions = conditions or Conditions()
     place = 0 if conditions.site is None else 1 + SITES.index(conditions.site)
-    streams = np.random.SeedSequence((seed, place, index)).spawn(4)
-    anatomy, lesion, confounders, rest = map(np.random.default_rng, streams)
+    streams = np.random.SeedSequence((seed, place, index)).spawn(5)
+    anatomy, lesion, confounders, rest, places = map(np.random.default_rng, streams)
     focus_x, focus_y = anatomy.uniform(0.35, 0.65, 2).tolist()
     found = _lesion(lesion)
     name = None if found is None else found.name
+    chances = {name: rest.random(3).tolist() for name in SURFACE_CONFOUNDERS}
+    frame = FRAMES[rest.choice(len(FRAMES), p=_FRAME_RATES)]
+    if lesion_places == 'anywhere':
+        focus_x, focus_y = _anywhere(places, frame)
     return Scene(
         anatomy=_anatomy(anatomy, focus_x, focus_y),
         lesion=found,
         confounders=_confounders(confounders, conditions.rates(name)),
         focus_x=focus_x,
         focus_y=focus_y,
-        placements=_placements(rest, focus_x, focus_y, found, conditions.on_lesion()),
-        frame=FRAMES[rest.choice(len(FRAMES), p=_FRAME_RATES)],
+        placements=_placements(
+            chances,
+            (focus_x, focus_y),
+            found,
+            conditions.on_lesion(),
+            _TURN[lesion_places],
+        ),
+        frame=frame,
         direction=rest.uniform(0, math.tau),
         pattern=int(rest.integers(2**31)),
     )
+
+
+def _anywhere(generator: np.random.Generator, frame: str) -> tuple[float, float]:
+    """A place in the field of view, each as likely as the other."""
+    while True:
+        x, y = generator.uniform(-0.5, 0.5, 2).tolist()
+        if in_frame(frame, abs(x), abs(y)):
+            return 0.5 + _REACH * x, 0.5 + _REACH * y
 
 
 def _anatomy(generator: np.random.Generator, focus_x: float, focus_y: float) -> Anatomy:
@@ -113,22 +155,22 @@ def _confounders(
 
 
 def _placements(
-    generator: np.random.Generator,
-    focus_x: float,
-    focus_y: float,
+    chances: dict[str, list[float]],
+    focus: tuple[float, float],
     lesion: Lesion | None,
     on_lesion: dict[str, float],
+    most_turn: float,
 ) -> dict[str, Placement]:
+    focus_x, focus_y = focus
     placements = {}
-    for name in SURFACE_CONFOUNDERS:
-        chance, step, turn = generator.random(3).tolist()
+    for name, (chance, step, turn) in chances.items():
         on = lesion is not None and chance < on_lesion[name]
         if on:
             away, angle = 0.04 + 0.08 * step, math.tau * turn
         else:
-            # Towards the middle of the image, within a quarter turn.
+            # Towards the middle of the image.
             middle = math.atan2(0.5 - focus_y, 0.5 - focus_x)
-            away, angle = 0.27 + 0.09 * step, middle + math.pi * (turn - 0.5)
+            away, angle = 0.27 + 0.09 * step, middle + most_turn * (turn - 0.5)
         placements[name] = Placement(
             x=focus_x + away * math.cos(angle),
             y=focus_y + away * math.sin(angle),

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 EXIT_BAD_INPUT = 2
@@ -56,6 +56,21 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help='number of the data set (default: %(default)s)',
     )
     parser.add_argument(
+        '--lesion-places',
+        choices=('central', 'anywhere'),
+        default='central',
+        help='where lesions lie: near the middle of the image, or anywhere in the '
+        'field of view (default: %(default)s)',
+    )
+    parser.add_argument(
+        '--pairing',
+        type=int,
+        default=0,
+        metavar='N',
+        help='which conditions go with which sites and lesion classes: 0 for the table '
+        'in docs/endosim.md, any other number for other pairs (default: %(default)s)',
+    )
+    parser.add_argument(
         '--pictures',
         type=Path,
         metavar='FOLDER',
@@ -79,7 +94,14 @@ def run(args: argparse.Namespace) -> int:
     from .simulated_sites import Benchmark, write_benchmark
 
     try:
-        benchmark = Benchmark(args.images_per_site, args.size, args.spurious, args.seed)
+        benchmark = Benchmark(
+            args.images_per_site,
+            args.size,
+            args.spurious,
+            args.seed,
+            args.lesion_places,
+            args.pairing,
+        )
         states = write_benchmark(benchmark, args.out, _show_progress)
         pictures = [] if args.pictures is None else write_pictures(args.pictures)
     except ConversionError as error:
@@ -93,9 +115,25 @@ def run(args: argparse.Namespace) -> int:
         return EXIT_STOPPED
     for site, state in states.items():
         print(f'{site}: {state}: {benchmark.images_per_site} images')
+    if benchmark.pairing:
+        print('\n'.join(_pairs(benchmark.pairing)))
     for picture in pictures:
         print(picture)
     return 0
+
+
+def _pairs(number: int) -> Iterator[str]:
+    """What goes with what, a line a site."""
+    from .hospitals import SITES, pairing_of
+
+    pairing = pairing_of(number)
+    for site in SITES:
+        here = ', '.join(name for name, home in pairing.home.items() if home == site)
+        clues = '; '.join(
+            f'{name} with {" and ".join(pairing.classes_of(name, site))}'
+            for name in pairing.class_clues
+        )
+        yield f'{site}: home of {here}; {clues}'
 
 
 def _show_progress(numbers: range, site: str) -> Iterable[int]:

@@ -31,7 +31,7 @@ from mcdrl_lab.data.site_index import (
 
 from .drawing import draw
 from .hospitals import SITES, Conditions
-from .sampling import sample_scene
+from .sampling import LESION_PLACES, sample_scene
 from .scene import CONFOUNDERS, MASK_VALUES, SURFACE_CONFOUNDERS, Scene
 
 PARAMETERS_FILE = 'endosim.json'
@@ -52,6 +52,8 @@ say with 0 or 1 where a surface confounder lies, or would lie.
 
 # To be raised with every change that draws other images from the same numbers.
 _DRAWING_VERSION = 2
+# Data sets of before there were these options have the same file.
+_LATER_OPTIONS = {'lesion_places': 'central', 'pairing': 0}
 _MIN_SIZE, _MAX_SIZE = 32, 1024
 # Beyond, two pairs of seed and site could mean the same random numbers.
 _SEEDS = 2**32
@@ -66,6 +68,9 @@ class Benchmark:
         size: Height and width of the images in pixels, from 32 to 1024.
         spurious: How far sites differ, from 0 (not at all) to 1.
         seed: Number of the data set, from 0 to below 2 ** 32.
+        lesion_places: ``'central'``, or ``'anywhere'`` in the field of view.
+        pairing: Which conditions go with which sites and lesion classes, from 0 to
+            below 2 ** 32; see :func:`~mcdrl_lab.simulation.hospitals.pairing_of`.
 
     Raises:
         ConversionError: A value out of its range.
@@ -75,6 +80,8 @@ class Benchmark:
     size: int = 128
     spurious: float = 0.8
     seed: int = 0
+    lesion_places: str = 'central'
+    pairing: int = 0
 
     def __post_init__(self) -> None:
         if self.images_per_site < 1:
@@ -91,6 +98,15 @@ class Benchmark:
             )
         if not 0 <= self.seed < _SEEDS:
             raise ConversionError(f'--seed {self.seed}: expected 0 to {_SEEDS - 1}.')
+        if self.lesion_places not in LESION_PLACES:
+            raise ConversionError(
+                f'--lesion-places {self.lesion_places}: expected one of '
+                f'{list(LESION_PLACES)}.'
+            )
+        if not 0 <= self.pairing < _SEEDS:
+            raise ConversionError(
+                f'--pairing {self.pairing}: expected 0 to {_SEEDS - 1}.'
+            )
 
     def scene(self, site: str, index: int) -> Scene:
         """The scene of an image, to be drawn again or under other conditions.
@@ -99,11 +115,15 @@ class Benchmark:
             site: One of ``SITES``.
             index: Number of the image in its site, which is its file's name.
         """
-        return sample_scene(self.seed, index, Conditions(site, self.spurious))
+        conditions = Conditions(site, self.spurious, self.pairing)
+        return sample_scene(self.seed, index, conditions, self.lesion_places)
 
     def text(self) -> str:
         """The file that says what a folder holds."""
         values = {'drawing_version': _DRAWING_VERSION, **asdict(self)}
+        for name, default in _LATER_OPTIONS.items():
+            if values[name] == default:
+                del values[name]
         return json.dumps(values, indent=1) + '\n'
 
     @classmethod

@@ -6,6 +6,7 @@ from mcdrl_lab.simulation.hospitals import (
     SHARED_RATES,
     SITES,
     Conditions,
+    pairing_of,
 )
 from mcdrl_lab.simulation.scene import (
     CONFOUNDERS,
@@ -98,6 +99,75 @@ def test_rates_change_in_proportion_to_the_shift():
     assert half.on_lesion()['blood'] == pytest.approx((0.5 + 0.9) / 2)
     assert half.on_lesion()['mucus'] == pytest.approx((0.5 + 0.1) / 2)
     assert tuple(half.on_lesion()) == SURFACE_CONFOUNDERS
+
+
+NUMBERS = range(1, 60)
+
+
+def test_without_another_number_the_pairs_are_those_of_the_documentation():
+    assert pairing_of(0).home == HOME
+    assert pairing_of(0).classes_of('blur', 'endosim_a') == ('polyp', 'tumour')
+    assert pairing_of(0).classes_of('white_light', 'endosim_e') == (
+        'tumour',
+        'inflammation',
+    )
+    assert Conditions('endosim_b', 1.0, 0) == Conditions('endosim_b', 1.0)
+
+
+@pytest.mark.parametrize('number', NUMBERS)
+def test_another_number_pairs_nothing_as_before(number):
+    pairing = pairing_of(number)
+    assert sorted([*pairing.home, *pairing.class_clues]) == sorted(CONFOUNDERS)
+    assert sorted(pairing.home.values()) == sorted(SITES * 2)
+    assert not {'blur', 'white_light'} & set(pairing.class_clues)
+    assert not any(HOME.get(name) == site for name, site in pairing.home.items())
+    assert sorted(pairing.classes) == sorted(LESION_CLASSES)
+
+
+@pytest.mark.parametrize('number', NUMBERS)
+def test_under_other_pairs_conditions_tell_of_lesions_as_strongly(number):
+    pairing = pairing_of(number)
+    for site in SITES:
+        conditions = Conditions(site, 1.0, number)
+        for lesion in LESIONS:
+            rates = conditions.rates(lesion)
+            assert tuple(rates) == CONFOUNDERS
+            assert all(rates[a] + rates[b] <= 1 + 1e-12 for a, b in EXCLUSIVE)
+            for name in pairing.class_clues:
+                goes = lesion in pairing.classes_of(name, site)
+                assert rates[name] == pytest.approx(0.7 if goes else 0.1)
+        for name, home in pairing.home.items():
+            gap = conditions.rates('cyst')[name] - conditions.rates(None)[name]
+            assert gap == pytest.approx(0.7 if site == home else -0.2)
+        for name, rate in conditions.on_lesion().items():
+            expected = 0.9 if pairing.home.get(name) == site else 0.1
+            assert rate == (expected if name in pairing.home else 0.5)
+
+
+def test_pairs_follow_from_their_number():
+    assert len({tuple(pairing_of(number).home.items()) for number in NUMBERS}) == 59
+    # The one draw that docs/endosim.md declares.
+    pairing = pairing_of(1)
+    at_home = {
+        site: {name for name, home in pairing.home.items() if home == site}
+        for site in SITES
+    }
+    assert at_home == {
+        'endosim_a': {'reflection', 'blood'},
+        'endosim_b': {'mucus', 'near'},
+        'endosim_c': {'white_light', 'artifacts'},
+        'endosim_d': {'blur', 'nbi'},
+        'endosim_e': {'far', 'uneven'},
+    }
+    assert pairing.class_clues == {'dark': (0, 1), 'bright': (2, 3)}
+    assert pairing.classes == ('tumour', 'polyp', 'nodule', 'cyst', 'inflammation')
+
+
+def test_without_shift_pairs_do_not_matter():
+    for site in SITES:
+        conditions = Conditions(site, 0.0, 3)
+        assert conditions.rates('polyp') == pytest.approx(SHARED_RATES)
+        assert set(conditions.on_lesion().values()) == {0.5}
 
 
 @pytest.mark.parametrize(

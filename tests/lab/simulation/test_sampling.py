@@ -1,8 +1,12 @@
-from dataclasses import astuple, replace
+import hashlib
+import json
+from dataclasses import asdict, astuple, replace
 
 import numpy as np
 import pytest
 
+from mcdrl_lab.simulation.camera import in_frame
+from mcdrl_lab.simulation.drawing import draw
 from mcdrl_lab.simulation.hospitals import LESION_RATES, SITES, Conditions
 from mcdrl_lab.simulation.sampling import sample_scene
 from mcdrl_lab.simulation.scene import (
@@ -10,6 +14,7 @@ from mcdrl_lab.simulation.scene import (
     LESION_CLASSES,
     SURFACE_CONFOUNDERS,
     Confounders,
+    SceneError,
 )
 
 COUNT = 2000
@@ -34,6 +39,23 @@ def test_a_scene_follows_from_seed_and_index_in_any_order():
     forth = [sample_scene(1, k) for k in range(6)]
     back = [sample_scene(1, k) for k in reversed(range(6))]
     assert forth == back[::-1]
+
+
+def fingerprint(scenes):
+    """Of all variables of some scenes, but for their last digits."""
+    text = json.dumps([asdict(scene) for scene in scenes])
+    numbers = json.loads(text, parse_float=lambda digits: round(float(digits), 9))
+    return hashlib.sha256(json.dumps(numbers).encode()).hexdigest()
+
+
+def test_scenes_of_data_sets_that_are_there_stay_as_they_are():
+    """Records name images by their number alone; the digest is of the first release."""
+    scenes = [sample_scene(3, index) for index in range(20)]
+    conditions = Conditions('endosim_b', 0.7)
+    scenes += [sample_scene(5, index, conditions) for index in range(20)]
+    assert fingerprint(scenes) == (
+        '714882faae548709aea0ba9a38786f9686b546727279d4239a7421e9a1154569'
+    )
 
 
 def test_seeds_indices_and_sites_give_different_scenes():
@@ -87,6 +109,89 @@ def test_what_lies_on_the_lesion_is_near_its_middle_and_the_rest_is_not(shifted)
             assert 0.04 <= away <= 0.12 if place.on_lesion else 0.27 <= away <= 0.36
             assert 0 < place.x < 1 and 0 < place.y < 1
             assert scene.lesion is not None or not place.on_lesion
+
+
+@pytest.fixture(scope='module')
+def scattered():
+    conditions = Conditions('endosim_b', 1.0)
+    return [sample_scene(5, k, conditions, 'anywhere') for k in range(COUNT)]
+
+
+def test_lesions_anywhere_are_the_same_ones_in_another_place(scattered, shifted):
+    moved = 0
+    for scene, central in zip(scattered, shifted['endosim_b']):
+        assert 0.35 <= central.focus_x <= 0.65 and 0.35 <= central.focus_y <= 0.65
+        # The lumen goes with the focus, and surface confounders lie near it.
+        lumen = replace(
+            scene.anatomy,
+            lumen_x=central.anatomy.lumen_x,
+            lumen_y=central.anatomy.lumen_y,
+        )
+        focus = dict(focus_x=central.focus_x, focus_y=central.focus_y)
+        placements = dict(placements=central.placements)
+        assert replace(scene, anatomy=lumen, **focus, **placements) == central
+        for name in SURFACE_CONFOUNDERS:
+            there, before = scene.placements[name], central.placements[name]
+            assert there.on_lesion == before.on_lesion
+        moved += abs(scene.focus_x - 0.5) > 0.15 or abs(scene.focus_y - 0.5) > 0.15
+    assert moved > COUNT / 2
+
+
+def test_anywhere_is_anywhere_in_the_field_of_view(scattered):
+    places = np.array([(s.focus_x - 0.5, s.focus_y - 0.5) for s in scattered])
+    frames = np.array([s.frame for s in scattered])
+    full, circle = places[frames == 'full'], places[frames == 'circle']
+    # A square of side 0.9: each quarter as likely, and the middle ninth no more so.
+    assert np.abs(full).max() <= 0.45
+    for sign_x in (-1, 1):
+        for sign_y in (-1, 1):
+            inside = (sign_x * full[:, 0] > 0) & (sign_y * full[:, 1] > 0)
+            assert within(inside.mean(), 1 / 4, len(full))
+    assert within((np.abs(full) < 0.15).all(axis=1).mean(), 1 / 9, len(full))
+    # A disc of radius 0.45: half of it lies within 0.45 / sqrt(2).
+    distances = np.hypot(*circle.T)
+    assert distances.max() < 0.45
+    assert within((distances < 0.45 / np.sqrt(2)).mean(), 1 / 2, len(circle))
+    octagon = np.abs(places[frames == 'octagon'])
+    assert octagon.sum(axis=1).max() < 0.9 * 0.8
+
+
+def test_where_the_camera_looks_tells_nothing_of_a_lesion(scattered):
+    far = np.array(
+        [np.hypot(s.focus_x - 0.5, s.focus_y - 0.5) > 0.3 for s in scattered]
+    )
+    lesion = np.array([s.lesion is not None for s in scattered])
+    assert within(far[lesion].mean(), far.mean(), lesion.sum())
+    assert within(far[~lesion].mean(), far.mean(), (~lesion).sum())
+
+
+def test_what_lies_beside_a_lesion_at_the_border_stays_in_the_picture(scattered):
+    for scene in scattered:
+        for name in SURFACE_CONFOUNDERS:
+            place = scene.placements[name]
+            away = np.hypot(place.x - scene.focus_x, place.y - scene.focus_y)
+            if place.on_lesion:
+                assert 0.04 <= away <= 0.12 + 1e-9
+            else:
+                assert 0.27 - 1e-9 <= away <= 0.36 + 1e-9
+                assert in_frame(scene.frame, abs(place.x - 0.5), abs(place.y - 0.5))
+
+
+def test_every_lesion_is_to_be_seen_wherever_it_lies(scattered):
+    shares = []
+    for scene in scattered[:400]:
+        mask = draw(scene, size=48)[1]
+        if scene.lesion is None:
+            assert not mask.any()
+            continue
+        shares.append((mask > 0).mean())
+    # Far off, half hidden by the border, a nodule still has some pixels.
+    assert len(shares) > 250 and min(shares) > 5 / 48**2
+
+
+def test_another_word_for_where_lesions_lie_is_refused():
+    with pytest.raises(SceneError, match=r'lesion_places=.*central.*anywhere'):
+        sample_scene(0, 0, lesion_places='everywhere')
 
 
 def test_without_shift_sites_are_alike_in_all_variables():

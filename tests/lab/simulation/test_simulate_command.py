@@ -26,8 +26,22 @@ def test_defaults_are_those_of_the_benchmark_and_of_the_documentation():
     add_arguments(parser)
     args = parser.parse_args(['data/endosim'])
     values = (args.images_per_site, args.size, args.spurious, args.seed)
-    assert values == (200, 128, 0.8, 0)
+    values += (args.lesion_places, args.pairing)
+    assert values == (200, 128, 0.8, 0, 'central', 0)
     assert Benchmark() == Benchmark(*values)
+
+
+def test_other_pairs_are_said(tmp_path, capsys):
+    words = [str(tmp_path), *['--images-per-site', '1', '--size', '32']]
+    words += ['--lesion-places', 'anywhere', '--pairing', '1']
+    assert simulate(*words) == 0
+    assert Benchmark.read(tmp_path) == Benchmark(1, 32, 0.8, 0, 'anywhere', 1)
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[5] == (
+        'endosim_a: home of reflection, blood; dark with tumour and polyp; bright with '
+        'nodule and cyst'
+    )
+    assert len(lines) == 10
 
 
 @pytest.mark.parametrize(
@@ -36,6 +50,7 @@ def test_defaults_are_those_of_the_benchmark_and_of_the_documentation():
         ('--spurious 2', '--spurious 2.0'),
         ('--images-per-site 0', '--images-per-site 0'),
         ('--seed -3', '--seed -3'),
+        ('--pairing -3', '--pairing -3'),
     ],
 )
 def test_bad_values_give_one_line_and_exit_code_2(tmp_path, capsys, arguments, named):

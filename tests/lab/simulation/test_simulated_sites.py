@@ -9,7 +9,8 @@ from mmengine.registry import init_default_scope
 
 from mcdrl_common.findings import ConversionError
 from mcdrl_lab.simulation.drawing import draw
-from mcdrl_lab.simulation.hospitals import SITES
+from mcdrl_lab.simulation.hospitals import SITES, Conditions
+from mcdrl_lab.simulation.sampling import sample_scene
 from mcdrl_lab.simulation.scene import CONFOUNDERS, LESION_CLASSES, MASK_VALUES
 from mcdrl_lab.simulation.simulated_sites import Benchmark, write_benchmark
 from mcdrl_mmseg.datasets import EndoscopySiteDataset
@@ -106,6 +107,8 @@ def test_a_run_that_was_killed_is_made_good(copied, written):
         ({'spurious': 0.5}, 'spurious=0.8.*spurious=0.5'),
         ({'images_per_site': 7}, 'images_per_site=6.*images_per_site=7'),
         ({'size': 64}, 'size=48.*size=64'),
+        ({'lesion_places': 'anywhere'}, 'lesion_places=central.*=anywhere'),
+        ({'pairing': 2}, 'pairing=0.*pairing=2'),
     ],
 )
 def test_other_parameters_in_the_same_folder_are_refused(copied, change, named):
@@ -154,6 +157,28 @@ def test_what_a_folder_was_made_from_can_be_read(written, tmp_path):
         Benchmark.read(tmp_path)
 
 
+def test_the_file_of_a_data_set_without_the_later_options_is_as_before(written):
+    assert (written / 'endosim.json').read_text() == (
+        '{\n "drawing_version": 2,\n "images_per_site": 6,\n "size": 48,\n'
+        ' "spurious": 0.8,\n "seed": 3\n}\n'
+    )
+
+
+def test_lesions_anywhere_and_other_pairs_are_written_and_read(tmp_path):
+    benchmark = Benchmark(3, 32, 1.0, 3, lesion_places='anywhere', pairing=1)
+    write_benchmark(benchmark, tmp_path)
+    values = json.loads((tmp_path / 'endosim.json').read_text())
+    assert (values['lesion_places'], values['pairing']) == ('anywhere', 1)
+    assert Benchmark.read(tmp_path) == benchmark
+    scene = benchmark.scene('endosim_b', 2)
+    conditions = Conditions('endosim_b', 1.0, 1)
+    assert scene == sample_scene(3, 2, conditions, 'anywhere')
+    stored = cv2.imread(
+        str(tmp_path / 'endosim_b/masks/00002.png'), cv2.IMREAD_UNCHANGED
+    )
+    assert np.array_equal(stored, draw(scene, size=32)[1])
+
+
 def test_images_of_another_version_are_not_taken_for_this_ones(written, tmp_path):
     values = json.loads((written / 'endosim.json').read_text())
     (tmp_path / 'endosim.json').write_text(json.dumps({**values, 'drawing_version': 0}))
@@ -170,6 +195,8 @@ def test_images_of_another_version_are_not_taken_for_this_ones(written, tmp_path
         ({'spurious': float('nan')}, '--spurious nan'),
         ({'seed': -1}, '--seed -1'),
         ({'seed': 2**32}, '--seed 4294967296'),
+        ({'lesion_places': 'up'}, '--lesion-places up: expected one of'),
+        ({'pairing': -1}, '--pairing -1'),
     ],
 )
 def test_values_out_of_range_are_refused(values, named):
