@@ -23,6 +23,8 @@ COMPONENTS = {
     'METRICS': ['SiteLesionMetric'],
 }
 
+OWN = ('mcdrl_mmseg', 'mcdrl_common', 'mcdrl_lab')
+
 FIND_MISSING = f"""
 import mmseg.registry
 from mmengine.registry import init_default_scope
@@ -89,19 +91,23 @@ def test_import_takes_less_than_a_second_beyond_mmseg(after_mmseg):
     assert after_mmseg['seconds'] < 1
 
 
-def test_import_before_mmseg_registers_every_component():
-    assert (
-        printed(
-            f"""
-import json
+@pytest.fixture(scope='module')
+def before_mmseg() -> dict:
+    """Own modules that an import loads, and components missing once mmseg is there."""
+    return printed(
+        f"""
+import json, sys
 import mcdrl_mmseg
+own = [name for name in sys.modules if name.partition('.')[0] in {OWN!r}]
 import mmseg.models, mmseg.datasets, mmseg.engine, mmseg.evaluation
 {FIND_MISSING}
-print(json.dumps(missing))
+print(json.dumps(dict(own=own, missing=missing)))
 """
-        )
-        == []
     )
+
+
+def test_import_before_mmseg_registers_every_component(before_mmseg):
+    assert before_mmseg['missing'] == []
 
 
 def test_import_adds_no_heavy_package_beyond_what_mmseg_imports(after_mmseg):
@@ -126,18 +132,8 @@ def test_import_adds_no_heavy_package_beyond_what_mmseg_imports(after_mmseg):
     assert heavy.isdisjoint(after_mmseg['added']), after_mmseg['added']
 
 
-OWN = ('mcdrl_mmseg', 'mcdrl_common', 'mcdrl_lab')
-
-
-def test_import_loads_few_modules_and_none_of_the_lab():
-    names = printed(
-        f"""
-import json, sys
-import mcdrl_mmseg
-own = [name for name in sys.modules if name.partition('.')[0] in {OWN!r}]
-print(json.dumps(own))
-"""
-    )
+def test_import_loads_few_modules_and_none_of_the_lab(before_mmseg):
+    names = before_mmseg['own']
     assert len(names) <= 60, names
     assert not [name for name in names if name.startswith('mcdrl_lab')]
     # What draws, verifies, reads masks, calls open_clip or serves tools is loaded where
@@ -165,61 +161,55 @@ print(json.dumps(missing))
     assert names == []
 
 
-def test_mmengine_loads_checkpoints_as_before_until_the_apis_are_imported():
-    seen = printed(
-        IMPORT_MMSEG
-        + """
-import json
+# The checkpoint holds an object that MMEngine's continuation loads, and OpenMMLab's
+# with an older torch.
+LOAD_CHECKPOINTS = """
+import argparse, json
 import torch
-from mmengine.runner import checkpoint
+from mmengine.runner import checkpoint, load_checkpoint
 def state():
     loader = checkpoint.CheckpointLoader
     loaders = [loader._get_checkpoint_loader(path) for path in ('a.pth', 'http://a.b/c')]
     names = [f'{one.__module__}.{one.__name__}' for one in loaders]
     allowed = len(torch.serialization.get_safe_globals())
     return [*names, checkpoint.load_url.__module__, allowed]
-before = state()
+content = dict(
+    state_dict=torch.nn.Linear(2, 2).state_dict(), meta=argparse.Namespace(epoch=3)
+)
+torch.save(content, PATH)
+def outcome():
+    try:
+        read = load_checkpoint(torch.nn.Linear(2, 2), PATH, map_location='cpu')
+        return read['meta'].epoch
+    except Exception as error:
+        return type(error).__name__
+seen = [[state(), outcome()]]
 import mcdrl_mmseg
-after = state()
+seen.append([state(), outcome()])
 import mcdrl_mmseg.apis
-print(json.dumps([before, after, state()]))
+seen.append([state(), outcome()])
+print(json.dumps(seen))
 """
-    )
-    before, after, guarded = seen
+
+
+@pytest.fixture(scope='module')
+def loading(tmp_path_factory) -> list:
+    """How MMEngine loads: without the plug-in, with it, and with its apis."""
+    path = tmp_path_factory.mktemp('stock') / 'stock.pth'
+    return printed(f'{IMPORT_MMSEG}\nPATH = {str(path)!r}\n{LOAD_CHECKPOINTS}')
+
+
+def test_mmengine_loads_checkpoints_as_before_until_the_apis_are_imported(loading):
+    before, after, guarded = (state for state, _ in loading)
     assert after == before
     assert guarded[0] == 'mcdrl_mmseg.safe_loading.load_from_local'
     assert guarded[2] == 'mcdrl_mmseg.safe_loading'
 
 
-# An object that MMEngine's continuation loads, and OpenMMLab's with an older torch.
-LOAD_STOCK = """
-import json, sys, argparse
-import torch
-{imports}
-from mmengine.runner import load_checkpoint
-model = torch.nn.Linear(2, 2)
-content = dict(state_dict=model.state_dict(), meta=argparse.Namespace(epoch=3))
-torch.save(content, sys.argv[1])
-try:
-    read = load_checkpoint(torch.nn.Linear(2, 2), sys.argv[1], map_location='cpu')
-    print(json.dumps(read['meta'].epoch))
-except Exception as error:
-    print(json.dumps(type(error).__name__))
-"""
-
-
-def test_a_stock_checkpoint_loads_beside_the_plug_in_as_without_it(tmp_path):
-    def outcome(imports: str):
-        code = LOAD_STOCK.format(imports=imports)
-        path = str(tmp_path / 'stock.pth')
-        done = subprocess.run(
-            [sys.executable, '-c', code, path], capture_output=True, text=True
-        )
-        assert done.returncode == 0, done.stderr
-        return json.loads(done.stdout.splitlines()[-1])
-
-    assert outcome('import mcdrl_mmseg') == outcome('')
-    assert outcome('import mcdrl_mmseg.apis') == 'UnsafeCheckpointError'
+def test_a_stock_checkpoint_loads_beside_the_plug_in_as_without_it(loading):
+    without, beside, guarded = (outcome for _, outcome in loading)
+    assert beside == without
+    assert guarded == 'UnsafeCheckpointError'
 
 
 @pytest.mark.parametrize(
