@@ -7,8 +7,8 @@ import pytest
 from mmengine.registry import init_default_scope
 from mmseg.registry import TRANSFORMS
 
+from mcdrl_common import atomic_write
 from mcdrl_mmseg.datasets import EndoscopySiteDataset
-from mcdrl_mmseg.datasets.transforms import cached_loading
 from mcdrl_mmseg.datasets.transforms.cached_loading import CachedLoading, cache_leading
 
 STEPS = [
@@ -125,7 +125,7 @@ def test_a_full_disk_warns_and_loads_the_image_itself(root, monkeypatch):
     def full(*_):
         raise OSError('no space left')
 
-    monkeypatch.setattr(cached_loading, 'atomic_write', full)
+    monkeypatch.setattr(atomic_write, 'atomic_write', full)
     cached = dataset(root, cache_dir=str(root / 'cache'))
     with pytest.warns(UserWarning, match='no space left'):
         equal(cached[0], dataset(root)[0])
