@@ -147,7 +147,12 @@ def test_unbuilt_dictionary_stops_a_test_and_says_what_to_do(
     reference, without_dictionary
 ):
     run = reference.bench.tool(
-        'unbuilt', 'test.py', reference.config, without_dictionary, check=False
+        'unbuilt',
+        'test.py',
+        reference.config,
+        without_dictionary,
+        check=False,
+        fresh=False,
     )
     assert run.returncode != 0
     assert 'The confounder dictionary is not built' in run.output
@@ -161,6 +166,7 @@ def test_training_without_the_hook_stops_at_once_and_says_what_to_do(reference):
         reference.config,
         check=False,
         options=['custom_hooks=[]', 'train_dataloader.num_workers=0'],
+        fresh=False,
     )
     assert run.returncode != 0
     assert 'no hook builds model.decode_head.dictionary' in run.output

@@ -48,7 +48,7 @@ def test_predict_writes_all_that_is_asked_for_and_names_what_it_skips(bench, rep
     command = [sys.executable, repo_root / 'tools/predict.py', 'best.pth', images]
     command += ['clip.avi', 'damaged.jpg', '--out', 'out', '--batch-size', 4]
     command += ['--device', 'cpu', '--save', *kinds]
-    run = bench.start('predict', *command, check=False)
+    run = bench.start('predict', *command, check=False, fresh=False)
     assert run.returncode == 1, run.output
     assert '13 images segmented' in run.output
     assert 'frames/s' in run.output
@@ -69,7 +69,7 @@ def test_predict_writes_all_that_is_asked_for_and_names_what_it_skips(bench, rep
         assert [a['area'] for a in annotations] == [
             region['area'] for region in image['regions']
         ]
-    again = bench.start('predict', *command, check=False)
+    again = bench.start('predict', *command, check=False, fresh=False)
     assert again.returncode == 2
     assert 'in the way' in again.output
 

@@ -20,7 +20,7 @@ def killed(reference):
     path = reference.bench.folder / 'killed.py'
     path.write_text(config.replace('kill_at_iter=None', f'kill_at_iter={at}'))
     run = reference.bench.tool(
-        'killed', 'train.py', path, check=False, work_dir='broken'
+        'killed', 'train.py', path, check=False, work_dir='broken', fresh=False
     )
     assert run.returncode == -signal.SIGKILL
     assert (run.work_dir / 'last_checkpoint').read_text().endswith('epoch_1.pth')
