@@ -1,9 +1,8 @@
 # Every network here calls most lesion-free images diseased: almost all that it is trained
 # with shows a lesion.
 _base_ = ['./clip-endo-lite0_segformer_8e_endoscopy-sites-160x160.py']
-loading = _base_.train_pipeline[:2]
 train_pipeline = [
-    *loading,
+    *_base_.train_pipeline[:2],
     dict(type='LesionBalancedCrop', prob=0.5),
     *_base_.train_pipeline[2:],
 ]

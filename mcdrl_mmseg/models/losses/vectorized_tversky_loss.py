@@ -42,6 +42,12 @@ class VectorizedTverskyLoss(TverskyLoss):
         Returns:
             Scalar, weighted.
         """
+        # Sums over pixels leave float16's range; bfloat16 has three digits for them.
+        with torch.autocast(pred.device.type, enabled=False):
+            dtype = torch.promote_types(pred.dtype, torch.float32)
+            return self._of_all_classes(pred.to(dtype), target)
+
+    def _of_all_classes(self, pred: Tensor, target: Tensor) -> Tensor:
         classes = pred.shape[1]
         # Of integers: an ignored label is no class.
         labels = target.flatten(1).unsqueeze(1)

@@ -64,3 +64,18 @@ def test_it_is_built_as_mmsegs_and_named_as_asked():
     )
     assert loss.loss_name == 'loss_dice'
     assert isinstance(loss, TverskyLoss)
+
+
+@pytest.mark.parametrize('dtype', [torch.bfloat16, torch.float16])
+def test_mixed_precision_loses_nothing_in_the_sums_over_pixels(dtype):
+    # 300 x 300 of one class: their number is beyond float16.
+    logits = torch.randn(1, 2, 300, 300, generator=torch.Generator().manual_seed(0))
+    logits = logits.to(dtype)
+    labels = torch.zeros(1, 300, 300, dtype=torch.long)
+    labels[:, :10] = 1
+    loss = VectorizedTverskyLoss(alpha=0.5, beta=0.5)
+    expected = TverskyLoss(alpha=0.5, beta=0.5)(logits.double(), labels)
+    with torch.autocast('cpu', torch.bfloat16):
+        found = loss(logits, labels)
+    assert found.dtype == torch.float32
+    assert found.item() == pytest.approx(expected.item(), abs=1e-5)
