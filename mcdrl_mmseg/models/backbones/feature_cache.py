@@ -58,8 +58,10 @@ class FeatureCache:
         self._pending: dict[str, list[Tensor]] = {}
         self._opened: set[str] = set()
         self._places: dict[str, safe_open] = {}
-        # Views of the mapped files, found to be whole.
-        self._whole: dict[str, list[Tensor]] = {}
+        # How many features an entry has that was found to be whole. The tensors
+        # themselves would be small pieces of memory that stay between large ones that
+        # go: by them the heap grew with every image.
+        self._whole: dict[str, int] = {}
         self._next_refresh = 0.0
         self._writes = True
 
@@ -117,15 +119,16 @@ class FeatureCache:
         return found
 
     def _read(self, key: str) -> list[Tensor] | None:
-        if key in self._whole:
-            return self._whole[key]
         if key not in self._places:
             self._refresh()
         file = self._places.get(key)
-        found = None if file is None else _read_entry(file, key)
-        if found is not None:
-            self._whole[key] = found
-        return found
+        if file is None:
+            return None
+        count = self._whole.get(key) or _count_if_whole(file, key)
+        if not count:
+            return None
+        self._whole[key] = count
+        return [file.get_tensor(f'{key}.{number}') for number in range(count)]
 
     def _refresh(self) -> None:
         """Open the files that have come since the last look."""
@@ -181,8 +184,8 @@ class FeatureCache:
             )
 
 
-def _read_entry(file: safe_open, key: str) -> list[Tensor] | None:
-    """The features of an entry, or None where they are not what was written."""
+def _count_if_whole(file: safe_open, key: str) -> int:
+    """The number of an entry's features; 0 where they are not what was written."""
     from safetensors import SafetensorError
 
     features: list[Tensor] = []
@@ -191,9 +194,9 @@ def _read_entry(file: safe_open, key: str) -> list[Tensor] | None:
         while f'{key}.{len(features)}' in names:
             features.append(file.get_tensor(f'{key}.{len(features)}'))
     except SafetensorError:
-        return None
+        return 0
     whole = features and digest('', *features) == file.metadata()[key]
-    return features if whole else None
+    return len(features) if whole else 0
 
 
 def digest(text: str, *tensors: Tensor) -> str:

@@ -1,3 +1,4 @@
+import gc
 import pickle
 
 import pytest
@@ -43,6 +44,11 @@ def another(cache):
     return FeatureCache(cache.folder, cache.limit_gb)
 
 
+def count_tensors():
+    gc.collect()
+    return sum(isinstance(one, Tensor) for one in gc.get_objects())
+
+
 def check(features):
     assert len(features) == len(EXPECTED)
     assert all(torch.equal(*pair) for pair in zip(features, EXPECTED))
@@ -62,16 +68,16 @@ def test_later_processes_read_what_was_written(cache, tower):
     assert tower.seen == 0
 
 
-def test_an_entry_is_read_from_its_file_once(cache, tower, monkeypatch):
+def test_an_entry_is_found_to_be_whole_once(cache, tower, monkeypatch):
     cache.features(IMAGES, 'a', Tower())
     cache.flush()
-    read, reads = feature_cache._read_entry, []
+    count, counted = feature_cache._count_if_whole, []
 
-    def reading(file, key):
-        reads.append(key)
-        return read(file, key)
+    def counting(file, key):
+        counted.append(key)
+        return count(file, key)
 
-    monkeypatch.setattr(feature_cache, '_read_entry', reading)
+    monkeypatch.setattr(feature_cache, '_count_if_whole', counting)
     later = another(cache)
     for _ in range(3):
         found = later.features(IMAGES, 'a', tower)
@@ -79,7 +85,16 @@ def test_an_entry_is_read_from_its_file_once(cache, tower, monkeypatch):
         # What a caller changes is not what is kept.
         for part in found:
             part.zero_()
-    assert len(reads) == 2 and tower.seen == 0
+    assert len(counted) == 2 and tower.seen == 0
+
+
+def test_no_tensor_stays_behind_for_an_image_that_was_read(cache):
+    cache.features(IMAGES, 'a', Tower())
+    cache.flush()
+    later = another(cache)
+    before = count_tensors()
+    later.features(IMAGES, 'a', Tower())
+    assert count_tensors() == before
 
 
 def test_processes_beside_each_other_read_what_the_other_has_written(cache, tower):
