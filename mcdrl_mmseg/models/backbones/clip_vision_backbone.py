@@ -279,9 +279,16 @@ class CLIPVisionBackbone(BaseModule):
         """
         if self.feature_cache is None or not self._may_cache(inputs):
             return self._tower_features(inputs)
-        return self.feature_cache.features(
+        features = self.feature_cache.features(
             inputs, self._fingerprint(), self._tower_features
         )
+        # Files hold the usual layout; the head is quicker with the tower's own.
+        return tuple(self._laid_out(feature) for feature in features)
+
+    def _laid_out(self, feature: Tensor) -> Tensor:
+        if self.channels_last:
+            return feature.contiguous(memory_format=torch.channels_last)
+        return feature
 
     def _may_cache(self, inputs: Tensor) -> bool:
         """Whether the tower's features are those that the cache may hold.
@@ -312,19 +319,14 @@ class CLIPVisionBackbone(BaseModule):
         if up != down:
             size = [side * up // down for side in inputs.shape[2:]]
             inputs = F.interpolate(inputs, size=size, mode='bilinear', antialias=True)
-        if self.channels_last:
-            inputs = inputs.contiguous(memory_format=torch.channels_last)
+        inputs = self._laid_out(inputs)
         features = clip.vit_features if self._is_vit else clip.resnet_features
         if self._is_timm:
             features = clip.timm_features
         out = features(
             self.tower, inputs, self.out_indices, self.dense_mode, self.with_cp
         )
-        dense_features = out.dense_features
-        if self.channels_last:
-            dense_features = dense_features.contiguous(
-                memory_format=torch.channels_last
-            )
+        dense_features = self._laid_out(out.dense_features)
         return (*out.levels, dense_features, out.image_embedding)
 
 

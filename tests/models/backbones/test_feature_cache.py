@@ -224,6 +224,14 @@ def test_a_frozen_tower_sees_an_image_once(build, monkeypatch):
         torch.testing.assert_close(kept, computed, rtol=1e-5, atol=1e-5)
 
 
+def test_kept_features_have_the_layout_of_the_tower(build):
+    backbone = build(frozen=True, out_indices=(1,), channels_last=True)
+    backbone(PICTURES)
+    for feature in backbone(PICTURES):
+        assert feature.is_contiguous(memory_format=torch.channels_last)
+    assert backbone.seen == [1, 1, 1]
+
+
 def test_the_next_run_reads_what_the_last_one_kept(build):
     backbone = build(frozen=True)
     backbone(PICTURES)
