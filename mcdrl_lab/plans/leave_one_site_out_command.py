@@ -49,8 +49,27 @@ def run(args: argparse.Namespace) -> int:
     if args.tables_only:
         show_report(out, args.metrics)
         return 0
+    _check_that_no_option_took_a_config(args)
     if not args.config:
         raise ProtocolError('name at least one config, see --help.')
     from .plan import parse_method
 
     return run_plan([parse_method(text) for text in args.config], args, out)
+
+
+def _check_that_no_option_took_a_config(args: argparse.Namespace) -> None:
+    """Refuse configs behind an option whose values have no end, which holds them now."""
+    named = [
+        f'{key}={value}'
+        for key, value in args.cfg_options.items()
+        if '.' not in key and isinstance(value, str) and Path(value).is_file()
+    ]
+    for option, texts in (
+        ('--sites', [text for text in args.sites or [] if text.endswith('.py')]),
+        ('--cfg-options', [text for text in named if text.endswith('.py')]),
+    ):
+        if texts:
+            raise ProtocolError(
+                f'{option} took {" ".join(texts)}, which looks like a config to run: '
+                f'put all configs before {option}.'
+            )

@@ -42,6 +42,15 @@ def test_help_shows_an_example(command, capsys):
             'error: --devices: Slurm shares GPUs out',
         ),
         (['{config}', '--sites', 'z'], "error: --sites: unknown ['z']; the config has"),
+        (
+            ['--sites', 'x', 'a={config}'],
+            'error: --sites took a={config}, which looks like a config to run: put all',
+        ),
+        # Otherwise one method would be missing from the plan, and nothing said so.
+        (
+            ['a={config}', '--cfg-options', 'x.y=1', 'b={config}'],
+            'error: --cfg-options took b={config}, which looks like a config to run:',
+        ),
     ],
 )
 def test_what_cannot_be_planned_is_refused_in_one_line(
@@ -52,7 +61,8 @@ def test_what_cannot_be_planned_is_refused_in_one_line(
     arguments = [text.format(config=config) for text in arguments]
     assert main(['leave-one-site-out', *arguments]) == 2
     error = capsys.readouterr().err
-    assert error.startswith(message) and len(error.splitlines()) == 1
+    assert error.startswith(message.format(config=config))
+    assert len(error.splitlines()) == 1
 
 
 @pytest.fixture
