@@ -1,6 +1,6 @@
 """Imported first by the tools: asks for silence of what nobody can act on.
 
-The plug-in's ``foreign_noise`` says of what. Child processes inherit the wish; a
+The plug-in's ``library_warnings`` says of what. Child processes inherit the setting; a
 program that imports the plug-in itself, and MMSegmentation's own tools, do not have it.
 """
 

@@ -20,7 +20,7 @@ from .compat import (  # noqa: E402
 declare_torchvision_operators()
 leave_out_multimodal_models()
 
-from .foreign_noise import quiet_if_asked  # noqa: E402
+from .library_warnings import quiet_if_asked  # noqa: E402
 
 with quiet_if_asked():
     from . import datasets, engine, evaluation, models

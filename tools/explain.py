@@ -43,7 +43,7 @@ def main() -> int:
     import mcdrl_mmseg  # noqa: F401  (registers the components)
     from mcdrl_common.image_files import set_pixel_limit
     from mcdrl_lab.simulation.truth import true_confounders
-    from mcdrl_mmseg.apis.commands import USER_ERRORS, explain
+    from mcdrl_mmseg.apis.tool_commands import USER_ERRORS, explain
 
     if args.max_pixels is not None:
         set_pixel_limit(args.max_pixels)

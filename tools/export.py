@@ -63,8 +63,8 @@ def main() -> int:
     # --help and a wrong argument need none of these.
     import mcdrl_mmseg  # noqa: F401  (registers the components)
     from mcdrl_common.image_files import set_pixel_limit
-    from mcdrl_mmseg.apis.commands import USER_ERRORS, export
     from mcdrl_mmseg.apis.export.deployable import ExportError
+    from mcdrl_mmseg.apis.tool_commands import USER_ERRORS, export
 
     if args.max_pixels is not None:
         set_pixel_limit(args.max_pixels)

@@ -37,9 +37,9 @@ def run(args: argparse.Namespace) -> int:
 
     from mcdrl_common.atomic_write import write_text
     from mcdrl_mmseg.apis.checkpoint import load_segmentor
-    from mcdrl_mmseg.apis.commands import USER_ERRORS
     from mcdrl_mmseg.apis.export.deployable import ExportError
     from mcdrl_mmseg.apis.export.runtime import open_exported
+    from mcdrl_mmseg.apis.tool_commands import USER_ERRORS
 
     from .exported_models import compare_exported, image_pairs
 

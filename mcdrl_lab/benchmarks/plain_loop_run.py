@@ -143,7 +143,7 @@ def _trainer_speed(args: argparse.Namespace, loop: Loop) -> float:
     from mmengine.registry import init_default_scope
 
     from mcdrl_lab.plans.folds import derive_fold, run_budget
-    from mcdrl_mmseg.apis.launch import build_runner, insert_and_check, load_config
+    from mcdrl_mmseg.apis.run_setup import build_runner, insert_and_check, load_config
 
     init_default_scope('mmseg')
     with tempfile.TemporaryDirectory() as folder:

@@ -121,7 +121,7 @@ def _listing(target: Path, cfg_options: dict | None) -> Listing:
         )
     # A config names classes of MMSegmentation: from here on it is needed.
     import mcdrl_mmseg  # noqa: F401  (registers the components)
-    from mcdrl_mmseg.apis.launch import load_config
+    from mcdrl_mmseg.apis.run_setup import load_config
     from mcdrl_mmseg.datasets.config_listing import list_config
 
     try:

@@ -184,6 +184,13 @@ def _condition_aucs(drawn: ConditionEmbeddings, texts: Tensor) -> dict[str, floa
     }
 
 
+def _of_kind(pack: Pack, kind: str) -> list[np.ndarray]:
+    rows = pack.rows_of(kind)
+    if not len(rows):
+        raise PackError(f'The part of the pack to test on has no images of {kind}.')
+    return [pack.images[row] for row in rows]
+
+
 def score_endo(
     tower: nn.Module,
     embed: Embedder,
@@ -214,26 +221,20 @@ def score_endo(
     numbers = range(len(CONDITIONS))
     texts = embed([trained_texts(Claim(condition=n))[0] for n in numbers])
 
-    def of_kind(kind: str) -> list[np.ndarray]:
-        rows = pack.rows_of(kind)
-        if not len(rows):
-            raise PackError(f'The part of the pack to test on has no images of {kind}.')
-        return [pack.images[row] for row in rows]
-
-    def embeddings(images: Sequence[np.ndarray]) -> Tensor:
-        return encode(tower, images, side, dense=False).embeddings
+    def embeddings(kind: str) -> Tensor:
+        return encode(tower, _of_kind(pack, kind), side, dense=False).embeddings
 
     tell('the pack: lesions and blood')
-    diseased = embeddings(of_kind('cp_child/polyp'))
-    healthy = embeddings(of_kind('cp_child/normal mucosa'))
+    diseased = embeddings('cp_child/polyp')
+    healthy = embeddings('cp_child/normal mucosa')
     lesions = {
         'pretraining pack': auc(
             lesion_scores(diseased, polyp, normal),
             lesion_scores(healthy, polyp, normal),
         )
     }
-    bleeding = embeddings(of_kind('wcebleedgen/bleeding'))
-    dry = embeddings(of_kind('wcebleedgen/no bleeding'))
+    bleeding = embeddings('wcebleedgen/bleeding')
+    dry = embeddings('wcebleedgen/no bleeding')
     blood_text = texts[CONDITIONS.index('blood')]
     blood = auc(bleeding @ blood_text, dry @ blood_text)
 

@@ -268,31 +268,10 @@ def pretrain_endo(
     for step, batch in zip(range(begin, settings.steps), loader):
         for group in optimizer.param_groups:
             group['lr'] = group['peak'] * learning_share(settings, step)
-        # Another stream than that of the step's images.
-        generator = np.random.default_rng((settings.seed, step, 1))
-        claims, sentences = bank.draw(generator)
-        noise = generator.standard_normal(sentences.shape, dtype=np.float32)
-        noise *= settings.sentence_noise / sentences.shape[1] ** 0.5
         batch = {key: value.to(device) for key, value in batch.items()}
-        losses = endo_losses(
-            model, batch, claims, (sentences + as_tensor(noise)).to(device)
-        )
-        region = losses['region'] + 0.5 * losses['somewhere']
-        total = losses['caption'] + settings.region_weight * region
-        optimizer.zero_grad()
-        total.backward()
-        nn.utils.clip_grad_norm_(model.parameters(), 1.0)
-        optimizer.step()
-        with torch.no_grad():
-            model.logit_scale.clamp_(0, _MAX_LOGIT_SCALE)
-        window.append({name: value.item() for name, value in losses.items()})
+        losses = _train_step(model, optimizer, settings, step, batch, bank)
+        window.append(losses)
         done = step + 1
-        if not math.isfinite(total.item()):
-            raise PretrainingError(
-                f'step {done}: the loss is {window[-1]}. Lower the learning rates '
-                f'({settings.learning_rate}, {settings.tower_rate}) and start in a new '
-                'folder.'
-            )
         if done % _TELL_EVERY == 0 or done == settings.steps:
             left = (time.monotonic() - started) / (done - begin)
             left *= settings.steps - done
@@ -304,6 +283,40 @@ def pretrain_endo(
         if done % _SAVE_EVERY == 0 or done == settings.steps:
             save(path, settings, model, optimizer, done)
     return model.eval()
+
+
+def _train_step(
+    model: EndoCLIP,
+    optimizer: torch.optim.Optimizer,
+    settings: EndoSettings,
+    step: int,
+    batch: dict[str, Tensor],
+    bank: CaptionBank,
+) -> dict[str, float]:
+    """Draw captions, change the weights, and give the losses before the change."""
+    # Another stream than that of the step's images.
+    generator = np.random.default_rng((settings.seed, step, 1))
+    claims, sentences = bank.draw(generator)
+    noise = generator.standard_normal(sentences.shape, dtype=np.float32)
+    noise *= settings.sentence_noise / sentences.shape[1] ** 0.5
+    sentences = (sentences + as_tensor(noise)).to(model.logit_scale.device)
+    losses = endo_losses(model, batch, claims, sentences)
+    region = losses['region'] + 0.5 * losses['somewhere']
+    total = losses['caption'] + settings.region_weight * region
+    optimizer.zero_grad()
+    total.backward()
+    nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+    optimizer.step()
+    with torch.no_grad():
+        model.logit_scale.clamp_(0, _MAX_LOGIT_SCALE)
+    values = {name: value.item() for name, value in losses.items()}
+    if not math.isfinite(total.item()):
+        raise PretrainingError(
+            f'step {step + 1}: the loss is {values}. Lower the learning rates '
+            f'({settings.learning_rate}, {settings.tower_rate}) and start in a new '
+            'folder.'
+        )
+    return values
 
 
 def _make_optimizer(model: EndoCLIP, settings: EndoSettings) -> torch.optim.Optimizer:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from mcdrl_lab.errors import ProtocolError, ends_in_one_line
 
-from .towers import MODALITIES, TOWERS, Tower
+from .tower_choices import MODALITIES, TOWERS, Tower
 
 if TYPE_CHECKING:
     from mcdrl_common.sites import Site

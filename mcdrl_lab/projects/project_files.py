@@ -10,7 +10,7 @@ from typing import Any
 
 from mcdrl_common.sites import Site
 
-from .towers import Tower
+from .tower_choices import Tower
 
 _BATCH, _MOST_EPOCHS, _FEWEST_EPOCHS = 16, 100, 8
 # Dictionary, tests, checkpoints and the imports of a run, in seconds.
@@ -31,7 +31,7 @@ class Project:
         sites: The sites.
         train_images: Site -> number of its training images.
         images: Site -> number of all its images.
-        tower_name: Key of :data:`~mcdrl_lab.projects.towers.TOWERS`.
+        tower_name: Key of :data:`~mcdrl_lab.projects.tower_choices.TOWERS`.
         tower: The model.
         modality: Name of the prompt set.
         prompts: Its content, with the sites' own classes.

@@ -8,6 +8,9 @@ from pathlib import Path
 
 from .project_files import SEEDS, Project
 
+# What a step does, its command, and how long it takes.
+_Step = tuple[str, str, str]
+
 _BUILTIN = ('endo-lite0', 'tiny-rn')
 
 
@@ -21,68 +24,14 @@ def readme(project: Project, folder: Path, tools: str) -> str:
             path of an installed package's.
     """
     home = shlex.quote(str(folder))
-    minutes = project.run_minutes
     work = f'{home}/work'
     best = f'{work}/mcdrl/best_mDice_fg_epoch_*.pth'
     first = project.sites[0]
     images = shlex.quote(
         str(project.data_root / (first.folder or first.name) / first.img_dir)
     )
-    steps: list[tuple[str, str, str]] = [
-        (
-            'Look for faults in images and masks',
-            f'python -m mcdrl_lab verify {home}/mcdrl.py',
-            'seconds; exit code 0 means none',
-        ),
-        (
-            'Train MCDRL' + ('' if project.is_single else f' without {first.name}'),
-            f'python {tools}train.py {home}/mcdrl.py --work-dir {work}/mcdrl',
-            _minutes(minutes),
-        ),
-    ]
-    if project.is_single:
-        steps += [
-            (
-                'Train the same network without MCDRL',
-                f'python {tools}train.py {home}/baseline.py --work-dir {work}/baseline',
-                _minutes(minutes),
-            ),
-            (
-                'Test both on the validation part',
-                f'python {tools}test.py {home}/mcdrl.py {best} '
-                f'--work-dir {work}/mcdrl\n'
-                f'python {tools}test.py {home}/baseline.py '
-                f'{work}/baseline/best_mDice_fg_epoch_*.pth --work-dir {work}/baseline',
-                'seconds',
-            ),
-            (
-                'Look at training curves and the last validation',
-                f'python -m mcdrl_lab plot-run {work}/mcdrl',
-                'seconds',
-            ),
-        ]
-    else:
-        runs = 2 * SEEDS * len(project.sites)
-        plan = f'{work}/plan'
-        steps += [
-            (
-                f'Hold every hospital out, {SEEDS} seeds, with and without MCDRL',
-                f'python -m mcdrl_lab ablation {home}/plan.yml --seeds {SEEDS} '
-                f'--out {plan}',
-                f'{runs} runs, {_minutes(runs * minutes)}; stop it whenever you like: '
-                'the same command goes on',
-            ),
-            (
-                'Is MCDRL better?',
-                f'python -m mcdrl_lab compare {plan} mcdrl baseline',
-                'seconds',
-            ),
-            (
-                'One page for colleagues',
-                f'python -m mcdrl_lab report {plan} --out {home}/report.html',
-                'a minute',
-            ),
-        ]
+    further = _steps_of_one_site if project.is_single else _steps_of_several_sites
+    steps = [*_first_steps(project, home, tools), *further(project, home, tools)]
     return '\n'.join(
         [
             f'# {folder.name}',
@@ -110,6 +59,69 @@ def readme(project: Project, folder: Path, tools: str) -> str:
     )
 
 
+def _first_steps(project: Project, home: str, tools: str) -> list[_Step]:
+    first = project.sites[0].name
+    return [
+        (
+            'Look for faults in images and masks',
+            f'python -m mcdrl_lab verify {home}/mcdrl.py',
+            'seconds; exit code 0 means none',
+        ),
+        (
+            'Train MCDRL' + ('' if project.is_single else f' without {first}'),
+            f'python {tools}train.py {home}/mcdrl.py --work-dir {home}/work/mcdrl',
+            _minutes(project.run_minutes),
+        ),
+    ]
+
+
+def _steps_of_one_site(project: Project, home: str, tools: str) -> list[_Step]:
+    """Without another hospital the same network is what MCDRL is compared with."""
+    work = f'{home}/work'
+    tests = [
+        f'python {tools}test.py {home}/{name}.py '
+        f'{work}/{name}/best_mDice_fg_epoch_*.pth --work-dir {work}/{name}'
+        for name in ('mcdrl', 'baseline')
+    ]
+    return [
+        (
+            'Train the same network without MCDRL',
+            f'python {tools}train.py {home}/baseline.py --work-dir {work}/baseline',
+            _minutes(project.run_minutes),
+        ),
+        ('Test both on the validation part', '\n'.join(tests), 'seconds'),
+        (
+            'Look at training curves and the last validation',
+            f'python -m mcdrl_lab plot-run {work}/mcdrl',
+            'seconds',
+        ),
+    ]
+
+
+def _steps_of_several_sites(project: Project, home: str, tools: str) -> list[_Step]:
+    """A plan in which every hospital is held out."""
+    plan, runs = f'{home}/work/plan', 2 * SEEDS * len(project.sites)
+    return [
+        (
+            f'Hold every hospital out, {SEEDS} seeds, with and without MCDRL',
+            f'python -m mcdrl_lab ablation {home}/plan.yml --seeds {SEEDS} '
+            f'--out {plan}',
+            f'{runs} runs, {_minutes(runs * project.run_minutes)}; stop it whenever '
+            'you like: the same command goes on',
+        ),
+        (
+            'Is MCDRL better?',
+            f'python -m mcdrl_lab compare {plan} mcdrl baseline',
+            'seconds',
+        ),
+        (
+            'One page for colleagues',
+            f'python -m mcdrl_lab report {plan} --out {home}/report.html',
+            'a minute',
+        ),
+    ]
+
+
 def _minutes(minutes: float) -> str:
     if minutes < 1.5:
         return 'about a minute'
@@ -118,7 +130,7 @@ def _minutes(minutes: float) -> str:
     return f'about {minutes / 60:.0f} hours'
 
 
-def _numbered(steps: Sequence[tuple[str, str, str]]) -> list[str]:
+def _numbered(steps: Sequence[_Step]) -> list[str]:
     lines = []
     for number, (what, command, time) in enumerate(steps, start=1):
         lines += [f'{number}. {what} ({time}):', '', '   ```bash']

@@ -55,7 +55,7 @@ def run(args: argparse.Namespace) -> None:
     from mmengine.logging import MMLogger
 
     from mcdrl_mmseg.apis import load_config, load_segmentor
-    from mcdrl_mmseg.apis.commands import USER_ERRORS
+    from mcdrl_mmseg.apis.tool_commands import USER_ERRORS
     from mcdrl_mmseg.apis.written_files import check_targets
 
     from .html_report.report_source import config_of

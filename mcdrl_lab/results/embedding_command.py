@@ -49,7 +49,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Draw the maps, print the probes; returns 2 for input that cannot be used."""
     from mcdrl_mmseg.apis import load_config
-    from mcdrl_mmseg.apis.commands import USER_ERRORS
+    from mcdrl_mmseg.apis.tool_commands import USER_ERRORS
 
     from .embedding import write_embedding
 

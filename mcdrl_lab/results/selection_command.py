@@ -53,7 +53,7 @@ def run(args: argparse.Namespace) -> int:
 
     from mcdrl_common.atomic_write import write_text
     from mcdrl_mmseg.apis import load_config, load_segmentor
-    from mcdrl_mmseg.apis.commands import USER_ERRORS
+    from mcdrl_mmseg.apis.tool_commands import USER_ERRORS
 
     from .selection import kept_lesions, selection_table, untrained_segmentor
 

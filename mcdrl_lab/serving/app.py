@@ -19,8 +19,8 @@ from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from .answers import Explainer, color_scale
 from .examples import Example
+from .page_content import Explainer, color_scale
 from .pictures import jpeg
 from .upload_memory import Upload, UploadMemory
 from .uploads import UploadError, read_upload
@@ -128,14 +128,14 @@ class _Service:
 
     async def explain(self, request: Request) -> Response:
         return await self._answer(
-            request, lambda content: self.explainer.whole(read_upload(content))
+            request, lambda content: self.explainer.explanation(read_upload(content))
         )
 
     async def predict(self, request: Request) -> Response:
         gate = _gate(request)
         return await self._answer(
             request,
-            lambda content: self.explainer.at_gate(read_upload(content), gate),
+            lambda content: self.explainer.prediction(read_upload(content), gate),
         )
 
     async def _answer(
@@ -143,7 +143,7 @@ class _Service:
     ) -> Response:
         with self.uploads.upload(_UPLOAD_S) as upload:
             content = await self._read(request, upload)
-            self.uploads.has_come(upload)
+            self.uploads.mark_complete(upload)
             return await self._work(work, content)
 
     async def _work(

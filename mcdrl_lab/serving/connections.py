@@ -13,7 +13,7 @@ HEAD_S = 10.0
 MAX_OPEN = 256
 
 
-class PatientConnection(H11Protocol):
+class TimedConnection(H11Protocol):
     """Uvicorn's connection, closed if no whole request comes.
 
     Uvicorn waits for ever for the head of a request. A connection that has sent none,
@@ -32,7 +32,7 @@ class PatientConnection(H11Protocol):
         waiting = [
             other
             for other in self.connections
-            if isinstance(other, PatientConnection) and _is_idle(other)
+            if isinstance(other, TimedConnection) and _is_idle(other)
         ]
         if len(self.connections) > MAX_OPEN:
             min(waiting, key=lambda other: other._idle_since).transport.close()
@@ -56,5 +56,5 @@ class PatientConnection(H11Protocol):
             self._timer = self.loop.call_later(HEAD_S, self._watch)
 
 
-def _is_idle(connection: PatientConnection) -> bool:
+def _is_idle(connection: TimedConnection) -> bool:
     return connection.cycle is None or connection.cycle.response_complete

@@ -55,10 +55,10 @@ def serve(
     try:
         import uvicorn
 
-        from .answers import Explainer
         from .app import build_app
-        from .connections import PatientConnection
+        from .connections import TimedConnection
         from .examples import load_examples
+        from .page_content import Explainer
     except ModuleNotFoundError as error:
         raise ServeError(
             f'the page needs {error.name}, which is not installed: '
@@ -107,7 +107,7 @@ def serve(
         access_log=False,
         server_header=False,
         ws='none',
-        http=PatientConnection,
+        http=TimedConnection,
         timeout_graceful_shutdown=_SHUTDOWN_S,
     )
     # It ends in good order first and then passes the interrupt on.

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 import anyio
 
 # Seconds after which an upload is broken off where others need its memory.
-PATIENCE_S = 5.0
+TIMEOUT_S = 5.0
 
 
 class Upload:
@@ -40,7 +40,7 @@ class Upload:
         asked = anyio.current_time()
         while self._memory.left < count:
             self._memory.break_off_oldest(self)
-            with anyio.move_on_after(PATIENCE_S / 10):
+            with anyio.move_on_after(TIMEOUT_S / 10):
                 await self._memory.freed.wait()
         self.scope.deadline += anyio.current_time() - asked
         self._memory.left -= count
@@ -78,12 +78,12 @@ class UploadMemory:
         try:
             yield upload
         finally:
-            self.has_come(upload)
+            self.mark_complete(upload)
             self.left += upload.held
             self.freed.set()
             self.freed = anyio.Event()
 
-    def has_come(self, upload: Upload) -> None:
+    def mark_complete(self, upload: Upload) -> None:
         """Note that an upload is whole, and is answered now.
 
         Args:
@@ -98,10 +98,10 @@ class UploadMemory:
         Args:
             asking: Who needs memory.
         """
-        latest = anyio.current_time() - PATIENCE_S
+        latest = anyio.current_time() - TIMEOUT_S
         for upload in self._coming:
             if upload is not asking and upload.held and upload.began <= latest:
                 upload.broken_off = True
                 upload.scope.cancel()
-                self.has_come(upload)
+                self.mark_complete(upload)
                 return

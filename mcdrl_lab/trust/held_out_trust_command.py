@@ -57,7 +57,7 @@ def run(args: argparse.Namespace) -> None:
     """Print what holds."""
     from mcdrl_lab.results.conformal import site_curves
     from mcdrl_lab.results.plan_records import load_records
-    from mcdrl_mmseg.apis.commands import USER_ERRORS
+    from mcdrl_mmseg.apis.tool_commands import USER_ERRORS
 
     from .held_out_trust import coverage
 

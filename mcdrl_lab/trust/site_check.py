@@ -193,28 +193,18 @@ def check_site(
     if records is not None:
         # First what may be refused: it is done before the site's images are read.
         models = _dice_models(checker, records)
-    look = _looks(inferencer, checker, CONFIDENCE in models)
-    found: list[tuple[InputFile, int | None]] = []
-    rows: list[tuple[np.ndarray, ...]] = []
+    measure = _image_measure(inferencer, checker, CONFIDENCE in models)
     inputs = find_inputs(names, leave_out=leave_out)
     problems = dict(inputs.problems)
-    for file in inputs.files:
-        seen = []
-        try:
-            seen += [look(image) for image in read_images(file)]
-        # Decoders fail in ways that nobody foresees.
-        except Exception as error:
-            problems[str(file.path)] = str(error).strip() or type(error).__name__
-        found += [(file, n if len(seen) > 1 else None) for n in range(1, len(seen) + 1)]
-        rows += seen
+    found, rows = _measure_images(inputs.files, measure, problems)
     if not rows:
         why = '; '.join(problems.values()) or 'none was named'
         raise ProtocolError(f'no image could be read: {why}')
-    scores, embeddings, told = (np.stack(parts) for parts in zip(*rows, strict=True))
+    scores, embeddings, sure = (np.stack(parts) for parts in zip(*rows, strict=True))
     dice = None
     if models:
         name, model = next(iter(models.items()))
-        dice = model.predict(features_of(scores, embeddings, told)[name])
+        dice = model.predict(features_of(scores, embeddings, sure)[name])
     flags = image_flags(checker.reference, scores, embeddings)
     return SiteCheck(
         checkpoint=str(checkpoint),
@@ -225,7 +215,7 @@ def check_site(
                 number,
                 flag,
                 None if dice is None else float(dice.images[place]),
-                float(told[place, 0]) if CONFIDENCE in models else None,
+                float(sure[place, 0]) if CONFIDENCE in models else None,
             )
             for place, ((file, number), flag) in enumerate(
                 zip(found, flags, strict=True)
@@ -239,30 +229,50 @@ def check_site(
     )
 
 
-def _looks(
-    inferencer: MCDRLInferencer, checker: ImageChecker, sure: bool
-) -> Callable[[np.ndarray], tuple[np.ndarray, ...]]:
-    """What is taken of an image: scores, embedding, and the two confidences."""
+def _measure_images(
+    files: Sequence[InputFile],
+    measure: Callable[[np.ndarray], tuple[np.ndarray, ...]],
+    problems: dict[str, str],
+) -> tuple[list[tuple[InputFile, int | None]], list[tuple[np.ndarray, ...]]]:
+    """Each image's file and frame, and its measures; adds what cannot be read."""
+    found: list[tuple[InputFile, int | None]] = []
+    rows: list[tuple[np.ndarray, ...]] = []
+    for file in files:
+        own = []
+        try:
+            own += [measure(image) for image in read_images(file)]
+        # Decoders fail in ways that nobody foresees.
+        except Exception as error:
+            problems[str(file.path)] = str(error).strip() or type(error).__name__
+        found += [(file, n if len(own) > 1 else None) for n in range(1, len(own) + 1)]
+        rows += own
+    return found, rows
 
-    def look(image: np.ndarray) -> tuple[np.ndarray, ...]:
-        told = np.full(len(CONFIDENCES), np.nan)
-        if sure:
+
+def _image_measure(
+    inferencer: MCDRLInferencer, checker: ImageChecker, with_confidence: bool
+) -> Callable[[np.ndarray], tuple[np.ndarray, ...]]:
+    """What is measured of an image: scores, embedding, and the two confidences."""
+
+    def measure(image: np.ndarray) -> tuple[np.ndarray, ...]:
+        sure = np.full(len(CONFIDENCES), np.nan)
+        if with_confidence:
             (prediction,) = inferencer.predict([image])
             # Before calibration, as the metric of the records has it.
             own = prediction.network_probability
             p = prediction.lesion_probability if own is None else own
             values = own_confidence(p, prediction.labels != 0)
-            told = np.array([values[name] for name in CONFIDENCES], float)
-        return (*checker.look(image), told)
+            sure = np.array([values[name] for name in CONFIDENCES], float)
+        return (*checker.measure(image), sure)
 
-    return look
+    return measure
 
 
 def _dice_models(checker: ImageChecker, records: Records) -> dict[str, DiceModel]:
     """Predictor -> model, the one to expect Dice by first."""
     images = recorded_dice(records.path, records.data_root, records.method)
     dice, sites = [i.dice for i in images], [i.site for i in images]
-    seen = zip(*(checker.look(image.path) for image in images), strict=True)
+    seen = zip(*(checker.measure(image.path) for image in images), strict=True)
     scores, embeddings = (np.stack(parts) for parts in seen)
     # Records of before say nothing of confidence.
     sure = all(image.confidence is not None for image in images)

@@ -63,8 +63,8 @@ def run(args: argparse.Namespace) -> int:
     """Write the results; returns 2 for input that cannot be used."""
     from mcdrl_common.printable import printable
     from mcdrl_lab.errors import ProtocolError
-    from mcdrl_mmseg.apis.commands import USER_ERRORS
     from mcdrl_mmseg.apis.inferencer import MCDRLInferencer
+    from mcdrl_mmseg.apis.tool_commands import USER_ERRORS
 
     from .site_check import Records, check_site, overlays
     from .site_page import check_replaceable, notes, words, write_check

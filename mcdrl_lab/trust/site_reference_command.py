@@ -46,7 +46,7 @@ def run(args: argparse.Namespace) -> int:
     from mcdrl_lab.errors import ProtocolError
     from mcdrl_mmseg.apis import load_config
     from mcdrl_mmseg.apis.checkpoint import load_segmentor
-    from mcdrl_mmseg.apis.commands import USER_ERRORS
+    from mcdrl_mmseg.apis.tool_commands import USER_ERRORS
     from mcdrl_mmseg.apis.written_files import check_targets
     from mcdrl_mmseg.engine.training_reference import training_reference
 

@@ -12,7 +12,7 @@ from .checkpoint_config import CheckpointConfigError
 from .explanation import Explanation, explain, predict_at_gate
 from .image_pipeline import ImageError
 from .inferencer import MCDRLInferencer, Prediction
-from .launch import build_runner, enable_amp, load_config
+from .run_setup import build_runner, enable_amp, load_config
 
 __all__ = [
     'CheckpointConfigError',

@@ -120,19 +120,11 @@ def explain(
         features = model.extract_feat(inputs)
         state = head.intervene(features)
         predict = _predictor(model, inputs, features, samples)
-        intervention, dictionary = head.intervention, head.dictionary
-
-        probabilities = {}
-        for key, value in {'gate_0': 0.0, 'gate_1': 1.0, 'gate': gate}.items():
-            if value is not None:
-                with _gate_at(head, value):
-                    probabilities[key] = predict()
-        single = []
-        for number in range(len(dictionary.entries)):
-            with _gate_at(head, 1.0), _single(head, number):
-                single.append(predict().network)
+        probabilities = _at_each_gate(head, predict, gate)
+        per_confounder = _for_each_confounder(head, predict)
         weights = _confounder_weights(head, state.region_tokens)[0]
 
+    intervention, dictionary = head.intervention, head.dictionary
     grid = head.leading_map(features).shape[2:]
     kept, maps = _on_grid(state.indices, weights, grid)
     similarity = state.similarity
@@ -148,7 +140,7 @@ def explain(
         attention=weights.mean(dim=0).float().cpu().numpy(),
         attention_maps=maps,
         lesion_probability={key: p.network for key, p in probabilities.items()},
-        per_confounder=np.stack(single),
+        per_confounder=per_confounder,
         gate=float(intervention.gate) if gate is None else float(gate),
         approximation=intervention.approximation,
         calibrated_probability={
@@ -245,6 +237,31 @@ def _gate_at(head: CausalInterventionHead, value: float) -> Iterator[None]:
     finally:
         for each, gate in zip(head.interventions, before, strict=True):
             each.gate.copy_(gate)
+
+
+def _at_each_gate(
+    head: CausalInterventionHead,
+    predict: Callable[[], LesionProbability],
+    further: float | None,
+) -> dict[str, LesionProbability]:
+    """Predictions without and with the whole intervention, and at a further gate."""
+    probabilities = {}
+    for key, value in {'gate_0': 0.0, 'gate_1': 1.0, 'gate': further}.items():
+        if value is not None:
+            with _gate_at(head, value):
+                probabilities[key] = predict()
+    return probabilities
+
+
+def _for_each_confounder(
+    head: CausalInterventionHead, predict: Callable[[], LesionProbability]
+) -> np.ndarray:
+    """(M, H, W), the network's probability under do(z = z_m) for every entry."""
+    maps = []
+    for number in range(len(head.dictionary.entries)):
+        with _gate_at(head, 1.0), _single(head, number):
+            maps.append(predict().network)
+    return np.stack(maps)
 
 
 @contextmanager

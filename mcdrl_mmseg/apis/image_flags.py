@@ -99,7 +99,7 @@ class ImageChecker:
         self.reference = site_reference_of(model, source)
         self._pipeline = build_image_pipeline(model.cfg)
 
-    def look(self, image: str | os.PathLike | np.ndarray) -> tuple[np.ndarray, ...]:
+    def measure(self, image: str | os.PathLike | np.ndarray) -> tuple[np.ndarray, ...]:
         """Scores and embedding of an image.
 
         Args:
@@ -128,9 +128,9 @@ class ImageChecker:
         """Compare one image with the training sites.
 
         Args:
-            image: See :meth:`look`.
+            image: See :meth:`measure`.
         """
-        scores, embedding = self.look(image)
+        scores, embedding = self.measure(image)
         (flag,) = image_flags(self.reference, scores[None], embedding[None])
         return flag
 

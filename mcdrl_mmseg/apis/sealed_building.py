@@ -3,9 +3,9 @@
 Literals are harmless until a component reads one as the name of a file, a module, a
 class or an address. Which of its arguments a component reads so cannot be listed:
 there are hundreds of components, and libraries behind them. So the reaching itself
-is refused, whichever component asks: Python reports to audit hooks what it opens,
-unpickles, imports, connects to and starts. What does not pass through Python's
-reports (readers written in C++ and Rust, look-ups of what is imported already) is
+is refused, whichever component asks: Python tells audit hooks what it opens,
+unpickles, imports, connects to and starts. What does not pass through audit
+events (readers written in C++ and Rust, look-ups of what is imported already) is
 refused where it is called.
 """
 
@@ -29,21 +29,21 @@ from mmengine.config import Config
 
 from .checkpoint_config import CheckpointConfig, CheckpointConfigError
 from .image_growth import GROWERS, MOST_PIXELS
-from .import_reports import (
+from .import_events import (
     fills_registry,
     is_importing,
     is_literal_import,
     is_of_itself,
 )
-from .wish_origin import (
-    TELLING_LENGTH,
-    entry_of_wish,
+from .request_origin import (
+    MIN_VALUE_LENGTH,
+    entry_of_request,
     is_named_in,
     is_value,
     strings,
 )
 
-# Reports of Python, by their first words, and what the asking component wanted.
+# Audit events of Python, by their first words, and what the component asked for.
 _NEVER = {
     'pickle.find_class': 'to unpickle',
     'socket.': 'to reach the network at',
@@ -73,7 +73,7 @@ _NEVER = {
     'webbrowser.': 'to open',
 }
 _READS = ('os.listdir', 'os.scandir', 'glob.glob', 'ctypes.dlopen')
-# Readers that are not written in Python, which therefore reports nothing.
+# Readers that are not written in Python, which raise no audit events.
 _NATIVE_READERS = (
     ('torch', 'from_file'),
     ('torch._C', 'import_ir_module'),
@@ -106,18 +106,18 @@ class _Seal:
     source: str
     outside: FrameType
     refused: CheckpointConfigError | None = None
-    # Whether a report is being judged, which must not be judged itself.
-    judging: bool = False
+    # Whether an event is being checked, which must not be checked itself.
+    checking: bool = False
 
-    def refuse(self, wish: str, argument: Any, frame: FrameType | None) -> None:
+    def refuse(self, request: str, argument: Any, frame: FrameType | None) -> None:
         """Raise, and keep the error, since a component may catch it and go on."""
         what = os.fsdecode(argument) if isinstance(argument, bytes) else str(argument)
-        entry = entry_of_wish(self.config, what, frame)
+        entry = entry_of_request(self.config, what, frame)
         error = CheckpointConfigError(
-            f'{self.source}: {entry} of the config in it '
-            f'asks {wish} {what!r}, which was not done. Nothing is opened, imported, '
-            'unpickled or fetched because a checkpoint says so. If you trust its '
-            'origin, name its config file with --config.'
+            f'{self.source}: {entry} of the config in it asks {request} {what!r}, '
+            'which was not done. Nothing is opened, imported, unpickled or fetched '
+            'because a checkpoint says so. If you trust its origin, name its config '
+            'file with --config.'
         )
         self.refused = self.refused or error
         raise error
@@ -208,13 +208,13 @@ def _install() -> None:
         _guard(module, name, 'to start a thread by')
     for owner, name, pixels in GROWERS:
         _guard_growth(owner, name, pixels)
-    importlib._bootstrap._gcd_import = _judged_import(  # type: ignore[attr-defined]
+    importlib._bootstrap._gcd_import = _checked_import(  # type: ignore[attr-defined]
         importlib._bootstrap._gcd_import  # type: ignore[attr-defined]
     )
-    sys.addaudithook(_judge)
+    sys.addaudithook(_check_event)
 
 
-def _guard(module: str, name: str, wish: str) -> None:
+def _guard(module: str, name: str, request: str) -> None:
     owner = sys.modules.get(module)
     original = getattr(owner, name, None)
     if original is None:
@@ -226,7 +226,7 @@ def _guard(module: str, name: str, wish: str) -> None:
         if seal and not is_importing(sys._getframe(1), seal.outside):
             asked = [*args, *kwargs.values()]
             named = next((a for a in asked if isinstance(a, str | os.PathLike)), name)
-            seal.refuse(wish, named, sys._getframe(1))
+            seal.refuse(request, named, sys._getframe(1))
         return original(*args, **kwargs)
 
     setattr(owner, name, guarded)
@@ -258,10 +258,10 @@ def _guard_growth(owner: Any, name: str, pixels: Callable[..., float]) -> None:
     setattr(owner, name, guarded)
 
 
-def _judged_import(original: Callable) -> Callable:
+def _checked_import(original: Callable) -> Callable:
     """``importlib.import_module``, which takes a name that may come from anywhere."""
 
-    def judged(name: str, package: str | None = None, level: int = 0) -> Any:
+    def checked(name: str, package: str | None = None, level: int = 0) -> Any:
         seal = _SEAL.get()
         if seal:
             # Behind import_module's own.
@@ -274,40 +274,40 @@ def _judged_import(original: Callable) -> Callable:
                 seal.refuse('to import by name', asked, frame)
         return original(name, package, level)
 
-    return judged
+    return checked
 
 
-def _judge(event: str, args: tuple, current: Callable = _SEAL.get) -> None:
+def _check_event(event: str, args: tuple, current: Callable = _SEAL.get) -> None:
     """Audit hook.
 
     It outlives this module's names, which are None when the interpreter ends: what it
     needs outside of a block it holds itself.
     """
     seal = current()
-    if seal is None or seal.judging:
+    if seal is None or seal.checking:
         return
-    seal.judging = True
+    seal.checking = True
     frame = sys._getframe(1)
     try:
         # What installed modules do when code imports them, no config chooses.
         if is_importing(frame, seal.outside):
             return
         if event == 'open':
-            _judge_open(seal, frame, *args)
+            _check_open(seal, frame, *args)
         elif event == 'import':
             if not is_literal_import(frame) and not is_of_itself(args[0], frame):
                 seal.refuse('to import by name', args[0], frame)
         elif event == 'compile':
-            _judge_compile(seal, frame, *args)
+            _check_compile(seal, frame, *args)
         elif event in _READS:
             if not _is_installed(args[0]):
                 seal.refuse('to open', args[0], frame)
         else:
-            for start, wish in _NEVER.items():
+            for start, request in _NEVER.items():
                 if event.startswith(start):
-                    seal.refuse(wish, _argument(event, args), frame)
+                    seal.refuse(request, _argument(event, args), frame)
     finally:
-        seal.judging = False
+        seal.checking = False
 
 
 def _argument(event: str, args: tuple) -> Any:
@@ -318,7 +318,7 @@ def _argument(event: str, args: tuple) -> Any:
     return args[0] if args else event
 
 
-def _judge_open(
+def _check_open(
     seal: _Seal, frame: FrameType, path: Any, mode: str | None, flags: int
 ) -> None:
     if isinstance(path, int):
@@ -329,7 +329,7 @@ def _judge_open(
         seal.refuse('to open', path, frame)
 
 
-def _judge_compile(seal: _Seal, frame: FrameType, text: Any, name: Any) -> None:
+def _check_compile(seal: _Seal, frame: FrameType, text: Any, name: Any) -> None:
     """Text that runs: the standard library's and imports do, components may not."""
     own = sysconfig.get_path('stdlib')
     caller = frame.f_code.co_filename
@@ -339,7 +339,9 @@ def _judge_compile(seal: _Seal, frame: FrameType, text: Any, name: Any) -> None:
     if isinstance(text, str | bytes) and not by_library:
         if isinstance(text, bytes):
             text = text.decode(errors='replace')
-        if any(len(v) >= TELLING_LENGTH and v in text for _, v in strings(seal.config)):
+        if any(
+            len(v) >= MIN_VALUE_LENGTH and v in text for _, v in strings(seal.config)
+        ):
             seal.refuse('to run', text, frame)
 
 

@@ -21,7 +21,7 @@ from mcdrl_mmseg.engine.training_lock import only_training
 
 from .console import progress_bar, tell_training
 from .known_errors import OptionError, without_traceback
-from .launch import build_runner, enable_amp, insert_and_check, load_config
+from .run_setup import build_runner, enable_amp, insert_and_check, load_config
 from .testing import draw_predictions, save_predictions, use_tta
 
 _MODULE = 'mcdrl_mmseg.apis.training'

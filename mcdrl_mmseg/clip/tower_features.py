@@ -63,19 +63,7 @@ def vit_features(
     Returns:
         Levels and dense map have H / patch x W / patch positions.
     """
-    # Patch tokens behind the class token, with positions fitted to their grid.
-    patch_h, patch_w = tower.patch_size
-    pad_h, pad_w = -images.shape[-2] % patch_h, -images.shape[-1] % patch_w
-    if pad_h or pad_w:
-        images = F.pad(images, (0, pad_w, 0, pad_h))
-    patches = tower.conv1(images)
-    grid = (patches.shape[2], patches.shape[3])
-    class_token = tower.class_embedding.to(patches.dtype)
-    class_tokens = class_token.expand(patches.shape[0], 1, -1)
-    tokens = torch.cat([class_tokens, patches.flatten(2).transpose(1, 2)], dim=1)
-    positions = fit_position_grid(tower.positional_embedding, grid)
-    tokens = tower.ln_pre(tower.patch_dropout(tokens + positions.to(tokens.dtype)))
-
+    tokens, grid = _embed_patches(tower, images)
     # All blocks but the last.
     levels = []
     *blocks, last = tower.transformer.resblocks
@@ -107,6 +95,22 @@ def vit_features(
     # A contrastive pool gives its one query a dimension.
     embedding = (pooled @ tower.proj).flatten(1)
     return TowerFeatures(tuple(levels), to_map(dense, grid), embedding[..., None, None])
+
+
+def _embed_patches(tower: nn.Module, images: Tensor) -> tuple[Tensor, tuple[int, int]]:
+    """Patch tokens behind the class token, with positions fitted to their grid."""
+    patch_h, patch_w = tower.patch_size
+    pad_h, pad_w = -images.shape[-2] % patch_h, -images.shape[-1] % patch_w
+    if pad_h or pad_w:
+        images = F.pad(images, (0, pad_w, 0, pad_h))
+    patches = tower.conv1(images)
+    grid = (patches.shape[2], patches.shape[3])
+    class_token = tower.class_embedding.to(patches.dtype)
+    class_tokens = class_token.expand(patches.shape[0], 1, -1)
+    tokens = torch.cat([class_tokens, patches.flatten(2).transpose(1, 2)], dim=1)
+    positions = fit_position_grid(tower.positional_embedding, grid)
+    tokens = tower.ln_pre(tower.patch_dropout(tokens + positions.to(tokens.dtype)))
+    return tokens, grid
 
 
 def _pool_alone(tower: nn.Module, tokens: Tensor) -> Tensor:

@@ -88,22 +88,30 @@ def resolve_weights_file(pretrained: str, model_name: str) -> Path:
             raise CLIPWeightsError(str(error)) from error
         _check_published(path)
         return path
-    # A local file, checked against the SHA-256 that is demanded of it.
-    if not is_tag(pretrained, model_name):
-        path = local_file(pretrained)
-        if path.is_file():
-            _, mark, sha256 = pretrained.partition(_SHA256_MARK)
-            if mark:
-                _check_sha256(path, sha256.lower(), 'the config demands')
-            return path
-        from open_clip import list_pretrained_tags_by_model
+    if is_tag(pretrained, model_name):
+        return _weights_of_tag(pretrained, model_name)
+    return _checked_local_file(pretrained, model_name)
 
-        tags = list_pretrained_tags_by_model(model_name.replace('/', '-'))
-        raise CLIPWeightsError(
-            f'pretrained={pretrained!r} is neither an existing file nor a tag of '
-            f'{model_name}. Tags of this model: {tags or "none"}.'
-        )
-    # A tag of open_clip: from its cache, or downloaded.
+
+def _checked_local_file(pretrained: str, model_name: str) -> Path:
+    """A local file, checked against the SHA-256 that is demanded of it."""
+    path = local_file(pretrained)
+    if path.is_file():
+        _, mark, sha256 = pretrained.partition(_SHA256_MARK)
+        if mark:
+            _check_sha256(path, sha256.lower(), 'the config demands')
+        return path
+    from open_clip import list_pretrained_tags_by_model
+
+    tags = list_pretrained_tags_by_model(model_name.replace('/', '-'))
+    raise CLIPWeightsError(
+        f'pretrained={pretrained!r} is neither an existing file nor a tag of '
+        f'{model_name}. Tags of this model: {tags or "none"}.'
+    )
+
+
+def _weights_of_tag(pretrained: str, model_name: str) -> Path:
+    """The file of one of open_clip's tags, from its cache or downloaded."""
     from open_clip.pretrained import get_pretrained_cfg
 
     cfg = get_pretrained_cfg(model_name.replace('/', '-'), pretrained)
@@ -178,8 +186,28 @@ def load_clip_state_dict(path: Path) -> dict[str, Tensor]:
     """
     from open_clip.model import convert_to_custom_text_state_dict
 
+    state = _whole_tensors(path, _read_content(path))
+    # OpenAI's archives hold sizes beside the weights.
+    for key in ('input_resolution', 'context_length', 'vocab_size'):
+        state.pop(key, None)
+    if is_transformers_clip(state):
+        state = convert_clip_model(state)
+    if not any(key.startswith('visual.') for key in state):
+        raise CLIPWeightsError(
+            f'{path} holds no CLIP image tower: expected keys "visual.*", found '
+            f'{sorted(state)[:3] or "no tensors"}. Give a whole open_clip or OpenAI '
+            'checkpoint.'
+        )
+    # One layout, of separate towers.
+    if 'text_projection' in state:
+        state = convert_to_custom_text_state_dict(state)
+    return state
+
+
+def _read_content(path: Path) -> Any:
+    """What the file holds, with the reason where it cannot be read."""
     try:
-        content = _unwrapped(_read_tensors(path))
+        return _unwrapped(_read_tensors(path))
     except UnsafeCheckpointError as error:
         if error.held is None:
             raise CLIPWeightsError(
@@ -197,36 +225,23 @@ def load_clip_state_dict(path: Path) -> dict[str, Tensor]:
             f'{path} could not be read as CLIP weights (safetensors, TorchScript '
             f'archive or state dict); it may be damaged: {error}'
         ) from error
-    for key, value in content.items() if isinstance(content, dict) else ():
-        # Seen through strides of 0, a few bytes would become any number of floats.
-        if (
-            isinstance(value, Tensor)
-            and value.nbytes > value.untyped_storage().nbytes()
-        ):
-            raise CLIPWeightsError(
-                f'{path}: {key} has the shape {tuple(value.shape)}, of which the file '
-                'holds a part. Save its state dict with contiguous tensors.'
-            )
+
+
+def _whole_tensors(path: Path, content: Any) -> dict[str, Tensor]:
+    """The tensors of a state dict, without the prefix of a distributed wrapper."""
     # Not brought to one precision here: only what has the shape of a tower's is.
     state = {
         key.removeprefix('module.'): value
         for key, value in (content.items() if isinstance(content, dict) else ())
         if isinstance(value, Tensor)
     }
-    # OpenAI's archives hold sizes beside the weights.
-    for key in ('input_resolution', 'context_length', 'vocab_size'):
-        state.pop(key, None)
-    if is_transformers_clip(state):
-        state = convert_clip_model(state)
-    if not any(key.startswith('visual.') for key in state):
-        raise CLIPWeightsError(
-            f'{path} holds no CLIP image tower: expected keys "visual.*", found '
-            f'{sorted(state)[:3] or "no tensors"}. Give a whole open_clip or OpenAI '
-            'checkpoint.'
-        )
-    # One layout, of separate towers.
-    if 'text_projection' in state:
-        state = convert_to_custom_text_state_dict(state)
+    for key, value in state.items():
+        # Seen through strides of 0, a few bytes would become any number of floats.
+        if value.nbytes > value.untyped_storage().nbytes():
+            raise CLIPWeightsError(
+                f'{path}: {key} has the shape {tuple(value.shape)}, of which the file '
+                'holds a part. Save its state dict with contiguous tensors.'
+            )
     return state
 
 

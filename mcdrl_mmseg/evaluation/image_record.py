@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from pathlib import PurePath
 
 import numpy as np
+from torch import Tensor
 
 from mcdrl_common.metric_names import CONFIDENCES
 from mcdrl_common.overlap_scores import (
@@ -69,19 +70,15 @@ def image_record(
     scores = {key: none_if_nan(v) for key, v in overlap_scores(counts).items()}
 
     valid = image.target != ignore_index
-    foreground = (image.target != 0) & valid
+    predicted, foreground = (image.labels != 0) & valid, (image.target != 0) & valid
     hd95 = nsd = dice_mean = iou_mean = None
     if has_lesion and surface_tolerance is not None:
         tolerance = tolerance_in_pixels(surface_tolerance, *image.target.shape)
-        hd95, nsd = surface_scores((image.labels != 0) & valid, foreground, tolerance)
+        hd95, nsd = surface_scores(predicted, foreground, tolerance)
     if has_lesion and thresholds and image.probability is not None:
         dice_mean, iou_mean = mean_over_thresholds(
             threshold_histograms(image.probability, foreground, valid)
         )
-    sure = dict.fromkeys(CONFIDENCES)
-    if confidence and image.probability is not None:
-        maps = image.probability, image.labels != 0, valid
-        sure = own_confidence(*(pixels.cpu().numpy() for pixels in maps))
     record = dict(
         image=name,
         site=image.site,
@@ -97,8 +94,8 @@ def image_record(
         false_area=counts.fp / pixels if lesion_free else None,
         **counts._asdict(),
         pixels=pixels,
-        lesions=lesion_counts((image.labels != 0) & valid, foreground),
-        **sure,
+        lesions=lesion_counts(predicted, foreground),
+        **(_confidences(image, valid) if confidence else dict.fromkeys(CONFIDENCES)),
     )
     if image.num_classes > 2:
         record['classes'] = _class_records(matrix, class_names)
@@ -125,6 +122,14 @@ def image_name(img_path: str | None, site: str) -> str:
         return parts[-1]
     below = len(folders) - folders[::-1].index(site)
     return '/'.join(parts[below:])
+
+
+def _confidences(image: EvaluatedImage, valid: Tensor) -> dict[str, float | None]:
+    """How sure the network is; None where there is no probability."""
+    if image.probability is None:
+        return dict.fromkeys(CONFIDENCES)
+    maps = image.probability, image.labels != 0, valid
+    return own_confidence(*(pixels.cpu().numpy() for pixels in maps))
 
 
 def _lesion_classes(named: Sequence[str] | None, has_lesion: bool) -> list[str]:

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from mmengine.structures import BaseDataElement
@@ -42,6 +42,13 @@ class EvaluatedImage:
     sequence: str | None
     lesion_classes: tuple[str, ...] | None
     notes: tuple[tuple[str, str], ...]
+
+
+class _Prediction(NamedTuple):
+    labels: Tensor
+    probability: Tensor | None
+    num_classes: int
+    notes: list[tuple[str, str]]
 
 
 def read_sample(
@@ -86,64 +93,79 @@ def read_sample(
             'pipeline, or evaluate a dataset that has masks'
         )
     target = _two_dimensional(sample['gt_sem_seg']['data']).long()
-    logits = sample['seg_logits']['data'] if 'seg_logits' in sample else None
     predicted = None
     if 'pred_sem_seg' in sample:
         predicted = _two_dimensional(sample['pred_sem_seg']['data']).long()
-
-    notes = []
-    probability = None
-    if logits is None:
-        if predicted is None:
-            raise ValueError(
-                f'{name}: the sample has neither seg_logits nor pred_sem_seg'
-            )
-        labels = predicted
-        if with_probability:
-            notes.append(
-                (
-                    'no_logits',
-                    f'{name}: no seg_logits, so no mean over thresholds and no '
-                    'calibration',
-                )
-            )
+    if 'seg_logits' in sample:
+        logits = sample['seg_logits']['data']
+        prediction = _from_logits(
+            logits, predicted, num_classes, name, with_probability
+        )
+    elif predicted is not None:
+        prediction = _from_label_map(predicted, num_classes, name, with_probability)
     else:
-        logits = logits.detach()
-        if logits.dtype != torch.float64:
-            logits = logits.float()
-        if bool(logits.amax(dim=0).isnan().any()):
-            notes.append(('nan', f'{name}: the prediction holds NaN'))
-        if logits.shape[0] == 1:
-            labels, probability, agree = _read_one_channel(logits[0], predicted)
-        else:
-            num_classes = logits.shape[0]
-            labels, probability, agree = _read_channels(
-                logits, predicted, with_probability
-            )
-        num_classes = max(num_classes, 2)
-        if not agree:
-            probability = None
-            notes.append(
-                (
-                    'merged',
-                    f'{name}: pred_sem_seg does not follow from seg_logits (as after '
-                    'test-time augmentation); the label map is measured as it is, '
-                    'and there is no mean over thresholds and no calibration',
-                )
-            )
-    lesion_classes = sample.get('lesion_classes')
+        raise ValueError(f'{name}: the sample has neither seg_logits nor pred_sem_seg')
+    probability, lesion_classes = prediction.probability, sample.get('lesion_classes')
     return EvaluatedImage(
-        labels=labels.to(target.device),
+        labels=prediction.labels.to(target.device),
         target=target,
         probability=None if probability is None else probability.to(target.device),
-        num_classes=num_classes,
+        num_classes=prediction.num_classes,
         img_path=sample.get('img_path'),
         seg_map_path=sample.get('seg_map_path'),
         site=sample.get('site') or ONE_SITE,
         sequence=sample.get('sequence'),
         lesion_classes=None if lesion_classes is None else tuple(lesion_classes),
-        notes=tuple(notes),
+        notes=tuple(prediction.notes),
     )
+
+
+def _from_label_map(
+    predicted: Tensor, num_classes: int, name: str, with_probability: bool
+) -> _Prediction:
+    """The prediction of a model that gives classes and no logits."""
+    notes = []
+    if with_probability:
+        notes.append(
+            (
+                'no_logits',
+                f'{name}: no seg_logits, so no mean over thresholds and no calibration',
+            )
+        )
+    return _Prediction(predicted, None, num_classes, notes)
+
+
+def _from_logits(
+    logits: Tensor,
+    predicted: Tensor | None,
+    num_classes: int,
+    name: str,
+    with_probability: bool,
+) -> _Prediction:
+    """The prediction of (C, H, W) logits, or of one channel's probability."""
+    notes = []
+    logits = logits.detach()
+    if logits.dtype != torch.float64:
+        logits = logits.float()
+    if bool(logits.amax(dim=0).isnan().any()):
+        notes.append(('nan', f'{name}: the prediction holds NaN'))
+    probability: Tensor | None
+    if logits.shape[0] == 1:
+        labels, probability, agree = _read_one_channel(logits[0], predicted)
+    else:
+        num_classes = len(logits)
+        labels, probability, agree = _read_channels(logits, predicted, with_probability)
+    if not agree:
+        probability = None
+        notes.append(
+            (
+                'merged',
+                f'{name}: pred_sem_seg does not follow from seg_logits (as after '
+                'test-time augmentation); the label map is measured as it is, '
+                'and there is no mean over thresholds and no calibration',
+            )
+        )
+    return _Prediction(labels, probability, max(num_classes, 2), notes)
 
 
 def _read_channels(

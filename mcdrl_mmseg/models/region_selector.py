@@ -10,6 +10,9 @@ from mmseg.registry import MODELS
 from torch import Tensor
 from torch.nn import functional as F
 
+# CLIP's factor on cosines, at the bound of its training (arXiv 2103.00020).
+_LOGIT_SCALE = 100
+
 
 class Selection(NamedTuple):
     """The kept positions of a batch.
@@ -104,6 +107,25 @@ def text_similarity(dense_features: Tensor, embeddings: Tensor) -> Tensor:
             F.normalize(dense_features.float(), dim=1),
             F.normalize(embeddings.float(), dim=1),
         )
+
+
+@torch.no_grad()
+def lesion_over_healthy(
+    similarity: Tensor, dense_features: Tensor, background_embeddings: Tensor
+) -> Tensor:
+    """100 (S^ - max_b cos(C, e_b)): how much more a lesion's text fits than healthy's.
+
+    Args:
+        similarity: S, (B, K, h, w).
+        dense_features: C, (B, d, h, w).
+        background_embeddings: e_b, one or more, (., d).
+
+    Returns:
+        (B, 1, h, w).
+    """
+    healthy = text_similarity(dense_features, background_embeddings)
+    lesion, healthy = (x.amax(dim=1, keepdim=True) for x in (similarity, healthy))
+    return _LOGIT_SCALE * (lesion - healthy)
 
 
 def gather_tokens(feature: Tensor, indices: Tensor) -> Tensor:

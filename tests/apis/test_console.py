@@ -17,7 +17,7 @@ from mcdrl_mmseg.apis.console import (
     progress_bar,
     tell_training,
 )
-from mcdrl_mmseg.apis.launch import build_runner
+from mcdrl_mmseg.apis.run_setup import build_runner
 
 
 def test_first_lines_say_what_is_trained_and_where(capsys):

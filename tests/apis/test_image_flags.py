@@ -52,7 +52,7 @@ def test_image_of_a_checkpoint_gets_its_scores_and_distance(
     path = tmp_path / 'x.pth'
     torch.save(content, path)
     checker = ImageChecker(load_segmentor(path, device='cpu'), path)
-    scores, embedding = checker.look(picture)
+    scores, embedding = checker.measure(picture)
     assert np.linalg.norm(embedding) == pytest.approx(1, abs=1e-5)
     texts = checker.model.decode_head.dictionary.confounder_embeddings.numpy()
     assert scores == pytest.approx(texts @ embedding, abs=1e-5)
@@ -140,4 +140,4 @@ def test_values_that_are_not_finite_are_refused(model, picture):
     with torch.no_grad():
         next(model.backbone.parameters()).fill_(float('nan'))
     with pytest.raises(SiteReferenceError, match='NaN or infinite'):
-        ImageChecker(model).look(picture)
+        ImageChecker(model).measure(picture)

@@ -257,4 +257,4 @@ def test_the_hook_outlives_the_names_of_its_module(monkeypatch):
     # An ending interpreter sets them to None before it takes audit hooks down.
     for name in ('_SEAL', '_READS', '_NEVER'):
         monkeypatch.setattr(sealed_building, name, None)
-    sealed_building._judge('open', ('a file', 'r', 0))
+    sealed_building._check_event('open', ('a file', 'r', 0))

@@ -6,7 +6,7 @@ from mmengine.config import Config
 from mmseg.registry import HOOKS
 
 from mcdrl_mmseg import config_path
-from mcdrl_mmseg.apis.launch import insert_and_check
+from mcdrl_mmseg.apis.run_setup import insert_and_check
 from mcdrl_mmseg.engine.config_check import ConfigCheckError
 from mcdrl_mmseg.engine.runner import MCDRLRunner
 from mcdrl_mmseg.models import CausalIntervention

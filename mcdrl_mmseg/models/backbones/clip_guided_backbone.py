@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -12,26 +12,10 @@ from mmseg.registry import MODELS
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from mcdrl_mmseg.models.feature_levels import BareMap
+
 if TYPE_CHECKING:
     from mcdrl_mmseg.clip import CLIPSpec
-
-
-class BareMap(NamedTuple):
-    """Features as PIDNet and DDRNet give them in evaluation, beside CLIP's.
-
-    In training they give a tuple of several maps, in evaluation one of them alone, and
-    their decode heads take it so. The intervention then works on this map, whatever
-    index it has in training.
-
-    Attributes:
-        level: (B, c, h, w), which the predictor gets in no tuple either.
-        dense_features: CLIP's dense map, (B, d, h', w').
-        image_embedding: CLIP's, (B, d, 1, 1).
-    """
-
-    level: Tensor
-    dense_features: Tensor
-    image_embedding: Tensor
 
 
 @MODELS.register_module()

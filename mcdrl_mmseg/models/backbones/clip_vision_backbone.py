@@ -101,15 +101,7 @@ class CLIPVisionBackbone(BaseModule):
         init_cfg: dict | None = None,
     ) -> None:
         super().__init__(init_cfg)
-        if not 1 / _FINEST_SCALE <= input_scale < float('inf'):
-            raise ValueError(
-                f'input_scale={input_scale} must be a number of {1 / _FINEST_SCALE} or '
-                'more: 1 shows the tower the images as they are, 0.5 half of their '
-                'height and width.'
-            )
-        # Whole numbers: an exported graph of variable size computes with them exactly.
-        ratio = Fraction(input_scale).limit_denominator(_FINEST_SCALE)
-        self.input_ratio = (ratio.numerator, ratio.denominator)
+        self.input_ratio = _input_ratio(input_scale)
         self.clip_spec = clip.CLIPSpec(model_name, pretrained, quick_gelu)
         self.dense_mode = clip.check_dense_mode(dense_mode)
         self.frozen = frozen
@@ -126,23 +118,9 @@ class CLIPVisionBackbone(BaseModule):
         self._is_timm = clip.is_timm_tower(self.tower)
         trunk = getattr(self.tower, 'trunk', self.tower)
         self._has_blocks = self._is_vit or hasattr(trunk, 'num_prefix_tokens')
-        modes = clip.dense_modes(self.tower)
-        if dense_mode not in modes:
-            raise ValueError(
-                f'dense_mode={dense_mode!r} changes a last attention of the standard '
-                f'kind, which model_name={model_name!r} does not have: its modes are '
-                f'{list(modes)}.'
-            )
+        self._check_dense_mode()
         if output_stride is not None:
-            if self._is_vit:
-                raise ValueError(
-                    f'output_stride={output_stride}: the patch size sets the stride of '
-                    f'a ViT (model_name={model_name!r}); leave it at None.'
-                )
-            if self._is_timm:
-                clip.set_timm_output_stride(self.tower, output_stride)
-            else:
-                clip.set_output_stride(self.tower, output_stride)
+            self._set_output_stride(output_stride)
         self.out_indices = self._resolve_indices(out_indices)
         if not -1 <= frozen_stages <= len(self._stages):
             raise ValueError(
@@ -159,6 +137,26 @@ class CLIPVisionBackbone(BaseModule):
                     'leave out frozen and frozen_stages.'
                 )
             clip.add_lora(self.tower, **lora)
+
+    def _check_dense_mode(self) -> None:
+        modes = clip.dense_modes(self.tower)
+        if self.dense_mode not in modes:
+            raise ValueError(
+                f'dense_mode={self.dense_mode!r} changes a last attention of the '
+                f'standard kind, which model_name={self.clip_spec.model_name!r} does '
+                f'not have: its modes are {list(modes)}.'
+            )
+
+    def _set_output_stride(self, output_stride: int) -> None:
+        if self._is_vit:
+            raise ValueError(
+                f'output_stride={output_stride}: the patch size sets the stride of a '
+                f'ViT (model_name={self.clip_spec.model_name!r}); leave it at None.'
+            )
+        if self._is_timm:
+            clip.set_timm_output_stride(self.tower, output_stride)
+        else:
+            clip.set_output_stride(self.tower, output_stride)
 
     @property
     def _stages(self) -> list[nn.Module]:
@@ -328,6 +326,18 @@ class CLIPVisionBackbone(BaseModule):
         )
         dense_features = self._laid_out(out.dense_features)
         return (*out.levels, dense_features, out.image_embedding)
+
+
+def _input_ratio(input_scale: float) -> tuple[int, int]:
+    """The scale in whole numbers, with which an exported graph computes exactly."""
+    if not 1 / _FINEST_SCALE <= input_scale < float('inf'):
+        raise ValueError(
+            f'input_scale={input_scale} must be a number of {1 / _FINEST_SCALE} or '
+            'more: 1 shows the tower the images as they are, 0.5 half of their '
+            'height and width.'
+        )
+    ratio = Fraction(input_scale).limit_denominator(_FINEST_SCALE)
+    return ratio.numerator, ratio.denominator
 
 
 def _feature_cache() -> FeatureCache | None:

@@ -5,8 +5,6 @@ from __future__ import annotations
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from mcdrl_mmseg.clip.dense import merge_heads, split_heads
-
 
 class InterventionLayer(nn.Module):
     """One cross-attention to confounders and one feed-forward block, pre-norm.
@@ -56,11 +54,12 @@ class InterventionLayer(nn.Module):
             (B, N, c).
         """
         query, key = self._query_and_key(tokens, entries)
-        value = split_heads(self.value(entries), self.num_heads).expand_as(key)
+        value = self._split_heads(self.value(entries)).expand_as(key)
         if log_prior is not None:
             log_prior = log_prior.to(query.dtype).view(1, 1, 1, -1)
         attended = F.scaled_dot_product_attention(query, key, value, log_prior)
-        return self.add_attended(tokens, self.out(merge_heads(attended)))
+        attended = attended.transpose(1, 2).flatten(2)
+        return self.add_attended(tokens, self.out(attended))
 
     def attend_to_one(self, entries: Tensor) -> Tensor:
         """Attention's output where a single entry z is all there is to attend to.
@@ -97,6 +96,10 @@ class InterventionLayer(nn.Module):
         return (logits + log_prior).softmax(dim=-1)
 
     def _query_and_key(self, tokens: Tensor, entries: Tensor) -> tuple[Tensor, Tensor]:
-        query = split_heads(self.query(self.query_norm(tokens)), self.num_heads)
-        key = split_heads(self.key(entries), self.num_heads)
+        query = self._split_heads(self.query(self.query_norm(tokens)))
+        key = self._split_heads(self.key(entries))
         return query, key.expand(tokens.shape[0], -1, -1, -1)
+
+    def _split_heads(self, tokens: Tensor) -> Tensor:
+        """(B, L, c) -> (B, heads, L, c / heads)."""
+        return tokens.unflatten(-1, (self.num_heads, -1)).transpose(1, 2)

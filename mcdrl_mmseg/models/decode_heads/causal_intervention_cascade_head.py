@@ -6,7 +6,9 @@ from mmseg.registry import MODELS
 from mmseg.utils import ConfigType, SampleList
 from torch import Tensor
 
-from .causal_intervention_head import CausalInterventionHead, Features
+from mcdrl_mmseg.models.feature_levels import Features
+
+from .causal_intervention_head import CausalInterventionHead
 
 
 @MODELS.register_module()

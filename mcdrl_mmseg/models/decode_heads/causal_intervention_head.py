@@ -3,28 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, NamedTuple, TypeAlias
+from typing import Any, NamedTuple
 
 import torch
-from mmengine.model import BaseModule
 from mmseg.registry import MODELS
 from mmseg.utils import ConfigType, SampleList
 from torch import Tensor, nn
 
-from mcdrl_mmseg.models.backbones.clip_guided_backbone import BareMap
-from mcdrl_mmseg.models.confounder_scores import ConfounderScores
+from mcdrl_mmseg.models.feature_levels import (
+    BareMap,
+    Features,
+    Level,
+    map_of,
+    with_map,
+)
 from mcdrl_mmseg.models.region_selector import (
     gather_tokens,
+    lesion_over_healthy,
     scatter_tokens,
-    text_similarity,
 )
 
-Level: TypeAlias = Tensor | Sequence[Tensor]
-"""A map, or a sequence that begins with one: DPT's backbone adds a class token."""
-Features: TypeAlias = tuple[Level, ...]
-
-# CLIP's factor on cosines, at the bound of its training (arXiv 2103.00020).
-_LOGIT_SCALE = 100
+from .predictor_wrapper import PredictorWrapper, use_all_outputs
 
 
 class InterventionOutput(NamedTuple):
@@ -47,7 +46,7 @@ class InterventionOutput(NamedTuple):
 
 
 @MODELS.register_module()
-class CausalInterventionHead(BaseModule):
+class CausalInterventionHead(PredictorWrapper):
     """MCDRL (arXiv 2508.05008): select regions, intervene on them, then segment.
 
     :meth:`intervene` is the method: step 1, the region selection (MTRS), and step 3,
@@ -126,7 +125,7 @@ class CausalInterventionHead(BaseModule):
         loss_contrast: ConfigType | None = dict(type='CLIPContrastiveLoss'),  # noqa: B006
         init_cfg: dict | None = None,
     ) -> None:
-        super().__init__(init_cfg)
+        super().__init__(predictor, init_cfg)
         if unselected not in ('keep', 'zero'):
             raise ValueError(
                 f"CausalInterventionHead: unselected={unselected!r} must be 'keep' or "
@@ -146,7 +145,6 @@ class CausalInterventionHead(BaseModule):
         *further_widths, width = widths
         self.in_index = self.in_indices[-1]
         self.unselected = unselected
-        self.predictor = MODELS.build(predictor)
         self.dictionary = MODELS.build(dictionary)
         self.region_selector = _build(region_selector)
         self.similarity_map = similarity_map
@@ -162,6 +160,9 @@ class CausalInterventionHead(BaseModule):
         )
         self.confounder_scores = None
         if self.intervention is not None and self.intervention.observed is not None:
+            # Few configs observe confounders; registering the head needs no scores.
+            from mcdrl_mmseg.models.confounder_scores import ConfounderScores
+
             names = self.dictionary.prompts.confounder_names
             self.confounder_scores = ConfounderScores(len(names))
         self.loss_causal = _build(loss_causal)
@@ -186,31 +187,6 @@ class CausalInterventionHead(BaseModule):
             )
 
     @property
-    def num_classes(self) -> int:
-        """The predictor's, as the segmentor and its evaluation ask for it."""
-        return self.predictor.num_classes
-
-    @property
-    def out_channels(self) -> int:
-        """The predictor's."""
-        return self.predictor.out_channels
-
-    @property
-    def align_corners(self) -> bool:
-        """The predictor's."""
-        return self.predictor.align_corners
-
-    @property
-    def threshold(self) -> float | None:
-        """The predictor's, of one-channel binary segmentation; not all have one."""
-        return getattr(self.predictor, 'threshold', None)
-
-    @property
-    def ignore_index(self) -> int:
-        """The predictor's."""
-        return self.predictor.ignore_index
-
-    @property
     def interventions(self) -> list[nn.Module]:
         """One for each of ``in_indices``, the leading one last; empty without CDRL."""
         if self.intervention is None:
@@ -227,7 +203,7 @@ class CausalInterventionHead(BaseModule):
             (B, c, h, w), before the intervention.
         """
         index = 0 if isinstance(inputs, BareMap) else self.in_index
-        return _map_of(inputs[index])
+        return map_of(inputs[index])
 
     def intervene(self, inputs: Features) -> InterventionOutput:
         """Steps 1 and 3 of the method on a batch.
@@ -259,8 +235,10 @@ class CausalInterventionHead(BaseModule):
             else:
                 maps[index] = result
         if self.similarity_map:
-            lesions = self._similarity_map(state.similarity, dense_features)
-            maps.append(lesions.to(_map_of(result).dtype))
+            lesions = lesion_over_healthy(
+                state.similarity, dense_features, self.dictionary.background_embeddings
+            )
+            maps.append((lesions * self._gate(lesions)).to(map_of(result).dtype))
         features = maps[0] if isinstance(inputs, BareMap) else tuple(maps)
         return state._replace(features=features)
 
@@ -280,22 +258,20 @@ class CausalInterventionHead(BaseModule):
         scores: Tensor | None,
     ) -> tuple[Level, InterventionOutput]:
         """One level with the intervention in it, and what led to it."""
-        feature = _map_of(level)
+        feature = map_of(level)
         # Step 1, MTRS: F, the N positions that are most similar to a lesion's text.
         similarity, indices, tokens = self._select_regions(feature, dense_features)
-        # Step 3, CDRL: F_ca = E_z[A(F, z)], z from the dictionary under P(z).
-        intervened = tokens
+        intervened = gated = tokens
         if intervention is not None:
+            # Step 3, CDRL: F_ca = E_z[A(F, z)], z from the dictionary under P(z).
             z, prior = self.dictionary.entries, self.dictionary.confounder_prior
             intervened = intervention(tokens, z, prior, scores)
-        # F + g (F_ca - F), back at its positions, takes the place of its map.
-        result = self._put_back(feature, indices, tokens, intervened, intervention)
-        result = _laid_out_as(feature, result)
+            # F + g (F_ca - F).
+            gated = intervention.gated(tokens, intervened)
+        # Back at its positions it takes the place of its map.
+        result = self._put_back(feature, indices, gated)
         state = InterventionOutput((), similarity, indices, tokens, intervened)
-        if isinstance(level, Tensor):
-            return result, state
-        sequence: Any = type(level)
-        return sequence([result, *level[1:]]), state
+        return with_map(level, result), state
 
     def _select_regions(
         self, feature: Tensor, dense_features: Tensor
@@ -317,30 +293,15 @@ class CausalInterventionHead(BaseModule):
         )
 
     def _put_back(
-        self,
-        feature: Tensor,
-        indices: Tensor | None,
-        tokens: Tensor,
-        intervened: Tensor,
-        intervention: nn.Module | None,
+        self, feature: Tensor, indices: Tensor | None, gated: Tensor
     ) -> Tensor:
         """The feature map, (B, c, h, w), with the gated intervention in it."""
-        gated = tokens
-        if intervention is not None:
-            gated = intervention.gated(tokens, intervened)
         if indices is None:
             return gated.transpose(1, 2).unflatten(2, feature.shape[2:])
         unselected = feature
         if self.unselected == 'zero':
             unselected = feature * (1 - self._gate(feature))
         return scatter_tokens(unselected, indices, gated)
-
-    @torch.no_grad()
-    def _similarity_map(self, similarity: Tensor, dense_features: Tensor) -> Tensor:
-        """100 g (S^ - max_b cos(C, e_b)), lesion over healthy tissue, (B, 1, h, w)."""
-        healthy = text_similarity(dense_features, self.dictionary.background_embeddings)
-        lesion, healthy = (x.amax(dim=1, keepdim=True) for x in (similarity, healthy))
-        return _LOGIT_SCALE * (lesion - healthy) * self._gate(lesion)
 
     def _pool(self, tokens: Tensor) -> Tensor:
         """Pool(F_ca) in the joint space, (B, d), beyond the range of float16."""
@@ -420,53 +381,18 @@ class CausalInterventionHead(BaseModule):
             losses[self.loss_causal.loss_name] = loss * (self._gate(loss) > 0)
         if self.loss_contrast is not None:
             losses[self.loss_contrast.loss_name] = self.loss_contrast(
-                _map_of(inputs[-1]).flatten(1),
+                map_of(inputs[-1]).flatten(1),
                 self.dictionary.class_embeddings,
                 self.dictionary.background_embeddings,
                 classes,
             )
-        return _use_all_outputs(losses, inputs[-2:])
+        return use_all_outputs(losses, inputs[-2:])
 
 
 def _as_tuple(value: int | Sequence[int]) -> tuple[int, ...]:
     return (value,) if isinstance(value, int) else tuple(value)
 
 
-def _map_of(level: Level) -> Tensor:
-    return level if isinstance(level, Tensor) else level[0]
-
-
-def _laid_out_as(feature: Tensor, result: Tensor) -> Tensor:
-    """The result in the feature's memory layout: a convolution else rounds otherwise.
-
-    Transformers and timm give maps whose channels come last.
-    """
-    exporting = torch.compiler.is_compiling() or torch.jit.is_tracing()
-    if exporting or feature.is_contiguous():
-        return result
-    return torch.empty_like(feature, dtype=result.dtype).copy_(result)
-
-
 def _build(cfg: ConfigType | None, **defaults: int) -> Any:
     """The registry's module, or None for None."""
     return None if cfg is None else MODELS.build({**defaults, **cfg})
-
-
-def _use_all_outputs(
-    losses: dict[str, Tensor], outputs: tuple[Tensor, ...]
-) -> dict[str, Tensor]:
-    """Tie outputs that a loss may not use to the total, with weight 0.
-
-    Distributed training fails when a trained parameter has no part in the loss, as
-    the attention pool of a CLIP tower would if no contrastive loss were set.
-    """
-    # In float32: a sum beyond float16 would be infinite, and 0 times infinity NaN.
-    unused = [
-        output.sum(dtype=torch.float32) * 0
-        for output in outputs
-        if output.requires_grad
-    ]
-    key = next(name for name in losses if 'loss' in name)
-    if isinstance(losses[key], Tensor):
-        losses[key] = sum(unused, start=losses[key])
-    return losses

@@ -26,7 +26,7 @@ class CountingExplainer:
         self.lock = threading.Lock()
         self.asking = self.most = 0
 
-    def whole(self, image):
+    def explanation(self, image):
         with self.lock:
             self.asking += 1
             self.most = max(self.most, self.asking)
@@ -35,7 +35,7 @@ class CountingExplainer:
             self.asking -= 1
         return {'mean': image.mean(axis=(0, 1)).tolist()}
 
-    def at_gate(self, image, gate):
+    def prediction(self, image, gate):
         if gate == 1:
             raise RuntimeError('secret of the model')
         return {'gate': gate}
@@ -287,7 +287,7 @@ _OCTETS = UPLOAD['Content-Type'].encode()
 @pytest.mark.reliability('security', 'web page: uploads that come slowly, or stop')
 @pytest.mark.parametrize('size', [1, 18_000])
 def test_slow_uploads_keep_nobody_out(explainer, image, monkeypatch, size):
-    monkeypatch.setattr('mcdrl_lab.serving.upload_memory.PATIENCE_S', 0.2)
+    monkeypatch.setattr('mcdrl_lab.serving.upload_memory.TIMEOUT_S', 0.2)
     asgi = Asgi(build_app(explainer, 'model.pth', MAX_BYTES))
 
     async def attack():
@@ -321,7 +321,7 @@ def test_as_many_uploads_as_fit_wait_for_their_turn(explainer, image):
 
 
 def test_memory_is_given_back_and_never_passed(monkeypatch):
-    monkeypatch.setattr('mcdrl_lab.serving.upload_memory.PATIENCE_S', 0.05)
+    monkeypatch.setattr('mcdrl_lab.serving.upload_memory.TIMEOUT_S', 0.05)
 
     async def use():
         memory = UploadMemory(100)

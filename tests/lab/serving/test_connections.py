@@ -30,7 +30,7 @@ def address(monkeypatch):
     server = uvicorn.Server(
         uvicorn.Config(
             Starlette(routes=[Route('/', answer)]),
-            http=connections.PatientConnection,
+            http=connections.TimedConnection,
             log_level='error',
         )
     )

@@ -67,7 +67,7 @@ def trusted(checkpoint, tmp_path_factory, encode, pixels):
     torch.save(content, path)
     checker = ImageChecker(load_segmentor(path, device='cpu'))
     first = cv2.resize(pixels, None, fx=4, fy=4)[..., ::-1]
-    content['meta'][REFERENCE_KEY] = reference(*checker.look(first.copy()))
+    content['meta'][REFERENCE_KEY] = reference(*checker.measure(first.copy()))
     torch.save(content, path)
     threshold = folder / 'threshold.json'
     write_conformal(

@@ -83,7 +83,7 @@ def test_missing_package_is_named_with_what_installs_it(monkeypatch, tmp_path):
 def test_the_address_takes_connections_when_it_is_shown(monkeypatch, capsys):
     import uvicorn
 
-    from mcdrl_lab.serving import answers, server
+    from mcdrl_lab.serving import page_content, server
 
     shown = []
 
@@ -95,7 +95,7 @@ def test_the_address_takes_connections_when_it_is_shown(monkeypatch, capsys):
 
     monkeypatch.setattr(uvicorn.Server, 'run', run)
     monkeypatch.setattr(server, 'load_segmentor', lambda *_: None)
-    monkeypatch.setattr(answers, 'Explainer', no_explainer)
+    monkeypatch.setattr(page_content, 'Explainer', no_explainer)
     serve('model.pth', port=0)
     assert shown[0].startswith('Open http://127.0.0.1:')
 
@@ -106,7 +106,7 @@ def test_the_page_answers_under_the_address_that_it_listens_on(
 ):
     import uvicorn
 
-    from mcdrl_lab.serving import answers, server
+    from mcdrl_lab.serving import page_content, server
 
     servers = []
     made = uvicorn.Server
@@ -114,7 +114,7 @@ def test_the_page_answers_under_the_address_that_it_listens_on(
         uvicorn, 'Server', lambda config: servers.append(made(config)) or servers[0]
     )
     monkeypatch.setattr(server, 'load_segmentor', lambda *_: None)
-    monkeypatch.setattr(answers, 'Explainer', no_explainer)
+    monkeypatch.setattr(page_content, 'Explainer', no_explainer)
     try:
         listen(host, 0).close()
     except ServeError:

@@ -8,7 +8,7 @@ from torch.testing import assert_close
 
 from mcdrl_mmseg.clip.normalisation import Normalisation
 from mcdrl_mmseg.models import CLIPGuidedBackbone
-from mcdrl_mmseg.models.backbones.clip_guided_backbone import BareMap
+from mcdrl_mmseg.models.feature_levels import BareMap
 
 CLIP = dict(model_name='mcdrl-tiny-rn')
 MEAN, STD = (123.675, 116.28, 103.53), (58.395, 57.12, 57.375)

@@ -8,7 +8,7 @@ from mmseg.structures import SegDataSample
 from torch.testing import assert_close
 
 from mcdrl_mmseg.models import DictionaryError
-from mcdrl_mmseg.models.backbones.clip_guided_backbone import BareMap
+from mcdrl_mmseg.models.feature_levels import BareMap
 
 WIDTH = 8
 # The levels (16 and 24 channels), the dense map and the image embedding.

@@ -5,12 +5,12 @@ import numpy as np
 import pytest
 
 from mcdrl_common.site_reference import site_reference
-from mcdrl_lab.serving.answers import (
+from mcdrl_lab.serving.page_content import (
     Explainer,
     color_scale,
-    predicted,
+    explanation_content,
+    prediction_content,
     promise,
-    seen,
 )
 from mcdrl_mmseg.apis.checkpoint import load_segmentor
 from mcdrl_mmseg.apis.explanation import (
@@ -54,7 +54,7 @@ def test_prediction_shows_mask_and_probability():
     image = np.full((40, 60, 3), 128, np.uint8)
     probability = np.full((40, 60), 0.1, np.float32)
     probability[10:30, 15:45] = 0.9
-    answer = predicted(image, LesionProbability(probability), 0.25)
+    answer = prediction_content(image, LesionProbability(probability), 0.25)
     assert answer['gate'] == 0.25
     assert answer['marked'] == pytest.approx(20 * 30 / (40 * 60))
     mask = picture(answer['mask']).astype(int)
@@ -69,21 +69,21 @@ def test_prediction_shows_mask_and_probability():
 def test_one_half_itself_is_not_in_the_mask():
     image = np.zeros((20, 20, 3), np.uint8)
     half = LesionProbability(np.full((20, 20), 0.5, np.float32))
-    assert predicted(image, half, 1)['marked'] == 0
+    assert prediction_content(image, half, 1)['marked'] == 0
 
 
 def test_large_images_are_shown_smaller_but_measured_whole():
     image = np.zeros((30, 4096, 3), np.uint8)
     probability = np.zeros((30, 4096), np.float32)
     probability[0, 0] = 1
-    answer = predicted(image, LesionProbability(probability), 1)
+    answer = prediction_content(image, LesionProbability(probability), 1)
     assert answer['marked'] == pytest.approx(1 / (30 * 4096))
     assert picture(answer['mask']).shape[1] == 1024
     assert picture(answer['probability']).shape[1] == 1024
 
 
 def test_explanation_is_told_in_names_and_numbers(explanation):
-    answer = seen(explanation)
+    answer = explanation_content(explanation)
     assert (answer['width'], answer['height']) == (80, 40)
     assert answer['kept'] == 0.5
     assert answer['attends'] is True
@@ -98,7 +98,8 @@ def test_similarity_is_bright_where_it_is_high_and_the_kept_part_is_outlined(
     explanation,
 ):
     polyp, cyst = (
-        picture(one['picture']).astype(int) for one in seen(explanation)['similarity']
+        picture(one['picture']).astype(int)
+        for one in explanation_content(explanation)['similarity']
     )
     assert polyp[20, 8].sum() > polyp[20, 70].sum() + 60
     assert cyst[32, 60].sum() > cyst[8, 60].sum() + 60
@@ -121,18 +122,18 @@ def test_explainer_answers_as_the_functions_do(checkpoint, pixels):
     assert explainer.gate == 0.75
     blue_first = pixels[..., ::-1]
 
-    whole = explainer.whole(pixels)
+    whole = explainer.explanation(pixels)
     probability = LesionProbability(predict_at_gate(model, blue_first, 0.75))
     assert whole['gate'] == 0.75
-    assert whole['mask'] == predicted(pixels, probability, 0.75)['mask']
+    assert whole['mask'] == prediction_content(pixels, probability, 0.75)['mask']
     attention = explain(model, blue_first).attention
     weights = [one['weight'] for one in whole['confounders']]
     assert whole['flag'] is None
     assert weights == pytest.approx(sorted(attention, reverse=True))
 
-    other = explainer.at_gate(pixels, 0.0)
+    other = explainer.prediction(pixels, 0.0)
     without = LesionProbability(predict_at_gate(model, blue_first, 0.0))
-    assert other == predicted(pixels, without, 0.0)
+    assert other == prediction_content(pixels, without, 0.0)
     assert other['probability'] != whole['probability']
 
 
@@ -148,7 +149,7 @@ def test_flag_of_an_image_where_the_checkpoint_knows_its_training_sites(
     model.site_reference = site_reference(
         scores, embeddings, ['a'] * 20, names, dictionary.stored_fingerprint
     ).to_text()
-    flag = Explainer(model).whole(pixels)['flag']
+    flag = Explainer(model).explanation(pixels)['flag']
     assert flag['unusual'] is True
     assert flag['less'] == list(names)
     assert flag['more'] == []
@@ -159,13 +160,13 @@ def test_calibrated_probability_is_shown_and_the_masks_are_of_the_network():
     own = np.full((10, 20), 0.05, np.float32)
     own[:, :4], own[:, 4:10] = 0.9, 0.2
     calibrated = np.full((10, 20), 0.55, np.float32)
-    answer = predicted(image, LesionProbability(own, calibrated), 1, 0.2)
+    answer = prediction_content(image, LesionProbability(own, calibrated), 1, 0.2)
     assert answer['calibrated'] is True
     assert answer['highest'] == pytest.approx(0.55)
     assert answer['marked'] == 0.2
     # The threshold itself is marked.
     assert answer['conformal']['marked'] == 0.5
-    plain = predicted(image, LesionProbability(own), 1)
+    plain = prediction_content(image, LesionProbability(own), 1)
     assert (plain['calibrated'], plain['conformal']) == (False, None)
     assert plain['highest'] == pytest.approx(0.9)
 
@@ -179,12 +180,12 @@ def test_calibrated_at_every_gate_by_the_temperature_of_the_checkpoint(
     own = predict_at_gate(model, pixels[..., ::-1], explainer.gate).astype(float)
     # log-odds halved
     expected = 1 / (1 + np.sqrt((1 - own) / own))
-    whole = explainer.whole(pixels)
+    whole = explainer.explanation(pixels)
     assert whole['calibrated'] is True
     assert whole['highest'] == pytest.approx(expected.max(), abs=1e-5)
     own = predict_at_gate(model, pixels[..., ::-1], 0.0).astype(float)
     expected = 1 / (1 + np.sqrt((1 - own) / own))
-    other = explainer.at_gate(pixels, 0.0)
+    other = explainer.prediction(pixels, 0.0)
     assert other['highest'] == pytest.approx(expected.max(), abs=1e-5)
 
 

@@ -4,8 +4,7 @@ from mmengine.config import Config
 from mmengine.model import BaseModel, MMDistributedDataParallel
 from torch import nn
 
-from mcdrl_mmseg.apis import build_runner, enable_amp, load_config
-from mcdrl_mmseg.apis import launch as launch_module
+from mcdrl_mmseg.apis import build_runner, enable_amp, load_config, run_setup
 
 
 @pytest.fixture
@@ -102,7 +101,7 @@ def one_process(tmp_path):
 def built(monkeypatch):
     """Configs that were handed on to MMEngine's runner."""
     configs = []
-    monkeypatch.setattr(launch_module.Runner, 'from_cfg', configs.append)
+    monkeypatch.setattr(run_setup.Runner, 'from_cfg', configs.append)
     return configs
 
 
@@ -154,7 +153,7 @@ def test_wrapper_options_of_the_config_stay(monkeypatch, one_process, built):
 
 def test_runner_type_of_the_config_is_used(monkeypatch):
     made = []
-    monkeypatch.setattr(launch_module.RUNNERS, 'build', made.append)
+    monkeypatch.setattr(run_setup.RUNNERS, 'build', made.append)
     cfg = Config(dict(launcher='none', runner_type='Other'))
     build_runner(cfg)
     assert made == [cfg]
@@ -186,7 +185,7 @@ def test_another_work_dir_takes_the_records_with_it(tmp_path, listed):
 
 
 def test_a_run_never_replaces_the_config_it_was_read_from(tmp_path, monkeypatch):
-    monkeypatch.setattr(launch_module.Runner, 'from_cfg', lambda cfg: cfg)
+    monkeypatch.setattr(run_setup.Runner, 'from_cfg', lambda cfg: cfg)
     path = tmp_path / 'config.py'
     path.write_text('a = 1\n')
     # MMEngine writes the config under its file's name into the work folder.

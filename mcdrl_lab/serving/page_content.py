@@ -58,15 +58,16 @@ class Explainer:
         if getattr(model, 'site_reference', None) is not None:
             self._checker = ImageChecker(model)
 
-    def whole(self, image: np.ndarray) -> dict[str, Any]:
+    def explanation(self, image: np.ndarray) -> dict[str, Any]:
         """All there is to see, at the model's own gate.
 
         Args:
             image: (H, W, 3) uint8, red first.
 
         Returns:
-            See :func:`predicted` and :func:`seen`; and ``flag``, how the image compares
-            with the training sites, or None where the checkpoint cannot tell.
+            See :func:`prediction_content` and :func:`explanation_content`; and
+            ``flag``, how the image compares with the training sites, or None where the
+            checkpoint cannot tell.
         """
         explanation = explain(self.model, image[..., ::-1], gate=self.gate)
         probability = LesionProbability(
@@ -77,12 +78,12 @@ class Explainer:
         if self._checker is not None:
             flag = self._checker.flag(np.ascontiguousarray(image[..., ::-1])).to_dict()
         return {
-            **predicted(image, probability, self.gate, self.threshold),
-            **seen(explanation),
+            **prediction_content(image, probability, self.gate, self.threshold),
+            **explanation_content(explanation),
             'flag': flag,
         }
 
-    def at_gate(self, image: np.ndarray, gate: float) -> dict[str, Any]:
+    def prediction(self, image: np.ndarray, gate: float) -> dict[str, Any]:
         """The prediction alone, at any gate.
 
         Args:
@@ -90,13 +91,13 @@ class Explainer:
             gate: In [0, 1].
 
         Returns:
-            See :func:`predicted`.
+            See :func:`prediction_content`.
 
         Raises:
             ValueError: The gate is outside [0, 1].
         """
         probability = probability_at_gate(self.model, image[..., ::-1], gate)
-        return predicted(image, probability, gate, self.threshold)
+        return prediction_content(image, probability, gate, self.threshold)
 
 
 def promise(conformal: dict) -> str:
@@ -122,7 +123,7 @@ def promise(conformal: dict) -> str:
     )
 
 
-def predicted(
+def prediction_content(
     image: np.ndarray,
     probability: LesionProbability,
     gate: float,
@@ -173,7 +174,7 @@ def _mask_picture(small: np.ndarray, mask: np.ndarray) -> str:
     return data_url(mask_overlay(small, mask))
 
 
-def seen(explanation: Explanation) -> dict[str, Any]:
+def explanation_content(explanation: Explanation) -> dict[str, Any]:
     """What does not depend on the gate.
 
     Args:

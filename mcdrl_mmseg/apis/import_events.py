@@ -1,4 +1,4 @@
-"""Who imports, and by what: read from the frames behind a report of Python."""
+"""Who imports, and by what: read from the frames behind an audit event."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def fills_registry(name: str, frame: FrameType) -> bool:
 
 
 def is_literal_import(frame: FrameType) -> bool:
-    """Whether a report comes from an import statement, whose name the code holds."""
+    """Whether an event comes from an import statement, whose name the code holds."""
     return frame.f_code.co_code[frame.f_lasti] == opmap['IMPORT_NAME']
 
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from types import FrameType
 from typing import Any
 
-TELLING_LENGTH = 3
+MIN_VALUE_LENGTH = 3
 """Shorter values stand in too many paths by chance to be named as the cause."""
 
 
@@ -39,8 +39,8 @@ def strings(value: Any, place: str = '') -> Iterator[tuple[str, str]]:
             yield from strings(item, f'{place}[{number}]')
 
 
-def entry_of_wish(config: Mapping, what: str, frame: FrameType | None) -> str:
-    """Key and value that led to a wish, or the component that had it by itself.
+def entry_of_request(config: Mapping, what: str, frame: FrameType | None) -> str:
+    """Key and value that led to a request, or the component that made it by itself.
 
     Args:
         config: That a component is built from.
@@ -54,7 +54,7 @@ def entry_of_wish(config: Mapping, what: str, frame: FrameType | None) -> str:
         lambda value: value in what or (what in value and bool(what)),
     ):
         for place, value in found:
-            if len(value) >= TELLING_LENGTH and fits(value):
+            if len(value) >= MIN_VALUE_LENGTH and fits(value):
                 return f'{place}={value!r}'
     kind = _type_being_built(frame)
     for place, value in found:

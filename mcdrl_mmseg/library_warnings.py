@@ -1,4 +1,4 @@
-"""What other packages say in our tools and nobody can act on, silenced there."""
+"""Warnings of other packages that nobody can act on, silenced in our tools."""
 
 from __future__ import annotations
 

@@ -3,7 +3,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from mcdrl_mmseg.apis import commands
+from mcdrl_mmseg.apis import tool_commands
 from mcdrl_mmseg.apis.explanation_files import ExplainSummary
 from mcdrl_mmseg.apis.prediction import Summary
 
@@ -27,11 +27,10 @@ def predicts(monkeypatch):
     """Lets tools/predict.py have done what a summary says."""
 
     def use(summary: Summary) -> int:
-        monkeypatch.setattr(
-            commands, 'MCDRLInferencer', lambda *_, **__: SimpleNamespace(model=None)
-        )
-        monkeypatch.setattr(commands, 'predict_files', lambda *_: summary)
-        return commands.predict(ARGUMENTS)
+        model = SimpleNamespace(model=None)
+        monkeypatch.setattr(tool_commands, 'MCDRLInferencer', lambda *_, **__: model)
+        monkeypatch.setattr(tool_commands, 'predict_files', lambda *_: summary)
+        return tool_commands.predict(ARGUMENTS)
 
     return use
 
@@ -62,19 +61,19 @@ def test_a_run_that_did_nothing_ends_with_2(predicts):
 
 def test_explain_says_that_a_gate_is_closed(monkeypatch, capsys, new_model):
     model = new_model()
-    monkeypatch.setattr(commands, 'load_segmentor', lambda *_: model)
-    monkeypatch.setattr(commands, 'explain_files', lambda *_: ExplainSummary())
+    monkeypatch.setattr(tool_commands, 'load_segmentor', lambda *_: model)
+    monkeypatch.setattr(tool_commands, 'explain_files', lambda *_: ExplainSummary())
     for gate, told in ((0.0, True), (0.5, False)):
         model.decode_head.intervention.gate.fill_(gate)
-        assert commands.explain(ARGUMENTS) == 0
+        assert tool_commands.explain(ARGUMENTS) == 0
         assert ('gate of this checkpoint is 0' in capsys.readouterr().err) == told
 
 
 def test_explain_prints_its_pages(monkeypatch, capsys):
     summary = ExplainSummary(written=['out/a.png'], problems={'b': 'damaged'})
-    monkeypatch.setattr(commands, 'load_segmentor', lambda *_: None)
-    monkeypatch.setattr(commands, 'explain_files', lambda *_: summary)
-    assert commands.explain(ARGUMENTS) == 1
+    monkeypatch.setattr(tool_commands, 'load_segmentor', lambda *_: None)
+    monkeypatch.setattr(tool_commands, 'explain_files', lambda *_: summary)
+    assert tool_commands.explain(ARGUMENTS) == 1
     out, err = capsys.readouterr()
     assert out == 'out/a.png\n'
     assert '1 inputs were skipped' in err
