@@ -17,7 +17,7 @@ class DemoError(RuntimeError):
     """The demo cannot go on; the message says why and what to do."""
 
 
-def say(text: str) -> None:
+def print_heading(text: str) -> None:
     """Print the headline of a step."""
     print(f'\n=== {text}', flush=True)
 

@@ -6,7 +6,7 @@ import os
 import time
 from pathlib import Path
 
-from .demo_steps import DemoError, find_config, run_command, say
+from .demo_steps import DemoError, find_config, print_heading, run_command
 
 _NAME = 'clip-endo-lite0_segformer_demo_endoscopy-sites-160x160.py'
 _METHODS = {'baseline': f'baselines/{_NAME}', 'mcdrl': f'mcdrl/mcdrl_{_NAME}'}
@@ -39,19 +39,21 @@ def run_real_demo(work_dir: str) -> None:
     data = str(Path(data_root).resolve())
     environment = {DATA_VARIABLE: data}
 
-    say(f'1/4  Training baseline and MCDRL on three hospitals, testing on {_HELD_OUT}')
+    print_heading(
+        f'1/4  Training baseline and MCDRL on three hospitals, testing on {_HELD_OUT}'
+    )
     plan = ['leave-one-site-out']
     plan += [f'{name}={find_config(config)}' for name, config in _METHODS.items()]
     plan += ['--sites', _HELD_OUT, '--seeds', '1', '--jobs', '2']
     run_command([*plan, '--out', str(runs)], environment)
 
-    say('2/4  What no network knows: a constant mask and a centre prior')
+    print_heading('2/4  What no network knows: a constant mask and a centre prior')
     run_command(['references', data], {})
 
-    say('3/4  The difference on the held-out hospital')
+    print_heading('3/4  The difference on the held-out hospital')
     run_command(['compare', str(runs / 'records.jsonl'), 'mcdrl', 'baseline'], {})
 
-    say('4/4  A report with pictures')
+    print_heading('4/4  A report with pictures')
     pictures = ['--method', 'mcdrl', '--explanations', '--out', str(report)]
     run_command(['report', str(runs), *pictures], environment)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from pathlib import Path
 
-from .demo_steps import find_config, run_command, say
+from .demo_steps import find_config, print_heading, run_command
 
 _BASELINE = 'baselines/clip-tiny-rn_fcn_6e_endosim-128x128.py'
 _MCDRL = 'mcdrl/mcdrl_clip-tiny-rn_fcn-map_6e_endosim-128x128.py'
@@ -30,22 +30,24 @@ def run_demo(work_dir: str, images_per_site: int = 100, seeds: int = 3) -> None:
     data, runs, report = out / 'endosim', out / 'runs', out / 'report.html'
     environment = {'MCDRL_ENDOSIM_ROOT': str(data)}
 
-    say('1/4  Drawing five simulated hospitals with known confounders')
+    print_heading('1/4  Drawing five simulated hospitals with known confounders')
     draw = ['simulate', str(data), '--spurious', '1.0']
     run_command([*draw, '--images-per-site', str(images_per_site), '--seed', '0'], {})
 
-    say(f'2/4  Training baseline and MCDRL on four of them, testing on {_HELD_OUT}')
+    print_heading(
+        f'2/4  Training baseline and MCDRL on four of them, testing on {_HELD_OUT}'
+    )
     methods = {'baseline': _BASELINE, 'mcdrl': _MCDRL}
     plan = ['leave-one-site-out']
     plan += [f'{name}={find_config(config)}' for name, config in methods.items()]
     plan += ['--sites', _HELD_OUT, '--seeds', str(seeds), '--jobs', '2']
     run_command([*plan, '--out', str(runs)], environment)
 
-    say('3/4  The difference on the held-out hospital')
+    print_heading('3/4  The difference on the held-out hospital')
     records = str(runs / 'records.jsonl')
     run_command(['compare', records, 'mcdrl', 'baseline'], {})
 
-    say('4/4  A report with pictures')
+    print_heading('4/4  A report with pictures')
     pictures = ['--method', 'mcdrl', '--explanations', '--out', str(report)]
     run_command(['report', str(runs), *pictures], environment)
 

@@ -206,7 +206,7 @@ def _test(args: argparse.Namespace, weights: str) -> None:
         args.image_size,
         args.per_site,
         words='choosing' if choosing else 'unseen',
-        tell=lambda line: print(line, flush=True),
+        log=lambda line: print(line, flush=True),
     )
     print(scores_tables(scores))
     path = args.work_dir / SCORES

@@ -199,7 +199,7 @@ def score_endo(
     side: int,
     per_site: int = 60,
     words: str = 'unseen',
-    tell: Callable[[str], None] = print,
+    log: Callable[[str], None] = print,
 ) -> EndoScores:
     """Measure an image tower and the text side that belongs to it.
 
@@ -212,7 +212,7 @@ def score_endo(
         side: Height and width at which the tower sees images, in pixels.
         per_site: Images of a site that conditions are drawn on, at most.
         words: ``unseen`` for the words that nothing was chosen by, or ``choosing``.
-        tell: Is given lines on the progress.
+        log: Is given lines on the progress.
 
     Raises:
         PackError: The pack lacks images of a kind.
@@ -224,7 +224,7 @@ def score_endo(
     def embeddings(kind: str) -> Tensor:
         return encode(tower, _of_kind(pack, kind), side, dense=False).embeddings
 
-    tell('the pack: lesions and blood')
+    log('the pack: lesions and blood')
     diseased = embeddings('cp_child/polyp')
     healthy = embeddings('cp_child/normal mucosa')
     lesions = {
@@ -245,7 +245,7 @@ def score_endo(
         [trained_texts(Claim(POLYP))[0], 'A vocal fold lesion in an endoscopic image']
     )
     for name, site in sites.items():
-        tell(f'{name}: lesions, conditions, selection')
+        log(f'{name}: lesions, conditions, selection')
         encoded = encode(tower, site.images, side)
         truth = site.diseased
         if not truth.all() and truth.any() and (~truth).sum() > 5:

@@ -35,7 +35,7 @@ from .training_state import CHECKPOINT, PretrainingError, resume, save
 
 _BETAS = (0.9, 0.98)
 _MAX_LOGIT_SCALE = math.log(50)
-_SAVE_EVERY, _TELL_EVERY = 25, 10
+_SAVE_EVERY, _LOG_EVERY = 25, 10
 _GRADED_CLAIMS, _PAIR_CLAIMS = 8, 14
 _LESION_TEXTS = 3  # of each kind in a step
 _SOMEWHERE = 0.12
@@ -224,7 +224,7 @@ def pretrain_endo(
     imagenet: Path,
     work_dir: str | os.PathLike,
     device: str = 'cpu',
-    tell: Callable[[str], None] = print,
+    log: Callable[[str], None] = print,
     bank: CaptionBank | None = None,
     workers: int = 1,
 ) -> EndoCLIP:
@@ -236,7 +236,7 @@ def pretrain_endo(
         imagenet: File of the image tower's first weights.
         work_dir: Folder of the checkpoint that a killed training goes on from.
         device: Where to train.
-        tell: Is given lines on the progress.
+        log: Is given lines on the progress.
         bank: Captions; None encodes them.
         workers: Processes that draw images beside the training.
 
@@ -272,13 +272,13 @@ def pretrain_endo(
         losses = _train_step(model, optimizer, settings, step, batch, bank)
         window.append(losses)
         done = step + 1
-        if done % _TELL_EVERY == 0 or done == settings.steps:
+        if done % _LOG_EVERY == 0 or done == settings.steps:
             left = (time.monotonic() - started) / (done - begin)
             left *= settings.steps - done
             words = '  '.join(
                 f'{name} {np.mean([w[name] for w in window]):.3f}' for name in losses
             )
-            tell(f'step {done}/{settings.steps}  {words}  {left / 60:.0f} min left')
+            log(f'step {done}/{settings.steps}  {words}  {left / 60:.0f} min left')
             window = []
         if done % _SAVE_EVERY == 0 or done == settings.steps:
             save(path, settings, model, optimizer, done)

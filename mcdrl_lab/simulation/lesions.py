@@ -15,7 +15,7 @@ PART_LESION = 3
 
 
 @dataclass
-class Look:
+class Appearance:
     """A lesion as drawn.
 
     Args:
@@ -72,7 +72,7 @@ def draw_lesion(scene: Scene, view: View, tissue: Tissue) -> np.ndarray:
     if lesion is None:
         paint_vessels(tissue, np.float32(1))
         return np.zeros((view.size, view.size), bool)
-    look = _LOOKS[lesion.name](_place(scene, lesion, view, tissue))
+    look = _APPEARANCES[lesion.name](_place(scene, lesion, view, tissue))
     edge = np.float32(max(1.2 * view.pixel / lesion.radius, look.softness))
     inside = np.clip((1 - look.border) / edge + 0.5, 0, 1)
     cover = inside * look.cover * np.float32(0.6 + 0.4 * lesion.contrast)
@@ -121,14 +121,14 @@ def _coherent(radial: np.ndarray, uneven: np.ndarray) -> np.ndarray:
     return radial * (1 + uneven) + 4 * np.maximum(radial - 1.15, 0)
 
 
-def _polyp(place: _Place) -> Look:
+def _polyp(place: _Place) -> Appearance:
     """A smooth, round, fleshy bump."""
     border = place.radial * (1 + 0.06 * place.pattern(1.0))
     colour = place.mucosa * _rgb(1.02, 0.74, 0.72) + 0.012 * place.pattern(5)
-    return Look(border, 0.62 * _dome(border), colour, 1.0, 0.6, lift=1.0)
+    return Appearance(border, 0.62 * _dome(border), colour, 1.0, 0.6, lift=1.0)
 
 
-def _tumour(place: _Place) -> Look:
+def _tumour(place: _Place) -> Appearance:
     """A large, lobed, cauliflower-like mass, dark red with pale dead patches."""
     lobes, knobs, dead = place.pattern(1.6), place.pattern(4.5), place.pattern(2.2)
     border = _coherent(place.radial, 0.16 * lobes + 0.06 * knobs)
@@ -136,10 +136,10 @@ def _tumour(place: _Place) -> Look:
     pale = np.clip(1.3 * dead - 1.1, 0, 0.85)
     colour = _rgb(0.70, 0.33, 0.31) * (1 + 0.10 * lobes + 0.13 * knobs)
     colour = colour + pale * (_rgb(0.88, 0.80, 0.64) - colour)
-    return Look(border, height, colour, 1.0, 0.15, lift=1.0)
+    return Appearance(border, height, colour, 1.0, 0.15, lift=1.0)
 
 
-def _inflammation(place: _Place) -> Look:
+def _inflammation(place: _Place) -> Appearance:
     """A flat, red, granular patch with a map-like outline and whitish specks."""
     coast, grain, specks = place.pattern(1.5), place.pattern(9), place.pattern(5)
     border = _coherent(place.radial, 0.20 * coast + 0.05 * specks)
@@ -147,10 +147,12 @@ def _inflammation(place: _Place) -> Look:
     white = np.clip(2.5 * specks - 3.9, 0, 0.9)
     colour = colour + white * (_rgb(0.92, 0.86, 0.70) - colour)
     cover = np.clip(0.85 + 0.10 * coast + 0.10 * grain, 0.65, 1)
-    return Look(border, 0.02 * grain, colour, cover, 0.0, lift=0.15, softness=0.10)
+    return Appearance(
+        border, 0.02 * grain, colour, cover, 0.0, lift=0.15, softness=0.10
+    )
 
 
-def _nodule(place: _Place) -> Look:
+def _nodule(place: _Place) -> Appearance:
     """Two or three small, firm, whitish bumps side by side."""
     bumps = int(place.generator.integers(2, 4))
     spread = np.linspace(-0.62, 0.62, bumps, dtype=np.float32)
@@ -165,17 +167,17 @@ def _nodule(place: _Place) -> Look:
     )
     border = border * (1 + 0.07 * place.pattern(3))
     colour = _rgb(0.96, 0.84, 0.77) * (1 + 0.03 * place.pattern(8))
-    return Look(border, 0.24 * _dome(border), colour, 0.85, 0.1, lift=0.7)
+    return Appearance(border, 0.24 * _dome(border), colour, 0.85, 0.1, lift=0.7)
 
 
-def _cyst(place: _Place) -> Look:
+def _cyst(place: _Place) -> Appearance:
     """A taut, translucent, amber dome with a bright rim and vessels across it."""
     border = place.radial * (1 + 0.02 * place.pattern(1.0))
     rim = np.minimum(border, 1) ** 4
     colour = _rgb(0.80, 0.66, 0.36) + _rgb(0.17, 0.20, 0.22) * rim
-    return Look(border, 0.30 * _dome(border), colour, 0.92, 1.2, lift=0.9)
+    return Appearance(border, 0.30 * _dome(border), colour, 0.92, 1.2, lift=0.9)
 
 
-_LOOKS: dict[str, Callable[[_Place], Look]] = dict(
+_APPEARANCES: dict[str, Callable[[_Place], Appearance]] = dict(
     zip(LESION_CLASSES, (_polyp, _tumour, _inflammation, _nodule, _cyst), strict=True)
 )

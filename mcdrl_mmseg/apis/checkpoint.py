@@ -196,21 +196,22 @@ def _load_weights(model: nn.Module, state: Mapping, source: str | os.PathLike) -
     if missing or other_shape:
         raise CheckpointError(
             f'{source} does not fit the config: {len(missing)} of {len(own)} weights '
-            f'are missing {_some(missing)}, {len(other_shape)} have another shape '
-            f'{_some(other_shape)}. Name the config it was trained with (--config).'
+            f'are missing {_first_few(missing)}, {len(other_shape)} have another shape '
+            f'{_first_few(other_shape)}. Name the config it was trained with '
+            '(--config).'
         )
     check_weights(own, state, source)
     spare = sorted(state.keys() - own.keys())
     if spare:
         print_log(
             f'{source} holds {len(spare)} weights that the model has no use for '
-            f'{_some(spare)}.',
+            f'{_first_few(spare)}.',
             logger='current',
         )
     model.load_state_dict({key: state[key] for key in own})
 
 
-def _some(keys: list[str]) -> str:
+def _first_few(keys: list[str]) -> str:
     more = ', ...' if len(keys) > _SHOWN_KEYS else ''
     return f'({", ".join(keys[:_SHOWN_KEYS])}{more})' if keys else ''
 

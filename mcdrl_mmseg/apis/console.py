@@ -74,7 +74,7 @@ def _console_handlers(logger: logging.Logger) -> list[logging.StreamHandler]:
     return [h for h in logger.handlers if type(h) is logging.StreamHandler]
 
 
-def tell_training(cfg: Config) -> None:
+def print_training_start(cfg: Config) -> None:
     """Print what is going to be trained, in three lines.
 
     Args:

@@ -49,7 +49,7 @@ def predict(args: argparse.Namespace) -> int:
     inferencer = MCDRLInferencer(
         args.config, args.checkpoint, device=args.device, show_progress=False
     )
-    tell_closed_gate(inferencer.model)
+    warn_of_closed_gate(inferencer.model)
     summary = predict_files(
         inferencer,
         args.input,
@@ -74,7 +74,7 @@ def predict(args: argparse.Namespace) -> int:
             f'{len(summary.ignored)} other files were left out, the first is '
             f'{summary.ignored[0]}'
         )
-    return _tell_skipped(summary.problems, summary.num_images)
+    return _print_skipped(summary.problems, summary.num_images)
 
 
 def explain(
@@ -91,7 +91,7 @@ def explain(
         The exit code: 1 if inputs were skipped.
     """
     model = load_segmentor(args.checkpoint, args.config, args.device)
-    tell_closed_gate(model)
+    warn_of_closed_gate(model)
     summary = explain_files(
         model,
         args.image,
@@ -103,7 +103,7 @@ def explain(
     )
     for page in summary.written:
         print(printable(str(page)))
-    return _tell_skipped(summary.problems, len(summary.written))
+    return _print_skipped(summary.problems, len(summary.written))
 
 
 def export(args: argparse.Namespace) -> int:
@@ -121,7 +121,7 @@ def export(args: argparse.Namespace) -> int:
     from .export.exporting import export_model
 
     model = load_segmentor(args.checkpoint, args.config, 'cpu')
-    tell_closed_gate(model)
+    warn_of_closed_gate(model)
     size = _export_size(pipeline_size(model.cfg), args.size)
     exported = export_model(
         model,
@@ -165,7 +165,7 @@ def _export_size(
     return height, width
 
 
-def tell_closed_gate(model: nn.Module) -> None:
+def warn_of_closed_gate(model: nn.Module) -> None:
     """Say on stderr that a model's intervention has not begun, if so.
 
     Args:
@@ -176,7 +176,7 @@ def tell_closed_gate(model: nn.Module) -> None:
         print(note, file=sys.stderr)
 
 
-def _tell_skipped(problems: Mapping[str, str], done: int) -> int:
+def _print_skipped(problems: Mapping[str, str], done: int) -> int:
     if not problems:
         return 0
     print(f'{len(problems)} inputs were skipped:', file=sys.stderr)

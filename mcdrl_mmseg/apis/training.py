@@ -19,7 +19,7 @@ from mcdrl_common.file_lock import FolderBusyError
 from mcdrl_common.training_arguments import test_parser, train_parser
 from mcdrl_mmseg.engine.training_lock import only_training
 
-from .console import progress_bar, tell_training
+from .console import print_training_start, progress_bar
 from .known_errors import OptionError, without_traceback
 from .run_setup import build_runner, enable_amp, insert_and_check, load_config
 from .testing import draw_predictions, save_predictions, use_tta
@@ -47,7 +47,7 @@ def train_main(argv: Sequence[str] | None = None) -> int:
     cfg.resume = args.resume
     cfg = insert_and_check(cfg)
     with _only_training(cfg.work_dir):
-        tell_training(cfg)
+        print_training_start(cfg)
         runner = build_runner(cfg)
         with progress_bar(runner):
             runner.train()

@@ -135,7 +135,7 @@ class SiteLesionMetric(BaseMetric):
                 sample, len(names) or 2, self.thresholds or self.calibration
             )
             for key, note in image.notes:
-                self._say_once(key, note)
+                self._log_once(key, note)
             record = image_record(
                 image,
                 names,
@@ -306,7 +306,7 @@ class SiteLesionMetric(BaseMetric):
         if unlabelled:
             self._warn(f'{unlabelled} images have no pixel with ground truth')
 
-    def _say_once(self, key: str, message: str) -> None:
+    def _log_once(self, key: str, message: str) -> None:
         if key not in self._said:
             self._said.add(key)
             self._warn(f'{message} (said once an evaluation)')

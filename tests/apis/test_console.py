@@ -14,14 +14,14 @@ from mcdrl_mmseg.apis import console
 from mcdrl_mmseg.apis.console import (
     ToolMCDRLRunner,
     ToolRunner,
+    print_training_start,
     progress_bar,
-    tell_training,
 )
 from mcdrl_mmseg.apis.run_setup import build_runner
 
 
 def test_first_lines_say_what_is_trained_and_where(capsys):
-    tell_training(
+    print_training_start(
         Config(
             dict(
                 train_cfg=dict(max_epochs=12),

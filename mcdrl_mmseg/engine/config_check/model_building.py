@@ -131,7 +131,7 @@ def _without_weights(value: Any) -> Any:
     if isinstance(value, Mapping):
         kept = {k: v for k, v in value.items() if k not in _WEIGHT_KEYS}
         left = {key: _without_weights(item) for key, item in kept.items()}
-        if _fetches_unless_told(left.get('type')):
+        if _fetches_by_default(left.get('type')):
             left['pretrained'] = False
         return left
     if isinstance(value, (list, tuple)):
@@ -139,7 +139,7 @@ def _without_weights(value: Any) -> Any:
     return copy.deepcopy(value)
 
 
-def _fetches_unless_told(name: Any) -> bool:
+def _fetches_by_default(name: Any) -> bool:
     """Whether a class takes published weights by default, as ``TIMMBackbone`` does."""
     cls = MODELS.get(name) if isinstance(name, str) and name else None
     if cls is None:

@@ -150,7 +150,7 @@ class DatasetCheckHook(Hook):
         report = verify(
             listing, self.full, self.cache_dir, self.jobs, self.allow, self.closed
         )
-        self._tell(runner, report)
+        self._log_findings(runner, report)
         if report.problems:
             raise DatasetError(
                 f'The data are not fit to be trained on. {as_text(report)}\n'
@@ -160,7 +160,7 @@ class DatasetCheckHook(Hook):
             )
 
     @staticmethod
-    def _tell(runner: Runner, report: Report) -> None:
+    def _log_findings(runner: Runner, report: Report) -> None:
         runner.logger.info(f'Data verified: {report.summary}')
         if report.unread:
             runner.logger.info(

@@ -26,9 +26,9 @@ def train(endo_pack_root, toy_imagenet, toy_sentences):
     torch.set_num_threads(1)
     pack, bank = load_pack(endo_pack_root, TRAIN), CaptionBank(toy_sentences)
 
-    def run(folder, settings=SETTINGS, tell=str):
+    def run(folder, settings=SETTINGS, log=str):
         return pretrain_endo(
-            settings, pack, toy_imagenet, folder, tell=tell, bank=bank, workers=0
+            settings, pack, toy_imagenet, folder, log=log, bank=bank, workers=0
         )
 
     return run

@@ -104,7 +104,7 @@ def scores(endo_pack_root, toy_sentences) -> EndoScores:
             {'polypgen_c2': site, 'endotect_kvasir': site},
             side=32,
             per_site=3,
-            tell=str,
+            log=str,
         )
 
 
