@@ -152,29 +152,10 @@ class ImageIndex:
         rows = [row for row in self.rows if row.site in names]
         if not rows:
             return self._without_rows(names)
-        by_name = {image.name: image.name for image in images}
-        by_stem = {image.stem: image.name for image in images}
-        found: dict[str, list[IndexRow]] = {}
-        lost = []
-        for row in rows:
-            name = _file_name(row.image)
-            image = (
-                by_name.get(name) or by_stem.get(name) or by_stem.get(image_stem(name))
-            )
-            if image:
-                found.setdefault(image, []).append(row)
-            else:
-                lost.append(row)
-        groups, findings = _groups(found), []
+        found, lost = _match(rows, images)
+        groups = _groups(found)
         lacking = [image.name for image in images if image.name not in found]
-        by_number = {_number(name): name for name in lacking}
-        for row in lost:
-            detail = f'{self.file.name} names it, and no image of the site has the name'
-            if like := by_number.get(_number(_file_name(row.image))):
-                detail += f'; {like} is there: are leading zeros lost?'
-            findings.append(
-                Finding('index row without image', f'{names[0]}: {row.image}', detail)
-            )
+        findings = self._rows_without_image(names[0], lost, lacking)
         cut = ''
         if lacking and any(row.sequence or row.patient for row in rows):
             cut = (
@@ -201,6 +182,20 @@ class ImageIndex:
         last = {image: own[-1] for image, own in found.items()}
         return IndexedImages(groups, findings, cut, last)
 
+    def _rows_without_image(
+        self, site: str, lost: Sequence[IndexRow], lacking: Sequence[str]
+    ) -> list[Finding]:
+        by_number = {_number(name): name for name in lacking}
+        findings = []
+        for row in lost:
+            detail = f'{self.file.name} names it, and no image of the site has the name'
+            if like := by_number.get(_number(_file_name(row.image))):
+                detail += f'; {like} is there: are leading zeros lost?'
+            findings.append(
+                Finding('index row without image', f'{site}: {row.image}', detail)
+            )
+        return findings
+
     def _without_rows(self, names: Sequence[str]) -> IndexedImages:
         unknown = self.unknown_sites(names)
         if unknown:
@@ -209,6 +204,24 @@ class ImageIndex:
             return IndexedImages(findings=[finding], cut=f'{names[0]}: {detail}.')
         detail = f'not listed in {self.file.name}'
         return IndexedImages(findings=[Finding('site without index', names[0], detail)])
+
+
+def _match(
+    rows: Sequence[IndexRow], images: Sequence[Path]
+) -> tuple[dict[str, list[IndexRow]], list[IndexRow]]:
+    """Image -> its rows, and the rows of no image."""
+    by_name = {image.name: image.name for image in images}
+    by_stem = {image.stem: image.name for image in images}
+    found: dict[str, list[IndexRow]] = {}
+    lost = []
+    for row in rows:
+        name = _file_name(row.image)
+        image = by_name.get(name) or by_stem.get(name) or by_stem.get(image_stem(name))
+        if image:
+            found.setdefault(image, []).append(row)
+        else:
+            lost.append(row)
+    return found, lost
 
 
 def _groups(found: dict[str, list[IndexRow]]) -> dict[str, str]:

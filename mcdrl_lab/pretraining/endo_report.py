@@ -184,6 +184,21 @@ def _condition_aucs(drawn: ConditionEmbeddings, texts: Tensor) -> dict[str, floa
     }
 
 
+def _condition_aucs_among(
+    drawn: ConditionEmbeddings, texts: Tensor
+) -> tuple[dict[str, float], tuple[float, ...]]:
+    """The same against all other conditions too, and its mean for shuffled words."""
+    among = {
+        condition: drawn.auc_among(number, texts[number])
+        for number, condition in enumerate(CONDITIONS)
+    }
+    shuffled = tuple(
+        fmean(drawn.auc_among(n, texts[order[n]]) for n in range(len(CONDITIONS)))
+        for order in shuffles(_SHUFFLES, _SEED)
+    )
+    return among, shuffled
+
+
 def _of_kind(pack: Pack, kind: str) -> list[np.ndarray]:
     rows = pack.rows_of(kind)
     if not len(rows):
@@ -260,14 +275,7 @@ def score_endo(
         [part for name, part in drawn.items() if name not in SEEN_HOSPITALS]
     )
     conditions['all'] = _condition_aucs(unseen, texts)
-    among = {
-        condition: unseen.auc_among(number, texts[number])
-        for number, condition in enumerate(CONDITIONS)
-    }
-    shuffled = tuple(
-        fmean(unseen.auc_among(n, texts[order[n]]) for n in numbers)
-        for order in shuffles(_SHUFFLES, _SEED)
-    )
+    among, shuffled = _condition_aucs_among(unseen, texts)
     listed = UNSEEN_WORDS if words == 'unseen' else CHOOSING_WORDS
     by_word = {}
     for word, claim, text in other_texts(listed):

@@ -79,28 +79,16 @@ def serve(
     for line in skipped:
         print(printable(line), file=sys.stderr)
 
-    local = is_loopback(host)
-    name = f'[{host}]' if ':' in host else host
+    # Elsewhere the machine's names are not known here.
+    hosts = (*_LOOPBACK_NAMES, _in_url(host)) if is_loopback(host) else ('*',)
     app = build_app(
         explainer,
         title=Path(checkpoint).name,
         max_bytes=max_bytes,
         examples=offered,
-        # Elsewhere the machine's names are not known here.
-        allowed_hosts=(*_LOOPBACK_NAMES, name) if local else ('*',),
+        allowed_hosts=hosts,
     )
-    if not local:
-        print(
-            f'WARNING: listening on {host}: everybody who reaches this machine can use '
-            'the page, without a password and unencrypted. Leave --host out to serve '
-            'this machine alone.',
-            file=sys.stderr,
-        )
-    # Who opens it at once is answered once the server runs.
-    listener.listen()
-    print(
-        f'Open http://{name}:{listener.getsockname()[1]} (Ctrl+C ends it)', flush=True
-    )
+    _open(listener, host)
     settings = uvicorn.Config(
         app,
         log_level='warning',
@@ -113,6 +101,24 @@ def serve(
     # It ends in good order first and then passes the interrupt on.
     with contextlib.suppress(KeyboardInterrupt):
         uvicorn.Server(settings).run(sockets=[listener])
+
+
+def _in_url(host: str) -> str:
+    return f'[{host}]' if ':' in host else host
+
+
+def _open(listener: socket.socket, host: str) -> None:
+    """Take connections, and say where; who comes at once waits for the server."""
+    if not is_loopback(host):
+        print(
+            f'WARNING: listening on {host}: everybody who reaches this machine can use '
+            'the page, without a password and unencrypted. Leave --host out to serve '
+            'this machine alone.',
+            file=sys.stderr,
+        )
+    listener.listen()
+    address = f'http://{_in_url(host)}:{listener.getsockname()[1]}'
+    print(f'Open {address} (Ctrl+C ends it)', flush=True)
 
 
 def is_loopback(host: str) -> bool:
