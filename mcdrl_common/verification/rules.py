@@ -133,11 +133,11 @@ def _value_findings(entry: Entry, mask: Facts) -> Iterator[tuple[str, str]]:
             f'{soft:.3%} of the pixels lie between {low} and {high}: lesion where '
             f'above {THRESHOLD}',
         )
-    if looks_inverted(entry, mask):
+    if is_probably_inverted(entry, mask):
         yield 'mostly lesion', 'most of it, and of its border, is lesion'
 
 
-def looks_inverted(entry: Entry, mask: Facts) -> bool:
+def is_probably_inverted(entry: Entry, mask: Facts) -> bool:
     """Whether a 0/255 mask shows lesion where others show background.
 
     Args:

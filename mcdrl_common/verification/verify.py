@@ -19,7 +19,7 @@ from .facts_cache import FactsCache
 from .kinds import KINDS
 from .listing import VerificationError
 from .reading import default_jobs, read_facts
-from .rules import check_pair, is_faint, is_lossy, lesion_classes, looks_inverted
+from .rules import check_pair, is_faint, is_lossy, is_probably_inverted, lesion_classes
 from .verification_report import Report
 
 
@@ -126,7 +126,7 @@ def _inverted_sites(
         mask = facts[entry.mask]
         if lesion_classes(entry, mask):
             with_lesion[entry.site].add(entry.mask)
-        if looks_inverted(entry, mask):
+        if is_probably_inverted(entry, mask):
             inverted[entry.site].add(entry.mask)
     return [
         Finding(

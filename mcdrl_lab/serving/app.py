@@ -104,7 +104,7 @@ class _Service:
                 'title': self.title,
                 'gate': self.explainer.gate,
                 'threshold': self.explainer.threshold,
-                'promise': self.explainer.promise,
+                'guarantee': self.explainer.guarantee,
                 'max_bytes': self.max_bytes,
                 'examples': [example.name for example in self.examples],
             }

@@ -41,7 +41,7 @@ class Explainer:
 
     Raises:
         ValueError: The model cannot be explained, or the threshold does not say what
-            it promises.
+            it guarantees.
         DictionaryError: Its checkpoint holds no dictionary.
         SiteReferenceError: Its statistics of the training sites are not usable.
     """
@@ -49,7 +49,7 @@ class Explainer:
     def __init__(self, model: nn.Module, conformal: dict | None = None) -> None:
         self.model = model
         self.threshold = None if conformal is None else float(conformal['threshold'])
-        self.promise = None if conformal is None else promise(conformal)
+        self.guarantee = None if conformal is None else guarantee(conformal)
         # A model that cannot be explained is noticed before anybody opens the page.
         blank = explain(model, np.zeros((64, 64, 3), np.uint8))
         self.gate = blank.gate
@@ -100,8 +100,8 @@ class Explainer:
         return prediction_content(image, probability, gate, self.threshold)
 
 
-def promise(conformal: dict) -> str:
-    """What a threshold promises and assumes, in one sentence.
+def guarantee(conformal: dict) -> str:
+    """What a threshold guarantees and assumes, in one sentence.
 
     Args:
         conformal: From :func:`mcdrl_common.conformal_file.read_conformal`.
@@ -112,7 +112,7 @@ def promise(conformal: dict) -> str:
     sites, what = conformal.get('sites'), RISK_NAMES.get(str(conformal.get('risk')))
     if what is None or not isinstance(sites, list) or not sites:
         raise ValueError(
-            'the file of --conformal does not say what its threshold promises '
+            'the file of --conformal does not say what its threshold guarantees '
             f"('risk' is {conformal.get('risk')!r}, 'sites' {sites!r}): make it by "
             'python -m mcdrl_lab conformal RECORDS --level LEVEL --out FILE'
         )

@@ -71,8 +71,8 @@ def serve(
     listener = listen(host, port)
     try:
         offered, skipped = load_examples(examples, max_bytes) if examples else ([], [])
-        promised = read_conformal(conformal) if conformal else None
-        explainer = Explainer(load_segmentor(checkpoint, config, device), promised)
+        threshold = read_conformal(conformal) if conformal else None
+        explainer = Explainer(load_segmentor(checkpoint, config, device), threshold)
     except _UNUSABLE as error:
         listener.close()
         raise ServeError(str(error)) from error

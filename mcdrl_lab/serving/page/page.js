@@ -223,9 +223,9 @@ async function start() {
   }
   element('title').textContent = info.title;
   element('limit').textContent = `${info.max_bytes / 1e6} MB`;
-  if (info.promise) {
+  if (info.guarantee) {
     element('threshold').textContent = info.threshold;
-    element('promise').textContent = `${info.promise} The promise is of the gate as trained.`;
+    element('guarantee').textContent = `${info.guarantee} The guarantee is of the gate as trained.`;
   }
   setGate(info.gate);
   listExamples(info.examples);

@@ -20,7 +20,7 @@ class CountingExplainer:
 
     gate = 0.5
     threshold = 0.25
-    promise = 'At most so many.'
+    guarantee = 'At most so many.'
 
     def __init__(self):
         self.lock = threading.Lock()
@@ -95,7 +95,7 @@ def test_info_tells_limits_and_examples(client):
         'title': 'model.pth',
         'gate': 0.5,
         'threshold': 0.25,
-        'promise': 'At most so many.',
+        'guarantee': 'At most so many.',
         'max_bytes': MAX_BYTES,
         'examples': ['<b>.png'],
     }

@@ -280,7 +280,7 @@ def test_probability_is_that_of_predict_and_said_to_be_calibrated(
     assert np.abs(seen - expected).mean() < 0.5 * np.abs(seen - other).mean()
 
 
-def test_conformal_mask_stands_beside_the_usual_one_with_its_promise(
+def test_conformal_mask_stands_beside_the_usual_one_with_its_guarantee(
     browser, trusted, trusted_page
 ):
     trusted_page.pick(EXAMPLES[1])
@@ -294,17 +294,17 @@ def test_conformal_mask_stands_beside_the_usual_one_with_its_promise(
     marked = trusted_page.by_id('conformal-marked').text
     assert marked == f'{100 * mask.mean():.1f} %'
     assert trusted_page.by_id('marked').text == share(predicted.network_probability)
-    promise = trusted_page.by_id('promise').text
-    assert promise.startswith('The expected miss is at most 25 % of lesion area, on')
-    assert 'if these are exchangeable with the 5 sites of the records' in promise
+    guarantee = trusted_page.by_id('guarantee').text
+    assert guarantee.startswith('The expected miss is at most 25 % of lesion area, on')
+    assert 'if these are exchangeable with the 5 sites of the records' in guarantee
     places = [trusted_page.by_id(name).location for name in ('mask', 'conformal')]
     assert places[0]['y'] == places[1]['y']
-    # It follows the gate, which its promise does not.
+    # It follows the gate, which its guarantee does not.
     model = load_segmentor(trusted.checkpoint, device='cpu')
     trusted_page.move_gate(0.25)
     other = predict_at_gate(model, trusted.images[EXAMPLES[1]], 0.25) >= np.float32(0.6)
     assert trusted_page.by_id('conformal-marked').text == f'{100 * other.mean():.1f} %'
-    assert 'of the gate as trained' in promise
+    assert 'of the gate as trained' in guarantee
     assert browser.get_log('browser') == []
 
 

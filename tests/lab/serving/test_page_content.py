@@ -9,8 +9,8 @@ from mcdrl_lab.serving.page_content import (
     Explainer,
     color_scale,
     explanation_content,
+    guarantee,
     prediction_content,
-    promise,
 )
 from mcdrl_mmseg.apis.checkpoint import load_segmentor
 from mcdrl_mmseg.apis.explanation import (
@@ -189,9 +189,9 @@ def test_calibrated_at_every_gate_by_the_temperature_of_the_checkpoint(
     assert other['highest'] == pytest.approx(expected.max(), abs=1e-5)
 
 
-def test_promise_is_one_sentence_with_level_loss_and_assumption():
+def test_guarantee_is_one_sentence_with_level_loss_and_assumption():
     conformal = dict(threshold=0.1, level=0.125, risk='lesions', sites=[*'abcdefgh'])
-    assert promise(conformal) == (
+    assert guarantee(conformal) == (
         'The expected miss is at most 12.5 % of lesions, on average over new '
         'hospitals, if these are exchangeable with the 8 sites of the records: as good '
         'as drawn from where those came from.'
@@ -201,10 +201,10 @@ def test_promise_is_one_sentence_with_level_loss_and_assumption():
 @pytest.mark.parametrize(
     'lacking', [dict(risk=None), dict(risk='all'), dict(sites=[]), dict(sites=None)]
 )
-def test_threshold_that_does_not_say_what_it_promises_is_refused(lacking):
+def test_threshold_that_does_not_say_what_it_guarantees_is_refused(lacking):
     conformal = dict(threshold=0.1, level=0.3, risk='area', sites=['a'])
-    with pytest.raises(ValueError, match='does not say what its threshold promises'):
-        promise({**conformal, **lacking})
+    with pytest.raises(ValueError, match='does not say what its threshold guarantees'):
+        guarantee({**conformal, **lacking})
 
 
 def test_a_model_without_mcdrl_is_refused(checkpoint):

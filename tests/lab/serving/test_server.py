@@ -14,7 +14,7 @@ from mcdrl_lab.serving.server import ServeError, is_loopback, listen, serve
 
 def no_explainer(model, conformal):
     """In place of one: nobody asks it for more than this."""
-    return SimpleNamespace(gate=0.5, threshold=None, promise=None)
+    return SimpleNamespace(gate=0.5, threshold=None, guarantee=None)
 
 
 @pytest.mark.parametrize('host', ['127.0.0.1', '127.1.2.3', '::1', 'localhost'])
