@@ -36,7 +36,13 @@ def normalisation_problems(
         found = (cfg.get('model') or {}).get('data_preprocessor') or {}
         mean, std = found.get('mean') or [0.0] * 3, found.get('std') or [1.0] * 3
         place = 'model.data_preprocessor'
-        if differs(wanted, mean, std):
+        if not (_is_of_three_channels(mean) and _is_of_three_channels(std)):
+            yield ConfigProblem(
+                f'{place}.mean',
+                f'mean={mean} and std={std} are not three numbers each.',
+                'Give one for each channel.',
+            )
+        elif differs(wanted, mean, std):
             values = [[round(255 * v, 4) for v in part] for part in wanted]
             yield ConfigProblem(
                 f'{place}.mean',
@@ -51,3 +57,11 @@ def normalisation_problems(
                 'read as BGR.',
                 'Set bgr_to_rgb=True.',
             )
+
+
+def _is_of_three_channels(value: Any) -> bool:
+    return (
+        isinstance(value, Sequence)
+        and len(value) == 3
+        and all(isinstance(number, int | float) for number in value)
+    )

@@ -230,6 +230,12 @@ CASES = [
         'was trained with mean=[122.7709',
     ),
     case(
+        'a mean that is no number a channel',
+        {'model.data_preprocessor.mean': [122.77, [116.75], 104.09]},
+        'model.data_preprocessor.mean',
+        'are not three numbers each',
+    ),
+    case(
         'channels in another order than the tower was trained with',
         {'model.data_preprocessor.bgr_to_rgb': False},
         'model.data_preprocessor.bgr_to_rgb',
