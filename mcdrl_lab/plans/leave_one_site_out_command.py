@@ -58,7 +58,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _check_that_no_option_took_a_config(args: argparse.Namespace) -> None:
-    """Refuse configs behind an option whose values have no end, which holds them now."""
+    """Refuse configs that an option with any number of values has taken."""
     named = [
         f'{key}={value}'
         for key, value in args.cfg_options.items()
