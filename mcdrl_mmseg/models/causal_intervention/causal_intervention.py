@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from mcdrl_mmseg.models.tensor_cache import TensorCache
 
-from .confounder_span import remove_confounder_span
+from .confounder_span import ConfounderSpan, confounder_span, remove_span
 from .folded_attention import FoldedAttention, fold_attention, folded_forward
 from .intervention_layer import InterventionLayer
 
@@ -57,7 +57,7 @@ class CausalIntervention(BaseModule):
             a control of equal size without confounders.
         residual: ``'whole'`` carries F past every layer, as the paper does, and with
             it the image's own confounders. ``'orthogonal'`` first removes their span
-            from F (:func:`remove_confounder_span`), so that what F_ca holds of
+            from F (:func:`remove_span`), so that what F_ca holds of
             confounders comes from Z and not from the image. It needs features in the
             joint space: ``embed_dims`` equal to ``dictionary_dims``.
         observe_confounders: Learn A(F, z) with the z of each image. In training
@@ -135,6 +135,7 @@ class CausalIntervention(BaseModule):
         self.register_buffer('gate', torch.tensor(float(gate)))
         # Not a buffer and not saved: it follows from the weights and the dictionary.
         self._projections = TensorCache()
+        self._span = TensorCache()
         if approximation != 'attention':
             for layer in self.layers:
                 for module in (layer.query_norm, layer.query, layer.key):
@@ -226,8 +227,14 @@ class CausalIntervention(BaseModule):
     def _residual_tokens(self, tokens: Tensor, entries: Tensor) -> Tensor:
         """F as the layers' residuals carry it."""
         if self.residual == 'orthogonal':
-            return remove_confounder_span(tokens, entries)
+            return remove_span(tokens, self._confounder_span(entries))
         return tokens
+
+    def _confounder_span(self, entries: Tensor) -> ConfounderSpan:
+        """The entries' span, solved for once unless the entries are learned."""
+        if entries.requires_grad and torch.is_grad_enabled():
+            return confounder_span(entries)
+        return self._span.get([entries], lambda: confounder_span(entries))
 
     def _observed_confounders(self, scores: Tensor, entries: Tensor) -> Tensor:
         """sum_m u_m W z_m, the image's own confounders, (B, 1, c)."""
@@ -319,6 +326,7 @@ class CausalIntervention(BaseModule):
     def _apply(self, *args: Any, **kwargs: Any) -> CausalIntervention:
         # Moves and casts change parameters without counting as writes.
         self._projections.clear()
+        self._span.clear()
         return super()._apply(*args, **kwargs)
 
 

@@ -9,7 +9,10 @@ from mmseg.registry import MODELS
 from torch.testing import assert_close
 
 from mcdrl_mmseg.models import CausalIntervention
-from mcdrl_mmseg.models.causal_intervention import remove_confounder_span
+from mcdrl_mmseg.models.causal_intervention import (
+    causal_intervention,
+    remove_confounder_span,
+)
 
 PRIOR = torch.tensor([0.5, 0.3, 0.2])
 UNIFORM = torch.full((3,), 1 / 3)
@@ -583,6 +586,40 @@ def test_observed_confounders_enter_along_the_direction_of_their_entry(
     expected, _ = reference(module, torch.from_numpy(told), entries, UNIFORM)
     result = module(joint_tokens, entries, UNIFORM, scores)
     assert_close(array(result), expected)
+
+
+def test_the_span_is_solved_for_once_and_anew_for_other_entries(
+    joint_tokens, entries, monkeypatch
+):
+    solve, solved = causal_intervention.confounder_span, []
+
+    def solving(entries):
+        solved.append(entries.clone())
+        return solve(entries)
+
+    monkeypatch.setattr(causal_intervention, 'confounder_span', solving)
+    module = build(embed_dims=4, num_heads=2, residual='orthogonal')
+    for _ in range(2):
+        module(joint_tokens, entries, UNIFORM)
+    assert len(solved) == 1
+    entries.add_(torch.randn_like(entries))
+    told = remove_confounder_span(joint_tokens, entries)
+    expected, _ = reference(module, told, entries, UNIFORM)
+    assert_close(array(module(joint_tokens, entries, UNIFORM)), expected)
+    assert len(solved) == 2
+
+
+def test_learned_entries_get_the_gradients_of_their_span(joint_tokens, entries):
+    module = build(embed_dims=4, num_heads=2, residual='orthogonal')
+    with torch.no_grad():
+        module(joint_tokens, entries, UNIFORM)
+    learned = entries.requires_grad_()
+    result = module._residual_tokens(joint_tokens, learned).square().sum()
+    (result_gradient,) = torch.autograd.grad(result, learned)
+    told = remove_confounder_span(joint_tokens, learned).square().sum()
+    (expected,) = torch.autograd.grad(told, learned)
+    assert expected.abs().max() > 0.1
+    assert_close(result_gradient, expected)
 
 
 def test_without_scores_the_observed_confounders_are_at_their_mean(tokens, entries):
