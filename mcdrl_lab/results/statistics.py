@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 import pandas as pd
@@ -16,6 +17,9 @@ from .signed_rank_test import signed_rank_p
 # Below this an interval over sites rests on its corrections alone.
 MIN_SITES = 3
 RESAMPLES = 10_000
+_INT16_MAX = np.iinfo(np.int16).max
+# Draws of more numbers than these are not kept: 32 MB, sixteen times.
+_KEPT = 2**24
 
 
 @dataclass(frozen=True)
@@ -155,6 +159,17 @@ def new_sites_interval(
     return Interval(*_stretched(samples, effects.mean(), factor), count)
 
 
+def _sums_and_counts(site: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:
+    """Sum and number of a site's differences, each (seeds, sequences)."""
+    seeds = pd.factorize(site['seed'])[0]
+    units = pd.factorize(_clusters(site))[0]
+    shape = seeds.max() + 1, units.max() + 1
+    sums, counts = np.zeros(shape), np.zeros(shape)
+    np.add.at(sums, (seeds, units), site['difference'].to_numpy())
+    np.add.at(counts, (seeds, units), 1.0)
+    return sums, counts
+
+
 @dataclass(frozen=True)
 class _SiteBootstrap:
     """Bootstrap of one site's mean, with what the t correction needs.
@@ -175,30 +190,44 @@ class _SiteBootstrap:
     degrees: list[int]
 
 
-def _bootstrap_site(
-    site: pd.DataFrame, resamples: int, rng: np.random.Generator
-) -> _SiteBootstrap:
-    """Draw seeds and sequences of one site, independently of each other."""
-    seeds = pd.factorize(site['seed'])[0]
-    units = pd.factorize(_clusters(site))[0]
-    shape = seeds.max() + 1, units.max() + 1
-    sums, counts = np.zeros(shape), np.zeros(shape)
-    np.add.at(sums, (seeds, units), site['difference'].to_numpy())
-    np.add.at(counts, (seeds, units), 1.0)
-    mean = sums.sum() / counts.sum()
-
-    def draw(size: int) -> np.ndarray:
+def _draw_weights(
+    sizes: tuple[int, ...], resamples: int, seed: int
+) -> tuple[np.ndarray, ...]:
+    """How often each of so many units is drawn: (resamples, size) for each size."""
+    rng = np.random.default_rng(seed)
+    weights = []
+    for size in sizes:
         # n - 1 draws out of n give the unbiased variance (Rao and Wu, Journal of
         # the American Statistical Association 83, 1988).
         if size == 1:
-            return np.ones((resamples, 1))
-        return rng.multinomial(size - 1, np.full(size, 1 / size), resamples)
+            drawn = np.ones((resamples, 1), np.int64)
+        else:
+            drawn = rng.multinomial(size - 1, np.full(size, 1 / size), resamples)
+        if size <= _INT16_MAX:
+            drawn = drawn.astype(np.int16)
+        # It is shared.
+        drawn.flags.writeable = False
+        weights.append(drawn)
+    return tuple(weights)
 
-    seed_weights, unit_weights = draw(shape[0]), draw(shape[1])
+
+# Drawing takes longer than all else, and tables compare many methods on one design.
+_kept_weights = lru_cache(maxsize=16)(_draw_weights)
+
+
+def _bootstrap_site(
+    sums: np.ndarray,
+    counts: np.ndarray,
+    seed_weights: np.ndarray,
+    unit_weights: np.ndarray,
+) -> _SiteBootstrap:
+    """Draw seeds and sequences of one site, independently of each other."""
+    shape = sums.shape
+    mean = sums.sum() / counts.sum()
     total = ((seed_weights @ sums) * unit_weights).sum(axis=1)
     weight = ((seed_weights @ counts) * unit_weights).sum(axis=1)
     # A draw of an incomplete design can come out empty: it says nothing.
-    samples = np.divide(total, weight, out=np.full(resamples, mean), where=weight > 0)
+    samples = np.divide(total, weight, out=np.full(len(total), mean), where=weight > 0)
 
     variances, degrees = [], []
     for axis, size in ((1, shape[0]), (0, shape[1])):
@@ -231,9 +260,13 @@ def these_sites_interval(
         The 95 % interval of the mean over sites; NaN ends if neither seeds nor
         sequences repeat.
     """
-    rng = np.random.default_rng(seed)
+    tables = [_sums_and_counts(site) for _, site in pairs.groupby('held_out')]
+    sizes = tuple(size for sums, _ in tables for size in sums.shape)
+    draw = _kept_weights if sum(sizes) * resamples <= _KEPT else _draw_weights
+    weights = iter(draw(sizes, resamples, seed))
     sites = [
-        _bootstrap_site(site, resamples, rng) for _, site in pairs.groupby('held_out')
+        _bootstrap_site(sums, counts, next(weights), next(weights))
+        for sums, counts in tables
     ]
     variances = np.array([v for site in sites for v in site.variances])
     degrees = np.array([d for site in sites for d in site.degrees])

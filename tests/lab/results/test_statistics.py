@@ -7,6 +7,7 @@ import pytest
 from scipy import stats
 
 from mcdrl_lab.errors import ProtocolError
+from mcdrl_lab.results import statistics
 from mcdrl_lab.results.scores import image_scores
 from mcdrl_lab.results.statistics import (
     holm,
@@ -195,6 +196,24 @@ def test_intervals_are_the_same_every_time():
     assert new_sites_interval(pairs) == new_sites_interval(pairs)
     assert these_sites_interval(pairs) == these_sites_interval(pairs)
     assert these_sites_interval(pairs) != these_sites_interval(pairs, seed=1)
+
+
+@pytest.mark.parametrize('kept', [0, 2**24])
+def test_intervals_are_those_of_weights_drawn_for_them_alone(monkeypatch, kept):
+    """Of tables of one design, of another one between them, and of another seed."""
+    monkeypatch.setattr(statistics, '_KEPT', kept)
+    rng = np.random.default_rng(0)
+    tables = [
+        pairs_of([('s', k, None, f'i{n}', rng.normal()) for k in (0, 1) for n in size])
+        for size in (range(9), range(9), range(7))
+    ]
+    seeds = (0, 1)
+    cases = [(table, seed) for table in tables for seed in seeds]
+    found = [these_sites_interval(table, 500, seed) for table, seed in cases]
+    for (table, seed), interval in zip(cases, found, strict=True):
+        statistics._kept_weights.cache_clear()
+        assert interval == these_sites_interval(table, 500, seed)
+    assert len(set(found)) == len(found)
 
 
 def simulated(rng, sites, seeds, sequences, frames=2, site_effects=None):
