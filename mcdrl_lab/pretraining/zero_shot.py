@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 
 import numpy as np
@@ -85,8 +86,22 @@ def encode_scenes(spec: CLIPSpec, pool: ScenePool, dense_mode: str) -> EncodedSc
     return EncodedScenes(torch.cat(embeddings), torch.cat(dense))
 
 
+def text_vectors(spec: CLIPSpec, prompts: PromptSet) -> dict[str, Tensor]:
+    """Embed all texts of a prompt set in one run of the text tower.
+
+    Args:
+        spec: The model.
+        prompts: The words.
+
+    Returns:
+        Text -> (d,) L2-normalised.
+    """
+    texts = [*prompts.class_texts, *prompts.confounder_texts]
+    return dict(zip(texts, embed_texts(spec, texts), strict=True))
+
+
 def score_zero_shot(
-    spec: CLIPSpec,
+    vectors: Mapping[str, Tensor],
     pool: ScenePool,
     encoded: EncodedScenes,
     prompts: PromptSet = PROMPTS,
@@ -95,14 +110,14 @@ def score_zero_shot(
     """Compare scenes with texts.
 
     Args:
-        spec: The model.
+        vectors: Result of :func:`text_vectors`.
         pool: The scenes, with the truth about them.
         encoded: Result of :func:`encode_scenes`.
-        prompts: The words; another set of the same sizes is a control.
+        prompts: The words; another order of the same ones is a control.
         ratio: alpha of the region selection.
     """
-    classes = embed_texts(spec, prompts.class_texts)
-    conditions = embed_texts(spec, prompts.confounder_texts)
+    classes = torch.stack([vectors[text] for text in prompts.class_texts])
+    conditions = torch.stack([vectors[text] for text in prompts.confounder_texts])
     diseased = pool.lesions != HEALTHY
     guessed = (encoded.embeddings @ classes.T).argmax(dim=1).numpy()
     cosines = (encoded.embeddings @ conditions.T).numpy()

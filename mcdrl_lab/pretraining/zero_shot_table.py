@@ -12,7 +12,13 @@ from mcdrl_mmseg.clip.towers import CLIPSpec
 
 from .captions import PROMPTS
 from .scene_pool import ScenePool
-from .zero_shot import ZeroShotScores, encode_scenes, misassigned, score_zero_shot
+from .zero_shot import (
+    ZeroShotScores,
+    encode_scenes,
+    misassigned,
+    score_zero_shot,
+    text_vectors,
+)
 
 _SHUFFLES = 60
 
@@ -48,12 +54,13 @@ def score_clip(spec: CLIPSpec, pool: ScenePool, shuffles: int = _SHUFFLES) -> Sc
         pool: Scenes that it was not trained on.
         shuffles: How many shuffles.
     """
+    vectors = text_vectors(spec, PROMPTS)
     by_mode = {}
     for mode in DENSE_MODES:
         encoded = encode_scenes(spec, pool, mode)
-        by_mode[mode] = score_zero_shot(spec, pool, encoded)
+        by_mode[mode] = score_zero_shot(vectors, pool, encoded)
     shuffled = tuple(
-        score_zero_shot(spec, pool, encoded, misassigned(PROMPTS, seed))
+        score_zero_shot(vectors, pool, encoded, misassigned(PROMPTS, seed))
         for seed in range(shuffles)
     )
     return Scores(len(pool.images), by_mode, shuffled)
