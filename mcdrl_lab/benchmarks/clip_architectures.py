@@ -12,6 +12,7 @@ import torch
 
 from mcdrl_mmseg.clip import CLIPSpec, build_image_tower, dense_modes
 from mcdrl_mmseg.clip.dense import DENSE_MODES
+from mcdrl_mmseg.clip.meta_build import meta_build
 from mcdrl_mmseg.clip.model_config import context_length, get_model_config
 from mcdrl_mmseg.clip.normalisation import (
     Normalisation,
@@ -71,7 +72,7 @@ def describe(name: str) -> Architecture:
     tower, refusal = '-', None
     modes: tuple[str, ...] = ()
     try:
-        with torch.device('meta'):
+        with meta_build():
             built = build_image_tower(CLIPSpec(name))
         tower, modes = _kind(built), dense_modes(built)
     except ValueError as error:

@@ -19,6 +19,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from .dense import DENSE_MODES
+from .meta_build import meta_build
 from .timm_blocks import block_dense_modes, dense_timm_block
 from .tower_features import TowerFeatures, run_module, to_map
 
@@ -89,8 +90,8 @@ def build_timm_tower(embed_dim: int, vision_cfg: dict) -> nn.Module:
     # A name with a scheme, as hf-hub:, would have timm fetch it.
     if not timm.is_model(name):
         raise ValueError(f'timm has no model {name!r}.')
-    # Under meta it costs next to nothing to see what open_clip would build.
-    with torch.device('meta'):
+    # It costs next to nothing to see what open_clip would build.
+    with meta_build():
         tower = _build_vision_tower(embed_dim, config)
     kind = type(tower.trunk).__name__
     if kind not in FAMILIES:
