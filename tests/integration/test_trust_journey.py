@@ -27,7 +27,10 @@ def journey(new_bench, tmp_path_factory):
     said = {}
 
     def run(step, *command):
-        said[step] = bench.start(step, *command, MCDRL_ENDOSIM_ROOT=str(root)).output
+        # Other files start train.py and predict.py as a user does.
+        fresh = step not in ('train', 'predict')
+        environment = dict(MCDRL_ENDOSIM_ROOT=str(root))
+        said[step] = bench.start(step, *command, fresh=fresh, **environment).output
 
     run('simulate', *lab, 'simulate', root, '--images-per-site', IMAGES, '--size', 64)
     repo = Path(__file__).resolve().parents[2]
