@@ -23,7 +23,7 @@ def drawn(reference):
         'custom_hooks.1.ramp=0.5',
         'test_dataloader.dataset.max_images=3',
     ]
-    bench.tool('drawn', 'train.py', reference.config, options=options)
+    bench.tool('drawn', 'train.py', reference.config, options=options, fresh=False)
     records = bench.folder / 'drawn/test_records.json'
     bench.tool(
         'drawn_test',
@@ -31,12 +31,15 @@ def drawn(reference):
         reference.config,
         bench.folder / 'drawn/epoch_1.pth',
         options=[*options, f'test_evaluator.records_path={records}'],
+        fresh=False,
     )
     return bench.folder / 'drawn'
 
 
 def command(reference, name, *arguments):
-    return reference.bench.start(name, *_LAB, name, *arguments)
+    # Another file starts report as a user does.
+    fresh = name != 'report'
+    return reference.bench.start(name, *_LAB, name, *arguments, fresh=fresh)
 
 
 def test_hook_draws_in_training_what_logs_do_not_hold(drawn):
