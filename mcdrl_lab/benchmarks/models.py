@@ -16,6 +16,7 @@ from mmseg.registry import MODELS
 from torch import Tensor, nn
 
 from mcdrl_lab.errors import ProtocolError
+from mcdrl_mmseg.clip.timm_tower import is_timm_tower
 from mcdrl_mmseg.models import ConfounderDictionary
 
 TOWER = 'tower'
@@ -66,12 +67,17 @@ class BareTower(nn.Module):
         """
         size = self.tower.image_size
         height, width = size if isinstance(size, tuple) else (size, size)
-        if inputs.shape[-2:] != (height, width):
+        if inputs.shape[-2:] != (height, width) and not _is_convolutional(self.tower):
             raise ProtocolError(
                 f'--against {TOWER}: the bare tower takes {height} x {width} pixels '
                 f'and no others; got {tuple(inputs.shape[-2:])}. Set --size.'
             )
         return self.tower(inputs)
+
+
+def _is_convolutional(tower: nn.Module) -> bool:
+    """Convolutions of timm, averaged at the end: the others learn positions."""
+    return is_timm_tower(tower) and not hasattr(tower.trunk, 'patch_embed')
 
 
 def fill_with_noise(model: nn.Module) -> nn.Module:

@@ -19,6 +19,7 @@ from mcdrl_lab.benchmarks.models import (
 from mcdrl_lab.errors import ProtocolError
 from mcdrl_mmseg.models import ConfounderDictionary
 
+_CONFIGS = Path(__file__).resolve().parents[3] / 'configs/mcdrl'
 _STOCK = 'fcn/fcn_r50-d8_4xb2-40k_cityscapes-512x1024.py'
 
 
@@ -193,6 +194,14 @@ def test_the_bare_tower_gives_embeddings_at_its_own_size_alone(request, config, 
         message = rf'takes {size} x {size} pixels.*got \(64, 64\).*--size'
         with pytest.raises(ProtocolError, match=message):
             model(pixels(64))
+
+
+def test_a_bare_tower_of_convolutions_takes_the_size_of_its_config():
+    name = 'mcdrl_clip-endo-lite0_segformer_8e_endoscopy-sites-160x160.py'
+    subject = load_subject(str(_CONFIGS / name))
+    model = against(subject, 'tower').build().eval()
+    with torch.no_grad():
+        assert model(pixels(160)).shape == model(pixels(224)).shape == (1, 256)
 
 
 @pytest.mark.parametrize(('ratio', 'kept'), [(1, 64), (0.25, 16), (0.1, 6)])
