@@ -6,11 +6,16 @@ Plans are YAML files; see configs/ablation_plans.
 from __future__ import annotations
 
 import argparse
+from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from mcdrl_lab.errors import ends_in_one_line
+from mcdrl_lab.errors import ProtocolError, ends_in_one_line
 
 from .plan_command import add_plan_arguments, run_plan
+
+if TYPE_CHECKING:
+    from .plan import Method
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -31,6 +36,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         action='store_true',
         help='let the plan name any config, type and import, which run',
     )
+    parser.add_argument(
+        '--variants',
+        nargs='+',
+        metavar='NAME',
+        help='run these of the plan only; default: all',
+    )
     add_plan_arguments(parser)
 
 
@@ -47,6 +58,17 @@ def run(args: argparse.Namespace) -> int:
     from .ablation import load_ablation
 
     methods = load_ablation(args.plan, args.config, args.trust)
+    if args.variants:
+        methods = _named(methods, args.variants)
     return run_plan(
         methods, args, args.out or Path('work_dirs/ablation', args.plan.stem)
     )
+
+
+def _named(methods: Sequence[Method], names: Sequence[str]) -> list[Method]:
+    """The variants of these names, in the plan's order."""
+    known = [method.name for method in methods]
+    unknown = sorted(set(names) - set(known))
+    if unknown:
+        raise ProtocolError(f'--variants: unknown {unknown}; the plan has {known}.')
+    return [method for method in methods if method.name in names]

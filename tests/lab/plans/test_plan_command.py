@@ -86,6 +86,16 @@ def test_a_dry_run_lists_the_runs_and_does_nothing(plan_file, capsys):
     assert not out.exists()
 
 
+def test_some_variants_of_a_plan_can_be_run_alone(plan_file, capsys):
+    arguments = ['ablation', str(plan_file), '--seeds', '1', '--sites', 'y']
+    assert main([*arguments, '--dry-run', '--variants', 'none']) == 0
+    assert capsys.readouterr().out.split() == ['none/y/seed0']
+    assert main([*arguments, '--dry-run', '--variants', 'none', 'nome']) == 2
+    assert capsys.readouterr().err == (
+        "error: --variants: unknown ['nome']; the plan has ['full', 'none'].\n"
+    )
+
+
 def test_seeds_can_be_named_so_that_shards_are_run_apart(plan_file, capsys):
     config = plan_file.with_name('c.py')
     arguments = ['--seeds', '3-4', '--sites', 'y', '--dry-run']
