@@ -18,7 +18,7 @@ from .child_process import ChildProcess
 from .launch import Launch
 from .one_run import RunFailed, carry_out, check_exit_code, failed_record
 from .plan import PlannedRun, PlanProgress, State
-from .prepared import PreparedRun
+from .prepared import PreparedRun, check_siblings
 from .progress import Reporter
 from .records import (
     RECORDS_NAME,
@@ -158,6 +158,7 @@ class PlanExecutor:
             else:
                 RunFolder(self.out / item.run.folder).check(item.cfg)
                 unfinished.append(item)
+        check_siblings(unfinished, records.values())
         finished = len(self.runs) - len(unfinished)
         if finished:
             self.reporter.say(

@@ -68,8 +68,9 @@ def merge(shards: Mapping[str, Sequence[RunRecord]]) -> list[RunRecord]:
     """Join the records of plans whose methods were trained alike.
 
     Configs are compared run by run where two plans have the same run. Where they have
-    the same method with other seeds or sites, its config file, budget and data must
-    agree: the hash of a run's config holds its seed and site.
+    the same method with other seeds or sites, its config file, budget, data and
+    settings must agree; records of before there was a hash of settings are not told
+    apart by them.
 
     Args:
         shards: Name of a plan -> its records.
@@ -101,14 +102,12 @@ def merge(shards: Mapping[str, Sequence[RunRecord]]) -> list[RunRecord]:
 
 
 def _check_alike(first: str, a: RunRecord, second: str, b: RunRecord) -> None:
+    from .records import unlike
+
     differing = []
     if a.config != b.config:
         differing.append(f'config ({a.config} and {b.config})')
-    if a.data_hash != b.data_hash:
-        differing.append(f'data (hash {a.data_hash[:12]} and {b.data_hash[:12]})')
-    for key in sorted({*a.budget, *b.budget} - {'train_images'}):
-        if a.budget.get(key) != b.budget.get(key):
-            differing.append(f'{key} ({a.budget.get(key)} and {b.budget.get(key)})')
+    differing += unlike(a, b)
     if differing:
         raise ProtocolError(
             f'{a.method} in {first} and in {second} differ in {", ".join(differing)}: '

@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import copy
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from mcdrl_lab.errors import ProtocolError
 from mcdrl_lab.installed_versions import installed_versions
 
-from .folds import data_files, datasets, derive_fold, run_budget
+from .folder_names import run_folder_of
+from .folds import data_files, datasets, derive_fold, run_budget, site_names
 from .hashing import config_hash, data_hash
 from .plan import Method, PlannedRun
-from .records import RunRecord
+from .records import RunRecord, unlike
 
 if TYPE_CHECKING:
     from mmengine.config import Config
@@ -30,6 +31,7 @@ class PreparedRun:
         config_hash: Fingerprint of the config.
         data_hash: Fingerprint of all sites' files.
         budget: What it may spend.
+        method_hash: Fingerprint of what all runs of the method share.
     """
 
     run: PlannedRun
@@ -37,6 +39,7 @@ class PreparedRun:
     config_hash: str
     data_hash: str
     budget: dict[str, Any]
+    method_hash: str = ''
 
     @property
     def iters_per_epoch(self) -> int:
@@ -59,6 +62,7 @@ class PreparedRun:
             selection=selection,
             budget=self.budget,
             data_hash=self.data_hash,
+            method_hash=self.method_hash,
             versions=installed_versions(),
             **values,
         )
@@ -81,6 +85,38 @@ class PreparedRun:
                     f'{self.run} is already recorded with other {what} (hash '
                     f'{old[:12]}, now {new[:12]}): choose another output folder or '
                     'another name for the method.'
+                )
+
+
+def check_siblings(items: Sequence[PreparedRun], records: Iterable[RunRecord]) -> None:
+    """Refuse to add runs to a method whose finished runs had other settings or data.
+
+    Tables average over all runs of a name.
+
+    Args:
+        items: Runs to be carried out.
+        records: Of the same folder.
+
+    Raises:
+        ProtocolError: Names both runs and says what differs.
+    """
+    finished = [record for record in records if record.status == 'done']
+    checked: set[tuple[str, str]] = set()
+    for item in items:
+        name, _, _, selection = item.run.key
+        if (name, selection) in checked:
+            continue
+        checked.add((name, selection))
+        siblings = [r for r in finished if (r.method, r.selection) == (name, selection)]
+        own = item.record() if siblings else None
+        for record in siblings:
+            differing = unlike(record, own)
+            if differing:
+                raise ProtocolError(
+                    f'{item.run} would join finished runs of {name} '
+                    f'({run_folder_of(*record.key)}) that differ from it in '
+                    f'{", ".join(differing)}: choose another output folder or another '
+                    'name for the method.'
                 )
 
 
@@ -122,6 +158,17 @@ def _count_images(dataset: Any) -> int:
         return len(DATASETS.build(dataset))
 
 
+def _method_hash(cfg: Config) -> str:
+    """Fingerprint of a method, whichever fold its config is of."""
+    for site in site_names(cfg):
+        try:
+            return config_hash(derive_fold(cfg, site).to_dict())
+        except ProtocolError:
+            # Its loaders lack this site, but perhaps not the one that is asked for.
+            continue
+    return ''
+
+
 def prepare(runs: Sequence[PlannedRun], processes: int = 1) -> list[PreparedRun]:
     """Derive every run's config, and find out about its data and budget.
 
@@ -137,6 +184,7 @@ def prepare(runs: Sequence[PlannedRun], processes: int = 1) -> list[PreparedRun]
     configs: dict[str, Config] = {}
     counts: dict[str, int] = {}
     hashes: dict[str, str] = {}
+    method_hashes: dict[str, str] = {}
     checked: set[tuple[str, str]] = set()
     prepared = []
     for run in runs:
@@ -159,6 +207,7 @@ def prepare(runs: Sequence[PlannedRun], processes: int = 1) -> list[PreparedRun]
                 raise ProtocolError(f'{run}: {error}') from error
         if name not in hashes:
             hashes[name] = data_hash(data_files(configs[name]))
+            method_hashes[name] = _method_hash(configs[name])
         prepared.append(
             PreparedRun(
                 run=run,
@@ -166,6 +215,7 @@ def prepare(runs: Sequence[PlannedRun], processes: int = 1) -> list[PreparedRun]
                 config_hash=config_hash(cfg.to_dict()),
                 data_hash=hashes[name],
                 budget=run_budget(cfg, counts[key], processes),
+                method_hash=method_hashes[name],
             )
         )
     return prepared

@@ -35,6 +35,8 @@ _TYPES: dict[str, type | tuple[type, ...]] = {
     'duration_s': (int, float),
     'error': (str, type(None)),
 }
+# Records of earlier versions lack them.
+_LATER_KEYS = frozenset({'sites', 'method_hash'})
 _NUMBER = (int, float, type(None))
 _PIXEL_COUNTS = ('tp', 'fn', 'fp', 'tn', 'pixels')
 
@@ -59,6 +61,8 @@ class RunRecord:
         budget: What the run was allowed: epochs or iters, batch size, image size,
             number of training images.
         data_hash: Fingerprint of all sites' files.
+        method_hash: Fingerprint of the method's settings, the same for all its sites
+            and seeds; empty in records of before there was one.
         duration_s: Seconds of training and test together.
         status: ``'done'`` or ``'failed'``.
         error: Last words of a failed run.
@@ -77,6 +81,7 @@ class RunRecord:
     versions: Mapping[str, str] = field(default_factory=dict)
     budget: Mapping[str, Any] = field(default_factory=dict)
     data_hash: str = ''
+    method_hash: str = ''
     duration_s: float = 0.0
     status: str = 'done'
     error: str | None = None
@@ -94,9 +99,10 @@ class RunRecord:
             name: None if value is None or not math.isfinite(value) else float(value)
             for name, value in self.metrics.items()
         }
-        if not self.sites:
-            # As before there were any: the same run gives the same line.
-            del values['sites']
+        for name in _LATER_KEYS:
+            if not values[name]:
+                # As before there were any: the same run gives the same line.
+                del values[name]
         return as_json(values)
 
     @classmethod
@@ -117,7 +123,7 @@ class RunRecord:
                 f'reads schema {SCHEMA}.'
             )
         known = {item.name for item in fields(cls)}
-        missing = sorted(known - set(values) - {'sites'})
+        missing = sorted(known - set(values) - _LATER_KEYS)
         unknown = sorted(set(values) - known)
         if missing or unknown:
             raise ProtocolError(f'keys missing: {missing}, keys unknown: {unknown}.')
@@ -142,6 +148,8 @@ def _check_types(values: Mapping[str, Any]) -> None:
     sites = values.get('sites', {})
     if not (_is_a(sites, dict) and all(_is_a(s, dict) for s in sites.values())):
         wrong.append('sites')
+    if not _is_a(values.get('method_hash', ''), str):
+        wrong.append('method_hash')
     if 'duration_s' not in wrong and not math.isfinite(values['duration_s']):
         wrong.append('duration_s')
     versions = values['versions'].values() if 'versions' not in wrong else ()
@@ -253,3 +261,27 @@ def latest_records(records: Iterable[RunRecord]) -> list[RunRecord]:
         if known is None or record.status == 'done' or known.status == 'failed':
             latest[record.key] = record
     return list(latest.values())
+
+
+def unlike(a: RunRecord, b: RunRecord) -> list[str]:
+    """What two runs of a method differ in, and should not.
+
+    Sites differ in their number of training images.
+
+    Args:
+        a: A run.
+        b: Another one, of another site or seed.
+
+    Returns:
+        Names with both values; settings only where both records have a hash of them.
+    """
+    found = []
+    if a.data_hash != b.data_hash:
+        found.append(f'data (hash {a.data_hash[:12]} and {b.data_hash[:12]})')
+    for key in sorted({*a.budget, *b.budget} - {'train_images'}):
+        if a.budget.get(key) != b.budget.get(key):
+            found.append(f'{key} ({a.budget.get(key)} and {b.budget.get(key)})')
+    hashes = a.method_hash, b.method_hash
+    if not found and all(hashes) and a.method_hash != b.method_hash:
+        found.append(f'settings (hash {hashes[0][:12]} and {hashes[1][:12]})')
+    return found

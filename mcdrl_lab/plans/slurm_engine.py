@@ -16,7 +16,7 @@ from .executor import Failure
 from .folder_names import run_folder_of
 from .launch import Launch
 from .plan import PlanProgress, State
-from .prepared import PreparedRun
+from .prepared import PreparedRun, check_siblings
 from .progress import Reporter
 from .records import RECORDS_NAME, RunRecord, append_record, latest_records
 from .records import read_records as read_run_records
@@ -138,6 +138,7 @@ class SlurmEngine:
             else:
                 RunFolder(self.out / name).check(item.cfg)
                 unfinished.append(name)
+        check_siblings([self.runs[name] for name in unfinished], records.values())
         return unfinished
 
     def _wait(self, jobs: Mapping[str, str]) -> list[Failure]:

@@ -71,3 +71,14 @@ def test_texts_that_are_no_unicode_are_merged(tmp_path):
     folders = [str(tmp_path / name) for name in 'ab']
     assert main(['plan-merge', *folders, '--out', str(out)]) == 0
     assert read_records(out / 'records.jsonl') == [RUN, replace(odd, method='odd')]
+
+
+def test_shards_of_other_settings_are_refused():
+    shard = replace(RUN, method_hash='a' * 64)
+    alike = replace(OTHER_SEED, method_hash='a' * 64)
+    other = replace(OTHER_SEED, method_hash='b' * 64)
+    assert len(merge({'a': [shard], 'b': [alike]})) == 2
+    with pytest.raises(ProtocolError, match=r'differ in settings \(hash a+ and b+\)'):
+        merge({'a': [shard], 'b': [other]})
+    # Of before there was a hash.
+    assert len(merge({'a': [shard], 'b': [OTHER_SEED]})) == 2

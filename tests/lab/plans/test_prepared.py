@@ -1,6 +1,7 @@
 import os
 import subprocess
 import sys
+from dataclasses import replace
 
 import pytest
 from mmengine.registry import DefaultScope
@@ -8,7 +9,7 @@ from mmengine.registry import DefaultScope
 from mcdrl_lab.errors import ProtocolError
 from mcdrl_lab.installed_versions import installed_versions
 from mcdrl_lab.plans.plan import Method, build_plan
-from mcdrl_lab.plans.prepared import load_method, prepare
+from mcdrl_lab.plans.prepared import check_siblings, load_method, prepare
 
 CONFIG = """
 sites = [dict(name='x'), dict(name='y')]
@@ -144,3 +145,41 @@ def test_the_command_of_a_plan_holds_no_torch_while_runs_go_on(config):
         timeout=300,
     )
     assert done.stdout.splitlines()[-1] == 'a/x/seed0 a/y/seed0 1 False', done.stderr
+
+
+@pytest.mark.parametrize(
+    ('options', 'words'),
+    [
+        ({'model.width': 2}, 'settings'),
+        ({'train_cfg.max_epochs': 4}, r'epochs \(3 and 4\)'),
+    ],
+)
+def test_more_runs_of_a_method_have_its_settings(config, options, words):
+    first, second = (plan_of(config, seeds=2)[n] for n in (0, 3))
+    (finished,) = prepare([first])
+    records = [finished.record()]
+    check_siblings(prepare([second]), records)
+    changed = prepare(plan_of(config, seeds=2, **options)[3:])
+    check_siblings(changed, [])
+    check_siblings(changed, [finished.record(status='failed')])
+    with pytest.raises(
+        ProtocolError, match=f'a/y/seed1 would join .* \\(a/x/seed0\\) .* in {words}'
+    ):
+        check_siblings(changed, records)
+
+
+def test_other_methods_and_selections_are_no_siblings(config):
+    (item,) = prepare(plan_of(config)[:1])
+    other = replace(item.record(), method_hash='x')
+    check_siblings([item], [replace(other, method='b')])
+    check_siblings([item], [replace(other, selection='oracle')])
+    with pytest.raises(ProtocolError, match='settings'):
+        check_siblings([item], [other])
+
+
+def test_data_of_a_finished_run_are_those_of_the_next(config, tmp_path):
+    first, second = plan_of(config)
+    records = [prepare([first])[0].record()]
+    (tmp_path / 'data/y/images/1.jpg').write_bytes(b'another picture')
+    with pytest.raises(ProtocolError, match='differ from it in data'):
+        check_siblings(prepare([second]), records)
