@@ -79,9 +79,14 @@ def check_file_size(path: Path, width: int, height: int, kind: str = 'image') ->
     Raises:
         FileProblem: More bytes than an image of this size can have use for.
     """
+    what = f'an image of {width} x {height} pixels'
+    _check_bytes(path, width * height, what, kind)
+
+
+def _check_bytes(path: Path, pixels: int, what: str, kind: str) -> None:
     held = path.stat().st_size
-    if held > _MOST_BYTES_A_PIXEL * width * height + _FREE_BYTES:
-        detail = f'{held} bytes for {width} x {height} pixels, which was not read'
+    if held > _MOST_BYTES_A_PIXEL * pixels + _FREE_BYTES:
+        detail = f'{held} bytes, more than {what} has use for; the file was not read'
         raise FileProblem(f'unreadable {kind}', detail)
 
 
@@ -138,7 +143,7 @@ def opened(path: Path, kind: str) -> Iterator[Image.Image]:
     try:
         # Of some formats Pillow takes in all before it knows the size.
         if Image.MAX_IMAGE_PIXELS is not None:
-            check_file_size(path, Image.MAX_IMAGE_PIXELS, 1, kind)
+            _check_bytes(path, Image.MAX_IMAGE_PIXELS, 'any image that is read', kind)
         image = Image.open(path, formats=_READ)
         check_pixel_count(*image.size, kind)
         pages = getattr(image, 'n_frames', 1)

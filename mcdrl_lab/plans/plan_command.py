@@ -212,7 +212,8 @@ def _planned_runs(
     methods = [replace(m, cfg_options={**m.cfg_options, **options}) for m in methods]
     # Deriving the folds checks that the other configs have these sites as well.
     known = site_names(load_method(methods[0]))
-    sites = args.sites or known
+    # A site that is named twice is one.
+    sites = list(dict.fromkeys(args.sites or known))
     unknown = sorted(set(sites) - set(known))
     if unknown:
         raise ProtocolError(f'--sites: unknown {unknown}; the config has {known}.')

@@ -237,7 +237,7 @@ def collect(out: Path, keep_checkpoints: bool = False) -> list[RunRecord]:
         path = out / run / RECORD_NAME
         if not path.is_file():
             continue
-        record = _record_of(run, path)
+        record = record_of(run, path)
         append_record(out / RECORDS_NAME, record)
         path.unlink()
         if record.status == 'done' and not keep_checkpoints:
@@ -246,10 +246,22 @@ def collect(out: Path, keep_checkpoints: bool = False) -> list[RunRecord]:
     return found
 
 
-def _record_of(run: str, path: Path) -> RunRecord:
+def record_of(run: str, path: Path) -> RunRecord:
+    """The record that a job left in its run's folder.
+
+    Args:
+        run: The run's folder, as in the list of jobs.
+        path: File of the record.
+
+    Raises:
+        ProtocolError: It holds none, or another's.
+    """
     records = read_run_records(path)
     if [run_folder_of(*record.key) for record in records] != [run]:
-        raise ProtocolError(f'{path} is not the record of {run}.')
+        raise ProtocolError(
+            f'{path} is not the record of {run}: remove it, and the command that began '
+            'the plan carries the run out again.'
+        )
     return records[0]
 
 

@@ -56,6 +56,7 @@ def run_states(out: Path) -> list[tuple[str, str, str]]:
     from .folder_names import run_folder_of
     from .records import RECORDS_NAME, latest_records, read_records
     from .run_folder import RunFolder
+    from .slurm_engine import record_of
     from .slurm_jobs import JOBS_NAME, WAITING, SlurmJobs
     from .slurm_queue import job_states
     from .slurm_task import RECORD_NAME
@@ -73,7 +74,7 @@ def run_states(out: Path) -> list[tuple[str, str, str]]:
         record = records.get(name)
         path = out / name / RECORD_NAME
         if path.is_file():
-            (record,) = read_records(path)
+            record = record_of(name, path)
         state, reason = queue.get(job, ('', ''))
         step = RunFolder(out / name).latest_step()
         trained = f', last checkpoint {step}' if step else ''

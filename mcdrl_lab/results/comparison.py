@@ -211,6 +211,10 @@ def compare(
     records = list(records)
     if a in others:
         raise ProtocolError(f'{a} cannot be compared with itself.')
+    twice = sorted({name for name in others if others.count(name) > 1})
+    if twice:
+        # Holm's correction would count it twice.
+        raise ProtocolError(f'named twice: {", ".join(twice)}; name each method once.')
     runs_a = runs_of(records, a, selection)
     comparisons = []
     for b in others:

@@ -75,9 +75,12 @@ def run_scores(records: Iterable[RunRecord], metric: str = 'dice') -> pd.DataFra
     else:
         names = sorted({name for record in records for name in record.metrics})
         if records and metric not in names:
+            # Those of one site or lesion class are hundreds.
+            shown = [name for name in names if '/' not in name]
             raise ProtocolError(
                 f'metric {metric!r} is in no record; per image there are '
-                f'{", ".join(IMAGE_METRICS)}, as summaries {", ".join(names)}.'
+                f'{", ".join(IMAGE_METRICS)}, as summaries {", ".join(shown)}, and '
+                'those of a site or lesion class, as site/NAME/mDice_fg.'
             )
         rows = [
             (*_run(r), scale_of(metric) * r.metrics.get(metric, float('nan')))

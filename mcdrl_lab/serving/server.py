@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import ipaddress
+import logging
 import os
 import socket
 import sys
@@ -98,9 +100,19 @@ def serve(
         http=TimedConnection,
         timeout_graceful_shutdown=_SHUTDOWN_S,
     )
+    logging.getLogger('uvicorn.error').addFilter(_is_no_cancellation)
     # It ends in good order first and then passes the interrupt on.
     with contextlib.suppress(KeyboardInterrupt):
         uvicorn.Server(settings).run(sockets=[listener])
+
+
+def _is_no_cancellation(record: logging.LogRecord) -> bool:
+    """Whether a line is about more than a request that the end of the page cut short.
+
+    Uvicorn says in one line how many there were, and adds a traceback of each.
+    """
+    error = record.exc_info[1] if record.exc_info else None
+    return not isinstance(error, asyncio.CancelledError)
 
 
 def _in_url(host: str) -> str:

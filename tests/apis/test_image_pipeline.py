@@ -197,6 +197,6 @@ def test_a_file_is_not_read_before_its_header_is_looked_at(
     read = []
     monkeypatch.setattr(np, 'fromfile', lambda *args: read.append(args))
     monkeypatch.setattr(cv2, 'imcount', lambda *args: read.append(args))
-    with pytest.raises(ImageError, match=rf'a\{ending}: 1073741824 bytes for 5 x 4'):
+    with pytest.raises(ImageError, match=rf'a\{ending}: 1073741824 bytes.* 5 x 4 '):
         read_image(path)
     assert not read

@@ -147,14 +147,14 @@ def test_a_file_far_larger_than_its_image_is_not_read(tmp_path, monkeypatch, kin
     os.truncate(path, 16 * 48 + 2**20 + 1)
     loaded = []
     monkeypatch.setattr(ImageFile.ImageFile, 'load', lambda self: loaded.append(1))
-    refused = pytest.raises(FileProblem, match='1049345 bytes for 8 x 6 pixels')
+    refused = pytest.raises(FileProblem, match=r'1049345 bytes.* 8 x 6 pixels')
     with refused, opened(path, 'image'):
         pass
     assert not loaded
     # Of the largest image that is read at all, before the header is looked at.
     os.truncate(path, 16 * Image.MAX_IMAGE_PIXELS + 2**20 + 1)
     monkeypatch.setattr(Image, 'open', lambda *args, **options: loaded.append(1))
-    refused = pytest.raises(FileProblem, match='bytes for 89478485 x 1 pixels')
+    refused = pytest.raises(FileProblem, match='bytes, more than any image')
     with refused, opened(path, 'image'):
         pass
     assert not loaded

@@ -101,7 +101,10 @@ class EvidencePage:
         """
         if not self.path.is_file():
             raise ProtocolError(f'no page {self.path}.')
-        text = self.path.read_text(encoding='utf-8')
+        try:
+            text = self.path.read_text(encoding='utf-8')
+        except UnicodeDecodeError as error:
+            raise ProtocolError(f'{self.path}: not UTF-8 text: {error}.') from None
         begun, ended = text.count('<!-- evidence:'), text.count('<!-- /evidence -->')
         if begun != ended or len(_MARKER.findall(text)) != begun:
             raise ProtocolError(
@@ -116,7 +119,10 @@ class EvidencePage:
         write_text(self.path, self.render(pictures=True))
 
     def _fill(self, order: str, pictures: bool) -> str:
-        kind, *arguments = shlex.split(order)
+        try:
+            kind, *arguments = shlex.split(order) or ['']
+        except ValueError as error:
+            raise ProtocolError(f'{self.path}, {order!r}: {error}.') from None
         if kind not in self._kinds:
             raise ProtocolError(
                 f'{self.path}: no kind of evidence {kind!r}; there are '

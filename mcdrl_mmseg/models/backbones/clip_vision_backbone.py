@@ -303,13 +303,13 @@ class CLIPVisionBackbone(BaseModule):
 
     def _fingerprint(self) -> str:
         """Everything but the pixels that the features depend on."""
-        from .feature_cache import digest
+        from .feature_cache import code_digest, digest
 
         tensors = list(self.tower.state_dict(keep_vars=True).values())
         weights = self._weights.get(tensors, lambda: digest('', *tensors))
         amp = torch.is_autocast_enabled('cpu') and torch.get_autocast_dtype('cpu')
         how = (self.out_indices, self.dense_mode, self.output_stride, self.input_ratio)
-        what = (self.clip_spec, torch.__version__, self.channels_last, amp)
+        what = (self.clip_spec, code_digest(), self.channels_last, amp)
         return repr((weights, how, what))
 
     def _tower_features(self, inputs: Tensor) -> tuple[Tensor, ...]:

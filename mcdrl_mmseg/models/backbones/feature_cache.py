@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import os
 import secrets
@@ -31,6 +32,11 @@ _DIGEST_BYTES = 16
 _IMAGES_A_FILE = 32
 # How often the files of other processes are looked for.
 _REFRESH_S = 1.0
+# What computes the features beside the weights and the packages.
+_SOURCES = (
+    *sorted((Path(__file__).parents[2] / 'clip').glob('*.py')),
+    Path(__file__).with_name('clip_vision_backbone.py'),
+)
 
 
 class FeatureCache:
@@ -168,8 +174,8 @@ class FeatureCache:
             used = sum(path.stat().st_size for path in self.folder.glob(f'*{_SUFFIX}'))
             if used + len(content) > self.limit_gb * 1e9:
                 problem = (
-                    f'it has reached {self.limit_gb:g} GB; {LIMIT_VARIABLE} may allow '
-                    'more'
+                    f'it has reached {self.limit_gb:g} GB: delete it, with what other '
+                    f'versions and towers left there, or set {LIMIT_VARIABLE} to more'
                 )
             else:
                 write_bytes(self.folder / f'{secrets.token_hex(8)}{_SUFFIX}', content)
@@ -197,6 +203,17 @@ def _count_if_whole(file: safe_open, key: str) -> int:
         return 0
     whole = features and digest('', *features) == file.metadata()[key]
     return len(features) if whole else 0
+
+
+@functools.cache
+def code_digest() -> str:
+    """A name for the code that computes features: another version has its own."""
+    import open_clip
+    import timm
+
+    sources = [path.read_bytes() for path in _SOURCES]
+    versions = [module.__version__ for module in (torch, open_clip, timm)]
+    return digest(repr((sources, versions)))
 
 
 def digest(text: str, *tensors: Tensor) -> str:

@@ -96,6 +96,13 @@ def test_some_variants_of_a_plan_can_be_run_alone(plan_file, capsys):
     )
 
 
+def test_a_site_that_is_named_twice_is_run_once(plan_file, capsys):
+    config = plan_file.with_name('c.py')
+    arguments = ['--seeds', '1', '--sites', 'y', 'x', 'y', '--dry-run']
+    assert main(['leave-one-site-out', f'm={config}', *arguments]) == 0
+    assert capsys.readouterr().out.split() == ['m/y/seed0', 'm/x/seed0']
+
+
 def test_seeds_can_be_named_so_that_shards_are_run_apart(plan_file, capsys):
     config = plan_file.with_name('c.py')
     arguments = ['--seeds', '3-4', '--sites', 'y', '--dry-run']

@@ -6,6 +6,7 @@ from made_plan import MadePlan
 from mcdrl_lab.errors import ProtocolError
 from mcdrl_lab.plans.slurm_engine import collect
 from mcdrl_lab.plans.slurm_jobs import SlurmJobs
+from mcdrl_lab.plans.status_command import run_states
 
 
 @pytest.mark.parametrize(
@@ -46,3 +47,18 @@ def test_the_record_of_another_run_is_not_taken_over(tmp_path):
     with pytest.raises(ProtocolError, match='is not the record of a/s1/seed0'):
         collect(plan.out)
     assert not (plan.out / 'records.jsonl').exists()
+
+
+@pytest.mark.parametrize('content', ['', 'twice'])
+def test_a_state_with_a_damaged_record_is_named(tmp_path, monkeypatch, content):
+    monkeypatch.setattr('mcdrl_lab.plans.slurm_queue.job_states', lambda jobs: {})
+    plan = MadePlan(tmp_path)
+    plan.out.mkdir()
+    SlurmJobs(plan.out).add({'a/s1/seed0': '7_0'})
+    folder = plan.out / 'a/s1/seed0'
+    folder.mkdir(parents=True)
+    (own,) = plan.runs(['a'], ['s1'])
+    line = own.record(metrics={}, images=[]).to_json() + '\n'
+    (folder / 'record.json').write_text(2 * line if content else '')
+    with pytest.raises(ProtocolError, match=r'record\.json is not the record .*remove'):
+        run_states(plan.out)

@@ -87,6 +87,11 @@ def test_a_method_is_not_compared_with_itself(two_methods):
         compare(two_methods, 'a', ['a'])
 
 
+def test_a_method_that_is_named_twice_is_refused(two_methods):
+    with pytest.raises(ProtocolError, match='named twice: b;'):
+        compare(two_methods, 'a', ['b', 'b'])
+
+
 def test_holm_runs_over_all_comparisons_asked_for(make_record):
     # Six images, all better than b and c: p = 2 / 64 each, Holm 2 * 2 / 64.
     records = [

@@ -1,8 +1,10 @@
+import contextlib
 import socket
 import subprocess
 import sys
 import threading
 import time
+import urllib.parse
 import urllib.request
 from types import SimpleNamespace
 
@@ -100,10 +102,9 @@ def test_the_address_takes_connections_when_it_is_shown(monkeypatch, capsys):
     assert shown[0].startswith('Open http://127.0.0.1:')
 
 
-@pytest.mark.parametrize('host', ['127.0.0.1', '127.1.2.3', '::1'])
-def test_the_page_answers_under_the_address_that_it_listens_on(
-    host, monkeypatch, capsys
-):
+@pytest.fixture
+def serving(monkeypatch, capsys):
+    """Serves a page without a model; gives its address until it is ended."""
     import uvicorn
 
     from mcdrl_lab.serving import page_content, server
@@ -115,26 +116,59 @@ def test_the_page_answers_under_the_address_that_it_listens_on(
     )
     monkeypatch.setattr(server, 'load_segmentor', lambda *_: None)
     monkeypatch.setattr(page_content, 'Explainer', no_explainer)
+
+    @contextlib.contextmanager
+    def serving(host='127.0.0.1'):
+        thread = threading.Thread(
+            target=serve, args=('model.pth',), kwargs=dict(host=host, port=0)
+        )
+        thread.start()
+        try:
+            text = ''
+            while 'Open' not in text:
+                assert thread.is_alive()
+                time.sleep(0.05)
+                text += capsys.readouterr().out
+            yield text.split()[1]
+        finally:
+            servers[0].should_exit = True
+            thread.join()
+
+    return serving
+
+
+@pytest.mark.parametrize('host', ['127.0.0.1', '127.1.2.3', '::1'])
+def test_the_page_answers_under_the_address_that_it_listens_on(host, serving):
     try:
         listen(host, 0).close()
     except ServeError:
         pytest.skip(f'this machine has no {host}')
-    thread = threading.Thread(
-        target=serve, args=('model.pth',), kwargs=dict(host=host, port=0)
+    with serving(host) as url, urllib.request.urlopen(f'{url}/info', timeout=60) as r:
+        assert b'"gate":0.5' in r.read()
+
+
+def test_uploads_that_the_end_cuts_short_show_no_traceback(
+    serving, monkeypatch, capsys
+):
+    from mcdrl_lab.serving import server
+
+    monkeypatch.setattr(server, '_SHUTDOWN_S', 0.2)
+    head = (
+        b'POST /predict?gate=1 HTTP/1.1\r\nHost: 127.0.0.1\r\n'
+        b'Content-Type: application/octet-stream\r\nContent-Length: 9\r\n\r\n'
     )
-    thread.start()
-    try:
-        text = ''
-        while 'Open' not in text:
-            assert thread.is_alive()
-            time.sleep(0.05)
-            text += capsys.readouterr().out
-        url = text.split()[1]
-        with urllib.request.urlopen(f'{url}/info', timeout=60) as reply:
-            assert b'"gate":0.5' in reply.read()
-    finally:
-        servers[0].should_exit = True
-        thread.join()
+    with contextlib.ExitStack() as stack:
+        url = stack.enter_context(serving())
+        address = urllib.parse.urlsplit(url)
+        upload = socket.create_connection((address.hostname, address.port), timeout=5)
+        upload.sendall(head)
+        # The server has begun to read the upload once it answers a later request.
+        with urllib.request.urlopen(f'{url}/info', timeout=60):
+            pass
+    upload.close()
+    said = capsys.readouterr().err
+    assert 'Cancel 1 running task' in said
+    assert 'Traceback' not in said
 
 
 def test_a_file_that_is_no_threshold_is_named_before_the_model_is_loaded(tmp_path):

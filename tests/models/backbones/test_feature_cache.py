@@ -263,6 +263,39 @@ def test_other_weights_have_features_of_their_own(build):
     assert not torch.equal(before[0], after[0])
 
 
+@pytest.fixture
+def other_code(monkeypatch):
+    """Change a line of the code that computes features, or a package's version."""
+
+    def change(what, folder):
+        if what == 'code':
+            changed = folder / 'dense.py'
+            changed.write_text('# Attention as in another commit.')
+            monkeypatch.setattr(feature_cache, '_SOURCES', (changed,))
+        else:
+            monkeypatch.setattr(f'{what}.__version__', '99.0')
+        feature_cache.code_digest.cache_clear()
+
+    yield change
+    feature_cache.code_digest.cache_clear()
+
+
+@pytest.mark.parametrize('what', ['code', 'timm', 'open_clip'])
+def test_features_of_another_version_are_not_read(build, other_code, tmp_path, what):
+    backbone = build(frozen=True)
+    backbone(PICTURES)
+    backbone.train()
+    other_code(what, tmp_path)
+    later = build(frozen=True)
+    later(PICTURES)
+    assert later.seen == [1, 1, 1]
+
+
+def test_the_code_that_computes_features_is_known():
+    names = {path.name for path in feature_cache._SOURCES}
+    assert {'clip_vision_backbone.py', 'dense.py', 'timm_tower.py'} < names
+
+
 def test_a_tower_that_is_trained_is_never_kept(build):
     assert build().feature_cache is None
     assert build(frozen_stages=1).feature_cache is None

@@ -150,6 +150,8 @@ def test_settings_get_their_cost_from_the_file_of_latencies(write_page):
     ('text', 'message'),
     [
         ('<!-- evidence: plot sim -->\n<!-- /evidence -->', "no kind of evidence 'pl"),
+        ("<!-- evidence: scores it's -->\n<!-- /evidence -->", 'No closing quotation'),
+        ('<!-- evidence:  -->\n<!-- /evidence -->', "no kind of evidence ''"),
         ('<!-- evidence: scores sim -->\n', '1 markers begin'),
         ('<!-- evidence: scores -->\n<!-- /evidence -->', 'wrong or missing'),
         ('<!-- evidence: compare sim c -->\n<!-- /evidence -->', 'no finished run of'),
@@ -161,6 +163,13 @@ def test_settings_get_their_cost_from_the_file_of_latencies(write_page):
 def test_markers_that_cannot_be_followed_are_named(write_page, text, message):
     with pytest.raises(ProtocolError, match=message):
         write_page(text).render()
+
+
+def test_a_page_of_another_encoding_is_named(write_page):
+    page = write_page('')
+    page.path.write_bytes('Größe'.encode('latin-1'))
+    with pytest.raises(ProtocolError, match=r'page\.md: not UTF-8 text'):
+        page.render()
 
 
 @pytest.mark.parametrize('name', ['', '_endosim', '_tiny_clip'])
