@@ -108,7 +108,9 @@ def check_siblings(items: Sequence[PreparedRun], records: Iterable[RunRecord]) -
             continue
         checked.add((name, selection))
         siblings = [r for r in finished if (r.method, r.selection) == (name, selection)]
-        own = item.record() if siblings else None
+        if not siblings:
+            continue
+        own = item.record()
         for record in siblings:
             differing = unlike(record, own)
             if differing:
