@@ -13,9 +13,18 @@ from .evaluated_data import evaluated_class_problems, window_problems
 from .head_losses import loss_problems
 from .ignored_labels import ignored_label_problems
 from .input_normalisation import normalisation_problems
-from .loop_lengths import batch_problems, unit_problems, validation_problems
+from .loop_lengths import (
+    batch_problems,
+    endless_problems,
+    unit_problems,
+    validation_problems,
+)
 from .model_building import building_problems
-from .monitored_scores import metric_name_problems, monitor_problems
+from .monitored_scores import (
+    metric_name_problems,
+    monitor_problems,
+    patience_problems,
+)
 from .prompt_lengths import text_problems
 from .site_entries import site_problems
 from .unknown_arguments import argument_problems
@@ -42,8 +51,10 @@ _TRAINING: tuple[Rule, ...] = (
     weight_problems,
     normalisation_problems,
     monitor_problems,
+    patience_problems,
     loss_problems,
     unit_problems,
+    endless_problems,
     validation_problems,
     batch_problems,
 )

@@ -8,6 +8,7 @@ from typing import Any
 
 from mmseg.models.decode_heads.decode_head import BaseDecodeHead
 from mmseg.models.losses import (
+    DiceLoss,
     FocalLoss,
     LovaszLoss,
     OhemCrossEntropy,
@@ -17,8 +18,9 @@ from mmseg.models.losses import (
 from .config_components import Component
 from .config_problem import ConfigProblem
 
-# Of one channel TverskyLoss is always 0, and the others end in an error.
-_OF_SEVERAL_CHANNELS = (FocalLoss, OhemCrossEntropy, TverskyLoss)
+# Of one channel DiceLoss compares the lesion's probability with the background,
+# TverskyLoss is always 0, and the others end in an error.
+_OF_SEVERAL_CHANNELS = (DiceLoss, FocalLoss, OhemCrossEntropy, TverskyLoss)
 
 
 def loss_problems(

@@ -8,6 +8,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from mmengine.hooks import CheckpointHook
+from mmengine.optim.scheduler import (
+    CosineAnnealingParamScheduler,
+    LinearParamScheduler,
+    PolyParamScheduler,
+)
 from mmengine.registry import DefaultScope
 from mmseg.registry import DATASETS
 
@@ -17,6 +22,11 @@ from .config_components import Component
 from .config_problem import ConfigProblem
 
 _ITERATIONS = 'IterBasedTrainLoop'
+_SPREAD_UP_TO_THE_END = (
+    CosineAnnealingParamScheduler,
+    LinearParamScheduler,
+    PolyParamScheduler,
+)
 
 
 def unit_problems(
@@ -46,6 +56,29 @@ def unit_problems(
                 'counts epochs, but the training loop counts iterations: it would '
                 'take effect once, at the end.',
                 'Set by_epoch=False and give its numbers in iterations.',
+            )
+
+
+def endless_problems(
+    cfg: Mapping[str, Any], parts: Sequence[Component]
+) -> Iterator[ConfigProblem]:
+    """Schedules without an end, which MMEngine spreads over a billion steps.
+
+    A warm-up then stays where it starts, and a decay never comes.
+
+    Args:
+        cfg: Experiment config.
+        parts: Its components.
+    """
+    for part in parts:
+        if not any(part.is_a(kind) for kind in _SPREAD_UP_TO_THE_END):
+            continue
+        if part.cfg.get('end') is None and not part.cfg.get('T_max'):
+            yield ConfigProblem(
+                part.at('end'),
+                'is not given: the schedule would be spread over a billion steps and '
+                'change nothing.',
+                'Set it to the epoch or iteration where the schedule ends.',
             )
 
 

@@ -32,6 +32,7 @@ _LOWER_IS_BETTER = (
     *CALIBRATION_METRICS,
     *LESION_WISE_METRICS[-2:],
 )
+_NOT_WITHIN_0_AND_1 = ('mHD95', 'images', *LESION_WISE_METRICS[-2:])
 _SCOPES = ('site', 'lesion', 'class', 'site_mean', 'class_mean', 'worst_site')
 _EVALUATORS = ('val_evaluator', 'test_evaluator')
 
@@ -67,6 +68,38 @@ def monitor_problems(
             if rule != right:
                 what = f'takes the worst {name} for the best: its rule is {rule!r}.'
                 yield ConfigProblem(place, what, f'Set rule={right!r}.')
+
+
+def patience_problems(
+    cfg: Mapping[str, Any], parts: Sequence[Component]
+) -> Iterator[ConfigProblem]:
+    """Early stopping that leaves out gains below 0.1, of a score within 0 and 1.
+
+    That is MMEngine's default, whose own scores are percentages.
+
+    Args:
+        cfg: Experiment config.
+        parts: Its components.
+    """
+    metrics = [
+        part
+        for part in parts
+        if part.place.startswith('val_evaluator') and part.cls is SiteLesionMetric
+    ]
+    for part in parts:
+        name = part.cfg.get('monitor')
+        if not part.is_a(EarlyStoppingHook) or not isinstance(name, str):
+            continue
+        if 'min_delta' in part.cfg or name.endswith(_NOT_WITHIN_0_AND_1):
+            continue
+        own = {score for metric in metrics for score in _names_of(metric) or ()}
+        if name in own or _is_scoped(name, cfg, parts, metrics):
+            yield ConfigProblem(
+                part.at('min_delta'),
+                f'is not given: a gain in {name} below 0.1 would count as none, and a '
+                'training that still improves would be ended.',
+                'Set min_delta=0.001.',
+            )
 
 
 def metric_name_problems(

@@ -333,6 +333,23 @@ CASES = [
         "'mIoU_fg'?",
     ),
     case(
+        'early stopping that leaves out gains below 0.1 of a score within 0 and 1',
+        {'default_hooks.stop': dict(type='EarlyStoppingHook', monitor='mDice_fg')},
+        'default_hooks.stop.min_delta',
+        'is not given: a gain in mDice_fg below 0.1 would count as none, and a '
+        'training that still improves would be ended. Set min_delta=0.001.',
+    ),
+    case(
+        'the same for the score of a site',
+        {
+            'default_hooks.stop': dict(
+                type='EarlyStoppingHook', monitor='worst_site/mDice_fg'
+            )
+        },
+        'default_hooks.stop.min_delta',
+        'is not given',
+    ),
+    case(
         'a plateau of a score that is not computed',
         {'param_scheduler': [dict(type='ReduceOnPlateauLR', by_epoch=True)]},
         'param_scheduler[0].monitor',
@@ -377,6 +394,15 @@ CASES = [
         'takes several channels, but the head has one channel',
     ),
     case(
+        'one channel and a Dice loss, which would train the background',
+        {
+            f'{HEAD}.predictor.out_channels': 1,
+            f'{HEAD}.predictor.loss_decode': [dict(type='DiceLoss')],
+        },
+        f'{HEAD}.predictor.loss_decode[0].type',
+        'takes several channels, but the head has one channel',
+    ),
+    case(
         'a head that leaves out another label than the data',
         {f'{HEAD}.predictor.ignore_index': 0},
         f'{HEAD}.predictor.ignore_index',
@@ -409,6 +435,19 @@ CASES = [
         },
         'param_scheduler[0].by_epoch',
         'it would take effect once, at the end. Set by_epoch=False',
+    ),
+    case(
+        'a warm-up without an end',
+        {'param_scheduler': [dict(type='LinearLR', start_factor=0.1, by_epoch=False)]},
+        'param_scheduler[0].end',
+        'is not given: the schedule would be spread over a billion steps and change '
+        'nothing.',
+    ),
+    case(
+        'a decay without an end',
+        {'param_scheduler': [dict(type='CosineAnnealingLR', eta_min=1e-6)]},
+        'param_scheduler[0].end',
+        'is not given',
     ),
     case(
         'checkpoints in epochs for a loop that counts iterations',
@@ -609,4 +648,21 @@ def test_scores_of_sites_and_of_other_metrics_are_waited_for(shipped):
 def test_a_metric_of_somebody_else_may_compute_anything(shipped):
     cfg = shipped('mcdrl')
     cfg.val_evaluator = dict(type='DepthMetric')
+    assert find_problems(cfg) == []
+
+
+@pytest.mark.parametrize(
+    'options', [dict(min_delta=0.1), dict(monitor='mHD95'), dict(monitor='mIoU')]
+)
+def test_early_stopping_by_a_gain_that_was_chosen_or_of_other_units_is_left_alone(
+    shipped, options
+):
+    cfg = shipped('mcdrl')
+    stop = dict(type='EarlyStoppingHook', monitor='mDice_fg', rule='greater')
+    stop |= options
+    if stop['monitor'] == 'mHD95':
+        stop['rule'] = 'less'
+    cfg.default_hooks.stop = stop
+    # IoUMetric's scores are percentages.
+    cfg.val_evaluator = [dict(type='SiteLesionMetric'), dict(type='IoUMetric')]
     assert find_problems(cfg) == []
