@@ -47,13 +47,14 @@ def test_polygons_and_run_lengths_become_masks(
         make.image(f'images/{name}.jpg')
     flat = (box_mask.T > 0).ravel()
     changes = np.flatnonzero(np.diff(flat)) + 1
-    counts = np.diff([0, *changes, flat.size]).tolist()
+    runs = {'size': [48, 64], 'counts': np.diff([0, *changes, flat.size]).tolist()}
     write(
         'annotations/ann.json',
         images=[image(n, f'{name}.jpg') for n, name in enumerate('abc')],
         annotations=[
             outline(0),
-            outline(1, segmentation={'size': [48, 64], 'counts': counts}),
+            # Some programs call whatever they write as run lengths a crowd.
+            outline(1, segmentation=runs) | {'iscrowd': 1},
         ],
     )
     pair_and_write(source(), [download], out)
