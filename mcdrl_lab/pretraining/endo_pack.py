@@ -84,7 +84,8 @@ def read_entries(root: Path, without: Sequence[str] = ()) -> list[Entry]:
         without: Data sets to leave out, as a hospital that a test is about.
 
     Raises:
-        PackError: No such table.
+        PackError: No such table, one that cannot be read, or without a data set
+            that is to be left out.
     """
     table = root / 'labels.csv'
     if not table.is_file():
@@ -94,20 +95,32 @@ def read_entries(root: Path, without: Sequence[str] = ()) -> list[Entry]:
         )
     with table.open(newline='', encoding='utf-8') as file:
         rows = list(csv.DictReader(file))
-    return [
-        Entry(
-            row['file'],
-            row['dataset'],
-            row['label'],
-            row['group'],
-            part_of(row['group'], row['dataset'], row['split']),
-            row['mask'],
-            float(row['luminance']),
-            float(row['specular_fraction']),
+    try:
+        entries = [_entry(row) for row in rows]
+    except KeyError as error:
+        raise PackError(f'{table} has no column {error}.') from None
+    except (TypeError, ValueError) as error:
+        raise PackError(f'{table}: a row is damaged: {error}.') from None
+    known = {entry.dataset for entry in entries}
+    unknown = sorted(set(without) - known)
+    if unknown:
+        raise PackError(
+            f'--without: {table} has no data set {unknown}; it has {sorted(known)}.'
         )
-        for row in rows
-        if row['dataset'] not in without
-    ]
+    return [entry for entry in entries if entry.dataset not in without]
+
+
+def _entry(row: dict[str, str]) -> Entry:
+    return Entry(
+        row['file'],
+        row['dataset'],
+        row['label'],
+        row['group'],
+        part_of(row['group'], row['dataset'], row['split']),
+        row['mask'],
+        float(row['luminance']),
+        float(row['specular_fraction']),
+    )
 
 
 def read_image(path: Path) -> np.ndarray:

@@ -54,6 +54,23 @@ def test_a_data_set_can_be_left_out(endo_pack_root):
     assert {entry.dataset for entry in entries} == {'cp_child', 'wcebleedgen'}
 
 
+@pytest.mark.parametrize('name', ['kvasir-seg', ' kvasir_seg'])
+def test_a_data_set_that_is_not_there_is_not_left_out_silently(endo_pack_root, name):
+    with pytest.raises(PackError, match=f"no data set .'{name}'.*'kvasir_seg'"):
+        load_pack(endo_pack_root, TRAIN, ['cp_child', name])
+
+
+@pytest.mark.parametrize(
+    ('old', 'new', 'words'),
+    [('luminance', 'light', "no column 'luminance'"), ('.', 'x', 'a row is damaged')],
+)
+def test_a_table_of_another_form_is_named(endo_pack_root, tmp_path, old, new, words):
+    text = (endo_pack_root / 'labels.csv').read_text()
+    (tmp_path / 'labels.csv').write_text(text.replace(old, new))
+    with pytest.raises(PackError, match=rf'labels\.csv.*{words}'):
+        read_entries(tmp_path)
+
+
 def test_a_missing_pack_or_image_is_named(endo_pack_root, tmp_path):
     with pytest.raises(PackError, match=r'labels\.csv is missing'):
         load_pack(tmp_path, TRAIN)
