@@ -8,7 +8,8 @@ import os
 import secrets
 import time
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -170,8 +171,7 @@ class FeatureCache:
         content = save(tensors, facts)
         problem = None
         try:
-            # The folder may be deleted at any time.
-            used = sum(path.stat().st_size for path in self.folder.glob(f'*{_SUFFIX}'))
+            used = _size(self.folder.glob(f'*{_SUFFIX}'))
             if used + len(content) > self.limit_gb * 1e9:
                 problem = (
                     f'it has reached {self.limit_gb:g} GB: delete it, with what other '
@@ -188,6 +188,17 @@ class FeatureCache:
                 f'they are computed each time ({problem}).',
                 stacklevel=2,
             )
+
+
+def _size(paths: Iterable[Path]) -> int:
+    """Bytes of the files that are there."""
+    size = 0
+    for path in paths:
+        # The folder may be deleted at any time, and what another process is writing
+        # gets its final name.
+        with suppress(FileNotFoundError):
+            size += path.stat().st_size
+    return size
 
 
 def _count_if_whole(file: safe_open, key: str) -> int:

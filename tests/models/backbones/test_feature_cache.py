@@ -168,13 +168,15 @@ def test_where_nothing_can_be_kept_it_is_said_and_computed(
     assert tower.seen == 4
 
 
-def test_a_file_that_is_deleted_meanwhile_ends_no_training(cache, tower):
+@pytest.mark.filterwarnings('error')
+def test_a_file_that_is_gone_meanwhile_stops_no_writing(cache, tower):
+    """As that of another process, which gets its final name once it is whole."""
     cache.folder.mkdir()
-    (cache.folder / 'gone.safetensors').symlink_to('nowhere')
-    cache.features(IMAGES, 'a', tower)
-    with pytest.warns(UserWarning, match='No such file'):
-        cache.flush()
-    check(cache.features(IMAGES, 'a', tower))
+    (cache.folder / '.a.1.partial.safetensors').symlink_to('nowhere')
+    cache.features(IMAGES, 'a', Tower())
+    cache.flush()
+    check(another(cache).features(IMAGES, 'a', tower))
+    assert tower.seen == 0
 
 
 @pytest.mark.parametrize('limit', ['0', '-1', 'nan', 'inf', 'much'])
