@@ -3,16 +3,22 @@ _base_ = [
     '../_base_/datasets/paper_sites.py',
     '../_base_/schedules/schedule_50e.py',
     '../_base_/schedules/intervention_50e.py',
+    '../_base_/paper_form.py',
     '../_base_/default_runtime.py',
 ]
 # The paper's five lesion types.
 prompts = dict(classes=['polyp', 'tumour', 'inflammation', 'nodule', 'cyst'])
 model = dict(
-    decode_head=dict(
-        dictionary=dict(prompts=prompts),
+    decode_head={
+        **_base_.paper_form,
+        'dictionary': dict(prompts=prompts),
         # The width of the paper's; on the six sites it is a quarter, for its memory.
-        intervention=dict(attention_dims=None, ffn_ratio=1.0),
-    )
+        'intervention': {
+            **_base_.paper_form.intervention,
+            'attention_dims': None,
+            'ffn_ratio': 1.0,
+        },
+    }
 )
 # The paper's rate, to the letter; docs/training.md says why not for ViT towers.
 optim_wrapper = dict(optimizer=dict(lr=5e-3))

@@ -10,7 +10,6 @@ model = dict(
     backbone=dict(pretrained='builtin'),
     decode_head=dict(
         intervention=dict(residual='orthogonal', observe_confounders=True),
-        # Almost every image shows the one lesion: there is little to tell apart.
         loss_causal=None,
         loss_contrast=None,
     ),

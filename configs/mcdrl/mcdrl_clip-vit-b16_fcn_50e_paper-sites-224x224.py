@@ -3,8 +3,11 @@ _base_ = [
     '../_base_/datasets/paper_sites.py',
     '../_base_/schedules/schedule_50e.py',
     '../_base_/schedules/intervention_50e.py',
+    '../_base_/paper_form.py',
     '../_base_/default_runtime.py',
 ]
 # The paper's five lesion types.
 prompts = dict(classes=['polyp', 'tumour', 'inflammation', 'nodule', 'cyst'])
-model = dict(decode_head=dict(dictionary=dict(prompts=prompts)))
+model = dict(
+    decode_head={**_base_.paper_form, 'dictionary': dict(prompts=prompts)}
+)

@@ -34,7 +34,6 @@ class Tower:
 
 _REAL_IMAGES = """\
         intervention=dict(residual='orthogonal', observe_confounders=True),
-        # Almost every image shows the one lesion: there is little to tell apart.
         loss_causal=None,
         loss_contrast=None,
 """

@@ -202,6 +202,7 @@ def test_model_without_a_place_for_mcdrl_is_an_error_in_one_sentence(
 
 def test_causal_loss_is_left_out_for_a_single_lesion_class_and_says_why(mixed, caplog):
     """Its target would be one constant, which the projection's bias reaches."""
+    mixed.mcdrl.head.loss_causal = dict(type='CausalAlignmentLoss')
     mixed.mcdrl.head.dictionary.prompts.classes = ['polyp']
     with caplog.at_level('INFO', logger='mmengine'):
         assert insert_mcdrl(mixed).model.decode_head.loss_causal is None
@@ -238,7 +239,9 @@ def test_over_a_base_changes_of_the_head_are_merged_into_the_options(stock):
         region_selector=None,
     )
     head = parts['decode_head']
-    assert head['intervention'] == dict(type='CausalIntervention', num_layers=1)
+    assert head['intervention'] == dict(
+        type='CausalIntervention', num_layers=1, observe_confounders=True
+    )
     assert head['region_selector'] is None
     assert stock.model == before
 

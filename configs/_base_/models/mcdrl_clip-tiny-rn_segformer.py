@@ -1,3 +1,5 @@
+# The paper's form: from random weights texts say nothing of images, and there is nothing
+# to observe. The config that starts from the built-in weights adds what the others have.
 _base_ = ['./clip-tiny-rn_segformer.py', '../prompts/endoscopy_sites.py']
 model = dict(
     decode_head=dict(
