@@ -11,8 +11,8 @@ mcdrl = dict(
         dictionary=dict(type='ConfounderDictionary', prompts=_base_.prompts),
         region_selector=dict(type='CLIPRegionSelector', ratio=0.5),
         # Features of another space than the texts have no span of confounders to remove:
-        # the residual is the paper's. What is observed, and no further loss, is what gained
-        # most on simulated sites (docs/evidence_endosim.md).
+        # the residual is the paper's. Beside what is observed the paper's losses gained
+        # nothing on simulated sites (docs/evidence_endosim.md).
         intervention=dict(
             type='CausalIntervention', num_layers=3, observe_confounders=True
         ),

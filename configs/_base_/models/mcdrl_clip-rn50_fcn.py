@@ -12,8 +12,8 @@ model = dict(
         region_selector=dict(type='CLIPRegionSelector', ratio=0.5),
         # A quarter of the joint space's width of 1024: at full width the intervention
         # has half as many parameters as the tower.
-        # Not the paper's form, which _base_/paper_form.py has: what gained most on
-        # simulated sites (docs/evidence_endosim.md), the two losses left out included.
+        # Not the paper's form, which _base_/paper_form.py has: the two additions gained most
+        # on simulated sites, and the losses nothing beside them (docs/evidence_endosim.md).
         intervention=dict(
             type='CausalIntervention',
             num_layers=3,

@@ -10,8 +10,8 @@ model = dict(
             type='ConfounderDictionary', prompts=_base_.prompts, embed_dims=512
         ),
         region_selector=dict(type='CLIPRegionSelector', ratio=0.5),
-        # Not the paper's form, which _base_/paper_form.py has: what gained most on
-        # simulated sites (docs/evidence_endosim.md), the two losses left out included.
+        # Not the paper's form, which _base_/paper_form.py has: the two additions gained most
+        # on simulated sites, and the losses nothing beside them (docs/evidence_endosim.md).
         intervention=dict(
             type='CausalIntervention',
             num_layers=3,
