@@ -9,8 +9,8 @@ CONFIGS = Path(__file__).resolve().parents[2] / 'configs/mcdrl'
 PAPER_SITES = sorted(CONFIGS.glob('*_paper-sites-*.py'))
 # Their towers start from random weights, so that their texts say nothing of images.
 UNTRAINED = [
-    CONFIGS / f'mcdrl_clip-tiny-rn_segformer_{schedule}_endoscopy-sites-128x128.py'
-    for schedule in ('5e', 'overfit')
+    CONFIGS / f'mcdrl_clip-tiny-{model}_endoscopy-sites-128x128.py'
+    for model in ('rn_segformer_5e', 'rn_segformer_overfit', 'vit_fcn_5e')
 ]
 OTHERS = sorted({*CONFIGS.glob('*.py')} - {*PAPER_SITES, *UNTRAINED})
 

@@ -39,12 +39,13 @@ class Operations(TorchDispatchMode):
         return func(*args, **(kwargs or {}))
 
 
-@pytest.fixture(scope='module', params=['plain', 'similarity map'])
+@pytest.fixture(scope='module', params=['paper', 'additions'])
 def subject(vit_config, request):
     result = load_subject(vit_config)
-    if request.param == 'similarity map':
+    if request.param == 'additions':
         head = result.cfg.model.decode_head
-        head.similarity_map = True
+        head.update(loss_causal=None, loss_contrast=None, similarity_map=True)
+        head.intervention.update(residual='orthogonal', observe_confounders=True)
         head.predictor.update(
             in_channels=[head.predictor.in_channels, 1],
             in_index=[-2, -1],
@@ -100,7 +101,10 @@ def test_number_of_operations_depends_on_neither_tokens_entries_nor_classes(
 
 def head_flops(subject, ratio, mode, attend_to):
     changed = with_ratio(subject, ratio)
-    changed.cfg.model.decode_head.intervention.attend_to = attend_to
+    intervention = changed.cfg.model.decode_head.intervention
+    intervention.attend_to = attend_to
+    if attend_to == 'self':
+        intervention.update(residual='whole', observe_confounders=False)
     model = changed.build().train(mode == 'train')
     with torch.set_grad_enabled(mode == 'train'):
         features = model.backbone(torch.randn(1, 3, 112, 112))
