@@ -8,6 +8,4 @@ _base_ = [
 ]
 # The paper's five lesion types.
 prompts = dict(classes=['polyp', 'tumour', 'inflammation', 'nodule', 'cyst'])
-model = dict(
-    decode_head={**_base_.paper_form, 'dictionary': dict(prompts=prompts)}
-)
+model = dict(decode_head={**_base_.paper_form, 'dictionary': dict(prompts=prompts)})
