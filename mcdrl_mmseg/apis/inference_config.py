@@ -51,7 +51,8 @@ def _is_of_training(key: Any, value: Any) -> bool:
     if key in _TRAINING:
         return True
     is_loss = isinstance(key, str) and (key == 'loss' or key.startswith('loss_'))
-    return is_loss and isinstance(value, Mapping | list | tuple | None)
+    # None stays: this package's heads have losses by default, one with weights.
+    return is_loss and isinstance(value, Mapping | list | tuple)
 
 
 def component_class(config: Mapping) -> type | None:

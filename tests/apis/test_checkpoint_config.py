@@ -39,6 +39,18 @@ def test_the_components_of_shipped_configs_are_all_known(repo_root, config):
     assert parse(cfg.pretty_text).model == without_training(cfg.model)
 
 
+def test_a_loss_that_a_head_was_trained_without_stays_out_of_it():
+    """The head has it by default, with a projection that the checkpoint lacks."""
+    head = dict(
+        type='CausalInterventionHead',
+        loss_causal=None,
+        loss_contrast=dict(type='CLIPContrastiveLoss'),
+    )
+    assert without_training(head) == dict(
+        type='CausalInterventionHead', loss_causal=None
+    )
+
+
 def test_keys_that_are_no_identifiers_are_read():
     text = MODEL.replace('depth=50', "depth=50, norm_cfg={'a-b': dict(c=-1.5e-3)}")
     assert parse(text + PIPELINE).model.backbone.norm_cfg == {'a-b': {'c': -0.0015}}
