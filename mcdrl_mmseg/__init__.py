@@ -4,6 +4,7 @@ It changes nothing else: what MMEngine loads and how, :mod:`mcdrl_mmseg.apis` an
 tools make stricter, for themselves.
 """
 
+import gc
 from typing import TYPE_CHECKING, Any
 
 from .requirements_check import check_requirements
@@ -11,19 +12,24 @@ from .version import __version__
 
 check_requirements()
 
-from .compat import (  # noqa: E402
-    declare_torchvision_operators,
-    leave_out_multimodal_models,
-)
+# PyTorch and MMSegmentation are a million objects that all stay: to look for garbage
+# among them again and again would be a sixth of the import's time.
+_looks_for_garbage = gc.isenabled()
+gc.disable()
+try:
+    from .compat import declare_torchvision_operators, leave_out_multimodal_models
 
-# torchvision must be importable before anything below imports mmseg.models.
-declare_torchvision_operators()
-leave_out_multimodal_models()
+    # torchvision must be importable before anything below imports mmseg.models.
+    declare_torchvision_operators()
+    leave_out_multimodal_models()
 
-from .library_warnings import quiet_if_asked  # noqa: E402
+    from .library_warnings import quiet_if_asked
 
-with quiet_if_asked():
-    from . import datasets, engine, evaluation, models
+    with quiet_if_asked():
+        from . import datasets, engine, evaluation, models
+finally:
+    if _looks_for_garbage:
+        gc.enable()
 
 if TYPE_CHECKING:
     from .config_files import config_path

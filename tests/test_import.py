@@ -65,11 +65,12 @@ def printed(code: str):
 
 @pytest.fixture(scope='module')
 def after_mmseg() -> dict:
-    """Components missing, packages added and time taken by an import after mmseg's."""
+    """What an import after mmseg's adds, lacks and takes, with the collector off."""
     return printed(
         f"""
 {IMPORT_MMSEG}
-import json, time
+import gc, json, time
+gc.disable()
 begin = time.process_time()
 before = {{name.partition('.')[0] for name in sys.modules}}
 import mcdrl_mmseg
@@ -77,7 +78,8 @@ seconds = time.process_time() - begin
 # A module may be there without its package, as mmpretrain's that compat.py loads.
 after = {{name.partition('.')[0] for name in sys.modules}} & set(sys.modules)
 {FIND_MISSING}
-print(json.dumps(dict(missing=missing, added=sorted(after - before), seconds=seconds)))
+found = dict(missing=missing, added=sorted(after - before), seconds=seconds)
+print(json.dumps(dict(**found, collects=gc.isenabled())))
 """
     )
 
@@ -93,21 +95,31 @@ def test_import_takes_less_than_a_second_beyond_mmseg(after_mmseg):
 
 @pytest.fixture(scope='module')
 def before_mmseg() -> dict:
-    """Own modules that an import loads, and components missing once mmseg is there."""
+    """What an import loads and does, and what is missing once mmseg is there."""
     return printed(
         f"""
-import json, sys
+import gc, json, sys
+searches = []
+gc.callbacks.append(lambda *search: searches.append(search))
 import mcdrl_mmseg
+garbage = dict(searches=len(searches), collects=gc.isenabled())
 own = [name for name in sys.modules if name.partition('.')[0] in {OWN!r}]
 import mmseg.models, mmseg.datasets, mmseg.engine, mmseg.evaluation
 {FIND_MISSING}
-print(json.dumps(dict(own=own, missing=missing)))
+print(json.dumps(dict(own=own, missing=missing, **garbage)))
 """
     )
 
 
 def test_import_before_mmseg_registers_every_component(before_mmseg):
     assert before_mmseg['missing'] == []
+
+
+def test_import_looks_for_no_garbage_meanwhile(before_mmseg, after_mmseg):
+    # Without the pause there are two thousand; some lines come before it.
+    assert before_mmseg['searches'] < 100
+    assert before_mmseg['collects']
+    assert not after_mmseg['collects'], 'who had it off keeps it off'
 
 
 def test_import_adds_no_heavy_package_beyond_what_mmseg_imports(after_mmseg):

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import multiprocessing
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
@@ -125,6 +126,17 @@ def open_pool(
     return ScenePool(*(np.load(folder / f'{n}.npy', mmap_mode='r') for n in names))
 
 
+@contextlib.contextmanager
+def _mapping(processes: int) -> Iterator[Callable[..., Iterable]]:
+    """What calls a function for each of many values: this process, or several."""
+    if processes == 1:
+        yield map
+        return
+    context = multiprocessing.get_context(_PROCESS_START)
+    with context.Pool(processes) as pool:
+        yield pool.imap
+
+
 def _draw_files(
     settings: PoolSettings,
     folder: Path,
@@ -134,10 +146,9 @@ def _draw_files(
 ) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     starts = range(0, settings.count, _CHUNK)
-    context = multiprocessing.get_context(_PROCESS_START)
     arrays: dict[str, np.memmap] = {}
-    with context.Pool(processes) as pool:
-        chunks = pool.imap(partial(draw_chunk, settings), starts)
+    with _mapping(processes) as map_chunks:
+        chunks = map_chunks(partial(draw_chunk, settings), starts)
         for start, chunk in zip(starts, chunks):
             for name, part in zip(names, chunk):
                 if name not in arrays:

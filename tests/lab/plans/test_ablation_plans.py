@@ -1,10 +1,13 @@
 """The plans in configs/ablation_plans, on the small tower."""
 
+import copy
 import itertools
+from functools import cache
 from pathlib import Path
 
 import pytest
 import yaml
+from mmengine.config import Config
 from mmengine.registry import init_default_scope
 from mmseg.registry import MODELS
 
@@ -12,6 +15,7 @@ from mcdrl_lab.plans.ablation import load_ablation
 from mcdrl_lab.plans.folds import derive_fold, site_names
 from mcdrl_lab.plans.plan import build_plan
 from mcdrl_lab.plans.prepared import load_method
+from mcdrl_mmseg.engine.config_check.model_building import without_memory
 
 ROOT = Path(__file__).resolve().parents[3]
 PLANS = sorted((ROOT / 'configs/ablation_plans').glob('*.yml'))
@@ -49,10 +53,22 @@ def load(plan):
     return load_ablation(path, None if own else ROOT / small)
 
 
-def built(plan):
-    """Variant -> model, on the small tower."""
+@cache
+def configs_of(plan) -> dict[str, Config]:
+    """Variant -> config, on the small tower."""
     methods = load(plan)
-    return {m.name: MODELS.build(load_method(m).model) for m in methods}
+    configs = {method.name: load_method(method) for method in methods}
+    assert len(configs) == len(methods), 'a name stands twice'
+    return configs
+
+
+def built(plan):
+    """Variant -> model without values, as nothing here asks for any."""
+    with without_memory():
+        return {
+            name: MODELS.build(copy.deepcopy(cfg.model))
+            for name, cfg in configs_of(plan).items()
+        }
 
 
 @pytest.mark.parametrize(
@@ -61,9 +77,8 @@ def built(plan):
 )
 def test_every_variant_can_be_built_and_no_two_are_the_same(plan, monkeypatch):
     monkeypatch.chdir(ROOT)
-    models = built(plan)
-    configs = [load_method(m) for m in load(plan)]
-    assert len(models) == len(configs)  # no name stands twice
+    configs = configs_of(plan).values()
+    assert len(built(plan)) == len(configs) > 0
     # Variants may differ in what they do to images, or in how they step, alone.
     parts = [(cfg.model, cfg.train_dataloader, cfg.optim_wrapper) for cfg in configs]
     assert all(part not in parts[:number] for number, part in enumerate(parts))

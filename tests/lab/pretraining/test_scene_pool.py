@@ -59,3 +59,9 @@ def test_a_pool_of_other_settings_is_not_taken_for_this_one(tmp_path):
     open_pool(SETTINGS, tmp_path)
     other = open_pool(PoolSettings(count=4, size=32, seed=6), tmp_path)
     assert len(other.images) == 4
+
+
+def test_several_processes_draw_the_same_pool(pool, tmp_path):
+    found = open_pool(SETTINGS, tmp_path, processes=2)
+    np.testing.assert_array_equal(found.images, pool.images)
+    np.testing.assert_array_equal(found.conditions, pool.conditions)
