@@ -1,3 +1,4 @@
+import contextlib
 import json
 import logging
 import math
@@ -10,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from forked_program import start_forked
 from mmengine.evaluator import Evaluator
 from mmengine.logging import MMLogger
 from mmengine.model import BaseModel
@@ -158,12 +160,19 @@ def evaluate_in_processes(folder, world_size, round_up):
     """Metrics of every rank, and the records file, of one joint evaluation."""
     folder.mkdir()
     script = Path(__file__).with_name('evaluate_in_processes.py')
-    arguments = [str(world_size), str(round_up), str(folder)]
-    ranks = [
-        subprocess.Popen([sys.executable, script, str(rank), *arguments], cwd=folder)
-        for rank in range(world_size)
-    ]
-    assert [rank.wait(timeout=600) for rank in ranks] == [0] * world_size
+    with contextlib.ExitStack() as ranks:
+        started = [
+            ranks.enter_context(
+                start_forked(
+                    [script, rank, world_size, round_up, folder],
+                    folder=folder,
+                    log=folder / f'{rank}.log',
+                )
+            )
+            for rank in range(world_size)
+        ]
+        for rank, process in enumerate(started):
+            assert process.wait(600) == 0, (folder / f'{rank}.log').read_text()
     results = [
         json.loads((folder / f'metrics_{rank}.json').read_text())
         for rank in range(world_size)

@@ -3,9 +3,9 @@
 import contextlib
 import json
 import os
+import socket
 import subprocess
 import sys
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -13,10 +13,7 @@ import cv2
 import numpy as np
 import pytest
 import torch
-
-from mcdrl_common.quiet_tools import QUIET
-from mcdrl_lab.plans.child_process import ChildProcess
-from mcdrl_lab.plans.launch import Launch
+from forked_program import run_forked, start_forked
 
 _HERE = Path(__file__).resolve().parent
 _REPO_ROOT = _HERE.parents[1]
@@ -69,16 +66,6 @@ class Run:
     def checkpoint(self, name: str) -> dict:
         """A checkpoint of the work folder."""
         return torch.load(self.work_dir / name, weights_only=False)
-
-
-@contextlib.contextmanager
-def _import_path(folder: Path) -> Iterator[None]:
-    """Child processes have the path that their parent has when it starts them."""
-    sys.path.insert(0, str(folder))
-    try:
-        yield
-    finally:
-        sys.path.remove(str(folder))
 
 
 def _excerpt(output: str) -> str:
@@ -160,23 +147,32 @@ class Bench:
     def _in_fork(self, words: list[str], environment: dict) -> tuple[int, str]:
         python, *arguments = words
         assert python == sys.executable
-        log = self.folder / '.fork.log'
-        log.write_bytes(b'')
-        with (
-            _import_path(_HERE / 'probe'),
-            ChildProcess(
-                'run_in_fork:main',
-                [str(self.folder), *arguments],
-                # What a tool asks for before it imports the plug-in.
-                environment={QUIET: '1', **environment},
-                log=log,
-                preload=Launch().preload,
-            ) as child,
-        ):
-            code = child.wait(_TIME_LIMIT_S)
-        output = log.read_text()
-        assert code is not None, f'not done within {_TIME_LIMIT_S} s: {output[-4000:]}'
-        return code, output
+        return run_forked(arguments, folder=self.folder, environment=environment)
+
+    def start_ranks(self, name: str, *command) -> None:
+        """Run a Python program in two forks that find each other as torchrun's do.
+
+        Args:
+            name: Names the folder of the probe, and the logs.
+            *command: The program and its arguments.
+        """
+        with socket.socket() as probe:
+            probe.bind(('127.0.0.1', 0))
+            port = probe.getsockname()[1]
+        joined = dict(MASTER_ADDR='127.0.0.1', MASTER_PORT=str(port), WORLD_SIZE='2')
+        shared = {**self.environment(self.folder / f'probe_{name}'), **joined}
+        with contextlib.ExitStack() as stack:
+            ranks = {}
+            for rank in ('0', '1'):
+                log = self.folder / f'{name}_rank{rank}.log'
+                environment = {**shared, 'RANK': rank, 'LOCAL_RANK': rank}
+                ranks[log] = stack.enter_context(
+                    start_forked(
+                        command, folder=self.folder, log=log, environment=environment
+                    )
+                )
+            for log, process in ranks.items():
+                assert process.wait(_TIME_LIMIT_S) == 0, _excerpt(log.read_text())
 
     def tool(
         self,

@@ -3,7 +3,6 @@
 import json
 import math
 import socket
-import sys
 from pathlib import Path
 
 import pytest
@@ -116,7 +115,7 @@ def together(bench, config):
 @pytest.fixture(scope='module')
 def alone(bench, config, together):
     """tools/train.py with four images."""
-    return bench.tool('alone', 'train.py', config)
+    return bench.tool('alone', 'train.py', config, fresh=False)
 
 
 def test_both_ranks_have_the_same_dictionary_from_one_pass(together):
@@ -178,18 +177,9 @@ def test_two_processes_score_a_checkpoint_as_one_does(bench, config, alone):
 
 @pytest.fixture(scope='module')
 def gradients(bench, config):
-    run = bench.start(
-        'gradients',
-        sys.executable,
-        '-m',
-        'torch.distributed.run',
-        '--nproc_per_node=2',
-        '--standalone',
-        _PROBE / 'step_in_processes.py',
-        config,
-        bench.folder,
+    bench.start_ranks(
+        'gradients', _PROBE / 'step_in_processes.py', config, bench.folder
     )
-    del run
     files = [bench.folder / f'gradients_rank{rank}.json' for rank in (0, 1)]
     return [json.loads(file.read_text()) for file in files]
 

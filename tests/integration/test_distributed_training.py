@@ -1,7 +1,6 @@
 """Two processes on a CPU: ZeRO, what is communicated, batch norm, and its cost."""
 
 import json
-import sys
 from pathlib import Path
 
 import pytest
@@ -36,16 +35,9 @@ model = dict(
 def ranks(new_bench, drawn_sites):
     """What train_in_processes.py found, by rank."""
     bench = new_bench('distributed_training', drawn_sites)
-    bench.start(
-        'training',
-        sys.executable,
-        '-m',
-        'torch.distributed.run',
-        '--nproc_per_node=2',
-        '--standalone',
-        _PROBE / 'train_in_processes.py',
-        bench.config('model', _CONFIG),
-        bench.folder,
+    config = bench.config('model', _CONFIG)
+    bench.start_ranks(
+        'training', _PROBE / 'train_in_processes.py', config, bench.folder
     )
     files = [bench.folder / f'training_rank{rank}.json' for rank in (0, 1)]
     return [json.loads(file.read_text()) for file in files]

@@ -15,6 +15,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from forked_program import PRELOAD, have_the_imports
 
 from mcdrl_lab.plans.child_process import ChildProcess
 from mcdrl_lab.plans.launch import Launch
@@ -29,7 +30,6 @@ _LIMIT_S = 600
 _THREE_EPOCHS = 'train_cfg.max_epochs=3'
 # At most one epoch is finished between two kills: the run never ends before the last.
 _KILLS = 20
-_PRELOAD = (*Launch().preload, 'torch.distributed.launcher.api')
 
 # Everything that a resumed run could lose: sampled confounders, dropout, flips in a
 # data worker, a moving gate, a schedule, a best checkpoint.
@@ -120,12 +120,13 @@ class Lab:
             'MCDRL_EVENTS': str(events),
             **environment,
         }
+        have_the_imports()
         child = ChildProcess(
             function,
             [str(argument) for argument in arguments],
             environment=environment,
             log=self.bench.folder / f'{name}.log',
-            preload=_PRELOAD,
+            preload=PRELOAD,
         )
         return child.start()
 

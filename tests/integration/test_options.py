@@ -51,7 +51,9 @@ def half_precision(bench):
         "    dict(type='ProbeHook', dtypes_of='decode_head.predictor.conv_seg'),",
         ']',
     )
-    return config, bench.tool('half_precision', 'train.py', config, '--amp')
+    return config, bench.tool(
+        'half_precision', 'train.py', config, '--amp', fresh=False
+    )
 
 
 def test_amp_trains_in_bfloat16_with_finite_losses(half_precision):
@@ -91,6 +93,7 @@ def test_slide_inference_works_through_the_tool(bench, half_precision):
             'model.test_cfg.stride=(64,64)',
             'test_evaluator.surface=False',
         ],
+        fresh=False,
     )
     metrics = slid.test_metrics()
     assert metrics['images'] == 3
@@ -104,7 +107,7 @@ def test_tta_is_the_mean_over_the_image_and_its_flips(bench, half_precision, rep
     weights = run.work_dir / 'epoch_1.pth'
     options = ['test_evaluator.surface=False']
     arguments = ('test.py', config, weights, '--tta', '--out', 'turned')
-    tested = bench.tool('tta', *arguments, options=options)
+    tested = bench.tool('tta', *arguments, options=options, fresh=False)
     assert tested.test_metrics()['images'] == 3
     # The scores in the samples are those of the label map.
     assert 'does not follow from seg_logits' not in tested.output

@@ -10,6 +10,7 @@ import cv2
 import numpy as np
 import pytest
 import torch
+from forked_program import Ended, run_forked
 
 from mcdrl_mmseg.apis.checkpoint import load_segmentor
 from mcdrl_mmseg.apis.export.agreement import fit_image
@@ -29,8 +30,18 @@ def checkpoint(resnet, tmp_path_factory) -> Path:
 
 
 @pytest.fixture
-def export(repo_root):
+def export(repo_root, tmp_path):
     """Runs the tool: ``export(CHECKPOINT, '--size', 64, 64, ...)``."""
+
+    def run(*arguments) -> Ended:
+        return run_forked([repo_root / 'tools/export.py', *arguments], folder=tmp_path)
+
+    return run
+
+
+@pytest.fixture
+def export_as_a_user(repo_root):
+    """Runs the tool in an interpreter of its own."""
 
     def run(*arguments) -> subprocess.CompletedProcess:
         return subprocess.run(
@@ -45,13 +56,13 @@ def export(repo_root):
 
 
 def test_the_file_gives_the_logits_that_mmseg_predicts(
-    export, checkpoint, new_pixels, tmp_path
+    export_as_a_user, checkpoint, new_pixels, tmp_path
 ):
     image = new_pixels(1, *_SIZE, seed=5)[0].transpose(1, 2, 0).copy()
     cv2.imwrite(str(tmp_path / 'image.png'), image)
     path = tmp_path / 'new' / 'best.onnx'
     options = ('--size', *_SIZE, '--image', tmp_path / 'image.png', '--out', path)
-    done = export(checkpoint, *options)
+    done = export_as_a_user(checkpoint, *options)
     assert done.returncode == 0, done.stderr
     told = r': 128 x 128 pixels, \d+\.\d MB; largest difference from PyTorch '
     told += r'\d\.\de-\d\d \(1 images\)\n'
@@ -77,16 +88,16 @@ def test_the_size_is_the_checkpoints_own_and_another_is_warned_of(
 ):
     own = tmp_path / 'own.pt'
     done = export(checkpoint, '--format', 'torchscript', '--out', own)
-    assert done.returncode == 0, done.stderr
-    assert 'own.pt: 128 x 128 pixels' in done.stdout
-    assert 'warning: --size' not in done.stderr
+    assert done.returncode == 0, done.output
+    assert 'own.pt: 128 x 128 pixels' in done.output
+    assert 'warning: --size' not in done.output
     description = open_exported(own).description
     assert (description['height'], description['width']) == _SIZE
 
     other = ('--format', 'torchscript', '--size', 64, 96)
     done = export(checkpoint, *other, '--out', tmp_path / 'other.pt')
-    assert done.returncode == 0, done.stderr
-    assert 'warning: --size 64 96, but the model predicts at 128 x 128' in done.stderr
+    assert done.returncode == 0, done.output
+    assert 'warning: --size 64 96, but the model predicts at 128 x 128' in done.output
 
 
 def test_what_cannot_be_done_is_one_line_and_code_2(export, checkpoint, tmp_path):
@@ -94,7 +105,7 @@ def test_what_cannot_be_done_is_one_line_and_code_2(export, checkpoint, tmp_path
     path.write_text('mine')
     done = export(checkpoint, '--size', 64, 64, '--out', path)
     assert done.returncode == 2
-    last = done.stderr.splitlines()[-1]
+    last = done.output.splitlines()[-1]
     assert last.startswith(f'export: in the way: {path}, not written here')
-    assert 'Traceback' not in done.stderr
+    assert 'Traceback' not in done.output
     assert path.read_text() == 'mine'

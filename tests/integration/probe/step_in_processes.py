@@ -1,6 +1,6 @@
 """Gradients of processes that share a batch, against one process with all of it.
 
-Started by torch.distributed.run; usage: step_in_processes.py OUTPUT_FOLDER. Every rank
+Usage, with torchrun's variables: step_in_processes.py CONFIG OUTPUT_FOLDER. Every rank
 writes, for each variant of the model, the largest difference of any parameter's
 gradient over that gradient's size.
 """

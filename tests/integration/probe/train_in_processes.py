@@ -1,6 +1,6 @@
 """ZeRO, what is communicated, and batch norm shared on a CPU, seen by two processes.
 
-Started by torch.distributed.run; usage: train_in_processes.py CONFIG OUTPUT_FOLDER.
+Usage, with torchrun's variables: train_in_processes.py CONFIG OUTPUT_FOLDER.
 Every rank writes what it found as JSON.
 """
 
