@@ -140,10 +140,16 @@ class LabelMapDecoding:
             image: The mask; of a palette image the indices count, not the colours.
 
         Raises:
-            FileProblem: A colour or lossy mask, or a value that is not named.
+            FileProblem: A colour or lossy mask, a GIF with a palette, or a value that
+                is not named.
         """
         if image.format in ('JPEG', 'MPO'):
             detail = 'JPEG changes the values of a label map; expected PNG, TIFF or BMP'
+            raise FileProblem('unexpected values', detail)
+        if image.format == 'GIF' and image.mode == 'P':
+            # Pillow drops the colours that a small GIF does not use, and moves the
+            # others up: the same index is another class in the next file.
+            detail = f'indices of a GIF need not be its classes; {COLOUR_ADVICE}'
             raise FileProblem('unexpected values', detail)
         values = np.asarray(image)
         if values.ndim == 3:
@@ -310,7 +316,7 @@ def _grey_values(image: Image.Image) -> tuple[np.ndarray, list[tuple[str, str]]]
     spread = int(np.ptp(colours, axis=2).max())
     if spread > _COLOUR_SPREAD:
         detail = f'channels differ by up to {spread}; expected one grey channel. '
-        if image.mode == 'P':
+        if image.mode == 'P' and image.format != 'GIF':
             detail += 'The source folder reads its palette indices by --mask-values '
             detail += 'VALUE=CLASS, or else '
         detail += COLOUR_ADVICE

@@ -131,6 +131,18 @@ def test_label_maps_as_jpeg_are_refused(make):
         decode(make.mask('m.jpg', values=(0, 4)), LabelMapDecoding({0: 0, 4: 1}))
 
 
+def test_of_a_gif_the_colours_count_as_its_indices_are_renumbered(download):
+    image = Image.fromarray(np.array([[0, 0, 2, 2]], np.uint8)).convert('P')
+    image.putpalette([0, 0, 0, 0, 255, 0, 255, 0, 0])
+    image.save(download / 'm.gif')
+    with Image.open(download / 'm.gif') as read:
+        assert np.asarray(read).tolist() == [[0, 0, 1, 1]]
+    with pytest.raises(FileProblem, match='R,G,B=CLASS'):
+        decode(download / 'm.gif', LabelMapDecoding({0: 0, 1: 1, 2: 2}))
+    colours = ColourMapDecoding({(0, 0, 0): 0, (0, 255, 0): 1, (255, 0, 0): 2})
+    assert decode(download / 'm.gif', colours).labels.tolist() == [[0, 0, 2, 2]]
+
+
 def test_coloured_label_maps_are_refused_and_grey_ones_read(make):
     grey = np.full((4, 4, 3), 1, np.uint8)
     decoding = LabelMapDecoding({1: 1})

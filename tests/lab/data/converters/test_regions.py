@@ -34,6 +34,16 @@ def test_polygons_of_one_lesion_in_parts_are_all_filled():
     assert np.array_equal(labels, expected)
 
 
+@pytest.mark.parametrize('as_one', [True, False])
+def test_where_two_outlines_overlap_there_is_lesion(as_one):
+    both = [*SQUARE, [4, 2, 7, 2, 7, 5, 4, 5]]
+    regions = [Region(1, both)] if as_one else [Region(1, [one]) for one in both]
+    labels, _ = draw_regions(regions, SIZE)
+    expected = square()
+    expected[2:5, 4:7] = 1
+    assert np.array_equal(labels, expected)
+
+
 @pytest.mark.parametrize('as_text', [True, False])
 def test_run_lengths_are_read_as_text_and_as_list(as_text):
     counts = [13, 3, 3, 3, 3, 3, 20]
