@@ -55,7 +55,7 @@ def _trained(bench, shape: str, **entries):
     writer = {'biomedclip': write_biomedclip, 'siglip2': write_siglip2}[shape]
     name = writer(bench.folder / shape)
     config = bench.config(shape, _MODEL.format(name=name, **entries), base=_BASE)
-    return config, bench.tool(f'{shape}_run', 'train.py', config)
+    return config, bench.tool(f'{shape}_run', 'train.py', config, fresh=False)
 
 
 @pytest.mark.parametrize(
@@ -76,9 +76,8 @@ def test_a_model_of_a_folder_trains_a_step_and_predicts(bench, shape, entries):
     assert all(
         value.isfinite().all() for value in state.values() if value.is_floating_point()
     )
-    tested = bench.tool(
-        f'{shape}_tested', 'test.py', config, run.work_dir / 'epoch_1.pth'
-    )
+    checkpoint = run.work_dir / 'epoch_1.pth'
+    tested = bench.tool(f'{shape}_tested', 'test.py', config, checkpoint, fresh=False)
     assert 'mDice_fg' in tested.test_metrics()
 
 
@@ -86,7 +85,7 @@ def test_a_normalisation_of_another_model_is_named_before_training(bench):
     name = write_siglip2(bench.folder / 'wrong')
     entries = dict(_OPENAI, dims=768, frozen=True)
     config = bench.config('wrong', _MODEL.format(name=name, **entries), base=_BASE)
-    run = bench.tool('wrong_run', 'train.py', config, check=False)
+    run = bench.tool('wrong_run', 'train.py', config, check=False, fresh=False)
     assert run.returncode != 0
     assert 'was trained with mean=[127.5, 127.5, 127.5]' in run.output
     assert 'Traceback' not in run.output
