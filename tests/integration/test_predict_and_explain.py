@@ -86,6 +86,7 @@ def test_explain_and_the_quickstart_end_in_a_page(bench, repo_root):
         bench.sites_root / 'polypgen_c1/masks',
         '--out',
         'pages',
+        fresh=False,
     )
     assert 'pages/polypgen_c1_000.png' in run.output
     record = json.loads((bench.folder / 'pages/polypgen_c1_000.json').read_text())
