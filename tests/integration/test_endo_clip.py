@@ -22,7 +22,7 @@ OPTIONS = (
 def run(new_bench, sites_root):
     config = Path(__file__).parents[2] / 'configs/mcdrl' / CONFIG
     bench = new_bench('endo_clip', sites_root)
-    return bench.tool('trained', 'train.py', config, options=OPTIONS)
+    return bench.tool('trained', 'train.py', config, options=OPTIONS, fresh=False)
 
 
 def weights_of(run, prefix: str) -> dict:
