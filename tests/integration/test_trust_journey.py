@@ -27,8 +27,8 @@ def journey(new_bench, tmp_path_factory):
     said = {}
 
     def run(step, *command):
-        # Other files start train.py and predict.py as a user does.
-        fresh = step not in ('train', 'predict')
+        # Other files start tools and commands that need a network as a user does.
+        fresh = step == 'simulate'
         environment = dict(MCDRL_ENDOSIM_ROOT=str(root))
         said[step] = bench.start(step, *command, fresh=fresh, **environment).output
 
