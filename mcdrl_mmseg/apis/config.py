@@ -1,4 +1,4 @@
-"""A config that is turned into text once, and not for every checkpoint."""
+"""A config that is turned into text once, and quickly."""
 
 from __future__ import annotations
 
@@ -8,8 +8,9 @@ from mmengine.config import Config
 class FormattedOnceConfig(Config):
     """A config that keeps its formatted text for as long as its entries stay.
 
-    MMEngine writes the text into logs and into every checkpoint, and formats it anew
-    each time, by yapf: a third of a second, where a tiny model trains for ten.
+    MMEngine writes the text into logs and into every checkpoint, and makes it anew each
+    time, formatted by yapf: a third of a second, where a tiny model trains for ten.
+    Here it has the layout that MMEngine gives it before yapf, in a tenth of the time.
 
     Copies keep the text too. Otherwise it is as any other config.
     """
@@ -22,7 +23,7 @@ class FormattedOnceConfig(Config):
             cfg: The other config; entries are shared with it.
         """
         once = cls.__new__(cls)
-        once.__dict__.update(cfg.__dict__)
+        once.__dict__.update(cfg.__dict__, _format_python_code=False)
         return once
 
     @property

@@ -13,9 +13,12 @@ from mmengine.registry import DefaultScope
 from torch import nn
 
 from mcdrl_common.site_reference import SiteReference, site_reference
+from mcdrl_common.type_names import type_name
 from mcdrl_mmseg.models.image_conditions import condition_dictionary, image_conditions
 
 _ONE_SITE = 'all'
+# They read masks, of which the statistics say nothing.
+_MASK_LOADERS = ('LoadAnnotations', 'LoadLesionMask')
 
 
 def training_reference(
@@ -38,15 +41,15 @@ def training_reference(
     """
     dictionary = condition_dictionary(model)
     pipeline = _test_pipeline(cfg)
-    infos = _chosen(dataset, images_per_site)
+    chosen = _chosen(dataset, images_per_site)
     scores, embeddings = [], []
     was_training = model.training
     states = random.getstate(), np.random.get_state()
     try:
         model.eval()
         with torch.random.fork_rng(), torch.no_grad():
-            for _, index in infos:
-                batch = pseudo_collate([pipeline(dataset.get_data_info(index))])
+            for _, info in chosen:
+                batch = pseudo_collate([pipeline(dict(info))])
                 inputs = model.data_preprocessor(batch, training=False)['inputs']
                 seen = image_conditions(model, inputs)
                 scores.append(seen.scores[0].cpu().numpy())
@@ -58,14 +61,14 @@ def training_reference(
     return site_reference(
         np.array(scores).reshape(-1, len(dictionary.prompts.confounder_names)),
         np.array(embeddings).reshape(-1, dictionary.embed_dims),
-        [site for site, _ in infos],
+        [site for site, _ in chosen],
         dictionary.prompts.confounder_names,
         dictionary.stored_fingerprint,
     )
 
 
 def _test_pipeline(cfg: Mapping) -> Callable[[dict], dict]:
-    """The pipeline that single images go through at prediction."""
+    """The pipeline that single images go through at prediction, without masks."""
     transforms: Sequence | None = cfg.get('test_pipeline')
     if transforms is None:
         loader = cfg.get('test_dataloader') or {}
@@ -73,21 +76,23 @@ def _test_pipeline(cfg: Mapping) -> Callable[[dict], dict]:
     if not transforms:
         raise ValueError('the config has no test_pipeline')
     with DefaultScope.overwrite_default_scope(cfg.get('default_scope', 'mmseg')):
-        return Compose(transforms)
+        return Compose(
+            [one for one in transforms if type_name(one) not in _MASK_LOADERS]
+        )
 
 
-def _chosen(dataset: Any, images_per_site: int) -> list[tuple[str, int]]:
-    """Site and number of the images to look at, no image twice."""
-    places: dict[str, dict[str, int]] = {}
+def _chosen(dataset: Any, images_per_site: int) -> list[tuple[str, dict]]:
+    """Site and sample of the images to look at, no image twice."""
+    places: dict[str, dict[str, dict]] = {}
     for index in range(len(dataset)):
         info = dataset.get_data_info(index)
         site = str(info.get('site') or _ONE_SITE)
         # A repeated data set gives its images again.
-        places.setdefault(site, {}).setdefault(str(info.get('img_path', index)), index)
+        places.setdefault(site, {}).setdefault(str(info.get('img_path', index)), info)
     chosen = []
     for site, images in places.items():
-        indices = list(images.values())
-        count = min(images_per_site, len(indices))
-        spaced = np.linspace(0, len(indices) - 1, count).round().astype(int)
-        chosen += [(site, indices[place]) for place in spaced]
+        infos = list(images.values())
+        count = min(images_per_site, len(infos))
+        spaced = np.linspace(0, len(infos) - 1, count).round().astype(int)
+        chosen += [(site, infos[place]) for place in spaced]
     return chosen

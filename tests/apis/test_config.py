@@ -1,28 +1,24 @@
 import copy
 import pickle
 
-import mmengine.config.config
 import pytest
 from mmengine.config import Config
-from yapf.yapflib import yapf_api
 
 from mcdrl_mmseg.apis.config import FormattedOnceConfig
 
 
 @pytest.fixture
 def formatted(monkeypatch):
-    """Texts that yapf was asked to format."""
-    texts = []
-    format_code = yapf_api.FormatCode
+    """Texts that MMEngine was asked to make, with whether yapf formatted them."""
+    made = []
+    plain = Config.pretty_text.fget
 
-    def noted(text, *args, **kwargs):
-        texts.append(text)
-        return format_code(text, *args, **kwargs)
+    def noted(cfg):
+        made.append((plain(cfg), cfg._format_python_code))
+        return made[-1][0]
 
-    monkeypatch.setattr(yapf_api, 'FormatCode', noted)
-    # MMEngine 0.10.7 imports it by name.
-    monkeypatch.setattr(mmengine.config.config, 'FormatCode', noted, raising=False)
-    return texts
+    monkeypatch.setattr(Config, 'pretty_text', property(noted))
+    return made
 
 
 @pytest.fixture
@@ -32,12 +28,18 @@ def cfg(tmp_path):
     return Config.fromfile(path)
 
 
-def test_the_text_is_that_of_the_plain_config_and_is_formatted_once(cfg, formatted):
+def test_the_text_is_made_once_and_without_yapf(cfg, formatted):
     once = FormattedOnceConfig.of(cfg)
-    assert once.pretty_text == cfg.pretty_text
-    assert len(formatted) == 2
-    assert copy.deepcopy(once).pretty_text == once.pretty_text == once.dump()
-    assert len(formatted) == 2
+    text = once.pretty_text
+    assert formatted == [(text, False)]
+    assert copy.deepcopy(once).pretty_text == once.pretty_text == once.dump() == text
+    assert len(formatted) == 1
+
+
+def test_the_text_gives_the_entries_again(cfg):
+    once = FormattedOnceConfig.of(cfg)
+    again = Config.fromstring(once.pretty_text, '.py')
+    assert again.to_dict() == cfg.to_dict()
 
 
 def test_a_changed_entry_changes_the_text(cfg, formatted):
@@ -46,7 +48,7 @@ def test_a_changed_entry_changes_the_text(cfg, formatted):
     once.model.width[0] = 7
     assert once.pretty_text == before.replace('1,', '7,')
     once.lr = 0.2
-    assert 'lr = 0.2' in once.pretty_text
+    assert 'lr=0.2' in once.pretty_text
     twin = copy.deepcopy(once)
     twin.merge_from_dict({'model.type': 'Other'})
     assert "type='Other'" in twin.pretty_text
@@ -66,4 +68,4 @@ def test_it_is_a_config_with_all_its_properties(cfg):
             'lr': 0.1,
         }
     )
-    assert pickle.loads(pickle.dumps(once)).pretty_text == cfg.pretty_text
+    assert pickle.loads(pickle.dumps(once)).pretty_text == once.pretty_text

@@ -28,7 +28,7 @@ LIMIT_VARIABLE = 'MCDRL_FEATURE_CACHE_GB'
 DEFAULT_LIMIT_GB = 4.0
 
 _SUFFIX = '.safetensors'
-_DIGEST_BYTES = 16
+_DIGEST_DIGITS = 32
 # A file for each image would cost two waits for the disk an image.
 _IMAGES_A_FILE = 32
 # How often the files of other processes are looked for.
@@ -234,10 +234,11 @@ def digest(text: str, *tensors: Tensor) -> str:
         text: Part of the contents.
         tensors: The rest, on the CPU.
     """
-    state = hashlib.blake2b(text.encode(), digest_size=_DIGEST_BYTES)
+    # Processors have instructions for it: half the time of BLAKE2.
+    state = hashlib.sha256(text.encode(), usedforsecurity=False)
     for tensor in tensors:
         state.update(str((tensor.dtype, tuple(tensor.shape))).encode())
         # As bytes: NumPy has no bfloat16.
         content = tensor.detach().contiguous().flatten().view(torch.uint8)
         state.update(content.numpy().data)
-    return state.hexdigest()
+    return state.hexdigest()[:_DIGEST_DIGITS]

@@ -81,6 +81,14 @@ def test_statistics_are_those_of_the_training_images_each_once(runner):
     assert reference.means[1] == pytest.approx(expected, abs=1e-4)
 
 
+def test_masks_are_not_read(runner):
+    runner.cfg.test_pipeline.insert(1, dict(type='LoadLesionMask'))
+    expected = saved(SiteReferenceHook(), runner)
+    for info in runner.train_dataloader.dataset.infos:
+        info.update(seg_map_path='/nowhere/mask.png', mask_format=None)
+    assert saved(SiteReferenceHook(), runner) == expected != {}
+
+
 def test_no_more_images_of_a_site_than_asked_for(runner):
     hook = SiteReferenceHook(images_per_site=MIN_IMAGES)
     assert reference_of(saved(hook, runner)).counts.tolist() == [10, 10]
