@@ -43,6 +43,15 @@ class Encoded:
     embeddings: Tensor
     dense: Tensor
 
+    def of(self, rows: np.ndarray) -> Encoded:
+        """Some of the images.
+
+        Args:
+            rows: (n,) bool.
+        """
+        chosen = torch.from_numpy(rows)
+        return Encoded(self.embeddings[chosen], self.dense[chosen])
+
 
 def squared(image: np.ndarray, side: int) -> np.ndarray:
     """An image as a square of a side in pixels, as the site configs resize it."""
@@ -91,6 +100,25 @@ def lesion_scores(embeddings: Tensor, lesion: Tensor, healthy: Tensor) -> Tensor
         (n,).
     """
     return (embeddings @ lesion.T).mean(dim=1) - (embeddings @ healthy.T).mean(dim=1)
+
+
+def position_scores(dense: Tensor, lesion: Tensor, healthy: Tensor) -> Tensor:
+    """Evidence of a lesion somewhere: that of the position with the most of it.
+
+    Args:
+        dense: (n, d, h, w).
+        lesion: (k, d) texts of the lesion, L2-normalised.
+        healthy: (j, d) texts of healthy tissue, L2-normalised.
+
+    Returns:
+        (n,).
+    """
+    positions = F.normalize(dense, dim=1).flatten(2).transpose(1, 2)
+    return (
+        lesion_scores(positions.flatten(0, 1), lesion, healthy)
+        .view(len(dense), -1)
+        .amax(dim=1)
+    )
 
 
 def conditioned(

@@ -22,6 +22,7 @@ from mcdrl_lab.pretraining.endo_zero_shot import (
     joined,
     kept_shares,
     lesion_scores,
+    position_scores,
     shuffles,
     text_scores,
 )
@@ -33,6 +34,15 @@ def test_evidence_of_a_lesion_is_the_difference_of_cosines():
     found = lesion_scores(embeddings, lesion, healthy)
     torch.testing.assert_close(found, torch.tensor([1 - 0.3, 0 - 0.9]))
     assert auc(torch.tensor([2.0, 1.0]), torch.tensor([0.0, 1.5])) == 0.75
+
+
+def test_evidence_of_the_best_position_is_of_one_position_and_of_cosines():
+    # The first image's positions: of length 5, with differences of 0.6 - 0.8 and
+    # 0.8 - 0.6. The highest cosine with either text by itself would give 0.
+    dense = torch.tensor([[[[3.0, 4.0]], [[4.0, 3.0]]], [[[0.0, 0.0]], [[1.0, 2.0]]]])
+    lesion, healthy = torch.tensor([[1.0, 0.0]]), torch.tensor([[0.0, 1.0]])
+    found = position_scores(dense, lesion, healthy)
+    torch.testing.assert_close(found, torch.tensor([0.2, -1.0]))
 
 
 def test_conditions_are_compared_with_plain_images_and_white_light_with_its_absence():
@@ -110,6 +120,7 @@ def scores(endo_pack_root, toy_sentences) -> EndoScores:
 
 def test_everything_is_measured(scores):
     assert set(scores.lesions) == {'pretraining pack', 'polypgen_c2', 'endotect_kvasir'}
+    assert set(scores.positions) == set(scores.lesions)
     assert set(scores.conditions) == {'polypgen_c2', 'endotect_kvasir', 'all'}
     # The hospital of the pretraining is not among those that were never seen.
     assert scores.conditions['all'] == scores.conditions['polypgen_c2']
@@ -127,3 +138,5 @@ def test_the_tables_say_what_is_missed_and_what_is_of_a_seen_hospital(scores):
     assert 'MISSED' in text
     assert 'endotect_kvasir (same hospital)' in text
     assert 'centre' in text and 'dealt out' in text
+    found = scores.positions['polypgen_c2']
+    assert f'polypgen_c2, best position      | {found:.3f}' in text
