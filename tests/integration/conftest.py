@@ -61,7 +61,9 @@ class Run:
     def test_metrics(self) -> dict:
         """Metrics that tools/test.py left in the work folder."""
         (file,) = self.work_dir.glob('[0-9]*/[0-9]*.json')
-        return json.loads(file.read_text())
+        # Every rank writes MMEngine's file, in one piece each: behind the metrics there
+        # may be the last digits of another rank's times.
+        return json.JSONDecoder().raw_decode(file.read_text())[0]
 
     def checkpoint(self, name: str) -> dict:
         """A checkpoint of the work folder."""
