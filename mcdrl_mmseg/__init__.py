@@ -12,8 +12,8 @@ from .version import __version__
 
 check_requirements()
 
-# PyTorch and MMSegmentation are a million objects that all stay: to look for garbage
-# among them again and again would be a sixth of the import's time.
+# PyTorch and MMSegmentation are a million objects that stay; Python would search them
+# for garbage two thousand times.
 _looks_for_garbage = gc.isenabled()
 gc.disable()
 try:

@@ -23,13 +23,14 @@ from mcdrl_common.image_files import (
     tiff_size,
 )
 from mcdrl_common.type_names import type_name
+from mcdrl_mmseg.datasets.transforms.load_lesion_mask import MASK_LOADERS
 
 from .sealed_building import named_failures, sealed_if_strange
 
 # mmseg's own inference puts the other two into the config that it is given.
 _IMAGE_LOADERS = ('LoadImageFromFile', 'LoadImageFromNDArray', 'InferencerLoader')
 # They read the ground truth, which an image from outside a data set does not have.
-_TRUTH_TRANSFORMS = ('LoadAnnotations', 'LoadLesionMask', 'SetSite')
+_TRUTH_TRANSFORMS = (*MASK_LOADERS, 'SetSite')
 
 
 class ImageError(ValueError):

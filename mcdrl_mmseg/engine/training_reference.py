@@ -14,11 +14,10 @@ from torch import nn
 
 from mcdrl_common.site_reference import SiteReference, site_reference
 from mcdrl_common.type_names import type_name
+from mcdrl_mmseg.datasets.transforms.load_lesion_mask import MASK_LOADERS
 from mcdrl_mmseg.models.image_conditions import condition_dictionary, image_conditions
 
 _ONE_SITE = 'all'
-# They read masks, of which the statistics say nothing.
-_MASK_LOADERS = ('LoadAnnotations', 'LoadLesionMask')
 
 
 def training_reference(
@@ -77,7 +76,7 @@ def _test_pipeline(cfg: Mapping) -> Callable[[dict], dict]:
         raise ValueError('the config has no test_pipeline')
     with DefaultScope.overwrite_default_scope(cfg.get('default_scope', 'mmseg')):
         return Compose(
-            [one for one in transforms if type_name(one) not in _MASK_LOADERS]
+            [one for one in transforms if type_name(one) not in MASK_LOADERS]
         )
 
 

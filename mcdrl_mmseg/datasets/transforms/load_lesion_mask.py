@@ -8,6 +8,9 @@ import mmengine.fileio
 from mmcv.transforms import BaseTransform
 from mmseg.registry import TRANSFORMS
 
+MASK_LOADERS = ('LoadAnnotations', 'LoadLesionMask')
+"""Transforms that read a mask, mmseg's and ours."""
+
 
 @TRANSFORMS.register_module()
 class LoadLesionMask(BaseTransform):
