@@ -179,6 +179,13 @@ def _add_folder(sources: argparse._SubParsersAction[_SourceParser]) -> None:
     parser.add_argument(
         '--mask-suffix', default='', help='end of mask names, as _mask (default: none)'
     )
+    parser.add_argument(
+        '--lesion-free',
+        default='',
+        metavar='FOLDER',
+        help='folder of images that show no lesion and have no masks: empty ones are '
+        'written (default: every image needs a mask)',
+    )
     meaning = parser.add_mutually_exclusive_group()
     meaning.add_argument(
         '--class',
@@ -294,6 +301,7 @@ def _make_source(args: argparse.Namespace) -> Source:
                 mask_suffix=args.mask_suffix,
                 lesion_class=args.lesion_class,
                 mask_values=dict(args.mask_values),
+                lesion_free=args.lesion_free,
                 **_path_rules(args),
             )
         )

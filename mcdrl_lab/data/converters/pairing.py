@@ -36,6 +36,8 @@ class Layout:
         site: Name of the site.
         images: Pattern of its images.
         masks: Pattern of its masks; None where all images are free of lesions.
+        lesion_free: Pattern of images that show no lesion and have no masks, whatever
+            the pattern of the images says; None where there are none.
         name: Name of the converted files, a format string over the named groups.
         sequence: The same for the sequence.
         patient: The same for the patient.
@@ -44,6 +46,7 @@ class Layout:
     site: str
     images: str
     masks: str | None
+    lesion_free: str | None = None
     name: str = '{key}'
     sequence: str = ''
     patient: str = ''
@@ -95,7 +98,9 @@ class PatternSource(Source):
     def _pair(self, tree: FileTree, layout: Layout) -> FoundSite:
         masks = _matches(tree, layout.masks) if layout.masks else {}
         images = _matches(tree, layout.images)
-        images = {path: groups for path, groups in images.items() if path not in masks}
+        lesion_free = _matches(tree, layout.lesion_free) if layout.lesion_free else {}
+        images |= lesion_free
+        images = {p: images[p] for p in tree if p in images and p not in masks}
         site = FoundSite(
             layout.site,
             self.lesion_classes,
@@ -103,18 +108,20 @@ class PatternSource(Source):
             images=len(images),
             masks=len(masks),
         )
-        if layout.masks is None:
-            pairs: dict[str, Mask] = {path: EmptyMask() for path in images}
-        else:
-            mask_of = match_masks(images, masks, site.problems)
-            pairs = {p: FileMask(mask, self.decoding) for p, mask in mask_of.items()}
+        free = images if layout.masks is None else lesion_free
+        outlined = {path: groups for path, groups in images.items() if path not in free}
+        mask_of = match_masks(outlined, masks, site.problems)
+        pairs: dict[str, Mask] = {path: EmptyMask() for path in free if path in images}
+        pairs |= {p: FileMask(mask, self.decoding) for p, mask in mask_of.items()}
         rule = self.sequence_rule(tree) if self.sequence_rule else None
-        for path, mask in pairs.items():
-            groups = {'root': '', **images[path]}
+        for path, own_groups in images.items():
+            if path not in pairs:
+                continue
+            groups = {'root': '', **own_groups}
             sequence = rule(groups) if rule else layout.sequence.format(**groups)
             patient = layout.patient.format(**groups)
             name = layout.name.format(**groups)
-            site.samples.append(Sample(path, mask, name, sequence, patient))
+            site.samples.append(Sample(path, pairs[path], name, sequence, patient))
         return site
 
 

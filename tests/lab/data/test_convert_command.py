@@ -110,13 +110,15 @@ def test_sources_show_an_example_and_what_was_checked(source, capsys):
 
 def test_folder_takes_its_options(make, download, out, capsys):
     make.pair('pics/x1_a.jpg', 'pics/x1_a_mask.png', values=(0, 3))
+    make.image('normal/x2_b.jpg')
     options = [
         *('--site', 'mine', '--images', 'pics', '--masks', 'pics'),
         *('--mask-suffix', '_mask', '--mask-values', '3=polyp'),
+        *('--lesion-free', 'normal'),
         *('--sequence-pattern', r'x(\d)_', '--out', out),
     ]
     assert convert('folder', download, *options) == 0
-    assert 'mine: written: 1 pairs' in capsys.readouterr().out
+    assert 'mine: written: 2 pairs, 1 without lesion' in capsys.readouterr().out
     assert ',1,,polyp,' in (out / 'index.csv').read_text()
 
 

@@ -45,6 +45,8 @@ class FolderOptions:
         mask_values: Value, or (red, green, blue), -> class, ``'background'`` or
             ``'ignore'``, for masks whose values or colours stand for classes; empty
             for 0/255 masks.
+        lesion_free: Folder of images that show no lesion and have no masks; empty where
+            there is none.
         sequence: Finds the sequence in an image's path.
         patient: Finds the patient in an image's path.
     """
@@ -55,6 +57,7 @@ class FolderOptions:
     mask_suffix: str = ''
     lesion_class: str = 'lesion'
     mask_values: Mapping[int | Colour, str] = field(default_factory=dict)
+    lesion_free: str = ''
     sequence: PathRule = NO_SEQUENCE
     patient: PathRule = NO_PATIENT
 
@@ -66,12 +69,14 @@ class FolderSource(PatternSource):
     Args:
         masks: Folder of the masks, as the option names it.
         mask_suffix: What a mask's name has more than its image's.
+        lesion_free: Folder of the images that have no masks; empty where there is none.
         sequence: Finds the sequence in an image's path.
         patient: Finds the patient in an image's path.
     """
 
     masks: str
     mask_suffix: str
+    lesion_free: str
     sequence: PathRule
     patient: PathRule
 
@@ -85,13 +90,23 @@ class FolderSource(PatternSource):
             The site, if it has images or masks.
 
         Raises:
-            ConversionError: No image has a mask, and masks of other names are there.
+            ConversionError: No image has a mask, and masks of other names are there; or
+                the folder of lesion-free images has none.
         """
+        self._check_lesion_free(tree)
         found = super().find(tree)
         for site in found:
             if site.images and not site.samples:
                 self._refuse_suffix(tree)
         return [add_groups(site, tree, self.sequence, self.patient) for site in found]
+
+    def _check_lesion_free(self, tree: FileTree) -> None:
+        pattern = self.layouts[0].lesion_free
+        if pattern and not any(re.fullmatch(pattern, p, re.IGNORECASE) for p in tree):
+            raise ConversionError(
+                f'--lesion-free {self.lesion_free!r}: no image lies in such a folder. '
+                'Expected the path of a folder below the input.'
+            )
 
     def _refuse_suffix(self, tree: FileTree) -> None:
         """Say in one line how the masks that are there are called."""
@@ -133,25 +148,35 @@ def folder_source(options: FolderOptions) -> FolderSource:
         ConversionError: Options that contradict each other.
     """
     classes, decoding, ignore = _meaning(options)
+    if options.lesion_free and _folder(options.lesion_free) == _folder(options.masks):
+        raise ConversionError(
+            f'--lesion-free and --masks are both {options.masks!r}: name the folder of '
+            'the images that show no lesion.'
+        )
     if _same_place(options):
         raise ConversionError(
             f'--images and --masks are both {options.images!r}: tell masks from '
             'images by --mask-suffix.'
         )
     key = r'(?P<key>.+)'
+    lesion_free, beside = None, ''
+    if options.lesion_free:
+        lesion_free = rf'{ROOT}{_folder(options.lesion_free)}{key}{ENDING}'
+        beside = f'; {options.lesion_free}/NAME.jpg without masks'
     suffix = re.escape(options.mask_suffix)
     return FolderSource(
         title=f'{options.site} (a folder of masks)',
         url='your own',
         licence='your own',
         layout=f'{options.images}/NAME.jpg and '
-        f'{options.masks}/NAME{options.mask_suffix}.png, in subfolders or not.',
+        f'{options.masks}/NAME{options.mask_suffix}.png, in subfolders or not{beside}.',
         checked='Your own data: pairing and masks as the options say.',
         lesion_classes=classes,
         decoding=decoding,
         ignore=ignore,
         masks=options.masks,
         mask_suffix=options.mask_suffix,
+        lesion_free=options.lesion_free,
         sequence=options.sequence,
         patient=options.patient,
         layouts=(
@@ -159,6 +184,7 @@ def folder_source(options: FolderOptions) -> FolderSource:
                 options.site,
                 images=rf'{ROOT}{_folder(options.images)}{key}{ENDING}',
                 masks=rf'{ROOT}{_folder(options.masks)}{key}{suffix}{ENDING}',
+                lesion_free=lesion_free,
             ),
         ),
     )

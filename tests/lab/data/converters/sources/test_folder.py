@@ -147,3 +147,47 @@ def test_a_suffix_that_no_name_has_is_refused_where_masks_have_none(
     source = folder_source(FolderOptions('s', mask_suffix='_mask'))
     with pytest.raises(ConversionError, match=r"have more .*: '' \(1 files\)"):
         pair_and_write(source, [download], out)
+
+
+def test_lesion_free_images_get_empty_masks_beside_the_others(
+    make, download, out, read_mask
+):
+    make.pair('images/a.jpg', 'masks/a.png')
+    make.image('healthy/p1/a.jpg', size=(30, 40))
+    found = rows(FolderOptions('s', lesion_free='healthy'), download, out)
+    by_source = {row['source_image']: row for row in found}
+    assert by_source.keys() == {'images/a.jpg', 'healthy/p1/a.jpg'}
+    free = by_source['healthy/p1/a.jpg']
+    assert (free['source_mask'], float(free['foreground'])) == ('', 0)
+    assert float(by_source['images/a.jpg']['foreground']) > 0
+    mask = read_mask(out / free['mask'])
+    assert (mask.shape, mask.any()) == ((30, 40), False)
+
+
+def test_all_images_may_be_lesion_free(make, download, out):
+    make.image('images/a.jpg')
+    (row,) = rows(FolderOptions('s', lesion_free='images'), download, out)
+    assert (row['source_image'], float(row['foreground'])) == ('images/a.jpg', 0)
+
+
+def test_a_mask_of_an_image_said_to_be_lesion_free_stops_the_conversion(
+    make, download, out
+):
+    make.pair('images/a.jpg', 'masks/a.png')
+    source = folder_source(FolderOptions('s', lesion_free='images'))
+    (outcome,) = pair_and_write(source, [download], out)
+    assert outcome.state == 'refused'
+    assert [p['file'] for p in outcome.report['problems']] == ['masks/a.png']
+
+
+@pytest.mark.parametrize(
+    ('folder', 'message'),
+    [('helthy', "'helthy': no image"), ('masks', 'are both')],
+)
+def test_a_folder_without_lesion_free_images_is_an_error(
+    make, download, out, folder, message
+):
+    make.pair('images/a.jpg', 'masks/a.png')
+    with pytest.raises(ConversionError, match=message):
+        rows(FolderOptions('s', lesion_free=folder), download, out)
+    assert not (out / 's').exists()
