@@ -196,6 +196,40 @@ def test_sites_may_be_parts_of_a_concatenated_dataset(cfg):
     assert found == {'train': ['x', 'z'], 'val': ['x', 'z'], 'test': ['y']}
 
 
+def test_a_site_for_training_alone_stays_in_every_fold(cfg):
+    healthy = {'name': 'healthy', 'lesion_classes': ['polyp']}
+    for part in ('train', 'test'):
+        cfg[f'{part}_dataloader'].dataset.sites.append(healthy)
+    assert site_names(cfg) == ['x', 'y', 'z']
+    fold = derive_fold(cfg, 'y')
+    assert names(fold, 'train_dataloader') == ['x', 'z', 'healthy']
+    assert names(fold, 'val_dataloader') == ['x', 'z']
+    assert names(fold, 'test_dataloader') == ['y']
+    assert names(derive_fold(fold, 'x'), 'train_dataloader') == ['y', 'z', 'healthy']
+
+
+def test_a_part_for_training_alone_stays_in_every_fold(cfg):
+    cfg = joined(cfg)
+    cfg.sites = SITES
+    healthy = {**cfg.train_dataloader.dataset.datasets[0], 'metainfo': {'site': 'h'}}
+    for part in ('train', 'test'):
+        cfg[f'{part}_dataloader'].dataset.datasets.append(healthy)
+    fold = derive_fold(cfg, 'y')
+    found = [
+        [d.metainfo.site for d in fold[f'{part}_dataloader'].dataset.datasets]
+        for part in ('train', 'val', 'test')
+    ]
+    assert found == [['x', 'z', 'h'], ['x', 'z'], ['y']]
+
+
+def test_a_part_that_names_no_site_is_refused_where_it_would_be_trained_on(cfg):
+    cfg = joined(cfg)
+    plain = {**cfg.train_dataloader.dataset.datasets[0], 'metainfo': {}}
+    cfg.train_dataloader.dataset.datasets.append(plain)
+    with pytest.raises(ProtocolError, match='a part of train_dataloader names no site'):
+        derive_fold(cfg, 'y')
+
+
 def test_a_site_without_test_set_is_an_error(cfg):
     cfg = joined(cfg)
     del cfg.test_dataloader.dataset.datasets[1]
@@ -285,6 +319,11 @@ def test_the_files_of_all_sites_are_listed_also_of_the_one_held_out(cfg, tmp_pat
         cfg[f'{part}_dataloader'].dataset.data_root = str(tmp_path)
     expected = [(f'{name}/images/1.jpg', 2) for name in 'xyz']
     assert data_files(derive_fold(cfg, 'y')) == expected
+    alone = derive_fold(cfg, 'y')
+    alone.train_dataloader.dataset.sites.append('healthy')
+    (tmp_path / 'healthy').mkdir()
+    (tmp_path / 'healthy/2.jpg').write_bytes(b'1')
+    assert data_files(alone) == [('healthy/2.jpg', 1), *expected]
     (tmp_path / 'y' / 'images' / '1.jpg').unlink()
     with pytest.raises(ProtocolError, match=r'no files in .*y: check data_root'):
         data_files(cfg)
