@@ -30,7 +30,8 @@ def find_sites(root: Path, lesion_class: str | None = None) -> list[Site]:
     These layouts are known, in this order: an ``index.csv`` whose columns ``image`` and
     ``mask`` name files below the folder; ``images/`` and ``masks/`` of one hospital, or
     with one subfolder a hospital in each; one folder a hospital with both in it, as the
-    converters write it.
+    converters write it. Folders of hospitals that the index does not list are taken in,
+    as ``verify`` does.
 
     Args:
         root: The folder.
@@ -46,7 +47,13 @@ def find_sites(root: Path, lesion_class: str | None = None) -> list[Site]:
     """
     if not root.is_dir():
         raise ProtocolError(f'{root}: no such folder.')
-    places = _indexed(root) or _below_parts(root) or _below_sites(root)
+    places = _indexed(root)
+    if places:
+        read = {place.get('folder', name) for name, place in places.items()}
+        beside = {n: p for n, p in _below_sites(root).items() if n not in read}
+        # An index that points into shared folders may call them what it likes.
+        places |= {} if '.' in read else beside
+    places = places or _below_parts(root) or _below_sites(root)
     if not places:
         raise ProtocolError(
             f'{root} holds no hospital that is understood: expected SITE/images and '

@@ -20,9 +20,9 @@ if TYPE_CHECKING:
     from mcdrl_common.sites import Site
 
     from .project_files import Project
+    from .site_contents import SiteContent
 
 _SMALLEST, _MULTIPLE = 64, 32
-_MASKS_READ = 3
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -85,14 +85,14 @@ def run(args: argparse.Namespace) -> int:
     from .found_sites import find_sites
     from .project_files import project_files
     from .project_readme import readme
+    from .site_contents import look_into
 
     _check_out(args.out)
     sites = find_sites(args.data, args.lesion_class)
-    counts = _counts(args.data, sites)
-    print(
-        f'{args.data}: ' + ', '.join(f'{n} ({c[0]} images)' for n, c in counts.items())
-    )
-    project = _project(args, sites, counts)
+    contents = {site.name: look_into(args.data, site) for site in sites}
+    shown = (f'{name} ({content})' for name, content in contents.items())
+    print(f'{args.data}: {", ".join(shown)}')
+    project = _project(args, sites, contents)
     files = project_files(project)
     files['README.md'] = readme(project, args.out, _tools())
     args.out.mkdir(parents=True, exist_ok=True)
@@ -114,43 +114,17 @@ def _check_out(out: Path) -> None:
         raise ProtocolError(f'--out {out} is there already: choose a new folder.')
 
 
-def _counts(root: Path, sites: list[Site]) -> dict[str, tuple[int, int]]:
-    """Site -> number of all and of its training images; refuses what cannot be used."""
-    from mcdrl_common.findings import FileProblem
-    from mcdrl_common.mask_files import read_mask_pixels
-    from mcdrl_common.mask_format import MaskError
-    from mcdrl_common.sites import SiteDataError, SiteFolders
-    from mcdrl_lab.plans.folder_names import check_name
-
-    counts = {}
-    for site in sites:
-        check_name('site', site.name)
-        try:
-            samples = SiteFolders(root, [site]).samples()
-            train = SiteFolders(root, [site], 'train').samples()
-            for sample in samples[:: max(1, len(samples) // _MASKS_READ)]:
-                path = Path(sample['seg_map_path'])
-                try:
-                    sample['mask_format'].decode(read_mask_pixels(path), path)
-                except (MaskError, FileProblem) as error:
-                    raise ProtocolError(
-                        f'{error} python -m mcdrl_lab convert folder '
-                        '--mask-values brings masks of other values into the layout.'
-                    ) from None
-        except SiteDataError as error:
-            raise ProtocolError(
-                f'{error} Masks with other names than the image: python -m mcdrl_lab '
-                'convert folder --mask-suffix.'
-            ) from None
-        counts[site.name] = len(samples), len(train)
-    return counts
-
-
 def _project(
-    args: argparse.Namespace, sites: list[Site], counts: dict[str, tuple[int, int]]
+    args: argparse.Namespace, sites: list[Site], contents: dict[str, SiteContent]
 ) -> Project:
     from .project_files import Project
 
+    lesion_free = [site for site in sites if not contents[site.name].has_lesion]
+    if len(lesion_free) == len(sites):
+        raise ProtocolError(
+            f'{args.data}: no mask of any hospital shows a lesion. Expected 255, or '
+            'the values of classes.json, where lesions are.'
+        )
     prompts = _prompts(args.modality, sites)
     name, tower = _tower(args, prompts)
     size = args.size or tower.size
@@ -162,9 +136,10 @@ def _project(
         raise ProtocolError(f'--weights {args.weights}: no such file.')
     return Project(
         data_root=args.data.resolve(),
-        sites=sites,
-        train_images={name: train for name, (_, train) in counts.items()},
-        images={name: count for name, (count, _) in counts.items()},
+        sites=[site for site in sites if site not in lesion_free],
+        lesion_free_sites=lesion_free,
+        train_images={name: c.train_images for name, c in contents.items()},
+        images={name: c.images for name, c in contents.items()},
         tower_name=name,
         tower=tower,
         modality=args.modality,

@@ -28,7 +28,8 @@ class Project:
 
     Args:
         data_root: Absolute path of the folder of its sites.
-        sites: The sites.
+        sites: The hospitals that have lesions.
+        lesion_free_sites: Hospitals without any, which are never held out.
         train_images: Site -> number of its training images.
         images: Site -> number of all its images.
         tower_name: Key of :data:`~mcdrl_lab.projects.tower_choices.TOWERS`.
@@ -41,6 +42,7 @@ class Project:
 
     data_root: Path
     sites: Sequence[Site]
+    lesion_free_sites: Sequence[Site]
     train_images: Mapping[str, int]
     images: Mapping[str, int]
     tower_name: str
@@ -52,14 +54,14 @@ class Project:
 
     @property
     def is_single(self) -> bool:
-        """Whether there is one hospital alone, which cannot be held out."""
+        """Whether one hospital alone has lesions, which cannot be held out."""
         return len(self.sites) == 1
 
     @property
     def trained(self) -> int:
         """Most training images of a run: those of all hospitals but the smallest."""
-        counts = list(self.train_images.values())
-        return sum(counts) if self.is_single else sum(counts) - min(counts)
+        least = min(self.train_images[site.name] for site in self.sites)
+        return sum(self.train_images.values()) - (0 if self.is_single else least)
 
     @property
     def batch_size(self) -> int:
@@ -131,19 +133,28 @@ def _shared(project: Project) -> str:
         f'rate = {project.tower.rate:g}\n'
         'sites = [\n' + ''.join(map(_site_entry, project.sites)) + ']\n'
     )
+    beside = ''
+    if project.lesion_free_sites:
+        entries = ''.join(map(_site_entry, project.lesion_free_sites))
+        text += (
+            '# None of their images shows a lesion: trained on, and never held out.\n'
+            f'lesion_free_sites = [\n{entries}]\n'
+        )
+        beside = ' + lesion_free_sites'
     if project.is_single:
         text += (
             '# One hospital: its validation part is the test too. Whole patients are\n'
             '# kept together where index.csv names them, else the last images are one\n'
             '# block. The score tells nothing about other hospitals.\n'
-            'training_sites = test_sites = sites\n'
+            f'training_sites = test_sites = sites{beside}\n'
         )
         split = "split='val', "
     else:
         text += (
             '# Held out of training and validation, and all of the test.\n'
             f"held_out_site = '{{{{$MCDRL_HELD_OUT:{project.sites[0].name}}}}}'\n"
-            "training_sites = [s for s in sites if s['name'] != held_out_site]\n"
+            "training_sites = [s for s in sites if s['name'] != held_out_site]"
+            f'{beside}\n'
             "test_sites = [s for s in sites if s['name'] == held_out_site]\n"
             'if not test_sites:\n'
             "    raise ValueError(f'MCDRL_HELD_OUT={held_out_site!r} is no site of "

@@ -149,6 +149,12 @@ def _facts(project: Project) -> list[str]:
         f'- Model: `{project.tower_name}` at {project.size} x {project.size} pixels, '
         f'{project.epochs} epochs, batches of {project.batch_size}.',
     ]
+    if project.lesion_free_sites:
+        free = ', '.join(site.name for site in project.lesion_free_sites)
+        lines.append(
+            f'- No image of {free} shows a lesion: trained on in every run, and never '
+            'held out.'
+        )
     if project.tower_name in _BUILTIN:
         lines.append('- Weights are in the package: no network is needed.')
     elif project.weights:

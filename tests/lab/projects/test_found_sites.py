@@ -69,6 +69,20 @@ def test_an_index_that_names_the_files(put):
     assert [site.lesion_classes for site in sites] == [('polyp', 'cyst'), ('polyp',)]
 
 
+def test_hospitals_that_the_index_does_not_list_are_taken_in(put):
+    put('north/images', 'north/masks')
+    root = put('south/images', 'south/masks')
+    (root / 'index.csv').write_text(
+        'site,image,mask,classes\nsouth,south/images/1.png,south/masks/1.png,polyp\n'
+    )
+    assert places(find_sites(root, 'polyp')) == {
+        'north': (None, 'images', 'masks'),
+        'south': (None, 'images', 'masks'),
+    }
+    with pytest.raises(ProtocolError, match=r'north.*--class'):
+        find_sites(root)
+
+
 def test_an_index_with_a_site_in_several_folders_is_refused(put):
     root = put('a', 'm')
     (root / 'index.csv').write_text(

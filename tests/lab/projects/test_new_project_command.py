@@ -46,6 +46,47 @@ def test_two_configs_of_one_schedule_and_a_plan(new, capsys, monkeypatch):
     assert [s.name for s in fold.train_dataloader.dataset.sites] == ['north', 'south']
 
 
+def test_a_hospital_without_lesions_is_trained_on_and_never_held_out(
+    new, sites, draw, capsys, monkeypatch
+):
+    _, box = draw
+    for number in range(5):
+        sites.put('north', f'{number}', mask=0 * box())
+    code, out = new('--class', 'polyp', '--model', 'tiny-rn')
+    assert code == 0
+    assert 'north (5 images, none with a lesion' in capsys.readouterr().out
+    monkeypatch.setenv('MCDRL_HELD_OUT', 'south')
+    cfg = Config.fromfile(out / 'mcdrl.py')
+    assert [s.name for s in cfg.train_dataloader.dataset.sites] == ['west', 'north']
+    assert site_names(cfg) == ['south', 'west']
+    fold = derive_fold(cfg, 'west')
+    assert [s.name for s in fold.train_dataloader.dataset.sites] == ['south', 'north']
+    readme = (out / 'README.md').read_text()
+    assert 'No image of north shows a lesion' in readme
+    assert '12 runs' in readme
+
+
+def test_one_lesion_late_in_the_list_makes_a_hospital_one_with_lesions(
+    new, sites, draw
+):
+    _, box = draw
+    for number in range(4):
+        sites.put('north', f'{number}', mask=0 * box())
+    code, out = new('--class', 'polyp', '--model', 'tiny-rn')
+    assert code == 0
+    assert site_names(Config.fromfile(out / 'mcdrl.py')) == ['north', 'south', 'west']
+
+
+def test_hospitals_without_any_lesion_are_refused(new, sites, draw, capsys):
+    _, box = draw
+    for site in sites.names:
+        for number in range(5):
+            sites.put(site, f'{number}', mask=0 * box())
+    code, out = new('--class', 'polyp', '--model', 'tiny-rn')
+    assert (code, out.exists()) == (2, False)
+    assert 'no mask shows a lesion' in capsys.readouterr().err
+
+
 def test_one_hospital_is_split_and_has_no_plan(new, sites):
     code, out = new('--class', 'polyp', '--model', 'tiny-rn', data=sites.root / 'north')
     assert code == 0
