@@ -48,7 +48,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         '--allow',
         nargs='+',
         metavar='KIND',
-        help="kinds of findings that are no problem here, as 'lesion-free site'",
+        help="kinds of findings that are no problem here, as 'lesion-free site'; those "
+        "that a config's default_hooks.dataset_check allows are none either",
     )
     parser.add_argument(
         '--json', action='store_true', help='print JSON, with all files'
@@ -89,8 +90,9 @@ def run(args: argparse.Namespace) -> int:
 
     cache = None if args.no_cache else default_cache_dir()
     try:
-        listing = _listing(Path(args.target).expanduser(), args.cfg_options)
-        report = verify(listing, not args.fast, cache, args.jobs, args.allow or ())
+        listing, allowed = _listing(Path(args.target).expanduser(), args.cfg_options)
+        allowed = [*allowed, *(args.allow or ())]
+        report = verify(listing, not args.fast, cache, args.jobs, allowed)
         fixed = fix(listing, report, args.fix) if args.fix else None
     except (VerificationError, FixError) as error:
         print(f'error: {error}', file=sys.stderr)
@@ -107,13 +109,14 @@ def run(args: argparse.Namespace) -> int:
     return EXIT_PROBLEMS if report.problems else 0
 
 
-def _listing(target: Path, cfg_options: dict | None) -> Listing:
+def _listing(target: Path, cfg_options: dict | None) -> tuple[Listing, list[str]]:
+    """What is to be verified, and the findings that a config says are no problem."""
     from mcdrl_common.verification.listing import VerificationError, list_folder
 
     if target.is_dir():
         if cfg_options:
             raise VerificationError('--cfg-options goes with a config, not a folder.')
-        return list_folder(target)
+        return list_folder(target), []
     if not target.is_file():
         raise VerificationError(
             f'{target} is neither a folder nor a config that can be loaded: '
@@ -132,4 +135,5 @@ def _listing(target: Path, cfg_options: dict | None) -> Listing:
             f'{target} is neither a folder nor a config that can be loaded: '
             f'{type(error).__name__}: {error}'
         ) from error
-    return list_config(cfg)
+    hook = (cfg.get('default_hooks') or {}).get('dataset_check') or {}
+    return list_config(cfg), list(hook.get('allow') or ())

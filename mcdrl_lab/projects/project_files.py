@@ -139,6 +139,7 @@ def _shared(project: Project) -> str:
         text += (
             '# None of their images shows a lesion: trained on, and never held out.\n'
             f'lesion_free_sites = [\n{entries}]\n'
+            "default_hooks = dict(dataset_check=dict(allow=['lesion-free site']))\n"
         )
         beside = ' + lesion_free_sites'
     if project.is_single:

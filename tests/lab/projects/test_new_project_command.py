@@ -61,6 +61,7 @@ def test_a_hospital_without_lesions_is_trained_on_and_never_held_out(
     assert site_names(cfg) == ['south', 'west']
     fold = derive_fold(cfg, 'west')
     assert [s.name for s in fold.train_dataloader.dataset.sites] == ['south', 'north']
+    assert main(['verify', str(out / 'mcdrl.py'), '--no-cache']) == 0
     readme = (out / 'README.md').read_text()
     assert 'No image of north shows a lesion' in readme
     assert '12 runs' in readme
@@ -84,7 +85,7 @@ def test_hospitals_without_any_lesion_are_refused(new, sites, draw, capsys):
             sites.put(site, f'{number}', mask=0 * box())
     code, out = new('--class', 'polyp', '--model', 'tiny-rn')
     assert (code, out.exists()) == (2, False)
-    assert 'no mask shows a lesion' in capsys.readouterr().err
+    assert 'no mask of any hospital shows a lesion' in capsys.readouterr().err
 
 
 def test_one_hospital_is_split_and_has_no_plan(new, sites):
