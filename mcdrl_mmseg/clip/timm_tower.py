@@ -227,9 +227,25 @@ def timm_features(
     # timm takes no empty list.
     last, levels = trunk.forward_intermediates(images, indices=list(out_indices) or [0])
     levels = levels if out_indices else []
+    if not (tower.training or last.requires_grad) and _averages_and_projects(tower):
+        # The projection of the mean is the mean of the projections: one pass, not two.
+        dense = tower.head(trunk.classifier(last.permute(0, 2, 3, 1)))
+        dense = dense.permute(0, 3, 1, 2).contiguous()
+        return TowerFeatures(tuple(levels), dense, dense.mean((2, 3), keepdim=True))
     embedding = tower.head(trunk.forward_head(last))
     return TowerFeatures(
         tuple(levels), dense_head(tower, last), embedding[..., None, None]
+    )
+
+
+def _averages_and_projects(tower: nn.Module) -> bool:
+    """Whether a tower ends in a mean over positions and linear layers, as Lite0's."""
+    trunk = tower.trunk
+    linear = (nn.Dropout, nn.Identity, nn.Linear)
+    return (
+        type(trunk).__name__ == 'EfficientNet'
+        and trunk.global_pool.pool_type == 'avg'
+        and all(isinstance(part, linear) for part in (trunk.classifier, *tower.head))
     )
 
 

@@ -1,5 +1,7 @@
 """EfficientNet, the built-in CLIP's tower, against open_clip's own forward pass."""
 
+import copy
+
 import pytest
 import torch
 from torch import nn
@@ -50,7 +52,33 @@ def test_an_average_of_the_dense_map_is_the_image_embedding(tower, size):
     grid = tuple(-(-n // 32) for n in size)
     assert features.dense_features.shape == (2, 256, *grid)
     mean = features.dense_features.mean(dim=(2, 3))
-    assert_close(mean, features.image_embedding[..., 0, 0], rtol=1e-4, atol=1e-5)
+    assert_close(mean, tower(images(*size)), rtol=1e-4, atol=1e-5)
+
+
+def test_features_without_a_gradient_are_those_with_one(tower):
+    double = copy.deepcopy(tower).double()
+    inputs = images(90, 75).double()
+    trained = timm_features(double, inputs, (1,), 'vanilla')
+    assert trained.image_embedding.requires_grad
+    with torch.no_grad():
+        found = timm_features(double, inputs, (1,), 'vanilla')
+    assert found.dense_features.is_contiguous()
+    for without, usual in zip(
+        (*found.levels, *found[1:]), (*trained.levels, *trained[1:]), strict=True
+    ):
+        assert_close(without, usual, rtol=0, atol=1e-12)
+
+
+@torch.no_grad()
+@pytest.mark.parametrize(
+    'other', [{'timm_pool': 'max'}, {'timm_pool': 'avgmax'}, {'timm_proj': 'mlp'}]
+)
+def test_image_embedding_of_another_head_is_open_clips(other):
+    config = {**get_model_config(NAME)['vision_cfg'], **other}
+    tower = build_timm_tower(256, config).eval()
+    features = timm_features(tower, images(), (), 'vanilla')
+    embedding = features.image_embedding[..., 0, 0]
+    assert_close(embedding, tower(images()), rtol=1e-4, atol=1e-5)
 
 
 @torch.no_grad()
