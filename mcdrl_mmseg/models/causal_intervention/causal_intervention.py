@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from mmengine.model import BaseModule
@@ -12,8 +12,10 @@ from torch import Tensor, nn
 from mcdrl_mmseg.models.tensor_cache import TensorCache
 
 from .confounder_span import ConfounderSpan, confounder_span, remove_span
-from .folded_attention import FoldedAttention, fold_attention, folded_forward
 from .intervention_layer import InterventionLayer
+
+if TYPE_CHECKING:
+    from .folded_attention import FoldedAttention
 
 APPROXIMATIONS = ('attention', 'expectation', 'sampling')
 ATTEND_TO = ('dictionary', 'self')
@@ -180,6 +182,9 @@ class CausalIntervention(BaseModule):
         layer = self.layers[0]
         folding_pays = layer.num_heads * len(entries) <= layer.query.out_features
         if folding_pays and self._is_inference():
+            # Training and registering need no folding.
+            from .folded_attention import folded_forward
+
             for layer, folded in zip(self.layers, self._folded(entries, prior)):
                 tokens = folded_forward(layer, tokens, folded)
             return tokens
@@ -304,6 +309,8 @@ class CausalIntervention(BaseModule):
         """Every layer's attention to the dictionary, folded; from the cache."""
 
         def fold() -> list[FoldedAttention]:
+            from .folded_attention import fold_attention
+
             normed, log_prior = self.entry_norm(entries), prior.log()
             return [fold_attention(layer, normed, log_prior) for layer in self.layers]
 
@@ -313,7 +320,8 @@ class CausalIntervention(BaseModule):
         parts = [self.entry_norm]
         for layer in self.layers:
             parts += [layer.query, layer.key, layer.value, layer.out]
-        return [entries, *(p for part in parts for p in part.parameters())]
+        # parameters() walks through modules: ten times as long.
+        return [entries, *(p for part in parts for p in (part.weight, part.bias))]
 
     def _is_inference(self) -> bool:
         return not (self.training or torch.is_grad_enabled())

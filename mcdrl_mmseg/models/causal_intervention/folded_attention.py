@@ -18,9 +18,9 @@ class FoldedAttention(NamedTuple):
     """What of a layer's attention is the same for every token.
 
     Attributes:
-        logits: (H * M, c) and (H * M,), weight and bias from a normed token to the
+        logits: (M * H, c) and (M * H,), weight and bias from a normed token to the
             logits of all entries in all heads: query, key, scale and log P(z) in one.
-        values: (c, H * M), from all attention weights to the output: value and out
+        values: (c, M * H), from all attention weights to the output: value and out
             in one.
     """
 
@@ -44,12 +44,12 @@ def fold_attention(
     scale = key.shape[-1] ** -0.5
     query = layer.query.weight.unflatten(0, heads)
     query_bias = layer.query.bias.unflatten(0, heads)
-    weight = torch.einsum('mhe,hec->hmc', key, query) * scale
-    bias = torch.einsum('mhe,he->hm', key, query_bias) * scale + log_prior
+    weight = torch.einsum('mhe,hec->mhc', key, query) * scale
+    bias = torch.einsum('mhe,he->mh', key, query_bias) * scale + log_prior.unsqueeze(-1)
     # Output: W_o times the values, as a linear map of the attention weights.
     value = layer.value(entries).unflatten(-1, heads)
     out = layer.out.weight.unflatten(1, heads)
-    values = torch.einsum('mhe,che->chm', value, out)
+    values = torch.einsum('mhe,che->cmh', value, out)
     return FoldedAttention((weight.flatten(0, 1), bias.flatten()), values.flatten(1))
 
 
@@ -67,6 +67,7 @@ def folded_forward(
         (B, N, c).
     """
     logits = F.linear(layer.query_norm(tokens), *folded.logits)
-    weights = logits.unflatten(-1, (layer.num_heads, -1)).softmax(dim=-1)
+    # Heads last: a softmax over a short last dimension is not vectorised.
+    weights = logits.unflatten(-1, (-1, layer.num_heads)).softmax(dim=-2)
     attended = F.linear(weights.flatten(-2), folded.values, layer.out.bias)
     return layer.add_attended(tokens, attended)

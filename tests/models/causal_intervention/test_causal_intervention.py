@@ -502,6 +502,11 @@ def loaded_weights(module, entries, prior):
     module.load_state_dict(build(2).state_dict())
 
 
+def written_bias(module, entries, prior):
+    with torch.no_grad():
+        module.layers[0].value.bias.add_(1)
+
+
 def filled_dictionary(module, entries, prior):
     entries.copy_(torch.randn_like(entries))
 
@@ -523,6 +528,7 @@ def there_and_back(module, entries, prior):
 CHANGES = (
     optimiser_step,
     loaded_weights,
+    written_bias,
     filled_dictionary,
     estimated_prior,
     hidden_writes_and_a_change_of_mode,
