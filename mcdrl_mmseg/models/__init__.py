@@ -5,6 +5,7 @@ from .data_preprocessors import AugmentingDataPreProcessor, CausalAugmentation
 from .decode_heads import (
     CausalInterventionCascadeHead,
     CausalInterventionHead,
+    FoldedSegformerHead,
     PromptTuningHead,
 )
 from .losses import CausalAlignmentLoss, CLIPContrastiveLoss, VectorizedTverskyLoss
@@ -24,6 +25,7 @@ __all__ = [
     'CausalInterventionHead',
     'ConfounderDictionary',
     'DictionaryError',
+    'FoldedSegformerHead',
     'PromptTuningHead',
     'SegProbabilityTTAModel',
     'VectorizedTverskyLoss',

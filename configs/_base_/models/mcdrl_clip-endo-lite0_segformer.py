@@ -5,7 +5,7 @@ model = dict(
         type='CausalInterventionHead',
         in_channels=256,
         in_index=-2,
-        predictor=_base_.model.decode_head,
+        predictor={**_base_.model.decode_head, 'type': 'FoldedSegformerHead'},
         dictionary=dict(
             type='ConfounderDictionary', prompts=_base_.prompts, embed_dims=256
         ),

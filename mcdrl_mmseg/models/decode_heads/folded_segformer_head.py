@@ -1,0 +1,118 @@
+"""SegformerHead that fuses its levels before it resizes them, in inference."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from mmcv.cnn import ConvModule
+from mmseg.models.decode_heads import SegformerHead
+from mmseg.models.utils import resize
+from mmseg.registry import MODELS
+from torch import Tensor
+from torch.nn import functional as F
+from torch.nn.utils.fusion import fuse_conv_bn_weights
+
+from mcdrl_mmseg.models.feature_levels import Features
+from mcdrl_mmseg.models.tensor_cache import TensorCache
+
+
+@MODELS.register_module()
+class FoldedSegformerHead(SegformerHead):
+    """MMSegmentation's SegformerHead with less than half of its work in inference.
+
+    A 1 x 1 convolution of joined maps is the sum of one of each map, and resizing may
+    come before or behind it: here every level is fused at its own size. Batch norms are
+    multiplied into the weights. Results are the stock head's up to rounding; training,
+    gradients, and compiled and exported models run the stock head itself. Checkpoints
+    are exchangeable.
+
+    Args:
+        **kwargs: See MMSegmentation's ``SegformerHead``; ``norm_cfg`` is a batch norm.
+
+    Raises:
+        ValueError: A norm without running statistics, or none.
+
+    Examples:
+        >>> decode_head = dict(
+        ...     type='FoldedSegformerHead',
+        ...     in_channels=[24, 40, 112, 256],
+        ...     in_index=[0, 1, 2, 3],
+        ...     channels=64,
+        ...     num_classes=2,
+        ...     norm_cfg=dict(type='BN'))
+    """
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        if any(_running_mean(block) is None for block in self._blocks):
+            raise ValueError(
+                f'FoldedSegformerHead: norm_cfg={self.norm_cfg} must be a norm with '
+                "running statistics, as dict(type='BN'). SegformerHead takes any."
+            )
+        # Not a buffer and not saved: it follows from the weights.
+        self._folded = TensorCache()
+
+    @property
+    def _blocks(self) -> tuple[ConvModule, ...]:
+        return (*self.convs, self.fusion_conv)
+
+    def forward(self, inputs: Features) -> Tensor:
+        """Plain logits, (B, C, h, w), of the size of the first level.
+
+        Args:
+            inputs: Maps, of which ``in_index`` names some.
+        """
+        recorded = torch.is_grad_enabled() or torch.compiler.is_compiling()
+        if self.training or recorded:
+            return super().forward(inputs)
+        weights = self._folded.get(self._fold_inputs(), self._fold)
+        maps = self._transform_inputs(inputs)
+        first, *others = (
+            F.conv2d(block.activate(F.conv2d(feature, *own)), *fusion)
+            for feature, block, (own, fusion) in zip(maps, self.convs, weights)
+        )
+        for other in others:
+            first += resize(
+                other,
+                size=maps[0].shape[2:],
+                mode=self.interpolate_mode,
+                align_corners=self.align_corners,
+            )
+        return self.cls_seg(self.fusion_conv.activate(first))
+
+    def _fold(self) -> list[tuple[tuple[Tensor, Tensor], tuple[Tensor, Tensor | None]]]:
+        """For each level, weight and bias of its own and of its fusing convolution."""
+        *own, (fusion, bias) = (_without_norm(block) for block in self._blocks)
+        parts = [part.contiguous() for part in fusion.chunk(len(own), dim=1)]
+        # Resizing keeps a constant: one level brings the bias for all.
+        return list(zip(own, zip(parts, [bias] + [None] * len(own))))
+
+    def _fold_inputs(self) -> list[Tensor]:
+        tensors = []
+        for block in self._blocks:
+            conv, norm = block.conv, block.norm
+            tensors += [conv.weight, conv.bias, norm.running_mean, norm.running_var]
+            tensors += [norm.weight, norm.bias]
+        return [tensor for tensor in tensors if tensor is not None]
+
+    def train(self, mode: bool = True) -> FoldedSegformerHead:
+        """Set the mode and clear the cache, which moves and casts need not.
+
+        They replace a norm's statistics, which the cache sees.
+        """
+        self._folded.clear()
+        return super().train(mode)
+
+
+def _running_mean(block: ConvModule) -> Tensor | None:
+    return getattr(block.norm, 'running_mean', None)
+
+
+def _without_norm(block: ConvModule) -> tuple[Tensor, Tensor]:
+    """Weight and bias of a convolution with its norm multiplied in."""
+    conv, norm = block.conv, block.norm
+    statistics = norm.running_mean, norm.running_var, norm.eps
+    return fuse_conv_bn_weights(
+        conv.weight, conv.bias, *statistics, norm.weight, norm.bias
+    )
