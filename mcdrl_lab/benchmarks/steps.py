@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from mmengine.optim import build_optim_wrapper
@@ -28,7 +29,8 @@ class Setting:
         size: Height and width in pixels.
         amp: Mixed precision, bfloat16.
         compile: Run through ``torch.compile``.
-        channels_last: Channels-last memory format of weights and images.
+        channels_last: Channels-last memory format of weights and images; else weights
+            keep what the model gave them.
     """
 
     device: str = 'cpu'
@@ -38,10 +40,11 @@ class Setting:
     compile: bool = False
     channels_last: bool = False
 
-    @property
-    def memory_format(self) -> torch.memory_format:
-        """Of weights and images."""
-        return torch.channels_last if self.channels_last else torch.contiguous_format
+    def put(self, item: Any) -> Any:
+        """A model or images on the device, in the memory format."""
+        if self.channels_last:
+            return item.to(self.device, memory_format=torch.channels_last)
+        return item.to(self.device)
 
 
 def inference_step(model: nn.Module, setting: Setting) -> Callable[[], object]:
@@ -51,10 +54,9 @@ def inference_step(model: nn.Module, setting: Setting) -> Callable[[], object]:
         model: From :meth:`~mcdrl_lab.benchmarks.models.Subject.build`.
         setting: How to run it.
     """
-    model = model.to(setting.device, memory_format=setting.memory_format).eval()
+    model = setting.put(model).eval()
     size = (setting.batch_size, 3, setting.size, setting.size)
-    images = torch.randn(size, device=setting.device)
-    images = images.contiguous(memory_format=setting.memory_format)
+    images = setting.put(torch.randn(size, device=setting.device))
     forward, arguments = _logits_of(model, setting.size)
     forward = torch.compile(forward) if setting.compile else forward
     device_type = torch.device(setting.device).type
@@ -126,7 +128,7 @@ def training_step(
         model: Built from it.
         setting: How to run it.
     """
-    model = model.to(setting.device, memory_format=setting.memory_format).train()
+    model = setting.put(model).train()
     wrapper_cfg = copy.deepcopy(subject.cfg.optim_wrapper)
     if setting.amp:
         wrapper_cfg['type'] = 'BFloat16OptimWrapper'

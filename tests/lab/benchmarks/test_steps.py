@@ -1,5 +1,6 @@
 """What is timed as inference."""
 
+import pytest
 import torch
 from mmseg.models import MultimodalEncoderDecoder
 from torch import nn
@@ -39,3 +40,14 @@ def test_two_towers_are_run_as_a_test_would_for_want_of_a_plain_forward_pass():
     model = TwoTowers()
     inference_step(model, SETTING)()
     assert model.seen == ((3, 3, 32, 32), (32, 32))
+
+
+@pytest.mark.parametrize('channels_last', [False, True])
+@pytest.mark.parametrize('own', [torch.contiguous_format, torch.channels_last])
+def test_weights_keep_the_layout_that_the_model_gave_them(own, channels_last):
+    """Else a bare tower of depthwise convolutions takes longer than in the model."""
+    model = PixelMean()
+    model.conv = nn.Conv2d(3, 4, 3).to(memory_format=own)
+    inference_step(model, Setting(size=32, channels_last=channels_last))
+    wanted = torch.channels_last if channels_last else own
+    assert model.conv.weight.is_contiguous(memory_format=wanted)
