@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # For Polars an undefined score is better than 0.8.
 #
-# Expected: NaN > 0.8 is false, as in NumPy, pandas, Python and SQL databases with IEEE numbers.
+# Expected: NaN > 0.8 is false, as in NumPy, pandas and Python.
 # Happens: Polars takes NaN for equal to itself and above every number in comparisons, sorting and
 #   quantiles: a filter for scores above 0.8 keeps the undefined ones, the best image of a sorted
 #   table is one of them, the median rises. max() leaves NaN out all the same, and mean() is NaN.
