@@ -5,8 +5,8 @@
 #   is why one takes it.
 # Happens: LabelIntensityStatistics cuts the range of the region into 128 bins and gives the middle
 #   of one. 99 pixels of 40 HU and one of 3000 HU have a median of 51.6, with one of -1000 HU 35.9;
-#   without such a pixel it is 40. GetMean, GetMinimum and GetMaximum are exact. SetNumberOfBins
-#   makes the steps finer.
+#   without such a pixel it is 40. The help of GetMedian does not say so, that of SetNumberOfBins
+#   hints at it. GetMean is exact.
 # Versions: SimpleITK 2.5.7, NumPy 2.4.6.
 # Why it matters: medians and quartiles of lesions are radiomic features and go into tables beside
 #   exact ones of NumPy. A clip or a reflection shifts the median of all other pixels, and two

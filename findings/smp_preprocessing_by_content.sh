@@ -4,7 +4,9 @@
 # Expected: get_preprocessing_fn scales every image alike, or by its type.
 # Happens: the brightest value of each image decides. A float image within 0 and 1 in which resizing
 #   leaves one pixel at 1.0001 is divided by 255 and comes out black. A uint8 frame with nothing
-#   above 1, as the first of a video often is, is not divided: its value 1 becomes white.
+#   above 1 is not divided: its value 1 becomes white.
+#   No help text states a range. A maintainer's answer (issue 866) names 0 to 255, which the dark
+#   frame keeps to.
 # Versions: segmentation-models-pytorch 0.6.0, torch 2.13.0, torchvision 0.28.0.
 # Why it matters: cubic resizing overshoots in some images only, at bright reflections, so that a
 #   few images of a test set are black for the network, without a word. Scale by yourself, then pass
