@@ -6,6 +6,7 @@
 #   new size and the affine has the old one. nibabel itself takes the header for mask_volume and the
 #   affine for resampling; SimpleITK reads the new size, with a line on stderr. A tool's answer
 #   depends on where it looks.
+# Known: nibabel's issue 668 (open since 2018).
 # Versions: nibabel 5.4.2, NumPy 2.4.6, SimpleITK 2.5.7.
 # Why it matters: a wrong or missing spacing is repaired like this. Volumes, surface distances in mm
 #   and resampling to a common spacing then disagree, here 80 and 64 mm^3 for one mask. Build a new

@@ -6,6 +6,8 @@
 #   cancel. At pixel 20,000 opposite points are 0 to 8 apart; in a field of view of 180 mm a set of
 #   points is 0.09 mm from itself. With 25 points or fewer, and so in most unit tests, it is exact,
 #   as with compute_mode='donot_use_mm_for_euclid_dist'.
+# Known: pytorch's issues 42479 (closed) and 57690 (open). The help names the two modes and the 25, not the loss of
+#   precision.
 # Versions: torch 2.13.0.
 # Why it matters: Hausdorff and surface distances on a GPU are often written with cdist. The error
 #   depends on where in the image a lesion lies and how large it is. Subtract the mean first, or
