@@ -1,13 +1,9 @@
 # Healthy images of a further hospital, the folder `healthy` beside the sites: trained on,
 # and never held out. Six epochs of 400 more images are as many steps as eight without.
 _base_ = ['./mcdrl_clip-endo-lite0_segformer_8e_endoscopy-sites-160x160.py']
+training_only_sites = [dict(name='healthy', lesion_classes=['polyp'])]
 train_dataloader = dict(
-    dataset=dict(
-        sites=[
-            *_base_.training_sites,
-            dict(name='healthy', lesion_classes=['polyp']),
-        ]
-    )
+    dataset=dict(sites=[*_base_.training_sites, *training_only_sites])
 )
 param_scheduler = [
     _base_.param_scheduler[0],

@@ -81,43 +81,28 @@ def _parts_of_all_sites(
     )
 
 
-def _keep_sites(
-    cfg: Config, loader: str, names: Sequence[str], known: Sequence[str]
-) -> None:
-    """Leave some of the known sites in a loader's dataset, in place.
+def _keep_sites(cfg: Config, loader: str, names: Sequence[str]) -> None:
+    """Leave some sites in a loader's dataset, in place.
 
-    Sites that are none of the known ones are never held out. They stay where a network
-    is trained or its checkpoint chosen, and go from the test.
+    Those of ``training_only_sites`` stay where a network is trained or its checkpoint
+    chosen. Others may be left over from a base config, and go.
     """
-    found, is_test = False, loader == 'test_dataloader'
+    found, only = False, set()
+    if loader != 'test_dataloader':
+        only = set(map(_name_of, cfg.get('training_only_sites') or ()))
     for dataset in datasets(cfg[loader]['dataset']):
         if dataset.get('type') == SITE_DATASET:
-            others = [] if is_test else dataset.get('sites') or []
+            others = dataset.get('sites') or []
             dataset['sites'] = [
                 *(site for site in cfg['sites'] if _name_of(site) in names),
-                *(site for site in others if _name_of(site) not in known),
+                *(site for site in others if _name_of(site) in only),
             ]
             found = True
         parts = dataset.get('datasets')
         if parts and any(map(_site_of, parts)):
             parts = _parts_of_all_sites(parts, cfg.get(PARTS[loader]) or ())
-            if not is_test and not all(map(_site_of, parts)):
-                raise ProtocolError(
-                    f'a part of {loader} names no site, so that nothing tells whether '
-                    'it holds images of the site that is held out: give it '
-                    'metainfo=dict(site=NAME). A name that `sites` does not list is '
-                    'trained on in every fold.'
-                )
-            dropped = set(known) - set(names)
-            dataset['datasets'] = [
-                part
-                for part in parts
-                if (
-                    _site_of(part) in names
-                    if is_test
-                    else _site_of(part) not in dropped
-                )
-            ]
+            kept = {*names, *only}
+            dataset['datasets'] = [part for part in parts if _site_of(part) in kept]
             lacking = sorted(set(names) - set(map(_site_of, parts)))
             if lacking:
                 raise ProtocolError(
@@ -152,9 +137,9 @@ def derive_fold(
     """Derive the config of one run: this site held out, this seed.
 
     Training and validation see all sites but the held-out one, the test sees that one
-    alone. A site of their loaders that ``sites`` does not list, as healthy images of
-    another hospital, is never held out and stays. The checkpoint is chosen by the
-    validation's ``mDice_fg`` unless the config names another measure in ``save_best``.
+    alone. Sites that ``training_only_sites`` lists, as healthy images of another
+    hospital, are never held out and stay. The checkpoint is chosen by the validation's
+    ``mDice_fg`` unless the config names another measure in ``save_best``.
 
     Args:
         config: Experiment config, any fold; left as it is.
@@ -185,7 +170,7 @@ def derive_fold(
         raise ProtocolError(f'the config lacks {", ".join(missing)}.')
     others = [name for name in names if name != held_out]
     for loader, sites in zip(LOADERS, (others, others, [held_out])):
-        _keep_sites(cfg, loader, sites, names)
+        _keep_sites(cfg, loader, sites)
     if selection == 'oracle':
         cfg.val_dataloader = Config(dict(loader=cfg.test_dataloader.to_dict())).loader
     cfg.held_out_site = held_out
@@ -294,7 +279,7 @@ def data_files(cfg: Config) -> list[tuple[str, int]]:
             if not root:
                 continue
             if dataset.get('type') == SITE_DATASET:
-                sites = [*cfg['sites'], *(dataset.get('sites') or ())]
+                sites = [*cfg['sites'], *(cfg.get('training_only_sites') or ())]
                 folders |= {(root, _site_folder(site)) for site in sites}
             else:
                 prefix = dataset.get('data_prefix') or {}

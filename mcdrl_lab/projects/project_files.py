@@ -138,10 +138,10 @@ def _shared(project: Project) -> str:
         entries = ''.join(map(_site_entry, project.lesion_free_sites))
         text += (
             '# None of their images shows a lesion: trained on, and never held out.\n'
-            f'lesion_free_sites = [\n{entries}]\n'
+            f'training_only_sites = [\n{entries}]\n'
             "default_hooks = dict(dataset_check=dict(allow=['lesion-free site']))\n"
         )
-        beside = ' + lesion_free_sites'
+        beside = ' + training_only_sites'
     if project.is_single:
         text += (
             '# One hospital: its validation part is the test too. Whole patients are\n'
