@@ -51,5 +51,5 @@ def test_the_dense_map_goes_through_the_pool_one_position_at_a_time(tower):
     # An average leaves the class token out, so a position stands there twice.
     pooled, _ = tower._pool(patches[:, None].expand(-1, 2, -1))
     assert_close(
-        dense.flatten(2)[0].T, (pooled @ tower.proj).flatten(1), rtol=1e-4, atol=1e-5
+        dense.flatten(2)[0].T, (pooled @ tower.proj).flatten(1), rtol=1e-4, atol=5e-5
     )
