@@ -118,6 +118,24 @@ def _keep_sites(cfg: Config, loader: str, names: Sequence[str]) -> None:
         )
 
 
+def sites_left_out(cfg: Config) -> list[str]:
+    """Sites of the training loader that no fold trains on or holds out.
+
+    Args:
+        cfg: Experiment config, before :func:`derive_fold`.
+
+    Returns:
+        Those that neither ``sites`` nor ``training_only_sites`` lists.
+    """
+    known = site_names(cfg)
+    known += map(_name_of, cfg.get('training_only_sites') or ())
+    found: list[str] = []
+    for dataset in datasets(cfg.train_dataloader.dataset):
+        found += map(_name_of, dataset.get('sites') or ())
+        found += filter(None, map(_site_of, dataset.get('datasets') or ()))
+    return sorted(set(found) - set(known))
+
+
 def _site_metric(cfg: Config, key: str) -> dict:
     for metric in evaluators(cfg.get(key)):
         if metric.get('type') == SITE_METRIC:

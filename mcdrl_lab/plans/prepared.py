@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import math
+import warnings
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -12,7 +13,14 @@ from mcdrl_lab.errors import ProtocolError
 from mcdrl_lab.installed_versions import installed_versions
 
 from .folder_names import run_folder_of
-from .folds import data_files, datasets, derive_fold, run_budget, site_names
+from .folds import (
+    data_files,
+    datasets,
+    derive_fold,
+    run_budget,
+    site_names,
+    sites_left_out,
+)
 from .hashing import config_hash, data_hash
 from .plan import Method, PlannedRun
 from .records import RunRecord, unlike
@@ -171,6 +179,17 @@ def _method_hash(cfg: Config) -> str:
     return ''
 
 
+def _warn_of_sites_left_out(cfg: Config, method: str) -> None:
+    left_out = sites_left_out(cfg) if cfg.get('train_dataloader') else []
+    if left_out:
+        warnings.warn(
+            f'{method}: no run is trained on {", ".join(left_out)}, which '
+            'train_dataloader names. List what is to be held out in `sites`, and what '
+            'is for training alone in `training_only_sites`.',
+            stacklevel=2,
+        )
+
+
 def prepare(runs: Sequence[PlannedRun], processes: int = 1) -> list[PreparedRun]:
     """Derive every run's config, and find out about its data and budget.
 
@@ -193,6 +212,7 @@ def prepare(runs: Sequence[PlannedRun], processes: int = 1) -> list[PreparedRun]
         name = run.method.name
         if name not in configs:
             configs[name] = load_method(run.method)
+            _warn_of_sites_left_out(configs[name], name)
         cfg = derive_fold(configs[name], run.held_out, run.seed, run.selection)
         if (name, run.held_out) not in checked:
             checked.add((name, run.held_out))

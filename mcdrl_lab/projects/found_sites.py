@@ -49,11 +49,11 @@ def find_sites(root: Path, lesion_class: str | None = None) -> list[Site]:
         raise ProtocolError(f'{root}: no such folder.')
     places = _indexed(root)
     if places:
-        read = {place.get('folder', name) for name, place in places.items()}
-        beside = {n: p for n, p in _below_sites(root).items() if n not in read}
-        # An index that points into shared folders may call them what it likes.
-        places |= {} if '.' in read else beside
-    places = places or _below_parts(root) or _below_sites(root)
+        read = {_top_folder(*item) for item in places.items()}
+        below = _below_sites(root).items()
+        places |= {name: place for name, place in below if name not in read}
+    else:
+        places = _below_parts(root) or _below_sites(root)
     if not places:
         raise ProtocolError(
             f'{root} holds no hospital that is understood: expected SITE/images and '
@@ -152,6 +152,13 @@ def _indexed(root: Path) -> dict[str, dict[str, str]]:
         else:
             places[name] = {'folder': '.', **place}
     return places
+
+
+def _top_folder(name: str, place: Mapping[str, str]) -> str:
+    """The folder below the root that an indexed site's images lie in."""
+    if place.get('folder') == '.':
+        return PurePosixPath(place['img_dir']).parts[0]
+    return name
 
 
 def _plain(place: dict[str, str]) -> dict[str, str]:

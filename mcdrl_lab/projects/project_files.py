@@ -147,7 +147,8 @@ def _shared(project: Project) -> str:
             '# One hospital: its validation part is the test too. Whole patients are\n'
             '# kept together where index.csv names them, else the last images are one\n'
             '# block. The score tells nothing about other hospitals.\n'
-            f'training_sites = test_sites = sites{beside}\n'
+            f'training_sites = sites{beside}\n'
+            'test_sites = sites\n'
         )
         split = "split='val', "
     else:

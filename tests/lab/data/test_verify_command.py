@@ -40,6 +40,21 @@ def test_config_is_verified_with_its_splits(sites, verify, tmp_path, capsys):
     assert 'same file in two splits' in capsys.readouterr().out
 
 
+def test_what_a_config_allows_in_its_training_is_no_problem(
+    sites, verify, tmp_path, capsys
+):
+    path = tmp_path / 'config.py'
+    cfg = sites.config()
+    cfg['test_dataloader']['dataset']['sites'] = [dict(name='north')]
+    Config(cfg).dump(path)
+    assert verify(path) == 1
+    check = dict(type='DatasetCheckHook', allow=['same file in two splits'])
+    Config(cfg | dict(default_hooks=dict(dataset_check=check))).dump(path)
+    capsys.readouterr()
+    assert verify(path) == 0
+    assert 'same file in two splits' in capsys.readouterr().out
+
+
 def test_json_holds_every_file(sites, verify, capsys):
     for number in range(3):
         sites.mask('south', f'{number}').unlink()

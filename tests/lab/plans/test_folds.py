@@ -12,6 +12,7 @@ from mcdrl_lab.plans.folds import (
     place_run,
     run_budget,
     site_names,
+    sites_left_out,
 )
 from mcdrl_lab.plans.hashing import config_hash
 
@@ -208,6 +209,16 @@ def test_a_site_for_training_alone_stays_in_every_fold(cfg):
     assert names(fold, 'val_dataloader') == ['x', 'z']
     assert names(fold, 'test_dataloader') == ['y']
     assert names(derive_fold(fold, 'x'), 'train_dataloader') == ['y', 'z', 'healthy']
+
+
+def test_sites_that_neither_list_names_are_told_of(cfg):
+    assert sites_left_out(cfg) == []
+    cfg.train_dataloader.dataset.sites += [{'name': 'b'}, 'a', {'name': 'alone'}]
+    cfg.training_only_sites = ['alone']
+    assert sites_left_out(cfg) == ['a', 'b']
+    parts = joined(cfg)
+    parts.sites = SITES[:2]
+    assert sites_left_out(parts) == ['z']
 
 
 def test_a_part_for_training_alone_stays_in_every_fold(cfg):

@@ -49,6 +49,14 @@ def test_training_images_are_counted_without_reading_any(config):
     assert without_x.iters_per_epoch == 4
 
 
+def test_sites_that_are_trained_on_in_no_run_are_told_of(config):
+    text = config.read_text()
+    more = "train_dataloader['dataset']['sites'] = [*sites, dict(name='healthy')]\n"
+    config.write_text(text + more)
+    with pytest.warns(UserWarning, match=r'a: no run is trained on healthy, .* alone'):
+        prepare(plan_of(config)[:1])
+
+
 def test_wrapped_training_sets_are_counted_in_any_scope(config):
     wrapped = """
 train_dataloader['dataset'] = dict(

@@ -83,6 +83,18 @@ def test_hospitals_that_the_index_does_not_list_are_taken_in(put):
         find_sites(root)
 
 
+def test_a_folder_that_the_index_calls_otherwise_is_no_second_hospital(put):
+    put('b17/images', 'b17/masks')
+    root = put('south/images', 'south/masks')
+    (root / 'index.csv').write_text(
+        'site,image,mask\nnorth,b17/images/1.png,b17/masks/1.png\n'
+    )
+    assert places(find_sites(root, 'polyp')) == {
+        'north': ('.', 'b17/images', 'b17/masks'),
+        'south': (None, 'images', 'masks'),
+    }
+
+
 def test_an_index_with_a_site_in_several_folders_is_refused(put):
     root = put('a', 'm')
     (root / 'index.csv').write_text(
