@@ -13,7 +13,9 @@ import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
+import torch.distributed
 from mmengine.config import Config, DictAction
+from mmengine.dist import is_distributed
 
 from mcdrl_common.file_lock import FolderBusyError
 from mcdrl_common.training_arguments import test_parser, train_parser
@@ -46,7 +48,7 @@ def train_main(argv: Sequence[str] | None = None) -> int:
             enable_amp(cfg)
     cfg.resume = args.resume
     cfg = insert_and_check(cfg)
-    with _only_training(cfg.work_dir):
+    with _only_training(cfg.work_dir), _leave_group_after():
         print_training_start(cfg)
         runner = build_runner(cfg)
         with progress_bar(runner):
@@ -71,6 +73,20 @@ def _only_training(work_dir: str) -> Iterator[None]:
         raise OptionError(
             f'{busy}: wait for it to end, or choose another --work-dir.'
         ) from None
+
+
+@contextmanager
+def _leave_group_after() -> Iterator[None]:
+    """Leave the group of processes that a run joined, once it has ended well.
+
+    A process that exits as a member is now and then aborted, although all its work is
+    done: C++ ends it for a thread of gloo that still runs. After an error the group
+    stays: to leave it can mean to wait for the others, who wait for this one.
+    """
+    member_before = is_distributed()
+    yield
+    if is_distributed() and not member_before:
+        torch.distributed.destroy_process_group()
 
 
 def _read_config(args: argparse.Namespace) -> Config:
@@ -110,7 +126,8 @@ def test_main(argv: Sequence[str] | None = None) -> int:
             use_tta(cfg)
         if args.out:
             save_predictions(cfg, args.out)
-    build_runner(cfg).test()
+    with _leave_group_after():
+        build_runner(cfg).test()
     return 0
 
 

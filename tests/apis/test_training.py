@@ -2,6 +2,7 @@ import argparse
 import os
 
 import pytest
+import torch
 
 from mcdrl_common.file_lock import folder_lock
 from mcdrl_common.mask_format import MaskError
@@ -255,3 +256,60 @@ def test_options_and_configs_that_do_not_fit_are_one_message(
     assert message in printed
     assert 'Traceback' not in printed
     assert runners == []
+
+
+class _Joining:
+    """A runner that joins a group of processes, as a launcher's does."""
+
+    def __init__(self, folder, error=None):
+        self._join = f'file://{folder}/join'
+        self._error = error
+
+    def run(self):
+        torch.distributed.init_process_group(
+            'gloo', init_method=self._join, rank=0, world_size=1
+        )
+        if self._error is not None:
+            raise self._error
+
+    train = test = run
+
+
+@pytest.fixture
+def joining(monkeypatch, tmp_path):
+    """Commands whose runner joins a group, and then may fail."""
+
+    def set_up(error=None):
+        (tmp_path / 'stock.py').write_text('train_cfg = dict(max_iters=3)\n')
+        runner = _Joining(tmp_path, error)
+        monkeypatch.setattr(training, 'build_runner', lambda cfg: runner)
+
+    monkeypatch.setenv('LOCAL_RANK', '0')
+    monkeypatch.chdir(tmp_path)
+    yield set_up
+    if torch.distributed.is_initialized():
+        torch.distributed.destroy_process_group()
+
+
+@pytest.mark.parametrize('command', COMMANDS, ids=['train', 'test'])
+def test_a_run_that_ends_well_leaves_the_group_that_it_joined(joining, command):
+    joining()
+    assert training.main(command) == 0
+    assert not torch.distributed.is_initialized()
+
+
+def test_a_run_that_fails_waits_for_no_other_process(joining):
+    joining(KeyError('mDice'))
+    with pytest.raises(KeyError):
+        training.main(['train', 'stock.py'])
+    assert torch.distributed.is_initialized()
+
+
+def test_a_group_that_the_caller_joined_stays_joined(runners, tmp_path):
+    group = _Joining(tmp_path)
+    group.run()
+    try:
+        assert training.main(['test', 'stock.py', 'best.pth']) == 0
+        assert torch.distributed.is_initialized()
+    finally:
+        torch.distributed.destroy_process_group()
