@@ -95,6 +95,10 @@ COMMANDS: dict[str, Command] = {
         'mcdrl_lab.results.conformal_command',
         'a threshold that bounds what is missed at a new site',
     ),
+    'presence': Command(
+        'mcdrl_lab.results.presence_command',
+        'a confidence below which masks are left empty',
+    ),
     'report': Command(
         'mcdrl_lab.results.report_command',
         'one HTML page of a plan or a run',

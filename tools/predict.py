@@ -47,6 +47,12 @@ def parse_args() -> argparse.Namespace:
         'conformal/ and conformal.json',
     )
     parser.add_argument(
+        '--presence',
+        metavar='FILE',
+        help='threshold of python -m mcdrl_lab presence; masks that are empty where '
+        'the network is less sure are written to presence/ and presence.json',
+    )
+    parser.add_argument(
         '--max-pixels',
         type=int,
         help='largest image that is read, in pixels (default: 89 million)',

@@ -14,7 +14,7 @@ import numpy as np
 from mcdrl_lab.errors import ProtocolError
 from mcdrl_lab.plans.records import RunRecord, latest_records
 
-from .scores import done
+from .method_runs import method_runs
 
 RISKS = ('area', 'lesions')
 """Mean over a site's images of the share missed: of lesion area, or of lesions."""
@@ -113,25 +113,8 @@ def site_curves(
         ProtocolError: An unknown or ambiguous method, records of before risks were
             recorded, a site without any lesion, or no seed that is at every site.
     """
-    runs = [r for r in done(latest_records(records)) if r.selection == 'validation']
-    methods = sorted({r.method for r in runs})
-    if method is None and len(methods) == 1:
-        (method,) = methods
-    if method not in methods:
-        asked = 'which method is meant' if method is None else f'no method {method!r}'
-        raise ProtocolError(
-            f'{asked}: name one by --method; there are {", ".join(methods) or "none"}.'
-        )
-    own = [r for r in runs if r.method == method]
-    sites = tuple(sorted({r.held_out for r in own}))
-    by_site = {s: {r.seed for r in own if r.held_out == s} for s in sites}
-    seeds = tuple(sorted(set.intersection(*by_site.values())))
-    if not seeds:
-        raise ProtocolError(
-            f'{method}: no seed has finished at every site; finished are '
-            + ', '.join(f'{site} {sorted(found)}' for site, found in by_site.items())
-        )
-    parts = {(r.held_out, r.seed): _missed(r) for r in own if r.seed in seeds}
+    method, sites, seeds, own = method_runs(latest_records(records), method)
+    parts = {(r.held_out, r.seed): _missed(r) for r in own}
     grids = {tuple(part['thresholds']) for part in parts.values()}
     if len(grids) > 1:
         raise ProtocolError(

@@ -43,7 +43,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 @ends_in_one_line
 def run(args: argparse.Namespace) -> None:
     """Print the threshold, and write it where asked for."""
-    from mcdrl_common.conformal_file import check_replaceable, write_conformal
+    from mcdrl_common.threshold_file import CONFORMAL
 
     from .conformal import (
         controlling_threshold,
@@ -55,7 +55,7 @@ def run(args: argparse.Namespace) -> None:
 
     if args.out:
         try:
-            check_replaceable(args.out)
+            CONFORMAL.check_replaceable(args.out)
         except ValueError as error:
             raise ProtocolError(str(error)) from None
     found = site_curves(load_records(args.records), args.method, args.risk)
@@ -79,7 +79,7 @@ def run(args: argparse.Namespace) -> None:
     if others is None:
         print('\nOne site less cannot promise this level, so it was not tried.')
     if args.out:
-        write_conformal(
+        CONFORMAL.write(
             args.out,
             dict(
                 method=found.method,

@@ -37,7 +37,7 @@ class Explainer:
     Args:
         model: See :func:`~mcdrl_mmseg.apis.explanation.explain`.
         conformal: A threshold with a guarantee, whose mask is shown too; from
-            :func:`mcdrl_common.conformal_file.read_conformal`.
+            :data:`mcdrl_common.threshold_file.CONFORMAL`.
 
     Raises:
         ValueError: The model cannot be explained, or the threshold does not say what
@@ -104,7 +104,7 @@ def guarantee(conformal: dict) -> str:
     """What a threshold guarantees and assumes, in one sentence.
 
     Args:
-        conformal: From :func:`mcdrl_common.conformal_file.read_conformal`.
+        conformal: From :data:`mcdrl_common.threshold_file.CONFORMAL`.
 
     Raises:
         ValueError: It does not say what is missed, or at which sites that was seen.

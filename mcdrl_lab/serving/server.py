@@ -11,8 +11,8 @@ import socket
 import sys
 from pathlib import Path
 
-from mcdrl_common.conformal_file import read_conformal
 from mcdrl_common.printable import printable
+from mcdrl_common.threshold_file import CONFORMAL
 from mcdrl_mmseg.apis.checkpoint import CheckpointError, load_segmentor
 from mcdrl_mmseg.models.confounder_dictionary import DictionaryError
 
@@ -73,7 +73,7 @@ def serve(
     listener = listen(host, port)
     try:
         offered, skipped = load_examples(examples, max_bytes) if examples else ([], [])
-        threshold = read_conformal(conformal) if conformal else None
+        threshold = CONFORMAL.read(conformal) if conformal else None
         explainer = Explainer(load_segmentor(checkpoint, config, device), threshold)
     except _UNUSABLE as error:
         listener.close()

@@ -19,7 +19,7 @@ class ConformalMaskOutput(ImageOutput):
     Args:
         out: Folder of all results.
         classes: Names of the classes, the background first.
-        threshold: See :func:`mcdrl_common.conformal_file.read_conformal`.
+        threshold: See :data:`mcdrl_common.threshold_file.CONFORMAL`.
     """
 
     folder = 'conformal'
@@ -40,7 +40,7 @@ class ConformalOutput(JSONOutput):
     Args:
         out: Folder of all results.
         classes: Names of the classes, the background first.
-        conformal: From :func:`mcdrl_common.conformal_file.read_conformal`.
+        conformal: From :data:`mcdrl_common.threshold_file.CONFORMAL`.
     """
 
     file_name = 'conformal.json'

@@ -23,6 +23,7 @@ from .inferencer import MCDRLInferencer, Prediction
 from .inputs import InputFile, Inputs, Kind, count_images, find_inputs, read_images
 from .output_base import Frame, Output
 from .outputs import OUTPUTS
+from .presence_output import PresenceMaskOutput, PresenceOutput
 from .written_files import OutputError, check_targets
 
 
@@ -54,6 +55,7 @@ def predict_files(
     overwrite: bool = False,
     console: Console | None = None,
     conformal: dict | None = None,
+    presence: dict | None = None,
 ) -> Summary:
     """Segment files and write what is asked for.
 
@@ -70,7 +72,9 @@ def predict_files(
         overwrite: Replace results of an earlier run.
         console: Where the progress is shown; None shows none.
         conformal: A threshold with a guarantee, whose masks are written too; from
-            :func:`mcdrl_common.conformal_file.read_conformal`.
+            :data:`mcdrl_common.threshold_file.CONFORMAL`.
+        presence: A threshold below which masks are empty; these are written too. From
+            :data:`mcdrl_common.threshold_file.PRESENCE`.
 
     Returns:
         What was done.
@@ -93,6 +97,10 @@ def predict_files(
         threshold = conformal['threshold']
         outputs.append(ConformalMaskOutput(Path(out), classes, threshold))
         outputs.append(ConformalOutput(Path(out), classes, conformal))
+    if presence is not None:
+        threshold = presence['threshold']
+        outputs.append(PresenceMaskOutput(Path(out), classes, threshold))
+        outputs.append(PresenceOutput(Path(out), classes, presence))
     for output in outputs:
         output.use_model(inferencer.model)
     check_targets(

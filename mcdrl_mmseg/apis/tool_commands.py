@@ -10,8 +10,8 @@ from pathlib import Path
 from rich.console import Console
 from torch import nn
 
-from mcdrl_common.conformal_file import read_conformal
 from mcdrl_common.printable import printable
+from mcdrl_common.threshold_file import CONFORMAL, PRESENCE
 from mcdrl_mmseg.models import DictionaryError
 
 from .checkpoint import CheckpointError, load_segmentor
@@ -45,7 +45,8 @@ def predict(args: argparse.Namespace) -> int:
         The exit code: 1 if inputs were skipped.
     """
     # Before the model is built: a wrong file is told at once.
-    conformal = read_conformal(args.conformal) if args.conformal else None
+    conformal = CONFORMAL.read(args.conformal) if args.conformal else None
+    presence = PRESENCE.read(args.presence) if args.presence else None
     inferencer = MCDRLInferencer(
         args.config, args.checkpoint, device=args.device, show_progress=False
     )
@@ -59,6 +60,7 @@ def predict(args: argparse.Namespace) -> int:
         args.overwrite,
         Console(),
         conformal,
+        presence,
     )
     for video, (count, seconds) in summary.seconds.items():
         print(

@@ -1,4 +1,5 @@
 import errno
+import json
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from types import SimpleNamespace
@@ -95,6 +96,31 @@ def test_masks_at_a_conformal_threshold_are_written_beside_the_others(folder):
     assert mask.sum() == 255 * 24
     with pytest.raises(OutputError, match='conformal'):
         run(folder, 'in/0', save=['overlays'], conformal=promise)
+
+
+class UnsurePixels(BrightPixels):
+    """Gives them a probability of 0.75: a self_dice of 2 * 0.75 / 1.75."""
+
+    @staticmethod
+    def _one(image: np.ndarray) -> Prediction:
+        sure = BrightPixels._one(image)
+        return Prediction(sure.labels, 0.75 * sure.lesion_probability)
+
+
+@pytest.mark.parametrize(('threshold', 'kept'), [(0.85, True), (0.86, False)])
+def test_masks_that_are_empty_where_unsure_are_written_beside_the_others(
+    folder, threshold, kept
+):
+    presence = dict(threshold=threshold, loss=0.5)
+    options = dict(save=['masks'], presence=presence)
+    predict_files(UnsurePixels(), [str(folder / 'in/0')], folder / 'out', **options)
+    assert made(folder) == ['masks/a.png', 'presence.json', 'presence/a.png']
+    assert cv2.imread(str(folder / 'out/masks/a.png'), 0).any()
+    assert cv2.imread(str(folder / 'out/presence/a.png'), 0).any() == kept
+    (image,) = json.loads((folder / 'out/presence.json').read_text())['images']
+    assert image['emptied'] == (not kept)
+    with pytest.raises(OutputError, match='presence'):
+        run(folder, 'in/0', save=['overlays'], presence=presence)
 
 
 def test_a_video_is_timed_and_drawn_whole(folder):

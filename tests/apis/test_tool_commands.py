@@ -19,6 +19,7 @@ ARGUMENTS = Namespace(
     batch_size=1,
     overwrite=False,
     conformal=None,
+    presence=None,
 )
 
 

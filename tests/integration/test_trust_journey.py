@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import torch
 
-from mcdrl_common.conformal_file import write_conformal
+from mcdrl_common.threshold_file import CONFORMAL
 
 HELD_OUT = 'endosim_a'
 OTHERS = ['endosim_b', 'endosim_c', 'endosim_d', 'endosim_e']
@@ -50,7 +50,7 @@ def journey(new_bench, tmp_path_factory):
     # As python -m mcdrl_lab conformal writes it, whose records take a whole plan.
     threshold = bench.folder / 'threshold.json'
     promise = dict(threshold=0.05, level=0.3, risk='area', sites=OTHERS, seeds=[0])
-    write_conformal(threshold, promise)
+    CONFORMAL.write(threshold, promise)
     out = bench.folder / 'results'
     run(
         *('predict', sys.executable, tools / 'predict.py', calibrated, images),

@@ -19,6 +19,7 @@ from mcdrl_lab.results.invariance_tables import (
     read_invariance,
 )
 from mcdrl_lab.results.plots import save_figure
+from mcdrl_lab.results.presence import presence_scores, presence_table
 
 from . import evidence_blocks as blocks
 from .drawn_block import drawn_block, read_cells
@@ -61,6 +62,8 @@ class EvidencePage:
     - ``shift METHOD OTHER STRENGTH=RECORDS ...``: the effect against the shift;
     - ``drawn RECORDS TABLE``: Dice with and without a drawn condition, from the table
       ``TABLE.csv`` of what was drawn;
+    - ``presence RECORDS METHOD LOSS [SEED ...]``: a method without and with masks left
+      empty below a confidence, which costs at most LOSS points at the other sites;
     - ``invariance``, ``confounders METHOD``: from ``invariance.jsonl``;
     - ``runs RECORDS ...``: what there is, and what it took.
 
@@ -84,6 +87,7 @@ class EvidencePage:
             'sweep': self._sweep,
             'shift': self._shift,
             'drawn': self._drawn,
+            'presence': self._presence,
             'invariance': self._invariance,
             'confounders': self._confounders,
             'runs': self._runs,
@@ -206,6 +210,12 @@ class EvidencePage:
     def _drawn(self, arguments: list[str], _: bool) -> str:
         name, table = arguments
         return drawn_block(self._records(name), read_cells(self._file(f'{table}.csv')))
+
+    def _presence(self, arguments: list[str], _: bool) -> str:
+        name, method, loss, *seeds = arguments
+        chosen = [int(seed) for seed in seeds] or None
+        scores = presence_scores(self._records(name), method, chosen)
+        return presence_table(scores, float(loss))
 
     def _invariance(self, arguments: list[str], _: bool) -> str:
         return invariance_table(self._invariance_records(arguments))

@@ -16,9 +16,9 @@ import numpy as np
 import pytest
 import torch
 
-from mcdrl_common.conformal_file import write_conformal
 from mcdrl_common.site_reference import META_KEY as REFERENCE_KEY
 from mcdrl_common.site_reference import site_reference
+from mcdrl_common.threshold_file import CONFORMAL
 from mcdrl_mmseg.apis.checkpoint import load_segmentor
 from mcdrl_mmseg.apis.conformal_output import conformal_mask
 from mcdrl_mmseg.apis.explanation import explain, predict_at_gate
@@ -70,7 +70,7 @@ def trusted(checkpoint, tmp_path_factory, encode, pixels):
     content['meta'][REFERENCE_KEY] = reference(*checker.measure(first.copy()))
     torch.save(content, path)
     threshold = folder / 'threshold.json'
-    write_conformal(
+    CONFORMAL.write(
         threshold,
         dict(threshold=0.6, level=0.25, risk='area', sites=[*'abcde'], seeds=[0]),
     )

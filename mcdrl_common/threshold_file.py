@@ -1,0 +1,110 @@
+"""JSON files of a threshold, which the lab chooses and inference uses."""
+
+from __future__ import annotations
+
+import json
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+from .atomic_write import write_text
+from .json_files import read_json
+
+
+@dataclass(frozen=True)
+class ThresholdFile:
+    """A kind of such files.
+
+    Attributes:
+        kind: Stands in the file.
+        numbers: Keys whose values must lie in [0, 1], ``threshold`` among them.
+        name: What the threshold is, for messages.
+        command: Makes such a file.
+    """
+
+    kind: str
+    numbers: tuple[str, ...]
+    name: str
+    command: str
+
+    def check_replaceable(self, path: str | os.PathLike) -> None:
+        """Refuse to replace a file of another kind.
+
+        Args:
+            path: Where to write.
+
+        Raises:
+            ValueError: Something else is there.
+        """
+        path = Path(path)
+        if path.exists() and (_content(path) or {}).get('kind') != self.kind:
+            raise ValueError(
+                f'{path} is there and holds no {self.name}: name another file.'
+            )
+
+    def write(self, path: str | os.PathLike, content: dict) -> None:
+        """Write a threshold and where it comes from.
+
+        Args:
+            path: Target file.
+            content: What :attr:`numbers` names, and anything that JSON can hold.
+
+        Raises:
+            ValueError: See :meth:`check_replaceable`.
+        """
+        self.check_replaceable(path)
+        write_text(path, json.dumps({'kind': self.kind, **content}, indent=1) + '\n')
+
+    def read(self, path: str | os.PathLike) -> dict:
+        """Read a file of :meth:`write`.
+
+        Args:
+            path: The file.
+
+        Returns:
+            Its content; what :attr:`numbers` names are numbers in [0, 1].
+
+        Raises:
+            ValueError: It is not such a file.
+        """
+        path = Path(path)
+        content = _content(path) or {}
+        numbers = [content.get(name) for name in self.numbers]
+        if content.get('kind') != self.kind or not all(map(_is_share, numbers)):
+            raise ValueError(f'{path} holds no {self.name}: make it by {self.command}')
+        return content
+
+
+CONFORMAL = ThresholdFile(
+    kind='mcdrl.conformal_threshold',
+    numbers=('threshold', 'level'),
+    name='threshold with a guarantee',
+    command='python -m mcdrl_lab conformal RECORDS --level LEVEL --out FILE',
+)
+"""For the lesion probability of a pixel; beside it ``risk``, ``method``, ``sites`` and
+``seeds``."""
+
+PRESENCE = ThresholdFile(
+    kind='mcdrl.presence_threshold',
+    numbers=('threshold',),
+    name='threshold of presence',
+    command='python -m mcdrl_lab presence RECORDS --out FILE',
+)
+"""For an image's ``self_dice``; beside it ``loss``, ``method``, ``sites`` and
+``seeds``."""
+
+
+def _is_share(value: object) -> bool:
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return False
+    return 0 <= value <= 1
+
+
+def _content(path: Path) -> dict | None:
+    try:
+        content = read_json(path)
+        # Results repeat it, as strict JSON.
+        json.dumps(content, allow_nan=False)
+    except (OSError, ValueError, RecursionError):
+        return None
+    return content if isinstance(content, dict) else None

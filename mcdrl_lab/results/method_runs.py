@@ -1,0 +1,46 @@
+"""The runs of one method that make a complete leave-one-site-out study."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from mcdrl_lab.errors import ProtocolError
+from mcdrl_lab.plans.records import RunRecord
+
+from .scores import done
+
+
+def method_runs(
+    records: Iterable[RunRecord], method: str | None = None
+) -> tuple[str, tuple[str, ...], tuple[int, ...], list[RunRecord]]:
+    """Runs of one method whose seeds finished at every site.
+
+    Args:
+        records: Run records of leave-one-site-out.
+        method: Name of the method; None takes the only one.
+
+    Returns:
+        The method, its held-out sites in alphabetical order, the seeds, and their runs.
+
+    Raises:
+        ProtocolError: An unknown or ambiguous method, or no seed that is at every site.
+    """
+    runs = [r for r in done(records) if r.selection == 'validation']
+    methods = sorted({r.method for r in runs})
+    if method is None and len(methods) == 1:
+        (method,) = methods
+    if method not in methods:
+        asked = 'which method is meant' if method is None else f'no method {method!r}'
+        raise ProtocolError(
+            f'{asked}: name one by --method; there are {", ".join(methods) or "none"}.'
+        )
+    own = [r for r in runs if r.method == method]
+    sites = tuple(sorted({r.held_out for r in own}))
+    by_site = {s: {r.seed for r in own if r.held_out == s} for s in sites}
+    seeds = tuple(sorted(set.intersection(*by_site.values())))
+    if not seeds:
+        raise ProtocolError(
+            f'{method}: no seed has finished at every site; finished are '
+            + ', '.join(f'{site} {sorted(found)}' for site, found in by_site.items())
+        )
+    return method, sites, seeds, [r for r in own if r.seed in seeds]

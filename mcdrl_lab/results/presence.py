@@ -1,0 +1,190 @@
+"""The confidence below which a mask is left empty, chosen on sites never trained on.
+
+A network that has hardly seen an image without a lesion marks something in almost every
+one, but is less sure of it. The measure is ``self_dice``: the Dice that the network
+expects of its own mask.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable
+from dataclasses import astuple, dataclass
+
+import numpy as np
+import pandas as pd
+
+from mcdrl_lab.errors import ProtocolError
+from mcdrl_lab.plans.records import RunRecord, latest_records
+
+from .method_runs import method_runs
+from .text_cells import markdown, number
+
+THRESHOLDS = tuple(step / 100 for step in range(101))
+_ROUNDING = 1e-9
+_COLUMNS = ['site', 'seed', 'has_lesion', 'dice', 'false_positive', 'self_dice']
+
+
+@dataclass(frozen=True)
+class PresenceScores:
+    """A method's images at the sites that it never trained on.
+
+    Attributes:
+        method: Name of the method.
+        sites: Held-out sites, in alphabetical order.
+        seeds: Seeds that finished at every site.
+        images: A row an image and seed: site, seed, has_lesion, dice (NaN without a
+            lesion), false_positive (NaN with one) and self_dice, fractions.
+    """
+
+    method: str
+    sites: tuple[str, ...]
+    seeds: tuple[int, ...]
+    images: pd.DataFrame
+
+
+@dataclass(frozen=True)
+class SiteResult:
+    """Scores at one site, means over its images and the seeds, in per cent.
+
+    Attributes:
+        dice: Over images with a lesion.
+        dice_all: Over all images; an empty mask of one without lesion counts 100.
+        false_positive: Lesion-free images that are called diseased; NaN without any.
+        missed: Images with a lesion whose mask overlaps with none of it.
+    """
+
+    dice: float
+    dice_all: float
+    false_positive: float
+    missed: float
+
+
+def presence_scores(
+    records: Iterable[RunRecord],
+    method: str | None = None,
+    seeds: Collection[int] | None = None,
+) -> PresenceScores:
+    """Gather what choosing a threshold needs.
+
+    Args:
+        records: Run records of leave-one-site-out.
+        method: Name of the method; None takes the only one.
+        seeds: These only; None takes all.
+
+    Returns:
+        Scores of the seeds that finished at every site.
+
+    Raises:
+        ProtocolError: An unknown or ambiguous method, no seed that is at every site, or
+            records of before ``self_dice`` was recorded.
+    """
+    chosen = [r for r in latest_records(records) if seeds is None or r.seed in seeds]
+    method, sites, seeds, runs = method_runs(chosen, method)
+    rows = []
+    for run in runs:
+        for image in run.images:
+            if image.get('self_dice') is None:
+                raise ProtocolError(
+                    f'{run.method}, {run.held_out}, seed {run.seed}: the record lacks '
+                    f'the self_dice of {image["image"]}. It is of a version before '
+                    'SiteLesionMetric recorded that, or the image had no probability. '
+                    'Run the plan again into a new folder, or name other --seeds.'
+                )
+            false = None if image['has_lesion'] else image.get('false_positive')
+            dice = image['dice'] if image['has_lesion'] else None
+            row = (image['has_lesion'], dice, false, image['self_dice'])
+            rows.append((run.held_out, run.seed, *row))
+    frame = pd.DataFrame(rows, columns=_COLUMNS)
+    numbers = ['dice', 'false_positive', 'self_dice']
+    return PresenceScores(
+        method, sites, seeds, frame.astype(dict.fromkeys(numbers, float))
+    )
+
+
+def lost_dice(images: pd.DataFrame) -> np.ndarray:
+    """Dice that each of :data:`THRESHOLDS` costs.
+
+    Args:
+        images: Of :class:`PresenceScores`, of some of its sites.
+
+    Returns:
+        (thresholds,) in points: the mean over sites of the mean over images with a
+        lesion. It does not fall as the threshold rises.
+    """
+    lesions = images[images.has_lesion]
+    empty = lesions.self_dice.to_numpy()[:, None] < np.asarray(THRESHOLDS)
+    lost = pd.DataFrame(empty * lesions.dice.to_numpy()[:, None], index=lesions.site)
+    return 100 * lost.groupby(level=0).mean().mean().to_numpy()
+
+
+def presence_threshold(images: pd.DataFrame, loss: float) -> float:
+    """The largest threshold that costs at most so much Dice.
+
+    Args:
+        images: Of :class:`PresenceScores`, of some of its sites.
+        loss: Points of Dice over images with a lesion, at least 0.
+
+    Returns:
+        One of :data:`THRESHOLDS`: masks of a lower ``self_dice`` are left empty.
+
+    Raises:
+        ProtocolError: The loss is negative, or there is no image with a lesion.
+    """
+    if not loss >= 0:
+        raise ProtocolError(f'loss {loss} must be a number of points, at least 0.')
+    if not images.has_lesion.any():
+        raise ProtocolError('no image with a lesion to choose a threshold from.')
+    return THRESHOLDS[np.flatnonzero(lost_dice(images) <= loss + _ROUNDING)[-1]]
+
+
+def site_result(images: pd.DataFrame, threshold: float = 0.0) -> SiteResult:
+    """Scores if masks of too low a ``self_dice`` are left empty.
+
+    Args:
+        images: Of :class:`PresenceScores`, of one site.
+        threshold: One of :data:`THRESHOLDS`; 0 leaves all masks.
+    """
+    kept = (images.self_dice >= threshold).astype(float)
+    lesions = images.has_lesion
+    dice = (images.dice * kept)[lesions]
+    false = (images.false_positive * kept)[~lesions]
+    every = pd.concat([dice, 1 - false])
+    means = [part.mean() for part in (dice, every, false, dice == 0)]
+    return SiteResult(*(100 * float(mean) for mean in means))
+
+
+def held_out_results(
+    scores: PresenceScores, loss: float
+) -> dict[str, tuple[float, SiteResult]]:
+    """What the rule would have done at each site, had it been the new one.
+
+    Args:
+        scores: Of at least two sites.
+        loss: As for :func:`presence_threshold`.
+
+    Returns:
+        Site -> the threshold chosen from the others, and the scores with it.
+    """
+    found = {}
+    for site in scores.sites:
+        here = scores.images.site == site
+        threshold = presence_threshold(scores.images[~here], loss)
+        found[site] = threshold, site_result(scores.images[here], threshold)
+    return found
+
+
+def presence_table(scores: PresenceScores, loss: float) -> str:
+    """Scores without the rule and with it, as Markdown; each site as the new one.
+
+    Args:
+        scores: Of at least two sites.
+        loss: As for :func:`presence_threshold`.
+    """
+    names = ('Dice', 'all images', 'false positives', 'missed')
+    rows = {}
+    for site, (threshold, after) in held_out_results(scores, loss).items():
+        before = site_result(scores.images[scores.images.site == site])
+        pairs = zip(map(number, astuple(before)), map(number, astuple(after)))
+        cells = [a if a == b else f'{a} → {b}' for a, b in pairs]
+        rows[site] = {'threshold': f'{threshold:.2f}', **dict(zip(names, cells))}
+    return markdown(pd.DataFrame(rows).T.rename_axis(scores.method))

@@ -1,0 +1,78 @@
+"""Choose from leave-one-site-out records below which confidence masks are left empty.
+
+The largest threshold that costs at most so many points of Dice at the sites of the
+records, in the mean. Networks that have hardly seen an image without a lesion mark
+something in almost every one, but are less sure of it. Nothing is promised for a new
+site: the table says what the rule would have done at each of these.
+"""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from mcdrl_lab.errors import ProtocolError, ends_in_one_line
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments of the command."""
+    parser.epilog = (
+        'Example: python -m mcdrl_lab presence work_dirs/loso/records.jsonl '
+        '--method mcdrl --loss 0.5'
+    )
+    parser.add_argument('records', type=Path, help='records.jsonl, or its folder')
+    parser.add_argument(
+        '--loss',
+        type=float,
+        default=0.5,
+        help='points of Dice over images with a lesion that it may cost (default: 0.5)',
+    )
+    parser.add_argument('--method', help='name of the method, if there are several')
+    parser.add_argument(
+        '--seeds',
+        type=int,
+        nargs='+',
+        metavar='SEED',
+        help='these only; default: all that finished at every site',
+    )
+    parser.add_argument(
+        '--out', type=Path, help='JSON file for tools/predict.py --presence'
+    )
+
+
+@ends_in_one_line
+def run(args: argparse.Namespace) -> None:
+    """Print what the rule does, and write the threshold where asked for."""
+    from mcdrl_common.threshold_file import PRESENCE
+
+    from .plan_records import load_records
+    from .presence import presence_scores, presence_table, presence_threshold
+
+    if args.out:
+        try:
+            PRESENCE.check_replaceable(args.out)
+        except ValueError as error:
+            raise ProtocolError(str(error)) from None
+    scores = presence_scores(load_records(args.records), args.method, args.seeds)
+    threshold = presence_threshold(scores.images, args.loss)
+    seeds = ', '.join(map(str, scores.seeds))
+    print(
+        f'{scores.method}: masks with a self_dice below {threshold:g} are left empty; '
+        f'this costs at most {args.loss:g} points of Dice at these '
+        f'{len(scores.sites)} sites, in the mean (seeds {seeds})\n'
+    )
+    if len(scores.sites) > 1:
+        print('Each site as the new one, its threshold chosen from the others:\n')
+        print(presence_table(scores, args.loss))
+    if args.out:
+        PRESENCE.write(
+            args.out,
+            dict(
+                method=scores.method,
+                loss=args.loss,
+                threshold=threshold,
+                sites=list(scores.sites),
+                seeds=list(scores.seeds),
+            ),
+        )
+        print(args.out)

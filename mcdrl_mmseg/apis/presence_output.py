@@ -1,0 +1,81 @@
+"""Masks that are empty where a network is not sure of its own."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from mcdrl_common.own_confidence import own_confidence
+
+from .inferencer import Prediction
+from .output_base import Frame, JSONOutput
+from .outputs import MaskOutput
+
+
+class PresenceMaskOutput(MaskOutput):
+    """``presence/NAME.png``: as ``masks/``, but empty below a threshold.
+
+    Args:
+        out: Folder of all results.
+        classes: Names of the classes, the background first.
+        threshold: See :data:`mcdrl_common.threshold_file.PRESENCE`.
+    """
+
+    folder = 'presence'
+
+    def __init__(self, out: Path, classes: Sequence[str], threshold: float) -> None:
+        super().__init__(out, classes)
+        self.threshold = threshold
+
+    def picture(self, frame: Frame, prediction: Prediction) -> np.ndarray:
+        """(H, W) uint8."""
+        mask = super().picture(frame, prediction)
+        if expected_dice(prediction) < self.threshold:
+            return np.zeros_like(mask)
+        return mask
+
+
+class PresenceOutput(JSONOutput):
+    """``presence.json``: how sure the network is of each mask, and which are empty.
+
+    Args:
+        out: Folder of all results.
+        classes: Names of the classes, the background first.
+        presence: From :data:`mcdrl_common.threshold_file.PRESENCE`.
+    """
+
+    file_name = 'presence.json'
+
+    def __init__(self, out: Path, classes: Sequence[str], presence: dict) -> None:
+        super().__init__(out, classes)
+        self.presence = presence
+
+    def add(self, frame: Frame, prediction: Prediction) -> None:
+        """Note one image."""
+        own = expected_dice(prediction)
+        marked = bool(prediction.labels.any())
+        self._note_image(frame).update(
+            self_dice=round(own, 4),
+            lesion=marked and own >= self.presence['threshold'],
+            emptied=marked and own < self.presence['threshold'],
+        )
+
+    def document(self) -> dict:
+        """The threshold, and images with how sure the network is."""
+        return dict(presence=self.presence, images=self.images)
+
+
+def expected_dice(prediction: Prediction) -> float:
+    """The Dice that a network expects of its mask, before calibration.
+
+    Args:
+        prediction: Of one image.
+
+    Returns:
+        ``self_dice`` of :func:`~mcdrl_common.own_confidence.own_confidence`.
+    """
+    own = prediction.network_probability
+    probability = prediction.lesion_probability if own is None else own
+    return own_confidence(probability, prediction.labels > 0)['self_dice'] or 0.0
