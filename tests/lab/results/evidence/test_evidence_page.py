@@ -157,6 +157,8 @@ def test_settings_get_their_cost_from_the_file_of_latencies(write_page):
         ('<!-- evidence: compare sim c -->\n<!-- /evidence -->', 'no finished run of'),
         ('<!-- evidence: shift a b sim -->\n<!-- /evidence -->', 'wrong or missing'),
         ('<!-- evidence: draws 1=sim -->\n<!-- /evidence -->', 'wrong or missing'),
+        ('<!-- evidence: presence sim a -->\n<!-- /evidence -->', 'wrong or missing'),
+        ('<!-- evidence: presence sim a 1 -->\n<!-- /evidence -->', 'self_dice'),
         ('<!-- evidence: draws a -->\n<!-- /evidence -->', 'wrong or missing'),
     ],
 )
@@ -172,7 +174,7 @@ def test_a_page_of_another_encoding_is_named(write_page):
         page.render()
 
 
-@pytest.mark.parametrize('name', ['', '_endosim', '_tiny_clip'])
+@pytest.mark.parametrize('name', ['', '_endosim', '_real_sites', '_tiny_clip'])
 def test_the_committed_pages_are_what_the_committed_records_give(name):
     page = EvidencePage(DOCS / f'evidence{name}.md')
     text = page.path.read_text(encoding='utf-8')
