@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import partial
+from typing import Any
 
 import numpy as np
 import torch
@@ -12,6 +13,10 @@ from mmengine.dist import broadcast_object_list, get_rank
 from mmengine.hooks import Hook
 from mmengine.runner import Runner
 from mmseg.registry import HOOKS
+from torch.utils.data import get_worker_info
+
+# Where data sets, their wrappers and transforms keep what draws.
+_HOLDERS = ('datasets', 'dataset', 'pipeline', 'transforms', 'aug')
 
 
 def epoch_seed(seed: int, epoch: int, iteration: int, rank: int, stream: int) -> int:
@@ -32,10 +37,37 @@ def epoch_seed(seed: int, epoch: int, iteration: int, rank: int, stream: int) ->
     return int(sequence.generate_state(1)[0])
 
 
-def _seed_all(seed: int) -> None:
+def _seed_all(seed: int, dataset: Any) -> None:
     random.seed(seed)
     np.random.seed(seed)
     torch.manual_seed(seed)
+    for index, step in enumerate(_steps_with_generators(dataset)):
+        state = np.random.SeedSequence((seed, index)).generate_state(2)
+        # One generator for all that the step is made of: by set_random_seed() each
+        # transform of albumentations gets one of its own with the same numbers, and
+        # a flip to the side is always one upside down, too.
+        step.set_random_state(
+            np.random.default_rng(int(state[0])), random.Random(int(state[1]))
+        )
+
+
+def _steps_with_generators(holder: Any) -> Iterator[Any]:
+    """Steps that do not draw from the generators of Python, NumPy or torch.
+
+    These are albumentations' from 1.4.21 on, and so ``Albu``: their generators are made
+    with the data set, and each data worker, of each epoch, begins with a copy.
+
+    Args:
+        holder: A data set, a wrapper of some, or transforms.
+    """
+    if callable(getattr(holder, 'set_random_state', None)):
+        yield holder
+    elif isinstance(holder, list | tuple):
+        for item in holder:
+            yield from _steps_with_generators(item)
+    else:
+        for name in _HOLDERS:
+            yield from _steps_with_generators(getattr(holder, name, ()))
 
 
 def _seed_worker(
@@ -45,12 +77,13 @@ def _seed_worker(
 ) -> None:
     if init_fn is not None:
         init_fn(worker_id)
-    _seed_all(seed_of(stream=1 + worker_id))
+    info = get_worker_info()
+    _seed_all(seed_of(stream=1 + worker_id), info.dataset if info else None)
 
 
 @HOOKS.register_module()
 class EpochSeedHook(Hook):
-    """Seed Python, NumPy and torch at the start of every training epoch.
+    """Seed Python, NumPy, torch and ``Albu`` at the start of every training epoch.
 
     MMEngine stores no random state in its checkpoints: dropout, sampled confounders
     and augmentations of a resumed run would start over from the run's first numbers.
@@ -91,7 +124,7 @@ class EpochSeedHook(Hook):
     def before_train_epoch(self, runner: Runner) -> None:
         """Seed this process, and the workers that the epoch will start."""
         seed_of = partial(epoch_seed, self._seed, runner.epoch, runner.iter, get_rank())
-        _seed_all(seed_of(stream=0))
+        _seed_all(seed_of(stream=0), runner.train_dataloader.dataset)
         runner.train_dataloader.worker_init_fn = partial(
             _seed_worker, init_fn=self._init_fn, seed_of=seed_of
         )

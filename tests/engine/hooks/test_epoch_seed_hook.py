@@ -8,10 +8,10 @@ import torch
 from mmengine.dataset import DefaultSampler
 from mmengine.model import BaseModel
 from torch import nn
-from torch.utils.data import DataLoader, Dataset
+from torch.utils.data import ConcatDataset, DataLoader, Dataset
 
 from mcdrl_mmseg.engine.hooks import EpochSeedHook
-from mcdrl_mmseg.engine.hooks.epoch_seed_hook import epoch_seed
+from mcdrl_mmseg.engine.hooks.epoch_seed_hook import _seed_all, epoch_seed
 
 
 class Draws(Dataset):
@@ -25,6 +25,39 @@ class Draws(Dataset):
         return torch.tensor([index, *draws])
 
 
+class Composition:
+    """Draws as a composition of albumentations 2 does, from generators of its own."""
+
+    def __init__(self):
+        self.generator, self.python_generator = (
+            np.random.default_rng(1),
+            random.Random(1),
+        )
+
+    def set_random_state(self, random_generator, py_random):
+        self.generator, self.python_generator = random_generator, py_random
+
+    def draws(self):
+        return self.generator.random(), self.python_generator.random()
+
+
+class StepsOfTheirOwn(Draws):
+    """Samples drawn by two ``Albu``, one of them within another step."""
+
+    def __init__(self):
+        first, second = (
+            SimpleNamespace(transforms=[dict(type='HorizontalFlip')], aug=Composition())
+            for _ in range(2)
+        )
+        choice = SimpleNamespace(transforms=[SimpleNamespace(transforms=[second])])
+        self.steps = first.aug, second.aug
+        self.pipeline = SimpleNamespace(transforms=[first, choice])
+
+    def __getitem__(self, index):
+        draws = [value for step in self.steps for value in step.draws()]
+        return torch.tensor([index, *draws], dtype=torch.float64)
+
+
 @pytest.fixture(autouse=True)
 def _keep_random_states():
     states = random.getstate(), np.random.get_state(), torch.get_rng_state()
@@ -34,8 +67,8 @@ def _keep_random_states():
     torch.set_rng_state(states[2])
 
 
-def make_runner(seed=3, num_workers=0, persistent=False):
-    data = Draws()
+def make_runner(seed=3, num_workers=0, persistent=False, data=None):
+    data = data or Draws()
     loader = DataLoader(
         data,
         batch_size=2,
@@ -81,6 +114,33 @@ def test_epochs_and_seeds_draw_differently(num_workers):
 def test_workers_of_an_epoch_draw_differently():
     (drawn,) = epochs(make_runner(num_workers=2), [0])
     assert len(set(drawn[:, 1:].flatten().tolist())) == 12
+
+
+@pytest.mark.parametrize('num_workers', [0, 2])
+@pytest.mark.parametrize('wrapped', [False, True])
+def test_steps_with_generators_of_their_own_are_seeded_as_the_others(
+    num_workers, wrapped
+):
+    def runner():
+        data = StepsOfTheirOwn()
+        data = ConcatDataset([data]) if wrapped else data
+        return make_runner(num_workers=num_workers, data=data)
+
+    unbroken = epochs(runner(), [0, 1])
+    (resumed,) = epochs(runner(), [1])
+    assert torch.equal(resumed, unbroken[1])
+    # Of two epochs, four images, two steps and two generators no two draw alike.
+    assert len(set(torch.cat(unbroken)[:, 1:].flatten().tolist())) == 32
+
+
+def test_albumentations_flips_independently_once_seeded():
+    albumentations = pytest.importorskip('albumentations', minversion='1.4.21')
+    flips = [albumentations.HorizontalFlip(p=0.5), albumentations.VerticalFlip(p=0.5)]
+    data = SimpleNamespace(aug=albumentations.Compose(flips))
+    _seed_all(5, data)
+    image = np.arange(12, dtype=np.uint8).reshape(2, 2, 3)
+    seen = {int(data.aug(image=image)['image'][0, 0, 0]) for _ in range(50)}
+    assert seen == {0, 3, 6, 9}
 
 
 def test_order_of_the_images_follows_the_runs_seed():
