@@ -1,3 +1,4 @@
+import base64
 import os
 
 import cv2
@@ -9,6 +10,7 @@ from PIL import Image
 from torch.testing import assert_close
 
 from mcdrl_common.image_files import set_pixel_limit
+from mcdrl_common.mask_files import read_mask_pixels
 from mcdrl_mmseg.apis import ImageError
 from mcdrl_mmseg.apis.image_pipeline import (
     as_image,
@@ -56,6 +58,23 @@ def test_sixteen_bits_that_hold_twelve_are_not_taken_for_black(
         read_image(path)
     cv2.imwrite(str(path), np.zeros((4, 5, channels), np.uint16))
     assert (read_image(path) == 0).all()
+
+
+# 8 x 8 pixels of 4095, 12 bits; Pillow reads 65520, the values times 16.
+JPEG_2000_OF_12_BITS = (
+    'AAAADGpQICANCocKAAAAFGZ0eXBqcDIgAAAAAGpwMiAAAAAtanAyaAAAABZpaGRyAAAACAAAAAgAAQ'
+    'sHAAAAAAAPY29scgEAAAAAABEAAACIanAyY/9P/1EAKQAAAAAACAAAAAgAAAAAAAAAAAAAAAgAAAAI'
+    'AAAAAAAAAAAAAQsBAf9SAAwAAAABAAAEBAAB/1wABEBg/2QAJQABQ3JlYXRlZCBieSBPcGVuSlBFRy'
+    'B2ZXJzaW9uIDIuNS40/5AACgAAAAAAFgAB/5PP5BQUAFyvh//Z'
+)
+
+
+def test_jpeg_2000_of_12_bits_has_the_values_of_the_file(tmp_path):
+    path = tmp_path / 'scan.jp2'
+    path.write_bytes(base64.b64decode(JPEG_2000_OF_12_BITS))
+    with pytest.raises(ImageError, match=r'scan\.jp2.*4095, uses 12'):
+        read_image(path)
+    assert (read_mask_pixels(path) == 4095).all()
 
 
 @pytest.mark.reliability('silent', 'an image of several pages or frames')
