@@ -51,7 +51,7 @@ def _seed_all(seed: int, dataset: Any) -> None:
         )
 
 
-def _steps_with_generators(holder: Any) -> Iterator[Any]:
+def _steps_with_generators(holder: Any, within: tuple[int, ...] = ()) -> Iterator[Any]:
     """Steps that do not draw from the generators of Python, NumPy or torch.
 
     These are albumentations' from 1.4.21 on, and so ``Albu``: their generators are made
@@ -59,15 +59,19 @@ def _steps_with_generators(holder: Any) -> Iterator[Any]:
 
     Args:
         holder: A data set, a wrapper of some, or transforms.
+        within: What holds it; a step that mixes images may hold its data set.
     """
+    if id(holder) in within:
+        return
+    within = (*within, id(holder))
     if callable(getattr(holder, 'set_random_state', None)):
         yield holder
     elif isinstance(holder, list | tuple):
         for item in holder:
-            yield from _steps_with_generators(item)
+            yield from _steps_with_generators(item, within)
     else:
         for name in _HOLDERS:
-            yield from _steps_with_generators(getattr(holder, name, ()))
+            yield from _steps_with_generators(getattr(holder, name, None), within)
 
 
 def _seed_worker(

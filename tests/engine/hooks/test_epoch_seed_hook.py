@@ -51,7 +51,8 @@ class StepsOfTheirOwn(Draws):
         )
         choice = SimpleNamespace(transforms=[SimpleNamespace(transforms=[second])])
         self.steps = first.aug, second.aug
-        self.pipeline = SimpleNamespace(transforms=[first, choice])
+        mixing = SimpleNamespace(dataset=self)
+        self.pipeline = SimpleNamespace(transforms=[first, choice, mixing])
 
     def __getitem__(self, index):
         draws = [value for step in self.steps for value in step.draws()]
