@@ -1,5 +1,7 @@
 """Pixels of one image by lesion probability, truth, and nearness to an outline."""
 
+import math
+
 import cv2
 import numpy as np
 import torch
@@ -53,10 +55,24 @@ def near_outline(foreground: np.ndarray) -> np.ndarray:
     if foreground.all() or not foreground.any():
         return near
     width = max(1.0, tolerance_in_pixels(BORDER_WIDTH, *foreground.shape))
-    for kind in (foreground, ~foreground):
+    window = _around(foreground, math.floor(width) + 1)
+    part = foreground[window]
+    for kind in (part, ~part):
         # Distance of each pixel of this kind to the nearest one of the other.
         distance = cv2.distanceTransform(
             kind.astype(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_PRECISE
         )
-        near |= kind & (distance <= width)
+        near[window] |= kind & (distance <= width)
     return near
+
+
+def _around(foreground: np.ndarray, margin: int) -> tuple[slice, slice]:
+    """The rectangle of the lesions with a margin, as far as the image goes.
+
+    Beyond it nothing is near a lesion, and from within the nearest healthy pixel lies
+    in it too: it costs as much as the lesions' part of the image.
+    """
+    rows, columns = (np.flatnonzero(foreground.any(axis=axis)) for axis in (1, 0))
+    top, left = (max(int(found[0]) - margin, 0) for found in (rows, columns))
+    bottom, right = (int(found[-1]) + margin + 1 for found in (rows, columns))
+    return slice(top, bottom), slice(left, right)

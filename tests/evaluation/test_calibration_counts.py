@@ -1,4 +1,6 @@
+import cv2
 import numpy as np
+import pytest
 import torch
 
 from mcdrl_mmseg.evaluation.calibration_counts import (
@@ -37,3 +39,29 @@ def test_single_pixel_is_all_border_with_its_neighbours():
 def test_empty_and_full_masks_have_no_border():
     assert not near_outline(np.zeros((9, 9), bool)).any()
     assert not near_outline(np.ones((9, 9), bool)).any()
+
+
+@pytest.mark.parametrize(
+    ('rows', 'columns'),
+    [
+        (slice(60, 90), slice(100, 180)),
+        (slice(0, 30), slice(0, 40)),
+        (slice(95, 120), slice(0, 200)),
+        (slice(0, 119), slice(1, 200)),
+        (slice(117, 118), slice(197, 198)),
+    ],
+    ids=['inside', 'in a corner', 'along a side', 'all but a seam', 'a dot'],
+)
+def test_border_is_that_of_distances_over_the_whole_image(rows, columns):
+    lesion = np.zeros((120, 200), bool)
+    ragged = np.random.default_rng(0).random(lesion.shape) < 0.9
+    lesion[rows, columns] = ragged[rows, columns]
+    lesion[rows.start, columns.start] = True
+    width = 0.01 * np.hypot(120, 200)
+    expected = np.zeros_like(lesion)
+    for kind in (lesion, ~lesion):
+        distance = cv2.distanceTransform(
+            kind.astype(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_PRECISE
+        )
+        expected |= kind & (distance <= width)
+    np.testing.assert_array_equal(near_outline(lesion), expected)
