@@ -19,6 +19,7 @@ from mmengine.dist import is_distributed
 
 from mcdrl_common.file_lock import FolderBusyError
 from mcdrl_common.training_arguments import test_parser, train_parser
+from mcdrl_mmseg.engine.pixel_accuracy import quick_pixel_accuracy
 from mcdrl_mmseg.engine.training_lock import only_training
 
 from .console import print_training_start, progress_bar
@@ -51,7 +52,7 @@ def train_main(argv: Sequence[str] | None = None) -> int:
     with _only_training(cfg.work_dir), _leave_group_after():
         print_training_start(cfg)
         runner = build_runner(cfg)
-        with progress_bar(runner):
+        with progress_bar(runner), quick_pixel_accuracy():
             runner.train()
     return 0
 

@@ -3,6 +3,8 @@ import os
 
 import pytest
 import torch
+from mmseg.models.decode_heads import decode_head
+from mmseg.models.losses import accuracy
 
 from mcdrl_common.file_lock import folder_lock
 from mcdrl_common.mask_format import MaskError
@@ -127,6 +129,18 @@ def test_train_is_given_the_options_of_the_command_line(runners):
     assert runner.called == ['train']
     assert (runner.cfg.resume, runner.cfg.train_cfg.max_iters) == (True, 5)
     assert runner.cfg.work_dir == os.path.join('work_dirs', 'stock')
+
+
+def test_heads_log_their_accuracy_quickly_while_a_training_goes_on(
+    runners, monkeypatch
+):
+    found = []
+    monkeypatch.setattr(
+        _Runner, 'train', lambda self: found.append(decode_head.accuracy)
+    )
+    assert training.main(['train', 'stock.py']) == 0
+    assert found != [accuracy]
+    assert decode_head.accuracy is accuracy
 
 
 def test_test_loads_the_checkpoint_that_is_named(runners):

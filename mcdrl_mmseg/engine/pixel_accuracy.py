@@ -1,0 +1,66 @@
+"""The accuracy that MMSegmentation's heads log at each step, in a tenth of the time."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+from mmseg.models.decode_heads import decode_head
+from torch import Tensor
+
+# As in mmseg's: no division by zero where everything is ignored.
+_EPS = torch.finfo(torch.float32).eps
+
+
+@contextmanager
+def quick_pixel_accuracy() -> Iterator[None]:
+    """Let heads log their accuracy by :func:`pixel_accuracy` in the block.
+
+    mmseg's picks the pixels that count, which on a CPU takes as long as a small head
+    with its gradient. Heads find it in their module, and no config can name another:
+    for the time of a training that name stands for the quick one. Losses and weights do
+    not depend on it.
+    """
+    stock = decode_head.accuracy
+
+    def quick(pred: Tensor, target: Tensor, *args: Any, **kwargs: Any) -> Any:
+        if args or set(kwargs) != {'ignore_index'} or pred.shape[1] < 2:
+            return stock(pred, target, *args, **kwargs)
+        return pixel_accuracy(pred, target, kwargs['ignore_index'])
+
+    decode_head.accuracy = quick
+    try:
+        yield
+    finally:
+        decode_head.accuracy = stock
+
+
+def pixel_accuracy(logits: Tensor, labels: Tensor, ignore_index: int) -> Tensor:
+    """Share of the pixels whose class has the highest logit, in per cent.
+
+    Equal to mmseg's ``accuracy``, but for pixels of which two classes have the same
+    logit: which of them counts as the higher one may be another choice.
+
+    Args:
+        logits: (B, C, ...), C at least 2.
+        labels: (B, ...) classes from 0 to C - 1, or ``ignore_index``.
+        ignore_index: Label of pixels that do not count.
+
+    Returns:
+        (1,), float32.
+    """
+    counts = labels != ignore_index
+    right = _has_highest_logit(logits.detach(), labels) & counts
+    # No number is read here: a GPU goes on.
+    found, total = (part.sum().to(torch.float32) + _EPS for part in (right, counts))
+    return (found * (100.0 / total)).reshape(1)
+
+
+def _has_highest_logit(logits: Tensor, labels: Tensor) -> Tensor:
+    """Whether a pixel's label has the highest logit, (B, ...) bool."""
+    if logits.shape[1] == 2:
+        return (logits[:, 1] > logits[:, 0]) == (labels == 1)
+    known = labels.clamp(0, logits.shape[1] - 1).unsqueeze(1)
+    return (logits.gather(1, known) == logits.amax(1, keepdim=True)).squeeze(1)
