@@ -1,8 +1,10 @@
 """A toy trained by MMEngine's runner, ended and damaged in many ways."""
 
 import errno
+import math
 import os
 import shutil
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -11,6 +13,7 @@ from mmengine.hooks import Hook
 from mcdrl_common.file_lock import FolderBusyError, folder_lock
 from mcdrl_common.whole_checkpoint import is_whole
 from mcdrl_mmseg.engine import training_lock
+from mcdrl_mmseg.engine.hooks import AtomicCheckpointHook
 
 
 class Killed(Exception):
@@ -325,6 +328,21 @@ def test_weights_that_are_not_finite_are_never_saved(
     for path in folder.glob('*.pth'):
         state = torch.load(path, weights_only=False)['state_dict']
         assert all(weight.isfinite().all() for weight in state.values())
+
+
+def test_weights_whose_sum_is_not_finite_may_be_so_themselves():
+    state = dict(
+        large=torch.full((9,), 6e4, dtype=torch.float16),
+        attention_mask=torch.tensor([0.0, -math.inf]),
+        count=torch.tensor(3),
+    )
+    AtomicCheckpointHook().before_save_checkpoint(None, dict(state_dict=state))
+    state['large'][3] = math.inf
+    state['attention_mask'][0] = math.nan
+    with pytest.raises(RuntimeError, match=r'2 weights .*\(large, attention_mask\)'):
+        AtomicCheckpointHook().before_save_checkpoint(
+            SimpleNamespace(iter=1), dict(state_dict=state)
+        )
 
 
 @pytest.mark.reliability('fault', "two trainings of MMSegmentation's own tools")
