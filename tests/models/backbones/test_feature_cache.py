@@ -255,14 +255,26 @@ def test_towers_that_are_used_otherwise_share_nothing(build, change):
     assert len(other.seen) == 3
 
 
-def test_other_weights_have_features_of_their_own(build):
+@pytest.mark.parametrize(
+    'name', ['conv1.weight', 'bn1.running_mean', 'layer4.0.downsample.1.running_var']
+)
+def test_other_weights_have_features_of_their_own(build, name):
     backbone = build(frozen=True)
     before = backbone(PICTURES)
     with torch.no_grad():
-        backbone.tower.conv1.weight.mul_(2)
+        backbone.tower.state_dict()[name].add_(1)
     after = backbone(PICTURES)
     assert len(backbone.seen) == 6
     assert not torch.equal(before[0], after[0])
+
+
+def test_a_part_that_is_replaced_has_features_of_its_own(build):
+    backbone = build(frozen=True)
+    backbone(PICTURES)
+    block = backbone.tower.layer4[0]
+    block.conv3 = torch.nn.Conv2d(*block.conv3.weight.shape[1::-1], 1, bias=False)
+    backbone(PICTURES)
+    assert len(backbone.seen) == 6
 
 
 @pytest.fixture
