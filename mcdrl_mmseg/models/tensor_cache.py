@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from operator import attrgetter, is_
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
+
+_writes = attrgetter('_version')
 
 
 class TensorCache:
@@ -37,14 +40,15 @@ class TensorCache:
             inputs: All tensors that ``compute`` reads.
             compute: Computes the result; run in full precision and without gradient.
         """
-        # Tensors created in inference mode do not count writes.
-        if torch.compiler.is_compiling() or any(i.is_inference() for i in inputs):
+        if torch.compiler.is_compiling():
             return self._compute(inputs[0], compute)
-        versions = tuple(tensor._version for tensor in inputs)
-        same = len(inputs) == len(self._inputs) and all(
-            new is old for new, old in zip(inputs, self._inputs)
-        )
-        if not same or versions != self._versions:
+        try:
+            versions = tuple(map(_writes, inputs))
+        except RuntimeError:
+            # Tensors created in inference mode do not count writes.
+            return self._compute(inputs[0], compute)
+        same = versions == self._versions and all(map(is_, inputs, self._inputs))
+        if not same:
             self._result = self._compute(inputs[0], compute)
             self._inputs, self._versions = tuple(inputs), versions
         return self._result
@@ -57,3 +61,34 @@ class TensorCache:
 
     def __reduce__(self) -> tuple:
         return TensorCache, ()
+
+
+class TensorPlaces:
+    """Where modules keep their weights and statistics, to list these without a walk.
+
+    Parameters and buffers that are replaced are found, and none of a module that takes
+    the place of another: the owner of the list then makes a new one. A copied or
+    pickled model starts without.
+
+    Args:
+        modules: Whose own floating-point tensors to list, and none of their children.
+    """
+
+    def __init__(self, modules: Iterable[nn.Module] = ()) -> None:
+        self._places = [
+            (owner, name)
+            for module in modules
+            for owner in (module._parameters, module._buffers)
+            for name, tensor in owner.items()
+            if tensor is not None and tensor.is_floating_point()
+        ]
+
+    def __bool__(self) -> bool:
+        return bool(self._places)
+
+    def tensors(self) -> list[Tensor]:
+        """What is there now."""
+        return [owner[name] for owner, name in self._places]
+
+    def __reduce__(self) -> tuple:
+        return TensorPlaces, ()

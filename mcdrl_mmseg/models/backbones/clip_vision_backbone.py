@@ -6,7 +6,8 @@ import os
 import warnings
 from collections.abc import Sequence
 from fractions import Fraction
-from typing import TYPE_CHECKING
+from functools import partial
+from typing import TYPE_CHECKING, Any
 
 import torch
 from mmengine.model import BaseModule
@@ -16,7 +17,7 @@ from torch.nn import functional as F
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from mcdrl_mmseg import clip
-from mcdrl_mmseg.models.tensor_cache import TensorCache
+from mcdrl_mmseg.models.tensor_cache import TensorCache, TensorPlaces
 
 if TYPE_CHECKING:
     from .feature_cache import FeatureCache
@@ -108,6 +109,9 @@ class CLIPVisionBackbone(BaseModule):
         self.output_stride = output_stride
         self.feature_cache = _feature_cache() if frozen else None
         self._weights = TensorCache()
+        # Neither buffers nor saved: both follow from the tower.
+        self._folded = TensorCache()
+        self._tower_tensors = TensorPlaces()
         self.norm_eval = norm_eval
         self.with_cp = with_cp
         self.tower = clip.build_image_tower(self.clip_spec)
@@ -254,6 +258,7 @@ class CLIPVisionBackbone(BaseModule):
     def train(self, mode: bool = True) -> CLIPVisionBackbone:
         """Set the mode; frozen parts, and norms if asked, stay in evaluation."""
         super().train(mode)
+        self._forget_folded()
         if mode:
             for module in self._frozen_modules():
                 module.eval()
@@ -264,6 +269,15 @@ class CLIPVisionBackbone(BaseModule):
         if self.feature_cache is not None:
             self.feature_cache.flush()
         return self
+
+    def _apply(self, *args: Any, **kwargs: Any) -> CLIPVisionBackbone:
+        # Moves and casts change parameters without counting as writes.
+        self._forget_folded()
+        return super()._apply(*args, **kwargs)
+
+    def _forget_folded(self) -> None:
+        self._folded.clear()
+        self._tower_tensors = TensorPlaces()
 
     def forward(self, inputs: Tensor) -> tuple[Tensor, ...]:
         """Run the tower.
@@ -276,9 +290,10 @@ class CLIPVisionBackbone(BaseModule):
             image embedding (B, d, 1, 1), neither of the two normalised.
         """
         if self.feature_cache is None or not self._may_cache(inputs):
-            return self._tower_features(inputs)
+            return self._features(self._folded_in_inference(), inputs)
+        # Kept features are the same in training and inference, hence never folded.
         features = self.feature_cache.features(
-            inputs, self._fingerprint(), self._tower_features
+            inputs, self._fingerprint(), partial(self._features, self.tower)
         )
         # Files hold the usual layout; the head is quicker with the tower's own.
         return tuple(self._laid_out(feature) for feature in features)
@@ -312,7 +327,24 @@ class CLIPVisionBackbone(BaseModule):
         what = (self.clip_spec, code_digest(), self.channels_last, amp)
         return repr((weights, how, what))
 
-    def _tower_features(self, inputs: Tensor) -> tuple[Tensor, ...]:
+    def _folded_in_inference(self) -> nn.Module:
+        """The tower; without its batch norms where nothing but a result is wanted."""
+        recorded = torch.compiler.is_compiling() or torch.jit.is_tracing()
+        if self.training or torch.is_grad_enabled() or recorded:
+            return self.tower
+        if next(self.tower.parameters()).is_inference():
+            return self.tower  # its changes could not be seen
+        # Training and registering need none of it.
+        from mcdrl_mmseg.clip import folded_tower
+
+        if not folded_tower.can_fold(self.tower):
+            return self.tower
+        if not self._tower_tensors:
+            self._tower_tensors = TensorPlaces(self.tower.modules())
+        tensors = self._tower_tensors.tensors()
+        return self._folded.get(tensors, lambda: folded_tower.fold_norms(self.tower))
+
+    def _features(self, tower: nn.Module, inputs: Tensor) -> tuple[Tensor, ...]:
         up, down = self.input_ratio
         if up != down:
             size = [side * up // down for side in inputs.shape[2:]]
@@ -321,9 +353,7 @@ class CLIPVisionBackbone(BaseModule):
         features = clip.vit_features if self._is_vit else clip.resnet_features
         if self._is_timm:
             features = clip.timm_features
-        out = features(
-            self.tower, inputs, self.out_indices, self.dense_mode, self.with_cp
-        )
+        out = features(tower, inputs, self.out_indices, self.dense_mode, self.with_cp)
         dense_features = self._laid_out(out.dense_features)
         return (*out.levels, dense_features, out.image_embedding)
 
