@@ -5,7 +5,7 @@ import pytest
 import torch
 from torch import nn
 
-from mcdrl_mmseg.models.tensor_cache import TensorCache
+from mcdrl_mmseg.models.tensor_cache import TensorCache, TensorPlaces
 
 
 @pytest.fixture
@@ -110,3 +110,25 @@ def test_a_compiled_graph_keeps_nothing(linear):
     compiled()
     linear.weight.data.add_(1)
     torch.testing.assert_close(compiled(), linear.weight * 2)
+
+
+def test_places_give_what_is_there_now():
+    norm = nn.BatchNorm1d(2)
+    places = TensorPlaces([nn.Flatten(), norm, nn.Linear(2, 1, bias=False)])
+    norm.weight, norm.running_var = nn.Parameter(torch.full((2,), 3.0)), torch.ones(2)
+    tensors = places.tensors()
+    assert tensors[0] is norm.weight and tensors[3] is norm.running_var
+    # Without the number of batches, which no result of inference depends on.
+    assert [tensor.shape for tensor in tensors] == [(2,)] * 4 + [(1, 2)]
+
+
+def test_places_are_those_of_the_modules_alone():
+    block = nn.Sequential(nn.Linear(2, 1))
+    assert not TensorPlaces([block]) and TensorPlaces(block.modules())
+
+
+@pytest.mark.parametrize(
+    'copied', [copy.deepcopy, lambda x: pickle.loads(pickle.dumps(x))]
+)
+def test_a_copy_has_no_places_of_the_original(linear, copied):
+    assert not copied(TensorPlaces([linear]))

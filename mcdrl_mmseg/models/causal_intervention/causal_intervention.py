@@ -9,13 +9,13 @@ from mmengine.model import BaseModule
 from mmseg.registry import MODELS
 from torch import Tensor, nn
 
-from mcdrl_mmseg.models.tensor_cache import TensorCache
+from mcdrl_mmseg.models.tensor_cache import TensorCache, TensorPlaces
 
 from .confounder_span import ConfounderSpan, confounder_span, remove_span
 from .intervention_layer import InterventionLayer
 
 if TYPE_CHECKING:
-    from .folded_attention import FoldedAttention
+    from .folded_attention import FoldedLayer
 
 APPROXIMATIONS = ('attention', 'expectation', 'sampling')
 ATTEND_TO = ('dictionary', 'self')
@@ -138,6 +138,7 @@ class CausalIntervention(BaseModule):
         # Not a buffer and not saved: it follows from the weights and the dictionary.
         self._projections = TensorCache()
         self._span = TensorCache()
+        self._places = TensorPlaces()
         if approximation != 'attention':
             for layer in self.layers:
                 for module in (layer.query_norm, layer.query, layer.key):
@@ -185,9 +186,10 @@ class CausalIntervention(BaseModule):
             # Training and registering need no folding.
             from .folded_attention import folded_forward
 
+            rows = tokens.flatten(0, 1)
             for layer, folded in zip(self.layers, self._folded(entries, prior)):
-                tokens = folded_forward(layer, tokens, folded)
-            return tokens
+                rows = folded_forward(layer, rows, folded)
+            return rows.view_as(tokens)
         entries, log_prior = self.entry_norm(entries).unsqueeze(0), prior.log()
         for layer in self.layers:
             tokens = layer(tokens, entries, log_prior)
@@ -305,23 +307,21 @@ class CausalIntervention(BaseModule):
             self._projection_inputs(entries), lambda: self._attend_to_one(entries)
         )
 
-    def _folded(self, entries: Tensor, prior: Tensor) -> list[FoldedAttention]:
-        """Every layer's attention to the dictionary, folded; from the cache."""
+    def _folded(self, entries: Tensor, prior: Tensor) -> list[FoldedLayer]:
+        """Every layer, folded; from the cache."""
 
-        def fold() -> list[FoldedAttention]:
-            from .folded_attention import fold_attention
+        def fold() -> list[FoldedLayer]:
+            from .folded_attention import fold_layer
 
             normed, log_prior = self.entry_norm(entries), prior.log()
-            return [fold_attention(layer, normed, log_prior) for layer in self.layers]
+            return [fold_layer(layer, normed, log_prior) for layer in self.layers]
 
         return self._projections.get([prior, *self._projection_inputs(entries)], fold)
 
     def _projection_inputs(self, entries: Tensor) -> list[Tensor]:
-        parts = [self.entry_norm]
-        for layer in self.layers:
-            parts += [layer.query, layer.key, layer.value, layer.out]
-        # parameters() walks through modules: ten times as long.
-        return [entries, *(p for part in parts for p in (part.weight, part.bias))]
+        if not self._places:
+            self._places = TensorPlaces([self.entry_norm, *self.layers.modules()])
+        return [entries, *self._places.tensors()]
 
     def _is_inference(self) -> bool:
         return not (self.training or torch.is_grad_enabled())
@@ -329,12 +329,14 @@ class CausalIntervention(BaseModule):
     def train(self, mode: bool = True) -> CausalIntervention:
         """Set the mode and clear the cache."""
         self._projections.clear()
+        self._places = TensorPlaces()
         return super().train(mode)
 
     def _apply(self, *args: Any, **kwargs: Any) -> CausalIntervention:
         # Moves and casts change parameters without counting as writes.
         self._projections.clear()
         self._span.clear()
+        self._places = TensorPlaces()
         return super()._apply(*args, **kwargs)
 
 

@@ -1,6 +1,7 @@
-"""A layer's attention to a fixed dictionary, folded into two linear maps.
+"""A layer that attends to a fixed dictionary, with all multiplied out that can be.
 
-For inference: a token costs two products a head and entry instead of two a width.
+For inference: attention costs a token two products a head and entry instead of two a
+width. Weights lie as a product of few tokens reads them fastest.
 """
 
 from __future__ import annotations
@@ -8,30 +9,34 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional as F
 
 from .intervention_layer import InterventionLayer
 
 
-class FoldedAttention(NamedTuple):
-    """What of a layer's attention is the same for every token.
+class FoldedLayer(NamedTuple):
+    """What of a layer is the same for every token. Biases come before weights.
 
     Attributes:
-        logits: (M * H, c) and (M * H,), weight and bias from a normed token to the
-            logits of all entries in all heads: query, key, scale and log P(z) in one.
-        values: (c, M * H), from all attention weights to the output: value and out
-            in one.
+        logits: (M * H,) and (c, M * H), from a token of mean 0 and variance 1 to the
+            logits of all entries in all heads: norm, query, key, scale and log P(z).
+        values: (M * H, c), from all attention weights to the output: value and out.
+        hidden: (h,) and (c, h), from such a token to the feed-forward block's hidden
+            width: norm and first layer.
+        output: (c,) and (h, c), its last layer.
     """
 
     logits: tuple[Tensor, Tensor]
     values: Tensor
+    hidden: tuple[Tensor, Tensor]
+    output: tuple[Tensor, Tensor]
 
 
-def fold_attention(
+def fold_layer(
     layer: InterventionLayer, entries: Tensor, log_prior: Tensor
-) -> FoldedAttention:
-    """Multiply out the projections of the dictionary.
+) -> FoldedLayer:
+    """Multiply out what does not depend on the tokens.
 
     Args:
         layer: The layer.
@@ -46,28 +51,53 @@ def fold_attention(
     query_bias = layer.query.bias.unflatten(0, heads)
     weight = torch.einsum('mhe,hec->mhc', key, query) * scale
     bias = torch.einsum('mhe,he->mh', key, query_bias) * scale + log_prior.unsqueeze(-1)
-    # Output: W_o times the values, as a linear map of the attention weights.
+    # Output: W_o times the values, as a linear map of the attention weights. These sum
+    # to 1 in every head, so that the bias may be shared out among the values.
     value = layer.value(entries).unflatten(-1, heads)
     out = layer.out.weight.unflatten(1, heads)
-    values = torch.einsum('mhe,che->cmh', value, out)
-    return FoldedAttention((weight.flatten(0, 1), bias.flatten()), values.flatten(1))
+    values = torch.einsum('mhe,che->mhc', value, out) + layer.out.bias / len(key[0])
+    norm, first, _, last = layer.ffn
+    return FoldedLayer(
+        _behind_norm(layer.query_norm, bias.flatten(), weight.flatten(0, 1)),
+        values.flatten(0, 1),
+        _behind_norm(norm, first.bias, first.weight),
+        (last.bias, last.weight.T.contiguous()),
+    )
+
+
+def _behind_norm(
+    norm: nn.LayerNorm, bias: Tensor, weight: Tensor
+) -> tuple[Tensor, Tensor]:
+    """Bias and transposed weight of a linear layer, with the norm's own before it."""
+    return bias + weight @ norm.bias, (weight * norm.weight).T.contiguous()
 
 
 def folded_forward(
-    layer: InterventionLayer, tokens: Tensor, folded: FoldedAttention
+    layer: InterventionLayer, tokens: Tensor, folded: FoldedLayer
 ) -> Tensor:
     """The layer's ``forward``, up to rounding, with fewer multiplications.
 
     Args:
         layer: The layer.
-        tokens: F, (B, N, c).
-        folded: :func:`fold_attention` of the same layer.
+        tokens: F of all images, (L, c).
+        folded: :func:`fold_layer` of the same layer.
 
     Returns:
-        (B, N, c).
+        (L, c).
     """
-    logits = F.linear(layer.query_norm(tokens), *folded.logits)
+    bias, weight = folded.logits
+    logits = torch.addmm(bias, _standardised(tokens, layer.query_norm), weight)
     # Heads last: a softmax over a short last dimension is not vectorised.
     weights = logits.unflatten(-1, (-1, layer.num_heads)).softmax(dim=-2)
-    attended = F.linear(weights.flatten(-2), folded.values, layer.out.bias)
-    return layer.add_attended(tokens, attended)
+    tokens = tokens + weights.flatten(-2) @ folded.values
+    # A recorded graph would fold again each time: what it holds are the weights.
+    if torch.compiler.is_compiling():
+        return tokens + layer.ffn(tokens)
+    bias, weight = folded.hidden
+    hidden = F.gelu(torch.addmm(bias, _standardised(tokens, layer.ffn[0]), weight))
+    bias, weight = folded.output
+    return tokens + torch.addmm(bias, hidden, weight)
+
+
+def _standardised(tokens: Tensor, norm: nn.LayerNorm) -> Tensor:
+    return F.layer_norm(tokens, norm.normalized_shape, eps=norm.eps)

@@ -14,7 +14,7 @@ from torch.nn import functional as F
 from torch.nn.utils.fusion import fuse_conv_bn_weights
 
 from mcdrl_mmseg.models.feature_levels import Features
-from mcdrl_mmseg.models.tensor_cache import TensorCache
+from mcdrl_mmseg.models.tensor_cache import TensorCache, TensorPlaces
 
 
 @MODELS.register_module()
@@ -52,6 +52,7 @@ class FoldedSegformerHead(SegformerHead):
             )
         # Not a buffer and not saved: it follows from the weights.
         self._folded = TensorCache()
+        self._places = TensorPlaces()
 
     @property
     def _blocks(self) -> tuple[ConvModule, ...]:
@@ -66,7 +67,7 @@ class FoldedSegformerHead(SegformerHead):
         recorded = torch.is_grad_enabled() or torch.compiler.is_compiling()
         if self.training or recorded:
             return super().forward(inputs)
-        weights = self._folded.get(self._fold_inputs(), self._fold)
+        weights = self._folded.get(self._weights(), self._fold)
         maps = self._transform_inputs(inputs)
         first, *others = (
             F.conv2d(block.activate(F.conv2d(feature, *own)), *fusion)
@@ -88,13 +89,14 @@ class FoldedSegformerHead(SegformerHead):
         # Resizing keeps a constant: one level brings the bias for all.
         return list(zip(own, zip(parts, [bias] + [None] * len(own))))
 
-    def _fold_inputs(self) -> list[Tensor]:
-        tensors = []
-        for block in self._blocks:
-            conv, norm = block.conv, block.norm
-            tensors += [conv.weight, conv.bias, norm.running_mean, norm.running_var]
-            tensors += [norm.weight, norm.bias]
-        return [tensor for tensor in tensors if tensor is not None]
+    def _weights(self) -> list[Tensor]:
+        """All that is folded."""
+        if not self._places:
+            parts = (
+                part for block in self._blocks for part in (block.conv, block.norm)
+            )
+            self._places = TensorPlaces(parts)
+        return self._places.tensors()
 
     def train(self, mode: bool = True) -> FoldedSegformerHead:
         """Set the mode and clear the cache, which moves and casts need not.
@@ -102,6 +104,7 @@ class FoldedSegformerHead(SegformerHead):
         They replace a norm's statistics, which the cache sees.
         """
         self._folded.clear()
+        self._places = TensorPlaces()
         return super().train(mode)
 
 

@@ -507,6 +507,16 @@ def written_bias(module, entries, prior):
         module.layers[0].value.bias.add_(1)
 
 
+def written_feed_forward(module, entries, prior):
+    with torch.no_grad():
+        module.layers[1].ffn[3].weight.mul_(2)
+
+
+def written_norm(module, entries, prior):
+    with torch.no_grad():
+        module.layers[1].ffn[0].weight.mul_(2)
+
+
 def filled_dictionary(module, entries, prior):
     entries.copy_(torch.randn_like(entries))
 
@@ -529,6 +539,8 @@ CHANGES = (
     optimiser_step,
     loaded_weights,
     written_bias,
+    written_feed_forward,
+    written_norm,
     filled_dictionary,
     estimated_prior,
     hidden_writes_and_a_change_of_mode,
