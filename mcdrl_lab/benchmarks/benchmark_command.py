@@ -22,8 +22,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         nargs='+',
         default=[],
         metavar='WHAT',
-        help="compare with: tower (CLIP's image tower alone), FCNHead, SegformerHead "
-        'or UPerHead on the same tower, or another config (mmseg::NAME too)',
+        help="compare with: tower (CLIP's image tower alone, as it is loaded), "
+        'folded-tower (the same as the model runs it, its batch norms in its '
+        'convolutions), FCNHead, SegformerHead or UPerHead on the same tower, or '
+        'another config (mmseg::NAME too)',
     )
     parser.add_argument(
         '--mode', choices=MODES, default='inference', help='(default: inference)'

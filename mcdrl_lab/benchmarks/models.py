@@ -19,7 +19,7 @@ from mcdrl_lab.errors import ProtocolError
 from mcdrl_mmseg.clip.timm_tower import is_timm_tower
 from mcdrl_mmseg.models import ConfounderDictionary
 
-TOWER = 'tower'
+TOWER, FOLDED_TOWER = 'tower', 'folded-tower'
 STOCK_HEADS = ('FCNHead', 'SegformerHead', 'UPerHead')
 
 
@@ -31,11 +31,14 @@ class Subject:
         name: What tables call it.
         cfg: A whole config; its ``model`` is built.
         bare_tower: Take the CLIP image tower alone, from pixels to the embedding.
+        folded: Take the bare tower as the model runs it in inference, its batch norms
+            multiplied into its convolutions.
     """
 
     name: str
     cfg: Config
     bare_tower: bool = False
+    folded: bool = False
 
     def build(self) -> nn.Module:
         """Build the model, with a dictionary of noise.
@@ -45,7 +48,10 @@ class Subject:
         init_default_scope(self.cfg.get('default_scope', 'mmseg'))
         model = MODELS.build(_without_weights(copy.deepcopy(self.cfg.model)))
         model = fill_with_noise(model)
-        return BareTower(model.backbone.tower) if self.bare_tower else model
+        if not self.bare_tower:
+            return model
+        tower = model.backbone.tower
+        return BareTower(_folded(tower) if self.folded else tower)
 
 
 class BareTower(nn.Module):
@@ -73,6 +79,18 @@ class BareTower(nn.Module):
                 f'and no others; got {tuple(inputs.shape[-2:])}. Set --size.'
             )
         return self.tower(inputs)
+
+
+def _folded(tower: nn.Module) -> nn.Module:
+    from mcdrl_mmseg.clip.folded_tower import can_fold, fold_norms
+
+    if not can_fold(tower):
+        raise ProtocolError(
+            f'--against {FOLDED_TOWER}: this tower has no batch norms that are folded '
+            f'in inference. Name {TOWER}.'
+        )
+    with torch.no_grad():
+        return fold_norms(tower.eval())
 
 
 def _is_convolutional(tower: nn.Module) -> bool:
@@ -138,13 +156,13 @@ def against(subject: Subject, name: str) -> Subject:
 
     Args:
         subject: The subject.
-        name: ``tower``, the name of a stock head to put on the same tower, or a config
-            as for :func:`load_subject`.
+        name: ``tower``, ``folded-tower``, the name of a stock head to put on the same
+            tower, or a config as for :func:`load_subject`.
 
     Raises:
         ProtocolError: A comparison that the subject's backbone does not allow.
     """
-    if name != TOWER and name not in STOCK_HEADS:
+    if name not in (TOWER, FOLDED_TOWER, *STOCK_HEADS):
         return load_subject(name)
     backbone = subject.cfg.model.get('backbone', {})
     if backbone.get('type') != 'CLIPVisionBackbone':
@@ -155,6 +173,8 @@ def against(subject: Subject, name: str) -> Subject:
     cfg = copy.deepcopy(subject.cfg)
     if name == TOWER:
         return Subject('bare tower', cfg, bare_tower=True)
+    if name == FOLDED_TOWER:
+        return Subject('bare tower, folded', cfg, bare_tower=True, folded=True)
     if name == 'FCNHead':
         head = cfg.model.decode_head
         predictor = {**head.get('predictor', head), 'in_index': -2}

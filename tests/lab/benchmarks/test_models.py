@@ -204,6 +204,27 @@ def test_a_bare_tower_of_convolutions_takes_the_size_of_its_config():
         assert model(pixels(160)).shape == model(pixels(224)).shape == (1, 256)
 
 
+def test_the_folded_tower_is_the_bare_one_without_its_norms(resnet):
+    folded = against(resnet, 'folded-tower')
+    assert (folded.name, folded.bare_tower) == ('bare tower, folded', True)
+    models = [against(resnet, 'tower').build().eval(), folded.build().eval()]
+    norms = [
+        sum(isinstance(part, torch.nn.BatchNorm2d) for part in model.modules())
+        for model in models
+    ]
+    assert norms[0] > 10 and norms[1] == 0
+    with torch.no_grad():
+        torch.manual_seed(0)
+        seeded = against(resnet, 'tower').build().eval()(pixels(128))
+        torch.manual_seed(0)
+        assert_close(folded.build().eval()(pixels(128)), seeded, rtol=1e-4, atol=1e-5)
+
+
+def test_a_tower_without_norms_to_fold_is_named_as_it_is(vit):
+    with pytest.raises(ProtocolError, match='--against folded-tower.* Name tower'):
+        against(vit, 'folded-tower').build()
+
+
 @pytest.mark.parametrize(('ratio', 'kept'), [(1, 64), (0.25, 16), (0.1, 6)])
 def test_alpha_is_the_share_of_positions_kept(vit, ratio, kept):
     """Of 8 x 8: 64 pixels in patches of 8."""
