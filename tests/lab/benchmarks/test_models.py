@@ -221,7 +221,7 @@ def test_the_folded_tower_is_the_bare_one_without_its_norms(resnet):
 
 
 def test_a_tower_without_norms_to_fold_is_named_as_it_is(vit):
-    with pytest.raises(ProtocolError, match='--against folded-tower.* Name tower'):
+    with pytest.raises(ProtocolError, match=r'--against folded-tower.* Name tower'):
         against(vit, 'folded-tower').build()
 
 
