@@ -77,6 +77,13 @@ def test_weights_are_folded_once(folds):
     assert all(torch.equal(*pair) for pair in zip(first, second))
 
 
+def test_another_memory_layout_is_that_of_the_folded_weights_too(folds):
+    backbone = build()
+    infer(backbone)
+    infer(backbone.to(memory_format=torch.contiguous_format))
+    assert len(folds) == 2
+
+
 def test_a_tower_in_training_keeps_its_norms(folds):
     backbone = build(frozen=True).train()
     infer(backbone)
