@@ -20,7 +20,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from contextvars import ContextVar
 from dataclasses import dataclass
-from functools import cache, wraps
+from functools import cache, partial, wraps
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -163,9 +163,20 @@ def sealed_if_strange(config: Mapping | Config) -> AbstractContextManager:
     Args:
         config: What is built in the block.
     """
+    return seals_if_strange(config)()
+
+
+def seals_if_strange(config: Mapping | Config) -> Callable[[], AbstractContextManager]:
+    """Makes :func:`sealed_if_strange` for one block after another.
+
+    Copying a config, which errors quote, takes a millisecond: too long for each image.
+
+    Args:
+        config: What is built, or what was built and runs, in the blocks.
+    """
     if isinstance(config, CheckpointConfig):
-        return sealed(config.to_dict(), config.source)
-    return nullcontext()
+        return partial(sealed, config.to_dict(), config.source)
+    return nullcontext
 
 
 @contextmanager

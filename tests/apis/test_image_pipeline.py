@@ -13,8 +13,10 @@ from mcdrl_common.image_files import set_pixel_limit
 from mcdrl_common.mask_files import read_mask_pixels
 from mcdrl_mmseg.apis import ImageError
 from mcdrl_mmseg.apis.image_pipeline import (
+    ScoresError,
     as_image,
     build_image_pipeline,
+    check_scores,
     lesion_probability,
     read_image,
 )
@@ -190,6 +192,30 @@ def test_all_classes_but_the_background_are_lesion():
     # Shares 1 : 2 : 1 and 6 : 1 : 1.
     logits = torch.tensor([[[1.0, 6.0]], [[2.0, 1.0]], [[1.0, 1.0]]]).log()
     assert_close(lesion_probability(logits), torch.tensor([[0.75, 0.25]]))
+
+
+@pytest.mark.parametrize('value', [float('nan'), float('inf'), -float('inf')])
+@pytest.mark.parametrize('place', [0, 7, -1])
+def test_a_score_that_is_no_number_is_refused(value, place):
+    scores = torch.randn(2, 30, 40)
+    scores.view(-1)[place] = value
+    with pytest.raises(ScoresError, match='NaN or infinite'):
+        check_scores(scores)
+
+
+def test_infinite_scores_of_both_signs_are_refused():
+    scores = torch.zeros(2, 3, 4)
+    scores[0, 0, 0], scores[1, 0, 0] = float('inf'), -float('inf')
+    with pytest.raises(ScoresError, match='NaN or infinite'):
+        check_scores(scores)
+
+
+@pytest.mark.parametrize('dtype', [torch.float32, torch.float16, torch.bfloat16])
+def test_finite_scores_pass_whatever_their_sum(dtype):
+    largest = torch.finfo(dtype).max
+    check_scores(torch.full((2, 3, 4), largest, dtype=dtype))
+    check_scores(torch.full((2, 3, 4), -largest, dtype=dtype))
+    check_scores(torch.zeros(2, 3, 4, dtype=dtype))
 
 
 def test_small_probabilities_keep_their_digits():

@@ -199,6 +199,19 @@ def test_a_checkpoint_and_its_pipeline_are_sealed(marker, tiny_checkpoint, tmp_p
         TRANSFORMS.module_dict.pop('Reaching')
 
 
+def test_images_are_sealed_without_a_copy_of_the_config_for_each(monkeypatch):
+    text = f"model = dict(type='EncoderDecoder')\ntest_pipeline = {PIPELINE}\n"
+    config = parse_config_text(text, 'best.pth')
+    copies, copy = [], type(config).to_dict
+    monkeypatch.setattr(
+        type(config), 'to_dict', lambda self: copies.append(1) or copy(self)
+    )
+    pipeline = build_image_pipeline(config)
+    for _ in range(3):
+        pipeline(dict(img=torch.zeros(4, 4, 3).byte().numpy()))
+    assert len(copies) == 1
+
+
 def components():
     """Every component that a checkpoint's config may name."""
     for registry in (MODELS, TRANSFORMS):
