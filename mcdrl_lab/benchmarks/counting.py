@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
 from torch.utils.hooks import RemovableHandle
@@ -70,25 +71,33 @@ def peak_memory(
     step()
     tracker = MemTracker()
     tracker.track_external(*([model] if optimizer is None else [model, optimizer]))
-    with _frozen_weights_take_hooks(model), tracker:
+    with _frozen_weights_take_hooks(), tracker:
         step()
     return tracker.get_tracker_snapshot('peak')[torch.device(device)]['Total']
 
 
 @contextmanager
-def _frozen_weights_take_hooks(model: nn.Module) -> Iterator[None]:
+def _frozen_weights_take_hooks() -> Iterator[None]:
     """PyTorch's tracker puts gradient hooks on all weights, which frozen ones refuse.
 
-    They would never be called.
+    They would never be called. Weights are those of every module that runs, also of the
+    copy without batch norms that a tower runs as in inference.
     """
     names = ('register_hook', 'register_post_accumulate_grad_hook')
-    frozen = [weight for weight in model.parameters() if not weight.requires_grad]
-    for weight in frozen:
-        for name in names:
-            setattr(weight, name, lambda _: RemovableHandle(OrderedDict()))
+    usual = {name: getattr(Tensor, name) for name in names}
+
+    def tolerant(name: str) -> Callable[[Tensor, Callable], Any]:
+        def register(tensor: Tensor, hook: Callable) -> Any:
+            if tensor.requires_grad:
+                return usual[name](tensor, hook)
+            return RemovableHandle(OrderedDict())
+
+        return register
+
+    for name in names:
+        setattr(Tensor, name, tolerant(name))
     try:
         yield
     finally:
-        for weight in frozen:
-            for name in names:
-                delattr(weight, name)
+        for name in names:
+            setattr(Tensor, name, usual[name])
