@@ -476,6 +476,11 @@ def test_a_compiled_pass_folds_the_dictionary_and_keeps_nothing(tokens, entries)
             module.layers[0].key.weight.data.mul_(2)
     assert not any('scaled_dot_product_attention' in name for name in operations)
     assert any('einsum' in name for name in operations)
+    # Logits alone: the feed-forward block keeps the weights that are in the graph.
+    products, layers = (
+        sum(word in name for name in operations) for word in ('addmm', 'softmax')
+    )
+    assert products == layers > 0
 
 
 @pytest.mark.parametrize('approximation', FORMS)
