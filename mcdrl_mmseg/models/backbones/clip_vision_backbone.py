@@ -112,6 +112,7 @@ class CLIPVisionBackbone(BaseModule):
         # Neither buffers nor saved: both follow from the tower.
         self._folded = TensorCache()
         self._tower_tensors = TensorPlaces()
+        self._tower_hooks: list[dict] = []
         self.norm_eval = norm_eval
         self.with_cp = with_cp
         self.tower = clip.build_image_tower(self.clip_spec)
@@ -340,7 +341,15 @@ class CLIPVisionBackbone(BaseModule):
         if not folded_tower.can_fold(self.tower):
             return self.tower
         if not self._tower_tensors:
-            self._tower_tensors = TensorPlaces(self.tower.modules())
+            modules = list(self.tower.modules())
+            self._tower_tensors = TensorPlaces(modules)
+            self._tower_hooks = [
+                hooks
+                for module in modules
+                for hooks in (module._forward_pre_hooks, module._forward_hooks)
+            ]
+        if any(self._tower_hooks):
+            return self.tower  # those of a copy would not be called
         tensors = self._tower_tensors.tensors()
         return self._folded.get(tensors, lambda: folded_tower.fold_norms(self.tower))
 

@@ -210,3 +210,17 @@ def test_a_copy_folds_its_own_weights(copied):
     assert (result - expected).abs().max() < 1e-5 * expected.abs().max()
     assert not torch.equal(result, before[-1])
     assert torch.equal(infer(backbone)[-1], before[-1])
+
+
+@pytest.mark.parametrize('kind', ['register_forward_hook', 'register_forward_pre_hook'])
+def test_hooks_on_parts_of_the_tower_are_called_and_their_removal_is_seen(kind, folds):
+    backbone = build()
+    expected = infer(backbone)
+    calls = []
+    part = backbone.tower.trunk.blocks[1]
+    handle = getattr(part, kind)(lambda *_: calls.append(1))
+    assert_close(infer(backbone), expected, rtol=1e-3, atol=1e-4)
+    assert len(calls) == 1
+    handle.remove()
+    infer(backbone)
+    assert (len(calls), len(folds)) == (1, 1)
