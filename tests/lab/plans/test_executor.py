@@ -56,7 +56,7 @@ def test_every_run_is_trained_tested_and_recorded_once(place):
     assert record.metrics['mHD95'] != record.metrics['mHD95']
     assert record.images[0]['dice'] == 0.5
     assert record.status == 'done'
-    assert record.duration_s > 0.3
+    assert record.duration_s > 0.03
     assert sum(r.duration_s for r in place.records()) < elapsed
     assert executor.progress.fraction == 1.0
 
