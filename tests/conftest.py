@@ -34,9 +34,13 @@ def _memory_is_given_back() -> Iterator[None]:
 
     Models hold themselves in circles, and the C library keeps what is freed: after
     each stock model 30 to 330 MB.
+
+    What is left stays, as what was imported before does. MMEngine searches for garbage
+    whenever it builds a dataset: for 0.4 s each, once many files have been tested.
     """
     yield
     gc.collect()
+    gc.freeze()
     if _GIVE_BACK is not None:
         _GIVE_BACK(0)
 
