@@ -3,21 +3,22 @@
 The commands are those of the project's own README, with a shorter schedule.
 """
 
+import contextlib
 import json
 import os
 import re
-import resource
-import shlex
 import signal
 import subprocess
-import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
+from forked_program import start_forked
 
+from mcdrl_lab.plans.child_process import ChildProcess
 from mcdrl_lab.plans.records import read_records
 
 IMAGES = 8
@@ -101,25 +102,31 @@ class Journey:
             'https_proxy': 'http://127.0.0.1:9',
         }
 
-    def start(self, command: str) -> subprocess.Popen:
-        command = re.sub(r'^python ', f'{shlex.quote(sys.executable)} ', command)
-        return subprocess.Popen(
-            ['bash', '-c', f'exec {command}'],
-            cwd=self.folder,
-            env=self.env,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-        )
+    def words(self, command: str) -> list[str]:
+        """What a shell makes of a command."""
+        split = ['bash', '-c', f"printf '%s\\0' {command}"]
+        done = subprocess.run(split, cwd=self.folder, capture_output=True, check=True)
+        return done.stdout.decode().split('\0')[:-1]
+
+    @contextlib.contextmanager
+    def start(self, step: str, command: str) -> Iterator[ChildProcess]:
+        """Start a command as a fork, see :mod:`forked_program`, and note its time."""
+        started = time.monotonic()
+        python, *arguments = self.words(command)
+        assert python == 'python'
+        log = self.folder / f'{step}.log'
+        with start_forked(
+            arguments, folder=self.folder, log=log, environment=self.env
+        ) as process:
+            yield process
+        self.seconds[step] = time.monotonic() - started
+        self.output[step] = log.read_text()
 
     def run(self, step: str, command: str) -> str:
-        started = time.monotonic()
-        process = self.start(command)
-        output = process.communicate(timeout=WAIT_S)[0]
-        self.seconds[step] = time.monotonic() - started
-        self.output[step] = output
-        assert process.returncode == 0, f'{command}\n{output[-4000:]}'
-        return output
+        with self.start(step, command) as process:
+            code = process.wait(WAIT_S)
+        assert code == 0, f'{command}\n{self.output[step][-4000:]}'
+        return self.output[step]
 
     def commands(self) -> dict[str, str]:
         """The README's commands by the name of their program."""
@@ -135,18 +142,17 @@ class Journey:
 
     def kill_in_training(self, step: str, command: str) -> str:
         """Start a plan, and kill it while its first run trains."""
-        started = time.monotonic()
-        process = self.start(command)
+        end = time.monotonic() + WAIT_S
         plan = self.folder / 'my_project/work/plan'
-        while not list(plan.glob('*/*/seed0/epoch_1.pth')):
-            assert process.poll() is None, process.communicate()[0][-4000:]
-            assert time.monotonic() < started + WAIT_S
-            time.sleep(0.02)
-        process.send_signal(signal.SIGTERM)
-        output = process.communicate(timeout=WAIT_S)[0]
-        self.seconds[step] = time.monotonic() - started
-        self.killed = process.returncode, output
-        return output
+        with self.start(step, command) as process:
+            while not list(plan.glob('*/*/seed0/epoch_1.pth')):
+                assert process.exitcode is None, f'{command} has ended'
+                assert time.monotonic() < end
+                time.sleep(0.02)
+            os.kill(process.pid, signal.SIGTERM)
+            code = process.wait(WAIT_S)
+        self.killed = code, self.output[step]
+        return self.output[step]
 
 
 @pytest.fixture(scope='module')
@@ -154,8 +160,6 @@ def journey(tmp_path_factory, request):
     folder = tmp_path_factory.mktemp('journey')
     draw_hospitals(folder / 'raw')
     journey = Journey(folder)
-    used = resource.getrusage(resource.RUSAGE_CHILDREN)
-    before = used.ru_utime + used.ru_stime
     convert = 'python -m mcdrl_lab convert'
     journey.run(
         'convert, png masks',
@@ -188,10 +192,7 @@ def journey(tmp_path_factory, request):
         print('\nWall time of each step:')
         for step, seconds in journey.seconds.items():
             print(f'  {step:<24} {seconds:6.1f} s')
-        used = resource.getrusage(resource.RUSAGE_CHILDREN)
-        busy = used.ru_utime + used.ru_stime - before
         print(f'  {"all":<24} {sum(journey.seconds.values()):6.1f} s')
-        print(f'  {"of one core":<24} {busy:6.1f} s')
     return journey
 
 
