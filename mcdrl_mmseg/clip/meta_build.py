@@ -8,6 +8,7 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from torch.nn import init
 from torch.overrides import TorchFunctionMode
 
 # What initialisers do to a weight in place.
@@ -16,10 +17,17 @@ _IN_PLACE = frozenset(
         Tensor.add_,
         Tensor.clamp_,
         Tensor.erfinv_,
+        Tensor.fill_,
         Tensor.mul_,
         Tensor.normal_,
         Tensor.uniform_,
+        Tensor.zero_,
     )
+)
+
+# PyTorch hands these over whole, their weight by name.
+_INITIALISERS = frozenset(
+    (init.constant_, init.kaiming_uniform_, init.normal_, init.uniform_)
 )
 
 
@@ -35,6 +43,8 @@ class _NothingDrawn(TorchFunctionMode):
     ) -> Any:
         if func in _IN_PLACE and args[0].is_meta:
             return args[0]
+        if func in _INITIALISERS and kwargs and kwargs['tensor'].is_meta:
+            return kwargs['tensor']
         return func(*args, **(kwargs or {}))
 
 

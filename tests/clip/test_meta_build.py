@@ -1,3 +1,4 @@
+import pytest
 import torch
 from timm.layers import trunc_normal_
 from torch import nn
@@ -16,11 +17,22 @@ class Recorder(TorchDispatchMode):
         return func(*args, **(kwargs or {}))
 
 
-def drawing_operations(place) -> list[str]:
+INITIALISERS = [
+    trunc_normal_,
+    nn.init.kaiming_uniform_,
+    nn.init.normal_,
+    nn.init.uniform_,
+    nn.init.zeros_,
+    lambda weight: nn.init.constant_(weight, 0.5),
+]
+
+
+def drawing_operations(place, initialise) -> list[str]:
     with place:
         weight = torch.empty(4, 4)
         with Recorder() as recorder:
-            trunc_normal_(weight)
+            found = initialise(weight)
+    assert found is weight
     return recorder.names
 
 
@@ -39,8 +51,12 @@ def test_what_is_not_on_meta_is_computed():
     with meta_build():
         values = torch.ones(3, device='cpu').add_(1).mul_(2).clamp_(max=3)
     assert values.tolist() == [3, 3, 3]
+    with meta_build():
+        values = nn.init.constant_(torch.ones(3, device='cpu'), 2)
+    assert values.tolist() == [2, 2, 2]
 
 
-def test_nothing_is_computed_for_weights_that_are_not_there():
-    assert drawing_operations(meta_build()) == []
-    assert drawing_operations(torch.device('meta'))
+@pytest.mark.parametrize('initialise', INITIALISERS)
+def test_nothing_is_computed_for_weights_that_are_not_there(initialise):
+    assert drawing_operations(meta_build(), initialise) == []
+    assert drawing_operations(torch.device('meta'), initialise)
