@@ -60,20 +60,14 @@ def data_root() -> Path:
     return root
 
 
-@pytest.fixture
-def browser(tmp_path_factory, monkeypatch) -> Iterator:
-    """A headless Chromium, driven by Selenium; tests are skipped where there is none.
-
-    It has a profile of its own, and its console's messages can be read by
-    ``browser.get_log('browser')``.
-    """
+@pytest.fixture(scope='module')
+def _chromium(tmp_path_factory) -> Iterator:
+    """One browser for a file: a start takes longer than what most tests do with it."""
     program, driver = shutil.which('chromium'), shutil.which('chromedriver')
     if program is None or driver is None:
         pytest.skip('no Chromium: apt-get install chromium chromium-driver')
     from selenium import webdriver
 
-    # The driver is on the machine; Selenium need not look for one on the network.
-    monkeypatch.setenv('SE_OFFLINE', 'true')
     options = webdriver.ChromeOptions()
     options.binary_location = program
     options.set_capability('goog:loggingPrefs', {'browser': 'ALL'})
@@ -92,6 +86,25 @@ def browser(tmp_path_factory, monkeypatch) -> Iterator:
     ):
         options.add_argument(argument)
     service = webdriver.ChromeService(executable_path=driver)
-    with webdriver.Chrome(options=options, service=service) as chrome:
+    with pytest.MonkeyPatch.context() as patch:
+        # The driver is on the machine; Selenium need not look for one on the network.
+        patch.setenv('SE_OFFLINE', 'true')
+        chrome = webdriver.Chrome(options=options, service=service)
+    with chrome:
         chrome.set_page_load_timeout(120)
         yield chrome
+
+
+@pytest.fixture
+def browser(_chromium):
+    """A headless Chromium, driven by Selenium; tests are skipped where there is none.
+
+    It has a profile of its own, and its console's messages can be read by
+    ``browser.get_log('browser')``. It is as if it had just been started.
+    """
+    _chromium.execute_cdp_cmd('Emulation.clearDeviceMetricsOverride', {})
+    _chromium.execute_cdp_cmd('Network.clearBrowserCache', {})
+    _chromium.execute_cdp_cmd('Network.clearBrowserCookies', {})
+    _chromium.get('about:blank')
+    _chromium.get_log('browser')
+    return _chromium
