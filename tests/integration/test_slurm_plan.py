@@ -27,6 +27,7 @@ def plan(tmp_path, slurm, monkeypatch):  # noqa: F811
         if name != 'PATH':
             monkeypatch.setenv(name, value)
     monkeypatch.setattr('mcdrl_lab.plans.slurm_engine._ASK_S', 1.0)
+    monkeypatch.setattr('mcdrl_lab.plans.slurm_engine._POLL_S', 0.1)
     return made
 
 
