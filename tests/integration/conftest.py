@@ -185,6 +185,7 @@ class Bench:
         work_dir=None,
         options=(),
         fresh=True,
+        **environment,
     ):
         """Run tools/<tool>.py with the bench's overrides and further ones."""
         command = [sys.executable, _REPO_ROOT / 'tools' / tool, *arguments]
@@ -192,7 +193,7 @@ class Bench:
         options = [*self.options, *options]
         if options:
             command += ['--cfg-options', *options]
-        run = self.start(name, *command, check=check, fresh=fresh)
+        run = self.start(name, *command, check=check, fresh=fresh, **environment)
         run.work_dir = self.folder / (work_dir or name)
         return run
 

@@ -10,7 +10,6 @@ import pytest
 from forked_program import Ended, run_forked
 
 _ROOT = Path(__file__).resolve().parents[2]
-_FORKS = sys.platform.startswith('linux')
 
 
 def start(folder, fresh=True):
@@ -21,7 +20,7 @@ def start(folder, fresh=True):
     # As a shell leaves a variable that was emptied.
     environment['MCDRL_DATA_ROOT'] = ''
     words = ['-m', 'mcdrl_lab', 'demo', '--work-dir', folder, *few]
-    if _FORKS and not fresh:
+    if not fresh:
         log = folder.parent / 'fork.log'
         return run_forked(words, folder=_ROOT, log=log, environment=environment)
     done = subprocess.run(

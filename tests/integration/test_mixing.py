@@ -171,18 +171,19 @@ def test_its_work_folder_holds_a_plain_config_for_inference(one_more_base, bench
 
 
 @pytest.fixture(scope='module')
-def frozen(bench, program, repo_root, stock):
+def frozen(bench, repo_root, stock):
     """MCDRL over the stock model's checkpoint."""
-    return program(
+    return bench.tool(
         'frozen',
-        repo_root / 'tools/train.py',
+        'train.py',
         repo_root / 'configs/mixing/mcdrl_frozen-segformer.py',
-        '--work-dir',
-        bench.folder / 'frozen',
-        '--cfg-options',
-        *SHORT,
-        *(f'model.backbone.clip.{option}' for option in SMALL_CLIP),
-        'model.decode_head.dictionary.embed_dims=128',
+        options=[
+            *SHORT,
+            *(f'model.backbone.clip.{option}' for option in SMALL_CLIP),
+            'model.decode_head.dictionary.embed_dims=128',
+        ],
+        fresh=False,
+        OWN_DATA_ROOT=str(bench.sites_root / 'own'),
         SEGFORMER_CHECKPOINT=str(stock),
     )
 

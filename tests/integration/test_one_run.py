@@ -22,6 +22,7 @@ def tested(reference):
         reference.bench.folder / 'overlays',
         '--out',
         reference.bench.folder / 'label_maps',
+        fresh=False,
     )
 
 

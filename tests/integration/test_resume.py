@@ -40,6 +40,7 @@ def resumed_with_other_prompts(reference, killed):
         check=False,
         work_dir='broken',
         options=[f'{prompts}.confounders.distance=[close view,far distance]'],
+        fresh=False,
     )
     return run, sorted(path.name for path in run.work_dir.glob('*.pth'))
 
@@ -48,7 +49,12 @@ def resumed_with_other_prompts(reference, killed):
 def resumed(reference, killed, resumed_with_other_prompts):
     """The killed run resumed with its own config, after the failed attempt."""
     return reference.bench.tool(
-        'resumed', 'train.py', reference.config, '--resume', work_dir='broken'
+        'resumed',
+        'train.py',
+        reference.config,
+        '--resume',
+        work_dir='broken',
+        fresh=False,
     )
 
 
@@ -64,7 +70,7 @@ def resumed_with_dumped_config(reference, killed):
     config = reference.bench.folder / 'dumped.py'
     config.write_text(dumped.replace('kill_at_iter=8', 'kill_at_iter=None'))
     return config, reference.bench.tool(
-        'dumped', 'train.py', config, '--resume', work_dir='broken_dumped'
+        'dumped', 'train.py', config, '--resume', work_dir='broken_dumped', fresh=False
     )
 
 
