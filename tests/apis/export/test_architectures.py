@@ -13,17 +13,34 @@ from mcdrl_mmseg.apis.export.formats import ENDINGS, size_multiple
 from mcdrl_mmseg.apis.export.runtime import open_exported
 from mcdrl_mmseg.clip.lora import LowRank
 
-_ONES = [1, 1, 1, 1]
-# What makes the configs' models small.
+# What makes the configs' models small: two of four stages, with the map of the last at
+# a stride of 32 as before.
 _GUIDED = {
     'mcdrl_mit-b0_segformer': (
-        dict(embed_dims=8, num_layers=_ONES, num_heads=_ONES),
-        [8, 8, 8, 8],
+        dict(
+            embed_dims=8,
+            num_stages=2,
+            num_layers=[1, 1],
+            num_heads=[1, 1],
+            patch_sizes=[9, 5],
+            strides=[8, 4],
+            sr_ratios=[4, 1],
+            out_indices=(0, 1),
+        ),
+        [8, 8],
     ),
     # Two blocks: the second shifts its windows.
     'mcdrl_swin-t_upernet': (
-        dict(embed_dims=8, depths=[2, 1, 1, 1], num_heads=_ONES, window_size=4),
-        [8, 16, 32, 64],
+        dict(
+            embed_dims=8,
+            patch_size=16,
+            depths=[2, 1],
+            num_heads=[1, 1],
+            strides=(16, 2),
+            out_indices=(0, 1),
+            window_size=2,
+        ),
+        [8, 16],
     ),
 }
 
@@ -46,8 +63,8 @@ def guided(repo_root, draw_head):
         cfg.model.backbone.clip.update(model_name='mcdrl-tiny-vit', pretrained=None)
         head = cfg.model.decode_head
         intervention = dict(type='CausalIntervention', num_layers=1)
-        head.update(in_channels=widths[-1], intervention=intervention)
-        head.predictor.update(in_channels=widths, channels=16)
+        head.update(in_channels=widths[-1], in_index=1, intervention=intervention)
+        head.predictor.update(in_channels=widths, in_index=[0, 1], channels=16)
         head.dictionary.embed_dims = 128
         with torch.random.fork_rng():
             torch.manual_seed(3)
