@@ -30,8 +30,9 @@ _NAMES = sorted(
 # Trained and tested on the same few images.
 _HELD_OUT = [name for name in _NAMES if '_overfit_' not in name]
 # ViT-L/14 takes 16 s for a step at 224 pixels on two cores. Every model here takes
-# images of any size, and a multiple of 16 suits them all.
-_STEP_SIZE = (112, 112)
+# images of any size: a multiple of its patch, or of 16.
+_STEP_SIZE = {'ViT-L-14': (56, 56)}
+_OTHER_STEP_SIZE = (64, 64)
 
 
 @cache
@@ -87,8 +88,8 @@ def draw(folder: Path, suffix: str, values: list[int]) -> None:
         cv2.imwrite(str(folder / f'image{number}{suffix}'), picture)
 
 
-def redirect(dataset: dict, root: Path) -> dict:
-    """The dataset with drawn images in the place of its own, at a smaller size."""
+def redirect(dataset: dict, root: Path, size: tuple[int, int]) -> dict:
+    """The dataset with drawn images in the place of its own, at another size."""
     dataset = json.loads(json.dumps(dataset))
     for part in parts_of(dataset):
         part['data_root'] = str(root / Path(part['data_root']).name)
@@ -107,13 +108,13 @@ def redirect(dataset: dict, root: Path) -> dict:
             draw(masks, lazy.seg_map_suffix, [1])
     for node in walk(dataset):
         if node.get('type') == 'Resize':
-            node['scale'] = _STEP_SIZE
+            node['scale'] = size
     return dataset
 
 
-def batch_of(loader: dict, root: Path) -> tuple[dict, dict]:
+def batch_of(loader: dict, root: Path, size: tuple[int, int]) -> tuple[dict, dict]:
     """Two images through a dataloader's own pipeline, and the dataset's metainfo."""
-    dataset = DATASETS.build(redirect(loader['dataset'], root))
+    dataset = DATASETS.build(redirect(loader['dataset'], root, size))
     assert len(dataset) >= 2
     return pseudo_collate([dataset[0], dataset[1]]), dataset.metainfo
 
@@ -194,7 +195,8 @@ def step(cfg: Config, drawn: Path) -> None:
             dictionary.fill(torch.nn.functional.normalize(texts, dim=1), '0' * 64)
     optimizer = build_optim_wrapper(model, on_one_process(cfg.optim_wrapper))
     model.train()
-    batch, _ = batch_of(cfg.train_dataloader, drawn)
+    size = _STEP_SIZE.get(cfg.model.backbone.get('model_name'), _OTHER_STEP_SIZE)
+    batch, _ = batch_of(cfg.train_dataloader, drawn, size)
     data = model.data_preprocessor(batch, training=True)
     loss, _ = model.parse_losses(model(**data, mode='loss'))
     assert bool(loss.isfinite())
@@ -208,7 +210,7 @@ def step(cfg: Config, drawn: Path) -> None:
     assert all(bool(p.isfinite().all()) for p in trained.values())
 
     model.eval()
-    batch, metainfo = batch_of(cfg.val_dataloader, drawn)
+    batch, metainfo = batch_of(cfg.val_dataloader, drawn, size)
     samples = model.val_step(batch)
     for sample in samples:
         assert tuple(sample.pred_sem_seg.data.shape[-2:]) == (60, 70)

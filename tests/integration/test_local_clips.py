@@ -82,7 +82,7 @@ def test_a_model_of_a_folder_trains_a_step_and_predicts(bench, shape, entries):
 
 
 def test_a_normalisation_of_another_model_is_named_before_training(bench):
-    name = write_siglip2(bench.folder / 'wrong')
+    name = write_siglip2(bench.folder / 'wrong', weights=False)
     entries = dict(_OPENAI, dims=768, frozen=True)
     config = bench.config('wrong', _MODEL.format(name=name, **entries), base=_BASE)
     run = bench.tool('wrong_run', 'train.py', config, check=False, fresh=False)
