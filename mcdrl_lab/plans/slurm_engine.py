@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -28,6 +29,8 @@ from .slurm_task import RECORD_NAME, RunTask
 _POLL_S = 1.0
 # Asking Slurm loads it for everybody; records in run folders tell most.
 _ASK_S = 20.0
+# A record that was taken into the plan's: the job that wrote it has done all it does.
+COLLECTED_NAME = 'collected_record.json'
 SUBMITIT_FOLDER = 'submitit'
 
 
@@ -107,11 +110,15 @@ class SlurmEngine:
             unfinished = self._unfinished()
             known = SlurmJobs(self.out).read()
             alive = job_states(known.values())
-            queued = {r: known[r] for r in unfinished if known.get(r) in alive}
+            queued = {
+                run: known[run]
+                for run in unfinished
+                if known.get(run) in alive and not self._has_ended(run)
+            }
             new = {run: self._task(run) for run in unfinished if run not in queued}
             if new:
-                for run in new:
-                    (self.out / run / RECORD_NAME).unlink(missing_ok=True)
+                for run, name in itertools.product(new, (RECORD_NAME, COLLECTED_NAME)):
+                    (self.out / run / name).unlink(missing_ok=True)
                 folder = self.out / SUBMITIT_FOLDER
                 jobs = submit(new, self.parameters, folder, self.jobs)
                 SlurmJobs(self.out).add(jobs)
@@ -122,6 +129,10 @@ class SlurmEngine:
             f'queued already, {len(new)} submitted now.'
         )
         return queued
+
+    def _has_ended(self, run: str) -> bool:
+        """Whether a run's job did all it does; Slurm lists it for a moment longer."""
+        return (self.out / run / COLLECTED_NAME).is_file()
 
     def _task(self, run: str) -> RunTask:
         return RunTask(self.runs[run], self.out, self.launch)
@@ -239,7 +250,7 @@ def collect(out: Path, keep_checkpoints: bool = False) -> list[RunRecord]:
             continue
         record = record_of(run, path)
         append_record(out / RECORDS_NAME, record)
-        path.unlink()
+        path.replace(path.with_name(COLLECTED_NAME))
         if record.status == 'done' and not keep_checkpoints:
             RunFolder(out / run).drop_resume_points()
         found.append(record)
