@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from statistics import fmean
 
@@ -55,6 +55,7 @@ SEEN_HOSPITALS = {'endotect_kvasir': 'kvasir_seg'}
 """Site -> data set of the pretraining that is of the same hospital."""
 
 _POLYP_SITES = tuple(site for site, name in SITES.items() if name == 'polyp')
+_PACK = 'pretraining pack'
 _SHUFFLES, _SEED = 60, 7
 # At least so much; of a word at most so far below the trained ones.
 _GOALS = {'pack': 0.95, 'frames': 0.8, 'condition': 0.85, 'blood': 0.9, 'word': 0.05}
@@ -210,6 +211,37 @@ def _of_kind(pack: Pack, kind: str) -> list[np.ndarray]:
     return [pack.images[row] for row in rows]
 
 
+@dataclass(frozen=True)
+class _Texts:
+    """Embeddings of the trained texts: of polyps, healthy tissue, and conditions."""
+
+    polyp: Tensor
+    normal: Tensor
+    conditions: Tensor
+
+    @classmethod
+    def of(cls, embed: Embedder) -> _Texts:
+        """Embed them."""
+        polyp, normal = (embed(trained_texts(Claim(n))) for n in (POLYP, NORMAL))
+        numbers = range(len(CONDITIONS))
+        conditions = embed([trained_texts(Claim(condition=n))[0] for n in numbers])
+        return cls(polyp, normal, conditions)
+
+    def image_auc(self, diseased: Encoded, healthy: Encoded) -> float:
+        """AUC of polyp against normal, by the embeddings of images."""
+        return auc(
+            lesion_scores(diseased.embeddings, self.polyp, self.normal),
+            lesion_scores(healthy.embeddings, self.polyp, self.normal),
+        )
+
+    def position_auc(self, diseased: Encoded, healthy: Encoded) -> float:
+        """The same by the position of the dense map with the most evidence."""
+        return auc(
+            position_scores(diseased.dense, self.polyp, self.normal),
+            position_scores(healthy.dense, self.polyp, self.normal),
+        )
+
+
 def score_endo(
     tower: nn.Module,
     embed: Embedder,
@@ -236,73 +268,64 @@ def score_endo(
     Raises:
         PackError: The pack lacks images of a kind.
     """
-    polyp, normal = (embed(trained_texts(Claim(lesion))) for lesion in (POLYP, NORMAL))
-    numbers = range(len(CONDITIONS))
-    texts = embed([trained_texts(Claim(condition=n))[0] for n in numbers])
-
-    def embeddings(kind: str) -> Tensor:
-        return encode(tower, _of_kind(pack, kind), side, dense=False).embeddings
-
-    def add_lesion_aucs(where: str, diseased: Encoded, healthy: Encoded) -> None:
-        both = diseased, healthy
-        lesions[where] = auc(
-            *(lesion_scores(part.embeddings, polyp, normal) for part in both)
-        )
-        positions[where] = auc(
-            *(position_scores(part.dense, polyp, normal) for part in both)
-        )
-
+    texts = _Texts.of(embed)
     log('the pack: lesions and blood')
-    lesions: dict[str, float] = {}
-    positions: dict[str, float] = {}
     polyps = encode(tower, _of_kind(pack, 'cp_child/polyp'), side)
     mucosa = encode(tower, _of_kind(pack, 'cp_child/normal mucosa'), side)
-    add_lesion_aucs('pretraining pack', polyps, mucosa)
-    bleeding = embeddings('wcebleedgen/bleeding')
-    dry = embeddings('wcebleedgen/no bleeding')
-    blood_text = texts[CONDITIONS.index('blood')]
-    blood = auc(bleeding @ blood_text, dry @ blood_text)
+    lesions = {_PACK: texts.image_auc(polyps, mucosa)}
+    positions = {_PACK: texts.position_auc(polyps, mucosa)}
+    blood = _blood_auc(tower, pack, side, texts)
 
     kept, drawn = {}, {}
-    if not sites:
-        sites = {'pack': _masked_images(pack)}
     selected = embed(
         [trained_texts(Claim(POLYP))[0], 'A vocal fold lesion in an endoscopic image']
     )
-    for name, site in sites.items():
+    for name, site in (sites or {'pack': _masked_images(pack)}).items():
         log(f'{name}: lesions, conditions, selection')
         encoded = encode(tower, site.images, side)
         truth = site.diseased
         if not truth.all() and truth.any() and (~truth).sum() > 5:
-            add_lesion_aucs(name, encoded.of(truth), encoded.of(~truth))
+            parts = encoded.of(truth), encoded.of(~truth)
+            lesions[name] = texts.image_auc(*parts)
+            positions[name] = texts.position_auc(*parts)
         kept[name] = _kept(site, encoded.dense, selected)
         few = [site.images[row] for row in _spread(site.images, per_site)]
         drawn[name] = encode_conditions(tower, few, side, _SEED)
 
-    conditions = {name: _condition_aucs(part, texts) for name, part in drawn.items()}
     unseen = joined(
         [part for name, part in drawn.items() if name not in SEEN_HOSPITALS]
     )
-    conditions['all'] = _condition_aucs(unseen, texts)
-    among, shuffled = _condition_aucs_among(unseen, texts)
+    conditions = {
+        name: _condition_aucs(part, texts.conditions)
+        for name, part in {**drawn, 'all': unseen}.items()
+    }
+    among, shuffled = _condition_aucs_among(unseen, texts.conditions)
+
+    scores = EndoScores(
+        side, lesions, positions, blood, conditions, among, shuffled, kept=kept
+    )
     listed = UNSEEN_WORDS if words == 'unseen' else CHOOSING_WORDS
-    by_word = {}
     for word, claim, text in other_texts(listed):
         row = embed([text])
-        if claim.condition is not None:
-            mine = unseen.auc_of(claim.condition, row[0])
-            trained = conditions['all'][CONDITIONS[claim.condition]]
+        if claim.condition is None:
+            pair = {'polyp' if claim.lesion == POLYP else 'normal': row}
+            other = replace(texts, **pair).image_auc(polyps, mucosa)
+            trained = lesions[_PACK]
         else:
-            pair = (row, normal) if claim.lesion == POLYP else (polyp, row)
-            mine = auc(
-                lesion_scores(polyps.embeddings, *pair),
-                lesion_scores(mucosa.embeddings, *pair),
-            )
-            trained = lesions['pretraining pack']
-        by_word[word] = (mine, trained)
-    return EndoScores(
-        side, lesions, positions, blood, conditions, among, shuffled, by_word, kept
+            other = unseen.auc_of(claim.condition, row[0])
+            trained = conditions['all'][CONDITIONS[claim.condition]]
+        scores.words[word] = (other, trained)
+    return scores
+
+
+def _blood_auc(tower: nn.Module, pack: Pack, side: int, texts: _Texts) -> float:
+    """AUC of the word blood on real bleeding."""
+    text = texts.conditions[CONDITIONS.index('blood')]
+    bleeding, dry = (
+        encode(tower, _of_kind(pack, kind), side, dense=False).embeddings
+        for kind in ('wcebleedgen/bleeding', 'wcebleedgen/no bleeding')
     )
+    return auc(bleeding @ text, dry @ text)
 
 
 def _mark(met: bool) -> str:
@@ -332,7 +355,7 @@ def _lesion_table(scores: EndoScores) -> str:
         f'Zero-shot at {scores.side} pixels, AUC', ['what', 'AUC', 'goal', '']
     )
     for where, value in scores.lesions.items():
-        goal = _GOALS['pack' if where == 'pretraining pack' else 'frames']
+        goal = _GOALS['pack' if where == _PACK else 'frames']
         for what, found in (
             (where, value),
             (f'{where}, best position', scores.positions[where]),
