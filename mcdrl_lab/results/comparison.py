@@ -136,17 +136,15 @@ def runs_of(records: Iterable[RunRecord], name: str, selection: str) -> list[Run
     return found
 
 
-def _effect(
-    pairs: pd.DataFrame, site: str | None, interval: Interval, p: float
-) -> Effect:
+def _effect(pairs: pd.DataFrame, site: str | None, resamples: int) -> Effect:
     by_site = pairs.groupby('held_out')[['a', 'b', 'difference']].mean().mean()
     return Effect(
         site=site,
         a=float(by_site['a']),
         b=float(by_site['b']),
         difference=float(by_site['difference']),
-        interval=interval,
-        p=p,
+        interval=these_sites_interval(pairs, resamples),
+        p=wilcoxon_p(pairs),
         p_holm=math.nan,
         images=len(pairs[['held_out', 'image']].drop_duplicates()),
         seeds=pairs['seed'].nunique(),
@@ -187,7 +185,6 @@ def compare(
     *,
     selection: str = 'validation',
     resamples: int = RESAMPLES,
-    seed: int = 0,
 ) -> list[Comparison]:
     """Compare one method with others, image by image and seed by seed.
 
@@ -199,7 +196,6 @@ def compare(
         metric: Per-image metric.
         selection: Which kind of runs, ``'validation'`` or ``'oracle'``.
         resamples: Number of bootstrap samples.
-        seed: Seed of the resampling.
 
     Returns:
         One comparison for each of ``others``, in their order.
@@ -216,42 +212,41 @@ def compare(
         # Holm's correction would count it twice.
         raise ProtocolError(f'named twice: {", ".join(twice)}; name each method once.')
     runs_a = runs_of(records, a, selection)
-    comparisons = []
-    for b in others:
-        runs_b = runs_of(records, b, selection)
-        check_comparable(runs_a, runs_b)
-        scores = image_scores([*runs_a, *runs_b], metric)
-        if scores.empty:
-            raise ProtocolError(
-                f'no image of {a} and {b} has {metric}: it is defined on none, or the '
-                'records are of a version that did not record it. Run the plan again '
-                'into a new folder with this version.'
-            )
-        pairs = paired_differences(scores, a, b)
+    runs_b = (runs_of(records, b, selection) for b in others)
+    return _corrected([_compare(runs_a, b, metric, resamples) for b in runs_b])
 
-        def interval(part: pd.DataFrame) -> Interval:
-            return these_sites_interval(part, resamples, seed)
 
-        sites = tuple(
-            _effect(part, str(site), interval(part), wilcoxon_p(part))
+def _compare(
+    runs_a: Sequence[RunRecord],
+    runs_b: Sequence[RunRecord],
+    metric: str,
+    resamples: int,
+) -> Comparison:
+    """Two methods, before Holm's correction."""
+    a, b = runs_a[0].method, runs_b[0].method
+    check_comparable(runs_a, runs_b)
+    scores = image_scores([*runs_a, *runs_b], metric)
+    if scores.empty:
+        raise ProtocolError(
+            f'no image of {a} and {b} has {metric}: it is defined on none, or the '
+            'records are of a version that did not record it. Run the plan again '
+            'into a new folder with this version.'
+        )
+    pairs = paired_differences(scores, a, b)
+    return Comparison(
+        a=a,
+        b=b,
+        metric=metric,
+        overall=_effect(pairs, None, resamples),
+        new_sites=new_sites_interval(pairs, resamples),
+        sites=tuple(
+            _effect(part, str(site), resamples)
             for site, part in pairs.groupby('held_out')
-        )
-        comparisons.append(
-            Comparison(
-                a=a,
-                b=b,
-                metric=metric,
-                overall=_effect(pairs, None, interval(pairs), wilcoxon_p(pairs)),
-                new_sites=new_sites_interval(pairs, resamples, seed),
-                sites=sites,
-                notes=_notes(
-                    pairs,
-                    scores[scores['method'] == a],
-                    scores[scores['method'] == b],
-                ),
-            )
-        )
-    return _corrected(comparisons)
+        ),
+        notes=_notes(
+            pairs, scores[scores['method'] == a], scores[scores['method'] == b]
+        ),
+    )
 
 
 def mean_difference(

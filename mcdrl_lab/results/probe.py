@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from sklearn.dummy import DummyClassifier
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import recall_score
 from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold
@@ -64,40 +65,41 @@ def probe_accuracy(
     labels = np.asarray(labels)
     alone = np.arange(len(labels)) if groups is None else np.asarray(groups)
     _check(features, labels, alone, folds)
-    classes = np.unique(labels)
-    units = {name: len(np.unique(alone[labels == name])) for name in classes.tolist()}
-    rarest = min(units, key=units.__getitem__)
-    if units[rarest] < 2:
-        what = 'sample' if groups is None else 'group'
-        raise ValueError(
-            f'class {rarest!r} is in one {what} only, so that no split can both fit '
-            f'to it and test on it: leave it out, or give it more {what}s.'
-        )
-    folds = min(folds, units[rarest])
-    kind = StratifiedKFold if groups is None else StratifiedGroupKFold
-    splitter = kind(folds, shuffle=True, random_state=seed)
-    kept = None if groups is None else alone
-
+    kind = 'sample' if groups is None else 'group'
+    folds = min(folds, _most_folds(labels, alone, kind))
+    split_by = StratifiedKFold if groups is None else StratifiedGroupKFold
+    splitter = split_by(folds, shuffle=True, random_state=seed)
     predicted = np.empty_like(labels)
     scores = []
-    for fit, test in splitter.split(features, labels, kept):
+    for fit, test in splitter.split(features, labels, groups):
+        # Without weights a probe would give up rare classes, and its accuracy there.
         probe = make_pipeline(
             StandardScaler(),
-            # Else a probe would give up rare classes, and balanced accuracy with them.
             LogisticRegression(class_weight='balanced', max_iter=_MAX_STEPS),
         )
-        if len(np.unique(labels[fit])) > 1:
-            predicted[test] = probe.fit(features[fit], labels[fit]).predict(
-                features[test]
-            )
-        else:
-            predicted[test] = labels[fit][0]
+        if len(np.unique(labels[fit])) == 1:
+            probe = DummyClassifier()
+        probe.fit(features[fit], labels[fit])
+        predicted[test] = probe.predict(features[test])
         scores.append(_balanced_accuracy(labels[test], predicted[test]))
     return ProbeScore(
         accuracy=_balanced_accuracy(labels, predicted),
-        chance=1 / len(classes),
+        chance=1 / len(np.unique(labels)),
         folds=tuple(scores),
     )
+
+
+def _most_folds(labels: np.ndarray, groups: np.ndarray, kind: str) -> int:
+    """Number of groups of the rarest class; each fold can test on one."""
+    classes = np.unique(labels).tolist()
+    sizes = {name: len(np.unique(groups[labels == name])) for name in classes}
+    rarest = min(sizes, key=sizes.__getitem__)
+    if sizes[rarest] < 2:
+        raise ValueError(
+            f'class {rarest!r} is in one {kind} only, so that no split can both fit '
+            f'to it and test on it: leave it out, or give it more {kind}s.'
+        )
+    return sizes[rarest]
 
 
 def split_groups(

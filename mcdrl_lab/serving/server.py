@@ -11,10 +11,18 @@ import socket
 import sys
 from pathlib import Path
 
+import uvicorn
+from starlette.applications import Starlette
+
 from mcdrl_common.printable import printable
 from mcdrl_common.threshold_file import CONFORMAL
 from mcdrl_mmseg.apis.checkpoint import CheckpointError, load_segmentor
 from mcdrl_mmseg.models.confounder_dictionary import DictionaryError
+
+from .app import build_app
+from .connections import TimedConnection
+from .examples import load_examples
+from .page_content import Explainer
 
 _LOOPBACK_NAMES = ('127.0.0.1', 'localhost', '[::1]')
 _MAX_PORT = 65535
@@ -51,21 +59,9 @@ def serve(
         conformal: File of ``python -m mcdrl_lab conformal``, whose mask is shown too.
 
     Raises:
-        ServeError: A package is missing, the checkpoint, the threshold or the
-            examples cannot be used, or the address is taken.
+        ServeError: The checkpoint, the threshold or the examples cannot be used, or
+            the address is taken.
     """
-    try:
-        import uvicorn
-
-        from .app import build_app
-        from .connections import TimedConnection
-        from .examples import load_examples
-        from .page_content import Explainer
-    except ModuleNotFoundError as error:
-        raise ServeError(
-            f'the page needs {error.name}, which is not installed: '
-            "pip install 'mcdrl-mmseg[serve]'."
-        ) from error
     if max_upload_mb <= 0:
         raise ServeError(f'--max-upload-mb {max_upload_mb:g} must be above 0.')
     max_bytes = int(max_upload_mb * 1e6)
@@ -91,6 +87,11 @@ def serve(
         allowed_hosts=hosts,
     )
     _open(listener, host)
+    _run(app, listener)
+
+
+def _run(app: Starlette, listener: socket.socket) -> None:
+    """Serve an application until interrupted."""
     settings = uvicorn.Config(
         app,
         log_level='warning',

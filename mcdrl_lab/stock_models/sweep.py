@@ -34,17 +34,7 @@ def sweep(
         only: Part of the name of a config that a model must have.
         again: Statuses of records that do not count.
     """
-    import torch
-
-    import mcdrl_mmseg  # noqa: F401  (registers the components)
-
-    with contextlib.suppress(ImportError):
-        import mmdet.models  # noqa: F401  (Mask2Former and MaskFormer)
-    import mmseg
-    import open_clip  # noqa: F401  (so that no child has to)
-
-    # The children are forked: a thread of this process would be missing there.
-    torch.set_num_threads(1)
+    _prepare_forks()
     models, unreadable = list_models(stock_folder(), size)
     done = {
         record['key']
@@ -66,22 +56,40 @@ def sweep(
     )
     for number, model in enumerate(todo, 1):
         outcome = _in_a_process(model, size, seconds)
-        record: dict[str, Any] = dict(
-            key=model.key,
-            status=outcome.status,
-            reason=outcome.reason,
-            seconds=round(outcome.seconds, 1),
-            size=size,
-            mmseg=mmseg.__version__,
-            date=time.strftime('%Y-%m-%d'),
-            configs=model.configs,
-        )
-        append_line(records, json.dumps(record))
+        append_line(records, json.dumps(_record(model, outcome, size)))
         print(
             f'{number}/{len(todo)} {model.configs[0]} {outcome.seconds:.1f} s: '
             f'{outcome.status} {outcome.reason}'[:400],
             flush=True,
         )
+
+
+def _prepare_forks() -> None:
+    """Import once what every child needs."""
+    import open_clip  # noqa: F401
+    import torch
+
+    import mcdrl_mmseg  # noqa: F401  (registers the components)
+
+    with contextlib.suppress(ImportError):
+        import mmdet.models  # noqa: F401  (Mask2Former and MaskFormer)
+    # A thread of this process would be missing in the children.
+    torch.set_num_threads(1)
+
+
+def _record(model: StockModel, outcome: Outcome, size: int) -> dict[str, Any]:
+    import mmseg
+
+    return dict(
+        key=model.key,
+        status=outcome.status,
+        reason=outcome.reason,
+        seconds=round(outcome.seconds, 1),
+        size=size,
+        mmseg=mmseg.__version__,
+        date=time.strftime('%Y-%m-%d'),
+        configs=model.configs,
+    )
 
 
 def _one_of_each_method_first(models: list[StockModel]) -> list[StockModel]:

@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 import numpy as np
-from scipy.stats import spearmanr
 from sklearn.metrics import roc_auc_score
 
-from .expected_dice import expected_when_held_out
+from .expected_dice import expected_when_held_out, rank_correlation
 from .within_sites import Estimate, estimates
 
 CONDITIONS, EMBEDDING, CONFIDENCE, BOTH = (
@@ -54,13 +53,6 @@ def expectations(
         name: expected_when_held_out(values, dice, sites)
         for name, values in features.items()
     }
-
-
-def rank_correlation(expected: np.ndarray, dice: np.ndarray) -> float:
-    """Spearman's; NaN where either is constant."""
-    if not len(dice) or not np.ptp(expected) or not np.ptp(dice):
-        return float('nan')
-    return float(spearmanr(expected, dice).statistic)
 
 
 def rank_correlations(

@@ -89,9 +89,15 @@ def fit_dice(
     expected = expected_when_held_out(scores, dice, sites)
     true = np.asarray(dice, np.float64)
     errors = site_errors(expected, true, sites)
-    varies = np.ptp(expected) > 0 and np.ptp(true) > 0
-    rank = float(spearmanr(expected, true).statistic) if varies else float('nan')
+    rank = rank_correlation(expected, true)
     return DiceModel(_fit(scores, true), errors, rank, len(true))
+
+
+def rank_correlation(expected: np.ndarray, dice: np.ndarray) -> float:
+    """Spearman's; NaN where either is constant."""
+    if not len(dice) or not np.ptp(expected) or not np.ptp(dice):
+        return float('nan')
+    return float(spearmanr(expected, dice).statistic)
 
 
 def site_errors(

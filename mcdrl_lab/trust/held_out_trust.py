@@ -125,48 +125,44 @@ def flags(
     Raises:
         ProtocolError: Records without the network's own confidence, or too few.
     """
-    told = confidences(images)
+    own = confidences(images)
     dice = np.array([image.dice for image in images])
     sites = [image.site for image in images]
     sequences = [image.sequence for image in images]
-    expected = expectations(features_of(scores, embeddings, told), dice, sites)
+    expected = expectations(features_of(scores, embeddings, own), dice, sites)
     signals = {
-        MEAN_CONFIDENCE: told[:, 1],
-        SELF_DICE: told[:, 0],
+        MEAN_CONFIDENCE: own[:, 1],
+        SELF_DICE: own[:, 0],
         **{f'expected Dice, {name}': values for name, values in expected.items()},
         DISTANCE: -distances(scores, embeddings, sites),
     }
     failed = dice < failure
-    names = np.asarray(sites)
-    areas, gains = failure_aucs(
-        signals, MEAN_CONFIDENCE, failed, sites, sequences, resamples
-    )
-    # An empty mask has a self-Dice of 0 and, beside a lesion, a Dice of 0.
-    some = np.flatnonzero(told[:, 0] > 0)
-    marked, _ = failure_aucs(
-        {name: values[some] for name, values in signals.items()},
-        MEAN_CONFIDENCE,
-        failed[some],
-        [sites[place] for place in some],
-        [sequences[place] for place in some],
-        resamples,
-    )
-    empty = int(failed.sum() - failed[some].sum())
-    found = Flags({}, {}, {}, areas, gains, empty, marked, {})
-    found.ranks.update(rank_correlations(expected, dice, sites, sequences, resamples))
-    for site in dict.fromkeys(sites):
-        own = np.flatnonzero(names == site)
-        found.images[site] = len(own)
-        found.failures[site] = int(failed[own].sum())
-        found.by_site[site], _ = failure_aucs(
-            {name: values[own] for name, values in signals.items()},
+
+    def aucs(rows: np.ndarray) -> tuple[dict[str, Estimate], dict[str, Estimate]]:
+        return failure_aucs(
+            {name: values[rows] for name, values in signals.items()},
             MEAN_CONFIDENCE,
-            failed[own],
-            [site] * len(own),
-            [sequences[place] for place in own],
+            failed[rows],
+            [sites[row] for row in rows],
+            [sequences[row] for row in rows],
             resamples,
         )
-    return found
+
+    areas, gains = aucs(np.arange(len(dice)))
+    # An empty mask has a self-Dice of 0 and, beside a lesion, a Dice of 0.
+    marked = np.flatnonzero(own[:, 0] > 0)
+    names = np.asarray(sites)
+    by_site = {site: np.flatnonzero(names == site) for site in dict.fromkeys(sites)}
+    return Flags(
+        images={site: len(rows) for site, rows in by_site.items()},
+        failures={site: int(failed[rows].sum()) for site, rows in by_site.items()},
+        ranks=rank_correlations(expected, dice, sites, sequences, resamples),
+        areas=areas,
+        gains=gains,
+        empty=int(failed.sum() - failed[marked].sum()),
+        marked=aucs(marked)[0],
+        by_site={site: aucs(rows)[0] for site, rows in by_site.items()},
+    )
 
 
 def distances(

@@ -56,13 +56,7 @@ def image_record(
     Raises:
         ValueError: If sizes or labels do not fit; the message names the image.
     """
-    name = image_name(image.img_path, image.site)
-    try:
-        matrix = confusion_matrix(
-            image.labels, image.target, image.num_classes, ignore_index
-        )
-    except ValueError as error:
-        raise ValueError(f'{image.img_path or name}: {error}') from error
+    matrix = _confusion_matrix(image, ignore_index)
     counts = foreground_counts(matrix)
     pixels = sum(counts)
     has_lesion = counts.tp + counts.fn > 0
@@ -80,7 +74,7 @@ def image_record(
             threshold_histograms(image.probability, foreground, valid)
         )
     record = dict(
-        image=name,
+        image=image_name(image.img_path, image.site),
         site=image.site,
         sequence=image.sequence,
         lesion_classes=_lesion_classes(image.lesion_classes, has_lesion),
@@ -100,6 +94,15 @@ def image_record(
     if image.num_classes > 2:
         record['classes'] = _class_records(matrix, class_names)
     return record
+
+
+def _confusion_matrix(image: EvaluatedImage, ignore_index: int) -> np.ndarray:
+    try:
+        return confusion_matrix(
+            image.labels, image.target, image.num_classes, ignore_index
+        )
+    except ValueError as error:
+        raise ValueError(f'{image.img_path or ""}: {error}') from error
 
 
 def image_name(img_path: str | None, site: str) -> str:

@@ -11,6 +11,7 @@ from types import SimpleNamespace
 import pytest
 import torch
 
+from mcdrl_lab.commands import main
 from mcdrl_lab.serving.server import ServeError, is_loopback, listen, serve
 
 
@@ -76,16 +77,18 @@ def test_bad_options_are_named(checkpoint, tmp_path):
         serve(str(checkpoint), port=0, examples=str(tmp_path / 'absent'))
 
 
-def test_missing_package_is_named_with_what_installs_it(monkeypatch, tmp_path):
+def test_missing_package_is_named_with_what_installs_it(monkeypatch, capsys):
     monkeypatch.setitem(sys.modules, 'uvicorn', None)
-    with pytest.raises(ServeError, match=r'needs uvicorn.*mcdrl-mmseg\[serve\]'):
-        serve(str(tmp_path / 'model.pth'))
+    monkeypatch.delitem(sys.modules, 'mcdrl_lab.serving.server')
+    assert main(['serve', 'model.pth']) == 2
+    message = "serve: uvicorn is not installed: pip install 'mcdrl-mmseg[serve]'\n"
+    assert capsys.readouterr().err == message
 
 
 def test_the_address_takes_connections_when_it_is_shown(monkeypatch, capsys):
     import uvicorn
 
-    from mcdrl_lab.serving import page_content, server
+    from mcdrl_lab.serving import server
 
     shown = []
 
@@ -97,7 +100,7 @@ def test_the_address_takes_connections_when_it_is_shown(monkeypatch, capsys):
 
     monkeypatch.setattr(uvicorn.Server, 'run', run)
     monkeypatch.setattr(server, 'load_segmentor', lambda *_: None)
-    monkeypatch.setattr(page_content, 'Explainer', no_explainer)
+    monkeypatch.setattr(server, 'Explainer', no_explainer)
     serve('model.pth', port=0)
     assert shown[0].startswith('Open http://127.0.0.1:')
 
@@ -107,7 +110,7 @@ def serving(monkeypatch, capsys):
     """Serves a page without a model; gives its address until it is ended."""
     import uvicorn
 
-    from mcdrl_lab.serving import page_content, server
+    from mcdrl_lab.serving import server
 
     servers = []
     made = uvicorn.Server
@@ -115,7 +118,7 @@ def serving(monkeypatch, capsys):
         uvicorn, 'Server', lambda config: servers.append(made(config)) or servers[0]
     )
     monkeypatch.setattr(server, 'load_segmentor', lambda *_: None)
-    monkeypatch.setattr(page_content, 'Explainer', no_explainer)
+    monkeypatch.setattr(server, 'Explainer', no_explainer)
 
     @contextlib.contextmanager
     def serving(host='127.0.0.1'):
