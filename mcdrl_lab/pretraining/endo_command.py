@@ -116,7 +116,7 @@ def run(args: argparse.Namespace) -> None:
     from mcdrl_mmseg.clip.weights import CLIPWeightsError
 
     from .endo_pack import PackError
-    from .training_state import PretrainingError
+    from .training_loop import PretrainingError
 
     if args.threads:
         torch.set_num_threads(args.threads)

@@ -12,6 +12,7 @@ import numpy as np
 from prettytable import PrettyTable
 from torch import Tensor, nn
 
+from .encoding import Encoded
 from .endo_conditions import CONDITIONS
 from .endo_pack import Pack, PackError, read_image, read_mask
 from .endo_words import (
@@ -27,7 +28,6 @@ from .endo_zero_shot import (
     RATIOS,
     ConditionEmbeddings,
     Embedder,
-    Encoded,
     auc,
     centre_scores,
     encode,

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import os
-import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,12 +11,13 @@ from pathlib import Path
 import cv2
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn import functional as F
 from torch.utils.data import DataLoader, Dataset
 
 from mcdrl_mmseg.clip.sentence_encoder import encode_sentences
 
+from .encoding import normalise
 from .endo_model import EndoCLIP, load_imagenet
 from .endo_pack import Pack
 from .endo_samples import MIXTURE, draw_sample
@@ -30,12 +30,11 @@ from .endo_truth import (
 )
 from .endo_words import NORMAL, POLYP, Claim, captions
 from .losses import cell_shares
-from .trainer import normalise
-from .training_state import CHECKPOINT, PretrainingError, resume, save
+from .training_loop import Training
 
 _BETAS = (0.9, 0.98)
 _MAX_LOGIT_SCALE = math.log(50)
-_SAVE_EVERY, _LOG_EVERY = 25, 10
+_SAVE_EVERY = 25
 _GRADED_CLAIMS, _PAIR_CLAIMS = 8, 14
 _LESION_TEXTS = 3  # of each kind in a step
 _SOMEWHERE = 0.12
@@ -247,76 +246,49 @@ def pretrain_endo(
         PretrainingError: The folder's checkpoint is of other settings, or the loss
             is not finite.
     """
-    path = Path(work_dir) / CHECKPOINT
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(settings.seed)
         model = EndoCLIP(settings.model_name, settings.frozen_blocks)
     load_imagenet(model.visual, imagenet)
     model = model.to(device, memory_format=torch.channels_last)
     optimizer = _make_optimizer(model, settings)
-    begin = resume(path, settings, model, optimizer)
+    training = Training(work_dir, settings, model, optimizer)
     bank = bank or CaptionBank()
     model.train()
     loader = DataLoader(
         EndoBatches(pack, settings),
         batch_size=None,
-        sampler=range(begin, settings.steps),
+        sampler=range(training.begin, settings.steps),
         num_workers=workers,
         prefetch_factor=4 if workers else None,
     )
-    started, window = time.monotonic(), []
-    for step, batch in zip(range(begin, settings.steps), loader):
+    batches = iter(loader)
+
+    def train_step(step: int) -> dict[str, Tensor]:
         for group in optimizer.param_groups:
             group['lr'] = group['peak'] * learning_share(settings, step)
-        batch = {key: value.to(device) for key, value in batch.items()}
-        losses = _train_step(model, optimizer, settings, step, batch, bank)
-        window.append(losses)
-        done = step + 1
-        if done % _LOG_EVERY == 0 or done == settings.steps:
-            left = (time.monotonic() - started) / (done - begin)
-            left *= settings.steps - done
-            words = '  '.join(
-                f'{name} {np.mean([w[name] for w in window]):.3f}' for name in losses
-            )
-            log(f'step {done}/{settings.steps}  {words}  {left / 60:.0f} min left')
-            window = []
-        if done % _SAVE_EVERY == 0 or done == settings.steps:
-            save(path, settings, model, optimizer, done)
+        batch = {key: value.to(device) for key, value in next(batches).items()}
+        claims, sentences = _draw_sentences(bank, settings, step)
+        losses = endo_losses(model, batch, claims, sentences.to(device))
+        region = losses['region'] + 0.5 * losses['somewhere']
+        total = losses['caption'] + settings.region_weight * region
+        training.update(total, _MAX_LOGIT_SCALE)
+        return losses
+
+    training.run(train_step, log, _SAVE_EVERY)
     return model.eval()
 
 
-def _train_step(
-    model: EndoCLIP,
-    optimizer: torch.optim.Optimizer,
-    settings: EndoSettings,
-    step: int,
-    batch: dict[str, Tensor],
-    bank: CaptionBank,
-) -> dict[str, float]:
-    """Draw captions, change the weights, and give the losses before the change."""
+def _draw_sentences(
+    bank: CaptionBank, settings: EndoSettings, step: int
+) -> tuple[list[Claim], Tensor]:
+    """Claims of a step and their sentence vectors, with noise."""
     # Another stream than that of the step's images.
     generator = np.random.default_rng((settings.seed, step, 1))
     claims, sentences = bank.draw(generator)
     noise = generator.standard_normal(sentences.shape, dtype=np.float32)
     noise *= settings.sentence_noise / sentences.shape[1] ** 0.5
-    sentences = (sentences + as_tensor(noise)).to(model.logit_scale.device)
-    losses = endo_losses(model, batch, claims, sentences)
-    region = losses['region'] + 0.5 * losses['somewhere']
-    total = losses['caption'] + settings.region_weight * region
-    optimizer.zero_grad()
-    total.backward()
-    nn.utils.clip_grad_norm_(model.parameters(), 1.0)
-    optimizer.step()
-    with torch.no_grad():
-        model.logit_scale.clamp_(0, _MAX_LOGIT_SCALE)
-    values = {name: value.item() for name, value in losses.items()}
-    if not math.isfinite(total.item()):
-        raise PretrainingError(
-            f'step {step + 1}: the loss is {values}. Lower the learning rates '
-            f'({settings.learning_rate}, {settings.tower_rate}) and start in a new '
-            'folder.'
-        )
-    return values
+    return claims, sentences + as_tensor(noise)
 
 
 def _make_optimizer(model: EndoCLIP, settings: EndoSettings) -> torch.optim.Optimizer:

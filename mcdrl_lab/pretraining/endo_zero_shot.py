@@ -15,9 +15,9 @@ from torch.nn import functional as F
 from mcdrl_mmseg.clip.timm_tower import timm_features
 from mcdrl_mmseg.models.region_selector import CLIPRegionSelector
 
+from .encoding import Encoded, encode_batches
 from .endo_conditions import CONDITIONS, DRAWN, NARROW_BAND, WHITE_LIGHT
 from .endo_conditions import draw_conditions as draw
-from .trainer import normalise
 
 RATIOS = (0.5, 0.2)
 """alpha of the region selection."""
@@ -31,35 +31,12 @@ Embedder = Callable[[Sequence[str]], Tensor]
 """Texts -> (n, d), L2-normalised."""
 
 
-@dataclass(frozen=True)
-class Encoded:
-    """Images as the tower sees them.
-
-    Args:
-        embeddings: (n, d), L2-normalised.
-        dense: (n, d, h, w).
-    """
-
-    embeddings: Tensor
-    dense: Tensor
-
-    def of(self, rows: np.ndarray) -> Encoded:
-        """Some of the images.
-
-        Args:
-            rows: (n,) bool.
-        """
-        chosen = torch.from_numpy(rows)
-        return Encoded(self.embeddings[chosen], self.dense[chosen])
-
-
 def squared(image: np.ndarray, side: int) -> np.ndarray:
     """An image as a square of a side in pixels, as the site configs resize it."""
     way = cv2.INTER_AREA if min(image.shape[:2]) > side else cv2.INTER_LINEAR
     return cv2.resize(image, (side, side), interpolation=way)
 
 
-@torch.no_grad()
 def encode(
     tower: nn.Module, images: Sequence[np.ndarray], side: int, dense: bool = True
 ) -> Encoded:
@@ -71,15 +48,13 @@ def encode(
         side: Height and width at which the tower sees them.
         dense: Whether the dense map is kept.
     """
-    embeddings, maps = [], []
-    for start in range(0, len(images), _BATCH):
-        rows = [squared(image, side) for image in images[start : start + _BATCH]]
-        batch = torch.from_numpy(np.stack(rows)).permute(0, 3, 1, 2)
-        features = timm_features(tower, normalise(batch), (), 'vanilla')
-        embeddings.append(F.normalize(features.image_embedding.flatten(1), dim=-1))
-        if dense:
-            maps.append(features.dense_features)
-    return Encoded(torch.cat(embeddings), torch.cat(maps) if dense else torch.empty(0))
+    batches = (
+        np.stack([squared(image, side) for image in images[start : start + _BATCH]])
+        for start in range(0, len(images), _BATCH)
+    )
+    return encode_batches(
+        batches, lambda batch: timm_features(tower, batch, (), 'vanilla'), dense
+    )
 
 
 def auc(positive: Tensor, negative: Tensor) -> float:

@@ -74,7 +74,7 @@ def run(args: argparse.Namespace) -> int:
 
     from .tiny_clip import score_weights, train_clip
     from .trainer import Settings
-    from .training_state import PretrainingError
+    from .training_loop import PretrainingError
 
     names = ('steps', 'batch_size', 'seed', 'region_weight')
     asked = {name: getattr(args, name) for name in names}

@@ -19,7 +19,7 @@ from mcdrl_mmseg.clip.towers import CLIPSpec
 from .captions import PROMPTS
 from .scene_pool import PoolSettings, draw_pool, open_pool
 from .trainer import Settings, pretrain
-from .training_state import PretrainingError
+from .training_loop import PretrainingError
 from .zero_shot_table import Scores, score_clip, scores_table
 
 WEIGHTS = 'weights.safetensors'

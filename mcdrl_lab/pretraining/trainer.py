@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import math
 import os
-import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 import torch
@@ -20,13 +18,14 @@ from mcdrl_mmseg.clip.tower_features import resnet_features
 from mcdrl_mmseg.clip.towers import CLIPSpec
 
 from .captions import PROMPTS, true_of, write_caption
+from .encoding import normalise
 from .losses import caption_loss, cell_shares, region_loss
 from .scene_pool import ScenePool
-from .training_state import CHECKPOINT, PretrainingError, resume, save
+from .training_loop import PretrainingError, Training
 
 _BETAS = (0.9, 0.98)
 _MAX_LOGIT_SCALE = math.log(100)
-_SAVE_EVERY, _LOG_EVERY = 50, 10
+_SAVE_EVERY = 50
 
 
 @dataclass(frozen=True)
@@ -105,39 +104,20 @@ def pretrain(
         PretrainingError: The folder's checkpoint is of other settings, or the loss is
             not finite.
     """
-    path = Path(work_dir) / CHECKPOINT
     model = build_clip(settings).to(device)
     optimizer = _make_optimizer(model, settings)
-    begin = resume(path, settings, model, optimizer)
+    training = Training(work_dir, settings, model, optimizer)
     model.train()
-    # An update: rate, losses of the step's batch, gradients, weights.
-    started = time.monotonic()
-    for step in range(begin, settings.steps):
+
+    def train_step(step: int) -> dict[str, Tensor]:
         for group in optimizer.param_groups:
             group['lr'] = learning_rate(settings, step)
         losses = _losses(model, settings, pool, step, device)
         total = losses['caption'] + settings.region_weight * losses['region']
-        optimizer.zero_grad()
-        total.backward()
-        nn.utils.clip_grad_norm_(model.parameters(), 1.0)
-        optimizer.step()
-        with torch.no_grad():
-            model.logit_scale.clamp_(0, _MAX_LOGIT_SCALE)
-        done = step + 1
-        # Now and then: a line on the progress, and a checkpoint to go on from.
-        if done % _LOG_EVERY == 0 or done == settings.steps:
-            values = {name: value.item() for name, value in losses.items()}
-            if not all(map(math.isfinite, values.values())):
-                raise PretrainingError(
-                    f'step {done}: the loss is {values}. Lower the learning rate '
-                    f'({settings.learning_rate}) and start in a new folder.'
-                )
-            left = (time.monotonic() - started) / (done - begin)
-            left *= settings.steps - done
-            words = '  '.join(f'{name} {value:.3f}' for name, value in values.items())
-            log(f'step {done}/{settings.steps}  {words}  {left / 60:.0f} min left')
-        if done % _SAVE_EVERY == 0 or done == settings.steps:
-            save(path, settings, model, optimizer, done)
+        training.update(total, _MAX_LOGIT_SCALE)
+        return losses
+
+    training.run(train_step, log, _SAVE_EVERY)
     return model.eval()
 
 
@@ -216,21 +196,3 @@ def _losses(
             len(PROMPTS.classes),
         ),
     )
-
-
-def normalise(images: Tensor) -> Tensor:
-    """As CLIP's image tower expects it.
-
-    Args:
-        images: (B, 3, H, W) uint8, red first.
-
-    Returns:
-        (B, 3, H, W) float32.
-    """
-    from open_clip.constants import OPENAI_DATASET_MEAN, OPENAI_DATASET_STD
-
-    mean = images.new_tensor(OPENAI_DATASET_MEAN, dtype=torch.float32)
-    std = images.new_tensor(OPENAI_DATASET_STD, dtype=torch.float32)
-    scaled = images.float() / 255
-    scaled = (scaled - mean.view(3, 1, 1)) / std.view(3, 1, 1)
-    return scaled.contiguous(memory_format=torch.channels_last)

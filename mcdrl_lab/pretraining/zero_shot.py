@@ -18,8 +18,8 @@ from mcdrl_mmseg.models.region_selector import CLIPRegionSelector
 from mcdrl_mmseg.prompts import PromptSet
 
 from .captions import HEALTHY, PROMPTS
+from .encoding import Encoded, encode_batches
 from .scene_pool import ScenePool
-from .trainer import normalise
 
 _BATCH = 100
 # A selection that keeps so much of a lesion counts as having found it.
@@ -50,21 +50,7 @@ class ZeroShotScores:
         return asdict(self)
 
 
-@dataclass(frozen=True)
-class EncodedScenes:
-    """Scenes as the image tower sees them.
-
-    Args:
-        embeddings: (n, d), L2-normalised image embeddings.
-        dense_features: (n, d, h, w) dense map of one mode.
-    """
-
-    embeddings: Tensor
-    dense_features: Tensor
-
-
-@torch.no_grad()
-def encode_scenes(spec: CLIPSpec, pool: ScenePool, dense_mode: str) -> EncodedScenes:
+def encode_scenes(spec: CLIPSpec, pool: ScenePool, dense_mode: str) -> Encoded:
     """Run the image tower over a pool.
 
     Args:
@@ -76,14 +62,13 @@ def encode_scenes(spec: CLIPSpec, pool: ScenePool, dense_mode: str) -> EncodedSc
     if spec.pretrained is not None:
         load_tower_weights(tower, spec, 'visual.')
     tower.eval()
-    embeddings, dense = [], []
-    for start in range(0, len(pool.images), _BATCH):
-        images = torch.from_numpy(pool.images[start : start + _BATCH].copy())
-        images = normalise(images.permute(0, 3, 1, 2))
-        features = resnet_features(tower, images, (), dense_mode)
-        embeddings.append(F.normalize(features.image_embedding.flatten(1), dim=-1))
-        dense.append(features.dense_features)
-    return EncodedScenes(torch.cat(embeddings), torch.cat(dense))
+    batches = (
+        pool.images[start : start + _BATCH].copy()
+        for start in range(0, len(pool.images), _BATCH)
+    )
+    return encode_batches(
+        batches, lambda batch: resnet_features(tower, batch, (), dense_mode)
+    )
 
 
 def text_vectors(spec: CLIPSpec, prompts: PromptSet) -> dict[str, Tensor]:
@@ -103,7 +88,7 @@ def text_vectors(spec: CLIPSpec, prompts: PromptSet) -> dict[str, Tensor]:
 def score_zero_shot(
     vectors: Mapping[str, Tensor],
     pool: ScenePool,
-    encoded: EncodedScenes,
+    encoded: Encoded,
     prompts: PromptSet = PROMPTS,
     ratio: float = 0.5,
 ) -> ZeroShotScores:
@@ -136,7 +121,7 @@ def score_zero_shot(
 
 
 def kept_shares(
-    encoded: EncodedScenes, classes: Tensor, masks: np.ndarray, ratio: float
+    encoded: Encoded, classes: Tensor, masks: np.ndarray, ratio: float
 ) -> np.ndarray:
     """Share of each lesion's area that lies in selected cells.
 
@@ -149,7 +134,7 @@ def kept_shares(
     Returns:
         (n,); 0 for scenes without lesion.
     """
-    dense = encoded.dense_features
+    dense = encoded.dense
     _, indices = CLIPRegionSelector(ratio)(dense, classes)
     grid = dense.shape[2:]
     chosen = torch.zeros(len(dense), grid[0] * grid[1]).scatter(1, indices, 1.0)

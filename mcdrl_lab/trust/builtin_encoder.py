@@ -10,7 +10,7 @@ import numpy as np
 import torch
 
 from mcdrl_lab.pretraining.captions import PROMPTS
-from mcdrl_lab.pretraining.trainer import normalise
+from mcdrl_lab.pretraining.encoding import normalise
 from mcdrl_mmseg.clip.builtin import BUILTIN
 from mcdrl_mmseg.clip.text import embed_texts
 from mcdrl_mmseg.clip.towers import CLIPSpec, load_tower_weights

@@ -200,32 +200,30 @@ def check_site(
     if not rows:
         why = '; '.join(problems.values()) or 'none was named'
         raise ProtocolError(f'no image could be read: {why}')
-    scores, embeddings, sure = (np.stack(parts) for parts in zip(*rows, strict=True))
+    scores, embeddings, confidence = map(np.stack, zip(*rows, strict=True))
     dice = None
     if models:
         name, model = next(iter(models.items()))
-        dice = model.predict(features_of(scores, embeddings, sure)[name])
+        dice = model.predict(features_of(scores, embeddings, confidence)[name])
+    count = len(rows)
     flags = image_flags(checker.reference, scores, embeddings)
+    expected = [None] * count if dice is None else dice.images.tolist()
+    self_dice = confidence[:, 0].tolist() if CONFIDENCE in models else [None] * count
+    images = [
+        CheckedImage(file, number, *measures)
+        for (file, number), *measures in zip(
+            found, flags, expected, self_dice, strict=True
+        )
+    ]
     return SiteCheck(
         checkpoint=str(checkpoint),
         reference=checker.reference,
-        images=[
-            CheckedImage(
-                file,
-                number,
-                flag,
-                None if dice is None else float(dice.images[place]),
-                float(sure[place, 0]) if CONFIDENCE in models else None,
-            )
-            for place, ((file, number), flag) in enumerate(
-                zip(found, flags, strict=True)
-            )
-        ],
+        images=images,
         conditions=condition_drift(checker.reference, scores),
         dice=dice,
         dice_models=models,
         problems=problems,
-        all_equal=len(rows) > 1 and float(np.ptp(embeddings, axis=0).max()) < 1e-6,
+        all_equal=count > 1 and float(np.ptp(embeddings, axis=0).max()) < 1e-6,
     )
 
 

@@ -127,15 +127,11 @@ def explain(
     intervention, dictionary = head.intervention, head.dictionary
     grid = head.leading_map(features).shape[2:]
     kept, maps = _on_grid(state.indices, weights, grid)
-    similarity = state.similarity
-    if similarity is None:
-        selector = CLIPRegionSelector(ratio=1.0)
-        similarity = selector(features[-2], dictionary.class_embeddings).similarity
     return Explanation(
         image=np.ascontiguousarray(picture[..., ::-1]),
         class_names=dictionary.prompts.classes,
         confounder_names=entry_names(dictionary),
-        similarity=similarity[0].float().cpu().numpy(),
+        similarity=_similarity(head, state, features),
         kept=kept,
         attention=weights.mean(dim=0).float().cpu().numpy(),
         attention_maps=maps,
@@ -312,6 +308,18 @@ def _confounder_weights(head: CausalInterventionHead, tokens: Tensor) -> Tensor:
         return head.intervention.attention_weights(tokens, entries, prior)
     # Queries and keys of the exact forms are untrained: their attention is noise.
     return prior.expand(*tokens.shape[:2], -1)
+
+
+def _similarity(
+    head: CausalInterventionHead, state: Any, features: tuple[Tensor, ...]
+) -> np.ndarray:
+    """S of the whole image, also of a head that selects no regions."""
+    similarity = state.similarity
+    if similarity is None:
+        selector = CLIPRegionSelector(ratio=1.0)
+        classes = head.dictionary.class_embeddings
+        similarity = selector(features[-2], classes).similarity
+    return similarity[0].float().cpu().numpy()
 
 
 def _on_grid(

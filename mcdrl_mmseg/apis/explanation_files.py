@@ -77,11 +77,7 @@ def explain_files(
     inputs = find_inputs(names, leave_out=out)
     summary = ExplainSummary(problems=dict(inputs.problems))
     truth = None if truth is None else Path(truth)
-    if truth is not None and not truth.is_dir() and len(inputs.files) != 1:
-        raise ValueError(
-            f'one mask, {truth}, for {len(inputs.files)} images: name a folder of '
-            'masks with --truth.'
-        )
+    _check_truth(truth, len(inputs.files))
     check_targets(
         out,
         [target for file in inputs.files for target in _targets(out, file)],
@@ -103,6 +99,14 @@ def explain_files(
             path = str(file.path)
             summary.problems[path] = reason if path in reason else f'{path}: {reason}'
     return summary
+
+
+def _check_truth(truth: Path | None, images: int) -> None:
+    if truth is not None and not truth.is_dir() and images != 1:
+        raise ValueError(
+            f'one mask, {truth}, for {images} images: name a folder of masks with '
+            '--truth.'
+        )
 
 
 def _explain_file(

@@ -70,9 +70,8 @@ def image_record(
         tolerance = tolerance_in_pixels(surface_tolerance, *image.target.shape)
         hd95, nsd = surface_scores(predicted, foreground, tolerance)
     if has_lesion and thresholds and image.probability is not None:
-        dice_mean, iou_mean = mean_over_thresholds(
-            threshold_histograms(image.probability, foreground, valid)
-        )
+        histograms = threshold_histograms(image.probability, foreground, valid)
+        dice_mean, iou_mean = mean_over_thresholds(histograms)
     record = dict(
         image=image_name(image.img_path, image.site),
         site=image.site,

@@ -93,18 +93,7 @@ def read_sample(
             'pipeline, or evaluate a dataset that has masks'
         )
     target = _two_dimensional(sample['gt_sem_seg']['data']).long()
-    predicted = None
-    if 'pred_sem_seg' in sample:
-        predicted = _two_dimensional(sample['pred_sem_seg']['data']).long()
-    if 'seg_logits' in sample:
-        logits = sample['seg_logits']['data']
-        prediction = _from_logits(
-            logits, predicted, num_classes, name, with_probability
-        )
-    elif predicted is not None:
-        prediction = _from_label_map(predicted, num_classes, name, with_probability)
-    else:
-        raise ValueError(f'{name}: the sample has neither seg_logits nor pred_sem_seg')
+    prediction = _prediction(sample, num_classes, name, with_probability)
     probability, lesion_classes = prediction.probability, sample.get('lesion_classes')
     return EvaluatedImage(
         labels=prediction.labels.to(target.device),
@@ -118,6 +107,20 @@ def read_sample(
         lesion_classes=None if lesion_classes is None else tuple(lesion_classes),
         notes=tuple(prediction.notes),
     )
+
+
+def _prediction(
+    sample: Mapping[str, Any], num_classes: int, name: str, with_probability: bool
+) -> _Prediction:
+    predicted = None
+    if 'pred_sem_seg' in sample:
+        predicted = _two_dimensional(sample['pred_sem_seg']['data']).long()
+    if 'seg_logits' in sample:
+        logits = sample['seg_logits']['data']
+        return _from_logits(logits, predicted, num_classes, name, with_probability)
+    if predicted is None:
+        raise ValueError(f'{name}: the sample has neither seg_logits nor pred_sem_seg')
+    return _from_label_map(predicted, num_classes, name, with_probability)
 
 
 def _from_label_map(

@@ -16,7 +16,7 @@ from mcdrl_lab.pretraining.endo_trainer import (
     pretrain_endo,
 )
 from mcdrl_lab.pretraining.endo_words import NORMAL, POLYP
-from mcdrl_lab.pretraining.training_state import CHECKPOINT, PretrainingError
+from mcdrl_lab.pretraining.training_loop import CHECKPOINT, PretrainingError
 
 SETTINGS = EndoSettings(steps=4, batch_size=6, side=64, warmup_steps=2, frozen_blocks=5)
 

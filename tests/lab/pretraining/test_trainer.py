@@ -10,10 +10,9 @@ from mcdrl_lab.pretraining.scene_pool import PoolSettings, draw_pool
 from mcdrl_lab.pretraining.trainer import (
     Settings,
     learning_rate,
-    normalise,
     pretrain,
 )
-from mcdrl_lab.pretraining.training_state import CHECKPOINT, PretrainingError
+from mcdrl_lab.pretraining.training_loop import CHECKPOINT, PretrainingError
 
 SETTINGS = Settings(steps=6, batch_size=8, warmup_steps=2)
 
@@ -117,9 +116,3 @@ def test_learning_rate_grows_then_falls_along_a_cosine():
     assert learning_rate(settings, 0) == pytest.approx(0.2)
     assert learning_rate(settings, 50) == pytest.approx(1.0)
     assert learning_rate(settings, 99) < 0.001
-
-
-def test_normalise_is_clips():
-    images = torch.full((1, 3, 2, 2), 255, dtype=torch.uint8)
-    expected = (1 - 0.48145466) / 0.26862954
-    assert normalise(images)[0, 0, 0, 0].item() == pytest.approx(expected)

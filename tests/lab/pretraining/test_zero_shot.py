@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 import torch
 
+from mcdrl_lab.pretraining.encoding import Encoded
 from mcdrl_lab.pretraining.scene_pool import PoolSettings, draw_pool
 from mcdrl_lab.pretraining.tiny_clip import TEST_SEED, TRAIN_SEED
-from mcdrl_lab.pretraining.zero_shot import EncodedScenes, kept_shares
+from mcdrl_lab.pretraining.zero_shot import kept_shares
 from mcdrl_lab.pretraining.zero_shot_table import score_clip, scores_table
 from mcdrl_mmseg.clip.builtin import BUILTIN, builtin_weights
 from mcdrl_mmseg.clip.towers import CLIPSpec
@@ -64,7 +65,7 @@ def test_weights_are_small_and_those_of_the_model_card():
 def test_kept_shares_counts_the_pixels_of_selected_cells():
     # Four cells of 2 x 2 pixels; the text points at the first two.
     dense = torch.tensor([[[[1.0, 0.9], [-1.0, -0.9]], [[0.1, 0.1], [0.1, 0.1]]]])
-    encoded = EncodedScenes(torch.zeros(1, 2), dense)
+    encoded = Encoded(torch.zeros(1, 2), dense)
     mask = np.zeros((1, 4, 4), bool)
     mask[0, 1:3, :3] = True
     share = kept_shares(encoded, torch.tensor([[1.0, 0.0]]), mask, ratio=0.5)
