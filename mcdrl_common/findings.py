@@ -1,11 +1,15 @@
-"""What can be wrong with data: one error for the run, one finding for each file."""
+"""What can be wrong with input: one error for the run, one finding for each file."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
 
-class ConversionError(ValueError):
+class InputError(Exception):
+    """What whoever runs a command can put right; the message says what and how."""
+
+
+class ConversionError(InputError, ValueError):
     """The run cannot go on; the message says what to put right."""
 
 

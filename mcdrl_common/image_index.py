@@ -10,13 +10,13 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from .findings import Finding
+from .findings import Finding, InputError
 from .site_files import IMAGE_SUFFIXES
 
 INDEX_FILE = 'index.csv'
 
 
-class ImageIndexError(ValueError):
+class ImageIndexError(InputError, ValueError):
     """An index that cannot be read; the message names it and says what to do."""
 
 

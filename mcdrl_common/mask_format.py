@@ -8,6 +8,8 @@ from pathlib import Path
 
 import numpy as np
 
+from .findings import InputError
+
 THRESHOLD = 127
 """Above it a 0/255 mask is lesion: half of the range decides where an edge is soft."""
 
@@ -21,7 +23,7 @@ _MOST_LABELS = 16
 _FLAT_SHARE = 0.5
 
 
-class MaskError(ValueError):
+class MaskError(InputError, ValueError):
     """A mask that cannot be read as labels; the message names the file."""
 
 

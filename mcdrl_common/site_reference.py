@@ -15,6 +15,8 @@ from typing import Any
 
 import numpy as np
 
+from .findings import InputError
+
 META_KEY = 'site_reference'
 """Key of a checkpoint's ``meta``."""
 
@@ -37,7 +39,7 @@ _LARGEST = 1e6
 _NO_SPREAD = 1e-6
 
 
-class SiteReferenceError(ValueError):
+class SiteReferenceError(InputError, ValueError):
     """Reference statistics that are missing or cannot be used; says what to do."""
 
 

@@ -8,6 +8,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from .findings import InputError
 from .image_index import INDEX_FILE, ImageIndex, ImageIndexError, IndexedImages
 from .mask_format import MaskFormat
 from .site_files import SiteFiles, find_site_files
@@ -16,7 +17,7 @@ from .site_splits import SPLITS, split_mask
 TWO_CLASSES = ('background', 'lesion')
 
 
-class SiteDataError(ValueError):
+class SiteDataError(InputError, ValueError):
     """A site's files are not as expected; the message names them."""
 
 

@@ -1,4 +1,4 @@
-"""The one error type that commands show as a single line, and how they show it."""
+"""Errors that commands show as a single line, and how they show them."""
 
 from __future__ import annotations
 
@@ -8,14 +8,17 @@ import signal
 import sys
 from collections.abc import Callable
 
+from mcdrl_common.findings import InputError
+from mcdrl_common.printable import printable
+
 Run = Callable[[argparse.Namespace], 'int | None']
 
 EXIT_BAD_INPUT = 2
 EXIT_STOPPED = 130
 
 
-class ProtocolError(ValueError):
-    """Something the user can put right; the message says what and how."""
+class ProtocolError(InputError, ValueError):
+    """A plan, records or a command line that cannot be used."""
 
 
 def _stop_signals() -> list[signal.Signals]:
@@ -29,8 +32,29 @@ def _stop_signals() -> list[signal.Signals]:
     return [one for one in signals if signal.getsignal(one) is not signal.SIG_IGN]
 
 
-def ends_in_one_line(run: Run) -> Run:
+def errors_in_one_line(*further: type[Exception]) -> Callable[[Run], Run]:
     """Decorate a command's ``run``: nobody has to read a traceback to put it right.
+
+    Args:
+        further: Errors that are the input's here, besides :class:`InputError`.
+    """
+
+    def decorate(run: Run) -> Run:
+        @functools.wraps(run)
+        def wrapped(args: argparse.Namespace) -> int | None:
+            try:
+                return run(args)
+            except (InputError, *further) as error:
+                print(printable(f'error: {error}'), file=sys.stderr)
+                return EXIT_BAD_INPUT
+
+        return wrapped
+
+    return decorate
+
+
+def ends_in_one_line(run: Run) -> Run:
+    """Decorate the ``run`` of a command that goes on where it was stopped.
 
     Input that cannot be used ends in one line and code 2, being stopped in code 130.
 
@@ -49,10 +73,7 @@ def ends_in_one_line(run: Run) -> Run:
     def wrapped(args: argparse.Namespace) -> int | None:
         before = {number: signal.signal(number, stop) for number in _stop_signals()}
         try:
-            return run(args)
-        except ProtocolError as error:
-            print(f'error: {error}', file=sys.stderr)
-            return EXIT_BAD_INPUT
+            return errors_in_one_line()(run)(args)
         except KeyboardInterrupt:
             print('stopped; the same command goes on from here.', file=sys.stderr)
             return EXIT_STOPPED

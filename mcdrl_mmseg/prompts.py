@@ -9,6 +9,8 @@ import string
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 
+from mcdrl_common.findings import InputError
+
 _FIELDS = {
     'class_template': {'class'},
     'confounder_template': {'domain'},
@@ -17,7 +19,7 @@ _FIELDS = {
 _SHUFFLE_TRIES = 20
 
 
-class PromptError(ValueError):
+class PromptError(InputError, ValueError):
     """A prompt set that cannot be used; the message names key and value."""
 
 

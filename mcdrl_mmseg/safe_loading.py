@@ -18,6 +18,7 @@ import torch
 from torch import Tensor, nn
 from torch._weights_only_unpickler import _get_allowed_globals
 
+from mcdrl_common.findings import InputError
 from mcdrl_common.printable import shown
 from mcdrl_common.whole_checkpoint import damaged_member
 
@@ -32,7 +33,7 @@ _BYTEARRAY = 'builtins.bytearray'
 _PARTS = ('state_dict', 'meta', 'message_hub')
 
 
-class CheckpointError(RuntimeError):
+class CheckpointError(InputError, RuntimeError):
     """A checkpoint that is not used; the message names the file."""
 
 

@@ -63,14 +63,13 @@ def main() -> int:
     # --help and a wrong argument need none of these.
     import mcdrl_mmseg  # noqa: F401  (registers the components)
     from mcdrl_common.image_files import set_pixel_limit
-    from mcdrl_mmseg.apis.export.deployable import ExportError
     from mcdrl_mmseg.apis.tool_commands import USER_ERRORS, export
 
     if args.max_pixels is not None:
         set_pixel_limit(args.max_pixels)
     try:
         return export(args)
-    except (*USER_ERRORS, ExportError) as error:
+    except USER_ERRORS as error:
         print(f'export: {error}', file=sys.stderr)
         return 2
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from mcdrl_common.findings import FileProblem
+from mcdrl_common.findings import FileProblem, InputError
 from mcdrl_common.image_index import (
     INDEX_FILE,
     ImageIndexError,
@@ -43,7 +43,7 @@ _REPORT_FILE = 'fixed.json'
 _SPLIT_ORDER = {'test': 0, 'val': 1, 'train': 2, '': 3}
 
 
-class FixError(ValueError):
+class FixError(InputError, ValueError):
     """The copy cannot be written; the message says what to do."""
 
 

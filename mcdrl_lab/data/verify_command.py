@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import argparse
 import json
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from mcdrl_lab.errors import errors_in_one_line
 from mcdrl_lab.shared_arguments import add_cfg_options
 
 if TYPE_CHECKING:
@@ -72,6 +72,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_cfg_options(parser)
 
 
+@errors_in_one_line()
 def run(args: argparse.Namespace) -> int:
     """Verify what the command line names.
 
@@ -82,21 +83,16 @@ def run(args: argparse.Namespace) -> int:
         The exit code: 0 without problems, 1 with some, 2 where nothing can be verified.
     """
     from mcdrl_common.cache_dir import default_cache_dir
-    from mcdrl_common.verification.listing import VerificationError
     from mcdrl_common.verification.verification_report import show
     from mcdrl_common.verification.verify import verify
 
-    from .fixing import FixError, fix, summary
+    from .fixing import fix, summary
 
     cache = None if args.no_cache else default_cache_dir()
-    try:
-        listing, allowed = _listing(Path(args.target).expanduser(), args.cfg_options)
-        allowed = [*allowed, *(args.allow or ())]
-        report = verify(listing, not args.fast, cache, args.jobs, allowed)
-        fixed = fix(listing, report, args.fix) if args.fix else None
-    except (VerificationError, FixError) as error:
-        print(f'error: {error}', file=sys.stderr)
-        return EXIT_UNUSABLE
+    listing, allowed = _listing(Path(args.target).expanduser(), args.cfg_options)
+    allowed = [*allowed, *(args.allow or ())]
+    report = verify(listing, not args.fast, cache, args.jobs, allowed)
+    fixed = fix(listing, report, args.fix) if args.fix else None
     if args.json:
         content = report.to_json()
         if fixed is not None:

@@ -11,7 +11,7 @@ import argparse
 import os
 from pathlib import Path
 
-from mcdrl_lab.errors import ProtocolError, ends_in_one_line
+from mcdrl_lab.errors import ends_in_one_line
 
 WEIGHTS, SCORES = 'weights.safetensors', 'scores.json'
 
@@ -112,25 +112,11 @@ def run(args: argparse.Namespace) -> None:
     import torch
 
     import mcdrl_mmseg  # noqa: F401  (makes torchvision importable)
-    from mcdrl_mmseg.clip.sentence_encoder import SentenceEncoderError
-    from mcdrl_mmseg.clip.weights import CLIPWeightsError
-
-    from .endo_pack import PackError
-    from .training_loop import PretrainingError
 
     if args.threads:
         torch.set_num_threads(args.threads)
-    try:
-        weights = args.test or str(_train(args))
-        _test(args, weights)
-    except (
-        CLIPWeightsError,
-        PackError,
-        PretrainingError,
-        SentenceEncoderError,
-        OSError,
-    ) as error:
-        raise ProtocolError(str(error)) from None
+    weights = args.test or str(_train(args))
+    _test(args, weights)
 
 
 def _train(args: argparse.Namespace) -> Path:

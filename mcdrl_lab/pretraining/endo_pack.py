@@ -12,6 +12,8 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from mcdrl_common.findings import InputError
+
 from .endo_words import NORMAL, POLYP
 
 TRAIN, CHOOSE, HELD_OUT = 'train', 'choose', 'held_out'
@@ -28,7 +30,7 @@ LABELS = {
 _READERS = 4
 
 
-class PackError(RuntimeError):
+class PackError(InputError, RuntimeError):
     """Images or labels are missing; the message says where they were looked for."""
 
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import argparse
 import json
-import sys
 from pathlib import Path
+
+from mcdrl_lab.errors import errors_in_one_line
 
 SCORES = 'scores.json'
 
@@ -60,6 +61,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
 
 
+@errors_in_one_line()
 def run(args: argparse.Namespace) -> int:
     """Train or test, as the command line asks.
 
@@ -74,21 +76,16 @@ def run(args: argparse.Namespace) -> int:
 
     from .tiny_clip import score_weights, train_clip
     from .trainer import Settings
-    from .training_loop import PretrainingError
 
     names = ('steps', 'batch_size', 'seed', 'region_weight')
     asked = {name: getattr(args, name) for name in names}
-    try:
-        settings = Settings(**{k: v for k, v in asked.items() if v is not None})
-        if args.test is not None:
-            score_weights(CLIPSpec(settings.model_name, args.test), args.test_scenes)
-            return 0
-        weights = train_clip(settings, args.scenes, args.work_dir, args.device)
-        spec = CLIPSpec(settings.model_name, str(weights))
-        scores = score_weights(spec, args.test_scenes)
-    except (PretrainingError, OSError) as error:
-        print(f'error: {error}', file=sys.stderr)
-        return 2
+    settings = Settings(**{k: v for k, v in asked.items() if v is not None})
+    if args.test is not None:
+        score_weights(CLIPSpec(settings.model_name, args.test), args.test_scenes)
+        return 0
+    weights = train_clip(settings, args.scenes, args.work_dir, args.device)
+    spec = CLIPSpec(settings.model_name, str(weights))
+    scores = score_weights(spec, args.test_scenes)
     write_text(args.work_dir / SCORES, json.dumps(scores.to_dict(), indent=1) + '\n')
     print(f'Weights {weights}\nScores  {args.work_dir / SCORES}')
     return 0

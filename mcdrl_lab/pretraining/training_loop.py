@@ -15,12 +15,13 @@ import torch
 from torch import Tensor, nn
 
 from mcdrl_common.atomic_write import atomic_write
+from mcdrl_common.findings import InputError
 
 CHECKPOINT = 'checkpoint.pth'
 _LOG_EVERY = 10
 
 
-class PretrainingError(RuntimeError):
+class PretrainingError(InputError, RuntimeError):
     """The training cannot go on; the message says why and what to do."""
 
 

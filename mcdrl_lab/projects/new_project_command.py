@@ -205,10 +205,7 @@ def _tools() -> str:
 def _check_configs(folder: Path) -> None:
     from mmengine.config import Config
 
-    from mcdrl_mmseg.engine.config_check import ConfigCheckError, check_config
+    from mcdrl_mmseg.engine.config_check import check_config
 
     for name in ('mcdrl.py', 'baseline.py'):
-        try:
-            check_config(Config.fromfile(folder / name))
-        except ConfigCheckError as error:
-            raise ProtocolError(str(error)) from None
+        check_config(Config.fromfile(folder / name))

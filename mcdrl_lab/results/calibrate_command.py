@@ -12,7 +12,7 @@ import io
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from mcdrl_lab.errors import ProtocolError, ends_in_one_line
+from mcdrl_lab.errors import ProtocolError, errors_in_one_line
 
 if TYPE_CHECKING:
     from .temperature_fit import Calibration
@@ -44,7 +44,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument('--device', help='as cuda:0 or cpu; by default a GPU if any')
 
 
-@ends_in_one_line
+@errors_in_one_line(ValueError, FileNotFoundError)
 def run(args: argparse.Namespace) -> None:
     """Fit, write and say what it changes."""
     out = args.out or args.checkpoint.with_name(
@@ -55,7 +55,6 @@ def run(args: argparse.Namespace) -> None:
     from mmengine.logging import MMLogger
 
     from mcdrl_mmseg.apis import load_config, load_segmentor
-    from mcdrl_mmseg.apis.tool_commands import USER_ERRORS
     from mcdrl_mmseg.apis.written_files import check_targets
 
     from .html_report.report_source import config_of
@@ -68,18 +67,13 @@ def run(args: argparse.Namespace) -> None:
             f'no config.py of a training beside {args.checkpoint}: name the config '
             'that it was trained with by --config.'
         )
-    try:
-        inputs = [args.checkpoint, config]
-        check_targets(out.parent, [out], inputs, args.overwrite)
-        cfg = load_config(str(config))
-        model = load_segmentor(args.checkpoint, cfg, args.device)
-        loaders = ('val', 'test') if args.test else ('val',)
-        calibration = calibrate(model, cfg, loaders)
-        _write(args.checkpoint, out, calibration)
-    except ProtocolError:
-        raise
-    except USER_ERRORS as error:
-        raise ProtocolError(str(error)) from error
+    inputs = [args.checkpoint, config]
+    check_targets(out.parent, [out], inputs, args.overwrite)
+    cfg = load_config(str(config))
+    model = load_segmentor(args.checkpoint, cfg, args.device)
+    loaders = ('val', 'test') if args.test else ('val',)
+    calibration = calibrate(model, cfg, loaders)
+    _write(args.checkpoint, out, calibration)
     classes = model.dataset_meta['classes'][1:]
     for name, value in zip(classes, calibration.temperature):
         print(f'{name}: temperature {value:.3f}')

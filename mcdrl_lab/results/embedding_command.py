@@ -7,9 +7,9 @@ them, in the picture and in a JSON file.
 from __future__ import annotations
 
 import argparse
-import sys
 from pathlib import Path
 
+from mcdrl_lab.errors import errors_in_one_line
 from mcdrl_lab.shared_arguments import add_cfg_options
 
 from .config_batches import LOADERS
@@ -46,28 +46,24 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_cfg_options(parser)
 
 
+@errors_in_one_line(ValueError, FileNotFoundError)
 def run(args: argparse.Namespace) -> int:
     """Draw the maps, print the probes; returns 2 for input that cannot be used."""
     from mcdrl_mmseg.apis import load_config
-    from mcdrl_mmseg.apis.tool_commands import USER_ERRORS
 
     from .embedding import write_embedding
 
-    try:
-        cfg = load_config(args.config, args.cfg_options)
-        print(
-            write_embedding(
-                cfg,
-                args.checkpoint,
-                args.out,
-                args.loaders,
-                args.device,
-                args.perplexity,
-                args.seed,
-            )
+    cfg = load_config(args.config, args.cfg_options)
+    print(
+        write_embedding(
+            cfg,
+            args.checkpoint,
+            args.out,
+            args.loaders,
+            args.device,
+            args.perplexity,
+            args.seed,
         )
-    except USER_ERRORS as error:
-        print(f'embedding: {error}', file=sys.stderr)
-        return 2
+    )
     print(args.out)
     return 0

@@ -9,13 +9,12 @@ from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
-from mcdrl_common.findings import ConversionError
 from mcdrl_lab.errors import ProtocolError
 from mcdrl_lab.plans.json_lines import append_line
 from mcdrl_lab.plans.run_folder import RunFolder
 from mcdrl_lab.simulation.hospitals import SITES
 from mcdrl_lab.simulation.simulated_sites import Benchmark
-from mcdrl_mmseg.apis.checkpoint import CheckpointError, load_segmentor
+from mcdrl_mmseg.apis.checkpoint import load_segmentor
 
 from .invariance_measurement import (
     FEATURES,
@@ -116,10 +115,7 @@ def measure_runs(
         ProtocolError: No EndoSim data set, one with fewer scenes, or a checkpoint that
             cannot be used.
     """
-    try:
-        benchmark = Benchmark.read(Path(data))
-    except ConversionError as error:
-        raise ProtocolError(str(error)) from error
+    benchmark = Benchmark.read(Path(data))
     known = {record.key for record in read_invariance(out)}
     # Runs come site by site: no picture is drawn twice.
     pairs_of = lru_cache(maxsize=1)(lambda site: draw_pairs(benchmark, site, scenes))
@@ -127,11 +123,8 @@ def measure_runs(
     for run in runs:
         if (run.method, run.held_out, run.seed, benchmark.spurious) in known:
             continue
-        try:
-            checkpoint = RunFolder(run.folder).best_checkpoint()
-            model = load_segmentor(checkpoint, device=device)
-        except CheckpointError as error:
-            raise ProtocolError(str(error)) from error
+        checkpoint = RunFolder(run.folder).best_checkpoint()
+        model = load_segmentor(checkpoint, device=device)
         scores = measure_probes(model, *drawn) if drawn else None
         record = InvarianceRecord(
             method=run.method,

@@ -7,10 +7,11 @@ network scores stands beside these.
 from __future__ import annotations
 
 import argparse
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from mcdrl_lab.errors import ProtocolError, errors_in_one_line
 
 if TYPE_CHECKING:
     from .trivial_references import ReferenceScore
@@ -28,34 +29,18 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def run(args: argparse.Namespace) -> int:
-    """Print the table.
-
-    Args:
-        args: Of :func:`add_arguments`.
-
-    Returns:
-        The exit code.
-    """
-    from mcdrl_common.mask_format import MaskError
-    from mcdrl_common.verification.listing import VerificationError
-
+@errors_in_one_line()
+def run(args: argparse.Namespace) -> None:
+    """Print the table."""
     from .trivial_references import read_true_masks, score_references
 
-    try:
-        masks = read_true_masks(args.data)
-    except (VerificationError, MaskError) as error:
-        print(f'references: {error}', file=sys.stderr)
-        return 2
+    masks = read_true_masks(args.data)
     if len({mask.site for mask in masks}) < 2:
-        print(
-            f'references: {args.data} holds one site; the map comes from the others, '
-            'so that two are needed.',
-            file=sys.stderr,
+        raise ProtocolError(
+            f'{args.data} holds one site; the map comes from the others, so that two '
+            'are needed.'
         )
-        return 2
     print(as_markdown(score_references(masks)))
-    return 0
 
 
 def as_markdown(scores: Sequence[ReferenceScore]) -> str:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pandas as pd
 
+from mcdrl_common.findings import InputError
 from mcdrl_common.json_files import parse_json
 from mcdrl_common.metric_names import HEADLINE
 
@@ -17,7 +18,7 @@ _NUMBERS = {'iter', 'epoch', 'step', 'loss'}
 _SCALARS = '*/vis_data/scalars.json'
 
 
-class RunLogError(ValueError):
+class RunLogError(InputError, ValueError):
     """A work folder whose log cannot be used; the message names the file."""
 
 

@@ -8,9 +8,9 @@ percent.
 from __future__ import annotations
 
 import argparse
-import sys
 from pathlib import Path
 
+from mcdrl_lab.errors import errors_in_one_line
 from mcdrl_lab.shared_arguments import add_cfg_options
 
 from .config_batches import LOADERS, batches
@@ -47,29 +47,25 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_cfg_options(parser)
 
 
+@errors_in_one_line(ValueError, FileNotFoundError)
 def run(args: argparse.Namespace) -> int:
     """Print the shares by site; returns 2 for input that cannot be used."""
     from mmengine.logging import MMLogger
 
     from mcdrl_common.atomic_write import write_text
     from mcdrl_mmseg.apis import load_config, load_segmentor
-    from mcdrl_mmseg.apis.tool_commands import USER_ERRORS
 
     from .selection import kept_lesions, selection_table, untrained_segmentor
 
     # Not how each weight was initialised.
     MMLogger.get_instance('selection', log_level='WARNING')
-    try:
-        cfg = load_config(args.config, args.cfg_options)
-        model = (
-            load_segmentor(args.checkpoint, cfg, 'cpu')
-            if args.checkpoint
-            else untrained_segmentor(cfg)
-        )
-        kept = kept_lesions(model, batches(cfg, args.loaders), args.ratios)
-    except USER_ERRORS as error:
-        print(f'selection: {error}', file=sys.stderr)
-        return 2
+    cfg = load_config(args.config, args.cfg_options)
+    model = (
+        load_segmentor(args.checkpoint, cfg, 'cpu')
+        if args.checkpoint
+        else untrained_segmentor(cfg)
+    )
+    kept = kept_lesions(model, batches(cfg, args.loaders), args.ratios)
     print(selection_table(kept).to_string(index=False, float_format='%.1f'))
     if args.out:
         write_text(args.out, kept.to_csv(index=False))

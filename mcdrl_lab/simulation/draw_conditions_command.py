@@ -8,10 +8,9 @@ MCDRL_DATA_ROOT=OUT and MCDRL_HELD_OUT=SITE.
 from __future__ import annotations
 
 import argparse
-import sys
 from pathlib import Path
 
-EXIT_BAD_INPUT = 2
+from mcdrl_lab.errors import errors_in_one_line
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -58,6 +57,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument('--seed', type=int, default=0, help='(default: 0)')
 
 
+@errors_in_one_line()
 def run(args: argparse.Namespace) -> int:
     """Write the data set.
 
@@ -67,25 +67,17 @@ def run(args: argparse.Namespace) -> int:
     Returns:
         Exit code: 0, or 2 for values or files that cannot be used.
     """
-    from mcdrl_common.findings import ConversionError
-    from mcdrl_common.mask_format import MaskError
-    from mcdrl_common.verification.listing import VerificationError
-
     from .drawn_sites import DEFAULT, DrawnSites, write_drawn_sites
 
-    try:
-        wanted = DrawnSites(
-            args.held_out,
-            args.correlation,
-            args.goes_with,
-            tuple(args.conditions or DEFAULT),
-            args.size,
-            args.seed,
-        )
-        drawn = write_drawn_sites(wanted, args.data, args.out)
-    except (ConversionError, MaskError, VerificationError) as error:
-        print(f'draw-conditions: {error}', file=sys.stderr)
-        return EXIT_BAD_INPUT
+    wanted = DrawnSites(
+        args.held_out,
+        args.correlation,
+        args.goes_with,
+        tuple(args.conditions or DEFAULT),
+        args.size,
+        args.seed,
+    )
+    drawn = write_drawn_sites(wanted, args.data, args.out)
     for site, count in drawn.items():
         print(f'{site}: drawn on {count} images')
     return 0

@@ -10,8 +10,7 @@ import sys
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-EXIT_BAD_INPUT = 2
-EXIT_STOPPED = 130
+from mcdrl_lab.errors import EXIT_STOPPED, errors_in_one_line
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -78,6 +77,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
 
 
+@errors_in_one_line()
 def run(args: argparse.Namespace) -> int:
     """Write the data set that the command line asks for.
 
@@ -88,8 +88,6 @@ def run(args: argparse.Namespace) -> int:
         Exit code: 0 when the data set is there, 2 for values that cannot be used or a
         folder that holds something else.
     """
-    from mcdrl_common.findings import ConversionError
-
     from .contact_sheet import write_pictures
     from .simulated_sites import Benchmark, write_benchmark
 
@@ -104,12 +102,6 @@ def run(args: argparse.Namespace) -> int:
         )
         states = write_benchmark(benchmark, args.out, _show_progress)
         pictures = [] if args.pictures is None else write_pictures(args.pictures)
-    except ConversionError as error:
-        print(f'error: {error}', file=sys.stderr)
-        return EXIT_BAD_INPUT
-    except OSError as error:
-        print(f'error: {error.filename}: {error.strerror}', file=sys.stderr)
-        return EXIT_BAD_INPUT
     except KeyboardInterrupt:
         print('stopped; nothing was written', file=sys.stderr)
         return EXIT_STOPPED

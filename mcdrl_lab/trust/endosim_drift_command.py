@@ -10,6 +10,8 @@ import argparse
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from mcdrl_lab.errors import errors_in_one_line
+
 if TYPE_CHECKING:
     from .builtin_encoder import Encode
     from .endosim_drift import DrawRanks
@@ -41,37 +43,28 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
 
 
+@errors_in_one_line()
 def run(args: argparse.Namespace) -> int:
     """Print every site and the two scores; returns 2 for values out of range."""
-    import sys
-
     from rich.console import Console
     from rich.progress import track
-
-    from mcdrl_common.findings import ConversionError
-    from mcdrl_common.site_reference import SiteReferenceError
-    from mcdrl_lab.errors import ProtocolError
 
     from .builtin_encoder import builtin_encoder
     from .endosim_drift import named_conditions, precision_and_recall
 
     console = Console(stderr=True)
-    try:
-        if args.records is not None:
-            print(_ranks_text(args, builtin_encoder()))
-            return 0
-        results = named_conditions(
-            builtin_encoder(),
-            args.seeds,
-            args.images_per_site,
-            args.spurious,
-            lambda seeds: track(
-                seeds, 'draws', console=console, disable=not console.is_terminal
-            ),
-        )
-    except (ConversionError, ProtocolError, SiteReferenceError) as error:
-        print(f'endosim-drift: {error}', file=sys.stderr)
-        return 2
+    if args.records is not None:
+        print(_ranks_text(args, builtin_encoder()))
+        return 0
+    results = named_conditions(
+        builtin_encoder(),
+        args.seeds,
+        args.images_per_site,
+        args.spurious,
+        lambda seeds: track(
+            seeds, 'draws', console=console, disable=not console.is_terminal
+        ),
+    )
     for result in results:
         print(
             f'draw {result.seed}, {result.site}: named {_signed(result.named)}; '

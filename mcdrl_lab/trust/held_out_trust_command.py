@@ -11,7 +11,7 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from mcdrl_lab.errors import ProtocolError, ends_in_one_line
+from mcdrl_lab.errors import ProtocolError, errors_in_one_line
 
 if TYPE_CHECKING:
     from .held_out_trust import Coverage, Flags
@@ -52,12 +52,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
 
 
-@ends_in_one_line
+@errors_in_one_line(ValueError, FileNotFoundError)
 def run(args: argparse.Namespace) -> None:
     """Print what holds."""
     from mcdrl_lab.results.conformal import site_curves
     from mcdrl_lab.results.plan_records import load_records
-    from mcdrl_mmseg.apis.tool_commands import USER_ERRORS
 
     from .held_out_trust import coverage
 
@@ -65,13 +64,10 @@ def run(args: argparse.Namespace) -> None:
         raise ProtocolError(f'--failure {args.failure} must lie in (0, 1].')
     found = site_curves(load_records(args.plan), args.method)
     print(coverage_text(found.sites, [coverage(found, x) for x in args.levels]))
-    try:
-        if args.data_root is not None:
-            print(f'\n{_flags_text(args, found.method)}')
-        if args.calibrate:
-            print(f'\n{_calibration_text(args.plan, found.method)}')
-    except USER_ERRORS as error:
-        raise ProtocolError(str(error)) from error
+    if args.data_root is not None:
+        print(f'\n{_flags_text(args, found.method)}')
+    if args.calibrate:
+        print(f'\n{_calibration_text(args.plan, found.method)}')
 
 
 def coverage_text(sites: tuple[str, ...], levels: list[Coverage]) -> str:

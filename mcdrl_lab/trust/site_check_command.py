@@ -8,8 +8,9 @@ Nothing leaves this machine.
 from __future__ import annotations
 
 import argparse
-import sys
 from pathlib import Path
+
+from mcdrl_lab.errors import errors_in_one_line
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -59,37 +60,33 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument('--device', help='as cuda:0 or cpu; by default a GPU if any')
 
 
+@errors_in_one_line(ValueError, FileNotFoundError)
 def run(args: argparse.Namespace) -> int:
     """Write the results; returns 2 for input that cannot be used."""
     from mcdrl_common.printable import printable
     from mcdrl_lab.errors import ProtocolError
     from mcdrl_mmseg.apis.inferencer import MCDRLInferencer
-    from mcdrl_mmseg.apis.tool_commands import USER_ERRORS
 
     from .site_check import Records, check_site, overlays
     from .site_page import check_replaceable, notes, words, write_check
 
-    try:
-        if not 0 <= args.low_dice <= 1:
-            raise ProtocolError(f'--low-dice {args.low_dice} must lie in [0, 1].')
-        if args.shown < 0:
-            raise ProtocolError(f'--shown {args.shown} must be 0 or more.')
-        check_replaceable(args.out)
-        records = None
-        if args.records is not None:
-            records = Records(args.records, args.data_root, args.method)
-        inferencer = MCDRLInferencer(
-            args.config, args.checkpoint, device=args.device, show_progress=False
-        )
-        check = check_site(
-            inferencer, args.checkpoint, args.images, records, leave_out=args.out
-        )
-        shown = check.by_distance[: args.shown]
-        pictures = list(zip(shown, overlays(inferencer, shown), strict=True))
-        page = write_check(check, args.out, pictures, args.low_dice)
-    except USER_ERRORS as error:
-        print(printable(f'site-check: {error}'), file=sys.stderr)
-        return 2
+    if not 0 <= args.low_dice <= 1:
+        raise ProtocolError(f'--low-dice {args.low_dice} must lie in [0, 1].')
+    if args.shown < 0:
+        raise ProtocolError(f'--shown {args.shown} must be 0 or more.')
+    check_replaceable(args.out)
+    records = None
+    if args.records is not None:
+        records = Records(args.records, args.data_root, args.method)
+    inferencer = MCDRLInferencer(
+        args.config, args.checkpoint, device=args.device, show_progress=False
+    )
+    check = check_site(
+        inferencer, args.checkpoint, args.images, records, leave_out=args.out
+    )
+    shown = check.by_distance[: args.shown]
+    pictures = list(zip(shown, overlays(inferencer, shown), strict=True))
+    page = write_check(check, args.out, pictures, args.low_dice)
     print(
         f'{len(check.images)} images compared with {len(check.reference.sites)} '
         f'training sites; {100 * check.unusual:.0f} % are unusual'

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import argparse
 import io
-import sys
 from pathlib import Path
 
+from mcdrl_lab.errors import errors_in_one_line
 from mcdrl_lab.shared_arguments import add_cfg_options
 
 
@@ -38,6 +38,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_cfg_options(parser)
 
 
+@errors_in_one_line(ValueError, FileNotFoundError)
 def run(args: argparse.Namespace) -> int:
     """Write the checkpoint; returns 2 for input that cannot be used."""
     from mmseg.registry import DATASETS
@@ -46,31 +47,25 @@ def run(args: argparse.Namespace) -> int:
     from mcdrl_lab.errors import ProtocolError
     from mcdrl_mmseg.apis import load_config
     from mcdrl_mmseg.apis.checkpoint import load_segmentor
-    from mcdrl_mmseg.apis.tool_commands import USER_ERRORS
     from mcdrl_mmseg.apis.written_files import check_targets
     from mcdrl_mmseg.engine.training_reference import training_reference
 
     checkpoint: Path = args.checkpoint
     out: Path = args.out or checkpoint.with_name(f'{checkpoint.stem}_sites.pth')
-    try:
-        if args.images_per_site < MIN_IMAGES:
-            raise ProtocolError(
-                f'--images-per-site {args.images_per_site} must be at least '
-                f'{MIN_IMAGES}.'
-            )
-        inputs = [checkpoint, Path(args.config)]
-        check_targets(out.parent, [out], inputs, args.overwrite)
-        cfg = load_config(args.config, args.cfg_options)
-        model = load_segmentor(checkpoint, cfg, args.device)
-        loader = cfg.get('train_dataloader')
-        if not loader:
-            raise ProtocolError(f'{args.config} has no train_dataloader.')
-        dataset = DATASETS.build(loader.dataset)
-        reference = training_reference(model, dataset, cfg, args.images_per_site)
-        _write(checkpoint, out, reference.to_text())
-    except USER_ERRORS as error:
-        print(f'site-reference: {error}', file=sys.stderr)
-        return 2
+    if args.images_per_site < MIN_IMAGES:
+        raise ProtocolError(
+            f'--images-per-site {args.images_per_site} must be at least {MIN_IMAGES}.'
+        )
+    inputs = [checkpoint, Path(args.config)]
+    check_targets(out.parent, [out], inputs, args.overwrite)
+    cfg = load_config(args.config, args.cfg_options)
+    model = load_segmentor(checkpoint, cfg, args.device)
+    loader = cfg.get('train_dataloader')
+    if not loader:
+        raise ProtocolError(f'{args.config} has no train_dataloader.')
+    dataset = DATASETS.build(loader.dataset)
+    reference = training_reference(model, dataset, cfg, args.images_per_site)
+    _write(checkpoint, out, reference.to_text())
     print(
         f'{out}: statistics of {int(reference.counts.sum())} images of '
         f'{", ".join(reference.sites)}'

@@ -7,38 +7,14 @@ import re
 import sys
 from collections.abc import Callable, Sequence
 
-from mcdrl_common.mask_format import MaskError
-from mcdrl_common.sites import SiteDataError
-from mcdrl_mmseg.clip import CLIPWeightsError
-from mcdrl_mmseg.clip.sentence_encoder import SentenceEncoderError
-from mcdrl_mmseg.engine.config_check import ConfigCheckError
-from mcdrl_mmseg.engine.hooks import DatasetError, NonFiniteLossError
-from mcdrl_mmseg.engine.hooks.atomic_checkpoint_hook import NonFiniteWeightsError
-from mcdrl_mmseg.models import DictionaryError
-from mcdrl_mmseg.prompts import PromptError
-from mcdrl_mmseg.safe_loading import CheckpointError
+from mcdrl_common.findings import InputError
 
 EXIT_BAD_INPUT = 2
-
-KNOWN_ERRORS = (
-    CheckpointError,
-    CLIPWeightsError,
-    ConfigCheckError,
-    DatasetError,
-    DictionaryError,
-    FileNotFoundError,
-    MaskError,
-    NonFiniteLossError,
-    NonFiniteWeightsError,
-    PromptError,
-    SentenceEncoderError,
-    SiteDataError,
-)
 
 Main = Callable[..., int]
 
 
-class OptionError(ValueError):
+class OptionError(InputError, ValueError):
     """A command line that does not fit the config or the work folder."""
 
 
@@ -58,7 +34,7 @@ def without_traceback(name: str) -> Callable[[Main], Main]:
         def wrapped(argv: Sequence[str] | None = None) -> int:
             try:
                 return main(argv)
-            except (*KNOWN_ERRORS, OptionError) as error:
+            except (InputError, FileNotFoundError) as error:
                 print(f'{name}: {_message(error)}', file=sys.stderr)
                 return EXIT_BAD_INPUT
             except ImportError as error:

@@ -10,29 +10,18 @@ from pathlib import Path
 from rich.console import Console
 from torch import nn
 
+from mcdrl_common.findings import InputError
 from mcdrl_common.printable import printable
 from mcdrl_common.threshold_file import CONFORMAL, PRESENCE
-from mcdrl_mmseg.models import DictionaryError
 
-from .checkpoint import CheckpointError, load_segmentor
-from .checkpoint_config import CheckpointConfigError
+from .checkpoint import load_segmentor
 from .closed_gate import closed_gate_note
 from .explanation_files import explain_files
-from .image_pipeline import ImageError
 from .inferencer import MCDRLInferencer
 from .pipeline_size import pipeline_size
 from .prediction import predict_files
-from .written_files import OutputError
 
-USER_ERRORS = (
-    CheckpointConfigError,
-    CheckpointError,
-    DictionaryError,
-    FileNotFoundError,
-    ImageError,
-    OutputError,
-    ValueError,
-)
+USER_ERRORS = (FileNotFoundError, InputError, ValueError)
 
 
 def predict(args: argparse.Namespace) -> int:

@@ -10,11 +10,13 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from mcdrl_common.findings import InputError
+
 _LIST = '.mcdrl_written.sha256'
 _SHOWN = 5
 
 
-class OutputError(RuntimeError):
+class OutputError(InputError, RuntimeError):
     """A result that cannot be written; the message names the file."""
 
     @property

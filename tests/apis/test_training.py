@@ -8,11 +8,19 @@ from mmseg.models.losses import accuracy
 
 from mcdrl_common.file_lock import folder_lock
 from mcdrl_common.mask_format import MaskError
+from mcdrl_common.sites import SiteDataError
 from mcdrl_common.training_arguments import add_run_arguments
 from mcdrl_mmseg.apis import training
-from mcdrl_mmseg.apis.known_errors import KNOWN_ERRORS
 from mcdrl_mmseg.apis.training import parse_run_arguments
+from mcdrl_mmseg.clip import CLIPWeightsError
+from mcdrl_mmseg.clip.sentence_encoder import SentenceEncoderError
 from mcdrl_mmseg.engine import training_lock
+from mcdrl_mmseg.engine.config_check import ConfigCheckError
+from mcdrl_mmseg.engine.hooks import DatasetError, NonFiniteLossError
+from mcdrl_mmseg.engine.hooks.atomic_checkpoint_hook import NonFiniteWeightsError
+from mcdrl_mmseg.models import DictionaryError
+from mcdrl_mmseg.prompts import PromptError
+from mcdrl_mmseg.safe_loading import CheckpointError
 
 
 @pytest.fixture
@@ -215,6 +223,20 @@ def failing(runners, monkeypatch):
     return fail
 
 
+KNOWN_ERRORS = (
+    CheckpointError,
+    CLIPWeightsError,
+    ConfigCheckError,
+    DatasetError,
+    DictionaryError,
+    FileNotFoundError,
+    MaskError,
+    NonFiniteLossError,
+    NonFiniteWeightsError,
+    PromptError,
+    SentenceEncoderError,
+    SiteDataError,
+)
 COMMANDS = (['train', 'stock.py'], ['test', 'stock.py', 'best.pth'])
 
 

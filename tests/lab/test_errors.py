@@ -4,7 +4,8 @@ import signal
 
 import pytest
 
-from mcdrl_lab.errors import ProtocolError, ends_in_one_line
+from mcdrl_common.mask_format import MaskError
+from mcdrl_lab.errors import ProtocolError, ends_in_one_line, errors_in_one_line
 
 NO_ARGUMENTS = argparse.Namespace()
 
@@ -73,3 +74,18 @@ def test_a_second_signal_does_not_break_off_what_ends_in_good_order(second):
     assert run(NO_ARGUMENTS) == 130
     assert ended == [True]
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+
+
+def test_errors_of_the_input_are_those_that_a_command_names(capsys):
+    def fail(args):
+        raise args.error
+
+    run = errors_in_one_line(ValueError)(fail)
+    assert run(argparse.Namespace(error=ValueError('too small'))) == 2
+    assert run(argparse.Namespace(error=MaskError('x.png: a colour mask'))) == 2
+    assert capsys.readouterr().err.splitlines() == [
+        'error: too small',
+        'error: x.png: a colour mask',
+    ]
+    with pytest.raises(RuntimeError):
+        run(argparse.Namespace(error=RuntimeError('a fault')))

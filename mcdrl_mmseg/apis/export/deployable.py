@@ -10,6 +10,7 @@ from mmseg.models import EncoderDecoder
 from mmseg.models.backbones.swin import ShiftWindowMSA
 from torch import Tensor, nn
 
+from mcdrl_common.findings import InputError
 from mcdrl_mmseg.apis.temperature import divide_logits
 from mcdrl_mmseg.clip.lora import merge_lora
 from mcdrl_mmseg.models import CausalInterventionHead
@@ -17,7 +18,7 @@ from mcdrl_mmseg.models.causal_intervention import remove_confounder_span
 from mcdrl_mmseg.models.last_decode_head import last_decode_head
 
 
-class ExportError(RuntimeError):
+class ExportError(InputError, RuntimeError):
     """A model that cannot be exported as asked; the message says what to do."""
 
 

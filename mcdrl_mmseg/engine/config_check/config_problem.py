@@ -6,6 +6,8 @@ import difflib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+from mcdrl_common.findings import InputError
+
 
 @dataclass(frozen=True)
 class ConfigProblem:
@@ -25,7 +27,7 @@ class ConfigProblem:
         return f'{self.place}: {self.what} {self.remedy}'.rstrip()
 
 
-class ConfigCheckError(ValueError):
+class ConfigCheckError(InputError, ValueError):
     """A config that must not be trained with; the message names every problem.
 
     Args:

@@ -12,13 +12,14 @@ from mmengine.runner import EpochBasedTrainLoop, IterBasedTrainLoop, Runner
 from mmseg.registry import HOOKS
 from torch import Tensor
 
+from mcdrl_common.findings import InputError
 from mcdrl_mmseg.engine.atomic_backend import ATOMIC_BACKEND
 
 _POINTER = 'last_checkpoint'
 _VALIDATED = 'validated_at'
 
 
-class NonFiniteWeightsError(RuntimeError):
+class NonFiniteWeightsError(InputError, RuntimeError):
     """Weights about to be saved are NaN or infinite; the message names them."""
 
 

@@ -10,6 +10,8 @@ from mmengine.hooks import Hook
 from mmengine.runner import Runner
 from mmseg.registry import HOOKS
 
+from mcdrl_common.findings import InputError
+
 if TYPE_CHECKING:
     from mcdrl_common.verification import Report
 
@@ -26,7 +28,7 @@ _NOT_OF_A_FILE = (
 )
 
 
-class DatasetError(ValueError):
+class DatasetError(InputError, ValueError):
     """Data that must not be trained on; the message names the files."""
 
 

@@ -16,6 +16,7 @@ from torch import Tensor
 from torch.nn.modules.batchnorm import _NormBase
 from torch.optim import Optimizer
 
+from mcdrl_common.findings import InputError
 from mcdrl_mmseg.engine.unwrap import find_parts
 
 _ACTIONS = ('stop', 'skip')
@@ -23,7 +24,7 @@ _FOLDER = 'non_finite'
 _MOST_SAVED = 10
 
 
-class NonFiniteLossError(RuntimeError):
+class NonFiniteLossError(InputError, RuntimeError):
     """A loss or a gradient was NaN or infinite; the message names step and images."""
 
 

@@ -5,6 +5,7 @@ import torch
 from torch.testing import assert_close
 
 from mcdrl_lab.pretraining.endo_model import EndoCLIP, load_imagenet
+from mcdrl_lab.pretraining.training_loop import PretrainingError
 from mcdrl_mmseg.clip import CLIPSpec, build_image_tower
 
 NAME = 'mcdrl-endo-lite0'
@@ -47,7 +48,7 @@ def test_another_file_is_refused(tmp_path):
     path = tmp_path / 'other.pth'
     torch.save({'a': torch.zeros(3), 'b': torch.zeros(1), 'c': torch.zeros(1)}, path)
     model = EndoCLIP(NAME)
-    with pytest.raises(ValueError, match='it is not efficientnet-lite0'):
+    with pytest.raises(PretrainingError, match='it is not efficientnet-lite0'):
         load_imagenet(model.visual, path)
 
 

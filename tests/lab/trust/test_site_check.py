@@ -192,7 +192,7 @@ def test_what_cannot_be_used_is_one_line(desk, capsys, tiny_checkpoint):
     torch.save(torch.load(tiny_checkpoint, weights_only=False), 'best.pth')
     assert check('images') == 2
     lines = capsys.readouterr().err.strip().splitlines()
-    assert [line.startswith('site-check: ') for line in lines] == [True] * 6
+    assert [line.startswith('error: ') for line in lines] == [True] * 6
     for line, named in zip(
         lines,
         (

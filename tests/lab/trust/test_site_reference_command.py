@@ -75,7 +75,7 @@ def test_what_cannot_be_used_is_one_line(desk, repo_root, capsys, monkeypatch):
     lines = capsys.readouterr().err.strip().splitlines()
     named = 'never replaced', 'at least 10', 'train_dataloader', 'nowhere'
     for line, words in zip(lines, named, strict=True):
-        assert line.startswith('site-reference: ')
+        assert line.startswith('error: ')
         assert words in line
 
 
