@@ -22,11 +22,7 @@ EXTRA_OF = {
 
 
 def install_command(extra: str) -> str:
-    """The command that installs an extra.
-
-    Args:
-        extra: As ``'lab'``.
-    """
+    """The command that installs an extra."""
     return f"pip install '{DISTRIBUTION}[{extra}]'"
 
 

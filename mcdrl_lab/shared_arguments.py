@@ -41,11 +41,7 @@ def add_cfg_options(parser: argparse.ArgumentParser, **changes: Any) -> None:
 
 
 def add_metrics(parser: argparse.ArgumentParser) -> None:
-    """Add ``--metrics``, the names of what tables show.
-
-    Args:
-        parser: The command's parser.
-    """
+    """Add ``--metrics``, the names of what tables show."""
     from mcdrl_lab.results.image_metrics import REPORT_METRICS
 
     parser.add_argument(

@@ -19,11 +19,7 @@ Stamp = tuple[int, int]
 
 
 def stamp(path: Path) -> Stamp | None:
-    """What changes when a file does; None for a file that is not there.
-
-    Args:
-        path: The file.
-    """
+    """What changes when a file does; None for a file that is not there."""
     try:
         stat = path.stat()
     except OSError:

@@ -63,11 +63,7 @@ class _SourceParser(argparse.ArgumentParser):
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Describe the command line.
-
-    Args:
-        parser: The command's parser.
-    """
+    """Describe the command line."""
     sources = parser.add_subparsers(
         dest='source', metavar='SOURCE', required=True, parser_class=_SourceParser
     )
@@ -237,9 +233,6 @@ def _value_and_class(text: str) -> tuple[int | tuple[int, int, int], str]:
 
 def run(args: argparse.Namespace) -> int:
     """Convert the data set that the command line names.
-
-    Args:
-        args: The parsed command line.
 
     Returns:
         Exit code: 0 when all that was wanted is there, 1 when data were refused, 2 for

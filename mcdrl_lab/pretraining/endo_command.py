@@ -21,11 +21,7 @@ _PROMPTS = Path('configs/_base_/prompts')
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add the command's arguments.
-
-    Args:
-        parser: Of the command.
-    """
+    """Add the command's arguments."""
     parser.add_argument(
         '--test',
         metavar='WEIGHTS',
@@ -102,9 +98,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 @ends_in_one_line
 def run(args: argparse.Namespace) -> None:
     """Carry out what the command line asks for.
-
-    Args:
-        args: The arguments.
 
     Raises:
         ProtocolError: Files that are missing or do not fit.

@@ -128,9 +128,6 @@ def _entry(row: dict[str, str]) -> Entry:
 def read_image(path: Path) -> np.ndarray:
     """Read an image.
 
-    Args:
-        path: The file.
-
     Returns:
         (H, W, 3) uint8, red first.
 
@@ -145,9 +142,6 @@ def read_image(path: Path) -> np.ndarray:
 
 def read_mask(path: Path) -> np.ndarray:
     """Read a lesion mask.
-
-    Args:
-        path: The file.
 
     Returns:
         (H, W) uint8, 1 for lesion.

@@ -87,11 +87,7 @@ def draw_chunk(settings: PoolSettings, start: int) -> tuple[np.ndarray, ...]:
 
 
 def draw_pool(settings: PoolSettings) -> ScenePool:
-    """Draw a small pool in this process.
-
-    Args:
-        settings: The pool.
-    """
+    """Draw a small pool in this process."""
     starts = range(0, settings.count, _CHUNK)
     chunks = [draw_chunk(settings, start) for start in starts]
     return ScenePool(*(np.concatenate(parts) for parts in zip(*chunks)))

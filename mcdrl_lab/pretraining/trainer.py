@@ -66,9 +66,6 @@ class Settings:
 def build_clip(settings: Settings) -> nn.Module:
     """Both towers with random weights of the settings' seed.
 
-    Args:
-        settings: The training.
-
     Returns:
         open_clip's ``CLIP``.
     """
@@ -97,9 +94,6 @@ def pretrain(
         device: Where to train.
         log: Is given lines on the progress.
 
-    Returns:
-        The trained model.
-
     Raises:
         PretrainingError: The folder's checkpoint is of other settings, or the loss is
             not finite.
@@ -122,12 +116,7 @@ def pretrain(
 
 
 def learning_rate(settings: Settings, step: int) -> float:
-    """Linear growth, then a cosine down to 0.
-
-    Args:
-        settings: The training.
-        step: From 0.
-    """
+    """Linear growth, then a cosine down to 0."""
     warmup = min(1.0, (step + 1) / settings.warmup_steps)
     return settings.learning_rate * warmup * _cosine(step / settings.steps)
 

@@ -103,11 +103,7 @@ def _write(checkpoint: Path, out: Path, calibration: Calibration) -> None:
 
 
 def calibration_text(calibration: Calibration) -> str:
-    """Scores before and after, in per cent, a row a site.
-
-    Args:
-        calibration: From :func:`~mcdrl_lab.results.temperature_fit.calibrate`.
-    """
+    """Scores before and after, in per cent, a row a site."""
     import pandas as pd
 
     rows, names = [], []

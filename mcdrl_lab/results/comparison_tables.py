@@ -20,9 +20,6 @@ WILCOXON_NOTE = (
 def effect_table(comparison: Comparison) -> pd.DataFrame:
     """All effects of a comparison as numbers, the mean over sites first.
 
-    Args:
-        comparison: From :func:`compare`.
-
     Returns:
         Columns label, a, b, difference, low, high, p, p_holm, images, seeds; with
         enough sites, a second row gives the interval with whole sites drawn.
@@ -51,11 +48,7 @@ def effect_table(comparison: Comparison) -> pd.DataFrame:
 
 
 def comparison_markdown(comparison: Comparison) -> str:
-    """A comparison as a Markdown section.
-
-    Args:
-        comparison: From :func:`compare`.
-    """
+    """A comparison as a Markdown section."""
     table = effect_table(comparison)
     cells = pd.DataFrame(
         {

@@ -18,11 +18,7 @@ if TYPE_CHECKING:
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Describe the command line.
-
-    Args:
-        parser: The command's parser.
-    """
+    """Describe the command line."""
     parser.epilog = 'Example: python -m mcdrl_lab references data/endoscopy_sites'
     parser.add_argument(
         'data', type=Path, help='folder of sites as the converters write it'
@@ -44,11 +40,7 @@ def run(args: argparse.Namespace) -> None:
 
 
 def as_markdown(scores: Sequence[ReferenceScore]) -> str:
-    """The scores as a table, in percent.
-
-    Args:
-        scores: See :class:`ReferenceScore`.
-    """
+    """The scores as a table, in percent."""
     lines = [
         '| reference | held out | threshold | Dice | Dice, all images | false alarms |',
         '|---|---|---|---|---|---|',

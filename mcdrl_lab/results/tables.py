@@ -106,11 +106,7 @@ def readable_table(table: pd.DataFrame, plus_minus: str = ' ± ') -> pd.DataFram
 
 
 def latex(cells: pd.DataFrame) -> str:
-    """A table of text cells as a LaTeX ``tabular`` (booktabs).
-
-    Args:
-        cells: Text cells.
-    """
+    """A table of text cells as a LaTeX ``tabular`` (booktabs)."""
     escapes = {'\\': r'\textbackslash{}', '_': r'\_', '%': r'\%', '&': r'\&'}
     escapes |= {'#': r'\#', '$': r'\$', '{': r'\{', '}': r'\}', '^': r'\^{}'}
     escapes |= {

@@ -30,9 +30,6 @@ def jpeg(image: np.ndarray) -> bytes:
 
     Args:
         image: (H, W, 3) uint8, red first.
-
-    Returns:
-        A JPEG file.
     """
     flags = [cv2.IMWRITE_JPEG_QUALITY, _JPEG_QUALITY]
     return cv2.imencode('.jpg', image[..., ::-1], flags)[1].tobytes()

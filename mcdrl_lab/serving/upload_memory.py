@@ -84,20 +84,12 @@ class UploadMemory:
             self.freed = anyio.Event()
 
     def mark_complete(self, upload: Upload) -> None:
-        """Note that an upload is whole, and is answered now.
-
-        Args:
-            upload: It.
-        """
+        """Note that an upload is whole, and is answered now."""
         if upload in self._coming:
             self._coming.remove(upload)
 
     def break_off_oldest(self, asking: Upload) -> None:
-        """Break off the upload that began first, if it has had its time.
-
-        Args:
-            asking: Who needs memory.
-        """
+        """Break off the upload that began first, if it has had its time."""
         latest = anyio.current_time() - TIMEOUT_S
         for upload in self._coming:
             if upload is not asking and upload.held and upload.began <= latest:

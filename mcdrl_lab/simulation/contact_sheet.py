@@ -31,9 +31,6 @@ def write_pictures(folder: Path, seed: int = 0) -> list[Path]:
         folder: Where to; made if it does not exist.
         seed: Number of the data set that scenes are taken from.
 
-    Returns:
-        The JPEG files.
-
     Raises:
         ConversionError: A picture could not be encoded.
     """

@@ -104,11 +104,7 @@ def _ranks_text(args: argparse.Namespace, encode: Encode) -> str:
 
 
 def ranks_text(found: Sequence[DrawRanks]) -> str:
-    """Rank correlations of each draw, and their mean over the draws.
-
-    Args:
-        found: Of each draw.
-    """
+    """Rank correlations of each draw, and their mean over the draws."""
     import numpy as np
     import pandas as pd
 

@@ -66,9 +66,6 @@ def write_check(
         folder: Where to.
         shown: Images with overlays, (H, W, 3) uint8, red first.
         low_dice: Expected Dice below which an image is flagged.
-
-    Returns:
-        The page.
     """
     write_text(folder / DATA, json.dumps(check.to_dict(low_dice), allow_nan=False))
     write_text(folder / PAGE, render(check, shown, low_dice))
@@ -78,13 +75,7 @@ def write_check(
 def render(
     check: SiteCheck, shown: Sequence[tuple[CheckedImage, np.ndarray]], low_dice: float
 ) -> str:
-    """The page as HTML; every text in it is escaped.
-
-    Args:
-        check: See :func:`write_check`.
-        shown: See :func:`write_check`.
-        low_dice: See :func:`write_check`.
-    """
+    """The page as HTML; every text in it is escaped."""
     environment = Environment(
         loader=ChoiceLoader(
             [
@@ -118,11 +109,7 @@ def render(
 
 
 def words(check: SiteCheck) -> list[str]:
-    """What differs, in sentences; one that says so where nothing does.
-
-    Args:
-        check: Of a site.
-    """
+    """What differs, in sentences; one that says so where nothing does."""
     count = len(check.reference.sites)
     return [
         f'{in_words(drift, count)} (mean {abs(drift.effect):.1f} standard deviations '
@@ -133,11 +120,7 @@ def words(check: SiteCheck) -> list[str]:
 
 
 def notes(check: SiteCheck) -> list[str]:
-    """What to know before believing the numbers.
-
-    Args:
-        check: Of a site.
-    """
+    """What to know before believing the numbers."""
     found = []
     if len(check.images) == 1:
         found.append('One image cannot be tested as a site; it is only compared.')

@@ -49,9 +49,6 @@ def torchscript_state_dict(path: Path) -> dict[str, Tensor]:
     run: modules are read as the attributes that were saved, of which the printed
     classes tell parameters and buffers from the rest.
 
-    Args:
-        path: The archive.
-
     Returns:
         Parameters and buffers by their place in the module, on the CPU.
 

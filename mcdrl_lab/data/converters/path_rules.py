@@ -80,9 +80,6 @@ def add_groups(
         sequence: Finds sequences.
         patient: Finds patients.
 
-    Returns:
-        The site.
-
     Raises:
         ConversionError: A pattern is found in no path, or the index cannot be used.
     """

@@ -54,9 +54,6 @@ def write_page(
         out: The HTML file; None writes ``report.html`` beside the records.
         options: What to show.
 
-    Returns:
-        Path of the file.
-
     Raises:
         ProtocolError: No results, an unknown method, or ``out`` is a file that is no
             report.
@@ -146,11 +143,7 @@ def build_content(
 
 
 def render(content: Mapping[str, Any]) -> str:
-    """Print a report as HTML; every text in it is escaped.
-
-    Args:
-        content: From :func:`build_content`.
-    """
+    """Print a report as HTML; every text in it is escaped."""
     environment = Environment(
         loader=PackageLoader('mcdrl_lab.results.html_report'),
         autoescape=True,

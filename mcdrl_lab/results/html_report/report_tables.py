@@ -61,12 +61,7 @@ def by_method(records: Iterable[RunRecord]) -> dict[str, list[RunRecord]]:
 
 
 def results_table(name: str, records: Sequence[RunRecord]) -> Table:
-    """Scores of one method at each held-out site and over all of them.
-
-    Args:
-        name: Of the method.
-        records: Its finished runs.
-    """
+    """Scores of one method at each held-out site and over all of them."""
     dice = image_scores(records, 'dice').assign(difference=lambda t: t['score'])
     further = {metric: image_scores(records, metric) for metric in _FURTHER}
     rows = []
@@ -131,10 +126,6 @@ def side_by_side(groups: Mapping[str, Sequence[RunRecord]]) -> Table | None:
 def summary(name: str, records: Sequence[RunRecord]) -> dict[str, str]:
     """The few numbers of a method that stand first.
 
-    Args:
-        name: Of the method.
-        records: Its finished runs.
-
     Returns:
         ``name``, ``dice``, ``interval`` and ``worst``, as text.
     """
@@ -153,11 +144,7 @@ def summary(name: str, records: Sequence[RunRecord]) -> dict[str, str]:
 
 
 def comparison_table(comparison: Comparison) -> Table:
-    """Differences of two methods with their intervals.
-
-    Args:
-        comparison: From :func:`~mcdrl_lab.results.comparison.compare`.
-    """
+    """Differences of two methods with their intervals."""
     table = effect_table(comparison)
     rows = [
         [
@@ -178,11 +165,7 @@ def comparison_table(comparison: Comparison) -> Table:
 
 
 def data_table(records: Iterable[RunRecord]) -> Table:
-    """What the tested sites hold, from the records alone.
-
-    Args:
-        records: Run records.
-    """
+    """What the tested sites hold, from the records alone."""
     records = done(records)
     rows = []
     for site in sorted({record.held_out for record in records}):
@@ -213,11 +196,7 @@ def data_table(records: Iterable[RunRecord]) -> Table:
 
 
 def runs_table(source: Source) -> Table:
-    """Every run, finished or not.
-
-    Args:
-        source: The results.
-    """
+    """Every run, finished or not."""
     rows = []
     for record in source.records:
         scores = image_scores([record], 'dice')['score']
@@ -261,11 +240,7 @@ def versions_table(records: Iterable[RunRecord], own: Mapping[str, str]) -> Tabl
 
 
 def commands(source: Source) -> list[str]:
-    """Commands that train and test the runs again, as far as their folders are there.
-
-    Args:
-        source: The results.
-    """
+    """Commands that train and test the runs again whose folders are there."""
     if not source.is_plan:
         return []
     lines = []

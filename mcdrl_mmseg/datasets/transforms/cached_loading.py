@@ -98,11 +98,7 @@ class CachedLoading(BaseTransform):
 
 
 def is_cacheable(step: dict) -> bool:
-    """Whether a step of a pipeline gives the same result every time.
-
-    Args:
-        step: Its config.
-    """
+    """Whether a step of a pipeline gives the same result every time."""
     return step.get('type') in CACHEABLE
 
 

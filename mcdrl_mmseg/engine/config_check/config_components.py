@@ -70,28 +70,16 @@ class Component:
     registry: Registry
 
     def is_a(self, kind: type) -> bool:
-        """Whether it builds an object of a class.
-
-        Args:
-            kind: The class.
-        """
+        """Whether it builds an object of a class."""
         return isinstance(self.cls, type) and issubclass(self.cls, kind)
 
     def at(self, key: str) -> str:
-        """The place of one of its entries.
-
-        Args:
-            key: Its key.
-        """
+        """The place of one of its entries."""
         return f'{self.place}.{key}'
 
 
 def components(cfg: Mapping[str, Any]) -> list[Component]:
-    """All parts of a config that name a class, outer ones first.
-
-    Args:
-        cfg: Experiment config.
-    """
+    """All parts of a config that name a class, outer ones first."""
     found: list[Component] = []
     for key, registry in _ROOTS.items():
         found += _walk(key, cfg.get(key), registry)

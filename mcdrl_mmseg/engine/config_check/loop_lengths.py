@@ -35,10 +35,6 @@ def unit_problems(
     """Schedules and checkpoints that count epochs where there is but one.
 
     A loop that counts iterations ends its only epoch with the training.
-
-    Args:
-        cfg: Experiment config.
-        parts: Its components.
     """
     train = cfg.get('train_cfg') or {}
     by_epoch = train.get('by_epoch', type_name(train) != _ITERATIONS)
@@ -65,10 +61,6 @@ def endless_problems(
     """Schedules without an end, which MMEngine spreads over a billion steps.
 
     A warm-up then stays where it starts, and a decay never comes.
-
-    Args:
-        cfg: Experiment config.
-        parts: Its components.
     """
     for part in parts:
         if not any(part.is_a(kind) for kind in _SPREAD_UP_TO_THE_END):
@@ -85,12 +77,7 @@ def endless_problems(
 def validation_problems(
     cfg: Mapping[str, Any], parts: Sequence[Component]
 ) -> Iterator[ConfigProblem]:
-    """Validations and checkpoints that begin after the end of the training.
-
-    Args:
-        cfg: Experiment config.
-        parts: Its components.
-    """
+    """Validations and checkpoints that begin after the end of the training."""
     train = cfg.get('train_cfg') or {}
     by_epoch = train.get('by_epoch', type_name(train) != _ITERATIONS)
     key = 'max_epochs' if by_epoch else 'max_iters'
@@ -115,10 +102,6 @@ def batch_problems(
     """Fewer images than a batch, where incomplete batches are dropped.
 
     Files are listed, and not opened, if the config drops batches.
-
-    Args:
-        cfg: Experiment config.
-        parts: Its components.
     """
     loader = cfg.get('train_dataloader') or {}
     train = cfg.get('train_cfg') or {}

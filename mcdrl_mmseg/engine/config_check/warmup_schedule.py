@@ -18,12 +18,7 @@ _ITERATIONS = 'IterBasedTrainLoop'
 def schedule_problems(
     cfg: Mapping[str, Any], parts: Sequence[Component]
 ) -> Iterator[ConfigProblem]:
-    """An intervention that sets in too late or in other units, or has no dictionary.
-
-    Args:
-        cfg: Experiment config.
-        parts: Its components.
-    """
+    """An intervention that sets in too late or in other units, or has no dictionary."""
     train = cfg.get('train_cfg') or {}
     by_epoch = train.get('by_epoch', type_name(train) != _ITERATIONS)
     length = train.get('max_epochs' if by_epoch else 'max_iters')
