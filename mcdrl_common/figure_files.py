@@ -15,6 +15,8 @@ from .atomic_write import atomic_write
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
+_JPEG_QUALITY = 88
+
 
 def write_figure(figure: Figure, path: str | os.PathLike) -> None:
     """Write a figure in one step; an earlier file is replaced when it is whole.
@@ -68,16 +70,15 @@ def figure_uri(figure: Figure, dpi: float = 130) -> str:
     return _uri(buffer.getvalue(), 'png')
 
 
-def image_uri(image: np.ndarray, quality: int = 88) -> str:
+def image_uri(image: np.ndarray) -> str:
     """A photograph as a JPEG inside a data URI.
 
     Args:
         image: (H, W, 3) uint8, red first.
-        quality: Of the JPEG, up to 100.
     """
     import cv2
 
-    options = [cv2.IMWRITE_JPEG_QUALITY, quality]
+    options = [cv2.IMWRITE_JPEG_QUALITY, _JPEG_QUALITY]
     _, encoded = cv2.imencode('.jpg', image[..., ::-1], options)
     return _uri(encoded.tobytes(), 'jpeg')
 

@@ -146,21 +146,16 @@ def _files_of(kind: str, group: list[Finding], most: int | None) -> Table:
     return table
 
 
-def as_text(report: Report, most: int = _SHOWN) -> str:
-    """The problems as lines of text, for an error message.
-
-    Args:
-        report: The report.
-        most: Files named of each kind.
-    """
+def as_text(report: Report) -> str:
+    """The problems as lines of text, for an error message."""
     lines = [report.summary]
     for kind, group in report.by_kind():
         if not report.is_problem(kind):
             continue
         lines.append(f'{kind} ({len(group)}): {KINDS[kind].remedy}')
-        lines += [f'  {one.file}: {one.detail}' for one in group[:most]]
-        if len(group) > most:
-            lines.append(f'  and {len(group) - most} more')
+        lines += [f'  {one.file}: {one.detail}' for one in group[:_SHOWN]]
+        if len(group) > _SHOWN:
+            lines.append(f'  and {len(group) - _SHOWN} more')
     return '\n'.join(lines)
 
 

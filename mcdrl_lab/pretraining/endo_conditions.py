@@ -63,6 +63,7 @@ _ORDER = (
     BLUR,
     ARTIFACTS,
 )
+_MOST_TOGETHER = 3
 _BLACK = 16  # Below, a pixel lies outside the field of view.
 
 Generator = np.random.Generator
@@ -106,17 +107,16 @@ def draw_conditions(
     return image, mask
 
 
-def draw_strengths(generator: Generator, most: int = 3) -> dict[int, float]:
+def draw_strengths(generator: Generator) -> dict[int, float]:
     """Draw which conditions an image shall have, none in two fifths of all cases.
 
     Args:
         generator: Source of the choice.
-        most: How many at most.
 
     Returns:
         Number of a condition -> strength, uniform in 0.25 to 1.
     """
-    count = int(generator.integers(0, most + 1))
+    count = int(generator.integers(0, _MOST_TOGETHER + 1))
     if generator.random() < 0.2:
         count = 0
     chosen: dict[int, float] = {}

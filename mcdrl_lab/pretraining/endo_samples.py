@@ -41,6 +41,7 @@ MIXTURE = {
 UNKNOWN = -1
 
 _DRAWN_SIDE = 192
+_TRIES = 20  # places that a healthy window is looked for at
 _VISIBLE = 0.005  # share of the image from which on a lesion is named
 # Undrawn images that may have a condition by nature are examples of neither.
 _DARK_LUMINANCE, _BRIGHT_LUMINANCE, _SPECULAR = 70, 185, 0.02
@@ -196,7 +197,7 @@ def _crop(
 
 
 def healthy_window(
-    generator: Generator, image: np.ndarray, mask: np.ndarray, tries: int = 20
+    generator: Generator, image: np.ndarray, mask: np.ndarray
 ) -> tuple[slice, slice] | None:
     """A window of a masked frame that shows tissue and no lesion.
 
@@ -204,14 +205,13 @@ def healthy_window(
         generator: Source of the place.
         image: (H, W, 3) uint8.
         mask: (H, W) uint8.
-        tries: How many places are tried.
 
     Returns:
         Rows and columns, or None.
     """
-    for attempt in range(tries):
+    for attempt in range(_TRIES):
         # Large windows are tried first.
-        most = 0.85 - 0.5 * attempt / tries
+        most = 0.85 - 0.5 * attempt / _TRIES
         window = _window(generator, image.shape[:2], most - 0.1, most)
         if not mask[window].any() and image[window].max(axis=2).mean() > 60:
             return window

@@ -24,6 +24,7 @@ from .scene_pool import ScenePool
 _BATCH = 100
 # A selection that keeps so much of a lesion counts as having found it.
 _ENOUGH = 0.9
+_RATIO = 0.5  # alpha of the region selection
 
 
 @dataclass(frozen=True)
@@ -86,7 +87,6 @@ def score_zero_shot(
     pool: ScenePool,
     encoded: Encoded,
     prompts: PromptSet = PROMPTS,
-    ratio: float = 0.5,
 ) -> ZeroShotScores:
     """Compare scenes with texts.
 
@@ -95,7 +95,6 @@ def score_zero_shot(
         pool: The scenes, with the truth about them.
         encoded: Result of :func:`encode_scenes`.
         prompts: The words; another order of the same ones is a control.
-        ratio: alpha of the region selection.
     """
     classes = torch.stack([vectors[text] for text in prompts.class_texts])
     conditions = torch.stack([vectors[text] for text in prompts.confounder_texts])
@@ -106,7 +105,7 @@ def score_zero_shot(
         name: float(roc_auc_score(pool.conditions[:, number], cosines[:, number]))
         for number, name in enumerate(PROMPTS.confounder_names)
     }
-    kept = kept_shares(encoded, classes, pool.masks, ratio)
+    kept = kept_shares(encoded, classes, pool.masks, _RATIO)
     visible = pool.masks.any(axis=(1, 2))
     return ZeroShotScores(
         lesion_accuracy=float((guessed == pool.lesions)[diseased].mean()),

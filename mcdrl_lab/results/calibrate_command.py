@@ -8,10 +8,10 @@ then give calibrated probabilities; masks stay as they are.
 from __future__ import annotations
 
 import argparse
-import io
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from mcdrl_lab.checkpoint_meta import write_with_meta
 from mcdrl_lab.errors import ProtocolError, errors_in_one_line
 
 if TYPE_CHECKING:
@@ -55,6 +55,7 @@ def run(args: argparse.Namespace) -> None:
     from mmengine.logging import MMLogger
 
     from mcdrl_mmseg.apis import load_config, load_segmentor
+    from mcdrl_mmseg.apis.temperature import META_KEY
     from mcdrl_mmseg.apis.written_files import check_targets
 
     from .html_report.report_source import config_of
@@ -73,7 +74,7 @@ def run(args: argparse.Namespace) -> None:
     model = load_segmentor(args.checkpoint, cfg, args.device)
     loaders = ('val', 'test') if args.test else ('val',)
     calibration = calibrate(model, cfg, loaders)
-    _write(args.checkpoint, out, calibration)
+    write_with_meta(args.checkpoint, out, META_KEY, calibration.temperature)
     classes = model.dataset_meta['classes'][1:]
     for name, value in zip(classes, calibration.temperature):
         print(f'{name}: temperature {value:.3f}')
@@ -83,28 +84,11 @@ def run(args: argparse.Namespace) -> None:
     )
 
 
-def _write(checkpoint: Path, out: Path, calibration: Calibration) -> None:
-    """A copy of the checkpoint with temperatures; a kill leaves no part of it."""
-    import torch
-
-    from mcdrl_common.atomic_write import write_bytes
-    from mcdrl_mmseg.apis.checkpoint import read_checkpoint
-    from mcdrl_mmseg.apis.temperature import META_KEY
-    from mcdrl_mmseg.apis.written_files import WrittenFiles, output_errors
-
-    content = read_checkpoint(checkpoint)
-    meta = {**(content.get('meta') or {}), META_KEY: calibration.temperature}
-    with output_errors(out):
-        # Not by torch, whose writer in C++ does not say that the disk is full.
-        buffer = io.BytesIO()
-        torch.save({**content, 'meta': meta}, buffer)
-        write_bytes(out, buffer.getvalue())
-        WrittenFiles(out.parent).add(out)
-
-
 def calibration_text(calibration: Calibration) -> str:
     """Scores before and after, in per cent, a row a site."""
     import pandas as pd
+
+    from .text_cells import percent_change
 
     rows, names = [], []
     for loader, scores in calibration.scores.items():
@@ -112,15 +96,10 @@ def calibration_text(calibration: Calibration) -> str:
         scopes = [name[:-4] for name in before if name.endswith('/ECE')]
         for scope in scopes:
             cells = {
-                key: f'{_cell(before[f"{scope}/{key}"])} -> '
-                f'{_cell(after[f"{scope}/{key}"])}'
+                key: percent_change(before[f'{scope}/{key}'], after[f'{scope}/{key}'])
                 for key in _SHOWN
             }
             place = scope.removeprefix('site/').replace('site_mean', 'mean of sites')
             names.append(f'{loader}, {place}')
             rows.append(cells)
     return pd.DataFrame(rows, index=names).to_string()
-
-
-def _cell(value: float | None) -> str:
-    return '-' if value is None else f'{100 * value:.2f}'

@@ -24,7 +24,7 @@ FEATURES = ('F', 'F_ca')
 
 
 def probe_features(
-    features: Mapping[str, np.ndarray], folds: int = 5, seed: int = 0
+    features: Mapping[str, np.ndarray], seed: int = 0
 ) -> tuple[dict[tuple[str, str], ProbeScore], dict[str, str]]:
     """Probe F and F_ca for site and lesion.
 
@@ -33,7 +33,6 @@ def probe_features(
 
     Args:
         features: From :func:`~mcdrl_lab.results.features.collect_features`.
-        folds: See :func:`~mcdrl_lab.results.probe.probe_accuracy`.
         seed: Seed of the splits.
 
     Returns:
@@ -45,7 +44,7 @@ def probe_features(
         for feature in FEATURES:
             try:
                 scores[feature, label] = probe_accuracy(
-                    features[feature], names, groups, folds=folds, seed=seed
+                    features[feature], names, groups, seed=seed
                 )
             except ValueError as error:
                 # One site, or one lesion type: nothing to tell apart, and no fault.

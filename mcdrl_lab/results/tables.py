@@ -74,12 +74,11 @@ def result_table(records: Iterable[RunRecord], metric: str = 'dice') -> pd.DataF
     return pd.DataFrame(rows, index=index)
 
 
-def readable_table(table: pd.DataFrame, plus_minus: str = ' ± ') -> pd.DataFrame:
+def readable_table(table: pd.DataFrame) -> pd.DataFrame:
     """Join means and standard errors to the cells that people read.
 
     Args:
         table: From :func:`result_table`.
-        plus_minus: Text between the two.
 
     Returns:
         Text cells; index ``method``, with a mark behind oracle rows.
@@ -88,7 +87,7 @@ def readable_table(table: pd.DataFrame, plus_minus: str = ' ± ') -> pd.DataFram
     cells = pd.DataFrame(
         {
             column: [
-                mean_and_error(mean, error, plus_minus)
+                mean_and_error(mean, error)
                 for mean, error in zip(table[column], table[f'{column}_stderr'])
             ]
             for column in columns

@@ -17,15 +17,14 @@ def number(value: float) -> str:
     return MISSING if math.isnan(value) else f'{value:.1f}'
 
 
-def mean_and_error(mean: float, error: float, plus_minus: str = ' ± ') -> str:
+def mean_and_error(mean: float, error: float) -> str:
     """A mean, with its standard error where there is one.
 
     Args:
         mean: NaN is a dash.
         error: NaN is left out.
-        plus_minus: Text between the two.
     """
-    return number(mean) + ('' if math.isnan(error) else f'{plus_minus}{error:.1f}')
+    return number(mean) + ('' if math.isnan(error) else f' ± {error:.1f}')
 
 
 def signed(value: float | None) -> str:
@@ -36,6 +35,12 @@ def signed(value: float | None) -> str:
 def ends(low: float, high: float, form: str = '+.1f') -> str:
     """Both ends of an interval; a dash where they are NaN."""
     return MISSING if math.isnan(low) else f'{low:{form}} to {high:{form}}'
+
+
+def percent_change(before: float | None, after: float | None) -> str:
+    """A score before and after, in per cent; a hyphen where it is None."""
+    cells = ['-' if v is None else f'{100 * v:.2f}' for v in (before, after)]
+    return ' -> '.join(cells)
 
 
 def p_value(value: float) -> str:

@@ -22,22 +22,22 @@ _SIZE = 112
 _LABEL_WIDTH, _LABEL_HEIGHT, _GAP = 150, 24, 12
 _OUTLINE = (0, 255, 0)
 _QUALITY = 82
+_SEED = 0
 
 
-def write_pictures(folder: Path, seed: int = 0) -> list[Path]:
+def write_pictures(folder: Path) -> list[Path]:
     """Write the pictures of the documentation.
 
     Args:
         folder: Where to; made if it does not exist.
-        seed: Number of the data set that scenes are taken from.
 
     Raises:
         ConversionError: A picture could not be encoded.
     """
     pictures = {
-        'endosim_confounders.jpg': confounder_sheet(seed),
-        'endosim_lesions.jpg': lesion_sheet(seed),
-        'endosim_sites.jpg': site_sheet(seed),
+        'endosim_confounders.jpg': confounder_sheet(),
+        'endosim_lesions.jpg': lesion_sheet(),
+        'endosim_sites.jpg': site_sheet(),
     }
     folder.mkdir(parents=True, exist_ok=True)
     for name, picture in pictures.items():
@@ -49,16 +49,13 @@ def write_pictures(folder: Path, seed: int = 0) -> list[Path]:
     return [folder / name for name in pictures]
 
 
-def confounder_sheet(seed: int = 0) -> np.ndarray:
+def confounder_sheet() -> np.ndarray:
     """Two scenes a row, each under one confounder of growing strength.
-
-    Args:
-        seed: Number of the data set.
 
     Returns:
         (height, width, 3) uint8, red first.
     """
-    scenes = _scenes(seed)
+    scenes = _scenes()
     rows = []
     for confounder, words in CONFOUNDER_PROMPTS.items():
         cells = []
@@ -69,18 +66,15 @@ def confounder_sheet(seed: int = 0) -> np.ndarray:
     return _sheet(rows, [f'{s:g}' for s in STRENGTHS] * 2, gap_after=len(STRENGTHS))
 
 
-def lesion_sheet(seed: int = 0) -> np.ndarray:
+def lesion_sheet() -> np.ndarray:
     """Scenes of every lesion class, without confounders; some with their outline.
-
-    Args:
-        seed: Number of the data set.
 
     Returns:
         (height, width, 3) uint8, red first.
     """
     rows = []
     for name in (*LESION_CLASSES, None):
-        scenes = _scenes(seed)
+        scenes = _scenes()
         chosen = [
             _plain(next(s for s in scenes if (s.lesion and s.lesion.name) == name))
             for _ in range(6)
@@ -92,11 +86,8 @@ def lesion_sheet(seed: int = 0) -> np.ndarray:
     return _sheet(rows, heads, gap_after=6)
 
 
-def site_sheet(seed: int = 0) -> np.ndarray:
+def site_sheet() -> np.ndarray:
     """The first images of every site, without shift and with all of it.
-
-    Args:
-        seed: Number of the data set.
 
     Returns:
         (height, width, 3) uint8, red first.
@@ -104,7 +95,7 @@ def site_sheet(seed: int = 0) -> np.ndarray:
     rows = []
     for site in SITES:
         cells = [
-            _image(sample_scene(seed, index, Conditions(site, spurious)))
+            _image(sample_scene(_SEED, index, Conditions(site, spurious)))
             for spurious in (0.0, 1.0)
             for index in range(5)
         ]
@@ -113,10 +104,10 @@ def site_sheet(seed: int = 0) -> np.ndarray:
     return _sheet(rows, heads, gap_after=5)
 
 
-def _scenes(seed: int) -> Iterator[Scene]:
+def _scenes() -> Iterator[Scene]:
     index = 0
     while True:
-        yield sample_scene(seed, index)
+        yield sample_scene(_SEED, index)
         index += 1
 
 

@@ -138,6 +138,8 @@ def flags_text(found: Flags, failure: float) -> str:
 def _calibration_text(plan: Path, method: str) -> str:
     import pandas as pd
 
+    from mcdrl_lab.results.text_cells import percent_change
+
     from .held_out_trust import calibrations
 
     rows = {}
@@ -146,13 +148,9 @@ def _calibration_text(plan: Path, method: str) -> str:
         cells = {'temperature': ', '.join(f'{t:.2f}' for t in found.temperature)}
         for name in _CALIBRATION:
             key = f'site/{run.held_out}/{name}'
-            cells[name] = f'{_percent(before[key])} -> {_percent(after[key])}'
+            cells[name] = percent_change(before[key], after[key])
         rows[f'{run.held_out}, seed {run.seed}'] = cells
     return (
         'Calibration at the held-out site, in per cent, before and after a temperature '
         f'fitted on the training sites\n{pd.DataFrame(rows).T.to_string()}'
     )
-
-
-def _percent(value: float | None) -> str:
-    return '-' if value is None else f'{100 * value:.2f}'

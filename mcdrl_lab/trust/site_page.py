@@ -13,11 +13,11 @@ from typing import Any
 
 import cv2
 import numpy as np
-from jinja2 import ChoiceLoader, Environment, PackageLoader, StrictUndefined
 
 from mcdrl_common.atomic_write import write_text
 from mcdrl_common.figure_files import image_uri
 from mcdrl_lab.errors import ProtocolError
+from mcdrl_lab.html_page import is_replaceable, render_page
 
 from .drift import ConditionDrift, in_words
 from .site_check import KIND, CheckedImage, SiteCheck
@@ -40,13 +40,7 @@ def check_replaceable(folder: Path) -> None:
         raise ProtocolError(f'{folder} is a file: name a folder by --out.')
     for name in (PAGE, DATA):
         path = folder / name
-        if not path.exists():
-            continue
-        head = ''
-        if path.is_file():
-            with open(path, encoding='utf-8', errors='replace') as file:
-                head = file.read(4096)
-        if KIND not in head:
+        if not is_replaceable(path, KIND):
             raise ProtocolError(
                 f'{path} exists and is no site check; it is left alone: name another '
                 'folder by --out.'
@@ -75,21 +69,11 @@ def write_check(
 def render(
     check: SiteCheck, shown: Sequence[tuple[CheckedImage, np.ndarray]], low_dice: float
 ) -> str:
-    """The page as HTML; every text in it is escaped."""
-    environment = Environment(
-        loader=ChoiceLoader(
-            [
-                PackageLoader('mcdrl_lab.trust'),
-                # The styles of the report.
-                PackageLoader('mcdrl_lab.results.html_report'),
-            ]
-        ),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    return environment.get_template('site_check.html.j2').render(
+    """The page as HTML."""
+    return render_page(
+        'site_check.html.j2',
+        # The styles are those of the report.
+        ['mcdrl_lab.trust', 'mcdrl_lab.results.html_report'],
         generator=KIND,
         date=datetime.date.today().isoformat(),
         checkpoint=Path(check.checkpoint).name,

@@ -7,9 +7,9 @@ training images of the config; quantiles, means and spreads are kept, and no ima
 from __future__ import annotations
 
 import argparse
-import io
 from pathlib import Path
 
+from mcdrl_lab.checkpoint_meta import write_with_meta
 from mcdrl_lab.errors import errors_in_one_line
 from mcdrl_lab.shared_arguments import add_cfg_options
 
@@ -43,7 +43,7 @@ def run(args: argparse.Namespace) -> int:
     """Write the checkpoint; returns 2 for input that cannot be used."""
     from mmseg.registry import DATASETS
 
-    from mcdrl_common.site_reference import MIN_IMAGES
+    from mcdrl_common.site_reference import META_KEY, MIN_IMAGES
     from mcdrl_lab.errors import ProtocolError
     from mcdrl_mmseg.apis import load_config
     from mcdrl_mmseg.apis.checkpoint import load_segmentor
@@ -65,27 +65,9 @@ def run(args: argparse.Namespace) -> int:
         raise ProtocolError(f'{args.config} has no train_dataloader.')
     dataset = DATASETS.build(loader.dataset)
     reference = training_reference(model, dataset, cfg, args.images_per_site)
-    _write(checkpoint, out, reference.to_text())
+    write_with_meta(checkpoint, out, META_KEY, reference.to_text())
     print(
         f'{out}: statistics of {int(reference.counts.sum())} images of '
         f'{", ".join(reference.sites)}'
     )
     return 0
-
-
-def _write(checkpoint: Path, out: Path, text: str) -> None:
-    import torch
-
-    from mcdrl_common.atomic_write import write_bytes
-    from mcdrl_common.site_reference import META_KEY
-    from mcdrl_mmseg.apis.checkpoint import read_checkpoint
-    from mcdrl_mmseg.apis.written_files import WrittenFiles, output_errors
-
-    content = read_checkpoint(checkpoint)
-    content['meta'] = {**(content.get('meta') or {}), META_KEY: text}
-    with output_errors(out):
-        # Not by torch, whose writer in C++ does not say that the disk is full.
-        buffer = io.BytesIO()
-        torch.save(content, buffer)
-        write_bytes(out, buffer.getvalue())
-        WrittenFiles(out.parent).add(out)

@@ -23,7 +23,6 @@ def draws(
     sites: Sequence[str],
     sequences: Sequence[str | None],
     resamples: int = RESAMPLES,
-    seed: int = 0,
 ) -> Iterator[np.ndarray]:
     """Draw sequences of each site anew, with replacement.
 
@@ -33,7 +32,6 @@ def draws(
         sites: n names, of each image.
         sequences: n names, or None.
         resamples: Number of draws.
-        seed: Of the draws.
 
     Yields:
         (n,) how often each image is drawn.
@@ -50,7 +48,7 @@ def draws(
         own = np.flatnonzero(names == site)
         _, unit = np.unique(units[own], return_inverse=True)
         groups.append((own, unit, unit.max() + 1))
-    rng = np.random.default_rng(seed)
+    rng = np.random.default_rng(0)
     for _ in range(resamples):
         counts = np.zeros(len(names), int)
         for own, unit, size in groups:
@@ -64,7 +62,6 @@ def estimates(
     sites: Sequence[str],
     sequences: Sequence[str | None],
     resamples: int = RESAMPLES,
-    seed: int = 0,
 ) -> dict[str, Estimate]:
     """Measure all images, and draws of them.
 
@@ -73,14 +70,13 @@ def estimates(
         sites: See :func:`draws`.
         sequences: See :func:`draws`.
         resamples: See :func:`draws`.
-        seed: See :func:`draws`.
 
     Returns:
         Of each name the number, and its interval over the draws in which it is
         defined.
     """
     values = measure(np.ones(len(sites), int))
-    drawn = [measure(c) for c in draws(sites, sequences, resamples, seed)]
+    drawn = [measure(c) for c in draws(sites, sequences, resamples)]
     found = {}
     for name, value in values.items():
         sample = np.array([row[name] for row in drawn])

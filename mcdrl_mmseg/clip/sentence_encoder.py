@@ -26,6 +26,7 @@ EMBED_DIMS = 384
 _HEADS, _LAYERS, _HIDDEN = 12, 6, 1536
 _EPSILON = 1e-12
 _MAX_TOKENS = 128
+_POSITIONS = 512
 _MAX_LETTERS = 100  # of a word; longer ones are unknown, as in BERT's tokenizer
 _BATCH = 256
 
@@ -103,13 +104,12 @@ class SentenceEncoder(nn.Module):
 
     Args:
         vocabulary: Number of word pieces.
-        positions: Longest text in tokens.
     """
 
-    def __init__(self, vocabulary: int = 30522, positions: int = 512) -> None:
+    def __init__(self, vocabulary: int = 30522) -> None:
         super().__init__()
         self.words = nn.Embedding(vocabulary, EMBED_DIMS)
-        self.positions = nn.Embedding(positions, EMBED_DIMS)
+        self.positions = nn.Embedding(_POSITIONS, EMBED_DIMS)
         self.kind = nn.Parameter(torch.zeros(EMBED_DIMS))
         self.norm = nn.LayerNorm(EMBED_DIMS, eps=_EPSILON)
         layer = nn.TransformerEncoderLayer(

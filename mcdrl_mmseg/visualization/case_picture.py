@@ -38,13 +38,12 @@ def draw_case(
     axes.set_axis_off()
 
 
-def draw_outline(axes: Axes, inside: np.ndarray, label: str | None = None) -> None:
+def draw_outline(axes: Axes, inside: np.ndarray) -> None:
     """Draw the border of a region as white dashes on black.
 
     Args:
         axes: Where to; its data units are pixels.
         inside: (H, W) bool.
-        label: For a legend.
     """
     if not inside.any() or inside.all():
         return

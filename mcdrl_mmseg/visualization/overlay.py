@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import cv2
 import matplotlib
 import numpy as np
@@ -21,10 +19,7 @@ HEAT_COLORMAP = 'cividis'
 
 
 def mask_overlay(
-    image: np.ndarray,
-    mask: np.ndarray,
-    colors: Sequence[tuple[int, int, int]] = MASK_COLORS,
-    opacity: float = 0.35,
+    image: np.ndarray, mask: np.ndarray, opacity: float = 0.35
 ) -> np.ndarray:
     """Fill each class lightly and draw its outline.
 
@@ -35,7 +30,6 @@ def mask_overlay(
         image: (H, W, 3) uint8, red first.
         mask: (H, W) labels: 0 is background, 255 is ignored, the rest are classes.
             Bool is one class.
-        colors: Of class 1, 2, ...; used again from the first when they end.
         opacity: Of the filling, in [0, 1].
 
     Returns:
@@ -49,7 +43,7 @@ def mask_overlay(
     for label in np.unique(mask):
         if label in (0, 255):
             continue
-        color = colors[(int(label) - 1) % len(colors)]
+        color = MASK_COLORS[(int(label) - 1) % len(MASK_COLORS)]
         inside = mask == label
         filled = (1 - opacity) * image[inside] + opacity * np.array(color)
         result[inside] = np.rint(filled).astype(np.uint8)
@@ -57,15 +51,12 @@ def mask_overlay(
     return result
 
 
-def outline(
-    image: np.ndarray, mask: np.ndarray, color: tuple[int, int, int] = MASK_COLORS[0]
-) -> np.ndarray:
+def outline(image: np.ndarray, mask: np.ndarray) -> np.ndarray:
     """Draw the outline of a mask alone.
 
     Args:
         image: (H, W, 3) uint8, red first.
         mask: (H, W) bool.
-        color: Red first.
 
     Returns:
         (H, W, 3) uint8, red first, a new array.
@@ -75,7 +66,7 @@ def outline(
     """
     _check_sizes(image, mask)
     result = image.copy()
-    _draw_outline(result, mask, color)
+    _draw_outline(result, mask, MASK_COLORS[0])
     return result
 
 
@@ -84,7 +75,6 @@ def heat_map(
     values: np.ndarray,
     low: float | None = None,
     high: float | None = None,
-    colormap: str = HEAT_COLORMAP,
     opacity: float = 0.6,
 ) -> np.ndarray:
     """Lay a map of any grid over an image.
@@ -94,7 +84,6 @@ def heat_map(
         values: (h, w); where it is NaN the image is only darkened.
         low: Value of the first colour; None takes the smallest.
         high: Value of the last colour; None takes the largest.
-        colormap: Name of one of Matplotlib's.
         opacity: Of the map, in [0, 1].
 
     Returns:
@@ -113,7 +102,7 @@ def heat_map(
     shown = cv2.resize(
         known.astype(np.uint8), (width, height), interpolation=cv2.INTER_NEAREST
     ).astype(bool)
-    colors = matplotlib.colormaps[colormap](scaled)[..., :3] * 255
+    colors = matplotlib.colormaps[HEAT_COLORMAP](scaled)[..., :3] * 255
     blended = (1 - opacity) * image + opacity * np.where(shown[..., None], colors, 0)
     return np.rint(blended).astype(np.uint8)
 

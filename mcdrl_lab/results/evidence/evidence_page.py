@@ -68,16 +68,13 @@ class EvidencePage:
     - ``runs RECORDS ...``: what there is, and what it took.
 
     Args:
-        path: The page.
-        folder: Folder of the records; by default ``evidence`` beside the page.
+        path: The page; the records lie in the folder ``evidence`` beside it.
     """
 
-    def __init__(
-        self, path: str | os.PathLike, folder: str | os.PathLike | None = None
-    ) -> None:
+    def __init__(self, path: str | os.PathLike) -> None:
         self.path = Path(path)
         self._read: dict[str, list[RunRecord]] = {}
-        self.folder = Path(folder or self.path.parent / 'evidence')
+        self.folder = self.path.parent / 'evidence'
         self._kinds: dict[str, Callable[[list[str], bool], str]] = {
             'scores': self._scores,
             **{f'compare{end}': partial(self._compare, m) for end, m in _METRICS},

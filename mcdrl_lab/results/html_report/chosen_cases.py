@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 
-def choose_cases(images: Sequence[dict], score: str = 'dice') -> dict[str, dict]:
-    """Pick cases by their score, so that nobody picks them by hand.
+def choose_cases(images: Sequence[dict]) -> dict[str, dict]:
+    """Pick cases by their Dice, so that nobody picks them by hand.
 
     Args:
-        images: Per-image records of one site and run.
-        score: Field to sort by; images where it is None, as without lesion, are left
+        images: Per-image records of one site and run; those without Dice are left
             out.
 
     Returns:
@@ -18,8 +17,8 @@ def choose_cases(images: Sequence[dict], score: str = 'dice') -> dict[str, dict]
         twice. Of an even number the lower of the two middle ones is the median, of
         equal scores the first by name counts as lower.
     """
-    scored = [image for image in images if image.get(score) is not None]
-    scored.sort(key=lambda image: (image[score], image['image']))
+    scored = [image for image in images if image.get('dice') is not None]
+    scored.sort(key=lambda image: (image['dice'], image['image']))
     if not scored:
         return {}
     places = {

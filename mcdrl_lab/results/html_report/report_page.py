@@ -11,11 +11,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from mcdrl_common.atomic_write import write_text
 from mcdrl_common.figure_files import figure_uri, image_uri
 from mcdrl_lab.errors import ProtocolError
+from mcdrl_lab.html_page import is_replaceable, render_page
 from mcdrl_lab.installed_versions import installed_versions
 from mcdrl_lab.results.comparison import compare
 from mcdrl_lab.results.plots import box_plot
@@ -143,29 +143,17 @@ def build_content(
 
 
 def render(content: Mapping[str, Any]) -> str:
-    """Print a report as HTML; every text in it is escaped."""
-    environment = Environment(
-        loader=PackageLoader('mcdrl_lab.results.html_report'),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    return environment.get_template(_TEMPLATE).render(content)
+    """Print a report as HTML."""
+    return render_page(_TEMPLATE, ['mcdrl_lab.results.html_report'], **content)
 
 
 def _check_replaceable(path: Path) -> None:
-    if not path.exists():
-        return
     if path.is_dir():
         raise ProtocolError(f'{path} is a folder: name a file, as {path}/report.html.')
-    with open(path, encoding='utf-8', errors='replace') as file:
-        head = file.read(4096)
-    if GENERATOR in head or EARLIER_GENERATOR in head:
-        return
-    raise ProtocolError(
-        f'{path} exists and is not a report; it is left alone: name another file.'
-    )
+    if not is_replaceable(path, GENERATOR, EARLIER_GENERATOR):
+        raise ProtocolError(
+            f'{path} exists and is not a report; it is left alone: name another file.'
+        )
 
 
 def _comparisons(source: Source, method: str) -> tuple[list, list[str]]:

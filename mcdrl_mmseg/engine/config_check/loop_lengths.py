@@ -29,6 +29,17 @@ _SPREAD_UP_TO_THE_END = (
 )
 
 
+def training_loop(cfg: Mapping[str, Any]) -> tuple[Any, Any]:
+    """Whether the training loop counts epochs, and how many epochs or iterations.
+
+    Args:
+        cfg: Experiment config.
+    """
+    train = cfg.get('train_cfg') or {}
+    by_epoch = train.get('by_epoch', type_name(train) != _ITERATIONS)
+    return by_epoch, train.get('max_epochs' if by_epoch else 'max_iters')
+
+
 def unit_problems(
     cfg: Mapping[str, Any], parts: Sequence[Component]
 ) -> Iterator[ConfigProblem]:
@@ -36,8 +47,7 @@ def unit_problems(
 
     A loop that counts iterations ends its only epoch with the training.
     """
-    train = cfg.get('train_cfg') or {}
-    by_epoch = train.get('by_epoch', type_name(train) != _ITERATIONS)
+    by_epoch, _ = training_loop(cfg)
     if not isinstance(by_epoch, bool) or by_epoch:
         return
     for part in parts:
@@ -78,13 +88,10 @@ def validation_problems(
     cfg: Mapping[str, Any], parts: Sequence[Component]
 ) -> Iterator[ConfigProblem]:
     """Validations and checkpoints that begin after the end of the training."""
-    train = cfg.get('train_cfg') or {}
-    by_epoch = train.get('by_epoch', type_name(train) != _ITERATIONS)
-    key = 'max_epochs' if by_epoch else 'max_iters'
-    length = train.get(key)
+    by_epoch, length = training_loop(cfg)
     if not isinstance(length, int):
         return
-    begins = [('train_cfg.val_begin', train.get('val_begin'))]
+    begins = [('train_cfg.val_begin', cfg['train_cfg'].get('val_begin'))]
     begins += [
         (part.at('save_begin'), part.cfg.get('save_begin'))
         for part in parts
@@ -92,6 +99,7 @@ def validation_problems(
     ]
     for place, begin in begins:
         if isinstance(begin, int) and begin > length:
+            key = 'max_epochs' if by_epoch else 'max_iters'
             what = f'is {begin}, but training ends after train_cfg.{key}={length}.'
             yield ConfigProblem(place, what, 'Begin earlier, or train longer.')
 

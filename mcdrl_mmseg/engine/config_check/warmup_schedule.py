@@ -5,23 +5,19 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from mcdrl_common.type_names import type_name
 from mcdrl_mmseg.engine.hooks import ConfounderDictionaryHook, InterventionWarmupHook
 from mcdrl_mmseg.models import ConfounderDictionary
 
 from .config_components import Component
 from .config_problem import ConfigProblem
-
-_ITERATIONS = 'IterBasedTrainLoop'
+from .loop_lengths import training_loop
 
 
 def schedule_problems(
     cfg: Mapping[str, Any], parts: Sequence[Component]
 ) -> Iterator[ConfigProblem]:
     """An intervention that sets in too late or in other units, or has no dictionary."""
-    train = cfg.get('train_cfg') or {}
-    by_epoch = train.get('by_epoch', type_name(train) != _ITERATIONS)
-    length = train.get('max_epochs' if by_epoch else 'max_iters')
+    by_epoch, length = training_loop(cfg)
     for part in parts:
         if part.is_a(InterventionWarmupHook):
             if part.cfg.get('of_schedule'):

@@ -1,0 +1,35 @@
+"""A copy of a checkpoint with one more entry in its ``meta``."""
+
+from __future__ import annotations
+
+import io
+from pathlib import Path
+from typing import Any
+
+
+def write_with_meta(checkpoint: Path, out: Path, key: str, value: Any) -> None:
+    """Write a checkpoint with a further entry; a kill leaves no part of the file.
+
+    Args:
+        checkpoint: File of a training.
+        out: File to write.
+        key: Name of the entry.
+        value: The entry.
+
+    Raises:
+        OutputError: The disk is full or read-only.
+    """
+    import torch
+
+    from mcdrl_common.atomic_write import write_bytes
+    from mcdrl_mmseg.apis.checkpoint import read_checkpoint
+    from mcdrl_mmseg.apis.written_files import WrittenFiles, output_errors
+
+    content = read_checkpoint(checkpoint)
+    meta = {**(content.get('meta') or {}), key: value}
+    with output_errors(out):
+        # Not by torch, whose writer in C++ does not say that the disk is full.
+        buffer = io.BytesIO()
+        torch.save({**content, 'meta': meta}, buffer)
+        write_bytes(out, buffer.getvalue())
+        WrittenFiles(out.parent).add(out)
