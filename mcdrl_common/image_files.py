@@ -28,7 +28,7 @@ _PNG_DEPTH_AT = 24
 _TIFF_WIDTH, _TIFF_HEIGHT, _TIFF_BITS_PER_SAMPLE = 256, 257, 258
 _WIDE_MODES = {'I': 32, 'F': 32, 'I;16': 16, 'I;16B': 16, 'I;16L': 16}
 # Sixteen bits of four channels, twice; and thumbnails, profiles, notes.
-_MOST_BYTES_A_PIXEL = 16
+_MAX_BYTES_A_PIXEL = 16
 _FREE_BYTES = 2**26
 # Pillow warns of what is refused here.
 warnings.filterwarnings('ignore', category=Image.DecompressionBombWarning)
@@ -85,7 +85,7 @@ def check_file_size(path: Path, width: int, height: int, kind: str = 'image') ->
 
 def _check_bytes(path: Path, pixels: int, what: str, kind: str) -> None:
     held = path.stat().st_size
-    if held > _MOST_BYTES_A_PIXEL * pixels + _FREE_BYTES:
+    if held > _MAX_BYTES_A_PIXEL * pixels + _FREE_BYTES:
         detail = f'{held} bytes, more than {what} has use for; the file was not read'
         raise FileProblem(f'unreadable {kind}', detail)
 

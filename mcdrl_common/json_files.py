@@ -1,4 +1,4 @@
-"""JSON that may be a stranger's, or damaged: one kind of error for all that is odd."""
+"""JSON that may be untrusted, or damaged: one kind of error for all that is odd."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 # The largest float has 309.
-_MOST_DIGITS = 309
+_MAX_DIGITS = 309
 _HALF_OF_A_PAIR = re.compile('[\ud800-\udfff]')
 
 
@@ -32,7 +32,7 @@ def parse_json(content: bytes | str) -> Any:
 
 
 def _integer(digits: str) -> int:
-    if len(digits.removeprefix('-')) >= _MOST_DIGITS:
+    if len(digits.removeprefix('-')) >= _MAX_DIGITS:
         raise ValueError(f'an integer of {len(digits.removeprefix("-"))} digits')
     return int(digits)
 

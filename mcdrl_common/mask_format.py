@@ -19,7 +19,7 @@ JPEG_RIPPLE = 32
 LOSSY_SUFFIXES = ('.jpg', '.jpeg')
 
 # A label map holds a few values in areas; a soft edge many, each in thin lines.
-_MOST_LABELS = 16
+_MAX_LABELS = 16
 _FLAT_SHARE = 0.5
 
 
@@ -124,7 +124,7 @@ def flat_values(mask: np.ndarray) -> list[int]:
     present = present_values(mask)
     ends = [value for value in present if value in (0, 255)]
     between = [value for value in present if value not in (0, 255)]
-    if not between or len(between) > _MOST_LABELS:
+    if not between or len(between) > _MAX_LABELS:
         return ends
     square = mask[1:, 1:] == mask[:-1, :-1]
     square &= (mask[1:, 1:] == mask[:-1, 1:]) & (mask[1:, 1:] == mask[1:, :-1])

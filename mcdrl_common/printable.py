@@ -37,7 +37,7 @@ def shown(value: Any) -> str:
     """A value for a message, cut where it is long, deep or wide.
 
     Args:
-        value: Of any type; of a stranger's file, in which a list may hold itself.
+        value: Of any type; of an untrusted file, in which a list may hold itself.
     """
     text = _Short().repr(value)
     return text if len(text) <= _SHOWN_LENGTH else f'{text[:_SHOWN_LENGTH]}...'

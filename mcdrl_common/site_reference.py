@@ -30,10 +30,10 @@ _SCHEMA = 1
 _DISTANCE_LEVELS = (0.5, 0.95, 0.975)
 _AXES = 4
 _DIGITS = 5
-# Of a stranger's file: what is more is refused before it is parsed or allocated.
-_MOST_CHARACTERS = 4_000_000
-_MOST_SITES, _MOST_CONDITIONS, _MOST_DIMS = 256, 1024, 16384
-_MOST_NAME = 200
+# Of an untrusted file: what is more is refused before it is parsed or allocated.
+_MAX_CHARACTERS = 4_000_000
+_MAX_SITES, _MAX_CONDITIONS, _MAX_DIMS = 256, 1024, 16384
+_MAX_NAME_LENGTH = 200
 _LARGEST = 1e6
 # No spread, seen from float32: embeddings of equal images differ by this much.
 _NO_SPREAD = 1e-6
@@ -136,7 +136,7 @@ class SiteReference:
 
     @classmethod
     def from_text(cls, text: Any, source: str) -> SiteReference:
-        """Read what :meth:`to_text` wrote, or a stranger's file holds in its place.
+        """Read what :meth:`to_text` wrote, or an untrusted file holds in its place.
 
         Args:
             text: Value of a checkpoint's meta.
@@ -263,19 +263,19 @@ def _rounded(values: Any) -> Any:
 def _parse(text: Any) -> SiteReference:
     if not isinstance(text, str):
         raise TypeError(f'expected JSON text, got {type(text).__name__}')
-    if len(text) > _MOST_CHARACTERS:
-        raise ValueError(f'{len(text)} characters; at most {_MOST_CHARACTERS} are read')
+    if len(text) > _MAX_CHARACTERS:
+        raise ValueError(f'{len(text)} characters; at most {_MAX_CHARACTERS} are read')
     values = json.loads(text)
     if not isinstance(values, Mapping) or values.get('schema') != _SCHEMA:
         raise ValueError(f'expected an object with schema={_SCHEMA}')
-    conditions = _names(values, 'conditions', _MOST_CONDITIONS)
-    sites = _names(values, 'sites', _MOST_SITES)
+    conditions = _names(values, 'conditions', _MAX_CONDITIONS)
+    sites = _names(values, 'sites', _MAX_SITES)
     fingerprint = values['fingerprint']
-    if not isinstance(fingerprint, str) or len(fingerprint) > _MOST_NAME:
+    if not isinstance(fingerprint, str) or len(fingerprint) > _MAX_NAME_LENGTH:
         raise ValueError('fingerprint is no short text')
     dims = len(values['center'])
-    if not 0 < dims <= _MOST_DIMS:
-        raise ValueError(f'center of {dims} numbers; expected 1 to {_MOST_DIMS}')
+    if not 0 < dims <= _MAX_DIMS:
+        raise ValueError(f'center of {dims} numbers; expected 1 to {_MAX_DIMS}')
     rank = len(values['spreads'])
     shapes = dict(
         counts=(len(sites),),
@@ -313,7 +313,7 @@ def _names(values: Mapping, key: str, most: int) -> tuple[str, ...]:
     for name in names:
         if not isinstance(name, str) or not name.isprintable():
             raise ValueError(f'{key} holds what is no printable name')
-        if len(name) > _MOST_NAME:
+        if len(name) > _MAX_NAME_LENGTH:
             raise ValueError(f'{key} holds a name of {len(name)} characters')
     if len(set(names)) < len(names):
         raise ValueError(f'{key} holds a name twice')

@@ -38,13 +38,14 @@ def errors_in_one_line(*further: type[Exception]) -> Callable[[Run], Run]:
     Args:
         further: Errors that are the input's here, besides :class:`InputError`.
     """
+    errors: tuple[type[Exception], ...] = (InputError, *further)
 
     def decorate(run: Run) -> Run:
         @functools.wraps(run)
         def wrapped(args: argparse.Namespace) -> int | None:
             try:
                 return run(args)
-            except (InputError, *further) as error:
+            except errors as error:
                 print(printable(f'error: {error}'), file=sys.stderr)
                 return EXIT_BAD_INPUT
 

@@ -14,7 +14,7 @@ check_requirements()
 
 # PyTorch and MMSegmentation are a million objects that stay; Python would search them
 # for garbage two thousand times.
-_looks_for_garbage = gc.isenabled()
+_gc_was_enabled = gc.isenabled()
 gc.disable()
 try:
     from .compat import declare_torchvision_operators, leave_out_multimodal_models
@@ -28,7 +28,7 @@ try:
     with quiet_if_asked():
         from . import datasets, engine, evaluation, models
 finally:
-    if _looks_for_garbage:
+    if _gc_was_enabled:
         gc.enable()
 
 if TYPE_CHECKING:

@@ -1,4 +1,4 @@
-"""Weights from files that may be a stranger's: tensors are loaded, programs are not."""
+"""Weights from files that may be untrusted: tensors are loaded, programs are not."""
 
 from __future__ import annotations
 

@@ -23,7 +23,7 @@ FACTS_VERSION = 3
 
 Facts = dict[str, Any]
 
-_MOST_VALUES = 256
+_MAX_VALUES = 256
 
 
 def image_facts(path: Path) -> Facts:
@@ -128,7 +128,7 @@ def _is_value(value: Any) -> bool:
 
 
 def _is_size(value: Any) -> bool:
-    return _are(value, _is_count) and len(value) == 2
+    return _all_match(value, _is_count) and len(value) == 2
 
 
 def _is_share(value: Any) -> bool:
@@ -139,7 +139,7 @@ def _is_digest(value: Any) -> bool:
     return isinstance(value, str) and re.fullmatch('[0-9a-f]{64}', value) is not None
 
 
-def _are(value: Any, is_right: Callable[[Any], bool]) -> bool:
+def _all_match(value: Any, is_right: Callable[[Any], bool]) -> bool:
     return isinstance(value, list) and all(map(is_right, value))
 
 
@@ -162,20 +162,20 @@ _MASK_LAYOUT: dict[str, Callable[[Any], bool]] = {
     'bits': _is_count,
     'equal_channels': lambda value: isinstance(value, bool),
     'content': _is_digest,
-    'values': lambda value: _are(value, _is_value),
-    'shares': lambda value: _are(value, _is_share),
-    'border_shares': lambda value: _are(value, _is_share),
-    'flat': lambda value: _are(value, _is_count),
+    'values': lambda value: _all_match(value, _is_value),
+    'shares': lambda value: _all_match(value, _is_share),
+    'border_shares': lambda value: _all_match(value, _is_share),
+    'flat': lambda value: _all_match(value, _is_count),
 }
 
 
 def _value_facts(mask: np.ndarray) -> Facts:
     values, counts = np.unique(mask, return_counts=True)
     border = np.concatenate([mask[0], mask[-1], mask[1:-1, 0], mask[1:-1, -1]])
-    on_border = [(border == value).mean() for value in values[:_MOST_VALUES]]
+    on_border = [(border == value).mean() for value in values[:_MAX_VALUES]]
     return {
-        'values': values[:_MOST_VALUES].tolist(),
-        'shares': [round(n / mask.size, 6) for n in counts[:_MOST_VALUES].tolist()],
+        'values': values[:_MAX_VALUES].tolist(),
+        'shares': [round(n / mask.size, 6) for n in counts[:_MAX_VALUES].tolist()],
         'border_shares': [round(float(share), 6) for share in on_border],
         'flat': flat_values(mask) if mask.dtype == np.uint8 else [],
     }

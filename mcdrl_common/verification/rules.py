@@ -23,7 +23,7 @@ _GREY_MODES = ('1', 'L')
 # JPEG leaves grey levels at edges; more than this share of them are worth telling.
 _JPEG_SOFT_SHARE = 0.02
 # An inverted mask is lesion up to the border, as a lesion itself hardly ever is.
-_MOST, _MOST_OF_BORDER = 0.5, 0.75
+_MOST, _MAX_BORDER_SHARE = 0.5, 0.75
 # Orientations that turn by a quarter.
 QUARTER_TURNS = (5, 6, 7, 8)
 
@@ -150,7 +150,7 @@ def is_probably_inverted(entry: Entry, mask: Facts) -> bool:
     share, border = (
         float(np.array(mask[key])[lesion].sum()) for key in ('shares', 'border_shares')
     )
-    return share > _MOST and border > _MOST_OF_BORDER
+    return share > _MOST and border > _MAX_BORDER_SHARE
 
 
 def is_faint(entry: Entry, mask: Facts) -> bool:

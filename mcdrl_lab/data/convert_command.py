@@ -35,7 +35,7 @@ PUBLISHED = {
 the same name with underscores, and calls it ``SOURCE``."""
 
 _GIB = 2**30
-_MOST_UNPACKED_GIB = 200
+_MAX_UNPACKED_GIB = 200
 _SHOWN = 50
 _EXAMPLES = {
     'coco': 'export.zip --site my_clinic --annotations train.json val.json '
@@ -125,7 +125,7 @@ def _add_source(
     parser.add_argument(
         '--max-unpacked-gib',
         type=_gibibytes,
-        default=_MOST_UNPACKED_GIB,
+        default=_MAX_UNPACKED_GIB,
         metavar='N',
         help='largest archive accepted, once unpacked (default: %(default)s)',
     )

@@ -14,12 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from mcdrl_common.findings import FileProblem, InputError
-from mcdrl_common.image_index import (
-    INDEX_FILE,
-    ImageIndexError,
-    image_stem,
-    read_table,
-)
+from mcdrl_common.image_index import INDEX_FILE, image_stem, read_table
 from mcdrl_common.site_files import CLASSES_FILE
 from mcdrl_common.verification.entry import Entry, Listing
 from mcdrl_common.verification.verification_report import Report
@@ -217,10 +212,7 @@ def _copy_index(source: Path, target: Path, renamed: Mapping[str, str | None]) -
     """Copy the rows of images that are in the copy."""
     if not source.is_file():
         return
-    try:
-        columns, rows = read_table(source)
-    except ImageIndexError as error:
-        raise FixError(str(error)) from None
+    columns, rows = read_table(source)
     written = {
         (Path(old).parts[0], Path(old).stem): new for old, new in renamed.items()
     }

@@ -63,7 +63,7 @@ _ORDER = (
     BLUR,
     ARTIFACTS,
 )
-_MOST_TOGETHER = 3
+_MAX_CONDITIONS = 3
 _BLACK = 16  # Below, a pixel lies outside the field of view.
 
 Generator = np.random.Generator
@@ -116,7 +116,7 @@ def draw_strengths(generator: Generator) -> dict[int, float]:
     Returns:
         Number of a condition -> strength, uniform in 0.25 to 1.
     """
-    count = int(generator.integers(0, _MOST_TOGETHER + 1))
+    count = int(generator.integers(0, _MAX_CONDITIONS + 1))
     if generator.random() < 0.2:
         count = 0
     chosen: dict[int, float] = {}

@@ -23,7 +23,7 @@ from .scene_pool import ScenePool
 
 _BATCH = 100
 # A selection that keeps so much of a lesion counts as having found it.
-_ENOUGH = 0.9
+_FOUND_SHARE = 0.9
 _RATIO = 0.5  # alpha of the region selection
 
 
@@ -110,7 +110,7 @@ def score_zero_shot(
     return ZeroShotScores(
         lesion_accuracy=float((guessed == pool.lesions)[diseased].mean()),
         confounder_auc=auc,
-        lesions_kept=float((kept[visible] >= _ENOUGH).mean()),
+        lesions_kept=float((kept[visible] >= _FOUND_SHARE).mean()),
         mean_kept=float(kept[visible].mean()),
     )
 

@@ -12,9 +12,9 @@ from mcdrl_common.sites import Site
 
 from .tower_choices import Tower
 
-_BATCH, _MOST_EPOCHS, _FEWEST_EPOCHS = 16, 100, 8
+_BATCH, _MAX_EPOCHS, _MIN_EPOCHS = 16, 100, 8
 # Dictionary, tests, checkpoints and the imports of a run, in seconds.
-_AROUND_A_RUN = 30
+_RUN_OVERHEAD_S = 30
 _LINE = 60
 
 
@@ -73,14 +73,14 @@ class Project:
         """Epochs that give the model the steps that it needs."""
         steps = max(1, self.trained // self.batch_size)
         wanted = math.ceil(self.tower.steps / steps)
-        return max(_FEWEST_EPOCHS, min(_MOST_EPOCHS, wanted))
+        return max(_MIN_EPOCHS, min(_MAX_EPOCHS, wanted))
 
     @property
     def run_minutes(self) -> float:
         """Minutes of one training with its test, on two CPU cores."""
         pixels = (self.size / self.tower.size) ** 2
         images = self.epochs * self.trained + sum(self.images.values())
-        return (_AROUND_A_RUN + images * self.tower.image_seconds * pixels) / 60
+        return (_RUN_OVERHEAD_S + images * self.tower.image_seconds * pixels) / 60
 
 
 def project_files(project: Project) -> dict[str, str]:

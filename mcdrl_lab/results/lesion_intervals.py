@@ -17,7 +17,7 @@ from .statistics import Interval, these_sites_interval
 
 ALL = 'all lesions'
 # Each takes a row of a table; a record of a few bytes may state any number.
-_MOST_LESIONS = 2_000_000
+_MAX_LESIONS = 2_000_000
 
 
 @dataclass(frozen=True)
@@ -113,9 +113,9 @@ def _one_row_a_lesion(records: Sequence[RunRecord]) -> pd.DataFrame:
         if 'lesions' in image
         for size in SIZES
     )
-    if total > _MOST_LESIONS:
+    if total > _MAX_LESIONS:
         raise ProtocolError(
-            f'{total} lesions of {records[0].method}, more than {_MOST_LESIONS}: the '
+            f'{total} lesions of {records[0].method}, more than {_MAX_LESIONS}: the '
             'records are damaged, or too many for one report.'
         )
     rows = [

@@ -48,7 +48,7 @@ GOES_WITH = ('size', 'presence')
 # Near and far are left out: they change the lesion's size and move its mask.
 DRAWABLE = tuple(CONDITIONS[number] for number in DRAWN if number not in (NEAR, FAR))
 DEFAULT = ('blur', 'dark lighting', 'narrow-band imaging', 'mucus', 'blood')
-_LEAST_STRENGTH = 0.5
+_MIN_STRENGTH = 0.5
 _JPEG_QUALITY = 95
 
 
@@ -180,7 +180,7 @@ def _draw_site(
         )
         draws = generator.random() < wanted.chance(site, bool(case))
         condition = str(generator.choice(list(wanted.conditions)))
-        strength = float(generator.uniform(_LEAST_STRENGTH, 1))
+        strength = float(generator.uniform(_MIN_STRENGTH, 1))
         image = _read_image(entry.image, wanted.size)
         if draws:
             number = CONDITIONS.index(condition)

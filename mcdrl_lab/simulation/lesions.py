@@ -85,11 +85,13 @@ def draw_lesion(scene: Scene, view: View, tissue: Tissue) -> np.ndarray:
     lift = np.float32(look.lift)
     tissue.light += inside * lift * (np.maximum(tissue.light, 0.85) - tissue.light)
     foot = np.exp(-np.square((look.border - 1) / 0.30)) * (1 - inside)
-    tissue.light *= 1 - np.float32(0.35 * lift) * foot * _lee(scene, lesion, view)
+    tissue.light *= 1 - np.float32(0.35 * lift) * foot * _shaded_side(
+        scene, lesion, view
+    )
     return look.border <= 1
 
 
-def _lee(scene: Scene, lesion: Lesion, view: View) -> np.ndarray:
+def _shaded_side(scene: Scene, lesion: Lesion, view: View) -> np.ndarray:
     """1 on the side of the lesion that lies away from the lamp, 0 on the other."""
     angle, radius = scene.anatomy.light_angle, lesion.radius
     towards_x = np.float32(np.cos(angle) / radius) * (view.x - scene.focus_x)

@@ -37,7 +37,7 @@ _REACH = 0.9
 # What lies beside the lesion lies within so much of a turn of the image's middle.
 _TURN = {'central': math.pi, 'anywhere': math.pi / 2}
 # A confounder that is there at all is there to be seen.
-_LEAST_STRENGTH = 0.5
+_MIN_STRENGTH = 0.5
 
 
 def sample_scene(
@@ -144,7 +144,7 @@ def _confounders(
     generator: np.random.Generator, rates: dict[str, float]
 ) -> Confounders:
     chances = dict(zip(CONFOUNDERS, generator.random(len(CONFOUNDERS)).tolist()))
-    strengths = generator.uniform(_LEAST_STRENGTH, 1, len(CONFOUNDERS)).tolist()
+    strengths = generator.uniform(_MIN_STRENGTH, 1, len(CONFOUNDERS)).tolist()
     there = {name: chances[name] < rates[name] for name in CONFOUNDERS}
     for first, second in EXCLUSIVE:
         # One random number for both, from its two ends: never both.

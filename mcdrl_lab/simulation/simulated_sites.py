@@ -189,7 +189,9 @@ def write_benchmark(
             if progress is not None:
                 numbers = progress(range(benchmark.images_per_site), site)
             rows[site] = _draw_site(benchmark, site, numbers, work / 'sites' / site)
-        new = [site for site in SITES if _may_put(work / 'sites' / site, out / site)]
+        new = [
+            site for site in SITES if _is_replaceable(work / 'sites' / site, out / site)
+        ]
         index = out / INDEX_FILE
         table = read_index(index) if index.is_file() else []
         for site in new:
@@ -219,7 +221,7 @@ def _check_parameters(benchmark: Benchmark, path: Path) -> None:
         )
 
 
-def _may_put(new: Path, target: Path) -> bool:
+def _is_replaceable(new: Path, target: Path) -> bool:
     """Whether a site is to be written.
 
     Raises:

@@ -28,13 +28,13 @@ def put_mucus(scene: Scene, view: View, tissue: Tissue) -> None:
     generator = view.generator(PART_MUCUS)
     threads, film = view.pattern(generator, 14, 2.5), view.pattern(generator, 6)
     amount = 0.5 * threads + 0.25 * film + _gathered(scene, view, 'mucus', strength)
-    cover = np.clip(2.2 * amount, 0, 1) * np.float32(_fade(strength) * 0.8)
+    cover = np.clip(2.2 * amount, 0, 1) * np.float32(_opacity(strength) * 0.8)
     foam = view.pattern(generator, 30)
     bubbles = np.clip(1.6 * np.abs(foam) - 1.2, 0, 1)
     blend(tissue.colour, _SLIME, cover)
     tissue.colour += 0.22 * bubbles * cover
     tissue.height += 0.004 * cover * (1 + bubbles)
-    _bring_to_light(tissue, cover)
+    _relight(tissue, cover)
 
 
 def put_blood(scene: Scene, view: View, tissue: Tissue) -> None:
@@ -53,11 +53,11 @@ def put_blood(scene: Scene, view: View, tissue: Tissue) -> None:
     drops = view.pattern(generator, 18)
     amount = 0.45 * runnels + 0.25 * pools + 0.2 * drops
     amount += _gathered(scene, view, 'blood', strength)
-    cover = np.clip(2 * amount, 0, 1) * np.float32(_fade(strength) * 0.88)
+    cover = np.clip(2 * amount, 0, 1) * np.float32(_opacity(strength) * 0.88)
     thin = np.clip(1.3 - 0.8 * amount, 0, 1)
     blend(tissue.colour, _BLOOD * (1 + 0.8 * thin), cover)
     tissue.height *= 1 - 0.6 * cover
-    _bring_to_light(tissue, cover)
+    _relight(tissue, cover)
 
 
 def highlights(
@@ -81,10 +81,10 @@ def highlights(
     ripples, patches = view.pattern(generator, 34, 1.7), view.pattern(generator, 11)
     amount = 0.75 * ripples + 0.5 * patches + 3 * (facing - 0.92)
     amount += _gathered(scene, view, 'reflection', strength) - 0.75
-    return np.clip(2.5 * amount, 0, 1) * light * np.float32(_fade(strength))
+    return np.clip(2.5 * amount, 0, 1) * light * np.float32(_opacity(strength))
 
 
-def _bring_to_light(tissue: Tissue, cover: np.ndarray) -> None:
+def _relight(tissue: Tissue, cover: np.ndarray) -> None:
     """What hangs before the lumen is nearer to the lamp than the dark behind it."""
     tissue.light += cover * (np.maximum(tissue.light, 0.6) - tissue.light)
 
@@ -97,6 +97,6 @@ def _gathered(scene: Scene, view: View, name: str, strength: float) -> np.ndarra
     return np.float32(2.2 + 0.3 * strength) * near + np.float32(strength - 2.1)
 
 
-def _fade(strength: float) -> float:
+def _opacity(strength: float) -> float:
     """The least amounts are also see-through, so that nothing appears at once."""
     return min(1.0, 4 * strength)

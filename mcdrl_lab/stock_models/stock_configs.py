@@ -92,7 +92,7 @@ def small_model(model: Mapping[str, Any], size: int) -> dict[str, Any]:
     head = model['decode_head']
     head = head[-1] if isinstance(head, list) else head
     head = head.get('kernel_generate_head', head)
-    small = _small(model, head.get('num_classes'), size)
+    small = _reduced(model, head.get('num_classes'), size)
     if 'backbone' in small:
         _keep_few_blocks(small['backbone'])
     preprocessor = small['data_preprocessor'] or {}
@@ -104,13 +104,13 @@ def small_model(model: Mapping[str, Any], size: int) -> dict[str, Any]:
     return small
 
 
-def _small(value: Any, classes: int | None, size: int) -> Any:
+def _reduced(value: Any, classes: int | None, size: int) -> Any:
     if isinstance(value, Mapping):
         return {
             key: _small_entry(key, item, classes, size) for key, item in value.items()
         }
     if isinstance(value, (list, tuple)):
-        return type(value)(_small(item, classes, size) for item in value)
+        return type(value)(_reduced(item, classes, size) for item in value)
     return value
 
 
@@ -140,4 +140,4 @@ def _small_entry(key: str, value: Any, classes: int | None, size: int) -> Any:
     if key == 'class_weight' and isinstance(value, list) and classes:
         # Heads with queries weigh "no object" after the classes.
         return value[:NUM_CLASSES] + value[classes:]
-    return _small(value, classes, size)
+    return _reduced(value, classes, size)

@@ -86,8 +86,8 @@ def _other_sizes(records: Iterable[Mapping[str, Any]]) -> str:
         for record in records
         if record['size'] != most
     )
-    told = [f'{count} of `{m}` at {s}' for (m, s), count in sorted(others.items())]
-    return f' Images of {most} pixels; models {", ".join(told)}.' if told else ''
+    sizes = [f'{count} of `{m}` at {s}' for (m, s), count in sorted(others.items())]
+    return f' Images of {most} pixels; models {", ".join(sizes)}.' if sizes else ''
 
 
 def _stacks(records: Iterable[Mapping[str, Any]]) -> str:

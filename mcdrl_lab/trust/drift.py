@@ -12,7 +12,7 @@ from mcdrl_common.site_reference import SiteReference
 from mcdrl_lab.results.statistics import holm
 
 SIGNIFICANCE = 0.05
-LEAST_EFFECT = 0.5
+MIN_EFFECT = 0.5
 """Difference of means, in standard deviations, from which a condition counts.
 
 Cohen's "medium". With hundreds of images a difference that nobody sees is significant.
@@ -99,7 +99,7 @@ def condition_drift(
 
 
 def _differs(effect: float, p_holm: float | None) -> int:
-    if p_holm is None or p_holm >= SIGNIFICANCE or abs(effect) < LEAST_EFFECT:
+    if p_holm is None or p_holm >= SIGNIFICANCE or abs(effect) < MIN_EFFECT:
         return 0
     return int(math.copysign(1, effect))
 

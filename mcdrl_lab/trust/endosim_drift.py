@@ -26,7 +26,7 @@ from .within_sites import Estimate
 if TYPE_CHECKING:
     from .builtin_encoder import Encode
 
-LEAST_RATE_DIFFERENCE = 0.1
+MIN_RATE_DIFFERENCE = 0.1
 """How far a site's true rate lies beyond those of all others for it to differ."""
 
 
@@ -84,7 +84,7 @@ def truly_different(site: str, spurious: float) -> dict[str, int]:
     own = true_rates(site, spurious)
     others = np.array([true_rates(s, spurious) for s in SITES if s != site])
     # Rates are sums of a few decimals: a difference of exactly the margin counts.
-    least = LEAST_RATE_DIFFERENCE - 1e-9
+    least = MIN_RATE_DIFFERENCE - 1e-9
     more, less = own - others.max(axis=0) >= least, others.min(axis=0) - own >= least
     signs = more.astype(int) - less.astype(int)
     words = CONFOUNDER_PROMPTS.values()
@@ -205,8 +205,10 @@ def ranks_of_draw(
     )
     sites = [image.site for image in images]
     dice = np.array([image.dice for image in images])
-    told = any(image.confidence is not None for image in images)
-    features = features_of(scores, embeddings, confidences(images) if told else None)
+    confident = any(image.confidence is not None for image in images)
+    features = features_of(
+        scores, embeddings, confidences(images) if confident else None
+    )
     expected = expectations(features, dice, sites)
     ranks = rank_correlations(expected, dice, sites, [None] * len(images), resamples)
     errors = {

@@ -165,7 +165,7 @@ def _dice(check: SiteCheck, low_dice: float) -> dict[str, Any] | None:
         high=f'{100 * check.dice.high:.0f}',
         flagged=int((check.dice.images < low_dice).sum()),
         threshold=f'{100 * low_dice:.0f}',
-        told=predictor,
+        predictor=predictor,
         ranks=[(n, _rank(m.rank_correlation)) for n, m in check.dice_models.items()],
         images=model.images,
         sites=[(s, f'{100 * e:+.0f}') for s, e in model.site_errors.items()],

@@ -1,4 +1,4 @@
-"""Checkpoints that may be a stranger's: tensors are loaded, programs are not."""
+"""Checkpoints that may be untrusted: tensors are loaded, programs are not."""
 
 from __future__ import annotations
 
@@ -170,7 +170,7 @@ def load_segmentor(
 
 
 def _check_padding(model: nn.Module, source: str | os.PathLike) -> None:
-    """Refuse a data preprocessor that pads a stranger's image to any size."""
+    """Refuse a data preprocessor that pads an untrusted image to any size."""
     padding = getattr(model.data_preprocessor, 'test_cfg', None) or {}
     for key in ('size', 'size_divisor'):
         sides = np.atleast_1d(padding.get(key) or 0)

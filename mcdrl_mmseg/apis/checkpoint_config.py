@@ -1,8 +1,8 @@
 """The config inside a checkpoint, read as data: nothing of it is executed.
 
 MMEngine keeps the config of a run in its checkpoints as Python text and, to read it
-back, runs that text as a program. A checkpoint may come from a stranger, so this
-module reads the text for what MMEngine writes: assignments of literals. What the
+back, runs that text as a program. A checkpoint may come from an untrusted source, so
+this module reads the text for what MMEngine writes: assignments of literals. What the
 literals then name is looked at too, since a ``type`` that no registry knows is
 imported and called by MMEngine, whatever it is.
 """
@@ -35,7 +35,7 @@ _NEEDED = (
 _PACKAGE = 'mcdrl_mmseg'
 # Those of MMSegmentation's models have some ten thousand; parsed, a text takes some
 # hundred times its size.
-_MOST_CHARACTERS = 2**20
+_MAX_CHARACTERS = 2**20
 _ALL = (
     FUNCTIONS,
     *(value for value in vars(mmseg_registry).values() if isinstance(value, Registry)),
@@ -50,7 +50,7 @@ class CheckpointConfigError(ValueError):
 
 
 class CheckpointConfig(Config):
-    """A config that came with a checkpoint, so perhaps from a stranger.
+    """A config that came with a checkpoint, so perhaps from an untrusted source.
 
     Attributes:
         source: Name of the checkpoint's file.
@@ -129,10 +129,10 @@ def parse_test_dataset(text: str, source: str) -> dict[str, Any]:
 
 
 def _entries(text: str, source: str) -> dict[str, Any]:
-    if len(text) > _MOST_CHARACTERS:
+    if len(text) > _MAX_CHARACTERS:
         raise CheckpointConfigError(
             f'{source}: the config in it has {len(text)} characters; at most '
-            f'{_MOST_CHARACTERS} are read. Name a config file with --config.'
+            f'{_MAX_CHARACTERS} are read. Name a config file with --config.'
         )
     try:
         statements = ast.parse(text).body

@@ -21,12 +21,12 @@ if TYPE_CHECKING:
 _PREAMBLE_BYTES = 128
 _MAGIC = b'DICM'
 # Deflated images shrink to a half or a tenth; what unpacks to far more is a bomb.
-_MOST_RATIO = 20
+_MAX_RATIO = 20
 _FREE_BYTES = 2**26
 _BLOCK = 2**20
 # Of eight bytes pydicom makes an object of a thousand and more. Files of thousands of
 # frames have some ten items a frame.
-_MOST_ITEMS = 200_000
+_MAX_ITEMS = 200_000
 _ITEM_TAGS = (b'\xfe\xff\x00\xe0', b'\xff\xfe\xe0\x00')
 # Without preamble a file begins with an element of group 2 or 8.
 _FIRST_GROUPS = (b'\x02\x00', b'\x08\x00', b'\x00\x08')
@@ -75,7 +75,7 @@ def _check_content(path: str | os.PathLike) -> None:
     Raises:
         ImageError: See above.
     """
-    most = max(_FREE_BYTES, _MOST_RATIO * os.path.getsize(path))
+    most = max(_FREE_BYTES, _MAX_RATIO * os.path.getsize(path))
     unpacked, items, end = 0, 0, b''
     for block in _blocks(path):
         unpacked += len(block)
@@ -85,12 +85,12 @@ def _check_content(path: str | os.PathLike) -> None:
         end = joined[1 - len(_ITEM_TAGS[0]) :]
         if unpacked > most:
             raise ImageError(
-                f'{path}: unpacks to more than {_MOST_RATIO} times its size; it '
+                f'{path}: unpacks to more than {_MAX_RATIO} times its size; it '
                 'was not read. Save it without deflation.'
             )
-        if items > _MOST_ITEMS:
+        if items > _MAX_ITEMS:
             raise ImageError(
-                f'{path}: more than {_MOST_ITEMS} items of sequences; it was not read.'
+                f'{path}: more than {_MAX_ITEMS} items of sequences; it was not read.'
             )
 
 

@@ -15,7 +15,7 @@ import numpy as np
 from PIL import Image
 
 MOST_PIXELS = 4096 * 4096
-"""Pixels to which a stranger's pipeline may enlarge an image; a network takes each."""
+"""Pixels to which an untrusted pipeline may enlarge an image; a network takes each."""
 
 
 def _resized(

@@ -28,7 +28,7 @@ VIDEO_ENDINGS = frozenset((
 DICOM_ENDINGS = frozenset(('.dcm', '.dicom'))
 # Containers tell the number of frames roughly.
 _FRAMES_TOLERATED = 0.02
-_MOST_FRAMES_A_SECOND = 1000
+_MAX_FRAMES_A_SECOND = 1000
 
 
 class Kind(Enum):
@@ -298,7 +298,7 @@ def frame_rate(file: InputFile) -> float:
     """
     with opened_video(file.path) as video:
         rate = video.get(cv2.CAP_PROP_FPS)
-    return rate if 0 < rate < _MOST_FRAMES_A_SECOND else 25.0
+    return rate if 0 < rate < _MAX_FRAMES_A_SECOND else 25.0
 
 
 def read_images(file: InputFile) -> Iterator[np.ndarray]:

@@ -1,4 +1,4 @@
-"""A context in which a stranger's config is built: it reaches nothing outside.
+"""A context in which an untrusted config is built: it reaches nothing outside.
 
 Literals are harmless until a component reads one as the name of a file, a module, a
 class or an address. Which of its arguments a component reads so cannot be listed:
@@ -44,7 +44,7 @@ from .request_origin import (
 )
 
 # Audit events of Python, by their first words, and what the component asked for.
-_NEVER = {
+_FORBIDDEN = {
     'pickle.find_class': 'to unpickle',
     'socket.': 'to reach the network at',
     'urllib.': 'to reach the network at',
@@ -128,7 +128,7 @@ _SEAL: ContextVar[_Seal | None] = ContextVar('seal', default=None)
 
 @contextmanager
 def sealed(config: Mapping, source: str | os.PathLike) -> Iterator[None]:
-    """Build, in the block, what a stranger's config describes.
+    """Build, in the block, what an untrusted config describes.
 
     The block may read what is installed and import what the installed code names.
     It holds for the thread that entered it.
@@ -314,7 +314,7 @@ def _check_event(event: str, args: tuple, current: Callable = _SEAL.get) -> None
             if not _is_installed(args[0]):
                 seal.refuse('to open', args[0], frame)
         else:
-            for start, request in _NEVER.items():
+            for start, request in _FORBIDDEN.items():
                 if event.startswith(start):
                     seal.refuse(request, _argument(event, args), frame)
     finally:

@@ -15,7 +15,7 @@ _FOLDER = Path(__file__).parent / 'model_weights'
 _TABLE = 'token_embedding.weight'
 _ROWS, _IDS, _SIZE = (f'token_embedding.{name}' for name in ('rows', 'ids', 'size'))
 # CLIP's own table holds 49,408 x 1,280 at most.
-_MOST_NUMBERS = 2**27
+_MAX_NUMBERS = 2**27
 # What open_clip draws token embeddings from before training.
 _UNTRAINED_STD, _UNTRAINED_SEED = 0.02, 0
 
@@ -75,9 +75,9 @@ def unpack(state: dict[str, Tensor]) -> dict[str, Tensor]:
     if _ROWS not in state:
         return state
     size, width = int(state[_SIZE]), state[_ROWS].shape[-1]
-    if not 0 < size * width <= _MOST_NUMBERS or state[_ROWS].ndim != 2:
+    if not 0 < size * width <= _MAX_NUMBERS or state[_ROWS].ndim != 2:
         raise ValueError(
-            f'its token table is of {size} x {width} numbers; {_MOST_NUMBERS} are the '
+            f'its token table is of {size} x {width} numbers; {_MAX_NUMBERS} are the '
             'most that are unpacked'
         )
     rest = {k: v for k, v in state.items() if k not in (_ROWS, _IDS, _SIZE)}

@@ -128,7 +128,7 @@ def build_hf_tokenizer(
 def tokenizer_options(
     model_name: str, text_cfg: Mapping[str, Any], allowed: tuple[str, ...]
 ) -> dict[str, Any]:
-    """``text_cfg.tokenizer_kwargs``, which may come from a stranger.
+    """``text_cfg.tokenizer_kwargs``, which may come from an untrusted source.
 
     Raises:
         ModelSourceError: One is not among those that are allowed.

@@ -16,7 +16,7 @@ from .transforms.cached_loading import CACHEABLE, PATHS
 LIMIT_BYTES = 256 * 10**6
 """Memory that the images of one data set may take; the others are loaded each time."""
 
-_HOMES = ('mmcv', 'mmseg', 'mcdrl_mmseg')
+_PACKAGES_OF_CLASSES = ('mmcv', 'mmseg', 'mcdrl_mmseg')
 # Of each image: what it was loaded from, where it begins, how long it is.
 _STAMP, _BEGIN, _LENGTH = range(3)
 
@@ -114,7 +114,7 @@ def leading_steps(transforms: Sequence[Any]) -> int:
     """
     for count, step in enumerate(transforms):
         kind = type(step)
-        own = kind.__module__.partition('.')[0] in _HOMES
+        own = kind.__module__.partition('.')[0] in _PACKAGES_OF_CLASSES
         if not own or kind.__name__ not in CACHEABLE:
             return count
     return len(transforms)

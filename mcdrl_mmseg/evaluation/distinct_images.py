@@ -69,7 +69,7 @@ def distinct_results(
         else:
             unnamed.append(result)
     unnamed = unnamed[: max(0, size - len(named))]
-    results = _with_clear_names(list(named.values()))
+    results = _with_unique_names(list(named.values()))
     results += [
         _renamed(result, f'image_{index:06d}') for index, result in enumerate(unnamed)
     ]
@@ -80,7 +80,7 @@ def _renamed(result: ImageResult, name: str) -> ImageResult:
     return replace(result, record={**result.record, 'image': name})
 
 
-def _with_clear_names(results: list[ImageResult]) -> list[ImageResult]:
+def _with_unique_names(results: list[ImageResult]) -> list[ImageResult]:
     """Results, with paths below the common folder where file names repeat."""
     uses = Counter((r.site, r.record['image']) for r in results)
     ambiguous = {site for (site, _), count in uses.items() if count > 1}

@@ -402,7 +402,7 @@ def test_a_deflated_file_that_is_damaged_is_named(save):
 @pytest.mark.reliability('security', 'a DICOM file of millions of empty items')
 @pytest.mark.parametrize('deflated', [False, True])
 def test_items_are_counted_before_objects_are_made_of_them(save, monkeypatch, deflated):
-    monkeypatch.setattr(dicom, '_MOST_ITEMS', 100)
+    monkeypatch.setattr(dicom, '_MAX_ITEMS', 100)
     path = Path(save(np.zeros((2, 4), np.uint8)))
     for count, refused in (100, False), (101, True):
         data = pydicom.dcmread(save(np.zeros((2, 4), np.uint8)))
@@ -419,7 +419,7 @@ def test_items_are_counted_before_objects_are_made_of_them(save, monkeypatch, de
 
 
 def test_an_item_across_two_blocks_is_counted_once(save, monkeypatch):
-    monkeypatch.setattr(dicom, '_MOST_ITEMS', 3)
+    monkeypatch.setattr(dicom, '_MAX_ITEMS', 3)
     path = save(np.zeros((2, 4), np.uint8))
     data = pydicom.dcmread(path)
     data.ReferencedImageSequence = [pydicom.Dataset() for _ in range(3)]
@@ -427,7 +427,7 @@ def test_an_item_across_two_blocks_is_counted_once(save, monkeypatch):
     for block in range(1, 12):
         monkeypatch.setattr(dicom, '_BLOCK', block)
         assert len(list(read_dicom(path))) == 1
-    monkeypatch.setattr(dicom, '_MOST_ITEMS', 2)
+    monkeypatch.setattr(dicom, '_MAX_ITEMS', 2)
     for block in range(1, 12):
         monkeypatch.setattr(dicom, '_BLOCK', block)
         with pytest.raises(ImageError, match='more than 2 items'):

@@ -268,6 +268,6 @@ def test_no_argument_of_any_component_is_read_as_path_name_or_address(marker):
 
 def test_the_hook_outlives_the_names_of_its_module(monkeypatch):
     # An ending interpreter sets them to None before it takes audit hooks down.
-    for name in ('_SEAL', '_READS', '_NEVER'):
+    for name in ('_SEAL', '_READS', '_FORBIDDEN'):
         monkeypatch.setattr(sealed_building, name, None)
     sealed_building._check_event('open', ('a file', 'r', 0))

@@ -1,4 +1,4 @@
-"""Archives from strangers, unpacked without trusting them.
+"""Untrusted archives, unpacked without trusting them.
 
 ``tarfile``'s data filter and ``zipfile`` unpack. What they would put right in silence
 is refused by name before: names that point outside, links, members that are there

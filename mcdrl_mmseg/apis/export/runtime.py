@@ -36,7 +36,7 @@ class ExportedModel:
 def open_exported(path: str | os.PathLike, threads: int = 0) -> ExportedModel:
     """Load a file that tools/export.py wrote.
 
-    TorchScript and torch.export files are programs: open none of a stranger's.
+    TorchScript and torch.export files are programs: open no untrusted one.
 
     Args:
         path: The file; its ending says what it is.

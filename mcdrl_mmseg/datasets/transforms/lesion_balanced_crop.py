@@ -9,7 +9,7 @@ from mmseg.registry import TRANSFORMS
 
 _IGNORED = 255
 _DARKEST_VIEW = 25  # of 255: what is darker in all channels is the frame's border
-_LEAST_LESION = 0.5
+_MIN_LESION = 0.5
 
 
 @TRANSFORMS.register_module()
@@ -103,7 +103,7 @@ class LesionBalancedCrop(BaseTransform):
         total = int(lesion.sum())
         if total == 0:
             return np.zeros_like(in_view)
-        least = _LEAST_LESION * min(total, area)
+        least = _MIN_LESION * min(total, area)
         return in_view & (_window_sums(lesion, size) >= least)
 
     def __repr__(self) -> str:

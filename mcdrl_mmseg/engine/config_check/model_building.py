@@ -25,7 +25,7 @@ from .config_problem import ConfigProblem
 _PARTS = ('data_preprocessor', 'backbone', 'neck', 'decode_head', 'auxiliary_head')
 # Entries that name weights: these would be read or downloaded.
 _WEIGHT_KEYS = frozenset({'init_cfg', 'pretrained', 'checkpoint', 'from_pretrained'})
-_MOST_PROBLEMS = 10
+_MAX_PROBLEMS = 10
 # What MMEngine puts before the message of a constructor.
 _BUILDER_PREFIX = re.compile(r'^(class `\w+` in \S+: )+')
 
@@ -65,7 +65,7 @@ def without_memory() -> Iterator[None]:
 def building_problems(
     cfg: Mapping[str, Any],
     components: Sequence[Component],
-    told: Sequence[ConfigProblem],
+    known: Sequence[ConfigProblem],
 ) -> Iterator[ConfigProblem]:
     """What the constructors of the model's parts refuse.
 
@@ -75,7 +75,7 @@ def building_problems(
     Args:
         cfg: Experiment config.
         components: Its components.
-        told: Problems found before; these entries are left out at once.
+        known: Problems found before; these entries are left out at once.
     """
     model = cfg.get('model')
     if not isinstance(model, Mapping):
@@ -88,30 +88,30 @@ def building_problems(
         for number, part in enumerate(values):
             if isinstance(part, Mapping) and isinstance(part.get('type'), str):
                 place = f'model.{key}[{number}]' if several else f'model.{key}'
-                yield from _refused(place, part, components, told)
+                yield from _refused(place, part, components, known)
 
 
 def _refused(
     place: str,
     part: Mapping,
     components: Sequence[Component],
-    told: Sequence[ConfigProblem],
+    known: Sequence[ConfigProblem],
 ) -> Iterator[ConfigProblem]:
     left = _without_weights(part)
-    inside = [one.place for one in told if f'{one.place}.'.startswith(f'{place}.')]
+    inside = [one.place for one in known if f'{one.place}.'.startswith(f'{place}.')]
     for entry in inside:
         _leave_out(left, entry.removeprefix(place))
     if _names_a_file(left):
         return
-    for _ in range(_MOST_PROBLEMS):
+    for _ in range(_MAX_PROBLEMS):
         try:
             with without_memory():
                 # Heads with queries read their entries as attributes.
                 MODELS.build(ConfigDict(copy.deepcopy(left)))
             return
         except Exception as error:
-            told_by = error.args[0] if isinstance(error, KeyError) else error
-            message = _BUILDER_PREFIX.sub('', str(told_by))
+            cause = error.args[0] if isinstance(error, KeyError) else error
+            message = _BUILDER_PREFIX.sub('', str(cause))
             # Some constructors compute with their weights: they cannot be asked.
             if 'meta' in message.lower():
                 return

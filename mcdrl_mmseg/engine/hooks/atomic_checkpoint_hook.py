@@ -65,7 +65,7 @@ class AtomicCheckpointHook(CheckpointHook):
 
     # What the config asked for, before a checkpoint was loaded; None in a fresh run.
     _asked: dict[str, Any] | None = None
-    _took_folder = False
+    _has_lock = False
 
     def __init__(self, backend_args: dict | None = None, **kwargs: Any) -> None:
         self._is_local = '://' not in str(kwargs.get('out_dir'))
@@ -123,7 +123,7 @@ class AtomicCheckpointHook(CheckpointHook):
         if self._is_local and is_main_process():
             from mcdrl_mmseg.engine.training_lock import take_work_folder
 
-            self._took_folder = take_work_folder(runner.work_dir)
+            self._has_lock = take_work_folder(runner.work_dir)
         super().before_train(runner)
         if self._asked is not None:
             from mcdrl_mmseg.engine.resumed_settings import warn_of_replaced_settings
@@ -144,11 +144,11 @@ class AtomicCheckpointHook(CheckpointHook):
     def after_train(self, runner: Runner) -> None:
         """Let others train in the work folder."""
         super().after_train(runner)
-        if self._took_folder:
+        if self._has_lock:
             from mcdrl_mmseg.engine.training_lock import release_work_folder
 
             release_work_folder(runner.work_dir)
-            self._took_folder = False
+            self._has_lock = False
 
     def _keep_best_in_own_folder(self, runner: Runner) -> None:
         """Replace the path of a best checkpoint by that of its copy in this folder.

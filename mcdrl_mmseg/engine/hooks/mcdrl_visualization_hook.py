@@ -93,7 +93,7 @@ class MCDRLVisualizationHook(Hook):
         """Begin to listen to the forward pass, if this validation is to be drawn."""
         self._set_up(runner)
         # A validation that broke off would leave its listeners behind.
-        self._stop_listening()
+        self._remove_forward_hooks()
         self._clear()
         if self._head is None or not self._is_due(runner):
             return
@@ -142,7 +142,7 @@ class MCDRLVisualizationHook(Hook):
         """Draw, in the main process."""
         if not self._listening:
             return
-        self._stop_listening()
+        self._remove_forward_hooks()
         parts = all_gather_object((self._drawn, self._profile))
         self._clear()
         if not is_main_process():
@@ -307,7 +307,7 @@ class MCDRLVisualizationHook(Hook):
         }
         runner.visualizer.add_scalars(scalars, step=step)
 
-    def _stop_listening(self) -> None:
+    def _remove_forward_hooks(self) -> None:
         for handle in self._handles:
             handle.remove()
         self._handles.clear()

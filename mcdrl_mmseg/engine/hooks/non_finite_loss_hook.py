@@ -21,7 +21,7 @@ from mcdrl_mmseg.engine.unwrap import find_parts
 
 _ACTIONS = ('stop', 'skip')
 _FOLDER = 'non_finite'
-_MOST_SAVED = 10
+_MAX_SAVED = 10
 
 
 class NonFiniteLossError(InputError, RuntimeError):
@@ -158,7 +158,7 @@ class NonFiniteLossHook(Hook):
         samples = data_batch.get('data_samples') or []
         paths = [str(sample.metainfo.get('img_path')) for sample in samples]
         kept = ''
-        if self._num_saved < _MOST_SAVED:
+        if self._num_saved < _MAX_SAVED:
             self._num_saved += 1
             name = f'iter_{runner.iter + 1}_rank{get_rank()}.pt'
             file = Path(runner.work_dir, _FOLDER, name)

@@ -297,9 +297,9 @@ class CLIPVisionBackbone(BaseModule):
             inputs, self._fingerprint(), partial(self._features, self.tower)
         )
         # Files hold the usual layout; the head is quicker with the tower's own.
-        return tuple(self._laid_out(feature) for feature in features)
+        return tuple(self._in_memory_layout(feature) for feature in features)
 
-    def _laid_out(self, feature: Tensor) -> Tensor:
+    def _in_memory_layout(self, feature: Tensor) -> Tensor:
         if self.channels_last:
             return feature.contiguous(memory_format=torch.channels_last)
         return feature
@@ -358,12 +358,12 @@ class CLIPVisionBackbone(BaseModule):
         if up != down:
             size = [side * up // down for side in inputs.shape[2:]]
             inputs = F.interpolate(inputs, size=size, mode='bilinear', antialias=True)
-        inputs = self._laid_out(inputs)
+        inputs = self._in_memory_layout(inputs)
         features = clip.vit_features if self._is_vit else clip.resnet_features
         if self._is_timm:
             features = clip.timm_features
         out = features(tower, inputs, self.out_indices, self.dense_mode, self.with_cp)
-        dense_features = self._laid_out(out.dense_features)
+        dense_features = self._in_memory_layout(out.dense_features)
         return (*out.levels, dense_features, out.image_embedding)
 
 

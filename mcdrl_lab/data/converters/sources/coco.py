@@ -217,7 +217,7 @@ class _ImageFinder:
         self._by_name = defaultdict(list)
         for path in tree.images():
             if not folder or _lies_in(path, folder):
-                self._by_name[_alike(PurePosixPath(path).name)].append(path)
+                self._by_name[_normalised_name(PurePosixPath(path).name)].append(path)
 
     def find(self, listed: str) -> tuple[list[str], bool]:
         """Images that a list names.
@@ -235,14 +235,14 @@ class _ImageFinder:
         paths = [way.replace('\\', '/').removeprefix('./') for way in ways]
         alike: list[str] = []
         for path in paths:
-            candidates = self._by_name[_alike(PurePosixPath(path).name)]
+            candidates = self._by_name[_normalised_name(PurePosixPath(path).name)]
             if found := [one for one in candidates if _ends_with(one, path)]:
                 return found, False
             alike = alike or candidates
         return alike, True
 
 
-def _alike(name: str) -> str:
+def _normalised_name(name: str) -> str:
     """A name without what programs change: composed letters, case of the ending."""
     stem, suffix = splitext(normalize('NFC', name))
     return stem + suffix.lower()
