@@ -4,7 +4,6 @@ import cv2
 import numpy as np
 import pytest
 from mmengine.dataset import ConcatDataset
-from mmengine.registry import init_default_scope
 from mmseg.registry import DATASETS
 
 from mcdrl_common.mask_format import MaskError
@@ -18,11 +17,6 @@ PIPELINE = [
     dict(type='PackSegInputs', meta_keys=META_KEYS),
 ]
 SHAPE = (6, 8)
-
-
-@pytest.fixture(autouse=True)
-def _scope():
-    init_default_scope('mmseg')
 
 
 @pytest.fixture

@@ -6,7 +6,6 @@ import cv2
 import numpy as np
 import pytest
 from mmengine.dataset import pseudo_collate
-from mmengine.registry import init_default_scope
 from mmseg.registry import DATASETS
 from torch.utils.data import DataLoader
 
@@ -23,11 +22,6 @@ PIPELINE = [
     dict(type='RandomFlip', prob=0.5),
     dict(type='PackSegInputs', meta_keys=META_KEYS),
 ]
-
-
-@pytest.fixture(autouse=True)
-def _scope():
-    init_default_scope('mmseg')
 
 
 @pytest.fixture

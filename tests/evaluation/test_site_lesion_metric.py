@@ -25,7 +25,6 @@ from mcdrl_common.image_records import read_records
 from mcdrl_mmseg.evaluation import SiteLesionMetric
 
 CLASSES = ('background', 'lesion')
-LOGITS_OF = {False: (2.0, -2.0), True: (-2.0, 2.0)}
 
 
 def make_sample(target, logits, path='/data/c1/images/a.jpg', **metainfo):

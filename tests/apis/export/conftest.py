@@ -15,11 +15,6 @@ _CONFIG = 'configs/mcdrl/mcdrl_clip-{}_endoscopy-sites-128x128.py'
 TOWERS = {'rn': 'tiny-rn_segformer_5e', 'vit': 'tiny-vit_fcn_5e'}
 
 
-@pytest.fixture(autouse=True)
-def _one_thread():
-    torch.set_num_threads(1)
-
-
 @pytest.fixture(scope='session')
 def draw_head():
     """Gives a head weights large enough to matter, and a dictionary."""

@@ -4,7 +4,6 @@ import warnings
 import cv2
 import numpy as np
 import pytest
-from mmengine.registry import init_default_scope
 from mmseg.registry import TRANSFORMS
 
 from mcdrl_common import atomic_write
@@ -16,11 +15,6 @@ STEPS = [
     dict(type='LoadLesionMask'),
     dict(type='Resize', scale=(8, 6), keep_ratio=False),
 ]
-
-
-@pytest.fixture(autouse=True)
-def _scope():
-    init_default_scope('mmseg')
 
 
 @pytest.fixture

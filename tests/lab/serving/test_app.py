@@ -156,18 +156,20 @@ def test_upload_over_the_limit_is_refused(client):
     }
 
 
+POST = {
+    'type': 'http',
+    'method': 'POST',
+    'path': '/explain',
+    'query_string': b'',
+    'headers': [
+        (b'host', b'localhost'),
+        (b'content-type', b'application/octet-stream'),
+    ],
+}
+
+
 @pytest.mark.reliability('security', 'web page: an upload that never ends')
 def test_endless_upload_is_broken_off_at_the_limit(client):
-    scope = {
-        'type': 'http',
-        'method': 'POST',
-        'path': '/explain',
-        'query_string': b'',
-        'headers': [
-            (b'host', b'localhost'),
-            (b'content-type', b'application/octet-stream'),
-        ],
-    }
     received, sent = 0, []
 
     async def receive():
@@ -179,28 +181,18 @@ def test_endless_upload_is_broken_off_at_the_limit(client):
     async def send(message):
         sent.append(message)
 
-    anyio.run(client.app, scope, receive, send)
+    anyio.run(client.app, POST, receive, send)
     assert sent[0]['status'] == 413
 
 
 def test_an_upload_that_stops_is_broken_off(client, monkeypatch):
     monkeypatch.setattr('mcdrl_lab.serving.app._UPLOAD_S', 0.1)
-    scope = {
-        'type': 'http',
-        'method': 'POST',
-        'path': '/explain',
-        'query_string': b'',
-        'headers': [
-            (b'host', b'localhost'),
-            (b'content-type', b'application/octet-stream'),
-        ],
-    }
     sent = []
 
     async def send(message):
         sent.append(message)
 
-    anyio.run(client.app, scope, anyio.sleep_forever, send)
+    anyio.run(client.app, POST, anyio.sleep_forever, send)
     assert sent[0]['status'] == 408
 
 

@@ -5,6 +5,7 @@ import shutil
 import cv2
 import numpy as np
 import pytest
+from made_data import files_below
 from mmengine.registry import init_default_scope
 
 from mcdrl_common.findings import ConversionError
@@ -16,14 +17,6 @@ from mcdrl_lab.simulation.simulated_sites import Benchmark, write_benchmark
 from mcdrl_mmseg.datasets import EndoscopySiteDataset
 
 SMALL = Benchmark(images_per_site=6, size=48, spurious=0.8, seed=3)
-
-
-def contents(folder):
-    return {
-        path.relative_to(folder).as_posix(): path.read_bytes()
-        for path in folder.rglob('*')
-        if path.is_file()
-    }
 
 
 def rows(path):
@@ -83,10 +76,10 @@ def test_the_index_names_the_classes_and_shares_of_the_masks(written):
 
 
 def test_a_second_run_changes_nothing(copied):
-    before = contents(copied)
+    before = files_below(copied)
     times = {p: p.stat().st_mtime_ns for p in copied.rglob('*.*')}
     assert write_benchmark(SMALL, copied) == dict.fromkeys(SITES, 'up to date')
-    assert contents(copied) == before
+    assert files_below(copied) == before
     assert {p: p.stat().st_mtime_ns for p in copied.rglob('*.*')} == times
 
 
@@ -97,7 +90,7 @@ def test_a_run_that_was_killed_is_made_good(copied, written):
     (copied / '.converting-left').mkdir()
     states = write_benchmark(SMALL, copied)
     assert [site for site in SITES if states[site] == 'written'] == ['endosim_c']
-    assert contents(copied) == contents(written)
+    assert files_below(copied) == files_below(written)
 
 
 @pytest.mark.parametrize(
@@ -112,22 +105,22 @@ def test_a_run_that_was_killed_is_made_good(copied, written):
     ],
 )
 def test_other_parameters_in_the_same_folder_are_refused(copied, change, named):
-    before = contents(copied)
+    before = files_below(copied)
     other = Benchmark(
         **{'images_per_site': 6, 'size': 48, 'spurious': 0.8, 'seed': 3, **change}
     )
     with pytest.raises(ConversionError, match=named):
         write_benchmark(other, copied)
-    assert contents(copied) == before
+    assert files_below(copied) == before
 
 
 def test_a_site_that_differs_is_not_replaced(copied):
     changed = copied / 'endosim_b' / 'masks' / '00002.png'
     changed.write_bytes(b'mine')
-    before = contents(copied)
+    before = files_below(copied)
     with pytest.raises(ConversionError, match=r'endosim_b.*masks/00002\.png'):
         write_benchmark(SMALL, copied)
-    assert contents(copied) == before
+    assert files_below(copied) == before
 
 
 def test_a_folder_of_the_same_name_from_elsewhere_is_not_touched(tmp_path):
@@ -135,7 +128,7 @@ def test_a_folder_of_the_same_name_from_elsewhere_is_not_touched(tmp_path):
     (tmp_path / 'endosim_a' / 'notes.txt').write_text('mine')
     with pytest.raises(ConversionError, match='endosim_a'):
         write_benchmark(SMALL, tmp_path)
-    assert contents(tmp_path) == {'.lock': b'', 'endosim_a/notes.txt': b'mine'}
+    assert files_below(tmp_path) == {'.lock': b'', 'endosim_a/notes.txt': b'mine'}
 
 
 def test_other_sites_in_the_folder_and_their_index_stay(written, tmp_path):

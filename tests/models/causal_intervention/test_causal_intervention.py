@@ -18,11 +18,6 @@ PRIOR = torch.tensor([0.5, 0.3, 0.2])
 UNIFORM = torch.full((3,), 1 / 3)
 
 
-@pytest.fixture(autouse=True)
-def _seed():
-    torch.manual_seed(0)
-
-
 def build(num_layers=1, **kwargs) -> CausalIntervention:
     """Width 6, dictionary of width 4, two heads; weights far from zero."""
     kwargs = {'embed_dims': 6, 'dictionary_dims': 4, 'num_heads': 2, **kwargs}
@@ -36,17 +31,6 @@ def build(num_layers=1, **kwargs) -> CausalIntervention:
 @pytest.fixture
 def tokens() -> torch.Tensor:
     return torch.randn(2, 5, 6, dtype=torch.float64)
-
-
-@pytest.fixture
-def joint_tokens() -> torch.Tensor:
-    """Tokens in the dictionary's own space."""
-    return torch.randn(2, 5, 4, dtype=torch.float64)
-
-
-@pytest.fixture
-def entries() -> torch.Tensor:
-    return torch.randn(3, 4, dtype=torch.float64)
 
 
 def array(tensor):

@@ -1,24 +1,7 @@
-import pytest
 import torch
 from torch.testing import assert_close
 
 from mcdrl_mmseg.models.causal_intervention import remove_confounder_span
-
-
-@pytest.fixture(autouse=True)
-def _seed():
-    torch.manual_seed(0)
-
-
-@pytest.fixture
-def joint_tokens() -> torch.Tensor:
-    """Tokens in the dictionary's own space."""
-    return torch.randn(2, 5, 4, dtype=torch.float64)
-
-
-@pytest.fixture
-def entries() -> torch.Tensor:
-    return torch.randn(3, 4, dtype=torch.float64)
 
 
 def test_component_along_a_difference_of_two_entries_is_removed():

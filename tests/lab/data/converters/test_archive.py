@@ -5,6 +5,7 @@ import tarfile
 import zipfile
 
 import pytest
+from made_data import files_below
 
 from mcdrl_common.findings import ConversionError
 from mcdrl_lab.data.converters.archive import Limits, is_archive, unpack
@@ -16,14 +17,6 @@ def add_tar(file: tarfile.TarFile, name: str, content: bytes = b'', **fields) ->
     for field, value in fields.items():
         setattr(info, field, value)
     file.addfile(info, io.BytesIO(content))
-
-
-def files_below(folder):
-    return {
-        path.relative_to(folder).as_posix(): path.read_bytes()
-        for path in folder.rglob('*')
-        if path.is_file()
-    }
 
 
 @pytest.fixture
