@@ -47,8 +47,7 @@ def run(args: argparse.Namespace) -> int:
         Exit code: 0, or 1 if a step failed.
     """
     from .demo_steps import DemoError
-    from .real_demo import run_real_demo
-    from .simulated_demo import run_demo
+    from .demos import run_demo, run_real_demo
 
     try:
         if args.real:

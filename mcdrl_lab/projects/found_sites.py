@@ -6,9 +6,9 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path, PurePosixPath
 
 from mcdrl_common.classes_file import read_classes
-from mcdrl_common.image_index import INDEX_FILE, ImageIndexError, read_table
+from mcdrl_common.image_index import INDEX_FILE, read_table
 from mcdrl_common.json_files import read_json
-from mcdrl_common.sites import Site, SiteDataError
+from mcdrl_common.sites import Site
 from mcdrl_lab.errors import ProtocolError
 
 _IMAGES = ('images', 'image', 'imgs', 'img', 'photos', 'frames', 'jpegimages')
@@ -76,10 +76,7 @@ def _site(
     lesion_class: str | None,
     indexed: Iterable[str],
 ) -> Site:
-    try:
-        values = read_classes(root / place.get('folder', name))
-    except SiteDataError as error:
-        raise ProtocolError(str(error)) from None
+    values = read_classes(root / place.get('folder', name))
     if values:
         classes = [c for c in values.values() if c not in _NO_LESION]
         return Site.from_cfg(
@@ -107,10 +104,7 @@ def _index(root: Path) -> list[dict[str, str]]:
     file = root / INDEX_FILE
     if not file.is_file():
         return []
-    try:
-        columns, rows = read_table(file)
-    except ImageIndexError as error:
-        raise ProtocolError(str(error)) from None
+    columns, rows = read_table(file)
     return rows if {'site', 'image'} <= set(columns) else []
 
 

@@ -52,7 +52,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> None:
     """Print the comparisons, and write them where asked for."""
     from .comparison import compare
-    from .comparison_tables import comparison_markdown
+    from .comparison_tables import comparison_markdown, write_comparisons
     from .plan_records import load_records
 
     selection = 'oracle' if args.oracle else 'validation'
@@ -63,9 +63,6 @@ def run(args: argparse.Namespace) -> None:
     comparisons = compare(records, args.a, args.b, args.metric, selection=selection)
     print('\n'.join(map(comparison_markdown, comparisons)))
     if args.out:
-        # It draws, and Matplotlib takes as long to import as all else.
-        from .comparison_files import write_comparisons
-
         for path in write_comparisons(comparisons, args.out):
             print(path)
 

@@ -1,13 +1,18 @@
-"""Comparisons as tables: of numbers, and as Markdown."""
+"""Comparisons as tables of numbers, as Markdown, and as files with pictures."""
 
 from __future__ import annotations
 
 import math
+import os
 from collections.abc import Sequence
+from pathlib import Path
 
 import pandas as pd
 
+from mcdrl_common.atomic_write import write_text
+
 from .comparison import Comparison
+from .image_metrics import PERCENT_METRICS
 from .lesion_classes import ClassComparison
 from .text_cells import MISSING, ends, markdown, p_value, signed
 
@@ -139,3 +144,35 @@ def lesion_class_markdown(found: Sequence[ClassComparison]) -> str:
             + '\n'
         )
     return '\n'.join(sections)
+
+
+def write_comparisons(
+    comparisons: Sequence[Comparison], folder: str | os.PathLike
+) -> list[Path]:
+    """Write comparisons as Markdown, CSV and pictures of the effects.
+
+    Args:
+        comparisons: From :func:`~mcdrl_lab.results.comparison.compare`.
+        folder: Where to write.
+
+    Returns:
+        Paths of all files written.
+    """
+    from .plots import effect_plot, save_figure  # Matplotlib takes its time
+
+    folder = Path(folder)
+    first = comparisons[0]
+    base = folder / f'compare_{first.a}_{first.metric}'
+    tables = []
+    files = [Path(f'{base}.md'), Path(f'{base}.csv')]
+    for comparison in comparisons:
+        table = effect_table(comparison)
+        tables.append(table.assign(a_name=comparison.a, b_name=comparison.b))
+        unit = 'points' if comparison.metric in PERCENT_METRICS else 'pixels'
+        title = f'{comparison.metric}: {comparison.a} - {comparison.b} ({unit})'
+        name = folder / f'effect_{comparison.a}_{comparison.b}_{comparison.metric}'
+        files += save_figure(effect_plot(table, title), name)
+    text = '\n'.join(comparison_markdown(comparison) for comparison in comparisons)
+    write_text(files[0], text)
+    write_text(files[1], pd.concat(tables).to_csv(index=False))
+    return files

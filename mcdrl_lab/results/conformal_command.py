@@ -10,7 +10,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from mcdrl_lab.errors import ProtocolError, ends_in_one_line
+from mcdrl_lab.errors import errors_in_one_line
 
 RISK_NAMES = {'area': 'lesion area', 'lesions': 'lesions'}
 
@@ -40,7 +40,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
 
 
-@ends_in_one_line
+@errors_in_one_line()
 def run(args: argparse.Namespace) -> None:
     """Print the threshold, and write it where asked for."""
     from mcdrl_common.threshold_file import CONFORMAL
@@ -54,10 +54,7 @@ def run(args: argparse.Namespace) -> None:
     from .plan_records import load_records
 
     if args.out:
-        try:
-            CONFORMAL.check_replaceable(args.out)
-        except ValueError as error:
-            raise ProtocolError(str(error)) from None
+        CONFORMAL.check_replaceable(args.out)
     found = site_curves(load_records(args.records), args.method, args.risk)
     threshold = controlling_threshold(found.curves, found.thresholds, args.level)
     what = RISK_NAMES[args.risk]

@@ -5,7 +5,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from mcdrl_common.threshold_grid import THRESHOLDS
+from mcdrl_common.site_reliability import THRESHOLDS
 
 
 def missed_shares(probability: Tensor, lesion: Tensor) -> np.ndarray | None:
@@ -21,7 +21,7 @@ def missed_shares(probability: Tensor, lesion: Tensor) -> np.ndarray | None:
 
     Returns:
         (2, number of thresholds) in [0, 1], of area and of lesions, at
-        :data:`~mcdrl_common.threshold_grid.THRESHOLDS`; None without a lesion.
+        :data:`~mcdrl_common.site_reliability.THRESHOLDS`; None without a lesion.
     """
     mask = lesion.cpu().numpy()
     if not mask.any():

@@ -1,7 +1,7 @@
 import numpy as np
 import torch
 
-from mcdrl_common.threshold_grid import THRESHOLDS
+from mcdrl_common.site_reliability import THRESHOLDS
 from mcdrl_mmseg.evaluation.missed_lesions import missed_shares
 
 

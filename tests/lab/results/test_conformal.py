@@ -3,7 +3,7 @@ import json
 import numpy as np
 import pytest
 
-from mcdrl_common.threshold_grid import THRESHOLDS
+from mcdrl_common.site_reliability import THRESHOLDS
 from mcdrl_lab.commands import main
 from mcdrl_lab.errors import ProtocolError
 from mcdrl_lab.plans.records import append_record

@@ -5,7 +5,7 @@ import pytest
 from mcdrl_lab.errors import ProtocolError
 from mcdrl_lab.plans.records import append_record
 from mcdrl_lab.results.comparison import compare
-from mcdrl_lab.results.comparison_files import write_comparisons
+from mcdrl_lab.results.comparison_tables import write_comparisons
 from mcdrl_lab.results.plan_records import load_records
 from mcdrl_lab.results.plan_tables import write_report
 

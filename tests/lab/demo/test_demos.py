@@ -2,8 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from mcdrl_lab.demo import real_demo
-from mcdrl_lab.demo import simulated_demo as demo
+from mcdrl_lab.demo import demos
 from mcdrl_lab.demo.demo_steps import DemoError
 
 
@@ -11,13 +10,12 @@ from mcdrl_lab.demo.demo_steps import DemoError
 def commands(monkeypatch):
     """What would be run, with its variables; nothing is."""
     seen = []
-    monkeypatch.setattr(demo, 'run_command', lambda *call: seen.append(call))
-    monkeypatch.setattr(real_demo, 'run_command', lambda *call: seen.append(call))
+    monkeypatch.setattr(demos, 'run_command', lambda *call: seen.append(call))
     return seen
 
 
 def test_both_methods_are_trained_on_the_images_just_drawn(commands, tmp_path):
-    demo.run_demo(str(tmp_path), images_per_site=7, seeds=2)
+    demos.run_demo(str(tmp_path), images_per_site=7, seeds=2)
     drawing, training, comparing, reporting = commands
     data = str(tmp_path / 'endosim')
     assert data in drawing[0] and '7' in drawing[0]
@@ -34,14 +32,14 @@ def test_both_methods_are_trained_on_the_images_just_drawn(commands, tmp_path):
 def test_real_demo_without_images_says_what_to_set(commands, tmp_path, monkeypatch):
     monkeypatch.setenv('MCDRL_DATA_ROOT', str(tmp_path / 'nowhere'))
     with pytest.raises(DemoError, match='Set MCDRL_DATA_ROOT to the folder'):
-        real_demo.run_real_demo(str(tmp_path / 'out'))
+        demos.run_real_demo(str(tmp_path / 'out'))
     assert commands == []
 
 
 def test_real_demo_trains_both_on_three_hospitals(commands, tmp_path, monkeypatch):
     (tmp_path / 'sites' / 'polypgen_c1').mkdir(parents=True)
     monkeypatch.setenv('MCDRL_DATA_ROOT', str(tmp_path / 'sites'))
-    real_demo.run_real_demo(str(tmp_path / 'out'))
+    demos.run_real_demo(str(tmp_path / 'out'))
     training, references, comparing, reporting = commands
     arguments, environment = training
     assert environment == {'MCDRL_DATA_ROOT': str(tmp_path / 'sites')}
