@@ -44,130 +44,69 @@ PROMPTS = PromptSet(
 )
 """The method's prompts, whose templates captions and tests use."""
 
+
+def _words(listed: str) -> tuple[str, ...]:
+    return tuple(listed.split(', '))
+
+
 LESION_WORDS: dict[int, tuple[str, ...]] = {
-    POLYP: (
-        'polyp',
-        'colorectal polyp',
-        'polypoid lesion',
-        'lesion',
-        'raised lesion',
-        'mucosal protrusion',
-        'neoplasm',
-        'precancerous lesion',
-        'abnormality',
+    POLYP: _words(
+        'polyp, colorectal polyp, polypoid lesion, lesion, raised lesion, mucosal '
+        'protrusion, neoplasm, precancerous lesion, abnormality'
     ),
-    NORMAL: (
-        'normal mucosa',
-        'healthy organ',
-        'healthy mucosa',
-        'normal tissue',
-        'normal colon',
-        'smooth healthy wall',
-        'healthy bowel',
-        'normal finding',
+    NORMAL: _words(
+        'normal mucosa, healthy organ, healthy mucosa, normal tissue, normal colon, '
+        'smooth healthy wall, healthy bowel, normal finding'
     ),
 }
 
 CONDITION_WORDS: dict[int, tuple[str, ...]] = {
-    BLUR: (
-        'blur',
-        'motion blur',
-        'a blurry view',
-        'a blurred picture',
-        'unsharp details',
-        'smeared contours',
-        'a hazy view',
+    BLUR: _words(
+        'blur, motion blur, a blurry view, a blurred picture, unsharp details, '
+        'smeared contours, a hazy view'
     ),
-    ARTIFACTS: (
-        'artifacts',
-        'compression artifacts',
-        'image noise',
-        'block artifacts',
-        'pixelation',
-        'a corrupted picture',
-        'interlacing artifacts',
+    ARTIFACTS: _words(
+        'artifacts, compression artifacts, image noise, block artifacts, '
+        'pixelation, a corrupted picture, interlacing artifacts'
     ),
-    BRIGHT: (
-        'bright lighting',
-        'overexposure',
-        'too much light',
-        'very bright light',
-        'excessive brightness',
-        'a washed-out picture',
+    BRIGHT: _words(
+        'bright lighting, overexposure, too much light, very bright light, '
+        'excessive brightness, a washed-out picture'
     ),
-    DARK: (
-        'dark lighting',
-        'darkness',
-        'too little light',
-        'underexposure',
-        'poor light',
-        'a very dark view',
-        'low brightness',
-        'shadowy tissue',
+    DARK: _words(
+        'dark lighting, darkness, too little light, underexposure, poor light, a '
+        'very dark view, low brightness, shadowy tissue'
     ),
-    UNEVEN: (
-        'uneven lighting',
-        'vignetting',
-        'light from one side',
-        'non-uniform illumination',
-        'unevenly lit tissue',
-        'inhomogeneous light',
+    UNEVEN: _words(
+        'uneven lighting, vignetting, light from one side, non-uniform '
+        'illumination, unevenly lit tissue, inhomogeneous light'
     ),
-    NARROW_BAND: (
-        'narrow-band imaging',
-        'NBI',
-        'narrow band light',
-        'blue-green light',
-        'virtual chromoendoscopy',
-        'filtered light',
+    NARROW_BAND: _words(
+        'narrow-band imaging, NBI, narrow band light, blue-green light, virtual '
+        'chromoendoscopy, filtered light'
     ),
-    WHITE_LIGHT: (
-        'white light imaging',
-        'white light',
-        'standard white light',
-        'natural colours',
-        'conventional white light',
-        'WLI',
+    WHITE_LIGHT: _words(
+        'white light imaging, white light, standard white light, natural colours, '
+        'conventional white light, WLI'
     ),
-    NEAR: (
-        'near distance',
-        'a close-up',
-        'close range',
-        'the camera close to the tissue',
-        'a near view',
-        'a magnified view',
+    NEAR: _words(
+        'near distance, a close-up, close range, the camera close to the tissue, a '
+        'near view, a magnified view'
     ),
-    FAR: (
-        'far distance',
-        'a distant view',
-        'long range',
-        'the camera far away',
-        'a far view',
-        'tissue far from the camera',
+    FAR: _words(
+        'far distance, a distant view, long range, the camera far away, a far view, '
+        'tissue far from the camera'
     ),
-    MUCUS: (
-        'mucus',
-        'slime',
-        'a mucous film',
-        'phlegm',
-        'sticky secretion',
-        'whitish mucus',
+    MUCUS: _words(
+        'mucus, slime, a mucous film, phlegm, sticky secretion, whitish mucus'
     ),
-    BLOOD: (
-        'blood',
-        'bleeding',
-        'red blood on the tissue',
-        'fresh blood',
-        'a bloody surface',
-        'blood stains',
+    BLOOD: _words(
+        'blood, bleeding, red blood on the tissue, fresh blood, a bloody surface, '
+        'blood stains'
     ),
-    REFLECTION: (
-        'reflection',
-        'light reflections',
-        'glare spots',
-        'shiny spots',
-        'mirror-like reflection',
-        'white reflections',
+    REFLECTION: _words(
+        'reflection, light reflections, glare spots, shiny spots, mirror-like '
+        'reflection, white reflections'
     ),
 }
 
