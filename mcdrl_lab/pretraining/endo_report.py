@@ -227,6 +227,12 @@ class _Texts:
         conditions = embed([trained_texts(Claim(condition=n))[0] for n in numbers])
         return cls(polyp, normal, conditions)
 
+    def with_lesion_text(self, claim: Claim, text: Tensor) -> _Texts:
+        """The same with another text of polyps, or of healthy tissue."""
+        if claim.lesion == POLYP:
+            return replace(self, polyp=text)
+        return replace(self, normal=text)
+
     def image_auc(self, diseased: Encoded, healthy: Encoded) -> float:
         """AUC of polyp against normal, by the embeddings of images."""
         return auc(
@@ -306,15 +312,13 @@ def score_endo(
     )
     listed = UNSEEN_WORDS if words == 'unseen' else CHOOSING_WORDS
     for word, claim, text in other_texts(listed):
-        row = embed([text])
         if claim.condition is None:
-            pair = {'polyp' if claim.lesion == POLYP else 'normal': row}
-            other = replace(texts, **pair).image_auc(polyps, mucosa)
-            trained = lesions[_PACK]
+            other = texts.with_lesion_text(claim, embed([text]))
+            aucs = other.image_auc(polyps, mucosa), lesions[_PACK]
         else:
-            other = unseen.auc_of(claim.condition, row[0])
             trained = conditions['all'][CONDITIONS[claim.condition]]
-        scores.words[word] = (other, trained)
+            aucs = unseen.auc_of(claim.condition, embed([text])[0]), trained
+        scores.words[word] = aucs
     return scores
 
 

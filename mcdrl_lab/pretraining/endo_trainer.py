@@ -243,10 +243,7 @@ def pretrain_endo(
         PretrainingError: The folder's checkpoint is of other settings, or the loss
             is not finite.
     """
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(settings.seed)
-        model = EndoCLIP(settings.model_name, settings.frozen_blocks)
-    load_imagenet(model.visual, imagenet)
+    model = _new_model(settings, imagenet)
     model = model.to(device, memory_format=torch.channels_last)
     optimizer = _make_optimizer(model, settings)
     training = Training(work_dir, settings, model, optimizer)
@@ -274,6 +271,14 @@ def pretrain_endo(
 
     training.run(train_step, log, _SAVE_EVERY)
     return model.eval()
+
+
+def _new_model(settings: EndoSettings, imagenet: Path) -> EndoCLIP:
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(settings.seed)
+        model = EndoCLIP(settings.model_name, settings.frozen_blocks)
+    load_imagenet(model.visual, imagenet)
+    return model
 
 
 def _draw_sentences(

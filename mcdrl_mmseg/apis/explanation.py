@@ -124,21 +124,19 @@ def explain(
         per_confounder = _for_each_confounder(head, predict)
         weights = _confounder_weights(head, state.region_tokens)[0]
 
-    intervention, dictionary = head.intervention, head.dictionary
-    grid = head.leading_map(features).shape[2:]
-    kept, maps = _on_grid(state.indices, weights, grid)
+    kept, maps = _on_grid(state.indices, weights, head.leading_map(features).shape[2:])
     return Explanation(
         image=np.ascontiguousarray(picture[..., ::-1]),
-        class_names=dictionary.prompts.classes,
-        confounder_names=entry_names(dictionary),
+        class_names=head.dictionary.prompts.classes,
+        confounder_names=entry_names(head.dictionary),
         similarity=_similarity(head, state, features),
         kept=kept,
         attention=weights.mean(dim=0).float().cpu().numpy(),
         attention_maps=maps,
         lesion_probability={key: p.network for key, p in probabilities.items()},
         per_confounder=per_confounder,
-        gate=float(intervention.gate) if gate is None else float(gate),
-        approximation=intervention.approximation,
+        gate=float(head.intervention.gate) if gate is None else float(gate),
+        approximation=head.intervention.approximation,
         calibrated_probability={
             key: p.calibrated
             for key, p in probabilities.items()
