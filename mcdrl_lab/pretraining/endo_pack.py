@@ -140,6 +140,12 @@ def read_image(path: Path) -> np.ndarray:
     return np.ascontiguousarray(image[..., ::-1])
 
 
+def squared(image: np.ndarray, side: int) -> np.ndarray:
+    """An image as a square of a side in pixels, as the site configs resize it."""
+    way = cv2.INTER_AREA if min(image.shape[:2]) > side else cv2.INTER_LINEAR
+    return cv2.resize(image, (side, side), interpolation=way)
+
+
 def read_mask(path: Path) -> np.ndarray:
     """Read a lesion mask.
 

@@ -26,7 +26,7 @@ from .endo_conditions import (
     draw_conditions,
     draw_strengths,
 )
-from .endo_pack import LABELS, Entry, Pack
+from .endo_pack import LABELS, Entry, Pack, squared
 from .endo_words import NORMAL, POLYP
 
 MIXTURE = {
@@ -149,11 +149,9 @@ def known_conditions(
 def _to_side(
     image: np.ndarray, mask: np.ndarray | None, side: int
 ) -> tuple[np.ndarray, np.ndarray | None]:
-    way = cv2.INTER_AREA if min(image.shape[:2]) > side else cv2.INTER_LINEAR
-    image = cv2.resize(image, (side, side), interpolation=way)
     if mask is not None:
         mask = cv2.resize(mask, (side, side), interpolation=cv2.INTER_NEAREST)
-    return image, mask
+    return squared(image, side), mask
 
 
 def _window(

@@ -18,6 +18,7 @@ from mcdrl_mmseg.models.region_selector import CLIPRegionSelector
 from .encoding import Encoded, encode_batches
 from .endo_conditions import CONDITIONS, DRAWN, NARROW_BAND, WHITE_LIGHT
 from .endo_conditions import draw_conditions as draw
+from .endo_pack import squared
 
 RATIOS = (0.5, 0.2)
 """alpha of the region selection."""
@@ -29,12 +30,6 @@ _FINE = 448  # Pixels a side at which areas are counted.
 
 Embedder = Callable[[Sequence[str]], Tensor]
 """Texts -> (n, d), L2-normalised."""
-
-
-def squared(image: np.ndarray, side: int) -> np.ndarray:
-    """An image as a square of a side in pixels, as the site configs resize it."""
-    way = cv2.INTER_AREA if min(image.shape[:2]) > side else cv2.INTER_LINEAR
-    return cv2.resize(image, (side, side), interpolation=way)
 
 
 def encode(

@@ -38,8 +38,8 @@ def endoscopy_encoder() -> Callable[[Sequence[Path]], tuple[np.ndarray, np.ndarr
         It takes n files and gives (n, M) cosines and (n, d) embeddings, see
         :data:`Encode`.
     """
+    from mcdrl_lab.pretraining.endo_pack import squared
     from mcdrl_lab.pretraining.endo_words import PROMPTS as ENDO_PROMPTS
-    from mcdrl_lab.pretraining.endo_zero_shot import squared
     from mcdrl_mmseg.apis.image_pipeline import as_image
 
     encode = _encoder('mcdrl-endo-lite0', ENDO_PROMPTS, dense_mode='vanilla')

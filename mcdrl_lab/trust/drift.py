@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import functools
 import math
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.special import stdtr
+from scipy.stats import ttest_ind_from_stats
 
 from mcdrl_common.site_reference import SiteReference
 from mcdrl_lab.results.statistics import holm
@@ -116,15 +117,21 @@ def _effects(reference: SiteReference, means: np.ndarray) -> np.ndarray:
 
 
 def _p_values(reference: SiteReference, scores: np.ndarray) -> list[float]:
-    count = len(scores)
-    own = np.maximum(scores.var(axis=0, ddof=1), _EQUAL**2) / count
-    counts = reference.counts[:, None]
-    theirs = np.maximum(reference.stds**2, _EQUAL**2) / counts
     difference = scores.mean(axis=0) - reference.means
     difference = np.where(np.abs(difference) > _EQUAL, difference, 0)
-    t = difference / np.sqrt(own + theirs)
-    degrees = (own + theirs) ** 2 / (own**2 / (count - 1) + theirs**2 / (counts - 1))
-    higher, lower = stdtr(degrees, -t).max(axis=0), stdtr(degrees, t).max(axis=0)
+    welch = functools.partial(
+        ttest_ind_from_stats,
+        mean1=difference,
+        std1=np.maximum(scores.std(axis=0, ddof=1), _EQUAL),
+        nobs1=len(scores),
+        mean2=0.0,
+        std2=np.maximum(reference.stds, _EQUAL),
+        nobs2=reference.counts[:, None],
+        equal_var=False,
+    )
+    higher, lower = (
+        welch(alternative=side).pvalue.max(axis=0) for side in ('greater', 'less')
+    )
     return np.minimum(2 * np.minimum(higher, lower), 1).tolist()
 
 

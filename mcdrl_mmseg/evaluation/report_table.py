@@ -73,15 +73,9 @@ def site_table(records: Sequence[dict], left_out: Sequence[str] = ()) -> str:
         The table; per cent, distances in pixels, ``-`` where undefined. The worst
         site is marked.
     """
-    groups = by_site(records)
-    worst = worst_site(records) if len(groups) > 1 else None
-    rows = {
-        f'{site} (worst)' if site == worst else site: summarise(group)
-        for site, group in groups.items()
-    }
-    if len(rows) > 1:
-        rows['mean of sites'] = site_mean(records)
-        rows['all images'] = summarise(records)
+    rows = _site_rows(records, 'all images')
+    worst = worst_site(records) if len(rows) > 1 else None
+    rows = {f'{n} (worst)' if n == worst else n: row for n, row in rows.items()}
     return _table('site', rows, [c for c in SITE_COLUMNS if c not in left_out])
 
 
@@ -89,12 +83,16 @@ def lesion_wise_table(records: Sequence[dict]) -> str | None:
     """One row a site: lesions found one by one; None without any lesion."""
     if not any(record['has_lesion'] for record in records):
         return None
-    groups = by_site(records)
-    rows = {site: summarise(group) for site, group in groups.items()}
-    if len(rows) > 1:
-        rows['mean of sites'] = site_mean(records)
-        rows['all lesions'] = summarise(records)
+    rows = _site_rows(records, 'all lesions')
     return _table('lesions one by one', rows, LESION_WISE_METRICS)
+
+
+def _site_rows(records: Sequence[dict], last: str) -> dict[str, Metrics]:
+    """A row a site; of several their mean, and all records together."""
+    rows = {site: summarise(group) for site, group in by_site(records).items()}
+    if len(rows) > 1:
+        rows |= {'mean of sites': site_mean(records), last: summarise(records)}
+    return rows
 
 
 def lesion_table(records: Sequence[dict], left_out: Sequence[str] = ()) -> str | None:
