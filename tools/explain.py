@@ -2,6 +2,7 @@
 
 import argparse
 import sys
+from functools import partial
 
 import mcdrl_common.quiet_tools  # noqa: F401  (before what it silences)
 
@@ -41,17 +42,12 @@ def main() -> int:
     args = parse_args()
     # --help and a wrong argument need none of these.
     import mcdrl_mmseg  # noqa: F401  (registers the components)
-    from mcdrl_common.image_files import set_pixel_limit
     from mcdrl_lab.simulation.truth import true_confounders
-    from mcdrl_mmseg.apis.tool_commands import USER_ERRORS, explain
+    from mcdrl_mmseg.apis.tool_commands import explain, run_tool
 
-    if args.max_pixels is not None:
-        set_pixel_limit(args.max_pixels)
-    try:
-        return explain(args, true_confounders)
-    except USER_ERRORS as error:
-        print(f'explain: {error}', file=sys.stderr)
-        return 2
+    return run_tool(
+        'explain', partial(explain, true_confounders=true_confounders), args
+    )
 
 
 if __name__ == '__main__':

@@ -62,16 +62,9 @@ def main() -> int:
     args = parse_args()
     # --help and a wrong argument need none of these.
     import mcdrl_mmseg  # noqa: F401  (registers the components)
-    from mcdrl_common.image_files import set_pixel_limit
-    from mcdrl_mmseg.apis.tool_commands import USER_ERRORS, export
+    from mcdrl_mmseg.apis.tool_commands import export, run_tool
 
-    if args.max_pixels is not None:
-        set_pixel_limit(args.max_pixels)
-    try:
-        return export(args)
-    except USER_ERRORS as error:
-        print(f'export: {error}', file=sys.stderr)
-        return 2
+    return run_tool('export', export, args)
 
 
 if __name__ == '__main__':

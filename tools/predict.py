@@ -64,16 +64,9 @@ def main() -> int:
     args = parse_args()
     # --help and a wrong argument need none of these.
     import mcdrl_mmseg  # noqa: F401  (registers the components)
-    from mcdrl_common.image_files import set_pixel_limit
-    from mcdrl_mmseg.apis.tool_commands import USER_ERRORS, predict
+    from mcdrl_mmseg.apis.tool_commands import predict, run_tool
 
-    if args.max_pixels is not None:
-        set_pixel_limit(args.max_pixels)
-    try:
-        return predict(args)
-    except USER_ERRORS as error:
-        print(f'predict: {error}', file=sys.stderr)
-        return 2
+    return run_tool('predict', predict, args)
 
 
 if __name__ == '__main__':

@@ -11,6 +11,7 @@ from rich.console import Console
 from torch import nn
 
 from mcdrl_common.findings import InputError
+from mcdrl_common.image_files import set_pixel_limit
 from mcdrl_common.printable import printable
 from mcdrl_common.threshold_file import CONFORMAL, PRESENCE
 
@@ -22,6 +23,28 @@ from .pipeline_size import pipeline_size
 from .prediction import predict_files
 
 USER_ERRORS = (FileNotFoundError, InputError, ValueError)
+
+
+def run_tool(
+    name: str, command: Callable[[argparse.Namespace], int], args: argparse.Namespace
+) -> int:
+    """Run a command: what its user can put right is one line and exit code 2.
+
+    Args:
+        name: Of the tool, said before the message.
+        command: One of those below.
+        args: Its arguments, and ``max_pixels``.
+
+    Returns:
+        The exit code.
+    """
+    if args.max_pixels is not None:
+        set_pixel_limit(args.max_pixels)
+    try:
+        return command(args)
+    except USER_ERRORS as error:
+        print(f'{name}: {error}', file=sys.stderr)
+        return 2
 
 
 def predict(args: argparse.Namespace) -> int:
