@@ -33,7 +33,7 @@ class _Short(reprlib.Repr):
         return super().repr_instance(x, level)
 
 
-def shown(value: Any) -> str:
+def short_repr(value: Any) -> str:
     """A value for a message, cut where it is long, deep or wide.
 
     Args:

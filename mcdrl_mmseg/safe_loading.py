@@ -19,7 +19,7 @@ from torch import Tensor, nn
 from torch._weights_only_unpickler import _get_allowed_globals
 
 from mcdrl_common.findings import InputError
-from mcdrl_common.printable import shown
+from mcdrl_common.printable import short_repr
 from mcdrl_common.whole_checkpoint import damaged_member
 
 from .compat import allow_mmengine_checkpoints, mmengine_globals
@@ -131,8 +131,8 @@ def check_parts(content: Any, source: str | os.PathLike) -> None:
         for key in part or ():
             if not isinstance(key, str):
                 raise CheckpointError(
-                    f'{source}: {name}: the key {shown(key)} is not text; expected '
-                    'names of weights.'
+                    f'{source}: {name}: the key {short_repr(key)} is not text; '
+                    'expected names of weights.'
                 )
 
 

@@ -33,7 +33,7 @@ class Entry:
     @property
     def name(self) -> str:
         """The image's path below the folder of all sites, where there is one."""
-        return shown(self.image, self.root)
+        return name_below(self.image, self.root)
 
 
 @dataclass
@@ -53,7 +53,7 @@ class Listing:
     sampled_sites: set[str] = field(default_factory=set)
 
 
-def shown(path: Path, root: Path | None) -> str:
+def name_below(path: Path, root: Path | None) -> str:
     """A path as reports show it.
 
     Args:

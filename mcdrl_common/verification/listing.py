@@ -9,7 +9,7 @@ from mcdrl_common.findings import Finding, InputError
 from mcdrl_common.site_files import CLASSES_FILE, SiteFiles
 from mcdrl_common.sites import Site, SiteDataError, SiteFolders
 
-from .entry import Entry, Listing, shown
+from .entry import Entry, Listing, name_below
 
 
 class VerificationError(InputError, ValueError):
@@ -87,20 +87,22 @@ def _name_findings(files: SiteFiles, images: Path, root: Path) -> list[Finding]:
     if not images.is_dir():
         return [Finding('missing folder', str(images), 'is not there')]
     findings = [
-        Finding('missing mask', shown(path, root), 'no mask of this name')
+        Finding('missing mask', name_below(path, root), 'no mask of this name')
         for path in files.without_mask
     ]
     findings += [
-        Finding('mask without image', shown(path, root), 'no image of this name')
+        Finding('mask without image', name_below(path, root), 'no image of this name')
         for path in files.without_image
     ]
     findings += [
-        Finding('ambiguous name', shown(path, root), f'one of several {path.stem!r}')
+        Finding(
+            'ambiguous name', name_below(path, root), f'one of several {path.stem!r}'
+        )
         for path in files.shared
     ]
     if not files.pairs and not files.without_mask:
         findings.append(
-            Finding('no images', shown(images, root), 'the folder is empty')
+            Finding('no images', name_below(images, root), 'the folder is empty')
         )
     return findings
 

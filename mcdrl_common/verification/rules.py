@@ -15,7 +15,7 @@ from mcdrl_common.mask_format import (
     binary_problem,
 )
 
-from .entry import Entry, shown
+from .entry import Entry, name_below
 from .facts import Facts
 
 _COLOUR_MODES = ('RGB', 'P', 'YCbCr')
@@ -36,7 +36,7 @@ def check_pair(entry: Entry, image: Facts, mask: Facts) -> list[Finding]:
         image: Facts of its image.
         mask: Facts of its mask.
     """
-    mask_name = shown(entry.mask, entry.root)
+    mask_name = name_below(entry.mask, entry.root)
     findings = [Finding(k, entry.name, d) for k, d in _image_findings(image)]
     findings += [Finding(k, mask_name, d) for k, d in _mask_findings(entry, mask)]
     if 'size' in image and 'size' in mask and mask['size'] != upright_size(image):

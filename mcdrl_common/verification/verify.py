@@ -13,7 +13,7 @@ from mcdrl_common.findings import Finding
 from mcdrl_common.mask_format import JPEG_RIPPLE
 
 from .copies import find_copies, find_near_copies, same_files
-from .entry import Entry, Listing, shown
+from .entry import Entry, Listing, name_below
 from .facts import Facts
 from .facts_cache import FactsCache
 from .kinds import KINDS
@@ -74,7 +74,7 @@ def verify(
 def _contents(entries: Sequence[Entry], facts: Mapping[Path, Facts]) -> str | None:
     """Digest of all images and masks by name; None if one is not known."""
     files = {
-        shown(path, entry.root): facts.get(path, {}).get('content')
+        name_below(path, entry.root): facts.get(path, {}).get('content')
         for entry in entries
         for path in (entry.image, entry.mask)
     }

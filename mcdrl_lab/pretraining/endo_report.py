@@ -434,15 +434,3 @@ def _kept_table(scores: EndoScores) -> str:
                 f'{100 * goal:.0f}: {_mark(mean >= goal)}).'
             )
     return '\n'.join(lines)
-
-
-__all__ = [
-    'SEEN_HOSPITALS',
-    'SITES',
-    'ConditionEmbeddings',
-    'EndoScores',
-    'SiteImages',
-    'load_site',
-    'score_endo',
-    'scores_tables',
-]

@@ -74,11 +74,11 @@ def run(args: argparse.Namespace) -> int:
     from .found_sites import find_sites
     from .project_files import project_files
     from .project_readme import readme
-    from .site_contents import look_into
+    from .site_contents import read_contents
 
     _check_out(args.out)
     sites = find_sites(args.data, args.lesion_class)
-    contents = {site.name: look_into(args.data, site) for site in sites}
+    contents = {site.name: read_contents(args.data, site) for site in sites}
     shown = (f'{name} ({content})' for name, content in contents.items())
     print(f'{args.data}: {", ".join(shown)}')
     project = _project(args, sites, contents)

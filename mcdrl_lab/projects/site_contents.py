@@ -36,7 +36,7 @@ class SiteContent:
         return f'{self.images} images{beside}'
 
 
-def look_into(root: Path, site: Site) -> SiteContent:
+def read_contents(root: Path, site: Site) -> SiteContent:
     """Count a hospital's images, and read masks until one shows a lesion.
 
     Args:

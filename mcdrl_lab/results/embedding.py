@@ -95,14 +95,14 @@ def write_embedding(
         not_probed=reasons,
     )
     write_text(out.with_suffix('.json'), json.dumps(content, indent=1) + '\n')
-    return _in_words(scores, reasons, len(features['sites']))
+    return _summary(scores, reasons, len(features['sites']))
 
 
 def _labels(features: Mapping[str, np.ndarray]) -> dict[str, list[str]]:
     return dict(site=features['sites'].tolist(), lesion=features['lesions'].tolist())
 
 
-def _in_words(
+def _summary(
     scores: Mapping[tuple[str, str], ProbeScore], reasons: Mapping[str, str], count: int
 ) -> str:
     lines = [f'Linear probes on {count} images, balanced accuracy in %:']

@@ -135,7 +135,7 @@ def _p_values(reference: SiteReference, scores: np.ndarray) -> list[float]:
     return np.minimum(2 * np.minimum(higher, lower), 1).tolist()
 
 
-def in_words(drift: ConditionDrift, sites: int) -> str:
+def describe_drift(drift: ConditionDrift, sites: int) -> str:
     """One line on a condition, for people.
 
     Args:

@@ -19,7 +19,7 @@ from mcdrl_common.figure_files import image_uri
 from mcdrl_lab.errors import ProtocolError
 from mcdrl_lab.html_page import is_replaceable, render_page
 
-from .drift import ConditionDrift, in_words
+from .drift import ConditionDrift, describe_drift
 from .site_check import KIND, CheckedImage, SiteCheck
 
 PAGE, DATA = 'site_check.html', 'site_check.json'
@@ -96,8 +96,8 @@ def words(check: SiteCheck) -> list[str]:
     """What differs, in sentences; one that says so where nothing does."""
     count = len(check.reference.sites)
     return [
-        f'{in_words(drift, count)} (mean {abs(drift.effect):.1f} standard deviations '
-        f'{"above" if drift.differs > 0 else "below"} the nearest, p '
+        f'{describe_drift(drift, count)} (mean {abs(drift.effect):.1f} standard '
+        f'deviations {"above" if drift.differs > 0 else "below"} the nearest, p '
         f'{_p(drift.p_holm)})'
         for drift in check.differing
     ]

@@ -20,7 +20,7 @@ from mmseg.models.segmentors import BaseSegmentor
 from mmseg.registry import MODELS
 from torch import nn
 
-from mcdrl_common.printable import printable, shown
+from mcdrl_common.printable import printable, short_repr
 from mcdrl_common.site_reference import META_KEY
 from mcdrl_mmseg.models.confounder_dictionary import NAMES_KEY, ConfounderDictionary
 from mcdrl_mmseg.models.last_decode_head import last_decode_head
@@ -177,9 +177,9 @@ def _check_padding(model: nn.Module, source: str | os.PathLike) -> None:
         if sides.dtype.kind not in 'iu' or (sides > _LARGEST_SIDE).any():
             raise CheckpointConfigError(
                 f'{source}: model.data_preprocessor.test_cfg.{key}='
-                f'{shown(padding[key])} of the config in it must be integers of at '
-                f'most {_LARGEST_SIDE}. If you trust its origin, name its config file '
-                'with --config.'
+                f'{short_repr(padding[key])} of the config in it must be integers of '
+                f'at most {_LARGEST_SIDE}. If you trust its origin, name its config '
+                'file with --config.'
             )
 
 
@@ -245,7 +245,7 @@ def _meta_error(
     source: str | os.PathLike, key: str, value: Any, expected: str
 ) -> CheckpointError:
     return CheckpointError(
-        f'{source}: meta, {key}={shown(value)} must be {expected}. The file was '
+        f'{source}: meta, {key}={short_repr(value)} must be {expected}. The file was '
         'changed or is of another program; nothing was loaded.'
     )
 

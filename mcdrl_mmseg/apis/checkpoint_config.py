@@ -19,7 +19,7 @@ from mmengine.registry import FUNCTIONS, Registry
 from mmseg import registry as mmseg_registry
 from mmseg.registry import DATASETS, MODELS, TRANSFORMS, WEIGHT_INITIALIZERS
 
-from mcdrl_common.printable import shown
+from mcdrl_common.printable import short_repr
 
 from .inference_config import SCOPES, without_training
 
@@ -211,8 +211,8 @@ def _check_plain(value: Any) -> None:
 def _expect(fits: bool, key: str, value: Any, expected: str, source: str) -> None:
     if not fits:
         raise CheckpointConfigError(
-            f'{source}: {key}={shown(value)} of the config in it must be {expected}. '
-            'Name a config file with --config.'
+            f'{source}: {key}={short_repr(value)} of the config in it must be '
+            f'{expected}. Name a config file with --config.'
         )
 
 

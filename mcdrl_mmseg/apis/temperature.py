@@ -16,7 +16,7 @@ from collections.abc import Mapping, Sequence
 import torch
 from torch import Tensor
 
-from mcdrl_common.printable import shown
+from mcdrl_common.printable import short_repr
 from mcdrl_mmseg.safe_loading import CheckpointError
 
 from .image_pipeline import check_scores, lesion_probability
@@ -51,7 +51,7 @@ def temperature_of(
         and all(type(v) in (int, float) and 0 < v <= sys.float_info.max for v in values)
     ):
         raise CheckpointError(
-            f"{source}: meta['{META_KEY}'] is {shown(values)}; expected a list of "
+            f"{source}: meta['{META_KEY}'] is {short_repr(values)}; expected a list of "
             f'{expected} positive numbers, one a lesion class. Calibrate the '
             'checkpoint again: python -m mcdrl_lab calibrate CHECKPOINT'
         )

@@ -28,7 +28,7 @@ def fetch_published(cfg: dict) -> Path:
     from open_clip.pretrained import download_pretrained
 
     url = cfg.get('url') if not cfg.get('hf_hub') else None
-    if answers(url or _HUB):
+    if is_reachable(url or _HUB):
         return Path(download_pretrained(cfg))
     with mock.patch.object(constants, 'HF_HUB_OFFLINE', True):
         try:
@@ -37,7 +37,7 @@ def fetch_published(cfg: dict) -> Path:
             raise OSError(f'{url or _HUB} does not answer; {error}') from error
 
 
-def answers(url: str, seconds: float = _PATIENCE_S) -> bool:
+def is_reachable(url: str, seconds: float = _PATIENCE_S) -> bool:
     """Whether a host answers, through the proxies of the environment if there are any.
 
     Args:

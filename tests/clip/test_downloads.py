@@ -36,9 +36,9 @@ def host():
 
 def test_a_host_that_says_anything_answers(host, silent, monkeypatch):
     monkeypatch.setenv('no_proxy', '127.0.0.1')
-    assert downloads.answers(host)
-    assert not downloads.answers(silent, 0.2)
-    assert not downloads.answers('http://127.0.0.1:9', 0.2)
+    assert downloads.is_reachable(host)
+    assert not downloads.is_reachable(silent, 0.2)
+    assert not downloads.is_reachable('http://127.0.0.1:9', 0.2)
 
 
 @pytest.mark.parametrize('tag', ['openai', 'laion2b_s34b_b88k'])
@@ -61,7 +61,7 @@ def test_a_missing_download_ends_within_ten_seconds_with_the_option(
 def test_a_file_in_the_cache_needs_no_answer(monkeypatch, tmp_path):
     file = tmp_path / 'ViT-B-16.pt'
     file.touch()
-    monkeypatch.setattr(downloads, 'answers', lambda url: False)
+    monkeypatch.setattr(downloads, 'is_reachable', lambda url: False)
     monkeypatch.setattr(
         'open_clip.pretrained.download_pretrained', lambda cfg: str(file)
     )

@@ -2,7 +2,7 @@ from collections import OrderedDict
 
 import pytest
 
-from mcdrl_common.printable import shown
+from mcdrl_common.printable import short_repr
 
 
 @pytest.mark.parametrize(
@@ -17,8 +17,8 @@ from mcdrl_common.printable import shown
     ids=['number', 'list', 'huge', 'mapping', 'long'],
 )
 def test_values_are_shown_in_a_hundred_letters(value, text):
-    assert shown(value).startswith(text)
-    assert len(shown(value)) <= 103
+    assert short_repr(value).startswith(text)
+    assert len(short_repr(value)) <= 103
 
 
 def letters(values):
@@ -33,4 +33,4 @@ def test_lists_of_one_list_are_not_printed_whole(kind):
     for _ in range(12):
         # Ten times the same: a file of some bytes, and 10^12 letters.
         value = kind([value] * 10)
-    assert len(shown(value)) <= 103
+    assert len(short_repr(value)) <= 103

@@ -5,7 +5,7 @@ import pytest
 from scipy import stats
 
 from mcdrl_common.site_reference import site_reference
-from mcdrl_lab.trust.drift import ConditionDrift, condition_drift, in_words
+from mcdrl_lab.trust.drift import ConditionDrift, condition_drift, describe_drift
 
 
 def made(groups, names=('dark',)):
@@ -119,12 +119,12 @@ def test_scores_that_cannot_be_compared_are_refused(scores, why):
         condition_drift(reference, scores)
 
 
-def test_in_words():
+def test_describe_drift():
     drift = ConditionDrift('dark lighting', 0.412, 0.01, 1.2, 0.001, 0.01, 1)
-    assert in_words(drift, 4) == (
+    assert describe_drift(drift, 4) == (
         'more "dark lighting" than at any training site: 41 % of the images'
     )
     less = replace(drift, differs=-1, below=0.3)
-    assert in_words(less, 1) == (
+    assert describe_drift(less, 1) == (
         'less "dark lighting" than at the training site: 30 % of the images'
     )
