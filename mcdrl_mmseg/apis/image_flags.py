@@ -125,11 +125,7 @@ class ImageChecker:
         return scores, embedding.numpy()
 
     def flag(self, image: str | os.PathLike | np.ndarray) -> ImageFlag:
-        """Compare one image with the training sites.
-
-        Args:
-            image: See :meth:`measure`.
-        """
+        """Compare one image with the training sites."""
         scores, embedding = self.measure(image)
         (flag,) = image_flags(self.reference, scores[None], embedding[None])
         return flag

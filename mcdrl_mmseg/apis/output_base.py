@@ -73,20 +73,11 @@ class Output(ABC):
 
     @abstractmethod
     def targets(self, file: InputFile) -> list[Path]:
-        """Files or folders that may be written for an input.
-
-        Args:
-            file: The input.
-        """
+        """Files or folders that may be written for an input."""
 
     @abstractmethod
     def add(self, frame: Frame, prediction: Prediction) -> None:
-        """Write, or note down, one prediction.
-
-        Args:
-            frame: The image.
-            prediction: Of it.
-        """
+        """Write, or note down, one prediction."""
 
     def close_file(self) -> None:  # noqa: B027
         """No further image of the current input comes."""

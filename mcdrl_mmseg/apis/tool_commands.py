@@ -50,9 +50,6 @@ def run_tool(
 def predict(args: argparse.Namespace) -> int:
     """Run tools/predict.py.
 
-    Args:
-        args: Its arguments.
-
     Returns:
         The exit code: 1 if inputs were skipped.
     """
@@ -122,9 +119,6 @@ def explain(
 
 def export(args: argparse.Namespace) -> int:
     """Run tools/export.py.
-
-    Args:
-        args: Its arguments.
 
     Returns:
         The exit code.
