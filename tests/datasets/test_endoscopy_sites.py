@@ -56,6 +56,17 @@ def build(root, sites, **values) -> EndoscopySiteDataset:
     return DATASETS.build({**cfg, **values})
 
 
+def polyps_and_cysts(write, **values) -> EndoscopySiteDataset:
+    """Two sites of one image each, a polyp and a cyst."""
+    root = write('a', {'1.jpg': (0, 255)})
+    write('b', {'1.jpg': (255, 0)})
+    sites = [
+        dict(name='a', lesion_classes=['polyp']),
+        dict(name='b', lesion_classes=['cyst']),
+    ]
+    return build(root, sites, **values)
+
+
 def names(dataset) -> list[str]:
     infos = [dataset.get_data_info(i) for i in range(len(dataset))]
     return [f'{i["site"]}/{i["img_path"].rpartition("/")[2]}' for i in infos]
@@ -81,15 +92,7 @@ def test_every_sample_carries_site_classes_present_and_sequence(write):
 
 
 def test_sites_of_one_dataset_may_hold_different_lesions(write):
-    root = write('a', {'1.jpg': (0, 255)})
-    write('b', {'1.jpg': (255, 0)})
-    dataset = build(
-        root,
-        [
-            dict(name='a', lesion_classes=['polyp']),
-            dict(name='b', lesion_classes=['cyst']),
-        ],
-    )
+    dataset = polyps_and_cysts(write)
     found = [dataset[i]['data_samples'].metainfo for i in range(2)]
     assert [(m['site'], m['lesion_classes']) for m in found] == [
         ('a', ('polyp',)),
@@ -102,16 +105,8 @@ def test_sites_of_one_dataset_may_hold_different_lesions(write):
 
 @pytest.mark.reliability('silent', 'classes without a background')
 def test_classes_of_their_own_get_labels_of_their_own(write):
-    root = write('a', {'1.jpg': (0, 255)})
-    write('b', {'1.jpg': (255, 0)})
-    dataset = build(
-        root,
-        [
-            dict(name='a', lesion_classes=['polyp']),
-            dict(name='b', lesion_classes=['cyst']),
-        ],
-        metainfo=dict(classes=('background', 'cyst', 'polyp')),
-    )
+    metainfo = dict(classes=('background', 'cyst', 'polyp'))
+    dataset = polyps_and_cysts(write, metainfo=metainfo)
     labels = [
         set(dataset[i]['data_samples'].gt_sem_seg.data.unique().tolist())
         for i in (0, 1)

@@ -24,6 +24,17 @@ def hook(tmp_path) -> ConfounderDictionaryHook:
     return ConfounderDictionaryHook(cache_dir=str(tmp_path / 'cache'))
 
 
+@pytest.fixture
+def first(hook, make_runner, text_passes):
+    """A run whose dictionary is filled, and of which no cache is left."""
+    runner = make_runner()
+    hook.before_train(runner)
+    text_passes.clear()
+    for file in cache_files(hook):
+        file.unlink()
+    return runner
+
+
 def cache_files(hook) -> list:
     return sorted(hook.cache_dir.iterdir()) if hook.cache_dir.exists() else []
 
@@ -99,13 +110,8 @@ def test_cache_folder_that_cannot_be_written_warns_and_training_goes_on(
 
 
 def test_resuming_runs_no_text_tower_and_changes_nothing(
-    hook, make_runner, text_passes
+    hook, make_runner, first, text_passes
 ):
-    first = make_runner()
-    hook.before_train(first)
-    text_passes.clear()
-    for file in cache_files(hook):
-        file.unlink()
     resumed = make_runner(iteration=7)
     resumed.model.load_state_dict(first.model.state_dict())
     resumed.model.dictionary.confounder_prior.copy_(torch.tensor([0.5, 0.3, 0.2]))
@@ -147,13 +153,8 @@ def test_resuming_a_checkpoint_without_dictionary_is_an_error(hook, make_runner)
 
 
 def test_start_from_a_checkpoint_of_the_same_prompts_keeps_its_dictionary(
-    hook, make_runner, text_passes
+    hook, make_runner, first, text_passes
 ):
-    first = make_runner()
-    hook.before_train(first)
-    text_passes.clear()
-    for file in cache_files(hook):
-        file.unlink()
     second = make_runner()
     second.model.load_state_dict(first.model.state_dict())
     hook.before_train(second)
