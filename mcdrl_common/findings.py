@@ -1,12 +1,10 @@
-"""What can be wrong with input: one error for the run, one finding for each file."""
+"""What can be wrong with data: one error for the run, one finding for each file."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
-
-class InputError(Exception):
-    """What whoever runs a command can put right; the message says what and how."""
+from mcdrl_common import InputError
 
 
 class ConversionError(InputError, ValueError):

@@ -10,7 +10,9 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from .findings import Finding, InputError
+from mcdrl_common import InputError
+
+from .findings import Finding
 from .site_files import IMAGE_SUFFIXES
 
 INDEX_FILE = 'index.csv'

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from .findings import InputError
+from mcdrl_common import InputError
 
 THRESHOLD = 127
 """Above it a 0/255 mask is lesion: half of the range decides where an edge is soft."""

@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from .findings import InputError
+from mcdrl_common import InputError
 
 META_KEY = 'site_reference'
 """Key of a checkpoint's ``meta``."""

@@ -8,7 +8,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from .findings import InputError
+from mcdrl_common import InputError
+
 from .image_index import INDEX_FILE, ImageIndex, ImageIndexError, IndexedImages
 from .mask_format import MaskFormat
 from .site_files import SiteFiles, find_site_files

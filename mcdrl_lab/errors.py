@@ -8,7 +8,7 @@ import signal
 import sys
 from collections.abc import Callable
 
-from mcdrl_common.findings import InputError
+from mcdrl_common import InputError
 from mcdrl_common.printable import printable
 
 Run = Callable[[argparse.Namespace], 'int | None']

@@ -9,7 +9,7 @@ import string
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 
-from mcdrl_common.findings import InputError
+from mcdrl_common import InputError
 
 _FIELDS = {
     'class_template': {'class'},

@@ -18,7 +18,7 @@ import torch
 from torch import Tensor, nn
 from torch._weights_only_unpickler import _get_allowed_globals
 
-from mcdrl_common.findings import InputError
+from mcdrl_common import InputError
 from mcdrl_common.printable import short_repr
 from mcdrl_common.whole_checkpoint import damaged_member
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from mcdrl_common import InputError
 from mcdrl_common.classes_file import read_classes
-from mcdrl_common.findings import Finding, InputError
+from mcdrl_common.findings import Finding
 from mcdrl_common.site_files import CLASSES_FILE, SiteFiles
 from mcdrl_common.sites import Site, SiteDataError, SiteFolders
 

@@ -13,7 +13,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from mcdrl_common.findings import FileProblem, InputError
+from mcdrl_common import InputError
+from mcdrl_common.findings import FileProblem
 from mcdrl_common.image_index import INDEX_FILE, image_stem, read_table
 from mcdrl_common.site_files import CLASSES_FILE
 from mcdrl_common.verification.entry import Entry, Listing

@@ -12,7 +12,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from mcdrl_common.findings import InputError
+from mcdrl_common import InputError
 
 from .endo_words import NORMAL, POLYP
 

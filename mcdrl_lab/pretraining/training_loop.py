@@ -14,8 +14,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from mcdrl_common import InputError
 from mcdrl_common.atomic_write import atomic_write
-from mcdrl_common.findings import InputError
 
 CHECKPOINT = 'checkpoint.pth'
 _LOG_EVERY = 10

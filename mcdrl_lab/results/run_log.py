@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from mcdrl_common.findings import InputError
+from mcdrl_common import InputError
 from mcdrl_common.json_files import parse_json
 from mcdrl_common.metric_names import HEADLINE
 

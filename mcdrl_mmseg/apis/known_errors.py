@@ -7,7 +7,7 @@ import re
 import sys
 from collections.abc import Callable, Sequence
 
-from mcdrl_common.findings import InputError
+from mcdrl_common import InputError
 
 EXIT_BAD_INPUT = 2
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from rich.console import Console
 from torch import nn
 
-from mcdrl_common.findings import InputError
+from mcdrl_common import InputError
 from mcdrl_common.image_files import set_pixel_limit
 from mcdrl_common.printable import printable
 from mcdrl_common.threshold_file import CONFORMAL, PRESENCE

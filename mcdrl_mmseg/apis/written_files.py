@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from mcdrl_common.findings import InputError
+from mcdrl_common import InputError
 
 _LIST = '.mcdrl_written.sha256'
 _SHOWN = 5

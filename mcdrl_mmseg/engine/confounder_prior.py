@@ -13,7 +13,7 @@ from torch.nn import functional as F
 
 from mcdrl_mmseg.models import ConfounderDictionary
 
-from .unwrap import unwrap_model
+from .runner import unwrap_model
 
 
 @torch.no_grad()

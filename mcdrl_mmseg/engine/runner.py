@@ -1,11 +1,16 @@
-"""MCDRL over a config that knows nothing of it."""
+"""The runner that inserts MCDRL into its config, and parts of a runner's model."""
 
 from __future__ import annotations
 
+from typing import TypeVar
+
 from mmengine.config import Config
+from mmengine.model import is_model_wrapper
 from mmengine.runner import Runner
 from mmseg.registry import RUNNERS
 from torch import nn
+
+Part = TypeVar('Part', bound=nn.Module)
 
 
 @RUNNERS.register_module()
@@ -49,3 +54,16 @@ class MCDRLRunner(Runner):
 
         check_config(self.cfg)
         return super().train()
+
+
+def unwrap_model(runner: Runner) -> nn.Module:
+    """The runner's model without a distributed wrapper."""
+    model = runner.model
+    while is_model_wrapper(model):
+        model = model.module
+    return model
+
+
+def find_parts(runner: Runner, kind: type[Part]) -> list[Part]:
+    """All modules of a kind in the runner's model."""
+    return [m for m in unwrap_model(runner).modules() if isinstance(m, kind)]

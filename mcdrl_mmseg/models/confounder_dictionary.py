@@ -12,7 +12,7 @@ from mmseg.registry import MODELS
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from mcdrl_common.findings import InputError
+from mcdrl_common import InputError
 from mcdrl_mmseg.prompts import PromptSet
 
 SOURCES = ('text', 'shuffled', 'random', 'learned')

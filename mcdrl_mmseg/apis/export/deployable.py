@@ -10,7 +10,7 @@ from mmseg.models import EncoderDecoder
 from mmseg.models.backbones.swin import ShiftWindowMSA
 from torch import Tensor, nn
 
-from mcdrl_common.findings import InputError
+from mcdrl_common import InputError
 from mcdrl_mmseg.apis.temperature import divide_logits
 from mcdrl_mmseg.clip.lora import merge_lora
 from mcdrl_mmseg.models import CausalInterventionHead

@@ -6,7 +6,7 @@ import difflib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from mcdrl_common.findings import InputError
+from mcdrl_common import InputError
 
 
 @dataclass(frozen=True)

@@ -43,7 +43,7 @@ def ignored_label_problems(
             continue
         own = part.cfg.get(key, _DEFAULT)
         labels = of_data.get(loader, set())
-        if labels and labels != {own} and isinstance(own, int):
+        if isinstance(own, int) and labels and labels != {own}:
             expected = sorted(labels - {own})
             yield ConfigProblem(
                 part.at(key),

@@ -12,7 +12,7 @@ from mmengine.runner import EpochBasedTrainLoop, IterBasedTrainLoop, Runner
 from mmseg.registry import HOOKS
 from torch import Tensor
 
-from mcdrl_common.findings import InputError
+from mcdrl_common import InputError
 from mcdrl_mmseg.engine.atomic_backend import ATOMIC_BACKEND
 
 _POINTER = 'last_checkpoint'

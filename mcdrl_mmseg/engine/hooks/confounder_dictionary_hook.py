@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from torch.utils.data import Dataset
 
 from mcdrl_mmseg.datasets import EndoscopySiteDataset
-from mcdrl_mmseg.engine.unwrap import find_parts, unwrap_model
+from mcdrl_mmseg.engine.runner import find_parts, unwrap_model
 from mcdrl_mmseg.models import (
     CLIPGuidedBackbone,
     CLIPVisionBackbone,

@@ -10,7 +10,7 @@ from mmengine.hooks import Hook
 from mmengine.runner import Runner
 from mmseg.registry import HOOKS
 
-from mcdrl_common.findings import InputError
+from mcdrl_common import InputError
 
 if TYPE_CHECKING:
     from mcdrl_common.verification import Report

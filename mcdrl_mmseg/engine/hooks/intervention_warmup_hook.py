@@ -6,7 +6,7 @@ from mmengine.hooks import Hook
 from mmengine.runner import EpochBasedTrainLoop, Runner
 from mmseg.registry import HOOKS
 
-from mcdrl_mmseg.engine.unwrap import find_parts
+from mcdrl_mmseg.engine.runner import find_parts
 from mcdrl_mmseg.models import CausalIntervention
 
 

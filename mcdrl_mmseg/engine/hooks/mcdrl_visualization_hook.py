@@ -16,7 +16,7 @@ from mmseg.registry import HOOKS
 from mmseg.structures import SegDataSample
 from torch import Tensor, nn
 
-from mcdrl_mmseg.engine.unwrap import find_parts
+from mcdrl_mmseg.engine.runner import find_parts
 from mcdrl_mmseg.models import CausalInterventionHead
 
 if TYPE_CHECKING:

@@ -16,8 +16,8 @@ from torch import Tensor
 from torch.nn.modules.batchnorm import _NormBase
 from torch.optim import Optimizer
 
-from mcdrl_common.findings import InputError
-from mcdrl_mmseg.engine.unwrap import find_parts
+from mcdrl_common import InputError
+from mcdrl_mmseg.engine.runner import find_parts
 
 _ACTIONS = ('stop', 'skip')
 _FOLDER = 'non_finite'

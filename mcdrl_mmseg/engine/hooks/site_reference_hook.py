@@ -8,7 +8,7 @@ from mmengine.hooks import Hook
 from mmengine.runner import Runner
 from mmseg.registry import HOOKS
 
-from mcdrl_mmseg.engine.unwrap import unwrap_model
+from mcdrl_mmseg.engine.runner import unwrap_model
 
 
 @HOOKS.register_module()

@@ -1,6 +1,7 @@
 import pytest
 import torch
 
+from mcdrl_common import InputError
 from mcdrl_lab.errors import ProtocolError
 from mcdrl_lab.plans.run_folder import RunFolder
 from mcdrl_lab.results.invariance_runs import find_runs, measure_runs
@@ -64,10 +65,10 @@ def test_runs_are_measured_once_and_recorded(tmp_path, checkpoint_content):
 def test_a_missing_data_set_or_a_damaged_checkpoint_is_named(tmp_path):
     folder = finish(tmp_path / 'plan', 'full', 'endosim_a', 0)
     runs, data = find_runs(tmp_path / 'plan'), tmp_path / 'data'
-    with pytest.raises(ProtocolError, match=r'data/endosim\.json: No such file'):
+    with pytest.raises(InputError, match=r'data/endosim\.json: No such file'):
         next(measure_runs(runs, data, tmp_path / 'out', probe_scenes=0))
     data.mkdir()
     (data / 'endosim.json').write_text(Benchmark().text())
     torch.save({'weights': 'none'}, folder / 'best_mDice_fg_epoch_1.pth')
-    with pytest.raises(ProtocolError, match=r'best_mDice_fg_epoch_1\.pth holds no'):
+    with pytest.raises(InputError, match=r'best_mDice_fg_epoch_1\.pth holds no'):
         next(measure_runs(runs, data, tmp_path / 'out', probe_scenes=0))

@@ -2,7 +2,7 @@ from types import SimpleNamespace
 
 from torch import nn
 
-from mcdrl_mmseg.engine.unwrap import find_parts, unwrap_model
+from mcdrl_mmseg.engine.runner import find_parts, unwrap_model
 
 
 def test_model_without_wrapper_is_returned_as_it_is():
