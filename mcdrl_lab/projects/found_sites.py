@@ -42,7 +42,7 @@ def find_sites(root: Path, lesion_class: str | None = None) -> list[Site]:
         The sites by name, with paths relative to the folder.
 
     Raises:
-        ProtocolError: No such folder, no layout that is known, or a site whose lesion
+        InputError: No such folder, no layout that is known, or a site whose lesion
             class is written nowhere.
     """
     if not root.is_dir():

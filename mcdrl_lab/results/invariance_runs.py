@@ -109,7 +109,7 @@ def measure_runs(
         device: As ``'cuda:0'``; None takes a GPU if there is one.
 
     Raises:
-        ProtocolError: No EndoSim data set, one with fewer scenes, or a checkpoint that
+        InputError: No EndoSim data set, one with fewer scenes, or a checkpoint that
             cannot be used.
     """
     benchmark = Benchmark.read(Path(data))
