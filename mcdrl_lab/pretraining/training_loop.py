@@ -87,19 +87,19 @@ class Training:
             if done % save_every == 0 or done == steps:
                 self._save(done)
 
-    def update(self, loss: Tensor, most_logit_scale: float) -> None:
+    def update(self, loss: Tensor, max_logit_scale: float) -> None:
         """Change the weights.
 
         Args:
             loss: What is to fall.
-            most_logit_scale: Highest ``logit_scale`` of the model.
+            max_logit_scale: Highest ``logit_scale`` of the model.
         """
         self.optimizer.zero_grad()
         loss.backward()
         nn.utils.clip_grad_norm_(self.model.parameters(), 1.0)
         self.optimizer.step()
         with torch.no_grad():
-            self.model.logit_scale.clamp_(0, most_logit_scale)
+            self.model.logit_scale.clamp_(0, max_logit_scale)
 
     def _resume(self) -> int:
         """Load the checkpoint, if there is one; gives the steps done before."""
