@@ -7,8 +7,14 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
+from mcdrl_common import InputError
+
 from .atomic_write import write_text
 from .json_files import read_json
+
+
+class ThresholdFileError(InputError, ValueError):
+    """A file that holds no such threshold."""
 
 
 @dataclass(frozen=True)
@@ -34,11 +40,11 @@ class ThresholdFile:
             path: Where to write.
 
         Raises:
-            ValueError: Something else is there.
+            ThresholdFileError: Something else is there.
         """
         path = Path(path)
         if path.exists() and (_content(path) or {}).get('kind') != self.kind:
-            raise ValueError(
+            raise ThresholdFileError(
                 f'{path} is there and holds no {self.name}: name another file.'
             )
 
@@ -50,7 +56,7 @@ class ThresholdFile:
             content: What :attr:`numbers` names, and anything that JSON can hold.
 
         Raises:
-            ValueError: See :meth:`check_replaceable`.
+            ThresholdFileError: See :meth:`check_replaceable`.
         """
         self.check_replaceable(path)
         write_text(path, json.dumps({'kind': self.kind, **content}, indent=1) + '\n')
@@ -65,13 +71,15 @@ class ThresholdFile:
             Its content; what :attr:`numbers` names are numbers in [0, 1].
 
         Raises:
-            ValueError: It is not such a file.
+            ThresholdFileError: It is not such a file.
         """
         path = Path(path)
         content = _content(path) or {}
         numbers = [content.get(name) for name in self.numbers]
         if content.get('kind') != self.kind or not all(map(_is_share, numbers)):
-            raise ValueError(f'{path} holds no {self.name}: make it by {self.command}')
+            raise ThresholdFileError(
+                f'{path} holds no {self.name}: make it by {self.command}'
+            )
         return content
 
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from mcdrl_lab.errors import ProtocolError, ends_in_one_line
+from mcdrl_lab.errors import errors_in_one_line
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -40,7 +40,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
 
 
-@ends_in_one_line
+@errors_in_one_line()
 def run(args: argparse.Namespace) -> None:
     """Print what the rule does, and write the threshold where asked for."""
     from mcdrl_common.threshold_file import PRESENCE
@@ -49,10 +49,7 @@ def run(args: argparse.Namespace) -> None:
     from .presence import presence_scores, presence_table, presence_threshold
 
     if args.out:
-        try:
-            PRESENCE.check_replaceable(args.out)
-        except ValueError as error:
-            raise ProtocolError(str(error)) from None
+        PRESENCE.check_replaceable(args.out)
     scores = presence_scores(load_records(args.records), args.method, args.seeds)
     threshold = presence_threshold(scores.images, args.loss)
     seeds = ', '.join(map(str, scores.seeds))
