@@ -4,6 +4,7 @@ import pytest
 from made_sites import box, picture
 from PIL import Image
 
+from mcdrl_common.sites import SiteDataError
 from mcdrl_lab.errors import ProtocolError
 from mcdrl_lab.projects.found_sites import find_sites
 
@@ -131,7 +132,7 @@ def test_what_is_not_known_is_asked_for(put, tmp_path):
 def test_nested_notes_of_a_site_are_named(put):
     root = put('north/images', 'north/masks')
     (root / 'north/classes.json').write_text('[' * 90_000)
-    with pytest.raises(ProtocolError, match=r'north/classes\.json: expected'):
+    with pytest.raises(SiteDataError, match=r'north/classes\.json: expected'):
         find_sites(root)
     (root / 'north/classes.json').unlink()
     (root / 'reports').mkdir()
