@@ -91,7 +91,7 @@ class Site:
 def _mask_values(site: str, names: Any) -> dict[int, str]:
     try:
         return {int(value): str(names[value]) for value in names}
-    except (TypeError, ValueError):
+    except (IndexError, OverflowError, TypeError, ValueError):
         raise SiteDataError(
             f'sites: mask_values of {site!r} is {names!r}; give a dict from numbers to '
             "classes, as {0: 'background', 1: 'polyp'}."
