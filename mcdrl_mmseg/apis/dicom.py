@@ -69,6 +69,9 @@ def _check_content(path: str | os.PathLike) -> None:
     pydicom unpacks a deflated file at once, and makes an object of every item of a
     sequence, whatever is asked of it.
 
+    Args:
+        path: The file.
+
     Raises:
         ImageError: See above.
     """
@@ -112,6 +115,9 @@ def _blocks(path: str | os.PathLike) -> Iterator[bytes]:
 def count_frames(path: str | os.PathLike) -> int:
     """Number of images in a DICOM file.
 
+    Args:
+        path: The file.
+
     Raises:
         ImageError: See :func:`read_dicom`, or a number of images that is none.
     """
@@ -127,6 +133,9 @@ def read_dicom(path: str | os.PathLike) -> Iterator[np.ndarray]:
 
     Colour comes as it is, grey values as
     :class:`~mcdrl_mmseg.apis.dicom_display.GreyDisplay` shows them.
+
+    Args:
+        path: The file.
 
     Yields:
         (H, W, 3) uint8, blue first, one for each frame.

@@ -125,7 +125,11 @@ class ImageChecker:
         return scores, embedding.numpy()
 
     def flag(self, image: str | os.PathLike | np.ndarray) -> ImageFlag:
-        """Compare one image with the training sites."""
+        """Compare one image with the training sites.
+
+        Args:
+            image: See :meth:`measure`.
+        """
         scores, embedding = self.measure(image)
         (flag,) = image_flags(self.reference, scores[None], embedding[None])
         return flag

@@ -73,11 +73,20 @@ class Output(ABC):
 
     @abstractmethod
     def targets(self, file: InputFile) -> list[Path]:
-        """Files or folders that may be written for an input."""
+        """Files or folders that may be written for an input.
+
+        Args:
+            file: The input.
+        """
 
     @abstractmethod
     def add(self, frame: Frame, prediction: Prediction) -> None:
-        """Write, or note down, one prediction."""
+        """Write, or note down, one prediction.
+
+        Args:
+            frame: The image.
+            prediction: Of it.
+        """
 
     def close_file(self) -> None:  # noqa: B027
         """No further image of the current input comes."""

@@ -50,6 +50,9 @@ def run_tool(
 def predict(args: argparse.Namespace) -> int:
     """Run tools/predict.py.
 
+    Args:
+        args: Its arguments.
+
     Returns:
         The exit code: 1 if inputs were skipped.
     """
@@ -119,6 +122,9 @@ def explain(
 
 def export(args: argparse.Namespace) -> int:
     """Run tools/export.py.
+
+    Args:
+        args: Its arguments.
 
     Returns:
         The exit code.

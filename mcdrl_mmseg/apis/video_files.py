@@ -37,6 +37,9 @@ _OPTIONS_VARIABLE = 'OPENCV_FFMPEG_CAPTURE_OPTIONS'
 def opened_video(path: Path) -> Iterator[cv2.VideoCapture]:
     """Open a video file, and no other file because of it.
 
+    Args:
+        path: The file.
+
     Yields:
         The video, to be read by the block.
 

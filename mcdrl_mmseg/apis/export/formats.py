@@ -269,7 +269,11 @@ ENDINGS = {'onnx': '.onnx', 'torchscript': '.pt', 'torch-export': '.pt2'}
 
 
 def size_multiple(model: nn.Module) -> int:
-    """What heights and widths have to be multiples of in a file of variable size."""
+    """What heights and widths have to be multiples of in a file of variable size.
+
+    Args:
+        model: A segmentor.
+    """
     backbone = model.backbone
     tower = getattr(backbone, 'tower', None)
     patch = getattr(tower, 'patch_size', None)

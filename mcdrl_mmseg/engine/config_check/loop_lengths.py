@@ -30,7 +30,11 @@ _SPREAD_UP_TO_THE_END = (
 
 
 def training_loop(cfg: Mapping[str, Any]) -> tuple[Any, Any]:
-    """Whether the training loop counts epochs, and how many epochs or iterations."""
+    """Whether the training loop counts epochs, and how many epochs or iterations.
+
+    Args:
+        cfg: Experiment config.
+    """
     train = cfg.get('train_cfg') or {}
     by_epoch = train.get('by_epoch', type_name(train) != _ITERATIONS)
     return by_epoch, train.get('max_epochs' if by_epoch else 'max_iters')
