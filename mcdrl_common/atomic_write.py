@@ -63,13 +63,23 @@ def _sync(path: Path, flags: int) -> None:
 
 
 def write_bytes(path: str | os.PathLike, content: bytes) -> None:
-    """Write a file in one step."""
+    """Write a file in one step.
+
+    Args:
+        path: The file.
+        content: Its content.
+    """
     with atomic_write(path) as temporary:
         temporary.write_bytes(content)
 
 
 def write_text(path: str | os.PathLike, text: str) -> None:
-    r"""Write a text file in one step, as UTF-8 and with ``\n`` on every system."""
+    r"""Write a text file in one step, as UTF-8 and with ``\n`` on every system.
+
+    Args:
+        path: The file.
+        text: Its content.
+    """
     write_bytes(path, text.encode('utf-8'))
 
 

@@ -22,7 +22,11 @@ EXTRA_OF = {
 
 
 def install_command(extra: str) -> str:
-    """The command that installs an extra."""
+    """The command that installs an extra.
+
+    Args:
+        extra: As ``'lab'``.
+    """
     return f"pip install '{DISTRIBUTION}[{extra}]'"
 
 

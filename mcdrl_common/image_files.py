@@ -203,6 +203,9 @@ class ReadImage:
 def read_image(path: Path) -> ReadImage:
     """Read an image and see how it is to be written.
 
+    Args:
+        path: The file.
+
     Raises:
         FileProblem: Unreadable, of a format or depth that 8-bit PNG cannot hold, or
             turned by an EXIF entry that readers treat differently.

@@ -110,6 +110,9 @@ class ImageIndex:
     def read(cls, file: Path) -> ImageIndex:
         """Read an index, if there is one.
 
+        Args:
+            file: The file.
+
         Raises:
             ImageIndexError: It is there and cannot be read, or lacks columns.
         """
@@ -128,7 +131,11 @@ class ImageIndex:
         )
 
     def unknown_sites(self, known: Iterable[str]) -> list[str]:
-        """Sites of the index that are neither known nor a folder beside it."""
+        """Sites of the index that are neither known nor a folder beside it.
+
+        Args:
+            known: Names of sites.
+        """
         named = {row.site for row in self.rows} - set(known)
         return sorted(name for name in named if not (self.file.parent / name).is_dir())
 

@@ -17,6 +17,9 @@ def check_records_path(path: str | os.PathLike) -> Path:
     Args:
         path: Where records shall be written.
 
+    Returns:
+        The path.
+
     Raises:
         ValueError: If there is a folder, or a file that :func:`write_records` did
             not write; it would be lost.
@@ -50,6 +53,12 @@ def write_records(path: str | os.PathLike, content: dict) -> None:
 
 def read_records(path: str | os.PathLike) -> dict:
     """Read a file of :func:`write_records`.
+
+    Args:
+        path: The file.
+
+    Returns:
+        Its content.
 
     Raises:
         ValueError: If the file is not one of ours.

@@ -40,6 +40,9 @@ def _integer(digits: str) -> int:
 def read_json(path: str | os.PathLike) -> Any:
     """Read a JSON file.
 
+    Args:
+        path: The file.
+
     Raises:
         FileNotFoundError: There is none.
         OSError: It cannot be read.

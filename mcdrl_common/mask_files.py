@@ -34,6 +34,9 @@ class TruthMask:
 def read_mask_pixels(path: Path) -> np.ndarray:
     """The values of a mask, as training reads them.
 
+    Args:
+        path: The file.
+
     Returns:
         (H, W) or (H, W, C), of the depth of the file.
 

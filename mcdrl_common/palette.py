@@ -9,9 +9,12 @@ MARKERS = ('o', 's', '^', 'D', 'v', 'P', 'X', '*')
 
 
 def line_style(number: int) -> dict:
-    """Colour and dashes of the n-th line of a plot, from 0, for Matplotlib.
+    """Colour and dashes of the n-th line of a plot, for Matplotlib.
 
     Six colours and five dashes make thirty different lines.
+
+    Args:
+        number: From 0.
     """
     return dict(
         color=LINE_COLORS[number % len(LINE_COLORS)],
@@ -20,7 +23,11 @@ def line_style(number: int) -> dict:
 
 
 def mark_style(number: int) -> dict:
-    """Colour and shape of the n-th group of points, from 0, for ``Axes.scatter``."""
+    """Colour and shape of the n-th group of points, for ``Axes.scatter``.
+
+    Args:
+        number: From 0.
+    """
     return dict(
         color=LINE_COLORS[number % len(LINE_COLORS)],
         marker=MARKERS[number % len(MARKERS)],

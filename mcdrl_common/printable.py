@@ -10,7 +10,11 @@ _SHOWN_LENGTH = 100
 
 
 def printable(text: str) -> str:
-    """A text without what a file name may hold and UTF-8 cannot."""
+    """A text without what a file name may hold and UTF-8 cannot.
+
+    Args:
+        text: Any text.
+    """
     return text.encode('utf-8', 'replace').decode('utf-8')
 
 

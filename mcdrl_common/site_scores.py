@@ -57,6 +57,9 @@ THRESHOLD_METRICS = ('mDice_fg_mean256', 'mIoU_fg_mean256')
 def aggregate(records: Sequence[dict]) -> Metrics:
     """All metrics of a set of per-image records.
 
+    Args:
+        records: Per-image records.
+
     Returns:
         Keys without a slash are over all images; ``site/<site>/<metric>``,
         ``lesion/<lesion type>/<metric>`` and, with several lesion classes,
@@ -175,6 +178,9 @@ def by_lesion_type(records: Iterable[dict]) -> dict[str, list[dict]]:
 def site_mean(records: Sequence[dict]) -> Metrics:
     """Unweighted mean over sites, of the sites that have the metric.
 
+    Args:
+        records: Per-image records.
+
     Returns:
         Every metric but the numbers of images, and ``sites``: how many sites
         :data:`HEADLINE` is the mean of.
@@ -202,6 +208,9 @@ def class_mean(records: Sequence[dict]) -> Metrics:
 
 def worst_site(records: Iterable[dict]) -> str | None:
     """Site of the lowest mean foreground Dice; the first by name among equals.
+
+    Args:
+        records: Per-image records.
 
     Returns:
         Its name, or None when no site has an image with a lesion.

@@ -23,7 +23,11 @@ class SiteDataError(InputError, ValueError):
 
 
 def is_list_of_names(value: Any) -> bool:
-    """Whether a value can be a site's lesion classes."""
+    """Whether a value can be a site's lesion classes.
+
+    Args:
+        value: Anything.
+    """
     return isinstance(value, (list, tuple)) and all(isinstance(v, str) for v in value)
 
 
@@ -201,11 +205,19 @@ class SiteFolders:
         return samples
 
     def folder(self, site: Site) -> Path:
-        """The folder of one of the sites."""
+        """The folder of one of the sites.
+
+        Args:
+            site: One of ``sites``.
+        """
         return self.root / (site.folder or site.name)
 
     def site_files(self, site: Site) -> SiteFiles:
-        """List a site's files, whether or not they are complete."""
+        """List a site's files, whether or not they are complete.
+
+        Args:
+            site: One of ``sites``.
+        """
         folder = self.folder(site)
         return find_site_files(folder / site.img_dir, folder / site.mask_dir)
 
@@ -250,7 +262,12 @@ class SiteFolders:
         return samples[: self.max_images]
 
     def indexed_images(self, site: Site, files: SiteFiles) -> IndexedImages:
-        """What the index says about a site's images."""
+        """What the index says about a site's images.
+
+        Args:
+            site: One of ``sites``.
+            files: Its files.
+        """
         # An index may list a folder under the site's name or under its own.
         names = [site.name, *([site.folder] if site.folder else [])]
         return self.index.images_of(names, [*files.pairs, *files.without_mask])

@@ -53,6 +53,10 @@ def damaged_member(path: str | os.PathLike) -> str | None:
 def check_sizes(archive: zipfile.ZipFile, path: str | os.PathLike) -> None:
     """Refuse a zip file whose parts lie over each other: read, they are far more.
 
+    Args:
+        archive: The zip file.
+        path: Its path.
+
     Raises:
         ValueError: The parts are larger together than the file, or see
             :func:`_check_one_directory`.
@@ -68,6 +72,9 @@ def _check_one_directory(path: str | os.PathLike) -> None:
 
     Where the list of parts lies is said in up to three places, of which readers take
     different ones: what is looked at here must be what torch reads afterwards.
+
+    Args:
+        path: The zip file.
 
     Raises:
         ValueError: The list does not lie where all places say, right before the end.

@@ -191,6 +191,9 @@ def main(argv: Sequence[str] | None = None) -> int:
 
     Args:
         argv: Its name and arguments; by default those of this process.
+
+    Returns:
+        The exit code.
     """
     arguments = list(sys.argv[1:] if argv is None else argv)
     parser = argparse.ArgumentParser(

@@ -41,7 +41,11 @@ def add_cfg_options(parser: argparse.ArgumentParser, **changes: Any) -> None:
 
 
 def add_metrics(parser: argparse.ArgumentParser) -> None:
-    """Add ``--metrics``, the names of what tables show."""
+    """Add ``--metrics``, the names of what tables show.
+
+    Args:
+        parser: The command's parser.
+    """
     from mcdrl_lab.results.image_metrics import REPORT_METRICS
 
     parser.add_argument(

@@ -29,6 +29,9 @@ _MAX_VALUES = 256
 def image_facts(path: Path) -> Facts:
     """Read an image to its last byte.
 
+    Args:
+        path: The file.
+
     Returns:
         ``size`` [height, width] as stored, ``mode`` of Pillow, ``bits`` a channel,
         ``orientation`` of EXIF (1 is upright), ``content`` and ``look``, the digests of
@@ -54,6 +57,9 @@ def image_facts(path: Path) -> Facts:
 
 def mask_facts(path: Path) -> Facts:
     """Read a mask to its last byte, as training does.
+
+    Args:
+        path: The file.
 
     Returns:
         ``size`` [height, width], ``mode`` of Pillow, ``bits``, ``equal_channels``

@@ -19,7 +19,11 @@ Stamp = tuple[int, int]
 
 
 def stamp(path: Path) -> Stamp | None:
-    """What changes when a file does; None for a file that is not there."""
+    """What changes when a file does; None for a file that is not there.
+
+    Args:
+        path: The file.
+    """
     try:
         stat = path.stat()
     except OSError:

@@ -168,7 +168,11 @@ def is_faint(entry: Entry, mask: Facts) -> bool:
 
 
 def is_lossy(entry: Entry) -> bool:
-    """Whether the mask of a pair is a JPEG file."""
+    """Whether the mask of a pair is a JPEG file.
+
+    Args:
+        entry: The pair.
+    """
     return entry.mask.suffix.lower() in LOSSY_SUFFIXES
 
 

@@ -63,7 +63,11 @@ class _SourceParser(argparse.ArgumentParser):
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Describe the command line."""
+    """Describe the command line.
+
+    Args:
+        parser: The command's parser.
+    """
     sources = parser.add_subparsers(
         dest='source', metavar='SOURCE', required=True, parser_class=_SourceParser
     )
@@ -233,6 +237,9 @@ def _value_and_class(text: str) -> tuple[int | tuple[int, int, int], str]:
 
 def run(args: argparse.Namespace) -> int:
     """Convert the data set that the command line names.
+
+    Args:
+        args: The parsed command line.
 
     Returns:
         Exit code: 0 when all that was wanted is there, 1 when data were refused, 2 for

@@ -227,7 +227,11 @@ def _copy_index(source: Path, target: Path, renamed: Mapping[str, str | None]) -
 
 
 def summary(fixed: Fixed) -> str:
-    """What was done, in lines of text."""
+    """What was done, in lines of text.
+
+    Args:
+        fixed: The copy.
+    """
     lines = [
         f'{fixed.folder}: {fixed.copied} images with their masks, '
         f'{len(fixed.corrected)} files put right, {len(fixed.left_out)} left out.'

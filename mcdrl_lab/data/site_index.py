@@ -37,6 +37,9 @@ the sources paths in the data set as it was downloaded. What is not known is emp
 def read_index(path: str | os.PathLike) -> list[dict[str, str]]:
     """Read an index.
 
+    Args:
+        path: The file.
+
     Returns:
         One dict an image, in the order of the file. Columns beside ``COLUMNS`` are
         kept.

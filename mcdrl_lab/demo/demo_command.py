@@ -13,7 +13,11 @@ from mcdrl_lab.errors import ends_in_one_line
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add the command's arguments."""
+    """Add the command's arguments.
+
+    Args:
+        parser: The command's parser.
+    """
     parser.epilog = 'Example: python -m mcdrl_lab demo'
     parser.add_argument(
         '--work-dir',
@@ -42,6 +46,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 @ends_in_one_line
 def run(args: argparse.Namespace) -> int:
     """Run the demo.
+
+    Args:
+        args: Arguments of :func:`add_arguments`.
 
     Returns:
         Exit code: 0, or 1 if a step failed.

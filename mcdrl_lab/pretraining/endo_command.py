@@ -21,7 +21,11 @@ _PROMPTS = Path('configs/_base_/prompts')
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add the command's arguments."""
+    """Add the command's arguments.
+
+    Args:
+        parser: Of the command.
+    """
     parser.add_argument(
         '--test',
         metavar='WEIGHTS',
@@ -98,6 +102,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 @ends_in_one_line
 def run(args: argparse.Namespace) -> None:
     """Carry out what the command line asks for.
+
+    Args:
+        args: The arguments.
 
     Raises:
         ProtocolError: Files that are missing or do not fit.

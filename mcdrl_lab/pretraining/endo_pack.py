@@ -128,6 +128,9 @@ def _entry(row: dict[str, str]) -> Entry:
 def read_image(path: Path) -> np.ndarray:
     """Read an image.
 
+    Args:
+        path: The file.
+
     Returns:
         (H, W, 3) uint8, red first.
 
@@ -148,6 +151,9 @@ def squared(image: np.ndarray, side: int) -> np.ndarray:
 
 def read_mask(path: Path) -> np.ndarray:
     """Read a lesion mask.
+
+    Args:
+        path: The file.
 
     Returns:
         (H, W) uint8, 1 for lesion.

@@ -337,7 +337,11 @@ def _mark(met: bool) -> str:
 
 
 def scores_tables(scores: EndoScores) -> str:
-    """The scores as text, each beside what it must beat."""
+    """The scores as text, each beside what it must beat.
+
+    Args:
+        scores: Result of :func:`score_endo`.
+    """
     parts = [_lesion_table(scores), _condition_table(scores), _word_table(scores)]
     return '\n'.join([*parts, _kept_table(scores)])
 

@@ -239,6 +239,9 @@ def pretrain_endo(
         bank: Captions; None encodes them.
         workers: Processes that draw images beside the training.
 
+    Returns:
+        The trained model.
+
     Raises:
         PretrainingError: The folder's checkpoint is of other settings, or the loss
             is not finite.

@@ -15,7 +15,11 @@ _BUILTIN = 'builtin'
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Describe the command line."""
+    """Describe the command line.
+
+    Args:
+        parser: The command's parser.
+    """
     parser.epilog = (
         'Example: python -m mcdrl_lab pretrain --work-dir work_dirs/clip '
         '(a killed training goes on when started again). '
@@ -60,6 +64,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 @errors_in_one_line()
 def run(args: argparse.Namespace) -> int:
     """Train or test, as the command line asks.
+
+    Args:
+        args: The parsed command line.
 
     Returns:
         Exit code: 0, or 2 if it cannot be done.

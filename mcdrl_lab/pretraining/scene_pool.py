@@ -87,7 +87,11 @@ def draw_chunk(settings: PoolSettings, start: int) -> tuple[np.ndarray, ...]:
 
 
 def draw_pool(settings: PoolSettings) -> ScenePool:
-    """Draw a small pool in this process."""
+    """Draw a small pool in this process.
+
+    Args:
+        settings: The pool.
+    """
     starts = range(0, settings.count, _CHUNK)
     chunks = [draw_chunk(settings, start) for start in starts]
     return ScenePool(*(np.concatenate(parts) for parts in zip(*chunks)))

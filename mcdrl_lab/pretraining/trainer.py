@@ -66,6 +66,9 @@ class Settings:
 def build_clip(settings: Settings) -> nn.Module:
     """Both towers with random weights of the settings' seed.
 
+    Args:
+        settings: The training.
+
     Returns:
         open_clip's ``CLIP``.
     """
@@ -94,6 +97,9 @@ def pretrain(
         device: Where to train.
         log: Is given lines on the progress.
 
+    Returns:
+        The trained model.
+
     Raises:
         PretrainingError: The folder's checkpoint is of other settings, or the loss is
             not finite.
@@ -116,7 +122,12 @@ def pretrain(
 
 
 def learning_rate(settings: Settings, step: int) -> float:
-    """Linear growth, then a cosine down to 0."""
+    """Linear growth, then a cosine down to 0.
+
+    Args:
+        settings: The training.
+        step: From 0.
+    """
     warmup = min(1.0, (step + 1) / settings.warmup_steps)
     return settings.learning_rate * warmup * _cosine(step / settings.steps)
 

@@ -75,6 +75,10 @@ def encode_scenes(spec: CLIPSpec, pool: ScenePool, dense_mode: str) -> Encoded:
 def text_vectors(spec: CLIPSpec, prompts: PromptSet) -> dict[str, Tensor]:
     """Embed all texts of a prompt set in one run of the text tower.
 
+    Args:
+        spec: The model.
+        prompts: The words.
+
     Returns:
         Text -> (d,) L2-normalised.
     """
@@ -140,7 +144,12 @@ def kept_shares(
 
 
 def misassigned(prompts: PromptSet, seed: int) -> PromptSet:
-    """The same words, dealt out anew among classes and among confounders."""
+    """The same words, dealt out anew among classes and among confounders.
+
+    Args:
+        prompts: The words.
+        seed: Of the shuffle.
+    """
     generator = np.random.default_rng(seed)
     return PromptSet(
         tuple(generator.permutation(prompts.classes).tolist()),

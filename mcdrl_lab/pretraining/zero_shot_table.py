@@ -67,7 +67,11 @@ def score_clip(spec: CLIPSpec, pool: ScenePool, shuffles: int = _SHUFFLES) -> Sc
 
 
 def scores_table(scores: Scores) -> str:
-    """The scores as text."""
+    """The scores as text.
+
+    Args:
+        scores: Result of :func:`score_clip`.
+    """
     first = next(iter(scores.by_mode.values()))
     table = PrettyTable(['score', 'prompts', 'shuffled prompts', 'their range'])
     table.title = f'Zero-shot scores on {scores.scenes} unseen scenes'

@@ -26,7 +26,11 @@ _SMALLEST, _MULTIPLE = 64, 32
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add the command's arguments."""
+    """Add the command's arguments.
+
+    Args:
+        parser: The command's parser.
+    """
     parser.epilog = (
         'Example: python -m mcdrl_lab new-project data/hospitals --out my_project'
     )
@@ -68,7 +72,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 @ends_in_one_line
 def run(args: argparse.Namespace) -> int:
-    """Write the project."""
+    """Write the project.
+
+    Args:
+        args: Arguments of :func:`add_arguments`.
+
+    Returns:
+        Exit code.
+    """
     from mcdrl_common.atomic_write import write_text
 
     from .found_sites import find_sites

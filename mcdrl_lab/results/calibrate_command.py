@@ -85,7 +85,11 @@ def run(args: argparse.Namespace) -> None:
 
 
 def calibration_text(calibration: Calibration) -> str:
-    """Scores before and after, in per cent, a row a site."""
+    """Scores before and after, in per cent, a row a site.
+
+    Args:
+        calibration: From :func:`~mcdrl_lab.results.temperature_fit.calibrate`.
+    """
     import pandas as pd
 
     from .text_cells import percent_change

@@ -260,6 +260,9 @@ def mean_difference(
         b: Name of the method it is measured against.
         metric: Per-image metric.
 
+    Returns:
+        a minus b.
+
     Raises:
         ProtocolError: As :func:`compare`.
     """

@@ -25,6 +25,9 @@ WILCOXON_NOTE = (
 def effect_table(comparison: Comparison) -> pd.DataFrame:
     """All effects of a comparison as numbers, the mean over sites first.
 
+    Args:
+        comparison: From :func:`compare`.
+
     Returns:
         Columns label, a, b, difference, low, high, p, p_holm, images, seeds; with
         enough sites, a second row gives the interval with whole sites drawn.
@@ -53,7 +56,11 @@ def effect_table(comparison: Comparison) -> pd.DataFrame:
 
 
 def comparison_markdown(comparison: Comparison) -> str:
-    """A comparison as a Markdown section."""
+    """A comparison as a Markdown section.
+
+    Args:
+        comparison: From :func:`compare`.
+    """
     table = effect_table(comparison)
     cells = pd.DataFrame(
         {

@@ -46,6 +46,9 @@ def controlling_threshold(
         thresholds: In rising order; at the first one nothing may be missed.
         level: In (0, 1).
 
+    Returns:
+        The threshold.
+
     Raises:
         ProtocolError: The level is not in (0, 1), or too small for so few sites; or
             sites miss something at the first threshold already.

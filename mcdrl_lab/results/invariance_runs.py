@@ -108,6 +108,9 @@ def measure_runs(
         probe_scenes: Scenes of each linear probe; 0 leaves the probes out.
         device: As ``'cuda:0'``; None takes a GPU if there is one.
 
+    Yields:
+        Each new record.
+
     Raises:
         InputError: No EndoSim data set, one with fewer scenes, or a checkpoint that
             cannot be used.

@@ -30,6 +30,9 @@ class ClassComparison:
 def lesion_class_names(records: Iterable[RunRecord]) -> list[str]:
     """Lesion classes of the tested images, sorted by name.
 
+    Args:
+        records: Run records.
+
     Raises:
         ProtocolError: An image with a lesion whose classes are not recorded, or no
             lesion at all.

@@ -143,6 +143,9 @@ def save_figure(
         figure: What to write.
         base: Path without ending.
         endings: File endings that Matplotlib knows.
+
+    Returns:
+        Paths of the files.
     """
     paths = [Path(f'{base}{ending}') for ending in endings]
     for path in paths:

@@ -18,7 +18,11 @@ if TYPE_CHECKING:
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Describe the command line."""
+    """Describe the command line.
+
+    Args:
+        parser: The command's parser.
+    """
     parser.epilog = 'Example: python -m mcdrl_lab references data/endoscopy_sites'
     parser.add_argument(
         'data', type=Path, help='folder of sites as the converters write it'
@@ -40,7 +44,11 @@ def run(args: argparse.Namespace) -> None:
 
 
 def as_markdown(scores: Sequence[ReferenceScore]) -> str:
-    """The scores as a table, in percent."""
+    """The scores as a table, in percent.
+
+    Args:
+        scores: See :class:`ReferenceScore`.
+    """
     lines = [
         '| reference | held out | threshold | Dice | Dice, all images | false alarms |',
         '|---|---|---|---|---|---|',

@@ -184,6 +184,9 @@ def write_run_curves(
             the first folder.
         metric: The validation metric.
 
+    Returns:
+        Path of the picture.
+
     Raises:
         RunLogError: A folder holds no usable log; see :func:`run_curves`.
         ValueError: Matplotlib does not know the format.

@@ -91,6 +91,9 @@ def read_run_log(work_dir: str | os.PathLike) -> RunLog:
     start did beyond the checkpoint that a later one resumed from was done again, and
     only the later one counts; a start from scratch replaces all before it.
 
+    Args:
+        work_dir: The folder.
+
     Raises:
         RunLogError: No log in it, no training in the log, or a line that is none.
     """

@@ -325,6 +325,9 @@ def holm(p_values: Sequence[float]) -> list[float]:
     The smallest of m values is multiplied by m, the next by m - 1, and so on; none may
     come out below one before it (Holm, Scandinavian Journal of Statistics 6, 1979).
 
+    Args:
+        p_values: Uncorrected p values.
+
     Returns:
         Corrected p values in the same order.
     """

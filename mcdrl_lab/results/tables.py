@@ -105,7 +105,11 @@ def readable_table(table: pd.DataFrame) -> pd.DataFrame:
 
 
 def latex(cells: pd.DataFrame) -> str:
-    """A table of text cells as a LaTeX ``tabular`` (booktabs)."""
+    """A table of text cells as a LaTeX ``tabular`` (booktabs).
+
+    Args:
+        cells: Text cells.
+    """
     escapes = {'\\': r'\textbackslash{}', '_': r'\_', '%': r'\%', '&': r'\&'}
     escapes |= {'#': r'\#', '$': r'\$', '{': r'\{', '}': r'\}', '^': r'\^{}'}
     escapes |= {

@@ -33,7 +33,13 @@ def signed(value: float | None) -> str:
 
 
 def ends(low: float, high: float, form: str = '+.1f') -> str:
-    """Both ends of an interval; a dash where they are NaN."""
+    """Both ends of an interval; a dash where they are NaN.
+
+    Args:
+        low: Lower end.
+        high: Upper end.
+        form: Format of both.
+    """
     return MISSING if math.isnan(low) else f'{low:{form}} to {high:{form}}'
 
 
@@ -51,7 +57,11 @@ def p_value(value: float) -> str:
 
 
 def markdown(cells: pd.DataFrame) -> str:
-    """A table of text cells as Markdown, its index as the first column."""
+    """A table of text cells as Markdown, its index as the first column.
+
+    Args:
+        cells: Text cells.
+    """
     rows = [[cells.index.name or '', *map(str, cells.columns)]]
     rows += [
         [str(name), *map(str, row)] for name, row in zip(cells.index, cells.values)

@@ -30,6 +30,9 @@ def jpeg(image: np.ndarray) -> bytes:
 
     Args:
         image: (H, W, 3) uint8, red first.
+
+    Returns:
+        A JPEG file.
     """
     flags = [cv2.IMWRITE_JPEG_QUALITY, _JPEG_QUALITY]
     return cv2.imencode('.jpg', image[..., ::-1], flags)[1].tobytes()

@@ -84,12 +84,20 @@ class UploadMemory:
             self.freed = anyio.Event()
 
     def mark_complete(self, upload: Upload) -> None:
-        """Note that an upload is whole, and is answered now."""
+        """Note that an upload is whole, and is answered now.
+
+        Args:
+            upload: It.
+        """
         if upload in self._coming:
             self._coming.remove(upload)
 
     def break_off_oldest(self, asking: Upload) -> None:
-        """Break off the upload that began first, if it has had its time."""
+        """Break off the upload that began first, if it has had its time.
+
+        Args:
+            asking: Who needs memory.
+        """
         latest = anyio.current_time() - TIMEOUT_S
         for upload in self._coming:
             if upload is not asking and upload.held and upload.began <= latest:

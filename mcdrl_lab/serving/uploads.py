@@ -26,6 +26,9 @@ def read_upload(content: bytes) -> np.ndarray:
     Size and kind are judged by the header alone, before a pixel is unpacked: a small
     file can hold billions of them.
 
+    Args:
+        content: The whole file.
+
     Returns:
         (H, W, 3) uint8, red first, upright if the file says which way is up.
 

@@ -31,6 +31,9 @@ def write_pictures(folder: Path) -> list[Path]:
     Args:
         folder: Where to; made if it does not exist.
 
+    Returns:
+        The JPEG files.
+
     Raises:
         ConversionError: A picture could not be encoded.
     """

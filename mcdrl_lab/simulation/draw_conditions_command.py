@@ -14,7 +14,11 @@ from mcdrl_lab.errors import errors_in_one_line
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Describe the command line; the defaults are those of ``DrawnSites``."""
+    """Describe the command line; the defaults are those of ``DrawnSites``.
+
+    Args:
+        parser: The command's parser.
+    """
     parser.epilog = (
         'Example: python -m mcdrl_lab draw-conditions data/endoscopy_sites '
         'data/drawn_c1_1.0 --held-out polypgen_c1 --correlation 1.0'
@@ -56,6 +60,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 @errors_in_one_line()
 def run(args: argparse.Namespace) -> int:
     """Write the data set.
+
+    Args:
+        args: Arguments of :func:`add_arguments`.
 
     Returns:
         Exit code: 0, or 2 for values or files that cannot be used.

@@ -104,7 +104,11 @@ def _ranks_text(args: argparse.Namespace, encode: Encode) -> str:
 
 
 def ranks_text(found: Sequence[DrawRanks]) -> str:
-    """Rank correlations of each draw, and their mean over the draws."""
+    """Rank correlations of each draw, and their mean over the draws.
+
+    Args:
+        found: Of each draw.
+    """
     import numpy as np
     import pandas as pd
 

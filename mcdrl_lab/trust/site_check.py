@@ -285,6 +285,10 @@ def overlays(
 ) -> Iterator[np.ndarray]:
     """Images with the lesions that the model finds.
 
+    Args:
+        inferencer: The model.
+        images: Which.
+
     Yields:
         (H, W, 3) uint8, red first.
     """

@@ -60,6 +60,9 @@ def write_check(
         folder: Where to.
         shown: Images with overlays, (H, W, 3) uint8, red first.
         low_dice: Expected Dice below which an image is flagged.
+
+    Returns:
+        The page.
     """
     write_text(folder / DATA, json.dumps(check.to_dict(low_dice), allow_nan=False))
     write_text(folder / PAGE, render(check, shown, low_dice))
@@ -69,7 +72,13 @@ def write_check(
 def render(
     check: SiteCheck, shown: Sequence[tuple[CheckedImage, np.ndarray]], low_dice: float
 ) -> str:
-    """The page as HTML."""
+    """The page as HTML; every text in it is escaped.
+
+    Args:
+        check: See :func:`write_check`.
+        shown: See :func:`write_check`.
+        low_dice: See :func:`write_check`.
+    """
     return render_page(
         'site_check.html.j2',
         # The styles are those of the report.
@@ -93,7 +102,11 @@ def render(
 
 
 def words(check: SiteCheck) -> list[str]:
-    """What differs, in sentences; one that says so where nothing does."""
+    """What differs, in sentences; one that says so where nothing does.
+
+    Args:
+        check: Of a site.
+    """
     count = len(check.reference.sites)
     return [
         f'{describe_drift(drift, count)} (mean {abs(drift.effect):.1f} standard '
@@ -104,7 +117,11 @@ def words(check: SiteCheck) -> list[str]:
 
 
 def notes(check: SiteCheck) -> list[str]:
-    """What to know before believing the numbers."""
+    """What to know before believing the numbers.
+
+    Args:
+        check: Of a site.
+    """
     found = []
     if len(check.images) == 1:
         found.append('One image cannot be tested as a site; it is only compared.')

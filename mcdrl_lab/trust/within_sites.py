@@ -87,7 +87,12 @@ def estimates(
 
 
 def interval(found: Estimate | None, form: str) -> str:
-    """A number with its interval; a dash where there is none."""
+    """A number with its interval; a dash where there is none.
+
+    Args:
+        found: The number.
+        form: Its format.
+    """
     if found is None or found.value != found.value:
         return '-'
     return f'{found.value:{form}} ({found.low:{form}} to {found.high:{form}})'

@@ -20,6 +20,9 @@ def fetch_published(cfg: dict) -> Path:
     Args:
         cfg: Entry of open_clip's table, as ``get_pretrained_cfg`` gives it.
 
+    Returns:
+        Path of the file.
+
     Raises:
         OSError: It is not in the cache, and its host does not answer.
         Exception: Whatever open_clip raises where it does.

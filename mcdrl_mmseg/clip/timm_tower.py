@@ -162,6 +162,9 @@ def timm_stem_parameters(tower: nn.Module) -> list[nn.Parameter]:
 def timm_stages(tower: nn.Module) -> list[nn.Module]:
     """Stages of a tower, as timm counts them.
 
+    Args:
+        tower: Tower of :func:`build_timm_tower`.
+
     Returns:
         One module a level of ``feature_info``; together they hold all blocks.
     """
@@ -180,7 +183,11 @@ def timm_stages(tower: nn.Module) -> list[nn.Module]:
 
 
 def timm_dense_modes(tower: nn.Module) -> tuple[str, ...]:
-    """Dense modes of a tower: all where its last block is a plain transformer's."""
+    """Dense modes of a tower: all where its last block is a plain transformer's.
+
+    Args:
+        tower: Tower of :func:`build_timm_tower`.
+    """
     if not _family(tower).tokens:
         return DENSE_MODES[:1]
     return block_dense_modes(tower.trunk.blocks[-1])

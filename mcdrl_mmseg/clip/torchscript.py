@@ -49,6 +49,9 @@ def torchscript_state_dict(path: Path) -> dict[str, Tensor]:
     run: modules are read as the attributes that were saved, of which the printed
     classes tell parameters and buffers from the rest.
 
+    Args:
+        path: The archive.
+
     Returns:
         Parameters and buffers by their place in the module, on the CPU.
 

@@ -93,6 +93,9 @@ class CLIPSpec:
 def build_image_tower(spec: CLIPSpec) -> nn.Module:
     """Build the image tower alone, with random weights.
 
+    Args:
+        spec: The model.
+
     Returns:
         open_clip's ``VisionTransformer`` or ``ModifiedResNet``, or its ``TimmModel``
         of a family in :data:`mcdrl_mmseg.clip.timm_tower.FAMILIES`.
@@ -116,7 +119,11 @@ def build_image_tower(spec: CLIPSpec) -> nn.Module:
 
 
 def dense_modes(tower: nn.Module) -> tuple[str, ...]:
-    """Dense modes that a tower allows."""
+    """Dense modes that a tower allows.
+
+    Args:
+        tower: Tower of :func:`build_image_tower`.
+    """
     if is_timm_tower(tower):
         return timm_dense_modes(tower)
     if hasattr(tower, 'attnpool'):
@@ -128,6 +135,9 @@ def dense_modes(tower: nn.Module) -> tuple[str, ...]:
 
 def build_text_tower(spec: CLIPSpec) -> nn.Module:
     """Build the text tower alone, with random weights.
+
+    Args:
+        spec: The model.
 
     Returns:
         open_clip's ``TextTransformer`` or ``HFTextEncoder``: token ids (n, length) ->

@@ -173,6 +173,9 @@ def load_clip_state_dict(path: Path) -> dict[str, Tensor]:
     checkpoints, plain state dicts and those of transformers' ``CLIPModel``. No object
     is unpickled and no program is run.
 
+    Args:
+        path: The file.
+
     Returns:
         Tensors on the CPU as the file holds them, of any precision, in open_clip's
         layout of separate towers: ``visual.*``, ``text.*``, ``logit_scale``. Copied
@@ -245,6 +248,9 @@ def _whole_tensors(path: Path, content: Any) -> dict[str, Tensor]:
 
 def weights_digest(path: Path) -> str:
     """Identify a weights file by its content, wherever it lies.
+
+    Args:
+        path: The file.
 
     Returns:
         SHA-256 over its size and 64 evenly spaced blocks of 64 KiB, as hex digits.

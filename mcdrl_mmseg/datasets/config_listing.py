@@ -25,6 +25,9 @@ _IGNORED = 255
 def list_config(cfg: Mapping[str, Any]) -> Listing:
     """List what a config trains, validates and tests on.
 
+    Args:
+        cfg: Experiment config.
+
     Raises:
         VerificationError: It has no data set.
     """

@@ -41,13 +41,20 @@ def take_work_folder(folder: str | os.PathLike) -> bool:
 
 
 def release_work_folder(folder: str | os.PathLike) -> None:
-    """Let others train in a folder that :func:`take_work_folder` took."""
+    """Let others train in a folder that :func:`take_work_folder` took.
+
+    Args:
+        folder: The folder.
+    """
     _held.pop(Path(folder).resolve()).__exit__(None, None, None)
 
 
 @contextmanager
 def only_training(folder: str | os.PathLike) -> Iterator[None]:
     """Hold a work folder for a block, unless this process does already.
+
+    Args:
+        folder: The folder.
 
     Raises:
         FolderBusyError: Another process trains there.

@@ -78,6 +78,9 @@ def read_sample(
         num_classes: Used only when there is a label map and no logits.
         with_probability: Whether the probability is wanted.
 
+    Returns:
+        The image.
+
     Raises:
         ValueError: If ground truth or prediction is missing.
     """

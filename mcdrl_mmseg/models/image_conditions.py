@@ -31,6 +31,9 @@ class ImageConditions(NamedTuple):
 def condition_dictionary(model: nn.Module) -> ConfounderDictionary:
     """The dictionary that names a model's imaging conditions.
 
+    Args:
+        model: A segmentor.
+
     Raises:
         DictionaryError: It has none, or one whose names say nothing about its
             entries.

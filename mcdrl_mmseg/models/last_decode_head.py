@@ -10,6 +10,9 @@ from torch import nn
 def last_decode_head(model: nn.Module) -> Any:
     """The decode head of a segmentor, of a cascade the last one.
 
+    Args:
+        model: A segmentor.
+
     Returns:
         The head, or None for a model without one.
     """

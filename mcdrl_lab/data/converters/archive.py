@@ -69,7 +69,11 @@ class _Member:
 
 
 def is_archive(path: Path) -> bool:
-    """Whether a file is a zip or tar archive, by its content."""
+    """Whether a file is a zip or tar archive, by its content.
+
+    Args:
+        path: The file.
+    """
     return _is_tar(path) or zipfile.is_zipfile(path)
 
 

@@ -35,7 +35,11 @@ class FileTree:
         return name in self._files
 
     def path(self, name: str) -> Path:
-        """Where a file lies."""
+        """Where a file lies.
+
+        Args:
+            name: Its relative path.
+        """
         return self._files[name]
 
     def images(self) -> list[str]:
@@ -59,6 +63,9 @@ def open_inputs(
             paths begin with the name of the folder or archive.
         scratch: Existing folder for unpacked archives, which are removed at the end.
         limits: What an archive may hold.
+
+    Yields:
+        All files.
 
     Raises:
         ConversionError: An input is missing, of unknown kind, or refused.

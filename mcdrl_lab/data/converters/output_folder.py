@@ -99,6 +99,10 @@ def put_folder(new: Path, target: Path) -> None:
 def put_text(text: str, target: Path) -> bool:
     """Write a text file in one step, if it is to change.
 
+    Args:
+        text: Its content.
+        target: The file.
+
     Returns:
         Whether it changed.
     """
@@ -112,6 +116,10 @@ def put_text(text: str, target: Path) -> bool:
 
 def differences(new: Path, old: Path) -> list[str]:
     """Files that are not the same in two folders.
+
+    Args:
+        new: A folder.
+        old: Another.
 
     Returns:
         Paths relative to the folders, sorted.

@@ -80,6 +80,9 @@ class PatternSource(Source):
     def find(self, tree: FileTree) -> list[FoundSite]:
         """Pair images and masks.
 
+        Args:
+            tree: All files.
+
         Returns:
             The sites that have images or masks.
         """

@@ -80,6 +80,9 @@ def add_groups(
         sequence: Finds sequences.
         patient: Finds patients.
 
+    Returns:
+        The site.
+
     Raises:
         ConversionError: A pattern is found in no path, or the index cannot be used.
     """

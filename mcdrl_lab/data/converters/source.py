@@ -95,6 +95,9 @@ class Source(ABC):
     def find(self, tree: FileTree) -> list[FoundSite]:
         """Find images and masks without reading them.
 
+        Args:
+            tree: All files.
+
         Returns:
             The sites that have any files, none if the layout is not there.
 

@@ -35,7 +35,11 @@ def unique_names(wanted: Mapping[str, str]) -> dict[str, str]:
 
 
 def clean(name: str) -> str:
-    """Replace what makes trouble in file names, above all spaces."""
+    """Replace what makes trouble in file names, above all spaces.
+
+    Args:
+        name: Any text.
+    """
     name = re.sub(r'[^\w.-]+', '_', unicodedata.normalize('NFC', name))
     return name.lstrip('.-') or 'image'
 

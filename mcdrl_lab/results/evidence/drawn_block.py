@@ -33,6 +33,9 @@ _CELLS: dict[Cell, str] = {
 def read_cells(path: Path) -> dict[str, Cell]:
     """The table of what was drawn, ``conditions.csv``.
 
+    Args:
+        path: Of the table.
+
     Returns:
         Site and image, as ``SITE/images/NAME`` -> its cell.
 

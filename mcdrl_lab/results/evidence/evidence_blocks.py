@@ -38,6 +38,9 @@ def scores_block(records: Sequence[RunRecord]) -> str:
 
     Beside it stand the mean of sites of Dice over all images, where an empty prediction
     of a lesion-free image counts 1, and of false positives.
+
+    Args:
+        records: Run records.
     """
     cells = readable_table(result_table(records, 'dice'))
     # There are none to be had where every image shows a lesion.
@@ -227,7 +230,11 @@ def shift_block(effects: Sequence[ShiftEffect], picture: str) -> str:
 
 
 def shift_figure(effects: Sequence[ShiftEffect]) -> Figure:
-    """Dice of both methods, and their difference, against the strength of the shift."""
+    """Dice of both methods, and their difference, against the strength of the shift.
+
+    Args:
+        effects: From :func:`shift_effects`.
+    """
     figure = Figure(figsize=(8.0, 3.2))
     scores, gains = figure.subplots(1, 2)
     strengths = [effect.spurious for effect in effects]

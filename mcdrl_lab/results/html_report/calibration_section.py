@@ -23,6 +23,10 @@ _HEADS = {
 def calibration_table(name: str, records: Sequence[RunRecord]) -> Table | None:
     """Calibration errors and Brier score at each held-out site; lower is better.
 
+    Args:
+        name: Of the method.
+        records: Its finished runs.
+
     Returns:
         Means over seeds, or None where no run has recorded any.
     """

@@ -27,6 +27,10 @@ _SIZES = dict(
 def lesion_wise_table(name: str, records: Sequence[RunRecord]) -> Table | None:
     """Share of lesions found by kind, and false ones an image, with intervals.
 
+    Args:
+        name: Of the method.
+        records: Its finished runs.
+
     Returns:
         The table, or None where no run counted lesions or none is there.
     """

@@ -54,6 +54,9 @@ def write_page(
         out: The HTML file; None writes ``report.html`` beside the records.
         options: What to show.
 
+    Returns:
+        Path of the file.
+
     Raises:
         ProtocolError: No results, an unknown method, or ``out`` is a file that is no
             report.
@@ -143,7 +146,11 @@ def build_content(
 
 
 def render(content: Mapping[str, Any]) -> str:
-    """Print a report as HTML."""
+    """Print a report as HTML; every text in it is escaped.
+
+    Args:
+        content: From :func:`build_content`.
+    """
     return render_page(_TEMPLATE, ['mcdrl_lab.results.html_report'], **content)
 
 

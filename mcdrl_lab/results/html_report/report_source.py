@@ -40,6 +40,9 @@ class Source:
         """Held-out site -> the finished run of the lowest seed.
 
         Runs whose checkpoint was chosen on the test site come last.
+
+        Args:
+            method: Its name.
         """
         runs = [r for r in done(self.records) if r.method == method]
         runs.sort(key=lambda r: (r.held_out, r.selection == 'oracle', r.seed))

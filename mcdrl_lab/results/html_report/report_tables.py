@@ -61,7 +61,12 @@ def by_method(records: Iterable[RunRecord]) -> dict[str, list[RunRecord]]:
 
 
 def results_table(name: str, records: Sequence[RunRecord]) -> Table:
-    """Scores of one method at each held-out site and over all of them."""
+    """Scores of one method at each held-out site and over all of them.
+
+    Args:
+        name: Of the method.
+        records: Its finished runs.
+    """
     dice = image_scores(records, 'dice').assign(difference=lambda t: t['score'])
     further = {metric: image_scores(records, metric) for metric in _FURTHER}
     rows = []
@@ -126,6 +131,10 @@ def side_by_side(groups: Mapping[str, Sequence[RunRecord]]) -> Table | None:
 def summary(name: str, records: Sequence[RunRecord]) -> dict[str, str]:
     """The few numbers of a method that stand first.
 
+    Args:
+        name: Of the method.
+        records: Its finished runs.
+
     Returns:
         ``name``, ``dice``, ``interval`` and ``worst``, as text.
     """
@@ -144,7 +153,11 @@ def summary(name: str, records: Sequence[RunRecord]) -> dict[str, str]:
 
 
 def comparison_table(comparison: Comparison) -> Table:
-    """Differences of two methods with their intervals."""
+    """Differences of two methods with their intervals.
+
+    Args:
+        comparison: From :func:`~mcdrl_lab.results.comparison.compare`.
+    """
     table = effect_table(comparison)
     rows = [
         [
@@ -165,7 +178,11 @@ def comparison_table(comparison: Comparison) -> Table:
 
 
 def data_table(records: Iterable[RunRecord]) -> Table:
-    """What the tested sites hold, from the records alone."""
+    """What the tested sites hold, from the records alone.
+
+    Args:
+        records: Run records.
+    """
     records = done(records)
     rows = []
     for site in sorted({record.held_out for record in records}):
@@ -196,7 +213,11 @@ def data_table(records: Iterable[RunRecord]) -> Table:
 
 
 def runs_table(source: Source) -> Table:
-    """Every run, finished or not."""
+    """Every run, finished or not.
+
+    Args:
+        source: The results.
+    """
     rows = []
     for record in source.records:
         scores = image_scores([record], 'dice')['score']
@@ -240,7 +261,11 @@ def versions_table(records: Iterable[RunRecord], own: Mapping[str, str]) -> Tabl
 
 
 def commands(source: Source) -> list[str]:
-    """Commands that train and test the runs again whose folders are there."""
+    """Commands that train and test the runs again, as far as their folders are there.
+
+    Args:
+        source: The results.
+    """
     if not source.is_plan:
         return []
     lines = []

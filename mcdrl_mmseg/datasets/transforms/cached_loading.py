@@ -98,7 +98,11 @@ class CachedLoading(BaseTransform):
 
 
 def is_cacheable(step: dict) -> bool:
-    """Whether a step of a pipeline gives the same result every time."""
+    """Whether a step of a pipeline gives the same result every time.
+
+    Args:
+        step: Its config.
+    """
     return step.get('type') in CACHEABLE
 
 

@@ -36,7 +36,12 @@ _NAMES = {
 def value_problems(
     cfg: Mapping[str, Any], parts: Iterable[Component]
 ) -> Iterator[ConfigProblem]:
-    """Sections that are no dicts, and arguments of the plug-in's classes."""
+    """Sections that are no dicts, and arguments of the plug-in's classes.
+
+    Args:
+        cfg: Experiment config.
+        parts: Its components.
+    """
     for key, kind in _SECTIONS.items():
         value = cfg.get(key)
         if value is not None and not _fits(value, (kind,)):

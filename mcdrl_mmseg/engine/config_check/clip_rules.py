@@ -35,7 +35,12 @@ from .model_building import without_memory
 def tower_problems(
     cfg: Mapping[str, Any], parts: Sequence[Component]
 ) -> Iterator[ConfigProblem]:
-    """A text tower of another CLIP than the image tower's, or none at all."""
+    """A text tower of another CLIP than the image tower's, or none at all.
+
+    Args:
+        cfg: Experiment config.
+        parts: Its components.
+    """
     tower = image_tower(parts)
     for part in parts:
         if part.is_a(PromptTuningHead) and tower is not None:
@@ -91,7 +96,12 @@ def _other_text_tower(
 def weight_problems(
     cfg: Mapping[str, Any], parts: Sequence[Component]
 ) -> Iterator[ConfigProblem]:
-    """Weights that are neither a tag of their model nor a file; nothing is fetched."""
+    """Weights that are neither a tag of their model nor a file; nothing is fetched.
+
+    Args:
+        cfg: Experiment config.
+        parts: Its components.
+    """
     places = {}
     for part in parts:
         if part.is_a(CLIPGuidedBackbone):

@@ -70,16 +70,28 @@ class Component:
     registry: Registry
 
     def is_a(self, kind: type) -> bool:
-        """Whether it builds an object of a class."""
+        """Whether it builds an object of a class.
+
+        Args:
+            kind: The class.
+        """
         return isinstance(self.cls, type) and issubclass(self.cls, kind)
 
     def at(self, key: str) -> str:
-        """The place of one of its entries."""
+        """The place of one of its entries.
+
+        Args:
+            key: Its key.
+        """
         return f'{self.place}.{key}'
 
 
 def components(cfg: Mapping[str, Any]) -> list[Component]:
-    """All parts of a config that name a class, outer ones first."""
+    """All parts of a config that name a class, outer ones first.
+
+    Args:
+        cfg: Experiment config.
+    """
     found: list[Component] = []
     for key, registry in _ROOTS.items():
         found += _walk(key, cfg.get(key), registry)

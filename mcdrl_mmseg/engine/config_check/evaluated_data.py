@@ -17,6 +17,10 @@ def evaluated_class_problems(
     """Classes in another order or number than in the training.
 
     Other names alone are no mistake: a polyp may be a lesion elsewhere.
+
+    Args:
+        cfg: Experiment config.
+        parts: Its components.
     """
     trained = next((classes for _, classes in _classes(parts, 'train')), [])
     for loader in ('val', 'test'):
@@ -48,7 +52,12 @@ def _classes(
 def window_problems(
     cfg: Mapping[str, Any], parts: Sequence[Component]
 ) -> Iterator[ConfigProblem]:
-    """Sliding windows without a size, or with gaps between them."""
+    """Sliding windows without a size, or with gaps between them.
+
+    Args:
+        cfg: Experiment config.
+        parts: Its components.
+    """
     model = cfg.get('model')
     test = model.get('test_cfg') if isinstance(model, Mapping) else None
     if not isinstance(test, Mapping) or test.get('mode') != 'slide':

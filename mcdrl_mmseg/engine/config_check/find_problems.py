@@ -31,7 +31,6 @@ from .unknown_arguments import argument_problems
 from .warmup_schedule import schedule_problems
 from .widths_and_counts import count_problems, width_problems
 
-# From an experiment config and its components to what is wrong with them.
 Rule = Callable[[Mapping[str, Any], Sequence[Component]], Iterator[ConfigProblem]]
 
 # These look at keys and types alone, and take any config.

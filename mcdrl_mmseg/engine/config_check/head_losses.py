@@ -26,7 +26,12 @@ _OF_SEVERAL_CHANNELS = (DiceLoss, FocalLoss, OhemCrossEntropy, TverskyLoss)
 def loss_problems(
     cfg: Mapping[str, Any], parts: Sequence[Component]
 ) -> Iterator[ConfigProblem]:
-    """Class weights of another number, and a softmax over one channel."""
+    """Class weights of another number, and a softmax over one channel.
+
+    Args:
+        cfg: Experiment config.
+        parts: Its components.
+    """
     for head in parts:
         channels = _channels(head)
         if channels is None:

@@ -23,6 +23,10 @@ def ignored_label_problems(
 
     The label of the data would then be trained or scored as a class, or end the
     training at the first such pixel.
+
+    Args:
+        cfg: Experiment config.
+        parts: Its components.
     """
     of_data = {
         loader: {

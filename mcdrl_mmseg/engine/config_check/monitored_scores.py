@@ -43,6 +43,10 @@ def monitor_problems(
     """A score that is waited for, but that no validation gives; or read upside down.
 
     Nothing is said where a metric is of a class that is not known here.
+
+    Args:
+        cfg: Experiment config.
+        parts: Its components.
     """
     metrics = [p for p in parts if p.place.startswith('val_evaluator')]
     known = _names(cfg, parts, metrics)
@@ -72,6 +76,10 @@ def patience_problems(
     """Early stopping that leaves out gains below 0.1, of a score within 0 and 1.
 
     That is MMEngine's default, whose own scores are percentages.
+
+    Args:
+        cfg: Experiment config.
+        parts: Its components.
     """
     metrics = [
         part
@@ -100,6 +108,10 @@ def metric_name_problems(
     """Two metrics of one evaluator that give their scores the same names.
 
     MMEngine refuses that too, after the first whole evaluation.
+
+    Args:
+        cfg: Experiment config.
+        parts: Its components.
     """
     for key in _EVALUATORS:
         metrics = [part for part in parts if part.place.startswith(key)]

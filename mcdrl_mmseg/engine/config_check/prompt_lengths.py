@@ -24,7 +24,12 @@ _FRAME_TOKENS = 2
 def text_problems(
     cfg: Mapping[str, Any], parts: Sequence[Component]
 ) -> Iterator[ConfigProblem]:
-    """Texts that would be cut, or that the text side does not know."""
+    """Texts that would be cut, or that the text side does not know.
+
+    Args:
+        cfg: Experiment config.
+        parts: Its components.
+    """
     tower = image_tower(parts)
     for part in parts:
         if not part.is_a(ConfounderDictionary) or 'prompts' not in part.cfg:

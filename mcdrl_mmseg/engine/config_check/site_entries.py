@@ -19,7 +19,12 @@ _KNOWN_KEYS = accepted(Site)[0]
 def site_problems(
     cfg: Mapping[str, Any], parts: Sequence[Component]
 ) -> Iterator[ConfigProblem]:
-    """Entries of sites that contradict themselves, and a held-out site trained on."""
+    """Entries of sites that contradict themselves, and a held-out site trained on.
+
+    Args:
+        cfg: Experiment config.
+        parts: Its components.
+    """
     for part in parts:
         if part.is_a(EndoscopySiteDataset):
             yield from _entries(part)

@@ -16,7 +16,12 @@ from .loop_lengths import training_loop
 def schedule_problems(
     cfg: Mapping[str, Any], parts: Sequence[Component]
 ) -> Iterator[ConfigProblem]:
-    """An intervention that sets in too late or in other units, or has no dictionary."""
+    """An intervention that sets in too late or in other units, or has no dictionary.
+
+    Args:
+        cfg: Experiment config.
+        parts: Its components.
+    """
     by_epoch, length = training_loop(cfg)
     for part in parts:
         if part.is_a(InterventionWarmupHook):

@@ -33,7 +33,12 @@ _SEGMENTING = ('model.decode_head', 'model.decode_head.predictor')
 def width_problems(
     cfg: Mapping[str, Any], parts: Sequence[Component]
 ) -> Iterator[ConfigProblem]:
-    """Widths d and c that do not agree."""
+    """Widths d and c that do not agree.
+
+    Args:
+        cfg: Experiment config.
+        parts: Its components.
+    """
     tower = image_tower(parts)
     if tower is not None:
         name = tower[1].model_name
@@ -88,7 +93,12 @@ def _intervention_widths(head: Component) -> Iterator[ConfigProblem]:
 def count_problems(
     cfg: Mapping[str, Any], parts: Sequence[Component]
 ) -> Iterator[ConfigProblem]:
-    """Numbers of classes K that do not agree."""
+    """Numbers of classes K that do not agree.
+
+    Args:
+        cfg: Experiment config.
+        parts: Its components.
+    """
     labels, lesions = _labels(parts)
     # Stock heads on stock data may count their classes in another way.
     ours = any(part.is_a(kind) for part in parts for kind in _OURS)

@@ -62,6 +62,9 @@ class BronchoLC(Source):
     def find(self, tree: FileTree) -> list[FoundSite]:
         """Read the lists of every group of patients.
 
+        Args:
+            tree: All files.
+
         Returns:
             The site, if there is a group.
 

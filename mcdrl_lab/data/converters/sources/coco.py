@@ -57,6 +57,12 @@ class CocoSource(Source):
     def find(self, tree: FileTree) -> list[FoundSite]:
         """Read the lists and find the images.
 
+        Args:
+            tree: All files.
+
+        Returns:
+            The site.
+
         Raises:
             ConversionError: No annotation file, or one that is not COCO's form.
         """

@@ -22,6 +22,9 @@ _TABLE = 'metadata.csv'
 def sequence_rule(tree: FileTree) -> Callable[[Mapping[str, str]], str]:
     """Sequences from ``metadata.csv`` where it is there, else by frame number.
 
+    Args:
+        tree: All files.
+
     Returns:
         Function from the named groups, of which ``key`` is the frame's number, to the
         sequence's number.

@@ -83,6 +83,9 @@ class FolderSource(PatternSource):
     def find(self, tree: FileTree) -> list[FoundSite]:
         """Pair images and masks.
 
+        Args:
+            tree: All files.
+
         Returns:
             The site, if it has images or masks.
 

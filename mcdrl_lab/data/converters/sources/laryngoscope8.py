@@ -34,6 +34,9 @@ class ClassFolders(Source):
     def find(self, tree: FileTree) -> list[FoundSite]:
         """Pair images and masks.
 
+        Args:
+            tree: All files.
+
         Returns:
             The site, if any image lies in a class folder.
 
