@@ -15,6 +15,8 @@ from typing import NamedTuple
 
 from mcdrl_common.extras import missing_package_message
 
+from .errors import EXIT_STOPPED
+
 
 class Command(NamedTuple):
     """Where a command lies.
@@ -207,6 +209,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     name = parser.parse_args(arguments[:1]).command
     try:
         return _run(name, arguments[1:])
+    except KeyboardInterrupt:
+        # What goes on from where it was stopped has said so itself.
+        print(f'{name}: stopped.', file=sys.stderr)
+        return EXIT_STOPPED
     except ModuleNotFoundError as error:
         message = missing_package_message(error)
         if message is None:

@@ -116,3 +116,12 @@ def test_an_error_of_the_system_without_a_file_is_a_fault(monkeypatch):
     monkeypatch.setattr(commands, '_run', run)
     with pytest.raises(OSError, match='x'):
         main(['compare'])
+
+
+def test_a_command_that_is_interrupted_says_so_without_a_traceback(monkeypatch, capsys):
+    def interrupted(name, arguments):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(commands, '_run', interrupted)
+    assert main(['compare', 'a', 'b']) == 130
+    assert capsys.readouterr().err == 'compare: stopped.\n'
