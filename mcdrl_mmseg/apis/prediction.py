@@ -34,6 +34,7 @@ class Summary:
     Attributes:
         num_images: Images segmented, frames of videos among them.
         num_lesions: Those in which a lesion was found.
+        num_emptied: Of these, in ``presence/`` without one; 0 if not asked for.
         problems: Name of an input -> why it, or the rest of it, was skipped.
         ignored: Files of other kinds in the folders named.
         seconds: Of each video: name -> (frames, seconds).
@@ -41,6 +42,7 @@ class Summary:
 
     num_images: int = 0
     num_lesions: int = 0
+    num_emptied: int = 0
     problems: dict[str, str] = field(default_factory=dict)
     ignored: list[Path] = field(default_factory=list)
     seconds: dict[str, tuple[int, float]] = field(default_factory=dict)
@@ -119,6 +121,9 @@ def predict_files(
         task = progress.add_task('segmenting', total=run.count())
         run.go(inferencer, batch_size, lambda: progress.advance(task))
         progress.update(task, total=run.summary.num_images)
+    for output in outputs:
+        if isinstance(output, PresenceOutput):
+            run.summary.num_emptied = sum(image['emptied'] for image in output.images)
     return run.summary
 
 

@@ -83,6 +83,11 @@ def predict(args: argparse.Namespace) -> int:
         f'{summary.num_images} images segmented, a lesion found in '
         f'{summary.num_lesions}; {", ".join(args.save)} in {args.out}'
     )
+    if presence:
+        print(
+            f'{summary.num_emptied} of these are empty in {args.out}/presence: the '
+            f'network expects a Dice below {presence["threshold"]:g} of its mask'
+        )
     if summary.ignored:
         print(
             f'{len(summary.ignored)} other files were left out, the first is '

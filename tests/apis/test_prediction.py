@@ -113,12 +113,14 @@ def test_masks_that_are_empty_where_unsure_are_written_beside_the_others(
 ):
     presence = dict(threshold=threshold, loss=0.5)
     options = dict(save=['masks'], presence=presence)
-    predict_files(UnsurePixels(), [str(folder / 'in/0')], folder / 'out', **options)
+    names = [str(folder / 'in/0')]
+    summary = predict_files(UnsurePixels(), names, folder / 'out', **options)
     assert made(folder) == ['masks/a.png', 'presence.json', 'presence/a.png']
     assert cv2.imread(str(folder / 'out/masks/a.png'), 0).any()
     assert cv2.imread(str(folder / 'out/presence/a.png'), 0).any() == kept
     (image,) = json.loads((folder / 'out/presence.json').read_text())['images']
     assert image['emptied'] == (not kept)
+    assert (summary.num_lesions, summary.num_emptied) == (1, not kept)
     with pytest.raises(OutputError, match='presence'):
         run(folder, 'in/0', save=['overlays'], presence=presence)
 

@@ -3,6 +3,7 @@ from types import SimpleNamespace
 
 import pytest
 
+from mcdrl_common.threshold_file import PRESENCE
 from mcdrl_mmseg.apis import tool_commands
 from mcdrl_mmseg.apis.explanation_files import ExplainSummary
 from mcdrl_mmseg.apis.prediction import Summary
@@ -78,3 +79,12 @@ def test_explain_prints_its_pages(monkeypatch, capsys):
     out, err = capsys.readouterr()
     assert out == 'out/a.png\n'
     assert '1 inputs were skipped' in err
+
+
+def test_masks_that_were_emptied_are_counted(predicts, monkeypatch, capsys, tmp_path):
+    PRESENCE.write(tmp_path / 'presence.json', dict(threshold=0.25))
+    monkeypatch.setattr(ARGUMENTS, 'presence', str(tmp_path / 'presence.json'))
+    assert predicts(Summary(num_images=10, num_lesions=8, num_emptied=3)) == 0
+    said = capsys.readouterr().out
+    assert '3 of these are empty in out/presence: the network expects' in said
+    assert 'a Dice below 0.25 of its mask' in said
