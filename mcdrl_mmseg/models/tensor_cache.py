@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from operator import attrgetter, is_
 from typing import Any
 
@@ -66,29 +66,54 @@ class TensorCache:
 class TensorPlaces:
     """Where modules keep their weights and statistics, to list these without a walk.
 
-    Parameters and buffers that are replaced are found, and none of a module that takes
-    the place of another: the owner of the list then makes a new one. A copied or
-    pickled model starts without.
-
-    Args:
-        modules: Whose own floating-point tensors to list, and none of their children.
+    Whatever takes the place of another is found: a tensor, or a module at any depth. A
+    copied or pickled model starts without places.
     """
 
-    def __init__(self, modules: Iterable[nn.Module] = ()) -> None:
+    def __init__(self) -> None:
+        self._roots: tuple[nn.Module, ...] = ()
+        self._children: list[tuple[dict, tuple]] = []
+        self._owners: list[dict] = []
+        self._count = 0
+        self._places: list[tuple[dict, str]] = []
+        self._hooks: list[dict] = []
+
+    def tensors(self, *roots: nn.Module) -> list[Tensor]:
+        """All floating-point tensors that modules and those within them hold now.
+
+        Args:
+            *roots: The modules.
+        """
+        if not self._are_of(roots):
+            self._look(roots)
+        return [owner[name] for owner, name in self._places]
+
+    def have_hooks(self) -> bool:
+        """Whether a forward pass of the modules last listed calls hooks of them."""
+        return any(self._hooks)
+
+    def _are_of(self, roots: tuple[nn.Module, ...]) -> bool:
+        return (
+            roots == self._roots
+            and all(tuple(now.values()) == then for now, then in self._children)
+            and sum(map(len, self._owners)) == self._count
+        )
+
+    def _look(self, roots: tuple[nn.Module, ...]) -> None:
+        modules = [module for root in roots for module in root.modules()]
+        self._roots = roots
+        self._children = [(m._modules, tuple(m._modules.values())) for m in modules]
+        self._owners = [owner for m in modules for owner in (m._parameters, m._buffers)]
+        self._count = sum(map(len, self._owners))
         self._places = [
             (owner, name)
-            for module in modules
-            for owner in (module._parameters, module._buffers)
+            for owner in self._owners
             for name, tensor in owner.items()
             if tensor is not None and tensor.is_floating_point()
         ]
-
-    def __bool__(self) -> bool:
-        return bool(self._places)
-
-    def tensors(self) -> list[Tensor]:
-        """What is there now."""
-        return [owner[name] for owner, name in self._places]
+        self._hooks = [
+            hooks for m in modules for hooks in (m._forward_pre_hooks, m._forward_hooks)
+        ]
 
     def __reduce__(self) -> tuple:
         return TensorPlaces, ()

@@ -113,22 +113,42 @@ def test_a_compiled_graph_keeps_nothing(linear):
 
 
 def test_places_give_what_is_there_now():
-    norm = nn.BatchNorm1d(2)
-    places = TensorPlaces([nn.Flatten(), norm, nn.Linear(2, 1, bias=False)])
+    norm, places = nn.BatchNorm1d(2), TensorPlaces()
+    roots = (nn.Flatten(), norm, nn.Sequential(nn.Linear(2, 1, bias=False)))
+    places.tensors(*roots)
     norm.weight, norm.running_var = nn.Parameter(torch.full((2,), 3.0)), torch.ones(2)
-    tensors = places.tensors()
+    tensors = places.tensors(*roots)
     assert tensors[0] is norm.weight and tensors[3] is norm.running_var
     # Without the number of batches, which no result of inference depends on.
     assert [tensor.shape for tensor in tensors] == [(2,)] * 4 + [(1, 2)]
 
 
-def test_places_are_those_of_the_modules_alone():
-    block = nn.Sequential(nn.Linear(2, 1))
-    assert not TensorPlaces([block]) and TensorPlaces(block.modules())
+def test_places_are_looked_for_anew_where_a_module_was_replaced(linear):
+    block, places = nn.Sequential(nn.Sequential(nn.Linear(2, 1))), TensorPlaces()
+    first = places.tensors(block)
+    block[0][0] = linear
+    assert places.tensors(block)[0] is linear.weight
+    block[0].add_module('more', nn.Linear(1, 1))
+    assert len(places.tensors(block)) == 4
+    linear.register_buffer('scale', torch.ones(1))
+    assert places.tensors(block)[2] is linear.scale
+    assert places.tensors(linear)[0] is linear.weight is not first[0]
+
+
+def test_places_know_of_hooks(linear):
+    block, places = nn.Sequential(linear), TensorPlaces()
+    places.tensors(block)
+    assert not places.have_hooks()
+    handle = linear.register_forward_pre_hook(lambda *_: None)
+    assert places.have_hooks()
+    handle.remove()
+    assert not places.have_hooks()
 
 
 @pytest.mark.parametrize(
     'copied', [copy.deepcopy, lambda x: pickle.loads(pickle.dumps(x))]
 )
 def test_a_copy_has_no_places_of_the_original(linear, copied):
-    assert not copied(TensorPlaces([linear]))
+    places = TensorPlaces()
+    places.tensors(linear)
+    assert vars(copied(places)) == vars(TensorPlaces())

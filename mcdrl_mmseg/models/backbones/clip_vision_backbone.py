@@ -112,7 +112,6 @@ class CLIPVisionBackbone(BaseModule):
         # Neither buffers nor saved: both follow from the tower.
         self._folded = TensorCache()
         self._tower_tensors = TensorPlaces()
-        self._tower_hooks: list[dict] = []
         self.norm_eval = norm_eval
         self.with_cp = with_cp
         self.tower = clip.build_image_tower(self.clip_spec)
@@ -321,7 +320,7 @@ class CLIPVisionBackbone(BaseModule):
         """Everything but the pixels that the features depend on."""
         from .feature_cache import code_digest, digest
 
-        tensors = _tensors(self.tower)
+        tensors = self._tower_tensors.tensors(self.tower)
         weights = self._weights.get(tensors, lambda: digest('', *tensors))
         amp = torch.is_autocast_enabled('cpu') and torch.get_autocast_dtype('cpu')
         how = (self.out_indices, self.dense_mode, self.output_stride, self.input_ratio)
@@ -340,17 +339,9 @@ class CLIPVisionBackbone(BaseModule):
 
         if not folded_tower.can_fold(self.tower):
             return self.tower
-        if not self._tower_tensors:
-            modules = list(self.tower.modules())
-            self._tower_tensors = TensorPlaces(modules)
-            self._tower_hooks = [
-                hooks
-                for module in modules
-                for hooks in (module._forward_pre_hooks, module._forward_hooks)
-            ]
-        if any(self._tower_hooks):
+        tensors = self._tower_tensors.tensors(self.tower)
+        if self._tower_tensors.have_hooks():
             return self.tower  # those of a copy would not be called
-        tensors = self._tower_tensors.tensors()
         return self._folded.get(tensors, lambda: folded_tower.fold_norms(self.tower))
 
     def _features(self, tower: nn.Module, inputs: Tensor) -> tuple[Tensor, ...]:
@@ -365,19 +356,6 @@ class CLIPVisionBackbone(BaseModule):
         out = features(tower, inputs, self.out_indices, self.dense_mode, self.with_cp)
         dense_features = self._in_memory_layout(out.dense_features)
         return (*out.levels, dense_features, out.image_embedding)
-
-
-def _tensors(module: nn.Module) -> list[Tensor]:
-    """Parameters and buffers, in a fixed order.
-
-    Asked for in every pass: ``state_dict`` takes four times as long.
-    """
-    own = (*module._parameters.values(), *module._buffers.values())
-    found = [tensor for tensor in own if tensor is not None]
-    for child in module._modules.values():
-        if child is not None:
-            found += _tensors(child)
-    return found
 
 
 def _input_ratio(input_scale: float) -> tuple[int, int]:

@@ -319,9 +319,7 @@ class CausalIntervention(BaseModule):
         return self._projections.get([prior, *self._projection_inputs(entries)], fold)
 
     def _projection_inputs(self, entries: Tensor) -> list[Tensor]:
-        if not self._places:
-            self._places = TensorPlaces([self.entry_norm, *self.layers.modules()])
-        return [entries, *self._places.tensors()]
+        return [entries, *self._places.tensors(self.entry_norm, self.layers)]
 
     def _is_inference(self) -> bool:
         return not (self.training or torch.is_grad_enabled())

@@ -91,12 +91,8 @@ class FoldedSegformerHead(SegformerHead):
 
     def _weights(self) -> list[Tensor]:
         """All that is folded."""
-        if not self._places:
-            parts = (
-                part for block in self._blocks for part in (block.conv, block.norm)
-            )
-            self._places = TensorPlaces(parts)
-        return self._places.tensors()
+        parts = (part for block in self._blocks for part in (block.conv, block.norm))
+        return self._places.tensors(*parts)
 
     def train(self, mode: bool = True) -> FoldedSegformerHead:
         """Set the mode and clear the cache, which moves and casts need not.

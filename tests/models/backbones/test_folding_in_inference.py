@@ -224,3 +224,14 @@ def test_hooks_on_parts_of_the_tower_are_called_and_their_removal_is_seen(kind, 
     handle.remove()
     infer(backbone)
     assert (len(calls), len(folds)) == (1, 1)
+
+
+def test_a_part_of_the_tower_that_is_replaced_is_seen():
+    backbone = build()
+    infer(backbone)
+    backbone.tower.trunk.blocks[2] = copy.deepcopy(backbone.tower.trunk.blocks[2])
+    with torch.no_grad():
+        backbone.tower.trunk.blocks[2][0].bn1.weight.mul_(2)
+    assert_close(infer(backbone), unfolded(backbone), rtol=1e-3, atol=1e-4)
+    backbone.tower = build(seed=1).tower
+    assert_close(infer(backbone), unfolded(backbone), rtol=1e-3, atol=1e-4)
