@@ -13,7 +13,7 @@ _UNFINISHED = '.partial'
 
 
 @contextmanager
-def atomic_write(path: str | os.PathLike) -> Iterator[Path]:
+def atomic_write(path: str | os.PathLike, durable: bool = True) -> Iterator[Path]:
     """Write a file under another name first and move it into place when whole.
 
     The content is on the disk before the file gets its name, so that a kill or a power
@@ -22,6 +22,9 @@ def atomic_write(path: str | os.PathLike) -> Iterator[Path]:
 
     Args:
         path: The file to write; its folder is made if it does not exist.
+        durable: Wait for the disk. Without that a power failure may leave a damaged
+            file, a kill still leaves a whole one: for what is checked when it is read,
+            and can be had again.
 
     Yields:
         Path of an empty file in the same folder, with the same ending. The umask
@@ -38,7 +41,8 @@ def atomic_write(path: str | os.PathLike) -> Iterator[Path]:
         temporary.touch(exist_ok=False)
         try:
             yield temporary
-            _sync(temporary, os.O_RDWR)
+            if durable:
+                _sync(temporary, os.O_RDWR)
             os.replace(temporary, path)
         except BaseException:
             temporary.unlink(missing_ok=True)
@@ -50,8 +54,9 @@ def atomic_write(path: str | os.PathLike) -> Iterator[Path]:
             raise OSError(error.errno, error.strerror, str(path)) from error
         raise
     # The new name lasts once the folder is on the disk too. Not every system has that.
-    with suppress(OSError):
-        _sync(path.parent, os.O_RDONLY)
+    if durable:
+        with suppress(OSError):
+            _sync(path.parent, os.O_RDONLY)
 
 
 def _sync(path: Path, flags: int) -> None:
@@ -62,14 +67,15 @@ def _sync(path: Path, flags: int) -> None:
         os.close(handle)
 
 
-def write_bytes(path: str | os.PathLike, content: bytes) -> None:
+def write_bytes(path: str | os.PathLike, content: bytes, durable: bool = True) -> None:
     """Write a file in one step.
 
     Args:
         path: The file.
         content: Its content.
+        durable: See :func:`atomic_write`.
     """
-    with atomic_write(path) as temporary:
+    with atomic_write(path, durable) as temporary:
         temporary.write_bytes(content)
 
 

@@ -16,10 +16,28 @@ from collections.abc import Iterator
 # What train and test import sooner or later, and what takes long.
 _MODULES = (
     'mcdrl_mmseg.apis.training',
+    # Imported when they are first called, in every run anew.
+    'mcdrl_common.image_records',
+    'mcdrl_common.site_reference',
+    'mcdrl_common.verification',
+    'mcdrl_mmseg.clip.folded_tower',
+    'mcdrl_mmseg.clip.output_stride',
+    'mcdrl_mmseg.datasets.config_listing',
+    'mcdrl_mmseg.engine.main_process',
+    'mcdrl_mmseg.engine.training_reference',
+    'mcdrl_mmseg.evaluation.calibration_counts',
+    'mcdrl_mmseg.evaluation.distinct_images',
+    'mcdrl_mmseg.evaluation.image_record',
+    'mcdrl_mmseg.evaluation.missed_lesions',
+    'mcdrl_mmseg.evaluation.sample_reader',
+    'mcdrl_mmseg.models.backbones.feature_cache',
+    'mcdrl_mmseg.models.causal_intervention.folded_attention',
+    'mcdrl_mmseg.models.confounder_scores',
     'mmseg.engine',
     'mmseg.evaluation',
     'open_clip',
     'matplotlib.pyplot',
+    'matplotlib.backends.backend_agg',
     'torch.utils.cpp_extension',
     'yapf.yapflib.yapf_api',
 )

@@ -47,6 +47,13 @@ def test_the_old_file_stands_until_the_new_one_is_on_the_disk(tmp_path, monkeypa
     ]
 
 
+def test_what_need_not_last_waits_for_no_disk(tmp_path, monkeypatch):
+    synced = []
+    monkeypatch.setattr(os, 'fsync', synced.append)
+    write_bytes(tmp_path / 'a', b'x', durable=False)
+    assert (tmp_path / 'a').read_bytes() == b'x' and not synced
+
+
 def test_several_writers_of_a_file_do_not_meet(tmp_path):
     path = tmp_path / 'a.txt'
     with atomic_write(path) as first, atomic_write(path) as second:

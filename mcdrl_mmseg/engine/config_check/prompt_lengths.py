@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from functools import cache
 from typing import Any
 
 from mcdrl_mmseg.clip import CLIPSpec, CLIPWeightsError
@@ -108,14 +107,18 @@ def cut_words(text: str, room: int) -> list[str]:
         return []
     words, used = text.split(), 0
     for number, word in enumerate(words):
-        used += len(_tokenizer().encode(word))
+        used += _count_tokens(word, room)
         if used > room:
             return words[number:]
     return []
 
 
-@cache
-def _tokenizer() -> Any:
-    from open_clip.tokenizer import SimpleTokenizer
+def _count_tokens(word: str, room: int) -> int:
+    """Tokens of a word; room + 1 stands for any more."""
+    # By the tokenizer that open_clip made when it was imported: to make another takes a
+    # tenth of a second.
+    from open_clip.tokenizer import tokenize
 
-    return SimpleTokenizer()
+    tokens = tokenize(word, room + 1 + _FRAME_TOKENS)[0]
+    # Of the end. Behind it are zeros, before it any number.
+    return int(tokens.nonzero()[-1]) - 1

@@ -266,8 +266,6 @@ class CLIPVisionBackbone(BaseModule):
                 for module in self.tower.modules():
                     if isinstance(module, _BatchNorm):
                         module.eval()
-        if self.feature_cache is not None:
-            self.feature_cache.flush()
         return self
 
     def _apply(self, *args: Any, **kwargs: Any) -> CLIPVisionBackbone:

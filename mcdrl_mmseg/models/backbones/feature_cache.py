@@ -5,21 +5,17 @@ from __future__ import annotations
 import functools
 import hashlib
 import os
-import secrets
-import time
+import random
 import warnings
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import torch
+from safetensors.torch import load, save
 from torch import Tensor
 
 from mcdrl_common.atomic_write import write_bytes
-
-if TYPE_CHECKING:
-    from safetensors import safe_open
 
 FOLDER_VARIABLE = 'MCDRL_FEATURE_CACHE'
 """Environment variable that names the folder; without it nothing is kept."""
@@ -27,12 +23,10 @@ LIMIT_VARIABLE = 'MCDRL_FEATURE_CACHE_GB'
 """Environment variable for the size of the folder, in 10^9 bytes."""
 DEFAULT_LIMIT_GB = 4.0
 
-_SUFFIX = '.safetensors'
+_SUFFIX = '.features'
 _DIGEST_DIGITS = 32
-# A file for each image would cost two waits for the disk an image.
-_IMAGES_A_FILE = 32
-# How often the files of other processes are looked for.
-_REFRESH_S = 1.0
+# After how many written images the size of the folder is looked at again.
+_LOOK_EVERY = 256
 # What computes the features beside the weights and the packages.
 _SOURCES = (
     *sorted((Path(__file__).parents[2] / 'clip').glob('*.py')),
@@ -49,9 +43,10 @@ class FeatureCache:
     batched with changes the last bits of a result, and two runs would differ by which
     of them filled the cache.
 
-    Features are kept whole. What is damaged is computed anew; this is looked at when an
-    entry is first read. Files are mapped into memory, which processes share. A copied
-    or pickled model starts with nothing read.
+    Features are kept whole, in a file for each image that is there as soon as they are
+    computed. What is damaged is computed anew; this is looked at when an entry is first
+    read. Files are read and not mapped into memory, where all that a run ever read
+    would count as its own. A copied or pickled model starts with nothing read.
 
     Args:
         folder: Where the files are; made if it does not exist.
@@ -62,15 +57,15 @@ class FeatureCache:
     def __init__(self, folder: str | os.PathLike, limit_gb: float) -> None:
         self.folder = Path(folder).expanduser()
         self.limit_gb = limit_gb
-        self._pending: dict[str, list[Tensor]] = {}
-        self._opened: set[str] = set()
-        self._places: dict[str, safe_open] = {}
-        # How many features an entry has that was found to be whole. The tensors
-        # themselves would be small pieces of memory that stay between large ones that
-        # go: by them the heap grew with every image.
-        self._whole: dict[str, int] = {}
-        self._next_refresh = 0.0
+        # Entries that were found to be whole. The tensors themselves would be small
+        # pieces of memory that stay between large ones that go: by them the heap grew
+        # with every image.
+        self._whole: set[str] = set()
         self._writes = True
+        self._used = self._written = 0
+        # Of its own: a training's random numbers are not touched, and no other process
+        # has the same.
+        self._random = random.Random()
 
     @classmethod
     def from_environment(cls) -> FeatureCache | None:
@@ -109,76 +104,54 @@ class FeatureCache:
             tower: Fingerprint of all else that the features depend on.
             compute: Gives the features of (1, 3, H, W), each of shape (1, ...).
         """
-        rows = [self._row(image[None], tower, compute) for image in images]
+        single = images.split(1)
+        what = str((tower, images.dtype, tuple(images.shape[1:])))
+        keys = [digest(what, image) for image in single]
+        rows = [self._read(key) for key in keys]
+        missing = [place for place, row in enumerate(rows) if row is None]
+        # Runs of one seed and site come to the same images at the same time. Each in an
+        # order of its own, they share the work, and none has to wait for another.
+        self._random.shuffle(missing)
+        for place in missing:
+            rows[place] = self._read(keys[place])
+            if rows[place] is None:
+                rows[place] = [part.contiguous() for part in compute(single[place])]
+                self._keep(keys[place], rows[place])
         return tuple(torch.cat(parts) for parts in zip(*rows))
 
-    def _row(
-        self, image: Tensor, tower: str, compute: Callable[[Tensor], Sequence[Tensor]]
-    ) -> Sequence[Tensor]:
-        key = digest(str((tower, image.dtype, tuple(image.shape))), image)
-        found = self._pending.get(key) or self._read(key)
-        if found is None:
-            found = [feature.contiguous() for feature in compute(image)]
-            if self._writes:
-                self._pending[key] = found
-                if len(self._pending) >= _IMAGES_A_FILE:
-                    self.flush()
-        return found
-
     def _read(self, key: str) -> list[Tensor] | None:
-        if key not in self._places:
-            self._refresh()
-        file = self._places.get(key)
-        if file is None:
+        try:
+            with open(self._path(key), 'rb') as file:
+                checksum, content = file.read(_CHECKSUM_BYTES), file.read()
+        except OSError:
             return None
-        count = self._whole.get(key) or _count_if_whole(file, key)
-        if not count:
-            return None
-        self._whole[key] = count
-        return [file.get_tensor(f'{key}.{number}') for number in range(count)]
+        if key not in self._whole:
+            if checksum != _checksum(content):
+                return None
+            self._whole.add(key)
+        tensors = load(content)
+        return [tensors[str(number)] for number in range(len(tensors))]
 
-    def _refresh(self) -> None:
-        """Open the files that have come since the last look."""
-        from safetensors import SafetensorError, safe_open
-
-        if time.monotonic() < self._next_refresh:
+    def _keep(self, key: str, features: Sequence[Tensor]) -> None:
+        """Write features, and say so where nothing more can be written."""
+        if not self._writes:
             return
-        self._next_refresh = time.monotonic() + _REFRESH_S
-        for path in sorted(self.folder.glob(f'[!.]*{_SUFFIX}')):
-            if path.name in self._opened:
-                continue
-            self._opened.add(path.name)
-            try:
-                file = safe_open(path, framework='pt')
-                keys = list(file.metadata() or {})
-            except (OSError, SafetensorError):
-                continue
-            self._places.update((key, file) for key in keys)
-
-    def flush(self) -> None:
-        """Write what was computed; files hold some images each, the last ones fewer."""
-        from safetensors.torch import save
-
-        pending, self._pending = self._pending, {}
-        if not pending:
-            return
-        tensors = {
-            f'{key}.{number}': feature
-            for key, features in pending.items()
-            for number, feature in enumerate(features)
-        }
-        facts = {key: digest('', *features) for key, features in pending.items()}
-        content = save(tensors, facts)
+        content = save({str(number): part for number, part in enumerate(features)})
+        content = _checksum(content) + content
         problem = None
         try:
-            used = _size(self.folder.glob(f'*{_SUFFIX}'))
-            if used + len(content) > self.limit_gb * 1e9:
+            if self._written % _LOOK_EVERY == 0:
+                self._used = _size(self.folder)
+            self._written += 1
+            self._used += len(content)
+            if self._used > self.limit_gb * 1e9:
                 problem = (
                     f'it has reached {self.limit_gb:g} GB: delete it, with what other '
                     f'versions and towers left there, or set {LIMIT_VARIABLE} to more'
                 )
             else:
-                write_bytes(self.folder / f'{secrets.token_hex(8)}{_SUFFIX}', content)
+                # Damage is seen: nobody need wait for the disk.
+                write_bytes(self._path(key), content, durable=False)
         except OSError as error:
             problem = str(error)
         if problem is not None:
@@ -189,31 +162,27 @@ class FeatureCache:
                 stacklevel=2,
             )
 
+    def _path(self, key: str) -> str:
+        return os.path.join(self.folder, f'{key}{_SUFFIX}')
 
-def _size(paths: Iterable[Path]) -> int:
+
+def _checksum(content: bytes) -> bytes:
+    return hashlib.sha256(content, usedforsecurity=False).digest()
+
+
+_CHECKSUM_BYTES = len(_checksum(b''))
+
+
+def _size(folder: Path) -> int:
     """Bytes of the files that are there."""
     size = 0
-    for path in paths:
-        # The folder may be deleted at any time, and what another process is writing
-        # gets its final name.
-        with suppress(FileNotFoundError):
-            size += path.stat().st_size
+    # The folder may be deleted at any time, and what another process is writing gets
+    # its final name.
+    with suppress(FileNotFoundError), os.scandir(folder) as entries:
+        for entry in entries:
+            with suppress(FileNotFoundError):
+                size += entry.stat().st_size
     return size
-
-
-def _count_if_whole(file: safe_open, key: str) -> int:
-    """The number of an entry's features; 0 where they are not what was written."""
-    from safetensors import SafetensorError
-
-    features: list[Tensor] = []
-    try:
-        names = file.keys()
-        while f'{key}.{len(features)}' in names:
-            features.append(file.get_tensor(f'{key}.{len(features)}'))
-    except SafetensorError:
-        return 0
-    whole = features and digest('', *features) == file.metadata()[key]
-    return len(features) if whole else 0
 
 
 @functools.cache

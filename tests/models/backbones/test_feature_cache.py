@@ -1,5 +1,7 @@
 import gc
 import pickle
+import random
+import shutil
 
 import pytest
 import torch
@@ -34,11 +36,6 @@ def cache(tmp_path):
     return FeatureCache(tmp_path / 'features', 1.0)
 
 
-@pytest.fixture(autouse=True)
-def _look_at_once(monkeypatch):
-    monkeypatch.setattr(feature_cache, '_REFRESH_S', 0.0)
-
-
 def another(cache):
     """What a later process has of it."""
     return FeatureCache(cache.folder, cache.limit_gb)
@@ -63,21 +60,19 @@ def test_features_are_computed_once_an_image(cache, tower):
 
 def test_later_processes_read_what_was_written(cache, tower):
     cache.features(IMAGES, 'a', Tower())
-    cache.flush()
     check(another(cache).features(IMAGES, 'a', tower))
     assert tower.seen == 0
 
 
 def test_an_entry_is_found_to_be_whole_once(cache, tower, monkeypatch):
     cache.features(IMAGES, 'a', Tower())
-    cache.flush()
-    count, counted = feature_cache._count_if_whole, []
+    checksum, looked_at = feature_cache._checksum, []
 
-    def counting(file, key):
-        counted.append(key)
-        return count(file, key)
+    def counting(content):
+        looked_at.append(content)
+        return checksum(content)
 
-    monkeypatch.setattr(feature_cache, '_count_if_whole', counting)
+    monkeypatch.setattr(feature_cache, '_checksum', counting)
     later = another(cache)
     for _ in range(3):
         found = later.features(IMAGES, 'a', tower)
@@ -85,31 +80,65 @@ def test_an_entry_is_found_to_be_whole_once(cache, tower, monkeypatch):
         # What a caller changes is not what is kept.
         for part in found:
             part.zero_()
-    assert len(counted) == 2 and tower.seen == 0
+    assert len(looked_at) == 2 and tower.seen == 0
 
 
 def test_no_tensor_stays_behind_for_an_image_that_was_read(cache):
     cache.features(IMAGES, 'a', Tower())
-    cache.flush()
     later = another(cache)
     before = count_tensors()
     later.features(IMAGES, 'a', Tower())
     assert count_tensors() == before
 
 
-def test_processes_beside_each_other_read_what_the_other_has_written(cache, tower):
+def test_processes_beside_each_other_read_what_the_other_has_computed(cache, tower):
     beside = another(cache)
     beside.features(IMAGES[:1], 'a', Tower())
     cache.features(IMAGES[1:], 'a', Tower())
-    cache.flush()
     check(beside.features(IMAGES, 'a', tower))
     assert tower.seen == 0
 
 
-def test_enough_images_are_written_by_themselves(cache, tower, monkeypatch):
-    monkeypatch.setattr(feature_cache, '_IMAGES_A_FILE', 2)
-    cache.features(IMAGES, 'a', tower)
-    assert len(list(cache.folder.iterdir())) == 1
+def test_processes_at_the_same_images_share_the_work(cache):
+    """The other comes to the same batch while the first of its images is computed."""
+    images = torch.randn(16, 3, 4, 4)
+    beside, seen = another(cache), []
+
+    def compute(image):
+        seen.append('a')
+        if len(seen) == 1:
+            beside.features(images, 'a', compute_beside)
+        return Tower()(image)
+
+    def compute_beside(image):
+        seen.append('b')
+        return Tower()(image)
+
+    found = cache.features(images, 'a', compute)
+    assert all(torch.equal(*pair) for pair in zip(found, Tower()(images)))
+    # The one image that was being computed is computed by both, all others once.
+    assert seen == ['a', *'b' * 16]
+
+
+def test_missing_images_are_computed_in_an_order_of_each_process(cache, tmp_path):
+    images = torch.randn(16, 3, 4, 4)
+
+    def order(folder):
+        seen = []
+
+        def compute(image):
+            seen.append(float(image.sum()))
+            return Tower()(image)
+
+        before = random.getstate(), torch.random.get_rng_state()
+        FeatureCache(folder, 1.0).features(images, 'a', compute)
+        # A training draws as ever.
+        assert random.getstate() == before[0]
+        assert torch.equal(torch.random.get_rng_state(), before[1])
+        return seen
+
+    first, second = order(tmp_path / 'one'), order(tmp_path / 'two')
+    assert sorted(first) == sorted(second) and first != second
 
 
 @pytest.mark.parametrize(
@@ -143,24 +172,23 @@ def test_each_image_is_computed_by_itself(cache):
 @pytest.mark.parametrize('damage', ['a bit', 'cut short', 'empty'])
 def test_damaged_features_are_computed_anew(cache, tower, damage):
     cache.features(IMAGES, 'a', Tower())
-    cache.flush()
-    (path,) = cache.folder.iterdir()
+    path, _ = cache.folder.iterdir()
     content = bytearray(path.read_bytes())
     if damage == 'a bit':
         content[-1] ^= 1
     path.write_bytes({'cut short': content[:-8], 'empty': b''}.get(damage, content))
     check(another(cache).features(IMAGES, 'a', tower))
-    assert tower.seen == (1 if damage == 'a bit' else 2)
+    assert tower.seen == 1
+    # And replaced.
+    check(another(cache).features(IMAGES, 'a', tower))
+    assert tower.seen == 1
 
 
 @pytest.mark.parametrize('obstacle', ['limit', 'file'])
-def test_where_nothing_can_be_kept_it_is_said_and_computed(
-    tmp_path, tower, monkeypatch, obstacle
-):
+def test_where_nothing_can_be_kept_it_is_said_and_computed(tmp_path, tower, obstacle):
     cache = FeatureCache(tmp_path / 'features', 1e-8 if obstacle == 'limit' else 1.0)
     if obstacle == 'file':
         cache.folder.write_text('not a folder')
-    monkeypatch.setattr(feature_cache, '_IMAGES_A_FILE', 2)
     said = 'MCDRL_FEATURE_CACHE_GB' if obstacle == 'limit' else 'Not a directory|exists'
     with pytest.warns(UserWarning, match=said):
         check(cache.features(IMAGES, 'a', tower))
@@ -168,13 +196,32 @@ def test_where_nothing_can_be_kept_it_is_said_and_computed(
     assert tower.seen == 4
 
 
+@pytest.mark.parametrize('look_every', [1, 1000])
+def test_the_folder_grows_up_to_its_limit(tmp_path, tower, monkeypatch, look_every):
+    monkeypatch.setattr(feature_cache, '_LOOK_EVERY', look_every)
+    (tmp_path / 'of another version').write_bytes(bytes(1000))
+    images = torch.randn(9, 3, 4, 4)
+    with pytest.warns(UserWarning, match='it has reached 3e-06 GB'):
+        FeatureCache(tmp_path, 3e-6).features(images, 'a', tower)
+    written = list(tmp_path.glob('*.features'))
+    size = sum(path.stat().st_size for path in written)
+    assert 1000 < size <= 2000 and 1 < len(written) < 9
+
+
+def test_a_folder_that_is_deleted_meanwhile_is_filled_again(cache, tower):
+    cache.features(IMAGES, 'a', Tower())
+    shutil.rmtree(cache.folder)
+    for _ in range(2):
+        check(cache.features(IMAGES, 'a', tower))
+    assert tower.seen == 2
+
+
 @pytest.mark.filterwarnings('error')
 def test_a_file_that_is_gone_meanwhile_stops_no_writing(cache, tower):
     """As that of another process, which gets its final name once it is whole."""
     cache.folder.mkdir()
-    (cache.folder / '.a.1.partial.safetensors').symlink_to('nowhere')
+    (cache.folder / '.a.1.partial.features').symlink_to('nowhere')
     cache.features(IMAGES, 'a', Tower())
-    cache.flush()
     check(another(cache).features(IMAGES, 'a', tower))
     assert tower.seen == 0
 
@@ -187,11 +234,11 @@ def test_a_limit_that_is_none_is_refused(monkeypatch, limit):
         FeatureCache.from_environment()
 
 
-def test_a_copied_model_starts_with_nothing_read(cache, tower):
+def test_a_copied_model_has_the_same_folder(cache, tower):
     cache.features(IMAGES, 'a', Tower())
     copied = pickle.loads(pickle.dumps(cache))
-    copied.features(IMAGES, 'a', tower)
-    assert tower.seen == 2 and copied.folder == cache.folder
+    check(copied.features(IMAGES, 'a', tower))
+    assert tower.seen == 0 and copied.folder == cache.folder
 
 
 @pytest.fixture
@@ -237,7 +284,6 @@ def test_kept_features_have_the_layout_of_the_tower(build):
 def test_the_next_run_reads_what_the_last_one_kept(build):
     backbone = build(frozen=True)
     backbone(PICTURES)
-    backbone.train()
     again = build(frozen=True)
     again(PICTURES)
     assert again.seen == []
@@ -249,7 +295,6 @@ def test_the_next_run_reads_what_the_last_one_kept(build):
 def test_towers_that_are_used_otherwise_share_nothing(build, change):
     backbone = build(frozen=True)
     backbone(PICTURES)
-    backbone.train()
     other = build(frozen=True, **change)
     other(PICTURES)
     assert len(other.seen) == 3
@@ -298,7 +343,6 @@ def other_code(monkeypatch):
 def test_features_of_another_version_are_not_read(build, other_code, tmp_path, what):
     backbone = build(frozen=True)
     backbone(PICTURES)
-    backbone.train()
     other_code(what, tmp_path)
     later = build(frozen=True)
     later(PICTURES)

@@ -1,0 +1,25 @@
+import subprocess
+import sys
+
+PROGRAM = """
+import sys
+import mcdrl_lab.plans.training_imports
+print(*sys.modules)
+"""
+# Some of what runs import inside functions, each of them anew in every run.
+LATE = {
+    'matplotlib.backends.backend_agg',
+    'mcdrl_common.site_reliability',
+    'mcdrl_common.verification.verify',
+    'mcdrl_mmseg.engine.training_reference',
+    'mcdrl_mmseg.evaluation.image_record',
+    'mcdrl_mmseg.evaluation.lesion_matching',
+    'mcdrl_mmseg.models.backbones.feature_cache',
+}
+
+
+def test_what_runs_import_late_is_there_before_they_are_forked():
+    done = subprocess.run(
+        [sys.executable, '-c', PROGRAM], capture_output=True, text=True, check=True
+    )
+    assert LATE <= set(done.stdout.split()), LATE - set(done.stdout.split())
