@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import time
 from collections import deque
-from collections.abc import Generator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from multiprocessing.connection import wait
@@ -90,6 +90,8 @@ class PlanExecutor:
         max_hours: Time that a training or a test may take, and that a run may wait for
             a process of an earlier command; None sets no limit.
         reporter: Where progress is shown; by default standard output.
+        meanwhile: Called once when the last runs leave a job with nothing to do: what
+            the command needs afterwards, and can prepare.
 
     Raises:
         ProtocolError: A run of the same name was done with other settings or data.
@@ -106,6 +108,7 @@ class PlanExecutor:
         keep_checkpoints: bool = False,
         max_hours: float | None = None,
         reporter: Reporter | None = None,
+        meanwhile: Callable[[], object] = lambda: None,
     ) -> None:
         if jobs < 1:
             raise ProtocolError(
@@ -121,6 +124,7 @@ class PlanExecutor:
         self.jobs = jobs
         self.devices: list[str | None] = [*devices] or [None]
         self.keep_checkpoints = keep_checkpoints
+        self.meanwhile = meanwhile
         self.progress = PlanProgress([item.run for item in self.runs], jobs)
         self.reporter = reporter or Reporter(self.progress)
         self.reporter.progress = self.progress
@@ -173,6 +177,7 @@ class PlanExecutor:
         free = deque(self.devices[n % len(self.devices)] for n in range(self.jobs))
         active: list[_ActiveRun] = []
         failures: list[Failure] = []
+        all_busy = True
         try:
             while waiting or active:
                 while waiting and free:
@@ -188,6 +193,9 @@ class PlanExecutor:
                     self._record(run.item, outcome)
                     if outcome.error is not None:
                         failures.append(Failure(run.item.run, outcome.error))
+                if all_busy and active and free and not waiting:
+                    all_busy = False
+                    self.meanwhile()
                 self._update_fractions(active)
                 self.reporter.tick()
                 if active and not (waiting and free):

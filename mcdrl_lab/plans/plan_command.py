@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import os
 import re
 import sys
@@ -163,6 +164,7 @@ def run_plan(methods: Sequence[Method], args: argparse.Namespace, out: Path) -> 
             devices=[name for name in args.devices.split(',') if name],
             keep_checkpoints=args.keep_checkpoints,
             max_hours=args.max_hours,
+            meanwhile=_import_report,
         )
     failures = executor.execute()
     for failure in failures:
@@ -177,6 +179,16 @@ def run_plan(methods: Sequence[Method], args: argparse.Namespace, out: Path) -> 
         )
         return EXIT_FAILED_RUNS
     return 0
+
+
+def _import_report() -> None:
+    """Import what tables and plots need, which takes a second."""
+    # What is not there stops no run: the report tells of it.
+    with contextlib.suppress(ImportError):
+        import matplotlib.backends.backend_agg
+        import matplotlib.backends.backend_pdf  # noqa: F401
+
+        import mcdrl_lab.results.plan_tables  # noqa: F401
 
 
 def _check_options(args: argparse.Namespace) -> None:

@@ -113,10 +113,11 @@ class FeatureCache:
         # order of its own, they share the work, and none has to wait for another.
         self._random.shuffle(missing)
         for place in missing:
-            rows[place] = self._read(keys[place])
-            if rows[place] is None:
-                rows[place] = [part.contiguous() for part in compute(single[place])]
-                self._keep(keys[place], rows[place])
+            found = self._read(keys[place])
+            if found is None:
+                found = [part.contiguous() for part in compute(single[place])]
+                self._keep(keys[place], found)
+            rows[place] = found
         return tuple(torch.cat(parts) for parts in zip(*rows))
 
     def _read(self, key: str) -> list[Tensor] | None:

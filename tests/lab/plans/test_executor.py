@@ -61,6 +61,27 @@ def test_every_run_is_trained_tested_and_recorded_once(place):
     assert executor.progress.fraction == 1.0
 
 
+def test_what_comes_afterwards_is_prepared_while_the_last_runs_go_on(place):
+    hang, prepared = place.ask('hang'), []
+    executor = place.executor(place.runs(['a', 'b'], ['s1']), jobs=3)
+
+    def prepare():
+        wait_for(lambda: len(place.notes('hangs')) == 2)
+        prepared.append(len(place.records()))
+        hang.unlink()
+
+    executor.meanwhile = prepare
+    assert executor.execute() == []
+    assert prepared == [0]
+
+
+def test_one_job_has_no_time_to_prepare_anything(place):
+    executor, prepared = place.executor(), []
+    executor.meanwhile = lambda: prepared.append(True)
+    assert executor.execute() == []
+    assert prepared == []
+
+
 def test_a_finished_plan_runs_nothing_again(place):
     place.executor().execute()
     before = place.notes(), (place.out / 'records.jsonl').read_bytes()
