@@ -64,6 +64,21 @@ def test_later_processes_read_what_was_written(cache, tower):
     assert tower.seen == 0
 
 
+@pytest.mark.parametrize(('most', 'digests'), [(2, 2), (1, 4), (0, 6)])
+def test_the_name_of_an_image_is_remembered(cache, monkeypatch, most, digests):
+    digest, named = feature_cache.digest, []
+
+    def counting(*contents):
+        named.append(contents)
+        return digest(*contents)
+
+    monkeypatch.setattr(feature_cache, 'digest', counting)
+    monkeypatch.setattr(feature_cache, '_MOST_NAMES', most)
+    for _ in range(3):
+        check(cache.features(IMAGES.clone(), 'a', Tower()))
+    assert len(named) == digests
+
+
 def test_an_entry_is_found_to_be_whole_once(cache, tower, monkeypatch):
     cache.features(IMAGES, 'a', Tower())
     checksum, looked_at = feature_cache._checksum, []
