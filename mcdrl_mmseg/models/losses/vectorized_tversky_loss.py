@@ -49,11 +49,7 @@ class VectorizedTverskyLoss(TverskyLoss):
 
     def _of_all_classes(self, pred: Tensor, target: Tensor) -> Tensor:
         classes = pred.shape[1]
-        # Of integers: an ignored label is no class.
-        labels = target.flatten(1).unsqueeze(1)
-        numbers = torch.arange(classes, device=target.device).view(1, -1, 1)
-        known = labels.clamp(0, classes - 1) == numbers
-        known = (known & (labels != self.ignore_index)).to(pred.dtype)
+        known = self._one_hot(target.flatten(1), classes).to(pred.dtype)
         probabilities = F.softmax(pred, dim=1).flatten(2)
         # (B, C, C): rows of p, columns of t.
         overlaps = probabilities @ known.transpose(1, 2)
@@ -70,5 +66,22 @@ class VectorizedTverskyLoss(TverskyLoss):
         if self.class_weight is not None:
             losses = losses * pred.new_tensor(self.class_weight)
         if 0 <= self.ignore_index < classes:
-            losses = losses * (numbers.flatten() != self.ignore_index)
+            numbers = torch.arange(classes, device=target.device)
+            losses = losses * (numbers != self.ignore_index)
         return self.loss_weight * losses.mean()
+
+    def _one_hot(self, labels: Tensor, classes: int) -> Tensor:
+        """Whether a pixel counts and is of a class, (B, C, P) bool.
+
+        Args:
+            labels: (B, P) integers; those beyond the last class count as the last.
+            classes: C.
+        """
+        counts = labels != self.ignore_index
+        if classes == 2:
+            # Half of the time: labels take eight bytes each, truth values one.
+            lesion = labels > 0
+            return torch.stack([~lesion & counts, lesion & counts], dim=1)
+        numbers = torch.arange(classes, device=labels.device).view(1, -1, 1)
+        known = labels.clamp(0, classes - 1).unsqueeze(1) == numbers
+        return known & counts.unsqueeze(1)

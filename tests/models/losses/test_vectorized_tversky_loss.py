@@ -33,23 +33,29 @@ def test_an_ignored_pixel_counts_nowhere():
 
 
 @pytest.mark.parametrize(
-    'arguments',
+    ('classes', 'arguments'),
     [
-        dict(alpha=0.5, beta=0.5),
-        dict(alpha=0.3, beta=0.7, smooth=2, loss_weight=0.4),
-        dict(alpha=0.5, beta=0.5, class_weight=[0.2, 1.5, 1.0]),
-        dict(alpha=0.5, beta=0.5, ignore_index=1),
+        (3, dict(alpha=0.5, beta=0.5)),
+        (3, dict(alpha=0.3, beta=0.7, smooth=2, loss_weight=0.4)),
+        (3, dict(alpha=0.5, beta=0.5, class_weight=[0.2, 1.5, 1.0])),
+        (3, dict(alpha=0.5, beta=0.5, ignore_index=1)),
+        (2, dict(alpha=0.3, beta=0.7, class_weight=[0.2, 1.5])),
+        (2, dict(alpha=0.5, beta=0.5, ignore_index=0)),
+        (2, dict(alpha=0.5, beta=0.5, ignore_index=1)),
     ],
     ids=str,
 )
-def test_value_and_gradient_are_those_of_mmsegs_loss(arguments):
+def test_value_and_gradient_are_those_of_mmsegs_loss(classes, arguments):
     torch.manual_seed(0)
-    labels = torch.randint(0, 3, (4, 9, 7))
+    # A label beyond the classes counts as the last.
+    labels = torch.randint(0, classes + 1, (4, 9, 7))
     labels[torch.rand(labels.shape) < 0.1] = arguments.get('ignore_index', 255)
     results = []
     for kind in (TverskyLoss, VectorizedTverskyLoss):
         logits = torch.randn(
-            4, 3, 9, 7, generator=torch.Generator().manual_seed(1), requires_grad=True
+            (4, classes, 9, 7),
+            generator=torch.Generator().manual_seed(1),
+            requires_grad=True,
         )
         value = kind(**arguments)(logits, labels, ignore_index=255)
         value.backward()
