@@ -17,6 +17,9 @@ DATA_FOLDER = Path('shared/data/endoscopy_sites')
 # Of glibc alone.
 _LIBRARY = ctypes.CDLL(None) if sys.platform.startswith('linux') else None
 _GIVE_BACK = getattr(_LIBRARY, 'malloc_trim', None)
+# Bytes left since memory was last given back: worth the 0.1 s of a search for garbage.
+_MUCH = 100_000_000
+_BYTES_KEPT = pytest.StashKey[int]()
 
 
 def pytest_collection_finish() -> None:
@@ -28,21 +31,41 @@ def pytest_collection_finish() -> None:
     gc.freeze()
 
 
-@pytest.fixture(scope='module', autouse=True)
-def _memory_is_given_back() -> Iterator[None]:
-    """Free what the tests of a file made, and hand it back to the system.
+def _resident_bytes() -> int:
+    """Memory that the process holds; 0 where Linux does not say it."""
+    try:
+        pages = Path('/proc/self/statm').read_text().split()[1]
+    except OSError:
+        return 0
+    return int(pages) * os.sysconf('SC_PAGE_SIZE')
 
-    Models hold themselves in circles, and the C library keeps what is freed: after
-    each stock model 30 to 330 MB.
 
-    What is left stays, as what was imported before does. MMEngine searches for garbage
-    whenever it builds a dataset: for 0.4 s each, once many files have been tested.
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_runtest_protocol(
+    item: pytest.Item, nextitem: pytest.Item | None
+) -> Iterator:
+    """Free what tests made, and hand it back to the system.
+
+    Models hold themselves in circles, and the C library keeps what is freed. That is
+    done after each file, and between tests that left much. At the end of a fixture it
+    would be too early: pytest still holds the values that the last test was given.
+
+    What is left after a file stays, as what was imported before does. MMEngine searches
+    for garbage whenever it builds a dataset: for 0.4 s each, once many files have been
+    tested.
     """
-    yield
-    gc.collect()
-    gc.freeze()
-    if _GIVE_BACK is not None:
-        _GIVE_BACK(0)
+    kept = item.session.stash
+    kept.setdefault(_BYTES_KEPT, _resident_bytes())
+    result = yield
+    last = nextitem is None or nextitem.path != item.path
+    if last or _resident_bytes() - kept[_BYTES_KEPT] > _MUCH:
+        gc.collect()
+        if last:
+            gc.freeze()
+        if _GIVE_BACK is not None:
+            _GIVE_BACK(0)
+        kept[_BYTES_KEPT] = _resident_bytes()
+    return result
 
 
 @pytest.fixture(scope='session')
