@@ -1,17 +1,21 @@
 """Configs of the repository, on drawn images."""
 
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
+from unittest import mock
 
 import cv2
 import numpy as np
 import pytest
 import torch
+from few_blocks import few_blocks
 from mmengine.config import Config
 from mmengine.dataset import pseudo_collate
 from mmengine.optim import build_optim_wrapper
 from mmengine.registry import DefaultScope
 from mmseg.registry import DATASETS, MODELS
+from step_in_backward import step_in_backward
 
 
 @pytest.fixture(autouse=True)
@@ -124,7 +128,10 @@ def step():
         optim_wrapper = build_optim_wrapper(model, cfg.optim_wrapper)
         batch = pseudo_collate([dataset[0], dataset[len(dataset) - 1]])
         model.train()
-        losses = model.train_step(batch, optim_wrapper)
+        with mock.patch.object(
+            optim_wrapper, 'update_params', partial(step_in_backward, optim_wrapper)
+        ):
+            losses = model.train_step(batch, optim_wrapper)
         return {key: float(value.detach()) for key, value in losses.items()}
 
     return take

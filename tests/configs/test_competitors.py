@@ -116,7 +116,14 @@ def test_one_step_trains_what_the_method_trains(
 @pytest.mark.parametrize('method', ['coop', 'coop-decoder'])
 @pytest.mark.parametrize('backbone', ['clip-rn50', 'clip-vit-b16'])
 def test_prompt_tuning_fits_the_backbones_joint_space(
-    method, backbone, tree, load, datasets_of, model_of, step
+    method,
+    backbone,
+    tree,
+    load,
+    datasets_of,
+    model_of,
+    step,
+    few_blocks,
 ):
     cfg = load(method, backbone, 64)
     assert cfg.model.decode_head.text.model_name == cfg.model.backbone.model_name

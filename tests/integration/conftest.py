@@ -13,6 +13,7 @@ import cv2
 import numpy as np
 import pytest
 import torch
+from few_blocks import few_blocks
 from forked_program import run_forked, start_forked
 
 _HERE = Path(__file__).resolve().parent
