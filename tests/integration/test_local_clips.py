@@ -19,6 +19,7 @@ _ONE_STEP = [
     ),
 ]
 _MODEL = """
+custom_imports = dict(imports=['mcdrl_mmseg', 'mcdrl_probe', 'local_clips'])
 custom_hooks = [
     dict(type='ConfounderDictionaryHook'),
     dict(type='InterventionWarmupHook', begin=0),
@@ -54,15 +55,17 @@ def bench(new_bench, drawn_sites):
 def _trained(bench, shape: str, **entries):
     writer = {'biomedclip': write_biomedclip, 'siglip2': write_siglip2}[shape]
     name = writer(bench.folder / shape)
-    config = bench.config(shape, _MODEL.format(name=name, **entries), base=_BASE)
+    config = bench.config(
+        shape, _MODEL.format(name=name, dims=EMBED_DIMS, **entries), base=_BASE
+    )
     return config, bench.tool(f'{shape}_run', 'train.py', config, fresh=False)
 
 
 @pytest.mark.parametrize(
     ('shape', 'entries'),
     [
-        ('biomedclip', dict(_OPENAI, dims=EMBED_DIMS, frozen=False)),
-        ('siglip2', dict(_HALF, dims=768, frozen=True)),
+        ('biomedclip', dict(_OPENAI, frozen=False)),
+        ('siglip2', dict(_HALF, frozen=True)),
     ],
 )
 def test_a_model_of_a_folder_trains_a_step_and_predicts(bench, shape, entries):
@@ -83,8 +86,10 @@ def test_a_model_of_a_folder_trains_a_step_and_predicts(bench, shape, entries):
 
 def test_a_normalisation_of_another_model_is_named_before_training(bench):
     name = write_siglip2(bench.folder / 'wrong', weights=False)
-    entries = dict(_OPENAI, dims=768, frozen=True)
-    config = bench.config('wrong', _MODEL.format(name=name, **entries), base=_BASE)
+    entries = dict(_OPENAI, frozen=True)
+    config = bench.config(
+        'wrong', _MODEL.format(name=name, dims=EMBED_DIMS, **entries), base=_BASE
+    )
     run = bench.tool('wrong_run', 'train.py', config, check=False, fresh=False)
     assert run.returncode != 0
     assert 'was trained with mean=[127.5, 127.5, 127.5]' in run.output
