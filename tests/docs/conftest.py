@@ -9,6 +9,7 @@ import sys
 import zipfile
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 import cv2
@@ -59,6 +60,11 @@ class Command:
         return f'{self.block} {" ".join(self.words[:2])}'
 
 
+@cache
+def _all_blocks() -> list[Block]:
+    return [block for page in PAGES for block in _blocks(page)]
+
+
 def _blocks(page: Path) -> Iterator[Block]:
     note = target = ''
     for token in MarkdownIt('commonmark').parse(page.read_text(encoding='utf-8')):
@@ -105,9 +111,11 @@ def _commands(block: Block) -> Iterator[Command]:
                 words.append(re.sub(r'\$(\w+)', lambda m: values.get(m[1], m[1]), word))
 
 
-def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    blocks = [block for page in PAGES for block in _blocks(page)]
-    cases: dict[str, list] = dict(
+@cache
+def _cases() -> dict[str, list]:
+    """What tests are asked for each of, by the name of the argument."""
+    blocks = _all_blocks()
+    return dict(
         page=PAGES,
         # Formulas are typeset; model cards keep the output of commands.
         shown_block=[
@@ -123,7 +131,10 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
             for command in _commands(block)
         ],
     )
-    for name, values in cases.items():
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    for name, values in _cases().items():
         if name in metafunc.fixturenames:
             metafunc.parametrize(name, values, ids=str)
 
@@ -131,8 +142,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 @pytest.fixture(scope='session')
 def config_targets() -> set[str]:
     """Configs that a page tells the reader to write."""
-    blocks = (block for page in PAGES for block in _blocks(page))
-    return {block.target for block in blocks if block.note == 'config'}
+    return {block.target for block in _all_blocks() if block.note == 'config'}
 
 
 class _ParsedError(Exception):
