@@ -65,7 +65,7 @@ def test_a_finished_training_is_not_repeated(pool, tmp_path, monkeypatch):
 
 def test_training_lowers_both_losses(pool, tmp_path):
     lines = []
-    settings = dataclasses.replace(SETTINGS, steps=40, batch_size=16)
+    settings = dataclasses.replace(SETTINGS, steps=20, batch_size=16)
     pretrain(settings, pool, tmp_path, log=lines.append)
     values = [[float(line.split()[place]) for place in (3, 5)] for line in lines]
     assert values[-1][0] < values[0][0]
