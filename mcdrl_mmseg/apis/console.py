@@ -158,7 +158,7 @@ class _ProgressHook(Hook):
         """Add the score of the validation."""
         for name, value in (metrics or {}).items():
             if name.rpartition('/')[2] == _SCORE:
-                self._scores['Dice'] = f'{float(value):.1f} %'
+                self._scores['Dice'] = f'{100 * float(value):.1f} %'
         self._show(runner.iter)
 
     def _show(self, done: int) -> None:
