@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 LOADERS = ('train_dataloader', 'val_dataloader', 'test_dataloader')
@@ -22,6 +22,33 @@ def datasets(dataset: Any) -> Iterator[dict]:
         yield from datasets(dataset.get('dataset'))
         for part in dataset.get('datasets') or ():
             yield from datasets(part)
+
+
+def plain_datasets(dataset: Any) -> Iterator[dict]:
+    """As :func:`datasets`, without what only wraps others.
+
+    Args:
+        dataset: As for :func:`datasets`.
+    """
+    for part in datasets(dataset):
+        if not (part.get('dataset') or part.get('datasets')):
+            yield part
+
+
+def inference_pipeline(cfg: Mapping[str, Any]) -> list:
+    """What an image goes through at a test or a prediction.
+
+    Args:
+        cfg: Experiment config.
+
+    Returns:
+        ``test_pipeline``, else that of the test's data set; empty where there is none.
+    """
+    steps = cfg.get('test_pipeline')
+    if steps is None:
+        dataset = (cfg.get('test_dataloader') or {}).get('dataset') or {}
+        steps = dataset.get('pipeline')
+    return list(steps or ())
 
 
 def evaluators(evaluator: Any) -> list[dict]:

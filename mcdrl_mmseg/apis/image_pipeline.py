@@ -14,6 +14,7 @@ from mmengine.dataset import Compose
 from mmengine.registry import init_default_scope
 from torch import Tensor, nn
 
+from mcdrl_common.config_datasets import inference_pipeline
 from mcdrl_common.findings import FileProblem
 from mcdrl_common.image_files import (
     NotAnImage,
@@ -153,11 +154,8 @@ def build_image_pipeline(cfg: Mapping) -> Callable[[dict], dict]:
     Raises:
         ValueError: The config has no test pipeline that loads an image file.
     """
-    transforms = cfg.get('test_pipeline')
-    if transforms is None:
-        dataset = cfg.get('test_dataloader', {}).get('dataset', {})
-        transforms = dataset.get('pipeline')
-    kept = [dict(t) for t in transforms or () if type_name(t) not in _TRUTH_TRANSFORMS]
+    transforms = inference_pipeline(cfg)
+    kept = [dict(t) for t in transforms if type_name(t) not in _TRUTH_TRANSFORMS]
     loaders = [t for t in kept if type_name(t) in _IMAGE_LOADERS]
     if not loaders:
         raise ValueError(
@@ -177,6 +175,25 @@ def build_image_pipeline(cfg: Mapping) -> Callable[[dict], dict]:
             return pipeline(data)
 
     return run
+
+
+def pipeline_size(cfg: Mapping) -> tuple[int, int] | None:
+    """Height and width to which a test pipeline resizes every image.
+
+    Args:
+        cfg: The config that a model was built from.
+
+    Returns:
+        Pixels; None where images keep their size or their ratio, so that each has
+        another.
+    """
+    for transform in inference_pipeline(cfg):
+        scale = transform.get('scale')
+        if type_name(transform) == 'Resize' and scale:
+            # MMCV's scale is (width, height), or one side for both.
+            width, height = (scale, scale) if isinstance(scale, int) else scale
+            return None if transform.get('keep_ratio') else (height, width)
+    return None
 
 
 def prepare(model: nn.Module, image: np.ndarray) -> tuple[Tensor, list]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from mmengine.config import Config
 
-from mcdrl_common.config_datasets import datasets
+from mcdrl_common.config_datasets import plain_datasets
 from mcdrl_common.type_names import type_name
 
 
@@ -46,11 +46,10 @@ def use_tta(cfg: Config) -> None:
     missing = [key for key in ('tta_pipeline', 'tta_model') if key not in cfg]
     if missing:
         raise ValueError(f'--tta needs {" and ".join(missing)} in the config.')
-    for part in datasets(cfg.test_dataloader.dataset):
-        if not (part.get('dataset') or part.get('datasets')):
-            # Of data sets of one pipeline a site, that step stays the site's own.
-            own = [t for t in part.get('pipeline') or () if type_name(t) == 'SetSite']
-            part['pipeline'] = [*own, *cfg.tta_pipeline]
+    for part in plain_datasets(cfg.test_dataloader.dataset):
+        # Of data sets of one pipeline a site, that step stays the site's own.
+        own = [t for t in part.get('pipeline') or () if type_name(t) == 'SetSite']
+        part['pipeline'] = [*own, *cfg.tta_pipeline]
     cfg.tta_model.module = cfg.model
     cfg.model = cfg.tta_model
 

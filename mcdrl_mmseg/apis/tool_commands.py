@@ -18,8 +18,8 @@ from mcdrl_common.threshold_file import CONFORMAL, PRESENCE
 from .checkpoint import load_segmentor
 from .closed_gate import closed_gate_note
 from .explanation_files import explain_files
+from .image_pipeline import pipeline_size
 from .inferencer import MCDRLInferencer
-from .pipeline_size import pipeline_size
 from .prediction import predict_files
 
 USER_ERRORS = (FileNotFoundError, InputError, ValueError)

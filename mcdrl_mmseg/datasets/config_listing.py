@@ -11,7 +11,7 @@ from mmengine.registry import DefaultScope
 from mmseg.datasets import BaseSegDataset
 from mmseg.registry import DATASETS
 
-from mcdrl_common.config_datasets import LOADERS, datasets
+from mcdrl_common.config_datasets import LOADERS, plain_datasets
 from mcdrl_common.findings import Finding
 from mcdrl_common.mask_format import MaskFormat
 from mcdrl_common.verification.entry import Entry, Listing
@@ -34,13 +34,12 @@ def list_config(cfg: Mapping[str, Any]) -> Listing:
     listing = Listing()
     found = False
     for loader in LOADERS:
-        split = loader.partition('_')[0]
-        dataset = (cfg.get(loader) or {}).get('dataset')
-        for number, part in enumerate(datasets(dataset)):
-            if part.get('dataset') or part.get('datasets'):
-                continue
-            found = True
-            _list_part(part, split, f'{loader}.dataset', number, listing)
+        split, place = loader.partition('_')[0], f'{loader}.dataset'
+        parts = list(plain_datasets((cfg.get(loader) or {}).get('dataset')))
+        found = found or bool(parts)
+        for number, part in enumerate(parts, start=1):
+            where = f'{place}, part {number}' if len(parts) > 1 else place
+            _list_part(part, split, where, listing)
     if not found:
         raise VerificationError(
             f'the config names no data set: expected a dataset in {", ".join(LOADERS)}.'
@@ -48,10 +47,7 @@ def list_config(cfg: Mapping[str, Any]) -> Listing:
     return listing
 
 
-def _list_part(
-    part: Mapping, split: str, place: str, number: int, listing: Listing
-) -> None:
-    where = f'{place}, part {number}' if number else place
+def _list_part(part: Mapping, split: str, where: str, listing: Listing) -> None:
     part = {**copy.deepcopy(dict(part)), 'pipeline': []}
     try:
         # Built without reading its files: what is missing is named here.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
@@ -12,6 +12,7 @@ from mmengine.dataset import Compose, pseudo_collate
 from mmengine.registry import DefaultScope
 from torch import nn
 
+from mcdrl_common.config_datasets import inference_pipeline
 from mcdrl_common.site_reference import SiteReference, site_reference
 from mcdrl_common.type_names import type_name
 from mcdrl_mmseg.datasets.transforms.load_lesion_mask import MASK_LOADERS
@@ -68,10 +69,7 @@ def training_reference(
 
 def _test_pipeline(cfg: Mapping) -> Callable[[dict], dict]:
     """The pipeline that single images go through at prediction, without masks."""
-    transforms: Sequence | None = cfg.get('test_pipeline')
-    if transforms is None:
-        loader = cfg.get('test_dataloader') or {}
-        transforms = (loader.get('dataset') or {}).get('pipeline')
+    transforms = inference_pipeline(cfg)
     if not transforms:
         raise ValueError('the config has no test_pipeline')
     with DefaultScope.overwrite_default_scope(cfg.get('default_scope', 'mmseg')):

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
-from mcdrl_common.config_datasets import datasets
 from mcdrl_mmseg.clip import CLIPSpec
 from mcdrl_mmseg.models import CLIPGuidedBackbone, CLIPVisionBackbone
 
@@ -35,15 +34,3 @@ def clip_spec(cfg: Mapping[str, Any]) -> CLIPSpec:
     return CLIPSpec(
         cfg.get('model_name', 'ViT-B-16'), cfg.get('pretrained'), cfg.get('quick_gelu')
     )
-
-
-def data_parts(cfg: Mapping[str, Any], loader: str) -> Iterator[Mapping[str, Any]]:
-    """The data sets of a loader, without what wraps them.
-
-    Args:
-        cfg: Experiment config.
-        loader: ``'train_dataloader'`` or another one.
-    """
-    for part in datasets((cfg.get(loader) or {}).get('dataset')):
-        if not (part.get('dataset') or part.get('datasets')):
-            yield part

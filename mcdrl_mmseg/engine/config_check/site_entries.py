@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from mcdrl_common.config_datasets import plain_datasets
 from mcdrl_common.sites import Site, SiteDataError
 from mcdrl_mmseg.datasets.endoscopy_sites import EndoscopySiteDataset
 
-from .clip_of_config import data_parts
 from .config_components import Component
 from .config_problem import ConfigProblem
 from .unknown_arguments import accepted
@@ -29,7 +29,7 @@ def site_problems(
         if part.is_a(EndoscopySiteDataset):
             yield from _entries(part)
     held_out = cfg.get('held_out_site')
-    for data in data_parts(cfg, 'train_dataloader'):
+    for data in plain_datasets((cfg.get('train_dataloader') or {}).get('dataset')):
         names = [_name(site) for site in data.get('sites') or ()]
         names.append((data.get('metainfo') or {}).get('site'))
         if held_out is not None and held_out in names:
