@@ -169,7 +169,7 @@ def _test(args: argparse.Namespace, weights: str) -> None:
         build_image_tower,
         embed_texts,
         load_tower_weights,
-        set_timm_output_stride,
+        set_output_stride,
     )
 
     from .endo_pack import CHOOSE, HELD_OUT, load_pack
@@ -179,7 +179,7 @@ def _test(args: argparse.Namespace, weights: str) -> None:
     spec = CLIPSpec(EndoSettings().model_name, weights)
     tower = build_image_tower(spec)
     load_tower_weights(tower, spec, 'visual.')
-    set_timm_output_stride(tower, args.output_stride)
+    set_output_stride(tower, args.output_stride)
     tower = tower.eval().to(memory_format=torch.channels_last)
     choosing = args.part == CHOOSE
     # What options are chosen by holds no image and no word of the tests.

@@ -7,13 +7,12 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from .dense import DENSE_MODES, check_dense_mode
+    from .dense import DENSE_MODES
     from .lora import LORA_TARGETS, add_lora, merge_lora
     from .output_stride import set_output_stride
     from .text import embed_texts
     from .timm_tower import (
         is_timm_tower,
-        set_timm_output_stride,
         timm_features,
         timm_stages,
         timm_stem,
@@ -32,14 +31,12 @@ _MODULES = {
     'CLIPWeightsError': 'weights',
     'TowerFeatures': 'tower_features',
     'build_image_tower': 'towers',
-    'check_dense_mode': 'dense',
     'dense_modes': 'towers',
     'embed_texts': 'text',
     'is_timm_tower': 'timm_tower',
     'load_tower_weights': 'towers',
     'resnet_features': 'tower_features',
     'set_output_stride': 'output_stride',
-    'set_timm_output_stride': 'timm_tower',
     'timm_features': 'timm_tower',
     'timm_stages': 'timm_tower',
     'timm_stem': 'timm_tower',
@@ -55,7 +52,6 @@ __all__ = [
     'TowerFeatures',
     'add_lora',
     'build_image_tower',
-    'check_dense_mode',
     'dense_modes',
     'embed_texts',
     'is_timm_tower',
@@ -63,7 +59,6 @@ __all__ = [
     'merge_lora',
     'resnet_features',
     'set_output_stride',
-    'set_timm_output_stride',
     'timm_features',
     'timm_stages',
     'timm_stem',

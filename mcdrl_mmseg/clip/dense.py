@@ -20,13 +20,6 @@ from torch.nn import functional as F
 DENSE_MODES = ('vanilla', 'maskclip', 'sclip', 'clearclip')
 
 
-def check_dense_mode(dense_mode: str) -> str:
-    """Return the mode, or raise ValueError naming the known ones."""
-    if dense_mode not in DENSE_MODES:
-        raise ValueError(f'dense_mode={dense_mode!r} must be one of {DENSE_MODES}.')
-    return dense_mode
-
-
 def split_heads(tokens: Tensor, num_heads: int) -> Tensor:
     """(B, L, c) -> (B, heads, L, c / heads)."""
     return tokens.unflatten(-1, (num_heads, -1)).transpose(1, 2)

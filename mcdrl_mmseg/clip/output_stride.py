@@ -1,4 +1,4 @@
-"""Finer dense maps from a ResNet tower: strides turned into dilation, weights kept."""
+"""Finer dense maps of convolutional towers: dilation for stride, weights kept."""
 
 from __future__ import annotations
 
@@ -31,30 +31,59 @@ class DensePool(nn.Module):
 
 
 def set_output_stride(tower: nn.Module, output_stride: int) -> None:
-    """Make the dense map of a ResNet tower finer, as dilated ResNets do it.
+    """Make the dense map of a convolutional tower finer, as dilated ResNets do it.
 
     From the stage whose stride is removed on, convolutions are dilated, so that every
     position sees what it saw before (Chen et al., DeepLab). No weight changes.
 
     Args:
-        tower: open_clip ``ModifiedResNet``.
+        tower: open_clip's ``ModifiedResNet``, or its wrapper of timm's EfficientNet.
         output_stride: 32 leaves the tower as it is, 16 gives twice as many rows and
             columns, 8 four times.
 
     Raises:
-        ValueError: Another stride.
+        ValueError: Another stride, or a tower whose stride is fixed.
     """
     if output_stride not in OUTPUT_STRIDES:
         raise ValueError(f'output_stride={output_stride} must be one of 32, 16 or 8.')
+    trunk = getattr(tower, 'trunk', tower)
+    kind = type(trunk).__name__
+    if kind == 'ModifiedResNet':
+        _dilate_resnet(trunk, output_stride)
+    elif kind == 'EfficientNet':
+        _dilate_efficientnet(trunk, output_stride)
+    else:
+        raise ValueError(
+            f'output_stride={output_stride}: the stride of {kind} is fixed, as that of '
+            'a ViT is by its patch size; leave it at None.'
+        )
+
+
+def _dilate_resnet(tower: nn.Module, output_stride: int) -> None:
     dilation = 1
     for stage, stride in ((tower.layer3, 16), (tower.layer4, 32)):
         for number, block in enumerate(stage):
-            _dilate(block.conv2, dilation)
+            block.conv2.dilation = block.conv2.padding = (dilation, dilation)
             if number == 0 and stride > output_stride:
                 block.avgpool = DensePool(dilation)
                 block.downsample[0] = DensePool(dilation)
                 dilation *= 2
 
 
-def _dilate(conv: nn.Conv2d, dilation: int) -> None:
-    conv.dilation = conv.padding = (dilation, dilation)
+def _dilate_efficientnet(trunk: nn.Module, output_stride: int) -> None:
+    reached, dilation = 2, 1  # behind the stem
+    for module in trunk.blocks.modules():
+        if not isinstance(module, nn.Conv2d) or module.kernel_size == (1, 1):
+            continue
+        inside, stride = dilation, module.stride[0]
+        if reached * stride > output_stride:
+            module.stride = (1, 1)
+            dilation *= stride
+        else:
+            reached *= stride
+        module.dilation = (inside, inside)
+        # timm's "same" convolutions pad by themselves, from stride and dilation.
+        if type(module) is nn.Conv2d:
+            module.padding = tuple(
+                inside * (side - 1) // 2 for side in module.kernel_size
+            )

@@ -16,12 +16,11 @@ from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from .dense import DENSE_MODES
 from .meta_build import meta_build
 from .timm_blocks import block_dense_modes, dense_timm_block
-from .tower_features import TowerFeatures, run_module, to_map
+from .tower_features import TowerFeatures, pad_to_multiple, run_module, to_map
 
 
 class Family(NamedTuple):
@@ -59,8 +58,6 @@ FAMILIES = {
 """Classes of timm that are supported, by name."""
 
 _STEM_PARAMETERS = ('cls_token', 'reg_token', 'pos_embed')
-
-OUTPUT_STRIDES = (32, 16, 8)
 
 
 def is_timm_tower(tower: nn.Module) -> bool:
@@ -223,7 +220,8 @@ def timm_features(
         images = _fit_to_patches(tower, images)
         return _token_features(tower, images, out_indices, dense_mode, with_cp)
     trunk = tower.trunk
-    images = _pad(images, _family(tower).multiple)
+    multiple = _family(tower).multiple
+    images = pad_to_multiple(images, (multiple, multiple))
     # timm takes no empty list.
     last, levels = trunk.forward_intermediates(images, indices=list(out_indices) or [0])
     levels = levels if out_indices else []
@@ -261,12 +259,7 @@ def _fit_to_patches(tower: nn.Module, images: Tensor) -> Tensor:
     height, width = images.shape[-2:]
     if (height, width) == tuple(tower.image_size):
         return images[..., : height - height % patch, : width - width % patch]
-    return _pad(images, patch)
-
-
-def _pad(images: Tensor, multiple: int) -> Tensor:
-    down, right = -images.shape[-2] % multiple, -images.shape[-1] % multiple
-    return F.pad(images, (0, right, 0, down)) if down or right else images
+    return pad_to_multiple(images, (patch, patch))
 
 
 def _token_features(
@@ -356,40 +349,3 @@ def dense_head(tower: nn.Module, features: Tensor) -> Tensor:
     embedded = tower.head(tower.trunk.forward_head(features.reshape(-1, *single)))
     dense = embedded.view(batch, height, width, -1).permute(0, 3, 1, 2)
     return dense.contiguous()
-
-
-def set_timm_output_stride(tower: nn.Module, output_stride: int) -> None:
-    """Make an EfficientNet's dense map finer, with dilation for stride.
-
-    Args:
-        tower: Tower of :func:`build_timm_tower`.
-        output_stride: 32 leaves the tower as it is, 16 gives twice as many rows and
-            columns, 8 four times. No weight changes.
-
-    Raises:
-        ValueError: Another stride, or a tower of another family.
-    """
-    kind = type(tower.trunk).__name__
-    if kind != 'EfficientNet':
-        raise ValueError(
-            f"output_stride={output_stride}: the stride of timm's {kind} is fixed; "
-            'leave it at None.'
-        )
-    if output_stride not in OUTPUT_STRIDES:
-        raise ValueError(f'output_stride={output_stride} must be one of 32, 16 or 8.')
-    reached, dilation = 2, 1  # behind the stem
-    for module in tower.trunk.blocks.modules():
-        if not isinstance(module, nn.Conv2d) or module.kernel_size == (1, 1):
-            continue
-        inside, stride = dilation, module.stride[0]
-        if reached * stride > output_stride:
-            module.stride = (1, 1)
-            dilation *= stride
-        else:
-            reached *= stride
-        module.dilation = (inside, inside)
-        # timm's "same" convolutions pad by themselves, from stride and dilation.
-        if type(module) is nn.Conv2d:
-            module.padding = tuple(
-                inside * (side - 1) // 2 for side in module.kernel_size
-            )

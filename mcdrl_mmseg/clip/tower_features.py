@@ -43,6 +43,12 @@ def to_map(tokens: Tensor, grid: tuple[int, int]) -> Tensor:
     return tokens.transpose(1, 2).unflatten(2, grid).contiguous()
 
 
+def pad_to_multiple(images: Tensor, multiple: tuple[int, int]) -> Tensor:
+    """Pad with zeros, at the bottom and at the right, to multiples of two numbers."""
+    down, right = (-side % of for side, of in zip(images.shape[-2:], multiple))
+    return F.pad(images, (0, right, 0, down)) if down or right else images
+
+
 def vit_features(
     tower: nn.Module,
     images: Tensor,
@@ -99,11 +105,7 @@ def vit_features(
 
 def _embed_patches(tower: nn.Module, images: Tensor) -> tuple[Tensor, tuple[int, int]]:
     """Patch tokens behind the class token, with positions fitted to their grid."""
-    patch_h, patch_w = tower.patch_size
-    pad_h, pad_w = -images.shape[-2] % patch_h, -images.shape[-1] % patch_w
-    if pad_h or pad_w:
-        images = F.pad(images, (0, pad_w, 0, pad_h))
-    patches = tower.conv1(images)
+    patches = tower.conv1(pad_to_multiple(images, tower.patch_size))
     grid = (patches.shape[2], patches.shape[3])
     class_token = tower.class_embedding.to(patches.dtype)
     class_tokens = class_token.expand(patches.shape[0], 1, -1)

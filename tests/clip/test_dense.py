@@ -8,7 +8,6 @@ from torch.testing import assert_close
 
 from mcdrl_mmseg.clip.dense import (
     DENSE_MODES,
-    check_dense_mode,
     dense_pooled_tokens,
     dense_vit_block,
     merge_heads,
@@ -158,9 +157,3 @@ def test_splitting_and_merging_heads_are_inverse():
     assert heads.shape == (1, 2, 3, 4)
     assert heads[0, 1, 2].tolist() == [20, 21, 22, 23]
     assert torch.equal(merge_heads(heads), tokens)
-
-
-def test_unknown_mode_is_an_error_naming_the_known():
-    assert check_dense_mode('sclip') == 'sclip'
-    with pytest.raises(ValueError, match=r"dense_mode='sclap'.*'maskclip'"):
-        check_dense_mode('sclap')

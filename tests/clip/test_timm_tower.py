@@ -7,12 +7,11 @@ import torch
 from torch import nn
 from torch.testing import assert_close
 
-from mcdrl_mmseg.clip import CLIPSpec, build_image_tower
+from mcdrl_mmseg.clip import CLIPSpec, build_image_tower, set_output_stride
 from mcdrl_mmseg.clip.model_config import get_model_config
 from mcdrl_mmseg.clip.timm_tower import (
     build_timm_tower,
     dense_head,
-    set_timm_output_stride,
     timm_features,
     timm_stages,
     timm_stem,
@@ -132,7 +131,7 @@ def test_stride_turned_into_dilation_gives_finer_maps(stride, side):
     torch.manual_seed(0)
     tower = build_image_tower(CLIPSpec(NAME)).eval()
     before = {key: value.clone() for key, value in tower.state_dict().items()}
-    set_timm_output_stride(tower, stride)
+    set_output_stride(tower, stride)
     dense = timm_features(tower, images(), (), 'vanilla').dense_features
     assert dense.shape[2:] == (side, side)
     assert all(torch.equal(v, before[k]) for k, v in tower.state_dict().items())
@@ -146,7 +145,7 @@ def test_constant_features_come_out_the_same_at_every_stride():
     for stride in (32, 16):
         torch.manual_seed(0)
         tower = build_image_tower(CLIPSpec(NAME)).eval()
-        set_timm_output_stride(tower, stride)
+        set_output_stride(tower, stride)
         maps.append(tower.trunk.blocks[5:](inputs))
     assert [m.shape[2] for m in maps] == [32, 64]
     middle = [m[0, :, m.shape[2] // 2, m.shape[3] // 2] for m in maps]
@@ -155,11 +154,11 @@ def test_constant_features_come_out_the_same_at_every_stride():
 
 def test_an_unknown_stride_is_an_error(tower):
     with pytest.raises(ValueError, match='output_stride=4'):
-        set_timm_output_stride(tower, 4)
+        set_output_stride(tower, 4)
 
 
 def test_the_stride_of_another_family_is_fixed():
     with torch.device('meta'):
         convnext = build_image_tower(CLIPSpec('convnext_tiny'))
     with pytest.raises(ValueError, match=r'output_stride=16: .* ConvNeXt is fixed'):
-        set_timm_output_stride(convnext, 16)
+        set_output_stride(convnext, 16)

@@ -104,7 +104,7 @@ class CLIPVisionBackbone(BaseModule):
         super().__init__(init_cfg)
         self.input_ratio = _input_ratio(input_scale)
         self.clip_spec = clip.CLIPSpec(model_name, pretrained, quick_gelu)
-        self.dense_mode = clip.check_dense_mode(dense_mode)
+        self.dense_mode = dense_mode
         self.frozen = frozen
         self.output_stride = output_stride
         self.feature_cache = _feature_cache() if frozen else None
@@ -124,7 +124,7 @@ class CLIPVisionBackbone(BaseModule):
         self._has_blocks = self._is_vit or hasattr(trunk, 'num_prefix_tokens')
         self._check_dense_mode()
         if output_stride is not None:
-            self._set_output_stride(output_stride)
+            clip.set_output_stride(self.tower, output_stride)
         self.out_indices = self._resolve_indices(out_indices)
         if not -1 <= frozen_stages <= len(self._stages):
             raise ValueError(
@@ -146,21 +146,10 @@ class CLIPVisionBackbone(BaseModule):
         modes = clip.dense_modes(self.tower)
         if self.dense_mode not in modes:
             raise ValueError(
-                f'dense_mode={self.dense_mode!r} changes a last attention of the '
-                f'standard kind, which model_name={self.clip_spec.model_name!r} does '
-                f'not have: its modes are {list(modes)}.'
+                f'dense_mode={self.dense_mode!r} must be one of {modes} with '
+                f'model_name={self.clip_spec.model_name!r}; all but vanilla change a '
+                'last attention of the standard kind.'
             )
-
-    def _set_output_stride(self, output_stride: int) -> None:
-        if self._is_vit:
-            raise ValueError(
-                f'output_stride={output_stride}: the patch size sets the stride of a '
-                f'ViT (model_name={self.clip_spec.model_name!r}); leave it at None.'
-            )
-        if self._is_timm:
-            clip.set_timm_output_stride(self.tower, output_stride)
-        else:
-            clip.set_output_stride(self.tower, output_stride)
 
     @property
     def _stages(self) -> list[nn.Module]:

@@ -31,7 +31,7 @@ def test_output_is_the_levels_then_the_dense_map_then_the_embedding():
 
 @pytest.mark.parametrize('mode', ['maskclip', 'sclip', 'clearclip'])
 def test_a_mode_of_a_last_attention_is_an_error_that_names_the_modes(mode):
-    with pytest.raises(ValueError, match=r"its modes are \['vanilla'\]"):
+    with pytest.raises(ValueError, match=r"must be one of \('vanilla',\)"):
         backbone(dense_mode=mode)
 
 
