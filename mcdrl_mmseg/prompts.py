@@ -6,8 +6,9 @@ import hashlib
 import json
 import random
 import string
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from itertools import chain, product
 
 from mcdrl_common import InputError
 
@@ -102,7 +103,6 @@ class PromptSet:
     class_template: str = 'A {class} in an endoscopic image'
     confounder_template: str = 'An endoscopy image with {domain}'
     class_confounder_template: str = 'A {class} with {domain}'
-    _names: tuple[str, ...] = field(init=False, repr=False, compare=False, default=())
 
     def __post_init__(self) -> None:
         if not isinstance(self.confounders, Mapping):
@@ -117,7 +117,7 @@ class PromptSet:
         for family, names in self.confounders.items():
             _check_names(f'confounders[{family!r}]', names)
             families[family] = tuple(names)
-        names = tuple(name for members in families.values() for name in members)
+        names = [name for members in families.values() for name in members]
         _check_names('confounders', names)
         if not self.classes:
             raise PromptError('prompts.classes is empty: name at least one lesion.')
@@ -126,7 +126,6 @@ class PromptSet:
                 'prompts.confounders is empty: name at least one imaging condition.'
             )
         object.__setattr__(self, 'confounders', families)
-        object.__setattr__(self, '_names', names)
         for key, needed in _FIELDS.items():
             found = _template_fields(key, getattr(self, key))
             if found != needed:
@@ -153,7 +152,7 @@ class PromptSet:
             raise PromptError(
                 f'prompts must be a dict of classes and confounders, got {cfg!r}.'
             )
-        known = [name for name in cls.__dataclass_fields__ if name != '_names']
+        known = list(cls.__dataclass_fields__)
         unknown = sorted(set(cfg) - set(known), key=str)
         if unknown:
             raise PromptError(
@@ -167,7 +166,7 @@ class PromptSet:
     @property
     def confounder_names(self) -> tuple[str, ...]:
         """The M imaging conditions, families joined in order."""
-        return self._names
+        return tuple(chain.from_iterable(self.confounders.values()))
 
     @property
     def class_texts(self) -> list[str]:
@@ -177,16 +176,48 @@ class PromptSet:
     @property
     def confounder_texts(self) -> list[str]:
         """M texts of z_m."""
-        return [self.confounder_template.format(domain=z) for z in self._names]
+        names = self.confounder_names
+        return [self.confounder_template.format(domain=z) for z in names]
 
     @property
     def class_confounder_texts(self) -> list[str]:
         """K * M texts of t_km, class by class."""
         return [
             self.class_confounder_template.format(**{'class': c, 'domain': z})
-            for c in self.classes
-            for z in self._names
+            for c, z in product(self.classes, self.confounder_names)
         ]
+
+    def label_mismatch(
+        self, labels: Sequence[str], lesion_classes: Iterable[str]
+    ) -> str | None:
+        """What does not agree with the data, and what to do; None if all does.
+
+        Each lesion class of the data needs its prompt, by position or by name.
+
+        Args:
+            labels: The data's classes without the background, in the order of their
+                labels.
+            lesion_classes: Names of the lesion classes that the sites may show.
+        """
+        labels = tuple(labels)
+        if len(labels) == len(self.classes):
+            # Matched by position: the names may be worded in another way.
+            if labels != self.classes and sorted(labels) == sorted(self.classes):
+                return (
+                    'The training data labels its lesion classes in the order '
+                    f'{labels}, but prompts.classes is {self.classes}: each class '
+                    "would be pulled to another one's text. Write prompts.classes in "
+                    'the order of the labels.'
+                )
+            return None
+        missing = sorted(set(lesion_classes) - set(self.classes))
+        if missing:
+            return (
+                f'The training sites hold lesion classes {missing} that have no '
+                'prompt: add them to prompts.classes, which names '
+                f'{list(self.classes)}, or correct lesion_classes of the sites.'
+            )
+        return None
 
     def shuffled(self, seed: int) -> PromptSet:
         """The same set with the letters of every name shuffled.
@@ -216,14 +247,11 @@ class PromptSet:
             family: tuple(shuffle(name) for name in names)
             for family, names in self.confounders.items()
         }
-        values = {k: getattr(self, k) for k in self.to_dict()}
-        return PromptSet(**{**values, 'confounders': confounders})
+        return replace(self, confounders=confounders)
 
     def to_dict(self) -> dict:
         """The constructor's arguments as plain data."""
-        values = asdict(self)
-        del values['_names']
-        return values
+        return asdict(self)
 
     def fingerprint(self, **sources: str) -> str:
         """Identify the texts and what embeds them.

@@ -215,3 +215,25 @@ def test_short_names_shuffle_to_distinct_others(seed):
 def test_to_dict_builds_the_same_set_again():
     prompts = PromptSet.from_cfg(cfg())
     assert PromptSet.from_cfg(prompts.to_dict()) == prompts
+
+
+def of_classes(*classes: str) -> PromptSet:
+    return PromptSet(classes, {'lighting': ('bright light',)})
+
+
+def test_as_many_labels_as_prompts_are_matched_by_position_whatever_their_words():
+    assert (
+        of_classes('a polyp', 'a cyst').label_mismatch(['Polyp', 'Cyst'], ['x']) is None
+    )
+
+
+def test_same_words_in_another_order_are_a_mismatch():
+    text = of_classes('cyst', 'polyp').label_mismatch(['polyp', 'cyst'], [])
+    assert 'Write prompts.classes in the order of the labels' in text
+
+
+def test_one_label_for_all_lesions_needs_a_prompt_for_each():
+    prompts = of_classes('polyp', 'cyst')
+    assert prompts.label_mismatch(['lesion'], ['polyp']) is None
+    text = prompts.label_mismatch(['lesion'], ['polyp', 'tumour'])
+    assert "['tumour'] that have no prompt" in text

@@ -11,7 +11,6 @@ from mmseg.datasets import BaseSegDataset
 from mcdrl_common.sites import Site, SiteDataError
 from mcdrl_mmseg.clip.model_config import get_model_config
 from mcdrl_mmseg.datasets import EndoscopySiteDataset
-from mcdrl_mmseg.lesion_labels import label_mismatch
 from mcdrl_mmseg.models import (
     CausalInterventionHead,
     ConfounderDictionary,
@@ -109,7 +108,7 @@ def count_problems(
             except PromptError:
                 continue  # told by the dictionary's constructor
             if labels:
-                mismatch = label_mismatch(labels[1:], lesions, prompts.classes)
+                mismatch = prompts.label_mismatch(labels[1:], lesions)
                 if mismatch:
                     place = part.at('prompts.classes')
                     yield ConfigProblem(place, mismatch, '')

@@ -103,12 +103,9 @@ class ConfounderDictionaryHook(Hook):
     @staticmethod
     def _check_classes(runner: Runner, dictionary: ConfounderDictionary) -> None:
         """Each lesion class of the data needs its prompt, by position or by name."""
-        from mcdrl_mmseg.lesion_labels import label_mismatch
-
         dataset = runner.train_dataloader.dataset
         labels = tuple(getattr(dataset, 'metainfo', {}).get('classes', ()))[1:]
-        classes = dictionary.prompts.classes
-        mismatch = label_mismatch(labels, _lesion_classes(dataset), classes)
+        mismatch = dictionary.prompts.label_mismatch(labels, _lesion_classes(dataset))
         if mismatch:
             raise DictionaryError(mismatch)
 
