@@ -21,7 +21,7 @@ from mmseg.registry import DATASETS, MODELS, TRANSFORMS, WEIGHT_INITIALIZERS
 
 from mcdrl_common.printable import short_repr
 
-from .inference_config import SCOPES, without_training
+from .inference_config import SCOPES, with_parents, without_training
 
 # All that inference needs; the rest of a training config is not even parsed.
 _NEEDED = (
@@ -285,17 +285,13 @@ def _registered_name(path: str, registries: Sequence[Registry]) -> str:
     if not module or module in SCOPES:
         return path
     for registry in registries:
-        places: list[Registry] = []
         if module.startswith('mmpretrain.'):
             with registry.switch_scope_and_registry('mmpretrain') as scoped:
                 scoped.import_from_location()
-                places.append(scoped)
+                places = [scoped]
         else:
             registry.import_from_location()
-            chain: Registry | None = registry
-            while chain is not None:
-                places.append(chain)
-                chain = chain.parent
+            places = [*with_parents(registry)]
         # Not getattr, which a module may answer by an import.
         found = vars(sys.modules[module]).get(plain) if module in sys.modules else None
         for place in places if found is not None else ():
@@ -311,15 +307,7 @@ def _check_types(
 ) -> None:
     """Refuse every ``type`` that would not come from one of the registries."""
     for where, key, name in _names(value, place):
-        scope, _, plain = name.rpartition('.') if isinstance(name, str) else ('',) * 3
-        if key == '_scope_':
-            known = name in SCOPES
-        else:
-            known = (
-                isinstance(name, str)
-                and (not scope or scope in SCOPES)
-                and any(_is_registered(plain, scope, r) for r in registries)
-            )
+        known = name in SCOPES if key == '_scope_' else _is_known(name, registries)
         if not known:
             raise CheckpointConfigError(
                 f'{source}: {where}.{key}={name!r} of the config in it is not a '
@@ -335,12 +323,15 @@ def is_known_component(name: Any) -> bool:
     Args:
         name: Its value in a config.
     """
-    scope, _, plain = name.rpartition('.') if isinstance(name, str) else ('',) * 3
-    return (
-        isinstance(name, str)
-        and (not scope or scope in SCOPES)
-        and any(_is_registered(plain, scope, registry) for registry in _ALL)
-    )
+    return _is_known(name, _ALL)
+
+
+def _is_known(name: Any, registries: Sequence[Registry]) -> bool:
+    if not isinstance(name, str):
+        return False
+    scope, _, plain = name.rpartition('.')
+    allowed = not scope or scope in SCOPES
+    return allowed and any(_is_registered(plain, scope, r) for r in registries)
 
 
 def _names(value: Any, place: str) -> Iterator[tuple[str, str, Any]]:
@@ -365,9 +356,4 @@ def _is_registered(name: str, scope: str, registry: Registry) -> bool:
             origin = getattr(scoped.module_dict[name], '__module__', '')
             return scope != 'mmpretrain' or origin.startswith(_FROM_MMPRETRAIN)
     registry.import_from_location()
-    chain: Registry | None = registry
-    while chain is not None:
-        if name in chain.module_dict:
-            return True
-        chain = chain.parent
-    return False
+    return any(name in place.module_dict for place in with_parents(registry))

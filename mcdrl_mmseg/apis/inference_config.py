@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from mmengine.registry import Registry
@@ -65,17 +65,25 @@ def component_class(config: Mapping) -> type | None:
     if not isinstance(name, str):
         return None
     scope, _, plain = name.rpartition('.')
-    registry: Registry | None = MODELS
     if scope and scope not in SCOPES:
         return None
     if scope and scope != MODELS.scope:
         with MODELS.switch_scope_and_registry(scope) as registry:
             return registry.module_dict.get(plain)
-    while registry is not None:
-        if plain in registry.module_dict:
-            return registry.module_dict[plain]
-        registry = registry.parent
-    return None
+    holders = (r for r in with_parents(MODELS) if plain in r.module_dict)
+    return next((holder.module_dict[plain] for holder in holders), None)
+
+
+def with_parents(registry: Registry) -> Iterator[Registry]:
+    """A registry and those above it, in which it looks for what it lacks.
+
+    Args:
+        registry: A registry.
+    """
+    place: Registry | None = registry
+    while place is not None:
+        yield place
+        place = place.parent
 
 
 def _default(component: type, key: str) -> Any:
