@@ -257,9 +257,8 @@ def _image_measure(
         if with_confidence:
             (prediction,) = inferencer.predict([image])
             # Before calibration, as the metric of the records has it.
-            own = prediction.network_probability
-            p = prediction.lesion_probability if own is None else own
-            values = own_confidence(p, prediction.labels != 0)
+            own = prediction.uncalibrated_probability
+            values = own_confidence(own, prediction.labels != 0)
             sure = np.array([values[name] for name in CONFIDENCES], float)
         return (*checker.measure(image), sure)
 

@@ -6,11 +6,10 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
-from pycocotools import mask as coco_mask
 
 from .image_pipeline import at_threshold
 from .inferencer import Prediction
-from .output_base import LESION_VALUE, Frame, ImageOutput, JSONOutput
+from .output_base import LESION_VALUE, Frame, ImageOutput, JSONOutput, run_lengths
 
 
 class ConformalMaskOutput(ImageOutput):
@@ -30,7 +29,7 @@ class ConformalMaskOutput(ImageOutput):
 
     def picture(self, frame: Frame, prediction: Prediction) -> np.ndarray:
         """(H, W) uint8."""
-        mask = conformal_mask(prediction, self.threshold)
+        mask = at_threshold(prediction.uncalibrated_probability, self.threshold)
         return np.where(mask, LESION_VALUE, 0).astype(np.uint8)
 
 
@@ -51,10 +50,10 @@ class ConformalOutput(JSONOutput):
 
     def add(self, frame: Frame, prediction: Prediction) -> None:
         """Note the mask and the highest probability of one image."""
-        mask = conformal_mask(prediction, self.conformal['threshold'])
-        code = coco_mask.encode(np.asfortranarray(mask.astype(np.uint8)))
+        threshold = self.conformal['threshold']
+        mask = at_threshold(prediction.uncalibrated_probability, threshold)
         self._note_image(frame).update(
-            mask=dict(size=list(code['size']), counts=code['counts'].decode('ascii')),
+            mask=run_lengths(mask),
             area=int(mask.sum()),
             highest_probability=round(float(prediction.lesion_probability.max()), 4),
             calibrated=prediction.network_probability is not None,
@@ -63,16 +62,3 @@ class ConformalOutput(JSONOutput):
     def document(self) -> dict:
         """The threshold, and images with their masks."""
         return dict(conformal=self.conformal, images=self.images)
-
-
-def conformal_mask(prediction: Prediction, threshold: float) -> np.ndarray:
-    """Pixels that a threshold of ``python -m mcdrl_lab conformal`` marks, (H, W) bool.
-
-    Args:
-        prediction: Of one image.
-        threshold: For the probability before calibration.
-    """
-    own = prediction.network_probability
-    return at_threshold(
-        prediction.lesion_probability if own is None else own, threshold
-    )

@@ -49,6 +49,12 @@ class Prediction:
     conformal_mask: np.ndarray | None = None
     flag: ImageFlag | None = None
 
+    @property
+    def uncalibrated_probability(self) -> np.ndarray:
+        """(H, W) float32, the network's own, whether or not it was calibrated."""
+        own = self.network_probability
+        return self.lesion_probability if own is None else own
+
 
 def _not_about_sizes(record: logging.LogRecord) -> bool:
     """Mute mmseg's warning of a batch whose images differ in size: they may."""

@@ -11,6 +11,7 @@ from typing import ClassVar
 
 import cv2
 import numpy as np
+from pycocotools import mask as coco_mask
 from torch import nn
 
 from mcdrl_common.atomic_write import write_bytes, write_text
@@ -162,6 +163,16 @@ class JSONOutput(Output):
         with output_errors(path):
             write_text(path, json.dumps(self.document()) + '\n')
             self.written.add(path)
+
+
+def run_lengths(mask: np.ndarray) -> dict:
+    """A mask as COCO's run-length encoding, which JSON can hold.
+
+    Args:
+        mask: (H, W) bool.
+    """
+    code = coco_mask.encode(np.asfortranarray(mask.astype(np.uint8)))
+    return dict(size=list(code['size']), counts=code['counts'].decode('ascii'))
 
 
 def _write_png(path: Path, picture: np.ndarray) -> None:

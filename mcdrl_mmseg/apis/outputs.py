@@ -12,7 +12,14 @@ from torch import nn
 
 from .image_flags import ImageChecker
 from .inferencer import Prediction
-from .output_base import LESION_VALUE, Frame, ImageOutput, JSONOutput, Output
+from .output_base import (
+    LESION_VALUE,
+    Frame,
+    ImageOutput,
+    JSONOutput,
+    Output,
+    run_lengths,
+)
 from .overlay_output import OverlayOutput
 
 _PROBABILITY_STEPS = 2**16 - 1
@@ -54,15 +61,13 @@ class CocoOutput(JSONOutput):
         """Note the regions of one image."""
         image = self._note_image(frame)
         for label, region, score in regions(prediction):
-            code = coco_mask.encode(np.asfortranarray(region.astype(np.uint8)))
+            code = run_lengths(region)
             self.annotations.append(
                 dict(
                     id=len(self.annotations) + 1,
                     image_id=image['id'],
                     category_id=label,
-                    segmentation=dict(
-                        size=list(code['size']), counts=code['counts'].decode('ascii')
-                    ),
+                    segmentation=code,
                     area=int(region.sum()),
                     bbox=coco_mask.toBbox(code).tolist(),
                     iscrowd=0,

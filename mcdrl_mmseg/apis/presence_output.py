@@ -76,6 +76,5 @@ def expected_dice(prediction: Prediction) -> float:
     Returns:
         ``self_dice`` of :func:`~mcdrl_common.own_confidence.own_confidence`.
     """
-    own = prediction.network_probability
-    probability = prediction.lesion_probability if own is None else own
-    return own_confidence(probability, prediction.labels > 0)['self_dice'] or 0.0
+    own = prediction.uncalibrated_probability
+    return own_confidence(own, prediction.labels > 0)['self_dice'] or 0.0

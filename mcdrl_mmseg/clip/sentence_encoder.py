@@ -16,6 +16,7 @@ from pathlib import Path
 
 import torch
 from torch import Tensor, nn
+from torch.nn.utils.rnn import pad_sequence
 
 from mcdrl_common import InputError
 
@@ -218,11 +219,8 @@ def encode_sentences(texts: Sequence[str], folder: Path | None = None) -> Tensor
     out = torch.empty(len(encoded), EMBED_DIMS)
     for start in range(0, len(order), _BATCH):
         rows = order[start : start + _BATCH]
-        length = len(encoded[rows[-1]])
-        ids = torch.zeros(len(rows), length, dtype=torch.int64)
-        valid = torch.zeros(len(rows), length, dtype=torch.bool)
-        for place, row in enumerate(rows):
-            ids[place, : len(encoded[row])] = torch.tensor(encoded[row])
-            valid[place, : len(encoded[row])] = True
-        out[rows] = encoder(ids, valid)
+        batch = [torch.tensor(encoded[row]) for row in rows]
+        ids = pad_sequence(batch, batch_first=True)
+        valid = pad_sequence([torch.ones_like(one) for one in batch], batch_first=True)
+        out[rows] = encoder(ids, valid.bool())
     return out

@@ -174,7 +174,7 @@ class SiteLesionMetric(BaseMetric):
         mmengine cuts the joined results to ``size``, and its older versions to the
         shortest process; either may drop an image and keep a repeated one. Each
         process therefore hands over its results as one piece, and
-        :func:`~.distinct_images.distinct_records` joins them.
+        :func:`~.distinct_images.distinct_results` joins them.
 
         Args:
             size: Number of images in the dataset.

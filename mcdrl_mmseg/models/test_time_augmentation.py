@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 import torch
@@ -62,7 +63,7 @@ class SegProbabilityTTAModel(BaseTTAModel):
         if scores.shape[1] > 1:
             # The logarithm of probabilities are logits that lead back to them.
             logits = scores.log_softmax(dim=1).logsumexp(dim=0)
-            logits -= torch.tensor(float(len(views))).log().item()
+            logits -= math.log(len(views))
             labels = logits.argmax(dim=0, keepdim=True)
         else:
             logits = scores.mean(dim=0)

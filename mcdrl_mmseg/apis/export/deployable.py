@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from mcdrl_common import InputError
 from mcdrl_mmseg.apis.temperature import divide_logits
 from mcdrl_mmseg.clip.lora import merge_lora
+from mcdrl_mmseg.clip.normalisation import preprocessor_values
 from mcdrl_mmseg.models import CausalInterventionHead
 from mcdrl_mmseg.models.causal_intervention import remove_confounder_span
 from mcdrl_mmseg.models.last_decode_head import last_decode_head
@@ -55,18 +56,12 @@ class DeployableSegmentor(nn.Module):
         merge_lora(self.model)
         # Losses need them, predictions do not.
         self.model.auxiliary_head = None
-        preprocessor = self.model.data_preprocessor
-        mean = getattr(preprocessor, 'mean', torch.zeros(3, 1, 1))
-        std = getattr(preprocessor, 'std', torch.ones(3, 1, 1))
-        self.register_buffer('mean', mean.detach().clone())
-        self.register_buffer('std', std.detach().clone())
+        values = preprocessor_values(self.model.data_preprocessor)
+        for name in ('mean', 'std'):
+            self.register_buffer(name, torch.tensor(values[name]).view(-1, 1, 1))
+        self.takes_rgb = not values['bgr']
         # A model that load_segmentor did not load has none.
         self.temperature = getattr(model, 'temperature', None)
-        # The attribute is private in MMSegmentation's continuation.
-        self.takes_rgb = any(
-            getattr(preprocessor, name, False)
-            for name in ('channel_conversion', '_channel_conversion')
-        )
         head = last_decode_head(self.model)
         if isinstance(head, CausalInterventionHead):
             _bake_dictionary(head)

@@ -55,8 +55,8 @@ class SiteReferenceHook(Hook):
 
         Called on the main process alone, as checkpoints are.
         """
-        tower = getattr(unwrap_model(runner).backbone, 'guide', None)
-        tower = unwrap_model(runner).backbone if tower is None else tower
+        backbone = unwrap_model(runner).backbone
+        tower = getattr(backbone, 'guide', backbone)
         # A trained tower sees the same images otherwise after every step.
         trained = any(weight.requires_grad for weight in tower.parameters())
         stage = runner.iter if trained else None

@@ -11,7 +11,8 @@ from mmseg.models.utils import resize
 from mmseg.registry import MODELS
 from mmseg.utils import ConfigType
 from torch import Tensor
-from torch.nn import functional as F
+
+from mcdrl_mmseg.models.region_selector import text_similarity
 
 
 @MODELS.register_module()
@@ -117,14 +118,9 @@ class PromptTuningHead(BaseDecodeHead):
         Returns:
             (B, C, h, w) float32.
         """
-        embeddings = self.prompts()
+        cosine = text_similarity(dense_features, self.prompts())
         # A low temperature would blow up the rounding of half precision.
         with torch.autocast(dense_features.device.type, enabled=False):
-            cosine = torch.einsum(
-                'bdhw,nd->bnhw',
-                F.normalize(dense_features.float(), dim=1),
-                F.normalize(embeddings.float(), dim=1),
-            )
             parts = (cosine / self.temperature).split(self.names_per_class, dim=1)
             return torch.stack([part.logsumexp(dim=1) for part in parts], dim=1)
 
