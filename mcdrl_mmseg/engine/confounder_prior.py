@@ -13,10 +13,9 @@ from torch.nn import functional as F
 
 from mcdrl_mmseg.models import ConfounderDictionary
 
-from .runner import unwrap_model
+from .runner import undisturbed, unwrap_model
 
 
-@torch.no_grad()
 def estimate_prior(
     runner: Runner,
     dictionary: ConfounderDictionary,
@@ -43,23 +42,15 @@ def estimate_prior(
     count = min(num_images, len(dataset))
     indices = np.linspace(0, len(dataset) - 1, count).round().astype(int)
     texts = F.normalize(dictionary.confounder_embeddings.float(), dim=-1)
-    python_state, numpy_state = random.getstate(), np.random.get_state()
-    was_training = model.training
     total = torch.zeros(len(texts))
-    try:
-        with torch.random.fork_rng():
-            torch.manual_seed(0)
-            np.random.seed(0)
-            random.seed(0)
-            model.eval()
-            for index in indices.tolist():
-                sample = pseudo_collate([dataset[index]])
-                data = model.data_preprocessor(sample, training=False)
-                embedding = model.backbone(data['inputs'])[-1].flatten(1).float()
-                cosine = F.normalize(embedding, dim=1) @ texts.t()
-                total += (cosine / temperature).softmax(dim=1)[0].cpu()
-    finally:
-        random.setstate(python_state)
-        np.random.set_state(numpy_state)
-        model.train(was_training)
+    with undisturbed(model):
+        torch.manual_seed(0)
+        np.random.seed(0)
+        random.seed(0)
+        for index in indices.tolist():
+            sample = pseudo_collate([dataset[index]])
+            data = model.data_preprocessor(sample, training=False)
+            embedding = model.backbone(data['inputs'])[-1].flatten(1).float()
+            cosine = F.normalize(embedding, dim=1) @ texts.t()
+            total += (cosine / temperature).softmax(dim=1)[0].cpu()
     return total / total.sum()

@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import random
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import TypeVar
 
+import numpy as np
+import torch
 from mmengine.config import Config
 from mmengine.model import is_model_wrapper
 from mmengine.runner import Runner
@@ -62,6 +67,25 @@ def unwrap_model(runner: Runner) -> nn.Module:
     while is_model_wrapper(model):
         model = model.module
     return model
+
+
+@contextmanager
+def undisturbed(model: nn.Module) -> Iterator[None]:
+    """Run a model in evaluation; its mode and all random states are put back.
+
+    Args:
+        model: The model.
+    """
+    was_training = model.training
+    python_state, numpy_state = random.getstate(), np.random.get_state()
+    try:
+        model.eval()
+        with torch.random.fork_rng(), torch.no_grad():
+            yield
+    finally:
+        random.setstate(python_state)
+        np.random.set_state(numpy_state)
+        model.train(was_training)
 
 
 def find_parts(runner: Runner, kind: type[Part]) -> list[Part]:

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import random
 from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
-import torch
 from mmengine.dataset import Compose, pseudo_collate
 from mmengine.registry import DefaultScope
 from torch import nn
@@ -16,9 +14,10 @@ from mcdrl_common.config_datasets import inference_pipeline
 from mcdrl_common.site_reference import SiteReference, site_reference
 from mcdrl_common.type_names import type_name
 from mcdrl_mmseg.datasets.transforms.load_lesion_mask import MASK_LOADERS
+from mcdrl_mmseg.evaluation.sample_reader import ONE_SITE
 from mcdrl_mmseg.models.image_conditions import condition_dictionary, image_conditions
 
-_ONE_SITE = 'all'
+from .runner import undisturbed
 
 
 def training_reference(
@@ -43,21 +42,13 @@ def training_reference(
     pipeline = _test_pipeline(cfg)
     chosen = _chosen(dataset, images_per_site)
     scores, embeddings = [], []
-    was_training = model.training
-    states = random.getstate(), np.random.get_state()
-    try:
-        model.eval()
-        with torch.random.fork_rng(), torch.no_grad():
-            for _, info in chosen:
-                batch = pseudo_collate([pipeline(dict(info))])
-                inputs = model.data_preprocessor(batch, training=False)['inputs']
-                seen = image_conditions(model, inputs)
-                scores.append(seen.scores[0].cpu().numpy())
-                embeddings.append(seen.embeddings[0].cpu().numpy())
-    finally:
-        random.setstate(states[0])
-        np.random.set_state(states[1])
-        model.train(was_training)
+    with undisturbed(model):
+        for _, info in chosen:
+            batch = pseudo_collate([pipeline(dict(info))])
+            inputs = model.data_preprocessor(batch, training=False)['inputs']
+            seen = image_conditions(model, inputs)
+            scores.append(seen.scores[0].cpu().numpy())
+            embeddings.append(seen.embeddings[0].cpu().numpy())
     return site_reference(
         np.array(scores).reshape(-1, len(dictionary.prompts.confounder_names)),
         np.array(embeddings).reshape(-1, dictionary.embed_dims),
@@ -83,7 +74,7 @@ def _chosen(dataset: Any, images_per_site: int) -> list[tuple[str, dict]]:
     places: dict[str, dict[str, dict]] = {}
     for index in range(len(dataset)):
         info = dataset.get_data_info(index)
-        site = str(info.get('site') or _ONE_SITE)
+        site = str(info.get('site') or ONE_SITE)
         # A repeated data set gives its images again.
         places.setdefault(site, {}).setdefault(str(info.get('img_path', index)), info)
     chosen = []

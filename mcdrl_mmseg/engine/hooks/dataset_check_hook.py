@@ -109,7 +109,7 @@ class DatasetCheckHook(Hook):
             on_main_process(lambda: self._check_test(runner), DatasetError)
 
     def _check_test(self, runner: Runner) -> None:
-        from mcdrl_common.verification import VerificationError, as_text, verify
+        from mcdrl_common.verification import VerificationError, verify
         from mcdrl_mmseg.datasets.config_listing import list_config
 
         try:
@@ -121,16 +121,10 @@ class DatasetCheckHook(Hook):
         report = verify(
             listing, True, self.cache_dir, self.jobs, {*self.allow, *_NOT_OF_A_FILE}
         )
-        if report.problems:
-            raise DatasetError(
-                f'The data are not fit to be tested on. {as_text(report)}\n'
-                'python -m mcdrl_lab verify --fix writes a corrected copy. What is '
-                'meant to be so, allow by its kind: '
-                "default_hooks=dict(dataset_check=dict(allow=['KIND']))."
-            )
+        _refuse_problems(report, 'tested on')
 
     def _check(self, runner: Runner) -> None:
-        from mcdrl_common.verification import VerificationError, as_text, verify
+        from mcdrl_common.verification import VerificationError, verify
         from mcdrl_mmseg.datasets.config_listing import list_config
 
         try:
@@ -153,13 +147,7 @@ class DatasetCheckHook(Hook):
             listing, self.full, self.cache_dir, self.jobs, self.allow, self.closed
         )
         self._log_findings(runner, report)
-        if report.problems:
-            raise DatasetError(
-                f'The data are not fit to be trained on. {as_text(report)}\n'
-                'python -m mcdrl_lab verify names all, and --fix writes a corrected '
-                'copy. What is meant to be so, allow by its kind: '
-                "default_hooks=dict(dataset_check=dict(allow=['KIND']))."
-            )
+        _refuse_problems(report, 'trained on')
 
     @staticmethod
     def _log_findings(runner: Runner, report: Report) -> None:
@@ -175,3 +163,15 @@ class DatasetCheckHook(Hook):
                     f'{kind}: {len(group)}, the first is {group[0].file}: '
                     f'{group[0].detail}. python -m mcdrl_lab verify names all.'
                 )
+
+
+def _refuse_problems(report: Report, purpose: str) -> None:
+    from mcdrl_common.verification import as_text
+
+    if report.problems:
+        raise DatasetError(
+            f'The data are not fit to be {purpose}. {as_text(report)}\n'
+            'python -m mcdrl_lab verify names all, and --fix writes a corrected copy. '
+            'What is meant to be so, allow by its kind: '
+            "default_hooks=dict(dataset_check=dict(allow=['KIND']))."
+        )
