@@ -92,30 +92,16 @@ def predict_files(
         raise ValueError(f'save={list(save)} must name some of {list(OUTPUTS)}.')
     if batch_size < 1:
         raise ValueError(f'batch_size={batch_size} must be at least 1.')
-    inputs = find_inputs(names, leave_out=Path(out))
+    out = Path(out)
+    inputs = find_inputs(names, leave_out=out)
     classes = inferencer.model.dataset_meta['classes']
-    outputs = [OUTPUTS[kind](Path(out), classes) for kind in dict.fromkeys(save)]
-    if conformal is not None:
-        threshold = conformal['threshold']
-        outputs.append(ConformalMaskOutput(Path(out), classes, threshold))
-        outputs.append(ConformalOutput(Path(out), classes, conformal))
-    if presence is not None:
-        threshold = presence['threshold']
-        outputs.append(PresenceMaskOutput(Path(out), classes, threshold))
-        outputs.append(PresenceOutput(Path(out), classes, presence))
+    outputs = [OUTPUTS[kind](out, classes) for kind in dict.fromkeys(save)]
+    outputs += _thresholded_outputs(out, classes, conformal, presence)
     for output in outputs:
         output.use_model(inferencer.model)
-    check_targets(
-        Path(out),
-        [
-            t
-            for output in outputs
-            for file in inputs.files
-            for t in output.targets(file)
-        ],
-        [file.path for file in inputs.files],
-        overwrite,
-    )
+    files = inputs.files
+    targets = [t for output in outputs for file in files for t in output.targets(file)]
+    check_targets(out, targets, [file.path for file in files], overwrite)
     run = _Run(inputs, outputs)
     with _progress(console) as progress:
         task = progress.add_task('segmenting', total=run.count())
@@ -125,6 +111,17 @@ def predict_files(
         if isinstance(output, PresenceOutput):
             run.summary.num_emptied = sum(image['emptied'] for image in output.images)
     return run.summary
+
+
+def _thresholded_outputs(
+    out: Path, classes: Sequence[str], conformal: dict | None, presence: dict | None
+) -> Iterator[Output]:
+    if conformal is not None:
+        yield ConformalMaskOutput(out, classes, conformal['threshold'])
+        yield ConformalOutput(out, classes, conformal)
+    if presence is not None:
+        yield PresenceMaskOutput(out, classes, presence['threshold'])
+        yield PresenceOutput(out, classes, presence)
 
 
 def _progress(console: Console | None) -> Progress:

@@ -61,8 +61,6 @@ def image_record(
     pixels = sum(counts)
     has_lesion = counts.tp + counts.fn > 0
     lesion_free = pixels > 0 and not has_lesion
-    scores = {key: none_if_nan(v) for key, v in overlap_scores(counts).items()}
-
     valid = image.target != ignore_index
     predicted, foreground = (image.labels != 0) & valid, (image.target != 0) & valid
     hd95 = nsd = dice_mean = iou_mean = None
@@ -78,7 +76,7 @@ def image_record(
         sequence=image.sequence,
         lesion_classes=_lesion_classes(image.lesion_classes, has_lesion),
         has_lesion=has_lesion,
-        **scores,
+        **{key: none_if_nan(v) for key, v in overlap_scores(counts).items()},
         hd95=hd95,
         nsd=nsd,
         dice_mean256=dice_mean,
