@@ -76,7 +76,7 @@ class Explanation:
     attention: np.ndarray
     attention_maps: np.ndarray
     lesion_probability: dict[str, np.ndarray]
-    per_confounder: np.ndarray | None
+    per_confounder: np.ndarray
     gate: float
     approximation: str = 'attention'
     calibrated_probability: dict[str, np.ndarray] = field(default_factory=dict)

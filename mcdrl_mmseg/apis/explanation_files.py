@@ -158,7 +158,7 @@ def explanation_record(
     height, width = explanation.image.shape[:2]
     probabilities = explanation.lesion_probability
     change = probabilities['gate_1'] - probabilities['gate_0']
-    record = dict(
+    return dict(
         width=width,
         height=height,
         gate=explanation.gate,
@@ -183,16 +183,11 @@ def explanation_record(
                 name=name,
                 weight=_rounded(explanation.attention[number]),
                 weights=_rounded(explanation.attention_maps[number]),
+                prediction_alone=_prediction(explanation.per_confounder[number], truth),
             )
             for number, name in enumerate(explanation.confounder_names)
         ],
     )
-    if explanation.per_confounder is not None:
-        for entry, probability in zip(
-            record['confounders'], explanation.per_confounder
-        ):
-            entry['prediction_alone'] = _prediction(probability, truth)
-    return record
 
 
 def _prediction(probability: np.ndarray, truth: TruthMask | None) -> dict:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from mmengine.dataset import pseudo_collate
 from torch import nn
 
 from mcdrl_common.site_reference import SiteReference, SiteReferenceError
@@ -113,8 +114,7 @@ class ImageChecker:
             SiteReferenceError: The model gives values that are not finite.
         """
         packed = self._pipeline(dict(img=as_image(image)))
-        data = dict(inputs=[packed['inputs']], data_samples=[packed['data_samples']])
-        data = self.model.data_preprocessor(data, training=False)
+        data = self.model.data_preprocessor(pseudo_collate([packed]), training=False)
         seen = image_conditions(self.model, data['inputs'])
         scores, embedding = seen.scores[0].cpu().numpy(), seen.embeddings[0].cpu()
         if not np.isfinite(scores).all() or not embedding.isfinite().all():

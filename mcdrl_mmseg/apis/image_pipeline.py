@@ -10,7 +10,7 @@ from pathlib import Path
 
 import cv2
 import numpy as np
-from mmengine.dataset import Compose
+from mmengine.dataset import Compose, pseudo_collate
 from mmengine.registry import init_default_scope
 from torch import Tensor, nn
 
@@ -207,8 +207,7 @@ def prepare(model: nn.Module, image: np.ndarray) -> tuple[Tensor, list]:
         (1, 3, H', W') as the segmentor's backbone takes it, and the data samples.
     """
     packed = build_image_pipeline(model.cfg)(dict(img=image))
-    data = dict(inputs=[packed['inputs']], data_samples=[packed['data_samples']])
-    data = model.data_preprocessor(data, training=False)
+    data = model.data_preprocessor(pseudo_collate([packed]), training=False)
     return data['inputs'], data['data_samples']
 
 

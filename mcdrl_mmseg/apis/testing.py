@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from mmengine.config import Config
 
-from mcdrl_common.config_datasets import plain_datasets
+from mcdrl_common.config_datasets import evaluators, plain_datasets
 from mcdrl_common.type_names import type_name
 
 
@@ -64,7 +64,4 @@ def save_predictions(cfg: Config, folder: str) -> None:
     writer = dict(
         type='IoUMetric', format_only=True, output_dir=folder, prefix='label_maps'
     )
-    evaluators = cfg.test_evaluator
-    if not isinstance(evaluators, list | tuple):
-        evaluators = [evaluators]
-    cfg.test_evaluator = [*evaluators, writer]
+    cfg.test_evaluator = [*evaluators(cfg.test_evaluator), writer]

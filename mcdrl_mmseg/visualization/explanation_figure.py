@@ -66,8 +66,7 @@ def explanation_figure(
     sections.draw_selection(parts[0])
     sections.draw_change(parts[1])
     sections.draw_weights(parts[2])
-    if explanation.per_confounder is not None:
-        sections.draw_per_confounder(parts[3], explanation.per_confounder)
+    sections.draw_per_confounder(parts[3])
     return figure
 
 
@@ -86,10 +85,7 @@ def _section_heights(explanation: Explanation) -> list[float]:
     rows, columns = rows_and_columns(confounders, MAX_CONFOUNDER_COLUMNS)
     panel = aspect * _WIDTH_INCHES * (1 - BARS_SHARE) / columns * 0.88 + 0.4
     per_confounder = max(rows * panel, 0.24 * confounders + 0.8) + 0.35
-    heights = [selection + 0.4, change + 0.4, per_confounder]
-    if explanation.per_confounder is not None:
-        heights.append(per_confounder)
-    return heights
+    return [selection + 0.4, change + 0.4, per_confounder, per_confounder]
 
 
 def _headline(explanation: Explanation, title: str | None) -> str:

@@ -146,15 +146,14 @@ class ExplanationSections:
         bar = right.colorbar(shown, ax=list(panels), shrink=0.8, pad=0.02, aspect=30)
         label_colorbar(bar, maps_unit)
 
-    def draw_per_confounder(
-        self, section: SubFigure, per_confounder: np.ndarray
-    ) -> None:
+    def draw_per_confounder(self, section: SubFigure) -> None:
         """4: the prediction under each single confounder, do(z)."""
         heading = (
             '4  Prediction under each single imaging condition, do(z): its outline, '
             'and what it changes'
         )
         left, right = self._bars_and_maps(section, heading)
+        per_confounder = self.explanation.per_confounder
         self._draw_areas(left.subplots(), per_confounder)
 
         panels = panel_grid(right, len(per_confounder), MAX_CONFOUNDER_COLUMNS)

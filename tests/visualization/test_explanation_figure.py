@@ -156,12 +156,6 @@ def test_the_lines_of_both_gates_are_within_the_bars_scale(new_explanation):
         assert axes.get_xlim()[1] > 8.4
 
 
-def test_without_single_predictions_their_section_is_left_out(whole, new_explanation):
-    less = explanation_figure(new_explanation(per_confounder=None))
-    assert len(less.subfigs) == len(whole.subfigs) - 1
-    assert not any('do(z)' in text for text in words(less))
-
-
 @pytest.mark.parametrize(('size', 'num_classes'), [((60, 80), 1), ((120, 50), 7)])
 def test_titles_and_labels_do_not_overlap(new_explanation, size, num_classes):
     figure = explanation_figure(new_explanation(size, num_classes), title='case')

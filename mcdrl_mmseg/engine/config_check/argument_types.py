@@ -11,7 +11,6 @@ from typing import Any
 from .config_components import Component
 from .config_problem import ConfigProblem
 
-_PACKAGE = 'mcdrl_mmseg.'
 _SECTIONS = {
     'model': Mapping,
     'train_dataloader': Mapping,
@@ -47,7 +46,7 @@ def value_problems(
         if value is not None and not _fits(value, (kind,)):
             yield _problem(key, value, (kind,))
     for part in parts:
-        if not getattr(part.cls, '__module__', '').startswith(_PACKAGE):
+        if not part.is_ours:
             continue
         for key, kinds in _argument_types(part.cls).items():
             if key in part.cfg and not _fits(part.cfg[key], kinds):

@@ -77,6 +77,11 @@ class Component:
         """
         return isinstance(self.cls, type) and issubclass(self.cls, kind)
 
+    @property
+    def is_ours(self) -> bool:
+        """Whether its class is the plug-in's own."""
+        return getattr(self.cls, '__module__', '').startswith('mcdrl_mmseg.')
+
     def at(self, key: str) -> str:
         """The place of one of its entries.
 

@@ -42,11 +42,20 @@ def _classes(
     for part in parts:
         place = f'{loader}_dataloader.dataset'
         if part.place.startswith(place) and part.is_a(BaseSegDataset):
-            metainfo = part.cfg.get('metainfo')
-            own = metainfo.get('classes') if isinstance(metainfo, Mapping) else None
-            classes = own or part.cls.METAINFO.get('classes') or ()
-            # MMSegmentation takes the name of a file of classes, too.
-            yield part, [*map(str, classes)] if not isinstance(classes, str) else []
+            yield part, classes_of(part)
+
+
+def classes_of(dataset: Component) -> list[str]:
+    """Classes of a data set of MMSegmentation; empty where the config does not tell.
+
+    Args:
+        dataset: Its component.
+    """
+    metainfo = dataset.cfg.get('metainfo')
+    own = metainfo.get('classes') if isinstance(metainfo, Mapping) else None
+    classes = own or dataset.cls.METAINFO.get('classes') or ()
+    # MMSegmentation takes the name of a file of classes, too.
+    return [] if isinstance(classes, str) else [*map(str, classes)]
 
 
 def window_problems(

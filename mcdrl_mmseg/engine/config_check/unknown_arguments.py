@@ -37,7 +37,6 @@ _BUILDER_KEYS = {
     PARAM_SCHEDULERS.name: {'convert_to_iter_based'},
     LOOPS.name: {'by_epoch'},
 }
-_PACKAGE = 'mcdrl_mmseg.'
 # Arguments that are configs of other classes.
 _SLOTS: dict[type, tuple[str, ...]] = {
     CausalInterventionHead: (
@@ -168,7 +167,7 @@ def _unknown_type(part: Component) -> Iterator[ConfigProblem]:
 
 def _missing(part: Component) -> Iterator[ConfigProblem]:
     """Arguments without default that one of the plug-in's classes is not given."""
-    if not getattr(part.cls, '__module__', '').startswith(_PACKAGE):
+    if not part.is_ours:
         return
     given = {*part.cfg, *_FILLED_IN.get(part.cls, ())}
     for name, parameter in inspect.signature(part.cls).parameters.items():

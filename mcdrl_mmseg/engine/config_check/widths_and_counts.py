@@ -21,6 +21,7 @@ from mcdrl_mmseg.prompts import PromptError, PromptSet
 from .clip_of_config import image_tower
 from .config_components import Component
 from .config_problem import ConfigProblem
+from .evaluated_data import classes_of
 
 _BINARY_LABELS = 2
 _TRAINING_DATA = 'train_dataloader.dataset'
@@ -143,9 +144,7 @@ def _labels(parts: Sequence[Component]) -> tuple[list[str], set[str]]:
     for part in parts:
         if not (part.place.startswith(_TRAINING_DATA) and part.is_a(BaseSegDataset)):
             continue
-        metainfo = part.cfg.get('metainfo')
-        own = metainfo.get('classes') if isinstance(metainfo, Mapping) else None
-        labels = labels or list(own or part.cls.METAINFO.get('classes', ()))
+        labels = labels or classes_of(part)
         for site in part.cfg.get('sites') or ():
             # What cannot be read is told by the rules on sites.
             with contextlib.suppress(SiteDataError):

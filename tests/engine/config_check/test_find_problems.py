@@ -565,6 +565,14 @@ def test_steps_of_other_libraries_are_left_to_them(shipped, step):
     assert find_problems(cfg) == []
 
 
+def test_classes_in_a_file_are_not_counted_by_its_name(shipped):
+    cfg = shipped('mcdrl')
+    cfg.train_dataloader.dataset = dict(
+        type='BaseSegDataset', metainfo=dict(classes='classes.txt'), pipeline=[]
+    )
+    assert [p for p in find_problems(cfg) if 'classes' in p.what] == []
+
+
 def test_steps_inside_wrappers_are_looked_at(shipped):
     cfg = shipped('mcdrl')
     inner = dict(type='RandomFlip', probb=0.5)

@@ -45,7 +45,7 @@ def explanation() -> Explanation:
         attention=np.array([0.2, 0.7, 0.1], np.float32),
         attention_maps=np.zeros((3, 2, 4), np.float32),
         lesion_probability={},
-        per_confounder=None,
+        per_confounder=np.zeros((3, 40, 80), np.float32),
         gate=1.0,
     )
 
