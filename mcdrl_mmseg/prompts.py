@@ -117,7 +117,7 @@ class PromptSet:
         for family, names in self.confounders.items():
             _check_names(f'confounders[{family!r}]', names)
             families[family] = tuple(names)
-        names = [name for members in families.values() for name in members]
+        names = tuple(name for members in families.values() for name in members)
         _check_names('confounders', names)
         if not self.classes:
             raise PromptError('prompts.classes is empty: name at least one lesion.')
