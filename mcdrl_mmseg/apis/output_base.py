@@ -12,7 +12,6 @@ from typing import ClassVar
 import cv2
 import numpy as np
 from pycocotools import mask as coco_mask
-from torch import nn
 
 from mcdrl_common.atomic_write import write_bytes, write_text
 
@@ -64,13 +63,6 @@ class Output(ABC):
         self.out = out
         self.classes = tuple(classes)
         self.written = WrittenFiles(out)
-
-    def use_model(self, model: nn.Module) -> None:  # noqa: B027
-        """The model that predictions will be of, before anything is written.
-
-        Args:
-            model: From :func:`~mcdrl_mmseg.apis.checkpoint.load_segmentor`.
-        """
 
     @abstractmethod
     def targets(self, file: InputFile) -> list[Path]:

@@ -8,9 +8,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 from pycocotools import mask as coco_mask
-from torch import nn
 
-from .image_flags import ImageChecker
 from .inferencer import Prediction
 from .output_base import (
     LESION_VALUE,
@@ -110,26 +108,14 @@ class ContourOutput(JSONOutput):
 
 
 class FlagOutput(JSONOutput):
-    """``flags.json``: how each image compares with those of the training sites.
-
-    CLIP's tower runs over every image once more.
-    """
+    """``flags.json``: how each image compares with those of the training sites."""
 
     file_name = 'flags.json'
 
-    def use_model(self, model: nn.Module) -> None:
-        """Take the statistics of the training sites.
-
-        Raises:
-            SiteReferenceError: The checkpoint carries none.
-            DictionaryError: The model names no imaging conditions.
-        """
-        self._checker = ImageChecker(model)
-
     def add(self, frame: Frame, prediction: Prediction) -> None:
         """Note the flag of one image."""
-        flag = self._checker.flag(frame.image)
-        self._note_image(frame).update(flag.to_dict())
+        assert prediction.flag is not None
+        self._note_image(frame).update(prediction.flag.to_dict())
 
     def document(self) -> dict:
         """Images with their flags."""

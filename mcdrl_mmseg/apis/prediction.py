@@ -6,6 +6,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -19,6 +20,7 @@ from rich.progress import (
 )
 
 from .conformal_output import ConformalMaskOutput, ConformalOutput
+from .image_flags import site_reference_of
 from .inferencer import MCDRLInferencer, Prediction
 from .inputs import InputFile, Inputs, Kind, count_images, find_inputs, read_images
 from .output_base import Frame, Output
@@ -97,15 +99,16 @@ def predict_files(
     classes = inferencer.model.dataset_meta['classes']
     outputs = [OUTPUTS[kind](out, classes) for kind in dict.fromkeys(save)]
     outputs += _thresholded_outputs(out, classes, conformal, presence)
-    for output in outputs:
-        output.use_model(inferencer.model)
+    flags = 'flags' in save
+    if flags:
+        site_reference_of(inferencer.model)
     files = inputs.files
     targets = [t for output in outputs for file in files for t in output.targets(file)]
     check_targets(out, targets, [file.path for file in files], overwrite)
-    run = _Run(inputs, outputs)
+    run = _Run(inputs, outputs, partial(inferencer.predict, flags=flags))
     with _progress(console) as progress:
         task = progress.add_task('segmenting', total=run.count())
-        run.go(inferencer, batch_size, lambda: progress.advance(task))
+        run.go(batch_size, lambda: progress.advance(task))
         progress.update(task, total=run.summary.num_images)
     for output in outputs:
         if isinstance(output, PresenceOutput):
@@ -139,9 +142,15 @@ def _progress(console: Console | None) -> Progress:
 class _Run:
     """One pass over all inputs."""
 
-    def __init__(self, inputs: Inputs, outputs: Sequence[Output]) -> None:
+    def __init__(
+        self,
+        inputs: Inputs,
+        outputs: Sequence[Output],
+        predict: Callable[..., Iterator[Prediction]],
+    ) -> None:
         self.files = inputs.files
         self.outputs = outputs
+        self.predict = predict
         self.summary = Summary(problems=dict(inputs.problems), ignored=inputs.ignored)
         # Read but not yet predicted: no more than a batch.
         self._waiting: deque[Frame] = deque()
@@ -159,13 +168,10 @@ class _Run:
                 total += 1
         return total
 
-    def go(
-        self, inferencer: MCDRLInferencer, batch_size: int, advance: Callable[[], None]
-    ) -> None:
+    def go(self, batch_size: int, advance: Callable[[], None]) -> None:
         """Read, predict and write."""
         try:
-            images = self._images()
-            for prediction in self._predictions(inferencer, images, batch_size):
+            for prediction in self._predictions(self._images(), batch_size):
                 self._write(self._waiting.popleft(), prediction)
                 advance()
             self._begin(None)
@@ -177,12 +183,12 @@ class _Run:
             output.finish()
 
     def _predictions(
-        self, inferencer: MCDRLInferencer, images: Iterator[np.ndarray], batch_size: int
+        self, images: Iterator[np.ndarray], batch_size: int
     ) -> Iterator[Prediction]:
         """One for the first of the images that wait, again and again."""
         while True:
             try:
-                for prediction in inferencer.predict(images, batch_size):
+                for prediction in self.predict(images, batch_size):
                     yield prediction
                 return
             except OutputError:
@@ -192,7 +198,7 @@ class _Run:
                 while self._waiting:
                     frame = self._waiting[0]
                     try:
-                        (prediction,) = inferencer.predict([frame.image], 1)
+                        (prediction,) = self.predict([frame.image], 1)
                     except Exception as error:
                         self._waiting.popleft()
                         self._skip(frame.file, error)

@@ -8,9 +8,9 @@ import torch
 from scipy.special import logsumexp, softmax
 
 from mcdrl_mmseg.apis.checkpoint import load_segmentor
-from mcdrl_mmseg.apis.conformal_output import conformal_mask
 from mcdrl_mmseg.apis.export.exporting import export_model
 from mcdrl_mmseg.apis.export.runtime import open_exported
+from mcdrl_mmseg.apis.image_pipeline import at_threshold
 from mcdrl_mmseg.apis.inferencer import MCDRLInferencer
 from mcdrl_mmseg.apis.temperature import META_KEY
 
@@ -67,7 +67,7 @@ def test_file_gives_calibrated_log_odds_and_the_mask_at_a_threshold(
 
     native = logits.transpose(1, 2, 0)
     threshold = float(np.median(predicted.network_probability)) + 1e-3
-    mask = conformal_mask(predicted, threshold)
+    mask = at_threshold(predicted.network_probability, threshold)
     assert 0.05 < mask.mean() < 0.95
     of_file = function_of_the_page(repo_root)
     assert (of_file(native, TEMPERATURES[lesions], threshold) == mask).mean() > 0.999

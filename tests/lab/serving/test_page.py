@@ -20,7 +20,6 @@ from mcdrl_common.site_reference import META_KEY as REFERENCE_KEY
 from mcdrl_common.site_reference import site_reference
 from mcdrl_common.threshold_file import CONFORMAL
 from mcdrl_mmseg.apis.checkpoint import load_segmentor
-from mcdrl_mmseg.apis.conformal_output import conformal_mask
 from mcdrl_mmseg.apis.explanation import explain, predict_at_gate
 from mcdrl_mmseg.apis.image_flags import ImageChecker
 from mcdrl_mmseg.apis.inferencer import MCDRLInferencer
@@ -285,8 +284,8 @@ def test_conformal_mask_stands_beside_the_usual_one_with_its_guarantee(
 ):
     trusted_page.pick(EXAMPLES[1])
     inferencer = MCDRLInferencer(weights=str(trusted.checkpoint), show_progress=False)
-    (predicted,) = inferencer.predict([trusted.images[EXAMPLES[1]]])
-    mask = conformal_mask(predicted, 0.6)
+    (predicted,) = inferencer.predict([trusted.images[EXAMPLES[1]]], threshold=0.6)
+    mask = predicted.conformal_mask
     # Not the usual one, and not of the calibrated probability.
     assert 0 < mask.mean() < (predicted.network_probability > 0.5).mean()
     assert mask.mean() > (predicted.lesion_probability >= 0.6).mean()
