@@ -114,7 +114,7 @@ def _guided(
     cascade = isinstance(heads, list | tuple)
     *earlier, predictor = heads if cascade else [heads]
     decode_head = dict(
-        type='CausalInterventionCascadeHead' if cascade else 'CausalInterventionHead',
+        type='CausalInterventionHead',
         predictor=predictor,
         **{**options['head'], **_intervened_levels(predictor, options['head'])},
     )

@@ -3,7 +3,6 @@ from .causal_intervention import CausalIntervention
 from .confounder_dictionary import ConfounderDictionary, DictionaryError
 from .data_preprocessors import AugmentingDataPreProcessor, CausalAugmentation
 from .decode_heads import (
-    CausalInterventionCascadeHead,
     CausalInterventionHead,
     FoldedSegformerHead,
     PromptTuningHead,
@@ -21,7 +20,6 @@ __all__ = [
     'CausalAlignmentLoss',
     'CausalAugmentation',
     'CausalIntervention',
-    'CausalInterventionCascadeHead',
     'CausalInterventionHead',
     'ConfounderDictionary',
     'DictionaryError',

@@ -115,7 +115,7 @@ def test_last_head_of_a_cascade_is_the_predictor_and_others_read_what_they_read(
     mixed.model.update(type='CascadeEncoderDecoder', num_stages=2, decode_head=heads)
     coarse, head = insert_mcdrl(mixed).model.decode_head
     assert coarse == dict(type='FCNHead', in_channels=[64, 256], in_index=[1, -3])
-    assert head.type == 'CausalInterventionCascadeHead'
+    assert head.type == 'CausalInterventionHead'
     assert head.predictor == heads[1]
     assert (head.in_channels, head.in_index) == (256, 3)
 

@@ -1,10 +1,8 @@
-from .causal_intervention_cascade_head import CausalInterventionCascadeHead
 from .causal_intervention_head import CausalInterventionHead
 from .folded_segformer_head import FoldedSegformerHead
 from .prompt_tuning_head import PromptTuningHead
 
 __all__ = [
-    'CausalInterventionCascadeHead',
     'CausalInterventionHead',
     'FoldedSegformerHead',
     'PromptTuningHead',

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 import torch
 from mmseg.registry import MODELS
-from mmseg.utils import ConfigType, SampleList
+from mmseg.utils import ConfigType
 from torch import Tensor, nn
 
 from mcdrl_mmseg.models.feature_levels import (
@@ -58,6 +58,10 @@ class CausalInterventionHead(PredictorWrapper):
     intervened one in its place; where the dense map itself is intervened on
     (``in_index=-2``) it comes after the levels, as the last map. With
     ``similarity_map`` one more map follows, of one channel.
+
+    It can be the last head of a ``CascadeEncoderDecoder``, with the last stock head, as
+    ``OCRHead`` or ``PointHead``, for predictor. The heads before it are stock ones and
+    read the maps without intervention.
 
     Args:
         predictor: Config of the decode head; its ``in_index`` counts in what it gets.
@@ -314,63 +318,49 @@ class CausalInterventionHead(PredictorWrapper):
         """The gate; without an intervention there is none to wait for."""
         return 1.0 if self.intervention is None else self.intervention.gate.to(like)
 
-    def forward(self, inputs: Features) -> Tensor:
-        """Plain logits of the predictor, (B, C, h, w), without any loss's inputs."""
-        return self.predictor(self.intervene(inputs).features)
+    def forward(self, inputs: Features, *args: Tensor) -> Tensor:
+        """Plain logits of the predictor, (B, C, h, w), without any loss's inputs.
 
-    def predict(
-        self,
-        inputs: Features,
-        batch_img_metas: list[dict],
-        test_cfg: ConfigType,
-    ) -> Tensor:
+        Args:
+            inputs: The backbone's tuple.
+            *args: In a cascade, logits of the head before.
+        """
+        return self.predictor(self.intervene(inputs).features, *args)
+
+    def predict(self, inputs: Features, *args: Any) -> Tensor:
         """Logits resized to the images.
 
         Args:
             inputs: The backbone's tuple.
-            batch_img_metas: Meta information of each image.
-            test_cfg: The segmentor's test config.
+            *args: What the predictor takes behind its features: meta information of
+                each image and the segmentor's test config; in a cascade, logits of the
+                head before come first.
 
         Returns:
             (B, C, H, W).
         """
-        features = self.intervene(inputs).features
-        return self.predictor.predict(features, batch_img_metas, test_cfg)
+        return self.predictor.predict(self.intervene(inputs).features, *args)
 
-    def loss(
-        self,
-        inputs: Features,
-        batch_data_samples: SampleList,
-        train_cfg: ConfigType,
-    ) -> dict[str, Tensor]:
+    def loss(self, inputs: Features, *args: Any) -> dict[str, Tensor]:
         """L_seg + lambda_1 L_causal + lambda_2 L_contrast, as separate entries.
 
         Args:
             inputs: The backbone's tuple.
-            batch_data_samples: Labels and meta information.
-            train_cfg: The segmentor's training config.
+            *args: What the predictor takes behind its features: samples with labels
+                and meta information, and the segmentor's training config; in a
+                cascade, logits of the head before come first.
 
         Returns:
             The predictor's losses, ``loss_causal`` and ``loss_contrast``.
         """
+        *_, samples, _ = args
         state = self.intervene(inputs)
-        losses = self.predictor.loss(state.features, batch_data_samples, train_cfg)
-        return self._with_own_losses(losses, state, inputs, batch_data_samples)
-
-    def _with_own_losses(
-        self,
-        losses: dict[str, Tensor],
-        state: InterventionOutput,
-        inputs: Features,
-        batch_data_samples: SampleList,
-    ) -> dict[str, Tensor]:
-        """The predictor's losses, and L_causal and L_contrast."""
+        losses = self.predictor.loss(state.features, *args)
         if self.loss_causal is not None or self.loss_contrast is not None:
             from mcdrl_mmseg.models.lesion_targets import lesion_targets
 
-            classes = lesion_targets(
-                batch_data_samples, self.dictionary.prompts.classes, self.num_classes
-            )
+            names = self.dictionary.prompts.classes
+            classes = lesion_targets(samples, names, self.num_classes)
         if self.loss_causal is not None:
             loss = self.loss_causal(
                 self._pool(state.intervened_tokens),

@@ -4,20 +4,20 @@ from mmengine.registry import init_default_scope
 from mmseg.registry import MODELS
 
 from mcdrl_lab.stock_models.trial import images
-from mcdrl_mmseg.models import CausalInterventionCascadeHead
+from mcdrl_mmseg.models import CausalInterventionHead
 
 CLASSES = ['polyp', 'tumour']
 COMMON = dict(in_channels=16, in_index=0, channels=8, num_classes=3)
 
 
 @pytest.fixture
-def head(fill) -> CausalInterventionCascadeHead:
+def head(fill) -> CausalInterventionHead:
     """OCRNet's second head behind an intervention on a level of 16 channels."""
     init_default_scope('mmseg')
     torch.manual_seed(0)
     head = MODELS.build(
         dict(
-            type='CausalInterventionCascadeHead',
+            type='CausalInterventionHead',
             in_channels=16,
             in_index=0,
             predictor=dict(type='OCRHead', ocr_channels=8, **COMMON),
