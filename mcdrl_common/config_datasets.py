@@ -1,4 +1,4 @@
-"""The data sets and metrics that an experiment config names."""
+"""The data sets, metrics and classes that an experiment config names."""
 
 from __future__ import annotations
 
@@ -61,3 +61,15 @@ def evaluators(evaluator: Any) -> list[dict]:
     if isinstance(evaluator, dict) and 'metrics' in evaluator:
         evaluator = evaluator['metrics']
     return [evaluator] if isinstance(evaluator, dict) else list(evaluator or ())
+
+
+def type_name(entry: Mapping[str, Any]) -> str:
+    """Name of a class without its scope or module.
+
+    Args:
+        entry: Its ``type`` is ``'Resize'``, ``'mmseg.Resize'``,
+            ``'mmcv.transforms.Resize'``, or the class itself, as in MMEngine's pure
+            Python configs. Without one the name is empty.
+    """
+    kind = entry.get('type') or ''
+    return str(getattr(kind, '__name__', kind)).rpartition('.')[2]

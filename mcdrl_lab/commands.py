@@ -13,7 +13,7 @@ import sys
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from mcdrl_common.extras import missing_package_message
+from mcdrl_lab.extras import missing_package_message
 
 from .errors import EXIT_STOPPED
 

@@ -14,7 +14,7 @@ from mmengine.dataset import Compose, pseudo_collate
 from mmengine.registry import init_default_scope
 from torch import Tensor, nn
 
-from mcdrl_common.config_datasets import inference_pipeline
+from mcdrl_common.config_datasets import inference_pipeline, type_name
 from mcdrl_common.findings import FileProblem
 from mcdrl_common.image_files import (
     NotAnImage,
@@ -23,7 +23,6 @@ from mcdrl_common.image_files import (
     opened,
     tiff_size,
 )
-from mcdrl_common.type_names import type_name
 from mcdrl_mmseg.datasets.transforms.load_lesion_mask import MASK_LOADERS
 
 from .sealed_building import named_failures, seals_if_strange

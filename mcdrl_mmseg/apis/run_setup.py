@@ -12,8 +12,7 @@ from mmengine.dist import is_distributed
 from mmengine.runner import Runner
 from mmseg.registry import RUNNERS
 
-from mcdrl_common.config_datasets import evaluators
-from mcdrl_common.type_names import type_name
+from mcdrl_common.config_datasets import evaluators, type_name
 from mcdrl_mmseg.engine.config_check import check_config
 from mcdrl_mmseg.engine.insertion import insert_mcdrl
 

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from mmengine.config import Config
 
-from mcdrl_common.config_datasets import evaluators, plain_datasets
-from mcdrl_common.type_names import type_name
+from mcdrl_common.config_datasets import evaluators, plain_datasets, type_name
 
 
 def draw_predictions(

@@ -10,9 +10,8 @@ from mmengine.dataset import Compose, pseudo_collate
 from mmengine.registry import DefaultScope
 from torch import nn
 
-from mcdrl_common.config_datasets import inference_pipeline
+from mcdrl_common.config_datasets import inference_pipeline, type_name
 from mcdrl_common.site_reference import SiteReference, site_reference
-from mcdrl_common.type_names import type_name
 from mcdrl_mmseg.datasets.transforms.load_lesion_mask import MASK_LOADERS
 from mcdrl_mmseg.evaluation.sample_reader import ONE_SITE
 from mcdrl_mmseg.models.image_conditions import condition_dictionary, image_conditions

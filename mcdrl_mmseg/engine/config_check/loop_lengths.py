@@ -16,7 +16,7 @@ from mmengine.optim.scheduler import (
 from mmengine.registry import DefaultScope
 from mmseg.registry import DATASETS
 
-from mcdrl_common.type_names import type_name
+from mcdrl_common.config_datasets import type_name
 
 from .config_components import Component
 from .config_problem import ConfigProblem

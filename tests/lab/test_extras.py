@@ -1,6 +1,6 @@
 import pytest
 
-from mcdrl_common.extras import EXTRA_OF, install_command, missing_package_message
+from mcdrl_lab.extras import EXTRA_OF, install_command, missing_package_message
 
 
 def test_a_missing_package_is_named_with_the_command_that_brings_it():

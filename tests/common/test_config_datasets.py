@@ -1,7 +1,7 @@
 import pytest
 from mmcv.transforms import Resize
 
-from mcdrl_common.type_names import type_name
+from mcdrl_common.config_datasets import type_name
 
 
 @pytest.mark.parametrize(
