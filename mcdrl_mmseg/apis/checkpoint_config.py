@@ -19,6 +19,7 @@ from mmengine.registry import FUNCTIONS, Registry
 from mmseg import registry as mmseg_registry
 from mmseg.registry import DATASETS, MODELS, TRANSFORMS, WEIGHT_INITIALIZERS
 
+from mcdrl_common import InputError
 from mcdrl_common.printable import short_repr
 
 from .inference_config import SCOPES, with_parents, without_training
@@ -45,7 +46,7 @@ _ALL = (
 _FROM_MMPRETRAIN = 'mmpretrain.models.backbones.'
 
 
-class CheckpointConfigError(ValueError):
+class CheckpointConfigError(InputError, ValueError):
     """A config text that is not used; the message names the file and the entry."""
 
 

@@ -14,6 +14,7 @@ from mmengine.dataset import Compose, pseudo_collate
 from mmengine.registry import init_default_scope
 from torch import Tensor, nn
 
+from mcdrl_common import InputError
 from mcdrl_common.config_datasets import inference_pipeline, type_name
 from mcdrl_common.findings import FileProblem
 from mcdrl_common.image_files import (
@@ -33,11 +34,11 @@ _IMAGE_LOADERS = ('LoadImageFromFile', 'LoadImageFromNDArray', 'InferencerLoader
 _TRUTH_TRANSFORMS = (*MASK_LOADERS, 'SetSite')
 
 
-class ImageError(ValueError):
+class ImageError(InputError, ValueError):
     """An image that cannot be read; the message names the file."""
 
 
-class ScoresError(ValueError):
+class ScoresError(InputError, ValueError):
     """A model's scores that are no numbers."""
 
 

@@ -6,11 +6,13 @@ import os
 import subprocess
 from collections.abc import MutableMapping
 
+from mcdrl_common import InputError
+
 # Below the range that Linux gives out by itself, and above the usual services'.
 _FIRST_PORT, _PORTS = 20000, 10000
 
 
-class SlurmError(RuntimeError):
+class SlurmError(InputError, RuntimeError):
     """This process is in no Slurm step; the message says what to do."""
 
 

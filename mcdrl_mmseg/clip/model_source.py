@@ -13,6 +13,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from mcdrl_common import InputError
 from mcdrl_common.json_files import read_json
 
 from .transformers_format import open_clip_config
@@ -34,7 +35,7 @@ _WEIGHTS = (
 """Names of weights, those of open_clip first and safetensors before pickles."""
 
 
-class ModelSourceError(ValueError):
+class ModelSourceError(InputError, ValueError):
     """A name of a place where no usable model lies; the message says what is there."""
 
 

@@ -10,6 +10,7 @@ from typing import Any
 from mmengine.config import Config
 from mmengine.logging import print_log
 
+from mcdrl_common import InputError
 from mcdrl_mmseg.clip.model_config import get_model_config
 
 # The level that a head reads in evaluation too, where it is not named by `in_index`:
@@ -22,7 +23,7 @@ _UNSUPPORTED = {
 }
 
 
-class NotConvertibleError(ValueError):
+class NotConvertibleError(InputError, ValueError):
     """MCDRL cannot be put into a model; the message says why."""
 
 

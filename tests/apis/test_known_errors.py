@@ -3,6 +3,9 @@
 import pytest
 
 from mcdrl_mmseg.apis.known_errors import EXIT_BAD_INPUT, without_traceback
+from mcdrl_mmseg.apis.slurm import SlurmError
+from mcdrl_mmseg.clip.model_source import ModelSourceError
+from mcdrl_mmseg.engine.insertion import NotConvertibleError
 
 
 def ends_with(error):
@@ -18,6 +21,9 @@ def ends_with(error):
     'error',
     [
         FileNotFoundError('no such config: c.py'),
+        SlurmError('start it by srun'),
+        NotConvertibleError('MCDRL cannot be put into a DepthEstimator'),
+        ModelSourceError('the folder holds no weights'),
         # As MMSegmentation's Albu says it.
         ImportError('albumentations is not installed, we suggest "pip install ..."'),
     ],
