@@ -101,7 +101,7 @@ def test_masks_are_scored_at_their_own_size():
 
 
 def test_opencv_gets_no_boolean_array_where_outputs_are_written(tmp_path, monkeypatch):
-    from mcdrl_mmseg.apis import outputs
+    from mcdrl_mmseg.apis.outputs import plain_outputs
     from mcdrl_mmseg.visualization import overlay
 
     seen = []
@@ -120,7 +120,7 @@ def test_opencv_gets_no_boolean_array_where_outputs_are_written(tmp_path, monkey
         monkeypatch.setattr(cv2, name, watched(name))
     region = np.zeros((6, 8), bool)
     region[2:4, 2:5] = True
-    outputs._contours(region)
+    plain_outputs._contours(region)
     picture = np.zeros((6, 8, 3), np.uint8)
     overlay._draw_outline(picture, region, (255, 255, 255))
     validation_picture._resized(region, (12, 16))

@@ -36,9 +36,9 @@ from .checkpoint_config import (
     CheckpointConfigError,
     parse_config_text,
 )
-from .image_growth import MOST_PIXELS
 from .inference_config import component_class
-from .sealed_building import named_failures, sealed_if_strange
+from .sealing.image_growth import MOST_PIXELS
+from .sealing.sealed_building import named_failures, sealed_if_strange
 from .temperature import temperature_of
 
 _SHOWN_KEYS = 4
@@ -116,8 +116,9 @@ def load_segmentor(
     """Build a segmentor and load its weights, from the checkpoint alone if need be.
 
     As ``mmseg.apis.init_model``, but nothing in the checkpoint is executed, what its
-    config describes is built :func:`~mcdrl_mmseg.apis.sealed_building.sealed`, and
-    weights that do not fit, or are not finite, are an error.
+    config describes is built
+    :func:`~mcdrl_mmseg.apis.sealing.sealed_building.sealed`, and weights that do not
+    fit, or are not finite, are an error.
 
     Args:
         checkpoint: The file.

@@ -69,7 +69,7 @@ def parse_config_text(text: str, source: str) -> CheckpointConfig:
 
     Returns:
         The entries that inference needs, to be built inside
-        :func:`~mcdrl_mmseg.apis.sealed_building.sealed`.
+        :func:`~mcdrl_mmseg.apis.sealing.sealed_building.sealed`.
 
     Raises:
         CheckpointConfigError: Something other than literals, a component that is

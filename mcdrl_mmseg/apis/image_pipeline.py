@@ -26,7 +26,7 @@ from mcdrl_common.image_files import (
 )
 from mcdrl_mmseg.datasets.transforms.load_lesion_mask import MASK_LOADERS
 
-from .sealed_building import named_failures, seals_if_strange
+from .sealing.sealed_building import named_failures, seals_if_strange
 
 # mmseg's own inference puts the other two into the config that it is given.
 _IMAGE_LOADERS = ('LoadImageFromFile', 'LoadImageFromNDArray', 'InferencerLoader')

@@ -19,13 +19,13 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
-from .conformal_output import ConformalMaskOutput, ConformalOutput
 from .image_flags import site_reference_of
 from .inferencer import MCDRLInferencer, Prediction
 from .inputs import InputFile, Inputs, Kind, count_images, find_inputs, read_images
-from .output_base import Frame, Output
-from .outputs import OUTPUTS
-from .presence_output import PresenceMaskOutput, PresenceOutput
+from .outputs.conformal_output import ConformalMaskOutput, ConformalOutput
+from .outputs.output_base import Frame, Output
+from .outputs.plain_outputs import OUTPUTS
+from .outputs.presence_output import PresenceMaskOutput, PresenceOutput
 from .written_files import OutputError, check_targets
 
 
@@ -71,7 +71,7 @@ def predict_files(
         inferencer: The model.
         names: Files, folders and patterns, see :func:`find_inputs`.
         out: Folder of the results; made if it does not exist.
-        save: Keys of :data:`~mcdrl_mmseg.apis.outputs.OUTPUTS`.
+        save: Keys of :data:`~mcdrl_mmseg.apis.outputs.plain_outputs.OUTPUTS`.
         batch_size: Images that go through the network together, at most.
         overwrite: Replace results of an earlier run.
         console: Where the progress is shown; None shows none.

@@ -7,7 +7,7 @@ import sys
 import pytest
 
 from mcdrl_mmseg.apis.export.formats import FORMATS
-from mcdrl_mmseg.apis.outputs import OUTPUTS
+from mcdrl_mmseg.apis.outputs.plain_outputs import OUTPUTS
 
 SHOW_LOADED = """
 import runpy, sys

@@ -13,8 +13,8 @@ from mcdrl_mmseg.apis.inputs import (
     frame_rate,
     read_images,
 )
+from mcdrl_mmseg.apis.outputs.video_times import frame_times
 from mcdrl_mmseg.apis.video_files import opened_video
-from mcdrl_mmseg.apis.video_times import frame_times
 
 CODECS = dict(
     avi='MJPG', m4v='mp4v', mkv='XVID', mov='mp4v', mp4='mp4v', mpeg='MPG2', mpg='MPG2',

@@ -7,18 +7,21 @@ import pytest
 from pycocotools import mask as coco_mask
 from pycocotools.coco import COCO
 
-from mcdrl_mmseg.apis.conformal_output import ConformalMaskOutput, ConformalOutput
 from mcdrl_mmseg.apis.inferencer import Prediction
 from mcdrl_mmseg.apis.inputs import InputFile, Kind
-from mcdrl_mmseg.apis.output_base import Frame
-from mcdrl_mmseg.apis.outputs import (
+from mcdrl_mmseg.apis.outputs.conformal_output import (
+    ConformalMaskOutput,
+    ConformalOutput,
+)
+from mcdrl_mmseg.apis.outputs.output_base import Frame
+from mcdrl_mmseg.apis.outputs.overlay_output import OverlayOutput
+from mcdrl_mmseg.apis.outputs.plain_outputs import (
     CocoOutput,
     ContourOutput,
     MaskOutput,
     ProbabilityOutput,
     regions,
 )
-from mcdrl_mmseg.apis.overlay_output import OverlayOutput
 
 CLASSES = ('background', 'lesion')
 IMAGE = InputFile(Path('in/a.png'), Kind.IMAGE, 'sub/a')
@@ -166,7 +169,9 @@ def test_coco_annotations_are_read_back_by_cocos_own_reader(
     tmp_path, prediction, monkeypatch
 ):
     times = (0.0, 0.04, 0.12345)
-    monkeypatch.setattr('mcdrl_mmseg.apis.output_base.frame_times', lambda file: times)
+    monkeypatch.setattr(
+        'mcdrl_mmseg.apis.outputs.output_base.frame_times', lambda file: times
+    )
     output = CocoOutput(tmp_path, (*CLASSES, 'cyst'))
     output.add(frame(), prediction)
     output.add(frame(VIDEO, 3), prediction)

@@ -15,10 +15,10 @@ from pycocotools import mask as coco_mask
 
 from mcdrl_common.atomic_write import write_bytes, write_text
 
-from .inferencer import Prediction
-from .inputs import InputFile, Kind
+from ..inferencer import Prediction
+from ..inputs import InputFile, Kind
+from ..written_files import OutputError, WrittenFiles, output_errors
 from .video_times import frame_times
-from .written_files import OutputError, WrittenFiles, output_errors
 
 LESION_VALUE = 255
 """Of a lesion's pixels in a mask of one class."""

@@ -12,8 +12,8 @@ from statistics import median
 
 import cv2
 
-from .inputs import InputFile, frame_rate
-from .video_files import opened_video
+from ..inputs import InputFile, frame_rate
+from ..video_files import opened_video
 
 # Containers round times to a millisecond.
 _ROUNDING_S = 0.002

@@ -7,8 +7,8 @@ import pytest
 
 from mcdrl_mmseg.apis.inferencer import Prediction
 from mcdrl_mmseg.apis.inputs import InputFile, Kind
-from mcdrl_mmseg.apis.output_base import Frame
-from mcdrl_mmseg.apis.presence_output import (
+from mcdrl_mmseg.apis.outputs.output_base import Frame
+from mcdrl_mmseg.apis.outputs.presence_output import (
     PresenceMaskOutput,
     PresenceOutput,
     expected_dice,

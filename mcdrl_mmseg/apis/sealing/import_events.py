@@ -5,7 +5,7 @@ from __future__ import annotations
 from opcode import opmap
 from types import FrameType
 
-from .inference_config import SCOPES
+from ..inference_config import SCOPES
 
 _REGISTRIES = tuple(f'{scope}.registry' for scope in SCOPES)
 _IMPORT_MACHINERY = '<frozen importlib._bootstrap>'

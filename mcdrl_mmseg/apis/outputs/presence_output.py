@@ -9,9 +9,9 @@ import numpy as np
 
 from mcdrl_common.own_confidence import own_confidence
 
-from .inferencer import Prediction
+from ..inferencer import Prediction
 from .output_base import Frame, JSONOutput
-from .outputs import MaskOutput
+from .plain_outputs import MaskOutput
 
 
 class PresenceMaskOutput(MaskOutput):

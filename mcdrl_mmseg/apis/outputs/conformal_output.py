@@ -7,8 +7,8 @@ from pathlib import Path
 
 import numpy as np
 
-from .image_pipeline import at_threshold
-from .inferencer import Prediction
+from ..image_pipeline import at_threshold
+from ..inferencer import Prediction
 from .output_base import LESION_VALUE, Frame, ImageOutput, JSONOutput, run_lengths
 
 

@@ -27,7 +27,7 @@ from typing import Any
 
 from mmengine.config import Config
 
-from .checkpoint_config import CheckpointConfig, CheckpointConfigError
+from ..checkpoint_config import CheckpointConfig, CheckpointConfigError
 from .image_growth import GROWERS, MOST_PIXELS
 from .import_events import (
     fills_registry,

@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 from pycocotools import mask as coco_mask
 
-from .inferencer import Prediction
+from ..inferencer import Prediction
 from .output_base import (
     LESION_VALUE,
     Frame,

@@ -19,7 +19,7 @@ from mcdrl_mmseg.apis import CheckpointConfigError, load_segmentor, sealed_build
 from mcdrl_mmseg.apis.checkpoint import read_checkpoint
 from mcdrl_mmseg.apis.checkpoint_config import parse_config_text
 from mcdrl_mmseg.apis.image_pipeline import build_image_pipeline
-from mcdrl_mmseg.apis.sealed_building import sealed
+from mcdrl_mmseg.apis.sealing.sealed_building import sealed
 
 ADDRESS = 'https://marker.invalid/weights.pth'
 MODULE = 'marker_module_of_this_test'

@@ -7,10 +7,10 @@ import pytest
 
 from mcdrl_mmseg.apis.inferencer import Prediction
 from mcdrl_mmseg.apis.inputs import InputFile, Kind, read_images
-from mcdrl_mmseg.apis.output_base import Frame
-from mcdrl_mmseg.apis.outputs import CocoOutput
-from mcdrl_mmseg.apis.overlay_output import OverlayOutput
-from mcdrl_mmseg.apis.video_times import at_constant_rate, frame_times
+from mcdrl_mmseg.apis.outputs.output_base import Frame
+from mcdrl_mmseg.apis.outputs.overlay_output import OverlayOutput
+from mcdrl_mmseg.apis.outputs.plain_outputs import CocoOutput
+from mcdrl_mmseg.apis.outputs.video_times import at_constant_rate, frame_times
 
 TIMES = [0.0, 0.1, 0.2, 1.2, 2.2, 2.3]
 

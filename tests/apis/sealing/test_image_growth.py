@@ -9,8 +9,8 @@ from PIL import Image
 
 from mcdrl_mmseg.apis import CheckpointConfigError, load_segmentor, sealed_building
 from mcdrl_mmseg.apis.checkpoint import read_checkpoint
-from mcdrl_mmseg.apis.image_growth import GROWERS
 from mcdrl_mmseg.apis.image_pipeline import prepare
+from mcdrl_mmseg.apis.sealing.image_growth import GROWERS
 
 SMALL = np.zeros((10, 20, 3), np.uint8)
 LOAD, PACK = dict(type='LoadImageFromFile'), dict(type='PackSegInputs')

@@ -1,0 +1,1 @@
+"""What an untrusted config may not do: reach anything outside while it is built."""
