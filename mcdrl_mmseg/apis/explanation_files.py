@@ -96,8 +96,7 @@ def explain_files(
                 raise
             # Decoders and models fail in ways that nobody foresees.
             reason = str(error).strip() or type(error).__name__
-            path = str(file.path)
-            summary.problems[path] = reason if path in reason else f'{path}: {reason}'
+            summary.problems[str(file.path)] = reason
     return summary
 
 

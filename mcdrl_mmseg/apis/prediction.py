@@ -221,8 +221,7 @@ class _Run:
 
     def _skip(self, file: InputFile, error: Exception) -> None:
         reason = str(error).strip() or type(error).__name__
-        path = str(file.path)
-        self.summary.problems[path] = reason if path in reason else f'{path}: {reason}'
+        self.summary.problems[str(file.path)] = reason
 
     def _begin(self, file: InputFile | None) -> None:
         """Close the file before where another one, or none, comes."""

@@ -219,7 +219,7 @@ def test_an_image_that_the_model_fails_on_is_skipped_and_named(folder, batch_siz
         batch_size,
     )
     assert summary.num_images == 9
-    assert summary.problems == {str(small): f'{small}: kernel larger than the image'}
+    assert summary.problems == {str(small): 'kernel larger than the image'}
     first = cv2.imread(str(folder / 'out/masks/0/a.png'), 0)
     assert (first[2:6, 3:9] == 255).all()
     assert cv2.imread(str(folder / 'out/masks/1/a.png'), 0).sum() == 0
@@ -285,7 +285,7 @@ def test_readers_that_fail_in_an_unforeseen_way_are_named(folder, monkeypatch):
     monkeypatch.setattr(module, 'read_images', fail_once)
     summary = run(folder, 'in', save=['masks'])
     assert summary.num_images == 8
-    assert list(summary.problems.values()) == [f'{folder}/in/0/a.png: odd header']
+    assert list(summary.problems.values()) == ['odd header']
 
 
 @pytest.mark.parametrize('save', ['masks', 'overlays', 'contours'])
