@@ -21,9 +21,6 @@ def ends_with(error):
     'error',
     [
         FileNotFoundError('no such config: c.py'),
-        SlurmError('start it by srun'),
-        NotConvertibleError('MCDRL cannot be put into a DepthEstimator'),
-        ModelSourceError('the folder holds no weights'),
         # As MMSegmentation's Albu says it.
         ImportError('albumentations is not installed, we suggest "pip install ..."'),
     ],
@@ -31,6 +28,12 @@ def ends_with(error):
 def test_what_the_user_can_put_right_is_one_line(error, capsys):
     assert ends_with(error)([]) == EXIT_BAD_INPUT
     assert capsys.readouterr().err == f'train: {error}\n'
+
+
+@pytest.mark.parametrize('kind', [SlurmError, NotConvertibleError, ModelSourceError])
+def test_what_keeps_a_training_from_starting_is_one_line(kind, capsys):
+    assert ends_with(kind('what to do'))([]) == EXIT_BAD_INPUT
+    assert capsys.readouterr().err == 'train: what to do\n'
 
 
 def test_other_errors_keep_their_traceback():
