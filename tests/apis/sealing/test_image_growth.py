@@ -7,9 +7,10 @@ import torch
 from mmengine.config import Config
 from PIL import Image
 
-from mcdrl_mmseg.apis import CheckpointConfigError, load_segmentor, sealed_building
+from mcdrl_mmseg.apis import CheckpointConfigError, load_segmentor
 from mcdrl_mmseg.apis.checkpoint import read_checkpoint
 from mcdrl_mmseg.apis.image_pipeline import prepare
+from mcdrl_mmseg.apis.sealing import sealed_building
 from mcdrl_mmseg.apis.sealing.image_growth import GROWERS
 
 SMALL = np.zeros((10, 20, 3), np.uint8)

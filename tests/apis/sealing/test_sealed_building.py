@@ -15,10 +15,11 @@ import torch
 from mmengine.registry import init_default_scope
 from mmseg.registry import MODELS, TRANSFORMS
 
-from mcdrl_mmseg.apis import CheckpointConfigError, load_segmentor, sealed_building
+from mcdrl_mmseg.apis import CheckpointConfigError, load_segmentor
 from mcdrl_mmseg.apis.checkpoint import read_checkpoint
 from mcdrl_mmseg.apis.checkpoint_config import parse_config_text
 from mcdrl_mmseg.apis.image_pipeline import build_image_pipeline
+from mcdrl_mmseg.apis.sealing import sealed_building
 from mcdrl_mmseg.apis.sealing.sealed_building import sealed
 
 ADDRESS = 'https://marker.invalid/weights.pth'
