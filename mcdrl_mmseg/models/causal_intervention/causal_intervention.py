@@ -326,16 +326,18 @@ class CausalIntervention(BaseModule):
 
     def train(self, mode: bool = True) -> CausalIntervention:
         """Set the mode and clear the cache."""
-        self._projections.clear()
-        self._places = TensorPlaces()
+        self._clear_cache()
         return super().train(mode)
 
     def _apply(self, *args: Any, **kwargs: Any) -> CausalIntervention:
         # Moves and casts change parameters without counting as writes.
+        self._clear_cache()
+        return super()._apply(*args, **kwargs)
+
+    def _clear_cache(self) -> None:
         self._projections.clear()
         self._span.clear()
         self._places = TensorPlaces()
-        return super()._apply(*args, **kwargs)
 
 
 def _check_arguments(

@@ -616,6 +616,17 @@ def test_the_span_is_solved_for_once_and_anew_for_other_entries(
     assert len(solved) == 2
 
 
+@torch.no_grad()
+def test_the_span_follows_entries_that_moving_averages_replace(joint_tokens, entries):
+    """MMEngine's EMA hook writes through ``.data``; validation then begins."""
+    module = build(embed_dims=4, num_heads=2, residual='orthogonal').eval()
+    module(joint_tokens, entries, UNIFORM)
+    entries.data.copy_(torch.randn_like(entries))
+    module.eval()
+    told = module._residual_tokens(joint_tokens, entries)
+    assert_close(told, remove_confounder_span(joint_tokens, entries))
+
+
 def test_learned_entries_get_the_gradients_of_their_span(joint_tokens, entries):
     module = build(embed_dims=4, num_heads=2, residual='orthogonal')
     with torch.no_grad():
