@@ -71,7 +71,8 @@ def use_all_outputs(
         for output in outputs
         if output.requires_grad
     ]
-    key = next(name for name in losses if 'loss' in name)
-    if isinstance(losses[key], Tensor):
-        losses[key] = sum(unused, start=losses[key])
+    for name, loss in losses.items():
+        # A head may give a list, of one loss a level.
+        if 'loss' in name and isinstance(loss, Tensor):
+            return {**losses, name: sum(unused, start=loss)}
     return losses

@@ -53,3 +53,12 @@ def test_a_sum_beyond_float16_leaves_the_loss_finite():
     output = torch.full((2,), 60000, dtype=torch.float16, requires_grad=True)
     losses = use_all_outputs(dict(loss=torch.tensor(1.0)), (output,))
     assert losses['loss'].item() == 1
+
+
+def test_unused_outputs_are_tied_to_a_loss_behind_a_list_of_some():
+    output = torch.ones(2, requires_grad=True)
+    listed, single = [torch.tensor(2.0)], torch.tensor(1.0)
+    losses = use_all_outputs(dict(loss_levels=listed, loss_ce=single), (output,))
+    assert losses['loss_levels'] is listed and losses['loss_ce'] == 1
+    losses['loss_ce'].backward()
+    assert torch.equal(output.grad, torch.zeros(2))
