@@ -1,4 +1,4 @@
-"""The runner that inserts MCDRL into its config, and parts of a runner's model."""
+"""The runner that inserts MCDRL into its config, and what hooks do with its model."""
 
 from __future__ import annotations
 
