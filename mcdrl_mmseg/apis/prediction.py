@@ -194,6 +194,8 @@ class _Run:
             except OutputError:
                 raise
             except Exception:
+                if not self._waiting:
+                    raise
                 # One of the batch fails, and takes the others with it.
                 while self._waiting:
                     frame = self._waiting[0]

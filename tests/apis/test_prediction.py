@@ -27,7 +27,7 @@ class BrightPixels:
         self.batch_sizes = []
 
     def predict(
-        self, images: Iterable[np.ndarray], batch_size: int
+        self, images: Iterable[np.ndarray], batch_size: int, flags: bool
     ) -> Iterator[Prediction]:
         self.batch_sizes.append(batch_size)
         batch = []
@@ -204,6 +204,15 @@ class FailsOnSmall(BrightPixels):
         if image.shape[0] == 1:
             raise RuntimeError('kernel larger than the image')
         return BrightPixels._one(image)
+
+
+def test_a_model_that_fails_before_it_reads_an_image_ends_the_run(folder):
+    class Broken(BrightPixels):
+        def predict(self, images, batch_size, flags):
+            raise RuntimeError('no pipeline')
+
+    with pytest.raises(RuntimeError, match='no pipeline'):
+        predict_files(Broken(), [str(folder / 'in')], folder / 'out')
 
 
 @pytest.mark.parametrize('batch_size', [1, 2, 100])
