@@ -28,9 +28,10 @@ def all_registries() -> Iterator[Registry]:
 
 
 REGISTERED = {
-    name: cls
+    # By the class's own name: an old one may be registered beside it.
+    cls.__name__: cls
     for registry in all_registries()
-    for name, cls in registry.module_dict.items()
+    for cls in registry.module_dict.values()
     if getattr(cls, '__module__', '').partition('.')[0] == PACKAGE
 }
 FOUND_BY_NAME = {

@@ -45,7 +45,10 @@ class InterventionOutput(NamedTuple):
     intervened_tokens: Tensor
 
 
-@MODELS.register_module()
+# Checkpoints of cascades from before it served them have the second name.
+@MODELS.register_module(
+    name=['CausalInterventionHead', 'CausalInterventionCascadeHead']
+)
 class CausalInterventionHead(PredictorWrapper):
     """MCDRL (arXiv 2508.05008): select regions, intervene on them, then segment.
 

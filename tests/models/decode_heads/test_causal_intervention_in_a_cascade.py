@@ -69,3 +69,11 @@ def test_losses_are_the_predictors_and_the_causal_one(head, inputs, coarse):
     total = sum(v for k, v in losses.items() if 'loss' in k)
     total.backward()
     assert all(p.grad is not None for p in head.intervention.parameters())
+
+
+def test_configs_that_name_the_cascade_head_still_build():
+    # Checkpoints carry such a config.
+    init_default_scope('mmseg')
+    assert MODELS.get('CausalInterventionCascadeHead') is MODELS.get(
+        'CausalInterventionHead'
+    )
