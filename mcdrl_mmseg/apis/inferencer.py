@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -70,6 +70,7 @@ class MCDRLInferencer(MMSegInferencer):
     - the config comes from the checkpoint if no ``model`` is named, and is read as
       data; nothing in the checkpoint is executed (:func:`load_segmentor`);
     - images of different size in one batch do not fail;
+    - images of a folder come in the order of their names;
     - :meth:`predict` takes any number of images and holds one batch at a time.
 
     Args:
@@ -117,6 +118,21 @@ class MCDRLInferencer(MMSegInferencer):
 
     def _init_collate(self, cfg: Config | ConfigDict) -> Callable:
         return pseudo_collate
+
+    def _inputs_to_list(self, inputs: str | np.ndarray | Sequence) -> list:
+        """List the inputs, a folder by name.
+
+        MMEngine leaves it to the file system, and MMSegmentation numbers the masks that
+        it writes in this order: which one is whose could not be told.
+
+        Args:
+            inputs: Image, images, or a folder of them.
+
+        Returns:
+            Images.
+        """
+        listed = super()._inputs_to_list(inputs)
+        return sorted(listed) if isinstance(inputs, str) else listed
 
     def _init_visualizer(self, cfg: Config | ConfigDict) -> SegLocalVisualizer:
         # Not the config's, whose backends may write elsewhere or call a server.

@@ -3,6 +3,7 @@ import logging
 import cv2
 import numpy as np
 import pytest
+from mmengine.infer import infer
 from mmengine.logging import MMLogger
 from mmseg.apis import inference_model
 
@@ -105,6 +106,19 @@ def test_calls_work_as_mmsegs(inferencer, tmp_path, picture):
     assert result['visualization'][0].shape == (90, 120, 3)
     inferencer(str(path), out_dir=str(tmp_path / 'out'))
     assert (tmp_path / 'out/vis/a.png').is_file()
+
+
+def test_masks_of_a_folder_are_numbered_by_name(
+    inferencer, tmp_path, pictures, monkeypatch
+):
+    for name, picture in zip('abc', pictures[:3], strict=True):
+        cv2.imwrite(str(tmp_path / f'{name}.png'), picture)
+    # The order of a file system cannot be chosen here; this one is possible.
+    names = ['c.png', 'a.png', 'b.png']
+    monkeypatch.setattr(infer, 'list_dir_or_file', lambda *_, **__: iter(names))
+    found = inferencer(str(tmp_path))['predictions']
+    for mask, prediction in zip(found, inferencer.predict(pictures[:3]), strict=True):
+        np.testing.assert_array_equal(mask, prediction.labels)
 
 
 def test_mixed_sizes_bring_no_warnings(inferencer, pictures):
