@@ -316,6 +316,16 @@ CASES = [
         "rule is 'less'. Set rule='greater'.",
     ),
     case(
+        'the worst checkpoint for the best, by three letters of its name',
+        {
+            'val_evaluator.prefix': 'topology',
+            'default_hooks.checkpoint.save_best': 'topology/missed_rate',
+            'default_hooks.checkpoint.rule': None,
+        },
+        'default_hooks.checkpoint.save_best',
+        "rule is 'greater'. Set rule='less'.",
+    ),
+    case(
         'best checkpoint without validation',
         {'val_evaluator': None, 'val_cfg': None, 'val_dataloader': None},
         'default_hooks.checkpoint.save_best',
