@@ -48,10 +48,8 @@ from mmseg.registry import MODELS
 class Level(BaseSegmentor):
     """Calls a whole image class 0 to 9 by its grey level."""
 
-    def encode_decode(self, inputs, batch_img_metas): ...
-    def extract_feat(self, inputs): ...
-    def loss(self, inputs, data_samples): ...
-    def _forward(self, inputs, data_samples=None): ...
+    encode_decode = extract_feat = loss = _forward = None
+    align_corners = False
 
     def predict(self, inputs, data_samples=None):
         level = (inputs[:, :1] / 20).round().long()
@@ -61,15 +59,11 @@ class Level(BaseSegmentor):
 
 config = Config(
     dict(
-        default_scope='mmseg',
         model=dict(type='Level', data_preprocessor=dict(type='SegDataPreProcessor')),
-        test_dataloader=dict(
-            dataset=dict(pipeline=[dict(type='LoadImageFromFile'), dict(type='PackSegInputs')])
-        ),
+        test_dataloader=dict(dataset=dict(pipeline=[dict(type='LoadImageFromFile'), dict(type='PackSegInputs')])),
         visualizer=dict(type='SegLocalVisualizer'),
     )
 )
-Level.align_corners = False
 levels = {}
 for folder, names in dict(hospital_a=('7', '3', '9', '1', '5'), hospital_b=('8', '3', '6')).items():
     os.mkdir(folder)
