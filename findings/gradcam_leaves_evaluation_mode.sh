@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
-# A heat map of pytorch-grad-cam during training turns dropout and batch norm off for the rest of it.
+# A heat map of pytorch-grad-cam during training turns dropout off and freezes batch norm for the rest of it.
 #
 # Expected: an explanation leaves the model as it was, as its own "with" block suggests.
 # Happens: the constructor calls model.eval(), and nothing puts the mode back, neither at the end of the
-#   "with" block nor by release(). A training goes on without dropout, and with batch norm's
+#   "with" block nor later. A training goes on without dropout, and with batch norm's
 #   statistics as they were at the moment of the picture. The package's page does not say that
 #   model.train() is due.
 # Versions: grad-cam 1.5.7, torch 2.13.0, torchvision 0.28.0.
