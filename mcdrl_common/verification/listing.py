@@ -124,7 +124,8 @@ def list_folder(root: Path) -> Listing:
     if not names:
         raise VerificationError(
             f'{root} holds no site: expected SITE/images/NAME.jpg and '
-            'SITE/masks/NAME.png, as the converters write them (docs/datasets.md).'
+            'SITE/masks/NAME.png, as the converters write them (docs/datasets.md). '
+            'Other layouts that new-project knows: verify the config that it writes.'
         )
     listing = Listing()
     for name in names:

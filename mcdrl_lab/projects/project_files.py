@@ -159,8 +159,11 @@ def _shared(project: Project) -> str:
             f'{beside}\n'
             "test_sites = [s for s in sites if s['name'] == held_out_site]\n"
             'if not test_sites:\n'
-            "    raise ValueError(f'MCDRL_HELD_OUT={held_out_site!r} is no site of "
-            "project.py.')\n"
+            "    names = ', '.join(s['name'] for s in sites)\n"
+            '    raise ValueError(\n'
+            "        f'MCDRL_HELD_OUT={held_out_site!r} is no site of project.py: "
+            "{names}.'\n"
+            '    )\n'
         )
         split = ''
     return text + _LOADERS.format(batch_size=project.batch_size, test_split=split)

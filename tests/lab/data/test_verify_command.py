@@ -28,7 +28,9 @@ def test_exit_code_tells_good_from_bad_and_from_unusable(
     assert 'neither a folder nor a config' in capsys.readouterr().err
     (tmp_path / 'bare').mkdir()
     assert verify(tmp_path / 'bare') == 2
-    assert 'holds no site: expected SITE/images' in capsys.readouterr().err
+    error = capsys.readouterr().err
+    assert 'holds no site: expected SITE/images' in error
+    assert 'verify the config that it writes' in error
 
 
 def test_config_is_verified_with_its_splits(sites, verify, tmp_path, capsys):

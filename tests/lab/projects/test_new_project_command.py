@@ -67,6 +67,15 @@ def test_a_hospital_without_lesions_is_trained_on_and_never_held_out(
     assert '12 runs' in readme
 
 
+def test_a_held_out_hospital_that_is_not_there_is_told_with_those_that_are(
+    new, monkeypatch
+):
+    _, out = new('--class', 'polyp', '--model', 'tiny-rn')
+    monkeypatch.setenv('MCDRL_HELD_OUT', 'nort')
+    with pytest.raises(ValueError, match=r"'nort' is no site .*: north, south, west"):
+        Config.fromfile(out / 'mcdrl.py')
+
+
 def test_one_lesion_late_in_the_list_makes_a_hospital_one_with_lesions(
     new, sites, draw
 ):

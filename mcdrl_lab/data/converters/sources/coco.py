@@ -82,6 +82,9 @@ class CocoSource(Source):
         there = [name for name in tree if name.lower().endswith('.json')]
         if not self.annotations:
             if len(there) != 1:
+                if there:
+                    with as_published(there[0]):
+                        _refuse_other_forms(there[0], load(tree, there[0]))
                 raise ConversionError(
                     f'{len(there)} JSON files found, as {there[:3]}: name the '
                     'annotation files with --annotations.'
@@ -148,7 +151,26 @@ class _CocoList:
         return {name for some in self.outlines.values() for name, _ in some}
 
 
+def _refuse_other_forms(file: str, content: Any) -> None:
+    """Tell apart what is not COCO's form at all, and how to come by it."""
+    if isinstance(content, dict) and {'shapes', 'imagePath'} <= set(content):
+        raise ConversionError(
+            f"{file}: labelme's outlines of one image; expected one list of all images "
+            "in COCO's form. labelme's example labelme2coco.py writes it, as do other "
+            'programs that read labelme.'
+        )
+
+
 def _read_list(file: str, content: Any) -> _CocoList:
+    _refuse_other_forms(file, content)
+    parts = ('images', 'annotations', 'categories')
+    if isinstance(content, dict) and (
+        missing := [p for p in parts if p not in content]
+    ):
+        raise ConversionError(
+            f"{file}: not COCO's form: {missing} missing; expected an object with "
+            f'{", ".join(parts)}, found {list(content)[:6]}.'
+        )
     categories = {c['id']: str(c['name']) for c in content['categories']}
     images: dict[Any, _CocoImage] = {}
     for entry in content['images']:

@@ -252,7 +252,7 @@ def test_every_bad_entry_is_named(make, write, download, out):
 @pytest.mark.parametrize(
     ('content', 'message'),
     [
-        (dict(images=[]), "KeyError: 'annotations'"),
+        (dict(images=[]), r"\['annotations'\] missing; expected an object with images"),
         (dict(images=3, annotations=[]), 'not as published'),
         (dict(images=[], annotations=[outline(9)]), 'image 9, which is not listed'),
         (
@@ -284,6 +284,18 @@ def test_annotation_files_must_be_told_apart(make, write, download, out):
         pair_and_write(source(annotations=('ann.json',)), [download], out)
     with pytest.raises(ConversionError, match=r'found none'):
         pair_and_write(source(annotations=('c.json',)), [download], out)
+
+
+@pytest.mark.parametrize('options', [{}, dict(annotations=('a.json',))])
+def test_labelmes_files_are_known_and_the_way_to_coco_is_named(
+    make, download, out, options
+):
+    for name in 'ab':
+        content = dict(shapes=[], imagePath=f'{name}.jpg', imageData=None)
+        (make.root / f'{name}.json').write_text(json.dumps(content))
+    with pytest.raises(ConversionError, match=r'a\.json: labelme.*labelme2coco'):
+        pair_and_write(source(**options), [download], out)
+    assert not out.exists()
 
 
 def test_unknown_categories_are_refused(make, write, download, out):
