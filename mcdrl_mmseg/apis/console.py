@@ -98,8 +98,8 @@ def print_training_start(cfg: Config) -> None:
         names = ', '.join(path.name for path in earlier[:3])
         print(
             f'Checkpoints of an earlier run lie there ({names}). Those of this one '
-            'come beside them or replace them: choose another --work-dir to keep the two '
-            'apart, or go on with the earlier run by --resume.',
+            'come beside them or replace them: choose another --work-dir to keep the '
+            'two apart, or go on with the earlier run by --resume.',
             flush=True,
         )
 

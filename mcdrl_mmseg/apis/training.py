@@ -19,6 +19,7 @@ from mmengine.dist import is_distributed
 
 from mcdrl_common.file_lock import FolderBusyError
 from mcdrl_common.training_arguments import test_parser, train_parser
+from mcdrl_mmseg.engine.hooks import ConfigCheckHook
 from mcdrl_mmseg.engine.pixel_accuracy import quick_pixel_accuracy
 from mcdrl_mmseg.engine.training_lock import only_training
 
@@ -128,7 +129,11 @@ def test_main(argv: Sequence[str] | None = None) -> int:
         if args.out:
             save_predictions(cfg, args.out)
     with _leave_group_after():
-        build_runner(cfg).test()
+        runner = build_runner(cfg)
+        if not any(isinstance(hook, ConfigCheckHook) for hook in runner.hooks):
+            # A config of another project: its test is to be one of its weights, too.
+            runner.register_hook(ConfigCheckHook())
+        runner.test()
     return 0
 
 

@@ -1,19 +1,31 @@
-"""Checks the config before anything is trained, whoever started the training."""
+"""Checks the config before anything is trained, and the checkpoint of a test."""
 
 from __future__ import annotations
 
 from mmengine.hooks import Hook
+from mmengine.model import BaseTTAModel
 from mmengine.runner import Runner
 from mmseg.registry import HOOKS
+
+from mcdrl_mmseg.engine.runner import unwrap_model
+from mcdrl_mmseg.safe_loading import CheckpointError
+
+# Whether batch norm has counted its steps changes no prediction, and old files lack it.
+_COUNTER = '.num_batches_tracked'
+_SHOWN = 3
 
 
 @HOOKS.register_module()
 class ConfigCheckHook(Hook):
-    """Stop a training whose config contradicts itself, and name every contradiction.
+    """Stop a training whose config contradicts itself, and a test of random weights.
 
     ``tools/train.py`` of this package checks the config before it builds anything, and
     the hook does not do it again. With the hook MMSegmentation's own ``tools/train.py``
     finds the same, once the model is built, and before the first step.
+
+    MMEngine loads of a checkpoint what fits the model, leaves the rest as it was drawn,
+    and goes on: the test of another config's checkpoint would give scores. It is
+    refused.
 
     Examples:
         >>> default_hooks = dict(config_check=dict(type='ConfigCheckHook'))
@@ -21,6 +33,9 @@ class ConfigCheckHook(Hook):
 
     # Before the data are read.
     priority = 5
+
+    def __init__(self) -> None:
+        self._loaded: dict[str, tuple[int, ...] | None] | None = None
 
     def before_train(self, runner: Runner) -> None:
         """Check the config that the runner was built from.
@@ -30,6 +45,57 @@ class ConfigCheckHook(Hook):
         """
         from mcdrl_mmseg.engine.config_check import check_config, was_checked
 
+        # A training may begin from parts, and makes the rest its own.
+        self._loaded = None
         # Of a runner that was built from objects there is nothing to check.
         if runner.cfg.get('model') and not was_checked(runner.cfg):
             check_config(runner.cfg)
+
+    def after_load_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
+        """Note which weights the checkpoint holds; whether to test is not known yet."""
+        state = checkpoint.get('state_dict', checkpoint)
+        self._loaded = {
+            key.removeprefix('module.'): getattr(value, 'shape', None)
+            for key, value in state.items()
+        }
+
+    def before_test(self, runner: Runner) -> None:
+        """Refuse a checkpoint that left weights of the model as they were drawn.
+
+        Raises:
+            CheckpointError: Names some of them.
+        """
+        if self._loaded is None:
+            return
+        model = unwrap_model(runner)
+        if isinstance(model, BaseTTAModel):
+            model = model.module
+        own = model.state_dict()
+        names = [key for key in own if not key.endswith(_COUNTER)]
+        missing = [key for key in names if key not in self._loaded]
+        other_shape = [
+            key
+            for key in names
+            if key in self._loaded and self._loaded[key] != own[key].shape
+        ]
+        if missing or other_shape:
+            raise CheckpointError(
+                f'{runner.cfg.get("load_from") or "The checkpoint"} does not fit the '
+                f'config: of {len(names)} weights of the model, it lacks '
+                f'{len(missing)}{_few(missing)}, and {len(other_shape)} have another '
+                f'shape{_few(other_shape)}. They would be random. Test it under the '
+                'config that it was trained with, which lies in its work folder.'
+            )
+
+    def before_val(self, runner: Runner) -> None:
+        """As before a test: a validation without training measures weights, too.
+
+        Raises:
+            CheckpointError: See :meth:`before_test`.
+        """
+        self.before_test(runner)
+
+
+def _few(keys: list[str]) -> str:
+    more = ', ...' if len(keys) > _SHOWN else ''
+    return f' ({", ".join(keys[:_SHOWN])}{more})' if keys else ''

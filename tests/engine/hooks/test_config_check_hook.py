@@ -2,13 +2,16 @@ import sys
 from types import SimpleNamespace
 
 import pytest
+import torch
 from mmengine.config import Config
+from mmengine.model import BaseTTAModel
 from mmengine.runner import Runner
 from mmengine.runner.priority import get_priority
 
 from mcdrl_mmseg.apis.run_setup import build_runner, insert_and_check
 from mcdrl_mmseg.engine.config_check import ConfigCheckError, check_config
 from mcdrl_mmseg.engine.hooks import ConfigCheckHook, DatasetCheckHook
+from mcdrl_mmseg.safe_loading import CheckpointError
 
 NAME = 'configs/mcdrl/mcdrl_clip-tiny-rn_fcn_6e_endosim-128x128.py'
 
@@ -78,3 +81,63 @@ def test_any_other_config_is_checked(cfg, checks, change):
     before = len(checks)
     ConfigCheckHook().before_train(SimpleNamespace(cfg=cfg))
     assert len(checks) == before + 1
+
+
+class TwoLayers(torch.nn.Sequential):
+    def test_step(self, data):
+        raise NotImplementedError
+
+
+class MeanOfViews(BaseTTAModel):
+    def merge_preds(self, data_samples_list):
+        raise NotImplementedError
+
+
+@pytest.fixture
+def tested():
+    """Runs the hook as a test of a two-layer model does, from a state dict."""
+
+    def run(change, train=False, tta=False):
+        model = TwoLayers(torch.nn.Linear(3, 2), torch.nn.BatchNorm1d(2))
+        state = {f'module.{k}': v.clone() for k, v in model.state_dict().items()}
+        change(state)
+        if tta:
+            model = MeanOfViews(module=model)
+        cfg = Config(dict(load_from='other.pth'))
+        runner = SimpleNamespace(cfg=cfg, model=model)
+        hook = ConfigCheckHook()
+        hook.after_load_checkpoint(runner, dict(state_dict=state))
+        if train:
+            hook.before_train(runner)
+        hook.before_val(runner)
+        hook.before_test(runner)
+
+    return run
+
+
+@pytest.mark.parametrize('tta', [False, True])
+@pytest.mark.parametrize(
+    ('change', 'told'),
+    [
+        (lambda s: s.pop('module.1.running_var'), r'lacks 1 \(1.running_var\)'),
+        (
+            lambda s: s.update({'module.0.weight': torch.zeros(3, 3)}),
+            r'lacks 0, and 1 have another shape \(0.weight\)',
+        ),
+        (lambda s: s.clear(), r'of 6 weights of the model, it lacks 6'),
+    ],
+)
+def test_a_test_of_weights_that_stayed_random_is_refused(tested, change, told, tta):
+    with pytest.raises(CheckpointError, match=f'^other.pth does not fit.*{told}'):
+        tested(change, tta=tta)
+
+
+@pytest.mark.parametrize(
+    'change', [lambda s: None, lambda s: s.pop('module.1.num_batches_tracked')]
+)
+def test_a_test_of_a_checkpoint_that_fits_goes_on(tested, change):
+    tested(change)
+
+
+def test_a_training_may_begin_from_some_of_the_weights(tested):
+    tested(lambda s: s.clear(), train=True)
