@@ -83,7 +83,12 @@ def find_inputs(names: Iterable[str], leave_out: Path | None = None) -> Inputs:
     Returns:
         The files, with names of their own: where results of one would be in the way
         of another's, both get the folder or the ending that tells them apart.
+
+    Raises:
+        ImageError: A checkpoint is among the names.
     """
+    names = list(names)
+    _refuse_checkpoints(names)
     inputs = Inputs()
     # Path of the file -> where its name begins, so that subfolders are kept.
     found: dict[Path, tuple[Path, Kind]] = {}
@@ -101,6 +106,18 @@ def find_inputs(names: Iterable[str], leave_out: Path | None = None) -> Inputs:
         for file, own_name in zip(kept, own_names)
     ]
     return inputs
+
+
+def _refuse_checkpoints(names: Sequence[str]) -> None:
+    """Refuse a second checkpoint: the first that a pattern matched was used, alone."""
+    checkpoints = [name for name in names if name.endswith('.pth')]
+    if checkpoints:
+        raise ImageError(
+            f'{", ".join(checkpoints)} among the images: one checkpoint is used, and '
+            'named first. A pattern such as best_*.pth that matches several, of an '
+            'earlier training say, or a calibrated one, has to be replaced by the name '
+            'of one.'
+        )
 
 
 def _find(

@@ -83,6 +83,14 @@ def test_names_without_a_file_are_problems(folder):
     assert 'without image' in inputs.problems[f'{root}/sub']
 
 
+def test_a_second_checkpoint_is_refused_before_anything_is_done(folder):
+    root = folder('best_epoch_8.pth', 'a.png')
+    with pytest.raises(ImageError, match=r'best_epoch_8\.pth among the images'):
+        found(root / 'best_epoch_8.pth', root / 'a.png')
+    # Of a folder it is one of the other files.
+    assert found(root) == [('a', 'image')]
+
+
 def test_a_file_named_twice_is_taken_once(folder):
     root = folder('a.png', 'b.png')
     os.symlink(root / 'a.png', root / 'link.png')
