@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import ast
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any
 
 from mmengine.config import Config
@@ -20,6 +20,7 @@ from mmseg import registry as mmseg_registry
 from mmseg.registry import DATASETS, MODELS, TRANSFORMS, WEIGHT_INITIALIZERS
 
 from mcdrl_common import InputError
+from mcdrl_common.config_datasets import datasets
 from mcdrl_common.printable import short_repr
 
 from .inference_config import SCOPES, with_parents, without_training
@@ -129,7 +130,47 @@ def parse_test_dataset(text: str, source: str) -> dict[str, Any]:
     return dataset
 
 
-def _entries(text: str, source: str) -> dict[str, Any]:
+def parse_training_sites(text: str, source: str) -> tuple[list[str], str | None]:
+    """Read which sites a run was trained on, without running its config text.
+
+    Args:
+        text: ``Config.pretty_text``, as MMEngine stores it in a checkpoint.
+        source: Name of the file, for messages.
+
+    Returns:
+        Names of the sites, none where the data set has no sites, and the one that the
+        run held out, where the config says.
+
+    Raises:
+        CheckpointConfigError: As :func:`parse_config_text`.
+    """
+    entries = _entries(text, source, ('train_dataloader', 'held_out_site'))
+    loader = entries.get('train_dataloader')
+    held_out = entries.get('held_out_site')
+    return (
+        site_names(loader) if isinstance(loader, dict) else [],
+        held_out if isinstance(held_out, str) else None,
+    )
+
+
+def site_names(loader: Mapping) -> list[str]:
+    """Names of the sites whose images a data loader gives.
+
+    Args:
+        loader: Its config. Sites of which it gives the validation part alone are none.
+    """
+    names: list[Any] = []
+    for part in datasets(loader.get('dataset')):
+        if part.get('split') != 'val':
+            sites = part.get('sites')
+            for site in sites if isinstance(sites, list | tuple) else ():
+                names.append(site.get('name') if isinstance(site, dict) else site)
+    return [name for name in dict.fromkeys(names) if isinstance(name, str)]
+
+
+def _entries(
+    text: str, source: str, needed: Collection[str] = _NEEDED
+) -> dict[str, Any]:
     if len(text) > _MAX_CHARACTERS:
         raise CheckpointConfigError(
             f'{source}: the config in it has {len(text)} characters; at most '
@@ -145,7 +186,7 @@ def _entries(text: str, source: str) -> dict[str, Any]:
     entries = {}
     for statement in statements:
         name, value = _assignment(statement, source)
-        if name in _NEEDED:
+        if name in needed:
             entries[name] = _literal(value, name, source)
     return entries
 

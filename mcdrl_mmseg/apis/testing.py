@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 from mmengine.config import Config
+from mmengine.hooks import Hook
+from mmengine.runner import Runner
 
 from mcdrl_common.config_datasets import evaluators, plain_datasets, type_name
+
+from .checkpoint_config import CheckpointConfigError, parse_training_sites, site_names
 
 
 def draw_predictions(
@@ -64,3 +68,42 @@ def save_predictions(cfg: Config, folder: str) -> None:
         type='IoUMetric', format_only=True, output_dir=folder, prefix='label_maps'
     )
     cfg.test_evaluator = [*evaluators(cfg.test_evaluator), writer]
+
+
+class TrainedOnHook(Hook):
+    """Says where a test is of images that the checkpoint was trained on.
+
+    The held-out site is named outside the config, by ``MCDRL_HELD_OUT``: who names it
+    for the training alone tests at a site of the training, and scores look splendid.
+
+    Args:
+        cfg: Config of the test.
+    """
+
+    def __init__(self, cfg: Config) -> None:
+        self._tested = site_names(cfg.get('test_dataloader') or {})
+        self._source = str(cfg.get('load_from'))
+        self._seen: list[str] = []
+        self._held_out: str | None = None
+
+    def after_load_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
+        """Note which sites of the test the config in the checkpoint trains on."""
+        text = (checkpoint.get('meta') or {}).get('cfg')
+        if not isinstance(text, str):
+            return
+        try:
+            trained, self._held_out = parse_training_sites(text, self._source)
+        except CheckpointConfigError:
+            # A program of its own: what it trained on cannot be known.
+            return
+        self._seen = [name for name in self._tested if name in trained]
+
+    def after_test(self, runner: Runner) -> None:
+        """Say it below the scores, where it is read."""
+        if self._seen:
+            right = f' (here {self._held_out})' if self._held_out else ''
+            runner.logger.warning(
+                f'{self._source} was trained on images of {", ".join(self._seen)}: '
+                'these scores are not those of a new site. Test at the site that the '
+                f'training held out{right}, named by MCDRL_HELD_OUT as then.'
+            )

@@ -26,7 +26,7 @@ from mcdrl_mmseg.engine.training_lock import only_training
 from .console import print_training_start, progress_bar
 from .known_errors import OptionError, without_traceback
 from .run_setup import build_runner, enable_amp, insert_and_check, load_config
-from .testing import draw_predictions, save_predictions, use_tta
+from .testing import TrainedOnHook, draw_predictions, save_predictions, use_tta
 
 _MODULE = 'mcdrl_mmseg.apis.training'
 # Where torchrun, Slurm and Open MPI tell a process its number.
@@ -133,6 +133,7 @@ def test_main(argv: Sequence[str] | None = None) -> int:
         if not any(isinstance(hook, ConfigCheckHook) for hook in runner.hooks):
             # A config of another project: its test is to be one of its weights, too.
             runner.register_hook(ConfigCheckHook())
+        runner.register_hook(TrainedOnHook(cfg))
         runner.test()
     return 0
 

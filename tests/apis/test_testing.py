@@ -1,7 +1,14 @@
+from types import SimpleNamespace
+
 import pytest
 from mmengine.config import Config
 
-from mcdrl_mmseg.apis.testing import draw_predictions, save_predictions, use_tta
+from mcdrl_mmseg.apis.testing import (
+    TrainedOnHook,
+    draw_predictions,
+    save_predictions,
+    use_tta,
+)
 
 
 def _config(**entries):
@@ -99,3 +106,58 @@ def test_several_metrics_of_the_config_are_all_kept():
         'SiteLesionMetric',
         'IoUMetric',
     ]
+
+
+@pytest.fixture
+def told():
+    """Warnings after the test of a checkpoint that was trained at two sites."""
+
+    def run(meta=None, **dataset):
+        trained = Config(
+            dict(
+                held_out_site='south',
+                train_dataloader=dict(
+                    dataset=dict(split='train', sites=[dict(name='north'), 'west'])
+                ),
+            )
+        )
+        meta = dict(cfg=trained.pretty_text) if meta is None else meta
+        lines = []
+        runner = SimpleNamespace(logger=SimpleNamespace(warning=lines.append))
+        cfg = dict(load_from='best.pth', test_dataloader=dict(dataset=dataset))
+        hook = TrainedOnHook(Config(cfg))
+        hook.after_load_checkpoint(runner, dict(meta=meta))
+        hook.after_test(runner)
+        return lines
+
+    return run
+
+
+@pytest.mark.parametrize('site', ['west', dict(name='north')])
+def test_a_test_at_a_site_of_the_training_is_told_below_the_scores(told, site):
+    (line,) = told(sites=['south', site])
+    name = site if isinstance(site, str) else site['name']
+    assert line.startswith(f'best.pth was trained on images of {name}: these scores')
+    assert '(here south)' in line
+
+
+def test_sites_behind_a_wrapper_are_looked_at(told):
+    assert told(type='RepeatDataset', dataset=dict(sites=['north']))
+
+
+@pytest.mark.parametrize(
+    'dataset',
+    [
+        dict(sites=['south']),
+        # A project of one hospital: the validation part is no image of the training.
+        dict(sites=['north'], split='val'),
+        dict(data_prefix=dict(img_path='images')),
+    ],
+)
+def test_a_test_of_images_that_were_not_trained_on_says_nothing(told, dataset):
+    assert told(**dataset) == []
+
+
+@pytest.mark.parametrize('meta', [{}, dict(cfg='import os'), dict(cfg=None)])
+def test_a_checkpoint_that_does_not_say_what_it_was_trained_on_is_tested(told, meta):
+    assert told(meta, sites=['north']) == []

@@ -11,12 +11,17 @@ from mcdrl_common.mask_format import MaskError
 from mcdrl_common.sites import SiteDataError
 from mcdrl_common.training_arguments import add_run_arguments
 from mcdrl_mmseg.apis import training
+from mcdrl_mmseg.apis.testing import TrainedOnHook
 from mcdrl_mmseg.apis.training import parse_run_arguments
 from mcdrl_mmseg.clip import CLIPWeightsError
 from mcdrl_mmseg.clip.sentence_encoder import SentenceEncoderError
 from mcdrl_mmseg.engine import training_lock
 from mcdrl_mmseg.engine.config_check import ConfigCheckError
-from mcdrl_mmseg.engine.hooks import DatasetError, NonFiniteLossError
+from mcdrl_mmseg.engine.hooks import (
+    ConfigCheckHook,
+    DatasetError,
+    NonFiniteLossError,
+)
 from mcdrl_mmseg.engine.hooks.atomic_checkpoint_hook import NonFiniteWeightsError
 from mcdrl_mmseg.models import DictionaryError
 from mcdrl_mmseg.prompts import PromptError
@@ -105,7 +110,10 @@ class _Runner:
     """Notes what a command asked of it."""
 
     def __init__(self, cfg):
-        self.cfg, self.called = cfg, []
+        self.cfg, self.called, self.hooks = cfg, [], []
+
+    def register_hook(self, hook):
+        self.hooks.append(hook)
 
     def train(self):
         self.called.append('train')
@@ -156,6 +164,13 @@ def test_test_loads_the_checkpoint_that_is_named(runners):
     (runner,) = runners
     assert runner.called == ['test']
     assert (runner.cfg.load_from, runner.cfg.work_dir) == ('best.pth', 'out')
+
+
+def test_every_test_looks_at_what_its_checkpoint_holds_and_was_trained_on(runners):
+    # The config is another project's, without hooks of ours.
+    assert training.main(['test', 'stock.py', 'best.pth']) == 0
+    (runner,) = runners
+    assert [type(hook) for hook in runner.hooks] == [ConfigCheckHook, TrainedOnHook]
 
 
 def test_another_command_ends_with_status_2(capsys):
@@ -300,6 +315,10 @@ class _Joining:
     def __init__(self, folder, error=None):
         self._join = f'file://{folder}/join'
         self._error = error
+        self.hooks = []
+
+    def register_hook(self, hook):
+        self.hooks.append(hook)
 
     def run(self):
         torch.distributed.init_process_group(
