@@ -8,7 +8,6 @@ from mmengine.runner import Runner
 from mmseg.registry import HOOKS
 
 from mcdrl_mmseg.engine.runner import unwrap_model
-from mcdrl_mmseg.safe_loading import CheckpointError
 
 # Whether batch norm has counted its steps changes no prediction, and old files lack it.
 _COUNTER = '.num_batches_tracked'
@@ -79,6 +78,8 @@ class ConfigCheckHook(Hook):
             if key in self._loaded and self._loaded[key] != own[key].shape
         ]
         if missing or other_shape:
+            from mcdrl_mmseg.safe_loading import CheckpointError
+
             raise CheckpointError(
                 f'{runner.cfg.get("load_from") or "The checkpoint"} does not fit the '
                 f'config: of {len(names)} weights of the model, it lacks '
