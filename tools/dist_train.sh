@@ -22,6 +22,14 @@ fi
 config=$1 gpus=$2
 shift 2
 
+case "$gpus" in
+*[!0-9]* | '')
+    echo "dist_train.sh: GPUS='$gpus': expected the number of processes." >&2
+    usage >&2
+    exit 2
+    ;;
+esac
+
 tools=$(cd -- "$(dirname -- "${BASH_SOURCE[0]}")" && pwd)
 export PYTHONPATH="$tools/..${PYTHONPATH:+:$PYTHONPATH}"
 exec "${PYTHON:-python}" -m torch.distributed.run \

@@ -167,6 +167,22 @@ def test_missing_arguments_end_with_status_2_and_the_usage(script):
     assert done.stderr.startswith(f'Usage: tools/{script} ')
 
 
+@pytest.mark.parametrize(
+    'words',
+    [
+        ['dist_train.sh', 'c.py', '--work-dir', 'w'],
+        ['dist_test.sh', 'c.py', 'best.pth', '--tta'],
+    ],
+)
+def test_a_number_of_processes_that_was_left_out_is_told_with_the_usage(words):
+    script, *arguments = words
+    done = subprocess.run([_TOOLS / script, *arguments], capture_output=True, text=True)
+    assert done.returncode == 2
+    told = f"{script}: GPUS='{arguments[-2 if script == 'dist_train.sh' else -1]}'"
+    assert done.stderr.startswith(f'{told}: expected the number of processes.')
+    assert f'Usage: tools/{script}' in done.stderr
+
+
 @pytest.mark.parametrize('script', _SCRIPTS)
 @pytest.mark.parametrize('option', ['-h', '--help'])
 def test_help_shows_an_example(script, option):
@@ -182,7 +198,7 @@ def test_failure_of_the_program_is_the_scripts(script, tmp_path):
     broken.chmod(0o755)
     path = f'{tmp_path}:{os.environ["PATH"]}'
     done = subprocess.run(
-        [_TOOLS / script, 'a', 'b', 'c'],
+        [_TOOLS / script, 'a', '1', 'c'],
         env={**os.environ, 'PATH': path, 'PYTHON': str(broken)},
         capture_output=True,
     )
