@@ -8,6 +8,8 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cache
 from typing import Any
 
+from mmseg.registry import OPTIMIZERS
+
 from .config_components import Component
 from .config_problem import ConfigProblem
 
@@ -35,7 +37,7 @@ _NAMES = {
 def value_problems(
     cfg: Mapping[str, Any], parts: Iterable[Component]
 ) -> Iterator[ConfigProblem]:
-    """Sections that are no dicts, and arguments of the plug-in's classes.
+    """Sections that are no dicts, arguments of the plug-in's classes, a rate in text.
 
     Args:
         cfg: Experiment config.
@@ -46,6 +48,10 @@ def value_problems(
         if value is not None and not _fits(value, (kind,)):
             yield _problem(key, value, (kind,))
     for part in parts:
+        # Of torch's optimisers, which fail far from the config.
+        rate = part.cfg.get('lr')
+        if part.registry is OPTIMIZERS and isinstance(rate, str):
+            yield _problem(part.at('lr'), rate, (float,))
         if not part.is_ours:
             continue
         for key, kinds in _argument_types(part.cls).items():

@@ -37,3 +37,16 @@ def test_prior_may_be_a_text_a_dict_or_a_list():
 
 def test_classes_of_other_packages_are_left_to_themselves():
     assert places(type='FCNHead', num_convs='2') == []
+
+
+@pytest.mark.parametrize(
+    ('rate', 'expected'),
+    [
+        (1e-3, []),
+        ('1e-3', ["optim_wrapper.optimizer.lr: is '1e-3'. Expected a number."]),
+    ],
+)
+def test_a_learning_rate_in_text_is_told_with_its_place(rate, expected):
+    optimizer = dict(type='AdamW', lr=rate)
+    cfg = Config(dict(optim_wrapper=dict(type='OptimWrapper', optimizer=optimizer)))
+    assert [str(one) for one in value_problems(cfg, components(cfg))] == expected
