@@ -9,6 +9,7 @@ checked before the command ends.
 from __future__ import annotations
 
 import argparse
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -158,7 +159,28 @@ def _prompts(modality: str, sites: list[Site]) -> dict[str, Any]:
     path = config_path(f'_base_/prompts/{MODALITIES[modality]}.py')
     prompts = Config.fromfile(path).prompts.to_dict()
     classes = dict.fromkeys(name for site in sites for name in site.lesion_classes)
-    return {**prompts, 'classes': list(classes)}
+    confounders = _without_classes(prompts['confounders'], classes)
+    return {**prompts, 'classes': list(classes), 'confounders': confounders}
+
+
+def _without_classes(
+    confounders: dict[str, list[str]], classes: Iterable[str]
+) -> dict[str, list[str]]:
+    """Imaging conditions that are no lesion here: else the lesion would be removed."""
+    lesions = {name.lower() for name in classes}
+    kept = {
+        family: [name for name in names if name.lower() not in lesions]
+        for family, names in confounders.items()
+    }
+    left_out = [
+        n for f, names in confounders.items() for n in names if n not in kept[f]
+    ]
+    if left_out:
+        print(
+            f'{", ".join(left_out)}: a class of the masks here, and so no imaging '
+            'condition; left out of confounders in mcdrl.py.'
+        )
+    return {family: names for family, names in kept.items() if names}
 
 
 def _tower(args: argparse.Namespace, prompts: dict[str, Any]) -> tuple[str, Tower]:

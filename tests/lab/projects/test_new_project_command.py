@@ -67,6 +67,15 @@ def test_a_hospital_without_lesions_is_trained_on_and_never_held_out(
     assert '12 runs' in readme
 
 
+def test_what_the_masks_show_is_no_imaging_condition(new, capsys, monkeypatch):
+    _, out = new('--class', 'Blood', '--model', 'tiny-rn')
+    assert 'blood: a class of the masks here' in capsys.readouterr().out
+    monkeypatch.setenv('MCDRL_HELD_OUT', 'south')
+    prompts = Config.fromfile(out / 'mcdrl.py').prompts
+    assert prompts.classes == ['Blood']
+    assert prompts.confounders['surface interference'] == ['mucus', 'reflection']
+
+
 def test_a_held_out_hospital_that_is_not_there_is_told_with_those_that_are(
     new, monkeypatch
 ):
