@@ -12,7 +12,7 @@ from torch import nn
 
 from mcdrl_common import InputError
 from mcdrl_common.image_files import set_pixel_limit
-from mcdrl_common.printable import printable
+from mcdrl_common.printable import printable, short_repr
 from mcdrl_common.threshold_file import CONFORMAL, PRESENCE
 
 from .checkpoint import load_segmentor
@@ -84,9 +84,13 @@ def predict(args: argparse.Namespace) -> int:
         f'{summary.num_lesions}; {", ".join(args.save)} in {args.out}'
     )
     if presence:
+        # A checkpoint does not say what records call it: only who reads this can see
+        # that the threshold is another network's.
+        method = presence.get('method')
+        of = f' (threshold of {short_repr(method)} in its records)' if method else ''
         print(
             f'{summary.num_emptied} of these are empty in {args.out}/presence: the '
-            f'network expects a Dice below {presence["threshold"]:g} of its mask'
+            f'network expects a Dice below {presence["threshold"]:g} of its mask{of}'
         )
     if summary.ignored:
         print(

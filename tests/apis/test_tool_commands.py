@@ -82,9 +82,10 @@ def test_explain_prints_its_pages(monkeypatch, capsys):
 
 
 def test_masks_that_were_emptied_are_counted(predicts, monkeypatch, capsys, tmp_path):
-    PRESENCE.write(tmp_path / 'presence.json', dict(threshold=0.25))
+    content = dict(threshold=0.25, method='baseline')
+    PRESENCE.write(tmp_path / 'presence.json', content)
     monkeypatch.setattr(ARGUMENTS, 'presence', str(tmp_path / 'presence.json'))
     assert predicts(Summary(num_images=10, num_lesions=8, num_emptied=3)) == 0
     said = capsys.readouterr().out
     assert '3 of these are empty in out/presence: the network expects' in said
-    assert 'a Dice below 0.25 of its mask' in said
+    assert "a Dice below 0.25 of its mask (threshold of 'baseline' in its rec" in said
