@@ -5,13 +5,23 @@ import sys
 import mcdrl_common.quiet_tools  # noqa: F401  (before what it silences)
 from mcdrl_common.training_arguments import train_parser
 
+_STOPPED = 130  # what a shell says of a program that Ctrl-C ended
+
 
 def main() -> int:
     # --help and a wrong option end here, before anything that takes long to import.
     train_parser().parse_args()
     from mcdrl_mmseg.apis.training import train_main
 
-    return train_main()
+    try:
+        return train_main()
+    except KeyboardInterrupt:
+        print(
+            'train: stopped; the same command with --resume goes on from the last '
+            'checkpoint.',
+            file=sys.stderr,
+        )
+        return _STOPPED
 
 
 if __name__ == '__main__':

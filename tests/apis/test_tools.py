@@ -6,6 +6,7 @@ import sys
 
 import pytest
 
+from mcdrl_mmseg.apis import training
 from mcdrl_mmseg.apis.export.formats import FORMATS
 from mcdrl_mmseg.apis.outputs.plain_outputs import OUTPUTS
 
@@ -75,3 +76,16 @@ def test_choices_are_all_outputs_and_formats_that_there_are(repo_root):
     export = runpy.run_path(str(repo_root / 'tools/export.py'))
     assert predict['OUTPUTS'] == tuple(OUTPUTS)
     assert export['FORMATS'] == tuple(FORMATS)
+
+
+def test_a_training_that_is_stopped_says_how_to_go_on(repo_root, monkeypatch, capsys):
+    def stop():
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(training, 'train_main', stop)
+    monkeypatch.setattr('sys.argv', ['train.py', 'config.py'])
+    tool = runpy.run_path(str(repo_root / 'tools/train.py'))
+    assert tool['main']() == 130
+    said = capsys.readouterr().err
+    assert said.startswith('train: stopped') and '--resume' in said
+    assert 'Traceback' not in said
