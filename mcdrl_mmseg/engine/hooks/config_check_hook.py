@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Mapping
+
 from mmengine.hooks import Hook
 from mmengine.model import BaseTTAModel
 from mmengine.runner import Runner
 from mmseg.registry import HOOKS
+from torch import Tensor
 
 from mcdrl_mmseg.engine.runner import unwrap_model
 
@@ -34,7 +38,7 @@ class ConfigCheckHook(Hook):
     priority = 5
 
     def __init__(self) -> None:
-        self._loaded: dict[str, tuple[int, ...] | None] | None = None
+        self._loaded: Mapping[str, Tensor] | None = None
 
     def before_train(self, runner: Runner) -> None:
         """Check the config that the runner was built from.
@@ -51,12 +55,9 @@ class ConfigCheckHook(Hook):
             check_config(runner.cfg)
 
     def after_load_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
-        """Note which weights the checkpoint holds; whether to test is not known yet."""
+        """Note what the checkpoint holds; whether to test is not known yet."""
         state = checkpoint.get('state_dict', checkpoint)
-        self._loaded = {
-            key.removeprefix('module.'): getattr(value, 'shape', None)
-            for key, value in state.items()
-        }
+        self._loaded = {key.removeprefix('module.'): state[key] for key in state}
 
     def before_test(self, runner: Runner) -> None:
         """Refuse a checkpoint that left weights of the model as they were drawn.
@@ -64,25 +65,29 @@ class ConfigCheckHook(Hook):
         Raises:
             CheckpointError: Names some of them.
         """
-        if self._loaded is None:
+        state, self._loaded = self._loaded, None
+        if state is None:
             return
         model = unwrap_model(runner)
         if isinstance(model, BaseTTAModel):
             model = model.module
-        own = model.state_dict()
-        names = [key for key in own if not key.endswith(_COUNTER)]
-        missing = [key for key in names if key not in self._loaded]
-        other_shape = [
-            key
-            for key in names
-            if key in self._loaded and self._loaded[key] != own[key].shape
-        ]
+        missing, other_shape = [], []
+        try:
+            # Loaded once more, as some parts bring older weights, or those of another
+            # image size, into their own form while they load.
+            missing = model.load_state_dict(state, strict=False).missing_keys
+        except RuntimeError as error:
+            other_shape = re.findall(r'size mismatch for (\S+):', str(error))
+            if not other_shape:
+                raise
+            missing = [key for key in model.state_dict() if key not in state]
+        missing = [key for key in missing if not key.endswith(_COUNTER)]
         if missing or other_shape:
             from mcdrl_mmseg.safe_loading import CheckpointError
 
             raise CheckpointError(
                 f'{runner.cfg.get("load_from") or "The checkpoint"} does not fit the '
-                f'config: of {len(names)} weights of the model, it lacks '
+                'config: of the weights of the model it lacks '
                 f'{len(missing)}{_few(missing)}, and {len(other_shape)} have another '
                 f'shape{_few(other_shape)}. They would be random. Test it under the '
                 'config that it was trained with, which lies in its work folder.'
