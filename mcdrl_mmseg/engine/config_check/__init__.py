@@ -6,12 +6,6 @@ building cannot see: entries that do not exist, and parts that do not belong tog
 """
 
 from .config_problem import ConfigCheckError, ConfigProblem
-from .find_problems import check_config, find_problems, was_checked
+from .find_problems import check_config, find_problems
 
-__all__ = [
-    'ConfigCheckError',
-    'ConfigProblem',
-    'check_config',
-    'find_problems',
-    'was_checked',
-]
+__all__ = ['ConfigCheckError', 'ConfigProblem', 'check_config', 'find_problems']

@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
-from mmengine.config import Config
-
 from .argument_types import value_problems
 from .clip_rules import tower_problems, weight_problems
 from .config_components import Component, components
@@ -85,10 +83,6 @@ def find_problems(cfg: Mapping[str, Any], training: bool = True) -> list[ConfigP
     return list(dict.fromkeys(problems))
 
 
-# The one that was last found right in this process, to be trained with.
-_right: dict[str, Any] | None = None
-
-
 def check_config(cfg: Mapping[str, Any], training: bool = True) -> None:
     """Refuse a config that something is wrong with.
 
@@ -99,18 +93,6 @@ def check_config(cfg: Mapping[str, Any], training: bool = True) -> None:
     Raises:
         ConfigCheckError: Names every problem with its place and a remedy.
     """
-    global _right
     problems = find_problems(cfg, training)
     if problems:
         raise ConfigCheckError(problems, getattr(cfg, 'filename', None))
-    if training and isinstance(cfg, Config):
-        _right = cfg.to_dict()
-
-
-def was_checked(cfg: Config) -> bool:
-    """Whether an equal config is the one that was last found right for training.
-
-    Args:
-        cfg: Experiment config.
-    """
-    return _right is not None and cfg.to_dict() == _right

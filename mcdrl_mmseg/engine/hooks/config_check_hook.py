@@ -15,7 +15,6 @@ from mcdrl_mmseg.engine.runner import unwrap_model
 
 # Whether batch norm has counted its steps changes no prediction, and old files lack it.
 _COUNTER = '.num_batches_tracked'
-_SHOWN = 3
 
 
 @HOOKS.register_module()
@@ -38,6 +37,8 @@ class ConfigCheckHook(Hook):
     priority = 5
 
     def __init__(self) -> None:
+        # Set by whoever builds a runner from a config that was checked before.
+        self.checked = False
         self._loaded: Mapping[str, Tensor] | None = None
 
     def before_train(self, runner: Runner) -> None:
@@ -46,12 +47,12 @@ class ConfigCheckHook(Hook):
         Raises:
             ConfigCheckError: Names every problem.
         """
-        from mcdrl_mmseg.engine.config_check import check_config, was_checked
+        from mcdrl_mmseg.engine.config_check import check_config
 
         # A training may begin from parts, and makes the rest its own.
         self._loaded = None
         # Of a runner that was built from objects there is nothing to check.
-        if runner.cfg.get('model') and not was_checked(runner.cfg):
+        if runner.cfg.get('model') and not self.checked:
             check_config(runner.cfg)
 
     def after_load_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
@@ -65,6 +66,8 @@ class ConfigCheckHook(Hook):
         Raises:
             CheckpointError: Names some of them.
         """
+        from mcdrl_mmseg.safe_loading import refuse_misfit
+
         state, self._loaded = self._loaded, None
         if state is None:
             return
@@ -82,16 +85,14 @@ class ConfigCheckHook(Hook):
                 raise
             missing = [key for key in model.state_dict() if key not in state]
         missing = [key for key in missing if not key.endswith(_COUNTER)]
-        if missing or other_shape:
-            from mcdrl_mmseg.safe_loading import CheckpointError
-
-            raise CheckpointError(
-                f'{runner.cfg.get("load_from") or "The checkpoint"} does not fit the '
-                'config: of the weights of the model it lacks '
-                f'{len(missing)}{_few(missing)}, and {len(other_shape)} have another '
-                f'shape{_few(other_shape)}. They would be random. Test it under the '
-                'config that it was trained with, which lies in its work folder.'
-            )
+        refuse_misfit(
+            runner.cfg.get('load_from') or 'The checkpoint',
+            model,
+            missing,
+            other_shape,
+            'They would be random. Test it under the config that it was trained with, '
+            'which lies in its work folder.',
+        )
 
     def before_val(self, runner: Runner) -> None:
         """As before a test: a validation without training measures weights, too.
@@ -100,8 +101,3 @@ class ConfigCheckHook(Hook):
             CheckpointError: See :meth:`before_test`.
         """
         self.before_test(runner)
-
-
-def _few(keys: list[str]) -> str:
-    more = ', ...' if len(keys) > _SHOWN else ''
-    return f' ({", ".join(keys[:_SHOWN])}{more})' if keys else ''

@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 import torch
 from mmengine.dist import broadcast
 from mmengine.hooks import Hook
 from mmengine.runner import Runner
-from mmseg.datasets import BaseSegDataset
-from mmseg.datasets.transforms import LoadAnnotations
 from mmseg.registry import HOOKS
 from torch import Tensor, nn
 from torch.utils.data import Dataset
@@ -29,9 +25,6 @@ from mcdrl_mmseg.models.confounder_dictionary import NAMES_KEY
 
 if TYPE_CHECKING:
     from mcdrl_mmseg.clip import CLIPSpec
-
-# Of each data set; mmseg leaves pixels of this value out of loss and scores.
-_MASKS_LOOKED_AT, _IGNORED = 64, 255
 
 
 @HOOKS.register_module()
@@ -86,7 +79,6 @@ class ConfounderDictionaryHook(Hook):
             tower.check_data_preprocessor(model.data_preprocessor)
         for dictionary in find_parts(runner, ConfounderDictionary):
             self._check_classes(runner, dictionary)
-            _refuse_ignored_lesions(runner.train_dataloader.dataset)
             self._prepare(runner, dictionary)
 
     def after_load_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
@@ -110,12 +102,15 @@ class ConfounderDictionaryHook(Hook):
 
     @staticmethod
     def _check_classes(runner: Runner, dictionary: ConfounderDictionary) -> None:
-        """Each lesion class of the data needs its prompt, by position or by name."""
+        """Each lesion class of the data needs its prompt, and masks that show it."""
+        from mcdrl_mmseg.datasets.ignored_lesions import ignored_lesions
+
         dataset = runner.train_dataloader.dataset
         labels = tuple(getattr(dataset, 'metainfo', {}).get('classes', ()))[1:]
-        mismatch = dictionary.prompts.label_mismatch(labels, _lesion_classes(dataset))
-        if mismatch:
-            raise DictionaryError(mismatch)
+        problem = dictionary.prompts.label_mismatch(labels, _lesion_classes(dataset))
+        problem = problem or ignored_lesions(dataset)
+        if problem:
+            raise DictionaryError(problem)
 
     def _prepare(self, runner: Runner, dictionary: ConfounderDictionary) -> None:
         from mcdrl_mmseg.engine.confounder_prior import estimate_prior
@@ -222,52 +217,3 @@ def _lesion_classes(dataset: Dataset) -> set[str]:
     inner = [*getattr(dataset, 'datasets', ()), getattr(dataset, 'dataset', None)]
     parts = [_lesion_classes(part) for part in inner if isinstance(part, Dataset)]
     return set().union(*parts)
-
-
-def _refuse_ignored_lesions(dataset: Dataset) -> None:
-    """Refuse masks of 0 and 255 that mmseg's loader reads: it ignores 255.
-
-    A training on them goes through and learns that everything is background.
-    """
-    for part in _stock_datasets(dataset):
-        step = max(1, len(part) // _MASKS_LOOKED_AT)
-        files = [
-            part.get_data_info(i).get('seg_map_path') for i in range(0, len(part), step)
-        ]
-        files = [file for file in files if file and Path(file).is_file()]
-        values: set[int] = set()
-        for file in files:
-            values |= set(np.unique(_labels(file)).tolist())
-            if values - {0, _IGNORED}:
-                break
-        else:
-            if _IGNORED in values:
-                raise DictionaryError(
-                    f'{len(files)} masks of the training, as {files[0]}, hold no other '
-                    f'values than {sorted(values)}, and LoadAnnotations takes '
-                    f'{_IGNORED} for "ignore": no lesion would be learnt. Write labels '
-                    'into them, 1 for the lesion, or read them by '
-                    "dataset=dict(type='EndoscopySiteDataset') and LoadLesionMask, "
-                    'which take 255 for lesion.'
-                )
-
-
-def _stock_datasets(dataset: Dataset) -> Iterator[BaseSegDataset]:
-    """Data sets whose masks mmseg's own loader reads as they are."""
-    if isinstance(dataset, BaseSegDataset):
-        loads = [type(t) for t in getattr(dataset.pipeline, 'transforms', ())]
-        if LoadAnnotations in loads and not (
-            dataset.label_map or dataset.reduce_zero_label
-        ):
-            yield dataset
-        return
-    for part in [*getattr(dataset, 'datasets', ()), getattr(dataset, 'dataset', None)]:
-        if isinstance(part, Dataset):
-            yield from _stock_datasets(part)
-
-
-def _labels(file: str) -> np.ndarray:
-    """A mask as mmseg's loader reads it: of one bit as 0 and 1."""
-    import mmcv
-
-    return mmcv.imread(file, flag='unchanged', backend='pillow').astype(np.uint8)

@@ -1,4 +1,3 @@
-import sys
 from types import SimpleNamespace
 
 import pytest
@@ -8,8 +7,7 @@ from mmengine.model import BaseTTAModel
 from mmengine.runner import Runner
 from mmengine.runner.priority import get_priority
 
-from mcdrl_mmseg.apis.run_setup import build_runner, insert_and_check
-from mcdrl_mmseg.engine.config_check import ConfigCheckError, check_config
+from mcdrl_mmseg.engine.config_check import ConfigCheckError
 from mcdrl_mmseg.engine.hooks import ConfigCheckHook, DatasetCheckHook
 from mcdrl_mmseg.safe_loading import CheckpointError
 
@@ -48,39 +46,14 @@ def test_a_config_that_is_right_is_trained(cfg):
     ConfigCheckHook().before_train(SimpleNamespace(cfg=cfg))
 
 
-@pytest.fixture
-def checks(monkeypatch):
-    """Configs whose problems are looked for."""
-    found = []
-
-    def look(cfg, training=True):
-        found.append(cfg)
-        return []
-
-    module = sys.modules[check_config.__module__]
-    monkeypatch.setattr(module, 'find_problems', look)
-    monkeypatch.setattr(module, '_right', None)
-    return found
-
-
-def test_a_config_that_our_own_tool_checked_is_not_checked_again(cfg, tmp_path, checks):
-    cfg.work_dir = str(tmp_path)
-    cfg.launcher = 'none'
-    checked = insert_and_check(cfg)
-    runner = build_runner(checked)
-    ConfigCheckHook().before_train(runner)
-    assert checks == [checked]
-
-
-@pytest.mark.parametrize('change', ['an entry', 'a check for a test', 'none at all'])
-def test_any_other_config_is_checked(cfg, checks, change):
-    if change != 'none at all':
-        check_config(cfg, training=change == 'an entry')
-    if change == 'an entry':
-        cfg.optim_wrapper.optimizer.lr = 7.0
-    before = len(checks)
-    ConfigCheckHook().before_train(SimpleNamespace(cfg=cfg))
-    assert len(checks) == before + 1
+def test_a_config_that_was_checked_before_is_not_checked_again(cfg):
+    cfg.optim_wrapper.optimizer.lr = 'fast'
+    runner = SimpleNamespace(cfg=cfg)
+    hook = ConfigCheckHook()
+    with pytest.raises(ConfigCheckError, match='lr'):
+        hook.before_train(runner)
+    hook.checked = True
+    hook.before_train(runner)
 
 
 class TwoLayers(torch.nn.Sequential):
@@ -125,14 +98,17 @@ def tested():
 @pytest.mark.parametrize(
     ('change', 'told'),
     [
-        (lambda s: s.pop('module.1.running_var'), r'lacks 1 \(1.running_var\)'),
+        (
+            lambda s: s.pop('module.1.running_var'),
+            r'1 of 7 weights are missing \(1.running_var\)',
+        ),
         (
             lambda s: s.update({'module.0.weight': torch.zeros(3, 3)}),
-            r'lacks 0, and 1 have another shape \(0.weight\)',
+            r'0 of 7 weights are missing, 1 have another shape \(0.weight\)',
         ),
         (
             lambda s: s.clear(),
-            r'it lacks 6 \(0.weight, 0.bias, 1.weight, ...\)',
+            r'6 of 7 weights are missing \(0.weight, 0.bias, 1.weight, ',
         ),
     ],
 )

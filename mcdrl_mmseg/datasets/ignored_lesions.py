@@ -1,0 +1,68 @@
+"""Training masks whose lesions MMSegmentation's own loader reads as "ignore"."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import mmcv
+import numpy as np
+from mmseg.datasets import BaseSegDataset
+from mmseg.datasets.transforms import LoadAnnotations
+from torch.utils.data import Dataset
+
+# mmseg leaves pixels of this value out of losses and scores.
+_IGNORED = 255
+_LOOKED_AT_FIRST = 64
+
+
+def ignored_lesions(dataset: Dataset) -> str | None:
+    """Message on masks that hold 0 and 255 alone, and what to do; None if none do.
+
+    A training on them goes through and learns that everything is background. Most data
+    sets are known to be right by a few of their masks; before one is called wrong all
+    of them are read.
+
+    Args:
+        dataset: The training's, wrapped or not. Only parts of mmseg's kind that
+            ``LoadAnnotations`` reads, without a map of labels, can be wrong.
+    """
+    for part in _stock_datasets(dataset):
+        found = (part.get_data_info(i).get('seg_map_path') for i in range(len(part)))
+        files = [file for file in found if file and Path(file).is_file()]
+        some = files[:: max(1, len(files) // _LOOKED_AT_FIRST)]
+        if _hold_no_label(some) and _hold_no_label(files):
+            return (
+                f'The {len(files)} masks of the training, as {files[0]}, hold no other '
+                f'values than 0 and {_IGNORED}, and LoadAnnotations takes {_IGNORED} '
+                'for "ignore": no lesion would be learnt. Write labels into them, 1 '
+                'for the lesion, or read them by '
+                "dataset=dict(type='EndoscopySiteDataset') and LoadLesionMask, which "
+                'take 255 for lesion.'
+            )
+    return None
+
+
+def _stock_datasets(dataset: Dataset) -> Iterator[BaseSegDataset]:
+    """Data sets whose masks mmseg's own loader reads as they are."""
+    if isinstance(dataset, BaseSegDataset):
+        loads = [type(t) for t in getattr(dataset.pipeline, 'transforms', ())]
+        if LoadAnnotations in loads and not (
+            dataset.label_map or dataset.reduce_zero_label
+        ):
+            yield dataset
+        return
+    for part in [*getattr(dataset, 'datasets', ()), getattr(dataset, 'dataset', None)]:
+        if isinstance(part, Dataset):
+            yield from _stock_datasets(part)
+
+
+def _hold_no_label(files: Sequence[str]) -> bool:
+    """Whether masks hold 255, and beside it the background alone."""
+    # As mmseg's loader reads them: those of one bit as 0 and 1.
+    masks = (
+        mmcv.imread(file, flag='unchanged', backend='pillow').astype(np.uint8)
+        for file in files
+    )
+    values = set().union(*(np.unique(mask).tolist() for mask in masks))
+    return {_IGNORED} <= values <= {0, _IGNORED}
