@@ -20,7 +20,7 @@ from mmengine.dist import is_distributed
 from mcdrl_common.file_lock import FolderBusyError
 from mcdrl_common.training_arguments import test_parser, train_parser
 from mcdrl_mmseg.engine.hooks import ConfigCheckHook
-from mcdrl_mmseg.engine.pixel_accuracy import quick_pixel_accuracy
+from mcdrl_mmseg.engine.quick_steps import quick_steps
 from mcdrl_mmseg.engine.training_lock import only_training
 
 from .console import print_training_start, progress_bar
@@ -56,7 +56,7 @@ def train_main(argv: Sequence[str] | None = None) -> int:
         for hook in runner.hooks:
             if isinstance(hook, ConfigCheckHook):
                 hook.checked = True
-        with progress_bar(runner), quick_pixel_accuracy():
+        with progress_bar(runner), quick_steps(runner):
             runner.train()
     return 0
 

@@ -6,7 +6,6 @@ import os
 import warnings
 from collections.abc import Sequence
 from fractions import Fraction
-from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -278,9 +277,8 @@ class CLIPVisionBackbone(BaseModule):
         """
         if self.feature_cache is None or not self._may_cache(inputs):
             return self._features(self._folded_in_inference(), inputs)
-        # Kept features are the same in training and inference, hence never folded.
         features = self.feature_cache.features(
-            inputs, self._fingerprint(), partial(self._features, self.tower)
+            inputs, self._fingerprint(), self._features_to_keep
         )
         # Files hold the usual layout; the head is quicker with the tower's own.
         return tuple(self._in_memory_layout(feature) for feature in features)
@@ -303,6 +301,12 @@ class CLIPVisionBackbone(BaseModule):
             and not torch.compiler.is_compiling()
         )
 
+    def _features_to_keep(self, inputs: Tensor) -> tuple[Tensor, ...]:
+        """The same in training and inference: a frozen tower is in evaluation mode."""
+        tower = self._folded_tower()
+        with torch.inference_mode():
+            return self._features(tower, inputs)
+
     def _fingerprint(self) -> str:
         """Everything but the pixels that the features depend on."""
         from .feature_cache import code_digest, digest
@@ -311,7 +315,8 @@ class CLIPVisionBackbone(BaseModule):
         weights = self._weights.get(tensors, lambda: digest('', *tensors))
         amp = torch.is_autocast_enabled('cpu') and torch.get_autocast_dtype('cpu')
         how = (self.out_indices, self.dense_mode, self.output_stride, self.input_ratio)
-        what = (self.clip_spec, code_digest(), self.channels_last, amp)
+        folded = self._can_fold()
+        what = (self.clip_spec, code_digest(), self.channels_last, amp, folded)
         return repr((weights, how, what))
 
     def _folded_in_inference(self) -> nn.Module:
@@ -319,17 +324,29 @@ class CLIPVisionBackbone(BaseModule):
         recorded = torch.compiler.is_compiling() or torch.jit.is_tracing()
         if self.training or torch.is_grad_enabled() or recorded:
             return self.tower
-        if next(self.tower.parameters()).is_inference():
-            return self.tower  # its changes could not be seen
+        return self._folded_tower()
+
+    def _folded_tower(self) -> nn.Module:
+        """The tower, which is in evaluation mode, without its batch norms."""
         # Training and registering need none of it.
         from mcdrl_mmseg.clip import folded_tower
 
-        if not folded_tower.can_fold(self.tower):
-            return self.tower
         tensors = self._tower_tensors.tensors(self.tower)
-        if self._tower_tensors.have_hooks():
-            return self.tower  # those of a copy would not be called
+        if not self._can_fold():
+            return self.tower
         return self._folded.get(tensors, lambda: folded_tower.fold_norms(self.tower))
+
+    def _can_fold(self) -> bool:
+        """Whether a folded copy is as good as the tower, as its tensors were listed."""
+        from mcdrl_mmseg.clip import folded_tower
+
+        return (
+            folded_tower.can_fold(self.tower)
+            # Their changes could not be seen.
+            and not next(self.tower.parameters()).is_inference()
+            # Those of a copy would not be called.
+            and not self._tower_tensors.have_hooks()
+        )
 
     def _features(self, tower: nn.Module, inputs: Tensor) -> tuple[Tensor, ...]:
         up, down = self.input_ratio

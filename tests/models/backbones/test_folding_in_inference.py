@@ -105,10 +105,40 @@ def test_a_transformer_has_nothing_to_fold(folds):
     assert not folds
 
 
-def test_kept_features_are_those_of_the_tower(folds, tmp_path, monkeypatch):
+@pytest.fixture
+def kept_in(tmp_path, monkeypatch):
+    """Where a frozen tower's features are kept."""
     monkeypatch.setenv('MCDRL_FEATURE_CACHE', str(tmp_path))
-    infer(build(frozen=True))
-    assert not folds
+    return tmp_path
+
+
+def test_kept_features_are_folded_in_training_too(folds, kept_in, monkeypatch):
+    in_training = build(frozen=True).train()(IMAGES)
+    assert len(folds) == 1
+    monkeypatch.setenv('MCDRL_FEATURE_CACHE', str(kept_in / 'empty'))
+    one_by_one = [infer(build(frozen=True), image) for image in IMAGES.split(1)]
+    monkeypatch.delenv('MCDRL_FEATURE_CACHE')
+    not_kept = [infer(build(frozen=True), image) for image in IMAGES.split(1)]
+    for singles in (one_by_one, not_kept):
+        joined = [torch.cat(parts) for parts in zip(*singles)]
+        assert all(torch.equal(*pair) for pair in zip(in_training, joined, strict=True))
+
+
+def test_gradients_go_through_what_follows_kept_features(kept_in):
+    backbone, head = build(frozen=True).train(), nn.Conv2d(24, 2, 1)
+    head(backbone(IMAGES)[0]).sum().backward()
+    assert head.weight.grad.abs().sum() > 0
+
+
+def test_kept_features_of_a_tower_with_hooks_are_the_towers(folds, kept_in):
+    backbone, seen = build(frozen=True).train(), []
+    hook = backbone.tower.trunk.bn1.register_forward_hook(lambda *_: seen.append(1))
+    backbone(IMAGES)
+    assert (len(seen), len(folds)) == (len(IMAGES), 0)
+    # The folded one's differ in their last digits, and are kept by another name.
+    hook.remove()
+    backbone(IMAGES)
+    assert len(folds) == 1
 
 
 def test_a_tower_made_in_inference_mode_is_not_folded_again_and_again(folds):

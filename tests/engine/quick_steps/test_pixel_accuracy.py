@@ -10,7 +10,10 @@ from mmseg.models.losses import accuracy
 from mmseg.structures import SegDataSample
 from torch.testing import assert_close
 
-from mcdrl_mmseg.engine.pixel_accuracy import pixel_accuracy, quick_pixel_accuracy
+from mcdrl_mmseg.engine.quick_steps.pixel_accuracy import (
+    pixel_accuracy,
+    quick_pixel_accuracy,
+)
 
 IGNORED = 255
 
