@@ -16,6 +16,7 @@ from .batch_preprocessing import quick_batch_preprocessing
 from .fused_adam import FusedAdamHook
 from .logit_upsampling import quick_logit_upsampling
 from .pixel_accuracy import quick_pixel_accuracy
+from .segformer_fusion import quick_segformer_fusion
 
 __all__ = ['quick_steps']
 
@@ -32,5 +33,6 @@ def quick_steps(runner: Runner) -> Iterator[None]:
         quick_batch_preprocessing(),
         quick_logit_upsampling(),
         quick_pixel_accuracy(),
+        quick_segformer_fusion(),
     ):
         yield

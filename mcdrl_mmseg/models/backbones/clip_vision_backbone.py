@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import warnings
 from collections.abc import Sequence
@@ -277,8 +278,12 @@ class CLIPVisionBackbone(BaseModule):
         """
         if self.feature_cache is None or not self._may_cache(inputs):
             return self._features(self._folded_in_inference(), inputs)
+        # Once a batch, if an image of it is missing.
+        tower = functools.cache(self._folded_tower)
         features = self.feature_cache.features(
-            inputs, self._fingerprint(), self._features_to_keep
+            inputs,
+            self._fingerprint(),
+            lambda image: self._features_to_keep(tower(), image),
         )
         # Files hold the usual layout; the head is quicker with the tower's own.
         return tuple(self._in_memory_layout(feature) for feature in features)
@@ -301,9 +306,8 @@ class CLIPVisionBackbone(BaseModule):
             and not torch.compiler.is_compiling()
         )
 
-    def _features_to_keep(self, inputs: Tensor) -> tuple[Tensor, ...]:
+    def _features_to_keep(self, tower: nn.Module, inputs: Tensor) -> tuple[Tensor, ...]:
         """The same in training and inference: a frozen tower is in evaluation mode."""
-        tower = self._folded_tower()
         with torch.inference_mode():
             return self._features(tower, inputs)
 
