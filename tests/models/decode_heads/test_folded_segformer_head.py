@@ -92,6 +92,7 @@ def test_channels_last_and_mixed_precision_leave_results_close(setting, toleranc
         inputs = maps() if amp else maps(memory_format=setting)
         result = folded(inputs)
     assert result.dtype == (torch.bfloat16 if amp else torch.float32)
+    assert result.is_contiguous()
     assert (result.float() - expected).abs().mean() < tolerance * expected.std()
 
 
