@@ -157,6 +157,10 @@ COMMANDS: dict[str, Command] = {
         'mcdrl_lab.benchmarks.plain_loop_command',
         'a plain training loop on real sites, and the trainer beside it',
     ),
+    'speed-goals': Command(
+        'mcdrl_lab.benchmarks.speed_goals_command',
+        'the goals of speed and memory beside an earlier commit, in one table',
+    ),
     'scaling': Command(
         'mcdrl_lab.benchmarks.scaling_command',
         'a training step on one and on several processes',

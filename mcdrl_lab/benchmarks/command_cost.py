@@ -9,7 +9,7 @@ import resource
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -29,16 +29,22 @@ class Cost(NamedTuple):
         processor_s: Seconds of all its processes on a core, user and system.
         peak_mb: Most memory that they held at one time, in 10^6 bytes; pages that
             several share are counted once.
+        largest_mb: Most that one of them held, pages that it shares in parts.
         code: Its exit code.
     """
 
     wall_s: float
     processor_s: float
     peak_mb: float
+    largest_mb: float
     code: int
 
 
-def measure_command(command: Sequence[str]) -> Cost:
+def measure_command(
+    command: Sequence[str],
+    folder: Path | None = None,
+    environment: Mapping[str, str] | None = None,
+) -> Cost:
     """Run a command to its end; for a process that does nothing else.
 
     What its processes leave behind becomes a child of this one, as those of a plan's
@@ -46,6 +52,8 @@ def measure_command(command: Sequence[str]) -> Cost:
 
     Args:
         command: Program and arguments.
+        folder: Where it runs; None for where this process does.
+        environment: All its variables; None for those of this process.
 
     Raises:
         ProtocolError: It cannot be started, or the system is not Linux.
@@ -55,19 +63,21 @@ def measure_command(command: Sequence[str]) -> Cost:
     ctypes.CDLL(None).prctl(_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
     before = _children_s()
     start = time.monotonic()
-    peak = 0
+    peak = largest = 0
     try:
-        running = subprocess.Popen(command)
+        running = subprocess.Popen(command, cwd=folder, env=environment)
     except OSError as error:
         raise ProtocolError(f'{command[0]}: {error.strerror}.') from None
     with running:
         while running.poll() is None:
             below = processes_below(os.getpid())
-            peak = max(peak, sum(_proportional_bytes(one.pid) for one in below))
+            held = [_proportional_bytes(one.pid) for one in below]
+            peak, largest = max(peak, sum(held)), max(largest, *held, 0)
             time.sleep(_LOOK_EVERY_S)
     wall = time.monotonic() - start
     _wait_for_the_rest()
-    return Cost(wall, _children_s() - before, peak / 1e6, running.returncode)
+    taken = _children_s() - before
+    return Cost(wall, taken, peak / 1e6, largest / 1e6, running.returncode)
 
 
 def _children_s() -> float:

@@ -44,6 +44,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         '--steps', type=int, default=30, help='steps to time (default: 30)'
     )
+    parser.add_argument(
+        '--out', type=Path, help='JSON file for the images a second of --against'
+    )
 
 
 @ends_in_one_line

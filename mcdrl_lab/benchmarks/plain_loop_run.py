@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import json
 import tempfile
 import time
 from pathlib import Path
@@ -14,6 +15,7 @@ import torch
 from mmengine.hooks import Hook
 from mmengine.runner import Runner
 
+from mcdrl_common.atomic_write import write_text
 from mcdrl_common.sites import Site, SiteFolders
 from mcdrl_lab.errors import ProtocolError
 from mcdrl_lab.pretraining.endo_model import imagenet_file
@@ -130,6 +132,9 @@ def compare_speed(args: argparse.Namespace) -> None:
     trainer = _trainer_speed(args, loop)
     after = images_a_second(steps, args.steps)
     plain = (before + after) / 2
+    if args.out:
+        speeds = dict(plain=plain, trainer=trainer)
+        write_text(args.out, json.dumps(speeds, indent=1) + '\n')
     print(
         f'plain loop   {plain:.1f} images a second ({before:.1f} before, {after:.1f} '
         f'after)\ntrainer      {trainer:.1f}, {trainer / plain:.2f} of the plain '
@@ -144,6 +149,7 @@ def _trainer_speed(args: argparse.Namespace, loop: Loop) -> float:
 
     from mcdrl_lab.plans.folds import derive_fold, run_budget
     from mcdrl_mmseg.apis.run_setup import build_runner, insert_and_check, load_config
+    from mcdrl_mmseg.engine.quick_steps import quick_steps
 
     init_default_scope('mmseg')
     with tempfile.TemporaryDirectory() as folder:
@@ -162,6 +168,6 @@ def _trainer_speed(args: argparse.Namespace, loop: Loop) -> float:
         runner = build_runner(insert_and_check(cfg))
         times = _StepTimes(args.steps)
         runner.register_hook(times, priority='LOWEST')
-        with contextlib.suppress(_Timed):
+        with contextlib.suppress(_Timed), quick_steps(runner):
             runner.train()
     return times.images_a_second

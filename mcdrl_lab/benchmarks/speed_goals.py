@@ -1,0 +1,246 @@
+"""What plans, steps, images and tests cost beside an earlier commit."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from mcdrl_common.atomic_write import write_text
+from mcdrl_lab.errors import ProtocolError
+
+from .command_cost import Cost, measure_command
+
+_LAB = ('-m', 'mcdrl_lab')
+_TINY = 'clip-tiny-rn_fcn'
+_SIMULATED = 'configs/{}_6e_endosim-128x128.py'
+_ENDO = 'clip-endo-lite0_segformer_8e_endoscopy-sites-160x160'
+_HELD_OUT = 'polypgen_c1'
+_PLAN = ('--jobs', '2', '--cfg-options')
+
+
+@dataclass(frozen=True)
+class Row:
+    """One ratio and what it is to be.
+
+    Args:
+        what: What is measured.
+        unit: Of both figures.
+        reference: What it is compared with: the earlier commit's figure, or another.
+        figure: The present one.
+        goal: What their ratio is to be.
+        at_least: Whether the goal is a least ratio, and not a largest.
+    """
+
+    what: str
+    unit: str
+    reference: float
+    figure: float
+    goal: float
+    at_least: bool = False
+
+    @property
+    def ratio(self) -> float:
+        """The present figure over what it is compared with."""
+        return self.figure / self.reference
+
+    @property
+    def met(self) -> bool:
+        """Whether the ratio, unrounded, is what it is to be."""
+        if self.at_least:
+            return self.ratio >= self.goal
+        return self.ratio <= self.goal
+
+
+def table(rows: Sequence[Row]) -> str:
+    """Rows in Markdown.
+
+    Args:
+        rows: As measured.
+    """
+    lines = [
+        '| what | compared with | now | ratio | goal | |',
+        '|---|---:|---:|---:|---:|---|',
+    ]
+    for row in rows:
+        bound = f'{"at least " if row.at_least else ""}{row.goal:g}'
+        lines.append(
+            f'| {row.what} | {row.reference:.1f} {row.unit} | {row.figure:.1f} '
+            f'{row.unit} | {row.ratio:.2f} | {bound} | '
+            f'{"met" if row.met else "**missed**"} |'
+        )
+    return '\n'.join(lines)
+
+
+@dataclass(frozen=True)
+class SpeedGoals:
+    """Measures one thing after the other.
+
+    Args:
+        before: Checkout of the earlier commit.
+        now: Checkout that this code is of.
+        data: Folder of the real sites.
+        out: Folder for all that the commands write.
+        with_tests: Whether both commits' tests are run too.
+    """
+
+    before: Path
+    now: Path
+    data: Path
+    out: Path
+    with_tests: bool = False
+
+    def measure(self, tell: Callable[[str], object]) -> list[Row]:
+        """Measure all of it, and keep what is known after each part.
+
+        Args:
+            tell: Called with each row as a line of the table.
+
+        Raises:
+            ProtocolError: A command failed.
+        """
+        rows: list[Row] = []
+        for row in self._rows():
+            rows.append(row)
+            tell(table([row]).splitlines()[-1])
+            content = [asdict(each) | dict(ratio=each.ratio) for each in rows]
+            write_text(self.out / 'speed_goals.json', json.dumps(content, indent=1))
+            write_text(self.out / 'speed_goals.md', table(rows) + '\n')
+        return rows
+
+    def _rows(self) -> Iterator[Row]:
+        yield from self._simulated_plan()
+        yield from self._real_plan()
+        yield self._training_step()
+        yield from self._inference()
+        yield self._exported()
+        if self.with_tests:
+            yield from self._tests()
+
+    def _simulated_plan(self) -> Iterator[Row]:
+        sites = self.out / 'endosim'
+        draw = ['simulate', str(sites), '--images-per-site', '100', '--spurious', '1.0']
+        self._run(self.now, *draw, '--seed', '0')
+        plan = [
+            'leave-one-site-out',
+            f'full={_SIMULATED.format(f"mcdrl/mcdrl_{_TINY}-map")}',
+            f'baseline={_SIMULATED.format(f"baselines/{_TINY}")}',
+            *('--sites', 'endosim_a', 'endosim_b', '--seeds', '2', *_PLAN),
+            *('train_cfg.max_epochs=12', 'param_scheduler.1.T_max=12'),
+        ]
+        variables = dict(MCDRL_ENDOSIM_ROOT=str(sites))
+        before, empty, filled = self._plan('simulated', plan, variables)
+        name = 'plan on EndoSim, frozen tower'
+        yield Row(
+            f'{name}, no features kept yet', 's', before.wall_s, empty.wall_s, 0.4
+        )
+        yield Row(f'{name}, features kept', 's', before.wall_s, filled.wall_s, 0.4)
+        peaks = before.peak_mb, empty.peak_mb
+        yield Row(f'{name}, most memory at a time', 'MB', *peaks, 0.8)
+
+    def _real_plan(self) -> Iterator[Row]:
+        plan = [
+            'leave-one-site-out',
+            f'full=configs/mcdrl/mcdrl_{_ENDO}.py',
+            f'baseline=configs/baselines/{_ENDO}.py',
+            *('--sites', _HELD_OUT, '--seeds', '1', *_PLAN),
+            'model.backbone.frozen=True',
+            'train_dataloader.dataset.max_images=40',
+            'val_dataloader.dataset.max_images=40',
+            'test_dataloader.dataset.max_images=60',
+        ]
+        before, empty, filled = self._plan('real', plan, {})
+        name = 'plan on real sites, frozen tower'
+        yield Row(
+            f'{name}, no features kept yet', 's', before.wall_s, empty.wall_s, 0.5
+        )
+        yield Row(f'{name}, features kept', 's', before.wall_s, filled.wall_s, 0.5)
+        peaks = before.peak_mb, empty.peak_mb
+        yield Row(f'{name}, most memory at a time', 'MB', *peaks, 0.8)
+
+    def _plan(
+        self, name: str, plan: list[str], variables: dict[str, str]
+    ) -> list[Cost]:
+        """A plan at the earlier commit, then twice now: the second finds features."""
+        outs = [
+            str(self.out / f'{name}_{which}') for which in ('before', 'now', 'again')
+        ]
+        kept = ['--feature-cache', str(self.out / f'{name}_features')]
+        return [
+            self._run(self.before, *plan, '--out', outs[0], variables=variables),
+            self._run(self.now, *plan, *kept, '--out', outs[1], variables=variables),
+            self._run(self.now, *plan, *kept, '--out', outs[2], variables=variables),
+        ]
+
+    def _training_step(self) -> Row:
+        speeds = self.out / 'plain_loop.json'
+        against = ['--against', f'configs/baselines/{_ENDO}.py', '--out', str(speeds)]
+        self._run(self.now, 'plain-loop', str(self.data), *against, '--steps', '20')
+        found = json.loads(speeds.read_text())
+        what = 'training step, trained tower, beside a plain loop'
+        return Row(what, 'images/s', found['plain'], found['trainer'], 0.85, True)
+
+    def _inference(self) -> Iterator[Row]:
+        folder = self.out / 'inference'
+        against = ['--against', 'tower', 'folded-tower']
+        how = ['--size', '160', '--threads', '1', '--rounds', '60', '--time-only']
+        config = f'configs/mcdrl/mcdrl_{_ENDO}.py'
+        what = ['benchmark', config, *against, *how, '--cpu-time', '--out', str(folder)]
+        self._run(self.now, *what)
+        content = json.loads((folder / 'benchmark.json').read_text())
+        own, *towers = (
+            each['milliseconds']['median'] for each in content['results'][0]
+        )
+        names = 'the bare tower', 'the bare tower without its batch norms'
+        for name, tower in zip(names, towers, strict=True):
+            yield Row(f'one image, MCDRL beside {name}', 'ms', tower, own, 1.1)
+
+    def _exported(self) -> Row:
+        (checkpoint,) = (self.out / 'real_now').glob('full/*/*/best_*.pth')
+        file, times = self.out / 'best.onnx', self.out / 'exported.json'
+        arguments = [str(checkpoint), '--format', 'onnx', '--out', str(file)]
+        self._run_python(self.now, 'tools/export.py', *arguments)
+        site = self.data / _HELD_OUT
+        folders = ['--images', str(site / 'images'), '--masks', str(site / 'masks')]
+        compared = ['compare-exported', str(checkpoint), str(file), *folders]
+        self._run(self.now, *compared, '--rounds', '60', '--out', str(times))
+        rows = json.loads(times.read_text())['rows']
+        pytorch, onnx = (row['milliseconds'] for row in rows)
+        return Row('one image, ONNX beside PyTorch', 'ms', pytorch, onnx, 0.8)
+
+    def _tests(self) -> Iterator[Row]:
+        how = ['-m', 'pytest', '-q', '-n', '2', '--dist', 'loadfile']
+        # Failed tests of an earlier commit take their time, too.
+        before, now = (
+            self._run_python(tree, *how, failures=tree == self.before)
+            for tree in (self.before, self.now)
+        )
+        yield Row('tests, two processes', 's', before.wall_s, now.wall_s, 0.7)
+        largest = before.largest_mb, now.largest_mb
+        yield Row('tests, most memory of a process', 'MB', *largest, 0.4)
+
+    def _run(
+        self, tree: Path, *arguments: str, variables: Mapping[str, str] | None = None
+    ) -> Cost:
+        return self._run_python(tree, *_LAB, *arguments, variables=variables)
+
+    def _run_python(
+        self,
+        tree: Path,
+        *arguments: str,
+        failures: bool = False,
+        variables: Mapping[str, str] | None = None,
+    ) -> Cost:
+        """Run Python in a checkout, with its packages."""
+        shared = dict(PYTHONPATH=str(tree), MCDRL_DATA_ROOT=str(self.data))
+        environment = {**os.environ, **shared, **(variables or {})}
+        cost = measure_command([sys.executable, *arguments], tree, environment)
+        if cost.code and not failures:
+            raise ProtocolError(
+                f'{" ".join(arguments)} ended with code {cost.code} in {tree}; what it '
+                f'said is above. Figures until then are in {self.out}.'
+            )
+        return cost

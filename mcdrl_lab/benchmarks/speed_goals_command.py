@@ -1,0 +1,71 @@
+"""Measure the goals of speed and memory beside an earlier commit, and write the table.
+
+Every part runs as the command that a user would call, one after the other; the machine
+should do nothing else meanwhile. Some ten minutes on two cores, forty with the tests.
+"""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from mcdrl_lab.errors import ProtocolError, ends_in_one_line
+
+_OF_A_CHECKOUT = ('configs', 'tools', 'mcdrl_mmseg', 'mcdrl_lab')
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the command's arguments.
+
+    Args:
+        parser: The command's parser.
+    """
+    parser.epilog = (
+        'Example: git worktree add ../before fd129fd; python -m mcdrl_lab speed-goals '
+        '../before --data data/endoscopy_sites --out work_dirs/speed'
+    )
+    parser.add_argument('before', type=Path, help='checkout of the earlier commit')
+    parser.add_argument(
+        '--data', type=Path, required=True, help='folder of the real sites'
+    )
+    parser.add_argument(
+        '--out', type=Path, required=True, help='new folder for runs and the table'
+    )
+    parser.add_argument(
+        '--tests', action='store_true', help="run both commits' tests too"
+    )
+
+
+@ends_in_one_line
+def run(args: argparse.Namespace) -> None:
+    """Measure, print and write ``speed_goals.md`` and ``speed_goals.json``.
+
+    Args:
+        args: Arguments of :func:`add_arguments`.
+
+    Raises:
+        ProtocolError: No checkout, no data, or a folder that is not new.
+    """
+    from .speed_goals import SpeedGoals
+
+    now = Path(__file__).parents[2]
+    for tree in (args.before.resolve(), now):
+        missing = [name for name in _OF_A_CHECKOUT if not (tree / name).is_dir()]
+        if missing:
+            raise ProtocolError(
+                f'{tree} has no {missing[0]}: it must be a checkout of the repository, '
+                'as this package must be one of it.'
+            )
+    if not args.data.is_dir():
+        raise ProtocolError(f'--data {args.data}: no such folder.')
+    if args.out.exists():
+        raise ProtocolError(
+            f'--out {args.out} exists: kept features and finished runs of an earlier '
+            'measurement would be found there. Name a new folder.'
+        )
+    args.out.mkdir(parents=True)
+    goals = SpeedGoals(
+        args.before.resolve(), now, args.data.resolve(), args.out.resolve(), args.tests
+    )
+    goals.measure(lambda line: print(line, flush=True))
+    print(f'The table is in {args.out / "speed_goals.md"}.')
