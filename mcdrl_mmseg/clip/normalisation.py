@@ -79,10 +79,18 @@ def preprocessor_values(data_preprocessor: Module) -> dict:
     one = nn.Parameter().new_ones(3)
     mean = getattr(data_preprocessor, 'mean', one * 0).flatten().tolist()
     std = getattr(data_preprocessor, 'std', one).flatten().tolist()
+    return dict(mean=mean, std=std, bgr=not swaps_channels(data_preprocessor))
+
+
+def swaps_channels(data_preprocessor: Module) -> bool:
+    """Whether a data preprocessor turns BGR into RGB, or the other way.
+
+    Args:
+        data_preprocessor: A segmentor's.
+    """
     # The attribute is private in MMSegmentation's continuation.
     names = ('channel_conversion', '_channel_conversion')
-    bgr = not any(getattr(data_preprocessor, name, False) for name in names)
-    return dict(mean=mean, std=std, bgr=bgr)
+    return any(getattr(data_preprocessor, name, False) for name in names)
 
 
 def differs(normalisation: Normalisation, mean: list, std: list) -> bool:

@@ -9,6 +9,8 @@ from typing import Any
 import torch
 from mmseg.models import SegDataPreProcessor
 
+from mcdrl_mmseg.clip.normalisation import swaps_channels
+
 _NO_PADDING = (0, 0, 0, 0)
 # Labels that mmseg would copy; others it leaves alone.
 _OTHER_LABELS = ('gt_edge_map', 'gt_depth_map')
@@ -69,7 +71,7 @@ def _needs_no_padding(preprocessor: SegDataPreProcessor, sides: torch.Size) -> b
 def _prepare(preprocessor: SegDataPreProcessor, data: dict) -> dict[str, Any]:
     data = preprocessor.cast_data(data)
     images = torch.stack(data['inputs'])
-    if preprocessor._channel_conversion and images.shape[1] == 3:
+    if swaps_channels(preprocessor) and images.shape[1] == 3:
         images = images.flip(1)
     images = images.float()
     if preprocessor._enable_normalize:

@@ -78,11 +78,23 @@ def test_it_is_that_of_mmseg_to_the_last_bit(settings, stacked):
 def test_one_channel_is_not_swapped(stacked):
     settings = dict(mean=[9], std=[2], bgr_to_rgb=False, size_divisor=1)
     preprocessor = SegDataPreProcessor(**settings)
-    preprocessor._channel_conversion = True
+    # As either mmseg calls it.
+    preprocessor._channel_conversion = preprocessor.channel_conversion = True
     expected = preprocessor(batch(channels=1), training=True)
     with quick_batch_preprocessing():
         assert_same(preprocessor(batch(channels=1), training=True), expected)
     assert len(stacked) == 1
+
+
+@pytest.mark.parametrize('name', ['channel_conversion', '_channel_conversion'])
+def test_channels_are_swapped_by_what_either_mmseg_calls_it(name):
+    preprocessor = SegDataPreProcessor(**CLIP)
+    expected = preprocessor(batch(), training=True)
+    vars(preprocessor).pop('_channel_conversion', None)
+    vars(preprocessor).pop('channel_conversion', None)
+    setattr(preprocessor, name, True)
+    with quick_batch_preprocessing():
+        assert_same(preprocessor(batch(), training=True), expected)
 
 
 def test_the_batch_itself_stays_as_it_is():
