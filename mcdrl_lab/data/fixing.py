@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import json
 import os
 import shutil
@@ -14,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from mcdrl_common import InputError
+from mcdrl_common.atomic_write import write_text
 from mcdrl_common.findings import FileProblem
 from mcdrl_common.image_index import INDEX_FILE, image_stem, read_table
 from mcdrl_common.site_files import CLASSES_FILE
@@ -21,6 +21,7 @@ from mcdrl_common.verification.entry import Entry, Listing
 from mcdrl_common.verification.verification_report import Report
 
 from .correcting import correct_image, correct_mask
+from .csv_text import csv_text
 
 # What stops an image from being trained on, but is about more than one image.
 _ABOUT_MANY = (
@@ -146,7 +147,7 @@ def _write(
             shutil.copyfile(classes, target / site / CLASSES_FILE)
     _copy_index(root / INDEX_FILE, target / INDEX_FILE, renamed)
     text = json.dumps(fixed.to_json(), indent=1, ensure_ascii=False)
-    (target / _REPORT_FILE).write_text(text + '\n', encoding='utf-8')
+    write_text(target / _REPORT_FILE, text + '\n')
 
 
 def _problems_by_file(report: Report) -> dict[str, list[str]]:
@@ -217,13 +218,12 @@ def _copy_index(source: Path, target: Path, renamed: Mapping[str, str | None]) -
     written = {
         (Path(old).parts[0], Path(old).stem): new for old, new in renamed.items()
     }
-    with target.open('w', newline='', encoding='utf-8') as file:
-        writer = csv.DictWriter(file, columns, lineterminator='\n')
-        writer.writeheader()
-        for row in rows:
-            key = row.get('site', ''), image_stem(row.get('image', ''))
-            if new := written.get(key):
-                writer.writerow({**row, 'image': new})
+    kept = []
+    for row in rows:
+        key = row.get('site', ''), image_stem(row.get('image', ''))
+        if new := written.get(key):
+            kept.append({**row, 'image': new})
+    write_text(target, csv_text(columns, kept))
 
 
 def summary(fixed: Fixed) -> str:

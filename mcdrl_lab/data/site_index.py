@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import os
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 
 from mcdrl_common.findings import ConversionError
 from mcdrl_common.image_index import ImageIndexError, read_table
+
+from .csv_text import csv_text
 
 _SHOWN = 3
 
@@ -133,8 +133,4 @@ def index_text(rows: Sequence[Mapping[str, str]]) -> str:
     Args:
         rows: Rows with the same columns in the same order.
     """
-    text = io.StringIO()
-    writer = csv.DictWriter(text, rows[0] if rows else COLUMNS, lineterminator='\n')
-    writer.writeheader()
-    writer.writerows(rows)
-    return text.getvalue()
+    return csv_text(rows[0] if rows else COLUMNS, rows)

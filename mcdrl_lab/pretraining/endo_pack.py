@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import hashlib
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -13,6 +12,7 @@ import cv2
 import numpy as np
 
 from mcdrl_common import InputError
+from mcdrl_common.image_index import read_table
 
 from .endo_words import NORMAL, POLYP
 
@@ -95,13 +95,12 @@ def read_entries(root: Path, without: Sequence[str] = ()) -> list[Entry]:
             f'{table} is missing. Set --pretraining-root to the folder of the '
             'pretraining pack; the model card of mcdrl-endo-lite0 names what it holds.'
         )
-    with table.open(newline='', encoding='utf-8') as file:
-        rows = list(csv.DictReader(file))
     try:
+        _, rows = read_table(table)
         entries = [_entry(row) for row in rows]
     except KeyError as error:
         raise PackError(f'{table} has no column {error}.') from None
-    except (TypeError, ValueError) as error:
+    except ValueError as error:
         raise PackError(f'{table}: a row is damaged: {error}.') from None
     known = {entry.dataset for entry in entries}
     unknown = sorted(set(without) - known)

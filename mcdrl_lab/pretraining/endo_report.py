@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
@@ -11,6 +10,8 @@ from statistics import fmean
 import numpy as np
 from prettytable import PrettyTable
 from torch import Tensor, nn
+
+from mcdrl_common.image_index import read_table
 
 from .encoding import Encoded
 from .endo_conditions import CONDITIONS
@@ -93,8 +94,8 @@ def load_site(root: Path, site: str) -> SiteImages:
     table = root / 'manifest.csv'
     if not table.is_file():
         raise PackError(f'{table} is missing: set MCDRL_DATA_ROOT or --data-root.')
-    with table.open(newline='', encoding='utf-8') as file:
-        rows = [row for row in csv.DictReader(file) if row['site'] == site]
+    _, every = read_table(table)
+    rows = [row for row in every if row['site'] == site]
     if not rows:
         raise PackError(f'{table} has no site {site!r}.')
     return SiteImages(

@@ -7,8 +7,6 @@ held-out site it does not. How far is the strength of the correlation, from 0 to
 
 from __future__ import annotations
 
-import csv
-import io
 import json
 import zlib
 from collections.abc import Sequence
@@ -29,6 +27,7 @@ from mcdrl_lab.data.converters.output_folder import (
     put_text,
     work_folder,
 )
+from mcdrl_lab.data.csv_text import csv_text
 from mcdrl_lab.pretraining.endo_conditions import (
     CONDITIONS,
     DRAWN,
@@ -154,7 +153,7 @@ def write_drawn_sites(wanted: DrawnSites, source: Path, out: Path) -> dict[str, 
                     f'{out / site} is there and differs, as in {differing[0]}. Choose '
                     'another folder.'
                 )
-        put_text(_table(rows), out / TRUTH_FILE)
+        put_text(csv_text(COLUMNS, rows), out / TRUTH_FILE)
         put_text(wanted.text(), parameters)
     return {
         site: sum(row['site'] == site and row['condition'] != '' for row in rows)
@@ -225,11 +224,3 @@ def _read_image(path: Path, size: int) -> np.ndarray:
     smaller = max(pixels.shape[:2]) > size
     kind = cv2.INTER_AREA if smaller else cv2.INTER_LINEAR
     return cv2.resize(pixels, (size, size), interpolation=kind)
-
-
-def _table(rows: Sequence[dict]) -> str:
-    text = io.StringIO()
-    writer = csv.DictWriter(text, COLUMNS, lineterminator='\n')
-    writer.writeheader()
-    writer.writerows(rows)
-    return text.getvalue()

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import json
 from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass
@@ -22,6 +20,7 @@ from mcdrl_lab.data.converters.output_folder import (
     put_text,
     work_folder,
 )
+from mcdrl_lab.data.csv_text import csv_text
 from mcdrl_lab.data.site_index import (
     COLUMNS,
     index_text,
@@ -201,7 +200,7 @@ def write_benchmark(
             table = merge_rows(table, site, entries)
         put_text(index_text(table), index)
         truths = [truth for site in SITES for _, truth in rows[site]]
-        put_text(_csv_text(CONFOUNDER_COLUMNS, truths), out / CONFOUNDERS_FILE)
+        put_text(csv_text(CONFOUNDER_COLUMNS, truths), out / CONFOUNDERS_FILE)
         put_text(benchmark.text(), parameters)
     return {site: 'written' if site in new else 'up to date' for site in SITES}
 
@@ -286,11 +285,3 @@ def _truth(site: str, name: str, scene: Scene) -> dict[str, str]:
         there = scene.placements[surface].on_lesion
         row[f'{surface}_on_lesion'] = str(int(there))
     return row
-
-
-def _csv_text(columns: tuple[str, ...], rows: list[dict[str, str]]) -> str:
-    text = io.StringIO()
-    writer = csv.DictWriter(text, columns, lineterminator='\n')
-    writer.writeheader()
-    writer.writerows(rows)
-    return text.getvalue()

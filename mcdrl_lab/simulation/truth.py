@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import csv
 from functools import lru_cache
 from pathlib import Path
+
+from mcdrl_common.image_index import read_table
 
 from .scene import CONFOUNDER_PROMPTS
 from .simulated_sites import CONFOUNDERS_FILE
@@ -32,12 +33,10 @@ def true_confounders(image: str | Path) -> tuple[str, ...] | None:
 
 @lru_cache(maxsize=4)
 def _read(table: Path, changed: int) -> dict[str, tuple[str, ...]]:
-    with open(table, newline='', encoding='utf-8') as file:
-        return {
-            row['image']: tuple(
-                words
-                for name, words in CONFOUNDER_PROMPTS.items()
-                if float(row[name]) > 0
-            )
-            for row in csv.DictReader(file)
-        }
+    _, rows = read_table(table)
+    return {
+        row['image']: tuple(
+            words for name, words in CONFOUNDER_PROMPTS.items() if float(row[name]) > 0
+        )
+        for row in rows
+    }

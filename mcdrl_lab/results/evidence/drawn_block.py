@@ -6,7 +6,6 @@ lesion (``python -m mcdrl_lab draw-conditions``).
 
 from __future__ import annotations
 
-import csv
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -14,6 +13,7 @@ from statistics import fmean
 
 import pandas as pd
 
+from mcdrl_common.image_index import ImageIndexError, read_table
 from mcdrl_lab.errors import ProtocolError
 from mcdrl_lab.plans.records import RunRecord
 from mcdrl_lab.results.scores import done
@@ -42,9 +42,11 @@ def read_cells(path: Path) -> dict[str, Cell]:
     Raises:
         ProtocolError: Another table.
     """
-    with path.open(encoding='utf-8', newline='') as file:
-        rows = list(csv.DictReader(file))
-    if not rows or not {'image', 'case', 'condition'} <= rows[0].keys():
+    try:
+        columns, rows = read_table(path)
+    except ImageIndexError as error:
+        raise ProtocolError(str(error)) from None
+    if not rows or not {'image', 'case', 'condition'} <= set(columns):
         raise ProtocolError(
             f'{path}: expected the columns image, case and condition, as '
             'draw-conditions writes them.'

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import csv
 from bisect import bisect_right
 from collections.abc import Callable, Mapping
 
 from mcdrl_common.findings import ConversionError
+from mcdrl_common.image_index import read_table
 from mcdrl_lab.data.converters.input_files import FileTree
 from mcdrl_lab.data.converters.pairing import ENDING, ROOT, Layout, PatternSource
 
@@ -49,13 +49,12 @@ def _read_table(tree: FileTree) -> dict[int, str]:
     for name in tree:
         if name.rpartition('/')[2].lower() == _TABLE:
             try:
-                with tree.path(name).open(newline='', encoding='utf-8-sig') as file:
-                    rows = list(csv.DictReader(file))
+                _, rows = read_table(tree.path(name))
                 return {
                     int(row['frame_id']): f'{int(row["sequence_id"]):02d}'
                     for row in rows
                 }
-            except (KeyError, TypeError, ValueError, csv.Error) as error:
+            except (KeyError, ValueError) as error:
                 raise ConversionError(
                     f'{name}: expected columns frame_id and sequence_id with numbers: '
                     f'{error!r}.'
