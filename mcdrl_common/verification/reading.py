@@ -11,8 +11,7 @@ from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
 from typing import Any
 
-from rich.console import Console
-from rich.progress import track
+from mcdrl_common.tracked import tracked
 
 from .entry import Entry
 from .facts import Facts, are_image_facts, are_mask_facts, image_facts, mask_facts
@@ -93,17 +92,14 @@ def read_facts(
 def _results(
     tasks: Sequence[Task], jobs: int
 ) -> Iterable[tuple[Path, Stamp | None, Facts]]:
-    console = Console(stderr=True)
     shown: dict[str, Any] = dict(
         description='Reading files',
         total=len(tasks),
-        console=console,
-        transient=True,
-        disable=not console.is_terminal or len(tasks) < _FILES_A_PROCESS,
+        shown=len(tasks) >= _FILES_A_PROCESS,
     )
     jobs = min(jobs, len(tasks) // _FILES_A_PROCESS)
     if jobs <= 1:
-        yield from track(map(_read, tasks), **shown)
+        yield from tracked(map(_read, tasks), **shown)
         return
     # As data loaders do; the children neither compute on a GPU nor start threads. They
     # share what is imported, which in a training is PyTorch. Windows cannot fork.
@@ -111,7 +107,7 @@ def _results(
     context = multiprocessing.get_context('fork' if can_fork else None)
     try:
         with ProcessPoolExecutor(jobs, mp_context=context) as pool:
-            yield from track(pool.map(_read, tasks, chunksize=_CHUNK), **shown)
+            yield from tracked(pool.map(_read, tasks, chunksize=_CHUNK), **shown)
     except BrokenProcessPool:
         raise VerificationError(
             'a process that reads images was killed, perhaps for want of memory: try '

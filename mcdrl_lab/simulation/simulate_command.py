@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 from mcdrl_lab.errors import EXIT_STOPPED, errors_in_one_line
@@ -88,6 +88,8 @@ def run(args: argparse.Namespace) -> int:
         Exit code: 0 when the data set is there, 2 for values that cannot be used or a
         folder that holds something else.
     """
+    from mcdrl_common.tracked import tracked
+
     from .contact_sheet import write_pictures
     from .simulated_sites import Benchmark, write_benchmark
 
@@ -100,7 +102,7 @@ def run(args: argparse.Namespace) -> int:
             args.lesion_places,
             args.pairing,
         )
-        states = write_benchmark(benchmark, args.out, _show_progress)
+        states = write_benchmark(benchmark, args.out, tracked)
         pictures = [] if args.pictures is None else write_pictures(args.pictures)
     except KeyboardInterrupt:
         print('stopped; nothing was written', file=sys.stderr)
@@ -126,17 +128,3 @@ def _pairs(number: int) -> Iterator[str]:
             for name in pairing.class_clues
         )
         yield f'{site}: home of {here}; {clues}'
-
-
-def _show_progress(numbers: range, site: str) -> Iterable[int]:
-    from rich.console import Console
-    from rich.progress import track
-
-    console = Console(stderr=True)
-    return track(
-        numbers,
-        description=site,
-        console=console,
-        transient=True,
-        disable=not console.is_terminal,
-    )

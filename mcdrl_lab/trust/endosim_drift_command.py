@@ -46,13 +46,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 @errors_in_one_line()
 def run(args: argparse.Namespace) -> int:
     """Print every site and the two scores; returns 2 for values out of range."""
-    from rich.console import Console
-    from rich.progress import track
+    from mcdrl_common.tracked import tracked
 
     from .builtin_encoder import builtin_encoder
     from .endosim_drift import named_conditions, precision_and_recall
 
-    console = Console(stderr=True)
     if args.records is not None:
         print(_ranks_text(args, builtin_encoder()))
         return 0
@@ -61,9 +59,7 @@ def run(args: argparse.Namespace) -> int:
         args.seeds,
         args.images_per_site,
         args.spurious,
-        lambda seeds: track(
-            seeds, 'draws', console=console, disable=not console.is_terminal
-        ),
+        lambda seeds: tracked(seeds, 'draws'),
     )
     for result in results:
         print(

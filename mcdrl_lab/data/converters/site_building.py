@@ -9,14 +9,13 @@ from typing import Any
 
 import numpy as np
 from PIL import Image
-from rich.console import Console
-from rich.progress import track
 
 from mcdrl_common.findings import FileProblem, Finding
 from mcdrl_common.image_copies import Fingerprint, fingerprint, has_position_box
 from mcdrl_common.image_files import ReadImage, read_image
 from mcdrl_common.mask_format import LOSSY_SUFFIXES
 from mcdrl_common.site_files import CLASSES_FILE
+from mcdrl_common.tracked import tracked
 from mcdrl_lab.data.site_index import COLUMNS
 
 from .input_files import FileTree, is_image_name
@@ -67,14 +66,7 @@ def build_site(found: FoundSite, tree: FileTree, folder: Path) -> BuiltSite:
         found, folder, problems=list(found.problems), notes=list(found.notes)
     )
     names = unique_names({sample.image: sample.name for sample in found.samples})
-    console = Console(stderr=True)
-    for sample in track(
-        found.samples,
-        description=found.site,
-        console=console,
-        transient=True,
-        disable=not console.is_terminal,
-    ):
+    for sample in tracked(found.samples, found.site):
         _build_pair(built, sample, names[sample.image], tree)
     _refuse_faint_masks(built)
     built.rows.sort(key=lambda row: row['image'])
