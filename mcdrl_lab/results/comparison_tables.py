@@ -14,7 +14,7 @@ from mcdrl_common.atomic_write import write_text
 from .comparison import Comparison
 from .image_metrics import PERCENT_METRICS
 from .lesion_classes import ClassComparison
-from .text_cells import MISSING, ends, markdown, p_value, signed
+from .text_cells import ends, interval_ends, markdown, p_value, signed
 
 WILCOXON_NOTE = (
     'The Wilcoxon test looks at these sequences and these trained networks; the '
@@ -55,11 +55,14 @@ def effect_table(comparison: Comparison) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def comparison_markdown(comparison: Comparison) -> str:
-    """A comparison as a Markdown section.
+def comparison_cells(comparison: Comparison) -> pd.DataFrame:
+    """All effects of a comparison as the cells that people read.
 
     Args:
         comparison: From :func:`compare`.
+
+    Returns:
+        The rows of :func:`effect_table`, by ``held-out site``.
     """
     table = effect_table(comparison)
     cells = pd.DataFrame(
@@ -77,6 +80,31 @@ def comparison_markdown(comparison: Comparison) -> str:
         }
     )
     cells.index = pd.Index(table['label'], name='held-out site')
+    return cells
+
+
+def overall_cells(comparison: Comparison) -> dict[str, str]:
+    """The mean over sites of a comparison, as the cells that people read.
+
+    Args:
+        comparison: From :func:`compare`.
+    """
+    effect = comparison.overall
+    return {
+        'difference': signed(effect.difference),
+        '95 %, these sites': interval_ends(effect.interval),
+        '95 %, new sites': interval_ends(comparison.new_sites),
+        'p (Holm)': p_value(effect.p_holm),
+    }
+
+
+def comparison_markdown(comparison: Comparison) -> str:
+    """A comparison as a Markdown section.
+
+    Args:
+        comparison: From :func:`compare`.
+    """
+    cells = comparison_cells(comparison)
     notes = [WILCOXON_NOTE, *comparison.notes]
     if comparison.new_sites is None:
         notes.append('Too few sites for an interval about new sites.')
@@ -115,16 +143,10 @@ def lesion_class_cells(found: Sequence[ClassComparison]) -> pd.DataFrame:
     rows = {}
     for each in found:
         comparison, effect = each.comparison, each.comparison.overall
-        new_sites = comparison.new_sites
         rows[each.lesion_class] = {
             comparison.a: f'{effect.a:.1f}',
             comparison.b: f'{effect.b:.1f}',
-            'difference': signed(effect.difference),
-            '95 %, these sites': ends(effect.interval.low, effect.interval.high),
-            '95 %, new sites': MISSING
-            if new_sites is None
-            else ends(new_sites.low, new_sites.high),
-            'p (Holm)': p_value(effect.p_holm),
+            **overall_cells(comparison),
             'images': str(effect.images),
             'seeds': str(effect.seeds),
         }

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
@@ -136,8 +135,3 @@ def _one_row_a_lesion(records: Sequence[RunRecord]) -> pd.DataFrame:
     ]
     columns = ['held_out', 'seed', 'sequence', 'image', 'number', 'size', 'types']
     return pd.DataFrame(rows, columns=[*columns, 'found', 'found_iou50'])
-
-
-def known(interval: Interval) -> bool:
-    """Whether seeds or sequences repeat, so that there is an interval."""
-    return not math.isnan(interval.low)

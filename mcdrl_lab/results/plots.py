@@ -17,7 +17,7 @@ from mcdrl_lab.plans.records import RunRecord
 
 from .image_metrics import PERCENT_METRICS
 from .scores import image_scores
-from .tables import ORACLE_MARK
+from .tables import row_name
 
 # Okabe and Ito's colours; the hatches tell the boxes apart without any colour.
 _FILL_COLORS = (
@@ -31,11 +31,6 @@ _FILL_COLORS = (
     '#999999',
 )
 _HATCHES = ('', '//', '..', 'xx', '\\\\', '++', 'oo', '--')
-
-
-def _row_names(scores: pd.DataFrame) -> pd.Series:
-    oracle = scores['selection'] == 'oracle'
-    return scores['method'].where(~oracle, scores['method'] + f' {ORACLE_MARK}')
 
 
 def box_plot(records: Iterable[RunRecord], metric: str = 'dice') -> Figure:
@@ -54,7 +49,7 @@ def box_plot(records: Iterable[RunRecord], metric: str = 'dice') -> Figure:
     scores = image_scores(records, metric)
     if scores.empty:
         raise ProtocolError(f'no finished run holds per-image {metric}: no box plot.')
-    scores['row'] = _row_names(scores)
+    scores['row'] = list(map(row_name, scores['method'], scores['selection']))
     methods = list(scores['row'].unique())
     sites = sorted(scores['held_out'].unique())
     width = 0.8 / len(methods)

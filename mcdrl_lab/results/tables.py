@@ -24,6 +24,16 @@ ORACLE_NOTE = (
 )
 
 
+def row_name(method: str, selection: str) -> str:
+    """Name of a method's row, marked if the test site chose its checkpoints.
+
+    Args:
+        method: Name of the method.
+        selection: ``'validation'`` or ``'oracle'``.
+    """
+    return f'{method} {ORACLE_MARK}' if selection == 'oracle' else method
+
+
 def result_table(records: Iterable[RunRecord], metric: str = 'dice') -> pd.DataFrame:
     """Means and standard errors over seeds, a row for each method and selection.
 
@@ -94,13 +104,7 @@ def readable_table(table: pd.DataFrame) -> pd.DataFrame:
         }
     )
     cells['seeds'] = table['seeds'].astype(str).to_list()
-    cells.index = pd.Index(
-        [
-            f'{method} {ORACLE_MARK}' if selection == 'oracle' else method
-            for method, selection in table.index
-        ],
-        name='method',
-    )
+    cells.index = pd.Index([row_name(*name) for name in table.index], name='method')
     return cells
 
 
@@ -108,25 +112,13 @@ def latex(cells: pd.DataFrame) -> str:
     """A table of text cells as a LaTeX ``tabular`` (booktabs).
 
     Args:
-        cells: Text cells.
+        cells: Text cells, with a name of their index.
     """
-    escapes = {'\\': r'\textbackslash{}', '_': r'\_', '%': r'\%', '&': r'\&'}
-    escapes |= {'#': r'\#', '$': r'\$', '{': r'\{', '}': r'\}', '^': r'\^{}'}
-    escapes |= {
-        '~': r'\~{}',
-        ORACLE_MARK: r'$^{\dagger}$',
-        '±': r'$\pm$',
-        MISSING: '--',
-    }
-    table = str.maketrans(escapes)
-
-    def escape(value: object) -> str:
-        return str(value).translate(table)
-
-    escaped = cells.map(escape).rename(index=escape, columns=escape)
-    escaped.insert(0, escape(cells.index.name or ''), escaped.index)
     layout = 'l' + 'r' * len(cells.columns)
-    return escaped.to_latex(index=False, escape=False, column_format=layout)
+    text = cells.reset_index().to_latex(index=False, escape=True, column_format=layout)
+    # What pandas leaves as it is.
+    symbols = {ORACLE_MARK: r'$^{\dagger}$', '±': r'$\pm$', MISSING: '--'}
+    return text.translate(str.maketrans(symbols))
 
 
 def write_tables(

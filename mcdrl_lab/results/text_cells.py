@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     import pandas as pd
 
+    from .statistics import Interval
+
 # An en dash, as in printed tables.
 MISSING = '\u2013'
 
@@ -41,6 +43,25 @@ def ends(low: float, high: float, form: str = '+.1f') -> str:
         form: Format of both.
     """
     return MISSING if math.isnan(low) else f'{low:{form}} to {high:{form}}'
+
+
+def interval_ends(
+    interval: Interval | None,
+    form: str = '+.1f',
+    least: float = -math.inf,
+    most: float = math.inf,
+) -> str:
+    """Both ends of an interval; a dash where there is none, or its ends are NaN.
+
+    Args:
+        interval: The interval.
+        form: Format of both.
+        least: What no value can be below, as a stretched interval does not know.
+        most: What no value can be above.
+    """
+    if interval is None:
+        return MISSING
+    return ends(max(interval.low, least), min(interval.high, most), form)
 
 
 def percent_change(before: float | None, after: float | None) -> str:

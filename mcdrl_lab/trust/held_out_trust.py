@@ -11,6 +11,7 @@ import numpy as np
 
 from mcdrl_common.site_reference import site_reference
 from mcdrl_lab.errors import ProtocolError
+from mcdrl_lab.plans.folder_names import run_folder_of
 from mcdrl_lab.plans.records import RunRecord
 from mcdrl_lab.plans.run_folder import RunFolder
 from mcdrl_lab.results.conformal import SiteCurves, held_out_risks, risk_at
@@ -211,7 +212,7 @@ def calibrations(
     for run in runs:
         if run.method != method:
             continue
-        folder = RunFolder(Path(plan, run.method, run.held_out, f'seed{run.seed}'))
+        folder = RunFolder(Path(plan, run_folder_of(*run.key)))
         name = folder.state.get('checkpoint')
         if not name or not (folder.path / name).is_file():
             raise ProtocolError(

@@ -14,16 +14,16 @@ from matplotlib.figure import Figure
 from mcdrl_common.palette import LINE_COLORS
 from mcdrl_lab.plans.records import RunRecord
 from mcdrl_lab.results.comparison import Comparison, compare, mean_difference
-from mcdrl_lab.results.comparison_tables import lesion_class_cells
+from mcdrl_lab.results.comparison_tables import lesion_class_cells, overall_cells
 from mcdrl_lab.results.lesion_classes import (
     compare_by_lesion_class,
     lesion_class_names,
     of_lesion_class,
 )
 from mcdrl_lab.results.scores import done, run_scores
-from mcdrl_lab.results.statistics import Interval, new_draws_interval
+from mcdrl_lab.results.statistics import new_draws_interval
 from mcdrl_lab.results.tables import readable_table, result_table
-from mcdrl_lab.results.text_cells import MISSING, ends, markdown, p_value, signed
+from mcdrl_lab.results.text_cells import MISSING, interval_ends, markdown, signed
 
 _SECONDS_AN_HOUR = 3600
 _TITLES = {
@@ -139,7 +139,7 @@ def _draws_cells(differences: Mapping[str, float]) -> dict[str, str]:
     return {
         **{name: signed(value) for name, value in differences.items()},
         'mean': signed(fmean(values)),
-        '95 %, new draws': _ends(new_draws_interval(values)),
+        '95 %, new draws': interval_ends(new_draws_interval(values)),
     }
 
 
@@ -170,7 +170,9 @@ def sweep_block(
             f'difference to {reference}': signed(
                 None if effect is None else effect.overall.difference
             ),
-            '95 % interval': _ends(None if effect is None else effect.overall.interval),
+            '95 % interval': interval_ends(
+                None if effect is None else effect.overall.interval
+            ),
             'ms an image': MISSING if cost is None else f'{cost["milliseconds"]:.1f}',
             'parameters': MISSING
             if cost is None
@@ -302,15 +304,4 @@ def _others(records: Sequence[RunRecord], method: str) -> list[str]:
 
 
 def _effect_cells(comparison: Comparison) -> dict[str, str]:
-    effect = comparison.overall
-    return {
-        'difference': signed(effect.difference),
-        '95 %, these sites': _ends(effect.interval),
-        '95 %, new sites': _ends(comparison.new_sites),
-        'p (Holm)': p_value(effect.p_holm),
-        'seeds': str(effect.seeds),
-    }
-
-
-def _ends(interval: Interval | None) -> str:
-    return MISSING if interval is None else ends(interval.low, interval.high)
+    return {**overall_cells(comparison), 'seeds': str(comparison.overall.seeds)}

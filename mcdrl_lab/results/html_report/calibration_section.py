@@ -5,12 +5,13 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
+import pandas as pd
 from matplotlib.figure import Figure
 
 from mcdrl_common.metric_names import CALIBRATION_METRICS
 from mcdrl_common.palette import LINE_COLORS
 from mcdrl_lab.plans.records import RunRecord
-from mcdrl_lab.results.text_cells import MISSING, number
+from mcdrl_lab.results.text_cells import number
 
 from .report_tables import MEAN_ROW, Table
 
@@ -30,30 +31,25 @@ def calibration_table(name: str, records: Sequence[RunRecord]) -> Table | None:
     Returns:
         Means over seeds, or None where no run has recorded any.
     """
-    by_site: dict[str, list[RunRecord]] = {}
-    for record in records:
-        if 'ECE' in record.metrics:
-            by_site.setdefault(record.held_out, []).append(record)
-    if not by_site:
+    known = [record for record in records if 'ECE' in record.metrics]
+    if not known:
         return None
-    means = {
-        site: [_mean([r.metrics.get(key, math.nan) for r in own]) for key in _HEADS]
-        for site, own in sorted(by_site.items())
-    }
+    scores = pd.DataFrame(
+        [record.metrics for record in known],
+        index=[record.held_out for record in known],
+        columns=list(_HEADS),
+        dtype=float,
+    )
+    # Of the seeds or sites that have the score: a site may have no border.
+    means = scores.groupby(level=0).mean()
     if len(means) > 1:
-        means[MEAN_ROW] = [_mean(column) for column in zip(*means.values())]
+        means.loc[MEAN_ROW] = means.mean()
     rows = [
-        [site, *(MISSING if math.isnan(v) else number(100 * v) for v in values)]
-        for site, values in means.items()
+        [site, *(number(100 * value) for value in row)]
+        for site, row in zip(means.index, means.to_numpy())
     ]
     columns = ['held-out site', *_HEADS.values()]
     return Table(f'{name}, calibration of the lesion probability', columns, rows)
-
-
-def _mean(values: Sequence[float]) -> float:
-    """Of the seeds or sites that have the score: a site may have no border."""
-    known = [value for value in values if not math.isnan(value)]
-    return sum(known) / len(known) if known else math.nan
 
 
 def reliability_figure(records: Sequence[RunRecord]) -> Figure | None:

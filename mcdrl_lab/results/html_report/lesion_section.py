@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 from mcdrl_common.lesion_counts import SIZE_BOUNDS
@@ -10,10 +11,9 @@ from mcdrl_lab.plans.records import RunRecord
 from mcdrl_lab.results.lesion_intervals import (
     Share,
     false_an_image,
-    known,
     lesions_found,
 )
-from mcdrl_lab.results.text_cells import ends
+from mcdrl_lab.results.text_cells import MISSING, interval_ends
 
 from .report_tables import Table
 
@@ -41,23 +41,19 @@ def lesion_wise_table(name: str, records: Sequence[RunRecord]) -> Table | None:
         [
             _SIZES.get(own.kind, own.kind),
             str(own.lesions),
-            _cell(own.found, 100.0),
-            _cell(own.found_iou50, 100.0),
+            _cell(own.found, '.1f', 100.0),
+            _cell(own.found_iou50, '.1f', 100.0),
         ]
         for own in found
     ]
     false = [false_an_image(records, metric) for metric in FALSE_LESIONS]
-    cells = [_cell(share, None) for share in false if share is not None]
+    cells = [_cell(share, '.2f') for share in false if share is not None]
     rows.append(['false lesions, number an image', '', *cells])
     columns = ['lesions', 'number', 'found (%)', 'matched with IoU >= 0.5 (%)']
     return Table(f'{name}, lesions one by one, 95 % intervals', columns, rows)
 
 
-def _cell(share: Share, most: float | None) -> str:
-    text = f'{share.value:.1f}' if most else f'{share.value:.2f}'
-    if not known(share.interval):
-        return text
-    # Neither shares nor numbers know of less than nothing, as stretched ends do.
-    low, high = max(share.interval.low, 0.0), share.interval.high
-    high = high if most is None else min(high, most)
-    return f'{text} ({ends(low, high, ".1f" if most else ".2f")})'
+def _cell(share: Share, form: str, most: float = math.inf) -> str:
+    between = interval_ends(share.interval, form, 0.0, most)
+    beside = '' if between == MISSING else f' ({between})'
+    return f'{share.value:{form}}{beside}'

@@ -9,6 +9,7 @@ from pathlib import Path
 from mcdrl_common.image_records import read_records as read_image_records
 from mcdrl_common.site_scores import by_site, summarise
 from mcdrl_lab.errors import ProtocolError
+from mcdrl_lab.plans.folder_names import run_folder_of
 from mcdrl_lab.plans.records import RECORDS_NAME, RunRecord, check_results
 from mcdrl_lab.results.plan_records import load_records
 from mcdrl_lab.results.scores import done
@@ -66,19 +67,13 @@ def load_source(path: str | os.PathLike) -> Source:
     if path.is_file() or (path / RECORDS_NAME).is_file():
         records = load_records(path)
         root = path.parent if path.is_file() else path
-        folders = {record.key: root / run_folder(record) for record in records}
+        folders = {record.key: root / run_folder_of(*record.key) for record in records}
         folders = {key: folder for key, folder in folders.items() if folder.is_dir()}
         return Source(path, records, folders, is_plan=True)
     if not path.is_dir():
         raise ProtocolError(f'{path} is neither a file nor a folder.')
     records = _work_dir_records(path)
     return Source(path, records, {r.key: path for r in records}, is_plan=False)
-
-
-def run_folder(record: RunRecord) -> Path:
-    """Folder of a run below its plan's, as in docs/protocol.md."""
-    oracle = '-oracle' if record.selection == 'oracle' else ''
-    return Path(f'{record.method}{oracle}', record.held_out, f'seed{record.seed}')
 
 
 def _work_dir_records(folder: Path) -> list[RunRecord]:

@@ -10,15 +10,16 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
+from mcdrl_lab.plans.folder_names import run_folder_of
 from mcdrl_lab.plans.records import RunRecord
 from mcdrl_lab.results.comparison import Comparison
-from mcdrl_lab.results.comparison_tables import effect_table
+from mcdrl_lab.results.comparison_tables import comparison_cells
 from mcdrl_lab.results.scores import done, image_scores
 from mcdrl_lab.results.statistics import these_sites_interval
-from mcdrl_lab.results.tables import ORACLE_MARK
-from mcdrl_lab.results.text_cells import MISSING, ends, number, p_value
+from mcdrl_lab.results.tables import row_name
+from mcdrl_lab.results.text_cells import MISSING, interval_ends, number
 
-from .report_source import Source, run_folder
+from .report_source import Source
 
 MEAN_ROW = 'mean of sites'
 _FURTHER = {
@@ -46,17 +47,11 @@ class Table:
     rows: Sequence[Sequence[str]]
 
 
-def row_name(record: RunRecord) -> str:
-    """Name of a method, marked if its checkpoints were chosen on the test site."""
-    mark = f' {ORACLE_MARK}' if record.selection == 'oracle' else ''
-    return record.method + mark
-
-
 def by_method(records: Iterable[RunRecord]) -> dict[str, list[RunRecord]]:
     """Finished runs by the name of their row, in the order of the records."""
     groups: dict[str, list[RunRecord]] = {}
     for record in done(records):
-        groups.setdefault(row_name(record), []).append(record)
+        groups.setdefault(_row_name(record), []).append(record)
     return groups
 
 
@@ -158,23 +153,11 @@ def comparison_table(comparison: Comparison) -> Table:
     Args:
         comparison: From :func:`~mcdrl_lab.results.comparison.compare`.
     """
-    table = effect_table(comparison)
-    rows = [
-        [
-            row.label,
-            f'{row.a:.1f}',
-            f'{row.b:.1f}',
-            f'{row.difference:+.1f}',
-            ends(row.low, row.high),
-            p_value(row.p_holm),
-            str(row.images),
-            str(row.seeds),
-        ]
-        for row in table.itertuples()
-    ]
-    columns = ['held-out site', comparison.a, comparison.b, 'difference (points)']
-    columns += ['95 % interval', 'p (Wilcoxon, Holm)', 'images', 'seeds']
-    return Table(f'{comparison.a} against {comparison.b}, Dice', columns, rows)
+    cells = comparison_cells(comparison).drop(columns='Wilcoxon p')
+    heads = {'difference': 'difference (points)', 'p (Holm)': 'p (Wilcoxon, Holm)'}
+    cells = cells.rename(columns=heads).reset_index()
+    caption = f'{comparison.a} against {comparison.b}, Dice'
+    return Table(caption, list(cells.columns), cells.to_numpy().tolist())
 
 
 def data_table(records: Iterable[RunRecord]) -> Table:
@@ -225,7 +208,7 @@ def runs_table(source: Source) -> Table:
         minutes = record.duration_s / 60
         rows.append(
             [
-                row_name(record),
+                _row_name(record),
                 record.held_out,
                 str(record.seed) if source.is_plan else MISSING,
                 number(scores.mean()),
@@ -271,7 +254,7 @@ def commands(source: Source) -> list[str]:
     lines = []
     root = source.path.parent if source.path.is_file() else source.path
     for record in source.records:
-        folder = root / run_folder(record)
+        folder = root / run_folder_of(*record.key)
         if not (folder / 'config.py').is_file():
             continue
         # The run's own folder holds what was recorded, which nothing may replace.
@@ -284,6 +267,10 @@ def commands(source: Source) -> list[str]:
                 f'--work-dir {again}'
             )
     return lines
+
+
+def _row_name(record: RunRecord) -> str:
+    return row_name(record.method, record.selection)
 
 
 def _images_of(records: Iterable[RunRecord], site: str) -> list[dict]:
@@ -309,7 +296,4 @@ def _estimate(scores: pd.DataFrame) -> str:
 def _interval(scores: pd.DataFrame) -> str:
     if scores.empty:
         return MISSING
-    interval = these_sites_interval(scores)
-    # Scores lie in 0 to 100, which a stretched interval does not know.
-    low, high = max(interval.low, 0.0), min(interval.high, 100.0)
-    return MISSING if math.isnan(interval.low) else ends(low, high, '.1f')
+    return interval_ends(these_sites_interval(scores), '.1f', 0.0, 100.0)

@@ -1,8 +1,10 @@
 import math
 
+from mcdrl_lab.results.statistics import Interval
 from mcdrl_lab.results.text_cells import (
     MISSING,
     ends,
+    interval_ends,
     mean_and_error,
     number,
     p_value,
@@ -31,3 +33,12 @@ def test_numbers_differences_and_intervals_have_one_digit():
 def test_an_error_stands_behind_its_mean_where_there_is_one():
     assert mean_and_error(50.0, 2.04) == '50.0 ± 2.0'
     assert mean_and_error(50.0, math.nan) == '50.0'
+
+
+def test_ends_of_an_interval_keep_to_what_values_can_be():
+    wide = Interval(-3.0, 104.0, 5)
+    assert interval_ends(wide) == '-3.0 to +104.0'
+    assert interval_ends(wide, '.1f', 0.0, 100.0) == '0.0 to 100.0'
+    unknown = Interval(math.nan, math.nan, 1)
+    assert interval_ends(unknown, '.1f', 0.0, 100.0) == MISSING
+    assert interval_ends(None) == MISSING

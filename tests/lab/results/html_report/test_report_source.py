@@ -4,9 +4,8 @@ import pytest
 
 from mcdrl_common.image_records import write_records
 from mcdrl_lab.errors import ProtocolError
-from mcdrl_lab.plans.plan import Method, PlannedRun
 from mcdrl_lab.plans.records import append_record
-from mcdrl_lab.results.html_report.report_source import load_source, run_folder
+from mcdrl_lab.results.html_report.report_source import load_source
 
 
 @pytest.fixture
@@ -42,15 +41,6 @@ def test_oracle_runs_come_after_all_others(plan, make_record):
     source = load_source(plan)
     source.records[:] = [oracle, make_record('mcdrl', seed=5)]
     assert source.first_runs('mcdrl')['s1'].seed == 5
-
-
-@pytest.mark.parametrize('selection', ['validation', 'oracle'])
-def test_run_folder_is_the_protocols(tmp_path, make_record, selection):
-    config = tmp_path / 'c.py'
-    config.touch()
-    record = make_record('mcdrl', 's2', seed=3, selection=selection)
-    planned = PlannedRun(Method('mcdrl', str(config)), 's2', 3, selection)
-    assert run_folder(record) == planned.folder
 
 
 def test_work_folder_gives_one_record_a_tested_site(tmp_path, make_image):
