@@ -16,11 +16,9 @@ from mcdrl_common.figure_files import write_figure
 from mcdrl_mmseg.apis.checkpoint import load_segmentor
 
 from .config_batches import batches
-from .embedding_figure import embed, embedding_figure
+from .embedding_figure import TITLES, embed, embedding_figure
 from .features import collect_features
 from .probe import ProbeScore, probe_accuracy, split_groups
-
-FEATURES = ('F', 'F_ca')
 
 
 def probe_features(
@@ -41,7 +39,7 @@ def probe_features(
     groups = split_groups(features['sites'].tolist(), features['sequences'].tolist())
     scores, reasons = {}, {}
     for label, names in _labels(features).items():
-        for feature in FEATURES:
+        for feature in TITLES:
             try:
                 scores[feature, label] = probe_accuracy(
                     features[feature], names, groups, seed=seed
@@ -84,7 +82,7 @@ def write_embedding(
     model = load_segmentor(checkpoint, cfg, device)
     features = collect_features(model, batches(cfg, loaders))
     scores, reasons = probe_features(features, seed=seed)
-    maps = {name: embed(features[name], perplexity, seed) for name in FEATURES}
+    maps = {name: embed(features[name], perplexity, seed) for name in TITLES}
     write_figure(embedding_figure(maps, _labels(features), scores), out)
     content = dict(
         checkpoint=Path(checkpoint).name,

@@ -26,10 +26,10 @@ from mcdrl_mmseg.models import CausalInterventionHead
 from mcdrl_mmseg.models.last_decode_head import last_decode_head
 
 from .features import NO_LESION, collect_features
+from .invariance_record import FEATURES
 from .invariance_scores import PairScores, pair_scores
 from .probe import ProbeScore, probe_accuracy
 
-FEATURES = ('F', 'F_ca')
 _BATCH = 32
 # No data set of a plan, no built-in model and no validation of one has these scenes.
 _PROBE_SEED = 4_000_000_000

@@ -11,6 +11,8 @@ from typing import Any
 from .invariance_scores import PairScores, overall_scores
 
 SCHEMA = 1
+FEATURES = ('F', 'F_ca')
+"""Features that are probed: before the intervention, and after it."""
 
 
 @dataclass(frozen=True)

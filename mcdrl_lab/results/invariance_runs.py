@@ -17,13 +17,12 @@ from mcdrl_lab.simulation.simulated_sites import Benchmark
 from mcdrl_mmseg.apis.checkpoint import load_segmentor
 
 from .invariance_measurement import (
-    FEATURES,
     draw_pairs,
     draw_probe_scenes,
     measure_pairs,
     measure_probes,
 )
-from .invariance_record import InvarianceRecord
+from .invariance_record import FEATURES, InvarianceRecord
 from .invariance_tables import read_invariance
 from .probe import ProbeScore
 

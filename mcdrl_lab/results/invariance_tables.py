@@ -11,11 +11,10 @@ from mcdrl_lab.errors import ProtocolError
 from mcdrl_lab.plans.json_lines import parse_line, read_lines
 from mcdrl_lab.simulation.scene import CONFOUNDERS
 
-from .invariance_record import InvarianceRecord
+from .invariance_record import FEATURES, InvarianceRecord
 from .statistics import mean_and_stderr
 from .text_cells import markdown, mean_and_error
 
-_FEATURES = ('F', 'F_ca')
 _COLUMNS = {
     'agreement': 'agreement',
     'dice_absent': 'Dice, absent',
@@ -70,7 +69,7 @@ def invariance_table(records: Sequence[InvarianceRecord]) -> str:
                     [r.probe_mean(names, feature) for r in group]
                 )
                 for title, names in _PROBED.items()
-                for feature in _FEATURES
+                for feature in FEATURES
             },
             'runs': str(len(group)),
         }
@@ -97,7 +96,7 @@ def confounder_table(records: Sequence[InvarianceRecord], method: str) -> str:
                 f'probe, {feature}': _cell(
                     [r.probe_mean((name,), feature) for r in group]
                 )
-                for feature in _FEATURES
+                for feature in FEATURES
             },
         }
         for name in CONFOUNDERS

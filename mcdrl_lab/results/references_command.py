@@ -49,25 +49,25 @@ def as_markdown(scores: Sequence[ReferenceScore]) -> str:
     Args:
         scores: See :class:`ReferenceScore`.
     """
-    lines = [
-        '| reference | held out | threshold | Dice | Dice, all images | false alarms |',
-        '|---|---|---|---|---|---|',
-    ]
-    for name in dict.fromkeys(score.reference for score in scores):
-        own = [score for score in scores if score.reference == name]
-        lines += [
-            f'| {name} | {s.site} | {s.threshold:.2f} | {_percent(s.dice)} | '
-            f'{_percent(s.dice_all)} | {_percent(s.false_positive_rate)} |'
-            for s in own
+    import pandas as pd
+
+    from .text_cells import markdown, number
+
+    names, rows = [], []
+    for name, own in pd.DataFrame(scores).groupby('reference', sort=False):
+        cells = [
+            (
+                score.site,
+                f'{score.threshold:.2f}',
+                number(100 * score.dice),
+                number(100 * score.dice_all),
+                number(100 * score.false_positive_rate),
+            )
+            for score in own.itertuples()
         ]
-        dice = [s.dice for s in own if s.dice == s.dice]
-        every = [s.dice_all for s in own]
-        lines.append(
-            f'| {name} | mean of sites | | {_percent(sum(dice) / len(dice))} | '
-            f'{_percent(sum(every) / len(every))} | |'
-        )
-    return '\n'.join(lines)
-
-
-def _percent(share: float) -> str:
-    return '-' if share != share else f'{100 * share:.1f}'
+        means = [number(100 * own[column].mean()) for column in ('dice', 'dice_all')]
+        rows += [*cells, ('mean of sites', '', *means, '')]
+        names += [name] * (len(own) + 1)
+    columns = ['held out', 'threshold', 'Dice', 'Dice, all images', 'false alarms']
+    index = pd.Index(names, name='reference')
+    return markdown(pd.DataFrame(rows, columns=columns, index=index))

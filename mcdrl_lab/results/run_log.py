@@ -10,8 +10,9 @@ from pathlib import Path
 import pandas as pd
 
 from mcdrl_common import InputError
-from mcdrl_common.json_files import parse_json
 from mcdrl_common.metric_names import HEADLINE
+from mcdrl_lab.errors import ProtocolError
+from mcdrl_lab.plans.json_lines import parse_line, read_lines
 
 # What steps and validations are joined by; a NaN is one, written by MMEngine so.
 _NUMBERS = {'iter', 'epoch', 'step', 'loss'}
@@ -130,30 +131,20 @@ def _is_step(row: dict) -> bool:
 
 
 def _read_rows(path: Path) -> list[dict]:
-    if not path.is_file():
-        raise RunLogError(f'{path}: not a regular file.')
-    lines = path.read_bytes().splitlines()
-    rows = []
-    for number, line in enumerate(lines, 1):
-        if not line.strip():
-            continue
-        try:
-            row = parse_json(line)
-        except ValueError as error:
-            # A killed run may leave half a line, and only at the end.
-            if number == len(lines):
-                break
-            raise RunLogError(
-                f'{path}, line {number}: not a JSON object ({error}).'
-            ) from None
-        if not isinstance(row, dict):
-            raise RunLogError(f'{path}, line {number}: not a JSON object.')
-        for key in _NUMBERS & row.keys():
-            if not isinstance(row[key], int | float):
-                problem = f'{key!r} is {row[key]!r}; expected a number'
-                raise RunLogError(f'{path}, line {number}: {problem}.')
-        rows.append(row)
-    return rows
+    try:
+        return read_lines(path, _parse_row)
+    except ProtocolError as error:
+        raise RunLogError(str(error)) from None
+
+
+def _parse_row(line: bytes) -> dict:
+    row = parse_line(line)
+    if not isinstance(row, dict):
+        raise ProtocolError('not a JSON object.')
+    for key in _NUMBERS & row.keys():
+        if not isinstance(row[key], int | float):
+            raise ProtocolError(f'{key!r} is {row[key]!r}; expected a number.')
+    return row
 
 
 def _with_iter(rows: Iterable[dict]) -> Iterable[dict]:

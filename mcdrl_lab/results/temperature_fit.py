@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from scipy.optimize import minimize
-from scipy.special import logsumexp
+from scipy.special import log_softmax, logit
 
 from mcdrl_lab.errors import ProtocolError
 
@@ -48,7 +48,7 @@ def fit_temperature(log_odds: np.ndarray, target: np.ndarray) -> list[float]:
     def loss(log_temperature: np.ndarray) -> tuple[float, np.ndarray]:
         scaled = log_odds / np.exp(log_temperature)
         scores = np.concatenate([np.zeros((len(scaled), 1)), scaled], axis=1)
-        log_p = scores - logsumexp(scores, axis=1, keepdims=True)
+        log_p = log_softmax(scores, axis=1)
         truth = np.zeros_like(scores)
         truth[rows, target] = 1.0
         # d(scaled) / d(log T) = -scaled.
@@ -128,8 +128,7 @@ def _log_odds(logits: np.ndarray) -> np.ndarray:
     """(C, n) scores of a prediction as log-odds (K, n) against the background."""
     if len(logits) == 1:
         # A probability: mmseg has passed it through a sigmoid.
-        p = np.clip(logits.astype(np.float64), 1e-7, 1 - 1e-7)
-        return np.log(p / (1 - p))
+        return logit(np.clip(logits.astype(np.float64), 1e-7, 1 - 1e-7))
     return (logits[1:] - logits[:1]).astype(np.float64)
 
 

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+from mcdrl_common.atomic_write import write_text
 from mcdrl_lab.errors import ProtocolError
 from mcdrl_lab.plans.json_lines import parse_line, read_lines
 
@@ -32,12 +33,12 @@ def write_table(records: Path, page: Path) -> None:
             f'{records} holds no records: `python -m mcdrl_lab sweep-stock run` '
             'writes them.'
         )
-    text = page.read_text()
+    text = page.read_text(encoding='utf-8')
     found = re.search(f'{re.escape(BEGIN)}.*?{re.escape(END)}', text, re.DOTALL)
     if found is None:
         raise ProtocolError(f'{page} lacks the lines {BEGIN} and {END}.')
     table = f'{BEGIN}\n{make_table(lines)}\n{END}'
-    page.write_text(text[: found.start()] + table + text[found.end() :])
+    write_text(page, text[: found.start()] + table + text[found.end() :])
 
 
 def make_table(records: Iterable[Mapping[str, Any]]) -> str:

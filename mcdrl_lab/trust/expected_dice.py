@@ -10,6 +10,7 @@ import numpy as np
 from scipy.special import stdtrit
 from scipy.stats import spearmanr
 from sklearn.linear_model import RidgeCV
+from sklearn.model_selection import LeaveOneGroupOut, cross_val_predict
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
@@ -90,7 +91,7 @@ def fit_dice(
     true = np.asarray(dice, np.float64)
     errors = site_errors(expected, true, sites)
     rank = rank_correlation(expected, true)
-    return DiceModel(_fit(scores, true), errors, rank, len(true))
+    return DiceModel(_ridge().fit(scores, true), errors, rank, len(true))
 
 
 def rank_correlation(expected: np.ndarray, dice: np.ndarray) -> float:
@@ -138,7 +139,6 @@ def expected_when_held_out(
         ValueError: Values that are not finite.
     """
     features, true = np.asarray(features, np.float64), np.asarray(dice, np.float64)
-    names = np.asarray(sites)
     found = list(dict.fromkeys(sites))
     if len(found) < MIN_SITES or len(true) < MIN_IMAGES:
         raise ProtocolError(
@@ -149,13 +149,11 @@ def expected_when_held_out(
         )
     if not (np.isfinite(features).all() and np.isfinite(true).all()):
         raise ValueError('scores or Dice hold NaN or infinite values.')
-    expected = np.empty(len(true))
-    for name in found:
-        out = names == name
-        fitted = _fit(features[~out], true[~out])
-        expected[out] = np.clip(fitted.predict(features[out]), 0, 1)
-    return expected
+    expected = cross_val_predict(
+        _ridge(), features, true, groups=sites, cv=LeaveOneGroupOut()
+    )
+    return np.clip(expected, 0, 1)
 
 
-def _fit(scores: np.ndarray, dice: np.ndarray) -> Any:
-    return make_pipeline(StandardScaler(), RidgeCV(_PENALTIES)).fit(scores, dice)
+def _ridge() -> Any:
+    return make_pipeline(StandardScaler(), RidgeCV(_PENALTIES))

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
 from mcdrl_common.findings import ConversionError
+from mcdrl_common.json_files import parse_json
 
 from .input_files import FileTree
 
@@ -20,9 +20,9 @@ def load(tree: FileTree, name: str) -> Any:
         name: Its path relative to the input.
 
     Raises:
-        ValueError: Not JSON in UTF-8.
+        ValueError: Not JSON in UTF-8, see :func:`~mcdrl_common.json_files.parse_json`.
     """
-    return json.loads(tree.path(name).read_text('utf-8-sig'))
+    return parse_json(tree.path(name).read_text('utf-8-sig'))
 
 
 @contextmanager
@@ -40,7 +40,7 @@ def as_published(name: str) -> Iterator[None]:
         yield
     except ConversionError:
         raise
-    except (LookupError, TypeError, AttributeError, ValueError, RecursionError) as e:
+    except (LookupError, TypeError, AttributeError, ValueError) as e:
         raise ConversionError(
             f'{name}: not as published: {type(e).__name__}: {e}.'
         ) from None

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
 
-from mcdrl_common.atomic_write import atomic_write
+from mcdrl_common.atomic_write import write_bytes
 from mcdrl_common.metric_names import CONFIDENCES
 from mcdrl_lab.errors import ProtocolError
 from mcdrl_lab.plans.records import RunRecord
@@ -85,6 +85,5 @@ def write_compact(records: Iterable[RunRecord], path: str | os.PathLike) -> int:
         by_key[record.key] = record
     lines = [compact(by_key[key]).to_json() for key in sorted(by_key)]
     content = ''.join(f'{line}\n' for line in lines).encode()
-    with atomic_write(path) as temporary:
-        temporary.write_bytes(gzip.compress(content, mtime=0))
+    write_bytes(path, gzip.compress(content, mtime=0))
     return len(lines)

@@ -165,5 +165,5 @@ def test_a_value_that_is_no_number_is_named(write, line, problem):
 def test_a_pipe_in_the_place_of_a_log_is_not_waited_for(tmp_path):
     (tmp_path / '1/vis_data').mkdir(parents=True)
     os.mkfifo(tmp_path / '1/vis_data/scalars.json')
-    with pytest.raises(RunLogError, match=r'scalars\.json: not a regular file'):
+    with pytest.raises(RunLogError, match=r'scalars\.json is not a regular file'):
         read_run_log(tmp_path)
