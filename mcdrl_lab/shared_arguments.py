@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 
@@ -38,6 +39,33 @@ def add_cfg_options(parser: argparse.ArgumentParser, **changes: Any) -> None:
         help='override entries of the config, as for train.py',
     )
     parser.add_argument('--cfg-options', **{**keywords, **changes})
+
+
+def add_device(parser: argparse.ArgumentParser) -> None:
+    """Add ``--device``, where a network runs; None takes a GPU if there is one.
+
+    Args:
+        parser: The command's parser.
+    """
+    parser.add_argument('--device', help='as cuda:0 or cpu; by default a GPU if any')
+
+
+def add_records(parser: argparse.ArgumentParser) -> None:
+    """Add ``records``, those of a plan.
+
+    Args:
+        parser: The command's parser.
+    """
+    parser.add_argument('records', type=Path, help='records.jsonl, or its folder')
+
+
+def add_method(parser: argparse.ArgumentParser) -> None:
+    """Add ``--method``, whose records are meant; None takes the only one.
+
+    Args:
+        parser: The command's parser.
+    """
+    parser.add_argument('--method', help='name of the method, if there are several')
 
 
 def add_metrics(parser: argparse.ArgumentParser) -> None:

@@ -12,14 +12,14 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from mcdrl_lab.errors import EXIT_STOPPED, errors_in_one_line
+
 if TYPE_CHECKING:
     from .converters.pair_and_write import Outcome
     from .converters.path_rules import PathRule
     from .converters.source import Source
 
 EXIT_REFUSED = 1
-EXIT_BAD_INPUT = 2
-EXIT_STOPPED = 130
 
 PUBLISHED = {
     'polypgen': 'PolypGen: polyps, colonoscopy, six hospitals',
@@ -235,6 +235,7 @@ def _value_and_class(text: str) -> tuple[int | tuple[int, int, int], str]:
     return (numbers[0], numbers[1], numbers[2]), name
 
 
+@errors_in_one_line(OSError)
 def run(args: argparse.Namespace) -> int:
     """Convert the data set that the command line names.
 
@@ -245,8 +246,6 @@ def run(args: argparse.Namespace) -> int:
         Exit code: 0 when all that was wanted is there, 1 when data were refused, 2 for
         input that cannot be used at all.
     """
-    from mcdrl_common.findings import ConversionError
-
     from .converters.archive import Limits
     from .converters.pair_and_write import Options, pair_and_write
     from .converters.patients_table import PatientsTable
@@ -261,9 +260,6 @@ def run(args: argparse.Namespace) -> int:
             limits=Limits(total_bytes=args.max_unpacked_gib * _GIB),
         )
         outcomes = pair_and_write(source, args.input, args.out, options)
-    except (ConversionError, OSError) as error:
-        print(f'error: {error}', file=sys.stderr)
-        return EXIT_BAD_INPUT
     except KeyboardInterrupt:
         print('stopped; no site is half written', file=sys.stderr)
         return EXIT_STOPPED

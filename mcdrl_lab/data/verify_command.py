@@ -18,7 +18,6 @@ if TYPE_CHECKING:
     from mcdrl_common.verification.entry import Listing
 
 EXIT_PROBLEMS = 1
-EXIT_UNUSABLE = 2
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

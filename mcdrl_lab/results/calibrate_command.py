@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from mcdrl_lab.checkpoint_meta import write_with_meta
 from mcdrl_lab.errors import ProtocolError, errors_in_one_line
+from mcdrl_lab.shared_arguments import add_device
 
 if TYPE_CHECKING:
     from .temperature_fit import Calibration
@@ -41,7 +42,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         '--overwrite', action='store_true', help='replace the file of an earlier run'
     )
-    parser.add_argument('--device', help='as cuda:0 or cpu; by default a GPU if any')
+    add_device(parser)
 
 
 @errors_in_one_line(ValueError, FileNotFoundError)

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mcdrl_lab.errors import ends_in_one_line
+from mcdrl_lab.shared_arguments import add_records
 
 from .image_metrics import IMAGE_METRICS
 
@@ -25,7 +26,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         'Example: python -m mcdrl_lab compare work_dirs/loso/records.jsonl mcdrl '
         'baseline --out work_dirs/loso'
     )
-    parser.add_argument('records', type=Path, help='records.jsonl, or its folder')
+    add_records(parser)
     parser.add_argument('a', metavar='A', help='method in question')
     parser.add_argument(
         'b', metavar='B', nargs='+', help='methods it is measured against'

@@ -11,6 +11,7 @@ import argparse
 from pathlib import Path
 
 from mcdrl_lab.errors import errors_in_one_line
+from mcdrl_lab.shared_arguments import add_method, add_records
 
 RISK_NAMES = {'area': 'lesion area', 'lesions': 'lesions'}
 
@@ -21,14 +22,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         'Example: python -m mcdrl_lab conformal work_dirs/loso/records.jsonl '
         '--method mcdrl --level 0.3'
     )
-    parser.add_argument('records', type=Path, help='records.jsonl, or its folder')
+    add_records(parser)
     parser.add_argument(
         '--level',
         type=float,
         required=True,
         help='largest expected share that may be missed at a new site, as 0.3',
     )
-    parser.add_argument('--method', help='name of the method, if there are several')
+    add_method(parser)
     parser.add_argument(
         '--risk',
         choices=list(RISK_NAMES),

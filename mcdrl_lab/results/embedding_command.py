@@ -10,7 +10,7 @@ import argparse
 from pathlib import Path
 
 from mcdrl_lab.errors import errors_in_one_line
-from mcdrl_lab.shared_arguments import add_cfg_options
+from mcdrl_lab.shared_arguments import add_cfg_options, add_device
 
 from .config_batches import LOADERS
 
@@ -42,7 +42,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         '--seed', type=int, default=0, help='of t-SNE and splits (default: 0)'
     )
-    parser.add_argument('--device', help='as cuda:0 or cpu; by default a GPU if any')
+    add_device(parser)
     add_cfg_options(parser)
 
 

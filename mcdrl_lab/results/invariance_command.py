@@ -12,6 +12,7 @@ import argparse
 from pathlib import Path
 
 from mcdrl_lab.errors import ends_in_one_line
+from mcdrl_lab.shared_arguments import add_device
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -43,7 +44,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         default=400,
         help='scenes of each linear probe, 0 for none (default: 400)',
     )
-    parser.add_argument('--device', help='as cuda:0 or cpu; by default a GPU if any')
+    add_device(parser)
 
 
 @ends_in_one_line

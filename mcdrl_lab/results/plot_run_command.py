@@ -7,10 +7,10 @@ epoch. All starts of a resumed run are joined.
 from __future__ import annotations
 
 import argparse
-import sys
 from pathlib import Path
 
 from mcdrl_common.metric_names import HEADLINE
+from mcdrl_lab.errors import errors_in_one_line
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -35,17 +35,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def run(args: argparse.Namespace) -> int:
-    """Write the picture, print the validations; returns 1 for unusable input."""
+@errors_in_one_line(ValueError, OSError)
+def run(args: argparse.Namespace) -> None:
+    """Write the picture, print the validations."""
     from .run_curves import read_run_logs, write_run_curves
     from .run_log import validation_table
 
-    try:
-        path = write_run_curves(args.work_dir, args.out, args.metric)
-        table = validation_table(read_run_logs(args.work_dir), args.metric)
-    except (ValueError, OSError) as error:
-        print(f'plot-run: {error}', file=sys.stderr)
-        return 1
+    path = write_run_curves(args.work_dir, args.out, args.metric)
+    table = validation_table(read_run_logs(args.work_dir), args.metric)
     print(table.round(4).to_string())
     print(path)
-    return 0

@@ -12,6 +12,7 @@ import argparse
 from pathlib import Path
 
 from mcdrl_lab.errors import errors_in_one_line
+from mcdrl_lab.shared_arguments import add_method, add_records
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -20,14 +21,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         'Example: python -m mcdrl_lab presence work_dirs/loso/records.jsonl '
         '--method mcdrl --loss 0.5'
     )
-    parser.add_argument('records', type=Path, help='records.jsonl, or its folder')
+    add_records(parser)
     parser.add_argument(
         '--loss',
         type=float,
         default=0.5,
         help='points of Dice over images with a lesion that it may cost (default: 0.5)',
     )
-    parser.add_argument('--method', help='name of the method, if there are several')
+    add_method(parser)
     parser.add_argument(
         '--seeds',
         type=int,

@@ -7,8 +7,10 @@ the confounders, data, versions, commands. The file needs no network and no othe
 from __future__ import annotations
 
 import argparse
-import sys
 from pathlib import Path
+
+from mcdrl_lab.errors import errors_in_one_line
+from mcdrl_lab.shared_arguments import add_device
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -38,7 +40,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         '--data-root', help="folder of the images, where it is not the config's"
     )
-    parser.add_argument('--device', help='as cuda:0 or cpu; by default a GPU if any')
+    add_device(parser)
     parser.add_argument(
         '--profile-images',
         type=int,
@@ -57,8 +59,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument('--title', help='of the page')
 
 
-def run(args: argparse.Namespace) -> int:
-    """Write the page; returns 2 for input that cannot be used."""
+@errors_in_one_line(ValueError, OSError)
+def run(args: argparse.Namespace) -> None:
+    """Write the page."""
     from .html_report.report_page import ReportOptions, write_page
 
     options = ReportOptions(
@@ -72,9 +75,4 @@ def run(args: argparse.Namespace) -> int:
         explanations=args.explanations,
         title=args.title,
     )
-    try:
-        print(write_page(args.source, args.out, options))
-    except (ValueError, OSError) as error:
-        print(f'report: {error}', file=sys.stderr)
-        return 2
-    return 0
+    print(write_page(args.source, args.out, options))

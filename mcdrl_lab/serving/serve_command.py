@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import argparse
-import sys
+
+from mcdrl_lab.errors import errors_in_one_line
+from mcdrl_lab.shared_arguments import add_device
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -33,16 +35,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar='MB',
         help='largest file that can be uploaded (default: 10)',
     )
-    parser.add_argument('--device', help='as cuda:0; default: a GPU if there is one')
+    add_device(parser)
 
 
-def run(args: argparse.Namespace) -> int:
-    """Serve until interrupted; returns 1 if the page cannot be served."""
-    from .server import ServeError, serve
+@errors_in_one_line()
+def run(args: argparse.Namespace) -> None:
+    """Serve until interrupted."""
+    from .server import serve
 
-    try:
-        serve(**vars(args))
-    except ServeError as error:
-        print(f'serve: {error}', file=sys.stderr)
-        return 1
-    return 0
+    serve(**vars(args))

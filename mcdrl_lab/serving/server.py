@@ -14,6 +14,7 @@ from pathlib import Path
 import uvicorn
 from starlette.applications import Starlette
 
+from mcdrl_common import InputError
 from mcdrl_common.printable import printable
 from mcdrl_common.threshold_file import CONFORMAL
 from mcdrl_mmseg.apis.checkpoint import CheckpointError, load_segmentor
@@ -32,7 +33,7 @@ _SHUTDOWN_S = 5
 _UNUSABLE = (CheckpointError, DictionaryError, ValueError, OSError)
 
 
-class ServeError(RuntimeError):
+class ServeError(InputError, RuntimeError):
     """The page cannot be served; the message says why and what to do."""
 
 

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mcdrl_lab.errors import ProtocolError, errors_in_one_line
+from mcdrl_lab.shared_arguments import add_method
 
 if TYPE_CHECKING:
     from .held_out_trust import Coverage, Flags
@@ -31,7 +32,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         '--data-root', type=Path, help='folder of the sites, to flag images of'
     )
-    parser.add_argument('--method', help='name of the method, if there are several')
+    add_method(parser)
     parser.add_argument(
         '--levels',
         type=float,

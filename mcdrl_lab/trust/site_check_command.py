@@ -11,6 +11,7 @@ import argparse
 from pathlib import Path
 
 from mcdrl_lab.errors import errors_in_one_line
+from mcdrl_lab.shared_arguments import add_device
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -57,7 +58,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help='most unusual images to show with the predicted lesion (default: 12)',
     )
     parser.add_argument('--config', help='config file, where the checkpoint has none')
-    parser.add_argument('--device', help='as cuda:0 or cpu; by default a GPU if any')
+    add_device(parser)
 
 
 @errors_in_one_line(ValueError, FileNotFoundError)

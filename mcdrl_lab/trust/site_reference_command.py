@@ -11,7 +11,7 @@ from pathlib import Path
 
 from mcdrl_lab.checkpoint_meta import write_with_meta
 from mcdrl_lab.errors import errors_in_one_line
-from mcdrl_lab.shared_arguments import add_cfg_options
+from mcdrl_lab.shared_arguments import add_cfg_options, add_device
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -34,7 +34,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         default=128,
         help='training images of each site to look at (default: 128)',
     )
-    parser.add_argument('--device', help='as cuda:0 or cpu; by default a GPU if any')
+    add_device(parser)
     add_cfg_options(parser)
 
 

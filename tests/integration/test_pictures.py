@@ -109,5 +109,5 @@ def test_commands_say_in_a_line_what_is_wrong(reference, drawn):
         check=False,
     )
     assert run.returncode == 2
-    assert run.output.strip().splitlines()[-1].startswith('report: ')
+    assert run.output.strip().splitlines()[-1].startswith('error: ')
     assert 'Traceback' not in run.output

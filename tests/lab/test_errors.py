@@ -5,6 +5,7 @@ import signal
 import pytest
 
 from mcdrl_common.mask_format import MaskError
+from mcdrl_lab.commands import main
 from mcdrl_lab.errors import ProtocolError, ends_in_one_line, errors_in_one_line
 
 NO_ARGUMENTS = argparse.Namespace()
@@ -89,3 +90,20 @@ def test_errors_of_the_input_are_those_that_a_command_names(capsys):
     ]
     with pytest.raises(RuntimeError):
         run(argparse.Namespace(error=RuntimeError('a fault')))
+
+
+@pytest.mark.parametrize(
+    'command',
+    [
+        'report {there}/none',
+        'plot-run {there}/none',
+        'convert folder {there}/none --site s --out {there}/sites',
+        'compare {there}/none a b',
+        'serve {there}/none.pth --port 70000',
+    ],
+    ids=lambda command: command.split()[0],
+)
+def test_commands_say_alike_what_cannot_be_used(command, tmp_path, capsys):
+    assert main(command.format(there=tmp_path).split()) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith('error: ')

@@ -1,6 +1,12 @@
 import argparse
+from pathlib import Path
 
-from mcdrl_lab.shared_arguments import CfgOptions
+from mcdrl_lab.shared_arguments import (
+    CfgOptions,
+    add_device,
+    add_method,
+    add_records,
+)
 
 
 def parsed(*arguments):
@@ -16,3 +22,15 @@ def test_values_are_parsed_as_mmengine_does():
 
 def test_is_none_where_it_is_not_given():
     assert parsed() is None
+
+
+def test_arguments_that_commands_share_are_none_where_they_are_not_given():
+    parser = argparse.ArgumentParser()
+    for add in (add_records, add_method, add_device):
+        add(parser)
+    args = parser.parse_args(['plan/records.jsonl'])
+    assert vars(args) == {
+        'records': Path('plan/records.jsonl'),
+        'method': None,
+        'device': None,
+    }
