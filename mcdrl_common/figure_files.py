@@ -1,8 +1,7 @@
-"""Matplotlib figures as files, arrays and data URIs."""
+"""Matplotlib figures as files and arrays."""
 
 from __future__ import annotations
 
-import base64
 import io
 import os
 from pathlib import Path
@@ -14,8 +13,6 @@ from .atomic_write import atomic_write
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
-
-_JPEG_QUALITY = 88
 
 
 def write_figure(figure: Figure, path: str | os.PathLike) -> None:
@@ -56,32 +53,3 @@ def figure_array(figure: Figure, dpi: float = 100) -> np.ndarray:
     figure.savefig(buffer, dpi=dpi, format='png')
     encoded = np.frombuffer(buffer.getvalue(), np.uint8)
     return cv2.imdecode(encoded, cv2.IMREAD_COLOR)[..., ::-1].copy()
-
-
-def figure_uri(figure: Figure, dpi: float = 130) -> str:
-    """A figure as a PNG inside a data URI.
-
-    Args:
-        figure: The figure.
-        dpi: Pixels an inch.
-    """
-    buffer = io.BytesIO()
-    figure.savefig(buffer, dpi=dpi, format='png')
-    return _uri(buffer.getvalue(), 'png')
-
-
-def image_uri(image: np.ndarray) -> str:
-    """A photograph as a JPEG inside a data URI.
-
-    Args:
-        image: (H, W, 3) uint8, red first.
-    """
-    import cv2
-
-    options = [cv2.IMWRITE_JPEG_QUALITY, _JPEG_QUALITY]
-    _, encoded = cv2.imencode('.jpg', image[..., ::-1], options)
-    return _uri(encoded.tobytes(), 'jpeg')
-
-
-def _uri(content: bytes, kind: str) -> str:
-    return f'data:image/{kind};base64,{base64.b64encode(content).decode("ascii")}'

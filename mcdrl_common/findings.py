@@ -1,14 +1,8 @@
-"""What can be wrong with data: one error for the run, one finding for each file."""
+"""What can be wrong with files of data."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-
-from mcdrl_common import InputError
-
-
-class ConversionError(InputError, ValueError):
-    """The run cannot go on; the message says what to put right."""
 
 
 @dataclass(frozen=True, order=True)

@@ -1,9 +1,9 @@
-"""Copies, near-copies and burned-in boxes among images."""
+"""What tells images apart, and pairs of them that are near-copies."""
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -21,12 +21,6 @@ _THUMBNAIL = (64, 64)
 # Digits that rounding errors do not reach: equal waves stay equal on every machine.
 _DIGITS = 6
 _BLOCK = 2048
-# The position box of endoscopes: even green or turquoise in the lower left corner.
-# Mucosa and blue dye are never both this green and this even.
-_BOX_GREEN_OVER_RED = 60
-_BOX_GREEN_OVER_BLUE = 20
-_BOX_EVENNESS = 20
-_BOX_SHARE = 0.04
 
 
 def _cosines(count: int, length: int) -> np.ndarray:
@@ -71,69 +65,6 @@ def fingerprint(image: Image.Image) -> Fingerprint:
     lowest = waves.round(_DIGITS).ravel()[1:]
     bits = np.packbits(lowest > np.median(lowest))
     return Fingerprint(digest.hexdigest(), bits.tobytes().hex())
-
-
-def has_position_box(image: Image.Image) -> bool:
-    """Whether the green box of an endoscope's position is burned in, lower left.
-
-    Args:
-        image: RGB.
-    """
-    small = np.asarray(image.resize(_THUMBNAIL, Image.Resampling.BOX), dtype=int)
-    corner = small[_THUMBNAIL[1] // 2 :, : _THUMBNAIL[0] // 2].reshape(-1, 3)
-    red, green, blue = corner.T
-    is_green = (green > red + _BOX_GREEN_OVER_RED) & (
-        green > blue + _BOX_GREEN_OVER_BLUE
-    )
-    if not is_green.any():
-        return False
-    distance = np.abs(corner - np.median(corner[is_green], axis=0)).max(axis=1)
-    return bool((is_green & (distance <= _BOX_EVENNESS)).mean() > _BOX_SHARE)
-
-
-def exact_groups(fingerprints: Mapping[str, Fingerprint]) -> list[list[str]]:
-    """Images with the same pixels.
-
-    Args:
-        fingerprints: Name of each image -> its fingerprint.
-
-    Returns:
-        Groups of two and more names, sorted.
-    """
-    groups: dict[str, list[str]] = {}
-    for name, found in fingerprints.items():
-        groups.setdefault(found.content, []).append(name)
-    return sorted(sorted(group) for group in groups.values() if len(group) > 1)
-
-
-def near_groups(fingerprints: Mapping[str, Fingerprint]) -> list[list[str]]:
-    """Images that look alike, directly or through others that look like both.
-
-    Args:
-        fingerprints: Name of each image -> its fingerprint.
-
-    Returns:
-        Groups of two and more names, sorted. Groups of nothing but exact copies are
-        left out.
-    """
-    names = sorted(fingerprints)
-    # Every name begins in a group of its own; each pair joins two. SciPy's connected
-    # components would take longer to import than all the rest together.
-    group_of = {name: [name] for name in names}
-    hashes = [fingerprints[name].perceptual for name in names]
-    for first, second, _ in near_pairs_between(hashes, hashes):
-        other, group = sorted(
-            (group_of[names[first]], group_of[names[second]]), key=len
-        )
-        if group is not other:
-            group += other
-            group_of.update(dict.fromkeys(other, group))
-    groups = {id(group): sorted(group) for group in group_of.values()}
-    return sorted(
-        group
-        for group in groups.values()
-        if len({fingerprints[name].content for name in group}) > 1
-    )
 
 
 def near_pairs_between(

@@ -21,6 +21,10 @@ class ProtocolError(InputError, ValueError):
     """A plan, records or a command line that cannot be used."""
 
 
+class ConversionError(InputError, ValueError):
+    """A data set cannot be read or written; the message says what to put right."""
+
+
 def _stop_signals() -> list[signal.Signals]:
     """What asks a command to end in an orderly way.
 

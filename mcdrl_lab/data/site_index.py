@@ -6,8 +6,8 @@ import os
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 
-from mcdrl_common.findings import ConversionError
 from mcdrl_common.image_index import ImageIndexError, read_table
+from mcdrl_lab.errors import ConversionError
 
 from .csv_text import csv_text
 

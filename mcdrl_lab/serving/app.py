@@ -19,9 +19,10 @@ from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from mcdrl_lab.pictures import jpeg
+
 from .examples import Example
 from .page_content import Explainer, color_scale
-from .pictures import jpeg
 from .upload_memory import Upload, UploadMemory
 from .uploads import UploadError, read_upload
 

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mcdrl_common.printable import printable
+from mcdrl_lab.pictures import jpeg, shrink
 
-from .pictures import jpeg, shrink
 from .uploads import SUFFIXES, UploadError, read_upload
 
 MAX_EXAMPLES = 24

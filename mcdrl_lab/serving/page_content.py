@@ -9,6 +9,7 @@ import matplotlib
 import numpy as np
 from torch import nn
 
+from mcdrl_lab.pictures import image_uri, shrink
 from mcdrl_lab.results.conformal_command import RISK_NAMES
 from mcdrl_mmseg.apis.explanation import (
     Explanation,
@@ -24,8 +25,6 @@ from mcdrl_mmseg.visualization.overlay import (
     mask_overlay,
     outline,
 )
-
-from .pictures import data_url, shrink
 
 MASK_THRESHOLD = 0.5
 _SHOWN_SIDE = 1024
@@ -159,7 +158,7 @@ def prediction_content(
         'gate': gate,
         'mask': _mask_picture(small, mask),
         'marked': float(mask.mean()),
-        'probability': data_url(
+        'probability': image_uri(
             heat_map(small, shrink(best, _SHOWN_SIDE), low=0, high=1)
         ),
         'calibrated': probability.calibrated is not None,
@@ -171,7 +170,7 @@ def prediction_content(
 def _mask_picture(small: np.ndarray, mask: np.ndarray) -> str:
     size = small.shape[1::-1]
     mask = cv2.resize(mask.astype(np.uint8), size, interpolation=cv2.INTER_NEAREST)
-    return data_url(mask_overlay(small, mask))
+    return image_uri(mask_overlay(small, mask))
 
 
 def explanation_content(explanation: Explanation) -> dict[str, Any]:
@@ -200,13 +199,13 @@ def explanation_content(explanation: Explanation) -> dict[str, Any]:
     )
     height, width = explanation.image.shape[:2]
     return {
-        'image': data_url(small),
+        'image': image_uri(small),
         'width': width,
         'height': height,
         'similarity': [
             {
                 'name': name,
-                'picture': data_url(outline(heat_map(small, values), kept)),
+                'picture': image_uri(outline(heat_map(small, values), kept)),
                 'low': float(values.min()),
                 'high': float(values.max()),
             }

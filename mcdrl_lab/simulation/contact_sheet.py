@@ -9,7 +9,8 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from mcdrl_common.findings import ConversionError
+from mcdrl_common.atomic_write import write_bytes
+from mcdrl_lab.pictures import jpeg
 
 from .drawing import draw
 from .hospitals import SITES, Conditions
@@ -33,22 +34,14 @@ def write_pictures(folder: Path) -> list[Path]:
 
     Returns:
         The JPEG files.
-
-    Raises:
-        ConversionError: A picture could not be encoded.
     """
     pictures = {
         'endosim_confounders.jpg': confounder_sheet(),
         'endosim_lesions.jpg': lesion_sheet(),
         'endosim_sites.jpg': site_sheet(),
     }
-    folder.mkdir(parents=True, exist_ok=True)
     for name, picture in pictures.items():
-        quality = [cv2.IMWRITE_JPEG_QUALITY, _QUALITY]
-        done, code = cv2.imencode('.jpg', picture[..., ::-1], quality)
-        if not done:
-            raise ConversionError(f'{folder / name}: could not be encoded as JPEG.')
-        (folder / name).write_bytes(code.tobytes())
+        write_bytes(folder / name, jpeg(picture, _QUALITY))
     return [folder / name for name in pictures]
 
 

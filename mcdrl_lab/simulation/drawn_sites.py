@@ -16,7 +16,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from mcdrl_common.findings import ConversionError, FileProblem
+from mcdrl_common.findings import FileProblem
 from mcdrl_common.image_files import opened
 from mcdrl_common.mask_files import read_mask_pixels
 from mcdrl_common.verification.entry import Entry
@@ -28,6 +28,8 @@ from mcdrl_lab.data.converters.output_folder import (
     work_folder,
 )
 from mcdrl_lab.data.csv_text import csv_text
+from mcdrl_lab.errors import ConversionError
+from mcdrl_lab.pictures import jpeg
 from mcdrl_lab.pretraining.endo_conditions import (
     CONDITIONS,
     DRAWN,
@@ -184,10 +186,7 @@ def _draw_site(
         if draws:
             number = CONDITIONS.index(condition)
             image, _ = draw_conditions(generator, image, None, {number: strength})
-        code = cv2.imencode(
-            '.jpg', image[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, _JPEG_QUALITY]
-        )[1]
-        (folder / 'images' / f'{stem}.jpg').write_bytes(code.tobytes())
+        (folder / 'images' / f'{stem}.jpg').write_bytes(jpeg(image, _JPEG_QUALITY))
         code = cv2.imencode('.png', mask)[1]
         (folder / 'masks' / f'{stem}.png').write_bytes(code.tobytes())
         rows.append(

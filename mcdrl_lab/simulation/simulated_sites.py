@@ -10,7 +10,6 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from mcdrl_common.findings import ConversionError
 from mcdrl_common.image_index import INDEX_FILE
 from mcdrl_common.json_files import read_json
 from mcdrl_common.site_files import CLASSES_FILE
@@ -27,6 +26,7 @@ from mcdrl_lab.data.site_index import (
     merge_rows,
     read_index,
 )
+from mcdrl_lab.errors import ConversionError
 
 from .drawing import draw
 from .hospitals import SITES, Conditions

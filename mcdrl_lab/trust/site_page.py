@@ -15,9 +15,9 @@ import cv2
 import numpy as np
 
 from mcdrl_common.atomic_write import write_text
-from mcdrl_common.figure_files import image_uri
 from mcdrl_lab.errors import ProtocolError
 from mcdrl_lab.html_page import is_replaceable, render_page
+from mcdrl_lab.pictures import image_uri
 
 from .drift import ConditionDrift, describe_drift
 from .site_check import KIND, CheckedImage, SiteCheck

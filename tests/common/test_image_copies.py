@@ -1,113 +1,13 @@
 import numpy as np
-import pytest
 from PIL import Image
 
-from mcdrl_common.image_copies import (
-    Fingerprint,
-    exact_groups,
-    fingerprint,
-    has_position_box,
-    near_groups,
-)
+from mcdrl_common.image_copies import fingerprint
 
 
 def scene(seed, size=(120, 160)):
     rng = np.random.default_rng(seed)
     coarse = Image.fromarray(rng.integers(0, 256, (12, 16, 3), np.uint8))
     return coarse.resize(size[::-1], Image.Resampling.BICUBIC)
-
-
-def bits(*positions):
-    array = np.zeros(256, np.uint8)
-    array[list(positions)] = 1
-    return np.packbits(array).tobytes().hex()
-
-
-def test_exact_copies_have_the_same_pixels_whatever_the_file(tmp_path):
-    image = scene(0)
-    image.save(tmp_path / 'a.png')
-    image.save(tmp_path / 'a.tif')
-    fingerprints = {
-        name: fingerprint(Image.open(tmp_path / name).convert('RGB'))
-        for name in ('a.png', 'a.tif')
-    }
-    fingerprints['other'] = fingerprint(scene(1))
-    assert exact_groups(fingerprints) == [['a.png', 'a.tif']]
-
-
-def test_one_pixel_makes_a_near_copy_of_an_exact_one():
-    changed = scene(0)
-    changed.putpixel((3, 3), (0, 0, 0))
-    fingerprints = {'a': fingerprint(scene(0)), 'b': fingerprint(changed)}
-    assert exact_groups(fingerprints) == []
-    assert near_groups(fingerprints) == [['a', 'b']]
-
-
-def test_near_copies_survive_scaling_brightness_and_jpeg(tmp_path):
-    image = scene(0)
-    image.resize((100, 70)).point(lambda v: int(v * 0.8)).save(
-        tmp_path / 'a.jpg', quality=50
-    )
-    fingerprints = {
-        'original': fingerprint(image),
-        'copy': fingerprint(Image.open(tmp_path / 'a.jpg').convert('RGB')),
-        **{f'other{n}': fingerprint(scene(n)) for n in range(1, 20)},
-    }
-    assert near_groups(fingerprints) == [['copy', 'original']]
-
-
-def test_near_copies_join_through_a_third_up_to_32_bits():
-    fingerprints = {
-        'a': Fingerprint('1', bits(*range(100))),
-        'b': Fingerprint('2', bits(*range(132))),
-        'c': Fingerprint('3', bits(*range(164))),
-        'd': Fingerprint('4', bits(*range(197))),
-    }
-    assert near_groups(fingerprints) == [['a', 'b', 'c']]
-
-
-def test_groups_of_nothing_but_exact_copies_are_not_near():
-    fingerprints = {name: Fingerprint('same', bits(1)) for name in 'ab'}
-    assert exact_groups(fingerprints) == [['a', 'b']]
-    assert near_groups(fingerprints) == []
-
-
-def test_no_image_and_one_image_have_no_copies():
-    assert near_groups({}) == []
-    assert near_groups({'a': Fingerprint('1', bits(1))}) == []
-
-
-def with_box(colour, corner=(80, 10)):
-    pixels = np.asarray(scene(0)).copy()
-    pixels[..., 1] //= 3
-    top, left = corner
-    pixels[top : top + 35, left : left + 45] = colour
-    return Image.fromarray(pixels)
-
-
-@pytest.mark.parametrize(
-    ('colour', 'corner', 'expected'),
-    [
-        ((43, 182, 144), (80, 10), True),
-        ((43, 182, 144), (5, 100), False),
-        ((120, 60, 50), (80, 10), False),
-        ((60, 130, 150), (80, 10), False),
-    ],
-)
-def test_position_boxes_are_green_even_and_lower_left(colour, corner, expected):
-    assert has_position_box(with_box(colour, corner)) is expected
-
-
-def test_position_boxes_of_the_real_sites_are_found(data_root):
-    def share(site):
-        paths = sorted((data_root / site / 'images').iterdir())[::5]
-        found = [has_position_box(Image.open(p).convert('RGB')) for p in paths]
-        return sum(found) / len(found)
-
-    assert share('polypgen_c4') > 0.9
-    assert 0.2 < share('endotect_kvasir') < 0.5
-    assert share('polypgen_c3') == 0
-    assert share('polypgen_c1') == 0
 
 
 def test_the_hash_is_that_of_the_cosine_transform():

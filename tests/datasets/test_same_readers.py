@@ -6,9 +6,9 @@ from mmcv.transforms import LoadImageFromFile
 from PIL import Image
 
 from mcdrl_common.findings import FileProblem
-from mcdrl_common.image_files import read_image as read_converted
 from mcdrl_common.mask_files import read_truth_mask
 from mcdrl_common.mask_format import MaskError, MaskFormat
+from mcdrl_lab.data.converters.image_reading import read_image as read_converted
 from mcdrl_mmseg.apis.image_pipeline import ImageError, read_image
 from mcdrl_mmseg.datasets import LoadLesionMask
 

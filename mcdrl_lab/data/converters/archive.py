@@ -17,7 +17,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath, PureWindowsPath
 
-from mcdrl_common.findings import ConversionError
+from mcdrl_lab.errors import ConversionError
 
 # Names of files are some hundred bytes long.
 _MAX_HEADER = 1 << 20

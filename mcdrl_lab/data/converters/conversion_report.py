@@ -7,8 +7,9 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from mcdrl_common.image_copies import NEAR_BITS, Fingerprint, exact_groups, near_groups
+from mcdrl_common.image_copies import NEAR_BITS, Fingerprint
 
+from .duplicates import exact_groups, near_groups
 from .site_building import BuiltSite
 from .source import Source
 

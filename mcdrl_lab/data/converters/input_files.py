@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
 from tempfile import TemporaryDirectory
 
-from mcdrl_common.findings import ConversionError
+from mcdrl_lab.errors import ConversionError
 
 from .archive import Limits, is_archive, unpack
 

@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from mcdrl_common.findings import ConversionError
 from mcdrl_common.json_files import parse_json
+from mcdrl_lab.errors import ConversionError
 
 from .input_files import FileTree
 

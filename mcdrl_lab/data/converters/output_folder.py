@@ -11,7 +11,7 @@ from pathlib import Path
 
 from mcdrl_common.atomic_write import remove_unfinished, write_bytes
 from mcdrl_common.file_lock import FolderBusyError, folder_lock
-from mcdrl_common.findings import ConversionError
+from mcdrl_lab.errors import ConversionError
 
 _WORK = '.converting-'
 _BACKUP = '.previous-'

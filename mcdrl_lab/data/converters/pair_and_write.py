@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from mcdrl_common.findings import ConversionError
+from mcdrl_lab.errors import ConversionError
 
 from .archive import Limits
 from .conversion_report import site_report

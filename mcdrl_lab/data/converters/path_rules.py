@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from mcdrl_common.findings import ConversionError, Finding
+from mcdrl_common.findings import Finding
 from mcdrl_common.image_index import (
     INDEX_FILE,
     ImageIndex,
@@ -15,6 +15,7 @@ from mcdrl_common.image_index import (
     IndexRow,
 )
 from mcdrl_common.verification.kinds import KINDS
+from mcdrl_lab.errors import ConversionError
 
 from .input_files import FileTree
 from .source import FoundSite

@@ -7,8 +7,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 
-from mcdrl_common.findings import ConversionError, Finding
+from mcdrl_common.findings import Finding
 from mcdrl_common.image_index import ImageIndexError, read_table
+from mcdrl_lab.errors import ConversionError
 
 from .source import FoundSite, Sample
 

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from mcdrl_common.findings import ConversionError
 from mcdrl_common.image_copies import Fingerprint
 from mcdrl_common.image_index import INDEX_FILE
 from mcdrl_common.json_files import read_json
@@ -17,6 +16,7 @@ from mcdrl_lab.data.site_index import (
     merge_rows,
     read_index,
 )
+from mcdrl_lab.errors import ConversionError
 
 from .conversion_report import (
     between_sites,

@@ -11,15 +11,16 @@ import numpy as np
 from PIL import Image
 
 from mcdrl_common.findings import FileProblem, Finding
-from mcdrl_common.image_copies import Fingerprint, fingerprint, has_position_box
-from mcdrl_common.image_files import ReadImage, read_image
+from mcdrl_common.image_copies import Fingerprint, fingerprint
 from mcdrl_common.mask_format import LOSSY_SUFFIXES
 from mcdrl_common.site_files import CLASSES_FILE
 from mcdrl_common.tracked import tracked
 from mcdrl_lab.data.site_index import COLUMNS
 
+from .image_reading import ReadImage, read_image
 from .input_files import FileTree, is_image_name
 from .masks import FAINT_MASK, IGNORE, Decoded
+from .position_box import has_position_box
 from .source import FoundSite, Sample
 from .unique_names import unique_names
 

@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from mcdrl_common.atomic_write import write_text
-from mcdrl_common.figure_files import figure_uri, image_uri
 from mcdrl_lab.errors import ProtocolError
 from mcdrl_lab.html_page import is_replaceable, render_page
 from mcdrl_lab.installed_versions import installed_versions
+from mcdrl_lab.pictures import figure_uri, image_uri
 from mcdrl_lab.results.comparison import compare
 from mcdrl_lab.results.plots import box_plot
 from mcdrl_lab.results.run_curves import run_curves

@@ -1,7 +1,7 @@
 import pytest
 
-from mcdrl_common.findings import ConversionError
 from mcdrl_lab.data.site_index import COLUMNS, index_text, merge_rows, read_index
+from mcdrl_lab.errors import ConversionError
 
 
 def row(site, image, **more):

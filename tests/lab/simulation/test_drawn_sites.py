@@ -7,8 +7,8 @@ import cv2
 import numpy as np
 import pytest
 
-from mcdrl_common.findings import ConversionError
 from mcdrl_lab.commands import main
+from mcdrl_lab.errors import ConversionError
 from mcdrl_lab.simulation.drawn_sites import DrawnSites, write_drawn_sites
 
 IMAGES = 40

@@ -8,7 +8,7 @@ import pytest
 from made_data import files_below
 from mmengine.registry import init_default_scope
 
-from mcdrl_common.findings import ConversionError
+from mcdrl_lab.errors import ConversionError
 from mcdrl_lab.simulation.drawing import draw
 from mcdrl_lab.simulation.hospitals import SITES, Conditions
 from mcdrl_lab.simulation.sampling import sample_scene

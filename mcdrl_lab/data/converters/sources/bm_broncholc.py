@@ -8,12 +8,13 @@ from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import Any
 
-from mcdrl_common.findings import ConversionError, Finding
+from mcdrl_common.findings import Finding
 from mcdrl_lab.data.converters.input_files import FileTree
 from mcdrl_lab.data.converters.json_lists import as_published, load
 from mcdrl_lab.data.converters.masks import RegionMask
 from mcdrl_lab.data.converters.regions import Region
 from mcdrl_lab.data.converters.source import FoundSite, Sample, Source
+from mcdrl_lab.errors import ConversionError
 
 _SITE = 'bm_broncholc'
 _OBJECTS = 'objects.json'

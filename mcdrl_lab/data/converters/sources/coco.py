@@ -11,7 +11,7 @@ from typing import Any
 from unicodedata import normalize
 from urllib.parse import unquote
 
-from mcdrl_common.findings import ConversionError, Finding
+from mcdrl_common.findings import Finding
 from mcdrl_lab.data.converters.input_files import FileTree
 from mcdrl_lab.data.converters.json_lists import as_published, load
 from mcdrl_lab.data.converters.masks import IGNORE, RegionMask
@@ -23,6 +23,7 @@ from mcdrl_lab.data.converters.path_rules import (
 )
 from mcdrl_lab.data.converters.regions import Region
 from mcdrl_lab.data.converters.source import FoundSite, Sample, Source
+from mcdrl_lab.errors import ConversionError
 
 
 @dataclass(frozen=True, kw_only=True)

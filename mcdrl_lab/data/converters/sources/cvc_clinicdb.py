@@ -5,10 +5,10 @@ from __future__ import annotations
 from bisect import bisect_right
 from collections.abc import Callable, Mapping
 
-from mcdrl_common.findings import ConversionError
 from mcdrl_common.image_index import read_table
 from mcdrl_lab.data.converters.input_files import FileTree
 from mcdrl_lab.data.converters.pairing import ENDING, ROOT, Layout, PatternSource
+from mcdrl_lab.errors import ConversionError
 
 # First frames of the 29 sequences.
 _FIRST_FRAMES = (

@@ -8,7 +8,6 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from pathlib import PurePosixPath
 
-from mcdrl_common.findings import ConversionError
 from mcdrl_lab.data.converters.input_files import FileTree
 from mcdrl_lab.data.converters.masks import (
     IGNORE,
@@ -25,6 +24,7 @@ from mcdrl_lab.data.converters.path_rules import (
     add_groups,
 )
 from mcdrl_lab.data.converters.source import FoundSite
+from mcdrl_lab.errors import ConversionError
 
 Colour = tuple[int, int, int]
 _SHOWN_SUFFIXES = 3

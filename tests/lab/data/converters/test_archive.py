@@ -7,8 +7,8 @@ import zipfile
 import pytest
 from made_data import files_below
 
-from mcdrl_common.findings import ConversionError
 from mcdrl_lab.data.converters.archive import Limits, is_archive, unpack
+from mcdrl_lab.errors import ConversionError
 
 
 def add_tar(file: tarfile.TarFile, name: str, content: bytes = b'', **fields) -> None:

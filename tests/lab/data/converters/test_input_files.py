@@ -2,9 +2,9 @@ import zipfile
 
 import pytest
 
-from mcdrl_common.findings import ConversionError
 from mcdrl_lab.data.converters.archive import Limits
 from mcdrl_lab.data.converters.input_files import is_image_name, open_inputs
+from mcdrl_lab.errors import ConversionError
 
 
 def names(inputs, scratch):

@@ -1,8 +1,8 @@
 import pytest
 
-from mcdrl_common.findings import ConversionError
 from mcdrl_lab.data.converters.input_files import FileTree
 from mcdrl_lab.data.converters.json_lists import as_published, load
+from mcdrl_lab.errors import ConversionError
 
 
 @pytest.mark.parametrize(

@@ -2,13 +2,13 @@ import os
 
 import pytest
 
-from mcdrl_common.findings import ConversionError
 from mcdrl_lab.data.converters.output_folder import (
     differences,
     put_folder,
     put_text,
     work_folder,
 )
+from mcdrl_lab.errors import ConversionError
 
 
 def folder(path, **files):

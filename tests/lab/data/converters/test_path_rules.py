@@ -1,6 +1,5 @@
 import pytest
 
-from mcdrl_common.findings import ConversionError
 from mcdrl_lab.data.converters.input_files import FileTree
 from mcdrl_lab.data.converters.masks import EmptyMask
 from mcdrl_lab.data.converters.path_rules import (
@@ -10,6 +9,7 @@ from mcdrl_lab.data.converters.path_rules import (
     add_groups,
 )
 from mcdrl_lab.data.converters.source import FoundSite, Sample
+from mcdrl_lab.errors import ConversionError
 
 
 @pytest.mark.parametrize(

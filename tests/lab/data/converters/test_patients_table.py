@@ -1,9 +1,9 @@
 import pytest
 
-from mcdrl_common.findings import ConversionError
 from mcdrl_lab.data.converters.masks import EmptyMask
 from mcdrl_lab.data.converters.patients_table import PatientsTable
 from mcdrl_lab.data.converters.source import FoundSite, Sample
+from mcdrl_lab.errors import ConversionError
 
 
 def found(*images, site='north') -> FoundSite:

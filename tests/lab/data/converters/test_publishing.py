@@ -3,10 +3,10 @@ import json
 
 import pytest
 
-from mcdrl_common.findings import ConversionError
 from mcdrl_lab.data.converters import publishing
 from mcdrl_lab.data.converters.pair_and_write import Options, pair_and_write
 from mcdrl_lab.data.site_index import read_index
+from mcdrl_lab.errors import ConversionError
 
 
 def test_a_second_run_changes_nothing(clinic, three_pairs, download, out, snapshot):

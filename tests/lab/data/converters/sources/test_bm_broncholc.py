@@ -3,10 +3,10 @@ import json
 import numpy as np
 import pytest
 
-from mcdrl_common.findings import ConversionError
 from mcdrl_lab.data.converters.pair_and_write import pair_and_write
 from mcdrl_lab.data.converters.sources import bm_broncholc
 from mcdrl_lab.data.site_index import read_index
+from mcdrl_lab.errors import ConversionError
 
 LABELS = [
     dict(id='l-tumor', name='Tumor'),

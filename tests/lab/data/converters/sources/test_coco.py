@@ -3,11 +3,11 @@ import json
 import numpy as np
 import pytest
 
-from mcdrl_common.findings import ConversionError
 from mcdrl_lab.data.converters.pair_and_write import Options, pair_and_write
 from mcdrl_lab.data.converters.path_rules import PathRule
 from mcdrl_lab.data.converters.sources.coco import CocoSource
 from mcdrl_lab.data.site_index import read_index
+from mcdrl_lab.errors import ConversionError
 
 SQUARE = [[20, 10, 40, 10, 40, 30, 20, 30]]
 

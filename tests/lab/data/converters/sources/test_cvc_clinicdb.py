@@ -1,9 +1,9 @@
 import numpy as np
 import pytest
 
-from mcdrl_common.findings import ConversionError
 from mcdrl_lab.data.converters.pair_and_write import pair_and_write
 from mcdrl_lab.data.converters.sources import cvc_clinicdb
+from mcdrl_lab.errors import ConversionError
 
 
 def column(rows, name):

@@ -2,11 +2,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from mcdrl_common.findings import ConversionError
 from mcdrl_lab.data.converters.pair_and_write import pair_and_write
 from mcdrl_lab.data.converters.path_rules import PathRule
 from mcdrl_lab.data.converters.sources.folder import FolderOptions, folder_source
 from mcdrl_lab.data.site_index import read_index
+from mcdrl_lab.errors import ConversionError
 
 
 def rows(options, download, out):

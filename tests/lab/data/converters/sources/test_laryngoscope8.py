@@ -1,8 +1,8 @@
 import pytest
 
-from mcdrl_common.findings import ConversionError
 from mcdrl_lab.data.converters.pair_and_write import pair_and_write
 from mcdrl_lab.data.converters.sources import laryngoscope8
+from mcdrl_lab.errors import ConversionError
 
 
 @pytest.fixture
