@@ -12,9 +12,9 @@ from prettytable import PrettyTable
 from torch import Tensor, nn
 
 from mcdrl_common.image_index import read_table
+from mcdrl_lab.simulation.drawn_conditions import CONDITIONS
 
 from .encoding import Encoded
-from .endo_conditions import CONDITIONS
 from .endo_pack import Pack, PackError, read_image, read_mask
 from .endo_words import (
     CHOOSING_WORDS,

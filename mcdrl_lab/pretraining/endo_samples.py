@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from .endo_conditions import (
+from mcdrl_lab.simulation.drawn_conditions import (
     BLOOD,
     BRIGHT,
     CONDITIONS,
@@ -26,6 +26,7 @@ from .endo_conditions import (
     draw_conditions,
     draw_strengths,
 )
+
 from .endo_pack import LABELS, Entry, Pack, squared
 from .endo_words import NORMAL, POLYP
 

@@ -30,9 +30,8 @@ from .endo_truth import (
 )
 from .endo_words import NORMAL, POLYP, Claim, captions
 from .losses import cell_shares
-from .training_loop import Training
+from .training_loop import BETAS, Training, learning_share
 
-_BETAS = (0.9, 0.98)
 _MAX_LOGIT_SCALE = math.log(50)
 _SAVE_EVERY = 25
 _GRADED_CLAIMS, _PAIR_CLAIMS = 8, 14
@@ -211,12 +210,6 @@ def endo_losses(
     )
 
 
-def learning_share(settings: EndoSettings, step: int) -> float:
-    """Share of the learning rates at a step: linear growth, then a cosine down to 0."""
-    warmup = min(1.0, (step + 1) / settings.warmup_steps)
-    return warmup * 0.5 * (1 + math.cos(math.pi * step / settings.steps))
-
-
 def pretrain_endo(
     settings: EndoSettings,
     pack: Pack,
@@ -310,4 +303,4 @@ def _make_optimizer(model: EndoCLIP, settings: EndoSettings) -> torch.optim.Opti
             peak = settings.tower_rate if tower else settings.learning_rate
             decay = settings.weight_decay if kernel else 0.0
             groups.append(dict(params=params, peak=peak, weight_decay=decay))
-    return torch.optim.AdamW(groups, lr=settings.learning_rate, betas=_BETAS)
+    return torch.optim.AdamW(groups, lr=settings.learning_rate, betas=BETAS)

@@ -10,9 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import product
 
-from mcdrl_mmseg.prompts import PromptSet
-
-from .endo_conditions import (
+from mcdrl_lab.simulation.drawn_conditions import (
     ARTIFACTS,
     BLOOD,
     BLUR,
@@ -27,6 +25,9 @@ from .endo_conditions import (
     UNEVEN,
     WHITE_LIGHT,
 )
+from mcdrl_mmseg.prompts import PromptSet
+
+from .captions import BACKGROUND_PROMPTS
 
 NORMAL, POLYP = 0, 1
 """Lesion labels; None stands for "not named" or "not known"."""
@@ -37,10 +38,7 @@ SLIGHT, STRONG = 0.45, 0.7
 PROMPTS = PromptSet(
     classes=('polyp',),
     confounders={'imaging conditions': CONDITIONS},
-    background_prompts=(
-        'Normal mucosa in an endoscopic image',
-        'A healthy organ in an endoscopic image',
-    ),
+    background_prompts=BACKGROUND_PROMPTS,
 )
 """The method's prompts, whose templates captions and tests use."""
 

@@ -12,12 +12,17 @@ from sklearn.metrics import roc_auc_score
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from mcdrl_lab.simulation.drawn_conditions import (
+    CONDITIONS,
+    DRAWN,
+    NARROW_BAND,
+    WHITE_LIGHT,
+)
+from mcdrl_lab.simulation.drawn_conditions import draw_conditions as draw
 from mcdrl_mmseg.clip.timm_tower import timm_features
 from mcdrl_mmseg.models.region_selector import CLIPRegionSelector
 
 from .encoding import Encoded, encode_batches
-from .endo_conditions import CONDITIONS, DRAWN, NARROW_BAND, WHITE_LIGHT
-from .endo_conditions import draw_conditions as draw
 from .endo_pack import squared
 
 RATIOS = (0.5, 0.2)

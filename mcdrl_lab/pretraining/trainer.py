@@ -21,9 +21,8 @@ from .captions import PROMPTS, true_of, write_caption
 from .encoding import normalise
 from .losses import caption_loss, cell_shares, region_loss
 from .scene_pool import ScenePool
-from .training_loop import PretrainingError, Training
+from .training_loop import BETAS, PretrainingError, Training, learning_share
 
-_BETAS = (0.9, 0.98)
 _MAX_LOGIT_SCALE = math.log(100)
 _SAVE_EVERY = 50
 
@@ -111,7 +110,7 @@ def pretrain(
 
     def train_step(step: int) -> dict[str, Tensor]:
         for group in optimizer.param_groups:
-            group['lr'] = learning_rate(settings, step)
+            group['lr'] = settings.learning_rate * learning_share(settings, step)
         losses = _losses(model, settings, pool, step, device)
         total = losses['caption'] + settings.region_weight * losses['region']
         training.update(total, _MAX_LOGIT_SCALE)
@@ -119,21 +118,6 @@ def pretrain(
 
     training.run(train_step, log, _SAVE_EVERY)
     return model.eval()
-
-
-def learning_rate(settings: Settings, step: int) -> float:
-    """Linear growth, then a cosine down to 0.
-
-    Args:
-        settings: The training.
-        step: From 0.
-    """
-    warmup = min(1.0, (step + 1) / settings.warmup_steps)
-    return settings.learning_rate * warmup * _cosine(step / settings.steps)
-
-
-def _cosine(share: float) -> float:
-    return 0.5 * (1 + math.cos(math.pi * share))
 
 
 def _make_optimizer(model: nn.Module, settings: Settings) -> torch.optim.Optimizer:
@@ -146,7 +130,7 @@ def _make_optimizer(model: nn.Module, settings: Settings) -> torch.optim.Optimiz
         dict(params=decayed, weight_decay=settings.weight_decay),
         dict(params=others, weight_decay=0.0),
     ]
-    return torch.optim.AdamW(groups, lr=settings.learning_rate, betas=_BETAS)
+    return torch.optim.AdamW(groups, lr=settings.learning_rate, betas=BETAS)
 
 
 def _losses(

@@ -18,11 +18,24 @@ from mcdrl_common import InputError
 from mcdrl_common.atomic_write import atomic_write
 
 CHECKPOINT = 'checkpoint.pth'
+BETAS = (0.9, 0.98)
+"""Of AdamW."""
 _LOG_EVERY = 10
 
 
 class PretrainingError(InputError, RuntimeError):
     """The training cannot go on; the message says why and what to do."""
+
+
+def learning_share(settings: Any, step: int) -> float:
+    """Share of the learning rate at a step: linear growth, then a cosine down to 0.
+
+    Args:
+        settings: Dataclass of the training, with ``warmup_steps`` and ``steps``.
+        step: From 0.
+    """
+    warmup = min(1.0, (step + 1) / settings.warmup_steps)
+    return warmup * 0.5 * (1 + math.cos(math.pi * step / settings.steps))
 
 
 class Training:

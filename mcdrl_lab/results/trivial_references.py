@@ -14,10 +14,8 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from mcdrl_common.findings import FileProblem
-from mcdrl_common.mask_files import read_mask_pixels
-from mcdrl_common.mask_format import MaskError
 from mcdrl_common.verification.listing import list_folder
+from mcdrl_lab.data.lesion_masks import read_lesion
 
 GRID = 64
 """Rows and columns of a map."""
@@ -76,17 +74,8 @@ def read_true_masks(root: Path) -> list[TrueMask]:
         VerificationError: No site there.
         MaskError: A mask that cannot be read.
     """
-    masks = []
-    for entry in list_folder(root).entries:
-        try:
-            pixels = read_mask_pixels(entry.mask)
-        except FileProblem as problem:
-            raise MaskError(
-                f'{entry.mask}: not a readable image: {problem.detail}.'
-            ) from None
-        labels, _ = entry.mask_format.decode(pixels, entry.mask)
-        masks.append(TrueMask(entry.site, (labels > 0) & (labels < 255)))
-    return masks
+    entries = list_folder(root).entries
+    return [TrueMask(entry.site, read_lesion(entry)) for entry in entries]
 
 
 def constant_map(masks: Sequence[TrueMask]) -> np.ndarray:

@@ -18,19 +18,19 @@ import numpy as np
 
 from mcdrl_common.findings import FileProblem
 from mcdrl_common.image_files import opened
-from mcdrl_common.mask_files import read_mask_pixels
 from mcdrl_common.verification.entry import Entry
 from mcdrl_common.verification.listing import list_folder
-from mcdrl_lab.data.converters.output_folder import (
-    differences,
+from mcdrl_lab.data.csv_text import csv_text
+from mcdrl_lab.data.lesion_masks import read_lesion
+from mcdrl_lab.data.output_folder import (
+    is_new,
     put_folder,
     put_text,
     work_folder,
 )
-from mcdrl_lab.data.csv_text import csv_text
 from mcdrl_lab.errors import ConversionError
 from mcdrl_lab.pictures import jpeg
-from mcdrl_lab.pretraining.endo_conditions import (
+from mcdrl_lab.simulation.drawn_conditions import (
     CONDITIONS,
     DRAWN,
     FAR,
@@ -127,8 +127,9 @@ def write_drawn_sites(wanted: DrawnSites, source: Path, out: Path) -> dict[str, 
         Site -> number of images that a condition was drawn on.
 
     Raises:
-        ConversionError: No such site, an unreadable file, or a folder that holds
+        ConversionError: No such site, an unreadable image, or a folder that holds
             something else.
+        MaskError: An unreadable mask.
     """
     sites: dict[str, list[Entry]] = {}
     for entry in list_folder(source).entries:
@@ -148,13 +149,8 @@ def write_drawn_sites(wanted: DrawnSites, source: Path, out: Path) -> dict[str, 
     with work_folder(out) as work:
         for site, entries in sorted(sites.items()):
             rows += _draw_site(wanted, site, entries, work / site)
-            if not (out / site).exists():
+            if is_new(work / site, out / site):
                 put_folder(work / site, out / site)
-            elif differing := differences(work / site, out / site):
-                raise ConversionError(
-                    f'{out / site} is there and differs, as in {differing[0]}. Choose '
-                    'another folder.'
-                )
         put_text(csv_text(COLUMNS, rows), out / TRUTH_FILE)
         put_text(wanted.text(), parameters)
     return {
@@ -204,12 +200,7 @@ def _draw_site(
 
 def _read_lesion(entry: Entry, size: int) -> np.ndarray:
     """(size, size) uint8, 255 where the lesion is."""
-    try:
-        pixels = read_mask_pixels(entry.mask)
-    except FileProblem as problem:
-        raise ConversionError(f'{entry.mask}: {problem}') from None
-    labels, _ = entry.mask_format.decode(pixels, entry.mask)
-    lesion = ((labels > 0) & (labels < 255)).astype(np.uint8) * 255
+    lesion = read_lesion(entry).astype(np.uint8) * 255
     return cv2.resize(lesion, (size, size), interpolation=cv2.INTER_NEAREST)
 
 

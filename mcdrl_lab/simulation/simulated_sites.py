@@ -13,13 +13,13 @@ import numpy as np
 from mcdrl_common.image_index import INDEX_FILE
 from mcdrl_common.json_files import read_json
 from mcdrl_common.site_files import CLASSES_FILE
-from mcdrl_lab.data.converters.output_folder import (
-    differences,
+from mcdrl_lab.data.csv_text import csv_text
+from mcdrl_lab.data.output_folder import (
+    is_new,
     put_folder,
     put_text,
     work_folder,
 )
-from mcdrl_lab.data.csv_text import csv_text
 from mcdrl_lab.data.site_index import (
     COLUMNS,
     index_text,
@@ -188,9 +188,7 @@ def write_benchmark(
             if progress is not None:
                 numbers = progress(range(benchmark.images_per_site), site)
             rows[site] = _draw_site(benchmark, site, numbers, work / 'sites' / site)
-        new = [
-            site for site in SITES if _is_replaceable(work / 'sites' / site, out / site)
-        ]
+        new = [site for site in SITES if is_new(work / 'sites' / site, out / site)]
         index = out / INDEX_FILE
         table = read_index(index) if index.is_file() else []
         for site in new:
@@ -218,23 +216,6 @@ def _check_parameters(benchmark: Benchmark, path: Path) -> None:
             f'{path.parent} holds EndoSim with {has}; asked for {asked}. Choose '
             'another folder.'
         )
-
-
-def _is_replaceable(new: Path, target: Path) -> bool:
-    """Whether a site is to be written.
-
-    Raises:
-        ConversionError: It is there and differs.
-    """
-    if not target.exists():
-        return True
-    differing = differences(new, target)
-    if differing:
-        raise ConversionError(
-            f'{target} is there already and would change: {len(differing)} files, as '
-            f'{differing[:3]}. Move it away, or choose another folder.'
-        )
-    return False
 
 
 def _draw_site(

@@ -52,6 +52,16 @@ def is_image_name(name: str) -> bool:
     return PurePosixPath(name).suffix.lower() in IMAGE_SUFFIXES
 
 
+def ends_with(path: str, end: str) -> bool:
+    """Whether a path is another one with more folders before it.
+
+    Args:
+        path: Relative path with forward slashes.
+        end: Another one.
+    """
+    return f'/{path}'.endswith(f'/{end.strip("/")}')
+
+
 @contextmanager
 def open_inputs(
     inputs: Sequence[Path], scratch: Path, limits: Limits

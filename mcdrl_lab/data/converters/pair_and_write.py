@@ -7,12 +7,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from mcdrl_lab.data.output_folder import work_folder
 from mcdrl_lab.errors import ConversionError
 
 from .archive import Limits
 from .conversion_report import site_report
 from .input_files import FileTree, open_inputs
-from .output_folder import work_folder
 from .patients_table import PatientsTable
 from .publishing import REPORTS, Outcome, publish, refuse
 from .site_building import build_site

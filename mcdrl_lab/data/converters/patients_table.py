@@ -11,6 +11,7 @@ from mcdrl_common.findings import Finding
 from mcdrl_common.image_index import ImageIndexError, read_table
 from mcdrl_lab.errors import ConversionError
 
+from .input_files import ends_with
 from .source import FoundSite, Sample
 
 _SHOWN = 3
@@ -120,4 +121,4 @@ def _with_patient(site: FoundSite, sample: Sample, named: dict[str, str]) -> Sam
 def _is_end(entry: str, image: str) -> bool:
     """Whether an entry is the end of an image's path, with or without its ending."""
     whole = str(PurePosixPath(image).with_suffix(''))
-    return any(f'/{path}'.endswith(f'/{entry.strip("/")}') for path in (image, whole))
+    return ends_with(image, entry) or ends_with(whole, entry)

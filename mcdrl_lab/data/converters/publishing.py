@@ -10,6 +10,7 @@ from typing import Any
 from mcdrl_common.image_copies import Fingerprint
 from mcdrl_common.image_index import INDEX_FILE
 from mcdrl_common.json_files import read_json
+from mcdrl_lab.data.output_folder import differences, put_folder, put_text
 from mcdrl_lab.data.site_index import (
     dropped_values,
     index_text,
@@ -24,7 +25,6 @@ from .conversion_report import (
     json_text,
     markdown_text,
 )
-from .output_folder import differences, put_folder, put_text
 from .site_building import BuiltSite
 
 REPORTS = 'reports'

@@ -20,7 +20,7 @@ from mmseg.registry import MODELS
 from mmseg.structures import SegDataSample
 
 import mcdrl_mmseg  # noqa: F401
-from mcdrl_lab.pretraining.endo_conditions import CONDITIONS
+from mcdrl_lab.simulation.drawn_conditions import CONDITIONS
 
 _IMAGES = 4
 _ONE_CONFOUNDER = {name: float(name == 'reflection') for name in CONDITIONS}

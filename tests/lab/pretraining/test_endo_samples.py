@@ -6,16 +6,6 @@ import numpy as np
 import pytest
 
 from mcdrl_lab.pretraining import endo_samples
-from mcdrl_lab.pretraining.endo_conditions import (
-    BLOOD,
-    BLUR,
-    BRIGHT,
-    DARK,
-    NARROW_BAND,
-    NEAR,
-    REFLECTION,
-    WHITE_LIGHT,
-)
 from mcdrl_lab.pretraining.endo_pack import TRAIN, Entry, load_pack
 from mcdrl_lab.pretraining.endo_samples import (
     MIXTURE,
@@ -26,6 +16,16 @@ from mcdrl_lab.pretraining.endo_samples import (
     known_lesion,
 )
 from mcdrl_lab.pretraining.endo_words import NORMAL, POLYP
+from mcdrl_lab.simulation.drawn_conditions import (
+    BLOOD,
+    BLUR,
+    BRIGHT,
+    DARK,
+    NARROW_BAND,
+    NEAR,
+    REFLECTION,
+    WHITE_LIGHT,
+)
 
 ENTRY = Entry('a.jpg', 'cp_child', 'polyp', 'g', TRAIN, '', 120.0, 0.0)
 

@@ -12,7 +12,6 @@ from mcdrl_lab.pretraining.endo_trainer import (
     CaptionBank,
     EndoBatches,
     EndoSettings,
-    learning_share,
     pretrain_endo,
 )
 from mcdrl_lab.pretraining.endo_words import NORMAL, POLYP
@@ -118,9 +117,3 @@ def test_the_bank_draws_lesions_first_and_every_condition(toy_sentences):
     plain = [c.condition for c in claims if c.lesion is None and c.grade is None]
     assert sorted(plain) == list(range(12))
     assert vectors.shape == (len(claims), 384)
-
-
-def test_the_learning_rate_grows_and_falls_to_nothing():
-    shares = [learning_share(SETTINGS, step) for step in range(SETTINGS.steps)]
-    assert shares[0] == pytest.approx(0.5)
-    assert shares[1] > shares[2] > shares[3] > 0

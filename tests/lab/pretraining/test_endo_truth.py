@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 import torch
 
-from mcdrl_lab.pretraining.endo_conditions import BLOOD, BLUR
 from mcdrl_lab.pretraining.endo_samples import UNKNOWN
 from mcdrl_lab.pretraining.endo_truth import (
     balanced_pair_loss,
@@ -15,6 +14,7 @@ from mcdrl_lab.pretraining.endo_truth import (
     truth,
 )
 from mcdrl_lab.pretraining.endo_words import NORMAL, POLYP, SLIGHT, STRONG, Claim
+from mcdrl_lab.simulation.drawn_conditions import BLOOD, BLUR
 
 
 def softplus(x: float) -> float:

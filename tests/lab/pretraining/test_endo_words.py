@@ -2,7 +2,6 @@
 
 from itertools import combinations
 
-from mcdrl_lab.pretraining.endo_conditions import BLOOD, CONDITIONS, WHITE_LIGHT
 from mcdrl_lab.pretraining.endo_words import (
     CHOOSING_WORDS,
     CONDITION_WORDS,
@@ -15,6 +14,7 @@ from mcdrl_lab.pretraining.endo_words import (
     other_texts,
     trained_texts,
 )
+from mcdrl_lab.simulation.drawn_conditions import BLOOD, CONDITIONS, WHITE_LIGHT
 
 
 def words_of(listed: dict) -> set[str]:

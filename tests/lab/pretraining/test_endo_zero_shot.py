@@ -4,7 +4,6 @@ import numpy as np
 import pytest
 import torch
 
-from mcdrl_lab.pretraining.endo_conditions import BLUR, DRAWN, NARROW_BAND, WHITE_LIGHT
 from mcdrl_lab.pretraining.endo_model import EndoCLIP
 from mcdrl_lab.pretraining.endo_pack import HELD_OUT, load_pack
 from mcdrl_lab.pretraining.endo_report import (
@@ -26,6 +25,7 @@ from mcdrl_lab.pretraining.endo_zero_shot import (
     shuffles,
     text_scores,
 )
+from mcdrl_lab.simulation.drawn_conditions import BLUR, DRAWN, NARROW_BAND, WHITE_LIGHT
 
 
 def test_evidence_of_a_lesion_is_the_difference_of_cosines():

@@ -7,12 +7,12 @@ import pytest
 import torch
 
 from mcdrl_lab.pretraining.scene_pool import PoolSettings, draw_pool
-from mcdrl_lab.pretraining.trainer import (
-    Settings,
-    learning_rate,
-    pretrain,
+from mcdrl_lab.pretraining.trainer import Settings, pretrain
+from mcdrl_lab.pretraining.training_loop import (
+    CHECKPOINT,
+    PretrainingError,
+    learning_share,
 )
-from mcdrl_lab.pretraining.training_loop import CHECKPOINT, PretrainingError
 
 SETTINGS = Settings(steps=6, batch_size=8, warmup_steps=2)
 
@@ -112,7 +112,7 @@ def test_a_loss_that_is_not_finite_stops_the_training(pool, tmp_path, monkeypatc
 
 
 def test_learning_rate_grows_then_falls_along_a_cosine():
-    settings = Settings(steps=100, warmup_steps=10, learning_rate=2.0)
-    assert learning_rate(settings, 0) == pytest.approx(0.2)
-    assert learning_rate(settings, 50) == pytest.approx(1.0)
-    assert learning_rate(settings, 99) < 0.001
+    settings = Settings(steps=100, warmup_steps=10)
+    assert learning_share(settings, 0) == pytest.approx(0.1)
+    assert learning_share(settings, 50) == pytest.approx(0.5)
+    assert learning_share(settings, 99) < 0.0005

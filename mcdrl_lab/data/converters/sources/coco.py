@@ -12,7 +12,7 @@ from unicodedata import normalize
 from urllib.parse import unquote
 
 from mcdrl_common.findings import Finding
-from mcdrl_lab.data.converters.input_files import FileTree
+from mcdrl_lab.data.converters.input_files import FileTree, ends_with
 from mcdrl_lab.data.converters.json_lists import as_published, load
 from mcdrl_lab.data.converters.masks import IGNORE, RegionMask
 from mcdrl_lab.data.converters.path_rules import (
@@ -93,7 +93,7 @@ class CocoSource(Source):
             return there
         chosen = []
         for wanted in self.annotations:
-            fitting = [name for name in there if _ends_with(name, wanted)]
+            fitting = [name for name in there if ends_with(name, wanted)]
             if len(fitting) != 1:
                 raise ConversionError(
                     f'--annotations {wanted}: expected one such file in the input, '
@@ -265,7 +265,7 @@ class _ImageFinder:
         alike: list[str] = []
         for path in paths:
             candidates = self._by_name[_normalised_name(PurePosixPath(path).name)]
-            if found := [one for one in candidates if _ends_with(one, path)]:
+            if found := [one for one in candidates if ends_with(one, path)]:
                 return found, False
             alike = alike or candidates
         return alike, True
@@ -275,10 +275,6 @@ def _normalised_name(name: str) -> str:
     """A name without what programs change: composed letters, case of the ending."""
     stem, suffix = splitext(normalize('NFC', name))
     return stem + suffix.lower()
-
-
-def _ends_with(path: str, end: str) -> bool:
-    return f'/{path}'.endswith(f'/{end.strip("/")}')
 
 
 def _lies_in(path: str, folder: str) -> bool:

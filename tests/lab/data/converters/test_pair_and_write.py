@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from mcdrl_lab.data.converters import site_building
-from mcdrl_lab.data.converters.output_folder import work_folder
 from mcdrl_lab.data.converters.pair_and_write import Options, pair_and_write
+from mcdrl_lab.data.output_folder import work_folder
 from mcdrl_lab.data.site_index import read_index
 from mcdrl_lab.errors import ConversionError
 

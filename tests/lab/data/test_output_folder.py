@@ -2,7 +2,7 @@ import os
 
 import pytest
 
-from mcdrl_lab.data.converters.output_folder import (
+from mcdrl_lab.data.output_folder import (
     differences,
     put_folder,
     put_text,

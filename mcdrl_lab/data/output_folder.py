@@ -96,6 +96,27 @@ def put_folder(new: Path, target: Path) -> None:
         _remove(backup)
 
 
+def is_new(finished: Path, target: Path) -> bool:
+    """Whether a finished folder is not in its place yet.
+
+    Args:
+        finished: The folder.
+        target: Where it belongs.
+
+    Raises:
+        ConversionError: Another one is there.
+    """
+    if not target.exists():
+        return True
+    differing = differences(finished, target)
+    if differing:
+        raise ConversionError(
+            f'{target} is there already and would change: {len(differing)} files, as '
+            f'{differing[:3]}. Move it away, or choose another folder.'
+        )
+    return False
+
+
 def put_text(text: str, target: Path) -> bool:
     """Write a text file in one step, if it is to change.
 

@@ -4,7 +4,7 @@ import cv2
 import numpy as np
 import pytest
 
-from mcdrl_lab.pretraining.endo_conditions import (
+from mcdrl_lab.simulation.drawn_conditions import (
     ARTIFACTS,
     BLOOD,
     BLUR,

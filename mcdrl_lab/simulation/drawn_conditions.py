@@ -12,20 +12,9 @@ from collections.abc import Callable, Mapping
 import cv2
 import numpy as np
 
-CONDITIONS = (
-    'blur',
-    'artifacts',
-    'bright lighting',
-    'dark lighting',
-    'uneven lighting',
-    'narrow-band imaging',
-    'white light imaging',
-    'near distance',
-    'far distance',
-    'mucus',
-    'blood',
-    'reflection',
-)
+from .scene import CONFOUNDER_PROMPTS
+
+CONDITIONS = tuple(CONFOUNDER_PROMPTS.values())
 """Names in the order of the method's dictionary."""
 
 (

@@ -1,0 +1,32 @@
+"""Where the masks of a data set show a lesion."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from mcdrl_common.findings import FileProblem
+from mcdrl_common.mask_files import IGNORED, read_mask_pixels
+from mcdrl_common.mask_format import MaskError
+from mcdrl_common.verification.entry import Entry
+
+
+def read_lesion(entry: Entry) -> np.ndarray:
+    """Read the mask of an image as training does.
+
+    Args:
+        entry: The image and its mask.
+
+    Returns:
+        (H, W) bool, of any lesion class; pixels that do not count are none.
+
+    Raises:
+        MaskError: It cannot be read, or holds other values than it should.
+    """
+    try:
+        pixels = read_mask_pixels(entry.mask)
+    except FileProblem as problem:
+        raise MaskError(
+            f'{entry.mask}: not a readable image: {problem.detail}.'
+        ) from None
+    labels, _ = entry.mask_format.decode(pixels, entry.mask)
+    return (labels > 0) & (labels != IGNORED)
