@@ -160,6 +160,7 @@ def _train(args: argparse.Namespace) -> Path:
 
 def _test(args: argparse.Namespace, weights: str) -> None:
     import json
+    from dataclasses import asdict
 
     import torch
 
@@ -196,5 +197,5 @@ def _test(args: argparse.Namespace, weights: str) -> None:
     )
     print(scores_tables(scores))
     path = args.work_dir / SCORES
-    write_text(path, json.dumps(scores.to_dict(), indent=1) + '\n')
+    write_text(path, json.dumps(asdict(scores), indent=1) + '\n')
     print(f'Scores {path}')

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from statistics import fmean
 
@@ -131,10 +131,6 @@ class EndoScores:
     shuffled: tuple[float, ...] = ()
     words: dict[str, tuple[float, float]] = field(default_factory=dict)
     kept: dict[str, dict[float, dict[str, float]]] = field(default_factory=dict)
-
-    def to_dict(self) -> dict:
-        """As plain data."""
-        return asdict(self)
 
 
 def _spread(items: Sequence, most: int) -> list[int]:

@@ -12,6 +12,7 @@ from sklearn.metrics import roc_auc_score
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from mcdrl_lab.kept_map import kept_map
 from mcdrl_lab.simulation.drawn_conditions import (
     CONDITIONS,
     DRAWN,
@@ -220,13 +221,12 @@ def kept_shares(
     height, width = scores.shape[1:]
     count = CLIPRegionSelector(ratio).num_kept(height, width)
     order = scores.flatten(1).sort(dim=1, descending=True, stable=True).indices
-    chosen = torch.zeros(len(scores), height * width).scatter(1, order[:, :count], 1.0)
-    grids = chosen.view(-1, height, width).numpy()
+    size = (_FINE, _FINE)
     shares = []
-    for grid, mask in zip(grids, masks):
-        inside = cv2.resize(mask, (_FINE, _FINE), interpolation=cv2.INTER_NEAREST)
-        seen = cv2.resize(grid, (_FINE, _FINE), interpolation=cv2.INTER_NEAREST)
-        shares.append(float((inside * seen).sum() / inside.sum()))
+    for indices, mask in zip(order[:, :count], masks):
+        inside = cv2.resize(mask, size, interpolation=cv2.INTER_NEAREST)
+        kept = kept_map(indices[None], (height, width), size)[0, 0].numpy()
+        shares.append(float((inside * kept).sum() / inside.sum()))
     return np.array(shares)
 
 

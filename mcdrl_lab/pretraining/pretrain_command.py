@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+from dataclasses import asdict
 from pathlib import Path
 
 from mcdrl_lab.errors import errors_in_one_line
@@ -86,6 +87,6 @@ def run(args: argparse.Namespace) -> int:
     weights = train_clip(settings, args.scenes, args.work_dir, args.device)
     spec = CLIPSpec(settings.model_name, str(weights))
     scores = score_weights(spec, args.test_scenes)
-    write_text(args.work_dir / SCORES, json.dumps(scores.to_dict(), indent=1) + '\n')
+    write_text(args.work_dir / SCORES, json.dumps(asdict(scores), indent=1) + '\n')
     print(f'Weights {weights}\nScores  {args.work_dir / SCORES}')
     return 0

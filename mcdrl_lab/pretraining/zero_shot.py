@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 
 import numpy as np
 import torch
 from sklearn.metrics import roc_auc_score
 from torch import Tensor
-from torch.nn import functional as F
 
+from mcdrl_lab.kept_map import kept_map
 from mcdrl_mmseg.clip.text import embed_texts
 from mcdrl_mmseg.clip.tower_features import resnet_features
 from mcdrl_mmseg.clip.towers import CLIPSpec, build_image_tower, load_tower_weights
@@ -45,10 +45,6 @@ class ZeroShotScores:
     confounder_auc: dict[str, float]
     lesions_kept: float
     mean_kept: float
-
-    def to_dict(self) -> dict:
-        """As plain data."""
-        return asdict(self)
 
 
 def encode_scenes(spec: CLIPSpec, pool: ScenePool, dense_mode: str) -> Encoded:
@@ -135,11 +131,8 @@ def kept_shares(
     """
     dense = encoded.dense
     _, indices = CLIPRegionSelector(ratio)(dense, classes)
-    grid = dense.shape[2:]
-    chosen = torch.zeros(len(dense), grid[0] * grid[1]).scatter(1, indices, 1.0)
-    chosen = chosen.view(-1, 1, *grid)
-    seen = F.interpolate(chosen, size=masks.shape[1:], mode='nearest')[:, 0].bool()
-    inside = (seen.numpy() & masks).sum(axis=(1, 2))
+    kept = kept_map(indices, dense.shape[2:], masks.shape[1:])[:, 0].bool()
+    inside = (kept.numpy() & masks).sum(axis=(1, 2))
     return inside / np.maximum(masks.sum(axis=(1, 2)), 1)
 
 

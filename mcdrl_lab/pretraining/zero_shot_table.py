@@ -37,14 +37,6 @@ class Scores:
     by_mode: dict[str, ZeroShotScores]
     shuffled: tuple[ZeroShotScores, ...]
 
-    def to_dict(self) -> dict:
-        """As plain data."""
-        return dict(
-            scenes=self.scenes,
-            by_mode={mode: scores.to_dict() for mode, scores in self.by_mode.items()},
-            shuffled=[scores.to_dict() for scores in self.shuffled],
-        )
-
 
 def score_clip(spec: CLIPSpec, pool: ScenePool, shuffles: int = _SHUFFLES) -> Scores:
     """Score a model with every dense mode, and with shuffled prompts.

@@ -11,8 +11,8 @@ from mmengine.config import Config
 from mmengine.registry import init_default_scope
 from mmseg.registry import MODELS
 from torch import Tensor, nn
-from torch.nn import functional as F
 
+from mcdrl_lab.kept_map import kept_map
 from mcdrl_mmseg.clip.text import embed_texts
 from mcdrl_mmseg.engine.hooks.confounder_dictionary_hook import clip_spec_of
 from mcdrl_mmseg.models import CLIPRegionSelector
@@ -149,7 +149,5 @@ def _kept_map(
     _, indices = selector(
         features[-2], head.dictionary.class_embeddings, grid=tuple(grid)
     )
-    kept = torch.zeros(len(indices), grid.numel(), device=indices.device)
-    kept = kept.scatter(1, indices, 1.0).unflatten(1, grid).unsqueeze(1)
-    kept = F.interpolate(kept, size=tuple(size), mode='nearest')
+    kept = kept_map(indices, grid, size)
     return torch.cat([1 - kept, kept], dim=1)

@@ -67,18 +67,10 @@ class FolderSource(PatternSource):
     """A folder of masks.
 
     Args:
-        masks: Folder of the masks, as the option names it.
-        mask_suffix: What a mask's name has more than its image's.
-        lesion_free: Folder of the images that have no masks; empty where there is none.
-        sequence: Finds the sequence in an image's path.
-        patient: Finds the patient in an image's path.
+        options: Where the files lie and what they mean.
     """
 
-    masks: str
-    mask_suffix: str
-    lesion_free: str
-    sequence: PathRule
-    patient: PathRule
+    options: FolderOptions
 
     def find(self, tree: FileTree) -> list[FoundSite]:
         """Pair images and masks.
@@ -98,35 +90,37 @@ class FolderSource(PatternSource):
         for site in found:
             if site.images and not site.samples:
                 self._refuse_suffix(tree)
-        return [add_groups(site, tree, self.sequence, self.patient) for site in found]
+        rules = self.options.sequence, self.options.patient
+        return [add_groups(site, tree, *rules) for site in found]
 
     def _check_lesion_free(self, tree: FileTree) -> None:
         pattern = self.layouts[0].lesion_free
         if pattern and not any(re.fullmatch(pattern, p, re.IGNORECASE) for p in tree):
             raise ConversionError(
-                f'--lesion-free {self.lesion_free!r}: no image lies in such a folder. '
-                'Expected the path of a folder below the input.'
+                f'--lesion-free {self.options.lesion_free!r}: no image lies in such a '
+                'folder. Expected the path of a folder below the input.'
             )
 
     def _refuse_suffix(self, tree: FileTree) -> None:
         """Say in one line how the masks that are there are called."""
         (layout,) = self.layouts
+        folder, own = self.options.masks, self.options.mask_suffix
         images = re.compile(layout.images, re.IGNORECASE)
-        masks = re.compile(rf'{ROOT}{_folder(self.masks)}.+{ENDING}', re.IGNORECASE)
+        masks = re.compile(rf'{ROOT}{_folder(folder)}.+{ENDING}', re.IGNORECASE)
         stems = {PurePosixPath(path).stem for path in tree if images.fullmatch(path)}
         there = [PurePosixPath(path).stem for path in tree if masks.fullmatch(path)]
         suffixes = Counter(
             suffix for stem in there if (suffix := _suffix(stem, stems)) is not None
         )
-        suffixes.pop(self.mask_suffix, None)
+        suffixes.pop(own, None)
         if suffixes:
             shown = ', '.join(
                 f'{suffix!r} ({count} files)'
                 for suffix, count in suffixes.most_common(_SHOWN_SUFFIXES)
             )
             raise ConversionError(
-                f'--mask-suffix {self.mask_suffix!r}: no image has such a mask. What '
-                f'names in {self.masks!r} have more than those of images: {shown}.'
+                f'--mask-suffix {own!r}: no image has such a mask. What names in '
+                f'{folder!r} have more than those of images: {shown}.'
             )
 
 
@@ -174,11 +168,7 @@ def folder_source(options: FolderOptions) -> FolderSource:
         lesion_classes=classes,
         decoding=decoding,
         ignore=ignore,
-        masks=options.masks,
-        mask_suffix=options.mask_suffix,
-        lesion_free=options.lesion_free,
-        sequence=options.sequence,
-        patient=options.patient,
+        options=options,
         layouts=(
             Layout(
                 options.site,
