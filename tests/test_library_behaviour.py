@@ -16,7 +16,7 @@ from mmseg.structures import SegDataSample
 from PIL import Image
 from torch.nn.functional import interpolate
 
-from mcdrl_lab.data.converters.masks import BinaryDecoding
+from mcdrl_lab.data.converters.decodings import BinaryDecoding
 from mcdrl_mmseg.datasets.transforms import cached_loading
 from mcdrl_mmseg.evaluation import SiteLesionMetric
 from mcdrl_mmseg.visualization import validation_picture

@@ -174,7 +174,8 @@ def _test(args: argparse.Namespace, weights: str) -> None:
     )
 
     from .endo_pack import CHOOSE, HELD_OUT, load_pack
-    from .endo_report import SITES, load_site, score_endo, scores_tables
+    from .endo_report import scores_tables
+    from .endo_scores import SITES, load_site, score_endo
     from .endo_trainer import EndoSettings
 
     spec = CLIPSpec(EndoSettings().model_name, weights)

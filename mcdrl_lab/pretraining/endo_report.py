@@ -2,331 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from pathlib import Path
 from statistics import fmean
 
-import numpy as np
 from prettytable import PrettyTable
-from torch import Tensor, nn
 
-from mcdrl_common.image_index import read_table
 from mcdrl_lab.simulation.drawn_conditions import CONDITIONS
 
-from .encoding import Encoded
-from .endo_pack import Pack, PackError, read_image, read_mask
-from .endo_words import (
-    CHOOSING_WORDS,
-    NORMAL,
-    POLYP,
-    UNSEEN_WORDS,
-    Claim,
-    other_texts,
-    trained_texts,
-)
-from .endo_zero_shot import (
-    RATIOS,
-    ConditionEmbeddings,
-    Embedder,
-    auc,
-    centre_scores,
-    encode,
-    encode_conditions,
-    joined,
-    kept_shares,
-    lesion_scores,
-    position_scores,
-    random_scores,
-    shuffles,
-    text_scores,
-)
-
-SITES = {
-    'polypgen_c1': 'polyp',
-    'polypgen_c2': 'polyp',
-    'polypgen_c3': 'polyp',
-    'polypgen_c4': 'polyp',
-    'endotect_kvasir': 'polyp',
-    'vocalfolds_larynx': 'vocal fold lesion',
-}
-"""Site -> its lesion class in words."""
-
-SEEN_HOSPITALS = {'endotect_kvasir': 'kvasir_seg'}
-"""Site -> data set of the pretraining that is of the same hospital."""
+from .endo_scores import PACK, SEEN_HOSPITALS, SITES, EndoScores
+from .endo_zero_shot import RATIOS
 
 _POLYP_SITES = tuple(site for site, name in SITES.items() if name == 'polyp')
-_PACK = 'pretraining pack'
-_SHUFFLES, _SEED = 60, 7
 # At least so much; of a word at most so far below the trained ones.
 _GOALS = {'pack': 0.95, 'frames': 0.8, 'condition': 0.85, 'blood': 0.9, 'word': 0.05}
 _KEPT_GOALS = {0.5: 0.9, 0.2: 0.7}
-
-
-@dataclass(frozen=True)
-class SiteImages:
-    """Images of one hospital with their masks.
-
-    Args:
-        images: n images (H, W, 3) uint8.
-        masks: n masks (H, W) uint8; empty ones are of healthy images.
-    """
-
-    images: list[np.ndarray]
-    masks: list[np.ndarray]
-
-    @property
-    def diseased(self) -> np.ndarray:
-        """(n,) bool."""
-        return np.array([bool(mask.any()) for mask in self.masks])
-
-
-def load_site(root: Path, site: str) -> SiteImages:
-    """Read a site of the six.
-
-    Args:
-        root: Folder with ``manifest.csv``.
-        site: Name of the site.
-
-    Raises:
-        PackError: Not there.
-    """
-    table = root / 'manifest.csv'
-    if not table.is_file():
-        raise PackError(f'{table} is missing: set MCDRL_DATA_ROOT or --data-root.')
-    _, every = read_table(table)
-    rows = [row for row in every if row['site'] == site]
-    if not rows:
-        raise PackError(f'{table} has no site {site!r}.')
-    return SiteImages(
-        [read_image(root / row['image']) for row in rows],
-        [read_mask(root / row['mask']) for row in rows],
-    )
-
-
-@dataclass(frozen=True)
-class EndoScores:
-    """Everything that is measured; AUCs and shares from 0 to 1.
-
-    Args:
-        side: Height and width at which the tower saw the images, in pixels.
-        lesions: Where -> AUC of polyp against normal, by the embedding of the image.
-        positions: The same by the position of the dense map with the most evidence.
-        blood: AUC of real bleeding.
-        conditions: Site, or ``all`` for the sites of unseen hospitals together ->
-            condition -> AUC against undrawn images.
-        among: Condition -> AUC against undrawn images and all other conditions.
-        shuffled: Mean over conditions of the AUC as in ``among``, one entry a shuffle
-            of their words.
-        words: Word no caption holds -> (its AUC, AUC of the trained words).
-        kept: Site -> alpha -> scorer -> mean share of the lesion's area that is kept.
-    """
-
-    side: int
-    lesions: dict[str, float] = field(default_factory=dict)
-    positions: dict[str, float] = field(default_factory=dict)
-    blood: float = float('nan')
-    conditions: dict[str, dict[str, float]] = field(default_factory=dict)
-    among: dict[str, float] = field(default_factory=dict)
-    shuffled: tuple[float, ...] = ()
-    words: dict[str, tuple[float, float]] = field(default_factory=dict)
-    kept: dict[str, dict[float, dict[str, float]]] = field(default_factory=dict)
-
-
-def _spread(items: Sequence, most: int) -> list[int]:
-    """At most so many row numbers, evenly: frames of a video lie side by side."""
-    return (
-        np.unique(np.linspace(0, len(items) - 1, min(most, len(items))))
-        .astype(int)
-        .tolist()
-    )
-
-
-def _masked_images(pack: Pack) -> SiteImages:
-    """The images of the pack that have masks, as if they were a site."""
-    rows = pack.rows_of('kvasir_seg/polyp')
-    return SiteImages(
-        [pack.images[row] for row in rows], [pack.masks[row] for row in rows]
-    )
-
-
-def _kept(
-    site: SiteImages, dense: Tensor, lesion_texts: Tensor
-) -> dict[float, dict[str, float]]:
-    """Alpha -> scorer -> mean share of the lesion's area that is kept.
-
-    Args:
-        site: The images.
-        dense: Their dense maps, (n, d, h, w).
-        lesion_texts: Embeddings of the lesion classes in words, (k, d).
-    """
-    rows = site.diseased.nonzero()[0]
-    masks = [site.masks[row] for row in rows]
-    dense = dense[rows]
-    grid = dense.shape[2], dense.shape[3]
-    maps = {
-        'text': text_scores(dense, lesion_texts),
-        'centre': centre_scores(len(rows), grid),
-        'random': random_scores(len(rows), grid, _SEED),
-    }
-    return {
-        ratio: {
-            scorer: float(kept_shares(scores, masks, ratio).mean())
-            for scorer, scores in maps.items()
-        }
-        for ratio in RATIOS
-    }
-
-
-def _condition_aucs(drawn: ConditionEmbeddings, texts: Tensor) -> dict[str, float]:
-    """Condition -> AUC of its text, of (M, d), against undrawn images."""
-    return {
-        condition: drawn.auc_of(number, texts[number])
-        for number, condition in enumerate(CONDITIONS)
-    }
-
-
-def _condition_aucs_among(
-    drawn: ConditionEmbeddings, texts: Tensor
-) -> tuple[dict[str, float], tuple[float, ...]]:
-    """The same against all other conditions too, and its mean for shuffled words."""
-    among = {
-        condition: drawn.auc_among(number, texts[number])
-        for number, condition in enumerate(CONDITIONS)
-    }
-    shuffled = tuple(
-        fmean(drawn.auc_among(n, texts[order[n]]) for n in range(len(CONDITIONS)))
-        for order in shuffles(_SHUFFLES, _SEED)
-    )
-    return among, shuffled
-
-
-def _of_kind(pack: Pack, kind: str) -> list[np.ndarray]:
-    rows = pack.rows_of(kind)
-    if not len(rows):
-        raise PackError(f'The part of the pack to test on has no images of {kind}.')
-    return [pack.images[row] for row in rows]
-
-
-@dataclass(frozen=True)
-class _Texts:
-    """Embeddings of the trained texts: of polyps, healthy tissue, and conditions."""
-
-    polyp: Tensor
-    normal: Tensor
-    conditions: Tensor
-
-    @classmethod
-    def of(cls, embed: Embedder) -> _Texts:
-        """Embed them."""
-        polyp, normal = (embed(trained_texts(Claim(n))) for n in (POLYP, NORMAL))
-        numbers = range(len(CONDITIONS))
-        conditions = embed([trained_texts(Claim(condition=n))[0] for n in numbers])
-        return cls(polyp, normal, conditions)
-
-    def with_lesion_text(self, claim: Claim, text: Tensor) -> _Texts:
-        """The same with another text of polyps, or of healthy tissue."""
-        if claim.lesion == POLYP:
-            return replace(self, polyp=text)
-        return replace(self, normal=text)
-
-    def image_auc(self, diseased: Encoded, healthy: Encoded) -> float:
-        """AUC of polyp against normal, by the embeddings of images."""
-        return auc(
-            lesion_scores(diseased.embeddings, self.polyp, self.normal),
-            lesion_scores(healthy.embeddings, self.polyp, self.normal),
-        )
-
-    def position_auc(self, diseased: Encoded, healthy: Encoded) -> float:
-        """The same by the position of the dense map with the most evidence."""
-        return auc(
-            position_scores(diseased.dense, self.polyp, self.normal),
-            position_scores(healthy.dense, self.polyp, self.normal),
-        )
-
-
-def score_endo(
-    tower: nn.Module,
-    embed: Embedder,
-    pack: Pack,
-    sites: Mapping[str, SiteImages],
-    side: int,
-    per_site: int = 60,
-    words: str = 'unseen',
-    log: Callable[[str], None] = print,
-) -> EndoScores:
-    """Measure an image tower and the text side that belongs to it.
-
-    Args:
-        tower: timm tower, in evaluation mode.
-        embed: Texts -> embeddings.
-        pack: Images of the pretraining pack that the training did not see; without
-            ``sites`` its masked images stand for one.
-        sites: Name -> images of further hospitals; may be empty.
-        side: Height and width at which the tower sees images, in pixels.
-        per_site: Images of a site that conditions are drawn on, at most.
-        words: ``unseen`` for the words that nothing was chosen by, or ``choosing``.
-        log: Is given lines on the progress.
-
-    Raises:
-        PackError: The pack lacks images of a kind.
-    """
-    texts = _Texts.of(embed)
-    log('the pack: lesions and blood')
-    polyps = encode(tower, _of_kind(pack, 'cp_child/polyp'), side)
-    mucosa = encode(tower, _of_kind(pack, 'cp_child/normal mucosa'), side)
-    lesions = {_PACK: texts.image_auc(polyps, mucosa)}
-    positions = {_PACK: texts.position_auc(polyps, mucosa)}
-    blood = _blood_auc(tower, pack, side, texts)
-
-    kept, drawn = {}, {}
-    selected = embed(
-        [trained_texts(Claim(POLYP))[0], 'A vocal fold lesion in an endoscopic image']
-    )
-    for name, site in (sites or {'pack': _masked_images(pack)}).items():
-        log(f'{name}: lesions, conditions, selection')
-        encoded = encode(tower, site.images, side)
-        truth = site.diseased
-        if not truth.all() and truth.any() and (~truth).sum() > 5:
-            parts = encoded.of(truth), encoded.of(~truth)
-            lesions[name] = texts.image_auc(*parts)
-            positions[name] = texts.position_auc(*parts)
-        kept[name] = _kept(site, encoded.dense, selected)
-        few = [site.images[row] for row in _spread(site.images, per_site)]
-        drawn[name] = encode_conditions(tower, few, side, _SEED)
-
-    unseen = joined(
-        [part for name, part in drawn.items() if name not in SEEN_HOSPITALS]
-    )
-    conditions = {
-        name: _condition_aucs(part, texts.conditions)
-        for name, part in {**drawn, 'all': unseen}.items()
-    }
-    among, shuffled = _condition_aucs_among(unseen, texts.conditions)
-
-    scores = EndoScores(
-        side, lesions, positions, blood, conditions, among, shuffled, kept=kept
-    )
-    listed = UNSEEN_WORDS if words == 'unseen' else CHOOSING_WORDS
-    for word, claim, text in other_texts(listed):
-        if claim.condition is None:
-            other = texts.with_lesion_text(claim, embed([text]))
-            aucs = other.image_auc(polyps, mucosa), lesions[_PACK]
-        else:
-            trained = conditions['all'][CONDITIONS[claim.condition]]
-            aucs = unseen.auc_of(claim.condition, embed([text])[0]), trained
-        scores.words[word] = aucs
-    return scores
-
-
-def _blood_auc(tower: nn.Module, pack: Pack, side: int, texts: _Texts) -> float:
-    """AUC of the word blood on real bleeding."""
-    text = texts.conditions[CONDITIONS.index('blood')]
-    bleeding, dry = (
-        encode(tower, _of_kind(pack, kind), side, dense=False).embeddings
-        for kind in ('wcebleedgen/bleeding', 'wcebleedgen/no bleeding')
-    )
-    return auc(bleeding @ text, dry @ text)
 
 
 def _mark(met: bool) -> str:
@@ -337,7 +25,7 @@ def scores_tables(scores: EndoScores) -> str:
     """The scores as text, each beside what it must beat.
 
     Args:
-        scores: Result of :func:`score_endo`.
+        scores: Result of :func:`~mcdrl_lab.pretraining.endo_scores.score_endo`.
     """
     parts = [_lesion_table(scores), _condition_table(scores), _word_table(scores)]
     return '\n'.join([*parts, _kept_table(scores)])
@@ -356,7 +44,7 @@ def _lesion_table(scores: EndoScores) -> str:
         f'Zero-shot at {scores.side} pixels, AUC', ['what', 'AUC', 'goal', '']
     )
     for where, value in scores.lesions.items():
-        goal = _GOALS['pack' if where == _PACK else 'frames']
+        goal = _GOALS['pack' if where == PACK else 'frames']
         for what, found in (
             (where, value),
             (f'{where}, best position', scores.positions[where]),

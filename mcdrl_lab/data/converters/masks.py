@@ -1,57 +1,18 @@
-"""Masks in all their forms, decoded to class indices."""
+"""Where the masks of images come from: files, outlines, or nothing to outline."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Protocol
 
 import numpy as np
-from PIL import Image
 
 from mcdrl_common.findings import FileProblem
 from mcdrl_common.image_files import opened
-from mcdrl_common.mask_format import (
-    JPEG_RIPPLE,
-    THRESHOLD,
-    binary_problem,
-    flat_values,
-    map_values,
-    present_values,
-)
 
+from .decodings import BinaryDecoding, Decoded, Decoding
 from .input_files import FileTree
 from .regions import Region, draw_regions
-
-IGNORE = 255
-FAINT_MASK = 'faint mask'
-# JPEG leaves grey levels between 0 and 255 at edges; more of them than this share of
-# the pixels are worth telling.
-_JPEG_SHARE = 0.02
-# Channels of a grey mask saved as colour JPEG differ by a few levels only.
-_COLOUR_SPREAD = 64
-COLOUR_ADVICE = (
-    'colours that stand for classes are read by the source folder with --mask-values '
-    'R,G,B=CLASS'
-)
-# A colour as one number.
-_CODE = np.array([2**16, 2**8, 1], np.int32)
-_SHOWN_COLOURS = 5
-
-
-@dataclass(frozen=True)
-class Decoded:
-    """A mask as class indices.
-
-    Args:
-        labels: (H, W) uint8: 0 background, 1... the site's lesion classes in their
-            order, 255 ignored.
-        notes: Kind and detail of what is worth reporting.
-    """
-
-    labels: np.ndarray
-    notes: tuple[tuple[str, str], ...] = ()
 
 
 class Mask(Protocol):
@@ -66,153 +27,6 @@ class Mask(Protocol):
 
         None stands for an image that cannot be read: then the mask is only checked.
         """
-
-
-class Decoding(Protocol):
-    """How the values of a mask file are read."""
-
-    def decode(self, image: Image.Image) -> Decoded:
-        """Decode an open mask."""
-
-
-@dataclass(frozen=True)
-class BinaryDecoding:
-    """Dark and bright: above half of the range is lesion.
-
-    Args:
-        label: Class index of the bright part.
-    """
-
-    label: int = 1
-
-    def decode(self, image: Image.Image) -> Decoded:
-        """Threshold.
-
-        Args:
-            image: The mask.
-
-        Raises:
-            FileProblem: A colour or transparent mask, or one whose brightest value is
-                so low that nothing would be left of it.
-        """
-        values, notes = _grey_values(image)
-        lossy = image.format in ('JPEG', 'MPO')
-        highest = int(values.max())
-        if 0 < highest <= THRESHOLD and not (lossy and highest <= JPEG_RIPPLE):
-            raise FileProblem(
-                'unexpected values',
-                f'highest value {highest} in a mask that should be 0 and 255. If '
-                'values stand for classes, use the source folder with --mask-values',
-            )
-        if problem := binary_problem([], flat_values(values), lossy):
-            detail = problem.partition('. ')[0]
-            raise FileProblem(
-                'unexpected values',
-                f'{detail}. If values stand for classes, use the source folder with '
-                '--mask-values',
-            )
-        if 0 < highest <= THRESHOLD:
-            detail = f'JPEG values of at most {highest}, read as no lesion'
-            notes.append((FAINT_MASK, detail))
-        low, high = (JPEG_RIPPLE, 255 - JPEG_RIPPLE) if lossy else (0, 255)
-        share = float(((values > low) & (values < high)).mean())
-        if share > (_JPEG_SHARE if lossy else 0):
-            detail = f'{share:.3%} of the pixels lie between {low} and {high}'
-            notes.append(('soft edges', f'{detail}; thresholded at > {THRESHOLD}'))
-        labels = np.where(values > THRESHOLD, np.uint8(self.label), np.uint8(0))
-        return Decoded(labels, tuple(notes))
-
-
-@dataclass(frozen=True)
-class LabelMapDecoding:
-    """Values that stand for classes.
-
-    Args:
-        labels: Value in the file -> class index; other values are refused.
-    """
-
-    labels: Mapping[int, int]
-
-    def decode(self, image: Image.Image) -> Decoded:
-        """Look values up.
-
-        Args:
-            image: The mask; of a palette image the indices count, not the colours.
-
-        Raises:
-            FileProblem: A colour or lossy mask, a GIF with a palette, or a value that
-                is not named.
-        """
-        if image.format in ('JPEG', 'MPO'):
-            detail = 'JPEG changes the values of a label map; expected PNG, TIFF or BMP'
-            raise FileProblem('unexpected values', detail)
-        if image.format == 'GIF' and image.mode == 'P':
-            # Pillow drops the colours that a small GIF does not use, and moves the
-            # others up: the same index is another class in the next file.
-            detail = f'indices of a GIF need not be its classes; {COLOUR_ADVICE}'
-            raise FileProblem('unexpected values', detail)
-        values = np.asarray(image)
-        if values.ndim == 3:
-            if (values[..., :3] != values[..., :1]).any():
-                detail = f'expected one channel of class values; {COLOUR_ADVICE}'
-                raise FileProblem('colour mask', detail)
-            values = values[..., 0]
-        if values.dtype == bool:
-            values = values.astype(np.uint8)
-        if values.dtype != np.uint8:
-            raise FileProblem('unexpected values', f'{image.mode} mask; expected 8 bit')
-        unknown = [v for v in present_values(values) if v not in self.labels]
-        if unknown:
-            detail = f'values {unknown}; expected {sorted(self.labels)}'
-            raise FileProblem('unexpected values', detail)
-        return Decoded(map_values(values, self.labels))
-
-
-@dataclass(frozen=True)
-class ColourMapDecoding:
-    """Colours that stand for classes.
-
-    Args:
-        labels: (red, green, blue) -> class index; other colours are refused.
-    """
-
-    labels: Mapping[tuple[int, int, int], int]
-
-    def decode(self, image: Image.Image) -> Decoded:
-        """Look colours up.
-
-        Args:
-            image: The mask; of a palette image the colours count.
-
-        Raises:
-            FileProblem: A lossy or partly transparent mask, or a colour that is not
-                named.
-        """
-        if image.format in ('JPEG', 'MPO'):
-            detail = 'JPEG changes the colours of a mask; expected PNG, TIFF or BMP'
-            raise FileProblem('unexpected values', detail)
-        if image.mode not in ('L', 'P', 'RGB', 'RGBA'):
-            raise FileProblem('unexpected values', f'{image.mode} mask; expected 8 bit')
-        if 'A' in image.mode and image.getchannel('A').getextrema() != (255, 255):
-            raise FileProblem(
-                'colour mask', 'partly transparent; expected full colours'
-            )
-        codes = np.asarray(image.convert('RGB')).astype(np.int32) @ _CODE
-        by_code = {int(np.dot(c, _CODE)): label for c, label in self.labels.items()}
-        present, places = np.unique(codes, return_inverse=True)
-        unknown = [_colour(code) for code in present.tolist() if code not in by_code]
-        if unknown:
-            named = ' '.join(_colour(code) for code in by_code)
-            shown = ' '.join(unknown[:_SHOWN_COLOURS])
-            detail = f'{len(unknown)} colours not named, as {shown}; expected {named}'
-            raise FileProblem('unexpected values', detail)
-        table = np.array([by_code[code] for code in present.tolist()], np.uint8)
-        return Decoded(table[places].reshape(codes.shape))
-
-
-def _colour(code: int) -> str:
-    """As ``--mask-values`` takes it."""
-    return f'{code >> 16},{code >> 8 & 255},{code & 255}'
 
 
 @dataclass(frozen=True)
@@ -237,8 +51,7 @@ class FileMask:
         Raises:
             FileProblem: Unreadable, of another size, or with unexpected values.
         """
-        path: Path = tree.path(self.source)
-        with opened(path, 'mask') as image:
+        with opened(tree.path(self.source), 'mask') as image:
             found = (image.height, image.width)
             if size:
                 _check_size('mask', found, size)
@@ -302,26 +115,3 @@ def _check_size(what: str, found: tuple[int, int], size: tuple[int, int]) -> Non
             f'the {what} is {found[0]} x {found[1]}, the image {size[0]} x {size[1]}'
         )
         raise FileProblem('size mismatch', f'{detail} (height x width)')
-
-
-def _grey_values(image: Image.Image) -> tuple[np.ndarray, list[tuple[str, str]]]:
-    """(H, W) uint8 values of a mask that may have been saved in colour."""
-    if image.mode not in ('1', 'L', 'P', 'RGB', 'LA', 'RGBA'):
-        raise FileProblem('unexpected values', f'{image.mode} mask; expected 8 bit')
-    if 'A' in image.mode and image.getchannel('A').getextrema() != (255, 255):
-        raise FileProblem('colour mask', 'partly transparent; expected one channel')
-    if image.mode in ('1', 'L'):
-        return np.asarray(image.convert('L')), []
-    colours = np.asarray(image.convert('RGB'))
-    spread = int(np.ptp(colours, axis=2).max())
-    if spread > _COLOUR_SPREAD:
-        detail = f'channels differ by up to {spread}; expected one grey channel. '
-        if image.mode == 'P' and image.format != 'GIF':
-            detail += 'The source folder reads its palette indices by --mask-values '
-            detail += 'VALUE=CLASS, or else '
-        detail += COLOUR_ADVICE
-        raise FileProblem('colour mask', detail)
-    notes = []
-    if image.mode == 'RGB':
-        notes.append(('RGB mask', 'three channels that agree; read as one'))
-    return np.asarray(image.convert('RGB').convert('L')), notes

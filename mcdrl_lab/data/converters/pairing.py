@@ -9,8 +9,9 @@ from dataclasses import dataclass, field
 
 from mcdrl_common.findings import Finding
 
+from .decodings import BinaryDecoding, Decoding
 from .input_files import IMAGE_SUFFIXES, FileTree
-from .masks import BinaryDecoding, Decoding, EmptyMask, FileMask, Mask
+from .masks import EmptyMask, FileMask, Mask
 from .source import FoundSite, Sample, Source
 
 ROOT = r'(?P<root>.*/|)'

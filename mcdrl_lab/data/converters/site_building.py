@@ -17,9 +17,9 @@ from mcdrl_common.site_files import CLASSES_FILE
 from mcdrl_common.tracked import tracked
 from mcdrl_lab.data.site_index import COLUMNS
 
+from .decodings import FAINT_MASK, IGNORE, Decoded
 from .image_reading import ReadImage, read_image
 from .input_files import FileTree, is_image_name
-from .masks import FAINT_MASK, IGNORE, Decoded
 from .position_box import has_position_box
 from .source import FoundSite, Sample
 from .unique_names import unique_names

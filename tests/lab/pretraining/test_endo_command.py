@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from mcdrl_lab.commands import main
-from mcdrl_lab.pretraining import endo_report, endo_trainer, endo_weights
+from mcdrl_lab.pretraining import endo_scores, endo_trainer, endo_weights
 
 
 def test_a_missing_pack_is_one_line(tmp_path, toy_imagenet, capsys):
@@ -45,7 +45,7 @@ def test_a_whole_small_run(
         '__defaults__',
         (*defaults[:-1], toy_sentences),
     )
-    monkeypatch.setattr(endo_report, '_SHUFFLES', 2)
+    monkeypatch.setattr(endo_scores, '_SHUFFLES', 2)
     arguments = ['pretrain-endo', '--pretraining-root', str(endo_pack_root)]
     arguments += ['--imagenet', str(toy_imagenet), '--work-dir', str(tmp_path)]
     arguments += ['--steps', '1', '--batch-size', '2', '--part', 'choose']

@@ -6,12 +6,8 @@ import torch
 
 from mcdrl_lab.pretraining.endo_model import EndoCLIP
 from mcdrl_lab.pretraining.endo_pack import HELD_OUT, load_pack
-from mcdrl_lab.pretraining.endo_report import (
-    EndoScores,
-    SiteImages,
-    score_endo,
-    scores_tables,
-)
+from mcdrl_lab.pretraining.endo_report import scores_tables
+from mcdrl_lab.pretraining.endo_scores import EndoScores, SiteImages, score_endo
 from mcdrl_lab.pretraining.endo_words import UNSEEN_WORDS
 from mcdrl_lab.pretraining.endo_zero_shot import (
     ConditionEmbeddings,

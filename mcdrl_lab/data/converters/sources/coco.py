@@ -12,9 +12,10 @@ from unicodedata import normalize
 from urllib.parse import unquote
 
 from mcdrl_common.findings import Finding
+from mcdrl_lab.data.converters.decodings import IGNORE
 from mcdrl_lab.data.converters.input_files import FileTree, ends_with
 from mcdrl_lab.data.converters.json_lists import as_published, load
-from mcdrl_lab.data.converters.masks import IGNORE, RegionMask
+from mcdrl_lab.data.converters.masks import RegionMask
 from mcdrl_lab.data.converters.path_rules import (
     NO_PATIENT,
     NO_SEQUENCE,

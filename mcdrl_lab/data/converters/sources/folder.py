@@ -8,14 +8,14 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from pathlib import PurePosixPath
 
-from mcdrl_lab.data.converters.input_files import FileTree
-from mcdrl_lab.data.converters.masks import (
+from mcdrl_lab.data.converters.decodings import (
     IGNORE,
     BinaryDecoding,
     ColourMapDecoding,
     Decoding,
     LabelMapDecoding,
 )
+from mcdrl_lab.data.converters.input_files import FileTree
 from mcdrl_lab.data.converters.pairing import ENDING, ROOT, Layout, PatternSource
 from mcdrl_lab.data.converters.path_rules import (
     NO_PATIENT,

@@ -6,8 +6,9 @@ import re
 from dataclasses import dataclass
 
 from mcdrl_common.findings import Finding
+from mcdrl_lab.data.converters.decodings import BinaryDecoding
 from mcdrl_lab.data.converters.input_files import FileTree
-from mcdrl_lab.data.converters.masks import BinaryDecoding, EmptyMask, FileMask
+from mcdrl_lab.data.converters.masks import EmptyMask, FileMask
 from mcdrl_lab.data.converters.pairing import ENDING, KEY, ROOT, match_masks
 from mcdrl_lab.data.converters.source import FoundSite, Sample, Source
 from mcdrl_lab.errors import ConversionError

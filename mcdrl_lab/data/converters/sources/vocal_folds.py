@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from mcdrl_lab.data.converters.masks import LabelMapDecoding
+from mcdrl_lab.data.converters.decodings import LabelMapDecoding
 from mcdrl_lab.data.converters.pairing import KEY, ROOT, Layout, PatternSource
 
 # void, vocal folds, other tissue, glottal space, pathology, surgical tool, intubation

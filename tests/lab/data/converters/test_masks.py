@@ -3,16 +3,14 @@ import pytest
 from PIL import Image
 
 from mcdrl_common.findings import FileProblem
-from mcdrl_lab.data.converters.input_files import FileTree
-from mcdrl_lab.data.converters.masks import (
+from mcdrl_lab.data.converters.decodings import (
     IGNORE,
     BinaryDecoding,
     ColourMapDecoding,
-    EmptyMask,
-    FileMask,
     LabelMapDecoding,
-    RegionMask,
 )
+from mcdrl_lab.data.converters.input_files import FileTree
+from mcdrl_lab.data.converters.masks import EmptyMask, FileMask, RegionMask
 from mcdrl_lab.data.converters.regions import Region
 
 
