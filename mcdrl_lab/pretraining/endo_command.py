@@ -51,11 +51,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         default=Path(os.environ.get('MCDRL_DATA_ROOT', _SITES)),
         help='folder of the six sites (default: %(default)s)',
     )
+    _add_test_arguments(parser)
+    _add_training_arguments(parser)
+    parser.add_argument('--device', default='cpu')
     parser.add_argument(
-        '--imagenet',
-        type=Path,
-        help='file of the first weights (default: that of the installed package)',
+        '--threads', type=int, help='of torch (default: as torch has it)'
     )
+
+
+def _add_test_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         '--part',
         choices=('choose', 'held_out'),
@@ -82,6 +86,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         default=60,
         help='images of a site that conditions are drawn on (default: %(default)s)',
     )
+
+
+def _add_training_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        '--imagenet',
+        type=Path,
+        help='file of the first weights (default: that of the installed package)',
+    )
     parser.add_argument('--steps', type=int, help='optimiser steps')
     parser.add_argument('--batch-size', type=int, help='images a step')
     parser.add_argument(
@@ -92,10 +104,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         '--without',
         metavar='DATASETS',
         help='data sets left out, as kvasir_seg, joined by commas',
-    )
-    parser.add_argument('--device', default='cpu')
-    parser.add_argument(
-        '--threads', type=int, help='of torch (default: as torch has it)'
     )
 
 

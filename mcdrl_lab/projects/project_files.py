@@ -1,4 +1,4 @@
-"""The files of a project: what its hospitals share, two configs, a plan, a README."""
+"""The files of a project: what its hospitals share, two configs, a plan."""
 
 from __future__ import annotations
 
@@ -16,7 +16,6 @@ _BATCH, _MAX_EPOCHS, _MIN_EPOCHS = 16, 100, 8
 # Dictionary, tests, checkpoints and the imports of a run, in seconds.
 _RUN_OVERHEAD_S = 30
 _LINE = 60
-
 
 SEEDS = 3
 """Runs of each method and fold that the plan's command asks for."""

@@ -191,13 +191,13 @@ def distances(
 
 
 def calibrations(
-    plan: str | os.PathLike, method: str | None = None
+    plan: str | os.PathLike, method: str
 ) -> Iterator[tuple[RunRecord, Calibration]]:
     """Calibrate the network of every fold on its training sites, and test it.
 
     Args:
         plan: Folder of a plan, with the runs' folders.
-        method: Its name; None takes the one that was recorded last.
+        method: Its name.
 
     Yields:
         Each finished run, and its calibration, measured at the held-out site.
@@ -207,10 +207,8 @@ def calibrations(
     """
     from mcdrl_mmseg.apis import load_config, load_segmentor
 
-    runs = [r for r in done(load_records(plan)) if r.selection == 'validation']
-    method = method or runs[-1].method
-    for run in runs:
-        if run.method != method:
+    for run in done(load_records(plan)):
+        if (run.method, run.selection) != (method, 'validation'):
             continue
         folder = RunFolder(Path(plan, run_folder_of(*run.key)))
         name = folder.state.get('checkpoint')

@@ -170,4 +170,4 @@ def test_command_prints_coverage_and_names_what_is_missing(plan, capsys):
 
 def test_calibration_needs_the_runs_of_the_plan(plan):
     with pytest.raises(ProtocolError, match='as it was run'):
-        next(calibrations(plan))
+        next(calibrations(plan, 'a'))
