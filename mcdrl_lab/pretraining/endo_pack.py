@@ -35,7 +35,7 @@ class PackError(InputError, RuntimeError):
 
 
 @dataclass(frozen=True)
-class Entry:
+class PackImage:
     """A row of ``labels.csv``.
 
     Args:
@@ -78,7 +78,7 @@ def part_of(group: str, dataset: str, split: str) -> str:
     return CHOOSE if bucket in (4, 5) else TRAIN
 
 
-def read_entries(root: Path, without: Sequence[str] = ()) -> list[Entry]:
+def read_entries(root: Path, without: Sequence[str] = ()) -> list[PackImage]:
     """Read the pack's table.
 
     Args:
@@ -111,8 +111,8 @@ def read_entries(root: Path, without: Sequence[str] = ()) -> list[Entry]:
     return [entry for entry in entries if entry.dataset not in without]
 
 
-def _entry(row: dict[str, str]) -> Entry:
-    return Entry(
+def _entry(row: dict[str, str]) -> PackImage:
+    return PackImage(
         row['file'],
         row['dataset'],
         row['label'],
@@ -176,7 +176,7 @@ class Pack:
         masks: n arrays (H, W) uint8, or None where none was drawn.
     """
 
-    entries: list[Entry]
+    entries: list[PackImage]
     images: list[np.ndarray]
     masks: list[np.ndarray | None]
 
@@ -201,7 +201,7 @@ def load_pack(root: Path, part: str, without: Sequence[str] = ()) -> Pack:
     if not entries:
         raise PackError(f'{root} has no images of the part {part!r}.')
 
-    def read(entry: Entry) -> tuple[np.ndarray, np.ndarray | None]:
+    def read(entry: PackImage) -> tuple[np.ndarray, np.ndarray | None]:
         image = read_image(root / entry.file)
         mask = read_mask(root / entry.mask) if entry.mask else None
         if entry.label == 'normal mucosa':

@@ -27,7 +27,7 @@ from mcdrl_lab.simulation.drawn_conditions import (
     draw_strengths,
 )
 
-from .endo_pack import LABELS, Entry, Pack, squared
+from .endo_pack import LABELS, Pack, PackImage, squared
 from .endo_words import NORMAL, POLYP
 
 MIXTURE = {
@@ -49,7 +49,7 @@ _DARK_LUMINANCE, _BRIGHT_LUMINANCE, _SPECULAR = 70, 185, 0.02
 
 
 @dataclass(frozen=True)
-class Sample:
+class TrainingImage:
     """An image and all that is known about it.
 
     Args:
@@ -67,7 +67,7 @@ class Sample:
     strength: np.ndarray
 
 
-def draw_sample(generator: Generator, pack: Pack, row: int, side: int) -> Sample:
+def draw_sample(generator: Generator, pack: Pack, row: int, side: int) -> TrainingImage:
     """Make a training image.
 
     Args:
@@ -92,10 +92,10 @@ def draw_sample(generator: Generator, pack: Pack, row: int, side: int) -> Sample
     image, mask = _to_side(image, mask, side)
     present, strength = known_conditions(entry, strengths)
     lesion = known_lesion(entry, mask, strengths)
-    return Sample(image, mask, lesion, present, strength)
+    return TrainingImage(image, mask, lesion, present, strength)
 
 
-def known_lesion(entry: Entry, mask: np.ndarray | None, strengths: dict) -> int:
+def known_lesion(entry: PackImage, mask: np.ndarray | None, strengths: dict) -> int:
     """What is known about lesions once an image is cropped and moved.
 
     Args:
@@ -115,7 +115,7 @@ def known_lesion(entry: Entry, mask: np.ndarray | None, strengths: dict) -> int:
 
 
 def known_conditions(
-    entry: Entry, strengths: dict[int, float]
+    entry: PackImage, strengths: dict[int, float]
 ) -> tuple[np.ndarray, np.ndarray]:
     """Which conditions an image has, has not, or may have by nature.
 
@@ -124,7 +124,7 @@ def known_conditions(
         strengths: Drawn conditions.
 
     Returns:
-        ``present`` and ``strength`` of :class:`Sample`.
+        ``present`` and ``strength`` of :class:`TrainingImage`.
     """
     present = np.zeros(len(CONDITIONS), np.int8)
     strength = np.zeros(len(CONDITIONS), np.float32)
@@ -167,7 +167,7 @@ def _window(
 
 
 def _crop(
-    generator: Generator, entry: Entry, image: np.ndarray, mask: np.ndarray | None
+    generator: Generator, entry: PackImage, image: np.ndarray, mask: np.ndarray | None
 ) -> tuple[np.ndarray, np.ndarray | None]:
     shape = image.shape[:2]
     if mask is None:

@@ -25,7 +25,7 @@ def truth(
 
     Args:
         claims: T claims.
-        lesions: (B,) of :class:`~mcdrl_lab.pretraining.endo_samples.Sample`.
+        lesions: (B,) of :class:`~mcdrl_lab.pretraining.endo_samples.TrainingImage`.
         present: (B, 12), likewise.
         strength: (B, 12), likewise.
 

@@ -7,7 +7,7 @@ from typing import NamedTuple
 STATUSES = OK, REFUSED, BROKEN, NOT_BUILT = 'ok', 'refused', 'broken', 'not built'
 
 
-class Outcome(NamedTuple):
+class TrialOutcome(NamedTuple):
     """What came of a trial.
 
     Attributes:

@@ -13,7 +13,7 @@ from typing import Any
 
 from mcdrl_lab.plans.json_lines import append_line, parse_line, read_lines
 
-from .outcome import BROKEN, Outcome
+from .outcome import BROKEN, TrialOutcome
 from .stock_configs import StockModel, list_models, stock_folder
 from .trial import try_model
 
@@ -77,7 +77,7 @@ def _prepare_forks() -> None:
     torch.set_num_threads(1)
 
 
-def _record(model: StockModel, outcome: Outcome, size: int) -> dict[str, Any]:
+def _record(model: StockModel, outcome: TrialOutcome, size: int) -> dict[str, Any]:
     import mmseg
 
     return dict(
@@ -103,7 +103,7 @@ def _one_of_each_method_first(models: list[StockModel]) -> list[StockModel]:
     return sorted(models, key=turn)
 
 
-def _in_a_process(model: StockModel, size: int, seconds: float) -> Outcome:
+def _in_a_process(model: StockModel, size: int, seconds: float) -> TrialOutcome:
     """Memory, patches and a crash of one model must not reach the next."""
     context = multiprocessing.get_context('fork')
     ours, theirs = context.Pipe(duplex=False)
@@ -113,7 +113,7 @@ def _in_a_process(model: StockModel, size: int, seconds: float) -> Outcome:
     start = time.perf_counter()
     try:
         if ours.poll(seconds):
-            return Outcome(*ours.recv())
+            return TrialOutcome(*ours.recv())
         reason = f'took more than {seconds:g} s'
     except EOFError:
         child.join()
@@ -121,7 +121,7 @@ def _in_a_process(model: StockModel, size: int, seconds: float) -> Outcome:
     finally:
         child.kill()
         child.join()
-    return Outcome(BROKEN, reason, time.perf_counter() - start)
+    return TrialOutcome(BROKEN, reason, time.perf_counter() - start)
 
 
 def _child(connection: Connection, model: StockModel, size: int) -> None:

@@ -9,7 +9,7 @@ import traceback
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from .outcome import BROKEN, NOT_BUILT, OK, REFUSED, Outcome
+from .outcome import BROKEN, NOT_BUILT, OK, REFUSED, TrialOutcome
 from .stock_configs import NUM_CLASSES
 
 _CLIP = dict(model_name='mcdrl-tiny-rn', dense_mode='maskclip')
@@ -22,7 +22,7 @@ _PROMPTS = dict(
 _IMAGES = 2
 
 
-def try_model(model: Mapping[str, Any], size: int) -> Outcome:
+def try_model(model: Mapping[str, Any], size: int) -> TrialOutcome:
     """Convert a stock model, train it for a step, validate and predict.
 
     The intervention works at gate 1. At gate 0 the prediction must be the stock
@@ -46,7 +46,7 @@ def try_model(model: Mapping[str, Any], size: int) -> Outcome:
         place = traceback.extract_tb(error.__traceback__)[-1]
         where = f'{place.filename.rsplit("/", 1)[-1]}:{place.lineno}'
         status, reason = BROKEN, f'{type(error).__name__}: {error} ({where})'
-    return Outcome(status, ' '.join(reason.split()), time.perf_counter() - start)
+    return TrialOutcome(status, ' '.join(reason.split()), time.perf_counter() - start)
 
 
 class _NotBuiltError(Exception):

@@ -8,7 +8,7 @@ import numpy as np
 from sklearn.metrics import roc_auc_score
 
 from .expected_dice import expected_when_held_out, rank_correlation
-from .within_sites import Estimate, estimates
+from .within_sites import RESAMPLES, Estimate, estimates
 
 CONDITIONS, EMBEDDING, CONFIDENCE, BOTH = (
     'conditions',
@@ -60,7 +60,7 @@ def rank_correlations(
     dice: np.ndarray,
     sites: Sequence[str],
     sequences: Sequence[str | None],
-    resamples: int = 1000,
+    resamples: int = RESAMPLES,
 ) -> dict[str, Estimate]:
     """Rank correlation of each predictor's expectation with the true Dice.
 
@@ -88,7 +88,7 @@ def failure_aucs(
     failed: np.ndarray,
     sites: Sequence[str],
     sequences: Sequence[str | None],
-    resamples: int = 1000,
+    resamples: int = RESAMPLES,
 ) -> tuple[dict[str, Estimate], dict[str, Estimate]]:
     """How well low values tell the failures from the other images.
 

@@ -21,7 +21,7 @@ from .dice_predictors import expectations, features_of, rank_correlations
 from .drift import condition_drift
 from .expected_dice import site_errors
 from .recorded_dice import confidences, recorded_dice
-from .within_sites import Estimate
+from .within_sites import RESAMPLES, Estimate
 
 if TYPE_CHECKING:
     from .builtin_encoder import Encode
@@ -180,7 +180,7 @@ def ranks_of_draw(
     benchmark: Benchmark,
     records: str | os.PathLike,
     method: str | None = None,
-    resamples: int = 1000,
+    resamples: int = RESAMPLES,
 ) -> DrawRanks:
     """How well conditions and the network's confidence tell the Dice of records.
 

@@ -26,7 +26,7 @@ from .dice_predictors import (
     rank_correlations,
 )
 from .recorded_dice import RecordedImage, confidences
-from .within_sites import Estimate
+from .within_sites import RESAMPLES, Estimate
 
 MEAN_CONFIDENCE, SELF_DICE = 'mean confidence', 'self Dice'
 DISTANCE = 'distance of the embedding'
@@ -112,7 +112,7 @@ def flags(
     scores: np.ndarray,
     embeddings: np.ndarray,
     failure: float = 0.3,
-    resamples: int = 1000,
+    resamples: int = RESAMPLES,
 ) -> Flags:
     """Try flags of images at held-out sites against their true Dice.
 

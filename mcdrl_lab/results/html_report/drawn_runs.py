@@ -11,7 +11,7 @@ from mcdrl_lab.errors import ProtocolError
 from mcdrl_lab.plans.records import RunRecord
 
 from .chosen_cases import choose_cases
-from .report_source import Source, checkpoint_of, config_of
+from .report_source import ReportSource, checkpoint_of, config_of
 
 if TYPE_CHECKING:
     from .run_pictures import RunModel, RunPictures
@@ -46,7 +46,7 @@ class ReportOptions:
 
 
 def draw_runs(
-    source: Source, method: str, options: ReportOptions
+    source: ReportSource, method: str, options: ReportOptions
 ) -> tuple[dict[str, RunPictures], list[str]]:
     """Run the models of one method on the cases of each site.
 
@@ -108,7 +108,7 @@ _TestedModel = tuple[_File, _File]
 
 
 def _tested_models(
-    source: Source, method: str, options: ReportOptions
+    source: ReportSource, method: str, options: ReportOptions
 ) -> tuple[dict[str, tuple[RunRecord, _TestedModel]], list[str]]:
     """Site -> run, its checkpoint and config; and where one of them is missing."""
     tested: dict[str, tuple[RunRecord, _TestedModel]] = {}

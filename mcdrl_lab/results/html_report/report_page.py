@@ -28,7 +28,7 @@ from .calibration_section import calibration_table, reliability_figure
 from .chosen_cases import choose_cases
 from .drawn_runs import ReportOptions, draw_runs
 from .lesion_section import lesion_wise_table
-from .report_source import Source, load_source
+from .report_source import ReportSource, load_source
 
 if TYPE_CHECKING:
     from mcdrl_lab.plans.records import RunRecord
@@ -85,7 +85,7 @@ def write_page(
 
 
 def build_content(
-    source: Source,
+    source: ReportSource,
     method: str,
     pictures: Mapping[str, RunPictures],
     problems: Sequence[str] = (),
@@ -163,7 +163,7 @@ def _check_replaceable(path: Path) -> None:
         )
 
 
-def _comparisons(source: Source, method: str) -> tuple[list, list[str]]:
+def _comparisons(source: ReportSource, method: str) -> tuple[list, list[str]]:
     """The method against each other one, and why some cannot be compared."""
     found, reasons = [], []
     for selection in sorted({r.selection for r in source.records}, reverse=True):
@@ -182,7 +182,7 @@ def _comparisons(source: Source, method: str) -> tuple[list, list[str]]:
     return found, reasons
 
 
-def _box_plot(source: Source) -> str | None:
+def _box_plot(source: ReportSource) -> str | None:
     try:
         return figure_uri(box_plot(source.records))
     except ProtocolError:
@@ -190,7 +190,7 @@ def _box_plot(source: Source) -> str | None:
 
 
 def _cases(
-    source: Source, method: str, pictures: Mapping[str, RunPictures]
+    source: ReportSource, method: str, pictures: Mapping[str, RunPictures]
 ) -> list[dict]:
     """A group a site: what to print beside each picture."""
     groups = []
@@ -244,7 +244,7 @@ def _profile(pictures: Mapping[str, RunPictures]) -> str | None:
     return figure_uri(confounder_profile(attention, names, np.mean(priors, axis=0)))
 
 
-def _curves(source: Source) -> tuple[list[dict], list[str]]:
+def _curves(source: ReportSource) -> tuple[list[dict], list[str]]:
     """A figure a method, of its runs of the lowest seed; and methods without logs."""
     figures, lacking = [], []
     for method in source.methods:

@@ -16,7 +16,7 @@ from mcdrl_lab.results.scores import done
 
 
 @dataclass(frozen=True)
-class Source:
+class ReportSource:
     """Results, and the folders that hold what the results came from.
 
     Attributes:
@@ -53,7 +53,7 @@ class Source:
         return first
 
 
-def load_source(path: str | os.PathLike) -> Source:
+def load_source(path: str | os.PathLike) -> ReportSource:
     """Find results in what the user named.
 
     Args:
@@ -69,11 +69,11 @@ def load_source(path: str | os.PathLike) -> Source:
         root = path.parent if path.is_file() else path
         folders = {record.key: root / run_folder_of(*record.key) for record in records}
         folders = {key: folder for key, folder in folders.items() if folder.is_dir()}
-        return Source(path, records, folders, is_plan=True)
+        return ReportSource(path, records, folders, is_plan=True)
     if not path.is_dir():
         raise ProtocolError(f'{path} is neither a file nor a folder.')
     records = _work_dir_records(path)
-    return Source(path, records, {r.key: path for r in records}, is_plan=False)
+    return ReportSource(path, records, {r.key: path for r in records}, is_plan=False)
 
 
 def _work_dir_records(folder: Path) -> list[RunRecord]:

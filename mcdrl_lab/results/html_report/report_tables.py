@@ -19,7 +19,7 @@ from mcdrl_lab.results.statistics import these_sites_interval
 from mcdrl_lab.results.tables import row_name
 from mcdrl_lab.results.text_cells import MISSING, interval_ends, number
 
-from .report_source import Source
+from .report_source import ReportSource
 
 MEAN_ROW = 'mean of sites'
 _FURTHER = {
@@ -195,7 +195,7 @@ def data_table(records: Iterable[RunRecord]) -> Table:
     return Table('Tested images', columns, rows)
 
 
-def runs_table(source: Source) -> Table:
+def runs_table(source: ReportSource) -> Table:
     """Every run, finished or not.
 
     Args:
@@ -243,7 +243,7 @@ def versions_table(records: Iterable[RunRecord], own: Mapping[str, str]) -> Tabl
     return Table('Versions', ['package', 'runs', 'this report'], rows)
 
 
-def commands(source: Source) -> list[str]:
+def commands(source: ReportSource) -> list[str]:
     """Commands that train and test the runs again, as far as their folders are there.
 
     Args:

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from mcdrl_lab.pretraining import endo_samples
-from mcdrl_lab.pretraining.endo_pack import TRAIN, Entry, load_pack
+from mcdrl_lab.pretraining.endo_pack import TRAIN, PackImage, load_pack
 from mcdrl_lab.pretraining.endo_samples import (
     MIXTURE,
     UNKNOWN,
@@ -27,10 +27,10 @@ from mcdrl_lab.simulation.drawn_conditions import (
     WHITE_LIGHT,
 )
 
-ENTRY = Entry('a.jpg', 'cp_child', 'polyp', 'g', TRAIN, '', 120.0, 0.0)
+ENTRY = PackImage('a.jpg', 'cp_child', 'polyp', 'g', TRAIN, '', 120.0, 0.0)
 
 
-def entry(**changes) -> Entry:
+def entry(**changes) -> PackImage:
     return dataclasses.replace(ENTRY, **changes)
 
 

@@ -13,7 +13,7 @@ from mcdrl_lab.results.html_report.report_page import (
     render,
     write_page,
 )
-from mcdrl_lab.results.html_report.report_source import Source
+from mcdrl_lab.results.html_report.report_source import ReportSource
 from mcdrl_lab.results.html_report.run_pictures import RunPictures
 
 _VOID = {'meta', 'img', 'br'}
@@ -49,7 +49,7 @@ def source(tmp_path, make_record):
         for method, dice in (('base', (0.2, 0.4, None)), ('mcdrl', (0.3, 0.5, None)))
         for site in ('s1', 's2')
     ]
-    return Source(tmp_path, records, {}, is_plan=True)
+    return ReportSource(tmp_path, records, {}, is_plan=True)
 
 
 @pytest.fixture
@@ -134,7 +134,7 @@ def test_oracle_rows_are_explained(source, make_record):
 
 def test_page_without_any_lesion_is_written(tmp_path, make_record):
     records = [make_record(dice=(None, None))]
-    content = build_content(Source(tmp_path, records, {}, True), 'mcdrl', {})
+    content = build_content(ReportSource(tmp_path, records, {}, True), 'mcdrl', {})
     text = render(content)
     Page(text)
     assert 'No tested image holds a lesion.' in text

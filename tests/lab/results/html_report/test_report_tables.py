@@ -2,7 +2,7 @@ import pytest
 
 from mcdrl_lab.results.comparison import compare
 from mcdrl_lab.results.html_report import report_tables as tables
-from mcdrl_lab.results.html_report.report_source import Source
+from mcdrl_lab.results.html_report.report_source import ReportSource
 from mcdrl_lab.results.text_cells import MISSING
 
 
@@ -115,7 +115,7 @@ def source(tmp_path, make_record):
         make_record(),
         make_record(seed=1, images=[], status='failed', error='RuntimeError: no'),
     ]
-    return Source(tmp_path, records, {}, is_plan=True)
+    return ReportSource(tmp_path, records, {}, is_plan=True)
 
 
 def test_every_run_is_listed_with_its_error(source):

@@ -4,7 +4,11 @@ import pytest
 from mmengine.config import Config
 
 from mcdrl_lab.results.html_report.drawn_runs import ReportOptions, draw_runs
-from mcdrl_lab.results.html_report.report_source import Source, checkpoint_of, config_of
+from mcdrl_lab.results.html_report.report_source import (
+    ReportSource,
+    checkpoint_of,
+    config_of,
+)
 from mcdrl_lab.results.html_report.run_pictures import found_config
 
 
@@ -47,7 +51,7 @@ def test_a_config_that_nobody_named_is_not_executed(tmp_path, make_record):
     touch(folder / 'best_mDice_fg_epoch_1.pth')
     marker = tmp_path / 'executed'
     (folder / 'config.py').write_text(f"open({str(marker)!r}, 'w')\nmodel = dict()\n")
-    source = Source(tmp_path, [record], {record.key: folder}, is_plan=True)
+    source = ReportSource(tmp_path, [record], {record.key: folder}, is_plan=True)
     drawn, problems = draw_runs(source, 'mcdrl', ReportOptions())
     assert drawn == {}
     assert len(problems) == 1
