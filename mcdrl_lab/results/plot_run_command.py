@@ -38,10 +38,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 @errors_in_one_line(ValueError, OSError)
 def run(args: argparse.Namespace) -> None:
     """Write the picture, print the validations."""
-    from .run_curves import read_run_logs, write_run_curves
+    from mcdrl_common.figure_files import write_figure
+
+    from .run_curves import read_run_logs, run_curves
     from .run_log import validation_table
 
-    path = write_run_curves(args.work_dir, args.out, args.metric)
-    table = validation_table(read_run_logs(args.work_dir), args.metric)
-    print(table.round(4).to_string())
+    logs = read_run_logs(args.work_dir)
+    path = args.out or args.work_dir[0] / 'curves.png'
+    write_figure(run_curves(logs, args.metric), path)
+    print(validation_table(logs, args.metric).round(4).to_string())
     print(path)

@@ -10,7 +10,6 @@ from pathlib import Path
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from mcdrl_common.figure_files import write_figure
 from mcdrl_common.metric_names import HEADLINE
 from mcdrl_common.palette import line_style
 
@@ -169,32 +168,6 @@ def _draw_sites(axes: Axes, log: RunLog, metric: str) -> None:
             linewidth=0.8,
             **line_style(number),
         )
-
-
-def write_run_curves(
-    work_dirs: Sequence[str | os.PathLike],
-    out: str | os.PathLike | None = None,
-    metric: str = HEADLINE,
-) -> Path:
-    """Draw the runs of some work folders into a picture.
-
-    Args:
-        work_dirs: Work folders of ``tools/train.py``.
-        out: The picture; its ending says the format. None writes ``curves.png`` into
-            the first folder.
-        metric: The validation metric.
-
-    Returns:
-        Path of the picture.
-
-    Raises:
-        RunLogError: A folder holds no usable log; see :func:`run_curves`.
-        ValueError: Matplotlib does not know the format.
-    """
-    logs = read_run_logs(work_dirs)
-    path = Path(work_dirs[0]) / 'curves.png' if out is None else Path(out)
-    write_figure(run_curves(logs, metric), path)
-    return path
 
 
 def read_run_logs(work_dirs: Sequence[str | os.PathLike]) -> dict[str, RunLog]:

@@ -63,11 +63,7 @@ def write_page(
     """
     options = options or ReportOptions()
     source = load_source(path)
-    if out is None:
-        out = (source.path.parent if source.path.is_file() else source.path) / (
-            'report.html'
-        )
-    out = Path(out)
+    out = source.root / 'report.html' if out is None else Path(out)
     _check_replaceable(out)
     method = options.method or source.methods[-1]
     if method not in source.methods:

@@ -33,6 +33,11 @@ class ReportSource:
     is_plan: bool
 
     @property
+    def root(self) -> Path:
+        """The folder that holds the records."""
+        return self.path.parent if self.path.is_file() else self.path
+
+    @property
     def methods(self) -> list[str]:
         """Methods with a finished run, in the order of the records."""
         return list(dict.fromkeys(record.method for record in done(self.records)))

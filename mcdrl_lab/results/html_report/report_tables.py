@@ -252,9 +252,8 @@ def commands(source: ReportSource) -> list[str]:
     if not source.is_plan:
         return []
     lines = []
-    root = source.path.parent if source.path.is_file() else source.path
     for record in source.records:
-        folder = root / run_folder_of(*record.key)
+        folder = source.root / run_folder_of(*record.key)
         if not (folder / 'config.py').is_file():
             continue
         # The run's own folder holds what was recorded, which nothing may replace.

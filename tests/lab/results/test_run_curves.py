@@ -5,7 +5,8 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from mcdrl_lab.results.run_curves import run_curves, write_run_curves
+from mcdrl_lab.commands import main
+from mcdrl_lab.results.run_curves import run_curves
 from mcdrl_lab.results.run_log import RunLog, RunLogError
 
 
@@ -85,19 +86,22 @@ def test_unknown_metric_and_mixed_units_are_errors():
         run_curves({'a': make_log(), 'b': make_log(unit='iteration')})
 
 
-def test_picture_goes_into_the_work_folder_or_where_it_is_told(tmp_path):
+def test_picture_goes_into_the_work_folder_or_where_it_is_told(tmp_path, capsys):
     for name in ('a/seed0', 'a/seed1'):
         file = tmp_path / name / '1/vis_data/scalars.json'
         file.parent.mkdir(parents=True)
         file.write_text(json.dumps(dict(loss=1.0, epoch=1, iter=1)) + '\n')
     folders = [tmp_path / 'a/seed0', tmp_path / 'a/seed1']
-    assert write_run_curves(folders) == folders[0] / 'curves.png'
-    with Image.open(folders[0] / 'curves.png') as picture:
+    command = ['plot-run', *map(str, folders)]
+    assert main(command) == 0
+    *table, path = capsys.readouterr().out.splitlines()
+    assert [line.split()[0] for line in table[1:]] == ['seed0', 'seed1', 'mean']
+    assert path == str(folders[0] / 'curves.png')
+    with Image.open(path) as picture:
         assert picture.width > 1000
     out = tmp_path / 'new/two.pdf'
-    assert write_run_curves(folders, out) == out
+    assert main([*command, '--out', str(out)]) == 0
     assert out.read_bytes().startswith(b'%PDF')
-    with pytest.raises(
-        ValueError, match=r'two\.xyz: a picture needs one of the endings'
-    ):
-        write_run_curves(folders, tmp_path / 'two.xyz')
+    assert main([*command, '--out', str(tmp_path / 'two.xyz')]) == 2
+    error = capsys.readouterr().err
+    assert 'two.xyz: a picture needs one of the endings' in error
