@@ -12,9 +12,10 @@ from matplotlib.figure import Figure
 
 from mcdrl_common.metric_names import HEADLINE
 from mcdrl_common.palette import line_style
+from mcdrl_lab.errors import ProtocolError
 
 from .image_metrics import scale_of
-from .run_log import RunLog, RunLogError, read_run_log
+from .run_log import RunLog, read_run_log
 
 _COLUMNS = 2
 # What is logged beside the losses and worth a look.
@@ -32,12 +33,12 @@ def run_curves(logs: Mapping[str, RunLog], metric: str = HEADLINE) -> Figure:
         metric: The validation metric to draw; its highest value is marked.
 
     Raises:
-        RunLogError: No run knows the metric, though there were validations, or runs
+        ProtocolError: No run knows the metric, though there were validations, or runs
             count in different units.
     """
     units = sorted({log.unit for log in logs.values()})
     if len(units) > 1:
-        raise RunLogError(
+        raise ProtocolError(
             'some of the runs count epochs and some iterations: draw them apart.'
         )
     _check_metric(logs, metric)
@@ -83,7 +84,7 @@ def _check_metric(logs: Mapping[str, RunLog], metric: str) -> None:
     )
     if known and metric not in known:
         plain = ', '.join(name for name in known if '/' not in name)
-        raise RunLogError(
+        raise ProtocolError(
             f'the validations hold no metric {metric!r}; they hold {plain}, and '
             'some of these as site/SITE/METRIC.'
         )
@@ -180,7 +181,7 @@ def read_run_logs(work_dirs: Sequence[str | os.PathLike]) -> dict[str, RunLog]:
         Path without the folders that all are in -> log.
 
     Raises:
-        RunLogError: A folder holds no usable log.
+        ProtocolError: A folder holds no usable log.
     """
     folders = [Path(folder) for folder in work_dirs]
     return {

@@ -9,7 +9,6 @@ from pathlib import Path
 
 import pandas as pd
 
-from mcdrl_common import InputError
 from mcdrl_common.metric_names import HEADLINE
 from mcdrl_lab.errors import ProtocolError
 from mcdrl_lab.plans.json_lines import parse_line, read_lines
@@ -17,10 +16,6 @@ from mcdrl_lab.plans.json_lines import parse_line, read_lines
 # What steps and validations are joined by; a NaN is one, written by MMEngine so.
 _NUMBERS = {'iter', 'epoch', 'step', 'loss'}
 _SCALARS = '*/vis_data/scalars.json'
-
-
-class RunLogError(InputError, ValueError):
-    """A work folder whose log cannot be used; the message names the file."""
 
 
 @dataclass(frozen=True)
@@ -96,17 +91,18 @@ def read_run_log(work_dir: str | os.PathLike) -> RunLog:
         work_dir: The folder.
 
     Raises:
-        RunLogError: No log in it, no training in the log, or a line that is none.
+        ProtocolError: No log in it, no training in the log, or a line that is none.
     """
     files = sorted(Path(work_dir).glob(_SCALARS))
     if not files:
-        raise RunLogError(
+        raise ProtocolError(
             f'{work_dir}: no {_SCALARS}. Name the work folder of a training, and keep '
             "dict(type='LocalVisBackend') among the config's vis_backends."
         )
-    starts = [rows for rows in map(_read_rows, files) if any(map(_is_step, rows))]
+    logged = (read_lines(file, _parse_row) for file in files)
+    starts = [rows for rows in logged if any(map(_is_step, rows))]
     if not starts:
-        raise RunLogError(f'{work_dir}: the log holds no training step yet.')
+        raise ProtocolError(f'{work_dir}: the log holds no training step yet.')
     joined: list[dict] = []
     for rows in starts:
         first = next(row['iter'] for row in rows if _is_step(row))
@@ -128,13 +124,6 @@ def read_run_log(work_dir: str | os.PathLike) -> RunLog:
 def _is_step(row: dict) -> bool:
     """Only training steps say which iteration they are."""
     return 'loss' in row and 'iter' in row
-
-
-def _read_rows(path: Path) -> list[dict]:
-    try:
-        return read_lines(path, _parse_row)
-    except ProtocolError as error:
-        raise RunLogError(str(error)) from None
 
 
 def _parse_row(line: bytes) -> dict:

@@ -20,7 +20,7 @@ from mcdrl_lab.pictures import figure_uri, image_uri
 from mcdrl_lab.results.comparison import compare
 from mcdrl_lab.results.plots import box_plot
 from mcdrl_lab.results.run_curves import run_curves
-from mcdrl_lab.results.run_log import RunLogError, read_run_log
+from mcdrl_lab.results.run_log import read_run_log
 from mcdrl_lab.results.tables import ORACLE_NOTE
 
 from . import report_tables as tables
@@ -253,7 +253,7 @@ def _curves(source: ReportSource) -> tuple[list[dict], list[str]]:
                 continue
             try:
                 logs[name] = read_run_log(folder)
-            except RunLogError:
+            except ProtocolError:
                 continue
         if logs:
             figures.append(

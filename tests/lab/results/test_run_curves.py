@@ -6,8 +6,9 @@ import pytest
 from PIL import Image
 
 from mcdrl_lab.commands import main
+from mcdrl_lab.errors import ProtocolError
 from mcdrl_lab.results.run_curves import run_curves
-from mcdrl_lab.results.run_log import RunLog, RunLogError
+from mcdrl_lab.results.run_log import RunLog
 
 
 def make_log(validation=None, unit='epoch', **training):
@@ -80,9 +81,9 @@ def test_run_without_validation_is_drawn_and_says_so():
 
 
 def test_unknown_metric_and_mixed_units_are_errors():
-    with pytest.raises(RunLogError, match="no metric 'mDise'; they hold mDice_fg"):
+    with pytest.raises(ProtocolError, match="no metric 'mDise'; they hold mDice_fg"):
         run_curves({'run': make_log()}, 'mDise')
-    with pytest.raises(RunLogError, match='some of the runs count epochs'):
+    with pytest.raises(ProtocolError, match='some of the runs count epochs'):
         run_curves({'a': make_log(), 'b': make_log(unit='iteration')})
 
 

@@ -3,7 +3,8 @@ import os
 
 import pytest
 
-from mcdrl_lab.results.run_log import RunLogError, read_run_log, validation_table
+from mcdrl_lab.errors import ProtocolError
+from mcdrl_lab.results.run_log import read_run_log, validation_table
 
 
 def step(iteration, epoch, **values):
@@ -134,14 +135,14 @@ def test_line_cut_short_by_a_kill_is_left_out_and_any_other_is_an_error(write):
     log = read_run_log(write('1', step(10, 1), torn='{"loss": 0.'))
     assert len(log.training) == 1
     assert log.validation.empty
-    with pytest.raises(RunLogError, match=r'scalars.json, line 1: not a JSON object'):
+    with pytest.raises(ProtocolError, match=r'scalars.json, line 1: not a JSON object'):
         read_run_log(write('2', 'text', step(10, 1)))
 
 
 def test_folder_without_a_training_is_named(tmp_path, write):
-    with pytest.raises(RunLogError, match=r'no \*/vis_data/scalars.json.*LocalVis'):
+    with pytest.raises(ProtocolError, match=r'no \*/vis_data/scalars.json.*LocalVis'):
         read_run_log(tmp_path)
-    with pytest.raises(RunLogError, match='holds no training step yet'):
+    with pytest.raises(ProtocolError, match='holds no training step yet'):
         read_run_log(write('1', validation(1, 0.5)))
 
 
@@ -158,12 +159,12 @@ def test_folder_without_a_training_is_named(tmp_path, write):
 )
 def test_a_value_that_is_no_number_is_named(write, line, problem):
     folder = write('1', step(10, 1), torn=line + '\n{}\n')
-    with pytest.raises(RunLogError, match=rf'scalars\.json, line 2: .*{problem}'):
+    with pytest.raises(ProtocolError, match=rf'scalars\.json, line 2: .*{problem}'):
         read_run_log(folder)
 
 
 def test_a_pipe_in_the_place_of_a_log_is_not_waited_for(tmp_path):
     (tmp_path / '1/vis_data').mkdir(parents=True)
     os.mkfifo(tmp_path / '1/vis_data/scalars.json')
-    with pytest.raises(RunLogError, match=r'scalars\.json is not a regular file'):
+    with pytest.raises(ProtocolError, match=r'scalars\.json is not a regular file'):
         read_run_log(tmp_path)
