@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from statistics import fmean
 from typing import Any
 
@@ -182,56 +181,45 @@ def sweep_block(
     return markdown(pd.DataFrame(rows).T.rename_axis('setting'))
 
 
-@dataclass(frozen=True)
-class ShiftEffect:
-    """The difference between two methods at one strength of the shift.
-
-    Args:
-        spurious: How far sites differ.
-        comparison: The two methods there.
-    """
-
-    spurious: float
-    comparison: Comparison
-
-
 def shift_effects(
     records: Mapping[float, Sequence[RunRecord]], a: str, b: str
-) -> list[ShiftEffect]:
+) -> dict[float, Comparison]:
     """Compare two methods at several strengths of the shift.
 
     Args:
         records: Strength -> run records.
         a: The method in question.
         b: The method it is measured against.
+
+    Returns:
+        How far sites differ -> the two methods there, in rising order.
     """
-    return [
-        ShiftEffect(spurious, compare(records[spurious], a, [b])[0])
-        for spurious in sorted(records)
-    ]
+    return {
+        spurious: compare(records[spurious], a, [b])[0] for spurious in sorted(records)
+    }
 
 
-def shift_block(effects: Sequence[ShiftEffect], picture: str) -> str:
+def shift_block(effects: Mapping[float, Comparison], picture: str) -> str:
     """The effect against the strength of the shift, as picture and table.
 
     Args:
         effects: From :func:`shift_effects`.
         picture: Path of the figure, as the page names it.
     """
-    first = effects[0].comparison
+    first = next(iter(effects.values()))
     rows = {
-        f'{effect.spurious:g}': {
-            first.a: f'{effect.comparison.overall.a:.1f}',
-            first.b: f'{effect.comparison.overall.b:.1f}',
-            **_effect_cells(effect.comparison),
+        f'{spurious:g}': {
+            first.a: f'{comparison.overall.a:.1f}',
+            first.b: f'{comparison.overall.b:.1f}',
+            **_effect_cells(comparison),
         }
-        for effect in effects
+        for spurious, comparison in effects.items()
     }
     table = markdown(pd.DataFrame(rows).T.rename_axis('spurious'))
     return f'![{first.a} - {first.b} by strength of the shift]({picture})\n\n{table}'
 
 
-def shift_figure(effects: Sequence[ShiftEffect]) -> Figure:
+def shift_figure(effects: Mapping[float, Comparison]) -> Figure:
     """Dice of both methods, and their difference, against the strength of the shift.
 
     Args:
@@ -239,9 +227,9 @@ def shift_figure(effects: Sequence[ShiftEffect]) -> Figure:
     """
     figure = Figure(figsize=(8.0, 3.2))
     scores, gains = figure.subplots(1, 2)
-    strengths = [effect.spurious for effect in effects]
-    overall = [effect.comparison.overall for effect in effects]
-    first = effects[0].comparison
+    strengths = list(effects)
+    overall = [comparison.overall for comparison in effects.values()]
+    first = next(iter(effects.values()))
     for name, values, color, marker in (
         (first.a, [e.a for e in overall], LINE_COLORS[0], 'o'),
         (first.b, [e.b for e in overall], LINE_COLORS[1], 's'),
