@@ -154,6 +154,11 @@ class EvidencePage:
             self._read[name] = latest_records(read_records(path))
         return self._read[name]
 
+    def _named_records(self, pairs: Sequence[str]) -> dict[str, list[RunRecord]]:
+        """The records of some words NAME=RECORDS, by name."""
+        split = [pair.split('=', 1) for pair in pairs]
+        return {name: self._records(records) for name, records in split}
+
     def _scores(self, arguments: list[str], _: bool) -> str:
         (name,) = arguments
         return blocks.scores_block(self._records(name))
@@ -164,10 +169,9 @@ class EvidencePage:
 
     def _draws(self, metric: str, arguments: list[str], _: bool) -> str:
         method, *others = [word for word in arguments if '=' not in word]
-        split = [word.split('=', 1) for word in arguments if '=' in word]
-        if not split:
+        draws = self._named_records([word for word in arguments if '=' in word])
+        if not draws:
             raise ValueError('no DRAW=RECORDS')
-        draws = {draw: self._records(name) for draw, name in split}
         return blocks.draws_block(draws, method, others, metric)
 
     def _lesion_classes(self, arguments: list[str], _: bool) -> str:
@@ -179,10 +183,9 @@ class EvidencePage:
 
     def _draws_lesion_classes(self, arguments: list[str], _: bool) -> str:
         a, b, *pairs = arguments
-        split = [pair.split('=', 1) for pair in pairs]
         draws = {
-            seed: with_lesion_classes(self._records(name), int(seed))
-            for seed, name in split
+            seed: with_lesion_classes(records, int(seed))
+            for seed, records in self._named_records(pairs).items()
         }
         return blocks.draws_lesion_classes_block(draws, a, b)
 
@@ -195,8 +198,8 @@ class EvidencePage:
 
     def _shift(self, arguments: list[str], pictures: bool) -> str:
         a, b, *pairs = arguments
-        split = [pair.split('=', 1) for pair in pairs]
-        records = {float(strength): self._records(name) for strength, name in split}
+        named = self._named_records(pairs)
+        records = {float(strength): own for strength, own in named.items()}
         effects = blocks.shift_effects(records, a, b)
         picture = f'{_PICTURES}/evidence_shift_{a}_{b}'
         if pictures:
