@@ -1,13 +1,8 @@
 import numpy as np
+from coarse_scene import scene
 from PIL import Image
 
 from mcdrl_common.image_copies import fingerprint
-
-
-def scene(seed, size=(120, 160)):
-    rng = np.random.default_rng(seed)
-    coarse = Image.fromarray(rng.integers(0, 256, (12, 16, 3), np.uint8))
-    return coarse.resize(size[::-1], Image.Resampling.BICUBIC)
 
 
 def test_the_hash_is_that_of_the_cosine_transform():

@@ -1,14 +1,9 @@
 import numpy as np
+from coarse_scene import scene
 from PIL import Image
 
 from mcdrl_common.image_copies import Fingerprint, fingerprint
 from mcdrl_lab.data.converters.duplicates import exact_groups, near_groups
-
-
-def scene(seed, size=(120, 160)):
-    rng = np.random.default_rng(seed)
-    coarse = Image.fromarray(rng.integers(0, 256, (12, 16, 3), np.uint8))
-    return coarse.resize(size[::-1], Image.Resampling.BICUBIC)
 
 
 def bits(*positions):

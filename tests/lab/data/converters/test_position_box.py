@@ -1,14 +1,9 @@
 import numpy as np
 import pytest
+from coarse_scene import scene
 from PIL import Image
 
 from mcdrl_lab.data.converters.position_box import has_position_box
-
-
-def scene(seed, size=(120, 160)):
-    rng = np.random.default_rng(seed)
-    coarse = Image.fromarray(rng.integers(0, 256, (12, 16, 3), np.uint8))
-    return coarse.resize(size[::-1], Image.Resampling.BICUBIC)
 
 
 def with_box(colour, corner=(80, 10)):
