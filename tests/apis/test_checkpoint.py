@@ -6,14 +6,17 @@ import numpy as np
 import pytest
 import torch
 from mmengine.config import Config
+from mmengine.registry import init_default_scope
 from mmengine.runner import load_checkpoint
 from mmseg.apis import init_model
 from mmseg.registry import MODELS
 from torch.testing import assert_close
 
+from mcdrl_mmseg import config_path
 from mcdrl_mmseg.apis import CheckpointConfigError, CheckpointError, load_segmentor
 from mcdrl_mmseg.apis.checkpoint import read_checkpoint
 from mcdrl_mmseg.apis.image_pipeline import prepare
+from mcdrl_mmseg.engine.insertion import insert_mcdrl
 
 
 class Evil:
@@ -56,6 +59,24 @@ def test_a_config_file_may_be_named_instead(tiny_checkpoint, tiny_config, save):
         load_segmentor(path, device='cpu')
     model = load_segmentor(path, tiny_config, device='cpu')
     assert model.dataset_meta['classes'] == ('background', 'class 1')
+
+
+def test_a_config_that_asks_for_mcdrl_is_taken_as_it_was_trained(tmp_path):
+    # What --config of the tools names: the project's file, before MCDRL was put in.
+    path = tmp_path / 'mixed.py'
+    path.write_text(
+        f'_base_ = [{config_path("mixing/own_segformer_mcdrl.py")!r}]\n'
+        "mcdrl = dict(clip=dict(model_name='mcdrl-tiny-rn', pretrained='builtin'))\n"
+    )
+    cfg = Config.fromfile(path)
+    init_default_scope('mmseg')
+    trained = MODELS.build(insert_mcdrl(cfg).model)
+    torch.save(trained.state_dict(), tmp_path / 'mixed.pth')
+    for config in (path, cfg):
+        model = load_segmentor(tmp_path / 'mixed.pth', config, device='cpu')
+        assert_close(model.state_dict(), trained.state_dict(), rtol=0, atol=0)
+        assert 'mcdrl' not in model.cfg
+    assert 'mcdrl' in cfg
 
 
 def test_the_config_may_stand_in_the_message_hub(tiny_checkpoint, save):
