@@ -6,6 +6,7 @@ import functools
 import re
 import sys
 from collections.abc import Callable, Sequence
+from urllib.error import URLError
 
 from mcdrl_common import InputError
 
@@ -21,9 +22,9 @@ class OptionError(InputError, ValueError):
 def without_traceback(name: str) -> Callable[[Main], Main]:
     """Decorate a command: a known error is one message and exit code 2.
 
-    So is a package that a component of the config asks to install, as ``Albu`` does.
-    Any other error keeps its traceback: it is a fault of the program, or of a
-    component that nobody knows here.
+    So is a package that a component of the config asks to install, as ``Albu`` does,
+    and a download that fails. Any other error keeps its traceback: it is a fault of
+    the program, or of a component that nobody knows here.
 
     Args:
         name: Of the command, said before the message.
@@ -35,14 +36,21 @@ def without_traceback(name: str) -> Callable[[Main], Main]:
             try:
                 return main(argv)
             except (InputError, FileNotFoundError) as error:
-                print(f'{name}: {_message(error)}', file=sys.stderr)
-                return EXIT_BAD_INPUT
+                message = _message(error)
             except ImportError as error:
                 # A component of the config lacks its package, and says how to get it.
                 if 'install' not in str(error):
                     raise
-                print(f'{name}: {_message(error)}', file=sys.stderr)
-                return EXIT_BAD_INPUT
+                message = _message(error)
+            except URLError as error:
+                # Of a stock backbone, say, whose weights are fetched as it is made.
+                message = (
+                    f'a download failed ({error.reason}). Without a network name files '
+                    'where the config asks for weights (pretrained, '
+                    'init_cfg.checkpoint, load_from), or set them to None.'
+                )
+            print(f'{name}: {message}', file=sys.stderr)
+            return EXIT_BAD_INPUT
 
         return wrapped
 

@@ -1,5 +1,7 @@
 """Errors of train and test that the user can put right end in one line."""
 
+from urllib.error import URLError
+
 import pytest
 
 from mcdrl_mmseg.apis.known_errors import EXIT_BAD_INPUT, without_traceback
@@ -34,6 +36,14 @@ def test_what_the_user_can_put_right_is_one_line(error, capsys):
 def test_what_keeps_a_training_from_starting_is_one_line(kind, capsys):
     assert ends_with(kind('what to do'))([]) == EXIT_BAD_INPUT
     assert capsys.readouterr().err == 'train: what to do\n'
+
+
+def test_a_download_without_a_network_is_one_line_that_says_what_to_name(capsys):
+    assert ends_with(URLError('Name or service not known'))([]) == EXIT_BAD_INPUT
+    said = capsys.readouterr().err
+    assert said.startswith('train: a download failed (Name or service not known).')
+    assert 'init_cfg.checkpoint' in said
+    assert said.count('\n') == 1
 
 
 def test_other_errors_keep_their_traceback():
