@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from mcdrl_common import InputError
+from mcdrl_common.printable import short_repr
 from mcdrl_mmseg.prompts import PromptSet
 
 SOURCES = ('text', 'shuffled', 'random', 'learned')
@@ -20,6 +21,8 @@ _FINGERPRINT_BYTES = 32
 
 NAMES_KEY = 'confounder_names'
 """Key of a checkpoint's ``meta``: names of the M entries, in their order."""
+TEXTS_KEY = 'dictionary_texts'
+"""Key of a checkpoint's ``meta``: all texts that were embedded."""
 
 
 class DictionaryError(InputError, RuntimeError):
@@ -248,6 +251,37 @@ class ConfounderDictionary(BaseModule):
         ordered = replace(prompts, confounders=dict(families))
         if ordered.confounder_names == tuple(names):
             self.prompts = ordered
+
+    def notes(self) -> dict[str, list[str]]:
+        """What a checkpoint's meta says of the entries, which hold no words."""
+        names = list(self.prompts.confounder_names)
+        return {NAMES_KEY: names, TEXTS_KEY: self.texts}
+
+    def other_words(self, meta: Mapping[str, Any]) -> str | None:
+        """That a checkpoint was trained with other texts, and what to do, or None.
+
+        Of as many texts the shapes are the same, and its entries would go by names
+        that are not theirs.
+
+        Args:
+            meta: Of the checkpoint, as :meth:`notes` wrote it; older ones say the names
+                of the conditions alone, or nothing.
+        """
+        for key, own in reversed(self.notes().items()):
+            given = meta.get(key)
+            if not isinstance(given, list | tuple):
+                continue
+            theirs = {str(text) for text in given}
+            trained, named = sorted(theirs - {*own}), sorted({*own} - theirs)
+            if trained or named:
+                return (
+                    'The checkpoint was trained with other texts than the config has: '
+                    f'{short_repr(trained)} in the place of {short_repr(named)}. Its '
+                    'dictionary holds those of its training, whatever the config says. '
+                    'Name the config it was trained with; other words need a new '
+                    'training.'
+                )
+        return None
 
     def check_built(self) -> None:
         """Raise DictionaryError, saying what to do, if the buffers are not filled."""

@@ -430,3 +430,19 @@ def test_entries_keep_their_names_though_mmengine_sorts_the_families_in_a_config
     torch.save(content, tmp_path / 'x.pth')
     loaded = load_segmentor(tmp_path / 'x.pth', device='cpu')
     assert loaded.decode_head.dictionary.prompts.confounder_names[0] != 'blur'
+
+
+def test_a_config_of_other_words_would_call_the_entries_by_names_not_theirs(
+    tmp_path, new_model, checkpoint_content, tiny_config
+):
+    model = new_model()
+    content = checkpoint_content(model)
+    content['meta'].update(model.decode_head.dictionary.notes())
+    torch.save(content, tmp_path / 'x.pth')
+    cfg = Config.fromfile(tiny_config)
+    load_segmentor(tmp_path / 'x.pth', cfg, device='cpu')
+    families = cfg.model.decode_head.dictionary.prompts.confounders
+    names = next(iter(families.values()))
+    families[next(iter(families))] = ['strawberries', *names[1:]]
+    with pytest.raises(CheckpointError, match=r'x\.pth: .*strawberries'):
+        load_segmentor(tmp_path / 'x.pth', cfg, device='cpu')

@@ -34,7 +34,8 @@ class ConfounderDictionaryHook(Hook):
     At a first start rank 0 embeds all texts in one pass, or reads them from a cache
     file, and broadcasts. On resuming the stored fingerprint is only compared. A
     dictionary that came with ``load_from`` is kept if it is of the same prompts and
-    weights, and built anew otherwise.
+    weights, and built anew otherwise. A test of a checkpoint of other prompts is
+    refused.
 
     Args:
         cache_dir: Folder of cache files. None takes ``MCDRL_CACHE_DIR`` or the user's
@@ -48,6 +49,9 @@ class ConfounderDictionaryHook(Hook):
     """
 
     priority = 'NORMAL'
+
+    # Of a checkpoint that was loaded: a training embeds its own, a test cannot.
+    _other_words: str | None = None
 
     def __init__(
         self,
@@ -87,18 +91,28 @@ class ConfounderDictionaryHook(Hook):
         The config that MMEngine left in a work folder has its families sorted: a run
         resumed with it, or tested, would else take one condition for another.
         """
-        names = (checkpoint.get('meta') or {}).get(NAMES_KEY)
+        meta = checkpoint.get('meta') or {}
+        self._other_words = None
         for dictionary in find_parts(runner, ConfounderDictionary):
-            dictionary.put_families_in_order(names)
+            dictionary.put_families_in_order(meta.get(NAMES_KEY))
+            self._other_words = self._other_words or dictionary.other_words(meta)
+
+    def before_test(self, runner: Runner) -> None:
+        """Refuse a checkpoint of other words, whose scores are not theirs.
+
+        Raises:
+            DictionaryError: Names some of them.
+        """
+        if self._other_words:
+            raise DictionaryError(self._other_words)
 
     def before_save_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
-        """Note in the meta which entry is which condition.
+        """Note in the meta which entry is which condition, and of which texts.
 
         The config in a checkpoint does not say: MMEngine sorts the families in it.
         """
         for dictionary in find_parts(runner, ConfounderDictionary):
-            names = list(dictionary.prompts.confounder_names)
-            checkpoint['meta'][NAMES_KEY] = names
+            checkpoint['meta'].update(dictionary.notes())
 
     @staticmethod
     def _check_classes(runner: Runner, dictionary: ConfounderDictionary) -> None:

@@ -392,6 +392,52 @@ def test_checkpoint_says_which_entry_is_which_condition(hook, make_runner):
     assert checkpoint['meta']['confounder_names'] == ['glare', 'dark', 'blur']
 
 
+@pytest.mark.parametrize('older', [False, True])
+def test_a_test_under_other_words_is_refused_and_names_them(
+    hook, make_runner, prompts, older
+):
+    """Shapes fit: the scores would be those of the words of the training."""
+    checkpoint = dict(meta={})
+    hook.before_save_checkpoint(make_runner(), checkpoint)
+    if older:
+        del checkpoint['meta']['dictionary_texts']
+    same = make_runner()
+    hook.after_load_checkpoint(same, checkpoint)
+    hook.before_test(same)
+    families = dict(lighting=['sun', 'dark'], quality=['blur'])
+    other = make_runner(prompts={**prompts, 'confounders': families})
+    hook.after_load_checkpoint(other, checkpoint)
+    with pytest.raises(DictionaryError, match=r'glare.* in the place of .*sun'):
+        hook.before_test(other)
+
+
+@pytest.mark.parametrize(
+    'changed', [dict(classes=['polyp', 'nodule']), dict(class_template='One {class}')]
+)
+def test_a_test_under_other_class_words_is_refused(hook, make_runner, prompts, changed):
+    checkpoint = dict(meta={})
+    hook.before_save_checkpoint(make_runner(), checkpoint)
+    other = make_runner(prompts={**prompts, **changed})
+    hook.after_load_checkpoint(other, checkpoint)
+    with pytest.raises(DictionaryError, match='other texts than the config has'):
+        hook.before_test(other)
+
+
+def test_a_training_that_begins_from_weights_of_other_words_embeds_its_own(
+    hook, make_runner, prompts
+):
+    first = make_runner()
+    hook.before_train(first)
+    checkpoint = dict(meta={}, state_dict=first.model.state_dict())
+    hook.before_save_checkpoint(first, checkpoint)
+    second = make_runner(prompts={**prompts, 'classes': ['polyp', 'nodule']})
+    hook.after_load_checkpoint(second, checkpoint)
+    second.model.load_state_dict(checkpoint['state_dict'])
+    hook.before_train(second)
+    ours, theirs = (r.model.dictionary.class_embeddings for r in (second, first))
+    assert not torch.equal(ours[1], theirs[1])
+
+
 def test_resuming_with_families_in_another_order_takes_that_of_the_checkpoint(
     hook, make_runner, prompts
 ):
