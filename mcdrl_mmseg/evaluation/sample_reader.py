@@ -155,6 +155,16 @@ def _from_logits(
     probability: Tensor | None
     if logits.shape[0] == 1:
         labels, probability, agree = _read_one_channel(logits[0], predicted)
+        if predicted is not None and agree and not torch.equal(labels, predicted):
+            notes.append(
+                (
+                    'threshold',
+                    f'{name}: the label map, which inference writes as the mask, is '
+                    "cut at the head's own threshold, which mmseg sets to 0.3; p > 0.5 "
+                    'is measured. With threshold=0.5 in the config of the head that '
+                    'segments the two are one',
+                )
+            )
     else:
         num_classes = len(logits)
         labels, probability, agree = _read_channels(logits, predicted, with_probability)

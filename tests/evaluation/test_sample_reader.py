@@ -61,6 +61,9 @@ def test_one_channel_is_thresholded_at_one_half_whatever_the_head_did():
     )
     assert image.labels.tolist() == [[0, 0, 0, 1]]
     assert image.num_classes == 2
+    # The masks that inference writes are not those that are measured.
+    assert [key for key, _ in image.notes] == ['threshold']
+    image = read_sample(sample([[[0.2, 0.6]]], [[0, 1]], [[0, 1]]))
     assert image.notes == ()
 
 
