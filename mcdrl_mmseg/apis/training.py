@@ -16,6 +16,7 @@ from contextlib import contextmanager
 import torch.distributed
 from mmengine.config import Config, DictAction
 from mmengine.dist import is_distributed
+from mmengine.runner import Runner
 
 from mcdrl_common.file_lock import FolderBusyError
 from mcdrl_common.training_arguments import test_parser, train_parser
@@ -53,12 +54,20 @@ def train_main(argv: Sequence[str] | None = None) -> int:
     with _only_training(cfg.work_dir), _leave_group_after():
         print_training_start(cfg)
         runner = build_runner(cfg)
-        for hook in runner.hooks:
-            if isinstance(hook, ConfigCheckHook):
-                hook.checked = True
+        _checking_hook(runner).checked = True
         with progress_bar(runner), quick_steps(runner):
             runner.train()
     return 0
+
+
+def _checking_hook(runner: Runner) -> ConfigCheckHook:
+    """The hook that checks what is loaded, for a config of another project, too."""
+    for hook in runner.hooks:
+        if isinstance(hook, ConfigCheckHook):
+            return hook
+    hook = ConfigCheckHook()
+    runner.register_hook(hook)
+    return hook
 
 
 @contextmanager
@@ -133,9 +142,7 @@ def test_main(argv: Sequence[str] | None = None) -> int:
             save_predictions(cfg, args.out)
     with _leave_group_after():
         runner = build_runner(cfg)
-        if not any(isinstance(hook, ConfigCheckHook) for hook in runner.hooks):
-            # A config of another project: its test is to be one of its weights, too.
-            runner.register_hook(ConfigCheckHook())
+        _checking_hook(runner)
         runner.register_hook(TrainedOnHook(cfg))
         runner.test()
     return 0

@@ -41,12 +41,18 @@ class MCDRLRunner(Runner):
             ConfigCheckError: Something is wrong with it.
         """
         from .config_check import check_config
+        from .hooks import ConfigCheckHook
         from .insertion import insert_mcdrl
 
         cfg = insert_mcdrl(cfg)
         # Whether it is to train or to test is not known here.
         check_config(cfg, training=False)
-        return super().from_cfg(cfg)
+        runner = super().from_cfg(cfg)
+        if not any(isinstance(hook, ConfigCheckHook) for hook in runner.hooks):
+            # For what is loaded: the project's own config has no such hook.
+            runner.register_hook(hook := ConfigCheckHook())
+            hook.checked = True
+        return runner
 
     def train(self) -> nn.Module:
         """Train; what only a training needs is checked first.

@@ -13,6 +13,12 @@ from torch import Tensor
 
 from mcdrl_mmseg.engine.runner import unwrap_model
 
+# Where MCDRL keeps the parts of a stock model.
+_WRAPPED = {
+    'backbone.': 'backbone.backbone.',
+    'neck.': 'backbone.neck.',
+    'decode_head.': 'decode_head.predictor.',
+}
 # Whether batch norm has counted its steps changes no prediction, and old files lack it.
 _COUNTER = '.num_batches_tracked'
 
@@ -27,7 +33,8 @@ class ConfigCheckHook(Hook):
 
     MMEngine loads of a checkpoint what fits the model, leaves the rest as it was drawn,
     and goes on: the test of another config's checkpoint would give scores. It is
-    refused.
+    refused. So is a training that begins, by ``load_from``, from a stock model of which
+    MCDRL wraps the parts: their weights go by other names, and none would be loaded.
 
     Examples:
         >>> default_hooks = dict(config_check=dict(type='ConfigCheckHook'))
@@ -46,11 +53,14 @@ class ConfigCheckHook(Hook):
 
         Raises:
             ConfigCheckError: Names every problem.
+            CheckpointError: The weights to begin from are a stock model's.
         """
         from mcdrl_mmseg.engine.config_check import check_config
 
         # A training may begin from parts, and makes the rest its own.
-        self._loaded = None
+        state, self._loaded = self._loaded, None
+        if state is not None:
+            _refuse_unwrapped(runner, state)
         # Of a runner that was built from objects there is nothing to check.
         if runner.cfg.get('model') and not self.checked:
             check_config(runner.cfg)
@@ -101,3 +111,24 @@ class ConfigCheckHook(Hook):
             CheckpointError: See :meth:`before_test`.
         """
         self.before_test(runner)
+
+
+def _refuse_unwrapped(runner: Runner, state: Mapping[str, Tensor]) -> None:
+    """Refuse to begin from the checkpoint of the stock model that MCDRL wraps."""
+    own = unwrap_model(runner).state_dict()
+    moved = [
+        key
+        for key in state.keys() - own.keys()
+        for stock, wrapped in _WRAPPED.items()
+        if key.startswith(stock) and wrapped + key.removeprefix(stock) in own
+    ]
+    if moved:
+        from mcdrl_mmseg.safe_loading import CheckpointError, few_keys
+
+        raise CheckpointError(
+            f'{runner.cfg.get("load_from")} is of the stock model: {len(moved)} of its '
+            f'weights have another name in the one with MCDRL{few_keys(sorted(moved))} '
+            'and would stay random. In the place of load_from give the stock backbone '
+            "and decode head init_cfg=dict(type='Pretrained', checkpoint=FILE, "
+            "prefix='backbone.') and prefix='decode_head.'."
+        )

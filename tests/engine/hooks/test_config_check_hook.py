@@ -131,3 +131,30 @@ def test_a_test_of_a_checkpoint_that_fits_goes_on(tested, change):
 
 def test_a_training_may_begin_from_some_of_the_weights(tested):
     tested(lambda s: s.clear(), train=True)
+
+
+def _part(**parts):
+    module = torch.nn.Module()
+    for name, part in parts.items():
+        module.add_module(name, part)
+    return module
+
+
+@pytest.mark.parametrize('name', ['backbone', 'decode_head'])
+def test_a_training_is_not_begun_from_a_stock_model_whose_weights_have_other_names(
+    name,
+):
+    """MMEngine would load none of them, log their names and train from random ones."""
+    inner = dict(backbone='backbone', decode_head='predictor')[name]
+    model = _part(**{name: _part(**{inner: torch.nn.Linear(3, 2)})})
+    runner = SimpleNamespace(cfg=Config(dict(load_from='stock.pth')), model=model)
+    hook = ConfigCheckHook()
+    stock = _part(**{name: torch.nn.Linear(3, 2)})
+    for state, told in ((stock.state_dict(), True), (model.state_dict(), False)):
+        hook.after_load_checkpoint(runner, dict(state_dict=state))
+        if told:
+            expected = rf'^stock.pth is of the stock model: 2 .*\({name}.bias, '
+            with pytest.raises(CheckpointError, match=expected):
+                hook.before_train(runner)
+        else:
+            hook.before_train(runner)
