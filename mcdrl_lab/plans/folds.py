@@ -87,6 +87,7 @@ def _keep_sites(cfg: Config, loader: str, names: Sequence[str]) -> None:
     Those of ``training_only_sites`` stay where a network is trained or its checkpoint
     chosen. Others may be left over from a base config, and go.
     """
+    _refuse_shared_out(cfg, loader)
     found, only = False, set()
     if loader != 'test_dataloader':
         only = set(map(_name_of, cfg.get('training_only_sites') or ()))
@@ -115,6 +116,25 @@ def _keep_sites(cfg: Config, loader: str, names: Sequence[str]) -> None:
         raise ProtocolError(
             f'{loader}.dataset holds neither an {SITE_DATASET} nor a ConcatDataset '
             'whose parts name their site: the fold cannot be derived.'
+        )
+
+
+def _refuse_shared_out(cfg: Config, loader: str) -> None:
+    """Refuse data sets that share the sites out among them, as to repeat a small one.
+
+    The config leaves one site out already, and nothing says whose it would be; each
+    would be given all, and images would come once for every data set.
+    """
+    shares = {
+        tuple(sorted(map(_name_of, dataset.get('sites') or ())))
+        for dataset in datasets(cfg[loader]['dataset'])
+        if dataset.get('type') == SITE_DATASET
+    }
+    if len(shares) > 1:
+        raise ProtocolError(
+            f'{loader} shares its sites out among {len(shares)} {SITE_DATASET}s '
+            f'({"; ".join(", ".join(share) for share in sorted(shares))}): which of '
+            'them a held-out site belongs to cannot be known. Put all sites into one.'
         )
 
 

@@ -169,6 +169,26 @@ def test_wrapped_and_joined_datasets_are_reached(cfg):
     assert [site.name for site in inner.sites] == ['x', 'z']
 
 
+def test_sites_that_are_shared_out_among_data_sets_are_refused(cfg):
+    """Each data set would be given all sites of the fold, and repeat every image."""
+    one, other = (
+        dict(cfg.train_dataloader.dataset.to_dict(), sites=[site]) for site in SITES[1:]
+    )
+    repeated = {'type': 'RepeatDataset', 'times': 3, 'dataset': one}
+    cfg.train_dataloader.dataset = {
+        'type': 'ConcatDataset',
+        'datasets': [repeated, other],
+    }
+    with pytest.raises(ProtocolError, match=r'train_dataloader shares .* \(y; z\)'):
+        derive_fold(cfg, 'y')
+    # The same sites in two ways are no shares.
+    cfg.train_dataloader.dataset.datasets[1].sites = SITES[1:]
+    cfg.train_dataloader.dataset.datasets[0].dataset.sites = SITES[1:]
+    fold = derive_fold(cfg, 'y').train_dataloader.dataset.datasets
+    assert [s.name for s in fold[0].dataset.sites] == ['x', 'z']
+    assert [s.name for s in fold[1].sites] == ['x', 'z']
+
+
 def joined(cfg):
     """The same experiment made of stock datasets that name their site."""
     parts = [
