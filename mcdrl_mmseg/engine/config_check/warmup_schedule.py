@@ -1,9 +1,11 @@
-"""The warm-up of the intervention against the length of the training."""
+"""The warm-up of the intervention against the length and the rest of the training."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
+
+from mmengine.hooks import EMAHook
 
 from mcdrl_mmseg.engine.hooks import ConfounderDictionaryHook, InterventionWarmupHook
 from mcdrl_mmseg.models import ConfounderDictionary
@@ -16,7 +18,7 @@ from .loop_lengths import training_loop
 def schedule_problems(
     cfg: Mapping[str, Any], parts: Sequence[Component]
 ) -> Iterator[ConfigProblem]:
-    """An intervention that sets in too late or in other units, or has no dictionary.
+    """An intervention that sets in too late, in other units or in part, or unbuilt.
 
     Args:
         cfg: Experiment config.
@@ -35,6 +37,7 @@ def schedule_problems(
                     'counts epochs, but the training loop counts iterations.',
                     'Set by_epoch=False and give begin and ramp in iterations.',
                 )
+    yield from _averaged_gate(parts)
     dictionaries = [part for part in parts if part.is_a(ConfounderDictionary)]
     built = any(part.is_a(ConfounderDictionaryHook) for part in parts)
     if dictionaries and not built and not cfg.get('load_from'):
@@ -44,6 +47,20 @@ def schedule_problems(
             "Add dict(type='ConfounderDictionaryHook'); a list of a child config "
             'replaces that of its base.',
         )
+
+
+def _averaged_gate(parts: Sequence[Component]) -> Iterator[ConfigProblem]:
+    """The gate is a buffer: averaged over the warm-up it opens a little at a time."""
+    warms_up = any(part.is_a(InterventionWarmupHook) for part in parts)
+    for part in parts:
+        if warms_up and part.is_a(EMAHook) and part.cfg.get('update_buffers'):
+            yield ConfigProblem(
+                part.at('update_buffers'),
+                'averages the gate of the intervention with the steps before it '
+                'opened: validation, checkpoints and predictions would have a part '
+                'of the intervention, while the log says that all of it is on.',
+                'Leave it out: buffers are then those of the last step.',
+            )
 
 
 def _warmup(part: Component, by_epoch: bool, length: Any) -> Iterator[ConfigProblem]:

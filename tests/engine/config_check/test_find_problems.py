@@ -166,6 +166,18 @@ CASES = [
         'Set by_epoch=False',
     ),
     case(
+        'a gate that is averaged with the steps before it opened',
+        {
+            'custom_hooks': [
+                dict(type='ConfounderDictionaryHook'),
+                dict(type='InterventionWarmupHook', begin=1),
+                dict(type='EMAHook', update_buffers=True),
+            ]
+        },
+        'custom_hooks[2].update_buffers',
+        'averages the gate of the intervention',
+    ),
+    case(
         'no hook that builds the dictionary',
         {'custom_hooks': []},
         'custom_hooks',
