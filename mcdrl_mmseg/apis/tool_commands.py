@@ -141,11 +141,21 @@ def export(args: argparse.Namespace) -> int:
     Raises:
         ExportError: See :func:`~mcdrl_mmseg.apis.export.exporting.export_model`.
     """
+    from .export.agreement import prepares_otherwise
     from .export.exporting import export_model
 
     model = load_segmentor(args.checkpoint, args.config, 'cpu')
     warn_of_closed_gate(model)
-    size = _export_size(pipeline_size(model.cfg), args.size)
+    own = pipeline_size(model.cfg)
+    size = _export_size(own, args.size)
+    if own in (None, size) and prepares_otherwise(model, size):
+        print(
+            'warning: the test pipeline or the data preprocessor does more with an '
+            f'image than to resize it to {size[0]} x {size[1]} pixels, as padding, a '
+            'kept ratio or a change of contrast. A file does not: its masks will '
+            'differ from those of tools/predict.py unless its images are prepared so.',
+            file=sys.stderr,
+        )
     exported = export_model(
         model,
         args.out,

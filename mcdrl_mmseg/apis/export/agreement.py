@@ -7,8 +7,10 @@ from collections.abc import Iterable, Sequence
 import cv2
 import numpy as np
 import torch
+from torch import nn
 
-from mcdrl_mmseg.apis.image_pipeline import read_image
+from mcdrl_mmseg.apis.image_pipeline import prepare, read_image
+from mcdrl_mmseg.clip.normalisation import preprocessor_values
 
 from .deployable import DeployableSegmentor
 from .runtime import ExportedModel
@@ -26,6 +28,36 @@ def fit_image(image: np.ndarray, size: tuple[int, int]) -> np.ndarray:
     """
     resized = cv2.resize(image, size[::-1], interpolation=cv2.INTER_LINEAR)
     return np.ascontiguousarray(resized[None, ..., ::-1].transpose(0, 3, 1, 2))
+
+
+def prepares_otherwise(model: nn.Module, size: tuple[int, int]) -> bool:
+    """Whether the model's own pipeline makes another input of an image than a file.
+
+    A file is given pixels resized to its size, and normalises them. The pipeline may
+    keep the ratio, pad, or change contrast, and the data preprocessor may pad.
+
+    Args:
+        model: As :func:`~mcdrl_mmseg.apis.checkpoint.load_segmentor` gives it.
+        size: Height and width of the file.
+    """
+    # Of no size that is a file's, and not square.
+    image = cv2.resize(_noise(), (250, 180))
+    try:
+        own, _ = prepare(model, image)
+    except ValueError:
+        # No pipeline that single images could go through.
+        return False
+    values = preprocessor_values(model.data_preprocessor)
+    pixels = torch.from_numpy(fit_image(image, size))
+    pixels = pixels.flip(1) if values['bgr'] else pixels
+    mean, std = (torch.tensor(values[key]).view(-1, 1, 1) for key in ('mean', 'std'))
+    given = (pixels.float() - mean) / std
+    return own.shape != given.shape or not torch.allclose(own, given, atol=1e-3)
+
+
+def _noise() -> np.ndarray:
+    coarse = np.random.default_rng(0).integers(0, 256, (7, 7, 3), np.uint8)
+    return cv2.resize(coarse, (224, 224), interpolation=cv2.INTER_CUBIC)
 
 
 def trial_sizes(size: tuple[int, int], multiple: int | None) -> list[tuple[int, int]]:
@@ -69,8 +101,7 @@ def trial_images(
     """
     images = [read_image(path) for path in paths]
     if not images:
-        coarse = np.random.default_rng(0).integers(0, 256, (7, 7, 3), np.uint8)
-        images = [cv2.resize(coarse, (224, 224), interpolation=cv2.INTER_CUBIC)]
+        images = [_noise()]
     return [fit_image(image, size) for size in sizes for image in images]
 
 

@@ -1,13 +1,16 @@
+import copy
 from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
 import torch
+from mmengine.config import Config
 
 from mcdrl_mmseg.apis.export.agreement import (
     fit_image,
     largest_difference,
+    prepares_otherwise,
     trial_images,
 )
 from mcdrl_mmseg.apis.export.runtime import ExportedModel
@@ -20,6 +23,35 @@ def test_image_comes_red_first_in_the_size_asked_for():
     fitted = fit_image(image, (8, 10))
     assert fitted.shape == (1, 3, 8, 10) and fitted.dtype == np.uint8
     assert fitted[0, 2].min() == 200 and fitted[0, :2].max() == 0
+
+
+_RESIZE = dict(type='Resize', scale=(128, 128))
+
+
+@pytest.mark.parametrize(
+    ('steps', 'padding', 'expected'),
+    [
+        ([_RESIZE], None, False),
+        ([_RESIZE], dict(size_divisor=100), True),
+        ([_RESIZE, dict(type='CLAHE')], None, True),
+        ([_RESIZE, dict(type='Pad', size=(140, 128))], None, True),
+        ([dict(_RESIZE, keep_ratio=True)], None, True),
+    ],
+)
+def test_a_pipeline_that_does_more_than_a_file_is_told_apart(
+    resnet, steps, padding, expected
+):
+    model = copy.deepcopy(resnet)
+    load, pack = dict(type='LoadImageFromFile'), dict(type='PackSegInputs')
+    model.cfg.test_pipeline = [load, *steps, pack]
+    model.data_preprocessor.test_cfg = padding
+    assert prepares_otherwise(model, (128, 128)) is expected
+
+
+def test_a_config_without_a_pipeline_has_nothing_to_differ_from(resnet):
+    model = copy.deepcopy(resnet)
+    model.cfg = Config(dict(model=resnet.cfg.model))
+    assert prepares_otherwise(model, (128, 128)) is False
 
 
 def test_every_image_comes_in_every_size(tmp_path):
