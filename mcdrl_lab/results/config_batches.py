@@ -6,6 +6,8 @@ import copy
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from mcdrl_common.config_datasets import plain_datasets, type_name
+
 if TYPE_CHECKING:
     from mmengine.config import Config
 
@@ -39,7 +41,13 @@ def batches(cfg: Config, loaders: Sequence[str]) -> Iterator[Mapping[str, Any]]:
         if name == 'train':
             if 'test_pipeline' not in cfg:
                 raise ValueError('training images need test_pipeline in the config.')
-            loader.dataset.pipeline = cfg.test_pipeline
+            for part in plain_datasets(loader.dataset):
+                own = [
+                    t for t in part.get('pipeline') or () if type_name(t) == 'SetSite'
+                ]
+                part['pipeline'] = [*own, *cfg.test_pipeline]
+            # Its images may differ in size, as a test's do.
+            loader.batch_size = (cfg.get('test_dataloader') or {}).get('batch_size', 1)
             loader.sampler = dict(type='DefaultSampler', shuffle=False)
             loader.pop('batch_sampler', None)
             loader.drop_last = False

@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from mcdrl_lab.kept_map import kept_map
 from mcdrl_mmseg.clip.text import embed_texts
 from mcdrl_mmseg.engine.hooks.confounder_dictionary_hook import clip_spec_of
+from mcdrl_mmseg.engine.insertion import with_mcdrl
 from mcdrl_mmseg.models import CLIPRegionSelector
 
 from .features import NO_LESION, describe, intervention_head
@@ -38,7 +39,7 @@ def untrained_segmentor(cfg: Config) -> nn.Module:
         DictionaryError: The backbone has no CLIP tower.
     """
     init_default_scope(cfg.get('default_scope', 'mmseg'))
-    model = MODELS.build(cfg.model)
+    model = MODELS.build(with_mcdrl(cfg).model)
     dictionary = intervention_head(model).dictionary
     model.init_weights()
     spec = clip_spec_of(model.backbone)

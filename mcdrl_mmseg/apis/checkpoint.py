@@ -146,11 +146,11 @@ def load_segmentor(
         if not Path(config).is_file():
             raise FileNotFoundError(f'config {str(config)!r} is not a file.')
         cfg = Config.fromfile(config)
-    if config is not None and cfg.get('runner_type') == 'MCDRLRunner':
-        # As training did; checkpoints hold the config with MCDRL in it.
-        from mcdrl_mmseg.engine.insertion import insert_mcdrl
+    if config is not None:
+        from mcdrl_mmseg.engine.insertion import with_mcdrl
 
-        cfg = insert_mcdrl(cfg)
+        # As training did; checkpoints hold the config with MCDRL in it.
+        cfg = with_mcdrl(cfg)
     init_default_scope(cfg.get('default_scope', 'mmseg'))
     # As mmseg does: weights come from the checkpoint and from nowhere else.
     cfg.model.pretrained = None

@@ -14,7 +14,7 @@ from mmseg.registry import RUNNERS
 
 from mcdrl_common.config_datasets import evaluators, type_name
 from mcdrl_mmseg.engine.config_check import check_config
-from mcdrl_mmseg.engine.insertion import insert_mcdrl
+from mcdrl_mmseg.engine.insertion import with_mcdrl
 
 from .config import FormattedOnceConfig
 from .console import ToolMCDRLRunner, ToolRunner
@@ -97,8 +97,7 @@ def insert_and_check(cfg: Config, training: bool = True) -> Config:
     Raises:
         ConfigCheckError: Names every problem.
     """
-    if cfg.get('runner_type') == 'MCDRLRunner':
-        cfg = insert_mcdrl(cfg)
+    cfg = with_mcdrl(cfg)
     check_config(cfg, training)
     return cfg
 

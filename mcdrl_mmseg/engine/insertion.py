@@ -63,6 +63,18 @@ def insert_mcdrl(cfg: Config) -> Config:
     return cfg
 
 
+def with_mcdrl(cfg: Config) -> Config:
+    """The config that a model is built from: with MCDRL in it, if it asks for that.
+
+    Args:
+        cfg: A config; one with ``runner_type='MCDRLRunner'`` asks.
+
+    Raises:
+        NotConvertibleError: The model has no place for MCDRL.
+    """
+    return insert_mcdrl(cfg) if cfg.get('runner_type') == 'MCDRLRunner' else cfg
+
+
 def mcdrl_over(
     model: Mapping[str, Any],
     options: str | os.PathLike,

@@ -10,6 +10,7 @@ from mcdrl_lab.results.selection import (
     selection_table,
     untrained_segmentor,
 )
+from mcdrl_mmseg import config_path
 from mcdrl_mmseg.clip.text import embed_texts
 from mcdrl_mmseg.models import DictionaryError
 
@@ -108,3 +109,11 @@ def test_backbone_without_clip_is_named(tiny_config):
     cfg.model.backbone = dict(type='mmseg.ResNet', depth=18)
     with pytest.raises(DictionaryError, match='ResNet has no CLIP tower'):
         untrained_segmentor(cfg)
+
+
+def test_a_project_that_asks_for_mcdrl_is_looked_at_before_it_is_trained():
+    cfg = Config.fromfile(config_path('mixing/own_segformer_mcdrl.py'))
+    cfg.mcdrl.clip.update(model_name='mcdrl-tiny-rn', pretrained='builtin')
+    head = untrained_segmentor(cfg).decode_head
+    assert head.dictionary.is_built
+    assert list(head.dictionary.prompts.classes) == ['polyp']

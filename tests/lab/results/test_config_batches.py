@@ -1,0 +1,54 @@
+"""Loaders of a config as features and selections are taken from them."""
+
+import pytest
+from mmengine.config import Config
+from mmengine.runner import Runner
+
+from mcdrl_lab.results.config_batches import batches
+
+TEST = [dict(type='LoadImageFromFile'), dict(type='PackSegInputs')]
+TRAIN = [TEST[0], dict(type='RandomFlip', prob=0.5), TEST[1]]
+
+
+@pytest.fixture
+def train_loader(monkeypatch):
+    """The loader that would be built of a training data set."""
+    monkeypatch.setattr(Runner, 'build_dataloader', lambda loader: [loader])
+
+    def build(dataset) -> Config:
+        cfg = Config(
+            dict(
+                test_pipeline=TEST,
+                train_dataloader=dict(batch_size=8, dataset=dataset),
+                test_dataloader=dict(batch_size=1),
+            )
+        )
+        (loader,) = batches(cfg, ['train'])
+        return loader
+
+    return build
+
+
+def test_training_images_of_wrapped_data_sets_come_through_the_test_pipeline(
+    train_loader,
+):
+    own = dict(type='SetSite', site='a')
+    one = dict(type='BaseSegDataset', pipeline=[own, *TRAIN])
+    other = dict(type='BaseSegDataset', pipeline=TRAIN)
+    loader = train_loader(
+        dict(
+            type='ConcatDataset',
+            datasets=[dict(type='RepeatDataset', times=2, dataset=one), other],
+        )
+    )
+    assert 'pipeline' not in loader.dataset
+    repeated, plain = loader.dataset.datasets
+    assert 'pipeline' not in repeated
+    assert repeated.dataset.pipeline == [own, *TEST]
+    assert plain.pipeline == TEST
+
+
+def test_training_images_come_in_batches_of_the_test_whose_sizes_they_have(
+    train_loader,
+):
+    assert train_loader(dict(type='BaseSegDataset', pipeline=TRAIN)).batch_size == 1
