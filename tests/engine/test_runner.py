@@ -8,6 +8,7 @@ from mmseg.registry import HOOKS
 from mcdrl_mmseg import config_path
 from mcdrl_mmseg.apis.run_setup import insert_and_check
 from mcdrl_mmseg.engine.config_check import ConfigCheckError
+from mcdrl_mmseg.engine.hooks import ConfigCheckHook
 from mcdrl_mmseg.engine.runner import MCDRLRunner
 from mcdrl_mmseg.models import CausalIntervention
 
@@ -65,3 +66,16 @@ def test_stock_tools_find_it_when_the_training_starts(too_short, tmp_path):
     assert isinstance(runner, MCDRLRunner)
     with pytest.raises(ConfigCheckError, match=NEVER):
         runner.train()
+
+
+def test_what_a_project_loads_is_checked_though_its_config_has_no_hook_for_it(
+    mixed, tmp_path
+):
+    mixed.work_dir = str(tmp_path)
+    (hook,) = (
+        hook
+        for hook in MCDRLRunner.from_cfg(mixed).hooks
+        if isinstance(hook, ConfigCheckHook)
+    )
+    # The config itself the runner checks by itself.
+    assert hook.checked
