@@ -6,7 +6,7 @@
 # Happens: every operation does to the mask what it does to the image. Rotation, zoom and elastic
 #   distortion resample bicubically: of classes 0, 2, 4 a rim of 1, 3 and 5. Brightness multiplies
 #   class numbers, inversion takes them from 255, and random erasing writes noise of 255 classes. The
-#   page says that ground truth is augmented "identically".
+#   help says "augmented alongside the original images", for "semantic segmentation ground truth".
 # Versions: Augmentor 0.2.12, Pillow 13.0.0, NumPy 2.4.6.
 # Why it matters: every number is a class to the training that follows, and masks of 0 and 255 get grey
 #   rims that some thresholds take for lesion. Flips, rotation by 90 degrees and crops without
@@ -83,4 +83,5 @@ assert all(found > CLASSES and {1, 3} <= found for found in moved.values())
 assert brightened != CLASSES and max(brightened) > 4
 assert inverted == {251, 253, 255}
 assert len(erased) > 100
+assert 'semantic segmentation ground' in Augmentor.Pipeline.ground_truth.__doc__
 PY

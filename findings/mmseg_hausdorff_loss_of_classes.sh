@@ -6,7 +6,7 @@
 #   (p - 2) squared where the label is 2, and with the foreground of all classes together. From
 #   three classes on the perfect map has a loss of its own, two classes that trade places cost
 #   nothing, and a map of background alone is better than the perfect one. With two classes the
-#   loss is right. Neither the help nor the paper that it names says two classes only.
+#   loss is right. The help does not say that it is for two classes only.
 # Versions: onedl-mmsegmentation 1.4.2, onedl-mmcv 2.3.6, onedl-mmengine 0.10.12, torch 2.13.0.
 # Why it matters: beside cross-entropy it pulls towards missed lesions, and the log shows a loss
 #   that goes down.
