@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # In Ignite a class that is nowhere, neither true nor predicted, has an IoU of 0 and lowers the mean.
 #
-# Expected: such a class is left out of the mean or is NaN, as in MMSegmentation, torchmetrics and Keras.
+# Expected: such a class is left out of the mean or is NaN, as in MMSegmentation.
 # Happens: 0 / 1e-15 is 0. A perfect prediction of three of four classes has mIoU 0.75, and the Dice
 #   coefficient of the fourth is 0 as well. The help of mIoU, IoU and DiceCoefficient has no word on it.
 # Versions: pytorch-ignite 0.5.5, torch 2.13.0.

@@ -1,14 +1,14 @@
 #!/usr/bin/env bash
 # The majority filter of Mahotas cuts a rim off every mask at the border, and one row more on two sides.
 #
-# Expected: "positive if the majority of pixels in the square of size N centred on (y, x) are positive":
-#   an image that is all lesion stays so, and a mirrored mask is filtered to the mirrored result.
+# Expected: a pixel is positive if most pixels of the square of size N around it are, as the help says: an
+#   image that is all lesion stays so, and a mirrored mask is filtered to the mirrored result.
 # Happens: what is nearer to the border than N // 2 is set to background, and at the right and the
 #   lower border one row and column more. Of a full image of 40 x 40 pixels 1369 remain, not 1600; of
 #   the half that is lesion at the left 19 x 19, of the one at the right 18. The help has no word on it.
 # Versions: mahotas 1.4.19, NumPy 2.4.6.
-# Why it matters: it is the usual way to clear speckle off a prediction, and endoscopic lesions reach
-#   the border of the image more often than not. Pad the mask by its edge before, and crop after.
+# Why it matters: such a filter clears speckle off a prediction, and large lesions of endoscopy reach the
+#   border of the image. Pad the mask by its edge before, and crop after.
 # Seen: 2026-11-29, Linux x86-64, Python 3.11, exit status 0. Output:
 #   rows and columns of lesion, from and to
 #   a square within, size 3: expected and happened (10, 29) (10, 29)

@@ -7,7 +7,7 @@
 #   CheckpointHook(interval=4) writes one file, after the last. The default is in the help; that an
 #   iteration loop never ends an epoch is not. No message.
 # Versions: onedl-mmengine 0.10.12, torch 2.13.0.
-# Why it matters: every config of MMSegmentation counts iterations. A schedule that is written anew
+# Why it matters: MMSegmentation's configs count iterations. A schedule that is written anew
 #   trains at the full rate, and a run that is stopped after days has saved nothing.
 # Seen: 2026-11-29, Linux x86-64, Python 3.11, exit status 0. Output:
 #   by_epoch=False: rates 1.0 0.64 0.27 - files before the last step 2 - iter_12.pth iter_4.pth iter_8.pth

@@ -7,7 +7,7 @@
 #   of the lesion: of one in two parts with 356 pixels there is a square of 1156. As polygons, the
 #   same lesion stays as it was.
 # Versions: sahi 0.12.8, pycocotools 2.0.11, shapely 2.2.0, OpenCV 5.0.0, NumPy 2.4.6.
-# Why it matters: run lengths are what masks with holes or parts are exported as, and what models write.
+# Why it matters: run lengths are what masks with holes or parts are exported as, and what many tools write.
 #   Slices of large images then train a network on rectangles; the file is valid and has as many
 #   annotations as before. Make polygons of them first.
 # Seen: 2026-11-29, Linux x86-64, Python 3.11, exit status 0. Output:

@@ -3,7 +3,7 @@
 #
 # Expected: label2rgb(labels, colors=['red', 'lime']) draws class 1 red and class 2 green.
 # Happens: colours are handed out to the labels that occur, in order. Class 2 is green beside class 1,
-#   and red where it is alone. Three images with the same polyp show it in two colours. The help says
+#   and red where it is alone. The same lesion is shown in two colours. The help says
 #   of `colors` that they are cycled where there are too few, no more.
 # Versions: scikit-image 0.26.0, NumPy 2.4.6.
 # Why it matters: pictures of predictions beside the truth are what people look at. A model that takes
