@@ -245,6 +245,8 @@ def pretrain_endo(
     training = Training(work_dir, settings, model, optimizer)
     bank = bank or CaptionBank()
     model.train()
+    # Threads of OpenCV do not live on in a forked worker, which would wait for them.
+    cv2.setNumThreads(1)
     loader = DataLoader(
         EndoBatches(pack, settings),
         batch_size=None,

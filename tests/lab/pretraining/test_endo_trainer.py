@@ -2,6 +2,7 @@
 
 import dataclasses
 
+import cv2
 import numpy as np
 import pytest
 import torch
@@ -98,6 +99,23 @@ def test_a_loss_that_is_not_finite_ends_the_training(train, tmp_path, monkeypatc
     monkeypatch.setattr(endo_trainer, 'endo_losses', broken)
     with pytest.raises(PretrainingError, match='step 1'):
         train(tmp_path)
+
+
+def test_workers_are_forked_from_a_process_without_threads_of_opencv(
+    train, tmp_path, monkeypatch
+):
+    # A worker would wait for them for ever.
+    threads = []
+
+    class Loader(torch.utils.data.DataLoader):
+        def __iter__(self):
+            threads.append(cv2.getNumThreads())
+            return super().__iter__()
+
+    monkeypatch.setattr(endo_trainer, 'DataLoader', Loader)
+    cv2.setNumThreads(2)
+    train(tmp_path, dataclasses.replace(SETTINGS, steps=1))
+    assert threads == [1]
 
 
 def test_batches_follow_from_seed_and_step(endo_pack_root):
