@@ -118,17 +118,25 @@ def attend(
     Returns:
         (B, N, heads, e).
     """
-    shared = len(key) == 1 < len(query) and log_prior is not None
-    if shared and query.device.type == 'cpu' and query.dtype in _WHOLE_PRECISION:
+    if log_prior is not None and _are_shared(query, key):
         return _attend_to_shared(query, key[0], value[0], log_prior)
     mask = None
     if log_prior is not None:
         mask = log_prior.to(query.dtype).view(1, 1, 1, -1)
-    images = len(query)
+    images = query.shape[0]  # len() would fix the number of an exported graph
     query, key, value = (
         part.expand(images, -1, -1, -1).transpose(1, 2) for part in (query, key, value)
     )
     return F.scaled_dot_product_attention(query, key, value, mask).transpose(1, 2)
+
+
+def _are_shared(query: Tensor, key: Tensor) -> bool:
+    """Whether several images attend to the same entries, where it is of use."""
+    # Asked first: a recorded graph is for any number of images.
+    if torch.compiler.is_compiling() or torch.jit.is_tracing():
+        return False
+    on_cpu = query.device.type == 'cpu' and query.dtype in _WHOLE_PRECISION
+    return on_cpu and len(key) == 1 < len(query)
 
 
 def _attend_to_shared(

@@ -74,6 +74,13 @@ def test_shared_entries_are_attended_to_at_once(torch_calls, log_prior):
     assert not torch_calls
 
 
+def test_a_recorded_graph_is_for_any_number_of_images(torch_calls, log_prior):
+    query, *rest = (part.detach() for part in parts())
+    traced = torch.jit.trace(lambda q: attend(q, *rest, log_prior), query[:1])
+    assert torch_calls
+    assert_close(traced(query), attend(query, *rest, log_prior))
+
+
 def test_one_image_own_entries_and_half_precision_have_torchs(torch_calls, log_prior):
     query, key, value = parts()
     attend(query[:1], key, value, log_prior)
