@@ -104,6 +104,11 @@ def add_plan_arguments(parser: argparse.ArgumentParser) -> None:
         help='keep the features of frozen towers there, for all runs and later plans '
         '(on a CPU; at most 4 GB, or MCDRL_FEATURE_CACHE_GB)',
     )
+    parser.add_argument(
+        '--half-features',
+        action='store_true',
+        help='keep them in float16: half of the space, rounded to three digits',
+    )
     add_metrics(parser)
     parser.add_argument(
         '--dry-run', action='store_true', help='list the runs and do nothing'
@@ -135,6 +140,8 @@ def run_plan(methods: Sequence[Method], args: argparse.Namespace, out: Path) -> 
     if args.feature_cache is not None:
         # Inherited by every run, and by the jobs of Slurm.
         os.environ['MCDRL_FEATURE_CACHE'] = os.path.abspath(args.feature_cache)
+    if args.half_features:
+        os.environ['MCDRL_FEATURE_CACHE_PRECISION'] = 'float16'
     launch = Launch(args.launcher, args.processes)
     plan = call_with_imports(
         _prepared_plan,
@@ -200,6 +207,8 @@ def _check_options(args: argparse.Namespace) -> None:
         raise ProtocolError('--max-hours: with --engine slurm it is --slurm time=.')
     if args.engine == 'local' and args.slurm:
         raise ProtocolError('--slurm needs --engine slurm.')
+    if args.half_features and args.feature_cache is None:
+        raise ProtocolError('--half-features: name their folder by --feature-cache.')
 
 
 def _prepared_plan(

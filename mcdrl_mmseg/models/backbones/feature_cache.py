@@ -15,6 +15,7 @@ import torch
 from safetensors.torch import load, save
 from torch import Tensor
 
+from mcdrl_common import InputError
 from mcdrl_common.atomic_write import write_bytes
 
 FOLDER_VARIABLE = 'MCDRL_FEATURE_CACHE'
@@ -22,6 +23,9 @@ FOLDER_VARIABLE = 'MCDRL_FEATURE_CACHE'
 LIMIT_VARIABLE = 'MCDRL_FEATURE_CACHE_GB'
 """Environment variable for the size of the folder, in 10^9 bytes."""
 DEFAULT_LIMIT_GB = 4.0
+PRECISION_VARIABLE = 'MCDRL_FEATURE_CACHE_PRECISION'
+"""Environment variable for what is kept: ``float32``, or ``float16`` for half of it."""
+PRECISIONS = ('float32', 'float16')
 
 _SUFFIX = '.features'
 _DIGEST_DIGITS = 32
@@ -54,11 +58,17 @@ class FeatureCache:
         folder: Where the files are; made if it does not exist.
         limit_gb: Size of the folder, in 10^9 bytes, up to which files are written.
             What is not kept is computed each time.
+        half: Keep features in float16, in half of the space and rounded to three
+            digits, for whoever computes them too: results do not depend on who did.
+            Without mixed precision, and for float32 images.
     """
 
-    def __init__(self, folder: str | os.PathLike, limit_gb: float) -> None:
+    def __init__(
+        self, folder: str | os.PathLike, limit_gb: float, half: bool = False
+    ) -> None:
         self.folder = Path(folder).expanduser()
         self.limit_gb = limit_gb
+        self.half = half
         # Entries that were found to be whole. The tensors themselves would be small
         # pieces of memory that stay between large ones that go: by them the heap grew
         # with every image.
@@ -75,7 +85,8 @@ class FeatureCache:
         """The cache that :data:`FOLDER_VARIABLE` names; None where it names none.
 
         Raises:
-            ValueError: :data:`LIMIT_VARIABLE` is no positive number.
+            ValueError: :data:`LIMIT_VARIABLE` is no positive number, or
+                :data:`PRECISION_VARIABLE` none of :data:`PRECISIONS`.
         """
         folder = os.environ.get(FOLDER_VARIABLE)
         if not folder:
@@ -89,10 +100,15 @@ class FeatureCache:
             raise ValueError(
                 f'{LIMIT_VARIABLE}={text!r} must be a positive number of gigabytes.'
             )
-        return cls(folder, limit)
+        precision = os.environ.get(PRECISION_VARIABLE, PRECISIONS[0])
+        if precision not in PRECISIONS:
+            raise ValueError(
+                f'{PRECISION_VARIABLE}={precision!r} must be one of {PRECISIONS}.'
+            )
+        return cls(folder, limit, half=precision == 'float16')
 
     def __reduce__(self) -> tuple:
-        return FeatureCache, (self.folder, self.limit_gb)
+        return FeatureCache, (self.folder, self.limit_gb, self.half)
 
     def features(
         self,
@@ -106,9 +122,14 @@ class FeatureCache:
             images: (B, 3, H, W) on the CPU, as they reach the tower.
             tower: Fingerprint of all else that the features depend on.
             compute: Gives the features of (1, 3, H, W), each of shape (1, ...).
+
+        Raises:
+            FeaturesTooLargeError: A feature is beyond what float16 holds.
         """
         single = images.split(1)
-        what = str((tower, images.dtype, tuple(images.shape[1:])))
+        half = self.half and images.dtype == torch.float32
+        half = half and not torch.is_autocast_enabled('cpu')
+        what = str((tower, images.dtype, tuple(images.shape[1:]), half))
         keys = [self._key(what, image) for image in single]
         rows = [self._read(key) for key in keys]
         missing = [place for place, row in enumerate(rows) if row is None]
@@ -119,9 +140,11 @@ class FeatureCache:
             found = self._read(keys[place])
             if found is None:
                 found = [part.contiguous() for part in compute(single[place])]
+                found = [_halved(part) for part in found] if half else found
                 self._keep(keys[place], found)
             rows[place] = found
-        return tuple(torch.cat(parts) for parts in zip(*rows))
+        joined = (torch.cat(parts) for parts in zip(*rows))
+        return tuple(part.float() if half else part for part in joined)
 
     def _key(self, what: str, image: Tensor) -> str:
         """The :func:`digest` of an image, from memory if it was seen before."""
@@ -181,6 +204,20 @@ class FeatureCache:
 
     def _path(self, key: str) -> str:
         return os.path.join(self.folder, f'{key}{_SUFFIX}')
+
+
+class FeaturesTooLargeError(InputError, ValueError):
+    """Features that cannot be kept in the precision that was asked for."""
+
+
+def _halved(features: Tensor) -> Tensor:
+    halved = features.half()
+    if not torch.equal(halved.isfinite(), features.isfinite()):
+        raise FeaturesTooLargeError(
+            f'A feature of the frozen tower is {features.abs().max():g}, beyond what '
+            f'float16 holds (65504): keep features in float32 ({PRECISION_VARIABLE}).'
+        )
+    return halved
 
 
 def _checksum(content: bytes) -> bytes:

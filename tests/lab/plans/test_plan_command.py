@@ -110,7 +110,12 @@ def test_seeds_can_be_named_so_that_shards_are_run_apart(plan_file, capsys):
     assert capsys.readouterr().out.split() == ['m/y/seed3', 'm/y/seed4']
 
 
-def test_every_run_is_told_where_features_are_kept(plan_file, monkeypatch):
+@pytest.mark.parametrize(
+    ('options', 'precision'), [([], None), (['--half-features'], 'float16')]
+)
+def test_every_run_is_told_where_and_how_features_are_kept(
+    plan_file, monkeypatch, options, precision
+):
     told = []
 
     class Executor:
@@ -118,17 +123,25 @@ def test_every_run_is_told_where_features_are_kept(plan_file, monkeypatch):
             pass
 
         def execute(self):
-            told.append(os.environ['MCDRL_FEATURE_CACHE'])
+            folder = os.environ['MCDRL_FEATURE_CACHE']
+            told.append((folder, os.environ.get('MCDRL_FEATURE_CACHE_PRECISION')))
             return []
 
     monkeypatch.setattr('mcdrl_lab.plans.executor.PlanExecutor', Executor)
     monkeypatch.setattr('mcdrl_lab.plans.prepared.prepare', lambda *_: [])
     monkeypatch.setattr('mcdrl_lab.plans.plan_command.show_report', lambda *_: None)
     monkeypatch.setenv('MCDRL_FEATURE_CACHE', 'restored after this test')
+    monkeypatch.setenv('MCDRL_FEATURE_CACHE_PRECISION', 'likewise')
+    monkeypatch.delenv('MCDRL_FEATURE_CACHE_PRECISION')
     monkeypatch.chdir(plan_file.parent)
-    arguments = ['--feature-cache', 'kept', '--out', 'out']
+    arguments = ['--feature-cache', 'kept', '--out', 'out', *options]
     assert main(['ablation', str(plan_file), *arguments]) == 0
-    assert told == [str(plan_file.parent / 'kept')]
+    assert told == [(str(plan_file.parent / 'kept'), precision)]
+
+
+def test_half_of_features_that_are_not_kept_is_refused(plan_file, capsys):
+    assert main(['ablation', str(plan_file), '--half-features']) == 2
+    assert '--half-features: name their folder' in capsys.readouterr().err
 
 
 def test_tables_come_again_from_the_records_alone(tmp_path, two_methods, capsys):

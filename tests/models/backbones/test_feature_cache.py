@@ -9,7 +9,10 @@ from torch import Tensor
 
 from mcdrl_mmseg.models import CLIPVisionBackbone
 from mcdrl_mmseg.models.backbones import feature_cache
-from mcdrl_mmseg.models.backbones.feature_cache import FeatureCache
+from mcdrl_mmseg.models.backbones.feature_cache import (
+    FeatureCache,
+    FeaturesTooLargeError,
+)
 
 IMAGES = torch.arange(2 * 3 * 4 * 4).reshape(2, 3, 4, 4).float()
 EXPECTED = IMAGES.mean((2, 3)), 2 * IMAGES[:, :1]
@@ -246,6 +249,64 @@ def test_a_limit_that_is_none_is_refused(monkeypatch, limit):
     monkeypatch.setenv('MCDRL_FEATURE_CACHE', 'features')
     monkeypatch.setenv('MCDRL_FEATURE_CACHE_GB', limit)
     with pytest.raises(ValueError, match=f'MCDRL_FEATURE_CACHE_GB={limit!r}'):
+        FeatureCache.from_environment()
+
+
+THIRD = torch.full((1, 3, 4, 4), 1 / 3)
+
+
+def bytes_of(cache):
+    return sum(file.stat().st_size for file in cache.folder.iterdir())
+
+
+def test_in_half_precision_features_are_rounded_for_whoever_computes_them(
+    tmp_path, tower
+):
+    whole = FeatureCache(tmp_path / 'whole', 1.0)
+    half = FeatureCache(tmp_path / 'half', 1.0, half=True)
+    assert torch.equal(whole.features(THIRD, 'a', tower)[1], 2 * THIRD[:, :1])
+    computed = half.features(THIRD, 'a', tower)
+    read = FeatureCache(half.folder, 1.0, half=True).features(THIRD, 'a', Tower())
+    for features in (computed, read):
+        assert [part.dtype for part in features] == [torch.float32] * 2
+        # 11 bits of 2 / 3.
+        assert torch.equal(features[1], torch.full((1, 1, 4, 4), 1365 / 2048))
+    assert tower.seen == 2
+    wide = torch.ones(1, 3, 64, 64)
+    for cache in (whole, half):
+        cache.features(wide, 'b', tower)
+    assert 0.5 < bytes_of(half) / bytes_of(whole) < 0.6
+
+
+def test_features_of_another_precision_are_not_read(cache, tower):
+    cache.features(THIRD, 'a', tower)
+    FeatureCache(cache.folder, 1.0, half=True).features(THIRD, 'a', tower)
+    assert tower.seen == 2
+
+
+def test_features_beyond_half_precision_are_refused(tmp_path, tower):
+    cache = FeatureCache(tmp_path / 'features', 1.0, half=True)
+    with pytest.raises(FeaturesTooLargeError, match='is 66666, beyond what float16'):
+        cache.features(THIRD * 99999, 'a', tower)
+    assert not cache.folder.exists()
+
+
+@pytest.mark.parametrize(
+    ('precision', 'half'), [(None, False), ('float32', False), ('float16', True)]
+)
+def test_the_environment_names_the_precision(monkeypatch, precision, half):
+    monkeypatch.setenv('MCDRL_FEATURE_CACHE', 'features')
+    if precision:
+        monkeypatch.setenv('MCDRL_FEATURE_CACHE_PRECISION', precision)
+    cache = FeatureCache.from_environment()
+    assert cache.half is half
+    assert pickle.loads(pickle.dumps(cache)).half is half
+
+
+def test_a_precision_that_is_none_is_refused(monkeypatch):
+    monkeypatch.setenv('MCDRL_FEATURE_CACHE', 'features')
+    monkeypatch.setenv('MCDRL_FEATURE_CACHE_PRECISION', 'int8')
+    with pytest.raises(ValueError, match="PRECISION='int8' must be one of"):
         FeatureCache.from_environment()
 
 
