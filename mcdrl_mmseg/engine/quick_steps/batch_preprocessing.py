@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from typing import Any
 
 import torch
@@ -11,13 +10,14 @@ from mmseg.models import SegDataPreProcessor
 
 from mcdrl_mmseg.clip.normalisation import swaps_channels
 
+from .replaced import replaced
+
 _NO_PADDING = (0, 0, 0, 0)
 # Labels that mmseg would copy; others it leaves alone.
 _OTHER_LABELS = ('gt_edge_map', 'gt_depth_map')
 
 
-@contextmanager
-def quick_batch_preprocessing() -> Iterator[None]:
+def quick_batch_preprocessing() -> AbstractContextManager[None]:
     """Let ``SegDataPreProcessor`` prepare training batches as a whole in the block.
 
     Values are equal to the last bit. mmseg's picks channels, converts, subtracts,
@@ -34,11 +34,7 @@ def quick_batch_preprocessing() -> Iterator[None]:
             return stock(self, data, training)
         return _prepare(self, data)
 
-    SegDataPreProcessor.forward = forward
-    try:
-        yield
-    finally:
-        SegDataPreProcessor.forward = stock
+    return replaced(SegDataPreProcessor, 'forward', forward)
 
 
 def _is_plain(preprocessor: SegDataPreProcessor, data: dict) -> bool:

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 
 import torch
 from mmseg.models.decode_heads import SegformerHead
 from torch import Tensor
 
-from mcdrl_mmseg.models.decode_heads.folded_segformer_head import fuse_then_resize
+from mcdrl_mmseg.models.decode_heads.folded_segformer_head import (
+    fuse_then_resize,
+    has_hooks_on_fusion,
+)
 from mcdrl_mmseg.models.feature_levels import Features
 
+from .replaced import replaced
 
-@contextmanager
-def quick_segformer_fusion() -> Iterator[None]:
+
+def quick_segformer_fusion() -> AbstractContextManager[None]:
     """Let SegformerHeads train as :class:`FoldedSegformerHead` does in the block.
 
     So that an MCDRL model and its baseline, which has the stock head, differ in what
@@ -24,12 +27,10 @@ def quick_segformer_fusion() -> Iterator[None]:
     stock = SegformerHead.forward
 
     def forward(self: SegformerHead, inputs: Features) -> Tensor:
-        if not torch.is_grad_enabled() or torch.compiler.is_compiling():
-            return stock(self, inputs)
-        return fuse_then_resize(self, inputs)
+        # A class of its own may have another fusing convolution.
+        plain = type(self) is SegformerHead and not has_hooks_on_fusion(self)
+        if plain and torch.is_grad_enabled() and not torch.compiler.is_compiling():
+            return fuse_then_resize(self, inputs)
+        return stock(self, inputs)
 
-    SegformerHead.forward = forward
-    try:
-        yield
-    finally:
-        SegformerHead.forward = stock
+    return replaced(SegformerHead, 'forward', forward)

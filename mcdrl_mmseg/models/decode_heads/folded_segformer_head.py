@@ -25,8 +25,8 @@ class FoldedSegformerHead(SegformerHead):
     A 1 x 1 convolution of joined maps is the sum of one of each map, and resizing may
     come before or behind it: here every level is fused at its own size. In inference
     batch norms are multiplied into the weights. Results and gradients are the stock
-    head's up to rounding; compiled models run the stock head itself. Checkpoints are
-    exchangeable.
+    head's up to rounding; compiled models, and in training a fusing convolution with
+    hooks, run the stock head itself. Checkpoints are exchangeable.
 
     Args:
         **kwargs: See MMSegmentation's ``SegformerHead``; ``norm_cfg`` is a batch norm.
@@ -68,6 +68,8 @@ class FoldedSegformerHead(SegformerHead):
         if torch.compiler.is_compiling():
             return super().forward(inputs)
         if self.training or torch.is_grad_enabled():
+            if has_hooks_on_fusion(self):
+                return super().forward(inputs)
             return fuse_then_resize(self, inputs)
         weights = self._folded.get(self._weights(), self._fold)
         fused = _sum_of_resized(
@@ -101,6 +103,20 @@ class FoldedSegformerHead(SegformerHead):
         self._folded.clear()
         self._places = TensorPlaces()
         return super().train(mode)
+
+
+def has_hooks_on_fusion(head: SegformerHead) -> bool:
+    """Whether hooks wait for the fusing convolution, which its parts do not call.
+
+    Explanations put them there, and pruning computes the weight by one.
+
+    Args:
+        head: A SegformerHead.
+    """
+    block = head.fusion_conv
+    return any(
+        getattr(module, name) for module in (block, block.conv) for name in _HOOKS
+    )
 
 
 def fuse_then_resize(head: SegformerHead, inputs: Features) -> Tensor:
@@ -150,6 +166,14 @@ def _sum_of_resized(head: SegformerHead, levels: Iterable[Tensor]) -> Tensor:
             align_corners=head.align_corners,
         )
     return first
+
+
+_HOOKS = (
+    '_forward_pre_hooks',
+    '_forward_hooks',
+    '_backward_pre_hooks',
+    '_backward_hooks',
+)
 
 
 def _running_mean(block: ConvModule) -> Tensor | None:

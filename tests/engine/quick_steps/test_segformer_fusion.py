@@ -5,6 +5,7 @@ import copy
 import pytest
 import torch
 from mmseg.models.decode_heads import SegformerHead
+from torch.nn.utils import prune
 from torch.testing import assert_close
 
 from mcdrl_lab.benchmarks.counting import count_flops
@@ -55,6 +56,40 @@ def test_a_validation_predicts_as_a_test_to_the_last_bit(head, maps):
     expected = head.eval()(maps)
     with quick_segformer_fusion():
         assert torch.equal(head(maps), expected)
+
+
+class _WiderFusion(SegformerHead):
+    """Fuses three by three positions, behind the forward that it has inherited."""
+
+    def __init__(self, **kwargs):
+        super().__init__(**kwargs)
+        self.fusion_conv.conv = torch.nn.Conv2d(24, 8, 3, padding=1)
+
+
+def test_a_class_of_its_own_keeps_its_forward(maps):
+    torch.manual_seed(0)
+    head = _WiderFusion(
+        in_channels=list(WIDTHS),
+        in_index=[0, 1, 2],
+        channels=8,
+        num_classes=3,
+        dropout_ratio=0,
+        norm_cfg=dict(type='BN'),
+        align_corners=False,
+    )
+    expected = step(head, maps)
+    with quick_segformer_fusion():
+        assert_close(step(head, maps), expected, rtol=0, atol=0)
+
+
+def test_a_pruned_convolution_has_the_weight_that_its_hook_computes(head, maps):
+    head.double().train()
+    prune.random_unstructured(head.fusion_conv.conv, 'weight', amount=0.5)
+    # As after a step: the weight that stands there is out of date.
+    head.fusion_conv.conv.weight_orig.data.normal_()
+    with quick_segformer_fusion():
+        found = head(maps)
+    assert torch.equal(found, head(maps))
 
 
 def test_after_the_block_it_is_mmsegs_again_also_after_an_error():

@@ -124,6 +124,18 @@ def test_training_and_gradients_are_the_stock_heads(mode, sizes):
     assert_close(*results, rtol=1e-10, atol=1e-12)
 
 
+@pytest.mark.parametrize('name', ['fusion_conv', 'fusion_conv.conv'])
+@pytest.mark.parametrize(
+    'register', ['register_forward_hook', 'register_full_backward_hook']
+)
+def test_hooks_on_the_fusing_convolution_are_called_with_gradients(name, register):
+    _, folded = pair()
+    calls = []
+    getattr(folded.get_submodule(name), register)(lambda *_: calls.append(1))
+    folded(maps()).square().mean().backward()
+    assert calls == [1]
+
+
 def test_a_step_costs_less_than_half():
     widths, sides = [24, 40, 112, 256], [40, 20, 10, 5]
     heads = pair(in_channels=widths, in_index=[0, 1, 2, 3], channels=64)
