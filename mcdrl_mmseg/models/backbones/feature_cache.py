@@ -12,7 +12,8 @@ from contextlib import suppress
 from pathlib import Path
 
 import torch
-from safetensors.torch import load, save
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save
 from torch import Tensor
 
 from mcdrl_common import InputError
@@ -28,6 +29,8 @@ PRECISION_VARIABLE = 'MCDRL_FEATURE_CACHE_PRECISION'
 PRECISIONS = ('float32', 'float16')
 
 _SUFFIX = '.features'
+# Of what a file holds, in its metadata.
+_CHECKSUM = 'sha256'
 _DIGEST_DIGITS = 32
 # Images of which a process remembers the name.
 _MOST_NAMES = 2**16
@@ -51,8 +54,9 @@ class FeatureCache:
 
     Features are kept whole, in a file for each image that is there as soon as they are
     computed. What is damaged is computed anew; this is looked at when an entry is first
-    read. Files are read and not mapped into memory, where all that a run ever read
-    would count as its own. A copied or pickled model starts with nothing read.
+    read. Processes share the pages of the files by mapping them into memory, each for
+    as long as it puts a batch together: left mapped, all that a run ever read would
+    count as its own. A copied or pickled model starts with nothing read.
 
     Args:
         folder: Where the files are; made if it does not exist.
@@ -160,24 +164,27 @@ class FeatureCache:
         return key
 
     def _read(self, key: str) -> list[Tensor] | None:
+        """Features of an image, mapped into memory; None where no whole file is."""
         try:
-            with open(self._path(key), 'rb') as file:
-                checksum, content = file.read(_CHECKSUM_BYTES), file.read()
-        except OSError:
+            with safe_open(self._path(key), framework='pt') as file:
+                features = [file.get_tensor(str(n)) for n in range(len(file.keys()))]
+                checksum = (file.metadata() or {}).get(_CHECKSUM)
+        except (OSError, SafetensorError):
             return None
         if key not in self._whole:
-            if checksum != _checksum(content):
+            if checksum != _checksum(features):
                 return None
             self._whole.add(key)
-        tensors = load(content)
-        return [tensors[str(number)] for number in range(len(tensors))]
+        return features
 
     def _keep(self, key: str, features: Sequence[Tensor]) -> None:
         """Write features, and say so where nothing more can be written."""
         if not self._writes:
             return
-        content = save({str(number): part for number, part in enumerate(features)})
-        content = _checksum(content) + content
+        content = save(
+            {str(number): part for number, part in enumerate(features)},
+            metadata={_CHECKSUM: _checksum(features)},
+        )
         problem = None
         try:
             if self._written % _LOOK_EVERY == 0:
@@ -220,13 +227,6 @@ def _halved(features: Tensor) -> Tensor:
     return halved
 
 
-def _checksum(content: bytes) -> bytes:
-    return hashlib.sha256(content, usedforsecurity=False).digest()
-
-
-_CHECKSUM_BYTES = len(_checksum(b''))
-
-
 def _size(folder: Path) -> int:
     """Bytes of the files that are there."""
     size = 0
@@ -257,6 +257,14 @@ def digest(text: str, *tensors: Tensor) -> str:
         text: Part of the contents.
         tensors: The rest, on the CPU.
     """
+    return _sha256(text, tensors)
+
+
+def _checksum(features: Sequence[Tensor]) -> str:
+    return _sha256('', features)
+
+
+def _sha256(text: str, tensors: Sequence[Tensor]) -> str:
     # Processors have instructions for it: half the time of BLAKE2.
     state = hashlib.sha256(text.encode(), usedforsecurity=False)
     for tensor in tensors:

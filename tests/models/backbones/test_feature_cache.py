@@ -2,6 +2,8 @@ import gc
 import pickle
 import random
 import shutil
+import sys
+from pathlib import Path
 
 import pytest
 import torch
@@ -101,6 +103,26 @@ def test_an_entry_is_found_to_be_whole_once(cache, tower, monkeypatch):
     assert len(looked_at) == 2 and tower.seen == 0
 
 
+@pytest.mark.skipif(sys.platform != 'linux', reason='/proc')
+def test_files_are_mapped_while_a_batch_is_put_together(cache, monkeypatch):
+    """Else runs beside each other hold copies, or all that they have ever read."""
+    joined, seen = torch.cat, []
+
+    def mapped():
+        lines = Path('/proc/self/maps').read_text().splitlines()
+        return sorted({line.split()[-1] for line in lines if '.features' in line})
+
+    def looking(parts):
+        seen.append(mapped())
+        return joined(parts)
+
+    cache.features(IMAGES, 'a', Tower())
+    monkeypatch.setattr(torch, 'cat', looking)
+    check(another(cache).features(IMAGES, 'a', Tower()))
+    assert seen == [sorted(map(str, cache.folder.iterdir()))] * len(seen)
+    assert seen and not mapped()
+
+
 def test_no_tensor_stays_behind_for_an_image_that_was_read(cache):
     cache.features(IMAGES, 'a', Tower())
     later = another(cache)
@@ -187,13 +209,15 @@ def test_each_image_is_computed_by_itself(cache):
 
 
 @pytest.mark.reliability('fault', 'kept features of a frozen tower, damaged')
-@pytest.mark.parametrize('damage', ['a bit', 'cut short', 'empty'])
+@pytest.mark.parametrize('damage', ['a bit', 'a type', 'cut short', 'empty'])
 def test_damaged_features_are_computed_anew(cache, tower, damage):
     cache.features(IMAGES, 'a', Tower())
     path, _ = cache.folder.iterdir()
     content = bytearray(path.read_bytes())
     if damage == 'a bit':
         content[-1] ^= 1
+    elif damage == 'a type':
+        content = content.replace(b'F32', b'I32')
     path.write_bytes({'cut short': content[:-8], 'empty': b''}.get(damage, content))
     check(another(cache).features(IMAGES, 'a', tower))
     assert tower.seen == 1
