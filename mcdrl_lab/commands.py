@@ -49,6 +49,10 @@ COMMANDS: dict[str, Command] = {
         'mcdrl_lab.simulation.simulate_command',
         'EndoSim: simulated hospitals with known confounders',
     ),
+    'crop-pairs': Command(
+        'mcdrl_lab.simulation.crop_pairs_command',
+        'of each image a crop with a lesion and one without',
+    ),
     'draw-conditions': Command(
         'mcdrl_lab.simulation.draw_conditions_command',
         'imaging conditions on real images, that go with lesions at training sites',

@@ -10,14 +10,15 @@ from mcdrl_common.mask_format import MaskError
 from mcdrl_common.verification.entry import Entry
 
 
-def read_lesion(entry: Entry) -> np.ndarray:
+def read_labels(entry: Entry) -> np.ndarray:
     """Read the mask of an image as training does.
 
     Args:
         entry: The image and its mask.
 
     Returns:
-        (H, W) bool, of any lesion class; pixels that do not count are none.
+        (H, W) uint8: 0 for healthy tissue, 1 and more for lesion classes, 255 for
+        pixels that do not count.
 
     Raises:
         MaskError: It cannot be read, or holds other values than it should.
@@ -29,4 +30,20 @@ def read_lesion(entry: Entry) -> np.ndarray:
             f'{entry.mask}: not a readable image: {problem.detail}.'
         ) from None
     labels, _ = entry.mask_format.decode(pixels, entry.mask)
+    return labels
+
+
+def read_lesion(entry: Entry) -> np.ndarray:
+    """Where the mask of an image shows a lesion.
+
+    Args:
+        entry: The image and its mask.
+
+    Returns:
+        (H, W) bool, of any lesion class; pixels that do not count are none.
+
+    Raises:
+        MaskError: As :func:`read_labels`.
+    """
+    labels = read_labels(entry)
     return (labels > 0) & (labels != IGNORED)

@@ -2,14 +2,9 @@
 
 from __future__ import annotations
 
-import cv2
 import numpy as np
 from mmcv.transforms import BaseTransform
 from mmseg.registry import TRANSFORMS
-
-_IGNORED = 255
-_DARKEST_VIEW = 25  # of 255: what is darker in all channels is the frame's border
-_MIN_LESION = 0.5
 
 
 @TRANSFORMS.register_module()
@@ -72,7 +67,12 @@ class LesionBalancedCrop(BaseTransform):
         height, width = (max(round(scale * side), 1) for side in labels.shape)
         with_lesion = np.random.rand() < 0.5
 
-        allowed = self._allowed(image, labels, (height, width), with_lesion)
+        # Few configs crop; registering the transform needs no more than this file.
+        from mcdrl_common.crop_positions import crop_positions
+
+        allowed = crop_positions(
+            image, labels, (height, width), with_lesion, self.min_view
+        )
         positions = np.flatnonzero(allowed)
         if not len(positions):
             return results
@@ -85,37 +85,8 @@ class LesionBalancedCrop(BaseTransform):
         results['img_shape'] = results['img'].shape[:2]
         return results
 
-    def _allowed(
-        self,
-        image: np.ndarray,
-        labels: np.ndarray,
-        size: tuple[int, int],
-        with_lesion: bool,
-    ) -> np.ndarray:
-        """Where the crop's upper left corner may lie, (H - h + 1, W - w + 1) bool."""
-        view = image.reshape(*labels.shape, -1).max(axis=2) > _DARKEST_VIEW
-        area = size[0] * size[1]
-        in_view = _window_sums(view, size) >= self.min_view * area
-        if not with_lesion:
-            # What is ignored may be a lesion.
-            return in_view & (_window_sums(labels != 0, size) == 0)
-        lesion = (labels != 0) & (labels != _IGNORED)
-        total = int(lesion.sum())
-        if total == 0:
-            return np.zeros_like(in_view)
-        least = _MIN_LESION * min(total, area)
-        return in_view & (_window_sums(lesion, size) >= least)
-
     def __repr__(self) -> str:
         return (
             f'{type(self).__name__}(prob={self.prob}, scale_range={self.scale_range}, '
             f'min_view={self.min_view})'
         )
-
-
-def _window_sums(there: np.ndarray, size: tuple[int, int]) -> np.ndarray:
-    """Number of pixels in every window of a size, by its upper left corner."""
-    height, width = size
-    sums = cv2.integral(there.astype(np.uint8))
-    top, bottom = sums[:-height], sums[height:]
-    return bottom[:, width:] - bottom[:, :-width] - top[:, width:] + top[:, :-width]

@@ -1,0 +1,55 @@
+"""Where a crop of an image may lie, with a lesion in it or without one."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+
+from .mask_files import IGNORED
+
+_DARKEST_VIEW = 25  # of 255: what is darker in all channels is the frame's border
+_MIN_LESION = 0.5
+
+
+def crop_positions(
+    image: np.ndarray,
+    labels: np.ndarray,
+    size: tuple[int, int],
+    with_lesion: bool,
+    min_view: float,
+) -> np.ndarray:
+    """Where the upper left corner of a crop may lie.
+
+    A crop with a lesion shows at least half of the lesions' area, or is half full of
+    them. One without shows none, nor what is ignored, which may be one.
+
+    Args:
+        image: (H, W) or (H, W, C) uint8.
+        labels: (H, W), 0 for healthy tissue.
+        size: Height and width of the crop.
+        with_lesion: Which of both.
+        min_view: Least share of a crop that lies within the field of view, and not in
+            the black border of an endoscope's frame.
+
+    Returns:
+        (H - h + 1, W - w + 1) bool.
+    """
+    view = image.reshape(*labels.shape, -1).max(axis=2) > _DARKEST_VIEW
+    area = size[0] * size[1]
+    in_view = _window_sums(view, size) >= min_view * area
+    if not with_lesion:
+        return in_view & (_window_sums(labels != 0, size) == 0)
+    lesion = (labels != 0) & (labels != IGNORED)
+    total = int(lesion.sum())
+    if total == 0:
+        return np.zeros_like(in_view)
+    least = _MIN_LESION * min(total, area)
+    return in_view & (_window_sums(lesion, size) >= least)
+
+
+def _window_sums(there: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    """Number of pixels in every window of a size, by its upper left corner."""
+    height, width = size
+    sums = cv2.integral(there.astype(np.uint8))
+    top, bottom = sums[:-height], sums[height:]
+    return bottom[:, width:] - bottom[:, :-width] - top[:, width:] + top[:, :-width]

@@ -1,0 +1,43 @@
+"""Make of each image a crop with a lesion and one without.
+
+As many images with a lesion as without, of the same cameras and sizes: what
+draw-conditions --goes-with presence needs.
+"""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from mcdrl_lab.errors import errors_in_one_line
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Describe the command line.
+
+    Args:
+        parser: The command's parser.
+    """
+    parser.epilog = (
+        'Example: python -m mcdrl_lab crop-pairs data/endoscopy_sites data/crop_pairs'
+    )
+    parser.add_argument('data', type=Path, help='folder of the real sites')
+    parser.add_argument('out', type=Path, help='folder for the new data set')
+    parser.add_argument('--seed', type=int, default=0, help='(default: 0)')
+
+
+@errors_in_one_line()
+def run(args: argparse.Namespace) -> int:
+    """Write the data set.
+
+    Args:
+        args: Arguments of :func:`add_arguments`.
+
+    Returns:
+        Exit code: 0, or 2 for files that cannot be used.
+    """
+    from .crop_pairs import write_crop_pairs
+
+    for site, count in write_crop_pairs(args.data, args.out, args.seed).items():
+        print(f'{site}: {count} pairs')
+    return 0
