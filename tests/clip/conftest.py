@@ -5,6 +5,7 @@ import warnings
 
 import pytest
 import torch
+from small_encoder import encoder_file, installed_encoder, small_vocabulary
 
 TINY_MODELS = ('mcdrl-tiny-vit', 'mcdrl-tiny-rn')
 

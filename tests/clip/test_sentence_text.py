@@ -9,7 +9,6 @@ from torch.nn import functional as F
 from torch.testing import assert_close
 
 from mcdrl_mmseg.clip import CLIPSpec, CLIPWeightsError, embed_texts, sentence_text
-from mcdrl_mmseg.clip.learned_prompts import LearnedPrompts
 from mcdrl_mmseg.clip.sentence_encoder import EMBED_DIMS, SentenceEncoderError
 from mcdrl_mmseg.clip.sentence_text import (
     UnknownTextError,
@@ -85,8 +84,3 @@ def test_a_file_without_such_a_text_side_is_an_error(tmp_path):
 def test_only_models_of_the_encoder_have_this_text_side():
     assert has_sentence_text(NAME)
     assert not has_sentence_text('mcdrl-tiny-rn')
-
-
-def test_prompts_cannot_be_learned_with_it():
-    with pytest.raises(ValueError, match='Prompts cannot be learned'):
-        LearnedPrompts(CLIPSpec(NAME), ['polyp'])

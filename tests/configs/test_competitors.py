@@ -17,6 +17,7 @@ BACKBONES = {
     'clip-rn50': ('fcn', '50e_endoscopy-sites-224x224.py'),
     'clip-vit-b16': ('fcn', '50e_endoscopy-sites-224x224.py'),
     'clip-tiny-rn': ('segformer', '5e_endoscopy-sites-128x128.py'),
+    'clip-endo-lite0': ('segformer', '8e_endoscopy-sites-160x160.py'),
 }
 METHODS = ('photometric', 'frozen', 'gin-ipa', 'coop', 'coop-decoder')
 
@@ -76,11 +77,19 @@ def test_budget_and_test_are_those_of_the_stock_baseline(method, backbone, load)
     assert cfg.optim_wrapper.optimizer == stock.optim_wrapper.optimizer
 
 
-@pytest.mark.parametrize('method', METHODS)
+@pytest.mark.parametrize(
+    ('backbone', 'method'),
+    [
+        *(('clip-tiny-rn', method) for method in METHODS),
+        # Of another kind of text tower.
+        ('clip-endo-lite0', 'coop'),
+        ('clip-endo-lite0', 'coop-decoder'),
+    ],
+)
 def test_one_step_trains_what_the_method_trains(
-    method, tree, load, datasets_of, model_of, step
+    backbone, method, tree, load, datasets_of, model_of, step
 ):
-    cfg = load(method, 'clip-tiny-rn', 64)
+    cfg = load(method, backbone, 64)
     model = model_of(cfg)
     before = {name: p.detach().clone() for name, p in model.named_parameters()}
     losses = step(cfg, model, datasets_of(cfg)['train'])

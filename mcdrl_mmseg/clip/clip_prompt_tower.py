@@ -1,0 +1,78 @@
+"""CLIP's causal text transformer, read at a prompt's end, from token vectors."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+
+from .model_config import get_model_config
+from .text import tokenize
+from .towers import CLIPSpec, build_text_tower, load_tower_weights
+
+
+class CLIPPromptTower:
+    """See :class:`mcdrl_mmseg.clip.prompt_tower.PromptTower`.
+
+    Args:
+        spec: The model.
+
+    Raises:
+        ValueError: Its text tower is not CLIP's.
+    """
+
+    def __init__(self, spec: CLIPSpec) -> None:
+        self.spec = spec
+        self.module = _build(spec)
+
+    def tokenize(self, texts: Sequence[str]) -> tuple[Tensor, Tensor]:
+        """Token ids, and the place of the end."""
+        ids = tokenize(self.spec, texts)
+        # The token of the end has the highest number.
+        return ids, ids.argmax(dim=1)
+
+    def vectors(self, ids: Tensor) -> Tensor:
+        """Rows of the token table."""
+        return self.module.token_embedding(ids)
+
+    def embed(self, tokens: Tensor, ends: Tensor) -> Tensor:
+        """Run the transformer; attention is causal, so that padding is not seen."""
+        tower, length = self.module, tokens.shape[1]
+        tokens = tower.transformer(
+            tokens + tower.positional_embedding[:length],
+            attn_mask=tower.attn_mask[:length, :length],
+        )
+        tokens = tower.ln_final(tokens)
+        rows = torch.arange(len(tokens), device=tokens.device)
+        return tokens[rows, ends] @ tower.text_projection
+
+    def load_weights(self) -> None:
+        """Those of the tower alone."""
+        load_tower_weights(self.module, self.spec, 'text.')
+
+
+def _build(spec: CLIPSpec) -> nn.Module:
+    from open_clip.transformer import TextTransformer
+
+    other = get_model_config(spec.model_name)['text_cfg'].get('hf_model_name')
+    if other:
+        raise ValueError(
+            f'model_name={spec.model_name!r}: its text side is {other}, which is no '
+            "text tower of open_clip's. Prompts cannot be learned with it; a model "
+            'with such a tower is mcdrl-tiny-rn or RN50.'
+        )
+    tower = build_text_tower(spec)
+    if (
+        isinstance(tower, TextTransformer)
+        and tower.cls_emb is None
+        and tower.attn_mask is not None
+        and tower.pool_type == 'argmax'
+        and isinstance(tower.text_projection, nn.Parameter)
+    ):
+        return tower
+    raise ValueError(
+        f'LearnedPrompts: the text tower of model_name={spec.model_name!r} is not '
+        "CLIP's causal transformer, read at its end token. Use for example RN50, "
+        'ViT-B-16 or ViT-L-14.'
+    )

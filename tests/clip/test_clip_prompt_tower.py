@@ -1,0 +1,56 @@
+"""Prompts through CLIP's own text transformer."""
+
+import pytest
+import torch
+from torch.testing import assert_close
+
+from mcdrl_mmseg.clip.clip_prompt_tower import CLIPPromptTower
+from mcdrl_mmseg.clip.learned_prompts import LearnedPrompts
+from mcdrl_mmseg.clip.text import embed_texts, tokenize
+from mcdrl_mmseg.clip.towers import CLIPSpec, build_text_tower
+
+SPEC = CLIPSpec('mcdrl-tiny-rn')
+NAMES = ['polyp', 'vocal fold lesion']
+
+
+@pytest.fixture
+def weights(tiny_clips, tmp_path):
+    path = tmp_path / 'clip.pt'
+    torch.save(tiny_clips['mcdrl-tiny-rn'].state_dict(), path)
+    return str(path)
+
+
+@pytest.mark.parametrize('names', [NAMES, NAMES[::-1], NAMES[:1]])
+def test_context_of_words_gives_the_embeddings_of_the_whole_text(names):
+    prompts = LearnedPrompts(SPEC, names, context='a photo of a')
+    texts = [f'a photo of a {name}' for name in names]
+    expected = prompts.tower(tokenize(SPEC, texts))
+    assert_close(prompts(), expected, atol=1e-5, rtol=1e-5)
+    assert prompts.context.shape == (4, 64)
+
+
+def test_weights_are_loaded_and_words_are_taken_from_them(weights):
+    spec = CLIPSpec('mcdrl-tiny-rn', weights)
+    prompts = LearnedPrompts(spec, NAMES, context='an endoscopic image of a')
+    prompts.init_weights()
+    expected = embed_texts(spec, [f'an endoscopic image of a {n}' for n in NAMES])
+    found = torch.nn.functional.normalize(prompts().detach(), dim=1)
+    assert_close(found, expected, atol=1e-5, rtol=0)
+
+
+def test_a_checkpoint_holds_the_context_and_open_clips_tower():
+    tower = [f'tower.{key}' for key in build_text_tower(SPEC).state_dict()]
+    assert list(LearnedPrompts(SPEC, NAMES).state_dict()) == ['context', *tower]
+
+
+def test_other_kind_of_text_tower_is_refused():
+    with (
+        torch.device('meta'),
+        pytest.raises(ValueError, match=r"coca_ViT-B-32.*is not CLIP's"),
+    ):
+        CLIPPromptTower(CLIPSpec('coca_ViT-B-32'))
+
+
+def test_text_tower_of_transformers_is_refused():
+    with pytest.raises(ValueError, match=r'side is roberta-base.*cannot be learned'):
+        CLIPPromptTower(CLIPSpec('roberta-ViT-B-32'))

@@ -1,0 +1,16 @@
+"""Which text side learned prompts go through."""
+
+import pytest
+
+from mcdrl_mmseg.clip import CLIPSpec
+from mcdrl_mmseg.clip.clip_prompt_tower import CLIPPromptTower
+from mcdrl_mmseg.clip.prompt_tower import build_prompt_tower
+from mcdrl_mmseg.clip.sentence_prompt_tower import SentencePromptTower
+
+
+@pytest.mark.parametrize(
+    ('name', 'kind'),
+    [('mcdrl-tiny-rn', CLIPPromptTower), ('mcdrl-endo-lite0', SentencePromptTower)],
+)
+def test_a_model_has_the_tower_of_its_text_side(name, kind, small_vocabulary):
+    assert type(build_prompt_tower(CLIPSpec(name))) is kind
