@@ -1,15 +1,16 @@
-"""What drawn conditions do to Dice at the held-out site, with and without a case.
+"""What drawn conditions do at the held-out site, with and without a case.
 
 A case is an image that a condition goes with at the training sites, as one with a large
-lesion (``python -m mcdrl_lab draw-conditions``).
+lesion or one with any (``python -m mcdrl_lab draw-conditions``).
 """
 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from statistics import fmean
+from typing import Any, NamedTuple
 
 import pandas as pd
 
@@ -55,10 +56,13 @@ def read_cells(path: Path) -> dict[str, Cell]:
 
 
 def drawn_block(records: Sequence[RunRecord], cells: Mapping[str, Cell]) -> str:
-    """Dice by case and condition, for each method.
+    """What a condition does at the held-out site, for each method.
 
-    ``interaction`` is what a condition adds to Dice in cases, less what it adds in the
-    others: about 0 for a network that does not take the condition for a sign.
+    Where cases are the images with a large lesion: Dice by case and condition, and
+    ``interaction``, what a condition adds to Dice in cases less what it adds in the
+    others. Where they are the images with a lesion: Dice of these and false positives
+    of the others by condition, and what it adds. Additions are about 0 for a network
+    that does not take the condition for a sign. All are means of sites.
 
     Args:
         records: Run records.
@@ -67,7 +71,7 @@ def drawn_block(records: Sequence[RunRecord], cells: Mapping[str, Cell]) -> str:
     Raises:
         ProtocolError: An image that the table lacks.
     """
-    scores: dict[str, dict[Cell, list[float]]] = defaultdict(lambda: defaultdict(list))
+    images: dict[str, list[_DrawnImage]] = defaultdict(list)
     for record in done(records):
         for image in record.images:
             name = f'{record.held_out}/{image["image"]}'
@@ -75,17 +79,64 @@ def drawn_block(records: Sequence[RunRecord], cells: Mapping[str, Cell]) -> str:
                 raise ProtocolError(
                     f'the table of drawn conditions lacks {name}, which was tested.'
                 )
-            if image['has_lesion']:
-                scores[record.method][cells[name]].append(100 * image['dice'])
-    rows = {}
-    for method, by_cell in scores.items():
-        means = {
-            cell: fmean(by_cell[cell]) if by_cell[cell] else float('nan')
-            for cell in _CELLS
-        }
-        added = {case: means[case, True] - means[case, False] for case in (False, True)}
-        rows[method] = {
-            **{title: number(means[cell]) for cell, title in _CELLS.items()},
-            'interaction': signed(added[True] - added[False]),
-        }
-    return markdown(pd.DataFrame(rows).T.rename_axis('Dice'))
+            images[record.method].append(
+                _DrawnImage(record.held_out, *cells[name], image)
+            )
+    by_presence = all(
+        each.case == each.scores['has_lesion']
+        for own in images.values()
+        for each in own
+    )
+    row = _presence_row if by_presence else _size_row
+    rows = {method: row(own) for method, own in images.items()}
+    return markdown(pd.DataFrame(rows).T.rename_axis('' if by_presence else 'Dice'))
+
+
+class _DrawnImage(NamedTuple):
+    site: str
+    case: bool
+    drawn: bool
+    scores: Mapping[str, Any]
+
+
+def _size_row(images: Sequence[_DrawnImage]) -> dict[str, str]:
+    means = {
+        cell: _mean_of_sites(
+            (each.site, 100 * each.scores['dice'])
+            for each in images
+            if each.scores['has_lesion'] and (each.case, each.drawn) == cell
+        )
+        for cell in _CELLS
+    }
+    added = {case: means[case, True] - means[case, False] for case in (False, True)}
+    return {
+        **{title: number(means[cell]) for cell, title in _CELLS.items()},
+        'interaction': signed(added[True] - added[False]),
+    }
+
+
+def _presence_row(images: Sequence[_DrawnImage]) -> dict[str, str]:
+    row = {}
+    for case, key, title in (
+        (True, 'dice', 'Dice'),
+        (False, 'false_positive', 'false positives'),
+    ):
+        plain, drawn = (
+            _mean_of_sites(
+                (each.site, 100 * float(each.scores[key]))
+                for each in images
+                if (each.case, each.drawn) == (case, condition)
+            )
+            for condition in (False, True)
+        )
+        row[f'{title}, as it was'] = number(plain)
+        row[f'{title}, drawn on'] = number(drawn)
+        row['added' if case else 'added '] = signed(drawn - plain)
+    return row
+
+
+def _mean_of_sites(scores: Iterable[tuple[str, float]]) -> float:
+    by_site: dict[str, list[float]] = defaultdict(list)
+    for site, score in scores:
+        by_site[site].append(score)
+    return fmean(map(fmean, by_site.values())) if by_site else float('nan')

@@ -58,3 +58,37 @@ def test_another_table_is_named(tmp_path):
     path.write_text('image,patient\na,1\n')
     with pytest.raises(ProtocolError, match=r'index\.csv: expected the columns'):
         read_cells(path)
+
+
+PRESENCE = """site,image,lesion_share,case,condition,strength
+c1,c1/images/a.jpg,0.0,0,,0.000
+c1,c1/images/b.jpg,0.0,0,blur,0.700
+c1,c1/images/c.jpg,0.0,0,blood,0.700
+c1,c1/images/d.jpg,0.4,1,,0.600
+c1,c1/images/e.jpg,0.4,1,blood,0.900
+"""
+
+
+def test_where_cases_have_a_lesion_the_others_count_by_false_positives(
+    tmp_path, record
+):
+    path = tmp_path / 'conditions.csv'
+    path.write_text(PRESENCE)
+    made = record('m', [None, None, None, 0.5, 0.75])
+    for image, wrong in zip(made.images, (False, True, False)):
+        image['false_positive'] = wrong
+    text = drawn_block([made], read_cells(path))
+    assert last_row(text) == ['50.0', '75.0', '+25.0', '0.0', '50.0', '+50.0']
+
+
+def test_sites_count_alike_however_many_images_they_have(cells, make_record):
+    first = make_record('m', 'c1', 0, [0.8, 0.7, 0.6, 0.5])
+    second = make_record('m', 'c2', 0, [0.2, 0.1, 0.1, 0.1])
+    for made, names in ((first, 'abcd'), (second, 'abcd')):
+        for image, name in zip(made.images, names):
+            image['image'] = f'images/{name}.jpg'
+    # At c2 all but one are as they were, and no case.
+    table = {f'c2/images/{name}.jpg': (False, False) for name in 'abc'}
+    text = drawn_block([first, second], {**cells, **table, 'c2/images/d.jpg': (1, 1)})
+    # (80 + (20 + 10 + 10) / 3) / 2; with all images alike it would be 30.
+    assert last_row(text)[0] == '46.7'
