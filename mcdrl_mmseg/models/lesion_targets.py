@@ -47,6 +47,20 @@ def lesion_targets(
     return named & (labels == 1).any(dim=1, keepdim=True)
 
 
+def labelled_images(data_samples: SampleList, ignore_index: int) -> Tensor:
+    """Images that say whether they hold a lesion: not all of their pixels are ignored.
+
+    Args:
+        data_samples: B samples with ``gt_sem_seg``, all of one size.
+        ignore_index: Label of pixels without ground truth.
+
+    Returns:
+        (B,) bool on the labels' device.
+    """
+    labels = torch.stack([sample.gt_sem_seg.data for sample in data_samples])
+    return (labels != ignore_index).flatten(1).any(dim=1)
+
+
 def _present_classes(metainfo: dict, classes: Sequence[str]) -> list[bool]:
     where = f'sample {metainfo.get("img_path", "without img_path")}'
     if 'lesion_classes' not in metainfo:

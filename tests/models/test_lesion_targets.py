@@ -3,7 +3,7 @@ import torch
 from mmengine.structures import PixelData
 from mmseg.structures import SegDataSample
 
-from mcdrl_mmseg.models.lesion_targets import lesion_targets
+from mcdrl_mmseg.models.lesion_targets import labelled_images, lesion_targets
 
 
 def sample(labels, **metainfo) -> SegDataSample:
@@ -43,6 +43,16 @@ def test_binary_labels_with_several_classes_take_the_names():
     ]
     targets = lesion_targets(samples, ['polyp', 'cyst'], num_classes=2)
     assert targets.int().tolist() == [[0, 1], [1, 1], [0, 0]]
+
+
+@pytest.mark.parametrize('ignored', [255, 7])
+def test_image_whose_pixels_are_all_ignored_has_no_label(ignored):
+    samples = [
+        sample([[0, 1], [0, ignored]]),
+        sample([[ignored, ignored], [ignored, ignored]]),
+        sample([[0, ignored], [ignored, ignored]]),
+    ]
+    assert labelled_images(samples, ignored).tolist() == [True, False, True]
 
 
 def test_lesion_that_was_cropped_away_does_not_count():

@@ -360,7 +360,10 @@ class CausalInterventionHead(PredictorWrapper):
         state = self.intervene(inputs)
         losses = self.predictor.loss(state.features, *args)
         if self.loss_causal is not None or self.loss_contrast is not None:
-            from mcdrl_mmseg.models.lesion_targets import lesion_targets
+            from mcdrl_mmseg.models.lesion_targets import (
+                labelled_images,
+                lesion_targets,
+            )
 
             names = self.dictionary.prompts.classes
             classes = lesion_targets(samples, names, self.num_classes)
@@ -378,6 +381,7 @@ class CausalInterventionHead(PredictorWrapper):
                 self.dictionary.class_embeddings,
                 self.dictionary.background_embeddings,
                 classes,
+                labelled_images(samples, self.ignore_index),
             )
         return use_all_outputs(losses, inputs[-2:])
 

@@ -55,6 +55,7 @@ class CLIPContrastiveLoss(nn.Module):
         class_embeddings: Tensor,
         background_embeddings: Tensor,
         classes: Tensor,
+        labelled: Tensor | None = None,
     ) -> Tensor:
         """Compute the loss.
 
@@ -63,6 +64,8 @@ class CLIPContrastiveLoss(nn.Module):
             class_embeddings: e_k, (K, d).
             background_embeddings: (G, d); G may be 0.
             classes: (B, K) bool, lesion classes present in each image.
+            labelled: (B,) bool, images of which a pixel has a label; the others may
+                hold any lesion, and are left out. None takes all for labelled.
 
         Returns:
             Scalar, weighted.
@@ -72,7 +75,10 @@ class CLIPContrastiveLoss(nn.Module):
             losses, positives = self._per_image(
                 image_embedding, class_embeddings, background_embeddings, classes
             )
-            return self.loss_weight * masked_mean(losses, positives.any(dim=1))
+            takes_part = positives.any(dim=1)
+            if labelled is not None:
+                takes_part = takes_part & labelled
+            return self.loss_weight * masked_mean(losses, takes_part)
 
     def _per_image(
         self,

@@ -399,6 +399,21 @@ def test_losses_are_the_predictors_and_the_two_of_the_method(build, inputs, samp
     assert_close(losses['loss_contrast'], expected)
 
 
+@pytest.mark.parametrize('ignored', [255, 7])
+def test_image_whose_pixels_are_all_ignored_is_not_called_free_of_lesions(
+    build, inputs, samples, ignored
+):
+    head = build(predictor={**FCN, 'ignore_index': ignored})
+    batch = samples((16, 20), LESIONS)
+    for sample in batch:
+        sample.gt_sem_seg.data[sample.gt_sem_seg.data == 255] = ignored
+    batch[2].gt_sem_seg.data[:] = ignored
+    found = head.loss(inputs, batch, {})['loss_contrast']
+    of_others = tuple(part[:2] for part in inputs)
+    expected = head.loss(of_others, batch[:2], {})['loss_contrast']
+    assert_close(found, expected)
+
+
 def test_causal_loss_is_off_until_the_intervention_starts(build, inputs, samples):
     values = {}
     for gate in (0.0, 0.1, 1.0):

@@ -53,6 +53,22 @@ def test_image_without_lesion_is_pulled_to_the_background():
     assert lesion == pytest.approx(math.log(1 + math.exp(2)))
 
 
+def test_image_without_a_label_is_not_pulled_to_the_background():
+    """Of three images without a lesion the second may hold one."""
+    loss = CLIPContrastiveLoss(loss_weight=1.0)
+    background = torch.tensor([[1.0, 0.0]])
+    texts = torch.tensor([[0.0, 1.0]])
+    images = torch.tensor([[2.0, 0.0], [0.0, 1.0], [1.0, 0.0]])
+    result = loss(
+        images,
+        texts,
+        background,
+        present([0], [0], [0]),
+        torch.tensor([True, False, True]),
+    )
+    assert result.item() == pytest.approx(math.log(1 + math.exp(-2)))
+
+
 def test_single_class_without_background_is_identically_zero():
     image = torch.randn(3, 2, requires_grad=True)
     loss = CLIPContrastiveLoss()(
