@@ -168,9 +168,10 @@ def load_segmentor(
     if isinstance(dictionary, ConfounderDictionary):
         meta = content.get('meta') or {}
         dictionary.put_families_in_order(meta.get(NAMES_KEY))
-        other_words = None if config is None else dictionary.other_words(meta)
-        if other_words:
-            raise CheckpointError(f'{checkpoint}: {other_words}')
+        if config is not None:
+            problem = dictionary.other_words(meta) or dictionary.other_prior()
+            if problem:
+                raise CheckpointError(f'{checkpoint}: {problem}')
     # Unread: image_flags.py checks it where it is needed.
     model.site_reference = (content.get('meta') or {}).get(META_KEY)
     device = device or get_device()

@@ -100,7 +100,11 @@ class ConfounderDictionary(BaseModule):
             'background_embeddings': (num_background,),
         }.items():
             self.register_buffer(name, torch.zeros(*shape, embed_dims))
-        self.register_buffer('confounder_prior', self._initial_prior(prior))
+        values = self._initial_prior(prior)
+        self.register_buffer('confounder_prior', values)
+        # By name, as a checkpoint may have its entries in another order; not estimated.
+        names = self.prompts.confounder_names
+        self._given_prior = dict(zip(names, values.tolist()))
         self.register_buffer('built', torch.tensor(False))
         self.register_buffer(
             'fingerprint', torch.zeros(_FINGERPRINT_BYTES, dtype=torch.uint8)
@@ -143,6 +147,14 @@ class ConfounderDictionary(BaseModule):
                 f'{dict(zip(names, prior))!r}.'
             )
         return values / values.sum()
+
+    @property
+    def given_prior(self) -> Tensor | None:
+        """P(z) as the config gives it, (M,); None where it is to be estimated."""
+        if self.prior_is_estimated:
+            return None
+        names = self.prompts.confounder_names
+        return torch.tensor([self._given_prior[name] for name in names])
 
     def _random_entries(self, count: int) -> Tensor:
         generator = torch.Generator().manual_seed(self.seed)
@@ -282,6 +294,24 @@ class ConfounderDictionary(BaseModule):
                     'training.'
                 )
         return None
+
+    def other_prior(self) -> str | None:
+        """That a checkpoint brought another P(z) than the config gives, or None.
+
+        It is a buffer, so that the config would have no effect. Of one that is to be
+        estimated the config says no values.
+        """
+        given, kept = self.given_prior, self.confounder_prior.float().cpu()
+        if given is None or torch.allclose(given, kept, rtol=0, atol=1e-4):
+            return None
+        theirs, own = ([round(p, 4) for p in part.tolist()] for part in (kept, given))
+        return (
+            'The checkpoint was trained with another prior P(z) than the config has: '
+            f'{theirs} and not {own}, of {list(self.prompts.confounder_names)}. It '
+            'keeps its own, whatever the config says. Name the config it was trained '
+            'with; another prior needs a new training, with load_from from these '
+            'weights if you like.'
+        )
 
     def check_built(self) -> None:
         """Raise DictionaryError, saying what to do, if the buffers are not filled."""

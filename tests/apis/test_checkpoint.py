@@ -446,3 +446,15 @@ def test_a_config_of_other_words_would_call_the_entries_by_names_not_theirs(
     families[next(iter(families))] = ['strawberries', *names[1:]]
     with pytest.raises(CheckpointError, match=r'x\.pth: .*strawberries'):
         load_segmentor(tmp_path / 'x.pth', cfg, device='cpu')
+
+
+def test_a_config_of_another_prior_is_refused_as_it_would_have_no_effect(
+    tmp_path, new_model, checkpoint_content, tiny_config
+):
+    torch.save(checkpoint_content(new_model()), tmp_path / 'x.pth')
+    cfg = Config.fromfile(tiny_config)
+    dictionary = cfg.model.decode_head.dictionary
+    names = [name for part in dictionary.prompts.confounders.values() for name in part]
+    dictionary.prior = dict.fromkeys(names, 0.0) | {names[0]: 1.0}
+    with pytest.raises(CheckpointError, match=r'x\.pth: .*another prior'):
+        load_segmentor(tmp_path / 'x.pth', cfg, device='cpu')

@@ -34,8 +34,8 @@ class ConfounderDictionaryHook(Hook):
     At a first start rank 0 embeds all texts in one pass, or reads them from a cache
     file, and broadcasts. On resuming the stored fingerprint is only compared. A
     dictionary that came with ``load_from`` is kept if it is of the same prompts and
-    weights, and built anew otherwise. A test of a checkpoint of other prompts is
-    refused.
+    weights, and built anew otherwise; its prior is this config's. A test of a
+    checkpoint of other prompts or of another prior is refused.
 
     Args:
         cache_dir: Folder of cache files. None takes ``MCDRL_CACHE_DIR`` or the user's
@@ -98,13 +98,15 @@ class ConfounderDictionaryHook(Hook):
             self._other_words = self._other_words or dictionary.other_words(meta)
 
     def before_test(self, runner: Runner) -> None:
-        """Refuse a checkpoint of other words, whose scores are not theirs.
+        """Refuse a checkpoint of other words or another prior: scores are not theirs.
 
         Raises:
             DictionaryError: Names some of them.
         """
-        if self._other_words:
-            raise DictionaryError(self._other_words)
+        problems = [d.other_prior() for d in find_parts(runner, ConfounderDictionary)]
+        for problem in (self._other_words, *problems):
+            if problem:
+                raise DictionaryError(problem)
 
     def before_save_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
         """Note in the meta which entry is which condition, and of which texts.
@@ -127,7 +129,6 @@ class ConfounderDictionaryHook(Hook):
             raise DictionaryError(problem)
 
     def _prepare(self, runner: Runner, dictionary: ConfounderDictionary) -> None:
-        from mcdrl_mmseg.engine.confounder_prior import estimate_prior
         from mcdrl_mmseg.engine.main_process import on_main_process
 
         spec = clip_spec_of(unwrap_model(runner).backbone)
@@ -140,6 +141,7 @@ class ConfounderDictionaryHook(Hook):
             return
         if dictionary.is_built and dictionary.stored_fingerprint == fingerprint:
             runner.logger.info('The confounder dictionary came with the checkpoint.')
+            self._set_prior(runner, dictionary)
             return
         embeddings = on_main_process(
             lambda: self._embed(runner, dictionary, spec, fingerprint),
@@ -150,18 +152,25 @@ class ConfounderDictionaryHook(Hook):
             shape = (len(dictionary.texts), dictionary.embed_dims)
             embeddings = torch.zeros(shape)
         dictionary.fill(embeddings, fingerprint)
-        if dictionary.prior_is_estimated:
-            prior = estimate_prior(
-                runner, dictionary, self.prior_images, self.prior_temperature
-            )
-            dictionary.confounder_prior.copy_(prior)
-        for buffer in dictionary.buffers():
-            broadcast(buffer)
+        self._set_prior(runner, dictionary)
         runner.logger.info(
             f'Confounder dictionary built: {len(dictionary.prompts.classes)} classes, '
             f'{len(dictionary.prompts.confounder_names)} confounders, '
             f'fingerprint {fingerprint[:12]}.'
         )
+
+    def _set_prior(self, runner: Runner, dictionary: ConfounderDictionary) -> None:
+        """P(z) of this training, whatever that of the weights it begins from was."""
+        prior = dictionary.given_prior
+        if prior is None:
+            from mcdrl_mmseg.engine.confounder_prior import estimate_prior
+
+            prior = estimate_prior(
+                runner, dictionary, self.prior_images, self.prior_temperature
+            )
+        dictionary.confounder_prior.copy_(prior)
+        for buffer in dictionary.buffers():
+            broadcast(buffer)
 
     @staticmethod
     def _check_resumed(dictionary: ConfounderDictionary, fingerprint: str) -> None:
@@ -174,6 +183,8 @@ class ConfounderDictionaryHook(Hook):
                 f'{fingerprint[:12]}). Resume with the config it was trained with, '
                 'or start a new run from its weights with load_from.'
             )
+        if problem := dictionary.other_prior():
+            raise DictionaryError(problem)
 
     def _embed(
         self,

@@ -112,7 +112,7 @@ def test_cache_folder_that_cannot_be_written_warns_and_training_goes_on(
 def test_resuming_runs_no_text_tower_and_changes_nothing(
     hook, make_runner, first, text_passes
 ):
-    resumed = make_runner(iteration=7)
+    resumed = make_runner(iteration=7, prior='estimated')
     resumed.model.load_state_dict(first.model.state_dict())
     resumed.model.dictionary.confounder_prior.copy_(torch.tensor([0.5, 0.3, 0.2]))
     before = {k: v.clone() for k, v in resumed.model.state_dict().items()}
@@ -159,6 +159,61 @@ def test_start_from_a_checkpoint_of_the_same_prompts_keeps_its_dictionary(
     second.model.load_state_dict(first.model.state_dict())
     hook.before_train(second)
     assert text_passes == []
+
+
+PRIOR = dict(glare=0.5, dark=0.3, blur=0.2)
+
+
+@pytest.mark.parametrize(
+    ('prior', 'expected'), [(PRIOR, [0.5, 0.3, 0.2]), ('uniform', [1 / 3] * 3)]
+)
+def test_start_from_a_checkpoint_of_another_prior_takes_that_of_the_config(
+    hook, make_runner, prior, expected
+):
+    first = make_runner(prior=dict(glare=0.1, dark=0.1, blur=0.8))
+    hook.before_train(first)
+    second = make_runner(prior=prior)
+    second.model.load_state_dict(first.model.state_dict())
+    hook.before_train(second)
+    found = second.model.dictionary.confounder_prior
+    assert_close(found, torch.tensor(expected))
+
+
+def test_prior_goes_by_the_names_of_the_checkpoints_entries(hook, make_runner, prompts):
+    """Whose families are in another order than those of the config."""
+    first = make_runner()
+    hook.before_train(first)
+    checkpoint = dict(meta={}, state_dict=first.model.state_dict())
+    hook.before_save_checkpoint(first, checkpoint)
+    families = dict(reversed(prompts['confounders'].items()))
+    second = make_runner(prompts={**prompts, 'confounders': families}, prior=PRIOR)
+    hook.after_load_checkpoint(second, checkpoint)
+    second.model.load_state_dict(checkpoint['state_dict'])
+    hook.before_train(second)
+    dictionary = second.model.dictionary
+    assert dictionary.prompts.confounder_names == ('glare', 'dark', 'blur')
+    assert_close(dictionary.confounder_prior, torch.tensor([0.5, 0.3, 0.2]))
+
+
+def test_resuming_with_another_prior_is_an_error(hook, make_runner, first):
+    resumed = make_runner(iteration=7, prior=PRIOR)
+    resumed.model.load_state_dict(first.model.state_dict())
+    theirs = r'0\.3333.* and not \[0\.5, 0\.3, 0\.2\]'
+    with pytest.raises(DictionaryError, match=theirs):
+        hook.before_train(resumed)
+
+
+@pytest.mark.parametrize('prior', [PRIOR, 'uniform', 'estimated'])
+def test_test_of_a_checkpoint_of_another_prior_is_refused(
+    hook, make_runner, first, prior
+):
+    tested = make_runner(prior=prior)
+    tested.model.load_state_dict(first.model.state_dict())
+    if prior != PRIOR:
+        hook.before_test(tested)
+        return
+    with pytest.raises(DictionaryError, match='another prior'):
+        hook.before_test(tested)
 
 
 def test_start_from_a_checkpoint_of_other_prompts_builds_anew(
@@ -316,6 +371,11 @@ def test_estimated_prior_is_stored_once(hook, make_runner, monkeypatch):
     assert len(calls) == 1
     hook.before_train(make_runner())
     assert len(calls) == 1
+    # Another training, of other images, that begins from these weights.
+    second = make_runner(prior='estimated')
+    second.model.load_state_dict(runner.model.state_dict())
+    hook.before_train(second)
+    assert len(calls) == 2
 
 
 def test_failure_of_rank_0_is_told_to_the_others_before_it_is_raised(
@@ -442,12 +502,13 @@ def test_resuming_with_families_in_another_order_takes_that_of_the_checkpoint(
     hook, make_runner, prompts
 ):
     """MMEngine sorts them in the config that it leaves in a work folder."""
-    first = make_runner(prior=dict(glare=0.5, dark=0.3, blur=0.2))
+    first = make_runner(prior=PRIOR)
     hook.before_train(first)
     checkpoint = dict(meta={}, state_dict=first.model.state_dict())
     hook.before_save_checkpoint(first, checkpoint)
     families = dict(reversed(prompts['confounders'].items()))
-    resumed = make_runner(iteration=7, prompts={**prompts, 'confounders': families})
+    prompts = {**prompts, 'confounders': families}
+    resumed = make_runner(iteration=7, prompts=prompts, prior=PRIOR)
     other = resumed.model.dictionary.prompts.confounder_names
     assert other == ('blur', 'glare', 'dark')
     hook.after_load_checkpoint(resumed, checkpoint)
