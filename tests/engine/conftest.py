@@ -52,6 +52,7 @@ def make_runner():
         return SimpleNamespace(
             model=Model(**dictionary) if model is None else model,
             iter=iteration,
+            epoch=iteration // 4 if loop is EpochBasedTrainLoop else 0,
             logger=MagicMock(),
             message_hub=MagicMock(),
             train_loop=MagicMock(spec=loop),

@@ -14,8 +14,8 @@ from mcdrl_mmseg.models import CausalIntervention
 class InterventionWarmupHook(Hook):
     """Hold the gate at 0 until ``begin``, then open it at once or along a ramp.
 
-    The gate is a function of the iteration alone, so that a resumed run has the
-    gate of an unbroken one. It is logged as ``gate``.
+    The gate is a function of epoch and batch, or of the iteration, alone, so that a
+    resumed run has the gate of an unbroken one. It is logged as ``gate``.
 
     Args:
         begin: Epochs (or iterations) trained before the intervention starts; epoch
@@ -96,22 +96,32 @@ class InterventionWarmupHook(Hook):
                 'InterventionWarmupHook finds no CausalIntervention in the model and '
                 'does nothing.'
             )
-        self._set_gate(runner)
+        self._set_gate(runner, 0)
 
     def before_train_iter(
         self, runner: Runner, batch_idx: int, data_batch: dict | None = None
     ) -> None:
         """Set the gate of the coming step."""
-        self._set_gate(runner)
+        self._set_gate(runner, batch_idx)
 
-    def _set_gate(self, runner: Runner) -> None:
+    def _set_gate(self, runner: Runner, batch_idx: int) -> None:
         progress = runner.iter
         if self.of_schedule:
-            progress = runner.iter / runner.max_iters
+            progress = _steps(runner, batch_idx) / runner.max_iters
         elif self.by_epoch:
-            progress = runner.iter / len(runner.train_dataloader)
+            progress = _steps(runner, batch_idx) / len(runner.train_dataloader)
         gate = self.gate_at(progress)
         for intervention in self._interventions:
             intervention.gate.fill_(gate)
         if self._interventions:
             runner.message_hub.update_scalar('train/gate', gate)
+
+
+def _steps(runner: Runner, batch_idx: int) -> int:
+    """Steps so far, as if all epochs had been as long as this one.
+
+    A run that is resumed with another batch size has done more, or fewer.
+    """
+    if not isinstance(runner.train_loop, EpochBasedTrainLoop):
+        return runner.iter
+    return runner.epoch * len(runner.train_dataloader) + batch_idx

@@ -18,6 +18,8 @@ def gates(hook, runner, iterations) -> list[float]:
     values = []
     for iteration in iterations:
         runner.iter = iteration
+        if isinstance(runner.train_loop, EpochBasedTrainLoop):
+            runner.epoch = iteration // 4
         hook.before_train_iter(runner, batch_idx=iteration % 4)
         model = getattr(runner.model, 'module', runner.model)
         values.append(model[0].gate.item())
@@ -82,7 +84,7 @@ def test_gate_is_set_before_the_first_step_whatever_the_checkpoint_held(
     assert model[0].gate == 0
 
 
-@pytest.mark.parametrize('iteration', [3, 4, 7, 11, 12])
+@pytest.mark.parametrize('iteration', [0, 4, 8, 12])
 def test_resumed_run_has_the_gate_of_an_unbroken_one(make_runner, model, iteration):
     hook = InterventionWarmupHook(begin=1, ramp=2)
     unbroken = gates(hook, make_runner(model), range(20))
@@ -92,6 +94,27 @@ def test_resumed_run_has_the_gate_of_an_unbroken_one(make_runner, model, iterati
     hook.before_train(resumed)
     assert model[0].gate.item() == unbroken[iteration]
     assert gates(hook, resumed, range(iteration, 20)) == unbroken[iteration:]
+
+
+@pytest.mark.parametrize('share', [False, True])
+@pytest.mark.parametrize('steps', [2, 8])
+def test_resumed_with_another_batch_size_the_gate_opens_at_the_named_epoch(
+    make_runner, model, steps, share
+):
+    """Three epochs of 4 steps were trained, and epochs now have ``steps``."""
+    hook = InterventionWarmupHook(begin=0.4 if share else 4, of_schedule=share)
+    runner = make_runner(model, iteration=12)
+    runner.train_dataloader.__len__ = lambda self: steps
+    runner.max_iters = 10 * steps
+    hook.before_train(runner)
+    opened = {}
+    for epoch in (3, 4):
+        runner.epoch = epoch
+        for batch in range(steps):
+            hook.before_train_iter(runner, batch_idx=batch)
+            opened.setdefault(epoch, []).append(model[0].gate.item())
+            runner.iter += 1
+    assert opened == {3: [0.0] * steps, 4: [1.0] * steps}
 
 
 def test_gate_is_logged(make_runner, model):
