@@ -25,6 +25,7 @@ from mcdrl_mmseg.visualization.overlay import (
     mask_overlay,
     outline,
 )
+from mcdrl_mmseg.visualization.padding import onto_image
 
 MASK_THRESHOLD = 0.5
 _SHOWN_SIDE = 1024
@@ -188,11 +189,8 @@ def explanation_content(explanation: Explanation) -> dict[str, Any]:
         are the image's own.
     """
     small = shrink(explanation.image, _SHOWN_SIDE)
-    kept = cv2.resize(
-        explanation.kept.astype(np.uint8),
-        small.shape[1::-1],
-        interpolation=cv2.INTER_NEAREST,
-    ).astype(bool)
+    window = explanation.window
+    kept = onto_image(explanation.kept.astype(np.uint8), small.shape[:2], window)
     weights = sorted(
         zip(explanation.confounder_names, explanation.attention.tolist()),
         key=lambda pair: -pair[1],
@@ -205,7 +203,9 @@ def explanation_content(explanation: Explanation) -> dict[str, Any]:
         'similarity': [
             {
                 'name': name,
-                'picture': image_uri(outline(heat_map(small, values), kept)),
+                'picture': image_uri(
+                    outline(heat_map(small, values, window=window), kept.astype(bool))
+                ),
                 'low': float(values.min()),
                 'high': float(values.max()),
             }

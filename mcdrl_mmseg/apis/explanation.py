@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from mcdrl_mmseg.models import CausalInterventionHead, CLIPRegionSelector
 from mcdrl_mmseg.models.confounder_attention import entry_names
 from mcdrl_mmseg.models.last_decode_head import last_decode_head
+from mcdrl_mmseg.visualization.padding import WHOLE, Window, window_of
 
 from .image_pipeline import as_image, lesion_probability, prepare
 from .temperature import calibrated_probability
@@ -66,6 +67,8 @@ class Explanation:
             :class:`~mcdrl_mmseg.models.CausalIntervention`.
         calibrated_probability: As :attr:`lesion_probability`, calibrated; empty where
             the checkpoint has no temperatures.
+        window: Where the image lies on the grids of the maps, which are of the input
+            as the data preprocessor padded it: top, bottom, left and right, as shares.
     """
 
     image: np.ndarray
@@ -80,6 +83,7 @@ class Explanation:
     gate: float
     approximation: str = 'attention'
     calibrated_probability: dict[str, np.ndarray] = field(default_factory=dict)
+    window: Window = WHOLE
 
 
 @torch.no_grad()
@@ -117,6 +121,7 @@ def explain(
     picture = as_image(image)
     with _LOCK, _evaluating(model):
         inputs, samples = prepare(model, picture)
+        window = window_of(samples[0].metainfo, inputs.shape[2:])
         features = model.extract_feat(inputs)
         state = head.intervene(features)
         predict = _predictor(model, inputs, features, samples)
@@ -142,6 +147,7 @@ def explain(
             for key, p in probabilities.items()
             if p.calibrated is not None
         },
+        window=window,
     )
 
 

@@ -151,7 +151,8 @@ def explanation_record(
         truth: Where the lesion is, and what is left out of Dice.
 
     Returns:
-        Areas are shares of the image; grids are lists of rows. ``null`` stands for
+        Areas are shares of the image; grids are lists of rows, on which the image takes
+        the ``window``: top, bottom, left and right, as shares. ``null`` stands for
         positions that were not kept.
     """
     height, width = explanation.image.shape[:2]
@@ -177,6 +178,7 @@ def explanation_record(
             for name, values in zip(explanation.class_names, explanation.similarity)
         ],
         kept=explanation.kept.astype(int).tolist(),
+        window=[_rounded(share) for share in explanation.window],
         confounders=[
             dict(
                 name=name,

@@ -15,6 +15,7 @@ from matplotlib.lines import Line2D
 from matplotlib.patheffects import withStroke
 
 from .overlay import HEAT_COLORMAP
+from .padding import WHOLE, Window, onto_image
 
 TITLE_SIZE, TEXT_SIZE = 10.5, 9.0
 PREDICTED_LINE = dict(colors='white', linewidths=1.6, linestyles='solid')
@@ -60,11 +61,11 @@ def pale_background(image: np.ndarray) -> np.ndarray:
     return (offset + gain * grey).astype(np.uint8)
 
 
-def resize_map(values: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+def resize_map(
+    values: np.ndarray, size: tuple[int, int], window: Window = WHOLE
+) -> np.ndarray:
     """(h, w) -> (H, W) float32 by nearest neighbour: positions stay visible."""
-    return cv2.resize(
-        values.astype(np.float32), size[::-1], interpolation=cv2.INTER_NEAREST
-    )
+    return onto_image(values.astype(np.float32), size, window)
 
 
 def show_image(
@@ -85,6 +86,7 @@ def show_map(
     title: str,
     colormap: str = HEAT_COLORMAP,
     small: bool = False,
+    window: Window = WHOLE,
 ) -> AxesImage:
     """A map over the pale image.
 
@@ -96,6 +98,7 @@ def show_map(
         title: Of the panel.
         colormap: Name of one of Matplotlib's.
         small: Whether the title is in small letters.
+        window: Where the image lies on the map.
 
     Returns:
         What a colour bar is made of.
@@ -103,7 +106,7 @@ def show_map(
     show_image(axes, background, title, TEXT_SIZE - 0.5 if small else TITLE_SIZE)
     low, high = limits
     return axes.imshow(
-        np.ma.masked_invalid(resize_map(values, background.shape)),
+        np.ma.masked_invalid(resize_map(values, background.shape, window)),
         cmap=colormap,
         vmin=low,
         vmax=high if high > low else low + 1e-6,

@@ -77,11 +77,19 @@ class ExplanationSections:
         ):
             title = f'Similarity to "{wrap_title(name)}"'
             limits = (values.min(), values.max())
-            shown = show_map(panel, self.background, values, limits, title)
+            shown = show_map(
+                panel,
+                self.background,
+                values,
+                limits,
+                title,
+                window=explanation.window,
+            )
             bar = section.colorbar(shown, ax=panel, shrink=0.85, pad=0.03)
             label_colorbar(bar, 'cosine similarity')
 
-        kept = resize_map(explanation.kept, (height, width))[..., None] > 0.5
+        kept = resize_map(explanation.kept, (height, width), explanation.window)
+        kept = kept[..., None] > 0.5
         darkened = np.where(kept, explanation.image, explanation.image // 4)
         share = 100 * explanation.kept.mean()
         rows, columns = explanation.kept.shape
@@ -142,7 +150,15 @@ class ExplanationSections:
         panels = panel_grid(right, len(maps), MAX_CONFOUNDER_COLUMNS)
         for panel, values, name in zip(panels, maps, explanation.confounder_names):
             title = self._mark_present(name, wrap_title(name))
-            shown = show_map(panel, self.background, values, limits, title, small=True)
+            shown = show_map(
+                panel,
+                self.background,
+                values,
+                limits,
+                title,
+                small=True,
+                window=explanation.window,
+            )
         bar = right.colorbar(shown, ax=list(panels), shrink=0.8, pad=0.02, aspect=30)
         label_colorbar(bar, maps_unit)
 

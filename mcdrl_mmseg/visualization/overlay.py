@@ -6,6 +6,8 @@ import cv2
 import matplotlib
 import numpy as np
 
+from .padding import WHOLE, Window, onto_image
+
 # Okabe and Ito's colours, red first; strongest contrast to mucosa first.
 MASK_COLORS = (
     (86, 180, 233),
@@ -76,6 +78,7 @@ def heat_map(
     low: float | None = None,
     high: float | None = None,
     opacity: float = 0.6,
+    window: Window = WHOLE,
 ) -> np.ndarray:
     """Lay a map of any grid over an image.
 
@@ -85,23 +88,21 @@ def heat_map(
         low: Value of the first colour; None takes the smallest.
         high: Value of the last colour; None takes the largest.
         opacity: Of the map, in [0, 1].
+        window: Where the image lies on the map.
 
     Returns:
         (H, W, 3) uint8, red first, a new array.
     """
-    height, width = image.shape[:2]
+    size = image.shape[:2]
     known = np.isfinite(values)
     low = np.min(values, where=known, initial=np.inf) if low is None else low
     high = np.max(values, where=known, initial=-np.inf) if high is None else high
     scaled = (np.where(known, values, low) - low) / max(high - low, 1e-12)
     # Positions keep their edges where some are missing; else the map is smooth.
     method = cv2.INTER_LINEAR if known.all() else cv2.INTER_NEAREST
-    scaled = cv2.resize(
-        np.clip(scaled, 0, 1).astype(np.float32), (width, height), interpolation=method
-    )
-    shown = cv2.resize(
-        known.astype(np.uint8), (width, height), interpolation=cv2.INTER_NEAREST
-    ).astype(bool)
+    scaled = np.clip(scaled, 0, 1).astype(np.float32)
+    scaled = onto_image(scaled, size, window, method)
+    shown = onto_image(known.astype(np.uint8), size, window).astype(bool)
     colors = matplotlib.colormaps[HEAT_COLORMAP](scaled)[..., :3] * 255
     blended = (1 - opacity) * image + opacity * np.where(shown[..., None], colors, 0)
     return np.rint(blended).astype(np.uint8)

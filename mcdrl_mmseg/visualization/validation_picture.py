@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import cv2
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.cm import ScalarMappable
@@ -16,6 +15,7 @@ from mcdrl_common.palette import LINE_COLORS
 
 from .case_picture import case_legend, draw_case, draw_outline
 from .overlay import HEAT_COLORMAP, heat_map
+from .padding import WHOLE, Window, onto_image
 
 _PANEL_WIDTH = 4.0
 
@@ -30,6 +30,7 @@ class ValidatedImage:
         similarity: (h, w) S^, or None without a selector.
         kept: (h', w') bool, positions selected, or None.
         attention: (M,), sums to 1, or None where none is trained.
+        window: Where the image lies on the grids of ``similarity`` and ``kept``.
     """
 
     prediction: np.ndarray
@@ -37,6 +38,7 @@ class ValidatedImage:
     similarity: np.ndarray | None = None
     kept: np.ndarray | None = None
     attention: np.ndarray | None = None
+    window: Window = WHOLE
 
 
 def validation_picture(
@@ -70,20 +72,26 @@ def validation_picture(
         facecolor='lightgrey',
     )
     if result.similarity is not None:
-        _draw_similarity(next(axes), image, result.similarity, result.kept)
+        _draw_similarity(
+            next(axes), image, result.similarity, result.kept, result.window
+        )
     if result.attention is not None:
         _draw_attention(next(axes), result.attention, names)
     return figure
 
 
 def _draw_similarity(
-    axes: Axes, image: np.ndarray, similarity: np.ndarray, kept: np.ndarray | None
+    axes: Axes,
+    image: np.ndarray,
+    similarity: np.ndarray,
+    kept: np.ndarray | None,
+    window: Window,
 ) -> None:
     low, high = float(similarity.min()), float(similarity.max())
-    axes.imshow(heat_map(image, similarity, low, high))
+    axes.imshow(heat_map(image, similarity, low, high, window=window))
     title = 'similarity to the lesion text'
     if kept is not None:
-        draw_outline(axes, _resized(kept, image.shape[:2]) > 0)
+        draw_outline(axes, _resized(kept, image.shape[:2], window) > 0)
         title += ', dashed: kept'
     axes.set_title(title, fontsize=10)
     axes.set_axis_off()
@@ -102,7 +110,8 @@ def _draw_attention(axes: Axes, attention: np.ndarray, names: Sequence[str]) -> 
     axes.set_axisbelow(True)
 
 
-def _resized(mask: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+def _resized(
+    mask: np.ndarray, size: tuple[int, int], window: Window = WHOLE
+) -> np.ndarray:
     """A label map or region at another size, by nearest neighbour."""
-    mask = np.ascontiguousarray(mask, dtype=np.uint8)
-    return cv2.resize(mask, size[::-1], interpolation=cv2.INTER_NEAREST)
+    return onto_image(np.ascontiguousarray(mask, dtype=np.uint8), size, window)

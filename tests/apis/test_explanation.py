@@ -251,3 +251,14 @@ def test_a_file_that_is_no_image_is_named(model, tmp_path):
     path.write_text('no picture')
     with pytest.raises(ImageError, match=r'odd\.png'):
         explain(model, str(path))
+
+
+def test_maps_of_a_padded_input_say_where_the_image_lies(new_model, picture):
+    model = new_model()
+    height, width = prepare(model, picture)[0].shape[2:]
+    model.data_preprocessor.test_cfg = dict(size=(2 * height, 4 * width))
+    found = explain(model, picture)
+    assert found.window == (0, 0.5, 0, 0.25)
+    rows, columns = found.similarity.shape[1:]
+    assert columns / rows == 2 * width / height
+    assert found.lesion_probability['gate_1'].shape == picture.shape[:2]

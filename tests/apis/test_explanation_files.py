@@ -75,6 +75,7 @@ def test_the_record_holds_what_the_page_shows(explanation):
     )
     assert record['classes'] == [dict(name='polyp', similarity=[[0.1235, 0.5]])]
     assert record['kept'] == [[1, 0]]
+    assert record['window'] == [0, 1, 0, 1]
     blood = record['confounders'][1]
     assert (blood['name'], blood['weight']) == ('blood', 0.75)
     assert blood['weights'] == [[0.75, None]]

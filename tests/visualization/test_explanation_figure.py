@@ -179,3 +179,19 @@ def test_panels_are_dealt_out_evenly_to_the_rows(new_explanation):
 def test_a_truth_of_another_size_is_refused(new_explanation):
     with pytest.raises(ValueError, match='the truth is 60 x 80, the image 80 x 60'):
         explanation_figure(new_explanation(), np.zeros((80, 60), bool))
+
+
+def test_padded_positions_are_not_drawn(new_explanation):
+    """The left half of the grid is kept, which is all of the image."""
+    explanation = new_explanation(num_classes=1, window=(0.0, 1.0, 0.0, 0.5))
+    figure = explanation_figure(explanation)
+    (panel,) = [a for a in figure.axes if a.get_title().startswith('Kept: 50 %')]
+    shown = panel.images[0].get_array()
+    np.testing.assert_array_equal(shown, explanation.image)
+    (similarity,) = [a for a in figure.axes if a.get_title().startswith('Similarity')]
+    drawn = np.unique(similarity.images[1].get_array())
+    np.testing.assert_allclose(drawn, np.unique(explanation.similarity[0, :, :2]))
+    named = [a for a in figure.axes if a.get_title() == CONFOUNDERS[0]]
+    maps = [a.images[1].get_array() for a in named if a.images]
+    assert maps
+    assert not any(map(np.ma.is_masked, maps))

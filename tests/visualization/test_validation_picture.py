@@ -58,3 +58,16 @@ def test_masks_of_another_size_are_scaled_to_the_image(image):
     corners = np.concatenate([p.vertices for p in outline.get_paths()])
     np.testing.assert_allclose(corners.min(axis=0), [4.5, 4.5], atol=0.6)
     np.testing.assert_allclose(corners.max(axis=0), [14.5, 9.5], atol=0.6)
+
+
+def test_padded_positions_are_not_drawn(image):
+    """The lower half was padded, and a position of it is the only one kept."""
+    kept = np.array([[False, False], [True, False]])
+    similarity = np.array([[0.1, 0.1], [0.9, 0.9]])
+    result = ValidatedImage(
+        square(), None, similarity, kept, window=(0.0, 0.5, 0.0, 1.0)
+    )
+    axes = validation_picture(image, result, NAMES, 'x').axes[1]
+    assert not axes.collections
+    shown = np.asarray(axes.images[0].get_array())
+    assert (shown[:15] == shown[0, 0]).all()

@@ -247,9 +247,13 @@ class MCDRLVisualizationHook(Hook):
     def _result(
         self, sample: SegDataSample, number: int, attention: np.ndarray | None
     ) -> ValidatedImage:
+        from mcdrl_mmseg.visualization.padding import WHOLE, window_of
         from mcdrl_mmseg.visualization.validation_picture import ValidatedImage
 
         similarity = kept = truth = None
+        # Beside what was padded mmseg notes the size with it.
+        padded = sample.get('pad_shape')
+        window = window_of(sample.metainfo, padded[:2]) if padded else WHOLE
         # With sliding windows no map is of the whole image.
         if len(self._selections) == 1:
             maps, indices, grid = self._selections[0]
@@ -260,7 +264,7 @@ class MCDRLVisualizationHook(Hook):
         if 'gt_sem_seg' in sample:
             truth = sample.gt_sem_seg.data[0].cpu().numpy()
         prediction = sample.pred_sem_seg.data[0].cpu().numpy()
-        return ValidatedImage(prediction, truth, similarity, kept, attention)
+        return ValidatedImage(prediction, truth, similarity, kept, attention, window)
 
     def _draw_image(
         self, runner: Runner, path: str, site: str, result: ValidatedImage, step: int

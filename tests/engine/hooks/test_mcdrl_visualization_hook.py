@@ -133,6 +133,25 @@ def test_images_of_every_site_and_the_profile_are_drawn(make_runner, paths):
         assert step == 1
 
 
+@torch.no_grad()
+def test_maps_of_a_padded_input_are_drawn_where_the_image_lies(
+    make_runner, paths, monkeypatch
+):
+    drawn = []
+    monkeypatch.setattr(
+        'mcdrl_mmseg.visualization.validation_picture.ValidatedImage',
+        lambda *values: drawn.append(values[-1]),
+    )
+    hook, runner = MCDRLVisualizationHook(), make_runner()
+    site, path = paths[1]
+    hook.before_val_epoch(runner)
+    runner.model['head'].intervene(inputs_of(0))
+    padding = dict(img_padding_size=(0, 48, 0, 32), pad_shape=(64, 96))
+    hook.after_val_iter(runner, 0, outputs=[sample_of(site, path, **padding)])
+    hook._remove_forward_hooks()
+    assert drawn == [(0, 0.5, 0, 0.5)]
+
+
 def test_the_same_images_are_drawn_in_every_epoch(make_runner, paths):
     hook = MCDRLVisualizationHook(num_images=2)
     runner = make_runner()

@@ -1,4 +1,5 @@
 import base64
+from dataclasses import replace
 
 import cv2
 import numpy as np
@@ -212,3 +213,12 @@ def test_a_model_without_mcdrl_is_refused(checkpoint):
     model.decode_head = model.decode_head.predictor
     with pytest.raises(ValueError, match='CausalInterventionHead'):
         Explainer(model)
+
+
+def test_padded_positions_are_not_drawn(explanation):
+    """The right half was padded: all of the image is kept, and half of it similar."""
+    padded = replace(explanation, window=(0.0, 1.0, 0.0, 0.5))
+    shown = picture(explanation_content(padded)['similarity'][0]['picture'])
+    unpadded = picture(explanation_content(explanation)['similarity'][0]['picture'])
+    # Yellow where the class is similar: a half of the image, and not a quarter.
+    assert shown[20, 25, 0] > 100 > unpadded[20, 25, 0]
