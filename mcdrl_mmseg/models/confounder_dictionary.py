@@ -100,11 +100,11 @@ class ConfounderDictionary(BaseModule):
             'background_embeddings': (num_background,),
         }.items():
             self.register_buffer(name, torch.zeros(*shape, embed_dims))
-        values = self._initial_prior(prior)
-        self.register_buffer('confounder_prior', values)
-        # By name, as a checkpoint may have its entries in another order; not estimated.
-        names = self.prompts.confounder_names
-        self._given_prior = dict(zip(names, values.tolist()))
+        self.register_buffer('confounder_prior', self._initial_prior(prior))
+        if not isinstance(prior, str | Mapping):
+            # By name, as a checkpoint may have its entries in another order.
+            prior = dict(zip(self.prompts.confounder_names, prior))
+        self._given_prior = prior
         self.register_buffer('built', torch.tensor(False))
         self.register_buffer(
             'fingerprint', torch.zeros(_FINGERPRINT_BYTES, dtype=torch.uint8)
@@ -153,8 +153,7 @@ class ConfounderDictionary(BaseModule):
         """P(z) as the config gives it, (M,); None where it is to be estimated."""
         if self.prior_is_estimated:
             return None
-        names = self.prompts.confounder_names
-        return torch.tensor([self._given_prior[name] for name in names])
+        return self._initial_prior(self._given_prior)
 
     def _random_entries(self, count: int) -> Tensor:
         generator = torch.Generator().manual_seed(self.seed)
