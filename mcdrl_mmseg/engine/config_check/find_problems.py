@@ -13,6 +13,7 @@ from .evaluated_data import evaluated_class_problems, window_problems
 from .head_losses import loss_problems
 from .ignored_labels import ignored_label_problems
 from .input_normalisation import normalisation_problems
+from .label_transforms import label_transform_problems
 from .loop_lengths import (
     batch_problems,
     endless_problems,
@@ -53,6 +54,7 @@ _TRAINING: tuple[Rule, ...] = (
     monitor_problems,
     patience_problems,
     loss_problems,
+    label_transform_problems,
     unit_problems,
     endless_problems,
     validation_problems,

@@ -10,6 +10,7 @@ from mmseg.models.decode_heads.decode_head import BaseDecodeHead
 from mmseg.models.losses import (
     DiceLoss,
     FocalLoss,
+    HuasdorffDisstanceLoss,
     LovaszLoss,
     OhemCrossEntropy,
     TverskyLoss,
@@ -26,7 +27,7 @@ _OF_SEVERAL_CHANNELS = (DiceLoss, FocalLoss, OhemCrossEntropy, TverskyLoss)
 def loss_problems(
     cfg: Mapping[str, Any], parts: Sequence[Component]
 ) -> Iterator[ConfigProblem]:
-    """Class weights of another number, and a softmax over one channel.
+    """Class weights of another number, a softmax over one channel, a loss of two.
 
     Args:
         cfg: Experiment config.
@@ -41,6 +42,13 @@ def loss_problems(
         ]
         for loss in within:
             yield from _class_weights(loss, head, channels)
+            if channels > 2 and loss.is_a(HuasdorffDisstanceLoss):
+                yield ConfigProblem(
+                    loss.at('type'),
+                    f'takes class numbers for probabilities: of {channels} channels a '
+                    'perfect map has a higher loss than one of background alone.',
+                    "Leave it out; dict(type='VectorizedTverskyLoss') knows several.",
+                )
             if channels == 1:
                 yield from _one_channel(loss, head)
         if channels == 1 and not head.cfg.get('loss_decode'):
