@@ -314,6 +314,8 @@ def _path_rules(args: argparse.Namespace) -> dict[str, PathRule]:
 
 
 def _show(outcome: Outcome) -> None:
+    from .converters.decodings import OTHER_COLOURS
+
     report = outcome.report
     problems = report['problems']
     for problem in problems[:_SHOWN]:
@@ -321,6 +323,9 @@ def _show(outcome: Outcome) -> None:
         print(line, file=sys.stderr)
     if len(problems) > _SHOWN:
         print(f'... and {len(problems) - _SHOWN} more, see below', file=sys.stderr)
+    for note in report['notes']:
+        if note['kind'] == OTHER_COLOURS:
+            print(f'warning: {note["file"]}: {note["detail"]}', file=sys.stderr)
     for line in outcome.dropped:
         print(f'dropped from index.csv: {line}', file=sys.stderr)
     counts = report['counts']

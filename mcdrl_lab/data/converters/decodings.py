@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 import numpy as np
@@ -21,6 +21,7 @@ from mcdrl_common.mask_format import (
 
 IGNORE = 255
 FAINT_MASK = 'faint mask'
+OTHER_COLOURS = 'other colours'
 # JPEG leaves grey levels between 0 and 255 at edges; more of them than this share of
 # the pixels are worth telling.
 _JPEG_SHARE = 0.02
@@ -43,10 +44,13 @@ class Decoded:
         labels: (H, W) uint8: 0 background, 1... the site's lesion classes in their
             order, 255 ignored.
         notes: Kind and detail of what is worth reporting.
+        colours: Of a palette image whose indices were read, index -> colour of those
+            that occur.
     """
 
     labels: np.ndarray
     notes: tuple[tuple[str, str], ...] = ()
+    colours: Mapping[int, str] = field(default_factory=dict)
 
 
 class Decoding(Protocol):
@@ -142,11 +146,13 @@ class LabelMapDecoding:
             values = values.astype(np.uint8)
         if values.dtype != np.uint8:
             raise FileProblem('unexpected values', f'{image.mode} mask; expected 8 bit')
-        unknown = [v for v in present_values(values) if v not in self.labels]
+        present = present_values(values)
+        unknown = [v for v in present if v not in self.labels]
         if unknown:
             detail = f'values {unknown}; expected {sorted(self.labels)}'
             raise FileProblem('unexpected values', detail)
-        return Decoded(map_values(values, self.labels))
+        colours = _palette_colours(image, present)
+        return Decoded(map_values(values, self.labels), colours=colours)
 
 
 @dataclass(frozen=True)
@@ -189,6 +195,13 @@ class ColourMapDecoding:
             raise FileProblem('unexpected values', detail)
         table = np.array([by_code[code] for code in present.tolist()], np.uint8)
         return Decoded(table[places].reshape(codes.shape))
+
+
+def _palette_colours(image: Image.Image, present: list[int]) -> dict[int, str]:
+    """Colours of a palette image's indices; empty for other images."""
+    values = image.getpalette() if image.mode == 'P' else None
+    codes = np.array(values or (), np.int32).reshape(-1, 3) @ _CODE
+    return {v: _colour(int(codes[v])) for v in present if v < len(codes)}
 
 
 def _colour(code: int) -> str:

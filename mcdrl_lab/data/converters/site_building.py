@@ -17,7 +17,7 @@ from mcdrl_common.site_files import CLASSES_FILE
 from mcdrl_common.tracked import tracked
 from mcdrl_lab.data.site_index import COLUMNS
 
-from .decodings import FAINT_MASK, IGNORE, Decoded
+from .decodings import FAINT_MASK, IGNORE, OTHER_COLOURS, Decoded
 from .image_reading import ReadImage, read_image
 from .input_files import FileTree, is_image_name
 from .position_box import has_position_box
@@ -37,6 +37,7 @@ class BuiltSite:
         notes: What else is worth reporting.
         fingerprints: Converted image -> fingerprint.
         position_boxes: Converted images with a green position box.
+        colours: Index of palette masks -> its colours, each with the first mask of it.
         report: Its report.
     """
 
@@ -47,6 +48,7 @@ class BuiltSite:
     notes: list[Finding] = field(default_factory=list)
     fingerprints: dict[str, Fingerprint] = field(default_factory=dict)
     position_boxes: list[str] = field(default_factory=list)
+    colours: dict[int, dict[str, str]] = field(default_factory=dict)
     report: dict[str, Any] = field(default_factory=dict)
 
 
@@ -70,6 +72,7 @@ def build_site(found: FoundSite, tree: FileTree, folder: Path) -> BuiltSite:
     for sample in tracked(found.samples, found.site):
         _build_pair(built, sample, names[sample.image], tree)
     _refuse_faint_masks(built)
+    _note_other_colours(built)
     built.rows.sort(key=lambda row: row['image'])
     if found.indexed:
         values = {str(value): name for value, name in found.mask_values().items()}
@@ -91,6 +94,8 @@ def _build_pair(built: BuiltSite, sample: Sample, name: str, tree: FileTree) -> 
     if image is None or decoded is None:
         return
     _note(built, sample, name, image, decoded)
+    for index, colour in decoded.colours.items():
+        built.colours.setdefault(index, {}).setdefault(colour, _origin(sample))
     site = built.found.site
     image_file = f'images/{name}{image.suffix}'
     mask_file = f'masks/{name}.png'
@@ -143,6 +148,25 @@ def _refuse_faint_masks(built: BuiltSite) -> None:
         for key in ('image', 'mask'):
             (root / row[key]).unlink()
     built.position_boxes = [b for b in built.position_boxes if b in built.fingerprints]
+
+
+def _note_other_colours(built: BuiltSite) -> None:
+    """Tell of palette masks in which one index has several colours.
+
+    Where a program gave each file a palette of its own, an index is one class here and
+    another there.
+    """
+    for index, files in sorted(built.colours.items()):
+        if len(files) < 2:
+            continue
+        (colour, first), *others = files.items()
+        for other, file in others:
+            detail = (
+                f'index {index} of its palette is the colour {other}, in {first} it is '
+                f'{colour}: if colours tell the classes, name them, --mask-values '
+                'R,G,B=CLASS'
+            )
+            built.notes.append(Finding(OTHER_COLOURS, file, detail))
 
 
 def _note(

@@ -3,6 +3,7 @@ import json
 import numpy as np
 from PIL import Image
 
+from mcdrl_lab.data.convert_command import _show
 from mcdrl_lab.data.converters.pair_and_write import Options, pair_and_write
 from mcdrl_lab.data.site_index import read_index
 
@@ -178,3 +179,25 @@ def test_several_classes_become_index_masks_with_a_classes_file(
         "dict(name='clinic', lesion_classes=['cyst', 'polyp'], mask_values={0: "
         "'background', 1: 'cyst', 2: 'polyp', 255: 'ignore'})"
     ) in outcome.report_file.read_text()
+
+
+def test_an_index_of_several_colours_is_told(clinic, make, download, out, capsys):
+    """As where a program gives each file a palette of its own."""
+    palettes = dict(
+        a=[0, 0, 0, 255, 0, 0], b=[0, 0, 0, 0, 255, 0], c=[0, 0, 0, 255, 0, 0]
+    )
+    for name, palette in palettes.items():
+        make.image(f'images/{name}.jpg')
+        values = np.zeros((48, 64), np.uint8)
+        values[:8] = 1
+        mask = Image.fromarray(values)
+        mask.putpalette(palette)
+        (download / 'masks').mkdir(exist_ok=True)
+        mask.save(download / f'masks/{name}.png')
+    (outcome,) = pair_and_write(clinic(mask_values={1: 'polyp'}), [download], out)
+    (note,) = outcome.report['notes']
+    assert (note['kind'], note['file']) == ('other colours', 'masks/b.png')
+    assert 'index 1 of its palette is the colour 0,255,0' in note['detail']
+    assert 'in masks/a.png it is 255,0,0' in note['detail']
+    _show(outcome)
+    assert 'warning: masks/b.png: index 1' in capsys.readouterr().err
