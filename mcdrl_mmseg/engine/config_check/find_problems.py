@@ -26,6 +26,7 @@ from .monitored_scores import (
     monitor_problems,
     patience_problems,
 )
+from .parameter_groups import group_problems
 from .prompt_lengths import text_problems
 from .site_entries import site_problems
 from .unknown_arguments import argument_problems
@@ -55,6 +56,7 @@ _TRAINING: tuple[Rule, ...] = (
     patience_problems,
     loss_problems,
     label_transform_problems,
+    group_problems,
     unit_problems,
     endless_problems,
     validation_problems,

@@ -91,6 +91,36 @@ def building_problems(
                 yield from _refused(place, part, components, known)
 
 
+def parameter_names(model: Mapping[str, Any]) -> list[str]:
+    """Names of a segmentor's parameters, found by building it without memory.
+
+    Args:
+        model: Its config.
+
+    Returns:
+        Names; none where a part cannot be built so.
+    """
+    names = []
+    init_default_scope('mmseg')
+    for key in _PARTS:
+        value = model.get(key)
+        several = isinstance(value, (list, tuple))
+        for number, part in enumerate(list(value or ()) if several else [value]):
+            if not isinstance(part, Mapping):
+                continue
+            left = _without_weights(part)
+            if _names_a_file(left):
+                return []
+            try:
+                with without_memory():
+                    built = MODELS.build(ConfigDict(left))
+            except Exception:
+                return []  # told by the rule on building
+            place = f'{key}.{number}' if several else key
+            names += [f'{place}.{name}' for name, _ in built.named_parameters()]
+    return names
+
+
 def _refused(
     place: str,
     part: Mapping,

@@ -1,0 +1,98 @@
+"""Rates by the names of parameters, which have others where MCDRL wraps a model."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any
+
+from mcdrl_mmseg.models import CLIPGuidedBackbone
+
+from .config_components import Component
+from .config_problem import ConfigProblem
+from .model_building import parameter_names
+
+_PLACE = 'optim_wrapper.paramwise_cfg.custom_keys'
+# They tell a backbone by its class and its layers by their names.
+_BY_BACKBONE = (
+    'LearningRateDecayOptimizerConstructor',
+    'LayerDecayOptimizerConstructor',
+)
+_MOVED = {
+    'backbone.backbone.': 'backbone.',
+    'backbone.neck.': 'neck.',
+    'decode_head.predictor.': 'decode_head.',
+}
+
+
+def group_problems(
+    cfg: Mapping[str, Any], parts: Sequence[Component]
+) -> Iterator[ConfigProblem]:
+    """Rates that a stock model's config gives to other parameters under MCDRL.
+
+    Args:
+        cfg: Experiment config.
+        parts: Its components.
+    """
+    wrapper = cfg.get('optim_wrapper') or {}
+    guided = any(
+        part.place == 'model.backbone' and part.is_a(CLIPGuidedBackbone)
+        for part in parts
+    )
+    if not guided or not isinstance(wrapper, Mapping):
+        return
+    constructor = wrapper.get('constructor')
+    if constructor in _BY_BACKBONE:
+        yield ConfigProblem(
+            'optim_wrapper.constructor',
+            f'{constructor} knows a backbone by the name of its class, which is '
+            'CLIPGuidedBackbone here, and ends without a word.',
+            'Leave it out, and give layers their rates by paramwise_cfg=dict('
+            "custom_keys={'backbone.backbone.layers.0.': dict(lr_mult=0.1)}).",
+        )
+        return
+    keys = (wrapper.get('paramwise_cfg') or {}).get('custom_keys') or {}
+    yield from _other_keys([*map(str, keys)], cfg['model'])
+
+
+def _other_keys(
+    keys: Sequence[str], model: Mapping[str, Any]
+) -> Iterator[ConfigProblem]:
+    found: dict[tuple[str | None, str | None], list[str]] = {}
+    for name in parameter_names(model) if keys else ():
+        stock = _stock_name(name)
+        pair = _key_of(stock, keys), _key_of(name, keys)
+        if pair[0] != pair[1] and not _names_mcdrl(pair[1]):
+            found.setdefault(pair, []).append(name)
+    for (before, now), names in found.items():
+        first = names[0]
+        yield ConfigProblem(
+            _PLACE,
+            f'{len(names)} parameters, as {first}, {_said(now)} under MCDRL, and '
+            f'without it, as {_stock_name(first)}, {_said(before)}.',
+            "Name them in a longer key: the backbone's names begin with "
+            "'backbone.backbone.', the neck's with 'backbone.neck.', the head's with "
+            "'decode_head.predictor.'.",
+        )
+
+
+def _stock_name(name: str) -> str:
+    """The name that a parameter has in the model that MCDRL wraps."""
+    for prefix, stock in _MOVED.items():
+        if name.startswith(prefix):
+            return stock + name.removeprefix(prefix)
+    return name
+
+
+def _key_of(name: str, keys: Iterable[str]) -> str | None:
+    """The key that MMEngine takes for a parameter: the longest one in its name."""
+    within = [key for key in sorted(keys) if key in name]
+    return max(within, key=len, default=None)
+
+
+def _names_mcdrl(key: str | None) -> bool:
+    """Whether a key was written for the model with MCDRL in it."""
+    return any(prefix.rstrip('.') in (key or '') for prefix in _MOVED)
+
+
+def _said(key: str | None) -> str:
+    return 'have no key' if key is None else f'have the key {key!r}'

@@ -1,0 +1,58 @@
+import pytest
+
+from mcdrl_mmseg.engine.config_check import find_problems
+
+KEYS = 'optim_wrapper.paramwise_cfg.custom_keys'
+NECK = dict(type='FPN', in_channels=[32, 64, 160, 256], out_channels=256, num_outs=4)
+
+
+@pytest.fixture
+def found(shipped):
+    """Problems of a guided SegFormer with keys for rates, and perhaps a neck."""
+
+    def find(*keys, neck=None, **wrapper):
+        cfg = shipped('guided')
+        cfg.optim_wrapper.paramwise_cfg = dict(
+            custom_keys={key: dict(lr_mult=0.1) for key in keys}
+        )
+        cfg.optim_wrapper.update(wrapper)
+        if neck:
+            cfg.model.backbone.neck = neck
+            cfg.model.decode_head.in_channels = 256
+            cfg.model.decode_head.predictor.in_channels = [256] * 4
+        problems = find_problems(cfg)
+        return [each for each in problems if each.place.startswith('optim_wrapper')]
+
+    return find
+
+
+@pytest.mark.parametrize('keys', [['backbone'], ['backbone', 'neck']])
+def test_a_rate_of_the_backbone_that_would_be_the_necks_too_is_named(found, keys):
+    (problem,) = found(*keys, neck=NECK)
+    assert problem.place == KEYS
+    assert "as backbone.neck.lateral_convs.0.conv.weight, have the key 'backbone'" in (
+        problem.what
+    )
+    own = "have the key 'neck'" if 'neck' in keys else 'have no key'
+    assert f'as neck.lateral_convs.0.conv.weight, {own}.' in problem.what
+    assert not found(*keys, 'backbone.neck.', neck=NECK)
+
+
+def test_a_rate_of_the_head_that_would_reach_nothing_is_named(found):
+    (problem,) = found('decode_head.conv_seg')
+    assert 'as decode_head.predictor.conv_seg.weight, have no key under' in problem.what
+    assert not found('decode_head.predictor.conv_seg')
+
+
+def test_rates_that_reach_what_they_reached_are_left_alone(found):
+    assert not found('backbone', 'head', 'norm', 'pos_block')
+    assert not found('decode_head', 'decode_head.intervention', 'backbone.layers.0')
+
+
+def test_decay_by_layers_of_a_named_class_is_refused_before_it_ends_without_a_word(
+    found,
+):
+    name = 'LearningRateDecayOptimizerConstructor'
+    (problem,) = found(constructor=name)
+    assert problem.place == 'optim_wrapper.constructor'
+    assert 'CLIPGuidedBackbone' in problem.what
