@@ -68,7 +68,7 @@ def collect_features(
             for key, value in values.items():
                 rows.setdefault(key, []).append(value.cpu().numpy())
             for sample in data['data_samples']:
-                for key, value in describe(sample).items():
+                for key, value in describe(sample, head.ignore_index).items():
                     rows.setdefault(key, []).append(value)
     finally:
         model.train(training)
@@ -105,11 +105,12 @@ def intervention_head(model: nn.Module) -> CausalInterventionHead:
     return head
 
 
-def describe(sample: Any) -> dict[str, str | None]:
+def describe(sample: Any, ignore_index: int = 255) -> dict[str, str | None]:
     """Where an image comes from and what it shows.
 
     Args:
         sample: A ``SegDataSample``.
+        ignore_index: Label of pixels without ground truth.
 
     Returns:
         ``sites``, ``lesions``, ``images``, ``sequences``: one entry of each array of
@@ -119,8 +120,8 @@ def describe(sample: Any) -> dict[str, str | None]:
     named = sample.get('lesion_classes')
     if named is None:
         labels = sample.gt_sem_seg.data if 'gt_sem_seg' in sample else None
-        lesion = labels is not None and bool(((labels > 0) & (labels != 255)).any())
-        named = [_UNNAMED_LESION] if lesion else []
+        inside = None if labels is None else (labels > 0) & (labels != ignore_index)
+        named = [_UNNAMED_LESION] if inside is not None and bool(inside.any()) else []
     return dict(
         sites=site,
         lesions=' + '.join(named) or NO_LESION,

@@ -83,8 +83,9 @@ def kept_lesions(
     for batch in dataloader:
         data = model.data_preprocessor(batch, training=False)
         features = model.extract_feat(data['inputs'])
-        labels = [describe(sample) for sample in data['data_samples']]
-        targets = [_lesion(sample) for sample in data['data_samples']]
+        ignored = head.ignore_index
+        labels = [describe(sample, ignored) for sample in data['data_samples']]
+        targets = [_lesion(sample, ignored) for sample in data['data_samples']]
         shares: list[dict[float, float]] = [{} for _ in labels]
         for ratio, selector in selectors.items():
             kept = _kept_map(selector, head, features, data['inputs'].shape[2:])
@@ -134,9 +135,9 @@ def selection_table(kept: pd.DataFrame) -> pd.DataFrame:
     )
 
 
-def _lesion(sample: Any) -> Tensor:
+def _lesion(sample: Any, ignore_index: int) -> Tensor:
     labels = sample.gt_sem_seg.data
-    return (labels > 0) & (labels != 255)
+    return (labels > 0) & (labels != ignore_index)
 
 
 def _kept_map(

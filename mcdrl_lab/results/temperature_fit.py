@@ -110,7 +110,7 @@ def calibrate(
                 'temperatures are fitted on training sites alone. Name the config of '
                 'a run whose checkpoint was chosen by validation.'
             )
-        valid = np.flatnonzero(target != 255)
+        valid = np.flatnonzero(target != _ignored_by(model))
         chosen = rng.permutation(valid)[:PIXELS_AN_IMAGE]
         odds.append(_log_odds(logits.reshape(len(logits), -1)[:, chosen]).T)
         targets.append(target.reshape(-1)[chosen])
@@ -122,6 +122,13 @@ def calibrate(
     for loader in loaders:
         done.scores[loader] = _measure(model, cfg, loader, temperature)
     return done
+
+
+def _ignored_by(model: nn.Module) -> int:
+    """Label of pixels without ground truth, which is also that of the data."""
+    from mcdrl_mmseg.models.last_decode_head import last_decode_head
+
+    return last_decode_head(model).ignore_index
 
 
 def _log_odds(logits: np.ndarray) -> np.ndarray:
@@ -165,7 +172,7 @@ def _measure(
     counts: dict[str, dict[str, np.ndarray | None]] = {'before': {}, 'after': {}}
     for site, logits, target in _predictions(model, cfg, loader):
         scores, truth = torch.from_numpy(logits), torch.from_numpy(target)
-        valid = truth != 255
+        valid = truth != _ignored_by(model)
         maps = dict(
             before=lesion_probability(scores),
             after=calibrated_probability(scores, temperature),

@@ -71,9 +71,11 @@ def _stock_entries(dataset: BaseSegDataset, split: str) -> list[Entry]:
     # With reduce_zero_label the background, 0, becomes 255 and the rest one less.
     labels = range(count + 1 if dataset.reduce_zero_label else count)
     values = dataset.label_map or labels
+    # 255 too where the loader makes it of the background.
+    ignored = {dataset.ignore_index, *([_IGNORED] if dataset.reduce_zero_label else ())}
     mask_format = MaskFormat(
         lesion_classes={v: dataset.metainfo['classes'][v] for v in range(1, count)},
-        labels={**{int(value): 0 for value in values}, _IGNORED: _IGNORED},
+        labels={int(value): 0 for value in values} | dict.fromkeys(ignored, _IGNORED),
         binary=False,
     )
     site = dataset.metainfo.get('site') or ''

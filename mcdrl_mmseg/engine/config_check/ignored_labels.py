@@ -8,8 +8,6 @@ from typing import Any
 from mmseg.datasets import BaseSegDataset
 from mmseg.models.decode_heads.decode_head import BaseDecodeHead
 
-from mcdrl_mmseg.datasets import EndoscopySiteDataset
-
 from .config_components import Component
 from .config_problem import ConfigProblem
 
@@ -30,7 +28,7 @@ def ignored_label_problems(
     """
     of_data = {
         loader: {
-            _of_data(part)
+            part.cfg.get('ignore_index', _DEFAULT)
             for part in parts
             if part.place.startswith(f'{loader}_dataloader.dataset')
             and part.is_a(BaseSegDataset)
@@ -55,9 +53,3 @@ def ignored_label_problems(
                 f'ground truth by {expected[0]}.',
                 f'Set it to {expected[0]}.',
             )
-
-
-def _of_data(part: Component) -> Any:
-    if part.is_a(EndoscopySiteDataset):
-        return _DEFAULT
-    return part.cfg.get('ignore_index', _DEFAULT)

@@ -106,9 +106,12 @@ def test_labels_follow_the_order_of_the_loader(make_model):
     assert features['images'].tolist() == ['images/x.jpg', 'y.jpg', '']
 
 
-def test_stock_samples_are_named_by_their_masks(make_model):
-    loader = [batch((0, dict(label=1)), (1, dict(label=255)), (2, dict(label=0)))]
-    features = collect_features(make_model(), loader)
+@pytest.mark.parametrize('ignored', [255, 7])
+def test_stock_samples_are_named_by_their_masks(make_model, ignored):
+    loader = [batch((0, dict(label=1)), (1, dict(label=ignored)), (2, dict(label=0)))]
+    model = make_model()
+    model.decode_head.predictor.ignore_index = ignored
+    features = collect_features(model, loader)
     assert features['lesions'].tolist() == ['lesion', 'no lesion', 'no lesion']
     assert set(features['sites']) == {'all'}
 

@@ -65,10 +65,14 @@ def test_masks_of_another_size_than_the_networks_input_are_met_at_theirs(model):
     assert kept['0.5'].tolist() == pytest.approx([1 / 3])
 
 
-def test_ignored_pixels_are_no_lesion_and_images_without_one_do_not_count(model):
+@pytest.mark.parametrize('ignored', [255, 7])
+def test_ignored_pixels_are_no_lesion_and_images_without_one_do_not_count(
+    model, ignored
+):
+    model.decode_head.predictor.ignore_index = ignored
     mask = torch.zeros(64, 64, dtype=torch.long)
     mask[:32, 32:] = 1
-    mask[32:, 32:] = 255
+    mask[32:, 32:] = ignored
     nothing = torch.zeros_like(mask)
     names = dict(site='a', img_path='/data/a/images/x.jpg')
     kept = kept_lesions(model, [batch(sample(nothing), sample(mask, **names))], [0.25])

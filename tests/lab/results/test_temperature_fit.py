@@ -1,5 +1,6 @@
 import resource
 import signal
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -9,6 +10,7 @@ from mmengine.config import Config
 from mcdrl_common.calibration_scores import LEVELS, calibration_scores
 from mcdrl_lab.commands import main
 from mcdrl_lab.errors import ProtocolError
+from mcdrl_lab.results import temperature_fit
 from mcdrl_lab.results.temperature_fit import fit_temperature
 from mcdrl_mmseg.apis.checkpoint import read_checkpoint
 from mcdrl_mmseg.apis.temperature import META_KEY
@@ -49,6 +51,22 @@ def test_overconfident_probability_is_calibrated_after():
     (temperature,) = fit_temperature(4 * right, target)
     assert ece(4 * right) > 0.1
     assert ece(4 * right / temperature) < 0.01
+
+
+@pytest.mark.parametrize('ignored', [255, 7])
+def test_pixels_that_the_head_ignores_are_not_fitted_on(monkeypatch, ignored):
+    rng = np.random.default_rng(2)
+    odds = rng.normal(size=(1, 40, 50)) * 2
+    target = drawn(odds.reshape(-1, 1), rng).reshape(40, 50)
+    logits = np.concatenate([np.zeros_like(odds), 3 * odds])
+    (expected,) = fit_temperature(3 * odds[:, :20].reshape(-1, 1), target[:20].ravel())
+    target[20:] = ignored
+    monkeypatch.setattr(
+        temperature_fit, '_predictions', lambda *_: [('a', logits, target)]
+    )
+    model = SimpleNamespace(decode_head=SimpleNamespace(ignore_index=ignored))
+    (found,) = temperature_fit.calibrate(model, {}, loaders=()).temperature
+    assert found == pytest.approx(expected, rel=1e-3)
 
 
 def test_pixels_that_are_always_right_may_be_surer_within_bounds():
