@@ -17,7 +17,10 @@ _LOOKED_AT_FIRST = 64
 
 
 def ignored_lesions(dataset: Dataset) -> str | None:
-    """Message on masks that hold 0 and 255 alone, and what to do; None if none do.
+    """Message on masks of which no lesion is left, and what to do; None if none are so.
+
+    Those of 0 and 255 alone: 255 is ignored. Under ``reduce_zero_label``, which stock
+    configs of ADE20K have, those of 0 and 1: 0 is ignored, and 1 the first class.
 
     A training on them goes through and learns that everything is background. Most data
     sets are known to be right by a few of their masks; before one is called wrong all
@@ -31,15 +34,26 @@ def ignored_lesions(dataset: Dataset) -> str | None:
         found = (part.get_data_info(i).get('seg_map_path') for i in range(len(part)))
         files = [file for file in found if file and Path(file).is_file()]
         some = files[:: max(1, len(files) // _LOOKED_AT_FIRST)]
-        if _hold_no_label(some) and _hold_no_label(files):
+        reduced = part.reduce_zero_label
+        if not (_hold_no_label(some, reduced) and _hold_no_label(files, reduced)):
+            continue
+        if reduced:
+            background = (part.metainfo.get('classes') or ('background',))[0]
             return (
                 f'The {len(files)} masks of the training, as {files[0]}, hold no other '
-                f'values than 0 and {_IGNORED}, and LoadAnnotations takes {_IGNORED} '
-                'for "ignore": no lesion would be learnt. Write labels into them, 1 '
-                'for the lesion, or read them by '
-                "dataset=dict(type='EndoscopySiteDataset') and LoadLesionMask, which "
-                'take 255 for lesion.'
+                f'values than 0, 1 and {_IGNORED}, and reduce_zero_label=True ignores '
+                f'0 and makes 1 the first class, {background!r}: no lesion would be '
+                'learnt. Set reduce_zero_label=False of the data set and its '
+                'LoadAnnotations.'
             )
+        return (
+            f'The {len(files)} masks of the training, as {files[0]}, hold no other '
+            f'values than 0 and {_IGNORED}, and LoadAnnotations takes {_IGNORED} '
+            'for "ignore": no lesion would be learnt. Write labels into them, 1 '
+            'for the lesion, or read them by '
+            "dataset=dict(type='EndoscopySiteDataset') and LoadLesionMask, which "
+            'take 255 for lesion.'
+        )
     return None
 
 
@@ -47,9 +61,7 @@ def _stock_datasets(dataset: Dataset) -> Iterator[BaseSegDataset]:
     """Data sets whose masks mmseg's own loader reads as they are."""
     if isinstance(dataset, BaseSegDataset):
         loads = [type(t) for t in getattr(dataset.pipeline, 'transforms', ())]
-        if LoadAnnotations in loads and not (
-            dataset.label_map or dataset.reduce_zero_label
-        ):
+        if LoadAnnotations in loads and not dataset.label_map:
             yield dataset
         return
     for part in [*getattr(dataset, 'datasets', ()), getattr(dataset, 'dataset', None)]:
@@ -57,12 +69,18 @@ def _stock_datasets(dataset: Dataset) -> Iterator[BaseSegDataset]:
             yield from _stock_datasets(part)
 
 
-def _hold_no_label(files: Sequence[str]) -> bool:
-    """Whether masks hold 255, and beside it the background alone."""
+def _hold_no_label(files: Sequence[str], reduced: bool) -> bool:
+    """Whether masks hold what is meant for a lesion, and no label of one.
+
+    Args:
+        files: The masks.
+        reduced: Whether each value stands for the class before it.
+    """
+    lesion = 1 if reduced else _IGNORED
     # As mmseg's loader reads them: those of one bit as 0 and 1.
     masks = (
         mmcv.imread(file, flag='unchanged', backend='pillow').astype(np.uint8)
         for file in files
     )
     values = set().union(*(np.unique(mask).tolist() for mask in masks))
-    return {_IGNORED} <= values <= {0, _IGNORED}
+    return {lesion} <= values <= {0, lesion, _IGNORED}

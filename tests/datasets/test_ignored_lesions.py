@@ -13,7 +13,7 @@ def stock_data(tmp_path):
     """Makes a data set of mmseg's own, of masks with these values."""
     init_default_scope('mmseg')
 
-    def make(*values, loader='LoadAnnotations'):
+    def make(*values, loader='LoadAnnotations', **options):
         for folder in ('images', 'masks'):
             (tmp_path / folder).mkdir()
         for number, value in enumerate(values):
@@ -26,6 +26,7 @@ def stock_data(tmp_path):
             data_prefix=dict(img_path='images', seg_map_path='masks'),
             metainfo=dict(classes=('background', 'polyp')),
             pipeline=[dict(type=loader)],
+            **options,
         )
 
     return make
@@ -55,3 +56,19 @@ def test_masks_of_0_and_255_are_named(stock_data, tmp_path, repeated):
 )
 def test_masks_whose_lesions_are_not_ignored_are_right(stock_data, values, loader):
     assert ignored_lesions(stock_data(*values, loader=loader)) is None
+
+
+@pytest.mark.parametrize('values', [(0, 1, 1), (1, 255)])
+def test_lesions_that_reduce_zero_label_makes_the_background_are_named(
+    stock_data, values
+):
+    dataset = stock_data(*values, reduce_zero_label=True)
+    message = ignored_lesions(dataset)
+    assert "makes 1 the first class, 'background'" in message
+    assert 'Set reduce_zero_label=False' in message
+    loaded = [dataset[n]['gt_seg_map'] for n in range(len(values))]
+    assert set(np.unique(loaded).tolist()) <= {0, 255}
+
+
+def test_masks_that_begin_at_1_are_right_under_reduce_zero_label(stock_data):
+    assert ignored_lesions(stock_data(1, 2, reduce_zero_label=True)) is None
