@@ -17,6 +17,7 @@ from .scores import done, image_scores
 from .statistics import (
     RESAMPLES,
     Interval,
+    clusters,
     holm,
     new_sites_interval,
     paired_differences,
@@ -151,16 +152,34 @@ def _effect(pairs: pd.DataFrame, site: str | None, resamples: int) -> Effect:
     )
 
 
-def _notes(pairs: pd.DataFrame, a: pd.DataFrame, b: pd.DataFrame) -> tuple[str, ...]:
+def _notes(
+    pairs: pd.DataFrame, scores: Sequence[pd.DataFrame], runs: Sequence[RunRecord]
+) -> tuple[str, ...]:
+    """What the reader must know.
+
+    Args:
+        pairs: Rows of :func:`paired_differences`.
+        scores: Scores of either method.
+        runs: Runs of both.
+    """
     notes = []
-    keys = ['held_out', 'seed']
-    runs = [set(map(tuple, side[keys].drop_duplicates().values)) for side in (a, b)]
-    alone = sorted(runs[0] ^ runs[1])
+    undefined = sorted({r.held_out for r in runs} - {*pd.concat(scores)['held_out']})
+    if undefined:
+        notes.append(f'Undefined, and in no mean, at: {", ".join(undefined)}.')
+    ours, theirs = (
+        set(zip(side['held_out'], side['seed'], strict=True)) for side in scores
+    )
+    alone = sorted(ours ^ theirs)
     if alone:
         names = ', '.join(f'{site} seed {seed}' for site, seed in alone)
         notes.append(f'Left out, since only one of the two finished: {names}.')
-    unpaired = len(a) + len(b) - 2 * len(pairs)
-    if unpaired and not alone:
+    common = sum(
+        (site, seed) in ours & theirs
+        for side in scores
+        for site, seed in zip(side['held_out'], side['seed'], strict=True)
+    )
+    unpaired = common - 2 * len(pairs)
+    if unpaired:
         notes.append(f'{unpaired} scores have no partner and were left out.')
     unknown = pairs.loc[pairs['sequence'].isna(), ['held_out', 'image']]
     if len(unknown):
@@ -168,6 +187,13 @@ def _notes(pairs: pd.DataFrame, a: pd.DataFrame, b: pd.DataFrame) -> tuple[str, 
             f'{len(unknown.drop_duplicates())} images belong to no known sequence and '
             'count as independent; near-duplicate frames among them make the '
             'interval at these sites too narrow.'
+        )
+    units = pairs.assign(unit=clusters(pairs)).groupby('held_out')['unit'].nunique()
+    single = [str(site) for site, count in units.items() if count == 1]
+    if single:
+        notes.append(
+            f'One sequence or image only at {", ".join(single)}: intervals do not '
+            'count how much others there would change.'
         )
     if pairs['seed'].nunique() == 1:
         notes.append(
@@ -244,7 +270,9 @@ def _compare(
             for site, part in pairs.groupby('held_out')
         ),
         notes=_notes(
-            pairs, scores[scores['method'] == a], scores[scores['method'] == b]
+            pairs,
+            [scores[scores['method'] == name] for name in (a, b)],
+            [*runs_a, *runs_b],
         ),
     )
 

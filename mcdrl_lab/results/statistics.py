@@ -104,8 +104,12 @@ def site_effects(pairs: pd.DataFrame) -> pd.Series:
     return pairs.groupby('held_out')['difference'].mean()
 
 
-def _clusters(pairs: pd.DataFrame) -> pd.Series:
-    """Name the unit that an image belongs to: its sequence, else itself."""
+def clusters(pairs: pd.DataFrame) -> pd.Series:
+    """Name the unit that an image belongs to: its sequence, else itself.
+
+    Args:
+        pairs: Rows with ``sequence`` and ``image``.
+    """
     alone = 'image ' + pairs['image'].astype(str)
     named = 'sequence ' + pairs['sequence'].astype(str)
     return named.where(pairs['sequence'].notna(), alone)
@@ -162,7 +166,7 @@ def new_sites_interval(
 def _sums_and_counts(site: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:
     """Sum and number of a site's differences, each (seeds, sequences)."""
     seeds = pd.factorize(site['seed'])[0]
-    units = pd.factorize(_clusters(site))[0]
+    units = pd.factorize(clusters(site))[0]
     shape = seeds.max() + 1, units.max() + 1
     sums, counts = np.zeros(shape), np.zeros(shape)
     np.add.at(sums, (seeds, units), site['difference'].to_numpy())
@@ -314,7 +318,7 @@ def wilcoxon_p(pairs: pd.DataFrame) -> float:
     Returns:
         The p value, see :func:`~mcdrl_lab.results.signed_rank_test.signed_rank_p`.
     """
-    units = pairs.assign(unit=_clusters(pairs))
+    units = pairs.assign(unit=clusters(pairs))
     differences = units.groupby(['held_out', 'unit'])['difference'].mean()
     return signed_rank_p(differences.to_numpy())
 

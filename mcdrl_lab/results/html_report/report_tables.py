@@ -105,7 +105,8 @@ def side_by_side(groups: Mapping[str, Sequence[RunRecord]]) -> Table | None:
         groups: Finished runs by the name of their method.
 
     Returns:
-        A column a method, or None where there is one method alone.
+        A column a method, or None where there is one method alone. A method that has
+        not finished at every site has no mean.
     """
     if len(groups) < 2:
         return None
@@ -119,7 +120,9 @@ def side_by_side(groups: Mapping[str, Sequence[RunRecord]]) -> Table | None:
         for site in sites
     ]
     if len(sites) > 1:
-        rows.append([MEAN_ROW, *(number(means.mean()) for means in scores.values())])
+        # Without a site that others have it would be a mean of something else.
+        means = [own.reindex(sites).mean(skipna=False) for own in scores.values()]
+        rows.append([MEAN_ROW, *map(number, means)])
     return Table('Dice (%) of all methods', ['held-out site', *scores], rows)
 
 

@@ -122,6 +122,30 @@ def test_runs_that_finished_on_one_side_only_are_left_out_and_named(two_methods)
     assert 'only one of the two finished: s2 seed 1.' in comparison.notes[0]
 
 
+def test_images_without_partner_are_told_beside_a_run_without_one(
+    two_methods, make_record
+):
+    other = make_record('a', 's1', 0, [0.9, 0.9, 0.9, 0.9])
+    (comparison,) = compare([*two_methods[:-1], other], 'a', ['b'])
+    assert 'only one of the two finished: s2 seed 1.' in comparison.notes[0]
+    assert comparison.notes[1] == '1 scores have no partner and were left out.'
+
+
+def test_a_site_where_the_metric_is_undefined_is_told(two_methods, make_record):
+    healthy = [make_record(name, 's0', 0, [None, None]) for name in ('a', 'b')]
+    (comparison,) = compare([*healthy, *two_methods], 'a', ['b'])
+    assert [effect.site for effect in comparison.sites] == ['s1', 's2']
+    assert comparison.notes[0] == 'Undefined, and in no mean, at: s0.'
+    assert not any('Undefined' in n for n in compare(two_methods, 'a', ['b'])[0].notes)
+
+
+def test_a_site_of_one_image_is_said_to_make_intervals_narrow(two_methods, make_record):
+    one = [make_record(n, 's3', s, [0.5 + s]) for n in ('a', 'b') for s in (0, 1)]
+    (comparison,) = compare([*two_methods, *one], 'a', ['b'])
+    (note,) = [n for n in comparison.notes if n.startswith('One sequence or image')]
+    assert note.startswith('One sequence or image only at s3: ')
+
+
 def test_the_latest_record_of_a_run_counts(two_methods, make_record):
     again = make_record('a', 's1', 0, [0.9, 0.9, 0.9])
     failed = make_record('a', 's1', 0, status='failed', error='x')

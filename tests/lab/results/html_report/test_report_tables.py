@@ -162,6 +162,8 @@ def test_methods_stand_side_by_side(make_record):
     assert (cells['s1']['baseline'], cells['s1']['mcdrl']) == ('30.0', '80.0')
     assert (cells['s2']['baseline'], cells['s2']['mcdrl']) == ('50.0', MISSING)
     assert cells['mean of sites']['baseline'] == '40.0'
+    # A mean of its one site is no mean of both.
+    assert cells['mean of sites']['mcdrl'] == MISSING
     assert tables.side_by_side({'mcdrl': groups['mcdrl']}) is None
 
 
