@@ -83,6 +83,9 @@ def presence_scores(
     rows = []
     for run in runs:
         for image in run.images:
+            if not image['has_lesion'] and image.get('false_positive') is None:
+                # No pixel has a label: whether there is a lesion is not known.
+                continue
             if image.get('self_dice') is None:
                 raise ProtocolError(
                     f'{run.method}, {run.held_out}, seed {run.seed}: the record lacks '

@@ -14,8 +14,9 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from mcdrl_common.mask_files import IGNORED
 from mcdrl_common.verification.listing import list_folder
-from mcdrl_lab.data.lesion_masks import read_lesion
+from mcdrl_lab.data.lesion_masks import read_labels
 
 GRID = 64
 """Rows and columns of a map."""
@@ -30,10 +31,17 @@ class TrueMask:
     Args:
         site: Its site.
         lesion: (H, W) bool, at native size.
+        ignored: (H, W) bool, pixels that count in no score; None where all do.
     """
 
     site: str
     lesion: np.ndarray
+    ignored: np.ndarray | None = None
+
+    @cached_property
+    def counted(self) -> np.ndarray:
+        """(H, W) bool, pixels with ground truth."""
+        return np.ones_like(self.lesion) if self.ignored is None else ~self.ignored
 
     @cached_property
     def has_lesion(self) -> bool:
@@ -74,8 +82,13 @@ def read_true_masks(root: Path) -> list[TrueMask]:
         VerificationError: No site there.
         MaskError: A mask that cannot be read.
     """
-    entries = list_folder(root).entries
-    return [TrueMask(entry.site, read_lesion(entry)) for entry in entries]
+    masks = []
+    for entry in list_folder(root).entries:
+        labels = read_labels(entry)
+        ignored = labels == IGNORED
+        lesion = (labels > 0) & ~ignored
+        masks.append(TrueMask(entry.site, lesion, ignored if ignored.any() else None))
+    return masks
 
 
 def constant_map(masks: Sequence[TrueMask]) -> np.ndarray:
@@ -119,7 +132,8 @@ def best_threshold(relative_map: np.ndarray, masks: Sequence[TrueMask]) -> float
             continue
         levels = _levels(relative_map, mask.lesion.shape)
         inside = np.bincount(levels[mask.lesion], minlength=LEVELS)
-        outside = np.bincount(levels[~mask.lesion], minlength=LEVELS)
+        healthy = ~mask.lesion & mask.counted
+        outside = np.bincount(levels[healthy], minlength=LEVELS)
         # Pixels of at least each level: what its threshold predicts.
         true = inside[::-1].cumsum()[::-1]
         false = outside[::-1].cumsum()[::-1]
@@ -159,7 +173,10 @@ def _score(
     level = round(threshold * (LEVELS - 1))
     dice, false_positives = [], []
     for mask in test:
+        if not mask.counted.any():
+            continue
         predicted = _levels(relative_map, mask.lesion.shape) >= level
+        predicted &= mask.counted
         if mask.has_lesion:
             both = (predicted & mask.lesion).sum()
             dice.append(2 * both / (predicted.sum() + mask.lesion.sum()))

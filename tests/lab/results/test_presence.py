@@ -121,6 +121,12 @@ def test_only_seeds_that_finished_at_every_site_count_or_those_that_are_named(
     assert presence_scores(two, seeds=[1]).seeds == (1,)
 
 
+def test_an_image_whose_pixels_are_all_ignored_is_left_out(records, scores):
+    unknown = dict(image='x', sequence=None, has_lesion=False, self_dice=None)
+    records[0].images.append({**unknown, 'false_positive': None})
+    assert presence_scores(records).images.equals(scores.images)
+
+
 def test_records_of_before_self_dice_are_refused_by_name(records, make_record):
     old = make_record('mcdrl', 's3', 0, dice=[0.5])
     with pytest.raises(ProtocolError, match=r's3, seed 0: .* lacks the self_dice'):

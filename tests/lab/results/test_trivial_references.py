@@ -120,3 +120,19 @@ def test_one_site_or_a_damaged_mask_is_an_error_in_one_line(tmp_path, capsys):
     error = capsys.readouterr().err
     assert '0.png' in error
     assert 'not a readable image' in error
+
+
+def test_ignored_pixels_count_no_more_than_in_a_networks_scores():
+    """The centre prior is right where the truth is known, and all else is unknown."""
+    known = np.zeros((GRID, GRID), bool)
+    known[28:36, 28:36] = True
+    masks = [
+        TrueMask(site, lesion, ~known)
+        for site in ('a', 'b')
+        for lesion in (known, np.zeros_like(known))
+    ]
+    nothing = TrueMask('b', np.zeros_like(known), np.ones_like(known))
+    for score in score_references([*masks, nothing]):
+        assert score.dice == 1.0
+        assert score.false_positive_rate == 1.0
+        assert score.dice_all == 0.5
