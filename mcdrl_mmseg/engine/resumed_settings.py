@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from mmengine.optim import OptimWrapper
-from mmengine.runner import Runner
+from mmengine.runner import EpochBasedTrainLoop, Runner
 
 
 def training_settings(runner: Runner) -> dict[str, Any]:
@@ -67,6 +67,35 @@ def warn_of_replaced_settings(runner: Runner, asked: dict[str, Any]) -> None:
             'config, begin a run in another work folder with load_from set to the '
             'checkpoint, and without --resume.'
         )
+
+
+def count_steps_by_epochs(runner: Runner) -> None:
+    """Let a run that is resumed with another batch size count its steps as it would.
+
+    MMEngine goes on from the number of steps that were done. With larger batches it may
+    lie behind the end of the training, where accumulated gradients
+    (``accumulative_counts``) end in an error that does not say so; with smaller ones
+    what counts steps comes too late.
+
+    Args:
+        runner: It has been resumed.
+    """
+    loop, length = runner.train_loop, len(runner.train_dataloader)
+    if not isinstance(loop, EpochBasedTrainLoop):
+        return
+    begin = loop.epoch * length
+    # A checkpoint may have been written within an epoch.
+    if begin <= loop.iter <= begin + length:
+        return
+    runner.logger.warning(
+        f'The resumed run has done {loop.iter} steps in {loop.epoch} epochs, which are '
+        f'{begin} steps of its batches now: it goes on from step {begin}. Schedules go '
+        'on in the steps of the checkpoint.'
+    )
+    loop._iter = begin
+    wrapper = runner.optim_wrapper
+    if isinstance(wrapper, OptimWrapper):
+        wrapper.initialize_count_status(runner.model, begin, loop.max_iters)
 
 
 def _text(values: list) -> str:

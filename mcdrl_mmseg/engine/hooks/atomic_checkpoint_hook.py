@@ -126,9 +126,13 @@ class AtomicCheckpointHook(CheckpointHook):
             self._has_lock = take_work_folder(runner.work_dir)
         super().before_train(runner)
         if self._asked is not None:
-            from mcdrl_mmseg.engine.resumed_settings import warn_of_replaced_settings
+            from mcdrl_mmseg.engine.resumed_settings import (
+                count_steps_by_epochs,
+                warn_of_replaced_settings,
+            )
 
             warn_of_replaced_settings(runner, self._asked)
+            count_steps_by_epochs(runner)
         if self.save_best and self._is_local:
             self._keep_best_in_own_folder(runner)
         if self.max_keep_ckpts > 0:

@@ -1,0 +1,61 @@
+from types import SimpleNamespace
+from unittest.mock import MagicMock
+
+import pytest
+import torch
+from mmengine.optim import OptimWrapper
+from mmengine.runner import EpochBasedTrainLoop, IterBasedTrainLoop
+
+from mcdrl_mmseg.engine.resumed_settings import count_steps_by_epochs
+
+
+@pytest.fixture
+def resumed():
+    """A run of six epochs that was resumed after four of four steps each."""
+
+    def make(length, iteration=16, kind=EpochBasedTrainLoop):
+        loop = kind.__new__(kind)
+        loop._epoch, loop._iter, loop._max_iters = 4, iteration, 6 * length
+        weight = torch.nn.Parameter(torch.zeros(1))
+        wrapper = OptimWrapper(torch.optim.SGD([weight], 0.1), accumulative_counts=2)
+        wrapper.initialize_count_status(torch.nn.Linear(1, 1), iteration, 6 * length)
+        return SimpleNamespace(
+            train_loop=loop,
+            train_dataloader=range(length),
+            optim_wrapper=wrapper,
+            model=torch.nn.Linear(1, 1),
+            logger=MagicMock(),
+        )
+
+    return make
+
+
+@pytest.mark.parametrize('length', [2, 8])
+def test_with_another_batch_size_steps_are_those_of_the_epochs(resumed, length):
+    runner = resumed(length)
+    count_steps_by_epochs(runner)
+    assert runner.train_loop.iter == 4 * length
+    (text,) = runner.logger.warning.call_args.args
+    assert f'16 steps in 4 epochs, which are {4 * length} steps' in text
+    # Gradients of two steps are accumulated, as MMEngine would in an unbroken run.
+    loss = runner.optim_wrapper.scale_loss(torch.tensor(1.0))
+    assert loss == 0.5
+
+
+def test_larger_batches_would_lie_behind_the_end_of_the_training(resumed):
+    with pytest.raises(AssertionError, match='loss_factor'):
+        resumed(2).optim_wrapper.scale_loss(torch.tensor(1.0))
+
+
+@pytest.mark.parametrize('iteration', [16, 18, 20])
+def test_within_an_epoch_steps_are_left_alone(resumed, iteration):
+    runner = resumed(4, iteration)
+    count_steps_by_epochs(runner)
+    assert runner.train_loop.iter == iteration
+    runner.logger.warning.assert_not_called()
+
+
+def test_a_loop_of_iterations_has_no_epochs_to_go_by(resumed):
+    runner = resumed(2, kind=IterBasedTrainLoop)
+    count_steps_by_epochs(runner)
+    assert runner.train_loop.iter == 16
