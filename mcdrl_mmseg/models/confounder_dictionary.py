@@ -298,10 +298,13 @@ class ConfounderDictionary(BaseModule):
         """That a checkpoint brought another P(z) than the config gives, or None.
 
         It is a buffer, so that the config would have no effect. Of one that is to be
-        estimated the config says no values.
+        estimated the config says no values. A dictionary that is not built has none:
+        :meth:`check_built` says so.
         """
         given, kept = self.given_prior, self.confounder_prior.float().cpu()
-        if given is None or torch.allclose(given, kept, rtol=0, atol=1e-4):
+        if given is None or not self.is_built:
+            return None
+        if torch.allclose(given, kept, rtol=0, atol=1e-4):
             return None
         theirs, own = ([round(p, 4) for p in part.tolist()] for part in (kept, given))
         return (

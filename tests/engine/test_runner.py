@@ -34,7 +34,7 @@ def test_warmup_is_a_share_of_whatever_schedule_there_is(mixed):
     mixed.train_cfg = dict(type='IterBasedTrainLoop', max_iters=20)
     (hook,) = [h for h in insert_and_check(mixed).custom_hooks if 'begin' in h]
     hook = HOOKS.build(hook)
-    runner = SimpleNamespace(max_iters=20, message_hub=MagicMock())
+    runner = SimpleNamespace(max_iters=20, train_loop=None, message_hub=MagicMock())
     hook._interventions = [CausalIntervention(8, 8, num_layers=1)]
     gates = []
     for runner.iter in range(20):
