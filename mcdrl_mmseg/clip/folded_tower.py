@@ -1,4 +1,4 @@
-"""A convolutional tower for inference, its batch norms multiplied into the weights."""
+"""A convolutional tower for inference: no batch norms, fewer copies."""
 
 from __future__ import annotations
 
@@ -8,6 +8,8 @@ import torch
 from torch import nn
 from torch.nn.modules.batchnorm import _BatchNorm
 from torch.nn.utils.fusion import fuse_conv_bn_weights
+
+from .same_padding import SamePaddingConv2d, pads_a_copy
 
 # Classes in which every batch norm comes right behind the convolution before it.
 _FAMILIES = ('EfficientNet', 'ModifiedResNet')
@@ -26,7 +28,8 @@ def fold_norms(tower: nn.Module) -> nn.Module:
     """A copy that gives the tower's results up to rounding, in evaluation.
 
     timm's norms hold an activation, which stays. (``mmcv.cnn.fuse_conv_bn`` takes them
-    for plain norms, and drops it.) What is not folded is shared with the tower.
+    for plain norms, and drops it.) What is not folded is shared with the tower. Strided
+    convolutions pad without a copy where :class:`SamePaddingConv2d` is quicker.
 
     Args:
         tower: For which :func:`can_fold` holds, in evaluation mode; not changed.
@@ -51,6 +54,10 @@ def fold_norms(tower: nn.Module) -> nn.Module:
         conv.weight = nn.Parameter(weight, requires_grad=False)
         conv.bias = nn.Parameter(bias.detach(), requires_grad=False)
         setattr(parent, name, getattr(norm, 'act', nn.Identity()))
+    for parent in list(folded.modules()):
+        for name, child in parent.named_children():
+            if pads_a_copy(child):
+                setattr(parent, name, SamePaddingConv2d(child))
     return folded
 
 

@@ -6,12 +6,14 @@ import pytest
 import timm
 import torch
 from mmcv.cnn import fuse_conv_bn
+from timm.layers import Conv2dSame
 from torch import nn
 from torch.nn.modules.batchnorm import _BatchNorm
 from torch.testing import assert_close
 
 from mcdrl_mmseg.clip import CLIPSpec, build_image_tower
 from mcdrl_mmseg.clip.folded_tower import can_fold, fold_norms
+from mcdrl_mmseg.clip.same_padding import SamePaddingConv2d
 
 NAMES = ('mcdrl-endo-lite0', 'mcdrl-tiny-rn')
 SIZES = {'mcdrl-endo-lite0': (90, 75), 'mcdrl-tiny-rn': (128, 128)}
@@ -79,11 +81,19 @@ def test_the_tower_stays_as_it_was(tower, images):
 def test_weights_have_the_layout_of_the_tower(tower, layout):
     tower = tower.to(memory_format=layout)
     own = dict(fold_norms(tower).named_parameters())
-    assert all(
-        own[name].stride() == weight.stride()
+    strides = {
+        (own[name].stride(), weight.stride())
         for name, weight in tower.named_parameters()
-        if weight.ndim == 4
-    )
+        if weight.ndim == 4 and own[name].shape == weight.shape
+    }
+    assert len(strides) > 10 and all(ours == theirs for ours, theirs in strides)
+
+
+def test_no_padded_copy_of_a_depthwise_convolution_is_left():
+    folded = fold_norms(build_image_tower(CLIPSpec('mcdrl-endo-lite0')))
+    kinds = [type(module) for module in folded.modules()]
+    assert kinds.count(Conv2dSame) == 1  # the stem, which mixes channels
+    assert kinds.count(SamePaddingConv2d) == 4
 
 
 @torch.no_grad()

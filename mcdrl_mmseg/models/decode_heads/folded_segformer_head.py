@@ -159,12 +159,14 @@ def _sum_of_resized(head: SegformerHead, levels: Iterable[Tensor]) -> Tensor:
     first, *others = levels
     size = first.shape[2:]
     for other in others:
-        first = first + resize(
+        resized = resize(
             other,
             size=size,
             mode=head.interpolate_mode,
             align_corners=head.align_corners,
         )
+        # Resizing needs its result for no gradient.
+        first = resized.add_(first)
     return first
 
 
