@@ -182,7 +182,7 @@ def sweep_block(
 
 
 def shift_effects(
-    records: Mapping[float, Sequence[RunRecord]], a: str, b: str
+    records: Mapping[float, Sequence[RunRecord]], a: str, b: str, metric: str = 'dice'
 ) -> dict[float, Comparison]:
     """Compare two methods at several strengths of the shift.
 
@@ -190,40 +190,47 @@ def shift_effects(
         records: Strength -> run records.
         a: The method in question.
         b: The method it is measured against.
+        metric: As for :func:`compare_block`.
 
     Returns:
         How far sites differ -> the two methods there, in rising order.
     """
     return {
-        spurious: compare(records[spurious], a, [b])[0] for spurious in sorted(records)
+        strength: compare(records[strength], a, [b], metric)[0]
+        for strength in sorted(records)
     }
 
 
-def shift_block(effects: Mapping[float, Comparison], picture: str) -> str:
+def shift_block(
+    effects: Mapping[float, Comparison], picture: str, metric: str = 'dice'
+) -> str:
     """The effect against the strength of the shift, as picture and table.
 
     Args:
         effects: From :func:`shift_effects`.
         picture: Path of the figure, as the page names it.
+        metric: What was compared.
     """
     first = next(iter(effects.values()))
     rows = {
-        f'{spurious:g}': {
+        f'{strength:g}': {
             first.a: f'{comparison.overall.a:.1f}',
             first.b: f'{comparison.overall.b:.1f}',
             **_effect_cells(comparison),
         }
-        for spurious, comparison in effects.items()
+        for strength, comparison in effects.items()
     }
-    table = markdown(pd.DataFrame(rows).T.rename_axis('spurious'))
+    title = f'{_TITLES[metric]}, by strength'
+    table = markdown(pd.DataFrame(rows).T.rename_axis(title))
     return f'![{first.a} - {first.b} by strength of the shift]({picture})\n\n{table}'
 
 
-def shift_figure(effects: Mapping[float, Comparison]) -> Figure:
-    """Dice of both methods, and their difference, against the strength of the shift.
+def shift_figure(effects: Mapping[float, Comparison], metric: str = 'dice') -> Figure:
+    """Scores of both methods, and their difference, against the strength of the shift.
 
     Args:
         effects: From :func:`shift_effects`.
+        metric: What was compared.
     """
     figure = Figure(figsize=(8.0, 3.2))
     scores, gains = figure.subplots(1, 2)
@@ -235,7 +242,7 @@ def shift_figure(effects: Mapping[float, Comparison]) -> Figure:
         (first.b, [e.b for e in overall], LINE_COLORS[1], 's'),
     ):
         scores.plot(strengths, values, color=color, marker=marker, label=name)
-    scores.set_ylabel('Dice at the held-out site (%)')
+    scores.set_ylabel(f'{_TITLES[metric]}, held-out site (%)')
     scores.legend(frameon=False)
     differences = [e.difference for e in overall]
     lengths = [
@@ -253,7 +260,7 @@ def shift_figure(effects: Mapping[float, Comparison]) -> Figure:
     gains.axhline(0.0, color='black', linewidth=0.8)
     gains.set_ylabel(f'{first.a} - {first.b} (points)')
     for axes in (scores, gains):
-        axes.set_xlabel('how far sites differ (spurious)')
+        axes.set_xlabel('strength of the shift')
         axes.set_xticks(strengths)
         axes.grid(alpha=0.3)
     figure.set_layout_engine('constrained')

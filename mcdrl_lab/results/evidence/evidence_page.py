@@ -59,7 +59,8 @@ class EvidencePage:
     - ``draws_lesion_classes METHOD OTHER SEED=RECORDS ...``: the same difference on
       several draws of EndoSim;
     - ``sweep RECORDS REFERENCE SETTING ...``: Dice, difference and cost of settings;
-    - ``shift METHOD OTHER STRENGTH=RECORDS ...``: the effect against the shift;
+    - ``shift METHOD OTHER STRENGTH=RECORDS ...``, ``shift_all_images ...``,
+      ``shift_false_positives ...``: the effect against the shift;
     - ``drawn RECORDS TABLE``: Dice with and without a drawn condition, from the table
       ``TABLE.csv`` of what was drawn;
     - ``presence RECORDS METHOD LOSS [SEED ...]``: a method without and with masks left
@@ -82,7 +83,7 @@ class EvidencePage:
             'lesion_classes': self._lesion_classes,
             'draws_lesion_classes': self._draws_lesion_classes,
             'sweep': self._sweep,
-            'shift': self._shift,
+            **{f'shift{end}': partial(self._shift, end, m) for end, m in _METRICS},
             'drawn': self._drawn,
             'presence': self._presence,
             'invariance': self._invariance,
@@ -196,16 +197,18 @@ class EvidencePage:
         costs = {line['method']: line for line in lines}
         return blocks.sweep_block(self._records(name), settings, reference, costs)
 
-    def _shift(self, arguments: list[str], pictures: bool) -> str:
+    def _shift(
+        self, ending: str, metric: str, arguments: list[str], pictures: bool
+    ) -> str:
         a, b, *pairs = arguments
         named = self._named_records(pairs)
         records = {float(strength): own for strength, own in named.items()}
-        effects = blocks.shift_effects(records, a, b)
-        picture = f'{_PICTURES}/evidence_shift_{a}_{b}'
+        effects = blocks.shift_effects(records, a, b, metric)
+        picture = f'{_PICTURES}/evidence_shift{ending}_{a}_{b}'
         if pictures:
-            figure = blocks.shift_figure(effects)
+            figure = blocks.shift_figure(effects, metric)
             save_figure(figure, self.path.parent / picture, ['.png'])
-        return blocks.shift_block(effects, f'{picture}.png')
+        return blocks.shift_block(effects, f'{picture}.png', metric)
 
     def _drawn(self, arguments: list[str], _: bool) -> str:
         name, table = arguments

@@ -186,6 +186,21 @@ def test_the_figure_shows_both_methods_and_their_difference(effects):
     assert list(gains.get_lines()[0].get_ydata()) == pytest.approx([0, 10])
 
 
+def test_the_effect_is_told_over_all_images_too(make_record, make_image):
+    # a is worse on the lesion by 20 points, and right on the healthy image: +40.
+    records = []
+    for method, dice, wrong in (('a', 0.5, False), ('b', 0.7, True)):
+        healthy = {**make_image('y', None), 'false_positive': wrong}
+        images = [make_image('x', dice), healthy]
+        records += [make_record(method, site, images=images) for site in ('s1', 's2')]
+    effects = blocks.shift_effects({1.0: records}, 'a', 'b', 'dice_all')
+    (found,) = rows(blocks.shift_block(effects, 'images/x.png', 'dice_all')).values()
+    assert found['Dice over all images, by strength'] == '1'
+    assert (found['a'], found['b'], found['difference']) == ('75.0', '35.0', '+40.0')
+    scores, _ = blocks.shift_figure(effects, 'dice_all').axes
+    assert scores.get_ylabel() == 'Dice over all images, held-out site (%)'
+
+
 def test_runs_are_counted_with_what_they_took(records):
     (found,) = rows(blocks.runs_block({'sites': records})).values()
     assert found == {

@@ -127,10 +127,13 @@ def test_what_is_not_measured_yet_says_so(write_page):
     assert 'Not measured yet: there is no evidence/invariance.jsonl.' in text
 
 
-def test_the_shift_is_drawn_when_the_page_is_written(write_page):
-    page = write_page('<!-- evidence: shift a b 0=sim 1=sim -->\n<!-- /evidence -->\n')
+@pytest.mark.parametrize('ending', ['', '_all_images'])
+def test_the_shift_is_drawn_when_the_page_is_written(write_page, ending):
+    page = write_page(
+        f'<!-- evidence: shift{ending} a b 0=sim 1=sim -->\n<!-- /evidence -->\n'
+    )
     page.render()
-    picture = page.path.parent / 'images/evidence_shift_a_b.png'
+    picture = page.path.parent / f'images/evidence_shift{ending}_a_b.png'
     assert not picture.exists()
     page.write()
     assert picture.is_file()
