@@ -160,7 +160,8 @@ class PlanExecutor:
                 item.check_record(record)
                 self.progress.finish(item.run.key, State.DONE, record.duration_s)
             else:
-                RunFolder(self.out / item.run.folder).check(item.cfg)
+                folder = RunFolder(self.out / item.run.folder)
+                folder.check(item.cfg, item.origin)
                 unfinished.append(item)
         check_siblings(unfinished, records.values())
         finished = len(self.runs) - len(unfinished)

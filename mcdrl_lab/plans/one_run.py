@@ -53,7 +53,7 @@ def carry_out(
     """
     for damage in folder.set_aside_if_damaged():
         event(damage)
-    folder.prepare(item.cfg)
+    folder.prepare(item.cfg, item.origin)
     config, work_dir = str(folder.config_path), ['--work-dir', str(folder.path)]
     if not folder.state.get('checkpoint'):
         resume = folder.has_checkpoint()

@@ -54,6 +54,14 @@ class PreparedRun:
         """Training iterations in an epoch."""
         return math.ceil(self.budget['train_images'] / self.budget['batch_size'])
 
+    @property
+    def origin(self) -> dict[str, Any]:
+        """What the result comes from and the config does not say."""
+        return {
+            'data hash': self.data_hash,
+            'batch size over all processes': self.budget['batch_size'],
+        }
+
     def record(self, **values: Any) -> RunRecord:
         """Make the run's record.
 

@@ -7,7 +7,7 @@ import math
 import os
 import re
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from types import NoneType
@@ -61,6 +61,7 @@ def _checked_state(path: Path) -> dict[str, Any]:
         isinstance(attempts, list)
         and all(map(_is_attempt, attempts))
         and isinstance(settings, dict | NoneType)
+        and isinstance(state.get('origin'), dict | NoneType)
         and isinstance(checkpoint, str | NoneType)
         and checkpoint in (None, Path(checkpoint or '').name)
     )
@@ -116,21 +117,26 @@ class RunFolder:
     def set_aside_if_damaged(self) -> list[str]:
         """Take back what is damaged or lost, so that the run goes on.
 
-        A damaged state is renamed to ``state.json.damaged``, and so are all
-        checkpoints: nothing tells any more of which settings they are. Without the
-        best checkpoint the training is done again, without its records the test.
+        A damaged state is renamed to ``state.json.damaged``. Then, or where there is
+        none, so are all checkpoints: nothing tells any more of which settings they are.
+        Without the best checkpoint the training is done again, without its records the
+        test.
 
         Returns:
             What was found, in words.
         """
         found = []
+        checkpoints = list(self.path.glob('*.pth'))
         try:
             _checked_state(self._state_path)
         except FileNotFoundError:
-            pass
+            if checkpoints:
+                found.append(f'{self._state_path} is gone: begun anew')
         except ValueError as error:
             found.append(f'{self._state_path} is damaged ({error}): begun anew')
-            for path in [self._state_path, *self.path.glob('*.pth')]:
+            checkpoints.append(self._state_path)
+        if found:
+            for path in checkpoints:
                 path.replace(path.with_name(f'{path.name}.damaged'))
             (self.path / 'last_checkpoint').unlink(missing_ok=True)
         state = self.state
@@ -157,14 +163,17 @@ class RunFolder:
         """
         write_text(self._state_path, json.dumps({**self.state, **values}, indent=1))
 
-    def check(self, cfg: Config) -> None:
-        """Refuse to go on with a run that was begun with other settings.
+    def check(self, cfg: Config, origin: Mapping[str, Any]) -> None:
+        """Refuse to go on with a run that was begun with other settings or data.
+
+        A run that left no checkpoint begins anew, with whatever data there are now.
 
         Args:
             cfg: Config of the run.
+            origin: What a result comes from and no config says, by its name.
 
         Raises:
-            ProtocolError: Names the settings that differ.
+            ProtocolError: Names what differs.
         """
         begun = self.state.get('settings')
         settings = plain(cfg.to_dict(), LOCATION_KEYS)
@@ -175,14 +184,30 @@ class RunFolder:
                 f'{", ".join(keys[:8])}{" ..." if len(keys) > 8 else ""}. Choose '
                 'another output folder or another name for the method.'
             )
+        if not (self.state.get('checkpoint') or self.has_checkpoint()):
+            return
+        # Runs begun before it was noted have none.
+        noted = self.state.get('origin') or {}
+        differing = [
+            f'{name} ({noted[name]}, now {value})'
+            for name, value in origin.items()
+            if noted.get(name, value) != value
+        ]
+        if differing:
+            raise ProtocolError(
+                f'{self.path} was begun with another {" and another ".join(differing)}'
+                ': choose another output folder or another name for the method, or '
+                'remove that folder to begin the run anew.'
+            )
 
-    def prepare(self, cfg: Config) -> None:
+    def prepare(self, cfg: Config, origin: Mapping[str, Any]) -> None:
         """Write the run's config and note its settings.
 
         Args:
             cfg: Config of the run.
+            origin: See :meth:`check`.
         """
-        self.check(cfg)
+        self.check(cfg, origin)
         self.path.mkdir(parents=True, exist_ok=True)
         with atomic_write(self.config_path) as temporary:
             place_run(cfg, self.path).dump(temporary)
@@ -192,6 +217,7 @@ class RunFolder:
                 config_hash=config_hash(cfg.to_dict()),
                 attempts=[],
             )
+        self.update(origin=dict(origin))
 
     @contextmanager
     def attempt(self, stage: str) -> Iterator[Path]:

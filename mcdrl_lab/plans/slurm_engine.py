@@ -147,7 +147,7 @@ class SlurmEngine:
                 item.check_record(record)
                 self.progress.finish(item.run.key, State.DONE, record.duration_s)
             else:
-                RunFolder(self.out / name).check(item.cfg)
+                RunFolder(self.out / name).check(item.cfg, item.origin)
                 unfinished.append(name)
         check_siblings([self.runs[name] for name in unfinished], records.values())
         return unfinished

@@ -1,3 +1,4 @@
+import json
 import os
 import signal
 import time
@@ -348,6 +349,58 @@ def test_changed_settings_of_an_unfinished_run_are_refused_by_name(place):
     place.executor(place.runs(['a'], ['s1'])).execute()
     with pytest.raises(ProtocolError, match=r'these differ: model\.width\.'):
         place.executor(place.runs(['a'], ['s1'], width=2)).execute()
+
+
+LARGER = {'epochs': 3, 'batch_size': 2, 'train_images': 4}
+
+
+@pytest.mark.parametrize(
+    ('change', 'words'),
+    [
+        ({'data_hash': 'more'}, r'another data hash \(data, now more\): choose'),
+        ({'budget': LARGER}, r'another batch size over all processes \(1, now 2\)'),
+    ],
+)
+def test_a_begun_run_does_not_go_on_with_other_data_or_processes(place, change, words):
+    place.ask('fail', 'a/s1')
+    place.executor(place.runs(['a'], ['s1'])).execute()
+    (place.folder / 'fail').unlink()
+    notes = place.notes()
+    with pytest.raises(ProtocolError, match=words):
+        place.executor(place.runs(['a'], ['s1'], **change)).execute()
+    assert place.notes() == notes
+    assert place.executor(place.runs(['a'], ['s1'])).execute() == []
+
+
+def test_a_run_that_left_no_checkpoint_begins_with_the_data_that_there_are(place):
+    nothing = place.ask('nothing')
+    (failure,) = place.executor(place.runs(['a'], ['s1'])).execute()
+    assert 'left no whole best' in failure.error
+    nothing.unlink()
+    runs = place.runs(['a'], ['s1'], data_hash='mended')
+    assert place.executor(runs).execute() == []
+    assert place.records()[-1].data_hash == 'mended'
+    assert place.state('a/s1/seed0')['origin']['data hash'] == 'mended'
+
+
+def test_a_run_begun_before_its_data_were_noted_goes_on(place):
+    place.ask('fail', 'a/s1')
+    place.executor(place.runs(['a'], ['s1'])).execute()
+    (place.folder / 'fail').unlink()
+    state = place.state('a/s1/seed0')
+    del state['origin']
+    (place.out / 'a/s1/seed0/state.json').write_text(json.dumps(state))
+    assert place.executor(place.runs(['a'], ['s1'])).execute() == []
+
+
+def test_checkpoints_without_a_state_are_of_unknown_settings(place):
+    place.ask('fail', 'a/s1')
+    place.executor(place.runs(['a'], ['s1'])).execute()
+    (place.folder / 'fail').unlink()
+    (place.out / 'a/s1/seed0/state.json').unlink()
+    assert place.executor(place.runs(['a'], ['s1'], width=2)).execute() == []
+    assert len(place.notes('train from 1 on')) == 2
+    assert 'state.json is gone: begun anew' in place.said()
 
 
 def test_only_the_tested_checkpoint_stays_of_a_finished_run(place):

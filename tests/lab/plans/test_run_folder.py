@@ -78,19 +78,19 @@ def test_progress_is_read_from_logs_and_checkpoints(folder, cfg):
 
 
 def test_a_run_begun_with_other_settings_is_refused_naming_them(folder, cfg):
-    folder.prepare(cfg)
+    folder.prepare(cfg, {})
     changed = Config({**cfg.to_dict(), 'model': {'type': 'M', 'width': 9}})
     with pytest.raises(ProtocolError, match=r'these differ: model\.width\.'):
-        folder.check(changed)
+        folder.check(changed, {})
 
 
 def test_data_that_moved_are_no_other_setting(folder, cfg):
-    folder.prepare(cfg)
-    folder.check(Config({**cfg.to_dict(), 'data_root': '/elsewhere'}))
+    folder.prepare(cfg, {})
+    folder.check(Config({**cfg.to_dict(), 'data_root': '/elsewhere'}), {})
 
 
 def test_the_dumped_config_can_be_read_and_says_where_to_write(folder, cfg):
-    folder.prepare(cfg)
+    folder.prepare(cfg, {})
     read = Config.fromfile(folder.config_path)
     assert read.work_dir == str(folder.path)
     assert read.test_evaluator.records_path == str(folder.records_path)
@@ -98,7 +98,7 @@ def test_the_dumped_config_can_be_read_and_says_where_to_write(folder, cfg):
 
 
 def test_time_adds_up_over_attempts_also_of_killed_ones(folder, cfg):
-    folder.prepare(cfg)
+    folder.prepare(cfg, {})
     log = folder.path / 'train.log'
     log.write_text('')
     os.utime(log, (1030, 1030))
