@@ -87,6 +87,9 @@ def merge(shards: Mapping[str, Sequence[RunRecord]]) -> list[RunRecord]:
         for record in records:
             first, known = methods.setdefault(record.method, (shard, record))
             _check_alike(first, known, shard, record)
+            if not known.method_hash:
+                # Later ones are measured against one that tells its settings.
+                methods[record.method] = (shard, record)
             first, same = runs.setdefault(record.key, (shard, record))
             if same is record:
                 continue
@@ -98,6 +101,11 @@ def merge(shards: Mapping[str, Sequence[RunRecord]]) -> list[RunRecord]:
                 )
             if same.status == 'failed':
                 runs[record.key] = (shard, record)
+            elif record.status == 'done' and record != same:
+                print(
+                    f'{_named(record)} is finished in {first} and in {shard}: '
+                    f'that of {first} is taken.'
+                )
     return [record for _, record in runs.values()]
 
 

@@ -1,3 +1,4 @@
+import itertools
 import json
 from dataclasses import asdict, replace
 
@@ -82,3 +83,23 @@ def test_shards_of_other_settings_are_refused():
         merge({'a': [shard], 'b': [other]})
     # Of before there was a hash.
     assert len(merge({'a': [shard], 'b': [OTHER_SEED]})) == 2
+
+
+@pytest.mark.parametrize('order', itertools.permutations('abc'))
+def test_other_settings_are_refused_in_any_order_beside_records_of_before(order):
+    shards = {
+        'a': [RUN],
+        'b': [replace(OTHER_SEED, method_hash='b' * 64)],
+        'c': [replace(OTHER_SEED, seed=2, method_hash='c' * 64)],
+    }
+    with pytest.raises(ProtocolError, match='differ in settings'):
+        merge({name: shards[name] for name in order})
+
+
+def test_of_two_finished_runs_the_taken_one_is_named(capsys):
+    other = replace(RUN, duration_s=9.0)
+    assert merge({'a': [RUN], 'b': [RUN]}) == [RUN]
+    assert capsys.readouterr().out == ''
+    assert merge({'a': [RUN], 'b': [other]}) == [RUN]
+    said = 'mcdrl/s1/seed0 is finished in a and in b: that of a is taken.\n'
+    assert capsys.readouterr().out == said
