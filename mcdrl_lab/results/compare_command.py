@@ -74,7 +74,11 @@ def _by_lesion_class(
     """Print the comparisons by lesion class, and write them where asked for."""
     from mcdrl_common.atomic_write import write_text
 
-    from .comparison_tables import lesion_class_markdown, lesion_class_table
+    from .comparison_tables import (
+        comparison_base,
+        lesion_class_markdown,
+        lesion_class_table,
+    )
     from .lesion_classes import compare_by_lesion_class
 
     found = compare_by_lesion_class(
@@ -83,7 +87,7 @@ def _by_lesion_class(
     text = lesion_class_markdown(found)
     print(text)
     if args.out:
-        base = args.out / f'compare_{args.a}_{args.metric}_by_lesion_class'
+        base = f'{comparison_base(args.out, found[0].comparison)}_by_lesion_class'
         write_text(f'{base}.md', text)
         write_text(f'{base}.csv', lesion_class_table(found).to_csv(index=False))
         print(f'{base}.md\n{base}.csv')

@@ -25,6 +25,7 @@ from .statistics import (
     these_sites_interval,
     wilcoxon_p,
 )
+from .tables import ORACLE_MARK, row_name
 
 
 @dataclass(frozen=True)
@@ -66,6 +67,7 @@ class Comparison:
         new_sites: 95 % interval with whole sites drawn, or None for too few sites.
         sites: Effect at each held-out site.
         notes: What the reader must know, as sentences.
+        selection: Which kind of runs, ``'validation'`` or ``'oracle'``.
     """
 
     a: str
@@ -75,6 +77,13 @@ class Comparison:
     new_sites: Interval | None
     sites: tuple[Effect, ...]
     notes: tuple[str, ...]
+    selection: str = 'validation'
+
+    @property
+    def title(self) -> str:
+        """What is compared; runs that the test site chose are marked."""
+        a, b = (row_name(name, self.selection) for name in (self.a, self.b))
+        return f'{a} against {b}'
 
 
 def check_comparable(a: Sequence[RunRecord], b: Sequence[RunRecord]) -> None:
@@ -163,6 +172,11 @@ def _notes(
         runs: Runs of both.
     """
     notes = []
+    if any(run.selection == 'oracle' for run in runs):
+        notes.append(
+            f'{ORACLE_MARK} checkpoints chosen on the held-out site itself (oracle): '
+            'these are no scores at a site that was never seen.'
+        )
     undefined = sorted({r.held_out for r in runs} - {*pd.concat(scores)['held_out']})
     if undefined:
         notes.append(f'Undefined, and in no mean, at: {", ".join(undefined)}.')
@@ -274,6 +288,7 @@ def _compare(
             [scores[scores['method'] == name] for name in (a, b)],
             [*runs_a, *runs_b],
         ),
+        selection=runs_a[0].selection,
     )
 
 

@@ -12,7 +12,7 @@ import pandas as pd
 from mcdrl_common.atomic_write import write_text
 
 from .comparison import Comparison
-from .image_metrics import PERCENT_METRICS
+from .image_metrics import unit_of
 from .lesion_classes import ClassComparison
 from .text_cells import ends, interval_ends, markdown, p_value, signed
 
@@ -108,7 +108,7 @@ def comparison_markdown(comparison: Comparison) -> str:
     notes = [WILCOXON_NOTE, *comparison.notes]
     if comparison.new_sites is None:
         notes.append('Too few sites for an interval about new sites.')
-    title = f'## {comparison.a} against {comparison.b}, {comparison.metric}\n\n'
+    title = f'## {comparison.title}, {comparison.metric}\n\n'
     return title + markdown(cells) + ''.join(f'\n- {note}' for note in notes) + '\n'
 
 
@@ -164,7 +164,7 @@ def lesion_class_markdown(found: Sequence[ClassComparison]) -> str:
     for b in dict.fromkeys(each.comparison.b for each in found):
         own = [each for each in found if each.comparison.b == b]
         first = own[0].comparison
-        title = f'## {first.a} against {b}, {first.metric}, by lesion class\n\n'
+        title = f'## {first.title}, {first.metric}, by lesion class\n\n'
         notes = dict.fromkeys(note for e in own for note in e.comparison.notes)
         sections.append(
             title
@@ -190,18 +190,35 @@ def write_comparisons(
     from .plots import effect_plot, save_figure  # Matplotlib takes its time
 
     folder = Path(folder)
-    first = comparisons[0]
-    base = folder / f'compare_{first.a}_{first.metric}'
+    base = comparison_base(folder, comparisons[0])
     tables = []
     files = [Path(f'{base}.md'), Path(f'{base}.csv')]
     for comparison in comparisons:
         table = effect_table(comparison)
         tables.append(table.assign(a_name=comparison.a, b_name=comparison.b))
-        unit = 'points' if comparison.metric in PERCENT_METRICS else 'pixels'
-        title = f'{comparison.metric}: {comparison.a} - {comparison.b} ({unit})'
-        name = folder / f'effect_{comparison.a}_{comparison.b}_{comparison.metric}'
+        unit = unit_of(comparison.metric).replace('%', 'points')
+        methods = comparison.title.replace(' against ', ' - ')
+        title = f'{comparison.metric}: {methods} ({unit})'
+        names = f'{comparison.a}_{comparison.b}{_ending(comparison)}'
+        name = folder / f'effect_{names}_{comparison.metric}'
         files += save_figure(effect_plot(table, title), name)
     text = '\n'.join(comparison_markdown(comparison) for comparison in comparisons)
     write_text(files[0], text)
     write_text(files[1], pd.concat(tables).to_csv(index=False))
     return files
+
+
+def comparison_base(folder: Path, comparison: Comparison) -> Path:
+    """Path of a comparison's files, less their ending.
+
+    Args:
+        folder: Where they are.
+        comparison: From :func:`~mcdrl_lab.results.comparison.compare`.
+    """
+    name = f'compare_{comparison.a}{_ending(comparison)}_{comparison.metric}'
+    return folder / name
+
+
+def _ending(comparison: Comparison) -> str:
+    """As of the folders of runs whose checkpoints the test site chose."""
+    return '-oracle' if comparison.selection == 'oracle' else ''

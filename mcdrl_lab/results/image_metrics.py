@@ -59,6 +59,17 @@ def scale_of(metric: str) -> float:
     return 1.0 if metric.rpartition('/')[2] in _NUMBERS else 100.0
 
 
+def unit_of(metric: str) -> str:
+    """Unit that a per-image metric is printed in.
+
+    Args:
+        metric: One of :data:`IMAGE_METRICS`.
+    """
+    if metric in FALSE_LESIONS:
+        return 'lesions'
+    return '%' if metric in PERCENT_METRICS else 'pixels'
+
+
 def lower_is_better(metric: str) -> bool:
     """Whether less of a metric is more.
 

@@ -15,7 +15,7 @@ from mcdrl_common.palette import LINE_COLORS
 from mcdrl_lab.errors import ProtocolError
 from mcdrl_lab.plans.records import RunRecord
 
-from .image_metrics import PERCENT_METRICS
+from .image_metrics import unit_of
 from .scores import image_scores
 from .tables import row_name
 
@@ -81,8 +81,7 @@ def box_plot(records: Iterable[RunRecord], metric: str = 'dice') -> Figure:
         handles.append(boxes['boxes'][0])
     axes.set_xticks(range(len(sites)), sites, rotation=20, ha='right')
     axes.set_xlabel('held-out site')
-    unit = '%' if metric in PERCENT_METRICS else 'pixels'
-    axes.set_ylabel(f'{metric} per image ({unit})')
+    axes.set_ylabel(f'{metric} per image ({unit_of(metric)})')
     axes.grid(axis='y', alpha=0.3)
     figure.legend(
         handles,

@@ -14,6 +14,7 @@ from mcdrl_lab.plans.folder_names import run_folder_of
 from mcdrl_lab.plans.records import RunRecord
 from mcdrl_lab.results.comparison import Comparison
 from mcdrl_lab.results.comparison_tables import comparison_cells
+from mcdrl_lab.results.image_metrics import value_of
 from mcdrl_lab.results.scores import done, image_scores
 from mcdrl_lab.results.statistics import these_sites_interval
 from mcdrl_lab.results.tables import row_name
@@ -79,7 +80,7 @@ def results_table(name: str, records: Sequence[RunRecord]) -> Table:
                     for table in further.values()
                 ),
                 str(len(images)),
-                str(sum(not image['has_lesion'] for image in images)),
+                str(sum(map(_is_lesion_free, images))),
                 str(len({r.seed for r in records if r.held_out == site})),
             ]
         )
@@ -159,7 +160,7 @@ def comparison_table(comparison: Comparison) -> Table:
     cells = comparison_cells(comparison).drop(columns='Wilcoxon p')
     heads = {'difference': 'difference (points)', 'p (Holm)': 'p (Wilcoxon, Holm)'}
     cells = cells.rename(columns=heads).reset_index()
-    caption = f'{comparison.a} against {comparison.b}, Dice'
+    caption = f'{comparison.title}, Dice'
     return Table(caption, list(cells.columns), cells.to_numpy().tolist())
 
 
@@ -187,7 +188,7 @@ def data_table(records: Iterable[RunRecord]) -> Table:
             [
                 site,
                 str(len(images)),
-                str(sum(not image['has_lesion'] for image in images)),
+                str(sum(map(_is_lesion_free, images))),
                 ', '.join(lesions) or MISSING,
                 number(float(np.median(areas)) if areas else math.nan),
                 str(len(known)) if known else 'unknown',
@@ -284,6 +285,11 @@ def _images_of(records: Iterable[RunRecord], site: str) -> list[dict]:
         for image in record.images
     }
     return [images[name] for name in sorted(images)]
+
+
+def _is_lesion_free(image: dict) -> bool:
+    """Whether it has no lesion; one without any labelled pixel is in neither group."""
+    return value_of(image, 'false_positive') is not None
 
 
 def _estimate(scores: pd.DataFrame) -> str:

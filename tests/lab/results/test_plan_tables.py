@@ -1,11 +1,16 @@
 import math
 
 import pytest
+from matplotlib.figure import Figure
 
 from mcdrl_lab.errors import ProtocolError
 from mcdrl_lab.plans.records import append_record
 from mcdrl_lab.results.comparison import compare
-from mcdrl_lab.results.comparison_tables import write_comparisons
+from mcdrl_lab.results.comparison_tables import (
+    lesion_class_markdown,
+    write_comparisons,
+)
+from mcdrl_lab.results.lesion_classes import compare_by_lesion_class
 from mcdrl_lab.results.plan_records import load_records
 from mcdrl_lab.results.plan_tables import write_report
 
@@ -69,3 +74,29 @@ def test_comparisons_are_written_as_text_numbers_and_pictures(folder, tmp_path):
         'effect_a_b_dice.pdf',
     }
     assert '+5.0' in (tmp_path / 'c/compare_a_dice.md').read_text()
+
+
+def test_comparisons_of_runs_that_the_test_site_chose_are_marked_and_apart(
+    tmp_path, make_record, monkeypatch
+):
+    titles = []
+    monkeypatch.setattr(
+        'mcdrl_lab.results.plots.effect_plot',
+        lambda effects, title: titles.append(title) or Figure(),
+    )
+    records = [
+        make_record(name, dice=(0.3, 0.5), selection=selection)
+        for name in ('a', 'b')
+        for selection in ('validation', 'oracle')
+    ]
+    for selection in ('validation', 'oracle'):
+        found = compare(records, 'a', ['b'], selection=selection)
+        write_comparisons(found, tmp_path)
+    assert titles == ['dice: a - b (points)', 'dice: a † - b † (points)']
+    assert (tmp_path / 'effect_a_b-oracle_dice.png').is_file()
+    text = (tmp_path / 'compare_a-oracle_dice.md').read_text(encoding='utf-8')
+    assert text.startswith('## a † against b †, dice\n')
+    assert '- † checkpoints chosen on the held-out site itself (oracle)' in text
+    assert '†' not in (tmp_path / 'compare_a_dice.md').read_text(encoding='utf-8')
+    classes = compare_by_lesion_class(records, 'a', ['b'], selection='oracle')
+    assert lesion_class_markdown(classes).startswith('## a † against b †, dice, by')

@@ -34,6 +34,22 @@ def test_boxes_stand_at_the_quartiles_of_the_images(two_methods):
     assert heights.max() == pytest.approx(57.5)
 
 
+@pytest.mark.parametrize(
+    ('metric', 'label'),
+    [
+        ('dice', 'dice per image (%)'),
+        ('hd95', 'hd95 per image (pixels)'),
+        ('false_lesions', 'false_lesions per image (lesions)'),
+    ],
+)
+def test_the_axis_names_the_unit(make_record, make_image, metric, label):
+    found = {size: [1, 1, 1] for size in ('small', 'medium', 'large')}
+    counts = {**found, 'predicted': 4, 'false': 1, 'false_iou50': 1}
+    images = [{**make_image('i', 0.5), 'lesions': counts}]
+    figure = box_plot([make_record(images=images)], metric)
+    assert figure.axes[0].get_ylabel() == label
+
+
 def test_methods_differ_in_colour_and_in_hatch(two_methods):
     first, second = boxes(box_plot(two_methods))[::2]
     assert first.get_facecolor() != second.get_facecolor()

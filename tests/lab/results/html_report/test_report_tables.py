@@ -89,6 +89,28 @@ def test_comparison_has_signs_and_intervals(make_record):
     assert (cells['s1']['a'], cells['s1']['b']) == ('40.0', '30.0')
 
 
+def test_comparison_of_runs_that_the_test_site_chose_is_marked(make_record):
+    records = [
+        make_record(name, dice=(0.3, 0.5), selection='oracle') for name in ('a', 'b')
+    ]
+    (comparison,) = compare(records, 'a', ['b'], selection='oracle')
+    assert tables.comparison_table(comparison).caption == 'a † against b †, Dice'
+
+
+def test_images_without_a_labelled_pixel_are_not_without_lesion(
+    make_record, make_image
+):
+    unlabelled = {
+        **make_image('u.jpg', None),
+        **dict(false_positive=None, false_area=None),
+    }
+    images = [make_image('a.jpg', 0.5), make_image('c.jpg', None), unlabelled]
+    records = [make_record(images=images)]
+    assert rows(tables.data_table(records))['s1']['without lesion'] == '1'
+    own = rows(tables.results_table('mcdrl', records))['s1']
+    assert (own['images'], own['of them without lesion']) == ('3', '1')
+
+
 def test_data_are_described_from_the_records(make_record, make_image):
     images = [
         make_image('a.jpg', 0.5, sequence='v1'),
