@@ -3,9 +3,15 @@
 from __future__ import annotations
 
 import argparse
+import sys
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from mcdrl_lab.errors import ProtocolError, ends_in_one_line
+
+if TYPE_CHECKING:
+    from mcdrl_lab.plans.records import RunRecord
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -48,6 +54,30 @@ def run(args: argparse.Namespace) -> None:
     from .evidence.compact_records import write_compact
     from .plan_records import load_records
 
-    records = [record for plan in args.plan for record in load_records(plan)]
+    plans = {str(plan): load_records(plan) for plan in args.plan}
+    for note in _joined_unlike(plans):
+        print(note, file=sys.stderr)
+    records = [record for own in plans.values() for record in own]
     count = write_compact(records, args.out)
     print(f'{args.out}: {count} runs, {args.out.stat().st_size / 1024:.0f} KiB')
+
+
+def _joined_unlike(plans: Mapping[str, Sequence[RunRecord]]) -> Iterator[str]:
+    """Say where one method's runs differ between plans: a table has one row of them.
+
+    It may be meant, as where each held-out site has data of its own.
+    """
+    from mcdrl_lab.plans.records import unlike
+
+    firsts: dict[str, tuple[str, RunRecord]] = {}
+    said = set()
+    for plan, records in plans.items():
+        for record in records:
+            first, known = firsts.setdefault(record.method, (plan, record))
+            differing = unlike(known, record)
+            if differing and (record.method, plan) not in said:
+                said.add((record.method, plan))
+                yield (
+                    f'note: {record.method} in {first} and in {plan} differ in '
+                    f'{", ".join(differing)}; they are kept as runs of one method.'
+                )

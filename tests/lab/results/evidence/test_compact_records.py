@@ -5,8 +5,9 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
+from mcdrl_lab.commands import main
 from mcdrl_lab.errors import ProtocolError
-from mcdrl_lab.plans.records import read_records
+from mcdrl_lab.plans.records import append_record, read_records
 from mcdrl_lab.results.comparison import compare
 from mcdrl_lab.results.evidence.compact_records import compact, write_compact
 from mcdrl_lab.results.lesion_classes import compare_by_lesion_class
@@ -98,3 +99,25 @@ def test_unusable_input_is_refused(tmp_path, make_record):
         write_compact([make_record()], tmp_path / 'a.jsonl')
     with pytest.raises(ProtocolError, match='no finished run'):
         write_compact([make_record(status='failed')], tmp_path / 'a.jsonl.gz')
+
+
+def test_plans_of_other_data_are_kept_together_with_a_note(
+    tmp_path, make_record, capsys
+):
+    records = [
+        make_record('a', 's1', dice=[0.5]),
+        make_record('b', 's1', dice=[0.5]),
+        make_record('a', 's2', dice=[0.5], data_hash='e' * 64),
+        make_record('b', 's2', dice=[0.5]),
+    ]
+    for plan, own in (('one', records[:2]), ('two', records[2:])):
+        for record in own:
+            append_record(tmp_path / plan / 'records.jsonl', record)
+    plans = [str(tmp_path / plan) for plan in ('one', 'two')]
+    out = tmp_path / 'kept.jsonl.gz'
+    assert main(['evidence', 'keep', *plans, '--out', str(out)]) == 0
+    assert capsys.readouterr().err == (
+        f'note: a in {plans[0]} and in {plans[1]} differ in data (hash dddddddddddd '
+        'and eeeeeeeeeeee); they are kept as runs of one method.\n'
+    )
+    assert len(read_records(out)) == 4
