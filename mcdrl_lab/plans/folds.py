@@ -299,30 +299,38 @@ def run_budget(cfg: Config, train_images: int, processes: int = 1) -> dict[str, 
 
 
 def data_files(cfg: Config) -> list[tuple[str, int]]:
-    """List the files of all sites of a run, without opening any.
+    """List the files of all sites of a run, and the lists of them, opening none.
 
     Args:
         cfg: Config of the run.
 
     Returns:
-        Pairs of a name relative to its data root and a size in bytes.
+        Pairs of a name relative to its data root, or to the folder above where there is
+        none, and a size in bytes.
 
     Raises:
         ProtocolError: A site has no file; names the folder.
     """
     folders: set[tuple[str, str]] = set()
+    lists: set[tuple[str, str]] = set()
     for loader in LOADERS:
         for dataset in datasets(cfg[loader]['dataset']):
-            root = dataset.get('data_root')
-            if not root:
-                continue
+            root = dataset.get('data_root') or ''
             if dataset.get('type') == SITE_DATASET:
                 sites = [*cfg['sites'], *(cfg.get('training_only_sites') or ())]
                 folders |= {(root, _site_folder(site)) for site in sites}
             else:
                 prefix = dataset.get('data_prefix') or {}
-                folders |= {(root, name) for name in prefix.values() if name}
+                folders |= {_below(root, name) for name in prefix.values() if name}
+                listed = dataset.get('ann_file')
+                if listed and isinstance(listed, str):
+                    lists.add(_below(root, listed))
     files: set[tuple[str, int]] = set()
+    for root, name in lists:
+        path = Path(root, name).expanduser()
+        # What is not there ends the run when its images are counted.
+        if path.is_file():
+            files.add((name, path.stat().st_size))
     for root, folder in sorted(folders):
         found = list_files(Path(root).expanduser(), [folder])
         if not found:
@@ -331,3 +339,11 @@ def data_files(cfg: Config) -> list[tuple[str, int]]:
             )
         files.update(found)
     return sorted(files)
+
+
+def _below(root: str, name: str) -> tuple[str, str]:
+    """A root and what lies below it; what does not has the folder above for a root."""
+    path = Path(root, name)
+    if root and path.is_relative_to(root):
+        return root, str(path.relative_to(root))
+    return str(path.parent), path.name

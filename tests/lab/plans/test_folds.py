@@ -367,3 +367,42 @@ def test_the_files_of_stock_datasets_are_listed(cfg, tmp_path):
         cfg.train_dataloader.dataset
     )
     assert len(data_files(cfg)) == 6
+
+
+def stock_parts(cfg, folder, **values):
+    """Two sites of one image each, as parts of stock datasets."""
+    cfg = joined(cfg)
+    for part in cfg.train_dataloader.dataset.datasets:
+        site = part.metainfo.site
+        for kind in ('images', 'masks'):
+            (folder / site / kind).mkdir(parents=True, exist_ok=True)
+            (folder / site / kind / '1.png').write_bytes(b'1' * len(kind))
+        part.data_root = None
+        part.data_prefix = dict(
+            img_path=str(folder / site / 'images'),
+            seg_map_path=str(folder / site / 'masks'),
+        )
+        part.update(values)
+    cfg.val_dataloader.dataset = cfg.test_dataloader.dataset = (
+        cfg.train_dataloader.dataset
+    )
+    return cfg
+
+
+def test_files_of_datasets_without_a_data_root_are_listed(cfg, tmp_path):
+    found = data_files(stock_parts(cfg, tmp_path / 'here'))
+    assert {('images/1.png', 6), ('masks/1.png', 5)} <= set(found)
+    elsewhere = stock_parts(cfg, tmp_path / 'there')
+    assert data_files(elsewhere) == found
+    (tmp_path / 'there/x/images/2.png').write_bytes(b'22')
+    assert data_files(elsewhere) == sorted([*found, ('images/2.png', 2)])
+
+
+def test_a_list_of_images_is_one_of_the_data(cfg, tmp_path):
+    listing = tmp_path / 'train.txt'
+    listing.write_text('1\n')
+    cfg = stock_parts(cfg, tmp_path, ann_file=str(listing))
+    before = data_files(cfg)
+    assert ('train.txt', 2) in before
+    listing.write_text('1\n2\n')
+    assert data_files(cfg) != before
