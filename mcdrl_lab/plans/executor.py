@@ -18,7 +18,7 @@ from .child_process import ChildProcess
 from .launch import Launch
 from .one_run import RunFailed, carry_out, check_exit_code, failed_record
 from .plan import PlannedRun, PlanProgress, State
-from .prepared import PreparedRun, check_siblings
+from .prepared import PreparedRun, check_groups, check_siblings
 from .progress import Reporter
 from .records import (
     RECORDS_NAME,
@@ -164,6 +164,7 @@ class PlanExecutor:
                 folder.check(item.cfg, item.origin)
                 unfinished.append(item)
         check_siblings(unfinished, records.values())
+        check_groups(unfinished, records.values(), self.out)
         finished = len(self.runs) - len(unfinished)
         if finished:
             self.reporter.say(

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mcdrl_common.config_datasets import LOADERS, datasets, evaluators
+from mcdrl_common.image_index import INDEX_FILE, ImageIndex
 from mcdrl_common.site_scores import HEADLINE
 from mcdrl_lab.errors import ProtocolError
 
@@ -339,6 +340,33 @@ def data_files(cfg: Config) -> list[tuple[str, int]]:
             )
         files.update(found)
     return sorted(files)
+
+
+def image_groups(cfg: Config) -> list[tuple[str, ...]]:
+    """Sequences and patients of the images, which decide how sites are split.
+
+    Args:
+        cfg: Config of the run.
+
+    Returns:
+        Site, image, sequence and patient of each image that an index beside the sites
+        tells one of.
+    """
+    roots = {
+        dataset.get('data_root') or '.'
+        for loader in LOADERS
+        for dataset in datasets(cfg[loader]['dataset'])
+        if dataset.get('type') == SITE_DATASET
+    }
+    sites = [*(cfg.get('sites') or ()), *(cfg.get('training_only_sites') or ())]
+    names = {name for site in sites for name in (_name_of(site), _site_folder(site))}
+    rows = {
+        (row.site, row.image, row.sequence, row.patient)
+        for root in roots
+        for row in ImageIndex.read(Path(root).expanduser() / INDEX_FILE).rows
+        if row.site in names and (row.sequence or row.patient)
+    }
+    return sorted(rows)
 
 
 def _below(root: str, name: str) -> tuple[str, str]:

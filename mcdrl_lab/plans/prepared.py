@@ -7,8 +7,10 @@ import math
 import warnings
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from mcdrl_common.image_index import ImageIndexError
 from mcdrl_lab.errors import ProtocolError
 from mcdrl_lab.installed_versions import installed_versions
 
@@ -17,6 +19,7 @@ from .folds import (
     data_files,
     datasets,
     derive_fold,
+    image_groups,
     run_budget,
     site_names,
     sites_left_out,
@@ -24,9 +27,13 @@ from .folds import (
 from .hashing import config_hash, data_hash
 from .plan import Method, PlannedRun
 from .records import RunRecord, unlike
+from .run_folder import RunFolder
 
 if TYPE_CHECKING:
     from mmengine.config import Config
+
+
+_GROUPS = 'hash of sequences and patients'
 
 
 @dataclass(frozen=True)
@@ -40,6 +47,7 @@ class PreparedRun:
         data_hash: Fingerprint of all sites' files.
         budget: What it may spend.
         method_hash: Fingerprint of what all runs of the method share.
+        groups_hash: Fingerprint of the images' sequences and patients.
     """
 
     run: PlannedRun
@@ -48,6 +56,7 @@ class PreparedRun:
     data_hash: str
     budget: dict[str, Any]
     method_hash: str = ''
+    groups_hash: str = ''
 
     @property
     def iters_per_epoch(self) -> int:
@@ -60,6 +69,7 @@ class PreparedRun:
         return {
             'data hash': self.data_hash,
             'batch size over all processes': self.budget['batch_size'],
+            _GROUPS: self.groups_hash,
         }
 
     def record(self, **values: Any) -> RunRecord:
@@ -138,6 +148,39 @@ def check_siblings(items: Sequence[PreparedRun], records: Iterable[RunRecord]) -
                 )
 
 
+def check_groups(
+    items: Sequence[PreparedRun], records: Iterable[RunRecord], out: Path
+) -> None:
+    """Refuse to split the same files otherwise than for the runs that are finished.
+
+    Their folders say what sequences and patients they were split by, where those are
+    there and of a version that noted it.
+
+    Args:
+        items: Runs to be carried out.
+        records: Of the same folder.
+        out: The folder.
+
+    Raises:
+        ProtocolError: Names both runs.
+    """
+    noted = {
+        record.data_hash: (run_folder_of(*record.key), origin[_GROUPS])
+        for record in records
+        if record.status == 'done'
+        and (origin := RunFolder(out / run_folder_of(*record.key)).state.get('origin'))
+        and _GROUPS in origin
+    }
+    for item in items:
+        run, groups = noted.get(item.data_hash, ('', item.groups_hash))
+        if groups != item.groups_hash:
+            raise ProtocolError(
+                f'{item.run} would join finished runs ({run}) of the same files whose '
+                'index.csv told other sequences or patients, so that training and '
+                'validation were other images: choose another output folder.'
+            )
+
+
 def load_method(method: Method) -> Config:
     """Load a method's config with its changes merged in.
 
@@ -187,6 +230,15 @@ def _method_hash(cfg: Config) -> str:
     return ''
 
 
+def _groups_hash(cfg: Config, method: str) -> str:
+    """Fingerprint of the images' sequences and patients; empty where none is known."""
+    try:
+        rows = image_groups(cfg)
+    except ImageIndexError as error:
+        raise ProtocolError(f'{method}: {error}') from error
+    return config_hash({'groups': rows}, frozenset())[:12] if rows else ''
+
+
 def _warn_of_sites_left_out(cfg: Config, method: str) -> None:
     left_out = sites_left_out(cfg) if cfg.get('train_dataloader') else []
     if left_out:
@@ -214,6 +266,7 @@ def prepare(runs: Sequence[PlannedRun], processes: int = 1) -> list[PreparedRun]
     counts: dict[str, int] = {}
     hashes: dict[str, str] = {}
     method_hashes: dict[str, str] = {}
+    groups: dict[str, str] = {}
     checked: set[tuple[str, str]] = set()
     prepared = []
     for run in runs:
@@ -238,6 +291,7 @@ def prepare(runs: Sequence[PlannedRun], processes: int = 1) -> list[PreparedRun]
         if name not in hashes:
             hashes[name] = data_hash(data_files(configs[name]))
             method_hashes[name] = _method_hash(configs[name])
+            groups[name] = _groups_hash(configs[name], name)
         prepared.append(
             PreparedRun(
                 run=run,
@@ -246,6 +300,7 @@ def prepare(runs: Sequence[PlannedRun], processes: int = 1) -> list[PreparedRun]
                 data_hash=hashes[name],
                 budget=run_budget(cfg, counts[key], processes),
                 method_hash=method_hashes[name],
+                groups_hash=groups[name],
             )
         )
     return prepared

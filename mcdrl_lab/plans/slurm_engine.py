@@ -17,7 +17,7 @@ from .executor import Failure
 from .folder_names import run_folder_of
 from .launch import Launch
 from .plan import PlanProgress, State
-from .prepared import PreparedRun, check_siblings
+from .prepared import PreparedRun, check_groups, check_siblings
 from .progress import Reporter
 from .records import RECORDS_NAME, RunRecord, append_record, latest_records
 from .records import read_records as read_run_records
@@ -149,7 +149,9 @@ class SlurmEngine:
             else:
                 RunFolder(self.out / name).check(item.cfg, item.origin)
                 unfinished.append(name)
-        check_siblings([self.runs[name] for name in unfinished], records.values())
+        items = [self.runs[name] for name in unfinished]
+        check_siblings(items, records.values())
+        check_groups(items, records.values(), self.out)
         return unfinished
 
     def _wait(self, jobs: Mapping[str, str]) -> list[Failure]:

@@ -358,6 +358,7 @@ LARGER = {'epochs': 3, 'batch_size': 2, 'train_images': 4}
     ('change', 'words'),
     [
         ({'data_hash': 'more'}, r'another data hash \(data, now more\): choose'),
+        ({'groups_hash': 'g'}, r'another hash of sequences and patients \(, now g\)'),
         ({'budget': LARGER}, r'another batch size over all processes \(1, now 2\)'),
     ],
 )
@@ -370,6 +371,16 @@ def test_a_begun_run_does_not_go_on_with_other_data_or_processes(place, change, 
         place.executor(place.runs(['a'], ['s1'], **change)).execute()
     assert place.notes() == notes
     assert place.executor(place.runs(['a'], ['s1'])).execute() == []
+
+
+def test_runs_of_the_same_files_split_otherwise_are_no_runs_of_one_plan(place):
+    place.executor(place.runs(['a'], ['s1'])).execute()
+    with pytest.raises(ProtocolError, match=r'b/s1/seed0 would join .*\(a/s1/seed0\)'):
+        place.executor(place.runs(['b'], ['s1'], groups_hash='g')).execute()
+    assert len(place.records()) == 1
+    # Other files may have others.
+    other = place.runs(['b'], ['s1'], groups_hash='g', data_hash='other')
+    assert place.executor(other).execute() == []
 
 
 def test_a_run_that_left_no_checkpoint_begins_with_the_data_that_there_are(place):

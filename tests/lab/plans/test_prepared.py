@@ -80,6 +80,20 @@ def test_another_file_size_is_other_data(config, tmp_path):
     assert prepare(plan_of(config))[0].data_hash != before
 
 
+def test_sequences_and_patients_of_the_sites_are_told_by_their_hash(config, tmp_path):
+    def groups(*rows):
+        lines = ['site,image,sequence,patient', *rows]
+        (tmp_path / 'data/index.csv').write_text('\n'.join(lines) + '\n')
+        return prepare(plan_of(config)[:1])[0].groups_hash
+
+    assert prepare(plan_of(config)[:1])[0].groups_hash == ''
+    unknown = [f'y,{n}.jpg,,' for n in range(10)]
+    assert groups(*unknown) == groups(*unknown, 'z,1.jpg,video,') == ''
+    known = [f'y,{n}.jpg,,{n // 2}' for n in range(10)]
+    assert groups(*known) == groups(*reversed(known)) != ''
+    assert groups(*known) != groups(*known[:-1], 'y,9.jpg,,9')
+
+
 def test_the_record_tells_where_a_result_came_from(config):
     item = prepare(plan_of(config), processes=2)[1]
     record = item.record(metrics={'mDice_fg': 0.5}, duration_s=3.0)
