@@ -65,7 +65,7 @@ def drawn_block(records: Sequence[RunRecord], cells: Mapping[str, Cell]) -> str:
     that does not take the condition for a sign. All are means of sites.
 
     Args:
-        records: Run records.
+        records: Run records; those whose checkpoints the test site chose are left out.
         cells: From :func:`read_cells`.
 
     Raises:
@@ -73,6 +73,8 @@ def drawn_block(records: Sequence[RunRecord], cells: Mapping[str, Cell]) -> str:
     """
     images: dict[str, list[_DrawnImage]] = defaultdict(list)
     for record in done(records):
+        if record.selection != 'validation':
+            continue
         for image in record.images:
             name = f'{record.held_out}/{image["image"]}'
             if name not in cells:

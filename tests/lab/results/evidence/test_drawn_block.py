@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import pytest
 
 from mcdrl_lab.errors import ProtocolError
@@ -92,3 +94,9 @@ def test_sites_count_alike_however_many_images_they_have(cells, make_record):
     text = drawn_block([first, second], {**cells, **table, 'c2/images/d.jpg': (1, 1)})
     # (80 + (20 + 10 + 10) / 3) / 2; with all images alike it would be 30.
     assert last_row(text)[0] == '46.7'
+
+
+def test_runs_that_the_test_site_chose_are_left_out(cells, record):
+    honest = record('m', [0.7, 0.5, 0.75, 0.9, 0.7])
+    oracle = replace(record('m', [1.0] * 5), selection='oracle')
+    assert drawn_block([honest, oracle], cells) == drawn_block([honest], cells)
