@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import json
 import os
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -10,7 +11,9 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
+from mcdrl_common.atomic_write import write_text
 from mcdrl_common.file_lock import FolderBusyError, folder_lock
+from mcdrl_common.json_files import read_json
 from mcdrl_lab.errors import ProtocolError
 
 from .executor import Failure
@@ -31,6 +34,8 @@ _POLL_S = 1.0
 _ASK_S = 20.0
 # A record that was taken into the plan's: the job that wrote it has done all it does.
 COLLECTED_NAME = 'collected_record.json'
+# What a run was submitted with: its job may wait for days, and holds it from then on.
+SUBMITTED_NAME = 'submitted.json'
 SUBMITIT_FOLDER = 'submitit'
 
 
@@ -115,6 +120,8 @@ class SlurmEngine:
                 for run in unfinished
                 if known.get(run) in alive and not self._has_ended(run)
             }
+            for run in queued:
+                self._check_submitted(run, known[run])
             new = {run: self._task(run) for run in unfinished if run not in queued}
             if new:
                 for run, name in itertools.product(new, (RECORD_NAME, COLLECTED_NAME)):
@@ -122,6 +129,10 @@ class SlurmEngine:
                 folder = self.out / SUBMITIT_FOLDER
                 jobs = submit(new, self.parameters, folder, self.jobs)
                 SlurmJobs(self.out).add(jobs)
+                for run in new:
+                    write_text(
+                        self.out / run / SUBMITTED_NAME, json.dumps(self._known(run))
+                    )
                 queued |= jobs
         done = len(self.runs) - len(unfinished)
         self.reporter.say(
@@ -129,6 +140,29 @@ class SlurmEngine:
             f'queued already, {len(new)} submitted now.'
         )
         return queued
+
+    def _known(self, run: str) -> dict[str, Any]:
+        """What a run's result comes from."""
+        item = self.runs[run]
+        return {'settings hash': item.config_hash, **item.origin}
+
+    def _check_submitted(self, run: str, job: str) -> None:
+        """Refuse to wait for a run that was submitted with other settings or data."""
+        try:
+            submitted = read_json(self.out / run / SUBMITTED_NAME)
+        except (FileNotFoundError, ValueError):
+            # Submitted before it was noted, or damaged.
+            return
+        if not isinstance(submitted, dict):
+            return
+        known = self._known(run)
+        differing = [name for name in known if submitted.get(name) != known[name]]
+        if differing:
+            raise ProtocolError(
+                f'{run} waits in the queue as job {job} with another '
+                f'{" and another ".join(differing)}: scancel {job} first, or choose '
+                'another output folder.'
+            )
 
     def _has_ended(self, run: str) -> bool:
         """Whether a run's job did all it does; Slurm lists it for a moment longer."""

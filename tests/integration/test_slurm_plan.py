@@ -14,6 +14,7 @@ import pytest
 from made_plan import LIMIT_S, MadePlan
 from slurm import slurm  # noqa: F401
 
+from mcdrl_lab.errors import ProtocolError
 from mcdrl_lab.plans import run_claim
 from mcdrl_lab.plans.slurm_jobs import SlurmJobs
 from mcdrl_lab.plans.status_command import run_states
@@ -132,6 +133,23 @@ def test_the_command_may_leave_and_come_back(plan):
     assert plan.slurm_engine(two_runs(plan)).execute() == []
     assert '2 queued already, 0 submitted now' in plan.said()
     assert len(plan.notes('train from 1')) == 2
+
+
+@pytest.mark.parametrize(
+    ('change', 'words'),
+    [(dict(width=2), 'settings hash'), (dict(data_hash='more'), 'data hash')],
+)
+def test_a_queued_run_is_not_waited_for_with_other_settings_or_data(
+    plan, change, words
+):
+    hang, command = start_two_runs(plan)
+    job = SlurmJobs(plan.out).read()['a/s2/seed0']
+    with pytest.raises(
+        ProtocolError, match=f'a/s2/seed0 waits .* job {job} with another {words}: '
+    ):
+        plan.slurm_engine(plan.runs(['a'], ['s2'], **change)).execute()
+    hang.unlink()
+    assert command.wait(LIMIT_S) == 0, (plan.folder / 'errors').read_text()
 
 
 def test_cancelled_runs_are_named_and_go_on_at_the_next_call(plan):
