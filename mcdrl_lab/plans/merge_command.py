@@ -68,9 +68,8 @@ def merge(shards: Mapping[str, Sequence[RunRecord]]) -> list[RunRecord]:
     """Join the records of plans whose methods were trained alike.
 
     Configs are compared run by run where two plans have the same run. Where they have
-    the same method with other seeds or sites, its config file, budget, data and
-    settings must agree; records of before there was a hash of settings are not told
-    apart by them.
+    the same method with other seeds or sites, its budget, data and settings must agree;
+    of records of before there was a hash of settings the name of the config file.
 
     Args:
         shards: Name of a plan -> its records.
@@ -113,7 +112,8 @@ def _check_alike(first: str, a: RunRecord, second: str, b: RunRecord) -> None:
     from .records import unlike
 
     differing = []
-    if a.config != b.config:
+    # The same file has other names from other folders; a hash tells what is in it.
+    if a.config != b.config and not (a.method_hash and b.method_hash):
         differing.append(f'config ({a.config} and {b.config})')
     differing += unlike(a, b)
     if differing:

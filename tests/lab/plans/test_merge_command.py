@@ -50,6 +50,12 @@ def test_a_method_trained_otherwise_is_refused_with_what_differs(change, words):
         merge({'a': [RUN], 'b': [replace(OTHER_SEED, **change)]})
 
 
+def test_shards_started_in_different_folders_are_joined():
+    run = replace(RUN, method_hash='a' * 64)
+    other = replace(OTHER_SEED, method_hash='a' * 64, config='../configs/c.py')
+    assert merge({'a': [run], 'b': [other]}) == [run, other]
+
+
 def test_sites_have_other_numbers_of_training_images():
     other = replace(RUN, held_out='s2', budget=dict(epochs=3, train_images=7))
     assert len(merge({'a': [RUN], 'b': [other]})) == 2
