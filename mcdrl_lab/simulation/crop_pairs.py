@@ -23,6 +23,7 @@ from mcdrl_lab.data.lesion_masks import read_labels
 from mcdrl_lab.data.output_folder import is_new, put_folder, work_folder
 from mcdrl_lab.errors import ConversionError
 from mcdrl_lab.pictures import jpeg, shrink
+from mcdrl_lab.simulation.kept_groups import keep_groups
 
 KINDS = ('free', 'lesion')
 """Endings of the names of both crops."""
@@ -42,7 +43,8 @@ def write_crop_pairs(source: Path, out: Path, seed: int = 0) -> dict[str, int]:
 
     Args:
         source: Folder of sites as the converters write it.
-        out: Output folder, in the same layout; lesions of all classes are 255.
+        out: Output folder, in the same layout; lesions of all classes are 255. Crops
+            are of the sequence and patient of their image, where it has an index.
         seed: Of sizes and places, which follow from it and an image's name.
 
     Returns:
@@ -57,11 +59,18 @@ def write_crop_pairs(source: Path, out: Path, seed: int = 0) -> dict[str, int]:
     for entry in list_folder(source).entries:
         sites.setdefault(entry.site, []).append(entry)
     pairs: dict[str, int] = {}
+    made: list[tuple[Entry, str]] = []
     with work_folder(out) as work:
         for site, entries in sorted(sites.items()):
             for name in ('images', 'masks'):
                 (work / site / name).mkdir(parents=True)
-            pairs[site] = sum(_write_pair(e, work / site, seed) for e in entries)
+            cut = [e for e in entries if _write_pair(e, work / site, seed)]
+            pairs[site] = len(cut)
+            made += [
+                (entry, f'{site}/images/{Path(entry.image).stem}_{kind}.jpg')
+                for entry in cut
+                for kind in KINDS
+            ]
             if not pairs[site]:
                 raise ConversionError(
                     f'{source / site}: no image has room for a crop with a lesion and '
@@ -69,6 +78,7 @@ def write_crop_pairs(source: Path, out: Path, seed: int = 0) -> dict[str, int]:
                 )
             if is_new(work / site, out / site):
                 put_folder(work / site, out / site)
+        keep_groups(source, out, made)
     return pairs
 
 

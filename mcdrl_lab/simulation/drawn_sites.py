@@ -37,6 +37,7 @@ from mcdrl_lab.simulation.drawn_conditions import (
     NEAR,
     draw_conditions,
 )
+from mcdrl_lab.simulation.kept_groups import keep_groups
 
 PARAMETERS_FILE = 'drawn_conditions.json'
 TRUTH_FILE = 'conditions.csv'
@@ -121,7 +122,8 @@ def write_drawn_sites(wanted: DrawnSites, source: Path, out: Path) -> dict[str, 
     Args:
         wanted: What to draw.
         source: Folder of sites as the converters write it.
-        out: Output folder, in the same layout, and the table of the truth.
+        out: Output folder, in the same layout, the table of the truth, and sequences
+            and patients where the source has an index.
 
     Returns:
         Site -> number of images that a condition was drawn on.
@@ -151,6 +153,8 @@ def write_drawn_sites(wanted: DrawnSites, source: Path, out: Path) -> dict[str, 
             rows += _draw_site(wanted, site, entries, work / site)
             if is_new(work / site, out / site):
                 put_folder(work / site, out / site)
+        images = [e for _, own in sorted(sites.items()) for e in own]
+        keep_groups(source, out, zip(images, (row['image'] for row in rows)))
         put_text(csv_text(COLUMNS, rows), out / TRUTH_FILE)
         put_text(wanted.text(), parameters)
     return {

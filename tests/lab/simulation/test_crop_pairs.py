@@ -106,3 +106,27 @@ def test_the_command_counts_pairs_and_names_a_folder_without_sites(
     assert capsys.readouterr().out == 'a: 4 pairs\nb: 4 pairs\n'
     assert main(['crop-pairs', str(tmp_path / 'none'), str(tmp_path / 'new')]) == 2
     assert 'none' in capsys.readouterr().err
+
+
+def test_crops_are_of_the_patient_of_their_image(source, tmp_path):
+    rows = [f'a,{n}.png,v{n},p{n // 2}' for n in range(4)]
+    (source / 'index.csv').write_text('\n'.join(['site,image,sequence,patient', *rows]))
+    out = tmp_path / 'out'
+    write_crop_pairs(source, out)
+    lines = (out / 'index.csv').read_text().splitlines()
+    assert lines[:3] == [
+        'site,image,sequence,patient',
+        'a,a/images/0_free.jpg,v0,p0',
+        'a,a/images/0_lesion.jpg,v0,p0',
+    ]
+    assert lines[-1] == 'a,a/images/3_lesion.jpg,v3,p1' and len(lines) == 9
+    # Another call changes nothing.
+    write_crop_pairs(source, out)
+    (out / 'index.csv').write_text('site,image,sequence,patient\n')
+    with pytest.raises(ConversionError, match=r'index\.csv is there already'):
+        write_crop_pairs(source, out)
+
+
+def test_without_an_index_none_is_written(source, tmp_path):
+    write_crop_pairs(source, tmp_path / 'out')
+    assert not (tmp_path / 'out/index.csv').exists()

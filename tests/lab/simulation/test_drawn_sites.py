@@ -1,12 +1,14 @@
 """Conditions on real images: with lesions at training sites, with nothing else."""
 
 import csv
+import shutil
 from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
 
+from mcdrl_common.image_index import ImageIndex
 from mcdrl_lab.commands import main
 from mcdrl_lab.errors import ConversionError
 from mcdrl_lab.simulation.drawn_sites import DrawnSites, write_drawn_sites
@@ -126,3 +128,17 @@ def test_the_command_counts_and_names_an_unknown_site(source, tmp_path, capsys):
     assert 'a: drawn on 10 images' in capsys.readouterr().out
     assert main([*words, '--held-out', 'c']) == 2
     assert "holds ['a', 'b']; expected this site" in capsys.readouterr().err
+
+
+def test_drawn_images_stay_with_their_sequence(source, tmp_path):
+    sites = tmp_path / 'sites'
+    shutil.copytree(source, sites)
+    names = sorted(path.name for path in (sites / 'a/images').iterdir())
+    rows = [f'a,{name},v{number // 5}' for number, name in enumerate(names)]
+    (sites / 'index.csv').write_text('\n'.join(['site,image,sequence', *rows]))
+    write(sites, tmp_path / 'out')
+    index = ImageIndex.read(tmp_path / 'out/index.csv')
+    own = [Path(name).with_suffix('.jpg').name for name in names]
+    kept = index.images_of(['a'], [Path(name) for name in own])
+    assert kept.groups == {name: f'v{n // 5}' for n, name in enumerate(own)}
+    assert {row.site for row in index.rows} == {'a'}
