@@ -27,6 +27,8 @@ from .statistics import (
 )
 from .tables import ORACLE_MARK, row_name
 
+_COUNTS = {'tp', 'fn', 'pixels'}
+
 
 @dataclass(frozen=True)
 class Effect:
@@ -89,6 +91,9 @@ class Comparison:
 def check_comparable(a: Sequence[RunRecord], b: Sequence[RunRecord]) -> None:
     """Refuse to compare runs on other data, with another budget or selection.
 
+    The hash of the data knows names and sizes of files alone; that a mask was edited is
+    seen by the size of its lesion.
+
     Args:
         a: Finished runs of one method.
         b: Finished runs of the other method.
@@ -122,6 +127,28 @@ def check_comparable(a: Sequence[RunRecord], b: Sequence[RunRecord]) -> None:
             raise ProtocolError(
                 f'{pair} differ in budget: {words}. Train both under the same one.'
             )
+    _check_masks([*a, *b])
+
+
+def _check_masks(runs: Iterable[RunRecord]) -> None:
+    """Refuse runs that were tested with other masks of the same image."""
+    areas: dict[tuple[str, str], tuple[RunRecord, tuple[int, int]]] = {}
+    for run in runs:
+        for image in run.images:
+            if not image.keys() >= _COUNTS:
+                # Compact records, and those of before.
+                continue
+            area = image['tp'] + image['fn'], image['pixels']
+            key = run.held_out, image['image']
+            first, known = areas.setdefault(key, (run, area))
+            if known != area:
+                raise ProtocolError(
+                    f'{first.method} (seed {first.seed}) and {run.method} (seed '
+                    f'{run.seed}) were tested with other masks at {run.held_out}: in '
+                    f'{image["image"]} {known[0]} of {known[1]} pixels are lesion '
+                    f'against {area[0]} of {area[1]}. Run both on the same files, '
+                    'read alike.'
+                )
 
 
 def runs_of(records: Iterable[RunRecord], name: str, selection: str) -> list[RunRecord]:

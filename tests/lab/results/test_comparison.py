@@ -62,6 +62,25 @@ def test_one_run_of_another_budget_among_many_is_found(two_methods):
         compare(records, 'a', ['b'])
 
 
+def test_runs_tested_with_other_masks_of_an_image_are_not_compared(two_methods):
+    def counted(record, lesion):
+        counts = {'tp': 1, 'fn': lesion - 1, 'pixels': 90}
+        images = [{**image, **counts} for image in record.images]
+        return dataclasses.replace(record, images=images)
+
+    records = [counted(record, 7) for record in two_methods]
+    assert compare(records, 'a', ['b'])[0].overall.difference == pytest.approx(5.0)
+    # One whose counts are not known says nothing.
+    records[0] = two_methods[0]
+    assert compare(records, 'a', ['b'])[0].overall.difference == pytest.approx(5.0)
+    records[-1] = counted(two_methods[-1], 8)
+    words = r'b \(seed 1\) were tested .* at s2: in i0 7 of 90 .* against 8 of 90'
+    with pytest.raises(ProtocolError, match=words):
+        compare(records, 'a', ['b'])
+    with pytest.raises(ProtocolError, match=words):
+        mean_difference(records, 'a', 'b')
+
+
 def test_a_budget_read_from_a_file_equals_one_just_made(make_record):
     made = make_record('a', budget={'image_size': (64, 64)})
     read = make_record('b', budget={'image_size': [64, 64]})
