@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import multiprocessing
 import os
 import sys
+import threading
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from functools import partial
@@ -40,9 +42,27 @@ def call_with_imports(
         return function(*arguments)
     context = start_context()
     context.set_forkserver_preload(list(preload))
-    with environment_variables(environment), ProcessPoolExecutor(1, context) as pool:
+    with (
+        environment_variables(environment),
+        ProcessPoolExecutor(1, context, initializer=_end_with_parent) as pool,
+    ):
         call = partial(_call_in, os.getcwd(), dict(environment), function, arguments)
         return pool.submit(call).result()
+
+
+def _end_with_parent() -> None:
+    """Let this process end when the command is killed.
+
+    It holds both ends of the queue that it waits for, and so the fork server, for ever.
+    """
+    parent = multiprocessing.parent_process()
+    assert parent is not None
+
+    def watch() -> None:
+        parent.join()
+        os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()
 
 
 def _call_in(

@@ -4,8 +4,11 @@ import os
 import subprocess
 import sys
 import textwrap
+import time
 
 import pytest
+
+from mcdrl_lab.plans.child_process import running_processes
 
 PROGRAM = """
 import os, sys
@@ -27,7 +30,7 @@ if __name__ == '__main__':
     print(call_with_imports(work.process, **options) == os.getpid())
 """
 WORK = """
-import os, sys
+import os, sys, time
 from mcdrl_lab.errors import ProtocolError
 
 def look(number):
@@ -39,19 +42,36 @@ def refuse():
 
 def process():
     return os.getpid()
+
+def stay():
+    print(os.getpid(), flush=True)
+    time.sleep(300)
 """
+KILLED = """
+import os
+from mcdrl_lab.plans.borrowed_imports import call_with_imports
+import work
+
+if __name__ == '__main__':
+    call_with_imports(work.stay, preload=['slow'], environment=dict(os.environ))
+"""
+
+
+def environment(folder, program):
+    """Write what is run, and say where it is found."""
+    for name, text in dict(program=program, work=WORK, slow='').items():
+        (folder / f'{name}.py').write_text(textwrap.dedent(text))
+    paths = os.pathsep.join([str(folder), *filter(None, sys.path)])
+    return {**os.environ, 'PYTHONPATH': paths}
 
 
 @pytest.mark.skipif(sys.platform != 'linux', reason='elsewhere there is no fork server')
 def test_a_function_is_called_where_its_imports_are_done(tmp_path):
     (tmp_path / 'below').mkdir()
-    for name, text in dict(program=PROGRAM, work=WORK, slow='').items():
-        (tmp_path / f'{name}.py').write_text(textwrap.dedent(text))
-    paths = os.pathsep.join([str(tmp_path), *filter(None, sys.path)])
     done = subprocess.run(
         [sys.executable, str(tmp_path / 'program.py')],
         cwd=tmp_path,
-        env={**os.environ, 'PYTHONPATH': paths},
+        env=environment(tmp_path, PROGRAM),
         capture_output=True,
         text=True,
         timeout=60,
@@ -62,3 +82,24 @@ def test_a_function_is_called_where_its_imports_are_done(tmp_path):
         # Where torch is there already nothing is gained by another process.
         'True',
     ], done.stderr
+
+
+@pytest.mark.skipif(sys.platform != 'linux', reason='elsewhere there is no fork server')
+def test_nothing_is_left_of_a_command_that_was_killed_meanwhile(tmp_path):
+    command = subprocess.Popen(
+        [sys.executable, str(tmp_path / 'program.py')],
+        env=environment(tmp_path, KILLED),
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    pid = int(command.stdout.readline())
+    started = {process for process in running_processes() if process.pid == pid}
+    assert started
+    command.kill()
+    command.wait()
+    end = time.monotonic() + 60
+    while started & running_processes():
+        assert time.monotonic() < end
+        time.sleep(0.05)
+    # The fork server held it too.
+    assert command.stdout.read() == ''
