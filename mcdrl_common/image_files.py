@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import re
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from PIL import Image, UnidentifiedImageError
 from PIL.TiffImagePlugin import ImageFileDirectory_v2, TiffImageFile
@@ -19,7 +21,12 @@ _READ = (
 )  # fmt: skip
 EXIF_ORIENTATION = 0x0112
 _PNG_DEPTH_AT = 24
+_TIFF_STARTS = (b'II*\0', b'MM\0*', b'II+\0', b'MM\0+')
 _TIFF_WIDTH, _TIFF_HEIGHT, _TIFF_BITS_PER_SAMPLE = 256, 257, 258
+_TIFF_PHOTOMETRIC, _TIFF_SAMPLES, _TIFF_PLANAR = 262, 277, 284
+_WHITE_IS_ZERO, _SEPARATE_PLANES = 0, 2
+# Its header: kind, width, height and highest value, comments among them.
+_PNM_HEADER = re.compile(rb'P[2356](?:(?:\s|#[^\r\n]*[\r\n])+(\d+)){3}\s')
 _WIDE_MODES = {'I': 32, 'F': 32, 'I;16': 16, 'I;16B': 16, 'I;16L': 16}
 # Sixteen bits of four channels, twice; and thumbnails, profiles, notes.
 _MAX_BYTES_A_PIXEL = 16
@@ -91,15 +98,69 @@ def tiff_size(path: Path) -> tuple[int, int] | None:
         path: The file, perhaps of a kind of TIFF that Pillow does not decode.
     """
     try:
-        with open(path, 'rb') as file:
-            header = file.read(8)
-            entries = ImageFileDirectory_v2(header)
-            file.seek(entries.next)
-            entries.load(file)
-            return int(entries[_TIFF_WIDTH]), int(entries[_TIFF_HEIGHT])
+        entries = _tiff_entries(path)
+        return int(entries[_TIFF_WIDTH]), int(entries[_TIFF_HEIGHT])
     except Exception:
         # A damaged header fails in ways that nobody foresees.
         return None
+
+
+def check_read_as_meant(path: Path, kind: str = 'image') -> None:
+    """Refuse what OpenCV, which trains and predicts, reads as other values.
+
+    It takes grey TIFF files of 16 bits in which 0 is white as if 0 were black, mixes up
+    separate planes of 16 bits, and leaves PNM files dark whose highest value is none
+    of 255 and 65535. Masks of such PNM files change their class numbers by reader.
+
+    Args:
+        path: A file that exists.
+        kind: ``'image'``, ``'mask'``, ..., for messages.
+
+    Raises:
+        FileProblem: It is one of these.
+    """
+    with open(path, 'rb') as file:
+        start = file.read(2**12)
+    if header := _PNM_HEADER.match(start):
+        if (top := int(header[1])) not in (255, 2**16 - 1):
+            detail = (
+                f'PNM whose highest value is {top}, which readers take differently; '
+                'expected 255 or 65535. Save it as PNG'
+            )
+            raise FileProblem(f'unreadable {kind}', detail)
+    elif start[:4] in _TIFF_STARTS:
+        try:
+            wrong = _misread_tiff(_tiff_entries(path))
+        except Exception:
+            # A damaged header; what can be decoded all the same is.
+            wrong = None
+        if wrong:
+            raise FileProblem(
+                f'unreadable {kind}', f'TIFF of 16 bits {wrong}. Save it as PNG'
+            )
+
+
+def _tiff_entries(path: Path) -> ImageFileDirectory_v2:
+    with open(path, 'rb') as file:
+        header = file.read(8)
+        if header[2:4] in (b'\x2b\x00', b'\x00\x2b'):
+            header += file.read(8)  # BigTIFF
+        entries = ImageFileDirectory_v2(header)
+        file.seek(entries.next)
+        entries.load(file)
+    return entries
+
+
+def _misread_tiff(entries: Mapping[int, Any]) -> str | None:
+    """What OpenCV would misread in a TIFF file, in words."""
+    if max(entries.get(_TIFF_BITS_PER_SAMPLE, (1,))) <= 8:
+        return None
+    if entries.get(_TIFF_PHOTOMETRIC) == _WHITE_IS_ZERO:
+        return 'in which 0 is white, which readers show inverted'
+    several = entries.get(_TIFF_SAMPLES, 1) > 1
+    if several and entries.get(_TIFF_PLANAR) == _SEPARATE_PLANES:
+        return 'with separate planes of colour, which readers mix up'
+    return None
 
 
 def bits_per_channel(path: Path, image: Image.Image) -> int:
@@ -129,8 +190,9 @@ def opened(path: Path, kind: str) -> Iterator[Image.Image]:
         The image, its pixels loaded.
 
     Raises:
-        FileProblem: Not a file, not an image, damaged, too large, of several pages, or
-            of a colour space that other readers take for red, green and blue.
+        FileProblem: Not a file, not an image, damaged, too large, of several pages, of
+            a colour space that other readers take for red, green and blue, or see
+            :func:`check_read_as_meant`.
     """
     if not path.is_file():
         raise FileProblem(f'unreadable {kind}', 'not a regular file')
@@ -149,6 +211,7 @@ def opened(path: Path, kind: str) -> Iterator[Image.Image]:
             detail = 'colours as LAB; expected red, green and blue'
             raise FileProblem(f'unreadable {kind}', detail)
         check_file_size(path, *image.size, kind)
+        check_read_as_meant(path, kind)
         image.load()
     except UnidentifiedImageError:
         raise NotAnImage(f'unreadable {kind}', 'not an image') from None

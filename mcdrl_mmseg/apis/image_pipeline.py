@@ -21,6 +21,7 @@ from mcdrl_common.image_files import (
     NotAnImage,
     check_file_size,
     check_pixel_count,
+    check_read_as_meant,
     opened,
     tiff_size,
 )
@@ -100,6 +101,7 @@ def _check_unknown_size(path: Path) -> None:
             raise ImageError(f'{path}: not an image, or of a format that is not read.')
         check_pixel_count(*size)
         check_file_size(path, *size)
+        check_read_as_meant(path)
     except FileProblem as problem:
         raise ImageError(f'{path}: {problem.detail}.') from None
 

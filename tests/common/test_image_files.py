@@ -1,11 +1,15 @@
 import os
+import struct
 
+import cv2
+import numpy as np
 import pytest
 from PIL import Image, ImageFile
+from PIL.TiffImagePlugin import ImageFileDirectory_v2
 
 from mcdrl_common import image_files
 from mcdrl_common.findings import FileProblem
-from mcdrl_common.image_files import NotAnImage, opened
+from mcdrl_common.image_files import NotAnImage, check_read_as_meant, opened
 
 
 @pytest.mark.parametrize('image_format', ['EPS', 'ICO', 'PCX', 'TGA'])
@@ -71,3 +75,61 @@ def test_a_file_far_larger_than_its_image_is_not_read(tmp_path, monkeypatch, kin
     with refused, opened(path, 'image'):
         pass
     assert not loaded
+
+
+def _grey_tiff(path, values, photometric, planes=1):
+    """Write an uncompressed TIFF file of 16 bits, which Pillow cannot write."""
+    height, width = values.shape
+    data = values.astype('<u2').tobytes() * planes
+    entries = {
+        256: (width,), 257: (height,), 258: (16,) * planes, 259: (1,),
+        262: (photometric,), 277: (planes,), 278: (height,), 284: (min(planes, 2),),
+    }  # fmt: skip
+    ifd = ImageFileDirectory_v2()
+    for tag, value in entries.items():
+        ifd[tag] = value
+    size = len(data) // planes
+    # From where the pixels begin: Pillow adds the length of what is before them.
+    ifd[273] = tuple(size * n for n in range(planes))
+    ifd[279] = (size,) * planes
+    path.write_bytes(b'II*\0' + struct.pack('<I', 8) + ifd.tobytes(8) + data)
+
+
+@pytest.mark.parametrize(
+    ('photometric', 'planes', 'message'),
+    [(0, 1, '0 is white'), (2, 3, 'separate planes')],
+)
+@pytest.mark.parametrize('kind', ['image', 'mask'])
+def test_deep_tiff_files_that_opencv_misreads_are_refused(
+    tmp_path, photometric, planes, message, kind
+):
+    path = tmp_path / 'scan.tif'
+    values = np.linspace(0, 65535, 48).reshape(6, 8)
+    _grey_tiff(path, values, photometric, planes)
+    with pytest.raises(FileProblem, match=message):
+        check_read_as_meant(path, kind)
+    if planes == 1:
+        with pytest.raises(FileProblem, match=message), opened(path, kind):
+            pass
+    # 0 is black, as everywhere else.
+    _grey_tiff(path, values, photometric=1)
+    check_read_as_meant(path, kind)
+    assert (cv2.imread(str(path), cv2.IMREAD_UNCHANGED) == values.astype(int)).all()
+
+
+@pytest.mark.parametrize('head', [b'P5 8 6 100\n', b'P5\n# by hand\n8 6\n100\n'])
+def test_pnm_files_that_readers_take_differently_are_refused(tmp_path, head):
+    path = tmp_path / 'scan.pgm'
+    path.write_bytes(head + bytes(range(48)))
+    message = 'highest value is 100.*255 or 65535'
+    with pytest.raises(FileProblem, match=message), opened(path, 'image'):
+        pass
+    path.write_bytes(head.replace(b'100', b'255') + bytes(range(48)))
+    with opened(path, 'image') as image:
+        assert image.getpixel((7, 0)) == 7
+
+
+def test_a_header_of_comment_signs_is_no_puzzle(tmp_path):
+    path = tmp_path / 'scan.pgm'
+    path.write_bytes(b'P5' + b'#' * 4000)
+    check_read_as_meant(path)
