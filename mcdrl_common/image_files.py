@@ -170,9 +170,19 @@ def bits_per_channel(path: Path, image: Image.Image) -> int:
         path: The file.
         image: What Pillow made of it.
     """
+    with open(path, 'rb') as file:
+        return depth_of(file.read(_PNG_DEPTH_AT + 1), image)
+
+
+def depth_of(content: bytes, image: Image.Image) -> int:
+    """As :func:`bits_per_channel`, of a file in memory.
+
+    Args:
+        content: The file, or its beginning.
+        image: What Pillow makes of it.
+    """
     if image.format == 'PNG':
-        with open(path, 'rb') as file:
-            return max(8, file.read(_PNG_DEPTH_AT + 1)[_PNG_DEPTH_AT])
+        return max(8, content[_PNG_DEPTH_AT])
     if isinstance(image, TiffImageFile):
         return max(8, *image.tag_v2.get(_TIFF_BITS_PER_SAMPLE, (8,)))
     return _WIDE_MODES.get(image.mode, 8)

@@ -7,6 +7,8 @@ import io
 import numpy as np
 from PIL import Image, ImageOps
 
+from mcdrl_common.image_files import depth_of
+
 # Names of Pillow's; no other decoder is tried on an upload.
 FORMATS = ('PNG', 'JPEG', 'BMP', 'TIFF')
 SUFFIXES = ('.png', '.jpg', '.jpeg', '.bmp', '.tif', '.tiff')
@@ -34,11 +36,11 @@ def read_upload(content: bytes) -> np.ndarray:
 
     Raises:
         UploadError: Not a PNG, JPEG, BMP or TIFF image, damaged, too large or too
-            small, of several pages, or of more than 8 bits a channel.
+            small, of several pages, of LAB colours, or of more than 8 bits a channel.
     """
     try:
         with Image.open(io.BytesIO(content), formats=FORMATS) as image:
-            _check_header(image)
+            _check_header(image, content)
             image.load()
             upright = ImageOps.exif_transpose(image)
             return np.asarray(upright.convert('RGB'))
@@ -58,7 +60,7 @@ def read_upload(content: bytes) -> np.ndarray:
         ) from error
 
 
-def _check_header(image: Image.Image) -> None:
+def _check_header(image: Image.Image, content: bytes) -> None:
     width, height = image.size
     if width * height > MAX_PIXELS:
         raise UploadError(_too_many_pixels(f'{width} x {height} pixels; '))
@@ -67,10 +69,16 @@ def _check_header(image: Image.Image) -> None:
             f'The image has {width} x {height} pixels; each side must have '
             f'{MIN_SIDE} to {MAX_SIDE}.'
         )
-    if image.mode.startswith(_DEEP_MODES):
+    # Of colour Pillow takes the upper 8 bits without a word.
+    if image.mode.startswith(_DEEP_MODES) or depth_of(content, image) > 8:
         raise UploadError(
             'The image has more than 8 bits a channel. Save it with 8, with the '
             'brightness that it is to be seen with.'
+        )
+    if image.mode == 'LAB':
+        raise UploadError(
+            'The image has colours as LAB, which prediction does not take. Save it '
+            'with red, green and blue.'
         )
     if image.format in ('TIFF', 'PNG') and _has_second_page(image):
         raise UploadError('The file has several pages. Save the one to look at alone.')

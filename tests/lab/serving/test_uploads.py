@@ -1,6 +1,7 @@
 import struct
 import zlib
 
+import cv2
 import numpy as np
 import pytest
 from PIL import Image
@@ -140,3 +141,17 @@ def test_damaged_files_are_read_or_refused_and_nothing_else(
             continue
         assert image.ndim == 3
         assert image.shape[2] == 3
+
+
+@pytest.mark.parametrize('ending', ['.png', '.tif'])
+@pytest.mark.parametrize('channels', [3, 4])
+def test_deep_colours_are_refused_and_not_cut(ending, channels):
+    deep = np.full((20, 30, channels), 40_000, np.uint16)
+    content = cv2.imencode(ending, deep)[1].tobytes()
+    with pytest.raises(UploadError, match='more than 8 bits'):
+        read_upload(content)
+
+
+def test_lab_colours_are_refused_as_prediction_refuses_them(encode):
+    with pytest.raises(UploadError, match='colours as LAB'):
+        read_upload(encode(Image.new('LAB', (30, 20)), 'TIFF'))
