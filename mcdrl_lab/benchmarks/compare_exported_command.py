@@ -46,6 +46,13 @@ def run(args: argparse.Namespace) -> int:
     torch.set_num_threads(args.threads)
     try:
         pairs = image_pairs(args.images, args.masks)
+        files = sum(path.is_file() for path in Path(args.images).glob('*'))
+        if files > len(pairs):
+            print(
+                f'{files - len(pairs)} of {files} files in {args.images} have no mask '
+                f'NAME.png in {args.masks} and are left out.',
+                file=sys.stderr,
+            )
         rows = compare_exported(
             load_segmentor(args.checkpoint, args.config, 'cpu'),
             [open_exported(file, args.threads) for file in args.file],

@@ -67,6 +67,7 @@ def compare_exported(
         ``milliseconds`` (median) and ``quartiles``.
 
     Raises:
+        ImageError: An image that cannot be read, or of another size than its mask.
         ValueError: No files, or of several sizes.
     """
     sizes = {(file.description['height'], file.description['width']) for file in files}
@@ -111,6 +112,11 @@ def _scores(
         pixels = fit_image(image, size)
         logits = [run(pixels) for run in runs]
         truth = read_truth_mask(mask_path, max(2, logits[0].shape[1]))
+        if truth.lesion.shape != image.shape[:2]:
+            raise ImageError(
+                f'{mask_path}: the mask is {truth.lesion.shape}, the image '
+                f'{image_path} {image.shape[:2]} (height, width); they must agree.'
+            )
         scored = ~truth.ignored
         maps = [_probability(own, truth.lesion.shape) for own in logits]
         dice.append([_dice((m > 0.5)[scored], truth.lesion[scored]) for m in maps])

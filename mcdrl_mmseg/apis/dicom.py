@@ -28,6 +28,10 @@ _BLOCK = 2**20
 # frames have some ten items a frame.
 _MAX_ITEMS = 200_000
 _ITEM_TAGS = (b'\xfe\xff\x00\xe0', b'\xff\xfe\xe0\x00')
+# What pydicom gives as grey, as indices, or as red, green and blue.
+_ANY_SYNTAX = ('MONOCHROME1', 'MONOCHROME2', 'PALETTE COLOR', 'RGB')
+_ANY_SYNTAX += ('YBR_FULL', 'YBR_FULL_422')
+_JPEG_2000_ALONE = ('YBR_ICT', 'YBR_RCT')
 # Without preamble a file begins with an element of group 2 or 8.
 _FIRST_GROUPS = (b'\x02\x00', b'\x08\x00', b'\x00\x08')
 
@@ -143,7 +147,7 @@ def read_dicom(path: str | os.PathLike) -> Iterator[np.ndarray]:
     Raises:
         ImageError: pydicom is missing, the file is damaged, it holds no image, or it
             is compressed in a way that nothing installed can undo, or it holds more
-            frames than it states.
+            frames than it states, or its values mean what is not known here.
     """
     data = _read(path)
     if 'PixelData' not in data:
@@ -161,6 +165,7 @@ def read_dicom(path: str | os.PathLike) -> Iterator[np.ndarray]:
         raise ImageError(f'{path}: without a size: {error}.') from None
     try:
         _check_frame_count(path, data)
+        _check_meaning(path, data)
         grey = GreyDisplay(data)
         for index, frame in enumerate(iter_pixels(data)):
             if data.PhotometricInterpretation == 'PALETTE COLOR' or frame.ndim == 3:
@@ -201,6 +206,24 @@ def _check_frame_count(path: str | os.PathLike, data: pydicom.Dataset) -> None:
         )
 
 
+def _check_meaning(path: str | os.PathLike, data: pydicom.Dataset) -> None:
+    """Refuse values that pydicom gives as they are stored, and that are no colours."""
+    meaning = str(data.PhotometricInterpretation)
+    packed = data.file_meta.TransferSyntaxUID.is_encapsulated
+    if meaning not in (*_ANY_SYNTAX, *(_JPEG_2000_ALONE if packed else ())):
+        raise ImageError(
+            f'{path}: PhotometricInterpretation {meaning!r} cannot be shown; expected '
+            f'{", ".join(_ANY_SYNTAX)}. Convert the file, or correct the header.'
+        )
+    stored, high = int(data.BitsStored), int(data.get('HighBit', data.BitsStored - 1))
+    if not packed and high != stored - 1:
+        raise ImageError(
+            f'{path}: HighBit {high} with BitsStored {stored}: the values lie in other '
+            f'bits than in the lowest {stored}, as old devices wrote them. Convert the '
+            'file, or correct the header.'
+        )
+
+
 def _colour(frame: np.ndarray, data: pydicom.Dataset) -> np.ndarray:
     """(H, W) indices or (H, W, 3) red first to (H, W, 3) uint8, blue first."""
     bits = int(data.BitsStored)
@@ -211,7 +234,9 @@ def _colour(frame: np.ndarray, data: pydicom.Dataset) -> np.ndarray:
         every_index = np.arange(2**bits, dtype=np.uint16)
         # A palette of 16-bit entries may hold but 8.
         bits = 8 if apply_color_lut(every_index, data).max() < 2**8 else 16
-    shifted = (frame >> max(bits - 8, 0)).astype(np.uint8)
+    if bits < 8:
+        frame = np.rint(frame * (255 / (2**bits - 1)))
+    shifted = (frame >> (bits - 8) if bits > 8 else frame).astype(np.uint8)
     return np.ascontiguousarray(shifted[..., ::-1])
 
 

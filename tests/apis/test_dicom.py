@@ -443,3 +443,25 @@ def test_values_beyond_all_numbers_are_no_black_image(save):
     )
     with pytest.raises(ImageError, match=r'scan\.dcm: .*beyond all numbers'):
         next(read_dicom(path))
+
+
+def test_values_in_other_bits_than_the_lowest_are_refused(save):
+    pixels = np.full((2, 4), 0x7FF0, np.uint16)
+    with pytest.raises(ImageError, match=r'scan\.dcm: HighBit 15 with BitsStored 12'):
+        list(read_dicom(save(pixels, bits=12, HighBit=15)))
+
+
+@pytest.mark.parametrize('meaning', ['HSV', 'YBR_PARTIAL_422', 'YBR_ICT'])
+def test_colours_that_are_stored_otherwise_are_not_taken_for_red_green_and_blue(
+    save, meaning
+):
+    pixels = np.full((2, 4, 3), 100, np.uint8)
+    with pytest.raises(ImageError, match=rf"PhotometricInterpretation '{meaning}'"):
+        list(read_dicom(save(pixels, meaning)))
+
+
+def test_colours_of_few_bits_keep_their_full_range(save):
+    pixels = np.zeros((2, 4, 3), np.uint8)
+    pixels[...] = (0, 16, 31)
+    (image,) = read_dicom(save(pixels, 'RGB', bits=5))
+    assert (image == (255, 132, 0)).all()

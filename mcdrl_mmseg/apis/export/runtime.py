@@ -46,8 +46,9 @@ def open_exported(path: str | os.PathLike, threads: int = 0) -> ExportedModel:
     Raises:
         FileNotFoundError: No such file.
         ValueError: Another ending.
-        ExportError: onnxruntime is missing, or cannot load the file; ``run`` raises it
-            for images that the file does not take.
+        ExportError: onnxruntime is missing, or the file cannot be loaded, or does not
+            say its size, as those of tools/export.py do; ``run`` raises it for images
+            that an ONNX file does not take.
     """
     path = Path(path)
     if not path.is_file():
@@ -55,18 +56,34 @@ def open_exported(path: str | os.PathLike, threads: int = 0) -> ExportedModel:
     if path.suffix not in ENDINGS.values():
         raise ValueError(f'{path} does not end in {", ".join(ENDINGS.values())}.')
     if path.suffix == ENDINGS['onnx']:
-        return _open_onnx(path, threads)
+        return _with_size(_open_onnx(path, threads))
     extra = {EXTRA_FILE: ''}
-    if path.suffix == ENDINGS['torchscript']:
-        module = torch.jit.load(path, map_location='cpu', _extra_files=extra)
-    else:
-        module = torch.export.load(path, extra_files=extra).module()
+    try:
+        if path.suffix == ENDINGS['torchscript']:
+            module = torch.jit.load(path, map_location='cpu', _extra_files=extra)
+        else:
+            module = torch.export.load(path, extra_files=extra).module()
+    except Exception as error:
+        # A checkpoint of that name, or half a file, fails in ways of torch's own.
+        first_line = str(error).strip().partition('\n')[0]
+        raise ExportError(f'{path}: torch cannot load it: {first_line}') from error
 
     @torch.no_grad()
     def run(images: np.ndarray) -> np.ndarray:
         return module(torch.from_numpy(images)).numpy()
 
-    return ExportedModel(path, json.loads(extra[EXTRA_FILE] or '{}'), run)
+    return _with_size(ExportedModel(path, json.loads(extra[EXTRA_FILE] or '{}'), run))
+
+
+def _with_size(model: ExportedModel) -> ExportedModel:
+    """Refuse a file of another program, whose images could only be guessed."""
+    sides = [model.description.get(side) for side in ('height', 'width')]
+    if not all(type(side) is int for side in sides):
+        raise ExportError(
+            f'{model.path} does not say its height and width, as files of '
+            'tools/export.py do. Export the checkpoint by it.'
+        )
+    return model
 
 
 @contextmanager

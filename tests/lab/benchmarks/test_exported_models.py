@@ -1,8 +1,11 @@
+import argparse
+
 import cv2
 import numpy as np
 import pytest
 import torch
 
+from mcdrl_lab.benchmarks import compare_exported_command
 from mcdrl_lab.benchmarks.exported_models import compare_exported, image_pairs
 from mcdrl_mmseg.apis.export.deployable import DeployableSegmentor
 from mcdrl_mmseg.apis.export.runtime import ExportedModel
@@ -79,3 +82,26 @@ def test_files_of_several_sizes_are_refused(folders, model):
     files = [file_of(folders, str(h), None, height=h) for h in (64, 96)]
     with pytest.raises(ValueError, match='of one size'):
         compare_exported(model, files, [])
+
+
+def test_a_mask_of_another_size_than_its_image_is_refused(folders, model):
+    turned = np.zeros((80, 48), np.uint8)
+    turned[:24] = 255
+    cv2.imwrite(str(folders / 'masks/1.png'), turned)
+    pairs = image_pairs(folders / 'images', folders / 'masks')
+    file = file_of(folders, 'a', lambda pixels: np.zeros((1, 2, 64, 64), np.float32))
+    with pytest.raises(ImageError, match=r'1\.png: the mask is \(80, 48\), the image'):
+        compare_exported(model, [file], pairs, rounds=1)
+
+
+def test_images_without_a_mask_are_counted(folders, capsys):
+    (folders / 'a.onnx').write_bytes(b'none')
+    arguments = ['best.pth', str(folders / 'a.onnx')]
+    arguments += ['--images', str(folders / 'images')]
+    arguments += ['--masks', str(folders / 'masks')]
+    parser = argparse.ArgumentParser()
+    compare_exported_command.add_arguments(parser)
+    assert compare_exported_command.run(parser.parse_args(arguments)) == 2
+    told = capsys.readouterr().err
+    assert '1 of 3 files in ' in told
+    assert 'are left out' in told
