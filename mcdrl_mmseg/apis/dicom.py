@@ -29,8 +29,8 @@ _BLOCK = 2**20
 _MAX_ITEMS = 200_000
 _ITEM_TAGS = (b'\xfe\xff\x00\xe0', b'\xff\xfe\xe0\x00')
 # What pydicom gives as grey, as indices, or as red, green and blue.
-_ANY_SYNTAX = ('MONOCHROME1', 'MONOCHROME2', 'PALETTE COLOR', 'RGB')
-_ANY_SYNTAX += ('YBR_FULL', 'YBR_FULL_422')
+_GREY = ('MONOCHROME1', 'MONOCHROME2')
+_ANY_SYNTAX = (*_GREY, 'PALETTE COLOR', 'RGB', 'YBR_FULL', 'YBR_FULL_422')
 _JPEG_2000_ALONE = ('YBR_ICT', 'YBR_RCT')
 # Without preamble a file begins with an element of group 2 or 8.
 _FIRST_GROUPS = (b'\x02\x00', b'\x08\x00', b'\x00\x08')

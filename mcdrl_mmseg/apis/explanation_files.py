@@ -20,10 +20,11 @@ from mcdrl_mmseg.visualization.explanation_figure import explanation_figure
 
 from .explanation import Explanation, explain
 from .image_pipeline import ImageError
-from .inputs import InputFile, find_inputs, read_images
+from .inputs import IMAGE_ENDINGS, InputFile, find_inputs, read_images
 from .written_files import OutputError, WrittenFiles, check_targets, output_errors
 
 _THRESHOLD = 0.5
+_MASK_ENDINGS = IMAGE_ENDINGS | {'.gif'}
 _DIGITS = 4
 _DOTS_PER_INCH = 110
 
@@ -71,13 +72,13 @@ def explain_files(
         OutputError: Something is in the way of the results, or the disk is full or
             read-only.
         ValueError: The model cannot be explained, or one mask is named for several
-            images.
+            images, or images of one name for a folder of masks.
     """
     out = Path(out)
     inputs = find_inputs(names, leave_out=out)
     summary = ExplainSummary(problems=dict(inputs.problems))
     truth = None if truth is None else Path(truth)
-    _check_truth(truth, len(inputs.files))
+    _check_truth(truth, inputs.files)
     check_targets(
         out,
         [target for file in inputs.files for target in _targets(out, file)],
@@ -100,12 +101,22 @@ def explain_files(
     return summary
 
 
-def _check_truth(truth: Path | None, images: int) -> None:
-    if truth is not None and not truth.is_dir() and images != 1:
+def _check_truth(truth: Path | None, files: Sequence[InputFile]) -> None:
+    if truth is None:
+        return
+    if not truth.is_dir() and len(files) != 1:
         raise ValueError(
-            f'one mask, {truth}, for {images} images: name a folder of masks with '
+            f'one mask, {truth}, for {len(files)} images: name a folder of masks with '
             '--truth.'
         )
+    first: dict[str, Path] = {}
+    for path in (file.path for file in files):
+        other = first.setdefault(path.stem, path)
+        if other is not path:
+            raise ValueError(
+                f'{other} and {path} are of one name, so that a mask in {truth} could '
+                'be of either: explain them one by one.'
+            )
 
 
 def _explain_file(
@@ -219,7 +230,13 @@ def _read_truth(
 ) -> TruthMask:
     path = truth
     if truth.is_dir():
-        found = sorted(truth.glob(f'{glob.escape(file.path.stem)}.*'))
+        named = sorted(truth.glob(f'{glob.escape(file.path.stem)}.*'))
+        # Not a.left.png for a.png, nor a.json.
+        found = [
+            mask
+            for mask in named
+            if mask.stem == file.path.stem and mask.suffix.lower() in _MASK_ENDINGS
+        ]
         if not found:
             raise ImageError(f'{file.path}: {truth} holds no mask of this name.')
         path = found[0]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import hashlib
 import os
+import re
 import stat
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -61,10 +62,14 @@ class WrittenFiles:
         Args:
             path: The file, below the folder.
         """
-        line = f'{_digest(path)}  {path.relative_to(self.folder).as_posix()}\n'
+        name = path.relative_to(self.folder).as_posix()
+        line = f'{_digest(path)}  {name}'
+        if '\n' in name:
+            # As sha256sum writes such a name.
+            line = '\\' + line.replace('\\', r'\\').replace('\n', r'\n')
         _check_regular(self.folder / _LIST)
         with open(self.folder / _LIST, 'ab', opener=_no_link) as file:
-            file.write(line.encode('utf-8', 'surrogateescape'))
+            file.write(line.encode('utf-8', 'surrogateescape') + b'\n')
 
     def others(self, targets: Iterable[Path]) -> list[Path]:
         """Those of some files that were not written by us, or were changed since.
@@ -77,13 +82,21 @@ class WrittenFiles:
             content = (self.folder / _LIST).read_bytes()
         except FileNotFoundError:
             content = b''
-        lines = content.decode('utf-8', 'surrogateescape').splitlines()
-        known = {line[66:]: line[:64] for line in lines}
+        # Not splitlines: names may hold what it too takes for the end of a line.
+        lines = content.decode('utf-8', 'surrogateescape').split('\n')
+        known = {line[66:]: line[:64] for line in map(_plain, lines)}
         return [
             path
             for path in targets
             if known.get(path.relative_to(self.folder).as_posix()) != _digest(path)
         ]
+
+
+def _plain(line: str) -> str:
+    """A line as it would be if names could hold line breaks."""
+    if not line.startswith('\\'):
+        return line
+    return re.sub(r'\\(.)', lambda m: '\n' if m[1] == 'n' else m[1], line[1:])
 
 
 def check_targets(

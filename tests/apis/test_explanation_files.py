@@ -221,3 +221,28 @@ def test_damaged_images_are_skipped_and_named(images, explained):
     summary = explain_files(None, names, images / 'out')
     assert [path.name for path in summary.written] == ['a.png']
     assert set(summary.problems) == {names[0], names[2]}
+
+
+def test_the_truth_is_the_file_of_the_very_name(images, explained):
+    masks = images / 'masks'
+    masks.mkdir()
+    mask = np.zeros((4, 5), np.uint8)
+    for name in ('a.left.png', 'b.png'):
+        cv2.imwrite(str(masks / name), mask)
+    mask[0] = 255
+    cv2.imwrite(str(masks / 'a.png'), mask)
+    # Of a labelling program, before the mask by name.
+    (masks / 'a.json').write_text('{}')
+    summary = explain_files(None, [str(images / 'a.png')], images / 'out', masks)
+    assert not summary.problems
+    np.testing.assert_array_equal(explained[0], mask > 0)
+
+
+def test_one_mask_is_not_taken_for_two_images_of_its_name(images, explained):
+    for folder in ('day1', 'day2', 'masks'):
+        (images / folder).mkdir()
+        cv2.imwrite(str(images / folder / 'c.png'), np.zeros((4, 5), np.uint8))
+    names = [str(images / 'day1'), str(images / 'day2')]
+    with pytest.raises(ValueError, match=r'day1/c\.png and .*day2/c\.png are of one'):
+        explain_files(None, names, images / 'out', images / 'masks')
+    assert not explained

@@ -1,4 +1,5 @@
 import os
+import subprocess
 
 import pytest
 
@@ -37,3 +38,17 @@ def test_nothing_is_added_to_another_file_through_a_link(tmp_path):
     with pytest.raises(OutputError, match=LIST):
         WrittenFiles(out).add(out / 'a.png')
     assert other.read_bytes() == b'kept'
+
+
+@pytest.mark.parametrize(
+    'name', ['a\nb.png', 'a\x85b.png', 'a\u2028b.png', 'a\\b\n.png', 'a\\nb.png']
+)
+def test_names_with_line_breaks_are_known_again(tmp_path, name):
+    (tmp_path / name).write_bytes(b'x')
+    (tmp_path / 'other.png').write_bytes(b'x')
+    written = WrittenFiles(tmp_path)
+    written.add(tmp_path / name)
+    assert written.others([tmp_path / name]) == []
+    assert written.others([tmp_path / 'other.png']) == [tmp_path / 'other.png']
+    done = subprocess.run(['sha256sum', '-c', LIST], cwd=tmp_path, check=False)
+    assert done.returncode == 0
