@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -19,11 +18,8 @@ from mcdrl_mmseg.models.confounder_attention import entry_names
 from mcdrl_mmseg.models.last_decode_head import last_decode_head
 from mcdrl_mmseg.visualization.padding import WHOLE, Window, window_of
 
-from .image_pipeline import as_image, lesion_probability, prepare
+from .image_pipeline import as_image, lesion_probability, model_lock, prepare
 from .temperature import calibrated_probability
-
-# The gate of a model is moved and put back: two at once would mix them up.
-_LOCK = threading.RLock()
 
 
 @dataclass(frozen=True)
@@ -96,8 +92,9 @@ def explain(
     """Look into a model at one image.
 
     Maps are of one pass over the whole image; predictions are made as the model's
-    ``test_cfg`` says, in sliding windows too. Calls wait for each other, since the
-    gate is a part of the model.
+    ``test_cfg`` says, in sliding windows too. Calls with one model wait for each
+    other, and :meth:`MCDRLInferencer.predict` for them, since the gate is a part of the
+    model.
 
     Args:
         model: A segmentor with a :class:`~mcdrl_mmseg.models.CausalInterventionHead`,
@@ -119,7 +116,7 @@ def explain(
     if gate is not None:
         _check_gate(gate)
     picture = as_image(image)
-    with _LOCK, _evaluating(model):
+    with model_lock(model), _evaluating(model):
         inputs, samples = prepare(model, picture)
         window = window_of(samples[0].metainfo, inputs.shape[2:])
         features = model.extract_feat(inputs)
@@ -128,6 +125,7 @@ def explain(
         probabilities = _at_each_gate(head, predict, gate)
         per_confounder = _for_each_confounder(head, predict)
         weights = _confounder_weights(head, state.region_tokens)[0]
+        own_gate = float(head.intervention.gate)
 
     kept, maps = _on_grid(state.indices, weights, head.leading_map(features).shape[2:])
     return Explanation(
@@ -140,7 +138,7 @@ def explain(
         attention_maps=maps,
         lesion_probability={key: p.network for key, p in probabilities.items()},
         per_confounder=per_confounder,
-        gate=float(head.intervention.gate) if gate is None else float(gate),
+        gate=own_gate if gate is None else float(gate),
         approximation=head.intervention.approximation,
         calibrated_probability={
             key: p.calibrated
@@ -189,7 +187,7 @@ def probability_at_gate(
     head = _intervening_head(model)
     _check_gate(gate)
     picture = as_image(image)
-    with _LOCK, _evaluating(model), _gate_at(head, gate):
+    with model_lock(model), _evaluating(model), _gate_at(head, gate):
         inputs, samples = prepare(model, picture)
         features = model.extract_feat(inputs)
         return _predictor(model, inputs, features, samples)()

@@ -5,8 +5,10 @@ from __future__ import annotations
 import errno
 import os
 import stat
+import threading
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from weakref import WeakKeyDictionary
 
 import cv2
 import numpy as np
@@ -33,6 +35,9 @@ from .sealing.sealed_building import named_failures, seals_if_strange
 _IMAGE_LOADERS = ('LoadImageFromFile', 'LoadImageFromNDArray', 'InferencerLoader')
 # They read the ground truth, which an image from outside a data set does not have.
 _TRUTH_TRANSFORMS = (*MASK_LOADERS, 'SetSite')
+
+_LOCKS: WeakKeyDictionary[nn.Module, threading.RLock] = WeakKeyDictionary()
+_LOCKS_LOCK = threading.Lock()
 
 
 class ImageError(InputError, ValueError):
@@ -196,6 +201,17 @@ def pipeline_size(cfg: Mapping) -> tuple[int, int] | None:
             width, height = (scale, scale) if isinstance(scale, int) else scale
             return None if transform.get('keep_ratio') else (height, width)
     return None
+
+
+def model_lock(model: nn.Module) -> threading.RLock:
+    """A lock of a model, which explaining changes and puts back.
+
+    Args:
+        model: A segmentor.
+    """
+    # Not an attribute: models are copied, and locks cannot be.
+    with _LOCKS_LOCK:
+        return _LOCKS.setdefault(model, threading.RLock())
 
 
 def prepare(model: nn.Module, image: np.ndarray) -> tuple[Tensor, list]:

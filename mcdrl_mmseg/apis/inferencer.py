@@ -24,6 +24,7 @@ from .image_pipeline import (
     build_image_pipeline,
     check_scores,
     lesion_probability,
+    model_lock,
 )
 from .temperature import calibrated_probability
 
@@ -167,7 +168,9 @@ class MCDRLInferencer(MMSegInferencer):
         logger = MMLogger.get_current_instance()
         logger.addFilter(_not_about_sizes)
         try:
-            samples = super().forward(inputs, **kwargs)
+            # An explanation in another thread has its gate elsewhere meanwhile.
+            with model_lock(self.model):
+                samples = super().forward(inputs, **kwargs)
         finally:
             logger.removeFilter(_not_about_sizes)
         for sample in samples:

@@ -1,4 +1,5 @@
 import logging
+import threading
 
 import cv2
 import numpy as np
@@ -12,6 +13,7 @@ from mcdrl_mmseg.apis import (
     ImageError,
     MCDRLInferencer,
     explain,
+    explanation,
     predict_at_gate,
 )
 from mcdrl_mmseg.apis.image_pipeline import ScoresError
@@ -165,3 +167,39 @@ def test_scores_that_are_no_numbers_are_an_error(tiny_checkpoint, picture):
     ):
         with pytest.raises(ScoresError, match='NaN or infinite'):
             ask()
+
+
+def test_predictions_wait_for_an_explanation_that_moved_the_gate(
+    inferencer, picture, monkeypatch
+):
+    """In another thread, as of a server that explains and predicts."""
+    (alone,) = inferencer.predict([picture])
+    moved, predicted, found = threading.Event(), threading.Event(), []
+    prepare = explanation.prepare
+
+    def slow(model, image):
+        moved.set()
+        # Predictions that do not wait are done by then.
+        predicted.wait(timeout=1)
+        return prepare(model, image)
+
+    def predict():
+        found.extend(inferencer.predict([picture]))
+        predicted.set()
+
+    monkeypatch.setattr(explanation, 'prepare', slow)
+    other = 0.0 if inferencer.model.decode_head.intervention.gate > 0.5 else 1.0
+    explaining = threading.Thread(
+        target=predict_at_gate, args=(inferencer.model, picture, other)
+    )
+    predicting = threading.Thread(target=predict)
+    explaining.start()
+    assert moved.wait(timeout=60)
+    predicting.start()
+    for thread in (explaining, predicting):
+        thread.join()
+    at_other = predict_at_gate(inferencer.model, picture, other)
+    assert np.abs(at_other - alone.lesion_probability).max() > 1e-4
+    np.testing.assert_allclose(
+        found[0].lesion_probability, alone.lesion_probability, atol=1e-5
+    )
