@@ -236,9 +236,11 @@ def _measure_images(
     found: list[tuple[InputFile, int | None]] = []
     rows: list[tuple[np.ndarray, ...]] = []
     for file in files:
-        own = []
+        own: list[tuple[np.ndarray, ...]] = []
         try:
-            own += [measure(image) for image in read_images(file)]
+            # One by one: of a video that ends early what was before that is kept.
+            for image in read_images(file):
+                own.append(measure(image))
         # Decoders fail in ways that nobody foresees.
         except Exception as error:
             problems[str(file.path)] = str(error).strip() or type(error).__name__

@@ -13,7 +13,9 @@ from mcdrl_common.own_confidence import own_confidence
 from mcdrl_common.site_reference import META_KEY, site_reference
 from mcdrl_lab.commands import make_parser
 from mcdrl_lab.plans.records import append_record
+from mcdrl_lab.trust import site_check
 from mcdrl_lab.trust.site_check_command import run
+from mcdrl_mmseg.apis.image_pipeline import ImageError
 from mcdrl_mmseg.apis.inferencer import MCDRLInferencer
 from mcdrl_mmseg.models.image_conditions import image_conditions
 
@@ -228,3 +230,17 @@ def test_text_of_others_is_escaped(desk, small, checkpoint_content):
     assert check('images', '--shown', '20') == 0
     page = (desk / 'site_check' / 'site_check.html').read_text(encoding='utf-8')
     assert '<script' not in page and '<b>.png' not in page
+
+
+def test_frames_before_a_damage_are_kept(desk, monkeypatch):
+    """As tools/predict.py keeps them."""
+
+    def frames(file):
+        yield noise(100)
+        yield noise(101)
+        raise ImageError(f'{file.path}: the video ends after 2 of 9 frames.')
+
+    monkeypatch.setattr(site_check, 'read_images', frames)
+    assert check('images/0.png', '--shown', '0') == 1
+    assert [image['frame'] for image in results()['images']] == [1, 2]
+    assert 'after 2 of 9' in results()['skipped']['images/0.png']
