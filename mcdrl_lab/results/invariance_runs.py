@@ -111,16 +111,18 @@ def measure_runs(
         Each new record.
 
     Raises:
-        InputError: No EndoSim data set, one with fewer scenes, or a checkpoint that
-            cannot be used.
+        InputError: No EndoSim data set, one with fewer scenes, a checkpoint that
+            cannot be used, or a run that the file holds with another number of scenes.
     """
     benchmark = Benchmark.read(Path(data))
-    known = {record.key for record in read_invariance(out)}
+    known = {record.key: record for record in read_invariance(out)}
     # Runs come site by site: no picture is drawn twice.
     pairs_of = lru_cache(maxsize=1)(lambda site: draw_pairs(benchmark, site, scenes))
     drawn = draw_probe_scenes(benchmark, probe_scenes) if probe_scenes else None
     for run in runs:
-        if (run.method, run.held_out, run.seed, benchmark.spurious) in known:
+        key = (run.method, run.held_out, run.seed, benchmark.spurious)
+        if key in known:
+            _check_known(known[key], scenes, probe_scenes, out)
             continue
         checkpoint = RunFolder(run.folder).best_checkpoint()
         model = load_segmentor(checkpoint, device=device)
@@ -136,6 +138,23 @@ def measure_runs(
         )
         append_line(out, record.to_json())
         yield record
+
+
+def _check_known(
+    record: InvarianceRecord,
+    scenes: int,
+    probe_scenes: int,
+    out: str | os.PathLike,
+) -> None:
+    """Refuse a record that was measured otherwise than is asked for now."""
+    had = {pair.scenes for pair in record.pairs.values()}, record.probe_scenes
+    if had != ({scenes}, probe_scenes):
+        of = ', '.join(map(str, sorted(had[0])))
+        raise ProtocolError(
+            f'{out} holds {record.method}, {record.held_out}, seed {record.seed} '
+            f'measured with --scenes {of} --probe-scenes {had[1]}, and not with '
+            f'{scenes} and {probe_scenes}: name another --out, or these numbers.'
+        )
 
 
 def _probe_values(

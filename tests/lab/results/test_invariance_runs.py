@@ -59,6 +59,9 @@ def test_runs_are_measured_once_and_recorded(tmp_path, checkpoint_content):
     assert list(record.pairs) == list(CONFOUNDERS)
     assert record.probes is None
     assert list(measure_runs(runs, data, out, **options)) == []
+    message = r'out\.jsonl holds full, endosim_a, seed 3 measured with --scenes 1 --'
+    with pytest.raises(ProtocolError, match=message):
+        list(measure_runs(runs, data, out, **{**options, 'scenes': 2}))
     assert [r.key for r in read_invariance(out)] == [record.key]
 
 
