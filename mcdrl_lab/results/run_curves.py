@@ -30,7 +30,7 @@ def run_curves(logs: Mapping[str, RunLog], metric: str = HEADLINE) -> Figure:
 
     Args:
         logs: Name of each run -> its log.
-        metric: The validation metric to draw; its highest value is marked.
+        metric: The validation metric to draw; its best value is marked.
 
     Raises:
         ProtocolError: No run knows the metric, though there were validations, or runs

@@ -13,6 +13,8 @@ from mcdrl_common.metric_names import HEADLINE
 from mcdrl_lab.errors import ProtocolError
 from mcdrl_lab.plans.json_lines import parse_line, read_lines
 
+from .image_metrics import lower_is_better
+
 # What steps and validations are joined by; a NaN is one, written by MMEngine so.
 _NUMBERS = {'iter', 'epoch', 'step', 'loss'}
 _SCALARS = '*/vis_data/scalars.json'
@@ -42,7 +44,9 @@ class RunLog:
         return [*(['loss'] if 'loss' in self.training else []), *names]
 
     def best(self, metric: str = HEADLINE) -> tuple[float, float] | None:
-        """Progress and value of the highest score; the first one among equals.
+        """Progress and value of the best score; the first one among equals.
+
+        The lowest is best of distances, errors and false positives.
 
         Args:
             metric: A column of :attr:`validation`.
@@ -52,7 +56,9 @@ class RunLog:
         """
         if metric not in self.validation or self.validation[metric].isna().all():
             return None
-        row = self.validation.loc[self.validation[metric].idxmax()]
+        scores = self.validation[metric]
+        best = scores.idxmin() if lower_is_better(metric) else scores.idxmax()
+        row = self.validation.loc[best]
         return float(row['progress']), float(row[metric])
 
 
@@ -67,7 +73,8 @@ def validation_table(
 
     Returns:
         A row a run and one of means (``mean``), columns ``first``, ``best`` and
-        ``best at`` (progress); NaN where no validation defined the metric.
+        ``best at`` (progress); NaN where no validation defined the metric, and in the
+        means then: they would be of other runs than the rows.
     """
     rows = {}
     for name, log in logs.items():
@@ -76,7 +83,7 @@ def validation_table(
         first = scores.iloc[0] if len(scores) else float('nan')
         rows[name] = {'first': first, 'best': best, 'best at': at}
     table = pd.DataFrame.from_dict(rows, orient='index')
-    table.loc['mean'] = table.mean()
+    table.loc['mean'] = table.mean(skipna=False)
     return table
 
 

@@ -1,3 +1,4 @@
+import dataclasses
 import json
 import os
 
@@ -121,6 +122,22 @@ def test_table_of_runs_has_first_and_best_validation_and_their_means(write):
     assert table.loc['b'].tolist() == [0.2, 0.8, 3.0]
     assert table.loc['mean'].tolist() == pytest.approx([0.2, 0.5, 2.5])
     assert validation_table({'a': log}, 'mIoU_fg').isna().all(axis=None)
+
+
+@pytest.mark.parametrize('metric', ['mHD95', 'site_mean/ECE', 'false_positive_rate'])
+def test_the_best_error_or_distance_is_the_lowest(write, metric):
+    rows = [{metric: value, 'step': n} for n, value in enumerate((9.0, 4.0, 7.0), 1)]
+    log = read_run_log(write('1', step(10, 1), *rows))
+    assert log.best(metric) == (2.0, 4.0)
+    assert validation_table({'a': log}, metric).loc['a', 'best'] == 4.0
+
+
+def test_runs_without_a_validation_are_not_hidden_by_a_mean_of_the_others(write):
+    log = read_run_log(write('1', step(10, 1), validation(1, 0.2)))
+    blind = dataclasses.replace(log, validation=log.validation[['progress']])
+    table = validation_table({'a': log, 'b': blind})
+    assert table.loc['a', 'best'] == 0.2
+    assert table.loc[['b', 'mean']].isna().all(axis=None)
 
 
 def test_run_that_counts_iterations_has_an_axis_of_iterations(write):
