@@ -140,12 +140,12 @@ def write_tables(
     note = f'\n{ORACLE_NOTE}\n' if oracle else ''
     text = markdown(cells)
     caption = f'{metric}: mean over seeds ± standard error, by held-out site.\n\n'
-    base = Path(folder) / f'table_{metric.replace("/", "_")}'
+    # Not with_suffix, for which what follows a dot in the name of a site is one.
+    base = f'{Path(folder)}/table_{metric.replace("/", "_")}'
     files = {
-        base.with_suffix('.md'): caption + text + note,
-        base.with_suffix('.csv'): table.to_csv(),
-        base.with_suffix('.tex'): latex(cells)
-        + (f'% {ORACLE_NOTE}\n' if oracle else ''),
+        Path(f'{base}.md'): caption + text + note,
+        Path(f'{base}.csv'): table.to_csv(),
+        Path(f'{base}.tex'): latex(cells) + (f'% {ORACLE_NOTE}\n' if oracle else ''),
     }
     for path, content in files.items():
         write_text(path, content)

@@ -1,4 +1,5 @@
 import csv
+import dataclasses
 import math
 
 import pytest
@@ -134,3 +135,17 @@ def test_csv_holds_plain_numbers(two_methods, tmp_path):
 def test_tables_of_one_set_of_records_are_the_same_bytes(two_methods, tmp_path):
     first = [p.read_bytes() for p in write_tables(two_methods, tmp_path)]
     assert first == [p.read_bytes() for p in write_tables(two_methods, tmp_path)]
+
+
+def test_sites_that_differ_behind_a_dot_have_tables_of_their_own(two_methods, tmp_path):
+    records = [
+        dataclasses.replace(
+            record,
+            metrics={'site/st.mary/mDice_fg': 0.25, 'site/st.john/mDice_fg': 0.75},
+        )
+        for record in two_methods
+    ]
+    names = ('site/st.mary/mDice_fg', 'site/st.john/mDice_fg')
+    paths = [path for name in names for path in write_tables(records, tmp_path, name)]
+    assert len({*paths}) == 6
+    assert 'site/st.mary/mDice_fg' in paths[0].read_text()
