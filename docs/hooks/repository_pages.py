@@ -21,6 +21,9 @@ PAGES = {
     'mcdrl_mmseg/clip/model_weights/mcdrl-endo-lite0.md': (
         'model_cards/mcdrl-endo-lite0.md'
     ),
+    'mcdrl_mmseg/clip/model_weights/mcdrl-endo-lite0-v2.md': (
+        'model_cards/mcdrl-endo-lite0-v2.md'
+    ),
     'mcdrl_mmseg/clip/model_weights/mcdrl-tiny-rn.md': 'model_cards/mcdrl-tiny-rn.md',
 }
 _SOURCES = {page: source for source, page in PAGES.items()}

@@ -124,7 +124,7 @@ def _weights(place: str, spec: CLIPSpec) -> Iterator[ConfigProblem]:
             yield ConfigProblem(
                 place,
                 f'{name} has no built-in weights.',
-                f'{" and ".join(builtin_models())} have; for others name a file.',
+                f'{", ".join(builtin_models())} have; for others name a file.',
             )
         return
     if pretrained is None or pretrained.startswith(HUB):

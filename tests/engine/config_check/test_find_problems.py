@@ -278,7 +278,7 @@ CASES = [
         'built-in weights of a model that has none',
         {'model.backbone.clip.pretrained': 'builtin'},
         'model.backbone.clip.pretrained',
-        'ViT-B-16 has no built-in weights. mcdrl-endo-lite0 and mcdrl-tiny-rn have',
+        'ViT-B-16 has no built-in weights. mcdrl-endo-lite0, mcdrl-endo-lite0-v2,',
         config='guided',
     ),
     case(

@@ -84,34 +84,37 @@ def test_a_saved_model_is_read_back_without_the_encoder(
     assert_close(embed_texts(spec, texts), expected, rtol=0, atol=5e-3)
 
 
-@pytest.mark.skipif(not builtin_weights(NAME).is_file(), reason='not trained yet')
+@pytest.mark.parametrize(('name', 'steps'), [(NAME, 320), (f'{NAME}-v2', 1280)])
 class TestBuiltin:
-    def test_it_is_small_and_its_card_names_its_hash(self):
+    def test_it_is_small_and_its_card_names_its_hash(self, name, steps):
         import hashlib
 
-        path = builtin_weights(NAME)
+        path = builtin_weights(name)
         assert path.stat().st_size <= 16 * 2**20
         digest = hashlib.sha256(path.read_bytes()).hexdigest()
         assert digest in path.with_suffix('.md').read_text()
 
     def test_all_prompts_of_the_endoscopy_configs_are_known(
-        self, prompt_sets, no_encoder
+        self, prompt_sets, no_encoder, name, steps
     ):
-        spec = CLIPSpec(NAME, BUILTIN)
+        spec = CLIPSpec(name, BUILTIN)
         for prompts in prompt_sets:
             rows = embed_texts(spec, needed(prompts))
             assert_close(rows.norm(dim=1), torch.ones(len(rows)))
 
-    def test_the_settings_of_its_training_are_in_the_file(self):
+    def test_the_settings_of_its_training_are_in_the_file(self, name, steps):
         from safetensors import safe_open
 
-        with safe_open(builtin_weights(NAME), framework='pt') as file:
-            assert json.loads(file.metadata()['settings'])['model_name'] == NAME
-        projection, known = read_text_side(builtin_weights(NAME))
+        with safe_open(builtin_weights(name), framework='pt') as file:
+            settings = json.loads(file.metadata()['settings'])
+        assert (settings['model_name'], settings['steps']) == (NAME, steps)
+        projection, known = read_text_side(builtin_weights(name))
         assert projection.shape == (256, 384) and len(known) > 100
 
-    def test_polyps_and_healthy_mucosa_are_different_words(self, no_encoder):
-        spec = CLIPSpec(NAME, BUILTIN)
+    def test_polyps_and_healthy_mucosa_are_different_words(
+        self, no_encoder, name, steps
+    ):
+        spec = CLIPSpec(name, BUILTIN)
         polyp, adenoma, normal = embed_texts(
             spec,
             [
