@@ -177,6 +177,14 @@ test_pipeline = [
     {{**t, 'scale': image_size}} if t['type'] == 'Resize' else t
     for t in _base_.test_pipeline
 ]
+# tools/test.py --tta: views of the same size.
+tta_pipeline = [
+    _base_.tta_pipeline[0],
+    dict(
+        type='TestTimeAug',
+        transforms=[[test_pipeline[1]], *_base_.tta_pipeline[1]['transforms'][1:]],
+    ),
+]
 train_dataloader = dict(
     batch_size={batch_size},
     num_workers=0,

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
+from typing import Any
+
 from mmengine.config import Config
 from mmengine.hooks import Hook
 from mmengine.runner import Runner
@@ -40,8 +43,15 @@ def draw_predictions(
         cfg.visualizer['save_dir'] = show_dir
 
 
-def use_tta(cfg: Config) -> None:
+def use_tta(cfg: Config) -> str | None:
     """Average over the views of the config's ``tta_pipeline``.
+
+    Args:
+        cfg: The config, changed in place.
+
+    Returns:
+        What is to be said of views none of which has the size of a plain test, for
+        which the network was trained; None where there is nothing to say.
 
     Raises:
         ValueError: The config has no ``tta_pipeline`` or ``tta_model``.
@@ -49,12 +59,38 @@ def use_tta(cfg: Config) -> None:
     missing = [key for key in ('tta_pipeline', 'tta_model') if key not in cfg]
     if missing:
         raise ValueError(f'--tta needs {" and ".join(missing)} in the config.')
+    note = None
+    views = set(_sizes(cfg.tta_pipeline))
     for part in plain_datasets(cfg.test_dataloader.dataset):
         # Of data sets of one pipeline a site, that step stays the site's own.
-        own = [t for t in part.get('pipeline') or () if type_name(t) == 'SetSite']
+        steps = part.get('pipeline') or ()
+        usual = set(_sizes(steps))
+        if views and usual and not views & usual:
+            note = (
+                f'--tta: tta_pipeline resizes images to {_as_text(views)}, the test '
+                f'pipeline to {_as_text(usual)}: these scores are of another size than '
+                'those without --tta. Give the Resize of tta_pipeline the same scale.'
+            )
+        own = [t for t in steps if type_name(t) == 'SetSite']
         part['pipeline'] = [*own, *cfg.tta_pipeline]
     cfg.tta_model.module = cfg.model
     cfg.model = cfg.tta_model
+    return note
+
+
+def _sizes(steps: Iterable[Any]) -> Iterator[tuple[int, ...]]:
+    """(width, height) of each step that resizes to a size, of all views."""
+    for step in steps:
+        if type_name(step) == 'TestTimeAug':
+            for choices in step.get('transforms') or ():
+                yield from _sizes(choices)
+        elif type_name(step) == 'Resize' and step.get('scale'):
+            scale = step['scale']
+            yield (scale, scale) if isinstance(scale, int) else tuple(scale)
+
+
+def _as_text(sizes: Iterable[tuple[int, ...]]) -> str:
+    return ', '.join(' x '.join(map(str, size)) for size in sorted(sizes))
 
 
 def save_predictions(cfg: Config, folder: str) -> None:
@@ -68,6 +104,22 @@ def save_predictions(cfg: Config, folder: str) -> None:
         type='IoUMetric', format_only=True, output_dir=folder, prefix='label_maps'
     )
     cfg.test_evaluator = [*evaluators(cfg.test_evaluator), writer]
+
+
+class NoteHook(Hook):
+    """Says something below the scores of a test, where it is read.
+
+    Args:
+        note: What to say; None says nothing.
+    """
+
+    def __init__(self, note: str | None) -> None:
+        self._note = note
+
+    def after_test(self, runner: Runner) -> None:
+        """Say it."""
+        if self._note:
+            runner.logger.warning(self._note)
 
 
 class TrainedOnHook(Hook):

@@ -27,7 +27,13 @@ from mcdrl_mmseg.engine.training_lock import only_training
 from .console import print_training_start, progress_bar
 from .known_errors import OptionError, without_traceback
 from .run_setup import build_runner, enable_amp, insert_and_check, load_config
-from .testing import TrainedOnHook, draw_predictions, save_predictions, use_tta
+from .testing import (
+    NoteHook,
+    TrainedOnHook,
+    draw_predictions,
+    save_predictions,
+    use_tta,
+)
 
 _MODULE = 'mcdrl_mmseg.apis.training'
 # Where torchrun, Slurm and Open MPI tell a process its number.
@@ -133,17 +139,19 @@ def test_main(argv: Sequence[str] | None = None) -> int:
     cfg = _read_config(args)
     cfg = insert_and_check(cfg, training=False)
     cfg.load_from = args.checkpoint
+    note = None
     with _options_of(cfg):
         if args.show or args.show_dir:
             draw_predictions(cfg, args.show, args.show_dir, args.wait_time)
         if args.tta:
-            use_tta(cfg)
+            note = use_tta(cfg)
         if args.out:
             save_predictions(cfg, args.out)
     with _leave_group_after():
         runner = build_runner(cfg)
         _checking_hook(runner)
         runner.register_hook(TrainedOnHook(cfg))
+        runner.register_hook(NoteHook(note))
         runner.test()
     return 0
 

@@ -4,6 +4,7 @@ import pytest
 from mmengine.config import Config
 
 from mcdrl_mmseg.apis.testing import (
+    NoteHook,
     TrainedOnHook,
     draw_predictions,
     save_predictions,
@@ -65,6 +66,48 @@ def test_tta_of_a_data_set_a_site_keeps_the_name_of_each(repo_root):
         steps = [step['type'] for step in part.pipeline]
         assert steps == ['SetSite', 'LoadImageFromFile', 'TestTimeAug']
         assert part.pipeline[0].site == part.metainfo.site
+
+
+def _sizes_of(tested, views):
+    """A config whose plain test and whose views resize so."""
+    sizes = [[dict(type='Resize', scale=scale) for scale in views]]
+    return _config(
+        model=dict(type='EncoderDecoder'),
+        tta_model=dict(type='SegTTAModel'),
+        tta_pipeline=[dict(type='TestTimeAug', transforms=sizes)],
+        test_dataloader=dict(
+            dataset=dict(pipeline=[dict(type='Resize', scale=tested)])
+        ),
+    )
+
+
+def test_views_of_another_size_than_the_plain_test_are_told():
+    note = use_tta(_sizes_of((64, 64), [(224, 224)]))
+    assert 'tta_pipeline resizes images to 224 x 224' in note
+    assert 'the test pipeline to 64 x 64' in note
+
+
+@pytest.mark.parametrize(
+    ('tested', 'views'),
+    [((96, 64), [(96, 64)]), (64, [(64, 64)]), ((64, 64), [(48, 48), [64, 64]])],
+    ids=['equal', 'one number', 'several sizes'],
+)
+def test_views_of_the_size_of_the_plain_test_need_no_word(tested, views):
+    assert use_tta(_sizes_of(tested, views)) is None
+
+
+def test_views_that_keep_the_size_of_images_need_no_word():
+    cfg = _sizes_of((64, 64), [])
+    cfg.tta_pipeline[0].transforms = [[dict(type='Resize', scale_factor=0.5)]]
+    assert use_tta(cfg) is None
+
+
+def test_a_note_is_said_after_the_scores_and_none_says_nothing():
+    said = []
+    runner = SimpleNamespace(logger=SimpleNamespace(warning=said.append))
+    NoteHook('other views').after_test(runner)
+    NoteHook(None).after_test(runner)
+    assert said == ['other views']
 
 
 @pytest.mark.parametrize('folder', ['mcdrl', 'baselines'])

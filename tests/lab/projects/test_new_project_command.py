@@ -34,6 +34,9 @@ def test_two_configs_of_one_schedule_and_a_plan(new, capsys, monkeypatch):
     assert [s.name for s in mcdrl.test_dataloader.dataset.sites] == ['south']
     resize = [t for t in mcdrl.test_pipeline if t.type == 'Resize']
     assert [t.scale for t in resize] == [(96, 96)]
+    views = mcdrl.tta_pipeline[1].transforms
+    assert views[0] == resize
+    assert [step.type for step in views[1]] == ['RandomFlip'] * 3
     head = mcdrl.model.decode_head
     assert head.predictor == baseline.model.decode_head
     assert mcdrl.model.backbone == baseline.model.backbone
