@@ -62,8 +62,8 @@ def compare_exported(
 
     Returns:
         For PyTorch and each file a dict of ``name``, ``megabytes`` (of the file),
-        ``dice`` (mean over images with lesion, in percent, at native size and
-        threshold 0.5), ``largest_difference`` of a probability from PyTorch's,
+        ``dice`` (mean over images with lesion, in percent, of the masks at native size,
+        of any lesion class), ``largest_difference`` of a probability from PyTorch's,
         ``milliseconds`` (median) and ``quartiles``.
 
     Raises:
@@ -118,17 +118,28 @@ def _scores(
                 f'{image_path} {image.shape[:2]} (height, width); they must agree.'
             )
         scored = ~truth.ignored
-        maps = [_probability(own, truth.lesion.shape) for own in logits]
-        dice.append([_dice((m > 0.5)[scored], truth.lesion[scored]) for m in maps])
-        gaps.append([np.abs(found - maps[0]).max() for found in maps])
+        maps = [_maps(own, truth.lesion.shape) for own in logits]
+        dice.append([_dice(mask[scored], truth.lesion[scored]) for _, mask in maps])
+        gaps.append([np.abs(found - maps[0][0]).max() for found, _ in maps])
     return np.array(dice), np.array(gaps)
 
 
-def _probability(logits: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
+def _maps(
+    logits: np.ndarray, shape: tuple[int, int]
+) -> tuple[np.ndarray, np.ndarray]:
+    """Probability and mask of any lesion, (H, W) float and bool, of one image.
+
+    With several lesion classes a pixel is lesion where one of them is the most probable
+    class, as in the masks of predictions and the scores of a test: all of them together
+    may have more than a half where the background has most.
+    """
     resized = F.interpolate(torch.from_numpy(logits), size=shape, mode='bilinear')[0]
     if len(resized) == 1:
         resized = resized.sigmoid()
-    return lesion_probability(resized).numpy()
+        mask = resized[0] > 0.5
+    else:
+        mask = resized.argmax(dim=0) > 0
+    return lesion_probability(resized).numpy(), mask.numpy()
 
 
 def _dice(found: np.ndarray, truth: np.ndarray) -> float:

@@ -78,6 +78,24 @@ def test_dice_and_difference_are_those_of_the_maps(folders, model):
     assert rows[3]['megabytes'] == 2
 
 
+def test_dice_of_several_lesion_classes_is_that_of_the_label_map(folders, model):
+    def undecided(pixels):
+        # In the upper half a lesion class has most, below the background, though both
+        # lesion classes together have more than a half.
+        logits = np.zeros((1, 3, 64, 64), np.float32)
+        logits[:, 1, :32] = 0.5
+        logits[:, 0, 32:] = 0.5
+        return logits
+
+    def one_channel(pixels):
+        return np.float32([1, -1]).repeat(32)[None, None, :, None].repeat(64, 3)
+
+    files = [file_of(folders, run.__name__, run) for run in (undecided, one_channel)]
+    pairs = image_pairs(folders / 'images', folders / 'masks')
+    rows = compare_exported(model, files, pairs, rounds=1)
+    assert [row['dice'] for row in rows[1:]] == [100, 100]
+
+
 def test_files_of_several_sizes_are_refused(folders, model):
     files = [file_of(folders, str(h), None, height=h) for h in (64, 96)]
     with pytest.raises(ValueError, match='of one size'):
