@@ -16,10 +16,7 @@ from .image_metrics import unit_of
 from .lesion_classes import ClassComparison
 from .text_cells import ends, interval_ends, markdown, p_value, signed
 
-WILCOXON_NOTE = (
-    'The Wilcoxon test looks at these sequences and these trained networks; the '
-    'interval also counts how much other seeds would change.'
-)
+_WILCOXON = 'The Wilcoxon test looks at these sequences and these trained networks'
 
 
 def effect_table(comparison: Comparison) -> pd.DataFrame:
@@ -105,11 +102,18 @@ def comparison_markdown(comparison: Comparison) -> str:
         comparison: From :func:`compare`.
     """
     cells = comparison_cells(comparison)
-    notes = [WILCOXON_NOTE, *comparison.notes]
+    notes = [_wilcoxon_note([comparison]), *comparison.notes]
     if comparison.new_sites is None:
         notes.append('Too few sites for an interval about new sites.')
     title = f'## {comparison.title}, {comparison.metric}\n\n'
     return title + markdown(cells) + ''.join(f'\n- {note}' for note in notes) + '\n'
+
+
+def _wilcoxon_note(comparisons: Sequence[Comparison]) -> str:
+    """What the test looks at; of one seed the interval looks at no more."""
+    if all(each.overall.seeds == 1 for each in comparisons):
+        return f'{_WILCOXON}.'
+    return f'{_WILCOXON}; the interval also counts how much other seeds would change.'
 
 
 def lesion_class_table(found: Sequence[ClassComparison]) -> pd.DataFrame:
@@ -169,7 +173,10 @@ def lesion_class_markdown(found: Sequence[ClassComparison]) -> str:
         sections.append(
             title
             + markdown(lesion_class_cells(own))
-            + ''.join(f'\n- {note}' for note in (WILCOXON_NOTE, *notes))
+            + ''.join(
+                f'\n- {note}'
+                for note in (_wilcoxon_note([e.comparison for e in own]), *notes)
+            )
             + '\n'
         )
     return '\n'.join(sections)

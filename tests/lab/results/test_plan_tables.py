@@ -7,6 +7,7 @@ from mcdrl_lab.errors import ProtocolError
 from mcdrl_lab.plans.records import append_record
 from mcdrl_lab.results.comparison import compare
 from mcdrl_lab.results.comparison_tables import (
+    comparison_markdown,
     lesion_class_markdown,
     write_comparisons,
 )
@@ -74,6 +75,21 @@ def test_comparisons_are_written_as_text_numbers_and_pictures(folder, tmp_path):
         'effect_a_b_dice.pdf',
     }
     assert '+5.0' in (tmp_path / 'c/compare_a_dice.md').read_text()
+
+
+@pytest.mark.parametrize('seeds', [1, 2])
+def test_the_interval_of_one_seed_is_not_said_to_count_other_seeds(seeds, make_record):
+    records = [
+        make_record(name, seed=seed, dice=(0.3, 0.5))
+        for name in ('a', 'b')
+        for seed in range(seeds)
+    ]
+    (found,) = compare(records, 'a', ['b'])
+    by_class = lesion_class_markdown(compare_by_lesion_class(records, 'a', ['b']))
+    for text in (comparison_markdown(found), by_class):
+        assert ('- One seed only' in text) == (seeds == 1)
+        assert ('how much other seeds would change' in text) == (seeds == 2)
+        assert 'The Wilcoxon test looks at these sequences' in text
 
 
 def test_comparisons_of_runs_that_the_test_site_chose_are_marked_and_apart(
