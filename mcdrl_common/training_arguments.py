@@ -7,6 +7,11 @@ and a wrong option need not wait for.
 from __future__ import annotations
 
 import argparse
+import re
+
+# A space within a name, and none beside a bracket or a comma.
+_INNER_SPACE = re.compile(r"""[^\s,()[\]'"]\s+[^\s,()[\]'"]""")
+_DICT = re.compile(r"""(?:^|[[(,])\s*['"]?(?:\{.*:|dict\()""", re.DOTALL)
 
 
 def train_parser() -> argparse.ArgumentParser:
@@ -65,7 +70,7 @@ def add_run_arguments(parser: argparse.ArgumentParser) -> None:
         '--cfg-options',
         nargs='+',
         action='extend',
-        type=_key_and_value,
+        type=key_and_value,
         metavar='KEY=VALUE',
         help='override entries of the config, as model.backbone.pretrained=clip.pt '
         'or key="[a,b]"',
@@ -80,9 +85,32 @@ def add_run_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument('--local_rank', '--local-rank', type=int, default=0)
 
 
-def _key_and_value(text: str) -> str:
-    if '=' not in text:
+def key_and_value(text: str) -> str:
+    """An entry of ``--cfg-options``, refused where MMEngine would read something else.
+
+    Args:
+        text: As the user gave it.
+
+    Returns:
+        The same.
+
+    Raises:
+        argparse.ArgumentTypeError: It has no value, a value with spaces within, which
+            MMEngine drops, or a dict, which it cuts to pieces.
+    """
+    key, mark, value = text.partition('=')
+    if not mark:
         raise argparse.ArgumentTypeError(
             f'{text!r} has no value: expected KEY=VALUE, as train_cfg.max_epochs=5.'
+        )
+    if _DICT.search(value.strip()):
+        raise argparse.ArgumentTypeError(
+            f'{text!r} holds a dict, which is not read here. Give its entries one by '
+            f'one, as {key}.type=NAME, or write them into a config.'
+        )
+    if _INNER_SPACE.search(value.strip()):
+        raise argparse.ArgumentTypeError(
+            f'{text!r}: MMEngine drops spaces of values, so that this would be '
+            f'{value.replace(" ", "")!r}. Write the value into a config.'
         )
     return text

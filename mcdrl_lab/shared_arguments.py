@@ -7,6 +7,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from mcdrl_common.training_arguments import key_and_value
+
 
 class CfgOptions(argparse.Action):
     """MMEngine's ``DictAction``, imported when the option is given and not before."""
@@ -35,6 +37,7 @@ def add_cfg_options(parser: argparse.ArgumentParser, **changes: Any) -> None:
     keywords = dict(
         nargs='+',
         action=CfgOptions,
+        type=key_and_value,
         metavar='KEY=VALUE',
         help='override entries of the config, as for train.py',
     )

@@ -110,16 +110,15 @@ class NoteHook(Hook):
     """Says something below the scores of a test, where it is read.
 
     Args:
-        note: What to say; None says nothing.
+        note: What to say.
     """
 
-    def __init__(self, note: str | None) -> None:
+    def __init__(self, note: str) -> None:
         self._note = note
 
     def after_test(self, runner: Runner) -> None:
         """Say it."""
-        if self._note:
-            runner.logger.warning(self._note)
+        runner.logger.warning(self._note)
 
 
 class TrainedOnHook(Hook):

@@ -151,7 +151,8 @@ def test_main(argv: Sequence[str] | None = None) -> int:
         runner = build_runner(cfg)
         _checking_hook(runner)
         runner.register_hook(TrainedOnHook(cfg))
-        runner.register_hook(NoteHook(note))
+        if note:
+            runner.register_hook(NoteHook(note))
         runner.test()
     return 0
 

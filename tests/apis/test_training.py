@@ -11,7 +11,7 @@ from mcdrl_common.mask_format import MaskError
 from mcdrl_common.sites import SiteDataError
 from mcdrl_common.training_arguments import add_run_arguments
 from mcdrl_mmseg.apis import training
-from mcdrl_mmseg.apis.testing import TrainedOnHook
+from mcdrl_mmseg.apis.testing import NoteHook, TrainedOnHook
 from mcdrl_mmseg.apis.training import parse_run_arguments
 from mcdrl_mmseg.clip import CLIPWeightsError
 from mcdrl_mmseg.clip.sentence_encoder import SentenceEncoderError
@@ -62,6 +62,11 @@ def test_options_become_python_values(parse):
     }
 
 
+def test_spaces_beside_commas_and_brackets_change_no_value(parse):
+    args = parse('--cfg-options', 'a=[x, y]', 'b=( (1, 2), (3, 4) )', 'c= 5 ')
+    assert args.cfg_options == {'a': ['x', 'y'], 'b': ((1, 2), (3, 4)), 'c': 5}
+
+
 def test_options_that_are_given_twice_add_up_and_the_last_of_a_key_holds(parse):
     args = parse(
         '--cfg-options', 'a=1', 'b=2', '--launcher', 'none', '--cfg-options', 'b=3'
@@ -74,6 +79,13 @@ def test_options_that_are_given_twice_add_up_and_the_last_of_a_key_holds(parse):
     [
         ('max_epochs', "'max_epochs' has no value: expected KEY=VALUE"),
         ('a=[(1,2]', 'Imbalanced brackets exist in (1,2'),
+        (
+            "classes=['colon polyp','ulcer']",
+            '"classes=[\'colon polyp\',\'ulcer\']": MMEngine drops spaces of values',
+        ),
+        ('template=A {class} here', "'template=A {class} here': MMEngine drops spaces"),
+        ("sites=[{'name':'a','b':[1,2]}]", '"sites=[{'),
+        ("a.b=dict(type='SGD',lr=1)", '"a.b=dict('),
     ],
 )
 def test_an_option_that_cannot_be_read_ends_with_status_2(
@@ -179,6 +191,15 @@ def test_every_test_looks_at_what_its_checkpoint_holds_and_was_trained_on(runner
     assert training.main(['test', 'stock.py', 'best.pth']) == 0
     (runner,) = runners
     assert [type(hook) for hook in runner.hooks] == [ConfigCheckHook, TrainedOnHook]
+
+
+def test_views_of_another_size_are_told_after_the_test(runners, monkeypatch):
+    for note in (None, 'other views'):
+        monkeypatch.setattr(training, 'use_tta', lambda cfg, note=note: note)
+        assert training.main(['test', 'stock.py', 'best.pth', '--tta']) == 0
+    without, told = ([type(hook) for hook in runner.hooks] for runner in runners)
+    assert without == [ConfigCheckHook, TrainedOnHook]
+    assert told == [ConfigCheckHook, TrainedOnHook, NoteHook]
 
 
 def test_the_hook_leaves_a_config_alone_that_the_tool_has_checked(runners, monkeypatch):

@@ -1,8 +1,10 @@
 import argparse
 from pathlib import Path
 
+import pytest
+
 from mcdrl_lab.shared_arguments import (
-    CfgOptions,
+    add_cfg_options,
     add_device,
     add_method,
     add_records,
@@ -11,13 +13,27 @@ from mcdrl_lab.shared_arguments import (
 
 def parsed(*arguments):
     parser = argparse.ArgumentParser()
-    parser.add_argument('--cfg-options', nargs='+', action=CfgOptions)
+    add_cfg_options(parser)
     return parser.parse_args(arguments).cfg_options
 
 
 def test_values_are_parsed_as_mmengine_does():
     options = parsed('--cfg-options', 'a.b=3', 'c=[1,2]', 'd=word')
     assert options == {'a.b': 3, 'c': [1, 2], 'd': 'word'}
+
+
+@pytest.mark.parametrize(
+    ('option', 'told'),
+    [
+        ('word', 'has no value: expected KEY=VALUE'),
+        ('a=two words', 'MMEngine drops spaces of values'),
+        ('a=[{b:1}]', 'holds a dict, which is not read here'),
+    ],
+)
+def test_what_mmengine_reads_as_something_else_is_refused(option, told, capsys):
+    with pytest.raises(SystemExit):
+        parsed('--cfg-options', option)
+    assert told in capsys.readouterr().err
 
 
 def test_is_none_where_it_is_not_given():
