@@ -314,7 +314,7 @@ def _path_rules(args: argparse.Namespace) -> dict[str, PathRule]:
 
 
 def _show(outcome: Outcome) -> None:
-    from .converters.decodings import OTHER_COLOURS
+    from .converters.decodings import OTHER_COLOURS, OTHER_MASKS
 
     report = outcome.report
     problems = report['problems']
@@ -324,7 +324,7 @@ def _show(outcome: Outcome) -> None:
     if len(problems) > _SHOWN:
         print(f'... and {len(problems) - _SHOWN} more, see below', file=sys.stderr)
     for note in report['notes']:
-        if note['kind'] == OTHER_COLOURS:
+        if note['kind'] in (OTHER_COLOURS, OTHER_MASKS):
             print(f'warning: {note["file"]}: {note["detail"]}', file=sys.stderr)
     for line in outcome.dropped:
         print(f'dropped from index.csv: {line}', file=sys.stderr)

@@ -22,6 +22,7 @@ from mcdrl_common.mask_format import (
 IGNORE = 255
 FAINT_MASK = 'faint mask'
 OTHER_COLOURS = 'other colours'
+OTHER_MASKS = 'other masks'
 # JPEG leaves grey levels between 0 and 255 at edges; more of them than this share of
 # the pixels are worth telling.
 _JPEG_SHARE = 0.02

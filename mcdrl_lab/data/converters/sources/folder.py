@@ -8,8 +8,10 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from pathlib import PurePosixPath
 
+from mcdrl_common.findings import Finding
 from mcdrl_lab.data.converters.decodings import (
     IGNORE,
+    OTHER_MASKS,
     BinaryDecoding,
     ColourMapDecoding,
     Decoding,
@@ -90,6 +92,7 @@ class FolderSource(PatternSource):
         for site in found:
             if site.images and not site.samples:
                 self._refuse_suffix(tree)
+            site.notes += self._other_masks(tree, site)
         rules = self.options.sequence, self.options.patient
         return [add_groups(site, tree, *rules) for site in found]
 
@@ -100,6 +103,37 @@ class FolderSource(PatternSource):
                 f'--lesion-free {self.options.lesion_free!r}: no image lies in such a '
                 'folder. Expected the path of a folder below the input.'
             )
+
+    def _other_masks(self, tree: FileTree, site: FoundSite) -> list[Finding]:
+        """Tell of masks that images have beside the one that is read.
+
+        Where each lesion, or each of two lungs, has a file, the others would be healthy
+        tissue without a word.
+        """
+        (layout,) = self.layouts
+        folder, own = self.options.masks, self.options.mask_suffix
+        known = [p for p in (layout.images, layout.masks, layout.lesion_free) if p]
+        there = re.compile(rf'{ROOT}{_folder(folder)}.+{ENDING}', re.IGNORECASE)
+        stems = {PurePosixPath(sample.image).stem for sample in site.samples}
+        others: dict[str, list[str]] = {}
+        for path in tree:
+            if not there.fullmatch(path):
+                continue
+            if any(re.fullmatch(pattern, path, re.IGNORECASE) for pattern in known):
+                continue
+            suffix = _suffix(PurePosixPath(path).stem, stems)
+            if suffix is not None:
+                others.setdefault(suffix, []).append(path)
+        return [
+            Finding(
+                OTHER_MASKS,
+                paths[0],
+                f'{len(paths)} masks end in {suffix!r}, beside those in {own!r}, and '
+                'are not read. If they show more of the same images, it is healthy '
+                'tissue now: merge the masks of an image into one',
+            )
+            for suffix, paths in others.items()
+        ]
 
     def _refuse_suffix(self, tree: FileTree) -> None:
         """Say in one line how the masks that are there are called."""

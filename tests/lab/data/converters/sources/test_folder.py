@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from mcdrl_lab.commands import main
 from mcdrl_lab.data.converters.pair_and_write import pair_and_write
 from mcdrl_lab.data.converters.path_rules import PathRule
 from mcdrl_lab.data.converters.sources.folder import FolderOptions, folder_source
@@ -138,6 +139,25 @@ def test_a_wrong_suffix_is_one_line_with_the_suffixes_that_are_there(
         "'_mask2' (1 files)."
     )
     assert not out.exists()
+
+
+@pytest.mark.parametrize('both', [False, True])
+def test_further_masks_of_an_image_are_not_left_out_without_a_word(
+    make, download, out, capsys, both
+):
+    for number in (1, 10):
+        make.pair(f'images/{number}.jpg', f'masks/{number}_left.png')
+        if both:
+            make.mask(f'masks/{number}_right.png')
+    # Of no image that is there.
+    make.mask('masks/legend.png')
+    arguments = ['convert', 'folder', str(download), '--site', 's']
+    arguments += ['--mask-suffix', '_left', '--class', 'lung', '--out', str(out)]
+    assert main(arguments) == 0
+    told = capsys.readouterr().err
+    warning = "_right.png: 2 masks end in '_right', beside those in '_left', and are not"
+    assert (warning in told) == both
+    assert told.count('warning') == both
 
 
 def test_a_suffix_that_no_name_has_is_refused_where_masks_have_none(
