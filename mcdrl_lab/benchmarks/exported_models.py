@@ -124,9 +124,7 @@ def _scores(
     return np.array(dice), np.array(gaps)
 
 
-def _maps(
-    logits: np.ndarray, shape: tuple[int, int]
-) -> tuple[np.ndarray, np.ndarray]:
+def _maps(logits: np.ndarray, shape: tuple[int, int]) -> tuple[np.ndarray, np.ndarray]:
     """Probability and mask of any lesion, (H, W) float and bool, of one image.
 
     With several lesion classes a pixel is lesion where one of them is the most probable

@@ -155,7 +155,7 @@ def test_further_masks_of_an_image_are_not_left_out_without_a_word(
     arguments += ['--mask-suffix', '_left', '--class', 'lung', '--out', str(out)]
     assert main(arguments) == 0
     told = capsys.readouterr().err
-    warning = "_right.png: 2 masks end in '_right', beside those in '_left', and are not"
+    warning = "_right.png: 2 masks end in '_right', beside those in '_left', and"
     assert (warning in told) == both
     assert told.count('warning') == both
 
