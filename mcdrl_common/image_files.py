@@ -24,6 +24,8 @@ _PNG_DEPTH_AT = 24
 _TIFF_STARTS = (b'II*\0', b'MM\0*', b'II+\0', b'MM\0+')
 _TIFF_WIDTH, _TIFF_HEIGHT, _TIFF_BITS_PER_SAMPLE = 256, 257, 258
 _TIFF_PHOTOMETRIC, _TIFF_SAMPLES, _TIFF_PLANAR = 262, 277, 284
+_TIFF_EXTRA_SAMPLES, _ALPHA_KINDS = 338, {1, 2}
+_OPAQUE = 255
 _WHITE_IS_ZERO, _SEPARATE_PLANES = 0, 2
 # Its header: kind, width, height and highest value, comments among them.
 _PNM_HEADER = re.compile(rb'P[2356](?:(?:\s|#[^\r\n]*[\r\n])+(\d+)){3}\s')
@@ -163,6 +165,33 @@ def _misread_tiff(entries: Mapping[int, Any]) -> str | None:
     return None
 
 
+def check_opaque(image: Image.Image, kind: str = 'image') -> None:
+    """Refuse a colour TIFF of 8 bits that is transparent somewhere: readers differ.
+
+    OpenCV, which trains and predicts, multiplies colours by their opacity, or leaves
+    them multiplied, as the file has them; Pillow does neither. Of other formats both
+    leave opacity out, and of grey TIFF files.
+
+    Args:
+        image: From Pillow, its pixels loaded.
+        kind: ``'image'``, ``'mask'``, ..., for messages.
+
+    Raises:
+        FileProblem: It is such a file.
+    """
+    if not isinstance(image, TiffImageFile) or image.mode != 'RGBA':
+        return
+    if not _ALPHA_KINDS.intersection(image.tag_v2.get(_TIFF_EXTRA_SAMPLES, ())):
+        return
+    eight_bits = max(image.tag_v2.get(_TIFF_BITS_PER_SAMPLE, (1,))) <= 8
+    if eight_bits and image.getextrema()[-1][0] < _OPAQUE:
+        detail = (
+            'TIFF that is transparent in places, where readers take its colours '
+            'differently. Save it as PNG, or without transparency'
+        )
+        raise FileProblem(f'unreadable {kind}', detail)
+
+
 def bits_per_channel(path: Path, image: Image.Image) -> int:
     """Bits a channel in the file; Pillow tells of 16 bits in grey images alone.
 
@@ -202,7 +231,7 @@ def opened(path: Path, kind: str) -> Iterator[Image.Image]:
     Raises:
         FileProblem: Not a file, not an image, damaged, too large, of several pages, of
             a colour space that other readers take for red, green and blue, or see
-            :func:`check_read_as_meant`.
+            :func:`check_read_as_meant` and :func:`check_opaque`.
     """
     if not path.is_file():
         raise FileProblem(f'unreadable {kind}', 'not a regular file')
@@ -223,6 +252,7 @@ def opened(path: Path, kind: str) -> Iterator[Image.Image]:
         check_file_size(path, *image.size, kind)
         check_read_as_meant(path, kind)
         image.load()
+        check_opaque(image, kind)
     except UnidentifiedImageError:
         raise NotAnImage(f'unreadable {kind}', 'not an image') from None
     except Image.DecompressionBombError as error:

@@ -7,7 +7,8 @@ import io
 import numpy as np
 from PIL import Image, ImageOps
 
-from mcdrl_common.image_files import depth_of
+from mcdrl_common.findings import FileProblem
+from mcdrl_common.image_files import check_opaque, depth_of
 
 # Names of Pillow's; no other decoder is tried on an upload.
 FORMATS = ('PNG', 'JPEG', 'BMP', 'TIFF')
@@ -36,16 +37,20 @@ def read_upload(content: bytes) -> np.ndarray:
 
     Raises:
         UploadError: Not a PNG, JPEG, BMP or TIFF image, damaged, too large or too
-            small, of several pages, of LAB colours, or of more than 8 bits a channel.
+            small, of several pages, of LAB colours, of more than 8 bits a channel, or
+            a TIFF image that is transparent in places.
     """
     try:
         with Image.open(io.BytesIO(content), formats=FORMATS) as image:
             _check_header(image, content)
             image.load()
+            check_opaque(image)
             upright = ImageOps.exif_transpose(image)
             return np.asarray(upright.convert('RGB'))
     except UploadError:
         raise
+    except FileProblem as problem:
+        raise UploadError(f'The image is a {problem.detail}.') from None
     except Image.UnidentifiedImageError:
         raise UploadError(
             'This is not a PNG, JPEG, BMP or TIFF image, whatever its name says. '

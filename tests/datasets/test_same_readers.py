@@ -9,6 +9,7 @@ from mcdrl_common.findings import FileProblem
 from mcdrl_common.mask_files import read_truth_mask
 from mcdrl_common.mask_format import MaskError, MaskFormat
 from mcdrl_lab.data.converters.image_reading import read_image as read_converted
+from mcdrl_lab.serving.uploads import UploadError, read_upload
 from mcdrl_mmseg.apis.image_pipeline import ImageError, read_image
 from mcdrl_mmseg.datasets import LoadLesionMask
 
@@ -36,6 +37,12 @@ def draw(tmp_path):
         elif how == 'lab':
             path = tmp_path / 'lab.tif'
             Image.merge('LAB', [image] * 3).save(path)
+        elif how == 'transparent':
+            path = tmp_path / 'transparent.tif'
+            Image.merge('RGBA', [image] * 4).save(path)
+        elif how == 'opaque':
+            path = tmp_path / 'opaque.tif'
+            image.convert('RGBA').save(path)
         elif how == 'deep':
             Image.fromarray(values.astype(np.uint16) * 16).save(path)
         elif how == 'cut':
@@ -50,7 +57,7 @@ def draw(tmp_path):
     return make
 
 
-REFUSED = ['pages', 'animated', 'lab', 'deep', 'cut', 'empty']
+REFUSED = ['pages', 'animated', 'lab', 'transparent', 'deep', 'cut', 'empty']
 
 
 @pytest.mark.reliability('bad input', 'a mask that only some readers refused')
@@ -84,10 +91,27 @@ def test_images_that_prediction_refuses_never_pass_verification_or_conversion(
         read_converted(path)
 
 
-@pytest.mark.parametrize('mode', ['L', 'P', 'RGB', 'RGBA'])
+@pytest.mark.parametrize('mode', ['L', 'P', 'RGB', 'RGBA', 'opaque'])
 def test_images_that_pass_are_trained_on_as_they_are_predicted_on(draw, mode):
     path = draw(mode, is_mask=False)
     trained = LoadImageFromFile()({'img_path': str(path)})['img']
     np.testing.assert_array_equal(trained, read_image(path))
     converted = np.asarray(read_converted(path).pixels)
     np.testing.assert_array_equal(trained[..., ::-1], converted)
+    np.testing.assert_array_equal(read_upload(path.read_bytes()), converted)
+
+
+@pytest.mark.parametrize('opacity', [1, 2], ids=['multiplied', 'not multiplied'])
+def test_transparent_tiff_images_are_refused_by_every_reader(tmp_path, opacity):
+    path = tmp_path / 'a.tif'
+    values = np.random.default_rng(0).integers(0, 256, (48, 64, 4), np.uint8)
+    Image.fromarray(values).save(path, tiffinfo={338: (opacity,)})
+    trained = LoadImageFromFile()({'img_path': str(path)})['img'][..., ::-1]
+    with Image.open(path) as image:
+        assert (trained != np.asarray(image.convert('RGB'))).any()
+    with pytest.raises(ImageError, match='transparent'):
+        read_image(path)
+    with pytest.raises(FileProblem, match='transparent'):
+        read_converted(path)
+    with pytest.raises(UploadError, match='transparent'):
+        read_upload(path.read_bytes())
