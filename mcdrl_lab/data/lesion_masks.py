@@ -1,11 +1,11 @@
-"""Where the masks of a data set show a lesion."""
+"""Labels of a data set's masks."""
 
 from __future__ import annotations
 
 import numpy as np
 
 from mcdrl_common.findings import FileProblem
-from mcdrl_common.mask_files import IGNORED, read_mask_pixels
+from mcdrl_common.mask_files import read_mask_pixels
 from mcdrl_common.mask_format import MaskError
 from mcdrl_common.verification.entry import Entry
 
@@ -31,19 +31,3 @@ def read_labels(entry: Entry) -> np.ndarray:
         ) from None
     labels, _ = entry.mask_format.decode(pixels, entry.mask)
     return labels
-
-
-def read_lesion(entry: Entry) -> np.ndarray:
-    """Where the mask of an image shows a lesion.
-
-    Args:
-        entry: The image and its mask.
-
-    Returns:
-        (H, W) bool, of any lesion class; pixels that do not count are none.
-
-    Raises:
-        MaskError: As :func:`read_labels`.
-    """
-    labels = read_labels(entry)
-    return (labels > 0) & (labels != IGNORED)

@@ -16,7 +16,6 @@ import numpy as np
 from mcdrl_common.crop_positions import crop_positions
 from mcdrl_common.findings import FileProblem
 from mcdrl_common.image_files import opened
-from mcdrl_common.mask_files import IGNORED
 from mcdrl_common.verification.entry import Entry
 from mcdrl_common.verification.listing import list_folder
 from mcdrl_lab.data.lesion_masks import read_labels
@@ -24,6 +23,7 @@ from mcdrl_lab.data.output_folder import is_new, put_folder, work_folder
 from mcdrl_lab.errors import ConversionError
 from mcdrl_lab.pictures import jpeg, shrink
 from mcdrl_lab.simulation.kept_groups import keep_groups
+from mcdrl_lab.simulation.kept_labels import mask_of, note_classes
 
 KINDS = ('free', 'lesion')
 """Endings of the names of both crops."""
@@ -43,8 +43,10 @@ def write_crop_pairs(source: Path, out: Path, seed: int = 0) -> dict[str, int]:
 
     Args:
         source: Folder of sites as the converters write it.
-        out: Output folder, in the same layout; lesions of all classes are 255. Crops
-            are of the sequence and patient of their image, where it has an index.
+        out: Output folder, in the same layout; lesions of all classes are 255, or 1
+            where masks of the site may have ignored pixels, which are 255. Crops are
+            of the sequence and patient of their image where it has an index, else of a
+            sequence of their own.
         seed: Of sizes and places, which follow from it and an image's name.
 
     Returns:
@@ -64,6 +66,7 @@ def write_crop_pairs(source: Path, out: Path, seed: int = 0) -> dict[str, int]:
         for site, entries in sorted(sites.items()):
             for name in ('images', 'masks'):
                 (work / site / name).mkdir(parents=True)
+            note_classes(entries[0], work / site)
             cut = [e for e in entries if _write_pair(e, work / site, seed)]
             pairs[site] = len(cut)
             made += [
@@ -90,8 +93,7 @@ def _write_pair(entry: Entry, folder: Path, seed: int) -> bool:
     image, labels = _read(entry)
     windows = _draw_windows(generator, image, labels)
     for kind, window in zip(KINDS, windows):
-        lesion = (labels[window] != 0) & (labels[window] != IGNORED)
-        code = cv2.imencode('.png', lesion.astype(np.uint8) * 255)[1]
+        code = cv2.imencode('.png', mask_of(labels[window], entry))[1]
         (folder / 'masks' / f'{stem}_{kind}.png').write_bytes(code.tobytes())
         content = jpeg(image[window], _JPEG_QUALITY)
         (folder / 'images' / f'{stem}_{kind}.jpg').write_bytes(content)

@@ -18,10 +18,11 @@ import numpy as np
 
 from mcdrl_common.findings import FileProblem
 from mcdrl_common.image_files import opened
+from mcdrl_common.mask_files import IGNORED
 from mcdrl_common.verification.entry import Entry
 from mcdrl_common.verification.listing import list_folder
 from mcdrl_lab.data.csv_text import csv_text
-from mcdrl_lab.data.lesion_masks import read_lesion
+from mcdrl_lab.data.lesion_masks import read_labels
 from mcdrl_lab.data.output_folder import (
     is_new,
     put_folder,
@@ -38,6 +39,7 @@ from mcdrl_lab.simulation.drawn_conditions import (
     draw_conditions,
 )
 from mcdrl_lab.simulation.kept_groups import keep_groups
+from mcdrl_lab.simulation.kept_labels import mask_of, note_classes
 
 PARAMETERS_FILE = 'drawn_conditions.json'
 TRUTH_FILE = 'conditions.csv'
@@ -123,7 +125,7 @@ def write_drawn_sites(wanted: DrawnSites, source: Path, out: Path) -> dict[str, 
         wanted: What to draw.
         source: Folder of sites as the converters write it.
         out: Output folder, in the same layout, the table of the truth, and sequences
-            and patients where the source has an index.
+            and patients where the source has an index. Ignored pixels stay so.
 
     Returns:
         Site -> number of images that a condition was drawn on.
@@ -168,13 +170,14 @@ def _draw_site(
 ) -> list[dict]:
     for name in ('images', 'masks'):
         (folder / name).mkdir(parents=True)
-    masks = [_read_lesion(entry, wanted.size) for entry in entries]
-    shares = np.array([mask.mean() / 255 for mask in masks])
+    note_classes(entries[0], folder)
+    masks = [_read_labels(entry, wanted.size) for entry in entries]
+    shares = np.array([_lesion_share(labels) for labels in masks])
     with_lesion = shares[shares > 0]
     least = np.median(with_lesion) if len(with_lesion) else 0.0
     cases = shares > (least if wanted.goes_with == 'size' else 0)
     rows = []
-    for entry, mask, share, case in zip(entries, masks, shares, cases):
+    for entry, labels, share, case in zip(entries, masks, shares, cases):
         stem = Path(entry.image).stem
         generator = np.random.default_rng(
             [wanted.seed, zlib.crc32(f'{site}/{stem}'.encode())]
@@ -187,7 +190,7 @@ def _draw_site(
             number = CONDITIONS.index(condition)
             image, _ = draw_conditions(generator, image, None, {number: strength})
         (folder / 'images' / f'{stem}.jpg').write_bytes(jpeg(image, _JPEG_QUALITY))
-        code = cv2.imencode('.png', mask)[1]
+        code = cv2.imencode('.png', mask_of(labels, entry))[1]
         (folder / 'masks' / f'{stem}.png').write_bytes(code.tobytes())
         rows.append(
             dict(
@@ -202,10 +205,16 @@ def _draw_site(
     return rows
 
 
-def _read_lesion(entry: Entry, size: int) -> np.ndarray:
-    """(size, size) uint8, 255 where the lesion is."""
-    lesion = read_lesion(entry).astype(np.uint8) * 255
-    return cv2.resize(lesion, (size, size), interpolation=cv2.INTER_NEAREST)
+def _read_labels(entry: Entry, size: int) -> np.ndarray:
+    """(size, size) uint8, as :func:`read_labels` gives them."""
+    labels = read_labels(entry)
+    return cv2.resize(labels, (size, size), interpolation=cv2.INTER_NEAREST)
+
+
+def _lesion_share(labels: np.ndarray) -> float:
+    lesion = (labels != 0) & (labels != IGNORED)
+    # As of a mask of 0 and 255: data sets made before stay the same to the last digit.
+    return float(np.mean(lesion.astype(np.uint8) * 255) / 255)
 
 
 def _read_image(path: Path, size: int) -> np.ndarray:

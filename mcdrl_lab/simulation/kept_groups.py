@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -15,10 +16,11 @@ _COLUMNS = ('site', 'image', 'sequence', 'patient')
 
 
 def keep_groups(source: Path, out: Path, made: Iterable[tuple[Entry, str]]) -> None:
-    """Write an index beside the new sites, where the old ones have one.
+    """Write an index beside the new sites, where there is something to tell.
 
     Without it frames of one patient would be trained on and validated with, and count
-    as independent where methods are compared.
+    as independent where methods are compared. So would several images that were made
+    of one: where nothing is known of it, it is their sequence.
 
     Args:
         source: Folder of the sites that images were made of.
@@ -34,15 +36,17 @@ def keep_groups(source: Path, out: Path, made: Iterable[tuple[Entry, str]]) -> N
     except ImageIndexError as error:
         raise ConversionError(str(error)) from None
     rows = []
+    parts = Counter(entry.image for entry, _ in made)
     for site in dict.fromkeys(entry.site for entry, _ in made):
         own = [(entry, name) for entry, name in made if entry.site == site]
         known = index.images_of([site], [entry.image for entry, _ in own]).rows
         for entry, name in own:
             row = known.get(entry.image.name)
-            if row is not None and (row.sequence or row.patient):
-                rows.append(
-                    dict(zip(_COLUMNS, (site, name, row.sequence, row.patient)))
-                )
+            groups = (row.sequence, row.patient) if row else ('', '')
+            if not any(groups) and parts[entry.image] > 1:
+                groups = (entry.image.stem, '')
+            if any(groups):
+                rows.append(dict(zip(_COLUMNS, (site, name, *groups))))
     if not rows:
         return
     target, text = out / INDEX_FILE, csv_text(_COLUMNS, rows)

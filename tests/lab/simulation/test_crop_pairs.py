@@ -1,14 +1,18 @@
 """Two crops of an image: with a lesion and without, of one size."""
 
+import json
 from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
 
+from mcdrl_common.classes_file import read_classes
+from mcdrl_common.sites import Site, SiteFolders
 from mcdrl_lab.commands import main
 from mcdrl_lab.errors import ConversionError
 from mcdrl_lab.simulation.crop_pairs import write_crop_pairs
+from mcdrl_lab.simulation.drawn_sites import DrawnSites, write_drawn_sites
 
 HEIGHT, WIDTH = 60, 80
 
@@ -119,7 +123,7 @@ def test_crops_are_of_the_patient_of_their_image(source, tmp_path):
         'a,a/images/0_free.jpg,v0,p0',
         'a,a/images/0_lesion.jpg,v0,p0',
     ]
-    assert lines[-1] == 'a,a/images/3_lesion.jpg,v3,p1' and len(lines) == 9
+    assert lines[8:10] == ['a,a/images/3_lesion.jpg,v3,p1', 'b,b/images/0_free.jpg,0,']
     # Another call changes nothing.
     write_crop_pairs(source, out)
     (out / 'index.csv').write_text('site,image,sequence,patient\n')
@@ -127,6 +131,54 @@ def test_crops_are_of_the_patient_of_their_image(source, tmp_path):
         write_crop_pairs(source, out)
 
 
-def test_without_an_index_none_is_written(source, tmp_path):
+def test_crops_of_one_image_belong_together_without_an_index_too(source, tmp_path):
+    out = tmp_path / 'out'
+    write_crop_pairs(source, out)
+    sites = SiteFolders(out, [Site('a'), Site('b')], split='val', val_fraction=0.4)
+    held = [
+        (sample['site'], Path(sample['img_path']).stem, sample['sequence'])
+        for sample in sites.samples()
+    ]
+    # 3 of 8 crops would be wanted, and cut a pair.
+    assert held == [
+        (site, f'{n}_{kind}', str(n))
+        for site in 'ab'
+        for n in (2, 3)
+        for kind in ('free', 'lesion')
+    ]
+
+
+def test_an_image_of_which_the_index_knows_nothing_is_a_sequence(source, tmp_path):
+    rows = ['a,0.png,v0,', 'a,1.png,,p1', 'a,2.png,,', 'a,3.png,,']
+    (source / 'index.csv').write_text('\n'.join(['site,image,sequence,patient', *rows]))
     write_crop_pairs(source, tmp_path / 'out')
-    assert not (tmp_path / 'out/index.csv').exists()
+    lines = (tmp_path / 'out/index.csv').read_text().splitlines()
+    assert lines[1:6:2] == [
+        'a,a/images/0_free.jpg,v0,',
+        'a,a/images/1_free.jpg,,p1',
+        'a,a/images/2_free.jpg,2,',
+    ]
+
+
+def test_ignored_pixels_stay_ignored(source, tmp_path):
+    """In the crops, and where conditions are drawn on these."""
+    names = {'0': 'background', '1': 'polyp', '2': 'cancer', '255': 'ignore'}
+    for classes, lesion in (((0, 1, 255), 'polyp'), ((0, 1, 2, 255), 'lesion')):
+        root = source / lesion
+        mask = np.zeros((HEIGHT, WIDTH), np.uint8)
+        mask[:12, :16], mask[12:16, :16] = classes[-2], 255
+        for site in ('a', 'b'):
+            add(root, site, '0', mask)
+            text = json.dumps({'mask_values': {str(v): names[str(v)] for v in classes}})
+            (root / site / 'classes.json').write_text(text)
+        crops, drawn = tmp_path / f'{lesion}_crops', tmp_path / f'{lesion}_drawn'
+        write_crop_pairs(root, crops)
+        write_drawn_sites(DrawnSites('b', goes_with='presence', size=64), crops, drawn)
+        for out in (crops, drawn):
+            values = read_classes(out / 'a')
+            assert values == {0: 'background', 1: lesion, 255: 'ignore'}
+            mask = read(out, '0_lesion')[1]
+            assert set(np.unique(mask)) == {0, 1, 255}
+            # 4 rows for 12 of lesion, but for what the crop leaves out.
+            assert 0 < (mask == 255).sum() <= (mask == 1).sum()
+            assert not read(out, '0_free')[1].any()
