@@ -9,13 +9,14 @@ from __future__ import annotations
 
 import argparse
 import importlib
+import os
 import sys
 from collections.abc import Sequence
 from typing import NamedTuple
 
 from mcdrl_lab.extras import missing_package_message
 
-from .errors import EXIT_STOPPED
+from .errors import EXIT_NOT_READ, EXIT_STOPPED
 
 
 class Command(NamedTuple):
@@ -205,6 +206,30 @@ def main(argv: Sequence[str] | None = None) -> int:
     Returns:
         The exit code.
     """
+    try:
+        try:
+            return _main(argv)
+        finally:
+            # What is held back still finds nobody who reads it at the very end.
+            print(end='', flush=True)
+    except BrokenPipeError:
+        if not _is_unread():
+            raise
+        # As `| head` does: whoever read has seen enough. Else Python complains at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return EXIT_NOT_READ
+
+
+def _is_unread() -> bool:
+    """Whether nobody reads what is printed any more."""
+    try:
+        print(flush=True)
+    except BrokenPipeError:
+        return True
+    return False
+
+
+def _main(argv: Sequence[str] | None) -> int:
     arguments = list(sys.argv[1:] if argv is None else argv)
     parser = argparse.ArgumentParser(
         prog='python -m mcdrl_lab',

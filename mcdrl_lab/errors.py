@@ -15,6 +15,8 @@ Run = Callable[[argparse.Namespace], 'int | None']
 
 EXIT_BAD_INPUT = 2
 EXIT_STOPPED = 130
+# As a shell says it of a program that SIGPIPE ended.
+EXIT_NOT_READ = 141
 
 
 class ProtocolError(InputError, ValueError):

@@ -125,3 +125,45 @@ def test_a_command_that_is_interrupted_says_so_without_a_traceback(monkeypatch, 
     monkeypatch.setattr(commands, '_run', interrupted)
     assert main(['compare', 'a', 'b']) == 130
     assert capsys.readouterr().err == 'compare: stopped.\n'
+
+
+PRINT_AND_END = """
+import sys
+from mcdrl_lab import commands
+def run(name, arguments):
+    print({printed})
+    if name == 'verify':
+        raise BrokenPipeError(32, 'of a worker')
+commands._run = run
+sys.exit(commands.main({arguments}))
+"""
+
+
+# Of the long text Python holds nothing back: print itself fails.
+@pytest.mark.parametrize('printed', ["'x'", "'x' * 100_000"])
+def test_a_command_whose_output_is_read_no_further_ends_quietly(repo_root, printed):
+    """Its exit code is that of a program that SIGPIPE ended."""
+    code = PRINT_AND_END.format(printed=printed, arguments=['compare'])
+    read, write = os.pipe()
+    os.close(read)
+    try:
+        run = subprocess.run(
+            [sys.executable, '-c', code],
+            cwd=repo_root,
+            stdout=write,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+    finally:
+        os.close(write)
+    assert (run.returncode, run.stderr) == (141, '')
+
+
+def test_a_broken_pipe_of_something_else_is_a_fault(repo_root):
+    code = PRINT_AND_END.format(printed="'x'", arguments=['verify'])
+    run = subprocess.run(
+        [sys.executable, '-c', code], cwd=repo_root, capture_output=True, text=True
+    )
+    assert run.returncode == 1
+    assert 'BrokenPipeError: [Errno 32] of a worker' in run.stderr
+    assert run.stdout.startswith('x\n')
