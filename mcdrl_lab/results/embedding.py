@@ -14,6 +14,7 @@ from mmengine.config import Config
 from mcdrl_common.atomic_write import write_text
 from mcdrl_common.figure_files import write_figure
 from mcdrl_mmseg.apis.checkpoint import load_segmentor
+from mcdrl_mmseg.apis.written_files import WrittenFiles, check_targets
 
 from .config_batches import batches
 from .embedding_figure import TITLES, embed, embedding_figure
@@ -58,6 +59,7 @@ def write_embedding(
     device: str | None = None,
     perplexity: float = 30.0,
     seed: int = 0,
+    overwrite: bool = False,
 ) -> str:
     """Draw the maps of a checkpoint's features; write the probes' scores beside them.
 
@@ -70,6 +72,7 @@ def write_embedding(
         device: As ``'cuda:0'``; None takes a GPU if there is one.
         perplexity: Of t-SNE.
         seed: Seed of t-SNE and of the probes' splits.
+        overwrite: Whether picture and scores of an earlier run may be replaced.
 
     Returns:
         The scores, in words.
@@ -77,13 +80,18 @@ def write_embedding(
     Raises:
         ValueError: A model without MCDRL's head, no images, or an unknown format.
         DictionaryError: The checkpoint holds no dictionary.
+        OutputError: Another file has the name of the picture or of the scores.
     """
     out = Path(out)
+    written = [out, out.with_suffix('.json')]
+    inputs = [Path(checkpoint), *([Path(cfg.filename)] if cfg.filename else [])]
+    check_targets(out.parent, written, inputs, overwrite)
     model = load_segmentor(checkpoint, cfg, device)
     features = collect_features(model, batches(cfg, loaders))
     scores, reasons = probe_features(features, seed=seed)
     maps = {name: embed(features[name], perplexity, seed) for name in TITLES}
     write_figure(embedding_figure(maps, _labels(features), scores), out)
+    WrittenFiles(out.parent).add(out)
     content = dict(
         checkpoint=Path(checkpoint).name,
         images=len(features['sites']),
@@ -92,7 +100,8 @@ def write_embedding(
         probes={f'{f}/{label}': asdict(score) for (f, label), score in scores.items()},
         not_probed=reasons,
     )
-    write_text(out.with_suffix('.json'), json.dumps(content, indent=1) + '\n')
+    write_text(written[1], json.dumps(content, indent=1) + '\n')
+    WrittenFiles(out.parent).add(written[1])
     return _summary(scores, reasons, len(features['sites']))
 
 

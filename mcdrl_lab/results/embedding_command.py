@@ -27,7 +27,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         '--out',
         type=Path,
         default=Path('embedding.png'),
-        help='picture to write; its ending says the format (default: embedding.png)',
+        help='picture to write; its ending says the format (default: embedding.png). '
+        'Scores go to a JSON file of the same name',
+    )
+    parser.add_argument(
+        '--overwrite', action='store_true', help='replace the files of an earlier run'
     )
     parser.add_argument(
         '--loaders',
@@ -63,6 +67,7 @@ def run(args: argparse.Namespace) -> int:
             args.device,
             args.perplexity,
             args.seed,
+            args.overwrite,
         )
     )
     print(args.out)

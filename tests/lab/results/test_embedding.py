@@ -1,11 +1,15 @@
+import json
+
 import numpy as np
 import pytest
 from mmengine.config import Config
 from mmengine.dataset import BaseDataset
 from mmengine.registry import DATASETS
 
+from mcdrl_lab.results import embedding
 from mcdrl_lab.results.config_batches import batches
-from mcdrl_lab.results.embedding import probe_features
+from mcdrl_lab.results.embedding import probe_features, write_embedding
+from mcdrl_mmseg.apis.written_files import OutputError
 
 
 @DATASETS.register_module()
@@ -91,3 +95,31 @@ def test_sequences_stay_together():
     scores, _ = probe_features(features_of(sites, sequences))
     # Site a has two sequences, so that there can be two folds and no more.
     assert len(scores['F', 'site'].folds) == 2
+
+
+def test_another_file_of_the_name_of_the_scores_is_never_replaced(
+    cfg, tmp_path, monkeypatch
+):
+    features = features_of(['a'] * 20 + ['b'] * 20)
+    monkeypatch.setattr(embedding, 'load_segmentor', lambda *_: None)
+    monkeypatch.setattr(embedding, 'collect_features', lambda *_: features)
+    out, scores = tmp_path / 'x.png', tmp_path / 'x.json'
+
+    def write(**options):
+        write_embedding(cfg, tmp_path / 'a.pth', out, perplexity=5, **options)
+
+    for path in (out, scores):
+        path.write_text('made by hand')
+        for overwrite in (False, True):
+            with pytest.raises(OutputError, match=f'in the way: .*{path.name}'):
+                write(overwrite=overwrite)
+        assert path.read_text() == 'made by hand'
+        path.unlink()
+    write()
+    found = json.loads(scores.read_text())
+    assert found['images'] == 40
+    # Those of an earlier run are replaced where it is asked for.
+    with pytest.raises(OutputError, match='results of an earlier run'):
+        write()
+    write(overwrite=True, seed=1)
+    assert json.loads(scores.read_text())['seed'] == 1
