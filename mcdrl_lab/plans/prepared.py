@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 
 
 _GROUPS = 'hash of sequences and patients'
+_KEPT = 'kept_features'
 
 
 @dataclass(frozen=True)
@@ -69,6 +70,7 @@ class PreparedRun:
         return {
             'data hash': self.data_hash,
             'batch size over all processes': self.budget['batch_size'],
+            'precision of kept features': self.budget.get(_KEPT, 'float32'),
             _GROUPS: self.groups_hash,
         }
 
@@ -219,6 +221,17 @@ def _count_images(dataset: Any) -> int:
         return len(DATASETS.build(dataset))
 
 
+def _kept_features() -> dict[str, str]:
+    """For the budget: the precision of kept features, where it is not the usual one."""
+    from mcdrl_mmseg.models.backbones.feature_cache import FeatureCache
+
+    try:
+        cache = FeatureCache.from_environment()
+    except ValueError as error:
+        raise ProtocolError(str(error)) from error
+    return {_KEPT: 'float16'} if cache is not None and cache.half else {}
+
+
 def _method_hash(cfg: Config) -> str:
     """Fingerprint of a method, whichever fold its config is of."""
     for site in site_names(cfg):
@@ -268,6 +281,7 @@ def prepare(runs: Sequence[PlannedRun], processes: int = 1) -> list[PreparedRun]
     method_hashes: dict[str, str] = {}
     groups: dict[str, str] = {}
     checked: set[tuple[str, str]] = set()
+    kept = _kept_features()
     prepared = []
     for run in runs:
         name = run.method.name
@@ -298,7 +312,7 @@ def prepare(runs: Sequence[PlannedRun], processes: int = 1) -> list[PreparedRun]
                 cfg=cfg,
                 config_hash=config_hash(cfg.to_dict()),
                 data_hash=hashes[name],
-                budget=run_budget(cfg, counts[key], processes),
+                budget=run_budget(cfg, counts[key], processes) | kept,
                 method_hash=method_hashes[name],
                 groups_hash=groups[name],
             )

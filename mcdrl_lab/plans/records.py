@@ -59,7 +59,8 @@ class RunRecord:
             empty in records of before it did.
         versions: Package name -> version.
         budget: What the run was allowed: epochs or iters, batch size, image size,
-            number of training images.
+            number of training images; and ``kept_features``, their precision, where it
+            is not float32.
         data_hash: Fingerprint of all sites' files.
         method_hash: Fingerprint of the method's settings, the same for all its sites
             and seeds; empty in records of before there was one.

@@ -155,8 +155,12 @@ class SlurmEngine:
             return
         if not isinstance(submitted, dict):
             return
-        known = self._known(run)
-        differing = [name for name in known if submitted.get(name) != known[name]]
+        # What was not noted then is not known.
+        differing = [
+            name
+            for name, value in self._known(run).items()
+            if submitted.get(name, value) != value
+        ]
         if differing:
             raise ProtocolError(
                 f'{run} waits in the queue as job {job} with another '

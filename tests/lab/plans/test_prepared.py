@@ -1,3 +1,4 @@
+import json
 import os
 import subprocess
 import sys
@@ -8,8 +9,12 @@ from mmengine.registry import DefaultScope
 
 from mcdrl_lab.errors import ProtocolError
 from mcdrl_lab.installed_versions import installed_versions
+from mcdrl_lab.plans.merge_command import merge
 from mcdrl_lab.plans.plan import Method, build_plan
 from mcdrl_lab.plans.prepared import check_siblings, load_method, prepare
+from mcdrl_lab.plans.records import RunRecord
+from mcdrl_lab.plans.run_folder import RunFolder
+from mcdrl_lab.results.comparison import check_comparable
 
 CONFIG = """
 sites = [dict(name='x'), dict(name='y')]
@@ -205,3 +210,48 @@ def test_data_of_a_finished_run_are_those_of_the_next(config, tmp_path):
     (tmp_path / 'data/y/images/1.jpg').write_bytes(b'another picture')
     with pytest.raises(ProtocolError, match='differ from it in data'):
         check_siblings(prepare([second]), records)
+
+
+@pytest.fixture
+def half_features(monkeypatch, tmp_path):
+    monkeypatch.setenv('MCDRL_FEATURE_CACHE', str(tmp_path / 'kept'))
+    monkeypatch.setenv('MCDRL_FEATURE_CACHE_PRECISION', 'float16')
+
+
+def test_kept_features_of_half_precision_are_in_the_record(config, half_features):
+    record = prepare(plan_of(config))[0].record()
+    assert record.budget['kept_features'] == 'float16'
+    assert RunRecord.from_dict(json.loads(record.to_json())).budget == record.budget
+
+
+def test_without_a_folder_or_in_full_precision_nothing_is_recorded(
+    config, half_features, monkeypatch
+):
+    monkeypatch.setenv('MCDRL_FEATURE_CACHE_PRECISION', 'float32')
+    assert 'kept_features' not in prepare(plan_of(config))[0].budget
+    monkeypatch.setenv('MCDRL_FEATURE_CACHE_PRECISION', 'float16')
+    monkeypatch.delenv('MCDRL_FEATURE_CACHE')
+    assert 'kept_features' not in prepare(plan_of(config))[0].budget
+
+
+def test_runs_of_other_precisions_of_kept_features_are_never_mixed(
+    config, tmp_path, request
+):
+    first, second = plan_of(config)
+    (full,) = prepare([first])
+    folder = RunFolder(tmp_path / 'run')
+    folder.path.mkdir()
+    folder.update(origin=full.origin, checkpoint='best_1.pth')
+    request.getfixturevalue('half_features')
+    (half,), (other,) = prepare([first]), prepare([second])
+    words = r'kept_features \(None and float16\)'
+    with pytest.raises(ProtocolError, match=words):
+        check_siblings([other], [full.record()])
+    with pytest.raises(ProtocolError, match=words):
+        merge({'p': [full.record()], 'q': [other.record()]})
+    b = replace(half.record(), method='b')
+    with pytest.raises(ProtocolError, match='budget: kept_features None against float'):
+        check_comparable([full.record()], [b])
+    with pytest.raises(ProtocolError, match=r'kept features \(float32, now float16\)'):
+        folder.check(half.cfg, half.origin)
+    folder.check(full.cfg, full.origin)
