@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -299,47 +300,65 @@ def run_budget(cfg: Config, train_images: int, processes: int = 1) -> dict[str, 
     }
 
 
-def data_files(cfg: Config) -> list[tuple[str, int]]:
-    """List the files of all sites of a run, and the lists of them, opening none.
+@dataclass(frozen=True)
+class DataPlaces:
+    """Where the data of a run lie, each as a root and what is below it.
 
     Args:
-        cfg: Config of the run.
-
-    Returns:
-        Pairs of a name relative to its data root, or to the folder above where there is
-        none, and a size in bytes.
-
-    Raises:
-        ProtocolError: A site has no file; names the folder.
+        folders: Folders of images and masks.
+        lists: Files that list images.
     """
-    folders: set[tuple[str, str]] = set()
-    lists: set[tuple[str, str]] = set()
-    for loader in LOADERS:
-        for dataset in datasets(cfg[loader]['dataset']):
-            root = dataset.get('data_root') or ''
-            if dataset.get('type') == SITE_DATASET:
-                sites = [*cfg['sites'], *(cfg.get('training_only_sites') or ())]
-                folders |= {(root, _site_folder(site)) for site in sites}
-            else:
-                prefix = dataset.get('data_prefix') or {}
-                folders |= {_below(root, name) for name in prefix.values() if name}
-                listed = dataset.get('ann_file')
-                if listed and isinstance(listed, str):
-                    lists.add(_below(root, listed))
-    files: set[tuple[str, int]] = set()
-    for root, name in lists:
-        path = Path(root, name).expanduser()
-        # What is not there ends the run when its images are counted.
-        if path.is_file():
-            files.add((name, path.stat().st_size))
-    for root, folder in sorted(folders):
-        found = list_files(Path(root).expanduser(), [folder])
-        if not found:
-            raise ProtocolError(
-                f'no files in {Path(root) / folder}: check data_root in the config.'
-            )
-        files.update(found)
-    return sorted(files)
+
+    folders: frozenset[tuple[str, str]]
+    lists: frozenset[tuple[str, str]]
+
+    @classmethod
+    def of(cls, cfg: Config) -> DataPlaces:
+        """Those of all sites of a run, whichever fold its config is of.
+
+        Args:
+            cfg: Config of the run.
+        """
+        folders: set[tuple[str, str]] = set()
+        lists: set[tuple[str, str]] = set()
+        for loader in LOADERS:
+            for dataset in datasets(cfg[loader]['dataset']):
+                root = dataset.get('data_root') or ''
+                if dataset.get('type') == SITE_DATASET:
+                    sites = [*cfg['sites'], *(cfg.get('training_only_sites') or ())]
+                    folders |= {(root, _site_folder(site)) for site in sites}
+                else:
+                    prefix = dataset.get('data_prefix') or {}
+                    folders |= {_below(root, name) for name in prefix.values() if name}
+                    listed = dataset.get('ann_file')
+                    if listed and isinstance(listed, str):
+                        lists.add(_below(root, listed))
+        return cls(frozenset(folders), frozenset(lists))
+
+    def files(self) -> list[tuple[str, int]]:
+        """List the files there, and the lists of them, opening none.
+
+        Returns:
+            Pairs of a name relative to its data root, or to the folder above where
+            there is none, and a size in bytes.
+
+        Raises:
+            ProtocolError: A site has no file; names the folder.
+        """
+        files: set[tuple[str, int]] = set()
+        for root, name in self.lists:
+            path = Path(root, name).expanduser()
+            # What is not there ends the run when its images are counted.
+            if path.is_file():
+                files.add((name, path.stat().st_size))
+        for root, folder in sorted(self.folders):
+            found = list_files(Path(root).expanduser(), [folder])
+            if not found:
+                raise ProtocolError(
+                    f'no files in {Path(root) / folder}: check data_root in the config.'
+                )
+            files.update(found)
+        return sorted(files)
 
 
 def image_groups(cfg: Config) -> list[tuple[str, ...]]:

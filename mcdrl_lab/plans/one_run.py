@@ -48,14 +48,15 @@ def carry_out(
 
     Raises:
         RunFailed: A stage failed, or left nothing behind.
-        ProtocolError: The folder belongs to other settings, or no checkpoint was
-            chosen.
+        ProtocolError: The folder belongs to other settings, the data changed since the
+            plan was made, or no checkpoint was chosen.
     """
     for damage in folder.set_aside_if_damaged():
         event(damage)
     folder.prepare(item.cfg, item.origin)
     config, work_dir = str(folder.config_path), ['--work-dir', str(folder.path)]
     if not folder.state.get('checkpoint'):
+        item.check_data()
         resume = folder.has_checkpoint()
         started(folder.training_fraction(item.cfg, item.iters_per_epoch))
         event('resumed' if resume else 'started')
@@ -65,6 +66,7 @@ def carry_out(
     else:
         started(1.0)
     if not folder.state.get('tested'):
+        item.check_data()
         event(f'trained, now testing {item.run.held_out}')
         checkpoint = str(folder.path / folder.state['checkpoint'])
         folder.records_path.unlink(missing_ok=True)

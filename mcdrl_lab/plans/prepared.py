@@ -16,7 +16,7 @@ from mcdrl_lab.installed_versions import installed_versions
 
 from .folder_names import run_folder_of
 from .folds import (
-    data_files,
+    DataPlaces,
     datasets,
     derive_fold,
     image_groups,
@@ -49,6 +49,8 @@ class PreparedRun:
         budget: What it may spend.
         method_hash: Fingerprint of what all runs of the method share.
         groups_hash: Fingerprint of the images' sequences and patients.
+        files_hash: Fingerprint of the files that its own config names, which of stock
+            data sets are not always those of all sites; empty is not compared.
     """
 
     run: PlannedRun
@@ -58,6 +60,7 @@ class PreparedRun:
     budget: dict[str, Any]
     method_hash: str = ''
     groups_hash: str = ''
+    files_hash: str = ''
 
     @property
     def iters_per_epoch(self) -> int:
@@ -94,6 +97,28 @@ class PreparedRun:
             versions=installed_versions(),
             **values,
         )
+
+    def check_data(self) -> None:
+        """Refuse to start on other data than were there when the plan was made.
+
+        A run may wait for days, in a queue or for others. Its record tells of what was
+        there before.
+
+        Raises:
+            ProtocolError: Says what changed.
+        """
+        if not self.files_hash:
+            return
+        changed = []
+        if data_hash(DataPlaces.of(self.cfg).files()) != self.files_hash:
+            changed.append('the files of its sites')
+        if _groups_hash(self.cfg, self.run.method.name) != self.groups_hash:
+            changed.append('the sequences or patients in index.csv')
+        if changed:
+            raise ProtocolError(
+                f'{" and ".join(changed)} changed since the plan was made: bring the '
+                'former ones back, or start the plan again with another output folder.'
+            )
 
     def check_record(self, record: RunRecord) -> None:
         """Refuse a finished run of other settings or data under the same name.
@@ -277,7 +302,7 @@ def prepare(runs: Sequence[PlannedRun], processes: int = 1) -> list[PreparedRun]
 
     configs: dict[str, Config] = {}
     counts: dict[str, int] = {}
-    hashes: dict[str, str] = {}
+    hashes: dict[DataPlaces, str] = {}
     method_hashes: dict[str, str] = {}
     groups: dict[str, str] = {}
     checked: set[tuple[str, str]] = set()
@@ -302,8 +327,11 @@ def prepare(runs: Sequence[PlannedRun], processes: int = 1) -> list[PreparedRun]
                 counts[key] = _count_images(train)
             except (ValueError, OSError, KeyError) as error:
                 raise ProtocolError(f'{run}: {error}') from error
-        if name not in hashes:
-            hashes[name] = data_hash(data_files(configs[name]))
+        places, own_places = DataPlaces.of(configs[name]), DataPlaces.of(cfg)
+        for each in (places, own_places):
+            if each not in hashes:
+                hashes[each] = data_hash(each.files())
+        if name not in method_hashes:
             method_hashes[name] = _method_hash(configs[name])
             groups[name] = _groups_hash(configs[name], name)
         prepared.append(
@@ -311,10 +339,11 @@ def prepare(runs: Sequence[PlannedRun], processes: int = 1) -> list[PreparedRun]
                 run=run,
                 cfg=cfg,
                 config_hash=config_hash(cfg.to_dict()),
-                data_hash=hashes[name],
+                data_hash=hashes[places],
                 budget=run_budget(cfg, counts[key], processes) | kept,
                 method_hash=method_hashes[name],
                 groups_hash=groups[name],
+                files_hash=hashes[own_places],
             )
         )
     return prepared

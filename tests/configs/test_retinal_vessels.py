@@ -3,7 +3,7 @@ from mmengine.config import Config
 from mmengine.evaluator import Evaluator
 
 from mcdrl_lab.errors import ProtocolError
-from mcdrl_lab.plans.folds import data_files, derive_fold, run_budget, site_names
+from mcdrl_lab.plans.folds import DataPlaces, derive_fold, run_budget, site_names
 from mcdrl_lab.plans.hashing import config_hash
 
 # Folder and file names as MMSegmentation's converters write them.
@@ -95,7 +95,7 @@ def test_protocol_knows_size_and_files(tree, load_config):
     cfg = derive_fold(load_config(BASELINE), 'stare')
     assert run_budget(cfg, 6)['image_size'] == [512, 512]
     # Training sites have no folders of another kind; each has images and masks.
-    assert len(data_files(cfg)) == 3 * 6 + 6
+    assert len(DataPlaces.of(cfg).files()) == 3 * 6 + 6
 
 
 @pytest.mark.parametrize('name', [MCDRL, BASELINE])

@@ -6,7 +6,7 @@ from mmengine.config import Config
 
 from mcdrl_lab.errors import ProtocolError
 from mcdrl_lab.plans.folds import (
-    data_files,
+    DataPlaces,
     datasets,
     derive_fold,
     place_run,
@@ -344,15 +344,15 @@ def test_the_files_of_all_sites_are_listed_also_of_the_one_held_out(cfg, tmp_pat
     for part in ('train', 'val', 'test'):
         cfg[f'{part}_dataloader'].dataset.data_root = str(tmp_path)
     expected = [(f'{name}/images/1.jpg', 2) for name in 'xyz']
-    assert data_files(derive_fold(cfg, 'y')) == expected
+    assert DataPlaces.of(derive_fold(cfg, 'y')).files() == expected
     alone = derive_fold(cfg, 'y')
     alone.training_only_sites = ['healthy']
     (tmp_path / 'healthy').mkdir()
     (tmp_path / 'healthy/2.jpg').write_bytes(b'1')
-    assert data_files(alone) == [('healthy/2.jpg', 1), *expected]
+    assert DataPlaces.of(alone).files() == [('healthy/2.jpg', 1), *expected]
     (tmp_path / 'y' / 'images' / '1.jpg').unlink()
     with pytest.raises(ProtocolError, match=r'no files in .*y: check data_root'):
-        data_files(cfg)
+        DataPlaces.of(cfg).files()
 
 
 def test_the_files_of_stock_datasets_are_listed(cfg, tmp_path):
@@ -366,7 +366,7 @@ def test_the_files_of_stock_datasets_are_listed(cfg, tmp_path):
     cfg.val_dataloader.dataset = cfg.test_dataloader.dataset = (
         cfg.train_dataloader.dataset
     )
-    assert len(data_files(cfg)) == 6
+    assert len(DataPlaces.of(cfg).files()) == 6
 
 
 def stock_parts(cfg, folder, **values):
@@ -390,19 +390,19 @@ def stock_parts(cfg, folder, **values):
 
 
 def test_files_of_datasets_without_a_data_root_are_listed(cfg, tmp_path):
-    found = data_files(stock_parts(cfg, tmp_path / 'here'))
+    found = DataPlaces.of(stock_parts(cfg, tmp_path / 'here')).files()
     assert {('images/1.png', 6), ('masks/1.png', 5)} <= set(found)
     elsewhere = stock_parts(cfg, tmp_path / 'there')
-    assert data_files(elsewhere) == found
+    assert DataPlaces.of(elsewhere).files() == found
     (tmp_path / 'there/x/images/2.png').write_bytes(b'22')
-    assert data_files(elsewhere) == sorted([*found, ('images/2.png', 2)])
+    assert DataPlaces.of(elsewhere).files() == sorted([*found, ('images/2.png', 2)])
 
 
 def test_a_list_of_images_is_one_of_the_data(cfg, tmp_path):
     listing = tmp_path / 'train.txt'
     listing.write_text('1\n')
     cfg = stock_parts(cfg, tmp_path, ann_file=str(listing))
-    before = data_files(cfg)
+    before = DataPlaces.of(cfg).files()
     assert ('train.txt', 2) in before
     listing.write_text('1\n2\n')
-    assert data_files(cfg) != before
+    assert DataPlaces.of(cfg).files() != before

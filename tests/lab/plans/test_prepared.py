@@ -212,6 +212,25 @@ def test_data_of_a_finished_run_are_those_of_the_next(config, tmp_path):
         check_siblings(prepare([second]), records)
 
 
+def test_data_that_change_after_the_plan_was_made_are_refused(config, tmp_path):
+    index = tmp_path / 'data/index.csv'
+    rows = [f'y,{n}.jpg,,{n // 2}' for n in range(10)]
+    index.write_text('\n'.join(['site,image,sequence,patient', *rows]))
+    items = prepare(plan_of(config))
+    for item in items:
+        item.check_data()
+    known = index.read_text()
+    index.write_text(known.replace('y,9.jpg,,4', 'y,9.jpg,,3'))
+    with pytest.raises(ProtocolError, match=r'^the sequences or patients .* changed'):
+        items[0].check_data()
+    index.write_text(known)
+    # Of a site that one run trains on and the other tests at.
+    (tmp_path / 'data/y/images/1.jpg').write_bytes(b'another picture')
+    for item in items:
+        with pytest.raises(ProtocolError, match=r'^the files of its sites changed'):
+            item.check_data()
+
+
 @pytest.fixture
 def half_features(monkeypatch, tmp_path):
     monkeypatch.setenv('MCDRL_FEATURE_CACHE', str(tmp_path / 'kept'))
