@@ -272,7 +272,9 @@ class ConfounderDictionary(BaseModule):
         """That a checkpoint was trained with other texts, and what to do, or None.
 
         Of as many texts the shapes are the same, and its entries would go by names
-        that are not theirs.
+        that are not theirs; so would classes and entries in another order. That of the
+        families is put right before, by :meth:`put_families_in_order`, and that of the
+        background prompts means nothing.
 
         Args:
             meta: Of the checkpoint, as :meth:`notes` wrote it; older ones say the names
@@ -282,8 +284,8 @@ class ConfounderDictionary(BaseModule):
             given = meta.get(key)
             if not isinstance(given, list | tuple):
                 continue
-            theirs = {str(text) for text in given}
-            trained, named = sorted(theirs - {*own}), sorted({*own} - theirs)
+            texts = [str(text) for text in given]
+            trained, named = sorted({*texts} - {*own}), sorted({*own} - {*texts})
             if trained or named:
                 return (
                     'The checkpoint was trained with other texts than the config has: '
@@ -291,6 +293,20 @@ class ConfounderDictionary(BaseModule):
                     'dictionary holds those of its training, whatever the config says. '
                     'Name the config it was trained with; other words need a new '
                     'training.'
+                )
+            ordered = [
+                [text for text in part if text not in self.prompts.background_prompts]
+                for part in (texts, own)
+            ]
+            for theirs, ours in zip(*ordered):
+                if theirs == ours:
+                    continue
+                return (
+                    'The checkpoint was trained with its texts in another order than '
+                    f'the config has: {theirs!r} where that has {ours!r}. '
+                    'What it learnt of one would go by the name of another. Put '
+                    'prompts.classes and prompts.confounders into the order of its '
+                    'training, or name the config it was trained with.'
                 )
         return None
 

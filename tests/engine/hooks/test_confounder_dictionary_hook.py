@@ -13,6 +13,7 @@ from mcdrl_mmseg.clip import CLIPSpec, embed_texts
 from mcdrl_mmseg.datasets import EndoscopySiteDataset
 from mcdrl_mmseg.engine.hooks import ConfounderDictionaryHook
 from mcdrl_mmseg.models import CLIPGuidedBackbone, DictionaryError
+from mcdrl_mmseg.prompts import PromptSet
 
 TEXTS = 2 + 3 + 6 + 1
 MODULE = 'mcdrl_mmseg.engine.hooks.confounder_dictionary_hook'
@@ -481,6 +482,34 @@ def test_a_test_under_other_class_words_is_refused(hook, make_runner, prompts, c
     hook.after_load_checkpoint(other, checkpoint)
     with pytest.raises(DictionaryError, match='other texts than the config has'):
         hook.before_test(other)
+
+
+def test_a_test_under_the_same_words_in_another_order_is_refused(
+    hook, make_runner, prompts
+):
+    """Each class would be scored as another one, each entry named as another one."""
+    prompts = {**prompts, 'background_prompts': ['healthy', 'no lesion']}
+    checkpoint = dict(meta={})
+    hook.before_save_checkpoint(make_runner(prompts=prompts), checkpoint)
+
+    def refused(**changed):
+        other = make_runner(prompts={**prompts, **changed})
+        hook.after_load_checkpoint(other, checkpoint)
+        try:
+            hook.before_test(other)
+        except DictionaryError as error:
+            return str(error)
+        return None
+
+    swapped = refused(classes=prompts['classes'][::-1])
+    first, second = PromptSet.from_cfg(prompts).class_texts
+    assert f'{first!r} where that has {second!r}' in swapped
+    families = prompts['confounders']
+    within = {name: list(reversed(words)) for name, words in families.items()}
+    assert 'another order' in refused(confounders=within)
+    # What has no order, and what is put right.
+    assert refused(background_prompts=['no lesion', 'healthy']) is None
+    assert refused(confounders=dict(reversed(families.items()))) is None
 
 
 def test_a_training_that_begins_from_weights_of_other_words_embeds_its_own(
