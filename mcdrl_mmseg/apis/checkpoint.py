@@ -38,6 +38,7 @@ from .checkpoint_config import (
     CheckpointConfigError,
     parse_config_text,
 )
+from .config import read_config
 from .inference_config import component_class
 from .sealing.image_growth import MOST_PIXELS
 from .sealing.sealed_building import named_failures, sealed_if_strange
@@ -136,6 +137,7 @@ def load_segmentor(
         CheckpointError: The file cannot be used, or does not fit the config.
         CheckpointConfigError: The config in it is refused, or cannot be built.
         FileNotFoundError: No such config file.
+        ConfigFileError: It changes entries of a value that has none.
     """
     content = read_checkpoint(checkpoint)
     if config is None:
@@ -145,7 +147,7 @@ def load_segmentor(
     else:
         if not Path(config).is_file():
             raise FileNotFoundError(f'config {str(config)!r} is not a file.')
-        cfg = Config.fromfile(config)
+        cfg = read_config(config)
     if config is not None:
         from mcdrl_mmseg.engine.insertion import with_mcdrl
 

@@ -1,8 +1,65 @@
-"""A config that is turned into text once, and quickly."""
+"""Configs: read with errors that say what to do, and turned into text once."""
 
 from __future__ import annotations
 
+import os
+import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 from mmengine.config import Config
+
+from mcdrl_common import InputError
+
+
+class ConfigFileError(InputError, ValueError):
+    """A config that cannot be put together; the message names file and key."""
+
+
+def read_config(path: str | os.PathLike) -> Config:
+    """Read a config file, which is executed as all of MMEngine's are.
+
+    Args:
+        path: The file.
+
+    Raises:
+        ConfigFileError: It changes entries of a value that has none.
+    """
+    with named_merging(path):
+        return Config.fromfile(path)
+
+
+@contextmanager
+def named_merging(source: str | os.PathLike) -> Iterator[None]:
+    """Say where a dict stands that MMEngine cannot merge into another value.
+
+    Its own error names the last key alone, and no file.
+
+    Args:
+        source: What is merged; a config below it that is to blame is named instead.
+
+    Raises:
+        ConfigFileError: As above.
+    """
+    try:
+        yield
+    except TypeError as error:
+        keys, kind = [], ''
+        for frame, _ in traceback.walk_tb(error.__traceback__):
+            name, values = frame.f_code.co_name, frame.f_locals
+            if name == '_file2dict':
+                source = values.get('filename', source)
+            elif name == '_merge_a_into_b' and 'k' in values:
+                keys.append(str(values['k']))
+                kind = type(values['b'][values['k']]).__name__
+        if '_delete_' not in str(error) or not keys:
+            raise
+        key = '.'.join(keys)
+        what = 'None' if kind == 'NoneType' else f'of type {kind}'
+        raise ConfigFileError(
+            f'{source}: {key} is a dict, of entries to change, but {what} in what it '
+            'changes. To put the dict in its place, add _delete_=True to it.'
+        ) from None
 
 
 class FormattedOnceConfig(Config):

@@ -16,7 +16,7 @@ from mcdrl_common.config_datasets import evaluators, type_name
 from mcdrl_mmseg.engine.config_check import check_config
 from mcdrl_mmseg.engine.insertion import with_mcdrl
 
-from .config import FormattedOnceConfig
+from .config import FormattedOnceConfig, named_merging, read_config
 from .console import ToolMCDRLRunner, ToolRunner
 from .slurm import set_rendezvous
 
@@ -41,14 +41,16 @@ def load_config(
 
     Raises:
         FileNotFoundError: No such config.
+        ConfigFileError: It, or an option, changes entries of a value that has none.
     """
     if not Path(path).is_file():
         raise FileNotFoundError(f'config {path!r} is not a file.')
-    cfg = FormattedOnceConfig.of(Config.fromfile(path))
+    cfg = FormattedOnceConfig.of(read_config(path))
     cfg.launcher = launcher
     planned = cfg.get('work_dir')
     if cfg_options is not None:
-        cfg.merge_from_dict(cfg_options)
+        with named_merging('--cfg-options'):
+            cfg.merge_from_dict(cfg_options)
     if work_dir is not None:
         cfg.work_dir = work_dir
         _move_records(cfg, planned, cfg_options or {})

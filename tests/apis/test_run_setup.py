@@ -5,6 +5,7 @@ from mmengine.model import BaseModel, MMDistributedDataParallel
 from torch import nn
 
 from mcdrl_mmseg.apis import build_runner, enable_amp, load_config, run_setup
+from mcdrl_mmseg.apis.config import ConfigFileError
 
 
 @pytest.fixture
@@ -35,6 +36,37 @@ def test_options_override_entries(config_file):
     assert cfg.hooks == [dict(c=1), dict(c=5)]
     assert cfg.new.key == 3
     assert cfg.launcher == 'slurm'
+
+
+@pytest.mark.parametrize(
+    ('value', 'what'), [('None', 'None'), ("['fog']", 'of type list')]
+)
+def test_a_dict_over_what_is_none_names_file_key_and_remedy(tmp_path, value, what):
+    (tmp_path / 'base.py').write_text(f'a = dict(b=dict(c={value}))')
+    child, grandchild = tmp_path / 'child.py', tmp_path / 'grandchild.py'
+    child.write_text("_base_ = 'base.py'\na = dict(b=dict(c=dict(d=1)))")
+    grandchild.write_text("_base_ = 'child.py'\nx = 1")
+    message = rf'child\.py: a\.b\.c is a dict, .* but {what} in .* add _delete_=True'
+    # The file to blame, and not the one that was named.
+    with pytest.raises(ConfigFileError, match=message) as caught:
+        load_config(str(grandchild))
+    assert 'grandchild' not in str(caught.value)
+    child.write_text("_base_ = 'base.py'\na = dict(b=dict(c=dict(_delete_=True, d=1)))")
+    assert load_config(str(grandchild)).a.b.c == dict(d=1)
+
+
+def test_an_option_below_none_is_named(tmp_path):
+    config = tmp_path / 'c.py'
+    config.write_text('a = dict(b=None)')
+    with pytest.raises(ConfigFileError, match=r'^--cfg-options: a\.b is a dict'):
+        load_config(str(config), {'a.b.c': 1})
+
+
+def test_an_error_in_a_config_itself_stays_as_it_is(tmp_path):
+    config = tmp_path / 'c.py'
+    config.write_text('x = 1 + None')
+    with pytest.raises(TypeError, match='unsupported operand'):
+        load_config(str(config))
 
 
 def test_missing_config_is_named(tmp_path):
