@@ -340,25 +340,27 @@ class DataPlaces:
 
         Returns:
             Pairs of a name relative to its data root, or to the folder above where
-            there is none, and a size in bytes.
+            there is none, and a size in bytes: one for every file, so that two roots of
+            equal files are more than one.
 
         Raises:
             ProtocolError: A site has no file; names the folder.
         """
-        files: set[tuple[str, int]] = set()
+        # By its true root: another spelling of it, or a link to it, is no other root.
+        files: dict[tuple[str, str], int] = {}
         for root, name in self.lists:
             path = Path(root, name).expanduser()
             # What is not there ends the run when its images are counted.
             if path.is_file():
-                files.add((name, path.stat().st_size))
+                files[_true_root(root), name] = path.stat().st_size
         for root, folder in sorted(self.folders):
             found = list_files(Path(root).expanduser(), [folder])
             if not found:
                 raise ProtocolError(
                     f'no files in {Path(root) / folder}: check data_root in the config.'
                 )
-            files.update(found)
-        return sorted(files)
+            files |= {(_true_root(root), name): size for name, size in found}
+        return sorted((name, size) for (_, name), size in files.items())
 
 
 def image_groups(cfg: Config) -> list[tuple[str, ...]]:
@@ -386,6 +388,10 @@ def image_groups(cfg: Config) -> list[tuple[str, ...]]:
         if row.site in names and (row.sequence or row.patient)
     }
     return sorted(rows)
+
+
+def _true_root(root: str) -> str:
+    return os.path.realpath(os.path.expanduser(root))
 
 
 def _below(root: str, name: str) -> tuple[str, str]:

@@ -1,4 +1,5 @@
 import copy
+import shutil
 from pathlib import Path
 
 import pytest
@@ -396,6 +397,25 @@ def test_files_of_datasets_without_a_data_root_are_listed(cfg, tmp_path):
     assert DataPlaces.of(elsewhere).files() == found
     (tmp_path / 'there/x/images/2.png').write_bytes(b'22')
     assert DataPlaces.of(elsewhere).files() == sorted([*found, ('images/2.png', 2)])
+
+
+def test_equal_files_of_several_roots_count_each_and_of_one_root_once(cfg, tmp_path):
+    folder = tmp_path / 'here'
+    files = [('images/1.png', 6), ('masks/1.png', 5)]
+    cfg = stock_parts(cfg, folder)
+    # Of all three loaders, by another spelling and by a link.
+    sites = len(cfg.train_dataloader.dataset.datasets)
+    (tmp_path / 'link').symlink_to(folder)
+    cfg.test_dataloader = stock_parts(cfg, tmp_path / 'link').test_dataloader
+    for part in cfg.test_dataloader.dataset.datasets:
+        part.data_root = f'{part.data_prefix.img_path}/../'
+        part.data_prefix = dict(img_path='images', seg_map_path='masks')
+    assert DataPlaces.of(cfg).files() == sorted(files * sites)
+    shutil.copytree(folder / 'x', folder / 'copy')
+    more = cfg.train_dataloader.dataset.datasets[0].to_dict()
+    more['data_root'], more['data_prefix'] = str(folder / 'copy'), dict(a='images')
+    cfg.train_dataloader.dataset.datasets.append(more)
+    assert DataPlaces.of(cfg).files() == sorted([*files * sites, files[0]])
 
 
 def test_a_list_of_images_is_one_of_the_data(cfg, tmp_path):
