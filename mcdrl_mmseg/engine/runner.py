@@ -10,6 +10,7 @@ from typing import TypeVar
 import numpy as np
 import torch
 from mmengine.config import Config
+from mmengine.hooks import EMAHook
 from mmengine.model import is_model_wrapper
 from mmengine.runner import Runner
 from mmseg.registry import RUNNERS
@@ -92,6 +93,25 @@ def undisturbed(model: nn.Module) -> Iterator[None]:
         random.setstate(python_state)
         np.random.set_state(numpy_state)
         model.train(was_training)
+
+
+@contextmanager
+def saved_weights(runner: Runner) -> Iterator[None]:
+    """Give the model the weights that a checkpoint of now holds as the model's.
+
+    They are others where ``EMAHook`` averages them, which saves the averages.
+
+    Args:
+        runner: A training.
+    """
+    averages = [hook for hook in runner.hooks if isinstance(hook, EMAHook)]
+    for hook in averages:
+        hook.before_val_epoch(runner)
+    try:
+        yield
+    finally:
+        for hook in reversed(averages):
+            hook.after_val_epoch(runner)
 
 
 def find_parts(runner: Runner, kind: type[Part]) -> list[Part]:

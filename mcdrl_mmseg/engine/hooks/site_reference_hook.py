@@ -8,7 +8,7 @@ from mmengine.hooks import Hook
 from mmengine.runner import Runner
 from mmseg.registry import HOOKS
 
-from mcdrl_mmseg.engine.runner import unwrap_model
+from mcdrl_mmseg.engine.runner import saved_weights, unwrap_model
 
 
 @HOOKS.register_module()
@@ -21,7 +21,8 @@ class SiteReferenceHook(Hook):
     embeddings: no image, and no value of a single one.
 
     CLIP's tower runs over ``images_per_site`` images of each training site, through the
-    test pipeline: once in a run where the tower is frozen, else for each checkpoint.
+    test pipeline: once in a run where the tower is frozen, else for each checkpoint,
+    with the weights that it holds (under ``EMAHook`` the averages).
     Where that fails the checkpoint is saved without statistics, and the log says why.
 
     Args:
@@ -72,12 +73,13 @@ class SiteReferenceHook(Hook):
 
         start = time.monotonic()
         try:
-            reference = training_reference(
-                unwrap_model(runner),
-                runner.train_dataloader.dataset,
-                runner.cfg,
-                self.images_per_site,
-            )
+            with saved_weights(runner):
+                reference = training_reference(
+                    unwrap_model(runner),
+                    runner.train_dataloader.dataset,
+                    runner.cfg,
+                    self.images_per_site,
+                )
         # Data sets and transforms of anybody: a training is worth more than this.
         except Exception as error:
             reason = ' '.join(f'{type(error).__name__}: {error}'.split())

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 from mmengine.config import Config
+from mmengine.hooks import EMAHook
 
 from mcdrl_common.site_reference import META_KEY, MIN_IMAGES, SiteReference
 from mcdrl_mmseg.engine.hooks import SiteReferenceHook
@@ -47,6 +48,7 @@ def runner(tmp_path, new_model):
     return SimpleNamespace(
         model=model.train(),
         iter=10,
+        hooks=[],
         cfg=Config(dict(test_pipeline=PIPELINE)),
         logger=MagicMock(),
         train_dataloader=SimpleNamespace(dataset=Data(tmp_path)),
@@ -105,6 +107,23 @@ def test_training_is_left_as_it_was(runner):
     assert np.random.rand() == np.random.RandomState(5).rand()
     after = runner.model.state_dict()
     assert all(torch.equal(after[key], before[key]) for key in before)
+
+
+def test_statistics_are_those_of_the_averaged_weights_that_are_saved(runner):
+    model, average = runner.model, EMAHook()
+    average.before_run(runner)
+    plain = saved(SiteReferenceHook(), runner)
+    with torch.no_grad():
+        for weight in average.ema_model.module.backbone.parameters():
+            weight.mul_(1.5)
+    before = {k: v.clone() for k, v in model.state_dict().items()}
+    runner.hooks = [average]
+    averaged = saved(SiteReferenceHook(), runner)
+    assert all(torch.equal(v, before[k]) for k, v in model.state_dict().items())
+    # As of a model that is loaded from the checkpoint.
+    model.load_state_dict(average.ema_model.module.state_dict())
+    runner.hooks = []
+    assert averaged == saved(SiteReferenceHook(), runner) != plain
 
 
 def test_frozen_tower_is_run_once_and_a_trained_one_at_each_new_step(runner):
