@@ -184,7 +184,7 @@ def check_opaque(image: Image.Image, kind: str = 'image') -> None:
     if not _ALPHA_KINDS.intersection(image.tag_v2.get(_TIFF_EXTRA_SAMPLES, ())):
         return
     eight_bits = max(image.tag_v2.get(_TIFF_BITS_PER_SAMPLE, (1,))) <= 8
-    if eight_bits and image.getextrema()[-1][0] < _OPAQUE:
+    if eight_bits and any(image.getchannel('A').histogram()[:_OPAQUE]):
         detail = (
             'TIFF that is transparent in places, where readers take its colours '
             'differently. Save it as PNG, or without transparency'
