@@ -78,6 +78,7 @@ def compare_by_lesion_class(
     *,
     selection: str = 'validation',
     resamples: int = RESAMPLES,
+    by_site: bool = True,
 ) -> list[ClassComparison]:
     """Compare one method with others, on each lesion class's images alone.
 
@@ -90,6 +91,7 @@ def compare_by_lesion_class(
         metric: Per-image metric of images with a lesion.
         selection: Which kind of runs, ``'validation'`` or ``'oracle'``.
         resamples: Number of bootstrap samples.
+        by_site: Whether to work out the effect at each site too.
 
     Returns:
         A comparison for each class and each of ``others``, class by class.
@@ -110,6 +112,7 @@ def compare_by_lesion_class(
             metric,
             selection=selection,
             resamples=resamples,
+            by_site=by_site,
         )
     ]
     corrected = holm([each.comparison.overall.p for each in found])

@@ -17,9 +17,10 @@ from .signed_rank_test import signed_rank_p
 # Below this an interval over sites rests on its corrections alone.
 MIN_SITES = 3
 RESAMPLES = 10_000
-_INT16_MAX = np.iinfo(np.int16).max
 # Draws of more numbers than these are not kept: 32 MB, sixteen times.
-_KEPT = 2**24
+_KEPT = 2**25
+# Resamples; their weights fit into a processor's cache.
+_AT_A_TIME = 500
 
 
 @dataclass(frozen=True)
@@ -207,8 +208,9 @@ def _draw_weights(
             drawn = np.ones((resamples, 1), np.int64)
         else:
             drawn = rng.multinomial(size - 1, np.full(size, 1 / size), resamples)
-        if size <= _INT16_MAX:
-            drawn = drawn.astype(np.int16)
+        # A byte holds how often one is drawn, by any odds that occur.
+        if drawn.max() <= np.iinfo(np.int8).max:
+            drawn = drawn.astype(np.int8)
         # It is shared.
         drawn.flags.writeable = False
         weights.append(drawn)
@@ -217,6 +219,28 @@ def _draw_weights(
 
 # Drawing takes longer than all else, and tables compare many methods on one design.
 _kept_weights = lru_cache(maxsize=16)(_draw_weights)
+
+
+def _weighted_sums(
+    sums: np.ndarray,
+    counts: np.ndarray,
+    seed_weights: np.ndarray,
+    unit_weights: np.ndarray,
+) -> tuple[np.ndarray, np.ndarray]:
+    """Sum and number of the differences that each resample draws.
+
+    Sequences are added up first, which are many where seeds are few, and for some
+    resamples at a time: no product of all is made, and what is read stays at hand.
+    """
+    seeds, resamples = len(sums), len(seed_weights)
+    table = np.concatenate([sums, counts]).T
+    total, weight = np.empty(resamples), np.empty(resamples)
+    for begin in range(0, resamples, _AT_A_TIME):
+        part = slice(begin, begin + _AT_A_TIME)
+        of_seeds = unit_weights[part].astype(np.float64) @ table
+        total[part] = (seed_weights[part] * of_seeds[:, :seeds]).sum(axis=1)
+        weight[part] = (seed_weights[part] * of_seeds[:, seeds:]).sum(axis=1)
+    return total, weight
 
 
 def _bootstrap_site(
@@ -228,8 +252,7 @@ def _bootstrap_site(
     """Draw seeds and sequences of one site, independently of each other."""
     shape = sums.shape
     mean = sums.sum() / counts.sum()
-    total = ((seed_weights @ sums) * unit_weights).sum(axis=1)
-    weight = ((seed_weights @ counts) * unit_weights).sum(axis=1)
+    total, weight = _weighted_sums(sums, counts, seed_weights, unit_weights)
     # A draw of an incomplete design can come out empty: it says nothing.
     samples = np.divide(total, weight, out=np.full(len(total), mean), where=weight > 0)
 

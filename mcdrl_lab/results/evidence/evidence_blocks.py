@@ -69,7 +69,7 @@ def compare_block(
             on those without lesion.
     """
     names = list(others) or _others(records, method)
-    comparisons = compare(records, method, names, metric)
+    comparisons = compare(records, method, names, metric, by_site=False)
     rows = {f'{method} - {c.b}': _effect_cells(c) for c in comparisons}
     table = pd.DataFrame(rows).T.rename_axis(f'difference in {_TITLES[metric]}')
     notes = dict.fromkeys(itertools.chain(*(c.notes for c in comparisons)))
@@ -110,7 +110,8 @@ def lesion_classes_block(records: Sequence[RunRecord], a: str, b: str) -> str:
         a: The method in question.
         b: The method it is measured against.
     """
-    return markdown(lesion_class_cells(compare_by_lesion_class(records, a, [b])))
+    found = compare_by_lesion_class(records, a, [b], by_site=False)
+    return markdown(lesion_class_cells(found))
 
 
 def draws_lesion_classes_block(
@@ -159,7 +160,7 @@ def sweep_block(
     """
     means = readable_table(result_table(records, 'dice'))
     others = [name for name in methods if name != reference]
-    effects = {b: compare(records, b, [reference])[0] for b in others}
+    effects = {b: compare(records, b, [reference], by_site=False)[0] for b in others}
     rows = {}
     for name in methods:
         effect = effects.get(name)
@@ -196,7 +197,7 @@ def shift_effects(
         How far sites differ -> the two methods there, in rising order.
     """
     return {
-        strength: compare(records[strength], a, [b], metric)[0]
+        strength: compare(records[strength], a, [b], metric, by_site=False)[0]
         for strength in sorted(records)
     }
 

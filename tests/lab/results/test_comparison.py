@@ -135,6 +135,13 @@ def test_site_wise_tests_are_corrected_over_all_sites(make_record):
     assert [e.p_holm for e in comparison.sites] == [pytest.approx(6 / 64)] * 3
 
 
+def test_without_its_sites_a_comparison_says_the_same(two_methods):
+    (whole,) = compare(two_methods, 'a', ['b'])
+    (short,) = compare(two_methods, 'a', ['b'], by_site=False)
+    assert len(whole.sites) == 2
+    assert short == dataclasses.replace(whole, sites=())
+
+
 def test_runs_that_finished_on_one_side_only_are_left_out_and_named(two_methods):
     (comparison,) = compare(two_methods[:-1], 'a', ['b'])
     assert comparison.sites[1].seeds == 1
