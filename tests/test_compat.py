@@ -1,5 +1,4 @@
 import io
-import json
 import pickle
 import subprocess
 import sys
@@ -8,6 +7,7 @@ import numpy as np
 import pytest
 import torch
 from mmengine.logging import HistoryBuffer
+from shared_imports import printed_after
 
 from mcdrl_mmseg import compat
 
@@ -20,15 +20,46 @@ spec.loader.exec_module(compat)
 """
 
 
-def printed(code: str):
-    done = subprocess.run(
-        [sys.executable, '-c', LOAD_COMPAT + code],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
-    return json.loads(done.stdout.splitlines()[-1])
+# What is tested of it where nothing was done before, each in a process of its own.
+PROGRAMS = {
+    'extension loads': """
+compat._extension_loads = lambda folder: True
+declared = compat.declare_torchvision_operators()
+import torch
+print(json.dumps([declared, hasattr(torch.ops.torchvision, 'nms')]))
+""",
+    'no torchvision': """
+importlib.util.find_spec = lambda name: None
+print(json.dumps(compat.declare_torchvision_operators()))
+""",
+    'twice': """
+compat._extension_loads = lambda folder: False
+first = compat.declare_torchvision_operators()
+second = compat.declare_torchvision_operators()
+import torch
+print(json.dumps([first, second, str(torch.ops.torchvision.nms.default._schema)]))
+""",
+    'torchvision': """
+compat.declare_torchvision_operators()
+import torchvision.ops
+print(json.dumps(hasattr(torchvision.ops, 'nms')))
+""",
+    'mmpretrain': """
+compat.declare_torchvision_operators()
+left_out = compat.leave_out_multimodal_models()
+if importlib.util.find_spec('mmpretrain') and importlib.util.find_spec('transformers'):
+    import mmpretrain.models
+    built = hasattr(mmpretrain.models, 'VisionTransformer')
+    print(json.dumps([left_out, built]))
+else:
+    print('null')
+""",
+}
+
+
+@pytest.fixture(scope='module')
+def printed() -> dict:
+    return printed_after(LOAD_COMPAT, PROGRAMS)
 
 
 def test_nothing_is_declared_once_torchvision_is_imported():
@@ -37,40 +68,18 @@ def test_nothing_is_declared_once_torchvision_is_imported():
     assert compat.declare_torchvision_operators() == ()
 
 
-def test_nothing_is_declared_where_the_extension_loads():
-    declared, known = printed(
-        """
-compat._extension_loads = lambda folder: True
-import torch
-declared = compat.declare_torchvision_operators()
-print(json.dumps([declared, hasattr(torch.ops.torchvision, 'nms')]))
-"""
-    )
+def test_nothing_is_declared_where_the_extension_loads(printed):
+    declared, known = printed['extension loads']
     assert declared == []
     assert not known
 
 
-def test_nothing_is_declared_without_torchvision():
-    declared = printed(
-        """
-import importlib.util
-importlib.util.find_spec = lambda name: None
-print(json.dumps(compat.declare_torchvision_operators()))
-"""
-    )
-    assert declared == []
+def test_nothing_is_declared_without_torchvision(printed):
+    assert printed['no torchvision'] == []
 
 
-def test_operators_of_an_unloadable_extension_are_declared_once():
-    first, second, signature = printed(
-        """
-compat._extension_loads = lambda folder: False
-first = compat.declare_torchvision_operators()
-second = compat.declare_torchvision_operators()
-import torch
-print(json.dumps([first, second, str(torch.ops.torchvision.nms.default._schema)]))
-"""
-    )
+def test_operators_of_an_unloadable_extension_are_declared_once(printed):
+    first, second, signature = printed['twice']
     assert first == ['torchvision::nms', 'torchvision::qnms']
     assert second == []
     assert signature == (
@@ -78,14 +87,8 @@ print(json.dumps([first, second, str(torch.ops.torchvision.nms.default._schema)]
     )
 
 
-def test_torchvision_imports_after_the_call():
-    assert printed(
-        """
-compat.declare_torchvision_operators()
-import torchvision.ops
-print(json.dumps(hasattr(torchvision.ops, 'nms')))
-"""
-    )
+def test_torchvision_imports_after_the_call(printed):
+    assert printed['torchvision']
 
 
 def test_extension_of_another_build_does_not_count_as_loading(tmp_path):
@@ -166,17 +169,10 @@ def test_safe_loading_still_refuses_everything_else(nothing_allowed, content):
         loaded_safely({'object': content})
 
 
-def test_mmpretrain_imports_beside_transformers_5_and_pycocotools():
+def test_mmpretrain_imports_beside_transformers_5_and_pycocotools(printed):
     pytest.importorskip('mmpretrain')
     pytest.importorskip('transformers', reason='the extra [hf] is not installed')
-    left_out, built = printed(
-        """
-compat.declare_torchvision_operators()
-left_out = compat.leave_out_multimodal_models()
-import mmpretrain.models
-print(json.dumps([left_out, hasattr(mmpretrain.models, 'VisionTransformer')]))
-"""
-    )
+    left_out, built = printed['mmpretrain']
     new = compat._transformers_is_new()
     assert (left_out, built) == (new, True)
 

@@ -1,10 +1,11 @@
-"""Importing the package, each time in a process of its own."""
+"""Importing the package, each time in a process that has not done it before."""
 
 import json
 import subprocess
 import sys
 
 import pytest
+from shared_imports import printed_after
 
 COMPONENTS = {
     'MODELS': [
@@ -57,19 +58,9 @@ def run(code: str) -> subprocess.CompletedProcess:
     )
 
 
-def printed(code: str):
-    done = run(code)
-    assert done.returncode == 0, done.stderr
-    return json.loads(done.stdout.splitlines()[-1])
-
-
-@pytest.fixture(scope='module')
-def after_mmseg() -> dict:
-    """What an import after mmseg's adds, lacks and takes, with the collector off."""
-    return printed(
-        f"""
-{IMPORT_MMSEG}
-import gc, json, time
+# What an import after mmseg's adds, lacks and takes, with the collector off.
+AFTER_MMSEG = f"""
+import gc, json, sys, time
 gc.disable()
 begin = time.process_time()
 before = {{name.partition('.')[0] for name in sys.modules}}
@@ -81,7 +72,54 @@ after = {{name.partition('.')[0] for name in sys.modules}} & set(sys.modules)
 found = dict(missing=missing, added=sorted(after - before), seconds=seconds)
 print(json.dumps(dict(**found, collects=gc.isenabled())))
 """
+
+# The checkpoint holds an object that MMEngine's continuation loads, and OpenMMLab's
+# with an older torch.
+LOAD_CHECKPOINTS = """
+import argparse, json
+import torch
+from mmengine.runner import checkpoint, load_checkpoint
+def state():
+    loader = checkpoint.CheckpointLoader
+    loaders = [loader._get_checkpoint_loader(path) for path in ('a.pth', 'http://a.b/c')]
+    names = [f'{one.__module__}.{one.__name__}' for one in loaders]
+    allowed = len(torch.serialization.get_safe_globals())
+    return [*names, checkpoint.load_url.__module__, allowed]
+content = dict(
+    state_dict=torch.nn.Linear(2, 2).state_dict(), meta=argparse.Namespace(epoch=3)
+)
+torch.save(content, PATH)
+def outcome():
+    try:
+        read = load_checkpoint(torch.nn.Linear(2, 2), PATH, map_location='cpu')
+        return read['meta'].epoch
+    except Exception as error:
+        return type(error).__name__
+seen = [[state(), outcome()]]
+import mcdrl_mmseg
+seen.append([state(), outcome()])
+import mcdrl_mmseg.apis
+seen.append([state(), outcome()])
+print(json.dumps(seen))
+"""
+
+
+@pytest.fixture(scope='module')
+def printed(tmp_path_factory) -> dict:
+    """What each of the programs says that begin with an import of mmseg."""
+    path = tmp_path_factory.mktemp('stock') / 'stock.pth'
+    return printed_after(
+        IMPORT_MMSEG,
+        {
+            'after mmseg': AFTER_MMSEG,
+            'checkpoints': f'PATH = {str(path)!r}\n{LOAD_CHECKPOINTS}',
+        },
     )
+
+
+@pytest.fixture(scope='module')
+def after_mmseg(printed) -> dict:
+    return printed['after mmseg']
 
 
 def test_import_after_mmseg_registers_every_component(after_mmseg):
@@ -95,20 +133,34 @@ def test_import_takes_less_than_a_second_beyond_mmseg(after_mmseg):
 
 @pytest.fixture(scope='module')
 def before_mmseg() -> dict:
-    """What an import loads and does, and what is missing once mmseg is there."""
-    return printed(
-        f"""
+    """What an import loads and does, what is missing once mmseg is there, and at last.
+
+    All of it without fcntl, which Windows lacks.
+    """
+    program = f"""
 import gc, json, sys
+sys.modules['fcntl'] = None
 searches = []
 gc.callbacks.append(lambda *search: searches.append(search))
 import mcdrl_mmseg
 garbage = dict(searches=len(searches), collects=gc.isenabled())
 own = [name for name in sys.modules if name.partition('.')[0] in {OWN!r}]
+monai = 'monai' in sys.modules
 import mmseg.models, mmseg.datasets, mmseg.engine, mmseg.evaluation
 {FIND_MISSING}
-print(json.dumps(dict(own=own, missing=missing, **garbage)))
+found = dict(own=own, missing=missing, monai=monai, **garbage)
+import importlib, pkgutil
+import mcdrl_common
+for package in (mcdrl_mmseg, mcdrl_common):
+    for module in pkgutil.walk_packages(package.__path__, package.__name__ + '.'):
+        importlib.import_module(module.name)
+        found['last'] = module.name
+{FIND_MISSING}
+print(json.dumps(dict(found, missing_at_last=missing)))
 """
-    )
+    done = run(program)
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout.splitlines()[-1])
 
 
 def test_import_before_mmseg_registers_every_component(before_mmseg):
@@ -144,6 +196,11 @@ def test_import_adds_no_heavy_package_beyond_what_mmseg_imports(after_mmseg):
     assert heavy.isdisjoint(after_mmseg['added']), after_mmseg['added']
 
 
+def test_import_does_not_load_monai(before_mmseg):
+    assert 'mcdrl_mmseg.evaluation.site_lesion_metric' in before_mmseg['own']
+    assert not before_mmseg['monai']
+
+
 def test_import_loads_few_modules_and_none_of_the_lab(before_mmseg):
     names = before_mmseg['own']
     assert len(names) <= 60, names
@@ -155,60 +212,15 @@ def test_import_loads_few_modules_and_none_of_the_lab(before_mmseg):
     assert not [name for name in names if name.startswith(late)]
 
 
-def test_import_needs_no_fcntl_which_windows_lacks():
-    names = printed(
-        f"""
-import json, sys
-sys.modules['fcntl'] = None
-import mcdrl_mmseg
-import importlib, pkgutil
-import mcdrl_common
-for package in (mcdrl_mmseg, mcdrl_common):
-    for module in pkgutil.walk_packages(package.__path__, package.__name__ + '.'):
-        importlib.import_module(module.name)
-{FIND_MISSING}
-print(json.dumps(missing))
-"""
-    )
-    assert names == []
-
-
-# The checkpoint holds an object that MMEngine's continuation loads, and OpenMMLab's
-# with an older torch.
-LOAD_CHECKPOINTS = """
-import argparse, json
-import torch
-from mmengine.runner import checkpoint, load_checkpoint
-def state():
-    loader = checkpoint.CheckpointLoader
-    loaders = [loader._get_checkpoint_loader(path) for path in ('a.pth', 'http://a.b/c')]
-    names = [f'{one.__module__}.{one.__name__}' for one in loaders]
-    allowed = len(torch.serialization.get_safe_globals())
-    return [*names, checkpoint.load_url.__module__, allowed]
-content = dict(
-    state_dict=torch.nn.Linear(2, 2).state_dict(), meta=argparse.Namespace(epoch=3)
-)
-torch.save(content, PATH)
-def outcome():
-    try:
-        read = load_checkpoint(torch.nn.Linear(2, 2), PATH, map_location='cpu')
-        return read['meta'].epoch
-    except Exception as error:
-        return type(error).__name__
-seen = [[state(), outcome()]]
-import mcdrl_mmseg
-seen.append([state(), outcome()])
-import mcdrl_mmseg.apis
-seen.append([state(), outcome()])
-print(json.dumps(seen))
-"""
+def test_no_module_needs_fcntl_which_windows_lacks(before_mmseg):
+    assert before_mmseg['last'].startswith('mcdrl_common.')
+    assert before_mmseg['missing_at_last'] == []
 
 
 @pytest.fixture(scope='module')
-def loading(tmp_path_factory) -> list:
+def loading(printed) -> list:
     """How MMEngine loads: without the plug-in, with it, and with its apis."""
-    path = tmp_path_factory.mktemp('stock') / 'stock.pth'
-    return printed(f'{IMPORT_MMSEG}\nPATH = {str(path)!r}\n{LOAD_CHECKPOINTS}')
+    return printed['checkpoints']
 
 
 def test_mmengine_loads_checkpoints_as_before_until_the_apis_are_imported(loading):

@@ -1,4 +1,4 @@
-"""README's imports, each in a process of its own."""
+"""README's imports, in processes that have imported nothing else."""
 
 import re
 import subprocess
@@ -7,8 +7,10 @@ from importlib.metadata import version
 
 import pytest
 import torch
+from shared_imports import run_after
 
 _BEFORE = 'import mcdrl_mmseg'
+_LATER = ('timm', 'open_clip')
 # What imports torchvision, on the way or by itself.
 _NEEDS_TORCHVISION = re.compile(
     r'^(?:from|import) (timm|open_clip|torchvision|mmseg|mmpretrain)\b', re.MULTILINE
@@ -35,10 +37,15 @@ def test_the_imports_of_the_readme_work_in_their_order(repo_root):
     assert done.returncode == 0, done.stderr
 
 
-@pytest.mark.parametrize('package', ['timm', 'open_clip'])
-def test_what_needs_torchvision_imports_after_the_package(package):
-    done = run(f'{_BEFORE}\nimport {package}')
-    assert done.returncode == 0, done.stderr
+@pytest.fixture(scope='module')
+def imported_after() -> dict[str, tuple[int, str]]:
+    return run_after(_BEFORE, {name: f'import {name}' for name in _LATER})
+
+
+@pytest.mark.parametrize('package', _LATER)
+def test_what_needs_torchvision_imports_after_the_package(imported_after, package):
+    code, said = imported_after[package]
+    assert code == 0, said
 
 
 @pytest.mark.skipif(

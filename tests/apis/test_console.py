@@ -9,6 +9,7 @@ import pytest
 from mmengine.config import Config
 from mmengine.logging import MMLogger
 from rich.console import Console
+from shared_imports import run_after
 
 from mcdrl_mmseg.apis import console
 from mcdrl_mmseg.apis.console import (
@@ -146,30 +147,30 @@ import mcdrl_mmseg
 from mmengine.config import Config
 print(Config.fromfile('config.py').root)
 """
+_STARTS = {'our tools': 'import mcdrl_common.quiet_tools', 'other programs': ''}
+
+
+@pytest.fixture(scope='module')
+def read_a_config(tmp_path_factory) -> dict[str, tuple[int, str]]:
+    """How programs end that read a config with a variable, and what they say."""
+    folder = tmp_path_factory.mktemp('config')
+    (folder / 'config.py').write_text("root = '{{$MCDRL_DATA_ROOT:data}}'\n")
+    environment = {**os.environ, 'MCDRL_DATA_ROOT': '/some/where'}
+    environment.pop('MCDRL_QUIET', None)  # inherited where a tool runs the tests
+    programs = {name: start + _READ_A_CONFIG for name, start in _STARTS.items()}
+    return run_after('import torch', programs, cwd=folder, env=environment)
 
 
 @pytest.mark.parametrize(
-    ('tool', 'said'),
-    [('import mcdrl_common.quiet_tools', False), ('', True)],
-    ids=['our tools', 'other programs'],
+    ('start', 'said'), [('our tools', False), ('other programs', True)]
 )
 def test_environment_variables_of_configs_are_told_outside_our_tools(
-    tmp_path, tool, said
+    read_a_config, start, said
 ):
-    (tmp_path / 'config.py').write_text("root = '{{$MCDRL_DATA_ROOT:data}}'\n")
-    environment = {**os.environ, 'MCDRL_DATA_ROOT': '/some/where'}
-    environment.pop('MCDRL_QUIET', None)  # inherited where a tool runs the tests
-    done = subprocess.run(
-        [sys.executable, '-c', tool + _READ_A_CONFIG],
-        capture_output=True,
-        text=True,
-        cwd=tmp_path,
-        env=environment,
-        check=True,
-    )
-    assert done.stdout.endswith('/some/where\n')
-    told = 'Using env variable `MCDRL_DATA_ROOT`' in done.stdout + done.stderr
-    assert told == said
+    code, output = read_a_config[start]
+    assert code == 0, output
+    assert '/some/where' in output.splitlines()
+    assert ('Using env variable `MCDRL_DATA_ROOT`' in output) == said
 
 
 def test_the_runner_that_inserts_mcdrl_is_the_tools(monkeypatch):
