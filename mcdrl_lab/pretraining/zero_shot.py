@@ -86,6 +86,7 @@ def score_zero_shot(
     vectors: Mapping[str, Tensor],
     pool: ScenePool,
     encoded: Encoded,
+    kept: np.ndarray,
     prompts: PromptSet = PROMPTS,
 ) -> ZeroShotScores:
     """Compare scenes with texts.
@@ -94,6 +95,8 @@ def score_zero_shot(
         vectors: Result of :func:`text_vectors`.
         pool: The scenes, with the truth about them.
         encoded: Result of :func:`encode_scenes`.
+        kept: Result of :func:`lesion_shares`. It knows no order of the classes: once
+            is enough for all orders.
         prompts: The words; another order of the same ones is a control.
     """
     classes = torch.stack([vectors[text] for text in prompts.class_texts])
@@ -105,7 +108,6 @@ def score_zero_shot(
         name: float(roc_auc_score(pool.conditions[:, number], cosines[:, number]))
         for number, name in enumerate(PROMPTS.confounder_names)
     }
-    kept = kept_shares(encoded, classes, pool.masks, _RATIO)
     visible = pool.masks.any(axis=(1, 2))
     return ZeroShotScores(
         lesion_accuracy=float((guessed == pool.lesions)[diseased].mean()),
@@ -113,6 +115,23 @@ def score_zero_shot(
         lesions_kept=float((kept[visible] >= _FOUND_SHARE).mean()),
         mean_kept=float(kept[visible].mean()),
     )
+
+
+def lesion_shares(
+    vectors: Mapping[str, Tensor], pool: ScenePool, encoded: Encoded
+) -> np.ndarray:
+    """Share of each scene's lesion that the region selection keeps.
+
+    Args:
+        vectors: Result of :func:`text_vectors`.
+        pool: The scenes.
+        encoded: Result of :func:`encode_scenes`.
+
+    Returns:
+        (n,); 0 for scenes without lesion.
+    """
+    classes = torch.stack([vectors[text] for text in PROMPTS.class_texts])
+    return kept_shares(encoded, classes, pool.masks, _RATIO)
 
 
 def kept_shares(

@@ -15,6 +15,7 @@ from .scene_pool import ScenePool
 from .zero_shot import (
     ZeroShotScores,
     encode_scenes,
+    lesion_shares,
     misassigned,
     score_zero_shot,
     text_vectors,
@@ -50,9 +51,10 @@ def score_clip(spec: CLIPSpec, pool: ScenePool, shuffles: int = _SHUFFLES) -> Sc
     by_mode = {}
     for mode in DENSE_MODES:
         encoded = encode_scenes(spec, pool, mode)
-        by_mode[mode] = score_zero_shot(vectors, pool, encoded)
+        kept = lesion_shares(vectors, pool, encoded)
+        by_mode[mode] = score_zero_shot(vectors, pool, encoded, kept)
     shuffled = tuple(
-        score_zero_shot(vectors, pool, encoded, misassigned(PROMPTS, seed))
+        score_zero_shot(vectors, pool, encoded, kept, misassigned(PROMPTS, seed))
         for seed in range(shuffles)
     )
     return Scores(len(pool.images), by_mode, shuffled)

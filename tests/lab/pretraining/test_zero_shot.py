@@ -73,3 +73,16 @@ def test_kept_shares_counts_the_pixels_of_selected_cells():
     assert kept_shares(
         encoded, torch.tensor([[1.0, 0.0]]), np.zeros_like(mask), 0.5
     ).tolist() == [0.0]
+
+
+def test_kept_shares_know_no_order_of_the_classes():
+    random = np.random.default_rng(0)
+    vectors = torch.tensor(random.normal(size=(20, 8, 6, 6)), dtype=torch.float32)
+    encoded = Encoded(torch.zeros(20, 8), vectors)
+    classes = torch.tensor(random.normal(size=(5, 8)), dtype=torch.float32)
+    masks = random.random((20, 12, 12)) < 0.3
+    shares = kept_shares(encoded, classes, masks, 0.5)
+    assert 0.3 < shares.mean() < 0.7
+    for order in ([4, 3, 2, 1, 0], [2, 0, 4, 1, 3]):
+        assert np.array_equal(kept_shares(encoded, classes[order], masks, 0.5), shares)
+    assert not np.array_equal(kept_shares(encoded, classes[:4], masks, 0.5), shares)
