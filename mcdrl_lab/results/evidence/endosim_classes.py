@@ -39,16 +39,23 @@ def _filled(record: RunRecord, image: dict, seed: int) -> dict:
     if not image['has_lesion'] or image.get('lesion_classes'):
         return image
     where = f'{record.method}, {record.held_out}, {image["image"]}'
-    number = PurePosixPath(image['image']).stem
-    if record.held_out not in SITES or not number.isdecimal():
+    number = _number(image['image'])
+    if record.held_out not in SITES or number is None:
         raise ProtocolError(f'{where}: no image of EndoSim.')
-    name = _lesion_class(seed, record.held_out, int(number))
+    name = _lesion_class(seed, record.held_out, number)
     if name is None:
         raise ProtocolError(
             f'{where} has a lesion, and none in EndoSim with --seed {seed}: the '
             'records are of another data set.'
         )
     return {**image, 'lesion_classes': [name]}
+
+
+# The same images are in all records of a data set.
+@lru_cache(maxsize=100_000)
+def _number(image: str) -> int | None:
+    stem = PurePosixPath(image).stem
+    return int(stem) if stem.isdecimal() else None
 
 
 @lru_cache(maxsize=100_000)
