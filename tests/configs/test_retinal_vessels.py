@@ -1,3 +1,6 @@
+import copy
+from functools import cache
+
 import pytest
 from mmengine.config import Config
 from mmengine.evaluator import Evaluator
@@ -49,18 +52,24 @@ def test_samples_of_a_fold_carry_their_site(held_out, tree, load_config, dataset
     assert datasets['train'].metainfo['classes'] == ('background', 'vessel')
 
 
+@pytest.fixture(scope='module')
+def stored(load_config):
+    """Each config as it is when it is loaded for a site or for none; not to change."""
+    return cache(lambda name, held_out: load_config(name, held_out=held_out))
+
+
 @pytest.mark.parametrize('loaded', [*LAYOUT, 'none'])
 @pytest.mark.parametrize('name', [MCDRL, BASELINE])
-def test_all_folds_follow_from_any_and_from_all_sites(name, loaded, load_config):
-    cfg = load_config(name, held_out=loaded)
+def test_all_folds_follow_from_any_and_from_all_sites(name, loaded, stored):
+    cfg = copy.deepcopy(stored(name, loaded))
     assert site_names(cfg) == list(LAYOUT)
+    whole = copy.deepcopy(stored(name, 'none'))
     for site in LAYOUT:
-        derived = derive_fold(cfg, site)
-        stored = load_config(name, held_out=site)
-        assert derived.held_out_site == stored.held_out_site == site
+        derived, fold = derive_fold(cfg, site), stored(name, site)
+        assert derived.held_out_site == fold.held_out_site == site
         for loader in ('train_dataloader', 'val_dataloader', 'test_dataloader'):
-            assert derived[loader].to_dict() == stored[loader].to_dict()
-        same = derive_fold(load_config(name, held_out='none'), site)
+            assert derived[loader].to_dict() == fold[loader].to_dict()
+        same = derive_fold(whole, site)
         assert config_hash(derived.to_dict()) == config_hash(same.to_dict())
 
 

@@ -135,19 +135,16 @@ def test_the_command_may_leave_and_come_back(plan):
     assert len(plan.notes('train from 1')) == 2
 
 
-@pytest.mark.parametrize(
-    ('change', 'words'),
-    [(dict(width=2), 'settings hash'), (dict(data_hash='more'), 'data hash')],
-)
-def test_a_queued_run_is_not_waited_for_with_other_settings_or_data(
-    plan, change, words
-):
+def test_a_queued_run_is_not_waited_for_with_other_settings_or_data(plan):
     hang, command = start_two_runs(plan)
     job = SlurmJobs(plan.out).read()['a/s2/seed0']
-    with pytest.raises(
-        ProtocolError, match=f'a/s2/seed0 waits .* job {job} with another {words}: '
+    for change, words in (
+        (dict(width=2), 'settings hash'),
+        (dict(data_hash='more'), 'data hash'),
     ):
-        plan.slurm_engine(plan.runs(['a'], ['s2'], **change)).execute()
+        told = f'a/s2/seed0 waits .* job {job} with another {words}: '
+        with pytest.raises(ProtocolError, match=told):
+            plan.slurm_engine(plan.runs(['a'], ['s2'], **change)).execute()
     hang.unlink()
     assert command.wait(LIMIT_S) == 0, (plan.folder / 'errors').read_text()
 
