@@ -37,10 +37,10 @@ def two_runs(plan):
     return plan.runs(['a'])
 
 
-def start_two_runs(plan):
+def start_two_runs(plan, fresh=False):
     """By a command of its own, until the first of them stands still."""
     hang = plan.ask('hang')
-    command = plan.start_command('slurm_engine', ['a'])
+    command = plan.start_command('slurm_engine', ['a'], fresh)
     plan.wait_until_hanging()
     return hang, command
 
@@ -120,7 +120,8 @@ def test_a_failing_run_is_recorded_with_its_reason_and_tried_again(plan):
 
 
 def test_the_command_may_leave_and_come_back(plan):
-    hang, command = start_two_runs(plan)
+    # Once as a user starts it.
+    hang, command = start_two_runs(plan, fresh=True)
     command.send_signal(signal.SIGTERM)
     assert command.wait(LIMIT_S) == 130
     states = {run: (state, words) for run, state, words in run_states(plan.out)}
@@ -162,7 +163,7 @@ def test_cancelled_runs_are_named_and_go_on_at_the_next_call(plan):
 
 def test_collect_gathers_what_jobs_brought_while_nobody_waited(plan):
     hang, command = start_two_runs(plan)
-    command.send_signal(signal.SIGTERM)
+    os.kill(command.pid, signal.SIGTERM)
     command.wait(LIMIT_S)
     hang.unlink()
     wait_for(lambda: {s for _, s, _ in run_states(plan.out)} == {'done'})
