@@ -112,6 +112,14 @@ def test_sequences_of_two_sites_that_share_a_name_are_two():
     assert wilcoxon_p(pairs_of(rows)) == pytest.approx(2 / 64)
 
 
+def test_wilcoxon_takes_rounding_noise_neither_for_a_sign_nor_for_a_rank():
+    """Ranks 1.5, 1.5, 3 of -3, 3 and 6 tenths, and a zero: 6 in 8, worked out by hand."""
+    seeds = [('s1', seed, None, 'zero', d) for seed, d in enumerate([0.1, 0.2, -0.3])]
+    tied = [('s1', 0, None, 'a', -0.3), ('s1', 0, None, 'b', 0.1 + 0.2)]
+    rows = [*seeds, *tied, ('s1', 0, None, 'c', 0.6)]
+    assert wilcoxon_p(pairs_of(rows)) == pytest.approx(6 / 8)
+
+
 def test_wilcoxon_of_equal_methods_is_one():
     assert (
         wilcoxon_p(pairs_of([('s1', 0, None, f'i{n}', 0.0) for n in range(5)])) == 1.0
