@@ -113,7 +113,7 @@ def test_sequences_of_two_sites_that_share_a_name_are_two():
 
 
 def test_wilcoxon_takes_rounding_noise_neither_for_a_sign_nor_for_a_rank():
-    """Ranks 1.5, 1.5, 3 of -3, 3 and 6 tenths, and a zero: 6 in 8, worked out by hand."""
+    """Ranks 1.5, 1.5, 3 of -3, 3 and 6 tenths, and a zero: 6 in 8, by hand."""
     seeds = [('s1', seed, None, 'zero', d) for seed, d in enumerate([0.1, 0.2, -0.3])]
     tied = [('s1', 0, None, 'a', -0.3), ('s1', 0, None, 'b', 0.1 + 0.2)]
     rows = [*seeds, *tied, ('s1', 0, None, 'c', 0.6)]
