@@ -10,8 +10,8 @@ import argparse
 import re
 
 # A space within a name, and none beside a bracket or a comma.
-_INNER_SPACE = re.compile(r"""[^\s,()[\]'"]\s+[^\s,()[\]'"]""")
-_DICT = re.compile(r"""(?:^|[[(,])\s*['"]?(?:\{.*:|dict\()""", re.DOTALL)
+_INNER_SPACE = re.compile(r"""[^\s,()\[\]'"]\s+[^\s,()\[\]'"]""")
+_DICT = re.compile(r"""(?:^|[\[(,])\s*['"]?(?:\{.*:|dict\()""", re.DOTALL)
 
 
 def train_parser() -> argparse.ArgumentParser:

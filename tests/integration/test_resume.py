@@ -39,7 +39,7 @@ def resumed_with_other_prompts(reference, killed):
         '--resume',
         check=False,
         work_dir='broken',
-        options=[f'{prompts}.confounders.distance=[close view,far distance]'],
+        options=[f'{prompts}.confounders.distance=[near,far]'],
         fresh=False,
     )
     return run, sorted(path.name for path in run.work_dir.glob('*.pth'))
