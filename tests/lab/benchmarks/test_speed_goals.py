@@ -143,6 +143,15 @@ def test_a_command_that_fails_is_named_and_what_is_known_is_kept(tmp_path, comma
     assert len(json.loads((tmp_path / 'out/speed_goals.json').read_text())) == 6
 
 
+def test_both_commits_test_in_two_processes_of_a_thread_each(tmp_path, commands):
+    goals(tmp_path, with_tests=True).measure(lambda line: None)
+    tests = [call for call in commands.calls if call[0][:2] == ['-m', 'pytest']]
+    assert [folder.name for _, folder, _ in tests] == ['before', 'now']
+    for words, _, environment in tests:
+        assert words[words.index('-n') + 1] == '2'
+        assert environment['OMP_NUM_THREADS'] == '1'
+
+
 def test_failed_tests_of_the_earlier_commit_are_no_failure(tmp_path, commands):
     commands.codes['-m'] = 1
     with pytest.raises(ProtocolError, match=r'pytest .* code 1 in .*now'):
