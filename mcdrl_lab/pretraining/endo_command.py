@@ -53,6 +53,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     _add_test_arguments(parser)
     _add_training_arguments(parser)
+    parser.add_argument(
+        '--text-tower',
+        choices=('sentence', 'transformer'),
+        default='sentence',
+        help='text side that is trained or tested: a frozen sentence encoder with a '
+        'projection, as shipped, or its control, a small transformer with '
+        "open_clip's tokenizer, trained from nothing (default: %(default)s)",
+    )
     parser.add_argument('--device', default='cpu')
     parser.add_argument(
         '--threads', type=int, help='of torch (default: as torch has it)'
@@ -99,6 +107,11 @@ def _add_training_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         '--learning-rate', type=float, help='of the projections, not of the tower'
     )
+    parser.add_argument(
+        '--region-weight',
+        type=float,
+        help='of the text-region losses; 0: captions alone teach, a control',
+    )
     parser.add_argument('--seed', type=int)
     parser.add_argument(
         '--without',
@@ -137,13 +150,21 @@ def _train(args: argparse.Namespace) -> Path:
 
     from .endo_model import imagenet_file
     from .endo_pack import TRAIN, load_pack
-    from .endo_trainer import EndoSettings, pretrain_endo
+    from .endo_trainer import TEXT_TOWERS, EndoSettings, pretrain_endo
     from .endo_weights import PROMPT_FILES, save_endo_weights
 
-    named = ('steps', 'batch_size', 'learning_rate', 'seed', 'without')
+    named = (
+        'steps',
+        'batch_size',
+        'learning_rate',
+        'region_weight',
+        'seed',
+        'without',
+    )
     given = {name: getattr(args, name) for name in named}
     settings = replace(
-        EndoSettings(), **{k: v for k, v in given.items() if v is not None}
+        EndoSettings(TEXT_TOWERS[args.text_tower]),
+        **{k: v for k, v in given.items() if v is not None},
     )
     started = time.monotonic()
     without = tuple(filter(None, settings.without.split(',')))
@@ -184,9 +205,9 @@ def _test(args: argparse.Namespace, weights: str) -> None:
     from .endo_pack import CHOOSE, HELD_OUT, load_pack
     from .endo_report import scores_tables
     from .endo_scores import SITES, load_site, score_endo
-    from .endo_trainer import EndoSettings
+    from .endo_trainer import TEXT_TOWERS
 
-    spec = CLIPSpec(EndoSettings().model_name, weights)
+    spec = CLIPSpec(TEXT_TOWERS[args.text_tower], weights)
     tower = build_image_tower(spec)
     load_tower_weights(tower, spec, 'visual.')
     set_output_stride(tower, args.output_stride)

@@ -13,8 +13,10 @@ from torch.nn import functional as F
 
 from mcdrl_mmseg.clip.model_config import get_model_config
 from mcdrl_mmseg.clip.sentence_encoder import EMBED_DIMS
+from mcdrl_mmseg.clip.sentence_text import has_sentence_text
 from mcdrl_mmseg.clip.timm_tower import build_timm_tower, timm_features, timm_stem
 from mcdrl_mmseg.clip.tower_features import TowerFeatures
+from mcdrl_mmseg.clip.towers import CLIPSpec, build_text_tower
 
 from .training_loop import PretrainingError
 
@@ -28,8 +30,28 @@ _CLASSIFIER = 2  # tensors of ImageNet's classes, which come last
 _SCALE = 10.0
 
 
+class SentenceProjection(nn.Module):
+    """Text side of frozen sentence vectors: a learned projection without bias.
+
+    Args:
+        embed_dims: d, width of the joint space.
+    """
+
+    def __init__(self, embed_dims: int) -> None:
+        super().__init__()
+        self.proj = nn.Linear(EMBED_DIMS, embed_dims, bias=False)
+        nn.init.orthogonal_(self.proj.weight)
+
+    def forward(self, sentences: Tensor) -> Tensor:
+        """(n, 384) sentence vectors to (n, d)."""
+        return self.proj(sentences)
+
+
 class EndoCLIP(nn.Module):
-    """Image tower and projection of frozen sentence vectors, named as in open_clip.
+    """Image tower and text side, named as in open_clip.
+
+    The text side is a projection of frozen sentence vectors, or, as a control, a text
+    tower that knows no word before its training.
 
     Args:
         model_name: Architecture with an image tower of timm.
@@ -43,9 +65,11 @@ class EndoCLIP(nn.Module):
         tower = build_timm_tower(config['embed_dim'], config['vision_cfg'])
         assert tower is not None
         self.visual = tower
-        self.text = nn.Module()
-        self.text.proj = nn.Linear(EMBED_DIMS, config['embed_dim'], bias=False)
-        nn.init.orthogonal_(self.text.proj.weight)
+        self.text = (
+            SentenceProjection(config['embed_dim'])
+            if has_sentence_text(model_name)
+            else build_text_tower(CLIPSpec(model_name))
+        )
         self.logit_scale = nn.Parameter(torch.tensor(math.log(_SCALE)))
         self.logit_bias = nn.Parameter(torch.zeros(()))
         if frozen_blocks >= 0:
@@ -63,9 +87,16 @@ class EndoCLIP(nn.Module):
         """(B, 3, H, W), normalised as CLIP expects, to dense map and embedding."""
         return timm_features(self.visual, images, (), 'vanilla')
 
-    def encode_sentences(self, sentences: Tensor) -> Tensor:
-        """(n, 384) sentence vectors to (n, d), L2-normalised."""
-        return F.normalize(self.text.proj(sentences), dim=-1)
+    def encode_texts(self, texts: Tensor) -> Tensor:
+        """Embed texts.
+
+        Args:
+            texts: Sentence vectors (n, 384); of a text tower token ids (n, length).
+
+        Returns:
+            (n, d), L2-normalised.
+        """
+        return F.normalize(self.text(texts), dim=-1)
 
     def logits(self, cosines: Tensor) -> Tensor:
         """Cosines, scaled and shifted as the loss of pairs takes them."""

@@ -6,6 +6,7 @@ import math
 import os
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import cv2
@@ -16,6 +17,9 @@ from torch.nn import functional as F
 from torch.utils.data import DataLoader, Dataset
 
 from mcdrl_mmseg.clip.sentence_encoder import encode_sentences
+from mcdrl_mmseg.clip.sentence_text import has_sentence_text
+from mcdrl_mmseg.clip.text import tokenize
+from mcdrl_mmseg.clip.towers import CLIPSpec
 
 from .encoding import normalise
 from .endo_model import EndoCLIP, load_imagenet
@@ -30,7 +34,14 @@ from .endo_truth import (
 )
 from .endo_words import NORMAL, POLYP, Claim, captions
 from .losses import cell_shares
-from .training_loop import BETAS, Training, learning_share
+from .training_loop import BETAS, PretrainingError, Training, learning_share
+
+TEXT_TOWERS = {
+    'sentence': 'mcdrl-endo-lite0',
+    'transformer': 'mcdrl-endo-lite0-transformer',
+}
+"""Architectures by their text side: a frozen sentence encoder, as shipped, and a small
+transformer with open_clip's tokenizer, trained from nothing, which is its control."""
 
 _MAX_LOGIT_SCALE = math.log(50)
 _SAVE_EVERY = 25
@@ -52,14 +63,18 @@ class EndoSettings:
         tower_rate: Of the image tower, likewise.
         warmup_steps: Steps of linear growth.
         weight_decay: Of matrices and kernels.
-        region_weight: Weight of the text-region losses beside the caption loss.
+        region_weight: Weight of the text-region losses beside the caption loss; with 0
+            captions alone teach. Lesions are pasted by their masks all the same.
         frozen_blocks: Of the image tower.
         sentence_noise: Length of the noise on sentence vectors, whose length is 1.
         without: Data sets left out, joined by commas.
         seed: Of everything drawn.
+
+    Raises:
+        PretrainingError: A region weight that is no weight.
     """
 
-    model_name: str = 'mcdrl-endo-lite0'
+    model_name: str = TEXT_TOWERS['sentence']
     steps: int = 320
     batch_size: int = 48
     side: int = 160
@@ -72,6 +87,12 @@ class EndoSettings:
     sentence_noise: float = 0.3
     without: str = ''
     seed: int = 0
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.region_weight < math.inf:
+            raise PretrainingError(
+                f'region_weight={self.region_weight}: expected 0 or more.'
+            )
 
 
 class EndoBatches(Dataset):
@@ -123,10 +144,11 @@ class EndoBatches(Dataset):
 
 
 class CaptionBank:
-    """All captions as sentence vectors, and the choice of a step's.
+    """All captions as the text side takes them, and the choice of a step's.
 
     Args:
-        encoder: Texts -> (n, 384) vectors; the sentence encoder.
+        encoder: Texts -> (n, 384) vectors, the sentence encoder; or (n, length) token
+            ids.
     """
 
     def __init__(
@@ -138,7 +160,7 @@ class CaptionBank:
         for claim, lines in texts.items():
             self._rows[claim] = range(len(flat), len(flat) + len(lines))
             flat += lines
-        self.vectors = encoder(flat)
+        self._encoded = encoder(flat)
         self.claims = list(texts)
         self._graded = [c for c in self.claims if c.grade is not None]
         self._pairs = [c for c in self.claims if None not in (c.lesion, c.condition)]
@@ -151,7 +173,7 @@ class CaptionBank:
             generator: Source of the choice.
 
         Returns:
-            T claims and their sentence vectors (T, 384).
+            T claims and their texts, encoded, (T, 384) or (T, length).
         """
         claims = [Claim(POLYP)] * _LESION_TEXTS + [Claim(NORMAL)] * _LESION_TEXTS
         claims += self._plain
@@ -162,14 +184,14 @@ class CaptionBank:
             picked = generator.choice(len(pool), count, replace=False)
             claims += [pool[number] for number in picked]
         rows = [int(generator.choice(self._rows[claim])) for claim in claims]
-        return claims, self.vectors[rows]
+        return claims, self._encoded[rows]
 
 
 def endo_losses(
     model: EndoCLIP,
     batch: dict[str, Tensor],
     claims: list[Claim],
-    sentences: Tensor,
+    encoded: Tensor,
 ) -> dict[str, Tensor]:
     """Losses of a step.
 
@@ -177,13 +199,13 @@ def endo_losses(
         model: The model.
         batch: Of :class:`EndoBatches`.
         claims: T claims of :meth:`CaptionBank.draw`.
-        sentences: (T, 384), noise included.
+        encoded: Their texts as the text side takes them, noise included.
 
     Returns:
         ``caption``, ``region`` and ``somewhere``, each a scalar.
     """
     features = model.encode(normalise(batch['images'].permute(0, 3, 1, 2)))
-    texts = model.encode_sentences(sentences)
+    texts = model.encode_texts(encoded)
     embeddings = F.normalize(features.image_embedding.flatten(1), dim=-1)
     dense = F.normalize(features.dense_features, dim=1)
     true = truth(
@@ -243,7 +265,7 @@ def pretrain_endo(
     model = model.to(device, memory_format=torch.channels_last)
     optimizer = _make_optimizer(model, settings)
     training = Training(work_dir, settings, model, optimizer)
-    bank = bank or CaptionBank()
+    bank = bank or _caption_bank(settings.model_name)
     model.train()
     # Threads of OpenCV do not live on in a forked worker, which would wait for them.
     cv2.setNumThreads(1)
@@ -260,8 +282,8 @@ def pretrain_endo(
         for group in optimizer.param_groups:
             group['lr'] = group['peak'] * learning_share(settings, step)
         batch = {key: value.to(device) for key, value in next(batches).items()}
-        claims, sentences = _draw_sentences(bank, settings, step)
-        losses = endo_losses(model, batch, claims, sentences.to(device))
+        claims, encoded = _draw_texts(bank, settings, step)
+        losses = endo_losses(model, batch, claims, encoded.to(device))
         region = losses['region'] + 0.5 * losses['somewhere']
         total = losses['caption'] + settings.region_weight * region
         training.update(total, _MAX_LOGIT_SCALE)
@@ -279,16 +301,24 @@ def _new_model(settings: EndoSettings, imagenet: Path) -> EndoCLIP:
     return model
 
 
-def _draw_sentences(
+def _caption_bank(model_name: str) -> CaptionBank:
+    if has_sentence_text(model_name):
+        return CaptionBank()
+    return CaptionBank(partial(tokenize, CLIPSpec(model_name)))
+
+
+def _draw_texts(
     bank: CaptionBank, settings: EndoSettings, step: int
 ) -> tuple[list[Claim], Tensor]:
-    """Claims of a step and their sentence vectors, with noise."""
+    """Claims of a step and their texts, encoded; sentence vectors with noise."""
     # Another stream than that of the step's images.
     generator = np.random.default_rng((settings.seed, step, 1))
-    claims, sentences = bank.draw(generator)
-    noise = generator.standard_normal(sentences.shape, dtype=np.float32)
-    noise *= settings.sentence_noise / sentences.shape[1] ** 0.5
-    return claims, sentences + as_tensor(noise)
+    claims, encoded = bank.draw(generator)
+    if not encoded.is_floating_point():
+        return claims, encoded
+    noise = generator.standard_normal(encoded.shape, dtype=np.float32)
+    noise *= settings.sentence_noise / encoded.shape[1] ** 0.5
+    return claims, encoded + as_tensor(noise)
 
 
 def _make_optimizer(model: EndoCLIP, settings: EndoSettings) -> torch.optim.Optimizer:

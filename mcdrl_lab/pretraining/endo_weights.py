@@ -13,7 +13,7 @@ from torch import Tensor
 
 from mcdrl_common.atomic_write import atomic_write
 from mcdrl_mmseg.clip.sentence_encoder import encode_sentences
-from mcdrl_mmseg.clip.sentence_text import TEXTS, VECTORS
+from mcdrl_mmseg.clip.sentence_text import TEXTS, VECTORS, has_sentence_text
 from mcdrl_mmseg.prompts import PromptSet
 
 from .endo_model import EndoCLIP
@@ -72,7 +72,7 @@ def save_endo_weights(
     path: Path,
     encoder: Callable[[list[str]], Tensor] = encode_sentences,
 ) -> None:
-    """Write image tower, projection and sentence vectors, in half precision.
+    """Write both sides in half precision; with a projection, sentence vectors too.
 
     Args:
         model: The trained model.
@@ -81,16 +81,15 @@ def save_endo_weights(
         path: The file.
         encoder: Texts -> (n, 384) vectors; the sentence encoder.
     """
-    texts = shipped_texts(prompt_sets)
     state = {
         key: value.detach().cpu().half().contiguous()
         for key, value in model.state_dict().items()
         if not key.endswith('.num_batches_tracked')
     }
-    state[VECTORS] = encoder(texts).half().contiguous()
-    metadata = {
-        TEXTS: json.dumps(texts),
-        'settings': json.dumps(asdict(settings)),
-    }
+    metadata = {'settings': json.dumps(asdict(settings))}
+    if has_sentence_text(settings.model_name):
+        texts = shipped_texts(prompt_sets)
+        state[VECTORS] = encoder(texts).half().contiguous()
+        metadata[TEXTS] = json.dumps(texts)
     with atomic_write(path) as temporary:
         save_file(state, temporary, metadata)

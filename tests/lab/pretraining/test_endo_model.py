@@ -5,8 +5,16 @@ import torch
 from torch.testing import assert_close
 
 from mcdrl_lab.pretraining.endo_model import EndoCLIP, load_imagenet
+from mcdrl_lab.pretraining.endo_trainer import TEXT_TOWERS
+from mcdrl_lab.pretraining.endo_words import (
+    CHOOSING_WORDS,
+    UNSEEN_WORDS,
+    captions,
+    other_texts,
+)
 from mcdrl_lab.pretraining.training_loop import PretrainingError
 from mcdrl_mmseg.clip import CLIPSpec, build_image_tower
+from mcdrl_mmseg.clip.text import tokenize
 
 NAME = 'mcdrl-endo-lite0'
 IMAGENET = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
@@ -66,9 +74,32 @@ def test_frozen_blocks_and_batch_norm_stay_as_they_are():
 def test_texts_are_the_projections_of_sentences():
     model = EndoCLIP(NAME)
     sentences = torch.randn(3, 384)
-    found = model.encode_sentences(sentences)
+    found = model.encode_texts(sentences)
     expected = sentences @ model.text.proj.weight.T
     assert_close(found, expected / expected.norm(dim=1, keepdim=True))
     # An orthogonal beginning keeps what is alike alike.
     rows = model.text.proj.weight @ model.text.proj.weight.T
     assert_close(rows, torch.eye(256), atol=1e-4, rtol=0)
+
+
+@torch.no_grad()
+def test_the_control_has_a_text_tower_that_takes_token_ids():
+    spec = CLIPSpec(TEXT_TOWERS['transformer'])
+    model, ids = EndoCLIP(spec.model_name), tokenize(spec, ['blur', 'a polyp'])
+    found = model.encode_texts(ids)
+    assert found.shape == (2, 256)
+    expected = model.text(ids)
+    assert_close(found, expected / expected.norm(dim=1, keepdim=True))
+    shipped = EndoCLIP(NAME).visual.state_dict()
+    assert {k: v.shape for k, v in model.visual.state_dict().items()} == {
+        k: v.shape for k, v in shipped.items()
+    }
+
+
+def test_no_text_is_longer_than_the_controls_context():
+    texts = [text for lines in captions().values() for text in lines]
+    for words in (CHOOSING_WORDS, UNSEEN_WORDS):
+        texts += [text for *_, text in other_texts(words)]
+    ids = tokenize(CLIPSpec(TEXT_TOWERS['transformer']), texts)
+    # Padding behind every text: none was cut.
+    assert not ids[:, -1].any()

@@ -10,6 +10,7 @@ import torch
 from mcdrl_lab.pretraining import endo_trainer
 from mcdrl_lab.pretraining.endo_pack import TRAIN, load_pack
 from mcdrl_lab.pretraining.endo_trainer import (
+    TEXT_TOWERS,
     CaptionBank,
     EndoBatches,
     EndoSettings,
@@ -88,6 +89,38 @@ def test_other_settings_do_not_go_on_from_a_checkpoint(train, tmp_path):
     assert (tmp_path / CHECKPOINT).is_file()
     with pytest.raises(PretrainingError, match='another --work-dir'):
         train(tmp_path)
+
+
+def test_the_control_trains_a_text_tower_from_nothing(
+    endo_pack_root, toy_imagenet, tmp_path
+):
+    settings = dataclasses.replace(
+        SETTINGS, model_name=TEXT_TOWERS['transformer'], steps=1, warmup_steps=1
+    )
+    first = endo_trainer._new_model(settings, toy_imagenet).state_dict()
+    # Without a bank of its own it encodes captions with open_clip's tokenizer.
+    trained = pretrain_endo(
+        settings,
+        load_pack(endo_pack_root, TRAIN),
+        toy_imagenet,
+        tmp_path,
+        log=str,
+        workers=0,
+    ).state_dict()
+    for key in ('text.token_embedding.weight', 'text.text_projection'):
+        assert not torch.equal(first[key], trained[key]), key
+
+
+def test_token_ids_get_no_noise():
+    bank = CaptionBank(lambda texts: torch.arange(32).expand(len(texts), 32))
+    claims, encoded = endo_trainer._draw_texts(bank, SETTINGS, 0)
+    assert torch.equal(encoded, torch.arange(32).expand(len(claims), 32))
+
+
+@pytest.mark.parametrize('weight', [-1.0, float('nan'), float('inf')])
+def test_a_region_weight_that_is_none_is_refused(weight):
+    with pytest.raises(PretrainingError, match=r'region_weight=.*expected 0 or more'):
+        EndoSettings(region_weight=weight)
 
 
 def test_a_loss_that_is_not_finite_ends_the_training(train, tmp_path, monkeypatch):

@@ -8,7 +8,7 @@ from mmengine.config import Config
 from torch.testing import assert_close
 
 from mcdrl_lab.pretraining.endo_model import EndoCLIP
-from mcdrl_lab.pretraining.endo_trainer import EndoSettings
+from mcdrl_lab.pretraining.endo_trainer import TEXT_TOWERS, EndoSettings
 from mcdrl_lab.pretraining.endo_weights import (
     PROMPT_FILES,
     save_endo_weights,
@@ -24,6 +24,7 @@ from mcdrl_mmseg.clip import (
 from mcdrl_mmseg.clip.builtin import BUILTIN, builtin_weights
 from mcdrl_mmseg.clip.sentence_encoder import SentenceEncoderError
 from mcdrl_mmseg.clip.sentence_text import read_text_side
+from mcdrl_mmseg.clip.text import tokenize
 from mcdrl_mmseg.prompts import PromptSet
 
 NAME = 'mcdrl-endo-lite0'
@@ -80,7 +81,22 @@ def test_a_saved_model_is_read_back_without_the_encoder(
     expected = model.encode(images).image_embedding.flatten(1)
     assert_close(tower.eval()(images), expected, rtol=2e-2, atol=2e-2)
     texts = needed(prompt_sets[0])
-    expected = model.encode_sentences(toy_sentences(texts))
+    expected = model.encode_texts(toy_sentences(texts))
+    assert_close(embed_texts(spec, texts), expected, rtol=0, atol=5e-3)
+
+
+@torch.no_grad()
+def test_a_saved_control_is_read_back_with_its_text_tower(prompt_sets, tmp_path):
+    torch.manual_seed(0)
+    settings = EndoSettings(TEXT_TOWERS['transformer'])
+    model, path = EndoCLIP(settings.model_name).eval(), tmp_path / 'weights.safetensors'
+
+    def no_sentences(texts):
+        raise AssertionError('the control has no sentence vectors')
+
+    save_endo_weights(model, settings, prompt_sets, path, no_sentences)
+    spec, texts = CLIPSpec(settings.model_name, str(path)), ['blur', 'A polyp']
+    expected = model.encode_texts(tokenize(spec, texts))
     assert_close(embed_texts(spec, texts), expected, rtol=0, atol=5e-3)
 
 

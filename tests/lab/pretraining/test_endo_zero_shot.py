@@ -105,7 +105,7 @@ def scores(endo_pack_root, toy_sentences) -> EndoScores:
     with torch.no_grad():
         return score_endo(
             model.visual,
-            lambda texts: model.encode_sentences(toy_sentences(list(texts))),
+            lambda texts: model.encode_texts(toy_sentences(list(texts))),
             load_pack(endo_pack_root, HELD_OUT),
             {'polypgen_c2': site, 'endotect_kvasir': site},
             side=32,
