@@ -79,8 +79,12 @@ def test_every_variant_can_be_built_and_no_two_are_the_same(plan, monkeypatch):
     monkeypatch.chdir(ROOT)
     configs = configs_of(plan).values()
     assert len(built(plan)) == len(configs) > 0
-    # Variants may differ in what they do to images, or in how they step, alone.
-    parts = [(cfg.model, cfg.train_dataloader, cfg.optim_wrapper) for cfg in configs]
+    # Variants may differ in what they do to images, in how they step, or in when the
+    # intervention begins, alone.
+    parts = [
+        (cfg.model, cfg.train_dataloader, cfg.optim_wrapper, cfg.get('custom_hooks'))
+        for cfg in configs
+    ]
     assert all(part not in parts[:number] for number, part in enumerate(parts))
 
 
