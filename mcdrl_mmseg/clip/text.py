@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
@@ -12,6 +13,9 @@ from .hf_text import build_hf_tokenizer, tokenizer_options
 from .model_config import context_length, get_model_config
 from .sentence_text import embed_with_sentences, has_sentence_text
 from .towers import CLIPSpec, build_text_tower, load_tower_weights
+
+if TYPE_CHECKING:
+    from open_clip.tokenizer import SimpleTokenizer
 
 # A random text tower stands for the missing weights of demonstrations and tests.
 # Its seed is fixed, so that its embeddings are the same on every rank and restart.
@@ -31,6 +35,7 @@ def tokenize(spec: CLIPSpec, texts: Sequence[str]) -> Tensor:
 
     Raises:
         ModelSourceError: See :func:`mcdrl_mmseg.clip.hf_text.build_hf_tokenizer`.
+        ValueError: A text is read before its end, at a token that was added.
     """
     from open_clip.tokenizer import SimpleTokenizer
 
@@ -40,10 +45,39 @@ def tokenize(spec: CLIPSpec, texts: Sequence[str]) -> Tensor:
         # Random weights ask for nothing of the network.
         may_fetch = spec.weights is not None
         tokenizer = build_hf_tokenizer(spec.model_name, config, length, may_fetch)
-    else:
-        options = tokenizer_options(spec.model_name, config, _SIMPLE_OPTIONS)
-        tokenizer = SimpleTokenizer(context_length=length, **options)
-    return tokenizer(list(texts), context_length=length)
+        return tokenizer(list(texts), context_length=length)
+    options = tokenizer_options(spec.model_name, config, _SIMPLE_OPTIONS)
+    simple = SimpleTokenizer(context_length=length, **options)
+    tokens = simple(list(texts), context_length=length)
+    _check_places(spec.model_name, config, simple, texts, tokens)
+    return tokens
+
+
+def _check_places(
+    model_name: str,
+    text_cfg: Mapping[str, Any],
+    tokenizer: SimpleTokenizer,
+    texts: Sequence[str],
+    tokens: Tensor,
+) -> None:
+    # A tower of open_clip reads a text at its highest token number. That of an added
+    # token is above the end's; attention looks back alone, so that what stands behind
+    # it would have no influence.
+    if text_cfg.get('embed_cls') or text_cfg.get('pool_type', 'argmax') != 'argmax':
+        return
+    places = tokens.argmax(dim=1).tolist()
+    ends = (tokens == tokenizer.eot_token_id).int().argmax(dim=1).tolist()
+    for text, row, place, end in zip(texts, tokens.tolist(), places, ends):
+        if place < end - 1:
+            added = tokenizer.decoder[row[place]]
+            raise ValueError(
+                f'The prompt {text!r} has words behind {added!r}, a token that '
+                f'model_name={model_name!r} added to its tokenizer. Its text tower '
+                'reads a prompt at that token, not at the end, so that they have no '
+                'influence. Put the token last in the prompt, or, for a model that was '
+                "trained so, set text_cfg.pool_type='eos' and text_cfg.eos_id="
+                f'{tokenizer.eot_token_id} in its open_clip_config.json.'
+            )
 
 
 @torch.no_grad()

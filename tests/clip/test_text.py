@@ -1,4 +1,6 @@
+import pytest
 import torch
+from local_clips import write_added_token
 from torch.nn import functional as F
 from torch.testing import assert_close
 
@@ -65,3 +67,26 @@ def test_loaded_tower_embeds_as_open_clip_does(tiny_clips, tmp_path):
         expected = F.normalize(model.encode_text(tokenize(spec, TEXTS)), dim=-1)
     assert_close(embed_texts(spec, TEXTS), expected, atol=1e-5, rtol=0)
     assert not torch.allclose(embed_texts(SPEC, TEXTS), expected, atol=1e-2)
+
+
+def test_prompt_with_words_behind_an_added_token_is_refused(tmp_path):
+    # open_clip reads it at the added token, whose number is the highest: prompts that
+    # differ in what stands behind it have one embedding.
+    spec = CLIPSpec(write_added_token(tmp_path, '<lesion>'))
+    with pytest.raises(
+        ValueError, match=r"'a <lesion> in the colon' has words behind '<les"
+    ):
+        embed_texts(spec, ['a polyp', 'a <lesion> in the colon'])
+    ended = embed_texts(
+        spec, ['colon with <lesion>', 'stomach with <lesion>', 'a polyp']
+    )
+    assert torch.cdist(ended, ended).triu(1).count_nonzero() == 3
+
+
+def test_words_behind_an_added_token_count_where_the_end_is_named(tmp_path):
+    end = dict(pool_type='eos', eos_id=49407)
+    spec = CLIPSpec(write_added_token(tmp_path, '<lesion>', **end))
+    colon, stomach = embed_texts(
+        spec, ['a <lesion> in the colon', 'a <lesion> in the stomach']
+    )
+    assert not torch.allclose(colon, stomach, atol=1e-2)
