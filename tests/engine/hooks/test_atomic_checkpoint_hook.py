@@ -87,6 +87,16 @@ def test_as_many_checkpoints_are_kept_as_asked_for(make_toy_runner, folder):
     assert {path.name for path in folder.glob('.*')} == {'.training-lock'}
 
 
+def test_a_score_that_is_no_number_is_not_the_best(make_toy_runner, folder):
+    # Surface distances are undefined while nothing is found, as at the beginning.
+    with pytest.raises(Killed):
+        hook = KillHook('before_train_epoch', 2)
+        make_toy_runner(scores=(math.nan, 2, 1), custom_hooks=[hook]).train()
+    assert names(folder) == ['epoch_1.pth']
+    make_toy_runner(scores=(math.nan, 2, 1), resume=True).train()
+    assert names(folder)[0] == 'best_score_epoch_2.pth'
+
+
 @pytest.mark.reliability('fault', 'disk full at a checkpoint, with one kept')
 def test_the_only_checkpoint_stands_where_the_next_cannot_be_written(
     make_toy_runner, folder, monkeypatch, unbroken
