@@ -27,9 +27,21 @@ class CLIPPromptTower:
         self.module = _build(spec)
 
     def tokenize(self, texts: Sequence[str]) -> tuple[Tensor, Tensor]:
-        """Token ids, and the place of the end."""
-        ids = tokenize(self.spec, texts)
-        # The token of the end has the highest number.
+        """Token ids, and the place of the end.
+
+        Raises:
+            ValueError: A text holds a token that was added to the tokenizer.
+        """
+        *rows, empty = tokenize(self.spec, [*texts, ''])
+        # The token of the end has the highest number of those that were not added.
+        for text, row in zip(texts, rows):
+            if row.max() > empty.max():
+                raise ValueError(
+                    f'LearnedPrompts: {text!r} holds a token that model_name='
+                    f'{self.spec.model_name!r} added to its tokenizer, and which its '
+                    'text tower takes for the end. Leave it out.'
+                )
+        ids = torch.stack(rows)
         return ids, ids.argmax(dim=1)
 
     def vectors(self, ids: Tensor) -> Tensor:

@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+from local_clips import write_added_token
 from torch.testing import assert_close
 
 from mcdrl_mmseg.clip.clip_prompt_tower import CLIPPromptTower
@@ -36,6 +37,17 @@ def test_weights_are_loaded_and_words_are_taken_from_them(weights):
     expected = embed_texts(spec, [f'an endoscopic image of a {n}' for n in NAMES])
     found = torch.nn.functional.normalize(prompts().detach(), dim=1)
     assert_close(found, expected, atol=1e-5, rtol=0)
+
+
+@pytest.mark.parametrize(
+    'context, name', [('a photo with <lesion>', 'polyp'), ('a photo of', 'a <lesion>')]
+)
+def test_a_token_that_was_added_is_refused(tmp_path, context, name):
+    # It has a higher number than the end: of the context it was left out.
+    spec = CLIPSpec(write_added_token(tmp_path, '<lesion>'))
+    LearnedPrompts(spec, ['polyp'], context='a photo of')
+    with pytest.raises(ValueError, match="<lesion>' holds a token that model_name"):
+        LearnedPrompts(spec, [name], context=context)
 
 
 def test_a_checkpoint_holds_the_context_and_open_clips_tower():
