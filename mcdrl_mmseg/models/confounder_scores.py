@@ -17,7 +17,8 @@ class ConfounderScores(nn.Module):
     image, and between CLIPs in scale: their mean and spread over the images seen so
     far make them comparable. The statistics are a plain mean at first and an
     exponential one from ``1 / momentum`` steps on, of all processes together; a single
-    batch never stands for the population, so that small batches do no harm.
+    batch never stands for the population, so that small batches do no harm. A batch
+    with an embedding that is not finite, as float16 may give, is left out of them.
 
     Args:
         num_confounders: M.
@@ -54,7 +55,10 @@ class ConfounderScores(nn.Module):
     def _update_statistics(self, cosines: Tensor) -> None:
         batch = torch.stack([cosines.mean(dim=0), cosines.square().mean(dim=0)])
         all_reduce(batch, op='mean')
-        self.steps += 1
-        weight = self.steps.reciprocal().clamp(min=self.momentum)
-        self.mean.lerp_(batch[0].to(self.mean), weight)
-        self.mean_of_squares.lerp_(batch[1].to(self.mean), weight)
+        # NaN would stay in them for ever. An if would wait for the device.
+        finite = batch.isfinite().all()
+        self.steps += finite
+        weight = self.steps.clamp(min=1).reciprocal().clamp(min=self.momentum)
+        for statistic, value in zip((self.mean, self.mean_of_squares), batch):
+            value = torch.where(finite, value.to(statistic), statistic)
+            statistic.lerp_(value, weight)

@@ -76,3 +76,21 @@ def test_scores_do_not_depend_on_the_length_of_embeddings(entries):
 def test_half_precision_embeddings_are_scored_in_single(entries):
     scores = ConfounderScores(3)(images(4).half(), entries)
     assert scores.dtype == torch.float32
+
+
+@pytest.mark.parametrize('value', [float('nan'), float('inf')])
+@pytest.mark.parametrize('before', [0, 5])
+def test_an_embedding_that_is_not_finite_leaves_the_statistics_as_they_were(
+    entries, value, before
+):
+    module, spared = ConfounderScores(3), ConfounderScores(3)
+    for seed in range(before):
+        module(images(4, seed), entries)
+        spared(images(4, seed), entries)
+    bad = images(4)
+    bad[1] = value
+    scores = module(bad, entries)
+    assert scores[1].isnan().all()
+    for name, statistic in spared.named_buffers():
+        assert torch.equal(module.get_buffer(name), statistic)
+    assert torch.equal(module(images(4, 9), entries), spared(images(4, 9), entries))
