@@ -32,6 +32,11 @@ class ConfounderScores(nn.Module):
         self.register_buffer('mean_of_squares', torch.zeros(num_confounders))
         self.register_buffer('steps', torch.tensor(0.0))
 
+    def reset(self) -> None:
+        """Forget the images seen so far, as those scored by other entries."""
+        for statistic in self.buffers():
+            statistic.zero_()
+
     def forward(self, image_embedding: Tensor, entries: Tensor) -> Tensor:
         """Update the statistics with a training batch, then score it.
 

@@ -16,6 +16,7 @@ from torch.utils.data import Dataset
 from mcdrl_mmseg.datasets import EndoscopySiteDataset
 from mcdrl_mmseg.engine.runner import find_parts, unwrap_model
 from mcdrl_mmseg.models import (
+    CausalInterventionHead,
     CLIPGuidedBackbone,
     CLIPVisionBackbone,
     ConfounderDictionary,
@@ -34,8 +35,9 @@ class ConfounderDictionaryHook(Hook):
     At a first start rank 0 embeds all texts in one pass, or reads them from a cache
     file, and broadcasts. On resuming the stored fingerprint is only compared. A
     dictionary that came with ``load_from`` is kept if it is of the same prompts and
-    weights, and built anew otherwise; its prior is this config's. A test of a
-    checkpoint of other prompts or of another prior is refused.
+    weights, and built anew otherwise, together with the statistics of observed
+    confounders; its prior is this config's. A test of a checkpoint of other prompts or
+    of another prior is refused.
 
     Args:
         cache_dir: Folder of cache files. None takes ``MCDRL_CACHE_DIR`` or the user's
@@ -152,6 +154,7 @@ class ConfounderDictionaryHook(Hook):
             shape = (len(dictionary.texts), dictionary.embed_dims)
             embeddings = torch.zeros(shape)
         dictionary.fill(embeddings, fingerprint)
+        _forget_scores(runner, dictionary)
         self._set_prior(runner, dictionary)
         runner.logger.info(
             f'Confounder dictionary built: {len(dictionary.prompts.classes)} classes, '
@@ -214,6 +217,13 @@ class ConfounderDictionaryHook(Hook):
                 'training goes on, and the next start computes them again.'
             )
         return embeddings
+
+
+def _forget_scores(runner: Runner, dictionary: ConfounderDictionary) -> None:
+    """Statistics that came with a checkpoint are of its entries, and not of these."""
+    for head in find_parts(runner, CausalInterventionHead):
+        if head.dictionary is dictionary and head.confounder_scores is not None:
+            head.confounder_scores.reset()
 
 
 def clip_spec_of(backbone: nn.Module) -> CLIPSpec:

@@ -4,6 +4,7 @@ import pytest
 import torch
 from mmengine.dataset import ConcatDataset, RepeatDataset
 from mmengine.registry import init_default_scope
+from mmengine.runner import load_state_dict
 from mmseg.registry import HOOKS
 from safetensors.numpy import load
 from torch import nn
@@ -12,7 +13,11 @@ from torch.testing import assert_close
 from mcdrl_mmseg.clip import CLIPSpec, embed_texts
 from mcdrl_mmseg.datasets import EndoscopySiteDataset
 from mcdrl_mmseg.engine.hooks import ConfounderDictionaryHook
-from mcdrl_mmseg.models import CLIPGuidedBackbone, DictionaryError
+from mcdrl_mmseg.models import (
+    CausalInterventionHead,
+    CLIPGuidedBackbone,
+    DictionaryError,
+)
 from mcdrl_mmseg.prompts import PromptSet
 
 TEXTS = 2 + 3 + 6 + 1
@@ -229,6 +234,46 @@ def test_start_from_a_checkpoint_of_other_prompts_builds_anew(
     hook.before_train(fresh)
     one, other = (r.model.dictionary.state_dict() for r in (second, fresh))
     assert all(torch.equal(one[key], other[key]) for key in one)
+
+
+@pytest.mark.parametrize(
+    ('conditions', 'kept'),
+    [
+        (['glare', 'dark', 'blur'], True),
+        (['glare', 'dark', 'mucus'], False),
+        (['glare', 'dark'], False),
+    ],
+)
+def test_statistics_of_a_checkpoints_entries_end_with_them(
+    hook, make_runner, prompts, conditions, kept
+):
+    def runner_of(conditions):
+        words = {**prompts, 'confounders': dict(all=conditions)}
+        runner = make_runner()
+        runner.model.dictionary = None
+        runner.model.head = CausalInterventionHead(
+            predictor=dict(type='FCNHead', in_channels=128, channels=8, num_classes=3),
+            dictionary=dict(type='ConfounderDictionary', prompts=words, embed_dims=128),
+            in_channels=128,
+            intervention=dict(
+                type='CausalIntervention', num_layers=1, observe_confounders=True
+            ),
+        )
+        return runner
+
+    def scored(runner):
+        head = runner.model.head
+        return head.confounder_scores(torch.randn(4, 128), head.dictionary.entries)
+
+    first, second = runner_of(['glare', 'dark', 'blur']), runner_of(conditions)
+    hook.before_train(first)
+    for _ in range(3):
+        scored(first)
+    load_state_dict(second.model, first.model.state_dict())
+    hook.before_train(second)
+    # The first batch of new entries is standardised by itself.
+    assert (scored(second).mean(dim=0).abs() < 1e-3).all() == (not kept)
+    assert second.model.head.confounder_scores.steps == (4 if kept else 1)
 
 
 def test_every_dictionary_of_the_model_is_built_in_wrapped_models_too(
