@@ -10,6 +10,7 @@ from .clip_rules import tower_problems, weight_problems
 from .config_components import Component, components
 from .config_problem import ConfigCheckError, ConfigProblem
 from .evaluated_data import evaluated_class_problems, window_problems
+from .head_inputs import input_problems
 from .head_losses import loss_problems
 from .ignored_labels import ignored_label_problems
 from .input_normalisation import normalisation_problems
@@ -55,6 +56,7 @@ _TRAINING: tuple[Rule, ...] = (
     monitor_problems,
     patience_problems,
     loss_problems,
+    input_problems,
     label_transform_problems,
     group_problems,
     unit_problems,

@@ -1,0 +1,91 @@
+import pytest
+import torch
+from mmseg.registry import MODELS
+
+from mcdrl_mmseg.engine.config_check import find_problems
+from mcdrl_mmseg.engine.config_check.config_components import components
+from mcdrl_mmseg.engine.config_check.head_inputs import input_problems
+
+BACKBONE = dict(
+    type='CLIPVisionBackbone', model_name='mcdrl-tiny-rn', out_indices=(2, 3)
+)
+STOCK = dict(type='FCNHead', in_channels=128, channels=8, num_classes=2)
+LEVELS = dict(input_transform='resize_concat', in_channels=[128, 128])
+
+
+def problems(backbone=None, neck=None, **heads):
+    model = dict(backbone=backbone or BACKBONE, neck=neck, **heads)
+    cfg = dict(model=model)
+    return [each.place for each in input_problems(cfg, components(cfg))]
+
+
+@pytest.mark.parametrize(
+    ('changes', 'refused'),
+    [
+        ({}, True),  # MMSegmentation's default
+        (dict(in_index=-1), True),
+        (dict(in_index=3), True),
+        (dict(in_index=-2), False),
+        (dict(in_index=2), False),
+        (dict(in_index=0), False),
+        (dict(LEVELS, in_index=[0, -1]), True),
+        (dict(LEVELS, in_index=[0, -2]), False),
+    ],
+)
+@pytest.mark.parametrize('key', ['decode_head', 'auxiliary_head'])
+@pytest.mark.parametrize('several', [False, True])
+def test_a_stock_head_on_the_image_embedding_is_told(changes, refused, key, several):
+    head = {**STOCK, **changes}
+    place = f'model.{key}'
+    if several:
+        heads, place = [{**STOCK, 'in_index': 0}, head], f'{place}[1]'
+    else:
+        heads = head
+    assert problems(**{key: heads}) == ([f'{place}.in_index'] if refused else [])
+
+
+def test_what_is_told_of_gives_every_pixel_the_same_score():
+    backbone, head = MODELS.build(BACKBONE).eval(), MODELS.build(STOCK).eval()
+    with torch.no_grad():
+        logits = head(backbone(torch.randn(1, 3, 64, 64)))
+    assert logits.shape == (1, 2, 1, 1)
+
+
+@pytest.mark.parametrize(
+    ('head', 'places'),
+    [
+        (dict(type='PromptTuningHead', in_channels=128), []),
+        (
+            dict(type='PromptTuningHead', in_channels=128, in_index=-1),
+            ['model.decode_head.in_index'],
+        ),
+        (
+            dict(type='PromptTuningHead', in_channels=128, predictor=STOCK),
+            ['model.decode_head.predictor.in_index'],
+        ),
+        # Which changes what its predictor gets: the intervened map is the last.
+        (dict(type='CausalInterventionHead', in_channels=128, predictor=STOCK), []),
+    ],
+)
+def test_a_predictor_may_read_the_last_map_behind_an_intervention(head, places):
+    assert problems(decode_head=head) == places
+
+
+def test_other_backbones_and_necks_are_left_alone():
+    stock = dict(type='ResNet', depth=18)
+    assert problems(stock, decode_head=STOCK) == []
+    assert problems(neck=dict(type='FPN'), decode_head=STOCK) == []
+    guided = dict(type='CLIPGuidedBackbone', backbone=stock, clip=dict())
+    assert problems(guided, decode_head=dict(STOCK, in_index=3)) == []
+    assert problems(guided, auxiliary_head=STOCK) == ['model.auxiliary_head.in_index']
+
+
+def test_the_check_says_what_to_set(shipped):
+    cfg = shipped('coop')
+    assert not find_problems(cfg)
+    cfg.model.decode_head.in_index = -1
+    (problem,) = find_problems(cfg)
+    assert str(problem).startswith('model.decode_head.in_index: is -1, which of CLIP')
+    assert problem.remedy == 'Set in_index=-2 for the dense map, or that of a level.'
+    # A checkpoint that was trained so may still be tested.
+    assert not find_problems(cfg, training=False)
