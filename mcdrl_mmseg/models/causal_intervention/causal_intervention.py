@@ -182,7 +182,7 @@ class CausalIntervention(BaseModule):
         """A(F, Z): softmax(q k^T / sqrt(c_head) + log P(z)) V in every layer."""
         layer = self.layers[0]
         folding_pays = layer.num_heads * len(entries) <= layer.query.out_features
-        if folding_pays and self._is_inference():
+        if folding_pays and self._may_keep():
             # Training and registering need no folding.
             from .folded_attention import folded_forward
 
@@ -301,7 +301,7 @@ class CausalIntervention(BaseModule):
 
     def _attended(self, entries: Tensor) -> list[Tensor]:
         """The same, from the cache in inference."""
-        if not self._is_inference():
+        if not self._may_keep():
             return self._attend_to_one(entries)
         return self._projections.get(
             self._projection_inputs(entries), lambda: self._attend_to_one(entries)
@@ -321,8 +321,15 @@ class CausalIntervention(BaseModule):
     def _projection_inputs(self, entries: Tensor) -> list[Tensor]:
         return [entries, *self._places.tensors(self.entry_norm, self.layers)]
 
-    def _is_inference(self) -> bool:
-        return not (self.training or torch.is_grad_enabled())
+    def _may_keep(self) -> bool:
+        """Whether inference may do without the layers' own passes."""
+        if self.training or torch.is_grad_enabled():
+            return False
+        if torch.compiler.is_compiling():
+            return True
+        # Hooks would not be called, as those that compute a pruned weight.
+        self._places.tensors(self.entry_norm, self.layers)
+        return not self._places.have_hooks()
 
     def train(self, mode: bool = True) -> CausalIntervention:
         """Set the mode and clear the cache."""

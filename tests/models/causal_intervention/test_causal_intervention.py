@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 from mmseg.registry import MODELS
+from torch.nn.utils import prune
 from torch.testing import assert_close
 
 from mcdrl_mmseg.models import CausalIntervention
@@ -434,13 +435,31 @@ def test_inference_equals_the_plain_pass(tokens, approximation, count):
 @pytest.mark.parametrize('approximation', FORMS)
 def test_inference_projects_the_dictionary_once(tokens, entries, approximation):
     module = build(2, approximation=approximation)
-    runs = []
-    module.entry_norm.register_forward_hook(lambda *_: runs.append(1))
+    runs, norm = [], module.entry_norm.forward
+    module.entry_norm.forward = lambda entries: runs.append(1) or norm(entries)
     prior = PRIOR.double()
     with torch.no_grad():
         for _ in range(3):
             module(tokens, entries, prior)
     assert len(runs) == 1
+
+
+@pytest.mark.parametrize('name', ['query', 'value', 'out', 'ffn.1'])
+@pytest.mark.parametrize('approximation', FORMS)
+def test_inference_has_the_weights_that_hooks_compute(
+    tokens, entries, approximation, name
+):
+    module, prior = build(2, approximation=approximation), PRIOR.double()
+    prune.l1_unstructured(module.layers[0].get_submodule(name), 'weight', amount=0.3)
+    with torch.no_grad():
+        before = module(tokens, entries, prior)
+        key = f'layers.0.{name}.weight_orig'
+        state = module.state_dict()
+        module.load_state_dict({**state, key: 3 * state[key]})
+        after = module(tokens, entries, prior)
+    assert_close(after, plain(module, tokens, entries, prior))
+    unused = name == 'query' and approximation != 'attention'
+    assert torch.allclose(after, before) == unused
 
 
 def test_a_compiled_pass_folds_the_dictionary_and_keeps_nothing(tokens, entries):
