@@ -8,8 +8,12 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _NormBase
+from torch.nn.modules.dropout import _DropoutNd
 
 _writes = attrgetter('_version')
+# Others do the same in training as in evaluation.
+_OTHER_IN_TRAINING = (_NormBase, _DropoutNd)
 
 
 class TensorCache:
@@ -72,6 +76,7 @@ class TensorPlaces:
 
     def __init__(self) -> None:
         self._roots: tuple[nn.Module, ...] = ()
+        self._of_training: list[nn.Module] = []
         self._children: list[tuple[dict, tuple]] = []
         self._owners: list[dict] = []
         self._count = 0
@@ -92,6 +97,10 @@ class TensorPlaces:
         """Whether a forward pass of the modules last listed calls hooks of them."""
         return any(self._hooks)
 
+    def in_training(self) -> bool:
+        """Whether a norm or dropout last listed is, which may be so by itself."""
+        return any(module.training for module in self._of_training)
+
     def _are_of(self, roots: tuple[nn.Module, ...]) -> bool:
         return (
             roots == self._roots
@@ -102,6 +111,7 @@ class TensorPlaces:
     def _look(self, roots: tuple[nn.Module, ...]) -> None:
         modules = [module for root in roots for module in root.modules()]
         self._roots = roots
+        self._of_training = [m for m in modules if isinstance(m, _OTHER_IN_TRAINING)]
         self._children = [(m._modules, tuple(m._modules.values())) for m in modules]
         self._owners = [owner for m in modules for owner in (m._parameters, m._buffers)]
         self._count = sum(map(len, self._owners))

@@ -145,6 +145,17 @@ def test_places_know_of_hooks(linear):
     assert not places.have_hooks()
 
 
+def test_places_know_of_modules_in_training():
+    linear, norm, dropout = nn.Linear(2, 2), nn.BatchNorm1d(2), nn.Dropout()
+    block, places = nn.Sequential(linear, norm, dropout).eval(), TensorPlaces()
+    for part, expected in ((linear, False), (norm, True), (dropout, True)):
+        places.tensors(block)
+        assert not places.in_training()
+        part.train()
+        assert places.in_training() == expected
+        part.eval()
+
+
 @pytest.mark.parametrize(
     'copied', [copy.deepcopy, lambda x: pickle.loads(pickle.dumps(x))]
 )

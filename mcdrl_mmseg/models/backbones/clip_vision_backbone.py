@@ -297,14 +297,20 @@ class CLIPVisionBackbone(BaseModule):
         """Whether the tower's features are those that the cache may hold.
 
         On a GPU the pixels would have to be waited for; an explanation wants gradients;
-        a graph that is recorded must hold the tower.
+        a graph that is recorded must hold the tower. Norms that were set to training
+        mode make an image's features depend on those beside it.
         """
         return (
             inputs.device.type == 'cpu'
             and not inputs.requires_grad
             and not torch.jit.is_tracing()
             and not torch.compiler.is_compiling()
+            and not self._is_tower_in_training()
         )
+
+    def _is_tower_in_training(self) -> bool:
+        self._tower_tensors.tensors(self.tower)
+        return self._tower_tensors.in_training()
 
     def _features_to_keep(self, tower: nn.Module, inputs: Tensor) -> tuple[Tensor, ...]:
         """The same in training and inference: a frozen tower is in evaluation mode."""
@@ -350,6 +356,8 @@ class CLIPVisionBackbone(BaseModule):
             and not next(self.tower.parameters()).is_inference()
             # Those of a copy would not be called.
             and not self._tower_tensors.have_hooks()
+            # Norms that are set to it take the statistics of the images they see.
+            and not self._tower_tensors.in_training()
         )
 
     def _features(self, tower: nn.Module, inputs: Tensor) -> tuple[Tensor, ...]:

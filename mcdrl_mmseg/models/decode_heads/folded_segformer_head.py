@@ -25,8 +25,9 @@ class FoldedSegformerHead(SegformerHead):
     A 1 x 1 convolution of joined maps is the sum of one of each map, and resizing may
     come before or behind it: here every level is fused at its own size. In inference
     batch norms are multiplied into the weights. Results and gradients are the stock
-    head's up to rounding; compiled models, and in training a fusing convolution with
-    hooks, run the stock head itself. Checkpoints are exchangeable.
+    head's up to rounding. The stock head itself runs in compiled models, in training
+    where the fusing convolution has hooks, and in inference where a part has some, as a
+    pruned one, or a norm is in training mode. Checkpoints are exchangeable.
 
     Args:
         **kwargs: See MMSegmentation's ``SegformerHead``; ``norm_cfg`` is a batch norm.
@@ -71,7 +72,10 @@ class FoldedSegformerHead(SegformerHead):
             if has_hooks_on_fusion(self):
                 return super().forward(inputs)
             return fuse_then_resize(self, inputs)
-        weights = self._folded.get(self._weights(), self._fold)
+        tensors = self._places.tensors(*self._blocks)
+        if self._places.have_hooks() or self._places.in_training():
+            return super().forward(inputs)
+        weights = self._folded.get(tensors, self._fold)
         fused = _sum_of_resized(
             self,
             (
@@ -89,11 +93,6 @@ class FoldedSegformerHead(SegformerHead):
         parts = [part.contiguous() for part in fusion.chunk(len(own), dim=1)]
         # Resizing keeps a constant: one level brings the bias for all.
         return list(zip(own, zip(parts, [bias] + [None] * len(own))))
-
-    def _weights(self) -> list[Tensor]:
-        """All that is folded."""
-        parts = (part for block in self._blocks for part in (block.conv, block.norm))
-        return self._places.tensors(*parts)
 
     def train(self, mode: bool = True) -> FoldedSegformerHead:
         """Set the mode and clear the cache, which moves and casts need not.

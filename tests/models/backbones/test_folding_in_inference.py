@@ -265,3 +265,36 @@ def test_a_part_of_the_tower_that_is_replaced_is_seen():
     assert_close(infer(backbone), unfolded(backbone), rtol=1e-3, atol=1e-4)
     backbone.tower = build(seed=1).tower
     assert_close(infer(backbone), unfolded(backbone), rtol=1e-3, atol=1e-4)
+
+
+@torch.no_grad()
+def adapt(backbone):
+    """Let the norms take the statistics of the images they see, and nothing else."""
+    for module in backbone.modules():
+        if isinstance(module, _BatchNorm):
+            module.train()
+
+
+@pytest.mark.parametrize('name', NAMES)
+def test_norms_set_to_training_mode_take_the_images_statistics(name, folds):
+    """As in test-time adaptation, with the model itself in evaluation."""
+    backbone = build(name)
+    before = infer(backbone)
+    adapt(backbone)
+    after = infer(backbone)
+    for result, expected in zip(after, unfolded(backbone), strict=True):
+        assert (result - expected).abs().max() < 1e-4 * expected.abs().max()
+    assert (after[-1] - before[-1]).abs().max() > 0.1 * before[-1].abs().max()
+    assert len(folds) == 1
+    # The images moved the running statistics, and evaluation has these again.
+    assert not torch.equal(infer(backbone.eval())[-1], before[-1])
+
+
+def test_features_of_norms_in_training_mode_are_not_kept(kept_in):
+    backbone = build(frozen=True)
+    adapt(backbone)
+    infer(backbone)
+    assert not list(kept_in.iterdir())
+    expected = unfolded(backbone.eval())
+    assert_close(infer(backbone), expected, rtol=1e-3, atol=1e-4)
+    assert len(list(kept_in.iterdir())) == len(IMAGES)

@@ -6,6 +6,7 @@ import pytest
 import torch
 from mmseg.models.decode_heads import SegformerHead
 from torch import nn
+from torch.nn.utils import prune
 from torch.testing import assert_close
 
 from mcdrl_lab.benchmarks.counting import count_flops
@@ -222,6 +223,46 @@ def test_a_copy_folds_its_own_weights():
     other.fusion_conv.conv.weight.mul_(2)
     assert not torch.equal(other(maps()), before)
     assert torch.equal(folded(maps()), before)
+
+
+@torch.no_grad()
+def test_norms_set_to_training_mode_take_the_maps_statistics():
+    stock, folded = pair()
+    before = folded(maps())
+    for head in (stock, folded):
+        for module in head.modules():
+            if isinstance(module, nn.BatchNorm2d):
+                module.train()
+    after = folded(maps())
+    assert torch.equal(after, stock(maps()))
+    assert not torch.allclose(after, before, atol=1e-2)
+    assert_close(folded.eval()(maps()), stock.eval()(maps()), rtol=1e-5, atol=2e-5)
+
+
+@pytest.mark.parametrize('name', ['convs.0', 'convs.1.conv', 'fusion_conv'])
+@torch.no_grad()
+def test_hooks_are_called_in_inference(name):
+    stock, folded = pair()
+    seen = []
+    part = folded.get_submodule(name)
+    handle = part.register_forward_hook(lambda *_: seen.append(1))
+    assert torch.equal(folded(maps()), stock(maps()))
+    handle.remove()
+    assert_close(folded(maps()), stock(maps()), rtol=1e-5, atol=2e-5)
+    assert len(seen) == 1
+
+
+@torch.no_grad()
+def test_weights_loaded_into_a_pruned_head_are_those_of_inference():
+    _, folded = pair()
+    prune.random_unstructured(folded.fusion_conv.conv, 'weight', amount=0.5)
+    before = folded(maps())
+    key = 'fusion_conv.conv.weight_orig'
+    folded.load_state_dict({**folded.state_dict(), key: 2 * folded.state_dict()[key]})
+    with torch.enable_grad():
+        expected = folded(maps()).detach()
+    assert_close(folded(maps()), expected, rtol=1e-5, atol=2e-5)
+    assert not torch.allclose(expected, before, atol=1e-2)
 
 
 @torch.no_grad()
