@@ -20,12 +20,13 @@ class TensorCache:
     """Compute once, and again when an input tensor is replaced or written to.
 
     PyTorch counts the writes to every tensor. Loaded weights, an optimiser's step
-    and a newly filled buffer are therefore noticed. Writes through ``.data`` are not
-    counted, as those of ``Module.to`` and MMEngine's EMA hook: the owner of the
-    cache calls :meth:`clear` there.
+    and a newly filled buffer are therefore noticed. So is other memory, which
+    ``tensor.data = ...`` and ``vector_to_parameters`` give. Writes to ``.data`` are not
+    counted, as those of MMEngine's EMA hook: the owner of the cache calls :meth:`clear`
+    there.
 
     A copied or pickled model starts with an empty cache. Compiled and exported graphs
-    bypass the cache, since they could not notice a change.
+    bypass the cache, since they could not notice a change. Threads may share one.
     """
 
     def __init__(self) -> None:
@@ -33,9 +34,8 @@ class TensorCache:
 
     def clear(self) -> None:
         """Drop the result."""
-        self._inputs: tuple[Tensor, ...] = ()
-        self._versions: tuple[int, ...] = ()
-        self._result: Any = None
+        # Inputs, what tells their contents, and the result: put in place at once.
+        self._kept: tuple[tuple[Tensor, ...], tuple[int, ...], Any] | None = None
 
     def get(self, inputs: Sequence[Tensor], compute: Callable[[], Any]) -> Any:
         """The cached result, computed if need be.
@@ -47,15 +47,20 @@ class TensorCache:
         if torch.compiler.is_compiling():
             return self._compute(inputs[0], compute)
         try:
-            versions = tuple(map(_writes, inputs))
+            contents = (*map(_writes, inputs), *map(Tensor.data_ptr, inputs))
         except RuntimeError:
             # Tensors created in inference mode do not count writes.
             return self._compute(inputs[0], compute)
-        same = versions == self._versions and all(map(is_, inputs, self._inputs))
-        if not same:
-            self._result = self._compute(inputs[0], compute)
-            self._inputs, self._versions = tuple(inputs), versions
-        return self._result
+        kept = self._kept
+        if kept is not None:
+            same_inputs = len(kept[0]) == len(inputs) and all(map(is_, inputs, kept[0]))
+            if same_inputs and kept[1] == contents:
+                return kept[2]
+        # A later pass may want gradients, which have no use for tensors of this mode.
+        with torch.inference_mode(False):
+            result = self._compute(inputs[0], compute)
+        self._kept = tuple(inputs), contents, result
+        return result
 
     @staticmethod
     def _compute(first_input: Tensor, compute: Callable[[], Any]) -> Any:
@@ -110,7 +115,6 @@ class TensorPlaces:
 
     def _look(self, roots: tuple[nn.Module, ...]) -> None:
         modules = [module for root in roots for module in root.modules()]
-        self._roots = roots
         self._of_training = [m for m in modules if isinstance(m, _OTHER_IN_TRAINING)]
         self._children = [(m._modules, tuple(m._modules.values())) for m in modules]
         self._owners = [owner for m in modules for owner in (m._parameters, m._buffers)]
@@ -124,6 +128,8 @@ class TensorPlaces:
         self._hooks = [
             hooks for m in modules for hooks in (m._forward_pre_hooks, m._forward_hooks)
         ]
+        # At last: another thread takes what is here from now on.
+        self._roots = roots
 
     def __reduce__(self) -> tuple:
         return TensorPlaces, ()

@@ -4,6 +4,7 @@ import pickle
 import pytest
 import torch
 from torch import nn
+from torch.nn.utils import parameters_to_vector, vector_to_parameters
 
 from mcdrl_mmseg.models.tensor_cache import TensorCache, TensorPlaces
 
@@ -46,6 +47,15 @@ def replace(linear):
     linear.weight = nn.Parameter(torch.ones(2, 3))
 
 
+def put_into_other_memory(linear):
+    linear.weight.data = torch.full((2, 3), 7.0)
+
+
+def set_all_by_a_vector(linear):
+    vector = parameters_to_vector(linear.parameters())
+    vector_to_parameters(3 * vector.detach(), linear.parameters())
+
+
 def write_in_inference_mode(linear):
     with torch.inference_mode():
         linear.weight.fill_(3)
@@ -59,7 +69,16 @@ def test_unchanged_source_is_computed_from_once(linear):
 
 
 @pytest.mark.parametrize(
-    'change', [step, load, assign, replace, write_in_inference_mode]
+    'change',
+    [
+        step,
+        load,
+        assign,
+        replace,
+        put_into_other_memory,
+        set_all_by_a_vector,
+        write_in_inference_mode,
+    ],
 )
 def test_changed_source_is_computed_from_anew(linear, change):
     doubled = Doubled(linear)
@@ -84,6 +103,35 @@ def test_tensors_born_in_inference_mode_are_never_kept():
         doubled.linear.weight.fill_(4)
         assert torch.equal(doubled(), torch.full((2, 3), 8.0))
     assert doubled.runs == 2
+
+
+def test_what_inference_mode_kept_serves_a_pass_with_gradients(linear):
+    doubled = Doubled(linear)
+    with torch.inference_mode():
+        kept = doubled()
+    x = torch.randn(4, 2, requires_grad=True)
+    (x @ doubled()).sum().backward()
+    assert torch.equal(x.grad, kept.sum(dim=1).expand(4, 2))
+    assert doubled.runs == 1
+
+
+class Interrupted(nn.Linear):
+    """A layer during whose listing something else happens, once."""
+
+    meanwhile = None
+
+    def __getattribute__(self, name):
+        happens = self.__dict__.pop('meanwhile', None) if name == '_buffers' else None
+        if happens is not None:
+            happens()
+        return super().__getattribute__(name)
+
+
+def test_a_thread_does_not_take_places_that_another_is_still_looking_for():
+    places, linear, seen = TensorPlaces(), Interrupted(3, 2), []
+    linear.__dict__['meanwhile'] = lambda: seen.append(len(places.tensors(linear)))
+    assert len(places.tensors(linear)) == 2
+    assert seen == [2]
 
 
 def test_result_is_computed_in_full_precision_under_autocast(linear):
