@@ -76,6 +76,7 @@ class LearnedPrompts(BaseModule):
         self.context = nn.Parameter(torch.empty(length, self.tower.width))
         self._init_context()
         self._cached: Tensor | None = None
+        self._cached_of: tuple[Tensor, int, int] | None = None
         self.train(self.training)
 
     @torch.no_grad()
@@ -114,17 +115,32 @@ class LearnedPrompts(BaseModule):
     def forward(self) -> Tensor:
         """Embed the prompts.
 
-        In evaluation without gradients the tower runs once, and what it gave is
-        kept until the mode is set or weights are loaded.
+        In evaluation without gradients the tower runs once, in full precision. What it
+        gave is kept until the context changes, the mode is set or weights are loaded.
 
         Returns:
             (n, d), not normalised.
         """
-        if self.training or torch.is_grad_enabled():
+        # Tensors created in inference mode do not count writes.
+        if self.training or torch.is_grad_enabled() or self.context.is_inference():
             return self.embed()
-        if self._cached is None or self._cached.device != self.context.device:
-            self._cached = self.embed()
+        if torch.compiler.is_compiling():
+            return self.embed() if self._cached is None else self._cached
+        if not self._is_cached():
+            with torch.autocast(self.context.device.type, enabled=False):
+                self._cached = self.embed()
+            self._cached_of = self._context_state()
         return self._cached
+
+    def _context_state(self) -> tuple[Tensor, int, int]:
+        """What tells the context: an optimiser may change it in evaluation too."""
+        return self.context, self.context._version, self.context.data_ptr()
+
+    def _is_cached(self) -> bool:
+        if self._cached is None or self._cached_of is None:
+            return False
+        (context, *state), (known, *then) = self._context_state(), self._cached_of
+        return context is known and state == then
 
     def embed(self) -> Tensor:
         """Run the tower on the prompts.

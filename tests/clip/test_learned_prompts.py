@@ -97,6 +97,46 @@ def test_inference_follows_training_and_loaded_weights(prompts):
         assert_close(prompts(), before, atol=1e-5, rtol=0)
 
 
+def take_a_step(prompts):
+    """As tuning on a test image does, with the model in evaluation."""
+    optimizer = torch.optim.SGD([prompts.context], lr=100.0)
+    with torch.enable_grad():
+        prompts().square().sum().backward()
+    optimizer.step()
+
+
+def replace_the_context(prompts):
+    prompts.context = torch.nn.Parameter(torch.randn_like(prompts.context))
+
+
+def put_into_other_memory(prompts):
+    prompts.context.data = torch.randn_like(prompts.context)
+
+
+@pytest.mark.parametrize(
+    'change', [take_a_step, replace_the_context, put_into_other_memory]
+)
+@torch.no_grad()
+def test_inference_follows_a_context_that_changes_in_evaluation(prompts, runs, change):
+    prompts.eval()
+    before = prompts()
+    change(prompts)
+    runs.clear()
+    after = prompts()
+    assert prompts() is after and len(runs) == 1
+    assert torch.equal(after, prompts.embed())
+    assert not torch.allclose(after, before, atol=1e-3)
+
+
+@torch.no_grad()
+def test_mixed_precision_before_leaves_full_precision_as_it_was(prompts):
+    expected = prompts.eval()()
+    prompts.eval()
+    with torch.autocast('cpu', dtype=torch.bfloat16):
+        prompts()
+    assert torch.equal(prompts(), expected)
+
+
 def test_checkpoint_is_whole(spec, prompts):
     torch.manual_seed(5)
     other = LearnedPrompts(spec, NAMES, context=4)
