@@ -207,10 +207,11 @@ class SlurmEngine:
                     self._show(run, *states.get(job, ('', '')))
             # After Slurm was asked: a job that ended meanwhile has left its record.
             with planning(self.out, wait_s=60):
-                records = collect(self.out, self.keep_checkpoints)
-            for record in records:
-                run = next(r for r, i in self.runs.items() if i.run.key == record.key)
-                left.pop(run, None)
+                collect(self.out, self.keep_checkpoints)
+            # Also what another command collected meanwhile; its runs are no concern.
+            for run in [run for run in left if self._has_ended(run)]:
+                del left[run]
+                record = record_of(run, self.out / run / COLLECTED_NAME)
                 self._end(run, record.error, record.duration_s, failures)
             for run in gone:
                 if run in left:

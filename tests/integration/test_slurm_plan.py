@@ -16,6 +16,7 @@ from slurm import slurm  # noqa: F401
 
 from mcdrl_lab.errors import ProtocolError
 from mcdrl_lab.plans import run_claim
+from mcdrl_lab.plans.slurm_engine import SlurmEngine
 from mcdrl_lab.plans.slurm_jobs import SlurmJobs
 from mcdrl_lab.plans.status_command import run_states
 
@@ -136,9 +137,13 @@ def test_the_command_may_leave_and_come_back(plan):
     assert len(plan.notes('train from 1')) == 2
 
 
-def test_a_queued_run_is_not_waited_for_with_other_settings_or_data(plan):
+def test_a_queued_run_is_not_waited_for_with_other_settings_or_data(plan, monkeypatch):
     hang, command = start_two_runs(plan)
     job = SlurmJobs(plan.out).read()['a/s2/seed0']
+    # Else this test would wait as long as for a run that hangs.
+    monkeypatch.setattr(
+        SlurmEngine, '_wait', lambda *_: pytest.fail('it is waited for')
+    )
     for change, words in (
         (dict(width=2), 'settings hash'),
         (dict(data_hash='more'), 'data hash'),
