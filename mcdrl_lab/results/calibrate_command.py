@@ -8,6 +8,7 @@ then give calibrated probabilities; masks stay as they are.
 from __future__ import annotations
 
 import argparse
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -56,7 +57,9 @@ def run(args: argparse.Namespace) -> None:
     from mmengine.logging import MMLogger
 
     from mcdrl_mmseg.apis import load_config, load_segmentor
+    from mcdrl_mmseg.apis.checkpoint_config import site_names
     from mcdrl_mmseg.apis.temperature import META_KEY
+    from mcdrl_mmseg.apis.trained_sites import trained_on_note
     from mcdrl_mmseg.apis.written_files import check_targets
 
     from .html_report.report_source import config_of
@@ -83,6 +86,9 @@ def run(args: argparse.Namespace) -> None:
         f'fitted on {calibration.images} validation images of '
         f'{", ".join(calibration.sites)}\n\n{calibration_text(calibration)}\n\n{out}'
     )
+    tested = site_names(cfg.test_dataloader) if args.test else []
+    if note := trained_on_note(model.trained_sites, tested, args.checkpoint):
+        print(f'note: {note}', file=sys.stderr)
 
 
 def calibration_text(calibration: Calibration) -> str:

@@ -98,9 +98,11 @@ def calibrate(
         The temperatures and the scores before and after.
 
     Raises:
-        ProtocolError: The validation images are of the held-out site, hold no lesion,
-            or a lesion class is missing.
+        ProtocolError: The validation images are of the held-out site, of the config or
+            of the training, hold no lesion, or a lesion class is missing.
     """
+    # The config may be of another fold than the checkpoint.
+    trained = getattr(model, 'trained_sites', None)
     odds, targets, sites = [], [], []
     rng = np.random.default_rng(0)
     for site, logits, target in _predictions(model, cfg, 'val'):
@@ -109,6 +111,13 @@ def calibrate(
                 f'val_dataloader holds images of the held-out site {site!r}: '
                 'temperatures are fitted on training sites alone. Name the config of '
                 'a run whose checkpoint was chosen by validation.'
+            )
+        if trained is not None and site == trained.held_out:
+            raise ProtocolError(
+                f'val_dataloader holds images of {site!r}, which the training of the '
+                'checkpoint held out: temperatures are fitted on training sites alone. '
+                f'Name the config of that training; MCDRL_HELD_OUT={site} chooses its '
+                'fold.'
             )
         valid = np.flatnonzero(target != _ignored_by(model))
         chosen = rng.permutation(valid)[:PIXELS_AN_IMAGE]

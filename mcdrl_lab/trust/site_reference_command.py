@@ -47,6 +47,7 @@ def run(args: argparse.Namespace) -> int:
     from mcdrl_lab.errors import ProtocolError
     from mcdrl_mmseg.apis import load_config
     from mcdrl_mmseg.apis.checkpoint import load_segmentor
+    from mcdrl_mmseg.apis.checkpoint_config import site_names
     from mcdrl_mmseg.apis.written_files import check_targets
     from mcdrl_mmseg.engine.training_reference import training_reference
 
@@ -63,6 +64,14 @@ def run(args: argparse.Namespace) -> int:
     loader = cfg.get('train_dataloader')
     if not loader:
         raise ProtocolError(f'{args.config} has no train_dataloader.')
+    trained, named = model.trained_sites, site_names(loader)
+    if trained.names and set(named) != set(trained.names):
+        fold = f'; MCDRL_HELD_OUT={trained.held_out}' if trained.held_out else ''
+        raise ProtocolError(
+            f'{args.config} trains on {", ".join(named) or "no named site"}, and '
+            f'{checkpoint} was trained on {", ".join(trained.names)}: name the config '
+            f'of its training{fold + " chooses its fold" if fold else ""}.'
+        )
     dataset = DATASETS.build(loader.dataset)
     reference = training_reference(model, dataset, cfg, args.images_per_site)
     write_with_meta(checkpoint, out, META_KEY, reference.to_text())

@@ -43,6 +43,7 @@ from .inference_config import component_class
 from .sealing.image_growth import MOST_PIXELS
 from .sealing.sealed_building import named_failures, sealed_if_strange
 from .temperature import temperature_of
+from .trained_sites import trained_sites
 
 _LARGEST_SIDE = math.isqrt(MOST_PIXELS)
 
@@ -130,8 +131,10 @@ def load_segmentor(
 
     Returns:
         The segmentor in evaluation mode, with ``cfg``, ``dataset_meta``,
-        ``temperature`` (None where the checkpoint was not calibrated) and
-        ``site_reference``, the text of its training sites' statistics or None.
+        ``temperature`` (None where the checkpoint was not calibrated),
+        ``site_reference``, the text of its training sites' statistics or None, and
+        ``trained_sites``, what
+        :func:`~mcdrl_mmseg.apis.trained_sites.trained_sites` tells of it.
 
     Raises:
         CheckpointError: The file cannot be used, or does not fit the config.
@@ -176,6 +179,7 @@ def load_segmentor(
                 raise CheckpointError(f'{checkpoint}: {problem}')
     # Unread: image_flags.py checks it where it is needed.
     model.site_reference = (content.get('meta') or {}).get(META_KEY)
+    model.trained_sites = trained_sites(content, checkpoint)
     device = device or get_device()
     if not device.startswith('cuda'):
         model = revert_sync_batchnorm(model)

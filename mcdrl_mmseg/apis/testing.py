@@ -11,7 +11,8 @@ from mmengine.runner import Runner
 
 from mcdrl_common.config_datasets import evaluators, plain_datasets, type_name
 
-from .checkpoint_config import CheckpointConfigError, parse_training_sites, site_names
+from .checkpoint_config import site_names
+from .trained_sites import TrainedSites, trained_on_note, trained_sites
 
 
 def draw_predictions(
@@ -134,27 +135,14 @@ class TrainedOnHook(Hook):
     def __init__(self, cfg: Config) -> None:
         self._tested = site_names(cfg.get('test_dataloader') or {})
         self._source = str(cfg.get('load_from'))
-        self._seen: list[str] = []
-        self._held_out: str | None = None
+        self._trained = TrainedSites()
 
     def after_load_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
-        """Note which sites of the test the config in the checkpoint trains on."""
-        text = (checkpoint.get('meta') or {}).get('cfg')
-        if not isinstance(text, str):
-            return
-        try:
-            trained, self._held_out = parse_training_sites(text, self._source)
-        except CheckpointConfigError:
-            # A program of its own: what it trained on cannot be known.
-            return
-        self._seen = [name for name in self._tested if name in trained]
+        """Note which sites the config in the checkpoint trains on."""
+        self._trained = trained_sites(checkpoint, self._source)
 
     def after_test(self, runner: Runner) -> None:
         """Say it below the scores, where it is read."""
-        if self._seen:
-            right = f' (here {self._held_out})' if self._held_out else ''
-            runner.logger.warning(
-                f'{self._source} was trained on images of {", ".join(self._seen)}: '
-                'these scores are not those of a new site. Test at the site that the '
-                f'training held out{right}, named by MCDRL_HELD_OUT as then.'
-            )
+        note = trained_on_note(self._trained, self._tested, self._source)
+        if note:
+            runner.logger.warning(note)

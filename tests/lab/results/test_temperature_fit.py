@@ -134,6 +134,34 @@ def test_command_refuses_the_held_out_site_and_a_missing_config(run, capsys):
     assert 'none.pth' in capsys.readouterr().err
 
 
+def trained_at(run, names, held_out):
+    """Let the checkpoint say that it was trained at these sites."""
+    content = torch.load(run / 'best.pth', weights_only=False)
+    cfg = Config.fromstring(content['meta']['cfg'], '.py')
+    cfg.held_out_site = held_out
+    cfg.train_dataloader.dataset.sites = names
+    content['meta']['cfg'] = cfg.pretty_text
+    torch.save(content, run / 'best.pth')
+
+
+def test_command_refuses_a_config_of_another_fold_than_the_checkpoint(run, capsys):
+    trained_at(run, ['north', 'west'], 'south')
+    assert main(['calibrate', str(run / 'best.pth'), '--device', 'cpu']) == 2
+    error = capsys.readouterr().err
+    assert "images of 'south', which the training of the checkpoint held out" in error
+    assert 'MCDRL_HELD_OUT=south' in error
+    assert not (run / 'best_calibrated.pth').exists()
+
+
+@pytest.mark.parametrize('names, said', [(['north', 'west'], True), (['north'], False)])
+def test_command_tells_of_tests_at_sites_that_were_trained_on(run, capsys, names, said):
+    trained_at(run, names, None)
+    arguments = ['calibrate', str(run / 'best.pth'), '--device', 'cpu', '--test']
+    assert main(arguments) == 0
+    note = 'was trained on images of west: these scores are not those of a new site'
+    assert (note in capsys.readouterr().err) == said
+
+
 def test_validation_images_without_lesion_are_refused(run, sites, capsys):
     for site in ('north', 'south'):
         for number in range(5):

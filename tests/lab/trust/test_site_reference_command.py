@@ -79,6 +79,15 @@ def test_what_cannot_be_used_is_one_line(desk, repo_root, capsys, monkeypatch):
         assert words in line
 
 
+def test_the_config_of_another_fold_is_refused(desk, repo_root, capsys, monkeypatch):
+    monkeypatch.setenv('MCDRL_HELD_OUT', 'endosim_c')
+    assert add(repo_root, '--images-per-site', '10') == 2
+    error = capsys.readouterr().err
+    assert 'trains on endosim_a, endosim_b, endosim_d, endosim_e, and best.pth' in error
+    assert 'MCDRL_HELD_OUT=endosim_a chooses its fold' in error
+    assert not (desk / 'best_sites.pth').exists()
+
+
 @pytest.mark.reliability('bad input', 'site-reference --overwrite of an input')
 def test_neither_the_checkpoint_nor_what_others_wrote_is_replaced(
     desk, repo_root, capsys

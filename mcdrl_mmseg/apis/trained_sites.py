@@ -1,0 +1,67 @@
+"""Which sites a checkpoint was trained on, by the config in it.
+
+The held-out site is named outside the config, by ``MCDRL_HELD_OUT``: who names it for
+the training alone reads the config later as that of another fold.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Mapping
+from typing import NamedTuple
+
+from .checkpoint_config import CheckpointConfigError, parse_training_sites
+
+
+class TrainedSites(NamedTuple):
+    """Sites of a training.
+
+    Attributes:
+        names: Those that were trained on; empty where the checkpoint does not say.
+        held_out: The one that was not, where it says so.
+    """
+
+    names: tuple[str, ...] = ()
+    held_out: str | None = None
+
+
+def trained_sites(checkpoint: Mapping, source: str | os.PathLike) -> TrainedSites:
+    """Read them out of the config that MMEngine keeps in a checkpoint.
+
+    Args:
+        checkpoint: Its content.
+        source: Its path, for messages.
+    """
+    text = (checkpoint.get('meta') or {}).get('cfg')
+    if not isinstance(text, str):
+        return TrainedSites()
+    try:
+        names, held_out = parse_training_sites(text, str(source))
+    except CheckpointConfigError:
+        # A program of its own: what it trained on cannot be known.
+        return TrainedSites()
+    return TrainedSites(tuple(names), held_out)
+
+
+def trained_on_note(
+    trained: TrainedSites, tested: Iterable[str], source: str | os.PathLike
+) -> str | None:
+    """What is to be said of scores at sites that were trained on, which look splendid.
+
+    Args:
+        trained: Of the checkpoint.
+        tested: Sites of the scores.
+        source: The checkpoint.
+
+    Returns:
+        None where nothing is to be said.
+    """
+    seen = [name for name in tested if name in trained.names]
+    if not seen:
+        return None
+    right = f' (here {trained.held_out})' if trained.held_out else ''
+    return (
+        f'{source} was trained on images of {", ".join(seen)}: these scores are not '
+        'those of a new site. Test at the site that the training held out'
+        f'{right}, named by MCDRL_HELD_OUT as then.'
+    )
