@@ -19,6 +19,8 @@ from .image_metrics import IMAGE_METRICS
 if TYPE_CHECKING:
     from mcdrl_lab.plans.records import RunRecord
 
+    from .comparison_tables import ComparisonFiles
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of the command."""
@@ -45,7 +47,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help='compare the runs whose checkpoints were chosen on the test site',
     )
     parser.add_argument(
-        '--out', type=Path, help='folder for the result as Markdown, CSV and plots'
+        '--out',
+        type=Path,
+        help='folder for the result as Markdown, CSV and plots, whose names say what '
+        'is compared',
+    )
+    parser.add_argument(
+        '--overwrite',
+        action='store_true',
+        help='replace a comparison of other runs of the same names',
     )
 
 
@@ -58,27 +68,43 @@ def run(args: argparse.Namespace) -> None:
 
     selection = 'oracle' if args.oracle else 'validation'
     records = load_records(args.records)
+    files = _files(records, selection, args) if args.out else None
     if args.by_lesion_class:
-        _by_lesion_class(records, selection, args)
+        _by_lesion_class(records, selection, args, files)
         return
     comparisons = compare(records, args.a, args.b, args.metric, selection=selection)
     print('\n'.join(map(comparison_markdown, comparisons)))
-    if args.out:
-        for path in write_comparisons(comparisons, args.out):
-            print(path)
+    if files:
+        print(*write_comparisons(comparisons, files), sep='\n')
+
+
+def _files(
+    records: Sequence[RunRecord], selection: str, args: argparse.Namespace
+) -> ComparisonFiles:
+    """Where to write; refused before anything is computed."""
+    from .comparison_tables import ComparisonFiles, describe_runs
+
+    files = ComparisonFiles(
+        args.out,
+        args.a,
+        args.b,
+        args.metric,
+        selection,
+        describe_runs(records, [args.a, *args.b], selection),
+        '_by_lesion_class' if args.by_lesion_class else '',
+    )
+    files.check_replaceable(args.overwrite)
+    return files
 
 
 def _by_lesion_class(
-    records: Sequence[RunRecord], selection: str, args: argparse.Namespace
+    records: Sequence[RunRecord],
+    selection: str,
+    args: argparse.Namespace,
+    files: ComparisonFiles | None,
 ) -> None:
     """Print the comparisons by lesion class, and write them where asked for."""
-    from mcdrl_common.atomic_write import write_text
-
-    from .comparison_tables import (
-        comparison_base,
-        lesion_class_markdown,
-        lesion_class_table,
-    )
+    from .comparison_tables import lesion_class_markdown, lesion_class_table
     from .lesion_classes import compare_by_lesion_class
 
     found = compare_by_lesion_class(
@@ -86,8 +112,5 @@ def _by_lesion_class(
     )
     text = lesion_class_markdown(found)
     print(text)
-    if args.out:
-        base = f'{comparison_base(args.out, found[0].comparison)}_by_lesion_class'
-        write_text(f'{base}.md', text)
-        write_text(f'{base}.csv', lesion_class_table(found).to_csv(index=False))
-        print(f'{base}.md\n{base}.csv')
+    if files:
+        print(*files.write(text, lesion_class_table(found)), sep='\n')

@@ -2,20 +2,28 @@
 
 from __future__ import annotations
 
+import hashlib
 import math
-import os
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import pandas as pd
 
 from mcdrl_common.atomic_write import write_text
+from mcdrl_lab.errors import ProtocolError
+from mcdrl_lab.plans.records import RunRecord
 
 from .comparison import Comparison
 from .image_metrics import unit_of
 from .lesion_classes import ClassComparison
+from .scores import done
 from .text_cells import ends, interval_ends, markdown, p_value, signed
 
+# Beyond, a name could be longer than that of a file can be.
+_LONGEST = 100
+_DIGITS = 12
+_RUNS = 'Runs: '
 _WILCOXON = 'The Wilcoxon test looks at these sequences and these trained networks'
 
 
@@ -182,50 +190,133 @@ def lesion_class_markdown(found: Sequence[ClassComparison]) -> str:
     return '\n'.join(sections)
 
 
+@dataclass(frozen=True)
+class ComparisonFiles:
+    """Where a comparison is written: files that are named by all that is compared.
+
+    Args:
+        folder: Where they are.
+        a: Name of the method in question.
+        others: Names of the methods it is measured against.
+        metric: Per-image metric.
+        selection: Which kind of runs, ``'validation'`` or ``'oracle'``.
+        runs: What tells these runs from others of the same names, see
+            :func:`describe_runs`; it stands in the files.
+        ending: Further part of their names.
+    """
+
+    folder: Path
+    a: str
+    others: Sequence[str]
+    metric: str
+    selection: str
+    runs: str
+    ending: str = ''
+
+    def path(self, suffix: str) -> Path:
+        """The file of a kind.
+
+        Args:
+            suffix: As ``'.md'``.
+        """
+        names = '_'.join([self.a, *self.others])
+        if len(names) > _LONGEST:
+            digest = hashlib.sha256(names.encode()).hexdigest()[:8]
+            names = f'{self.a[:_LONGEST]}_and_{len(self.others)}_others_{digest}'
+        kind = f'{_ending(self.selection)}_{self.metric}{self.ending}'
+        return self.folder / f'compare_{names}{kind}{suffix}'
+
+    def check_replaceable(self, overwrite: bool) -> None:
+        """Refuse to replace what is no comparison of these runs, or fewer of them.
+
+        Args:
+            overwrite: Whether a comparison of other runs may be replaced.
+
+        Raises:
+            ProtocolError: Something else is there.
+        """
+        path = self.path('.md')
+        if not path.exists():
+            return
+        text = path.read_text(encoding='utf-8', errors='replace')
+        if not text.startswith(f'## {self.a}'):
+            raise ProtocolError(
+                f'{path} is there and no comparison; it is left alone: name another '
+                '--out.'
+            )
+        # Those of before do not say what they are of.
+        there = [line for line in text.splitlines() if line.startswith(_RUNS)]
+        if there and there[-1] != self.runs and not overwrite:
+            raise ProtocolError(
+                f'{path} compares other runs of these names ({there[-1]}; here '
+                f'{self.runs}): name another --out, or replace it with --overwrite.'
+            )
+
+    def write(self, text: str, table: pd.DataFrame) -> list[Path]:
+        """Write text and numbers.
+
+        Args:
+            text: Markdown.
+            table: Numbers.
+
+        Returns:
+            Paths of both files.
+        """
+        files = [self.path('.md'), self.path('.csv')]
+        write_text(files[0], f'{text}\n{self.runs}\n')
+        write_text(files[1], table.to_csv(index=False))
+        return files
+
+
+def describe_runs(
+    records: Iterable[RunRecord], names: Sequence[str], selection: str
+) -> str:
+    """What stays the same of some methods' runs while a plan grows, in a line.
+
+    Args:
+        records: Run records.
+        names: Of the methods.
+        selection: Which kind of runs.
+    """
+    records = [record for record in done(records) if record.selection == selection]
+    parts = []
+    for name in names:
+        own = [record for record in records if record.method == name]
+        data = sorted({record.data_hash[:_DIGITS] for record in own})
+        # Records of before tell the name of the config alone.
+        settings = sorted({r.method_hash[:_DIGITS] or r.config for r in own})
+        parts.append(f'{name} (data {", ".join(data)}; {", ".join(settings)})')
+    return f'{_RUNS}{", ".join(parts)}'
+
+
 def write_comparisons(
-    comparisons: Sequence[Comparison], folder: str | os.PathLike
+    comparisons: Sequence[Comparison], files: ComparisonFiles
 ) -> list[Path]:
     """Write comparisons as Markdown, CSV and pictures of the effects.
 
     Args:
         comparisons: From :func:`~mcdrl_lab.results.comparison.compare`.
-        folder: Where to write.
+        files: Where to write.
 
     Returns:
         Paths of all files written.
     """
     from .plots import effect_plot, save_figure  # Matplotlib takes its time
 
-    folder = Path(folder)
-    base = comparison_base(folder, comparisons[0])
-    tables = []
-    files = [Path(f'{base}.md'), Path(f'{base}.csv')]
+    tables, pictures = [], []
     for comparison in comparisons:
         table = effect_table(comparison)
         tables.append(table.assign(a_name=comparison.a, b_name=comparison.b))
         unit = unit_of(comparison.metric).replace('%', 'points')
         methods = comparison.title.replace(' against ', ' - ')
         title = f'{comparison.metric}: {methods} ({unit})'
-        names = f'{comparison.a}_{comparison.b}{_ending(comparison)}'
-        name = folder / f'effect_{names}_{comparison.metric}'
-        files += save_figure(effect_plot(table, title), name)
+        names = f'{comparison.a}_{comparison.b}{_ending(comparison.selection)}'
+        name = files.folder / f'effect_{names}_{comparison.metric}'
+        pictures += save_figure(effect_plot(table, title), name)
     text = '\n'.join(comparison_markdown(comparison) for comparison in comparisons)
-    write_text(files[0], text)
-    write_text(files[1], pd.concat(tables).to_csv(index=False))
-    return files
+    return [*files.write(text, pd.concat(tables)), *pictures]
 
 
-def comparison_base(folder: Path, comparison: Comparison) -> Path:
-    """Path of a comparison's files, less their ending.
-
-    Args:
-        folder: Where they are.
-        comparison: From :func:`~mcdrl_lab.results.comparison.compare`.
-    """
-    name = f'compare_{comparison.a}{_ending(comparison)}_{comparison.metric}'
-    return folder / name
-
-
-def _ending(comparison: Comparison) -> str:
+def _ending(selection: str) -> str:
     """As of the folders of runs whose checkpoints the test site chose."""
-    return '-oracle' if comparison.selection == 'oracle' else ''
+    return '-oracle' if selection == 'oracle' else ''

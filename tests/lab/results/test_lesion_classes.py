@@ -97,9 +97,9 @@ def test_the_command_prints_and_writes_it(records, tmp_path, capsys):
     assert not main(words)
     shown = capsys.readouterr().out
     assert '## a against b, dice, by lesion class' in shown
-    text = (out / 'compare_a_dice_by_lesion_class.md').read_text()
-    assert '+25.0' in text and text in shown
-    with open(out / 'compare_a_dice_by_lesion_class.csv', newline='') as file:
+    text = (out / 'compare_a_b_dice_by_lesion_class.md').read_text()
+    assert '+25.0' in text and text.partition('\nRuns: ')[0] in shown
+    with open(out / 'compare_a_b_dice_by_lesion_class.csv', newline='') as file:
         table = list(csv.DictReader(file))
     assert [(row['lesion_class'], row['label']) for row in table] == [
         (name, label)

@@ -1,12 +1,15 @@
 import math
+from pathlib import Path
 
 import pytest
 from matplotlib.figure import Figure
 
+from mcdrl_lab.commands import main
 from mcdrl_lab.errors import ProtocolError
 from mcdrl_lab.plans.records import append_record
 from mcdrl_lab.results.comparison import compare
 from mcdrl_lab.results.comparison_tables import (
+    ComparisonFiles,
     comparison_markdown,
     lesion_class_markdown,
     write_comparisons,
@@ -67,14 +70,15 @@ def test_records_of_failed_runs_only_are_no_results(tmp_path, make_record):
 
 def test_comparisons_are_written_as_text_numbers_and_pictures(folder, tmp_path):
     comparisons = compare(load_records(folder), 'a', ['b'])
-    names = {path.name for path in write_comparisons(comparisons, tmp_path / 'c')}
+    files = ComparisonFiles(tmp_path / 'c', 'a', ['b'], 'dice', 'validation', 'Runs: x')
+    names = {path.name for path in write_comparisons(comparisons, files)}
     assert names == {
-        'compare_a_dice.md',
-        'compare_a_dice.csv',
+        'compare_a_b_dice.md',
+        'compare_a_b_dice.csv',
         'effect_a_b_dice.png',
         'effect_a_b_dice.pdf',
     }
-    assert '+5.0' in (tmp_path / 'c/compare_a_dice.md').read_text()
+    assert '+5.0' in (tmp_path / 'c/compare_a_b_dice.md').read_text()
 
 
 @pytest.mark.parametrize('seeds', [1, 2])
@@ -107,12 +111,100 @@ def test_comparisons_of_runs_that_the_test_site_chose_are_marked_and_apart(
     ]
     for selection in ('validation', 'oracle'):
         found = compare(records, 'a', ['b'], selection=selection)
-        write_comparisons(found, tmp_path)
+        files = ComparisonFiles(tmp_path, 'a', ['b'], 'dice', selection, 'Runs: x')
+        write_comparisons(found, files)
     assert titles == ['dice: a - b (points)', 'dice: a † - b † (points)']
     assert (tmp_path / 'effect_a_b-oracle_dice.png').is_file()
-    text = (tmp_path / 'compare_a-oracle_dice.md').read_text(encoding='utf-8')
+    text = (tmp_path / 'compare_a_b-oracle_dice.md').read_text(encoding='utf-8')
     assert text.startswith('## a † against b †, dice\n')
     assert '- † checkpoints chosen on the held-out site itself (oracle)' in text
-    assert '†' not in (tmp_path / 'compare_a_dice.md').read_text(encoding='utf-8')
+    assert '†' not in (tmp_path / 'compare_a_b_dice.md').read_text(encoding='utf-8')
     classes = compare_by_lesion_class(records, 'a', ['b'], selection='oracle')
     assert lesion_class_markdown(classes).startswith('## a † against b †, dice, by')
+
+
+@pytest.fixture
+def compare_command(tmp_path, make_record, capsys):
+    """Runs ``compare`` into one folder; gives the exit code and what it said."""
+
+    def run(*words, seeds=(0, 1), **values):
+        records = tmp_path / 'plan/records.jsonl'
+        records.unlink(missing_ok=True)
+        for name, gain in (('a', 0.1), ('b', 0.0), ('c', 0.2)):
+            for seed in seeds:
+                dice = (0.3 + gain, 0.5 + gain)
+                append_record(records, make_record(name, 's1', seed, dice, **values))
+        code = main(['compare', str(records), *words, '--out', str(tmp_path / 'c')])
+        return code, capsys.readouterr()
+
+    return run
+
+
+def texts(folder):
+    return {p.name: p.read_text(encoding='utf-8') for p in folder.glob('compare_*')}
+
+
+def test_comparisons_with_other_methods_have_files_of_their_own(
+    compare_command, tmp_path
+):
+    assert not compare_command('a', 'b')[0]
+    before = texts(tmp_path / 'c')
+    for words in (['a', 'c'], ['a', 'b', 'c'], ['a', 'b', '--by-lesion-class']):
+        assert not compare_command(*words)[0]
+    after = texts(tmp_path / 'c')
+    assert {name: after[name] for name in before} == before
+    assert sorted(after) == [
+        f'compare_{name}{ending}'
+        for name in ('a_b_c_dice', 'a_b_dice', 'a_b_dice_by_lesion_class', 'a_c_dice')
+        for ending in ('.csv', '.md')
+    ]
+
+
+def test_many_methods_make_no_name_that_is_too_long():
+    def path(*others):
+        files = ComparisonFiles(Path(), 'a' * 150, others, 'dice', 'oracle', '')
+        return files.path('.md').name
+
+    assert len(path('b' * 200)) < 255
+    assert len({path('b' * 200), path('b' * 199), path('b' * 200, 'c')}) == 3
+    assert '_and_2_others_' in path('b', 'c')
+
+
+def test_a_comparison_of_a_plan_that_grew_is_renewed(compare_command, tmp_path):
+    assert not compare_command('a', 'b', seeds=[0])[0]
+    first = texts(tmp_path / 'c')
+    assert not compare_command('a', 'b', seeds=[0, 1])[0]
+    assert texts(tmp_path / 'c') != first
+
+
+@pytest.mark.parametrize(
+    'change', [dict(data_hash='e' * 64), dict(method_hash='f' * 64)]
+)
+def test_a_comparison_of_other_runs_is_replaced_only_where_asked_for(
+    compare_command, tmp_path, change
+):
+    assert not compare_command('a', 'b')[0]
+    before = texts(tmp_path / 'c')
+    code, said = compare_command('a', 'b', **change)
+    assert code == 2
+    assert 'compare_a_b_dice.md compares other runs of these names (Runs: ' in said.err
+    assert '--overwrite' in said.err and not said.out
+    assert texts(tmp_path / 'c') == before
+    assert not compare_command('a', 'b', '--overwrite', **change)[0]
+    assert texts(tmp_path / 'c') != before
+
+
+def test_what_is_no_comparison_is_left_alone_and_one_of_before_renewed(
+    compare_command, tmp_path
+):
+    (tmp_path / 'c').mkdir()
+    path = tmp_path / 'c/compare_a_b_dice.md'
+    path.write_text('mine')
+    code, said = compare_command('a', 'b', '--overwrite')
+    assert code == 2 and 'no comparison; it is left alone' in said.err
+    assert path.read_text() == 'mine'
+    path.write_text('## a against b, dice\n')
+    assert not compare_command('a', 'b')[0]
+    assert path.read_text().endswith(
+        'Runs: a (data dddddddddddd; a.py), b (data dddddddddddd; b.py)\n'
+    )
