@@ -4,13 +4,19 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from mcdrl_common import InputError
 
 from .atomic_write import write_text
 from .json_files import read_json
+from .printable import short_repr
+
+MODEL_KEY = 'model_hash'
+"""Of a file: tells the network that a threshold is for; files of before have none."""
 
 
 class ThresholdFileError(InputError, ValueError):
@@ -76,11 +82,52 @@ class ThresholdFile:
         path = Path(path)
         content = _content(path) or {}
         numbers = [content.get(name) for name in self.numbers]
-        if content.get('kind') != self.kind or not all(map(_is_share, numbers)):
+        is_named = isinstance(content.get(MODEL_KEY, ''), str)
+        if (
+            content.get('kind') != self.kind
+            or not all(map(_is_share, numbers))
+            or not is_named
+        ):
             raise ThresholdFileError(
                 f'{path} holds no {self.name}: make it by {self.command}'
             )
         return content
+
+    def check_model(
+        self, content: Mapping[str, Any], model_hash: str, path: str | os.PathLike
+    ) -> str | None:
+        """Refuse a threshold that was chosen for another network.
+
+        Args:
+            content: From :meth:`read`.
+            model_hash: Of the network, see
+                :func:`~mcdrl_common.model_settings.model_hash`; empty if not known.
+            path: The file, for messages.
+
+        Returns:
+            A note where it cannot be told; None where the networks agree.
+
+        Raises:
+            ThresholdFileError: It is for another network.
+        """
+        named = content.get(MODEL_KEY)
+        method = content.get('method')
+        of = f' ({short_repr(method)} of its records)' if method else ''
+        if not named or not model_hash:
+            return (
+                f'{path} does not tell the settings of the network that its '
+                f'{self.name} was chosen for{of}: see yourself that they are those of '
+                'this checkpoint.'
+            )
+        if named != model_hash:
+            raise ThresholdFileError(
+                f'{path}: its {self.name} was chosen for another network{of}, whose '
+                f'settings have the hash {named[:12]}, and those of this checkpoint '
+                f'{model_hash[:12]}. Choose one from records of networks like this, by '
+                f'{self.command}. If the settings differ in nothing that matters, '
+                f'remove {MODEL_KEY} from the file.'
+            )
+        return None
 
 
 CONFORMAL = ThresholdFile(

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mcdrl_common.image_index import ImageIndexError
+from mcdrl_common.model_settings import model_hash
 from mcdrl_lab.errors import ProtocolError
 from mcdrl_lab.installed_versions import installed_versions
 
@@ -51,6 +52,7 @@ class PreparedRun:
         groups_hash: Fingerprint of the images' sequences and patients.
         files_hash: Fingerprint of the files that its own config names, which of stock
             data sets are not always those of all sites; empty is not compared.
+        model_hash: Fingerprint of the network's settings.
     """
 
     run: PlannedRun
@@ -61,6 +63,7 @@ class PreparedRun:
     method_hash: str = ''
     groups_hash: str = ''
     files_hash: str = ''
+    model_hash: str = ''
 
     @property
     def iters_per_epoch(self) -> int:
@@ -94,6 +97,7 @@ class PreparedRun:
             budget=self.budget,
             data_hash=self.data_hash,
             method_hash=self.method_hash,
+            model_hash=self.model_hash,
             versions=installed_versions(),
             **values,
         )
@@ -299,13 +303,14 @@ def prepare(runs: Sequence[PlannedRun], processes: int = 1) -> list[PreparedRun]
         ProtocolError: A config or its data are not usable.
     """
     from mcdrl_mmseg.engine.config_check import ConfigCheckError, check_config
+    from mcdrl_mmseg.engine.insertion import with_mcdrl
 
     configs: dict[str, Config] = {}
     counts: dict[str, int] = {}
     hashes: dict[DataPlaces, str] = {}
     method_hashes: dict[str, str] = {}
     groups: dict[str, str] = {}
-    checked: set[tuple[str, str]] = set()
+    model_hashes: dict[tuple[str, str], str] = {}
     kept = _kept_features()
     prepared = []
     for run in runs:
@@ -314,12 +319,14 @@ def prepare(runs: Sequence[PlannedRun], processes: int = 1) -> list[PreparedRun]
             configs[name] = load_method(run.method)
             _warn_of_sites_left_out(configs[name], name)
         cfg = derive_fold(configs[name], run.held_out, run.seed, run.selection)
-        if (name, run.held_out) not in checked:
-            checked.add((name, run.held_out))
+        fold = name, run.held_out
+        if fold not in model_hashes:
             try:
                 check_config(cfg)
             except ConfigCheckError as error:
                 raise ProtocolError(f'{run}: {error}') from error
+            # As the checkpoint has it.
+            model_hashes[fold] = model_hash(with_mcdrl(cfg).get('model') or {})
         train = cfg.train_dataloader.dataset
         key = config_hash({'train': train}, frozenset())
         if key not in counts:
@@ -344,6 +351,7 @@ def prepare(runs: Sequence[PlannedRun], processes: int = 1) -> list[PreparedRun]
                 method_hash=method_hashes[name],
                 groups_hash=groups[name],
                 files_hash=hashes[own_places],
+                model_hash=model_hashes[fold],
             )
         )
     return prepared

@@ -36,7 +36,7 @@ _TYPES: dict[str, type | tuple[type, ...]] = {
     'error': (str, type(None)),
 }
 # Records of earlier versions lack them.
-_LATER_KEYS = frozenset({'sites', 'method_hash'})
+_LATER_KEYS = frozenset({'sites', 'method_hash', 'model_hash'})
 _NUMBER = (int, float, type(None))
 _PIXEL_COUNTS = ('tp', 'fn', 'fp', 'tn', 'pixels')
 
@@ -64,6 +64,9 @@ class RunRecord:
         data_hash: Fingerprint of all sites' files.
         method_hash: Fingerprint of the method's settings, the same for all its sites
             and seeds; empty in records of before there was one.
+        model_hash: Fingerprint of the network's settings, which its checkpoint tells
+            too, see :func:`~mcdrl_common.model_settings.model_hash`; empty in records
+            of before there was one.
         duration_s: Seconds of training and test together.
         status: ``'done'`` or ``'failed'``.
         error: Last words of a failed run.
@@ -83,6 +86,7 @@ class RunRecord:
     budget: Mapping[str, Any] = field(default_factory=dict)
     data_hash: str = ''
     method_hash: str = ''
+    model_hash: str = ''
     duration_s: float = 0.0
     status: str = 'done'
     error: str | None = None
@@ -149,8 +153,8 @@ def _check_types(values: Mapping[str, Any]) -> None:
     sites = values.get('sites', {})
     if not (_is_a(sites, dict) and all(_is_a(s, dict) for s in sites.values())):
         wrong.append('sites')
-    if not _is_a(values.get('method_hash', ''), str):
-        wrong.append('method_hash')
+    hashes = ('method_hash', 'model_hash')
+    wrong += [name for name in hashes if not _is_a(values.get(name, ''), str)]
     if 'duration_s' not in wrong and not math.isfinite(values['duration_s']):
         wrong.append('duration_s')
     versions = values['versions'].values() if 'versions' not in wrong else ()

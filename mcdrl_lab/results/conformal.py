@@ -14,7 +14,7 @@ import numpy as np
 from mcdrl_lab.errors import ProtocolError
 from mcdrl_lab.plans.records import RunRecord, latest_records
 
-from .method_runs import method_runs
+from .method_runs import method_runs, model_hash_of
 
 RISKS = ('area', 'lesions')
 """Mean over a site's images of the share missed: of lesion area, or of lesions."""
@@ -86,6 +86,7 @@ class SiteCurves:
         seeds: Seeds that finished at every site, which the risks are means over.
         thresholds: In rising order.
         curves: (sites, thresholds).
+        model_hash: Fingerprint of the network; empty where records do not tell it.
     """
 
     method: str
@@ -94,6 +95,7 @@ class SiteCurves:
     seeds: tuple[int, ...]
     thresholds: tuple[float, ...]
     curves: np.ndarray
+    model_hash: str = ''
 
 
 def site_curves(
@@ -123,7 +125,9 @@ def site_curves(
         )
     (thresholds,) = grids
     curves = [np.mean([parts[site, s][risk] for s in seeds], axis=0) for site in sites]
-    return SiteCurves(method, risk, sites, seeds, thresholds, np.array(curves))
+    return SiteCurves(
+        method, risk, sites, seeds, thresholds, np.array(curves), model_hash_of(own)
+    )
 
 
 def _missed(record: RunRecord) -> Mapping:

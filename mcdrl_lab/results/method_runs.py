@@ -44,3 +44,16 @@ def method_runs(
             + ', '.join(f'{site} {sorted(found)}' for site, found in by_site.items())
         )
     return method, sites, seeds, [r for r in own if r.seed in seeds]
+
+
+def model_hash_of(runs: Iterable[RunRecord]) -> str:
+    """Fingerprint of the network that some runs trained.
+
+    Args:
+        runs: Runs of one method.
+
+    Returns:
+        Empty where a record has none, or they differ.
+    """
+    found = {run.model_hash for run in runs}
+    return found.pop() if len(found) == 1 else ''

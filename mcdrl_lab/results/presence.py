@@ -16,7 +16,7 @@ import pandas as pd
 from mcdrl_lab.errors import ProtocolError
 from mcdrl_lab.plans.records import RunRecord, latest_records
 
-from .method_runs import method_runs
+from .method_runs import method_runs, model_hash_of
 from .text_cells import markdown, number
 
 THRESHOLDS = tuple(step / 100 for step in range(101))
@@ -34,12 +34,14 @@ class PresenceScores:
         seeds: Seeds that finished at every site.
         images: A row an image and seed: site, seed, has_lesion, dice (NaN without a
             lesion), false_positive (NaN with one) and self_dice, fractions.
+        model_hash: Fingerprint of the network; empty where records do not tell it.
     """
 
     method: str
     sites: tuple[str, ...]
     seeds: tuple[int, ...]
     images: pd.DataFrame
+    model_hash: str = ''
 
 
 @dataclass(frozen=True)
@@ -100,7 +102,11 @@ def presence_scores(
     frame = pd.DataFrame(rows, columns=_COLUMNS)
     numbers = ['dice', 'false_positive', 'self_dice']
     return PresenceScores(
-        method, sites, seeds, frame.astype(dict.fromkeys(numbers, float))
+        method,
+        sites,
+        seeds,
+        frame.astype(dict.fromkeys(numbers, float)),
+        model_hash_of(runs),
     )
 
 

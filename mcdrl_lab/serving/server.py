@@ -71,7 +71,11 @@ def serve(
     try:
         offered, skipped = load_examples(examples, max_bytes) if examples else ([], [])
         threshold = CONFORMAL.read(conformal) if conformal else None
-        explainer = Explainer(load_segmentor(checkpoint, config, device), threshold)
+        model = load_segmentor(checkpoint, config, device)
+        if threshold and conformal:
+            note = CONFORMAL.check_model(threshold, model.model_hash, conformal)
+            skipped += [f'note: {note}'] if note else []
+        explainer = Explainer(model, threshold)
     except _UNUSABLE as error:
         listener.close()
         raise ServeError(str(error)) from error

@@ -20,6 +20,7 @@ from mmseg.models.segmentors import BaseSegmentor
 from mmseg.registry import MODELS
 from torch import nn
 
+from mcdrl_common.model_settings import model_hash
 from mcdrl_common.printable import printable, short_repr
 from mcdrl_common.site_reference import META_KEY
 from mcdrl_mmseg.models.confounder_dictionary import NAMES_KEY, ConfounderDictionary
@@ -131,6 +132,7 @@ def load_segmentor(
 
     Returns:
         The segmentor in evaluation mode, with ``cfg``, ``dataset_meta``,
+        ``model_hash`` (see :func:`~mcdrl_common.model_settings.model_hash`),
         ``temperature`` (None where the checkpoint was not calibrated),
         ``site_reference``, the text of its training sites' statistics or None, and
         ``trained_sites``, what
@@ -157,6 +159,7 @@ def load_segmentor(
         # As training did; checkpoints hold the config with MCDRL in it.
         cfg = with_mcdrl(cfg)
     init_default_scope(cfg.get('default_scope', 'mmseg'))
+    settings = model_hash(cfg.model)
     # As mmseg does: weights come from the checkpoint and from nowhere else.
     cfg.model.pretrained = None
     cfg.model.train_cfg = None
@@ -165,7 +168,7 @@ def load_segmentor(
     if isinstance(cfg, CheckpointConfig):
         _check_padding(model, checkpoint)
     _load_weights(model, content['state_dict'], checkpoint)
-    model.cfg = cfg
+    model.cfg, model.model_hash = cfg, settings
     model.dataset_meta = _dataset_meta(content, model, checkpoint)
     channels = getattr(model, 'out_channels', len(model.dataset_meta['classes']))
     model.temperature = temperature_of(content, channels, checkpoint)

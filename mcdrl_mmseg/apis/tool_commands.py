@@ -63,6 +63,13 @@ def predict(args: argparse.Namespace) -> int:
         args.config, args.checkpoint, device=args.device, show_progress=False
     )
     warn_of_closed_gate(inferencer.model)
+    own = getattr(inferencer.model, 'model_hash', '')
+    for kind, content, path in (
+        (CONFORMAL, conformal, args.conformal),
+        (PRESENCE, presence, args.presence),
+    ):
+        if content and (note := kind.check_model(content, own, path)):
+            print(f'note: {note}', file=sys.stderr)
     summary = predict_files(
         inferencer,
         args.input,
@@ -84,8 +91,8 @@ def predict(args: argparse.Namespace) -> int:
         f'{summary.num_lesions}; {", ".join(args.save)} in {args.out}'
     )
     if presence:
-        # A checkpoint does not say what records call it: only who reads this can see
-        # that the threshold is another network's.
+        # A checkpoint does not say what records call it, nor how it was trained: only
+        # who reads this can see that the threshold is of another training.
         method = presence.get('method')
         of = f' (threshold of {short_repr(method)} in its records)' if method else ''
         print(

@@ -12,6 +12,7 @@ from mmseg.apis import init_model
 from mmseg.registry import MODELS
 from torch.testing import assert_close
 
+from mcdrl_common.model_settings import model_hash
 from mcdrl_mmseg import config_path
 from mcdrl_mmseg.apis import CheckpointConfigError, CheckpointError, load_segmentor
 from mcdrl_mmseg.apis.checkpoint import read_checkpoint
@@ -458,3 +459,12 @@ def test_a_config_of_another_prior_is_refused_as_it_would_have_no_effect(
     dictionary.prior = dict.fromkeys(names, 0.0) | {names[0]: 1.0}
     with pytest.raises(CheckpointError, match=r'x\.pth: .*another prior'):
         load_segmentor(tmp_path / 'x.pth', cfg, device='cpu')
+
+
+@pytest.mark.parametrize('by_name', [False, True])
+def test_the_settings_of_a_network_have_the_hash_of_its_config(
+    tiny_checkpoint, tiny_config, by_name
+):
+    config = str(tiny_config) if by_name else None
+    model = load_segmentor(tiny_checkpoint, config, 'cpu')
+    assert model.model_hash == model_hash(Config.fromfile(tiny_config).model)

@@ -3,7 +3,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from mcdrl_common.threshold_file import PRESENCE
+from mcdrl_common.threshold_file import CONFORMAL, PRESENCE
 from mcdrl_mmseg.apis import tool_commands
 from mcdrl_mmseg.apis.explanation_files import ExplainSummary
 from mcdrl_mmseg.apis.prediction import Summary
@@ -28,8 +28,8 @@ ARGUMENTS = Namespace(
 def predicts(monkeypatch):
     """Lets tools/predict.py have done what a summary says."""
 
-    def use(summary: Summary) -> int:
-        model = SimpleNamespace(model=None)
+    def use(summary: Summary, model_hash: str = '') -> int:
+        model = SimpleNamespace(model=SimpleNamespace(model_hash=model_hash))
         monkeypatch.setattr(tool_commands, 'MCDRLInferencer', lambda *_, **__: model)
         monkeypatch.setattr(tool_commands, 'predict_files', lambda *_: summary)
         return tool_commands.predict(ARGUMENTS)
@@ -89,3 +89,23 @@ def test_masks_that_were_emptied_are_counted(predicts, monkeypatch, capsys, tmp_
     said = capsys.readouterr().out
     assert '3 of these are empty in out/presence: the network expects' in said
     assert "a Dice below 0.25 of its mask (threshold of 'baseline' in its rec" in said
+
+
+@pytest.mark.parametrize('kind', [PRESENCE, CONFORMAL])
+def test_thresholds_of_another_network_are_refused_and_old_ones_told_of(
+    predicts, monkeypatch, capsys, tmp_path, kind
+):
+    path = tmp_path / 'threshold.json'
+    option = 'presence' if kind is PRESENCE else 'conformal'
+    monkeypatch.setattr(ARGUMENTS, option, str(path))
+    content = dict(threshold=0.25, level=0.3, method='baseline')
+    kind.write(path, content)
+    assert predicts(Summary(num_images=1), 'a' * 64) == 0
+    told = capsys.readouterr().err
+    assert told.startswith(f'note: {path} does not tell')
+    assert "was chosen for ('baseline' of its records)" in told
+    kind.write(path, {**content, 'model_hash': 'a' * 64})
+    assert predicts(Summary(num_images=1), 'a' * 64) == 0
+    assert not capsys.readouterr().err
+    with pytest.raises(ValueError, match='another network'):
+        predicts(Summary(num_images=1), 'b' * 64)

@@ -20,6 +20,8 @@ def test_what_is_written_is_read_back_and_can_be_replaced(tmp_path):
         '{"threshold": 0.2, "level": 0.3}',
         '{"kind": "mcdrl.conformal_threshold", "threshold": 2, "level": 0.3}',
         '{"kind": "mcdrl.conformal_threshold", "threshold": true, "level": 0.3}',
+        '{"kind": "mcdrl.conformal_threshold", "threshold": 1, "level": 0.3, '
+        '"model_hash": 1}',
     ],
 )
 def test_other_files_are_refused(tmp_path, text):
@@ -65,3 +67,26 @@ def test_what_results_could_not_repeat_is_refused(tmp_path):
     )
     with pytest.raises(ValueError, match='holds no threshold with'):
         CONFORMAL.read(tmp_path / 'a.json')
+
+
+def test_a_threshold_of_another_network_is_refused_with_what_to_do():
+    content = dict(threshold=0.2, method='baseline', model_hash='a' * 64)
+    assert PRESENCE.check_model(content, 'a' * 64, 'p.json') is None
+    with pytest.raises(ValueError) as refused:
+        PRESENCE.check_model(content, 'b' * 64, 'p.json')
+    told = str(refused.value)
+    assert told.startswith('p.json: its threshold of presence was chosen for another')
+    for words in (
+        'hash aaaaaaaaaaaa',
+        'checkpoint bbbbbbbbbbbb',
+        'mcdrl_lab presence',
+        'remove',
+    ):
+        assert words in told
+
+
+@pytest.mark.parametrize('named, own', [(None, 'b' * 64), ('a' * 64, '')])
+def test_where_the_network_is_not_known_that_is_said(named, own):
+    content = dict(threshold=0.2, **({'model_hash': named} if named else {}))
+    note = CONFORMAL.check_model(content, own, 'c.json')
+    assert note.startswith('c.json does not tell the settings of the network')

@@ -12,7 +12,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from mcdrl_common.model_settings import model_hash
 from mcdrl_lab.plans.records import read_records
+from mcdrl_mmseg.apis.checkpoint import read_checkpoint
+from mcdrl_mmseg.apis.checkpoint_config import parse_config_text
 
 ROOT = Path(__file__).resolve().parents[2]
 PROBE = Path(__file__).resolve().parent / 'probe'
@@ -214,6 +217,14 @@ def test_a_record_holds_every_image_of_the_held_out_site(finished):
         dice = [i['dice'] for i in record.images]
         assert min(dice) > 0
         assert record.metrics['mDice_fg'] == pytest.approx(np.mean(dice))
+
+
+def test_a_record_tells_the_network_as_its_checkpoint_does(finished):
+    for record in read_records(finished.out / 'records.jsonl'):
+        (best,) = finished.folder(record.held_out).glob('best_*.pth')
+        text = read_checkpoint(best)['meta']['cfg'].replace('mcdrl_hold', 'mcdrl_mmseg')
+        model = parse_config_text(text, str(best)).model
+        assert model_hash(model) == record.model_hash
 
 
 def test_no_fold_opens_a_file_of_its_held_out_site_before_its_test(finished):

@@ -9,8 +9,11 @@ import cv2
 import numpy as np
 import pytest
 import torch
+from mmengine.config import Config
 
+from mcdrl_common.model_settings import model_hash
 from mcdrl_common.threshold_file import CONFORMAL
+from mcdrl_mmseg.engine.insertion import with_mcdrl
 
 HELD_OUT = 'endosim_a'
 OTHERS = ['endosim_b', 'endosim_c', 'endosim_d', 'endosim_e']
@@ -50,6 +53,8 @@ def journey(new_bench, tmp_path_factory):
     # As python -m mcdrl_lab conformal writes it, whose records take a whole plan.
     threshold = bench.folder / 'threshold.json'
     promise = dict(threshold=0.05, level=0.3, risk='area', sites=OTHERS, seeds=[0])
+    # As a plan's records have it: predict would refuse that of another network.
+    promise['model_hash'] = model_hash(with_mcdrl(Config.fromfile(config)).model)
     CONFORMAL.write(threshold, promise)
     out = bench.folder / 'results'
     run(

@@ -7,6 +7,7 @@ from dataclasses import replace
 import pytest
 from mmengine.registry import DefaultScope
 
+from mcdrl_common.model_settings import model_hash
 from mcdrl_lab.errors import ProtocolError
 from mcdrl_lab.installed_versions import installed_versions
 from mcdrl_lab.plans.merge_command import merge
@@ -108,6 +109,13 @@ def test_the_record_tells_where_a_result_came_from(config):
     assert record.data_hash == item.data_hash
     assert record.versions['torch'].startswith('torch ')
     assert set(installed_versions()) >= {'python', 'mmseg', 'mmcv', 'mcdrl_mmseg'}
+
+
+def test_the_network_of_a_run_is_told_by_its_hash_whatever_fold_and_seed(config):
+    found = {item.record().model_hash for item in prepare(plan_of(config, seeds=2))}
+    assert found == {model_hash(dict(width=1))}
+    (wider, _) = prepare(plan_of(config, **{'model.width': 2}))
+    assert wider.model_hash == model_hash(dict(width=2)) not in found
 
 
 def test_a_finished_run_of_other_settings_or_data_is_no_finished_run(config, tmp_path):

@@ -1,5 +1,6 @@
 import json
 import math
+from dataclasses import replace
 
 import pytest
 
@@ -165,6 +166,20 @@ def test_command_prints_the_rule_and_writes_it(tmp_path, records, capsys):
     written = PRESENCE.read(out)
     assert (written['threshold'], written['loss']) == (0.5, 6.7)
     assert (written['sites'], written['seeds']) == (['s1', 's2', 's3'], [0])
+    # Records of before do not tell the network.
+    assert 'model_hash' not in written
+
+
+@pytest.mark.parametrize('last, told', [('a', 'a'), ('b', None), ('', None)])
+def test_command_writes_which_network_it_is_for_if_all_records_say_so(
+    tmp_path, records, last, told
+):
+    for record, name in zip(records, ('a', 'a', last)):
+        named = replace(record, model_hash=64 * name)
+        append_record(tmp_path / 'records.jsonl', named)
+    out = tmp_path / 'presence.json'
+    assert main(['presence', str(tmp_path), '--out', str(out)]) == 0
+    assert PRESENCE.read(out).get('model_hash') == (told and 64 * told)
 
 
 def test_command_refuses_to_replace_another_file_before_reading(tmp_path, capsys):
