@@ -60,8 +60,8 @@ def find_copies(entries: Sequence[Entry], facts: Mapping[Path, Facts]) -> list[F
             kind = _split_kind(splits, 'copy')
         else:
             kind = 'copy at two sites' if len(sites) > 1 else 'copy within a site'
-        detail = ' = '.join(_placed(files[path][0]) for path in others)
-        findings.append(Finding(kind, _placed(files[first][0]), f'= {detail}'))
+        detail = ' = '.join(placed(files[path][0]) for path in others)
+        findings.append(Finding(kind, placed(files[first][0]), f'= {detail}'))
     return findings
 
 
@@ -115,5 +115,10 @@ def _listed(splits: set[str]) -> str:
     return f'in {" and ".join(sorted(splits))}'
 
 
-def _placed(entry: Entry) -> str:
+def placed(entry: Entry) -> str:
+    """An image's name with its split, where it has one.
+
+    Args:
+        entry: The image.
+    """
     return f'{entry.name} ({entry.split})' if entry.split else entry.name

@@ -7,7 +7,7 @@ import os
 import shutil
 import tempfile
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -17,6 +17,7 @@ from mcdrl_common.atomic_write import write_text
 from mcdrl_common.findings import FileProblem
 from mcdrl_common.image_index import INDEX_FILE, image_stem, read_table
 from mcdrl_common.site_files import CLASSES_FILE
+from mcdrl_common.verification.copies import placed
 from mcdrl_common.verification.entry import Entry, Listing
 from mcdrl_common.verification.verification_report import Report
 
@@ -31,6 +32,9 @@ _ABOUT_MANY = (
     'same file in two splits',
     'inverted masks',
     'faint masks',
+    'image without index row',
+    'index rows that differ',
+    'misnamed site in the index',
     'swapped classes',
     'lesion-free site',
 )
@@ -126,7 +130,7 @@ def _write(
     seen: set[str] = set()
     entries = {entry.image: entry for entry in listing.entries}
     order = sorted(entries.values(), key=lambda e: (_SPLIT_ORDER[e.split], e.name))
-    copies = _copy_groups(report)
+    copies = _copy_groups(report, order)
     for entry in order:
         renamed[entry.name] = None
         if entry.name in fixed.left_out:
@@ -158,14 +162,17 @@ def _problems_by_file(report: Report) -> dict[str, list[str]]:
     return problems
 
 
-def _copy_groups(report: Report) -> dict[str, str]:
+def _copy_groups(report: Report, entries: Sequence[Entry]) -> dict[str, str]:
     """Image -> the group of copies that it belongs to."""
-    groups = {}
+    names = {placed(entry): entry.name for entry in entries}
+    groups: dict[str, str] = {}
     for finding in report.problems:
         if finding.kind in _COPIES:
             group = f'{finding.file} {finding.detail}'
-            for part in group.split(' = '):
-                groups[part.partition(' (')[0]] = group
+            # Looked for whole: names may hold what stands between them here.
+            members = f' = {group} = '
+            own = [name for text, name in names.items() if f' = {text} = ' in members]
+            groups |= dict.fromkeys(own, group)
     return groups
 
 
@@ -220,7 +227,9 @@ def _copy_index(source: Path, target: Path, renamed: Mapping[str, str | None]) -
     }
     kept = []
     for row in rows:
-        key = row.get('site', ''), image_stem(row.get('image', ''))
+        # As ImageIndex reads them.
+        site, image = (row.get(column, '').strip() for column in ('site', 'image'))
+        key = site, image_stem(image)
         if new := written.get(key):
             kept.append({**row, 'image': new})
     write_text(target, csv_text(columns, kept))

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from mcdrl_common.image_index import ImageIndex
 from mcdrl_common.verification import list_folder, verify
 from mcdrl_lab.data.fixing import FixError, fix, summary
 from mcdrl_mmseg.datasets.config_listing import list_config
@@ -131,6 +132,36 @@ def test_of_a_copy_in_training_and_test_the_one_in_the_test_stays(sites, fixed):
     done = fixed(list_config(sites.config()))
     assert list(done.left_out) == ['south/images/1.png']
     assert (done.folder / 'west/images/2.png').exists()
+
+
+@pytest.mark.parametrize('name', ['1 (2)', 'a = b', '1 (train)'])
+def test_copies_are_told_whatever_their_names_hold(sites, fixed, name):
+    for site in ('north', 'south'):
+        shutil.copy(sites.image('west'), sites.image(site, name))
+        shutil.copy(sites.mask('west'), sites.mask(site, name))
+    for path in (sites.image('west'), sites.mask('west')):
+        path.unlink()
+    done = fixed()
+    assert list(done.left_out) == [f'south/images/{name}.png']
+    assert not verify(list_folder(done.folder), jobs=1).problems
+
+
+def test_index_rows_with_spaces_around_names_are_kept(sites, fixed):
+    rows = ['site,image,patient', *(f'south , {n}.png,p{n}' for n in range(5))]
+    (sites.root / 'index.csv').write_text('\n'.join(rows))
+    sites.image('south').write_bytes(b'')
+    index = ImageIndex.read(fixed().folder / 'index.csv')
+    assert [(row.image, row.patient) for row in index.rows] == [
+        (f'south/images/{n}.png', f'p{n}') for n in (0, 2, 3, 4)
+    ]
+
+
+def test_what_the_index_lacks_is_said_to_remain(sites, fixed):
+    rows = ['site,image,patient', *(f'south,{n}.png,p{n}' for n in range(4))]
+    (sites.root / 'index.csv').write_text('\n'.join(rows))
+    done = fixed()
+    assert done.copied == 15
+    assert 'remains: image without index row: south: 4.png' in summary(done)
 
 
 def test_index_keeps_the_rows_of_what_was_copied(sites, fixed):
