@@ -15,8 +15,8 @@ import cv2
 import numpy as np
 
 from mcdrl_common.mask_files import IGNORED
-from mcdrl_common.verification.listing import list_folder
 from mcdrl_lab.data.lesion_masks import read_labels
+from mcdrl_lab.data.whole_sites import entries_of
 
 GRID = 64
 """Rows and columns of a map."""
@@ -80,10 +80,11 @@ def read_true_masks(root: Path) -> list[TrueMask]:
 
     Raises:
         VerificationError: No site there.
+        ConversionError: A site or an image that cannot be used.
         MaskError: A mask that cannot be read.
     """
     masks = []
-    for entry in list_folder(root).entries:
+    for entry in entries_of(root):
         labels = read_labels(entry)
         ignored = labels == IGNORED
         lesion = (labels > 0) & ~ignored

@@ -17,9 +17,9 @@ from mcdrl_common.crop_positions import crop_positions
 from mcdrl_common.findings import FileProblem
 from mcdrl_common.image_files import opened
 from mcdrl_common.verification.entry import Entry
-from mcdrl_common.verification.listing import list_folder
 from mcdrl_lab.data.lesion_masks import read_labels
 from mcdrl_lab.data.output_folder import is_new, put_folder, work_folder
+from mcdrl_lab.data.whole_sites import entries_of
 from mcdrl_lab.errors import ConversionError
 from mcdrl_lab.pictures import jpeg, shrink
 from mcdrl_lab.simulation.kept_groups import keep_groups
@@ -53,12 +53,12 @@ def write_crop_pairs(source: Path, out: Path, seed: int = 0) -> dict[str, int]:
         Site -> number of pairs.
 
     Raises:
-        ConversionError: An unreadable image, a site without any pair, or a folder that
-            holds something else.
+        ConversionError: A site or an image that cannot be used, a site without any
+            pair, or a folder that holds something else.
         MaskError: An unreadable mask.
     """
     sites: dict[str, list[Entry]] = {}
-    for entry in list_folder(source).entries:
+    for entry in entries_of(source):
         sites.setdefault(entry.site, []).append(entry)
     pairs: dict[str, int] = {}
     made: list[tuple[Entry, str]] = []

@@ -20,7 +20,6 @@ from mcdrl_common.findings import FileProblem
 from mcdrl_common.image_files import opened
 from mcdrl_common.mask_files import IGNORED
 from mcdrl_common.verification.entry import Entry
-from mcdrl_common.verification.listing import list_folder
 from mcdrl_lab.data.csv_text import csv_text
 from mcdrl_lab.data.lesion_masks import read_labels
 from mcdrl_lab.data.output_folder import (
@@ -29,6 +28,7 @@ from mcdrl_lab.data.output_folder import (
     put_text,
     work_folder,
 )
+from mcdrl_lab.data.whole_sites import entries_of
 from mcdrl_lab.errors import ConversionError
 from mcdrl_lab.pictures import jpeg
 from mcdrl_lab.simulation.drawn_conditions import (
@@ -131,12 +131,12 @@ def write_drawn_sites(wanted: DrawnSites, source: Path, out: Path) -> dict[str, 
         Site -> number of images that a condition was drawn on.
 
     Raises:
-        ConversionError: No such site, an unreadable image, or a folder that holds
-            something else.
+        ConversionError: No such site, a site or an image that cannot be used, or a
+            folder that holds something else.
         MaskError: An unreadable mask.
     """
     sites: dict[str, list[Entry]] = {}
-    for entry in list_folder(source).entries:
+    for entry in entries_of(source):
         sites.setdefault(entry.site, []).append(entry)
     if wanted.held_out not in sites or len(sites) < 2:
         raise ConversionError(

@@ -28,7 +28,8 @@ def keep_groups(source: Path, out: Path, made: Iterable[tuple[Entry, str]]) -> N
         made: An image, and the path of what was made of it, relative to ``out``.
 
     Raises:
-        ConversionError: An index that cannot be read, or another one in ``out``.
+        ConversionError: An index that cannot be read or does not tell the patients of
+            all images, or another one in ``out``.
     """
     made = list(made)
     try:
@@ -39,7 +40,13 @@ def keep_groups(source: Path, out: Path, made: Iterable[tuple[Entry, str]]) -> N
     parts = Counter(entry.image for entry, _ in made)
     for site in dict.fromkeys(entry.site for entry, _ in made):
         own = [(entry, name) for entry, name in made if entry.site == site]
-        known = index.images_of([site], [entry.image for entry, _ in own]).rows
+        # Of several that were made of one image it is looked up once.
+        images = [*dict.fromkeys(entry.image for entry, _ in own)]
+        indexed = index.images_of([site], images)
+        if indexed.cut:
+            # What is made of an image would else have a sequence of its own.
+            raise ConversionError(f'site {site!r}: {indexed.cut}')
+        known = indexed.rows
         for entry, name in own:
             row = known.get(entry.image.name)
             groups = (row.sequence, row.patient) if row else ('', '')

@@ -182,3 +182,11 @@ def test_ignored_pixels_stay_ignored(source, tmp_path):
             # 4 rows for 12 of lesion, but for what the crop leaves out.
             assert 0 < (mask == 255).sum() <= (mask == 1).sum()
             assert not read(out, '0_free')[1].any()
+
+
+def test_an_index_that_lacks_images_is_refused_as_training_does(source, tmp_path):
+    rows = [f'{site},{n}.png,p{n // 2}' for site in 'ab' for n in range(4)]
+    text = '\n'.join(['site,image,patient', *rows[:-1]])
+    (source / 'index.csv').write_text(text)
+    with pytest.raises(ConversionError, match="site 'b': 1 of 4 images have no"):
+        write_crop_pairs(source, tmp_path / 'out')

@@ -1,0 +1,37 @@
+"""The images and masks of a folder of sites, of which none is passed over."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from mcdrl_common.verification.entry import Entry
+from mcdrl_common.verification.listing import list_folder
+from mcdrl_lab.errors import ConversionError
+
+# Those that training refuses too, told by names alone.
+_LEFT_OUT = ('unusable data set', 'no images', 'missing mask', 'ambiguous name')
+_SHOWN = 3
+
+
+def entries_of(root: Path) -> list[Entry]:
+    """List a folder of sites, unless a part of it cannot be used.
+
+    What is made of it would else lack that part without a word.
+
+    Args:
+        root: Folder of sites as the converters write it.
+
+    Raises:
+        VerificationError: No such folder, or no site in it.
+        ConversionError: A site or an image that cannot be used.
+    """
+    listing = list_folder(root)
+    found = [one for one in listing.findings if one.kind in _LEFT_OUT]
+    if found:
+        shown = '; '.join(map(str, found[:_SHOWN]))
+        more = f' and {len(found) - _SHOWN} more' if len(found) > _SHOWN else ''
+        raise ConversionError(
+            f'{root}: {shown}{more}. These would be left out: put them right, or name '
+            f'a folder without them. python -m mcdrl_lab verify {root} names all.'
+        )
+    return listing.entries
