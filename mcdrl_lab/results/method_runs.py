@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 
 from mcdrl_lab.errors import ProtocolError
 from mcdrl_lab.plans.records import RunRecord
@@ -11,13 +11,16 @@ from .scores import done
 
 
 def method_runs(
-    records: Iterable[RunRecord], method: str | None = None
+    records: Iterable[RunRecord],
+    method: str | None = None,
+    seeds: Collection[int] | None = None,
 ) -> tuple[str, tuple[str, ...], tuple[int, ...], list[RunRecord]]:
     """Runs of one method whose seeds finished at every site.
 
     Args:
         records: Run records of leave-one-site-out.
         method: Name of the method; None takes the only one.
+        seeds: These only; None takes all. Sites are those of all seeds.
 
     Returns:
         The method, its held-out sites in alphabetical order, the seeds, and their runs.
@@ -37,13 +40,16 @@ def method_runs(
     own = [r for r in runs if r.method == method]
     sites = tuple(sorted({r.held_out for r in own}))
     by_site = {s: {r.seed for r in own if r.held_out == s} for s in sites}
-    seeds = tuple(sorted(set.intersection(*by_site.values())))
-    if not seeds:
+    common = set.intersection(*by_site.values())
+    common &= common if seeds is None else set(seeds)
+    if not common:
         raise ProtocolError(
-            f'{method}: no seed has finished at every site; finished are '
+            f'{method}: no seed has finished at every site'
+            f'{"" if seeds is None else " of those named"}; finished are '
             + ', '.join(f'{site} {sorted(found)}' for site, found in by_site.items())
         )
-    return method, sites, seeds, [r for r in own if r.seed in seeds]
+    runs = [r for r in own if r.seed in common]
+    return method, sites, tuple(sorted(common)), runs
 
 
 def model_hash_of(runs: Iterable[RunRecord]) -> str:

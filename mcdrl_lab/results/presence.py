@@ -80,8 +80,7 @@ def presence_scores(
         ProtocolError: An unknown or ambiguous method, no seed that is at every site, or
             records of before ``self_dice`` was recorded.
     """
-    chosen = [r for r in latest_records(records) if seeds is None or r.seed in seeds]
-    method, sites, seeds, runs = method_runs(chosen, method)
+    method, sites, seeds, runs = method_runs(latest_records(records), method, seeds)
     rows = []
     for run in runs:
         for image in run.images:

@@ -113,6 +113,9 @@ def test_only_seeds_that_finished_at_every_site_count_or_those_that_are_named(
         presence_scores(
             [*more, make_record('mcdrl', 's2', 2, images=parts)], seeds=[1, 2]
         )
+    # Not of the one site that has it alone.
+    with pytest.raises(ProtocolError, match='at every site of those named; finished'):
+        presence_scores(more, seeds=[1])
     two = [
         make_record('mcdrl', site, seed, images=images(*parts))
         for site, parts in SITES.items()
