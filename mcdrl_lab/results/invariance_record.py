@@ -28,6 +28,9 @@ class InvarianceRecord:
         probes: What was read -> ``'F'``, ``'F_ca'`` and ``'chance'`` -> balanced
             accuracy; None for a model without an intervention.
         probe_scenes: Number of scenes of each probe.
+        data: What tells the data set from others, see :attr:`Benchmark.fingerprint
+            <mcdrl_lab.simulation.simulated_sites.Benchmark.fingerprint>`; empty in
+            records of before it was noted.
         schema: Version of this layout.
 
     Raises:
@@ -41,6 +44,7 @@ class InvarianceRecord:
     pairs: Mapping[str, PairScores]
     probes: Mapping[str, Mapping[str, float]] | None
     probe_scenes: int
+    data: str = ''
     schema: int = SCHEMA
 
     def __post_init__(self) -> None:
@@ -81,6 +85,9 @@ class InvarianceRecord:
             }
             for name, scores in values['pairs'].items()
         }
+        if not self.data:
+            # As before: the same record gives the same line.
+            del values['data']
         return json.dumps(values, allow_nan=False)
 
     @classmethod
@@ -94,7 +101,7 @@ class InvarianceRecord:
             ValueError: Not such a record.
         """
         names = {item.name for item in fields(cls)}
-        if not isinstance(values, Mapping) or set(values) != names:
+        if not isinstance(values, Mapping) or {*values, 'data'} != names:
             raise ValueError(f'an invariance record needs the keys {sorted(names)}.')
         _check_types(values)
         pairs = {}
@@ -114,6 +121,7 @@ def _check_types(values: Mapping[str, Any]) -> None:
     pairs, probes = values['pairs'], values['probes']
     right = (
         named
+        and isinstance(values.get('data', ''), str)
         and all(isinstance(count, int) for count in counts)
         and _is_number(values['spurious'])
         and _are_tables(pairs)

@@ -112,7 +112,8 @@ def measure_runs(
 
     Raises:
         InputError: No EndoSim data set, one with fewer scenes, a checkpoint that
-            cannot be used, or a run that the file holds with another number of scenes.
+            cannot be used, or a run that the file holds with another number of scenes
+            or of another data set.
     """
     benchmark = Benchmark.read(Path(data))
     known = {record.key: record for record in read_invariance(out)}
@@ -122,7 +123,7 @@ def measure_runs(
     for run in runs:
         key = (run.method, run.held_out, run.seed, benchmark.spurious)
         if key in known:
-            _check_known(known[key], scenes, probe_scenes, out)
+            _check_known(known[key], scenes, probe_scenes, benchmark.fingerprint, out)
             continue
         checkpoint = RunFolder(run.folder).best_checkpoint()
         model = load_segmentor(checkpoint, device=device)
@@ -135,6 +136,7 @@ def measure_runs(
             pairs=measure_pairs(model, pairs_of(run.held_out)),
             probes=None if scores is None else _probe_values(scores),
             probe_scenes=probe_scenes,
+            data=benchmark.fingerprint,
         )
         append_line(out, record.to_json())
         yield record
@@ -144,9 +146,16 @@ def _check_known(
     record: InvarianceRecord,
     scenes: int,
     probe_scenes: int,
+    data: str,
     out: str | os.PathLike,
 ) -> None:
     """Refuse a record that was measured otherwise than is asked for now."""
+    if record.data and record.data != data:
+        raise ProtocolError(
+            f'{out} holds {record.method}, {record.held_out}, seed {record.seed} '
+            'measured on another data set (--data), as one drawn with another --seed: '
+            'name another --out.'
+        )
     had = {pair.scenes for pair in record.pairs.values()}, record.probe_scenes
     if had != ({scenes}, probe_scenes):
         of = ', '.join(map(str, sorted(had[0])))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass
@@ -124,6 +125,11 @@ class Benchmark:
             if values[name] == default:
                 del values[name]
         return json.dumps(values, indent=1) + '\n'
+
+    @property
+    def fingerprint(self) -> str:
+        """Twelve hexadecimal digits that tell this data set from others."""
+        return hashlib.sha256(self.text().encode()).hexdigest()[:12]
 
     @classmethod
     def read(cls, folder: Path) -> Benchmark:

@@ -25,6 +25,12 @@ def test_a_record_is_read_back_as_it_was_written():
     assert InvarianceRecord.from_dict(json.loads(RECORD.to_json())) == RECORD
 
 
+def test_the_data_set_is_told_where_it_is_known():
+    told = replace(RECORD, data='a1')
+    assert InvarianceRecord.from_dict(json.loads(told.to_json())) == told
+    assert 'data' not in json.loads(RECORD.to_json())
+
+
 def test_undefined_agreement_is_null_in_the_file():
     moved = replace(RECORD, pairs={'near': PairScores(math.nan, 0.5, 0.25, 0.0, 4)})
     text = moved.to_json()
@@ -57,6 +63,7 @@ def test_other_layouts_are_refused():
         {'seed': '2'},
         {'spurious': None},
         {'method': 1},
+        {'data': 1},
     ],
 )
 def test_values_of_another_type_are_refused(change):

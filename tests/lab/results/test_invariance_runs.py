@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import pytest
 import torch
 
@@ -62,6 +64,14 @@ def test_runs_are_measured_once_and_recorded(tmp_path, checkpoint_content):
     message = r'out\.jsonl holds full, endosim_a, seed 3 measured with --scenes 1 --'
     with pytest.raises(ProtocolError, match=message):
         list(measure_runs(runs, data, out, **{**options, 'scenes': 2}))
+    # Another draw of the same strength has runs of the same names.
+    other = replace(benchmark, seed=2)
+    (data / 'endosim.json').write_text(other.text())
+    with pytest.raises(ProtocolError, match='measured on another data set'):
+        list(measure_runs(runs, data, out, **options))
+    # Records of before do not tell theirs.
+    out.write_text(replace(record, data='').to_json() + '\n')
+    assert list(measure_runs(runs, data, out, **options)) == []
     assert [r.key for r in read_invariance(out)] == [record.key]
 
 
