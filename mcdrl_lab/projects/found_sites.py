@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Mapping
 from pathlib import Path, PurePosixPath
 
 from mcdrl_common.classes_file import read_classes
 from mcdrl_common.image_index import INDEX_FILE, read_table
 from mcdrl_common.json_files import read_json
+from mcdrl_common.site_files import IMAGE_SUFFIXES
 from mcdrl_common.sites import Site
 from mcdrl_lab.errors import ProtocolError
 
@@ -67,6 +69,30 @@ def find_sites(root: Path, lesion_class: str | None = None) -> list[Site]:
         _site(root, name, place, lesion_class, known.get(name, ()))
         for name, place in sorted(places.items())
     ]
+
+
+def folders_left_out(root: Path, sites: Iterable[Site]) -> list[str]:
+    """Folders with images that belong to none of the hospitals.
+
+    Args:
+        root: The folder.
+        sites: Those that :func:`find_sites` found in it.
+
+    Returns:
+        Paths relative to the folder, sorted.
+    """
+    read = {
+        root / (site.folder or site.name) / part
+        for site in sites
+        for part in (site.img_dir, site.mask_dir)
+    }
+    found = []
+    for place, folders, files in os.walk(root):
+        folders[:] = [name for name in folders if name[0] != '.']
+        suffixes = {Path(name).suffix.lower() for name in files if name[0] != '.'}
+        if suffixes & IMAGE_SUFFIXES and Path(place) not in read:
+            found.append(Path(place).relative_to(root).as_posix())
+    return sorted(found)
 
 
 def _site(

@@ -9,6 +9,7 @@ checked before the command ends.
 from __future__ import annotations
 
 import argparse
+import sys
 from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from .project_files import Project
     from .site_contents import SiteContent
 
+_SHOWN = 5
 _SMALLEST, _MULTIPLE = 64, 32
 
 
@@ -83,7 +85,7 @@ def run(args: argparse.Namespace) -> int:
     """
     from mcdrl_common.atomic_write import write_text
 
-    from .found_sites import find_sites
+    from .found_sites import find_sites, folders_left_out
     from .project_files import project_files
     from .project_readme import readme
     from .site_contents import read_contents
@@ -93,6 +95,14 @@ def run(args: argparse.Namespace) -> int:
     contents = {site.name: read_contents(args.data, site) for site in sites}
     shown = (f'{name} ({content})' for name, content in contents.items())
     print(f'{args.data}: {", ".join(shown)}')
+    if left := folders_left_out(args.data, sites):
+        more = f' and {len(left) - _SHOWN} more' if len(left) > _SHOWN else ''
+        print(
+            'note: left out, as no images or masks of these hospitals: '
+            f'{", ".join(left[:_SHOWN])}{more}. A hospital needs a folder of images '
+            'and one of masks beside each other, without subfolders.',
+            file=sys.stderr,
+        )
     project = _project(args, sites, contents)
     files = project_files(project)
     files['README.md'] = readme(project, args.out, _tools())

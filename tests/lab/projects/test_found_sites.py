@@ -6,7 +6,7 @@ from PIL import Image
 
 from mcdrl_common.sites import SiteDataError
 from mcdrl_lab.errors import ProtocolError
-from mcdrl_lab.projects.found_sites import find_sites
+from mcdrl_lab.projects.found_sites import find_sites, folders_left_out
 
 
 @pytest.fixture
@@ -116,6 +116,31 @@ def test_classes_that_a_converter_noted(put):
     assert north.lesion_classes == ('polyp', 'cyst')
     assert north.mask_values[2] == 'cyst'
     assert (south.lesion_classes, south.mask_values) == (('nodule',), None)
+
+
+def test_folders_with_images_of_no_hospital_are_named(put):
+    put('north/images', 'north/masks')
+    put('south/images', 'south/Outlines')
+    put('north/images/session 1', 'north/masks')
+    root = put('.cache', 'north/masks')
+    (root / 'notes').mkdir()
+    (root / 'notes/about.txt').write_text('x')
+    found = find_sites(root, 'polyp')
+    assert [site.name for site in found] == ['north']
+    assert folders_left_out(root, found) == [
+        'north/images/session 1',
+        'south/Outlines',
+        'south/images',
+    ]
+
+
+def test_a_hospital_without_masks_of_its_name_is_named(put):
+    put('images/north', 'masks/north')
+    root = put('images/south', 'masks/South')
+    found = find_sites(root, 'polyp')
+    assert folders_left_out(root, found) == ['images/south', 'masks/South']
+    put('other', 'masks/south')
+    assert folders_left_out(root, find_sites(root, 'polyp')) == ['masks/South', 'other']
 
 
 def test_what_is_not_known_is_asked_for(put, tmp_path):

@@ -24,7 +24,9 @@ def new(sites, tmp_path):
 def test_two_configs_of_one_schedule_and_a_plan(new, capsys, monkeypatch):
     code, out = new('--class', 'polyp', '--model', 'tiny-rn', '--size', '96')
     assert code == 0
-    assert 'north (5 images)' in capsys.readouterr().out
+    captured = capsys.readouterr()
+    assert 'north (5 images)' in captured.out
+    assert 'left out' not in captured.err
     monkeypatch.setenv('MCDRL_HELD_OUT', 'south')
     mcdrl, baseline = (Config.fromfile(out / f'{n}.py') for n in ('mcdrl', 'baseline'))
     for key in ('train_cfg', 'param_scheduler', 'train_dataloader', 'image_size'):
@@ -47,6 +49,18 @@ def test_two_configs_of_one_schedule_and_a_plan(new, capsys, monkeypatch):
     assert site_names(mcdrl) == ['north', 'south', 'west']
     fold = derive_fold(mcdrl, 'west')
     assert [s.name for s in fold.train_dataloader.dataset.sites] == ['north', 'south']
+
+
+def test_a_hospital_whose_masks_are_not_found_is_named(new, sites, capsys):
+    (sites.root / 'west/masks').rename(sites.root / 'west/drawn')
+    code, _ = new('--class', 'polyp', '--model', 'tiny-rn')
+    assert code == 0
+    captured = capsys.readouterr()
+    assert 'west' not in captured.out
+    assert (
+        'left out, as no images or masks of these hospitals: west/drawn, west/im'
+        in (captured.err)
+    )
 
 
 def test_a_hospital_without_lesions_is_trained_on_and_never_held_out(
