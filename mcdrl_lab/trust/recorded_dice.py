@@ -41,26 +41,40 @@ def recorded_dice(
     data_root: str | os.PathLike | None,
     method: str | None = None,
     images_per_site: int | None = 200,
+    model_hash: str = '',
 ) -> list[RecordedImage]:
     """Read Dice by image and find the images.
 
     Args:
         records: A ``records.jsonl`` or the folder of a plan.
         data_root: Folder of the sites: an image is ``DATA_ROOT/SITE/IMAGE``.
-        method: Name of the method; None takes the one that was recorded last.
+        method: Name of the method; None takes the one that was recorded last, of those
+            whose network is the one asked for.
         images_per_site: At most, evenly spaced over the site; None takes all.
+        model_hash: Of the network that is asked for, see
+            :func:`~mcdrl_common.model_settings.model_hash`; empty takes any.
 
     Raises:
-        ProtocolError: No records, no such method, no ``data_root``, or images that
-            are not there.
+        ProtocolError: No records, no such method, one of another network, no
+            ``data_root``, or images that are not there.
     """
     runs = done(load_records(records))
     methods = list(dict.fromkeys(run.method for run in runs))
-    method = method or methods[-1]
+    fitting = [r.method for r in runs if model_hash and r.model_hash == model_hash]
+    method = method or [*dict.fromkeys(fitting or methods)][-1]
     if method not in methods:
         raise ProtocolError(
             f'{records} holds no finished run of the method {method!r}; there are '
             f'{", ".join(methods)}.'
+        )
+    # Records of before do not tell their network.
+    networks = {run.model_hash for run in runs if run.method == method} - {''}
+    if model_hash and networks and model_hash not in networks:
+        raise ProtocolError(
+            f'{records}: the network of {method!r} has other settings than the '
+            'checkpoint, of which its Dice tells nothing. Name the method of the '
+            f'checkpoint by --method ({", ".join(dict.fromkeys(fitting)) or "none"} of '
+            'these records).'
         )
     if data_root is None:
         raise ProtocolError(

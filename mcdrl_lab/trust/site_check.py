@@ -157,7 +157,8 @@ class Records:
     Attributes:
         path: A ``records.jsonl`` or the folder of a plan.
         data_root: Folder of the sites that were tested.
-        method: None takes the one that was recorded last.
+        method: None takes the one that was recorded last, of those with the network of
+            the checkpoint where records tell it.
     """
 
     path: str | os.PathLike
@@ -192,7 +193,8 @@ def check_site(
     models: dict[str, DiceModel] = {}
     if records is not None:
         # First what may be refused: it is done before the site's images are read.
-        models = _dice_models(checker, records)
+        own = getattr(inferencer.model, 'model_hash', '')
+        models = _dice_models(checker, records, own)
     measure = _image_measure(inferencer, checker, CONFIDENCE in models)
     inputs = find_inputs(names, leave_out=leave_out)
     problems = dict(inputs.problems)
@@ -267,9 +269,13 @@ def _image_measure(
     return measure
 
 
-def _dice_models(checker: ImageChecker, records: Records) -> dict[str, DiceModel]:
+def _dice_models(
+    checker: ImageChecker, records: Records, model_hash: str
+) -> dict[str, DiceModel]:
     """Predictor -> model, the one to expect Dice by first."""
-    images = recorded_dice(records.path, records.data_root, records.method)
+    images = recorded_dice(
+        records.path, records.data_root, records.method, model_hash=model_hash
+    )
     dice, sites = [i.dice for i in images], [i.site for i in images]
     seen = zip(*(checker.measure(image.path) for image in images), strict=True)
     scores, embeddings = (np.stack(parts) for parts in seen)

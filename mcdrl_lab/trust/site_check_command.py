@@ -43,7 +43,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         '--data-root', type=Path, help='folder of the sites in --records'
     )
     parser.add_argument(
-        '--method', help='method of --records (default: the last one recorded)'
+        '--method',
+        help='method of --records (default: the last one recorded with the network of '
+        'the checkpoint)',
     )
     parser.add_argument(
         '--low-dice',

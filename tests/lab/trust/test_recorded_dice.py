@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import pytest
 
 from mcdrl_lab.errors import ProtocolError
@@ -34,6 +36,22 @@ def test_mean_over_seeds_of_images_with_a_lesion_of_the_last_method(plan):
     ]
     (only,) = recorded_dice(plan, plan / 'data', method='b')
     assert only.dice == 0.1
+
+
+def test_the_method_is_one_with_the_network_of_the_checkpoint(plan, make_record):
+    records = plan / 'told.jsonl'
+    for method, network in (('b', 'B'), ('old', ''), ('c', 'B'), ('a', 'A')):
+        record = make_record(method, 's1', 0, [0.1 * (method == 'c')])
+        append_record(records, replace(record, model_hash=64 * network))
+    (image,) = recorded_dice(records, plan / 'data', model_hash=64 * 'B')
+    assert image.dice == 0.1
+    # None is of a network that nobody recorded: the last one is taken, and looked at.
+    for method, named in ((None, 'none of'), ('a', 'b, c of')):
+        own = 64 * ('C' if method is None else 'B')
+        with pytest.raises(ProtocolError, match=rf"'a' has other .*\({named} these"):
+            recorded_dice(records, plan / 'data', method, model_hash=own)
+    assert recorded_dice(records, plan / 'data', 'old', model_hash=64 * 'C')
+    assert recorded_dice(records, plan / 'data', 'a')
 
 
 def test_compact_records_leave_out_the_dice_of_images_without_lesion(plan, make_record):
