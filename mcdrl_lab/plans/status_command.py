@@ -56,7 +56,7 @@ def run_states(out: Path) -> list[tuple[str, str, str]]:
     from .folder_names import run_folder_of
     from .records import RECORDS_NAME, latest_records, read_records
     from .run_folder import RunFolder
-    from .slurm_engine import record_of
+    from .slurm_engine import COLLECTED_NAME, SUBMITTED_NAME, record_of
     from .slurm_jobs import JOBS_NAME, WAITING, SlurmJobs
     from .slurm_queue import job_states
     from .slurm_task import RECORD_NAME
@@ -84,7 +84,12 @@ def run_states(out: Path) -> list[tuple[str, str, str]]:
             found.append((name, 'queued', f'job {job}, {state}: {reason}{trained}'))
         elif state:
             found.append((name, 'running', f'job {job}, {state}{trained}'))
-        elif record is not None:
+        # Submitting takes earlier records out of the folder, not out of the plan's.
+        elif record is not None and (
+            path.is_file()
+            or (out / name / COLLECTED_NAME).is_file()
+            or not (out / name / SUBMITTED_NAME).is_file()
+        ):
             found.append((name, 'failed', str(record.error)))
         else:
             words = f'job {job} ended without a record{trained}'

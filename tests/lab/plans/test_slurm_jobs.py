@@ -62,3 +62,25 @@ def test_a_state_with_a_damaged_record_is_named(tmp_path, monkeypatch, content):
     (folder / 'record.json').write_text(2 * line if content else '')
     with pytest.raises(ProtocolError, match=r'record\.json is not the record .*remove'):
         run_states(plan.out)
+
+
+def test_a_lost_job_is_not_called_failed_for_what_an_earlier_one_said(
+    tmp_path, monkeypatch
+):
+    monkeypatch.setattr('mcdrl_lab.plans.slurm_queue.job_states', lambda jobs: {})
+    plan = MadePlan(tmp_path)
+    plan.out.mkdir()
+    SlurmJobs(plan.out).add({'a/s1/seed0': '7_0'})
+    folder = plan.out / 'a/s1/seed0'
+    folder.mkdir(parents=True)
+    (own,) = plan.runs(['a'], ['s1'])
+    record = own.record(status='failed', error='the loss is nan')
+    (folder / 'record.json').write_text(record.to_json())
+    collect(plan.out)
+    assert run_states(plan.out) == [('a/s1/seed0', 'failed', 'the loss is nan')]
+    # Submitted again, and cancelled.
+    (folder / 'collected_record.json').unlink()
+    (folder / 'submitted.json').write_text('{}')
+    SlurmJobs(plan.out).add({'a/s1/seed0': '8_0'})
+    words = 'job 8_0 ended without a record'
+    assert run_states(plan.out) == [('a/s1/seed0', 'lost', words)]
