@@ -27,6 +27,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     keep.add_argument('plan', type=Path, nargs='+', help='folder of a plan')
     keep.add_argument('--out', type=Path, required=True, help='file NAME.jsonl.gz')
+    keep.add_argument(
+        '--overwrite',
+        action='store_true',
+        help='replace a file with runs that these plans lack',
+    )
     write = commands.add_parser(
         'write', help='write tables and figures of the pages again'
     )
@@ -51,13 +56,15 @@ def run(args: argparse.Namespace) -> None:
             EvidencePage(page).write()
             print(page)
         return
-    from .evidence.compact_records import write_compact
+    from .evidence.compact_records import check_replaceable, write_compact
     from .plan_records import load_records
 
     plans = {str(plan): load_records(plan) for plan in args.plan}
     for note in _joined_unlike(plans):
         print(note, file=sys.stderr)
     records = [record for own in plans.values() for record in own]
+    if not args.overwrite:
+        check_replaceable(records, args.out)
     count = write_compact(records, args.out)
     print(f'{args.out}: {count} runs, {args.out.stat().st_size / 1024:.0f} KiB')
 

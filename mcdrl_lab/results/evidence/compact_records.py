@@ -11,7 +11,8 @@ from pathlib import Path
 from mcdrl_common.atomic_write import write_bytes
 from mcdrl_common.metric_names import CONFIDENCES
 from mcdrl_lab.errors import ProtocolError
-from mcdrl_lab.plans.records import RunRecord
+from mcdrl_lab.plans.folder_names import run_folder_of
+from mcdrl_lab.plans.records import RunRecord, read_records
 from mcdrl_lab.results.scores import done
 
 # What tables and comparisons of these metrics need of an image.
@@ -52,6 +53,27 @@ def compact(record: RunRecord) -> RunRecord:
 
 def _rounded(value: float | bool) -> float | bool:
     return value if isinstance(value, bool) else round(value, _DIGITS)
+
+
+def check_replaceable(records: Iterable[RunRecord], path: str | os.PathLike) -> None:
+    """Refuse to replace kept records by fewer: their plan may be gone.
+
+    Args:
+        records: What is to be kept.
+        path: A file of :func:`write_compact`, or none.
+
+    Raises:
+        ProtocolError: It holds other runs, or is no such file.
+    """
+    new = {record.key for record in done(records)}
+    lost = [record for record in read_records(path) if record.key not in new]
+    if lost:
+        first = run_folder_of(*lost[0].key)
+        raise ProtocolError(
+            f'{path} holds {len(lost)} runs, as {first}, that these plans lack: name '
+            'another --out, the plan of those runs too, or replace them by '
+            '--overwrite.'
+        )
 
 
 def write_compact(records: Iterable[RunRecord], path: str | os.PathLike) -> int:

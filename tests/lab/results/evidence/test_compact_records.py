@@ -121,3 +121,33 @@ def test_plans_of_other_data_are_kept_together_with_a_note(
         'and eeeeeeeeeeee); they are kept as runs of one method.\n'
     )
     assert len(read_records(out)) == 4
+
+
+def test_kept_runs_are_not_replaced_by_fewer_without_being_asked(
+    tmp_path, make_record, capsys
+):
+    out = tmp_path / 'kept.jsonl.gz'
+
+    def keep(seeds, *options):
+        records = tmp_path / 'plan/records.jsonl'
+        records.unlink(missing_ok=True)
+        for seed in seeds:
+            append_record(records, make_record('a', 's1', seed, [0.5]))
+        return main(
+            ['evidence', 'keep', str(tmp_path / 'plan'), '--out', str(out), *options]
+        )
+
+    assert not keep([0, 1])
+    before = out.read_bytes()
+    assert keep([1, 2]) == 2
+    assert (
+        'holds 1 runs, as a/s1/seed0, that these plans lack' in capsys.readouterr().err
+    )
+    assert out.read_bytes() == before
+    # A plan that grew.
+    assert not keep([0, 1, 2])
+    assert not keep([1], '--overwrite')
+    assert [record.seed for record in read_records(out)] == [1]
+    out.write_text('mine')
+    assert keep([1]) == 2
+    assert out.read_text() == 'mine'
