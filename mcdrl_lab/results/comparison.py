@@ -128,6 +128,7 @@ def check_comparable(a: Sequence[RunRecord], b: Sequence[RunRecord]) -> None:
                 f'{pair} differ in budget: {words}. Train both under the same one.'
             )
     _check_masks([*a, *b])
+    _check_sequences([*a, *b])
 
 
 def _check_masks(runs: Iterable[RunRecord]) -> None:
@@ -148,6 +149,28 @@ def _check_masks(runs: Iterable[RunRecord]) -> None:
                     f'{image["image"]} {known[0]} of {known[1]} pixels are lesion '
                     f'against {area[0]} of {area[1]}. Run both on the same files, '
                     'read alike.'
+                )
+
+
+def _check_sequences(runs: Iterable[RunRecord]) -> None:
+    """Refuse runs for which another index told the sequences of an image.
+
+    Sites are split by them: training and validation were other images. The hash of the
+    data knows nothing of ``index.csv``.
+    """
+    known: dict[tuple[str, str], tuple[RunRecord, str | None]] = {}
+    for run in runs:
+        for image in run.images:
+            key, sequence = (run.held_out, image['image']), image.get('sequence')
+            first, before = known.setdefault(key, (run, sequence))
+            if before != sequence:
+                told = [f'of {s!r}' if s else 'of none' for s in (before, sequence)]
+                raise ProtocolError(
+                    f'{first.method} (seed {first.seed}) and {run.method} (seed '
+                    f'{run.seed}) know other sequences or patients at {run.held_out}: '
+                    f'{image["image"]} is {told[0]} and {told[1]}. Their index.csv '
+                    'differed, and with it what was trained on and validated with: '
+                    'run both with the same one.'
                 )
 
 

@@ -214,3 +214,16 @@ def test_the_effect_table_has_a_row_for_new_sites_without_test(make_record):
     assert math.isnan(table['p'][1])
     assert table['low'][1] < table['difference'][1] < table['high'][1]
     assert table['difference'][1] == table['difference'][0]
+
+
+@pytest.mark.parametrize('other, told', [(None, 'of none'), ('v2', "of 'v2'")])
+def test_runs_that_another_index_split_are_not_compared(
+    make_record, make_image, other, told
+):
+    def record(method, sequence):
+        images = [make_image('i0', 0.5, 'v1'), make_image('i1', 0.5, sequence)]
+        return make_record(method, images=images)
+
+    compare([record('a', 'v1'), record('b', 'v1')], 'a', ['b'], resamples=10)
+    with pytest.raises(ProtocolError, match=f"at s1: i1 is of 'v1' and {told}"):
+        compare([record('a', 'v1'), record('b', other)], 'a', ['b'])
