@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path, PurePosixPath
 
 from mcdrl_common.classes_file import read_classes
-from mcdrl_common.image_index import INDEX_FILE, read_table
+from mcdrl_common.image_index import INDEX_FILE, image_stem, read_table
 from mcdrl_common.json_files import read_json
 from mcdrl_common.site_files import IMAGE_SUFFIXES
 from mcdrl_common.sites import Site
@@ -150,6 +150,12 @@ def _indexed(root: Path) -> dict[str, dict[str, str]]:
         image, mask = (row.get(k, '').replace('\\', '/') for k in ('image', 'mask'))
         if '/' not in image or '/' not in mask:
             return {}
+        if image_stem(image.strip()) != image_stem(mask.strip()):
+            raise ProtocolError(
+                f'{root / INDEX_FILE}: {image} and {mask} differ in their names, by '
+                'which images and masks are paired here: the masks of others would be '
+                'taken. python -m mcdrl_lab convert folder --mask-suffix renames them.'
+            )
         site = folders.setdefault(
             row['site'].strip(), {'img_dir': set(), 'mask_dir': set()}
         )

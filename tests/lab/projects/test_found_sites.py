@@ -96,6 +96,16 @@ def test_a_folder_that_the_index_calls_otherwise_is_no_second_hospital(put):
     }
 
 
+def test_an_index_that_pairs_other_names_is_refused(put):
+    for name in ('1', '2'):
+        root = put('north/images', 'north/masks', name)
+    rows = ['1.png,north/masks/2.png', '2.png,north/masks/1.png']
+    lines = ['site,image,mask', *(f'north,north/images/{row}' for row in rows)]
+    (root / 'index.csv').write_text('\n'.join(lines))
+    with pytest.raises(ProtocolError, match=r'1\.png and north/masks/2\.png dif'):
+        find_sites(root, 'polyp')
+
+
 def test_an_index_with_a_site_in_several_folders_is_refused(put):
     root = put('a', 'm')
     (root / 'index.csv').write_text(
