@@ -94,27 +94,39 @@ def compare_by_lesion_class(
         by_site: Whether to work out the effect at each site too.
 
     Returns:
-        A comparison for each class and each of ``others``, class by class.
+        A comparison for each class and each of ``others``, class by class; a class of
+        which no image was tested with both is left out, with a note.
 
     Raises:
         ProtocolError: See :func:`lesion_class_names` and
             :func:`~mcdrl_lab.results.comparison.compare`.
     """
     records = list(records)
-    wanted = [r for name in (a, *others) for r in runs_of(records, name, selection)]
-    found = [
-        ClassComparison(name, comparison)
-        for name in lesion_class_names(wanted)
-        for comparison in compare(
+    runs = {name: runs_of(records, name, selection) for name in (a, *others)}
+    wanted = [run for own in runs.values() for run in own]
+    names = lesion_class_names(wanted)
+    shared = {b: _shared_classes(runs[a], runs[b]) for b in others}
+    found = []
+    for name in names:
+        # Without one that has finished at no site with the class, as yet.
+        fitting = [b for b in others if name in shared[b] or not any(shared.values())]
+        comparisons = compare(
             of_lesion_class(wanted, name),
             a,
-            others,
+            fitting,
             metric,
             selection=selection,
             resamples=resamples,
             by_site=by_site,
         )
-    ]
+        for comparison in comparisons:
+            lacking = [one for one in names if one not in shared[comparison.b]]
+            note = (
+                f'Left out, since no image of it was tested with both: '
+                f'{", ".join(lacking)}.'
+            )
+            notes = (*comparison.notes, *([note] if lacking else []))
+            found.append(ClassComparison(name, replace(comparison, notes=notes)))
     corrected = holm([each.comparison.overall.p for each in found])
     return [
         replace(
@@ -125,3 +137,15 @@ def compare_by_lesion_class(
         )
         for each, p in zip(found, corrected)
     ]
+
+
+def _shared_classes(a: Iterable[RunRecord], b: Iterable[RunRecord]) -> set[str]:
+    """Lesion classes of the images of runs that two methods both have."""
+    keys = {(run.held_out, run.seed) for run in b}
+    return {
+        name
+        for run in a
+        if (run.held_out, run.seed) in keys
+        for image in run.images
+        for name in image.get('lesion_classes') or ()
+    }

@@ -89,6 +89,31 @@ def test_records_without_classes_are_named_with_a_remedy(records):
         compare_by_lesion_class(records, 'c', ['b'])
 
 
+def test_a_class_of_a_site_where_one_has_not_finished_is_left_out(
+    make_record, make_image
+):
+    def record(method, site, name):
+        images = [make_image(f'i{n}', 0.5) | dict(lesion_classes=[name]) for n in '12']
+        return make_record(method, site, images=images)
+
+    records = [record('a', 's1', 'nodule'), record('a', 's2', 'cyst')]
+    records += [record(b, 's1', 'nodule') for b in 'bc'] + [record('c', 's2', 'cyst')]
+    found = compare_by_lesion_class(records, 'a', ['b', 'c'], resamples=50)
+    assert [(each.lesion_class, each.comparison.b) for each in found] == [
+        ('cyst', 'c'),
+        ('nodule', 'b'),
+        ('nodule', 'c'),
+    ]
+    left_out = [
+        [note for note in each.comparison.notes if 'no image of it was' in note]
+        for each in found
+    ]
+    assert [len(notes) for notes in left_out] == [0, 1, 0]
+    assert left_out[1][0].endswith('tested with both: cyst.')
+    with pytest.raises(ProtocolError, match='nothing to compare'):
+        compare_by_lesion_class([records[1], *records[2:3]], 'a', ['b'])
+
+
 def test_the_command_prints_and_writes_it(records, tmp_path, capsys):
     for record in records:
         append_record(tmp_path / 'records.jsonl', record)
