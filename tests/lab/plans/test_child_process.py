@@ -178,7 +178,9 @@ def test_a_child_that_ignores_being_asked_is_killed(child, monkeypatch):
 def test_a_child_holds_its_folder_while_it_runs(child, tmp_path):
     folder = tmp_path / 'run'
     with child(SLEEP, lock=folder) as process:
-        wait_for((folder / '.lock-holder').exists)
+        holder = folder / '.lock-holder'
+        # It is there a moment before its text.
+        wait_for(lambda: holder.exists() and holder.read_text())
         with pytest.raises(FolderBusyError, match=f'process {process.pid}$'):
             folder_lock(folder).__enter__()
     with folder_lock(folder):
