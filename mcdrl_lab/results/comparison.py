@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Sequence, Set
 from dataclasses import dataclass, replace
 
 import pandas as pd
@@ -27,6 +27,8 @@ from .statistics import (
 )
 from .tables import ORACLE_MARK, row_name
 
+LEFT_OUT = 'Left out, since only one of the two finished: '
+"""Begin of a note on runs that one of two methods alone has."""
 _COUNTS = {'tp', 'fn', 'pixels'}
 
 
@@ -233,10 +235,8 @@ def _notes(
     ours, theirs = (
         set(zip(side['held_out'], side['seed'], strict=True)) for side in scores
     )
-    alone = sorted(ours ^ theirs)
-    if alone:
-        names = ', '.join(f'{site} seed {seed}' for site, seed in alone)
-        notes.append(f'Left out, since only one of the two finished: {names}.')
+    if note := _left_out(ours, theirs):
+        notes.append(note)
     common = sum(
         (site, seed) in ours & theirs
         for side in scores
@@ -265,6 +265,31 @@ def _notes(
             'networks, not of the methods.'
         )
     return tuple(notes)
+
+
+def _left_out(ours: Set[tuple[str, int]], theirs: Set[tuple[str, int]]) -> str | None:
+    """What is to be said of runs that one of two methods alone has."""
+    names = ', '.join(f'{site} seed {seed}' for site, seed in sorted(ours ^ theirs))
+    return f'{LEFT_OUT}{names}.' if names else None
+
+
+def left_out_note(records: Iterable[RunRecord], a: str, b: str) -> str | None:
+    """What is to be said of a :func:`mean_difference` that lacks runs.
+
+    Args:
+        records: Run records.
+        a: Name of the method in question.
+        b: Name of the method it is measured against.
+
+    Returns:
+        None where both methods have the same runs.
+    """
+    records = list(records)
+    ours, theirs = (
+        {(run.held_out, run.seed) for run in runs_of(records, name, 'validation')}
+        for name in (a, b)
+    )
+    return _left_out(ours, theirs)
 
 
 def compare(

@@ -12,7 +12,13 @@ from matplotlib.figure import Figure
 
 from mcdrl_common.palette import LINE_COLORS
 from mcdrl_lab.plans.records import RunRecord
-from mcdrl_lab.results.comparison import Comparison, compare, mean_difference
+from mcdrl_lab.results.comparison import (
+    LEFT_OUT,
+    Comparison,
+    compare,
+    left_out_note,
+    mean_difference,
+)
 from mcdrl_lab.results.comparison_tables import lesion_class_cells, overall_cells
 from mcdrl_lab.results.lesion_classes import (
     compare_by_lesion_class,
@@ -92,14 +98,19 @@ def draws_block(
             on those without lesion.
     """
     rows = {}
+    notes: dict[str, str | None] = {}
     for other in list(others) or _others(next(iter(draws.values())), method):
         differences = {
             name: mean_difference(records, method, other, metric)
             for name, records in draws.items()
         }
         rows[f'{method} - {other}'] = _draws_cells(differences)
+        notes |= {
+            f'{method} - {other}, {name}': left_out_note(records, method, other)
+            for name, records in draws.items()
+        }
     title = f'difference in {_TITLES[metric]}'
-    return markdown(pd.DataFrame(rows).T.rename_axis(title))
+    return markdown(pd.DataFrame(rows).T.rename_axis(title)) + _as_list(notes)
 
 
 def lesion_classes_block(records: Sequence[RunRecord], a: str, b: str) -> str:
@@ -131,7 +142,9 @@ def draws_lesion_classes_block(
             for name, records in draws.items()
         }
         rows[lesion_class] = _draws_cells(differences)
-    return markdown(pd.DataFrame(rows).T.rename_axis(f'Dice, {a} - {b}'))
+    notes = {name: left_out_note(records, a, b) for name, records in draws.items()}
+    table = markdown(pd.DataFrame(rows).T.rename_axis(f'Dice, {a} - {b}'))
+    return table + _as_list(notes)
 
 
 def _draws_cells(differences: Mapping[str, float]) -> dict[str, str]:
@@ -179,7 +192,8 @@ def sweep_block(
             else f'{cost["intervention_parameters"]:,}',
             'seeds': means.loc[name, 'seeds'],
         }
-    return markdown(pd.DataFrame(rows).T.rename_axis('setting'))
+    table = markdown(pd.DataFrame(rows).T.rename_axis('setting'))
+    return table + _as_list({name: _left_out(c) for name, c in effects.items()})
 
 
 def shift_effects(
@@ -223,7 +237,9 @@ def shift_block(
     }
     title = f'{_TITLES[metric]}, by strength'
     table = markdown(pd.DataFrame(rows).T.rename_axis(title))
-    return f'![{first.a} - {first.b} by strength of the shift]({picture})\n\n{table}'
+    notes = {f'{strength:g}': _left_out(c) for strength, c in effects.items()}
+    figure = f'![{first.a} - {first.b} by strength of the shift]({picture})'
+    return f'{figure}\n\n{table}{_as_list(notes)}'
 
 
 def shift_figure(effects: Mapping[float, Comparison], metric: str = 'dice') -> Figure:
@@ -297,6 +313,17 @@ def runs_block(records: Mapping[str, Sequence[RunRecord]]) -> str:
 def _others(records: Sequence[RunRecord], method: str) -> list[str]:
     names = dict.fromkeys(record.method for record in done(records))
     return [name for name in names if name != method]
+
+
+def _left_out(comparison: Comparison) -> str | None:
+    """What a comparison says of runs that one method alone has."""
+    return next((n for n in comparison.notes if n.startswith(LEFT_OUT)), None)
+
+
+def _as_list(notes: Mapping[str, str | None]) -> str:
+    """Notes by what they are of, below a table; nothing where there are none."""
+    lines = ''.join(f'- {name}: {note}\n' for name, note in notes.items() if note)
+    return f'\n{lines}' if lines else ''
 
 
 def _effect_cells(comparison: Comparison) -> dict[str, str]:

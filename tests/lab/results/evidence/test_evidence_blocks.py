@@ -213,3 +213,17 @@ def test_runs_are_counted_with_what_they_took(records):
         # 18 runs of 10 s.
         'hours': '0.1',
     }
+
+
+def test_means_that_lack_runs_say_so(records):
+    some = [r for r in records if (r.method, r.held_out, r.seed) != ('b', 's2', 1)]
+    note = 'Left out, since only one of the two finished: s2 seed 1.\n'
+    draws = {'0': records, '11': some}
+    assert blocks.draws_block(draws, 'a', ['b', 'c']).endswith(f'\n- a - b, 11: {note}')
+    assert blocks.draws_block({'0': records}, 'a').endswith('|\n')
+    by_class = blocks.draws_lesion_classes_block(draws, 'a', 'b')
+    assert by_class.endswith(f'|\n\n- 11: {note}')
+    sweep = blocks.sweep_block(some, ['a', 'b', 'c'], 'a', {})
+    assert sweep.endswith(f'|\n\n- b: {note}')
+    effects = blocks.shift_effects({0.5: records, 1.0: some}, 'a', 'b')
+    assert blocks.shift_block(effects, 'x.png').endswith(f'|\n\n- 1: {note}')
