@@ -91,6 +91,8 @@ def _keep_sites(cfg: Config, loader: str, names: Sequence[str]) -> None:
     """
     _refuse_shared_out(cfg, loader)
     found, only = False, set()
+    # Without a held-out site a config tests on what it does not train on of all sites.
+    tests_a_part = loader == 'test_dataloader' and not cfg.get('held_out_site')
     if loader != 'test_dataloader':
         only = set(map(_name_of, cfg.get('training_only_sites') or ()))
     for dataset in datasets(cfg[loader]['dataset']):
@@ -100,10 +102,14 @@ def _keep_sites(cfg: Config, loader: str, names: Sequence[str]) -> None:
                 *(site for site in cfg['sites'] if _name_of(site) in names),
                 *(site for site in others if _name_of(site) in only),
             ]
+            if tests_a_part and dataset.get('split') == 'val':
+                dataset['split'] = 'all'
             found = True
         parts = dataset.get('datasets')
         if parts and any(map(_site_of, parts)):
-            parts = _parts_of_all_sites(parts, cfg.get(PARTS[loader]) or ())
+            listed = cfg.get(PARTS[loader]) or ()
+            own = () if tests_a_part and listed else parts
+            parts = _parts_of_all_sites(own, listed)
             kept = {*names, *only}
             dataset['datasets'] = [part for part in parts if _site_of(part) in kept]
             lacking = sorted(set(names) - set(map(_site_of, parts)))

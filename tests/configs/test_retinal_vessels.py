@@ -5,9 +5,11 @@ import pytest
 from mmengine.config import Config
 from mmengine.evaluator import Evaluator
 
+from mcdrl_common.verification import verify
 from mcdrl_lab.errors import ProtocolError
 from mcdrl_lab.plans.folds import DataPlaces, derive_fold, run_budget, site_names
 from mcdrl_lab.plans.hashing import config_hash
+from mcdrl_mmseg.datasets.config_listing import list_config
 
 # Folder and file names as MMSegmentation's converters write them.
 LAYOUT = {
@@ -87,8 +89,19 @@ def test_with_none_every_loader_holds_all_sites(tree, load_config, datasets_of):
     assert {name: len(dataset) for name, dataset in datasets.items()} == {
         'train': 8,
         'val': 4,
-        'test': 12,
+        'test': 4,
     }
+
+
+@pytest.mark.parametrize('name', [MCDRL, BASELINE])
+@pytest.mark.parametrize('held_out', ['drive', 'none'])
+def test_what_is_trained_on_is_not_tested_on(name, held_out, tree, load_config):
+    # Else the data check would stop the training.
+    report = verify(list_config(load_config(name, held_out=held_out)), full=False)
+    kinds = {finding.kind for finding in report.findings}
+    chosen_by_the_test = {'test images choose the checkpoint'}
+    assert kinds == (chosen_by_the_test if held_out == 'none' else set())
+    assert not report.problems
 
 
 def test_one_fold_is_not_mistaken_for_a_config_of_all_folds(load_config):

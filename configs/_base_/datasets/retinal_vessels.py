@@ -86,7 +86,7 @@ test_parts = [
     for part, validation in zip(training_parts, validation_parts)
 ] + validation_parts
 # Held out of training and validation, and all of the test: MCDRL_HELD_OUT=SITE. With
-# `none` every loader holds all sites, the test those that were trained on.
+# `none` every loader holds all sites; the test is the validation then.
 held_out_site = '{{$MCDRL_HELD_OUT:drive}}'
 if held_out_site not in [*site_datasets, 'none']:
     raise ValueError(
@@ -127,7 +127,9 @@ test_dataloader = dict(
         type='ConcatDataset',
         ignore_keys=['site'],
         datasets=[
-            p for p in test_parts if held_out_site in (p['metainfo']['site'], 'none')
+            p
+            for p in (validation_parts if held_out_site == 'none' else test_parts)
+            if held_out_site in (p['metainfo']['site'], 'none')
         ],
     ),
 )
