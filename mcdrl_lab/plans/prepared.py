@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import math
+import os
 import warnings
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
     from mmengine.config import Config
 
 
+_HELD_OUT = 'MCDRL_HELD_OUT'
 _GROUPS = 'hash of sequences and patients'
 _KEPT = 'kept_features'
 
@@ -223,8 +225,14 @@ def load_method(method: Method) -> Config:
     """
     from mmengine.config import Config
 
+    from .child_process import environment_variables
+
+    # Every fold is derived here: which one a shell names for single trainings, or that
+    # it names one of another data set, must change nothing.
+    plain = {name: value for name, value in os.environ.items() if name != _HELD_OUT}
     try:
-        cfg = Config.fromfile(method.config)
+        with environment_variables(plain):
+            cfg = Config.fromfile(method.config)
         cfg.merge_from_dict(copy.deepcopy(dict(method.cfg_options)))
     except Exception as error:
         # A config is a program: anything may go wrong in it.

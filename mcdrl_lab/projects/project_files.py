@@ -153,18 +153,25 @@ def _shared(project: Project) -> str:
     else:
         text += (
             '# Held out of training and validation, and all of the test.\n'
+            '# MCDRL_HELD_OUT=none trains on all, for use at a further hospital; then\n'
+            '# the validation part, which chooses the checkpoint, is the test too.\n'
             f"held_out_site = '{{{{$MCDRL_HELD_OUT:{project.sites[0].name}}}}}'\n"
             "training_sites = [s for s in sites if s['name'] != held_out_site]"
             f'{beside}\n'
             "test_sites = [s for s in sites if s['name'] == held_out_site]\n"
-            'if not test_sites:\n'
+            "test_split = 'all'\n"
+            "if held_out_site == 'none' and not test_sites:\n"
+            "    test_sites, test_split = sites, 'val'\n"
+            '    del held_out_site\n'
+            'elif not test_sites:\n'
             "    names = ', '.join(s['name'] for s in sites)\n"
             '    raise ValueError(\n'
             "        f'MCDRL_HELD_OUT={held_out_site!r} is no site of project.py: "
-            "{names}.'\n"
+            "{names}'\n"
+            "        ' (or none, which trains on all of them).'\n"
             '    )\n'
         )
-        split = ''
+        split = 'split=test_split, '
     return text + _LOADERS.format(batch_size=project.batch_size, test_split=split)
 
 

@@ -51,6 +51,7 @@ def readme(project: Project, folder: Path, tools: str) -> str:
             f'python {tools}export.py {best} --out {work}/model.onnx',
             '```',
             '',
+            *([] if project.is_single else _for_a_further_hospital(home, tools)),
             '## What you may change',
             '',
             *_changes(project),
@@ -119,6 +120,26 @@ def _steps_of_several_sites(project: Project, home: str, tools: str) -> list[_St
             f'python -m mcdrl_lab report {plan} --out {home}/report.html',
             'a minute',
         ),
+    ]
+
+
+def _for_a_further_hospital(home: str, tools: str) -> list[str]:
+    """The model that is taken elsewhere; the plan tells what to expect of it."""
+    work = f'{home}/work/all'
+    return [
+        '## For a further hospital',
+        '',
+        'Train on all of yours, and use that checkpoint as above. Nothing is held out '
+        'of it, so its own scores are optimistic: what to expect at a hospital that it '
+        'has not seen is what the plan says. `site-check` compares images from there, '
+        'without masks, with yours.',
+        '',
+        '```bash',
+        f'MCDRL_HELD_OUT=none python {tools}train.py {home}/mcdrl.py --work-dir {work}',
+        f'python -m mcdrl_lab site-check {work}/best_mDice_fg_epoch_*.pth THEIR_IMAGES '
+        f'--out {home}/work/site_check',
+        '```',
+        '',
     ]
 
 

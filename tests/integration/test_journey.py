@@ -17,6 +17,7 @@ import cv2
 import numpy as np
 import pytest
 from forked_program import start_forked
+from mmengine.config import Config
 
 from mcdrl_lab.plans.child_process import ChildProcess
 from mcdrl_lab.plans.records import read_records
@@ -112,11 +113,12 @@ class Journey:
     def start(self, step: str, command: str) -> Iterator[ChildProcess]:
         """Start a command as a fork, see :mod:`forked_program`, and note its time."""
         started = time.monotonic()
-        python, *arguments = self.words(command)
-        assert python == 'python'
+        words = self.words(command)
+        own = dict(word.split('=') for word in words[: words.index('python')])
+        arguments = words[words.index('python') + 1 :]
         log = self.folder / f'{step}.log'
         with start_forked(
-            arguments, folder=self.folder, log=log, environment=self.env
+            arguments, folder=self.folder, log=log, environment={**self.env, **own}
         ) as process:
             yield process
         self.seconds[step] = time.monotonic() - started
@@ -129,13 +131,19 @@ class Journey:
         return self.output[step]
 
     def commands(self) -> dict[str, str]:
-        """The README's commands by the name of their program."""
+        """The README's commands by the name of their program.
+
+        That of all hospitals is called so after its variable.
+        """
         text = (self.folder / 'my_project/README.md').read_text()
         blocks = re.findall(r'```bash\n(.*?)```', text, flags=re.DOTALL)
         lines = [line.strip() for block in blocks for line in block.splitlines()]
         programs = {}
         for line in filter(None, lines):
             words = line.split()
+            if '=' in words[0]:
+                programs[words[0]] = line
+                continue
             lab = words[1:3] == ['-m', 'mcdrl_lab']
             programs[words[3] if lab else Path(words[1]).stem] = line
         return programs
@@ -185,6 +193,7 @@ def journey(tmp_path_factory, request):
     journey.run('hold out, gone on', plan)
     for step in ('compare', 'report', 'predict', 'export'):
         journey.run(step, commands[step])
+    journey.run('train on all', f'{commands["MCDRL_HELD_OUT=none"]} {short}')
     image = next((folder / 'data/north/images').iterdir())
     journey.run('explain', commands['explain'].replace('IMAGE', str(image)))
     capture = request.config.pluginmanager.getplugin('capturemanager')
@@ -220,6 +229,8 @@ def test_the_project_has_two_configs_a_plan_and_five_commands(journey):
         'predict',
         'explain',
         'export',
+        'MCDRL_HELD_OUT=none',
+        'site-check',
     ]
     assert 'endo-lite0 (pretrained on real endoscopy)' in journey.output['new-project']
 
@@ -233,6 +244,14 @@ def test_the_intervention_begins_within_the_short_schedule(journey):
     assert gates[-1] == 1
     for step in ('predict', 'explain', 'export'):
         assert 'gate of this checkpoint is 0' not in journey.output[step]
+
+
+def test_the_model_for_a_further_hospital_knows_all_of_these(journey):
+    assert 'held out' not in journey.output['train on all']
+    folder = journey.folder / 'my_project/work/all'
+    assert len(list(folder.glob('best_*.pth'))) == 1
+    trained = Config.fromfile(folder / 'mcdrl.py').train_dataloader.dataset
+    assert [s.name for s in trained.sites] == ['north', 'south', 'west']
 
 
 def test_the_plan_was_killed_in_training_and_went_on_where_it_stood(journey):

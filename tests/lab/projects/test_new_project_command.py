@@ -7,6 +7,10 @@ from mmengine.config import Config
 from mcdrl_lab.commands import main
 from mcdrl_lab.plans.ablation import load_ablation
 from mcdrl_lab.plans.folds import derive_fold, site_names
+from mcdrl_lab.plans.hashing import config_hash
+from mcdrl_lab.plans.prepared import load_method
+
+SITES = ('north', 'south', 'west')
 
 
 @pytest.fixture
@@ -100,6 +104,37 @@ def test_a_held_out_hospital_that_is_not_there_is_told_with_those_that_are(
     monkeypatch.setenv('MCDRL_HELD_OUT', 'nort')
     with pytest.raises(ValueError, match=r"'nort' is no site .*: north, south, west"):
         Config.fromfile(out / 'mcdrl.py')
+
+
+def test_with_none_all_hospitals_are_trained_on_and_folds_stay_the_same(
+    new, capsys, monkeypatch
+):
+    _, out = new('--class', 'polyp', '--model', 'tiny-rn')
+    folds = {
+        name: load_all_folds(out, name, monkeypatch) for name in ('north', 'south')
+    }
+    monkeypatch.setenv('MCDRL_HELD_OUT', 'none')
+    cfg = Config.fromfile(out / 'mcdrl.py')
+    for loader, split in (('train', 'train'), ('val', 'val'), ('test', 'val')):
+        dataset = cfg[f'{loader}_dataloader'].dataset
+        assert [s.name for s in dataset.sites] == ['north', 'south', 'west']
+        assert dataset.split == split
+    assert 'held_out_site' not in cfg
+    assert main(['verify', str(out / 'mcdrl.py'), '--no-cache']) == 0
+    assert 'choose the checkpoint' in capsys.readouterr().out
+    # A fold tests its whole site, and no plan depends on what the shell says.
+    test = derive_fold(cfg, 'south').test_dataloader.dataset
+    assert ([s.name for s in test.sites], test.split) == (['south'], 'all')
+    assert load_all_folds(out, 'none', monkeypatch) == folds['north'] == folds['south']
+    command = f'MCDRL_HELD_OUT=none python tools/train.py {out}/mcdrl.py'
+    assert command in (out / 'README.md').read_text()
+
+
+def load_all_folds(out, held_out, monkeypatch):
+    monkeypatch.setenv('MCDRL_HELD_OUT', held_out)
+    methods = load_ablation(out / 'plan.yml')
+    configs = [load_method(method) for method in methods]
+    return [config_hash(derive_fold(c, s).to_dict()) for c in configs for s in SITES]
 
 
 def test_one_lesion_late_in_the_list_makes_a_hospital_one_with_lesions(
