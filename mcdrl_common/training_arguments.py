@@ -41,7 +41,8 @@ def test_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         description="Test a checkpoint; the command line is that of MMSegmentation's "
         'tools/test.py.',
-        epilog='Example: python tools/test.py CONFIG work_dirs/try/best_mDice_fg.pth '
+        epilog='Example: python tools/test.py CONFIG work_dirs/try/'
+        'best_mDice_fg_epoch_5.pth '
         '--show-dir overlays',
     )
     parser.add_argument('config', help='config file')

@@ -26,7 +26,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """
     parser.epilog = (
         'Example: python -m mcdrl_lab ablation '
-        'configs/ablation_plans/modules.yml --seeds 3 --sites polypgen_c1 '
+        'configs/ablation_plans/paper_modules.yml --seeds 3 --sites polypgen_c1 '
         'polypgen_c4'
     )
     parser.add_argument('plan', type=Path, help='ablation plan (YAML)')

@@ -22,9 +22,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         parser: The command's parser.
     """
     parser.epilog = (
-        'Example: python -m mcdrl_lab pretrain --work-dir work_dirs/clip '
-        '(a killed training goes on when started again). '
-        'python -m mcdrl_lab pretrain --test tests the built-in weights.'
+        'Example: python -m mcdrl_lab pretrain --work-dir work_dirs/clip; python -m '
+        'mcdrl_lab pretrain --test. A killed training goes on when started again; '
+        '--test alone tests the built-in weights.'
     )
     parser.add_argument(
         '--work-dir',

@@ -116,6 +116,28 @@ def test_command_could_be_given(command, repo_root, parse_tool, config_targets):
         assert set(_OPTION.findall(command.comment)) <= options
 
 
+def _examples(parser: argparse.ArgumentParser) -> list[str]:
+    """Commands that its --help shows, and those of its parts."""
+    text = (parser.epilog or '').removeprefix('Example: ')
+    found = [part for part in re.split(r'; | && |\. ', text) if 'python ' in part[:9]]
+    for action in parser._actions:
+        if isinstance(action, argparse._SubParsersAction):
+            for part in action.choices.values():
+                found += _examples(part)
+    return found
+
+
+@pytest.mark.parametrize('name', [*COMMANDS, 'tools'])
+def test_examples_of_help_could_be_given(name, repo_root, parse_tool):
+    tools = sorted(repo_root.glob('tools/*.py')) if name == 'tools' else [name]
+    for tool in tools:
+        for example in _examples(parse_tool(tool, None)):
+            assert not _missing(example, repo_root, set())
+            named, arguments = _tool(example.split(), repo_root)
+            assert named == tool
+            parse_tool(named, arguments)
+
+
 @pytest.fixture
 def all_options(repo_root, parse_tool) -> set[str]:
     tools = sorted(repo_root.glob('tools/**/*.py'))
