@@ -9,6 +9,8 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from mcdrl_lab.errors import ProtocolError, errors_in_one_line
+
 BEGIN, END = '<!-- table: clip-architectures -->', '<!-- end of table -->'
 
 
@@ -33,6 +35,7 @@ def table_of(page: str) -> str:
     return page.partition(BEGIN)[2].partition(END)[0].strip() + '\n'
 
 
+@errors_in_one_line(ValueError)
 def run(args: argparse.Namespace) -> None:
     """Print or write the table.
 
@@ -49,7 +52,7 @@ def run(args: argparse.Namespace) -> None:
         return
     page = args.update.read_text(encoding='utf-8')
     if BEGIN not in page or END not in page:
-        raise SystemExit(f'{args.update}: expected the marks {BEGIN} and {END}.')
+        raise ProtocolError(f'{args.update}: expected the marks {BEGIN} and {END}.')
     head, _, rest = page.partition(BEGIN)
     tail = rest.partition(END)[2]
     new = f'{head}{BEGIN}\n\n{table}\n{END}{tail}'

@@ -10,6 +10,8 @@ import argparse
 import sys
 from pathlib import Path
 
+from mcdrl_lab.errors import errors_in_one_line
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of the command."""
@@ -27,6 +29,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument('--out', type=Path, help='JSON file to write')
 
 
+@errors_in_one_line(FileNotFoundError, ValueError)
 def run(args: argparse.Namespace) -> int:
     """Print a row a file, write them where asked for; 2 for unusable input."""
     import json
@@ -37,31 +40,25 @@ def run(args: argparse.Namespace) -> int:
 
     from mcdrl_common.atomic_write import write_text
     from mcdrl_mmseg.apis.checkpoint import load_segmentor
-    from mcdrl_mmseg.apis.export.deployable import ExportError
     from mcdrl_mmseg.apis.export.runtime import open_exported
-    from mcdrl_mmseg.apis.tool_commands import USER_ERRORS
 
     from .exported_models import compare_exported, image_pairs
 
     torch.set_num_threads(args.threads)
-    try:
-        pairs = image_pairs(args.images, args.masks)
-        files = sum(path.is_file() for path in Path(args.images).glob('*'))
-        if files > len(pairs):
-            print(
-                f'{files - len(pairs)} of {files} files in {args.images} have no mask '
-                f'NAME.png in {args.masks} and are left out.',
-                file=sys.stderr,
-            )
-        rows = compare_exported(
-            load_segmentor(args.checkpoint, args.config, 'cpu'),
-            [open_exported(file, args.threads) for file in args.file],
-            pairs,
-            args.rounds,
+    pairs = image_pairs(args.images, args.masks)
+    files = sum(path.is_file() for path in Path(args.images).glob('*'))
+    if files > len(pairs):
+        print(
+            f'{files - len(pairs)} of {files} files in {args.images} have no mask '
+            f'NAME.png in {args.masks} and are left out.',
+            file=sys.stderr,
         )
-    except (*USER_ERRORS, ExportError) as error:
-        print(f'compare-exported: {error}', file=sys.stderr)
-        return 2
+    rows = compare_exported(
+        load_segmentor(args.checkpoint, args.config, 'cpu'),
+        [open_exported(file, args.threads) for file in args.file],
+        pairs,
+        args.rounds,
+    )
     print(pd.DataFrame(rows).to_string(index=False, float_format='%.4g'))
     where = dict(
         images=len(pairs),

@@ -9,6 +9,8 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from mcdrl_lab.errors import errors_in_one_line
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of the command."""
@@ -28,6 +30,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument('--out', type=Path, help='JSON file to write')
 
 
+@errors_in_one_line(FileNotFoundError)
 def run(args: argparse.Namespace) -> None:
     """Print a row for each number of processes, and write them where asked for."""
     import json

@@ -15,8 +15,8 @@ from mcdrl_lab.errors import ends_in_one_line
 
 WEIGHTS, SCORES = 'weights.safetensors', 'scores.json'
 
-_PACK = Path('../shared/data/endoscopy_pretraining')
-_SITES = Path('../shared/data/endoscopy_sites')
+_PACK = Path('data/endoscopy_pretraining')
+_SITES = Path('data/endoscopy_sites')
 _PROMPTS = Path('configs/_base_/prompts')
 
 

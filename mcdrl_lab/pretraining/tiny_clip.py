@@ -15,6 +15,7 @@ from mcdrl_common.atomic_write import atomic_write
 from mcdrl_mmseg.clip.builtin import pack
 from mcdrl_mmseg.clip.text import tokenize
 from mcdrl_mmseg.clip.towers import CLIPSpec
+from mcdrl_mmseg.clip.weights import resolve_weights_file
 
 from .captions import PROMPTS
 from .scene_pool import PoolSettings, draw_pool, open_pool
@@ -104,7 +105,13 @@ def score_weights(spec: CLIPSpec, count: int) -> Scores:
     Args:
         spec: The model with its weights.
         count: Number of scenes.
+
+    Raises:
+        CLIPWeightsError: There are no such weights.
     """
+    if spec.weights is not None:
+        # Before scenes are drawn, which takes a minute.
+        resolve_weights_file(spec.weights, spec.model_name)
     pool = draw_pool(PoolSettings(count, seed=TEST_SEED))
     torch.manual_seed(0)
     scores = score_clip(spec, pool)

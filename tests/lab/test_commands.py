@@ -127,6 +127,29 @@ def test_a_command_that_is_interrupted_says_so_without_a_traceback(monkeypatch, 
     assert capsys.readouterr().err == 'compare: stopped.\n'
 
 
+@pytest.mark.parametrize(
+    ('arguments', 'told'),
+    [
+        (['scaling', 'gone.py'], "config 'gone.py' is not a file"),
+        (['clip-architectures', 'gone'], "'gone' is not an open_clip architecture"),
+        (
+            ['compare-exported', 'gone.pth', 'a.onnx', '--images', 'a', '--masks', 'b'],
+            'no image of a has a mask',
+        ),
+        (['pretrain', '--test', 'gone.pt'], "'gone.pt' is neither an existing file"),
+    ],
+)
+def test_what_is_not_there_is_one_line_at_once(
+    arguments, told, tmp_path, monkeypatch, capsys
+):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr('mcdrl_lab.simulation.drawing.draw', None)
+    assert main(arguments) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith('error: ')
+    assert told in line
+
+
 PRINT_AND_END = """
 import sys
 from mcdrl_lab import commands
