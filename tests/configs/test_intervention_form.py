@@ -12,7 +12,8 @@ UNTRAINED = [
     CONFIGS / f'mcdrl_clip-tiny-{model}_endoscopy-sites-128x128.py'
     for model in ('rn_segformer_5e', 'rn_segformer_overfit', 'vit_fcn_5e')
 ]
-OTHERS = sorted({*CONFIGS.glob('*.py')} - {*PAPER_SITES, *UNTRAINED})
+MIXED = CONFIGS.parent / 'mixing/mcdrl_frozen-segformer.py'
+OTHERS = sorted({*CONFIGS.glob('*.py'), MIXED} - {*PAPER_SITES, *UNTRAINED})
 
 
 def form(path):
