@@ -1,4 +1,4 @@
-"""Dice at a new site, expected from its imaging conditions alone."""
+"""Dice at a new site, expected from what is known of its images without masks."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ class SiteDice:
 
 @dataclass(frozen=True)
 class DiceModel:
-    """A ridge regression of Dice on the scores of conditions, and how well it does.
+    """A ridge regression of Dice on features of images, and how well it does.
 
     Attributes:
         ridge: The fitted regression.
@@ -56,7 +56,7 @@ class DiceModel:
     rank_correlation: float
     images: int
 
-    def predict(self, scores: np.ndarray) -> SiteDice:
+    def predict(self, features: np.ndarray) -> SiteDice:
         """Dice that images of a new site can be expected to have, if with a lesion.
 
         The interval is the root mean square of :attr:`site_errors` times Student's t,
@@ -64,9 +64,9 @@ class DiceModel:
         one more like these.
 
         Args:
-            scores: (n, M) of the site's images.
+            features: (n, k) of the site's images.
         """
-        images = np.clip(self.ridge.predict(scores), 0, 1)
+        images = np.clip(self.ridge.predict(features), 0, 1)
         errors = np.array(list(self.site_errors.values()))
         reach = float(stdtrit(len(errors), 0.975) * np.sqrt((errors**2).mean()))
         mean = float(images.mean())
@@ -74,12 +74,12 @@ class DiceModel:
 
 
 def fit_dice(
-    scores: np.ndarray, dice: Sequence[float], sites: Sequence[str]
+    features: np.ndarray, dice: Sequence[float], sites: Sequence[str]
 ) -> DiceModel:
-    """Fit Dice of images at held-out sites to the scores of their conditions.
+    """Fit Dice of images at held-out sites to their features.
 
     Args:
-        scores: (n, M) of each condition in each image.
+        features: (n, k) of each image, as the scores of its conditions.
         dice: n values; of each image as its site was held out.
         sites: n names of the held-out sites.
 
@@ -87,11 +87,11 @@ def fit_dice(
         ProtocolError: Fewer than three sites, or fewer than 20 images.
         ValueError: Values that are not finite.
     """
-    expected = expected_when_held_out(scores, dice, sites)
+    expected = expected_when_held_out(features, dice, sites)
     true = np.asarray(dice, np.float64)
     errors = site_errors(expected, true, sites)
     rank = rank_correlation(expected, true)
-    return DiceModel(_ridge().fit(scores, true), errors, rank, len(true))
+    return DiceModel(_ridge().fit(features, true), errors, rank, len(true))
 
 
 def rank_correlation(expected: np.ndarray, dice: np.ndarray) -> float:
@@ -148,7 +148,7 @@ def expected_when_held_out(
             'mcdrl_lab leave-one-site-out'
         )
     if not (np.isfinite(features).all() and np.isfinite(true).all()):
-        raise ValueError('scores or Dice hold NaN or infinite values.')
+        raise ValueError('features or Dice hold NaN or infinite values.')
     expected = cross_val_predict(
         _ridge(), features, true, groups=sites, cv=LeaveOneGroupOut()
     )

@@ -1,4 +1,4 @@
-"""The built-in tiny CLIP: where its weights lie, and how their file is packed."""
+"""The built-in CLIPs: where their weights lie, and how the tiny one's are packed."""
 
 from __future__ import annotations
 
