@@ -59,9 +59,14 @@ def trained_on_note(
     seen = [name for name in tested if name in trained.names]
     if not seen:
         return None
-    right = f' (here {trained.held_out})' if trained.held_out else ''
+    right = (
+        f'Test at the site that the training held out (here {trained.held_out}), named '
+        'by MCDRL_HELD_OUT as then.'
+        if trained.held_out
+        else 'It names no site that it held out: what to expect of a new one is what '
+        'python -m mcdrl_lab leave-one-site-out tells.'
+    )
     return (
         f'{source} was trained on images of {", ".join(seen)}: these scores are not '
-        'those of a new site. Test at the site that the training held out'
-        f'{right}, named by MCDRL_HELD_OUT as then.'
+        f'those of a new site. {right}'
     )

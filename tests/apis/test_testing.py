@@ -154,10 +154,10 @@ def test_several_metrics_of_the_config_are_all_kept():
 def told():
     """Warnings after the test of a checkpoint that was trained at two sites."""
 
-    def run(meta=None, **dataset):
+    def run(meta=None, held_out='south', **dataset):
         trained = Config(
             dict(
-                held_out_site='south',
+                held_out_site=held_out,
                 train_dataloader=dict(
                     dataset=dict(split='train', sites=[dict(name='north'), 'west'])
                 ),
@@ -181,6 +181,13 @@ def test_a_test_at_a_site_of_the_training_is_told_below_the_scores(told, site):
     name = site if isinstance(site, str) else site['name']
     assert line.startswith(f'best.pth was trained on images of {name}: these scores')
     assert '(here south)' in line
+
+
+def test_of_a_training_that_held_none_out_no_test_at_it_is_advised(told):
+    (line,) = told(sites=['north'], held_out=None)
+    assert 'It names no site that it held out' in line
+    assert 'leave-one-site-out' in line
+    assert 'MCDRL_HELD_OUT' not in line
 
 
 def test_sites_behind_a_wrapper_are_looked_at(told):
