@@ -30,6 +30,8 @@ from rich.progress import (
 
 from mcdrl_mmseg.engine.runner import MCDRLRunner
 
+from .config import ConfigFileError
+
 _FILE_ALONE = (
     '\n' + '-' * 60 + '\nSystem environment:',
     'Config:\n',
@@ -59,6 +61,24 @@ class _ShortConsole:
 
 class ToolRunner(_ShortConsole, Runner):
     """MMEngine's runner, as the tools use it."""
+
+    @classmethod
+    def from_cfg(cls, cfg: Config) -> Runner:
+        """Build it.
+
+        Args:
+            cfg: The config to run.
+
+        Raises:
+            ConfigFileError: It has no model.
+        """
+        if cfg.get('model') is None:
+            raise ConfigFileError(
+                f'{cfg.filename} has no model: expected a whole config, and not a '
+                'piece of one, as those in configs/_base_, or a plan, which python -m '
+                'mcdrl_lab ablation runs.'
+            )
+        return super().from_cfg(cfg)
 
 
 class ToolMCDRLRunner(_ShortConsole, MCDRLRunner):

@@ -81,6 +81,13 @@ def _optimizer_config(kind='OptimWrapper'):
     )
 
 
+def test_a_piece_of_a_config_is_named_as_one(config_file):
+    with pytest.raises(ConfigFileError) as error:
+        build_runner(load_config(config_file))
+    message = str(error.value)
+    assert message.startswith(f'{config_file} has no model: expected a whole config')
+
+
 def test_amp_on_a_cpu_is_bfloat16(monkeypatch):
     monkeypatch.setattr(torch.cuda, 'is_available', lambda: False)
     cfg = _optimizer_config()
@@ -133,7 +140,7 @@ def one_process(tmp_path):
 def built(monkeypatch):
     """Configs that were handed on to MMEngine's runner."""
     configs = []
-    monkeypatch.setattr(run_setup.Runner, 'from_cfg', configs.append)
+    monkeypatch.setattr(run_setup.ToolRunner, 'from_cfg', configs.append)
     return configs
 
 
@@ -217,7 +224,7 @@ def test_another_work_dir_takes_the_records_with_it(tmp_path, listed):
 
 
 def test_a_run_never_replaces_the_config_it_was_read_from(tmp_path, monkeypatch):
-    monkeypatch.setattr(run_setup.Runner, 'from_cfg', lambda cfg: cfg)
+    monkeypatch.setattr(run_setup.ToolRunner, 'from_cfg', lambda cfg: cfg)
     path = tmp_path / 'config.py'
     path.write_text('a = 1\n')
     # MMEngine writes the config under its file's name into the work folder.

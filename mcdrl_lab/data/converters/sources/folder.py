@@ -84,8 +84,8 @@ class FolderSource(PatternSource):
             The site, if it has images or masks.
 
         Raises:
-            ConversionError: No image has a mask, and masks of other names are there; or
-                the folder of lesion-free images has none.
+            ConversionError: No image has a mask, and masks of other names are there, or
+                none; or the folder of lesion-free images has none.
         """
         self._check_lesion_free(tree)
         found = super().find(tree)
@@ -147,6 +147,11 @@ class FolderSource(PatternSource):
             suffix for stem in there if (suffix := _suffix(stem, stems)) is not None
         )
         suffixes.pop(own, None)
+        if not there:
+            raise ConversionError(
+                f'--masks {folder!r}: no image lies in such a folder. Expected the '
+                'path of a folder of masks below the input.'
+            )
         if suffixes:
             shown = ', '.join(
                 f'{suffix!r} ({count} files)'

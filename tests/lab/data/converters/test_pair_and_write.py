@@ -92,6 +92,7 @@ def test_skip_bad_writes_the_good_pairs_and_names_the_bad(
 
 def test_nothing_good_is_refused_even_with_skip_bad(clinic, make, download, out):
     make.image('images/a.jpg')
+    make.mask('masks/b.png')
     (outcome,) = pair_and_write(clinic(), [download], out, Options(skip_bad=True))
     assert outcome.state == 'refused'
     assert not (out / 'clinic').exists()

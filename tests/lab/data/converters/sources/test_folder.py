@@ -141,6 +141,15 @@ def test_a_wrong_suffix_is_one_line_with_the_suffixes_that_are_there(
     assert not out.exists()
 
 
+def test_a_folder_of_masks_that_is_not_there_is_one_line(make, download, out):
+    for number in range(3):
+        make.pair(f'images/{number}.jpg', f'masks/{number}.png')
+    source = folder_source(FolderOptions('s', masks='annotations'))
+    with pytest.raises(ConversionError, match="--masks 'annotations': no image lies"):
+        pair_and_write(source, [download], out)
+    assert not out.exists()
+
+
 @pytest.mark.parametrize('both', [False, True])
 def test_further_masks_of_an_image_are_not_left_out_without_a_word(
     make, download, out, capsys, both
