@@ -76,6 +76,16 @@ def test_splits_stay_as_the_config_has_them(cfg):
         fold[f'{part}_dataloader'].dataset.split for part in ('train', 'val', 'test')
     ]
     assert splits == ['train', 'val', 'all']
+    cfg.test_dataloader.dataset.split = 'val'
+    assert derive_fold(cfg, 'y').test_dataloader.dataset.split == 'val'
+
+
+def test_of_a_config_that_holds_no_site_out_whole_sites_are_tested(cfg):
+    cfg.pop('held_out_site')
+    cfg.test_dataloader.dataset.split = 'val'
+    fold = derive_fold(cfg, 'y')
+    assert fold.test_dataloader.dataset.split == 'all'
+    assert fold.val_dataloader.dataset.split == 'val'
     assert fold.test_dataloader.dataset.sites[0].lesion_classes == ['cyst']
 
 
