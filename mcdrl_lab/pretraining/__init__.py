@@ -1,1 +1,1 @@
-"""Training the built-in tiny CLIP on scenes of EndoSim, and testing it in earnest."""
+"""How the built-in CLIPs were trained, on scenes of EndoSim and on real endoscopy."""
