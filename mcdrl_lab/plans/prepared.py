@@ -231,7 +231,11 @@ def load_method(method: Method) -> Config:
     # it names one of another data set, must change nothing.
     plain = {name: value for name, value in os.environ.items() if name != _HELD_OUT}
     try:
-        with environment_variables(plain):
+        try:
+            with environment_variables(plain):
+                cfg = Config.fromfile(method.config)
+        except KeyError:
+            # A config that has no default for it.
             cfg = Config.fromfile(method.config)
         cfg.merge_from_dict(copy.deepcopy(dict(method.cfg_options)))
     except Exception as error:

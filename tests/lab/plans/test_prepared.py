@@ -282,3 +282,13 @@ def test_runs_of_other_precisions_of_kept_features_are_never_mixed(
     with pytest.raises(ProtocolError, match=r'kept features \(float32, now float16\)'):
         folder.check(half.cfg, half.origin)
     folder.check(full.cfg, full.origin)
+
+
+@pytest.mark.parametrize(('default', 'read'), [('x', 'x'), ('', 'y')])
+def test_the_variable_of_single_trainings_is_read_where_it_must_be(
+    tmp_path, monkeypatch, default, read
+):
+    path = tmp_path / 'config.py'
+    path.write_text(f"held_out_site = '{{{{$MCDRL_HELD_OUT:{default}}}}}'\n")
+    monkeypatch.setenv('MCDRL_HELD_OUT', 'y')
+    assert load_method(Method('m', str(path))).held_out_site == read
