@@ -60,6 +60,17 @@ def errors_in_one_line(*further: type[Exception]) -> Callable[[Run], Run]:
     return decorate
 
 
+def _is_stop(error: BaseException | None) -> bool:
+    """Whether an error is a stop, or was raised from one.
+
+    Before Python 3.12 what is raised while a class names its attributes, as in an
+    import, comes out as the cause of a RuntimeError.
+    """
+    if error is None or isinstance(error, KeyboardInterrupt):
+        return error is not None
+    return _is_stop(error.__cause__)
+
+
 def ends_in_one_line(run: Run) -> Run:
     """Decorate the ``run`` of a command that goes on where it was stopped.
 
@@ -81,7 +92,9 @@ def ends_in_one_line(run: Run) -> Run:
         before = {number: signal.signal(number, stop) for number in _stop_signals()}
         try:
             return errors_in_one_line()(run)(args)
-        except KeyboardInterrupt:
+        except BaseException as error:
+            if not _is_stop(error):
+                raise
             print('stopped; the same command goes on from here.', file=sys.stderr)
             return EXIT_STOPPED
         finally:

@@ -37,6 +37,33 @@ def test_being_stopped_ends_in_code_130(number, capsys):
     assert signal.getsignal(signal.SIGTERM) == before
 
 
+def test_being_stopped_while_a_class_names_its_attributes_is_no_fault(capsys):
+    """As in an import, where Python 3.11 makes a RuntimeError of it."""
+
+    class Attribute:
+        def __set_name__(self, owner, name):
+            os.kill(os.getpid(), signal.SIGTERM)
+
+    @ends_in_one_line
+    def run(args):
+        type('Imported', (), dict(attribute=Attribute()))
+
+    assert run(NO_ARGUMENTS) == 130
+    assert capsys.readouterr().err.startswith('stopped; ')
+
+
+def test_a_fault_beside_a_stop_keeps_its_traceback():
+    @ends_in_one_line
+    def run(args):
+        try:
+            os.kill(os.getpid(), signal.SIGTERM)
+        except KeyboardInterrupt:
+            raise KeyError('x')  # noqa: B904
+
+    with pytest.raises(KeyError):
+        run(NO_ARGUMENTS)
+
+
 def test_other_errors_are_faults_and_keep_their_traceback():
     @ends_in_one_line
     def run(args):
