@@ -22,8 +22,8 @@ def write_with_meta(checkpoint: Path, out: Path, key: str, value: Any) -> None:
     import torch
 
     from mcdrl_common.atomic_write import write_bytes
+    from mcdrl_common.written_files import WrittenFiles, output_errors
     from mcdrl_mmseg.apis.checkpoint import read_checkpoint
-    from mcdrl_mmseg.apis.written_files import WrittenFiles, output_errors
 
     content = read_checkpoint(checkpoint)
     meta = {**(content.get('meta') or {}), key: value}

@@ -53,6 +53,19 @@ def add_device(parser: argparse.ArgumentParser) -> None:
     parser.add_argument('--device', help='as cuda:0 or cpu; by default a GPU if any')
 
 
+def add_overwrite(parser: argparse.ArgumentParser) -> None:
+    """Add ``--overwrite``, of a command that renews its own results without it.
+
+    Args:
+        parser: The command's parser.
+    """
+    parser.add_argument(
+        '--overwrite',
+        action='store_true',
+        help='replace a result of an earlier run that is of something else',
+    )
+
+
 def add_records(parser: argparse.ArgumentParser) -> None:
     """Add ``records``, those of a plan.
 

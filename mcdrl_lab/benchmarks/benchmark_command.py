@@ -6,6 +6,7 @@ import argparse
 from pathlib import Path
 
 from mcdrl_lab.errors import ends_in_one_line
+from mcdrl_lab.shared_arguments import add_overwrite
 
 MODES = ('inference', 'train', 'data', 'start')
 
@@ -68,6 +69,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         '--cache-dir', help='with --mode data: compare with decoded images kept there'
     )
     parser.add_argument('--out', type=Path, help='folder for JSON and plots')
+    add_overwrite(parser)
 
 
 @ends_in_one_line

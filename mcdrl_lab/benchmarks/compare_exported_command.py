@@ -11,6 +11,7 @@ import sys
 from pathlib import Path
 
 from mcdrl_lab.errors import errors_in_one_line
+from mcdrl_lab.shared_arguments import add_overwrite
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -27,6 +28,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument('--rounds', type=int, default=100, help='(default: 100)')
     parser.add_argument('--threads', type=int, default=1, help='(default: 1)')
     parser.add_argument('--out', type=Path, help='JSON file to write')
+    add_overwrite(parser)
 
 
 @errors_in_one_line(FileNotFoundError, ValueError)
@@ -39,6 +41,7 @@ def run(args: argparse.Namespace) -> int:
     import torch
 
     from mcdrl_common.atomic_write import write_text
+    from mcdrl_common.written_files import WrittenFiles, check_renewable, places
     from mcdrl_mmseg.apis.checkpoint import load_segmentor
     from mcdrl_mmseg.apis.export.runtime import open_exported
 
@@ -46,6 +49,11 @@ def run(args: argparse.Namespace) -> int:
 
     torch.set_num_threads(args.threads)
     pairs = image_pairs(args.images, args.masks)
+    inputs = [args.checkpoint, *args.file, args.images, args.masks]
+    made_of = ['compare-exported', *places(*inputs), f'--threads {args.threads}']
+    if args.out:
+        read = [*map(Path, inputs), *(path for pair in pairs for path in pair)]
+        check_renewable([args.out], read, made_of, args.overwrite)
     files = sum(path.is_file() for path in Path(args.images).glob('*'))
     if files > len(pairs):
         print(
@@ -70,4 +78,5 @@ def run(args: argparse.Namespace) -> int:
     print(', '.join(f'{name} {value}' for name, value in where.items()))
     if args.out:
         write_text(args.out, json.dumps(dict(where=where, rows=rows), indent=2))
+        WrittenFiles(args.out.parent).add(args.out, made_of)
     return 0

@@ -39,10 +39,13 @@ def run(args: argparse.Namespace) -> None:
 
     import mcdrl_mmseg  # noqa: F401  (registers the components)
     from mcdrl_lab.plans.ablation import load_ablation
-    from mcdrl_lab.plans.json_lines import append_line
+    from mcdrl_lab.plans.json_lines import append_line, read_lines
 
     from .plan_latency import measure_latency
 
+    if args.out:
+        # Before anything is measured: what holds no such lines is left alone.
+        read_lines(args.out)
     records = measure_latency(
         load_ablation(args.plan, args.config, args.trust),
         args.size,

@@ -10,7 +10,8 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from mcdrl_lab.errors import ends_in_one_line
+from mcdrl_lab.errors import ProtocolError, ends_in_one_line
+from mcdrl_lab.shared_arguments import add_overwrite
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -47,6 +48,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         '--out', type=Path, help='JSON file for the images a second of --against'
     )
+    add_overwrite(parser)
 
 
 @ends_in_one_line
@@ -55,7 +57,15 @@ def run(args: argparse.Namespace) -> None:
 
     Args:
         args: Arguments of :func:`add_arguments`.
+
+    Raises:
+        ProtocolError: ``--out`` without ``--against``.
     """
+    if args.out and not args.against:
+        raise ProtocolError(
+            f'--out {args.out}: without --against there is no speed to write. Name a '
+            'CONFIG by --against, or leave --out away.'
+        )
     import torch
 
     from .plain_loop_run import compare_speed, train_and_score

@@ -17,6 +17,7 @@ from mmengine.runner import Runner
 
 from mcdrl_common.atomic_write import write_text
 from mcdrl_common.sites import Site, SiteFolders
+from mcdrl_common.written_files import WrittenFiles, check_renewable, places
 from mcdrl_lab.errors import ProtocolError
 from mcdrl_lab.pretraining.endo_model import imagenet_file
 
@@ -125,6 +126,14 @@ def compare_speed(args: argparse.Namespace) -> None:
     Raises:
         ProtocolError: The config's images or batches differ from the loop's.
     """
+    made_of = [
+        'plain-loop',
+        *places(args.data, args.against),
+        f'--held-out {args.held_out}',
+        f'--threads {args.threads}',
+    ]
+    if args.out:
+        check_renewable([args.out], [Path(args.against)], made_of, args.overwrite)
     loop = Loop(epochs=1000, seed=args.seed)
     pairs = site_pairs(args.data, args.held_out, 'train')
     steps = training_steps(PlainNetwork(args.imagenet or imagenet_file()), pairs, loop)
@@ -135,6 +144,7 @@ def compare_speed(args: argparse.Namespace) -> None:
     if args.out:
         speeds = dict(plain=plain, trainer=trainer)
         write_text(args.out, json.dumps(speeds, indent=1) + '\n')
+        WrittenFiles(args.out.parent).add(args.out, made_of)
     print(
         f'plain loop   {plain:.1f} images a second ({before:.1f} before, {after:.1f} '
         f'after)\ntrainer      {trainer:.1f}, {trainer / plain:.2f} of the plain '

@@ -12,6 +12,7 @@ import torch
 
 from mcdrl_common.atomic_write import write_text
 from mcdrl_common.figure_files import write_figure
+from mcdrl_common.written_files import WrittenFiles, check_renewable
 from mcdrl_lab.errors import ProtocolError
 
 from .benchmark_table import comparison_plot, comparison_table, shares_table
@@ -22,6 +23,9 @@ from .side_by_side import compare
 from .starting import measure_start
 from .steps import Setting
 
+_NAME = 'benchmark.json'
+_COMPARING = ('inference', 'train')
+
 
 def run_benchmark(args: argparse.Namespace) -> None:
     """Measure, print, and write ``benchmark.json`` and a plot for each config.
@@ -31,6 +35,7 @@ def run_benchmark(args: argparse.Namespace) -> None:
 
     Raises:
         ProtocolError: Something in the arguments cannot be measured.
+        OutputError: Something else is in the way.
     """
     if args.rounds < 1 or args.batch_size < 1:
         raise ProtocolError('--rounds and --batch-size must be at least 1.')
@@ -52,10 +57,11 @@ def run_benchmark(args: argparse.Namespace) -> None:
     results = []
     # A mistake in the last is found before the first is measured.
     subjects = [load_subject(config) for config in args.config]
-    for number, subject in enumerate(subjects, 1):
-        if args.mode in ('inference', 'train'):
-            shared = sum(other.name == subject.name for other in subjects) > 1
-            plot = f'{subject.name}-{number}.png' if shared else f'{subject.name}.png'
+    plots = _plot_names(subjects)
+    if args.out:
+        _check_out(args, plots)
+    for subject, plot in zip(subjects, plots, strict=True):
+        if args.mode in _COMPARING:
             results.append(_compare(subject, args, plot))
         elif args.mode == 'start':
             results.append([_start(subject)])
@@ -63,8 +69,40 @@ def run_benchmark(args: argparse.Namespace) -> None:
             results.append(_loading(subject, args))
     if args.out:
         content = dict(environment=where, mode=args.mode, results=results)
-        write_text(args.out / 'benchmark.json', json.dumps(content, indent=1) + '\n')
+        write_text(args.out / _NAME, json.dumps(content, indent=1) + '\n')
+        WrittenFiles(args.out).add(args.out / _NAME, _made_of(args))
         print(f'Figures and plots are in {args.out}.')
+
+
+def _plot_names(subjects: Sequence[Subject]) -> list[str]:
+    """Of each subject, also where several have one name."""
+    names = [subject.name for subject in subjects]
+    return [
+        f'{name}-{number}.png' if names.count(name) > 1 else f'{name}.png'
+        for number, name in enumerate(names, 1)
+    ]
+
+
+def _check_out(args: argparse.Namespace, plots: Sequence[str]) -> None:
+    if args.out.exists() and not args.out.is_dir():
+        raise ProtocolError(f'--out {args.out} is a file: name a folder.')
+    names = [_NAME, *(plots if args.mode in _COMPARING else [])]
+    targets = [args.out / name for name in names]
+    check_renewable(targets, [], _made_of(args), args.overwrite)
+
+
+def _made_of(args: argparse.Namespace) -> list[str]:
+    """What tells one benchmark from another; more passes make none."""
+    several = ('config', 'against', 'ratios', 'confounders')
+    named = {*several, 'out', 'overwrite', 'rounds', 'time_only', 'cache_dir'}
+    single = {name: value for name, value in vars(args).items() if name not in named}
+    return [
+        'benchmark',
+        *([] if args.time_only else ['FLOPs, memory and parts']),
+        *(['--cache-dir'] if args.cache_dir else []),
+        *(f'{name} {value}' for name, value in sorted(single.items())),
+        *(f'{name} {value}' for name in several for value in getattr(args, name)),
+    ]
 
 
 def _compare(
@@ -89,6 +127,7 @@ def _compare(
     print(shares_table(records))
     if args.out:
         write_figure(comparison_plot(records), args.out / plot)
+        WrittenFiles(args.out).add(args.out / plot, _made_of(args))
     return records
 
 

@@ -10,6 +10,7 @@ import argparse
 from pathlib import Path
 
 from mcdrl_lab.errors import errors_in_one_line
+from mcdrl_lab.shared_arguments import add_overwrite
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -28,6 +29,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         '--repeats', type=int, default=2, help='starts of each (default: 2)'
     )
     parser.add_argument('--out', type=Path, help='JSON file to write')
+    add_overwrite(parser)
 
 
 @errors_in_one_line(FileNotFoundError)
@@ -40,9 +42,19 @@ def run(args: argparse.Namespace) -> None:
     import torch
 
     from mcdrl_common.atomic_write import write_text
+    from mcdrl_common.written_files import WrittenFiles, check_renewable, places
 
     from .scaling import measure_scaling
 
+    made_of = [
+        'scaling',
+        *places(args.config),
+        f'--batch-size {args.batch_size}',
+        f'--size {args.size}',
+        *(f'--processes {count}' for count in args.processes),
+    ]
+    if args.out:
+        check_renewable([args.out], [Path(args.config)], made_of, args.overwrite)
     rows = measure_scaling(
         args.config,
         args.processes,
@@ -62,3 +74,4 @@ def run(args: argparse.Namespace) -> None:
     print(', '.join(f'{name} {value}' for name, value in where.items()))
     if args.out:
         write_text(args.out, json.dumps(dict(where=where, rows=rows), indent=2))
+        WrittenFiles(args.out.parent).add(args.out, made_of)

@@ -13,8 +13,8 @@ from mmengine.config import Config
 
 from mcdrl_common.atomic_write import write_text
 from mcdrl_common.figure_files import write_figure
+from mcdrl_common.written_files import WrittenFiles, check_targets
 from mcdrl_mmseg.apis.checkpoint import load_segmentor
-from mcdrl_mmseg.apis.written_files import WrittenFiles, check_targets
 
 from .config_batches import batches
 from .embedding_figure import TITLES, embed, embedding_figure

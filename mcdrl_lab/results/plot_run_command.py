@@ -11,6 +11,7 @@ from pathlib import Path
 
 from mcdrl_common.metric_names import HEADLINE
 from mcdrl_lab.errors import errors_in_one_line
+from mcdrl_lab.shared_arguments import add_overwrite
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -28,6 +29,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help='picture to write; its ending says the format (default: curves.png in '
         'the first work folder)',
     )
+    add_overwrite(parser)
     parser.add_argument(
         '--metric',
         default=HEADLINE,
@@ -39,12 +41,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> None:
     """Write the picture, print the validations."""
     from mcdrl_common.figure_files import write_figure
+    from mcdrl_common.written_files import WrittenFiles, check_renewable, places
 
     from .run_curves import read_run_logs, run_curves
     from .run_log import validation_table
 
-    logs = read_run_logs(args.work_dir)
     path = args.out or args.work_dir[0] / 'curves.png'
+    made_of = ['plot-run', *places(*args.work_dir)]
+    check_renewable([path], [], made_of, args.overwrite)
+    logs = read_run_logs(args.work_dir)
     write_figure(run_curves(logs, args.metric), path)
+    WrittenFiles(path.parent).add(path, made_of)
     print(validation_table(logs, args.metric).round(4).to_string())
     print(path)

@@ -9,11 +9,15 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from mcdrl_lab.errors import errors_in_one_line
-from mcdrl_lab.shared_arguments import add_cfg_options
+from mcdrl_lab.shared_arguments import add_cfg_options, add_overwrite
 
 from .config_batches import LOADERS, batches
+
+if TYPE_CHECKING:
+    from mmengine.config import Config
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -44,6 +48,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         '--out', type=Path, help='CSV file to write, a row for each lesion'
     )
+    add_overwrite(parser)
     add_cfg_options(parser)
 
 
@@ -53,6 +58,7 @@ def run(args: argparse.Namespace) -> int:
     from mmengine.logging import MMLogger
 
     from mcdrl_common.atomic_write import write_text
+    from mcdrl_common.written_files import WrittenFiles, check_renewable
     from mcdrl_mmseg.apis import load_config, load_segmentor
 
     from .selection import kept_lesions, selection_table, untrained_segmentor
@@ -60,6 +66,10 @@ def run(args: argparse.Namespace) -> int:
     # Not how each weight was initialised.
     MMLogger.get_instance('selection', log_level='WARNING')
     cfg = load_config(args.config, args.cfg_options)
+    made_of = _made_of(args, cfg)
+    if args.out:
+        inputs = [Path(args.config), *([args.checkpoint] if args.checkpoint else [])]
+        check_renewable([args.out], inputs, made_of, args.overwrite)
     model = (
         load_segmentor(args.checkpoint, cfg, 'cpu')
         if args.checkpoint
@@ -69,5 +79,22 @@ def run(args: argparse.Namespace) -> int:
     print(selection_table(kept).to_string(index=False, float_format='%.1f'))
     if args.out:
         write_text(args.out, kept.to_csv(index=False))
+        WrittenFiles(args.out.parent).add(args.out, made_of)
         print(args.out)
     return 0
+
+
+def _made_of(args: argparse.Namespace, cfg: Config) -> list[str]:
+    """What tells one table from another."""
+    from mcdrl_common.written_files import places
+    from mcdrl_lab.plans.hashing import config_hash
+
+    return [
+        'selection',
+        *places(args.config),
+        # The held-out site is named outside of it.
+        f'config hash {config_hash(cfg.to_dict())[:12]}',
+        *(places(args.checkpoint) if args.checkpoint else ['no checkpoint']),
+        *(f'--loaders {name}' for name in args.loaders),
+        *(f'--ratios {ratio:g}' for ratio in args.ratios),
+    ]

@@ -16,12 +16,17 @@ from torch import nn
 from mcdrl_common.atomic_write import atomic_write, write_text
 from mcdrl_common.mask_files import TruthMask, read_truth_mask
 from mcdrl_common.printable import printable
+from mcdrl_common.written_files import (
+    OutputError,
+    WrittenFiles,
+    check_targets,
+    output_errors,
+)
 from mcdrl_mmseg.visualization.explanation_figure import explanation_figure
 
 from .explanation import Explanation, explain
 from .image_pipeline import ImageError
 from .inputs import IMAGE_ENDINGS, InputFile, find_inputs, read_images
-from .written_files import OutputError, WrittenFiles, check_targets, output_errors
 
 _THRESHOLD = 0.5
 _MASK_ENDINGS = IMAGE_ENDINGS | {'.gif'}

@@ -19,6 +19,8 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
+from mcdrl_common.written_files import OutputError, check_targets
+
 from .image_flags import site_reference_of
 from .inferencer import MCDRLInferencer, Prediction
 from .inputs import InputFile, Inputs, Kind, count_images, find_inputs, read_images
@@ -26,7 +28,6 @@ from .outputs.conformal_output import ConformalMaskOutput, ConformalOutput
 from .outputs.output_base import Frame, Output
 from .outputs.plain_outputs import OUTPUTS
 from .outputs.presence_output import PresenceMaskOutput, PresenceOutput
-from .written_files import OutputError, check_targets
 
 
 @dataclass

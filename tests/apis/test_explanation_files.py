@@ -10,10 +10,10 @@ from matplotlib.figure import Figure
 
 from mcdrl_common import atomic_write
 from mcdrl_common.mask_files import TruthMask
+from mcdrl_common.written_files import OutputError
 from mcdrl_mmseg.apis import Explanation
 from mcdrl_mmseg.apis import explanation_files as module
 from mcdrl_mmseg.apis.explanation_files import explain_files, explanation_record
-from mcdrl_mmseg.apis.written_files import OutputError
 
 
 @pytest.fixture

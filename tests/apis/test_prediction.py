@@ -10,11 +10,11 @@ import pytest
 import torch
 
 from mcdrl_common import atomic_write
+from mcdrl_common.written_files import OutputError
 from mcdrl_mmseg.apis import prediction as module
 from mcdrl_mmseg.apis.image_pipeline import check_scores
 from mcdrl_mmseg.apis.inferencer import MCDRLInferencer, Prediction
 from mcdrl_mmseg.apis.prediction import predict_files
-from mcdrl_mmseg.apis.written_files import OutputError
 
 
 class BrightPixels:

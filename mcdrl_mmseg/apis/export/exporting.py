@@ -10,7 +10,7 @@ from pathlib import Path
 from torch import nn
 
 from mcdrl_common.atomic_write import atomic_write
-from mcdrl_mmseg.apis.written_files import WrittenFiles, check_targets, output_errors
+from mcdrl_common.written_files import WrittenFiles, check_targets, output_errors
 
 from .agreement import largest_difference, trial_images, trial_sizes
 from .deployable import DeployableSegmentor, ExportError

@@ -14,10 +14,10 @@ import numpy as np
 from pycocotools import mask as coco_mask
 
 from mcdrl_common.atomic_write import write_bytes, write_text
+from mcdrl_common.written_files import OutputError, WrittenFiles, output_errors
 
 from ..inferencer import Prediction
 from ..inputs import InputFile, Kind
-from ..written_files import OutputError, WrittenFiles, output_errors
 from .video_times import frame_times
 
 LESION_VALUE = 255

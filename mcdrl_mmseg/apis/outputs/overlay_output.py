@@ -11,11 +11,11 @@ import cv2
 import numpy as np
 
 from mcdrl_common.atomic_write import atomic_write
+from mcdrl_common.written_files import OutputError, output_errors
 from mcdrl_mmseg.visualization.overlay import mask_overlay
 
 from ..inferencer import Prediction
 from ..inputs import InputFile, Kind, frame_rate
-from ..written_files import OutputError, output_errors
 from .output_base import Frame, ImageOutput
 from .video_times import ShownFrames, at_constant_rate, frame_times
 

@@ -1,9 +1,9 @@
 import pytest
 
+from mcdrl_common.written_files import OutputError
 from mcdrl_mmseg.apis.export import exporting
 from mcdrl_mmseg.apis.export.deployable import ExportError
 from mcdrl_mmseg.apis.export.exporting import export_model
-from mcdrl_mmseg.apis.written_files import OutputError
 
 
 @pytest.fixture

@@ -8,13 +8,13 @@ import numpy as np
 import pytest
 import torch
 
+from mcdrl_common.written_files import OutputError
 from mcdrl_mmseg.apis.export import formats
 from mcdrl_mmseg.apis.export.agreement import fit_image
 from mcdrl_mmseg.apis.export.deployable import DeployableSegmentor, ExportError
 from mcdrl_mmseg.apis.export.exporting import export_model
 from mcdrl_mmseg.apis.export.formats import FORMATS, require, size_multiple
 from mcdrl_mmseg.apis.export.runtime import open_exported
-from mcdrl_mmseg.apis.written_files import OutputError
 
 TOLERANCE = 1e-4
 

@@ -7,6 +7,7 @@ import torch
 
 from mcdrl_lab.benchmarks import compare_exported_command
 from mcdrl_lab.benchmarks.exported_models import compare_exported, image_pairs
+from mcdrl_lab.commands import main
 from mcdrl_mmseg.apis.export.deployable import DeployableSegmentor
 from mcdrl_mmseg.apis.export.runtime import ExportedModel
 from mcdrl_mmseg.apis.image_pipeline import ImageError
@@ -123,3 +124,45 @@ def test_images_without_a_mask_are_counted(folders, capsys):
     told = capsys.readouterr().err
     assert '1 of 3 files in ' in told
     assert 'are left out' in told
+
+
+@pytest.fixture
+def compared(folders, monkeypatch):
+    """Runs the command on files of these names, with nothing measured."""
+    for name in ('load_segmentor', 'open_exported'):
+        module = dict(load_segmentor='checkpoint', open_exported='export.runtime')
+        path = f'mcdrl_mmseg.apis.{module[name]}.{name}'
+        monkeypatch.setattr(path, lambda *_: None)
+    path = 'mcdrl_lab.benchmarks.exported_models.compare_exported'
+    monkeypatch.setattr(path, lambda *_: [dict(file='x', milliseconds=1.0)])
+    where = ['--images', str(folders / 'images'), '--masks', str(folders / 'masks')]
+
+    def run(*words):
+        return main(['compare-exported', *map(str, words), *where])
+
+    return run
+
+
+def test_a_comparison_is_renewed_and_another_one_only_where_asked_for(
+    folders, compared, capsys
+):
+    out = ('--out', folders / 'times.json')
+    a, b = folders / 'a.onnx', folders / 'b.onnx'
+    assert [compared('best.pth', a, *out) for _ in range(2)] == [0, 0]
+    assert compared('best.pth', a, b, *out) == 0
+    before = out[1].read_bytes()
+    assert compared('best.pth', a, *out) == 2
+    assert f'times.json, which is of {b}. Name another' in capsys.readouterr().err
+    assert out[1].read_bytes() == before
+    assert compared('best.pth', a, *out, '--overwrite') == 0
+
+
+def test_what_others_wrote_and_inputs_are_never_replaced(folders, compared, capsys):
+    notes = folders / 'notes.md'
+    notes.write_text('mine')
+    mask = folders / 'masks/0.png'
+    before = mask.read_bytes()
+    for path, word in ((notes, 'not written here'), (mask, 'an input')):
+        assert compared('best.pth', 'a.onnx', '--out', path, '--overwrite') == 2
+        assert word in capsys.readouterr().err
+    assert (notes.read_text(), mask.read_bytes()) == ('mine', before)

@@ -18,6 +18,7 @@ from mcdrl_lab.benchmarks.plain_loop import (
     read_batch,
     training_steps,
 )
+from mcdrl_lab.commands import main
 from mcdrl_lab.errors import ProtocolError
 
 
@@ -112,3 +113,33 @@ def test_training_pairs_come_from_the_training_part_of_other_sites(data_root):
     assert 'polypgen_c1' not in sites and len(sites) == 5
     test = plain_loop_run.site_pairs(data_root, 'polypgen_c1', 'test')
     assert len(test) == 256
+
+
+def test_no_speed_is_written_without_a_training_beside(tmp_path, capsys):
+    out = tmp_path / 'speeds.json'
+    assert main(['plain-loop', str(tmp_path), '--out', str(out)]) == 2
+    assert 'without --against there is no speed to write' in capsys.readouterr().err
+
+
+def test_a_file_that_others_wrote_is_left_alone(tmp_path, capsys):
+    (tmp_path / 'notes.md').write_text('mine')
+    words = ['--against', 'c.py', '--out', str(tmp_path / 'notes.md'), '--overwrite']
+    assert main(['plain-loop', str(tmp_path), *words]) == 2
+    assert 'notes.md, not written here' in capsys.readouterr().err
+    assert (tmp_path / 'notes.md').read_text() == 'mine'
+
+
+def test_speeds_are_renewed_and_those_of_another_config_left_alone(
+    tmp_path, monkeypatch, capsys
+):
+    monkeypatch.setattr(plain_loop_run, 'site_pairs', lambda *_: [])
+    monkeypatch.setattr(plain_loop_run, 'PlainNetwork', lambda *_: None)
+    monkeypatch.setattr(plain_loop_run, 'training_steps', lambda *_: iter(()))
+    monkeypatch.setattr(plain_loop_run, 'images_a_second', lambda *_: 2.0)
+    monkeypatch.setattr(plain_loop_run, '_trainer_speed', lambda *_: 1.0)
+    out = str(tmp_path / 'speeds.json')
+    words = ['plain-loop', str(tmp_path), '--imagenet', 'x', '--out', out, '--against']
+    assert [main([*words, 'a.py']) for _ in range(2)] == [0, 0]
+    assert main([*words, 'b.py']) == 2
+    assert 'a.py. Name another --out' in capsys.readouterr().err
+    assert main([*words, 'b.py', '--overwrite']) == 0

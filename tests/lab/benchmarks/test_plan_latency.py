@@ -5,6 +5,7 @@ import torch
 from mcdrl_lab.benchmarks import plan_latency
 from mcdrl_lab.benchmarks.models import load_subject
 from mcdrl_lab.benchmarks.plan_latency import measure_latency
+from mcdrl_lab.commands import main
 from mcdrl_lab.plans.plan import Method
 
 DEPTH = 'model.decode_head.intervention.num_layers'
@@ -59,3 +60,21 @@ def test_parameters_of_the_intervention_alone_and_of_the_whole_model(
     assert whole[1] - whole[0] == own[1] - own[0]
     layer = load_subject(str(tiny_config)).build().decode_head.intervention.layers[0]
     assert own[1] - own[0] == sum(p.numel() for p in layer.parameters())
+
+
+def test_lines_are_appended_to_no_file_of_another_kind(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(plan_latency, 'measure_latency', lambda *_: [dict(method='a')])
+    config = tmp_path / 'c.py'
+    config.touch()
+    plan = tmp_path / 'plan.yml'
+    plan.write_text('config: c.py\nvariants: [{name: a}]\n')
+    words = ['latency', str(plan), '--out']
+    for text in ('# Notes\nmine\n', 'mine'):
+        notes = tmp_path / 'notes.md'
+        notes.write_text(text)
+        assert main([*words, str(notes)]) == 2
+        assert 'notes.md' in capsys.readouterr().err
+        assert notes.read_text() == text
+    lines = tmp_path / 'latency.jsonl'
+    assert [main([*words, str(lines)]) for _ in range(2)] == [0, 0]
+    assert lines.read_text() == '{"method": "a"}\n' * 2

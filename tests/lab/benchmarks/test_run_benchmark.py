@@ -6,6 +6,7 @@ from types import SimpleNamespace
 import pytest
 import torch
 
+from mcdrl_common.written_files import OutputError
 from mcdrl_lab.benchmarks import run_benchmark as command
 from mcdrl_lab.benchmarks.run_benchmark import run_benchmark
 from mcdrl_lab.benchmarks.steps import Setting
@@ -65,7 +66,10 @@ def test_a_comparison_is_printed_and_written_with_its_plot(
     assert own['ratio'] is None and stock['ratio'].keys() == {'median', 'low', 'high'}
     assert own['flops'] > stock['flops']
     assert (out / f'{_MODEL}.png').read_bytes().startswith(_PNG)
-    assert {path.name for path in out.iterdir()} == {'benchmark.json', f'{_MODEL}.png'}
+    assert {path.name for path in out.glob('[!.]*')} == {
+        'benchmark.json',
+        f'{_MODEL}.png',
+    }
 
 
 def test_every_option_of_how_to_run_is_heeded(parsed, vit_config, compared, capsys):
@@ -227,3 +231,30 @@ def test_loading_is_measured_with_a_cache_too_if_a_folder_is_named(
     assert capsys.readouterr().out.count(line) == len(folders)
     (records,) = json.loads((out / 'benchmark.json').read_text())['results']
     assert [record['workers'] for record in records] == [2] * len(folders)
+
+
+def test_a_benchmark_is_renewed_and_one_of_something_else_only_where_asked_for(
+    parsed, vit_config, resnet_config, compared, tmp_path
+):
+    file = tmp_path / 'benchmark.json'
+    run_benchmark(parsed(vit_config, '--rounds', 1, '--out', tmp_path))
+    before = file.read_bytes()
+    for options in (['--size', 64], ['--time-only'], ['--mode', 'train']):
+        with pytest.raises(OutputError, match=r'json, which is of .*--overwrite'):
+            run_benchmark(parsed(vit_config, *options, '--out', tmp_path))
+    with pytest.raises(OutputError, match=f'which is of config {vit_config}'):
+        run_benchmark(parsed(resnet_config, '--out', tmp_path))
+    assert file.read_bytes() == before and len(compared) == 1
+    run_benchmark(parsed(vit_config, '--out', tmp_path))
+    run_benchmark(parsed(vit_config, resnet_config, '--out', tmp_path))
+    run_benchmark(parsed(vit_config, '--size', 64, '--out', tmp_path, '--overwrite'))
+
+
+@pytest.mark.parametrize('name', ['benchmark.json', f'{_MODEL}.png'])
+def test_files_of_others_are_left_alone(parsed, vit_config, compared, tmp_path, name):
+    (tmp_path / name).write_text('mine')
+    with pytest.raises(OutputError, match=f'{name}, not written here'):
+        run_benchmark(parsed(vit_config, '--out', tmp_path, '--overwrite'))
+    with pytest.raises(ProtocolError, match='is a file: name a folder'):
+        run_benchmark(parsed(vit_config, '--out', tmp_path / name))
+    assert (tmp_path / name).read_text() == 'mine' and not compared

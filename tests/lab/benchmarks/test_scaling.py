@@ -1,6 +1,9 @@
+import json
+
 import pytest
 
 from mcdrl_lab.benchmarks import scaling
+from mcdrl_lab.commands import main
 
 
 def test_medians_are_over_starts_and_ranks_and_memory_is_of_the_largest(
@@ -45,3 +48,24 @@ def test_failure_of_a_process_shows_what_it_said(tmp_path, monkeypatch):
     (tmp_path / 'c.py').touch()
     with pytest.raises(RuntimeError, match='out of memory'):
         scaling.measure_scaling(str(tmp_path / 'c.py'), (1,), repeats=1)
+
+
+def test_a_file_is_renewed_and_that_of_something_else_left_alone(
+    tmp_path, monkeypatch, capsys
+):
+    row = dict(processes=1, milliseconds=3.0)
+    monkeypatch.setattr(scaling, 'measure_scaling', lambda *_: [row])
+    config, out = tmp_path / 'c.py', tmp_path / 'scaling.json'
+    config.touch()
+    words = ['scaling', str(config), '--out', str(out), '--processes']
+    out.write_text('mine')
+    assert main([*words, '1']) == 2
+    assert 'scaling.json, not written here' in capsys.readouterr().err
+    assert out.read_text() == 'mine'
+    out.unlink()
+    for counts in (['1'], ['1', '2'], ['1', '2']):
+        assert main([*words, *counts]) == 0
+    assert json.loads(out.read_text())['rows'] == [row]
+    assert main([*words, '1']) == 2
+    assert 'scaling.json, which is of --processes 2. Na' in capsys.readouterr().err
+    assert main([*words, '1', '--overwrite']) == 0

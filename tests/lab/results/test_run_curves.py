@@ -106,3 +106,39 @@ def test_picture_goes_into_the_work_folder_or_where_it_is_told(tmp_path, capsys)
     assert main([*command, '--out', str(tmp_path / 'two.xyz')]) == 2
     error = capsys.readouterr().err
     assert 'two.xyz: a picture needs one of the endings' in error
+
+
+@pytest.fixture
+def runs(tmp_path):
+    """Work folders of two runs."""
+    for name in ('a', 'b'):
+        file = tmp_path / name / '1/vis_data/scalars.json'
+        file.parent.mkdir(parents=True)
+        file.write_text(json.dumps(dict(loss=1.0, epoch=1, iter=1)) + '\n')
+    return [str(tmp_path / name) for name in ('a', 'b')]
+
+
+@pytest.mark.parametrize('words', [(), ('--overwrite',)])
+def test_a_picture_that_others_made_is_left_alone(tmp_path, runs, capsys, words):
+    for path in (tmp_path / 'mine.png', tmp_path / 'a/curves.png'):
+        path.write_bytes(b'mine')
+        out = ('--out', str(path)) if path.name == 'mine.png' else ()
+        assert main(['plot-run', runs[0], *out, *words]) == 2
+        assert f'{path}, not written here by an earlier run' in capsys.readouterr().err
+        assert path.read_bytes() == b'mine'
+
+
+def test_curves_are_renewed_and_those_of_another_run_only_where_asked_for(
+    tmp_path, runs, capsys
+):
+    a, b = runs
+    out = tmp_path / 'curves.png'
+    assert main(['plot-run', a, '--out', str(out)]) == 0
+    before = out.read_bytes()
+    assert main(['plot-run', b, '--out', str(out)]) == 2
+    assert f'{out}, which is of {a}. Name another --out' in capsys.readouterr().err
+    assert out.read_bytes() == before
+    assert main(['plot-run', a, '--out', str(out)]) == 0
+    # As folds.pdf of a plan with more folds.
+    assert main(['plot-run', a, b, '--out', str(out)]) == 0
+    assert main(['plot-run', b, '--out', str(out), '--overwrite']) == 0

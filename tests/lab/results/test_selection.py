@@ -5,6 +5,7 @@ from mmengine.config import Config
 from mmengine.structures import PixelData
 from mmseg.structures import SegDataSample
 
+from mcdrl_lab.commands import main
 from mcdrl_lab.results.selection import (
     kept_lesions,
     selection_table,
@@ -121,3 +122,41 @@ def test_a_project_that_asks_for_mcdrl_is_looked_at_before_it_is_trained():
     head = untrained_segmentor(cfg).decode_head
     assert head.dictionary.is_built
     assert list(head.dictionary.prompts.classes) == ['polyp']
+
+
+@pytest.fixture
+def selected(tmp_path, tiny_config, monkeypatch):
+    """Runs the command, with nothing measured; writes ``kept.csv``."""
+    kept = pd.DataFrame(dict(site=['a'], image=['x'], **{'0.5': [1.0]}))
+    place = 'mcdrl_lab.results.selection'
+    monkeypatch.setattr(f'{place}.kept_lesions', lambda *_: kept)
+    monkeypatch.setattr(f'{place}.untrained_segmentor', lambda *_: None)
+    monkeypatch.setattr('mcdrl_mmseg.apis.load_segmentor', lambda *_: None)
+
+    def run(*words):
+        out = ['--out', str(tmp_path / 'kept.csv')]
+        return main(['selection', str(tiny_config), *words, *out])
+
+    return run
+
+
+def test_a_table_is_renewed_and_one_of_something_else_only_where_asked_for(
+    selected, tmp_path, capsys
+):
+    assert [selected() for _ in range(2)] == [0, 0]
+    assert selected('--loaders', 'train', 'val') == 0
+    for words in (
+        ['--loaders', 'train'],
+        [str(tmp_path / 'best.pth'), '--loaders', 'train', 'val'],
+        ['--loaders', 'train', 'val', '--cfg-options', 'model.neck=3'],
+    ):
+        assert selected(*words) == 2
+        assert 'kept.csv, which is of ' in capsys.readouterr().err
+    assert selected('--loaders', 'train', '--overwrite') == 0
+
+
+def test_a_table_of_others_is_left_alone(selected, tmp_path, capsys):
+    (tmp_path / 'kept.csv').write_text('mine')
+    assert selected('--overwrite') == 2
+    assert 'kept.csv, not written here' in capsys.readouterr().err
+    assert (tmp_path / 'kept.csv').read_text() == 'mine'

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import errno
 import hashlib
+import json
 import os
 import re
 import stat
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
 from mcdrl_common import InputError
 
 _LIST = '.mcdrl_written.sha256'
+_COMMENT = '# made of '
 _SHOWN = 5
 
 
@@ -47,7 +49,8 @@ class WrittenFiles:
     """The files that were written into a folder, by name and content.
 
     The list is a file in the folder, which ``sha256sum -c`` reads too. A line is added
-    with each result, so that a killed run leaves no result without.
+    with each result, so that a killed run leaves no result without. What a result was
+    made of may stand in a comment above.
 
     Args:
         folder: Of the results.
@@ -56,17 +59,20 @@ class WrittenFiles:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
 
-    def add(self, path: Path) -> None:
+    def add(self, path: Path, made_of: Sequence[str] = ()) -> None:
         """Note a file that has been written.
 
         Args:
             path: The file, below the folder.
+            made_of: See :func:`check_renewable`.
         """
         name = path.relative_to(self.folder).as_posix()
         line = f'{_digest(path)}  {name}'
         if '\n' in name:
             # As sha256sum writes such a name.
             line = '\\' + line.replace('\\', r'\\').replace('\n', r'\n')
+        if made_of:
+            line = f'{_COMMENT}{json.dumps(list(made_of))}\n{line}'
         _check_regular(self.folder / _LIST)
         with open(self.folder / _LIST, 'ab', opener=_no_link) as file:
             file.write(line.encode('utf-8', 'surrogateescape') + b'\n')
@@ -77,19 +83,45 @@ class WrittenFiles:
         Args:
             targets: Files that are there, below the folder.
         """
+        known = {
+            line[66:]: line[:64]
+            for line in map(_plain, self._lines())
+            if not line.startswith(_COMMENT)
+        }
+        return [
+            path
+            for path in targets
+            if known.get(path.relative_to(self.folder).as_posix()) != _digest(path)
+        ]
+
+    def made_of(self, path: Path) -> tuple[str, ...]:
+        """What a file was last made of, as it was noted; empty where it was not.
+
+        Args:
+            path: The file, below the folder.
+        """
+        name = path.relative_to(self.folder).as_posix()
+        found, comment = '[]', '[]'
+        for line in map(_plain, self._lines()):
+            if line.startswith(_COMMENT):
+                comment = line.removeprefix(_COMMENT)
+                continue
+            if line[66:] == name:
+                found = comment
+            comment = '[]'
+        try:
+            return tuple(map(str, json.loads(found)))
+        except (ValueError, TypeError, RecursionError):
+            return ()
+
+    def _lines(self) -> list[str]:
         _check_regular(self.folder / _LIST)
         try:
             content = (self.folder / _LIST).read_bytes()
         except FileNotFoundError:
             content = b''
         # Not splitlines: names may hold what it too takes for the end of a line.
-        lines = content.decode('utf-8', 'surrogateescape').split('\n')
-        known = {line[66:]: line[:64] for line in map(_plain, lines)}
-        return [
-            path
-            for path in targets
-            if known.get(path.relative_to(self.folder).as_posix()) != _digest(path)
-        ]
+        return content.decode('utf-8', 'surrogateescape').split('\n')
 
 
 def _plain(line: str) -> str:
@@ -115,6 +147,54 @@ def check_targets(
     """
     with output_errors(folder):
         _check_targets(folder, targets, inputs, overwrite)
+
+
+def check_renewable(
+    targets: Sequence[Path],
+    inputs: Iterable[Path],
+    made_of: Sequence[str],
+    overwrite: bool,
+) -> None:
+    """Refuse to replace what a command did not make of the same things before.
+
+    A result is renewed without being asked where all that it was made of is still
+    there, as with a plan that has grown.
+
+    Args:
+        targets: Files of one folder that may be written.
+        inputs: Files that are read.
+        made_of: Name of the command and all that tells one result of it from another;
+            to be noted with :meth:`WrittenFiles.add`.
+        overwrite: Whether a result of this package that was made of something else may
+            be replaced.
+
+    Raises:
+        OutputError: Something is in the way.
+    """
+    folder = targets[0].parent
+    check_targets(folder, targets, inputs, overwrite=True)
+    for target in targets:
+        if target.is_dir():
+            raise OutputError(f'{target} is a folder: name a file by --out.')
+        if overwrite or not target.exists():
+            continue
+        former = WrittenFiles(folder).made_of(target)
+        others = [each for each in former if each not in made_of]
+        if others or not former:
+            raise OutputError(
+                f'results of an earlier run are in the way: {target}, which is of '
+                f'{_named(others) or "something else"}. Name another --out, or replace '
+                'them with --overwrite.'
+            )
+
+
+def places(*paths: str | os.PathLike) -> list[str]:
+    """Whole paths, for what a result was made of.
+
+    Args:
+        *paths: Files or folders.
+    """
+    return [str(Path(path).resolve()) for path in paths]
 
 
 def _check_targets(
@@ -167,7 +247,7 @@ def _no_link(path: str, flags: int) -> int:
     return os.open(path, flags | getattr(os, 'O_NOFOLLOW', 0), 0o666)
 
 
-def _named(paths: list[Path]) -> str:
+def _named(paths: Sequence[Path | str]) -> str:
     more = f' and {len(paths) - _SHOWN} more' if len(paths) > _SHOWN else ''
     return ', '.join(str(path) for path in paths[:_SHOWN]) + more
 

@@ -1,0 +1,123 @@
+import os
+import subprocess
+
+import pytest
+
+from mcdrl_common.written_files import (
+    OutputError,
+    WrittenFiles,
+    check_renewable,
+    check_targets,
+    places,
+)
+
+LIST = '.mcdrl_written.sha256'
+
+
+@pytest.mark.parametrize('name', [LIST, 'a.png'])
+@pytest.mark.parametrize('kind', ['link', 'dangling', 'pipe'])
+def test_links_and_pipes_in_the_way_are_refused(tmp_path, name, kind):
+    out = tmp_path / 'out'
+    out.mkdir()
+    target = out / 'a.png'
+    target.write_bytes(b'x')
+    place = out / name
+    place.unlink(missing_ok=True)
+    if kind == 'pipe':
+        os.mkfifo(place)
+    else:
+        other = tmp_path / 'other'
+        if kind == 'link':
+            other.write_bytes(b'kept')
+        place.symlink_to(other)
+    with pytest.raises(OutputError, match=f'{name}: in the way: not a regular'):
+        check_targets(out, [target], [], overwrite=True)
+
+
+def test_nothing_is_added_to_another_file_through_a_link(tmp_path):
+    other = tmp_path / 'other.txt'
+    other.write_bytes(b'kept')
+    out = tmp_path / 'out'
+    out.mkdir()
+    (out / 'a.png').write_bytes(b'x')
+    (out / LIST).symlink_to(other)
+    with pytest.raises(OutputError, match=LIST):
+        WrittenFiles(out).add(out / 'a.png')
+    assert other.read_bytes() == b'kept'
+
+
+@pytest.mark.parametrize(
+    'name', ['a\nb.png', 'a\x85b.png', 'a\u2028b.png', 'a\\b\n.png', 'a\\nb.png']
+)
+def test_names_with_line_breaks_are_known_again(tmp_path, name):
+    (tmp_path / name).write_bytes(b'x')
+    (tmp_path / 'other.png').write_bytes(b'x')
+    written = WrittenFiles(tmp_path)
+    written.add(tmp_path / name)
+    assert written.others([tmp_path / name]) == []
+    assert written.others([tmp_path / 'other.png']) == [tmp_path / 'other.png']
+    done = subprocess.run(['sha256sum', '-c', LIST], cwd=tmp_path, check=False)
+    assert done.returncode == 0
+
+
+@pytest.fixture
+def result(tmp_path):
+    """A result of a command, of one run."""
+    path = tmp_path / 'curves\n.png'
+    path.write_bytes(b'x')
+    WrittenFiles(tmp_path).add(path, ['plot-run', 'a\nb'])
+    return path
+
+
+def test_what_a_result_was_made_of_is_noted_beside_its_sum(result):
+    written = WrittenFiles(result.parent)
+    assert written.made_of(result) == ('plot-run', 'a\nb')
+    assert written.others([result]) == []
+    done = subprocess.run(
+        ['sha256sum', '-c', '--strict', LIST], cwd=result.parent, check=False
+    )
+    assert done.returncode == 0
+    written.add(result)
+    assert written.made_of(result) == ()
+
+
+def test_a_result_is_renewed_where_all_that_it_was_made_of_is_there(result):
+    for made_of in (['plot-run', 'a\nb'], ['plot-run', 'c', 'a\nb']):
+        check_renewable([result], [], made_of, overwrite=False)
+
+
+@pytest.mark.parametrize('made_of', [['plot-run', 'c'], ['selection', 'a\nb']])
+def test_a_result_of_something_else_is_replaced_only_where_asked_for(result, made_of):
+    with pytest.raises(OutputError, match=r'(?s)earlier run are in the way.*--over'):
+        check_renewable([result], [], made_of, overwrite=False)
+    check_renewable([result], [], made_of, overwrite=True)
+
+
+def test_a_result_whose_origin_nobody_noted_is_of_something_else(result):
+    WrittenFiles(result.parent).add(result)
+    with pytest.raises(OutputError, match='which is of something else'):
+        check_renewable([result], [], ['plot-run'], overwrite=False)
+
+
+@pytest.mark.parametrize('overwrite', [False, True])
+def test_what_others_wrote_and_folders_and_inputs_are_never_replaced(
+    tmp_path, result, overwrite
+):
+    notes = tmp_path / 'notes.md'
+    notes.write_text('mine')
+    made_of = ['plot-run', 'a\nb']
+    with pytest.raises(OutputError, match=r'notes\.md, not written here'):
+        check_renewable([notes], [], made_of, overwrite)
+    with pytest.raises(OutputError, match='an input'):
+        check_renewable([result], [result], made_of, overwrite)
+    result.write_bytes(b'edited')
+    with pytest.raises(OutputError, match='changed since'):
+        check_renewable([result], [], made_of, overwrite)
+    (tmp_path / 'folder.png').mkdir()
+    with pytest.raises(OutputError, match=r'folder\.png is a folder'):
+        check_renewable([tmp_path / 'folder.png'], [], made_of, overwrite)
+
+
+def test_places_are_whole(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert places('a', tmp_path / 'b/../a') == [str(tmp_path.resolve() / 'a')] * 2
