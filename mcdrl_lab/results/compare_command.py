@@ -92,6 +92,7 @@ def _files(
         selection,
         describe_runs(records, [args.a, *args.b], selection),
         '_by_lesion_class' if args.by_lesion_class else '',
+        pictures=not args.by_lesion_class,
     )
     files.check_replaceable(args.overwrite)
     return files

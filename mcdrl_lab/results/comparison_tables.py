@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import pandas as pd
 
 from mcdrl_common.atomic_write import write_text
+from mcdrl_common.written_files import WrittenFiles, check_renewable
 from mcdrl_lab.errors import ProtocolError
 from mcdrl_lab.plans.records import RunRecord
 
@@ -200,9 +201,10 @@ class ComparisonFiles:
         others: Names of the methods it is measured against.
         metric: Per-image metric.
         selection: Which kind of runs, ``'validation'`` or ``'oracle'``.
-        runs: What tells these runs from others of the same names, see
-            :func:`describe_runs`; it stands in the files.
+        described: Name of each method -> what tells its runs from others of the name,
+            see :func:`describe_runs`; it stands in the files.
         ending: Further part of their names.
+        pictures: Whether the effects are drawn, too.
     """
 
     folder: Path
@@ -210,8 +212,22 @@ class ComparisonFiles:
     others: Sequence[str]
     metric: str
     selection: str
-    runs: str
+    described: Mapping[str, str]
     ending: str = ''
+    pictures: bool = True
+
+    @property
+    def runs(self) -> str:
+        """What all these runs are, in a line."""
+        return f'{_RUNS}{", ".join(self.described.values())}'
+
+    def made_of(self, *names: str) -> list[str]:
+        """What a file is of, see :func:`~mcdrl_common.written_files.check_renewable`.
+
+        Args:
+            *names: Of methods; by default all.
+        """
+        return ['compare', *(self.described[name] for name in names or self.described)]
 
     def path(self, suffix: str) -> Path:
         """The file of a kind.
@@ -226,6 +242,15 @@ class ComparisonFiles:
         kind = f'{_ending(self.selection)}_{self.metric}{self.ending}'
         return self.folder / f'compare_{names}{kind}{suffix}'
 
+    def picture(self, b: str) -> Path:
+        """The picture of a method's effect, without its ending.
+
+        Args:
+            b: Name of the method it is measured against.
+        """
+        names = f'{self.a}_{b}{_ending(self.selection)}'
+        return self.folder / f'effect_{names}_{self.metric}'
+
     def check_replaceable(self, overwrite: bool) -> None:
         """Refuse to replace what is no comparison of these runs, or fewer of them.
 
@@ -234,10 +259,23 @@ class ComparisonFiles:
 
         Raises:
             ProtocolError: Something else is there.
+            OutputError: So are numbers or a picture.
         """
         path = self.path('.md')
-        if not path.exists():
-            return
+        if path.exists():
+            self._check_text(path, overwrite)
+            if not WrittenFiles(self.folder).made_of(path):
+                # Those of before are not noted, nor what stands beside them.
+                return
+        tables = [path, self.path('.csv')]
+        check_renewable(tables, [], self.made_of(), overwrite)
+        for b in self.others if self.pictures else ():
+            from .plots import figure_paths  # Matplotlib takes its time
+
+            drawn = figure_paths(self.picture(b))
+            check_renewable(drawn, [], self.made_of(self.a, b), overwrite)
+
+    def _check_text(self, path: Path, overwrite: bool) -> None:
         text = path.read_text(encoding='utf-8', errors='replace')
         if not text.startswith(f'## {self.a}'):
             raise ProtocolError(
@@ -265,28 +303,42 @@ class ComparisonFiles:
         files = [self.path('.md'), self.path('.csv')]
         write_text(files[0], f'{text}\n{self.runs}\n')
         write_text(files[1], table.to_csv(index=False))
+        self.note(files, self.made_of())
         return files
+
+    def note(self, files: Iterable[Path], made_of: Sequence[str]) -> None:
+        """Note files that have been written.
+
+        Args:
+            files: Below the folder.
+            made_of: From :meth:`made_of`.
+        """
+        for path in files:
+            WrittenFiles(self.folder).add(path, made_of)
 
 
 def describe_runs(
     records: Iterable[RunRecord], names: Sequence[str], selection: str
-) -> str:
-    """What stays the same of some methods' runs while a plan grows, in a line.
+) -> dict[str, str]:
+    """What stays the same of some methods' runs while a plan grows.
 
     Args:
         records: Run records.
         names: Of the methods.
         selection: Which kind of runs.
+
+    Returns:
+        Name -> words.
     """
     records = [record for record in done(records) if record.selection == selection]
-    parts = []
+    parts = {}
     for name in names:
         own = [record for record in records if record.method == name]
         data = sorted({record.data_hash[:_DIGITS] for record in own})
         # Records of before tell the name of the config alone.
         settings = sorted({r.method_hash[:_DIGITS] or r.config for r in own})
-        parts.append(f'{name} (data {", ".join(data)}; {", ".join(settings)})')
-    return f'{_RUNS}{", ".join(parts)}'
+        parts[name] = f'{name} (data {", ".join(data)}; {", ".join(settings)})'
+    return parts
 
 
 def write_comparisons(
@@ -310,9 +362,9 @@ def write_comparisons(
         unit = unit_of(comparison.metric).replace('%', 'points')
         methods = comparison.title.replace(' against ', ' - ')
         title = f'{comparison.metric}: {methods} ({unit})'
-        names = f'{comparison.a}_{comparison.b}{_ending(comparison.selection)}'
-        name = files.folder / f'effect_{names}_{comparison.metric}'
-        pictures += save_figure(effect_plot(table, title), name)
+        drawn = save_figure(effect_plot(table, title), files.picture(comparison.b))
+        files.note(drawn, files.made_of(comparison.a, comparison.b))
+        pictures += drawn
     text = '\n'.join(comparison_markdown(comparison) for comparison in comparisons)
     return [*files.write(text, pd.concat(tables)), *pictures]
 

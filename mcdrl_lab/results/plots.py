@@ -30,6 +30,7 @@ _FILL_COLORS = (
     '#CC79A7',
     '#999999',
 )
+_ENDINGS = ('.png', '.pdf')
 _HATCHES = ('', '//', '..', 'xx', '\\\\', '++', 'oo', '--')
 
 
@@ -129,7 +130,7 @@ def effect_plot(effects: pd.DataFrame, title: str) -> Figure:
 
 
 def save_figure(
-    figure: Figure, base: str | os.PathLike, endings: Sequence[str] = ('.png', '.pdf')
+    figure: Figure, base: str | os.PathLike, endings: Sequence[str] = _ENDINGS
 ) -> list[Path]:
     """Write a figure in one step for each ending.
 
@@ -141,7 +142,19 @@ def save_figure(
     Returns:
         Paths of the files.
     """
-    paths = [Path(f'{base}{ending}') for ending in endings]
+    paths = figure_paths(base, endings)
     for path in paths:
         write_figure(figure, path)
     return paths
+
+
+def figure_paths(
+    base: str | os.PathLike, endings: Sequence[str] = _ENDINGS
+) -> list[Path]:
+    """What :func:`save_figure` writes.
+
+    Args:
+        base: Path without ending.
+        endings: File endings.
+    """
+    return [Path(f'{base}{ending}') for ending in endings]

@@ -18,6 +18,8 @@ from mcdrl_lab.results.lesion_classes import compare_by_lesion_class
 from mcdrl_lab.results.plan_records import load_records
 from mcdrl_lab.results.plan_tables import write_report
 
+RUNS = {'a': 'a (x)', 'b': 'b (y)'}
+
 
 @pytest.fixture
 def folder(tmp_path, two_methods):
@@ -70,7 +72,7 @@ def test_records_of_failed_runs_only_are_no_results(tmp_path, make_record):
 
 def test_comparisons_are_written_as_text_numbers_and_pictures(folder, tmp_path):
     comparisons = compare(load_records(folder), 'a', ['b'])
-    files = ComparisonFiles(tmp_path / 'c', 'a', ['b'], 'dice', 'validation', 'Runs: x')
+    files = ComparisonFiles(tmp_path / 'c', 'a', ['b'], 'dice', 'validation', RUNS)
     names = {path.name for path in write_comparisons(comparisons, files)}
     assert names == {
         'compare_a_b_dice.md',
@@ -111,7 +113,7 @@ def test_comparisons_of_runs_that_the_test_site_chose_are_marked_and_apart(
     ]
     for selection in ('validation', 'oracle'):
         found = compare(records, 'a', ['b'], selection=selection)
-        files = ComparisonFiles(tmp_path, 'a', ['b'], 'dice', selection, 'Runs: x')
+        files = ComparisonFiles(tmp_path, 'a', ['b'], 'dice', selection, RUNS)
         write_comparisons(found, files)
     assert titles == ['dice: a - b (points)', 'dice: a † - b † (points)']
     assert (tmp_path / 'effect_a_b-oracle_dice.png').is_file()
@@ -162,7 +164,7 @@ def test_comparisons_with_other_methods_have_files_of_their_own(
 
 def test_many_methods_make_no_name_that_is_too_long():
     def path(*others):
-        files = ComparisonFiles(Path(), 'a' * 150, others, 'dice', 'oracle', '')
+        files = ComparisonFiles(Path(), 'a' * 150, others, 'dice', 'oracle', {})
         return files.path('.md').name
 
     assert len(path('b' * 200)) < 255
@@ -208,3 +210,52 @@ def test_what_is_no_comparison_is_left_alone_and_one_of_before_renewed(
     assert path.read_text().endswith(
         'Runs: a (data dddddddddddd; a.py), b (data dddddddddddd; b.py)\n'
     )
+
+
+def pictures(folder):
+    return {path.name: path.read_bytes() for path in folder.glob('effect_*')}
+
+
+def test_the_picture_of_other_runs_is_replaced_only_where_asked_for(
+    compare_command, tmp_path
+):
+    assert not compare_command('a', 'b', 'c')[0]
+    before = pictures(tmp_path / 'c')
+    assert len(before) == 4
+    code, said = compare_command('a', 'b', data_hash='e' * 64, seeds=[0])
+    assert code == 2 and not said.out
+    assert 'c/effect_a_b_dice.png, which is of a (data d' in said.err
+    assert '--overwrite' in said.err
+    assert pictures(tmp_path / 'c') == before
+    assert not texts(tmp_path / 'c').keys() & {'compare_a_b_dice.md'}
+    words = ('a', 'b', '--overwrite')
+    assert not compare_command(*words, data_hash='e' * 64, seeds=[0])[0]
+    after = pictures(tmp_path / 'c')
+    assert after.keys() == before.keys()
+    assert after['effect_a_c_dice.png'] == before['effect_a_c_dice.png']
+
+
+def test_the_picture_of_a_plan_that_grew_is_renewed(compare_command, tmp_path):
+    assert not compare_command('a', 'b', 'c')[0]
+    assert not compare_command('a', 'b')[0]
+    assert not compare_command('a', 'c', seeds=[0, 1, 2])[0]
+
+
+@pytest.mark.parametrize('name', ['effect_a_b_dice.pdf', 'compare_a_b_dice.csv'])
+def test_numbers_and_pictures_of_others_are_left_alone(compare_command, tmp_path, name):
+    (tmp_path / 'c').mkdir()
+    (tmp_path / 'c' / name).write_text('mine')
+    code, said = compare_command('a', 'b', '--overwrite')
+    assert code == 2 and f'c/{name}, not written here by an earlier' in said.err
+    assert [path.name for path in (tmp_path / 'c').iterdir()] == [name]
+    assert (tmp_path / 'c' / name).read_text() == 'mine'
+
+
+def test_a_comparison_that_was_edited_is_left_alone(compare_command, tmp_path):
+    assert not compare_command('a', 'b')[0]
+    path = tmp_path / 'c/compare_a_b_dice.md'
+    with open(path, 'a', encoding='utf-8') as file:
+        file.write('So b is better.\n')
+    code, said = compare_command('a', 'b')
+    assert code == 2 and 'changed since' in said.err
+    assert path.read_text(encoding='utf-8').endswith('So b is better.\n')
