@@ -43,7 +43,8 @@ def read_lines(
     """Read all lines in the order in which they were written.
 
     A last line without line end is what a kill in the middle of writing leaves;
-    unless it is whole it is left out with a warning.
+    unless it is whole it is left out with a warning. One that begins as no record does
+    is another file's.
 
     Args:
         path: The file; one whose name ends in ``.gz`` is decompressed.
@@ -74,13 +75,20 @@ def read_lines(
     if torn.strip():
         try:
             records.append(parse(torn))
-        except ProtocolError:
+        except ProtocolError as error:
+            if not _is_torn(torn):
+                raise ProtocolError(f'{path}, last line: {error}') from None
             warnings.warn(
                 f'{path}: the last line is cut short (a killed write) and was '
                 'left out.',
                 stacklevel=3,
             )
     return records
+
+
+def _is_torn(line: bytes) -> bool:
+    """Whether it may be what a kill, or a power failure, left of a record."""
+    return line.strip()[:1] in (b'', b'{', b'\0')
 
 
 def _unpacked(path: Path) -> bytes:
@@ -112,7 +120,7 @@ def append_line(
         parse: As of :func:`read_lines`.
 
     Raises:
-        ProtocolError: The file is compressed.
+        ProtocolError: The file is compressed, or its last line no part of a record.
     """
     path = Path(path)
     if path.suffix == '.gz':
@@ -127,7 +135,9 @@ def append_line(
             try:
                 parse(content[whole:])
                 new = b'\n' + new
-            except ProtocolError:
+            except ProtocolError as error:
+                if not _is_torn(content[whole:]):
+                    raise ProtocolError(f'{path}, last line: {error}') from None
                 file.truncate(whole)
         file.write(new)
         file.flush()

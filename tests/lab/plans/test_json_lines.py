@@ -66,3 +66,22 @@ def test_a_pipe_is_not_waited_for(tmp_path):
     os.mkfifo(tmp_path / 'a.jsonl')
     with pytest.raises(ProtocolError, match='not a regular file'):
         read_lines(tmp_path / 'a.jsonl')
+
+
+@pytest.mark.parametrize('text', ['mine', '{"a": 1}\nmine'])
+def test_the_last_line_of_another_file_is_not_taken_for_a_torn_one(tmp_path, text):
+    path = tmp_path / 'notes.md'
+    path.write_text(text)
+    with pytest.raises(ProtocolError, match=r'notes\.md, last line: not a JSON record'):
+        read_lines(path)
+    with pytest.raises(ProtocolError, match=r'notes\.md, last line: not a JSON record'):
+        append_line(path, '{"a": 2}')
+    assert path.read_text() == text
+
+
+def test_blanks_at_the_end_are_cut_off(tmp_path):
+    path = tmp_path / 'a.jsonl'
+    path.write_text('1\n  ')
+    assert read_lines(path) == [1]
+    append_line(path, '2')
+    assert path.read_text() == '1\n2\n'
