@@ -92,6 +92,8 @@ def run(args: argparse.Namespace) -> int:
 
     _check_out(args.out)
     sites = find_sites(args.data, args.lesion_class)
+    if args.lesion_class:
+        _check_class(args.lesion_class, sites)
     contents = {site.name: read_contents(args.data, site) for site in sites}
     shown = (f'{name} ({content})' for name, content in contents.items())
     print(f'{args.data}: {", ".join(shown)}')
@@ -118,6 +120,30 @@ def run(args: argparse.Namespace) -> int:
     print(f'{args.out}: {", ".join(files)}')
     print(f'Next: the commands in {args.out / "README.md"}.')
     return 0
+
+
+def _check_class(lesion_class: str, sites: list[Site]) -> None:
+    """Refuse a class that no hospital takes; tell of those that have others noted."""
+    noted = [
+        site
+        for site in sites
+        if site.mask_values is not None and [*site.lesion_classes] != [lesion_class]
+    ]
+    shown = ', '.join(
+        f'{site.name} ({", ".join(site.lesion_classes)})' for site in noted[:_SHOWN]
+    )
+    shown += f' and {len(noted) - _SHOWN} more' if len(noted) > _SHOWN else ''
+    if len(noted) == len(sites):
+        raise ProtocolError(
+            f'--class {lesion_class}: classes.json says what the masks show, of '
+            f'{shown}. Leave --class away, or change the names there.'
+        )
+    if noted:
+        print(
+            f'note: --class {lesion_class} is for the other hospitals: classes.json '
+            f'says what the masks show, of {shown}.',
+            file=sys.stderr,
+        )
 
 
 def _check_out(out: Path) -> None:

@@ -1,5 +1,7 @@
 """The command on made-up hospitals; its configs are trained in test_journey.py."""
 
+import json
+
 import pytest
 import yaml
 from mmengine.config import Config
@@ -217,3 +219,45 @@ def test_the_plan_is_what_its_readme_runs(new):
     assert f'ablation {out}/plan.yml --seeds 3' in readme
     # 4 of 5 images of two sites are trained on, of which a step has two.
     assert 'batches of 2' in readme
+
+
+@pytest.fixture
+def note_classes(sites):
+    """Writes what a converter notes of a hospital's masks."""
+
+    def note(site, *names):
+        values = {0: 'background', **dict(zip((255, 128), names))}
+        text = json.dumps({'mask_values': values})
+        (sites.root / site / 'classes.json').write_text(text)
+
+    return note
+
+
+@pytest.mark.parametrize('names', [['adenoma'], ['polyp', 'adenoma']])
+def test_a_class_that_no_hospital_takes_is_refused(new, note_classes, capsys, names):
+    for site in SITES:
+        note_classes(site, *names)
+    code, out = new('--class', 'polyp', '--model', 'tiny-rn')
+    assert code == 2 and not out.exists()
+    error = capsys.readouterr().err
+    assert error.startswith('error: --class polyp: classes.json says what the masks sh')
+    assert f'north ({", ".join(names)}), south' in error
+
+
+def test_a_class_is_that_of_the_hospitals_that_have_none_noted(
+    new, note_classes, capsys
+):
+    note_classes('north', 'adenoma')
+    note_classes('south', 'polyp')
+    code, _ = new('--class', 'polyp', '--model', 'tiny-rn')
+    assert code == 0
+    told = capsys.readouterr().err
+    assert 'note: --class polyp is for the other hospitals: classes.json' in told
+    assert 'of north (adenoma).' in told
+
+
+def test_a_class_that_all_hospitals_have_noted_needs_no_word(new, note_classes, capsys):
+    for site in SITES:
+        note_classes(site, 'polyp')
+    code, _ = new('--class', 'polyp', '--model', 'tiny-rn')
+    assert code == 0 and 'note: --class' not in capsys.readouterr().err
