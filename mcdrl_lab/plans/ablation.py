@@ -96,6 +96,25 @@ def _read_plan(path: Path) -> Mapping:
     return plan
 
 
+def is_plan(path: str | os.PathLike) -> bool:
+    """Whether a YAML file holds variants or sweeps, as a plan does and no config.
+
+    Args:
+        path: The file.
+
+    Returns:
+        False also for what is no YAML.
+    """
+    try:
+        content = _load_yaml(Path(path))
+    except (OSError, yaml.YAMLError, ValueError, RecursionError, TypeError):
+        # Whoever reads it as a config says what is wrong with it.
+        return False
+    return isinstance(content, Mapping) and not {'variants', 'sweeps'}.isdisjoint(
+        content
+    )
+
+
 def load_ablation(
     path: str | os.PathLike,
     config: str | os.PathLike | None = None,

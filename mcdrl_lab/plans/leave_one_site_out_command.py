@@ -13,6 +13,8 @@ from mcdrl_lab.errors import ProtocolError, ends_in_one_line
 
 from .plan_command import add_plan_arguments, run_plan, show_report
 
+_YAML = ('.yml', '.yaml')
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the command's arguments.
@@ -54,7 +56,23 @@ def run(args: argparse.Namespace) -> int:
         raise ProtocolError('name at least one config, see --help.')
     from .plan import parse_method
 
-    return run_plan([parse_method(text) for text in args.config], args, out)
+    methods = [parse_method(text) for text in args.config]
+    for method in methods:
+        _check_that_it_is_no_plan(method.config)
+    return run_plan(methods, args, out)
+
+
+def _check_that_it_is_no_plan(config: str) -> None:
+    """Refuse the plan of an ablation, which MMEngine would read as a config."""
+    if Path(config).suffix.lower() not in _YAML:
+        return
+    from .ablation import is_plan
+
+    if is_plan(config):
+        raise ProtocolError(
+            f'{config} is a plan of variants and no config: run it by python -m '
+            f'mcdrl_lab ablation {config}'
+        )
 
 
 def _check_that_no_option_took_a_config(args: argparse.Namespace) -> None:

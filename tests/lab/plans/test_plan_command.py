@@ -65,6 +65,34 @@ def test_what_cannot_be_planned_is_refused_in_one_line(
     assert len(error.splitlines()) == 1
 
 
+@pytest.mark.parametrize(
+    ('name', 'text'),
+    [
+        ('p.yml', 'config: c.py\nvariants: [{name: a}]\n'),
+        ('p.YAML', 'sweeps: [{name: a, key: b.c, values: [1]}]\n'),
+    ],
+)
+def test_a_plan_in_the_place_of_a_config_is_told_with_its_command(
+    tmp_path, capsys, name, text
+):
+    plan = tmp_path / name
+    plan.write_text(text)
+    for argument in (str(plan), f'mine={plan}'):
+        assert main(['leave-one-site-out', argument]) == 2
+        assert capsys.readouterr().err == (
+            f'error: {plan} is a plan of variants and no config: run it by python -m '
+            f'mcdrl_lab ablation {plan}\n'
+        )
+
+
+@pytest.mark.parametrize('text', ['sites: [x, y]\n', '{', '- variants\n'])
+def test_another_file_of_yaml_is_no_plan(tmp_path, capsys, text):
+    config = tmp_path / 'c.yml'
+    config.write_text(text)
+    assert main(['leave-one-site-out', str(config)]) == 2
+    assert 'ablation' not in capsys.readouterr().err
+
+
 @pytest.fixture
 def plan_file(tmp_path):
     """An ablation plan of two variants of a config that names its sites."""
