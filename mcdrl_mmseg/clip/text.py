@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 # A random text tower stands for the missing weights of demonstrations and tests.
 # Its seed is fixed, so that its embeddings are the same on every rank and restart.
 _RANDOM_TOWER_SEED = 0
+_EOS_ID = 2  # open_clip's default
 _SIMPLE_OPTIONS = ('clean', 'reduction_mask', 'additional_special_tokens')
 
 
@@ -35,7 +36,8 @@ def tokenize(spec: CLIPSpec, texts: Sequence[str]) -> Tensor:
 
     Raises:
         ModelSourceError: See :func:`mcdrl_mmseg.clip.hf_text.build_hf_tokenizer`.
-        ValueError: A text is read before its end, at a token that was added.
+        ValueError: A text is read before its end, at a token that was added or at the
+            one that ``text_cfg.eos_id`` names.
     """
     from open_clip.tokenizer import SimpleTokenizer
 
@@ -45,12 +47,47 @@ def tokenize(spec: CLIPSpec, texts: Sequence[str]) -> Tensor:
         # Random weights ask for nothing of the network.
         may_fetch = spec.weights is not None
         tokenizer = build_hf_tokenizer(spec.model_name, config, length, may_fetch)
-        return tokenizer(list(texts), context_length=length)
+        tokens = tokenizer(list(texts), context_length=length)
+        pad = tokenizer.tokenizer.pad_token_id
+        _check_named_end(spec.model_name, config, texts, tokens, pad)
+        return tokens
     options = tokenizer_options(spec.model_name, config, _SIMPLE_OPTIONS)
     simple = SimpleTokenizer(context_length=length, **options)
     tokens = simple(list(texts), context_length=length)
     _check_places(spec.model_name, config, simple, texts, tokens)
+    _check_named_end(spec.model_name, config, texts, tokens, pad=0)
     return tokens
+
+
+def _check_named_end(
+    model_name: str,
+    text_cfg: Mapping[str, Any],
+    texts: Sequence[str],
+    tokens: Tensor,
+    pad: int | None,
+) -> None:
+    # Where the named token is not given, open_clip reads the first one, which attention
+    # that looks back alone makes equal for all texts.
+    if (
+        text_cfg.get('pool_type') != 'eos'
+        or text_cfg.get('embed_cls')
+        or text_cfg.get('no_causal_mask')
+        or text_cfg.get('hf_model_name')
+    ):
+        return
+    named = text_cfg.get('eos_id', _EOS_ID)
+    for text, row in zip(texts, tokens.tolist()):
+        last = max((n for n, token in enumerate(row) if token != pad), default=0)
+        # Some tokenizers put the language behind the end.
+        if named not in row or row.index(named) < last - 1:
+            raise ValueError(
+                f'model_name={model_name!r}: its text tower reads a prompt at the '
+                f'token text_cfg.eos_id={named}, which its tokenizer does not give at '
+                f'the end of {text!r}: words behind it have no influence, and without '
+                'it all prompts have one embedding. The last token there is '
+                f'{row[last]}; set text_cfg.eos_id in its open_clip_config.json to the '
+                'end that the model was trained with.'
+            )
 
 
 def _check_places(

@@ -138,3 +138,14 @@ def test_random_weights_ask_for_no_tokenizer_of_the_network():
         ModelSourceError, match=r"'timm/ViT-B-16-SigLIP2' .* is not here"
     ):
         tokenize(CLIPSpec('ViT-B-16-SigLIP2'), TEXTS)
+
+
+@pytest.mark.parametrize('end', [7, 2])
+def test_an_end_that_another_tokenizer_does_not_give_is_refused(tmp_path, end):
+    options = dict(no_causal_mask=False, pool_type='eos')
+    name = write_siglip2(tmp_path / 'right', eos_id=3, **options)
+    one, other = embed_texts(CLIPSpec(name), TEXTS[:2])
+    assert not torch.allclose(one, other, atol=1e-2)
+    name = write_siglip2(tmp_path / 'wrong', eos_id=end, **options)
+    with pytest.raises(ValueError, match=rf'eos_id={end}, .*last token there is 3'):
+        embed_texts(CLIPSpec(name), TEXTS)

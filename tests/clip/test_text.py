@@ -90,3 +90,31 @@ def test_words_behind_an_added_token_count_where_the_end_is_named(tmp_path):
         spec, ['a <lesion> in the colon', 'a <lesion> in the stomach']
     )
     assert not torch.allclose(colon, stomach, atol=1e-2)
+
+
+@pytest.mark.parametrize(
+    ('end', 'number'),
+    [
+        (dict(pool_type='eos', eos_id=49405), 49405),
+        (dict(pool_type='eos', eos_id=49406), 49406),
+        # "a": read there, words behind it do not count.
+        (dict(pool_type='eos', eos_id=320), 320),
+        # open_clip's default, which its own tokenizer never gives.
+        (dict(pool_type='eos'), 2),
+    ],
+)
+def test_an_end_that_the_tokenizer_does_not_give_is_refused(tmp_path, end, number):
+    spec = CLIPSpec(write_added_token(tmp_path, '<lesion>', **end))
+    told = (
+        rf"eos_id={number}, which its tokenizer .* end of 'a polyp in the colon'.*"
+        'The last token there is 49407'
+    )
+    with pytest.raises(ValueError, match=told):
+        embed_texts(spec, ['a polyp in the colon', 'a cyst'])
+
+
+def test_an_end_that_is_not_given_is_no_fault_where_all_words_are_seen(tmp_path):
+    end = dict(pool_type='eos', eos_id=49405, no_causal_mask=True)
+    spec = CLIPSpec(write_added_token(tmp_path, '<lesion>', **end))
+    one, other = embed_texts(spec, ['a polyp', 'a cyst'])
+    assert not torch.allclose(one, other, atol=1e-2)
