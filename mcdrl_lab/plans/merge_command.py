@@ -50,18 +50,47 @@ def run(args: argparse.Namespace) -> int:
     target = args.out / RECORDS_NAME
     if target.exists():
         raise ProtocolError(f'{target} is there already: choose a new folder.')
-    shards = {}
+    shards, places = {}, {}
     for folder in args.folders:
         path = folder / RECORDS_NAME if folder.is_dir() else folder
         shards[str(folder)] = latest_records(read_records(path))
+        places[str(folder)] = path.parent
         if not shards[str(folder)]:
             raise ProtocolError(f'{path} has no records.')
+    check_groups(shards, places)
     records = merge(shards)
     args.out.mkdir(parents=True, exist_ok=True)
     write_text(target, ''.join(f'{record.to_json()}\n' for record in records))
     print(f'{len(records)} records of {len(shards)} plans.')
     show_report(args.out, args.metrics)
     return 0
+
+
+def check_groups(
+    shards: Mapping[str, Sequence[RunRecord]], places: Mapping[str, Path]
+) -> None:
+    """Refuse plans that another ``index.csv`` split, as far as their folders tell.
+
+    Args:
+        shards: Name of a plan -> its records.
+        places: Name of a plan -> folder of its runs.
+
+    Raises:
+        ProtocolError: Names a run of either plan.
+    """
+    from .prepared import noted_groups
+
+    known: dict[str, tuple[str, str, str]] = {}
+    for shard, records in shards.items():
+        for files, (run, groups) in noted_groups(records, places[shard]).items():
+            first, other, before = known.setdefault(files, (shard, run, groups))
+            if groups != before:
+                raise ProtocolError(
+                    f'{other} in {first} and {run} in {shard} are of the same files, '
+                    'whose index.csv told other sequences or patients: they were '
+                    'trained on and validated with other images, and are no shards of '
+                    'one plan.'
+                )
 
 
 def merge(shards: Mapping[str, Sequence[RunRecord]]) -> list[RunRecord]:
@@ -80,6 +109,8 @@ def merge(shards: Mapping[str, Sequence[RunRecord]]) -> list[RunRecord]:
     Raises:
         ProtocolError: Names two plans and what differs between them.
     """
+    from mcdrl_lab.results.comparison import check_images
+
     runs: dict[tuple, tuple[str, RunRecord]] = {}
     methods: dict[str, tuple[str, RunRecord]] = {}
     for shard, records in shards.items():
@@ -105,7 +136,12 @@ def merge(shards: Mapping[str, Sequence[RunRecord]]) -> list[RunRecord]:
                     f'{_named(record)} is finished in {first} and in {shard}: '
                     f'that of {first} is taken.'
                 )
-    return [record for _, record in runs.values()]
+    records = [record for _, record in runs.values()]
+    for method in methods:
+        # What the hash of the data does not see: edited masks, another index.
+        own = [r for r in records if (r.method, r.status) == (method, 'done')]
+        check_images(own)
+    return records
 
 
 def _check_alike(first: str, a: RunRecord, second: str, b: RunRecord) -> None:

@@ -197,13 +197,7 @@ def check_groups(
     Raises:
         ProtocolError: Names both runs.
     """
-    noted = {
-        record.data_hash: (run_folder_of(*record.key), origin[_GROUPS])
-        for record in records
-        if record.status == 'done'
-        and (origin := RunFolder(out / run_folder_of(*record.key)).state.get('origin'))
-        and _GROUPS in origin
-    }
+    noted = noted_groups(records, out)
     for item in items:
         run, groups = noted.get(item.data_hash, ('', item.groups_hash))
         if groups != item.groups_hash:
@@ -212,6 +206,26 @@ def check_groups(
                 'index.csv told other sequences or patients, so that training and '
                 'validation were other images: choose another output folder.'
             )
+
+
+def noted_groups(records: Iterable[RunRecord], out: Path) -> dict[str, tuple[str, str]]:
+    """What sequences and patients finished runs were split by.
+
+    Args:
+        records: Of a folder.
+        out: The folder. Run folders that are gone, or of a version that did not note
+            it, say nothing.
+
+    Returns:
+        Fingerprint of the files -> run, fingerprint of the sequences and patients.
+    """
+    return {
+        record.data_hash: (run_folder_of(*record.key), origin[_GROUPS])
+        for record in records
+        if record.status == 'done'
+        and (origin := RunFolder(out / run_folder_of(*record.key)).state.get('origin'))
+        and _GROUPS in origin
+    }
 
 
 def load_method(method: Method) -> Config:

@@ -129,8 +129,20 @@ def check_comparable(a: Sequence[RunRecord], b: Sequence[RunRecord]) -> None:
             raise ProtocolError(
                 f'{pair} differ in budget: {words}. Train both under the same one.'
             )
-    _check_masks([*a, *b])
-    _check_sequences([*a, *b])
+    check_images([*a, *b])
+
+
+def check_images(runs: Sequence[RunRecord]) -> None:
+    """Refuse runs that saw other masks, or another index, of the same images.
+
+    Args:
+        runs: Finished runs.
+
+    Raises:
+        ProtocolError: Names two runs, an image and both values.
+    """
+    _check_masks(runs)
+    _check_sequences(runs)
 
 
 def _check_masks(runs: Iterable[RunRecord]) -> None:

@@ -8,6 +8,7 @@ from mcdrl_lab.commands import main
 from mcdrl_lab.errors import ProtocolError
 from mcdrl_lab.plans.merge_command import merge
 from mcdrl_lab.plans.records import RunRecord, append_record, read_records
+from mcdrl_lab.plans.run_folder import RunFolder
 
 RUN = RunRecord(
     method='mcdrl',
@@ -109,3 +110,62 @@ def test_of_two_finished_runs_the_taken_one_is_named(capsys):
     assert merge({'a': [RUN], 'b': [other]}) == [RUN]
     said = 'mcdrl/s1/seed0 is finished in a and in b: that of a is taken.\n'
     assert capsys.readouterr().out == said
+
+
+@pytest.mark.parametrize(
+    ('change', 'words'),
+    [
+        (dict(sequence='v2'), "at s1: i0 is of 'v1' and of 'v2'. Their index.csv dif"),
+        (dict(tp=9), 'other masks at s1: in i0 8 of 64 pixels are lesion'),
+    ],
+)
+def test_seeds_that_saw_other_images_are_refused(make_image, change, words):
+    seen = make_image('i0', 0.5, 'v1') | dict(tp=8, fn=0, pixels=64)
+    run = replace(RUN, images=[seen])
+    assert len(merge({'a': [run], 'b': [replace(OTHER_SEED, images=[seen])]})) == 2
+    other = replace(OTHER_SEED, images=[seen | change])
+    with pytest.raises(ProtocolError, match=words):
+        merge({'a': [run], 'b': [other]})
+    failed = replace(other, status='failed')
+    assert len(merge({'a': [run], 'b': [failed]})) == 2
+    assert len(merge({'a': [run], 'b': [replace(other, method='c')]})) == 2
+
+
+@pytest.fixture
+def shards(tmp_path):
+    """Writes two plans, of a held-out site each, that were split by these groups."""
+
+    def write(*groups):
+        names = []
+        for name, site, noted in zip('ab', ('s1', 's2'), groups, strict=True):
+            append_record(
+                tmp_path / name / 'records.jsonl', replace(RUN, held_out=site)
+            )
+            if noted is not None:
+                run = RunFolder(tmp_path / name / 'mcdrl' / site / 'seed0')
+                origin = {'hash of sequences and patients': noted}
+                run.update(origin=origin, attempts=[])
+            names.append(str(tmp_path / name))
+        return [*names, '--out', str(tmp_path / 'whole')]
+
+    return write
+
+
+@pytest.mark.parametrize('groups', [('x', 'y'), ('', 'y')])
+def test_shards_that_another_index_split_are_refused(shards, tmp_path, capsys, groups):
+    assert main(['plan-merge', *shards(*groups)]) == 2
+    told = capsys.readouterr().err
+    assert f'mcdrl/s1/seed0 in {tmp_path}/a and mcdrl/s2/seed0 in {tmp_path}/b' in told
+    assert 'index.csv told other sequences or patients' in told
+    assert not (tmp_path / 'whole').exists()
+
+
+@pytest.mark.parametrize('groups', [('x', 'x'), ('x', None), (None, None)])
+def test_shards_of_one_index_or_without_their_folders_are_joined(
+    shards, tmp_path, groups
+):
+    words = shards(*groups)
+    # Of a record file alone its folder tells, too.
+    words[0] += '/records.jsonl'
+    assert main(['plan-merge', *words]) == 0
+    assert len(read_records(tmp_path / 'whole/records.jsonl')) == 2
