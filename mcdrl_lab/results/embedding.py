@@ -15,6 +15,8 @@ from mcdrl_common.atomic_write import write_text
 from mcdrl_common.figure_files import write_figure
 from mcdrl_common.written_files import WrittenFiles, check_targets
 from mcdrl_mmseg.apis.checkpoint import load_segmentor
+from mcdrl_mmseg.apis.checkpoint_config import site_names
+from mcdrl_mmseg.apis.trained_sites import trained_on_note
 
 from .config_batches import batches
 from .embedding_figure import TITLES, embed, embedding_figure
@@ -75,7 +77,7 @@ def write_embedding(
         overwrite: Whether picture and scores of an earlier run may be replaced.
 
     Returns:
-        The scores, in words.
+        The scores, in words, and a note where some of the images were trained on.
 
     Raises:
         ValueError: A model without MCDRL's head, no images, or an unknown format.
@@ -102,7 +104,11 @@ def write_embedding(
     )
     write_text(written[1], json.dumps(content, indent=1) + '\n')
     WrittenFiles(out.parent).add(written[1])
-    return _summary(scores, reasons, len(features['sites']))
+    read = [cfg.get(f'{name}_dataloader') or {} for name in loaders]
+    shown = [site for loader in read for site in site_names(loader)]
+    note = trained_on_note(model.trained_sites, dict.fromkeys(shown), checkpoint)
+    summary = _summary(scores, reasons, len(features['sites']))
+    return f'{summary}\nnote: {note}' if note else summary
 
 
 def _labels(features: Mapping[str, np.ndarray]) -> dict[str, list[str]]:

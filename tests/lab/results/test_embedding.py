@@ -1,4 +1,5 @@
 import json
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -10,6 +11,7 @@ from mcdrl_common.written_files import OutputError
 from mcdrl_lab.results import embedding
 from mcdrl_lab.results.config_batches import batches
 from mcdrl_lab.results.embedding import probe_features, write_embedding
+from mcdrl_mmseg.apis.trained_sites import TrainedSites
 
 
 @DATASETS.register_module()
@@ -97,12 +99,39 @@ def test_sequences_stay_together():
     assert len(scores['F', 'site'].folds) == 2
 
 
+@pytest.fixture
+def trained_at(monkeypatch):
+    """Puts features in the place of those of a model that was trained at some sites."""
+
+    def replace(features, *sites):
+        model = SimpleNamespace(trained_sites=TrainedSites(sites, 'c'))
+        monkeypatch.setattr(embedding, 'load_segmentor', lambda *_: model)
+        monkeypatch.setattr(embedding, 'collect_features', lambda *_: features)
+
+    return replace
+
+
+@pytest.mark.parametrize(
+    ('loader', 'seen'), [('train', 'a, b'), ('val', ''), ('test', 'b')]
+)
+def test_images_that_were_trained_on_are_told(cfg, tmp_path, trained_at, loader, seen):
+    # As where the config is read with another MCDRL_HELD_OUT than it was trained with.
+    cfg.train_dataloader.dataset.update(sites=[dict(name='a'), dict(name='b')])
+    cfg.val_dataloader.dataset.update(sites=[dict(name='a')], split='val')
+    cfg.test_dataloader = dict(dataset=dict(sites=[dict(name='b'), dict(name='c')]))
+    trained_at(features_of(['a'] * 20 + ['b'] * 20), 'a', 'b')
+    text = write_embedding(
+        cfg, 'a.pth', tmp_path / 'x.png', [loader, 'val'], perplexity=5
+    )
+    assert (f'note: a.pth was trained on images of {seen}: these' in text) == bool(seen)
+    assert ('note: ' in text) == bool(seen)
+
+
 def test_another_file_of_the_name_of_the_scores_is_never_replaced(
-    cfg, tmp_path, monkeypatch
+    cfg, tmp_path, trained_at
 ):
     features = features_of(['a'] * 20 + ['b'] * 20)
-    monkeypatch.setattr(embedding, 'load_segmentor', lambda *_: None)
-    monkeypatch.setattr(embedding, 'collect_features', lambda *_: features)
+    trained_at(features)
     out, scores = tmp_path / 'x.png', tmp_path / 'x.json'
 
     def write(**options):
