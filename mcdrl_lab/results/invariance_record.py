@@ -14,6 +14,8 @@ SCHEMA = 1
 FEATURES = ('F', 'F_ca')
 """Features that are probed: before the intervention, and after it."""
 
+_LATER_KEYS = ('data', 'settings')
+
 
 @dataclass(frozen=True)
 class InvarianceRecord:
@@ -31,6 +33,8 @@ class InvarianceRecord:
         data: What tells the data set from others, see :attr:`Benchmark.fingerprint
             <mcdrl_lab.simulation.simulated_sites.Benchmark.fingerprint>`; empty in
             records of before it was noted.
+        settings: What tells the settings of its training from others,
+            ``config_hash`` of its run; empty where that is not known.
         schema: Version of this layout.
 
     Raises:
@@ -45,6 +49,7 @@ class InvarianceRecord:
     probes: Mapping[str, Mapping[str, float]] | None
     probe_scenes: int
     data: str = ''
+    settings: str = ''
     schema: int = SCHEMA
 
     def __post_init__(self) -> None:
@@ -85,9 +90,10 @@ class InvarianceRecord:
             }
             for name, scores in values['pairs'].items()
         }
-        if not self.data:
-            # As before: the same record gives the same line.
-            del values['data']
+        for name in _LATER_KEYS:
+            if not values[name]:
+                # As before: the same record gives the same line.
+                del values[name]
         return json.dumps(values, allow_nan=False)
 
     @classmethod
@@ -101,7 +107,7 @@ class InvarianceRecord:
             ValueError: Not such a record.
         """
         names = {item.name for item in fields(cls)}
-        if not isinstance(values, Mapping) or {*values, 'data'} != names:
+        if not isinstance(values, Mapping) or {*values, *_LATER_KEYS} != names:
             raise ValueError(f'an invariance record needs the keys {sorted(names)}.')
         _check_types(values)
         pairs = {}
@@ -121,7 +127,7 @@ def _check_types(values: Mapping[str, Any]) -> None:
     pairs, probes = values['pairs'], values['probes']
     right = (
         named
-        and isinstance(values.get('data', ''), str)
+        and all(isinstance(values.get(name, ''), str) for name in _LATER_KEYS)
         and all(isinstance(count, int) for count in counts)
         and _is_number(values['spurious'])
         and _are_tables(pairs)

@@ -43,6 +43,11 @@ class TrainedRun:
     seed: int
     folder: Path
 
+    @property
+    def settings(self) -> str:
+        """Twelve digits of the fingerprint of its settings; empty where not noted."""
+        return str(RunFolder(self.folder).state.get('config_hash', ''))[:12]
+
 
 def find_runs(
     out: str | os.PathLike,
@@ -112,8 +117,8 @@ def measure_runs(
 
     Raises:
         InputError: No EndoSim data set, one with fewer scenes, a checkpoint that
-            cannot be used, or a run that the file holds with another number of scenes
-            or of another data set.
+            cannot be used, or a run that the file holds with another number of scenes,
+            of another data set or of other settings.
     """
     benchmark = Benchmark.read(Path(data))
     known = {record.key: record for record in read_invariance(out)}
@@ -123,6 +128,7 @@ def measure_runs(
     for run in runs:
         key = (run.method, run.held_out, run.seed, benchmark.spurious)
         if key in known:
+            _check_settings(known[key], run, out)
             _check_known(known[key], scenes, probe_scenes, benchmark.fingerprint, out)
             continue
         checkpoint = RunFolder(run.folder).best_checkpoint()
@@ -137,9 +143,22 @@ def measure_runs(
             probes=None if scores is None else _probe_values(scores),
             probe_scenes=probe_scenes,
             data=benchmark.fingerprint,
+            settings=run.settings,
         )
         append_line(out, record.to_json())
         yield record
+
+
+def _check_settings(
+    record: InvarianceRecord, run: TrainedRun, out: str | os.PathLike
+) -> None:
+    """Refuse the record of another plan's run of the same name."""
+    if record.settings and run.settings and record.settings != run.settings:
+        raise ProtocolError(
+            f'{out} holds {record.method}, {record.held_out}, seed {record.seed} of '
+            f'a training with other settings (hash {record.settings}) than '
+            f'{run.folder} has ({run.settings}): name another --out.'
+        )
 
 
 def _check_known(

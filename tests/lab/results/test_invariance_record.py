@@ -25,10 +25,11 @@ def test_a_record_is_read_back_as_it_was_written():
     assert InvarianceRecord.from_dict(json.loads(RECORD.to_json())) == RECORD
 
 
-def test_the_data_set_is_told_where_it_is_known():
-    told = replace(RECORD, data='a1')
+@pytest.mark.parametrize('name', ['data', 'settings'])
+def test_data_set_and_settings_are_told_where_they_are_known(name):
+    told = replace(RECORD, **{name: 'a1'})
     assert InvarianceRecord.from_dict(json.loads(told.to_json())) == told
-    assert 'data' not in json.loads(RECORD.to_json())
+    assert name not in json.loads(RECORD.to_json())
 
 
 def test_undefined_agreement_is_null_in_the_file():
@@ -64,6 +65,7 @@ def test_other_layouts_are_refused():
         {'spurious': None},
         {'method': 1},
         {'data': 1},
+        {'settings': 1},
     ],
 )
 def test_values_of_another_type_are_refused(change):

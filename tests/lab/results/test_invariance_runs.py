@@ -54,6 +54,7 @@ def test_runs_are_measured_once_and_recorded(tmp_path, checkpoint_content):
     (data / 'endosim.json').write_text(benchmark.text())
     folder = finish(tmp_path / 'plan', 'full', 'endosim_a', 3)
     torch.save(checkpoint_content(), folder / 'best_mDice_fg_epoch_1.pth')
+    RunFolder(folder).update(config_hash='a' * 64)
     runs, out = find_runs(tmp_path / 'plan'), tmp_path / 'out.jsonl'
     options = dict(scenes=1, probe_scenes=0, device='cpu')
     (record,) = measure_runs(runs, data, out, **options)
@@ -64,13 +65,18 @@ def test_runs_are_measured_once_and_recorded(tmp_path, checkpoint_content):
     message = r'out\.jsonl holds full, endosim_a, seed 3 measured with --scenes 1 --'
     with pytest.raises(ProtocolError, match=message):
         list(measure_runs(runs, data, out, **{**options, 'scenes': 2}))
+    # Another plan has runs of the same names.
+    RunFolder(folder).update(config_hash='b' * 64)
+    with pytest.raises(ProtocolError, match=r'seed 3 of a training with other sett'):
+        list(measure_runs(runs, data, out, **options))
+    RunFolder(folder).update(config_hash='a' * 64)
     # Another draw of the same strength has runs of the same names.
     other = replace(benchmark, seed=2)
     (data / 'endosim.json').write_text(other.text())
     with pytest.raises(ProtocolError, match='measured on another data set'):
         list(measure_runs(runs, data, out, **options))
     # Records of before do not tell theirs.
-    out.write_text(replace(record, data='').to_json() + '\n')
+    out.write_text(replace(record, data='', settings='').to_json() + '\n')
     assert list(measure_runs(runs, data, out, **options)) == []
     assert [r.key for r in read_invariance(out)] == [record.key]
 
