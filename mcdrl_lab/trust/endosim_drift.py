@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from mcdrl_common.site_reference import SiteReference, site_reference
+from mcdrl_lab.errors import ProtocolError
 from mcdrl_lab.simulation.drawing import draw
 from mcdrl_lab.simulation.hospitals import LESION_RATES, SITES, Conditions
 from mcdrl_lab.simulation.scene import CONFOUNDER_PROMPTS, CONFOUNDERS
@@ -20,7 +21,7 @@ from mcdrl_lab.simulation.simulated_sites import Benchmark, write_benchmark
 from .dice_predictors import expectations, features_of, rank_correlations
 from .drift import condition_drift
 from .expected_dice import site_errors
-from .recorded_dice import confidences, recorded_dice
+from .recorded_dice import RecordedImage, confidences, recorded_dice
 from .within_sites import RESAMPLES, Estimate
 
 if TYPE_CHECKING:
@@ -158,6 +159,19 @@ def precision_and_recall(
     return right / named if named else None, right / true if true else None
 
 
+def _check_draw(
+    benchmark: Benchmark, images: Sequence[RecordedImage], records: str | os.PathLike
+) -> None:
+    """Refuse records of another draw, whose images have the same names."""
+    for image in images:
+        if benchmark.scene(image.site, int(image.path.stem)).lesion is None:
+            raise ProtocolError(
+                f'{records} are of another draw than --seeds {benchmark.seed}: '
+                f'{image.site}, image {image.path.stem}, shows a lesion there and none '
+                'in this draw. Name the records in the order of --seeds.'
+            )
+
+
 @dataclass(frozen=True)
 class DrawRanks:
     """How well the Dice of images at held-out sites of one draw is told.
@@ -198,6 +212,7 @@ def ranks_of_draw(
     with TemporaryDirectory() as folder:
         write_benchmark(benchmark, Path(folder))
         images = recorded_dice(records, folder, method)
+    _check_draw(benchmark, images, records)
     seen = {site: encode(_images(benchmark, site)) for site in SITES}
     scores, embeddings = (
         np.stack([seen[image.site][part][int(image.path.stem)] for image in images])

@@ -1,7 +1,10 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from mcdrl_lab.commands import main
+from mcdrl_lab.errors import ProtocolError
 from mcdrl_lab.plans.records import append_record
 from mcdrl_lab.simulation.drawing import draw
 from mcdrl_lab.simulation.hospitals import SITES
@@ -73,7 +76,7 @@ def test_encoder_that_sees_brightness_names_it_at_its_home():
 @pytest.fixture
 def made(tmp_path, make_record, make_image):
     """Encoder, draw, records: half of the Dice is light, half the network tells."""
-    benchmark = Benchmark(images_per_site=12, size=32, spurious=1.0, seed=0)
+    benchmark = Benchmark(images_per_site=24, size=32, spurious=1.0, seed=0)
     rng = np.random.default_rng(0)
 
     def encode(images):
@@ -81,11 +84,13 @@ def made(tmp_path, make_record, make_image):
         return light[:, None] * np.eye(12)[2], np.eye(len(images))
 
     for site in SITES:
-        images = [draw(benchmark.scene(site, n), size=32)[0] for n in range(12)]
+        scenes = {n: benchmark.scene(site, n) for n in range(24)}
+        scenes = {n: scene for n, scene in scenes.items() if scene.lesion is not None}
+        images = [draw(scene, size=32)[0] for scene in scenes.values()]
         light = encode(np.stack(images))[0][:, 2]
-        told = rng.uniform(0, 1, 12)
+        told = rng.uniform(0, 1, len(scenes))
         records = []
-        for n, (x, y) in enumerate(zip(light, told, strict=True)):
+        for n, x, y in zip(scenes, light, told, strict=True):
             image = make_image(f'images/{n:05d}.png', x / 2 + y / 4)
             bare = make_image(f'images/{n:05d}.png', x)
             told_too = image | dict(self_dice=y, mean_confidence=0.9)
@@ -99,12 +104,21 @@ def made(tmp_path, make_record, make_image):
 def test_dice_of_conditions_and_confidence_is_told_from_both(made):
     encode, benchmark, folder = made
     found = ranks_of_draw(encode, benchmark, folder / 'told.jsonl', resamples=20)
-    assert (found.seed, found.images) == (0, 60)
+    lesions = [
+        benchmark.scene(site, n).lesion is not None for site in SITES for n in range(24)
+    ]
+    assert (found.seed, found.images) == (0, sum(lesions))
     assert found.ranks[BOTH].value > 0.99
     for name in ('conditions', 'confidence'):
         assert 0.2 < found.ranks[name].value < 0.95
     assert set(found.site_errors[BOTH]) == set(SITES)
     assert max(map(abs, found.site_errors[BOTH].values())) < 0.01
+
+
+def test_records_of_another_draw_are_refused(made):
+    encode, benchmark, folder = made
+    with pytest.raises(ProtocolError, match='of another draw than --seeds 3: endosim_'):
+        ranks_of_draw(encode, replace(benchmark, seed=3), folder / 'told.jsonl')
 
 
 def test_records_of_before_are_told_from_the_images_alone(made):
