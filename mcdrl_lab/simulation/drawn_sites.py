@@ -18,6 +18,7 @@ import numpy as np
 
 from mcdrl_common.findings import FileProblem
 from mcdrl_common.image_files import opened
+from mcdrl_common.image_index import read_table
 from mcdrl_common.mask_files import IGNORED
 from mcdrl_common.verification.entry import Entry
 from mcdrl_lab.data.csv_text import csv_text
@@ -149,6 +150,11 @@ def write_drawn_sites(wanted: DrawnSites, source: Path, out: Path) -> dict[str, 
             f'{out} holds a data set with other settings, see {PARAMETERS_FILE}. '
             'Choose another folder.'
         )
+    if lost := _told_sites(out / TRUTH_FILE) - set(sites):
+        raise ConversionError(
+            f'{out} holds {", ".join(sorted(lost))}, which {source} does not, and of '
+            f'which {TRUTH_FILE} would tell no more. Choose another folder.'
+        )
     rows: list[dict] = []
     with work_folder(out) as work:
         for site, entries in sorted(sites.items()):
@@ -163,6 +169,13 @@ def write_drawn_sites(wanted: DrawnSites, source: Path, out: Path) -> dict[str, 
         site: sum(row['site'] == site and row['condition'] != '' for row in rows)
         for site in sorted(sites)
     }
+
+
+def _told_sites(path: Path) -> set[str]:
+    """Sites that a table of the truth tells of, where there is one."""
+    if not path.is_file():
+        return set()
+    return {row.get('site', '') for row in read_table(path)[1]}
 
 
 def _draw_site(

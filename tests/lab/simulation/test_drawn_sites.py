@@ -142,3 +142,17 @@ def test_drawn_images_stay_with_their_sequence(source, tmp_path):
     kept = index.images_of(['a'], [Path(name) for name in own])
     assert kept.groups == {name: f'v{n // 5}' for n, name in enumerate(own)}
     assert {row.site for row in index.rows} == {'a'}
+
+
+def test_the_truth_of_a_site_that_the_source_lacks_is_not_lost(source, tmp_path):
+    out, other = tmp_path / 'out', tmp_path / 'other'
+    rows = write(source, out)
+    shutil.copytree(source / 'b', other / 'b')
+    shutil.copytree(source / 'a', other / 'c')
+    with pytest.raises(ConversionError, match=r'out holds a, which .*other does not'):
+        write(other, out)
+    assert not (out / 'c').exists()
+    shutil.copytree(source / 'a', other / 'a')
+    more = write(other, out)
+    assert [row for row in more if row['site'] != 'c'] == rows
+    assert len(more) == len(rows) + IMAGES
