@@ -11,7 +11,7 @@ import argparse
 import os
 from pathlib import Path
 
-from mcdrl_lab.errors import ends_in_one_line
+from mcdrl_lab.errors import ProtocolError, ends_in_one_line
 
 WEIGHTS, SCORES = 'weights.safetensors', 'scores.json'
 
@@ -134,10 +134,24 @@ def run(args: argparse.Namespace) -> None:
 
     import mcdrl_mmseg  # noqa: F401  (makes torchvision importable)
 
+    if args.test:
+        _check_work_dir(args.work_dir, args.test)
     if args.threads:
         torch.set_num_threads(args.threads)
     weights = args.test or str(_train(args))
     _test(args, weights)
+
+
+def _check_work_dir(folder: Path, weights: str) -> None:
+    """Refuse to put scores of other weights beside those of a training."""
+    trained = folder / WEIGHTS
+    if not trained.is_file():
+        return
+    if not Path(weights).is_file() or not trained.samefile(weights):
+        raise ProtocolError(
+            f'{folder} holds a training, whose {SCORES} would be replaced by those of '
+            f'--test {weights}: name another --work-dir.'
+        )
 
 
 def _train(args: argparse.Namespace) -> Path:

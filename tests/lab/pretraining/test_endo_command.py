@@ -24,6 +24,22 @@ def test_missing_weights_are_one_line(tmp_path, capsys):
     assert 'none.safetensors' in capsys.readouterr().err
 
 
+def test_scores_of_a_training_are_not_replaced_by_those_of_other_weights(
+    tmp_path, capsys
+):
+    (tmp_path / 'weights.safetensors').write_bytes(b'x')
+    other = tmp_path / 'other.safetensors'
+    other.write_bytes(b'x')
+    for weights in ([], [str(other)]):
+        words = ['pretrain-endo', '--work-dir', str(tmp_path), '--test', *weights]
+        assert main(words) == 2
+        told = capsys.readouterr().err
+        assert f'{tmp_path} holds a training, whose scores.json would be' in told
+    # Its own are tested.
+    main([*words[:-1], str(tmp_path / 'weights.safetensors')])
+    assert 'holds a training' not in capsys.readouterr().err
+
+
 def test_a_whole_small_run(
     endo_pack_root,
     toy_imagenet,
