@@ -176,16 +176,35 @@ def check_renewable(
     for target in targets:
         if target.is_dir():
             raise OutputError(f'{target} is a folder: name a file by --out.')
-        if overwrite or not target.exists():
-            continue
-        former = WrittenFiles(folder).made_of(target)
-        others = [each for each in former if each not in made_of]
-        if others or not former:
-            raise OutputError(
-                f'results of an earlier run are in the way: {target}, which is of '
-                f'{_named(others) or "something else"}. Name another --out, or replace '
-                'them with --overwrite.'
-            )
+        if target.exists() and not overwrite:
+            if not WrittenFiles(folder).made_of(target):
+                raise _in_the_way(target, ['something else'])
+            check_noted(target, made_of)
+
+
+def check_noted(target: Path, made_of: Sequence[str]) -> None:
+    """Refuse to replace a result that was noted to be of something else.
+
+    Args:
+        target: A file that may be written, and that is one of the command's if it is
+            there.
+        made_of: See :func:`check_renewable`.
+
+    Raises:
+        OutputError: It is there and of something else.
+    """
+    if not target.exists():
+        return
+    former = WrittenFiles(target.parent).made_of(target)
+    if others := [each for each in former if each not in made_of]:
+        raise _in_the_way(target, others)
+
+
+def _in_the_way(target: Path, others: Sequence[str]) -> OutputError:
+    return OutputError(
+        f'results of an earlier run are in the way: {target}, which is of '
+        f'{_named(others)}. Name another --out, or replace them with --overwrite.'
+    )
 
 
 def places(*paths: str | os.PathLike) -> list[str]:

@@ -10,7 +10,7 @@ import argparse
 from pathlib import Path
 
 from mcdrl_lab.errors import errors_in_one_line
-from mcdrl_lab.shared_arguments import add_device
+from mcdrl_lab.shared_arguments import add_device, add_overwrite
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -28,6 +28,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         '--out', type=Path, help='HTML file (default: report.html beside the records)'
     )
+    add_overwrite(parser)
     parser.add_argument(
         '--method', help='whose cases and attention to show (default: the last one)'
     )
@@ -75,4 +76,4 @@ def run(args: argparse.Namespace) -> None:
         explanations=args.explanations,
         title=args.title,
     )
-    print(write_page(args.source, args.out, options))
+    print(write_page(args.source, args.out, options, args.overwrite))

@@ -11,7 +11,7 @@ import argparse
 from pathlib import Path
 
 from mcdrl_lab.errors import errors_in_one_line
-from mcdrl_lab.shared_arguments import add_device
+from mcdrl_lab.shared_arguments import add_device, add_overwrite
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -34,6 +34,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         default=Path('site_check'),
         help='folder of the results (default: site_check)',
     )
+    add_overwrite(parser)
     parser.add_argument(
         '--records',
         type=Path,
@@ -67,6 +68,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Write the results; returns 2 for input that cannot be used."""
     from mcdrl_common.printable import printable
+    from mcdrl_common.written_files import places
     from mcdrl_lab.errors import ProtocolError
     from mcdrl_mmseg.apis.inferencer import MCDRLInferencer
 
@@ -77,7 +79,10 @@ def run(args: argparse.Namespace) -> int:
         raise ProtocolError(f'--low-dice {args.low_dice} must lie in [0, 1].')
     if args.shown < 0:
         raise ProtocolError(f'--shown {args.shown} must be 0 or more.')
-    check_replaceable(args.out)
+    made_of = ['site-check', *places(args.checkpoint, *args.images)]
+    if args.records is not None:
+        made_of += [f'--records {place}' for place in places(args.records)]
+    check_replaceable(args.out, made_of, args.overwrite)
     records = None
     if args.records is not None:
         records = Records(args.records, args.data_root, args.method)
@@ -89,7 +94,7 @@ def run(args: argparse.Namespace) -> int:
     )
     shown = check.by_distance[: args.shown]
     pictures = list(zip(shown, overlays(inferencer, shown), strict=True))
-    page = write_check(check, args.out, pictures, args.low_dice)
+    page = write_check(check, args.out, pictures, args.low_dice, made_of)
     print(
         f'{len(check.images)} images compared with {len(check.reference.sites)} '
         f'training sites; {100 * check.unusual:.0f} % are unusual'

@@ -15,6 +15,7 @@ import cv2
 import numpy as np
 
 from mcdrl_common.atomic_write import write_text
+from mcdrl_common.written_files import WrittenFiles, check_noted
 from mcdrl_lab.errors import ProtocolError
 from mcdrl_lab.html_page import is_replaceable, render_page
 from mcdrl_lab.pictures import image_uri
@@ -27,14 +28,19 @@ _SIDE = 480
 _FEW_IMAGES = 20
 
 
-def check_replaceable(folder: Path) -> None:
+def check_replaceable(
+    folder: Path, made_of: Sequence[str], overwrite: bool = False
+) -> None:
     """Refuse to write over what is no site check, before anything is computed.
 
     Args:
         folder: Where the results are to be.
+        made_of: See :func:`~mcdrl_common.written_files.check_renewable`.
+        overwrite: Whether the check of another site may be replaced.
 
     Raises:
         ProtocolError: It is a file, or holds a file of another kind in their place.
+        OutputError: It holds the check of another site.
     """
     if folder.exists() and not folder.is_dir():
         raise ProtocolError(f'{folder} is a file: name a folder by --out.')
@@ -45,6 +51,9 @@ def check_replaceable(folder: Path) -> None:
                 f'{path} exists and is no site check; it is left alone: name another '
                 'folder by --out.'
             )
+        # Those of before do not say what they are of.
+        if not overwrite:
+            check_noted(path, made_of)
 
 
 def write_check(
@@ -52,6 +61,7 @@ def write_check(
     folder: Path,
     shown: Sequence[tuple[CheckedImage, np.ndarray]],
     low_dice: float,
+    made_of: Sequence[str] = (),
 ) -> Path:
     """Write page and JSON file.
 
@@ -60,12 +70,15 @@ def write_check(
         folder: Where to.
         shown: Images with overlays, (H, W, 3) uint8, red first.
         low_dice: Expected Dice below which an image is flagged.
+        made_of: See :func:`check_replaceable`.
 
     Returns:
         The page.
     """
     write_text(folder / DATA, json.dumps(check.to_dict(low_dice), allow_nan=False))
     write_text(folder / PAGE, render(check, shown, low_dice))
+    for name in (DATA, PAGE):
+        WrittenFiles(folder).add(folder / name, made_of)
     return folder / PAGE
 
 

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from mcdrl_common.atomic_write import write_text
+from mcdrl_common.written_files import WrittenFiles, check_noted, places
 from mcdrl_lab.errors import ProtocolError
 from mcdrl_lab.html_page import is_replaceable, render_page
 from mcdrl_lab.installed_versions import installed_versions
@@ -46,6 +47,7 @@ def write_page(
     path: str | os.PathLike,
     out: str | os.PathLike | None = None,
     options: ReportOptions | None = None,
+    overwrite: bool = False,
 ) -> Path:
     """Write the report of a plan or of one run.
 
@@ -53,6 +55,7 @@ def write_page(
         path: See :func:`~mcdrl_lab.results.html_report.report_source.load_source`.
         out: The HTML file; None writes ``report.html`` beside the records.
         options: What to show.
+        overwrite: Whether the report of another plan or run may be replaced.
 
     Returns:
         Path of the file.
@@ -60,11 +63,16 @@ def write_page(
     Raises:
         ProtocolError: No results, an unknown method, or ``out`` is a file that is no
             report.
+        OutputError: It is the report of another plan or run.
     """
     options = options or ReportOptions()
     source = load_source(path)
     out = source.root / 'report.html' if out is None else Path(out)
     _check_replaceable(out)
+    made_of = ['report', *places(source.root)]
+    # Those of before do not say what they are of.
+    if not overwrite:
+        check_noted(out, made_of)
     method = options.method or source.methods[-1]
     if method not in source.methods:
         raise ProtocolError(
@@ -77,6 +85,7 @@ def write_page(
         pictures, problems = draw_runs(source, method, options)
     content = build_content(source, method, pictures, problems, options.title)
     write_text(out, render(content))
+    WrittenFiles(out.parent).add(out, made_of)
     return out
 
 

@@ -215,9 +215,25 @@ def results_or_none() -> str:
     return path.read_text(encoding='utf-8') if path.exists() else ''
 
 
-def test_own_results_are_replaced(desk):
-    assert check('images') == check('images/0.png') == 0
+def test_results_are_renewed_and_those_of_another_site_only_where_asked_for(
+    desk, capsys
+):
+    assert check('images/0.png') == check('images/0.png') == 0
+    # More of the same site.
+    assert check('images/0.png', 'images/1.png') == 0
+    before = results()
+    assert check('images/2.png') == 2
+    told = capsys.readouterr().err
+    assert 'site_check.html, which is of ' in told and '--overwrite' in told
+    assert results() == before
+    assert check('images/2.png', '--overwrite') == 0
     assert len(results()['images']) == 1
+
+
+def test_results_of_an_earlier_version_are_replaced(desk):
+    assert check('images/0.png') == 0
+    (desk / 'site_check/.mcdrl_written.sha256').unlink()
+    assert check('images/2.png') == 0
 
 
 def test_text_of_others_is_escaped(desk, small, checkpoint_content):

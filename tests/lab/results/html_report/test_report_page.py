@@ -1,10 +1,12 @@
 import re
+import shutil
 from html.parser import HTMLParser
 
 import numpy as np
 import pytest
 from matplotlib.figure import Figure
 
+from mcdrl_common.written_files import OutputError
 from mcdrl_lab.errors import ProtocolError
 from mcdrl_lab.plans.records import append_record
 from mcdrl_lab.results.html_report.report_page import (
@@ -177,6 +179,23 @@ def test_file_that_is_no_report_is_left_alone(plan):
     assert mine.read_text() == 'precious'
     with pytest.raises(ProtocolError, match='is a folder'):
         write_page(plan, plan)
+
+
+def test_the_report_of_another_plan_is_replaced_only_where_asked_for(
+    plan, tmp_path_factory
+):
+    other = tmp_path_factory.mktemp('other')
+    shutil.copy(plan / 'records.jsonl', other)
+    out, options = plan / 'shared.html', ReportOptions(pictures=False)
+    # The folder and its records are one.
+    write_page(plan, out, options)
+    write_page(plan / 'records.jsonl', out, options)
+    before = out.read_text()
+    with pytest.raises(OutputError, match=f'shared.html, which is of {plan}'):
+        write_page(other, out, options)
+    assert out.read_text() == before
+    write_page(other, out, options, overwrite=True)
+    assert out.read_text() != before
 
 
 def test_unknown_method_is_an_error_that_names_the_known(plan):
