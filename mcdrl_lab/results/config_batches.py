@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from mcdrl_common.config_datasets import plain_datasets, type_name
@@ -52,3 +52,29 @@ def batches(cfg: Config, loaders: Sequence[str]) -> Iterator[Mapping[str, Any]]:
             loader.pop('batch_sampler', None)
             loader.drop_last = False
         yield from Runner.build_dataloader(loader)
+
+
+def each_once(loaded: Iterable[Mapping[str, Any]]) -> Iterator[Mapping[str, Any]]:
+    """Leave out images that were given before.
+
+    Two loaders may share images, as those of validation and test do where no site is
+    held out, and wrappers repeat them.
+
+    Args:
+        loaded: Batches of :func:`batches`, of images with a path.
+
+    Yields:
+        Batches without them; none that is empty.
+    """
+    seen: set[str] = set()
+    for batch in loaded:
+        kept = []
+        for place, sample in enumerate(batch['data_samples']):
+            path = sample.get('img_path')
+            if path is None or path not in seen:
+                kept.append(place)
+                seen.add(path)
+        if len(kept) == len(batch['data_samples']):
+            yield batch
+        elif kept:
+            yield {key: [part[i] for i in kept] for key, part in batch.items()}

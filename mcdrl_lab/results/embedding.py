@@ -18,7 +18,7 @@ from mcdrl_mmseg.apis.checkpoint import load_segmentor
 from mcdrl_mmseg.apis.checkpoint_config import site_names
 from mcdrl_mmseg.apis.trained_sites import trained_on_note
 
-from .config_batches import batches
+from .config_batches import batches, each_once
 from .embedding_figure import TITLES, embed, embedding_figure
 from .features import collect_features
 from .probe import ProbeScore, probe_accuracy, split_groups
@@ -89,7 +89,8 @@ def write_embedding(
     inputs = [Path(checkpoint), *([Path(cfg.filename)] if cfg.filename else [])]
     check_targets(out.parent, written, inputs, overwrite)
     model = load_segmentor(checkpoint, cfg, device)
-    features = collect_features(model, batches(cfg, loaders))
+    # Copies in two folds of a probe would be told apart by heart.
+    features = collect_features(model, each_once(batches(cfg, loaders)))
     scores, reasons = probe_features(features, seed=seed)
     maps = {name: embed(features[name], perplexity, seed) for name in TITLES}
     write_figure(embedding_figure(maps, _labels(features), scores), out)

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from mcdrl_lab.errors import errors_in_one_line
 from mcdrl_lab.shared_arguments import add_cfg_options, add_overwrite
 
-from .config_batches import LOADERS, batches
+from .config_batches import LOADERS, batches, each_once
 
 if TYPE_CHECKING:
     from mmengine.config import Config
@@ -75,7 +75,8 @@ def run(args: argparse.Namespace) -> int:
         if args.checkpoint
         else untrained_segmentor(cfg)
     )
-    kept = kept_lesions(model, batches(cfg, args.loaders), args.ratios)
+    loaded = each_once(batches(cfg, args.loaders))
+    kept = kept_lesions(model, loaded, args.ratios)
     print(selection_table(kept).to_string(index=False, float_format='%.1f'))
     if args.out:
         write_text(args.out, kept.to_csv(index=False))

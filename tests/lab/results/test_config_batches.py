@@ -3,8 +3,9 @@
 import pytest
 from mmengine.config import Config
 from mmengine.runner import Runner
+from mmseg.structures import SegDataSample
 
-from mcdrl_lab.results.config_batches import batches
+from mcdrl_lab.results.config_batches import batches, each_once
 
 TEST = [dict(type='LoadImageFromFile'), dict(type='PackSegInputs')]
 TRAIN = [TEST[0], dict(type='RandomFlip', prob=0.5), TEST[1]]
@@ -52,3 +53,19 @@ def test_training_images_come_in_batches_of_the_test_whose_sizes_they_have(
     train_loader,
 ):
     assert train_loader(dict(type='BaseSegDataset', pipeline=TRAIN)).batch_size == 1
+
+
+def test_an_image_that_several_loaders_give_is_given_once():
+    def batch(*paths):
+        metas = [{} if path is None else dict(img_path=path) for path in paths]
+        samples = [SegDataSample(metainfo=meta) for meta in metas]
+        return dict(inputs=list(range(len(paths))), data_samples=samples)
+
+    first, repeated = batch('a', 'b'), batch('a', 'b')
+    loaded = [first, repeated, batch('c', 'a', 'd'), batch(None, None)]
+    whole, partial, unnamed = each_once(loaded)
+    assert whole is first
+    assert partial['inputs'] == [0, 2]
+    assert [s.img_path for s in partial['data_samples']] == ['c', 'd']
+    # What has no path may be another one.
+    assert len(unnamed['inputs']) == 2

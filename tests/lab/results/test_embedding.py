@@ -127,6 +127,25 @@ def test_images_that_were_trained_on_are_told(cfg, tmp_path, trained_at, loader,
     assert ('note: ' in text) == bool(seen)
 
 
+def test_images_that_two_loaders_share_count_once(
+    cfg, tmp_path, trained_at, monkeypatch
+):
+    # As where no site is held out and the test is the validation.
+    sites = ['a'] * 20 + ['b'] * 20
+    trained_at(features_of(sites))
+    samples = [dict(img_path=f'{number}.png') for number in range(len(sites))]
+    batch = dict(inputs=samples, data_samples=samples)
+    monkeypatch.setattr(embedding, 'batches', lambda _, names: [batch] * len(names))
+
+    def collect(_, loaded):
+        count = sum(len(one['inputs']) for one in loaded)
+        return features_of(sites[:1] * (count - 20) + sites[20:])
+
+    monkeypatch.setattr(embedding, 'collect_features', collect)
+    text = write_embedding(cfg, 'a.pth', tmp_path / 'x.png', perplexity=5)
+    assert 'Linear probes on 40 images' in text
+
+
 def test_another_file_of_the_name_of_the_scores_is_never_replaced(
     cfg, tmp_path, trained_at
 ):
