@@ -45,7 +45,7 @@ def run(args: argparse.Namespace) -> int:
     from mcdrl_common.atomic_write import write_text
 
     from .plan_command import show_report
-    from .records import RECORDS_NAME, latest_records, read_records
+    from .records import RECORDS_NAME, read_latest
 
     target = args.out / RECORDS_NAME
     if target.exists():
@@ -53,7 +53,7 @@ def run(args: argparse.Namespace) -> int:
     shards, places = {}, {}
     for folder in args.folders:
         path = folder / RECORDS_NAME if folder.is_dir() else folder
-        shards[str(folder)] = latest_records(read_records(path))
+        shards[str(folder)] = read_latest(path)
         places[str(folder)] = path.parent
         if not shards[str(folder)]:
             raise ProtocolError(f'{path} has no records.')

@@ -268,6 +268,11 @@ def latest_records(records: Iterable[RunRecord]) -> list[RunRecord]:
     return list(latest.values())
 
 
+def read_latest(path: str | os.PathLike) -> list[RunRecord]:
+    """As :func:`read_records`, of each run the one of :func:`latest_records`."""
+    return latest_records(read_records(path))
+
+
 def unlike(a: RunRecord, b: RunRecord) -> list[str]:
     """What two runs of a method differ in, and should not.
 

@@ -54,7 +54,7 @@ def run_states(out: Path) -> list[tuple[str, str, str]]:
         ProtocolError: No run of the plan was given to Slurm, or Slurm does not answer.
     """
     from .folder_names import run_folder_of
-    from .records import RECORDS_NAME, latest_records, read_records
+    from .records import RECORDS_NAME, read_latest
     from .run_folder import RunFolder
     from .slurm_engine import COLLECTED_NAME, SUBMITTED_NAME, record_of
     from .slurm_jobs import JOBS_NAME, WAITING, SlurmJobs
@@ -65,8 +65,7 @@ def run_states(out: Path) -> list[tuple[str, str, str]]:
     if not jobs:
         raise ProtocolError(f'{out} has no {JOBS_NAME}: nothing was given to Slurm.')
     records = {
-        run_folder_of(*record.key): record
-        for record in latest_records(read_records(out / RECORDS_NAME))
+        run_folder_of(*record.key): record for record in read_latest(out / RECORDS_NAME)
     }
     queue = job_states(jobs.values())
     found = []

@@ -6,12 +6,7 @@ import os
 from pathlib import Path
 
 from mcdrl_lab.errors import ProtocolError
-from mcdrl_lab.plans.records import (
-    RECORDS_NAME,
-    RunRecord,
-    latest_records,
-    read_records,
-)
+from mcdrl_lab.plans.records import RECORDS_NAME, RunRecord, read_latest
 
 
 def load_records(path: str | os.PathLike) -> list[RunRecord]:
@@ -30,7 +25,7 @@ def load_records(path: str | os.PathLike) -> list[RunRecord]:
         raise ProtocolError(
             f'no records in {path}: run python -m mcdrl_lab leave-one-site-out first.'
         )
-    records = latest_records(read_records(path))
+    records = read_latest(path)
     if not any(record.status == 'done' for record in records):
         raise ProtocolError(f'{path} holds no finished run yet.')
     return records

@@ -12,7 +12,7 @@ from pathlib import Path
 from mcdrl_common.atomic_write import write_text
 from mcdrl_lab.errors import ProtocolError
 from mcdrl_lab.plans.json_lines import read_lines
-from mcdrl_lab.plans.records import RunRecord, latest_records, read_records
+from mcdrl_lab.plans.records import RunRecord, read_latest
 from mcdrl_lab.results.invariance_tables import (
     confounder_table,
     invariance_table,
@@ -151,8 +151,7 @@ class EvidencePage:
     def _records(self, name: str) -> list[RunRecord]:
         # Several parts of a page are made of the same file.
         if name not in self._read:
-            path = self._file(f'{name}.jsonl.gz')
-            self._read[name] = latest_records(read_records(path))
+            self._read[name] = read_latest(self._file(f'{name}.jsonl.gz'))
         return self._read[name]
 
     def _named_records(self, pairs: Sequence[str]) -> dict[str, list[RunRecord]]:
