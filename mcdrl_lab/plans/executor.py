@@ -17,16 +17,11 @@ from mcdrl_lab.errors import ProtocolError
 from .child_process import ChildProcess
 from .launch import Launch
 from .one_run import RunFailed, carry_out, check_exit_code, failed_record
-from .plan import PlannedRun, PlanProgress, State
-from .prepared import PreparedRun, check_groups, check_siblings
+from .plan import PlannedRun
+from .plan_engine import Failure, PlanEngine
+from .prepared import PreparedRun
 from .progress import Reporter
-from .records import (
-    RECORDS_NAME,
-    RunRecord,
-    append_record,
-    latest_records,
-    read_records,
-)
+from .records import RunRecord, append_record
 from .run_folder import RunFolder
 
 _POLL_S = 0.5
@@ -34,19 +29,6 @@ _HOUR_S = 3600.0
 
 # What a run in progress waits for: the end of a child, or, for None, a moment.
 _Steps = Generator[ChildProcess | None, None, RunRecord]
-
-
-@dataclass(frozen=True)
-class Failure:
-    """A run that failed.
-
-    Args:
-        run: The run.
-        error: Why, in one line.
-    """
-
-    run: PlannedRun
-    error: str
 
 
 @dataclass
@@ -71,25 +53,20 @@ class _ActiveRun:
         return self.child is not None and self.child.exitcode is None
 
 
-class PlanExecutor:
+class PlanExecutor(PlanEngine):
     """Runs or resumes every run of a plan and records the results.
 
     Finished runs are left alone, begun ones go on, failed ones are tried again. A
     failure does not stop the others.
 
     Args:
-        runs: Prepared runs.
-        out: Folder of the plan; ``records.jsonl`` is in it.
+        runs: As for :class:`PlanEngine`, which says what the others mean.
+        out: Folder of the plan.
         launch: How training and test are started; by default in one process.
-        jobs: Number of runs at a time.
         devices: CUDA devices to share out among the jobs, as for
             ``CUDA_VISIBLE_DEVICES``; empty leaves the environment as it is.
-        keep_checkpoints: Keep what only resuming needs, weights and optimiser state
-            of the last epochs, after a run is finished; the tested checkpoint is
-            kept in any case.
         max_hours: Time that a training or a test may take, and that a run may wait for
             a process of an earlier command; None sets no limit.
-        reporter: Where progress is shown; by default standard output.
         meanwhile: Called once when the last runs leave a job with nothing to do: what
             the command needs afterwards, and can prepare.
 
@@ -116,18 +93,11 @@ class PlanExecutor:
             )
         if max_hours is not None and not max_hours > 0:
             raise ProtocolError(f'--max-hours {max_hours:g} must be above 0.')
+        super().__init__(runs, Path(out), jobs, keep_checkpoints, reporter)
         self.max_hours = max_hours
-        self.runs = list(runs)
-        self.out = Path(out)
-        self.records_path = self.out / RECORDS_NAME
         self.launch = launch or Launch()
-        self.jobs = jobs
         self.devices: list[str | None] = [*devices] or [None]
-        self.keep_checkpoints = keep_checkpoints
         self.meanwhile = meanwhile
-        self.progress = PlanProgress([item.run for item in self.runs], jobs)
-        self.reporter = reporter or Reporter(self.progress)
-        self.reporter.progress = self.progress
 
     def execute(self) -> list[Failure]:
         """Carry out what is left of the plan.
@@ -142,7 +112,7 @@ class PlanExecutor:
         """
         try:
             with folder_lock(self.out):
-                return self._execute(self._unfinished())
+                return self._execute(self._left_to_do())
         except FolderBusyError as busy:
             raise ProtocolError(
                 f'{busy}: wait for it to end, or choose another output folder.'
@@ -150,21 +120,8 @@ class PlanExecutor:
         finally:
             self.reporter.close()
 
-    def _unfinished(self) -> list[PreparedRun]:
-        """Runs without a finished record, all checked before any is started."""
-        records = {r.key: r for r in latest_records(read_records(self.records_path))}
-        unfinished = []
-        for item in self.runs:
-            record = records.get(item.run.key)
-            if record is not None and record.status == 'done':
-                item.check_record(record)
-                self.progress.finish(item.run.key, State.DONE, record.duration_s)
-            else:
-                folder = RunFolder(self.out / item.run.folder)
-                folder.check(item.cfg, item.origin)
-                unfinished.append(item)
-        check_siblings(unfinished, records.values())
-        check_groups(unfinished, records.values(), self.out)
+    def _left_to_do(self) -> list[PreparedRun]:
+        unfinished = self._unfinished()
         finished = len(self.runs) - len(unfinished)
         if finished:
             self.reporter.say(
@@ -178,7 +135,6 @@ class PlanExecutor:
         waiting = deque(items)
         free = deque(self.devices[n % len(self.devices)] for n in range(self.jobs))
         active: list[_ActiveRun] = []
-        failures: list[Failure] = []
         all_busy = True
         try:
             while waiting or active:
@@ -193,12 +149,10 @@ class PlanExecutor:
                     active.remove(run)
                     free.append(run.device)
                     self._record(run.item, outcome)
-                    if outcome.error is not None:
-                        failures.append(Failure(run.item.run, outcome.error))
                 if all_busy and active and free and not waiting:
                     all_busy = False
                     self.meanwhile()
-                self._update_fractions(active)
+                self._update_fractions(run.item for run in active)
                 self.reporter.tick()
                 if active and not (waiting and free):
                     _wait_for_any(active)
@@ -209,7 +163,7 @@ class PlanExecutor:
                     run.child.interrupt()
             for run in active:
                 run.steps.close()
-        return failures
+        return self.failures
 
     def _advance(self, run: _ActiveRun) -> RunRecord | None:
         """Let a run go on until it has to wait again.
@@ -224,32 +178,18 @@ class PlanExecutor:
             return end.value
         except Exception as caught:
             # Whatever goes wrong with one run must not stop the others.
-            folder = RunFolder(self.out / run.item.run.folder)
-            return failed_record(run.item, folder, caught)
+            return failed_record(run.item, self._folder(run.item), caught)
 
     def _record(self, item: PreparedRun, record: RunRecord) -> None:
         """Write down and show how a run ended; here and nowhere else."""
         append_record(self.records_path, record)
-        failed = record.error is not None
-        state = State.FAILED if failed else State.DONE
-        self.progress.finish(item.run.key, state, record.duration_s)
-        if not failed and not self.keep_checkpoints:
-            RunFolder(self.out / item.run.folder).drop_resume_points()
-        self.reporter.event(item.run, f'FAILED: {record.error}' if failed else 'done')
-
-    def _update_fractions(self, active: list[_ActiveRun]) -> None:
-        """Look up how far the runs in progress have come."""
-        for item in (run.item for run in active):
-            progress = self.progress.runs[item.run.key]
-            if progress.state is State.RUNNING:
-                folder = RunFolder(self.out / item.run.folder)
-                progress.fraction = folder.training_fraction(
-                    item.cfg, item.iters_per_epoch
-                )
+        if record.error is None and not self.keep_checkpoints:
+            self._folder(item).drop_resume_points()
+        self._note_end(item.run, record.error, record.duration_s)
 
     def _carry_out(self, item: PreparedRun, device: str | None) -> _Steps:
         """Train and test one run, from wherever it stands."""
-        folder = RunFolder(self.out / item.run.folder)
+        folder = self._folder(item)
         yield from self._wait_until_free(item.run, folder)
 
         def started(fraction: float) -> None:

@@ -19,10 +19,9 @@ from .launch import LAUNCHERS
 from .slurm_options import slurm_parameters
 
 if TYPE_CHECKING:
-    from .executor import PlanExecutor
     from .plan import Method, PlannedRun
+    from .plan_engine import PlanEngine
     from .prepared import PreparedRun
-    from .slurm_engine import SlurmEngine
 
 EXIT_FAILED_RUNS = 1
 
@@ -150,11 +149,11 @@ def run_plan(methods: Sequence[Method], args: argparse.Namespace, out: Path) -> 
         preload=launch.preload,
         environment=run_environment(args.jobs),
     )
-    executor: PlanExecutor | SlurmEngine
+    engine: PlanEngine
     if args.engine == 'slurm':
         from .slurm_engine import SlurmEngine
 
-        executor = SlurmEngine(
+        engine = SlurmEngine(
             plan,
             out,
             launch,
@@ -163,7 +162,7 @@ def run_plan(methods: Sequence[Method], args: argparse.Namespace, out: Path) -> 
             keep_checkpoints=args.keep_checkpoints,
         )
     else:
-        executor = PlanExecutor(
+        engine = PlanExecutor(
             plan,
             out,
             launch,
@@ -173,7 +172,7 @@ def run_plan(methods: Sequence[Method], args: argparse.Namespace, out: Path) -> 
             max_hours=args.max_hours,
             meanwhile=_import_report,
         )
-    failures = executor.execute()
+    failures = engine.execute()
     for failure in failures:
         print(f'FAILED {failure.run}: {failure.error}', file=sys.stderr)
     if len(failures) < len(plan):

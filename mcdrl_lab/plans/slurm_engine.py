@@ -16,14 +16,13 @@ from mcdrl_common.file_lock import FolderBusyError, folder_lock
 from mcdrl_common.json_files import read_json
 from mcdrl_lab.errors import ProtocolError
 
-from .executor import Failure
 from .folder_names import run_folder_of
 from .launch import Launch
-from .plan import PlanProgress, State
-from .prepared import PreparedRun, check_groups, check_siblings
+from .plan import State
+from .plan_engine import Failure, PlanEngine
+from .prepared import PreparedRun
 from .progress import Reporter
-from .records import RECORDS_NAME, RunRecord, append_record, latest_records
-from .records import read_records as read_run_records
+from .records import RECORDS_NAME, RunRecord, append_record, read_records
 from .run_folder import RunFolder
 from .slurm_jobs import RUNNING, SlurmJobs, submit
 from .slurm_queue import job_states
@@ -39,21 +38,18 @@ SUBMITTED_NAME = 'submitted.json'
 SUBMITIT_FOLDER = 'submitit'
 
 
-class SlurmEngine:
+class SlurmEngine(PlanEngine):
     """Submits what is left of a plan, and gathers its records as they come.
 
     The command may be left at any time: the jobs go on, and the same command, or
     ``plan-collect``, gathers what they brought meanwhile.
 
     Args:
-        runs: Prepared runs.
+        runs: As for :class:`PlanEngine`, which says what the others mean.
         out: Folder of the plan, on a file system that all machines share.
         launch: How training and test are started within a job.
         parameters: What each job asks for, see
             :func:`~mcdrl_lab.plans.slurm_options.slurm_parameters`.
-        jobs: Runs at a time.
-        keep_checkpoints: Keep what only resuming needs.
-        reporter: Where progress is shown; by default standard output.
 
     Raises:
         ProtocolError: The launcher is Slurm's own.
@@ -75,16 +71,11 @@ class SlurmEngine:
                 '--engine slurm starts a job a run; several processes in it are '
                 'started by --launcher pytorch.'
             )
-        self.runs = {str(item.run): item for item in runs}
         # Jobs start in other folders.
-        self.out = Path(out).resolve()
+        super().__init__(runs, Path(out).resolve(), jobs, keep_checkpoints, reporter)
         self.launch = launch
         self.parameters = parameters
-        self.jobs = jobs
-        self.keep_checkpoints = keep_checkpoints
-        self.progress = PlanProgress([item.run for item in runs], jobs)
-        self.reporter = reporter or Reporter(self.progress)
-        self.reporter.progress = self.progress
+        self._items = {str(item.run): item for item in self.runs}
 
     def execute(self) -> list[Failure]:
         """Submit what is neither done nor queued, and wait for all.
@@ -112,7 +103,7 @@ class SlurmEngine:
         """Queue what has to be; returns run -> job of all that are not done."""
         with planning(self.out):
             collect(self.out, self.keep_checkpoints)
-            unfinished = self._unfinished()
+            unfinished = [str(item.run) for item in self._unfinished()]
             known = SlurmJobs(self.out).read()
             alive = job_states(known.values())
             queued = {
@@ -122,7 +113,11 @@ class SlurmEngine:
             }
             for run in queued:
                 self._check_submitted(run, known[run])
-            new = {run: self._task(run) for run in unfinished if run not in queued}
+            new = {
+                run: RunTask(self._items[run], self.out, self.launch)
+                for run in unfinished
+                if run not in queued
+            }
             if new:
                 for run, name in itertools.product(new, (RECORD_NAME, COLLECTED_NAME)):
                     (self.out / run / name).unlink(missing_ok=True)
@@ -143,7 +138,7 @@ class SlurmEngine:
 
     def _known(self, run: str) -> dict[str, Any]:
         """What a run's result comes from."""
-        item = self.runs[run]
+        item = self._items[run]
         return {'settings hash': item.config_hash, **item.origin}
 
     def _check_submitted(self, run: str, job: str) -> None:
@@ -172,30 +167,9 @@ class SlurmEngine:
         """Whether a run's job did all it does; Slurm lists it for a moment longer."""
         return (self.out / run / COLLECTED_NAME).is_file()
 
-    def _task(self, run: str) -> RunTask:
-        return RunTask(self.runs[run], self.out, self.launch)
-
-    def _unfinished(self) -> list[str]:
-        """Runs without a finished record, all checked before any is submitted."""
-        records = {r.key: r for r in _latest(self.out)}
-        unfinished = []
-        for name, item in self.runs.items():
-            record = records.get(item.run.key)
-            if record is not None and record.status == 'done':
-                item.check_record(record)
-                self.progress.finish(item.run.key, State.DONE, record.duration_s)
-            else:
-                RunFolder(self.out / name).check(item.cfg, item.origin)
-                unfinished.append(name)
-        items = [self.runs[name] for name in unfinished]
-        check_siblings(items, records.values())
-        check_groups(items, records.values(), self.out)
-        return unfinished
-
     def _wait(self, jobs: Mapping[str, str]) -> list[Failure]:
         """Watch the folders until every run has left its record or lost its job."""
         left = dict(jobs)
-        failures: list[Failure] = []
         asked = 0.0
         while left:
             gone: list[str] = []
@@ -212,44 +186,26 @@ class SlurmEngine:
             for run in [run for run in left if self._has_ended(run)]:
                 del left[run]
                 record = record_of(run, self.out / run / COLLECTED_NAME)
-                self._end(run, record.error, record.duration_s, failures)
+                self._note_end(self._items[run].run, record.error, record.duration_s)
             for run in gone:
                 if run in left:
                     error = (
                         f'its job {left.pop(run)} ended without a record: cancelled, '
                         f'or see {self.out / SUBMITIT_FOLDER}'
                     )
-                    self._end(run, error, float('nan'), failures)
-            self._update_fractions(left)
+                    self._note_end(self._items[run].run, error, float('nan'))
+            self._update_fractions(map(self._items.__getitem__, left))
             self.reporter.tick()
             if left:
                 time.sleep(_POLL_S)
-        return failures
+        return self.failures
 
     def _show(self, run: str, state: str, reason: str) -> None:
-        key = self.runs[run].run.key
-        if state in RUNNING and self.progress.runs[key].state is State.WAITING:
-            self.progress.start(key, 0.0)
-            self.reporter.event(self.runs[run].run, 'running')
-
-    def _update_fractions(self, left: Mapping[str, str]) -> None:
-        for run in left:
-            item = self.runs[run]
-            progress = self.progress.runs[item.run.key]
-            if progress.state is State.RUNNING:
-                progress.fraction = RunFolder(self.out / run).training_fraction(
-                    item.cfg, item.iters_per_epoch
-                )
-
-    def _end(
-        self, run: str, error: str | None, seconds: float, failures: list[Failure]
-    ) -> None:
-        planned = self.runs[run].run
-        state = State.FAILED if error else State.DONE
-        self.progress.finish(planned.key, state, seconds)
-        self.reporter.event(planned, f'FAILED: {error}' if error else 'done')
-        if error:
-            failures.append(Failure(planned, error))
+        planned = self._items[run].run
+        progress = self.progress.runs[planned.key]
+        if state in RUNNING and progress.state is State.WAITING:
+            self.progress.start(planned.key, 0.0)
+            self.reporter.event(planned, 'running')
 
 
 @contextmanager
@@ -308,14 +264,10 @@ def record_of(run: str, path: Path) -> RunRecord:
     Raises:
         ProtocolError: It holds none, or another's.
     """
-    records = read_run_records(path)
+    records = read_records(path)
     if [run_folder_of(*record.key) for record in records] != [run]:
         raise ProtocolError(
             f'{path} is not the record of {run}: remove it, and the command that began '
             'the plan carries the run out again.'
         )
     return records[0]
-
-
-def _latest(out: Path) -> list[RunRecord]:
-    return latest_records(read_run_records(out / RECORDS_NAME))
