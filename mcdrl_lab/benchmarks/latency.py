@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -25,10 +25,6 @@ class Spread:
     median: float
     low: float
     high: float
-
-    def record(self) -> dict[str, float]:
-        """As a mapping."""
-        return asdict(self)
 
 
 def time_in_turns(
@@ -77,8 +73,8 @@ def spread(times: np.ndarray) -> Spread:
     return Spread(float(median), float(low), float(high))
 
 
-def ratio(times: np.ndarray, reference: np.ndarray, confidence: float = 0.95) -> Spread:
-    """Median of the ratios of pairs of one round, with its confidence interval.
+def ratio(times: np.ndarray, reference: np.ndarray) -> Spread:
+    """Median of the ratios of pairs of one round, with its 95 % confidence interval.
 
     The interval is that of the sign test: no shape of the noise is assumed. With too
     few pairs for the confidence its ends are the extremes.
@@ -86,10 +82,9 @@ def ratio(times: np.ndarray, reference: np.ndarray, confidence: float = 0.95) ->
     Args:
         times: (rounds,).
         reference: (rounds,), of the same rounds.
-        confidence: Of the interval.
     """
     ratios = times / reference
-    interval = quantile_test(ratios, p=0.5).confidence_interval(confidence)
+    interval = quantile_test(ratios, p=0.5).confidence_interval(0.95)
     low, high = np.nan_to_num(interval, nan=np.nan)
     return Spread(
         float(np.median(ratios)),

@@ -22,6 +22,8 @@ _ARCHITECTURE = 'mcdrl-endo-lite0'
 _LEVELS = (1, 2, 3, 4)  # strides of 4 to 32
 _WIDTHS = (24, 40, 112, 320)
 _WARM_UP = 20  # steps
+SKIPPED = 3
+"""Steps of a training that are not timed."""
 
 
 @dataclass(frozen=True)
@@ -203,15 +205,14 @@ def dice_of_lesions(
     return scores
 
 
-def images_a_second(steps: Iterator[int], count: int, skipped: int = 3) -> float:
+def images_a_second(steps: Iterator[int], count: int) -> float:
     """Time some steps on the cores, not by the clock: machines are busy.
 
     Args:
         steps: From :func:`training_steps`.
-        count: How many to time.
-        skipped: How many to make before.
+        count: How many to time, after :data:`SKIPPED`.
     """
-    for _ in range(skipped):
+    for _ in range(SKIPPED):
         next(steps)
     begin = time.process_time()
     images = sum(next(steps) for _ in range(count))

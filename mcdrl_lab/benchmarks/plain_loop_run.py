@@ -23,6 +23,7 @@ from mcdrl_lab.pretraining.endo_model import imagenet_file
 
 from .environment import environment, sentence
 from .plain_loop import (
+    SKIPPED,
     Loop,
     Pair,
     PlainNetwork,
@@ -30,8 +31,6 @@ from .plain_loop import (
     images_a_second,
     training_steps,
 )
-
-_SKIPPED = 3  # steps of a training that are not timed
 
 
 class _StepTimes(Hook):
@@ -51,15 +50,15 @@ class _StepTimes(Hook):
     ) -> None:
         """Note the time, and end the training after enough steps."""
         self.ends.append(time.process_time())
-        if len(self.ends) > _SKIPPED:
+        if len(self.ends) > SKIPPED:
             self.images += len(data_batch['inputs'])
-        if len(self.ends) == _SKIPPED + self.steps:
+        if len(self.ends) == SKIPPED + self.steps:
             raise _Timed
 
     @property
     def images_a_second(self) -> float:
         """Of the timed steps."""
-        return self.images / (self.ends[-1] - self.ends[_SKIPPED - 1])
+        return self.images / (self.ends[-1] - self.ends[SKIPPED - 1])
 
 
 class _Timed(Exception):

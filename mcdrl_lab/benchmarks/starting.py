@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tempfile
+from dataclasses import asdict
 from types import SimpleNamespace
 from typing import Any
 
@@ -52,5 +53,5 @@ def measure_start(subject: Subject) -> dict[str, Any]:
 
         (cold,), *warm = time_in_turns([start], 1 + _ROUNDS, warm_up=0)
     return dict(
-        name=subject.name, cold=float(cold), warm=spread(np.array(warm)).record()
+        name=subject.name, cold=float(cold), warm=asdict(spread(np.array(warm)))
     )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from mcdrl_lab.errors import ProtocolError
@@ -84,12 +84,3 @@ def _minutes(text: str) -> int:
     if total == 0:
         raise ProtocolError(f'--slurm time={text}: expected more than 0.')
     return -(-total // 60)
-
-
-def described(parameters: Mapping[str, Any]) -> str:
-    """The parameters in a line, for messages.
-
-    Args:
-        parameters: As :func:`slurm_parameters` gives them.
-    """
-    return ', '.join(f'{key}={value}' for key, value in sorted(parameters.items()))
