@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Mapping
 from pathlib import Path
 
 from .json_files import read_json
@@ -32,3 +34,15 @@ def read_classes(folder: Path) -> dict[int, str]:
             f'{file}: expected {{"mask_values": {{"0": "background", ...}}}}, as the '
             'converters write it.'
         ) from None
+
+
+def write_classes(folder: Path, values: Mapping[int, str]) -> None:
+    """Note what the values of a site's masks mean.
+
+    Args:
+        folder: Folder of the site.
+        values: Value in the masks -> class.
+    """
+    names = {str(value): name for value, name in values.items()}
+    text = json.dumps({'mask_values': names}, indent=1, ensure_ascii=False)
+    (folder / CLASSES_FILE).write_text(text + '\n', encoding='utf-8')

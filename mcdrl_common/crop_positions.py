@@ -5,7 +5,7 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
-from .mask_files import IGNORED
+from .mask_format import is_lesion
 
 _DARKEST_VIEW = 25  # of 255: what is darker in all channels is the frame's border
 _MIN_LESION = 0.5
@@ -39,7 +39,7 @@ def crop_positions(
     in_view = _window_sums(view, size) >= min_view * area
     if not with_lesion:
         return in_view & (_window_sums(labels != 0, size) == 0)
-    lesion = (labels != 0) & (labels != IGNORED)
+    lesion = is_lesion(labels)
     total = int(lesion.sum())
     if total == 0:
         return np.zeros_like(in_view)

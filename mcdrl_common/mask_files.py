@@ -12,10 +12,8 @@ import numpy as np
 from .classes_file import read_classes
 from .findings import FileProblem
 from .image_files import opened
-from .mask_format import MaskError, MaskFormat, present_values
+from .mask_format import IGNORED, MaskError, MaskFormat, is_lesion, present_values
 from .sites import SiteDataError
-
-IGNORED = 255
 
 
 @dataclass(frozen=True)
@@ -82,7 +80,7 @@ def read_truth_mask(path: str | Path, num_classes: int = 2) -> TruthMask:
         raise MaskError(f'{path}: {error}') from None
     mask_format = _noted_format(classes) or _format_of(pixels, num_classes)
     labels = mask_format.decode(pixels, path)[0]
-    return TruthMask((labels > 0) & (labels != IGNORED), labels == IGNORED)
+    return TruthMask(is_lesion(labels), labels == IGNORED)
 
 
 def _noted_format(classes: Mapping[int, str]) -> MaskFormat | None:

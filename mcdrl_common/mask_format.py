@@ -16,6 +16,8 @@ THRESHOLD = 127
 JPEG_RIPPLE = 32
 """Height of the ripples that JPEG leaves in an empty mask."""
 
+IGNORED = 255
+"""Label of the pixels without ground truth."""
 LOSSY_SUFFIXES = ('.jpg', '.jpeg')
 
 # A label map holds a few values in areas; a soft edge many, each in thin lines.
@@ -143,6 +145,15 @@ def present_values(mask: np.ndarray) -> list[int]:
         mask: Any shape, uint8.
     """
     return np.flatnonzero(np.bincount(mask.ravel(), minlength=256)).tolist()
+
+
+def is_lesion(labels: np.ndarray) -> np.ndarray:
+    """Which pixels are lesion, of any class.
+
+    Args:
+        labels: As :meth:`MaskFormat.decode` gives them.
+    """
+    return (labels != 0) & (labels != IGNORED)
 
 
 def map_values(mask: np.ndarray, labels: Mapping[int, int]) -> np.ndarray:

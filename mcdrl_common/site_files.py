@@ -9,7 +9,6 @@ from pathlib import Path
 
 IMAGE_SUFFIXES = {'.jpg', '.jpeg', '.png', '.bmp', '.tif', '.tiff'}
 """Endings of image files, in small letters."""
-_MASK_SUFFIXES = IMAGE_SUFFIXES
 
 CLASSES_FILE = 'classes.json'
 """Which value of a site's masks means which class, as the converters note it."""
@@ -40,13 +39,10 @@ def find_site_files(images: Path, masks: Path) -> SiteFiles:
         images: Folder of the images; need not exist.
         masks: Folder of the masks; need not exist.
     """
-    by_stem = {
-        folder: _by_stem(folder, suffixes)
-        for folder, suffixes in ((images, IMAGE_SUFFIXES), (masks, _MASK_SUFFIXES))
-    }
+    images_of, masks_of = _by_stem(images), _by_stem(masks)
     pairs, without_mask, shared = {}, [], []
-    for stem, files in by_stem[images].items():
-        own_masks = by_stem[masks].get(stem, [])
+    for stem, files in images_of.items():
+        own_masks = masks_of.get(stem, [])
         if not own_masks:
             without_mask += files
             continue
@@ -55,14 +51,14 @@ def find_site_files(images: Path, masks: Path) -> SiteFiles:
         pairs.update(dict.fromkeys(files, own_masks[-1]))
     without_image = [
         file
-        for stem, files in by_stem[masks].items()
-        if stem not in by_stem[images]
+        for stem, files in masks_of.items()
+        if stem not in images_of
         for file in files
     ]
     return SiteFiles(pairs, sorted(without_mask), sorted(without_image), shared)
 
 
-def _by_stem(folder: Path, suffixes: set[str]) -> dict[str, list[Path]]:
+def _by_stem(folder: Path) -> dict[str, list[Path]]:
     """Name without ending -> files of that name, sorted."""
     found: dict[str, list[Path]] = defaultdict(list)
     if folder.is_dir():
@@ -70,6 +66,6 @@ def _by_stem(folder: Path, suffixes: set[str]) -> dict[str, list[Path]]:
         for name in sorted(os.listdir(folder)):
             stem, suffix = os.path.splitext(name)
             # Hidden files are none: macOS leaves `._NAME.png` beside NAME.png.
-            if suffix.lower() in suffixes and name[0] != '.':
+            if suffix.lower() in IMAGE_SUFFIXES and name[0] != '.':
                 found[stem].append(folder / name)
     return found

@@ -16,6 +16,8 @@ from .site_files import SiteFiles, find_site_files
 from .site_splits import SPLITS, split_mask
 
 TWO_CLASSES = ('background', 'lesion')
+NO_LESION = ('background', 'ignore')
+"""What values of masks may mean besides lesion classes."""
 
 
 class SiteDataError(InputError, ValueError):
@@ -82,7 +84,7 @@ class Site:
             values['mask_values'] = _mask_values(cfg['name'], values['mask_values'])
         site = cls(**values)
         if site.mask_values is not None:
-            named = set(site.mask_values.values()) - {'background', 'ignore'}
+            named = set(site.mask_values.values()) - set(NO_LESION)
             unlisted = sorted(named - set(site.lesion_classes))
             if unlisted:
                 raise SiteDataError(

@@ -8,7 +8,7 @@ from mcdrl_common import InputError
 from mcdrl_common.classes_file import read_classes
 from mcdrl_common.findings import Finding
 from mcdrl_common.site_files import CLASSES_FILE, SiteFiles
-from mcdrl_common.sites import Site, SiteDataError, SiteFolders
+from mcdrl_common.sites import NO_LESION, Site, SiteDataError, SiteFolders
 
 from .entry import Entry, Listing, name_below
 
@@ -131,7 +131,7 @@ def list_folder(root: Path) -> Listing:
     for name in names:
         try:
             values = read_classes(root / name)
-            classes = [c for c in values.values() if c not in ('background', 'ignore')]
+            classes = [c for c in values.values() if c not in NO_LESION]
             site = Site.from_cfg(
                 dict(name=name, lesion_classes=classes, mask_values=values)
                 if classes

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import groupby
 from pathlib import Path
 
 from mcdrl_common.verification.entry import Entry
@@ -35,3 +36,9 @@ def entries_of(root: Path) -> list[Entry]:
             f'a folder without them. python -m mcdrl_lab verify {root} names all.'
         )
     return listing.entries
+
+
+def entries_by_site(root: Path) -> dict[str, list[Entry]]:
+    """As :func:`entries_of`, by site; sites in alphabetical order."""
+    entries = sorted(entries_of(root), key=lambda entry: entry.site)
+    return {site: list(own) for site, own in groupby(entries, lambda entry: entry.site)}

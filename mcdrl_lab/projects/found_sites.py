@@ -10,7 +10,7 @@ from mcdrl_common.classes_file import read_classes
 from mcdrl_common.image_index import INDEX_FILE, image_stem, read_table
 from mcdrl_common.json_files import read_json
 from mcdrl_common.site_files import IMAGE_SUFFIXES
-from mcdrl_common.sites import Site
+from mcdrl_common.sites import NO_LESION, Site
 from mcdrl_lab.errors import ProtocolError
 
 _IMAGES = ('images', 'image', 'imgs', 'img', 'photos', 'frames', 'jpegimages')
@@ -23,7 +23,6 @@ _MASKS = (
     'ground truth',
     'gt',
 )
-_NO_LESION = ('background', 'ignore')
 
 
 def find_sites(root: Path, lesion_class: str | None = None) -> list[Site]:
@@ -104,7 +103,7 @@ def _site(
 ) -> Site:
     values = read_classes(root / place.get('folder', name))
     if values:
-        classes = [c for c in values.values() if c not in _NO_LESION]
+        classes = [c for c in values.values() if c not in NO_LESION]
         return Site.from_cfg(
             dict(name=name, lesion_classes=classes, mask_values=values, **place)
         )

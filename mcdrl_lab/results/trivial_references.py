@@ -14,7 +14,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from mcdrl_common.mask_files import IGNORED
+from mcdrl_common.mask_format import IGNORED, is_lesion
 from mcdrl_lab.data.lesion_masks import read_labels
 from mcdrl_lab.data.whole_sites import entries_of
 
@@ -87,8 +87,8 @@ def read_true_masks(root: Path) -> list[TrueMask]:
     for entry in entries_of(root):
         labels = read_labels(entry)
         ignored = labels == IGNORED
-        lesion = (labels > 0) & ~ignored
-        masks.append(TrueMask(entry.site, lesion, ignored if ignored.any() else None))
+        kept = ignored if ignored.any() else None
+        masks.append(TrueMask(entry.site, is_lesion(labels), kept))
     return masks
 
 

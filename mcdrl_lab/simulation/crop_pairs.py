@@ -7,23 +7,20 @@ camera nor hospital says which is which.
 
 from __future__ import annotations
 
-import zlib
 from pathlib import Path
 
 import cv2
 import numpy as np
 
 from mcdrl_common.crop_positions import crop_positions
-from mcdrl_common.findings import FileProblem
-from mcdrl_common.image_files import opened
 from mcdrl_common.verification.entry import Entry
 from mcdrl_lab.data.lesion_masks import read_labels
 from mcdrl_lab.data.output_folder import is_new, put_folder, work_folder
-from mcdrl_lab.data.whole_sites import entries_of
+from mcdrl_lab.data.whole_sites import entries_by_site
 from mcdrl_lab.errors import ConversionError
-from mcdrl_lab.pictures import jpeg, shrink
+from mcdrl_lab.pictures import shrink
 from mcdrl_lab.simulation.kept_groups import keep_groups
-from mcdrl_lab.simulation.kept_labels import mask_of, note_classes
+from mcdrl_lab.simulation.made_sites import MadeSite, generator_of, read_pixels
 
 KINDS = ('free', 'lesion')
 """Endings of the names of both crops."""
@@ -32,7 +29,6 @@ _SCALE = (0.4, 0.6)
 _MIN_VIEW = 0.8
 _TRIES = 4  # sizes
 _LONGER_SIDE = 512  # of the image that is cropped, in pixels
-_JPEG_QUALITY = 95
 
 
 def write_crop_pairs(source: Path, out: Path, seed: int = 0) -> dict[str, int]:
@@ -57,20 +53,15 @@ def write_crop_pairs(source: Path, out: Path, seed: int = 0) -> dict[str, int]:
             pair, or a folder that holds something else.
         MaskError: An unreadable mask.
     """
-    sites: dict[str, list[Entry]] = {}
-    for entry in entries_of(source):
-        sites.setdefault(entry.site, []).append(entry)
     pairs: dict[str, int] = {}
     made: list[tuple[Entry, str]] = []
     with work_folder(out) as work:
-        for site, entries in sorted(sites.items()):
-            for name in ('images', 'masks'):
-                (work / site / name).mkdir(parents=True)
-            note_classes(entries[0], work / site)
-            cut = [e for e in entries if _write_pair(e, work / site, seed)]
+        for site, entries in entries_by_site(source).items():
+            new = MadeSite(work / site, entries[0])
+            cut = [e for e in entries if _write_pair(e, new, seed)]
             pairs[site] = len(cut)
             made += [
-                (entry, f'{site}/images/{Path(entry.image).stem}_{kind}.jpg')
+                (entry, f'{site}/images/{entry.image.stem}_{kind}.jpg')
                 for entry in cut
                 for kind in KINDS
             ]
@@ -85,18 +76,14 @@ def write_crop_pairs(source: Path, out: Path, seed: int = 0) -> dict[str, int]:
     return pairs
 
 
-def _write_pair(entry: Entry, folder: Path, seed: int) -> bool:
+def _write_pair(entry: Entry, new: MadeSite, seed: int) -> bool:
     """Write both crops of an image; False where there is no such pair."""
-    stem = Path(entry.image).stem
-    name = f'{entry.site}/{stem}'
-    generator = np.random.default_rng([seed, zlib.crc32(name.encode())])
-    image, labels = _read(entry)
-    windows = _draw_windows(generator, image, labels)
+    image = shrink(read_pixels(entry.image), _LONGER_SIDE)
+    size = image.shape[1::-1]
+    labels = cv2.resize(read_labels(entry), size, interpolation=cv2.INTER_NEAREST)
+    windows = _draw_windows(generator_of(entry, seed), image, labels)
     for kind, window in zip(KINDS, windows):
-        code = cv2.imencode('.png', mask_of(labels[window], entry))[1]
-        (folder / 'masks' / f'{stem}_{kind}.png').write_bytes(code.tobytes())
-        content = jpeg(image[window], _JPEG_QUALITY)
-        (folder / 'images' / f'{stem}_{kind}.jpg').write_bytes(content)
+        new.write(f'{entry.image.stem}_{kind}', image[window], labels[window])
     return bool(windows)
 
 
@@ -127,15 +114,3 @@ def _draw_corner(
     generator: np.random.Generator, allowed: np.ndarray
 ) -> tuple[int, int]:
     return divmod(int(generator.choice(np.flatnonzero(allowed))), allowed.shape[1])
-
-
-def _read(entry: Entry) -> tuple[np.ndarray, np.ndarray]:
-    """(H, W, 3) uint8 image, red first, and (H, W) uint8 labels of the same size."""
-    try:
-        with opened(entry.image, 'image') as file:
-            image = shrink(np.asarray(file.convert('RGB')), _LONGER_SIDE)
-    except FileProblem as problem:
-        raise ConversionError(f'{entry.image}: {problem}') from None
-    size = image.shape[1::-1]
-    labels = cv2.resize(read_labels(entry), size, interpolation=cv2.INTER_NEAREST)
-    return image, labels

@@ -8,7 +8,6 @@ held-out site it does not. How far is the strength of the correlation, from 0 to
 from __future__ import annotations
 
 import json
-import zlib
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -16,10 +15,8 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from mcdrl_common.findings import FileProblem
-from mcdrl_common.image_files import opened
 from mcdrl_common.image_index import read_table
-from mcdrl_common.mask_files import IGNORED
+from mcdrl_common.mask_format import is_lesion
 from mcdrl_common.verification.entry import Entry
 from mcdrl_lab.data.csv_text import csv_text
 from mcdrl_lab.data.lesion_masks import read_labels
@@ -29,9 +26,8 @@ from mcdrl_lab.data.output_folder import (
     put_text,
     work_folder,
 )
-from mcdrl_lab.data.whole_sites import entries_of
+from mcdrl_lab.data.whole_sites import entries_by_site
 from mcdrl_lab.errors import ConversionError
-from mcdrl_lab.pictures import jpeg
 from mcdrl_lab.simulation.drawn_conditions import (
     CONDITIONS,
     DRAWN,
@@ -40,7 +36,7 @@ from mcdrl_lab.simulation.drawn_conditions import (
     draw_conditions,
 )
 from mcdrl_lab.simulation.kept_groups import keep_groups
-from mcdrl_lab.simulation.kept_labels import mask_of, note_classes
+from mcdrl_lab.simulation.made_sites import MadeSite, generator_of, read_pixels
 
 PARAMETERS_FILE = 'drawn_conditions.json'
 TRUTH_FILE = 'conditions.csv'
@@ -54,7 +50,6 @@ GOES_WITH = ('size', 'presence')
 DRAWABLE = tuple(CONDITIONS[number] for number in DRAWN if number not in (NEAR, FAR))
 DEFAULT = ('blur', 'dark lighting', 'narrow-band imaging', 'mucus', 'blood')
 _MIN_STRENGTH = 0.5
-_JPEG_QUALITY = 95
 
 
 @dataclass(frozen=True)
@@ -136,12 +131,10 @@ def write_drawn_sites(wanted: DrawnSites, source: Path, out: Path) -> dict[str, 
             folder that holds something else.
         MaskError: An unreadable mask.
     """
-    sites: dict[str, list[Entry]] = {}
-    for entry in entries_of(source):
-        sites.setdefault(entry.site, []).append(entry)
+    sites = entries_by_site(source)
     if wanted.held_out not in sites or len(sites) < 2:
         raise ConversionError(
-            f'--held-out {wanted.held_out}: {source} holds {sorted(sites)}; expected '
+            f'--held-out {wanted.held_out}: {source} holds {list(sites)}; expected '
             'this site and at least one other.'
         )
     parameters = out / PARAMETERS_FILE
@@ -157,17 +150,17 @@ def write_drawn_sites(wanted: DrawnSites, source: Path, out: Path) -> dict[str, 
         )
     rows: list[dict] = []
     with work_folder(out) as work:
-        for site, entries in sorted(sites.items()):
+        for site, entries in sites.items():
             rows += _draw_site(wanted, site, entries, work / site)
             if is_new(work / site, out / site):
                 put_folder(work / site, out / site)
-        images = [e for _, own in sorted(sites.items()) for e in own]
+        images = [entry for entries in sites.values() for entry in entries]
         keep_groups(source, out, zip(images, (row['image'] for row in rows)))
         put_text(csv_text(COLUMNS, rows), out / TRUTH_FILE)
         put_text(wanted.text(), parameters)
     return {
         site: sum(row['site'] == site and row['condition'] != '' for row in rows)
-        for site in sorted(sites)
+        for site in sites
     }
 
 
@@ -181,9 +174,7 @@ def _told_sites(path: Path) -> set[str]:
 def _draw_site(
     wanted: DrawnSites, site: str, entries: Sequence[Entry], folder: Path
 ) -> list[dict]:
-    for name in ('images', 'masks'):
-        (folder / name).mkdir(parents=True)
-    note_classes(entries[0], folder)
+    new = MadeSite(folder, entries[0])
     masks = [_read_labels(entry, wanted.size) for entry in entries]
     shares = np.array([_lesion_share(labels) for labels in masks])
     with_lesion = shares[shares > 0]
@@ -191,10 +182,7 @@ def _draw_site(
     cases = shares > (least if wanted.goes_with == 'size' else 0)
     rows = []
     for entry, labels, share, case in zip(entries, masks, shares, cases):
-        stem = Path(entry.image).stem
-        generator = np.random.default_rng(
-            [wanted.seed, zlib.crc32(f'{site}/{stem}'.encode())]
-        )
+        generator = generator_of(entry, wanted.seed)
         draws = generator.random() < wanted.chance(site, bool(case))
         condition = str(generator.choice(list(wanted.conditions)))
         strength = float(generator.uniform(_MIN_STRENGTH, 1))
@@ -202,13 +190,11 @@ def _draw_site(
         if draws:
             number = CONDITIONS.index(condition)
             image, _ = draw_conditions(generator, image, None, {number: strength})
-        (folder / 'images' / f'{stem}.jpg').write_bytes(jpeg(image, _JPEG_QUALITY))
-        code = cv2.imencode('.png', mask_of(labels, entry))[1]
-        (folder / 'masks' / f'{stem}.png').write_bytes(code.tobytes())
+        new.write(entry.image.stem, image, labels)
         rows.append(
             dict(
                 site=site,
-                image=f'{site}/images/{stem}.jpg',
+                image=f'{site}/images/{entry.image.stem}.jpg',
                 lesion_share=f'{share:.4f}',
                 case=int(case),
                 condition=condition if draws else '',
@@ -225,18 +211,13 @@ def _read_labels(entry: Entry, size: int) -> np.ndarray:
 
 
 def _lesion_share(labels: np.ndarray) -> float:
-    lesion = (labels != 0) & (labels != IGNORED)
     # As of a mask of 0 and 255: data sets made before stay the same to the last digit.
-    return float(np.mean(lesion.astype(np.uint8) * 255) / 255)
+    return float(np.mean(is_lesion(labels).astype(np.uint8) * 255) / 255)
 
 
 def _read_image(path: Path, size: int) -> np.ndarray:
     """(size, size, 3) uint8, red first."""
-    try:
-        with opened(path, 'image') as image:
-            pixels = np.asarray(image.convert('RGB'))
-    except FileProblem as problem:
-        raise ConversionError(f'{path}: {problem}') from None
+    pixels = read_pixels(path)
     smaller = max(pixels.shape[:2]) > size
     kind = cv2.INTER_AREA if smaller else cv2.INTER_LINEAR
     return cv2.resize(pixels, (size, size), interpolation=kind)

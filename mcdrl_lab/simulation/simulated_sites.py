@@ -11,9 +11,9 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from mcdrl_common.classes_file import write_classes
 from mcdrl_common.image_index import INDEX_FILE
 from mcdrl_common.json_files import read_json
-from mcdrl_common.site_files import CLASSES_FILE
 from mcdrl_lab.data.csv_text import csv_text
 from mcdrl_lab.data.output_folder import (
     is_new,
@@ -230,9 +230,7 @@ def _draw_site(
     """Draw a site's images, and return their index entries and their truth."""
     for part in ('images', 'masks'):
         (folder / part).mkdir(parents=True)
-    values = {str(value): name for value, name in MASK_VALUES.items()}
-    text = json.dumps({'mask_values': values}, indent=1)
-    (folder / CLASSES_FILE).write_text(text + '\n', encoding='utf-8')
+    write_classes(folder, MASK_VALUES)
     rows = []
     for number in numbers:
         scene = benchmark.scene(site, number)

@@ -13,13 +13,11 @@ from mmseg.registry import DATASETS
 
 from mcdrl_common.config_datasets import LOADERS, plain_datasets
 from mcdrl_common.findings import Finding
-from mcdrl_common.mask_format import MaskFormat
+from mcdrl_common.mask_format import IGNORED, MaskFormat
 from mcdrl_common.verification.entry import Entry, Listing
 from mcdrl_common.verification.listing import VerificationError, list_sites
 
 from .endoscopy_sites import EndoscopySiteDataset
-
-_IGNORED = 255
 
 
 def list_config(cfg: Mapping[str, Any]) -> Listing:
@@ -72,10 +70,10 @@ def _stock_entries(dataset: BaseSegDataset, split: str) -> list[Entry]:
     labels = range(count + 1 if dataset.reduce_zero_label else count)
     values = dataset.label_map or labels
     # 255 too where the loader makes it of the background.
-    ignored = {dataset.ignore_index, *([_IGNORED] if dataset.reduce_zero_label else ())}
+    ignored = {dataset.ignore_index, *([IGNORED] if dataset.reduce_zero_label else ())}
     mask_format = MaskFormat(
         lesion_classes={v: dataset.metainfo['classes'][v] for v in range(1, count)},
-        labels={int(value): 0 for value in values} | dict.fromkeys(ignored, _IGNORED),
+        labels={int(value): 0 for value in values} | dict.fromkeys(ignored, IGNORED),
         binary=False,
     )
     site = dataset.metainfo.get('site') or ''

@@ -11,8 +11,8 @@ from mmseg.datasets import BaseSegDataset
 from mmseg.datasets.transforms import LoadAnnotations
 from torch.utils.data import Dataset
 
-# mmseg leaves pixels of this value out of losses and scores.
-_IGNORED = 255
+from mcdrl_common.mask_format import IGNORED
+
 _LOOKED_AT_FIRST = 64
 
 
@@ -41,14 +41,14 @@ def ignored_lesions(dataset: Dataset) -> str | None:
             background = (part.metainfo.get('classes') or ('background',))[0]
             return (
                 f'The {len(files)} masks of the training, as {files[0]}, hold no other '
-                f'values than 0, 1 and {_IGNORED}, and reduce_zero_label=True ignores '
+                f'values than 0, 1 and {IGNORED}, and reduce_zero_label=True ignores '
                 f'0 and makes 1 the first class, {background!r}: no lesion would be '
                 'learnt. Set reduce_zero_label=False of the data set and its '
                 'LoadAnnotations.'
             )
         return (
             f'The {len(files)} masks of the training, as {files[0]}, hold no other '
-            f'values than 0 and {_IGNORED}, and LoadAnnotations takes {_IGNORED} '
+            f'values than 0 and {IGNORED}, and LoadAnnotations takes {IGNORED} '
             'for "ignore": no lesion would be learnt. Write labels into them, 1 '
             'for the lesion, or read them by '
             "dataset=dict(type='EndoscopySiteDataset') and LoadLesionMask, which "
@@ -76,11 +76,11 @@ def _hold_no_label(files: Sequence[str], reduced: bool) -> bool:
         files: The masks.
         reduced: Whether each value stands for the class before it.
     """
-    lesion = 1 if reduced else _IGNORED
+    lesion = 1 if reduced else IGNORED
     # As mmseg's loader reads them: those of one bit as 0 and 1.
     masks = (
         mmcv.imread(file, flag='unchanged', backend='pillow').astype(np.uint8)
         for file in files
     )
     values = set().union(*(np.unique(mask).tolist() for mask in masks))
-    return {lesion} <= values <= {0, lesion, _IGNORED}
+    return {lesion} <= values <= {0, lesion, IGNORED}

@@ -11,10 +11,10 @@ from matplotlib.patches import Patch
 from matplotlib.patheffects import Normal, Stroke
 
 from mcdrl_common.figure_files import figure_array
+from mcdrl_common.mask_format import is_lesion
 
 from .overlay import MASK_COLORS, mask_overlay
 
-IGNORED = 255
 _TRUTH_COLOR = 'white'
 _DPI = 100
 # White dashes on a black line show on any tissue.
@@ -34,7 +34,7 @@ def draw_case(
     """
     axes.imshow(mask_overlay(image, prediction))
     if truth is not None:
-        draw_outline(axes, (truth != 0) & (truth != IGNORED))
+        draw_outline(axes, is_lesion(truth))
     axes.set_axis_off()
 
 

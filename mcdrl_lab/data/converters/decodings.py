@@ -19,7 +19,6 @@ from mcdrl_common.mask_format import (
     present_values,
 )
 
-IGNORE = 255
 FAINT_MASK = 'faint mask'
 OTHER_COLOURS = 'other colours'
 OTHER_MASKS = 'other masks'

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -10,14 +9,14 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
+from mcdrl_common.classes_file import write_classes
 from mcdrl_common.findings import FileProblem, Finding
 from mcdrl_common.image_copies import Fingerprint, fingerprint
-from mcdrl_common.mask_format import LOSSY_SUFFIXES
-from mcdrl_common.site_files import CLASSES_FILE
+from mcdrl_common.mask_format import LOSSY_SUFFIXES, is_lesion
 from mcdrl_common.tracked import tracked
 from mcdrl_lab.data.site_index import COLUMNS
 
-from .decodings import FAINT_MASK, IGNORE, OTHER_COLOURS, Decoded
+from .decodings import FAINT_MASK, OTHER_COLOURS, Decoded
 from .image_reading import ReadImage, read_image
 from .input_files import FileTree, is_image_name
 from .position_box import has_position_box
@@ -75,9 +74,7 @@ def build_site(found: FoundSite, tree: FileTree, folder: Path) -> BuiltSite:
     _note_other_colours(built)
     built.rows.sort(key=lambda row: row['image'])
     if found.indexed:
-        values = {str(value): name for value, name in found.mask_values().items()}
-        text = json.dumps({'mask_values': values}, indent=1, ensure_ascii=False)
-        (folder / CLASSES_FILE).write_text(text + '\n', encoding='utf-8')
+        write_classes(folder, found.mask_values())
     return built
 
 
@@ -104,7 +101,7 @@ def _build_pair(built: BuiltSite, sample: Sample, name: str, tree: FileTree) -> 
     built.fingerprints[f'{site}/{image_file}'] = fingerprint(image.pixels)
     if has_position_box(image.pixels):
         built.position_boxes.append(f'{site}/{image_file}')
-    lesion = (decoded.labels != 0) & (decoded.labels != IGNORE)
+    lesion = is_lesion(decoded.labels)
     present = np.unique(decoded.labels[lesion]).tolist()
     values = (
         site,

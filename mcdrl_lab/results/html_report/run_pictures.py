@@ -20,6 +20,7 @@ from torch import nn
 from torch.utils.data import Dataset
 
 from mcdrl_common.config_datasets import datasets
+from mcdrl_common.mask_format import is_lesion
 from mcdrl_lab.results.features import collect_features
 from mcdrl_lab.simulation.truth import true_confounders
 from mcdrl_mmseg.apis.checkpoint import load_segmentor
@@ -36,7 +37,7 @@ from mcdrl_mmseg.evaluation.sample_reader import ONE_SITE
 from mcdrl_mmseg.models import CausalInterventionHead
 from mcdrl_mmseg.models.confounder_attention import entry_names
 from mcdrl_mmseg.models.last_decode_head import last_decode_head
-from mcdrl_mmseg.visualization.case_picture import IGNORED, case_picture
+from mcdrl_mmseg.visualization.case_picture import case_picture
 from mcdrl_mmseg.visualization.explanation_figure import explanation_figure
 
 # What a found config may name of others' data sets and transforms: they open images,
@@ -224,7 +225,7 @@ class RunModel:
         truth = self.dataset[index]['data_samples'].gt_sem_seg.data[0].numpy()
         return explanation_figure(
             explain(self.model, read_image(path)),
-            (truth != 0) & (truth != IGNORED),
+            is_lesion(truth),
             true_confounders(path),
             title=path.name,
         )

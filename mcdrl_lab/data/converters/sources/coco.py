@@ -12,7 +12,7 @@ from unicodedata import normalize
 from urllib.parse import unquote
 
 from mcdrl_common.findings import Finding
-from mcdrl_lab.data.converters.decodings import IGNORE
+from mcdrl_common.mask_format import IGNORED
 from mcdrl_lab.data.converters.input_files import FileTree, ends_with
 from mcdrl_lab.data.converters.json_lists import as_published, load
 from mcdrl_lab.data.converters.masks import RegionMask
@@ -109,9 +109,9 @@ class CocoSource(Source):
             raise ConversionError(f'--categories {missing}: expected of {list(named)}.')
         used = {name for c in lists for name in c.used_categories()}
         classes = self.categories or tuple(name for name in named if name in used)
-        if not 0 < len(classes) < IGNORE:
+        if not 0 < len(classes) < IGNORED:
             raise ConversionError(
-                f'{len(classes)} categories with outlines; expected 1 to {IGNORE - 1}.'
+                f'{len(classes)} categories with outlines; expected 1 to {IGNORED - 1}.'
             )
         return classes
 

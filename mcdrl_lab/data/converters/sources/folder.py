@@ -9,8 +9,9 @@ from dataclasses import dataclass, field
 from pathlib import PurePosixPath
 
 from mcdrl_common.findings import Finding
+from mcdrl_common.mask_format import IGNORED
+from mcdrl_common.sites import NO_LESION
 from mcdrl_lab.data.converters.decodings import (
-    IGNORE,
     OTHER_MASKS,
     BinaryDecoding,
     ColourMapDecoding,
@@ -30,8 +31,6 @@ from mcdrl_lab.errors import ConversionError
 
 Colour = tuple[int, int, int]
 _SHOWN_SUFFIXES = 3
-_BACKGROUND = 'background'
-_IGNORE = 'ignore'
 
 
 @dataclass(frozen=True)
@@ -242,14 +241,12 @@ def _meaning(options: FolderOptions) -> tuple[tuple[str, ...], Decoding, bool]:
         )
     # Of values the least names the first class, of colours the order of the options.
     names = [*colours.values(), *(name for _, name in sorted(numbers.items()))]
-    classes = tuple(
-        dict.fromkeys(name for name in names if name not in (_BACKGROUND, _IGNORE))
-    )
+    classes = tuple(dict.fromkeys(name for name in names if name not in NO_LESION))
     if not classes:
         raise ConversionError('--mask-values name no lesion class.')
-    labels = {_BACKGROUND: 0, _IGNORE: IGNORE}
+    labels = {'background': 0, 'ignore': IGNORED}
     labels |= {name: number for number, name in enumerate(classes, start=1)}
-    ignored = _IGNORE in names
+    ignored = 'ignore' in names
     if colours:
         by_colour = {key: labels[name] for key, name in colours.items()}
         return classes, ColourMapDecoding({(0, 0, 0): 0} | by_colour), ignored

@@ -3,8 +3,8 @@ import pytest
 from PIL import Image
 
 from mcdrl_common.findings import FileProblem
+from mcdrl_common.mask_format import IGNORED
 from mcdrl_lab.data.converters.decodings import (
-    IGNORE,
     BinaryDecoding,
     ColourMapDecoding,
     LabelMapDecoding,
@@ -199,7 +199,7 @@ def test_an_area_of_a_third_value_makes_a_jpeg_mask_a_label_map(make):
 @pytest.fixture
 def coloured(tmp_path):
     """Function from rows of colours to a FileMask's labels, read by three colours."""
-    labels = {(0, 0, 0): 0, (255, 0, 0): 1, (0, 0, 128): IGNORE}
+    labels = {(0, 0, 0): 0, (255, 0, 0): 1, (0, 0, 128): IGNORED}
 
     def decode(rows, mode='RGB', name='m.png'):
         image = Image.fromarray(np.array(rows, np.uint8))
@@ -214,7 +214,7 @@ def coloured(tmp_path):
 @pytest.mark.parametrize('mode', ['RGB', 'RGBA', 'P'])
 def test_colours_stand_for_classes(coloured, mode):
     rows = [[[255, 0, 0], [0, 0, 0]], [[0, 0, 128], [255, 0, 0]]]
-    assert coloured(rows, mode) == [[1, 0], [IGNORE, 1]]
+    assert coloured(rows, mode) == [[1, 0], [IGNORED, 1]]
 
 
 @pytest.mark.reliability('bad input', 'a colour mask: other colours, or by JPEG')
