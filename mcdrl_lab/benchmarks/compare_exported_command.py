@@ -32,8 +32,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 @errors_in_one_line(FileNotFoundError, ValueError)
-def run(args: argparse.Namespace) -> int:
-    """Print a row a file, write them where asked for; 2 for unusable input."""
+def run(args: argparse.Namespace) -> None:
+    """Print a row a file, write them where asked for."""
     import json
     import platform
 
@@ -79,4 +79,3 @@ def run(args: argparse.Namespace) -> int:
     if args.out:
         write_text(args.out, json.dumps(dict(where=where, rows=rows), indent=2))
         WrittenFiles(args.out.parent).add(args.out, made_of)
-    return 0

@@ -28,14 +28,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 @ends_in_one_line
-def run(args: argparse.Namespace) -> int:
+def run(args: argparse.Namespace) -> None:
     """Collect; the jobs that go on are left alone.
 
     Args:
         args: Of :func:`add_arguments`.
-
-    Returns:
-        Exit code 0.
     """
     from .plan_command import show_report
     from .records import RECORDS_NAME
@@ -51,4 +48,3 @@ def run(args: argparse.Namespace) -> int:
     print(f'{len(records)} new records.')
     if (args.folder / RECORDS_NAME).is_file():
         show_report(args.folder, args.metrics)
-    return 0

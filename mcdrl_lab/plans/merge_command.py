@@ -33,14 +33,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 @ends_in_one_line
-def run(args: argparse.Namespace) -> int:
+def run(args: argparse.Namespace) -> None:
     """Join records, or say what keeps them apart.
 
     Args:
         args: Of :func:`add_arguments`.
-
-    Returns:
-        Exit code 0.
     """
     from mcdrl_common.atomic_write import write_text
 
@@ -63,7 +60,6 @@ def run(args: argparse.Namespace) -> int:
     write_text(target, ''.join(f'{record.to_json()}\n' for record in records))
     print(f'{len(records)} records of {len(shards)} plans.')
     show_report(args.out, args.metrics)
-    return 0
 
 
 def check_groups(

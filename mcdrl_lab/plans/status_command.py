@@ -22,14 +22,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 @ends_in_one_line
-def run(args: argparse.Namespace) -> int:
+def run(args: argparse.Namespace) -> None:
     """Print a line a run, and how many there are of each kind.
 
     Args:
         args: Of :func:`add_arguments`.
-
-    Returns:
-        Exit code 0.
     """
     lines = run_states(args.folder)
     width = max(len(run) for run, *_ in lines)
@@ -37,7 +34,6 @@ def run(args: argparse.Namespace) -> int:
         print(f'{name:{width}}  {state:8}  {words}'.rstrip())
     counts = Counter(state for _, state, _ in lines)
     print(', '.join(f'{count} {state}' for state, count in counts.items()))
-    return 0
 
 
 def run_states(out: Path) -> list[tuple[str, str, str]]:

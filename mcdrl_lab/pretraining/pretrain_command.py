@@ -63,14 +63,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 @errors_in_one_line()
-def run(args: argparse.Namespace) -> int:
+def run(args: argparse.Namespace) -> None:
     """Train or test, as the command line asks.
 
     Args:
         args: The parsed command line.
-
-    Returns:
-        Exit code: 0, or 2 if it cannot be done.
     """
     from mcdrl_common.atomic_write import write_text
     from mcdrl_mmseg.clip.towers import CLIPSpec
@@ -83,10 +80,9 @@ def run(args: argparse.Namespace) -> int:
     settings = Settings(**{k: v for k, v in asked.items() if v is not None})
     if args.test is not None:
         score_weights(CLIPSpec(settings.model_name, args.test), args.test_scenes)
-        return 0
+        return
     weights = train_clip(settings, args.scenes, args.work_dir, args.device)
     spec = CLIPSpec(settings.model_name, str(weights))
     scores = score_weights(spec, args.test_scenes)
     write_text(args.work_dir / SCORES, json.dumps(asdict(scores), indent=1) + '\n')
     print(f'Weights {weights}\nScores  {args.work_dir / SCORES}')
-    return 0

@@ -74,14 +74,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 @ends_in_one_line
-def run(args: argparse.Namespace) -> int:
+def run(args: argparse.Namespace) -> None:
     """Write the project.
 
     Args:
         args: Arguments of :func:`add_arguments`.
-
-    Returns:
-        Exit code.
     """
     from mcdrl_common.atomic_write import write_text
 
@@ -119,7 +116,6 @@ def run(args: argparse.Namespace) -> int:
         raise
     print(f'{args.out}: {", ".join(files)}')
     print(f'Next: the commands in {args.out / "README.md"}.')
-    return 0
 
 
 def _check_class(lesion_class: str, sites: list[Site]) -> None:

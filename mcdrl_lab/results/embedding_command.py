@@ -51,8 +51,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 @errors_in_one_line(ValueError, FileNotFoundError)
-def run(args: argparse.Namespace) -> int:
-    """Draw the maps, print the probes; returns 2 for input that cannot be used."""
+def run(args: argparse.Namespace) -> None:
+    """Draw the maps, print the probes."""
     from mcdrl_mmseg.apis import load_config
 
     from .embedding import write_embedding
@@ -71,4 +71,3 @@ def run(args: argparse.Namespace) -> int:
         )
     )
     print(args.out)
-    return 0

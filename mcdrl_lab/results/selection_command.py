@@ -53,8 +53,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 @errors_in_one_line(ValueError, FileNotFoundError)
-def run(args: argparse.Namespace) -> int:
-    """Print the shares by site; returns 2 for input that cannot be used."""
+def run(args: argparse.Namespace) -> None:
+    """Print the shares by site."""
     from mmengine.logging import MMLogger
 
     from mcdrl_common.atomic_write import write_text
@@ -82,7 +82,6 @@ def run(args: argparse.Namespace) -> int:
         write_text(args.out, kept.to_csv(index=False))
         WrittenFiles(args.out.parent).add(args.out, made_of)
         print(args.out)
-    return 0
 
 
 def _made_of(args: argparse.Namespace, cfg: Config) -> list[str]:

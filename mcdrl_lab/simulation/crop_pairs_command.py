@@ -27,17 +27,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 @errors_in_one_line()
-def run(args: argparse.Namespace) -> int:
+def run(args: argparse.Namespace) -> None:
     """Write the data set.
 
     Args:
         args: Arguments of :func:`add_arguments`.
-
-    Returns:
-        Exit code: 0, or 2 for files that cannot be used.
     """
     from .crop_pairs import write_crop_pairs
 
     for site, count in write_crop_pairs(args.data, args.out, args.seed).items():
         print(f'{site}: {count} pairs')
-    return 0

@@ -58,14 +58,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 @errors_in_one_line()
-def run(args: argparse.Namespace) -> int:
+def run(args: argparse.Namespace) -> None:
     """Write the data set.
 
     Args:
         args: Arguments of :func:`add_arguments`.
-
-    Returns:
-        Exit code: 0, or 2 for values or files that cannot be used.
     """
     from .drawn_sites import DEFAULT, DrawnSites, write_drawn_sites
 
@@ -80,4 +77,3 @@ def run(args: argparse.Namespace) -> int:
     drawn = write_drawn_sites(wanted, args.data, args.out)
     for site, count in drawn.items():
         print(f'{site}: drawn on {count} images')
-    return 0

@@ -44,8 +44,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 @errors_in_one_line()
-def run(args: argparse.Namespace) -> int:
-    """Print every site and the two scores; returns 2 for values out of range."""
+def run(args: argparse.Namespace) -> None:
+    """Print every site and the two scores."""
     from mcdrl_common.tracked import tracked
 
     from .builtin_encoder import builtin_encoder
@@ -53,7 +53,7 @@ def run(args: argparse.Namespace) -> int:
 
     if args.records is not None:
         print(_ranks_text(args, builtin_encoder()))
-        return 0
+        return
     results = named_conditions(
         builtin_encoder(),
         args.seeds,
@@ -73,7 +73,6 @@ def run(args: argparse.Namespace) -> int:
     )
     print(f'precision {_share(precision)} ({right} of {named} named)')
     print(f'recall {_share(recall)} ({right} of {true} that differ)')
-    return 0
 
 
 def _ranks_text(args: argparse.Namespace, encode: Encode) -> str:

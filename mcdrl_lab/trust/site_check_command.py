@@ -66,7 +66,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 @errors_in_one_line(ValueError, FileNotFoundError)
 def run(args: argparse.Namespace) -> int:
-    """Write the results; returns 2 for input that cannot be used."""
+    """Write the results; returns 1 where an input could not be read."""
     from mcdrl_common.printable import printable
     from mcdrl_common.written_files import places
     from mcdrl_lab.errors import ProtocolError

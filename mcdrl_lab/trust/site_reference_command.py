@@ -40,7 +40,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 @errors_in_one_line(ValueError, FileNotFoundError)
 def run(args: argparse.Namespace) -> int:
-    """Write the checkpoint; returns 2 for input that cannot be used."""
+    """Write the checkpoint."""
     from mmseg.registry import DATASETS
 
     from mcdrl_common.site_reference import META_KEY, MIN_IMAGES
