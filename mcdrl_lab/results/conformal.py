@@ -12,9 +12,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from mcdrl_lab.errors import ProtocolError
-from mcdrl_lab.plans.records import RunRecord, latest_records
+from mcdrl_lab.plans.records import RunRecord
 
-from .method_runs import method_runs, model_hash_of
+from .method_runs import MethodRuns, method_runs
 
 RISKS = ('area', 'lesions')
 """Mean over a site's images of the share missed: of lesion area, or of lesions."""
@@ -76,26 +76,16 @@ def controlling_threshold(
 
 
 @dataclass(frozen=True)
-class SiteCurves:
-    """What each site misses at each threshold, of one method.
+class SiteCurves(MethodRuns):
+    """What each site misses at each threshold, of one method; means over the seeds.
 
     Attributes:
-        method: Name of the method.
-        risk: One of :data:`RISKS`.
-        sites: Held-out sites, in alphabetical order.
-        seeds: Seeds that finished at every site, which the risks are means over.
         thresholds: In rising order.
         curves: (sites, thresholds).
-        model_hash: Fingerprint of the network; empty where records do not tell it.
     """
 
-    method: str
-    risk: str
-    sites: tuple[str, ...]
-    seeds: tuple[int, ...]
     thresholds: tuple[float, ...]
     curves: np.ndarray
-    model_hash: str = ''
 
 
 def site_curves(
@@ -115,19 +105,20 @@ def site_curves(
         ProtocolError: An unknown or ambiguous method, records of before risks were
             recorded, a site without any lesion, or no seed that is at every site.
     """
-    method, sites, seeds, own = method_runs(latest_records(records), method)
-    parts = {(r.held_out, r.seed): _missed(r) for r in own}
+    own = method_runs(records, method)
+    parts = {(r.held_out, r.seed): _missed(r) for r in own.runs}
     grids = {tuple(part['thresholds']) for part in parts.values()}
     if len(grids) > 1:
         raise ProtocolError(
-            f'{method}: runs were recorded at different thresholds, by different '
+            f'{own.method}: runs were recorded at different thresholds, by different '
             'versions. Test all of them with one version.'
         )
     (thresholds,) = grids
-    curves = [np.mean([parts[site, s][risk] for s in seeds], axis=0) for site in sites]
-    return SiteCurves(
-        method, risk, sites, seeds, thresholds, np.array(curves), model_hash_of(own)
-    )
+    curves = [
+        np.mean([parts[site, seed][risk] for seed in own.seeds], axis=0)
+        for site in own.sites
+    ]
+    return SiteCurves(**vars(own), thresholds=thresholds, curves=np.array(curves))
 
 
 def _missed(record: RunRecord) -> Mapping:

@@ -44,7 +44,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 @errors_in_one_line()
 def run(args: argparse.Namespace) -> None:
     """Print the threshold, and write it where asked for."""
-    from mcdrl_common.threshold_file import CONFORMAL, MODEL_KEY
+    from mcdrl_common.threshold_file import CONFORMAL
 
     from .conformal import (
         controlling_threshold,
@@ -84,9 +84,7 @@ def run(args: argparse.Namespace) -> None:
                 risk=args.risk,
                 level=args.level,
                 threshold=threshold,
-                sites=list(found.sites),
-                seeds=list(found.seeds),
-                **({MODEL_KEY: found.model_hash} if found.model_hash else {}),
+                **found.origin(),
             ),
         )
         print(args.out)

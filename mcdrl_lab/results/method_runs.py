@@ -3,32 +3,56 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable
+from dataclasses import dataclass
+from typing import Any
 
+from mcdrl_common.threshold_file import MODEL_KEY
 from mcdrl_lab.errors import ProtocolError
-from mcdrl_lab.plans.records import RunRecord
+from mcdrl_lab.plans.records import RunRecord, latest_records
 
 from .scores import done
+
+
+@dataclass(frozen=True)
+class MethodRuns:
+    """Runs of one method whose seeds finished at every site.
+
+    Attributes:
+        method: Name of the method.
+        sites: Held-out sites, in alphabetical order.
+        seeds: Seeds that finished at every site.
+        runs: A run for each site and seed.
+    """
+
+    method: str
+    sites: tuple[str, ...]
+    seeds: tuple[int, ...]
+    runs: list[RunRecord]
+
+    def origin(self) -> dict[str, Any]:
+        """What a file says of the runs that its threshold was chosen from."""
+        found = dict(sites=list(self.sites), seeds=list(self.seeds))
+        # Records of before do not tell their network.
+        first, *others = {run.model_hash for run in self.runs}
+        return found if others or not first else {**found, MODEL_KEY: first}
 
 
 def method_runs(
     records: Iterable[RunRecord],
     method: str | None = None,
     seeds: Collection[int] | None = None,
-) -> tuple[str, tuple[str, ...], tuple[int, ...], list[RunRecord]]:
-    """Runs of one method whose seeds finished at every site.
+) -> MethodRuns:
+    """Find the runs of one method; of each the latest record counts.
 
     Args:
         records: Run records of leave-one-site-out.
         method: Name of the method; None takes the only one.
         seeds: These only; None takes all. Sites are those of all seeds.
 
-    Returns:
-        The method, its held-out sites in alphabetical order, the seeds, and their runs.
-
     Raises:
         ProtocolError: An unknown or ambiguous method, or no seed that is at every site.
     """
-    runs = [r for r in done(records) if r.selection == 'validation']
+    runs = [r for r in done(latest_records(records)) if r.selection == 'validation']
     methods = sorted({r.method for r in runs})
     if method is None and len(methods) == 1:
         (method,) = methods
@@ -49,17 +73,4 @@ def method_runs(
             + ', '.join(f'{site} {sorted(found)}' for site, found in by_site.items())
         )
     runs = [r for r in own if r.seed in common]
-    return method, sites, tuple(sorted(common)), runs
-
-
-def model_hash_of(runs: Iterable[RunRecord]) -> str:
-    """Fingerprint of the network that some runs trained.
-
-    Args:
-        runs: Runs of one method.
-
-    Returns:
-        Empty where a record has none, or they differ.
-    """
-    found = {run.model_hash for run in runs}
-    return found.pop() if len(found) == 1 else ''
+    return MethodRuns(method, sites, tuple(sorted(common)), runs)

@@ -14,9 +14,9 @@ import numpy as np
 import pandas as pd
 
 from mcdrl_lab.errors import ProtocolError
-from mcdrl_lab.plans.records import RunRecord, latest_records
+from mcdrl_lab.plans.records import RunRecord
 
-from .method_runs import method_runs, model_hash_of
+from .method_runs import MethodRuns, method_runs
 from .text_cells import markdown, number
 
 THRESHOLDS = tuple(step / 100 for step in range(101))
@@ -25,23 +25,15 @@ _COLUMNS = ['site', 'seed', 'has_lesion', 'dice', 'false_positive', 'self_dice']
 
 
 @dataclass(frozen=True)
-class PresenceScores:
+class PresenceScores(MethodRuns):
     """A method's images at the sites that it never trained on.
 
     Attributes:
-        method: Name of the method.
-        sites: Held-out sites, in alphabetical order.
-        seeds: Seeds that finished at every site.
         images: A row an image and seed: site, seed, has_lesion, dice (NaN without a
             lesion), false_positive (NaN with one) and self_dice, fractions.
-        model_hash: Fingerprint of the network; empty where records do not tell it.
     """
 
-    method: str
-    sites: tuple[str, ...]
-    seeds: tuple[int, ...]
     images: pd.DataFrame
-    model_hash: str = ''
 
 
 @dataclass(frozen=True)
@@ -80,9 +72,9 @@ def presence_scores(
         ProtocolError: An unknown or ambiguous method, no seed that is at every site, or
             records of before ``self_dice`` was recorded.
     """
-    method, sites, seeds, runs = method_runs(latest_records(records), method, seeds)
+    own = method_runs(records, method, seeds)
     rows = []
-    for run in runs:
+    for run in own.runs:
         for image in run.images:
             if not image['has_lesion'] and image.get('false_positive') is None:
                 # No pixel has a label: whether there is a lesion is not known.
@@ -100,13 +92,8 @@ def presence_scores(
             rows.append((run.held_out, run.seed, *row))
     frame = pd.DataFrame(rows, columns=_COLUMNS)
     numbers = ['dice', 'false_positive', 'self_dice']
-    return PresenceScores(
-        method,
-        sites,
-        seeds,
-        frame.astype(dict.fromkeys(numbers, float)),
-        model_hash_of(runs),
-    )
+    images = frame.astype(dict.fromkeys(numbers, float))
+    return PresenceScores(**vars(own), images=images)
 
 
 def lost_dice(images: pd.DataFrame) -> np.ndarray:

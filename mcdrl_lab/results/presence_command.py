@@ -44,7 +44,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 @errors_in_one_line()
 def run(args: argparse.Namespace) -> None:
     """Print what the rule does, and write the threshold where asked for."""
-    from mcdrl_common.threshold_file import MODEL_KEY, PRESENCE
+    from mcdrl_common.threshold_file import PRESENCE
 
     from .plan_records import load_records
     from .presence import presence_scores, presence_table, presence_threshold
@@ -69,9 +69,7 @@ def run(args: argparse.Namespace) -> None:
                 method=scores.method,
                 loss=args.loss,
                 threshold=threshold,
-                sites=list(scores.sites),
-                seeds=list(scores.seeds),
-                **({MODEL_KEY: scores.model_hash} if scores.model_hash else {}),
+                **scores.origin(),
             ),
         )
         print(args.out)
