@@ -105,7 +105,7 @@ def merge(shards: Mapping[str, Sequence[RunRecord]]) -> list[RunRecord]:
     Raises:
         ProtocolError: Names two plans and what differs between them.
     """
-    from mcdrl_lab.results.comparison import check_images
+    from mcdrl_lab.results.comparable import check_images
 
     runs: dict[tuple, tuple[str, RunRecord]] = {}
     methods: dict[str, tuple[str, RunRecord]] = {}

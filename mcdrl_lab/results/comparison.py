@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import math
 from collections.abc import Iterable, Sequence, Set
 from dataclasses import dataclass, replace
@@ -10,9 +9,9 @@ from dataclasses import dataclass, replace
 import pandas as pd
 
 from mcdrl_lab.errors import ProtocolError
-from mcdrl_lab.plans.hashing import differing_keys, plain
 from mcdrl_lab.plans.records import RunRecord, latest_records
 
+from .comparable import check_comparable
 from .scores import done, image_scores
 from .statistics import (
     RESAMPLES,
@@ -29,7 +28,6 @@ from .tables import ORACLE_MARK, row_name
 
 LEFT_OUT = 'Left out, since only one of the two finished: '
 """Begin of a note on runs that one of two methods alone has."""
-_COUNTS = {'tp', 'fn', 'pixels'}
 
 
 @dataclass(frozen=True)
@@ -88,104 +86,6 @@ class Comparison:
         """What is compared; runs that the test site chose are marked."""
         a, b = (row_name(name, self.selection) for name in (self.a, self.b))
         return f'{a} against {b}'
-
-
-def check_comparable(a: Sequence[RunRecord], b: Sequence[RunRecord]) -> None:
-    """Refuse to compare runs on other data, with another budget or selection.
-
-    The hash of the data knows names and sizes of files alone; that a mask was edited is
-    seen by the size of its lesion.
-
-    Args:
-        a: Finished runs of one method.
-        b: Finished runs of the other method.
-
-    Raises:
-        ProtocolError: Names what differs, and both values.
-    """
-    for first, second in itertools.product(a, b):
-        if (first.held_out, first.seed) != (second.held_out, second.seed):
-            continue
-        pair = f'{first.method} and {second.method} (held-out {first.held_out}, '
-        pair += f'seed {first.seed})'
-        if first.selection != second.selection:
-            raise ProtocolError(
-                f'{pair} differ in selection: {first.selection} against '
-                f'{second.selection}. A checkpoint chosen on the test site may only '
-                'be compared with another such.'
-            )
-        if first.data_hash != second.data_hash:
-            raise ProtocolError(
-                f'{pair} differ in data: hash {first.data_hash[:12]} against '
-                f'{second.data_hash[:12]}. Run both on the same files.'
-            )
-        budgets = plain(first.budget), plain(second.budget)
-        keys = differing_keys(*budgets)
-        if keys:
-            words = ', '.join(
-                f'{key} {first.budget.get(key)} against {second.budget.get(key)}'
-                for key in (name.split('.')[0] for name in keys)
-            )
-            raise ProtocolError(
-                f'{pair} differ in budget: {words}. Train both under the same one.'
-            )
-    check_images([*a, *b])
-
-
-def check_images(runs: Sequence[RunRecord]) -> None:
-    """Refuse runs that saw other masks, or another index, of the same images.
-
-    Args:
-        runs: Finished runs.
-
-    Raises:
-        ProtocolError: Names two runs, an image and both values.
-    """
-    _check_masks(runs)
-    _check_sequences(runs)
-
-
-def _check_masks(runs: Iterable[RunRecord]) -> None:
-    """Refuse runs that were tested with other masks of the same image."""
-    areas: dict[tuple[str, str], tuple[RunRecord, tuple[int, int]]] = {}
-    for run in runs:
-        for image in run.images:
-            if not image.keys() >= _COUNTS:
-                # Compact records, and those of before.
-                continue
-            area = image['tp'] + image['fn'], image['pixels']
-            key = run.held_out, image['image']
-            first, known = areas.setdefault(key, (run, area))
-            if known != area:
-                raise ProtocolError(
-                    f'{first.method} (seed {first.seed}) and {run.method} (seed '
-                    f'{run.seed}) were tested with other masks at {run.held_out}: in '
-                    f'{image["image"]} {known[0]} of {known[1]} pixels are lesion '
-                    f'against {area[0]} of {area[1]}. Run both on the same files, '
-                    'read alike.'
-                )
-
-
-def _check_sequences(runs: Iterable[RunRecord]) -> None:
-    """Refuse runs for which another index told the sequences of an image.
-
-    Sites are split by them: training and validation were other images. The hash of the
-    data knows nothing of ``index.csv``.
-    """
-    known: dict[tuple[str, str], tuple[RunRecord, str | None]] = {}
-    for run in runs:
-        for image in run.images:
-            key, sequence = (run.held_out, image['image']), image.get('sequence')
-            first, before = known.setdefault(key, (run, sequence))
-            if before != sequence:
-                told = [f'of {s!r}' if s else 'of none' for s in (before, sequence)]
-                raise ProtocolError(
-                    f'{first.method} (seed {first.seed}) and {run.method} (seed '
-                    f'{run.seed}) know other sequences or patients at {run.held_out}: '
-                    f'{image["image"]} is {told[0]} and {told[1]}. Their index.csv '
-                    'differed, and with it what was trained on and validated with: '
-                    'run both with the same one.'
-                )
 
 
 def runs_of(records: Iterable[RunRecord], name: str, selection: str) -> list[RunRecord]:

@@ -1,0 +1,127 @@
+"""Whether runs may be compared: on the same data, with the same budget."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any
+
+from mcdrl_lab.errors import ProtocolError
+from mcdrl_lab.plans.hashing import differing_keys, plain
+from mcdrl_lab.plans.records import RunRecord
+
+_COUNTS = {'tp', 'fn', 'pixels'}
+
+
+def check_comparable(a: Sequence[RunRecord], b: Sequence[RunRecord]) -> None:
+    """Refuse to compare runs on other data, with another budget or selection.
+
+    The hash of the data knows names and sizes of files alone; that a mask was edited is
+    seen by the size of its lesion.
+
+    Args:
+        a: Finished runs of one method.
+        b: Finished runs of the other method.
+
+    Raises:
+        ProtocolError: Names what differs, and both values.
+    """
+    for first, second in itertools.product(a, b):
+        if (first.held_out, first.seed) != (second.held_out, second.seed):
+            continue
+        pair = f'{first.method} and {second.method} (held-out {first.held_out}, '
+        pair += f'seed {first.seed})'
+        if first.selection != second.selection:
+            raise ProtocolError(
+                f'{pair} differ in selection: {first.selection} against '
+                f'{second.selection}. A checkpoint chosen on the test site may only '
+                'be compared with another such.'
+            )
+        if first.data_hash != second.data_hash:
+            raise ProtocolError(
+                f'{pair} differ in data: hash {first.data_hash[:12]} against '
+                f'{second.data_hash[:12]}. Run both on the same files.'
+            )
+        budgets = plain(first.budget), plain(second.budget)
+        keys = differing_keys(*budgets)
+        if keys:
+            words = ', '.join(
+                f'{key} {first.budget.get(key)} against {second.budget.get(key)}'
+                for key in (name.split('.')[0] for name in keys)
+            )
+            raise ProtocolError(
+                f'{pair} differ in budget: {words}. Train both under the same one.'
+            )
+    check_images([*a, *b])
+
+
+def check_images(runs: Sequence[RunRecord]) -> None:
+    """Refuse runs that saw other masks, or another index, of the same images.
+
+    Args:
+        runs: Finished runs.
+
+    Raises:
+        ProtocolError: Names two runs, an image and both values.
+    """
+    _check_masks(runs)
+    _check_sequences(runs)
+
+
+def _check_masks(runs: Iterable[RunRecord]) -> None:
+    """Refuse runs that were tested with other masks of the same image."""
+
+    def area(image: Mapping[str, Any]) -> tuple[int, int] | None:
+        # Compact records, and those of before, have no counts.
+        has_counts = image.keys() >= _COUNTS
+        return (image['tp'] + image['fn'], image['pixels']) if has_counts else None
+
+    if unlike := _first_unlike(runs, area):
+        who, where, image, known, own = unlike
+        raise ProtocolError(
+            f'{who} were tested with other masks at {where}: in {image} {known[0]} of '
+            f'{known[1]} pixels are lesion against {own[0]} of {own[1]}. Run both on '
+            'the same files, read alike.'
+        )
+
+
+def _check_sequences(runs: Iterable[RunRecord]) -> None:
+    """Refuse runs for which another index told the sequences of an image.
+
+    Sites are split by them: training and validation were other images. The hash of the
+    data knows nothing of ``index.csv``.
+    """
+    if unlike := _first_unlike(runs, lambda image: (image.get('sequence'),)):
+        who, where, image, *both = unlike
+        told = [f'of {s!r}' if s else 'of none' for (s,) in both]
+        raise ProtocolError(
+            f'{who} know other sequences or patients at {where}: {image} is {told[0]} '
+            f'and {told[1]}. Their index.csv differed, and with it what was trained on '
+            'and validated with: run both with the same one.'
+        )
+
+
+def _first_unlike(
+    runs: Iterable[RunRecord], told: Callable[[Mapping[str, Any]], tuple | None]
+) -> tuple[str, str, str, tuple, tuple] | None:
+    """Where two runs tell different things of an image.
+
+    Args:
+        runs: Of two methods.
+        told: Gives what a record tells of an image; None for nothing.
+
+    Returns:
+        Both runs in words, site, image, and what each tells; None where all agree.
+    """
+    known: dict[tuple[str, str], tuple[RunRecord, tuple]] = {}
+    for run in runs:
+        for image in run.images:
+            own = told(image)
+            if own is None:
+                continue
+            key = run.held_out, image['image']
+            first, before = known.setdefault(key, (run, own))
+            if before != own:
+                who = f'{first.method} (seed {first.seed}) and {run.method} (seed '
+                return f'{who}{run.seed})', *key, before, own
+    return None
