@@ -98,9 +98,8 @@ def false_an_image(records: Iterable[RunRecord], metric: str) -> Share | None:
 
 
 def _share(rows: pd.DataFrame, column: str) -> Share:
-    rows = rows.assign(difference=rows[column])
-    value = float(rows.groupby('held_out')['difference'].mean().mean())
-    return Share(value, these_sites_interval(rows))
+    value = float(rows.groupby('held_out')[column].mean().mean())
+    return Share(value, these_sites_interval(rows, column=column))
 
 
 def _one_row_a_lesion(records: Sequence[RunRecord]) -> pd.DataFrame:

@@ -164,13 +164,13 @@ def new_sites_interval(
     return Interval(*_stretched(samples, effects.mean(), factor), count)
 
 
-def _sums_and_counts(site: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:
-    """Sum and number of a site's differences, each (seeds, sequences)."""
+def _sums_and_counts(site: pd.DataFrame, column: str) -> tuple[np.ndarray, np.ndarray]:
+    """Sum and number of a site's values, each (seeds, sequences)."""
     seeds = pd.factorize(site['seed'])[0]
     units = pd.factorize(clusters(site))[0]
     shape = seeds.max() + 1, units.max() + 1
     sums, counts = np.zeros(shape), np.zeros(shape)
-    np.add.at(sums, (seeds, units), site['difference'].to_numpy())
+    np.add.at(sums, (seeds, units), site[column].to_numpy())
     np.add.at(counts, (seeds, units), 1.0)
     return sums, counts
 
@@ -267,7 +267,10 @@ def _bootstrap_site(
 
 
 def these_sites_interval(
-    pairs: pd.DataFrame, resamples: int = RESAMPLES, seed: int = 0
+    pairs: pd.DataFrame,
+    resamples: int = RESAMPLES,
+    seed: int = 0,
+    column: str = 'difference',
 ) -> Interval:
     """Interval for the mean effect at these very sites: sequences are the clusters.
 
@@ -279,15 +282,17 @@ def these_sites_interval(
     seed only, the interval speaks of those trained networks alone.
 
     Args:
-        pairs: Rows of :func:`paired_differences`; one site or several.
+        pairs: Rows of :func:`paired_differences`, or of images or lesions with their
+            held-out site, seed and sequence; one site or several.
         resamples: Number of bootstrap samples.
         seed: Seed of the resampling.
+        column: What the mean is of.
 
     Returns:
         The 95 % interval of the mean over sites; NaN ends if neither seeds nor
         sequences repeat.
     """
-    tables = [_sums_and_counts(site) for _, site in pairs.groupby('held_out')]
+    tables = [_sums_and_counts(site, column) for _, site in pairs.groupby('held_out')]
     sizes = tuple(size for sums, _ in tables for size in sums.shape)
     draw = _kept_weights if sum(sizes) * resamples <= _KEPT else _draw_weights
     weights = iter(draw(sizes, resamples, seed))

@@ -63,7 +63,7 @@ def results_table(name: str, records: Sequence[RunRecord]) -> Table:
         name: Of the method.
         records: Its finished runs.
     """
-    dice = image_scores(records, 'dice').assign(difference=lambda t: t['score'])
+    dice = image_scores(records, 'dice')
     further = {metric: image_scores(records, metric) for metric in _FURTHER}
     rows = []
     sites = sorted({record.held_out for record in records})
@@ -137,7 +137,7 @@ def summary(name: str, records: Sequence[RunRecord]) -> dict[str, str]:
     Returns:
         ``name``, ``dice``, ``interval`` and ``worst``, as text.
     """
-    dice = image_scores(records, 'dice').assign(difference=lambda t: t['score'])
+    dice = image_scores(records, 'dice')
     by_site = dice.groupby('held_out')['score'].mean()
     worst = MISSING
     if len(by_site):
@@ -293,10 +293,10 @@ def _is_lesion_free(image: dict) -> bool:
 
 
 def _estimate(scores: pd.DataFrame) -> str:
-    """Mean of sites and its interval; columns held_out, difference, ..."""
+    """Mean of sites and its interval, of rows of :func:`image_scores`."""
     if scores.empty:
         return MISSING
-    mean = scores.groupby('held_out')['difference'].mean().mean()
+    mean = scores.groupby('held_out')['score'].mean().mean()
     interval = _interval(scores)
     return f'{mean:.1f}' + (f' ({interval})' if interval != MISSING else '')
 
@@ -304,4 +304,5 @@ def _estimate(scores: pd.DataFrame) -> str:
 def _interval(scores: pd.DataFrame) -> str:
     if scores.empty:
         return MISSING
-    return interval_ends(these_sites_interval(scores), '.1f', 0.0, 100.0)
+    interval = these_sites_interval(scores, column='score')
+    return interval_ends(interval, '.1f', 0.0, 100.0)
