@@ -8,6 +8,7 @@ from mcdrl_lab.errors import ProtocolError
 
 # Ext4 and NTFS end at 255; files are named after it too.
 _LONGEST = 200
+ORACLE_ENDING = '-oracle'
 
 
 def check_name(kind: str, name: str) -> str:
@@ -41,5 +42,13 @@ def run_folder_of(method: str, held_out: str, seed: int, selection: str) -> str:
         seed: Random seed.
         selection: ``'validation'`` or ``'oracle'``.
     """
-    oracle = '-oracle' if selection == 'oracle' else ''
-    return f'{method}{oracle}/{held_out}/seed{seed}'
+    return f'{method}{selection_ending(selection)}/{held_out}/seed{seed}'
+
+
+def selection_ending(selection: str) -> str:
+    """What marks names of files and folders whose checkpoints the test site chose.
+
+    Args:
+        selection: ``'validation'`` or ``'oracle'``.
+    """
+    return ORACLE_ENDING if selection == 'oracle' else ''

@@ -14,7 +14,7 @@ from typing import Any
 
 from mcdrl_lab.errors import ProtocolError
 
-from .folder_names import check_name, run_folder_of
+from .folder_names import ORACLE_ENDING, check_name, run_folder_of
 
 _SHOWN = 300
 
@@ -133,10 +133,10 @@ def build_plan(
             'NAME=CONFIG.'
         )
     for name in names:
-        if name.endswith('-oracle'):
+        if name.endswith(ORACLE_ENDING):
             raise ProtocolError(
-                f'method {name!r}: names must not end with -oracle, which marks runs '
-                'selected on the test site.'
+                f'method {name!r}: names must not end with {ORACLE_ENDING}, which '
+                'marks runs selected on the test site.'
             )
     return [
         PlannedRun(method, site, seed, selection)

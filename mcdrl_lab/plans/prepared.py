@@ -16,7 +16,6 @@ from mcdrl_common.model_settings import model_hash
 from mcdrl_lab.errors import ProtocolError
 from mcdrl_lab.installed_versions import installed_versions
 
-from .folder_names import run_folder_of
 from .folds import (
     DataPlaces,
     datasets,
@@ -175,7 +174,7 @@ def check_siblings(items: Sequence[PreparedRun], records: Iterable[RunRecord]) -
             if differing:
                 raise ProtocolError(
                     f'{item.run} would join finished runs of {name} '
-                    f'({run_folder_of(*record.key)}) that differ from it in '
+                    f'({record.folder}) that differ from it in '
                     f'{", ".join(differing)}: choose another output folder or another '
                     'name for the method.'
                 )
@@ -220,10 +219,10 @@ def noted_groups(records: Iterable[RunRecord], out: Path) -> dict[str, tuple[str
         Fingerprint of the files -> run, fingerprint of the sequences and patients.
     """
     return {
-        record.data_hash: (run_folder_of(*record.key), origin[_GROUPS])
+        record.data_hash: (record.folder, origin[_GROUPS])
         for record in records
         if record.status == 'done'
-        and (origin := RunFolder(out / run_folder_of(*record.key)).state.get('origin'))
+        and (origin := RunFolder(out / record.folder).state.get('origin'))
         and _GROUPS in origin
     }
 

@@ -14,7 +14,7 @@ from mcdrl_common.metric_names import CONFIDENCES
 from mcdrl_lab.errors import ProtocolError
 from mcdrl_lab.results.image_metrics import IMAGE_METRICS
 
-from .folder_names import check_name
+from .folder_names import check_name, run_folder_of
 from .json_lines import append_line, parse_line, read_lines
 
 RECORDS_NAME = 'records.jsonl'
@@ -96,6 +96,11 @@ class RunRecord:
     def key(self) -> tuple[str, str, int, str]:
         """What names a run: method, held-out site, seed, selection."""
         return self.method, self.held_out, self.seed, self.selection
+
+    @property
+    def folder(self) -> str:
+        """The run's folder, relative to its plan's."""
+        return run_folder_of(*self.key)
 
     def to_json(self) -> str:
         """The record as one line of strict JSON; NaN becomes null."""

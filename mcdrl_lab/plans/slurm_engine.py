@@ -16,7 +16,6 @@ from mcdrl_common.file_lock import FolderBusyError, folder_lock
 from mcdrl_common.json_files import read_json
 from mcdrl_lab.errors import ProtocolError
 
-from .folder_names import run_folder_of
 from .launch import Launch
 from .plan import State
 from .plan_engine import Failure, PlanEngine
@@ -265,7 +264,7 @@ def record_of(run: str, path: Path) -> RunRecord:
         ProtocolError: It holds none, or another's.
     """
     records = read_records(path)
-    if [run_folder_of(*record.key) for record in records] != [run]:
+    if [record.folder for record in records] != [run]:
         raise ProtocolError(
             f'{path} is not the record of {run}: remove it, and the command that began '
             'the plan carries the run out again.'

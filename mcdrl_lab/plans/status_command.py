@@ -49,7 +49,6 @@ def run_states(out: Path) -> list[tuple[str, str, str]]:
     Raises:
         ProtocolError: No run of the plan was given to Slurm, or Slurm does not answer.
     """
-    from .folder_names import run_folder_of
     from .records import RECORDS_NAME, read_latest
     from .run_folder import RunFolder
     from .slurm_engine import COLLECTED_NAME, SUBMITTED_NAME, record_of
@@ -60,9 +59,7 @@ def run_states(out: Path) -> list[tuple[str, str, str]]:
     jobs = SlurmJobs(out).read()
     if not jobs:
         raise ProtocolError(f'{out} has no {JOBS_NAME}: nothing was given to Slurm.')
-    records = {
-        run_folder_of(*record.key): record for record in read_latest(out / RECORDS_NAME)
-    }
+    records = {record.folder: record for record in read_latest(out / RECORDS_NAME)}
     queue = job_states(jobs.values())
     found = []
     for name, job in jobs.items():

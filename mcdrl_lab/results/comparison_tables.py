@@ -13,6 +13,7 @@ import pandas as pd
 from mcdrl_common.atomic_write import write_text
 from mcdrl_common.written_files import WrittenFiles, check_renewable
 from mcdrl_lab.errors import ProtocolError
+from mcdrl_lab.plans.folder_names import selection_ending
 from mcdrl_lab.plans.records import RunRecord
 
 from .comparison import Comparison
@@ -239,7 +240,7 @@ class ComparisonFiles:
         if len(names) > _LONGEST:
             digest = hashlib.sha256(names.encode()).hexdigest()[:8]
             names = f'{self.a[:_LONGEST]}_and_{len(self.others)}_others_{digest}'
-        kind = f'{_ending(self.selection)}_{self.metric}{self.ending}'
+        kind = f'{selection_ending(self.selection)}_{self.metric}{self.ending}'
         return self.folder / f'compare_{names}{kind}{suffix}'
 
     def picture(self, b: str) -> Path:
@@ -248,7 +249,7 @@ class ComparisonFiles:
         Args:
             b: Name of the method it is measured against.
         """
-        names = f'{self.a}_{b}{_ending(self.selection)}'
+        names = f'{self.a}_{b}{selection_ending(self.selection)}'
         return self.folder / f'effect_{names}_{self.metric}'
 
     def check_replaceable(self, overwrite: bool) -> None:
@@ -367,8 +368,3 @@ def write_comparisons(
         pictures += drawn
     text = '\n'.join(comparison_markdown(comparison) for comparison in comparisons)
     return [*files.write(text, pd.concat(tables)), *pictures]
-
-
-def _ending(selection: str) -> str:
-    """As of the folders of runs whose checkpoints the test site chose."""
-    return '-oracle' if selection == 'oracle' else ''

@@ -11,7 +11,6 @@ import numpy as np
 
 from mcdrl_common.site_reference import site_reference
 from mcdrl_lab.errors import ProtocolError
-from mcdrl_lab.plans.folder_names import run_folder_of
 from mcdrl_lab.plans.records import RunRecord
 from mcdrl_lab.plans.run_folder import RunFolder
 from mcdrl_lab.results.conformal import SiteCurves, held_out_risks, risk_at
@@ -210,7 +209,7 @@ def calibrations(
     for run in done(load_records(plan)):
         if (run.method, run.selection) != (method, 'validation'):
             continue
-        folder = RunFolder(Path(plan, run_folder_of(*run.key)))
+        folder = RunFolder(Path(plan, run.folder))
         name = folder.state.get('checkpoint')
         if not name or not (folder.path / name).is_file():
             raise ProtocolError(

@@ -11,7 +11,6 @@ from pathlib import Path
 from mcdrl_common.atomic_write import write_bytes
 from mcdrl_common.metric_names import CONFIDENCES
 from mcdrl_lab.errors import ProtocolError
-from mcdrl_lab.plans.folder_names import run_folder_of
 from mcdrl_lab.plans.records import RunRecord, read_records
 from mcdrl_lab.results.scores import done
 
@@ -68,7 +67,7 @@ def check_replaceable(records: Iterable[RunRecord], path: str | os.PathLike) -> 
     new = {record.key for record in done(records)}
     lost = [record for record in read_records(path) if record.key not in new]
     if lost:
-        first = run_folder_of(*lost[0].key)
+        first = lost[0].folder
         raise ProtocolError(
             f'{path} holds {len(lost)} runs, as {first}, that these plans lack: name '
             'another --out, the plan of those runs too, or replace them by '

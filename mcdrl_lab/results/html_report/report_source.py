@@ -9,7 +9,6 @@ from pathlib import Path
 from mcdrl_common.image_records import read_records as read_image_records
 from mcdrl_common.site_scores import by_site, summarise
 from mcdrl_lab.errors import ProtocolError
-from mcdrl_lab.plans.folder_names import run_folder_of
 from mcdrl_lab.plans.records import RECORDS_NAME, RunRecord, check_results
 from mcdrl_lab.results.plan_records import load_records
 from mcdrl_lab.results.scores import done
@@ -72,7 +71,7 @@ def load_source(path: str | os.PathLike) -> ReportSource:
     if path.is_file() or (path / RECORDS_NAME).is_file():
         records = load_records(path)
         root = path.parent if path.is_file() else path
-        folders = {record.key: root / run_folder_of(*record.key) for record in records}
+        folders = {record.key: root / record.folder for record in records}
         folders = {key: folder for key, folder in folders.items() if folder.is_dir()}
         return ReportSource(path, records, folders, is_plan=True)
     if not path.is_dir():

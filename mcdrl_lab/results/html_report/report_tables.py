@@ -10,7 +10,6 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from mcdrl_lab.plans.folder_names import run_folder_of
 from mcdrl_lab.plans.records import RunRecord
 from mcdrl_lab.results.comparison import Comparison
 from mcdrl_lab.results.comparison_tables import comparison_cells
@@ -257,7 +256,7 @@ def commands(source: ReportSource) -> list[str]:
         return []
     lines = []
     for record in source.records:
-        folder = source.root / run_folder_of(*record.key)
+        folder = source.root / record.folder
         if not (folder / 'config.py').is_file():
             continue
         # The run's own folder holds what was recorded, which nothing may replace.
