@@ -84,6 +84,21 @@ def add_method(parser: argparse.ArgumentParser) -> None:
     parser.add_argument('--method', help='name of the method, if there are several')
 
 
+def add_plan_file(parser: argparse.ArgumentParser) -> None:
+    """Add ``plan``, an ablation plan, and what may be changed in how it is read.
+
+    Args:
+        parser: The command's parser.
+    """
+    parser.add_argument('plan', type=Path, help='ablation plan (YAML)')
+    parser.add_argument('--config', help="config to use instead of the plan's own")
+    parser.add_argument(
+        '--trust',
+        action='store_true',
+        help='let the plan name any config, type and import, which run',
+    )
+
+
 def add_metrics(parser: argparse.ArgumentParser) -> None:
     """Add ``--metrics``, the names of what tables show.
 

@@ -34,18 +34,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 @errors_in_one_line(FileNotFoundError, ValueError)
 def run(args: argparse.Namespace) -> None:
     """Print a row a file, write them where asked for."""
-    import json
-    import platform
-
-    import pandas as pd
     import torch
 
-    from mcdrl_common.atomic_write import write_text
-    from mcdrl_common.written_files import WrittenFiles, check_renewable, places
+    from mcdrl_common.written_files import check_renewable, places
     from mcdrl_mmseg.apis.checkpoint import load_segmentor
     from mcdrl_mmseg.apis.export.runtime import open_exported
 
     from .exported_models import compare_exported, image_pairs
+    from .measured_rows import show_rows
 
     torch.set_num_threads(args.threads)
     pairs = image_pairs(args.images, args.masks)
@@ -67,15 +63,5 @@ def run(args: argparse.Namespace) -> None:
         pairs,
         args.rounds,
     )
-    print(pd.DataFrame(rows).to_string(index=False, float_format='%.4g'))
-    where = dict(
-        images=len(pairs),
-        threads=args.threads,
-        rounds=args.rounds,
-        machine=platform.machine(),
-        torch=torch.__version__,
-    )
-    print(', '.join(f'{name} {value}' for name, value in where.items()))
-    if args.out:
-        write_text(args.out, json.dumps(dict(where=where, rows=rows), indent=2))
-        WrittenFiles(args.out.parent).add(args.out, made_of)
+    setting = dict(images=len(pairs), threads=args.threads, rounds=args.rounds)
+    show_rows(rows, '%.4g', args.out, made_of, **setting)

@@ -6,6 +6,7 @@ import argparse
 from pathlib import Path
 
 from mcdrl_lab.errors import ends_in_one_line
+from mcdrl_lab.shared_arguments import add_plan_file
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -14,13 +15,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         'Example: python -m mcdrl_lab latency configs/ablation_plans/endosim_depth.yml '
         '--out latency.jsonl'
     )
-    parser.add_argument('plan', type=Path, help='ablation plan (YAML)')
-    parser.add_argument('--config', help="config to use instead of the plan's own")
-    parser.add_argument(
-        '--trust',
-        action='store_true',
-        help='let the plan name any config, type and import, which run',
-    )
+    add_plan_file(parser)
     parser.add_argument('--size', type=int, default=128, help='pixels (default: 128)')
     parser.add_argument(
         '--rounds', type=int, default=100, help='passes of each (default: 100)'

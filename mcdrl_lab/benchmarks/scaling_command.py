@@ -35,15 +35,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 @errors_in_one_line(FileNotFoundError)
 def run(args: argparse.Namespace) -> None:
     """Print a row for each number of processes, and write them where asked for."""
-    import json
-    import platform
+    from mcdrl_common.written_files import check_renewable, places
 
-    import pandas as pd
-    import torch
-
-    from mcdrl_common.atomic_write import write_text
-    from mcdrl_common.written_files import WrittenFiles, check_renewable, places
-
+    from .measured_rows import show_rows
     from .scaling import measure_scaling
 
     made_of = [
@@ -63,15 +57,6 @@ def run(args: argparse.Namespace) -> None:
         args.steps,
         args.repeats,
     )
-    print(pd.DataFrame(rows).to_string(index=False, float_format='%.1f'))
-    where = dict(
-        config=Path(args.config).name,
-        batch_size=args.batch_size,
-        size=args.size,
-        machine=platform.machine(),
-        torch=torch.__version__,
-    )
-    print(', '.join(f'{name} {value}' for name, value in where.items()))
-    if args.out:
-        write_text(args.out, json.dumps(dict(where=where, rows=rows), indent=2))
-        WrittenFiles(args.out.parent).add(args.out, made_of)
+    name = Path(args.config).name
+    setting = dict(config=name, batch_size=args.batch_size, size=args.size)
+    show_rows(rows, '%.1f', args.out, made_of, **setting)

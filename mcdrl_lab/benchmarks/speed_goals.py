@@ -132,14 +132,7 @@ class SpeedGoals:
             *('train_cfg.max_epochs=12', 'param_scheduler.1.T_max=12'),
         ]
         variables = dict(MCDRL_ENDOSIM_ROOT=str(sites))
-        before, empty, filled = self._plan('simulated', plan, variables)
-        name = 'plan on EndoSim, frozen tower'
-        yield Row(
-            f'{name}, no features kept yet', 's', before.wall_s, empty.wall_s, 0.4
-        )
-        yield Row(f'{name}, features kept', 's', before.wall_s, filled.wall_s, 0.4)
-        peaks = before.peak_mb, empty.peak_mb
-        yield Row(f'{name}, most memory at a time', 'MB', *peaks, 0.8)
+        yield from self._plan('simulated', 'EndoSim', plan, variables, 0.4)
 
     def _real_plan(self) -> Iterator[Row]:
         plan = [
@@ -152,28 +145,33 @@ class SpeedGoals:
             'val_dataloader.dataset.max_images=40',
             'test_dataloader.dataset.max_images=60',
         ]
-        before, empty, filled = self._plan('real', plan, {})
-        name = 'plan on real sites, frozen tower'
-        yield Row(
-            f'{name}, no features kept yet', 's', before.wall_s, empty.wall_s, 0.5
-        )
-        yield Row(f'{name}, features kept', 's', before.wall_s, filled.wall_s, 0.5)
-        peaks = before.peak_mb, empty.peak_mb
-        yield Row(f'{name}, most memory at a time', 'MB', *peaks, 0.8)
+        yield from self._plan('real', 'real sites', plan, {}, 0.5)
 
     def _plan(
-        self, name: str, plan: list[str], variables: dict[str, str]
-    ) -> list[Cost]:
+        self,
+        name: str,
+        sites: str,
+        plan: list[str],
+        variables: dict[str, str],
+        goal: float,
+    ) -> Iterator[Row]:
         """A plan at the earlier commit, then twice now: the second finds features."""
         outs = [
             str(self.out / f'{name}_{which}') for which in ('before', 'now', 'again')
         ]
         kept = ['--feature-cache', str(self.out / f'{name}_features')]
-        return [
-            self._run(self.before, *plan, '--out', outs[0], variables=variables),
-            self._run(self.now, *plan, *kept, '--out', outs[1], variables=variables),
-            self._run(self.now, *plan, *kept, '--out', outs[2], variables=variables),
-        ]
+        before, empty, filled = (
+            self._run(tree, *plan, *more, '--out', out, variables=variables)
+            for tree, more, out in zip(
+                (self.before, self.now, self.now), ([], kept, kept), outs
+            )
+        )
+        what = f'plan on {sites}, frozen tower'
+        seconds = before.wall_s, empty.wall_s
+        yield Row(f'{what}, no features kept yet', 's', *seconds, goal)
+        yield Row(f'{what}, features kept', 's', before.wall_s, filled.wall_s, goal)
+        peaks = before.peak_mb, empty.peak_mb
+        yield Row(f'{what}, most memory at a time', 'MB', *peaks, 0.8)
 
     def _training_step(self) -> Row:
         speeds = self.out / 'plain_loop.json'

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mcdrl_lab.errors import ProtocolError, ends_in_one_line
+from mcdrl_lab.shared_arguments import add_plan_file
 
 from .plan_command import add_plan_arguments, run_plan
 
@@ -29,13 +30,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         'configs/ablation_plans/paper_modules.yml --seeds 3 --sites polypgen_c1 '
         'polypgen_c4'
     )
-    parser.add_argument('plan', type=Path, help='ablation plan (YAML)')
-    parser.add_argument('--config', help="config to use instead of the plan's own")
-    parser.add_argument(
-        '--trust',
-        action='store_true',
-        help='let the plan name any config, type and import, which run',
-    )
+    add_plan_file(parser)
     parser.add_argument(
         '--variants',
         nargs='+',
