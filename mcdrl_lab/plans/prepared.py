@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import functools
 import math
 import os
 import warnings
@@ -332,7 +333,7 @@ def prepare(runs: Sequence[PlannedRun], processes: int = 1) -> list[PreparedRun]
 
     configs: dict[str, Config] = {}
     counts: dict[str, int] = {}
-    hashes: dict[DataPlaces, str] = {}
+    hash_of = functools.cache(lambda places: data_hash(places.files()))
     method_hashes: dict[str, str] = {}
     groups: dict[str, str] = {}
     model_hashes: dict[tuple[str, str], str] = {}
@@ -359,10 +360,7 @@ def prepare(runs: Sequence[PlannedRun], processes: int = 1) -> list[PreparedRun]
                 counts[key] = _count_images(train)
             except (ValueError, OSError, KeyError) as error:
                 raise ProtocolError(f'{run}: {error}') from error
-        places, own_places = DataPlaces.of(configs[name]), DataPlaces.of(cfg)
-        for each in (places, own_places):
-            if each not in hashes:
-                hashes[each] = data_hash(each.files())
+        hashes = [hash_of(DataPlaces.of(each)) for each in (configs[name], cfg)]
         if name not in method_hashes:
             method_hashes[name] = _method_hash(configs[name])
             groups[name] = _groups_hash(configs[name], name)
@@ -371,11 +369,11 @@ def prepare(runs: Sequence[PlannedRun], processes: int = 1) -> list[PreparedRun]
                 run=run,
                 cfg=cfg,
                 config_hash=config_hash(cfg.to_dict()),
-                data_hash=hashes[places],
+                data_hash=hashes[0],
                 budget=run_budget(cfg, counts[key], processes) | kept,
                 method_hash=method_hashes[name],
                 groups_hash=groups[name],
-                files_hash=hashes[own_places],
+                files_hash=hashes[1],
                 model_hash=model_hashes[fold],
             )
         )

@@ -7,7 +7,7 @@ import math
 import os
 import re
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from types import NoneType
@@ -136,9 +136,7 @@ class RunFolder:
             found.append(f'{self._state_path} is damaged ({error}): begun anew')
             checkpoints.append(self._state_path)
         if found:
-            for path in checkpoints:
-                path.replace(path.with_name(f'{path.name}.damaged'))
-            (self.path / 'last_checkpoint').unlink(missing_ok=True)
+            self._set_aside(checkpoints)
         state = self.state
         checkpoint = state.get('checkpoint')
         tested = state.get('tested')
@@ -149,11 +147,14 @@ class RunFolder:
         if checkpoint and not tested and not is_whole(self.path / checkpoint):
             found.append(f'{self.path / checkpoint} is gone or damaged: trained again')
             # What is left may be past the best one: resuming would not find it again.
-            for path in self.path.glob('*.pth'):
-                path.replace(path.with_name(f'{path.name}.damaged'))
-            (self.path / 'last_checkpoint').unlink(missing_ok=True)
+            self._set_aside(list(self.path.glob('*.pth')))
             self.update(checkpoint=None)
         return found
+
+    def _set_aside(self, files: Iterable[Path]) -> None:
+        for path in files:
+            path.replace(path.with_name(f'{path.name}.damaged'))
+        (self.path / 'last_checkpoint').unlink(missing_ok=True)
 
     def update(self, **values: Any) -> None:
         """Change some entries of the state.
