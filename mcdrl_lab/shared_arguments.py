@@ -45,11 +45,7 @@ def add_cfg_options(parser: argparse.ArgumentParser, **changes: Any) -> None:
 
 
 def add_device(parser: argparse.ArgumentParser) -> None:
-    """Add ``--device``, where a network runs; None takes a GPU if there is one.
-
-    Args:
-        parser: The command's parser.
-    """
+    """Add ``--device``, where a network runs; None takes a GPU if there is one."""
     parser.add_argument('--device', help='as cuda:0 or cpu; by default a GPU if any')
 
 
@@ -67,29 +63,17 @@ def add_overwrite(parser: argparse.ArgumentParser) -> None:
 
 
 def add_records(parser: argparse.ArgumentParser) -> None:
-    """Add ``records``, those of a plan.
-
-    Args:
-        parser: The command's parser.
-    """
+    """Add ``records``, those of a plan."""
     parser.add_argument('records', type=Path, help='records.jsonl, or its folder')
 
 
 def add_method(parser: argparse.ArgumentParser) -> None:
-    """Add ``--method``, whose records are meant; None takes the only one.
-
-    Args:
-        parser: The command's parser.
-    """
+    """Add ``--method``, whose records are meant; None takes the only one."""
     parser.add_argument('--method', help='name of the method, if there are several')
 
 
 def add_plan_file(parser: argparse.ArgumentParser) -> None:
-    """Add ``plan``, an ablation plan, and what may be changed in how it is read.
-
-    Args:
-        parser: The command's parser.
-    """
+    """Add ``plan``, an ablation plan, and what may be changed in how it is read."""
     parser.add_argument('plan', type=Path, help='ablation plan (YAML)')
     parser.add_argument('--config', help="config to use instead of the plan's own")
     parser.add_argument(
@@ -100,11 +84,7 @@ def add_plan_file(parser: argparse.ArgumentParser) -> None:
 
 
 def add_metrics(parser: argparse.ArgumentParser) -> None:
-    """Add ``--metrics``, the names of what tables show.
-
-    Args:
-        parser: The command's parser.
-    """
+    """Add ``--metrics``, the names of what tables show."""
     from mcdrl_lab.results.image_metrics import REPORT_METRICS
 
     parser.add_argument(

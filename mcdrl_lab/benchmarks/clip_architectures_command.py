@@ -15,11 +15,7 @@ BEGIN, END = '<!-- table: clip-architectures -->', '<!-- end of table -->'
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add the command's arguments.
-
-    Args:
-        parser: Of the command.
-    """
+    """Add the arguments of the command."""
     parser.add_argument('names', nargs='*', help='architectures (default: all)')
     parser.add_argument(
         '--update', type=Path, metavar='PAGE', help='page to write the table into'
@@ -37,11 +33,7 @@ def table_of(page: str) -> str:
 
 @errors_in_one_line(ValueError)
 def run(args: argparse.Namespace) -> None:
-    """Print or write the table.
-
-    Args:
-        args: Of the command line.
-    """
+    """Print or write the table."""
     from mcdrl_common.atomic_write import write_bytes
 
     from .clip_architectures import architecture_names, describe, markdown

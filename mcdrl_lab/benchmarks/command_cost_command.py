@@ -12,11 +12,7 @@ from mcdrl_lab.errors import ProtocolError, ends_in_one_line
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add the command's arguments.
-
-    Args:
-        parser: The command's parser.
-    """
+    """Add the arguments of the command."""
     parser.epilog = (
         'Example: python -m mcdrl_lab command-cost python -m mcdrl_lab '
         'leave-one-site-out CONFIG --jobs 2'
@@ -29,9 +25,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 @ends_in_one_line
 def run(args: argparse.Namespace) -> int:
     """Run it, and print its cost.
-
-    Args:
-        args: Arguments of :func:`add_arguments`.
 
     Returns:
         The command's exit code.

@@ -15,11 +15,7 @@ from mcdrl_lab.shared_arguments import add_overwrite
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add the command's arguments.
-
-    Args:
-        parser: The command's parser.
-    """
+    """Add the arguments of the command."""
     parser.epilog = (
         'Example: python -m mcdrl_lab plain-loop data/endoscopy_sites --held-out '
         'polypgen_c1'
@@ -53,14 +49,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 @ends_in_one_line
 def run(args: argparse.Namespace) -> None:
-    """Train and print Dice, or time and print images a second.
-
-    Args:
-        args: Arguments of :func:`add_arguments`.
-
-    Raises:
-        ProtocolError: ``--out`` without ``--against``.
-    """
+    """Train and print Dice, or time and print images a second."""
     if args.out and not args.against:
         raise ProtocolError(
             f'--out {args.out}: without --against there is no speed to write. Name a '

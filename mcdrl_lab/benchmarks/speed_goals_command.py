@@ -15,11 +15,7 @@ _OF_A_CHECKOUT = ('configs', 'tools', 'mcdrl_mmseg', 'mcdrl_lab')
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add the command's arguments.
-
-    Args:
-        parser: The command's parser.
-    """
+    """Add the arguments of the command."""
     parser.epilog = (
         'Example: git worktree add ../before fd129fd; python -m mcdrl_lab speed-goals '
         '../before --data data/endoscopy_sites --out work_dirs/speed'
@@ -39,9 +35,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 @ends_in_one_line
 def run(args: argparse.Namespace) -> None:
     """Measure, print and write ``speed_goals.md`` and ``speed_goals.json``.
-
-    Args:
-        args: Arguments of :func:`add_arguments`.
 
     Raises:
         ProtocolError: No checkout, no data, or a folder that is not new.

@@ -63,11 +63,7 @@ class _SourceParser(argparse.ArgumentParser):
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Describe the command line.
-
-    Args:
-        parser: The command's parser.
-    """
+    """Add the arguments of the command."""
     sources = parser.add_subparsers(
         dest='source', metavar='SOURCE', required=True, parser_class=_SourceParser
     )
@@ -238,9 +234,6 @@ def _value_and_class(text: str) -> tuple[int | tuple[int, int, int], str]:
 @errors_in_one_line(OSError)
 def run(args: argparse.Namespace) -> int:
     """Convert the data set that the command line names.
-
-    Args:
-        args: The parsed command line.
 
     Returns:
         Exit code: 0 when all that was wanted is there, 1 when data were refused, 2 for

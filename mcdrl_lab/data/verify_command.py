@@ -21,11 +21,7 @@ EXIT_PROBLEMS = 1
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Describe the command line.
-
-    Args:
-        parser: The command's parser.
-    """
+    """Add the arguments of the command."""
     parser.epilog = (
         'Example: python -m mcdrl_lab verify data/endoscopy_sites '
         '--fix data/endoscopy_sites_fixed'
@@ -74,9 +70,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 @errors_in_one_line()
 def run(args: argparse.Namespace) -> int:
     """Verify what the command line names.
-
-    Args:
-        args: The parsed command line.
 
     Returns:
         The exit code: 0 without problems, 1 with some, 2 where nothing can be verified.

@@ -13,11 +13,7 @@ from mcdrl_lab.errors import ends_in_one_line
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add the command's arguments.
-
-    Args:
-        parser: The command's parser.
-    """
+    """Add the arguments of the command."""
     parser.epilog = 'Example: python -m mcdrl_lab demo'
     parser.add_argument(
         '--work-dir',
@@ -46,9 +42,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 @ends_in_one_line
 def run(args: argparse.Namespace) -> int:
     """Run the demo.
-
-    Args:
-        args: Arguments of :func:`add_arguments`.
 
     Returns:
         Exit code: 0, or 1 if a step failed.

@@ -20,11 +20,7 @@ if TYPE_CHECKING:
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add the command's arguments.
-
-    Args:
-        parser: The command's parser.
-    """
+    """Add the arguments of the command."""
     parser.epilog = (
         'Example: python -m mcdrl_lab ablation '
         'configs/ablation_plans/paper_modules.yml --seeds 3 --sites polypgen_c1 '
@@ -43,9 +39,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 @ends_in_one_line
 def run(args: argparse.Namespace) -> int:
     """Run or resume the plan.
-
-    Args:
-        args: Arguments of :func:`add_arguments`.
 
     Returns:
         Exit code: 0, or 1 if a run failed.

@@ -10,11 +10,7 @@ from mcdrl_lab.shared_arguments import add_metrics
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add the command's arguments.
-
-    Args:
-        parser: Its parser.
-    """
+    """Add the arguments of the command."""
     parser.epilog = (
         'Example: python -m mcdrl_lab plan-collect work_dirs/leave_one_site_out'
     )
@@ -29,11 +25,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 @ends_in_one_line
 def run(args: argparse.Namespace) -> None:
-    """Collect; the jobs that go on are left alone.
-
-    Args:
-        args: Of :func:`add_arguments`.
-    """
+    """Collect; the jobs that go on are left alone."""
     from .plan_command import show_report
     from .records import RECORDS_NAME
     from .slurm_engine import collect, planning

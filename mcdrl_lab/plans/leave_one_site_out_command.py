@@ -17,11 +17,7 @@ _YAML = ('.yml', '.yaml')
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add the command's arguments.
-
-    Args:
-        parser: The command's parser.
-    """
+    """Add the arguments of the command."""
     parser.epilog = (
         'Example: python -m mcdrl_lab leave-one-site-out '
         'baseline=configs/baselines/BASELINE.py '
@@ -40,9 +36,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 @ends_in_one_line
 def run(args: argparse.Namespace) -> int:
     """Run or resume the plan.
-
-    Args:
-        args: Arguments of :func:`add_arguments`.
 
     Returns:
         Exit code: 0, or 1 if a run failed.

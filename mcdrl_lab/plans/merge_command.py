@@ -15,11 +15,7 @@ if TYPE_CHECKING:
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add the command's arguments.
-
-    Args:
-        parser: Its parser.
-    """
+    """Add the arguments of the command."""
     parser.epilog = (
         'Example: python -m mcdrl_lab plan-merge shard_a shard_b --out whole'
     )
@@ -34,11 +30,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 @ends_in_one_line
 def run(args: argparse.Namespace) -> None:
-    """Join records, or say what keeps them apart.
-
-    Args:
-        args: Of :func:`add_arguments`.
-    """
+    """Join records, or say what keeps them apart."""
     from mcdrl_common.atomic_write import write_text
 
     from .plan_command import show_report

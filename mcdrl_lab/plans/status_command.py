@@ -10,11 +10,7 @@ from mcdrl_lab.errors import ProtocolError, ends_in_one_line
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add the command's arguments.
-
-    Args:
-        parser: Its parser.
-    """
+    """Add the arguments of the command."""
     parser.epilog = (
         'Example: python -m mcdrl_lab plan-status work_dirs/leave_one_site_out'
     )
@@ -23,11 +19,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 @ends_in_one_line
 def run(args: argparse.Namespace) -> None:
-    """Print a line a run, and how many there are of each kind.
-
-    Args:
-        args: Of :func:`add_arguments`.
-    """
+    """Print a line a run, and how many there are of each kind."""
     lines = run_states(args.folder)
     width = max(len(run) for run, *_ in lines)
     for name, state, words in lines:

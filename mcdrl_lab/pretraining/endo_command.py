@@ -21,11 +21,7 @@ _PROMPTS = Path('configs/_base_/prompts')
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add the command's arguments.
-
-    Args:
-        parser: Of the command.
-    """
+    """Add the arguments of the command."""
     parser.add_argument(
         '--test',
         metavar='WEIGHTS',
@@ -123,9 +119,6 @@ def _add_training_arguments(parser: argparse.ArgumentParser) -> None:
 @ends_in_one_line
 def run(args: argparse.Namespace) -> None:
     """Carry out what the command line asks for.
-
-    Args:
-        args: The arguments.
 
     Raises:
         ProtocolError: Files that are missing or do not fit.

@@ -16,11 +16,7 @@ _BUILTIN = 'builtin'
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Describe the command line.
-
-    Args:
-        parser: The command's parser.
-    """
+    """Add the arguments of the command."""
     parser.epilog = (
         'Example: python -m mcdrl_lab pretrain --work-dir work_dirs/clip; python -m '
         'mcdrl_lab pretrain --test. A killed training goes on when started again; '
@@ -64,11 +60,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 @errors_in_one_line()
 def run(args: argparse.Namespace) -> None:
-    """Train or test, as the command line asks.
-
-    Args:
-        args: The parsed command line.
-    """
+    """Train or test, as the command line asks."""
     from mcdrl_common.atomic_write import write_text
     from mcdrl_mmseg.clip.towers import CLIPSpec
 

@@ -29,11 +29,7 @@ _SMALLEST, _MULTIPLE = 64, 32
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add the command's arguments.
-
-    Args:
-        parser: The command's parser.
-    """
+    """Add the arguments of the command."""
     parser.epilog = (
         'Example: python -m mcdrl_lab new-project data/hospitals --out my_project'
     )
@@ -75,11 +71,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 @ends_in_one_line
 def run(args: argparse.Namespace) -> None:
-    """Write the project.
-
-    Args:
-        args: Arguments of :func:`add_arguments`.
-    """
+    """Write the project."""
     from mcdrl_common.atomic_write import write_text
 
     from .found_sites import find_sites, folders_left_out

@@ -18,11 +18,7 @@ if TYPE_CHECKING:
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Describe the command line.
-
-    Args:
-        parser: The command's parser.
-    """
+    """Add the arguments of the command."""
     parser.epilog = 'Example: python -m mcdrl_lab references data/endoscopy_sites'
     parser.add_argument(
         'data', type=Path, help='folder of sites as the converters write it'

@@ -13,11 +13,7 @@ from mcdrl_lab.errors import errors_in_one_line
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Describe the command line.
-
-    Args:
-        parser: The command's parser.
-    """
+    """Add the arguments of the command."""
     parser.epilog = (
         'Example: python -m mcdrl_lab crop-pairs data/endoscopy_sites data/crop_pairs'
     )
@@ -28,11 +24,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 @errors_in_one_line()
 def run(args: argparse.Namespace) -> None:
-    """Write the data set.
-
-    Args:
-        args: Arguments of :func:`add_arguments`.
-    """
+    """Write the data set."""
     from .crop_pairs import write_crop_pairs
 
     for site, count in write_crop_pairs(args.data, args.out, args.seed).items():

@@ -14,11 +14,7 @@ from mcdrl_lab.errors import errors_in_one_line
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Describe the command line; the defaults are those of ``DrawnSites``.
-
-    Args:
-        parser: The command's parser.
-    """
+    """Describe the command line; the defaults are those of ``DrawnSites``."""
     parser.epilog = (
         'Example: python -m mcdrl_lab draw-conditions data/endoscopy_sites '
         'data/drawn_c1_1.0 --held-out polypgen_c1 --correlation 1.0'
@@ -59,11 +55,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 @errors_in_one_line()
 def run(args: argparse.Namespace) -> None:
-    """Write the data set.
-
-    Args:
-        args: Arguments of :func:`add_arguments`.
-    """
+    """Write the data set."""
     from .drawn_sites import DEFAULT, DrawnSites, write_drawn_sites
 
     wanted = DrawnSites(

@@ -14,11 +14,7 @@ from mcdrl_lab.errors import EXIT_STOPPED, errors_in_one_line
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Describe the command line; the defaults are those of ``Benchmark``.
-
-    Args:
-        parser: The command's parser.
-    """
+    """Describe the command line; the defaults are those of ``Benchmark``."""
     parser.epilog = (
         'Example: python -m mcdrl_lab simulate data/endosim '
         '--images-per-site 200 --size 128 --spurious 0.8 --seed 0'
@@ -80,9 +76,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 @errors_in_one_line()
 def run(args: argparse.Namespace) -> int:
     """Write the data set that the command line asks for.
-
-    Args:
-        args: The parsed command line.
 
     Returns:
         Exit code: 0 when the data set is there, 2 for values that cannot be used or a
