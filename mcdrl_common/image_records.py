@@ -25,7 +25,7 @@ def check_records_path(path: str | os.PathLike) -> Path:
             not write; it would be lost.
     """
     path = Path(path)
-    if path.exists() and not _is_ours(path):
+    if path.exists() and _content(path) is None:
         raise ValueError(
             f'records_path={str(path)!r} exists and is not a records file of '
             'SiteLesionMetric; it is left alone: name another file'
@@ -63,15 +63,17 @@ def read_records(path: str | os.PathLike) -> dict:
     Raises:
         ValueError: If the file is not one of ours.
     """
-    path = Path(path)
-    if not _is_ours(path):
+    content = _content(path)
+    if content is None:
         raise ValueError(f'{path} is not a records file of SiteLesionMetric')
-    return read_json(path)
+    return content
 
 
-def _is_ours(path: Path) -> bool:
+def _content(path: str | os.PathLike) -> dict | None:
+    """What is in a file; None if it is none of ours."""
     try:
         content = read_json(path)
     except (OSError, ValueError):
-        return False
-    return isinstance(content, dict) and content.get('kind') == KIND
+        return None
+    is_ours = isinstance(content, dict) and content.get('kind') == KIND
+    return content if is_ours else None

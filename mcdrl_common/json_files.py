@@ -7,7 +7,7 @@ import os
 import re
 import stat
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeGuard
 
 # The largest float has 309.
 _MAX_DIGITS = 309
@@ -56,6 +56,11 @@ def read_json(path: str | os.PathLike) -> Any:
         return parse_json(path.read_bytes())
     except ValueError as error:
         raise ValueError(f'{path}: {error}') from None
+
+
+def is_number(value: object) -> TypeGuard[int | float]:
+    """Whether a value is a JSON number; to Python a bool is one too."""
+    return isinstance(value, int | float) and not isinstance(value, bool)
 
 
 def as_json(values: Any) -> str:

@@ -16,6 +16,8 @@ THRESHOLD = 127
 JPEG_RIPPLE = 32
 """Height of the ripples that JPEG leaves in an empty mask."""
 
+JPEG_SOFT_SHARE = 0.02
+"""JPEG leaves grey levels at edges; more than this share of them are worth telling."""
 IGNORED = 255
 """Label of the pixels without ground truth."""
 LOSSY_SUFFIXES = ('.jpg', '.jpeg')

@@ -12,7 +12,7 @@ from typing import Any
 from mcdrl_common import InputError
 
 from .atomic_write import write_text
-from .json_files import read_json
+from .json_files import is_number, read_json
 from .printable import short_repr
 
 MODEL_KEY = 'model_hash'
@@ -150,9 +150,7 @@ PRESENCE = ThresholdFile(
 
 
 def _is_share(value: object) -> bool:
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        return False
-    return 0 <= value <= 1
+    return is_number(value) and 0 <= value <= 1
 
 
 def _content(path: Path) -> dict | None:

@@ -9,6 +9,7 @@ import numpy as np
 from mcdrl_common.findings import Finding
 from mcdrl_common.mask_format import (
     JPEG_RIPPLE,
+    JPEG_SOFT_SHARE,
     LOSSY_SUFFIXES,
     THRESHOLD,
     MaskError,
@@ -20,8 +21,6 @@ from .facts import Facts
 
 _COLOUR_MODES = ('RGB', 'P', 'YCbCr')
 _GREY_MODES = ('1', 'L')
-# JPEG leaves grey levels at edges; more than this share of them are worth telling.
-_JPEG_SOFT_SHARE = 0.02
 # An inverted mask is lesion up to the border, as a lesion itself hardly ever is.
 _MOST, _MAX_BORDER_SHARE = 0.5, 0.75
 # Orientations that turn by a quarter.
@@ -127,7 +126,7 @@ def _value_findings(entry: Entry, mask: Facts) -> Iterator[tuple[str, str]]:
         return
     low, high = (JPEG_RIPPLE, 255 - JPEG_RIPPLE) if lossy else (0, 255)
     soft = sum(s for v, s in zip(values, mask['shares']) if low < v < high)
-    if is_binary and soft > (_JPEG_SOFT_SHARE if lossy else 0):
+    if is_binary and soft > (JPEG_SOFT_SHARE if lossy else 0):
         yield (
             'soft edges',
             f'{soft:.3%} of the pixels lie between {low} and {high}: lesion where '

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from mcdrl_common.atomic_write import atomic_write, write_text
 from mcdrl_common.image_records import read_records
-from mcdrl_common.json_files import parse_json, read_json
+from mcdrl_common.json_files import is_number, parse_json, read_json
 from mcdrl_common.whole_checkpoint import is_whole
 from mcdrl_lab.errors import ProtocolError
 
@@ -80,8 +80,7 @@ def _is_attempt(attempt: Any) -> bool:
 
 
 def _is_time(value: Any) -> bool:
-    number = isinstance(value, int | float) and not isinstance(value, bool)
-    return number and math.isfinite(value)
+    return is_number(value) and math.isfinite(value)
 
 
 def _holds_records(path: Path) -> bool:

@@ -8,6 +8,8 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from typing import Any
 
+from mcdrl_common.json_files import is_number
+
 from .invariance_scores import PairScores, overall_scores
 
 SCHEMA = 1
@@ -129,7 +131,7 @@ def _check_types(values: Mapping[str, Any]) -> None:
         named
         and all(isinstance(values.get(name, ''), str) for name in _LATER_KEYS)
         and all(isinstance(count, int) for count in counts)
-        and _is_number(values['spurious'])
+        and is_number(values['spurious'])
         and _are_tables(pairs)
         and (probes is None or _are_tables(probes))
     )
@@ -141,10 +143,6 @@ def _are_tables(value: Any) -> bool:
     """Whether a value is a mapping of mappings to numbers or null."""
     return isinstance(value, Mapping) and all(
         isinstance(table, Mapping)
-        and all(number is None or _is_number(number) for number in table.values())
+        and all(number is None or is_number(number) for number in table.values())
         for table in value.values()
     )
-
-
-def _is_number(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool)

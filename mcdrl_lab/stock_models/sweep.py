@@ -11,7 +11,7 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
-from mcdrl_lab.plans.json_lines import append_line, read_lines
+from mcdrl_lab.plans.json_lines import append_line, parse_line, read_lines
 
 from .outcome import BROKEN, TrialOutcome
 from .stock_configs import StockModel, list_models, stock_folder
@@ -37,7 +37,9 @@ def sweep(
     _prepare_forks()
     models, unreadable = list_models(stock_folder(), size)
     done = {
-        record['key'] for record in read_lines(records) if record['status'] not in again
+        record['key']
+        for record in read_lines(records, parse_line)
+        if record['status'] not in again
     }
     todo = [
         model

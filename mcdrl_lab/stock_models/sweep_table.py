@@ -10,7 +10,7 @@ from typing import Any
 
 from mcdrl_common.atomic_write import write_text
 from mcdrl_lab.errors import ProtocolError
-from mcdrl_lab.plans.json_lines import read_lines
+from mcdrl_lab.plans.json_lines import parse_line, read_lines
 
 from .outcome import STATUSES
 
@@ -27,7 +27,7 @@ def write_table(records: Path, page: Path) -> None:
     Raises:
         ProtocolError: No records, or no marks.
     """
-    lines = read_lines(records)
+    lines = read_lines(records, parse_line)
     if not lines:
         raise ProtocolError(
             f'{records} holds no records: `python -m mcdrl_lab sweep-stock run` '

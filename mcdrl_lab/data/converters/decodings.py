@@ -12,6 +12,7 @@ from PIL import Image
 from mcdrl_common.findings import FileProblem
 from mcdrl_common.mask_format import (
     JPEG_RIPPLE,
+    JPEG_SOFT_SHARE,
     THRESHOLD,
     binary_problem,
     flat_values,
@@ -22,9 +23,6 @@ from mcdrl_common.mask_format import (
 FAINT_MASK = 'faint mask'
 OTHER_COLOURS = 'other colours'
 OTHER_MASKS = 'other masks'
-# JPEG leaves grey levels between 0 and 255 at edges; more of them than this share of
-# the pixels are worth telling.
-_JPEG_SHARE = 0.02
 # Channels of a grey mask saved as colour JPEG differ by a few levels only.
 _COLOUR_SPREAD = 64
 COLOUR_ADVICE = (
@@ -101,7 +99,7 @@ class BinaryDecoding:
             notes.append((FAINT_MASK, detail))
         low, high = (JPEG_RIPPLE, 255 - JPEG_RIPPLE) if lossy else (0, 255)
         share = float(((values > low) & (values < high)).mean())
-        if share > (_JPEG_SHARE if lossy else 0):
+        if share > (JPEG_SOFT_SHARE if lossy else 0):
             detail = f'{share:.3%} of the pixels lie between {low} and {high}'
             notes.append(('soft edges', f'{detail}; thresholded at > {THRESHOLD}'))
         labels = np.where(values > THRESHOLD, np.uint8(self.label), np.uint8(0))
