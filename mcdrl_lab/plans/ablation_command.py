@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING
 from mcdrl_lab.errors import ProtocolError, ends_in_one_line
 from mcdrl_lab.shared_arguments import add_plan_file
 
-from .plan_command import add_plan_arguments, run_plan
+from .plan_arguments import add_plan_arguments
+from .plan_command import run_plan
 
 if TYPE_CHECKING:
     from .plan import Method

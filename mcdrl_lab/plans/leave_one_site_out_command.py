@@ -11,7 +11,8 @@ from pathlib import Path
 
 from mcdrl_lab.errors import ProtocolError, ends_in_one_line
 
-from .plan_command import add_plan_arguments, run_plan, show_report
+from .plan_arguments import add_plan_arguments
+from .plan_command import run_plan, show_report
 
 _YAML = ('.yml', '.yaml')
 
