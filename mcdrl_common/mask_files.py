@@ -45,6 +45,11 @@ def read_mask_pixels(path: Path) -> np.ndarray:
     # OpenCV reads truncated files without complaint, and Pillow others' pixels.
     with opened(path, 'mask'):
         pass
+    return decoded_mask(path)
+
+
+def decoded_mask(path: Path) -> np.ndarray:
+    """As :func:`read_mask_pixels`, of a file that is found whole already."""
     mask = cv2.imdecode(np.fromfile(path, np.uint8), cv2.IMREAD_UNCHANGED)
     if mask is None:
         detail = 'a format that OpenCV, which training reads with, does not know'

@@ -15,7 +15,7 @@ from PIL import Image
 from mcdrl_common.findings import FileProblem
 from mcdrl_common.image_copies import fingerprint
 from mcdrl_common.image_files import EXIF_ORIENTATION, bits_per_channel, opened
-from mcdrl_common.mask_files import read_mask_pixels
+from mcdrl_common.mask_files import decoded_mask
 from mcdrl_common.mask_format import flat_values
 
 FACTS_VERSION = 3
@@ -71,7 +71,7 @@ def mask_facts(path: Path) -> Facts:
     try:
         with opened(path, 'mask') as image:
             mode = image.mode
-        mask = read_mask_pixels(path)
+        mask = decoded_mask(path)
     except FileProblem as problem:
         return {'error': problem.detail}
     except Exception as error:
