@@ -159,6 +159,8 @@ def _project(
         )
     if args.weights and not Path(args.weights).is_file():
         raise ProtocolError(f'--weights {args.weights}: no such file.')
+    from mcdrl_mmseg.clip.torchscript import is_torchscript
+
     return Project(
         data_root=args.data.resolve(),
         sites=[site for site in sites if site not in lesion_free],
@@ -171,6 +173,7 @@ def _project(
         prompts=prompts,
         size=size,
         weights=str(Path(args.weights).resolve()) if args.weights else None,
+        quick_gelu=bool(args.weights) and is_torchscript(Path(args.weights)),
     )
 
 

@@ -37,6 +37,8 @@ class Project:
         prompts: Its content, with the sites' own classes.
         size: Side of the images in pixels.
         weights: File of CLIP's weights in the place of those that the model names.
+        quick_gelu: Whether that file says that it was trained with QuickGELU, as
+            OpenAI's archives do.
     """
 
     data_root: Path
@@ -50,6 +52,7 @@ class Project:
     prompts: Mapping[str, Any]
     size: int
     weights: str | None = None
+    quick_gelu: bool = False
 
     @property
     def is_single(self) -> bool:
@@ -236,6 +239,7 @@ def _backbone(project: Project) -> str:
     parts = [project.tower.backbone] if project.tower.backbone else []
     if project.weights:
         parts = [f'pretrained={project.weights!r}']
+        parts += ['quick_gelu=True'] if project.quick_gelu else []
     return f'    backbone=dict({", ".join(parts)}),\n' if parts else ''
 
 

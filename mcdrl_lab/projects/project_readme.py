@@ -183,8 +183,8 @@ def _facts(project: Project) -> list[str]:
     else:
         lines.append(
             f'- The first training downloads {project.tower.download} MB of CLIP '
-            'weights. Without a network give a file: `--cfg-options '
-            'model.backbone.pretrained=/path/FILE`.'
+            "weights. Without a network give a file, here OpenAI's: `--cfg-options "
+            'model.backbone.pretrained=/path/FILE model.backbone.quick_gelu=True`.'
         )
     if project.modality != 'endoscopy' and project.tower_name in _BUILTIN:
         lines.append(

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import json
+import logging
 from dataclasses import dataclass
+from pathlib import Path
 
+from mmengine.logging import print_log
 from torch import Tensor, nn
 
 from .dense import DENSE_MODES
@@ -18,8 +21,10 @@ from .timm_tower import build_timm_tower, is_timm_tower, timm_dense_modes
 from .torchscript import is_torchscript
 from .weights import (
     CLIPWeightsError,
+    has_quick_gelu_weights,
     is_tag,
     load_clip_state_dict,
+    names_a_file,
     resolve_weights_file,
     tag_uses_quick_gelu,
     weights_digest,
@@ -173,12 +178,7 @@ def load_tower_weights(tower: nn.Module, spec: CLIPSpec, prefix: str) -> None:
     """
     assert spec.weights is not None
     path = resolve_weights_file(spec.weights, spec.model_name)
-    if is_torchscript(path) and not spec.uses_quick_gelu:
-        raise CLIPWeightsError(
-            f'{path} is an OpenAI archive, trained with QuickGELU, but '
-            f'model_name={spec.model_name!r} is built with GELU, which gives wrong '
-            'features without an error. Set quick_gelu=True.'
-        )
+    _check_activation(spec, path)
     state = load_clip_state_dict(path)
     state = {
         key.removeprefix(prefix): value
@@ -217,6 +217,31 @@ def load_tower_weights(tower: nn.Module, spec: CLIPSpec, prefix: str) -> None:
     tower.load_state_dict(
         {keys[key]: value for key, value in state.items()}, strict=False
     )
+
+
+def _check_activation(spec: CLIPSpec, path: Path) -> None:
+    """Refuse what is known to be of another activation, and tell what is not known."""
+    if spec.uses_quick_gelu:
+        return
+    if is_torchscript(path):
+        raise CLIPWeightsError(
+            f'{path} is an OpenAI archive, trained with QuickGELU, but '
+            f'model_name={spec.model_name!r} is built with GELU, which gives wrong '
+            'features without an error. Set quick_gelu=True.'
+        )
+    if spec.quick_gelu is not None or not names_a_file(
+        spec.pretrained, spec.model_name
+    ):
+        return
+    if has_quick_gelu_weights(spec.model_name):
+        print_log(
+            f'{path} does not tell its activation: taken for GELU. Published weights '
+            f'of {spec.model_name} are of either kind: set quick_gelu=True for '
+            "OpenAI's and others of QuickGELU, or quick_gelu=False for this to be "
+            'silent.',
+            logger='current',
+            level=logging.WARNING,
+        )
 
 
 def _fit_positions(state: dict[str, Tensor], own: dict[str, Tensor]) -> None:

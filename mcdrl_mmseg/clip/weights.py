@@ -46,6 +46,23 @@ def tag_uses_quick_gelu(pretrained: str, model_name: str) -> bool:
     return bool(cfg.get('quick_gelu', False))
 
 
+def has_quick_gelu_weights(model_name: str) -> bool:
+    """Whether some published weights of the model were trained with QuickGELU."""
+    from open_clip import list_pretrained_tags_by_model
+
+    tags = list_pretrained_tags_by_model(model_name.replace('/', '-'))
+    return any(tag_uses_quick_gelu(tag, model_name) for tag in tags)
+
+
+def names_a_file(pretrained: str | None, model_name: str) -> bool:
+    """Whether ``pretrained`` is a local file, which nothing says more of."""
+    return not (
+        pretrained in (None, BUILTIN)
+        or has_source(pretrained)
+        or is_tag(pretrained, model_name)
+    )
+
+
 def local_file(pretrained: str) -> Path:
     """Path of a local file, without the SHA-256 that the config demands.
 

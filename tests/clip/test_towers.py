@@ -155,6 +155,38 @@ def test_openais_archive_in_a_gelu_model_is_refused_with_the_remedy(archive):
     assert str(archive) in str(caught.value)
 
 
+@pytest.fixture
+def told(monkeypatch):
+    """What is logged."""
+    messages: list[str] = []
+    log = 'mcdrl_mmseg.clip.towers.print_log'
+    monkeypatch.setattr(log, lambda message, **_: messages.append(message))
+    return messages
+
+
+@pytest.mark.parametrize(
+    ('model_name', 'quick_gelu', 'tells'),
+    [('RN50', None, True), ('RN50', False, False), ('RN50x4', None, True)],
+)
+def test_a_file_that_does_not_tell_its_activation_is_told_of(
+    files, told, model_name, quick_gelu, tells
+):
+    path = files['mcdrl-tiny-rn']
+    spec = CLIPSpec(model_name, str(path), quick_gelu)
+    # The weights are another architecture's: refused behind what is looked at here.
+    with pytest.raises(CLIPWeightsError, match='does not fit'):
+        load_tower_weights(torch.nn.Linear(1, 1), spec, 'visual.')
+    expected = [f'{path} does not tell its activation'] if tells else []
+    assert [message.partition(':')[0] for message in told] == expected
+
+
+def test_a_file_of_an_architecture_without_quick_gelu_weights_is_not(files, told):
+    name = 'mcdrl-tiny-vit'
+    spec = CLIPSpec(name, str(files[name]))
+    load_tower_weights(build_image_tower(spec), spec, 'visual.')
+    assert told == []
+
+
 def test_openais_archive_loads_into_both_towers_of_a_quick_gelu_model(
     archive, tiny_clips
 ):

@@ -3,6 +3,7 @@
 import json
 
 import pytest
+import torch
 import yaml
 from mmengine.config import Config
 
@@ -179,6 +180,22 @@ def test_another_modality_has_its_own_words_and_a_warning(new, capsys):
     assert 'acoustic artifacts' in prompts.confounders
     assert 'lighting' not in prompts.confounders
     assert 'mean little to them' in (out / 'README.md').read_text()
+
+
+@pytest.mark.parametrize('scripted', [True, False])
+def test_an_archive_of_openais_has_its_activation(new, tmp_path, scripted):
+    path = tmp_path / 'ViT-B-16.pt'
+    layer = torch.nn.Linear(1, 1)
+    if scripted:
+        torch.jit.script(layer).save(path)
+    else:
+        torch.save(layer.state_dict(), path)
+    code, out = new('--class', 'polyp', '--model', 'vit-b16', '--weights', str(path))
+    assert code == 0
+    for name in ('mcdrl', 'baseline'):
+        backbone = Config.fromfile(out / f'{name}.py').model.backbone
+        assert backbone.pretrained == str(path)
+        assert backbone.get('quick_gelu') is (True if scripted else None)
 
 
 @pytest.mark.parametrize(

@@ -177,7 +177,9 @@ def test_a_page_of_another_encoding_is_named(write_page):
         page.render()
 
 
-@pytest.mark.parametrize('name', ['', '_endosim', '_real_sites', '_tiny_clip'])
+@pytest.mark.parametrize(
+    'name', ['', '_endosim', '_real_sites', '_drawn_conditions', '_tiny_clip']
+)
 def test_the_committed_pages_are_what_the_committed_records_give(name):
     page = EvidencePage(DOCS / f'evidence{name}.md')
     text = page.path.read_text(encoding='utf-8')
