@@ -11,36 +11,28 @@ if TYPE_CHECKING:
     from .lora import LORA_TARGETS, add_lora, merge_lora
     from .output_stride import set_output_stride
     from .text import embed_texts
-    from .timm_tower import (
-        is_timm_tower,
-        timm_features,
-        timm_stages,
-        timm_stem,
-        timm_stem_parameters,
-    )
+    from .timm_tower import timm_features
     from .tower_features import TowerFeatures, resnet_features, vit_features
+    from .tower_parts import parts_of_tower
     from .towers import CLIPSpec, build_image_tower, dense_modes, load_tower_weights
     from .weights import CLIPWeightsError
 
 _MODULES = {
+    'CLIPSpec': 'towers',
+    'CLIPWeightsError': 'weights',
     'DENSE_MODES': 'dense',
     'LORA_TARGETS': 'lora',
-    'CLIPSpec': 'towers',
-    'add_lora': 'lora',
-    'merge_lora': 'lora',
-    'CLIPWeightsError': 'weights',
     'TowerFeatures': 'tower_features',
+    'add_lora': 'lora',
     'build_image_tower': 'towers',
     'dense_modes': 'towers',
     'embed_texts': 'text',
-    'is_timm_tower': 'timm_tower',
     'load_tower_weights': 'towers',
+    'merge_lora': 'lora',
+    'parts_of_tower': 'tower_parts',
     'resnet_features': 'tower_features',
     'set_output_stride': 'output_stride',
     'timm_features': 'timm_tower',
-    'timm_stages': 'timm_tower',
-    'timm_stem': 'timm_tower',
-    'timm_stem_parameters': 'timm_tower',
     'vit_features': 'tower_features',
 }
 
@@ -54,15 +46,12 @@ __all__ = [
     'build_image_tower',
     'dense_modes',
     'embed_texts',
-    'is_timm_tower',
     'load_tower_weights',
     'merge_lora',
+    'parts_of_tower',
     'resnet_features',
     'set_output_stride',
     'timm_features',
-    'timm_stages',
-    'timm_stem',
-    'timm_stem_parameters',
     'vit_features',
 ]
 

@@ -57,8 +57,6 @@ FAMILIES = {
 }
 """Classes of timm that are supported, by name."""
 
-_STEM_PARAMETERS = ('cls_token', 'reg_token', 'pos_embed')
-
 
 def is_timm_tower(tower: nn.Module) -> bool:
     """Whether a tower is open_clip's wrapper of a timm model."""
@@ -148,12 +146,6 @@ def _family(tower: nn.Module) -> Family:
 def timm_stem(tower: nn.Module) -> list[nn.Module]:
     """What lies before the first stage of a tower."""
     return [getattr(tower.trunk, name) for name in _family(tower).stem]
-
-
-def timm_stem_parameters(tower: nn.Module) -> list[nn.Parameter]:
-    """Parameters before the first stage that belong to no module of the stem."""
-    found = [getattr(tower.trunk, name, None) for name in _STEM_PARAMETERS]
-    return [parameter for parameter in found if parameter is not None]
 
 
 def timm_stages(tower: nn.Module) -> list[nn.Module]:

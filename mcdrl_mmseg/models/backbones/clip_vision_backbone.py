@@ -20,6 +20,8 @@ from mcdrl_mmseg import clip
 from mcdrl_mmseg.models.tensor_cache import TensorCache, TensorPlaces
 
 if TYPE_CHECKING:
+    from mcdrl_mmseg.clip.tower_parts import TowerParts
+
     from .feature_cache import FeatureCache
 
 _FINEST_SCALE = 1000  # of input_scale: scales are fractions of at most so many parts
@@ -118,17 +120,15 @@ class CLIPVisionBackbone(BaseModule):
         self.channels_last = channels_last
         if channels_last:
             self.tower.to(memory_format=torch.channels_last)
-        self._is_vit = hasattr(self.tower, 'transformer')
-        self._is_timm = clip.is_timm_tower(self.tower)
-        trunk = getattr(self.tower, 'trunk', self.tower)
-        self._has_blocks = self._is_vit or hasattr(trunk, 'num_prefix_tokens')
         self._check_dense_mode()
         if output_stride is not None:
             clip.set_output_stride(self.tower, output_stride)
-        self.out_indices = self._resolve_indices(out_indices)
-        if not -1 <= frozen_stages <= len(self._stages):
+        parts = clip.parts_of_tower(self.tower)
+        self._run = parts.run
+        self.out_indices = self._resolve_indices(out_indices, parts)
+        if not -1 <= frozen_stages <= len(parts.stages):
             raise ValueError(
-                f'frozen_stages={frozen_stages} must lie in -1 .. {len(self._stages)} '
+                f'frozen_stages={frozen_stages} must lie in -1 .. {len(parts.stages)} '
                 f'for model_name={model_name!r}.'
             )
         self.frozen_stages = frozen_stages
@@ -151,23 +151,16 @@ class CLIPVisionBackbone(BaseModule):
                 'last attention of the standard kind.'
             )
 
-    @property
-    def _stages(self) -> list[nn.Module]:
-        tower = self.tower
-        if self._is_vit:
-            return list(tower.transformer.resblocks)
-        if self._is_timm:
-            return clip.timm_stages(tower)
-        return [tower.layer1, tower.layer2, tower.layer3, tower.layer4]
-
-    def _resolve_indices(self, out_indices: Sequence[int]) -> tuple[int, ...]:
-        count = len(self._stages)
+    def _resolve_indices(
+        self, out_indices: Sequence[int], parts: TowerParts
+    ) -> tuple[int, ...]:
+        count = len(parts.stages)
         wrong = [i for i in out_indices if not -count <= i < count]
         resolved = [i % count for i in out_indices]
         if wrong or resolved != sorted(set(resolved)):
             raise ValueError(
                 f'out_indices={tuple(out_indices)} must be increasing indices of '
-                f'{count} {"blocks" if self._has_blocks else "stages"} '
+                f'{count} {parts.counted} '
                 f'(model_name={self.clip_spec.model_name!r}).'
             )
         return tuple(resolved)
@@ -221,28 +214,15 @@ class CLIPVisionBackbone(BaseModule):
             return [self.tower]
         if self.frozen_stages < 0:
             return []
-        tower = self.tower
-        if self._is_vit:
-            stem = [tower.conv1, tower.ln_pre]
-        elif self._is_timm:
-            stem = clip.timm_stem(tower)
-        else:
-            stem = [tower.conv1, tower.bn1, tower.conv2, tower.bn2]
-            stem += [tower.conv3, tower.bn3]
-        return stem + self._stages[: self.frozen_stages]
+        parts = clip.parts_of_tower(self.tower)
+        return parts.stem + parts.stages[: self.frozen_stages]
 
     def _freeze(self) -> None:
         for module in self._frozen_modules():
             module.requires_grad_(False)
-        if self.frozen or self.frozen_stages < 0:
-            return
-        parameters = []
-        if self._is_vit:
-            parameters = [self.tower.class_embedding, self.tower.positional_embedding]
-        elif self._is_timm:
-            parameters = clip.timm_stem_parameters(self.tower)
-        for parameter in parameters:
-            parameter.requires_grad_(False)
+        if self.frozen_stages >= 0:
+            for parameter in clip.parts_of_tower(self.tower).stem_parameters:
+                parameter.requires_grad_(False)
 
     def train(self, mode: bool = True) -> CLIPVisionBackbone:
         """Set the mode; frozen parts, and norms if asked, stay in evaluation."""
@@ -366,10 +346,7 @@ class CLIPVisionBackbone(BaseModule):
             size = [side * up // down for side in inputs.shape[2:]]
             inputs = F.interpolate(inputs, size=size, mode='bilinear', antialias=True)
         inputs = self._in_memory_layout(inputs)
-        features = clip.vit_features if self._is_vit else clip.resnet_features
-        if self._is_timm:
-            features = clip.timm_features
-        out = features(tower, inputs, self.out_indices, self.dense_mode, self.with_cp)
+        out = self._run(tower, inputs, self.out_indices, self.dense_mode, self.with_cp)
         dense_features = self._in_memory_layout(out.dense_features)
         return (*out.levels, dense_features, out.image_embedding)
 
