@@ -1,4 +1,4 @@
-"""A cached result that is computed anew when a tensor it depends on changes."""
+"""Cached results that are computed anew when a tensor they depend on changes."""
 
 from __future__ import annotations
 
@@ -133,3 +133,69 @@ class TensorPlaces:
 
     def __reduce__(self) -> tuple:
         return TensorPlaces, ()
+
+
+class ModuleCache:
+    """Results of inference that follow from the weights of modules, by name."""
+
+    def __init__(self) -> None:
+        self.clear()
+
+    def clear(self) -> None:
+        """Drop the results."""
+        self._results: dict[str, TensorCache] = {}
+        self._places = TensorPlaces()
+
+    def get(
+        self,
+        name: str,
+        compute: Callable[[], Any],
+        modules: Sequence[nn.Module] = (),
+        inputs: Sequence[Tensor] = (),
+    ) -> Any:
+        """A result, computed if need be.
+
+        Args:
+            name: Which of the results.
+            compute: Computes it, see :meth:`TensorCache.get`.
+            modules: The modules whose weights it reads.
+            inputs: What else it reads.
+        """
+        tensors = [*inputs, *(self._places.tensors(*modules) if modules else ())]
+        if torch.compiler.is_compiling():
+            return TensorCache().get(tensors, compute)
+        return self._results.setdefault(name, TensorCache()).get(tensors, compute)
+
+    def may_replace(self, *modules: nn.Module) -> bool:
+        """Whether a pass of the modules can be left out, where a result tells theirs.
+
+        Hooks would not be called, as those that compute a pruned weight; norms that are
+        set to training take the statistics of what they see.
+        """
+        return not (self.in_training(*modules) or self._places.have_hooks())
+
+    def in_training(self, *modules: nn.Module) -> bool:
+        """Whether a norm or dropout within them is."""
+        self._places.tensors(*modules)
+        return self._places.in_training()
+
+    def __reduce__(self) -> tuple:
+        return ModuleCache, ()
+
+
+class CachingModule(nn.Module):
+    """A module whose cache is cleared where weights change without counting as writes.
+
+    Moves and casts do, and what MMEngine's EMA hook does before a validation.
+    """
+
+    _cache: ModuleCache
+
+    def train(self, mode: bool = True) -> Any:
+        """Set the mode and clear the cache."""
+        self._cache.clear()
+        return super().train(mode)
+
+    def _apply(self, *args: Any, **kwargs: Any) -> Any:
+        self._cache.clear()
+        return super()._apply(*args, **kwargs)

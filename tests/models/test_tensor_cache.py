@@ -6,7 +6,12 @@ import torch
 from torch import nn
 from torch.nn.utils import parameters_to_vector, vector_to_parameters
 
-from mcdrl_mmseg.models.tensor_cache import TensorCache, TensorPlaces
+from mcdrl_mmseg.models.tensor_cache import (
+    CachingModule,
+    ModuleCache,
+    TensorCache,
+    TensorPlaces,
+)
 
 
 @pytest.fixture
@@ -211,3 +216,49 @@ def test_a_copy_has_no_places_of_the_original(linear, copied):
     places = TensorPlaces()
     places.tensors(linear)
     assert vars(copied(places)) == vars(TensorPlaces())
+
+
+class Doubling(CachingModule):
+    """Keeps twice the weight of a layer, and counts how often it is worked out."""
+
+    def __init__(self, layer: nn.Module) -> None:
+        super().__init__()
+        self.layer, self.runs, self._cache = layer, 0, ModuleCache()
+
+    def forward(self) -> torch.Tensor:
+        def compute() -> torch.Tensor:
+            self.runs += 1
+            return 2 * self.layer.weight
+
+        return self._cache.get('twice', compute, [self.layer])
+
+
+def cast(module: Doubling) -> None:
+    module.double()
+
+
+def write_through_data_and_evaluate(module: Doubling) -> None:
+    module.layer.weight.data.add_(1)
+    module.eval()
+
+
+@torch.no_grad()
+@pytest.mark.parametrize('change', [cast, write_through_data_and_evaluate])
+def test_a_module_drops_its_results_where_weights_change_unseen(linear, change):
+    module = Doubling(linear)
+    module()
+    module()
+    assert module.runs == 1
+    change(module)
+    assert torch.equal(module(), 2 * linear.weight)
+    assert copy.deepcopy(module)._cache._results == {}
+
+
+def test_a_cache_tells_whether_a_pass_can_be_left_out(linear):
+    norm, cache = nn.BatchNorm1d(2).eval(), ModuleCache()
+    assert cache.may_replace(linear, norm)
+    with linear.register_forward_hook(lambda *_: None):
+        assert not cache.may_replace(linear, norm)
+    norm.train()
+    assert not cache.may_replace(linear, norm) and cache.in_training(norm)
+    assert cache.may_replace(linear)

@@ -7,7 +7,7 @@ import os
 import warnings
 from collections.abc import Sequence
 from fractions import Fraction
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import torch
 from mmengine.model import BaseModule
@@ -17,7 +17,7 @@ from torch.nn import functional as F
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from mcdrl_mmseg import clip
-from mcdrl_mmseg.models.tensor_cache import TensorCache, TensorPlaces
+from mcdrl_mmseg.models.tensor_cache import CachingModule, ModuleCache, TensorPlaces
 
 if TYPE_CHECKING:
     from mcdrl_mmseg.clip.tower_parts import TowerParts
@@ -28,7 +28,7 @@ _FINEST_SCALE = 1000  # of input_scale: scales are fractions of at most so many 
 
 
 @MODELS.register_module()
-class CLIPVisionBackbone(BaseModule):
+class CLIPVisionBackbone(CachingModule, BaseModule):
     """CLIP's image tower, giving levels, the dense map and the image embedding.
 
     The weights that ``pretrained`` names are read by :meth:`init_weights`, hence at
@@ -110,10 +110,8 @@ class CLIPVisionBackbone(BaseModule):
         self.frozen = frozen
         self.output_stride = output_stride
         self.feature_cache = _feature_cache() if frozen else None
-        self._weights = TensorCache()
         # Neither buffers nor saved: both follow from the tower.
-        self._folded = TensorCache()
-        self._tower_tensors = TensorPlaces()
+        self._cache, self._digest = ModuleCache(), ModuleCache()
         self.norm_eval = norm_eval
         self.with_cp = with_cp
         self.tower = clip.build_image_tower(self.clip_spec)
@@ -227,7 +225,6 @@ class CLIPVisionBackbone(BaseModule):
     def train(self, mode: bool = True) -> CLIPVisionBackbone:
         """Set the mode; frozen parts, and norms if asked, stay in evaluation."""
         super().train(mode)
-        self._forget_folded()
         if mode:
             for module in self._frozen_modules():
                 module.eval()
@@ -236,15 +233,6 @@ class CLIPVisionBackbone(BaseModule):
                     if isinstance(module, _BatchNorm):
                         module.eval()
         return self
-
-    def _apply(self, *args: Any, **kwargs: Any) -> CLIPVisionBackbone:
-        # Moves and casts change parameters without counting as writes.
-        self._forget_folded()
-        return super()._apply(*args, **kwargs)
-
-    def _forget_folded(self) -> None:
-        self._folded.clear()
-        self._tower_tensors = TensorPlaces()
 
     def forward(self, inputs: Tensor) -> tuple[Tensor, ...]:
         """Run the tower.
@@ -285,12 +273,8 @@ class CLIPVisionBackbone(BaseModule):
             and not inputs.requires_grad
             and not torch.jit.is_tracing()
             and not torch.compiler.is_compiling()
-            and not self._is_tower_in_training()
+            and not self._cache.in_training(self.tower)
         )
-
-    def _is_tower_in_training(self) -> bool:
-        self._tower_tensors.tensors(self.tower)
-        return self._tower_tensors.in_training()
 
     def _features_to_keep(self, tower: nn.Module, inputs: Tensor) -> tuple[Tensor, ...]:
         """The same in training and inference: a frozen tower is in evaluation mode."""
@@ -301,8 +285,11 @@ class CLIPVisionBackbone(BaseModule):
         """Everything but the pixels that the features depend on."""
         from .feature_cache import code_digest, digest
 
-        tensors = self._tower_tensors.tensors(self.tower)
-        weights = self._weights.get(tensors, lambda: digest('', *tensors))
+        weights = self._digest.get(
+            'weights',
+            lambda: digest('', *TensorPlaces().tensors(self.tower)),
+            [self.tower],
+        )
         amp = torch.is_autocast_enabled('cpu') and torch.get_autocast_dtype('cpu')
         how = (self.out_indices, self.dense_mode, self.output_stride, self.input_ratio)
         folded = self._can_fold()
@@ -321,23 +308,21 @@ class CLIPVisionBackbone(BaseModule):
         # Training and registering need none of it.
         from mcdrl_mmseg.clip import folded_tower
 
-        tensors = self._tower_tensors.tensors(self.tower)
         if not self._can_fold():
             return self.tower
-        return self._folded.get(tensors, lambda: folded_tower.fold_norms(self.tower))
+        return self._cache.get(
+            'folded', lambda: folded_tower.fold_norms(self.tower), [self.tower]
+        )
 
     def _can_fold(self) -> bool:
-        """Whether a folded copy is as good as the tower, as its tensors were listed."""
+        """Whether a folded copy is as good as the tower."""
         from mcdrl_mmseg.clip import folded_tower
 
         return (
             folded_tower.can_fold(self.tower)
             # Their changes could not be seen.
             and not next(self.tower.parameters()).is_inference()
-            # Those of a copy would not be called.
-            and not self._tower_tensors.have_hooks()
-            # Norms that are set to it take the statistics of the images they see.
-            and not self._tower_tensors.in_training()
+            and self._cache.may_replace(self.tower)
         )
 
     def _features(self, tower: nn.Module, inputs: Tensor) -> tuple[Tensor, ...]:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import torch
 from mmengine.model import BaseModule
 from mmseg.registry import MODELS
 from torch import Tensor, nn
 
-from mcdrl_mmseg.models.tensor_cache import TensorCache, TensorPlaces
+from mcdrl_mmseg.models.tensor_cache import CachingModule, ModuleCache
 
 from .confounder_span import ConfounderSpan, confounder_span, remove_span
 from .intervention_layer import InterventionLayer
@@ -23,7 +23,7 @@ RESIDUALS = ('whole', 'orthogonal')
 
 
 @MODELS.register_module()
-class CausalIntervention(BaseModule):
+class CausalIntervention(CachingModule, BaseModule):
     """Stack of intervention layers, CDRL: step 3 of MCDRL (arXiv 2508.05008).
 
     Back-door adjustment over the dictionary Z, with H the predictor behind it:
@@ -136,9 +136,7 @@ class CausalIntervention(BaseModule):
         )
         self.register_buffer('gate', torch.tensor(float(gate)))
         # Not a buffer and not saved: it follows from the weights and the dictionary.
-        self._projections = TensorCache()
-        self._span = TensorCache()
-        self._places = TensorPlaces()
+        self._cache = ModuleCache()
         if approximation != 'attention':
             for layer in self.layers:
                 for module in (layer.query_norm, layer.query, layer.key):
@@ -241,7 +239,7 @@ class CausalIntervention(BaseModule):
         """The entries' span, solved for once unless the entries are learned."""
         if entries.requires_grad and torch.is_grad_enabled():
             return confounder_span(entries)
-        return self._span.get([entries], lambda: confounder_span(entries))
+        return self._cache.get('span', lambda: confounder_span(entries), (), [entries])
 
     def _observed_confounders(self, scores: Tensor, entries: Tensor) -> Tensor:
         """sum_m u_m W z_m, the image's own confounders, (B, 1, c)."""
@@ -301,11 +299,13 @@ class CausalIntervention(BaseModule):
 
     def _attended(self, entries: Tensor) -> list[Tensor]:
         """The same, from the cache in inference."""
-        if not self._may_keep():
+
+        def attend() -> list[Tensor]:
             return self._attend_to_one(entries)
-        return self._projections.get(
-            self._projection_inputs(entries), lambda: self._attend_to_one(entries)
-        )
+
+        if not self._may_keep():
+            return attend()
+        return self._cache.get('attended', attend, self._parts, [entries])
 
     def _folded(self, entries: Tensor, prior: Tensor) -> list[FoldedLayer]:
         """Every layer, folded; from the cache."""
@@ -316,35 +316,17 @@ class CausalIntervention(BaseModule):
             normed, log_prior = self.entry_norm(entries), prior.log()
             return [fold_layer(layer, normed, log_prior) for layer in self.layers]
 
-        return self._projections.get([prior, *self._projection_inputs(entries)], fold)
+        return self._cache.get('folded', fold, self._parts, [prior, entries])
 
-    def _projection_inputs(self, entries: Tensor) -> list[Tensor]:
-        return [entries, *self._places.tensors(self.entry_norm, self.layers)]
+    @property
+    def _parts(self) -> tuple[nn.Module, ...]:
+        return self.entry_norm, self.layers
 
     def _may_keep(self) -> bool:
         """Whether inference may do without the layers' own passes."""
         if self.training or torch.is_grad_enabled():
             return False
-        if torch.compiler.is_compiling():
-            return True
-        # Hooks would not be called, as those that compute a pruned weight.
-        self._places.tensors(self.entry_norm, self.layers)
-        return not self._places.have_hooks()
-
-    def train(self, mode: bool = True) -> CausalIntervention:
-        """Set the mode and clear the cache."""
-        self._clear_cache()
-        return super().train(mode)
-
-    def _apply(self, *args: Any, **kwargs: Any) -> CausalIntervention:
-        # Moves and casts change parameters without counting as writes.
-        self._clear_cache()
-        return super()._apply(*args, **kwargs)
-
-    def _clear_cache(self) -> None:
-        self._projections.clear()
-        self._span.clear()
-        self._places = TensorPlaces()
+        return torch.compiler.is_compiling() or self._cache.may_replace(*self._parts)
 
 
 def _check_arguments(

@@ -15,11 +15,11 @@ from torch.nn import functional as F
 from torch.nn.utils.fusion import fuse_conv_bn_weights
 
 from mcdrl_mmseg.models.feature_levels import Features
-from mcdrl_mmseg.models.tensor_cache import TensorCache, TensorPlaces
+from mcdrl_mmseg.models.tensor_cache import CachingModule, ModuleCache
 
 
 @MODELS.register_module()
-class FoldedSegformerHead(SegformerHead):
+class FoldedSegformerHead(CachingModule, SegformerHead):
     """MMSegmentation's SegformerHead with less than half of its work.
 
     A 1 x 1 convolution of joined maps is the sum of one of each map, and resizing may
@@ -53,8 +53,7 @@ class FoldedSegformerHead(SegformerHead):
                 "running statistics, as dict(type='BN'). SegformerHead takes any."
             )
         # Not a buffer and not saved: it follows from the weights.
-        self._folded = TensorCache()
-        self._places = TensorPlaces()
+        self._cache = ModuleCache()
 
     @property
     def _blocks(self) -> tuple[ConvModule, ...]:
@@ -72,10 +71,9 @@ class FoldedSegformerHead(SegformerHead):
             if has_hooks_on_fusion(self):
                 return super().forward(inputs)
             return fuse_then_resize(self, inputs)
-        tensors = self._places.tensors(*self._blocks)
-        if self._places.have_hooks() or self._places.in_training():
+        if not self._cache.may_replace(*self._blocks):
             return super().forward(inputs)
-        weights = self._folded.get(tensors, self._fold)
+        weights = self._cache.get('folded', self._fold, self._blocks)
         fused = _sum_of_resized(
             self,
             (
@@ -93,15 +91,6 @@ class FoldedSegformerHead(SegformerHead):
         parts = [part.contiguous() for part in fusion.chunk(len(own), dim=1)]
         # Resizing keeps a constant: one level brings the bias for all.
         return list(zip(own, zip(parts, [bias] + [None] * len(own))))
-
-    def train(self, mode: bool = True) -> FoldedSegformerHead:
-        """Set the mode and clear the cache, which moves and casts need not.
-
-        They replace a norm's statistics, which the cache sees.
-        """
-        self._folded.clear()
-        self._places = TensorPlaces()
-        return super().train(mode)
 
 
 def has_hooks_on_fusion(head: SegformerHead) -> bool:
