@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import contextlib
+import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import torch
@@ -11,7 +12,10 @@ from torch import Tensor
 from torch.nn import init
 from torch.overrides import TorchFunctionMode
 
-# What initialisers do to a weight in place.
+# What is filled with numbers, as weights are, and what initialisers do to it in place.
+_FILLED = frozenset(
+    (torch.empty, torch.full, torch.ones, torch.rand, torch.randn, torch.zeros)
+)
 _IN_PLACE = frozenset(
     (
         Tensor.add_,
@@ -31,8 +35,13 @@ _INITIALISERS = frozenset(
 )
 
 
-class _NothingDrawn(TorchFunctionMode):
-    """Leaves out what would change values that are not there."""
+class _WithoutValues(TorchFunctionMode):
+    """Puts weights onto ``meta``, and leaves out what would change their values.
+
+    ``torch.device('meta')`` would take computed values too, as the drop rates of a
+    backbone's blocks, which constructors read. And timm's truncated normal law takes
+    seconds a tower there: its clamp is worked out in Python.
+    """
 
     def __torch_function__(
         self,
@@ -41,19 +50,23 @@ class _NothingDrawn(TorchFunctionMode):
         args: Sequence[Any] = (),
         kwargs: Mapping[str, Any] | None = None,
     ) -> Any:
+        kwargs = dict(kwargs or {})
+        if func in _FILLED and kwargs.get('device') is None:
+            kwargs['device'] = 'meta'
         if func in _IN_PLACE and args[0].is_meta:
             return args[0]
         if func in _INITIALISERS and kwargs and kwargs['tensor'].is_meta:
             return kwargs['tensor']
-        return func(*args, **(kwargs or {}))
+        return func(*args, **kwargs)
 
 
-@contextlib.contextmanager
+@contextmanager
 def meta_build() -> Iterator[None]:
-    """Build modules on ``meta``: shapes without weights, memory or drawing.
-
-    Under torch's ``meta`` device alone, timm's truncated normal law takes seconds a
-    tower: its clamp is worked out in Python there.
-    """
-    with torch.device('meta'), _NothingDrawn():
+    """Build modules for their shapes: their weights take neither memory nor time."""
+    with (
+        torch.random.fork_rng(devices=[]),
+        warnings.catch_warnings(),
+        _WithoutValues(),
+    ):
+        warnings.simplefilter('ignore')
         yield

@@ -8,6 +8,7 @@ from typing import Any
 
 from mcdrl_mmseg.clip import CLIPSpec
 from mcdrl_mmseg.clip.builtin import BUILTIN, builtin_models
+from mcdrl_mmseg.clip.meta_build import meta_build
 from mcdrl_mmseg.clip.model_config import get_model_config
 from mcdrl_mmseg.clip.model_source import (
     FOLDER,
@@ -31,7 +32,6 @@ from mcdrl_mmseg.models import (
 from .clip_of_config import clip_spec, image_tower
 from .config_components import Component
 from .config_problem import ConfigProblem, did_you_mean
-from .model_building import without_memory
 
 
 def tower_problems(
@@ -65,7 +65,7 @@ def _text_tower(place: str, spec: CLIPSpec) -> Iterator[ConfigProblem]:
         config = get_model_config(spec.model_name)['text_cfg']
         if config.get('hf_model_name') and not spec.model_name.startswith(FOLDER):
             return  # its configuration would have to be fetched
-        with without_memory():
+        with meta_build():
             build_text_tower(replace(spec, pretrained=None))
     except Exception as error:
         if 'meta' not in str(error).lower():

@@ -5,17 +5,15 @@ from __future__ import annotations
 import copy
 import inspect
 import re
-import warnings
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from types import TracebackType
 from typing import Any
 
-import torch
 from mmengine.config import ConfigDict
 from mmengine.registry import init_default_scope
 from mmseg.registry import MODELS
-from torch.overrides import TorchFunctionMode
+
+from mcdrl_mmseg.clip.meta_build import meta_build as without_memory
 
 from .config_components import Component
 from .config_problem import ConfigProblem
@@ -28,38 +26,6 @@ _WEIGHT_KEYS = frozenset({'init_cfg', 'pretrained', 'checkpoint', 'from_pretrain
 _MAX_PROBLEMS = 10
 # What MMEngine puts before the message of a constructor.
 _BUILDER_PREFIX = re.compile(r'^(class `\w+` in \S+: )+')
-
-
-class _WithoutMemory(TorchFunctionMode):
-    """Puts what is filled with numbers, as weights are, onto the meta device.
-
-    ``torch.device('meta')`` would take computed values too, as the drop rates of a
-    backbone's blocks, which constructors read.
-    """
-
-    _FILLED = frozenset(
-        {torch.empty, torch.full, torch.ones, torch.rand, torch.randn, torch.zeros}
-    )
-
-    def __torch_function__(
-        self, func: Any, types: Any, args: tuple = (), kwargs: dict | None = None
-    ) -> Any:
-        kwargs = dict(kwargs or {})
-        if func in self._FILLED and kwargs.get('device') is None:
-            kwargs['device'] = 'meta'
-        return func(*args, **kwargs)
-
-
-@contextmanager
-def without_memory() -> Iterator[None]:
-    """Build models whose weights take neither memory nor time, and draw no numbers."""
-    with (
-        torch.random.fork_rng(devices=[]),
-        warnings.catch_warnings(),
-        _WithoutMemory(),
-    ):
-        warnings.simplefilter('ignore')
-        yield
 
 
 def building_problems(
@@ -81,14 +47,20 @@ def building_problems(
     if not isinstance(model, Mapping):
         return
     init_default_scope('mmseg')
+    for key, number, part in _parts(model):
+        if isinstance(part.get('type'), str):
+            place = f'model.{key}' if number is None else f'model.{key}[{number}]'
+            yield from _refused(place, part, components, known)
+
+
+def _parts(model: Mapping[str, Any]) -> Iterator[tuple[str, int | None, Mapping]]:
+    """Key of each part, its number where there are several, and its config."""
     for key in _PARTS:
         value = model.get(key)
         several = isinstance(value, (list, tuple))
-        values = list(value or ()) if several else [value]
-        for number, part in enumerate(values):
-            if isinstance(part, Mapping) and isinstance(part.get('type'), str):
-                place = f'model.{key}[{number}]' if several else f'model.{key}'
-                yield from _refused(place, part, components, known)
+        for number, part in enumerate(list(value or ()) if several else [value]):
+            if isinstance(part, Mapping):
+                yield key, number if several else None, part
 
 
 def parameter_names(model: Mapping[str, Any]) -> list[str]:
@@ -102,22 +74,17 @@ def parameter_names(model: Mapping[str, Any]) -> list[str]:
     """
     names = []
     init_default_scope('mmseg')
-    for key in _PARTS:
-        value = model.get(key)
-        several = isinstance(value, (list, tuple))
-        for number, part in enumerate(list(value or ()) if several else [value]):
-            if not isinstance(part, Mapping):
-                continue
-            left = _without_weights(part)
-            if _names_a_file(left):
-                return []
-            try:
-                with without_memory():
-                    built = MODELS.build(ConfigDict(left))
-            except Exception:
-                return []  # told by the rule on building
-            place = f'{key}.{number}' if several else key
-            names += [f'{place}.{name}' for name, _ in built.named_parameters()]
+    for key, number, part in _parts(model):
+        left = _without_weights(part)
+        if _names_a_file(left):
+            return []
+        try:
+            with without_memory():
+                built = MODELS.build(ConfigDict(left))
+        except Exception:
+            return []  # told by the rule on building
+        place = key if number is None else f'{key}.{number}'
+        names += [f'{place}.{name}' for name, _ in built.named_parameters()]
     return names
 
 
