@@ -37,12 +37,7 @@ _NAMES = {
 def value_problems(
     cfg: Mapping[str, Any], parts: Iterable[Component]
 ) -> Iterator[ConfigProblem]:
-    """Sections that are no dicts, arguments of the plug-in's classes, a rate in text.
-
-    Args:
-        cfg: Experiment config.
-        parts: Its components.
-    """
+    """Sections that are no dicts, arguments of our classes, a rate in text."""
     for key, kind in _SECTIONS.items():
         value = cfg.get(key)
         if value is not None and not _fits(value, (kind,)):

@@ -37,12 +37,7 @@ from .config_problem import ConfigProblem, did_you_mean
 def tower_problems(
     cfg: Mapping[str, Any], parts: Sequence[Component]
 ) -> Iterator[ConfigProblem]:
-    """A text tower of another CLIP than the image tower's, or none at all.
-
-    Args:
-        cfg: Experiment config.
-        parts: Its components.
-    """
+    """A text tower of another CLIP than the image tower's, or none at all."""
     tower = image_tower(parts)
     for part in parts:
         if part.is_a(PromptTuningHead) and tower is not None:
@@ -101,10 +96,6 @@ def weight_problems(
     """Weights that are neither a tag of their model nor a file; nothing is fetched.
 
     And a sentence encoder that is not installed, of a head that learns prompts for it.
-
-    Args:
-        cfg: Experiment config.
-        parts: Its components.
     """
     places = {}
     for part in parts:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from mmengine.registry import Registry
+from mmseg.datasets import BaseSegDataset
 from mmseg.registry import (
     DATA_SAMPLERS,
     DATASETS,
@@ -142,6 +143,18 @@ def _class_of(name: Any, registry: Registry) -> Any:
     if '.' in name or not name:
         return None
     return registry.get(name)
+
+
+def datasets_of(parts: Iterable[Component], loader: str) -> list[Component]:
+    """Data sets of MMSegmentation's kind that a data loader reads.
+
+    Args:
+        parts: Components of the config.
+        loader: ``'train'``, ``'val'`` or ``'test'``.
+    """
+    place = f'{loader}_dataloader.dataset'
+    within = [part for part in parts if part.place.startswith(place)]
+    return [part for part in within if part.is_a(BaseSegDataset)]
 
 
 def registered_names(registry: Registry) -> list[str]:

@@ -5,9 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from mmseg.datasets import BaseSegDataset
-
-from .config_components import Component
+from .config_components import Component, datasets_of
 from .config_problem import ConfigProblem
 
 
@@ -17,14 +15,11 @@ def evaluated_class_problems(
     """Classes in another order or number than in the training.
 
     Other names alone are no mistake: a polyp may be a lesion elsewhere.
-
-    Args:
-        cfg: Experiment config.
-        parts: Its components.
     """
-    trained = next((classes for _, classes in _classes(parts, 'train')), [])
+    trained = next(map(classes_of, datasets_of(parts, 'train')), [])
     for loader in ('val', 'test'):
-        for part, classes in _classes(parts, loader):
+        for part in datasets_of(parts, loader):
+            classes = classes_of(part)
             if not trained or not classes or classes == trained:
                 continue
             if len(classes) != len(trained) or sorted(classes) == sorted(trained):
@@ -34,15 +29,6 @@ def evaluated_class_problems(
                     'would stand for another class.',
                     'Give the same in the same order.',
                 )
-
-
-def _classes(
-    parts: Sequence[Component], loader: str
-) -> Iterator[tuple[Component, list[str]]]:
-    for part in parts:
-        place = f'{loader}_dataloader.dataset'
-        if part.place.startswith(place) and part.is_a(BaseSegDataset):
-            yield part, classes_of(part)
 
 
 def classes_of(dataset: Component) -> list[str]:
@@ -61,12 +47,7 @@ def classes_of(dataset: Component) -> list[str]:
 def window_problems(
     cfg: Mapping[str, Any], parts: Sequence[Component]
 ) -> Iterator[ConfigProblem]:
-    """Sliding windows without a size, or with gaps between them.
-
-    Args:
-        cfg: Experiment config.
-        parts: Its components.
-    """
+    """Sliding windows without a size, or with gaps between them."""
     model = cfg.get('model')
     test = model.get('test_cfg') if isinstance(model, Mapping) else None
     if not isinstance(test, Mapping) or test.get('mode') != 'slide':

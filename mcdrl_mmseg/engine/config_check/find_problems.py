@@ -35,6 +35,7 @@ from .warmup_schedule import schedule_problems
 from .widths_and_counts import count_problems, width_problems
 
 Rule = Callable[[Mapping[str, Any], Sequence[Component]], Iterator[ConfigProblem]]
+"""Called with a config and its components, and gives what is wrong with them."""
 
 # These look at keys and types alone, and take any config.
 _FIRST: tuple[Rule, ...] = (argument_problems, value_problems)

@@ -26,12 +26,7 @@ _PLACES = ('model.decode_head', 'model.auxiliary_head')
 def input_problems(
     cfg: Mapping[str, Any], parts: Sequence[Component]
 ) -> Iterator[ConfigProblem]:
-    """Heads that see one vector for the whole image, and give all pixels one score.
-
-    Args:
-        cfg: Experiment config.
-        parts: Its components.
-    """
+    """Heads that see one vector for the whole image, and give all pixels one score."""
     backbone = next((part for part in parts if part.place == 'model.backbone'), None)
     if backbone is None or cfg['model'].get('neck'):
         return

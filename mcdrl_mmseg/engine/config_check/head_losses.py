@@ -27,12 +27,7 @@ _OF_SEVERAL_CHANNELS = (DiceLoss, FocalLoss, OhemCrossEntropy, TverskyLoss)
 def loss_problems(
     cfg: Mapping[str, Any], parts: Sequence[Component]
 ) -> Iterator[ConfigProblem]:
-    """Class weights of another number, a softmax over one channel, a loss of two.
-
-    Args:
-        cfg: Experiment config.
-        parts: Its components.
-    """
+    """Class weights of another number, a softmax over one channel, a loss of two."""
     for head in parts:
         channels = _channels(head)
         if channels is None:
@@ -50,7 +45,7 @@ def loss_problems(
                     "Leave it out; dict(type='VectorizedTverskyLoss') knows several.",
                 )
             if channels == 1:
-                yield from _one_channel(loss, head)
+                yield from _one_channel(loss)
         if channels == 1 and not head.cfg.get('loss_decode'):
             yield _no_sigmoid(
                 head.at('loss_decode'), "is the default, dict(type='CrossEntropyLoss')"
@@ -86,7 +81,7 @@ def _class_weights(
             )
 
 
-def _one_channel(loss: Component, head: Component) -> Iterator[ConfigProblem]:
+def _one_channel(loss: Component) -> Iterator[ConfigProblem]:
     if loss.cls is None:
         return
     if any(loss.is_a(kind) for kind in _OF_SEVERAL_CHANNELS):

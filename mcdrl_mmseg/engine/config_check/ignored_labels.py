@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from mmseg.datasets import BaseSegDataset
 from mmseg.models.decode_heads.decode_head import BaseDecodeHead
 
-from .config_components import Component
+from .config_components import Component, datasets_of
 from .config_problem import ConfigProblem
 
 _DEFAULT = 255
@@ -21,17 +20,11 @@ def ignored_label_problems(
 
     The label of the data would then be trained or scored as a class, or end the
     training at the first such pixel.
-
-    Args:
-        cfg: Experiment config.
-        parts: Its components.
     """
     of_data = {
         loader: {
             part.cfg.get('ignore_index', _DEFAULT)
-            for part in parts
-            if part.place.startswith(f'{loader}_dataloader.dataset')
-            and part.is_a(BaseSegDataset)
+            for part in datasets_of(parts, loader)
         }
         for loader in ('train', 'val', 'test')
     }

@@ -19,10 +19,6 @@ def normalisation_problems(
     """A data preprocessor whose mean, std or order of channels is not CLIP's.
 
     A guide undoes the data preprocessor's normalisation and applies its own.
-
-    Args:
-        cfg: Experiment config.
-        parts: Its components.
     """
     backbones = [part for part in parts if part.place == 'model.backbone']
     for part in backbones:

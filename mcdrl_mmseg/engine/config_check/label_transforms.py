@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from mmseg.datasets import BaseSegDataset
 from mmseg.datasets.transforms import RandomRotFlip
 
-from .config_components import Component
+from .config_components import Component, datasets_of
 from .config_problem import ConfigProblem
 from .evaluated_data import classes_of
 
@@ -22,17 +21,12 @@ def label_transform_problems(
     """A rotation that interpolates labels, where there is a class between two others.
 
     Between two classes alone there is none: they are rounded, as to the nearest.
-
-    Args:
-        cfg: Experiment config.
-        parts: Its components.
     """
-    training = [part for part in parts if part.place.startswith(_TRAINING_DATA)]
-    count = max(
-        (len(classes_of(part)) for part in training if part.is_a(BaseSegDataset)),
-        default=0,
-    )
-    for step in training:
+    counts = [len(classes_of(part)) for part in datasets_of(parts, 'train')]
+    count = max(counts, default=0)
+    for step in parts:
+        if not step.place.startswith(_TRAINING_DATA):
+            continue
         rotates = step.is_a(RandomRotFlip) and step.cfg.get(
             'rotate_prob', _DEFAULT_PROB
         )

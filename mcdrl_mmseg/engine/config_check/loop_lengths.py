@@ -46,10 +46,6 @@ def unit_problems(
     """Schedules and checkpoints that count epochs where there is but one.
 
     A loop that counts iterations ends its only epoch with the training.
-
-    Args:
-        cfg: Experiment config.
-        parts: Its components.
     """
     by_epoch, _ = training_loop(cfg)
     if not isinstance(by_epoch, bool) or by_epoch:
@@ -75,10 +71,6 @@ def endless_problems(
     """Schedules without an end, which MMEngine spreads over a billion steps.
 
     A warm-up then stays where it starts, and a decay never comes.
-
-    Args:
-        cfg: Experiment config.
-        parts: Its components.
     """
     for part in parts:
         if not any(part.is_a(kind) for kind in _SPREAD_UP_TO_THE_END):
@@ -95,12 +87,7 @@ def endless_problems(
 def validation_problems(
     cfg: Mapping[str, Any], parts: Sequence[Component]
 ) -> Iterator[ConfigProblem]:
-    """Validations and checkpoints that begin after the end of the training.
-
-    Args:
-        cfg: Experiment config.
-        parts: Its components.
-    """
+    """Validations and checkpoints that begin after the end of the training."""
     by_epoch, length = training_loop(cfg)
     if not isinstance(length, int):
         return
@@ -123,10 +110,6 @@ def batch_problems(
     """Fewer images than a batch, where incomplete batches are dropped.
 
     Files are listed, and not opened, if the config drops batches.
-
-    Args:
-        cfg: Experiment config.
-        parts: Its components.
     """
     loader = cfg.get('train_dataloader') or {}
     train = cfg.get('train_cfg') or {}

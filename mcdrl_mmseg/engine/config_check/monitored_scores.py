@@ -43,13 +43,9 @@ def monitor_problems(
     """A score that is waited for, but that no validation gives; or read upside down.
 
     Nothing is said where a metric is of a class that is not known here.
-
-    Args:
-        cfg: Experiment config.
-        parts: Its components.
     """
     metrics = [p for p in parts if p.place.startswith('val_evaluator')]
-    known = _names(cfg, parts, metrics)
+    known = _names(cfg, metrics)
     for place, name, rule in _monitored(parts):
         if not cfg.get('val_evaluator') or not cfg.get('val_dataloader'):
             what = f'waits for {name!r}, but nothing is validated.'
@@ -57,7 +53,7 @@ def monitor_problems(
             yield ConfigProblem(place, what, remedy)
         elif known is None or name == 'auto':
             continue
-        elif name not in known and not _is_scoped(name, cfg, parts, metrics):
+        elif name not in known and not _is_scoped(name, parts, metrics):
             near = did_you_mean(name, known)
             remedy = f'Did you mean {near!r}? ' if near else ''
             remedy += f'There are {", ".join(known)}.'
@@ -77,10 +73,6 @@ def patience_problems(
     """Early stopping that leaves out gains below 0.1, of a score within 0 and 1.
 
     That is MMEngine's default, whose own scores are percentages.
-
-    Args:
-        cfg: Experiment config.
-        parts: Its components.
     """
     metrics = [
         part
@@ -94,7 +86,7 @@ def patience_problems(
         if 'min_delta' in part.cfg or name.endswith(_NOT_WITHIN_0_AND_1):
             continue
         own = {score for metric in metrics for score in _names_of(metric) or ()}
-        if name in own or _is_scoped(name, cfg, parts, metrics):
+        if name in own or _is_scoped(name, parts, metrics):
             yield ConfigProblem(
                 part.at('min_delta'),
                 f'is not given: a gain in {name} below 0.1 would count as none, and a '
@@ -109,10 +101,6 @@ def metric_name_problems(
     """Two metrics of one evaluator that give their scores the same names.
 
     MMEngine refuses that too, after the first whole evaluation.
-
-    Args:
-        cfg: Experiment config.
-        parts: Its components.
     """
     for key in _EVALUATORS:
         metrics = [part for part in parts if part.place.startswith(key)]
@@ -156,9 +144,7 @@ def _inferred_rule(name: str) -> str | None:
         return None
 
 
-def _names(
-    cfg: Mapping[str, Any], parts: Sequence[Component], metrics: Sequence[Component]
-) -> list[str] | None:
+def _names(cfg: Mapping[str, Any], metrics: Sequence[Component]) -> list[str] | None:
     """Names of all scores of a validation; None if one of its metrics is not known."""
     names: dict[str, None] = {}
     own = [_names_of(part) for part in metrics]
@@ -191,10 +177,7 @@ def _names_of(part: Component) -> list[str] | None:
 
 
 def _is_scoped(
-    name: str,
-    cfg: Mapping[str, Any],
-    parts: Sequence[Component],
-    metrics: Sequence[Component],
+    name: str, parts: Sequence[Component], metrics: Sequence[Component]
 ) -> bool:
     """Whether a score is one of a site, a lesion type or a class."""
     for part in metrics:

@@ -27,12 +27,7 @@ _MOVED = {
 def group_problems(
     cfg: Mapping[str, Any], parts: Sequence[Component]
 ) -> Iterator[ConfigProblem]:
-    """Rates that a stock model's config gives to other parameters under MCDRL.
-
-    Args:
-        cfg: Experiment config.
-        parts: Its components.
-    """
+    """Rates that a stock model's config gives to other parameters under MCDRL."""
     wrapper = cfg.get('optim_wrapper') or {}
     guided = any(
         part.place == 'model.backbone' and part.is_a(CLIPGuidedBackbone)

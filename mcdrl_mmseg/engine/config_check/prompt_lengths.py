@@ -23,12 +23,7 @@ _FRAME_TOKENS = 2
 def text_problems(
     cfg: Mapping[str, Any], parts: Sequence[Component]
 ) -> Iterator[ConfigProblem]:
-    """Texts that would be cut, or that the text side does not know.
-
-    Args:
-        cfg: Experiment config.
-        parts: Its components.
-    """
+    """Texts that would be cut, or that the text side does not know."""
     tower = image_tower(parts)
     for part in parts:
         if not part.is_a(ConfounderDictionary) or 'prompts' not in part.cfg:

@@ -19,12 +19,7 @@ _KNOWN_KEYS = accepted(Site)[0]
 def site_problems(
     cfg: Mapping[str, Any], parts: Sequence[Component]
 ) -> Iterator[ConfigProblem]:
-    """Entries of sites that contradict themselves, and a held-out site trained on.
-
-    Args:
-        cfg: Experiment config.
-        parts: Its components.
-    """
+    """Entries of sites that contradict themselves, and a held-out site trained on."""
     for part in parts:
         if part.is_a(EndoscopySiteDataset):
             yield from _entries(part)

@@ -67,10 +67,6 @@ def argument_problems(
     """Unknown types and keys, with the nearest known one.
 
     A class that takes any keyword and hands it on is only asked for near misses.
-
-    Args:
-        cfg: Experiment config.
-        parts: Its components.
     """
     yield from _top_level(cfg)
     for loader in _LOADERS:

@@ -18,12 +18,7 @@ from .loop_lengths import training_loop
 def schedule_problems(
     cfg: Mapping[str, Any], parts: Sequence[Component]
 ) -> Iterator[ConfigProblem]:
-    """An intervention that sets in too late, in other units or in part, or unbuilt.
-
-    Args:
-        cfg: Experiment config.
-        parts: Its components.
-    """
+    """An intervention that sets in too late, in other units or in part, or unbuilt."""
     by_epoch, length = training_loop(cfg)
     for part in parts:
         if part.is_a(InterventionWarmupHook):

@@ -6,8 +6,6 @@ import contextlib
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from mmseg.datasets import BaseSegDataset
-
 from mcdrl_common.sites import Site, SiteDataError
 from mcdrl_mmseg.clip.model_config import get_model_config
 from mcdrl_mmseg.datasets import EndoscopySiteDataset
@@ -19,12 +17,11 @@ from mcdrl_mmseg.models import (
 from mcdrl_mmseg.prompts import PromptError, PromptSet
 
 from .clip_of_config import image_tower
-from .config_components import Component
+from .config_components import Component, datasets_of
 from .config_problem import ConfigProblem
 from .evaluated_data import classes_of
 
 _BINARY_LABELS = 2
-_TRAINING_DATA = 'train_dataloader.dataset'
 _OURS = (CausalInterventionHead, EndoscopySiteDataset)
 # Auxiliary heads may learn something else than the classes.
 _SEGMENTING = ('model.decode_head', 'model.decode_head.predictor')
@@ -33,12 +30,7 @@ _SEGMENTING = ('model.decode_head', 'model.decode_head.predictor')
 def width_problems(
     cfg: Mapping[str, Any], parts: Sequence[Component]
 ) -> Iterator[ConfigProblem]:
-    """Widths d and c that do not agree.
-
-    Args:
-        cfg: Experiment config.
-        parts: Its components.
-    """
+    """Widths d and c that do not agree."""
     tower = image_tower(parts)
     if tower is not None:
         name = tower[1].model_name
@@ -93,12 +85,7 @@ def _intervention_widths(head: Component) -> Iterator[ConfigProblem]:
 def count_problems(
     cfg: Mapping[str, Any], parts: Sequence[Component]
 ) -> Iterator[ConfigProblem]:
-    """Numbers of classes K that do not agree.
-
-    Args:
-        cfg: Experiment config.
-        parts: Its components.
-    """
+    """Numbers of classes K that do not agree."""
     labels, lesions = _labels(parts)
     # Stock heads on stock data may count their classes in another way.
     ours = any(part.is_a(kind) for part in parts for kind in _OURS)
@@ -141,9 +128,7 @@ def _labels(parts: Sequence[Component]) -> tuple[list[str], set[str]]:
     """Classes of the training data, and lesion classes of its sites."""
     labels: list[str] = []
     lesions: set[str] = set()
-    for part in parts:
-        if not (part.place.startswith(_TRAINING_DATA) and part.is_a(BaseSegDataset)):
-            continue
+    for part in datasets_of(parts, 'train'):
         labels = labels or classes_of(part)
         for site in part.cfg.get('sites') or ():
             # What cannot be read is told by the rules on sites.
