@@ -23,7 +23,12 @@ from torch import nn
 from mcdrl_common.model_settings import model_hash
 from mcdrl_common.printable import printable, short_repr
 from mcdrl_common.site_reference import META_KEY
-from mcdrl_mmseg.models.confounder_dictionary import NAMES_KEY, ConfounderDictionary
+from mcdrl_mmseg.models import ConfounderDictionary
+from mcdrl_mmseg.models.dictionary_agreement import (
+    other_prior,
+    other_words,
+    put_families_in_order,
+)
 from mcdrl_mmseg.models.last_decode_head import last_decode_head
 from mcdrl_mmseg.safe_loading import (
     CheckpointError,
@@ -175,9 +180,9 @@ def load_segmentor(
     dictionary = getattr(last_decode_head(model), 'dictionary', None)
     if isinstance(dictionary, ConfounderDictionary):
         meta = content.get('meta') or {}
-        dictionary.put_families_in_order(meta.get(NAMES_KEY))
+        put_families_in_order(dictionary, meta)
         if config is not None:
-            problem = dictionary.other_words(meta) or dictionary.other_prior()
+            problem = other_words(dictionary, meta) or other_prior(dictionary)
             if problem:
                 raise CheckpointError(f'{checkpoint}: {problem}')
     # Unread: image_flags.py checks it where it is needed.

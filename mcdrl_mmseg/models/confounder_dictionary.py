@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from typing import Any
 
 import torch
@@ -13,7 +12,6 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from mcdrl_common import InputError
-from mcdrl_common.printable import short_repr
 from mcdrl_mmseg.prompts import PromptSet
 
 SOURCES = ('text', 'shuffled', 'random', 'learned')
@@ -238,98 +236,10 @@ class ConfounderDictionary(BaseModule):
         self.built.fill_(True)
         self._built_flag = True
 
-    def put_families_in_order(self, names: Any) -> None:
-        """Name the entries as they were when they were filled.
-
-        Which family comes first says which entry is which. A config that MMEngine wrote
-        has its families sorted, whatever their order was in training.
-
-        Args:
-            names: M names in the entries' order, or anything else from a checkpoint's
-                meta: what does not hold the same names in the same families is
-                ignored.
-        """
-        prompts = self.prompts
-        if not isinstance(names, list | tuple):
-            return
-        place = {name: n for n, name in enumerate(names) if isinstance(name, str)}
-        if place.keys() != set(prompts.confounder_names):
-            return
-        families = sorted(
-            prompts.confounders.items(),
-            key=lambda family: min((place[name] for name in family[1]), default=0),
-        )
-        ordered = replace(prompts, confounders=dict(families))
-        if ordered.confounder_names == tuple(names):
-            self.prompts = ordered
-
     def notes(self) -> dict[str, list[str]]:
         """What a checkpoint's meta says of the entries, which hold no words."""
         names = list(self.prompts.confounder_names)
         return {NAMES_KEY: names, TEXTS_KEY: self.texts}
-
-    def other_words(self, meta: Mapping[str, Any]) -> str | None:
-        """That a checkpoint was trained with other texts, and what to do, or None.
-
-        Of as many texts the shapes are the same, and its entries would go by names
-        that are not theirs; so would classes and entries in another order. That of the
-        families is put right before, by :meth:`put_families_in_order`, and that of the
-        background prompts means nothing.
-
-        Args:
-            meta: Of the checkpoint, as :meth:`notes` wrote it; older ones say the names
-                of the conditions alone, or nothing.
-        """
-        for key, own in reversed(self.notes().items()):
-            given = meta.get(key)
-            if not isinstance(given, list | tuple):
-                continue
-            texts = [str(text) for text in given]
-            trained, named = sorted({*texts} - {*own}), sorted({*own} - {*texts})
-            if trained or named:
-                return (
-                    'The checkpoint was trained with other texts than the config has: '
-                    f'{short_repr(trained)} in the place of {short_repr(named)}. Its '
-                    'dictionary holds those of its training, whatever the config says. '
-                    'Name the config it was trained with; other words need a new '
-                    'training.'
-                )
-            ordered = [
-                [text for text in part if text not in self.prompts.background_prompts]
-                for part in (texts, own)
-            ]
-            for theirs, ours in zip(*ordered):
-                if theirs == ours:
-                    continue
-                return (
-                    'The checkpoint was trained with its texts in another order than '
-                    f'the config has: {theirs!r} where that has {ours!r}. '
-                    'What it learnt of one would go by the name of another. Put '
-                    'prompts.classes and prompts.confounders into the order of its '
-                    'training, or name the config it was trained with.'
-                )
-        return None
-
-    def other_prior(self) -> str | None:
-        """That a checkpoint brought another P(z) than the config gives, or None.
-
-        It is a buffer, so that the config would have no effect. Of one that is to be
-        estimated the config says no values. A dictionary that is not built has none:
-        :meth:`check_built` says so.
-        """
-        given, kept = self.given_prior, self.confounder_prior.float().cpu()
-        if given is None or not self.is_built:
-            return None
-        if torch.allclose(given, kept, rtol=0, atol=1e-4):
-            return None
-        theirs, own = ([round(p, 4) for p in part.tolist()] for part in (kept, given))
-        return (
-            'The checkpoint was trained with another prior P(z) than the config has: '
-            f'{theirs} and not {own}, of {list(self.prompts.confounder_names)}. It '
-            'keeps its own, whatever the config says. Name the config it was trained '
-            'with; another prior needs a new training, with load_from from these '
-            'weights if you like.'
-        )
 
     def check_built(self) -> None:
         """Raise DictionaryError, saying what to do, if the buffers are not filled."""

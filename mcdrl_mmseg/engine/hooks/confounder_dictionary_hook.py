@@ -22,7 +22,6 @@ from mcdrl_mmseg.models import (
     ConfounderDictionary,
     DictionaryError,
 )
-from mcdrl_mmseg.models.confounder_dictionary import NAMES_KEY
 
 if TYPE_CHECKING:
     from mcdrl_mmseg.clip import CLIPSpec
@@ -93,11 +92,16 @@ class ConfounderDictionaryHook(Hook):
         The config that MMEngine left in a work folder has its families sorted: a run
         resumed with it, or tested, would else take one condition for another.
         """
+        from mcdrl_mmseg.models.dictionary_agreement import (
+            other_words,
+            put_families_in_order,
+        )
+
         meta = checkpoint.get('meta') or {}
         self._other_words = None
         for dictionary in find_parts(runner, ConfounderDictionary):
-            dictionary.put_families_in_order(meta.get(NAMES_KEY))
-            self._other_words = self._other_words or dictionary.other_words(meta)
+            put_families_in_order(dictionary, meta)
+            self._other_words = self._other_words or other_words(dictionary, meta)
 
     def before_test(self, runner: Runner) -> None:
         """Refuse a checkpoint of other words or another prior: scores are not theirs.
@@ -105,7 +109,9 @@ class ConfounderDictionaryHook(Hook):
         Raises:
             DictionaryError: Names some of them.
         """
-        problems = [d.other_prior() for d in find_parts(runner, ConfounderDictionary)]
+        from mcdrl_mmseg.models.dictionary_agreement import other_prior
+
+        problems = map(other_prior, find_parts(runner, ConfounderDictionary))
         for problem in (self._other_words, *problems):
             if problem:
                 raise DictionaryError(problem)
@@ -186,7 +192,9 @@ class ConfounderDictionaryHook(Hook):
                 f'{fingerprint[:12]}). Resume with the config it was trained with, '
                 'or start a new run from its weights with load_from.'
             )
-        if problem := dictionary.other_prior():
+        from mcdrl_mmseg.models.dictionary_agreement import other_prior
+
+        if problem := other_prior(dictionary):
             raise DictionaryError(problem)
 
     def _embed(
