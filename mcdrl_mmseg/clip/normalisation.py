@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
-from torch import nn
+import torch
+from torch import Tensor, nn
 from torch.nn import Module
 
 from .model_source import has_source, read_source
@@ -68,6 +70,63 @@ def normalisation_of(spec: CLIPSpec) -> Normalisation:
         name = spec.model_name.replace('/', '-')
         return _of_entries(get_pretrained_cfg(name, spec.pretrained))
     return normalisation_by_name(spec.model_name)
+
+
+def guide_normalisation(
+    spec: CLIPSpec, mean: Sequence[float] | None, std: Sequence[float] | None
+) -> tuple[Tensor, Tensor]:
+    """What the guide of another backbone expects, in pixel values 0 to 255.
+
+    Args:
+        spec: The guide's.
+        mean: What a config gives; None takes what the model's name says.
+        std: Likewise.
+
+    Raises:
+        ValueError: Not given, and the weights want another one than the name says.
+    """
+    named = normalisation_by_name(spec.model_name)
+    if mean is None or std is None:
+        own = normalisation_of(spec)
+        if own != named:
+            # A checkpoint's config does not say which weights it started from.
+            raise ValueError(
+                f'pretrained={spec.pretrained!r} of {spec.model_name} was trained with '
+                'another normalisation than other weights of this architecture. Set '
+                f'clip_mean={[255 * value for value in own.mean]} and '
+                f'clip_std={[255 * value for value in own.std]} of CLIPGuidedBackbone.'
+            )
+    return (
+        torch.tensor(named.mean) * 255 if mean is None else torch.tensor(mean),
+        torch.tensor(named.std) * 255 if std is None else torch.tensor(std),
+    )
+
+
+def refuse_other_normalisation(spec: CLIPSpec, data_preprocessor: Module) -> None:
+    """Refuse a data preprocessor by which images reach a tower in wrong colours.
+
+    Args:
+        spec: The tower's; one without weights takes any.
+        data_preprocessor: A segmentor's.
+
+    Raises:
+        ValueError: Names both.
+    """
+    if spec.weights is None:
+        return
+    found = preprocessor_values(data_preprocessor)
+    wanted = normalisation_of(spec)
+    if found['bgr'] or differs(wanted, found['mean'], found['std']):
+        own = dict(
+            mean=[round(255 * value, 4) for value in wanted.mean],
+            std=[round(255 * value, 4) for value in wanted.std],
+            bgr_to_rgb=True,
+        )
+        raise ValueError(
+            f'{spec.model_name} was trained with the normalisation {own}, but the data '
+            f'preprocessor applies {found}. Set mean, std and bgr_to_rgb of '
+            'model.data_preprocessor.'
+        )
 
 
 def preprocessor_values(data_preprocessor: Module) -> dict:

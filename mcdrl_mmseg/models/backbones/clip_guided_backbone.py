@@ -74,7 +74,10 @@ class CLIPGuidedBackbone(BaseModule):
         neck: dict | None = None,
         init_cfg: dict | None = None,
     ) -> None:
-        from mcdrl_mmseg.clip.normalisation import openai_normalisation
+        from mcdrl_mmseg.clip.normalisation import (
+            guide_normalisation,
+            openai_normalisation,
+        )
 
         super().__init__(init_cfg)
         if clip.get('out_indices') or not clip.get('frozen', True):
@@ -96,7 +99,7 @@ class CLIPGuidedBackbone(BaseModule):
         self.mean, self.std, self.bgr = tuple(mean), tuple(std), bgr
         self.clip_size = clip_size
         # One affine map undoes one normalisation and applies the other.
-        clip_mean, clip_std = self._clip_normalisation(clip_mean, clip_std)
+        clip_mean, clip_std = guide_normalisation(self.clip_spec, clip_mean, clip_std)
         own_mean, own_std = torch.tensor(mean).float(), torch.tensor(std).float()
         if bgr:
             own_mean, own_std = own_mean.flip(0), own_std.flip(0)
@@ -108,33 +111,6 @@ class CLIPGuidedBackbone(BaseModule):
         kept = not torch.equal(clip_mean, usual)
         self.register_buffer('_scale', scale.view(1, -1, 1, 1), persistent=kept)
         self.register_buffer('_shift', shift.view(1, -1, 1, 1), persistent=kept)
-
-    def _clip_normalisation(
-        self, mean: Sequence[float] | None, std: Sequence[float] | None
-    ) -> tuple[Tensor, Tensor]:
-        """What the guide expects, in pixel values; given, or by its model's name."""
-        from mcdrl_mmseg.clip.normalisation import (
-            normalisation_by_name,
-            normalisation_of,
-        )
-
-        named = normalisation_by_name(self.clip_spec.model_name)
-        if mean is None or std is None:
-            own = normalisation_of(self.clip_spec)
-            if own != named:
-                # A checkpoint's config does not say which weights it started from.
-                raise ValueError(
-                    f'pretrained={self.clip_spec.pretrained!r} of '
-                    f'{self.clip_spec.model_name} was trained with another '
-                    'normalisation than other weights of this architecture. Set '
-                    f'clip_mean={[255 * value for value in own.mean]} and '
-                    f'clip_std={[255 * value for value in own.std]} of '
-                    'CLIPGuidedBackbone.'
-                )
-        return (
-            torch.tensor(named.mean) * 255 if mean is None else torch.tensor(mean),
-            torch.tensor(named.std) * 255 if std is None else torch.tensor(std),
-        )
 
     @property
     def clip_spec(self) -> CLIPSpec:

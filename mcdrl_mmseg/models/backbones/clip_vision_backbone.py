@@ -185,27 +185,9 @@ class CLIPVisionBackbone(CachingModule, BaseModule):
         Raises:
             ValueError: They do not. A tower without weights takes any.
         """
-        from mcdrl_mmseg.clip.normalisation import (
-            differs,
-            normalisation_of,
-            preprocessor_values,
-        )
+        from mcdrl_mmseg.clip.normalisation import refuse_other_normalisation
 
-        if self.clip_spec.weights is None:
-            return
-        found = preprocessor_values(data_preprocessor)
-        wanted = normalisation_of(self.clip_spec)
-        if found['bgr'] or differs(wanted, found['mean'], found['std']):
-            own = dict(
-                mean=[round(255 * value, 4) for value in wanted.mean],
-                std=[round(255 * value, 4) for value in wanted.std],
-                bgr_to_rgb=True,
-            )
-            raise ValueError(
-                f'{self.clip_spec.model_name} was trained with the normalisation '
-                f'{own}, but the data preprocessor applies {found}. Set mean, std and '
-                'bgr_to_rgb of model.data_preprocessor.'
-            )
+        refuse_other_normalisation(self.clip_spec, data_preprocessor)
 
     def _frozen_modules(self) -> list[nn.Module]:
         if self.frozen or self.lora is not None:
