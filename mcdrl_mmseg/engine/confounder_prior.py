@@ -12,6 +12,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from mcdrl_mmseg.models import ConfounderDictionary
+from mcdrl_mmseg.models.image_conditions import image_embeddings
 
 from .runner import undisturbed, unwrap_model
 
@@ -50,7 +51,6 @@ def estimate_prior(
         for index in indices.tolist():
             sample = pseudo_collate([dataset[index]])
             data = model.data_preprocessor(sample, training=False)
-            embedding = model.backbone(data['inputs'])[-1].flatten(1).float()
-            cosine = F.normalize(embedding, dim=1) @ texts.t()
+            cosine = image_embeddings(model, data['inputs']) @ texts.t()
             total += (cosine / temperature).softmax(dim=1)[0].cpu()
     return total / total.sum()

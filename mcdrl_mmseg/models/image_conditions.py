@@ -56,19 +56,32 @@ def condition_dictionary(model: nn.Module) -> ConfounderDictionary:
 
 
 @torch.no_grad()
-def image_conditions(model: nn.Module, inputs: Tensor) -> ImageConditions:
+def image_embeddings(model: nn.Module, inputs: Tensor) -> Tensor:
     """Run CLIP's image tower, and nothing else, on whole images.
+
+    Args:
+        model: A segmentor with such a tower, in evaluation mode.
+        inputs: (B, 3, H, W), as its data preprocessor gives them.
+
+    Returns:
+        (B, d), L2-normalised, float32.
+    """
+    backbone = model.backbone
+    if isinstance(backbone, CLIPGuidedBackbone):
+        outputs = backbone.guide(backbone.clip_images(inputs))
+    else:
+        outputs = backbone(inputs)
+    return F.normalize(outputs[-1].flatten(1).float(), dim=1)
+
+
+def image_conditions(model: nn.Module, inputs: Tensor) -> ImageConditions:
+    """Compare whole images with the text of each imaging condition.
 
     Args:
         model: A segmentor, see :func:`condition_dictionary`; in evaluation mode.
         inputs: (B, 3, H, W), as its data preprocessor gives them.
     """
     texts = condition_dictionary(model).confounder_embeddings
-    backbone = model.backbone
-    if isinstance(backbone, CLIPGuidedBackbone):
-        outputs = backbone.guide(backbone.clip_images(inputs))
-    else:
-        outputs = backbone(inputs)
-    embeddings = F.normalize(outputs[-1].flatten(1).float(), dim=1)
+    embeddings = image_embeddings(model, inputs)
     scores = embeddings @ F.normalize(texts.float(), dim=1).T
     return ImageConditions(embeddings, scores)
