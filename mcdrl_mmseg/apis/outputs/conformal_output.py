@@ -9,7 +9,13 @@ import numpy as np
 
 from ..image_pipeline import at_threshold
 from ..inferencer import Prediction
-from .output_base import LESION_VALUE, Frame, ImageOutput, JSONOutput, run_lengths
+from .output_base import (
+    LESION_VALUE,
+    Frame,
+    ImageOutput,
+    ThresholdOutput,
+    run_lengths,
+)
 
 
 class ConformalMaskOutput(ImageOutput):
@@ -33,32 +39,18 @@ class ConformalMaskOutput(ImageOutput):
         return np.where(mask, LESION_VALUE, 0).astype(np.uint8)
 
 
-class ConformalOutput(JSONOutput):
-    """``conformal.json``: the same masks as RLE, and what the threshold promises.
-
-    Args:
-        out: Folder of all results.
-        classes: Names of the classes, the background first.
-        conformal: From :data:`mcdrl_common.threshold_file.CONFORMAL`.
-    """
+class ConformalOutput(ThresholdOutput):
+    """``conformal.json``: the same masks as RLE, and what the threshold promises."""
 
     file_name = 'conformal.json'
-
-    def __init__(self, out: Path, classes: Sequence[str], conformal: dict) -> None:
-        super().__init__(out, classes)
-        self.conformal = conformal
+    heading = 'conformal'
 
     def add(self, frame: Frame, prediction: Prediction) -> None:
         """Note the mask and the highest probability of one image."""
-        threshold = self.conformal['threshold']
-        mask = at_threshold(prediction.uncalibrated_probability, threshold)
+        mask = at_threshold(prediction.uncalibrated_probability, self.threshold)
         self._note_image(frame).update(
             mask=run_lengths(mask),
             area=int(mask.sum()),
             highest_probability=round(float(prediction.lesion_probability.max()), 4),
             calibrated=prediction.network_probability is not None,
         )
-
-    def document(self) -> dict:
-        """The threshold, and images with their masks."""
-        return dict(conformal=self.conformal, images=self.images)

@@ -145,9 +145,9 @@ class JSONOutput(Output):
         self.images.append(image)
         return image
 
-    @abstractmethod
     def document(self) -> dict:
-        """What the file is to hold."""
+        """What the file is to hold: by default the images alone."""
+        return dict(images=self.images)
 
     def finish(self) -> None:
         """Write the file."""
@@ -155,6 +155,27 @@ class JSONOutput(Output):
         with output_errors(path):
             write_text(path, json.dumps(self.document()) + '\n')
             self.written.add(path)
+
+
+class ThresholdOutput(JSONOutput):
+    """One JSON file for all images, headed by the threshold that their masks have.
+
+    Args:
+        out: Folder of all results.
+        classes: Names of the classes, the background first.
+        content: Of the threshold's file, see :mod:`mcdrl_common.threshold_file`.
+    """
+
+    heading: ClassVar[str]
+
+    def __init__(self, out: Path, classes: Sequence[str], content: dict) -> None:
+        super().__init__(out, classes)
+        self.content = content
+        self.threshold = content['threshold']
+
+    def document(self) -> dict:
+        """The threshold, and the images."""
+        return {self.heading: self.content, 'images': self.images}
 
 
 def run_lengths(mask: np.ndarray) -> dict:

@@ -102,10 +102,6 @@ class ContourOutput(JSONOutput):
             for label, region, score in regions(prediction)
         ]
 
-    def document(self) -> dict:
-        """Images with their regions."""
-        return dict(images=self.images)
-
 
 class FlagOutput(JSONOutput):
     """``flags.json``: how each image compares with those of the training sites."""
@@ -116,10 +112,6 @@ class FlagOutput(JSONOutput):
         """Note the flag of one image."""
         assert prediction.flag is not None
         self._note_image(frame).update(prediction.flag.to_dict())
-
-    def document(self) -> dict:
-        """Images with their flags."""
-        return dict(images=self.images)
 
 
 OUTPUTS: dict[str, type[Output]] = {

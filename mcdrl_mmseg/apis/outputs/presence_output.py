@@ -10,7 +10,7 @@ import numpy as np
 from mcdrl_common.own_confidence import own_confidence
 
 from ..inferencer import Prediction
-from .output_base import Frame, JSONOutput
+from .output_base import Frame, ThresholdOutput
 from .plain_outputs import MaskOutput
 
 
@@ -37,20 +37,11 @@ class PresenceMaskOutput(MaskOutput):
         return mask
 
 
-class PresenceOutput(JSONOutput):
-    """``presence.json``: how sure the network is of each mask, and which are empty.
-
-    Args:
-        out: Folder of all results.
-        classes: Names of the classes, the background first.
-        presence: From :data:`mcdrl_common.threshold_file.PRESENCE`.
-    """
+class PresenceOutput(ThresholdOutput):
+    """``presence.json``: how sure the network is of each mask, and which are empty."""
 
     file_name = 'presence.json'
-
-    def __init__(self, out: Path, classes: Sequence[str], presence: dict) -> None:
-        super().__init__(out, classes)
-        self.presence = presence
+    heading = 'presence'
 
     def add(self, frame: Frame, prediction: Prediction) -> None:
         """Note one image."""
@@ -58,13 +49,9 @@ class PresenceOutput(JSONOutput):
         marked = bool(prediction.labels.any())
         self._note_image(frame).update(
             self_dice=round(own, 4),
-            lesion=marked and own >= self.presence['threshold'],
-            emptied=marked and own < self.presence['threshold'],
+            lesion=marked and own >= self.threshold,
+            emptied=marked and own < self.threshold,
         )
-
-    def document(self) -> dict:
-        """The threshold, and images with how sure the network is."""
-        return dict(presence=self.presence, images=self.images)
 
 
 def expected_dice(prediction: Prediction) -> float:
