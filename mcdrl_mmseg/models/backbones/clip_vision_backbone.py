@@ -226,22 +226,26 @@ class CLIPVisionBackbone(CachingModule, BaseModule):
             The levels of ``out_indices``, then the dense map (B, d, h, w) and the
             image embedding (B, d, 1, 1), neither of the two normalised.
         """
-        if self.feature_cache is None or not self._may_cache(inputs):
-            return self._features(self._folded_in_inference(), inputs)
-        # Once a batch, if an image of it is missing.
-        tower = functools.cache(self._folded_tower)
-        features = self.feature_cache.features(
-            inputs,
-            self._fingerprint(),
-            lambda image: self._features_to_keep(tower(), image),
-        )
-        # Files hold the usual layout; the head is quicker with the tower's own.
-        return tuple(self._in_memory_layout(feature) for feature in features)
+        if self.feature_cache is not None and self._may_cache(inputs):
+            return self._kept_features(inputs)
+        return self._features(self._folded_in_inference(), inputs)
+
+    def _features(self, tower: nn.Module, inputs: Tensor) -> tuple[Tensor, ...]:
+        up, down = self.input_ratio
+        if up != down:
+            size = [side * up // down for side in inputs.shape[2:]]
+            inputs = F.interpolate(inputs, size=size, mode='bilinear', antialias=True)
+        inputs = self._in_memory_layout(inputs)
+        out = self._run(tower, inputs, self.out_indices, self.dense_mode, self.with_cp)
+        dense_features = self._in_memory_layout(out.dense_features)
+        return (*out.levels, dense_features, out.image_embedding)
 
     def _in_memory_layout(self, feature: Tensor) -> Tensor:
         if self.channels_last:
             return feature.contiguous(memory_format=torch.channels_last)
         return feature
+
+    # Below: what inference and a frozen tower save.
 
     def _may_cache(self, inputs: Tensor) -> bool:
         """Whether the tower's features are those that the cache may hold.
@@ -258,10 +262,19 @@ class CLIPVisionBackbone(CachingModule, BaseModule):
             and not self._cache.in_training(self.tower)
         )
 
-    def _features_to_keep(self, tower: nn.Module, inputs: Tensor) -> tuple[Tensor, ...]:
+    def _kept_features(self, inputs: Tensor) -> tuple[Tensor, ...]:
         """The same in training and inference: a frozen tower is in evaluation mode."""
-        with torch.inference_mode():
-            return self._features(tower, inputs)
+        assert self.feature_cache is not None
+        # Once a batch, if an image of it is missing.
+        tower = functools.cache(self._folded_tower)
+
+        def compute(image: Tensor) -> tuple[Tensor, ...]:
+            with torch.inference_mode():
+                return self._features(tower(), image)
+
+        features = self.feature_cache.features(inputs, self._fingerprint(), compute)
+        # Files hold the usual layout; the head is quicker with the tower's own.
+        return tuple(map(self._in_memory_layout, features))
 
     def _fingerprint(self) -> str:
         """Everything but the pixels that the features depend on."""
@@ -306,16 +319,6 @@ class CLIPVisionBackbone(CachingModule, BaseModule):
             and not next(self.tower.parameters()).is_inference()
             and self._cache.may_replace(self.tower)
         )
-
-    def _features(self, tower: nn.Module, inputs: Tensor) -> tuple[Tensor, ...]:
-        up, down = self.input_ratio
-        if up != down:
-            size = [side * up // down for side in inputs.shape[2:]]
-            inputs = F.interpolate(inputs, size=size, mode='bilinear', antialias=True)
-        inputs = self._in_memory_layout(inputs)
-        out = self._run(tower, inputs, self.out_indices, self.dense_mode, self.with_cp)
-        dense_features = self._in_memory_layout(out.dense_features)
-        return (*out.levels, dense_features, out.image_embedding)
 
 
 def _input_ratio(input_scale: float) -> tuple[int, int]:
