@@ -4,20 +4,19 @@ from __future__ import annotations
 
 from contextlib import AbstractContextManager
 from typing import Any
+from unittest import mock
 
 import torch
 from mmseg.models import SegDataPreProcessor
 
 from mcdrl_mmseg.clip.normalisation import swaps_channels
 
-from .replaced import replaced
-
 _NO_PADDING = (0, 0, 0, 0)
 # Labels that mmseg would copy; others it leaves alone.
 _OTHER_LABELS = ('gt_edge_map', 'gt_depth_map')
 
 
-def quick_batch_preprocessing() -> AbstractContextManager[None]:
+def quick_batch_preprocessing() -> AbstractContextManager[object]:
     """Let ``SegDataPreProcessor`` prepare training batches as a whole in the block.
 
     Values are equal to the last bit. mmseg's picks channels, converts, subtracts,
@@ -34,7 +33,7 @@ def quick_batch_preprocessing() -> AbstractContextManager[None]:
             return stock(self, data, training)
         return _prepare(self, data)
 
-    return replaced(SegDataPreProcessor, 'forward', forward)
+    return mock.patch.object(SegDataPreProcessor, 'forward', forward)
 
 
 def _is_plain(preprocessor: SegDataPreProcessor, data: dict) -> bool:

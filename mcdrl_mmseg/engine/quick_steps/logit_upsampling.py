@@ -6,20 +6,19 @@ from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from functools import lru_cache
 from typing import Any
+from unittest import mock
 
 import torch
 from mmseg.models.decode_heads import decode_head
 from torch import Tensor
 from torch.nn import functional as F
 
-from .replaced import replaced
-
 # Products are quicker from here on: logits are enlarged 4 to 32 times, maps that heads
 # fuse often twice.
 _LEAST_FACTOR = 4
 
 
-def quick_logit_upsampling() -> AbstractContextManager[None]:
+def quick_logit_upsampling() -> AbstractContextManager[object]:
     """Let heads enlarge their logits by :func:`upsample_bilinear` in the block.
 
     On a CPU torch's own way takes two to five times as long with its gradient, and as
@@ -34,7 +33,7 @@ def quick_logit_upsampling() -> AbstractContextManager[None]:
             return upsample_bilinear(kwargs['input'], kwargs['size'])
         return stock(*args, **kwargs)
 
-    return replaced(decode_head, 'resize', quick)
+    return mock.patch.object(decode_head, 'resize', quick)
 
 
 _ARGUMENTS = {'input', 'size', 'mode', 'align_corners', 'warning'}

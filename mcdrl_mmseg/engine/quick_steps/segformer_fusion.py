@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import AbstractContextManager
+from unittest import mock
 
 import torch
 from mmseg.models.decode_heads import SegformerHead
@@ -14,10 +15,8 @@ from mcdrl_mmseg.models.decode_heads.folded_segformer_head import (
 )
 from mcdrl_mmseg.models.feature_levels import Features
 
-from .replaced import replaced
 
-
-def quick_segformer_fusion() -> AbstractContextManager[None]:
+def quick_segformer_fusion() -> AbstractContextManager[object]:
     """Let SegformerHeads train as :class:`FoldedSegformerHead` does in the block.
 
     So that an MCDRL model and its baseline, which has the stock head, differ in what
@@ -33,4 +32,4 @@ def quick_segformer_fusion() -> AbstractContextManager[None]:
             return fuse_then_resize(self, inputs)
         return stock(self, inputs)
 
-    return replaced(SegformerHead, 'forward', forward)
+    return mock.patch.object(SegformerHead, 'forward', forward)
