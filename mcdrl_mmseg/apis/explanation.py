@@ -13,9 +13,10 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from mcdrl_mmseg.models import CausalInterventionHead, CLIPRegionSelector
+from mcdrl_mmseg.models import CausalInterventionHead
 from mcdrl_mmseg.models.confounder_attention import entry_names
 from mcdrl_mmseg.models.last_decode_head import last_decode_head
+from mcdrl_mmseg.models.region_selector import text_similarity
 from mcdrl_mmseg.visualization.padding import WHOLE, Window, window_of
 
 from .image_pipeline import as_image, lesion_probability, model_lock, prepare
@@ -318,9 +319,7 @@ def _similarity(
     """S of the whole image, also of a head that selects no regions."""
     similarity = state.similarity
     if similarity is None:
-        selector = CLIPRegionSelector(ratio=1.0)
-        classes = head.dictionary.class_embeddings
-        similarity = selector(features[-2], classes).similarity
+        similarity = text_similarity(features[-2], head.dictionary.class_embeddings)
     return similarity[0].float().cpu().numpy()
 
 

@@ -61,7 +61,7 @@ class CausalAlignmentLoss(nn.Module):
         super().__init__()
         self.normalize = normalize
         self.loss_weight = loss_weight
-        self._loss_name = loss_name
+        self.loss_name = loss_name
 
     def forward(
         self, pooled: Tensor, class_confounder_embeddings: Tensor, classes: Tensor
@@ -88,8 +88,3 @@ class CausalAlignmentLoss(nn.Module):
                 targets = F.normalize(targets, dim=1)
             distances = (pooled - targets).square().sum(dim=1)
             return self.loss_weight * masked_mean(distances, classes.any(dim=1))
-
-    @property
-    def loss_name(self) -> str:
-        """Key in the loss dict."""
-        return self._loss_name

@@ -47,7 +47,7 @@ class CLIPContrastiveLoss(nn.Module):
             )
         self.temperature = temperature
         self.loss_weight = loss_weight
-        self._loss_name = loss_name
+        self.loss_name = loss_name
 
     def forward(
         self,
@@ -101,8 +101,3 @@ class CLIPContrastiveLoss(nn.Module):
         weights = positives.to(log_p.dtype)
         weights = weights / weights.sum(dim=1, keepdim=True).clamp(min=1)
         return -(weights * log_p).sum(dim=1), positives
-
-    @property
-    def loss_name(self) -> str:
-        """Key in the loss dict."""
-        return self._loss_name
