@@ -138,18 +138,8 @@ class CausalInterventionHead(PredictorWrapper):
                 f"CausalInterventionHead: unselected={unselected!r} must be 'keep' or "
                 "'zero'."
             )
-        widths, self.in_indices = _as_tuple(in_channels), _as_tuple(in_index)
-        if len(widths) != len(self.in_indices):
-            raise ValueError(
-                f'CausalInterventionHead: {in_index=} names {len(self.in_indices)} '
-                f'maps, {in_channels=} the width of {len(widths)}; each needs one.'
-            )
-        if -1 in self.in_indices:
-            raise ValueError(
-                'CausalInterventionHead: in_index=-1 is the image embedding; the last '
-                'map is in_index=-2, the dense map.'
-            )
-        *further_widths, width = widths
+        self.in_indices = _as_tuple(in_index)
+        *further_widths, width = _widths(in_channels, in_index)
         self.in_index = self.in_indices[-1]
         self.unselected = unselected
         self.dictionary = MODELS.build(dictionary)
@@ -178,20 +168,6 @@ class CausalInterventionHead(PredictorWrapper):
         self.causal_projection = nn.Identity()
         if self.loss_causal is not None and width != dims:
             self.causal_projection = nn.Linear(width, dims)
-
-    def _check_similarity_map(self) -> None:
-        if self.region_selector is None:
-            raise ValueError(
-                'CausalInterventionHead: similarity_map=True needs a region_selector, '
-                'which compares positions with texts; it is None. With ratio=1 every '
-                'position is intervened on.'
-            )
-        if not self.dictionary.prompts.background_prompts:
-            raise ValueError(
-                'CausalInterventionHead: similarity_map=True compares lesions with '
-                'healthy tissue, of which the prompts say nothing. Add '
-                "background_prompts, as ['normal mucosa']."
-            )
 
     @property
     def interventions(self) -> list[nn.Module]:
@@ -248,14 +224,6 @@ class CausalInterventionHead(PredictorWrapper):
             maps.append((lesions * self._gate(lesions)).to(map_of(result).dtype))
         features = maps[0] if isinstance(inputs, BareMap) else tuple(maps)
         return state._replace(features=features)
-
-    def _check_bare_map(self) -> None:
-        if self.similarity_map or len(self.in_indices) > 1:
-            raise ValueError(
-                'CausalInterventionHead: the backbone gives one map in evaluation, '
-                f'which {type(self.predictor).__name__} takes alone; it has no place '
-                'for similarity_map=True or a second map of in_index.'
-            )
 
     def _intervene_on(
         self,
@@ -384,6 +352,48 @@ class CausalInterventionHead(PredictorWrapper):
                 labelled_images(samples, self.ignore_index),
             )
         return use_all_outputs(losses, inputs[-2:])
+
+    # Below: what cannot be served, and what to do.
+
+    def _check_similarity_map(self) -> None:
+        if self.region_selector is None:
+            raise ValueError(
+                'CausalInterventionHead: similarity_map=True needs a region_selector, '
+                'which compares positions with texts; it is None. With ratio=1 every '
+                'position is intervened on.'
+            )
+        if not self.dictionary.prompts.background_prompts:
+            raise ValueError(
+                'CausalInterventionHead: similarity_map=True compares lesions with '
+                'healthy tissue, of which the prompts say nothing. Add '
+                "background_prompts, as ['normal mucosa']."
+            )
+
+    def _check_bare_map(self) -> None:
+        if self.similarity_map or len(self.in_indices) > 1:
+            raise ValueError(
+                'CausalInterventionHead: the backbone gives one map in evaluation, '
+                f'which {type(self.predictor).__name__} takes alone; it has no place '
+                'for similarity_map=True or a second map of in_index.'
+            )
+
+
+def _widths(
+    in_channels: int | Sequence[int], in_index: int | Sequence[int]
+) -> tuple[int, ...]:
+    """Of each map that is intervened on."""
+    widths, indices = _as_tuple(in_channels), _as_tuple(in_index)
+    if len(widths) != len(indices):
+        raise ValueError(
+            f'CausalInterventionHead: {in_index=} names {len(indices)} maps, '
+            f'{in_channels=} the width of {len(widths)}; each needs one.'
+        )
+    if -1 in indices:
+        raise ValueError(
+            'CausalInterventionHead: in_index=-1 is the image embedding; the last map '
+            'is in_index=-2, the dense map.'
+        )
+    return widths
 
 
 def _as_tuple(value: int | Sequence[int]) -> tuple[int, ...]:
