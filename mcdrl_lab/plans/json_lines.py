@@ -43,8 +43,8 @@ def read_lines(
     """Read all lines in the order in which they were written.
 
     A last line without line end is what a kill in the middle of writing leaves;
-    unless it is whole it is left out with a warning. One that begins as no record does
-    is another file's.
+    unless it is whole it is left out with a warning. One that begins as no record does,
+    or that is whole JSON of something else, is another file's.
 
     Args:
         path: The file; one whose name ends in ``.gz`` is decompressed.
@@ -88,7 +88,13 @@ def read_lines(
 
 def _is_torn(line: bytes) -> bool:
     """Whether it may be what a kill, or a power failure, left of a record."""
-    return line.strip()[:1] in (b'', b'{', b'\0')
+    if line.strip()[:1] not in (b'', b'{', b'\0'):
+        return False
+    try:
+        parse_line(line)
+    except ProtocolError:
+        return True
+    return False  # what lacks a part of a record is no JSON
 
 
 def _unpacked(path: Path) -> bytes:

@@ -4,7 +4,7 @@ import os
 import pytest
 
 from mcdrl_lab.errors import ProtocolError
-from mcdrl_lab.plans.json_lines import append_line, read_lines
+from mcdrl_lab.plans.json_lines import append_line, parse_line, read_lines
 
 
 def test_lines_are_read_in_order_also_when_compressed(tmp_path):
@@ -66,6 +66,23 @@ def test_a_pipe_is_not_waited_for(tmp_path):
     os.mkfifo(tmp_path / 'a.jsonl')
     with pytest.raises(ProtocolError, match='not a regular file'):
         read_lines(tmp_path / 'a.jsonl')
+
+
+def parse_a(line):
+    """A record is of a."""
+    if 'a' not in parse_line(line):
+        raise ProtocolError('no record of a.')
+
+
+@pytest.mark.parametrize('text', ['{"plain": 1.5}', '{"a": 1}\n{"plain": 1.5} '])
+def test_whole_json_of_another_file_is_not_taken_for_a_torn_record(tmp_path, text):
+    path = tmp_path / 'speeds.json'
+    path.write_text(text)
+    with pytest.raises(ProtocolError, match=r'speeds\.json, last line: no record of a'):
+        read_lines(path, parse_a)
+    with pytest.raises(ProtocolError, match=r'speeds\.json, last line: no record of a'):
+        append_line(path, '{"a": 2}', parse_a)
+    assert path.read_text() == text
 
 
 @pytest.mark.parametrize('text', ['mine', '{"a": 1}\nmine'])
