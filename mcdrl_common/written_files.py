@@ -50,7 +50,7 @@ class WrittenFiles:
 
     The list is a file in the folder, which ``sha256sum -c`` reads too. A line is added
     with each result, so that a killed run leaves no result without. What a result was
-    made of may stand in a comment above.
+    made of may stand in a comment above: a place as it is, and as it lies from here.
 
     Args:
         folder: Of the results.
@@ -72,7 +72,8 @@ class WrittenFiles:
             # As sha256sum writes such a name.
             line = '\\' + line.replace('\\', r'\\').replace('\n', r'\n')
         if made_of:
-            line = f'{_COMMENT}{json.dumps(list(made_of))}\n{line}'
+            noted = [self._noted(each) for each in made_of]
+            line = f'{_COMMENT}{json.dumps(noted)}\n{line}'
         _check_regular(self.folder / _LIST)
         with open(self.folder / _LIST, 'ab', opener=_no_link) as file:
             file.write(line.encode('utf-8', 'surrogateescape') + b'\n')
@@ -110,14 +111,38 @@ class WrittenFiles:
                 found = comment
             comment = '[]'
         try:
-            return tuple(map(str, json.loads(found)))
+            return tuple(map(self._told, json.loads(found)))
         except (ValueError, TypeError, RecursionError):
             return ()
 
-    def _lines(self) -> list[str]:
-        _check_regular(self.folder / _LIST)
+    def _noted(self, each: str) -> str | list[str]:
+        # Folders are moved and copied with the results in them.
+        if not os.path.isabs(each):
+            return each
         try:
-            content = (self.folder / _LIST).read_bytes()
+            return [each, os.path.relpath(each, self.folder.resolve())]
+        except ValueError:  # another drive of Windows
+            return each
+
+    def _told(self, noted: str | list[str]) -> str:
+        if not isinstance(noted, list):
+            return str(noted)
+        place, from_here = map(str, noted)
+        moved = os.path.normpath(self.folder.resolve() / from_here)
+        return moved if not os.path.exists(place) and os.path.exists(moved) else place
+
+    def _lines(self) -> list[str]:
+        path = self.folder / _LIST
+        _check_regular(path)
+        if path.exists() and not os.access(path, os.R_OK | os.W_OK):
+            # Before anything is replaced, which nobody would know again then.
+            raise OutputError(
+                f'{path}: the list of the results here may not be read or written to, '
+                'as where another user made it. Name another --out, or have its '
+                'owner allow it.'
+            )
+        try:
+            content = path.read_bytes()
         except FileNotFoundError:
             content = b''
         # Not splitlines: names may hold what it too takes for the end of a line.
@@ -172,10 +197,11 @@ def check_renewable(
         OutputError: Something is in the way.
     """
     folder = targets[0].parent
-    check_targets(folder, targets, inputs, overwrite=True)
     for target in targets:
         if target.is_dir():
             raise OutputError(f'{target} is a folder: name a file by --out.')
+    check_targets(folder, targets, inputs, overwrite=True)
+    for target in targets:
         if target.exists() and not overwrite:
             if not WrittenFiles(folder).made_of(target):
                 raise _in_the_way(target, ['something else'])
@@ -193,10 +219,9 @@ def check_noted(target: Path, made_of: Sequence[str]) -> None:
     Raises:
         OutputError: It is there and of something else.
     """
-    if not target.exists():
-        return
     former = WrittenFiles(target.parent).made_of(target)
-    if others := [each for each in former if each not in made_of]:
+    others = [each for each in former if each not in made_of]
+    if target.exists() and others:
         raise _in_the_way(target, others)
 
 

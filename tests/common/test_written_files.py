@@ -1,4 +1,5 @@
 import os
+import shutil
 import subprocess
 
 import pytest
@@ -6,6 +7,7 @@ import pytest
 from mcdrl_common.written_files import (
     OutputError,
     WrittenFiles,
+    check_noted,
     check_renewable,
     check_targets,
     places,
@@ -121,3 +123,52 @@ def test_what_others_wrote_and_folders_and_inputs_are_never_replaced(
 def test_places_are_whole(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     assert places('a', tmp_path / 'b/../a') == [str(tmp_path.resolve() / 'a')] * 2
+
+
+@pytest.fixture
+def runs(tmp_path):
+    """A folder of two runs, and a picture of both in the first."""
+    for name in ('a', 'b'):
+        (tmp_path / 'plan' / name).mkdir(parents=True)
+    path = tmp_path / 'plan/a/curves.png'
+    path.write_bytes(b'x')
+    made_of = places(tmp_path / 'plan/a', tmp_path / 'plan/b')
+    WrittenFiles(path.parent).add(path, made_of)
+    assert WrittenFiles(path.parent).made_of(path) == tuple(made_of)
+    return tmp_path / 'plan'
+
+
+def test_a_result_is_renewed_where_its_folder_was_moved(runs, tmp_path):
+    moved = runs.rename(tmp_path / 'laptop')
+    made_of = places(moved / 'a', moved / 'b')
+    check_renewable([moved / 'a/curves.png'], [], made_of, overwrite=False)
+    with pytest.raises(OutputError, match=f'which is of {moved / "b"}'):
+        check_renewable([moved / 'a/curves.png'], [], made_of[:1], overwrite=False)
+
+
+def test_what_a_result_is_of_stays_so_in_a_copy_beside_it(runs, tmp_path):
+    copy = shutil.copytree(runs, tmp_path / 'copy')
+    with pytest.raises(OutputError, match=f'which is of {runs / "a"}'):
+        made_of = places(copy / 'a', copy / 'b')
+        check_renewable([copy / 'a/curves.png'], [], made_of, overwrite=False)
+
+
+def test_a_list_that_may_not_be_written_to_is_told_before_anything_is_replaced(
+    result, monkeypatch
+):
+    def allowed(path, mode):
+        return path.name != LIST or not mode & os.W_OK
+
+    monkeypatch.setattr(os, 'access', allowed)
+    for target in (result, result.with_name('new.png')):
+        with pytest.raises(OutputError, match=f'{LIST}: the list of the results'):
+            check_renewable([target], [], ['plot-run', 'a\nb'], overwrite=True)
+        with pytest.raises(OutputError, match='another user'):
+            check_noted(target, ['plot-run'])
+
+
+def test_a_folder_of_pictures_is_named_as_one(tmp_path):
+    (tmp_path / 'results').mkdir()
+    (tmp_path / 'results/mine.png').write_bytes(b'x')
+    with pytest.raises(OutputError, match='results is a folder: name a file'):
+        check_renewable([tmp_path / 'results'], [], ['selection'], overwrite=False)
