@@ -69,7 +69,7 @@ def write_page(
     source = load_source(path)
     out = source.root / 'report.html' if out is None else Path(out)
     _check_replaceable(out)
-    made_of = ['report', *places(source.root)]
+    made_of = ['report', *places(source.place)]
     # Those of before do not say what they are of.
     if not overwrite:
         check_noted(out, made_of)

@@ -37,6 +37,12 @@ class ReportSource:
         return self.path.parent if self.path.is_file() else self.path
 
     @property
+    def place(self) -> Path:
+        """What tells the source from others: a folder may hold several records."""
+        is_file = self.path.is_file() or not self.is_plan
+        return self.path if is_file else self.path / RECORDS_NAME
+
+    @property
     def methods(self) -> list[str]:
         """Methods with a finished run, in the order of the records."""
         return list(dict.fromkeys(record.method for record in done(self.records)))

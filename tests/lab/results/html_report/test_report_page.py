@@ -198,6 +198,26 @@ def test_the_report_of_another_plan_is_replaced_only_where_asked_for(
     assert out.read_text() != before
 
 
+def test_the_report_of_other_records_of_the_folder_is_left_alone(plan):
+    shutil.copy(plan / 'records.jsonl', plan / 'other.jsonl')
+    options = ReportOptions(pictures=False)
+    out = write_page(plan, options=options)
+    before = out.read_text()
+    with pytest.raises(OutputError, match=f'which is of {plan}/records.jsonl'):
+        write_page(plan / 'other.jsonl', options=options)
+    assert out.read_text() == before
+
+
+def test_the_report_of_a_plan_that_was_moved_is_renewed(plan, tmp_path_factory):
+    options = ReportOptions(pictures=False)
+    write_page(plan, options=options)
+    moved = plan.rename(tmp_path_factory.mktemp('laptop') / 'plan')
+    try:
+        assert write_page(moved, options=options) == moved / 'report.html'
+    finally:
+        moved.rename(plan)
+
+
 def test_unknown_method_is_an_error_that_names_the_known(plan):
     with pytest.raises(ProtocolError, match="method 'x'; there are base, mcdrl"):
         write_page(plan, options=ReportOptions(method='x'))
