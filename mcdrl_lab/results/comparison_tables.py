@@ -302,20 +302,20 @@ class ComparisonFiles:
             Paths of both files.
         """
         files = [self.path('.md'), self.path('.csv')]
-        write_text(files[0], f'{text}\n{self.runs}\n')
-        write_text(files[1], table.to_csv(index=False))
-        self.note(files, self.made_of())
+        contents = f'{text}\n{self.runs}\n', table.to_csv(index=False)
+        for path, content in zip(files, contents, strict=True):
+            write_text(path, content)
+            self.note(path, self.made_of())
         return files
 
-    def note(self, files: Iterable[Path], made_of: Sequence[str]) -> None:
-        """Note files that have been written.
+    def note(self, path: Path, made_of: Sequence[str]) -> None:
+        """Note a file as soon as it is written, for a command that is stopped then.
 
         Args:
-            files: Below the folder.
+            path: Below the folder.
             made_of: From :meth:`made_of`.
         """
-        for path in files:
-            WrittenFiles(self.folder).add(path, made_of)
+        WrittenFiles(self.folder).add(path, made_of)
 
 
 def describe_runs(
@@ -354,7 +354,9 @@ def write_comparisons(
     Returns:
         Paths of all files written.
     """
-    from .plots import effect_plot, save_figure  # Matplotlib takes its time
+    from mcdrl_common.figure_files import write_figure
+
+    from .plots import effect_plot, figure_paths  # Matplotlib takes its time
 
     tables, pictures = [], []
     for comparison in comparisons:
@@ -363,8 +365,10 @@ def write_comparisons(
         unit = unit_of(comparison.metric).replace('%', 'points')
         methods = comparison.title.replace(' against ', ' - ')
         title = f'{comparison.metric}: {methods} ({unit})'
-        drawn = save_figure(effect_plot(table, title), files.picture(comparison.b))
-        files.note(drawn, files.made_of(comparison.a, comparison.b))
-        pictures += drawn
+        figure = effect_plot(table, title)
+        for path in figure_paths(files.picture(comparison.b)):
+            write_figure(figure, path)
+            files.note(path, files.made_of(comparison.a, comparison.b))
+            pictures.append(path)
     text = '\n'.join(comparison_markdown(comparison) for comparison in comparisons)
     return [*files.write(text, pd.concat(tables)), *pictures]

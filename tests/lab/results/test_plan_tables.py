@@ -251,6 +251,23 @@ def test_numbers_and_pictures_of_others_are_left_alone(compare_command, tmp_path
     assert (tmp_path / 'c' / name).read_text() == 'mine'
 
 
+def test_a_command_that_was_stopped_in_its_pictures_goes_on(
+    compare_command, tmp_path, monkeypatch
+):
+    draw = Figure.savefig
+
+    def stopped(figure, path, **options):
+        if path.suffix == '.pdf':
+            raise KeyboardInterrupt
+        draw(figure, path, **options)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Figure, 'savefig', stopped)
+        assert compare_command('a', 'b')[0] == 130
+    assert pictures(tmp_path / 'c').keys() == {'effect_a_b_dice.png'}
+    assert not compare_command('a', 'b')[0]
+
+
 def test_a_comparison_that_was_edited_is_left_alone(compare_command, tmp_path):
     assert not compare_command('a', 'b')[0]
     path = tmp_path / 'c/compare_a_b_dice.md'
