@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,7 @@ import torch
 
 from mcdrl_common.atomic_write import write_text
 from mcdrl_common.figure_files import write_figure
-from mcdrl_common.written_files import WrittenFiles, check_renewable
+from mcdrl_common.written_files import WrittenFiles, check_renewable, places
 from mcdrl_lab.errors import ProtocolError
 
 from .benchmark_table import comparison_plot, comparison_table, shares_table
@@ -96,12 +97,21 @@ def _made_of(args: argparse.Namespace) -> list[str]:
     several = ('config', 'against', 'ratios', 'confounders')
     named = {*several, 'out', 'overwrite', 'rounds', 'time_only', 'cache_dir'}
     single = {name: value for name, value in vars(args).items() if name not in named}
+
+    def whole(value: Any) -> Any:
+        is_path = isinstance(value, str) and os.path.isfile(value)
+        return places(value)[0] if is_path else value
+
     return [
         'benchmark',
         *([] if args.time_only else ['FLOPs, memory and parts']),
         *(['--cache-dir'] if args.cache_dir else []),
         *(f'{name} {value}' for name, value in sorted(single.items())),
-        *(f'{name} {value}' for name in several for value in getattr(args, name)),
+        *(
+            f'{name} {whole(value)}'
+            for name in several
+            for value in getattr(args, name)
+        ),
     ]
 
 

@@ -1,6 +1,7 @@
 """Arguments of the command benchmark, and what comes of them."""
 
 import json
+import os
 from types import SimpleNamespace
 
 import pytest
@@ -248,6 +249,16 @@ def test_a_benchmark_is_renewed_and_one_of_something_else_only_where_asked_for(
     run_benchmark(parsed(vit_config, '--out', tmp_path))
     run_benchmark(parsed(vit_config, resnet_config, '--out', tmp_path))
     run_benchmark(parsed(vit_config, '--size', 64, '--out', tmp_path, '--overwrite'))
+
+
+def test_a_benchmark_is_renewed_however_its_config_is_named(
+    parsed, vit_config, compared, tmp_path, monkeypatch
+):
+    folder, name = os.path.split(vit_config)
+    run_benchmark(parsed(vit_config, '--out', tmp_path))
+    monkeypatch.chdir(folder)
+    run_benchmark(parsed(name, '--out', tmp_path))
+    assert len(compared) == 2
 
 
 @pytest.mark.parametrize('name', ['benchmark.json', f'{_MODEL}.png'])
