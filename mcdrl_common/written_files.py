@@ -84,15 +84,16 @@ class WrittenFiles:
         Args:
             targets: Files that are there, below the folder.
         """
+        # Of two commands at once the first to write may be the last to note it.
         known = {
-            line[66:]: line[:64]
+            (line[66:], line[:64])
             for line in map(_plain, self._lines())
             if not line.startswith(_COMMENT)
         }
         return [
             path
             for path in targets
-            if known.get(path.relative_to(self.folder).as_posix()) != _digest(path)
+            if (path.relative_to(self.folder).as_posix(), _digest(path)) not in known
         ]
 
     def made_of(self, path: Path) -> tuple[str, ...]:

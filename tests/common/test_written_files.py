@@ -88,6 +88,20 @@ def test_a_result_is_renewed_where_all_that_it_was_made_of_is_there(result):
         check_renewable([result], [], made_of, overwrite=False)
 
 
+def test_a_result_of_two_commands_at_once_is_known_whichever_notes_it_last(result):
+    written = WrittenFiles(result.parent)
+    first = result.read_bytes()
+    result.write_bytes(b'second')
+    assert written.others([result]) == [result]
+    written.add(result, ['plot-run', 'a\nb'])
+    second = result.with_name('second.png')
+    result.rename(second)
+    result.write_bytes(first)
+    written.add(result, ['plot-run', 'a\nb'])
+    second.replace(result)
+    assert written.others([result]) == []
+
+
 @pytest.mark.parametrize('made_of', [['plot-run', 'c'], ['selection', 'a\nb']])
 def test_a_result_of_something_else_is_replaced_only_where_asked_for(result, made_of):
     with pytest.raises(OutputError, match=r'(?s)earlier run are in the way.*--over'):
