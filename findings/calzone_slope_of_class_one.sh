@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # calzone gives every class the calibration slope of class 1.
 #
-# Expected: CalibrationMetrics(class_to_calculate=2) measures class 2 against the rest: "the class index to calculate
-#   the metrics for". A slope near 1 says that its probabilities are right, one near 0.3 that they are too sure.
+# Expected: CalibrationMetrics(class_to_calculate=2) measures class 2 against the rest, as its help says.
+#   A slope near 1 says that its probabilities are right, one near 0.3 that they are too sure.
 # Happens: the slope and intercept of the Cox regression (COX) are those of class 1, whichever is asked for, while
 #   the calibration error (ECE-H) beside them is of the right class. A class that is too sure, with a slope of 0.44,
 #   has the 1.02 of another one. The function below it, cox_regression_analysis(class_to_calculate=2), sets the labels

@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # DABEST pairs by the order of the rows, and asks for the column of names that it does not use.
 #
-# Expected: load(..., paired='baseline', id_col='image') pairs the two scores of an image by its name, and so asks
-#   for the column: "Required if `paired` is True". The order of the rows changes nothing.
+# Expected: load(..., paired='baseline', id_col='image') pairs the two scores of an image by its name, and so it
+#   cannot do without that column. The order of the rows changes nothing.
 # Happens: the first score of one model goes with the first of the other, and so on. Names are used to draw lines
 #   and to leave out images with a gap. Where the two models stand in different orders a gain of 0.024 that is there on
 #   each of 20 images has an interval from -0.041 to 0.090, and a p of 0.5. Sorted by name it is right, and so is

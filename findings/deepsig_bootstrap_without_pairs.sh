@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# deepsig's "paired bootstrap test" does not resample pairs: better on each of ten images is p = 0.4.
+# deepsig's paired bootstrap test does not resample pairs: better on each of ten images is p = 0.4.
 #
-# Expected: bootstrap_test(scores_a, scores_b), in its help a "paired bootstrap test", draws images, and each with
+# Expected: bootstrap_test(scores_a, scores_b), in its help a paired test, draws images, and each with
 #   both of its scores. Where A is better by 0.01 to 0.03 on every image p is 0; with the scores of B in another
 #   order, which tears the pairs apart, it is large.
 # Happens: the scores of A and of B are drawn apart, as for two groups of other images. Both p are 0.4. The

@@ -2,7 +2,7 @@
 # deepsig gives corrected p values back in the places of other comparisons: 0.5 becomes 0.04, 0.001 becomes 0.5.
 #
 # Expected: bonferroni_correction(p_values) multiplies by the number of comparisons, up to 1, and keeps each p value
-#   in its place, as its source says it does ("maintain order of p-values").
+#   in its place, as a comment in its source says it does.
 # Happens: the p values are sorted, corrected, and put back by the order that sorted them, not by its inverse. Of
 #   three comparisons with 0.5, 0.001 and 0.02 the first, which shows nothing, is significant, and the clearest
 #   is not. Sorted ones and a mere swap come back in place. The factors are those of Holm's method (3, 2 and 1),

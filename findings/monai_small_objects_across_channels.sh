@@ -2,8 +2,7 @@
 # MONAI's RemoveSmallObjects keeps a speck that touches another class, as channels are neighbours in its eyes.
 #
 # Expected: RemoveSmallObjects(min_size=20) treats each channel of a one-hot map on its own, as independent_channels=True
-#   is its default: "If true, then conjoining islands from different labels will be removed if they are below the
-#   threshold". A speck of one pixel goes, whatever is in the other channels.
+#   is its default, for small islands that adjoin another class to go too. A speck of one pixel goes, whatever is in the other channels.
 # Happens: objects are labelled in (channel, height, width) at once. With connectivity=2, by which pixels that touch at a
 #   corner are one object, a speck of class 1 joins the background channel around it, one of class 2 the class 1 around
 #   it, and stays. With the default connectivity=1 the same happens where channels overlap, as "tumour" and "organ" do:

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # MONAI's VarianceMetric is highest where a network is surest, and says the same each time.
 #
-# Expected: the variance "of a given T-repeats" (dropout, an ensemble) is 0 where all repeats agree, and largest where
+# Expected: the variance over repeats (dropout, an ensemble) is 0 where all repeats agree, and largest where
 #   some say lesion and others do not. It is made to choose what to annotate next.
 # Happens: repeats and channels are put into one axis, and the variance is taken over both. With the two channels of a
 #   softmax equal maps of 1 and 0 have 0.25, the largest value there is, as have maps of which half say the

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # The weight of netcal's DCAPenalty has no influence: 0, 0.1 and 10 give one loss.
 #
-# Expected: DCAPenalty(weight=0.1), "Weight of DCA regularization", is a tenth of DCAPenalty(weight=1), as it is with
+# Expected: DCAPenalty(weight=0.1), by its help the weight of the penalty, is a tenth of DCAPenalty(weight=1), as it is with
 #   ConfidencePenalty and MMCEPenalty beside it; with a weight of 0 there is no penalty.
 # Happens: the weight is stored and never used. The difference of accuracy and confidence is returned as it is, and its
 #   gradient with it, whatever the weight. No message.

@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # For segmentation-models-pytorch a perfect map of three classes has an IoU of 0.333 by 'weighted-imagewise'.
 #
-# Expected: iou_score(..., reduction='weighted-imagewise', class_weights=[...]) is a "weighted average score on each
-#   image over labels", averaged over images: 1 for a perfect map, and for one image the same as by 'weighted'.
+# Expected: iou_score(..., reduction='weighted-imagewise', class_weights=[...]) is a weighted mean over
+#   classes in each image, and then the mean over images: 1 for a perfect map, and for one image the same as by 'weighted'.
 # Happens: the weights are scaled to a sum of 1, and then the mean over classes is taken, not the sum: every score is
 #   divided by the number of classes. F1, sensitivity and accuracy likewise. 'weighted', which sums over images
 #   first, is right. No message.
