@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,7 +27,7 @@ class Failure:
     error: str
 
 
-class PlanEngine:
+class PlanEngine(ABC):
     """Keeps track of a plan: what is left of it, how far it has come, what failed.
 
     Args:
@@ -57,9 +58,9 @@ class PlanEngine:
         self.reporter.progress = self.progress
         self.failures: list[Failure] = []
 
+    @abstractmethod
     def execute(self) -> list[Failure]:
         """Carry out what is left of the plan; gives the runs that failed."""
-        raise NotImplementedError
 
     def _folder(self, item: PreparedRun) -> RunFolder:
         return RunFolder(self.out / item.run.folder)

@@ -13,7 +13,7 @@ from mmengine.config import ConfigDict
 from mmengine.registry import init_default_scope
 from mmseg.registry import MODELS
 
-from mcdrl_mmseg.clip.meta_build import meta_build as without_memory
+from mcdrl_mmseg.clip.meta_build import meta_build
 
 from .config_components import Component
 from .config_problem import ConfigProblem
@@ -79,7 +79,7 @@ def parameter_names(model: Mapping[str, Any]) -> list[str]:
         if _names_a_file(left):
             return []
         try:
-            with without_memory():
+            with meta_build():
                 built = MODELS.build(ConfigDict(left))
         except Exception:
             return []  # told by the rule on building
@@ -102,7 +102,7 @@ def _refused(
         return
     for _ in range(_MAX_PROBLEMS):
         try:
-            with without_memory():
+            with meta_build():
                 # Heads with queries read their entries as attributes.
                 MODELS.build(ConfigDict(copy.deepcopy(left)))
             return

@@ -15,7 +15,7 @@ from mcdrl_lab.plans.ablation import load_ablation
 from mcdrl_lab.plans.folds import derive_fold, site_names
 from mcdrl_lab.plans.plan import build_plan
 from mcdrl_lab.plans.prepared import load_method
-from mcdrl_mmseg.engine.config_check.model_building import without_memory
+from mcdrl_mmseg.clip.meta_build import meta_build
 
 ROOT = Path(__file__).resolve().parents[3]
 PLANS = sorted((ROOT / 'configs/ablation_plans').glob('*.yml'))
@@ -64,7 +64,7 @@ def configs_of(plan) -> dict[str, Config]:
 
 def built(plan):
     """Variant -> model without values, as nothing here asks for any."""
-    with without_memory():
+    with meta_build():
         return {
             name: MODELS.build(copy.deepcopy(cfg.model))
             for name, cfg in configs_of(plan).items()
