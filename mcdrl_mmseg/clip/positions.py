@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import torch
 from torch import Tensor
 from torch.nn import functional as F
@@ -18,7 +20,8 @@ def fit_position_grid(positions: Tensor, grid: tuple[int, int]) -> Tensor:
         (1 + grid[0] * grid[1], c); the input itself where the grid is the same.
         Bicubic with antialiasing, as in open_clip's ``resize_pos_embed``.
     """
-    side = round((positions.shape[0] - 1) ** 0.5)
+    # A number in a recorded graph too, as jit.trace makes for counting operations.
+    side = math.isqrt(len(positions) - 1)
     if (side, side) == tuple(grid):
         return positions
     first, rest = positions[:1], positions[1:]

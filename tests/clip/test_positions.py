@@ -57,3 +57,15 @@ def test_half_precision_stays_and_gradients_flow():
     assert fitted.dtype == torch.float16
     fitted.sum().backward()
     assert given.grad is not None and bool((given.grad != 0).any())
+
+
+def test_a_traced_graph_gives_the_same_positions():
+    """MMEngine's counter of operations traces; sizes are tensors there."""
+
+    def fit(given: torch.Tensor, tokens: torch.Tensor) -> torch.Tensor:
+        return fit_position_grid(given, (tokens.shape[0], tokens.shape[1]))
+
+    traced = torch.jit.trace(fit, (positions(4), torch.zeros(3, 6)))
+    given = 2 * positions(4)
+    expected = fit_position_grid(given, (3, 6))
+    assert_close(traced(given, torch.zeros(3, 6)), expected)
