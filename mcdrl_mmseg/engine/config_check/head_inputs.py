@@ -1,4 +1,4 @@
-"""Stock decode heads that read CLIP's image embedding in the place of a map."""
+"""Heads that read something else than they need of a backbone with CLIP."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import Any
 from mmseg.models.decode_heads.decode_head import BaseDecodeHead
 
 from mcdrl_mmseg.models import (
+    CausalInterventionHead,
     CLIPGuidedBackbone,
     CLIPVisionBackbone,
     PromptTuningHead,
@@ -26,10 +27,16 @@ _PLACES = ('model.decode_head', 'model.auxiliary_head')
 def input_problems(
     cfg: Mapping[str, Any], parts: Sequence[Component]
 ) -> Iterator[ConfigProblem]:
-    """Heads that see one vector for the whole image, and give all pixels one score."""
-    backbone = next((part for part in parts if part.place == 'model.backbone'), None)
-    if backbone is None or cfg['model'].get('neck'):
+    """Stock heads that read CLIP's image embedding, and ours that a neck cuts off."""
+    at = {part.place: part for part in parts}
+    backbone, neck = at.get('model.backbone'), at.get('model.neck')
+    if backbone is None:
         return
+    if cfg['model'].get('neck'):
+        if neck is not None and _is_known(neck):
+            yield from _cut_off(neck, parts)
+        return
+    # One vector for the whole image gives all pixels one score.
     embedding = {_EMBEDDING}
     if backbone.is_a(CLIPVisionBackbone):
         # Behind the levels and the dense map.
@@ -47,9 +54,27 @@ def input_problems(
             )
 
 
+def _cut_off(neck: Component, parts: Sequence[Component]) -> Iterator[ConfigProblem]:
+    """Heads that take the last levels of a neck for CLIP's map and embedding."""
+    for head in parts:
+        if head.is_a(CausalInterventionHead):
+            yield ConfigProblem(
+                neck.place,
+                f'{neck.cls.__name__} does not hand on what {head.place} reads as the '
+                "last two of the backbone's tuple: CLIP's dense map and image "
+                'embedding.',
+                'Leave it out; of another backbone, beside a CLIP, it is '
+                "dict(type='CLIPGuidedBackbone', neck=...).",
+            )
+
+
+def _is_known(part: Component) -> bool:
+    return part.cls is not None and part.cls.__module__.startswith(_KNOWN)
+
+
 def _reads_backbone(head: Component, parts: Sequence[Component]) -> bool:
     """Whether a head of a known class gets the backbone's own tuple."""
-    if not head.is_a(BaseDecodeHead) or not head.cls.__module__.startswith(_KNOWN):
+    if not head.is_a(BaseDecodeHead) or not _is_known(head):
         return False
     place, _, last = head.place.rpartition('.')
     if last == 'predictor':

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
-from mcdrl_mmseg.models import CLIPGuidedBackbone
+from mcdrl_mmseg.models import CLIPGuidedBackbone, CLIPVisionBackbone
 
 from .config_components import Component
 from .config_problem import ConfigProblem
@@ -29,24 +29,23 @@ def group_problems(
 ) -> Iterator[ConfigProblem]:
     """Rates that a stock model's config gives to other parameters under MCDRL."""
     wrapper = cfg.get('optim_wrapper') or {}
-    guided = any(
-        part.place == 'model.backbone' and part.is_a(CLIPGuidedBackbone)
-        for part in parts
-    )
-    if not guided or not isinstance(wrapper, Mapping):
+    backbone = next((part for part in parts if part.place == 'model.backbone'), None)
+    if backbone is None or not isinstance(wrapper, Mapping):
         return
+    guided = backbone.is_a(CLIPGuidedBackbone)
     constructor = wrapper.get('constructor')
-    if constructor in _BY_BACKBONE:
+    if constructor in _BY_BACKBONE and (guided or backbone.is_a(CLIPVisionBackbone)):
+        first = 'backbone.layers.0.' if guided else 'tower.layer1.'
         yield ConfigProblem(
             'optim_wrapper.constructor',
             f'{constructor} knows a backbone by the name of its class, which is '
-            'CLIPGuidedBackbone here, and ends without a word.',
+            f'{backbone.cls.__name__} here, and ends without a word.',
             'Leave it out, and give layers their rates by paramwise_cfg=dict('
-            "custom_keys={'backbone.backbone.layers.0.': dict(lr_mult=0.1)}).",
+            f"custom_keys={{'backbone.{first}': dict(lr_mult=0.1)}}).",
         )
-        return
-    keys = (wrapper.get('paramwise_cfg') or {}).get('custom_keys') or {}
-    yield from _other_keys([*map(str, keys)], cfg['model'])
+    elif guided:
+        keys = (wrapper.get('paramwise_cfg') or {}).get('custom_keys') or {}
+        yield from _other_keys([*map(str, keys)], cfg['model'])
 
 
 def _other_keys(

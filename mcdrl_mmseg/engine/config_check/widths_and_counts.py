@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
@@ -23,7 +24,7 @@ from .evaluated_data import classes_of
 
 _BINARY_LABELS = 2
 _OURS = (CausalInterventionHead, EndoscopySiteDataset)
-# Auxiliary heads may learn something else than the classes.
+# Also those of a cascade; auxiliary heads may learn something else than the classes.
 _SEGMENTING = ('model.decode_head', 'model.decode_head.predictor')
 
 
@@ -108,7 +109,7 @@ def _outputs(part: Component, count: int) -> Iterator[ConfigProblem]:
     """Decode heads with another number of classes than the data."""
     if part.is_a(PromptTuningHead):
         key, given = 'class_names', len(part.cfg.get('class_names', [None] * count))
-    elif part.place in _SEGMENTING:
+    elif re.sub(r'\[\d+\]', '', part.place) in _SEGMENTING:
         key, given = 'num_classes', part.cfg.get('num_classes', count)
         # One output channel for two classes, and the old way to write it.
         if count == _BINARY_LABELS and given == 1:

@@ -613,6 +613,18 @@ def test_classes_in_a_file_are_not_counted_by_its_name(shipped):
     assert [p for p in find_problems(cfg) if 'classes' in p.what] == []
 
 
+def test_classes_of_each_head_of_a_cascade_are_counted(shipped):
+    cfg = shipped('mcdrl')
+    first = dict(cfg.model.decode_head.predictor, num_classes=3, in_index=-2)
+    cfg.model.decode_head.predictor.num_classes = 6
+    cfg.model.decode_head = [first, cfg.model.decode_head]
+    cfg.model.type, cfg.model.num_stages = 'CascadeEncoderDecoder', 2
+    assert [each.place for each in find_problems(cfg)] == [
+        'model.decode_head[0].num_classes',
+        'model.decode_head[1].predictor.num_classes',
+    ]
+
+
 def test_steps_inside_wrappers_are_looked_at(shipped):
     cfg = shipped('mcdrl')
     inner = dict(type='RandomFlip', probb=0.5)

@@ -80,6 +80,15 @@ def test_other_backbones_and_necks_are_left_alone():
     assert problems(guided, auxiliary_head=STOCK) == ['model.auxiliary_head.in_index']
 
 
+@pytest.mark.parametrize('backbone', [BACKBONE, dict(type='CLIPGuidedBackbone')])
+def test_a_neck_between_clip_and_the_intervention_is_refused(backbone):
+    """FPN's last levels would be taken for the dense map and the embedding."""
+    neck = dict(type='FPN', in_channels=[128, 128], out_channels=128, num_outs=2)
+    head = dict(type='CausalInterventionHead', in_channels=128, predictor=STOCK)
+    assert problems(backbone, neck, decode_head=head) == ['model.neck']
+    assert problems(backbone, neck, decode_head=[STOCK, head]) == ['model.neck']
+
+
 def test_the_check_says_what_to_set(shipped):
     cfg = shipped('coop')
     assert not find_problems(cfg)

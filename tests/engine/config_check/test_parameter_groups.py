@@ -56,3 +56,11 @@ def test_decay_by_layers_of_a_named_class_is_refused_before_it_ends_without_a_wo
     (problem,) = found(constructor=name)
     assert problem.place == 'optim_wrapper.constructor'
     assert 'CLIPGuidedBackbone' in problem.what
+
+
+def test_decay_by_layers_of_a_clip_tower_is_refused_too(shipped):
+    cfg = shipped('mcdrl')
+    cfg.optim_wrapper.constructor = 'LearningRateDecayOptimizerConstructor'
+    (problem,) = find_problems(cfg)
+    assert 'CLIPVisionBackbone' in problem.what
+    assert "'backbone.tower.layer1.'" in problem.remedy
