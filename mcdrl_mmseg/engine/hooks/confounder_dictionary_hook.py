@@ -183,15 +183,16 @@ class ConfounderDictionaryHook(Hook):
 
     @staticmethod
     def _check_resumed(dictionary: ConfounderDictionary, fingerprint: str) -> None:
-        dictionary.check_built()
         stored = dictionary.stored_fingerprint
-        if stored != fingerprint:
+        # Of another number of texts the fingerprint alone is loaded.
+        if dictionary.fingerprint.any() and stored != fingerprint:
             raise DictionaryError(
                 'The checkpoint was trained with other prompts, templates or text '
                 f'weights (fingerprint {stored[:12]}, the config gives '
                 f'{fingerprint[:12]}). Resume with the config it was trained with, '
                 'or start a new run from its weights with load_from.'
             )
+        dictionary.check_built()
         from mcdrl_mmseg.models.dictionary_agreement import other_prior
 
         if problem := other_prior(dictionary):
