@@ -72,7 +72,9 @@ class CLIPVisionBackbone(CachingModule, BaseModule):
         channels_last: Keep the tower's weights and maps in channels-last memory: the
             same numbers but for rounding. Depthwise convolutions (EfficientNet) take
             half the time so on a CPU.
-        init_cfg: MMEngine's initialisation config; rarely needed.
+        init_cfg: MMEngine's initialisation config. Of ``type='Pretrained'`` its
+            checkpoint is read in the place of ``pretrained``, which still says what
+            embeds the prompts.
 
     Raises:
         ValueError: Unknown or unsupported architecture, mode, index, stride or scale.
@@ -166,6 +168,9 @@ class CLIPVisionBackbone(CachingModule, BaseModule):
     def init_weights(self) -> None:
         """Load the pretrained weights, or warn that there are none."""
         super().init_weights()
+        given = self.init_cfg if isinstance(self.init_cfg, list) else [self.init_cfg]
+        if any(each and each['type'] == 'Pretrained' for each in given):
+            return
         if self.clip_spec.weights is not None:
             clip.load_tower_weights(self.tower, self.clip_spec, 'visual.')
         else:

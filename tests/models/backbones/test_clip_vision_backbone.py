@@ -220,6 +220,23 @@ def test_weights_are_loaded_by_init_weights_and_not_before(tmp_path):
     assert torch.equal(backbone.state_dict()[f'tower.{key}'], state[f'visual.{key}'])
 
 
+@pytest.mark.parametrize('pretrained', ['builtin', None])
+@pytest.mark.parametrize('several', [False, True])
+def test_the_checkpoint_of_init_cfg_is_what_a_training_starts_from(
+    pretrained, several, tmp_path, recwarn
+):
+    path = str(tmp_path / 'own.pth')
+    tuned = CLIPVisionBackbone(RESNET)
+    torch.save({f'backbone.{k}': v for k, v in tuned.state_dict().items()}, path)
+    init_cfg = dict(type='Pretrained', checkpoint=path, prefix='backbone.')
+    backbone = CLIPVisionBackbone(
+        RESNET, pretrained=pretrained, init_cfg=[init_cfg] if several else init_cfg
+    )
+    backbone.init_weights()
+    assert torch.equal(backbone.tower.conv1.weight, tuned.tower.conv1.weight)
+    assert not [w for w in recwarn if 'random weights' in str(w.message)]
+
+
 def test_missing_weights_file_fails_at_the_start_of_training_and_not_at_loading():
     """A checkpoint of the whole model needs CLIP's weights no more."""
     backbone = CLIPVisionBackbone(RESNET, pretrained='gone.pt')
