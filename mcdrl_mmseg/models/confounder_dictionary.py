@@ -104,8 +104,9 @@ class ConfounderDictionary(BaseModule):
             prior = dict(zip(self.prompts.confounder_names, prior))
         self._given_prior = prior
         self.register_buffer('built', torch.tensor(False))
+        # Wider than a byte: MMEngine's SyncBuffersHook adds up those of all processes.
         self.register_buffer(
-            'fingerprint', torch.zeros(_FINGERPRINT_BYTES, dtype=torch.uint8)
+            'fingerprint', torch.zeros(_FINGERPRINT_BYTES, dtype=torch.long)
         )
         if source == 'learned':
             entries = self._random_entries(num_confounders)

@@ -134,8 +134,27 @@ def test_checkpoint_without_dictionary_leaves_it_unbuilt(prompts):
 def test_buffers_move_and_convert_with_the_model(prompts, fill):
     dictionary = fill(ConfounderDictionary(prompts, 5)).double()
     assert dictionary.entries.dtype == torch.float64
-    assert dictionary.fingerprint.dtype == torch.uint8
+    assert dictionary.fingerprint.dtype == torch.long
     assert dictionary.built.dtype == torch.bool
+
+
+def test_the_mean_of_two_processes_fingerprints_is_the_same(prompts):
+    """MMEngine's SyncBuffersHook adds buffers up in their own type, and divides."""
+    dictionary = ConfounderDictionary(prompts, 5)
+    dictionary.fill(numbered(12, 5), FINGERPRINT)
+    total = dictionary.fingerprint + dictionary.fingerprint
+    dictionary.fingerprint.copy_(torch.true_divide(total, 2))
+    assert dictionary.stored_fingerprint == FINGERPRINT
+
+
+def test_a_fingerprint_of_an_earlier_checkpoint_in_bytes_is_read(prompts):
+    dictionary = ConfounderDictionary(prompts, 5)
+    dictionary.fill(numbered(12, 5), FINGERPRINT)
+    earlier = dictionary.state_dict()
+    earlier['fingerprint'] = earlier['fingerprint'].to(torch.uint8)
+    later = ConfounderDictionary(prompts, 5)
+    later.load_state_dict(earlier)
+    assert later.stored_fingerprint == FINGERPRINT
 
 
 def test_another_width_of_the_text_tower_is_an_error_naming_embed_dims(prompts):
