@@ -64,7 +64,7 @@ def _parts(model: Mapping[str, Any]) -> Iterator[tuple[str, int | None, Mapping]
 
 
 def parameter_names(model: Mapping[str, Any]) -> list[str]:
-    """Names of a segmentor's parameters, found by building it without memory.
+    """Names of a segmentor's trained parameters, found by building it without memory.
 
     Args:
         model: Its config.
@@ -84,7 +84,8 @@ def parameter_names(model: Mapping[str, Any]) -> list[str]:
         except Exception:
             return []  # told by the rule on building
         place = key if number is None else f'{key}.{number}'
-        names += [f'{place}.{name}' for name, _ in built.named_parameters()]
+        parameters = built.named_parameters()
+        names += [f'{place}.{name}' for name, one in parameters if one.requires_grad]
     return names
 
 

@@ -33,8 +33,11 @@ def group_problems(
     if backbone is None or not isinstance(wrapper, Mapping):
         return
     guided = backbone.is_a(CLIPGuidedBackbone)
+    if not guided and not backbone.is_a(CLIPVisionBackbone):
+        return
+    keys = (wrapper.get('paramwise_cfg') or {}).get('custom_keys') or {}
     constructor = wrapper.get('constructor')
-    if constructor in _BY_BACKBONE and (guided or backbone.is_a(CLIPVisionBackbone)):
+    if constructor in _BY_BACKBONE:
         first = 'backbone.layers.0.' if guided else 'tower.layer1.'
         yield ConfigProblem(
             'optim_wrapper.constructor',
@@ -43,9 +46,28 @@ def group_problems(
             'Leave it out, and give layers their rates by paramwise_cfg=dict('
             f"custom_keys={{'backbone.{first}': dict(lr_mult=0.1)}}).",
         )
-    elif guided:
-        keys = (wrapper.get('paramwise_cfg') or {}).get('custom_keys') or {}
-        yield from _other_keys([*map(str, keys)], cfg['model'])
+        return
+    rule = _other_keys if guided else _keys_of_heads
+    yield from rule([*map(str, keys)], cfg['model'])
+
+
+def _keys_of_heads(
+    keys: Sequence[str], model: Mapping[str, Any]
+) -> Iterator[ConfigProblem]:
+    """MMSegmentation's ``head``, which parts of a tower have in their names, too."""
+    reached: dict[str, list[str]] = {}
+    for name in parameter_names(model) if keys else ():
+        key = _key_of(name, keys)
+        if key and key in 'decode_head' and name.startswith('backbone.'):
+            reached.setdefault(key, []).append(name)
+    for key, names in reached.items():
+        yield ConfigProblem(
+            _PLACE,
+            f'{key!r} is in the names of {len(names)} parameters of the CLIP tower, '
+            f'too, as {names[0]}.',
+            "Name the head's 'decode_head', and those of the tower at full length if "
+            'they are meant.',
+        )
 
 
 def _other_keys(

@@ -64,3 +64,26 @@ def test_decay_by_layers_of_a_clip_tower_is_refused_too(shipped):
     (problem,) = find_problems(cfg)
     assert 'CLIPVisionBackbone' in problem.what
     assert "'backbone.tower.layer1.'" in problem.remedy
+
+
+def test_a_rate_of_the_head_that_would_be_the_towers_projection_too_is_named(shipped):
+    cfg = shipped('mcdrl')
+    cfg.model.backbone = dict(
+        type='CLIPVisionBackbone', model_name='mcdrl-endo-lite0', dense_mode='vanilla'
+    )
+
+    def named(*keys: str) -> list[str]:
+        cfg.optim_wrapper.paramwise_cfg = dict(
+            custom_keys={key: dict(lr_mult=10.0) for key in keys}
+        )
+        found = find_problems(cfg)
+        return [each.what for each in found if each.place == KEYS]
+
+    assert named('norm', 'head') == [
+        "'head' is in the names of 2 parameters of the CLIP tower, too, as "
+        'backbone.tower.trunk.conv_head.weight.'
+    ]
+    assert not named('decode_head')
+    assert not named('head', 'tower.trunk.conv_head', 'tower.head')
+    cfg.model.backbone.frozen = True
+    assert not named('head')
