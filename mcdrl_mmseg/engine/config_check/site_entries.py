@@ -5,9 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from mmseg.datasets.transforms import LoadAnnotations, PackSegInputs
+
 from mcdrl_common.config_datasets import plain_datasets
 from mcdrl_common.sites import Site, SiteDataError
 from mcdrl_mmseg.datasets.endoscopy_sites import EndoscopySiteDataset
+from mcdrl_mmseg.evaluation import SiteLesionMetric
 
 from .config_components import Component
 from .config_problem import ConfigProblem
@@ -23,6 +26,7 @@ def site_problems(
     for part in parts:
         if part.is_a(EndoscopySiteDataset):
             yield from _entries(part)
+            yield from _steps(part, parts)
     held_out = cfg.get('held_out_site')
     for data in plain_datasets((cfg.get('train_dataloader') or {}).get('dataset')):
         names = [_name(site) for site in data.get('sites') or ()]
@@ -46,6 +50,33 @@ def _entries(part: Component) -> Iterator[ConfigProblem]:
             Site.from_cfg(site)
         except SiteDataError as error:
             yield ConfigProblem(place, str(error), 'See docs/datasets.md.')
+
+
+def _steps(data: Component, parts: Sequence[Component]) -> Iterator[ConfigProblem]:
+    """Steps that lose what a data set says of its masks and of an image's site."""
+    loader = data.place.partition('_')[0]
+    by_site = any(
+        part.place.startswith(f'{loader}_evaluator') and part.is_a(SiteLesionMetric)
+        for part in parts
+    )
+    for step in parts:
+        if not step.place.startswith(data.at('pipeline')):
+            continue
+        if step.is_a(LoadAnnotations):
+            yield ConfigProblem(
+                step.at('type'),
+                'takes the values in a mask for labels, whatever mask_values and '
+                'lesion_classes of the sites say of them.',
+                "Take dict(type='LoadLesionMask').",
+            )
+        names = step.cfg.get('meta_keys', ())
+        if by_site and step.is_a(PackSegInputs) and 'site' not in names:
+            yield ConfigProblem(
+                step.at('meta_keys'),
+                'leave out the site of an image: SiteLesionMetric would take all '
+                'images for those of one.',
+                "Add 'site', 'lesion_classes' and 'sequence'.",
+            )
 
 
 def _name(site: Any) -> Any:

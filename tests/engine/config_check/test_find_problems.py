@@ -491,6 +491,18 @@ CASES = [
         "mode='slide' lacks stride",
     ),
     case(
+        'masks of sites that are read as labels',
+        {'train_dataloader.dataset.pipeline.1.type': 'LoadAnnotations'},
+        'train_dataloader.dataset.pipeline[1].type',
+        'takes the values in a mask for labels',
+    ),
+    case(
+        'images of a test that do not say their site',
+        {'test_dataloader.dataset.pipeline.3.meta_keys': ('img_path', 'ori_shape')},
+        'test_dataloader.dataset.pipeline[3].meta_keys',
+        'would take all images for those of one.',
+    ),
+    case(
         'sliding windows with gaps',
         {'model.test_cfg': dict(mode='slide', crop_size=(64, 64), stride=(64, 96))},
         'model.test_cfg.stride',
@@ -580,6 +592,12 @@ def test_a_text_tower_that_cannot_be_built_is_named(shipped, monkeypatch):
         'model.backbone.clip.model_name: the text tower of ViT-B-16 cannot be built: '
         'its context has no length. Name another CLIP.'
     )
+
+
+def test_a_training_may_leave_the_site_out(shipped):
+    cfg = shipped('mcdrl')
+    del cfg.train_dataloader.dataset.pipeline[-1]['meta_keys']
+    assert not find_problems(cfg)
 
 
 @pytest.mark.reliability('silent', 'config: steps of albumentations')
