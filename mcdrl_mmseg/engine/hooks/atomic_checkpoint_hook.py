@@ -237,7 +237,8 @@ class AtomicCheckpointHook(CheckpointHook):
             self._remove(self.file_backend.join_path(self.out_dir, name))
 
     def _save_best_checkpoint(self, runner: Runner, metrics: dict) -> None:
-        if not self.save_best:
+        # `Runner.val` alone trains nothing that could be the best.
+        if not self.save_best or not hasattr(self, 'file_backend'):
             return
         before = self._best()
         # MMEngine removes the best so far if it knows of one.

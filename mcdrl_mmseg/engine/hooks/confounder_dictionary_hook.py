@@ -75,6 +75,7 @@ class ConfounderDictionaryHook(Hook):
                 in another order than labels, or masks whose lesions are ignored.
             CLIPWeightsError: The text tower's weights cannot be had.
         """
+        self._other_words = None
         model = unwrap_model(runner)
         towers: list[Any] = [*find_parts(runner, CLIPGuidedBackbone)]
         backbone = getattr(model, 'backbone', None)
@@ -115,6 +116,14 @@ class ConfounderDictionaryHook(Hook):
         for problem in (self._other_words, *problems):
             if problem:
                 raise DictionaryError(problem)
+
+    def before_val(self, runner: Runner) -> None:
+        """As before a test: a validation without training measures weights, too.
+
+        Raises:
+            DictionaryError: See :meth:`before_test`.
+        """
+        self.before_test(runner)
 
     def before_save_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
         """Note in the meta which entry is which condition, and of which texts.

@@ -97,6 +97,11 @@ def test_a_score_that_is_no_number_is_not_the_best(make_toy_runner, folder):
     assert names(folder)[0] == 'best_score_epoch_2.pth'
 
 
+def test_a_validation_without_training_saves_nothing(make_toy_runner, folder):
+    assert make_toy_runner(scores=(3,)).val()['score'] == 3
+    assert names(folder) == []
+
+
 @pytest.mark.reliability('fault', 'disk full at a checkpoint, with one kept')
 def test_the_only_checkpoint_stands_where_the_next_cannot_be_written(
     make_toy_runner, folder, monkeypatch, unbroken
