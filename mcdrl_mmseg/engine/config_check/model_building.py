@@ -115,7 +115,7 @@ def _refused(
                 return
             entry = _entry_of(message, place, error.__traceback__, components)
             # Without an entry that was left out a part may lack it: no new mistake.
-            if inside and (entry in inside or isinstance(error, TypeError)):
+            if inside and (entry in inside or isinstance(error, TypeError | KeyError)):
                 return
             kind = '' if isinstance(error, ValueError) else f'{type(error).__name__}: '
             yield ConfigProblem(entry, f'{kind}{message}', '')

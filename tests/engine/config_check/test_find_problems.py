@@ -631,6 +631,12 @@ def test_classes_in_a_file_are_not_counted_by_its_name(shipped):
     assert [p for p in find_problems(cfg) if 'classes' in p.what] == []
 
 
+def test_a_misspelt_type_is_told_once(shipped):
+    cfg = shipped('mcdrl')
+    cfg.model.decode_head.predictor.type = 'FCNHeed'
+    assert [each.place for each in find_problems(cfg)] == [f'{HEAD}.predictor.type']
+
+
 def test_classes_of_each_head_of_a_cascade_are_counted(shipped):
     cfg = shipped('mcdrl')
     first = dict(cfg.model.decode_head.predictor, num_classes=3, in_index=-2)
