@@ -491,18 +491,6 @@ CASES = [
         "mode='slide' lacks stride",
     ),
     case(
-        'masks of sites that are read as labels',
-        {'train_dataloader.dataset.pipeline.1.type': 'LoadAnnotations'},
-        'train_dataloader.dataset.pipeline[1].type',
-        'takes the values in a mask for labels',
-    ),
-    case(
-        'images of a test that do not say their site',
-        {'test_dataloader.dataset.pipeline.3.meta_keys': ('img_path', 'ori_shape')},
-        'test_dataloader.dataset.pipeline[3].meta_keys',
-        'would take all images for those of one.',
-    ),
-    case(
         'sliding windows with gaps',
         {'model.test_cfg': dict(mode='slide', crop_size=(64, 64), stride=(64, 96))},
         'model.test_cfg.stride',
@@ -594,9 +582,23 @@ def test_a_text_tower_that_cannot_be_built_is_named(shipped, monkeypatch):
     )
 
 
-def test_a_training_may_leave_the_site_out(shipped):
+def test_masks_of_sites_that_are_read_as_labels_are_named(shipped):
+    cfg = shipped('mcdrl')
+    cfg.train_dataloader.dataset.pipeline[1].type = 'LoadAnnotations'
+    (problem,) = find_problems(cfg)
+    assert problem.place == 'train_dataloader.dataset.pipeline[1].type'
+    assert 'takes the values in a mask for labels' in problem.what
+
+
+def test_images_that_do_not_say_their_site_are_named_where_it_counts(shipped):
     cfg = shipped('mcdrl')
     del cfg.train_dataloader.dataset.pipeline[-1]['meta_keys']
+    assert not find_problems(cfg)
+    cfg.test_dataloader.dataset.pipeline[-1]['meta_keys'] = ('img_path', 'ori_shape')
+    (problem,) = find_problems(cfg)
+    assert problem.place == 'test_dataloader.dataset.pipeline[3].meta_keys'
+    assert 'would take all images for those of one' in problem.what
+    cfg.test_evaluator = dict(type='IoUMetric')
     assert not find_problems(cfg)
 
 
