@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,6 +14,7 @@ from mcdrl_common import InputError
 from .atomic_write import write_text
 from .json_files import is_number, read_json
 from .printable import short_repr
+from .written_files import WrittenFiles
 
 MODEL_KEY = 'model_hash'
 """Of a file: tells the network that a threshold is for; files of before have none."""
@@ -39,33 +40,19 @@ class ThresholdFile:
     name: str
     command: str
 
-    def check_replaceable(self, path: str | os.PathLike) -> None:
-        """Refuse to replace a file of another kind.
-
-        Args:
-            path: Where to write.
-
-        Raises:
-            ThresholdFileError: Something else is there.
-        """
-        path = Path(path)
-        if path.exists() and (_content(path) or {}).get('kind') != self.kind:
-            raise ThresholdFileError(
-                f'{path} is there and holds no {self.name}: name another file.'
-            )
-
-    def write(self, path: str | os.PathLike, content: dict) -> None:
+    def write(
+        self, path: str | os.PathLike, content: dict, made_of: Sequence[str] = ()
+    ) -> None:
         """Write a threshold and where it comes from.
 
         Args:
-            path: Target file.
+            path: Target file; one that is there is replaced.
             content: What :attr:`numbers` names, and anything that JSON can hold.
-
-        Raises:
-            ThresholdFileError: See :meth:`check_replaceable`.
+            made_of: See :func:`~mcdrl_common.written_files.check_renewable`.
         """
-        self.check_replaceable(path)
+        path = Path(path)
         write_text(path, json.dumps({'kind': self.kind, **content}, indent=1) + '\n')
+        WrittenFiles(path.parent).add(path, made_of)
 
     def read(self, path: str | os.PathLike) -> dict:
         """Read a file of :meth:`write`.

@@ -11,7 +11,7 @@ import argparse
 from pathlib import Path
 
 from mcdrl_lab.errors import errors_in_one_line
-from mcdrl_lab.shared_arguments import add_method, add_records
+from mcdrl_lab.shared_arguments import add_method, add_overwrite, add_records
 
 RISK_NAMES = {'area': 'lesion area', 'lesions': 'lesions'}
 
@@ -39,12 +39,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         '--out', type=Path, help='JSON file for tools/predict.py --conformal'
     )
+    add_overwrite(parser)
 
 
 @errors_in_one_line()
 def run(args: argparse.Namespace) -> None:
     """Print the threshold, and write it where asked for."""
     from mcdrl_common.threshold_file import CONFORMAL
+    from mcdrl_common.written_files import check_renewable
 
     from .conformal import (
         controlling_threshold,
@@ -54,9 +56,11 @@ def run(args: argparse.Namespace) -> None:
     )
     from .plan_records import load_records
 
-    if args.out:
-        CONFORMAL.check_replaceable(args.out)
     found = site_curves(load_records(args.records), args.method, args.risk)
+    settings = f'--level {args.level:g}', f'--risk {args.risk}'
+    made_of = found.made_of('conformal', args.records, *settings)
+    if args.out:
+        check_renewable([args.out], [], made_of, args.overwrite)
     threshold = controlling_threshold(found.curves, found.thresholds, args.level)
     what = RISK_NAMES[args.risk]
     seeds = ', '.join(map(str, found.seeds))
@@ -86,5 +90,6 @@ def run(args: argparse.Namespace) -> None:
                 threshold=threshold,
                 **found.origin(),
             ),
+            made_of,
         )
         print(args.out)

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from mcdrl_common.threshold_file import MODEL_KEY
+from mcdrl_common.written_files import places
 from mcdrl_lab.errors import ProtocolError
 from mcdrl_lab.plans.records import RunRecord, latest_records
 
@@ -35,6 +37,19 @@ class MethodRuns:
         # Records of before do not tell their network.
         first, *others = {run.model_hash for run in self.runs}
         return found if others or not first else {**found, MODEL_KEY: first}
+
+    def made_of(self, command: str, records: Path, *settings: str) -> list[str]:
+        """What tells a threshold of these runs from others.
+
+        Args:
+            command: Its name.
+            records: Where the runs are recorded.
+            *settings: Of the command.
+        """
+        made_of = [command, *places(records), f'--method {self.method}', *settings]
+        if network := self.origin().get(MODEL_KEY):
+            made_of.append(f'network {network[:12]}')
+        return made_of
 
 
 def method_runs(

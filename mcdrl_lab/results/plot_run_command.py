@@ -47,7 +47,7 @@ def run(args: argparse.Namespace) -> None:
     from .run_log import validation_table
 
     path = args.out or args.work_dir[0] / 'curves.png'
-    made_of = ['plot-run', *places(*args.work_dir)]
+    made_of = ['plot-run', *places(*args.work_dir), f'--metric {args.metric}']
     check_renewable([path], [], made_of, args.overwrite)
     logs = read_run_logs(args.work_dir)
     write_figure(run_curves(logs, args.metric), path)

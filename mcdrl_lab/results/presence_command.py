@@ -12,7 +12,7 @@ import argparse
 from pathlib import Path
 
 from mcdrl_lab.errors import errors_in_one_line
-from mcdrl_lab.shared_arguments import add_method, add_records
+from mcdrl_lab.shared_arguments import add_method, add_overwrite, add_records
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -39,19 +39,23 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         '--out', type=Path, help='JSON file for tools/predict.py --presence'
     )
+    add_overwrite(parser)
 
 
 @errors_in_one_line()
 def run(args: argparse.Namespace) -> None:
     """Print what the rule does, and write the threshold where asked for."""
     from mcdrl_common.threshold_file import PRESENCE
+    from mcdrl_common.written_files import check_renewable
 
     from .plan_records import load_records
     from .presence import presence_scores, presence_table, presence_threshold
 
-    if args.out:
-        PRESENCE.check_replaceable(args.out)
     scores = presence_scores(load_records(args.records), args.method, args.seeds)
+    settings = f'--loss {args.loss:g}', f'--seeds {args.seeds or "all"}'
+    made_of = scores.made_of('presence', args.records, *settings)
+    if args.out:
+        check_renewable([args.out], [], made_of, args.overwrite)
     threshold = presence_threshold(scores.images, args.loss)
     seeds = ', '.join(map(str, scores.seeds))
     print(
@@ -71,5 +75,6 @@ def run(args: argparse.Namespace) -> None:
                 threshold=threshold,
                 **scores.origin(),
             ),
+            made_of,
         )
         print(args.out)

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from mcdrl_common.site_reliability import THRESHOLDS
+from mcdrl_common.threshold_file import CONFORMAL
 from mcdrl_lab.commands import main
 from mcdrl_lab.errors import ProtocolError
 from mcdrl_lab.plans.records import append_record
@@ -177,6 +178,42 @@ def test_command_prints_the_threshold_and_writes_it(tmp_path, make_record, capsy
     assert written['sites'] == [f's{n}' for n in range(6)]
     assert main(['conformal', str(tmp_path), '--level', '0.1']) == 2
     assert 'It needs 9 sites' in capsys.readouterr().err
+
+
+@pytest.fixture
+def conformal(tmp_path, make_record):
+    """Run the command on records of two methods; returns its code and the file."""
+    for method, at_half in (('mcdrl', 0.1), ('baseline', 0.6)):
+        curves = {f's{n}': ([0.0, at_half, 1.0],) for n in range(6)}
+        for record in runs_of(make_record, curves, method=method):
+            append_record(tmp_path / 'records.jsonl', record)
+    out = tmp_path / 'threshold.json'
+
+    def run(*options):
+        arguments = ['conformal', str(tmp_path), '--out', str(out), *options]
+        return main(arguments), CONFORMAL.read(out)
+
+    return run
+
+
+@pytest.mark.parametrize(
+    'other',
+    [
+        ('--method', 'baseline', '--level', '0.3'),
+        ('--method', 'mcdrl', '--level', '0.4'),
+        ('--method', 'mcdrl', '--level', '0.3', '--risk', 'lesions'),
+    ],
+)
+def test_command_replaces_what_is_of_other_settings_when_asked_to(
+    conformal, capsys, other
+):
+    own = ('--method', 'mcdrl', '--level', '0.3')
+    _, first = conformal(*own)
+    assert conformal(*own) == (0, first)
+    assert conformal(*other) == (2, first)
+    assert 'results of an earlier run are in the way' in capsys.readouterr().err
+    code, second = conformal(*other, '--overwrite')
+    assert (code, second != first) == (0, True)
 
 
 def test_command_says_that_old_records_hold_no_curves(tmp_path, make_record, capsys):

@@ -185,12 +185,40 @@ def test_command_writes_which_network_it_is_for_if_all_records_say_so(
     assert PRESENCE.read(out).get('model_hash') == (told and 64 * told)
 
 
-def test_command_refuses_to_replace_another_file_before_reading(tmp_path, capsys):
+def test_command_refuses_to_replace_another_file(tmp_path, records, capsys):
+    append_record(tmp_path / 'records.jsonl', records[0])
     out = tmp_path / 'mine.json'
     out.write_text(json.dumps({'mine': 1}))
-    assert main(['presence', str(tmp_path / 'none'), '--out', str(out)]) == 2
-    assert 'name another file' in capsys.readouterr().err
+    arguments = ['presence', str(tmp_path), '--out', str(out), '--overwrite']
+    assert main(arguments) == 2
+    assert 'not written here by an earlier run' in capsys.readouterr().err
     assert json.loads(out.read_text()) == {'mine': 1}
+
+
+def test_command_replaces_what_is_of_another_network_or_seed_when_asked_to(
+    tmp_path, records, capsys
+):
+    def record(name, seed):
+        named = (replace(r, model_hash=64 * name, seed=seed) for r in records)
+        for one in named:
+            append_record(tmp_path / 'records.jsonl', one)
+
+    def network(*options):
+        return main(arguments + list(options)), PRESENCE.read(out)['model_hash'][0]
+
+    out = tmp_path / 'presence.json'
+    arguments = ['presence', str(tmp_path), '--out', str(out)]
+    record('a', 0)
+    assert network() == (0, 'a')
+    record('a', 1)
+    assert network() == (0, 'a')
+    assert network('--seeds', '0') == (2, 'a')
+    assert 'which is of --seeds all' in capsys.readouterr().err
+    (tmp_path / 'records.jsonl').unlink()
+    record('b', 0)
+    assert network() == (2, 'a')
+    assert 'which is of network aaaaaaaaaaaa' in capsys.readouterr().err
+    assert network('--overwrite') == (0, 'b')
 
 
 def test_one_site_gives_a_threshold_and_no_table(tmp_path, records, capsys):

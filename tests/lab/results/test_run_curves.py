@@ -142,3 +142,15 @@ def test_curves_are_renewed_and_those_of_another_run_only_where_asked_for(
     # As folds.pdf of a plan with more folds.
     assert main(['plot-run', a, b, '--out', str(out)]) == 0
     assert main(['plot-run', b, '--out', str(out), '--overwrite']) == 0
+
+
+def test_curves_of_one_metric_replace_those_of_another_only_where_asked_for(
+    tmp_path, runs, capsys
+):
+    command = ['plot-run', runs[0], '--out', str(tmp_path / 'curves.png')]
+    assert main(command) == 0
+    other = [*command, '--metric', 'mDice']
+    assert main(other) == 2
+    assert 'which is of --metric mDice_fg. Name another' in capsys.readouterr().err
+    assert main([*other, '--overwrite']) == 0
+    assert main(command) == 2
