@@ -1,3 +1,7 @@
+import hashlib
+import json
+import shutil
+import warnings
 from dataclasses import replace
 
 import pytest
@@ -78,6 +82,29 @@ def test_confidence_is_the_mean_over_seeds_and_survives_compaction(
         (image,) = recorded_dice(plan / name, plan / 'data')
         assert image.sequence == 'v1'
         assert confidences([image]).tolist() == [[pytest.approx(0.7), 0.9]]
+
+
+def test_other_data_with_sites_of_the_same_names_are_noticed(plan, make_record):
+    # b'' and five bytes: the plan has a third site, which was not held out.
+    data = {}
+    for name, content in (('own', b''), ('other', b'other')):
+        for site in ('s1', 's2', 's3'):
+            (plan / name / site).mkdir(parents=True)
+            (plan / name / site / 'i0').write_bytes(content)
+        files = [[f's{n}/i0', len(content)] for n in (1, 2, 3)]
+        text = json.dumps(files, separators=(',', ':'))
+        data[name] = hashlib.sha256(text.encode()).hexdigest()
+    for site in ('s1', 's2'):
+        record = make_record('a', site, 0, [0.5], data_hash=data['own'])
+        append_record(plan / 'of_own.jsonl', record)
+    with warnings.catch_warnings():
+        warnings.simplefilter('error')
+        recorded_dice(plan / 'of_own.jsonl', plan / 'own')
+        with pytest.raises(UserWarning, match=r"other: its files.*'a' was tested"):
+            recorded_dice(plan / 'of_own.jsonl', plan / 'other')
+        shutil.rmtree(plan / 'own/s3')
+        with pytest.raises(UserWarning, match='own: its files'):
+            recorded_dice(plan / 'of_own.jsonl', plan / 'own')
 
 
 def test_records_without_confidence_say_what_to_do(plan):
