@@ -169,8 +169,10 @@ def check_targets(
         overwrite: Whether results of an earlier run may be replaced.
 
     Raises:
-        OutputError: Something is in the way, or the folder may not be looked into.
+        OutputError: Something is in the way, or the folder may not be looked into or
+            written to.
     """
+    check_place(folder / _LIST)
     with output_errors(folder):
         _check_targets(folder, targets, inputs, overwrite)
 
@@ -240,6 +242,26 @@ def places(*paths: str | os.PathLike) -> list[str]:
         *paths: Files or folders.
     """
     return [str(Path(path).resolve()) for path in paths]
+
+
+def check_place(path: Path) -> None:
+    """Refuse a place where nothing can be written, before anything is computed.
+
+    Args:
+        path: A file or folder to write, which need not be there.
+
+    Raises:
+        OutputError: A folder above it is a file, or may not be written to.
+    """
+    with output_errors(path):
+        folder = path if path.is_dir() else path.absolute().parent
+        while not folder.exists():
+            folder = folder.parent
+    if not folder.is_dir() or not os.access(folder, os.W_OK | os.X_OK):
+        why = 'may not be written to' if folder.is_dir() else 'is no folder'
+        raise OutputError(
+            f'{path}: could not be written: {folder} {why}. Name another place.'
+        )
 
 
 def _check_targets(

@@ -14,9 +14,10 @@ import sys
 from collections.abc import Sequence
 from typing import NamedTuple
 
+from mcdrl_common.written_files import check_place
 from mcdrl_lab.extras import missing_package_message
 
-from .errors import EXIT_NOT_READ, EXIT_STOPPED
+from .errors import EXIT_NOT_READ, EXIT_STOPPED, errors_in_one_line
 
 
 class Command(NamedTuple):
@@ -276,6 +277,13 @@ def make_parser(name: str) -> argparse.ArgumentParser:
     return parser
 
 
+@errors_in_one_line()
+def _check_out(args: argparse.Namespace) -> None:
+    if getattr(args, 'out', None) is not None:
+        check_place(args.out)
+
+
 def _run(name: str, arguments: Sequence[str]) -> int:
     args = make_parser(name).parse_args(arguments)
-    return importlib.import_module(COMMANDS[name].module).run(args) or 0
+    command = importlib.import_module(COMMANDS[name].module)
+    return _check_out(args) or command.run(args) or 0

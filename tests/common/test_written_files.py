@@ -1,6 +1,7 @@
 import os
 import shutil
 import subprocess
+from pathlib import Path
 
 import pytest
 
@@ -8,6 +9,7 @@ from mcdrl_common.written_files import (
     OutputError,
     WrittenFiles,
     check_noted,
+    check_place,
     check_renewable,
     check_targets,
     places,
@@ -186,3 +188,25 @@ def test_a_folder_of_pictures_is_named_as_one(tmp_path):
     (tmp_path / 'results/mine.png').write_bytes(b'x')
     with pytest.raises(OutputError, match='results is a folder: name a file'):
         check_renewable([tmp_path / 'results'], [], ['selection'], overwrite=False)
+
+
+def test_a_place_that_may_not_be_written_to_is_refused(tmp_path, monkeypatch):
+    shut = tmp_path / 'shut'
+    (shut / 'there').mkdir(parents=True)
+    monkeypatch.setattr(os, 'access', lambda path, mode: path != shut)
+    for place in (shut, shut / 'new.csv', shut / 'new/folder'):
+        with pytest.raises(OutputError, match=f'{place}: could .*{shut} may not be wr'):
+            check_place(place)
+    with pytest.raises(OutputError, match=f'{shut} may not be written to'):
+        check_targets(shut, [], [], overwrite=True)
+    for place in (shut / 'there', shut / 'there/new.csv', tmp_path / 'a/b', Path('a')):
+        check_place(place)
+
+
+def test_a_place_below_a_file_is_refused_and_the_file_itself_may_be_replaced(tmp_path):
+    file = tmp_path / 'file'
+    file.touch()
+    for place in (file / 'a', file / 'a/b'):
+        with pytest.raises(OutputError, match=f'{place}: could .*{file} is no folder'):
+            check_place(place)
+    check_place(file)

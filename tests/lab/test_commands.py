@@ -109,6 +109,27 @@ def test_a_disk_that_cannot_be_written_is_one_line_that_names_the_file(
     assert [path for path in out.iterdir() if path.is_file()] == []
 
 
+@pytest.mark.parametrize(
+    'arguments',
+    [
+        ['selection', 'CONFIG', '--out'],
+        ['simulate'],
+        ['leave-one-site-out', 'CONFIG', '--out'],
+        ['invariance', 'PLAN', '--data', 'DATA', '--out'],
+    ],
+)
+def test_a_place_where_nothing_can_be_written_is_told_before_anything_is_read(
+    tmp_path, capsys, arguments
+):
+    (tmp_path / 'file').touch()
+    out = tmp_path / 'file/below/out'
+    assert main([*arguments, str(out)]) == 2
+    assert capsys.readouterr().err == (
+        f'error: {out}: could not be written: {tmp_path / "file"} is no folder. Name '
+        'another place.\n'
+    )
+
+
 def test_an_error_of_the_system_without_a_file_is_a_fault(monkeypatch):
     def run(name, arguments):
         raise OSError(errno.EIO, 'x')

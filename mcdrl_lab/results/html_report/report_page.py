@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from mcdrl_common.atomic_write import write_text
-from mcdrl_common.written_files import WrittenFiles, check_noted, places
+from mcdrl_common.written_files import WrittenFiles, check_noted, check_place, places
 from mcdrl_lab.errors import ProtocolError
 from mcdrl_lab.html_page import is_replaceable, render_page
 from mcdrl_lab.installed_versions import installed_versions
@@ -63,12 +63,13 @@ def write_page(
     Raises:
         ProtocolError: No results, an unknown method, or ``out`` is a file that is no
             report.
-        OutputError: It is the report of another plan or run.
+        OutputError: It is the report of another plan or run, or cannot be written.
     """
     options = options or ReportOptions()
     source = load_source(path)
     out = source.root / 'report.html' if out is None else Path(out)
     _check_replaceable(out)
+    check_place(out)
     made_of = ['report', *places(source.place)]
     # Those of before do not say what they are of.
     if not overwrite:

@@ -181,6 +181,11 @@ def test_file_that_is_no_report_is_left_alone(plan):
         write_page(plan, plan)
 
 
+def test_a_place_where_nothing_can_be_written_is_told_before_anything_is_drawn(plan):
+    with pytest.raises(OutputError, match='jsonl is no folder'):
+        write_page(plan, plan / 'records.jsonl/a.html', ReportOptions(method='x'))
+
+
 def test_the_report_of_another_plan_is_replaced_only_where_asked_for(
     plan, tmp_path_factory
 ):
