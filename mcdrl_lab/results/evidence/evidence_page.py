@@ -29,6 +29,7 @@ _MARKER = re.compile(
     r'<!-- evidence: (?P<order>.*?) -->\n.*?<!-- /evidence -->', re.DOTALL
 )
 _COSTS_FILE = 'latency.jsonl'
+_MEASURED_WITH = ('size', 'threads', 'device', 'machine', 'torch')
 _PICTURES = 'images'
 # Ending of a kind -> what it is about.
 _METRICS = (
@@ -193,7 +194,15 @@ class EvidencePage:
         name, reference, *settings = arguments
         path = self.folder / _COSTS_FILE
         lines: list[dict] = read_lines(path)
-        costs = {line['method']: line for line in lines}
+        costs = {line['method']: line for line in lines if line['method'] in settings}
+        for key in _MEASURED_WITH:
+            values = dict.fromkeys(line.get(key) for line in costs.values())
+            if len(values) > 1:
+                raise ProtocolError(
+                    f'{path}: the last rows of {", ".join(costs)} differ in {key} '
+                    f'({", ".join(map(str, values))}), and their times tell nothing of '
+                    'each other: measure them again by python -m mcdrl_lab latency.'
+                )
         return blocks.sweep_block(self._records(name), settings, reference, costs)
 
     def _shift(

@@ -1,3 +1,4 @@
+import json
 from pathlib import Path
 
 import pytest
@@ -147,6 +148,28 @@ def test_settings_get_their_cost_from_the_file_of_latencies(write_page):
     )
     row = next(r for r in page.render().splitlines() if r.startswith('| b '))
     assert '7.0' in row
+
+
+@pytest.mark.parametrize(
+    'key, other', [('size', 64), ('device', 'NVIDIA H200'), ('machine', 'arm64')]
+)
+def test_costs_that_were_not_measured_alike_are_refused(write_page, key, other):
+    page = write_page('<!-- evidence: sweep sim a b a -->\n<!-- /evidence -->\n')
+    own = dict(milliseconds=7.0, intervention_parameters=5, size=128, device='cpu')
+    # Of a method the last row counts; of one that is not in the table none does.
+    rows = [
+        dict(method='b', **own | {key: other}),
+        dict(method='c', **own | {key: other}),
+        dict(method='a', **own),
+        dict(method='b', **own),
+    ]
+    costs = page.folder / 'latency.jsonl'
+    costs.write_text(''.join(json.dumps(row) + '\n' for row in rows))
+    assert page.render().count('7.0') == 2
+    rows += rows[:1]
+    costs.write_text(''.join(json.dumps(row) + '\n' for row in rows))
+    with pytest.raises(ProtocolError, match=f'b, a differ in {key} .{other}, '):
+        page.render()
 
 
 @pytest.mark.parametrize(
