@@ -236,11 +236,12 @@ variants:
 
 
 def _backbone(project: Project) -> str:
-    parts = [project.tower.backbone] if project.tower.backbone else []
+    values = dict(project.tower.backbone)
     if project.weights:
-        parts = [f'pretrained={project.weights!r}']
-        parts += ['quick_gelu=True'] if project.quick_gelu else []
-    return f'    backbone=dict({", ".join(parts)}),\n' if parts else ''
+        values |= dict(pretrained=project.weights)
+        values |= dict(quick_gelu=True) if project.quick_gelu else {}
+    inside = ', '.join(f'{key}={value!r}' for key, value in values.items())
+    return f'    backbone=dict({inside}),\n' if values else ''
 
 
 def _literal(value: Any, indent: int) -> str:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
 
 
 @dataclass(frozen=True)
@@ -27,7 +29,7 @@ class Tower:
     rate: float
     steps: int
     image_seconds: float
-    backbone: str = ''
+    backbone: Mapping[str, Any] = field(default_factory=dict)
     head: str = ''
     download: int = 0
 
@@ -46,7 +48,8 @@ TOWERS = {
         3e-3,
         800,
         0.02,
-        backbone="pretrained='builtin'",
+        # Its map was trained for this mode, which keeps more of the lesions.
+        backbone=dict(pretrained='builtin', dense_mode='maskclip'),
         head=_REAL_IMAGES,
     ),
     'rn50': Tower('clip-rn50_fcn', 224, 1e-4, 2000, 0.33, download=256),

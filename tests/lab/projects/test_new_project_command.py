@@ -182,6 +182,19 @@ def test_another_modality_has_its_own_words_and_a_warning(new, capsys):
     assert 'mean little to them' in (out / 'README.md').read_text()
 
 
+@pytest.mark.parametrize('own', [False, True])
+def test_the_tiny_clip_has_the_map_that_it_was_trained_for(new, tmp_path, own):
+    weights = tmp_path / 'of_pretrain.pt'
+    torch.save(torch.nn.Linear(1, 1).state_dict(), weights)
+    options = ('--weights', str(weights)) if own else ()
+    code, out = new('--class', 'polyp', '--model', 'tiny-rn', *options)
+    assert code == 0
+    for name in ('mcdrl', 'baseline'):
+        backbone = Config.fromfile(out / f'{name}.py').model.backbone
+        assert backbone.dense_mode == 'maskclip'
+        assert backbone.pretrained == (str(weights) if own else 'builtin')
+
+
 @pytest.mark.parametrize('scripted', [True, False])
 def test_an_archive_of_openais_has_its_activation(new, tmp_path, scripted):
     path = tmp_path / 'ViT-B-16.pt'
