@@ -86,12 +86,15 @@ def run(args: argparse.Namespace) -> None:
 
 def _made_of(args: argparse.Namespace, cfg: Config) -> list[str]:
     """What tells one table from another."""
+    from mcdrl_common.config_datasets import plain_datasets
     from mcdrl_common.written_files import places
     from mcdrl_lab.plans.hashing import config_hash
 
+    loaders = [cfg.get(f'{name}_dataloader') or {} for name in args.loaders]
+    parts = [part for each in loaders for part in plain_datasets(each.get('dataset'))]
     return [
         'selection',
-        *places(args.config),
+        *places(args.config, *{part.get('data_root') or '.' for part in parts}),
         # The held-out site is named outside of it.
         f'config hash {config_hash(cfg.to_dict())[:12]}',
         *(places(args.checkpoint) if args.checkpoint else ['no checkpoint']),

@@ -155,6 +155,17 @@ def test_a_table_is_renewed_and_one_of_something_else_only_where_asked_for(
     assert selected('--loaders', 'train', '--overwrite') == 0
 
 
+def test_a_table_of_other_images_is_replaced_only_where_asked_for(
+    selected, tmp_path, monkeypatch, capsys
+):
+    monkeypatch.setenv('MCDRL_DATA_ROOT', str(tmp_path / 'a'))
+    assert [selected() for _ in range(2)] == [0, 0]
+    monkeypatch.setenv('MCDRL_DATA_ROOT', str(tmp_path / 'b'))
+    assert selected() == 2
+    assert f'kept.csv, which is of {tmp_path / "a"}. Name' in capsys.readouterr().err
+    assert selected('--overwrite') == 0
+
+
 def test_a_table_of_others_is_left_alone(selected, tmp_path, capsys):
     (tmp_path / 'kept.csv').write_text('mine')
     assert selected('--overwrite') == 2
