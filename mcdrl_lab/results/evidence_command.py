@@ -30,7 +30,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     keep.add_argument(
         '--overwrite',
         action='store_true',
-        help='replace a file with runs that these plans lack',
+        help='replace a file with runs that these plans lack or have of other settings',
     )
     write = commands.add_parser(
         'write', help='write tables and figures of the pages again'

@@ -55,7 +55,7 @@ def _rounded(value: float | bool) -> float | bool:
 
 
 def check_replaceable(records: Iterable[RunRecord], path: str | os.PathLike) -> None:
-    """Refuse to replace kept records by fewer: their plan may be gone.
+    """Refuse to replace kept records by fewer or others: their plan may be gone.
 
     Args:
         records: What is to be kept.
@@ -64,14 +64,18 @@ def check_replaceable(records: Iterable[RunRecord], path: str | os.PathLike) -> 
     Raises:
         ProtocolError: It holds other runs, or is no such file.
     """
-    new = {record.key for record in done(records)}
-    lost = [record for record in read_records(path) if record.key not in new]
+
+    def trained(record: RunRecord) -> tuple:
+        return record.key, record.config_hash, record.data_hash
+
+    new = set(map(trained, done(records)))
+    lost = [record for record in read_records(path) if trained(record) not in new]
     if lost:
         first = lost[0].folder
         raise ProtocolError(
-            f'{path} holds {len(lost)} runs, as {first}, that these plans lack: name '
-            'another --out, the plan of those runs too, or replace them by '
-            '--overwrite.'
+            f'{path} holds {len(lost)} runs, as {first}, that these plans lack or have '
+            'of other settings or data: name another --out, the plan of those runs '
+            'too, or replace them by --overwrite.'
         )
 
 

@@ -128,11 +128,11 @@ def test_kept_runs_are_not_replaced_by_fewer_without_being_asked(
 ):
     out = tmp_path / 'kept.jsonl.gz'
 
-    def keep(seeds, *options):
+    def keep(seeds, *options, **values):
         records = tmp_path / 'plan/records.jsonl'
         records.unlink(missing_ok=True)
         for seed in seeds:
-            append_record(records, make_record('a', 's1', seed, [0.5]))
+            append_record(records, make_record('a', 's1', seed, [0.5], **values))
         return main(
             ['evidence', 'keep', str(tmp_path / 'plan'), '--out', str(out), *options]
         )
@@ -143,6 +143,12 @@ def test_kept_runs_are_not_replaced_by_fewer_without_being_asked(
     assert (
         'holds 1 runs, as a/s1/seed0, that these plans lack' in capsys.readouterr().err
     )
+    assert out.read_bytes() == before
+    # Runs of one name, as of another draw of the data.
+    for other in (dict(data_hash='e' * 64), dict(config_hash='e' * 64)):
+        assert keep([0, 1], **other) == 2
+        told = capsys.readouterr().err
+        assert 'holds 2 runs, as a/s1/seed0, that these plans lack or have of' in told
     assert out.read_bytes() == before
     # A plan that grew.
     assert not keep([0, 1, 2])
