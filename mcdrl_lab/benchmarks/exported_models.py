@@ -33,7 +33,7 @@ def image_pairs(images: str | Path, masks: str | Path) -> list[tuple[Path, Path]
             :func:`~mcdrl_common.mask_files.read_truth_mask`.
 
     Raises:
-        ImageError: No image has a mask.
+        ImageError: No image has a mask, or two have one.
     """
     masks = Path(masks)
     pairs = [
@@ -43,6 +43,13 @@ def image_pairs(images: str | Path, masks: str | Path) -> list[tuple[Path, Path]
     ]
     if not pairs:
         raise ImageError(f'no image of {images} has a mask of its name in {masks}.')
+    first: dict[Path, Path] = {}
+    for image, mask in pairs:
+        if (other := first.setdefault(mask, image)) != image:
+            raise ImageError(
+                f'{other} and {image} are of one name, so that {mask} could be of '
+                'either: move one of them away.'
+            )
     return pairs
 
 

@@ -1,4 +1,5 @@
 import argparse
+import shutil
 
 import cv2
 import numpy as np
@@ -41,6 +42,14 @@ def test_images_are_paired_with_masks_by_name(folders):
     ]
     with pytest.raises(ImageError, match='no image of'):
         image_pairs(folders / 'images', folders / 'images')
+
+
+def test_images_of_one_name_are_refused(folders):
+    shutil.copy(folders / 'images/2.jpg', folders / 'images/0 b.jpg')
+    assert len(image_pairs(folders / 'images', folders / 'masks')) == 2
+    shutil.copy(folders / 'images/2.jpg', folders / 'images/0.bmp')
+    with pytest.raises(ImageError, match=r'0\.bmp and .*0\.jpg are of one name'):
+        image_pairs(folders / 'images', folders / 'masks')
 
 
 def file_of(tmp_path, name, run, height=64):
