@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import os
 import re
+import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
 from mcdrl_lab.errors import ProtocolError
+from mcdrl_lab.plans.hashing import data_hash, list_files
 from mcdrl_lab.plans.json_lines import append_line
 from mcdrl_lab.plans.run_folder import RunFolder
 from mcdrl_lab.simulation.hospitals import SITES
@@ -121,6 +123,7 @@ def measure_runs(
             of another data set or of other settings.
     """
     benchmark = Benchmark.read(Path(data))
+    _warn_of_other_data(runs, Path(data))
     known = {record.key: record for record in read_invariance(out)}
     # Runs come site by site: no picture is drawn twice.
     pairs_of = lru_cache(maxsize=1)(lambda site: draw_pairs(benchmark, site, scenes))
@@ -147,6 +150,20 @@ def measure_runs(
         )
         append_line(out, record.to_json())
         yield record
+
+
+def _warn_of_other_data(runs: Sequence[TrainedRun], data: Path) -> None:
+    files = data_hash(list_files(data, SITES))
+    for run in runs:
+        origin = RunFolder(run.folder).state.get('origin') or {}
+        if origin.get('data hash', files) != files:
+            warnings.warn(
+                f'{run.folder} was trained on files of other names or sizes than those '
+                f'in {data}: see yourself that --data is not another draw of EndoSim, '
+                'whose strength the record would tell for that of its training.',
+                stacklevel=3,
+            )
+            return
 
 
 def _check_settings(

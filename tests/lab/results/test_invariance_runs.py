@@ -1,3 +1,5 @@
+import hashlib
+import warnings
 from dataclasses import replace
 
 import pytest
@@ -79,6 +81,23 @@ def test_runs_are_measured_once_and_recorded(tmp_path, checkpoint_content):
     out.write_text(replace(record, data='', settings='').to_json() + '\n')
     assert list(measure_runs(runs, data, out, **options)) == []
     assert [r.key for r in read_invariance(out)] == [record.key]
+
+
+@pytest.mark.parametrize('trained_on', ['data', 'other'])
+def test_a_run_that_was_trained_on_another_data_set_is_noticed(tmp_path, trained_on):
+    data = tmp_path / 'data'
+    (data / 'endosim_a').mkdir(parents=True)
+    (data / 'endosim.json').write_text(Benchmark().text())
+    (data / 'endosim_a/0.png').write_bytes(b'image' if trained_on == 'data' else b'')
+    folder = finish(tmp_path / 'plan', 'full', 'endosim_a', 0)
+    own = hashlib.sha256(b'[["endosim_a/0.png",5]]').hexdigest()
+    RunFolder(folder).update(origin={'data hash': own})
+    with warnings.catch_warnings():
+        warnings.simplefilter('error')
+        # The first of these, as no checkpoint is there.
+        expected = UserWarning if trained_on == 'other' else InputError
+        with pytest.raises(expected, match=str(folder)):
+            next(measure_runs(find_runs(tmp_path / 'plan'), data, tmp_path / 'out'))
 
 
 def test_a_missing_data_set_or_a_damaged_checkpoint_is_named(tmp_path):
