@@ -5,7 +5,7 @@
 # Happens: each pixel goes to the mask that is largest there, however small it is: of one lesion of 100 pixels with
 #   probabilities of 0.9997 within and 0.0003 outside the segment is the image, of two the first has all that is not near
 #   the second. mask_threshold only takes part in the question whether a segment is kept. Where nothing is found the map is
-#   right, and so is post_process_instance_segmentation. No message.
+#   right, and so is post_process_instance_segmentation. The log only says that no instances are fused.
 # Versions: transformers 5.24.0, torch 2.13.0, Pillow 13.0.0, NumPy 2.4.6. The map holds "None", says the help, where no mask
 #   is found above the threshold. Issue 44900 is about arguments of the other function.
 # Why it matters: where lesions are the only classes, nothing else takes the background, and a network that finds a
