@@ -82,6 +82,7 @@ def run(args: argparse.Namespace) -> int:
     made_of = ['site-check', *places(args.checkpoint, *args.images)]
     if args.records is not None:
         made_of += [f'--records {place}' for place in places(args.records)]
+        made_of.append(f'--method {args.method or "of the checkpoint"}')
     check_replaceable(args.out, made_of, args.overwrite)
     records = None
     if args.records is not None:
