@@ -36,7 +36,8 @@ the same name with underscores, and calls it ``SOURCE``."""
 
 _GIB = 2**30
 _MAX_UNPACKED_GIB = 200
-_SHOWN = 50
+_GROUPS_SHOWN = 50
+_FILES_SHOWN = 5
 _EXAMPLES = {
     'coco': 'export.zip --site my_clinic --annotations train.json val.json '
     '--out data/sites',
@@ -258,7 +259,8 @@ def run(args: argparse.Namespace) -> int:
         return EXIT_STOPPED
     for outcome in outcomes:
         _show(outcome)
-    print(f'Checked: {source.checked}')
+    if args.source in PUBLISHED:
+        print(f'Checked: {source.checked}')
     refused = any(outcome.state == 'refused' for outcome in outcomes)
     return EXIT_REFUSED if refused else 0
 
@@ -311,11 +313,17 @@ def _show(outcome: Outcome) -> None:
 
     report = outcome.report
     problems = report['problems']
-    for problem in problems[:_SHOWN]:
-        line = f'{problem["kind"]}: {problem["file"]}: {problem["detail"]}'
-        print(line, file=sys.stderr)
-    if len(problems) > _SHOWN:
-        print(f'... and {len(problems) - _SHOWN} more, see below', file=sys.stderr)
+    groups: dict[tuple[str, str], list[str]] = {}
+    for problem in problems:
+        kind_and_detail = problem['kind'], problem['detail']
+        groups.setdefault(kind_and_detail, []).append(problem['file'])
+    for (kind, detail), files in list(groups.items())[:_GROUPS_SHOWN]:
+        shown, more = ', '.join(files[:_FILES_SHOWN]), len(files) - _FILES_SHOWN
+        and_more = f' and {more} more' if more > 0 else ''
+        print(f'{kind}: {shown}{and_more}: {detail}', file=sys.stderr)
+    if len(groups) > _GROUPS_SHOWN:
+        more = sum(map(len, list(groups.values())[_GROUPS_SHOWN:]))
+        print(f'... and {more} more, in {outcome.report_file}', file=sys.stderr)
     for note in report['notes']:
         if note['kind'] in (OTHER_COLOURS, OTHER_MASKS):
             print(f'warning: {note["file"]}: {note["detail"]}', file=sys.stderr)

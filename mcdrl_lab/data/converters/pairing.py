@@ -153,7 +153,10 @@ def match_masks(
         elif candidates:
             pairs[paths[0]] = candidates[0]
         else:
-            detail = 'no mask found; an image without lesion needs an empty one'
+            detail = (
+                'no mask found; an image without lesion needs an empty one, which the '
+                'source folder writes for those of --lesion-free'
+            )
             problems.append(Finding('missing mask', paths[0], detail))
     for key, paths in masks_of.items():
         if key not in images_of:

@@ -104,7 +104,7 @@ class PatientsTable:
         for site in sites:
             site.samples = [_with_patient(site, s, named) for s in site.samples]
             if site is sites[0]:
-                detail = f'{self.file.name} names it, and no image has the name'
+                detail = f'{self.file.name} names it, and no image taken has the name'
                 site.notes += [
                     Finding('patient without image', e, detail) for e in lost
                 ]

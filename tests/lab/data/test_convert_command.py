@@ -43,6 +43,22 @@ def test_refused_data_end_with_1_and_skip_bad_with_0(
     assert '1 bad files skipped' in shown.out
 
 
+def test_files_with_one_problem_share_a_line(make, download, out, capsys):
+    for number in range(7):
+        make.image(f'images/{number}.jpg')
+    make.pair('images/good.jpg', 'masks/good.png')
+    words = 'folder', download, '--site', 'mine', '--out', out
+    assert convert(*words) == 1
+    shown = capsys.readouterr()
+    lines = shown.err.splitlines()
+    assert len(lines) == 2
+    names = ', '.join(f'images/{number}.jpg' for number in range(5))
+    assert lines[0].startswith(f'missing mask: {names} and 2 more: no mask found; ')
+    assert '--lesion-free' in lines[0]
+    assert '7 files with problems, 1 good pairs' in lines[1]
+    assert not shown.out
+
+
 def test_unusable_input_ends_with_2_and_one_line(tmp_path, out, capsys):
     assert convert('kvasir-seg', tmp_path / 'none.zip', '--out', out) == 2
     shown = capsys.readouterr().err

@@ -201,7 +201,8 @@ def folder_source(options: FolderOptions) -> FolderSource:
         url='your own',
         licence='your own',
         layout=f'{options.images}/NAME.jpg and '
-        f'{options.masks}/NAME{options.mask_suffix}.png, in subfolders or not{beside}.',
+        f'{options.masks}/NAME{options.mask_suffix}.png, in subfolders or not{beside} '
+        '(--images and --masks name other folders).',
         checked='Your own data: pairing and masks as the options say.',
         lesion_classes=classes,
         decoding=decoding,
