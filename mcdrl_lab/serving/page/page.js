@@ -83,11 +83,13 @@ function showSimilarity() {
 }
 
 function showConfounders(confounders, attends) {
+  const equal = 1 / confounders.length;
   element('weights-note').textContent = attends
-    ? 'How the kept regions share their attention among the imaging conditions. '
-      + 'A high share does not say that one is present, only that it weighs more.'
+    ? 'How the kept regions share their attention among the imaging conditions. A high '
+      + 'share does not say that one is present, only that it weighs more. All alike '
+      + `would have ${percent(equal)} each.`
     : 'P(z) of each imaging condition: this model weighs them alike for all images.';
-  const heaviest = Math.max(...confounders.map((one) => one.weight));
+  const whole = Math.max(2 * equal, ...confounders.map((one) => one.weight));
   element('confounders').replaceChildren(...confounders.map(({ name, weight }) => {
     const row = document.createElement('li');
     const [label, track, bar, number] = ['span', 'div', 'div', 'span']
@@ -95,7 +97,7 @@ function showConfounders(confounders, attends) {
     label.textContent = name;
     track.className = 'track';
     bar.className = 'bar';
-    bar.style.width = `${100 * weight / heaviest}%`;
+    bar.style.width = `${100 * weight / whole}%`;
     track.append(bar);
     number.className = 'weight';
     number.textContent = percent(weight);

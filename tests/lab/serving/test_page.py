@@ -208,6 +208,11 @@ def test_example_is_explained_and_the_gate_moves_its_mask(browser, served, page,
     assert widths == sorted(widths, reverse=True)
     ratio = expected.attention[order[1]] / expected.attention[order[0]]
     assert widths[1] / widths[0] == pytest.approx(ratio, abs=0.02)
+    # Shares that are all alike are half a bar, and no full one.
+    track = bars(browser)[0].find_element('css selector', '.track').size['width']
+    heaviest = expected.attention[order[0]]
+    whole = max(heaviest, 2 / len(order))
+    assert widths[0] / track == pytest.approx(heaviest / whole, abs=0.02)
 
     assert page.by_id('gate-value').text == '1.00'
     assert page.by_id('marked').text == share(expected.lesion_probability['gate'])
