@@ -271,7 +271,7 @@ def _mcdrl(project: Project) -> str:
         f'{_base(f"models/mcdrl_{project.tower.model}")}'
         ']\n'
         '# The words: classes are what lesions are called, confounders the ways in\n'
-        '# which hospitals may differ. Change them freely (docs/prompts.md).\n'
+        '# which hospitals may differ. docs/prompts.md: others, and what they need.\n'
         'prompts = {\n'
         "    '_delete_': True,\n"
         f'{words}'
