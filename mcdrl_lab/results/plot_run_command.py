@@ -43,6 +43,7 @@ def run(args: argparse.Namespace) -> None:
     from mcdrl_common.figure_files import write_figure
     from mcdrl_common.written_files import WrittenFiles, check_renewable, places
 
+    from .image_metrics import scale_of
     from .run_curves import read_run_logs, run_curves
     from .run_log import validation_table
 
@@ -52,5 +53,8 @@ def run(args: argparse.Namespace) -> None:
     logs = read_run_logs(args.work_dir)
     write_figure(run_curves(logs, args.metric), path)
     WrittenFiles(path.parent).add(path, made_of)
-    print(validation_table(logs, args.metric).round(4).to_string())
+    table, scale = validation_table(logs, args.metric), scale_of(args.metric)
+    table[['first', 'best']] *= scale
+    print(f'validation {args.metric}{" (%)" if scale == 100 else ""}')
+    print(table.round(4).to_string())
     print(path)

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from matplotlib.artist import Artist
 from matplotlib.figure import Figure
 
 from mcdrl_common.figure_files import write_figure
@@ -84,15 +85,29 @@ def box_plot(records: Iterable[RunRecord], metric: str = 'dice') -> Figure:
     axes.set_xlabel('held-out site')
     axes.set_ylabel(f'{metric} per image ({unit_of(metric)})')
     axes.grid(axis='y', alpha=0.3)
-    figure.legend(
-        handles,
-        methods,
-        ncols=min(4, len(methods)),
-        loc='outside upper center',
-        frameon=False,
-    )
+    legend_above(figure, handles, methods, columns=4)
     figure.set_layout_engine('constrained')
     return figure
+
+
+def legend_above(
+    figure: Figure, handles: Sequence[Artist], labels: Sequence[str], columns: int
+) -> None:
+    """Put a legend above the axes, in as many columns as are not cut off.
+
+    Args:
+        figure: Where to.
+        handles: What the labels name.
+        labels: The words.
+        columns: The most columns.
+    """
+    for number in range(min(columns, len(labels)), 0, -1):
+        legend = figure.legend(
+            handles, labels, loc='outside upper center', ncols=number, frameon=False
+        )
+        if number == 1 or legend.get_window_extent().width <= figure.bbox.width:
+            return
+        legend.remove()
 
 
 def effect_plot(effects: pd.DataFrame, title: str) -> Figure:

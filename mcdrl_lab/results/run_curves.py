@@ -15,6 +15,7 @@ from mcdrl_common.palette import line_style
 from mcdrl_lab.errors import ProtocolError
 
 from .image_metrics import scale_of
+from .plots import legend_above
 from .run_log import RunLog, read_run_log
 
 _COLUMNS = 2
@@ -65,13 +66,7 @@ def run_curves(logs: Mapping[str, RunLog], metric: str = HEADLINE) -> Figure:
         axes.tick_params(labelbottom=True)
     if len(logs) > 1:
         handles, labels = all_axes[0].get_legend_handles_labels()
-        figure.legend(
-            handles,
-            labels,
-            loc='outside upper center',
-            ncols=min(3, len(logs)),
-            frameon=False,
-        )
+        legend_above(figure, handles, labels, columns=3)
     return figure
 
 
@@ -98,6 +93,8 @@ def _draw_training(axes: Axes, logs: Mapping[str, RunLog], name: str) -> None:
                 log.training[name],
                 label=label,
                 linewidth=1.2,
+                # A line of one point alone would not show.
+                marker='.' if len(log.training) == 1 else None,
                 **line_style(number),
             )
     axes.set_title({**_NAMES, **_OTHERS}.get(name, name), fontsize=10)
@@ -167,6 +164,8 @@ def _draw_sites(axes: Axes, log: RunLog, metric: str) -> None:
             scale_of(metric) * log.validation[name],
             label=name.split('/')[1],
             linewidth=0.8,
+            marker='.',
+            markersize=3,
             **line_style(number),
         )
 

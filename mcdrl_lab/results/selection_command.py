@@ -61,7 +61,7 @@ def run(args: argparse.Namespace) -> None:
     from mcdrl_common.written_files import WrittenFiles, check_renewable
     from mcdrl_mmseg.apis import load_config, load_segmentor
 
-    from .selection import kept_lesions, selection_table, untrained_segmentor
+    from .selection import WHOLE, kept_lesions, selection_table, untrained_segmentor
 
     # Not how each weight was initialised.
     MMLogger.get_instance('selection', log_level='WARNING')
@@ -77,6 +77,10 @@ def run(args: argparse.Namespace) -> None:
     )
     loaded = each_once(batches(cfg, args.loaders))
     kept = kept_lesions(model, loaded, args.ratios)
+    print(
+        'kept at R: lesion area (%) among the share R of positions that is kept; '
+        f'whole at R: images (%) with {100 * WHOLE:.0f} % or more of it there'
+    )
     print(selection_table(kept).to_string(index=False, float_format='%.1f'))
     if args.out:
         write_text(args.out, kept.to_csv(index=False))

@@ -50,6 +50,18 @@ def test_the_axis_names_the_unit(make_record, make_image, metric, label):
     assert figure.axes[0].get_ylabel() == label
 
 
+def test_long_names_in_the_legend_are_not_cut_off(make_record, make_image):
+    images = [make_image('i', 0.5)]
+    names = [f'a_method_with_a_long_name_{number}' for number in range(4)]
+    figure = box_plot([make_record(method=name, images=images) for name in names])
+    figure.canvas.draw()
+    (legend,) = figure.legends
+    box = legend.get_window_extent()
+    assert box.x0 >= 0
+    assert box.x1 <= figure.bbox.width
+    assert [text.get_text() for text in legend.get_texts()] == names
+
+
 def test_methods_differ_in_colour_and_in_hatch(two_methods):
     first, second = boxes(box_plot(two_methods))[::2]
     assert first.get_facecolor() != second.get_facecolor()

@@ -41,6 +41,15 @@ def test_each_loss_the_gate_and_the_rate_have_a_panel_of_their_own():
     assert line.get_xydata().tolist() == [[0.5, 1.5], [1.0, 0.8]]
 
 
+def test_a_single_logged_step_is_a_point_that_shows():
+    one = dict(progress=[1.0], lr=[1e-3], **{'decode.loss_ce': [1.5]})
+    markers = []
+    for log in (make_log(loss=[2.0], **one), make_log()):
+        (line,) = run_curves({'run': log}).axes[0].lines
+        markers.append(line.get_marker())
+    assert markers == ['.', 'None']
+
+
 def test_gate_of_a_baseline_has_no_panel():
     assert 'gate' not in titles(run_curves({'run': make_log()}))
 
@@ -96,7 +105,8 @@ def test_picture_goes_into_the_work_folder_or_where_it_is_told(tmp_path, capsys)
     command = ['plot-run', *map(str, folders)]
     assert main(command) == 0
     *table, path = capsys.readouterr().out.splitlines()
-    assert [line.split()[0] for line in table[1:]] == ['seed0', 'seed1', 'mean']
+    assert table[0] == 'validation mDice_fg (%)'
+    assert [line.split()[0] for line in table[2:]] == ['seed0', 'seed1', 'mean']
     assert path == str(folders[0] / 'curves.png')
     with Image.open(path) as picture:
         assert picture.width > 1000
@@ -106,6 +116,16 @@ def test_picture_goes_into_the_work_folder_or_where_it_is_told(tmp_path, capsys)
     assert main([*command, '--out', str(tmp_path / 'two.xyz')]) == 2
     error = capsys.readouterr().err
     assert 'two.xyz: a picture needs one of the endings' in error
+
+
+def test_validations_are_printed_in_the_unit_of_the_picture(tmp_path, capsys):
+    file = tmp_path / 'run/1/vis_data/scalars.json'
+    file.parent.mkdir(parents=True)
+    rows = [dict(loss=1.0, epoch=1, iter=1), dict(mDice_fg=0.25, step=1)]
+    file.write_text(''.join(json.dumps(row) + '\n' for row in rows))
+    assert main(['plot-run', str(tmp_path / 'run')]) == 0
+    row = capsys.readouterr().out.splitlines()[2]
+    assert row.split() == ['run', '25.0', '25.0', '1.0']
 
 
 @pytest.fixture

@@ -144,6 +144,9 @@ def test_a_table_is_renewed_and_one_of_something_else_only_where_asked_for(
     selected, tmp_path, capsys
 ):
     assert [selected() for _ in range(2)] == [0, 0]
+    shown = capsys.readouterr().out
+    assert 'kept at R: lesion area (%) among the share R of positions' in shown
+    assert 'whole at R: images (%) with 90 % or more of it there' in shown
     assert selected('--loaders', 'train', 'val') == 0
     for words in (
         ['--loaders', 'train'],
