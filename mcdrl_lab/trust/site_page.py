@@ -170,8 +170,9 @@ def _bar(drift: ConditionDrift) -> dict[str, Any]:
         above=round(100 * drift.above, 1),
         below=round(100 * drift.below, 1),
         differs=drift.differs,
-        effect=f'{drift.effect:+.1f}'.replace('-', '\u2212')
-        if round(drift.effect, 1)
+        # Two digits: 0.46, which does not differ, must not look like 0.5, which may.
+        effect=f'{drift.effect:+.2f}'.replace('-', '\u2212')
+        if round(drift.effect, 2)
         else '0',
         p=_p(drift.p_holm),
     )
@@ -198,7 +199,7 @@ def _dice(check: SiteCheck, low_dice: float) -> dict[str, Any] | None:
         predictor=predictor,
         ranks=[(n, _rank(m.rank_correlation)) for n, m in check.dice_models.items()],
         images=model.images,
-        sites=[(s, f'{100 * e:+.0f}') for s, e in model.site_errors.items()],
+        sites=[(s, f'{round(100 * e):+d}') for s, e in model.site_errors.items()],
     )
 
 
