@@ -86,9 +86,10 @@ def predict(args: argparse.Namespace) -> int:
             f'{video}: {count} frames in {seconds:.1f} s, '
             f'{count / max(seconds, 1e-9):.1f} frames/s'
         )
+    written = [*args.save, 'conformal'] if conformal else args.save
     print(
         f'{summary.num_images} images segmented, a lesion found in '
-        f'{summary.num_lesions}; {", ".join(args.save)} in {args.out}'
+        f'{summary.num_lesions}; {", ".join(written)} in {args.out}'
     )
     if presence:
         # A checkpoint does not say what records call it, nor how it was trained: only

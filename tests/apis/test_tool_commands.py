@@ -101,7 +101,8 @@ def test_thresholds_of_another_network_are_refused_and_old_ones_told_of(
     content = dict(threshold=0.25, level=0.3, method='baseline')
     kind.write(path, content)
     assert predicts(Summary(num_images=1), 'a' * 64) == 0
-    told = capsys.readouterr().err
+    said, told = capsys.readouterr()
+    assert ('; masks, conformal in out' in said) == (kind is CONFORMAL)
     assert told.startswith(f'note: {path} does not tell')
     assert "was chosen for ('baseline' of its records)" in told
     kind.write(path, {**content, 'model_hash': 'a' * 64})
