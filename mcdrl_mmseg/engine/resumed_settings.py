@@ -98,5 +98,20 @@ def count_steps_by_epochs(runner: Runner) -> None:
         wrapper.initialize_count_status(runner.model, begin, loop.max_iters)
 
 
+def tell_if_all_is_done(runner: Runner) -> None:
+    """Say that a resumed run has nothing left to train, which MMEngine ends in silence.
+
+    Args:
+        runner: It has been resumed.
+    """
+    loop = runner.train_loop
+    if loop.iter >= loop.max_iters:
+        runner.logger.info(
+            f'Nothing is left to train: {loop.iter} of {loop.max_iters} steps are '
+            'done. To train longer, begin a run in another work folder with load_from '
+            'set to the checkpoint.'
+        )
+
+
 def _text(values: list) -> str:
     return ', '.join(map(str, values))

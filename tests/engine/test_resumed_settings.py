@@ -6,7 +6,10 @@ import torch
 from mmengine.optim import OptimWrapper
 from mmengine.runner import EpochBasedTrainLoop, IterBasedTrainLoop
 
-from mcdrl_mmseg.engine.resumed_settings import count_steps_by_epochs
+from mcdrl_mmseg.engine.resumed_settings import (
+    count_steps_by_epochs,
+    tell_if_all_is_done,
+)
 
 
 @pytest.fixture
@@ -59,3 +62,13 @@ def test_a_loop_of_iterations_has_no_epochs_to_go_by(resumed):
     runner = resumed(2, kind=IterBasedTrainLoop)
     count_steps_by_epochs(runner)
     assert runner.train_loop.iter == 16
+
+
+@pytest.mark.parametrize('kind', [EpochBasedTrainLoop, IterBasedTrainLoop])
+def test_a_run_that_is_done_is_told_of(resumed, kind):
+    unfinished, done = resumed(4, 23, kind), resumed(4, 24, kind)
+    for runner in (unfinished, done):
+        tell_if_all_is_done(runner)
+    unfinished.logger.info.assert_not_called()
+    (text,) = done.logger.info.call_args.args
+    assert text.startswith('Nothing is left to train: 24 of 24 steps are done.')

@@ -128,11 +128,13 @@ class AtomicCheckpointHook(CheckpointHook):
         if self._asked is not None:
             from mcdrl_mmseg.engine.resumed_settings import (
                 count_steps_by_epochs,
+                tell_if_all_is_done,
                 warn_of_replaced_settings,
             )
 
             warn_of_replaced_settings(runner, self._asked)
             count_steps_by_epochs(runner)
+            tell_if_all_is_done(runner)
         if self.save_best and self._is_local:
             self._keep_best_in_own_folder(runner)
         if self.max_keep_ckpts > 0:
