@@ -208,11 +208,6 @@ def test_example_is_explained_and_the_gate_moves_its_mask(browser, served, page,
     assert widths == sorted(widths, reverse=True)
     ratio = expected.attention[order[1]] / expected.attention[order[0]]
     assert widths[1] / widths[0] == pytest.approx(ratio, abs=0.02)
-    # Shares that are all alike are half a bar, and no full one.
-    track = bars(browser)[0].find_element('css selector', '.track').size['width']
-    heaviest = expected.attention[order[0]]
-    whole = max(heaviest, 2 / len(order))
-    assert widths[0] / track == pytest.approx(heaviest / whole, abs=0.02)
 
     assert page.by_id('gate-value').text == '1.00'
     assert page.by_id('marked').text == share(expected.lesion_probability['gate'])
@@ -222,6 +217,25 @@ def test_example_is_explained_and_the_gate_moves_its_mask(browser, served, page,
     page.by_id('reset').click()
     page.until(lambda: page.by_id('results').get_attribute('data-gate') == '1')
     assert page.by_id('marked').text == share(expected.lesion_probability['gate_1'])
+
+
+@pytest.mark.parametrize(
+    ('weights', 'shares'),
+    [([0.25, 0.25, 0.25, 0.25], [0.5] * 4), ([0.8, 0.2], [0.8, 0.2])],
+)
+def test_an_equal_share_of_attention_is_half_a_bar(browser, page, weights, shares):
+    page.pick(EXAMPLES[1])
+    browser.execute_script(
+        'showConfounders(arguments[0].map((weight) => ({ name: "a", weight })), true)',
+        weights,
+    )
+    rows = bars(browser)
+    tracks = [row.find_element('css selector', '.track') for row in rows]
+    widths = [bar_width(row) for row in rows]
+    parts = [w / track.size['width'] for w, track in zip(widths, tracks)]
+    assert parts == pytest.approx(shares, abs=0.02)
+    told = page.by_id('weights-note').text
+    assert told.endswith(f'would have {100 / len(weights):.1f} % each.')
 
 
 def bars(browser) -> list:
