@@ -26,7 +26,7 @@ from mcdrl_mmseg.visualization.explanation_figure import explanation_figure
 
 from .explanation import Explanation, explain
 from .image_pipeline import ImageError
-from .inputs import IMAGE_ENDINGS, InputFile, find_inputs, read_images
+from .inputs import IMAGE_ENDINGS, InputFile, Kind, find_inputs, read_images
 
 _THRESHOLD = 0.5
 _MASK_ENDINGS = IMAGE_ENDINGS | {'.gif'}
@@ -139,6 +139,8 @@ def _explain_file(
     lesion = None if mask is None else mask.lesion
     # Matplotlib reads what is between dollar signs as a formula.
     title = printable(file.path.name).replace('$', r'\$')
+    if file.kind is Kind.VIDEO:
+        title += ', first frame'
     figure = explanation_figure(explanation, lesion, known, title=title)
     written = WrittenFiles(out)
     with output_errors(page):

@@ -206,6 +206,27 @@ def test_odd_names_are_no_failure(images, monkeypatch, explanation):
     assert len(summary.written) == 2
 
 
+def test_the_page_of_a_video_says_that_it_is_of_the_first_frame(
+    tmp_path, monkeypatch, explanation
+):
+    path = str(tmp_path / 'clip.avi')
+    video = cv2.VideoWriter(path, cv2.VideoWriter_fourcc(*'MJPG'), 10, (32, 32))
+    for _ in range(2):
+        video.write(np.zeros((32, 32, 3), np.uint8))
+    video.release()
+    cv2.imwrite(str(tmp_path / 'a.png'), np.zeros((4, 5, 3), np.uint8))
+    titles = []
+    monkeypatch.setattr(module, 'explain', lambda model, image: explanation)
+    monkeypatch.setattr(
+        module,
+        'explanation_figure',
+        lambda *_, title: titles.append(title) or Figure(figsize=(1, 1)),
+    )
+    names = [path, str(tmp_path / 'a.png')]
+    assert not explain_files(None, names, tmp_path / 'out').problems
+    assert titles == ['clip.avi, first frame', 'a.png']
+
+
 def test_a_full_disk_is_an_error_that_names_the_file(images, explained, monkeypatch):
     def full(path, flags):
         raise OSError(errno.ENOSPC, 'No space left on device', str(path))
