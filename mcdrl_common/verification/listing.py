@@ -119,7 +119,8 @@ def list_folder(root: Path) -> Listing:
         VerificationError: No such folder, or no site in it.
     """
     if not root.is_dir():
-        raise VerificationError(f'{root}: no such folder or config.')
+        known = 'a file, and no folder of sites' if root.exists() else 'no such folder'
+        raise VerificationError(f'{root}: {known}.')
     names = sorted(path.parent.name for path in root.glob('*/images') if path.is_dir())
     if not names:
         raise VerificationError(

@@ -74,7 +74,7 @@ def coverage(found: SiteCurves, level: float) -> Coverage:
         count = len(found.sites)
         raise ProtocolError(
             f'level {level} cannot be tried with {count} sites: with one held out the '
-            f'smallest that the others can promise is 1/{count}.'
+            f'smallest that the others can promise is 1/{count}. Name higher --levels.'
         )
     thresholds, losses = zip(*pairs, strict=True)
     plain = risk_at(found, PLAIN_THRESHOLD).tolist()

@@ -284,6 +284,15 @@ def test_kinds_may_be_allowed_and_unknown_ones_are_refused(sites):
         verify(listing, allow=['lesion free site'])
 
 
+def test_a_file_in_the_place_of_a_folder_is_not_called_missing(tmp_path):
+    file = tmp_path / 'config.py'
+    with pytest.raises(VerificationError, match=r'config\.py: no such folder'):
+        list_folder(file)
+    file.touch()
+    with pytest.raises(VerificationError, match='a file, and no folder of'):
+        list_folder(file)
+
+
 def test_few_images_of_a_site_for_trying_out_need_not_hold_a_lesion(sites):
     empty_site(sites)
     config = sites.config()

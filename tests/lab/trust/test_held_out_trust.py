@@ -158,7 +158,7 @@ def test_command_prints_coverage_and_names_what_is_missing(plan, capsys):
     assert main(['held-out-trust', str(plan), '--levels', '0.4']) == 0
     assert '0.5: 0.100' in capsys.readouterr().out
     for arguments, why in (
-        (['--levels', '0.1'], 'the smallest that the others can promise is 1/4'),
+        (['--levels', '0.1'], 'the others can promise is 1/4. Name higher --levels.'),
         (['--failure', '30'], '(0, 1]'),
         (['--levels', '0.4', '--data-root', str(plan)], 's0/i0, an image of the rec'),
         (['--levels', '0.4', '--calibrate'], 'holds no checkpoint of the run'),
