@@ -135,6 +135,7 @@ def _draw_validation(axes: Axes, logs: Mapping[str, RunLog], metric: str) -> Non
                 scale * best[1],
                 marker='*',
                 markersize=13,
+                clip_on=False,
                 linestyle='none',
                 markerfacecolor='white',
                 markeredgecolor='black',

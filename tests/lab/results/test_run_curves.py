@@ -58,6 +58,7 @@ def test_best_epoch_is_starred_and_named_in_per_cent():
     axes = run_curves({'run': make_log()}).axes[-1]
     (star,) = [line for line in axes.lines if line.get_marker() == '*']
     np.testing.assert_allclose(star.get_xydata(), [[2, 40]])
+    assert not star.get_clip_on(), 'a star at the edge would be cut off'
     labels = [text.get_text() for text in axes.get_legend().get_texts()]
     assert 'best: 40.0 at epoch 2' in labels
 
