@@ -23,10 +23,19 @@ def read_config(path: str | os.PathLike) -> Config:
         path: The file.
 
     Raises:
-        ConfigFileError: It changes entries of a value that has none.
+        ConfigFileError: It changes entries of a value that has none, or refuses a
+            value itself, as ours do of an ``MCDRL_HELD_OUT`` that is no site.
     """
-    with named_merging(path):
-        return Config.fromfile(path)
+    try:
+        with named_merging(path):
+            return Config.fromfile(path)
+    except ValueError as error:
+        frames = [frame.f_code for frame, _ in traceback.walk_tb(error.__traceback__)]
+        *_, caller, raising = frames
+        if caller.co_name != '_file2dict':
+            raise
+        # By a line of the config, or of one below it, and not by what it calls.
+        raise ConfigFileError(f'{raising.co_filename}: {error}') from None
 
 
 @contextmanager

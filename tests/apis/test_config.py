@@ -4,7 +4,7 @@ import pickle
 import pytest
 from mmengine.config import Config
 
-from mcdrl_mmseg.apis.config import FormattedOnceConfig
+from mcdrl_mmseg.apis.config import ConfigFileError, FormattedOnceConfig, read_config
 
 
 @pytest.fixture
@@ -69,3 +69,19 @@ def test_it_is_a_config_with_all_its_properties(cfg):
         }
     )
     assert pickle.loads(pickle.dumps(once)).pretty_text == once.pretty_text
+
+
+def test_a_value_that_a_config_refuses_is_told_with_the_file_that_does(tmp_path):
+    (tmp_path / 'sites.py').write_text("raise ValueError('no such site: nort')\n")
+    (tmp_path / 'net.py').write_text("_base_ = ['sites.py']\n")
+    with pytest.raises(ConfigFileError) as error:
+        read_config(tmp_path / 'net.py')
+    assert str(error.value) == f'{tmp_path / "sites.py"}: no such site: nort'
+
+
+def test_an_error_of_what_a_config_calls_keeps_its_traceback(tmp_path):
+    path = tmp_path / 'net.py'
+    path.write_text("values = __import__('json').loads('{')\n")
+    with pytest.raises(ValueError) as error:
+        read_config(path)
+    assert not isinstance(error.value, ConfigFileError)
