@@ -140,6 +140,18 @@ def test_positions_of_another_image_size_are_interpolated(tiny_clips, tmp_path, 
     assert_close(tower.positional_embedding.data, fit_position_grid(small, (14, 14)))
 
 
+def test_a_text_towers_positions_of_another_length_are_refused(tiny_clips, tmp_path):
+    state = dict(tiny_clips['mcdrl-tiny-vit'].state_dict())
+    texts = [key for key in state if not key.startswith('visual.')]
+    (key,) = (key for key in texts if key.endswith('positional_embedding'))
+    state[key] = state[key][:12].clone()
+    path = tmp_path / 'short.safetensors'
+    save_file(state, path)
+    spec = CLIPSpec('mcdrl-tiny-vit', str(path))
+    with pytest.raises(CLIPWeightsError, match=r'positional_embedding \(12, '):
+        load_tower_weights(build_text_tower(spec), spec, 'text.')
+
+
 @pytest.fixture(scope='module')
 def archive(tiny_clips, tmp_path_factory, save_archive):
     """OpenAI's container, whose weights are trained with QuickGELU."""
