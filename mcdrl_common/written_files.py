@@ -172,7 +172,7 @@ def check_targets(
         OutputError: Something is in the way, or the folder may not be looked into or
             written to.
     """
-    check_place(folder / _LIST)
+    check_place(folder)
     with output_errors(folder):
         _check_targets(folder, targets, inputs, overwrite)
 
