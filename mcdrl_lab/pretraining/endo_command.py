@@ -157,7 +157,7 @@ def _train(args: argparse.Namespace) -> Path:
 
     from .endo_model import imagenet_file
     from .endo_pack import TRAIN, load_pack
-    from .endo_trainer import TEXT_TOWERS, EndoSettings, pretrain_endo
+    from .endo_trainer import TEXT_TOWERS, EndoSettings, data_sets, pretrain_endo
     from .endo_weights import PROMPT_FILES, save_endo_weights
 
     named = (
@@ -174,10 +174,9 @@ def _train(args: argparse.Namespace) -> Path:
         **{k: v for k, v in given.items() if v is not None},
     )
     started = time.monotonic()
-    without = tuple(filter(None, settings.without.split(',')))
     model = pretrain_endo(
         settings,
-        load_pack(args.pretraining_root, TRAIN, without),
+        load_pack(args.pretraining_root, TRAIN, data_sets(settings.without)),
         args.imagenet or imagenet_file(),
         args.work_dir,
         args.device,
@@ -208,11 +207,13 @@ def _test(args: argparse.Namespace, weights: str) -> None:
         load_tower_weights,
         set_output_stride,
     )
+    from mcdrl_mmseg.clip.weights import resolve_weights_file
 
     from .endo_pack import CHOOSE, HELD_OUT, load_pack
     from .endo_report import scores_tables
     from .endo_scores import SITES, load_site, score_endo
     from .endo_trainer import TEXT_TOWERS
+    from .endo_weights import left_out
 
     spec = CLIPSpec(TEXT_TOWERS[args.text_tower], weights)
     tower = build_image_tower(spec)
@@ -230,6 +231,7 @@ def _test(args: argparse.Namespace, weights: str) -> None:
         args.image_size,
         args.per_site,
         words='choosing' if choosing else 'unseen',
+        without=left_out(resolve_weights_file(weights, spec.model_name)),
         log=lambda line: print(line, flush=True),
     )
     print(scores_tables(scores))

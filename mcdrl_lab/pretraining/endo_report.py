@@ -8,7 +8,7 @@ from prettytable import PrettyTable
 
 from mcdrl_lab.simulation.drawn_conditions import CONDITIONS
 
-from .endo_scores import PACK, SEEN_HOSPITALS, SITES, EndoScores
+from .endo_scores import PACK, SITES, EndoScores
 from .endo_zero_shot import RATIOS
 
 _POLYP_SITES = tuple(site for site, name in SITES.items() if name == 'polyp')
@@ -110,7 +110,7 @@ def _kept_table(scores: EndoScores) -> str:
     for site, by_ratio in scores.kept.items():
         values = [v for ratio in RATIOS for v in by_ratio[ratio].values()]
         above = all(by_ratio[r]['text'] > by_ratio[r]['centre'] for r in RATIOS)
-        name = f'{site} (same hospital)' if site in SEEN_HOSPITALS else site
+        name = f'{site} (same hospital)' if site in scores.seen else site
         cells = [f'{100 * value:.0f}' for value in values]
         table.add_row([name, *cells, _mark(above)])
     lines = [table.get_string()]

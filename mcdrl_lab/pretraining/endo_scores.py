@@ -51,8 +51,8 @@ SITES = {
 }
 """Site -> its lesion class in words."""
 
-SEEN_HOSPITALS = {'endotect_kvasir': 'kvasir_seg'}
-"""Site -> data set of the pretraining that is of the same hospital."""
+SAME_HOSPITAL = {'endotect_kvasir': 'kvasir_seg'}
+"""Site -> data set of the pretraining pack that is of the same hospital."""
 
 PACK = 'pretraining pack'
 """Name of the images of the pack among those of hospitals."""
@@ -117,6 +117,7 @@ class EndoScores:
             of their words.
         words: Word no caption holds -> (its AUC, AUC of the trained words).
         kept: Site -> alpha -> scorer -> mean share of the lesion's area that is kept.
+        seen: Sites whose hospital was in the training.
     """
 
     side: int
@@ -128,6 +129,7 @@ class EndoScores:
     shuffled: tuple[float, ...] = ()
     words: dict[str, tuple[float, float]] = field(default_factory=dict)
     kept: dict[str, dict[float, dict[str, float]]] = field(default_factory=dict)
+    seen: tuple[str, ...] = ()
 
 
 def _spread(items: Sequence, most: int) -> list[int]:
@@ -250,6 +252,7 @@ def score_endo(
     side: int,
     per_site: int = 60,
     words: str = 'unseen',
+    without: Sequence[str] = (),
     log: Callable[[str], None] = print,
 ) -> EndoScores:
     """Measure an image tower and the text side that belongs to it.
@@ -263,6 +266,7 @@ def score_endo(
         side: Height and width at which the tower sees images, in pixels.
         per_site: Images of a site that conditions are drawn on, at most.
         words: ``unseen`` for the words that nothing was chosen by, or ``choosing``.
+        without: Data sets of the pack that the training left out.
         log: Is given lines on the progress.
 
     Raises:
@@ -292,9 +296,8 @@ def score_endo(
         few = [site.images[row] for row in _spread(site.images, per_site)]
         drawn[name] = encode_conditions(tower, few, side, _SEED)
 
-    unseen = joined(
-        [part for name, part in drawn.items() if name not in SEEN_HOSPITALS]
-    )
+    seen = tuple(s for s, data in SAME_HOSPITAL.items() if data not in without)
+    unseen = joined([part for name, part in drawn.items() if name not in seen])
     conditions = {
         name: _condition_aucs(part, texts.conditions)
         for name, part in {**drawn, 'all': unseen}.items()
@@ -302,7 +305,15 @@ def score_endo(
     among, shuffled = _condition_aucs_among(unseen, texts.conditions)
 
     scores = EndoScores(
-        side, lesions, positions, blood, conditions, among, shuffled, kept=kept
+        side,
+        lesions,
+        positions,
+        blood,
+        conditions,
+        among,
+        shuffled,
+        kept=kept,
+        seen=seen,
     )
     listed = UNSEEN_WORDS if words == 'unseen' else CHOOSING_WORDS
     for word, claim, text in other_texts(listed):

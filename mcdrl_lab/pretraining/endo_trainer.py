@@ -95,6 +95,11 @@ class EndoSettings:
             )
 
 
+def data_sets(joined: str) -> tuple[str, ...]:
+    """Names in ``EndoSettings.without``."""
+    return tuple(filter(None, joined.split(',')))
+
+
 class EndoBatches(Dataset):
     """Batches of images with what is known about them; each follows from its number.
 

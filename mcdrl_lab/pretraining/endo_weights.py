@@ -8,6 +8,7 @@ from dataclasses import asdict
 from itertools import product
 from pathlib import Path
 
+from safetensors import safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
@@ -17,7 +18,7 @@ from mcdrl_mmseg.clip.sentence_text import TEXTS, VECTORS, has_sentence_text
 from mcdrl_mmseg.prompts import PromptSet
 
 from .endo_model import EndoCLIP
-from .endo_trainer import EndoSettings
+from .endo_trainer import EndoSettings, data_sets
 from .endo_words import (
     CHOOSING_WORDS,
     CONDITION_WORDS,
@@ -32,6 +33,8 @@ PROMPT_FILES = ('endoscopy.py', 'endoscopy_sites.py')
 
 SHUFFLE_SEEDS = range(5)
 """Seeds of the control with shuffled letters whose texts are shipped."""
+
+_SETTINGS = 'settings'
 
 
 def shipped_texts(prompt_sets: Sequence[PromptSet]) -> list[str]:
@@ -65,6 +68,20 @@ def shipped_texts(prompt_sets: Sequence[PromptSet]) -> list[str]:
     return list(dict.fromkeys(texts))
 
 
+def left_out(path: Path) -> tuple[str, ...]:
+    """Data sets of the pack that a training left out, by its weights file.
+
+    Args:
+        path: What :func:`save_endo_weights` wrote. Of any other file nothing is known:
+            it counts as one whose training saw all of the pack.
+    """
+    if path.suffix != '.safetensors':
+        return ()
+    with safe_open(path, 'pt') as file:
+        kept = (file.metadata() or {}).get(_SETTINGS, '{}')
+    return data_sets(json.loads(kept).get('without', ''))
+
+
 def save_endo_weights(
     model: EndoCLIP,
     settings: EndoSettings,
@@ -86,7 +103,7 @@ def save_endo_weights(
         for key, value in model.state_dict().items()
         if not key.endswith('.num_batches_tracked')
     }
-    metadata = {'settings': json.dumps(asdict(settings))}
+    metadata = {_SETTINGS: json.dumps(asdict(settings))}
     if has_sentence_text(settings.model_name):
         texts = shipped_texts(prompt_sets)
         state[VECTORS] = encoder(texts).half().contiguous()

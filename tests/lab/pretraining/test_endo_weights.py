@@ -11,6 +11,7 @@ from mcdrl_lab.pretraining.endo_model import EndoCLIP
 from mcdrl_lab.pretraining.endo_trainer import TEXT_TOWERS, EndoSettings
 from mcdrl_lab.pretraining.endo_weights import (
     PROMPT_FILES,
+    left_out,
     save_endo_weights,
     shipped_texts,
 )
@@ -98,6 +99,15 @@ def test_a_saved_control_is_read_back_with_its_text_tower(prompt_sets, tmp_path)
     spec, texts = CLIPSpec(settings.model_name, str(path)), ['blur', 'A polyp']
     expected = model.encode_texts(tokenize(spec, texts))
     assert_close(embed_texts(spec, texts), expected, rtol=0, atol=5e-3)
+
+
+def test_a_file_tells_which_data_sets_its_training_left_out(
+    prompt_sets, toy_sentences, tmp_path
+):
+    path, settings = tmp_path / 'weights.safetensors', EndoSettings(without='a,b')
+    save_endo_weights(EndoCLIP(NAME), settings, prompt_sets, path, toy_sentences)
+    assert left_out(path) == ('a', 'b')
+    assert left_out(builtin_weights(NAME)) == ()
 
 
 @pytest.mark.parametrize(('name', 'steps'), [(NAME, 320), (f'{NAME}-v2', 1280)])

@@ -1,5 +1,7 @@
 """Scores with numbers worked out by hand, and the whole table on made-up hospitals."""
 
+from collections.abc import Callable, Sequence
+
 import numpy as np
 import pytest
 import torch
@@ -91,7 +93,7 @@ def test_each_image_is_drawn_with_each_condition_once():
 
 
 @pytest.fixture(scope='module')
-def scores(endo_pack_root, toy_sentences) -> EndoScores:
+def score(endo_pack_root, toy_sentences) -> Callable[..., EndoScores]:
     torch.set_num_threads(1)
     torch.manual_seed(0)
     model = EndoCLIP('mcdrl-endo-lite0').eval()
@@ -99,19 +101,30 @@ def scores(endo_pack_root, toy_sentences) -> EndoScores:
     masks = [np.zeros((40, 40), np.uint8) for _ in range(9)]
     for mask in masks[:3]:
         mask[10:20, 10:20] = 1
-    site = SiteImages(
-        [generator.integers(0, 255, (40, 40, 3)).astype(np.uint8) for _ in masks], masks
-    )
-    with torch.no_grad():
+    sites = {
+        name: SiteImages(list(generator.integers(0, 255, (9, 40, 40, 3), 'u1')), masks)
+        for name in ('polypgen_c2', 'endotect_kvasir')
+    }
+
+    @torch.no_grad()
+    def measure(without: Sequence[str] = ()) -> EndoScores:
         return score_endo(
             model.visual,
             lambda texts: model.encode_texts(toy_sentences(list(texts))),
             load_pack(endo_pack_root, HELD_OUT),
-            {'polypgen_c2': site, 'endotect_kvasir': site},
+            sites,
             side=32,
             per_site=3,
+            without=without,
             log=str,
         )
+
+    return measure
+
+
+@pytest.fixture(scope='module')
+def scores(score) -> EndoScores:
+    return score()
 
 
 def test_everything_is_measured(scores):
@@ -136,3 +149,13 @@ def test_the_tables_say_what_is_missed_and_what_is_of_a_seen_hospital(scores):
     assert 'centre' in text and 'dealt out' in text
     found = scores.positions['polypgen_c2']
     assert f'polypgen_c2, best position      | {found:.3f}' in text
+
+
+def test_a_hospital_that_the_training_left_out_is_an_unseen_one(score):
+    scores = score(without=['kvasir_seg'])
+    assert scores.seen == ()
+    assert '(same hospital)' not in scores_tables(scores)
+    assert scores.conditions['all'] not in (
+        scores.conditions['polypgen_c2'],
+        scores.conditions['endotect_kvasir'],
+    )
