@@ -5,12 +5,17 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from mcdrl_mmseg.clip.normalisation import differs, normalisation_of
-from mcdrl_mmseg.models import CLIPVisionBackbone
+import numpy as np
+
+from mcdrl_mmseg.clip.normalisation import Normalisation, differs, normalisation_of
+from mcdrl_mmseg.clip.weights import names_a_file
+from mcdrl_mmseg.models import CLIPGuidedBackbone, CLIPVisionBackbone
 
 from .clip_of_config import clip_spec
 from .config_components import Component
 from .config_problem import ConfigProblem
+
+_IMAGENET = ((123.675, 116.28, 103.53), (58.395, 57.12, 57.375))  # CLIPGuidedBackbone's
 
 
 def normalisation_problems(
@@ -18,41 +23,114 @@ def normalisation_problems(
 ) -> Iterator[ConfigProblem]:
     """A data preprocessor whose mean, std or order of channels is not CLIP's.
 
-    A guide undoes the data preprocessor's normalisation and applies its own.
+    A guide undoes the data preprocessor's normalisation and applies its own: both have
+    to be the right ones.
     """
-    backbones = [part for part in parts if part.place == 'model.backbone']
-    for part in backbones:
-        spec = clip_spec(part.cfg)
-        if not part.is_a(CLIPVisionBackbone) or spec.weights is None:
+    model = cfg.get('model') or {}
+    # MMEngine takes it from the top of a config, too.
+    found = model.get('data_preprocessor') or cfg.get('data_preprocessor') or {}
+    for part in parts:
+        if part.place != 'model.backbone':
             continue
-        try:
-            wanted = normalisation_of(spec)
-        except ValueError:
-            return  # told by the backbone's constructor
-        found = (cfg.get('model') or {}).get('data_preprocessor') or {}
-        mean, std = found.get('mean') or [0.0] * 3, found.get('std') or [1.0] * 3
-        place = 'model.data_preprocessor'
-        if not (_is_of_three_channels(mean) and _is_of_three_channels(std)):
+        if part.is_a(CLIPVisionBackbone):
+            yield from _of_tower(part, found)
+        elif part.is_a(CLIPGuidedBackbone):
+            yield from _undone(part, found)
+            yield from _of_guide(part)
+
+
+def _of_tower(part: Component, found: Mapping) -> Iterator[ConfigProblem]:
+    """Images that a tower gets as the data preprocessor gives them."""
+    spec = clip_spec(part.cfg)
+    if spec.weights is None:
+        return
+    try:
+        wanted = normalisation_of(spec)
+    except ValueError:
+        return  # told by the backbone's constructor
+    mean, std = _applied(found)
+    place = 'model.data_preprocessor'
+    if not (_is_of_three_channels(mean) and _is_of_three_channels(std)):
+        yield ConfigProblem(
+            f'{place}.mean',
+            f'mean={mean} and std={std} are not three numbers each.',
+            'Give one for each channel.',
+        )
+    elif differs(wanted, mean, std):
+        yield ConfigProblem(
+            f'{place}.mean',
+            f'mean={list(mean)} and std={list(std)}, but {spec.model_name} was '
+            f'trained with {_in_pixel_values(wanted)}.',
+            'Set them to these.',
+        )
+    if not found.get('bgr_to_rgb', False):
+        yield ConfigProblem(
+            f'{place}.bgr_to_rgb',
+            f'is not True: {spec.model_name} was trained with RGB, and images are '
+            'read as BGR.',
+            'Set bgr_to_rgb=True.',
+        )
+
+
+def _undone(part: Component, found: Mapping) -> Iterator[ConfigProblem]:
+    """A guide that undoes something else than the data preprocessor does."""
+    for key, applied, usual in zip(
+        ('mean', 'std'), _applied(found), _IMAGENET, strict=True
+    ):
+        given = part.cfg.get(key, usual)
+        both = _is_of_three_channels(given) and _is_of_three_channels(applied)
+        if not both or not np.allclose(given, applied, atol=1e-3):
             yield ConfigProblem(
-                f'{place}.mean',
-                f'mean={mean} and std={std} are not three numbers each.',
-                'Give one for each channel.',
+                part.at(key),
+                f'is {given}, but {key} of model.data_preprocessor is {applied}: '
+                f'CLIP would see images in wrong colours.',
+                'Set both to the same three numbers.',
             )
-        elif differs(wanted, mean, std):
-            values = [[round(255 * v, 4) for v in part] for part in wanted]
-            yield ConfigProblem(
-                f'{place}.mean',
-                f'mean={list(mean)} and std={list(std)}, but {spec.model_name} was '
-                f'trained with mean={values[0]} and std={values[1]}.',
-                'Set them to these.',
-            )
-        if not found.get('bgr_to_rgb', False):
-            yield ConfigProblem(
-                f'{place}.bgr_to_rgb',
-                f'is not True: {spec.model_name} was trained with RGB, and images are '
-                'read as BGR.',
-                'Set bgr_to_rgb=True.',
-            )
+    bgr = not (found.get('bgr_to_rgb') or found.get('rgb_to_bgr'))
+    if part.cfg.get('bgr', False) != bgr:
+        yield ConfigProblem(
+            part.at('bgr'),
+            f'is {not bgr}, but model.data_preprocessor hands on '
+            f'{"BGR" if bgr else "RGB"}: CLIP would see images in wrong colours.',
+            f'Set bgr={bgr}.',
+        )
+
+
+def _of_guide(part: Component) -> Iterator[ConfigProblem]:
+    """A guide that applies another normalisation than its weights were trained with.
+
+    Of a file nobody but the user knows it.
+    """
+    spec = clip_spec(part.cfg.get('clip') or {})
+    mean, std = part.cfg.get('clip_mean'), part.cfg.get('clip_std')
+    unknown = spec.weights is None or names_a_file(spec.pretrained, spec.model_name)
+    if unknown or (mean is None and std is None):
+        return
+    try:
+        wanted = normalisation_of(spec)
+    except ValueError:
+        return  # told by the backbone's constructor
+    values = [[255 * value for value in each] for each in wanted]
+    mean = values[0] if mean is None else mean
+    std = values[1] if std is None else std
+    three = _is_of_three_channels(mean) and _is_of_three_channels(std)
+    if not three or differs(wanted, mean, std):
+        yield ConfigProblem(
+            part.at('clip_mean'),
+            f'clip_mean={mean} and clip_std={std}, but {spec.weights!r} of '
+            f'{spec.model_name} was trained with {_in_pixel_values(wanted)}.',
+            'Leave both out, or set them to these.',
+        )
+
+
+def _applied(found: Mapping) -> tuple[Any, Any]:
+    """Mean and std that a data preprocessor applies; it may apply none."""
+    return found.get('mean') or [0.0] * 3, found.get('std') or [1.0] * 3
+
+
+def _in_pixel_values(wanted: Normalisation) -> str:
+    mean, std = ([round(255 * value, 4) for value in each] for each in wanted)
+    return f'mean={mean} and std={std}'
 
 
 def _is_of_three_channels(value: Any) -> bool:

@@ -255,6 +255,28 @@ CASES = [
         'was trained with RGB',
     ),
     case(
+        'a guide that undoes another normalisation than images have',
+        {'model.data_preprocessor.mean': [122.7709, 116.746, 104.0937]},
+        'model.backbone.mean',
+        'is [123.675, 116.28, 103.53], but mean of model.data_preprocessor is '
+        '[122.7709, 116.746, 104.0937]: CLIP would see images in wrong colours.',
+        config='guided',
+    ),
+    case(
+        'a guide that undoes another order of channels than images have',
+        {'model.data_preprocessor.bgr_to_rgb': False},
+        'model.backbone.bgr',
+        'is False, but model.data_preprocessor hands on BGR',
+        config='guided',
+    ),
+    case(
+        'a guide that applies another normalisation than it was trained with',
+        {'model.backbone.clip_mean': [127.5] * 3},
+        'model.backbone.clip_mean',
+        "but 'openai' of ViT-B-16 was trained with mean=[122.7709, 116.746, 104.0937]",
+        config='guided',
+    ),
+    case(
         'a folder without a model',
         {'model.backbone.clip.model_name': 'local-dir:no_such_folder'},
         'model.backbone.clip.model_name',
@@ -511,6 +533,22 @@ def test_mistake_is_named_with_place_and_remedy(
     texts = {problem.place: str(problem) for problem in caught.value.problems}
     assert message in texts[place]
     assert texts[place] in str(caught.value)
+
+
+def test_of_a_file_the_user_alone_knows_the_normalisation(shipped):
+    cfg = shipped('guided')
+    own = dict(clip_mean=[127.5] * 3, clip_std=[127.5] * 3)
+    cfg.model.backbone.update(own)
+    assert [p.place for p in find_problems(cfg)] == ['model.backbone.clip_mean']
+    cfg.model.backbone.clip.pretrained = __file__
+    assert find_problems(cfg) == []
+
+
+@pytest.mark.parametrize('name', ['guided', 'mcdrl'])
+def test_a_data_preprocessor_at_the_top_of_a_config_counts(shipped, name):
+    cfg = shipped(name)
+    cfg.data_preprocessor = cfg.model.pop('data_preprocessor')
+    assert find_problems(cfg) == []
 
 
 def test_all_mistakes_are_named_at_once(shipped):
