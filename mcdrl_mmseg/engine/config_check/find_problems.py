@@ -15,6 +15,7 @@ from .head_losses import loss_problems
 from .ignored_labels import ignored_label_problems
 from .input_normalisation import normalisation_problems
 from .label_transforms import label_transform_problems
+from .level_counts import level_problems
 from .loop_lengths import (
     batch_problems,
     endless_problems,
@@ -58,6 +59,7 @@ _TRAINING: tuple[Rule, ...] = (
     patience_problems,
     loss_problems,
     input_problems,
+    level_problems,
     label_transform_problems,
     group_problems,
     unit_problems,

@@ -33,7 +33,7 @@ def input_problems(
     if backbone is None:
         return
     if cfg['model'].get('neck'):
-        if neck is not None and _is_known(neck):
+        if neck is not None and is_known(neck):
             yield from _cut_off(neck, parts)
         return
     # One vector for the whole image gives all pixels one score.
@@ -44,7 +44,7 @@ def input_problems(
     elif not backbone.is_a(CLIPGuidedBackbone):
         return
     for head in parts:
-        if _reads_backbone(head, parts) and embedding & {*_indices(head)}:
+        if reads_backbone(head, parts) and embedding & {*indices_of(head)}:
             yield ConfigProblem(
                 head.at('in_index'),
                 f'is {head.cfg.get("in_index", "-1 where it is not given")}, which '
@@ -68,13 +68,23 @@ def _cut_off(neck: Component, parts: Sequence[Component]) -> Iterator[ConfigProb
             )
 
 
-def _is_known(part: Component) -> bool:
+def is_known(part: Component) -> bool:
+    """Whether its class is MMSegmentation's or ours.
+
+    Args:
+        part: Component of a config.
+    """
     return part.cls is not None and part.cls.__module__.startswith(_KNOWN)
 
 
-def _reads_backbone(head: Component, parts: Sequence[Component]) -> bool:
-    """Whether a head of a known class gets the backbone's own tuple."""
-    if not head.is_a(BaseDecodeHead) or not _is_known(head):
+def reads_backbone(head: Component, parts: Sequence[Component]) -> bool:
+    """Whether a head of a known class gets the backbone's own tuple.
+
+    Args:
+        head: Component of a config.
+        parts: All components.
+    """
+    if not head.is_a(BaseDecodeHead) or not is_known(head):
         return False
     place, _, last = head.place.rpartition('.')
     if last == 'predictor':
@@ -83,8 +93,12 @@ def _reads_backbone(head: Component, parts: Sequence[Component]) -> bool:
     return head.place.partition('[')[0] in _PLACES
 
 
-def _indices(head: Component) -> Sequence[Any]:
-    """Entries of the tuple that a head reads."""
+def indices_of(head: Component) -> Sequence[Any]:
+    """Entries of the tuple that a head reads.
+
+    Args:
+        head: Component of a config, a :class:`BaseDecodeHead`.
+    """
     default = inspect.signature(head.cls).parameters.get('in_index')
     given = head.cfg.get('in_index', _EMBEDDING if default is None else default.default)
     if isinstance(given, int):

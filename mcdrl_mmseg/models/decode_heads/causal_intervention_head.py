@@ -199,16 +199,19 @@ class CausalInterventionHead(PredictorWrapper):
 
         Raises:
             DictionaryError: The dictionary is not built.
-            ValueError: A backbone that gives one bare map, where several are asked for.
+            ValueError: A backbone that gives one bare map, where several are asked
+                for, or fewer levels than ``in_index`` names.
         """
         *maps, dense_features, image_embedding = inputs
         self.dictionary.check_built()
         scores = self._observed_scores(image_embedding)
-        indices = [i % len(inputs) for i in self.in_indices]
-        interventions = self.interventions or [None] * len(indices)
         if isinstance(inputs, BareMap):
             self._check_bare_map()
             indices = [0]
+        else:
+            self._check_levels(len(inputs))
+            indices = [i % len(inputs) for i in self.in_indices]
+        interventions = self.interventions or [None] * len(indices)
         for index, intervention in zip(indices, interventions, strict=True):
             result, state = self._intervene_on(
                 inputs[index], intervention, dense_features, scores
@@ -367,6 +370,15 @@ class CausalInterventionHead(PredictorWrapper):
                 'CausalInterventionHead: similarity_map=True compares lesions with '
                 'healthy tissue, of which the prompts say nothing. Add '
                 "background_prompts, as ['normal mucosa']."
+            )
+
+    def _check_levels(self, count: int) -> None:
+        # The last is the embedding.
+        if any(not -count <= index < count - 1 for index in self.in_indices):
+            raise ValueError(
+                f'CausalInterventionHead: in_index={self.in_indices} names a map that '
+                f'the backbone does not give: it has {count - 2} levels, then the '
+                'dense map. Add the level to its out_indices.'
             )
 
     def _check_bare_map(self) -> None:

@@ -359,6 +359,17 @@ def test_image_embedding_cannot_be_intervened_on(build):
         build(in_index=-1)
 
 
+@pytest.mark.parametrize('in_index', [4, -5, 3])
+def test_a_level_that_the_backbone_lacks_is_not_taken_for_another(
+    build, inputs, in_index
+):
+    """Two levels, the dense map and the embedding: 4 would be 0, counted on."""
+    predictor = {**FCN, 'in_channels': 16, 'in_index': 0}
+    head = build(in_channels=16, in_index=in_index, predictor=predictor).eval()
+    with pytest.raises(ValueError, match='has 2 levels, then the dense map'):
+        head.intervene(inputs)
+
+
 def test_unknown_treatment_of_the_rest_is_an_error(build):
     with pytest.raises(ValueError, match=r"unselected='drop' must be 'keep' or 'zero'"):
         build(unselected='drop')

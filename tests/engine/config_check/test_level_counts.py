@@ -1,0 +1,99 @@
+import pytest
+
+from mcdrl_mmseg.engine.config_check import find_problems
+from mcdrl_mmseg.engine.config_check.config_components import components
+from mcdrl_mmseg.engine.config_check.level_counts import level_problems
+
+TWO_LEVELS = dict(
+    type='CLIPVisionBackbone', model_name='mcdrl-tiny-rn', out_indices=(2, 3)
+)
+FCN = dict(type='FCNHead', in_channels=128, channels=8, num_classes=2)
+LEVELS = dict(FCN, type='SegformerHead')
+
+
+def problems(backbone, **parts):
+    cfg = dict(model=dict(backbone=backbone, **parts))
+    return [str(each) for each in level_problems(cfg, components(cfg))]
+
+
+def guided(**backbone):
+    return dict(type='CLIPGuidedBackbone', backbone=backbone, clip=dict())
+
+
+# Two levels, the dense map and the embedding.
+@pytest.mark.parametrize('index', [-5, 4])
+@pytest.mark.parametrize('key', ['decode_head', 'auxiliary_head'])
+def test_a_stock_head_beyond_the_backbones_maps_is_told(index, key):
+    (told,) = problems(TWO_LEVELS, **{key: dict(FCN, in_index=index)})
+    assert told == (
+        f'model.{key}.in_index: names {index}, but the head gets 4 maps, which count '
+        'from 0 to 3. Give another, or add the level to out_indices of the backbone.'
+    )
+
+
+@pytest.mark.parametrize('index', [-4, -2, 0, 2])
+def test_a_map_that_the_backbone_gives_is_not_told(index):
+    assert problems(TWO_LEVELS, decode_head=dict(FCN, in_index=index)) == []
+
+
+@pytest.mark.parametrize(
+    ('own', 'similarity_map', 'count'),
+    [(0, False, 2), (-2, False, 3), (2, False, 3), ([0, -2], True, 4)],
+)
+def test_a_predictor_gets_the_levels_and_the_maps_with_an_intervention(
+    own, similarity_map, count
+):
+    head = dict(type='CausalInterventionHead', in_channels=128, in_index=own)
+    head['similarity_map'] = similarity_map
+    for index in (count - 1, -count):
+        head['predictor'] = dict(FCN, in_index=index)
+        assert problems(TWO_LEVELS, decode_head=head) == []
+    for index in (count, -count - 1):
+        head['predictor'] = dict(FCN, in_index=index)
+        (told,) = problems(TWO_LEVELS, decode_head=head)
+        assert told.startswith('model.decode_head.predictor.in_index: names')
+        assert f'the head gets {count} maps' in told
+
+
+def test_an_intervention_beyond_the_backbones_maps_is_told_alone():
+    head = dict(type='CausalInterventionHead', in_channels=128, in_index=5)
+    head['predictor'] = dict(FCN, in_index=9)
+    (told,) = problems(TWO_LEVELS, decode_head=head)
+    assert told.startswith('model.decode_head.in_index: names 5, but the head gets 4')
+
+
+def test_a_dense_map_in_the_place_of_a_level_is_told_by_its_width():
+    # d of ViT-B-16 is 512; the fourth level of MiT-B0 has 256 channels.
+    head = dict(LEVELS, in_channels=[32, 64, 160, 256], in_index=[0, 1, 2, 3])
+    four = guided(type='MixVisionTransformer')
+    assert problems(four, decode_head=head) == []
+    three = guided(type='MixVisionTransformer', out_indices=(0, 1, 2))
+    (told,) = problems(three, decode_head=head)
+    assert told.startswith(
+        "model.decode_head.in_index: names 3, which is CLIP's dense map, behind the "
+        'levels: of 512 channels, not 256 as in_channels says.'
+    )
+    two = guided(type='MixVisionTransformer', out_indices=(0, 1))
+    dense = dict(LEVELS, in_channels=[32, 64, 512], in_index=[0, 1, 2])
+    assert problems(two, decode_head=dense) == []
+
+
+def test_backbones_and_necks_with_a_number_of_their_own_are_left_alone():
+    head = dict(FCN, in_index=6)
+    assert problems(guided(type='UNet'), decode_head=head) == []
+    assert problems(guided(type='mmpretrain.ConvNeXt'), decode_head=head) == []
+    assert problems(TWO_LEVELS, neck=dict(type='FPN'), decode_head=head) == []
+    necked = guided(type='MixVisionTransformer')
+    necked['neck'] = dict(type='FPN')
+    assert problems(necked, decode_head=head) == []
+    assert problems(guided(type='MixVisionTransformer'), decode_head=head) != []
+
+
+@pytest.mark.reliability('bad input', 'config: a level that out_indices lack')
+def test_the_check_names_the_head_of_a_shipped_config(shipped):
+    cfg = shipped('guided')
+    assert find_problems(cfg) == []
+    cfg.model.backbone.backbone.out_indices = (0, 1, 2)
+    (told,) = find_problems(cfg)
+    assert told.place == 'model.decode_head.in_index'
+    assert "names 3, which is CLIP's dense map" in told.what
