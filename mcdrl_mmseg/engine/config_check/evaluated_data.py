@@ -5,6 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from mcdrl_common.sites import TWO_CLASSES
+from mcdrl_mmseg.datasets import EndoscopySiteDataset
+from mcdrl_mmseg.evaluation import SiteLesionMetric
+
 from .config_components import Component, datasets_of
 from .config_problem import ConfigProblem
 
@@ -28,6 +32,36 @@ def evaluated_class_problems(
                     f'are {classes}, but those trained on are {trained}: a label '
                     'would stand for another class.',
                     'Give the same in the same order.',
+                )
+
+
+def background_problems(
+    cfg: Mapping[str, Any], parts: Sequence[Component]
+) -> Iterator[ConfigProblem]:
+    """A class 0 that is no background, which ``SiteLesionMetric`` leaves out.
+
+    So it is under ``reduce_zero_label``, which makes the first class of what is
+    labelled label 0. ``EndoscopySiteDataset`` refuses such classes itself.
+    """
+    background = TWO_CLASSES[0]
+    for loader in ('val', 'test'):
+        evaluator = f'{loader}_evaluator'
+        if not any(
+            part.is_a(SiteLesionMetric) and part.place.startswith(evaluator)
+            for part in parts
+        ):
+            continue
+        for part in datasets_of(parts, loader):
+            classes = classes_of(part)
+            if part.is_a(EndoscopySiteDataset):
+                continue
+            if classes and classes[0] != background:
+                yield ConfigProblem(
+                    part.at('metainfo.classes'),
+                    f'begin with {classes[0]!r}: SiteLesionMetric takes class 0 for '
+                    'the background, and would leave it out of every score.',
+                    f'Call it {background!r} if it is; else give the lesions labels '
+                    f"from 1 on, or {evaluator}=dict(type='IoUMetric').",
                 )
 
 

@@ -9,7 +9,11 @@ from .argument_types import value_problems
 from .clip_rules import tower_problems, weight_problems
 from .config_components import Component, components
 from .config_problem import ConfigCheckError, ConfigProblem
-from .evaluated_data import evaluated_class_problems, window_problems
+from .evaluated_data import (
+    background_problems,
+    evaluated_class_problems,
+    window_problems,
+)
 from .head_inputs import input_problems
 from .head_losses import loss_problems
 from .ignored_labels import ignored_label_problems
@@ -49,6 +53,7 @@ _RULES: tuple[Rule, ...] = (
     metric_name_problems,
     ignored_label_problems,
     evaluated_class_problems,
+    background_problems,
     window_problems,
 )
 _TRAINING: tuple[Rule, ...] = (

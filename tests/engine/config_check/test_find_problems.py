@@ -671,6 +671,30 @@ def test_classes_in_a_file_are_not_counted_by_its_name(shipped):
     assert [p for p in find_problems(cfg) if 'classes' in p.what] == []
 
 
+@pytest.mark.reliability('silent', 'config: a lesion as class 0, which no score counts')
+def test_a_lesion_class_0_is_refused_where_the_metric_would_leave_it_out(shipped):
+    cfg = shipped('mcdrl')
+    cfg.model.decode_head = dict(cfg.model.decode_head.predictor, in_index=-2)
+    # Masks of 0 (nothing), 1 and 2: labels 255, 0 and 1.
+    lesions = dict(classes=['polyp', 'ulcer'])
+    data = dict(type='BaseSegDataset', metainfo=lesions, reduce_zero_label=True)
+    loaders = ('train', 'val', 'test')
+    for loader in loaders:
+        cfg[f'{loader}_dataloader'].dataset = dict(data, pipeline=[])
+    places = [f'{loader}_dataloader.dataset.metainfo.classes' for loader in loaders]
+    for training, expected in ((True, places[1:]), (False, places[1:])):
+        told = find_problems(cfg, training)
+        assert [problem.place for problem in told] == expected
+        assert "begin with 'polyp': SiteLesionMetric takes class 0" in told[0].what
+    # A background that is labelled; and a metric that counts every class.
+    for loader in loaders:
+        first = 'background' if loader == 'test' else 'polyp'
+        cfg[f'{loader}_dataloader'].dataset.metainfo.classes = [first, 'ulcer']
+    cfg.val_evaluator = dict(type='IoUMetric')
+    cfg.default_hooks.checkpoint.save_best = 'mIoU'
+    assert find_problems(cfg) == []
+
+
 def test_a_misspelt_type_is_told_once(shipped):
     cfg = shipped('mcdrl')
     cfg.model.decode_head.predictor.type = 'FCNHeed'
