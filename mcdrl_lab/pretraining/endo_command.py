@@ -129,6 +129,7 @@ def run(args: argparse.Namespace) -> None:
 
     if args.test:
         _check_work_dir(args.work_dir, args.test)
+    _check_scores(args)
     if args.threads:
         torch.set_num_threads(args.threads)
     weights = args.test or str(_train(args))
@@ -145,6 +146,31 @@ def _check_work_dir(folder: Path, weights: str) -> None:
             f'{folder} holds a training, whose {SCORES} would be replaced by those of '
             f'--test {weights}: name another --work-dir.'
         )
+
+
+def _check_scores(args: argparse.Namespace) -> None:
+    """Refuse to replace scores of other weights, or that were taken otherwise."""
+    from mcdrl_common.written_files import WrittenFiles
+
+    path = args.work_dir / SCORES
+    if path.exists() and WrittenFiles(args.work_dir).made_of(path) != _made_of(args):
+        raise ProtocolError(
+            f'{path} would be replaced: it is of other weights or another test (data, '
+            'part, image size, output stride, images a site), or nothing tells of '
+            'which. Name another --work-dir, or move it away.'
+        )
+
+
+def _made_of(args: argparse.Namespace) -> tuple[str, ...]:
+    """What tells one table of scores from another."""
+    from mcdrl_common.written_files import places
+
+    weights = args.test or str(args.work_dir / WEIGHTS)
+    file = places(weights) if Path(weights).is_file() or not args.test else [weights]
+    data = places(args.pretraining_root, args.data_root)
+    how = ('text_tower', 'part', 'image_size', 'output_stride', 'per_site')
+    options = [f'{name}={getattr(args, name)}' for name in how]
+    return ('pretrain-endo', *file, *data, *options)
 
 
 def _train(args: argparse.Namespace) -> Path:
@@ -200,6 +226,7 @@ def _test(args: argparse.Namespace, weights: str) -> None:
     import torch
 
     from mcdrl_common.atomic_write import write_text
+    from mcdrl_common.written_files import WrittenFiles
     from mcdrl_mmseg.clip import (
         CLIPSpec,
         build_image_tower,
@@ -237,4 +264,5 @@ def _test(args: argparse.Namespace, weights: str) -> None:
     print(scores_tables(scores))
     path = args.work_dir / SCORES
     write_text(path, json.dumps(asdict(scores), indent=1) + '\n')
+    WrittenFiles(args.work_dir).add(path, _made_of(args))
     print(f'Scores {path}')

@@ -40,6 +40,14 @@ def test_scores_of_a_training_are_not_replaced_by_those_of_other_weights(
     assert 'holds a training' not in capsys.readouterr().err
 
 
+def test_scores_that_nothing_tells_the_weights_of_are_not_replaced(tmp_path, capsys):
+    (tmp_path / 'scores.json').write_text('{}')
+    for words in (['--test'], ['--test', str(tmp_path / 'w.pt')], []):
+        assert main(['pretrain-endo', '--work-dir', str(tmp_path), *words]) == 2
+        told = capsys.readouterr().err
+        assert f'{tmp_path}/scores.json would be replaced: it is of other' in told
+
+
 def test_a_whole_small_run(
     endo_pack_root,
     toy_imagenet,
@@ -74,3 +82,12 @@ def test_a_whole_small_run(
     scores = json.loads((tmp_path / 'scores.json').read_text())
     assert scores['side'] == 32 and scores['seen'] == []
     assert 'polyp / normal, pretraining pack' in shown.out
+    # The same test of the same weights is taken anew; another is not put in its place.
+    before = (tmp_path / 'scores.json').read_bytes()
+    weights = str(tmp_path / 'weights.safetensors')
+    for other in (['--image-size', '64'], ['--part', 'held_out']):
+        assert main([*arguments, *other]) == 2
+        assert main([*arguments, '--test', weights, *other]) == 2
+        assert 'scores.json would be replaced' in capsys.readouterr().err
+    assert main([*arguments, '--test', weights]) == 0
+    assert (tmp_path / 'scores.json').read_bytes() == before
