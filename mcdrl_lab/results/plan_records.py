@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import os
+import warnings
+from collections.abc import Sequence
 from pathlib import Path
 
 from mcdrl_lab.errors import ProtocolError
+from mcdrl_lab.plans.hashing import data_hash, list_files
 from mcdrl_lab.plans.records import RECORDS_NAME, RunRecord, read_latest
 
 
@@ -29,3 +32,25 @@ def load_records(path: str | os.PathLike) -> list[RunRecord]:
     if not any(record.status == 'done' for record in records):
         raise ProtocolError(f'{path} holds no finished run yet.')
     return records
+
+
+def warn_of_other_data(runs: Sequence[RunRecord], method: str, root: Path) -> None:
+    """Warn where the files in a folder may not be those that a method was tested on.
+
+    Args:
+        runs: Of a plan.
+        method: One of its methods. Records that do not tell their data say nothing.
+        root: Folder of the sites that is to be read.
+    """
+    told = {run.data_hash for run in runs if run.method == method} - {''}
+    tested = {run.held_out for run in runs}
+    # A plan may have more sites than it was run on.
+    every = {path.name for path in root.iterdir() if path.is_dir()}
+    if not told <= {data_hash(list_files(root, sites)) for sites in (tested, every)}:
+        warnings.warn(
+            f'{root}: its files are not known to be those that {method!r} was tested '
+            'on: their names and sizes have another hash than the data of the records. '
+            'See yourself that --data-root is not another data set with sites of these '
+            'names.',
+            stacklevel=3,
+        )

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import warnings
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
@@ -13,9 +12,7 @@ import numpy as np
 
 from mcdrl_common.metric_names import CONFIDENCES
 from mcdrl_lab.errors import ProtocolError
-from mcdrl_lab.plans.hashing import data_hash, list_files
-from mcdrl_lab.plans.records import RunRecord
-from mcdrl_lab.results.plan_records import load_records
+from mcdrl_lab.results.plan_records import load_records, warn_of_other_data
 from mcdrl_lab.results.scores import done
 
 
@@ -98,23 +95,8 @@ def recorded_dice(
             'with a checkpoint chosen on the training sites.'
         )
     images = list(_located(found, Path(data_root), images_per_site))
-    _warn_of_other_data(runs, method, Path(data_root))
+    warn_of_other_data(runs, method, Path(data_root))
     return images
-
-
-def _warn_of_other_data(runs: Sequence[RunRecord], method: str, root: Path) -> None:
-    told = {run.data_hash for run in runs if run.method == method} - {''}
-    tested = {run.held_out for run in runs}
-    # A plan may have more sites than it was run on.
-    every = {path.name for path in root.iterdir() if path.is_dir()}
-    if not told <= {data_hash(list_files(root, sites)) for sites in (tested, every)}:
-        warnings.warn(
-            f'{root}: its files are not known to be those that {method!r} was tested '
-            'on: their names and sizes have another hash than the data of the records. '
-            'See yourself that --data-root is not another data set with sites of these '
-            'names.',
-            stacklevel=3,
-        )
 
 
 def confidences(images: Sequence[RecordedImage]) -> np.ndarray:

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 
 from mcdrl_lab.errors import ProtocolError
 from mcdrl_lab.plans.records import RunRecord
+from mcdrl_lab.results.plan_records import warn_of_other_data
+from mcdrl_lab.results.scores import done
 
 from .chosen_cases import choose_cases
 from .report_source import ReportSource, checkpoint_of, config_of
@@ -64,6 +66,8 @@ def draw_runs(
     tested, problems = _tested_models(source, method, options)
     if not tested:
         return {}, problems
+    if options.data_root is not None and Path(options.data_root).is_dir():
+        warn_of_other_data(done(source.records), method, Path(options.data_root))
     # A network is needed from here on, and only from here on.
     from mcdrl_mmseg.safe_loading import CheckpointError
 

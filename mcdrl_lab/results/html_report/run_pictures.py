@@ -20,7 +20,7 @@ from torch import nn
 from torch.utils.data import Dataset
 
 from mcdrl_common.config_datasets import datasets
-from mcdrl_common.mask_format import is_lesion
+from mcdrl_common.mask_format import IGNORED, is_lesion
 from mcdrl_lab.results.features import collect_features
 from mcdrl_lab.simulation.truth import true_confounders
 from mcdrl_mmseg.apis.checkpoint import load_segmentor
@@ -189,6 +189,9 @@ class RunModel:
                 over the site; 0 leaves it out.
             explanations: Draw the page of each case that tells how the model came to
                 its prediction.
+
+        Raises:
+            ValueError: The mask of a case is not that of its record.
         """
         places = self._places.get(site, {})
         found = {
@@ -196,6 +199,8 @@ class RunModel:
             for name, record in cases.items()
             if record['image'] in places
         }
+        for name, index in found.items():
+            self._check_case(cases[name], index)
         drawn = {name: self._draw(index) for name, index in found.items()}
         note = closed_gate_note(self.model)
         head = last_decode_head(self.model)
@@ -218,6 +223,22 @@ class RunModel:
             prior=head.dictionary.confounder_prior.cpu().numpy(),
             note=note,
         )
+
+    def _check_case(self, record: Mapping[str, Any], index: int) -> None:
+        """Refuse an image of the same name in another data set."""
+        if not record.keys() >= {'tp', 'fn', 'pixels'}:
+            return  # compact records do not tell
+        labels = self.dataset[index]['data_samples'].gt_sem_seg.data[0].numpy()
+        valid = labels != getattr(self.dataset, 'ignore_index', IGNORED)
+        lesion = int(((labels != 0) & valid).sum())
+        told = record['tp'] + record['fn'], record['pixels']
+        if (lesion, valid.sum()) != told:
+            raise ValueError(
+                f'{self.dataset.get_data_info(index)["img_path"]} is not the image '
+                f'that was tested: its mask has {lesion} lesion pixels of '
+                f'{valid.sum()}, that of the record {told[0]} of {told[1]}. Name the '
+                'folder of the tested images by --data-root.'
+            )
 
     def _explain(self, index: int) -> Figure:
         info = self.dataset.get_data_info(index)

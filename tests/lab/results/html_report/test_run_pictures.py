@@ -1,15 +1,19 @@
 import os
+import warnings
 
 import pytest
+import torch
 from mmengine.config import Config
 
+from mcdrl_lab.plans.hashing import data_hash
+from mcdrl_lab.results.html_report import run_pictures
 from mcdrl_lab.results.html_report.drawn_runs import ReportOptions, draw_runs
 from mcdrl_lab.results.html_report.report_source import (
     ReportSource,
     checkpoint_of,
     config_of,
 )
-from mcdrl_lab.results.html_report.run_pictures import found_config
+from mcdrl_lab.results.html_report.run_pictures import RunModel, found_config
 
 
 def touch(path, time=100):
@@ -92,3 +96,52 @@ def test_transforms_of_a_found_config_that_may_run_code_are_refused(
     cfg.dump(tmp_path / 'config.py')
     with pytest.raises(ValueError, match=r'was not run.*--config'):
         found_config(tmp_path / 'config.py')
+
+
+@pytest.fixture
+def tested(sites, monkeypatch):
+    """A model that was tested at the site west, on masks of 400 lesion pixels."""
+    dataset = sites.config()['test_dataloader']['dataset']
+    keys = ('img_path', 'site')
+    dataset['pipeline'] = [
+        dict(type='LoadImageFromFile'),
+        dict(type='LoadLesionMask'),
+        dict(type='PackSegInputs', meta_keys=keys),
+    ]
+    model = torch.nn.Module()
+    model.cfg = Config(dict(test_dataloader=dict(dataset=dataset)))
+    monkeypatch.setattr(run_pictures, 'load_segmentor', lambda *_: model)
+    monkeypatch.setattr(RunModel, '_draw', lambda self, index: index)
+    monkeypatch.setattr(run_pictures, 'closed_gate_note', lambda _: None)
+    monkeypatch.setattr(run_pictures, 'last_decode_head', lambda _: None)
+    return RunModel('best.pth', 'config.py')
+
+
+def test_an_image_of_the_same_name_in_another_data_set_is_not_drawn(tested, sites):
+    case = dict(image='images/1.png', tp=300, fn=100, pixels=48 * 64)
+    assert tested.pictures('west', dict(worst=case)).cases == {'worst': 1}
+    assert tested.pictures('west', dict(worst=dict(image='images/1.png'))).cases
+    for other in (dict(case, fn=101), dict(case, pixels=48 * 64 - 1)):
+        with pytest.raises(
+            ValueError, match='is not the image that was tested'
+        ) as told:
+            tested.pictures('west', dict(worst=other))
+        assert f'{sites.image("west")} is' in str(told.value)
+        assert 'its mask has 400 lesion pixels of 3072, that of' in str(told.value)
+
+
+def test_data_of_another_hash_than_that_of_the_records_are_told(tmp_path, make_record):
+    record = make_record()
+    folder = tmp_path / 'run'
+    touch(folder / 'best_mDice_fg_epoch_1.pth')
+    touch(folder / 'config.py')
+    touch(tmp_path / 'data/s1/images/i0.jpg')
+    source = ReportSource(tmp_path, [record], {record.key: folder}, is_plan=True)
+    options = ReportOptions(data_root=tmp_path / 'data')
+    with pytest.warns(UserWarning, match=r"data: its files are not known.*'mcdrl' was"):
+        draw_runs(source, 'mcdrl', options)
+    files = [('s1/images/i0.jpg', 0)]
+    source.records[:] = [make_record(data_hash=data_hash(files))]
+    with warnings.catch_warnings():
+        warnings.simplefilter('error', UserWarning)
+        draw_runs(source, 'mcdrl', options)
