@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,6 +10,7 @@ import cv2
 import numpy as np
 
 from mcdrl_common.atomic_write import write_bytes
+from mcdrl_common.written_files import OutputError, check_place
 from mcdrl_lab.pictures import jpeg
 
 from .drawing import draw
@@ -26,23 +27,42 @@ _QUALITY = 82
 _SEED = 0
 
 
-def write_pictures(folder: Path) -> list[Path]:
-    """Write the pictures of the documentation.
+def draw_pictures(folder: Path) -> dict[Path, bytes]:
+    """Draw the pictures of the documentation.
 
     Args:
-        folder: Where to; made if it does not exist.
+        folder: Where they are to be written.
 
     Returns:
-        The JPEG files.
+        File -> its content, a JPEG.
+
+    Raises:
+        OutputError: Another picture is there, or nothing can be written.
     """
-    pictures = {
-        'endosim_confounders.jpg': confounder_sheet(),
-        'endosim_lesions.jpg': lesion_sheet(),
-        'endosim_sites.jpg': site_sheet(),
+    sheets = {
+        'endosim_confounders.jpg': confounder_sheet,
+        'endosim_lesions.jpg': lesion_sheet,
+        'endosim_sites.jpg': site_sheet,
     }
-    for name, picture in pictures.items():
-        write_bytes(folder / name, jpeg(picture, _QUALITY))
-    return [folder / name for name in pictures]
+    check_place(folder / next(iter(sheets)))
+    drawn = {folder / name: jpeg(sheet(), _QUALITY) for name, sheet in sheets.items()}
+    for path, content in drawn.items():
+        if path.exists() and path.read_bytes() != content:
+            raise OutputError(
+                f'{path}: in the way: another picture, which is not replaced. Name '
+                'another --pictures, or move it away.'
+            )
+    return drawn
+
+
+def write_pictures(drawn: Mapping[Path, bytes]) -> None:
+    """Write what is drawn.
+
+    Args:
+        drawn: From :func:`draw_pictures`; a folder is made if it does not exist.
+    """
+    for path, content in drawn.items():
+        write_bytes(path, content)
 
 
 def confounder_sheet() -> np.ndarray:

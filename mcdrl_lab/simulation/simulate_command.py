@@ -83,7 +83,7 @@ def run(args: argparse.Namespace) -> int:
     """
     from mcdrl_common.tracked import tracked
 
-    from .contact_sheet import write_pictures
+    from .contact_sheet import draw_pictures, write_pictures
     from .simulated_sites import Benchmark, write_benchmark
 
     try:
@@ -95,11 +95,13 @@ def run(args: argparse.Namespace) -> int:
             args.lesion_places,
             args.pairing,
         )
+        # Before the sites, which take longer: something may be in the way.
+        pictures = {} if args.pictures is None else draw_pictures(args.pictures)
         states = write_benchmark(benchmark, args.out, tracked)
-        pictures = [] if args.pictures is None else write_pictures(args.pictures)
     except KeyboardInterrupt:
         print('stopped; nothing was written', file=sys.stderr)
         return EXIT_STOPPED
+    write_pictures(pictures)
     for site, state in states.items():
         print(f'{site}: {state}: {benchmark.images_per_site} images')
     if benchmark.pairing:

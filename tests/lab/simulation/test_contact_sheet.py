@@ -1,16 +1,33 @@
 import cv2
 import numpy as np
+import pytest
 
+from mcdrl_common.written_files import OutputError
 from mcdrl_lab.simulation import contact_sheet
-from mcdrl_lab.simulation.contact_sheet import write_pictures
+from mcdrl_lab.simulation.contact_sheet import draw_pictures, write_pictures
 
 
 def test_pictures_hold_a_row_for_each_thing_and_are_small(tmp_path, monkeypatch):
     monkeypatch.setattr(contact_sheet, '_SIZE', 32)
-    files = write_pictures(tmp_path / 'pictures')
+    files = draw_pictures(tmp_path / 'pictures')
+    write_pictures(files)
     heights = [cv2.imread(str(file)).shape[0] for file in files]
     assert heights == [24 + 32 * rows for rows in (12, 6, 5)]
     assert all(file.stat().st_size < 600_000 for file in files)
+
+
+def test_another_picture_is_not_replaced(tmp_path, monkeypatch):
+    sheet = np.zeros((8, 8, 3), np.uint8)
+    for name in ('confounder_sheet', 'lesion_sheet', 'site_sheet'):
+        monkeypatch.setattr(contact_sheet, name, lambda: sheet)
+    write_pictures(draw_pictures(tmp_path))
+    # The same is written again.
+    drawn = draw_pictures(tmp_path)
+    own = tmp_path / 'endosim_sites.jpg'
+    own.write_bytes(b'my own')
+    with pytest.raises(OutputError, match=r'endosim_sites\.jpg: in the way: another'):
+        draw_pictures(tmp_path)
+    assert own.read_bytes() == b'my own' and len(drawn) == 3
 
 
 def test_the_first_column_shows_scenes_without_the_confounder(monkeypatch):

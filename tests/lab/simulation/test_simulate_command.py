@@ -31,6 +31,17 @@ def test_defaults_are_those_of_the_benchmark_and_of_the_documentation():
     assert Benchmark() == Benchmark(*values)
 
 
+def test_a_picture_in_the_way_is_told_before_a_site_is_drawn(tmp_path, capsys):
+    own = tmp_path / 'pictures/endosim_lesions.jpg'
+    own.parent.mkdir()
+    own.write_bytes(b'my own')
+    words = ['--images-per-site', '1', '--size', '32', '--pictures', own.parent]
+    assert simulate(tmp_path / 'out', *words) == 2
+    assert f'error: {own}: in the way' in capsys.readouterr().err
+    assert own.read_bytes() == b'my own'
+    assert [path.name for path in tmp_path.rglob('*')] == ['pictures', own.name]
+
+
 def test_other_pairs_are_said(tmp_path, capsys):
     words = [str(tmp_path), *['--images-per-site', '1', '--size', '32']]
     words += ['--lesion-places', 'anywhere', '--pairing', '1']
