@@ -14,6 +14,9 @@ from torch import Tensor, nn
 from torch.distributed.algorithms.ddp_comm_hooks.default_hooks import allreduce_hook
 from torch.nn.parallel import DistributedDataParallel
 
+from mcdrl_mmseg.clip.meta_build import meta_build
+from mcdrl_mmseg.engine.insertion import with_mcdrl
+
 
 def trained_bytes(model: nn.Module) -> int:
     """Size of the gradients: all that a step of DDP reduces.
@@ -83,8 +86,8 @@ def communication_table(
     for config in configs:
         cfg = Config.fromfile(config)
         init_default_scope(cfg.get('default_scope', 'mmseg'))
-        with torch.device('meta'):
-            num_bytes = trained_bytes(MODELS.build(cfg.model))
+        with meta_build():
+            num_bytes = trained_bytes(MODELS.build(with_mcdrl(cfg).model))
         row = dict(
             config=Path(config).stem, trained=num_bytes // 4, megabytes=num_bytes / 1e6
         )

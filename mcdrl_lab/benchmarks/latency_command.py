@@ -48,7 +48,8 @@ def run(args: argparse.Namespace) -> None:
         args.threads,
         args.device,
     )
-    print(pd.DataFrame(records).to_string(index=False))
+    shown = pd.DataFrame(records).drop(columns='model_hash', errors='ignore')
+    print(shown.to_string(index=False))
     if args.out:
         for record in records:
-            append_line(args.out, json.dumps(record))
+            append_line(args.out, json.dumps(dict(plan=args.plan.name) | record))

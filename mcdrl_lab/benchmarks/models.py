@@ -17,6 +17,7 @@ from torch import Tensor, nn
 
 from mcdrl_lab.errors import ProtocolError
 from mcdrl_mmseg.clip.timm_tower import is_timm_tower
+from mcdrl_mmseg.engine.insertion import with_mcdrl
 from mcdrl_mmseg.models import ConfounderDictionary
 
 TOWER, FOLDED_TOWER = 'tower', 'folded-tower'
@@ -135,7 +136,7 @@ def load_subject(config: str) -> Subject:
         raise ProtocolError(f'{config}: a config with a model is needed.')
     # Without schedule and data, which a model's cost does not depend on.
     name = re.sub(r'_\d+e[_-].*', '', config.rpartition('/')[2].removesuffix('.py'))
-    return Subject(name, cfg)
+    return Subject(name, with_mcdrl(cfg))
 
 
 def _installed_config(name: str) -> Path:

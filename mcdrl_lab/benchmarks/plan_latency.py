@@ -9,8 +9,10 @@ from typing import Any
 import torch
 from torch import nn
 
+from mcdrl_common.model_settings import model_hash
 from mcdrl_lab.plans.plan import Method
 from mcdrl_lab.plans.prepared import load_method
+from mcdrl_mmseg.engine.insertion import with_mcdrl
 from mcdrl_mmseg.models.last_decode_head import last_decode_head
 
 from .counting import count_parameters
@@ -48,14 +50,15 @@ def measure_latency(
         device: As ``'cuda:0'``.
 
     Returns:
-        For each method a dict of ``method``, ``milliseconds`` (median),
-        ``quartiles``, ``intervention_parameters``, ``parameters`` (of the whole
-        model), and how it was measured.
+        For each method a dict of ``method``, ``model_hash`` (of its network, as records
+        have it), ``milliseconds`` (median), ``quartiles``, ``intervention_parameters``,
+        ``parameters`` (of the whole model), and how it was measured.
     """
     before = torch.get_num_threads()
     torch.set_num_threads(threads)
     try:
-        models = [Subject(m.name, load_method(m)).build() for m in methods]
+        configs = [with_mcdrl(load_method(method)) for method in methods]
+        models = [Subject(m.name, c).build() for m, c in zip(methods, configs)]
         setting = Setting(device=device, size=size)
         steps = [inference_step(model, setting) for model in models]
         times = time_in_turns(steps, rounds, device=device)
@@ -70,11 +73,12 @@ def measure_latency(
         torch=torch.__version__,
     )
     records = []
-    for method, model, own in zip(methods, models, times.T):
+    for method, cfg, model, own in zip(methods, configs, models, times.T):
         taken = spread(own)
         records.append(
             dict(
                 method=method.name,
+                model_hash=model_hash(cfg.model),
                 milliseconds=round(taken.median, 3),
                 quartiles=[round(taken.low, 3), round(taken.high, 3)],
                 intervention_parameters=intervention_parameters(model),

@@ -193,8 +193,13 @@ class EvidencePage:
     def _sweep(self, arguments: list[str], _: bool) -> str:
         name, reference, *settings = arguments
         path = self.folder / _COSTS_FILE
+        records = self._records(name)
         lines: list[dict] = read_lines(path)
-        costs = {line['method']: line for line in lines if line['method'] in settings}
+        costs = {
+            line['method']: line
+            for line in lines
+            if line['method'] in settings and _is_of(line, records)
+        }
         for key in _MEASURED_WITH:
             values = dict.fromkeys(line.get(key) for line in costs.values())
             if len(values) > 1:
@@ -203,7 +208,7 @@ class EvidencePage:
                     f'({", ".join(map(str, values))}), and their times tell nothing of '
                     'each other: measure them again by python -m mcdrl_lab latency.'
                 )
-        return blocks.sweep_block(self._records(name), settings, reference, costs)
+        return blocks.sweep_block(records, settings, reference, costs)
 
     def _shift(
         self, ending: str, metric: str, arguments: list[str], pictures: bool
@@ -246,3 +251,9 @@ class EvidencePage:
 
 class _NotMeasuredError(Exception):
     """A file of records is not there yet."""
+
+
+def _is_of(line: dict, records: Sequence[RunRecord]) -> bool:
+    """Whether a cost may be that of a method: those of before do not tell."""
+    own = {r.model_hash for r in records if r.method == line['method']} - {''}
+    return not own or line.get('model_hash', '') in {'', *own}

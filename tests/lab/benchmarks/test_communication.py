@@ -4,6 +4,7 @@ from mmengine.config import Config
 from mmengine.registry import init_default_scope
 from mmseg.registry import MODELS
 
+import mcdrl_mmseg
 from mcdrl_lab.benchmarks.communication import (
     communication_table,
     ring_all_reduce_seconds,
@@ -41,3 +42,23 @@ def test_table_counts_the_weights_of_a_config_that_is_not_built(repo_root):
     assert row['trained'] == trained
     assert row['megabytes'] == pytest.approx(4e-6 * trained)
     assert row['8 x 2 GB/s'] == pytest.approx(1000 * 1.75 * 4 * trained / 2e9)
+
+
+def test_mcdrl_over_a_stock_config_is_counted_with_mcdrl(tmp_path):
+    values = dict(mean=[123.675, 116.28, 103.53], std=[58.395, 57.12, 57.375])
+    model = dict(
+        type='EncoderDecoder',
+        data_preprocessor=dict(type='SegDataPreProcessor', bgr_to_rgb=True, **values),
+        backbone=dict(type='ResNetV1c', depth=18),
+        decode_head=dict(
+            type='FCNHead', in_channels=512, channels=8, num_classes=2, in_index=3
+        ),
+    )
+    prompts = dict(classes=['polyp'])
+    mcdrl = dict(head=dict(dictionary=dict(prompts=prompts)))
+    plain, over = tmp_path / 'plain.py', tmp_path / 'over.py'
+    plain.write_text(f'model = {model!r}\n')
+    base = mcdrl_mmseg.config_path('_base_/mcdrl.py')
+    over.write_text(f'_base_ = [{str(base)!r}]\nmodel = {model!r}\nmcdrl = {mcdrl!r}\n')
+    rows = communication_table([plain, over], [2], [1.0])
+    assert rows[1]['trained'] > rows[0]['trained']

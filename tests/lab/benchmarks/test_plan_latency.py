@@ -2,11 +2,13 @@ import numpy as np
 import pytest
 import torch
 
+from mcdrl_common.model_settings import model_hash
 from mcdrl_lab.benchmarks import plan_latency
 from mcdrl_lab.benchmarks.models import load_subject
 from mcdrl_lab.benchmarks.plan_latency import measure_latency
 from mcdrl_lab.commands import main
 from mcdrl_lab.plans.plan import Method
+from mcdrl_lab.plans.prepared import load_method
 
 DEPTH = 'model.decode_head.intervention.num_layers'
 
@@ -47,6 +49,9 @@ def test_variants_take_turns_on_one_image_and_leave_the_threads_as_they_were(
     assert [r['quartiles'] for r in records] == [[1.5, 2.5], [5.5, 6.5], [9, 9]]
     assert [r['method'] for r in records] == ['depth1', 'depth2', 'without']
     assert {r['size'] for r in records} == {64}
+    networks = [model_hash(load_method(method).model) for method in methods]
+    assert [r['model_hash'] for r in records] == networks
+    assert len(set(networks)) == 3
 
 
 def test_parameters_of_the_intervention_alone_and_of_the_whole_model(
@@ -77,4 +82,11 @@ def test_lines_are_appended_to_no_file_of_another_kind(tmp_path, monkeypatch, ca
         assert notes.read_text() == text
     lines = tmp_path / 'latency.jsonl'
     assert [main([*words, str(lines)]) for _ in range(2)] == [0, 0]
-    assert lines.read_text() == '{"method": "a"}\n' * 2
+    assert lines.read_text() == '{"plan": "plan.yml", "method": "a"}\n' * 2
+
+
+def test_mcdrl_over_a_stock_config_is_measured_with_mcdrl(repo_root):
+    config = str(repo_root / 'configs/mixing/own_segformer_mcdrl.py')
+    (record,) = measure_latency([Method('over', config, {})], size=64, rounds=1)
+    assert record['intervention_parameters'] > 0
+    assert isinstance(load_subject(config).cfg.model.decode_head.intervention, dict)

@@ -150,6 +150,21 @@ def test_settings_get_their_cost_from_the_file_of_latencies(write_page):
     assert '7.0' in row
 
 
+def test_a_cost_of_another_network_of_the_same_name_is_not_taken(
+    write_page, make_record, tmp_path
+):
+    records = [make_record(m, dice=[0.5], model_hash=m * 64) for m in 'ab']
+    write_compact(records, tmp_path / 'evidence/sweep.jsonl.gz')
+    page = write_page('<!-- evidence: sweep sweep a b -->\n<!-- /evidence -->\n')
+    own = dict(method='b', milliseconds=7.0, intervention_parameters=5)
+    others = [dict(own, milliseconds=8.0, model_hash=m * 64) for m in 'ac']
+    costs = page.folder / 'latency.jsonl'
+    for line, shown in ((dict(own, model_hash='b' * 64), '7.0'), (own, '7.0')):
+        costs.write_text(''.join(json.dumps(row) + '\n' for row in (line, *others)))
+        (row,) = (r for r in page.render().splitlines() if r.startswith('| b '))
+        assert shown in row
+
+
 @pytest.mark.parametrize(
     'key, other', [('size', 64), ('device', 'NVIDIA H200'), ('machine', 'arm64')]
 )
