@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 from mcdrl_common.training_arguments import key_and_value
+
+CHECKPOINTS = ('.pth', '.pt')
 
 
 class CfgOptions(argparse.Action):
@@ -25,6 +27,24 @@ class CfgOptions(argparse.Action):
 
         action = DictAction(self.option_strings, self.dest, nargs=self.nargs)
         action(parser, namespace, values, option_string)
+
+
+def file_name(*endings: str) -> Callable[[str], Path]:
+    """Type of an argument that names a file to write, whose format is fixed.
+
+    Args:
+        *endings: Of such files, as ``'.csv'``.
+    """
+
+    def read(text: str) -> Path:
+        if not text.lower().endswith(endings):
+            raise argparse.ArgumentTypeError(
+                f'{text!r}: what is written has another format: the name must end in '
+                f'{" or ".join(endings)}.'
+            )
+        return Path(text)
+
+    return read
 
 
 def add_cfg_options(parser: argparse.ArgumentParser, **changes: Any) -> None:

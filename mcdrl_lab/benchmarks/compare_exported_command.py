@@ -11,7 +11,7 @@ import sys
 from pathlib import Path
 
 from mcdrl_lab.errors import errors_in_one_line
-from mcdrl_lab.shared_arguments import add_overwrite
+from mcdrl_lab.shared_arguments import add_overwrite, file_name
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -27,7 +27,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument('--config', help='by default the one in the checkpoint')
     parser.add_argument('--rounds', type=int, default=100, help='(default: 100)')
     parser.add_argument('--threads', type=int, default=1, help='(default: 1)')
-    parser.add_argument('--out', type=Path, help='JSON file to write')
+    parser.add_argument('--out', type=file_name('.json'), help='JSON file to write')
     add_overwrite(parser)
 
 

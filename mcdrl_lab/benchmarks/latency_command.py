@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import argparse
-from pathlib import Path
 
 from mcdrl_lab.errors import ends_in_one_line
-from mcdrl_lab.shared_arguments import add_plan_file
+from mcdrl_lab.shared_arguments import add_plan_file, file_name
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -22,7 +21,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument('--threads', type=int, default=1, help='of torch (default: 1)')
     parser.add_argument('--device', default='cpu', help='as cuda:0 (default: cpu)')
-    parser.add_argument('--out', type=Path, help='file of JSON lines to append to')
+    parser.add_argument(
+        '--out', type=file_name('.jsonl'), help='file of JSON lines to append to'
+    )
 
 
 @ends_in_one_line

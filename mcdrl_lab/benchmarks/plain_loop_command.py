@@ -11,7 +11,7 @@ import argparse
 from pathlib import Path
 
 from mcdrl_lab.errors import ProtocolError, ends_in_one_line
-from mcdrl_lab.shared_arguments import add_overwrite
+from mcdrl_lab.shared_arguments import add_overwrite, file_name
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -42,7 +42,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         '--steps', type=int, default=30, help='steps to time (default: 30)'
     )
     parser.add_argument(
-        '--out', type=Path, help='JSON file for the images a second of --against'
+        '--out',
+        type=file_name('.json'),
+        help='JSON file for the images a second of --against',
     )
     add_overwrite(parser)
 

@@ -10,7 +10,7 @@ import argparse
 from pathlib import Path
 
 from mcdrl_lab.errors import errors_in_one_line
-from mcdrl_lab.shared_arguments import add_overwrite
+from mcdrl_lab.shared_arguments import add_overwrite, file_name
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -28,7 +28,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         '--repeats', type=int, default=2, help='starts of each (default: 2)'
     )
-    parser.add_argument('--out', type=Path, help='JSON file to write')
+    parser.add_argument('--out', type=file_name('.json'), help='JSON file to write')
     add_overwrite(parser)
 
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from mcdrl_lab.checkpoint_meta import write_with_meta
 from mcdrl_lab.errors import ProtocolError, errors_in_one_line
-from mcdrl_lab.shared_arguments import add_device
+from mcdrl_lab.shared_arguments import CHECKPOINTS, add_device, file_name
 
 if TYPE_CHECKING:
     from .temperature_fit import Calibration
@@ -38,7 +38,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help='measure calibration on the test images too, which nothing is fitted on',
     )
     parser.add_argument(
-        '--out', type=Path, help='file to write (default: NAME_calibrated.pth)'
+        '--out',
+        type=file_name(*CHECKPOINTS),
+        help='file to write (default: NAME_calibrated.pth)',
     )
     parser.add_argument(
         '--overwrite', action='store_true', help='replace the file of an earlier run'

@@ -8,10 +8,9 @@ exchangeable with those of the records: as good as drawn from the same hospitals
 from __future__ import annotations
 
 import argparse
-from pathlib import Path
 
 from mcdrl_lab.errors import errors_in_one_line
-from mcdrl_lab.shared_arguments import add_method, add_overwrite, add_records
+from mcdrl_lab.shared_arguments import add_method, add_overwrite, add_records, file_name
 
 RISK_NAMES = {'area': 'lesion area', 'lesions': 'lesions'}
 
@@ -37,7 +36,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help='share of what: lesion area or connected lesions (default: area)',
     )
     parser.add_argument(
-        '--out', type=Path, help='JSON file for tools/predict.py --conformal'
+        '--out',
+        type=file_name('.json'),
+        help='JSON file for tools/predict.py --conformal',
     )
     add_overwrite(parser)
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mcdrl_lab.errors import ProtocolError, ends_in_one_line
+from mcdrl_lab.shared_arguments import file_name
 
 if TYPE_CHECKING:
     from mcdrl_lab.plans.records import RunRecord
@@ -26,7 +27,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         'keep', help='write a compact copy of the records of finished plans'
     )
     keep.add_argument('plan', type=Path, nargs='+', help='folder of a plan')
-    keep.add_argument('--out', type=Path, required=True, help='file NAME.jsonl.gz')
+    keep.add_argument(
+        '--out', type=file_name('.jsonl.gz'), required=True, help='file NAME.jsonl.gz'
+    )
     keep.add_argument(
         '--overwrite',
         action='store_true',

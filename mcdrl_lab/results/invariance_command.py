@@ -12,7 +12,7 @@ import argparse
 from pathlib import Path
 
 from mcdrl_lab.errors import ends_in_one_line
-from mcdrl_lab.shared_arguments import add_device
+from mcdrl_lab.shared_arguments import add_device, file_name
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -29,7 +29,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         '--out',
-        type=Path,
+        type=file_name('.jsonl'),
         required=True,
         help='file of JSON lines to append a record of each model to',
     )

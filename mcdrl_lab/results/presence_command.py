@@ -9,10 +9,9 @@ site: the table says what the rule would have done at each of these.
 from __future__ import annotations
 
 import argparse
-from pathlib import Path
 
 from mcdrl_lab.errors import errors_in_one_line
-from mcdrl_lab.shared_arguments import add_method, add_overwrite, add_records
+from mcdrl_lab.shared_arguments import add_method, add_overwrite, add_records, file_name
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -37,7 +36,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help='these only; default: all that finished at every site',
     )
     parser.add_argument(
-        '--out', type=Path, help='JSON file for tools/predict.py --presence'
+        '--out',
+        type=file_name('.json'),
+        help='JSON file for tools/predict.py --presence',
     )
     add_overwrite(parser)
 

@@ -10,7 +10,7 @@ import argparse
 from pathlib import Path
 
 from mcdrl_lab.errors import errors_in_one_line
-from mcdrl_lab.shared_arguments import add_device, add_overwrite
+from mcdrl_lab.shared_arguments import add_device, add_overwrite, file_name
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -26,7 +26,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help='records.jsonl, the folder of a plan, or the work folder of one training',
     )
     parser.add_argument(
-        '--out', type=Path, help='HTML file (default: report.html beside the records)'
+        '--out',
+        type=file_name('.html', '.htm'),
+        help='HTML file (default: report.html beside the records)',
     )
     add_overwrite(parser)
     parser.add_argument(

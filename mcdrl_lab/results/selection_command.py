@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mcdrl_lab.errors import errors_in_one_line
-from mcdrl_lab.shared_arguments import add_cfg_options, add_overwrite
+from mcdrl_lab.shared_arguments import add_cfg_options, add_overwrite, file_name
 
 from .config_batches import LOADERS, batches, each_once
 
@@ -46,7 +46,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help='shares of positions kept (default: 0.25 0.5 0.75)',
     )
     parser.add_argument(
-        '--out', type=Path, help='CSV file to write, a row for each lesion'
+        '--out', type=file_name('.csv'), help='CSV file to write, a row for each lesion'
     )
     add_overwrite(parser)
     add_cfg_options(parser)

@@ -11,7 +11,12 @@ from pathlib import Path
 
 from mcdrl_lab.checkpoint_meta import write_with_meta
 from mcdrl_lab.errors import errors_in_one_line
-from mcdrl_lab.shared_arguments import add_cfg_options, add_device
+from mcdrl_lab.shared_arguments import (
+    CHECKPOINTS,
+    add_cfg_options,
+    add_device,
+    file_name,
+)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -23,7 +28,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument('config', help='config file that it was trained with')
     parser.add_argument('checkpoint', type=Path, help='checkpoint file')
     parser.add_argument(
-        '--out', type=Path, help='file to write (default: NAME_sites.pth beside it)'
+        '--out',
+        type=file_name(*CHECKPOINTS),
+        help='file to write (default: NAME_sites.pth beside it)',
     )
     parser.add_argument(
         '--overwrite', action='store_true', help='replace the file of an earlier run'

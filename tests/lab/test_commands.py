@@ -110,23 +110,56 @@ def test_a_disk_that_cannot_be_written_is_one_line_that_names_the_file(
 
 
 @pytest.mark.parametrize(
-    'arguments',
+    ('arguments', 'name'),
     [
-        ['selection', 'CONFIG', '--out'],
-        ['simulate'],
-        ['leave-one-site-out', 'CONFIG', '--out'],
-        ['invariance', 'PLAN', '--data', 'DATA', '--out'],
+        (['selection', 'CONFIG', '--out'], 'out.csv'),
+        (['simulate'], 'out'),
+        (['leave-one-site-out', 'CONFIG', '--out'], 'out'),
+        (['invariance', 'PLAN', '--data', 'DATA', '--out'], 'out.jsonl'),
     ],
 )
 def test_a_place_where_nothing_can_be_written_is_told_before_anything_is_read(
-    tmp_path, capsys, arguments
+    tmp_path, capsys, arguments, name
 ):
     (tmp_path / 'file').touch()
-    out = tmp_path / 'file/below/out'
+    out = tmp_path / 'file/below' / name
     assert main([*arguments, str(out)]) == 2
     assert capsys.readouterr().err == (
         f'error: {out}: could not be written: {tmp_path / "file"} is no folder. Name '
         'another place.\n'
+    )
+
+
+# Every command that writes one file of a fixed format.
+@pytest.mark.parametrize(
+    ('words', 'name', 'ending'),
+    [
+        ('selection CONFIG', 'x.json', '.csv'),
+        ('report RECORDS', 'x.md', '.html or .htm'),
+        ('evidence keep PLAN', 'x.jsonl', '.jsonl.gz'),
+        ('presence RECORDS', 'x.csv', '.json'),
+        ('conformal RECORDS', 'x', '.json'),
+        ('invariance PLAN --data DATA', 'x.json', '.jsonl'),
+        ('latency PLAN', 'x.json', '.jsonl'),
+        ('calibrate CHECKPOINT', 'x.json', '.pth or .pt'),
+        ('site-reference CONFIG CHECKPOINT', 'x.json', '.pth or .pt'),
+        ('scaling CONFIG', 'x.jsonl', '.json'),
+        ('plain-loop SITE --against CONFIG', 'x.csv', '.json'),
+        (
+            'compare-exported CHECKPOINT FILE --images IMAGES --masks MASKS',
+            'x.csv',
+            '.json',
+        ),
+    ],
+)
+def test_a_file_name_of_another_format_is_refused(capsys, words, name, ending):
+    with pytest.raises(SystemExit) as ended:
+        main([*words.split(), '--out', name])
+    assert ended.value.code == 2
+    last = capsys.readouterr().err.splitlines()[-1]
+    assert last.endswith(
+        f"argument --out: '{name}': what is written has another format: the name must "
+        f'end in {ending}.'
     )
 
 

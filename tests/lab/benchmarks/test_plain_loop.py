@@ -122,11 +122,11 @@ def test_no_speed_is_written_without_a_training_beside(tmp_path, capsys):
 
 
 def test_a_file_that_others_wrote_is_left_alone(tmp_path, capsys):
-    (tmp_path / 'notes.md').write_text('mine')
-    words = ['--against', 'c.py', '--out', str(tmp_path / 'notes.md'), '--overwrite']
+    (tmp_path / 'notes.json').write_text('mine')
+    words = ['--against', 'c.py', '--out', str(tmp_path / 'notes.json'), '--overwrite']
     assert main(['plain-loop', str(tmp_path), *words]) == 2
-    assert 'notes.md, not written here' in capsys.readouterr().err
-    assert (tmp_path / 'notes.md').read_text() == 'mine'
+    assert 'notes.json, not written here' in capsys.readouterr().err
+    assert (tmp_path / 'notes.json').read_text() == 'mine'
 
 
 def test_speeds_are_renewed_and_those_of_another_config_left_alone(

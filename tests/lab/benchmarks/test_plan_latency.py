@@ -75,10 +75,10 @@ def test_lines_are_appended_to_no_file_of_another_kind(tmp_path, monkeypatch, ca
     plan.write_text('config: c.py\nvariants: [{name: a}]\n')
     words = ['latency', str(plan), '--out']
     for text in ('# Notes\nmine\n', 'mine'):
-        notes = tmp_path / 'notes.md'
+        notes = tmp_path / 'notes.jsonl'
         notes.write_text(text)
         assert main([*words, str(notes)]) == 2
-        assert 'notes.md' in capsys.readouterr().err
+        assert 'notes.jsonl' in capsys.readouterr().err
         assert notes.read_text() == text
     lines = tmp_path / 'latency.jsonl'
     assert [main([*words, str(lines)]) for _ in range(2)] == [0, 0]
