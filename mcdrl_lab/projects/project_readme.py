@@ -162,11 +162,16 @@ def _numbered(steps: Sequence[_Step]) -> list[str]:
 
 def _facts(project: Project) -> list[str]:
     names = ', '.join(f'{name} ({count})' for name, count in project.images.items())
-    classes = ', '.join(project.prompts['classes'])
+    classes = project.prompts['classes']
+    labels = (
+        f'Lesion: {classes[0]}, label 1 beside the background.'
+        if len(classes) == 1
+        else f'Lesions: {", ".join(classes)}. All are one label, 1, beside the '
+        'background; the words are told apart in the prompts.'
+    )
     lines = [
         f'- Hospitals (images): {names}; read from `{project.data_root}`.',
-        f'- Lesions: {classes}. All are one label, 1, beside the background; the words '
-        'are told apart in the prompts.',
+        f'- {labels}',
         f'- Model: `{project.tower_name}` at {project.size} x {project.size} pixels, '
         f'{project.epochs} epochs, batches of {project.batch_size}.',
     ]

@@ -88,6 +88,7 @@ def test_a_hospital_without_lesions_is_trained_on_and_never_held_out(
     assert main(['verify', str(out / 'mcdrl.py'), '--no-cache']) == 0
     readme = (out / 'README.md').read_text()
     assert 'No image of north shows a lesion' in readme
+    assert '- Lesion: polyp, label 1 beside the background.\n' in readme
     assert '12 runs' in readme
 
 
@@ -279,8 +280,10 @@ def test_a_class_is_that_of_the_hospitals_that_have_none_noted(
 ):
     note_classes('north', 'adenoma')
     note_classes('south', 'polyp')
-    code, _ = new('--class', 'polyp', '--model', 'tiny-rn')
+    code, out = new('--class', 'polyp', '--model', 'tiny-rn')
     assert code == 0
+    several = '- Lesions: adenoma, polyp. All are one label, 1, beside the background;'
+    assert several in (out / 'README.md').read_text()
     told = capsys.readouterr().err
     assert 'note: --class polyp is for the other hospitals: classes.json' in told
     assert 'of north (adenoma).' in told
