@@ -60,7 +60,9 @@ def carry_out(
         resume = folder.has_checkpoint()
         started(folder.training_fraction(item.cfg, item.iters_per_epoch))
         event('resumed' if resume else 'started')
-        arguments = [config, *work_dir, *(['--resume'] if resume else [])]
+        # A kill between two checkpoints leaves the best so far alone: begun anew too.
+        again = resume or any(folder.path.glob('best_*.pth'))
+        arguments = [config, *work_dir, *(['--resume'] if again else [])]
         yield from stage('train', arguments)
         folder.update(checkpoint=folder.best_checkpoint().name)
     else:

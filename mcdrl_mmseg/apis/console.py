@@ -95,7 +95,7 @@ def _console_handlers(logger: logging.Logger) -> list[logging.StreamHandler]:
 
 
 def print_training_start(cfg: Config) -> None:
-    """Print what is going to be trained, in three lines; a fourth if it was before.
+    """Print what is going to be trained, in three lines.
 
     Args:
         cfg: The config to run.
@@ -111,17 +111,6 @@ def print_training_start(cfg: Config) -> None:
     print(f'Training {name}: {length} {unit}, batches of {batch}{held_out}.')
     print(f'Checkpoints and logs: {cfg.work_dir}')
     print('Environment, whole config and hooks: the .log file there.', flush=True)
-    # What --resume goes on with belongs to this run.
-    earlier = [] if cfg.get('resume') else sorted(Path(cfg.work_dir).glob('*.pth'))
-    if earlier:
-        # A pattern as best_*.pth would name both, and commands take the first.
-        names = ', '.join(path.name for path in earlier[:3])
-        print(
-            f'Checkpoints of an earlier run lie there ({names}). Those of this one '
-            'come beside them or replace them: choose another --work-dir to keep the '
-            'two apart, or go on with the earlier run by --resume.',
-            flush=True,
-        )
 
 
 @contextmanager

@@ -9,9 +9,11 @@ from __future__ import annotations
 
 import argparse
 import os
+import re
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 
 import torch.distributed
 from mmengine.config import Config, DictAction
@@ -36,6 +38,8 @@ from .testing import (
 )
 
 _MODULE = 'mcdrl_mmseg.apis.training'
+# What MMEngine's CheckpointHook writes.
+_CHECKPOINT = re.compile(r'((epoch|iter)_\d+|best_.+)\.pth').fullmatch
 # Where torchrun, Slurm and Open MPI tell a process its number.
 _RANKS = ('RANK', 'SLURM_PROCID', 'OMPI_COMM_WORLD_RANK')
 
@@ -58,6 +62,8 @@ def train_main(argv: Sequence[str] | None = None) -> int:
     cfg.resume = args.resume
     cfg = insert_and_check(cfg)
     with _only_training(cfg.work_dir), _leave_group_after():
+        if not cfg.resume:
+            _refuse_earlier_run(Path(cfg.work_dir))
         print_training_start(cfg)
         runner = build_runner(cfg)
         _checking_hook(runner).checked = True
@@ -74,6 +80,22 @@ def _checking_hook(runner: Runner) -> ConfigCheckHook:
     hook = ConfigCheckHook()
     runner.register_hook(hook)
     return hook
+
+
+def _refuse_earlier_run(work_dir: Path) -> None:
+    """Refuse to replace checkpoints of another training, epoch by epoch.
+
+    MMEngine does so without a word. What is left of them would lie beside those of this
+    one, and a pattern as best_*.pth names both.
+    """
+    earlier = sorted(p.name for p in work_dir.glob('*.pth') if _CHECKPOINT(p.name))
+    if earlier:
+        more = f' and {len(earlier) - 3} more' if len(earlier) > 3 else ''
+        raise OptionError(
+            f'{work_dir} holds checkpoints of an earlier training '
+            f'({", ".join(earlier[:3])}{more}), which this one would replace. Go on '
+            'with that by --resume, choose another --work-dir, or move them away.'
+        )
 
 
 @contextmanager

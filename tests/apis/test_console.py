@@ -39,21 +39,6 @@ def test_first_lines_say_what_is_trained_and_where(capsys):
     ]
 
 
-@pytest.mark.parametrize(('resume', 'told'), [(False, True), (True, False)])
-def test_checkpoints_of_an_earlier_run_are_told_unless_it_goes_on(
-    tmp_path, capsys, resume, told
-):
-    (tmp_path / 'best_mDice_fg_epoch_10.pth').touch()
-    print_training_start(
-        Config(
-            dict(train_cfg=dict(max_epochs=2), work_dir=str(tmp_path), resume=resume)
-        )
-    )
-    shown = capsys.readouterr().out
-    assert ('earlier run lie there (best_mDice_fg_epoch_10.pth)' in shown) is told
-    assert ('--work-dir' in shown) is told
-
-
 @pytest.mark.parametrize('runner', [ToolRunner, ToolMCDRLRunner])
 def test_long_dumps_go_to_the_log_file_alone(tmp_path, monkeypatch, runner):
     shown = io.StringIO()

@@ -261,6 +261,35 @@ def test_two_trainings_do_not_share_a_work_folder(
     assert len(trained) == 2
 
 
+@pytest.mark.reliability('fault', 'a training in the work folder of an earlier one')
+@pytest.mark.parametrize(
+    'name', ['epoch_10.pth', 'iter_2000.pth', 'best_mDice_fg_epoch_10.pth']
+)
+def test_checkpoints_of_an_earlier_training_are_not_replaced(
+    tmp_path, trained, monkeypatch, capsys, name
+):
+    config = tmp_path / 'config.py'
+    config.write_text('a = 1\n')
+    arguments = [str(config), '--work-dir', str(tmp_path / 'run')]
+    (tmp_path / 'run').mkdir()
+    # Another process of the same training looks, too.
+    for rank in ('0', '1'):
+        monkeypatch.setenv('RANK', rank)
+        (tmp_path / 'run' / name).touch()
+        assert training.train_main(arguments) == 2
+        told = capsys.readouterr().err
+        assert f'run holds checkpoints of an earlier training ({name}), which' in told
+        assert 'by --resume, choose another --work-dir, or move them away' in told
+        assert trained == []
+        (tmp_path / 'run' / name).unlink()
+    # What a training begins with may lie there.
+    (tmp_path / 'run/epoch.pth').touch()
+    assert training.train_main(arguments) == 0
+    (tmp_path / 'run' / name).touch()
+    assert training.train_main([*arguments, '--resume']) == 0
+    assert len(trained) == 2
+
+
 def test_a_plan_that_holds_its_runs_folder_can_train_there(tmp_path, trained):
     config = tmp_path / 'config.py'
     config.write_text('a = 1\n')

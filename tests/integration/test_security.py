@@ -58,18 +58,19 @@ def outcomes(bench, drawn_sites, repo_root) -> dict[str, str]:
     def lab(*arguments):
         return ['-m', 'mcdrl_lab', *map(str, arguments)]
 
-    # --resume looks into the work folder.
-    in_hostile = tool('train.py', config, '--work-dir', hostile.parent)
+    train = tool('train.py', config, '--work-dir')
     out = bench.folder / 'out'
     commands = {
-        'train': tool('train.py', config, '--work-dir', bench.folder / 'train'),
+        'train': [*train, str(bench.folder / 'train')],
         'predict': tool(
             'predict.py', bench.folder / 'train/epoch_1.pth', image, '--out', out
         ),
         'hostile test.py': tool('test.py', config, hostile, '--work-dir', out),
-        'hostile train.py --resume': [*in_hostile, '--resume'],
+        # Which looks into the work folder.
+        'hostile train.py --resume': [*train, str(hostile.parent), '--resume'],
         'hostile train.py load_from=': [
-            *in_hostile,
+            *train,
+            str(bench.folder / 'started'),
             '--cfg-options',
             f'load_from={hostile}',
         ],
