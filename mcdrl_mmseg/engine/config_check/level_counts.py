@@ -51,7 +51,7 @@ def level_problems(
             continue
         if predictor.is_a(BaseDecodeHead):
             # The dense map is handed on only with the intervention in it.
-            dense = levels if {-2, levels} & {*own} else None
+            dense = levels if any(i in (-2, levels) for i in own) else None
             handed = levels + (dense is not None)
             handed += bool(head.cfg.get('similarity_map', False))
             yield from _wrong(predictor, indices_of(predictor), handed, dense, width)
@@ -66,7 +66,8 @@ def _wrong(
 ) -> Iterator[ConfigProblem]:
     """What a head reads beyond ``count`` maps, or takes for a level."""
     remedy = 'Give another, or add the level to out_indices of the backbone.'
-    if beyond := [i for i in indices if not -count <= i < count]:
+    numbers = [index for index in indices if isinstance(index, int)]
+    if beyond := [i for i in numbers if not -count <= i < count]:
         yield ConfigProblem(
             head.at('in_index'),
             f'names {", ".join(map(str, beyond))}, but the head gets {count} maps, '

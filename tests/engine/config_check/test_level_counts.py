@@ -78,6 +78,13 @@ def test_a_dense_map_in_the_place_of_a_level_is_told_by_its_width():
     assert problems(two, decode_head=dense) == []
 
 
+@pytest.mark.parametrize('index', ['a', [[0]], [None], 1.5])
+def test_what_is_no_index_is_left_to_the_rule_on_types(index):
+    for kind in ('FCNHead', 'CausalInterventionHead'):
+        head = dict(FCN, type=kind, in_index=index, predictor=FCN)
+        assert problems(TWO_LEVELS, decode_head=head) == []
+
+
 def test_backbones_and_necks_with_a_number_of_their_own_are_left_alone():
     head = dict(FCN, in_index=6)
     assert problems(guided(type='UNet'), decode_head=head) == []
