@@ -3,10 +3,10 @@
 #
 # Expected: of LabelOverlapMeasuresImageFilter.Execute(truth, prediction) the false negative error is the share of
 #   the lesion that was missed, the false positive error that of healthy pixels that were called lesion.
-# Happens: they are those of Execute(prediction, truth). With the truth first the false negative error is the share
-#   of the prediction that is wrong, and the false discovery rate the share of the lesion that was missed. The
-#   parameters are called source and target image. Dice and Jaccard are the same in either order, the volume
-#   similarity changes its sign.
+# Happens: they are those of Execute(prediction, truth). With the truth first the false negative error is the share of
+#   the prediction that is wrong, and the false discovery rate the share of the lesion that was missed. The parameters
+#   are called source and target image. Dice and Jaccard are the same in either order, the volume similarity changes
+#   its sign. Known: issue 344 of SimpleITK's notebooks, which had the truth first.
 # Versions: SimpleITK 2.5.7, NumPy 2.4.6.
 # Why it matters: truth first, as other measures take it, is how eight of ten public scripts looked at call this
 #   filter. A model that misses nothing and paints too much is said to miss half of the lesion.
