@@ -77,7 +77,7 @@ for name, (polygon,), pixels in segmentations(convert('polygon')):
     points = np.array(polygon).reshape(-1, 2).round().astype(np.int32)
     half = len(points) // 2
     by_others, once = filled(points), filled(points[:half])
-    print(f'{name}, polygon, happened: {pixels} by pycocotools, {by_others[0]} by OpenCV, {by_others[1]} by Pillow;', end='')
+    print(f'{name}, polygon, happened: {pixels} by pycocotools, {by_others[0]} by OpenCV, {by_others[1]} by Pillow', end=';')
     print(f' half of its {len(points)} points: {once[0]}, {once[1]}')
     assert (points[:half] == points[half:]).all()
     assert pixels == 0

@@ -8,9 +8,8 @@
 #   a mean of 850, and of 126 in the same picture without the air. What lies behind the point is dropped. Unsigned
 #   integers are right. There is no message. That values are moved is known, pull request 464; 0.11.0 has it.
 # Versions: nyxus 0.11.0, tifffile 2026.3.3, pandas 3.1.1, NumPy 2.4.6.
-# Why it matters: images that were divided by 255, or normalised, have no texture left, and all features of all
-#   lesions are equal. Those of CTs depend on one pixel anywhere in the image, as on how it was cropped, and differ by
-#   site for that alone.
+# Why it matters: of images that were divided by 255 mean, spread and extremes are 0 for all lesions. Those of CTs
+#   depend on one pixel anywhere in the image, as on how it was cropped, and differ by site for that alone.
 # Seen: 2026-11-30, Linux x86-64, Python 3.11, exit status 0. Output:
 #   means of integers: expected 180 75 - happened 180.0 75.0
 #   of the same divided by 255: expected 0.706 0.294 - happened 0.0 0.0 - of a TIFF 0.0 0.0

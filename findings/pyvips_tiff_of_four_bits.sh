@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# libvips writes a label map of 6 classes as an empty TIFF of 4 bits, and keeps it in a PNG of 4 bits.
+# libvips writes a label map as an empty TIFF of 4 bits, and keeps it in a PNG of 4 bits.
 #
 # Expected: 4 bits hold the classes 0 to 15, in a TIFF as in a PNG.
 # Happens: pngsave(bitdepth=4) writes the lower four bits of each pixel, tiffsave(bitdepth=4) the upper four:
