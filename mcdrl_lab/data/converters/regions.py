@@ -44,11 +44,12 @@ def draw_regions(
     Raises:
         FileProblem: An outline that is no polygon or no run lengths of this size.
     """
-    drawn, clipped = [], 0
+    drawn, clipped, empty = [], 0, 0
     for region in regions:
         shape, outside = _shape(region.segmentation, size)
         drawn.append((region.label, shape))
         clipped += outside
+        empty += not (outside or shape.any())
     drawn.sort(key=lambda item: (-int(item[1].sum()), item[0]))
     labels = np.zeros(size, np.uint8)
     hidden = 0
@@ -58,6 +59,9 @@ def draw_regions(
     notes = []
     if clipped:
         notes.append(('clipped outline', f'{clipped} reach out of the image'))
+    if empty:
+        # A sliver, or a line that runs around twice and so encloses nothing.
+        notes.append(('empty outline', f'{empty} hold no pixel'))
     if hidden:
         notes.append(('overlap', f'{hidden} pixels lie in outlines of two classes'))
     return labels, tuple(notes)

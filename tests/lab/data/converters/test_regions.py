@@ -136,6 +136,15 @@ def test_an_outline_wholly_beyond_the_image_draws_nothing():
         assert notes == (('clipped outline', '1 reach out of the image'),)
 
 
+def test_outlines_that_hold_no_pixel_are_noted():
+    sliver, twice_around = [1, 1, 1.1, 1, 1.1, 1.1], SQUARE[0] * 2
+    labels, notes = draw_regions(
+        [Region(1, [sliver]), Region(1, [twice_around]), Region(2, SQUARE)], SIZE
+    )
+    assert np.array_equal(labels, square(2))
+    assert notes == (('empty outline', '2 hold no pixel'),)
+
+
 @pytest.mark.parametrize(
     ('segmentation', 'kind'),
     [
