@@ -9,7 +9,7 @@ from mmengine.config import Config
 from mmengine.hooks import Hook
 from mmengine.runner import Runner
 
-from mcdrl_common.config_datasets import evaluators, plain_datasets, type_name
+from mcdrl_common.config_datasets import plain_datasets, type_name
 
 from .checkpoint_config import site_names
 from .trained_sites import TrainedSites, trained_on_note, trained_sites
@@ -92,19 +92,6 @@ def _sizes(steps: Iterable[Any]) -> Iterator[tuple[int, ...]]:
 
 def _as_text(sizes: Iterable[tuple[int, ...]]) -> str:
     return ', '.join(' x '.join(map(str, size)) for size in sorted(sizes))
-
-
-def save_predictions(cfg: Config, folder: str) -> None:
-    """Write label maps as PNG files, through mmseg's ``IoUMetric``.
-
-    Args:
-        cfg: The config, changed in place.
-        folder: Where to.
-    """
-    writer = dict(
-        type='IoUMetric', format_only=True, output_dir=folder, prefix='label_maps'
-    )
-    cfg.test_evaluator = [*evaluators(cfg.test_evaluator), writer]
 
 
 class NoteHook(Hook):

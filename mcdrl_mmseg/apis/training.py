@@ -28,12 +28,12 @@ from mcdrl_mmseg.engine.training_lock import only_training
 
 from .console import print_training_start, progress_bar
 from .known_errors import OptionError, without_traceback
+from .label_maps import LabelMapHook
 from .run_setup import build_runner, enable_amp, insert_and_check, load_config
 from .testing import (
     NoteHook,
     TrainedOnHook,
     draw_predictions,
-    save_predictions,
     use_tta,
 )
 
@@ -167,12 +167,12 @@ def test_main(argv: Sequence[str] | None = None) -> int:
             draw_predictions(cfg, args.show, args.show_dir, args.wait_time)
         if args.tta:
             note = use_tta(cfg)
-        if args.out:
-            save_predictions(cfg, args.out)
     with _leave_group_after():
         runner = build_runner(cfg)
         _checking_hook(runner)
         runner.register_hook(TrainedOnHook(cfg))
+        if args.out:
+            runner.register_hook(LabelMapHook(args.out))
         if note:
             runner.register_hook(NoteHook(note))
         runner.test()

@@ -7,7 +7,6 @@ from mcdrl_mmseg.apis.testing import (
     NoteHook,
     TrainedOnHook,
     draw_predictions,
-    save_predictions,
     use_tta,
 )
 
@@ -125,29 +124,6 @@ def test_tta_names_what_the_config_lacks():
     with pytest.raises(ValueError, match='tta_pipeline') as raised:
         use_tta(cfg)
     assert 'tta_model' not in str(raised.value)
-
-
-def test_label_maps_are_written_beside_the_configs_own_metric():
-    cfg = _config()
-    save_predictions(cfg, 'maps')
-    own, writer = cfg.test_evaluator
-    assert own == dict(type='SiteLesionMetric')
-    assert (writer.type, writer.format_only, writer.output_dir) == (
-        'IoUMetric',
-        True,
-        'maps',
-    )
-
-
-def test_several_metrics_of_the_config_are_all_kept():
-    cfg = _config()
-    cfg.test_evaluator = [dict(type='IoUMetric'), dict(type='SiteLesionMetric')]
-    save_predictions(cfg, 'maps')
-    assert [metric.type for metric in cfg.test_evaluator] == [
-        'IoUMetric',
-        'SiteLesionMetric',
-        'IoUMetric',
-    ]
 
 
 @pytest.fixture
