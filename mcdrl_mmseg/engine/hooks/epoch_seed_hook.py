@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from mmengine.dist import broadcast_object_list, get_rank
 from mmengine.hooks import Hook
-from mmengine.runner import Runner
+from mmengine.runner import IterBasedTrainLoop, Runner
 from mmseg.registry import HOOKS
 from torch.utils.data import get_worker_info
 
@@ -78,11 +78,15 @@ def _seed_worker(
     worker_id: int,
     init_fn: Callable[[int], None] | None,
     seed_of: Callable[..., int],
+    by_start: bool,
 ) -> None:
     if init_fn is not None:
         init_fn(worker_id)
     info = get_worker_info()
-    _seed_all(seed_of(stream=1 + worker_id), info.dataset if info else None)
+    # torch's own is another one at each start of workers.
+    start = dict(iteration=info.seed) if by_start and info else {}
+    seed = seed_of(stream=1 + worker_id, **start)
+    _seed_all(seed, info.dataset if info else None)
 
 
 @HOOKS.register_module()
@@ -93,7 +97,8 @@ class EpochSeedHook(Hook):
     and augmentations of a resumed run would start over from the run's first numbers.
     Here they follow from seed, epoch and rank alone, also in data workers, which
     MMEngine seeds alike in every epoch. The order of the images follows from the
-    seed of the checkpoint.
+    seed of the checkpoint. A loop of iterations is one epoch; there workers draw anew
+    in every pass over the data.
 
     A run is resumed exactly from a checkpoint written at the end of an epoch, if no
     accumulated gradients are left over there (``accumulative_counts``). Data workers
@@ -127,8 +132,17 @@ class EpochSeedHook(Hook):
 
     def before_train_epoch(self, runner: Runner) -> None:
         """Seed this process, and the workers that the epoch will start."""
-        seed_of = partial(epoch_seed, self._seed, runner.epoch, runner.iter, get_rank())
+        now = dict(epoch=runner.epoch, iteration=runner.iter, rank=get_rank())
+        seed_of = partial(epoch_seed, self._seed, **now)
         _seed_all(seed_of(stream=0), runner.train_dataloader.dataset)
+        loop = runner.train_loop
         runner.train_dataloader.worker_init_fn = partial(
-            _seed_worker, init_fn=self._init_fn, seed_of=seed_of
+            _seed_worker,
+            init_fn=self._init_fn,
+            seed_of=seed_of,
+            by_start=isinstance(loop, IterBasedTrainLoop),
         )
+        # MMEngine up to 0.10.7 starts a loop's workers as it builds the loop.
+        iterator: Any = getattr(loop, 'dataloader_iterator', None)
+        if getattr(iterator, '_iterator', None) is not None:
+            iterator._iterator = iter(runner.train_dataloader)

@@ -7,6 +7,8 @@ import pytest
 import torch
 from mmengine.dataset import DefaultSampler
 from mmengine.model import BaseModel
+from mmengine.runner import EpochBasedTrainLoop, IterBasedTrainLoop
+from mmengine.runner.loops import _InfiniteDataloaderIterator
 from torch import nn
 from torch.utils.data import ConcatDataset, DataLoader, Dataset
 
@@ -78,7 +80,12 @@ def make_runner(seed=3, num_workers=0, persistent=False, data=None):
         persistent_workers=persistent,
     )
     return SimpleNamespace(
-        seed=seed, epoch=0, iter=0, train_dataloader=loader, logger=MagicMock()
+        seed=seed,
+        epoch=0,
+        iter=0,
+        train_dataloader=loader,
+        train_loop=MagicMock(spec=EpochBasedTrainLoop),
+        logger=MagicMock(),
     )
 
 
@@ -132,6 +139,51 @@ def test_steps_with_generators_of_their_own_are_seeded_as_the_others(
     assert torch.equal(resumed, unbroken[1])
     # Of two epochs, four images, two steps and two generators no two draw alike.
     assert len(set(torch.cat(unbroken)[:, 1:].flatten().tolist())) == 32
+
+
+def iteration_passes(runner, iterator, count) -> list[torch.Tensor]:
+    """What a loop of iterations draws in passes over the data, without an epoch."""
+    runner.train_loop = MagicMock(spec=IterBasedTrainLoop, dataloader_iterator=iterator)
+    hook = EpochSeedHook()
+    hook.before_train(runner)
+    hook.before_train_epoch(runner)
+    batches = len(runner.train_dataloader)
+    return [torch.cat([next(iterator) for _ in range(batches)]) for _ in range(count)]
+
+
+@pytest.mark.parametrize('data', [Draws, StepsOfTheirOwn])
+@pytest.mark.parametrize('num_workers', [0, 2])
+def test_passes_of_a_loop_of_iterations_draw_differently(
+    data, num_workers, monkeypatch
+):
+    monkeypatch.setattr('mmengine.runner.loops.time.sleep', lambda seconds: None)
+    runs = []
+    for seed in (3, 3, 4):
+        runner = make_runner(seed=seed, num_workers=num_workers, data=data())
+        iterator = _InfiniteDataloaderIterator(runner.train_dataloader)
+        runs.append(torch.cat(iteration_passes(runner, iterator, 3)))
+    assert torch.equal(runs[0], runs[1])
+    draws = runs[0][:, 1:].flatten().tolist()
+    assert len(set(draws)) == len(draws)
+    assert set(draws).isdisjoint(runs[2][:, 1:].flatten().tolist())
+
+
+class EagerIterator:
+    """As MMEngine 0.10.7 has it: the workers start before any hook is called."""
+
+    def __init__(self, loader):
+        self._iterator = iter(loader)
+
+    def __next__(self):
+        return next(self._iterator)
+
+
+def test_workers_that_a_loop_has_started_already_are_seeded_too():
+    runner = make_runner(num_workers=2, data=StepsOfTheirOwn())
+    iterator = EagerIterator(runner.train_dataloader)
+    (drawn,) = iteration_passes(runner, iterator, 1)
+    # Of four images, two steps and two generators no two draw alike.
+    assert len(set(drawn[:, 1:].flatten().tolist())) == 16
 
 
 def test_albumentations_flips_independently_once_seeded():
