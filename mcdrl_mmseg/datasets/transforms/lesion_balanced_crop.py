@@ -24,6 +24,8 @@ class LesionBalancedCrop(BaseTransform):
         scale_range: Of a crop's height and width, relative to the image's.
         min_view: Least share of a crop that lies within the field of view, and not in
             the black border of an endoscope's frame.
+        ignore_index: Label of pixels without ground truth, which are no lesion, and
+            which no crop without a lesion shows.
 
     Raises:
         ValueError: A value out of its range.
@@ -42,6 +44,7 @@ class LesionBalancedCrop(BaseTransform):
         prob: float = 0.5,
         scale_range: tuple[float, float] = (0.4, 0.7),
         min_view: float = 0.8,
+        ignore_index: int = 255,
     ) -> None:
         for name, value in (('prob', prob), ('min_view', min_view)):
             if not 0 <= value <= 1:
@@ -57,6 +60,7 @@ class LesionBalancedCrop(BaseTransform):
         self.prob = prob
         self.scale_range = (smallest, largest)
         self.min_view = min_view
+        self.ignore_index = ignore_index
 
     def transform(self, results: dict) -> dict:
         """Crop ``img`` and all ``seg_fields``, and set ``img_shape``."""
@@ -69,7 +73,9 @@ class LesionBalancedCrop(BaseTransform):
 
         # Few configs crop; registering the transform needs no more than this file.
         from mcdrl_common.crop_positions import crop_positions
+        from mcdrl_common.mask_format import IGNORED
 
+        labels = np.where(labels == self.ignore_index, IGNORED, labels)
         allowed = crop_positions(
             image, labels, (height, width), with_lesion, self.min_view
         )
@@ -88,5 +94,5 @@ class LesionBalancedCrop(BaseTransform):
     def __repr__(self) -> str:
         return (
             f'{type(self).__name__}(prob={self.prob}, scale_range={self.scale_range}, '
-            f'min_view={self.min_view})'
+            f'min_view={self.min_view}, ignore_index={self.ignore_index})'
         )

@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from mmcv.transforms import Pad
 from mmseg.models.decode_heads.decode_head import BaseDecodeHead
 
 from .config_components import Component, datasets_of
 from .config_problem import ConfigProblem
+from .evaluated_data import classes_of
 
 _DEFAULT = 255
+_KEYS_OF_STEPS = ('ignore_index', 'seg_pad_val')
 
 
 def ignored_label_problems(
     cfg: Mapping[str, Any], parts: Sequence[Component]
 ) -> Iterator[ConfigProblem]:
-    """Heads, metrics and padding that leave out another label than the data.
+    """Heads, metrics, steps and padding that leave out another label than the data.
 
     The label of the data would then be trained or scored as a class, or end the
     training at the first such pixel.
@@ -40,9 +44,44 @@ def ignored_label_problems(
         labels = of_data.get(loader, set())
         if isinstance(own, int) and labels and labels != {own}:
             expected = sorted(labels - {own})
-            yield ConfigProblem(
-                part.at(key),
-                f'is {own}, but the data of {loader}_dataloader mark pixels without '
-                f'ground truth by {expected[0]}.',
-                f'Set it to {expected[0]}.',
-            )
+            yield _other_label(part.at(key), own, loader, expected[0])
+    for loader in of_data:
+        for data in datasets_of(parts, loader):
+            for step in parts:
+                if step.place.startswith(data.at('pipeline')):
+                    yield from _of_step(step, data, loader)
+
+
+def _of_step(step: Component, data: Component, loader: str) -> Iterator[ConfigProblem]:
+    """A step that fills in a label that is neither ignored nor a class."""
+    expected = data.cfg.get('ignore_index', _DEFAULT)
+    key, own = _label_of_step(step)
+    if isinstance(own, int) and own != expected and not 0 <= own < _count(data):
+        yield _other_label(step.at(key), own, loader, expected)
+
+
+def _label_of_step(step: Component) -> tuple[str, Any]:
+    """Key and value of the label that a step takes for ignored, or pads with."""
+    if step.is_a(Pad):
+        filled = step.cfg.get('pad_val')
+        own = filled.get('seg', _DEFAULT) if isinstance(filled, Mapping) else _DEFAULT
+        return 'pad_val.seg', own
+    for key in _KEYS_OF_STEPS if isinstance(step.cls, type) else ():
+        parameter = inspect.signature(step.cls).parameters.get(key)
+        if parameter is not None:
+            return key, step.cfg.get(key, parameter.default)
+    return '', None
+
+
+def _count(data: Component) -> int:
+    """Number of classes; at least the background is one."""
+    return max(len(classes_of(data)), 1)
+
+
+def _other_label(place: str, own: int, loader: str, expected: int) -> ConfigProblem:
+    return ConfigProblem(
+        place,
+        f'is {own}, but the data of {loader}_dataloader mark pixels without ground '
+        f'truth by {expected}.',
+        f'Set it to {expected}.',
+    )

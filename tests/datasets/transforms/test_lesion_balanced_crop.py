@@ -91,8 +91,9 @@ def test_crops_stay_in_the_field_of_view():
     assert 0 < max(dark) <= 0.5
 
 
-def test_what_is_ignored_is_neither_a_lesion_nor_healthy():
-    found = crops(before=lambda: results(value=255))
+@pytest.mark.parametrize('ignored', [255, 7])
+def test_what_is_ignored_is_neither_a_lesion_nor_healthy(ignored):
+    found = crops(before=lambda: results(value=ignored), ignore_index=ignored)
     assert found
     assert all((each['gt_seg_map'] == 0).all() for each in found)
 
@@ -144,5 +145,6 @@ def test_a_value_out_of_its_range_is_named(options, named):
 def test_it_is_registered():
     built = TRANSFORMS.build(dict(type='LesionBalancedCrop', prob=0.25))
     assert repr(built) == (
-        'LesionBalancedCrop(prob=0.25, scale_range=(0.4, 0.7), min_view=0.8)'
+        'LesionBalancedCrop(prob=0.25, scale_range=(0.4, 0.7), min_view=0.8, '
+        'ignore_index=255)'
     )
