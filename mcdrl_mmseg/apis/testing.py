@@ -10,6 +10,9 @@ from mmengine.hooks import Hook
 from mmengine.runner import Runner
 
 from mcdrl_common.config_datasets import plain_datasets, type_name
+from mcdrl_mmseg.engine.config_check import ConfigCheckError
+from mcdrl_mmseg.engine.config_check.config_components import components
+from mcdrl_mmseg.engine.config_check.site_entries import site_problems
 
 from .checkpoint_config import site_names
 from .trained_sites import TrainedSites, trained_on_note, trained_sites
@@ -55,7 +58,8 @@ def use_tta(cfg: Config) -> str | None:
         which the network was trained; None where there is nothing to say.
 
     Raises:
-        ValueError: The config has no ``tta_pipeline`` or ``tta_model``.
+        ValueError: The config has no ``tta_pipeline`` or ``tta_model``, or the pipeline
+            loses what sites say of their masks and images.
     """
     missing = [key for key in ('tta_pipeline', 'tta_model') if key not in cfg]
     if missing:
@@ -74,6 +78,9 @@ def use_tta(cfg: Config) -> str | None:
             )
         own = [t for t in steps if type_name(t) == 'SetSite']
         part['pipeline'] = [*own, *cfg.tta_pipeline]
+    # The config was checked with the test's own pipeline.
+    if problems := [*site_problems(cfg, components(cfg))]:
+        raise ConfigCheckError(problems, cfg.filename)
     cfg.tta_model.module = cfg.model
     cfg.model = cfg.tta_model
     return note

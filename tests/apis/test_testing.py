@@ -186,3 +186,31 @@ def test_a_test_of_images_that_were_not_trained_on_says_nothing(told, dataset):
 @pytest.mark.parametrize('meta', [{}, dict(cfg='import os'), dict(cfg=None)])
 def test_a_checkpoint_that_does_not_say_what_it_was_trained_on_is_tested(told, meta):
     assert told(meta, sites=['north']) == []
+
+
+@pytest.mark.parametrize(
+    ('loads', 'packs', 'message'),
+    [
+        ('LoadAnnotations', ['site'], 'takes the values in a mask for labels'),
+        ('LoadLesionMask', ['img_path'], 'leave out the site of an image'),
+        ('LoadLesionMask', ['site'], None),
+    ],
+)
+def test_views_that_lose_what_sites_say_are_refused(loads, packs, message):
+    views = [
+        [dict(type='RandomFlip', prob=0.0)],
+        [dict(type=loads)],
+        [dict(type='PackSegInputs', meta_keys=packs)],
+    ]
+    sites = dict(type='EndoscopySiteDataset', sites=['north'], pipeline=[])
+    cfg = _config(
+        model=dict(type='EncoderDecoder'),
+        tta_model=dict(type='SegProbabilityTTAModel'),
+        tta_pipeline=[dict(type='TestTimeAug', transforms=views)],
+        test_dataloader=dict(dataset=sites),
+    )
+    if message is None:
+        use_tta(cfg)
+        return
+    with pytest.raises(ValueError, match=message):
+        use_tta(cfg)
