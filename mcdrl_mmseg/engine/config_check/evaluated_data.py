@@ -5,8 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from mmcv.transforms import RandomFlip
+
 from mcdrl_common.sites import TWO_CLASSES
 from mcdrl_mmseg.datasets import EndoscopySiteDataset
+from mcdrl_mmseg.datasets.transforms.load_lesion_mask import MASK_LOADERS
 from mcdrl_mmseg.evaluation import SiteLesionMetric
 
 from .config_components import Component, datasets_of
@@ -76,6 +79,26 @@ def classes_of(dataset: Component) -> list[str]:
     classes = own or dataset.cls.METAINFO.get('classes') or ()
     # MMSegmentation takes the name of a file of classes, too.
     return [] if isinstance(classes, str) else [*map(str, classes)]
+
+
+def flip_problems(
+    cfg: Mapping[str, Any], parts: Sequence[Component]
+) -> Iterator[ConfigProblem]:
+    """Flips of masks that are evaluated on: predictions are flipped back, they not."""
+    for loader in ('val', 'test'):
+        for data in datasets_of(parts, loader):
+            masks = False
+            for step in parts:
+                if not step.place.startswith(data.at('pipeline')):
+                    continue
+                masks = masks or getattr(step.cls, '__name__', None) in MASK_LOADERS
+                if masks and step.is_a(RandomFlip) and step.cfg.get('prob'):
+                    yield ConfigProblem(
+                        step.place,
+                        'flips the masks too, but predictions are flipped back: they '
+                        'would be compared with masks the other way round.',
+                        'Take it out; --tta averages over flips by tta_pipeline.',
+                    )
 
 
 def window_problems(

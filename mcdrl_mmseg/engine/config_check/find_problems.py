@@ -12,6 +12,7 @@ from .config_problem import ConfigCheckError, ConfigProblem
 from .evaluated_data import (
     background_problems,
     evaluated_class_problems,
+    flip_problems,
     window_problems,
 )
 from .head_inputs import input_problems
@@ -23,6 +24,7 @@ from .level_counts import level_problems
 from .loop_lengths import (
     batch_problems,
     endless_problems,
+    sampler_problems,
     unit_problems,
     validation_problems,
 )
@@ -54,7 +56,9 @@ _RULES: tuple[Rule, ...] = (
     ignored_label_problems,
     evaluated_class_problems,
     background_problems,
+    flip_problems,
     window_problems,
+    sampler_problems,
 )
 _TRAINING: tuple[Rule, ...] = (
     schedule_problems,

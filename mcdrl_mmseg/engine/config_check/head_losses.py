@@ -8,6 +8,7 @@ from typing import Any
 
 from mmseg.models.decode_heads.decode_head import BaseDecodeHead
 from mmseg.models.losses import (
+    CrossEntropyLoss,
     DiceLoss,
     FocalLoss,
     HuasdorffDisstanceLoss,
@@ -27,7 +28,7 @@ _OF_SEVERAL_CHANNELS = (DiceLoss, FocalLoss, OhemCrossEntropy, TverskyLoss)
 def loss_problems(
     cfg: Mapping[str, Any], parts: Sequence[Component]
 ) -> Iterator[ConfigProblem]:
-    """Class weights of another number, a softmax over one channel, a loss of two."""
+    """Class weights that do not fit, a softmax over one channel, a loss of two."""
     for head in parts:
         channels = _channels(head)
         if channels is None:
@@ -37,6 +38,7 @@ def loss_problems(
         ]
         for loss in within:
             yield from _class_weights(loss, head, channels)
+            yield from _mean_of_weights(loss)
             if channels > 2 and loss.is_a(HuasdorffDisstanceLoss):
                 yield ConfigProblem(
                     loss.at('type'),
@@ -79,6 +81,20 @@ def _class_weights(
                 f'channel{"s" if channels > 1 else ""}, the background among them.',
                 f'Give {channels}.',
             )
+
+
+def _mean_of_weights(loss: Component) -> Iterator[ConfigProblem]:
+    """Two ways to a mean over labelled pixels, which mmseg's softmax cannot join."""
+    options = loss.cfg
+    if not loss.is_a(CrossEntropyLoss) or options.get('use_sigmoid'):
+        return
+    if options.get('class_weight') and options.get('avg_non_ignore'):
+        yield ConfigProblem(
+            loss.at('avg_non_ignore'),
+            'ends in an IndexError beside class_weight, at the first step.',
+            'Leave it out: with class weights the loss is the mean over the pixels '
+            'that have a label.',
+        )
 
 
 def _one_channel(loss: Component) -> Iterator[ConfigProblem]:

@@ -5,28 +5,34 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from mmseg.datasets.transforms import RandomRotFlip
+from mmseg.datasets.transforms import RandomMosaic, RandomRotFlip
+
+from mcdrl_mmseg.models import CausalInterventionHead
 
 from .config_components import Component, datasets_of
 from .config_problem import ConfigProblem
 from .evaluated_data import classes_of
+from .widths_and_counts import image_losses, prompt_classes
 
 _TRAINING_DATA = 'train_dataloader.dataset'
 _DEFAULT_PROB = 0.5
+_BINARY_LABELS = 2
 
 
 def label_transform_problems(
     cfg: Mapping[str, Any], parts: Sequence[Component]
 ) -> Iterator[ConfigProblem]:
-    """A rotation that interpolates labels, where there is a class between two others.
+    """A rotation that interpolates labels, and a mosaic with the words of one part.
 
-    Between two classes alone there is none: they are rounded, as to the nearest.
+    Between two classes alone a rotation makes no third, as labels are rounded.
     """
     counts = [len(classes_of(part)) for part in datasets_of(parts, 'train')]
     count = max(counts, default=0)
     for step in parts:
         if not step.place.startswith(_TRAINING_DATA):
             continue
+        if step.is_a(RandomMosaic) and count == _BINARY_LABELS:
+            yield from _words_of_a_mosaic(step, parts)
         rotates = step.is_a(RandomRotFlip) and step.cfg.get(
             'rotate_prob', _DEFAULT_PROB
         )
@@ -37,4 +43,20 @@ def label_transform_problems(
                 f'that of {count} classes others appear between two.',
                 "Set rotate_prob=0, and rotate by dict(type='RandomRotate', prob="
                 f'{rotates}, degree=20, seg_pad_val=255).',
+            )
+
+
+def _words_of_a_mosaic(
+    step: Component, parts: Sequence[Component]
+) -> Iterator[ConfigProblem]:
+    """Losses that ask for the lesion classes of an image, and get those of a part."""
+    for head in parts:
+        if not head.is_a(CausalInterventionHead) or len(prompt_classes(head)) < 2:
+            continue
+        for key in image_losses(head):
+            yield ConfigProblem(
+                step.place,
+                'joins four images and says of one alone which lesion classes it '
+                f'shows, which {head.at(key)} asks for.',
+                f'Take it out, give each lesion class a label, or set {key}=None.',
             )

@@ -7,6 +7,7 @@ import os
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from mmengine.dataset import InfiniteSampler
 from mmengine.hooks import CheckpointHook
 from mmengine.optim.scheduler import (
     CosineAnnealingParamScheduler,
@@ -21,7 +22,7 @@ from mcdrl_common.config_datasets import type_name
 from .config_components import Component
 from .config_problem import ConfigProblem
 
-_ITERATIONS = 'IterBasedTrainLoop'
+_EPOCHS, _ITERATIONS = 'EpochBasedTrainLoop', 'IterBasedTrainLoop'
 _SPREAD_UP_TO_THE_END = (
     CosineAnnealingParamScheduler,
     LinearParamScheduler,
@@ -81,6 +82,27 @@ def endless_problems(
                 'is not given: the schedule would be spread over a billion steps and '
                 'change nothing.',
                 'Set it to the epoch or iteration where the schedule ends.',
+            )
+
+
+def sampler_problems(
+    cfg: Mapping[str, Any], parts: Sequence[Component]
+) -> Iterator[ConfigProblem]:
+    """Samplers without an end, for loops that wait for it.
+
+    MMSegmentation's own configs have them, beside a loop that counts iterations.
+    """
+    waiting = dict(val='a validation', test='a test')
+    train = cfg.get('train_cfg') or {}
+    if train.get('by_epoch') is True or type_name(train) == _EPOCHS:
+        waiting['train'] = 'an epoch'
+    for part in parts:
+        loader = part.place.removesuffix('_dataloader.sampler')
+        if loader in waiting and part.is_a(InfiniteSampler):
+            yield ConfigProblem(
+                part.at('type'),
+                f'gives images without end: {waiting[loader]} would never be over.',
+                "Take dict(type='DefaultSampler').",
             )
 
 

@@ -91,6 +91,8 @@ def count_problems(
     # Stock heads on stock data may count their classes in another way.
     ours = any(part.is_a(kind) for part in parts for kind in _OURS)
     for part in parts:
+        if part.is_a(CausalInterventionHead) and labels:
+            yield from _image_level(part, len(labels))
         if part.is_a(ConfounderDictionary):
             try:
                 prompts = PromptSet.from_cfg(part.cfg.get('prompts') or {})
@@ -103,6 +105,41 @@ def count_problems(
                     yield ConfigProblem(place, mismatch, '')
         elif labels and ours:
             yield from _outputs(part, len(labels))
+
+
+def image_losses(head: Component) -> list[str]:
+    """Losses of a CausalInterventionHead that ask which lesions an image holds.
+
+    Args:
+        head: Its component.
+    """
+    return [key for key in ('loss_causal', 'loss_contrast') if head.cfg.get(key, True)]
+
+
+def prompt_classes(head: Component) -> tuple[str, ...]:
+    """Lesion classes of a CausalInterventionHead's prompts; none that cannot be read.
+
+    Args:
+        head: Its component.
+    """
+    try:
+        return PromptSet.from_cfg((head.cfg.get('dictionary') or {})['prompts']).classes
+    except (PromptError, KeyError):
+        return ()  # told by the dictionary's constructor
+
+
+def _image_level(head: Component, count: int) -> Iterator[ConfigProblem]:
+    """Labels that the losses of whole images cannot match with lesion classes."""
+    names = prompt_classes(head)
+    if names and count not in (_BINARY_LABELS, len(names) + 1):
+        for key in image_losses(head):
+            yield ConfigProblem(
+                head.at(key),
+                f'asks which of the lesion classes {list(names)} an image holds, and '
+                f'the data label {count - 1}: none can be told to be another.',
+                'Write prompts.classes in the number and order of the labels, or set '
+                f'{key}=None.',
+            )
 
 
 def _outputs(part: Component, count: int) -> Iterator[ConfigProblem]:

@@ -507,6 +507,44 @@ CASES = [
         "are ['lesion', 'background'], but those trained on are ['background', ",
     ),
     case(
+        'masks that are flipped in the validation, where predictions are not',
+        {
+            'val_dataloader.dataset.pipeline': [
+                dict(type='LoadImageFromFile'),
+                dict(type='LoadLesionMask'),
+                dict(type='RandomFlip', prob=0.5),
+                dict(type='PackSegInputs', meta_keys=('img_path', 'site')),
+            ]
+        },
+        'val_dataloader.dataset.pipeline[2]',
+        'they would be compared with masks the other way round.',
+    ),
+    case(
+        'images without end in an epoch',
+        {'train_dataloader.sampler': dict(type='InfiniteSampler', shuffle=True)},
+        'train_dataloader.sampler.type',
+        'gives images without end: an epoch would never be over.',
+    ),
+    case(
+        'images without end in the validation',
+        {'val_dataloader.sampler': dict(type='InfiniteSampler', shuffle=False)},
+        'val_dataloader.sampler.type',
+        'gives images without end: a validation would never be over.',
+    ),
+    case(
+        'losses of whole images that cannot tell which label is which lesion class',
+        {
+            f'{HEAD}.loss_contrast': dict(_delete_=True, type='CLIPContrastiveLoss'),
+            f'{HEAD}.predictor.num_classes': 3,
+            'train_dataloader.dataset.metainfo': dict(
+                classes=['background', 'polyp', 'cyst']
+            ),
+        },
+        f'{HEAD}.loss_contrast',
+        "asks which of the lesion classes ['polyp', 'tumour', 'inflammation', "
+        "'nodule', 'cyst'] an image holds, and the data label 2",
+    ),
+    case(
         'sliding windows without a stride',
         {'model.test_cfg': dict(mode='slide', crop_size=(64, 64))},
         'model.test_cfg',
@@ -661,6 +699,18 @@ def test_steps_of_other_libraries_are_left_to_them(shipped, step):
     albu = dict(type='Albu', transforms=[step])
     cfg.train_dataloader.dataset.pipeline.insert(2, albu)
     assert find_problems(cfg) == []
+
+
+def test_flips_before_masks_are_loaded_and_endless_iterations_are_right(shipped):
+    cfg = shipped('mcdrl')
+    load, resize, mask, pack = cfg.test_pipeline
+    cfg.test_dataloader.dataset.pipeline = [
+        *(load, resize, dict(type='RandomFlip', prob=1.0), mask, pack)
+    ]
+    assert find_problems(cfg) == []
+    cfg.train_dataloader.sampler = dict(type='InfiniteSampler', shuffle=True)
+    cfg.train_cfg = dict(type='IterBasedTrainLoop', max_iters=5000)
+    assert 'train_dataloader.sampler.type' not in {p.place for p in find_problems(cfg)}
 
 
 def test_classes_in_a_file_are_not_counted_by_its_name(shipped):

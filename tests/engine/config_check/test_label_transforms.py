@@ -50,3 +50,30 @@ def test_mmseg_still_rotates_so(lesions, kept):
     sample = dict(img=labels.copy(), gt_seg_map=labels, seg_fields=['gt_seg_map'])
     found = set(np.unique(step.transform(sample)['gt_seg_map']).tolist())
     assert (found <= {0, *lesions}) is kept
+
+
+@pytest.fixture
+def mosaic_problems(shipped):
+    """Problems of a config of five lesion classes with a mosaic of four images."""
+
+    def find(**head):
+        cfg = shipped('mcdrl')
+        cfg.model.decode_head.update(head)
+        inner = cfg.train_dataloader.dataset
+        steps = [dict(type='RandomMosaic', prob=1.0), inner.pipeline[-1]]
+        inner.pipeline = inner.pipeline[:-1]
+        cfg.train_dataloader.dataset = dict(
+            type='MultiImageMixDataset', dataset=inner, pipeline=steps
+        )
+        return find_problems(cfg)
+
+    return find
+
+
+def test_a_mosaic_beside_losses_of_whole_images_is_refused(mosaic_problems):
+    assert mosaic_problems() == []
+    loss = dict(type='CLIPContrastiveLoss')
+    (problem,) = mosaic_problems(loss_contrast=loss)
+    assert problem.place == 'train_dataloader.dataset.pipeline[0]'
+    assert 'says of one alone which lesion classes it shows' in problem.what
+    assert 'loss_contrast=None' in problem.remedy
