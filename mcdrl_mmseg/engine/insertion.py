@@ -184,8 +184,9 @@ def _guided_backbone(
         type='CLIPGuidedBackbone',
         backbone=model['backbone'],
         clip=clip,
-        mean=preprocessor['mean'],
-        std=preprocessor['std'],
+        # Without them images reach the backbone as they are.
+        mean=preprocessor.get('mean') or [0.0] * 3,
+        std=preprocessor.get('std') or [1.0] * 3,
     )
     if model.get('neck'):
         backbone['neck'] = model['neck']

@@ -1,6 +1,7 @@
 import copy
 
 import pytest
+import torch
 from mmengine.config import Config
 from mmengine.registry import init_default_scope
 from mmseg.registry import MODELS
@@ -41,6 +42,19 @@ def test_guide_undoes_the_normalisation_of_the_data_preprocessor(mixed):
     backbone = insert_mcdrl(mixed).model.backbone
     assert (backbone.mean, backbone.bgr) == ([1, 2, 3], True)
     assert backbone.std == mixed.model.data_preprocessor.std
+
+
+@pytest.mark.parametrize('given', [{}, dict(mean=None, std=None)])
+def test_guide_of_images_without_normalisation_applies_its_own_alone(mixed, given):
+    del mixed.model.data_preprocessor['mean'], mixed.model.data_preprocessor['std']
+    mixed.model.data_preprocessor.update(given)
+    init_default_scope('mmseg')
+    model = MODELS.build(insert_mcdrl(mixed).model)
+    model.backbone.check_data_preprocessor(model.data_preprocessor)
+    pixel = torch.tensor([255.0, 0.0, 51.0]).view(1, 3, 1, 1)
+    seen = model.backbone.clip_images(pixel).flatten().tolist()
+    # (1 - 0.48145466) / 0.26862954, and so on: OpenAI's, of values from 0 to 1.
+    assert seen == pytest.approx([1.930336, -1.752097, -0.754996], abs=1e-4)
 
 
 def test_everything_but_model_and_hooks_stays_and_nothing_names_the_runner(
