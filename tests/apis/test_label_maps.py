@@ -8,7 +8,7 @@ from mmengine.structures import PixelData
 from mmseg.structures import SegDataSample
 
 from mcdrl_common.written_files import OutputError
-from mcdrl_mmseg.apis.label_maps import LabelMapHook, distinct_names
+from mcdrl_mmseg.apis.label_maps import LabelMapHook
 
 
 class Images:
@@ -77,10 +77,6 @@ def test_label_maps_have_the_names_of_their_images_where_these_differ(tested):
 def test_images_that_differ_in_their_ending_alone_keep_it(tested):
     found = tested('images/1.jpg', 'images/1.png')
     assert numbers(found) == {'1.jpg.png': [1], '1.png.png': [2]}
-
-
-def test_names_that_differ_in_capitals_alone_are_told_apart():
-    assert distinct_names(['/x/a/P.png', '/x/b/p.png']) == ['a/P', 'b/p']
 
 
 def test_label_maps_have_the_numbers_of_the_masks_under_reduce_zero_label(tested):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import PurePath
 from typing import TYPE_CHECKING, Any
 
@@ -153,8 +153,9 @@ class MCDRLVisualizationHook(Hook):
             drawn.update(drawn_part)
             profile.update(profile_part)
         step = _progress(runner)
+        names = _names_at_site({path: site for path, (site, _) in drawn.items()})
         for path in sorted(drawn):
-            self._draw_image(runner, path, *drawn[path], step)
+            self._draw_image(runner, path, names[path], *drawn[path], step)
         if profile:
             self._draw_profile(runner, profile, step)
 
@@ -267,7 +268,13 @@ class MCDRLVisualizationHook(Hook):
         return ValidatedImage(prediction, truth, similarity, kept, attention, window)
 
     def _draw_image(
-        self, runner: Runner, path: str, site: str, result: ValidatedImage, step: int
+        self,
+        runner: Runner,
+        path: str,
+        name: str,
+        site: str,
+        result: ValidatedImage,
+        step: int,
     ) -> None:
         from mcdrl_common.figure_files import figure_array
         from mcdrl_mmseg.models.confounder_attention import entry_names
@@ -275,15 +282,14 @@ class MCDRLVisualizationHook(Hook):
         from mcdrl_mmseg.visualization.validation_picture import validation_picture
 
         image = mmcv.imfrombytes(get(path), channel_order='rgb')
-        stem = PurePath(path).stem
-        title = f'{site}: {stem}'
+        title = f'{site}: {name}'
         head = self._found_head
         if head.intervention is not None:
             title += f', gate {float(head.intervention.gate):.2f}'
-        names = entry_names(head.dictionary)
-        figure = validation_picture(image, result, names, title)
+        entries = entry_names(head.dictionary)
+        figure = validation_picture(image, result, entries, title)
         # Local files are named so: a slash would ask for a folder that is not there.
-        name = f'mcdrl_{site}_{stem}'
+        name = f'mcdrl_{site}_{name.replace("/", "_")}'
         add_picture(runner.visualizer, name, figure_array(figure), step)
 
     def _draw_profile(
@@ -324,6 +330,21 @@ def _progress(runner: Runner) -> int:
     if loop is None or isinstance(loop, dict):
         return 0
     return loop.epoch if isinstance(loop, EpochBasedTrainLoop) else loop.iter
+
+
+def _names_at_site(sites: Mapping[str, str]) -> dict[str, str]:
+    """Names of images, each like no other of its site.
+
+    Args:
+        sites: Path -> site.
+    """
+    from mcdrl_common.distinct_names import distinct_names
+
+    names: dict[str, str] = {}
+    for site in set(sites.values()):
+        own = [path for path in sites if sites[path] == site]
+        names.update(zip(own, distinct_names(own)))
+    return names
 
 
 def _ends_as(path: str, name: str) -> bool:

@@ -133,6 +133,17 @@ def test_images_of_every_site_and_the_profile_are_drawn(make_runner, paths):
         assert step == 1
 
 
+def test_images_of_one_name_in_folders_of_one_site_are_all_drawn(make_runner, paths):
+    runner, paths = make_runner(), [('all', path) for _, path in paths]
+    runner.val_dataloader.dataset[:] = [
+        dict(site=site, img_path=path) for site, path in paths
+    ]
+    assert validate(MCDRLVisualizationHook(num_images=5), runner, paths) == [
+        *('mcdrl_all_a_0', 'mcdrl_all_a_1', 'mcdrl_all_a_2'),
+        *('mcdrl_all_b_0', 'mcdrl_all_b_1', 'mcdrl_attention'),
+    ]
+
+
 @torch.no_grad()
 def test_maps_of_a_padded_input_are_drawn_where_the_image_lies(
     make_runner, paths, monkeypatch
