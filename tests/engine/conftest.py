@@ -136,9 +136,10 @@ def make_toy_runner(tmp_path):
             sampler=dict(type='DefaultSampler', shuffle=True, seed=0),
             collate_fn=dict(type='pseudo_collate'),
         )
-        return Runner(
+        kind = changes.pop('kind', Runner)
+        return kind(
             model or ToyModel(),
-            changes.pop('work_dir', str(tmp_path / 'run')),
+            work_dir=changes.pop('work_dir', str(tmp_path / 'run')),
             train_dataloader=loader,
             val_dataloader={**loader, 'sampler': dict(type='DefaultSampler')},
             train_cfg=dict(by_epoch=True, max_epochs=len(scores), val_interval=1),

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from mmengine.dist import barrier, is_main_process
@@ -40,6 +42,7 @@ class AtomicCheckpointHook(CheckpointHook):
     - Of two trainings in one work folder the second ends and names the first.
     - Weights that are not finite are never saved: the run ends, and the checkpoints
       before stand.
+    - Under MMEngine's ``FlexibleRunner`` a resumed run leaves out no epoch.
     - A run that ended between a checkpoint and the validation due after it validates
       first when resumed; else that epoch could never be the best one.
 
@@ -63,6 +66,8 @@ class AtomicCheckpointHook(CheckpointHook):
     max_keep_ckpts: int
     keep_ckpt_ids: deque
 
+    # Epoch and iteration of the checkpoint that is written; empty for the best one.
+    _counts: Mapping[str, int] = MappingProxyType({})
     # What the config asked for, before a checkpoint was loaded; None in a fresh run.
     _asked: dict[str, Any] | None = None
     _has_lock = False
@@ -221,8 +226,21 @@ class AtomicCheckpointHook(CheckpointHook):
                 'checkpoint was written. Lower the learning rate or clip gradients, '
                 'and go on from the last checkpoint with --resume.'
             )
+        # MMEngine's FlexibleRunner counts one too many in what is saved once more after
+        # a validation: a resumed run would leave out an epoch.
+        if self._counts:
+            checkpoint['meta'].update(self._counts)
 
     def _save_checkpoint_with_step(self, runner: Runner, step: int, meta: dict) -> None:
+        epoch, iteration = runner.epoch, runner.iter
+        epoch, iteration = (step, iteration) if self.by_epoch else (epoch, step)
+        self._counts = dict(epoch=epoch, iter=iteration)
+        try:
+            self._save_and_remove_oldest(runner, step, meta)
+        finally:
+            self._counts = {}
+
+    def _save_and_remove_oldest(self, runner: Runner, step: int, meta: dict) -> None:
         keep = self.max_keep_ckpts
         if keep <= 0:
             super()._save_checkpoint_with_step(runner, step, meta)

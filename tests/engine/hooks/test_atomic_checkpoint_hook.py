@@ -9,6 +9,7 @@ from types import SimpleNamespace
 import pytest
 import torch
 from mmengine.hooks import Hook
+from mmengine.runner import FlexibleRunner, Runner
 
 from mcdrl_common.file_lock import FolderBusyError, folder_lock
 from mcdrl_common.whole_checkpoint import is_whole
@@ -85,6 +86,18 @@ def test_as_many_checkpoints_are_kept_as_asked_for(make_toy_runner, folder):
     runner.train()
     assert names(folder) == ['best_score_epoch_2.pth', 'epoch_3.pth', 'epoch_4.pth']
     assert {path.name for path in folder.glob('.*')} == {'.training-lock'}
+
+
+@pytest.mark.parametrize('kind', [Runner, FlexibleRunner])
+def test_checkpoints_name_the_epochs_and_steps_that_were_done(
+    make_toy_runner, folder, kind
+):
+    """Each is saved once more after its validation, as it is the best so far."""
+    more = dict(strategy=dict(type='SingleDeviceStrategy'))
+    make_toy_runner(kind=kind, **(more if kind is FlexibleRunner else {})).train()
+    for epoch in (1, 2, 3):
+        saved = torch.load(folder / f'epoch_{epoch}.pth', weights_only=False)
+        assert (saved['meta']['epoch'], saved['meta']['iter']) == (epoch, 2 * epoch)
 
 
 def test_a_score_that_is_no_number_is_not_the_best(make_toy_runner, folder):
