@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import NamedTuple
 
 import torch
@@ -74,7 +75,7 @@ class CLIPRegionSelector(BaseModule):
             dense_features: C, (B, d, h, w).
             class_embeddings: e_k, (K, d).
             grid: Height and width of the features to gather from, where they are
-                not CLIP's own; S^ is then resized bilinearly.
+                not CLIP's own; S^ is then resized (:func:`resize_map`).
 
         Returns:
             The similarity on CLIP's grid and the positions kept on ``grid``.
@@ -84,10 +85,47 @@ class CLIPRegionSelector(BaseModule):
         similarity = text_similarity(dense_features, class_embeddings)
         best = similarity.amax(dim=1, keepdim=True)
         if grid is not None and tuple(grid) != tuple(best.shape[2:]):
-            best = F.interpolate(best, size=grid, mode='bilinear', align_corners=False)
+            best = resize_map(best, grid)
         num_kept = self.num_kept(*best.shape[2:])
         order = best.flatten(1).sort(dim=1, descending=True, stable=True).indices
         return Selection(similarity, order[:, :num_kept])
+
+
+def resize_map(maps: Tensor, grid: tuple[int, int]) -> Tensor:
+    """Resize bilinearly, as torch does up to rounding, with ties that are ties.
+
+    Beyond the outermost positions all have one value. torch's sums of two equal ones
+    differ from each other by rounding, so that which of them is kept would depend on
+    the images beside it in a batch.
+
+    Args:
+        maps: (B, 1, h, w).
+        grid: Height and width.
+
+    Returns:
+        (B, 1, height, width).
+    """
+    if torch.compiler.is_compiling() or torch.jit.is_tracing():
+        return F.interpolate(maps, size=grid, mode='bilinear', align_corners=False)
+    # Columns first: rows of equal values are then copied.
+    for dim in (3, 2):
+        line = _neighbours(maps.shape[dim], int(grid[dim - 2]), maps.dtype, maps.device)
+        before, behind = (maps.index_select(dim, places) for places in line[:2])
+        maps = torch.lerp(before, behind, line[2].view(-1, *[1] * (3 - dim)))
+    return maps
+
+
+@lru_cache(maxsize=64)
+def _neighbours(
+    size: int, to: int, dtype: torch.dtype, device: torch.device
+) -> tuple[Tensor, Tensor, Tensor]:
+    """For each position of a resized line the two it lies between, and how far."""
+    with torch.inference_mode(False):
+        place = (torch.arange(to, dtype=torch.float64) + 0.5) * size / to - 0.5
+        place = place.clamp(0, size - 1)
+        before = place.floor().long()
+        behind, share = (before + 1).clamp(max=size - 1), (place - before).to(dtype)
+        return before.to(device), behind.to(device), share.to(device)
 
 
 def text_similarity(dense_features: Tensor, embeddings: Tensor) -> Tensor:

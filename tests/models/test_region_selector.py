@@ -6,6 +6,7 @@ from torch.testing import assert_close
 from mcdrl_mmseg.models.region_selector import (
     CLIPRegionSelector,
     gather_tokens,
+    resize_map,
     scatter_tokens,
 )
 
@@ -191,3 +192,39 @@ def test_no_gradient_flows_through_the_selection():
 def test_ratio_outside_its_range_is_an_error(ratio):
     with pytest.raises(ValueError, match=r'CLIPRegionSelector: ratio=.*\(0, 1\]'):
         CLIPRegionSelector(ratio)
+
+
+GRIDS = [((1, 1), (6, 6)), ((4, 6), (13, 24)), ((7, 7), (56, 28)), ((14, 9), (7, 5))]
+
+
+@pytest.mark.parametrize(('size', 'grid'), GRIDS)
+def test_a_map_is_resized_as_torch_does_it(size, grid):
+    maps = torch.randn(2, 1, *size, generator=torch.Generator().manual_seed(1))
+    expected = torch.nn.functional.interpolate(
+        maps.double(), size=grid, mode='bilinear', align_corners=False
+    )
+    assert_close(resize_map(maps, grid).double(), expected, atol=1e-6, rtol=0)
+
+
+def test_of_one_position_for_the_whole_image_the_first_ones_are_kept():
+    """All are equal, whatever rounding says, and whatever the batch."""
+    generator = torch.Generator().manual_seed(3)
+    dense = torch.randn(16, 6, 1, 1, generator=generator)
+    classes = torch.randn(4, 6, generator=generator)
+    _, indices = CLIPRegionSelector(0.5)(dense, classes, grid=(6, 6))
+    assert indices.tolist() == [list(range(18))] * 16
+
+
+@pytest.mark.parametrize('factor', [4, 8])
+def test_beyond_the_outermost_positions_ties_are_ties(factor):
+    """Half of a cell lies beyond them on each side; the lower position comes first."""
+    generator = torch.Generator().manual_seed(4)
+    dense = torch.randn(8, 6, 7, 7, generator=generator)
+    classes = torch.randn(4, 6, generator=generator)
+    side, beyond = 7 * factor, factor // 2
+    similarity, indices = CLIPRegionSelector(0.5)(dense, classes, grid=(side, side))
+    best = resize_map(similarity.amax(1, keepdim=True), (side, side))
+    for edge in (best[:, :, -beyond:], best[..., -beyond:].mT, best[:, :, :beyond]):
+        assert torch.equal(edge, edge[:, :, :1].expand_as(edge))
+    expected = reference_positions(best.double().numpy(), side * side // 2)
+    assert indices.tolist() == expected
