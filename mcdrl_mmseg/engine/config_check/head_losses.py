@@ -33,6 +33,14 @@ def loss_problems(
         channels = _channels(head)
         if channels is None:
             continue
+        if channels == 1 and head.place.startswith('model.decode_head['):
+            yield ConfigProblem(
+                head.at('out_channels'),
+                'is 1 in a cascade, where mmseg looks for the threshold of one channel '
+                'at the list of heads: the first prediction would end in an '
+                'AttributeError.',
+                'Give all heads of the cascade out_channels=2.',
+            )
         within = [
             part for part in parts if part.place.startswith(head.at('loss_decode'))
         ]

@@ -1,7 +1,9 @@
 import pytest
 import torch
+from mmengine.config import ConfigDict
 from mmengine.registry import init_default_scope
 from mmseg.models.losses import CrossEntropyLoss, HuasdorffDisstanceLoss
+from mmseg.registry import MODELS
 from torch.nn.functional import one_hot
 
 from mcdrl_mmseg.engine.config_check import find_problems
@@ -64,3 +66,47 @@ def test_class_weights_alone_give_that_mean_and_both_fail_still():
     both = CrossEntropyLoss(class_weight=[1.0, 3.0], avg_non_ignore=True)
     with pytest.raises(IndexError):
         both(logits, truth, ignore_index=255)
+
+
+@pytest.mark.parametrize('channels', [1, 2])
+def test_one_channel_in_a_cascade_is_refused(shipped, channels):
+    cfg = shipped('mcdrl')
+    head = cfg.model.decode_head
+    head.predictor.update(
+        out_channels=channels,
+        loss_decode=dict(type='CrossEntropyLoss', use_sigmoid=channels == 1),
+    )
+    first = {**head.predictor, 'in_index': -2}
+    cfg.model.update(
+        type='CascadeEncoderDecoder', num_stages=2, decode_head=[first, head]
+    )
+    found = {each.place for each in find_problems(cfg)}
+    places = {
+        'model.decode_head[0].out_channels',
+        'model.decode_head[1].predictor.out_channels',
+    }
+    assert found == (places if channels == 1 else set())
+
+
+def test_the_threshold_of_a_cascade_is_still_not_found():
+    """Else the rule is to go."""
+    init_default_scope('mmseg')
+    head = dict(
+        type='FCNHead',
+        in_channels=512,
+        channels=4,
+        num_classes=2,
+        out_channels=1,
+        loss_decode=dict(type='CrossEntropyLoss', use_sigmoid=True),
+    )
+    model = MODELS.build(
+        dict(
+            type='CascadeEncoderDecoder',
+            num_stages=2,
+            backbone=dict(type='ResNet', depth=18),
+            decode_head=[head, dict(head, type='OCRHead', ocr_channels=2)],
+            test_cfg=ConfigDict(mode='whole'),
+        )
+    )
+    with pytest.raises(AttributeError, match='threshold'):
+        model.eval().predict(torch.zeros(1, 3, 64, 64))
