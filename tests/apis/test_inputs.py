@@ -161,9 +161,9 @@ def test_no_result_of_a_file_lies_in_the_place_of_anothers(folder, files, told_a
 
 def test_names_of_many_files_are_found_at_once(folder):
     root = folder('clip.avi', *(f'clip.mp4/{n}.png' for n in range(3000)))
-    start = time.perf_counter()
+    start = time.process_time()
     assert len(set(found(root))) == 3001
-    assert time.perf_counter() - start < 5
+    assert time.process_time() - start < 5
 
 
 @pytest.fixture
