@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
@@ -14,8 +15,6 @@ from mcdrl_mmseg.models import CLIPGuidedBackbone, CLIPVisionBackbone
 from .clip_of_config import clip_spec
 from .config_components import Component
 from .config_problem import ConfigProblem
-
-_IMAGENET = ((123.675, 116.28, 103.53), (58.395, 57.12, 57.375))  # CLIPGuidedBackbone's
 
 
 def normalisation_problems(
@@ -74,16 +73,15 @@ def _of_tower(part: Component, found: Mapping) -> Iterator[ConfigProblem]:
 
 def _undone(part: Component, found: Mapping) -> Iterator[ConfigProblem]:
     """A guide that undoes something else than the data preprocessor does."""
-    for key, applied, usual in zip(
-        ('mean', 'std'), _applied(found), _IMAGENET, strict=True
-    ):
-        given = part.cfg.get(key, usual)
+    defaults = inspect.signature(CLIPGuidedBackbone).parameters
+    for key, applied in zip(('mean', 'std'), _applied(found), strict=True):
+        given = part.cfg.get(key, defaults[key].default)
         both = _is_of_three_channels(given) and _is_of_three_channels(applied)
         if not both or not np.allclose(given, applied, atol=1e-3):
             yield ConfigProblem(
                 part.at(key),
                 f'is {given}, but {key} of model.data_preprocessor is {applied}: '
-                f'CLIP would see images in wrong colours.',
+                'CLIP would see images in wrong colours.',
                 'Set both to the same three numbers.',
             )
     bgr = not (found.get('bgr_to_rgb') or found.get('rgb_to_bgr'))
