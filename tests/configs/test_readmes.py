@@ -1,6 +1,10 @@
 """Every folder of configs says what lies in it."""
 
+import re
+
 import pytest
+
+from mcdrl_lab.plans.ablation import load_ablation
 
 
 def test_every_folder_of_configs_has_a_readme(repo_root):
@@ -16,3 +20,12 @@ def test_a_readme_names_each_config_of_its_folder(repo_root, folder):
     files = [f for f in folder.iterdir() if f.suffix in ('.py', '.yml')]
     assert files
     assert not [f.name for f in files if f.name not in page]
+
+
+def test_the_table_of_ablation_plans_counts_the_variants_of_each(repo_root):
+    folder = repo_root / 'configs/ablation_plans'
+    rows = re.findall(
+        r'\| \[`(\w+\.yml)`\][^|]*\| (\d+) \|', (folder / 'README.md').read_text()
+    )
+    assert len(rows) == len(list(folder.glob('*.yml')))
+    assert rows == [(plan, str(len(load_ablation(folder / plan)))) for plan, _ in rows]
