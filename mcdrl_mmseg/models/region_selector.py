@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from functools import lru_cache
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from mmengine.model import BaseModule
@@ -105,27 +105,33 @@ def resize_map(maps: Tensor, grid: tuple[int, int]) -> Tensor:
     Returns:
         (B, 1, height, width).
     """
-    if torch.compiler.is_compiling() or torch.jit.is_tracing():
-        return F.interpolate(maps, size=grid, mode='bilinear', align_corners=False)
+    # A graph of any size works its positions out from the size.
+    line_of = _neighbours if torch.compiler.is_compiling() else _kept_neighbours
     # Columns first: rows of equal values are then copied.
     for dim in (3, 2):
-        line = _neighbours(maps.shape[dim], int(grid[dim - 2]), maps.dtype, maps.device)
+        size, to = (torch.sym_int(side) for side in (maps.shape[dim], grid[dim - 2]))
+        line = line_of(size, to, maps.dtype, maps.device)
         before, behind = (maps.index_select(dim, places) for places in line[:2])
         maps = torch.lerp(before, behind, line[2].view(-1, *[1] * (3 - dim)))
     return maps
 
 
-@lru_cache(maxsize=64)
 def _neighbours(
     size: int, to: int, dtype: torch.dtype, device: torch.device
 ) -> tuple[Tensor, Tensor, Tensor]:
     """For each position of a resized line the two it lies between, and how far."""
+    place = (torch.arange(to, dtype=torch.float64) + 0.5) * size / to - 0.5
+    place = place.clamp(0, size - 1)
+    before = place.floor().long()
+    behind, share = (before + 1).clamp(max=size - 1), (place - before).to(dtype)
+    return before.to(device), behind.to(device), share.to(device)
+
+
+@lru_cache(maxsize=64)
+def _kept_neighbours(*line: Any) -> tuple[Tensor, Tensor, Tensor]:
+    # What is kept may be needed in a training.
     with torch.inference_mode(False):
-        place = (torch.arange(to, dtype=torch.float64) + 0.5) * size / to - 0.5
-        place = place.clamp(0, size - 1)
-        before = place.floor().long()
-        behind, share = (before + 1).clamp(max=size - 1), (place - before).to(dtype)
-        return before.to(device), behind.to(device), share.to(device)
+        return _neighbours(*line)
 
 
 def text_similarity(dense_features: Tensor, embeddings: Tensor) -> Tensor:

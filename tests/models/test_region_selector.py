@@ -228,3 +228,29 @@ def test_beyond_the_outermost_positions_ties_are_ties(factor):
         assert torch.equal(edge, edge[:, :, :1].expand_as(edge))
     expected = reference_positions(best.double().numpy(), side * side // 2)
     assert indices.tolist() == expected
+
+
+class _Positions(torch.nn.Module):
+    """The kept positions on a grid four times as fine, of a map of any size."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.select = CLIPRegionSelector(0.5)
+
+    def forward(self, dense, classes):
+        grid = (4 * dense.shape[2], 4 * dense.shape[3])
+        return self.select(dense, classes, grid).indices
+
+
+def test_an_exported_selection_keeps_the_same_ties():
+    generator = torch.Generator().manual_seed(5)
+    classes = torch.randn(4, 6, generator=generator)
+    sides = {2: torch.export.Dim('rows', min=2), 3: torch.export.Dim('columns', min=2)}
+    exported = torch.export.export(
+        _Positions(),
+        (torch.randn(2, 6, 3, 5, generator=generator), classes),
+        dynamic_shapes=({0: torch.export.Dim('batch'), **sides}, None),
+    ).module()
+    for size in ((3, 5), (7, 4)):
+        dense = torch.randn(32, 6, *size, generator=generator)
+        assert torch.equal(exported(dense, classes), _Positions()(dense, classes))
