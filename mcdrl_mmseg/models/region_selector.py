@@ -105,8 +105,9 @@ def resize_map(maps: Tensor, grid: tuple[int, int]) -> Tensor:
     Returns:
         (B, 1, height, width).
     """
-    # A graph of any size works its positions out from the size.
-    line_of = _neighbours if torch.compiler.is_compiling() else _kept_neighbours
+    # A graph has its own positions, worked out from the size where that is a variable.
+    traced = torch.compiler.is_compiling() or torch.jit.is_tracing()
+    line_of = _neighbours if traced else _kept_neighbours
     # Columns first: rows of equal values are then copied.
     for dim in (3, 2):
         size, to = (torch.sym_int(side) for side in (maps.shape[dim], grid[dim - 2]))
