@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from types import FunctionType
 from typing import Any
 
 from mmengine.registry import Registry
@@ -70,6 +72,17 @@ class Component:
     cls: Any
     registry: Registry
 
+    @classmethod
+    def of(cls, place: str, cfg: Mapping[str, Any], registry: Registry) -> Component:
+        """A section of a config, with the class that it names.
+
+        Args:
+            place: Its place.
+            cfg: Its entries.
+            registry: Where the class is looked for.
+        """
+        return cls(place, cfg, _class_of(cfg.get('type'), registry), registry)
+
     def is_a(self, kind: type) -> bool:
         """Whether it builds an object of a class.
 
@@ -82,6 +95,24 @@ class Component:
     def is_ours(self) -> bool:
         """Whether its class is the plug-in's own."""
         return getattr(self.cls, '__module__', '').startswith('mcdrl_mmseg.')
+
+    def value(self, key: str, otherwise: Any = None) -> Any:
+        """One of its entries, or what its class takes where the config has none.
+
+        Args:
+            key: Its key.
+            otherwise: Where no constructor of the class has a default for it either.
+        """
+        if key in self.cfg:
+            return self.cfg[key]
+        for cls in inspect.getmro(self.cls) if isinstance(self.cls, type) else ():
+            constructor = vars(cls).get('__init__')
+            if isinstance(constructor, FunctionType):
+                parameter = inspect.signature(constructor).parameters.get(key)
+                if parameter is not None:
+                    given = parameter.default is not parameter.empty
+                    return parameter.default if given else otherwise
+        return otherwise
 
     def at(self, key: str) -> str:
         """The place of one of its entries.
@@ -111,11 +142,10 @@ def _walk(place: str, value: Any, registry: Registry) -> Iterator[Component]:
         return
     if not isinstance(value, Mapping):
         return
-    name = value.get('type')
-    if name is not None:
-        cls = _class_of(name, registry)
-        yield Component(place, value, cls, registry)
-        if registry is TRANSFORMS and not _holds_transforms(cls):
+    if value.get('type') is not None:
+        part = Component.of(place, value, registry)
+        yield part
+        if registry is TRANSFORMS and not _holds_transforms(part.cls):
             return
     for key, item in value.items():
         if not isinstance(key, str) or key in _SKIPPED or key.endswith(_SKIPPED_SUFFIX):

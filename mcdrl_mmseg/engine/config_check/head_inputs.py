@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
@@ -40,7 +39,7 @@ def input_problems(
     embedding = {_EMBEDDING}
     if backbone.is_a(CLIPVisionBackbone):
         # Behind the levels and the dense map.
-        embedding.add(len(backbone.cfg.get('out_indices') or ()) + 1)
+        embedding.add(len(backbone.value('out_indices') or ()) + 1)
     elif not backbone.is_a(CLIPGuidedBackbone):
         return
     for head in parts:
@@ -99,8 +98,7 @@ def indices_of(head: Component) -> Sequence[Any]:
     Args:
         head: Component of a config, a :class:`BaseDecodeHead`.
     """
-    default = inspect.signature(head.cls).parameters.get('in_index')
-    given = head.cfg.get('in_index', _EMBEDDING if default is None else default.default)
+    given = head.value('in_index')
     if isinstance(given, int):
         return [given] if isinstance(head.cfg.get('in_channels'), int) else []
     return given if isinstance(given, list | tuple) else []

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
@@ -117,10 +116,8 @@ def _one_channel(loss: Component) -> Iterator[ConfigProblem]:
                 'compares channels with each other, but the head has one.',
                 "Set loss_type='binary' and per_image=True.",
             )
-    else:
-        parameter = inspect.signature(loss.cls).parameters.get('use_sigmoid')
-        if parameter and not loss.cfg.get('use_sigmoid', parameter.default):
-            yield _no_sigmoid(loss.at('use_sigmoid'), 'is False')
+    elif loss.value('use_sigmoid') is False:
+        yield _no_sigmoid(loss.at('use_sigmoid'), 'is False')
 
 
 def _no_sigmoid(place: str, what: str) -> ConfigProblem:

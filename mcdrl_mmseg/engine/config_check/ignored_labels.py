@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
@@ -27,8 +26,7 @@ def ignored_label_problems(
     """
     of_data = {
         loader: {
-            part.cfg.get('ignore_index', _DEFAULT)
-            for part in datasets_of(parts, loader)
+            part.value('ignore_index', _DEFAULT) for part in datasets_of(parts, loader)
         }
         for loader in ('train', 'val', 'test')
     }
@@ -40,7 +38,7 @@ def ignored_label_problems(
             key = 'seg_pad_val'
         elif not part.is_a(BaseDecodeHead):
             continue
-        own = part.cfg.get(key, _DEFAULT)
+        own = part.value(key, _DEFAULT)
         labels = of_data.get(loader, set())
         if isinstance(own, int) and labels and labels != {own}:
             expected = sorted(labels - {own})
@@ -54,7 +52,7 @@ def ignored_label_problems(
 
 def _of_step(step: Component, data: Component, loader: str) -> Iterator[ConfigProblem]:
     """A step that fills in a label that is neither ignored nor a class."""
-    expected = data.cfg.get('ignore_index', _DEFAULT)
+    expected = data.value('ignore_index', _DEFAULT)
     key, own = _label_of_step(step)
     if isinstance(own, int) and own != expected and not 0 <= own < _count(data):
         yield _other_label(step.at(key), own, loader, expected)
@@ -66,10 +64,10 @@ def _label_of_step(step: Component) -> tuple[str, Any]:
         filled = step.cfg.get('pad_val')
         own = filled.get('seg', _DEFAULT) if isinstance(filled, Mapping) else _DEFAULT
         return 'pad_val.seg', own
-    for key in _KEYS_OF_STEPS if isinstance(step.cls, type) else ():
-        parameter = inspect.signature(step.cls).parameters.get(key)
-        if parameter is not None:
-            return key, step.cfg.get(key, parameter.default)
+    for key in _KEYS_OF_STEPS:
+        own = step.value(key)
+        if own is not None:
+            return key, own
     return '', None
 
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
+from mmseg.registry import MODELS
 
 from mcdrl_mmseg.clip.normalisation import Normalisation, differs, normalisation_of
 from mcdrl_mmseg.clip.weights import names_a_file
@@ -28,17 +28,18 @@ def normalisation_problems(
     model = cfg.get('model') or {}
     # MMEngine takes it from the top of a config, too.
     found = model.get('data_preprocessor') or cfg.get('data_preprocessor') or {}
+    applied = Component.of('model.data_preprocessor', found, MODELS)
     for part in parts:
         if part.place != 'model.backbone':
             continue
         if part.is_a(CLIPVisionBackbone):
-            yield from _of_tower(part, found)
+            yield from _of_tower(part, applied)
         elif part.is_a(CLIPGuidedBackbone):
-            yield from _undone(part, found)
+            yield from _undone(part, applied)
             yield from _of_guide(part)
 
 
-def _of_tower(part: Component, found: Mapping) -> Iterator[ConfigProblem]:
+def _of_tower(part: Component, applied: Component) -> Iterator[ConfigProblem]:
     """Images that a tower gets as the data preprocessor gives them."""
     spec = clip_spec(part.cfg)
     if spec.weights is None:
@@ -47,48 +48,46 @@ def _of_tower(part: Component, found: Mapping) -> Iterator[ConfigProblem]:
         wanted = normalisation_of(spec)
     except ValueError:
         return  # told by the backbone's constructor
-    mean, std = _applied(found)
-    place = 'model.data_preprocessor'
+    mean, std = _mean_and_std(applied)
     if not (_is_of_three_channels(mean) and _is_of_three_channels(std)):
         yield ConfigProblem(
-            f'{place}.mean',
+            applied.at('mean'),
             f'mean={mean} and std={std} are not three numbers each.',
             'Give one for each channel.',
         )
     elif differs(wanted, mean, std):
         yield ConfigProblem(
-            f'{place}.mean',
+            applied.at('mean'),
             f'mean={list(mean)} and std={list(std)}, but {spec.model_name} was '
             f'trained with {_in_pixel_values(wanted)}.',
             'Set them to these.',
         )
-    if not found.get('bgr_to_rgb', False):
+    if not applied.value('bgr_to_rgb'):
         yield ConfigProblem(
-            f'{place}.bgr_to_rgb',
+            applied.at('bgr_to_rgb'),
             f'is not True: {spec.model_name} was trained with RGB, and images are '
             'read as BGR.',
             'Set bgr_to_rgb=True.',
         )
 
 
-def _undone(part: Component, found: Mapping) -> Iterator[ConfigProblem]:
+def _undone(part: Component, applied: Component) -> Iterator[ConfigProblem]:
     """A guide that undoes something else than the data preprocessor does."""
-    defaults = inspect.signature(CLIPGuidedBackbone).parameters
-    for key, applied in zip(('mean', 'std'), _applied(found), strict=True):
-        given = part.cfg.get(key, defaults[key].default)
-        both = _is_of_three_channels(given) and _is_of_three_channels(applied)
-        if not both or not np.allclose(given, applied, atol=1e-3):
+    for key, wanted in zip(('mean', 'std'), _mean_and_std(applied), strict=True):
+        given = part.value(key)
+        both = _is_of_three_channels(given) and _is_of_three_channels(wanted)
+        if not both or not np.allclose(given, wanted, atol=1e-3):
             yield ConfigProblem(
                 part.at(key),
-                f'is {given}, but {key} of model.data_preprocessor is {applied}: '
+                f'is {given}, but {key} of {applied.place} is {wanted}: '
                 'CLIP would see images in wrong colours.',
                 'Set both to the same three numbers.',
             )
-    bgr = not (found.get('bgr_to_rgb') or found.get('rgb_to_bgr'))
-    if part.cfg.get('bgr', False) != bgr:
+    bgr = not (applied.value('bgr_to_rgb') or applied.value('rgb_to_bgr'))
+    if part.value('bgr') != bgr:
         yield ConfigProblem(
             part.at('bgr'),
-            f'is {not bgr}, but model.data_preprocessor hands on '
+            f'is {not bgr}, but {applied.place} hands on '
             f'{"BGR" if bgr else "RGB"}: CLIP would see images in wrong colours.',
             f'Set bgr={bgr}.',
         )
@@ -100,7 +99,7 @@ def _of_guide(part: Component) -> Iterator[ConfigProblem]:
     Of a file nobody but the user knows it.
     """
     spec = clip_spec(part.cfg.get('clip') or {})
-    mean, std = part.cfg.get('clip_mean'), part.cfg.get('clip_std')
+    mean, std = part.value('clip_mean'), part.value('clip_std')
     unknown = spec.weights is None or names_a_file(spec.pretrained, spec.model_name)
     if unknown or (mean is None and std is None):
         return
@@ -121,9 +120,9 @@ def _of_guide(part: Component) -> Iterator[ConfigProblem]:
         )
 
 
-def _applied(found: Mapping) -> tuple[Any, Any]:
-    """Mean and std that a data preprocessor applies; it may apply none."""
-    return found.get('mean') or [0.0] * 3, found.get('std') or [1.0] * 3
+def _mean_and_std(applied: Component) -> tuple[Any, Any]:
+    """Mean and std of a data preprocessor; it may apply none."""
+    return applied.value('mean') or [0.0] * 3, applied.value('std') or [1.0] * 3
 
 
 def _in_pixel_values(wanted: Normalisation) -> str:

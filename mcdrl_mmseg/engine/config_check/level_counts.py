@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
@@ -43,7 +42,7 @@ def level_problems(
             if reads_backbone(head, parts):
                 yield from _wrong(head, indices_of(head), maps, levels, width)
             continue
-        own = _several(head.cfg.get('in_index', -2))
+        own = _several(head.value('in_index'))
         wrong = list(_wrong(head, own, maps, levels, width))
         yield from wrong
         predictor = at.get(head.at('predictor'))
@@ -53,7 +52,7 @@ def level_problems(
             # The dense map is handed on only with the intervention in it.
             dense = levels if any(i in (-2, levels) for i in own) else None
             handed = levels + (dense is not None)
-            handed += bool(head.cfg.get('similarity_map', False))
+            handed += bool(head.value('similarity_map'))
             yield from _wrong(predictor, indices_of(predictor), handed, dense, width)
 
 
@@ -99,14 +98,13 @@ def _joint_width(parts: Sequence[Component]) -> int | None:
 def _level_count(backbone: Component, at: Mapping[str, Component]) -> int | None:
     """Number of levels before CLIP's two maps; None where the config does not tell."""
     if backbone.is_a(CLIPVisionBackbone):
-        return len(backbone.cfg.get('out_indices') or ())
+        return len(backbone.value('out_indices') or ())
     wrapped = at.get(backbone.at('backbone'))
     if not backbone.is_a(CLIPGuidedBackbone) or backbone.cfg.get('neck'):
         return None
     if wrapped is None or not is_known(wrapped):
         return None
-    default = inspect.signature(wrapped.cls).parameters.get('out_indices')
-    given = wrapped.cfg.get('out_indices', None if default is None else default.default)
+    given = wrapped.value('out_indices')
     return len(given) if isinstance(given, list | tuple) else None
 
 

@@ -57,7 +57,7 @@ def unit_problems(
             continue
         if not (is_schedule or part.is_a(CheckpointHook)):
             continue
-        if part.cfg.get('by_epoch', True) is True:
+        if part.value('by_epoch') is True:
             yield ConfigProblem(
                 part.at('by_epoch'),
                 'counts epochs, but the training loop counts iterations: it would '
@@ -117,7 +117,7 @@ def validation_problems(
     begins += [
         (part.at('save_begin'), part.cfg.get('save_begin'))
         for part in parts
-        if part.is_a(CheckpointHook) and part.cfg.get('by_epoch', True) == by_epoch
+        if part.is_a(CheckpointHook) and part.value('by_epoch') == by_epoch
     ]
     for place, begin in begins:
         if isinstance(begin, int) and begin > length:

@@ -24,7 +24,7 @@ def schedule_problems(
         if part.is_a(InterventionWarmupHook):
             if part.cfg.get('of_schedule'):
                 continue  # its constructor refuses what is no share
-            if part.cfg.get('by_epoch', True) == by_epoch:
+            if part.value('by_epoch') == by_epoch:
                 yield from _warmup(part, by_epoch, length)
             elif not by_epoch:
                 yield ConfigProblem(
@@ -59,7 +59,7 @@ def _averaged_gate(parts: Sequence[Component]) -> Iterator[ConfigProblem]:
 
 
 def _warmup(part: Component, by_epoch: bool, length: Any) -> Iterator[ConfigProblem]:
-    begin, ramp = part.cfg.get('begin', 10), part.cfg.get('ramp', 0)
+    begin, ramp = part.value('begin'), part.value('ramp')
     unit = 'epochs' if by_epoch else 'iters'
     if not isinstance(length, (int, float)) or min(begin, ramp) < 0:
         return

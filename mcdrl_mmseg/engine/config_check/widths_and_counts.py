@@ -54,7 +54,7 @@ def _joint_widths(
             keys.append('embed_dims')
         # The dense map; other maps are of the backbone's widths.
         heads = part.is_a(CausalInterventionHead) or part.is_a(PromptTuningHead)
-        if heads and part.cfg.get('in_index', -2) == -2:
+        if heads and part.value('in_index') == -2:
             keys.append('in_channels')
         for key in keys:
             if part.cfg.get(key, width) != width:

@@ -3,6 +3,7 @@
 import pytest
 import torch
 from mmengine.config import Config
+from mmseg.models import SegDataPreProcessor
 
 from mcdrl_mmseg.engine.config_check import (
     ConfigCheckError,
@@ -586,6 +587,23 @@ def test_of_a_file_the_user_alone_knows_the_normalisation(shipped):
 def test_a_data_preprocessor_at_the_top_of_a_config_counts(shipped, name):
     cfg = shipped(name)
     cfg.data_preprocessor = cfg.model.pop('data_preprocessor')
+    assert find_problems(cfg) == []
+
+
+class ClinicPreProcessor(SegDataPreProcessor):
+    """One whose own defaults are right for the tower."""
+
+    def __init__(self, mean, std, bgr_to_rgb=True, **kwargs):
+        super().__init__(mean, std, bgr_to_rgb=bgr_to_rgb, **kwargs)
+
+
+def test_a_default_of_a_data_preprocessor_of_ones_own_counts(shipped):
+    cfg = shipped('mcdrl')
+    cfg.model.data_preprocessor.pop('bgr_to_rgb')
+    assert [p.place for p in find_problems(cfg)] == [
+        'model.data_preprocessor.bgr_to_rgb'
+    ]
+    cfg.model.data_preprocessor.type = ClinicPreProcessor
     assert find_problems(cfg) == []
 
 
