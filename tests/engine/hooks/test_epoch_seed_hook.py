@@ -147,6 +147,8 @@ def iteration_passes(runner, iterator, count) -> list[torch.Tensor]:
     hook = EpochSeedHook()
     hook.before_train(runner)
     hook.before_train_epoch(runner)
+    # A mock is a circle of references: within it torch waits 5 s for each data worker.
+    runner.train_loop.dataloader_iterator = None
     batches = len(runner.train_dataloader)
     return [torch.cat([next(iterator) for _ in range(batches)]) for _ in range(count)]
 
