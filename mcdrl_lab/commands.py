@@ -1,8 +1,9 @@
 """The commands of ``python -m mcdrl_lab``: where each lies, imported when it is called.
 
-A command is a module with a docstring, ``add_arguments(parser)`` and ``run(args)``.
-Its module imports nothing that a ``--help`` does not need: what takes time to import
-is imported in ``run``.
+A command ``NAME`` of a room of the lab is the module ``NAME_command`` there, with a
+docstring, ``add_arguments(parser)`` and ``run(args)``, which returns an exit code, or
+None for 0. It imports nothing that a ``--help`` does not need: what takes time to
+import is imported in ``run``.
 """
 
 from __future__ import annotations
@@ -24,8 +25,7 @@ class Command(NamedTuple):
     """Where a command lies.
 
     Attributes:
-        module: Module with ``add_arguments(parser)`` and ``run(args)``, which returns
-            an exit code, or None for 0.
+        module: Its module.
         summary: One line for the list of commands.
     """
 
@@ -33,168 +33,65 @@ class Command(NamedTuple):
     summary: str
 
 
-COMMANDS: dict[str, Command] = {
+_SUMMARIES = {
     # In the order of an experiment.
-    'convert': Command(
-        'mcdrl_lab.data.convert_command',
-        'a public data set, or your own folders, into the common layout',
-    ),
-    'verify': Command(
-        'mcdrl_lab.data.verify_command',
-        'everything wrong with a data set, by file',
-    ),
-    'new-project': Command(
-        'mcdrl_lab.projects.new_project_command',
-        'configs, a plan and the next commands for your hospitals',
-    ),
-    'simulate': Command(
-        'mcdrl_lab.simulation.simulate_command',
-        'EndoSim: simulated hospitals with known confounders',
-    ),
-    'crop-pairs': Command(
-        'mcdrl_lab.simulation.crop_pairs_command',
-        'of each image a crop with a lesion and one without',
-    ),
-    'draw-conditions': Command(
-        'mcdrl_lab.simulation.draw_conditions_command',
-        'imaging conditions on real images, that go with lesions at training sites',
-    ),
-    'pretrain': Command(
-        'mcdrl_lab.pretraining.pretrain_command',
-        'train and test the built-in tiny CLIP',
-    ),
-    'pretrain-endo': Command(
-        'mcdrl_lab.pretraining.endo_command',
-        'train the built-in CLIP of real endoscopy, or print its zero-shot table',
-    ),
-    'leave-one-site-out': Command(
-        'mcdrl_lab.plans.leave_one_site_out_command',
-        'every method on every held-out site, every seed',
-    ),
-    'ablation': Command(
-        'mcdrl_lab.plans.ablation_command',
-        'the variants of a plan, a YAML file',
-    ),
-    'plan-status': Command(
-        'mcdrl_lab.plans.status_command',
-        'what of a plan on Slurm is queued, running, done, failed, and why',
-    ),
-    'plan-collect': Command(
-        'mcdrl_lab.plans.collect_command',
-        'gather the records of a plan on Slurm, and write its tables',
-    ),
-    'plan-merge': Command(
-        'mcdrl_lab.plans.merge_command',
-        'join the records of plans that were run apart',
-    ),
-    'references': Command(
-        'mcdrl_lab.results.references_command',
-        'a constant mask and a centre prior, at every held-out site',
-    ),
-    'calibrate': Command(
-        'mcdrl_lab.results.calibrate_command',
-        'fit how sure the lesion probability of a checkpoint may be',
-    ),
-    'compare': Command(
-        'mcdrl_lab.results.compare_command',
-        'one method with others, paired by image and seed',
-    ),
-    'conformal': Command(
-        'mcdrl_lab.results.conformal_command',
-        'a threshold that bounds what is missed at a new site',
-    ),
-    'presence': Command(
-        'mcdrl_lab.results.presence_command',
-        'a confidence below which masks are left empty',
-    ),
-    'report': Command(
-        'mcdrl_lab.results.report_command',
-        'one HTML page of a plan or a run',
-    ),
-    'evidence': Command(
-        'mcdrl_lab.results.evidence_command',
-        'write the tables of docs/evidence*.md from records',
-    ),
-    'plot-run': Command(
-        'mcdrl_lab.results.plot_run_command',
-        'losses, gate, rate and validation of runs',
-    ),
-    'site-check': Command(
-        'mcdrl_lab.trust.site_check_command',
-        "a new hospital's images, without masks, against the training sites",
-    ),
-    'site-reference': Command(
-        'mcdrl_lab.trust.site_reference_command',
-        'add what site-check needs to a checkpoint without it',
-    ),
-    'endosim-drift': Command(
-        'mcdrl_lab.trust.endosim_drift_command',
-        'whether site-check names the conditions that truly differ',
-    ),
-    'held-out-trust': Command(
-        'mcdrl_lab.trust.held_out_trust_command',
-        'coverage, calibration and flags of failures at held-out sites',
-    ),
-    'embedding': Command(
-        'mcdrl_lab.results.embedding_command',
-        't-SNE of features before and after, linear probes',
-    ),
-    'selection': Command(
-        'mcdrl_lab.results.selection_command',
-        'how much of the lesions the region selection keeps',
-    ),
-    'invariance': Command(
-        'mcdrl_lab.results.invariance_command',
-        'predictions of one scene under two conditions',
-    ),
-    'benchmark': Command(
-        'mcdrl_lab.benchmarks.benchmark_command',
-        'latency, FLOPs, memory, share of each part',
-    ),
-    'latency': Command(
-        'mcdrl_lab.benchmarks.latency_command',
-        'milliseconds and parameters of the variants of a plan',
-    ),
-    'command-cost': Command(
-        'mcdrl_lab.benchmarks.command_cost_command',
-        'time and memory of a command with all processes that it starts',
-    ),
-    'plain-loop': Command(
-        'mcdrl_lab.benchmarks.plain_loop_command',
-        'a plain training loop on real sites, and the trainer beside it',
-    ),
-    'speed-goals': Command(
-        'mcdrl_lab.benchmarks.speed_goals_command',
-        'the goals of speed and memory beside an earlier commit, in one table',
-    ),
-    'scaling': Command(
-        'mcdrl_lab.benchmarks.scaling_command',
-        'a training step on one and on several processes',
-    ),
-    'communication': Command(
-        'mcdrl_lab.benchmarks.communication_command',
-        'what processes send each other in a step',
-    ),
-    'clip-architectures': Command(
-        'mcdrl_lab.benchmarks.clip_architectures_command',
-        "which of open_clip's architectures can be used, and how",
-    ),
-    'compare-exported': Command(
-        'mcdrl_lab.benchmarks.compare_exported_command',
-        'time and Dice of exported files',
-    ),
-    'sweep-stock': Command(
-        'mcdrl_lab.stock_models.sweep_command',
-        'every stock model of MMSegmentation with MCDRL, and its table',
-    ),
-    'serve': Command(
-        'mcdrl_lab.serving.serve_command',
-        'a local web page for a model',
-    ),
-    'demo': Command(
-        'mcdrl_lab.demo.demo_command',
-        'the whole method in one command',
-    ),
+    'data/convert': 'a public data set, or your own folders, into the common layout',
+    'data/verify': 'everything wrong with a data set, by file',
+    'projects/new-project': 'configs, a plan and the next commands for your hospitals',
+    'simulation/simulate': 'EndoSim: simulated hospitals with known confounders',
+    'simulation/crop-pairs': 'of each image a crop with a lesion and one without',
+    'simulation/draw-conditions': 'imaging conditions on real images, that go with '
+    'lesions at training sites',
+    'pretraining/pretrain': 'train and test the built-in tiny CLIP',
+    'pretraining/pretrain-endo': 'train the built-in CLIP of real endoscopy, or print '
+    'its zero-shot table',
+    'plans/leave-one-site-out': 'every method on every held-out site, every seed',
+    'plans/ablation': 'the variants of a plan, a YAML file',
+    'plans/plan-status': 'what of a plan on Slurm is queued, running, done, failed, '
+    'and why',
+    'plans/plan-collect': 'gather the records of a plan on Slurm, and write its tables',
+    'plans/plan-merge': 'join the records of plans that were run apart',
+    'results/references': 'a constant mask and a centre prior, at every held-out site',
+    'results/calibrate': 'fit how sure the lesion probability of a checkpoint may be',
+    'results/compare': 'one method with others, paired by image and seed',
+    'results/conformal': 'a threshold that bounds what is missed at a new site',
+    'results/presence': 'a confidence below which masks are left empty',
+    'results/report': 'one HTML page of a plan or a run',
+    'results/evidence': 'write the tables of docs/evidence*.md from records',
+    'results/plot-run': 'losses, gate, rate and validation of runs',
+    'trust/site-check': "a new hospital's images, without masks, against the training "
+    'sites',
+    'trust/site-reference': 'add what site-check needs to a checkpoint without it',
+    'trust/endosim-drift': 'whether site-check names the conditions that truly differ',
+    'trust/held-out-trust': 'coverage, calibration and flags of failures at held-out '
+    'sites',
+    'results/embedding': 't-SNE of features before and after, linear probes',
+    'results/selection': 'how much of the lesions the region selection keeps',
+    'results/invariance': 'predictions of one scene under two conditions',
+    'benchmarks/benchmark': 'latency, FLOPs, memory, share of each part',
+    'benchmarks/latency': 'milliseconds and parameters of the variants of a plan',
+    'benchmarks/command-cost': 'time and memory of a command with all processes that '
+    'it starts',
+    'benchmarks/plain-loop': 'a plain training loop on real sites, and the trainer '
+    'beside it',
+    'benchmarks/speed-goals': 'the goals of speed and memory beside an earlier commit, '
+    'in one table',
+    'benchmarks/scaling': 'a training step on one and on several processes',
+    'benchmarks/communication': 'what processes send each other in a step',
+    'benchmarks/clip-architectures': "which of open_clip's architectures can be used, "
+    'and how',
+    'benchmarks/compare-exported': 'time and Dice of exported files',
+    'stock_models/sweep-stock': 'every stock model of MMSegmentation with MCDRL, and '
+    'its table',
+    'serving/serve': 'a local web page for a model',
+    'demo/demo': 'the whole method in one command',
+}
+"""Room of each command and its name -> one line for the list of commands."""
+
+COMMANDS: dict[str, Command] = {
+    name: Command(f'mcdrl_lab.{room}.{name.replace("-", "_")}_command', summary)
+    for path, summary in _SUMMARIES.items()
+    for room, name in [path.split('/')]
 }
 
 

@@ -16,9 +16,9 @@ from slurm import slurm  # noqa: F401
 
 from mcdrl_lab.errors import ProtocolError
 from mcdrl_lab.plans import run_claim
+from mcdrl_lab.plans.plan_status_command import run_states
 from mcdrl_lab.plans.slurm_engine import SlurmEngine
 from mcdrl_lab.plans.slurm_jobs import SlurmJobs
-from mcdrl_lab.plans.status_command import run_states
 
 
 @pytest.fixture

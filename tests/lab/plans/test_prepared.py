@@ -10,8 +10,8 @@ from mmengine.registry import DefaultScope
 from mcdrl_common.model_settings import model_hash
 from mcdrl_lab.errors import ProtocolError
 from mcdrl_lab.installed_versions import installed_versions
-from mcdrl_lab.plans.merge_command import merge
 from mcdrl_lab.plans.plan import Method, build_plan
+from mcdrl_lab.plans.plan_merge_command import merge
 from mcdrl_lab.plans.prepared import check_siblings, load_method, prepare
 from mcdrl_lab.plans.records import RunRecord
 from mcdrl_lab.plans.run_folder import RunFolder

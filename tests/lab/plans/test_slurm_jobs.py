@@ -4,9 +4,9 @@ import pytest
 from made_plan import MadePlan
 
 from mcdrl_lab.errors import ProtocolError
+from mcdrl_lab.plans.plan_status_command import run_states
 from mcdrl_lab.plans.slurm_engine import collect
 from mcdrl_lab.plans.slurm_jobs import SlurmJobs
-from mcdrl_lab.plans.status_command import run_states
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ import pytest
 
 from mcdrl_lab.commands import main
 from mcdrl_lab.errors import ProtocolError
-from mcdrl_lab.plans.merge_command import merge
+from mcdrl_lab.plans.plan_merge_command import merge
 from mcdrl_lab.plans.records import RunRecord, append_record, read_records
 from mcdrl_lab.plans.run_folder import RunFolder
 
