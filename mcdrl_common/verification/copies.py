@@ -33,7 +33,8 @@ def same_files(entries: Sequence[Entry]) -> list[Finding]:
         splits = {entry.split for entry in same}
         if len(splits) > 1:
             kind = _split_kind(splits, 'same file')
-            findings.append(Finding(kind, same[0].name, _listed(splits)))
+            detail = f'in {" and ".join(sorted(splits))}'
+            findings.append(Finding(kind, same[0].name, detail))
     return findings
 
 
@@ -109,10 +110,6 @@ def _split_kind(splits: set[str], what: str) -> str:
     if 'train' in splits:
         return f'{what} in two splits'
     return 'test images choose the checkpoint'
-
-
-def _listed(splits: set[str]) -> str:
-    return f'in {" and ".join(sorted(splits))}'
 
 
 def placed(entry: Entry) -> str:

@@ -282,10 +282,6 @@ class RunFolder:
         """
         return bool(self._checkpoints())
 
-    @staticmethod
-    def _length(cfg: Config) -> int:
-        return cfg.train_cfg.get('max_epochs') or cfg.train_cfg.max_iters
-
     def training_fraction(self, cfg: Config, iters_per_epoch: int) -> float:
         """Share of the training that is done, as far as checkpoints and logs tell.
 
@@ -307,7 +303,8 @@ class RunFolder:
                     done = max(done, int(parse_json(line)['iter']))
                 except (ValueError, TypeError, KeyError, OverflowError):
                     continue
-        return min(done / (self._length(cfg) * unit), 1.0)
+        length = cfg.train_cfg.get('max_epochs') or cfg.train_cfg.max_iters
+        return min(done / (length * unit), 1.0)
 
     def best_checkpoint(self) -> Path:
         """The checkpoint that the validation chose.

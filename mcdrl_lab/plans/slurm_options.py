@@ -10,15 +10,9 @@ from mcdrl_lab.errors import ProtocolError
 
 # What a user calls it -> what submitit calls it.
 _KEYS = {
-    'partition': 'partition',
-    'account': 'account',
-    'qos': 'qos',
-    'gres': 'gres',
-    'constraint': 'constraint',
+    **{key: key for key in ('partition', 'account', 'qos', 'gres', 'constraint')},
+    **{key: key for key in ('mem', 'nodelist', 'exclude')},
     'cpus': 'cpus_per_task',
-    'mem': 'mem',
-    'nodelist': 'nodelist',
-    'exclude': 'exclude',
     'signal_delay': 'signal_delay_s',
 }
 _NUMBERS = ('cpus', 'signal_delay')

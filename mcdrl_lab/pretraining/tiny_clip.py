@@ -9,7 +9,6 @@ from pathlib import Path
 
 import torch
 from safetensors.torch import save_file
-from torch import nn
 
 from mcdrl_common.atomic_write import atomic_write
 from mcdrl_mmseg.clip.builtin import pack
@@ -63,22 +62,12 @@ def train_clip(settings: Settings, scenes: int, work_dir: Path, device: str) -> 
         lambda line: print(line, flush=True),
     )
     path = work_dir / WEIGHTS
-    save_weights(model, settings, path)
-    print(f'Trained in {(time.monotonic() - started) / 60:.0f} minutes.')
-    return path
-
-
-def save_weights(model: nn.Module, settings: Settings, path: Path) -> None:
-    """Write weights as the package ships them.
-
-    Args:
-        model: open_clip's ``CLIP``.
-        settings: How it was trained; kept in the file.
-        path: The file.
-    """
+    # As the package ships them.
     state = pack(model.state_dict(), trained_ids(CLIPSpec(settings.model_name)))
     with atomic_write(path) as temporary:
         save_file(state, temporary, {'settings': json.dumps(settings.__dict__)})
+    print(f'Trained in {(time.monotonic() - started) / 60:.0f} minutes.')
+    return path
 
 
 def trained_ids(spec: CLIPSpec) -> set[int]:

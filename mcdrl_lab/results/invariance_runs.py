@@ -131,8 +131,8 @@ def measure_runs(
     for run in runs:
         key = (run.method, run.held_out, run.seed, benchmark.spurious)
         if key in known:
-            _check_settings(known[key], run, out)
-            _check_known(known[key], scenes, probe_scenes, benchmark.fingerprint, out)
+            counts = scenes, probe_scenes
+            _check_known(known[key], run, counts, benchmark.fingerprint, out)
             continue
         checkpoint = RunFolder(run.folder).best_checkpoint()
         model = load_segmentor(checkpoint, device=device)
@@ -166,39 +166,32 @@ def _warn_of_other_data(runs: Sequence[TrainedRun], data: Path) -> None:
             return
 
 
-def _check_settings(
-    record: InvarianceRecord, run: TrainedRun, out: str | os.PathLike
-) -> None:
-    """Refuse the record of another plan's run of the same name."""
-    if record.settings and run.settings and record.settings != run.settings:
-        raise ProtocolError(
-            f'{out} holds {record.method}, {record.held_out}, seed {record.seed} of '
-            f'a training with other settings (hash {record.settings}) than '
-            f'{run.folder} has ({run.settings}): name another --out.'
-        )
-
-
 def _check_known(
     record: InvarianceRecord,
-    scenes: int,
-    probe_scenes: int,
+    run: TrainedRun,
+    counts: tuple[int, int],
     data: str,
     out: str | os.PathLike,
 ) -> None:
-    """Refuse a record that was measured otherwise than is asked for now."""
+    """Refuse a record of another plan's run of the same name, or of other scenes."""
+    held = f'{out} holds {record.method}, {record.held_out}, seed {record.seed}'
+    if record.settings and run.settings and record.settings != run.settings:
+        raise ProtocolError(
+            f'{held} of a training with other settings (hash {record.settings}) than '
+            f'{run.folder} has ({run.settings}): name another --out.'
+        )
     if record.data and record.data != data:
         raise ProtocolError(
-            f'{out} holds {record.method}, {record.held_out}, seed {record.seed} '
-            'measured on another data set (--data), as one drawn with another --seed: '
-            'name another --out.'
+            f'{held} measured on another data set (--data), as one drawn with another '
+            '--seed: name another --out.'
         )
-    had = {pair.scenes for pair in record.pairs.values()}, record.probe_scenes
-    if had != ({scenes}, probe_scenes):
-        of = ', '.join(map(str, sorted(had[0])))
+    had = {pair.scenes for pair in record.pairs.values()}
+    if (had, record.probe_scenes) != ({counts[0]}, counts[1]):
+        of = ', '.join(map(str, sorted(had)))
         raise ProtocolError(
-            f'{out} holds {record.method}, {record.held_out}, seed {record.seed} '
-            f'measured with --scenes {of} --probe-scenes {had[1]}, and not with '
-            f'{scenes} and {probe_scenes}: name another --out, or these numbers.'
+            f'{held} measured with --scenes {of} --probe-scenes {record.probe_scenes}, '
+            f'and not with {counts[0]} and {counts[1]}: name another --out, or these '
+            'numbers.'
         )
 
 

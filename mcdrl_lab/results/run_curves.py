@@ -183,15 +183,9 @@ def read_run_logs(work_dirs: Sequence[str | os.PathLike]) -> dict[str, RunLog]:
     Raises:
         ProtocolError: A folder holds no usable log.
     """
-    folders = [Path(folder) for folder in work_dirs]
-    return {
-        name: read_run_log(folder)
-        for name, folder in zip(_short_names(folders), folders)
-    }
-
-
-def _short_names(folders: Sequence[Path]) -> list[str]:
-    """Paths without the folders that they all are in."""
-    paths = [folder.resolve() for folder in folders]
+    paths = [Path(folder).resolve() for folder in work_dirs]
     shared = os.path.commonpath([path.parent for path in paths])
-    return [path.relative_to(shared).as_posix() for path in paths]
+    return {
+        path.relative_to(shared).as_posix(): read_run_log(folder)
+        for path, folder in zip(paths, work_dirs)
+    }

@@ -117,7 +117,9 @@ def read_run_log(work_dir: str | os.PathLike) -> RunLog:
     joined = list(_with_iter(joined))
     steps = [row for row in joined if _is_step(row)]
     by_epoch = all('epoch' in row for row in steps)
-    length = _iterations_per_epoch(steps) if by_epoch else 1
+    # The log does not tell how many iterations an epoch has: the fewest for these steps
+    # to be where they are. They are logged near its end, so that it is close.
+    length = max(-(-row['iter'] // row['epoch']) for row in steps) if by_epoch else 1
     training = pd.DataFrame(steps)
     training.insert(0, 'progress', training['iter'] / length)
     return RunLog(
@@ -149,15 +151,6 @@ def _with_iter(rows: Iterable[dict]) -> Iterable[dict]:
     for row in rows:
         last = row['iter'] if _is_step(row) else last
         yield {**row, 'iter': last}
-
-
-def _iterations_per_epoch(steps: list[dict]) -> int:
-    """The fewest iterations an epoch can have for these steps to be where they are.
-
-    The log does not tell; steps are logged near the end of an epoch, so that this is
-    the number itself or close to it.
-    """
-    return max(-(-row['iter'] // row['epoch']) for row in steps)
 
 
 def _validations(rows: list[dict], by_epoch: bool) -> pd.DataFrame:

@@ -13,9 +13,8 @@ from typing import Any
 
 from mcdrl_lab.plans.json_lines import append_line, parse_line, read_lines
 
-from .outcome import BROKEN, TrialOutcome
 from .stock_configs import StockModel, list_models, stock_folder
-from .trial import try_model
+from .trial import BROKEN, TrialOutcome, try_model
 
 
 def sweep(

@@ -12,7 +12,7 @@ from mcdrl_common.atomic_write import write_text
 from mcdrl_lab.errors import ProtocolError
 from mcdrl_lab.plans.json_lines import parse_line, read_lines
 
-from .outcome import STATUSES
+from .trial import STATUSES
 
 BEGIN, END = '<!-- sweep-stock: begin -->', '<!-- sweep-stock: end -->'
 

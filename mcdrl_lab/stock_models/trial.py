@@ -7,11 +7,11 @@ import re
 import time
 import traceback
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
-from .outcome import BROKEN, NOT_BUILT, OK, REFUSED, TrialOutcome
 from .stock_configs import NUM_CLASSES
 
+STATUSES = OK, REFUSED, BROKEN, NOT_BUILT = 'ok', 'refused', 'broken', 'not built'
 _CLIP = dict(model_name='mcdrl-tiny-rn', dense_mode='maskclip')
 _WIDTH = 128
 _PROMPTS = dict(
@@ -20,6 +20,21 @@ _PROMPTS = dict(
     background_prompts=['healthy mucosa'],
 )
 _IMAGES = 2
+
+
+class TrialOutcome(NamedTuple):
+    """What came of a trial.
+
+    Attributes:
+        status: ``ok``; ``refused``, the conversion says why; ``broken``; or ``not
+            built``, where the stock model cannot be built either.
+        reason: In one sentence, unless ok.
+        seconds: It took.
+    """
+
+    status: str
+    reason: str
+    seconds: float
 
 
 def try_model(model: Mapping[str, Any], size: int) -> TrialOutcome:

@@ -7,12 +7,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 
 from mcdrl_lab.pretraining.captions import PROMPTS
-from mcdrl_lab.pretraining.encoding import normalise
+from mcdrl_lab.pretraining.encoding import encode_batches
 from mcdrl_mmseg.clip.builtin import BUILTIN
 from mcdrl_mmseg.clip.text import embed_texts
+from mcdrl_mmseg.clip.tower_features import TowerFeatures
 from mcdrl_mmseg.clip.towers import CLIPSpec, load_tower_weights
 from mcdrl_mmseg.models import CLIPVisionBackbone
 from mcdrl_mmseg.prompts import PromptSet
@@ -61,15 +61,13 @@ def _encoder(model_name: str, prompts: PromptSet, **options: Any) -> Encode:
     load_tower_weights(backbone.tower, spec, 'visual.')
     backbone.eval()
 
-    @torch.no_grad()
     def encode(images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        embeddings = []
-        for start in range(0, len(images), _BATCH):
-            batch = torch.from_numpy(images[start : start + _BATCH].copy())
-            outputs = backbone(normalise(batch.permute(0, 3, 1, 2)))
-            embedding = outputs[-1].flatten(1).float()
-            embeddings.append(torch.nn.functional.normalize(embedding, dim=1))
-        joined = torch.cat(embeddings)
-        return (joined @ texts.T).numpy(), joined.numpy()
+        starts = range(0, len(images), _BATCH)
+        embeddings = encode_batches(
+            (images[start : start + _BATCH].copy() for start in starts),
+            lambda batch: TowerFeatures((), *backbone(batch)[-2:]),
+            dense=False,
+        ).embeddings
+        return (embeddings @ texts.T).numpy(), embeddings.numpy()
 
     return encode

@@ -137,7 +137,8 @@ def _differing(
     differing = differences(site.folder, target)
     what = f'{len(differing)} files, as {differing[:3]}' if differing else ''
     old = [row for row in rows if row['site'] == name]
-    if not differing and old and not _same_rows(old, site):
+    # What a user filled in may differ.
+    if not differing and old and merge_rows(old, name, site.rows) != old:
         what = f'its rows in {INDEX_FILE}'
     if not what:
         return []
@@ -152,11 +153,6 @@ def _differing(
             '--overwrite, or choose another --out.'
         )
     return differing
-
-
-def _same_rows(old: Sequence[dict[str, str]], site: BuiltSite) -> bool:
-    """Whether a site's rows stay, but for what a user filled in."""
-    return merge_rows(old, site.found.site, site.rows) == list(old)
 
 
 def _compare_sites(sites: set[str], out: Path) -> None:

@@ -107,7 +107,8 @@ class CocoSource(Source):
         named = dict.fromkeys(name for c in lists for name in c.categories.values())
         if missing := [name for name in self.categories if name not in named]:
             raise ConversionError(f'--categories {missing}: expected of {list(named)}.')
-        used = {name for c in lists for name in c.used_categories()}
+        outlined = (some for c in lists for some in c.outlines.values())
+        used = {name for some in outlined for name, _ in some}
         classes = self.categories or tuple(name for name in named if name in used)
         if not 0 < len(classes) < IGNORED:
             raise ConversionError(
@@ -148,9 +149,6 @@ class _CocoList:
     images: Mapping[Any, _CocoImage]
     categories: Mapping[Any, str]
     outlines: Mapping[Any, Sequence[tuple[str, Any]]]
-
-    def used_categories(self) -> set[str]:
-        return {name for some in self.outlines.values() for name, _ in some}
 
 
 def _refuse_other_forms(file: str, content: Any) -> None:

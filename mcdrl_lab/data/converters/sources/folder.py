@@ -185,7 +185,8 @@ def folder_source(options: FolderOptions) -> FolderSource:
             f'--lesion-free and --masks are both {options.masks!r}: name the folder of '
             'the images that show no lesion.'
         )
-    if _same_place(options):
+    same_place = _folder(options.images) == _folder(options.masks)
+    if same_place and not options.mask_suffix:
         raise ConversionError(
             f'--images and --masks are both {options.images!r}: tell masks from '
             'images by --mask-suffix.'
@@ -222,10 +223,6 @@ def folder_source(options: FolderOptions) -> FolderSource:
 def _folder(name: str) -> str:
     name = name.strip('/')
     return '' if name in ('', '.') else f'{re.escape(name)}/'
-
-
-def _same_place(options: FolderOptions) -> bool:
-    return not options.mask_suffix and _folder(options.images) == _folder(options.masks)
 
 
 def _meaning(options: FolderOptions) -> tuple[tuple[str, ...], Decoding, bool]:
