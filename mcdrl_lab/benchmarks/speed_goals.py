@@ -208,7 +208,7 @@ class SpeedGoals:
         (checkpoint,) = (self.out / 'real_now').glob('full/*/*/best_*.pth')
         file, times = self.out / 'best.onnx', self.out / 'exported.json'
         arguments = [str(checkpoint), '--format', 'onnx', '--out', str(file)]
-        self._run_python(self.now, 'tools/export.py', *arguments)
+        self._run(self.now, *arguments, program=['tools/export.py'])
         site = self.data / _HELD_OUT
         folders = ['--images', str(site / 'images'), '--masks', str(site / 'masks')]
         compared = ['compare-exported', str(checkpoint), str(file), *folders]
@@ -244,20 +244,16 @@ class SpeedGoals:
         return self._measure(tree, command, environment, failures)
 
     def _run(
-        self, tree: Path, *arguments: str, variables: Mapping[str, str] | None = None
-    ) -> Cost:
-        return self._run_python(tree, *_LAB, *arguments, variables=variables)
-
-    def _run_python(
         self,
         tree: Path,
         *arguments: str,
+        program: Sequence[str] = _LAB,
         variables: Mapping[str, str] | None = None,
     ) -> Cost:
-        """Run Python in a checkout, with its packages."""
+        """Run a program, by default the lab, in a checkout, with its packages."""
         shared = dict(PYTHONPATH=str(tree), MCDRL_DATA_ROOT=str(self.data))
         environment = {**os.environ, **shared, **(variables or {})}
-        return self._measure(tree, [sys.executable, *arguments], environment)
+        return self._measure(tree, [sys.executable, *program, *arguments], environment)
 
     def _measure(
         self,

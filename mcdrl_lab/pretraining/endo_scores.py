@@ -177,27 +177,14 @@ def _kept(
     }
 
 
-def _condition_aucs(drawn: ConditionEmbeddings, texts: Tensor) -> dict[str, float]:
-    """Condition -> AUC of its text, of (M, d), against undrawn images."""
+def _condition_aucs(
+    drawn: ConditionEmbeddings, texts: Tensor, among: bool = False
+) -> dict[str, float]:
+    """Condition -> AUC of its text, of (M, d), see ``ConditionEmbeddings.auc_of``."""
     return {
-        condition: drawn.auc_of(number, texts[number])
+        condition: drawn.auc_of(number, texts[number], among)
         for number, condition in enumerate(CONDITIONS)
     }
-
-
-def _condition_aucs_among(
-    drawn: ConditionEmbeddings, texts: Tensor
-) -> tuple[dict[str, float], tuple[float, ...]]:
-    """The same against all other conditions too, and its mean for shuffled words."""
-    among = {
-        condition: drawn.auc_among(number, texts[number])
-        for number, condition in enumerate(CONDITIONS)
-    }
-    shuffled = tuple(
-        fmean(drawn.auc_among(n, texts[order[n]]) for n in range(len(CONDITIONS)))
-        for order in shuffles(_SHUFFLES, _SEED)
-    )
-    return among, shuffled
 
 
 def _of_kind(pack: Pack, kind: str) -> list[np.ndarray]:
@@ -302,7 +289,11 @@ def score_endo(
         name: _condition_aucs(part, texts.conditions)
         for name, part in {**drawn, 'all': unseen}.items()
     }
-    among, shuffled = _condition_aucs_among(unseen, texts.conditions)
+    among = _condition_aucs(unseen, texts.conditions, among=True)
+    shuffled = tuple(
+        fmean(_condition_aucs(unseen, texts.conditions[order], among=True).values())
+        for order in shuffles(_SHUFFLES, _SEED)
+    )
 
     scores = EndoScores(
         side,

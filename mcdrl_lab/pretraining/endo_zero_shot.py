@@ -131,7 +131,7 @@ class ConditionEmbeddings:
     plain: Tensor
     drawn: dict[int, Tensor]
 
-    def auc_of(self, number: int, text: Tensor) -> float:
+    def auc_of(self, number: int, text: Tensor, among: bool = False) -> float:
         """AUC of a text: images with its condition against plain ones.
 
         White light is every image's but those of a narrow band.
@@ -139,21 +139,12 @@ class ConditionEmbeddings:
         Args:
             number: The condition.
             text: (d,), L2-normalised.
+            among: Against images with any one other condition, too.
         """
-        if number == WHITE_LIGHT:
-            return auc(self.plain @ text, self.drawn[NARROW_BAND] @ text)
-        return auc(self.drawn[number] @ text, self.plain @ text)
-
-    def auc_among(self, number: int, text: Tensor) -> float:
-        """The same against images that are plain or have any one other condition."""
-        if number == WHITE_LIGHT:
-            others = [v for k, v in self.drawn.items() if k != NARROW_BAND]
-            return auc(
-                torch.cat([self.plain, *others]) @ text,
-                self.drawn[NARROW_BAND] @ text,
-            )
-        others = [value for key, value in self.drawn.items() if key != number]
-        return auc(self.drawn[number] @ text, torch.cat([self.plain, *others]) @ text)
+        shown = NARROW_BAND if number == WHITE_LIGHT else number
+        others = [v for k, v in self.drawn.items() if among and k != shown]
+        own, rest = self.drawn[shown] @ text, torch.cat([self.plain, *others]) @ text
+        return auc(rest, own) if number == WHITE_LIGHT else auc(own, rest)
 
 
 def encode_conditions(

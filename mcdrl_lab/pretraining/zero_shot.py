@@ -24,7 +24,6 @@ from .scene_pool import ScenePool
 _BATCH = 100
 # A selection that keeps so much of a lesion counts as having found it.
 _FOUND_SHARE = 0.9
-_RATIO = 0.5  # alpha of the region selection
 
 
 @dataclass(frozen=True)
@@ -95,7 +94,7 @@ def score_zero_shot(
         vectors: Result of :func:`text_vectors`.
         pool: The scenes, with the truth about them.
         encoded: Result of :func:`encode_scenes`.
-        kept: Result of :func:`lesion_shares`. It knows no order of the classes: once
+        kept: Result of :func:`kept_shares`. It knows no order of the classes: once
             is enough for all orders.
         prompts: The words; another order of the same ones is a control.
     """
@@ -117,25 +116,8 @@ def score_zero_shot(
     )
 
 
-def lesion_shares(
-    vectors: Mapping[str, Tensor], pool: ScenePool, encoded: Encoded
-) -> np.ndarray:
-    """Share of each scene's lesion that the region selection keeps.
-
-    Args:
-        vectors: Result of :func:`text_vectors`.
-        pool: The scenes.
-        encoded: Result of :func:`encode_scenes`.
-
-    Returns:
-        (n,); 0 for scenes without lesion.
-    """
-    classes = torch.stack([vectors[text] for text in PROMPTS.class_texts])
-    return kept_shares(encoded, classes, pool.masks, _RATIO)
-
-
 def kept_shares(
-    encoded: Encoded, classes: Tensor, masks: np.ndarray, ratio: float
+    encoded: Encoded, classes: Tensor, masks: np.ndarray, ratio: float = 0.5
 ) -> np.ndarray:
     """Share of each lesion's area that lies in selected cells.
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from statistics import fmean
 
+import torch
 from prettytable import PrettyTable
 
 from mcdrl_mmseg.clip.dense import DENSE_MODES
@@ -15,7 +16,7 @@ from .scene_pool import ScenePool
 from .zero_shot import (
     ZeroShotScores,
     encode_scenes,
-    lesion_shares,
+    kept_shares,
     misassigned,
     score_zero_shot,
     text_vectors,
@@ -48,10 +49,11 @@ def score_clip(spec: CLIPSpec, pool: ScenePool, shuffles: int = _SHUFFLES) -> Sc
         shuffles: How many shuffles.
     """
     vectors = text_vectors(spec, PROMPTS)
+    classes = torch.stack([vectors[text] for text in PROMPTS.class_texts])
     by_mode = {}
     for mode in DENSE_MODES:
         encoded = encode_scenes(spec, pool, mode)
-        kept = lesion_shares(vectors, pool, encoded)
+        kept = kept_shares(encoded, classes, pool.masks)
         by_mode[mode] = score_zero_shot(vectors, pool, encoded, kept)
     shuffled = tuple(
         score_zero_shot(vectors, pool, encoded, kept, misassigned(PROMPTS, seed))

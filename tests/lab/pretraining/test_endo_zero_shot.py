@@ -53,7 +53,7 @@ def test_conditions_are_compared_with_plain_images_and_white_light_with_its_abse
     assert part.auc_of(BLUR, text) == 0.75
     assert part.auc_of(WHITE_LIGHT, text) == 0.75
     # Among all: 20 further values of 0, -0.5 and 0.15.
-    assert part.auc_among(BLUR, text) == pytest.approx(
+    assert part.auc_of(BLUR, text, among=True) == pytest.approx(
         (22 + 2 + 20 + 1 - 2 + 0.5 - 0.5) / 44, abs=0.05
     )
     assert joined([part, part]).plain.shape == (4, 1)

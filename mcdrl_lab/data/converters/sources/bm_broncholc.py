@@ -55,10 +55,7 @@ _LANDMARKS = frozenset(
 class BronchoLC(Source):
     """Frames listed in ``objects.json``, outlined in ``annotation.json``."""
 
-    @property
-    def sites(self) -> tuple[str, ...]:
-        """The one site."""
-        return (_SITE,)
+    sites = (_SITE,)
 
     def find(self, tree: FileTree) -> list[FoundSite]:
         """Read the lists of every group of patients.

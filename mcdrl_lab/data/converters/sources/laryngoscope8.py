@@ -28,10 +28,7 @@ class ClassFolders(Source):
     lesions and need no mask.
     """
 
-    @property
-    def sites(self) -> tuple[str, ...]:
-        """The one site."""
-        return (_SITE,)
+    sites = (_SITE,)
 
     def find(self, tree: FileTree) -> list[FoundSite]:
         """Pair images and masks.
