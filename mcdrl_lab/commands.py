@@ -174,13 +174,14 @@ def make_parser(name: str) -> argparse.ArgumentParser:
     return parser
 
 
-@errors_in_one_line()
-def _check_out(args: argparse.Namespace) -> None:
-    if getattr(args, 'out', None) is not None:
-        check_place(args.out)
-
-
 def _run(name: str, arguments: Sequence[str]) -> int:
     args = make_parser(name).parse_args(arguments)
     command = importlib.import_module(COMMANDS[name].module)
-    return _check_out(args) or command.run(args) or 0
+
+    @errors_in_one_line()
+    def run(args: argparse.Namespace) -> int | None:
+        if getattr(args, 'out', None) is not None:
+            check_place(args.out)
+        return command.run(args)
+
+    return run(args) or 0

@@ -42,7 +42,8 @@ def errors_in_one_line(*further: type[Exception]) -> Callable[[Run], Run]:
     """Decorate a command's ``run``: nobody has to read a traceback to put it right.
 
     Args:
-        further: Errors that are the input's here, besides :class:`InputError`.
+        further: Errors that are the input's here, besides :class:`InputError`, which
+            ``commands`` shows so for all of them.
     """
     errors: tuple[type[Exception], ...] = (InputError, *further)
 

@@ -7,8 +7,6 @@ import json
 from dataclasses import asdict
 from pathlib import Path
 
-from mcdrl_lab.errors import errors_in_one_line
-
 SCORES = 'scores.json'
 
 # mcdrl_mmseg.clip.builtin.BUILTIN, which cannot be imported without torch.
@@ -58,7 +56,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
 
 
-@errors_in_one_line()
 def run(args: argparse.Namespace) -> None:
     """Train or test, as the command line asks."""
     from mcdrl_common.atomic_write import write_text

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import argparse
 
-from mcdrl_lab.errors import errors_in_one_line
 from mcdrl_lab.shared_arguments import add_method, add_overwrite, add_records, file_name
 
 RISK_NAMES = {'area': 'lesion area', 'lesions': 'lesions'}
@@ -43,7 +42,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_overwrite(parser)
 
 
-@errors_in_one_line()
 def run(args: argparse.Namespace) -> None:
     """Print the threshold, and write it where asked for."""
     from mcdrl_common.threshold_file import CONFORMAL

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import argparse
 
-from mcdrl_lab.errors import errors_in_one_line
 from mcdrl_lab.shared_arguments import add_method, add_overwrite, add_records, file_name
 
 
@@ -43,7 +42,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_overwrite(parser)
 
 
-@errors_in_one_line()
 def run(args: argparse.Namespace) -> None:
     """Print what the rule does, and write the threshold where asked for."""
     from mcdrl_common.threshold_file import PRESENCE

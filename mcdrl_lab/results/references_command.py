@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from mcdrl_lab.errors import ProtocolError, errors_in_one_line
+from mcdrl_lab.errors import ProtocolError
 
 if TYPE_CHECKING:
     from .trivial_references import ReferenceScore
@@ -25,7 +25,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
 
 
-@errors_in_one_line()
 def run(args: argparse.Namespace) -> None:
     """Print the table."""
     from .trivial_references import read_true_masks, score_references

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 
-from mcdrl_lab.errors import errors_in_one_line
 from mcdrl_lab.shared_arguments import add_device
 
 
@@ -38,7 +37,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_device(parser)
 
 
-@errors_in_one_line()
 def run(args: argparse.Namespace) -> None:
     """Serve until interrupted."""
     from .server import serve

@@ -9,8 +9,6 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from mcdrl_lab.errors import errors_in_one_line
-
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of the command."""
@@ -22,7 +20,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument('--seed', type=int, default=0, help='(default: 0)')
 
 
-@errors_in_one_line()
 def run(args: argparse.Namespace) -> None:
     """Write the data set."""
     from .crop_pairs import write_crop_pairs

@@ -10,8 +10,6 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from mcdrl_lab.errors import errors_in_one_line
-
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Describe the command line; the defaults are those of ``DrawnSites``."""
@@ -53,7 +51,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument('--seed', type=int, default=0, help='(default: 0)')
 
 
-@errors_in_one_line()
 def run(args: argparse.Namespace) -> None:
     """Write the data set."""
     from .drawn_sites import DEFAULT, DrawnSites, write_drawn_sites

@@ -10,7 +10,7 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-from mcdrl_lab.errors import EXIT_STOPPED, errors_in_one_line
+from mcdrl_lab.errors import EXIT_STOPPED
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -73,7 +73,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
 
 
-@errors_in_one_line()
 def run(args: argparse.Namespace) -> int:
     """Write the data set that the command line asks for.
 

@@ -10,8 +10,6 @@ import argparse
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from mcdrl_lab.errors import errors_in_one_line
-
 if TYPE_CHECKING:
     from .builtin_encoder import Encode
     from .endosim_drift import DrawRanks
@@ -43,7 +41,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
 
 
-@errors_in_one_line()
 def run(args: argparse.Namespace) -> None:
     """Print every site and the two scores."""
     from mcdrl_common.tracked import tracked
