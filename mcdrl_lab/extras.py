@@ -21,15 +21,6 @@ EXTRA_OF = {
 """Import name of a package that a bare install lacks -> extra that brings it."""
 
 
-def install_command(extra: str) -> str:
-    """The command that installs an extra.
-
-    Args:
-        extra: As ``'lab'``.
-    """
-    return f"pip install '{DISTRIBUTION}[{extra}]'"
-
-
 def missing_package_message(error: ModuleNotFoundError) -> str | None:
     """What to tell whoever lacks a package of an extra.
 
@@ -43,4 +34,4 @@ def missing_package_message(error: ModuleNotFoundError) -> str | None:
     extra = EXTRA_OF.get(package)
     if extra is None:
         return None
-    return f'{package} is not installed: {install_command(extra)}'
+    return f"{package} is not installed: pip install '{DISTRIBUTION}[{extra}]'"

@@ -30,12 +30,10 @@ class Interval:
     Args:
         low: Lower end.
         high: Upper end.
-        clusters: Number of units that were resampled.
     """
 
     low: float
     high: float
-    clusters: int
 
 
 def mean_and_stderr(values: Sequence[float]) -> tuple[float, float]:
@@ -161,7 +159,7 @@ def new_sites_interval(
     rng = np.random.default_rng(seed)
     samples = effects[rng.integers(count, size=(resamples, count))].mean(axis=1)
     factor = np.sqrt(count / (count - 1)) * _t_over_z(count - 1)
-    return Interval(*_stretched(samples, effects.mean(), factor), count)
+    return Interval(*_stretched(samples, effects.mean(), factor))
 
 
 def _sums_and_counts(site: pd.DataFrame, column: str) -> tuple[np.ndarray, np.ndarray]:
@@ -182,7 +180,6 @@ class _SiteBootstrap:
     Args:
         mean: Mean difference over images and seeds.
         samples: Bootstrap means, (resamples,).
-        clusters: Number of sequences.
         variances: Variance of the mean that seeds and sequences bring, for those
             of the two that repeat.
         degrees: Their degrees of freedom.
@@ -190,7 +187,6 @@ class _SiteBootstrap:
 
     mean: float
     samples: np.ndarray
-    clusters: int
     variances: list[float]
     degrees: list[int]
 
@@ -263,7 +259,7 @@ def _bootstrap_site(
             parts = (sums - mean * counts).sum(axis=axis) / counts.sum()
             variances.append(float(size / (size - 1) * (parts**2).sum()))
             degrees.append(size - 1)
-    return _SiteBootstrap(mean, samples, shape[1], variances, degrees)
+    return _SiteBootstrap(mean, samples, variances, degrees)
 
 
 def these_sites_interval(
@@ -303,14 +299,12 @@ def these_sites_interval(
     variances = np.array([v for site in sites for v in site.variances])
     degrees = np.array([d for site in sites for d in site.degrees])
     if not degrees.size:
-        ends = (float('nan'), float('nan'))
-    else:
-        spread = (variances**2 / degrees).sum()
-        joint = variances.sum() ** 2 / spread if spread else degrees.sum()
-        samples = np.mean([site.samples for site in sites], axis=0)
-        center = float(np.mean([site.mean for site in sites]))
-        ends = _stretched(samples, center, _t_over_z(joint))
-    return Interval(*ends, sum(site.clusters for site in sites))
+        return Interval(float('nan'), float('nan'))
+    spread = (variances**2 / degrees).sum()
+    joint = variances.sum() ** 2 / spread if spread else degrees.sum()
+    samples = np.mean([site.samples for site in sites], axis=0)
+    center = float(np.mean([site.mean for site in sites]))
+    return Interval(*_stretched(samples, center, _t_over_z(joint)))
 
 
 def new_draws_interval(differences: Sequence[float]) -> Interval:
@@ -326,11 +320,11 @@ def new_draws_interval(differences: Sequence[float]) -> Interval:
         The 95 % interval; NaN ends for fewer than two draws.
     """
     if len(differences) < 2:
-        return Interval(float('nan'), float('nan'), len(differences))
+        return Interval(float('nan'), float('nan'))
     from scipy import stats  # as long to import as all else
 
     ends = stats.ttest_1samp(differences, 0.0).confidence_interval(0.95)
-    return Interval(float(ends.low), float(ends.high), len(differences))
+    return Interval(float(ends.low), float(ends.high))
 
 
 def wilcoxon_p(pairs: pd.DataFrame) -> float:

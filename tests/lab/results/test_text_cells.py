@@ -36,9 +36,9 @@ def test_an_error_stands_behind_its_mean_where_there_is_one():
 
 
 def test_ends_of_an_interval_keep_to_what_values_can_be():
-    wide = Interval(-3.0, 104.0, 5)
+    wide = Interval(-3.0, 104.0)
     assert interval_ends(wide) == '-3.0 to +104.0'
     assert interval_ends(wide, '.1f', 0.0, 100.0) == '0.0 to 100.0'
-    unknown = Interval(math.nan, math.nan, 1)
+    unknown = Interval(math.nan, math.nan)
     assert interval_ends(unknown, '.1f', 0.0, 100.0) == MISSING
     assert interval_ends(None) == MISSING
