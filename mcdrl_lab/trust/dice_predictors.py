@@ -8,7 +8,7 @@ import numpy as np
 from sklearn.metrics import roc_auc_score
 
 from .expected_dice import expected_when_held_out, rank_correlation
-from .within_sites import RESAMPLES, Estimate, estimates
+from .within_sites import Estimate, estimates
 
 CONDITIONS, EMBEDDING, CONFIDENCE, BOTH = (
     'conditions',
@@ -60,7 +60,6 @@ def rank_correlations(
     dice: np.ndarray,
     sites: Sequence[str],
     sequences: Sequence[str | None],
-    resamples: int = RESAMPLES,
 ) -> dict[str, Estimate]:
     """Rank correlation of each predictor's expectation with the true Dice.
 
@@ -69,7 +68,6 @@ def rank_correlations(
         dice: (n,), the true one.
         sites: n names.
         sequences: n names, or None.
-        resamples: Draws that the intervals are made of.
     """
 
     def measure(counts: np.ndarray) -> dict[str, float]:
@@ -79,7 +77,7 @@ def rank_correlations(
             for name, values in expected.items()
         }
 
-    return estimates(measure, sites, sequences, resamples)
+    return estimates(measure, sites, sequences)
 
 
 def failure_aucs(
@@ -88,7 +86,6 @@ def failure_aucs(
     failed: np.ndarray,
     sites: Sequence[str],
     sequences: Sequence[str | None],
-    resamples: int = RESAMPLES,
 ) -> tuple[dict[str, Estimate], dict[str, Estimate]]:
     """How well low values tell the failures from the other images.
 
@@ -98,7 +95,6 @@ def failure_aucs(
         failed: (n,), whether the true Dice is too low.
         sites: n names.
         sequences: n names, or None.
-        resamples: Draws that the intervals are made of.
 
     Returns:
         The area under the ROC curve of each flag, and its difference from the
@@ -115,7 +111,7 @@ def failure_aucs(
         }
         return areas | {f'{n} less': a - areas[baseline] for n, a in areas.items()}
 
-    found = estimates(measure, sites, sequences, resamples)
+    found = estimates(measure, sites, sequences)
     return (
         {name: found[name] for name in expected},
         {name: found[f'{name} less'] for name in expected if name != baseline},

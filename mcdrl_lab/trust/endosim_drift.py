@@ -22,7 +22,7 @@ from .dice_predictors import expectations, features_of, rank_correlations
 from .drift import condition_drift
 from .expected_dice import site_errors
 from .recorded_dice import RecordedImage, confidences, recorded_dice
-from .within_sites import RESAMPLES, Estimate
+from .within_sites import Estimate
 
 if TYPE_CHECKING:
     from .builtin_encoder import Encode
@@ -194,7 +194,6 @@ def ranks_of_draw(
     benchmark: Benchmark,
     records: str | os.PathLike,
     method: str | None = None,
-    resamples: int = RESAMPLES,
 ) -> DrawRanks:
     """How well conditions and the network's confidence tell the Dice of records.
 
@@ -204,7 +203,6 @@ def ranks_of_draw(
         records: Of a leave-one-site-out plan on it. Where they do not say how sure the
             network was, predictors that need it are not tried.
         method: Name of the method; None takes the one that was recorded last.
-        resamples: Draws of images that the intervals are made of.
 
     Raises:
         ProtocolError: Records that cannot be used, or of another draw.
@@ -225,7 +223,7 @@ def ranks_of_draw(
         scores, embeddings, confidences(images) if confident else None
     )
     expected = expectations(features, dice, sites)
-    ranks = rank_correlations(expected, dice, sites, [None] * len(images), resamples)
+    ranks = rank_correlations(expected, dice, sites, [None] * len(images))
     errors = {
         name: site_errors(values, dice, sites) for name, values in expected.items()
     }

@@ -25,7 +25,7 @@ from .dice_predictors import (
     rank_correlations,
 )
 from .recorded_dice import RecordedImage, confidences
-from .within_sites import RESAMPLES, Estimate
+from .within_sites import Estimate
 
 MEAN_CONFIDENCE, SELF_DICE = 'mean confidence', 'self Dice'
 DISTANCE = 'distance of the embedding'
@@ -111,7 +111,6 @@ def flags(
     scores: np.ndarray,
     embeddings: np.ndarray,
     failure: float = 0.3,
-    resamples: int = RESAMPLES,
 ) -> Flags:
     """Try flags of images at held-out sites against their true Dice.
 
@@ -120,7 +119,6 @@ def flags(
         scores: (n, M) of the conditions.
         embeddings: (n, d).
         failure: Dice below which an image is one.
-        resamples: Draws that the intervals are made of.
 
     Raises:
         ProtocolError: Records without the network's own confidence, or too few.
@@ -145,7 +143,6 @@ def flags(
             failed[rows],
             [sites[row] for row in rows],
             [sequences[row] for row in rows],
-            resamples,
         )
 
     areas, gains = aucs(np.arange(len(dice)))
@@ -156,7 +153,7 @@ def flags(
     return Flags(
         images={site: len(rows) for site, rows in by_site.items()},
         failures={site: int(failed[rows].sum()) for site, rows in by_site.items()},
-        ranks=rank_correlations(expected, dice, sites, sequences, resamples),
+        ranks=rank_correlations(expected, dice, sites, sequences),
         areas=areas,
         gains=gains,
         empty=int(failed.sum() - failed[marked].sum()),

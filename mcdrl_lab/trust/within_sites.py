@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 RESAMPLES = 1000
+"""Draws that an interval is made of."""
 
 
 @dataclass(frozen=True)
@@ -20,9 +21,7 @@ class Estimate:
 
 
 def draws(
-    sites: Sequence[str],
-    sequences: Sequence[str | None],
-    resamples: int = RESAMPLES,
+    sites: Sequence[str], sequences: Sequence[str | None]
 ) -> Iterator[np.ndarray]:
     """Draw sequences of each site anew, with replacement.
 
@@ -31,10 +30,9 @@ def draws(
     Args:
         sites: n names, of each image.
         sequences: n names, or None.
-        resamples: Number of draws.
 
     Yields:
-        (n,) how often each image is drawn.
+        :data:`RESAMPLES` times (n,) how often each image is drawn.
     """
     names = np.asarray(sites)
     units = np.array(
@@ -49,7 +47,7 @@ def draws(
         _, unit = np.unique(units[own], return_inverse=True)
         groups.append((own, unit, unit.max() + 1))
     rng = np.random.default_rng(0)
-    for _ in range(resamples):
+    for _ in range(RESAMPLES):
         counts = np.zeros(len(names), int)
         for own, unit, size in groups:
             times = np.bincount(rng.integers(size, size=size), minlength=size)
@@ -61,7 +59,6 @@ def estimates(
     measure: Callable[[np.ndarray], dict[str, float]],
     sites: Sequence[str],
     sequences: Sequence[str | None],
-    resamples: int = RESAMPLES,
 ) -> dict[str, Estimate]:
     """Measure all images, and draws of them.
 
@@ -69,14 +66,13 @@ def estimates(
         measure: Takes how often each image counts, (n,), and gives named numbers.
         sites: See :func:`draws`.
         sequences: See :func:`draws`.
-        resamples: See :func:`draws`.
 
     Returns:
         Of each name the number, and its interval over the draws in which it is
         defined.
     """
     values = measure(np.ones(len(sites), int))
-    drawn = [measure(c) for c in draws(sites, sequences, resamples)]
+    drawn = [measure(c) for c in draws(sites, sequences)]
     found = {}
     for name, value in values.items():
         sample = np.array([row[name] for row in drawn])

@@ -1,3 +1,5 @@
+import pytest
+
 # Fixtures of tests/fixtures that this folder uses.
 from small_model import (
     checkpoint_content,
@@ -7,6 +9,8 @@ from small_model import (
     tiny_config,
 )
 
+from mcdrl_lab.trust import within_sites
+
 __all__ = [
     'checkpoint_content',
     'new_model',
@@ -14,3 +18,9 @@ __all__ = [
     'tiny_checkpoint',
     'tiny_config',
 ]
+
+
+@pytest.fixture
+def few_draws(monkeypatch):
+    """Intervals of few draws, where their ends are not what is tested."""
+    monkeypatch.setattr(within_sites, 'RESAMPLES', 20)

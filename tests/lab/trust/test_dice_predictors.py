@@ -31,13 +31,14 @@ def drawn():
     return scores, told, dice, ['abcd'[n % 4] for n in range(200)]
 
 
+@pytest.mark.usefixtures('few_draws')
 def test_both_know_what_neither_knows_alone():
     scores, told, dice, sites = drawn()
     noise = np.random.default_rng(1).normal(size=(200, 4))
     features = features_of(scores, noise, told)
     assert [values.shape[1] for values in features.values()] == [3, 4, 1, 4]
     expected = expectations(features, dice, sites)
-    found = rank_correlations(expected, dice, sites, [None] * 200, resamples=50)
+    found = rank_correlations(expected, dice, sites, [None] * 200)
     assert found[BOTH].value > 0.99
     assert abs(found[EMBEDDING].value) < 0.2
     for name in (CONDITIONS, CONFIDENCE):
@@ -51,13 +52,12 @@ def test_without_confidence_conditions_and_embedding_are_left():
     assert list(features_of(scores, told, None)) == [CONDITIONS, EMBEDDING]
 
 
+@pytest.mark.usefixtures('few_draws')
 def test_area_under_the_curve_by_hand():
     # Of the 2 x 3 pairs the flag orders 5, and one is a tie: 5.5 / 6.
     expected = dict(plain=np.zeros(5), flag=np.array([1, 3, 3, 4, 5]))
     failed = np.array([True, True, False, False, False])
-    areas, gains = failure_aucs(
-        expected, 'plain', failed, list('aabba'), [None] * 5, resamples=20
-    )
+    areas, gains = failure_aucs(expected, 'plain', failed, list('aabba'), [None] * 5)
     assert areas['flag'].value == pytest.approx(5.5 / 6)
     assert areas['plain'].value == 0.5
     assert gains['flag'].value == pytest.approx(5.5 / 6 - 0.5)
@@ -65,20 +65,17 @@ def test_area_under_the_curve_by_hand():
 
 
 @pytest.mark.parametrize('failed', [[True] * 3, [False] * 3])
+@pytest.mark.usefixtures('few_draws')
 def test_without_failures_or_with_nothing_else_there_is_no_area(failed):
     areas, _ = failure_aucs(
-        dict(flag=np.arange(3.0)),
-        'flag',
-        np.array(failed),
-        ['a'] * 3,
-        [None] * 3,
-        resamples=5,
+        dict(flag=np.arange(3.0)), 'flag', np.array(failed), ['a'] * 3, [None] * 3
     )
     assert np.isnan(areas['flag'].value)
 
 
+@pytest.mark.usefixtures('few_draws')
 def test_one_image():
     areas, _ = failure_aucs(
-        dict(flag=np.ones(1)), 'flag', np.array([True]), ['a'], [None], resamples=5
+        dict(flag=np.ones(1)), 'flag', np.array([True]), ['a'], [None]
     )
     assert np.isnan(areas['flag'].value)

@@ -101,9 +101,10 @@ def made(tmp_path, make_record, make_image):
     return encode, benchmark, tmp_path
 
 
+@pytest.mark.usefixtures('few_draws')
 def test_dice_of_conditions_and_confidence_is_told_from_both(made):
     encode, benchmark, folder = made
-    found = ranks_of_draw(encode, benchmark, folder / 'told.jsonl', resamples=20)
+    found = ranks_of_draw(encode, benchmark, folder / 'told.jsonl')
     lesions = [
         benchmark.scene(site, n).lesion is not None for site in SITES for n in range(24)
     ]
@@ -121,9 +122,10 @@ def test_records_of_another_draw_are_refused(made):
         ranks_of_draw(encode, replace(benchmark, seed=3), folder / 'told.jsonl')
 
 
+@pytest.mark.usefixtures('few_draws')
 def test_records_of_before_are_told_from_the_images_alone(made):
     encode, benchmark, folder = made
-    found = ranks_of_draw(encode, benchmark, folder / 'bare.jsonl', resamples=20)
+    found = ranks_of_draw(encode, benchmark, folder / 'bare.jsonl')
     assert list(found.ranks) == ['conditions', 'embedding']
     assert found.ranks['conditions'].value > 0.99
 

@@ -75,8 +75,9 @@ def tried():
     return images_of(dice, told, sites), scores, embeddings
 
 
+@pytest.mark.usefixtures('few_draws')
 def test_flags_by_hand(tried):
-    found = flags(*tried, failure=0.3, resamples=20)
+    found = flags(*tried, failure=0.3)
     # 0.05, 0.15 and 0.25 of each ten.
     assert found.failures == dict(a=6, b=6, c=6)
     assert found.images == dict(a=20, b=20, c=20)
@@ -92,6 +93,7 @@ def test_flags_by_hand(tried):
     assert '1.00 (1.00 to 1.00)' in line and '+0.50 (+0.50 to +0.50)' in line
 
 
+@pytest.mark.usefixtures('few_draws')
 def test_empty_masks_are_counted_and_left_out_once(tried):
     images, scores, embeddings = tried
     # The first image of each site marks nothing; among the others confidence is wrong.
@@ -101,18 +103,19 @@ def test_empty_masks_are_counted_and_left_out_once(tried):
         )
         for n, i in enumerate(images)
     ]
-    found = flags(changed, scores, embeddings, resamples=5)
+    found = flags(changed, scores, embeddings)
     assert found.empty == 3
     assert found.marked[SELF_DICE].value == 0
     assert 0 < found.areas[SELF_DICE].value < 0.5
 
 
+@pytest.mark.usefixtures('few_draws')
 def test_site_without_failures_has_no_area(tried):
     images, scores, embeddings = tried
     fine = [i for i in images if i.site != 'c'] + images_of(
         [0.9] * 20, [(0.9, 0.9)] * 20, ['c'] * 20
     )
-    found = flags(fine, scores, embeddings, resamples=20)
+    found = flags(fine, scores, embeddings)
     assert found.failures['c'] == 0
     assert np.isnan(found.by_site['c'][SELF_DICE].value)
     assert not np.isnan(found.areas[SELF_DICE].value)

@@ -4,18 +4,20 @@ import pytest
 from mcdrl_lab.trust.within_sites import Estimate, draws, estimates, interval
 
 
+@pytest.mark.usefixtures('few_draws')
 def test_each_site_keeps_its_number_of_sequences():
     sites = ['a'] * 4 + ['b'] * 2
     # Two sequences of two frames at a, two single images at b.
     sequences = ['s', 's', 't', 't', None, None]
-    for counts in draws(sites, sequences, resamples=50):
+    for counts in draws(sites, sequences):
         assert counts[0] == counts[1] and counts[2] == counts[3]
         assert counts[0] + counts[2] == 2
         assert counts[4] + counts[5] == 2
 
 
+@pytest.mark.usefixtures('few_draws')
 def test_sequences_of_one_name_at_two_sites_are_two():
-    drawn = list(draws(['a', 'b'], ['s', 's'], resamples=5))
+    drawn = list(draws(['a', 'b'], ['s', 's']))
     assert all(counts.tolist() == [1, 1] for counts in drawn)
 
 
