@@ -40,13 +40,12 @@ class Scores:
     shuffled: tuple[ZeroShotScores, ...]
 
 
-def score_clip(spec: CLIPSpec, pool: ScenePool, shuffles: int = _SHUFFLES) -> Scores:
+def score_clip(spec: CLIPSpec, pool: ScenePool) -> Scores:
     """Score a model with every dense mode, and with shuffled prompts.
 
     Args:
         spec: The model.
         pool: Scenes that it was not trained on.
-        shuffles: How many shuffles.
     """
     vectors = text_vectors(spec, PROMPTS)
     classes = torch.stack([vectors[text] for text in PROMPTS.class_texts])
@@ -57,7 +56,7 @@ def score_clip(spec: CLIPSpec, pool: ScenePool, shuffles: int = _SHUFFLES) -> Sc
         by_mode[mode] = score_zero_shot(vectors, pool, encoded, kept)
     shuffled = tuple(
         score_zero_shot(vectors, pool, encoded, kept, misassigned(PROMPTS, seed))
-        for seed in range(shuffles)
+        for seed in range(_SHUFFLES)
     )
     return Scores(len(pool.images), by_mode, shuffled)
 
