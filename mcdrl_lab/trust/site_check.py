@@ -5,10 +5,10 @@ from __future__ import annotations
 import itertools
 import math
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
@@ -23,10 +23,7 @@ from mcdrl_mmseg.apis.inputs import InputFile, find_inputs, read_images
 from .dice_predictors import BOTH, CONDITIONS, CONFIDENCE, EMBEDDING, features_of
 from .drift import ConditionDrift, condition_drift
 from .expected_dice import DiceModel, SiteDice, fit_dice
-from .recorded_dice import confidences, recorded_dice
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
+from .recorded_dice import RecordedImage, confidences
 
 KIND = 'mcdrl_lab.site_check'
 LOW_DICE = 0.5
@@ -150,27 +147,11 @@ def _plain(image: CheckedImage, low_dice: float) -> dict[str, Any]:
     return values
 
 
-@dataclass(frozen=True)
-class Records:
-    """Where Dice at held-out sites is taken from.
-
-    Attributes:
-        path: A ``records.jsonl`` or the folder of a plan.
-        data_root: Folder of the sites that were tested.
-        method: None takes the one that was recorded last, of those with the network of
-            the checkpoint where records tell it.
-    """
-
-    path: str | os.PathLike
-    data_root: str | os.PathLike | None = None
-    method: str | None = None
-
-
 def check_site(
     inferencer: MCDRLInferencer,
     checkpoint: str | os.PathLike,
     names: Sequence[str],
-    records: Records | None = None,
+    recorded: Callable[..., list[RecordedImage]] | None = None,
     leave_out: Path | None = None,
 ) -> SiteCheck:
     """Compare images of a site with the training sites.
@@ -181,7 +162,8 @@ def check_site(
         inferencer: The model.
         checkpoint: Its file, for messages.
         names: Files, folders and patterns, as for ``tools/predict.py``.
-        records: What Dice is expected from; None expects none.
+        recorded: Gives what Dice is expected from, as ``recorded_dice`` does for
+            the ``model_hash`` that it is given; None expects none.
         leave_out: A folder that is not searched: that of the results.
 
     Raises:
@@ -191,10 +173,10 @@ def check_site(
     """
     checker = ImageChecker(inferencer.model, checkpoint)
     models: dict[str, DiceModel] = {}
-    if records is not None:
+    if recorded is not None:
         # First what may be refused: it is done before the site's images are read.
         own = getattr(inferencer.model, 'model_hash', '')
-        models = _dice_models(checker, records, own)
+        models = _dice_models(checker, recorded(model_hash=own))
     measure = _image_measure(inferencer, checker, CONFIDENCE in models)
     inputs = find_inputs(names, leave_out=leave_out)
     problems = dict(inputs.problems)
@@ -270,12 +252,9 @@ def _image_measure(
 
 
 def _dice_models(
-    checker: ImageChecker, records: Records, model_hash: str
+    checker: ImageChecker, images: Sequence[RecordedImage]
 ) -> dict[str, DiceModel]:
     """Predictor -> model, the one to expect Dice by first."""
-    images = recorded_dice(
-        records.path, records.data_root, records.method, model_hash=model_hash
-    )
     dice, sites = [i.dice for i in images], [i.site for i in images]
     seen = zip(*(checker.measure(image.path) for image in images), strict=True)
     scores, embeddings = (np.stack(parts) for parts in seen)

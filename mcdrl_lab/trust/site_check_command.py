@@ -8,6 +8,7 @@ Nothing leaves this machine.
 from __future__ import annotations
 
 import argparse
+from functools import partial
 from pathlib import Path
 
 from mcdrl_lab.errors import errors_in_one_line
@@ -72,7 +73,8 @@ def run(args: argparse.Namespace) -> int:
     from mcdrl_lab.errors import ProtocolError
     from mcdrl_mmseg.apis.inferencer import MCDRLInferencer
 
-    from .site_check import Records, check_site, overlays
+    from .recorded_dice import recorded_dice
+    from .site_check import check_site, overlays
     from .site_page import check_replaceable, notes, words, write_check
 
     if not 0 <= args.low_dice <= 1:
@@ -84,14 +86,14 @@ def run(args: argparse.Namespace) -> int:
         made_of += [f'--records {place}' for place in places(args.records)]
         made_of.append(f'--method {args.method or "of the checkpoint"}')
     check_replaceable(args.out, made_of, args.overwrite)
-    records = None
+    recorded = None
     if args.records is not None:
-        records = Records(args.records, args.data_root, args.method)
+        recorded = partial(recorded_dice, args.records, args.data_root, args.method)
     inferencer = MCDRLInferencer(
         args.config, args.checkpoint, device=args.device, show_progress=False
     )
     check = check_site(
-        inferencer, args.checkpoint, args.images, records, leave_out=args.out
+        inferencer, args.checkpoint, args.images, recorded, leave_out=args.out
     )
     shown = check.by_distance[: args.shown]
     pictures = list(zip(shown, overlays(inferencer, shown), strict=True))
