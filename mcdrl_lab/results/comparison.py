@@ -70,6 +70,7 @@ class Comparison:
         sites: Effect at each held-out site; empty where it was not asked for.
         notes: What the reader must know, as sentences.
         selection: Which kind of runs, ``'validation'`` or ``'oracle'``.
+        lesion_class: Of whose images alone it is; empty for all images.
     """
 
     a: str
@@ -80,6 +81,7 @@ class Comparison:
     sites: tuple[Effect, ...]
     notes: tuple[str, ...]
     selection: str = 'validation'
+    lesion_class: str = ''
 
     @property
     def title(self) -> str:

@@ -18,7 +18,6 @@ from mcdrl_lab.plans.records import RunRecord
 
 from .comparison import Comparison
 from .image_metrics import unit_of
-from .lesion_classes import ClassComparison
 from .scores import done
 from .text_cells import ends, interval_ends, markdown, p_value, signed
 
@@ -115,8 +114,12 @@ def comparison_markdown(comparison: Comparison) -> str:
     notes = [_wilcoxon_note([comparison]), *comparison.notes]
     if comparison.new_sites is None:
         notes.append('Too few sites for an interval about new sites.')
-    title = f'## {comparison.title}, {comparison.metric}\n\n'
-    return title + markdown(cells) + ''.join(f'\n- {note}' for note in notes) + '\n'
+    return _section(f'{comparison.title}, {comparison.metric}', cells, notes)
+
+
+def _section(title: str, cells: pd.DataFrame, notes: Sequence[str]) -> str:
+    listed = ''.join(f'\n- {note}' for note in notes)
+    return f'## {title}\n\n{markdown(cells)}{listed}\n'
 
 
 def _wilcoxon_note(comparisons: Sequence[Comparison]) -> str:
@@ -126,7 +129,7 @@ def _wilcoxon_note(comparisons: Sequence[Comparison]) -> str:
     return f'{_WILCOXON}; the interval also counts how much other seeds would change.'
 
 
-def lesion_class_table(found: Sequence[ClassComparison]) -> pd.DataFrame:
+def lesion_class_table(found: Sequence[Comparison]) -> pd.DataFrame:
     """Effects by lesion class as numbers.
 
     Args:
@@ -140,15 +143,15 @@ def lesion_class_table(found: Sequence[ClassComparison]) -> pd.DataFrame:
     """
     tables = []
     for each in found:
-        table = effect_table(each.comparison)
+        table = effect_table(each)
         table.insert(0, 'lesion_class', each.lesion_class)
-        table.insert(1, 'a_name', each.comparison.a)
-        table.insert(2, 'b_name', each.comparison.b)
+        table.insert(1, 'a_name', each.a)
+        table.insert(2, 'b_name', each.b)
         tables.append(table)
     return pd.concat(tables, ignore_index=True)
 
 
-def lesion_class_cells(found: Sequence[ClassComparison]) -> pd.DataFrame:
+def lesion_class_cells(found: Sequence[Comparison]) -> pd.DataFrame:
     """Two methods by lesion class, means over sites, as the cells that people read.
 
     Args:
@@ -156,18 +159,18 @@ def lesion_class_cells(found: Sequence[ClassComparison]) -> pd.DataFrame:
     """
     rows = {}
     for each in found:
-        comparison, effect = each.comparison, each.comparison.overall
+        effect = each.overall
         rows[each.lesion_class] = {
-            comparison.a: f'{effect.a:.1f}',
-            comparison.b: f'{effect.b:.1f}',
-            **overall_cells(comparison),
+            each.a: f'{effect.a:.1f}',
+            each.b: f'{effect.b:.1f}',
+            **overall_cells(each),
             'images': str(effect.images),
             'seeds': str(effect.seeds),
         }
     return pd.DataFrame(rows).T.rename_axis('lesion class')
 
 
-def lesion_class_markdown(found: Sequence[ClassComparison]) -> str:
+def lesion_class_markdown(found: Sequence[Comparison]) -> str:
     """Comparisons by lesion class as Markdown, a section for each pair of methods.
 
     Args:
@@ -175,20 +178,12 @@ def lesion_class_markdown(found: Sequence[ClassComparison]) -> str:
             :func:`~mcdrl_lab.results.lesion_classes.compare_by_lesion_class`.
     """
     sections = []
-    for b in dict.fromkeys(each.comparison.b for each in found):
-        own = [each for each in found if each.comparison.b == b]
-        first = own[0].comparison
-        title = f'## {first.title}, {first.metric}, by lesion class\n\n'
-        notes = dict.fromkeys(note for e in own for note in e.comparison.notes)
-        sections.append(
-            title
-            + markdown(lesion_class_cells(own))
-            + ''.join(
-                f'\n- {note}'
-                for note in (_wilcoxon_note([e.comparison for e in own]), *notes)
-            )
-            + '\n'
-        )
+    for b in dict.fromkeys(each.b for each in found):
+        own = [each for each in found if each.b == b]
+        title = f'{own[0].title}, {own[0].metric}, by lesion class'
+        notes = dict.fromkeys(note for each in own for note in each.notes)
+        cells = lesion_class_cells(own)
+        sections.append(_section(title, cells, [_wilcoxon_note(own), *notes]))
     return '\n'.join(sections)
 
 

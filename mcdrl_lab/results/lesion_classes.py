@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from mcdrl_lab.errors import ProtocolError
 from mcdrl_lab.plans.records import RunRecord
@@ -11,20 +11,6 @@ from mcdrl_lab.plans.records import RunRecord
 from .comparison import Comparison, compare, runs_of
 from .scores import done
 from .statistics import RESAMPLES, holm
-
-
-@dataclass(frozen=True)
-class ClassComparison:
-    """Two methods on the images with a lesion of one class.
-
-    Args:
-        lesion_class: Its name.
-        comparison: Of these images alone. ``overall.p_holm`` is corrected over all
-            classes and methods that were asked for together.
-    """
-
-    lesion_class: str
-    comparison: Comparison
 
 
 def lesion_class_names(records: Iterable[RunRecord]) -> list[str]:
@@ -79,7 +65,7 @@ def compare_by_lesion_class(
     selection: str = 'validation',
     resamples: int = RESAMPLES,
     by_site: bool = True,
-) -> list[ClassComparison]:
+) -> list[Comparison]:
     """Compare one method with others, on each lesion class's images alone.
 
     The score of an image is that of its whole foreground.
@@ -95,7 +81,8 @@ def compare_by_lesion_class(
 
     Returns:
         A comparison for each class and each of ``others``, class by class; a class of
-        which no image was tested with both is left out, with a note.
+        which no image was tested with both is left out, with a note. Their
+        ``overall.p_holm`` is corrected over all of them.
 
     Raises:
         ProtocolError: See :func:`lesion_class_names` and
@@ -126,15 +113,10 @@ def compare_by_lesion_class(
                 f'{", ".join(lacking)}.'
             )
             notes = (*comparison.notes, *([note] if lacking else []))
-            found.append(ClassComparison(name, replace(comparison, notes=notes)))
-    corrected = holm([each.comparison.overall.p for each in found])
+            found.append(replace(comparison, lesion_class=name, notes=notes))
+    corrected = holm([each.overall.p for each in found])
     return [
-        replace(
-            each,
-            comparison=replace(
-                each.comparison, overall=replace(each.comparison.overall, p_holm=p)
-            ),
-        )
+        replace(each, overall=replace(each.overall, p_holm=p))
         for each, p in zip(found, corrected)
     ]
 

@@ -33,7 +33,7 @@ def records(make_record, make_image):
 
 def test_each_class_is_compared_on_its_own_images(records):
     found = {
-        each.lesion_class: each.comparison.overall
+        each.lesion_class: each.overall
         for each in compare_by_lesion_class(records, 'a', ['b'], resamples=50)
     }
     # An image of both classes counts in both: means of 10 and 20, of 30 and 20.
@@ -50,11 +50,11 @@ def test_each_class_is_compared_on_its_own_images(records):
 def test_a_class_has_the_numbers_of_a_comparison_of_its_images(records):
     (cyst, _) = compare_by_lesion_class(records, 'a', ['b'], resamples=50)
     (alone,) = compare(of_lesion_class(records, 'cyst'), 'a', ['b'], resamples=50)
-    assert cyst.comparison.sites == alone.sites
-    assert cyst.comparison.overall.interval == alone.overall.interval
+    assert cyst.sites == alone.sites
+    assert cyst.overall.interval == alone.overall.interval
     # Four images, all better: p = 2 / 2 ** 4; Holm takes both classes.
     assert alone.overall.p_holm == pytest.approx(0.125)
-    assert cyst.comparison.overall.p_holm == pytest.approx(0.25)
+    assert cyst.overall.p_holm == pytest.approx(0.25)
 
 
 def test_a_site_without_the_class_is_in_no_mean(records):
@@ -65,7 +65,7 @@ def test_a_site_without_the_class_is_in_no_mean(records):
                 for image in record.images
             ]
     found = compare_by_lesion_class(records, 'a', ['b'], resamples=50)
-    sites = {e.lesion_class: [s.site for s in e.comparison.sites] for e in found}
+    sites = {e.lesion_class: [s.site for s in e.sites] for e in found}
     assert sites == {'cyst': ['s1', 's2'], 'nodule': ['s1']}
 
 
@@ -99,14 +99,13 @@ def test_a_class_of_a_site_where_one_has_not_finished_is_left_out(
     records = [record('a', 's1', 'nodule'), record('a', 's2', 'cyst')]
     records += [record(b, 's1', 'nodule') for b in 'bc'] + [record('c', 's2', 'cyst')]
     found = compare_by_lesion_class(records, 'a', ['b', 'c'], resamples=50)
-    assert [(each.lesion_class, each.comparison.b) for each in found] == [
+    assert [(each.lesion_class, each.b) for each in found] == [
         ('cyst', 'c'),
         ('nodule', 'b'),
         ('nodule', 'c'),
     ]
     left_out = [
-        [note for note in each.comparison.notes if 'no image of it was' in note]
-        for each in found
+        [note for note in each.notes if 'no image of it was' in note] for each in found
     ]
     assert [len(notes) for notes in left_out] == [0, 1, 0]
     assert left_out[1][0].endswith('tested with both: cyst.')
