@@ -24,6 +24,7 @@ from .text_cells import ends, interval_ends, markdown, p_value, signed
 # Beyond, a name could be longer than that of a file can be.
 _LONGEST = 100
 _DIGITS = 12
+_EFFECT = ('a', 'b', 'difference', 'low', 'high', 'p', 'p_holm', 'images', 'seeds')
 _RUNS = 'Runs: '
 _WILCOXON = 'The Wilcoxon test looks at these sequences and these trained networks'
 
@@ -40,24 +41,12 @@ def effect_table(comparison: Comparison) -> pd.DataFrame:
     """
     rows = []
     for effect in (comparison.overall, *comparison.sites):
-        rows.append(
-            {
-                'label': effect.site or 'mean over these sites',
-                'a': effect.a,
-                'b': effect.b,
-                'difference': effect.difference,
-                'low': effect.interval.low,
-                'high': effect.interval.high,
-                'p': effect.p,
-                'p_holm': effect.p_holm,
-                'images': effect.images,
-                'seeds': effect.seeds,
-            }
-        )
+        values = {**vars(effect), **vars(effect.interval)}
+        row = {'label': effect.site or 'mean over these sites'}
+        rows.append(row | {name: values[name] for name in _EFFECT})
     if comparison.new_sites is not None:
-        ends = {'low': comparison.new_sites.low, 'high': comparison.new_sites.high}
-        undefined = {'p': math.nan, 'p_holm': math.nan}
-        rows.insert(1, {**rows[0], 'label': 'mean, new sites', **ends, **undefined})
+        other = {'label': 'mean, new sites', 'p': math.nan, 'p_holm': math.nan}
+        rows.insert(1, rows[0] | other | vars(comparison.new_sites))
     return pd.DataFrame(rows)
 
 

@@ -81,22 +81,22 @@ def recorded_dice(
             'the records name images, and their imaging conditions are needed too: '
             'name the folder of the sites by --data-root.'
         )
-    found: dict[tuple[str, str], list[dict[str, Any]]] = {}
+    found: dict[str, dict[str, list[dict[str, Any]]]] = {}
     for run in runs:
         # A checkpoint chosen on the held-out site tells too good a Dice.
         if run.method == method and run.selection == 'validation':
             for image in run.images:
                 if image.get('dice') is not None:
-                    key = run.held_out, image['image']
-                    found.setdefault(key, []).append(image)
+                    images = found.setdefault(run.held_out, {})
+                    images.setdefault(image['image'], []).append(image)
     if not found:
         raise ProtocolError(
             f'{records} holds no image with a lesion that {method!r} was tested on '
             'with a checkpoint chosen on the training sites.'
         )
-    images = list(_located(found, Path(data_root), images_per_site))
+    located = list(_located(found, Path(data_root), images_per_site))
     warn_of_other_data(runs, method, Path(data_root))
-    return images
+    return located
 
 
 def confidences(images: Sequence[RecordedImage]) -> np.ndarray:
@@ -120,14 +120,12 @@ def confidences(images: Sequence[RecordedImage]) -> np.ndarray:
 
 
 def _located(
-    found: dict[tuple[str, str], list[dict[str, Any]]],
+    found: dict[str, dict[str, list[dict[str, Any]]]],
     root: Path,
     images_per_site: int | None,
 ) -> Iterator[RecordedImage]:
-    by_site: dict[str, list[tuple[str, list[dict[str, Any]]]]] = {}
-    for (site, name), seeds in sorted(found.items()):
-        by_site.setdefault(site, []).append((name, seeds))
-    for site, images in by_site.items():
+    for site, own in sorted(found.items()):
+        images = sorted(own.items())
         count = min(images_per_site or len(images), len(images))
         for place in np.linspace(0, len(images) - 1, count).round().astype(int):
             name, seeds = images[place]
