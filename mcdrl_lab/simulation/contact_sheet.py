@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
 import cv2
 import numpy as np
 
-from mcdrl_common.atomic_write import write_bytes
 from mcdrl_common.written_files import OutputError, check_place
 from mcdrl_lab.pictures import jpeg
 
@@ -53,16 +52,6 @@ def draw_pictures(folder: Path) -> dict[Path, bytes]:
                 'another --pictures, or move it away.'
             )
     return drawn
-
-
-def write_pictures(drawn: Mapping[Path, bytes]) -> None:
-    """Write what is drawn.
-
-    Args:
-        drawn: From :func:`draw_pictures`; a folder is made if it does not exist.
-    """
-    for path, content in drawn.items():
-        write_bytes(path, content)
 
 
 def confounder_sheet() -> np.ndarray:

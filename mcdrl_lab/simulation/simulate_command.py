@@ -80,9 +80,10 @@ def run(args: argparse.Namespace) -> int:
         Exit code: 0 when the data set is there, 2 for values that cannot be used or a
         folder that holds something else.
     """
+    from mcdrl_common.atomic_write import write_bytes
     from mcdrl_common.tracked import tracked
 
-    from .contact_sheet import draw_pictures, write_pictures
+    from .contact_sheet import draw_pictures
     from .simulated_sites import Benchmark, write_benchmark
 
     try:
@@ -100,7 +101,8 @@ def run(args: argparse.Namespace) -> int:
     except KeyboardInterrupt:
         print('stopped; nothing was written', file=sys.stderr)
         return EXIT_STOPPED
-    write_pictures(pictures)
+    for path, content in pictures.items():
+        write_bytes(path, content)
     for site, state in states.items():
         print(f'{site}: {state}: {benchmark.images_per_site} images')
     if benchmark.pairing:

@@ -4,23 +4,24 @@ import pytest
 
 from mcdrl_common.written_files import OutputError
 from mcdrl_lab.simulation import contact_sheet
-from mcdrl_lab.simulation.contact_sheet import draw_pictures, write_pictures
+from mcdrl_lab.simulation.contact_sheet import draw_pictures
 
 
 def test_pictures_hold_a_row_for_each_thing_and_are_small(tmp_path, monkeypatch):
     monkeypatch.setattr(contact_sheet, '_SIZE', 32)
     files = draw_pictures(tmp_path / 'pictures')
-    write_pictures(files)
-    heights = [cv2.imread(str(file)).shape[0] for file in files]
+    drawn = [np.frombuffer(content, np.uint8) for content in files.values()]
+    heights = [cv2.imdecode(content, cv2.IMREAD_COLOR).shape[0] for content in drawn]
     assert heights == [24 + 32 * rows for rows in (12, 6, 5)]
-    assert all(file.stat().st_size < 600_000 for file in files)
+    assert all(len(content) < 600_000 for content in drawn)
 
 
 def test_another_picture_is_not_replaced(tmp_path, monkeypatch):
     sheet = np.zeros((8, 8, 3), np.uint8)
     for name in ('confounder_sheet', 'lesion_sheet', 'site_sheet'):
         monkeypatch.setattr(contact_sheet, name, lambda: sheet)
-    write_pictures(draw_pictures(tmp_path))
+    for file, content in draw_pictures(tmp_path).items():
+        file.write_bytes(content)
     # The same is written again.
     drawn = draw_pictures(tmp_path)
     own = tmp_path / 'endosim_sites.jpg'
