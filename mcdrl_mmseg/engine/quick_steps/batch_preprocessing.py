@@ -70,7 +70,8 @@ def _prepare(preprocessor: SegDataPreProcessor, data: dict) -> dict[str, Any]:
         images = images.flip(1)
     images = images.float()
     if preprocessor._enable_normalize:
-        images = images.sub_(preprocessor.mean).div_(preprocessor.std)
+        # Not in place: a grey image takes the mean of each of three channels.
+        images = (images - preprocessor.mean).div_(preprocessor.std)
     for sample in data['data_samples']:
         labels = sample.gt_sem_seg if 'gt_sem_seg' in sample else None
         sample.set_metainfo(

@@ -123,6 +123,14 @@ def test_what_needs_padding_is_left_to_mmseg(settings, data, stacked):
     assert len(stacked) == 2
 
 
+def test_grey_images_take_the_mean_of_each_of_three_channels_as_in_mmseg():
+    preprocessor = SegDataPreProcessor(**CLIP)
+    expected = preprocessor(batch(channels=1), training=True)
+    assert expected['inputs'].shape[1] == 3
+    with quick_batch_preprocessing():
+        assert_same(preprocessor(batch(channels=1), training=True), expected)
+
+
 def test_inference_is_left_to_mmseg(monkeypatch):
     calls = []
     monkeypatch.setattr(
