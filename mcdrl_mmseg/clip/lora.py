@@ -23,6 +23,8 @@ _QKV = LORA_TARGETS[:3]
 # What open_clip and timm call them within a block.
 _BLOCK = re.compile(r'(?:^|\.)(?:resblocks|blocks)\.\d+\.(attn|mlp)(?:\.(.*))?$')
 _OUTPUTS = ('out_proj', 'proj')
+# In the key of a weight that torch computes from others.
+_MARK = 'parametrizations.'
 
 
 class LowRank(nn.Module):
@@ -130,11 +132,49 @@ def plain_key(key: str) -> str | None:
     Args:
         key: Of a state dict.
     """
-    head, mark, rest = key.partition('parametrizations.')
+    head, mark, rest = key.partition(_MARK)
     if not mark:
         return key
     name, _, kind = rest.partition('.')
     return f'{head}{name}' if kind == 'original' else None
+
+
+def fit_lora_keys(tower: nn.Module, state: dict[str, Tensor], prefix: str) -> None:
+    """Bring weights about to be loaded into the form that a tower has.
+
+    Of a tower without LoRA the adapted weights have other names, which a load that is
+    not strict, as MMEngine's, would pass over.
+
+    Args:
+        tower: With or without LoRA.
+        state: Of a model; the weights that are to be adapted get their new names.
+        prefix: Of the tower's keys.
+
+    Raises:
+        CLIPWeightsError: Low-rank changes for which the tower has no place.
+    """
+    adapted = any(isinstance(module, LowRank) for module in tower.modules())
+    if not adapted and not any(_MARK in key for key in state):
+        return
+    own = {prefix + key: value.shape for key, value in tower.state_dict().items()}
+    for key in own:
+        plain = plain_key(key)
+        if plain not in (None, key) and key not in state and plain in state:
+            state[key] = state.pop(plain)
+    lost = sorted(
+        key
+        for key, value in state.items()
+        if key.startswith(prefix) and _MARK in key and own.get(key) != value.shape
+    )
+    if lost:
+        from .weights import CLIPWeightsError
+
+        raise CLIPWeightsError(
+            f'The checkpoint holds {len(lost)} weights of LoRA that the config has no '
+            f'place for, as {lost[0]}, and the tower would go without them. Give the '
+            'CLIPVisionBackbone the lora (rank, alpha, targets) that it was trained '
+            'with.'
+        )
 
 
 def merge_lora(model: nn.Module) -> None:

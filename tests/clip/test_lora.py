@@ -5,11 +5,13 @@ import json
 
 import pytest
 import torch
+from mmengine.runner.checkpoint import load_state_dict
 from safetensors.torch import save_file
 from torch import nn
 from torch.testing import assert_close
 
 from mcdrl_mmseg.clip.lora import LowRank, add_lora, merge_lora, plain_key
+from mcdrl_mmseg.clip.weights import CLIPWeightsError
 from mcdrl_mmseg.models import CLIPVisionBackbone
 
 VIT = 'mcdrl-tiny-vit'
@@ -180,6 +182,26 @@ def test_only_what_is_named_is_adapted(targets):
 def test_unknown_options_are_errors(lora, message):
     with pytest.raises(ValueError, match=message):
         CLIPVisionBackbone(VIT, lora=lora)
+
+
+@pytest.mark.parametrize('load', [load_state_dict, nn.Module.load_state_dict])
+def test_a_training_with_lora_begins_from_a_checkpoint_without_it(load, case):
+    """MMEngine loads what fits, and only logs that the adapted weights did not."""
+    adapted = CLIPVisionBackbone(**case)
+    plain = CLIPVisionBackbone(**{**case, 'lora': None})
+    expected = [output.detach() for output in plain.eval()(images())]
+    outer = nn.ModuleDict({'backbone': adapted})
+    load(outer, nn.ModuleDict({'backbone': plain}).state_dict(), strict=False)
+    assert_close(adapted.eval()(images()), tuple(expected), rtol=0, atol=0)
+
+
+@pytest.mark.parametrize('lora', [None, dict(rank=3), dict(rank=2, targets=['mlp'])])
+def test_low_rank_changes_without_a_place_are_an_error_and_not_dropped(lora):
+    state = CLIPVisionBackbone(VIT, lora=dict(rank=2)).state_dict()
+    other = CLIPVisionBackbone(VIT, lora=lora)
+    message = r'LoRA that the config has no place for, as tower\..*Give the CLIPVision'
+    with pytest.raises(CLIPWeightsError, match=message):
+        load_state_dict(other, state)
 
 
 def test_a_tower_without_blocks_is_an_error_that_says_what_it_has():

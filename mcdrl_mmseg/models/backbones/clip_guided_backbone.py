@@ -12,6 +12,7 @@ from mmseg.registry import MODELS
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from mcdrl_mmseg.clip.norm_activations import keep_activations
 from mcdrl_mmseg.models.feature_levels import BareMap
 
 if TYPE_CHECKING:
@@ -160,6 +161,7 @@ class CLIPGuidedBackbone(BaseModule):
     def train(self, mode: bool = True) -> CLIPGuidedBackbone:
         """Set the mode; a frozen backbone stays in evaluation mode."""
         super().train(mode)
+        keep_activations(self.backbone)
         if self.frozen:
             self.backbone.eval()
         return self

@@ -7,7 +7,7 @@ import os
 import warnings
 from collections.abc import Sequence
 from fractions import Fraction
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import torch
 from mmengine.model import BaseModule
@@ -181,6 +181,12 @@ class CLIPVisionBackbone(CachingModule, BaseModule):
                 stacklevel=2,
             )
 
+    def _load_from_state_dict(
+        self, state_dict: dict[str, Tensor], prefix: str, *args: Any
+    ) -> None:
+        clip.fit_lora_keys(self.tower, state_dict, f'{prefix}tower.')
+        super()._load_from_state_dict(state_dict, prefix, *args)
+
     def check_data_preprocessor(self, data_preprocessor: nn.Module) -> None:
         """Check that images reach the tower as it was trained with them.
 
@@ -212,6 +218,7 @@ class CLIPVisionBackbone(CachingModule, BaseModule):
     def train(self, mode: bool = True) -> CLIPVisionBackbone:
         """Set the mode; frozen parts, and norms if asked, stay in evaluation."""
         super().train(mode)
+        clip.keep_activations(self.tower)
         if mode:
             for module in self._frozen_modules():
                 module.eval()

@@ -1,12 +1,18 @@
 """A timm tower as CLIPVisionBackbone and as guide."""
 
+import copy
+
 import pytest
 import torch
+from mmengine.model import convert_sync_batchnorm
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from mcdrl_mmseg.models import CLIPGuidedBackbone, CLIPVisionBackbone
 
 NAME = 'mcdrl-endo-lite0'
+EFFICIENTNET = dict(
+    model_name='efficientnet_lite0', features_only=True, pretrained=False
+)
 
 
 @pytest.fixture(autouse=True)
@@ -59,6 +65,35 @@ def test_every_parameter_of_a_trained_tower_reaches_the_outputs():
     level, dense, embedding = model(torch.randn(2, 3, 64, 64))
     (level.sum() + dense.square().sum() + embedding.sum()).backward()
     assert all(p.grad is not None for p in model.parameters())
+
+
+def synchronised(model):
+    """As MMEngine's runner does for ``sync_bn='torch'``, in several processes."""
+    return convert_sync_batchnorm(copy.deepcopy(model))
+
+
+@pytest.mark.parametrize('frozen', [False, True])
+def test_synchronised_norms_keep_their_activations(frozen):
+    """MMEngine's are plain norms: outputs would be larger by factors of thousands."""
+    plain = backbone(out_indices=(1, 4), frozen=frozen)
+    model, images = synchronised(plain), torch.randn(2, 3, 64, 64)
+    assert isinstance(model.tower.trunk.bn1, torch.nn.SyncBatchNorm)
+    # With gradients the tower itself runs, and not its folded copy.
+    expected = plain.eval()(images)
+    torch.testing.assert_close(model.eval()(images), expected)
+    with torch.no_grad():
+        torch.testing.assert_close(model(images), expected, rtol=1e-3, atol=1e-4)
+    torch.testing.assert_close(synchronised(model).eval()(images), expected)
+
+
+def test_synchronised_norms_of_a_guided_backbone_keep_their_activations():
+    plain = CLIPGuidedBackbone(
+        backbone=dict(type='mmseg.TIMMBackbone', **EFFICIENTNET),
+        clip=dict(model_name=NAME, dense_mode='vanilla'),
+    )
+    images = torch.randn(2, 3, 64, 64)
+    expected = plain.eval()(images)
+    torch.testing.assert_close(synchronised(plain).eval()(images), expected)
 
 
 def test_the_tower_guides_another_backbone():
