@@ -290,10 +290,11 @@ def _predictor(
 
     def predict() -> LesionProbability:
         cascade = isinstance(model.decode_head, nn.ModuleList)
-        if model.test_cfg.mode == 'slide' or cascade:
-            logits = model.inference(inputs, metas)
-        else:
-            logits = model.decode_head.predict(features, metas, model.test_cfg)
+        with _same_draws(inputs.device):
+            if model.test_cfg.mode == 'slide' or cascade:
+                logits = model.inference(inputs, metas)
+            else:
+                logits = model.decode_head.predict(features, metas, model.test_cfg)
         scores = model.postprocess_result(logits, samples)[0].seg_logits.data
         network = lesion_probability(scores).cpu().numpy()
         if temperature is None:
@@ -302,6 +303,17 @@ def _predictor(
         return LesionProbability(network, calibrated.cpu().numpy())
 
     return predict
+
+
+@contextmanager
+def _same_draws(device: torch.device) -> Iterator[None]:
+    """Let a head that draws at each prediction, as SegNeXt's, draw the same again.
+
+    What differs between two predictions is then what was changed between them.
+    """
+    with torch.random.fork_rng([device] if device.type == 'cuda' else []):
+        torch.manual_seed(0)
+        yield
 
 
 def _confounder_weights(head: CausalInterventionHead, tokens: Tensor) -> Tensor:

@@ -207,6 +207,34 @@ def test_sliding_windows_are_predicted_as_mmseg_does(new_model, picture):
     assert np.ptp(explanation.per_confounder, axis=0).max() > 0
 
 
+def test_a_head_that_draws_at_each_prediction_draws_the_same_for_all(
+    new_model, picture
+):
+    """SegNeXt's begins with random bases: maps would differ by these alone."""
+    segnext = dict(
+        _delete_=True,
+        type='LightHamHead',
+        in_channels=[64, 128, 256],
+        in_index=[0, 1, 2],
+        channels=16,
+        ham_channels=16,
+        ham_kwargs=dict(MD_R=4, eval_steps=1, rand_init=True),
+        num_classes=2,
+    )
+    model = new_model(predictor=segnext)
+    assert not torch.equal(
+        *(inference_model(model, picture).seg_logits.data for _ in 'ab')
+    )
+    state = torch.get_rng_state()
+    explanation = explain(model, picture, gate=1.0)
+    probability = explanation.lesion_probability
+    np.testing.assert_array_equal(probability['gate'], probability['gate_1'])
+    np.testing.assert_array_equal(
+        predict_at_gate(model, picture, 1.0), probability['gate_1']
+    )
+    assert torch.equal(torch.get_rng_state(), state)
+
+
 def test_entries_of_a_control_dictionary_are_not_called_by_conditions(
     new_model, picture
 ):

@@ -8,6 +8,7 @@ from functools import partial
 import torch
 from mmseg.models import EncoderDecoder
 from mmseg.models.backbones.swin import ShiftWindowMSA
+from mmseg.models.decode_heads.ham_head import Hamburger
 from torch import Tensor, nn
 
 from mcdrl_common import InputError
@@ -68,6 +69,8 @@ class DeployableSegmentor(nn.Module):
         for module in self.model.modules():
             if isinstance(module, ShiftWindowMSA):
                 module.window_reverse = partial(_join_windows, module.window_size)
+            if isinstance(module, Hamburger):
+                _draw_once(module)
 
     def forward(self, images: Tensor) -> Tensor:
         """Segment.
@@ -88,6 +91,21 @@ class DeployableSegmentor(nn.Module):
         if self.temperature is None:
             return logits
         return divide_logits(logits, self.temperature)
+
+
+def _draw_once(hamburger: Hamburger) -> None:
+    """Keep the first bases of SegNeXt's matrix decomposition, else drawn at each pass.
+
+    Else no two passes would agree, and no file with PyTorch.
+    """
+    ham = hamburger.ham
+    if ham.rand_init:
+        width = hamburger.ham_in.conv.out_channels // ham.S
+        with torch.random.fork_rng([]):
+            torch.manual_seed(0)
+            bases = ham._build_bases(1, ham.S, width, ham.R, device='cpu')
+        ham.register_buffer('bases', bases)
+        ham.rand_init = False
 
 
 def _join_windows(side: int, windows: Tensor, height: int, width: int) -> Tensor:

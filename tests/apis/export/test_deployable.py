@@ -3,8 +3,11 @@ import copy
 import numpy as np
 import pytest
 import torch
+from mmengine.registry import init_default_scope
+from mmseg.registry import MODELS
 
 from mcdrl_mmseg.apis.export.deployable import DeployableSegmentor, ExportError
+from mcdrl_mmseg.apis.export.exporting import export_model
 from mcdrl_mmseg.apis.image_pipeline import prepare
 from mcdrl_mmseg.models import DictionaryError
 
@@ -42,6 +45,33 @@ def test_network_that_takes_blue_first_gets_it(vit, new_pixels):
     assert (bgr.takes_rgb, rgb.takes_rgb) == (False, True)
     assert torch.equal(bgr(pixels), rgb(pixels.flip(1)))
     assert not torch.equal(bgr(pixels), rgb(pixels))
+
+
+@torch.no_grad()
+def test_a_head_that_draws_at_each_pass_draws_once(resnet, new_pixels, tmp_path):
+    """SegNeXt's starts from random bases: no file would agree with PyTorch."""
+    init_default_scope('mmseg')
+    model = copy.deepcopy(resnet)
+    model.decode_head.predictor = MODELS.build(
+        dict(
+            type='LightHamHead',
+            in_channels=[64, 128],
+            in_index=[0, 1],
+            channels=8,
+            ham_channels=8,
+            ham_kwargs=dict(MD_S=2, MD_R=4, eval_steps=1, rand_init=True),
+            num_classes=2,
+        )
+    ).eval()
+    pixels = torch.from_numpy(new_pixels(2, 64, 64))
+    module = DeployableSegmentor(model)
+    first = module(pixels)
+    assert torch.equal(module(pixels), first)
+    torch.testing.assert_close(module(pixels[1:]), first[1:])
+    assert first.std() > 0
+    path = tmp_path / 'segnext.pt'
+    assert export_model(model, path, 'torchscript', (64, 64)).difference < 1e-4
+    assert model.decode_head.predictor.hamburger.ham.rand_init
 
 
 def test_model_itself_stays_as_it_was(resnet):
