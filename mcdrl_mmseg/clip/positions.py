@@ -22,7 +22,9 @@ def fit_position_grid(positions: Tensor, grid: tuple[int, int]) -> Tensor:
     """
     # A number in a recorded graph too, as jit.trace makes for counting operations.
     side = math.isqrt(len(positions) - 1)
-    if (side, side) == tuple(grid):
+    # An exported graph of variable size, if it asked, would refuse the learned grid.
+    variable = any(isinstance(length, torch.SymInt) for length in grid)
+    if not variable and (side, side) == tuple(grid):
         return positions
     first, rest = positions[:1], positions[1:]
     rest = rest.reshape(1, side, side, -1).permute(0, 3, 1, 2)

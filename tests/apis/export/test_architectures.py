@@ -217,6 +217,16 @@ def test_torch_export_keeps_pooling_to_a_grid_at_any_size(
         assert_agrees(model, path, new_pixels(*shape))
 
 
+def test_a_file_of_variable_size_takes_the_size_of_the_towers_own_positions(
+    new_model, new_pixels, export
+):
+    """Those of the ResNet are a grid of 4 x 4, which is that of 128 pixels."""
+    model = new_model('rn')
+    path = export(model, 'torch-export', (64, 64), dynamic=True)
+    for shape in ((1, 128, 128), (2, 128, 160), (1, 96, 128)):
+        assert_agrees(model, path, new_pixels(*shape))
+
+
 def test_images_shown_to_the_tower_at_half_size_are_exported(
     new_model, new_pixels, export
 ):
