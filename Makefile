@@ -3,7 +3,7 @@
 
 define HELP
 make demo             draws simulated hospitals, trains, tests, writes a report
-                      (3 minutes on two cores; the first time 2 more and 3 GB)
+                      (2 minutes on two cores; the first time 2 more and 3 GB)
 make demo-real        the same on real images, in MCDRL_DATA_ROOT
 make serve CHECKPOINT=model.pth [EXAMPLES=folder]
                       shows a model on a local page
