@@ -9,9 +9,10 @@ from .decode_heads import CausalInterventionHead
 
 
 def attends_to_dictionary(head: CausalInterventionHead) -> bool:
-    """Whether the head has learned how much each confounder counts in an image.
+    """Whether the head learns how much each confounder counts in an image.
 
-    The exact forms weigh by P(z), the same for every image, and train no attention.
+    The other approximations weight entries by P(z), the same for every image, and train
+    no attention.
     """
     intervention = head.intervention
     return (
@@ -25,7 +26,7 @@ def image_attention(head: CausalInterventionHead, tokens: Tensor) -> Tensor:
     """Mean weight of each confounder over an image's kept positions.
 
     Args:
-        head: For which :func:`attends_to_dictionary` holds.
+        head: A head for which :func:`attends_to_dictionary` holds.
         tokens: F, (B, N, c).
 
     Returns:
@@ -39,7 +40,7 @@ def image_attention(head: CausalInterventionHead, tokens: Tensor) -> Tensor:
 
 
 def entry_names(dictionary: ConfounderDictionary) -> tuple[str, ...]:
-    """Names of the M entries; those of a control dictionary are only numbered."""
+    """Names of the M entries; entries of a control dictionary are only numbered."""
     names = dictionary.prompts.confounder_names
     if dictionary.source == 'text':
         return names

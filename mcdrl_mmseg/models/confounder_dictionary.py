@@ -31,9 +31,9 @@ class DictionaryError(InputError, RuntimeError):
 class ConfounderDictionary(BaseModule):
     """Text embeddings of classes and confounders, kept as buffers of the model.
 
-    Filled once before training by :class:`ConfounderDictionaryHook`, and from then
-    on part of every checkpoint: neither a step nor inference runs the text tower.
-    Shapes follow from the prompts, so that a checkpoint always fits its config.
+    :class:`ConfounderDictionaryHook` fills it once before training. From then on it is
+    part of every checkpoint: neither training steps nor inference run the text tower.
+    Shapes follow from the prompts, so a checkpoint always fits its config.
 
     Args:
         prompts: Config of a :class:`~mcdrl_mmseg.prompts.PromptSet`, whose K classes
@@ -41,8 +41,9 @@ class ConfounderDictionary(BaseModule):
         embed_dims: d, width of the joint image-text space.
         prior: P(z). ``'uniform'``, ``'estimated'`` from the training images when the
             dictionary is built, or a dict of each condition's probability, which sum
-            to 1. A list of M is taken where the families are in alphabetical order:
-            MMEngine sorts them, and not the list, in the config that it saves.
+            to 1. A list of M probabilities is only accepted if the families are in
+            alphabetical order: in the config that it saves, MMEngine sorts the families
+            but not the list.
         source: ``'text'``, or a control of equal size: ``'shuffled'`` (the letters of
             every confounder's name shuffled), ``'random'`` (unit vectors) or
             ``'learned'`` (a trained parameter). Controls change Z; class embeddings
@@ -52,8 +53,8 @@ class ConfounderDictionary(BaseModule):
 
     Raises:
         PromptError: See :class:`~mcdrl_mmseg.prompts.PromptSet`.
-        ValueError: A prior that is no distribution over M, a list of it for families
-            that are not in alphabetical order, or an unknown source.
+        ValueError: A prior that is no distribution over the M confounders, a list for
+            families that are not in alphabetical order, or an unknown source.
 
     Examples:
         >>> decode_head = dict(
@@ -100,11 +101,11 @@ class ConfounderDictionary(BaseModule):
             self.register_buffer(name, torch.zeros(*shape, embed_dims))
         self.register_buffer('confounder_prior', self._initial_prior(prior))
         if not isinstance(prior, str | Mapping):
-            # By name, as a checkpoint may have its entries in another order.
+            # By name: a checkpoint may have its entries in another order.
             prior = dict(zip(self.prompts.confounder_names, prior))
         self._given_prior = prior
         self.register_buffer('built', torch.tensor(False))
-        # Wider than a byte: MMEngine's SyncBuffersHook adds up those of all processes.
+        # Not uint8: MMEngine's SyncBuffersHook sums it over processes, which overflows.
         self.register_buffer(
             'fingerprint', torch.zeros(_FINGERPRINT_BYTES, dtype=torch.long)
         )
@@ -175,10 +176,10 @@ class ConfounderDictionary(BaseModule):
         ]
 
     def expected_fingerprint(self, sources: Mapping[str, str]) -> str:
-        """What the fingerprint has to be for the configured prompts.
+        """The fingerprint that a dictionary of the configured prompts must have.
 
         Args:
-            sources: What embeds the texts: :meth:`CLIPSpec.identity`.
+            sources: Identity of the text tower: :meth:`CLIPSpec.identity`.
 
         Returns:
             64 hexadecimal digits.
@@ -189,12 +190,12 @@ class ConfounderDictionary(BaseModule):
 
     @property
     def stored_fingerprint(self) -> str:
-        """Fingerprint of what the buffers hold; zeros if unbuilt."""
+        """Fingerprint of the texts in the buffers; zeros if unbuilt."""
         return bytes(self.fingerprint.tolist()).hex()
 
     @property
     def is_built(self) -> bool:
-        """Whether the buffers are filled. Waits for the device until they are."""
+        """Whether the buffers are filled. Until they are, each call syncs the GPU."""
         if not self._built_flag:
             self._built_flag = bool(self.built)
         return self._built_flag
@@ -205,7 +206,7 @@ class ConfounderDictionary(BaseModule):
 
         Args:
             embeddings: (len(texts), d), L2-normalised, in the order of ``texts``.
-            fingerprint: 64 hexadecimal digits that identify them.
+            fingerprint: 64 hexadecimal digits that identify the texts and their tower.
 
         Raises:
             DictionaryError: The text tower's width is not ``embed_dims``.
@@ -238,7 +239,7 @@ class ConfounderDictionary(BaseModule):
         self._built_flag = True
 
     def notes(self) -> dict[str, list[str]]:
-        """What a checkpoint's meta says of the entries, which hold no words."""
+        """Names and texts of the entries, for a checkpoint's meta."""
         names = list(self.prompts.confounder_names)
         return {NAMES_KEY: names, TEXTS_KEY: self.texts}
 
@@ -266,8 +267,8 @@ class ConfounderDictionary(BaseModule):
         super()._load_from_state_dict(state_dict, prefix, *args, **kwargs)
         own = {prefix + name: buffer.shape for name, buffer in self.named_buffers()}
         given = {name: state_dict[name].shape for name in own if name in state_dict}
-        # A checkpoint of other prompts: MMEngine loads what fits, the flag among it,
-        # and only logs the rest.
+        # A checkpoint of other prompts: MMEngine loads the buffers whose shapes match,
+        # `built` among them, and only logs the others.
         if given and given != own:
             self.built.fill_(False)
         self._built_flag = bool(self.built)

@@ -13,12 +13,12 @@ _SMALLEST_VARIANCE = 1e-12
 class ConfounderScores(nn.Module):
     """u_m = (cos(v, z_m) - mu_m) / sigma_m, standardised over the training images.
 
-    Cosines of one CLIP differ from text to text by more than they differ from image to
-    image, and between CLIPs in scale: their mean and spread over the images seen so
-    far make them comparable. The statistics are a plain mean at first and an
-    exponential one from ``1 / momentum`` steps on, of all processes together; a single
-    batch never stands for the population, so that small batches do no harm. A batch
-    with an embedding that is not finite, as float16 may give, is left out of them.
+    Cosines differ more between texts than between images, and their scale differs
+    between CLIP models. Standardising by mean and spread over the images seen so far
+    makes them comparable. The statistics are shared by all processes: a plain mean at
+    first, an exponential one after ``1 / momentum`` steps. Unlike in batch norm, no
+    single batch stands for the population, so small batches do no harm. A batch with a
+    non-finite embedding, which float16 may cause, is skipped.
 
     Args:
         num_confounders: M.
@@ -33,7 +33,7 @@ class ConfounderScores(nn.Module):
         self.register_buffer('steps', torch.tensor(0.0))
 
     def reset(self) -> None:
-        """Forget the images seen so far, as those scored by other entries."""
+        """Forget the images seen so far; needed when the entries change."""
         for statistic in self.buffers():
             statistic.zero_()
 
@@ -42,7 +42,7 @@ class ConfounderScores(nn.Module):
 
         Args:
             image_embedding: v, (B, d). It gets no gradient: the scores are an
-                observation, which must not train the image tower.
+                observation and must not train the image tower.
             entries: Z, (M, d).
 
         Returns:
@@ -60,7 +60,7 @@ class ConfounderScores(nn.Module):
     def _update_statistics(self, cosines: Tensor) -> None:
         batch = torch.stack([cosines.mean(dim=0), cosines.square().mean(dim=0)])
         all_reduce(batch, op='mean')
-        # NaN would stay in them for ever. An if would wait for the device.
+        # A NaN would stay in the statistics forever. An `if` would wait for the device.
         finite = batch.isfinite().all()
         self.steps += finite
         weight = self.steps.clamp(min=1).reciprocal().clamp(min=self.momentum)

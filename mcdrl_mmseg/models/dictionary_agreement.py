@@ -1,6 +1,7 @@
 """Whether the dictionary in a checkpoint is the one that a config describes.
 
-A dictionary holds no words, and of as many texts its buffers have the same shapes.
+A dictionary holds embeddings, not words. For the same number of texts its buffers have
+the same shapes, so that a checkpoint of other texts would load without an error.
 """
 
 from __future__ import annotations
@@ -19,15 +20,15 @@ from .confounder_dictionary import NAMES_KEY, ConfounderDictionary
 def put_families_in_order(
     dictionary: ConfounderDictionary, meta: Mapping[str, Any]
 ) -> None:
-    """Name the entries as they were when they were filled.
+    """Put the families of prompts into the order of the checkpoint's entries.
 
-    Which family comes first says which entry is which. A config that MMEngine wrote
-    has its families sorted, whatever their order was in training.
+    The order of the families decides which entry has which name. In a config that
+    MMEngine wrote the families are sorted, whatever their order was in training.
 
     Args:
-        dictionary: The config's.
-        meta: Of the checkpoint. Names that are not those of the config, in the same
-            families, are ignored.
+        dictionary: The config's dictionary.
+        meta: The checkpoint's. Ignored unless its names are the config's, in the same
+            families.
     """
     prompts, names = dictionary.prompts, meta.get(NAMES_KEY)
     if not isinstance(names, list | tuple):
@@ -47,16 +48,18 @@ def put_families_in_order(
 def other_words(
     dictionary: ConfounderDictionary, meta: Mapping[str, Any]
 ) -> str | None:
-    """That a checkpoint was trained with other texts, and what to do, or None.
+    """Message if a checkpoint was trained with other texts or another order, or None.
 
-    Its entries would go by names that are not theirs; so would classes and entries in
-    another order. That of the families is put right before, by
-    :func:`put_families_in_order`, and that of the background prompts means nothing.
+    Its classes and entries would get wrong names. Call :func:`put_families_in_order`
+    before. The order of the background prompts does not matter.
 
     Args:
-        dictionary: The config's.
-        meta: Of the checkpoint; older ones say the names of the conditions alone, or
+        dictionary: The config's dictionary.
+        meta: The checkpoint's; older ones hold only the names of the conditions, or
             nothing.
+
+    Returns:
+        What differs and what to do.
     """
     background = dictionary.prompts.background_prompts
     for key, own in reversed(dictionary.notes().items()):
@@ -89,14 +92,17 @@ def other_words(
 
 
 def other_prior(dictionary: ConfounderDictionary) -> str | None:
-    """That a checkpoint brought another P(z) than the config gives, or None.
+    """Message if a checkpoint has another P(z) than the config, or None.
 
-    It is a buffer, so that the config would have no effect. Of one that is to be
-    estimated the config says no values. A dictionary that is not built has none:
-    :meth:`ConfounderDictionary.check_built` says so.
+    P(z) is a buffer: the checkpoint's values replace the config's. Nothing is compared
+    if the config estimates P(z), or if the dictionary is not built; for the latter see
+    :meth:`ConfounderDictionary.check_built`.
 
     Args:
-        dictionary: Of a model, the checkpoint loaded.
+        dictionary: A model's, after its checkpoint was loaded.
+
+    Returns:
+        What differs and what to do.
     """
     given, kept = dictionary.given_prior, dictionary.confounder_prior.float().cpu()
     if given is None or not dictionary.is_built:

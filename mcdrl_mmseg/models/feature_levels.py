@@ -1,4 +1,4 @@
-"""What a backbone gives for one level: a map, a sequence with a map, or a bare map."""
+"""What a backbone returns: maps, sequences that begin with a map, or one bare map."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ Features: TypeAlias = tuple[Level, ...]
 
 
 class BareMap(NamedTuple):
-    """Features as PIDNet and DDRNet give them in evaluation, beside CLIP's.
+    """Features as PIDNet and DDRNet return them in evaluation, beside CLIP's.
 
-    In training they give a tuple of several maps, in evaluation one of them alone, and
-    their decode heads take it so. The intervention then works on this map, whatever
-    index it has in training.
+    In training these backbones return a tuple of maps, in evaluation a single tensor,
+    and their decode heads expect this. The intervention then works on this map,
+    whatever index it has in training.
 
     Attributes:
-        level: (B, c, h, w), which the predictor gets in no tuple either.
+        level: (B, c, h, w). The predictor gets it as a bare tensor, too.
         dense_features: CLIP's dense map, (B, d, h', w').
         image_embedding: CLIP's, (B, d, 1, 1).
     """
@@ -42,9 +42,9 @@ def with_map(level: Level, feature: Tensor) -> Level:
 
     Args:
         level: Of any form.
-        feature: (B, c, h, w), in any memory layout. It takes that of the level's own
-            map, else a convolution behind it would round otherwise: transformers and
-            timm give maps whose channels come last.
+        feature: (B, c, h, w), in any memory format. It is copied into the format of the
+            level's own map: in another format the next convolution would round
+            differently. Maps of transformers and timm are often channels-last.
     """
     feature = _in_layout_of(map_of(level), feature)
     if isinstance(level, Tensor):

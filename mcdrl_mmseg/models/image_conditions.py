@@ -12,7 +12,7 @@ from .backbones import CLIPGuidedBackbone, CLIPVisionBackbone
 from .confounder_dictionary import ConfounderDictionary, DictionaryError
 from .last_decode_head import last_decode_head
 
-# Controls, whose entries are not the texts of the names beside them.
+# Control dictionaries: their entries are not the embeddings of their names' texts.
 _NAMELESS = ('shuffled', 'random')
 
 
@@ -35,8 +35,8 @@ def condition_dictionary(model: nn.Module) -> ConfounderDictionary:
         model: A segmentor.
 
     Raises:
-        DictionaryError: It has none, or one whose names say nothing about its
-            entries.
+        DictionaryError: The model has no CLIP tower or no dictionary, the dictionary is
+            a control whose names say nothing about its entries, or it is not built.
     """
     dictionary = getattr(last_decode_head(model), 'dictionary', None)
     backbone = getattr(model, 'backbone', None)
@@ -60,8 +60,8 @@ def image_embeddings(model: nn.Module, inputs: Tensor) -> Tensor:
     """Run CLIP's image tower, and nothing else, on whole images.
 
     Args:
-        model: A segmentor with such a tower, in evaluation mode.
-        inputs: (B, 3, H, W), as its data preprocessor gives them.
+        model: A segmentor with a CLIP tower, in evaluation mode.
+        inputs: (B, 3, H, W), from its data preprocessor.
 
     Returns:
         (B, d), L2-normalised, float32.
@@ -79,7 +79,7 @@ def image_conditions(model: nn.Module, inputs: Tensor) -> ImageConditions:
 
     Args:
         model: A segmentor, see :func:`condition_dictionary`; in evaluation mode.
-        inputs: (B, 3, H, W), as its data preprocessor gives them.
+        inputs: (B, 3, H, W), from its data preprocessor.
     """
     texts = condition_dictionary(model).confounder_embeddings
     embeddings = image_embeddings(model, inputs)

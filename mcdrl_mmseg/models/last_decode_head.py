@@ -1,4 +1,4 @@
-"""The decode head whose logits a segmentor gives."""
+"""The decode head that gives a segmentor's logits."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from torch import nn
 
 
 def last_decode_head(model: nn.Module) -> Any:
-    """The decode head of a segmentor, of a cascade the last one.
+    """The decode head of a segmentor; the last one of a cascade.
 
     Args:
         model: A segmentor.

@@ -14,10 +14,10 @@ def lesion_targets(
 ) -> Tensor:
     """Multi-hot lesion classes of a batch, after augmentation.
 
-    Where each lesion class is a segmentation class (``num_classes`` = K + 1, the
-    background first), the labels tell. Where the segmentation is binary and K is
-    larger, the labels tell whether there is a lesion and
-    ``metainfo['lesion_classes']`` of which class.
+    If each lesion class is a segmentation class (``num_classes`` = K + 1, background
+    first), the classes are read from the labels. If the segmentation is binary and K is
+    larger, the labels say whether there is a lesion, and
+    ``metainfo['lesion_classes']`` names its classes.
 
     Args:
         data_samples: B samples with ``gt_sem_seg``, all of one size.
@@ -48,7 +48,7 @@ def lesion_targets(
 
 
 def labelled_images(data_samples: SampleList, ignore_index: int) -> Tensor:
-    """Images that say whether they hold a lesion: not all of their pixels are ignored.
+    """Images with at least one labelled pixel; the others may hold any lesion.
 
     Args:
         data_samples: B samples with ``gt_sem_seg``, all of one size.

@@ -11,7 +11,7 @@ from mmseg.registry import MODELS
 from torch import Tensor
 from torch.nn import functional as F
 
-# CLIP's factor on cosines, at the bound of its training (arXiv 2103.00020).
+# CLIP's logit scale, at the upper bound of its training (arXiv 2103.00020).
 _LOGIT_SCALE = 100
 
 
@@ -59,7 +59,7 @@ class CLIPRegionSelector(BaseModule):
 
     def num_kept(self, height: int, width: int) -> int:
         """N, rounded to the nearest integer and at least 1."""
-        # Numbers as any others, but for an export to which the size is a variable.
+        # torch.sym_*: in an export the size may be a symbolic variable.
         return torch.sym_max(1, torch.sym_int(self.ratio * height * width + 0.5))
 
     @torch.no_grad()
@@ -74,8 +74,8 @@ class CLIPRegionSelector(BaseModule):
         Args:
             dense_features: C, (B, d, h, w).
             class_embeddings: e_k, (K, d).
-            grid: Height and width of the features to gather from, where they are
-                not CLIP's own; S^ is then resized (:func:`resize_map`).
+            grid: Height and width of the features to gather from, if they differ from
+                CLIP's; S^ is then resized (:func:`resize_map`).
 
         Returns:
             The similarity on CLIP's grid and the positions kept on ``grid``.
@@ -92,11 +92,12 @@ class CLIPRegionSelector(BaseModule):
 
 
 def resize_map(maps: Tensor, grid: tuple[int, int]) -> Tensor:
-    """Resize bilinearly, as torch does up to rounding, with ties that are ties.
+    """Resize bilinearly, equal to torch up to rounding, but with exact ties.
 
-    Beyond the outermost positions all have one value. torch's sums of two equal ones
-    differ from each other by rounding, so that which of them is kept would depend on
-    the images beside it in a batch.
+    Along the border, interpolation repeats the outermost value, so several positions
+    have equal values. torch's weighted sums of two equal values differ by rounding:
+    which of the tied positions is kept would then depend on the other images of the
+    batch.
 
     Args:
         maps: (B, 1, h, w).
@@ -105,10 +106,10 @@ def resize_map(maps: Tensor, grid: tuple[int, int]) -> Tensor:
     Returns:
         (B, 1, height, width).
     """
-    # A graph has its own positions, worked out from the size where that is a variable.
+    # A traced graph computes the positions itself: its size may be a variable.
     traced = torch.compiler.is_compiling() or torch.jit.is_tracing()
     line_of = _neighbours if traced else _kept_neighbours
-    # Columns first: rows of equal values are then copied.
+    # Columns first: interpolating between two equal rows is then an exact copy.
     for dim in (3, 2):
         size, to = (torch.sym_int(side) for side in (maps.shape[dim], grid[dim - 2]))
         line = line_of(size, to, maps.dtype, maps.device)
@@ -120,7 +121,7 @@ def resize_map(maps: Tensor, grid: tuple[int, int]) -> Tensor:
 def _neighbours(
     size: int, to: int, dtype: torch.dtype, device: torch.device
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """For each position of a resized line the two it lies between, and how far."""
+    """Two neighbours of each position of a resized line, and weight of the second."""
     place = (torch.arange(to, dtype=torch.float64) + 0.5) * size / to - 0.5
     place = place.clamp(0, size - 1)
     before = place.floor().long()
@@ -130,7 +131,7 @@ def _neighbours(
 
 @lru_cache(maxsize=64)
 def _kept_neighbours(*line: Any) -> tuple[Tensor, Tensor, Tensor]:
-    # What is kept may be needed in a training.
+    # Inference tensors in the cache could not be used in a later training.
     with torch.inference_mode(False):
         return _neighbours(*line)
 
@@ -145,7 +146,7 @@ def text_similarity(dense_features: Tensor, embeddings: Tensor) -> Tensor:
     Returns:
         (B, K, h, w).
     """
-    # Half precision has so few values that it would make ties of differences.
+    # Half precision is so coarse that different similarities would become ties.
     with torch.autocast(dense_features.device.type, enabled=False):
         return torch.einsum(
             'bdhw,kd->bkhw',
@@ -158,7 +159,7 @@ def text_similarity(dense_features: Tensor, embeddings: Tensor) -> Tensor:
 def lesion_over_healthy(
     similarity: Tensor, dense_features: Tensor, background_embeddings: Tensor
 ) -> Tensor:
-    """100 (S^ - max_b cos(C, e_b)): how much more a lesion's text fits than healthy's.
+    """100 (S^ - max_b cos(C, e_b)): by how much a lesion's text fits better.
 
     Args:
         similarity: S, (B, K, h, w).
@@ -191,8 +192,8 @@ def scatter_tokens(feature: Tensor, indices: Tensor, tokens: Tensor) -> Tensor:
     """Put tokens back where :func:`gather_tokens` took them from.
 
     Args:
-        feature: (B, c, h, w), the values of the positions not named.
-        indices: (B, N), flat positions, none twice in an image.
+        feature: (B, c, h, w), the values of all other positions.
+        indices: (B, N), flat positions, unique within an image.
         tokens: (B, N, c).
 
     Returns:

@@ -1,4 +1,4 @@
-"""Cached results that are computed anew when a tensor they depend on changes."""
+"""Cached results that are recomputed when a tensor they depend on changes."""
 
 from __future__ import annotations
 
@@ -12,21 +12,22 @@ from torch.nn.modules.batchnorm import _NormBase
 from torch.nn.modules.dropout import _DropoutNd
 
 _writes = attrgetter('_version')
-# Others do the same in training as in evaluation.
+# Module types that compute something else in training than in evaluation.
 _OTHER_IN_TRAINING = (_NormBase, _DropoutNd)
 
 
 class TensorCache:
     """Compute once, and again when an input tensor is replaced or written to.
 
-    PyTorch counts the writes to every tensor. Loaded weights, an optimiser's step
-    and a newly filled buffer are therefore noticed. So is other memory, which
-    ``tensor.data = ...`` and ``vector_to_parameters`` give. Writes to ``.data`` are not
-    counted, as those of MMEngine's EMA hook: the owner of the cache calls :meth:`clear`
-    there.
+    PyTorch counts the in-place writes to every tensor, so that loaded weights, an
+    optimizer's step and a newly filled buffer are noticed. New memory behind a tensor
+    is noticed as well, as after ``tensor.data = ...`` and ``vector_to_parameters``.
+    Writes through ``.data`` are not counted, as those of MMEngine's EMA hook; after
+    them the owner of the cache must call :meth:`clear`.
 
     A copied or pickled model starts with an empty cache. Compiled and exported graphs
-    bypass the cache, since they could not notice a change. Threads may share one.
+    bypass the cache, since they could not notice a change. It is safe to share between
+    threads.
     """
 
     def __init__(self) -> None:
@@ -34,7 +35,8 @@ class TensorCache:
 
     def clear(self) -> None:
         """Drop the result."""
-        # Inputs, what tells their contents, and the result: put in place at once.
+        # Inputs, their versions and addresses, and the result. One tuple, so that
+        # threads replace all three at once.
         self._kept: tuple[tuple[Tensor, ...], tuple[int, ...], Any] | None = None
 
     def get(self, inputs: Sequence[Tensor], compute: Callable[[], Any]) -> Any:
@@ -56,7 +58,7 @@ class TensorCache:
             same_inputs = len(kept[0]) == len(inputs) and all(map(is_, inputs, kept[0]))
             if same_inputs and kept[1] == contents:
                 return kept[2]
-        # A later pass may want gradients, which have no use for tensors of this mode.
+        # Inference tensors could not be used by a later pass with gradients.
         with torch.inference_mode(False):
             result = self._compute(inputs[0], compute)
         self._kept = tuple(inputs), contents, result
@@ -73,10 +75,10 @@ class TensorCache:
 
 
 class TensorPlaces:
-    """Where modules keep their weights and statistics, to list these without a walk.
+    """Where modules keep their weights and statistics, to list them without a walk.
 
-    Whatever takes the place of another is found: a tensor, or a module at any depth. A
-    copied or pickled model starts without places.
+    A replaced tensor or module is noticed at any depth. A copied or pickled model
+    starts with an empty list.
     """
 
     def __init__(self) -> None:
@@ -89,7 +91,7 @@ class TensorPlaces:
         self._hooks: list[dict] = []
 
     def tensors(self, *roots: nn.Module) -> list[Tensor]:
-        """All floating-point tensors that modules and those within them hold now.
+        """All floating-point parameters and buffers of modules and their submodules.
 
         Args:
             *roots: The modules.
@@ -99,11 +101,11 @@ class TensorPlaces:
         return [owner[name] for owner, name in self._places]
 
     def have_hooks(self) -> bool:
-        """Whether a forward pass of the modules last listed calls hooks of them."""
+        """Whether the modules last listed have forward hooks."""
         return any(self._hooks)
 
     def in_training(self) -> bool:
-        """Whether a norm or dropout last listed is, which may be so by itself."""
+        """Whether a norm or dropout last listed is in training mode."""
         return any(module.training for module in self._of_training)
 
     def _are_of(self, roots: tuple[nn.Module, ...]) -> bool:
@@ -128,7 +130,7 @@ class TensorPlaces:
         self._hooks = [
             hooks for m in modules for hooks in (m._forward_pre_hooks, m._forward_hooks)
         ]
-        # At last: another thread takes what is here from now on.
+        # Set last: from here on other threads use the lists above.
         self._roots = roots
 
     def __reduce__(self) -> tuple:
@@ -136,7 +138,7 @@ class TensorPlaces:
 
 
 class ModuleCache:
-    """Results of inference that follow from the weights of modules, by name."""
+    """Named results of inference that depend on the weights of modules."""
 
     def __init__(self) -> None:
         self.clear()
@@ -156,10 +158,10 @@ class ModuleCache:
         """A result, computed if need be.
 
         Args:
-            name: Which of the results.
+            name: Name of the result.
             compute: Computes it, see :meth:`TensorCache.get`.
-            modules: The modules whose weights it reads.
-            inputs: What else it reads.
+            modules: The modules whose weights ``compute`` reads.
+            inputs: Further tensors that it reads.
         """
         tensors = [*inputs, *(self._places.tensors(*modules) if modules else ())]
         if torch.compiler.is_compiling():
@@ -167,15 +169,15 @@ class ModuleCache:
         return self._results.setdefault(name, TensorCache()).get(tensors, compute)
 
     def may_replace(self, *modules: nn.Module) -> bool:
-        """Whether a pass of the modules can be left out, where a result tells theirs.
+        """Whether a cached result may replace a forward pass of the modules.
 
-        Hooks would not be called, as those that compute a pruned weight; norms that are
-        set to training take the statistics of what they see.
+        Not if they have hooks, which would not be called (pruning computes weights in
+        one), and not if norms or dropout are in training mode.
         """
         return not (self.in_training(*modules) or self._places.have_hooks())
 
     def in_training(self, *modules: nn.Module) -> bool:
-        """Whether a norm or dropout within them is."""
+        """Whether a norm or dropout within the modules is in training mode."""
         self._places.tensors(*modules)
         return self._places.in_training()
 
@@ -184,9 +186,9 @@ class ModuleCache:
 
 
 class CachingModule(nn.Module):
-    """A module whose cache is cleared where weights change without counting as writes.
+    """A module that clears its cache when weights may change without counted writes.
 
-    Moves and casts do, and what MMEngine's EMA hook does before a validation.
+    Moving and casting change weights so, and MMEngine's EMA hook before a validation.
     """
 
     _cache: ModuleCache

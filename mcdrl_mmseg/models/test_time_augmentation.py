@@ -14,13 +14,12 @@ from mmseg.structures import SegDataSample
 
 @MODELS.register_module()
 class SegProbabilityTTAModel(BaseTTAModel):
-    """The mean of the probabilities of all views, as flips of an image.
+    """The mean of the probabilities over all views of an image, as its flips.
 
-    MMSegmentation's ``SegTTAModel`` gives the same label map for several channels. Of
-    one channel it passes through a sigmoid what has been through one, so that every
-    pixel lies above the usual thresholds and is lesion; and it leaves the scores of the
-    last view in the sample. Here ``seg_logits`` are those of the mean: metrics over
-    thresholds hold.
+    For several channels MMSegmentation's ``SegTTAModel`` gives the same label map. For
+    one channel it applies a sigmoid twice, so that every pixel lies above the usual
+    thresholds and becomes lesion; and it leaves the scores of the last view in the
+    sample. Here ``seg_logits`` are those of the mean, as metrics over thresholds need.
 
     Args:
         module: The segmentor, or its config.
@@ -49,8 +48,8 @@ class SegProbabilityTTAModel(BaseTTAModel):
         """Merge the views of each image.
 
         Args:
-            data_samples_list: For each image its views, turned back, with
-                ``seg_logits`` (C, H, W): logits, or of one channel a probability.
+            data_samples_list: For each image its views, flipped back, with
+                ``seg_logits`` (C, H, W): logits, or a probability for one channel.
 
         Returns:
             For each image its first view, with ``seg_logits`` and ``pred_sem_seg`` of
@@ -61,7 +60,7 @@ class SegProbabilityTTAModel(BaseTTAModel):
     def _merged(self, views: Sequence[SegDataSample]) -> SegDataSample:
         scores = torch.stack([view.seg_logits.data for view in views])
         if scores.shape[1] > 1:
-            # The logarithm of probabilities are logits that lead back to them.
+            # Log-probabilities are logits: their softmax gives the probabilities back.
             logits = scores.log_softmax(dim=1).logsumexp(dim=0)
             logits -= math.log(len(views))
             labels = logits.argmax(dim=0, keepdim=True)

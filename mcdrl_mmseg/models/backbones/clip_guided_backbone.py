@@ -23,28 +23,28 @@ if TYPE_CHECKING:
 class CLIPGuidedBackbone(BaseModule):
     """Wrap a registered backbone, so that MCDRL works on its features.
 
-    The wrapped backbone sees the images exactly as without the wrapper. CLIP sees
-    them with the data preprocessor's normalisation undone and its own applied.
+    The wrapped backbone gets the same images as without the wrapper. For CLIP the
+    wrapper undoes the data preprocessor's normalisation and applies CLIP's own.
 
     Args:
         backbone: Config of any registered backbone, as in a stock config.
-        clip: Config of a :class:`CLIPVisionBackbone`, without ``type``; it is
-            always frozen and gives no levels.
+        clip: Config of a :class:`CLIPVisionBackbone`, without ``type``. This tower is
+            always frozen and returns no levels.
         mean: The data preprocessor's ``mean``, per channel, in pixel values 0..255.
         std: The data preprocessor's ``std``, likewise.
         bgr: Whether the images reach the backbone in BGR order, that is, whether
             the data preprocessor has ``bgr_to_rgb=False``.
-        clip_mean: Mean that the guide was trained with, in pixel values 0..255; None
-            takes the model's own (:mod:`mcdrl_mmseg.clip.normalisation`).
+        clip_mean: Mean that the CLIP tower was trained with, in pixel values 0..255;
+            None takes the model's own (:mod:`mcdrl_mmseg.clip.normalisation`).
         clip_std: Likewise.
         clip_size: Side in pixels to which images are resized for CLIP; None keeps
             their size.
-        frozen: Whether the wrapped backbone stays as it is: in evaluation mode and
-            without gradients, for one that is trained already.
-        pretrained: Handed on to the wrapped backbone; ``EncoderDecoder`` puts it here
-            where a stock config has ``model.pretrained``.
-        neck: Config of the neck behind the backbone, as in a stock config: the levels
-            are then the neck's. ``frozen`` leaves it to be trained.
+        frozen: Whether to freeze the wrapped backbone: it stays in evaluation mode and
+            gets no gradients. For a backbone that is already trained.
+        pretrained: Passed on to the wrapped backbone. ``EncoderDecoder`` sets it when
+            the config has ``model.pretrained``.
+        neck: Config of the neck behind the backbone, as in a stock config. The levels
+            are then the neck's. ``frozen`` does not freeze the neck.
         init_cfg: MMEngine's initialisation config; rarely needed.
 
     Raises:
@@ -106,8 +106,9 @@ class CLIPGuidedBackbone(BaseModule):
             own_mean, own_std = own_mean.flip(0), own_std.flip(0)
         scale = own_std / clip_std
         shift = (own_mean - clip_mean) / clip_std
-        # Guides had OpenAI's normalisation once. Checkpoints of that time lack these,
-        # and are refused for a guide with another.
+        # Older versions always used OpenAI's normalisation and saved no buffers. With
+        # any other normalisation they are saved, so that an old checkpoint, which lacks
+        # them, is refused.
         usual = torch.tensor(openai_normalisation().mean) * 255
         kept = not torch.equal(clip_mean, usual)
         self.register_buffer('_scale', scale.view(1, -1, 1, 1), persistent=kept)
@@ -119,7 +120,7 @@ class CLIPGuidedBackbone(BaseModule):
         return self.guide.clip_spec
 
     def check_data_preprocessor(self, data_preprocessor: nn.Module) -> None:
-        """Check that what the wrapper undoes is what the preprocessor does.
+        """Check that the wrapper undoes the normalisation of the data preprocessor.
 
         Args:
             data_preprocessor: The segmentor's.
@@ -167,15 +168,15 @@ class CLIPGuidedBackbone(BaseModule):
         return self
 
     def forward(self, inputs: Tensor) -> tuple[Tensor, ...]:
-        """Run both.
+        """Run the wrapped backbone and the CLIP tower.
 
         Args:
             inputs: (B, 3, H, W), normalised by the data preprocessor.
 
         Returns:
             The levels of the wrapped backbone or its neck, then CLIP's dense map
-            (B, d, h, w) and image embedding (B, d, 1, 1), both without gradient. Where
-            the backbone gives one map that is in no tuple, a :class:`BareMap`.
+            (B, d, h, w) and image embedding (B, d, 1, 1), both without gradient. If
+            the backbone returns a bare tensor, not a tuple, a :class:`BareMap`.
         """
         levels = self.backbone(inputs)
         if self.neck is not None:

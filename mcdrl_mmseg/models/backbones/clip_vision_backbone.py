@@ -24,57 +24,57 @@ if TYPE_CHECKING:
 
     from .feature_cache import FeatureCache
 
-_FINEST_SCALE = 1000  # of input_scale: scales are fractions of at most so many parts
+_FINEST_SCALE = 1000  # largest denominator of the fraction that input_scale becomes
 
 
 @MODELS.register_module()
 class CLIPVisionBackbone(CachingModule, BaseModule):
-    """CLIP's image tower, giving levels, the dense map and the image embedding.
+    """CLIP's image tower; returns levels, the dense map and the image embedding.
 
-    The weights that ``pretrained`` names are read by :meth:`init_weights`, hence at
-    the start of training only: a checkpoint of the whole model is loaded without
+    :meth:`init_weights` reads the weights that ``pretrained`` names, so they are only
+    needed at the start of training. A checkpoint of the whole model is loaded without
     them.
 
     Args:
         model_name: open_clip architecture, as ``RN50``, ``ViT-B-16`` or
-            ``ViT-B-16-SigLIP2``, one of the plug-in's own, as ``mcdrl-endo-lite0``, or
-            a place, ``hf-hub:ORG/NAME`` or ``local-dir:/PATH``, whose own weights are
-            taken where ``pretrained`` is None.
+            ``ViT-B-16-SigLIP2``; one of the plug-in's own, as ``mcdrl-endo-lite0``; or
+            a location, ``hf-hub:ORG/NAME`` or ``local-dir:/PATH``, whose own weights
+            are used if ``pretrained`` is None.
         pretrained: open_clip tag (``'openai'``), local file (open_clip checkpoint,
-            OpenAI's TorchScript archive, state dict, safetensors; with
-            ``#sha256=DIGITS`` behind its name of that content alone), or None for
-            random weights.
-        quick_gelu: Activation of OpenAI's weights; None takes what name or tag say.
+            OpenAI's TorchScript archive, state dict, safetensors), or None for random
+            weights. ``FILE#sha256=DIGITS`` accepts the file only with this SHA-256.
+        quick_gelu: Whether to use QuickGELU, the activation of OpenAI's weights. None
+            decides by the model's name or the tag.
         out_indices: Blocks (ViT) or stages (ResNet 0 to 3, timm as it counts them)
             whose maps become the levels before the dense map. Negative ones count
             from the end.
         dense_mode: How patch tokens reach the text space: ``vanilla``,
             ``maskclip``, ``sclip`` or ``clearclip``
             (:mod:`mcdrl_mmseg.clip.dense`). A tower without standard attention in
-            its last block has ``vanilla`` alone: its head, position by position.
-        output_stride: Of the dense map of a ResNet or EfficientNet: 32, or 16 or 8 for
-            two or four times the rows and columns, by dilation and with the same
-            weights. None takes the tower's own.
-        input_scale: Factor on the images' height and width before the tower, as in
-            SAN (arXiv 2302.12242), whose CLIP sees 0.5 and has a quarter of the
-            positions; with more than 1 the map is finer.
-        frozen: Train nothing and stay in evaluation mode. Where the environment names
-            a folder (``MCDRL_FEATURE_CACHE``), the features of images on the CPU are
-            kept there, see :mod:`mcdrl_mmseg.models.backbones.feature_cache`.
+            its last block only has ``vanilla``: its head, position by position.
+        output_stride: Stride of the dense map of a ResNet or EfficientNet. 32, or 16
+            or 8 for two or four times as many rows and columns, by dilation and with
+            the same weights. None keeps the tower's own stride.
+        input_scale: Factor by which the images' height and width are resized before
+            the tower. SAN (arXiv 2302.12242) uses 0.5 for CLIP, which leaves a quarter
+            of the positions. A factor above 1 makes the dense map finer.
+        frozen: Train nothing and stay in evaluation mode. If the environment variable
+            ``MCDRL_FEATURE_CACHE`` names a folder, features computed on the CPU are
+            cached there, see :mod:`mcdrl_mmseg.models.backbones.feature_cache`.
         frozen_stages: -1 freezes nothing, 0 the stem, n the first n blocks or
             stages too.
-        lora: Train low-rank changes of the tower's blocks alone: ``rank`` (8),
-            ``alpha`` (the rank) and ``targets`` (all of ``q``, ``k``, ``v``, ``out``
-            and ``mlp``), see :mod:`mcdrl_mmseg.clip.lora`. A checkpoint is whole; an
-            export has them in its weights.
-        norm_eval: Keep batch norm statistics as they are in training.
+        lora: Freeze the tower and train only low-rank updates (LoRA) of its blocks:
+            ``rank`` (8), ``alpha`` (the rank) and ``targets`` (all of ``q``, ``k``,
+            ``v``, ``out`` and ``mlp``), see :mod:`mcdrl_mmseg.clip.lora`. A checkpoint
+            holds the tower and the updates; an export merges them into the weights.
+        norm_eval: Freeze the running statistics of batch norms during training.
         with_cp: Gradient checkpointing: less memory, one more forward.
-        channels_last: Keep the tower's weights and maps in channels-last memory: the
-            same numbers but for rounding. Depthwise convolutions (EfficientNet) take
-            half the time so on a CPU.
-        init_cfg: MMEngine's initialisation config. Of ``type='Pretrained'`` its
-            checkpoint is read in the place of ``pretrained``, which still says what
-            embeds the prompts.
+        channels_last: Keep the tower's weights and maps in channels-last memory
+            format. Results are equal up to rounding. On a CPU depthwise convolutions
+            (EfficientNet) then take half the time.
+        init_cfg: MMEngine's initialisation config. With ``type='Pretrained'`` its
+            checkpoint is read in place of ``pretrained``, which still says which text
+            tower embeds the prompts.
 
     Raises:
         ValueError: Unknown or unsupported architecture, mode, index, stride or scale.
@@ -112,7 +112,7 @@ class CLIPVisionBackbone(CachingModule, BaseModule):
         self.frozen = frozen
         self.output_stride = output_stride
         self.feature_cache = _feature_cache() if frozen else None
-        # Neither buffers nor saved: both follow from the tower.
+        # Not buffers and not saved: both are computed from the tower.
         self._cache, self._digest = ModuleCache(), ModuleCache()
         self.norm_eval = norm_eval
         self.with_cp = with_cp
@@ -166,7 +166,7 @@ class CLIPVisionBackbone(CachingModule, BaseModule):
         return tuple(resolved)
 
     def init_weights(self) -> None:
-        """Load the pretrained weights, or warn that there are none."""
+        """Load the pretrained weights, or warn that the weights stay random."""
         super().init_weights()
         given = self.init_cfg if isinstance(self.init_cfg, list) else [self.init_cfg]
         if any(each and each['type'] == 'Pretrained' for each in given):
@@ -188,13 +188,14 @@ class CLIPVisionBackbone(CachingModule, BaseModule):
         super()._load_from_state_dict(state_dict, prefix, *args)
 
     def check_data_preprocessor(self, data_preprocessor: nn.Module) -> None:
-        """Check that images reach the tower as it was trained with them.
+        """Check that images are normalised as in the tower's training.
 
         Args:
             data_preprocessor: The segmentor's.
 
         Raises:
-            ValueError: They do not. A tower without weights takes any.
+            ValueError: They are not. A tower with random weights accepts any
+                normalisation.
         """
         from mcdrl_mmseg.clip.normalisation import refuse_other_normalisation
 
@@ -216,7 +217,7 @@ class CLIPVisionBackbone(CachingModule, BaseModule):
                 parameter.requires_grad_(False)
 
     def train(self, mode: bool = True) -> CLIPVisionBackbone:
-        """Set the mode; frozen parts, and norms if asked, stay in evaluation."""
+        """Set the mode; frozen parts, and norms if ``norm_eval``, stay in eval mode."""
         super().train(mode)
         clip.keep_activations(self.tower)
         if mode:
@@ -257,14 +258,15 @@ class CLIPVisionBackbone(CachingModule, BaseModule):
             return feature.contiguous(memory_format=torch.channels_last)
         return feature
 
-    # Below: what inference and a frozen tower save.
+    # Below: the feature cache of a frozen tower, and norm folding in inference.
 
     def _may_cache(self, inputs: Tensor) -> bool:
-        """Whether the tower's features are those that the cache may hold.
+        """Whether the features of these inputs may come from the feature cache.
 
-        On a GPU the pixels would have to be waited for; an explanation wants gradients;
-        a graph that is recorded must hold the tower. Norms that were set to training
-        mode make an image's features depend on those beside it.
+        Not on a GPU: hashing the pixels would wait for the device. Not with gradients
+        with respect to the images, which explanations need. Not while a graph is
+        recorded, which must contain the tower. Not with norms in training mode: an
+        image's features then depend on the rest of the batch.
         """
         return (
             inputs.device.type == 'cpu'
@@ -275,9 +277,12 @@ class CLIPVisionBackbone(CachingModule, BaseModule):
         )
 
     def _kept_features(self, inputs: Tensor) -> tuple[Tensor, ...]:
-        """The same in training and inference: a frozen tower is in evaluation mode."""
+        """Features from the cache; the missing ones are computed and cached.
+
+        Training and inference share them: a frozen tower is always in evaluation mode.
+        """
         assert self.feature_cache is not None
-        # Once a batch, if an image of it is missing.
+        # Folded at most once a batch, and only if an image is missing.
         tower = functools.cache(self._folded_tower)
 
         def compute(image: Tensor) -> tuple[Tensor, ...]:
@@ -285,11 +290,11 @@ class CLIPVisionBackbone(CachingModule, BaseModule):
                 return self._features(tower(), image)
 
         features = self.feature_cache.features(inputs, self._fingerprint(), compute)
-        # Files hold the usual layout; the head is quicker with the tower's own.
+        # Cache files are contiguous; the head is faster in the tower's memory format.
         return tuple(map(self._in_memory_layout, features))
 
     def _fingerprint(self) -> str:
-        """Everything but the pixels that the features depend on."""
+        """Everything that the features depend on, except the pixels."""
         from .feature_cache import code_digest, digest
 
         weights = self._digest.get(
@@ -304,15 +309,15 @@ class CLIPVisionBackbone(CachingModule, BaseModule):
         return repr((weights, how, what))
 
     def _folded_in_inference(self) -> nn.Module:
-        """The tower; without its batch norms where nothing but a result is wanted."""
+        """The tower; in inference a copy with its batch norms folded in."""
         recorded = torch.compiler.is_compiling() or torch.jit.is_tracing()
         if self.training or torch.is_grad_enabled() or recorded:
             return self.tower
         return self._folded_tower()
 
     def _folded_tower(self) -> nn.Module:
-        """The tower, which is in evaluation mode, without its batch norms."""
-        # Training and registering need none of it.
+        """The tower with its batch norms folded in; it must be in evaluation mode."""
+        # Imported late: neither registering nor training needs it.
         from mcdrl_mmseg.clip import folded_tower
 
         if not self._can_fold():
@@ -322,19 +327,19 @@ class CLIPVisionBackbone(CachingModule, BaseModule):
         )
 
     def _can_fold(self) -> bool:
-        """Whether a folded copy is as good as the tower."""
+        """Whether a folded copy can replace the tower."""
         from mcdrl_mmseg.clip import folded_tower
 
         return (
             folded_tower.can_fold(self.tower)
-            # Their changes could not be seen.
+            # Tensors of inference mode count no writes: a change would go unnoticed.
             and not next(self.tower.parameters()).is_inference()
             and self._cache.may_replace(self.tower)
         )
 
 
 def _input_ratio(input_scale: float) -> tuple[int, int]:
-    """The scale in whole numbers, with which an exported graph computes exactly."""
+    """The scale as a fraction: with integers an exported graph computes exact sizes."""
     if not 1 / _FINEST_SCALE <= input_scale < float('inf'):
         raise ValueError(
             f'input_scale={input_scale} must be a number of {1 / _FINEST_SCALE} or '

@@ -1,4 +1,4 @@
-"""Features of a frozen tower, kept in files that runs and processes share."""
+"""Cache of a frozen tower's features, in files that runs and processes share."""
 
 from __future__ import annotations
 
@@ -20,23 +20,23 @@ from mcdrl_common import InputError
 from mcdrl_common.atomic_write import write_bytes
 
 FOLDER_VARIABLE = 'MCDRL_FEATURE_CACHE'
-"""Environment variable that names the folder; without it nothing is kept."""
+"""Environment variable that names the folder; without it nothing is cached."""
 LIMIT_VARIABLE = 'MCDRL_FEATURE_CACHE_GB'
-"""Environment variable for the size of the folder, in 10^9 bytes."""
+"""Environment variable for the largest size of the folder, in 10^9 bytes."""
 DEFAULT_LIMIT_GB = 4.0
 PRECISION_VARIABLE = 'MCDRL_FEATURE_CACHE_PRECISION'
-"""Environment variable for what is kept: ``float32``, or ``float16`` for half of it."""
+"""Environment variable for the precision of the files: ``float32`` or ``float16``."""
 PRECISIONS = ('float32', 'float16')
 
 _SUFFIX = '.features'
-# Of what a file holds, in its metadata.
+# Key of the checksum in a file's metadata.
 _CHECKSUM = 'sha256'
 _DIGEST_DIGITS = 32
-# Images of which a process remembers the name.
+# Images whose cache key a process remembers.
 _MOST_NAMES = 2**16
-# After how many written images the size of the folder is looked at again.
+# The size of the folder is measured again after this many written images.
 _LOOK_EVERY = 256
-# What computes the features beside the weights and the packages.
+# Our source files that compute the features: a change in them makes new cache keys.
 _SOURCES = (
     *sorted((Path(__file__).parents[2] / 'clip').glob('*.py')),
     Path(__file__).with_name('clip_vision_backbone.py'),
@@ -44,27 +44,27 @@ _SOURCES = (
 
 
 class FeatureCache:
-    """Computes the features of an image once, and then reads them.
+    """Computes the features of an image once, and then reads them from a file.
 
-    An image is known by its pixels as they reach the tower: whatever comes before it,
-    as a flip, has features of its own, and a random step that never gives the same
-    pixels twice finds nothing. Each image is computed by itself, since what it is
-    batched with changes the last bits of a result, and two runs would differ by which
-    of them filled the cache.
+    The key of an entry is a hash of the pixels that reach the tower. A flipped image is
+    therefore an entry of its own, and a random augmentation that never repeats the same
+    pixels never hits the cache. Each image runs through the tower alone: the rest of a
+    batch changes the last bits of a result, and results would then depend on which run
+    filled the cache.
 
-    Features are kept whole, in a file for each image that is there as soon as they are
-    computed. What is damaged is computed anew; this is looked at when an entry is first
-    read. Processes share the pages of the files by mapping them into memory, each for
-    as long as it puts a batch together: left mapped, all that a run ever read would
-    count as its own. A copied or pickled model starts with nothing read.
+    There is one file for each image, written as soon as its features are computed. A
+    file's checksum is verified when this process first reads it; a damaged entry is
+    computed again. Processes share the pages of the files by mapping them into memory,
+    each only until a batch is assembled: files that stay mapped would count as memory
+    of the process. A copied or pickled model starts with no verified entries.
 
     Args:
         folder: Where the files are; made if it does not exist.
-        limit_gb: Size of the folder, in 10^9 bytes, up to which files are written.
-            What is not kept is computed each time.
-        half: Keep features in float16, in half of the space and rounded to three
-            digits, for whoever computes them too: results do not depend on who did.
-            Without mixed precision, and for float32 images.
+        limit_gb: Largest size of the folder, in 10^9 bytes. Beyond it no files are
+            written, and new features are computed each time.
+        half: Cache features in float16: half of the space, rounded to three digits.
+            Freshly computed features are rounded as well, so that results do not
+            depend on cache hits. Only for float32 images without mixed precision.
     """
 
     def __init__(
@@ -73,15 +73,15 @@ class FeatureCache:
         self.folder = Path(folder).expanduser()
         self.limit_gb = limit_gb
         self.half = half
-        # Entries that were found to be whole. The tensors themselves would be small
-        # pieces of memory that stay between large ones that go: by them the heap grew
-        # with every image.
+        # Keys of entries whose checksum was verified. Tensors are not kept in memory:
+        # such small long-lived blocks between large short-lived ones fragmented the
+        # heap, which grew with every image.
         self._whole: set[str] = set()
         self._names: dict[int, str] = {}
         self._writes = True
         self._used = self._written = 0
-        # Of its own: a training's random numbers are not touched, and no other process
-        # has the same.
+        # A separate generator: it leaves the training's random numbers alone, and each
+        # process draws another order.
         self._random = random.Random()
 
     @classmethod
@@ -124,11 +124,11 @@ class FeatureCache:
 
         Args:
             images: (B, 3, H, W) on the CPU, as they reach the tower.
-            tower: Fingerprint of all else that the features depend on.
-            compute: Gives the features of (1, 3, H, W), each of shape (1, ...).
+            tower: Fingerprint of everything else that the features depend on.
+            compute: Maps an image (1, 3, H, W) to its features, each (1, ...).
 
         Raises:
-            FeaturesTooLargeError: A feature is beyond what float16 holds.
+            FeaturesTooLargeError: A feature exceeds the range of float16.
         """
         single = images.split(1)
         half = self.half and images.dtype == torch.float32
@@ -137,8 +137,8 @@ class FeatureCache:
         keys = [self._key(what, image) for image in single]
         rows = [self._read(key) for key in keys]
         missing = [place for place, row in enumerate(rows) if row is None]
-        # Runs of one seed and site come to the same images at the same time. Each in an
-        # order of its own, they share the work, and none has to wait for another.
+        # Runs with the same seed and sites need the same images at the same time. As
+        # each computes them in another order, they share the work without waiting.
         self._random.shuffle(missing)
         for place in missing:
             found = self._read(keys[place])
@@ -152,8 +152,8 @@ class FeatureCache:
 
     def _key(self, what: str, image: Tensor) -> str:
         """The :func:`digest` of an image, from memory if it was seen before."""
-        # Python's own hash has a secret key for each process, and takes half the time.
-        # That two of so many images share its 64 bits has a chance of 1 in 10^10.
+        # Python's hash takes half the time of SHA-256. It differs between processes, so
+        # it is only used in memory. Two of 2**16 images collide with a chance of 1e-10.
         pixels = image.detach().contiguous().flatten().view(torch.uint8)
         short = hash((what, pixels.numpy().tobytes()))
         key = self._names.get(short)
@@ -164,7 +164,7 @@ class FeatureCache:
         return key
 
     def _read(self, key: str) -> list[Tensor] | None:
-        """Features of an image, mapped into memory; None where no whole file is."""
+        """Features of an image, mapped into memory; None without an intact file."""
         try:
             with safe_open(self._path(key), framework='pt') as file:
                 features = [file.get_tensor(str(n)) for n in range(len(file.keys()))]
@@ -178,7 +178,7 @@ class FeatureCache:
         return features
 
     def _keep(self, key: str, features: Sequence[Tensor]) -> None:
-        """Write features, and say so where nothing more can be written."""
+        """Write features; once that is not possible, warn and write no more."""
         if not self._writes:
             return
         content = save(
@@ -197,7 +197,7 @@ class FeatureCache:
                     f'versions and towers left there, or set {LIMIT_VARIABLE} to more'
                 )
             else:
-                # Damage is seen: nobody need wait for the disk.
+                # No fsync: the checksum detects a file that a crash cut short.
                 write_bytes(self._path(key), content, durable=False)
         except OSError as error:
             problem = str(error)
@@ -214,7 +214,7 @@ class FeatureCache:
 
 
 class FeaturesTooLargeError(InputError, ValueError):
-    """Features that cannot be kept in the precision that was asked for."""
+    """Features that exceed the range of the cache's precision."""
 
 
 def _halved(features: Tensor) -> Tensor:
@@ -228,10 +228,10 @@ def _halved(features: Tensor) -> Tensor:
 
 
 def _size(folder: Path) -> int:
-    """Bytes of the files that are there."""
+    """Bytes of all files in the folder."""
     size = 0
-    # The folder may be deleted at any time, and what another process is writing gets
-    # its final name.
+    # The folder may be deleted at any time, and the temporary files of other processes
+    # disappear when they are renamed.
     with suppress(FileNotFoundError), os.scandir(folder) as entries:
         for entry in entries:
             with suppress(FileNotFoundError):
@@ -241,7 +241,7 @@ def _size(folder: Path) -> int:
 
 @functools.cache
 def code_digest() -> str:
-    """A name for the code that computes features: another version has its own."""
+    """Digest of the code and packages that compute features."""
     import open_clip
     import timm
 
@@ -251,11 +251,11 @@ def code_digest() -> str:
 
 
 def digest(text: str, *tensors: Tensor) -> str:
-    """A name for contents, which no other contents have.
+    """SHA-256 of a text and tensors, shortened.
 
     Args:
-        text: Part of the contents.
-        tensors: The rest, on the CPU.
+        text: The text.
+        tensors: Tensors on the CPU.
     """
     return _sha256(text, tensors)
 
@@ -265,7 +265,7 @@ def _checksum(features: Sequence[Tensor]) -> str:
 
 
 def _sha256(text: str, tensors: Sequence[Tensor]) -> str:
-    # Processors have instructions for it: half the time of BLAKE2.
+    # CPUs have instructions for SHA-256: it takes half the time of BLAKE2.
     state = hashlib.sha256(text.encode(), usedforsecurity=False)
     for tensor in tensors:
         state.update(str((tensor.dtype, tuple(tensor.shape))).encode())

@@ -40,18 +40,18 @@ class CausalIntervention(CachingModule, BaseModule):
       drawn from P(z) for each image, an unbiased estimate of the expectation. In
       evaluation the expectation.
 
-    The last two weight the entries by P(z) and not by the image, so that their query
-    and key projections have no effect. These are not trained, and kept so that
-    checkpoints are exchangeable between the forms.
+    The last two weight the entries by P(z) and not by the image, so their query and key
+    projections have no effect. The projections exist, untrained, so that a checkpoint
+    of one form loads into another.
 
     Args:
         embed_dims: c, width of the region tokens.
         dictionary_dims: d, width of the dictionary's entries.
-        num_layers: Layers, 1 or more; 1 to 5 in the paper, 3 its choice.
-        num_heads: Attention heads; divides ``attention_dims``.
+        num_layers: Layers, 1 or more; the paper tries 1 to 5 and chooses 3.
+        num_heads: Attention heads; must divide ``attention_dims``.
         attention_dims: Width of queries, keys and values; None takes ``embed_dims``.
-            A smaller one, with a smaller ``ffn_ratio``, keeps the intervention on a
-            wide backbone (ResNet-50 has 2048 channels) from outweighing it.
+            On a wide backbone (ResNet-50 has 2048 channels) a smaller width, with a
+            smaller ``ffn_ratio``, keeps the intervention smaller than the backbone.
         ffn_ratio: Hidden width of a feed-forward block over ``embed_dims``.
         approximation: See above.
         num_samples: Confounders drawn for each image by ``sampling``.
@@ -65,13 +65,13 @@ class CausalIntervention(CachingModule, BaseModule):
         observe_confounders: Learn A(F, z) with the z of each image. In training
             sum_m u_m(x) W z_m is added to the tokens, with u CLIP's scores of the
             image (:class:`ConfounderScores`) and W learned. The network then need not
-            learn from F what went with z at the training sites. Inference replaces u
+            learn from F what z predicts at the training sites. Inference replaces u
             by its mean over the training images, 0: the sum over z is taken inside
             the network.
         gate: Initial value of the gate in [0, 1] that multiplies the
             intervention; :class:`InterventionWarmupHook` moves it.
-        init_cfg: MMEngine's initialisation config; the default is small enough for
-            the intervention to begin near the identity.
+        init_cfg: MMEngine's initialisation config. The default weights are small, so
+            that the intervention starts near the identity.
 
     Raises:
         ValueError: An argument outside its range.
@@ -122,8 +122,8 @@ class CausalIntervention(CachingModule, BaseModule):
         self.residual = residual
         if attend_to == 'self':
             dictionary_dims = embed_dims
-        # Components of unit vectors are about d ** -0.5: without a norm the first
-        # attention would be nearly uniform.
+        # Entries are unit vectors, with components of about d ** -0.5. Without a norm
+        # the initial attention would be nearly uniform.
         self.entry_norm = nn.LayerNorm(dictionary_dims)
         self.observed: nn.Linear | None = None
         if observe_confounders:
@@ -135,7 +135,7 @@ class CausalIntervention(CachingModule, BaseModule):
             for _ in range(num_layers)
         )
         self.register_buffer('gate', torch.tensor(float(gate)))
-        # Not a buffer and not saved: it follows from the weights and the dictionary.
+        # Not a buffer and not saved: computed from the weights and the dictionary.
         self._cache = ModuleCache()
         if approximation != 'attention':
             for layer in self.layers:
@@ -155,7 +155,7 @@ class CausalIntervention(CachingModule, BaseModule):
             tokens: F, ``region_tokens`` (B, N, c).
             entries: Z, (M, d).
             prior: P(z), (M,), sums to 1.
-            scores: u, what is observed of each confounder in each image, (B, M), for
+            scores: u, CLIP's score of each confounder in each image, (B, M), for
                 ``observe_confounders``; None stands for its mean, 0.
 
         Returns:
@@ -181,7 +181,7 @@ class CausalIntervention(CachingModule, BaseModule):
         layer = self.layers[0]
         folding_pays = layer.num_heads * len(entries) <= layer.query.out_features
         if folding_pays and self._may_keep():
-            # Training and registering need no folding.
+            # Imported late: neither registering nor training needs it.
             from .folded_attention import folded_forward
 
             rows = tokens.flatten(0, 1)
@@ -197,7 +197,7 @@ class CausalIntervention(CachingModule, BaseModule):
         """sum_m P(z_m) A(F, z_m)."""
         attended = [each.unsqueeze(0) for each in self._attended(entries)]
         intervened = self._attend_to_each(tokens, attended)
-        # In the tokens' own precision: autocast would give them float16's range.
+        # In the tokens' own precision: under autocast einsum could overflow float16.
         with torch.autocast(intervened.device.type, enabled=False):
             return torch.einsum('bmnc,m->bnc', intervened, prior.to(intervened.dtype))
 
@@ -230,13 +230,13 @@ class CausalIntervention(CachingModule, BaseModule):
         return tokens
 
     def _residual_tokens(self, tokens: Tensor, entries: Tensor) -> Tensor:
-        """F as the layers' residuals carry it."""
+        """F; for the orthogonal residual without its part in the confounders' span."""
         if self.residual == 'orthogonal':
             return remove_span(tokens, self._confounder_span(entries))
         return tokens
 
     def _confounder_span(self, entries: Tensor) -> ConfounderSpan:
-        """The entries' span, solved for once unless the entries are learned."""
+        """The entries' span, cached unless the entries are being trained."""
         if entries.requires_grad and torch.is_grad_enabled():
             return confounder_span(entries)
         return self._cache.get('span', lambda: confounder_span(entries), (), [entries])
@@ -290,7 +290,7 @@ class CausalIntervention(CachingModule, BaseModule):
             tokens = layer(tokens, entries, log_prior)
         return torch.stack(weights).mean(dim=0)
 
-    # Below: what follows from dictionary and weights alone, cached in inference.
+    # Below: results that depend on dictionary and weights alone, cached in inference.
 
     def _attend_to_one(self, entries: Tensor) -> list[Tensor]:
         """For each layer (M, c), attention's output for each entry alone."""
@@ -298,7 +298,7 @@ class CausalIntervention(CachingModule, BaseModule):
         return [layer.attend_to_one(entries) for layer in self.layers]
 
     def _attended(self, entries: Tensor) -> list[Tensor]:
-        """The same, from the cache in inference."""
+        """Like :meth:`_attend_to_one`, but cached in inference."""
 
         def attend() -> list[Tensor]:
             return self._attend_to_one(entries)
@@ -308,7 +308,7 @@ class CausalIntervention(CachingModule, BaseModule):
         return self._cache.get('attended', attend, self._parts, [entries])
 
     def _folded(self, entries: Tensor, prior: Tensor) -> list[FoldedLayer]:
-        """Every layer, folded; from the cache."""
+        """All layers folded, from the cache."""
 
         def fold() -> list[FoldedLayer]:
             from .folded_attention import fold_layer
@@ -323,7 +323,7 @@ class CausalIntervention(CachingModule, BaseModule):
         return self.entry_norm, self.layers
 
     def _may_keep(self) -> bool:
-        """Whether inference may do without the layers' own passes."""
+        """Whether cached results may replace the layers' own forward passes."""
         if self.training or torch.is_grad_enabled():
             return False
         return torch.compiler.is_compiling() or self._cache.may_replace(*self._parts)
@@ -343,7 +343,7 @@ def _check_arguments(
     observe_confounders: bool,
     gate: float,
 ) -> None:
-    """Raise ValueError, naming all arguments that are wrong."""
+    """Raise a ValueError that names all invalid arguments."""
     attends_to_self = attend_to == 'self'
     in_joint_space = embed_dims == dictionary_dims
     checks = {

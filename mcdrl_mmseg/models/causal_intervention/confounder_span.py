@@ -7,17 +7,17 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-# Relative to the mean squared length of the differences: without it, texts of equal
-# meaning would make the system below singular.
+# Relative to the mean squared length of the differences. Without a ridge, texts with
+# equal embeddings would make the linear system below singular.
 _RIDGE = 1e-6
 _MIN_RIDGE = 1e-12
 
 
 class ConfounderSpan(NamedTuple):
-    """The directions that tell the confounders apart; nothing where there is only one.
+    """The directions that tell the confounders apart; empty if M = 1.
 
     Attributes:
-        coordinates: Gives the part of a token in each direction, (d, M - 1).
+        coordinates: (d, M - 1), maps a token to its coordinates in the directions.
         directions: z_m - z_1, (M - 1, d).
     """
 
@@ -37,24 +37,24 @@ def confounder_span(entries: Tensor) -> ConfounderSpan:
         if not len(differences):
             return ConfounderSpan(differences.T, differences)
         gram = differences @ differences.T
-        # Never 0, not even if all texts have the same embedding.
+        # Above 0 even if all texts have the same embedding.
         ridge = (_RIDGE * gram.diagonal().mean()).clamp(min=_MIN_RIDGE)
         gram = gram + ridge * torch.eye(len(gram)).to(gram)
-        # solve_ex skips the check of the result, which would wait for the device.
+        # Unlike solve, solve_ex checks no result, which would wait for the device.
         weights = torch.linalg.solve_ex(gram, differences).result
         return ConfounderSpan(weights.T, differences)
 
 
 def remove_span(tokens: Tensor, span: ConfounderSpan) -> Tensor:
-    """Remove from tokens what tells one confounder from another.
+    """Remove the component of tokens in the confounders' span.
 
     In a joint image-text space the differences of the confounders' text embeddings span
-    the directions along which an image says how it was taken. The tokens lose their
-    component in that span, the same for every P(z).
+    the directions that describe how an image was taken. The result does not depend on
+    P(z).
 
     Args:
         tokens: F, (B, N, d), in the space of the entries.
-        span: Of the entries.
+        span: The entries' span.
 
     Returns:
         (B, N, d); the tokens themselves if M = 1.
@@ -68,7 +68,7 @@ def remove_span(tokens: Tensor, span: ConfounderSpan) -> Tensor:
 
 
 def remove_confounder_span(tokens: Tensor, entries: Tensor) -> Tensor:
-    """:func:`remove_span` for the span of these entries.
+    """Apply :func:`remove_span` with the span of the given entries.
 
     Args:
         tokens: F, (B, N, d).

@@ -1,7 +1,8 @@
-"""A layer that attends to a fixed dictionary, with all multiplied out that can be.
+"""An intervention layer with a fixed dictionary multiplied into its weights.
 
-For inference: attention costs a token two products a head and entry instead of two a
-width. Weights lie as a product of few tokens reads them fastest.
+For inference: for each token, attention is two matrix products whose width is the
+number of heads times entries, in place of the projections. Weights are stored in the
+layout that is fastest for few tokens.
 """
 
 from __future__ import annotations
@@ -16,15 +17,17 @@ from .intervention_layer import InterventionLayer
 
 
 class FoldedLayer(NamedTuple):
-    """What of a layer is the same for every token. Biases come before weights.
+    """A layer's folded weights, the same for every token. Biases come before weights.
 
     Attributes:
-        logits: (M * H,) and (c, M * H), from a token of mean 0 and variance 1 to the
-            logits of all entries in all heads: norm, query, key, scale and log P(z).
-        values: (M * H, c), from all attention weights to the output: value and out.
-        hidden: (h,) and (c, h), from such a token to the feed-forward block's hidden
-            width: norm and first layer.
-        output: (c,) and (h, c), its last layer.
+        logits: (M * H,) and (c, M * H), from a standardised token (mean 0, variance 1)
+            to the logits of all entries in all heads. Holds norm, query, key, scale
+            and log P(z).
+        values: (M * H, c), from all attention weights to the output. Holds value and
+            out.
+        hidden: (h,) and (c, h), from a standardised token to the hidden units of the
+            feed-forward block. Holds norm and first layer.
+        output: (c,) and (h, c), last layer of the feed-forward block.
     """
 
     logits: tuple[Tensor, Tensor]
@@ -36,7 +39,7 @@ class FoldedLayer(NamedTuple):
 def fold_layer(
     layer: InterventionLayer, entries: Tensor, log_prior: Tensor
 ) -> FoldedLayer:
-    """Multiply out what does not depend on the tokens.
+    """Multiply out all factors that do not depend on the tokens.
 
     Args:
         layer: The layer.
@@ -51,8 +54,8 @@ def fold_layer(
     query_bias = layer.query.bias.unflatten(0, heads)
     weight = torch.einsum('mhe,hec->mhc', key, query) * scale
     bias = torch.einsum('mhe,he->mh', key, query_bias) * scale + log_prior.unsqueeze(-1)
-    # Output: W_o times the values, as a linear map of the attention weights. These sum
-    # to 1 in every head, so that the bias may be shared out among the values.
+    # Output: W_o times the values, as a linear map of the attention weights. The
+    # weights of a head sum to 1, so each value can carry its share of the bias.
     value = layer.value(entries).unflatten(-1, heads)
     out = layer.out.weight.unflatten(1, heads)
     values = torch.einsum('mhe,che->mhc', value, out) + layer.out.bias / len(key[0])
@@ -68,7 +71,7 @@ def fold_layer(
 def _behind_norm(
     norm: nn.LayerNorm, bias: Tensor, weight: Tensor
 ) -> tuple[Tensor, Tensor]:
-    """Bias and transposed weight of a linear layer, with the norm's own before it."""
+    """Bias and transposed weight of a linear layer with its input norm folded in."""
     return bias + weight @ norm.bias, (weight * norm.weight).T.contiguous()
 
 
@@ -90,7 +93,7 @@ def folded_forward(
     # Heads last: a softmax over a short last dimension is not vectorised.
     weights = logits.unflatten(-1, (-1, layer.num_heads)).softmax(dim=-2)
     tokens = tokens + weights.flatten(-2) @ folded.values
-    # A recorded graph would fold again each time: what it holds are the weights.
+    # A compiled graph folds in every pass, which would not pay for this block.
     if torch.compiler.is_compiling():
         return tokens + layer.ffn(tokens)
     bias, weight = folded.hidden

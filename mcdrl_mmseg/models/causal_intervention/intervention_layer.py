@@ -61,9 +61,9 @@ class InterventionLayer(nn.Module):
         return self.add_attended(tokens, self.out(attended))
 
     def attend_to_one(self, entries: Tensor) -> Tensor:
-        """Attention's output where a single entry z is all there is to attend to.
+        """Attention's output if there is only one entry z to attend to.
 
-        The softmax over one key is 1, so that it is the same for every token.
+        The softmax over one key is 1, so the output is the same for every token.
 
         Args:
             entries: (..., d).
@@ -78,7 +78,7 @@ class InterventionLayer(nn.Module):
 
         Args:
             tokens: (..., N, c).
-            attended: Attention's output, of a shape that broadcasts with them.
+            attended: Attention's output, of a shape that broadcasts with the tokens.
 
         Returns:
             (..., N, c).
@@ -100,7 +100,7 @@ class InterventionLayer(nn.Module):
         return tokens.unflatten(-1, (self.num_heads, -1)).transpose(1, 2)
 
 
-# Under autocast torch's own attention sums in float32.
+# In lower precision torch's own attention, which sums in float32, is used.
 _WHOLE_PRECISION = (torch.float32, torch.float64)
 
 
@@ -131,8 +131,8 @@ def attend(
 
 
 def _are_shared(query: Tensor, key: Tensor) -> bool:
-    """Whether several images attend to the same entries, where it is of use."""
-    # Asked first: a recorded graph is for any number of images.
+    """Whether several images share their entries and the faster path is worth it."""
+    # Checked first: a recorded graph must work for any number of images.
     if torch.compiler.is_compiling() or torch.jit.is_tracing():
         return False
     on_cpu = query.device.type == 'cpu' and query.dtype in _WHOLE_PRECISION
@@ -142,10 +142,10 @@ def _are_shared(query: Tensor, key: Tensor) -> bool:
 def _attend_to_shared(
     query: Tensor, key: Tensor, value: Tensor, log_prior: Tensor
 ) -> Tensor:
-    """The same in half the time, where all images attend to the same few entries.
+    """:func:`attend` in half the time, if all images attend to the same few entries.
 
-    torch's own attention on a CPU is made for long sequences: it goes over each image
-    by itself, and over entries one by one.
+    torch's own attention on a CPU is made for long sequences: it loops over images and
+    over entries.
     """
     # Tokens last: a softmax over a short last dimension is not vectorised.
     scaled = query * query.shape[-1] ** -0.5

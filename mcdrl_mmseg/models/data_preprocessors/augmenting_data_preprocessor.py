@@ -13,8 +13,8 @@ from mmseg.utils import ConfigType
 class AugmentingDataPreProcessor(SegDataPreProcessor):
     """MMSegmentation's data preprocessor, then an augmentation on the device.
 
-    Only training batches are augmented. (``batch_augments`` of the parent class takes
-    no configs, and is left alone.)
+    Only training batches are augmented. (The parent's ``batch_augments`` cannot be used
+    for this: it takes no configs.)
 
     Args:
         augmentation: Config of a registered module that maps images (B, c, H, W),

@@ -13,14 +13,13 @@ class CausalAugmentation(BaseModule):
     """Random intensity changes of training images, mixed by a random map.
 
     Every image is changed twice by random shallow networks (GIN), to T_1 and T_2, and
-    becomes T_1 * b + T_2 * (1 - b) with a smooth random map b (IPA), so that no
-    appearance goes together with a part of the image. After Ouyang et al.,
+    becomes T_1 * b + T_2 * (1 - b) with a smooth random map b (IPA). This breaks the
+    correlation between appearance and position. After Ouyang et al.,
     "Causality-inspired single-source domain generalization for medical image
     segmentation", IEEE TMI 2023 (arXiv:2111.12525), without their consistency loss
     between the two complementary mixtures, which would double the cost of a step.
 
-    Numbers are drawn from torch's generator of the images' device: seeding torch
-    seeds them.
+    Random numbers come from torch's generator of the images' device.
 
     Args:
         num_layers: Layers of the networks (paper: 4).

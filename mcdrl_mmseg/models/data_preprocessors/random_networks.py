@@ -35,8 +35,8 @@ def draw_networks(
 ) -> list[Layer]:
     """Draw the weights of networks.
 
-    Weights and shifts are standard normal. Every layer of every network sees one
-    position or 3 x 3 of them, by the toss of a coin.
+    Weights and shifts are standard normal. The kernel of every layer of every network
+    is 1 x 1 or 3 x 3, with equal chance.
 
     Args:
         count: B, number of networks.
@@ -72,7 +72,7 @@ def run_networks(images: Tensor, layers: Sequence[Layer]) -> Tensor:
         (B, c, H, W).
     """
     batch = len(images)
-    # Every image is a group of one convolution: no loop over the batch.
+    # One grouped convolution with a group for each image: no loop over the batch.
     x = images.reshape(1, -1, *images.shape[2:])
     for number, layer in enumerate(layers):
         if number:
@@ -84,9 +84,9 @@ def run_networks(images: Tensor, layers: Sequence[Layer]) -> Tensor:
 
 
 def mix_and_rescale(images: Tensor, changed: Tensor, alpha: Tensor) -> Tensor:
-    """Mix an image with its changed self, and keep its energy.
+    """Mix each image with its changed version, and keep its Frobenius norm.
 
-    g = (alpha * changed + (1 - alpha) * x) * ||x||_F / ||...||_F, an image at a time.
+    g = mixed * ||x||_F / ||mixed||_F, with mixed = alpha * changed + (1 - alpha) * x.
 
     Args:
         images: x, (B, c, H, W).

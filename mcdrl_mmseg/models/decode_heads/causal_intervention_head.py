@@ -27,13 +27,14 @@ from .predictor_wrapper import PredictorWrapper, use_all_outputs
 
 
 class InterventionOutput(NamedTuple):
-    """What :meth:`CausalInterventionHead.intervene` gives for a batch.
+    """What :meth:`CausalInterventionHead.intervene` returns for a batch.
+
+    Indices and tokens belong to the leading map, the last one of ``in_index``.
 
     Attributes:
         features: Maps for the predictor, the intervened ones among them.
         similarity: S, (B, K, h, w), or None without a selector.
-        indices: (B, N) kept positions, or None without a selector. These and the
-            tokens are of the leading map, the last one of ``in_index``.
+        indices: (B, N) kept positions, or None without a selector.
         region_tokens: F, (B, N, c).
         intervened_tokens: F_ca, (B, N, c), before the gate; F without CDRL.
     """
@@ -45,7 +46,7 @@ class InterventionOutput(NamedTuple):
     intervened_tokens: Tensor
 
 
-# Checkpoints of cascades from before it served them have the second name.
+# Configs of old checkpoints have the second name, of a former class for cascades.
 @MODELS.register_module(
     name=['CausalInterventionHead', 'CausalInterventionCascadeHead']
 )
@@ -55,44 +56,46 @@ class CausalInterventionHead(PredictorWrapper):
     :meth:`intervene` is the method: step 1, the region selection (MTRS), and step 3,
     the causal intervention (CDRL) with the dictionary of step 2.
 
-    Takes the tuple of :class:`CLIPVisionBackbone` or :class:`CLIPGuidedBackbone`,
-    whose last two entries are CLIP's dense map and image embedding. The predictor H
-    is any registered decode head. It gets the levels before these two, with the
-    intervened one in its place; where the dense map itself is intervened on
-    (``in_index=-2``) it comes after the levels, as the last map. With
-    ``similarity_map`` one more map follows, of one channel.
+    The input is the tuple of a :class:`CLIPVisionBackbone` or
+    :class:`CLIPGuidedBackbone`, whose last two entries are CLIP's dense map and image
+    embedding. The predictor H is any registered decode head. It gets the levels before
+    these two, with the intervened map in place of its level. An intervened dense map
+    (``in_index=-2``) comes after the levels, as the last map. With ``similarity_map``
+    one more map follows, of one channel.
 
-    It can be the last head of a ``CascadeEncoderDecoder``, with the last stock head, as
-    ``OCRHead`` or ``PointHead``, for predictor. The heads before it are stock ones and
-    read the maps without intervention.
+    The head can be the last one of a ``CascadeEncoderDecoder``; its predictor is then
+    the cascade's last stock head, as ``OCRHead`` or ``PointHead``. The heads before it
+    are stock heads and read the maps without intervention.
 
     Args:
-        predictor: Config of the decode head; its ``in_index`` counts in what it gets.
+        predictor: Config of the decode head; its ``in_index`` counts the maps that the
+            predictor gets.
         dictionary: Config of a :class:`ConfounderDictionary`.
-        in_channels: c, width of the map to intervene on; of each, if they are several.
+        in_channels: c, width of the map to intervene on; a sequence for several maps.
         in_index: Which entry of the backbone's tuple to intervene on; -2 is CLIP's
-            dense map, as in the paper. Several have an intervention each; the last
-            one named leads: ``loss_causal`` and explanations are about it.
+            dense map, as in the paper. Each of several maps has its own intervention.
+            The last one named is the leading map: ``loss_causal`` and explanations
+            refer to it.
         region_selector: Config of a :class:`CLIPRegionSelector`, or None to
             intervene on every position (the paper's "without MTRS").
-        intervention: Config of a :class:`CausalIntervention`, whose widths are
-            filled in here, or None for none (the paper's "without CDRL").
+        intervention: Config of a :class:`CausalIntervention`, whose widths the head
+            fills in, or None for none (the paper's "without CDRL").
         unselected: ``'keep'`` leaves positions that were not selected as they are,
             ``'zero'`` sets them to 0 as the gate opens.
-        similarity_map: Whether the predictor also gets how much more each position
-            resembles a lesion than healthy tissue by text: S^ minus the highest
-            similarity to the background prompts, as CLIP scales logits, times the
-            gate. Score maps beside features are DenseCLIP's (arXiv 2112.01518); in
-            the paper the selection alone uses S. MMSegmentation's
-            ``in_index=[-2, -1], input_transform='resize_concat'`` takes both maps.
+        similarity_map: Whether the predictor also gets a map of how much more each
+            position resembles a lesion's text than the text of healthy tissue: S^ minus
+            the highest similarity to the background prompts, multiplied by CLIP's logit
+            scale and the gate. Such score maps are DenseCLIP's (arXiv 2112.01518); the
+            paper uses S for the selection only. A predictor reads both maps with
+            ``in_index=[-2, -1], input_transform='resize_concat'``.
         loss_causal: Config of a :class:`CausalAlignmentLoss`, or None.
         loss_contrast: Config of a :class:`CLIPContrastiveLoss`, or None.
         init_cfg: MMEngine's initialisation config; rarely needed.
 
     Raises:
-        ValueError: Unknown ``unselected``, ``in_index`` naming the embedding or not as
-            many maps as ``in_channels``, or ``similarity_map`` without a selector or
-            background prompts.
+        ValueError: Unknown ``unselected``, an ``in_index`` that names the image
+            embedding or another number of maps than ``in_channels``, or
+            ``similarity_map`` without a selector or background prompts.
 
     Examples:
         >>> model = dict(
@@ -149,7 +152,8 @@ class CausalInterventionHead(PredictorWrapper):
             self._check_similarity_map()
         dims = self.dictionary.embed_dims
         self.intervention = _build(intervention, embed_dims=width, dictionary_dims=dims)
-        # Of the maps before the leading one; a single map leaves no trace of it.
+        # Interventions on the maps before the leading one. Empty for a single map: the
+        # state dict then has no such keys.
         self.further_interventions = nn.ModuleList(
             _build(intervention, embed_dims=each, dictionary_dims=dims)
             for each in further_widths
@@ -157,14 +161,14 @@ class CausalInterventionHead(PredictorWrapper):
         )
         self.confounder_scores = None
         if self.intervention is not None and self.intervention.observed is not None:
-            # Few configs observe confounders; registering the head needs no scores.
+            # Imported late: few configs observe confounders.
             from mcdrl_mmseg.models.confounder_scores import ConfounderScores
 
             names = self.dictionary.prompts.confounder_names
             self.confounder_scores = ConfounderScores(len(names))
         self.loss_causal = _build(loss_causal)
         self.loss_contrast = _build(loss_contrast)
-        # t_km lives in the joint space; features of another backbone do not.
+        # t_km is in the joint space; features of another backbone are not.
         self.causal_projection = nn.Identity()
         if self.loss_causal is not None and width != dims:
             self.causal_projection = nn.Linear(width, dims)
@@ -177,7 +181,7 @@ class CausalInterventionHead(PredictorWrapper):
         return [*self.further_interventions, self.intervention]
 
     def leading_map(self, inputs: Features) -> Tensor:
-        """The map that explanations are about.
+        """The map that explanations refer to.
 
         Args:
             inputs: The backbone's tuple.
@@ -199,8 +203,8 @@ class CausalInterventionHead(PredictorWrapper):
 
         Raises:
             DictionaryError: The dictionary is not built.
-            ValueError: A backbone that gives one bare map, where several are asked
-                for, or fewer levels than ``in_index`` names.
+            ValueError: The backbone returns one bare map although several are needed,
+                or fewer levels than ``in_index`` names.
         """
         *maps, dense_features, image_embedding = inputs
         self.dictionary.check_built()
@@ -216,7 +220,7 @@ class CausalInterventionHead(PredictorWrapper):
             result, state = self._intervene_on(
                 inputs[index], intervention, dense_features, scores
             )
-            if index == len(inputs) - 2:  # the dense map, which comes last
+            if index == len(inputs) - 2:  # the dense map, appended after the levels
                 maps.append(result)
             else:
                 maps[index] = result
@@ -235,7 +239,7 @@ class CausalInterventionHead(PredictorWrapper):
         dense_features: Tensor,
         scores: Tensor | None,
     ) -> tuple[Level, InterventionOutput]:
-        """One level with the intervention in it, and what led to it."""
+        """One level with the intervention in it, and the steps' results."""
         feature = map_of(level)
         # Step 1, MTRS: F, the N positions that are most similar to a lesion's text.
         similarity, indices, tokens = self._select_regions(feature, dense_features)
@@ -246,7 +250,7 @@ class CausalInterventionHead(PredictorWrapper):
             intervened = intervention(tokens, z, prior, scores)
             # F + g (F_ca - F).
             gated = intervention.gated(tokens, intervened)
-        # Back at its positions it takes the place of its map.
+        # Scatter the tokens back into their map.
         result = self._put_back(feature, indices, gated)
         state = InterventionOutput((), similarity, indices, tokens, intervened)
         return with_map(level, result), state
@@ -254,7 +258,7 @@ class CausalInterventionHead(PredictorWrapper):
     def _select_regions(
         self, feature: Tensor, dense_features: Tensor
     ) -> tuple[Tensor | None, Tensor | None, Tensor]:
-        """S, kept positions and F; without a selector all positions are F."""
+        """S, kept positions and F; without a selector F holds all positions."""
         if self.region_selector is None:
             return None, None, feature.flatten(2).transpose(1, 2)
         similarity, indices = self.region_selector(
@@ -282,18 +286,18 @@ class CausalInterventionHead(PredictorWrapper):
         return scatter_tokens(unselected, indices, gated)
 
     def _pool(self, tokens: Tensor) -> Tensor:
-        """Pool(F_ca) in the joint space, (B, d), beyond the range of float16."""
+        """Pool(F_ca) in the joint space, (B, d), in float32: float16 could overflow."""
         pooled = tokens.mean(dim=1, dtype=torch.float32)
         weight = next(self.causal_projection.parameters(), pooled)
         with torch.autocast(pooled.device.type, enabled=False):
             return self.causal_projection(pooled.to(weight.dtype))
 
     def _gate(self, like: Tensor) -> Tensor | float:
-        """The gate; without an intervention there is none to wait for."""
+        """The gate; 1 without an intervention."""
         return 1.0 if self.intervention is None else self.intervention.gate.to(like)
 
     def forward(self, inputs: Features, *args: Tensor) -> Tensor:
-        """Plain logits of the predictor, (B, C, h, w), without any loss's inputs.
+        """Logits of the predictor, (B, C, h, w).
 
         Args:
             inputs: The backbone's tuple.
@@ -306,7 +310,7 @@ class CausalInterventionHead(PredictorWrapper):
 
         Args:
             inputs: The backbone's tuple.
-            *args: What the predictor takes behind its features: meta information of
+            *args: Further arguments of the predictor's ``predict``: meta information of
                 each image and the segmentor's test config; in a cascade, logits of the
                 head before come first.
 
@@ -320,7 +324,7 @@ class CausalInterventionHead(PredictorWrapper):
 
         Args:
             inputs: The backbone's tuple.
-            *args: What the predictor takes behind its features: samples with labels
+            *args: Further arguments of the predictor's ``loss``: samples with labels
                 and meta information, and the segmentor's training config; in a
                 cascade, logits of the head before come first.
 
@@ -356,7 +360,7 @@ class CausalInterventionHead(PredictorWrapper):
             )
         return use_all_outputs(losses, inputs[-2:])
 
-    # Below: what cannot be served, and what to do.
+    # Below: errors for configs and backbones that do not fit, with a remedy.
 
     def _check_similarity_map(self) -> None:
         if self.region_selector is None:
@@ -373,7 +377,7 @@ class CausalInterventionHead(PredictorWrapper):
             )
 
     def _check_levels(self, count: int) -> None:
-        # The last is the embedding.
+        # The last entry is the image embedding.
         if any(not -count <= index < count - 1 for index in self.in_indices):
             raise ValueError(
                 f'CausalInterventionHead: in_index={self.in_indices} names a map that '
@@ -393,7 +397,7 @@ class CausalInterventionHead(PredictorWrapper):
 def _widths(
     in_channels: int | Sequence[int], in_index: int | Sequence[int]
 ) -> tuple[int, ...]:
-    """Of each map that is intervened on."""
+    """Width of each map that is intervened on."""
     widths, indices = _as_tuple(in_channels), _as_tuple(in_index)
     if len(widths) != len(indices):
         raise ValueError(
@@ -413,5 +417,5 @@ def _as_tuple(value: int | Sequence[int]) -> tuple[int, ...]:
 
 
 def _build(cfg: ConfigType | None, **defaults: int) -> Any:
-    """The registry's module, or None for None."""
+    """Build a module from its config; None stays None."""
     return None if cfg is None else MODELS.build({**defaults, **cfg})

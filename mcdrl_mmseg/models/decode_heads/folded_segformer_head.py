@@ -22,12 +22,14 @@ from mcdrl_mmseg.models.tensor_cache import CachingModule, ModuleCache
 class FoldedSegformerHead(CachingModule, SegformerHead):
     """MMSegmentation's SegformerHead with less than half of its work.
 
-    A 1 x 1 convolution of joined maps is the sum of one of each map, and resizing may
-    come before or behind it: here every level is fused at its own size. In inference
-    batch norms are multiplied into the weights. Results and gradients are the stock
-    head's up to rounding. The stock head itself runs in compiled models, in training
-    where the fusing convolution has hooks, and in inference where a part has some, as a
-    pruned one, or a norm is in training mode. Checkpoints are exchangeable.
+    A 1 x 1 convolution of concatenated maps is the sum of 1 x 1 convolutions of each
+    map, and commutes with resizing. Here every level is therefore fused at its own
+    size, and resized afterwards. In inference batch norms are folded into the weights.
+    Results and gradients equal the stock head's up to rounding.
+
+    The stock forward pass runs in compiled models, in training if the fusing
+    convolution has hooks, and in inference if any part has hooks (as pruning adds them)
+    or a norm is in training mode. Checkpoints of both heads are exchangeable.
 
     Args:
         **kwargs: See MMSegmentation's ``SegformerHead``; ``norm_cfg`` is a batch norm.
@@ -52,7 +54,7 @@ class FoldedSegformerHead(CachingModule, SegformerHead):
                 f'FoldedSegformerHead: norm_cfg={self.norm_cfg} must be a norm with '
                 "running statistics, as dict(type='BN'). SegformerHead takes any."
             )
-        # Not a buffer and not saved: it follows from the weights.
+        # Not a buffer and not saved: computed from the weights.
         self._cache = ModuleCache()
 
     @property
@@ -60,10 +62,10 @@ class FoldedSegformerHead(CachingModule, SegformerHead):
         return (*self.convs, self.fusion_conv)
 
     def forward(self, inputs: Features) -> Tensor:
-        """Plain logits, (B, C, h, w), of the size of the first level.
+        """Logits, (B, C, h, w), of the size of the first level.
 
         Args:
-            inputs: Maps, of which ``in_index`` names some.
+            inputs: Maps, from which ``in_index`` selects.
         """
         if torch.compiler.is_compiling():
             return super().forward(inputs)
@@ -89,14 +91,14 @@ class FoldedSegformerHead(CachingModule, SegformerHead):
         """For each level, weight and bias of its own and of its fusing convolution."""
         *own, (fusion, bias) = (_without_norm(block) for block in self._blocks)
         parts = [part.contiguous() for part in fusion.chunk(len(own), dim=1)]
-        # Resizing keeps a constant: one level brings the bias for all.
+        # The bias is added once, with the first level: resizing keeps constants.
         return list(zip(own, zip(parts, [bias] + [None] * len(own))))
 
 
 def has_hooks_on_fusion(head: SegformerHead) -> bool:
-    """Whether hooks wait for the fusing convolution, which its parts do not call.
+    """Whether the fusing convolution has hooks, which :func:`fuse_then_resize` skips.
 
-    Explanations put them there, and pruning computes the weight by one.
+    Explanations register such hooks, and pruning computes the weight in one.
 
     Args:
         head: A SegformerHead.
@@ -110,11 +112,11 @@ def has_hooks_on_fusion(head: SegformerHead) -> bool:
 def fuse_then_resize(head: SegformerHead, inputs: Features) -> Tensor:
     """The head's ``forward`` up to rounding, with every level fused at its own size.
 
-    With its gradient in a third of the time, for four levels.
+    For four levels, forward and backward pass take a third of the time.
 
     Args:
         head: A SegformerHead.
-        inputs: Maps, of which ``in_index`` names some.
+        inputs: Maps, from which ``in_index`` selects.
 
     Returns:
         (B, C, h, w), of the size of the first level.
@@ -122,7 +124,7 @@ def fuse_then_resize(head: SegformerHead, inputs: Features) -> Tensor:
     maps = head._transform_inputs(inputs)
     block = head.fusion_conv
     parts = block.conv.weight.chunk(len(maps), dim=1)
-    # Resizing keeps a constant: one level brings the bias for all.
+    # The bias is added once, with the first level: resizing keeps constants.
     biases = [block.conv.bias] + [None] * len(maps)
     fused = _sum_of_resized(
         head,
@@ -137,8 +139,8 @@ def fuse_then_resize(head: SegformerHead, inputs: Features) -> Tensor:
 
 
 def _logits(head: SegformerHead, fused: Tensor) -> Tensor:
-    """What follows the fusing convolution and its norm."""
-    # In channels-last memory torch enlarges maps of two channels four times as slowly.
+    """Activation and classifier, which follow the fusing convolution and its norm."""
+    # torch upsamples channels-last maps of two channels four times as slowly.
     return head.cls_seg(head.fusion_conv.activate(fused)).contiguous()
 
 
@@ -153,7 +155,7 @@ def _sum_of_resized(head: SegformerHead, levels: Iterable[Tensor]) -> Tensor:
             mode=head.interpolate_mode,
             align_corners=head.align_corners,
         )
-        # Resizing needs its result for no gradient.
+        # In place: the backward pass of resizing does not need its result.
         first = resized.add_(first)
     return first
 
@@ -171,7 +173,7 @@ def _running_mean(block: ConvModule) -> Tensor | None:
 
 
 def _without_norm(block: ConvModule) -> tuple[Tensor, Tensor]:
-    """Weight and bias of a convolution with its norm multiplied in."""
+    """Weight and bias of a convolution with its norm folded in."""
     conv, norm = block.conv, block.norm
     statistics = norm.running_mean, norm.running_var, norm.eps
     return fuse_conv_bn_weights(

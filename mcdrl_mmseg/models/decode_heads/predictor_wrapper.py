@@ -1,4 +1,4 @@
-"""A head in front of another, which the segmentor sees as that other one."""
+"""Base of a head that wraps another head and shows its settings to the segmentor."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from torch import Tensor
 class PredictorWrapper(BaseModule):
     """Base of a head that changes features and lets a predictor segment them.
 
-    Segmentor, evaluation and export read a head's classes and settings; they get the
-    predictor's.
+    Segmentor, evaluation and export read settings of the decode head; the properties
+    below return those of the predictor.
 
     Args:
         predictor: Config of any registered decode head.
@@ -41,7 +41,7 @@ class PredictorWrapper(BaseModule):
 
     @property
     def threshold(self) -> float | None:
-        """The predictor's, of one-channel binary segmentation; not all have one."""
+        """The predictor's, for one-channel binary segmentation; None if it has none."""
         return getattr(self.predictor, 'threshold', None)
 
     @property
@@ -53,26 +53,26 @@ class PredictorWrapper(BaseModule):
 def use_all_outputs(
     losses: dict[str, Tensor], outputs: tuple[Tensor, ...]
 ) -> dict[str, Tensor]:
-    """Tie outputs that a loss may not use to the total, with weight 0.
+    """Add outputs that no loss may use to the total loss, with weight 0.
 
-    Distributed training fails when a trained parameter has no part in the loss, as
-    the attention pool of a CLIP tower would if no contrastive loss were set.
+    Distributed training fails if a trained parameter takes no part in the loss, as the
+    attention pool of a CLIP tower without a contrastive loss.
 
     Args:
-        losses: Of a head; at least one key contains "loss".
-        outputs: Of the backbone. Those without gradient are left out.
+        losses: A head's losses; at least one key contains "loss".
+        outputs: The backbone's outputs. Those without gradient are skipped.
 
     Returns:
         The losses, of unchanged value.
     """
-    # In float32: a sum beyond float16 would be infinite, and 0 times infinity NaN.
+    # In float32: a sum that overflows float16 is infinite, and 0 times infinity is NaN.
     unused = [
         output.sum(dtype=torch.float32) * 0
         for output in outputs
         if output.requires_grad
     ]
     for name, loss in losses.items():
-        # A head may give a list, of one loss a level.
+        # A head may return a list with one loss for each level.
         if 'loss' in name and isinstance(loss, Tensor):
             return {**losses, name: sum(unused, start=loss)}
     return losses

@@ -20,23 +20,23 @@ class PromptTuningHead(BaseDecodeHead):
     """Cosine of CLIP's dense map with the text embeddings of learned prompts.
 
     Prompt tuning after CoOp (Zhou et al., "Learning to prompt for vision-language
-    models", IJCV 2022), for every position instead of the image: with t_i the text
+    models", IJCV 2022), for every position instead of the image. With t_i the text
     embedding of "[V]_1 ... [V]_M [CLASS_i]", the probability of name i at a position
-    is softmax_i(cos(C[h, w], t_i) / temperature), their equation 1, and that of a
-    segmentation class the sum over its names. Text runs in every training step, since
-    the context V is what is learned, and once for all of inference.
+    is softmax_i(cos(C[h, w], t_i) / temperature), their equation 1. The probability of
+    a segmentation class is the sum over its names. As the context V is learned, the
+    text tower runs in every training step; in inference its result is cached.
 
     Args:
         class_names: For each segmentation class, background first, one name or
-            several. Their number is ``num_classes``.
-        text: Arguments of :class:`~mcdrl_mmseg.clip.CLIPSpec`, the same as of the
-            backbone: ``model_name``, ``pretrained``, ``quick_gelu``.
+            several. ``num_classes`` defaults to the number of classes.
+        text: Arguments of :class:`~mcdrl_mmseg.clip.CLIPSpec`, the same as the
+            backbone's: ``model_name``, ``pretrained``, ``quick_gelu``.
         in_channels: d, width of the joint image-text space.
         in_index: CLIP's dense map in the backbone's tuple.
-        context: Number of context vectors, or words to start them from.
+        context: Number of random context vectors, or words that initialise them.
         temperature: Divides the cosines; CLIP's own is 0.01.
-        predictor: Config of a decode head on the backbone's tuple whose logits are
-            added, or None for the prompts alone. Its losses are not used.
+        predictor: Config of a decode head that reads the backbone's tuple and whose
+            logits are added, or None for the prompts alone. Its losses are not used.
         **kwargs: As for MMSegmentation's ``BaseDecodeHead``: ``loss_decode``,
             ``ignore_index``, ``align_corners``.
 
@@ -75,7 +75,7 @@ class PromptTuningHead(BaseDecodeHead):
             **kwargs,
         }
         super().__init__(in_channels, in_channels, in_index=in_index, **kwargs)
-        # Prompts take the place of the classifier.
+        # Prompts replace the classifier.
         del self.conv_seg
         names = [[n] if isinstance(n, str) else list(n) for n in class_names]
         if temperature <= 0 or len(names) != self.out_channels or not all(names):
@@ -119,7 +119,7 @@ class PromptTuningHead(BaseDecodeHead):
             (B, C, h, w) float32.
         """
         cosine = text_similarity(dense_features, self.prompts())
-        # A low temperature would blow up the rounding of half precision.
+        # A low temperature would amplify rounding errors of half precision.
         with torch.autocast(dense_features.device.type, enabled=False):
             parts = (cosine / self.temperature).split(self.names_per_class, dim=1)
             return torch.stack([part.logsumexp(dim=1) for part in parts], dim=1)

@@ -8,26 +8,25 @@ from mmseg.registry import MODELS
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-# Lower bound when normalising: the gradient at a zero vector is its inverse, and must
-# fit into float16.
+# eps of F.normalize: the gradient at a zero vector is 1 / eps, and must fit float16.
 SMALLEST_NORM = 1e-4
 
 
 def masked_mean(values: Tensor, mask: Tensor) -> Tensor:
-    """Mean over the images of a mask, 0 if it is empty.
+    """Mean over the images in a mask, 0 if the mask is empty.
 
     Args:
-        values: (B,), one loss an image.
+        values: (B,), one loss for each image.
         mask: (B,) bool, which images take part.
 
     Returns:
-        Scalar. In distributed training the divisor is the processes' mean count, so
-        that the mean of their gradients is the gradient of the joint batch.
+        Scalar. In distributed training the divisor is the mean count over processes, so
+        that averaged gradients equal the gradient of the joint batch.
     """
     weight = mask.to(values.dtype)
     count = weight.sum()
     all_reduce(count, op='mean')
-    # torch.where and not a product: an image left out may have no finite loss.
+    # torch.where, not a product: the loss of a masked image may not be finite.
     kept = torch.where(mask, values, torch.zeros_like(values))
     return kept.sum() / count.clamp(min=torch.finfo(values.dtype).tiny)
 
@@ -37,12 +36,12 @@ class CausalAlignmentLoss(nn.Module):
     """|| Pool(F_ca) - mean_m t_km ||^2, with k the image's lesion class.
 
     Averaging t_km over the confounders leaves a target that says what the lesion is
-    and not how it was imaged (L_causal of arXiv 2508.05008). Several classes in an
-    image: the mean of their targets. Images without lesion are left out.
+    and not how it was imaged (L_causal of arXiv 2508.05008). For several classes in an
+    image the target is the mean of theirs. Images without lesion are left out.
 
     Args:
-        normalize: Compare directions (both sides L2-normalised) and not lengths;
-            False is the paper's formula as written.
+        normalize: L2-normalise both sides, to compare directions only; False is the
+            paper's formula as written.
         loss_weight: lambda, 0.5 in the paper.
         loss_name: Key in the loss dict; must start with ``loss_`` to be summed.
 
@@ -76,7 +75,7 @@ class CausalAlignmentLoss(nn.Module):
         Returns:
             Scalar, weighted.
         """
-        # Squares of features soon leave the range of float16.
+        # Squares of features overflow float16.
         with torch.autocast(pooled.device.type, enabled=False):
             pooled = pooled.float()
             targets = class_confounder_embeddings.float().mean(dim=1)

@@ -14,11 +14,11 @@ from .causal_alignment_loss import SMALLEST_NORM, masked_mean
 class CLIPContrastiveLoss(nn.Module):
     """InfoNCE between an image and the texts of the lesion classes.
 
-    L_contrast of arXiv 2508.05008. The background prompts join as one further
-    candidate, their mean direction, which images without lesion are pulled to. With
-    several classes in an image the loss is the mean of -log p over them, which is
-    the usual InfoNCE for one. Without background prompts images without lesion are
-    left out, and with one class the loss is identically 0.
+    L_contrast of arXiv 2508.05008. The mean direction of the background prompts is one
+    further candidate; it is the positive of images without lesion. With several classes
+    in an image the loss is the mean of -log p over them, which for one class is the
+    usual InfoNCE. Without background prompts, images without lesion are left out, and
+    with a single class the loss is identically 0.
 
     Args:
         temperature: tau, 0.5 in the paper.
@@ -64,13 +64,13 @@ class CLIPContrastiveLoss(nn.Module):
             class_embeddings: e_k, (K, d).
             background_embeddings: (G, d); G may be 0.
             classes: (B, K) bool, lesion classes present in each image.
-            labelled: (B,) bool, images of which a pixel has a label; the others may
-                hold any lesion, and are left out. None takes all for labelled.
+            labelled: (B,) bool, images with at least one labelled pixel. The others may
+                hold any lesion and are left out. None means that all are labelled.
 
         Returns:
             Scalar, weighted.
         """
-        # In half precision cosines close to each other would be equal.
+        # In half precision, cosines that are close would become equal.
         with torch.autocast(image_embedding.device.type, enabled=False):
             losses, positives = self._per_image(
                 image_embedding, class_embeddings, background_embeddings, classes

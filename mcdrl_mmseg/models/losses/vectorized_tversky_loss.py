@@ -17,10 +17,11 @@ class VectorizedTverskyLoss(TverskyLoss):
 
     With t the one-hot labels and p the probabilities of the pixels that count, one
     matrix product gives the sums of p t' for all pairs of classes. Its diagonal holds
-    the true positives; the false ones follow from the sums of p and of t. mmseg's goes
-    over all pixels six times for each class, and back as often.
+    the true positives; false positives and false negatives follow from the sums of p
+    and of t. mmseg's loss reads all pixels six times for each class, and as often in
+    the backward pass.
 
-    Arguments are those of mmseg's.
+    The arguments are those of mmseg's ``TverskyLoss``.
 
     Examples:
         >>> model = dict(
@@ -36,13 +37,13 @@ class VectorizedTverskyLoss(TverskyLoss):
 
         Args:
             pred: (B, C, ...) logits.
-            target: (B, ...) labels; ``ignore_index`` counts nowhere.
-            **kwargs: Not used, as in mmseg's.
+            target: (B, ...) labels; pixels of ``ignore_index`` are left out.
+            **kwargs: Not used, as in mmseg's loss.
 
         Returns:
             Scalar, weighted.
         """
-        # Sums over pixels leave float16's range; bfloat16 has three digits for them.
+        # Sums over pixels overflow float16, and bfloat16 keeps three digits of them.
         with torch.autocast(pred.device.type, enabled=False):
             dtype = torch.promote_types(pred.dtype, torch.float32)
             return self._of_all_classes(pred.to(dtype), target)
@@ -71,7 +72,7 @@ class VectorizedTverskyLoss(TverskyLoss):
         return self.loss_weight * losses.mean()
 
     def _one_hot(self, labels: Tensor, classes: int) -> Tensor:
-        """Whether a pixel counts and is of a class, (B, C, P) bool.
+        """One-hot labels, (B, C, P) bool; False in all classes at ignored pixels.
 
         Args:
             labels: (B, P) integers; those beyond the last class count as the last.
@@ -79,7 +80,7 @@ class VectorizedTverskyLoss(TverskyLoss):
         """
         counts = labels != self.ignore_index
         if classes == 2:
-            # Half of the time: labels take eight bytes each, truth values one.
+            # Half of the time: one comparison of int64 labels, the rest is on bools.
             lesion = labels > 0
             return torch.stack([~lesion & counts, lesion & counts], dim=1)
         numbers = torch.arange(classes, device=labels.device).view(1, -1, 1)
