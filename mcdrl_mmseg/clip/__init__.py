@@ -1,6 +1,7 @@
-"""All that touches open_clip, which is imported on first use and not before.
+"""All code that uses open_clip, which is imported on first use.
 
-So are the modules here: registering the components needs none of them.
+The modules of this package are imported on first use as well: registering the
+components needs none of them.
 """
 
 from importlib import import_module

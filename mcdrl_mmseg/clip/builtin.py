@@ -1,4 +1,4 @@
-"""The built-in CLIPs: where their weights lie, and how the tiny one's are packed."""
+"""The built-in CLIPs: where their weight files are, and how the tiny one is packed."""
 
 from __future__ import annotations
 
@@ -60,8 +60,8 @@ def pack(state: dict[str, Tensor], trained_ids: Iterable[int]) -> dict[str, Tens
 def unpack(state: dict[str, Tensor]) -> dict[str, Tensor]:
     """Undo :func:`pack`; any other state dict is returned as it is.
 
-    Tokens that never occurred in the training get fixed random rows: an unknown word
-    is told from another, and means nothing.
+    Tokens that never occurred in the training get fixed random rows: unknown words have
+    different embeddings, without a meaning.
 
     Args:
         state: Content of a weights file.
@@ -70,7 +70,7 @@ def unpack(state: dict[str, Tensor]) -> dict[str, Tensor]:
         A state dict with ``token_embedding.weight``.
 
     Raises:
-        ValueError: The table is none, or larger than any vocabulary's.
+        ValueError: The token table is malformed, or larger than any vocabulary's.
     """
     if _ROWS not in state:
         return state

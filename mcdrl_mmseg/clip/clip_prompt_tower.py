@@ -1,4 +1,4 @@
-"""CLIP's causal text transformer, read at a prompt's end, from token vectors."""
+"""CLIP's causal text transformer on token vectors, pooled at the end token."""
 
 from __future__ import annotations
 
@@ -27,13 +27,13 @@ class CLIPPromptTower:
         self.module = _build(spec)
 
     def tokenize(self, texts: Sequence[str]) -> tuple[Tensor, Tensor]:
-        """Token ids, and the place of the end.
+        """Token ids, and the position of the end token.
 
         Raises:
             ValueError: A text holds a token that was added to the tokenizer.
         """
         *rows, empty = tokenize(self.spec, [*texts, ''])
-        # The token of the end has the highest number of those that were not added.
+        # Only tokens that were added to the tokenizer have ids above the end token's.
         for text, row in zip(texts, rows):
             if row.max() > empty.max():
                 raise ValueError(
@@ -49,7 +49,7 @@ class CLIPPromptTower:
         return self.module.token_embedding(ids)
 
     def embed(self, tokens: Tensor, ends: Tensor) -> Tensor:
-        """Run the transformer; attention is causal, so that padding is not seen."""
+        """Run the transformer; attention is causal, so padding has no influence."""
         tower, length = self.module, tokens.shape[1]
         tokens = tower.transformer(
             tokens + tower.positional_embedding[:length],
@@ -60,7 +60,7 @@ class CLIPPromptTower:
         return tokens[rows, ends] @ tower.text_projection
 
     def load_weights(self) -> None:
-        """Those of the tower alone."""
+        """Load the weights of the text tower."""
         load_tower_weights(self.module, self.spec, 'text.')
 
 

@@ -1,8 +1,8 @@
 """Dense CLIP features: the training-free ways from patch tokens to the text space.
 
-CLIP aligns one pooled vector with text. Its patch tokens, taken as they leave the
-last block, align badly, since that block's attention gathers global content. The
-modes differ in what they do to the last attention, and change no weight:
+CLIP aligns one pooled vector with text. The patch tokens after the last block align
+badly, since that block's attention gathers global content. The modes differ in how
+they change the last attention; none changes a weight:
 
 - ``vanilla``: the tokens as they are.
 - ``maskclip``: every token keeps its own value vector (Zhou et al., ECCV 2022).
@@ -57,8 +57,8 @@ def self_self_attention(
 def dense_vit_block(block: nn.Module, tokens: Tensor, mode: str) -> Tensor:
     """Run a ViT's last block so that its patch tokens stay local.
 
-    The pooled token attends as ever, so that one run of the block gives both what
-    CLIP pools and the dense tokens.
+    The pooled token attends as in the original block, so that one run of the block
+    gives both the token that CLIP pools and the dense tokens.
 
     Args:
         block: open_clip ``ResidualAttentionBlock`` with ``nn.MultiheadAttention``.
@@ -84,7 +84,7 @@ def dense_vit_block(block: nn.Module, tokens: Tensor, mode: str) -> Tensor:
 
 
 def _pooled_and_dense(query: Tensor, key: Tensor, value: Tensor, mode: str) -> Tensor:
-    """Plain attention of the pooled token, the mode's of all others, heads merged."""
+    """Plain attention for the pooled token, the mode's for all others, heads merged."""
     pooled = F.scaled_dot_product_attention(query[:, :, :1], key, value)
     dense = self_self_attention(query, key, value, mode)
     return merge_heads(torch.cat([pooled, dense], dim=2))
@@ -111,7 +111,7 @@ def dense_pooled_tokens(
     """
     placed = tokens + positions
     key, value = pool.k_proj(placed), pool.v_proj(placed)
-    # Of maskclip the pooled query alone: its dense tokens have none.
+    # maskclip needs only the pooled token's query: its dense tokens have none.
     query = pool.q_proj(placed[:, :1] if mode == 'maskclip' else placed)
     query, key, value = (split_heads(p, pool.num_heads) for p in (query, key, value))
     if mode == 'maskclip':

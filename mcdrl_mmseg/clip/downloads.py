@@ -15,7 +15,8 @@ _HUB = 'https://huggingface.co'
 def fetch_published(cfg: dict) -> Path:
     """The file of an entry of open_clip's table.
 
-    Without a network the cache alone is asked. The hub's client would try for minutes.
+    If the host is not reachable, only the cache is searched: the Hub's client would
+    otherwise retry for minutes.
 
     Args:
         cfg: Entry of open_clip's table, as ``get_pretrained_cfg`` gives it.
@@ -25,7 +26,7 @@ def fetch_published(cfg: dict) -> Path:
 
     Raises:
         OSError: It is not in the cache, and its host does not answer.
-        Exception: Whatever open_clip raises where it does.
+        Exception: Any error of open_clip's download.
     """
     from huggingface_hub import constants
     from open_clip.pretrained import download_pretrained
@@ -44,9 +45,9 @@ def is_reachable(url: str, seconds: float = _PATIENCE_S) -> bool:
     """Whether a host answers, through the proxies of the environment if there are any.
 
     Args:
-        url: Any address of it.
-        seconds: How long to wait; the look-up of its name counts, which no time limit
-            of a connection covers.
+        url: Any URL of the host.
+        seconds: How long to wait, DNS lookup included, which a connection's timeout
+            does not cover.
     """
     answered: list[bool] = []
 

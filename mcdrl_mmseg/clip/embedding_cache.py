@@ -23,17 +23,17 @@ def read_embeddings(path: Path, fingerprint: str) -> Tensor | None:
 
     Args:
         path: File of :func:`cache_file`.
-        fingerprint: What the embeddings have to be of.
+        fingerprint: Fingerprint that the file must have.
 
     Returns:
-        (n, d) float32, or None where the file is absent, damaged or of something
-        else: the cache never stands in the way of computing them anew.
+        (n, d) float32. None if the file is absent, damaged or has another fingerprint;
+        the embeddings are then computed again.
     """
     from safetensors import SafetensorError, safe_open
 
     try:
-        # As an array: for a tensor the file would be opened a second time, and might by
-        # then be another writer's.
+        # As NumPy arrays: for tensors safetensors opens the file a second time, and
+        # another process may have replaced it by then.
         with safe_open(path, framework='np') as file:
             metadata = file.metadata() or {}
             if metadata.get('fingerprint') != fingerprint or _KEY not in file.keys():  # noqa: SIM118
@@ -58,7 +58,7 @@ def write_embeddings(path: Path, fingerprint: str, embeddings: Tensor) -> None:
 
     Args:
         path: File of :func:`cache_file`; its folder is made.
-        fingerprint: What the embeddings are of.
+        fingerprint: Fingerprint of the embeddings.
         embeddings: (n, d).
 
     Raises:
@@ -69,5 +69,5 @@ def write_embeddings(path: Path, fingerprint: str, embeddings: Tensor) -> None:
     embeddings = embeddings.detach().cpu().contiguous()
     metadata = {'fingerprint': fingerprint, 'digest': _digest(embeddings)}
     content = save({_KEY: embeddings}, metadata)
-    # Two runs may build one cache at once.
+    # Two runs may write the same file at once.
     write_bytes(path, content)

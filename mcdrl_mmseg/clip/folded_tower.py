@@ -11,7 +11,7 @@ from torch.nn.utils.fusion import fuse_conv_bn_weights
 
 from .same_padding import SamePaddingConv2d, pads_a_copy
 
-# Classes in which every batch norm comes right behind the convolution before it.
+# Classes in which every batch norm directly follows a convolution.
 _FAMILIES = ('EfficientNet', 'ModifiedResNet')
 
 
@@ -25,17 +25,19 @@ def can_fold(tower: nn.Module) -> bool:
 
 
 def fold_norms(tower: nn.Module) -> nn.Module:
-    """A copy that gives the tower's results up to rounding, in evaluation.
+    """A copy of the tower with batch norms folded into convolutions, for inference.
 
-    timm's norms hold an activation, which stays. (``mmcv.cnn.fuse_conv_bn`` takes them
-    for plain norms, and drops it.) What is not folded is shared with the tower. Strided
-    convolutions pad without a copy where :class:`SamePaddingConv2d` is quicker.
+    Its results are equal up to rounding. timm's norms contain an activation, which is
+    kept (``mmcv.cnn.fuse_conv_bn`` takes them for plain norms and drops it). Modules
+    that are not folded are shared with the tower. Strided convolutions become
+    :class:`SamePaddingConv2d` where that is faster.
 
     Args:
-        tower: For which :func:`can_fold` holds, in evaluation mode; not changed.
+        tower: A tower for which :func:`can_fold` holds, in evaluation mode; not
+            changed.
 
     Returns:
-        Without gradients and in the tower's memory layout.
+        The copy, without gradients and in the tower's memory layout.
     """
     tensors = (*tower.parameters(), *tower.buffers())
     folded = copy.deepcopy(tower, {id(tensor): tensor for tensor in tensors})
@@ -62,7 +64,7 @@ def fold_norms(tower: nn.Module) -> nn.Module:
 
 
 def _pairs(tower: nn.Module) -> list[tuple[nn.Module, nn.Conv2d, str]]:
-    """Parent, convolution and name of the norm behind it."""
+    """Parent, convolution and name of the norm that follows it."""
     pairs: list[tuple[nn.Module, nn.Conv2d, str]] = []
     for parent in tower.modules():
         before = None

@@ -1,6 +1,6 @@
 """Text towers and tokenizers of Hugging Face's transformers (extra ``[hf]``).
 
-Their code is transformers' own; a repository's is never run.
+Only transformers' own code is used; code of a model's repository is never run.
 """
 
 from __future__ import annotations
@@ -34,16 +34,17 @@ def build_hf_text_tower(
     """Build open_clip's ``HFTextEncoder`` with random weights.
 
     Args:
-        model_name: Of the whole model.
+        model_name: Name of the whole model.
         embed_dim: d, width of the joint space.
-        text_cfg: open_clip's, with ``hf_model_name``: a folder in that of the model, a
-            folder, or a repository of the Hub, of which ``config.json`` alone is read.
+        text_cfg: open_clip's, with ``hf_model_name``: a subfolder of the model's
+            folder, any folder, or a repository of the Hub. Only its ``config.json`` is
+            read.
 
     Returns:
         Token ids (n, length) -> (n, d).
 
     Raises:
-        ModelSourceError: transformers is not installed, the config cannot be had, or
+        ModelSourceError: transformers is not installed, the config is not available, or
             the tower needs code of its own repository.
     """
     _check_installed(model_name)
@@ -63,7 +64,7 @@ def build_hf_text_tower(
         proj_type=text_cfg.get('hf_proj_type', 'mlp'),
         pretrained=False,
     )
-    # transformers takes the config's own precision.
+    # transformers builds the tower in the precision that the config names.
     return tower.float()
 
 
@@ -89,14 +90,15 @@ def build_hf_tokenizer(
     """open_clip's ``HFTokenizer``: texts -> (n, length) ids.
 
     Args:
-        model_name: Of the whole model. The tokenizer of a ``local-dir:`` lies in it.
+        model_name: Name of the whole model. For ``local-dir:`` the tokenizer is read
+            from this folder.
         text_cfg: open_clip's, with ``hf_tokenizer_name``.
         length: Tokens of a text.
         may_fetch: Whether a tokenizer that is not in the Hub's cache may be fetched.
 
     Raises:
-        ModelSourceError: transformers is not installed, the tokenizer cannot be had,
-            or it asks for options that are not known to be harmless.
+        ModelSourceError: transformers is not installed, the tokenizer is not available,
+            or the config sets options that are not known to be harmless.
     """
     _check_installed(model_name)
     from open_clip.tokenizer import HFTokenizer

@@ -21,10 +21,10 @@ _CONTEXT_STD = 0.02
 class LearnedPrompts(BaseModule):
     """Text embeddings of t_i = [V]_1 ... [V]_M [CLASS_i], equation 3 of CoOp.
 
-    The context V is the same for all classes and is all that is trained. The tower is
-    part of the model and of its checkpoint; its weights are read by
-    :meth:`init_weights`, hence at the start of training only: inference needs neither
-    a file of CLIP weights nor the package of the sentence encoder.
+    Only the context V is trained; all classes share it. The frozen text tower is part
+    of the model and of its checkpoint. :meth:`init_weights` reads its weights at the
+    start of training, so inference needs neither a file of CLIP weights nor the package
+    of the sentence encoder.
 
     Args:
         spec: The CLIP model whose text tower is used: open_clip's, or the sentence
@@ -48,13 +48,13 @@ class LearnedPrompts(BaseModule):
     ) -> None:
         super().__init__(init_cfg)
         self.spec = spec
-        # No module itself: the checkpoint holds the tower under one name.
+        # Not a module, so that the checkpoint holds the tower only as `tower`.
         self._text = build_prompt_tower(spec)
         self.tower = self._text.module
         self.tower.requires_grad_(False)
         words = context if isinstance(context, str) else ''
         (word_ids,), (end,) = self._text.tokenize([words])
-        # Between the tokens of start and end.
+        # Without the start and end tokens.
         self._word_ids = word_ids[1 : int(end)]
         length = len(self._word_ids) if isinstance(context, str) else context
         if length < 1 or not names:
@@ -70,7 +70,7 @@ class LearnedPrompts(BaseModule):
                     f'do not fit into the {self.tower.context_length} tokens of '
                     f'{spec.model_name}. Shorten one of them.'
                 )
-        # Tokens behind the last end change nothing.
+        # Tokens after the last end token have no influence.
         self.register_buffer('_ids', ids[:, : int(ends.max()) + 1], persistent=False)
         self.register_buffer('_ends', ends + length, persistent=False)
         self.context = nn.Parameter(torch.empty(length, self.tower.width))
@@ -92,8 +92,8 @@ class LearnedPrompts(BaseModule):
 
         Raises:
             CLIPWeightsError: No such weights, or they do not fit the tower.
-            SentenceEncoderError: The tower is a sentence encoder, whose package is not
-                installed.
+            SentenceEncoderError: The tower is a sentence encoder, and its package is
+                not installed.
         """
         super().init_weights()
         if self.spec.weights is not None:
@@ -115,13 +115,14 @@ class LearnedPrompts(BaseModule):
     def forward(self) -> Tensor:
         """Embed the prompts.
 
-        In evaluation without gradients the tower runs once, in full precision. What it
-        gave is kept until the context changes, the mode is set or weights are loaded.
+        In evaluation without gradients the tower runs once, in full precision. The
+        result is cached until the context changes, the mode is set or weights are
+        loaded.
 
         Returns:
             (n, d), not normalised.
         """
-        # Tensors created in inference mode do not count writes.
+        # No cache for inference tensors: they do not count writes.
         if self.training or torch.is_grad_enabled() or self.context.is_inference():
             return self.embed()
         if torch.compiler.is_compiling():
@@ -133,7 +134,7 @@ class LearnedPrompts(BaseModule):
         return self._cached
 
     def _context_state(self) -> tuple[Tensor, int, int]:
-        """What tells the context: an optimiser may change it in evaluation too."""
+        """State of the context by which a change is noticed, in evaluation mode too."""
         return self.context, self.context._version, self.context.data_ptr()
 
     def _is_cached(self) -> bool:

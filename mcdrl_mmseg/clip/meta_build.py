@@ -1,4 +1,4 @@
-"""Building a module for its shapes alone."""
+"""Building a module only for its shapes, without memory for its weights."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from torch import Tensor
 from torch.nn import init
 from torch.overrides import TorchFunctionMode
 
-# What is filled with numbers, as weights are, and what initialisers do to it in place.
+# Functions that create weights, and in-place functions that initialise them.
 _FILLED = frozenset(
     (torch.empty, torch.full, torch.ones, torch.rand, torch.randn, torch.zeros)
 )
@@ -29,18 +29,19 @@ _IN_PLACE = frozenset(
     )
 )
 
-# PyTorch hands these over whole, their weight by name.
+# PyTorch passes calls of these on as a whole, with the weight as a keyword argument.
 _INITIALISERS = frozenset(
     (init.constant_, init.kaiming_uniform_, init.normal_, init.uniform_)
 )
 
 
 class _WithoutValues(TorchFunctionMode):
-    """Puts weights onto ``meta``, and leaves out what would change their values.
+    """Creates weights on the ``meta`` device and skips their initialisation.
 
-    ``torch.device('meta')`` would take computed values too, as the drop rates of a
-    backbone's blocks, which constructors read. And timm's truncated normal law takes
-    seconds a tower there: its clamp is worked out in Python.
+    ``torch.device('meta')`` would also move computed values there, such as the drop
+    rates of a backbone's blocks, which constructors need to read. And timm's truncated
+    normal initialisation takes seconds for a tower there: on ``meta`` its clamp runs in
+    Python.
     """
 
     def __torch_function__(
@@ -62,7 +63,7 @@ class _WithoutValues(TorchFunctionMode):
 
 @contextmanager
 def meta_build() -> Iterator[None]:
-    """Build modules for their shapes: their weights take neither memory nor time."""
+    """Build modules on ``meta``: their weights take neither memory nor time."""
     with (
         torch.random.fork_rng(devices=[]),
         warnings.catch_warnings(),

@@ -26,9 +26,9 @@ def get_model_config(model_name: str) -> dict:
 
     Args:
         model_name: Name in open_clip's list (slashes may stand for dashes, as in
-            ``ViT-B/16``) or one of the plug-in's own, ``mcdrl-tiny-vit`` and
-            ``mcdrl-tiny-rn``; or a place, ``hf-hub:ORG/NAME`` or ``local-dir:/PATH``
-            (:mod:`mcdrl_mmseg.clip.model_source`).
+            ``ViT-B/16``); or one of the plug-in's own, as ``mcdrl-tiny-vit`` and
+            ``mcdrl-tiny-rn``; or a location, ``hf-hub:ORG/NAME`` or
+            ``local-dir:/PATH`` (:mod:`mcdrl_mmseg.clip.model_source`).
 
     Returns:
         open_clip's config: ``embed_dim``, ``vision_cfg``, ``text_cfg`` and further
@@ -36,7 +36,7 @@ def get_model_config(model_name: str) -> dict:
 
     Raises:
         ValueError: Unknown name; the message offers the nearest known ones.
-        ModelSourceError: A place without a model; a ValueError, too.
+        ModelSourceError: No model at this location; also a ValueError.
     """
     if has_source(model_name):
         return read_source(model_name).model
@@ -56,7 +56,7 @@ def get_model_config(model_name: str) -> dict:
 
 
 def context_length(text_cfg: Mapping[str, Any]) -> int:
-    """Tokens of a text, which ten of open_clip's configs leave out.
+    """Tokens of a text; ten of open_clip's configs rely on the default.
 
     Args:
         text_cfg: open_clip's ``text_cfg``.

@@ -1,10 +1,10 @@
-"""Models that are named by where they lie: ``hf-hub:ORG/NAME``, ``local-dir:/PATH``.
+"""Models named by their location: ``hf-hub:ORG/NAME`` or ``local-dir:/PATH``.
 
 Such a name stands for architecture, weights, tokenizer and normalisation, as in
-open_clip. A folder has the layout of open_clip's (``open_clip_config.json``), or of a
-transformers' ``CLIPModel`` (``config.json``). What is read are JSON and tensors; no
-code that a folder may hold is run. A file of the Hub is fetched once and taken from its
-cache from then on.
+open_clip. A folder has the layout of open_clip (``open_clip_config.json``) or of
+transformers' ``CLIPModel`` (``config.json``). Only JSON and tensors are read; code in a
+folder is never run. A file of the Hub is downloaded once and then read from the Hub's
+cache.
 """
 
 from __future__ import annotations
@@ -36,15 +36,15 @@ _WEIGHTS = (
 
 
 class ModelSourceError(InputError, ValueError):
-    """A name of a place where no usable model lies; the message says what is there."""
+    """A location without a usable model; the message says what was found there."""
 
 
 class SourceConfig(NamedTuple):
-    """What a model's place says about it.
+    """Architecture and preprocessing as a model's location describes them.
 
     Attributes:
         model: open_clip's ``model_cfg``.
-        preprocess: open_clip's ``preprocess_cfg``, maybe empty.
+        preprocess: open_clip's ``preprocess_cfg``, may be empty.
     """
 
     model: dict[str, Any]
@@ -52,12 +52,12 @@ class SourceConfig(NamedTuple):
 
 
 def has_source(model_name: str) -> bool:
-    """Whether a name is a place and no architecture."""
+    """Whether a name is a location and not an architecture."""
     return model_name.startswith((HUB, FOLDER))
 
 
 def local_folder(model_name: str) -> Path | None:
-    """Folder of a ``local-dir:`` name, None of any other.
+    """Folder of a ``local-dir:`` name; None for any other name.
 
     Raises:
         ModelSourceError: There is no such folder.
@@ -71,14 +71,14 @@ def local_folder(model_name: str) -> Path | None:
 
 
 def source_file(model_name: str, name: str) -> Path | None:
-    """A file of a model's place.
+    """A file at a model's location.
 
     Args:
         model_name: Name with a scheme.
         name: Name of the file.
 
     Returns:
-        Its path, or None where the place has no such file.
+        Its path, or None if there is no such file.
 
     Raises:
         ModelSourceError: No such folder, or the Hub cannot be reached.
@@ -91,17 +91,17 @@ def source_file(model_name: str, name: str) -> Path | None:
 
 
 def hub_file(repository: str, name: str) -> Path | None:
-    """A file of the Hugging Face Hub, from its cache or else fetched.
+    """A file of the Hugging Face Hub, from its cache or downloaded.
 
     Args:
         repository: ``ORG/NAME``.
         name: Name of the file.
 
     Returns:
-        Its path, or None where the repository has no such file.
+        Its path, or None if the repository has no such file.
 
     Raises:
-        ModelSourceError: It is not in the cache and cannot be fetched.
+        ModelSourceError: It is not in the cache and cannot be downloaded.
     """
     from huggingface_hub import hf_hub_download, try_to_load_from_cache
     from huggingface_hub.errors import EntryNotFoundError, LocalEntryNotFoundError
@@ -123,13 +123,13 @@ def hub_file(repository: str, name: str) -> Path | None:
 
 
 def read_source(model_name: str) -> SourceConfig:
-    """Architecture and preprocessing of a model's place.
+    """Read architecture and preprocessing from a model's location.
 
     Args:
         model_name: Name with a scheme.
 
     Raises:
-        ModelSourceError: It holds no such description, or a broken one.
+        ModelSourceError: There is no such description, or it is broken.
     """
     path = source_file(model_name, _CONFIG)
     if path is not None:
@@ -170,7 +170,7 @@ def _read_json(path: Path) -> dict[str, Any]:
 
 
 def source_weights(model_name: str) -> Path:
-    """Weights of a model's place.
+    """Weights at a model's location.
 
     Args:
         model_name: Name with a scheme.

@@ -1,4 +1,4 @@
-"""The normalisation of pixels that a CLIP was trained with."""
+"""The image normalisation that a CLIP was trained with."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ if TYPE_CHECKING:
 
 
 class Normalisation(NamedTuple):
-    """Mean and standard deviation of RGB, in parts of the largest value, 0 to 1."""
+    """Mean and standard deviation of RGB, for pixel values scaled to 0..1."""
 
     mean: tuple[float, ...]
     std: tuple[float, ...]
 
 
 def openai_normalisation() -> Normalisation:
-    """That of OpenAI's CLIP, open_clip's default."""
+    """Normalisation of OpenAI's CLIP, open_clip's default."""
     from open_clip import OPENAI_DATASET_MEAN, OPENAI_DATASET_STD
 
     return Normalisation(tuple(OPENAI_DATASET_MEAN), tuple(OPENAI_DATASET_STD))
@@ -38,14 +38,14 @@ def _of_entries(entries: dict) -> Normalisation:
 
 
 def normalisation_by_name(model_name: str) -> Normalisation:
-    """What a model's name says, whichever weights it gets.
+    """Normalisation that follows from a model's name, whichever weights it gets.
 
     Args:
         model_name: An architecture, or a name with a scheme.
 
     Returns:
-        The ``preprocess_cfg`` of a folder or repository. Of an architecture that of
-        its published weights, where all agree; else OpenAI's.
+        For a folder or repository that of its ``preprocess_cfg``. For an architecture
+        that of its published weights if all agree, else OpenAI's.
     """
     from open_clip.pretrained import get_pretrained_cfg, list_pretrained_tags_by_model
 
@@ -58,11 +58,11 @@ def normalisation_by_name(model_name: str) -> Normalisation:
 
 
 def normalisation_of(spec: CLIPSpec) -> Normalisation:
-    """What a model was trained with.
+    """Normalisation that a model's weights were trained with.
 
     Args:
-        spec: The model. A tag says it for its weights; of a file, only the name of the
-            architecture is known (:func:`normalisation_by_name`).
+        spec: The model. A tag has a known normalisation. For a file it follows from the
+            name of the architecture (:func:`normalisation_by_name`).
     """
     if spec.pretrained is not None and is_tag(spec.pretrained, spec.model_name):
         from open_clip.pretrained import get_pretrained_cfg
@@ -75,15 +75,16 @@ def normalisation_of(spec: CLIPSpec) -> Normalisation:
 def guide_normalisation(
     spec: CLIPSpec, mean: Sequence[float] | None, std: Sequence[float] | None
 ) -> tuple[Tensor, Tensor]:
-    """What the guide of another backbone expects, in pixel values 0 to 255.
+    """Normalisation for the CLIP guide of another backbone, in pixel values 0 to 255.
 
     Args:
-        spec: The guide's.
-        mean: What a config gives; None takes what the model's name says.
+        spec: The guide's CLIP.
+        mean: The config's; None takes that of the model's name.
         std: Likewise.
 
     Raises:
-        ValueError: Not given, and the weights want another one than the name says.
+        ValueError: Not given, and the weights were trained with another normalisation
+            than the model's name implies.
     """
     named = normalisation_by_name(spec.model_name)
     if mean is None or std is None:
@@ -106,11 +107,11 @@ def refuse_other_normalisation(spec: CLIPSpec, data_preprocessor: Module) -> Non
     """Refuse a data preprocessor by which images reach a tower in wrong colours.
 
     Args:
-        spec: The tower's; one without weights takes any.
+        spec: The tower's CLIP; with random weights any normalisation is accepted.
         data_preprocessor: A segmentor's.
 
     Raises:
-        ValueError: Names both.
+        ValueError: They differ; the message names both normalisations.
     """
     if spec.weights is None:
         return
@@ -142,24 +143,24 @@ def preprocessor_values(data_preprocessor: Module) -> dict:
 
 
 def swaps_channels(data_preprocessor: Module) -> bool:
-    """Whether a data preprocessor turns BGR into RGB, or the other way.
+    """Whether a data preprocessor swaps BGR and RGB.
 
     Args:
         data_preprocessor: A segmentor's.
     """
-    # The attribute is private in MMSegmentation's continuation.
+    # The attribute is private in the maintained fork of MMSegmentation.
     names = ('channel_conversion', '_channel_conversion')
     return any(getattr(data_preprocessor, name, False) for name in names)
 
 
 def differs(normalisation: Normalisation, mean: list, std: list) -> bool:
-    """Whether values 0 to 255 are another normalisation than a model's.
+    """Whether mean and std, in pixel values 0 to 255, differ from a model's.
 
     Args:
         normalisation: The model's.
         mean: The data preprocessor's.
         std: Likewise.
     """
-    # Rounded to a digit behind the point, as configs have it, is the same.
+    # Configs round the values to one decimal or more; that counts as equal.
     wanted = [255 * value for value in (*normalisation.mean, *normalisation.std)]
     return not np.allclose([*mean, *std], wanted, atol=0.1, rtol=0)

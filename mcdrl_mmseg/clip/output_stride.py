@@ -1,4 +1,4 @@
-"""Finer dense maps of convolutional towers: dilation for stride, weights kept."""
+"""Finer dense maps of convolutional towers: dilation replaces stride."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ OUTPUT_STRIDES = (32, 16, 8)
 
 
 class DensePool(nn.Module):
-    """A 2 x 2 average pool that gives a value at every position.
+    """A dilated 2 x 2 average pool with stride 1.
 
-    Every ``dilation``-th value is that of the strided pool on every ``dilation``-th
-    input; the border is repeated.
+    At every ``dilation``-th position it equals the pool that it replaces. The border is
+    repeated.
 
     Args:
         dilation: Distance of the values that are averaged.
@@ -31,10 +31,10 @@ class DensePool(nn.Module):
 
 
 def set_output_stride(tower: nn.Module, output_stride: int) -> None:
-    """Make the dense map of a convolutional tower finer, as dilated ResNets do it.
+    """Make the dense map of a convolutional tower finer, as dilated ResNets do.
 
-    From the stage whose stride is removed on, convolutions are dilated, so that every
-    position sees what it saw before (Chen et al., DeepLab). No weight changes.
+    After a stride that is removed, convolutions are dilated, so that receptive fields
+    stay the same (Chen et al., DeepLab). No weight changes.
 
     Args:
         tower: open_clip's ``ModifiedResNet``, or its wrapper of timm's EfficientNet.
@@ -71,7 +71,7 @@ def _dilate_resnet(tower: nn.Module, output_stride: int) -> None:
 
 
 def _dilate_efficientnet(trunk: nn.Module, output_stride: int) -> None:
-    reached, dilation = 2, 1  # behind the stem
+    reached, dilation = 2, 1  # stride and dilation after the stem
     for module in trunk.blocks.modules():
         if not isinstance(module, nn.Conv2d) or module.kernel_size == (1, 1):
             continue
@@ -82,7 +82,7 @@ def _dilate_efficientnet(trunk: nn.Module, output_stride: int) -> None:
         else:
             reached *= stride
         module.dilation = (inside, inside)
-        # timm's "same" convolutions pad by themselves, from stride and dilation.
+        # timm's "same" convolutions compute their padding from stride and dilation.
         if type(module) is nn.Conv2d:
             module.padding = tuple(
                 inside * (side - 1) // 2 for side in module.kernel_size

@@ -17,10 +17,10 @@ def fit_position_grid(positions: Tensor, grid: tuple[int, int]) -> Tensor:
         grid: Height and width wanted, in tokens.
 
     Returns:
-        (1 + grid[0] * grid[1], c); the input itself where the grid is the same.
+        (1 + grid[0] * grid[1], c); the input itself if the grid is the same.
         Bicubic with antialiasing, as in open_clip's ``resize_pos_embed``.
     """
-    # A number in a recorded graph too, as jit.trace makes for counting operations.
+    # A plain int even under jit.trace, which counting operations uses.
     side = math.isqrt(len(positions) - 1)
     # An exported graph of variable size, if it asked, would refuse the learned grid.
     variable = any(isinstance(length, torch.SymInt) for length in grid)

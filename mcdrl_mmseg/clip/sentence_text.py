@@ -1,7 +1,7 @@
-"""A text side of frozen sentence vectors and a learned projection.
+"""A text tower of frozen sentence vectors and a learned projection.
 
-A weights file of such a model holds the projection and the sentence vectors of all
-prompts that the plug-in ships, so that only other texts need the sentence encoder.
+The weights file of such a model holds the projection and the sentence vectors of all
+prompts that the plug-in ships; only other texts need the sentence encoder.
 """
 
 from __future__ import annotations
@@ -36,15 +36,15 @@ ENCODER_NAME = 'sentence-transformers/all-MiniLM-L6-v2'
 VECTORS, TEXTS, PROJECTION = 'text.sentences', 'sentences', 'text.proj.weight'
 """Keys of a weights file: vectors, their texts (metadata, JSON), and the projection."""
 
-_NAMED = 5  # texts that an error names at most
+_NAMED = 5  # largest number of texts that an error names
 
 
 class UnknownTextError(CLIPWeightsError):
-    """Texts that the file does not hold, and no encoder is there to embed them."""
+    """Texts that are not in the weights file, while no encoder is installed."""
 
 
 def has_sentence_text(model_name: str) -> bool:
-    """Whether a model's text side is the sentence encoder and a projection.
+    """Whether a model's text tower is the sentence encoder and a projection.
 
     Args:
         model_name: open_clip's or the plug-in's name of the architecture.
@@ -80,14 +80,15 @@ def read_text_side(path: Path) -> tuple[Tensor, dict[str, Tensor]]:
 
 
 def unknown_texts(spec: CLIPSpec, texts: Sequence[str]) -> list[str]:
-    """Texts that a model could not embed here.
+    """Texts that a model cannot embed on this machine.
 
     Args:
-        spec: A model with this text side.
+        spec: A model with such a text tower.
         texts: n texts.
 
     Returns:
-        Those that its weights do not hold, if the sentence encoder is not installed.
+        Texts without a vector in the weights file; none if the sentence encoder is
+        installed.
     """
     if spec.pretrained is None or encoder_folder() is not None:
         return []
@@ -99,14 +100,15 @@ def embed_with_sentences(spec: CLIPSpec, texts: Sequence[str]) -> Tensor:
     """Embed texts with sentence vectors and the model's projection.
 
     Args:
-        spec: The model; ``pretrained=None`` gives a fixed random vector a text.
+        spec: The model; ``pretrained=None`` gives each text a fixed random vector.
         texts: n texts.
 
     Returns:
         (n, d) float32 on the CPU, L2-normalised.
 
     Raises:
-        UnknownTextError: A text that the weights do not hold, without the encoder.
+        UnknownTextError: A text is not in the weights file, and the encoder is not
+            installed.
         CLIPWeightsError: See :func:`read_text_side`.
     """
     if spec.pretrained is None:

@@ -1,4 +1,4 @@
-"""Text embeddings: one batched pass of the text tower, then the tower is let go."""
+"""Text embeddings: one batched pass of the text tower, which is then freed."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ from .towers import CLIPSpec, build_text_tower, load_tower_weights
 if TYPE_CHECKING:
     from open_clip.tokenizer import SimpleTokenizer
 
-# A random text tower stands for the missing weights of demonstrations and tests.
-# Its seed is fixed, so that its embeddings are the same on every rank and restart.
+# Without weights, as in demonstrations and tests, the text tower is random. Its seed is
+# fixed, so that embeddings are the same on every rank and restart.
 _RANDOM_TOWER_SEED = 0
 _EOS_ID = 2  # open_clip's default
 _SIMPLE_OPTIONS = ('clean', 'reduction_mask', 'additional_special_tokens')
@@ -36,15 +36,15 @@ def tokenize(spec: CLIPSpec, texts: Sequence[str]) -> Tensor:
 
     Raises:
         ModelSourceError: See :func:`mcdrl_mmseg.clip.hf_text.build_hf_tokenizer`.
-        ValueError: A text is read before its end, at a token that was added or at the
-            one that ``text_cfg.eos_id`` names.
+        ValueError: The text tower would pool a text before its end, at an added token
+            or at the token that ``text_cfg.eos_id`` names.
     """
     from open_clip.tokenizer import SimpleTokenizer
 
     config = get_model_config(spec.model_name)['text_cfg']
     length = context_length(config)
     if config.get('hf_tokenizer_name'):
-        # Random weights ask for nothing of the network.
+        # With random weights nothing is downloaded.
         may_fetch = spec.weights is not None
         tokenizer = build_hf_tokenizer(spec.model_name, config, length, may_fetch)
         tokens = tokenizer(list(texts), context_length=length)
@@ -66,8 +66,8 @@ def _check_named_end(
     tokens: Tensor,
     pad: int | None,
 ) -> None:
-    # Where the named token is not given, open_clip reads the first one, which attention
-    # that looks back alone makes equal for all texts.
+    # If a text lacks the named token, open_clip pools its first token. With causal
+    # attention that token is the same for all texts.
     if (
         text_cfg.get('pool_type') != 'eos'
         or text_cfg.get('embed_cls')
@@ -78,7 +78,7 @@ def _check_named_end(
     named = text_cfg.get('eos_id', _EOS_ID)
     for text, row in zip(texts, tokens.tolist()):
         last = max((n for n, token in enumerate(row) if token != pad), default=0)
-        # Some tokenizers put the language behind the end.
+        # Some tokenizers put a language token after the end token.
         if named not in row or row.index(named) < last - 1:
             raise ValueError(
                 f'model_name={model_name!r}: its text tower reads a prompt at the '
@@ -97,9 +97,9 @@ def _check_places(
     texts: Sequence[str],
     tokens: Tensor,
 ) -> None:
-    # A tower of open_clip reads a text at its highest token number. That of an added
-    # token is above the end's; attention looks back alone, so that what stands behind
-    # it would have no influence.
+    # open_clip's tower pools a text at its highest token id. An added token has a
+    # higher id than the end token; as attention is causal, later words would have no
+    # influence.
     if text_cfg.get('embed_cls') or text_cfg.get('pool_type', 'argmax') != 'argmax':
         return
     places = tokens.argmax(dim=1).tolist()
@@ -131,8 +131,8 @@ def embed_texts(spec: CLIPSpec, texts: Sequence[str]) -> Tensor:
         (n, d) float32 on the CPU, L2-normalised.
 
     Raises:
-        CLIPWeightsError: See :func:`mcdrl_mmseg.clip.towers.load_tower_weights`; of a
-            text side made of sentence vectors also a text that it does not know.
+        CLIPWeightsError: See :func:`mcdrl_mmseg.clip.towers.load_tower_weights` and,
+            for sentence vectors, :func:`embed_with_sentences`.
     """
     if has_sentence_text(spec.model_name):
         return embed_with_sentences(spec, texts)

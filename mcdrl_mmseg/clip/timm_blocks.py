@@ -1,7 +1,7 @@
 """Dense modes in the transformer blocks of timm's image towers.
 
-The modes of :mod:`mcdrl_mmseg.clip.dense`, for blocks whose attention has biases of its
-own, normalised queries and keys, rotary positions or a gate.
+The modes of :mod:`mcdrl_mmseg.clip.dense`, for blocks whose attention has separate
+biases, normalised queries and keys, rotary position embeddings or a gate.
 """
 
 from __future__ import annotations
@@ -21,7 +21,8 @@ def block_dense_modes(block: nn.Module) -> tuple[str, ...]:
         block: A trunk's last block or stage.
 
     Returns:
-        All modes for pre-norm blocks of plain multi-head attention, ``vanilla`` else.
+        All modes for pre-norm blocks with plain multi-head attention; else only
+        ``vanilla``.
     """
     attention = getattr(block, 'attn', None)
     plain = (
@@ -62,7 +63,7 @@ def dense_timm_block(
 
 
 def _scaled(block: nn.Module, number: int, branch: Tensor) -> Tensor:
-    """Layer scale, which is a module of ViT's blocks and a parameter of EVA's."""
+    """Apply layer scale, which is a module in ViT blocks and a parameter in EVA's."""
     if hasattr(block, f'ls{number}'):
         return getattr(block, f'ls{number}')(branch)
     gamma = getattr(block, f'gamma_{number}')

@@ -1,11 +1,11 @@
 """Image towers of timm, as open_clip's ``TimmModel`` holds them.
 
-The dense map of such a tower is its own head (pooling, projection and whatever lies
-between them) applied to one position at a time. A pool that averages or takes a class
-token leaves one position as it is; of an attention pool remains the path of the values,
-since the weights over a single position are 1. Nothing in this is special to a family
-but where its stem and stages lie and how it is built for images of any size, which
-:data:`FAMILIES` says.
+The dense map of such a tower is its own head (pooling, projection and the layers
+between them), applied to one position at a time. Average pooling, or taking the class
+token, leaves a single position as it is. Attention pooling reduces to its value path,
+since the attention weight of a single position is 1. Only two things differ between
+families: where stem and stages are, and how to build the tower for images of any size.
+Both are listed in :data:`FAMILIES`.
 """
 
 from __future__ import annotations
@@ -24,15 +24,15 @@ from .tower_features import TowerFeatures, pad_to_multiple, run_module, to_map
 
 
 class Family(NamedTuple):
-    """A class of timm's models.
+    """Properties of a model class of timm.
 
     Attributes:
-        stem: What lies before the stages.
+        stem: Names of the modules before the stages.
         stages: Name of the stages or blocks.
-        options: Of the constructor, so that images of any size are taken.
-        tokens: Whether the trunk gives tokens in place of a map.
-        multiple: Of which sides are padded, where a convolution would leave out the
-            rest.
+        options: Constructor arguments that allow images of any size.
+        tokens: Whether the trunk returns tokens instead of a map.
+        multiple: Images are padded to a multiple of this, where strided convolutions
+            would otherwise drop the remainder.
     """
 
     stem: tuple[str, ...]
@@ -75,17 +75,17 @@ def build_timm_tower(embed_dim: int, vision_cfg: dict) -> nn.Module:
 
     Raises:
         ValueError: timm has no such model, its family is none of :data:`FAMILIES`, or
-            its pool is one whose value path is not known here; the message says which.
+            the value path of its attention pool is not known here.
     """
     import timm
     from open_clip.model import CLIPVisionCfg, _build_vision_tower
 
     config = CLIPVisionCfg(**{**vision_cfg, 'timm_model_pretrained': False})
     name = config.timm_model_name
-    # A name with a scheme, as hf-hub:, would have timm fetch it.
+    # timm would download a model whose name has a scheme, as hf-hub:.
     if not timm.is_model(name):
         raise ValueError(f'timm has no model {name!r}.')
-    # It costs next to nothing to see what open_clip would build.
+    # Building on meta shows at next to no cost what open_clip would build.
     with meta_build():
         tower = _build_vision_tower(embed_dim, config)
     kind = type(tower.trunk).__name__
@@ -118,7 +118,7 @@ def _has_value_path(pool: nn.Module) -> bool:
 
 
 def _build_trunk(embed_dim: int, config: Any, options: Mapping[str, Any]) -> nn.Module:
-    """The trunk with open_clip's choice of head and pool, and with options."""
+    """The trunk with open_clip's choice of head and pool, and with these options."""
     import timm
 
     options = {**options, 'pretrained': False}
@@ -144,7 +144,7 @@ def _family(tower: nn.Module) -> Family:
 
 
 def timm_stem(tower: nn.Module) -> list[nn.Module]:
-    """What lies before the first stage of a tower."""
+    """Modules before the first stage of a tower."""
     return [getattr(tower.trunk, name) for name in _family(tower).stem]
 
 
@@ -155,13 +155,13 @@ def timm_stages(tower: nn.Module) -> list[nn.Module]:
         tower: Tower of :func:`build_timm_tower`.
 
     Returns:
-        One module a level of ``feature_info``; together they hold all blocks.
+        One module for each level of ``feature_info``; together they hold all blocks.
     """
     trunk = tower.trunk
     stages = getattr(trunk, _family(tower).stages)
     if len(stages) == len(trunk.feature_info):
         return list(stages)
-    # EfficientNet's levels are where the stride grows.
+    # In EfficientNet a level ends where the stride grows.
     grouped: list[nn.Module] = []
     begin = 0
     for info in trunk.feature_info:
@@ -172,7 +172,7 @@ def timm_stages(tower: nn.Module) -> list[nn.Module]:
 
 
 def timm_dense_modes(tower: nn.Module) -> tuple[str, ...]:
-    """Dense modes of a tower: all where its last block is a plain transformer's.
+    """Dense modes of a tower: all modes if its last block is a plain transformer block.
 
     Args:
         tower: Tower of :func:`build_timm_tower`.
@@ -194,8 +194,9 @@ def timm_features(
     Args:
         tower: Tower of :func:`build_timm_tower`.
         images: (B, 3, H, W), normalised as the tower expects. Sizes that are no
-            multiple of the patch are padded with zeros at the right and bottom; a
-            native size that is none is cut, as open_clip does it.
+            multiple of the patch size are padded with zeros at the right and bottom.
+            Only if the tower's native size is no multiple, images of that size are
+            cropped, as open_clip does.
         out_indices: Levels of timm's ``feature_info``: blocks of a transformer; stages
             0 to 3 of ConvNeXt, FastViT and Swin, of stride 4 to 32; 0 to 4 of an
             EfficientNet, of stride 2 to 32.
@@ -204,7 +205,7 @@ def timm_features(
 
     Returns:
         The dense map has the stride of the last stage. The image embedding is
-        open_clip's; of an average-pooled tower with a linear head it is the mean of
+        open_clip's. For an average-pooled tower with a linear head this is the mean of
         the dense map over positions.
     """
     _set_recomputation(tower, with_cp)
@@ -214,11 +215,11 @@ def timm_features(
     trunk = tower.trunk
     multiple = _family(tower).multiple
     images = pad_to_multiple(images, (multiple, multiple))
-    # timm takes no empty list.
+    # timm accepts no empty list.
     last, levels = trunk.forward_intermediates(images, indices=list(out_indices) or [0])
     levels = levels if out_indices else []
     if not (tower.training or last.requires_grad) and _averages_and_projects(tower):
-        # The projection of the mean is the mean of the projections: one pass, not two.
+        # Projection and mean commute: the dense map gives the embedding as well.
         dense = tower.head(trunk.classifier(last.permute(0, 2, 3, 1)))
         dense = dense.permute(0, 3, 1, 2).contiguous()
         return TowerFeatures(tuple(levels), dense, dense.mean((2, 3), keepdim=True))
@@ -240,7 +241,7 @@ def _averages_and_projects(tower: nn.Module) -> bool:
 
 
 def _set_recomputation(tower: nn.Module, with_cp: bool) -> None:
-    """Set it where it changes: timm walks through all stages."""
+    """Set gradient checkpointing, only on change: timm walks through all stages."""
     if getattr(tower, '_recomputes', False) != with_cp:
         tower.trunk.set_grad_checkpointing(with_cp)
         tower._recomputes = with_cp
@@ -261,7 +262,7 @@ def _token_features(
     dense_mode: str,
     with_cp: bool,
 ) -> TowerFeatures:
-    """A vision transformer: its tokens' last block in the dense mode, then its head."""
+    """Features of a vision transformer; its last block runs in the dense mode."""
     trunk, prefix = tower.trunk, tower.trunk.num_prefix_tokens
     is_dense = dense_mode != 'vanilla'
     before_last = len(trunk.blocks) - 2
@@ -275,7 +276,7 @@ def _token_features(
     parts = dict(zip(indices, found))
     grid = trunk.patch_embed.dynamic_feat_size(images.shape[-2:])
 
-    # The image embedding, from plain attention throughout.
+    # The image embedding uses plain attention in all blocks.
     embedding = tower.head(trunk.forward_head(last))
     if is_dense:
         part = parts[before_last]
@@ -304,7 +305,7 @@ def embed_positions(tower: nn.Module, tokens: Tensor) -> Tensor:
 
     Args:
         tower: Tower of :func:`build_timm_tower`.
-        tokens: (B, L, c) behind the trunk's last norm.
+        tokens: (B, L, c) after the trunk's last norm.
 
     Returns:
         (B, L, d) in the joint image-text space, not normalised.
@@ -312,12 +313,12 @@ def embed_positions(tower: nn.Module, tokens: Tensor) -> Tensor:
     trunk = tower.trunk
     if trunk.attn_pool is not None:
         tokens = _pool_alone(trunk.attn_pool, tokens)
-    # All that follows a pool works on the last dimension alone.
+    # All layers after the pool work on the last dimension only.
     return tower.head(trunk.head(trunk.head_drop(trunk.fc_norm(tokens))))
 
 
 def _pool_alone(pool: nn.Module, tokens: Tensor) -> Tensor:
-    """Timm's ``AttentionPoolLatent`` over each token by itself."""
+    """Timm's ``AttentionPoolLatent`` applied to each token alone."""
     _, value = pool.kv(tokens).chunk(2, dim=-1)
     pooled = pool.proj_drop(pool.proj(value))
     return pooled if pool.mlp is None else pooled + pool.mlp(pool.norm(pooled))

@@ -1,4 +1,4 @@
-"""Weights of a TorchScript archive, read without running the program in it."""
+"""Weights of a TorchScript archive, read without running its code."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _CONSTANTS_FILE = '/constants.pkl'
 # One line each, as TorchScript prints a class.
 _CLASS = re.compile(r'^class (\w+)\(')
 _REGISTERED = re.compile(r'^ +__(?:parameters|buffers)__ = \[(.*)\]')
-# They turn a list into a list of one type.
+# These functions turn a list into a typed list.
 _LIST_BUILDERS = (
     'build_boollist',
     'build_doublelist',
@@ -30,12 +30,12 @@ _LIST_BUILDERS = (
     'restore_type_tag',
 )
 _SCRIPT_MODULE = '__torch__'
-# OpenAI's largest archive prints less than 1 MB of code in all.
+# OpenAI's largest archive holds less than 1 MB of code in all.
 _MAX_CODE_BYTES = 16 * 1024**2
 
 
 def is_torchscript(path: Path) -> bool:
-    """Whether the file is a TorchScript archive, OpenAI's format of release."""
+    """Whether the file is a TorchScript archive, the format of OpenAI's weights."""
     if not zipfile.is_zipfile(path):
         return False
     with zipfile.ZipFile(path) as archive:
@@ -43,21 +43,21 @@ def is_torchscript(path: Path) -> bool:
 
 
 def torchscript_state_dict(path: Path) -> dict[str, Tensor]:
-    """Read what ``torch.jit.load(path).state_dict()`` gives, as data.
+    """Read the state dict that ``torch.jit.load(path).state_dict()`` gives.
 
-    ``torch.jit.load`` runs what a module does when it is restored. Here nothing is
-    run: modules are read as the attributes that were saved, of which the printed
-    classes tell parameters and buffers from the rest.
+    ``torch.jit.load`` runs code of the archive's modules while it restores them. Here
+    no code is run: modules are read as their saved attributes, and the source of their
+    classes says which of these are parameters and buffers.
 
     Args:
         path: The archive.
 
     Returns:
-        Parameters and buffers by their place in the module, on the CPU.
+        Parameters and buffers by their name in the module, on the CPU.
 
     Raises:
-        UnpicklingError: It names anything but modules of its own and tensors.
-        ValueError: It is damaged.
+        UnpicklingError: The archive names anything but its own modules and tensors.
+        ValueError: The archive is damaged.
     """
     with zipfile.ZipFile(path) as archive:
         check_sizes(archive, path)
@@ -78,7 +78,7 @@ class _Module:
         self.attributes = state if isinstance(state, dict) else {}
 
     def state(self, prefix: str = '') -> Iterator[tuple[str, Tensor]]:
-        """Every parameter and buffer, with its place."""
+        """Every parameter and buffer, with its name."""
         for name, value in self.attributes.items():
             if isinstance(value, _Module):
                 yield from value.state(f'{prefix}{name}.')
@@ -98,7 +98,7 @@ class _Archive(pickle.Unpickler):
 
     def _read(self, name: str) -> bytes:
         info = self._archive.getinfo(f'{self._root}/{name}')
-        # TorchScript compresses code alone; other compressed parts may be bombs.
+        # TorchScript compresses only code; other compressed parts may be zip bombs.
         if info.compress_type != zipfile.ZIP_STORED and not name.startswith('code/'):
             raise ValueError(f'{info.filename} is compressed')
         if name.startswith('code/') and info.file_size > _MAX_CODE_BYTES:
@@ -106,7 +106,7 @@ class _Archive(pickle.Unpickler):
         return self._archive.read(info)
 
     def find_class(self, module: str, name: str) -> Any:
-        """Give a stand-in, or refuse; nothing is imported."""
+        """Return a stand-in, or refuse; nothing is imported."""
         if module == _SCRIPT_MODULE or module.startswith(f'{_SCRIPT_MODULE}.'):
             return self._script_class(module, name)
         if (module, name) == ('torch._utils', '_rebuild_tensor_v2'):
@@ -132,7 +132,7 @@ class _Archive(pickle.Unpickler):
             content = bytearray(self._read(f'data/{key}'))
             if len(content) != count * dtype.itemsize:
                 raise ValueError(f'data/{key} is cut short')
-            # torch refuses an empty buffer.
+            # torch.frombuffer refuses an empty buffer.
             self._storages[key] = (
                 torch.frombuffer(content, dtype=dtype)
                 if content
@@ -157,7 +157,7 @@ def _printed_classes(code: str) -> dict[str, type[_Module]]:
 def _rebuild_tensor(
     storage: Tensor, offset: int, size: tuple, stride: tuple, *_: object
 ) -> Tensor:
-    # A stride of 0 would let a few bytes stand for any number of them.
+    # With a stride of 0 a few bytes could expand to a tensor of any size.
     if math.prod(size) > len(storage):
         raise ValueError(f'a tensor of {tuple(size)} has {len(storage)} numbers')
     return storage.as_strided(size, stride, offset)

@@ -16,10 +16,10 @@ from .positions import fit_position_grid
 
 
 class TowerFeatures(NamedTuple):
-    """What an image tower gives.
+    """Output of an image tower.
 
     Attributes:
-        levels: Maps (B, c, h, w) of the wanted blocks or stages.
+        levels: Maps (B, c, h, w) of the requested blocks or stages.
         dense_features: (B, d, h, w) in the joint image-text space, not normalised.
         image_embedding: (B, d, 1, 1), CLIP's image embedding, not normalised.
     """
@@ -38,13 +38,13 @@ def run_module(module: Callable, x: Tensor, with_cp: bool) -> Tensor:
 
 def to_map(tokens: Tensor, grid: tuple[int, int]) -> Tensor:
     """(B, h * w, c) -> (B, c, h, w)."""
-    # Contiguous, as every map is that tokens were put back into: convolutions round
-    # in another order for another layout, and a closed gate would show.
+    # Contiguous, like maps into which tokens were scattered: convolutions round
+    # differently in another layout, and logits at gate 0 would differ.
     return tokens.transpose(1, 2).unflatten(2, grid).contiguous()
 
 
 def pad_to_multiple(images: Tensor, multiple: tuple[int, int]) -> Tensor:
-    """Pad with zeros, at the bottom and at the right, to multiples of two numbers."""
+    """Pad height and width with zeros, at the bottom and right, to given multiples."""
     down, right = (-side % of for side, of in zip(images.shape[-2:], multiple))
     return F.pad(images, (0, right, 0, down)) if down or right else images
 
@@ -78,10 +78,10 @@ def vit_features(
         if index in out_indices:
             levels.append(to_map(tokens[:, 1:], grid))
 
-    # The last block, plain where a level or CLIP's pooling needs it, and dense.
+    # The last block: dense, and also plain if a level or CLIP's pooling needs it. The
+    # dense block includes the plain pooled token, which is enough for token pooling.
+    # Attention or average pooling needs all plain tokens.
     is_level = len(blocks) in out_indices
-    # The plain block costs as much as the dense one, which has the pooled token too.
-    # An attention pool needs all tokens, as an average does.
     by_token = tower.pool_type == 'tok' and tower.attn_pool is None
     if dense_mode == 'vanilla' or is_level or not by_token:
         plain = run_module(last, tokens, with_cp)
@@ -96,15 +96,15 @@ def vit_features(
         )
         if by_token:
             pooled, _ = tower._pool(dense[:, :1])
-    # Both into the joint image-text space.
+    # Project both into the joint image-text space.
     dense = _pool_alone(tower, dense[:, 1:]) @ tower.proj
-    # A contrastive pool gives its one query a dimension.
+    # CoCa's contrastive pool keeps a dimension for its single query.
     embedding = (pooled @ tower.proj).flatten(1)
     return TowerFeatures(tuple(levels), to_map(dense, grid), embedding[..., None, None])
 
 
 def _embed_patches(tower: nn.Module, images: Tensor) -> tuple[Tensor, tuple[int, int]]:
-    """Patch tokens behind the class token, with positions fitted to their grid."""
+    """Class token and patch tokens, with positions fitted to the patch grid."""
     patches = tower.conv1(pad_to_multiple(images, tower.patch_size))
     grid = (patches.shape[2], patches.shape[3])
     class_token = tower.class_embedding.to(patches.dtype)
@@ -116,12 +116,12 @@ def _embed_patches(tower: nn.Module, images: Tensor) -> tuple[Tensor, tuple[int,
 
 
 def _pool_alone(tower: nn.Module, tokens: Tensor) -> Tensor:
-    """A ViT's pooling over each token by itself, up to the projection."""
+    """A ViT's pooling applied to each token alone, up to the projection."""
     if tower.attn_pool is None:
         return tower.ln_post(tokens)
     if tower.attn_pool_contrastive is None:
         return tower.ln_post(_value_path(tower.attn_pool, tokens))
-    # As CoCa's paper has it: two pools side by side, or one behind the other.
+    # As in CoCa's paper: two pools in parallel, or in cascade.
     tokens = tower.ln_post(tokens)
     if tower.attn_pool_type == 'cascade':
         tokens = _value_path(tower.attn_pool, tokens)
@@ -129,9 +129,9 @@ def _pool_alone(tower: nn.Module, tokens: Tensor) -> Tensor:
 
 
 def _value_path(pool: nn.Module, tokens: Tensor) -> Tensor:
-    """open_clip's ``AttentionalPooler`` over each token by itself.
+    """open_clip's ``AttentionalPooler`` applied to each token alone.
 
-    The weight of a single key is 1 for every query.
+    The attention weight of a single key is 1 for every query.
     """
     attention = pool.attn
     normed = pool.ln_k(tokens)

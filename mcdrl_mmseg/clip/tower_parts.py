@@ -1,4 +1,4 @@
-"""Where the parts of an image tower lie, whichever of the three kinds it is."""
+"""The parts of an image tower, for all three kinds of towers."""
 
 from __future__ import annotations
 
@@ -14,15 +14,16 @@ _TIMM_STEM_PARAMETERS = ('cls_token', 'reg_token', 'pos_embed')
 
 
 class TowerParts(NamedTuple):
-    """What differs between a ViT and a ResNet of open_clip, and a tower of timm.
+    """The parts that differ between open_clip's ViT and ResNet and towers of timm.
 
     Attributes:
-        run: Gives the features of images: called with the tower, images,
-            ``out_indices``, ``dense_mode`` and ``with_cp``.
+        run: Computes features; called with the tower, images, ``out_indices``,
+            ``dense_mode`` and ``with_cp``.
         stem: Modules before the first stage.
-        stem_parameters: Parameters before it that belong to no module of the stem.
-        stages: Stages, or blocks of a transformer; they are what is counted.
-        counted: ``'blocks'`` or ``'stages'``.
+        stem_parameters: Parameters before the first stage that are in no module of the
+            stem.
+        stages: Stages, or blocks of a transformer.
+        counted: What ``stages`` holds, ``'blocks'`` or ``'stages'``.
     """
 
     run: Callable[..., TowerFeatures]

@@ -1,4 +1,4 @@
-"""CLIP towers: what describes one, building it, filling it with weights."""
+"""CLIP towers: describe one, build it, load its weights."""
 
 from __future__ import annotations
 
@@ -36,12 +36,12 @@ class CLIPSpec:
     """Which CLIP a tower belongs to; both towers of a model share one spec.
 
     Args:
-        model_name: open_clip's architecture name, as ``ViT-B-16``, or a place,
+        model_name: open_clip's architecture name, as ``ViT-B-16``, or a location,
             ``hf-hub:ORG/NAME`` or ``local-dir:/PATH``.
-        pretrained: open_clip tag, local file, or None for the weights that lie in the
-            place, and for random ones of an architecture.
-        quick_gelu: Activation of OpenAI's weights. None takes what the name or the
-            tag says.
+        pretrained: open_clip tag, local file, or None. None takes the weights at the
+            location, and random weights for an architecture.
+        quick_gelu: Whether to use QuickGELU, the activation of OpenAI's weights. None
+            decides by the model's name or the tag.
     """
 
     model_name: str
@@ -50,7 +50,7 @@ class CLIPSpec:
 
     @property
     def uses_quick_gelu(self) -> bool:
-        """Activation after resolving name and tag."""
+        """Whether the activation is QuickGELU, with name and tag resolved."""
         if self.quick_gelu is not None:
             return self.quick_gelu
         if get_model_config(self.model_name).get('quick_gelu', False):
@@ -63,15 +63,15 @@ class CLIPSpec:
 
     @property
     def weights(self) -> str | None:
-        """What names the weights, None for random ones."""
+        """Name of the weights; None for random weights."""
         if self.pretrained is None and has_source(self.model_name):
             return self.model_name
         return self.pretrained
 
     def identity(self) -> dict[str, str]:
-        """What text embeddings depend on, for a fingerprint.
+        """Everything that text embeddings depend on, for a fingerprint.
 
-        Files are identified by content, so that a moved file stays the same.
+        Files are identified by their content, so a moved file counts as the same.
 
         Raises:
             CLIPWeightsError: See :func:`resolve_weights_file`.
@@ -149,7 +149,7 @@ def build_text_tower(spec: CLIPSpec) -> nn.Module:
         (n, d).
 
     Raises:
-        ModelSourceError: A Hugging Face tower that cannot be had.
+        ModelSourceError: A Hugging Face tower is not available.
     """
     from open_clip.model import _build_text_tower
 
@@ -157,7 +157,7 @@ def build_text_tower(spec: CLIPSpec) -> nn.Module:
     text_cfg = config['text_cfg']
     if text_cfg.get('hf_model_name'):
         return build_hf_text_tower(spec.model_name, config['embed_dim'], text_cfg)
-    # CoCa's gives its tokens, too.
+    # CoCa's text tower would return its tokens as well.
     text_cfg = {**text_cfg, 'output_tokens': False}
     return _build_text_tower(config['embed_dim'], text_cfg, spec.uses_quick_gelu)
 
@@ -173,8 +173,8 @@ def load_tower_weights(tower: nn.Module, spec: CLIPSpec, prefix: str) -> None:
         prefix: ``'visual.'`` or ``'text.'``.
 
     Raises:
-        CLIPWeightsError: No such weights, unreadable, of another architecture, or
-            trained with another activation than the tower has.
+        CLIPWeightsError: The weights do not exist, are unreadable, belong to another
+            architecture, or were trained with another activation.
     """
     assert spec.weights is not None
     path = resolve_weights_file(spec.weights, spec.model_name)
@@ -185,18 +185,18 @@ def load_tower_weights(tower: nn.Module, spec: CLIPSpec, prefix: str) -> None:
         for key, value in state.items()
         if key.startswith(prefix)
     }
-    # Of an adapted tower, the weights that are adapted.
+    # In a tower with LoRA the checkpoint's weights are those that LoRA adapts.
     keys = {plain_key(key): key for key in tower.state_dict()}
     held = tower.state_dict()
     own = {key: held[of] for key, of in keys.items() if key is not None}
-    # A buffer that older versions of transformers saved.
+    # Skip a buffer that older versions of transformers saved.
     state = {
         key: value
         for key, value in state.items()
         if key in own or not key.endswith('.position_ids')
     }
     _fit_positions(state, own)
-    # Batch norm's counters have no effect and are not in every container.
+    # Batch norm's step counters have no effect, and some file formats lack them.
     missing = [
         key
         for key in own
@@ -220,7 +220,7 @@ def load_tower_weights(tower: nn.Module, spec: CLIPSpec, prefix: str) -> None:
 
 
 def _check_activation(spec: CLIPSpec, path: Path) -> None:
-    """Refuse what is known to be of another activation, and tell what is not known."""
+    """Refuse weights of another activation; warn if their activation is not known."""
     if spec.uses_quick_gelu:
         return
     if is_torchscript(path):

@@ -1,4 +1,4 @@
-"""CLIP as transformers' ``CLIPModel`` saves it, in open_clip's layout."""
+"""Convert a CLIP saved by transformers' ``CLIPModel`` to open_clip's layout."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-# What transformers leaves out of a config where it is the default.
+# Defaults, which transformers leaves out of a saved config.
 _VISION = dict(
     hidden_size=768,
     intermediate_size=3072,
@@ -28,7 +28,7 @@ _TEXT = dict(
     vocab_size=49408,
     hidden_act='quick_gelu',
 )
-_CLIP_VOCABULARY = 49408  # of OpenAI's tokenizer, which open_clip has built in
+_CLIP_VOCABULARY = 49408  # of OpenAI's tokenizer, which is part of open_clip
 
 _TOWERS = {'vision_model.': 'visual.', 'text_model.': 'text.'}
 _NAMES = {
@@ -36,7 +36,7 @@ _NAMES = {
     'embeddings.patch_embedding.weight': 'conv1.weight',
     'embeddings.position_embedding.weight': 'positional_embedding',
     'embeddings.token_embedding.weight': 'token_embedding.weight',
-    'pre_layrnorm.': 'ln_pre.',  # spelled so
+    'pre_layrnorm.': 'ln_pre.',  # transformers' spelling
     'post_layernorm.': 'ln_post.',
     'final_layer_norm.': 'ln_final.',
     'self_attn.out_proj.': 'attn.out_proj.',
@@ -53,7 +53,7 @@ _PROJECTIONS = {
 
 
 def open_clip_config(config: Mapping[str, Any]) -> dict[str, Any]:
-    """A ``CLIPModel``'s config as open_clip's ``model_cfg``.
+    """Convert a ``CLIPModel``'s config to open_clip's ``model_cfg``.
 
     Args:
         config: Content of its ``config.json``.
@@ -90,13 +90,13 @@ def is_transformers_clip(state: Mapping[str, Any]) -> bool:
 
 
 def convert_clip_model(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """Weights of a ``CLIPModel`` in open_clip's layout of separate towers.
+    """Convert weights of a ``CLIPModel`` to open_clip's layout of separate towers.
 
     Args:
         state: Its state dict.
 
     Returns:
-        ``visual.*``, ``text.*`` and ``logit_scale``; a key of another kind stays.
+        ``visual.*``, ``text.*`` and ``logit_scale``; unknown keys keep their name.
     """
     out: dict[str, Tensor] = {}
     for key, value in state.items():
@@ -109,7 +109,7 @@ def convert_clip_model(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
         if tower is None:
             out[key] = value
         elif '.self_attn.k_proj.' in key or '.self_attn.v_proj.' in key:
-            continue  # with q_proj
+            continue  # converted together with q_proj
         elif '.self_attn.q_proj.' in key:
             parts = [key.replace('.q_proj.', f'.{name}_proj.') for name in 'qkv']
             name = key.replace('.self_attn.q_proj.', '.attn.in_proj_')

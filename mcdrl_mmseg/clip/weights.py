@@ -1,4 +1,4 @@
-"""CLIP weights from any of their usual containers, as one layout of state dict."""
+"""CLIP weights from all usual file formats, as a state dict of one layout."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ from .model_source import ModelSourceError, has_source, source_weights
 from .torchscript import is_torchscript, torchscript_state_dict
 from .transformers_format import convert_clip_model, is_transformers_clip
 
-# Enough of the file to tell any two trainings apart, read in milliseconds even
-# from a gigabyte: every optimiser step changes every block.
+# Enough to tell any two trainings apart, as every optimizer step changes every block.
+# Read in milliseconds even from a gigabyte.
 _DIGEST_BLOCKS = 64
 _DIGEST_BLOCK_BYTES = 64 * 1024
 _SHA256_MARK = '#sha256='
@@ -55,7 +55,7 @@ def has_quick_gelu_weights(model_name: str) -> bool:
 
 
 def names_a_file(pretrained: str | None, model_name: str) -> bool:
-    """Whether ``pretrained`` is a local file, which nothing says more of."""
+    """Whether ``pretrained`` is a local file, whose origin is not known."""
     return not (
         pretrained in (None, BUILTIN)
         or has_source(pretrained)
@@ -64,7 +64,7 @@ def names_a_file(pretrained: str | None, model_name: str) -> bool:
 
 
 def local_file(pretrained: str) -> Path:
-    """Path of a local file, without the SHA-256 that the config demands.
+    """Path of a local file, without the SHA-256 that the config requires.
 
     Args:
         pretrained: ``FILE`` or ``FILE#sha256=DIGITS``.
@@ -76,11 +76,11 @@ def resolve_weights_file(pretrained: str, model_name: str) -> Path:
     """Find the file behind ``pretrained``.
 
     Args:
-        pretrained: ``'builtin'`` for the weights inside the package, a place as in
+        pretrained: ``'builtin'`` for the weights inside the package, a location as in
             :mod:`mcdrl_mmseg.clip.model_source`, an open_clip tag
-            (its file is downloaded by open_clip unless in open_clip's cache) or the
-            path of a local file. A file of the same name as a tag needs a folder
-            before it, as ``./openai``. ``FILE#sha256=DIGITS`` demands a content.
+            (open_clip downloads its file unless it is in open_clip's cache), or the
+            path of a local file. If a file has the name of a tag, write its folder
+            too, as ``./openai``. ``FILE#sha256=DIGITS`` also checks the content.
         model_name: open_clip's architecture name.
 
     Returns:
@@ -88,8 +88,8 @@ def resolve_weights_file(pretrained: str, model_name: str) -> Path:
 
     Raises:
         CLIPWeightsError: Neither a tag of this model nor an existing file, no
-            built-in weights of this model, the tag's file cannot be had, or a file
-            has another SHA-256 than demanded or published.
+            built-in weights of this model, the tag's file is not available, or a file
+            has another SHA-256 than required or published.
     """
     if pretrained == BUILTIN:
         path = builtin_weights(model_name)
@@ -112,7 +112,7 @@ def resolve_weights_file(pretrained: str, model_name: str) -> Path:
 
 
 def _checked_local_file(pretrained: str, model_name: str) -> Path:
-    """A local file, checked against the SHA-256 that is demanded of it."""
+    """A local file, checked against the SHA-256 that the config requires."""
     path = local_file(pretrained)
     if path.is_file():
         _, mark, sha256 = pretrained.partition(_SHA256_MARK)
@@ -142,14 +142,14 @@ def _weights_of_tag(pretrained: str, model_name: str) -> Path:
             'on a machine with network access and set `pretrained` to the file, as '
             '--cfg-options model.backbone.pretrained=/path/FILE.'
         ) from error
-    # open_clip checks what it downloads itself. Files of the Hugging Face Hub are
-    # linked to one that is named by its hash, which open_clip does not check.
+    # open_clip checks its own downloads. Files in the cache of the Hugging Face Hub are
+    # links to files named by their hash, which open_clip does not check.
     _check_published(path)
     return path
 
 
 def _check_published(path: Path) -> None:
-    """A file of the Hub's cache is a link to one that is named by its hash."""
+    """Check a file of the Hub's cache, a link to a file that is named by its hash."""
     if _SHA256.fullmatch(path.resolve().name):
         _check_sha256(path, path.resolve().name, 'it was published with')
 
@@ -177,7 +177,7 @@ def _read_tensors(path: Path) -> dict:
 
 
 def _unwrapped(content: Any) -> Any:
-    """The state dict of training checkpoints and of packed files."""
+    """The state dict inside a training checkpoint or a packed file."""
     if isinstance(content, dict) and isinstance(content.get('state_dict'), dict):
         content = content['state_dict']
     return unpack(content) if isinstance(content, dict) else content
@@ -194,9 +194,9 @@ def load_clip_state_dict(path: Path) -> dict[str, Tensor]:
         path: The file.
 
     Returns:
-        Tensors on the CPU as the file holds them, of any precision, in open_clip's
-        layout of separate towers: ``visual.*``, ``text.*``, ``logit_scale``. Copied
-        into a tower they take its precision, which needs no second copy.
+        Tensors on the CPU in the precision of the file, in open_clip's layout of
+        separate towers: ``visual.*``, ``text.*``, ``logit_scale``. Copying them into a
+        tower converts them, which needs no second copy.
 
     Raises:
         CLIPWeightsError: The file is damaged, holds objects other than tensors, or
@@ -205,7 +205,7 @@ def load_clip_state_dict(path: Path) -> dict[str, Tensor]:
     from open_clip.model import convert_to_custom_text_state_dict
 
     state = _whole_tensors(path, _read_content(path))
-    # OpenAI's archives hold sizes beside the weights.
+    # OpenAI's archives also hold sizes.
     for key in ('input_resolution', 'context_length', 'vocab_size'):
         state.pop(key, None)
     if is_transformers_clip(state):
@@ -216,14 +216,14 @@ def load_clip_state_dict(path: Path) -> dict[str, Tensor]:
             f'{sorted(state)[:3] or "no tensors"}. Give a whole open_clip or OpenAI '
             'checkpoint.'
         )
-    # One layout, of separate towers.
+    # Convert to the layout of separate towers.
     if 'text_projection' in state:
         state = convert_to_custom_text_state_dict(state)
     return state
 
 
 def _read_content(path: Path) -> Any:
-    """What the file holds, with the reason where it cannot be read."""
+    """Content of the file; an error says why it cannot be read."""
     try:
         return _unwrapped(_read_tensors(path))
     except UnsafeCheckpointError as error:
@@ -247,14 +247,14 @@ def _read_content(path: Path) -> Any:
 
 def _whole_tensors(path: Path, content: Any) -> dict[str, Tensor]:
     """The tensors of a state dict, without the prefix of a distributed wrapper."""
-    # Not brought to one precision here: only what has the shape of a tower's is.
+    # No conversion of precision here: it happens when weights are copied into a tower.
     state = {
         key.removeprefix('module.'): value
         for key, value in (content.items() if isinstance(content, dict) else ())
         if isinstance(value, Tensor)
     }
     for key, value in state.items():
-        # Seen through strides of 0, a few bytes would become any number of floats.
+        # With strides of 0 a few bytes could expand to a tensor of any size.
         if value.nbytes > value.untyped_storage().nbytes():
             raise CLIPWeightsError(
                 f'{path}: {key} has the shape {tuple(value.shape)}, of which the file '
@@ -264,7 +264,7 @@ def _whole_tensors(path: Path, content: Any) -> dict[str, Tensor]:
 
 
 def weights_digest(path: Path) -> str:
-    """Identify a weights file by its content, wherever it lies.
+    """Identify a weights file by its content, independent of its path.
 
     Args:
         path: The file.

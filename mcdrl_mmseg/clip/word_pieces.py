@@ -1,7 +1,7 @@
 """BERT's uncased tokenizer, with the vocabulary of all-MiniLM-L6-v2.
 
-The vocabulary is part of the plug-in: what learned prompts are made of can be told from
-a config alone, where the encoder itself is not installed.
+The vocabulary is part of the plug-in, so that learned prompts can be tokenized, and a
+config checked, without the encoder's package.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ class WordPieces:
         return len(self._ids)
 
     def encode(self, text: str) -> list[int]:
-        """Ids of a text, framed by those of its begin and end.
+        """Ids of a text, between the ids of start and end token.
 
         Args:
             text: Any text; cut to 128 tokens.
@@ -63,7 +63,7 @@ def _split_words(text: str) -> list[str]:
         category = unicodedata.category(letter)
         if category == 'Mn' or (category[0] == 'C' and letter not in '\t\n\r'):
             continue
-        # All ASCII signs are words of their own, also those Unicode calls symbols.
+        # Every ASCII punctuation mark is a word, even if Unicode classes it as symbol.
         sign = category[0] == 'P' or (letter.isascii() and category[0] == 'S')
         spaced.append(f' {letter} ' if sign or _is_chinese(letter) else letter)
     return ''.join(spaced).split()
