@@ -1,8 +1,11 @@
-"""What is wrong with a config, found before anything is trained, read or fetched.
+"""Finds problems of a config before anything is trained, read or downloaded.
 
-``config_components`` finds the parts of a config, ``model_building`` asks the
-constructors of the model's parts, and every other module is one kind of rule on what
-building cannot see: entries that do not exist, and parts that do not belong together.
+``config_components`` finds the components of a config, and ``model_building`` tries the
+constructors of the model's parts. Every other module holds one kind of rule for
+problems that building does not find: entries that do not exist, and components that do
+not fit together.
+
+The docstring of a rule names the problems that it reports.
 """
 
 from .config_problem import ConfigCheckError, ConfigProblem

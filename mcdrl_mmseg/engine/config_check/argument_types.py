@@ -1,4 +1,4 @@
-"""Values of another type than the argument they are for."""
+"""Values of a wrong type."""
 
 from __future__ import annotations
 
@@ -37,13 +37,13 @@ _NAMES = {
 def value_problems(
     cfg: Mapping[str, Any], parts: Iterable[Component]
 ) -> Iterator[ConfigProblem]:
-    """Sections that are no dicts, arguments of our classes, a rate in text."""
+    """Sections that are no dict, arguments of a wrong type, a learning rate as text."""
     for key, kind in _SECTIONS.items():
         value = cfg.get(key)
         if value is not None and not _fits(value, (kind,)):
             yield _problem(key, value, (kind,))
     for part in parts:
-        # Of torch's optimisers, which fail far from the config.
+        # torch's own error about such a value does not point to the config.
         rate = part.cfg.get('lr')
         if part.registry is OPTIMIZERS and isinstance(rate, str):
             yield _problem(part.at('lr'), rate, (float,))
@@ -63,18 +63,18 @@ def _problem(place: str, value: Any, kinds: tuple[type, ...]) -> ConfigProblem:
 
 @cache
 def _argument_types(cls: Any) -> dict[str, tuple[type, ...]]:
-    """Argument -> the plain types that it may have; others are left to the class."""
+    """Argument -> the plain types allowed; other arguments are left to the class."""
     try:
         hints = typing.get_type_hints(cls.__init__)
     except NameError:
-        # Types that are imported for type checkers alone.
+        # Some annotations are imported for type checkers only.
         return {}
     kinds = {name: _plain(hint) for name, hint in hints.items() if name != 'return'}
     return {name: found for name, found in kinds.items() if found}
 
 
 def _plain(hint: Any) -> tuple[type, ...]:
-    """Plain types of an annotation; empty if it names any other."""
+    """Plain types of an annotation; empty if it names any other type."""
     origin = typing.get_origin(hint)
     if origin in (typing.Union, types.UnionType):
         parts = [_plain(part) for part in typing.get_args(hint)]

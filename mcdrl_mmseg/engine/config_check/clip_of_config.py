@@ -1,4 +1,4 @@
-"""The parts of MCDRL that several rules ask for."""
+"""Components of MCDRL that several rules look up."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def clip_spec(cfg: Mapping[str, Any]) -> CLIPSpec:
     """The spec that a config's entries describe.
 
     Args:
-        cfg: Entries of a backbone, or of a text tower.
+        cfg: Config of a backbone or of a text tower.
     """
     return CLIPSpec(
         cfg.get('model_name', 'ViT-B-16'), cfg.get('pretrained'), cfg.get('quick_gelu')

@@ -1,4 +1,4 @@
-"""Text and image towers that belong together, and weights that exist."""
+"""Text and image towers that do not belong together, and missing weights."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ from .config_problem import ConfigProblem, did_you_mean
 def tower_problems(
     cfg: Mapping[str, Any], parts: Sequence[Component]
 ) -> Iterator[ConfigProblem]:
-    """A text tower of another CLIP than the image tower's, or none at all."""
+    """A text tower of another CLIP than the image tower, or no CLIP at all."""
     tower = image_tower(parts)
     for part in parts:
         if part.is_a(PromptTuningHead) and tower is not None:
@@ -49,7 +49,7 @@ def tower_problems(
                 f'has no CLIP image tower, which {part.place} compares texts with.',
                 'Use CLIPVisionBackbone, or wrap the backbone in CLIPGuidedBackbone.',
             )
-    # The hook builds it when training starts, and no part of the model before.
+    # The dictionary hook builds the text tower only when training starts.
     if tower is not None and any(part.is_a(ConfounderDictionary) for part in parts):
         yield from _text_tower(*tower)
 
@@ -59,7 +59,7 @@ def _text_tower(place: str, spec: CLIPSpec) -> Iterator[ConfigProblem]:
     try:
         config = get_model_config(spec.model_name)['text_cfg']
         if config.get('hf_model_name') and not spec.model_name.startswith(FOLDER):
-            return  # its configuration would have to be fetched
+            return  # its config would have to be downloaded
         with meta_build():
             build_text_tower(replace(spec, pretrained=None))
     except Exception as error:
@@ -93,9 +93,9 @@ def _other_text_tower(
 def weight_problems(
     cfg: Mapping[str, Any], parts: Sequence[Component]
 ) -> Iterator[ConfigProblem]:
-    """Weights that are neither a tag of their model nor a file; nothing is fetched.
+    """Weights that are neither a tag of their model nor a file, without a download.
 
-    And a sentence encoder that is not installed, of a head that learns prompts for it.
+    Also a sentence encoder that is not installed although a head learns prompts for it.
     """
     places = {}
     for part in parts:
@@ -116,14 +116,14 @@ def weight_problems(
 
 
 def _missing_encoder(part: Component) -> Iterator[ConfigProblem]:
-    """A sentence encoder that learned prompts go through, and that is not installed."""
+    """A sentence encoder that learned prompts need, and that is not installed."""
     spec = clip_spec(part.cfg.get('text') or {})
     if spec.weights is None or encoder_folder() is not None:
         return
     try:
         needed = has_sentence_text(spec.model_name)
     except ValueError:
-        return  # told by the rule on weights, or by the head's constructor
+        return  # reported by the rule on weights, or by the head's constructor
     if needed:
         yield ConfigProblem(
             part.at('text.model_name'),

@@ -1,4 +1,4 @@
-"""The parts of a config that name a registered class, with their places."""
+"""The components of a config (dicts that name a registered class) and their keys."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from mmseg.registry import (
     VISUALIZERS,
 )
 
-# Where the classes of a top-level key are registered.
+# Registry of the class under each top-level key.
 _ROOTS: dict[str, Registry] = {
     'model': MODELS,
     'train_dataloader': DATASETS,
@@ -42,7 +42,7 @@ _ROOTS: dict[str, Registry] = {
     'test_cfg': LOOPS,
     'visualizer': VISUALIZERS,
 }
-# Keys below which another registry counts.
+# Keys below which another registry applies.
 _BRANCHES: dict[str, Registry] = {
     'pipeline': TRANSFORMS,
     'transforms': TRANSFORMS,
@@ -51,20 +51,20 @@ _BRANCHES: dict[str, Registry] = {
     'optimizer': OPTIMIZERS,
     'vis_backends': VISBACKENDS,
 }
-# Small languages of their own, whose keys are not the arguments of a class.
+# Entries whose keys are not the arguments of a class.
 _SKIPPED_SUFFIX = '_cfg'
 _SKIPPED = frozenset({'metainfo', 'collate_fn', 'prompts', 'constructor'})
 
 
 @dataclass(frozen=True)
 class Component:
-    """A part of a config that names a class.
+    """A dict of a config that names a class.
 
     Args:
-        place: Its place, as ``model.decode_head``.
+        place: Its full key, as ``model.decode_head``.
         cfg: Its entries.
-        cls: The class, or None where no such class is registered.
-        registry: Where the class is looked for.
+        cls: The class, or None if no such class is registered.
+        registry: Registry in which the class is looked up.
     """
 
     place: str
@@ -74,20 +74,20 @@ class Component:
 
     @classmethod
     def of(cls, place: str, cfg: Mapping[str, Any], registry: Registry) -> Component:
-        """A section of a config, with the class that it names.
+        """Make a component from a section of a config.
 
         Args:
-            place: Its place.
+            place: Its full key.
             cfg: Its entries.
-            registry: Where the class is looked for.
+            registry: Registry in which the class is looked up.
         """
         return cls(place, cfg, _class_of(cfg.get('type'), registry), registry)
 
     def is_a(self, kind: type) -> bool:
-        """Whether it builds an object of a class.
+        """Whether its class is a given class or a subclass.
 
         Args:
-            kind: The class.
+            kind: The given class.
         """
         return isinstance(self.cls, type) and issubclass(self.cls, kind)
 
@@ -97,11 +97,11 @@ class Component:
         return getattr(self.cls, '__module__', '').startswith('mcdrl_mmseg.')
 
     def value(self, key: str, otherwise: Any = None) -> Any:
-        """One of its entries, or what its class takes where the config has none.
+        """One of its entries, or the default of the class.
 
         Args:
-            key: Its key.
-            otherwise: Where no constructor of the class has a default for it either.
+            key: The entry's key.
+            otherwise: Value if no constructor of the class has a default either.
         """
         if key in self.cfg:
             return self.cfg[key]
@@ -115,16 +115,16 @@ class Component:
         return otherwise
 
     def at(self, key: str) -> str:
-        """The place of one of its entries.
+        """Full key of one of its entries.
 
         Args:
-            key: Its key.
+            key: The entry's key.
         """
         return f'{self.place}.{key}'
 
 
 def components(cfg: Mapping[str, Any]) -> list[Component]:
-    """All parts of a config that name a class, outer ones first.
+    """All components of a config, outer ones first.
 
     Args:
         cfg: Experiment config.
@@ -151,23 +151,24 @@ def _walk(place: str, value: Any, registry: Registry) -> Iterator[Component]:
         if not isinstance(key, str) or key in _SKIPPED or key.endswith(_SKIPPED_SUFFIX):
             continue
         branch = _BRANCHES.get(key, registry)
-        # An OHEM sampler of a model is no sampler of a data loader.
+        # A model's OHEM sampler is not a dataloader's sampler.
         if branch is DATA_SAMPLERS and registry is not DATASETS:
             continue
         yield from _walk(f'{place}.{key}', item, branch)
 
 
 def _holds_transforms(cls: Any) -> bool:
-    """Whether dicts among a transform's arguments are transforms of MMSegmentation.
+    """Whether dicts among a transform's arguments are MMSegmentation's transforms.
 
-    Those of ``Albu`` are albumentations', those of others may be anything.
+    For ``Albu`` they are albumentations' transforms; for other packages' transforms
+    this is not known.
     """
     module = getattr(cls, '__module__', '')
     return module.startswith(('mcdrl_mmseg.', 'mmcv.transforms.'))
 
 
 def _class_of(name: Any, registry: Registry) -> Any:
-    """The class, unless it is of another package, which is not to be imported here."""
+    """The class; None for another package's class, which must not be imported here."""
     if not isinstance(name, str):
         return name if callable(name) else None
     if '.' in name or not name:
@@ -176,7 +177,7 @@ def _class_of(name: Any, registry: Registry) -> Any:
 
 
 def datasets_of(parts: Iterable[Component], loader: str) -> list[Component]:
-    """Data sets of MMSegmentation's kind that a data loader reads.
+    """MMSegmentation's data sets that a dataloader reads.
 
     Args:
         parts: Components of the config.
@@ -188,7 +189,7 @@ def datasets_of(parts: Iterable[Component], loader: str) -> list[Component]:
 
 
 def registered_names(registry: Registry) -> list[str]:
-    """Names that a registry finds: its own, and those of the registries above it.
+    """Names that a registry finds: its own and those of its parent registries.
 
     Args:
         registry: A registry of MMSegmentation.

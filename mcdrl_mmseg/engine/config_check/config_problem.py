@@ -1,4 +1,4 @@
-"""What is wrong with a config: where, what, and what to do about it."""
+"""A problem of a config: key, description and remedy."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from mcdrl_common import InputError
 
 @dataclass(frozen=True)
 class ConfigProblem:
-    """One thing to put right.
+    """One problem of a config.
 
     Args:
-        place: The key, as ``model.decode_head.intervention.num_layers``.
+        place: Full key, as ``model.decode_head.intervention.num_layers``.
         what: What is wrong with it, as a sentence.
         remedy: What to do, as a sentence.
     """
@@ -28,7 +28,7 @@ class ConfigProblem:
 
 
 class ConfigCheckError(InputError, ValueError):
-    """A config that must not be trained with; the message names every problem.
+    """A config with problems; the message names all of them.
 
     Args:
         problems: The problems.
@@ -43,12 +43,12 @@ class ConfigCheckError(InputError, ValueError):
 
 
 def did_you_mean(name: str, known: Iterable[str], cutoff: float = 0.7) -> str | None:
-    """The known name that is nearest to another one, if any is near.
+    """The known name that is most similar to a given name, if similar enough.
 
     Args:
-        name: What was written.
-        known: Names that there are.
-        cutoff: Similarity from which a name counts as near, 0 to 1.
+        name: The given name.
+        known: The known names.
+        cutoff: Least similarity, 0 to 1.
     """
     near = difflib.get_close_matches(name, list(known), n=1, cutoff=cutoff)
     return near[0] if near else None

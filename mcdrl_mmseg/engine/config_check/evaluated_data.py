@@ -1,4 +1,4 @@
-"""Data that are validated and tested on, against those that are trained on."""
+"""Validation and test data that do not fit the training data or the metric."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def evaluated_class_problems(
 ) -> Iterator[ConfigProblem]:
     """Classes in another order or number than in the training.
 
-    Other names alone are no mistake: a polyp may be a lesion elsewhere.
+    Different names alone are no problem: a polyp may be called lesion elsewhere.
     """
     trained = next(map(classes_of, datasets_of(parts, 'train')), [])
     for loader in ('val', 'test'):
@@ -41,10 +41,10 @@ def evaluated_class_problems(
 def background_problems(
     cfg: Mapping[str, Any], parts: Sequence[Component]
 ) -> Iterator[ConfigProblem]:
-    """A class 0 that is no background, which ``SiteLesionMetric`` leaves out.
+    """A class 0 that is not the background, but which ``SiteLesionMetric`` ignores.
 
-    So it is under ``reduce_zero_label``, which makes the first class of what is
-    labelled label 0. ``EndoscopySiteDataset`` refuses such classes itself.
+    ``reduce_zero_label`` causes this: it turns the first labelled class into label 0.
+    ``EndoscopySiteDataset`` refuses such classes itself.
     """
     background = TWO_CLASSES[0]
     for loader in ('val', 'test'):
@@ -69,22 +69,22 @@ def background_problems(
 
 
 def classes_of(dataset: Component) -> list[str]:
-    """Classes of a data set of MMSegmentation; empty where the config does not tell.
+    """Classes of an MMSegmentation data set; empty if the config does not say.
 
     Args:
-        dataset: Its component.
+        dataset: The data set's component.
     """
     metainfo = dataset.cfg.get('metainfo')
     own = metainfo.get('classes') if isinstance(metainfo, Mapping) else None
     classes = own or dataset.cls.METAINFO.get('classes') or ()
-    # MMSegmentation takes the name of a file of classes, too.
+    # MMSegmentation also accepts the name of a file with classes.
     return [] if isinstance(classes, str) else [*map(str, classes)]
 
 
 def flip_problems(
     cfg: Mapping[str, Any], parts: Sequence[Component]
 ) -> Iterator[ConfigProblem]:
-    """Flips of masks that are evaluated on: predictions are flipped back, they not."""
+    """Flipped masks in an evaluation: only predictions are flipped back."""
     for loader in ('val', 'test'):
         for data in datasets_of(parts, loader):
             masks = False

@@ -1,4 +1,4 @@
-"""Everything that is wrong with a config, in one list."""
+"""Collects all problems of a config."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ from .widths_and_counts import count_problems, width_problems
 Rule = Callable[[Mapping[str, Any], Sequence[Component]], Iterator[ConfigProblem]]
 """Called with a config and its components, and gives what is wrong with them."""
 
-# These look at keys and types alone, and take any config.
+# These rules check only keys and types, and accept any config.
 _FIRST: tuple[Rule, ...] = (argument_problems, value_problems)
 _RULES: tuple[Rule, ...] = (
     width_problems,
@@ -79,12 +79,12 @@ _TRAINING: tuple[Rule, ...] = (
 
 
 def find_problems(cfg: Mapping[str, Any], training: bool = True) -> list[ConfigProblem]:
-    """Everything that is wrong with a config, as far as the config alone tells.
+    """All problems that can be found from the config alone.
 
     Args:
         cfg: Experiment config.
-        training: Whether it is to be trained with: else schedules and weights to
-            start from do not count.
+        training: Whether the config is for a training; otherwise schedules and initial
+            weights are not checked.
     """
     parts = components(cfg)
     problems = [problem for rule in _FIRST for problem in rule(cfg, parts)]
@@ -95,21 +95,22 @@ def find_problems(cfg: Mapping[str, Any], training: bool = True) -> list[ConfigP
             problems += rule(cfg, parts)
         except Exception as error:
             failure = error
-    # A rule relies on entries that others look at: what they name explains it.
+    # A rule may fail on an entry that another rule has reported: then ignore it.
     if failure is not None and not problems:
         raise failure
     return list(dict.fromkeys(problems))
 
 
 def check_config(cfg: Mapping[str, Any], training: bool = True) -> None:
-    """Refuse a config that something is wrong with.
+    """Refuse a config that has problems.
 
     Args:
         cfg: Experiment config.
         training: As for :func:`find_problems`.
 
     Raises:
-        ConfigCheckError: Names every problem with its place and a remedy.
+        ConfigCheckError: There are problems; the message names each with its key and a
+            remedy.
     """
     problems = find_problems(cfg, training)
     if problems:

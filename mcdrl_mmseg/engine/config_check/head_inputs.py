@@ -1,4 +1,4 @@
-"""Heads that read something else than they need of a backbone with CLIP."""
+"""Heads that read the wrong entries of the tuple of a backbone with CLIP."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from .config_components import Component
 from .config_problem import ConfigProblem
 
 _EMBEDDING = -1  # the last entry of the backbone's tuple, and MMSegmentation's default
-# Heads of others may want it.
+# Heads of other packages may read the embedding on purpose.
 _KNOWN = ('mmseg.', 'mcdrl_mmseg.')
 _PLACES = ('model.decode_head', 'model.auxiliary_head')
 
@@ -26,7 +26,7 @@ _PLACES = ('model.decode_head', 'model.auxiliary_head')
 def input_problems(
     cfg: Mapping[str, Any], parts: Sequence[Component]
 ) -> Iterator[ConfigProblem]:
-    """Stock heads that read CLIP's image embedding, and ours that a neck cuts off."""
+    """Stock heads that read CLIP's image embedding, and our heads behind a neck."""
     at = {part.place: part for part in parts}
     backbone, neck = at.get('model.backbone'), at.get('model.neck')
     if backbone is None:
@@ -35,10 +35,10 @@ def input_problems(
         if neck is not None and is_known(neck):
             yield from _cut_off(neck, parts)
         return
-    # One vector for the whole image gives all pixels one score.
+    # The embedding is one vector for the whole image: all pixels would score the same.
     embedding = {_EMBEDDING}
     if backbone.is_a(CLIPVisionBackbone):
-        # Behind the levels and the dense map.
+        # Its index after the levels and the dense map.
         embedding.add(len(backbone.value('out_indices') or ()) + 1)
     elif not backbone.is_a(CLIPGuidedBackbone):
         return
@@ -54,7 +54,7 @@ def input_problems(
 
 
 def _cut_off(neck: Component, parts: Sequence[Component]) -> Iterator[ConfigProblem]:
-    """Heads that take the last levels of a neck for CLIP's map and embedding."""
+    """Heads that would take a neck's last levels for CLIP's dense map and embedding."""
     for head in parts:
         if head.is_a(CausalInterventionHead):
             yield ConfigProblem(
@@ -68,7 +68,7 @@ def _cut_off(neck: Component, parts: Sequence[Component]) -> Iterator[ConfigProb
 
 
 def is_known(part: Component) -> bool:
-    """Whether its class is MMSegmentation's or ours.
+    """Whether a component's class is MMSegmentation's or ours.
 
     Args:
         part: Component of a config.
@@ -93,7 +93,7 @@ def reads_backbone(head: Component, parts: Sequence[Component]) -> bool:
 
 
 def indices_of(head: Component) -> Sequence[Any]:
-    """Entries of the tuple that a head reads.
+    """Indices of the entries that a head reads from the backbone's tuple.
 
     Args:
         head: Component of a config, a :class:`BaseDecodeHead`.

@@ -19,15 +19,15 @@ from mmseg.models.losses import (
 from .config_components import Component
 from .config_problem import ConfigProblem
 
-# Of one channel DiceLoss compares the lesion's probability with the background,
-# TverskyLoss is always 0, and the others end in an error.
+# With one output channel DiceLoss compares the lesion's probability with the
+# background, TverskyLoss is always 0, and the others raise an error.
 _OF_SEVERAL_CHANNELS = (DiceLoss, FocalLoss, OhemCrossEntropy, TverskyLoss)
 
 
 def loss_problems(
     cfg: Mapping[str, Any], parts: Sequence[Component]
 ) -> Iterator[ConfigProblem]:
-    """Class weights that do not fit, a softmax over one channel, a loss of two."""
+    """Class weights that do not fit, a softmax over one channel, a two-channel loss."""
     for head in parts:
         channels = _channels(head)
         if channels is None:
@@ -62,9 +62,10 @@ def loss_problems(
 
 
 def _channels(head: Component) -> int | None:
-    """Output channels of a decode head; None if its config does not tell.
+    """Output channels of a decode head; None if the config does not say.
 
-    Heads that compute losses in their own way, as SAN's, may weigh other things.
+    None also for heads that compute losses in their own way, as SAN's: their class
+    weights may have another meaning.
     """
     if not head.is_a(BaseDecodeHead):
         return None
@@ -91,7 +92,7 @@ def _class_weights(
 
 
 def _mean_of_weights(loss: Component) -> Iterator[ConfigProblem]:
-    """Two ways to a mean over labelled pixels, which mmseg's softmax cannot join."""
+    """``avg_non_ignore`` beside class weights: an error in mmseg's softmax loss."""
     options = loss.cfg
     if not loss.is_a(CrossEntropyLoss) or options.get('use_sigmoid'):
         return

@@ -1,4 +1,4 @@
-"""The label of pixels without ground truth, which several sections name."""
+"""The label of pixels without ground truth (ignore_index) in all sections."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ _KEYS_OF_STEPS = ('ignore_index', 'seg_pad_val')
 def ignored_label_problems(
     cfg: Mapping[str, Any], parts: Sequence[Component]
 ) -> Iterator[ConfigProblem]:
-    """Heads, metrics, steps and padding that leave out another label than the data.
+    """Heads, metrics, transforms and padding that ignore another label than the data.
 
-    The label of the data would then be trained or scored as a class, or end the
-    training at the first such pixel.
+    The data's label would then be trained or scored as a class, or crash the training
+    at the first such pixel.
     """
     of_data = {
         loader: {
@@ -51,7 +51,7 @@ def ignored_label_problems(
 
 
 def _of_step(step: Component, data: Component, loader: str) -> Iterator[ConfigProblem]:
-    """A step that fills in a label that is neither ignored nor a class."""
+    """A transform that pads with a label that is neither ignored nor a class."""
     expected = data.value('ignore_index', _DEFAULT)
     key, own = _label_of_step(step)
     if isinstance(own, int) and own != expected and not 0 <= own < _count(data):
@@ -59,7 +59,7 @@ def _of_step(step: Component, data: Component, loader: str) -> Iterator[ConfigPr
 
 
 def _label_of_step(step: Component) -> tuple[str, Any]:
-    """Key and value of the label that a step takes for ignored, or pads with."""
+    """Key and value of the label that a transform ignores or pads with."""
     if step.is_a(Pad):
         filled = step.cfg.get('pad_val')
         own = filled.get('seg', _DEFAULT) if isinstance(filled, Mapping) else _DEFAULT
@@ -72,7 +72,7 @@ def _label_of_step(step: Component) -> tuple[str, Any]:
 
 
 def _count(data: Component) -> int:
-    """Number of classes; at least the background is one."""
+    """Number of classes; at least 1, the background."""
     return max(len(classes_of(data)), 1)
 
 

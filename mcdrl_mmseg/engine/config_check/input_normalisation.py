@@ -1,4 +1,4 @@
-"""Images that reach CLIP in another normalisation than it was trained with."""
+"""Images that reach CLIP with another normalisation than in its training."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ def normalisation_problems(
 ) -> Iterator[ConfigProblem]:
     """A data preprocessor whose mean, std or order of channels is not CLIP's.
 
-    A guide undoes the data preprocessor's normalisation and applies its own: both have
-    to be the right ones.
+    A guide undoes the data preprocessor's normalisation and applies its own; both must
+    be correct.
     """
     model = cfg.get('model') or {}
-    # MMEngine takes it from the top of a config, too.
+    # MMEngine also reads it from the top level of a config.
     found = model.get('data_preprocessor') or cfg.get('data_preprocessor') or {}
     applied = Component.of('model.data_preprocessor', found, MODELS)
     for part in parts:
@@ -40,14 +40,14 @@ def normalisation_problems(
 
 
 def _of_tower(part: Component, applied: Component) -> Iterator[ConfigProblem]:
-    """Images that a tower gets as the data preprocessor gives them."""
+    """Images that a tower gets directly from the data preprocessor."""
     spec = clip_spec(part.cfg)
     if spec.weights is None:
         return
     try:
         wanted = normalisation_of(spec)
     except ValueError:
-        return  # told by the backbone's constructor
+        return  # reported by the backbone's constructor
     mean, std = _mean_and_std(applied)
     if not (_is_of_three_channels(mean) and _is_of_three_channels(std)):
         yield ConfigProblem(
@@ -72,7 +72,7 @@ def _of_tower(part: Component, applied: Component) -> Iterator[ConfigProblem]:
 
 
 def _undone(part: Component, applied: Component) -> Iterator[ConfigProblem]:
-    """A guide that undoes something else than the data preprocessor does."""
+    """A guide that undoes another normalisation than the data preprocessor applies."""
     for key, wanted in zip(('mean', 'std'), _mean_and_std(applied), strict=True):
         given = part.value(key)
         both = _is_of_three_channels(given) and _is_of_three_channels(wanted)
@@ -96,7 +96,8 @@ def _undone(part: Component, applied: Component) -> Iterator[ConfigProblem]:
 def _of_guide(part: Component) -> Iterator[ConfigProblem]:
     """A guide that applies another normalisation than its weights were trained with.
 
-    Of a file nobody but the user knows it.
+    For weights from a file the right normalisation is not known, and nothing is
+    reported.
     """
     spec = clip_spec(part.cfg.get('clip') or {})
     mean, std = part.value('clip_mean'), part.value('clip_std')
@@ -106,7 +107,7 @@ def _of_guide(part: Component) -> Iterator[ConfigProblem]:
     try:
         wanted = normalisation_of(spec)
     except ValueError:
-        return  # told by the backbone's constructor
+        return  # reported by the backbone's constructor
     values = [[255 * value for value in each] for each in wanted]
     mean = values[0] if mean is None else mean
     std = values[1] if std is None else std
@@ -121,7 +122,7 @@ def _of_guide(part: Component) -> Iterator[ConfigProblem]:
 
 
 def _mean_and_std(applied: Component) -> tuple[Any, Any]:
-    """Mean and std of a data preprocessor; it may apply none."""
+    """Mean and std of a data preprocessor, which may apply no normalisation."""
     return applied.value('mean') or [0.0] * 3, applied.value('std') or [1.0] * 3
 
 

@@ -1,4 +1,4 @@
-"""Training steps that make other labels than the masks have."""
+"""Training transforms that produce wrong labels."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ _BINARY_LABELS = 2
 def label_transform_problems(
     cfg: Mapping[str, Any], parts: Sequence[Component]
 ) -> Iterator[ConfigProblem]:
-    """A rotation that interpolates labels, and a mosaic with the words of one part.
+    """A rotation that interpolates labels, and a mosaic with one part's lesion classes.
 
-    Between two classes alone a rotation makes no third, as labels are rounded.
+    With only two classes the rotation is harmless: labels are rounded to one of them.
     """
     counts = [len(classes_of(part)) for part in datasets_of(parts, 'train')]
     count = max(counts, default=0)
@@ -49,7 +49,7 @@ def label_transform_problems(
 def _words_of_a_mosaic(
     step: Component, parts: Sequence[Component]
 ) -> Iterator[ConfigProblem]:
-    """Losses that ask for the lesion classes of an image, and get those of a part."""
+    """Losses that need an image's lesion classes, and get those of one mosaic part."""
     for head in parts:
         if not head.is_a(CausalInterventionHead) or len(prompt_classes(head)) < 2:
             continue

@@ -1,4 +1,4 @@
-"""Heads that name a level which they do not get."""
+"""Heads whose ``in_index`` names a level that they do not get."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from .config_components import Component
 from .config_problem import ConfigProblem
 from .head_inputs import indices_of, is_known, reads_backbone
 
-_FROM_CLIP = 2  # the dense map and the image embedding, behind the levels
+_FROM_CLIP = 2  # the dense map and the image embedding, after the levels
 
 
 def level_problems(
@@ -27,8 +27,8 @@ def level_problems(
 ) -> Iterator[ConfigProblem]:
     """An ``in_index`` beyond the levels of ``out_indices``.
 
-    Building does not see it, and the first step would end in an error. Where widths are
-    equal nobody can tell: CLIP's dense map may be asked for so.
+    Building the model does not find this; the first step would fail. An index that hits
+    CLIP's dense map is only reported if its width does not fit: it may be intended.
     """
     at = {part.place: part for part in parts}
     backbone = at.get('model.backbone')
@@ -49,7 +49,7 @@ def level_problems(
         if wrong or predictor is None or not is_known(predictor):
             continue
         if predictor.is_a(BaseDecodeHead):
-            # The dense map is handed on only with the intervention in it.
+            # The predictor gets the dense map only if it is intervened on.
             dense = levels if any(i in (-2, levels) for i in own) else None
             handed = levels + (dense is not None)
             handed += bool(head.value('similarity_map'))
@@ -63,7 +63,7 @@ def _wrong(
     dense: int | None,
     width: int | None,
 ) -> Iterator[ConfigProblem]:
-    """What a head reads beyond ``count`` maps, or takes for a level."""
+    """Indices beyond ``count`` maps, and a dense map that is taken for a level."""
     remedy = 'Give another, or add the level to out_indices of the backbone.'
     numbers = [index for index in indices if isinstance(index, int)]
     if beyond := [i for i in numbers if not -count <= i < count]:
@@ -92,11 +92,11 @@ def _joint_width(parts: Sequence[Component]) -> int | None:
             else get_model_config(tower[1].model_name)['embed_dim']
         )
     except ValueError:
-        return None  # told by the backbone's constructor
+        return None  # reported by the backbone's constructor
 
 
 def _level_count(backbone: Component, at: Mapping[str, Component]) -> int | None:
-    """Number of levels before CLIP's two maps; None where the config does not tell."""
+    """Number of levels before CLIP's two maps; None if the config does not say."""
     if backbone.is_a(CLIPVisionBackbone):
         return len(backbone.value('out_indices') or ())
     wrapped = at.get(backbone.at('backbone'))

@@ -1,4 +1,4 @@
-"""What is counted in other units than the training loop, or lies behind its end."""
+"""Schedules and intervals with the wrong unit, or beyond the end of the training."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ _SPREAD_UP_TO_THE_END = (
 
 
 def training_loop(cfg: Mapping[str, Any]) -> tuple[Any, Any]:
-    """Whether the training loop counts epochs, and how many epochs or iterations.
+    """Whether the training loop counts epochs, and its number of epochs or iterations.
 
     Args:
         cfg: Experiment config.
@@ -44,9 +44,9 @@ def training_loop(cfg: Mapping[str, Any]) -> tuple[Any, Any]:
 def unit_problems(
     cfg: Mapping[str, Any], parts: Sequence[Component]
 ) -> Iterator[ConfigProblem]:
-    """Schedules and checkpoints that count epochs where there is but one.
+    """Schedules and checkpoints that count epochs in an iteration-based training.
 
-    A loop that counts iterations ends its only epoch with the training.
+    An iteration-based loop has a single epoch, which ends with the training.
     """
     by_epoch, _ = training_loop(cfg)
     if not isinstance(by_epoch, bool) or by_epoch:
@@ -71,7 +71,7 @@ def endless_problems(
 ) -> Iterator[ConfigProblem]:
     """Schedules without an end, which MMEngine spreads over a billion steps.
 
-    A warm-up then stays where it starts, and a decay never comes.
+    A warm-up then stays at its initial value, and a decay has no effect.
     """
     for part in parts:
         if not any(part.is_a(kind) for kind in _SPREAD_UP_TO_THE_END):
@@ -88,9 +88,9 @@ def endless_problems(
 def sampler_problems(
     cfg: Mapping[str, Any], parts: Sequence[Component]
 ) -> Iterator[ConfigProblem]:
-    """Samplers without an end, for loops that wait for it.
+    """Infinite samplers in loops that wait for the sampler's end.
 
-    MMSegmentation's own configs have them, beside a loop that counts iterations.
+    MMSegmentation's own configs use them with an iteration-based loop.
     """
     waiting = dict(val='a validation', test='a test')
     train = cfg.get('train_cfg') or {}
@@ -109,7 +109,7 @@ def sampler_problems(
 def validation_problems(
     cfg: Mapping[str, Any], parts: Sequence[Component]
 ) -> Iterator[ConfigProblem]:
-    """Validations and checkpoints that begin after the end of the training."""
+    """Validations and checkpoints that start after the end of the training."""
     by_epoch, length = training_loop(cfg)
     if not isinstance(length, int):
         return
@@ -129,9 +129,9 @@ def validation_problems(
 def batch_problems(
     cfg: Mapping[str, Any], parts: Sequence[Component]
 ) -> Iterator[ConfigProblem]:
-    """Fewer images than a batch, where incomplete batches are dropped.
+    """Fewer images than a batch, if incomplete batches are dropped.
 
-    Files are listed, and not opened, if the config drops batches.
+    Files are listed, not opened, and only if the config drops batches.
     """
     loader = cfg.get('train_dataloader') or {}
     train = cfg.get('train_cfg') or {}
@@ -141,7 +141,7 @@ def batch_problems(
         return
     count = _count_images(loader.get('dataset'))
     ranks = max(1, int(os.environ.get('WORLD_SIZE', 1)))
-    # Every rank gets as many, the last by repetition.
+    # Every rank gets the same number, rounded up by repeating images.
     if count is not None and -(-count // ranks) < size:
         of_ranks = f' and {ranks} processes' if ranks > 1 else ''
         yield ConfigProblem(
@@ -154,7 +154,7 @@ def batch_problems(
 
 
 def _count_images(dataset: Any) -> int | None:
-    """Number of images; None if the data set cannot be built, which others tell."""
+    """Number of images; None if the data set cannot be built (reported elsewhere)."""
     try:
         with DefaultScope.overwrite_default_scope('mmseg'):
             return len(DATASETS.build(copy.deepcopy(dataset)))

@@ -1,4 +1,4 @@
-"""What the constructors of a model refuse, found by building it without memory."""
+"""Arguments that the model's constructors refuse, found by building it on ``meta``."""
 
 from __future__ import annotations
 
@@ -18,13 +18,12 @@ from mcdrl_mmseg.clip.meta_build import meta_build
 from .config_components import Component
 from .config_problem import ConfigProblem
 
-# What a segmentor is built from; each is built by itself, so that one mistake does not
-# hide another.
+# Parts of a segmentor. Each is built alone, so that one problem does not hide another.
 _PARTS = ('data_preprocessor', 'backbone', 'neck', 'decode_head', 'auxiliary_head')
-# Entries that name weights: these would be read or downloaded.
+# Entries that name weights, which would be read or downloaded.
 _WEIGHT_KEYS = frozenset({'init_cfg', 'pretrained', 'checkpoint', 'from_pretrained'})
 _MAX_PROBLEMS = 10
-# What MMEngine puts before the message of a constructor.
+# Prefix that MMEngine adds to a constructor's message.
 _BUILDER_PREFIX = re.compile(r'^(class `\w+` in \S+: )+')
 
 
@@ -33,15 +32,15 @@ def building_problems(
     components: Sequence[Component],
     known: Sequence[ConfigProblem],
 ) -> Iterator[ConfigProblem]:
-    """What the constructors of the model's parts refuse.
+    """Errors of the constructors of the model's parts.
 
-    An entry that is refused is left out, and the part is built again, until it can be.
-    No weights are read: only shapes are asked for.
+    A refused entry is removed and the part built again, until building succeeds. No
+    weights are read: only shapes matter.
 
     Args:
         cfg: Experiment config.
         components: Its components.
-        known: Problems found before; these entries are left out at once.
+        known: Problems found before; their entries are removed first.
     """
     model = cfg.get('model')
     if not isinstance(model, Mapping):
@@ -54,7 +53,7 @@ def building_problems(
 
 
 def _parts(model: Mapping[str, Any]) -> Iterator[tuple[str, int | None, Mapping]]:
-    """Key of each part, its number where there are several, and its config."""
+    """Key of each part, its index in a list of parts (else None), and its config."""
     for key in _PARTS:
         value = model.get(key)
         several = isinstance(value, (list, tuple))
@@ -64,13 +63,13 @@ def _parts(model: Mapping[str, Any]) -> Iterator[tuple[str, int | None, Mapping]
 
 
 def parameter_names(model: Mapping[str, Any]) -> list[str]:
-    """Names of a segmentor's trained parameters, found by building it without memory.
+    """Names of a segmentor's trained parameters, found by building it on ``meta``.
 
     Args:
         model: Its config.
 
     Returns:
-        Names; none where a part cannot be built so.
+        The names; empty if a part cannot be built like this.
     """
     names = []
     init_default_scope('mmseg')
@@ -82,7 +81,7 @@ def parameter_names(model: Mapping[str, Any]) -> list[str]:
             with meta_build():
                 built = MODELS.build(ConfigDict(left))
         except Exception:
-            return []  # told by the rule on building
+            return []  # reported by building_problems
         place = key if number is None else f'{key}.{number}'
         parameters = built.named_parameters()
         names += [f'{place}.{name}' for name, one in parameters if one.requires_grad]
@@ -104,17 +103,17 @@ def _refused(
     for _ in range(_MAX_PROBLEMS):
         try:
             with meta_build():
-                # Heads with queries read their entries as attributes.
+                # Query-based heads read their entries as attributes.
                 MODELS.build(ConfigDict(copy.deepcopy(left)))
             return
         except Exception as error:
             cause = error.args[0] if isinstance(error, KeyError) else error
             message = _BUILDER_PREFIX.sub('', str(cause))
-            # Some constructors compute with their weights: they cannot be asked.
+            # Some constructors compute with their weights: they cannot run on meta.
             if 'meta' in message.lower():
                 return
             entry = _entry_of(message, place, error.__traceback__, components)
-            # Without an entry that was left out a part may lack it: no new mistake.
+            # The part may only miss an entry that was removed: not a new problem.
             if inside and (entry in inside or isinstance(error, TypeError | KeyError)):
                 return
             kind = '' if isinstance(error, ValueError) else f'{type(error).__name__}: '
@@ -125,7 +124,7 @@ def _refused(
 
 
 def _without_weights(value: Any) -> Any:
-    """A copy as plain dicts, without what names weights."""
+    """A copy as plain dicts, without entries that name weights."""
     if isinstance(value, Mapping):
         kept = {k: v for k, v in value.items() if k not in _WEIGHT_KEYS}
         left = {key: _without_weights(item) for key, item in kept.items()}
@@ -138,7 +137,7 @@ def _without_weights(value: Any) -> Any:
 
 
 def _fetches_by_default(name: Any) -> bool:
-    """Whether a class takes published weights by default, as ``TIMMBackbone`` does."""
+    """Whether a class loads published weights by default, as ``TIMMBackbone`` does."""
     cls = MODELS.get(name) if isinstance(name, str) and name else None
     if cls is None:
         return False
@@ -147,7 +146,7 @@ def _fetches_by_default(name: Any) -> bool:
 
 
 def _names_a_file(value: Any) -> bool:
-    """Whether something is left that a constructor may fetch or read."""
+    """Whether a value holds a URL or weight file that a constructor may read."""
     if isinstance(value, Mapping):
         return any(_names_a_file(item) for item in value.values())
     if isinstance(value, (list, tuple)):
@@ -158,7 +157,7 @@ def _names_a_file(value: Any) -> bool:
 
 
 def _leave_out(cfg: dict, entry: str) -> bool:
-    """Remove ``.a.b[0].c`` from a config; whether it was there."""
+    """Remove an entry ``.a.b[0].c`` from a config; returns whether it was there."""
     keys = [int(n) if n else name for name, n in re.findall(r'(\w+)|\[(\d+)\]', entry)]
     if not keys:
         return False
@@ -178,10 +177,10 @@ def _entry_of(
     traceback: TracebackType | None,
     components: Sequence[Component],
 ) -> str:
-    """The entry of the config that a constructor's message is about.
+    """The entry of the config that a constructor's message refers to.
 
-    It is looked for in the innermost component that was being built: the key that the
-    message names as ``key=``, else as a word.
+    Searched in the innermost component that was being built: a key that occurs in the
+    message as ``key=``, else as a word.
     """
     within = [one for one in components if f'{one.place}.'.startswith(f'{place}.')]
     by_type = {str(one.cfg.get('type')): one for one in reversed(within)}

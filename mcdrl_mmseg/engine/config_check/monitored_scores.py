@@ -1,4 +1,4 @@
-"""Scores that checkpoints, early stopping and schedules wait for in vain."""
+"""Monitored scores of checkpoints, early stopping and schedules that do not exist."""
 
 from __future__ import annotations
 
@@ -40,9 +40,9 @@ _EVALUATORS = ('val_evaluator', 'test_evaluator')
 def monitor_problems(
     cfg: Mapping[str, Any], parts: Sequence[Component]
 ) -> Iterator[ConfigProblem]:
-    """A score that is waited for, but that no validation gives; or read upside down.
+    """A monitored score that no validation computes, or that has the wrong rule.
 
-    Nothing is said where a metric is of a class that is not known here.
+    Nothing is reported if a metric's class is not known here.
     """
     metrics = [p for p in parts if p.place.startswith('val_evaluator')]
     known = _names(cfg, metrics)
@@ -70,9 +70,9 @@ def monitor_problems(
 def patience_problems(
     cfg: Mapping[str, Any], parts: Sequence[Component]
 ) -> Iterator[ConfigProblem]:
-    """Early stopping that leaves out gains below 0.1, of a score within 0 and 1.
+    """Early stopping that ignores gains below 0.1 of a score within 0 and 1.
 
-    That is MMEngine's default, whose own scores are percentages.
+    0.1 is MMEngine's default, meant for scores in per cent.
     """
     metrics = [
         part
@@ -98,9 +98,9 @@ def patience_problems(
 def metric_name_problems(
     cfg: Mapping[str, Any], parts: Sequence[Component]
 ) -> Iterator[ConfigProblem]:
-    """Two metrics of one evaluator that give their scores the same names.
+    """Two metrics of one evaluator whose scores have the same names.
 
-    MMEngine refuses that too, after the first whole evaluation.
+    MMEngine refuses this as well, but only after the first complete evaluation.
     """
     for key in _EVALUATORS:
         metrics = [part for part in parts if part.place.startswith(key)]
@@ -114,7 +114,7 @@ def metric_name_problems(
 
 
 def _monitored(parts: Sequence[Component]) -> Iterator[tuple[str, str, Any]]:
-    """Place, name and rule of every score that something waits for."""
+    """Full key, name and rule of every monitored score."""
     for part in parts:
         if part.is_a(CheckpointHook):
             key, rule = 'save_best', part.cfg.get('rule')
@@ -134,9 +134,9 @@ def _monitored(parts: Sequence[Component]) -> Iterator[tuple[str, str, Any]]:
 
 
 def _inferred_rule(name: str) -> str | None:
-    """Rule that MMEngine takes for a name, by parts of words: "top" is for greater.
+    """Rule that MMEngine infers from parts of a name; None if it requires a rule.
 
-    So are "acc", "auc" and "map", in the name of a site, too. None where MMEngine asks.
+    "top", "acc", "auc" and "map" mean greater, even inside the name of a site.
     """
     try:
         return CheckpointHook(save_best=name).rules[0]
@@ -156,7 +156,7 @@ def _names(cfg: Mapping[str, Any], metrics: Sequence[Component]) -> list[str] | 
 
 
 def _names_of(part: Component) -> list[str] | None:
-    """Names of the scores of one metric, of SiteLesionMetric those of all images."""
+    """Names of the scores of one metric; for SiteLesionMetric those of all images."""
     if part.cls is SiteLesionMetric:
         flags = (part.cfg.get(key, True) for key in ('surface', 'thresholds'))
         left_out = columns_left_out(*flags)
@@ -179,7 +179,7 @@ def _names_of(part: Component) -> list[str] | None:
 def _is_scoped(
     name: str, parts: Sequence[Component], metrics: Sequence[Component]
 ) -> bool:
-    """Whether a score is one of a site, a lesion type or a class."""
+    """Whether a name is a score of a site, a lesion type or a class."""
     for part in metrics:
         prefix = part.cfg.get('prefix')
         scope, _, metric = name.removeprefix(f'{prefix}/').rpartition('/')
@@ -193,7 +193,7 @@ def _is_scoped(
 
 
 def _validated_sites(parts: Sequence[Component]) -> set[str]:
-    """Names of the sites that are validated on; empty if another data set is."""
+    """Names of the validation sites; empty for other data sets."""
     names: set[str] = set()
     for part in parts:
         if part.place.startswith('val_dataloader') and part.is_a(EndoscopySiteDataset):

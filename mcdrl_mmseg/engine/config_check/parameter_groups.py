@@ -1,4 +1,4 @@
-"""Rates by the names of parameters, which have others where MCDRL wraps a model."""
+"""Learning rates by parameter name: names change when MCDRL wraps a model."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from .config_problem import ConfigProblem
 from .model_building import parameter_names
 
 _PLACE = 'optim_wrapper.paramwise_cfg.custom_keys'
-# They tell a backbone by its class and its layers by their names.
+# These constructors know backbones by class and their layers by name.
 _BY_BACKBONE = (
     'LearningRateDecayOptimizerConstructor',
     'LayerDecayOptimizerConstructor',
@@ -27,7 +27,7 @@ _MOVED = {
 def group_problems(
     cfg: Mapping[str, Any], parts: Sequence[Component]
 ) -> Iterator[ConfigProblem]:
-    """Rates that a stock model's config gives to other parameters under MCDRL."""
+    """Rates of a stock model's config that hit other parameters under MCDRL."""
     wrapper = cfg.get('optim_wrapper') or {}
     backbone = next((part for part in parts if part.place == 'model.backbone'), None)
     if backbone is None or not isinstance(wrapper, Mapping):
@@ -54,7 +54,7 @@ def group_problems(
 def _keys_of_heads(
     keys: Sequence[str], model: Mapping[str, Any]
 ) -> Iterator[ConfigProblem]:
-    """MMSegmentation's ``head``, which parts of a tower have in their names, too."""
+    """MMSegmentation's key ``head``, which also occurs in names of a CLIP tower."""
     reached: dict[str, list[str]] = {}
     for name in parameter_names(model) if keys else ():
         key = _key_of(name, keys)
@@ -100,7 +100,7 @@ def _stock_name(name: str) -> str:
 
 
 def _key_of(name: str, keys: Iterable[str]) -> str | None:
-    """The key that MMEngine takes for a parameter: the longest one in its name."""
+    """The key that MMEngine uses for a parameter: the longest one within its name."""
     within = [key for key in sorted(keys) if key in name]
     return max(within, key=len, default=None)
 

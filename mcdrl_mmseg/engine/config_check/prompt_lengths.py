@@ -1,4 +1,4 @@
-"""Prompts that the tokenizer does not read whole."""
+"""Prompts that the tokenizer would truncate."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ from .clip_of_config import image_tower
 from .config_components import Component
 from .config_problem import ConfigProblem
 
-# Of start and end.
+# The start and the end token.
 _FRAME_TOKENS = 2
 
 
 def text_problems(
     cfg: Mapping[str, Any], parts: Sequence[Component]
 ) -> Iterator[ConfigProblem]:
-    """Texts that would be cut, or that the text side does not know."""
+    """Texts that would be truncated, or that the text tower cannot embed."""
     tower = image_tower(parts)
     for part in parts:
         if not part.is_a(ConfounderDictionary) or 'prompts' not in part.cfg:
@@ -31,7 +31,7 @@ def text_problems(
         try:
             prompts = PromptSet.from_cfg(part.cfg['prompts'])
         except PromptError:
-            continue  # told by the dictionary's constructor
+            continue  # reported by the dictionary's constructor
         if tower is not None:
             names = prompts
             if part.cfg.get('source') == 'shuffled':
@@ -55,7 +55,7 @@ def _unknown_texts(
         flat = [text for group in texts.values() for text in group]
         unknown = set(unknown_texts(spec, flat))
     except (ValueError, CLIPWeightsError):
-        return  # told by the rules on towers and weights
+        return  # reported by the rules on towers and weights
     for key, group in texts.items():
         for text in group:
             if text in unknown:
@@ -74,9 +74,9 @@ def _cut_texts(
     try:
         config = get_model_config(model_name)['text_cfg']
     except ValueError:
-        return  # told by the backbone's constructor
+        return  # reported by the backbone's constructor
     if config.get('hf_tokenizer_name'):
-        return  # its vocabulary would have to be fetched
+        return  # its vocabulary would have to be downloaded
     room = context_length(config) - _FRAME_TOKENS
     for key, texts in texts_by_key.items():
         for text in texts:
@@ -91,13 +91,13 @@ def _cut_texts(
 
 
 def cut_words(text: str, room: int) -> list[str]:
-    """Words of a text that CLIP's tokenizer does not read, or not whole.
+    """Words of a text that CLIP's tokenizer truncates or drops.
 
     Args:
         text: The text.
-        room: Tokens that are read, without those of start and end.
+        room: Number of tokens that are read, without the start and end token.
     """
-    # A token stands for one letter at least: short texts need no tokenizer.
+    # A token stands for at least one letter: short texts need no tokenizer.
     if text.isascii() and '&' not in text and len(text) <= room:
         return []
     words, used = text.split(), 0
@@ -109,11 +109,10 @@ def cut_words(text: str, room: int) -> list[str]:
 
 
 def _count_tokens(word: str, room: int) -> int:
-    """Tokens of a word; room + 1 stands for any more."""
-    # By the tokenizer that open_clip made when it was imported: to make another takes a
-    # tenth of a second.
+    """Number of tokens of a word, at most room + 1."""
+    # open_clip's own tokenizer instance: making another takes a tenth of a second.
     from open_clip.tokenizer import tokenize
 
     tokens = tokenize(word, room + 1 + _FRAME_TOKENS)[0]
-    # Of the end. Behind it are zeros, before it any number.
+    # Position of the end token, the last non-zero id; tokens before it may be 0.
     return int(tokens.nonzero()[-1]) - 1

@@ -1,4 +1,4 @@
-"""The sites of a config: who is trained on, and who must not be."""
+"""The sites of a config: invalid entries, and a held-out site in the training."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _KNOWN_KEYS = accepted(Site)[0]
 def site_problems(
     cfg: Mapping[str, Any], parts: Sequence[Component]
 ) -> Iterator[ConfigProblem]:
-    """Entries of sites that contradict themselves, and a held-out site trained on."""
+    """Invalid site entries, and training on a held-out site."""
     for part in parts:
         if part.is_a(EndoscopySiteDataset):
             yield from _entries(part)
@@ -43,7 +43,7 @@ def site_problems(
 def _entries(part: Component) -> Iterator[ConfigProblem]:
     for number, site in enumerate(part.cfg.get('sites') or ()):
         place = part.at(f'sites[{number}]')
-        # Unknown keys have been told, with the nearest known one.
+        # Unknown keys are reported elsewhere, with the nearest known key.
         if isinstance(site, Mapping) and not set(site) <= _KNOWN_KEYS:
             continue
         try:
@@ -53,7 +53,7 @@ def _entries(part: Component) -> Iterator[ConfigProblem]:
 
 
 def _steps(data: Component, parts: Sequence[Component]) -> Iterator[ConfigProblem]:
-    """Steps that lose what a data set says of its masks and of an image's site."""
+    """Transforms that lose the data set's mask format or an image's site."""
     loader = data.place.partition('_')[0]
     by_site = any(
         part.place.startswith(f'{loader}_evaluator') and part.is_a(SiteLesionMetric)

@@ -1,4 +1,4 @@
-"""Keys that are no argument of the class they are for."""
+"""Keys that are not an argument of their class."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ from .config_components import Component, registered_names
 from .config_problem import ConfigProblem, did_you_mean
 
 _META_KEYS = frozenset({'type', '_scope_', '_delete_'})
-# Taken out by what builds the class.
+# Keys that the builder removes before it calls the constructor.
 _BUILDER_KEYS = {
     HOOKS.name: {'priority'},
     OPTIM_WRAPPERS.name: {'constructor', 'paramwise_cfg', 'optimizer'},
@@ -51,11 +51,11 @@ _SLOTS: dict[type, tuple[str, ...]] = {
     CLIPGuidedBackbone: ('backbone',),
 }
 _SLOT_KEYS = frozenset(key for keys in _SLOTS.values() for key in keys)
-# Given by the head.
+# Arguments that the head passes.
 _FILLED_IN = {CausalIntervention: ('embed_dims', 'dictionary_dims')}
 _LOADERS = ('train_dataloader', 'val_dataloader', 'test_dataloader')
 _LOADER_KEYS = {'dataset', 'batch_sampler', 'num_batch_per_epoch'}
-# Configs hold variables of any name at their top: only a slip of a letter counts.
+# Top-level variables may have any name: only near misses of a known key are reported.
 _SLIP = 0.9
 _NEAR, _FAR = 0.85, 0.7
 _SHORTEST = 7
@@ -66,7 +66,7 @@ def argument_problems(
 ) -> Iterator[ConfigProblem]:
     """Unknown types and keys, with the nearest known one.
 
-    A class that takes any keyword and hands it on is only asked for near misses.
+    For a class that passes on any keyword, only near misses are reported.
     """
     yield from _top_level(cfg)
     for loader in _LOADERS:
@@ -120,7 +120,7 @@ def _unknown(
     for key in cfg:
         if key in known:
             continue
-        # Where other keys may be right, a key must be very near to be wrong.
+        # If other keys may be valid, only a very similar key counts as a typo.
         cutoff = _NEAR if only_near else _FAR
         near = did_you_mean(key, known, cutoff) if isinstance(key, str) else None
         if near:
@@ -150,9 +150,9 @@ def _unknown_type(part: Component) -> Iterator[ConfigProblem]:
         yield ConfigProblem(part.at('type'), what, 'Give the name of a class.')
         return
     if '.' in name:
-        return  # of another package, which is imported when it is built
+        return  # a class of another package, imported when it is built
     near = did_you_mean(name, registered_names(part.registry), _FAR)
-    # Models hold small languages whose types are registered elsewhere.
+    # Model configs contain other kinds of dicts, whose types are registered elsewhere.
     if near or part.place.rpartition('.')[2] in _SLOT_KEYS:
         what = f'{name!r} is not registered as a {part.registry.name}.'
         remedy = (
@@ -162,7 +162,7 @@ def _unknown_type(part: Component) -> Iterator[ConfigProblem]:
 
 
 def _missing(part: Component) -> Iterator[ConfigProblem]:
-    """Arguments without default that one of the plug-in's classes is not given."""
+    """Missing arguments of the plug-in's classes that have no default."""
     if not part.is_ours:
         return
     given = {*part.cfg, *_FILLED_IN.get(part.cls, ())}
@@ -178,7 +178,7 @@ def _top_level(cfg: Mapping[str, Any]) -> Iterator[ConfigProblem]:
     long = [name for name in known if len(name) >= _SHORTEST]
     for key in cfg:
         near = None if key in known else did_you_mean(key, long, _SLIP)
-        # train_dataloader2 is a variable.
+        # A numbered name, as train_dataloader2, is a variable.
         if near and re.sub(r'[\d_]+$', '', key) != near:
             what = f'{key!r} is a variable that nothing reads.'
             yield ConfigProblem(key, what, f'Did you mean {near!r}?')
@@ -192,8 +192,8 @@ def accepted(cls: Callable) -> tuple[frozenset[str], bool]:
         cls: A class or function.
 
     Returns:
-        Their names, and whether no others can be taken. Where a class hands keywords
-        on, those of its bases are among the names.
+        Their names, and whether these are all. If a class passes keywords on, the names
+        include the arguments of its base classes.
     """
     if not isinstance(cls, type):
         return _names([cls])

@@ -1,4 +1,4 @@
-"""The warm-up of the intervention against the length and the rest of the training."""
+"""An intervention warm-up that does not fit the training's length or EMA."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ from .loop_lengths import training_loop
 def schedule_problems(
     cfg: Mapping[str, Any], parts: Sequence[Component]
 ) -> Iterator[ConfigProblem]:
-    """An intervention that sets in too late, in other units or in part, or unbuilt."""
+    """A warm-up that is too late, in another unit or partial, or has no dictionary."""
     by_epoch, length = training_loop(cfg)
     for part in parts:
         if part.is_a(InterventionWarmupHook):
             if part.cfg.get('of_schedule'):
-                continue  # its constructor refuses what is no share
+                continue  # its constructor checks that the values are shares
             if part.value('by_epoch') == by_epoch:
                 yield from _warmup(part, by_epoch, length)
             elif not by_epoch:
@@ -45,7 +45,7 @@ def schedule_problems(
 
 
 def _averaged_gate(parts: Sequence[Component]) -> Iterator[ConfigProblem]:
-    """The gate is a buffer: averaged over the warm-up it opens a little at a time."""
+    """EMA of buffers: the gate is a buffer, and its average opens too slowly."""
     warms_up = any(part.is_a(InterventionWarmupHook) for part in parts)
     for part in parts:
         if warms_up and part.is_a(EMAHook) and part.cfg.get('update_buffers'):

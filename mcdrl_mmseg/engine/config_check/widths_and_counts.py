@@ -1,4 +1,4 @@
-"""Widths d and numbers of classes K that parts of a config share."""
+"""Widths d and numbers of classes K that must agree within a config."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from .evaluated_data import classes_of
 
 _BINARY_LABELS = 2
 _OURS = (CausalInterventionHead, EndoscopySiteDataset)
-# Also those of a cascade; auxiliary heads may learn something else than the classes.
+# Also heads of a cascade. Auxiliary heads may learn something else than the classes.
 _SEGMENTING = ('model.decode_head', 'model.decode_head.predictor')
 
 
@@ -38,7 +38,7 @@ def width_problems(
         try:
             width = get_model_config(name)['embed_dim']
         except ValueError:
-            return  # told by the backbone's constructor
+            return  # reported by the backbone's constructor
         yield from _joint_widths(parts, name, width)
     for head in parts:
         if head.is_a(CausalInterventionHead):
@@ -52,7 +52,7 @@ def _joint_widths(
         keys = []
         if part.is_a(ConfounderDictionary):
             keys.append('embed_dims')
-        # The dense map; other maps are of the backbone's widths.
+        # Only for the dense map; other maps have the backbone's widths.
         heads = part.is_a(CausalInterventionHead) or part.is_a(PromptTuningHead)
         if heads and part.value('in_index') == -2:
             keys.append('in_channels')
@@ -67,7 +67,7 @@ def _joint_widths(
 
 
 def _intervention_widths(head: Component) -> Iterator[ConfigProblem]:
-    """Widths that the head would fill in, and the config overrides."""
+    """Widths that the head would fill in, but that the config overrides."""
     intervention = head.cfg.get('intervention') or {}
     dictionary = head.cfg.get('dictionary') or {}
     for key, source, expected in (
@@ -88,7 +88,7 @@ def count_problems(
 ) -> Iterator[ConfigProblem]:
     """Numbers of classes K that do not agree."""
     labels, lesions = _labels(parts)
-    # Stock heads on stock data may count their classes in another way.
+    # Stock heads on stock data may count their classes differently.
     ours = any(part.is_a(kind) for part in parts for kind in _OURS)
     for part in parts:
         if part.is_a(CausalInterventionHead) and labels:
@@ -97,7 +97,7 @@ def count_problems(
             try:
                 prompts = PromptSet.from_cfg(part.cfg.get('prompts') or {})
             except PromptError:
-                continue  # told by the dictionary's constructor
+                continue  # reported by the dictionary's constructor
             if labels:
                 mismatch = prompts.label_mismatch(labels[1:], lesions)
                 if mismatch:
@@ -108,28 +108,28 @@ def count_problems(
 
 
 def image_losses(head: Component) -> list[str]:
-    """Losses of a CausalInterventionHead that ask which lesions an image holds.
+    """Losses of a CausalInterventionHead that need an image's lesion classes.
 
     Args:
-        head: Its component.
+        head: The head's component.
     """
     return [key for key in ('loss_causal', 'loss_contrast') if head.cfg.get(key, True)]
 
 
 def prompt_classes(head: Component) -> tuple[str, ...]:
-    """Lesion classes of a CausalInterventionHead's prompts; none that cannot be read.
+    """Lesion classes of a CausalInterventionHead's prompts; empty if not readable.
 
     Args:
-        head: Its component.
+        head: The head's component.
     """
     try:
         return PromptSet.from_cfg((head.cfg.get('dictionary') or {})['prompts']).classes
     except (PromptError, KeyError):
-        return ()  # told by the dictionary's constructor
+        return ()  # reported by the dictionary's constructor
 
 
 def _image_level(head: Component, count: int) -> Iterator[ConfigProblem]:
-    """Labels that the losses of whole images cannot match with lesion classes."""
+    """Labels that image-level losses cannot match with lesion classes."""
     names = prompt_classes(head)
     if names and count not in (_BINARY_LABELS, len(names) + 1):
         for key in image_losses(head):
@@ -148,7 +148,7 @@ def _outputs(part: Component, count: int) -> Iterator[ConfigProblem]:
         key, given = 'class_names', len(part.cfg.get('class_names', [None] * count))
     elif re.sub(r'\[\d+\]', '', part.place) in _SEGMENTING:
         key, given = 'num_classes', part.cfg.get('num_classes', count)
-        # One output channel for two classes, and the old way to write it.
+        # num_classes=1 is mmseg's older form of one output channel for two classes.
         if count == _BINARY_LABELS and given == 1:
             return
     else:
@@ -169,7 +169,7 @@ def _labels(parts: Sequence[Component]) -> tuple[list[str], set[str]]:
     for part in datasets_of(parts, 'train'):
         labels = labels or classes_of(part)
         for site in part.cfg.get('sites') or ():
-            # What cannot be read is told by the rules on sites.
+            # Invalid entries are reported by the rules on sites.
             with contextlib.suppress(SiteDataError):
                 lesions |= set(Site.from_cfg(site).lesion_classes)
     return labels, lesions

@@ -1,4 +1,4 @@
-"""Checkpoints that a kill, a full disk or a damaged file cannot take away."""
+"""Checkpoints that survive a killed run, a full disk or a damaged file."""
 
 from __future__ import annotations
 
@@ -27,28 +27,27 @@ class NonFiniteWeightsError(InputError, RuntimeError):
 
 @HOOKS.register_module()
 class AtomicCheckpointHook(CheckpointHook):
-    """MMEngine's ``CheckpointHook`` for runs that may end at any moment.
+    """MMEngine's ``CheckpointHook`` for runs that may be killed at any moment.
 
-    - A checkpoint is written under another name and renamed when it is whole.
-    - An older one, or the best so far, is removed when its successor is whole; MMEngine
-      removes it before.
-    - ``resume=True`` goes on from the newest whole checkpoint. One that is cut short
-      or changed is named in the log and passed over.
-    - A run goes on from its own folder and removes nothing outside it. MMEngine keeps
-      absolute paths, so that a copied work folder would go on from the checkpoint of
-      the folder it was copied from, and remove the best one there.
-    - Where the checkpoint replaces the rate or the schedule of the config, the log
-      names both.
-    - Of two trainings in one work folder the second ends and names the first.
-    - Weights that are not finite are never saved: the run ends, and the checkpoints
-      before stand.
-    - Under MMEngine's ``FlexibleRunner`` a resumed run leaves out no epoch.
-    - A run that ended between a checkpoint and the validation due after it validates
-      first when resumed; else that epoch could never be the best one.
+    - A checkpoint is written to a temporary file, which is renamed when complete.
+    - The oldest checkpoint, or the former best one, is removed after its successor is
+      complete; MMEngine removes it before.
+    - ``resume=True`` resumes from the newest intact checkpoint. A truncated or changed
+      file is skipped and named in the log.
+    - A run resumes from its own work folder and removes nothing outside it. MMEngine
+      stores absolute paths: a copied work folder would resume from the original
+      folder's checkpoint, and remove the best one there.
+    - If the checkpoint replaces the config's learning rate or schedule, the log names
+      both values.
+    - A second training in the same work folder stops with an error.
+    - Non-finite weights are never saved: the run stops, and earlier checkpoints stay.
+    - Under MMEngine's ``FlexibleRunner`` a resumed run does not skip an epoch.
+    - If a run ended between a checkpoint and its validation, the resumed run validates
+      first; otherwise that epoch could never become the best one.
 
     Args:
-        backend_args: As for ``CheckpointHook``. None writes as said above; on a storage
-            named by ``out_dir='s3://...'`` it leaves the choice to MMEngine.
+        backend_args: As for ``CheckpointHook``. None writes files as described above;
+            for remote storage, ``out_dir='s3://...'``, MMEngine chooses the backend.
         **kwargs: As for ``CheckpointHook``.
 
     Examples:
@@ -62,13 +61,13 @@ class AtomicCheckpointHook(CheckpointHook):
         >>> resume = True
     """
 
-    # MMEngine's, as it keeps them.
+    # Attributes of MMEngine's hook.
     max_keep_ckpts: int
     keep_ckpt_ids: deque
 
-    # Epoch and iteration of the checkpoint that is written; empty for the best one.
+    # Epoch and iteration of the checkpoint being written; empty for the best one.
     _counts: Mapping[str, int] = MappingProxyType({})
-    # What the config asked for, before a checkpoint was loaded; None in a fresh run.
+    # Settings of the config, before a checkpoint was loaded; None in a fresh run.
     _asked: dict[str, Any] | None = None
     _has_lock = False
 
@@ -79,7 +78,7 @@ class AtomicCheckpointHook(CheckpointHook):
         super().__init__(backend_args=backend_args, **kwargs)
 
     def before_run(self, runner: Runner) -> None:
-        """Before a run is resumed, point ``last_checkpoint`` at a whole one."""
+        """Before a run is resumed, point ``last_checkpoint`` at an intact file."""
         self._asked = None
         if runner._resume:
             from mcdrl_mmseg.engine.resumed_settings import training_settings
@@ -119,11 +118,11 @@ class AtomicCheckpointHook(CheckpointHook):
             write_text(pointer, str(found))
 
     def before_train(self, runner: Runner) -> None:
-        """Prepare; validate where the run ended before it could.
+        """Lock the work folder, report resumed settings, run a missed validation.
 
         Raises:
             FolderBusyError: Another process trains in the work folder. MMSegmentation's
-                own tools/train.py learns of it only here, after its config was written.
+                own tools/train.py has already written its config by then.
         """
         if self._is_local and is_main_process():
             from mcdrl_mmseg.engine.training_lock import take_work_folder
@@ -143,7 +142,7 @@ class AtomicCheckpointHook(CheckpointHook):
         if self.save_best and self._is_local:
             self._keep_best_in_own_folder(runner)
         if self.max_keep_ckpts > 0:
-            # MMEngine's would drop the oldest by itself.
+            # MMEngine's deque has a maxlen, which would drop the oldest entry silently.
             self.keep_ckpt_ids = deque(self.keep_ckpt_ids)
         if self._validation_was_missed(runner):
             runner.logger.info(
@@ -153,7 +152,7 @@ class AtomicCheckpointHook(CheckpointHook):
             runner.val_loop.run()
 
     def after_train(self, runner: Runner) -> None:
-        """Let others train in the work folder."""
+        """Release the lock on the work folder."""
         super().after_train(runner)
         if self._has_lock:
             from mcdrl_mmseg.engine.training_lock import release_work_folder
@@ -164,7 +163,7 @@ class AtomicCheckpointHook(CheckpointHook):
     def _keep_best_in_own_folder(self, runner: Runner) -> None:
         """Replace the path of a best checkpoint by that of its copy in this folder.
 
-        Where there is none, the best score stays the one to beat, without a file.
+        If there is no copy, the best score stays the one to beat, without a file.
         """
         own: dict[str, str | None] = {}
         for key, path in self._best().items():
@@ -202,20 +201,21 @@ class AtomicCheckpointHook(CheckpointHook):
         super().after_val_epoch(runner, metrics)
 
     def before_save_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
-        """Refuse weights that are not finite, as the step itself can make them.
+        """Refuse non-finite weights, which even a step with a finite loss can cause.
 
-        Looks at what is about to be written, averaged weights included. A buffer may
-        hold infinity, as masks of attention do; no weight or statistic may.
+        All weights about to be written are checked, averaged ones included. Infinity is
+        allowed only in attention masks, which are buffers.
 
         Raises:
-            NonFiniteWeightsError: Names them.
+            NonFiniteWeightsError: There are such weights; the message names them.
         """
         bad = [
             name
             for name, value in checkpoint.get('state_dict', {}).items()
             if isinstance(value, Tensor)
             and value.is_floating_point()
-            # A sum is not finite if one of its terms is not: a tenth of the time.
+            # Quick test first, in a tenth of the time: a non-finite term makes the sum
+            # non-finite.
             and not value.sum().isfinite()
             and (value.isnan() if 'mask' in name else ~value.isfinite()).any()
         ]
@@ -226,8 +226,8 @@ class AtomicCheckpointHook(CheckpointHook):
                 'checkpoint was written. Lower the learning rate or clip gradients, '
                 'and go on from the last checkpoint with --resume.'
             )
-        # MMEngine's FlexibleRunner counts one too many in what is saved once more after
-        # a validation: a resumed run would leave out an epoch.
+        # After a validation MMEngine's FlexibleRunner saves the checkpoint again, with
+        # counts that are one too high: a resumed run would skip an epoch.
         if self._counts:
             checkpoint['meta'].update(self._counts)
 
@@ -245,8 +245,8 @@ class AtomicCheckpointHook(CheckpointHook):
         if keep <= 0:
             super()._save_checkpoint_with_step(runner, step, meta)
             return
-        # One more while it is written. The new checkpoint lists the oldest too, so that
-        # a run killed before the removal removes it when resumed.
+        # Keep one more while writing. The new checkpoint also lists the oldest one: if
+        # the run is killed before its removal, the resumed run removes it.
         self.max_keep_ckpts = keep + 1
         try:
             super()._save_checkpoint_with_step(runner, step, meta)
@@ -257,11 +257,11 @@ class AtomicCheckpointHook(CheckpointHook):
             self._remove(self.file_backend.join_path(self.out_dir, name))
 
     def _save_best_checkpoint(self, runner: Runner, metrics: dict) -> None:
-        # `Runner.val` alone trains nothing that could be the best.
+        # `Runner.val` without training has no best checkpoint.
         if not self.save_best or not hasattr(self, 'file_backend'):
             return
         before = self._best()
-        # MMEngine removes the best so far if it knows of one.
+        # Hidden from MMEngine, which would remove the former best before saving.
         self._set_best(dict.fromkeys(before))
         super()._save_best_checkpoint(runner, metrics)
         after = self._best()

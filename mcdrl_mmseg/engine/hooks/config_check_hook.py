@@ -1,4 +1,4 @@
-"""Checks the config before anything is trained, and the checkpoint of a test."""
+"""Checks the config before a training, and the loaded checkpoint before a test."""
 
 from __future__ import annotations
 
@@ -13,38 +13,38 @@ from torch import Tensor
 
 from mcdrl_mmseg.engine.runner import unwrap_model
 
-# Where MCDRL keeps the parts of a stock model.
+# Prefixes of a stock model's weights, and their prefixes in the model with MCDRL.
 _WRAPPED = {
     'backbone.': 'backbone.backbone.',
     'neck.': 'backbone.neck.',
     'decode_head.': 'decode_head.predictor.',
 }
-# Whether batch norm has counted its steps changes no prediction, and old files lack it.
+# Batch norm's step counter changes no prediction, and old files lack it.
 _COUNTER = '.num_batches_tracked'
 
 
 @HOOKS.register_module()
 class ConfigCheckHook(Hook):
-    """Stop a training whose config contradicts itself, and a test of random weights.
+    """Stop a training with an inconsistent config, and a test of random weights.
 
-    ``tools/train.py`` of this package checks the config before it builds anything, and
-    the hook does not do it again. With the hook MMSegmentation's own ``tools/train.py``
-    finds the same, once the model is built, and before the first step.
+    ``tools/train.py`` of this package checks the config before it builds anything; the
+    hook then does not repeat the check. With MMSegmentation's own ``tools/train.py``
+    the hook checks the config after the model is built and before the first step.
 
-    MMEngine loads of a checkpoint what fits the model, leaves the rest as it was drawn,
-    and goes on: the test of another config's checkpoint would give scores. It is
-    refused. So is a training that begins, by ``load_from``, from a stock model of which
-    MCDRL wraps the parts: their weights go by other names, and none would be loaded.
+    MMEngine loads the weights of a checkpoint that fit the model and leaves the others
+    random: a test of another config's checkpoint would give scores without an error.
+    The hook refuses it. It also refuses a training with ``load_from`` a stock model
+    whose parts MCDRL wraps: as their weights have other names, none would be loaded.
 
     Examples:
         >>> default_hooks = dict(config_check=dict(type='ConfigCheckHook'))
     """
 
-    # Before the data are read.
+    # Before the hooks that read data.
     priority = 5
 
     def __init__(self) -> None:
-        # Set by whoever builds a runner from a config that was checked before.
+        # Set by callers that checked the config before they built the runner.
         self.checked = False
         self._loaded: Mapping[str, Tensor] | None = None
 
@@ -52,29 +52,29 @@ class ConfigCheckHook(Hook):
         """Check the config that the runner was built from.
 
         Raises:
-            ConfigCheckError: Names every problem.
-            CheckpointError: The weights to begin from are a stock model's.
+            ConfigCheckError: The config has problems; the message names all of them.
+            CheckpointError: ``load_from`` is a checkpoint of the stock model.
         """
         from mcdrl_mmseg.engine.config_check import check_config
 
-        # A training may begin from parts, and makes the rest its own.
+        # Missing weights are fine here: a training may start from a partial checkpoint.
         state, self._loaded = self._loaded, None
         if state is not None:
             _refuse_unwrapped(runner, state)
-        # Of a runner that was built from objects there is nothing to check.
+        # A runner that was built from objects has no config to check.
         if runner.cfg.get('model') and not self.checked:
             check_config(runner.cfg)
 
     def after_load_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
-        """Note what the checkpoint holds; whether to test is not known yet."""
+        """Note the loaded weights; whether a test follows is not known yet."""
         state = checkpoint.get('state_dict', checkpoint)
         self._loaded = {key.removeprefix('module.'): state[key] for key in state}
 
     def before_test(self, runner: Runner) -> None:
-        """Refuse a checkpoint that left weights of the model as they were drawn.
+        """Refuse a checkpoint that left weights of the model random.
 
         Raises:
-            CheckpointError: Names some of them.
+            CheckpointError: There are such weights; the message names some.
         """
         from mcdrl_mmseg.safe_loading import refuse_misfit
 
@@ -86,8 +86,8 @@ class ConfigCheckHook(Hook):
             model = model.module
         missing, other_shape = [], []
         try:
-            # Loaded once more, as some parts bring older weights, or those of another
-            # image size, into their own form while they load.
+            # Loaded again, instead of comparing keys: some modules convert older
+            # weights, or weights of another image size, while they load.
             missing = model.load_state_dict(state, strict=False).missing_keys
         except RuntimeError as error:
             other_shape = re.findall(r'size mismatch for (\S+):', str(error))
@@ -105,7 +105,7 @@ class ConfigCheckHook(Hook):
         )
 
     def before_val(self, runner: Runner) -> None:
-        """As before a test: a validation without training measures weights, too.
+        """As before a test: a validation without training scores weights as well.
 
         Raises:
             CheckpointError: See :meth:`before_test`.
@@ -114,7 +114,7 @@ class ConfigCheckHook(Hook):
 
 
 def _refuse_unwrapped(runner: Runner, state: Mapping[str, Tensor]) -> None:
-    """Refuse to begin from the checkpoint of the stock model that MCDRL wraps."""
+    """Refuse to start from the checkpoint of the stock model that MCDRL wraps."""
     own = unwrap_model(runner).state_dict()
     moved = [
         key

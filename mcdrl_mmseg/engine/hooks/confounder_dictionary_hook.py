@@ -31,17 +31,17 @@ if TYPE_CHECKING:
 class ConfounderDictionaryHook(Hook):
     """Embed the prompts with the text tower that belongs to the image tower.
 
-    At a first start rank 0 embeds all texts in one pass, or reads them from a cache
-    file, and broadcasts. On resuming the stored fingerprint is only compared. A
-    dictionary that came with ``load_from`` is kept if it is of the same prompts and
-    weights, and built anew otherwise, together with the statistics of observed
-    confounders; its prior is this config's. A test of a checkpoint of other prompts or
-    of another prior is refused.
+    In a new training, rank 0 embeds all texts in one pass, or reads their embeddings
+    from a cache file, and broadcasts them. A resumed run only compares the stored
+    fingerprint. A dictionary from ``load_from`` is kept if prompts and weights are the
+    same; otherwise it is built again, and statistics of observed confounders are reset.
+    Its prior is always this config's. A test of a checkpoint with other prompts or
+    another prior is refused.
 
     Args:
         cache_dir: Folder of cache files. None takes ``MCDRL_CACHE_DIR`` or the user's
             cache folder.
-        prior_images: Training images for ``prior='estimated'``.
+        prior_images: Number of training images for ``prior='estimated'``.
         prior_temperature: Temperature of CLIP's softmax for ``prior='estimated'``.
 
     Examples:
@@ -51,7 +51,8 @@ class ConfounderDictionaryHook(Hook):
 
     priority = 'NORMAL'
 
-    # Of a checkpoint that was loaded: a training embeds its own, a test cannot.
+    # Message on other texts in a loaded checkpoint: a training embeds its own texts, a
+    # test cannot.
     _other_words: str | None = None
 
     def __init__(
@@ -73,7 +74,7 @@ class ConfounderDictionaryHook(Hook):
             DictionaryError: Resuming with other prompts or another text tower, no
                 CLIP tower in the model, a lesion class without prompt, prompts
                 in another order than labels, or masks whose lesions are ignored.
-            CLIPWeightsError: The text tower's weights cannot be had.
+            CLIPWeightsError: The text tower's weights are not available.
         """
         self._other_words = None
         model = unwrap_model(runner)
@@ -90,8 +91,8 @@ class ConfounderDictionaryHook(Hook):
     def after_load_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
         """Put the imaging conditions into the order of the checkpoint's entries.
 
-        The config that MMEngine left in a work folder has its families sorted: a run
-        resumed with it, or tested, would else take one condition for another.
+        In the config that MMEngine writes to a work folder the families are sorted. A
+        run resumed or tested with it would otherwise mix up the conditions.
         """
         from mcdrl_mmseg.models.dictionary_agreement import (
             other_words,
@@ -105,10 +106,10 @@ class ConfounderDictionaryHook(Hook):
             self._other_words = self._other_words or other_words(dictionary, meta)
 
     def before_test(self, runner: Runner) -> None:
-        """Refuse a checkpoint of other words or another prior: scores are not theirs.
+        """Refuse a checkpoint with other texts or another prior than the config.
 
         Raises:
-            DictionaryError: Names some of them.
+            DictionaryError: They differ; the message names some.
         """
         from mcdrl_mmseg.models.dictionary_agreement import other_prior
 
@@ -118,7 +119,7 @@ class ConfounderDictionaryHook(Hook):
                 raise DictionaryError(problem)
 
     def before_val(self, runner: Runner) -> None:
-        """As before a test: a validation without training measures weights, too.
+        """As before a test: a validation without training scores weights as well.
 
         Raises:
             DictionaryError: See :meth:`before_test`.
@@ -126,16 +127,16 @@ class ConfounderDictionaryHook(Hook):
         self.before_test(runner)
 
     def before_save_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
-        """Note in the meta which entry is which condition, and of which texts.
+        """Store names and texts of the entries, in their order, in the meta.
 
-        The config in a checkpoint does not say: MMEngine sorts the families in it.
+        The checkpoint's config does not hold the order: MMEngine sorts the families.
         """
         for dictionary in find_parts(runner, ConfounderDictionary):
             checkpoint['meta'].update(dictionary.notes())
 
     @staticmethod
     def _check_classes(runner: Runner, dictionary: ConfounderDictionary) -> None:
-        """Each lesion class of the data needs its prompt, and masks that show it."""
+        """Check that each lesion class of the data has a prompt, and masks show it."""
         from mcdrl_mmseg.datasets.ignored_lesions import ignored_lesions
 
         dataset = runner.train_dataloader.dataset
@@ -152,7 +153,7 @@ class ConfounderDictionaryHook(Hook):
         fingerprint = on_main_process(
             lambda: dictionary.expected_fingerprint(spec.identity()), DictionaryError
         )
-        assert fingerprint is not None  # a string reaches every rank
+        assert fingerprint is not None  # on_main_process shares strings with all ranks
         if runner.iter > 0:
             self._check_resumed(dictionary, fingerprint)
             return
@@ -164,7 +165,7 @@ class ConfounderDictionaryHook(Hook):
             lambda: self._embed(runner, dictionary, spec, fingerprint),
             DictionaryError,
         )
-        # Other ranks got None: tensors travel by broadcast, not as objects.
+        # None on the other ranks: they get the tensor by broadcast.
         if embeddings is None:
             shape = (len(dictionary.texts), dictionary.embed_dims)
             embeddings = torch.zeros(shape)
@@ -178,7 +179,7 @@ class ConfounderDictionaryHook(Hook):
         )
 
     def _set_prior(self, runner: Runner, dictionary: ConfounderDictionary) -> None:
-        """P(z) of this training, whatever that of the weights it begins from was."""
+        """Set P(z) of this config, whatever the loaded checkpoint has."""
         prior = dictionary.given_prior
         if prior is None:
             from mcdrl_mmseg.engine.confounder_prior import estimate_prior
@@ -193,7 +194,7 @@ class ConfounderDictionaryHook(Hook):
     @staticmethod
     def _check_resumed(dictionary: ConfounderDictionary, fingerprint: str) -> None:
         stored = dictionary.stored_fingerprint
-        # Of another number of texts the fingerprint alone is loaded.
+        # With another number of texts, only the fingerprint of the buffers is loaded.
         if dictionary.fingerprint.any() and stored != fingerprint:
             raise DictionaryError(
                 'The checkpoint was trained with other prompts, templates or text '
@@ -238,7 +239,7 @@ class ConfounderDictionaryHook(Hook):
 
 
 def _forget_scores(runner: Runner, dictionary: ConfounderDictionary) -> None:
-    """Statistics that came with a checkpoint are of its entries, and not of these."""
+    """Reset statistics of observed confounders, which belong to the former entries."""
     for head in find_parts(runner, CausalInterventionHead):
         if head.dictionary is dictionary and head.confounder_scores is not None:
             head.confounder_scores.reset()
@@ -248,10 +249,10 @@ def clip_spec_of(backbone: nn.Module) -> CLIPSpec:
     """Which CLIP embeds the prompts of a model with this backbone.
 
     Args:
-        backbone: Of a segmentor.
+        backbone: A segmentor's backbone.
 
     Raises:
-        DictionaryError: It has no CLIP tower.
+        DictionaryError: The backbone has no CLIP tower.
     """
     spec = getattr(backbone, 'clip_spec', None)
     if spec is None:

@@ -1,4 +1,4 @@
-"""Verifies the data before anything is trained or tested on them."""
+"""Verifies the data before a training or test."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from mcdrl_common.verification import Report
 
 _UNTESTABLE = ('missing folder', 'no images')
-# What training must not do with images, and a test may.
+# Findings that are about more than a single file; a test ignores them.
 _NOT_OF_A_FILE = (
     *_UNTESTABLE,
     'same file in two splits',
@@ -29,34 +29,33 @@ _NOT_OF_A_FILE = (
 
 
 class DatasetError(InputError, ValueError):
-    """Data that must not be trained on; the message names the files."""
+    """Data with problems; the message names the files."""
 
 
 @HOOKS.register_module()
 class DatasetCheckHook(Hook):
-    """Stop a training whose data are wrong, and say everything that is.
+    """Stop a training on faulty data, with a list of all problems.
 
-    Names are looked at before every training. Files are read the first time they are
-    met: what they say is kept in a cache, and a file is read again only if its size
-    or time of change is another one. Rank 0 looks, and every rank stops.
+    File names are checked before every training. File contents are read once and their
+    facts cached; a file is read again only if its size or modification time changes.
+    Rank 0 does the work; all ranks stop on a problem.
 
-    A test reads its images and masks first, where the cache does not know them, and
-    stops where one would be misread. A training opens no file of the test set: copies
-    of its images are found where the cache knows them, from ``python -m mcdrl_lab
-    verify CONFIG`` or from a training on them. A test set that is not on the machine is
-    a warning.
+    Before a test, images and masks that are not in the cache are read, and the test
+    stops if one would be misread. A training opens no file of the test set: copies of
+    test images are only found if the cache holds them, from ``python -m mcdrl_lab
+    verify CONFIG`` or from a training on them. A missing test set gives a warning.
 
     Args:
-        full: Whether to read files that the cache does not know.
-        open_test: Whether to read those of the test set, too.
+        full: Whether to read files that are not in the cache.
+        open_test: Whether to read files of the test set as well.
         allow: Kinds of findings that are no problem here, as
             ``'same file in two splits'``; ``python -m mcdrl_lab verify`` names them.
-        jobs: Processes that read. None takes every processor.
+        jobs: Number of reading processes. None takes every processor.
         cache_dir: Folder of cache files. None takes ``MCDRL_CACHE_DIR`` or the user's
             cache folder.
 
     Raises:
-        VerificationError: ``allow`` names no kind.
+        VerificationError: ``allow`` names an unknown kind.
 
     Examples:
         >>> custom_hooks = [
@@ -73,7 +72,7 @@ class DatasetCheckHook(Hook):
         jobs: int | None = None,
         cache_dir: str | None = None,
     ) -> None:
-        # What verifies is imported where it is used: most configs have no such hook.
+        # Imported late: most configs have no such hook.
         from mcdrl_common.cache_dir import default_cache_dir
         from mcdrl_common.verification.verify import check_kinds
 
@@ -95,13 +94,13 @@ class DatasetCheckHook(Hook):
         on_main_process(lambda: self._check(runner), DatasetError)
 
     def before_test(self, runner: Runner) -> None:
-        """Read the files that are tested on, where the cache does not know them.
+        """Read the files of the test set that are not in the cache.
 
-        MMCV's loader reads some in a way of its own without a word: the first page of
-        several, LAB as RGB, 16 bits cut to 8, what is left of a damaged file.
+        MMCV's loader misreads some files without an error: only the first page of
+        several, LAB as RGB, 16 bits cut to 8, the intact part of a damaged file.
 
         Raises:
-            DatasetError: A file cannot be read as it is meant.
+            DatasetError: A file would be misread.
         """
         from mcdrl_mmseg.engine.main_process import on_main_process
 

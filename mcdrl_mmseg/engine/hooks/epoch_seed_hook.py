@@ -1,4 +1,4 @@
-"""Seeds every epoch, so that a resumed run repeats an unbroken one."""
+"""Seeds every epoch, so that a resumed run equals an uninterrupted one."""
 
 from __future__ import annotations
 
@@ -15,23 +15,23 @@ from mmengine.runner import IterBasedTrainLoop, Runner
 from mmseg.registry import HOOKS
 from torch.utils.data import get_worker_info
 
-# Where data sets, their wrappers and transforms keep what draws.
+# Attributes in which data sets, wrappers and transforms keep transforms.
 _HOLDERS = ('datasets', 'dataset', 'pipeline', 'transforms', 'aug')
 
 
 def epoch_seed(seed: int, epoch: int, iteration: int, rank: int, stream: int) -> int:
-    """A seed of its own for every process of every epoch.
+    """A different seed for every process of every epoch.
 
     Args:
         seed: The run's seed.
         epoch: Epochs trained so far.
-        iteration: Iterations trained so far; tells restarts of a loop that counts
-            no epochs apart.
+        iteration: Iterations trained so far; distinguishes restarts of an
+            iteration-based loop.
         rank: Rank of the process.
-        stream: 0 for the process itself, 1 + n for its data worker n.
+        stream: 0 for the process itself, 1 + n for its dataloader worker n.
 
     Returns:
-        In [0, 2**32): NumPy takes no larger one.
+        A seed in [0, 2**32), the range that NumPy accepts.
     """
     sequence = np.random.SeedSequence((seed, epoch, iteration, rank, stream))
     return int(sequence.generate_state(1)[0])
@@ -43,23 +43,25 @@ def _seed_all(seed: int, dataset: Any) -> None:
     torch.manual_seed(seed)
     for index, step in enumerate(_steps_with_generators(dataset)):
         state = np.random.SeedSequence((seed, index)).generate_state(2)
-        # One generator for all that the step is made of: by set_random_seed() each
-        # transform of albumentations gets one of its own with the same numbers, and
-        # a flip to the side is always one upside down, too.
+        # One generator shared by all transforms of the step. With set_random_seed()
+        # each transform of albumentations gets its own generator with the same numbers:
+        # a horizontal flip would always come with a vertical one.
         step.set_random_state(
             np.random.default_rng(int(state[0])), random.Random(int(state[1]))
         )
 
 
 def _steps_with_generators(holder: Any, within: tuple[int, ...] = ()) -> Iterator[Any]:
-    """Steps that do not draw from the generators of Python, NumPy or torch.
+    """Transforms with generators of their own, besides Python's, NumPy's and torch's.
 
-    These are albumentations' from 1.4.21 on, and so ``Albu``: their generators are made
-    with the data set, and each data worker, of each epoch, begins with a copy.
+    These are albumentations' transforms from 1.4.21 on, and therefore ``Albu``. Their
+    generators are created with the data set, and every dataloader worker of every epoch
+    would start with a copy.
 
     Args:
-        holder: A data set, a wrapper of some, or transforms.
-        within: What holds it; a step that mixes images may hold its data set.
+        holder: A data set, a dataset wrapper, or transforms.
+        within: Ids of the objects that contain it, against cycles: a transform that
+            mixes images may refer to its data set.
     """
     if id(holder) in within:
         return
@@ -83,7 +85,7 @@ def _seed_worker(
     if init_fn is not None:
         init_fn(worker_id)
     info = get_worker_info()
-    # torch's own is another one at each start of workers.
+    # torch draws another seed each time workers start.
     start = dict(iteration=info.seed) if by_start and info else {}
     seed = seed_of(stream=1 + worker_id, **start)
     _seed_all(seed, info.dataset if info else None)
@@ -94,15 +96,15 @@ class EpochSeedHook(Hook):
     """Seed Python, NumPy, torch and ``Albu`` at the start of every training epoch.
 
     MMEngine stores no random state in its checkpoints: dropout, sampled confounders
-    and augmentations of a resumed run would start over from the run's first numbers.
-    Here they follow from seed, epoch and rank alone, also in data workers, which
-    MMEngine seeds alike in every epoch. The order of the images follows from the
-    seed of the checkpoint. A loop of iterations is one epoch; there workers draw anew
-    in every pass over the data.
+    and augmentations of a resumed run would start again from the run's first random
+    numbers. With this hook they depend only on seed, epoch and rank. That holds in
+    dataloader workers too, which MMEngine seeds identically in every epoch. The order
+    of the images depends on the seed in the checkpoint. An iteration-based loop counts
+    as one epoch; its workers get new seeds in every pass over the data.
 
-    A run is resumed exactly from a checkpoint written at the end of an epoch, if no
-    accumulated gradients are left over there (``accumulative_counts``). Data workers
-    must be started anew for every epoch (``persistent_workers=False``).
+    A run resumes exactly from a checkpoint written at the end of an epoch, if no
+    accumulated gradients are pending there (``accumulative_counts``). Dataloader
+    workers must restart in every epoch (``persistent_workers=False``).
 
     Examples:
         >>> custom_hooks = [dict(type='EpochSeedHook')]
@@ -112,9 +114,9 @@ class EpochSeedHook(Hook):
     priority = 'NORMAL'
 
     def before_train(self, runner: Runner) -> None:
-        """Fix the seed; warn of workers that outlive an epoch."""
+        """Fix the seed; warn of persistent workers."""
         shared = [runner.seed]
-        # Ranks may differ in their seeds, but not in the order of the images.
+        # Ranks may have different seeds, but must agree on the order of the images.
         broadcast_object_list(shared)
         self._seed = shared[0]
         loader = runner.train_dataloader
@@ -142,7 +144,7 @@ class EpochSeedHook(Hook):
             seed_of=seed_of,
             by_start=isinstance(loop, IterBasedTrainLoop),
         )
-        # MMEngine up to 0.10.7 starts a loop's workers as it builds the loop.
+        # MMEngine up to 0.10.7 starts an iteration loop's workers when it builds it.
         iterator: Any = getattr(loop, 'dataloader_iterator', None)
         if getattr(iterator, '_iterator', None) is not None:
             iterator._iterator = iter(runner.train_dataloader)

@@ -14,8 +14,8 @@ from mcdrl_mmseg.models import CausalIntervention
 class InterventionWarmupHook(Hook):
     """Hold the gate at 0 until ``begin``, then open it at once or along a ramp.
 
-    The gate is a function of epoch and batch, or of the iteration, alone, so that a
-    resumed run has the gate of an unbroken one. It is logged as ``gate``.
+    The gate depends only on epoch and batch, or on the iteration, so a resumed run has
+    the same gate as an uninterrupted one. It is logged as ``gate``.
 
     Args:
         begin: Epochs (or iterations) trained before the intervention starts; epoch
@@ -24,8 +24,8 @@ class InterventionWarmupHook(Hook):
             0 opens it at once.
         by_epoch: Whether ``begin`` and ``ramp`` count epochs.
         of_schedule: Whether they are shares of the whole schedule instead, in [0, 1]:
-            ``begin=0.2`` is epoch 10 of 50, and iteration 4 of 20. Any loop will do,
-            and ``by_epoch`` does not count.
+            ``begin=0.2`` is epoch 10 of 50, or iteration 4 of 20. Works with any loop;
+            ``by_epoch`` is then ignored.
 
     Raises:
         ValueError: ``begin`` or ``ramp`` is negative, or a share of more than 1.
@@ -65,11 +65,11 @@ class InterventionWarmupHook(Hook):
         """The gate.
 
         Args:
-            progress: Epochs (fractions count), iterations or the share of the
-                schedule trained so far.
+            progress: Epochs (may be fractional), iterations or share of the schedule
+                trained so far.
 
         Returns:
-            In [0, 1].
+            The gate in [0, 1].
         """
         if progress < self.begin:
             return 0.0
@@ -118,9 +118,9 @@ class InterventionWarmupHook(Hook):
 
 
 def _steps(runner: Runner, batch_idx: int) -> int:
-    """Steps so far, as if all epochs had been as long as this one.
+    """Steps so far, as if all epochs had the length of the current one.
 
-    A run that is resumed with another batch size has done more, or fewer.
+    After resuming with another batch size ``runner.iter`` counts more, or fewer.
     """
     if not isinstance(runner.train_loop, EpochBasedTrainLoop):
         return runner.iter

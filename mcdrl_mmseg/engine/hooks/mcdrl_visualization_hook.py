@@ -20,7 +20,7 @@ from mcdrl_mmseg.engine.runner import find_parts
 from mcdrl_mmseg.models import CausalInterventionHead
 
 if TYPE_CHECKING:
-    # What draws imports Matplotlib, for which importing the package shall not wait.
+    # Imported late: importing the package should not wait for Matplotlib.
     from mcdrl_mmseg.visualization.validation_picture import ValidatedImage
 
 
@@ -28,30 +28,31 @@ if TYPE_CHECKING:
 class MCDRLVisualizationHook(Hook):
     """Show, at validation, what the head selects and attends to.
 
-    Through the runner's visualizer, and with it through every backend of
+    Pictures and scalars go to the runner's visualizer, and so to every backend in
     ``vis_backends`` (local files, TensorBoard, W&B, MLflow):
 
-    - ``mcdrl_SITE_IMAGE``, for a few images that stay the same: prediction and truth,
+    - ``mcdrl_SITE_IMAGE``, for a few fixed images: prediction and ground truth,
       similarity and kept regions, attention to each confounder;
     - ``mcdrl_attention``: mean attention to each confounder by site, over all
       validation images, and the same as the scalars ``attention/SITE/CONFOUNDER``.
 
-    All comes from the validation's own forward pass, which is listened to only when
-    there is something to draw. Losses and gate are not repeated here: MMEngine logs
-    the former one by one, and :class:`InterventionWarmupHook` the latter.
+    All values come from the validation's own forward passes; forward hooks are only
+    registered when something is to be drawn. Losses and gate are not drawn: MMEngine
+    logs the losses, and :class:`InterventionWarmupHook` the gate.
 
     Attention is left out for heads that train none (``approximation`` other than
-    ``'attention'``, ``attend_to='self'``), and the maps with sliding windows.
+    ``'attention'``, ``attend_to='self'``). Maps are left out with sliding windows.
 
     Args:
-        num_images: Images drawn of each site, evenly spaced over its validation part.
+        num_images: Images to draw for each site, evenly spaced over its validation
+            part.
         images: Ends of the paths of the images to draw, as
-            ``'polypgen_c2/images/a.jpg'``; takes the place of ``num_images``.
-        interval: Draws at every n-th validation, and at the last one.
+            ``'polypgen_c2/images/a.jpg'``; replaces ``num_images``.
+        interval: Draw at every n-th validation, and at the last one.
 
     Raises:
-        ValueError: ``num_images`` is negative, ``interval`` not positive, or no
-            validation image, or several, end as one of ``images`` says.
+        ValueError: ``num_images`` is negative, ``interval`` not positive, or an entry
+            of ``images`` is the end of no validation image's path, or of several.
 
     Examples:
         >>> custom_hooks = [
@@ -78,7 +79,7 @@ class MCDRLVisualizationHook(Hook):
         self._clear()
 
     def _clear(self) -> None:
-        """Forget what the last batch and the last validation left."""
+        """Clear the results of the last batch and the last validation."""
         self._selections: list[tuple[Tensor, Tensor, tuple[int, int]]] = []
         self._attentions: list[Tensor] = []
         self._calls = 0
@@ -86,13 +87,13 @@ class MCDRLVisualizationHook(Hook):
         self._profile: dict[str, tuple[str, np.ndarray]] = {}
 
     def before_train(self, runner: Runner) -> None:
-        """Find the head and the images, so that mistakes show at the start."""
+        """Find the head and the images, so that config errors show at the start."""
         self._set_up(runner)
 
     def before_val_epoch(self, runner: Runner) -> None:
-        """Begin to listen to the forward pass, if this validation is to be drawn."""
+        """Register forward hooks, if this validation is to be drawn."""
         self._set_up(runner)
-        # A validation that broke off would leave its listeners behind.
+        # An aborted validation would leave its forward hooks behind.
         self._remove_forward_hooks()
         self._clear()
         if self._head is None or not self._is_due(runner):
@@ -118,7 +119,7 @@ class MCDRLVisualizationHook(Hook):
         data_batch: Any = None,
         outputs: Sequence[SegDataSample] | None = None,
     ) -> None:
-        """Keep what was heard of the chosen images, and all images' attention."""
+        """Store the results of the chosen images, and the attention of all images."""
         if not self._listening:
             return
         from mcdrl_mmseg.evaluation.sample_reader import ONE_SITE
@@ -208,7 +209,7 @@ class MCDRLVisualizationHook(Hook):
 
     def _is_due(self, runner: Runner) -> bool:
         loop = runner._train_loop
-        # A plain validation, outside training, has no loop built.
+        # A validation without training has no training loop built.
         if loop is None or isinstance(loop, dict):
             return True
         progress = _progress(runner)
@@ -218,14 +219,14 @@ class MCDRLVisualizationHook(Hook):
 
     @property
     def _found_head(self) -> CausalInterventionHead:
-        """The head; without one nothing is listened to, and nothing drawn."""
+        """The head; forward hooks and drawing require that it was found."""
         assert self._head is not None
         return self._head
 
     def _note_selection(
         self, module: nn.Module, args: tuple, kwargs: dict, output: Any
     ) -> None:
-        # The leading map, which comes last of those that are intervened on.
+        # Only the leading map, which is the last of the intervened maps.
         self._calls += 1
         if self._calls % len(self._found_head.in_indices):
             return
@@ -252,10 +253,10 @@ class MCDRLVisualizationHook(Hook):
         from mcdrl_mmseg.visualization.validation_picture import ValidatedImage
 
         similarity = kept = truth = None
-        # Beside what was padded mmseg notes the size with it.
+        # mmseg only sets pad_shape if it padded the image.
         padded = sample.get('pad_shape')
         window = window_of(sample.metainfo, padded[:2]) if padded else WHOLE
-        # With sliding windows no map is of the whole image.
+        # With sliding windows no map covers the whole image.
         if len(self._selections) == 1:
             maps, indices, grid = self._selections[0]
             similarity = maps[number].amax(dim=0).float().cpu().numpy()
@@ -288,7 +289,7 @@ class MCDRLVisualizationHook(Hook):
             title += f', gate {float(head.intervention.gate):.2f}'
         entries = entry_names(head.dictionary)
         figure = validation_picture(image, result, entries, title)
-        # Local files are named so: a slash would ask for a folder that is not there.
+        # It becomes a file name: a slash would mean a folder that does not exist.
         name = f'mcdrl_{site}_{name.replace("/", "_")}'
         add_picture(runner.visualizer, name, figure_array(figure), step)
 
@@ -325,7 +326,7 @@ class MCDRLVisualizationHook(Hook):
 
 
 def _progress(runner: Runner) -> int:
-    """Epochs, or iterations of a loop that counts these, trained so far."""
+    """Epochs trained so far; iterations in an iteration-based loop."""
     loop = runner._train_loop
     if loop is None or isinstance(loop, dict):
         return 0
@@ -333,7 +334,7 @@ def _progress(runner: Runner) -> int:
 
 
 def _names_at_site(sites: Mapping[str, str]) -> dict[str, str]:
-    """Names of images, each like no other of its site.
+    """Names of images, unique within a site.
 
     Args:
         sites: Path -> site.
@@ -348,6 +349,6 @@ def _names_at_site(sites: Mapping[str, str]) -> dict[str, str]:
 
 
 def _ends_as(path: str, name: str) -> bool:
-    """Whether the last parts of a path are those of a name."""
+    """Whether a path ends with the parts of a name."""
     parts = PurePath(name).parts
     return PurePath(path).parts[-len(parts) :] == parts

@@ -1,4 +1,4 @@
-"""Keeps a loss that is NaN or infinite from spoiling the weights."""
+"""Prevents a NaN or infinite loss from corrupting the weights."""
 
 from __future__ import annotations
 
@@ -30,24 +30,24 @@ class NonFiniteLossError(InputError, RuntimeError):
 
 @HOOKS.register_module()
 class NonFiniteLossHook(Hook):
-    """Drop an update whose gradient is NaN or infinite, tell of it, and stop or go on.
+    """Drop an update with a NaN or infinite gradient, report it, and stop or continue.
 
-    Right before the optimizer's step the norm of its gradients is looked at. If that is
-    not finite, the step is given nothing to do: weights and optimizer state stay as
-    they are. As processes share their gradients, all of them drop the same update.
-    After the step the losses are named with their values, and the batch is saved in
+    The hook checks the gradient norm right before the optimizer's step. If it is not
+    finite, gradients are removed, so that the step changes neither weights nor
+    optimizer state. As processes share their gradients, all drop the same update. After
+    the step the message names the losses, and the batch is saved in
     ``<work_dir>/non_finite/``: a dict with ``inputs`` and ``masks`` as the model got
     them, ``img_paths``, ``losses`` and ``iter``, for
     ``torch.load(..., weights_only=True)``.
 
-    A float16 gradient that overflows is no fault: ``AmpOptimWrapper`` skips such a step
-    itself and lowers its scale. There the losses alone are looked at.
+    An overflowing float16 gradient is no error: ``AmpOptimWrapper`` skips such a step
+    itself and lowers its loss scale. With it the hook only checks the losses.
 
     Args:
-        action: ``'stop'`` ends the run with an error. ``'skip'`` goes on with the next
-            batch; running statistics of batch norm are put back too.
-        max_consecutive: With ``'skip'``, batches in a row after which the run is
-            stopped all the same.
+        action: ``'stop'`` ends the run with an error. ``'skip'`` continues with the
+            next batch; running statistics of batch norm are restored as well.
+        max_consecutive: With ``'skip'``, number of bad batches in a row after which the
+            run stops with an error.
 
     Raises:
         ValueError: Another action, or ``max_consecutive`` below 1.
@@ -56,7 +56,7 @@ class NonFiniteLossHook(Hook):
         >>> custom_hooks = [dict(type='NonFiniteLossHook', action='skip')]
     """
 
-    # Before moving averages are taken and checkpoints written.
+    # Before EMA updates and checkpoints.
     priority = 'ABOVE_NORMAL'
 
     def __init__(self, action: str = 'stop', max_consecutive: int = 10) -> None:
@@ -76,7 +76,7 @@ class NonFiniteLossHook(Hook):
         self._statistics: list[tuple[Tensor, Tensor]] = []
 
     def before_train(self, runner: Runner) -> None:
-        """Look at the gradients before every step of every optimizer."""
+        """Check the gradients before every step of every optimizer."""
         for optimizer in _optimizers(runner):
             optimizer.register_step_pre_hook(self._drop_non_finite)
 
@@ -85,18 +85,18 @@ class NonFiniteLossHook(Hook):
             # A fused optimizer under loss scaling skips the step by itself.
             return
         parameters = [p for group in optimizer.param_groups for p in group['params']]
-        # Without a limit this only measures.
+        # With an infinite limit this only computes the norm.
         norm = torch.nn.utils.clip_grad_norm_(parameters, math.inf)
         if not math.isfinite(norm):
             self._dropped = True
-            # An optimizer passes over parameters that have no gradient.
+            # An optimizer skips parameters without a gradient.
             for parameter in parameters:
                 parameter.grad = None
 
     def before_train_iter(
         self, runner: Runner, batch_idx: int, data_batch: dict | None = None
     ) -> None:
-        """Keep the statistics that the forward pass of a bad batch would spoil."""
+        """Copy the running statistics, which a bad batch would corrupt."""
         self._dropped = False
         if self.action == 'skip':
             self._statistics = [
@@ -112,7 +112,7 @@ class NonFiniteLossHook(Hook):
         data_batch: dict | None = None,
         outputs: dict | None = None,
     ) -> None:
-        """Tell of losses and gradients that are not finite.
+        """Report non-finite losses and gradients.
 
         Raises:
             NonFiniteLossError: ``action='stop'``, or too many batches in a row.
@@ -128,7 +128,8 @@ class NonFiniteLossHook(Hook):
             buffer.copy_(before)
         found = self._describe(runner, bad, losses, data_batch or {})
         if self._dropped:
-            # All ranks are here. A loss of one rank alone has it wait for nobody.
+            # All ranks dropped the update and get here. A non-finite loss without a
+            # dropped update may be on one rank only, which must not wait for others.
             found = '\n'.join(all_gather_object(found))
         message = (
             f'Training step {runner.iter + 1} (epoch {runner.epoch + 1}):\n{found}'
@@ -152,7 +153,7 @@ class NonFiniteLossHook(Hook):
     def _describe(
         self, runner: Runner, bad: dict, losses: dict, data_batch: dict
     ) -> str:
-        """What was found on this rank, in a line."""
+        """One line about the losses and images of this rank."""
         what = ', '.join(f'{key} is {value}' for key, value in bad.items())
         what = what or 'the losses are finite, but the gradient is not'
         samples = data_batch.get('data_samples') or []

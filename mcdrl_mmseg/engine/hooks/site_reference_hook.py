@@ -1,4 +1,4 @@
-"""Lets a checkpoint remember what its training sites look like to CLIP."""
+"""Stores in checkpoints how CLIP sees the images of the training sites."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ from mcdrl_mmseg.engine.runner import saved_weights, unwrap_model
 class SiteReferenceHook(Hook):
     """Write reference statistics of the training sites into every checkpoint's meta.
 
-    ``python -m mcdrl_lab site-check`` compares a new hospital's images with them, and
-    nothing else needs them. They are quantiles of CLIP's score of each imaging
-    condition of the dictionary, by site, and mean and main directions of the image
-    embeddings: no image, and no value of a single one.
+    Only ``python -m mcdrl_lab site-check`` uses them, to compare a new hospital's
+    images with the training sites. The statistics are quantiles of CLIP's score of each
+    imaging condition at each site, and mean and main directions of the image embeddings
+    of all sites. They contain no image and no value of a single image.
 
     CLIP's tower runs over ``images_per_site`` images of each training site, through the
-    test pipeline: once in a run where the tower is frozen, else for each checkpoint,
-    with the weights that it holds (under ``EMAHook`` the averages).
-    Where that fails the checkpoint is saved without statistics, and the log says why.
+    test pipeline: once in a run if the tower is frozen, else for each checkpoint, with
+    the weights in the checkpoint (the averages under ``EMAHook``). If this fails, the
+    checkpoint is saved without statistics, and the log says why.
 
     Args:
         images_per_site: Images of each site, at least
@@ -54,11 +54,11 @@ class SiteReferenceHook(Hook):
     def before_save_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
         """Put the statistics into ``checkpoint['meta']``.
 
-        Called on the main process alone, as checkpoints are.
+        Like the saving itself, this runs in the main process only.
         """
         backbone = unwrap_model(runner).backbone
         tower = getattr(backbone, 'guide', backbone)
-        # A trained tower sees the same images otherwise after every step.
+        # The features of a trained tower change with every step.
         trained = any(weight.requires_grad for weight in tower.parameters())
         stage = runner.iter if trained else None
         if self._taken is None or self._taken[0] != stage:
@@ -80,7 +80,7 @@ class SiteReferenceHook(Hook):
                     runner.cfg,
                     self.images_per_site,
                 )
-        # Data sets and transforms of anybody: a training is worth more than this.
+        # Users' data sets and transforms may fail in any way; the training must go on.
         except Exception as error:
             reason = ' '.join(f'{type(error).__name__}: {error}'.split())
             runner.logger.warning(
