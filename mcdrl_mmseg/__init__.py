@@ -1,7 +1,7 @@
 """MCDRL for MMSegmentation; importing the package registers its components.
 
-It changes nothing else: what MMEngine loads and how, :mod:`mcdrl_mmseg.apis` and the
-tools make stricter, for themselves.
+Importing changes nothing else. Only :mod:`mcdrl_mmseg.apis` and the tools make
+MMEngine's loading of checkpoints stricter.
 """
 
 import gc
@@ -12,8 +12,8 @@ from .version import __version__
 
 check_requirements()
 
-# PyTorch and MMSegmentation are a million objects that stay; Python would search them
-# for garbage two thousand times.
+# Importing PyTorch and MMSegmentation creates a million permanent objects. Python would
+# run its garbage collector over them two thousand times.
 _gc_was_enabled = gc.isenabled()
 gc.disable()
 try:
@@ -47,7 +47,7 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
-    # What a config may call while it is read; registering needs neither.
+    # Functions that configs may call; imported late, as registering needs neither.
     if name == 'config_path':
         from .config_files import config_path
 

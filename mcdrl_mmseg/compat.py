@@ -1,4 +1,4 @@
-"""Work-arounds for mismatched stacks; each does nothing where it is not needed."""
+"""Work-arounds for mismatched packages; each does nothing if it is not needed."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from pathlib import Path
 
 import torch
 
-# The registrations must live as long as the process: a collected Library
-# takes its operators with it.
+# Keeps the registrations alive: when a Library is garbage-collected, its operators are
+# removed.
 _LIBRARIES: list[torch.library.Library] = []
 
 _TRANSFORMERS_5 = 5
@@ -45,8 +45,8 @@ def declare_torchvision_operators() -> tuple[str, ...]:
     torchvision (and hence timm, open_clip and ``mmseg.models``) is imported.
 
     Returns:
-        Names of the operators declared by this call; empty where torchvision is
-        absent, already imported, or sound.
+        Names of the operators declared by this call; empty if torchvision is absent,
+        already imported, or works.
     """
     if 'torchvision' in sys.modules:
         return ()
@@ -66,10 +66,10 @@ def declare_torchvision_operators() -> tuple[str, ...]:
 
 
 def _history_method(owner: type, name: str) -> Callable:
-    """``getattr`` for the one use that a checkpoint has for it.
+    """A ``getattr`` restricted to the one use that checkpoints have for it.
 
     Raises:
-        UnpicklingError: Anything but a public method of ``HistoryBuffer`` is asked for.
+        UnpicklingError: Not a public method of ``HistoryBuffer``.
     """
     from mmengine.logging import HistoryBuffer
 
@@ -81,24 +81,23 @@ def _history_method(owner: type, name: str) -> Callable:
 
 
 def mmengine_globals() -> dict[str, object]:
-    """What MMEngine's own checkpoints name besides tensors, by the name in the file.
+    """Globals in MMEngine's own checkpoints besides tensors, by their name in the file.
 
-    They hold numbers only: histories of logged values and NumPy arrays. A history also
-    names its statistics methods, through ``getattr``: a narrow stand-in is allowed in
-    its place.
+    They only hold numbers: histories of logged values and NumPy arrays. A history also
+    names its statistics methods through ``getattr``; a restricted stand-in replaces it.
     """
     import numpy as np
     from mmengine.logging import HistoryBuffer
 
     numpy_core = np._core if hasattr(np, '_core') else np.core
-    # NumPy writes bytes as encoded text, which torch allows by itself since 2.6.
+    # NumPy pickles bytes through codecs.encode, which torch allows since 2.6.
     wanted = [HistoryBuffer, np.ndarray, np.dtype, slice, codecs.encode]
     for number in np.typecodes['AllInteger'] + np.typecodes['AllFloat'] + '?':
         wanted.append(type(np.dtype(number)))
     named = {f'{item.__module__}.{item.__qualname__}': item for item in wanted}
     named['builtins.getattr'] = _history_method
     for function in (numpy_core.multiarray._reconstruct, numpy_core.multiarray.scalar):
-        # A file may have been written beside NumPy 1 and be read beside NumPy 2.
+        # A file may be written with NumPy 1 and read with NumPy 2.
         for module in ('numpy.core.multiarray', 'numpy._core.multiarray'):
             named[f'{module}.{function.__name__}'] = function
     return named
@@ -107,10 +106,10 @@ def mmengine_globals() -> dict[str, object]:
 def allow_mmengine_checkpoints() -> tuple[str, ...]:
     """Let ``torch.load(weights_only=True)`` read MMEngine's own checkpoints.
 
-    Since torch 2.6 loading is safe by default, and the message hub that MMEngine
-    0.10.7 stores beside the weights holds classes that the safe loader does not
-    know ("HistoryBuffer ... was not an allowed global"). They are allow-listed;
-    nothing else is. Newer MMEngine does all this itself.
+    Since torch 2.6 loading is safe by default. The message hub that MMEngine 0.10.7
+    stores beside the weights holds classes that the safe loader refuses
+    ("HistoryBuffer ... was not an allowed global"). Only these are allow-listed.
+    Newer versions of MMEngine do this themselves.
 
     Returns:
         Names of the classes and functions allow-listed by this call.
@@ -127,14 +126,15 @@ def allow_mmengine_checkpoints() -> tuple[str, ...]:
 def leave_out_multimodal_models() -> bool:
     """Make mmpretrain importable beside transformers 5 and pycocotools.
 
-    Where both are installed, mmpretrain (1.2 and its continuation) imports its
-    multimodal models, which need names that transformers 5 no longer has: the import
-    of ``mmpretrain.models`` ends in a TypeError, and with it that of every backbone.
-    Its module that decides about them is loaded here, and told that they are absent.
+    If both are installed, mmpretrain (1.2 and its maintained continuation) imports its
+    multimodal models, which need names that transformers 5 no longer has. The import of
+    ``mmpretrain.models``, and with it of every backbone, fails with a TypeError.
+    Therefore mmpretrain's module that checks for these packages is imported here, and
+    its flag switched off.
 
     Returns:
-        Whether they were left out; False where mmpretrain or transformers is absent or
-        older, or mmpretrain is imported already.
+        Whether they were left out; False if mmpretrain or transformers is absent or
+        older, or mmpretrain is already imported.
     """
     name = 'mmpretrain.utils.dependency'
     if 'mmpretrain' in sys.modules or not _transformers_is_new():

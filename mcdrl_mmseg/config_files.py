@@ -1,4 +1,4 @@
-"""The configs that the package carries, wherever it is installed."""
+"""Paths of the configs inside the installed package."""
 
 from __future__ import annotations
 
@@ -11,9 +11,8 @@ def config_path(name: str) -> str:
     """Path of one of the package's configs, for ``_base_`` of a config elsewhere.
 
     ``_base_ = [__import__('mcdrl_mmseg').config_path('_base_/mcdrl.py')]`` works with
-    every tool, MMSegmentation's own included. A prefix as in ``mmseg::`` would not:
-    MMEngine knows such prefixes from a fixed table, and takes them for the names of
-    registries.
+    every tool, MMSegmentation's own included. A prefix as in ``mmseg::`` would not
+    work: MMEngine only knows the prefixes of a fixed table.
 
     Args:
         name: Path below ``configs``, as ``mcdrl/NAME.py``.

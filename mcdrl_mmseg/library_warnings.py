@@ -1,4 +1,4 @@
-"""Warnings of other packages that nobody can act on, silenced in our tools."""
+"""Silences warnings of other packages that users of our tools cannot act on."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from typing import Any
 from unittest import mock
 
 _QUIET = 'MCDRL_QUIET'
-# Starts of warnings, as regular expressions.
+# Regular expressions for the start of a warning.
 _WARNINGS = (
-    # mmcv-lite has no such operator, and nothing here uses it.
+    # mmcv-lite lacks this operator, and nothing here uses it.
     'Fail to import ``MultiScaleDeformableAttention``',
-    # Two ways of mmseg to write the same head and the same loss.
+    # mmseg's advice on equivalent ways to configure a head and a loss.
     'For binary segmentation, we suggest using',
     'Default ``avg_non_ignore`` is False',
     'The draw is False, it means that the hook for visualization',
@@ -24,11 +24,11 @@ _WARNINGS = (
 
 @contextmanager
 def quiet_if_asked() -> Iterator[None]:
-    """Import, in the block, what imports MMSegmentation.
+    """Context for imports that import MMSegmentation.
 
-    Without effect unless ``mcdrl_common.quiet_tools`` was imported in this process or
-    in one above it. Warnings of the list and what MMEngine says of environment
-    variables in configs stay silent after the block.
+    Has no effect unless ``mcdrl_common.quiet_tools`` was imported in this process or a
+    parent process. The listed warnings, and MMEngine's messages about environment
+    variables in configs, stay silent after the block.
     """
     if os.environ.get(_QUIET) != '1':
         yield
@@ -40,7 +40,7 @@ def quiet_if_asked() -> Iterator[None]:
     original = mmengine.logging.print_log
 
     def print_log(msg: Any, logger: Any = None, level: int = logging.INFO) -> None:
-        # Without a logger MMEngine prints, lines of the level DEBUG too.
+        # Without a logger MMEngine prints messages of every level, DEBUG too.
         if logger is not None or level > logging.DEBUG:
             original(msg, logger, level)
 
@@ -50,7 +50,7 @@ def quiet_if_asked() -> Iterator[None]:
 
 
 def _silence_substitutions() -> None:
-    """MMEngine tells of each environment variable of a config, whenever it is read."""
+    """Silence MMEngine's message about each environment variable in a config."""
     from mmengine.config import config
 
     original = config.print_log

@@ -80,13 +80,13 @@ class PromptSet:
     """Texts of one modality: what lesions are called and how images may look.
 
     The texts follow MCDRL's three templates (arXiv 2508.05008): per class, per
-    confounder, and per pair of both. Another modality is another prompt set,
-    never other code.
+    confounder, and per pair of both. Another modality needs another prompt set, not
+    other code.
 
     Args:
         classes: Names of the K lesion classes.
         confounders: Family name -> names of its imaging conditions; the families
-            are joined in order to the M entries of the dictionary.
+            are concatenated in order to the M entries of the dictionary.
         background_prompts: Whole texts for images without lesion; may be empty.
         class_template: Text of one class, with the field ``{class}``.
         confounder_template: Text of one confounder, with the field ``{domain}``.
@@ -143,8 +143,8 @@ class PromptSet:
             cfg: A mapping with the constructor's arguments as keys, or a PromptSet.
 
         Raises:
-            PromptError: No mapping, or an unknown or missing key, besides the
-                constructor's.
+            PromptError: Not a mapping, an unknown or missing key, or an error of the
+                constructor.
         """
         if isinstance(cfg, PromptSet):
             return cfg
@@ -190,18 +190,21 @@ class PromptSet:
     def label_mismatch(
         self, labels: Sequence[str], lesion_classes: Iterable[str]
     ) -> str | None:
-        """What does not agree with the data, and what to do; None if all does.
+        """Message if the classes do not fit the data, or None.
 
-        Each lesion class of the data needs its prompt, by position or by name.
+        Each lesion class of the data needs a prompt, matched by position or by name.
 
         Args:
             labels: The data's classes without the background, in the order of their
                 labels.
             lesion_classes: Names of the lesion classes that the sites may show.
+
+        Returns:
+            What does not fit and what to do.
         """
         labels = tuple(labels)
         if len(labels) == len(self.classes):
-            # Matched by position: the names may be worded in another way.
+            # Matched by position: names may be worded differently.
             if labels != self.classes and sorted(labels) == sorted(self.classes):
                 return (
                     'The training data labels its lesion classes in the order '
@@ -222,9 +225,9 @@ class PromptSet:
     def shuffled(self, seed: int) -> PromptSet:
         """The same set with the letters of every name shuffled.
 
-        A control: number and letters of the prompts stay, spaces and meaning go.
-        Class names are kept, so that region selection is untouched. A name whose
-        letters have no other order left gets a further letter.
+        A control: the prompts keep their number and letters, but lose spaces and
+        meaning. Class names are kept, so region selection does not change. If the
+        letters of a name allow no further order, a letter is added.
 
         Args:
             seed: Seed of the shuffle.
@@ -254,7 +257,7 @@ class PromptSet:
         return asdict(self)
 
     def fingerprint(self, **sources: str) -> str:
-        """Identify the texts and what embeds them.
+        """Fingerprint of the texts and of the tower that embeds them.
 
         Args:
             **sources: Further strings that the embeddings depend on, as the text

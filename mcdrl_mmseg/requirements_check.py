@@ -1,4 +1,4 @@
-"""One clear error when a package that the plug-in stands on is missing or too old."""
+"""One clear error if a package that the plug-in needs is missing or too old."""
 
 from __future__ import annotations
 
@@ -15,8 +15,7 @@ class Requirement(NamedTuple):
     Attributes:
         module: Import name.
         minimum: Oldest supported version.
-        distributions: Names under which package indexes offer the module, the
-            preferred one first.
+        distributions: Names of the module in package indexes, the preferred one first.
     """
 
     module: str
@@ -24,7 +23,7 @@ class Requirement(NamedTuple):
     distributions: tuple[str, ...]
 
 
-# The oldest that were tried, see docs/compatibility.md.
+# The oldest versions that were tested, see docs/compatibility.md.
 REQUIREMENTS = (
     Requirement('torch', '2.3.0', ('torch',)),
     Requirement('mmengine', '0.10.7', ('onedl-mmengine', 'mmengine')),
@@ -58,8 +57,8 @@ def check_requirements(
         requirements: What to check, in the order of checking.
 
     Raises:
-        ImportError: Names the first package that is missing or too old, what was
-            found, what is needed, and the command that installs it.
+        ImportError: A package is missing or too old. The message names the first one,
+            the version found, the version needed, and the command that installs it.
     """
     for requirement in requirements:
         found = _installed_version(requirement)

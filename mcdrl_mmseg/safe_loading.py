@@ -1,4 +1,4 @@
-"""Weights from files that may be untrusted: tensors are loaded, programs are not."""
+"""Weights from files that may be untrusted: tensors are loaded, code is never run."""
 
 from __future__ import annotations
 
@@ -24,27 +24,27 @@ from mcdrl_common.whole_checkpoint import damaged_member
 
 from .compat import allow_mmengine_checkpoints, mmengine_globals
 
-# Whether torch's safe loader takes a list of what else is allowed, by name.
+# Whether torch's safe loader accepts allowed globals by name.
 _SAFE_GLOBALS = torch.__version__ >= (2, 6)
-# As in resnet50_v1c-2cccc1ad.pth: the first digits of the file's SHA-256.
+# First digits of the file's SHA-256, as in resnet50_v1c-2cccc1ad.pth.
 _HASH_IN_NAME = re.compile(r'-([a-f0-9]{8,})\.\w+$')
 _BYTEARRAY = 'builtins.bytearray'
-# Of a checkpoint of MMEngine; each a dict where it is there.
+# Entries of an MMEngine checkpoint; each must be a dict if present.
 _PARTS = ('state_dict', 'meta', 'message_hub')
 _SHOWN_KEYS = 4
 
 
 class CheckpointError(InputError, RuntimeError):
-    """A checkpoint that is not used; the message names the file."""
+    """A checkpoint that cannot be used; the message names the file."""
 
 
 class UnsafeCheckpointError(CheckpointError):
-    """A pickle of more than tensors and plain data.
+    """A pickle that contains more than tensors and plain data.
 
     Args:
-        source: File or address.
-        held: Name of the first object that was refused; None where torch does not
-            tell, which is so for most files that are no pickles at all.
+        source: File or URL.
+        held: Name of the first object that was refused; None if torch does not name
+            one, as for most files that are no pickles at all.
     """
 
     def __init__(self, source: str | os.PathLike, held: str | None) -> None:
@@ -59,10 +59,10 @@ class UnsafeCheckpointError(CheckpointError):
 
 
 def load_tensors(path: str | os.PathLike, map_location: Any = 'cpu') -> Any:
-    """Read a file of ``torch.save`` without unpickling anything but plain data.
+    """Read a file of ``torch.save``; only tensors and plain data are unpickled.
 
-    Of objects only tensors and :func:`mcdrl_mmseg.compat.mmengine_globals` are
-    allowed, and what the user allowed by ``torch.serialization.add_safe_globals``.
+    Besides these, only :func:`mcdrl_mmseg.compat.mmengine_globals` and globals that the
+    user allowed by ``torch.serialization.add_safe_globals`` are accepted.
 
     Args:
         path: The file.
@@ -76,10 +76,10 @@ def load_tensors(path: str | os.PathLike, map_location: Any = 'cpu') -> Any:
     try:
         return _load(path, map_location)
     except pickle.UnpicklingError as error:
-        # Not torch's own message, which advises to load without the safeguard.
+        # Replaces torch's message, which suggests loading with weights_only=False.
         raise UnsafeCheckpointError(path, _held(error)) from None
     except Exception as error:
-        # Some of torch's other messages advise the same, as part of a longer text.
+        # Some of torch's other messages suggest the same.
         if 'weights_only' in str(error):
             raise UnsafeCheckpointError(path, None) from None
         raise CheckpointError(
@@ -89,8 +89,8 @@ def load_tensors(path: str | os.PathLike, map_location: Any = 'cpu') -> Any:
 
 
 def _check_whole(path: str | os.PathLike) -> None:
-    """Compare the checksums in the file, which torch does not."""
-    # The format of before torch 1.6 holds none.
+    """Verify the checksums in the file, which torch does not do."""
+    # The format before torch 1.6 has no checksums.
     if not zipfile.is_zipfile(path):
         return
     try:
@@ -107,11 +107,11 @@ def _check_whole(path: str | os.PathLike) -> None:
 
 
 def check_parts(content: Any, source: str | os.PathLike) -> None:
-    """Refuse what every reader of checkpoints would stumble over.
+    """Refuse content that is neither a checkpoint nor a state dict.
 
     Args:
-        content: Of a file of ``torch.save``.
-        source: File or address, for messages.
+        content: Content of a file of ``torch.save``.
+        source: File or URL, for messages.
 
     Raises:
         CheckpointError: It has another layout than a checkpoint or a state dict.
@@ -140,17 +140,17 @@ def check_parts(content: Any, source: str | os.PathLike) -> None:
 def check_weights(
     own: Mapping[str, Tensor], state: Mapping[str, Any], source: str | os.PathLike
 ) -> None:
-    """Refuse weights that would give a wrong answer without an error.
+    """Refuse weights that would give wrong results without an error.
 
     Args:
-        own: ``state_dict`` of the model that they are for.
-        state: The weights; those that the model has no use for are not looked at.
-        source: File or address, for messages.
+        own: ``state_dict`` of the model that will load them.
+        state: The weights; keys that the model does not have are ignored.
+        source: File or URL, for messages.
 
     Raises:
         CheckpointError: A weight, cast to the model's dtype, is not finite where the
-            model's own is; is of another kind (integers or truth values for
-            floating-point numbers); or is sparse or without values.
+            model's own weight is; has another kind of dtype (integer or bool instead of
+            floating point); or is sparse or has no values.
     """
     shared = [key for key in own if isinstance(state.get(key), Tensor)]
     hollow = [k for k in shared if state[k].is_meta or state[k].layout != torch.strided]
@@ -182,17 +182,17 @@ def refuse_misfit(
     other_shape: Sequence[str],
     remedy: str,
 ) -> None:
-    """Refuse a checkpoint that would leave weights of a model as they were drawn.
+    """Refuse a checkpoint that would leave weights of a model random.
 
     Args:
         source: Name of the file.
         model: The model.
-        missing: Weights of the model that it lacks.
-        other_shape: Those that it has in another shape.
+        missing: Weights of the model that the checkpoint lacks.
+        other_shape: Weights that have another shape in the checkpoint.
         remedy: What to do.
 
     Raises:
-        CheckpointError: There are some.
+        CheckpointError: There are missing weights or weights of another shape.
     """
     if missing or other_shape:
         raise CheckpointError(
@@ -217,13 +217,13 @@ def _is_usable(value: Tensor, own: Tensor) -> bool:
         return True
     same = value.shape == own.shape and not own.is_meta
     if not same and value.nbytes > value.untyped_storage().nbytes():
-        # Few numbers that stand for any number of weights: these are looked at.
+        # With strides of 0 the storage is smaller than the tensor: check the storage.
         value = value.new_empty(0).set_(value.untyped_storage())
-    # As it will be used: a finite float64 can be infinite as float32.
+    # In the model's dtype: a finite float64 can be infinite as float32.
     value = value.to(own.dtype)
     if value.isfinite().all():
         return True
-    # Masks of attention are infinite by design.
+    # Attention masks are infinite by design.
     return same and torch.equal(value.isfinite().cpu(), own.isfinite().cpu())
 
 
@@ -233,10 +233,10 @@ def _held(error: pickle.UnpicklingError) -> str | None:
 
 
 def _load(path: str | os.PathLike, map_location: Any) -> Any:
-    """``torch.load(weights_only=True)``, with exactly our list of what is allowed.
+    """``torch.load(weights_only=True)`` with exactly our allow-list.
 
-    MMEngine's own list has ``getattr`` on it, for the histories. By ``getattr`` a file
-    reaches every module and can change what its names stand for: it runs code.
+    MMEngine's own allow-list contains ``getattr``, for its histories. Through
+    ``getattr`` a file can reach every module and so run code.
     """
     if not _SAFE_GLOBALS:
         return torch.load(
@@ -246,7 +246,7 @@ def _load(path: str | os.PathLike, map_location: Any) -> Any:
     torch.serialization.clear_safe_globals()
     torch.serialization.add_safe_globals([g for g in before if not _is_getattr(g)])
     allow_mmengine_checkpoints()
-    # Called with a number it takes as much memory; no checkpoint has need of it.
+    # bytearray(n) allocates n bytes, which a file could abuse; no checkpoint needs it.
     allowed = _get_allowed_globals()
     bytes_of = allowed.pop(_BYTEARRAY, None)
     try:
@@ -263,7 +263,7 @@ def _is_getattr(allowed: Any) -> bool:
 
 
 class _AllowListUnpickler(pickle.Unpickler):
-    """Finds what the safe loader and our list allow, and nothing else."""
+    """Unpickler that finds only globals of the safe loader's and our allow-list."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -271,7 +271,7 @@ class _AllowListUnpickler(pickle.Unpickler):
         self._allowed.pop(_BYTEARRAY, None)
 
     def find_class(self, module: str, name: str) -> Any:
-        # Pickles that Python 2 could read name modules as Python 2 did.
+        # Old pickle protocols use the module names of Python 2.
         module, name = NAME_MAPPING.get((module, name), (module, name))
         module = IMPORT_MAPPING.get(module, module)
         try:
@@ -283,7 +283,7 @@ class _AllowListUnpickler(pickle.Unpickler):
 
 
 class _AllowListPickle:
-    """Stands for the module ``pickle`` in ``torch.load``."""
+    """Replaces the module ``pickle`` in ``torch.load``."""
 
     Unpickler = _AllowListUnpickler
 
@@ -293,21 +293,21 @@ class _AllowListPickle:
 
 
 def guard_mmengine_loaders() -> None:
-    """Let MMEngine load checkpoints as :func:`load_tensors` does, files and URLs.
+    """Let MMEngine load checkpoints (files and URLs) as :func:`load_tensors` does.
 
-    With it ``load_from``, ``--resume``, ``init_cfg`` of type ``Pretrained`` and
-    ``mmseg.apis.init_model`` refuse a file that could run code. MMEngine 0.10.7 leaves
-    that to torch, which refuses it since 2.6; its continuation unpickles everything
-    when the safe load fails. Weights from an address are checked against the hash
-    that their name holds. Weights are checked, see :func:`check_weights`. Can be
-    called again.
+    ``load_from``, ``--resume``, ``init_cfg`` of type ``Pretrained`` and
+    ``mmseg.apis.init_model`` then refuse a file that could run code. MMEngine 0.10.7
+    leaves that to torch, which refuses such files since 2.6; its maintained
+    continuation unpickles everything if the safe load fails. Downloads are checked
+    against the hash in their name, and all weights by :func:`check_weights`. May be
+    called repeatedly.
     """
     from mmengine.runner import checkpoint
 
     checkpoint.CheckpointLoader.register_scheme('', load_from_local, force=True)
-    # All of MMEngine's names of published weights come down to this function.
+    # MMEngine loads all its published weights through this function.
     checkpoint.load_url = load_url
-    # And every loading of weights into a model to this one.
+    # And it loads weights into a model through this one.
     original = checkpoint.load_state_dict
     if not hasattr(original, '__wrapped__'):
         checkpoint.load_state_dict = _checked(original)
@@ -328,7 +328,7 @@ def load_from_local(filename: str, map_location: Any = None) -> Any:
     """Read a local file, for MMEngine.
 
     Args:
-        filename: The file; ``~`` is the user's folder.
+        filename: The file; ``~`` is the home folder.
         map_location: As for ``torch.load``.
 
     Raises:
@@ -352,14 +352,15 @@ def load_url(
     """Download a file, unless it is in torch's cache, and read it, for MMEngine.
 
     Args:
-        url: Address. The content of ``NAME-<first digits of its SHA-256>.pth``, the
-            usual name of published weights, is checked.
-        model_dir: Folder to keep it in; None takes torch's.
+        url: The URL. If the file name is ``NAME-<first digits of its SHA-256>.pth``, as
+            usual for published weights, its content is checked.
+        model_dir: Folder of the downloaded file; None takes torch's.
         map_location: As for ``torch.load``.
-        progress: Whether to show a bar.
+        progress: Whether to show a progress bar.
 
     Raises:
-        CheckpointError: It holds more than plain data, or not what its name says.
+        CheckpointError: It holds more than plain data, or does not match the hash in
+            its name.
         OSError: It could not be downloaded.
     """
     folder = Path(model_dir or Path(torch.hub.get_dir()) / 'checkpoints')
@@ -368,7 +369,7 @@ def load_url(
     if not path.is_file():
         hashed = _HASH_IN_NAME.search(path.name)
         try:
-            # Under its final name only once it is whole and checked.
+            # It gets its final name only after it is complete and checked.
             torch.hub.download_url_to_file(
                 url, str(path), hashed and hashed[1], progress
             )

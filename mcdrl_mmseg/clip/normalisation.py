@@ -148,7 +148,7 @@ def swaps_channels(data_preprocessor: Module) -> bool:
     Args:
         data_preprocessor: A segmentor's.
     """
-    # The attribute is private in the maintained fork of MMSegmentation.
+    # The attribute is private in the maintained continuation of MMSegmentation.
     names = ('channel_conversion', '_channel_conversion')
     return any(getattr(data_preprocessor, name, False) for name in names)
 

@@ -48,7 +48,7 @@ def list_config(cfg: Mapping[str, Any]) -> Listing:
 def _list_part(part: Mapping, split: str, where: str, listing: Listing) -> None:
     part = {**copy.deepcopy(dict(part)), 'pipeline': []}
     try:
-        # Built without reading its files: what is missing is named here.
+        # Built without reading its files: missing files are reported below.
         with DefaultScope.overwrite_default_scope('mmseg'):
             dataset = DATASETS.build({**part, 'lazy_init': True})
         if isinstance(dataset, EndoscopySiteDataset):
@@ -56,20 +56,20 @@ def _list_part(part: Mapping, split: str, where: str, listing: Listing) -> None:
         elif isinstance(dataset, BaseSegDataset):
             listing.entries += _stock_entries(dataset, split)
     except Exception as error:
-        # A class of anybody's: it may fail in any way.
+        # It may be any user's class, which can fail in any way.
         detail = ' '.join(f'{type(error).__name__}: {error}'.split())
         name = f'{part.get("type")} of {part.get("data_root")}: '
         listing.findings.append(Finding('unusable data set', where, name + detail))
 
 
 def _stock_entries(dataset: BaseSegDataset, split: str) -> list[Entry]:
-    """Images of any other data set of MMSegmentation."""
+    """Images of any MMSegmentation data set other than ours."""
     dataset.full_init()
     count = len(dataset.metainfo['classes'])
     # With reduce_zero_label the background, 0, becomes 255 and the rest one less.
     labels = range(count + 1 if dataset.reduce_zero_label else count)
     values = dataset.label_map or labels
-    # 255 too where the loader makes it of the background.
+    # reduce_zero_label turns the background into 255 as well.
     ignored = {dataset.ignore_index, *([IGNORED] if dataset.reduce_zero_label else ())}
     mask_format = MaskFormat(
         lesion_classes={v: dataset.metainfo['classes'][v] for v in range(1, count)},

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 from .image_memory import ImageMemory, leading_steps, stamp_of
 from .transforms.cached_loading import cache_leading
 
-# Lesion classes in order; from the seventh on they begin again.
+# Colours of the lesion classes in order; they repeat from the seventh class on.
 _COLOURS = (
     [255, 170, 0],
     [86, 180, 233],
@@ -28,7 +28,7 @@ _COLOURS = (
 )
 
 
-# What mmseg's BaseSegDataset takes, and folders of sites do not have; and what to give.
+# Arguments of mmseg's BaseSegDataset without a meaning here, and what replaces them.
 _UNREAD = {
     'ann_file': 'sites and split',
     'data_prefix': 'img_dir and mask_dir of the sites',
@@ -40,34 +40,34 @@ _UNREAD = {
 
 @DATASETS.register_module()
 class EndoscopySiteDataset(BaseSegDataset):
-    """Lesion images of several sites, each sample carrying its site and lesions.
+    """Lesion images of several sites; each sample has its site and lesion classes.
 
     Layout: ``<data_root>/<site>/images/NAME.jpg`` and ``masks/NAME.png``. With the
-    default classes, background and lesion, every lesion is label 1; with
-    ``metainfo=dict(classes=('background', 'polyp', ...))`` every lesion class has a
-    label of its own. Load masks with ``LoadLesionMask`` and pass ``site``,
-    ``lesion_classes`` and ``sequence`` on in the ``meta_keys`` of ``PackSegInputs``.
+    default classes, background and lesion, every lesion is label 1. With
+    ``metainfo=dict(classes=('background', 'polyp', ...))`` every lesion class has its
+    own label. Load masks with ``LoadLesionMask``, and list ``site``, ``lesion_classes``
+    and ``sequence`` in the ``meta_keys`` of ``PackSegInputs``.
 
-    What the loading steps at the beginning of the pipeline give, decoded and resized,
-    stays in memory for the next epochs, up to 256 MB a data set, and data workers share
-    it (:class:`~mcdrl_mmseg.datasets.image_memory.ImageMemory`).
+    The results of the loading steps at the start of the pipeline (decoded, resized
+    images) stay in memory for the next epochs, up to 256 MB per data set; dataloader
+    workers share them (:class:`~mcdrl_mmseg.datasets.image_memory.ImageMemory`).
 
     Args:
         sites: Names, or mappings of :class:`Site`'s arguments.
-        split: ``'all'``, ``'train'`` or ``'val'``: a validation part of every site,
-            whole sequences where ``<data_root>/index.csv`` names them, else a
-            contiguous block.
+        split: ``'all'``, ``'train'`` or ``'val'``. The validation part of a site is
+            whole sequences if ``<data_root>/index.csv`` names them, else a contiguous
+            block.
         val_fraction: Share of each site's images in its validation part.
-        max_images: Take only the first images of each site, for trying out.
-        cache_dir: Folder in which to keep decoded and resized images, as copies of the
-            data set: see :class:`CachedLoading`. None keeps none.
-        **kwargs: As for mmseg's ``BaseSegDataset``, but for those that say where files
-            lie and what their values mean, which the sites do.
+        max_images: Use only the first images of each site, for a quick trial.
+        cache_dir: Folder for decoded and resized copies of the images, see
+            :class:`CachedLoading`. None makes no copies.
+        **kwargs: As for mmseg's ``BaseSegDataset``, except for arguments about file
+            locations and mask values, which ``sites`` replaces.
 
     Raises:
-        SiteDataError: A site's folder is missing or empty, images without mask,
-            lesion classes without label, a background that is not the first class, or
-            an argument that nothing would read.
+        SiteDataError: A site's folder is missing or empty, images have no mask, lesion
+            classes have no label, the background is not the first class, or an argument
+            would have no effect.
 
     Examples:
         >>> train_dataloader = dict(
@@ -115,14 +115,15 @@ class EndoscopySiteDataset(BaseSegDataset):
         super().__init__(**kwargs)
 
     def full_init(self) -> None:
-        """List the samples, and make room for them."""
+        """List the samples, and prepare the memory for them."""
         super().full_init()
         if self._memory is None:
-            # Whole sites are tested on, once; what is split is read in every epoch.
+            # A split is read in every epoch. Whole sites (split='all') may be for a
+            # test, which reads them once: their images are kept from the second load.
             self._memory = ImageMemory(len(self), at_once=self.split != 'all')
 
     def prepare_data(self, idx: int) -> Any:
-        """A sample, its image and mask loaded or remembered.
+        """A sample, with image and mask loaded from file or from memory.
 
         Args:
             idx: Number of the sample.
@@ -142,11 +143,11 @@ class EndoscopySiteDataset(BaseSegDataset):
 
     @classmethod
     def get_label_map(cls, new_classes: Sequence | None = None) -> None:
-        """No map from old to new labels: ``mask_values`` goes straight to labels."""
+        """No map from old to new labels: ``mask_values`` gives labels directly."""
         return None
 
     def _join_prefix(self) -> None:
-        """Nothing to join: every site has folders of its own."""
+        """Nothing to join: every site has its own folders."""
 
     @cached_property
     def folders(self) -> SiteFolders:
@@ -169,7 +170,7 @@ class EndoscopySiteDataset(BaseSegDataset):
 
 
 def _run(steps: Sequence[Callable], results: dict | None) -> Any:
-    """Some steps of a pipeline, as MMEngine's ``Compose`` runs them."""
+    """Run some steps of a pipeline, as MMEngine's ``Compose`` does."""
     for step in steps:
         if results is None:
             break
@@ -178,7 +179,7 @@ def _run(steps: Sequence[Callable], results: dict | None) -> Any:
 
 
 def _refuse_unread(kwargs: Mapping[str, Any]) -> None:
-    """Refuse arguments of mmseg that are set and would have no effect."""
+    """Refuse arguments of mmseg that would have no effect."""
     from mcdrl_common.sites import SiteDataError
 
     defaults = signature(BaseSegDataset.__init__).parameters

@@ -17,18 +17,22 @@ _LOOKED_AT_FIRST = 64
 
 
 def ignored_lesions(dataset: Dataset) -> str | None:
-    """Message on masks of which no lesion is left, and what to do; None if none are so.
+    """Message if all lesions of a data set's masks are ignored, else None.
 
-    Those of 0 and 255 alone: 255 is ignored. Under ``reduce_zero_label``, which stock
-    configs of ADE20K have, those of 0 and 1: 0 is ignored, and 1 the first class.
+    This happens if masks hold only 0 and 255: 255 is ignored. With
+    ``reduce_zero_label``, as in stock configs of ADE20K, it happens if they hold only 0
+    and 1: 0 is ignored, and 1 becomes the first class, the background.
 
-    A training on them goes through and learns that everything is background. Most data
-    sets are known to be right by a few of their masks; before one is called wrong all
-    of them are read.
+    A training on such masks raises no error and learns only background. For most data
+    sets a few masks show that they are right; all masks are read before the data set is
+    reported.
 
     Args:
-        dataset: The training's, wrapped or not. Only parts of mmseg's kind that
-            ``LoadAnnotations`` reads, without a map of labels, can be wrong.
+        dataset: The training data set, wrapped or not. Only mmseg data sets with
+            ``LoadAnnotations`` and without a label map are checked.
+
+    Returns:
+        What is wrong and what to do.
     """
     for part in _stock_datasets(dataset):
         found = (part.get_data_info(i).get('seg_map_path') for i in range(len(part)))
@@ -58,7 +62,7 @@ def ignored_lesions(dataset: Dataset) -> str | None:
 
 
 def _stock_datasets(dataset: Dataset) -> Iterator[BaseSegDataset]:
-    """Data sets whose masks mmseg's own loader reads as they are."""
+    """Data sets whose masks mmseg's own loader reads, without a label map."""
     if isinstance(dataset, BaseSegDataset):
         loads = [type(t) for t in getattr(dataset.pipeline, 'transforms', ())]
         if LoadAnnotations in loads and not dataset.label_map:
@@ -70,14 +74,15 @@ def _stock_datasets(dataset: Dataset) -> Iterator[BaseSegDataset]:
 
 
 def _hold_no_label(files: Sequence[str], reduced: bool) -> bool:
-    """Whether masks hold what is meant for a lesion, and no label of one.
+    """Whether masks hold the value meant as lesion, and no other lesion label.
 
     Args:
         files: The masks.
-        reduced: Whether each value stands for the class before it.
+        reduced: Whether ``reduce_zero_label`` is on: each value then means the class
+            before it.
     """
     lesion = 1 if reduced else IGNORED
-    # As mmseg's loader reads them: those of one bit as 0 and 1.
+    # Read like mmseg's loader, which gives one-bit masks as 0 and 1.
     masks = (
         mmcv.imread(file, flag='unchanged', backend='pillow').astype(np.uint8)
         for file in files

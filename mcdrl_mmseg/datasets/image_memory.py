@@ -1,4 +1,4 @@
-"""Loaded images kept in memory, for the epochs after the first."""
+"""Keeps loaded images in memory for later epochs."""
 
 from __future__ import annotations
 
@@ -14,29 +14,29 @@ import numpy as np
 from .transforms.cached_loading import CACHEABLE, PATHS
 
 LIMIT_BYTES = 256 * 10**6
-"""Memory that the images of one data set may take; the others are loaded each time."""
+"""Largest memory for one data set; images beyond it are loaded from file each time."""
 
 _PACKAGES_OF_CLASSES = ('mmcv', 'mmseg', 'mcdrl_mmseg')
-# Of each image: what it was loaded from, where it begins, how long it is.
+# Columns of an image's entry: stamp, offset and length in bytes.
 _STAMP, _BEGIN, _LENGTH = range(3)
 
 
 class ImageMemory:
-    """What the loading steps of a pipeline made of each image.
+    """Results of a pipeline's loading steps, one for each image.
 
-    The memory is shared with processes that are forked later: data workers, which
-    MMEngine starts anew for every epoch, find what those before them loaded. Copies,
-    and workers of platforms without fork, begin with an empty one.
+    The memory is shared with processes that are forked later. MMEngine starts new
+    dataloader workers in every epoch, which can therefore use the images that earlier
+    workers loaded. Copies, and workers on platforms without fork, start with an empty
+    memory.
 
-    An entry holds for one sample, its files as they are now, and the steps as they are
-    now. Each :meth:`get` gives arrays of its own, which later steps may change in
-    place.
+    An entry is valid only for the same sample, unchanged files and unchanged steps.
+    Each :meth:`get` returns new arrays, which later steps may change in place.
 
     Args:
         count: Number of images.
-        at_once: Keep an image when it is first loaded; otherwise when it is loaded for
-            the second time, as those of a test never are.
-        limit_bytes: Memory to use at most.
+        at_once: Whether to keep an image at its first load; otherwise at its second
+            load, which a test never reaches.
+        limit_bytes: Largest memory to use.
     """
 
     def __init__(
@@ -44,11 +44,11 @@ class ImageMemory:
     ) -> None:
         self._arguments = (count, at_once, limit_bytes)
         self._at_once = at_once
-        # A page is taken from the system when it is first written to.
+        # The system allocates a page only when it is first written to.
         self._table = np.frombuffer(_shared(24 * count + 8), np.int64)
         self._entries = self._table[1:].reshape(count, 3)
         self._bytes = memoryview(_shared(limit_bytes))
-        # Of a context: the default start method stays for others to choose.
+        # From a context, so that the default start method is not changed.
         methods = multiprocessing.get_all_start_methods()
         method = 'fork' if 'fork' in methods else None
         self._lock = multiprocessing.get_context(method).Lock()
@@ -57,7 +57,7 @@ class ImageMemory:
         return ImageMemory, self._arguments
 
     def get(self, index: int, stamp: int) -> dict[str, Any] | None:
-        """What was kept of an image; None where that is nothing, or is outdated.
+        """The stored result of an image; None if there is none or it is outdated.
 
         Args:
             index: Number of the image.
@@ -69,12 +69,12 @@ class ImageMemory:
         return pickle.loads(self._bytes[begin : begin + length])
 
     def put(self, index: int, stamp: int, results: dict[str, Any]) -> None:
-        """Keep an image, if there is room.
+        """Store an image, if there is room.
 
         Args:
             index: Number of the image.
             stamp: See :func:`stamp_of`.
-            results: What the loading steps gave.
+            results: Results of the loading steps.
         """
         entry = self._entries[index]
         if not self._at_once and entry[_STAMP] != stamp:
@@ -82,7 +82,7 @@ class ImageMemory:
             entry[_STAMP] = stamp
             return
         content = pickle.dumps(results, pickle.HIGHEST_PROTOCOL)
-        # A worker that was killed meanwhile would hold the lock for ever.
+        # With a timeout: a worker killed in the block below never releases the lock.
         if not self._lock.acquire(timeout=1.0):
             return
         try:
@@ -102,15 +102,15 @@ def _shared(size: int) -> mmap.mmap:
     if not hasattr(mmap, 'MAP_SHARED'):
         return mmap.mmap(-1, size)
     flags = mmap.MAP_SHARED | mmap.MAP_ANONYMOUS
-    # Nothing is set aside for what may never be needed.
+    # Reserve no swap for memory that may never be used.
     return mmap.mmap(-1, size, flags=flags | getattr(mmap, 'MAP_NORESERVE', 0))
 
 
 def leading_steps(transforms: Sequence[Any]) -> int:
-    """How many steps at the beginning of a pipeline give the same each time.
+    """Number of steps at the start of a pipeline that are deterministic.
 
     Args:
-        transforms: The pipeline's steps; those of others' packages may do anything.
+        transforms: The pipeline's steps; steps of other packages never count.
     """
     for count, step in enumerate(transforms):
         kind = type(step)
@@ -121,15 +121,15 @@ def leading_steps(transforms: Sequence[Any]) -> int:
 
 
 def stamp_of(info: dict[str, Any], steps: Sequence[Any]) -> int | None:
-    """Tells what an image's loading depends on; None where that cannot be told.
+    """Hash of everything that an image's loading depends on; None if not known.
 
     Args:
-        info: The sample: its files, and how they are to be read.
+        info: The sample: its files, and how to read them.
         steps: The loading steps.
 
     Returns:
-        A number of 64 bits, that of other files, other content of the files, and other
-        steps being another one. It is never 0.
+        A 64-bit number, never 0. It changes with the paths, sizes and modification
+        times of the files and with the steps.
     """
     facts: list[Any] = [repr(info), repr(steps)]
     for key in PATHS:
@@ -137,7 +137,7 @@ def stamp_of(info: dict[str, Any], steps: Sequence[Any]) -> int | None:
             try:
                 status = os.stat(info[key])
             except (OSError, TypeError):
-                # A storage of another kind.
+                # Not a local file.
                 return None
             facts += [status.st_size, status.st_mtime_ns]
     return hash(tuple(facts)) or 1

@@ -1,4 +1,4 @@
-"""What runs a training: hooks, optimizers, the runner, checkpoint files."""
+"""Parts of a training run: hooks, optimizers, the runner, checkpoint files."""
 
 from . import hooks, optimizers, runner
 

@@ -1,4 +1,4 @@
-"""A file backend whose files are either whole or not there."""
+"""A file backend with atomic writes: a file is complete or does not exist."""
 
 from __future__ import annotations
 
@@ -11,27 +11,27 @@ ATOMIC_BACKEND = 'mcdrl_atomic'
 
 @register_backend(ATOMIC_BACKEND, force=True)
 class AtomicBackend(LocalBackend):
-    """MMEngine's local backend, which moves a file into place when it is whole.
+    """MMEngine's local backend, but a file is moved into place when it is complete.
 
-    A hook that takes ``backend_args`` writes through it with
+    Hooks with an argument ``backend_args`` use it through
     ``backend_args=dict(backend='mcdrl_atomic')``.
     """
 
     def put(self, obj: bytes, filepath: str | os.PathLike) -> None:
-        """Write a file under another name, onto the disk, and rename it.
+        """Write to a temporary file, flush it to disk, and rename it.
 
         Args:
             obj: Content.
-            filepath: The file; its folder is made. One that is there stays whole until
-                the new one is. No other process may write it at the same time.
+            filepath: The file; its folder is made. An existing file stays until the
+                new one is complete. No other process may write it at the same time.
 
         Raises:
-            OSError: It cannot be written; names the file and what stands.
+            OSError: It cannot be written; the message names the file and its state.
         """
         from mcdrl_common.atomic_write import atomic_write, remove_unfinished
 
         try:
-            # Checkpoints are large: what a kill left is not heaped up.
+            # Temporary files of killed runs are removed: checkpoints are large.
             remove_unfinished(filepath)
             with atomic_write(filepath) as temporary, open(temporary, 'wb') as file:
                 file.write(obj)

@@ -26,17 +26,17 @@ def estimate_prior(
     """Estimate P(z) as the mean of P(z | image) over training images.
 
     P(z | image) is CLIP's zero-shot softmax of the image embedding over the texts of
-    the confounders. Images go one by one, as a training pipeline may give them
-    different sizes. Random states are put back afterwards.
+    the confounders. Images are processed one by one, as a training pipeline may give
+    them different sizes. Random states are restored afterwards.
 
     Args:
         runner: Its training dataset and model are used.
         dictionary: Filled with text embeddings.
-        num_images: Images used, evenly spaced over the dataset.
-        temperature: Of the softmax over cosines; CLIP's own is 0.01.
+        num_images: Number of images, evenly spaced over the dataset.
+        temperature: Temperature of the softmax over cosines; CLIP's own is 0.01.
 
     Returns:
-        (M,), sums to 1, on the CPU.
+        P(z), (M,), sums to 1, on the CPU.
     """
     model = unwrap_model(runner)
     dataset = runner.train_dataloader.dataset

@@ -1,4 +1,4 @@
-"""MCDRL put into a config that knows nothing of it."""
+"""Inserts MCDRL into a stock config."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from mmengine.logging import print_log
 from mcdrl_common import InputError
 from mcdrl_mmseg.clip.model_config import get_model_config
 
-# The level that a head reads in evaluation too, where it is not named by `in_index`:
-# in training PIDNet gives P, I and D, then I alone.
+# The level that a head reads in training and in evaluation, if `in_index` does not name
+# it. PIDNet's backbone returns P, I and D in training, and only I in evaluation.
 _MAIN_LEVEL = {'PIDHead': 1}
 _UNSUPPORTED = {
     'DepthEstimator': 'it estimates depth, and there is no lesion in its labels',
@@ -30,13 +30,14 @@ class NotConvertibleError(InputError, ValueError):
 def insert_mcdrl(cfg: Config) -> Config:
     """Put MCDRL between the backbone and the decode head of a stock config.
 
-    The backbone, with its neck, gets a CLIP guide beside it, and the decode head, the
-    last one of a cascade, becomes the predictor behind the intervention. This works on
-    the last level that the head reads, unless ``mcdrl.head.in_index`` names others.
+    Backbone and neck are wrapped together with a CLIP guide. The decode head, or the
+    last one of a cascade, becomes the predictor behind the intervention. The
+    intervention works on the last level that the head reads, unless
+    ``mcdrl.head.in_index`` names others.
 
     Args:
         cfg: Config of an ``EncoderDecoder``, with an entry ``mcdrl`` of three parts:
-            ``clip``, of :class:`CLIPGuidedBackbone`; ``head``, further arguments of
+            ``clip``, as for :class:`CLIPGuidedBackbone`; ``head``, further arguments of
             :class:`CausalInterventionHead`; ``hooks``, appended to ``custom_hooks``.
             The dictionary's ``embed_dims`` follows from ``clip.model_name`` unless it
             is given.
@@ -45,7 +46,7 @@ def insert_mcdrl(cfg: Config) -> Config:
         A config without ``mcdrl`` and ``runner_type``, as if written by hand.
 
     Raises:
-        ValueError: There is no ``mcdrl``.
+        ValueError: The config has no entry ``mcdrl``.
         NotConvertibleError: The model has no place for MCDRL.
     """
     if not cfg.get('mcdrl'):
@@ -64,10 +65,10 @@ def insert_mcdrl(cfg: Config) -> Config:
 
 
 def with_mcdrl(cfg: Config) -> Config:
-    """The config that a model is built from: with MCDRL in it, if it asks for that.
+    """Insert MCDRL into a config with ``runner_type='MCDRLRunner'``.
 
     Args:
-        cfg: A config; one with ``runner_type='MCDRLRunner'`` asks.
+        cfg: A config; without this runner type it is returned as it is.
 
     Raises:
         NotConvertibleError: The model has no place for MCDRL.
@@ -81,21 +82,21 @@ def mcdrl_over(
     prompts: Mapping[str, Any],
     **head: Any,
 ) -> dict[str, Any]:
-    """MCDRL over the stock model of a config's ``_base_``, while the config is read.
+    """Insert MCDRL into the stock model of a config's ``_base_`` while it is read.
 
-    The config then holds the whole model, for every tool that reads it, which one with
-    ``runner_type='MCDRLRunner'`` does not.
+    Unlike with ``runner_type='MCDRLRunner'``, the config then holds the whole model,
+    for every tool that reads it.
 
     Args:
         model: The stock model.
         options: Path of ``configs/_base_/mcdrl.py``, whose ``clip`` and ``head`` are
             the defaults.
-        prompts: Prompts of the dictionary, in the place of those of ``options``.
+        prompts: Prompts of the dictionary; replace those of ``options``.
         **head: Changes to ``head``, as ``intervention=dict(num_layers=2)``.
 
     Returns:
         The parts that replace those of ``model``: ``backbone``, ``decode_head`` and, if
-        they are there, ``neck`` and ``auxiliary_head``.
+        ``model`` has them, ``neck`` and ``auxiliary_head``.
 
     Raises:
         NotConvertibleError: The model has no place for MCDRL.
@@ -121,7 +122,7 @@ def _guided(
     options: Mapping[str, Any],
     preprocessor: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
-    """The parts of a stock model that change when MCDRL comes between them."""
+    """The parts of a stock model that MCDRL changes."""
     _check_convertible(model)
     heads = model['decode_head']
     cascade = isinstance(heads, list | tuple)
@@ -152,7 +153,7 @@ def _guided(
 def _dictionary(
     dictionary: Mapping[str, Any], clip: Mapping[str, Any]
 ) -> Mapping[str, Any]:
-    """As wide as the tower's joint space, unless the config says otherwise."""
+    """Set ``embed_dims`` to the width of the tower's joint space, unless given."""
     if 'embed_dims' in dictionary:
         return dictionary
     name = clip.get('model_name', 'ViT-B-16')
@@ -184,7 +185,7 @@ def _guided_backbone(
         type='CLIPGuidedBackbone',
         backbone=model['backbone'],
         clip=clip,
-        # Without them images reach the backbone as they are.
+        # Without mean and std the data preprocessor does not normalise.
         mean=preprocessor.get('mean') or [0.0] * 3,
         std=preprocessor.get('std') or [1.0] * 3,
     )
@@ -198,13 +199,13 @@ def _guided_backbone(
 def _intervened_levels(
     predictor: Mapping[str, Any], asked: Mapping[str, Any]
 ) -> dict[str, Any]:
-    """``in_channels`` and ``in_index`` of the head, the latter before CLIP's entries.
+    """``in_channels`` and ``in_index`` of the MCDRL head.
 
     Args:
         predictor: Config of the stock head.
         asked: ``mcdrl.head``, which may name levels of the backbone.
     """
-    # K-Net's head reads the levels through the head that makes its first kernels.
+    # K-Net's head reads the levels through the head that generates its kernels.
     reader = predictor.get('kernel_generate_head', predictor)
     widths = _widths(reader)
     index, channels = asked.get('in_index'), asked.get('in_channels')
@@ -223,7 +224,7 @@ def _widths(reader: Mapping[str, Any]) -> dict[int, int]:
     if not isinstance(channels, list | tuple):
         return {_MAIN_LEVEL.get(reader['type'], _last(index)): channels}
     if not isinstance(index, list | tuple):
-        # Heads with queries take all levels, and name none.
+        # Query-based heads take all levels and name none.
         index = range(len(channels))
     return dict(zip(index, channels, strict=True))
 
@@ -246,25 +247,25 @@ def _width_of(
 
 
 def _map_levels(function: Any, index: Any) -> Any:
-    """Of one level, or of each."""
+    """Apply a function to one level, or to each of several."""
     if isinstance(index, list | tuple):
         return [function(level) for level in index]
     return function(index)
 
 
 def _before_clip(index: int) -> int:
-    """The index of a level, once CLIP's map and embedding come after the levels."""
+    """The index of a level after CLIP's map and embedding are appended."""
     return index if index >= 0 else index - 2
 
 
 def _reading_before_clip(head: dict[str, Any]) -> dict[str, Any]:
-    """A stock head that is not the predictor, reading the levels that it read."""
+    """Let a stock head other than the predictor read the same levels as before."""
     head['in_index'] = _map_levels(_before_clip, head.get('in_index', -1))
     return head
 
 
 def _drop_constant_target(decode_head: dict[str, Any]) -> None:
-    """Without a second lesion class there is nothing that L_causal could tell apart."""
+    """Leave out L_causal for a single lesion class: its target would be constant."""
     classes = decode_head['dictionary']['prompts']['classes']
     if len(classes) == 1 and decode_head.get('loss_causal'):
         decode_head['loss_causal'] = None

@@ -1,4 +1,4 @@
-"""Work of rank 0 whose failure ends every rank, so that none waits for ever."""
+"""Runs work on rank 0; a failure is raised on every rank, so none waits forever."""
 
 from __future__ import annotations
 
@@ -13,15 +13,14 @@ Outcome = TypeVar('Outcome')
 def on_main_process(
     compute: Callable[[], Outcome], error: type[Exception]
 ) -> Outcome | None:
-    """Run on rank 0; a failure there is raised on every rank.
+    """Run a function on rank 0; a failure there is raised on every rank.
 
     Args:
-        compute: What rank 0 does.
-        error: What the other ranks raise when it fails.
+        compute: The function.
+        error: Error class that the other ranks raise if it fails.
 
     Returns:
-        The outcome on rank 0. Strings are handed to the other ranks; these get None of
-        anything else.
+        The result on rank 0. Other ranks get the result if it is a string, else None.
     """
     outcome: Outcome | None = None
     failure: Exception | None = None

@@ -1,4 +1,4 @@
-"""What a resumed run takes from its checkpoint instead of its config."""
+"""Settings that a resumed run takes from its checkpoint instead of its config."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ def training_settings(runner: Runner) -> dict[str, Any]:
         runner: Its optimizer and schedulers are built.
 
     Returns:
-        Names such as ``lr`` or ``PolyLR.power``, each with its values: one for every
-        distinct value of the parameter groups, or of the schedulers of that type.
-        Rates are those that the schedule starts from. Empty for several optimizers.
+        Names such as ``lr`` or ``PolyLR.power``, each with the distinct values of all
+        parameter groups, or of all schedulers of that type. Learning rates are those at
+        the start of the schedule. Empty for several optimizers.
     """
     settings: dict[str, Any] = {}
     if not isinstance(runner.optim_wrapper, OptimWrapper):
@@ -25,14 +25,14 @@ def training_settings(runner: Runner) -> dict[str, Any]:
     for group in runner.optim_wrapper.param_groups:
         for name in group:
             if name != 'params' and not name.startswith('initial_'):
-                # A scheduler changes the rate; where it began is kept beside it.
+                # A scheduler changes the value and stores the initial one.
                 value = group.get(f'initial_{name}', group[name])
                 _add(settings, name, value)
     schedulers = runner.param_schedulers
     for scheduler in schedulers if isinstance(schedulers, list) else []:
         for name, value in scheduler.state_dict().items():
-            # What begins with _ and the last step are how far it has come; the base
-            # values are the optimizer's.
+            # Names with _ and last_step are the scheduler's progress; base_values are
+            # the optimizer's.
             if not name.startswith('_') and name not in ('last_step', 'base_values'):
                 _add(settings, f'{type(scheduler).__name__}.{name}', value)
     return settings
@@ -45,14 +45,14 @@ def _add(settings: dict[str, list], name: str, value: Any) -> None:
 
 
 def warn_of_replaced_settings(runner: Runner, asked: dict[str, Any]) -> None:
-    """Say which settings of the config a resumed run does not use.
+    """Log which settings of the config a resumed run does not use.
 
     MMEngine loads optimizer and schedulers from the checkpoint, whatever the config and
-    the command say, and prints the config as if it were used.
+    the command line say, and prints the config as if it were used.
 
     Args:
-        runner: It has been resumed.
-        asked: ``training_settings`` before that.
+        runner: A resumed runner.
+        asked: ``training_settings`` before it was resumed.
     """
     used = training_settings(runner)
     replaced = [
@@ -70,21 +70,21 @@ def warn_of_replaced_settings(runner: Runner, asked: dict[str, Any]) -> None:
 
 
 def count_steps_by_epochs(runner: Runner) -> None:
-    """Let a run that is resumed with another batch size count its steps as it would.
+    """Correct the step count of a run that is resumed with another batch size.
 
-    MMEngine goes on from the number of steps that were done. With larger batches it may
-    lie behind the end of the training, where accumulated gradients
-    (``accumulative_counts``) end in an error that does not say so; with smaller ones
-    what counts steps comes too late.
+    MMEngine continues with the number of steps in the checkpoint. With larger batches
+    it may exceed the steps of the whole training, and gradient accumulation
+    (``accumulative_counts``) then fails with an unclear error. With smaller batches
+    everything that counts steps comes too late.
 
     Args:
-        runner: It has been resumed.
+        runner: A resumed runner.
     """
     loop, length = runner.train_loop, len(runner.train_dataloader)
     if not isinstance(loop, EpochBasedTrainLoop):
         return
     begin = loop.epoch * length
-    # A checkpoint may have been written within an epoch.
+    # The checkpoint may be from the middle of an epoch.
     if begin <= loop.iter <= begin + length:
         return
     runner.logger.warning(
@@ -99,10 +99,10 @@ def count_steps_by_epochs(runner: Runner) -> None:
 
 
 def tell_if_all_is_done(runner: Runner) -> None:
-    """Say that a resumed run has nothing left to train, which MMEngine ends in silence.
+    """Log that a resumed run is already complete; MMEngine ends it silently.
 
     Args:
-        runner: It has been resumed.
+        runner: A resumed runner.
     """
     loop = runner.train_loop
     if loop.iter >= loop.max_iters:

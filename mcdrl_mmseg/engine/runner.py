@@ -1,4 +1,4 @@
-"""The runner that inserts MCDRL into its config, and what hooks do with its model."""
+"""The runner that inserts MCDRL into its config, and helpers for a runner's model."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ Part = TypeVar('Part', bound=nn.Module)
 
 @RUNNERS.register_module()
 class MCDRLRunner(Runner):
-    """MMEngine's runner on :func:`insert_mcdrl` of its config.
+    """MMEngine's runner, which first applies :func:`insert_mcdrl` to its config.
 
-    Named by ``runner_type``, which MMSegmentation's tools read. The config that it
-    writes into the work folder and into checkpoints is the one with MCDRL in it.
+    Chosen by ``runner_type``, which MMSegmentation's tools read. Work folder and
+    checkpoints get the config with MCDRL inserted.
 
     Examples:
         >>> _base_ = ['./segformer_mit-b0.py', './_base_/mcdrl.py']
@@ -33,34 +33,34 @@ class MCDRLRunner(Runner):
 
     @classmethod
     def from_cfg(cls, cfg: Config) -> Runner:
-        """Build a runner, once the config with MCDRL in it is found to be right.
+        """Insert MCDRL into a config, check it, and build a runner.
 
         Args:
             cfg: Config with an entry ``mcdrl``, see ``configs/_base_/mcdrl.py``.
 
         Raises:
-            ConfigCheckError: Something is wrong with it.
+            ConfigCheckError: The config has problems.
         """
         from .config_check import check_config
         from .hooks import ConfigCheckHook
         from .insertion import insert_mcdrl
 
         cfg = insert_mcdrl(cfg)
-        # Whether it is to train or to test is not known here.
+        # Whether a training or a test follows is not known here.
         check_config(cfg, training=False)
         runner = super().from_cfg(cfg)
         if not any(isinstance(hook, ConfigCheckHook) for hook in runner.hooks):
-            # For what is loaded: the project's own config has no such hook.
+            # It checks loaded checkpoints; a stock config has no such hook.
             runner.register_hook(hook := ConfigCheckHook())
             hook.checked = True
         return runner
 
     def train(self) -> nn.Module:
-        """Train; what only a training needs is checked first.
+        """Check the config for a training as well, and train.
 
         Raises:
-            ConfigCheckError: The intervention would never begin, or weights to start
-                from are not there.
+            ConfigCheckError: The config has problems, as an intervention that would
+                never start, or missing initial weights.
         """
         from .config_check import check_config
 
@@ -78,7 +78,7 @@ def unwrap_model(runner: Runner) -> nn.Module:
 
 @contextmanager
 def undisturbed(model: nn.Module) -> Iterator[None]:
-    """Run a model in evaluation; its mode and all random states are put back.
+    """Context in evaluation mode; mode and random states are restored afterwards.
 
     Args:
         model: The model.
@@ -97,9 +97,9 @@ def undisturbed(model: nn.Module) -> Iterator[None]:
 
 @contextmanager
 def saved_weights(runner: Runner) -> Iterator[None]:
-    """Give the model the weights that a checkpoint of now holds as the model's.
+    """Context in which the model has the weights that a checkpoint would hold.
 
-    They are others where ``EMAHook`` averages them, which saves the averages.
+    Under ``EMAHook`` these are the averages.
 
     Args:
         runner: A training.

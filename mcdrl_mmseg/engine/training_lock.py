@@ -9,9 +9,9 @@ from pathlib import Path
 
 from mcdrl_common.file_lock import folder_lock
 
-# Another than the lock that a plan holds on the folder of a run.
+# Not the name of the lock that a plan holds on the folder of a run.
 LOCK_NAME = '.training-lock'
-# The data workers of a killed training hold it until they notice.
+# Dataloader workers of a killed training hold the lock until they notice its end.
 WAIT_S = 15.0
 
 _held: dict[Path, AbstractContextManager] = {}
@@ -26,7 +26,7 @@ def take_work_folder(folder: str | os.PathLike) -> bool:
         folder: The folder; made if it does not exist.
 
     Returns:
-        Whether it is newly held; False where this process holds it already.
+        Whether the lock is new; False if this process already holds it.
 
     Raises:
         FolderBusyError: Another process trains there.
@@ -41,7 +41,7 @@ def take_work_folder(folder: str | os.PathLike) -> bool:
 
 
 def release_work_folder(folder: str | os.PathLike) -> None:
-    """Let others train in a folder that :func:`take_work_folder` took.
+    """Release the lock of :func:`take_work_folder`.
 
     Args:
         folder: The folder.
@@ -51,7 +51,7 @@ def release_work_folder(folder: str | os.PathLike) -> None:
 
 @contextmanager
 def only_training(folder: str | os.PathLike) -> Iterator[None]:
-    """Hold a work folder for a block, unless this process does already.
+    """Context that holds a work folder's lock, unless this process already holds it.
 
     Args:
         folder: The folder.

@@ -22,7 +22,7 @@ from .runner import undisturbed
 def training_reference(
     model: nn.Module, dataset: Any, cfg: Mapping, images_per_site: int
 ) -> SiteReference:
-    """Run CLIP's tower over training images as a test would show them.
+    """Statistics of CLIP's view of the training images, through the test pipeline.
 
     Neither the random state nor the model's mode is changed.
 
@@ -30,7 +30,7 @@ def training_reference(
         model: A segmentor with MCDRL.
         dataset: The training data set, which has ``get_data_info``.
         cfg: The config, for its test pipeline.
-        images_per_site: Images of each site, evenly spaced over it.
+        images_per_site: Images of each site, evenly spaced.
 
     Raises:
         SiteReferenceError: See :func:`~mcdrl_common.site_reference.site_reference`.
@@ -58,7 +58,7 @@ def training_reference(
 
 
 def _test_pipeline(cfg: Mapping) -> Callable[[dict], dict]:
-    """The pipeline that single images go through at prediction, without masks."""
+    """The test pipeline for single images, without masks."""
     transforms = inference_pipeline(cfg)
     if not transforms:
         raise ValueError('the config has no test_pipeline')
@@ -74,7 +74,7 @@ def _chosen(dataset: Any, images_per_site: int) -> list[tuple[str, dict]]:
     for index in range(len(dataset)):
         info = dataset.get_data_info(index)
         site = str(info.get('site') or ONE_SITE)
-        # A repeated data set gives its images again.
+        # A RepeatDataset returns its images several times.
         places.setdefault(site, {}).setdefault(str(info.get('img_path', index)), info)
     chosen = []
     for site, images in places.items():

@@ -1,4 +1,4 @@
-"""Pixels of one image by lesion probability, truth, and nearness to an outline."""
+"""Pixel counts of one image by lesion probability, truth and distance to an outline."""
 
 import math
 
@@ -20,8 +20,8 @@ def calibration_histograms(
 ) -> np.ndarray:
     """Count the pixels of one image.
 
-    Near an outline is what lies within 1 % of the image's diagonal (and at least one
-    pixel) of a pixel of the other kind, lesion or none, on either side.
+    A pixel is near an outline if a pixel of the other kind (lesion or not) is within
+    1 % of the image's diagonal, and at least one pixel.
 
     Args:
         probability: Lesion probability in [0, 1], (H, W).
@@ -49,7 +49,7 @@ def near_outline(foreground: np.ndarray) -> np.ndarray:
         foreground: Boolean (H, W).
 
     Returns:
-        Boolean (H, W); nowhere True in an image that is all of one kind.
+        Boolean (H, W); all False if the image has no lesion or is all lesion.
     """
     near = np.zeros(foreground.shape, bool)
     if foreground.all() or not foreground.any():
@@ -67,10 +67,10 @@ def near_outline(foreground: np.ndarray) -> np.ndarray:
 
 
 def _around(foreground: np.ndarray, margin: int) -> tuple[slice, slice]:
-    """The rectangle of the lesions with a margin, as far as the image goes.
+    """The bounding box of the lesions with a margin, clipped to the image.
 
-    Beyond it nothing is near a lesion, and from within the nearest healthy pixel lies
-    in it too: it costs as much as the lesions' part of the image.
+    Only this part needs to be computed: no pixel outside is near a lesion, and the
+    nearest healthy pixel of any lesion pixel is inside.
     """
     rows, columns = (np.flatnonzero(foreground.any(axis=axis)) for axis in (1, 0))
     top, left = (max(int(found[0]) - margin, 0) for found in (rows, columns))

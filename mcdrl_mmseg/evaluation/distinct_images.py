@@ -1,4 +1,4 @@
-"""Join the results of several processes, each image once."""
+"""Joins the results of several processes, with each image once."""
 
 import os
 from collections import Counter
@@ -12,20 +12,20 @@ import numpy as np
 
 @dataclass(frozen=True)
 class ImageResult:
-    """What a process keeps of one image.
+    """Result of one image.
 
-    No tuple: mmengine rebuilds tuples as plain ones while it collects results.
+    Not a named tuple: mmengine turns these into plain tuples when it collects results.
 
     Attributes:
         site: Name of the site.
         img_path: Path of the image file, or None.
         seg_map_path: Path of the mask file, or None.
         record: The per-image record.
-        calibration: Its part of the site's calibration, see
+        calibration: Histograms for the site's calibration, see
             :func:`~.calibration_counts.calibration_histograms`; None without a
-            probability, or where it is not wanted.
+            probability or with ``calibration=False``.
         missed: Shares that each threshold misses, see
-            :func:`~.missed_lesions.missed_shares`; None without a lesion, or as above.
+            :func:`~.missed_lesions.missed_shares`; None without a lesion, and as above.
     """
 
     site: str
@@ -37,7 +37,7 @@ class ImageResult:
 
     @property
     def identity(self) -> tuple[str, str | None, str | None]:
-        """What tells this image from every other one of the dataset."""
+        """Key that identifies this image within the data set."""
         return self.site, self.img_path, self.seg_map_path
 
 
@@ -46,10 +46,10 @@ def distinct_results(
 ) -> list[ImageResult]:
     """Results of all processes, each image once, sorted by site and name.
 
-    Samplers repeat images so that every process gets as many. An image is
-    recognised by site, image path and mask path. Results without a path cannot be
-    told apart; of these, as many as the dataset has room for are kept, in the
-    order of the dataset (process r of n sees the images r, r + n, r + 2n ...).
+    Samplers repeat images so that every process gets the same number. An image is
+    identified by site, image path and mask path. Results without a path cannot be
+    distinguished; they are kept in the order of the dataset up to its size (process r
+    of n gets the images r, r + n, r + 2n ...).
 
     Args:
         parts: The results of every process, by rank.
@@ -81,7 +81,7 @@ def _renamed(result: ImageResult, name: str) -> ImageResult:
 
 
 def _with_unique_names(results: list[ImageResult]) -> list[ImageResult]:
-    """Results, with paths below the common folder where file names repeat."""
+    """Use paths below the common folder as names where file names repeat."""
     uses = Counter((r.site, r.record['image']) for r in results)
     ambiguous = {site for (site, _), count in uses.items() if count > 1}
     folders = {

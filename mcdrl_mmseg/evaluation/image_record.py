@@ -1,4 +1,4 @@
-"""One evaluated image -> its record, a dict that JSON can hold."""
+"""Turns one evaluated image into its record, a dict for JSON."""
 
 from collections.abc import Sequence
 from pathlib import PurePath
@@ -47,8 +47,8 @@ def image_record(
         ignore_index: Label of pixels without ground truth.
         surface_tolerance: See :func:`~.surface.tolerance_in_pixels`; None leaves
             the distances out.
-        thresholds: Whether to average over thresholds, where there is a probability.
-        confidence: Whether to say how sure the network is, where there is one.
+        thresholds: Whether to average over thresholds, if there is a probability.
+        confidence: Whether to add the network's confidence, if there is a probability.
 
     Returns:
         The keys of the per-image record, in docs/metrics.md.
@@ -111,7 +111,7 @@ def image_name(img_path: str | None, site: str) -> str:
 
     Returns:
         The path below the folder named like the site, with forward slashes
-        (``images/a.jpg``); the file name where no such folder is in the path; ``''``
+        (``images/a.jpg``); the file name if the path has no such folder; ``''``
         without a path.
     """
     if not img_path:
@@ -125,7 +125,7 @@ def image_name(img_path: str | None, site: str) -> str:
 
 
 def _confidences(image: EvaluatedImage, valid: Tensor) -> dict[str, float | None]:
-    """How sure the network is; None where there is no probability."""
+    """The network's confidence scores; None without a probability."""
     if image.probability is None:
         return dict.fromkeys(CONFIDENCES)
     maps = image.probability, image.labels != 0, valid
@@ -133,14 +133,14 @@ def _confidences(image: EvaluatedImage, valid: Tensor) -> dict[str, float | None
 
 
 def _lesion_classes(named: Sequence[str] | None, has_lesion: bool) -> list[str]:
-    """Lesion types of an image, in agreement with its mask."""
+    """Lesion types of an image; none if its mask has no lesion."""
     if not has_lesion:
         return []
     return list(named) if named else [UNNAMED_LESION]
 
 
 def _class_records(matrix: np.ndarray, names: Sequence[str]) -> dict[str, dict]:
-    """Counts and scores of every class but the background, against the rest."""
+    """Counts and scores of every class but the background, one against the rest."""
     counts = class_counts(matrix)
     scores = overlap_scores(counts)
     return {

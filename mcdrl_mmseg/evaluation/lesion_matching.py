@@ -1,4 +1,4 @@
-"""Which lesions of an image were found, and which predicted regions are none."""
+"""Matches predicted regions of an image with its lesions."""
 
 import cv2
 import numpy as np
@@ -12,10 +12,10 @@ MATCHING_IOU = 0.5
 def lesion_counts(predicted: Tensor, lesion: Tensor) -> dict:
     """Match connected regions of a prediction with those of the ground truth.
 
-    Diagonal neighbours are joined. A lesion is found where a predicted pixel lies in
-    it, and a predicted region is false where it has no pixel of a lesion. By the
-    stricter rule the two match where their IoU is at least 0.5, which no region
-    fulfils with two others.
+    Diagonal neighbours are joined. A lesion is found if it contains a predicted pixel.
+    A predicted region is false if it contains no lesion pixel. By the stricter rule,
+    lesion and region match if their IoU is at least 0.5; a region can match only one
+    lesion.
 
     Args:
         predicted: Boolean (H, W), ignored pixels left out.
@@ -35,7 +35,7 @@ def lesion_counts(predicted: Tensor, lesion: Tensor) -> dict:
     union = true_areas[of_truth] + guessed_areas[of_guess] - overlap
     close = overlap / union >= MATCHING_IOU
     sizes = sizes_of(true_areas[1:] / truth.size)
-    # Of all lesions, of those found, and of those matched: how many of each size.
+    # Counts by size of all lesions, of found lesions and of matched lesions.
     chosen = (slice(None), np.unique(of_truth) - 1, np.unique(of_truth[close]) - 1)
     columns_of = [np.bincount(sizes[c], minlength=len(SIZES)) for c in chosen]
     regions = columns - 1
@@ -48,7 +48,7 @@ def lesion_counts(predicted: Tensor, lesion: Tensor) -> dict:
 
 
 def _regions(mask: Tensor) -> tuple[np.ndarray, np.ndarray]:
-    """Numbers of the regions, 0 where there is none, and areas by number."""
+    """Region number of each pixel, 0 outside of regions, and areas by number."""
     count, numbers = cv2.connectedComponents(
         mask.cpu().numpy().astype(np.uint8), connectivity=8
     )

@@ -1,4 +1,4 @@
-"""How much of the lesions of one image is missed at each of a grid of thresholds."""
+"""Missed share of the lesions of one image, at a grid of thresholds."""
 
 import cv2
 import numpy as np
@@ -9,11 +9,11 @@ from mcdrl_common.site_reliability import THRESHOLDS
 
 
 def missed_shares(probability: Tensor, lesion: Tensor) -> np.ndarray | None:
-    """Shares of lesion area and of lesions that a threshold leaves out.
+    """Shares of lesion area and of lesions that each threshold misses.
 
-    A pixel is predicted as lesion where its probability is at least the threshold. A
-    lesion is a connected region, diagonal neighbours joined; it is missed where none
-    of its pixels is predicted.
+    A pixel is predicted as lesion if its probability is at least the threshold. A
+    lesion is a connected region, diagonal neighbours joined; it is missed if none of
+    its pixels is predicted.
 
     Args:
         probability: Lesion probability in [0, 1], (H, W).
@@ -26,7 +26,7 @@ def missed_shares(probability: Tensor, lesion: Tensor) -> np.ndarray | None:
     mask = lesion.cpu().numpy()
     if not mask.any():
         return None
-    # In one precision, as masks are made: 0.3 is not above 0.3 because of rounding.
+    # In the precision in which masks are made, so that rounding does not matter.
     p = probability.cpu().to(torch.float32).numpy()[mask]
     count, numbers = cv2.connectedComponents(mask.astype(np.uint8), connectivity=8)
     peaks = np.zeros(count - 1, np.float32)

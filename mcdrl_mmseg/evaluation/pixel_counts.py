@@ -1,7 +1,7 @@
-"""Pixels of a predicted and a true label map, counted.
+"""Pixel counts of a predicted and a true label map.
 
-Pixels are only ever counted by ``bincount``, so that the counts depend neither on
-their order nor on the device.
+All counts use ``bincount``, so that they depend neither on the order of pixels nor on
+the device.
 """
 
 import numpy as np

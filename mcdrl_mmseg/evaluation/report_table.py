@@ -1,4 +1,4 @@
-"""Readable tables of the metrics, for the log."""
+"""Tables of the metrics for the log."""
 
 from collections.abc import Sequence
 
@@ -63,7 +63,7 @@ CLASS_COLUMNS = (
 
 
 def site_table(records: Sequence[dict], left_out: Sequence[str] = ()) -> str:
-    """One row a site, then the mean over sites and all images.
+    """One row per site, then the mean over sites and all images.
 
     Args:
         records: Per-image records.
@@ -80,7 +80,7 @@ def site_table(records: Sequence[dict], left_out: Sequence[str] = ()) -> str:
 
 
 def lesion_wise_table(records: Sequence[dict]) -> str | None:
-    """One row a site: lesions found one by one; None without any lesion."""
+    """One row per site with lesion-wise metrics; None without any lesion."""
     if not any(record['has_lesion'] for record in records):
         return None
     rows = _site_rows(records, 'all lesions')
@@ -88,7 +88,7 @@ def lesion_wise_table(records: Sequence[dict]) -> str | None:
 
 
 def _site_rows(records: Sequence[dict], last: str) -> dict[str, Metrics]:
-    """A row a site; of several their mean, and all records together."""
+    """One row per site; for several sites also their mean, and all records together."""
     rows = {site: summarise(group) for site, group in by_site(records).items()}
     if len(rows) > 1:
         rows |= {'mean of sites': site_mean(records), last: summarise(records)}
@@ -96,7 +96,7 @@ def _site_rows(records: Sequence[dict], last: str) -> dict[str, Metrics]:
 
 
 def lesion_table(records: Sequence[dict], left_out: Sequence[str] = ()) -> str | None:
-    """One row a lesion type; None when there are not two of them."""
+    """One row per lesion type; None if there are fewer than two."""
     groups = by_lesion_type(records)
     if len(groups) < 2:
         return None
@@ -105,7 +105,7 @@ def lesion_table(records: Sequence[dict], left_out: Sequence[str] = ()) -> str |
 
 
 def class_table(records: Sequence[dict]) -> str | None:
-    """One row a class other than the background; None when there is only one."""
+    """One row per class other than the background; None if there is only one."""
     names = dict.fromkeys(n for r in records for n in r.get('classes', {}))
     if not names:
         return None
@@ -114,10 +114,10 @@ def class_table(records: Sequence[dict]) -> str | None:
 
 
 def calibration_table(metrics: Metrics) -> str:
-    """One row a site: calibration of the lesion probability; lower is better.
+    """One row per site: calibration of the lesion probability; lower is better.
 
     Args:
-        metrics: Of all sites, by their full names.
+        metrics: Metrics of all sites, by their full names.
     """
     ending = f'/{CALIBRATION_METRICS[0]}'
     scopes = {

@@ -1,4 +1,4 @@
-"""From the sample dict that mmseg hands to a metric to the arrays it is about."""
+"""Reads the arrays of a prediction from the sample that mmseg passes to a metric."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -14,13 +14,13 @@ ONE_SITE = 'all'
 
 @dataclass(frozen=True)
 class EvaluatedImage:
-    """One image with its prediction, ready to be measured.
+    """One image with its prediction, as input of the metrics.
 
     Attributes:
         labels: Predicted classes, long (H, W).
         target: True classes, long (H, W).
-        probability: Foreground probability, float (H, W), or None when the
-            sample has none that belongs to ``labels``.
+        probability: Foreground probability, float (H, W), or None if the sample has
+            none that belongs to ``labels``.
         num_classes: Number of classes, the background included.
         img_path: Path of the image file, or None.
         seg_map_path: Path of the mask file, or None.
@@ -29,7 +29,7 @@ class EvaluatedImage:
         lesion_classes: Lesion types that the dataset names for the image, or None
             when it names none.
         notes: What the user should know about this prediction, as
-            (short key, sentence); each key is worth saying once.
+            (short key, sentence); each key should be logged once.
     """
 
     labels: Tensor
@@ -69,14 +69,14 @@ def read_sample(
     The foreground probability is 1 - softmax(seg_logits)[0], or the one channel
     itself, which mmseg has already passed through a sigmoid.
 
-    Test-time augmentation in mmseg merges the label map only: ``seg_logits`` is
-    then the last augmentation's. Logits that cannot have led to the label map are
-    therefore not used at all, and a note says so.
+    Test-time augmentation in mmseg merges only the label map: ``seg_logits`` is then
+    that of the last augmentation. Logits that do not fit the label map are therefore
+    ignored, and a note says so.
 
     Args:
         sample: A ``SegDataSample``, or its ``to_dict()`` as the evaluator makes it.
-        num_classes: Used only when there is a label map and no logits.
-        with_probability: Whether the probability is wanted.
+        num_classes: Number of classes; only used for a label map without logits.
+        with_probability: Whether to compute the probability.
 
     Returns:
         The image.
@@ -126,7 +126,7 @@ def _prediction(
 def _from_label_map(
     predicted: Tensor, num_classes: int, name: str, with_probability: bool
 ) -> _Prediction:
-    """The prediction of a model that gives classes and no logits."""
+    """The prediction from a label map without logits."""
     notes = []
     if with_probability:
         notes.append(
@@ -145,7 +145,7 @@ def _from_logits(
     name: str,
     with_probability: bool,
 ) -> _Prediction:
-    """The prediction of (C, H, W) logits, or of one channel's probability."""
+    """The prediction from (C, H, W) logits, or from one channel's probability."""
     notes = []
     logits = logits.detach()
     if logits.dtype != torch.float64:
@@ -184,7 +184,7 @@ def _from_logits(
 def _read_channels(
     logits: Tensor, predicted: Tensor | None, with_probability: bool
 ) -> tuple[Tensor, Tensor | None, bool]:
-    """Labels, foreground probability and agreement of (C, H, W) logits, C > 1."""
+    """Labels, probability and whether both agree, from (C, H, W) logits with C > 1."""
     if predicted is not None and not with_probability:
         return predicted, None, True
     lesion = logits[1] if len(logits) == 2 else logits[1:].logsumexp(dim=0)
@@ -192,7 +192,7 @@ def _read_channels(
     probability = margin.sigmoid().nan_to_num_(nan=0.0)
     if predicted is None:
         return logits.argmax(dim=0), probability, True
-    # Not argmax, which costs more than all other steps together.
+    # Not argmax, which takes longer than all other steps together.
     chosen = logits.gather(0, predicted.clamp(0, len(logits) - 1)[None])[0]
     peak = logits.amax(dim=0)
     agree = (chosen == peak) | peak.isnan()
@@ -202,7 +202,7 @@ def _read_channels(
 def _read_one_channel(
     probability: Tensor, predicted: Tensor | None
 ) -> tuple[Tensor, Tensor, bool]:
-    """The same for the probability (H, W) of a model with one channel."""
+    """Like :func:`_read_channels`, for the probability (H, W) of a single channel."""
     if bool((probability < 0).any()) or bool((probability > 1).any()):
         raise ValueError(
             'a one-channel prediction must be a probability in [0, 1] (mmseg applies '
@@ -213,7 +213,7 @@ def _read_one_channel(
     labels = (probability > 0.5).long()
     if predicted is None:
         return labels, probability, True
-    # The head's own threshold is unknown here, but some threshold must exist.
+    # The head's threshold is not known here, but some threshold must separate them.
     inside, outside = probability[predicted == 1], probability[predicted != 1]
     if inside.numel() and outside.numel() and inside.min() < outside.max():
         return predicted, probability, False

@@ -13,7 +13,7 @@ from mmengine.logging import print_log
 from mmseg.registry import METRICS
 
 if TYPE_CHECKING:
-    # What measures is imported where it is used: registering the metric needs none.
+    # Imported late where used: registering the metric needs none of these.
     import numpy as np
 
     from mcdrl_common.site_scores import Metrics
@@ -43,12 +43,13 @@ class SiteLesionMetric(BaseMetric):
     """Foreground scores per image, by site and by lesion type.
 
     The headline ``mDice_fg`` is the mean, over images with a lesion, of the
-    foreground Dice of the image at native size. The background is in no mean, and
-    images without a lesion are reported apart. Scores are shares in [0, 1] (not per
-    cent), distances are in pixels; docs/metrics.md defines every one.
+    foreground Dice of the image at native size. No mean includes the background, and
+    images without a lesion are reported separately. Scores are in [0, 1] (not per
+    cent), distances in pixels; docs/metrics.md defines all metrics.
 
     The runner gets all overall metrics and a selection per site and lesion type;
-    an undefined metric is NaN. ``records_path`` holds everything, None for NaN.
+    undefined metrics are NaN. The file ``records_path`` holds all metrics, with null
+    for NaN.
 
     Examples:
         >>> val_evaluator = dict(type='SiteLesionMetric', surface=False)
@@ -69,14 +70,14 @@ class SiteLesionMetric(BaseMetric):
         prefix: As in ``BaseMetric``; the default leaves the names as they are.
         collect_dir: As in ``BaseMetric``.
         calibration: Whether to compute calibration errors and Brier score of the
-            lesion probability, by site and near the lesions' outlines, what each of a
-            grid of thresholds misses of the lesions, and how sure the network is of
-            each image.
+            lesion probability (by site, and near the lesions' outlines), the share of
+            lesions that each of a grid of thresholds misses, and the network's
+            confidence in each image.
 
     Raises:
         ImportError: If ``surface`` is set and MONAI is not installed.
-        ValueError: If ``surface_tolerance`` is not understood, or ``records_path``
-            is a file of someone else's.
+        ValueError: If ``surface_tolerance`` is invalid, or ``records_path`` is a file
+            that this metric did not write.
     """
 
     default_prefix = ''
@@ -171,9 +172,9 @@ class SiteLesionMetric(BaseMetric):
     def evaluate(self, size: int) -> dict[str, float]:
         """Collect the results of all processes and compute the metrics.
 
-        mmengine cuts the joined results to ``size``, and its older versions to the
-        shortest process; either may drop an image and keep a repeated one. Each
-        process therefore hands over its results as one piece, and
+        mmengine truncates the joined results to ``size``, and older versions to the
+        shortest process; both may drop an image and keep a repeated one. Therefore each
+        process passes on its results as a single item, and
         :func:`~.distinct_images.distinct_results` joins them.
 
         Args:
@@ -259,7 +260,7 @@ class SiteLesionMetric(BaseMetric):
         return chosen
 
     def _report(self, records: list[dict], metrics: Metrics) -> None:
-        """Log the tables, and everything that a reader of them must know."""
+        """Log the tables, with the notes needed to read them."""
         from mcdrl_common.site_scores import sites_without_lesion
 
         from .report_table import (
@@ -317,7 +318,7 @@ class SiteLesionMetric(BaseMetric):
 
 
 def _by_site(results: Sequence[ImageResult]) -> dict[str, np.ndarray | None]:
-    """Summed histograms; None for a site of which an image has no probability."""
+    """Summed histograms by site; None for a site with an image without probability."""
     sites: dict[str, list[np.ndarray | None]] = {}
     for result in results:
         sites.setdefault(result.site, []).append(result.calibration)
@@ -327,7 +328,7 @@ def _by_site(results: Sequence[ImageResult]) -> dict[str, np.ndarray | None]:
 def _site_parts(
     results: Sequence[ImageResult], histograms: Mapping[str, np.ndarray | None]
 ) -> dict[str, dict]:
-    """What the records file holds of each site whose images have a probability."""
+    """Entries of the records file for each site whose images have a probability."""
     from mcdrl_common.site_reliability import site_calibration, site_missed
 
     sites = {}
@@ -346,5 +347,5 @@ def _sum_of_all(parts: Sequence[np.ndarray | None]) -> np.ndarray | None:
     known = [part for part in parts if part is not None]
     if len(known) < len(parts):
         return None
-    # Those of one image are of 32 bits.
+    # Histograms of a single image are int32; their sum could overflow.
     return sum((part.astype('int64') for part in known[1:]), known[0].astype('int64'))

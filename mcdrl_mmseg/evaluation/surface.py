@@ -15,8 +15,8 @@ def tolerance_in_pixels(tolerance: float | str, height: int, width: int) -> floa
 
     Args:
         tolerance: A number of pixels, or a string such as ``'0.5%'``: that share
-            of the image diagonal, so that sites of different resolution are
-            measured alike.
+            of the image diagonal, which is comparable between sites of different
+            resolution.
         height: Image height in pixels.
         width: Image width in pixels.
 
@@ -43,7 +43,7 @@ def tolerance_in_pixels(tolerance: float | str, height: int, width: int) -> floa
 
 
 def require_monai() -> None:
-    """Say what to install before hours of training end in an import error.
+    """Raise an error at the start, not after hours of training, if MONAI is missing.
 
     Raises:
         ImportError: If MONAI is not installed.
@@ -76,13 +76,13 @@ def surface_scores(
         the worst that the image allows: its diagonal sqrt(H^2 + W^2), and 0.
 
     Raises:
-        ValueError: If the target is empty: there is no distance to nothing.
+        ValueError: If the target is empty: distances are then undefined.
     """
     if not target.any():
         raise ValueError('a surface distance needs foreground in the ground truth')
     if not prediction.any():
         return math.hypot(*target.shape), 0.0
-    # Imported here: MONAI takes seconds, and most users of the package need none.
+    # Imported late: MONAI takes seconds to import, and most users do not need it.
     from monai.metrics import compute_hausdorff_distance, compute_surface_dice
 
     pair = prediction.cpu()[None, None], target.cpu()[None, None]

@@ -1,4 +1,4 @@
-"""Pictures to the backends of MMEngine's visualizer, each in the way it can take."""
+"""Adds pictures to the backends of MMEngine's visualizer, MLflow included."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from mmengine.visualization.vis_backend import MLflowVisBackend
 def add_picture(
     visualizer: Visualizer, name: str, picture: np.ndarray, step: int
 ) -> None:
-    """As ``Visualizer.add_image``, and MLflow takes it too.
+    """Like ``Visualizer.add_image``, but works with MLflow as well.
 
-    MMEngine hands the name to MLflow as that of a file, which MLflow refuses without
-    an ending and which every later step would overwrite.
+    MMEngine passes the name to MLflow as a file name. MLflow refuses it without a
+    suffix, and every later step would overwrite the file.
 
     Args:
-        visualizer: Where to.
-        name: Of the picture.
+        visualizer: The visualizer.
+        name: Name of the picture.
         picture: (H, W, 3) uint8, red first.
         step: Global step.
     """

@@ -27,7 +27,7 @@ def draw_case(
     """Draw an image, the prediction filled and the truth as a dashed outline.
 
     Args:
-        axes: Where to; its ticks are removed.
+        axes: Axes to draw into; their ticks are removed.
         image: (H, W, 3) uint8, red first.
         prediction: (H, W) labels, 0 is background.
         truth: (H, W) labels, 255 is ignored; or None.
@@ -42,7 +42,7 @@ def draw_outline(axes: Axes, inside: np.ndarray) -> None:
     """Draw the border of a region as white dashes on black.
 
     Args:
-        axes: Where to; its data units are pixels.
+        axes: Axes to draw into; their data units are pixels.
         inside: (H, W) bool.
     """
     if not inside.any() or inside.all():
@@ -55,7 +55,7 @@ def draw_outline(axes: Axes, inside: np.ndarray) -> None:
 
 
 def case_legend() -> list[Artist]:
-    """What the marks of :func:`draw_case` mean, for ``legend(handles=...)``."""
+    """Legend of :func:`draw_case`, for ``legend(handles=...)``."""
     color = tuple(value / 255 for value in MASK_COLORS[0])
     truth = Line2D([], [], color=_TRUTH_COLOR, linestyle=(0, (4, 2)), linewidth=1.6)
     truth.set_path_effects(list(_TRUTH_EFFECTS))
@@ -78,7 +78,7 @@ def case_picture(
         image: (H, W, 3) uint8, red first.
         prediction: (H, W) labels.
         truth: (H, W) labels, or None.
-        width: Of the picture, in pixels; the height follows.
+        width: Width of the picture in pixels; the height follows.
 
     Returns:
         (H', width, 3) uint8, red first.

@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 from mcdrl_common.palette import LINE_COLORS
 
 _COLUMNS = 3
-# A share within a twentieth of the prior is no finding.
+# A share within 5 % of the prior counts as equal to it.
 _LIKE_PRIOR = 0.05
 
 
@@ -21,14 +21,14 @@ def confounder_profile(
     names: Sequence[str],
     prior: np.ndarray | None = None,
 ) -> Figure:
-    """Bars of the mean attention to each confounder, one panel a site.
+    """Bars of the mean attention to each confounder, one panel per site.
 
-    Whiskers span the middle half of the site's images.
+    Whiskers span the interquartile range of the site's images.
 
     Args:
-        attention: Site -> (n, M), a row an image; rows sum to 1.
+        attention: Site -> (n, M), one row per image; rows sum to 1.
         names: M names of the confounders.
-        prior: P(z), (M,), the attention that ignores the image; None is uniform.
+        prior: P(z), (M,), the attention if the image had no influence; None is uniform.
     """
     sites = sorted(attention)
     columns = min(_COLUMNS, len(sites))
@@ -45,7 +45,7 @@ def confounder_profile(
         _draw_site(axes, site, values, names, 100 * prior)
     grid[0, 0].set_ylim(count - 0.5, -0.5)
     grid[0, 0].set_xlim(left=0)
-    # Empty panels of the last row go; the panels above them get the numbers.
+    # Remove empty panels of the last row; panels above them get the axis labels.
     for axes in list(grid.flat)[len(sites) :]:
         axes.remove()
     for axes in list(grid.flat)[max(0, len(sites) - columns) : len(sites)]:

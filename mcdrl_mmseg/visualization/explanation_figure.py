@@ -1,4 +1,4 @@
-"""One page on one image: what MCDRL saw, which conditions it met, what changed."""
+"""One-page figure that explains MCDRL's prediction for one image."""
 
 from __future__ import annotations
 
@@ -39,10 +39,10 @@ def explanation_figure(
 
     Args:
         explanation: What to draw.
-        truth: (H, W) bool, where the lesion is; it is outlined, and Dice is named.
+        truth: (H, W) bool, the true lesion; it is outlined, and Dice is shown.
         true_confounders: Names of imaging conditions known to be in the image; they
             are marked.
-        title: Of the page, as the name of the image.
+        title: Title of the page, as the name of the image.
 
     Returns:
         The figure, to be saved at 100 dots an inch or more.
@@ -89,7 +89,7 @@ def _section_heights(explanation: Explanation) -> list[float]:
 
 
 def _headline(explanation: Explanation, title: str | None) -> str:
-    """Title and the result in words."""
+    """Title, and the result in words."""
     before, after = (
         f'{100 * lesion_share(explanation.lesion_probability[key]):.1f} %'
         for key in ('gate_0', 'gate_1')

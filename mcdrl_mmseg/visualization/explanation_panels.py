@@ -23,7 +23,7 @@ TRUTH_LINE = dict(colors='#F0E442', linewidths=1.6, linestyles='dashed')
 _LINE_EDGE = [withStroke(linewidth=3.0, foreground='black')]
 _BAR_COLOR = '#0072B2'
 _TITLE_CHARACTERS = 22
-# Offset and gain: pale and flat, so that brightness is the map's, not the tissue's.
+# Offset and gain. The image is pale and low in contrast, so that the map stands out.
 _BACKGROUND_CONTRAST = (70, 0.45)
 
 
@@ -64,7 +64,7 @@ def pale_background(image: np.ndarray) -> np.ndarray:
 def resize_map(
     values: np.ndarray, size: tuple[int, int], window: Window = WHOLE
 ) -> np.ndarray:
-    """(h, w) -> (H, W) float32 by nearest neighbour: positions stay visible."""
+    """(h, w) -> (H, W) float32 by nearest neighbour, so that positions stay visible."""
     return onto_image(values.astype(np.float32), size, window)
 
 
@@ -95,13 +95,13 @@ def show_map(
         background: (H, W) uint8, see :func:`pale_background`.
         values: (h, w); NaN is transparent.
         limits: Values of the first and of the last colour.
-        title: Of the panel.
-        colormap: Name of one of Matplotlib's.
-        small: Whether the title is in small letters.
-        window: Where the image lies on the map.
+        title: Title of the panel.
+        colormap: Name of a Matplotlib colour map.
+        small: Whether the title is in a small font.
+        window: Part of the map that covers the image.
 
     Returns:
-        What a colour bar is made of.
+        The Matplotlib image, for a colour bar.
     """
     show_image(axes, background, title, TEXT_SIZE - 0.5 if small else TITLE_SIZE)
     low, high = limits
@@ -180,7 +180,7 @@ def draw_bars(
         values: (M,), not negative.
         labels: M labels.
         hatched: M flags.
-        number_format: As ``'{:.1f}'``.
+        number_format: Format of the numbers, as ``'{:.1f}'``.
     """
     bars = axes.barh(
         np.arange(len(labels))[::-1],

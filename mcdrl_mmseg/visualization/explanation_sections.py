@@ -35,7 +35,7 @@ BARS_SHARE = 0.34
 _DIFFERENCE_COLORMAP = 'PuOr_r'
 _THRESHOLD = 0.5
 _UNIFORM = 0.05
-# Differences below this look like 0: otherwise rounding would fill the scale.
+# Smallest end of the colour scale; a smaller one would show rounding errors.
 _MIN_DIFFERENCE = 0.05
 
 
@@ -44,7 +44,7 @@ class ExplanationSections:
 
     Args:
         explanation: What to draw.
-        truth: (H, W) bool, where the lesion is, or None.
+        truth: (H, W) bool, the true lesion, or None.
         true_confounders: Imaging conditions known to be in the image.
     """
 
@@ -71,7 +71,7 @@ class ExplanationSections:
             draw_contour(axes[0], self.truth, TRUTH_LINE, _THRESHOLD)
             add_legend(axes[0], [(TRUTH_LINE, 'truth')])
 
-        # A scale for each class: the maps compare positions, not classes.
+        # Each class has its own colour scale: maps compare positions, not classes.
         for panel, name, values in zip(
             axes[1:-1], explanation.class_names, explanation.similarity
         ):
@@ -145,7 +145,7 @@ class ExplanationSections:
         axes.set_xlabel(f'{bars_unit}\n(dotted: all alike; they always sum to 1)')
 
         maps = explanation.attention_maps
-        # Uniform weights are the middle of the scale and not its end.
+        # Uniform weights are in the middle of the scale, not at its end.
         limits = (0, max(float(np.nanmax(maps)), 2 / len(maps)))
         panels = panel_grid(right, len(maps), MAX_CONFOUNDER_COLUMNS)
         for panel, values, name in zip(panels, maps, explanation.confounder_names):
@@ -194,7 +194,7 @@ class ExplanationSections:
 
     @staticmethod
     def _bars_and_maps(section: SubFigure, heading: str) -> tuple[SubFigure, SubFigure]:
-        """The halves of a section."""
+        """The left and right part of a section."""
         add_heading(section, heading)
         left, right = section.subfigures(
             1, 2, width_ratios=[BARS_SHARE, 1 - BARS_SHARE]
@@ -202,7 +202,7 @@ class ExplanationSections:
         return left, right
 
     def _draw_areas(self, axes: Axes, per_confounder: np.ndarray) -> None:
-        """Predicted area under each confounder, beside those of both gates."""
+        """Predicted area under each confounder, and at gate 0 and 1."""
         areas = np.array([100 * lesion_share(p) for p in per_confounder])
         self._draw_condition_bars(axes, areas, '{:.1f}')
         for key, style, label in (
@@ -276,13 +276,13 @@ class ExplanationSections:
 
 
 def is_uniform(weights: np.ndarray) -> bool:
-    """Whether every condition counts alike, so that weights tell nothing.
+    """Whether all conditions have nearly the same weight.
 
     Args:
-        weights: (M, ...), shares that sum to 1 over the first axis; NaN is left out.
+        weights: (M, ...), shares that sum to 1 over the first axis; NaN is ignored.
 
     Returns:
-        Whether each is within a twentieth of 1 / M.
+        Whether each weight is within 5 % of 1 / M.
     """
     return bool(np.nanmax(np.abs(len(weights) * weights - 1)) < _UNIFORM)
 

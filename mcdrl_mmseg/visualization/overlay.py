@@ -25,14 +25,14 @@ def mask_overlay(
 ) -> np.ndarray:
     """Fill each class lightly and draw its outline.
 
-    The outline is the colour on black, so that it shows on bright and dark tissue
-    and in black and white too.
+    The outline is a coloured line on a black one, so that it is visible on bright and
+    dark tissue and in black and white.
 
     Args:
         image: (H, W, 3) uint8, red first.
         mask: (H, W) labels: 0 is background, 255 is ignored, the rest are classes.
             Bool is one class.
-        opacity: Of the filling, in [0, 1].
+        opacity: Opacity of the filling, in [0, 1].
 
     Returns:
         (H, W, 3) uint8, red first, a new array.
@@ -54,7 +54,7 @@ def mask_overlay(
 
 
 def outline(image: np.ndarray, mask: np.ndarray) -> np.ndarray:
-    """Draw the outline of a mask alone.
+    """Draw only the outline of a mask.
 
     Args:
         image: (H, W, 3) uint8, red first.
@@ -84,11 +84,11 @@ def heat_map(
 
     Args:
         image: (H, W, 3) uint8, red first.
-        values: (h, w); where it is NaN the image is only darkened.
+        values: (h, w); at NaN the image is only darkened.
         low: Value of the first colour; None takes the smallest.
         high: Value of the last colour; None takes the largest.
-        opacity: Of the map, in [0, 1].
-        window: Where the image lies on the map.
+        opacity: Opacity of the map, in [0, 1].
+        window: Part of the map that covers the image.
 
     Returns:
         (H, W, 3) uint8, red first, a new array.
@@ -98,7 +98,7 @@ def heat_map(
     low = np.min(values, where=known, initial=np.inf) if low is None else low
     high = np.max(values, where=known, initial=-np.inf) if high is None else high
     scaled = (np.where(known, values, low) - low) / max(high - low, 1e-12)
-    # Positions keep their edges where some are missing; else the map is smooth.
+    # Nearest neighbour keeps the edges of missing positions; a full map is smooth.
     method = cv2.INTER_LINEAR if known.all() else cv2.INTER_NEAREST
     scaled = np.clip(scaled, 0, 1).astype(np.float32)
     scaled = onto_image(scaled, size, window, method)

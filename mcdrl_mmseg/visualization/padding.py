@@ -1,4 +1,4 @@
-"""Maps of a padded input, on the image that is a part of it."""
+"""Crops maps of a padded input to the image within it."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ Window = tuple[float, float, float, float]
 """Top, bottom, left and right of the image, as shares of the input's sides."""
 
 WHOLE: Window = (0.0, 1.0, 0.0, 1.0)
-"""Nothing was padded."""
+"""Window of an image without padding."""
 
 
 def window_of(metainfo: Mapping[str, Any], size: Sequence[int]) -> Window:
-    """Where the image lies in the input that the data preprocessor made of it.
+    """Position of the image within the data preprocessor's padded input.
 
     Args:
-        metainfo: Of its sample.
+        metainfo: Metainfo of the image's sample.
         size: Height and width of the input.
     """
     padding = metainfo.get('img_padding_size', metainfo.get('padding_size'))
@@ -36,13 +36,13 @@ def onto_image(
     window: Window = WHOLE,
     method: int = cv2.INTER_NEAREST,
 ) -> np.ndarray:
-    """The part of a map that is the image's, at the image's size.
+    """Crop a map to the image, and resize it to the image's size.
 
     Args:
         values: (h, w) map of the whole input.
         size: H and W of the image.
-        window: Where the image lies in the input.
-        method: OpenCV's, ``INTER_NEAREST`` or ``INTER_LINEAR``.
+        window: Position of the image within the input.
+        method: OpenCV's interpolation, ``INTER_NEAREST`` or ``INTER_LINEAR``.
 
     Returns:
         (H, W), of the same type.
@@ -63,6 +63,6 @@ def onto_image(
 
 
 def _places(count: int, cells: int, begin: float, end: float) -> np.ndarray:
-    """Where so many pixels lie among the cells of a map; the centre of one is whole."""
+    """Coordinates of pixels on a map; cell centres have integer coordinates."""
     shares = begin + (end - begin) * (np.arange(count) + 0.5) / count
     return (cells * shares - 0.5).astype(np.float32)

@@ -22,15 +22,15 @@ _PANEL_WIDTH = 4.0
 
 @dataclass(frozen=True)
 class ValidatedImage:
-    """What a model made of one image.
+    """A model's results for one image.
 
     Attributes:
         prediction: (H, W) labels.
         truth: (H, W) labels, or None.
         similarity: (h, w) S^, or None without a selector.
-        kept: (h', w') bool, positions selected, or None.
-        attention: (M,), sums to 1, or None where none is trained.
-        window: Where the image lies on the grids of ``similarity`` and ``kept``.
+        kept: (h', w') bool, the selected positions, or None.
+        attention: (M,), sums to 1, or None if the head trains no attention.
+        window: Part of ``similarity`` and ``kept`` that covers the image.
     """
 
     prediction: np.ndarray
@@ -44,13 +44,13 @@ class ValidatedImage:
 def validation_picture(
     image: np.ndarray, result: ValidatedImage, names: Sequence[str], title: str
 ) -> Figure:
-    """Draw what is known of an image, side by side.
+    """Draw the results of an image side by side.
 
     Args:
         image: (H, W, 3) uint8, red first.
-        result: What a model made of it.
+        result: The model's results.
         names: M names of the confounders.
-        title: Of the picture.
+        title: Title of the picture.
     """
     size = image.shape[:2]
     panels = 1 + (result.similarity is not None) + (result.attention is not None)
@@ -63,7 +63,7 @@ def validation_picture(
     truth = None if result.truth is None else _resized(result.truth, size)
     draw_case(first, image, _resized(result.prediction, size), truth)
     first.set_title('prediction and truth', fontsize=10)
-    # White dashes need a dark ground in the legend as well.
+    # White dashes need a dark background in the legend as well.
     figure.legend(
         handles=case_legend(),
         loc='outside lower left',
@@ -113,5 +113,5 @@ def _draw_attention(axes: Axes, attention: np.ndarray, names: Sequence[str]) -> 
 def _resized(
     mask: np.ndarray, size: tuple[int, int], window: Window = WHOLE
 ) -> np.ndarray:
-    """A label map or region at another size, by nearest neighbour."""
+    """Resize a label map or region by nearest neighbour."""
     return onto_image(np.ascontiguousarray(mask, dtype=np.uint8), size, window)

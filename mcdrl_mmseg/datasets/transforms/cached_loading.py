@@ -1,4 +1,4 @@
-"""CachedLoading: decoded and resized images kept in a folder."""
+"""CachedLoading: a folder with decoded and resized images."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import numpy as np
 from mmcv.transforms import BaseTransform, Compose
 from mmseg.registry import TRANSFORMS
 
-# What gives the same result every time; nothing random may be kept.
+# Deterministic transforms; results of random ones must not be cached.
 CACHEABLE = ('LoadImageFromFile', 'LoadAnnotations', 'LoadLesionMask', 'Resize')
 PATHS = ('img_path', 'seg_map_path')
 _KEY = 'results'
@@ -21,23 +21,23 @@ _KEY = 'results'
 
 @TRANSFORMS.register_module()
 class CachedLoading(BaseTransform):
-    """Run the loading steps of a pipeline once an image, and then read their result.
+    """Run the loading steps of a pipeline once for each image, then read the result.
 
-    The result of an image is one file, named by everything it depends on: the steps,
-    the image's and the mask's paths, sizes and times of change. Workers, processes and
-    later runs share the files, of which the system keeps in memory what fits; none
-    sees a half-written one, and each read gives arrays of its own, which later steps
-    may change in place.
+    The result of an image is one file. Its name is a hash of everything that it depends
+    on: the steps, and paths, sizes and modification times of image and mask. Workers,
+    processes and later runs share the files, which the system's page cache holds in
+    memory. Files are written atomically, and each read returns new arrays, which later
+    steps may change in place.
 
-    The files are uncompressed copies of the images: at 224 x 224 0.2 MB each. Treat
-    the folder as the data set itself where images are confidential.
+    The files are uncompressed copies of the images, 0.2 MB each at 224 x 224. If images
+    are confidential, protect the folder like the data set.
 
     Args:
-        transforms: Configs of the steps, of :data:`CACHEABLE`.
-        folder: Where to keep the results; made if it does not exist.
+        transforms: Configs of the steps, all in :data:`CACHEABLE`.
+        folder: Folder of the results; made if it does not exist.
 
     Raises:
-        ValueError: A step whose result may differ from time to time.
+        ValueError: A step is not deterministic.
 
     Examples:
         >>> train_pipeline = [
@@ -64,7 +64,7 @@ class CachedLoading(BaseTransform):
         self._steps = repr([sorted(dict(step).items()) for step in transforms])
 
     def transform(self, results: dict) -> dict:
-        """Load, from the folder or from the image itself."""
+        """Load an image from the folder, or from its own file."""
         path = self.folder / f'{self._name(results)}.safetensors'
         found = _read(path)
         if found is not None:
@@ -82,7 +82,7 @@ class CachedLoading(BaseTransform):
         return results
 
     def _name(self, results: dict) -> str:
-        # Where a sample stands in its list says nothing of the image.
+        # The index of a sample says nothing about its image.
         facts = [(k, repr(results[k])) for k in sorted(results) if k != 'sample_idx']
         for key in PATHS:
             if results.get(key) is not None:
@@ -98,20 +98,20 @@ class CachedLoading(BaseTransform):
 
 
 def is_cacheable(step: dict) -> bool:
-    """Whether a step of a pipeline gives the same result every time.
+    """Whether a step of a pipeline is deterministic.
 
     Args:
-        step: Its config.
+        step: The step's config.
     """
     return step.get('type') in CACHEABLE
 
 
 def cache_leading(pipeline: Sequence[dict], folder: str) -> list[dict]:
-    """Put the leading steps of a pipeline that can be cached into one.
+    """Replace the cacheable steps at the start of a pipeline by :class:`CachedLoading`.
 
     Args:
         pipeline: Configs of all steps.
-        folder: Of :class:`CachedLoading`.
+        folder: Folder of the results.
 
     Raises:
         ValueError: The first step cannot be cached.
@@ -151,5 +151,5 @@ def _read(path: Path) -> dict | None:
             arrays = {key: np.array(file.get_tensor(key)) for key in file.keys()}  # noqa: SIM118
             return {**ast.literal_eval((file.metadata() or {})[_KEY]), **arrays}
     except (OSError, SafetensorError, KeyError, ValueError, SyntaxError):
-        # Absent, damaged or of something else: it is written anew.
+        # Absent, damaged or another format: it is written again.
         return None

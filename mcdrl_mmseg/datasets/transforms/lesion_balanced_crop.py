@@ -1,4 +1,4 @@
-"""LesionBalancedCrop: crops without a lesion, and as many with one."""
+"""LesionBalancedCrop: equally many crops with and without a lesion."""
 
 from __future__ import annotations
 
@@ -9,23 +9,23 @@ from mmseg.registry import TRANSFORMS
 
 @TRANSFORMS.register_module()
 class LesionBalancedCrop(BaseTransform):
-    """Crop some images, as often to a part without a lesion as to one with it.
+    """Crop some images, equally often to a part without a lesion and one with a lesion.
 
-    Where almost every training image shows a lesion, a network learns that there is
-    one. Crops without a lesion are healthy images of the same hospitals. By themselves
-    they would teach that what is near is healthy; so as many crops of the same sizes
-    show a lesion: at least half of its area, or half of their own.
+    If almost every training image shows a lesion, a network learns to expect one. Crops
+    without a lesion are healthy images of the same hospitals. Alone, they would teach
+    that magnified views are healthy. Therefore equally many crops of the same sizes
+    show a lesion, which means at least half of its area, or half of the crop.
 
-    Goes behind the loading of image and mask, and before ``Resize``. An image in which
-    no position of the drawn size will do stays whole.
+    Place it after the loading of image and mask, and before ``Resize``. An image
+    without a suitable position for the drawn crop size stays whole.
 
     Args:
-        prob: Share of the images that are cropped, if they can be.
-        scale_range: Of a crop's height and width, relative to the image's.
-        min_view: Least share of a crop that lies within the field of view, and not in
-            the black border of an endoscope's frame.
-        ignore_index: Label of pixels without ground truth, which are no lesion, and
-            which no crop without a lesion shows.
+        prob: Share of the images to crop, if possible.
+        scale_range: Range of a crop's height and width, relative to the image's.
+        min_view: Least share of a crop inside the field of view, that is, outside the
+            black border of an endoscope's frame.
+        ignore_index: Label of pixels without ground truth. They count as no lesion, and
+            crops without a lesion contain none of them.
 
     Raises:
         ValueError: A value out of its range.
@@ -71,7 +71,7 @@ class LesionBalancedCrop(BaseTransform):
         height, width = (max(round(scale * side), 1) for side in labels.shape)
         with_lesion = np.random.rand() < 0.5
 
-        # Few configs crop; registering the transform needs no more than this file.
+        # Imported late: few configs crop.
         from mcdrl_common.crop_positions import crop_positions
         from mcdrl_common.mask_format import IGNORED
 

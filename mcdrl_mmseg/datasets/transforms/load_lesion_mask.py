@@ -16,18 +16,17 @@ MASK_LOADERS = ('LoadAnnotations', 'LoadLesionMask')
 class LoadLesionMask(BaseTransform):
     """Load the mask of an :class:`EndoscopySiteDataset` image.
 
-    Takes the place of ``LoadAnnotations``. Reads ``seg_map_path`` and
-    ``mask_format``; adds ``gt_seg_map`` (H, W) uint8 and ``lesion_classes``, the
-    names of the lesion classes in this image, empty for a lesion-free one. The file is
-    read as verification, explanation and export read it: truncated ones and those of
-    several pages are refused.
+    Replaces ``LoadAnnotations``. Reads ``seg_map_path`` and ``mask_format``; adds
+    ``gt_seg_map`` (H, W) uint8 and ``lesion_classes``, the names of the lesion classes
+    in this image, empty for an image without lesion. As in verification, explanation
+    and export, truncated and multi-page files are refused.
 
-    Results without ``seg_map_path`` pass as they are: mmseg's ``inference_model`` and
-    ``MMSegInferencer`` run the test pipeline on images that have no mask, and take
-    only mmseg's own loaders of masks out of it.
+    Results without ``seg_map_path`` pass unchanged: mmseg's ``inference_model`` and
+    ``MMSegInferencer`` run the test pipeline on images without a mask, and remove only
+    mmseg's own mask loaders from it.
 
     Args:
-        backend_args: Where files lie, as in mmseg's ``LoadAnnotations``.
+        backend_args: File backend, as in mmseg's ``LoadAnnotations``.
 
     Examples:
         >>> train_pipeline = [

@@ -1,4 +1,4 @@
-"""SetSite: the site of images whose dataset knows none."""
+"""SetSite: sets the site of images whose data set has no sites."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from mmseg.registry import TRANSFORMS
 class SetSite(BaseTransform):
     """Put the site's name into the results.
 
-    MMSegmentation's own datasets do not say where an image comes from. This step in
-    the pipeline of a dataset does, so that scores are told apart by site. Pass
-    ``site`` on in the ``meta_keys`` of ``PackSegInputs``.
+    MMSegmentation's own data sets do not say which site an image is from. This step in
+    a data set's pipeline does, so that scores can be computed by site. List ``site`` in
+    the ``meta_keys`` of ``PackSegInputs``.
 
     Args:
         site: Name of the site, the same as in the dataset's ``metainfo``, from which

@@ -13,11 +13,11 @@ from torch import nn
 
 @OPTIM_WRAPPERS.register_module()
 class BFloat16OptimWrapper(OptimWrapper):
-    """Train in bfloat16 by autocast, with weights and optimiser in float32.
+    """Train in bfloat16 by autocast, with weights and optimizer state in float32.
 
-    bfloat16 has the range of float32, so that losses need no scaling, and a step is
-    otherwise that of ``OptimWrapper``. Works on a CPU and on a GPU that has bfloat16;
-    ``AmpOptimWrapper`` works on a GPU alone. Takes the arguments of ``OptimWrapper``.
+    bfloat16 has the range of float32, so losses need no scaling; otherwise a step is
+    that of ``OptimWrapper``. Works on a CPU and on a GPU with bfloat16, whereas
+    ``AmpOptimWrapper`` needs a GPU. Takes the arguments of ``OptimWrapper``.
 
     Examples:
         >>> optim_wrapper = dict(
@@ -30,7 +30,7 @@ class BFloat16OptimWrapper(OptimWrapper):
         """Run a step's forward pass in bfloat16.
 
         Args:
-            model: The model, whose device decides.
+            model: The model; its device selects the autocast device.
         """
         device_type = next(model.parameters()).device.type
         with super().optim_context(model), torch.autocast(device_type, torch.bfloat16):

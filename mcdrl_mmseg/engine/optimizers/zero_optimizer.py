@@ -1,6 +1,6 @@
-"""ZeRO stage 1: every process keeps its share of the optimiser's state.
+"""ZeRO stage 1: every process keeps a shard of the optimizer state.
 
-A hook gathers the shares before a checkpoint is written.
+A hook gathers the shards before a checkpoint is written.
 """
 
 from __future__ import annotations
@@ -18,17 +18,17 @@ from torch.distributed.optim import ZeroRedundancyOptimizer as TorchZero
 
 @OPTIMIZERS.register_module()
 class ZeroOptimizer(ZeroRedundancyOptimizer):
-    """MMEngine's ``ZeroRedundancyOptimizer``, whose runs can be saved.
+    """MMEngine's ``ZeroRedundancyOptimizer``, but checkpoints can be saved.
 
-    The original gathers the shares whenever its state is read, which takes all
-    processes; a checkpoint is written by the first alone, and would wait for the others
-    for ever. Here :class:`ZeroCheckpointHook` gathers beforehand.
+    The original gathers the shards whenever its state is read, which needs all
+    processes. As only the first process writes a checkpoint, it would wait forever for
+    the others. Here :class:`ZeroCheckpointHook` gathers the shards beforehand.
 
-    Needs several processes, or one that a launcher started.
+    Needs processes started by a launcher, even for a single one.
 
     Args:
-        params: Weights; MMEngine gives them, a config cannot.
-        optimizer_type: Name of the optimiser in ``torch.optim`` that is sharded.
+        params: Weights, passed by MMEngine and not by a config.
+        optimizer_type: Name of the sharded optimizer in ``torch.optim``.
         **kwargs: Its arguments, and those of torch's ``ZeroRedundancyOptimizer``.
 
     Examples:
@@ -44,7 +44,7 @@ class ZeroOptimizer(ZeroRedundancyOptimizer):
         super().__init__(params, optimizer_type, **kwargs)
 
     def state_dict(self) -> dict[str, Any]:
-        """State of all shares as gathered last, on the first process; else empty.
+        """State as gathered last, on the first process; empty on the others.
 
         Raises:
             RuntimeError: Nothing was gathered yet.
@@ -54,10 +54,10 @@ class ZeroOptimizer(ZeroRedundancyOptimizer):
 
 @HOOKS.register_module()
 class ZeroCheckpointHook(Hook):
-    """Let all processes take part in saving, as :class:`ZeroOptimizer` needs it.
+    """Let all processes take part in saving, as :class:`ZeroOptimizer` requires.
 
-    A checkpoint then holds the whole optimiser, in the form of the optimiser that is
-    sharded: it can be resumed with another number of processes, or without ZeRO.
+    A checkpoint then holds the whole state of the sharded optimizer in its own format:
+    it can be resumed with another number of processes, or without ZeRO.
 
     Examples:
         >>> custom_hooks = [dict(type='ZeroCheckpointHook')]
@@ -65,10 +65,10 @@ class ZeroCheckpointHook(Hook):
     """
 
     def before_train(self, runner: Runner) -> None:
-        """Put the gathering before ``runner.save_checkpoint``.
+        """Wrap ``runner.save_checkpoint``, so that it gathers the shards first.
 
         Raises:
-            ValueError: The optimiser is another one.
+            ValueError: The optimizer is not a ``ZeroOptimizer``.
         """
         optimizer = runner.optim_wrapper.optimizer
         if not isinstance(optimizer, ZeroOptimizer):

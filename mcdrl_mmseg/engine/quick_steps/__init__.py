@@ -1,8 +1,8 @@
-"""Training steps on a CPU in less time, with the same results up to rounding.
+"""Faster training steps on a CPU, with the same results up to rounding.
 
-Nothing here belongs to MCDRL, and every model gains by it. What MMSegmentation and
-torch do at each step, and no config can choose another way of, is done by an equal,
-quicker function for the time of a training of our own tools.
+This is not part of MCDRL, and helps every model. During a training with our own tools,
+some functions of MMSegmentation and torch that no config can replace are replaced by
+equivalent, faster functions.
 """
 
 from __future__ import annotations
@@ -23,10 +23,10 @@ __all__ = ['quick_steps']
 
 @contextmanager
 def quick_steps(runner: Runner) -> Iterator[None]:
-    """Let a runner's training steps take less time in the block.
+    """Context with faster training steps of a runner.
 
     Args:
-        runner: Whose ``train`` is called in it.
+        runner: The runner whose ``train`` is called in the block.
     """
     runner.register_hook(FusedAdamHook())
     with (

@@ -1,4 +1,4 @@
-"""A batch of images of one size normalised at once, not image by image."""
+"""Normalises a batch of images of one size at once, not image by image."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ from mmseg.models import SegDataPreProcessor
 from mcdrl_mmseg.clip.normalisation import swaps_channels
 
 _NO_PADDING = (0, 0, 0, 0)
-# Labels that mmseg would copy; others it leaves alone.
+# Further labels that mmseg pads and copies; batches with them are left to mmseg.
 _OTHER_LABELS = ('gt_edge_map', 'gt_depth_map')
 
 
 def quick_batch_preprocessing() -> AbstractContextManager[object]:
-    """Let ``SegDataPreProcessor`` prepare training batches as a whole in the block.
+    """Context in which ``SegDataPreProcessor`` prepares training batches as a whole.
 
-    Values are equal to the last bit. mmseg's picks channels, converts, subtracts,
-    divides and pads image by image, also where nothing is to be padded: with a frozen
-    tower whose features are kept that is a tenth of a step. Anything but training
-    images of one size, on the CPU and without padding, is left to mmseg.
+    Values are equal bit for bit. mmseg's code works image by image, and copies even
+    without padding; with a frozen tower and cached features that is a tenth of a step.
+    Only training images of one size, on the CPU and without padding, are handled here;
+    everything else is left to mmseg.
     """
     stock = SegDataPreProcessor.forward
 
@@ -37,7 +37,7 @@ def quick_batch_preprocessing() -> AbstractContextManager[object]:
 
 
 def _is_plain(preprocessor: SegDataPreProcessor, data: dict) -> bool:
-    """Whether all that is to be done is a normalisation of images of one size."""
+    """Whether the batch only needs a normalisation of images of one size."""
     images, samples = data.get('inputs'), data.get('data_samples')
     if preprocessor.batch_augments is not None or not samples:
         return False
@@ -60,7 +60,7 @@ def _needs_no_padding(preprocessor: SegDataPreProcessor, sides: torch.Size) -> b
         return all(least <= side for least, side in zip(size, sides))
     if divisor is not None and size is None:
         return all(side % max(divisor, 1) == 0 for side in sides)
-    return False  # mmseg says what is wrong
+    return False  # left to mmseg, which raises the error
 
 
 def _prepare(preprocessor: SegDataPreProcessor, data: dict) -> dict[str, Any]:

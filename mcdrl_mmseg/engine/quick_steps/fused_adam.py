@@ -1,4 +1,4 @@
-"""Adam's and AdamW's step by torch's fused kernel on a CPU."""
+"""Lets Adam and AdamW use torch's fused kernel on a CPU."""
 
 from __future__ import annotations
 
@@ -8,17 +8,17 @@ from mmengine.runner import Runner
 from torch.optim import Adam, AdamW, Optimizer
 
 _CLASSES = (Adam, AdamW)
-# Of which the fused step knows nothing.
+# Options that the fused kernel does not support.
 _OTHER_FORMS = ('capturable', 'differentiable')
 
 
 class FusedAdamHook(Hook):
-    """Switches ``fused`` on for optimizers on a CPU that leave it open.
+    """Switches ``fused`` on for optimizers on a CPU whose config does not set it.
 
-    The fused kernel goes over a weight, its gradient and both moments once, where the
-    plain step does so a dozen times: a quarter to a fifth of the time. On a GPU torch
-    chooses a quick step by itself. Checkpoints hold the groups as the config has them,
-    so that any torch can go on with them.
+    The fused kernel passes once over a weight, its gradient and both moments, the plain
+    step a dozen times: it takes a fifth to a quarter of the time. On a GPU torch
+    chooses a fast step by itself. Checkpoints hold the parameter groups as the config
+    has them, so that any version of torch can resume from them.
     """
 
     priority = 'VERY_LOW'
@@ -27,10 +27,10 @@ class FusedAdamHook(Hook):
         self._switched: list[str] = []
 
     def before_train(self, runner: Runner) -> None:
-        """Switch it on; what a resumed checkpoint holds of the groups is loaded by now.
+        """Switch it on, after a resumed checkpoint has set the parameter groups.
 
         Args:
-            runner: With its optimizer, or several of them.
+            runner: The runner with its optimizer or optimizers.
         """
         wrappers = _by_name(runner.optim_wrapper)
         self._switched = [
@@ -38,11 +38,11 @@ class FusedAdamHook(Hook):
         ]
 
     def before_save_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
-        """Leave it out of what is saved.
+        """Remove the setting from a checkpoint.
 
         Args:
-            runner: With its optimizer, or several of them.
-            checkpoint: About to be saved.
+            runner: The runner with its optimizer or optimizers.
+            checkpoint: Checkpoint about to be saved.
         """
         state = checkpoint.get('optimizer')
         if state is None:
@@ -61,19 +61,19 @@ def _is_alone(wrapper: object) -> bool:
 
 
 def _by_name(wrapper: object) -> dict:
-    """The wrappers of optimizers by name, also where there is one alone."""
+    """Optimizer wrappers by name; a single wrapper has the name ``_ALONE``."""
     return {_ALONE: wrapper} if _is_alone(wrapper) else dict(wrapper.items())  # type: ignore[attr-defined]
 
 
 def use_fused_step(optimizer: Optimizer) -> bool:
-    """Let an optimizer take its steps by the fused kernel, if that is equal.
+    """Let an optimizer use the fused kernel, if that is equivalent.
 
     Args:
-        optimizer: Any; left alone unless it is Adam or AdamW itself, of float32 weights
-            on a CPU, that leaves the choice open.
+        optimizer: Any optimizer. Only changed if it is exactly Adam or AdamW, with
+            float32 weights on a CPU and without a choice of its own.
 
     Returns:
-        Whether it now does.
+        Whether it now uses the kernel.
     """
     if type(optimizer) not in _CLASSES or not _has_fused_step():
         return False
@@ -85,7 +85,7 @@ def use_fused_step(optimizer: Optimizer) -> bool:
 
 
 def _has_fused_step() -> bool:
-    """Whether this torch has the kernel for weights on a CPU; from 2.4 on."""
+    """Whether this version of torch has the kernel on a CPU, as from 2.4 on."""
     try:
         Adam([torch.zeros(1, requires_grad=True)], fused=True)
     except RuntimeError:

@@ -1,4 +1,4 @@
-"""Logits brought to the labels' size by two matrix products."""
+"""Resizes logits to the labels' size by two matrix products."""
 
 from __future__ import annotations
 
@@ -13,18 +13,18 @@ from mmseg.models.decode_heads import decode_head
 from torch import Tensor
 from torch.nn import functional as F
 
-# Products are quicker from here on: logits are enlarged 4 to 32 times, maps that heads
-# fuse often twice.
+# Matrix products are faster from this factor on. Logits are upsampled by 4 to 32, maps
+# within heads often only by 2.
 _LEAST_FACTOR = 4
 
 
 def quick_logit_upsampling() -> AbstractContextManager[object]:
-    """Let heads enlarge their logits by :func:`upsample_bilinear` in the block.
+    """Context in which heads resize their logits by :func:`upsample_bilinear`.
 
-    On a CPU torch's own way takes two to five times as long with its gradient, and as
-    long as a small head. Heads find ``resize`` in their module. Without a gradient it
-    stays mmseg's, so that a validation during the training is that of a later test to
-    the last bit.
+    On a CPU torch's own function takes two to five times as long, backward pass
+    included, as long as a small head. It is replaced as ``resize`` in the heads'
+    module. Without gradients mmseg's function is used, so that a validation during
+    training equals a later test bit for bit.
     """
     stock = decode_head.resize
 
@@ -58,7 +58,7 @@ def _is_quicker(
 
 
 def upsample_bilinear(maps: Tensor, size: Sequence[int]) -> Tensor:
-    """Bilinear interpolation without aligned corners, rows and columns one by one.
+    """Bilinear interpolation (``align_corners=False``), one axis after the other.
 
     Args:
         maps: (B, C, h, w).
@@ -81,7 +81,7 @@ def upsample_bilinear(maps: Tensor, size: Sequence[int]) -> Tensor:
 
 @lru_cache(maxsize=64)
 def _weights(side: int, to: int, dtype: torch.dtype) -> Tensor:
-    """What torch's interpolation gives to each of the values of a line, (to, side)."""
+    """Weights of torch's linear interpolation of a line, (to, side)."""
     with torch.no_grad():
         ones = torch.eye(side, dtype=dtype).unsqueeze(0)
         return F.interpolate(ones, size=to, mode='linear', align_corners=False)[0].T

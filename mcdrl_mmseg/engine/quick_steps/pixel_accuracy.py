@@ -1,4 +1,4 @@
-"""The accuracy that MMSegmentation's heads log at each step, in a tenth of the time."""
+"""The accuracy that MMSegmentation's heads log in each step, in a tenth of the time."""
 
 from __future__ import annotations
 
@@ -10,17 +10,16 @@ import torch
 from mmseg.models.decode_heads import decode_head
 from torch import Tensor
 
-# As in mmseg's: no division by zero where everything is ignored.
+# As in mmseg: avoids a division by zero if all pixels are ignored.
 _EPS = torch.finfo(torch.float32).eps
 
 
 def quick_pixel_accuracy() -> AbstractContextManager[object]:
-    """Let heads log their accuracy by :func:`pixel_accuracy` in the block.
+    """Context in which heads log their accuracy by :func:`pixel_accuracy`.
 
-    mmseg's picks the pixels that count, which on a CPU takes as long as a small head
-    with its gradient. Heads find it in their module, and no config can name another:
-    for the time of a training that name stands for the quick one. Losses and weights do
-    not depend on it.
+    mmseg's function selects the pixels that count, which on a CPU takes as long as
+    forward and backward pass of a small head. It is replaced in the heads' module, as
+    no config can. Losses and weights do not depend on it.
     """
     stock = decode_head.accuracy
 
@@ -33,10 +32,10 @@ def quick_pixel_accuracy() -> AbstractContextManager[object]:
 
 
 def pixel_accuracy(logits: Tensor, labels: Tensor, ignore_index: int) -> Tensor:
-    """Share of the pixels whose class has the highest logit, in per cent.
+    """Share of the pixels whose true class has the highest logit, in per cent.
 
-    Equal to mmseg's ``accuracy``, but for pixels of which two classes have the same
-    logit: which of them counts as the higher one may be another choice.
+    Equal to mmseg's ``accuracy``, except that ties between two classes may be resolved
+    differently.
 
     Args:
         logits: (B, C, ...), C at least 2.
@@ -48,7 +47,7 @@ def pixel_accuracy(logits: Tensor, labels: Tensor, ignore_index: int) -> Tensor:
     """
     counts = labels != ignore_index
     right = _has_highest_logit(logits.detach(), labels) & counts
-    # No number is read here: a GPU goes on.
+    # Stays on the device: a GPU is not synchronised.
     found, total = (part.sum().to(torch.float32) + _EPS for part in (right, counts))
     return (found * (100.0 / total)).reshape(1)
 

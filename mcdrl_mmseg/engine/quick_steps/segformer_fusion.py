@@ -1,4 +1,4 @@
-"""SegformerHead's levels fused before they are resized."""
+"""Fuses the levels of a SegformerHead before resizing them."""
 
 from __future__ import annotations
 
@@ -17,16 +17,16 @@ from mcdrl_mmseg.models.feature_levels import Features
 
 
 def quick_segformer_fusion() -> AbstractContextManager[object]:
-    """Let SegformerHeads train as :class:`FoldedSegformerHead` does in the block.
+    """Context in which SegformerHeads train like :class:`FoldedSegformerHead`.
 
-    So that an MCDRL model and its baseline, which has the stock head, differ in what
-    they learn and not in how quickly. Without a gradient it stays mmseg's, so that a
-    validation during the training is that of a later test to the last bit.
+    A baseline with the stock head then trains as fast as the MCDRL model. Without
+    gradients mmseg's code is used, so that a validation during training equals a later
+    test bit for bit.
     """
     stock = SegformerHead.forward
 
     def forward(self: SegformerHead, inputs: Features) -> Tensor:
-        # A class of its own may have another fusing convolution.
+        # A subclass may have another fusing convolution.
         plain = type(self) is SegformerHead and not has_hooks_on_fusion(self)
         if plain and torch.is_grad_enabled() and not torch.compiler.is_compiling():
             return fuse_then_resize(self, inputs)
