@@ -1,4 +1,4 @@
-"""Programs over the package: what tools/ call.
+"""Programs of the package, which the scripts in tools/ call.
 
 Importing it makes MMEngine load checkpoints as data only, see
 :func:`mcdrl_mmseg.safe_loading.guard_mmengine_loaders`.

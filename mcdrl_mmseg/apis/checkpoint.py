@@ -1,4 +1,4 @@
-"""Checkpoints that may be untrusted: tensors are loaded, programs are not."""
+"""Checkpoints that may be untrusted: tensors are loaded, code is never run."""
 
 from __future__ import annotations
 
@@ -63,17 +63,17 @@ def read_checkpoint(path: str | os.PathLike) -> dict:
         path: A checkpoint of MMEngine, or a plain state dict.
 
     Returns:
-        What it holds, with a ``state_dict``; on the CPU.
+        Its content with a ``state_dict``, on the CPU.
 
     Raises:
-        CheckpointError: No such file, a damaged one, one that holds other objects,
-            or no weights.
+        CheckpointError: The file does not exist, is damaged, contains other objects, or
+            has no weights.
     """
     path = Path(path)
     try:
         is_file = path.is_file()
     except OSError as error:
-        # A name that is too long, say.
+        # For example, the name is too long.
         raise CheckpointError(f'checkpoint {str(path)!r}: {error.strerror}.') from None
     if not is_file:
         raise CheckpointError(f'checkpoint {str(path)!r} is not a file.')
@@ -91,12 +91,13 @@ def config_of(checkpoint: Mapping, source: str | os.PathLike) -> CheckpointConfi
     """The config that a checkpoint was trained with, read as data.
 
     Args:
-        checkpoint: What :func:`read_checkpoint` gave.
+        checkpoint: Content from :func:`read_checkpoint`.
         source: Its path, for messages.
 
     Raises:
-        CheckpointError: There is none.
-        CheckpointConfigError: See :func:`parse_config_text`; or of no segmentor.
+        CheckpointError: The checkpoint has no config.
+        CheckpointConfigError: See :func:`parse_config_text`; or the config has no
+            segmentor.
     """
     text = (checkpoint.get('meta') or {}).get('cfg')
     if text is None:
@@ -122,32 +123,30 @@ def load_segmentor(
     config: str | os.PathLike | Config | None = None,
     device: str | None = None,
 ) -> nn.Module:
-    """Build a segmentor and load its weights, from the checkpoint alone if need be.
+    """Build a segmentor and load its weights; needs no config file.
 
-    As ``mmseg.apis.init_model``, but nothing in the checkpoint is executed, what its
-    config describes is built
-    :func:`~mcdrl_mmseg.apis.sealing.sealed_building.sealed`, and weights that do not
-    fit, or are not finite, are an error.
+    Like ``mmseg.apis.init_model``, but nothing in the checkpoint is executed, its
+    config is built inside :func:`~mcdrl_mmseg.apis.sealing.sealed_building.sealed`, and
+    weights that do not fit or are not finite raise an error.
 
     Args:
         checkpoint: The file.
-        config: A config file, which is executed as all of MMEngine's are; None takes
-            the one in the checkpoint, which is not.
+        config: A config file, which MMEngine executes; None takes the config in the
+            checkpoint, which is read as data.
         device: As ``'cuda:0'``; None takes a GPU if there is one.
 
     Returns:
-        The segmentor in evaluation mode, with ``cfg``, ``dataset_meta``,
+        The segmentor in evaluation mode, with the attributes ``cfg``, ``dataset_meta``,
         ``model_hash`` (see :func:`~mcdrl_common.model_settings.model_hash`),
-        ``temperature`` (None where the checkpoint was not calibrated),
-        ``site_reference``, the text of its training sites' statistics or None, and
-        ``trained_sites``, what
-        :func:`~mcdrl_mmseg.apis.trained_sites.trained_sites` tells of it.
+        ``temperature`` (None if the checkpoint is not calibrated), ``site_reference``
+        (statistics of the training sites as text, or None) and ``trained_sites`` (see
+        :func:`~mcdrl_mmseg.apis.trained_sites.trained_sites`).
 
     Raises:
         CheckpointError: The file cannot be used, or does not fit the config.
         CheckpointConfigError: The config in it is refused, or cannot be built.
         FileNotFoundError: No such config file.
-        ConfigFileError: It changes entries of a value that has none.
+        ConfigFileError: The config file merges a dict into a value that is none.
     """
     content = read_checkpoint(checkpoint)
     if config is None:
@@ -161,11 +160,11 @@ def load_segmentor(
     if config is not None:
         from mcdrl_mmseg.engine.insertion import with_mcdrl
 
-        # As training did; checkpoints hold the config with MCDRL in it.
+        # As in training. Configs in checkpoints already have MCDRL inserted.
         cfg = with_mcdrl(cfg)
     init_default_scope(cfg.get('default_scope', 'mmseg'))
     settings = model_hash(cfg.model)
-    # As mmseg does: weights come from the checkpoint and from nowhere else.
+    # As in mmseg: weights come only from the checkpoint.
     cfg.model.pretrained = None
     cfg.model.train_cfg = None
     with named_failures(cfg, 'model'), sealed_if_strange(cfg):
@@ -185,7 +184,7 @@ def load_segmentor(
             problem = other_words(dictionary, meta) or other_prior(dictionary)
             if problem:
                 raise CheckpointError(f'{checkpoint}: {problem}')
-    # Unread: image_flags.py checks it where it is needed.
+    # Not parsed here: image_flags.py checks it where it is needed.
     model.site_reference = (content.get('meta') or {}).get(META_KEY)
     model.trained_sites = trained_sites(content, checkpoint)
     device = device or get_device()
@@ -234,7 +233,7 @@ def _load_weights(model: nn.Module, state: Mapping, source: str | os.PathLike) -
 def _dataset_meta(
     checkpoint: Mapping, model: nn.Module, source: str | os.PathLike
 ) -> dict:
-    """Class names and palette; plain numbers where the checkpoint has none."""
+    """Class names and palette; numbers as names if the checkpoint has none."""
     meta = (checkpoint.get('meta') or {}).get('dataset_meta') or {}
     if not isinstance(meta, Mapping):
         raise _meta_error(source, 'dataset_meta', meta, 'a dict')
@@ -266,7 +265,7 @@ def _meta_error(
 
 
 def _are_names(classes: Any) -> bool:
-    # Half of a pair of UTF-16 is a text that no file can hold.
+    # A lone surrogate cannot be written to a file.
     return isinstance(classes, list | tuple) and all(
         isinstance(name, str) and name == printable(name) for name in classes
     )
@@ -278,7 +277,7 @@ def _are_colors(palette: Any) -> bool:
     try:
         colors = np.asarray(palette)
     except (ValueError, TypeError, RuntimeError):
-        # Lists of several lengths, say.
+        # For example, lists of different lengths.
         return False
     if colors.size == 0:
         return True

@@ -1,10 +1,9 @@
 """The config inside a checkpoint, read as data: nothing of it is executed.
 
-MMEngine keeps the config of a run in its checkpoints as Python text and, to read it
-back, runs that text as a program. A checkpoint may come from an untrusted source, so
-this module reads the text for what MMEngine writes: assignments of literals. What the
-literals then name is looked at too, since a ``type`` that no registry knows is
-imported and called by MMEngine, whatever it is.
+MMEngine stores the config of a run in its checkpoints as Python text and executes that
+text to read it. A checkpoint may come from an untrusted source. Therefore this module
+parses the text and accepts only what MMEngine writes: assignments of literals. It also
+checks every ``type``, since MMEngine imports and calls any name that no registry has.
 """
 
 from __future__ import annotations
@@ -25,7 +24,7 @@ from mcdrl_common.printable import short_repr
 
 from .inference_config import SCOPES, with_parents, without_training
 
-# All that inference needs; the rest of a training config is not even parsed.
+# All entries that inference needs; the rest of a training config is not parsed.
 _NEEDED = (
     'custom_imports',
     'default_scope',
@@ -35,24 +34,24 @@ _NEEDED = (
     'dataset_type',
 )
 _PACKAGE = 'mcdrl_mmseg'
-# Those of MMSegmentation's models have some ten thousand; parsed, a text takes some
-# hundred times its size.
+# Configs of MMSegmentation's models have some 10,000 characters; a parsed text takes
+# about a hundred times its size in memory.
 _MAX_CHARACTERS = 2**20
 _ALL = (
     FUNCTIONS,
     *(value for value in vars(mmseg_registry).values() if isinstance(value, Registry)),
 )
-# What else MMPretrain registers is not meant for segmentation, and some of it executes
-# its arguments: torchvision's transforms by a dtype, Hugging Face's models by a name.
+# MMPretrain's other components are not for segmentation, and some execute their
+# arguments: torchvision's transforms a dtype, Hugging Face's models a name.
 _FROM_MMPRETRAIN = 'mmpretrain.models.backbones.'
 
 
 class CheckpointConfigError(InputError, ValueError):
-    """A config text that is not used; the message names the file and the entry."""
+    """A config text that is refused; the message names the file and the entry."""
 
 
 class CheckpointConfig(Config):
-    """A config that came with a checkpoint, so perhaps from an untrusted source.
+    """A config from a checkpoint, and so possibly from an untrusted source.
 
     Attributes:
         source: Name of the checkpoint's file.
@@ -73,7 +72,7 @@ def parse_config_text(text: str, source: str) -> CheckpointConfig:
         :func:`~mcdrl_mmseg.apis.sealing.sealed_building.sealed`.
 
     Raises:
-        CheckpointConfigError: Something other than literals, a component that is
+        CheckpointConfigError: The text contains more than literals, a component that is
             not registered, or an import of another package.
     """
     entries = _entries(text, source)
@@ -116,7 +115,8 @@ def parse_test_dataset(text: str, source: str) -> dict[str, Any]:
         The config of the data set, of registered data sets and transforms only.
 
     Raises:
-        CheckpointConfigError: As :func:`parse_config_text`, or there is none.
+        CheckpointConfigError: As :func:`parse_config_text`, or there is no test data
+            set.
     """
     dataset = _test_dataset(_entries(text, source), source)
     if not dataset:
@@ -138,8 +138,8 @@ def parse_training_sites(text: str, source: str) -> tuple[list[str], str | None]
         source: Name of the file, for messages.
 
     Returns:
-        Names of the sites, none where the data set has no sites, and the one that the
-        run held out, where the config says.
+        Names of the sites (empty if the data set has no sites), and the held-out site
+        if the config names it, else None.
 
     Raises:
         CheckpointConfigError: As :func:`parse_config_text`.
@@ -154,10 +154,10 @@ def parse_training_sites(text: str, source: str) -> tuple[list[str], str | None]
 
 
 def site_names(loader: Mapping) -> list[str]:
-    """Names of the sites whose images a data loader gives.
+    """Names of the sites whose images a dataloader uses.
 
     Args:
-        loader: Its config. Sites of which it gives the validation part alone are none.
+        loader: Its config. Sites with ``split='val'`` do not count.
     """
     names: list[Any] = []
     for part in datasets(loader.get('dataset')):
@@ -206,10 +206,10 @@ def _assignment(statement: ast.stmt, source: str) -> tuple[str, ast.expr]:
 
 
 class _DictCalls(ast.NodeTransformer):
-    """``dict(a=1)``, as MMEngine writes mappings, to ``{'a': 1}``."""
+    """Turns ``dict(a=1)``, as MMEngine writes mappings, into ``{'a': 1}``."""
 
     def visit_Call(self, node: ast.Call) -> ast.AST:
-        """Turn a call of dict by keywords into a display of one; leave all others."""
+        """Turn a call of dict with keywords into a dict literal; keep other calls."""
         self.generic_visit(node)
         named = all(keyword.arg is not None for keyword in node.keywords)
         if not (isinstance(node.func, ast.Name) and node.func.id == 'dict' and named):
@@ -218,7 +218,7 @@ class _DictCalls(ast.NodeTransformer):
         values = [keyword.value for keyword in node.keywords]
         if not node.args:
             return ast.Dict(keys, values)
-        # dict({'a-b': 1}), for keys that are no identifiers.
+        # MMEngine writes dict({'a-b': 1}) for keys that are no identifiers.
         if len(node.args) == 1 and isinstance(node.args[0], ast.Dict) and not keys:
             return node.args[0]
         return node
@@ -237,7 +237,7 @@ def _literal(node: ast.expr, name: str, source: str) -> Any:
 
 
 def _check_plain(value: Any) -> None:
-    """Refuse sets and bytes, which no check looks into, and keys that name nothing."""
+    """Refuse sets and bytes, which no check covers, and keys that are not strings."""
     if isinstance(value, dict):
         for key, item in value.items():
             if 'type' in value and not isinstance(key, str):
@@ -283,7 +283,7 @@ def _check_imports(custom_imports: Any, source: str) -> None:
 
 
 def _test_dataset(entries: Mapping, source: str) -> dict[str, Any]:
-    """The data set of the test; empty where there is none."""
+    """The test data set; empty if there is none."""
     loader = entries.get('test_dataloader') or {}
     _expect(isinstance(loader, dict), 'test_dataloader', loader, 'a dict', source)
     dataset = loader.get('dataset') or {}
@@ -305,11 +305,11 @@ def _test_pipeline(entries: Mapping, source: str) -> list:
 
 
 def _by_names(value: Any, registries: Sequence[Registry]) -> Any:
-    """A copy in which ``type`` names components as registries do.
+    """A copy in which every ``type`` is a registered name.
 
     MMEngine writes the classes of its pure Python configs as ``package.module.Class``,
-    and imports that to build them. Here nothing is imported: of what is there already
-    it is looked up whether it is a registered class.
+    and imports them to build them. Here nothing is imported: only classes that are
+    already imported and registered are replaced by their registered name.
     """
     if isinstance(value, Mapping):
         named = {key: _by_names(item, registries) for key, item in value.items()}
@@ -322,7 +322,7 @@ def _by_names(value: Any, registries: Sequence[Registry]) -> Any:
 
 
 def _registered_name(path: str, registries: Sequence[Registry]) -> str:
-    """What a registry calls the class of a path; the path if none has it."""
+    """Registered name of the class at a path; the path itself if not registered."""
     module, _, plain = path.rpartition('.')
     if not module or module in SCOPES:
         return path
@@ -334,11 +334,11 @@ def _registered_name(path: str, registries: Sequence[Registry]) -> str:
         else:
             registry.import_from_location()
             places = [*with_parents(registry)]
-        # Not getattr, which a module may answer by an import.
+        # Not getattr: a module's __getattr__ may import something.
         found = vars(sys.modules[module]).get(plain) if module in sys.modules else None
         for place in places if found is not None else ():
             for name, cls in place.module_dict.items():
-                # Another package may have registered a class of the same name.
+                # By identity: another package may register a class of the same name.
                 if cls is found:
                     return f'{place.scope}.{name}'
     return path
@@ -347,7 +347,7 @@ def _registered_name(path: str, registries: Sequence[Registry]) -> str:
 def _check_types(
     value: Any, place: str, registries: Sequence[Registry], source: str
 ) -> None:
-    """Refuse every ``type`` that would not come from one of the registries."""
+    """Refuse every ``type`` that none of the registries has."""
     for where, key, name in _names(value, place):
         known = name in SCOPES if key == '_scope_' else _is_known(name, registries)
         if not known:
@@ -363,7 +363,7 @@ def is_known_component(name: Any) -> bool:
     """Whether a ``type`` names a component of some registry of MMSegmentation.
 
     Args:
-        name: Its value in a config.
+        name: Value of ``type`` in a config.
     """
     return _is_known(name, _ALL)
 
@@ -377,7 +377,7 @@ def _is_known(name: Any, registries: Sequence[Registry]) -> bool:
 
 
 def _names(value: Any, place: str) -> Iterator[tuple[str, str, Any]]:
-    """Every ``type`` and ``_scope_`` below a value, with its place."""
+    """Every ``type`` below a value, with its full key and ``_scope_``."""
     if isinstance(value, Mapping):
         for key, item in value.items():
             if key in ('type', '_scope_'):
@@ -390,7 +390,7 @@ def _names(value: Any, place: str) -> Iterator[tuple[str, str, Any]]:
 
 def _is_registered(name: str, scope: str, registry: Registry) -> bool:
     if scope:
-        # An allowed package fills its registries when it is imported.
+        # Importing an allowed package fills its registries.
         with registry.switch_scope_and_registry(scope) as scoped:
             scoped.import_from_location()
             if scoped.scope != scope or name not in scoped.module_dict:

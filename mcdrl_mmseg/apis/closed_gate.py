@@ -1,4 +1,4 @@
-"""Checkpoints in which the intervention has not begun."""
+"""Checkpoints in which the intervention has not started."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from mcdrl_mmseg.models.last_decode_head import last_decode_head
 
 
 def closed_gate_note(model: nn.Module) -> str | None:
-    """What a user has to know of a checkpoint whose gate is 0.
+    """Note for the user of a checkpoint whose gate is 0.
 
     Args:
-        model: Any segmentor, its weights loaded.
+        model: Any segmentor with its weights loaded.
 
     Returns:
-        One line, or None where the intervention takes part or there is none.
+        One line, or None if the gate is open or there is no intervention.
     """
     head = last_decode_head(model)
     intervention = getattr(head, 'intervention', None)

@@ -1,4 +1,4 @@
-"""Configs: read with errors that say what to do, and turned into text once."""
+"""Configs: read with errors that say what to do, and formatted as text only once."""
 
 from __future__ import annotations
 
@@ -13,18 +13,18 @@ from mcdrl_common import InputError
 
 
 class ConfigFileError(InputError, ValueError):
-    """A config that cannot be put together; the message names file and key."""
+    """A config that cannot be read or merged; the message names file and key."""
 
 
 def read_config(path: str | os.PathLike) -> Config:
-    """Read a config file, which is executed as all of MMEngine's are.
+    """Read a config file, which MMEngine executes.
 
     Args:
         path: The file.
 
     Raises:
-        ConfigFileError: It changes entries of a value that has none, or refuses a
-            value itself, as ours do of an ``MCDRL_HELD_OUT`` that is no site.
+        ConfigFileError: It merges a dict into a value that is none, or it raises a
+            ValueError itself, as ours do if ``MCDRL_HELD_OUT`` is no site.
     """
     try:
         with named_merging(path):
@@ -34,21 +34,22 @@ def read_config(path: str | os.PathLike) -> Config:
         *_, caller, raising = frames
         if caller.co_name != '_file2dict':
             raise
-        # By a line of the config, or of one below it, and not by what it calls.
+        # Only errors raised in the config or its bases, not in functions they call.
         raise ConfigFileError(f'{raising.co_filename}: {error}') from None
 
 
 @contextmanager
 def named_merging(source: str | os.PathLike) -> Iterator[None]:
-    """Say where a dict stands that MMEngine cannot merge into another value.
+    """Context that names file and key of a dict that MMEngine cannot merge.
 
-    Its own error names the last key alone, and no file.
+    MMEngine's own error names only the last key, and no file.
 
     Args:
-        source: What is merged; a config below it that is to blame is named instead.
+        source: The config that is merged; if a base config causes the error, its name
+            is used instead.
 
     Raises:
-        ConfigFileError: As above.
+        ConfigFileError: MMEngine cannot merge the dict.
     """
     try:
         yield
@@ -72,21 +73,22 @@ def named_merging(source: str | os.PathLike) -> Iterator[None]:
 
 
 class FormattedOnceConfig(Config):
-    """A config that keeps its formatted text for as long as its entries stay.
+    """A config that caches its formatted text until its entries change.
 
-    MMEngine writes the text into logs and into every checkpoint, and makes it anew each
-    time, formatted by yapf: a third of a second, where a tiny model trains for ten.
-    Here it has the layout that MMEngine gives it before yapf, in a tenth of the time.
+    MMEngine writes the text into logs and into every checkpoint. It formats the text
+    anew each time with yapf, which takes a third of a second, while a tiny model trains
+    for ten. Here the text has the layout that MMEngine gives it before yapf: this takes
+    a tenth of the time.
 
-    Copies keep the text too. Otherwise it is as any other config.
+    Copies keep the text. Otherwise it is like any other config.
     """
 
     @classmethod
     def of(cls, cfg: Config) -> FormattedOnceConfig:
-        """The same entries, file name and other properties as another config's.
+        """Make one with the entries, file name and other properties of a config.
 
         Args:
-            cfg: The other config; entries are shared with it.
+            cfg: The config; entries are shared with it.
         """
         once = cls.__new__(cls)
         once.__dict__.update(cfg.__dict__, _format_python_code=False)
@@ -95,7 +97,7 @@ class FormattedOnceConfig(Config):
     @property
     def pretty_text(self) -> str:
         """Formatted text, as of :class:`~mmengine.config.Config`."""
-        # Config hides attributes of its own behind entries of the same name.
+        # Via __dict__: Config's attribute access returns entries of the same name.
         entries = repr(self.__dict__['_cfg_dict'])
         known, text = self.__dict__.get('_formatted', (None, None))
         if known != entries:

@@ -1,7 +1,7 @@
-"""What a training says at a terminal and in a pipe: our lines first, then progress.
+"""Console output of a training: a short summary, then the progress.
 
-Environment, whole config and order of hooks go into the log file alone: at a terminal
-they fill screens before the first step.
+Environment, whole config and order of hooks only go into the log file: on a terminal
+they would fill several screens.
 """
 
 from __future__ import annotations
@@ -37,22 +37,22 @@ _FILE_ALONE = (
     'Config:\n',
     'Hooks will be executed in the following order',
     'paramwise_options -- ',
-    # Of every training in one process, whether its model has such layers or not.
+    # Logged in every training with one process, even without such layers.
     'Distributed training is not used, all SyncBatchNorm',
-    # MMEngine's own use of what it renamed.
+    # Deprecated names that MMEngine uses itself.
     '"FileClient" will be deprecated',
     '"HardDiskBackend" is the alias',
 )
-# MMEngine names every frozen weight, a line each.
+# MMEngine logs one line for every frozen weight.
 _FILE_ALONE_ENDS = ('is skipped since its requires_grad=False',)
 _SCORE = 'mDice_fg'
 
 
 class _ShortConsole:
-    """Leaves long dumps to the log file; for a runner beside it."""
+    """Mix-in for runners that leaves long dumps to the log file."""
 
     def build_logger(self, *args: Any, **kwargs: Any) -> MMLogger:
-        """Build the logger, and shorten what it writes to the console."""
+        """Build the logger, and shorten its console output."""
         logger = super().build_logger(*args, **kwargs)  # type: ignore[misc]
         for handler in _console_handlers(logger):
             handler.addFilter(_is_for_console)
@@ -64,13 +64,13 @@ class ToolRunner(_ShortConsole, Runner):
 
     @classmethod
     def from_cfg(cls, cfg: Config) -> Runner:
-        """Build it.
+        """Build the runner.
 
         Args:
             cfg: The config to run.
 
         Raises:
-            ConfigFileError: It has no model.
+            ConfigFileError: The config has no model.
         """
         if cfg.get('model') is None:
             raise ConfigFileError(
@@ -95,7 +95,7 @@ def _console_handlers(logger: logging.Logger) -> list[logging.StreamHandler]:
 
 
 def print_training_start(cfg: Config) -> None:
-    """Print what is going to be trained, in three lines.
+    """Print three lines about the training that starts.
 
     Args:
         cfg: The config to run.
@@ -115,11 +115,12 @@ def print_training_start(cfg: Config) -> None:
 
 @contextmanager
 def progress_bar(runner: Runner, console: Console | None = None) -> Iterator[None]:
-    """Show, in the block, how far a training is, if a person is looking.
+    """Context that shows a progress bar for a training, on a terminal only.
 
     Args:
-        runner: About to train.
-        console: Where; by default this process's terminal, and nothing in a pipe.
+        runner: The runner that will train.
+        console: Console of the bar; by default this process's terminal. In a pipe
+            nothing is shown.
     """
     console = console or Console(file=sys.stdout)
     if not (console.is_terminal and is_main_process()):
@@ -138,7 +139,7 @@ def progress_bar(runner: Runner, console: Console | None = None) -> Iterator[Non
     runner.register_hook(_ProgressHook(progress), priority='VERY_LOW')
     with progress:
         handlers = _console_handlers(runner.logger)
-        # Lines of the log go above the bar: while it shows, sys.stdout is rich's.
+        # Log lines appear above the bar: while it is shown, sys.stdout is rich's.
         before = [handler.setStream(sys.stdout) for handler in handlers]
         try:
             yield
@@ -149,14 +150,14 @@ def progress_bar(runner: Runner, console: Console | None = None) -> Iterator[Non
 
 
 class _ProgressHook(Hook):
-    """Moves the bar."""
+    """Updates the progress bar."""
 
     def __init__(self, progress: Progress) -> None:
         self._progress = progress
         self._scores: dict[str, str] = {}
 
     def before_train(self, runner: Runner) -> None:
-        """Show the bar where a training begins or goes on."""
+        """Show the bar at the start of a training or a resumed one."""
         self._task = self._progress.add_task(
             'training', total=runner.max_iters, completed=runner.iter, scores=''
         )
@@ -168,7 +169,7 @@ class _ProgressHook(Hook):
         data_batch: Any = None,
         outputs: dict | None = None,
     ) -> None:
-        """Move it, with the loss of the step."""
+        """Advance the bar, and show the loss of the step."""
         loss = (outputs or {}).get('loss')
         if loss is not None and float(loss) == float(loss):
             self._scores['loss'] = f'{float(loss):.3f}'

@@ -1,4 +1,4 @@
-"""DICOM objects as ordinary images; pydicom is needed only here."""
+"""Reads DICOM objects as ordinary images; only this module needs pydicom."""
 
 from __future__ import annotations
 
@@ -20,24 +20,24 @@ if TYPE_CHECKING:
 
 _PREAMBLE_BYTES = 128
 _MAGIC = b'DICM'
-# Deflated images shrink to a half or a tenth; what unpacks to far more is a bomb.
+# Deflated images shrink to a half or a tenth; a far larger ratio means a zip bomb.
 _MAX_RATIO = 20
 _FREE_BYTES = 2**26
 _BLOCK = 2**20
-# Of eight bytes pydicom makes an object of a thousand and more. Files of thousands of
-# frames have some ten items a frame.
+# An item of eight bytes becomes a pydicom object of more than a thousand. Files with
+# thousands of frames have some ten items per frame.
 _MAX_ITEMS = 200_000
 _ITEM_TAGS = (b'\xfe\xff\x00\xe0', b'\xff\xfe\xe0\x00')
-# What pydicom gives as grey, as indices, or as red, green and blue.
+# Photometric interpretations that pydicom decodes to grey, indices or RGB.
 _GREY = ('MONOCHROME1', 'MONOCHROME2')
 _ANY_SYNTAX = (*_GREY, 'PALETTE COLOR', 'RGB', 'YBR_FULL', 'YBR_FULL_422')
 _JPEG_2000_ALONE = ('YBR_ICT', 'YBR_RCT')
-# Without preamble a file begins with an element of group 2 or 8.
+# A file without preamble begins with an element of group 2 or 8.
 _FIRST_GROUPS = (b'\x02\x00', b'\x08\x00', b'\x00\x08')
 
 
 def is_dicom(path: str | os.PathLike) -> bool:
-    """Whether a file holds DICOM data, whatever its name, with or without preamble."""
+    """Whether a file holds DICOM data, by its content, with or without preamble."""
     if not os.path.isfile(path):
         return False
     try:
@@ -51,7 +51,7 @@ def is_dicom(path: str | os.PathLike) -> bool:
 
 
 def _has_a_class(path: str | os.PathLike) -> bool:
-    """Whether the file, read as DICOM, says of what class its object is."""
+    """Whether the file, read as DICOM, names the class of its object."""
     try:
         import pydicom
     except ImportError:
@@ -63,27 +63,27 @@ def _has_a_class(path: str | os.PathLike) -> bool:
         )
         return bool(header.get('SOPClassUID'))
     except Exception:
-        # Bytes of another kind fail in ways that pydicom does not foresee.
+        # For other files pydicom may raise any exception.
         return False
 
 
 def _check_content(path: str | os.PathLike) -> None:
-    """Refuse a file of which pydicom would make far more than its size.
+    """Refuse a file that pydicom would expand to far more than its size.
 
-    pydicom unpacks a deflated file at once, and makes an object of every item of a
-    sequence, whatever is asked of it.
+    pydicom unpacks a deflated file at once, and creates an object for every item of a
+    sequence, even if only other elements are read.
 
     Args:
         path: The file.
 
     Raises:
-        ImageError: See above.
+        ImageError: The file would expand to too much memory.
     """
     most = max(_FREE_BYTES, _MAX_RATIO * os.path.getsize(path))
     unpacked, items, end = 0, 0, b''
     for block in _blocks(path):
         unpacked += len(block)
-        # Together with the last bytes of the block before; these hold no whole tag.
+        # Prepend the last bytes of the previous block, which are less than a whole tag.
         joined = end + block
         items += sum(map(joined.count, _ITEM_TAGS))
         end = joined[1 - len(_ITEM_TAGS[0]) :]
@@ -99,7 +99,7 @@ def _check_content(path: str | os.PathLike) -> None:
 
 
 def _blocks(path: str | os.PathLike) -> Iterator[bytes]:
-    """What follows the header of a file, inflated if it is deflated."""
+    """Content after the header of a file, inflated if it is deflated."""
     from pydicom.filereader import _read_file_meta_info, read_preamble
     from pydicom.uid import DeflatedExplicitVRLittleEndian
 
@@ -123,7 +123,7 @@ def count_frames(path: str | os.PathLike) -> int:
         path: The file.
 
     Raises:
-        ImageError: See :func:`read_dicom`, or a number of images that is none.
+        ImageError: See :func:`read_dicom`, or the number of images is invalid.
     """
     header = _read(path, stop_before_pixels=True)
     try:
@@ -135,7 +135,7 @@ def count_frames(path: str | os.PathLike) -> int:
 def read_dicom(path: str | os.PathLike) -> Iterator[np.ndarray]:
     """Read the images of a DICOM file.
 
-    Colour comes as it is, grey values as
+    Colours are returned unchanged, grey values as
     :class:`~mcdrl_mmseg.apis.dicom_display.GreyDisplay` shows them.
 
     Args:
@@ -145,9 +145,9 @@ def read_dicom(path: str | os.PathLike) -> Iterator[np.ndarray]:
         (H, W, 3) uint8, blue first, one for each frame.
 
     Raises:
-        ImageError: pydicom is missing, the file is damaged, it holds no image, or it
-            is compressed in a way that nothing installed can undo, or it holds more
-            frames than it states, or its values mean what is not known here.
+        ImageError: pydicom is missing, or the file is damaged, has no image, has a
+            compression without an installed decoder, has more frames than it states, or
+            has values of an unknown meaning.
     """
     data = _read(path)
     if 'PixelData' not in data:
@@ -175,14 +175,14 @@ def read_dicom(path: str | os.PathLike) -> Iterator[np.ndarray]:
     except ImageError:
         raise
     except Exception as error:
-        # Decoders raise what they like, from RuntimeError to struct.error.
+        # Decoders raise all kinds of exceptions, from RuntimeError to struct.error.
         raise ImageError(
             f'{path}: its image could not be decoded: {str(error).strip()}'
         ) from error
 
 
 def _check_frame_count(path: str | os.PathLike, data: pydicom.Dataset) -> None:
-    """Refuse pixels beyond the stated frames, which would be named as those are."""
+    """Refuse pixel data beyond the stated number of frames."""
     from pydicom.encaps import generate_frames
     from pydicom.pixels.utils import get_expected_length
 
@@ -207,7 +207,7 @@ def _check_frame_count(path: str | os.PathLike, data: pydicom.Dataset) -> None:
 
 
 def _check_meaning(path: str | os.PathLike, data: pydicom.Dataset) -> None:
-    """Refuse values that pydicom gives as they are stored, and that are no colours."""
+    """Refuse stored values that pydicom does not convert to grey or colours."""
     meaning = str(data.PhotometricInterpretation)
     packed = data.file_meta.TransferSyntaxUID.is_encapsulated
     if meaning not in (*_ANY_SYNTAX, *(_JPEG_2000_ALONE if packed else ())):
@@ -232,7 +232,7 @@ def _colour(frame: np.ndarray, data: pydicom.Dataset) -> np.ndarray:
 
         frame = apply_color_lut(frame, data)[..., :3]
         every_index = np.arange(2**bits, dtype=np.uint16)
-        # A palette of 16-bit entries may hold but 8.
+        # A palette of 16-bit entries may only use 8 bits.
         bits = 8 if apply_color_lut(every_index, data).max() < 2**8 else 16
     if bits < 8:
         frame = np.rint(frame * (255 / (2**bits - 1)))
@@ -257,7 +257,7 @@ def _read(path: str | os.PathLike, **options: Any) -> pydicom.Dataset:
     except Exception as error:
         raise ImageError(f'{path}: not a DICOM file, or damaged: {error}') from None
     if 'TransferSyntaxUID' not in data.file_meta:
-        # Without a header the encoding that was read tells it.
+        # Without a header the syntax follows from the encoding that was read.
         implicit, little = data.original_encoding
         data.file_meta.TransferSyntaxUID = (
             pydicom.uid.ImplicitVRLittleEndian

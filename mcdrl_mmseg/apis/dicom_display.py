@@ -1,8 +1,8 @@
-"""Grey DICOM values as they are to be shown: PS3.3, C.11.1, C.11.2 and C.7.6.16.2.
+"""Display values of grey DICOM images: PS3.3, C.11.1, C.11.2 and C.7.6.16.2.
 
-pydicom finds neither what enhanced objects keep in functional groups nor the right
-entries of all lookup tables (those of 8 bits with more than 256 entries wrap around,
-those of 12 bits as modality tables fail); windows are its own.
+pydicom does not read the functional groups of enhanced objects, and misreads some
+lookup tables (8-bit tables with more than 256 entries wrap around, 12-bit modality
+tables fail). Windows are applied by pydicom.
 """
 
 from __future__ import annotations
@@ -20,12 +20,13 @@ _TABLE_DEPTHS = (8, 10, 12, 14, 16)
 
 
 class GreyDisplay:
-    """Turns the grey frames of one object into 8 bits.
+    """Converts the grey frames of one object to 8 bits.
 
-    Modality table or rescaling, then VOI table or window: of the frame, else shared by
-    all frames, else of the object. Without VOI, values of at most 8 bits keep their
-    full range, and others are stretched to the range of all frames. Padding is left
-    out of that range and shown black. Entries without a value count as absent.
+    Applies the modality table or rescaling, then the VOI table or window. Each is that
+    of the frame, else the one shared by all frames, else that of the object. Without
+    VOI, values of at most 8 bits keep their full range, and others are scaled from the
+    range of all frames. Padding is left out of that range and shown black. Entries
+    without a value count as absent.
 
     Args:
         data: The object; the photometric interpretation is ``MONOCHROME1`` or ``2``.
@@ -36,11 +37,11 @@ class GreyDisplay:
         self.bits = int(data.BitsStored)
 
     def show(self, frame: np.ndarray, index: int) -> np.ndarray:
-        """What one frame looks like.
+        """Display values of one frame.
 
         Args:
             frame: (H, W) integers, as stored.
-            index: Which frame, from 0.
+            index: Number of the frame, from 0.
 
         Returns:
             (H, W) uint8, 255 white.
@@ -60,7 +61,7 @@ class GreyDisplay:
         return grey
 
     def _stored_bits(self, frame: np.ndarray) -> np.ndarray:
-        """Without what old objects keep in the bits that are not stored: overlays."""
+        """Values without the unused bits, where old objects keep overlays."""
         if frame.dtype.kind == 'u' and self.bits < 8 * frame.itemsize:
             return frame & frame.dtype.type(2**self.bits - 1)
         return frame
@@ -68,7 +69,7 @@ class GreyDisplay:
     def _modality(
         self, frame: np.ndarray, index: int
     ) -> tuple[np.ndarray, tuple[float, float] | None]:
-        """Values with their meaning; black and white of at most 8 bits."""
+        """Values after the modality step; black and white for at most 8 bits."""
         low, high = 0, 2**self.bits - 1
         if self.data.PixelRepresentation == 1:
             low, high = -(2 ** (self.bits - 1)), 2 ** (self.bits - 1) - 1
@@ -87,7 +88,7 @@ class GreyDisplay:
         return values, (ends.min(), ends.max()) if bits <= 8 else None
 
     def _value_of_interest(self, values: np.ndarray, index: int) -> np.ndarray | None:
-        """0 to 255 by the first table or window that there is."""
+        """Values 0 to 255 by the first VOI table or window found, else None."""
         from pydicom import Dataset
         from pydicom.pixels import apply_windowing
 
@@ -99,7 +100,7 @@ class GreyDisplay:
             width = _first_number(place, 'WindowWidth')
             if center is None or not width:
                 continue
-            # pydicom scales to the range of the stored values: here 0 to 255.
+            # pydicom scales to the range of the stored bits: here 0 to 255.
             window = Dataset()
             window.PhotometricInterpretation = 'MONOCHROME2'
             window.BitsStored, window.PixelRepresentation = 8, 0
@@ -109,7 +110,7 @@ class GreyDisplay:
         return None
 
     def _places(self, group: str, index: int) -> Iterator[pydicom.Dataset]:
-        """Where the standard keeps what concerns a frame, nearest first."""
+        """Data sets that may hold a frame's attributes, the most specific first."""
         per_frame = self.data.get('PerFrameFunctionalGroupsSequence') or []
         groups = list(per_frame)[index : index + 1]
         groups += list(self.data.get('SharedFunctionalGroupsSequence') or [])[:1]
@@ -120,7 +121,7 @@ class GreyDisplay:
 
     @cached_property
     def _range_of_all_frames(self) -> tuple[float, float]:
-        """One range for all: frames of one object stay comparable."""
+        """Range of all frames, so that frames of one object stay comparable."""
         from pydicom.pixels import iter_pixels
 
         ranges = []
@@ -133,7 +134,7 @@ class GreyDisplay:
         return min(lows), max(highs)
 
     def _padding(self, frame: np.ndarray) -> np.ndarray:
-        """(H, W) bool, where there is no image."""
+        """(H, W) bool, pixels that are padding."""
         value = _first_number(self.data, 'PixelPaddingValue')
         if value is None:
             return np.zeros(frame.shape, bool)
@@ -148,12 +149,12 @@ class GreyDisplay:
         count, first, declared = (int(number) for number in item.LUTDescriptor)
         entries = _entries(item.LUTData, count or 2**16, self.data)
         if first >= 2**15 and values.min() < 0:
-            first -= 2**16  # signed values begin at a signed one
+            first -= 2**16  # for signed values the first value is signed, too
         places = np.rint(values).astype(np.int64) - first
         top = int(entries.max())
         bits = declared
         if declared == _TABLE_DEPTHS[-1] or top >= 2**declared:
-            # 16 is often said of what is stored in 16 bits, and holds less.
+            # Tables stored in 16 bits often claim 16 bits but use fewer.
             bits = next(depth for depth in _TABLE_DEPTHS if top < 2**depth)
         return entries[places.clip(0, len(entries) - 1)].astype(np.float64), bits
 
@@ -161,7 +162,7 @@ class GreyDisplay:
 def _entries(
     content: bytes | int | Sequence[int], count: int, data: pydicom.Dataset
 ) -> np.ndarray:
-    """The entries of a table; those of 8 bits may lie two in a word."""
+    """The entries of a table; 8-bit entries may be packed in pairs."""
     if isinstance(content, bytes):
         little = data.original_encoding[1] is not False
         words = np.frombuffer(content, '<u2' if little else '>u2')

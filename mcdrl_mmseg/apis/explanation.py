@@ -1,4 +1,4 @@
-"""What MCDRL saw in one image, and what removing the confounders changed."""
+"""Explains MCDRL's prediction for one image, and the effect of the intervention."""
 
 from __future__ import annotations
 
@@ -25,12 +25,12 @@ from .temperature import calibrated_probability
 
 @dataclass(frozen=True)
 class LesionProbability:
-    """Of one image, at its native size.
+    """Lesion probability of one image, at its native size.
 
     Attributes:
         network: (H, W) float32 in [0, 1], the sum of all lesion classes.
         calibrated: The same with the temperatures of the checkpoint, which were fitted
-            at its own gate; None where it has none.
+            at the checkpoint's gate; None if it has none.
     """
 
     network: np.ndarray
@@ -39,7 +39,7 @@ class LesionProbability:
 
 @dataclass(frozen=True)
 class Explanation:
-    """What MCDRL saw in one image; arrays are NumPy, on the CPU.
+    """Explanation of a prediction for one image; all arrays are NumPy arrays.
 
     Attributes:
         image: (H, W, 3) uint8, red first, native size.
@@ -48,24 +48,23 @@ class Explanation:
             (random, learned, shuffled) have no meaning and are only numbered.
         similarity: (K, h, w) S, cosine of CLIP's dense features and class texts, on
             CLIP's grid.
-        kept: (h', w') bool, the positions selected, on the grid of the features
+        kept: (h', w') bool, the selected positions, on the grid of the features
             that are intervened on.
         attention: (M,) weights of the confounders, mean over the kept positions;
-            they sum to 1. With ``approximation='attention'`` they are what the
-            image attends to; the exact forms weigh by P(z), the same for all images.
-        attention_maps: (M, h', w') the same for every position, NaN where not kept.
-        lesion_probability: ``'gate_0'`` (no intervention) and ``'gate_1'`` (whole
+            they sum to 1. With ``approximation='attention'`` they are the image's
+            attention; other forms weight by P(z), the same for all images.
+        attention_maps: (M, h', w') the weights at every position, NaN where not kept.
+        lesion_probability: ``'gate_0'`` (no intervention) and ``'gate_1'`` (full
             intervention), (H, W) float32 in [0, 1]: the sum of all lesion classes.
-            ``'gate'`` too, at :attr:`gate`, where that is asked for. Of the network,
-            before calibration.
+            Also ``'gate'``, at :attr:`gate`, if requested. Not calibrated.
         per_confounder: (M, H, W), the prediction under each single do(z = z_m).
-        gate: The gate as the checkpoint has it, or as asked for.
+        gate: The checkpoint's gate, or the requested one.
         approximation: Form of the intervention, see
             :class:`~mcdrl_mmseg.models.CausalIntervention`.
-        calibrated_probability: As :attr:`lesion_probability`, calibrated; empty where
-            the checkpoint has no temperatures.
-        window: Where the image lies on the grids of the maps, which are of the input
-            as the data preprocessor padded it: top, bottom, left and right, as shares.
+        calibrated_probability: As :attr:`lesion_probability`, calibrated; empty if the
+            checkpoint has no temperatures.
+        window: Position of the image on the maps, which cover the padded input: top,
+            bottom, left and right, as shares.
     """
 
     image: np.ndarray
@@ -90,18 +89,17 @@ def explain(
     *,
     gate: float | None = None,
 ) -> Explanation:
-    """Look into a model at one image.
+    """Explain a model's prediction for one image.
 
-    Maps are of one pass over the whole image; predictions are made as the model's
-    ``test_cfg`` says, in sliding windows too. Calls with one model wait for each
-    other, and :meth:`MCDRLInferencer.predict` for them, since the gate is a part of the
-    model.
+    Maps come from one pass over the whole image. Predictions follow the model's
+    ``test_cfg``, sliding windows included. As the gate is part of the model, calls with
+    the same model wait for each other and for :meth:`MCDRLInferencer.predict`.
 
     Args:
         model: A segmentor with a :class:`~mcdrl_mmseg.models.CausalInterventionHead`,
             from ``mmseg.apis.init_model`` or :func:`~mcdrl_mmseg.apis.load_segmentor`.
         image: A path, or (H, W, 3) uint8, blue first, as mmseg takes it.
-        gate: A further gate in [0, 1] to predict at.
+        gate: A further gate value in [0, 1] to predict with.
 
     Returns:
         The explanation.
@@ -153,10 +151,10 @@ def explain(
 def predict_at_gate(
     model: nn.Module, image: str | os.PathLike | np.ndarray, gate: float
 ) -> np.ndarray:
-    """Predict with the intervention weighted by another gate.
+    """Predict with another gate value.
 
     Args:
-        model: As for :func:`explain`; its gate is put back afterwards.
+        model: As for :func:`explain`; its gate is restored afterwards.
         image: As for :func:`explain`.
         gate: In [0, 1]; 0 is the network without intervention.
 
@@ -174,10 +172,10 @@ def predict_at_gate(
 def probability_at_gate(
     model: nn.Module, image: str | os.PathLike | np.ndarray, gate: float
 ) -> LesionProbability:
-    """As :func:`predict_at_gate`, with the calibrated probability too.
+    """Like :func:`predict_at_gate`, but also with the calibrated probability.
 
     Args:
-        model: As for :func:`explain`; its gate is put back afterwards.
+        model: As for :func:`explain`; its gate is restored afterwards.
         image: As for :func:`explain`.
         gate: In [0, 1]; 0 is the network without intervention.
 
@@ -243,7 +241,7 @@ def _at_each_gate(
     predict: Callable[[], LesionProbability],
     further: float | None,
 ) -> dict[str, LesionProbability]:
-    """Predictions without and with the whole intervention, and at a further gate."""
+    """Predictions at gate 0, at gate 1, and at a further gate value if given."""
     probabilities = {}
     for key, value in {'gate_0': 0.0, 'gate_1': 1.0, 'gate': further}.items():
         if value is not None:
@@ -265,7 +263,7 @@ def _for_each_confounder(
 
 @contextmanager
 def _single(head: CausalInterventionHead, number: int) -> Iterator[None]:
-    """Let every token meet one entry alone: do(z = z_m)."""
+    """Context in which tokens attend to a single entry: do(z = z_m)."""
 
     def forward(
         intervention: nn.Module, tokens: Tensor, entries: Tensor, *_: Tensor | None
@@ -284,7 +282,7 @@ def _single(head: CausalInterventionHead, number: int) -> Iterator[None]:
 def _predictor(
     model: nn.Module, inputs: Tensor, features: tuple[Tensor, ...], samples: list[Any]
 ) -> Callable[[], LesionProbability]:
-    """What predicts with the head as it is at the time, backbone run but once."""
+    """Function that predicts with the head's current state; the backbone runs once."""
     metas = [sample.metainfo for sample in samples]
     temperature = getattr(model, 'temperature', None)
 
@@ -317,18 +315,18 @@ def _same_draws(device: torch.device) -> Iterator[None]:
 
 
 def _confounder_weights(head: CausalInterventionHead, tokens: Tensor) -> Tensor:
-    """(1, N, M), what the confounders count in the model's own form."""
+    """(1, N, M), weights of the confounders in the model's own approximation."""
     entries, prior = head.dictionary.entries, head.dictionary.confounder_prior
     if head.intervention.approximation == 'attention':
         return head.intervention.attention_weights(tokens, entries, prior)
-    # Queries and keys of the exact forms are untrained: their attention is noise.
+    # The other approximations do not train queries and keys: attention would be noise.
     return prior.expand(*tokens.shape[:2], -1)
 
 
 def _similarity(
     head: CausalInterventionHead, state: Any, features: tuple[Tensor, ...]
 ) -> np.ndarray:
-    """S of the whole image, also of a head that selects no regions."""
+    """S of the whole image, also for a head without a region selector."""
     similarity = state.similarity
     if similarity is None:
         similarity = text_similarity(features[-2], head.dictionary.class_embeddings)

@@ -1,4 +1,4 @@
-"""Explanations as files: one page and one JSON document an image."""
+"""Explanations as files: one page and one JSON document per image."""
 
 from __future__ import annotations
 
@@ -36,10 +36,10 @@ _DOTS_PER_INCH = 110
 
 @dataclass
 class ExplainSummary:
-    """What a run did.
+    """Outcome of a run.
 
     Attributes:
-        written: The pages.
+        written: The pages that were written.
         problems: Name of an input -> why it was skipped.
     """
 
@@ -58,26 +58,26 @@ def explain_files(
 ) -> ExplainSummary:
     """Explain images and write a page and a document for each.
 
-    Of a video or a DICOM object of several images the first is explained.
+    For a video or a DICOM object with several images, the first image is explained.
 
     Args:
         model: See :func:`explain`.
         names: Images, folders and patterns, see :func:`find_inputs`.
         out: Folder of the results; made if it does not exist.
-        truth: Mask of the one image, or a folder of masks with the images' names.
+        truth: Mask of a single image, or a folder of masks with the images' names.
         overwrite: Replace results of an earlier run.
-        console: Where the progress is shown; None shows none.
-        true_confounders: From an image file to the imaging conditions that it is known
-            to have, which are then marked, or None where nothing is known.
+        console: Console for the progress; None shows none.
+        true_confounders: Maps an image file to its known imaging conditions, which are
+            then marked; returns None if they are not known.
 
     Returns:
-        What was done.
+        The outcome.
 
     Raises:
-        OutputError: Something is in the way of the results, or the disk is full or
-            read-only.
-        ValueError: The model cannot be explained, or one mask is named for several
-            images, or images of one name for a folder of masks.
+        OutputError: Another file or folder is in the way of a result, or the disk is
+            full or read-only.
+        ValueError: The model cannot be explained, a single mask is given for several
+            images, or a folder of masks for images with the same name.
     """
     out = Path(out)
     inputs = find_inputs(names, leave_out=out)
@@ -100,7 +100,7 @@ def explain_files(
         except Exception as error:
             if isinstance(error, OutputError) and not error.name_too_long:
                 raise
-            # Decoders and models fail in ways that nobody foresees.
+            # Decoders and models may raise any exception.
             reason = str(error).strip() or type(error).__name__
             summary.problems[str(file.path)] = reason
     return summary
@@ -131,13 +131,13 @@ def _explain_file(
     truth: Path | None,
     known: Sequence[str] | None,
 ) -> Path:
-    """Write page and document of one image, and give the page."""
+    """Write page and document of one image; return the page."""
     image = next(iter(read_images(file)))
     mask = None if truth is None else _read_truth(truth, file, image, model)
     explanation = explain(model, image)
     page, document = _targets(out, file)
     lesion = None if mask is None else mask.lesion
-    # Matplotlib reads what is between dollar signs as a formula.
+    # Matplotlib reads text between dollar signs as a formula.
     title = printable(file.path.name).replace('$', r'\$')
     if file.kind is Kind.VIDEO:
         title += ', first frame'
@@ -166,12 +166,12 @@ def explanation_record(
 
     Args:
         explanation: The explanation.
-        truth: Where the lesion is, and what is left out of Dice.
+        truth: The true lesion, and the pixels ignored by Dice.
 
     Returns:
-        Areas are shares of the image; grids are lists of rows, on which the image takes
-        the ``window``: top, bottom, left and right, as shares. ``null`` stands for
-        positions that were not kept.
+        Plain data. Areas are shares of the image. Grids are lists of rows, with
+        ``null`` for positions that were not kept; ``window`` is the image's position on
+        them: top, bottom, left and right, as shares.
     """
     height, width = explanation.image.shape[:2]
     probabilities = explanation.lesion_probability
@@ -238,7 +238,7 @@ def _read_truth(
     path = truth
     if truth.is_dir():
         named = sorted(truth.glob(f'{glob.escape(file.path.stem)}.*'))
-        # Not a.left.png for a.png, nor a.json.
+        # For a.png, neither a.left.png nor a.json.
         found = [
             mask
             for mask in named

@@ -1,4 +1,4 @@
-"""Which images a model was not trained for: compared with its training sites."""
+"""Flags images that differ from the training sites of a model."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ class ImageFlag:
     """How an image compares with those of the training sites.
 
     Attributes:
-        unusual: Whether its embedding is farther than those of 97.5 % of the training
-            images. Not whether the prediction is wrong.
+        unusual: Whether its embedding is farther away than those of 97.5 % of the
+            training images. This does not mean that the prediction is wrong.
         distance: See :meth:`~mcdrl_common.site_reference.SiteReference.distance`.
-        more: Conditions that it shows more of than 97.5 % of every training site.
-        less: Those that it shows less of than 97.5 % of every training site.
+        more: Conditions whose score is above that of 97.5 % of every site's images.
+        less: Conditions whose score is below that of 97.5 % of every site's images.
     """
 
     unusual: bool
@@ -47,7 +47,7 @@ class ImageFlag:
 def site_reference_of(
     model: nn.Module, source: str | os.PathLike = 'CHECKPOINT'
 ) -> SiteReference:
-    """The reference statistics that a model's checkpoint carried.
+    """The reference statistics in a model's checkpoint.
 
     Args:
         model: From :func:`~mcdrl_mmseg.apis.checkpoint.load_segmentor`.
@@ -55,7 +55,7 @@ def site_reference_of(
 
     Raises:
         SiteReferenceError: There are none, they are not usable, or of another
-            dictionary; says how to add them.
+            dictionary; the message says how to add them.
         DictionaryError: The model names no imaging conditions.
     """
     dictionary = condition_dictionary(model)
@@ -67,8 +67,8 @@ def site_reference_of(
             f'images are compared with. Add them: {add}'
         )
     reference = SiteReference.from_text(text, str(source))
-    # Not their order: MMEngine sorts the families of prompts in the config that it
-    # saves. That of the statistics was taken while training, and is the entries'.
+    # The order may differ: MMEngine sorts the families of prompts in the config that it
+    # saves. The statistics have the order of the entries.
     if (
         sorted(reference.conditions) != sorted(dictionary.prompts.confounder_names)
         or reference.fingerprint != dictionary.stored_fingerprint
@@ -82,7 +82,7 @@ def site_reference_of(
 
 
 class ImageChecker:
-    """A model's view of images, one by one.
+    """Compares images with the training sites, one by one.
 
     Args:
         model: From :func:`~mcdrl_mmseg.apis.checkpoint.load_segmentor`.
@@ -141,8 +141,8 @@ def image_flags(
     """Compare images with the training sites.
 
     Args:
-        reference: Of the training sites.
-        scores: (n, M) of the conditions.
+        reference: Statistics of the training sites.
+        scores: (n, M) scores of the conditions.
         embeddings: (n, d), L2-normalised.
     """
     distances = reference.distance(embeddings)

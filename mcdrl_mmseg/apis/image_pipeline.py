@@ -1,4 +1,4 @@
-"""From one image to a model's input, and from its logits to a probability."""
+"""Turns one image into a model's input, and its logits into a probability."""
 
 from __future__ import annotations
 
@@ -31,9 +31,9 @@ from mcdrl_mmseg.datasets.transforms.load_lesion_mask import MASK_LOADERS
 
 from .sealing.sealed_building import named_failures, seals_if_strange
 
-# mmseg's own inference puts the other two into the config that it is given.
+# mmseg's own inference functions put the last two into a config.
 _IMAGE_LOADERS = ('LoadImageFromFile', 'LoadImageFromNDArray', 'InferencerLoader')
-# They read the ground truth, which an image from outside a data set does not have.
+# Transforms for the ground truth, which single images do not have.
 _TRUTH_TRANSFORMS = (*MASK_LOADERS, 'SetSite')
 
 _LOCKS: WeakKeyDictionary[nn.Module, threading.RLock] = WeakKeyDictionary()
@@ -45,22 +45,22 @@ class ImageError(InputError, ValueError):
 
 
 class ScoresError(InputError, ValueError):
-    """A model's scores that are no numbers."""
+    """Scores of a model that are NaN or infinite."""
 
 
 def read_image(path: str | os.PathLike) -> np.ndarray:
     """Read an image file.
 
     Args:
-        path: A file that OpenCV can decode, of one page; of 16 bits the upper 8 are
-            taken, if the file makes use of them.
+        path: A single-page file that OpenCV can decode. Of 16 bits the upper 8 are
+            used, if the values fill all 16 bits.
 
     Returns:
-        (H, W, 3) uint8, blue first, upright if the file says which way is up.
+        (H, W, 3) uint8, blue first, with the file's EXIF orientation applied.
 
     Raises:
-        ImageError: No such file, not an image, damaged, or refused as data sets
-            refuse it: see :func:`mcdrl_common.image_files.opened`.
+        ImageError: No such file, not an image, damaged, or refused as in data sets: see
+            :func:`mcdrl_common.image_files.opened`.
     """
     path = Path(path)
     try:
@@ -70,12 +70,12 @@ def read_image(path: str | os.PathLike) -> np.ndarray:
     if not stat.S_ISREG(mode):
         what = os.strerror(errno.EISDIR) if stat.S_ISDIR(mode) else 'not a regular file'
         raise ImageError(f'{path}: {what}.')
-    # By its header, before it is taken into memory.
+    # Check the header before the image is loaded into memory.
     try:
         with opened(path, 'image'):
             pass
     except NotAnImage:
-        # Colour TIFF of 16 bits, say: OpenCV knows some that Pillow does not.
+        # OpenCV decodes some formats that Pillow does not, as 16-bit colour TIFF.
         _check_unknown_size(path)
         if cv2.imcount(str(path)) > 1:
             raise ImageError(f'{path}: several pages; expected one.') from None
@@ -99,7 +99,7 @@ def read_image(path: str | os.PathLike) -> np.ndarray:
 
 
 def _check_unknown_size(path: Path) -> None:
-    """Refuse what Pillow does not know, unless it is a TIFF file of a bearable size."""
+    """Refuse files that Pillow does not know, except TIFF files of acceptable size."""
     try:
         size = tiff_size(path)
         if size is None:
@@ -112,7 +112,7 @@ def _check_unknown_size(path: Path) -> None:
 
 
 def _as_eight_bits(image: np.ndarray, path: Path) -> np.ndarray:
-    """The upper 8 bits; refused where they are empty, and the image would be black."""
+    """The upper 8 bits; refused if the top bit is unused: the range is then unknown."""
     if image.dtype == np.uint8:
         return image
     if image.dtype != np.uint16:
@@ -191,20 +191,19 @@ def pipeline_size(cfg: Mapping) -> tuple[int, int] | None:
         cfg: The config that a model was built from.
 
     Returns:
-        Pixels; None where images keep their size or their ratio, so that each has
-        another.
+        Pixels; None if images keep their size or aspect ratio, so that sizes differ.
     """
     for transform in inference_pipeline(cfg):
         scale = transform.get('scale')
         if type_name(transform) == 'Resize' and scale:
-            # MMCV's scale is (width, height), or one side for both.
+            # MMCV's scale is (width, height), or one number for both.
             width, height = (scale, scale) if isinstance(scale, int) else scale
             return None if transform.get('keep_ratio') else (height, width)
     return None
 
 
 def model_lock(model: nn.Module) -> threading.RLock:
-    """A lock of a model, which explaining changes and puts back.
+    """The lock of a model: explanations change it temporarily.
 
     Args:
         model: A segmentor.
@@ -218,11 +217,11 @@ def prepare(model: nn.Module, image: np.ndarray) -> tuple[Tensor, list]:
     """Make a batch of one image.
 
     Args:
-        model: A segmentor of ``mmseg.apis.init_model``, which holds its config.
+        model: A segmentor from ``mmseg.apis.init_model``, which holds its config.
         image: (H, W, 3) uint8, blue first.
 
     Returns:
-        (1, 3, H', W') as the segmentor's backbone takes it, and the data samples.
+        (1, 3, H', W') as input of the segmentor's backbone, and the data samples.
     """
     packed = build_image_pipeline(model.cfg)(dict(img=image))
     data = model.data_preprocessor(pseudo_collate([packed]), training=False)
@@ -230,16 +229,16 @@ def prepare(model: nn.Module, image: np.ndarray) -> tuple[Tensor, list]:
 
 
 def check_scores(scores: Tensor) -> None:
-    """Refuse scores that every comparison would take for "no lesion".
+    """Refuse NaN and infinite scores, which would count as "no lesion".
 
     Args:
-        scores: Of any shape.
+        scores: Scores of any shape.
 
     Raises:
-        ScoresError: One of them is NaN or infinite.
+        ScoresError: A score is NaN or infinite.
     """
-    # A finite sum has finite terms alone, and takes a fraction of the time that looking
-    # at each takes; finite terms may have a sum out of range.
+    # Quick test first: a finite sum has only finite terms. Finite terms may still have
+    # a sum that overflows, so that the second test is needed.
     if not scores.sum().isfinite() and not scores.isfinite().all():
         raise ScoresError(
             'the model gives NaN or infinite scores for this image: it would show no '
@@ -252,8 +251,8 @@ def lesion_probability(scores: Tensor) -> Tensor:
     """Probability that a pixel is of any class but the background, class 0.
 
     Args:
-        scores: (C, H, W), ``seg_logits`` of a prediction: logits if C > 1, and with
-            one channel what mmseg has passed through a sigmoid.
+        scores: (C, H, W), ``seg_logits`` of a prediction: logits if C > 1; for one
+            channel a probability, as mmseg has applied the sigmoid.
 
     Returns:
         (H, W) float in [0, 1].
@@ -264,19 +263,19 @@ def lesion_probability(scores: Tensor) -> Tensor:
     check_scores(scores)
     if len(scores) == 1:
         return scores[0].float()
-    # Not 1 - P(background): that would lose all digits of small probabilities.
+    # Not 1 - P(background), which would lose the digits of small probabilities.
     return scores.float().softmax(dim=0)[1:].sum(dim=0).clamp(max=1)
 
 
 def at_threshold(probability: np.ndarray, threshold: float) -> np.ndarray:
-    """Pixels whose probability reaches a threshold, as the records count them.
+    """Pixels whose probability is at least a threshold, as in the records.
 
     Args:
-        probability: (H, W), of the network.
+        probability: (H, W), the network's probability, not calibrated.
         threshold: In [0, 1].
 
     Returns:
         (H, W) bool.
     """
-    # In the precision of the records that the threshold comes from.
+    # In float32, as in the records from which the threshold was chosen.
     return probability.astype(np.float32) >= np.float32(threshold)

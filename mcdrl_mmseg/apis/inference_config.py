@@ -1,4 +1,4 @@
-"""A model's config without what inference has no use for."""
+"""Removes entries from a model's config that inference does not need."""
 
 from __future__ import annotations
 
@@ -17,18 +17,18 @@ _REQUIRED = inspect.Parameter.empty
 
 
 def without_training(config: Any) -> Any:
-    """Take out losses, samplers, ``train_cfg``, ``init_cfg`` and ``pretrained``.
+    """Remove losses, samplers, ``train_cfg``, ``init_cfg`` and ``pretrained``.
 
-    A component then has its default for them, or None where it has no default.
-    Components that load weights unless told otherwise are told so. ``pretrained`` of
-    this package's towers stays: it also tells the activation, and they load nothing
-    when they are built.
+    A component then uses its default, or None if it has no default. For components that
+    load weights by default, this is switched off. ``pretrained`` of this package's
+    towers stays: it also decides the activation, and they load nothing when they are
+    built.
 
     Args:
-        config: Of a model or a part of one.
+        config: Config of a model or of a part of one.
 
     Returns:
-        A copy; the weights that it is built with have the same names and shapes.
+        A copy; its model has weights of the same names and shapes.
     """
     if isinstance(config, list | tuple):
         return type(config)(without_training(item) for item in config)
@@ -51,15 +51,15 @@ def _is_of_training(key: Any, value: Any) -> bool:
     if key in _TRAINING:
         return True
     is_loss = isinstance(key, str) and (key == 'loss' or key.startswith('loss_'))
-    # None stays: this package's heads have losses by default, one with weights.
+    # Keep None: this package's heads have losses by default, and one adds weights.
     return is_loss and isinstance(value, Mapping | list | tuple)
 
 
 def component_class(config: Mapping) -> type | None:
-    """The class that a config is of, looked up among what is registered alone.
+    """The class that a config names, if it is registered.
 
     Args:
-        config: Of a model or a part of one.
+        config: Config of a model or of a part of one.
     """
     name = config.get('type')
     if not isinstance(name, str):
@@ -75,7 +75,7 @@ def component_class(config: Mapping) -> type | None:
 
 
 def with_parents(registry: Registry) -> Iterator[Registry]:
-    """A registry and those above it, in which it looks for what it lacks.
+    """A registry and its parent registries.
 
     Args:
         registry: A registry.
@@ -87,7 +87,7 @@ def with_parents(registry: Registry) -> Iterator[Registry]:
 
 
 def _default(component: type, key: str) -> Any:
-    """The default of an argument, which a class may hand on to the one it extends."""
+    """The default of an argument, which may be an argument of a base class."""
     for owner in getattr(component, '__mro__', (component,)):
         method = vars(owner).get('__init__') if isinstance(owner, type) else owner
         if method is None:

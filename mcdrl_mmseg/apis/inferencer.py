@@ -1,4 +1,4 @@
-"""MCDRLInferencer: mmseg's inferencer, from a checkpoint alone and from streams."""
+"""MCDRLInferencer: mmseg's inferencer for checkpoints alone and for image streams."""
 
 from __future__ import annotations
 
@@ -31,17 +31,17 @@ from .temperature import calibrated_probability
 
 @dataclass(frozen=True)
 class Prediction:
-    """Of one image, at its native size.
+    """Prediction for one image, at its native size.
 
     Attributes:
         labels: (H, W) uint8, 0 is background.
         lesion_probability: (H, W) float32 in [0, 1], the sum of all lesion classes;
             calibrated if the checkpoint is (``python -m mcdrl_lab calibrate``).
-        network_probability: The same before calibration, which thresholds of
-            ``python -m mcdrl_lab conformal`` are for; None where both are one.
-        conformal_mask: (H, W) bool, where the network's probability reaches a
-            threshold; None where none was given.
-        flag: How the image compares with the training sites; None if not asked for.
+        network_probability: The same before calibration, for thresholds of
+            ``python -m mcdrl_lab conformal``; None if the checkpoint is not calibrated.
+        conformal_mask: (H, W) bool, pixels where the uncalibrated probability is at
+            least the threshold; None without a threshold.
+        flag: Comparison of the image with the training sites; None if not requested.
     """
 
     labels: np.ndarray
@@ -52,36 +52,36 @@ class Prediction:
 
     @property
     def uncalibrated_probability(self) -> np.ndarray:
-        """(H, W) float32, the network's own, whether or not it was calibrated."""
+        """(H, W) float32, the network's probability before any calibration."""
         own = self.network_probability
         return self.lesion_probability if own is None else own
 
 
 def _not_about_sizes(record: logging.LogRecord) -> bool:
-    """Mute mmseg's warning of a batch whose images differ in size: they may."""
+    """Silence mmseg's warning about a batch with images of different sizes."""
     return 'shapes are different' not in record.getMessage()
 
 
 class MCDRLInferencer(MMSegInferencer):
     """Segment images with any checkpoint of this package or of MMSegmentation.
 
-    Calls work as mmseg's: ``MCDRLInferencer(weights='best.pth')('image.jpg')`` gives
-    ``predictions`` and ``visualization``. What is different:
+    Calls work as in mmseg: ``MCDRLInferencer(weights='best.pth')('image.jpg')`` returns
+    ``predictions`` and ``visualization``. The differences:
 
     - the config comes from the checkpoint if no ``model`` is named, and is read as
       data; nothing in the checkpoint is executed (:func:`load_segmentor`);
     - images of different size in one batch do not fail;
-    - images of a folder come in the order of their names;
-    - :meth:`predict` takes any number of images and holds one batch at a time.
+    - images of a folder are sorted by name;
+    - :meth:`predict` takes any number of images and keeps one batch in memory.
 
     Args:
         model: Config file or config; None takes the one in the checkpoint.
         weights: The checkpoint.
-        classes: Class names, as mmseg's.
-        palette: Colours, as mmseg's.
-        dataset_name: Whose names and colours to use, as mmseg's.
+        classes: Class names, as in mmseg.
+        palette: Colours, as in mmseg.
+        dataset_name: Data set whose names and colours to use, as in mmseg.
         device: As ``'cuda:0'``; None takes a GPU if there is one.
-        scope: mmseg's.
+        scope: As in mmseg.
         show_progress: Whether calls show a progress bar.
 
     Raises:
@@ -101,7 +101,7 @@ class MCDRLInferencer(MMSegInferencer):
         show_progress: bool = True,
     ) -> None:
         super().__init__(model, weights, classes, palette, dataset_name, device, scope)
-        # MMSegmentation 1.2 does not take it, though MMEngine's inferencer has it.
+        # MMSegmentation 1.2 does not accept this argument of MMEngine's inferencer.
         self.show_progress = show_progress
 
     def _init_model(
@@ -121,10 +121,10 @@ class MCDRLInferencer(MMSegInferencer):
         return pseudo_collate
 
     def _inputs_to_list(self, inputs: str | np.ndarray | Sequence) -> list:
-        """List the inputs, a folder by name.
+        """List the inputs; files of a folder are sorted by name.
 
-        MMEngine leaves it to the file system, and MMSegmentation numbers the masks that
-        it writes in this order: which one is whose could not be told.
+        MMEngine uses the order of the file system. MMSegmentation numbers its masks in
+        this order, so that masks and images could not be matched.
 
         Args:
             inputs: Image, images, or a folder of them.
@@ -136,13 +136,13 @@ class MCDRLInferencer(MMSegInferencer):
         return sorted(listed) if isinstance(inputs, str) else listed
 
     def _init_visualizer(self, cfg: Config | ConfigDict) -> SegLocalVisualizer:
-        # Not the config's, whose backends may write elsewhere or call a server.
+        # Not the config's visualizer, whose backends may write files or call a server.
         return SegLocalVisualizer(name=f'inferencer-{id(self)}', alpha=0.4)
 
     def _get_chunk_data(
         self, inputs: Iterable[dict], chunk_size: int
     ) -> Iterator[list]:
-        """Fill batches, and begin a new one where the size changes."""
+        """Fill batches; start a new one when the image size changes."""
         chunk: list[dict] = []
         for data in inputs:
             if chunk and data['inputs'].shape != chunk[-1]['inputs'].shape:
@@ -160,7 +160,7 @@ class MCDRLInferencer(MMSegInferencer):
 
         Args:
             inputs: A collated batch.
-            **kwargs: mmseg's, of no effect.
+            **kwargs: As in mmseg, without effect.
 
         Raises:
             ScoresError: The model gives NaN or infinite scores.
@@ -168,7 +168,7 @@ class MCDRLInferencer(MMSegInferencer):
         logger = MMLogger.get_current_instance()
         logger.addFilter(_not_about_sizes)
         try:
-            # An explanation in another thread has its gate elsewhere meanwhile.
+            # An explanation in another thread may have changed the gate temporarily.
             with model_lock(self.model):
                 samples = super().forward(inputs, **kwargs)
         finally:
@@ -191,20 +191,21 @@ class MCDRLInferencer(MMSegInferencer):
         Args:
             images: Paths, or (H, W, 3) uint8 arrays, blue first.
             batch_size: Images that go through the network together, at most.
-            threshold: Of a conformal mask, from ``python -m mcdrl_lab conformal``.
-            flags: Whether to compare each image with the training sites, which runs
+            threshold: Threshold of the conformal mask, from ``python -m mcdrl_lab
+                conformal``.
+            flags: Whether to compare each image with the training sites; this runs
                 CLIP's tower once more.
 
         Yields:
-            One prediction an image, in their order.
+            One prediction per image, in their order.
 
         Raises:
             ImageError: An image cannot be read.
-            SiteReferenceError: Flags are asked of a checkpoint without statistics of
-                its training sites.
+            SiteReferenceError: ``flags`` with a checkpoint without statistics of its
+                training sites.
         """
         checker = ImageChecker(self.model) if flags else None
-        # Read but not yet predicted: no more than a batch and one.
+        # Images read but not yet predicted: at most a batch and one more.
         waiting: deque[np.ndarray] = deque()
 
         def remembered() -> Iterator[np.ndarray]:
@@ -212,7 +213,7 @@ class MCDRLInferencer(MMSegInferencer):
                 waiting.append(as_image(image))
                 yield waiting[-1]
 
-        # A model that is put in place of the loaded one may have none.
+        # A model that replaces the loaded one may lack the attribute.
         temperature = getattr(self.model, 'temperature', None)
         source = images if checker is None else remembered()
         for data in self.preprocess(source, batch_size):

@@ -1,4 +1,4 @@
-"""What a user names to be segmented: images, folders, patterns, videos, DICOM."""
+"""Inputs to segment: images, folders, patterns, videos and DICOM files."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ VIDEO_ENDINGS = frozenset((
 ))
 # fmt: on
 DICOM_ENDINGS = frozenset(('.dcm', '.dicom'))
-# Containers tell the number of frames roughly.
+# The frame count in a video container is approximate.
 _FRAMES_TOLERATED = 0.02
 _MAX_FRAMES_A_SECOND = 1000
 
@@ -46,8 +46,8 @@ class InputFile:
     Attributes:
         path: The file.
         kind: How it is read.
-        name: Name for the files that are made of it, without ending; no other input
-            of the run has it. It may hold folders.
+        name: Name of its result files, without suffix; unique within the run. It may
+            contain folders.
     """
 
     path: Path
@@ -57,12 +57,12 @@ class InputFile:
 
 @dataclass
 class Inputs:
-    """What was found under the names that the user gave.
+    """Files found under the names that the user gave.
 
     Attributes:
-        files: To segment, each once, in the order given, folders sorted.
+        files: Files to segment, each once, in the given order; folders are sorted.
         ignored: Files in folders that are neither image, video nor DICOM.
-        problems: Name -> why there is nothing to segment under it.
+        problems: Name -> why there is nothing to segment.
     """
 
     files: list[InputFile] = field(default_factory=list)
@@ -73,16 +73,16 @@ class Inputs:
 def find_inputs(names: Iterable[str], leave_out: Path | None = None) -> Inputs:
     """Find the files behind paths, folders and patterns.
 
-    Folders are searched with all their subfolders; hidden files are left out. A name
-    is taken for a pattern only if no file has it.
+    Folders are searched recursively; hidden files are skipped. A name is a pattern only
+    if no file has this name.
 
     Args:
         names: Files, folders, or patterns with ``*``, ``?``, ``[...]`` or ``**``.
-        leave_out: A folder that is not searched: that of the results.
+        leave_out: Folder of the results, which is not searched.
 
     Returns:
-        The files, with names of their own: where results of one would be in the way
-        of another's, both get the folder or the ending that tells them apart.
+        The files with unique names: if results of two files would collide, both names
+        get the folder or suffix in which they differ.
 
     Raises:
         ImageError: A checkpoint is among the names.
@@ -90,13 +90,13 @@ def find_inputs(names: Iterable[str], leave_out: Path | None = None) -> Inputs:
     names = list(names)
     _refuse_checkpoints(names)
     inputs = Inputs()
-    # Path of the file -> where its name begins, so that subfolders are kept.
+    # Path of the file -> its base folder, so that names keep subfolders; and its kind.
     found: dict[Path, tuple[Path, Kind]] = {}
     for name in names:
         try:
             _find(name, leave_out, inputs, found)
         except (OSError, ValueError) as error:
-            # A name that is too long, a folder that may not be read.
+            # For example, the name is too long, or a folder is not readable.
             inputs.problems[name] = str(error)
     once = {file.resolve(): file for file in reversed(found)}
     kept = [file for file in found if once[file.resolve()] is file]
@@ -109,7 +109,7 @@ def find_inputs(names: Iterable[str], leave_out: Path | None = None) -> Inputs:
 
 
 def _refuse_checkpoints(names: Sequence[str]) -> None:
-    """Refuse a second checkpoint: the first that a pattern matched was used, alone."""
+    """Refuse checkpoints, left over when the shell expands a pattern to several."""
     checkpoints = [name for name in names if name.endswith('.pth')]
     if checkpoints:
         raise ImageError(
@@ -168,7 +168,7 @@ def _in_folder(
 
 
 def _kind_of(path: Path) -> Kind | None:
-    # Scanners give their files any ending, numbers, or none.
+    # Scanners give their files any suffix, numbers, or none.
     if is_dicom(path):
         return Kind.DICOM
     ending = path.suffix.lower()
@@ -180,45 +180,45 @@ def _kind_of(path: Path) -> Kind | None:
 
 
 class _Places:
-    """Files and folders of results; none is another's, or lies in another's."""
+    """Paths of results, which must not be equal or inside one another."""
 
     def __init__(self) -> None:
         self._taken: set[str] = set()
         self._above: set[str] = set()
 
     def free(self, places: Iterable[str]) -> bool:
-        """Whether results at some places would be in nobody's way."""
+        """Whether results at these paths would not collide with others."""
         return not any(
             place in self._taken or place in self._above or self._taken & _above(place)
             for place in places
         )
 
     def take(self, places: Iterable[str]) -> None:
-        """Keep some places for one file."""
+        """Reserve paths for one file."""
         for place in places:
             self._taken.add(place)
             self._above |= _above(place)
 
 
 def _above(place: str) -> set[str]:
-    """The folders that a place lies in."""
+    """All parent folders of a path."""
     parts = place.split('/')
     return {'/'.join(parts[:count]) for count in range(1, len(parts))}
 
 
 def _places(name: str, path: Path, kind: Kind) -> set[str]:
-    """Places of the results of a file that gets a name, of whichever tool."""
+    """Result paths of a file with this name, for all tools."""
     places = {f'{name}.png', f'{name}.json'}
     if kind is not Kind.IMAGE:
-        places.add(name + path.suffix)  # folder of its frames
+        places.add(name + path.suffix)  # folder of the frames
     if kind is Kind.VIDEO:
         places.add(f'{name}.mp4')
-    # Not every file system tells a from A.
+    # Some file systems ignore case.
     return {place.lower() for place in places}
 
 
 def _unique_names(files: Sequence[tuple[Path, Path, Kind]]) -> list[str]:
-    """Names without ending below their base; longer where results would collide.
+    """Names without suffix, relative to their base; longer if results would collide.
 
     Args:
         files: Path, base and kind of each.
@@ -253,7 +253,7 @@ def _unique_names(files: Sequence[tuple[Path, Path, Kind]]) -> list[str]:
 
 
 def _colliding(places: Sequence[set[str]]) -> list[list[int]]:
-    """Groups of files of which one's results would lie in the places of another's."""
+    """Groups of files whose results would collide."""
     parents = list(range(len(places)))
 
     def group_of(number: int) -> int:
@@ -277,7 +277,7 @@ def _colliding(places: Sequence[set[str]]) -> list[list[int]]:
 
 
 def _longer_names(files: Sequence[tuple[Path, Path, str]]) -> Iterator[list[str]]:
-    """Ways to tell files of one name apart, best first, without end."""
+    """Endless sequence of ways to make equal names different, best first."""
     endings = [path.suffix.removeprefix('.') for path, _, _ in files]
     folders = [base.resolve().name for _, base, _ in files]
     names = [name for _, _, name in files]
@@ -288,7 +288,7 @@ def _longer_names(files: Sequence[tuple[Path, Path, str]]) -> Iterator[list[str]
 
 
 def count_images(file: InputFile) -> int:
-    """Number of images that a file says it holds; roughly so for a video.
+    """Number of images in a file; approximate for a video.
 
     Args:
         file: The file.
@@ -305,7 +305,7 @@ def count_images(file: InputFile) -> int:
 
 
 def frame_rate(file: InputFile) -> float:
-    """Frames a second of a video, 25 if it does not say.
+    """Frames per second of a video; 25 if the file does not say.
 
     Args:
         file: A video.
@@ -328,8 +328,8 @@ def read_images(file: InputFile) -> Iterator[np.ndarray]:
         (H, W, 3) uint8, blue first.
 
     Raises:
-        ImageError: The file cannot be read, or ends early: what it held until then
-            has been given.
+        ImageError: The file cannot be read, or ends early; earlier images have then
+            been returned.
     """
     if file.kind is Kind.IMAGE:
         yield read_image(file.path)

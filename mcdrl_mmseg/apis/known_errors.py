@@ -1,4 +1,4 @@
-"""Errors of trainings and tests that the user can put right, in one line."""
+"""Shows errors of trainings and tests that the user can fix as one line."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ class OptionError(InputError, ValueError):
 
 
 def without_traceback(name: str) -> Callable[[Main], Main]:
-    """Decorate a command: a known error is one message and exit code 2.
+    """Decorate a command: a known error becomes one message and exit code 2.
 
-    So is a package that a component of the config asks to install, as ``Albu`` does,
-    and a download that fails. Any other error keeps its traceback: it is a fault of
-    the program, or of a component that nobody knows here.
+    Known errors include a package that a component of the config needs, as ``Albu``
+    does, and a failed download. Any other error keeps its traceback: it is a bug, or an
+    error of a component that is not known here.
 
     Args:
-        name: Of the command, said before the message.
+        name: Name of the command, printed before the message.
     """
 
     def decorate(main: Main) -> Main:
@@ -38,12 +38,12 @@ def without_traceback(name: str) -> Callable[[Main], Main]:
             except (InputError, FileNotFoundError) as error:
                 message = _message(error)
             except ImportError as error:
-                # A component of the config lacks its package, and says how to get it.
+                # A component of the config needs a package and says how to install it.
                 if 'install' not in str(error):
                     raise
                 message = _message(error)
             except URLError as error:
-                # Of a stock backbone, say, whose weights are fetched as it is made.
+                # For example, weights that a stock backbone downloads when it is built.
                 message = (
                     f'a download failed ({error.reason}). Without a network name files '
                     'where the config asks for weights (pretrained, '
@@ -58,7 +58,7 @@ def without_traceback(name: str) -> Callable[[Main], Main]:
 
 
 def _message(error: Exception) -> str:
-    """What the error says; of one in a data worker without the worker's traceback."""
+    """The error's message, without the traceback of a dataloader worker."""
     text = str(error)
     if re.match(r'Caught \w+ in DataLoader worker process', text):
         text = text.rpartition(f'{type(error).__name__}: ')[2]

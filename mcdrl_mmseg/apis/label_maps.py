@@ -1,4 +1,4 @@
-"""Label maps of a test, one file an image."""
+"""Label maps of a test, one file per image."""
 
 from __future__ import annotations
 
@@ -25,13 +25,13 @@ _FILES = ('img_path', 'seg_map_path')
 class LabelMapHook(Hook):
     """Write the predicted label map of every test image as PNG.
 
-    It has the name of its image. Sites number their images alike: where two names are
-    one, all keep the folders that tell them apart, as ``SITE/images/NAME.png``, where
-    mmseg's ``IoUMetric(output_dir=...)`` leaves the map of the last one. Those of an
-    earlier test are replaced, and no other file.
+    A map has the name of its image. Different sites often use the same file names; then
+    all maps keep the folders in which they differ, as ``SITE/images/NAME.png``, whereas
+    mmseg's ``IoUMetric(output_dir=...)`` would overwrite all but the last. Maps of an
+    earlier test are replaced; other files are not.
 
     Args:
-        folder: Where to.
+        folder: Folder of the maps.
     """
 
     def __init__(self, folder: str) -> None:
@@ -40,10 +40,10 @@ class LabelMapHook(Hook):
         self._places: dict[str, Path] = {}
 
     def before_test(self, runner: Runner) -> None:
-        """Find a place for every image.
+        """Choose a path for every image.
 
         Raises:
-            OutputError: What was not written by an earlier test is in the way.
+            OutputError: A path exists and was not written by an earlier test.
         """
         dataset = runner.test_dataloader.dataset
         samples = [dataset.get_data_info(index) for index in range(len(dataset))]
@@ -63,7 +63,7 @@ class LabelMapHook(Hook):
         data_batch: Any = None,
         outputs: Sequence[SegDataSample] | None = None,
     ) -> None:
-        """Write those of a batch."""
+        """Write the label maps of a batch."""
         for sample in outputs or ():
             self._write(self._places[str(sample.img_path)], sample)
 
@@ -73,7 +73,7 @@ class LabelMapHook(Hook):
         from mcdrl_common.atomic_write import write_bytes
 
         labels = sample.pred_sem_seg.data.squeeze(0)
-        # As the masks have them, of which class 0 is 1 then.
+        # Values as in the masks: with reduce_zero_label class 0 has the value 1.
         labels = labels + bool(sample.get('reduce_zero_label'))
         _, code = cv2.imencode('.png', labels.byte().cpu().numpy())
         with output_errors(path):

@@ -1,4 +1,4 @@
-"""From a checkpoint and the names of inputs to files of predictions."""
+"""Segments inputs and writes files with the predictions."""
 
 from __future__ import annotations
 
@@ -32,15 +32,16 @@ from .outputs.presence_output import PresenceMaskOutput, PresenceOutput
 
 @dataclass
 class Summary:
-    """What a run did.
+    """Outcome of a run.
 
     Attributes:
-        num_images: Images segmented, frames of videos among them.
-        num_lesions: Those in which a lesion was found.
-        num_emptied: Of these, in ``presence/`` without one; 0 if not asked for.
+        num_images: Number of segmented images, frames of videos included.
+        num_lesions: Number of images with a predicted lesion.
+        num_emptied: Number of these whose mask in ``presence/`` is empty; 0 if not
+            requested.
         problems: Name of an input -> why it, or the rest of it, was skipped.
-        ignored: Files of other kinds in the folders named.
-        seconds: Of each video: name -> (frames, seconds).
+        ignored: Files of other kinds in the given folders.
+        seconds: Name of each video -> (frames, seconds).
     """
 
     num_images: int = 0
@@ -62,11 +63,10 @@ def predict_files(
     conformal: dict | None = None,
     presence: dict | None = None,
 ) -> Summary:
-    """Segment files and write what is asked for.
+    """Segment files and write the requested results.
 
-    Inputs that cannot be read are skipped and named in the summary; the rest is
-    done. Frames are read and written as they come: a long video needs no more memory
-    than a short one.
+    Inputs that cannot be read are skipped and named in the summary. Frames are read and
+    written one by one: a long video needs no more memory than a short one.
 
     Args:
         inferencer: The model.
@@ -75,19 +75,19 @@ def predict_files(
         save: Keys of :data:`~mcdrl_mmseg.apis.outputs.plain_outputs.OUTPUTS`.
         batch_size: Images that go through the network together, at most.
         overwrite: Replace results of an earlier run.
-        console: Where the progress is shown; None shows none.
-        conformal: A threshold with a guarantee, whose masks are written too; from
-            :data:`mcdrl_common.threshold_file.CONFORMAL`.
-        presence: A threshold below which masks are empty; these are written too. From
-            :data:`mcdrl_common.threshold_file.PRESENCE`.
+        console: Console for the progress; None shows none.
+        conformal: A threshold with a guarantee, from
+            :data:`mcdrl_common.threshold_file.CONFORMAL`; its masks are written too.
+        presence: A confidence threshold below which masks are empty, from
+            :data:`mcdrl_common.threshold_file.PRESENCE`; its masks are written too.
 
     Returns:
-        What was done.
+        The outcome.
 
     Raises:
-        OutputError: Something is in the way of the results, or the disk is full or
-            read-only.
-        ValueError: An unknown kind of result, a batch size below 1, or flags asked of a
+        OutputError: Another file or folder is in the way of a result, or the disk is
+            full or read-only.
+        ValueError: An unknown kind of result, a batch size below 1, or flags with a
             checkpoint without statistics of its training sites.
     """
     unknown = [kind for kind in save if kind not in OUTPUTS]
@@ -153,19 +153,19 @@ class _Run:
         self.outputs = outputs
         self.predict = predict
         self.summary = Summary(problems=dict(inputs.problems), ignored=inputs.ignored)
-        # Read but not yet predicted: no more than a batch.
+        # Frames read but not yet predicted: at most a batch.
         self._waiting: deque[Frame] = deque()
         self._current: InputFile | None = None
         self._count, self._start = 0, time.monotonic()
 
     def count(self) -> int:
-        """Images to come, roughly; files that cannot be read count as one."""
+        """Approximate number of images; files that cannot be read count as one."""
         total = 0
         for file in self.files:
             try:
                 total += count_images(file)
             except Exception:
-                # Named when its turn comes.
+                # Reported later, when the file is read.
                 total += 1
         return total
 
@@ -186,7 +186,7 @@ class _Run:
     def _predictions(
         self, images: Iterator[np.ndarray], batch_size: int
     ) -> Iterator[Prediction]:
-        """One for the first of the images that wait, again and again."""
+        """Predictions for the waiting images, in their order."""
         while True:
             try:
                 for prediction in self.predict(images, batch_size):
@@ -197,7 +197,7 @@ class _Run:
             except Exception:
                 if not self._waiting:
                     raise
-                # One of the batch fails, and takes the others with it.
+                # One image fails the whole batch: predict them one by one.
                 while self._waiting:
                     frame = self._waiting[0]
                     try:
@@ -227,7 +227,7 @@ class _Run:
         self.summary.problems[str(file.path)] = reason
 
     def _begin(self, file: InputFile | None) -> None:
-        """Close the file before where another one, or none, comes."""
+        """Close the current file if another one, or none, follows."""
         if file is self._current:
             return
         for output in self.outputs:
@@ -247,5 +247,5 @@ class _Run:
                     )
                     yield image
             except Exception as error:
-                # Decoders fail in ways that nobody foresees.
+                # Decoders may raise any exception.
                 self._skip(file, error)

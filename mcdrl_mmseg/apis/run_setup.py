@@ -1,4 +1,4 @@
-"""What tools/train.py and tools/test.py share: config, work folder, processes."""
+"""Setup shared by tools/train.py and tools/test.py: config, work folder, processes."""
 
 from __future__ import annotations
 
@@ -41,7 +41,8 @@ def load_config(
 
     Raises:
         FileNotFoundError: No such config.
-        ConfigFileError: It, or an option, changes entries of a value that has none.
+        ConfigFileError: The config, or an option, merges a dict into a value that is
+            none.
     """
     if not Path(path).is_file():
         raise FileNotFoundError(f'config {path!r} is not a file.')
@@ -60,9 +61,9 @@ def load_config(
 
 
 def _move_records(cfg: Config, planned: str | None, cfg_options: Mapping) -> None:
-    """Let records that would go into a config's own work folder go into the new one.
+    """Redirect records from the config's own work folder to the new work folder.
 
-    A plan's configs name that folder: another test must not replace what it recorded.
+    Configs of a plan name their folder: another test must not replace its records.
     """
     if planned is None or any('records_path' in key for key in cfg_options):
         return
@@ -77,8 +78,8 @@ def _move_records(cfg: Config, planned: str | None, cfg_options: Mapping) -> Non
 def _keep_config_file(cfg: Config) -> None:
     """Keep MMEngine from replacing the file that a config was read from.
 
-    It writes the config as it now is, ``load_from`` and ``resume`` included, under the
-    same name into the work folder; under the time of the start if it knows no name.
+    MMEngine writes the current config, ``load_from`` and ``resume`` included, into the
+    work folder under the config's file name; without one it uses the start time.
     """
     path, folder = cfg.filename, cfg.get('work_dir')
     if path and folder and Path(path).resolve().parent == Path(folder).resolve():
@@ -86,18 +87,18 @@ def _keep_config_file(cfg: Config) -> None:
 
 
 def insert_and_check(cfg: Config, training: bool = True) -> Config:
-    """Put MCDRL into a config that asks for it, and refuse what is wrong.
+    """Insert MCDRL if the config requests it, and check the config.
 
     Args:
-        cfg: As :func:`load_config` gives it.
-        training: Whether it is to be trained with, see
+        cfg: From :func:`load_config`.
+        training: Whether the config is for a training, see
             :func:`~mcdrl_mmseg.engine.config_check.find_problems`.
 
     Returns:
-        The config to run, which no longer asks for MCDRL.
+        The config to run, with MCDRL inserted.
 
     Raises:
-        ConfigCheckError: Names every problem.
+        ConfigCheckError: The config has problems; the message names all of them.
     """
     cfg = with_mcdrl(cfg)
     check_config(cfg, training)
@@ -105,13 +106,13 @@ def insert_and_check(cfg: Config, training: bool = True) -> Config:
 
 
 def build_runner(cfg: Config) -> Runner:
-    """Build the runner that the config asks for, also on machines without a GPU.
+    """Build the config's runner, also on machines without a GPU.
 
-    MMEngine's launcher selects a GPU for each process. Without one, the processes
-    are joined here, by gloo.
+    MMEngine's launcher selects a GPU for each process. Without a GPU, the process group
+    is initialised here, with gloo.
 
     Args:
-        cfg: As :func:`load_config` gives it.
+        cfg: From :func:`load_config`.
 
     Raises:
         SlurmError: The launcher is ``slurm``, and srun did not start this process.
@@ -122,7 +123,7 @@ def build_runner(cfg: Config) -> Runner:
     if cfg.launcher in ('pytorch', 'slurm') and not torch.cuda.is_available():
         if not is_distributed():
             torch.distributed.init_process_group(backend='gloo')
-        # MMEngine's own default names a GPU for each process, by device_ids.
+        # MMEngine's default sets device_ids, a GPU for each process.
         wrapper = dict(
             type='MMDistributedDataParallel',
             broadcast_buffers=False,
@@ -144,7 +145,7 @@ def enable_amp(cfg: Config) -> None:
     """Turn on automatic mixed precision: float16 on a GPU, bfloat16 on a CPU.
 
     Raises:
-        ValueError: The optimizer wrapper is of a type that has no AMP counterpart.
+        ValueError: The type of the optimizer wrapper has no AMP counterpart.
     """
     wrapper = cfg.optim_wrapper
     name = type_name(wrapper)

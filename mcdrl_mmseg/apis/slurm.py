@@ -1,4 +1,4 @@
-"""Where the processes of a Slurm step meet, with GPUs or without."""
+"""Rendezvous of the processes of a Slurm step, with or without GPUs."""
 
 from __future__ import annotations
 
@@ -8,20 +8,20 @@ from collections.abc import MutableMapping
 
 from mcdrl_common import InputError
 
-# Below the range that Linux gives out by itself, and above the usual services'.
+# Below Linux's ephemeral ports, and above the usual services.
 _FIRST_PORT, _PORTS = 20000, 10000
 
 
 class SlurmError(InputError, RuntimeError):
-    """This process is in no Slurm step; the message says what to do."""
+    """This process is not in a Slurm step; the message says what to do."""
 
 
 def set_rendezvous(environment: MutableMapping[str, str] | None = None) -> None:
-    """Tell torch.distributed who this process is and where the others are.
+    """Set the environment variables from which torch.distributed initialises.
 
-    MMEngine's own launcher takes port 29500 for every job, so that two of them on one
-    machine clash, and needs a GPU. Here a step has a port of its own, by the
-    numbers of job and step. ``MASTER_ADDR`` and ``MASTER_PORT`` that are set stay.
+    MMEngine's own launcher needs a GPU and uses port 29500 for every job, so that two
+    jobs on one machine clash. Here the port depends on the ids of job and step.
+    ``MASTER_ADDR`` and ``MASTER_PORT`` are kept if they are set.
 
     Args:
         environment: Environment variables, changed here; None takes this process's.

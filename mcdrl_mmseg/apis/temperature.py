@@ -1,10 +1,10 @@
-"""Temperatures of a checkpoint: how sure its lesion probability may be.
+"""Temperatures of a checkpoint, which calibrate its lesion probability.
 
 ``python -m mcdrl_lab calibrate`` fits them on validation images and writes them into
-the checkpoint's ``meta``. Each lesion class has one, which divides its log-odds
-against the background (Guo et al., ICML 2017, with one temperature a class). So the
-sign of no log-odds changes, and no pixel goes from lesion to background or back: the
-masks stay as they are.
+the checkpoint's ``meta``. Each lesion class has one temperature, which divides its
+log-odds against the background (Guo et al., ICML 2017, with one temperature per class).
+This changes no sign of the log-odds, so no pixel moves between lesion and background:
+the masks stay the same.
 """
 
 from __future__ import annotations
@@ -36,10 +36,10 @@ def temperature_of(
         source: Its path, for messages.
 
     Returns:
-        One number a lesion class, or None where the checkpoint was not calibrated.
+        One number per lesion class, or None if the checkpoint is not calibrated.
 
     Raises:
-        CheckpointError: They are no positive numbers, or of another model.
+        CheckpointError: They are not positive numbers, or not one per lesion class.
     """
     values = (checkpoint.get('meta') or {}).get(META_KEY)
     if values is None:
@@ -59,14 +59,15 @@ def temperature_of(
 
 
 def divide_logits(logits: Tensor, temperature: Sequence[float] | Tensor) -> Tensor:
-    """Logits of a calibrated probability.
+    """Calibrate logits.
 
     Args:
         logits: (..., C, H, W); with one channel the lesion's log-odds.
-        temperature: One number a lesion class.
+        temperature: One number per lesion class.
 
     Returns:
-        Of the same shape: the log-odds of each class against class 0 are divided.
+        Same shape; the log-odds of each class against class 0 are divided by its
+        temperature.
     """
     divisor = torch.as_tensor(temperature, dtype=logits.dtype, device=logits.device)
     divisor = divisor.reshape(-1, 1, 1)
@@ -83,7 +84,7 @@ def calibrated_probability(scores: Tensor, temperature: Sequence[float]) -> Tens
     Args:
         scores: (C, H, W), ``seg_logits`` of a prediction; see
             :func:`~mcdrl_mmseg.apis.image_pipeline.lesion_probability`.
-        temperature: One number a lesion class.
+        temperature: One number per lesion class.
 
     Returns:
         (H, W) float in [0, 1].
@@ -94,5 +95,5 @@ def calibrated_probability(scores: Tensor, temperature: Sequence[float]) -> Tens
     if len(scores) > 1:
         return lesion_probability(divide_logits(scores.float(), temperature))
     check_scores(scores)
-    # mmseg has passed it through a sigmoid; 0 and 1 stay what they are.
+    # mmseg has already applied the sigmoid; 0 and 1 do not change.
     return divide_logits(scores.double().logit(), temperature)[0].sigmoid().float()

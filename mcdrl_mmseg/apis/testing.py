@@ -1,4 +1,4 @@
-"""Options of tools/test.py, as changes to the config."""
+"""Applies options of tools/test.py to the config."""
 
 from __future__ import annotations
 
@@ -54,12 +54,12 @@ def use_tta(cfg: Config) -> str | None:
         cfg: The config, changed in place.
 
     Returns:
-        What is to be said of views none of which has the size of a plain test, for
-        which the network was trained; None where there is nothing to say.
+        A note if no view has the size of the plain test, for which the network was
+        trained; else None.
 
     Raises:
         ValueError: The config has no ``tta_pipeline`` or ``tta_model``, or the pipeline
-            loses what sites say of their masks and images.
+            loses a site's mask format or name.
     """
     missing = [key for key in ('tta_pipeline', 'tta_model') if key not in cfg]
     if missing:
@@ -67,7 +67,7 @@ def use_tta(cfg: Config) -> str | None:
     note = None
     views = set(_sizes(cfg.tta_pipeline))
     for part in plain_datasets(cfg.test_dataloader.dataset):
-        # Of data sets of one pipeline a site, that step stays the site's own.
+        # If each site has its own pipeline, keep the step that sets the site.
         steps = part.get('pipeline') or ()
         usual = set(_sizes(steps))
         if views and usual and not views & usual:
@@ -78,7 +78,7 @@ def use_tta(cfg: Config) -> str | None:
             )
         own = [t for t in steps if type_name(t) == 'SetSite']
         part['pipeline'] = [*own, *cfg.tta_pipeline]
-    # The config was checked with the test's own pipeline.
+    # Check again: the config was checked with the plain test pipeline.
     if problems := [*site_problems(cfg, components(cfg))]:
         raise ConfigCheckError(problems, cfg.filename)
     cfg.tta_model.module = cfg.model
@@ -102,25 +102,25 @@ def _as_text(sizes: Iterable[tuple[int, ...]]) -> str:
 
 
 class NoteHook(Hook):
-    """Says something below the scores of a test, where it is read.
+    """Logs a note below the scores of a test.
 
     Args:
-        note: What to say.
+        note: The note.
     """
 
     def __init__(self, note: str) -> None:
         self._note = note
 
     def after_test(self, runner: Runner) -> None:
-        """Say it."""
+        """Log the note."""
         runner.logger.warning(self._note)
 
 
 class TrainedOnHook(Hook):
-    """Says where a test is of images that the checkpoint was trained on.
+    """Warns if a test uses sites that the checkpoint was trained on.
 
-    The held-out site is named outside the config, by ``MCDRL_HELD_OUT``: who names it
-    for the training alone tests at a site of the training, and scores look splendid.
+    The held-out site is set outside the config, by ``MCDRL_HELD_OUT``. If it is set for
+    the training only, the test uses training sites, and scores look too good.
 
     Args:
         cfg: Config of the test.
@@ -136,7 +136,7 @@ class TrainedOnHook(Hook):
         self._trained = trained_sites(checkpoint, self._source)
 
     def after_test(self, runner: Runner) -> None:
-        """Say it below the scores, where it is read."""
+        """Log the warning below the scores."""
         note = trained_on_note(self._trained, self._tested, self._source)
         if note:
             runner.logger.warning(note)

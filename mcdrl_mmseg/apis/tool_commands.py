@@ -1,4 +1,4 @@
-"""What tools/predict.py, tools/explain.py and tools/export.py run, and say."""
+"""Commands of tools/predict.py, tools/explain.py and tools/export.py."""
 
 from __future__ import annotations
 
@@ -28,11 +28,11 @@ USER_ERRORS = (FileNotFoundError, InputError, ValueError)
 def run_tool(
     name: str, command: Callable[[argparse.Namespace], int], args: argparse.Namespace
 ) -> int:
-    """Run a command: what its user can put right is one line and exit code 2.
+    """Run a command; an error that the user can fix becomes one line and exit code 2.
 
     Args:
-        name: Of the tool, said before the message.
-        command: One of those below.
+        name: Name of the tool, printed before the message.
+        command: One of the commands below.
         args: Its arguments, and ``max_pixels``.
 
     Returns:
@@ -56,7 +56,7 @@ def predict(args: argparse.Namespace) -> int:
     Returns:
         The exit code: 1 if inputs were skipped.
     """
-    # Before the model is built: a wrong file is told at once.
+    # Before the model is built, so that a wrong file is reported at once.
     conformal = CONFORMAL.read(args.conformal) if args.conformal else None
     presence = PRESENCE.read(args.presence) if args.presence else None
     inferencer = MCDRLInferencer(
@@ -92,8 +92,8 @@ def predict(args: argparse.Namespace) -> int:
         f'{summary.num_lesions}; {", ".join(written)} in {args.out}'
     )
     if presence:
-        # A checkpoint does not say what records call it, nor how it was trained: only
-        # who reads this can see that the threshold is of another training.
+        # A checkpoint does not know its name in the records: only the user can notice
+        # that the threshold is from another training.
         method = presence.get('method')
         of = f' (threshold of {short_repr(method)} in its records)' if method else ''
         print(
@@ -116,7 +116,7 @@ def explain(
 
     Args:
         args: Its arguments.
-        true_confounders: What is known of the images, see :func:`explain_files`.
+        true_confounders: Known imaging conditions, see :func:`explain_files`.
 
     Returns:
         The exit code: 1 if inputs were skipped.
@@ -186,7 +186,7 @@ def export(args: argparse.Namespace) -> int:
 def _export_size(
     own: tuple[int, int] | None, asked: Sequence[int] | None
 ) -> tuple[int, int]:
-    """Height and width of the file: the model's own unless another is asked for."""
+    """Height and width of the file: the requested size, else the model's own."""
     if asked is None:
         if own is None:
             raise ValueError(
@@ -207,10 +207,10 @@ def _export_size(
 
 
 def warn_of_closed_gate(model: nn.Module) -> None:
-    """Say on stderr that a model's intervention has not begun, if so.
+    """Warn on stderr if a model's intervention has not started.
 
     Args:
-        model: Any segmentor, its weights loaded.
+        model: Any segmentor with its weights loaded.
     """
     note = closed_gate_note(model)
     if note:
@@ -222,7 +222,7 @@ def _print_skipped(problems: Mapping[str, str], done: int) -> int:
         return 0
     print(f'{len(problems)} inputs were skipped:', file=sys.stderr)
     for name, why in problems.items():
-        # Most errors name the file themselves.
+        # Most error messages already name the file.
         line = f'  {why}' if name in why else f'  {name}: {why}'
         print(printable(line), file=sys.stderr)
     return 1 if done else 2

@@ -1,7 +1,7 @@
-"""Which sites a checkpoint was trained on, by the config in it.
+"""The sites that a checkpoint was trained on, from the config in it.
 
-The held-out site is named outside the config, by ``MCDRL_HELD_OUT``: who names it for
-the training alone reads the config later as that of another fold.
+The held-out site is set outside the config, by ``MCDRL_HELD_OUT``. If it is set for the
+training only, the same config file later stands for another fold.
 """
 
 from __future__ import annotations
@@ -17,8 +17,8 @@ class TrainedSites(NamedTuple):
     """Sites of a training.
 
     Attributes:
-        names: Those that were trained on; empty where the checkpoint does not say.
-        held_out: The one that was not, where it says so.
+        names: The training sites; empty if the checkpoint does not say.
+        held_out: The held-out site, if the checkpoint names it.
     """
 
     names: tuple[str, ...] = ()
@@ -26,7 +26,7 @@ class TrainedSites(NamedTuple):
 
 
 def trained_sites(checkpoint: Mapping, source: str | os.PathLike) -> TrainedSites:
-    """Read them out of the config that MMEngine keeps in a checkpoint.
+    """Read the training sites from the config in a checkpoint.
 
     Args:
         checkpoint: Its content.
@@ -38,7 +38,7 @@ def trained_sites(checkpoint: Mapping, source: str | os.PathLike) -> TrainedSite
     try:
         names, held_out = parse_training_sites(text, str(source))
     except CheckpointConfigError:
-        # A program of its own: what it trained on cannot be known.
+        # The config is not readable as data: its sites are not known.
         return TrainedSites()
     return TrainedSites(tuple(names), held_out)
 
@@ -46,15 +46,15 @@ def trained_sites(checkpoint: Mapping, source: str | os.PathLike) -> TrainedSite
 def trained_on_note(
     trained: TrainedSites, tested: Iterable[str], source: str | os.PathLike
 ) -> str | None:
-    """What is to be said of scores at sites that were trained on, which look splendid.
+    """Warning about scores at sites that were trained on, which look too good.
 
     Args:
-        trained: Of the checkpoint.
+        trained: The checkpoint's training sites.
         tested: Sites of the scores.
         source: The checkpoint.
 
     Returns:
-        None where nothing is to be said.
+        The warning, or None if there is no overlap.
     """
     seen = [name for name in tested if name in trained.names]
     if not seen:

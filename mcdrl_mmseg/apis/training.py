@@ -1,6 +1,6 @@
-"""Training and testing as commands: what ``tools/train.py`` and ``tools/test.py`` run.
+"""Training and testing as commands, for ``tools/train.py`` and ``tools/test.py``.
 
-Both command lines are MMSegmentation's. From an installed package they are
+Both command lines are those of MMSegmentation. From an installed package, run
 ``python -m mcdrl_mmseg.apis.training train CONFIG ...`` and ``... test CONFIG
 CHECKPOINT ...``.
 """
@@ -38,9 +38,9 @@ from .testing import (
 )
 
 _MODULE = 'mcdrl_mmseg.apis.training'
-# What MMEngine's CheckpointHook writes.
+# File names of MMEngine's CheckpointHook.
 _CHECKPOINT = re.compile(r'((epoch|iter)_\d+|best_.+)\.pth').fullmatch
-# Where torchrun, Slurm and Open MPI tell a process its number.
+# Environment variables for a process's rank in torchrun, Slurm and Open MPI.
 _RANKS = ('RANK', 'SLURM_PROCID', 'OMPI_COMM_WORLD_RANK')
 
 
@@ -73,7 +73,7 @@ def train_main(argv: Sequence[str] | None = None) -> int:
 
 
 def _checking_hook(runner: Runner) -> ConfigCheckHook:
-    """The hook that checks what is loaded, for a config of another project, too."""
+    """The hook that checks loaded checkpoints; added to configs without it."""
     for hook in runner.hooks:
         if isinstance(hook, ConfigCheckHook):
             return hook
@@ -85,8 +85,8 @@ def _checking_hook(runner: Runner) -> ConfigCheckHook:
 def _refuse_earlier_run(work_dir: Path) -> None:
     """Refuse to replace checkpoints of another training, epoch by epoch.
 
-    MMEngine does so without a word. What is left of them would lie beside those of this
-    one, and a pattern as best_*.pth names both.
+    MMEngine replaces them silently. Checkpoints of both trainings would then be in one
+    folder, and a pattern such as best_*.pth would match both.
     """
     earlier = sorted(p.name for p in work_dir.glob('*.pth') if _CHECKPOINT(p.name))
     if earlier:
@@ -100,10 +100,10 @@ def _refuse_earlier_run(work_dir: Path) -> None:
 
 @contextmanager
 def _only_training(work_dir: str) -> Iterator[None]:
-    """Keep other trainings out of a work folder, whose files they would share.
+    """Context that keeps other trainings out of a work folder.
 
-    The first process of a training stands for all. A plan holds its own lock on the
-    folder of a run, which is therefore another.
+    Only the first process of a training takes the lock. It is not the lock that a plan
+    holds on the folder of a run.
     """
     if any(int(os.environ.get(name, 0)) for name in _RANKS):
         yield
@@ -119,11 +119,11 @@ def _only_training(work_dir: str) -> Iterator[None]:
 
 @contextmanager
 def _leave_group_after() -> Iterator[None]:
-    """Leave the group of processes that a run joined, once it has ended well.
+    """Context that destroys the process group of a run that ended without an error.
 
-    A process that exits as a member is now and then aborted, although all its work is
-    done: C++ ends it for a thread of gloo that still runs. After an error the group
-    stays: to leave it can mean to wait for the others, who wait for this one.
+    Otherwise a process may abort at exit, although its work is done, because a thread
+    of gloo still runs. After an error the group stays: destroying it could wait for
+    other processes, which wait for this one.
     """
     member_before = is_distributed()
     yield
@@ -140,7 +140,7 @@ def _read_config(args: argparse.Namespace) -> Config:
 
 @contextmanager
 def _options_of(cfg: Config) -> Iterator[None]:
-    """Options of the command line that are put into a config, and may not fit it."""
+    """Context that turns options that do not fit the config into an OptionError."""
     try:
         yield
     except ValueError as error:
@@ -182,10 +182,10 @@ def test_main(argv: Sequence[str] | None = None) -> int:
 def parse_run_arguments(
     parser: argparse.ArgumentParser, argv: Sequence[str] | None = None
 ) -> argparse.Namespace:
-    """Parse, read options as MMEngine does, and tell it this process's rank.
+    """Parse arguments and options like MMEngine, and set ``LOCAL_RANK``.
 
     Args:
-        parser: One with
+        parser: A parser with the arguments of
             :func:`~mcdrl_common.training_arguments.add_run_arguments`.
         argv: Its arguments; None takes those of this process.
 

@@ -1,4 +1,4 @@
-"""Opening a video, and nothing that it may name: FFmpeg also reads lists of files."""
+"""Opens a video but no other files: FFmpeg would also read playlists of files."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from mcdrl_common.image_files import check_pixel_count
 
 from .image_pipeline import ImageError
 
-# Where the first bytes stand, and what they are.
+# Offset and magic bytes of supported containers.
 _CONTAINERS = (
     (8, (b'AVI ', b'AVIX')),
     # MP4, M4V, MOV
@@ -27,7 +27,7 @@ _CONTAINERS = (
     (0, (b'0&\xb2u\x8ef\xcf\x11',)),
 )
 _TS_PACKET, _TS_SYNC = 188, b'G'
-# FFmpeg's names of their readers; it has others, for lists of files and addresses.
+# FFmpeg's demuxers for them; its others include playlists of files and URLs.
 _READERS = 'avi,mov,matroska,mpeg,mpegvideo,mpegts,asf'
 _OPTIONS = f'format_whitelist;{_READERS}|protocol_whitelist;file'
 _OPTIONS_VARIABLE = 'OPENCV_FFMPEG_CAPTURE_OPTIONS'
@@ -35,17 +35,17 @@ _OPTIONS_VARIABLE = 'OPENCV_FFMPEG_CAPTURE_OPTIONS'
 
 @contextmanager
 def opened_video(path: Path) -> Iterator[cv2.VideoCapture]:
-    """Open a video file, and no other file because of it.
+    """Open a video file, and no other file.
 
     Args:
         path: The file.
 
     Yields:
-        The video, to be read by the block.
+        The opened video.
 
     Raises:
-        ImageError: No such file; by its content not of the containers above; one that
-            OpenCV cannot open; too many pixels.
+        ImageError: The file does not exist, is none of the containers above, cannot be
+            opened by OpenCV, or has too many pixels.
     """
     if not path.is_file():
         raise ImageError(f'{path}: no such file.')
@@ -79,13 +79,13 @@ def _is_container(path: Path) -> bool:
         raise ImageError(f'{path}: {error.strerror}.') from None
     return (
         any(start.startswith(magic, at) for at, magic in _CONTAINERS)
-        # A text is of this form by chance or on purpose; it holds no NUL.
+        # A text file may have this pattern, but contains no NUL.
         or (start[::_TS_PACKET] == _TS_SYNC * 4 and b'\0' in start)
     )
 
 
 def _open(path: Path) -> cv2.VideoCapture:
-    """By FFmpeg where OpenCV has it: another reader takes x_01.mp4 for a sequence."""
+    """Use FFmpeg if OpenCV has it: others take x_01.mp4 for an image sequence."""
     if cv2.CAP_FFMPEG not in cv2.videoio_registry.getStreamBackends():
         return cv2.VideoCapture(str(path))
     before = os.environ.get(_OPTIONS_VARIABLE)

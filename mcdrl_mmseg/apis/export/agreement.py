@@ -1,4 +1,4 @@
-"""Whether an exported file says what the model says."""
+"""Compares an exported file with the model in PyTorch."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from .runtime import ExportedModel
 
 
 def fit_image(image: np.ndarray, size: tuple[int, int]) -> np.ndarray:
-    """An image as an exported file takes it, resized as the test pipelines do it.
+    """Resize an image as the test pipelines do, to the input of an exported file.
 
     Args:
         image: (H, W, 3) uint8, blue first.
@@ -31,21 +31,22 @@ def fit_image(image: np.ndarray, size: tuple[int, int]) -> np.ndarray:
 
 
 def prepares_otherwise(model: nn.Module, size: tuple[int, int]) -> bool:
-    """Whether the model's own pipeline makes another input of an image than a file.
+    """Whether the model's pipeline prepares an image differently than for a file.
 
-    A file is given pixels resized to its size, and normalises them. The pipeline may
-    keep the ratio, pad, or change contrast, and the data preprocessor may pad.
+    The input of a file is an image resized to its size; the file normalises it. The
+    model's pipeline may keep the aspect ratio, pad, or change contrast, and the data
+    preprocessor may pad.
 
     Args:
-        model: As :func:`~mcdrl_mmseg.apis.checkpoint.load_segmentor` gives it.
+        model: From :func:`~mcdrl_mmseg.apis.checkpoint.load_segmentor`.
         size: Height and width of the file.
     """
-    # Of no size that is a file's, and not square.
+    # A size that no file has, and not square.
     image = cv2.resize(_noise(), (250, 180))
     try:
         own, _ = prepare(model, image)
     except ValueError:
-        # No pipeline that single images could go through.
+        # No pipeline for single images.
         return False
     values = preprocessor_values(model.data_preprocessor)
     pixels = torch.from_numpy(fit_image(image, size))
@@ -63,16 +64,17 @@ def _noise() -> np.ndarray:
 def trial_sizes(size: tuple[int, int], multiple: int | None) -> list[tuple[int, int]]:
     """Sizes to compare at.
 
-    What a file holds of the traced size may still fit a multiple of it. So a larger
-    one is neither a multiple of the size nor of what is traced, which is ``multiple``
-    wider; and one is smaller, where there is any.
+    Constants of the traced size that were baked into a file could still work for
+    multiples of that size. Therefore the larger size is neither a multiple of ``size``
+    nor of the traced size, which is ``multiple`` wider. The other size is smaller, if
+    possible.
 
     Args:
         size: Height and width that the model is exported with.
-        multiple: What other sizes are multiples of; None where there are none.
+        multiple: Other sizes are multiples of this; None for a fixed size.
 
     Returns:
-        The size itself, and of a variable size two more.
+        The size itself, and for a variable size two more.
     """
     if multiple is None:
         return [size]
@@ -90,14 +92,14 @@ def trial_images(
     """Images to compare on.
 
     Args:
-        paths: Image files; where there are none, smooth noise is drawn.
-        sizes: Heights and widths; every image comes in each of them.
+        paths: Image files; without any, smooth noise is drawn.
+        sizes: Heights and widths; every image is resized to each of them.
 
     Returns:
         Arrays of :func:`fit_image`.
 
     Raises:
-        ImageError: A file that cannot be read.
+        ImageError: A file cannot be read.
     """
     images = [read_image(path) for path in paths]
     if not images:
@@ -109,7 +111,7 @@ def trial_images(
 def largest_difference(
     module: DeployableSegmentor, exported: ExportedModel, images: Sequence[np.ndarray]
 ) -> float:
-    """Largest absolute difference of any logit; NaN if one of them is none.
+    """Largest absolute difference of any logit; NaN if any logit is NaN.
 
     Args:
         module: The model.

@@ -25,18 +25,17 @@ class ExportError(InputError, RuntimeError):
 
 
 class DeployableSegmentor(nn.Module):
-    """From pixels to logits, as ``EncoderDecoder.predict`` goes at the input's size.
+    """From pixels to logits, like ``EncoderDecoder.predict`` at the input's size.
 
-    Normalisation is part of it. Pixels come as uint8, so that images that someone has
-    normalised already, or scaled to [0, 1], are an error and no bad prediction. The
-    temperatures of a calibrated checkpoint are part of it too.
+    Includes the normalisation, and the temperatures of a calibrated checkpoint. The
+    input is uint8, so that images that are already normalised or scaled to [0, 1] raise
+    an error instead of giving bad predictions.
 
     Args:
-        model: As :func:`mcdrl_mmseg.apis.checkpoint.load_segmentor` gives it; it is
-            copied.
+        model: From :func:`mcdrl_mmseg.apis.checkpoint.load_segmentor`; it is copied.
 
     Raises:
-        ExportError: Not an ``EncoderDecoder``, or one that predicts in windows.
+        ExportError: Not an ``EncoderDecoder``, or one with sliding-window inference.
         DictionaryError: The dictionary is not built.
     """
 
@@ -55,13 +54,13 @@ class DeployableSegmentor(nn.Module):
             )
         self.model = copy.deepcopy(model).cpu().float().eval().requires_grad_(False)
         merge_lora(self.model)
-        # Losses need them, predictions do not.
+        # Only needed for losses.
         self.model.auxiliary_head = None
         values = preprocessor_values(self.model.data_preprocessor)
         for name in ('mean', 'std'):
             self.register_buffer(name, torch.tensor(values[name]).view(-1, 1, 1))
         self.takes_rgb = not values['bgr']
-        # A model that load_segmentor did not load has none.
+        # Only models from load_segmentor have the attribute.
         self.temperature = getattr(model, 'temperature', None)
         head = last_decode_head(self.model)
         if isinstance(head, CausalInterventionHead):
@@ -79,8 +78,8 @@ class DeployableSegmentor(nn.Module):
             images: (B, 3, H, W) uint8, red first.
 
         Returns:
-            (B, C, H, W) float32: logits; through a sigmoid for one channel, a softmax
-            over C for more, they become probabilities.
+            (B, C, H, W) float32 logits. A sigmoid for one channel, or a softmax over C
+            for more, turns them into probabilities.
         """
         if not self.takes_rgb:
             images = images.flip(1)
@@ -109,13 +108,13 @@ def _draw_once(hamburger: Hamburger) -> None:
 
 
 def _join_windows(side: int, windows: Tensor, height: int, width: int) -> Tensor:
-    """Swin's ``window_reverse``, which fixes the batch size by a division of floats.
+    """Replaces Swin's ``window_reverse``, whose float division fixes the batch size.
 
     Args:
-        side: Of a window.
+        side: Side of a window.
         windows: (B * number of windows, side, side, c).
-        height: Of the map.
-        width: Of the map.
+        height: Height of the map.
+        width: Width of the map.
 
     Returns:
         (B, height, width, c).
@@ -126,12 +125,12 @@ def _join_windows(side: int, windows: Tensor, height: int, width: int) -> Tensor
 
 
 def _bake_dictionary(head: CausalInterventionHead) -> None:
-    """Compute once what follows from the dictionary alone and no exporter knows."""
+    """Precompute what depends only on the dictionary and no exporter supports."""
     head.dictionary.check_built()
     entries = head.dictionary.entries
     for intervention in head.interventions:
         if intervention.residual == 'orthogonal':
-            # It is linear: what it makes of unit vectors is all there is to know.
+            # The removal is linear: its images of unit vectors form its matrix.
             unit_vectors = torch.eye(entries.shape[1])
             projection = remove_confounder_span(unit_vectors, entries)
             intervention.register_buffer('projection', projection)

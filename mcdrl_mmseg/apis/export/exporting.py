@@ -1,4 +1,4 @@
-"""From a checkpoint to a file that has been compared with it."""
+"""Exports a model to a file, and compares the file with the model."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ TOLERANCE = 1e-4
 
 @dataclass
 class Exported:
-    """What was written.
+    """An exported file.
 
     Attributes:
         path: The file.
         difference: Largest difference of a logit from PyTorch's.
-        num_images: Images that were compared, counted once for each size.
+        num_images: Number of compared images, counted once for each size.
     """
 
     path: Path
@@ -47,27 +47,27 @@ def export_model(
     images: Sequence[str] = (),
     overwrite: bool = False,
 ) -> Exported:
-    """Export a model, and compare what was written with it.
+    """Export a model, and compare the file with it.
 
     Args:
-        model: As :func:`~mcdrl_mmseg.apis.checkpoint.load_segmentor` gives it.
+        model: From :func:`~mcdrl_mmseg.apis.checkpoint.load_segmentor`.
         path: The file to write.
         file_format: Key of :data:`FORMATS`.
         size: Height and width in pixels.
-        dynamic: Take other sizes too.
+        dynamic: Whether the file accepts other sizes too.
         int8: Quantise the weights of matrix products; ONNX only. The difference is
-            then reported, and not held against the file.
-        images: Files to compare on; by default an image of noise.
-        overwrite: Replace a file that is there.
+            then only reported.
+        images: Image files to compare on; by default an image of noise.
+        overwrite: Replace an existing file.
 
     Returns:
         The file and its difference.
 
     Raises:
-        ExportError: The model cannot be exported so, a package is missing, or the
-            file differs by more than :data:`TOLERANCE`; then there is none.
-        ImageError: An image that cannot be read.
-        OutputError: The file is there, or the disk is full or read-only.
+        ExportError: The model cannot be exported like this, a package is missing, or
+            the file differs by more than :data:`TOLERANCE`; no file is left then.
+        ImageError: An image cannot be read.
+        OutputError: The file exists, or the disk is full or read-only.
     """
     path = Path(path)
     multiple = size_multiple(model) if dynamic else None

@@ -26,13 +26,13 @@ from .deployable import DeployableSegmentor, ExportError
 from .metadata import EXTRA_FILE, to_strings
 
 _OPSET = 18
-# PyTorch takes sizes of 0 and 1 for special ones.
+# PyTorch specialises on the sizes 0 and 1.
 _BATCH = 2
 _PACKAGES = ('onnx', 'onnxscript', 'onnxruntime')
 
 
 def require(*packages: str) -> None:
-    """Raise ExportError, naming the command that installs it, if one is missing."""
+    """Raise an ExportError with the install command if a package is missing."""
     for package in packages:
         try:
             importlib.import_module(package)
@@ -46,16 +46,16 @@ def require(*packages: str) -> None:
 
 @contextmanager
 def _plain_attention() -> Iterator[None]:
-    """PyTorch's fused encoder layers are operators that no other runtime knows."""
+    """Context without PyTorch's fused encoder layers, which other runtimes lack."""
     before = torch.backends.mha.get_fastpath_enabled()
     torch.backends.mha.set_fastpath_enabled(False)
     remarks = logging.getLogger('onnxscript.optimizer')
     level = remarks.level
-    # What it cannot precompute is computed by the file.
+    # Hide remarks about parts that the optimizer cannot precompute.
     remarks.setLevel(logging.ERROR)
     try:
         with torch.no_grad(), warnings.catch_warnings():
-            # Of the exporters' own making.
+            # Warnings of the exporters about their own code.
             warnings.simplefilter('ignore')
             yield
     finally:
@@ -91,12 +91,12 @@ def export_program(
     """
     shapes = {0: Dim('batch')} if batch is None else {}
     if multiple is not None:
-        # Two different sides, which the exporter must not take for one.
+        # Height and width differ, so that the exporter does not take them as equal.
         size = (size[0], size[1] + multiple)
         shapes[2] = multiple * Dim('rows', min=2)
         shapes[3] = multiple * Dim('columns', min=2)
-    # It takes longer to look up what an operator gave than to ask it again, where sizes
-    # are variables: with the cache a trace takes half as long again.
+    # With variable sizes a lookup in this cache takes longer than running the operator
+    # again: with the cache a trace takes 50 % longer.
     cache = torch._dynamo.config.patch(fake_tensor_cache_enabled=multiple is None)
     with _plain_attention(), cache:
         try:
@@ -127,14 +127,14 @@ def save_torch_export(
     """Write a ``.pt2`` file for ``torch.export.load``; see :data:`FORMATS`."""
     program = export_program(module, size, multiple)
     extra = {EXTRA_FILE: json.dumps(description)}
-    # torch's own writer ends the process on a full disk.
+    # In memory first: torch's own writer kills the process on a full disk.
     buffer = io.BytesIO()
     torch.export.save(program, buffer, extra_files=extra)
     path.write_bytes(buffer.getvalue())
 
 
 class _OneByOne(nn.Module):
-    """A traced model has one batch size: images go through it one by one."""
+    """Runs images one by one, as a traced model has a fixed batch size."""
 
     def __init__(self, traced: torch.jit.ScriptModule, size: tuple[int, int]) -> None:
         super().__init__()
@@ -169,12 +169,12 @@ def save_torchscript(
         )
     program = export_program(module, size, None, batch=1)
     with _plain_attention():
-        # Of the program and not of the module: sizes are numbers there, not tensors.
+        # Traces the exported program: its sizes are constants, not tensors.
         traced = torch.jit.trace(program.module(), _example(size, 1), check_trace=False)
         scripted = torch.jit.script(_OneByOne(traced, size))
-        # Weights as constants: nothing is left to be trained.
+        # Make the weights constants.
         scripted = torch.jit.freeze(scripted.eval())
-    # torch's own writer ends the process on a full disk.
+    # In memory first: torch's own writer kills the process on a full disk.
     buffer = io.BytesIO()
     extra = {EXTRA_FILE: json.dumps(description)}
     torch.jit.save(scripted, buffer, _extra_files=extra)
@@ -220,13 +220,14 @@ def save_onnx(
 
 
 def _refuse_grids(module: DeployableSegmentor, size: tuple[int, int]) -> None:
-    """Refuse pooling to a grid, which ONNX has no operator for.
+    """Refuse adaptive pooling to a grid, for which ONNX has no operator.
 
-    Its exporter writes the windows of the traced size: wrong logits at another size.
-    The model predicts once for it, which takes a tenth of a trace's time.
+    The exporter would write the windows of the traced size, and logits would be wrong
+    at another size. The check runs the model once, which takes a tenth of a trace's
+    time.
 
     Raises:
-        ExportError: Names the module.
+        ExportError: There is such pooling; the message names the module.
     """
     names = {part: name for name, part in module.named_modules()}
     running: list[nn.Module] = []
@@ -255,7 +256,7 @@ def _refuse_grids(module: DeployableSegmentor, size: tuple[int, int]) -> None:
 
 
 class _PoolingToGrids(TorchDispatchMode):
-    """Tells of pooling to a given number of values, other than one, by their sides."""
+    """Reports adaptive pooling to a grid other than 1 x 1, with the grid's sides."""
 
     def __init__(self, found: Callable[[list[int]], None]) -> None:
         super().__init__()
@@ -272,7 +273,7 @@ class _PoolingToGrids(TorchDispatchMode):
 
 
 def _name_sides(model: Any, variable: bool) -> None:
-    """Call the variable sides of input and output by names that tell what they are."""
+    """Give the variable dimensions of input and output clear names."""
     for value in (*model.graph.input, *model.graph.output):
         sides = value.type.tensor_type.shape.dim
         sides[0].dim_param = 'batch'
@@ -281,10 +282,10 @@ def _name_sides(model: Any, variable: bool) -> None:
 
 
 def _stable_sort() -> Callable:
-    """``aten.sort.stable``: of equal values ONNX's TopK too takes the first first."""
+    """``aten.sort.stable`` as ONNX's TopK, which also puts the first of a tie first."""
     from onnxscript import opset18 as op
 
-    # ONNX Script reads the annotations: none of what it does not know.
+    # ONNX Script reads the annotations, so that types it does not know are left out.
     def sort(  # type: ignore[no-untyped-def]
         self: Any, stable: Any = None, dim: int = -1, descending: bool = False
     ):
@@ -305,7 +306,7 @@ ENDINGS = {'onnx': '.onnx', 'torchscript': '.pt', 'torch-export': '.pt2'}
 
 
 def size_multiple(model: nn.Module) -> int:
-    """What heights and widths have to be multiples of in a file of variable size.
+    """Number that heights and widths must be multiples of in a file of variable size.
 
     Args:
         model: A segmentor.
@@ -315,5 +316,5 @@ def size_multiple(model: nn.Module) -> int:
     patch = getattr(tower, 'patch_size', None)
     stride = int(patch[0]) if patch is not None else 32
     up, down = getattr(backbone, 'input_ratio', (1, 1))
-    # The least size of which the scaled one is a whole number of strides.
+    # The smallest size whose scaled version is a whole number of strides.
     return Fraction(stride * down, up).numerator

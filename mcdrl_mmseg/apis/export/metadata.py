@@ -1,4 +1,4 @@
-"""What a file says of itself, so that whoever runs it needs no config."""
+"""Metadata of an exported file, so that it can be used without a config."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ EXTRA_FILE = 'mcdrl.json'
 def describe(
     module: DeployableSegmentor, size: tuple[int, int], multiple: int | None
 ) -> dict[str, Any]:
-    """Collect what a user of the file has to know.
+    """Collect the metadata that a user of the file needs.
 
     Args:
         module: The model.
         size: Height and width in pixels that it was exported with.
-        multiple: Heights and widths that are multiples of it are taken; None where
-            ``size`` alone is.
+        multiple: The file accepts heights and widths that are multiples of this; None
+            if it only accepts ``size``.
 
     Returns:
         Plain data.
@@ -54,7 +54,7 @@ def describe(
 
 
 def _threshold(module: DeployableSegmentor) -> float:
-    """For the file's own probability; the masks are those of the uncalibrated one."""
+    """Threshold on the file's probability that gives the uncalibrated model's masks."""
     threshold = float(last_decode_head(module.model).threshold)
     if module.temperature is None or not 0 < threshold < 1:
         return threshold
@@ -64,12 +64,12 @@ def _threshold(module: DeployableSegmentor) -> float:
 
 
 def to_strings(description: Mapping[str, Any]) -> dict[str, str]:
-    """As ONNX takes them: JSON text under ``mcdrl.NAME``."""
+    """Metadata for ONNX: JSON text under ``mcdrl.NAME``."""
     return {PREFIX + name: json.dumps(value) for name, value in description.items()}
 
 
 def from_strings(texts: Mapping[str, str]) -> dict[str, Any]:
-    """The inverse of :func:`to_strings`; other entries are left out."""
+    """The inverse of :func:`to_strings`; other entries are ignored."""
     return {
         name.removeprefix(PREFIX): json.loads(text)
         for name, text in texts.items()

@@ -7,12 +7,12 @@ from pathlib import Path
 
 from .formats import require
 
-# Convolutions stay: onnxruntime's integer ones are slower than its float ones.
+# Not convolutions: in onnxruntime integer convolutions are slower than float ones.
 _QUANTISED = ['MatMul', 'Gemm']
 
 
 def quantize(source: Path, target: Path) -> None:
-    """Keep the weights of matrix products as int8; activations follow at run time.
+    """Quantise the weights of matrix products to int8, and activations at run time.
 
     Args:
         source: An ONNX file.
@@ -24,7 +24,7 @@ def quantize(source: Path, target: Path) -> None:
     require('onnx', 'onnxruntime')
     from onnxruntime.quantization import QuantType, quantize_dynamic
 
-    # It advises to optimise the graph first, which the exporter has done.
+    # onnxruntime advises to optimise the graph first, which the exporter has done.
     logging.getLogger().addFilter(_not_the_advice)
     try:
         quantize_dynamic(
@@ -32,7 +32,7 @@ def quantize(source: Path, target: Path) -> None:
             target,
             op_types_to_quantize=_QUANTISED,
             per_channel=True,
-            # Seven bits: CPUs without VNNI add products in 16 bits, and clip the sum.
+            # 7 bits: CPUs without VNNI add products in 16 bits, which could saturate.
             reduce_range=True,
             weight_type=QuantType.QInt8,
         )

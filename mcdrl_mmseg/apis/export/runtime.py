@@ -1,4 +1,4 @@
-"""Exported files as functions of images."""
+"""Loads exported files as functions of images."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ from .metadata import EXTRA_FILE, from_strings
 
 @dataclass
 class ExportedModel:
-    """A file, ready to run on the CPU.
+    """A loaded file, ready to run on the CPU.
 
     Attributes:
         path: The file.
-        description: What it says of itself, see :func:`describe`.
+        description: Its metadata, see :func:`describe`.
         run: (B, 3, H, W) uint8, red first -> logits (B, C, H, W) float32.
     """
 
@@ -39,16 +39,16 @@ def open_exported(path: str | os.PathLike, threads: int = 0) -> ExportedModel:
     TorchScript and torch.export files are programs: open no untrusted one.
 
     Args:
-        path: The file; its ending says what it is.
-        threads: Of onnxruntime; 0 leaves the number to it. The other formats take
-            torch's.
+        path: The file; its suffix names the format.
+        threads: Threads of onnxruntime; 0 leaves the number to it. The other formats
+            use torch's threads.
 
     Raises:
         FileNotFoundError: No such file.
-        ValueError: Another ending.
-        ExportError: onnxruntime is missing, or the file cannot be loaded, or does not
-            say its size, as those of tools/export.py do; ``run`` raises it for images
-            that an ONNX file does not take.
+        ValueError: Unknown suffix.
+        ExportError: onnxruntime is missing, the file cannot be loaded, or it is not
+            from tools/export.py and has no size in its metadata. ``run`` raises it for
+            images that an ONNX file does not accept.
     """
     path = Path(path)
     if not path.is_file():
@@ -64,7 +64,7 @@ def open_exported(path: str | os.PathLike, threads: int = 0) -> ExportedModel:
         else:
             module = torch.export.load(path, extra_files=extra).module()
     except Exception as error:
-        # A checkpoint of that name, or half a file, fails in ways of torch's own.
+        # A checkpoint with this suffix, or a truncated file: torch may raise anything.
         first_line = str(error).strip().partition('\n')[0]
         raise ExportError(f'{path}: torch cannot load it: {first_line}') from error
 
@@ -76,7 +76,7 @@ def open_exported(path: str | os.PathLike, threads: int = 0) -> ExportedModel:
 
 
 def _with_size(model: ExportedModel) -> ExportedModel:
-    """Refuse a file of another program, whose images could only be guessed."""
+    """Refuse a file of another program, whose input is not known."""
     sides = [model.description.get(side) for side in ('height', 'width')]
     if not all(type(side) is int for side in sides):
         raise ExportError(
@@ -88,7 +88,7 @@ def _with_size(model: ExportedModel) -> ExportedModel:
 
 @contextmanager
 def _own_errors(what: str) -> Iterator[None]:
-    """Errors of onnxruntime, which share no class of their own, as ExportError."""
+    """Context that turns errors of onnxruntime, which have no base class, into ours."""
     try:
         yield
     except Exception as error:

@@ -1,1 +1,1 @@
-"""Files that predictions are written to."""
+"""Writers of predictions, one module per group of file types."""

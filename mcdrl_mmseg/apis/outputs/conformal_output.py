@@ -1,4 +1,4 @@
-"""Masks at the threshold of ``python -m mcdrl_lab conformal``, and what it promises."""
+"""Masks at the threshold of ``python -m mcdrl_lab conformal``, with its guarantee."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from .output_base import (
 
 
 class ConformalMaskOutput(ImageOutput):
-    """``conformal/NAME.png``: 255 where the network's probability is at a threshold.
+    """``conformal/NAME.png``: 255 where the probability is at least a threshold.
 
     Args:
         out: Folder of all results.
@@ -40,13 +40,13 @@ class ConformalMaskOutput(ImageOutput):
 
 
 class ConformalOutput(ThresholdOutput):
-    """``conformal.json``: the same masks as RLE, and what the threshold promises."""
+    """``conformal.json``: the same masks as RLE, and the threshold's guarantee."""
 
     file_name = 'conformal.json'
     heading = 'conformal'
 
     def add(self, frame: Frame, prediction: Prediction) -> None:
-        """Note the mask and the highest probability of one image."""
+        """Add the mask and the highest probability of one image."""
         mask = at_threshold(prediction.uncalibrated_probability, self.threshold)
         self._note_image(frame).update(
             mask=run_lengths(mask),

@@ -1,4 +1,4 @@
-"""What the files that predictions are written to have in common."""
+"""Base classes of the writers of predictions."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class Frame:
 
     Attributes:
         file: The input.
-        number: Which of its images, from 1; None if it holds but one.
+        number: Number of the image within the input, from 1; None for a single image.
         image: (H, W, 3) uint8, blue first.
     """
 
@@ -40,14 +40,14 @@ class Frame:
 
     @property
     def name(self) -> str:
-        """For the files that are made of it: ``NAME``, or ``FILE.mp4/000001``."""
+        """Name of its result files: ``NAME``, or ``FILE.mp4/000001``."""
         if self.number is None:
             return self.file.name
         return f'{sequence_name(self.file)}/{self.number:06d}'
 
 
 def sequence_name(file: InputFile) -> str:
-    """Name of the folder for the images of a video or a DICOM object of several."""
+    """Name of the folder for images of a video or a multi-frame DICOM object."""
     return file.name + file.path.suffix
 
 
@@ -74,30 +74,30 @@ class Output(ABC):
 
     @abstractmethod
     def add(self, frame: Frame, prediction: Prediction) -> None:
-        """Write, or note down, one prediction.
+        """Write or collect one prediction.
 
         Args:
             frame: The image.
-            prediction: Of it.
+            prediction: Its prediction.
         """
 
     def close_file(self) -> None:  # noqa: B027
-        """No further image of the current input comes."""
+        """Called after the last image of an input."""
 
     def abandon(self) -> None:  # noqa: B027
-        """An error is being handled, and the run ends with it."""
+        """Called if an error ends the run."""
 
     def finish(self) -> None:  # noqa: B027
-        """No further prediction comes."""
+        """Called after the last prediction."""
 
 
 class ImageOutput(Output):
-    """One PNG file an image."""
+    """One PNG file per image."""
 
     folder: ClassVar[str]
 
     def targets(self, file: InputFile) -> list[Path]:
-        """The PNG file, or the folder of those of a sequence."""
+        """The PNG file, or the folder of a sequence's PNG files."""
         places = [self.out / self.folder / f'{file.name}.png']
         if file.kind is not Kind.IMAGE:
             places.append(self.out / self.folder / sequence_name(file))
@@ -112,7 +112,7 @@ class ImageOutput(Output):
 
     @abstractmethod
     def picture(self, frame: Frame, prediction: Prediction) -> np.ndarray:
-        """What OpenCV is to write."""
+        """The array that OpenCV writes."""
 
 
 class JSONOutput(Output):
@@ -146,7 +146,7 @@ class JSONOutput(Output):
         return image
 
     def document(self) -> dict:
-        """What the file is to hold: by default the images alone."""
+        """Content of the file: by default only the images."""
         return dict(images=self.images)
 
     def finish(self) -> None:
@@ -158,12 +158,12 @@ class JSONOutput(Output):
 
 
 class ThresholdOutput(JSONOutput):
-    """One JSON file for all images, headed by the threshold that their masks have.
+    """One JSON file for all images, with the threshold of their masks.
 
     Args:
         out: Folder of all results.
         classes: Names of the classes, the background first.
-        content: Of the threshold's file, see :mod:`mcdrl_common.threshold_file`.
+        content: Content of the threshold file, see :mod:`mcdrl_common.threshold_file`.
     """
 
     heading: ClassVar[str]

@@ -1,4 +1,4 @@
-"""Images and videos with the outlines of what was predicted."""
+"""Images and videos with the outlines of predictions."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _VIDEO_CODEC = 'mp4v'
 
 
 class OverlayOutput(ImageOutput):
-    """``overlays/NAME.png``; of a video ``overlays/NAME.mp4``, all frames in one."""
+    """``overlays/NAME.png``; for a video ``overlays/NAME.mp4`` with all frames."""
 
     folder = 'overlays'
 
@@ -63,7 +63,7 @@ class OverlayOutput(ImageOutput):
         with output_errors(path):
             temporary = self._open_files.enter_context(atomic_write(path))
         self._path, self._frames = path, 0
-        # Runs once the video is released: OpenCV is silent about a full disk.
+        # Runs after the video is released: OpenCV does not report a full disk.
         self._open_files.callback(self._check_length, temporary)
         rate = frame_rate(frame.file)
         self._shown = at_constant_rate(frame_times(frame.file), rate)
@@ -74,7 +74,7 @@ class OverlayOutput(ImageOutput):
             self._shown.rate,
             (width + width % 2, height + height % 2),
         )
-        # Runs before the file is moved into place: a video is whole when released.
+        # Runs before the file is moved: a video is only complete once released.
         self._open_files.callback(video.release)
         self._video = video
         if not video.isOpened():

@@ -1,4 +1,4 @@
-"""Files that predictions are written to, one class a kind."""
+"""Writers of masks, probabilities, COCO, contours and flags."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _PROBABILITY_STEPS = 2**16 - 1
 
 
 class MaskOutput(ImageOutput):
-    """``masks/NAME.png``: 0 and 255 of one lesion class, class numbers of several."""
+    """``masks/NAME.png``: 0 and 255 for one lesion class, class numbers for several."""
 
     folder = 'masks'
 
@@ -47,7 +47,7 @@ class ProbabilityOutput(ImageOutput):
 
 
 class CocoOutput(JSONOutput):
-    """``coco_rle.json``: COCO's format, one annotation a connected region."""
+    """``coco_rle.json``: COCO's format, one annotation per connected region."""
 
     file_name = 'coco_rle.json'
 
@@ -86,7 +86,7 @@ class CocoOutput(JSONOutput):
 
 
 class ContourOutput(JSONOutput):
-    """``contours.json``: outlines of the regions, holes apart."""
+    """``contours.json``: outlines of the regions, with separate entries for holes."""
 
     file_name = 'contours.json'
 
@@ -104,12 +104,12 @@ class ContourOutput(JSONOutput):
 
 
 class FlagOutput(JSONOutput):
-    """``flags.json``: how each image compares with those of the training sites."""
+    """``flags.json``: comparison of each image with the training sites."""
 
     file_name = 'flags.json'
 
     def add(self, frame: Frame, prediction: Prediction) -> None:
-        """Note the flag of one image."""
+        """Add the flag of one image."""
         assert prediction.flag is not None
         self._note_image(frame).update(prediction.flag.to_dict())
 
@@ -128,10 +128,10 @@ def regions(prediction: Prediction) -> Iterator[tuple[int, np.ndarray, float]]:
     """Connected regions, diagonal neighbours joined.
 
     Args:
-        prediction: Of one image.
+        prediction: Prediction for one image.
 
     Yields:
-        Label, (H, W) bool, and the mean lesion probability in the region.
+        Label, region (H, W) bool, and the mean lesion probability in the region.
     """
     for label in np.unique(prediction.labels):
         if label == 0:

@@ -1,4 +1,4 @@
-"""Masks that are empty where a network is not sure of its own."""
+"""Masks that are emptied if the network's confidence is below a threshold."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from .plain_outputs import MaskOutput
 
 
 class PresenceMaskOutput(MaskOutput):
-    """``presence/NAME.png``: as ``masks/``, but empty below a threshold.
+    """``presence/NAME.png``: as ``masks/``, but empty below a confidence threshold.
 
     Args:
         out: Folder of all results.
@@ -38,13 +38,13 @@ class PresenceMaskOutput(MaskOutput):
 
 
 class PresenceOutput(ThresholdOutput):
-    """``presence.json``: how sure the network is of each mask, and which are empty."""
+    """``presence.json``: the confidence in each mask, and which masks are empty."""
 
     file_name = 'presence.json'
     heading = 'presence'
 
     def add(self, frame: Frame, prediction: Prediction) -> None:
-        """Note one image."""
+        """Add one image."""
         own = expected_dice(prediction)
         marked = bool(prediction.labels.any())
         self._note_image(frame).update(
@@ -55,10 +55,10 @@ class PresenceOutput(ThresholdOutput):
 
 
 def expected_dice(prediction: Prediction) -> float:
-    """The Dice that a network expects of its mask, before calibration.
+    """Dice that the network's uncalibrated probability implies for its mask.
 
     Args:
-        prediction: Of one image.
+        prediction: Prediction for one image.
 
     Returns:
         ``self_dice`` of :func:`~mcdrl_common.own_confidence.own_confidence`.

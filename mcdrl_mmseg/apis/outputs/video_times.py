@@ -1,4 +1,4 @@
-"""When each frame of a video is shown, and how a constant rate shows them then."""
+"""Display times of a video's frames, converted to a constant frame rate."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ _HIGHEST_RATE = 120.0
 
 @dataclass(frozen=True)
 class ShownFrames:
-    """Frames as a video of constant rate shows them.
+    """Source frames in a video of constant frame rate.
 
     Attributes:
-        rate: Frames a second.
-        counts: How often each frame of the source is written; 1 for those behind.
+        rate: Frames per second.
+        counts: How often each source frame is written; 1 for frames beyond the list.
     """
 
     rate: float
@@ -36,7 +36,7 @@ class ShownFrames:
         """How often a frame is written.
 
         Args:
-            number: Of the frame, from 1.
+            number: Number of the frame, from 1.
         """
         return self.counts[number - 1] if number <= len(self.counts) else 1
 
@@ -44,8 +44,8 @@ class ShownFrames:
 def frame_times(file: InputFile) -> tuple[float, ...]:
     """Seconds from the first frame, by the time stamps in the file.
 
-    The file is decoded once for it. Where it has no time stamps that grow, frames come
-    at its frame rate.
+    This decodes the whole file. Without increasing time stamps, the file's frame rate
+    is used.
 
     Args:
         file: A video.
@@ -69,14 +69,14 @@ def _times(path: str, stamp: int, rate: float) -> tuple[float, ...]:
 
 
 def at_constant_rate(times: Sequence[float], rate: float) -> ShownFrames:
-    """Show frames when they were shown, in a video whose frames last alike.
+    """Keep the display times of frames in a video of constant frame rate.
 
-    OpenCV writes no other. Frames that lasted longer are repeated; the last lasts as
-    long as half of them do.
+    OpenCV only writes a constant frame rate. Frames that lasted longer are repeated;
+    the last one lasts the median duration.
 
     Args:
-        times: Of :func:`frame_times`.
-        rate: Frames a second of the source, kept where its frames last alike.
+        times: From :func:`frame_times`.
+        rate: Frames per second of the source; kept if its frames have equal durations.
     """
     gaps = [later - earlier for earlier, later in pairwise(times)]
     if not gaps or max(gaps) - min(gaps) <= _ROUNDING_S:
@@ -84,7 +84,7 @@ def at_constant_rate(times: Sequence[float], rate: float) -> ShownFrames:
     rate = min(1 / min(gaps), _HIGHEST_RATE)
     counts, written = [], 0
     for end in [*times[1:], times[-1] + median(gaps)]:
-        # Every frame is there, also where they come faster than the highest rate.
+        # At least once, even if frames come faster than the highest rate.
         counts.append(max(1, round(end * rate) - written))
         written += counts[-1]
     return ShownFrames(rate, tuple(counts))

@@ -1,1 +1,1 @@
-"""What an untrusted config may not do: reach anything outside while it is built."""
+"""Keeps an untrusted config from reaching files, network or code while it is built."""

@@ -1,7 +1,7 @@
-"""How many pixels a transform is about to make, before it makes them.
+"""Number of pixels that a transform is about to create.
 
-Transforms come down to a few functions of OpenCV, Pillow and NumPy that make an image
-of a size that is asked for.
+All transforms rely on a few functions of OpenCV, Pillow and NumPy that create an image
+of a given size.
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ def _padded(array: np.ndarray, pad_width: Any, *_: Any, **__: Any) -> float:
     array = np.asarray(array)
     widths = np.broadcast_to(np.asarray(pad_width, float), (array.ndim, 2))
     sides = [n + before + after for n, (before, after) in zip(array.shape, widths)]
-    # Channels are not counted where they come last, as everywhere in pipelines.
+    # Channels, which come last in pipelines, are not counted.
     return math.prod(sides[:2] if len(sides) == 3 else sides)
 
 

@@ -1,4 +1,4 @@
-"""Who imports, and by what: read from the frames behind an audit event."""
+"""Finds out from an audit event's stack frames who imports what."""
 
 from __future__ import annotations
 
@@ -12,29 +12,29 @@ _IMPORT_MACHINERY = '<frozen importlib._bootstrap>'
 
 
 def is_of_itself(name: str, frame: FrameType) -> bool:
-    """Whether a package imports a part of its own."""
+    """Whether a package imports its own module."""
     asking = frame.f_globals.get('__name__', '').partition('.')[0]
     return name.partition('.')[0] == asking
 
 
 def fills_registry(name: str, frame: FrameType) -> bool:
-    """Whether a registry imports what its own package registers."""
+    """Whether a registry imports the modules that its own package registers."""
     if frame.f_globals.get('__name__') != 'mmengine.registry.registry':
         return False
     return frame.f_code.co_name == 'import_from_location' or name in _REGISTRIES
 
 
 def is_literal_import(frame: FrameType) -> bool:
-    """Whether an event comes from an import statement, whose name the code holds."""
+    """Whether an event comes from an import statement, with a name in the code."""
     return frame.f_code.co_code[frame.f_lasti] == opmap['IMPORT_NAME']
 
 
 def is_importing(frame: FrameType | None, outside: FrameType) -> bool:
-    """Whether a block is in the middle of an import, which was allowed then.
+    """Whether the sealed block is inside an import, which was allowed when it began.
 
     Args:
-        frame: What runs.
-        outside: What the block stands in: no frame from there on is looked at.
+        frame: The current frame.
+        outside: The frame that contains the block; it and its callers are not checked.
     """
     while frame is not None and frame is not outside:
         code = frame.f_code

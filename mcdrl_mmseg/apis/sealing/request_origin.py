@@ -1,4 +1,4 @@
-"""Which entry of a config led a component to ask for something outside."""
+"""Finds the config entry that led to a refused request."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ def is_value(config: Mapping, path: Any) -> bool:
 
 
 def is_named_in(config: Mapping, name: str) -> bool:
-    """Whether a value of the config is this module, or something in it."""
+    """Whether a value of the config names this module or something in it."""
     return any(
         value == name or value.startswith(f'{name}.') for _, value in strings(config)
     )
 
 
 def strings(value: Any, place: str = '') -> Iterator[tuple[str, str]]:
-    """Every string of a config, with its place."""
+    """Every string of a config, with its full key."""
     if isinstance(value, str):
         yield place, value
     elif isinstance(value, Mapping):
@@ -40,12 +40,12 @@ def strings(value: Any, place: str = '') -> Iterator[tuple[str, str]]:
 
 
 def entry_of_request(config: Mapping, what: str, frame: FrameType | None) -> str:
-    """Key and value that led to a request, or the component that made it by itself.
+    """Key and value that led to a request, or else the component that made it.
 
     Args:
-        config: That a component is built from.
-        what: The path, name or address that was asked for.
-        frame: What asked for it.
+        config: The config that is being built.
+        what: The requested path, name or URL.
+        frame: Frame of the request.
     """
     found = list(strings(config))
     for fits in (
@@ -64,7 +64,7 @@ def entry_of_request(config: Mapping, what: str, frame: FrameType | None) -> str
 
 
 def _type_being_built(frame: FrameType | None) -> Any:
-    """The ``type`` that a registry was building when something was asked for."""
+    """The ``type`` that a registry was building at the time of the request."""
     while frame is not None:
         if frame.f_code.co_name == 'build_from_cfg':
             cfg = frame.f_locals.get('cfg')

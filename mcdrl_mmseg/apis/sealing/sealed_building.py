@@ -1,12 +1,12 @@
-"""A context in which an untrusted config is built: it reaches nothing outside.
+"""A context in which an untrusted config is built without access to the outside.
 
-Literals are harmless until a component reads one as the name of a file, a module, a
-class or an address. Which of its arguments a component reads so cannot be listed:
-there are hundreds of components, and libraries behind them. So the reaching itself
-is refused, whichever component asks: Python tells audit hooks what it opens,
-unpickles, imports, connects to and starts. What does not pass through audit
-events (readers written in C++ and Rust, look-ups of what is imported already) is
-refused where it is called.
+Literals are harmless until a component uses one as the name of a file, module or class,
+or as a URL. There are hundreds of components, with libraries behind them, so the
+arguments that are used like this cannot be listed. Therefore the access itself is
+refused, whichever component makes it: Python reports to audit hooks what it opens,
+unpickles, imports, connects to and starts. Access without audit events (readers written
+in C++ and Rust, look-ups of modules that are already imported) is refused by wrapping
+the functions.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ from .request_origin import (
     strings,
 )
 
-# Audit events of Python, by their first words, and what the component asked for.
+# Prefixes of Python's audit events, and the request in words.
 _FORBIDDEN = {
     'pickle.find_class': 'to unpickle',
     'socket.': 'to reach the network at',
@@ -73,7 +73,7 @@ _FORBIDDEN = {
     'webbrowser.': 'to open',
 }
 _READS = ('os.listdir', 'os.scandir', 'glob.glob', 'ctypes.dlopen')
-# Readers that are not written in Python, which raise no audit events.
+# Readers that are not written in Python and raise no audit events.
 _NATIVE_READERS = (
     ('torch', 'from_file'),
     ('torch._C', 'import_ir_module'),
@@ -88,29 +88,29 @@ _FROM_STRING = (
     ('mmengine.utils', 'get_object_from_string'),
     ('mmengine.utils.misc', 'get_object_from_string'),
 )
-# Which of them there is depends on Python's version.
+# Which of these exists depends on Python's version.
 _THREADS = (
     ('threading', '_start_new_thread'),
     ('threading', '_start_joinable_thread'),
 )
 _WRITING = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_TRUNC
-# MMEngine's errors show whole configs.
+# MMEngine's error messages contain whole configs.
 _LONGEST_REASON = 300
 
 
 @dataclass
 class _Seal:
-    """One build: of what, and what was refused first."""
+    """State of one sealed build: its config, and the first refusal."""
 
     config: Mapping
     source: str
     outside: FrameType
     refused: CheckpointConfigError | None = None
-    # Whether an event is being checked, which must not be checked itself.
+    # Set during a check, whose own audit events must not be checked.
     checking: bool = False
 
     def refuse(self, request: str, argument: Any, frame: FrameType | None) -> None:
-        """Raise, and keep the error, since a component may catch it and go on."""
+        """Raise an error, and keep it, since a component may catch it and continue."""
         what = os.fsdecode(argument) if isinstance(argument, bytes) else str(argument)
         entry = entry_of_request(self.config, what, frame)
         error = CheckpointConfigError(
@@ -128,21 +128,21 @@ _SEAL: ContextVar[_Seal | None] = ContextVar('seal', default=None)
 
 @contextmanager
 def sealed(config: Mapping, source: str | os.PathLike) -> Iterator[None]:
-    """Build, in the block, what an untrusted config describes.
+    """Context in which an untrusted config may be built.
 
-    The block may read what is installed and import what the installed code names.
-    It holds for the thread that entered it.
+    The block may read installed files, and import modules that installed code names. It
+    applies to the current thread.
 
     Args:
         config: The config, whose entries the errors name.
         source: Name of the checkpoint, for messages.
 
     Raises:
-        CheckpointConfigError: The block asked for something outside, even if it
-            caught the refusal itself.
+        CheckpointConfigError: The block requested something else, even if it caught the
+            refusal itself.
     """
     _install()
-    # Behind contextlib's own: the block.
+    # Skip this function's and contextlib's frame: the frame of the block.
     seal = _Seal(config, str(source), sys._getframe(2))
     token = _SEAL.set(seal)
     try:
@@ -158,21 +158,21 @@ def sealed(config: Mapping, source: str | os.PathLike) -> Iterator[None]:
 
 
 def sealed_if_strange(config: Mapping | Config) -> AbstractContextManager:
-    """:func:`sealed` for a config that came with a checkpoint; else nothing.
+    """:func:`sealed` for a config from a checkpoint; no effect for other configs.
 
     Args:
-        config: What is built in the block.
+        config: The config that is built in the block.
     """
     return seals_if_strange(config)()
 
 
 def seals_if_strange(config: Mapping | Config) -> Callable[[], AbstractContextManager]:
-    """Makes :func:`sealed_if_strange` for one block after another.
+    """Factory of :func:`sealed_if_strange` contexts for many blocks.
 
-    Copying a config, which errors quote, takes a millisecond: too long for each image.
+    The config is copied only once, which takes a millisecond: too long for every image.
 
     Args:
-        config: What is built, or what was built and runs, in the blocks.
+        config: The config that is built, or whose components run, in the blocks.
     """
     if isinstance(config, CheckpointConfig):
         return partial(sealed, config.to_dict(), config.source)
@@ -181,16 +181,17 @@ def seals_if_strange(config: Mapping | Config) -> Callable[[], AbstractContextMa
 
 @contextmanager
 def named_failures(config: Mapping | Config, key: str) -> Iterator[None]:
-    """Name the checkpoint and the key where its config cannot be built.
+    """Context that names checkpoint and key if its config cannot be built.
 
-    To be entered before :func:`sealed_if_strange`.
+    Enter it before :func:`sealed_if_strange`.
 
     Args:
-        config: What is built in the block; a trusted one fails as it does.
-        key: The part of it.
+        config: The config that is built in the block. Errors of a config that is not
+            from a checkpoint pass unchanged.
+        key: Key of the part that is built.
 
     Raises:
-        CheckpointConfigError: The block failed, by whatever error.
+        CheckpointConfigError: The block raised any error.
     """
     try:
         yield
@@ -209,7 +210,7 @@ def named_failures(config: Mapping | Config, key: str) -> Iterator[None]:
 
 @cache
 def _install() -> None:
-    """Once a process; without effect outside of the context."""
+    """Install hook and wrappers, once per process; no effect outside of the context."""
     _installed_folders()
     for module, name in _NATIVE_READERS:
         _guard(module, name, 'to open')
@@ -251,7 +252,7 @@ def _guard_growth(owner: Any, name: str, pixels: Callable[..., float]) -> None:
         seal = _SEAL.get()
         if seal:
             count = pixels(*args, **kwargs)
-            # An image that is larger already may stay so.
+            # An image that is already larger may keep its size.
             size = getattr(args[0] if args else kwargs.get('src'), 'size', 0)
             most = max(
                 MOST_PIXELS, math.prod(size) if isinstance(size, tuple) else size
@@ -270,17 +271,17 @@ def _guard_growth(owner: Any, name: str, pixels: Callable[..., float]) -> None:
 
 
 def _checked_import(original: Callable) -> Callable:
-    """``importlib.import_module``, which takes a name that may come from anywhere."""
+    """Wrapper of ``importlib.import_module``, whose name may come from the config."""
 
     def checked(name: str, package: str | None = None, level: int = 0) -> Any:
         seal = _SEAL.get()
         if seal:
-            # Behind import_module's own.
+            # Skip import_module's own frame.
             frame = sys._getframe(2)
             by_code = is_of_itself(name, frame) and not is_named_in(seal.config, name)
             known = level or by_code or fills_registry(name, frame)
             if not known and not is_importing(frame, seal.outside):
-                # Before a registry's key a.B is looked up, a.registry is imported.
+                # To look up a type a.B, MMEngine first imports a.registry.
                 asked = name.removesuffix('.registry')
                 seal.refuse('to import by name', asked, frame)
         return original(name, package, level)
@@ -291,8 +292,8 @@ def _checked_import(original: Callable) -> Callable:
 def _check_event(event: str, args: tuple, current: Callable = _SEAL.get) -> None:
     """Audit hook.
 
-    It outlives this module's names, which are None when the interpreter ends: what it
-    needs outside of a block it holds itself.
+    It still runs at interpreter shutdown, when this module's globals are None.
+    Therefore it holds what it needs outside of a block as a default argument.
     """
     seal = current()
     if seal is None or seal.checking:
@@ -300,7 +301,7 @@ def _check_event(event: str, args: tuple, current: Callable = _SEAL.get) -> None
     seal.checking = True
     frame = sys._getframe(1)
     try:
-        # What installed modules do when code imports them, no config chooses.
+        # A config has no influence on what installed modules do at import.
         if is_importing(frame, seal.outside):
             return
         if event == 'open':
@@ -341,7 +342,7 @@ def _check_open(
 
 
 def _check_compile(seal: _Seal, frame: FrameType, text: Any, name: Any) -> None:
-    """Text that runs: the standard library's and imports do, components may not."""
+    """Refuse to compile text from the config, except by the standard library."""
     own = sysconfig.get_path('stdlib')
     caller = frame.f_code.co_filename
     by_library = caller.startswith((own, '<frozen', '<string>')) and (
