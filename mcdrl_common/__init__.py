@@ -2,4 +2,4 @@
 
 
 class InputError(Exception):
-    """What whoever runs a command can put right; the message says what and how."""
+    """An error that the user of a command can fix; the message says what and how."""

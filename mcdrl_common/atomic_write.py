@@ -1,4 +1,4 @@
-"""Files that are either whole or not there: the one way in which files are written."""
+"""Atomic writes, used for all files: a file is complete or does not exist."""
 
 from __future__ import annotations
 
@@ -14,24 +14,24 @@ _UNFINISHED = '.partial'
 
 @contextmanager
 def atomic_write(path: str | os.PathLike, durable: bool = True) -> Iterator[Path]:
-    """Write a file under another name first and move it into place when whole.
+    """Write to a temporary file and move it into place when complete.
 
-    The content is on the disk before the file gets its name, so that a kill or a power
-    failure leaves the old file or the new one. Several processes may write the same
-    file at once; the last one wins.
+    The content is on the disk before the file gets its name, so that after a kill or a
+    power failure either the old file or the new one exists. Several processes may write
+    the same file at once; the last one wins.
 
     Args:
         path: The file to write; its folder is made if it does not exist.
-        durable: Wait for the disk. Without that a power failure may leave a damaged
-            file, a kill still leaves a whole one: for what is checked when it is read,
-            and can be had again.
+        durable: Whether to wait for the disk. Without it a power failure may leave a
+            damaged file; a kill still leaves a complete one. Only for files that are
+            verified when they are read and can be made again.
 
     Yields:
-        Path of an empty file in the same folder, with the same ending. The umask
-        decides who may read it. It is removed if anything is raised.
+        Path of an empty temporary file in the same folder, with the same suffix. Its
+        permissions follow the umask. It is removed if an exception is raised.
 
     Raises:
-        OSError: The disk is full, read-only, ...; names the file, not the empty one.
+        OSError: The disk is full, read-only, ...; the message names ``path``.
     """
     path = Path(path)
     name = f'.{path.stem}.{secrets.token_hex(4)}{_UNFINISHED}{path.suffix}'
@@ -48,12 +48,11 @@ def atomic_write(path: str | os.PathLike, durable: bool = True) -> Iterator[Path
             temporary.unlink(missing_ok=True)
             raise
     except OSError as error:
-        # A full disk shows in writing, where Python knows no name; else it is a name
-        # that nobody has given.
+        # The error has no file name (full disk) or the temporary one: name the target.
         if error.filename in (None, str(temporary), temporary) and error.errno:
             raise OSError(error.errno, error.strerror, str(path)) from error
         raise
-    # The new name lasts once the folder is on the disk too. Not every system has that.
+    # Sync the folder too, so that the new name survives. Not every system supports it.
     if durable:
         with suppress(OSError):
             _sync(path.parent, os.O_RDONLY)
@@ -90,7 +89,7 @@ def write_text(path: str | os.PathLike, text: str) -> None:
 
 
 def remove_unfinished(path: str | os.PathLike) -> None:
-    """Remove what killed writers of a file left beside it.
+    """Remove temporary files that killed writers left beside a file.
 
     Args:
         path: The file. No other process may be writing it.

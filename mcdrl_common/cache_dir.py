@@ -1,4 +1,4 @@
-"""Where is kept what is computed once: text embeddings, facts of files."""
+"""The cache folder, for text embeddings and facts of files."""
 
 from __future__ import annotations
 
@@ -9,5 +9,5 @@ _DEFAULT_DIR = '~/.cache/mcdrl_mmseg'
 
 
 def default_cache_dir() -> Path:
-    """``MCDRL_CACHE_DIR``, or a folder in the user's cache."""
+    """``MCDRL_CACHE_DIR``, or else a folder in the user's cache folder."""
     return Path(os.environ.get('MCDRL_CACHE_DIR', _DEFAULT_DIR)).expanduser()

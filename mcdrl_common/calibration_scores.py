@@ -1,8 +1,8 @@
-"""How far a lesion probability can be taken at its word: errors from histograms.
+"""Calibration errors of a lesion probability, from histograms.
 
-All scores come from a histogram of the lesion probability in steps of 0.001, one row
-of pixels without a lesion and one of pixels with one. A probability is thereby known
-to 0.0005, and so is every score; histograms of images add up to that of a site.
+All scores come from a histogram of the lesion probability in steps of 0.001, with one
+row for pixels without a lesion and one for lesion pixels. Probabilities, and so all
+scores, are accurate to 0.0005. Histograms of images add up to that of a site.
 """
 
 from __future__ import annotations
@@ -72,7 +72,7 @@ def _means(sums: np.ndarray, count: np.ndarray) -> list[float | None]:
 def _equal_width(histogram: np.ndarray) -> np.ndarray:
     """Pixels, sum of probabilities and lesion pixels in each bin, (3, BINS)."""
     level = np.arange(LEVELS)
-    # Integers: whether 0.2 lies in (0.133, 0.2] is no matter of rounding.
+    # In integers, so that rounding cannot move 0.2 out of (0.133, 0.2].
     number = np.maximum(-(-level * BINS // (LEVELS - 1)) - 1, 0)
     count = histogram.sum(axis=0)
     rows = (count, count * level / (LEVELS - 1), histogram[1])

@@ -1,4 +1,4 @@
-"""What the values of a site's masks mean, as a converter noted it beside them."""
+"""``classes.json`` of a site, in which a converter names the classes of mask values."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ from .sites import SiteDataError
 
 
 def read_classes(folder: Path) -> dict[int, str]:
-    """Value in the masks -> class, as a converter noted it.
+    """Read the file of a site.
 
     Args:
         folder: Folder of a site.
 
     Returns:
-        Empty where nothing is noted: masks are then of 0 and 255.
+        Value in the masks -> class. Empty without a file: masks are then 0/255.
 
     Raises:
-        SiteDataError: The note is not as the converters write it.
+        SiteDataError: The file has another format than the converters write.
     """
     file = folder / CLASSES_FILE
     if not file.is_file():
@@ -37,7 +37,7 @@ def read_classes(folder: Path) -> dict[int, str]:
 
 
 def write_classes(folder: Path, values: Mapping[int, str]) -> None:
-    """Note what the values of a site's masks mean.
+    """Write the file of a site.
 
     Args:
         folder: Folder of the site.

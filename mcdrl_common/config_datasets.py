@@ -25,7 +25,7 @@ def datasets(dataset: Any) -> Iterator[dict]:
 
 
 def plain_datasets(dataset: Any) -> Iterator[dict]:
-    """As :func:`datasets`, without what only wraps others.
+    """Like :func:`datasets`, but without wrappers.
 
     Args:
         dataset: As for :func:`datasets`.
@@ -36,13 +36,13 @@ def plain_datasets(dataset: Any) -> Iterator[dict]:
 
 
 def inference_pipeline(cfg: Mapping[str, Any]) -> list:
-    """What an image goes through at a test or a prediction.
+    """The pipeline of a test or prediction.
 
     Args:
         cfg: Experiment config.
 
     Returns:
-        ``test_pipeline``, else that of the test's data set; empty where there is none.
+        ``test_pipeline``, else that of the test data set; empty if there is none.
     """
     steps = cfg.get('test_pipeline')
     if steps is None:
@@ -52,7 +52,7 @@ def inference_pipeline(cfg: Mapping[str, Any]) -> list:
 
 
 def evaluators(evaluator: Any) -> list[dict]:
-    """The metrics of an evaluator's config, however it is written.
+    """The metrics of an evaluator's config, in any of its forms.
 
     Args:
         evaluator: One metric, a list of them, an ``Evaluator`` with ``metrics``, or
@@ -67,9 +67,9 @@ def type_name(entry: Mapping[str, Any]) -> str:
     """Name of a class without its scope or module.
 
     Args:
-        entry: Its ``type`` is ``'Resize'``, ``'mmseg.Resize'``,
+        entry: Config whose ``type`` is ``'Resize'``, ``'mmseg.Resize'``,
             ``'mmcv.transforms.Resize'``, or the class itself, as in MMEngine's pure
-            Python configs. Without one the name is empty.
+            Python configs. Without ``type`` the name is empty.
     """
     kind = entry.get('type') or ''
     return str(getattr(kind, '__name__', kind)).rpartition('.')[2]

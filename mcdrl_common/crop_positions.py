@@ -1,4 +1,4 @@
-"""Where a crop of an image may lie, with a lesion in it or without one."""
+"""Possible positions of a crop of an image, with or without a lesion."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import numpy as np
 
 from .mask_format import is_lesion
 
-_DARKEST_VIEW = 25  # of 255: what is darker in all channels is the frame's border
+_DARKEST_VIEW = 25  # of 255: pixels darker in all channels are the frame's border
 _MIN_LESION = 0.5
 
 
@@ -18,18 +18,19 @@ def crop_positions(
     with_lesion: bool,
     min_view: float,
 ) -> np.ndarray:
-    """Where the upper left corner of a crop may lie.
+    """Possible positions of the upper left corner of a crop.
 
-    A crop with a lesion shows at least half of the lesions' area, or is half full of
-    them. One without shows none, nor what is ignored, which may be one.
+    A crop with a lesion contains at least half of the lesions' area, or lesions fill at
+    least half of the crop. A crop without a lesion contains neither lesions nor ignored
+    pixels, which may be lesion.
 
     Args:
         image: (H, W) or (H, W, C) uint8.
         labels: (H, W), 0 for healthy tissue.
         size: Height and width of the crop.
-        with_lesion: Which of both.
-        min_view: Least share of a crop that lies within the field of view, and not in
-            the black border of an endoscope's frame.
+        with_lesion: Whether the crop shall contain a lesion.
+        min_view: Least share of a crop inside the field of view, that is, outside the
+            black border of an endoscope's frame.
 
     Returns:
         (H - h + 1, W - w + 1) bool.
@@ -48,7 +49,7 @@ def crop_positions(
 
 
 def _window_sums(there: np.ndarray, size: tuple[int, int]) -> np.ndarray:
-    """Number of pixels in every window of a size, by its upper left corner."""
+    """Number of True pixels in every window, by the window's upper left corner."""
     height, width = size
     sums = cv2.integral(there.astype(np.uint8))
     top, bottom = sums[:-height], sums[height:]

@@ -1,4 +1,4 @@
-"""Dice of any image, with a lesion or without: what a mean over all images takes."""
+"""Dice of any image, with or without a lesion, for means over all images."""
 
 from __future__ import annotations
 
@@ -7,15 +7,15 @@ from typing import Any
 
 
 def dice_all(record: Mapping[str, Any]) -> float | None:
-    """Dice of an image, where an empty prediction is right if there is no lesion.
+    """Dice of an image; for an image without lesion, whether the prediction is empty.
 
     Args:
         record: A per-image record, of any version: it needs ``has_lesion``, and
             ``dice`` or ``false_positive``.
 
     Returns:
-        With a lesion its ``dice``; without one 1 for an empty prediction and 0 for any
-        other. None where that is undefined: no pixel has a label, or Dice is not known.
+        ``dice`` for an image with a lesion; otherwise 1 for an empty prediction and 0
+        for any other. None if no pixel has a label, or Dice is not known.
     """
     if record['has_lesion']:
         return record.get('dice')

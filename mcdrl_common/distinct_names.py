@@ -1,4 +1,4 @@
-"""Names for what is made of each of several images."""
+"""Unique names for the results of several images."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from pathlib import Path
 
 
 def distinct_names(images: Sequence[str]) -> list[str]:
-    """Names without ending, with as many folders as tell them apart.
+    """Names without suffix, with as many parent folders as needed to be unique.
 
     Args:
-        images: Paths, none twice.
+        images: Paths, all different.
     """
     for names in _namings(images):
-        # Not every file system tells a from A.
+        # Some file systems ignore case.
         if len({name.lower() for name in names}) == len(names):
             break
     return names

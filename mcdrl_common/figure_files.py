@@ -16,11 +16,11 @@ if TYPE_CHECKING:
 
 
 def write_figure(figure: Figure, path: str | os.PathLike) -> None:
-    """Write a figure in one step; an earlier file is replaced when it is whole.
+    """Write a figure atomically.
 
     Args:
         figure: The figure.
-        path: The file; its ending says the format.
+        path: The file; its suffix determines the format.
 
     Raises:
         ValueError: Matplotlib does not write this format.
@@ -31,7 +31,7 @@ def write_figure(figure: Figure, path: str | os.PathLike) -> None:
         raise ValueError(
             f'{path}: a picture needs one of the endings {", ".join(known)}.'
         )
-    # The date would make equal figures unequal files.
+    # Without the date, equal figures give equal files.
     metadata = {'CreationDate': None} if path.suffix == '.pdf' else None
     with atomic_write(path) as temporary:
         figure.savefig(temporary, dpi=200, metadata=metadata)
@@ -42,7 +42,7 @@ def figure_array(figure: Figure, dpi: float = 100) -> np.ndarray:
 
     Args:
         figure: The figure.
-        dpi: Pixels an inch.
+        dpi: Pixels per inch.
 
     Returns:
         (H, W, 3) uint8, red first.

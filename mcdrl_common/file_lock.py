@@ -1,4 +1,4 @@
-"""One process at a time in a folder."""
+"""A lock that lets one process at a time work in a folder."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ class FolderBusyError(RuntimeError):
 
     Args:
         folder: The folder.
-        holder: Who works there, such as ``process 1234``.
+        holder: Holder of the lock, such as ``process 1234``.
     """
 
     def __init__(self, folder: Path, holder: str) -> None:
@@ -29,22 +29,22 @@ class FolderBusyError(RuntimeError):
 def folder_lock(
     folder: str | os.PathLike, name: str = LOCK_NAME, wait_s: float = 0.0
 ) -> Iterator[None]:
-    """Hold a folder through a file inside it.
+    """Context that holds a lock on a folder, through a file inside it.
 
-    The operating system drops the lock when its holder ends, however it ends: what a
-    killed process left behind blocks nobody.
+    The operating system releases the lock when its holder ends in any way: the file of
+    a killed process blocks nobody.
 
     Args:
         folder: The folder; made if it does not exist.
-        name: Name of the file. Locks of different names exclude no other.
-        wait_s: Seconds to wait for another process that holds it.
+        name: Name of the file. Locks with different names are independent.
+        wait_s: Seconds to wait if another process holds the lock.
 
     Raises:
-        FolderBusyError: Another process holds it.
+        FolderBusyError: Another process holds the lock.
     """
     path = Path(folder)
     path.mkdir(parents=True, exist_ok=True)
-    # Not in the locked file, which Windows lets nobody else read.
+    # Not in the locked file, which others cannot read on Windows.
     holder = path / f'{name}-holder'
     try:
         lock = FileLock(path / name).acquire(timeout=wait_s)
@@ -62,5 +62,5 @@ def _read_holder(path: Path) -> str:
     try:
         return path.read_text(encoding='utf-8') or 'another process'
     except OSError:
-        # The lock is taken a moment before its holder says who it is.
+        # The holder writes this file a moment after it takes the lock.
         return 'another process'

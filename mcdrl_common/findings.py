@@ -1,4 +1,4 @@
-"""What can be wrong with files of data."""
+"""Findings and errors about data files."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, order=True)
 class Finding:
-    """Something about one file that the report names.
+    """A finding about one file, for a report.
 
     Args:
-        kind: What it is, as ``'missing mask'``.
+        kind: Kind of finding, as ``'missing mask'``.
         file: The file, relative to the input.
         detail: What was found and what was expected.
     """
@@ -27,7 +27,7 @@ class FileProblem(ValueError):
     """A file that cannot be used as it is.
 
     Args:
-        kind: What is wrong, as ``'size mismatch'``.
+        kind: Kind of problem, as ``'size mismatch'``.
         detail: What was found and what was expected.
     """
 

@@ -1,4 +1,4 @@
-"""What tells images apart, and pairs of them that are near-copies."""
+"""Fingerprints of images, and pairs of images that are near copies."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ there were pairs that share only the endoscope's frame and text.
 
 _HASH_SIDE = 16
 _THUMBNAIL = (64, 64)
-# Digits that rounding errors do not reach: equal waves stay equal on every machine.
+# Decimals to round to, so that coefficients are the same on every machine.
 _DIGITS = 6
 _BLOCK = 2048
 
 
 def _cosines(count: int, length: int) -> np.ndarray:
-    """(count, length) lowest waves of the orthonormal cosine transform (DCT-II)."""
+    """(count, length) lowest basis functions of the orthonormal DCT-II."""
     frequencies, places = np.arange(count)[:, None], np.arange(length) + 0.5
     waves = np.cos(np.pi * frequencies * places / length) * np.sqrt(2 / length)
     waves[0] /= np.sqrt(2)
@@ -36,11 +36,11 @@ _COSINES = _cosines(_HASH_SIDE, _THUMBNAIL[0])
 
 @dataclass(frozen=True)
 class Fingerprint:
-    """What tells images apart.
+    """Digests of an image.
 
     Args:
         content: Digest of size and pixels, as hexadecimal digits.
-        perceptual: 255 bits of the coarse look, as hexadecimal digits.
+        perceptual: Perceptual hash of 255 bits, as hexadecimal digits.
     """
 
     content: str
@@ -48,12 +48,13 @@ class Fingerprint:
 
 
 def fingerprint(image: Image.Image) -> Fingerprint:
-    """Digest an image's pixels, and its coarse look.
+    """Compute an image's digest and perceptual hash.
 
-    The latter is the usual perceptual hash: which of the 16 x 16 lowest frequencies
-    of the cosine transform, without the mean, lie above their median. ``imagehash``
-    has the same hash, with another thumbnail and the mean in it: its bits are not
-    those that ``NEAR_BITS`` was measured on, and it takes SciPy and PyWavelets.
+    The perceptual hash is the usual one: it says which of the 16 x 16 lowest
+    frequencies of the cosine transform, without the mean, are above their median.
+    ``imagehash`` computes it from another thumbnail and includes the mean: its bits
+    differ from those for which ``NEAR_BITS`` was measured, and it needs SciPy and
+    PyWavelets.
 
     Args:
         image: RGB.
@@ -77,11 +78,11 @@ def near_pairs_between(
         second: Hashes to compare each of them with.
 
     Yields:
-        Position in the first, in the second, and the number of bits that differ.
+        Index in ``first``, index in ``second``, and number of different bits.
     """
     if not len(first) or not len(second):
         return
-    # With bits as -1 and 1 the scalar product counts agreements less differences.
+    # With bits as -1 and 1, the dot product counts equal bits minus different bits.
     signs, others = _signs(first), _signs(second).T
     length = signs.shape[1]
     for start in range(0, len(signs), _BLOCK):

@@ -1,4 +1,4 @@
-"""Image files, read to the last byte."""
+"""Reads image files completely, and refuses files that readers could misread."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from PIL.TiffImagePlugin import ImageFileDirectory_v2, TiffImageFile
 
 from .findings import FileProblem
 
-# What is read at all: Pillow has decoders that start other programs, as EPS does.
-# JPEG covers MPO.
+# Formats that are read. Some other decoders of Pillow start programs, as EPS does. MPO
+# counts as JPEG.
 _READ = (
     'PNG', 'JPEG', 'TIFF', 'BMP', 'DIB', 'WEBP', 'GIF', 'JPEG2000', 'PPM',
 )  # fmt: skip
@@ -27,25 +27,25 @@ _TIFF_PHOTOMETRIC, _TIFF_SAMPLES, _TIFF_PLANAR = 262, 277, 284
 _TIFF_EXTRA_SAMPLES, _ALPHA_KINDS = 338, {1, 2}
 _OPAQUE = 255
 _WHITE_IS_ZERO, _SEPARATE_PLANES = 0, 2
-# Its header: kind, width, height and highest value, comments among them.
+# Header of a PNM file: kind, width, height and highest value, with comments between.
 _PNM_HEADER = re.compile(rb'P[2356](?:(?:\s|#[^\r\n]*[\r\n])+(\d+)){3}\s')
 _WIDE_MODES = {'I': 32, 'F': 32, 'I;16': 16, 'I;16B': 16, 'I;16L': 16}
-# Sixteen bits of four channels, twice; and thumbnails, profiles, notes.
+# Four channels of 16 bits, twice; and space for thumbnails, profiles and metadata.
 _MAX_BYTES_A_PIXEL = 16
 _FREE_BYTES = 2**26
-# Pillow warns of what is refused here.
+# Pillow warns about large images, which are refused here.
 warnings.filterwarnings('ignore', category=Image.DecompressionBombWarning)
 
 
 class NotAnImage(FileProblem):
-    """A file of none of the formats that Pillow is let read here."""
+    """A file in none of the formats that are read here."""
 
 
 def set_pixel_limit(count: int) -> None:
-    """Set how many pixels an image may have, in this process: Pillow's own limit.
+    """Set the largest number of pixels of an image in this process (Pillow's limit).
 
     Args:
-        count: Pixels; before, 89 million.
+        count: Number of pixels; the default is 89 million.
     """
     Image.MAX_IMAGE_PIXELS = count
 
@@ -54,7 +54,7 @@ def check_pixel_count(width: int, height: int, kind: str = 'image') -> None:
     """Refuse an image that would fill the memory, before it is decoded.
 
     Args:
-        width: Of the image, by its header.
+        width: Width in the image's header.
         height: Likewise.
         kind: ``'image'``, ``'mask'``, ..., for messages.
 
@@ -71,16 +71,16 @@ def check_pixel_count(width: int, height: int, kind: str = 'image') -> None:
 
 
 def check_file_size(path: Path, width: int, height: int, kind: str = 'image') -> None:
-    """Refuse a file that is far larger than its image: decoders take it in whole.
+    """Refuse a file that is far larger than its image: decoders load it completely.
 
     Args:
         path: The file.
-        width: Of the image, by its header.
+        width: Width in the image's header.
         height: Likewise.
         kind: ``'image'``, ``'mask'``, ..., for messages.
 
     Raises:
-        FileProblem: More bytes than an image of this size can have use for.
+        FileProblem: More bytes than an image of this size can need.
     """
     what = f'an image of {width} x {height} pixels'
     _check_bytes(path, width * height, what, kind)
@@ -97,22 +97,23 @@ def tiff_size(path: Path) -> tuple[int, int] | None:
     """Width and height by the header of a TIFF file; None for another file.
 
     Args:
-        path: The file, perhaps of a kind of TIFF that Pillow does not decode.
+        path: The file; it may be a TIFF that Pillow cannot decode.
     """
     try:
         entries = _tiff_entries(path)
         return int(entries[_TIFF_WIDTH]), int(entries[_TIFF_HEIGHT])
     except Exception:
-        # A damaged header fails in ways that nobody foresees.
+        # A damaged header may raise any exception.
         return None
 
 
 def check_read_as_meant(path: Path, kind: str = 'image') -> None:
-    """Refuse what OpenCV, which trains and predicts, reads as other values.
+    """Refuse files that OpenCV, which training and inference use, misreads.
 
-    It takes grey TIFF files of 16 bits in which 0 is white as if 0 were black, mixes up
-    separate planes of 16 bits, and leaves PNM files dark whose highest value is none
-    of 255 and 65535. Masks of such PNM files change their class numbers by reader.
+    OpenCV reads 16-bit grey TIFF files in which 0 is white as if 0 were black, mixes up
+    separate planes of 16 bits, and does not scale PNM files whose highest value is
+    neither 255 nor 65535. In masks of such PNM files, class numbers would depend on the
+    reader.
 
     Args:
         path: A file that exists.
@@ -134,7 +135,7 @@ def check_read_as_meant(path: Path, kind: str = 'image') -> None:
         try:
             wrong = _misread_tiff(_tiff_entries(path))
         except Exception:
-            # A damaged header; what can be decoded all the same is.
+            # A damaged header is no problem if the image can be decoded.
             wrong = None
         if wrong:
             raise FileProblem(
@@ -154,7 +155,7 @@ def _tiff_entries(path: Path) -> ImageFileDirectory_v2:
 
 
 def _misread_tiff(entries: Mapping[int, Any]) -> str | None:
-    """What OpenCV would misread in a TIFF file, in words."""
+    """Description of what OpenCV would misread in a TIFF file, or None."""
     if max(entries.get(_TIFF_BITS_PER_SAMPLE, (1,))) <= 8:
         return None
     if entries.get(_TIFF_PHOTOMETRIC) == _WHITE_IS_ZERO:
@@ -166,18 +167,17 @@ def _misread_tiff(entries: Mapping[int, Any]) -> str | None:
 
 
 def check_opaque(image: Image.Image, kind: str = 'image') -> None:
-    """Refuse a colour TIFF of 8 bits that is transparent somewhere: readers differ.
+    """Refuse an 8-bit colour TIFF with transparent pixels: readers disagree.
 
-    OpenCV, which trains and predicts, multiplies colours by their opacity, or leaves
-    them multiplied, as the file has them; Pillow does neither. Of other formats both
-    leave opacity out, and of grey TIFF files.
+    OpenCV, which training and inference use, returns colours multiplied by alpha;
+    Pillow does not. In other formats, and in grey TIFF files, both ignore alpha.
 
     Args:
-        image: From Pillow, its pixels loaded.
+        image: Pillow's image with its pixels loaded.
         kind: ``'image'``, ``'mask'``, ..., for messages.
 
     Raises:
-        FileProblem: It is such a file.
+        FileProblem: The image is such a file.
     """
     if not isinstance(image, TiffImageFile) or image.mode != 'RGBA':
         return
@@ -193,22 +193,22 @@ def check_opaque(image: Image.Image, kind: str = 'image') -> None:
 
 
 def bits_per_channel(path: Path, image: Image.Image) -> int:
-    """Bits a channel in the file; Pillow tells of 16 bits in grey images alone.
+    """Bits per channel in the file; Pillow only reports 16 bits for grey images.
 
     Args:
         path: The file.
-        image: What Pillow made of it.
+        image: Pillow's image of it.
     """
     with open(path, 'rb') as file:
         return depth_of(file.read(_PNG_DEPTH_AT + 1), image)
 
 
 def depth_of(content: bytes, image: Image.Image) -> int:
-    """As :func:`bits_per_channel`, of a file in memory.
+    """Like :func:`bits_per_channel`, for a file in memory.
 
     Args:
-        content: The file, or its beginning.
-        image: What Pillow makes of it.
+        content: The file's bytes, or its first bytes.
+        image: Pillow's image of it.
     """
     if image.format == 'PNG':
         return max(8, content[_PNG_DEPTH_AT])
@@ -219,30 +219,30 @@ def depth_of(content: bytes, image: Image.Image) -> int:
 
 @contextmanager
 def opened(path: Path, kind: str) -> Iterator[Image.Image]:
-    """Open an image and read it whole, so that a truncated file is noticed.
+    """Open an image and read it completely, so that a truncated file is noticed.
 
     Args:
         path: The file.
         kind: ``'image'`` or ``'mask'``, for messages.
 
     Yields:
-        The image, its pixels loaded.
+        The image with its pixels loaded.
 
     Raises:
-        FileProblem: Not a file, not an image, damaged, too large, of several pages, of
-            a colour space that other readers take for red, green and blue, or see
-            :func:`check_read_as_meant` and :func:`check_opaque`.
+        FileProblem: The file does not exist, is no image, is damaged or too large, has
+            several pages, or has a colour space that other readers take for RGB. See
+            also :func:`check_read_as_meant` and :func:`check_opaque`.
     """
     if not path.is_file():
         raise FileProblem(f'unreadable {kind}', 'not a regular file')
     try:
-        # Of some formats Pillow takes in all before it knows the size.
+        # For some formats Pillow reads the whole file before it knows the image size.
         if Image.MAX_IMAGE_PIXELS is not None:
             _check_bytes(path, Image.MAX_IMAGE_PIXELS, 'any image that is read', kind)
         image = Image.open(path, formats=_READ)
         check_pixel_count(*image.size, kind)
         pages = getattr(image, 'n_frames', 1)
-        # An MPO is a JPEG photograph that carries a smaller copy of itself.
+        # An MPO is a JPEG photograph with a smaller copy of itself.
         if pages > 1 and image.format != 'MPO':
             detail = f'{pages} pages in one file; expected one'
             raise FileProblem(f'unreadable {kind}', detail)

@@ -1,4 +1,4 @@
-"""The index of images: which sequence and which patient each was taken of."""
+"""The index of images (``index.csv``): sequence and patient of each image."""
 
 from __future__ import annotations
 
@@ -19,16 +19,16 @@ INDEX_FILE = 'index.csv'
 
 
 class ImageIndexError(InputError, ValueError):
-    """An index that cannot be read; the message names it and says what to do."""
+    """An index that cannot be read; the message names the file and says what to do."""
 
 
 @dataclass(frozen=True)
 class IndexRow:
-    """What an index says about an image.
+    """A row of an index, about one image.
 
     Args:
         site: Its site, or the folder of its site.
-        image: Its name, as the index has it.
+        image: Its name as written in the index.
         sequence: The video it was taken from; empty if not known.
         patient: The patient; empty if not known.
     """
@@ -44,9 +44,9 @@ class IndexedImages:
     """The images of a site, and their rows in the index.
 
     Args:
-        groups: Image name -> patient, or sequence, where the index tells one.
-        findings: What does not agree between images and index.
-        cut: Why a split of these images could cut a patient; empty if it cannot.
+        groups: Image name -> patient or sequence, if the index names one.
+        findings: Disagreements between images and index.
+        cut: Why a split of these images could divide a patient; empty if it cannot.
         rows: Image name -> its row.
     """
 
@@ -57,16 +57,16 @@ class IndexedImages:
 
 
 def read_table(file: Path) -> tuple[list[str], list[dict[str, str]]]:
-    """Read a CSV file as spreadsheet programs write it.
+    """Read a CSV file as written by spreadsheet programs.
 
     Args:
         file: UTF-8, or UTF-16 with its byte order mark; commas, semicolons or tabs.
 
     Returns:
-        The columns, and a dict a row.
+        The columns, and one dict per row.
 
     Raises:
-        ImageIndexError: Another encoding, no CSV, or a row of another length.
+        ImageIndexError: Another encoding, not CSV, or a row of another length.
     """
     content = file.read_bytes()
     is_utf16 = content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
@@ -108,13 +108,13 @@ class ImageIndex:
 
     @classmethod
     def read(cls, file: Path) -> ImageIndex:
-        """Read an index, if there is one.
+        """Read an index; without a file it is empty.
 
         Args:
             file: The file.
 
         Raises:
-            ImageIndexError: It is there and cannot be read, or lacks columns.
+            ImageIndexError: The file exists but cannot be read, or lacks columns.
         """
         if not file.is_file():
             return cls(file)
@@ -142,8 +142,8 @@ class ImageIndex:
     def images_of(self, names: Sequence[str], images: Sequence[Path]) -> IndexedImages:
         """Find the rows of a site's images.
 
-        Rows are matched by the name of the file, with or without its ending. Then
-        what is left on either side is named, and whether that could cut a patient.
+        Rows are matched by file name, with or without suffix. Images and rows without a
+        match are reported, and whether they could divide a patient between splits.
 
         Args:
             names: The site's name, and its folder's.
@@ -211,7 +211,7 @@ class ImageIndex:
 def _match(
     rows: Sequence[IndexRow], images: Sequence[Path]
 ) -> tuple[dict[str, list[IndexRow]], list[IndexRow]]:
-    """Image -> its rows, and the rows of no image."""
+    """Image -> its rows, and the rows that match no image."""
     by_name = {image.name: image.name for image in images}
     by_stem = {image.stem: image.name for image in images}
     found: dict[str, list[IndexRow]] = {}
@@ -229,7 +229,8 @@ def _match(
 def _groups(found: dict[str, list[IndexRow]]) -> dict[str, str]:
     """Image -> patient, or sequence.
 
-    Of a site with a single patient the sequences count: it could not be split else.
+    For a site with a single patient the sequences count; otherwise it could not be
+    split.
     """
     rows = [row for own in found.values() for row in own]
     patients = {row.patient for row in rows} - {''}
@@ -243,15 +244,15 @@ def _groups(found: dict[str, list[IndexRow]]) -> dict[str, str]:
 
 
 def _file_name(path: str) -> str:
-    """The last part of a path, written in whatever system."""
+    """The last part of a path, with the separators of any system."""
     return path.replace('\\', '/').rpartition('/')[2]
 
 
 def image_stem(path: str) -> str:
-    """Name of an image without folder and ending, as pairs are told by.
+    """Name of an image without folder and suffix, used to match images.
 
     Args:
-        path: The image as an index names it, with or without them.
+        path: The image as written in an index, with or without folder and suffix.
     """
     name = _file_name(path)
     stem, suffix = os.path.splitext(name)
@@ -259,5 +260,5 @@ def image_stem(path: str) -> str:
 
 
 def _number(name: str) -> str:
-    """A name as a spreadsheet program leaves it that takes it for a number."""
+    """A name as written by a spreadsheet program that takes it for a number."""
     return image_stem(name).lstrip('0') or '0'

@@ -12,17 +12,17 @@ SCHEMA = 1
 
 
 def check_records_path(path: str | os.PathLike) -> Path:
-    """Refuse a path whose file is not one of ours, before anything is computed.
+    """Refuse a path with a file that is not ours, before anything is computed.
 
     Args:
-        path: Where records shall be written.
+        path: Path of the records file.
 
     Returns:
         The path.
 
     Raises:
-        ValueError: If there is a folder, or a file that :func:`write_records` did
-            not write; it would be lost.
+        ValueError: If the path is a folder, or a file that :func:`write_records` did
+            not write and that would be lost.
     """
     path = Path(path)
     if path.exists() and _content(path) is None:
@@ -34,11 +34,10 @@ def check_records_path(path: str | os.PathLike) -> Path:
 
 
 def write_records(path: str | os.PathLike, content: dict) -> None:
-    """Write records and summary; replaces an earlier evaluation's file at once.
+    """Write records and summary; atomically replaces an earlier evaluation's file.
 
     Args:
-        path: Target file; its folder is made. A reader sees the old content or
-            the new one, never a part.
+        path: Target file; its folder is made.
         content: JSON-able, without NaN.
 
     Raises:
@@ -70,7 +69,7 @@ def read_records(path: str | os.PathLike) -> dict:
 
 
 def _content(path: str | os.PathLike) -> dict | None:
-    """What is in a file; None if it is none of ours."""
+    """Content of a file; None if it is not one of ours."""
     try:
         content = read_json(path)
     except (OSError, ValueError):

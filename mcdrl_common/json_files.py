@@ -1,4 +1,4 @@
-"""JSON that may be untrusted, or damaged: one kind of error for all that is odd."""
+"""Reads JSON that may be untrusted or damaged, with one kind of error."""
 
 from __future__ import annotations
 
@@ -9,20 +9,20 @@ import stat
 from pathlib import Path
 from typing import Any, TypeGuard
 
-# The largest float has 309.
+# The largest float has 309 digits.
 _MAX_DIGITS = 309
 _HALF_OF_A_PAIR = re.compile('[\ud800-\udfff]')
 
 
 def parse_json(content: bytes | str) -> Any:
-    """Read JSON as far as a program can use it.
+    """Parse JSON, and refuse values that programs cannot handle.
 
     Args:
         content: The text; bytes are UTF-8.
 
     Raises:
-        ValueError: Not UTF-8, not JSON, nested without end, or an integer that no
-            float can hold.
+        ValueError: Not UTF-8, not JSON, nested too deeply, or an integer beyond the
+            range of float.
     """
     text = content.decode('utf-8') if isinstance(content, bytes) else content
     try:
@@ -44,10 +44,10 @@ def read_json(path: str | os.PathLike) -> Any:
         path: The file.
 
     Raises:
-        FileNotFoundError: There is none.
+        FileNotFoundError: No such file.
         OSError: It cannot be read.
-        ValueError: See :func:`parse_json`, or not a regular file: a pipe would be
-            waited for without end. Names the file.
+        ValueError: See :func:`parse_json`; or not a regular file, as reading a pipe
+            could block forever. The message names the file.
     """
     path = Path(path)
     if not stat.S_ISREG(path.stat().st_mode):
@@ -59,18 +59,18 @@ def read_json(path: str | os.PathLike) -> Any:
 
 
 def is_number(value: object) -> TypeGuard[int | float]:
-    """Whether a value is a JSON number; to Python a bool is one too."""
+    """Whether a value is a JSON number; in Python a bool would count as one."""
     return isinstance(value, int | float) and not isinstance(value, bool)
 
 
 def as_json(values: Any) -> str:
-    """One line of strict JSON, in which letters are themselves.
+    """Format values as one line of strict JSON, without escaping letters.
 
-    What is no text in a string (bytes of a file name that are no UTF-8, as Python
-    holds them) is escaped, and read again as it was.
+    Surrogates, by which Python stores bytes of file names that are not UTF-8, are
+    escaped and survive a round trip.
 
     Args:
-        values: Of JSON's types; no NaN.
+        values: Values of JSON's types, without NaN.
     """
     text = json.dumps(values, allow_nan=False, ensure_ascii=False)
     return _HALF_OF_A_PAIR.sub(lambda found: f'\\u{ord(found[0]):04x}', text)

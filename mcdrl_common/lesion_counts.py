@@ -1,8 +1,8 @@
-"""Lesions of an image counted one by one: found, missed, and predicted in vain.
+"""Lesion-wise counts of an image: lesions, found lesions and false regions.
 
-The counts of an image are a dict that JSON can hold: for each of :data:`SIZES` the
-list [lesions, found, found with IoU of at least 0.5], and ``predicted``, ``false`` and
-``false_iou50``, numbers of predicted regions.
+The counts of an image are a dict for JSON. For each of :data:`SIZES` it has the list
+[lesions, found, found with IoU of at least 0.5]; ``predicted``, ``false`` and
+``false_iou50`` are numbers of predicted regions.
 """
 
 from __future__ import annotations
@@ -24,9 +24,9 @@ def sizes_of(shares: np.ndarray) -> np.ndarray:
     """Sizes of lesions, as indices of :data:`SIZES`.
 
     Args:
-        shares: Their areas as shares of the image's, (n,).
+        shares: Areas of the lesions as shares of the image, (n,).
     """
-    # Commands that only read counts start without it.
+    # Imported late: commands that only read counts do not need it.
     import numpy as np
 
     return np.searchsorted(SIZE_BOUNDS, shares, side='right')
@@ -54,14 +54,14 @@ def false_lesions(counts: Mapping[str, Any], metric: str) -> int:
     """Predicted regions of an image that match no lesion.
 
     Args:
-        counts: Of the image.
+        counts: Counts of the image.
         metric: ``false_lesions`` or ``false_lesions_iou50``.
     """
     return counts[metric.replace('_lesions', '')]
 
 
 def is_counts(value: object) -> bool:
-    """Whether something is counts of an image."""
+    """Whether a value has the layout of an image's counts."""
     if not isinstance(value, dict):
         return False
     sizes = [own for size in SIZES if isinstance(own := value.get(size), list)]

@@ -1,4 +1,4 @@
-"""Mask files: read as training reads them, and as the truth of a single image."""
+"""Reads mask files, as training does, and as ground truth of a single image."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ from .sites import SiteDataError
 
 @dataclass(frozen=True)
 class TruthMask:
-    """Where the lesion of an image is.
+    """Ground truth of an image.
 
     Attributes:
         lesion: (H, W) bool.
-        ignored: (H, W) bool, left out of scores.
+        ignored: (H, W) bool, pixels that scores ignore.
     """
 
     lesion: np.ndarray
@@ -40,16 +40,16 @@ def read_mask_pixels(path: Path) -> np.ndarray:
 
     Raises:
         FileProblem: Not an image, damaged, of several pages, or of a format that
-            OpenCV, which training reads with, does not know.
+            OpenCV, which training uses, does not know.
     """
-    # OpenCV reads truncated files without complaint, and Pillow others' pixels.
+    # Checked with Pillow, as OpenCV reads truncated files without an error.
     with opened(path, 'mask'):
         pass
     return decoded_mask(path)
 
 
 def decoded_mask(path: Path) -> np.ndarray:
-    """As :func:`read_mask_pixels`, of a file that is found whole already."""
+    """Like :func:`read_mask_pixels`, for a file that has already been checked."""
     mask = cv2.imdecode(np.fromfile(path, np.uint8), cv2.IMREAD_UNCHANGED)
     if mask is None:
         detail = 'a format that OpenCV, which training reads with, does not know'
@@ -58,20 +58,20 @@ def decoded_mask(path: Path) -> np.ndarray:
 
 
 def read_truth_mask(path: str | Path, num_classes: int = 2) -> TruthMask:
-    """Read a mask of which no config says how it is to be read.
+    """Read a mask whose format no config describes.
 
-    The ``classes.json`` of its site says it, where a converter wrote one. Else it is a
-    label map if all its values are class numbers, or 255 for what is left out,
-    and one of them is a lesion class. Otherwise it is a 0/255 mask, cut where training
-    cuts it.
+    The format is that of its site's ``classes.json``, if a converter wrote one.
+    Otherwise the mask is a label map if all its values are class numbers, or 255 for
+    ignored pixels, and at least one is a lesion class. Else it is a 0/255 mask, with
+    the same threshold as in training.
 
     Args:
         path: The file.
-        num_classes: Of the model, the background among them.
+        num_classes: Number of the model's classes, the background included.
 
     Raises:
         MaskError: See :func:`read_mask_pixels` and :meth:`MaskFormat.decode`; or
-            ``classes.json`` is not as the converters write it.
+            ``classes.json`` has another format than the converters write.
     """
     path = Path(path)
     try:
@@ -79,7 +79,7 @@ def read_truth_mask(path: str | Path, num_classes: int = 2) -> TruthMask:
     except FileProblem as problem:
         raise MaskError(f'{path}: {problem.detail}.') from None
     try:
-        # SITE/classes.json of SITE/masks/NAME.png.
+        # For SITE/masks/NAME.png read SITE/classes.json.
         classes = read_classes(path.resolve().parent.parent)
     except SiteDataError as error:
         raise MaskError(f'{path}: {error}') from None

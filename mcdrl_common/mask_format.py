@@ -1,4 +1,4 @@
-"""Values of lesion masks: 0/255 or indices, to segmentation labels."""
+"""Turns the values of lesion masks (0/255 or indices) into segmentation labels."""
 
 from __future__ import annotations
 
@@ -22,7 +22,8 @@ IGNORED = 255
 """Label of the pixels without ground truth."""
 LOSSY_SUFFIXES = ('.jpg', '.jpeg')
 
-# A label map holds a few values in areas; a soft edge many, each in thin lines.
+# A label map has few values, which fill areas. A mask with soft edges has many values,
+# each in thin lines.
 _MAX_LABELS = 16
 _FLAT_SHARE = 0.5
 
@@ -33,10 +34,10 @@ class MaskError(InputError, ValueError):
 
 @dataclass(frozen=True)
 class MaskFormat:
-    """How the mask files of a site are read.
+    """Format of the mask files of a site.
 
     Args:
-        lesion_classes: Value in the file -> lesion class. A 0/255 mask has the one
+        lesion_classes: Value in the file -> lesion class. A 0/255 mask has only the
             value 255.
         labels: Value in the file -> segmentation label, for every allowed value.
         binary: Whether the files are 0/255 masks, thresholded at half the range.
@@ -56,12 +57,12 @@ class MaskFormat:
             path: For messages.
 
         Returns:
-            (H, W) uint8 labels, of which 255 is ignored in training and evaluation,
-            and the names of the lesion classes present.
+            (H, W) uint8 labels, where 255 is ignored in training and evaluation, and
+            the names of the lesion classes present.
 
         Raises:
             MaskError: Not 8 bits, channels that differ, a value without label, or a
-                mask of indices where 0/255 is expected.
+                mask of indices instead of 0/255.
         """
         if mask.dtype != np.uint8:
             raise MaskError(f'{path}: {mask.dtype} values; expected 8-bit ones.')
@@ -90,12 +91,13 @@ class MaskFormat:
 def binary_problem(
     present: Sequence[int], flat: Sequence[int], lossy: bool
 ) -> str | None:
-    """Why a mask cannot be one of 0 and 255, or None.
+    """Why a mask cannot be a 0/255 mask, or None.
 
     Args:
         present: The values that occur in it.
-        flat: Those that :func:`flat_values` finds.
-        lossy: Whether it is a JPEG file, where values near 0 and 255 are ripple.
+        flat: The values of :func:`flat_values`.
+        lossy: Whether it is a JPEG file, where values near 0 and 255 are compression
+            artefacts.
     """
     advice = 'Give the site mask_values={value: class name} if the values are indices.'
     highest = max(present, default=0)
@@ -118,9 +120,10 @@ def binary_problem(
 def flat_values(mask: np.ndarray) -> list[int]:
     """The values that fill areas of a mask, and not only its edges.
 
-    Of 0 and 255 every pixel counts. Another value fills areas if most of its pixels lie
-    in squares of 2 x 2 equal ones, which lines along a soft edge do not. Masks of many
-    values have none: those are heights, as of a blurred mask, and no classes.
+    0 and 255 always count if they occur. Another value fills areas if most of its
+    pixels lie in 2 x 2 squares of this value, which is not the case for lines along a
+    soft edge. Masks of many values have no such values: they are grey levels, as in a
+    blurred mask, and no classes.
 
     Args:
         mask: (H, W) uint8.
@@ -153,13 +156,13 @@ def is_lesion(labels: np.ndarray) -> np.ndarray:
     """Which pixels are lesion, of any class.
 
     Args:
-        labels: As :meth:`MaskFormat.decode` gives them.
+        labels: From :meth:`MaskFormat.decode`.
     """
     return (labels != 0) & (labels != IGNORED)
 
 
 def map_values(mask: np.ndarray, labels: Mapping[int, int]) -> np.ndarray:
-    """Put a label in the place of every value.
+    """Replace every value by its label.
 
     Args:
         mask: Any shape, uint8.

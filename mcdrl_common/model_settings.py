@@ -1,4 +1,4 @@
-"""What tells a network from another by its settings, whoever reads its config."""
+"""Fingerprint of a network's settings."""
 
 from __future__ import annotations
 
@@ -9,18 +9,18 @@ from typing import Any
 
 from .config_datasets import type_name
 
-# What only a training reads, and where files lie.
+# Entries that only a training reads, and paths.
 _LEFT_OUT = ('init_cfg', 'train_cfg', 'sampler', 'pretrained', 'cache_dir')
 
 
 def model_hash(model: Mapping[str, Any]) -> str:
     """Fingerprint of a model's config, the same before a training and in a checkpoint.
 
-    Weights, losses, paths and the order of keys play no part, nor whether a component
-    is named with its scope or module.
+    It does not depend on weights, losses, paths, the order of keys, or whether a
+    component is named with its scope or module.
 
     Args:
-        model: The config's ``model``, with MCDRL in it.
+        model: The config's ``model``, with MCDRL inserted.
 
     Returns:
         SHA-256 as 64 hexadecimal digits.

@@ -12,7 +12,7 @@ THRESHOLD_STEPS = 256
 
 
 class Counts(NamedTuple):
-    """Pixels by agreement; integers, or integer arrays of one shape.
+    """Pixel counts by agreement: integers, or integer arrays of one shape.
 
     Attributes:
         tp: Foreground in both maps.
@@ -91,9 +91,9 @@ def overlap_scores(counts: Counts) -> dict[str, np.ndarray]:
 def mean_over_thresholds(histograms: np.ndarray) -> tuple[float, float]:
     """Dice and IoU of one image, averaged over 256 thresholds.
 
-    Threshold k marks as foreground what has a level of at least k, k = 0 ... 255;
-    at k = 0 that is the whole image, as in the evaluation code of the polyp
-    literature (PraNet, Fan et al., MICCAI 2020).
+    With threshold k = 0 ... 255, pixels with a level of at least k are foreground. At
+    k = 0 that is the whole image, as in the evaluation code of the polyp literature
+    (PraNet, Fan et al., MICCAI 2020).
 
     Args:
         histograms: Output of :func:`threshold_histograms`.

@@ -1,4 +1,4 @@
-"""How sure a network is of its own mask, without ground truth."""
+"""Confidence of a network in its own mask, without ground truth."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from .metric_names import CONFIDENCES
 def own_confidence(
     probability: np.ndarray, marked: np.ndarray, valid: np.ndarray | None = None
 ) -> dict[str, float | None]:
-    """Two measures of how sure a network is of its mask.
+    """Two measures of a network's confidence in its mask.
 
     Args:
         probability: Lesion probability in [0, 1], (H, W).
@@ -18,11 +18,10 @@ def own_confidence(
         valid: Boolean (H, W), pixels that count; None counts all.
 
     Returns:
-        ``self_dice``, 2 sum(p m) / (sum(p) + sum(m)): the soft Dice of the mask m
-        with the probability p, or about what Dice the network itself expects of its
-        mask. It is 0 where nothing is marked, also where p is 0 everywhere: an empty
-        mask overlaps with no lesion. ``mean_confidence``, the mean over pixels of
-        max(p, 1 - p). None for both without a pixel that counts.
+        ``self_dice``, 2 sum(p m) / (sum(p) + sum(m)), is the soft Dice of the mask m
+        with the probability p: roughly the Dice that the network itself expects. It is
+        0 for an empty mask, even if p is 0 everywhere. ``mean_confidence`` is the mean
+        over pixels of max(p, 1 - p). Both are None if no pixel counts.
     """
     if valid is not None:
         probability, marked = probability[valid], marked[valid]

@@ -1,20 +1,20 @@
-"""Colours, lines and marks that all readers can tell apart, without colour too."""
+"""Colours, line styles and markers that can be told apart even without colour."""
 
 from __future__ import annotations
 
-# Okabe and Ito's colours, those that show as thin lines on white.
+# Okabe and Ito's colours that are visible as thin lines on white.
 LINE_COLORS = ('#0072B2', '#D55E00', '#009E73', '#CC79A7', '#000000', '#E69F00')
 LINE_STYLES = ('-', '--', ':', '-.', (0, (6, 1, 1, 1, 1, 1)))
 MARKERS = ('o', 's', '^', 'D', 'v', 'P', 'X', '*')
 
 
 def line_style(number: int) -> dict:
-    """Colour and dashes of the n-th line of a plot, for Matplotlib.
+    """Colour and line style of the n-th line of a plot, for Matplotlib.
 
-    Six colours and five dashes make thirty different lines.
+    Six colours and five line styles give thirty different lines.
 
     Args:
-        number: From 0.
+        number: Number of the line, from 0.
     """
     return dict(
         color=LINE_COLORS[number % len(LINE_COLORS)],
@@ -23,10 +23,10 @@ def line_style(number: int) -> dict:
 
 
 def mark_style(number: int) -> dict:
-    """Colour and shape of the n-th group of points, for ``Axes.scatter``.
+    """Colour and marker of the n-th group of points, for ``Axes.scatter``.
 
     Args:
-        number: From 0.
+        number: Number of the group, from 0.
     """
     return dict(
         color=LINE_COLORS[number % len(LINE_COLORS)],

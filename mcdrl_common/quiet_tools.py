@@ -1,7 +1,8 @@
-"""Imported first by the tools: asks for silence of what nobody can act on.
+"""Silences warnings that users cannot act on; the tools import this module first.
 
-The plug-in's ``library_warnings`` says of what. Child processes inherit the setting; a
-program that imports the plug-in itself, and MMSegmentation's own tools, do not have it.
+The plug-in's ``library_warnings`` lists the warnings. Child processes inherit the
+setting. Programs that import the plug-in, and MMSegmentation's own tools, are not
+affected.
 """
 
 import os

@@ -1,4 +1,4 @@
-"""Which mask file belongs to which image file of a site."""
+"""Pairs the image and mask files of a site."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ class SiteFiles:
         pairs: Image -> its mask, in the order of the images' paths.
         without_mask: Images without a mask of the same name.
         without_image: Masks without an image of the same name.
-        shared: Images and masks of which several have one name, and differ in their
-            endings: which belongs to which cannot be told.
+        shared: Images and masks that have the same name and different suffixes, so that
+            pairs are ambiguous.
     """
 
     pairs: dict[Path, Path]
@@ -33,7 +33,7 @@ class SiteFiles:
 
 
 def find_site_files(images: Path, masks: Path) -> SiteFiles:
-    """Pair the files of two folders by their names without ending.
+    """Pair the files of two folders by their names without suffix.
 
     Args:
         images: Folder of the images; need not exist.
@@ -59,13 +59,13 @@ def find_site_files(images: Path, masks: Path) -> SiteFiles:
 
 
 def _by_stem(folder: Path) -> dict[str, list[Path]]:
-    """Name without ending -> files of that name, sorted."""
+    """Name without suffix -> files of that name, sorted."""
     found: dict[str, list[Path]] = defaultdict(list)
     if folder.is_dir():
-        # Names and not paths: those take four times as long to sort.
+        # Names, not paths: paths take four times as long to sort.
         for name in sorted(os.listdir(folder)):
             stem, suffix = os.path.splitext(name)
-            # Hidden files are none: macOS leaves `._NAME.png` beside NAME.png.
+            # Skip hidden files: macOS leaves `._NAME.png` beside NAME.png.
             if suffix.lower() in IMAGE_SUFFIXES and name[0] != '.':
                 found[stem].append(folder / name)
     return found

@@ -1,8 +1,8 @@
-"""What a checkpoint remembers of the images it was trained on, without the images.
+"""Reference statistics of the training images in a checkpoint, without the images.
 
-Of every training site: quantiles, mean and spread of CLIP's score of each named imaging
-condition. Of all sites together: where their image embeddings lie. A few thousand
-numbers, none of them of a single image.
+For every training site: quantiles, mean and spread of CLIP's score of each imaging
+condition. For all sites together: the distribution of the image embeddings. A few
+thousand numbers, none of a single image.
 """
 
 from __future__ import annotations
@@ -30,17 +30,17 @@ _SCHEMA = 1
 _DISTANCE_LEVELS = (0.5, 0.95, 0.975)
 _AXES = 4
 _DIGITS = 5
-# Of an untrusted file: what is more is refused before it is parsed or allocated.
+# Limits for untrusted files, checked before parsing and allocating.
 _MAX_CHARACTERS = 4_000_000
 _MAX_SITES, _MAX_CONDITIONS, _MAX_DIMS = 256, 1024, 16384
 _MAX_NAME_LENGTH = 200
 _LARGEST = 1e6
-# No spread, seen from float32: embeddings of equal images differ by this much.
+# Spread that counts as none: float32 embeddings of equal images differ by this much.
 _NO_SPREAD = 1e-6
 
 
 class SiteReferenceError(InputError, ValueError):
-    """Reference statistics that are missing or cannot be used; says what to do."""
+    """Missing or unusable reference statistics; the message says what to do."""
 
 
 @dataclass(frozen=True)
@@ -50,17 +50,17 @@ class SiteReference:
     Attributes:
         conditions: M names of imaging conditions, as in the dictionary.
         sites: S names of training sites.
-        counts: (S,) images that the statistics of each site are from.
-        quantiles: (S, M, 5) of the scores, at :data:`LEVELS`.
-        means: (S, M) of the scores.
+        counts: (S,) number of images of each site.
+        quantiles: (S, M, 5) quantiles of the scores, at :data:`LEVELS`.
+        means: (S, M) means of the scores.
         stds: (S, M) standard deviations of the scores, with n - 1.
         center: (d,) mean of the L2-normalised image embeddings of all sites.
-        axes: (r, d) directions in which they spread most, orthonormal.
-        spreads: (r,) standard deviation along each.
-        rest: Standard deviation in each of the d - r other directions.
+        axes: (r, d) orthonormal directions of their largest variance.
+        spreads: (r,) standard deviation along each of these.
+        rest: Standard deviation along each of the d - r other directions.
         distances: Quantiles of the training images' :meth:`distance`, at 0.5, 0.95 and
             0.975.
-        fingerprint: Of the dictionary whose texts the scores are taken with.
+        fingerprint: Fingerprint of the dictionary whose texts give the scores.
     """
 
     conditions: tuple[str, ...]
@@ -78,16 +78,16 @@ class SiteReference:
 
     @property
     def low(self) -> np.ndarray:
-        """(M,) lower end of the 95 % range of the site where it is lowest."""
+        """(M,) lowest lower end of the sites' 95 % ranges."""
         return self.quantiles[:, :, 0].min(axis=0)
 
     @property
     def high(self) -> np.ndarray:
-        """(M,) upper end of the 95 % range of the site where it is highest."""
+        """(M,) highest upper end of the sites' 95 % ranges."""
         return self.quantiles[:, :, -1].max(axis=0)
 
     def beyond(self, scores: np.ndarray) -> np.ndarray:
-        """Which scores lie beyond the 95 % range of every training site.
+        """Which scores are outside the 95 % range of every training site.
 
         Args:
             scores: (n, M).
@@ -100,10 +100,10 @@ class SiteReference:
         return above.astype(int) - below.astype(int)
 
     def distance(self, embeddings: np.ndarray) -> np.ndarray:
-        """How far embeddings lie from those of the training sites.
+        """Distance of embeddings from those of the training sites.
 
-        Mahalanobis' distance under a covariance of r directions and a remainder that
-        is equal in all others, divided by the root of d: about 1 for a training image.
+        Mahalanobis distance divided by the square root of d, about 1 for a training
+        image. The covariance has r main directions and equal variance in all others.
 
         Args:
             embeddings: (n, d), L2-normalised.
@@ -115,11 +115,11 @@ class SiteReference:
 
     @property
     def farthest_usual(self) -> float:
-        """Distance within which 97.5 % of the training images lie."""
+        """97.5 % quantile of the training images' distances."""
         return self.distances[-1]
 
     def to_text(self) -> str:
-        """The statistics as JSON, of five significant digits."""
+        """The statistics as JSON, with five significant digits."""
         return json.dumps(
             dict(
                 schema=_SCHEMA,
@@ -136,14 +136,14 @@ class SiteReference:
 
     @classmethod
     def from_text(cls, text: Any, source: str) -> SiteReference:
-        """Read what :meth:`to_text` wrote, or an untrusted file holds in its place.
+        """Read the text of :meth:`to_text`, which may come from an untrusted file.
 
         Args:
-            text: Value of a checkpoint's meta.
+            text: Value in a checkpoint's meta.
             source: The checkpoint, for messages.
 
         Raises:
-            SiteReferenceError: It is not what it should be, or not finite.
+            SiteReferenceError: The text is invalid, or has values that are not finite.
         """
         try:
             return _parse(text)
@@ -171,19 +171,19 @@ def site_reference(
     conditions: Sequence[str],
     fingerprint: str = '',
 ) -> SiteReference:
-    """Take the statistics of training images.
+    """Compute the statistics of training images.
 
     Args:
         scores: (n, M) score of each condition in each image.
         embeddings: (n, d) image embeddings, L2-normalised.
-        sites: n names of sites. One with fewer than :data:`MIN_IMAGES` images is left
-            out.
+        sites: Site of each of the n images. A site with fewer than :data:`MIN_IMAGES`
+            images is left out.
         conditions: M names.
-        fingerprint: Of the dictionary.
+        fingerprint: Fingerprint of the dictionary.
 
     Raises:
-        SiteReferenceError: Values that are not finite, no site with enough images, or
-            images that are all equal.
+        SiteReferenceError: A value is not finite, no site has enough images, or all
+            images are equal.
     """
     scores = np.asarray(scores, np.float64)
     embeddings = np.asarray(embeddings, np.float64)
@@ -226,7 +226,7 @@ def site_reference(
 def _directions(
     embeddings: np.ndarray,
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray, float]:
-    """Mean, main directions, spread along each, and spread in each of the others."""
+    """Mean, main directions, spread along each, and spread along each other one."""
     center = embeddings.mean(axis=0)
     _, values, directions = np.linalg.svd(embeddings - center, full_matrices=False)
     variances = values**2 / (len(embeddings) - 1)
@@ -234,7 +234,7 @@ def _directions(
     others = embeddings.shape[1] - count
     rest = math.sqrt(variances[count:].sum() / max(others, 1))
     spreads = np.sqrt(variances[:count])
-    # Images that span few directions leave no spread in the others.
+    # If images only span few directions, the spread in the others would be 0.
     return center, directions[:count], spreads, max(rest, _NO_SPREAD)
 
 

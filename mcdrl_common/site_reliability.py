@@ -1,7 +1,7 @@
-"""What a metric keeps of each site beside the records of its images.
+"""Calibration and missed lesions of each site, pooled over its images.
 
-Pixels of a site are counted together here: a calibration error of one image says
-little, since most of its probabilities lie close to 0 or 1.
+Pixels of a site are counted together: the calibration error of a single image says
+little, since most of its probabilities are close to 0 or 1.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ def calibration_metrics(histograms: np.ndarray | None) -> dict[str, float | None
 
     Args:
         histograms: Integer (2, 2, levels): away from or near an outline, true class,
-            level of the probability. None where an image had no probability.
+            level of the probability. None if an image has no probability.
 
     Returns:
         ``CALIBRATION_METRICS``; None where undefined.
@@ -43,7 +43,7 @@ def calibration_metrics(histograms: np.ndarray | None) -> dict[str, float | None
 
 
 def site_calibration(histograms: np.ndarray) -> dict[str, dict]:
-    """Reliability diagrams of a site, as JSON can hold them.
+    """Reliability diagrams of a site, for JSON.
 
     Args:
         histograms: As for :func:`calibration_metrics`.
@@ -56,14 +56,15 @@ def site_calibration(histograms: np.ndarray) -> dict[str, dict]:
 
 
 def site_missed(shares: Sequence[np.ndarray]) -> dict:
-    """What each threshold misses of the lesions of a site, as JSON can hold it.
+    """Shares of a site's lesions that each threshold misses, for JSON.
 
     Args:
-        shares: (2, thresholds) of each image with a lesion, of area and of lesions.
+        shares: (2, thresholds) for each image with a lesion: missed shares of area and
+            of lesions.
 
     Returns:
-        ``images``, how many; ``thresholds``; ``area`` and ``lesions``, the means over
-        images of the share that is missed at each.
+        ``images``, their number; ``thresholds``; ``area`` and ``lesions``, the missed
+        share at each threshold as mean over images.
     """
     area, lesions = np.mean(shares, axis=0)
     return dict(

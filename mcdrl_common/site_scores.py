@@ -1,8 +1,8 @@
-"""Per-image records -> flat dict of metrics. Pure; None stands for undefined.
+"""Per-image records -> flat dict of metrics, by pure functions. None means undefined.
 
-Means are unweighted means over images, summed exactly (``statistics.fmean``), so
-the order of the records changes nothing. No mean skips an undefined value: it is
-None as soon as one of its images lacks the score.
+Means are unweighted means over images, summed exactly (``statistics.fmean``), so the
+order of the records does not matter. A mean skips no undefined value: it is None if one
+of its images lacks the score.
 """
 
 from collections.abc import Iterable, Sequence
@@ -61,12 +61,11 @@ def aggregate(records: Sequence[dict]) -> Metrics:
         records: Per-image records.
 
     Returns:
-        Keys without a slash are over all images; ``site/<site>/<metric>``,
+        Keys without a slash are over all images. ``site/<site>/<metric>``,
         ``lesion/<lesion type>/<metric>`` and, with several lesion classes,
-        ``class/<class>/<metric>`` are over parts; ``site_mean/<metric>`` is the
-        unweighted mean over the sites that have the metric;
-        ``worst_site/<metric>`` is the site of the lowest ``mDice_fg``. See
-        docs/metrics.md.
+        ``class/<class>/<metric>`` are over subsets. ``site_mean/<metric>`` is the
+        unweighted mean over the sites that have the metric. ``worst_site/<metric>`` is
+        that of the site with the lowest ``mDice_fg``. See docs/metrics.md.
     """
     sites = by_site(records)
     metrics = dict(summarise(records))
@@ -103,7 +102,7 @@ def summarise(records: Sequence[dict]) -> Metrics:
         name: _mean(r[field] for r in with_lesion)
         for name, field in LESION_MEANS.items()
     }
-    # An image without any labelled pixel is in neither group, and in no score.
+    # Images without a labelled pixel are in neither group and count nowhere.
     metrics[ALL_IMAGES_DICE] = _mean(map(dice_all, [*with_lesion, *lesion_free]))
     metrics['missed_rate'] = _mean(r['tp'] + r['fp'] == 0 for r in with_lesion)
     for name, field in LESION_FREE_MEANS.items():
@@ -117,7 +116,7 @@ def summarise(records: Sequence[dict]) -> Metrics:
 
 
 def _lesion_wise(records: Sequence[dict]) -> Metrics:
-    """Of lesions one by one; undefined where an image has no counts of them."""
+    """Lesion-wise metrics; undefined if an image has no lesion-wise counts."""
     counts = [r['lesions'] for r in records if 'lesions' in r]
     whole = len(counts) == len(records)
     metrics: Metrics = {
@@ -166,7 +165,7 @@ def by_site(records: Iterable[dict]) -> dict[str, list[dict]]:
 
 
 def by_lesion_type(records: Iterable[dict]) -> dict[str, list[dict]]:
-    """Images with a lesion by lesion type; an image of two types is in both."""
+    """Images with a lesion by lesion type; an image with two types is in both."""
     groups: dict[str, list[dict]] = {}
     for record in records:
         if record['has_lesion']:
@@ -176,14 +175,14 @@ def by_lesion_type(records: Iterable[dict]) -> dict[str, list[dict]]:
 
 
 def site_mean(records: Sequence[dict]) -> Metrics:
-    """Unweighted mean over sites, of the sites that have the metric.
+    """Unweighted mean over the sites that have the metric.
 
     Args:
         records: Per-image records.
 
     Returns:
-        Every metric but the numbers of images, and ``sites``: how many sites
-        :data:`HEADLINE` is the mean of.
+        Every metric except numbers of images, and ``sites``, the number of sites in the
+        mean of :data:`HEADLINE`.
     """
     groups = [summarise(group) for group in by_site(records).values()]
     defined = {
@@ -197,7 +196,7 @@ def site_mean(records: Sequence[dict]) -> Metrics:
 
 
 def class_mean(records: Sequence[dict]) -> Metrics:
-    """Unweighted mean over the classes that have the metric, no background."""
+    """Unweighted mean over the classes that have the metric, without background."""
     groups = [summarise_class(records, name) for name in _class_names(records)]
     return {
         name: _mean(group[name] for group in groups if group[name] is not None)
@@ -207,13 +206,13 @@ def class_mean(records: Sequence[dict]) -> Metrics:
 
 
 def worst_site(records: Iterable[dict]) -> str | None:
-    """Site of the lowest mean foreground Dice; the first by name among equals.
+    """Site with the lowest mean foreground Dice; for ties the first by name.
 
     Args:
         records: Per-image records.
 
     Returns:
-        Its name, or None when no site has an image with a lesion.
+        Its name, or None if no site has an image with a lesion.
     """
     dice = {
         site: summarise(group)[HEADLINE] for site, group in by_site(records).items()
@@ -223,7 +222,7 @@ def worst_site(records: Iterable[dict]) -> str | None:
 
 
 def sites_without_lesion(records: Iterable[dict]) -> list[str]:
-    """Sites of which no image holds a lesion: no foreground score exists there."""
+    """Sites without any lesion image, for which no foreground score exists."""
     return [
         site
         for site, group in by_site(records).items()
@@ -237,7 +236,7 @@ def _scoped(
     """Metrics of a group under ``scope/``."""
     metrics = summarise(records)
     if lesion_images_only:
-        # Over these images Dice of all is Dice.
+        # For images with a lesion, the Dice over all images equals Dice.
         for name in (
             *(*LESION_FREE_MEANS, ALL_IMAGES_DICE),
             *('images', 'lesion_free_images'),
@@ -262,7 +261,7 @@ def _pooled_scores(counted: Sequence[dict]) -> Metrics:
 
 
 def _mean(values: Iterable[float | bool | None]) -> float | None:
-    """Exact mean; None without values, or when one of them is undefined."""
+    """Exact mean; None without values, or if one of them is undefined."""
     values = list(values)
     known = [value for value in values if value is not None]
     return fmean(known) if known and len(known) == len(values) else None

@@ -10,18 +10,18 @@ SPLITS = ('all', 'train', 'val')
 def split_mask(groups: Sequence[str], val_fraction: float) -> list[bool]:
     """Mark the validation images of one site.
 
-    Frames of a video stand side by side and look alike, so that a random split
-    would test on what was trained on. The last groups of the site, in order, become
-    the validation part until it holds ``val_fraction`` of the images; a group is
-    never cut.
+    Neighbouring frames of a video look alike, so with a random split validation images
+    would be near copies of training images. Instead, the last groups of the site become
+    the validation part, until it holds ``val_fraction`` of the images. A group is never
+    divided.
 
     Args:
         groups: Group of each image (patient or sequence, else the image's own name),
             in the order of the images; the images of a group need not be adjacent.
-        val_fraction: Share of images wanted for validation, in (0, 1).
+        val_fraction: Requested share of validation images, in (0, 1).
 
     Returns:
-        One bool an image, True for validation. At least one group goes to each side.
+        One bool per image, True for validation. Each part gets at least one group.
 
     Raises:
         ValueError: Fewer than two groups.

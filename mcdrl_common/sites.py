@@ -59,7 +59,7 @@ class Site:
         """Build from a name or a mapping of the arguments.
 
         Raises:
-            SiteDataError: Unknown keys, no name, or values that contradict.
+            SiteDataError: Unknown keys, no name, or contradictory values.
         """
         if isinstance(cfg, str):
             return cls(cfg)
@@ -105,15 +105,16 @@ def _mask_values(site: str, names: Any) -> dict[int, str]:
 
 
 def check_selection(sites: Sequence[Site], split: str, val_fraction: float) -> None:
-    """Refuse what no samples can be taken by.
+    """Refuse invalid settings of sites and split.
 
     Args:
         sites: The sites of a data set.
-        split: Which part of them.
+        split: Part of the sites to use.
         val_fraction: Share of the validation part.
 
     Raises:
-        SiteDataError: An unknown split, a share out of range, no site, or one twice.
+        SiteDataError: An unknown split, a share out of range, no site, or a repeated
+            site.
     """
     if split not in SPLITS:
         raise SiteDataError(f'split={split!r} must be one of {SPLITS}.')
@@ -127,17 +128,17 @@ def check_selection(sites: Sequence[Site], split: str, val_fraction: float) -> N
 
 
 def check_classes(classes: Sequence[str], ignore_index: int) -> None:
-    """Refuse classes whose order is not that of the labels.
+    """Refuse classes that do not fit the labels.
 
-    Label 0 is the background for all that follows: masks, losses, metrics, overlays.
+    Masks, losses, metrics and overlays all take label 0 as the background.
 
     Args:
         classes: Names of the labels.
-        ignore_index: Label of the pixels that do not count.
+        ignore_index: Label of ignored pixels.
 
     Raises:
-        SiteDataError: The background is not the first, a name is there twice, or a
-            class has the label of the pixels that do not count.
+        SiteDataError: The background is not the first class, a name is repeated, or a
+            class has the label ``ignore_index``.
     """
     names = list(classes)
     if names[:1] != ['background']:
@@ -157,23 +158,22 @@ def check_classes(classes: Sequence[str], ignore_index: int) -> None:
 
 @dataclass(frozen=True)
 class SiteFolders:
-    """The samples that a data set takes of its sites.
+    """The folders and samples of a data set's sites.
 
     Args:
         root: Folder of all sites.
-        sites: Its sites.
-        split: ``'all'``, ``'train'`` or ``'val'``: a validation part of every site,
-            whole sequences where ``<root>/index.csv`` names them, else a contiguous
-            block.
+        sites: The sites.
+        split: ``'all'``, ``'train'`` or ``'val'``. The validation part of a site is
+            whole sequences if ``<root>/index.csv`` names them, else a contiguous block.
         val_fraction: Share of each site's images in its validation part, in (0, 1).
-        max_images: Take only the first images of each site, for trying out.
-        classes: Names of the labels, the background first. With the default ones every
-            lesion is label 1.
-        ignore_index: Label of the pixels that masks call ``'ignore'``.
+        max_images: Use only the first images of each site, for a quick trial.
+        classes: Names of the labels, the background first. With the default classes
+            every lesion is label 1.
+        ignore_index: Label for mask values with the class ``'ignore'``.
 
     Raises:
-        SiteDataError: An unknown split, a share out of range, no site, or one twice;
-            classes in another order than the labels.
+        SiteDataError: An unknown split, a share out of range, no site, a repeated site,
+            or classes that do not fit the labels.
     """
 
     root: Path
@@ -231,8 +231,8 @@ class SiteFolders:
             files: Its files; images without mask are left out.
 
         Raises:
-            SiteDataError: A class without label, too few images to split, or an index
-                that cannot be read or does not say of which patient an image is.
+            SiteDataError: A class has no label, there are too few images to split, or
+                the index cannot be read or does not name an image's patient.
         """
         mask_format = self._mask_format(site)
         images, masks = list(files.pairs), files.pairs.values()
@@ -264,13 +264,13 @@ class SiteFolders:
         return samples[: self.max_images]
 
     def indexed_images(self, site: Site, files: SiteFiles) -> IndexedImages:
-        """What the index says about a site's images.
+        """A site's images with their rows in the index.
 
         Args:
             site: One of ``sites``.
             files: Its files.
         """
-        # An index may list a folder under the site's name or under its own.
+        # An index may use the name of the site or of its folder.
         names = [site.name, *([site.folder] if site.folder else [])]
         return self.index.images_of(names, [*files.pairs, *files.without_mask])
 

@@ -1,4 +1,4 @@
-"""JSON files of a threshold, which the lab chooses and inference uses."""
+"""JSON files with a threshold, which the lab chooses and inference uses."""
 
 from __future__ import annotations
 
@@ -21,18 +21,18 @@ MODEL_KEY = 'model_hash'
 
 
 class ThresholdFileError(InputError, ValueError):
-    """A file that holds no such threshold."""
+    """A file without a valid threshold of this kind."""
 
 
 @dataclass(frozen=True)
 class ThresholdFile:
-    """A kind of such files.
+    """A kind of threshold file.
 
     Attributes:
-        kind: Stands in the file.
-        numbers: Keys whose values must lie in [0, 1], ``threshold`` among them.
-        name: What the threshold is, for messages.
-        command: Makes such a file.
+        kind: Name of the kind in the file.
+        numbers: Keys whose values must be in [0, 1], ``threshold`` included.
+        name: Description of the threshold, for messages.
+        command: Command that makes such a file.
     """
 
     kind: str
@@ -43,11 +43,11 @@ class ThresholdFile:
     def write(
         self, path: str | os.PathLike, content: dict, made_of: Sequence[str] = ()
     ) -> None:
-        """Write a threshold and where it comes from.
+        """Write a threshold and its origin.
 
         Args:
-            path: Target file; one that is there is replaced.
-            content: What :attr:`numbers` names, and anything that JSON can hold.
+            path: Target file; an existing file is replaced.
+            content: The values of :attr:`numbers`, and any other JSON content.
             made_of: See :func:`~mcdrl_common.written_files.check_renewable`.
         """
         path = Path(path)
@@ -61,10 +61,10 @@ class ThresholdFile:
             path: The file.
 
         Returns:
-            Its content; what :attr:`numbers` names are numbers in [0, 1].
+            Its content; the values of :attr:`numbers` are numbers in [0, 1].
 
         Raises:
-            ThresholdFileError: It is not such a file.
+            ThresholdFileError: It is not a file of this kind.
         """
         path = Path(path)
         content = _content(path) or {}
@@ -87,12 +87,12 @@ class ThresholdFile:
 
         Args:
             content: From :meth:`read`.
-            model_hash: Of the network, see
+            model_hash: The network's, see
                 :func:`~mcdrl_common.model_settings.model_hash`; empty if not known.
             path: The file, for messages.
 
         Returns:
-            A note where it cannot be told; None where the networks agree.
+            A note if the networks cannot be compared; None if they agree.
 
         Raises:
             ThresholdFileError: It is for another network.
@@ -143,7 +143,7 @@ def _is_share(value: object) -> bool:
 def _content(path: Path) -> dict | None:
     try:
         content = read_json(path)
-        # Results repeat it, as strict JSON.
+        # It is copied into results, which must be strict JSON.
         json.dumps(content, allow_nan=False)
     except (OSError, ValueError, RecursionError):
         return None

@@ -1,4 +1,4 @@
-"""A bar in the terminal for what takes a while."""
+"""A progress bar in the terminal."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ def tracked(
     total: int | None = None,
     shown: bool = True,
 ) -> Iterable[Item]:
-    """Pass items on one by one, and show on stderr how many are done.
+    """Yield items, and show a progress bar on stderr.
 
-    Nothing is shown where stderr is no terminal, and nothing is left there at the end.
+    Nothing is shown if stderr is not a terminal. The bar disappears at the end.
 
     Args:
-        items: What is passed on.
-        description: What stands before the bar.
-        total: Number of items, where they do not say it themselves.
-        shown: Whether it is worth a bar.
+        items: The items.
+        description: Text before the bar.
+        total: Number of items, if ``items`` has no length.
+        shown: Whether to show the bar.
     """
     console = Console(stderr=True)
     return track(

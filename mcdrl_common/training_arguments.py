@@ -1,7 +1,7 @@
-"""Command lines of training and testing, which are MMSegmentation's.
+"""Command lines of training and testing, the same as MMSegmentation's.
 
-They stand outside the plug-in: to import anything of it takes seconds, which ``--help``
-and a wrong option need not wait for.
+They are outside the plug-in, whose import takes seconds: ``--help`` and errors about
+options do not wait for it.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 import argparse
 import re
 
-# A space within a name, and none beside a bracket or a comma.
+# A space within a value, but not next to a bracket, comma or quote.
 _INNER_SPACE = re.compile(r"""[^\s,()\[\]'"]\s+[^\s,()\[\]'"]""")
 _DICT = re.compile(r"""(?:^|[\[(,])\s*['"]?(?:\{.*:|dict\()""", re.DOTALL)
 
@@ -63,7 +63,7 @@ def test_parser() -> argparse.ArgumentParser:
 def add_run_arguments(parser: argparse.ArgumentParser) -> None:
     """Add ``--work-dir``, ``--cfg-options``, ``--launcher`` and ``--local-rank``.
 
-    The entries of ``--cfg-options`` stay text: MMEngine, which reads their values, is
+    The entries of ``--cfg-options`` stay text: MMEngine, which parses their values, is
     not imported here.
     """
     parser.add_argument('--work-dir', help='folder for logs, checkpoints and results')
@@ -82,22 +82,22 @@ def add_run_arguments(parser: argparse.ArgumentParser) -> None:
         default='none',
         help='job launcher',
     )
-    # torch.distributed.launch passes it since PyTorch 2.0 with a dash.
+    # Since PyTorch 2.0 torch.distributed.launch passes it with a dash.
     parser.add_argument('--local_rank', '--local-rank', type=int, default=0)
 
 
 def key_and_value(text: str) -> str:
-    """An entry of ``--cfg-options``, refused where MMEngine would read something else.
+    """Check an entry of ``--cfg-options``, which MMEngine might misread.
 
     Args:
-        text: As the user gave it.
+        text: The user's text.
 
     Returns:
-        The same.
+        The same text.
 
     Raises:
-        argparse.ArgumentTypeError: It has no value, a value with spaces within, which
-            MMEngine drops, or a dict, which it cuts to pieces.
+        argparse.ArgumentTypeError: It has no value, a value with inner spaces, which
+            MMEngine drops, or a dict, which MMEngine splits at commas.
     """
     key, mark, value = text.partition('=')
     if not mark:

@@ -1,4 +1,4 @@
-"""Whether a checkpoint is whole, and which of a folder to go on from."""
+"""Checks that a checkpoint is intact, and finds the newest intact one of a folder."""
 
 from __future__ import annotations
 
@@ -8,16 +8,16 @@ import struct
 import zipfile
 from pathlib import Path
 
-# Of a zip file's end: its records, and the longest comment behind them.
+# Signatures and sizes of the records at the end of a zip file.
 _END, _END64, _LOCATOR = b'PK\5\6', b'PK\6\6', b'PK\6\7'
 _END_BYTES, _END64_BYTES, _LOCATOR_BYTES = 22, 56, 20
 _LONGEST_COMMENT = 2**16 - 1
 
 
 def is_whole(path: str | os.PathLike) -> bool:
-    """Whether a file of ``torch.save`` is all there and unchanged.
+    """Whether a file of ``torch.save`` is complete and unchanged.
 
-    Reads the file once and compares the checksums in it.
+    Reads the file once and verifies its checksums.
 
     Args:
         path: The file, which need not exist.
@@ -29,18 +29,18 @@ def is_whole(path: str | os.PathLike) -> bool:
 
 
 def damaged_member(path: str | os.PathLike) -> str | None:
-    """The first part of a zip file that is not what was written.
+    """The first part of a zip file that does not match its checksum.
 
     Args:
-        path: A file that ``zipfile`` can open. Those of ``torch.save`` hold a checksum
-            of each part; torch itself does not compare them.
+        path: A file that ``zipfile`` can open. Files of ``torch.save`` have a checksum
+            for each part, which torch itself does not verify.
 
     Returns:
-        Name of the part, or None if all are whole.
+        Name of the part, or None if all are intact.
 
     Raises:
-        ValueError: A part is compressed, which torch never does: it may be a bomb. Or
-            see :func:`check_sizes`.
+        ValueError: A part is compressed, which torch never does: it may be a zip bomb.
+            See also :func:`check_sizes`.
     """
     with zipfile.ZipFile(path) as archive:
         check_sizes(archive, path)
@@ -51,14 +51,14 @@ def damaged_member(path: str | os.PathLike) -> str | None:
 
 
 def check_sizes(archive: zipfile.ZipFile, path: str | os.PathLike) -> None:
-    """Refuse a zip file whose parts lie over each other: read, they are far more.
+    """Refuse a zip file with overlapping parts, which may be a zip bomb.
 
     Args:
         archive: The zip file.
         path: Its path.
 
     Raises:
-        ValueError: The parts are larger together than the file, or see
+        ValueError: The parts together are larger than the file. See also
             :func:`_check_one_directory`.
     """
     _check_one_directory(path)
@@ -70,14 +70,14 @@ def check_sizes(archive: zipfile.ZipFile, path: str | os.PathLike) -> None:
 def _check_one_directory(path: str | os.PathLike) -> None:
     """Refuse a zip file in which torch may find other parts than ``zipfile`` does.
 
-    Where the list of parts lies is said in up to three places, of which readers take
-    different ones: what is looked at here must be what torch reads afterwards.
+    Up to three records give the position of the list of parts (central directory), and
+    readers use different ones. The parts checked here must be those that torch reads.
 
     Args:
         path: The zip file.
 
     Raises:
-        ValueError: The list does not lie where all places say, right before the end.
+        ValueError: The records disagree, or the list is not right before the end.
     """
     with open(path, 'rb') as file:
         size = file.seek(0, os.SEEK_END)
@@ -101,11 +101,11 @@ def _check_one_directory(path: str | os.PathLike) -> None:
 
 
 def newest_whole(folder: str | os.PathLike, template: str) -> Path | None:
-    """The whole checkpoint of the highest number.
+    """The intact checkpoint with the highest number.
 
     Args:
-        folder: Where they lie.
-        template: Their name with ``{}`` in the number's place, as ``epoch_{}.pth``.
+        folder: Folder of the checkpoints.
+        template: Their name with ``{}`` for the number, as ``epoch_{}.pth``.
 
     Returns:
         Its path, or None if there is none.

@@ -1,4 +1,4 @@
-"""Results that are there already: which are ours, and errors that name them."""
+"""Existing result files: which ones were written by us, and errors about them."""
 
 from __future__ import annotations
 
@@ -24,13 +24,13 @@ class OutputError(InputError, RuntimeError):
 
     @property
     def name_too_long(self) -> bool:
-        """Whether the name of the input is to blame, and other inputs can go on."""
+        """Whether the input's name is too long, so that other inputs can continue."""
         return getattr(self.__cause__, 'errno', None) == errno.ENAMETOOLONG
 
 
 @contextmanager
 def output_errors(path: Path) -> Iterator[None]:
-    """Turn errors of the disk into one that names the result.
+    """Context that turns disk errors into an OutputError with the result's name.
 
     Args:
         path: The result that is being written.
@@ -46,21 +46,22 @@ def output_errors(path: Path) -> Iterator[None]:
 
 
 class WrittenFiles:
-    """The files that were written into a folder, by name and content.
+    """The list of files that were written into a folder, with their SHA-256.
 
-    The list is a file in the folder, which ``sha256sum -c`` reads too. A line is added
-    with each result, so that a killed run leaves no result without. What a result was
-    made of may stand in a comment above: a place as it is, and as it lies from here.
+    The list is a file in the folder, in the format of ``sha256sum -c``. A line is added
+    with each result, so that a killed run leaves no unlisted result. A comment above
+    the line may name what the result was made of, with paths absolute and relative to
+    the folder.
 
     Args:
-        folder: Of the results.
+        folder: Folder of the results.
     """
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
 
     def add(self, path: Path, made_of: Sequence[str] = ()) -> None:
-        """Note a file that has been written.
+        """Add a file that has been written.
 
         Args:
             path: The file, below the folder.
@@ -69,7 +70,7 @@ class WrittenFiles:
         name = path.relative_to(self.folder).as_posix()
         line = f'{_digest(path)}  {name}'
         if '\n' in name:
-            # As sha256sum writes such a name.
+            # sha256sum's format for such names.
             line = '\\' + line.replace('\\', r'\\').replace('\n', r'\n')
         if made_of:
             noted = [self._noted(each) for each in made_of]
@@ -79,12 +80,13 @@ class WrittenFiles:
             file.write(line.encode('utf-8', 'surrogateescape') + b'\n')
 
     def others(self, targets: Iterable[Path]) -> list[Path]:
-        """Those of some files that were not written by us, or were changed since.
+        """Files that were not written by us, or were changed since.
 
         Args:
-            targets: Files that are there, below the folder.
+            targets: Existing files below the folder.
         """
-        # Of two commands at once the first to write may be the last to note it.
+        # Any listed digest counts: with two commands at once, the first to write a file
+        # may be the last to list it.
         known = {
             (line[66:], line[:64])
             for line in map(_plain, self._lines())
@@ -97,7 +99,7 @@ class WrittenFiles:
         ]
 
     def made_of(self, path: Path) -> tuple[str, ...]:
-        """What a file was last made of, as it was noted; empty where it was not.
+        """What a file was last made of, according to the list; empty if not listed.
 
         Args:
             path: The file, below the folder.
@@ -117,12 +119,12 @@ class WrittenFiles:
             return ()
 
     def _noted(self, each: str) -> str | list[str]:
-        # Folders are moved and copied with the results in them.
+        # Relative as well: folders may be moved and copied with their results.
         if not os.path.isabs(each):
             return each
         try:
             return [each, os.path.relpath(each, self.folder.resolve())]
-        except ValueError:  # another drive of Windows
+        except ValueError:  # another drive on Windows
             return each
 
     def _told(self, noted: str | list[str]) -> str:
@@ -136,7 +138,7 @@ class WrittenFiles:
         path = self.folder / _LIST
         _check_regular(path)
         if path.exists() and not os.access(path, os.R_OK | os.W_OK):
-            # Before anything is replaced, which nobody would know again then.
+            # Raised before anything is replaced: new results could not be listed.
             raise OutputError(
                 f'{path}: the list of the results here may not be read or written to, '
                 'as where another user made it. Name another --out, or have its '
@@ -146,12 +148,12 @@ class WrittenFiles:
             content = path.read_bytes()
         except FileNotFoundError:
             content = b''
-        # Not splitlines: names may hold what it too takes for the end of a line.
+        # Not splitlines, which also splits at other characters that names may contain.
         return content.decode('utf-8', 'surrogateescape').split('\n')
 
 
 def _plain(line: str) -> str:
-    """A line as it would be if names could hold line breaks."""
+    """A line with escaped line breaks in its file name restored."""
     if not line.startswith('\\'):
         return line
     return re.sub(r'\\(.)', lambda m: '\n' if m[1] == 'n' else m[1], line[1:])
@@ -160,17 +162,17 @@ def _plain(line: str) -> str:
 def check_targets(
     folder: Path, targets: Iterable[Path], inputs: Iterable[Path], overwrite: bool
 ) -> None:
-    """Refuse to replace an input, or what was not written by an earlier run.
+    """Refuse to replace an input, or a file not written by an earlier run.
 
     Args:
-        folder: Of the results.
+        folder: Folder of the results.
         targets: Files, or folders of frames, that may be written.
         inputs: Files that are read.
         overwrite: Whether results of an earlier run may be replaced.
 
     Raises:
-        OutputError: Something is in the way, or the folder may not be looked into or
-            written to.
+        OutputError: A target exists and must not be replaced, or the folder is not
+            readable or writable.
     """
     check_place(folder)
     with output_errors(folder):
@@ -183,21 +185,21 @@ def check_renewable(
     made_of: Sequence[str],
     overwrite: bool,
 ) -> None:
-    """Refuse to replace what a command did not make of the same things before.
+    """Refuse to replace a result that was made from other inputs.
 
-    A result is renewed without being asked where all that it was made of is still
-    there, as with a plan that has grown.
+    A result is renewed without ``overwrite`` if everything that it was made of is still
+    among ``made_of``, as with a plan that has grown.
 
     Args:
         targets: Files of one folder that may be written.
         inputs: Files that are read.
-        made_of: Name of the command and all that tells one result of it from another;
-            to be noted with :meth:`WrittenFiles.add`.
+        made_of: Name of the command and everything that distinguishes its results; pass
+            the same to :meth:`WrittenFiles.add`.
         overwrite: Whether a result of this package that was made of something else may
             be replaced.
 
     Raises:
-        OutputError: Something is in the way.
+        OutputError: A target exists and must not be replaced.
     """
     folder = targets[0].parent
     for target in targets:
@@ -212,15 +214,15 @@ def check_renewable(
 
 
 def check_noted(target: Path, made_of: Sequence[str]) -> None:
-    """Refuse to replace a result that was noted to be of something else.
+    """Refuse to replace a result that is listed as made of something else.
 
     Args:
-        target: A file that may be written, and that is one of the command's if it is
-            there.
+        target: A file that may be written; if it exists, it is one of the command's
+            results.
         made_of: See :func:`check_renewable`.
 
     Raises:
-        OutputError: It is there and of something else.
+        OutputError: It exists and was made of something else.
     """
     former = WrittenFiles(target.parent).made_of(target)
     others = [each for each in former if each not in made_of]
@@ -236,7 +238,7 @@ def _in_the_way(target: Path, others: Sequence[str]) -> OutputError:
 
 
 def places(*paths: str | os.PathLike) -> list[str]:
-    """Whole paths, for what a result was made of.
+    """Absolute paths, for ``made_of``.
 
     Args:
         *paths: Files or folders.
@@ -245,13 +247,13 @@ def places(*paths: str | os.PathLike) -> list[str]:
 
 
 def check_place(path: Path) -> None:
-    """Refuse a place where nothing can be written, before anything is computed.
+    """Refuse a path that cannot be written, before anything is computed.
 
     Args:
-        path: A file or folder to write, which need not be there.
+        path: A file or folder to write, which need not exist.
 
     Raises:
-        OutputError: A folder above it is a file, or may not be written to.
+        OutputError: A parent folder is a file, or is not writable.
     """
     with output_errors(path):
         folder = path if path.is_dir() else path.absolute().parent
@@ -267,7 +269,7 @@ def check_place(path: Path) -> None:
 def _check_targets(
     folder: Path, targets: Iterable[Path], inputs: Iterable[Path], overwrite: bool
 ) -> None:
-    # Not os.path.lexists, which takes a folder that may not be looked into for empty.
+    # Not os.path.lexists, which is False in a folder without read permission.
     there = [
         target
         for target in dict.fromkeys(targets)
@@ -298,7 +300,7 @@ def _check_targets(
 
 
 def _check_regular(path: Path) -> None:
-    """Refuse a link, which leads elsewhere, and a pipe, which never ends."""
+    """Refuse links, which point elsewhere, and pipes, which never end."""
     try:
         mode = path.lstat().st_mode
     except FileNotFoundError:

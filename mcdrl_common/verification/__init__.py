@@ -1,7 +1,7 @@
-"""Is a data set fit to be trained on? Everything wrong with it, at once.
+"""Finds all problems of a data set before a training.
 
-``listing`` says what there is, ``facts`` what each file says about itself, ``rules``
-and ``copies`` what is wrong with that, and ``verify`` puts them together.
+``listing`` lists the files, ``facts`` reads facts about each file, ``rules`` and
+``copies`` find problems in them, and ``verify`` runs all of these.
 """
 
 from .listing import VerificationError, list_folder

@@ -1,4 +1,4 @@
-"""Copies and near copies on both sides of a border."""
+"""Copies and near copies of images in different splits or sites."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _BORDERS = (
 
 
 def same_files(entries: Sequence[Entry]) -> list[Finding]:
-    """Files that are named in two splits, told by their paths alone.
+    """Files that are in two splits, compared by path.
 
     Args:
         entries: All images with their masks.
@@ -39,7 +39,7 @@ def same_files(entries: Sequence[Entry]) -> list[Finding]:
 
 
 def find_copies(entries: Sequence[Entry], facts: Mapping[Path, Facts]) -> list[Finding]:
-    """Files whose pixels are the same.
+    """Images with equal pixels in different splits or sites.
 
     Args:
         entries: All images with their masks.
@@ -56,7 +56,7 @@ def find_copies(entries: Sequence[Entry], facts: Mapping[Path, Facts]) -> list[F
         first, *others = sorted(path for path in files)
         splits = {e.split for path in files for e in files[path]}
         sites = {e.site for path in files for e in files[path]}
-        # One path in two splits is told elsewhere.
+        # The same path in two splits is reported by same_files.
         if len(splits) > 1:
             kind = _split_kind(splits, 'copy')
         else:
@@ -69,7 +69,7 @@ def find_copies(entries: Sequence[Entry], facts: Mapping[Path, Facts]) -> list[F
 def find_near_copies(
     entries: Sequence[Entry], facts: Mapping[Path, Facts]
 ) -> list[Finding]:
-    """Images that look alike, on both sides of a border between splits or sites.
+    """Images that look alike in different splits or sites.
 
     Args:
         entries: All images with their masks.
@@ -113,7 +113,7 @@ def _split_kind(splits: set[str], what: str) -> str:
 
 
 def placed(entry: Entry) -> str:
-    """An image's name with its split, where it has one.
+    """An image's name with its split, if it has one.
 
     Args:
         entry: The image.

@@ -1,4 +1,4 @@
-"""What is to be verified: an image, its mask, and the part they play."""
+"""Items to verify: an image, its mask and their split."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ class Entry:
     Args:
         image: The image file.
         mask: The mask file; need not exist.
-        site: Name of the site, or ``''`` where the data set knows none.
+        site: Name of the site, or ``''`` if the data set has no sites.
         split: ``'train'``, ``'val'`` or ``'test'``; ``''`` for a folder of sites.
-        mask_format: How the mask is read.
-        root: Folder of all sites, where the layout is the common one.
+        mask_format: Format of the mask.
+        root: Folder of all sites, if the layout is the usual one.
     """
 
     image: Path
@@ -32,19 +32,19 @@ class Entry:
 
     @property
     def name(self) -> str:
-        """The image's path below the folder of all sites, where there is one."""
+        """The image's path, relative to the folder of all sites if there is one."""
         return name_below(self.image, self.root)
 
 
 @dataclass
 class Listing:
-    """All that is to be verified, and what its names alone tell.
+    """All items to verify, with the findings about their names.
 
     Args:
         entries: Images with their masks.
-        findings: What is wrong with the names.
-        splits_of: File or folder of a finding -> splits that it is in.
-        sampled_sites: Sites of which only some images are taken, for trying out.
+        findings: Findings about file names.
+        splits_of: File or folder of a finding -> its splits.
+        sampled_sites: Sites of which only some images are used (``max_images``).
     """
 
     entries: list[Entry] = field(default_factory=list)
@@ -54,11 +54,11 @@ class Listing:
 
 
 def name_below(path: Path, root: Path | None) -> str:
-    """A path as reports show it.
+    """A path for reports, relative to the folder of all sites.
 
     Args:
         path: The file.
         root: Folder of all sites, or None.
     """
-    # Not by relative_to, which takes longer than the rest of a check.
+    # Not relative_to, which takes longer than the rest of a check.
     return str(path).removeprefix(f'{root}{os.sep}') if root else str(path)

@@ -1,4 +1,4 @@
-"""What a single file says about itself, as plain data that a cache can hold."""
+"""Facts about a single file, as plain data for a cache."""
 
 from __future__ import annotations
 
@@ -27,14 +27,14 @@ _MAX_VALUES = 256
 
 
 def image_facts(path: Path) -> Facts:
-    """Read an image to its last byte.
+    """Read an image completely.
 
     Args:
         path: The file.
 
     Returns:
-        ``size`` [height, width] as stored, ``mode`` of Pillow, ``bits`` a channel,
-        ``orientation`` of EXIF (1 is upright), ``content`` and ``look``, the digests of
+        ``size`` [height, width] as stored, Pillow's ``mode``, ``bits`` per channel,
+        EXIF's ``orientation`` (1 is upright), ``content`` and ``look``, the digests of
         :class:`~mcdrl_common.image_copies.Fingerprint`; or ``error``.
     """
     try:
@@ -51,22 +51,22 @@ def image_facts(path: Path) -> Facts:
     except FileProblem as problem:
         return {'error': problem.detail}
     except Exception as error:
-        # Damaged files fail decoders in ways that these do not foresee.
+        # Damaged files may raise any exception in a decoder.
         return {'error': f'{type(error).__name__}: {error}'}
 
 
 def mask_facts(path: Path) -> Facts:
-    """Read a mask to its last byte, as training does.
+    """Read a mask completely, as training does.
 
     Args:
         path: The file.
 
     Returns:
-        ``size`` [height, width], ``mode`` of Pillow, ``bits``, ``equal_channels``
-        (whether all channels agree), ``values``, those that occur, at most 256, with
-        their ``shares`` of the pixels and ``border_shares`` of the outermost ones,
-        ``flat``, the values that fill areas, and ``content``, a digest of size and
-        pixels; or ``error``.
+        ``size`` [height, width], Pillow's ``mode``, ``bits``, ``equal_channels``
+        (whether all channels agree), ``values`` that occur (at most 256) with their
+        ``shares`` of all pixels and ``border_shares`` of the border pixels, ``flat``,
+        the values that fill areas, and ``content``, a digest of size and pixels; or
+        ``error``.
     """
     try:
         with opened(path, 'mask') as image:
@@ -97,7 +97,7 @@ def are_image_facts(facts: Any) -> bool:
     """Whether a value has the layout of :func:`image_facts`.
 
     Args:
-        facts: Anything that JSON can hold.
+        facts: Any JSON value.
     """
     return _are_facts(facts, _IMAGE_LAYOUT)
 
@@ -129,7 +129,7 @@ def _is_count(value: Any) -> bool:
 
 
 def _is_value(value: Any) -> bool:
-    # Of 8 bits, or of a depth that is refused; floats where a mask is of floats.
+    # Any number: masks of more than 8 bits or of floats are refused elsewhere.
     return isinstance(value, int | float) and math.isfinite(value)
 
 
@@ -188,7 +188,7 @@ def _value_facts(mask: np.ndarray) -> Facts:
 
 
 def _orientation(image: Image.Image) -> int:
-    """EXIF's orientation; values that are none count as upright, as readers do."""
+    """EXIF's orientation; invalid values count as upright, as in other readers."""
     try:
         value = image.getexif().get(EXIF_ORIENTATION, 1)
     except (SyntaxError, ValueError, OSError):

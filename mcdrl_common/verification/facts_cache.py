@@ -1,4 +1,4 @@
-"""Facts of files that were read before, and have not changed since."""
+"""Cache of facts of files that have not changed since they were read."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ Stamp = tuple[int, int]
 
 
 def stamp(path: Path) -> Stamp | None:
-    """What changes when a file does; None for a file that is not there.
+    """Size and modification time of a file; None if it does not exist.
 
     Args:
         path: The file.
@@ -32,21 +32,21 @@ def stamp(path: Path) -> Stamp | None:
 
 
 class FactsCache:
-    """One JSON file for every folder of images or of masks.
+    """One JSON file for every folder of images or masks.
 
-    A file that keeps its size and its time of change is taken to be the same, as git
-    does. A cache that is absent, of another version, of another layout or with another
-    digest than it was written with is as good as none.
+    Like git, it takes a file with the same size and modification time as unchanged. A
+    cache file that is absent, has another version or layout, or does not match its
+    digest is ignored.
 
     Args:
-        folder: Where the cache's files lie; None keeps nothing.
+        folder: Folder of the cache files; None caches nothing.
     """
 
     def __init__(self, folder: Path | None) -> None:
         self.folder = folder
 
     def read(self, layouts: Mapping[Path, Callable[[Any], bool]]) -> dict[Path, Facts]:
-        """Facts of those files that have not changed.
+        """Facts of the files that have not changed.
 
         Args:
             layouts: Image or mask file -> whether a value has the layout of its facts.
@@ -58,7 +58,7 @@ class FactsCache:
             kept = self._read_file(parent)
             for path in files:
                 found = kept.get(path.name)
-                # Lists of numbers are equal to nothing else.
+                # No type check needed: a list of numbers only equals another one.
                 if (
                     isinstance(found, dict)
                     and found.get('stamp') == list(stamp(path) or ())
@@ -68,10 +68,10 @@ class FactsCache:
         return known
 
     def write(self, facts: Mapping[Path, tuple[Stamp, Facts]]) -> None:
-        """Add facts; what is kept of other files stays.
+        """Add facts; facts of other files are kept.
 
         Args:
-            facts: File -> its stamp from before it was read, and its facts.
+            facts: File -> its stamp, taken before it was read, and its facts.
 
         Raises:
             OSError: The cache cannot be written.

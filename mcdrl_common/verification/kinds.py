@@ -1,4 +1,4 @@
-"""What can be wrong with a data set, how bad it is, and what to do about it."""
+"""Kinds of findings about a data set, their severity and remedy."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ class Kind:
 
     Args:
         remedy: What to do, in one sentence.
-        is_problem: Whether nothing may be trained on it; else it is a warning.
+        is_problem: Whether it forbids a training; else it is a warning.
     """
 
     remedy: str
@@ -23,7 +23,7 @@ def _warning(remedy: str) -> Kind:
 
 
 KINDS = {
-    # Found by looking at names alone.
+    # Found from file names.
     'missing folder': Kind('Correct data_root, or the name or folder of the site.'),
     'unusable data set': Kind('Correct the entry of the config.'),
     'no images': Kind('Put the images there, or leave the site out.'),

@@ -18,12 +18,12 @@ class VerificationError(InputError, ValueError):
 
 
 def list_sites(folders: SiteFolders, split: str, listing: Listing) -> None:
-    """Add the images of some sites, and what is wrong with their names.
+    """Add the images of some sites to a listing, with findings about their names.
 
     Args:
         folders: The sites.
-        split: The part that they play: ``'train'``, ``'val'``, ``'test'`` or ``''``.
-        listing: Where they are added.
+        split: Their split: ``'train'``, ``'val'``, ``'test'`` or ``''``.
+        listing: The listing.
     """
     root = folders.root
     for site in folders.sites:
@@ -35,7 +35,7 @@ def list_sites(folders: SiteFolders, split: str, listing: Listing) -> None:
         found = _name_findings(files, images, root)
         for one in found:
             listing.splits_of.setdefault(one.file, set()).add(split)
-        # The loaders of one site would else say the same twice.
+        # Several dataloaders may use the same site: report each finding once.
         listing.findings += [one for one in found if one not in listing.findings]
         listing.findings += _class_findings(folder, site, listing.findings)
         if not files.pairs:
@@ -63,7 +63,7 @@ def list_sites(folders: SiteFolders, split: str, listing: Listing) -> None:
 
 
 def _class_findings(folder: Path, site: Site, known: list[Finding]) -> list[Finding]:
-    """Classes whose values the converter and the config name in another order."""
+    """Mask values to which converter and config give different classes."""
     names = site.mask_values or {}
     own = read_classes(folder)
     finding = Finding(
@@ -75,7 +75,7 @@ def _class_findings(folder: Path, site: Site, known: list[Finding]) -> list[Find
     swapped = any(
         own.get(value) != name and name in values and values[name] != value
         for value, name in names.items()
-        # Several values of one class are a grouping of the config's own.
+        # If several values have one class, the config groups classes on purpose.
         if list(names.values()).count(name) == 1
     )
     return [finding] if swapped and finding not in known else []

@@ -1,4 +1,4 @@
-"""Reads all files, in several processes, except those that a cache knows."""
+"""Reads all files that are not in the cache, in several processes."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from .facts import Facts, are_image_facts, are_mask_facts, image_facts, mask_fac
 from .facts_cache import FactsCache, Stamp, stamp
 from .listing import VerificationError
 
-# Below that many files a process costs more than it saves.
+# For fewer files, starting a process costs more time than it saves.
 _FILES_A_PROCESS = 64
 _CHUNK = 16
 
@@ -31,7 +31,7 @@ Task = tuple[Callable[[Path], Facts], Path]
 
 
 def default_jobs() -> int:
-    """Processors that this process may use, shared with those of its machine."""
+    """Number of processors for this process; ranks of one machine share them."""
     if hasattr(os, 'sched_getaffinity'):
         usable = len(os.sched_getaffinity(0))
     else:
@@ -48,16 +48,16 @@ def read_facts(
     """Facts of every image and mask.
 
     Args:
-        entries: Images with their masks; a file may occur in several.
-        cache: What is known already; told what was read.
+        entries: Images with their masks; a file may occur in several entries.
+        cache: Cache of facts; new facts are added.
         jobs: Number of processes.
-        closed: Splits whose files are not opened: only what is known of them counts.
+        closed: Splits whose files are not opened: only cached facts are used.
 
     Returns:
         File -> its facts, and the number of files that were read.
 
     Raises:
-        VerificationError: A process that reads was killed.
+        VerificationError: A reading process was killed.
     """
     readers: dict[Path, Callable[[Path], Facts]] = {}
     may_open = set()
@@ -101,8 +101,8 @@ def _results(
     if jobs <= 1:
         yield from tracked(map(_read, tasks), **shown)
         return
-    # As data loaders do; the children neither compute on a GPU nor start threads. They
-    # share what is imported, which in a training is PyTorch. Windows cannot fork.
+    # Fork, like dataloaders: the children use no GPU and start no threads, and share
+    # imported modules (PyTorch, in a training). Windows cannot fork.
     can_fork = 'fork' in multiprocessing.get_all_start_methods()
     context = multiprocessing.get_context('fork' if can_fork else None)
     try:

@@ -1,4 +1,4 @@
-"""What is wrong with one image and its mask."""
+"""Rules for one image and its mask."""
 
 from __future__ import annotations
 
@@ -21,9 +21,10 @@ from .facts import Facts
 
 _COLOUR_MODES = ('RGB', 'P', 'YCbCr')
 _GREY_MODES = ('1', 'L')
-# An inverted mask is lesion up to the border, as a lesion itself hardly ever is.
+# In an inverted mask, lesion reaches the image border almost everywhere; real lesions
+# hardly ever do.
 _MOST, _MAX_BORDER_SHARE = 0.5, 0.75
-# Orientations that turn by a quarter.
+# EXIF orientations that rotate by 90 degrees.
 QUARTER_TURNS = (5, 6, 7, 8)
 
 
@@ -48,7 +49,7 @@ def check_pair(entry: Entry, image: Facts, mask: Facts) -> list[Finding]:
 
 
 def upright_size(image: Facts) -> list[int]:
-    """[height, width] as readers show the image that heed EXIF, OpenCV among them.
+    """[height, width] with EXIF's orientation applied, as OpenCV does.
 
     Args:
         image: Facts of an image.
@@ -58,7 +59,7 @@ def upright_size(image: Facts) -> list[int]:
 
 
 def lesion_classes(entry: Entry, mask: Facts) -> tuple[str, ...] | None:
-    """Names of the lesion classes in a mask; None where it cannot be read.
+    """Names of the lesion classes in a mask; None if it cannot be read.
 
     Args:
         entry: The pair.
@@ -66,7 +67,7 @@ def lesion_classes(entry: Entry, mask: Facts) -> tuple[str, ...] | None:
     """
     if 'values' not in mask or mask['bits'] != 8 or not mask['equal_channels']:
         return None
-    # The very code that training reads masks with, on the values that occur.
+    # The code with which training reads masks, applied to the values that occur.
     values = np.array([mask['values']], np.uint8)
     try:
         return entry.mask_format.decode(values, entry.mask)[1]
@@ -115,7 +116,7 @@ def _value_findings(entry: Entry, mask: Facts) -> Iterator[tuple[str, str]]:
     is_binary = entry.mask_format.binary
     lossy = is_lossy(entry)
     values = mask['values']
-    # A label map may hold the very values of a mask with soft edges.
+    # A label map may have the same values as a 0/255 mask with soft edges.
     if is_binary and (problem := binary_problem(values, mask['flat'], lossy)):
         yield 'mask values', problem
         return
@@ -137,7 +138,7 @@ def _value_findings(entry: Entry, mask: Facts) -> Iterator[tuple[str, str]]:
 
 
 def is_probably_inverted(entry: Entry, mask: Facts) -> bool:
-    """Whether a 0/255 mask shows lesion where others show background.
+    """Whether a 0/255 mask looks inverted, with lesion and background swapped.
 
     Args:
         entry: The pair.
@@ -153,9 +154,9 @@ def is_probably_inverted(entry: Entry, mask: Facts) -> bool:
 
 
 def is_faint(entry: Entry, mask: Facts) -> bool:
-    """Whether a JPEG mask holds nothing but what could be ripple, and is read as empty.
+    """Whether a JPEG mask only has values like compression artefacts, and reads empty.
 
-    A mask of 0 and 1 saved as JPEG looks so, and an empty one cut out of a JPEG.
+    This is so for a 0/1 mask saved as JPEG, and for an empty mask cropped from a JPEG.
 
     Args:
         entry: The pair.

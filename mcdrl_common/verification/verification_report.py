@@ -27,13 +27,13 @@ class Report:
         images: Number of images.
         masks: Number of masks.
         sites: Number of sites.
-        files_read: Files that were read; the cache knew the others.
+        files_read: Number of files that were read; the others were in the cache.
         seconds: Time taken.
         is_full: Whether files were read, and not only listed.
-        unread: Images that were not to be opened, and of which nothing is known.
+        unread: Number of images that must not be opened and are not in the cache.
         allowed: Kinds that are no problem here.
-        contents: SHA-256 over names and pixels of all images and masks: it tells two
-            masks of one size that were swapped. None where not all were read.
+        contents: SHA-256 over names and pixels of all images and masks; it changes even
+            if two masks of one size are swapped. None if not all are known.
     """
 
     findings: list[Finding]
@@ -48,7 +48,7 @@ class Report:
     contents: str | None = None
 
     def is_problem(self, kind: str) -> bool:
-        """Whether nothing may be trained on data with a finding of a kind.
+        """Whether a finding of this kind forbids a training.
 
         Args:
             kind: One of :data:`~.kinds.KINDS`.
@@ -57,7 +57,7 @@ class Report:
 
     @property
     def problems(self) -> list[Finding]:
-        """Findings that nothing may be trained on."""
+        """Findings that forbid a training."""
         return [one for one in self.findings if self.is_problem(one.kind)]
 
     @property
@@ -76,7 +76,7 @@ class Report:
 
     @property
     def summary(self) -> str:
-        """One line on what was looked at, and what was found."""
+        """One line on what was verified, and what was found."""
         looked = 'read' if self.is_full else 'listed'
         return (
             f'{self.images} images and {self.masks} masks of {self.sites} sites '
@@ -168,7 +168,7 @@ def show(report: Report, most: int | None) -> None:
     """
     console = Console()
     if not console.is_terminal:
-        # A table is cut to 80 columns where there is no terminal to ask.
+        # Without a terminal rich would truncate the table to 80 columns.
         console.width = 160
     console.print(render(report, most))
 

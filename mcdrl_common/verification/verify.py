@@ -1,4 +1,4 @@
-"""Verifies a data set: what its names tell, and what its files tell."""
+"""Verifies a data set, by its file names and file contents."""
 
 from __future__ import annotations
 
@@ -31,19 +31,20 @@ def verify(
     allow: Collection[str] = (),
     closed: Collection[str] = (),
 ) -> Report:
-    """Find everything that is wrong with a data set.
+    """Find all problems of a data set.
 
     Args:
         listing: Its images and masks.
         full: Whether to read the files, and not only their names.
-        cache_dir: Folder for what is known of files; None keeps nothing.
-        jobs: Number of processes that read; None takes every processor.
+        cache_dir: Folder of the cache of facts; None caches nothing.
+        jobs: Number of reading processes; None takes every processor.
         allow: Kinds that are no problem here.
-        closed: Splits whose files are not opened: what the cache knows of them is
-            used, and the others are only listed.
+        closed: Splits whose files are not opened: cached facts are used, and other
+            files are only listed.
 
     Raises:
-        VerificationError: ``allow`` names no kind, or a process that reads was killed.
+        VerificationError: ``allow`` names an unknown kind, or a reading process was
+            killed.
     """
     check_kinds(allow)
     begin = time.perf_counter()
@@ -72,7 +73,7 @@ def verify(
 
 
 def _contents(entries: Sequence[Entry], facts: Mapping[Path, Facts]) -> str | None:
-    """Digest of all images and masks by name; None if one is not known."""
+    """Digest of all images and masks by name; None if a file is not known."""
     files = {
         name_below(path, entry.root): facts.get(path, {}).get('content')
         for entry in entries
@@ -84,13 +85,13 @@ def _contents(entries: Sequence[Entry], facts: Mapping[Path, Facts]) -> str | No
 
 
 def check_kinds(kinds: Collection[str]) -> None:
-    """Refuse kinds that are none.
+    """Refuse unknown kinds.
 
     Args:
         kinds: Kinds to be allowed.
 
     Raises:
-        VerificationError: Names them.
+        VerificationError: A kind is unknown; the message names it.
     """
     unknown = sorted(set(kinds) - set(KINDS))
     if unknown:
@@ -102,11 +103,11 @@ def check_kinds(kinds: Collection[str]) -> None:
 def _file_findings(
     listing: Listing, entries: Sequence[Entry], facts: Mapping[Path, Facts]
 ) -> list[Finding]:
-    # The loaders of one image say the same about it.
+    # Several dataloaders may use the same image: check each pair once.
     pairs = {(entry.image, entry.mask): entry for entry in entries}.values()
     found = [check_pair(e, facts[e.image], facts[e.mask]) for e in pairs]
     findings = list(dict.fromkeys(one for some in found for one in some))
-    # A few images of a site may well hold no lesion.
+    # A small sample of a site's images may have no lesion by chance.
     whole = [e for e in entries if e.site not in listing.sampled_sites]
     findings += _lesion_free_sites(whole, facts)
     findings += _inverted_sites(entries, facts)
@@ -170,7 +171,7 @@ def _lesion_free_sites(
     masks = Counter(entry.site for entry in entries)
     is_free: dict[str, bool] = {}
     for entry in entries:
-        # The first lesion settles it; a mask that cannot be read may hold one.
+        # One lesion is enough; a mask that cannot be read may contain one.
         if is_free.get(entry.site, True):
             is_free[entry.site] = lesion_classes(entry, facts[entry.mask]) == ()
     return [
