@@ -10,7 +10,7 @@ import numpy as np
 from PIL import Image
 
 NEAR_BITS = 32
-"""Most differing bits, of 255, between images that count as near-copies.
+"""Largest number of different bits, of 255, between near copies.
 
 On six hospitals' endoscopy images every pair up to 32 bits was one scene; from 36 on
 there were pairs that share only the endoscope's frame and text.

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 SIZES = ('small', 'medium', 'large')
 SIZE_BOUNDS = (0.01, 0.1)
-"""Share of the image from which on a lesion is medium, and large."""
+"""Smallest shares of the image at which a lesion counts as medium, and as large."""
 PREDICTED = ('predicted', 'false', 'false_iou50')
 _MOST = 10**9
 

@@ -11,13 +11,13 @@ import numpy as np
 from mcdrl_common import InputError
 
 THRESHOLD = 127
-"""Above it a 0/255 mask is lesion: half of the range decides where an edge is soft."""
+"""Pixels of a 0/255 mask above it are lesion: half of the range, for soft edges."""
 
 JPEG_RIPPLE = 32
-"""Height of the ripples that JPEG leaves in an empty mask."""
+"""Largest value of compression artefacts in an empty JPEG mask."""
 
 JPEG_SOFT_SHARE = 0.02
-"""JPEG leaves grey levels at edges; more than this share of them are worth telling."""
+"""JPEG leaves grey levels at edges; a larger share of them is reported."""
 IGNORED = 255
 """Label of the pixels without ground truth."""
 LOSSY_SUFFIXES = ('.jpg', '.jpeg')

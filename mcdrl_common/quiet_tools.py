@@ -8,6 +8,6 @@ affected.
 import os
 
 QUIET = 'MCDRL_QUIET'
-"""Environment variable; set to 0 it lets everything be heard."""
+"""Environment variable; 0 shows all warnings."""
 
 os.environ.setdefault(QUIET, '1')

@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 IMAGE_SUFFIXES = {'.jpg', '.jpeg', '.png', '.bmp', '.tif', '.tiff'}
-"""Endings of image files, in small letters."""
+"""Suffixes of image files, in lower case."""
 
 CLASSES_FILE = 'classes.json'
-"""Which value of a site's masks means which class, as the converters note it."""
+"""Name of the file in which converters write the classes of a site's mask values."""
 
 
 @dataclass(frozen=True)

@@ -21,10 +21,10 @@ META_KEY = 'site_reference'
 """Key of a checkpoint's ``meta``."""
 
 LEVELS = (0.025, 0.25, 0.5, 0.75, 0.975)
-"""Levels of the quantiles; between the first and the last lie 95 % of the images."""
+"""Levels of the quantiles; 95 % of the images are between the first and the last."""
 
 MIN_IMAGES = 10
-"""Images of a site from which its range is taken; of fewer it would be theirs alone."""
+"""Least number of images for a site's ranges, which otherwise would not generalise."""
 
 _SCHEMA = 1
 _DISTANCE_LEVELS = (0.5, 0.95, 0.975)

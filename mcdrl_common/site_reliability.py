@@ -15,14 +15,14 @@ from .calibration_scores import calibration_scores, reliability_diagram
 from .metric_names import CALIBRATION_METRICS
 
 PARTS = ('all', 'border')
-"""Which pixels: all of them, or those near the outline of a lesion."""
+"""Sets of pixels: all, or those near the outline of a lesion."""
 
 THRESHOLDS = (
     *(step / 1000 for step in range(10)),
     *(step / 100 for step in range(1, 101)),
 )
-"""0.000 to 0.010 in steps of 0.001, then to 1.00 in steps of 0.01: networks that are
-sure of themselves give most of what they miss a probability near 0."""
+"""0.000 to 0.010 in steps of 0.001, then to 1.00 in steps of 0.01: confident networks
+give most missed pixels a probability near 0."""
 
 
 def calibration_metrics(histograms: np.ndarray | None) -> dict[str, float | None]:

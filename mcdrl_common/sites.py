@@ -17,7 +17,7 @@ from .site_splits import SPLITS, split_mask
 
 TWO_CLASSES = ('background', 'lesion')
 NO_LESION = ('background', 'ignore')
-"""What values of masks may mean besides lesion classes."""
+"""Classes of mask values that are no lesion."""
 
 
 class SiteDataError(InputError, ValueError):

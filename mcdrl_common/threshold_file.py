@@ -17,7 +17,7 @@ from .printable import short_repr
 from .written_files import WrittenFiles
 
 MODEL_KEY = 'model_hash'
-"""Of a file: tells the network that a threshold is for; files of before have none."""
+"""Key for the hash of the threshold's network; older files do not have it."""
 
 
 class ThresholdFileError(InputError, ValueError):
@@ -123,8 +123,8 @@ CONFORMAL = ThresholdFile(
     name='threshold with a guarantee',
     command='python -m mcdrl_lab conformal RECORDS --level LEVEL --out FILE',
 )
-"""For the lesion probability of a pixel; beside it ``risk``, ``method``, ``sites`` and
-``seeds``."""
+"""Threshold on a pixel's lesion probability. Files also have ``risk``, ``method``,
+``sites`` and ``seeds``."""
 
 PRESENCE = ThresholdFile(
     kind='mcdrl.presence_threshold',
@@ -132,8 +132,8 @@ PRESENCE = ThresholdFile(
     name='threshold of presence',
     command='python -m mcdrl_lab presence RECORDS --out FILE',
 )
-"""For an image's ``self_dice``; beside it ``loss``, ``method``, ``sites`` and
-``seeds``."""
+"""Threshold on an image's ``self_dice``. Files also have ``loss``, ``method``,
+``sites`` and ``seeds``."""
 
 
 def _is_share(value: object) -> bool:

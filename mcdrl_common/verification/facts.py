@@ -19,7 +19,7 @@ from mcdrl_common.mask_files import decoded_mask
 from mcdrl_common.mask_format import flat_values
 
 FACTS_VERSION = 3
-"""To be counted up whenever facts of the same file come out differently."""
+"""Version of the facts; increase it when the facts of an unchanged file change."""
 
 Facts = dict[str, Any]
 

@@ -15,7 +15,7 @@ from mcdrl_common.json_files import read_json
 from .facts import FACTS_VERSION, Facts
 
 Stamp = tuple[int, int]
-"""Size in bytes and time of the last change in nanoseconds."""
+"""Size in bytes and modification time in nanoseconds."""
 
 
 def stamp(path: Path) -> Stamp | None:

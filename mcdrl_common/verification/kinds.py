@@ -84,4 +84,4 @@ KINDS = {
     ),
     'near copy at two sites': _warning('Look at both: sites are held out in turn.'),
 }
-"""Name of a kind -> what it means, in the order of a report."""
+"""Kinds by name, in the order of a report."""

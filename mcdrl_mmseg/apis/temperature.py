@@ -22,7 +22,7 @@ from mcdrl_mmseg.safe_loading import CheckpointError
 from .image_pipeline import check_scores, lesion_probability
 
 META_KEY = 'mcdrl_temperature'
-"""Where ``meta`` of a checkpoint holds the temperatures, a list of numbers."""
+"""Key of a checkpoint's ``meta`` for the temperatures, a list of numbers."""
 
 
 def temperature_of(

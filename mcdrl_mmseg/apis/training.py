@@ -52,7 +52,7 @@ def train_main(argv: Sequence[str] | None = None) -> int:
         argv: Arguments of ``tools/train.py``; None takes those of this process.
 
     Returns:
-        The exit code: 2 where the user can put right what is wrong, which is said.
+        The exit code; 2 after an error that the user can fix, which is printed.
     """
     args = parse_run_arguments(train_parser(), argv)
     cfg = _read_config(args)
@@ -155,7 +155,7 @@ def test_main(argv: Sequence[str] | None = None) -> int:
         argv: Arguments of ``tools/test.py``; None takes those of this process.
 
     Returns:
-        The exit code: 2 where the user can put right what is wrong, which is said.
+        The exit code; 2 after an error that the user can fix, which is printed.
     """
     args = parse_run_arguments(test_parser(), argv)
     cfg = _read_config(args)

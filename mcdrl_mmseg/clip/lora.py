@@ -1,9 +1,9 @@
 """Low-rank adaptation of an image tower (Hu et al., "LoRA", ICLR 2022).
 
-A weight W of a transformer block becomes W + (alpha / rank) B A, of which A and B alone
-are trained. B starts at zero, so that the tower starts as the frozen one, bit for bit.
-The sum is taken where the weight is read: attention that reads its weights by itself,
-as the dense modes do, sees it too.
+A weight W of a transformer block becomes W + (alpha / rank) B A; only A and B are
+trained. B starts at zero, so that the tower initially equals the frozen one, bit for
+bit. The update is a parametrization of the weight: code that reads the weight directly,
+as the dense modes do, gets the sum as well.
 """
 
 from __future__ import annotations
@@ -17,10 +17,10 @@ from torch import Tensor, nn
 from torch.nn.utils import parametrize
 
 LORA_TARGETS = ('q', 'k', 'v', 'out', 'mlp')
-"""Weights that can be adapted: of queries, keys, values, their output, feed-forward."""
+"""Weights that can be adapted: query, key, value, attention output, feed-forward."""
 
 _QKV = LORA_TARGETS[:3]
-# What open_clip and timm call them within a block.
+# Names of attention and feed-forward in the blocks of open_clip and timm.
 _BLOCK = re.compile(r'(?:^|\.)(?:resblocks|blocks)\.\d+\.(attn|mlp)(?:\.(.*))?$')
 _OUTPUTS = ('out_proj', 'proj')
 # In the key of a weight that torch computes from others.
@@ -28,14 +28,14 @@ _MARK = 'parametrizations.'
 
 
 class LowRank(nn.Module):
-    """W -> W + (alpha / rank) B A, for each of some parts of a stacked weight.
+    """W -> W + (alpha / rank) B A, for some of n weights that are stacked in W.
 
     Args:
-        shape: Of W, (n * out, in): n weights, one above the other.
+        shape: Shape of W, (n * out, in): n weights stacked along the rows.
         count: n.
-        parts: Which of the n are adapted.
+        parts: Indices of the adapted weights.
         rank: Columns of B and rows of A.
-        alpha: See above.
+        alpha: Numerator of the scale alpha / rank.
     """
 
     def __init__(
@@ -75,8 +75,8 @@ def add_lora(
 
     Args:
         tower: Tower of :func:`mcdrl_mmseg.clip.build_image_tower`.
-        rank: Of a change.
-        alpha: A change is multiplied by alpha / rank; None takes the rank.
+        rank: Rank of an update.
+        alpha: An update is multiplied by alpha / rank; None takes the rank.
         targets: Some of :data:`LORA_TARGETS`.
 
     Raises:
@@ -106,7 +106,7 @@ def add_lora(
 
 
 def _weights(tower: nn.Module) -> Iterator[tuple[nn.Module, str, tuple[str, ...]]]:
-    """Module, name of the parameter, and what is stacked in it."""
+    """Module, name of the parameter, and the weights that are stacked in it."""
     for path, module in list(tower.named_modules()):
         match = _BLOCK.search(path)
         if match is None:

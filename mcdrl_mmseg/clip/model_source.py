@@ -32,7 +32,7 @@ _WEIGHTS = (
     'pytorch_model.pth',
     'model.pth',
 )
-"""Names of weights, those of open_clip first and safetensors before pickles."""
+"""File names of weights: open_clip's first, and safetensors before pickles."""
 
 
 class ModelSourceError(InputError, ValueError):

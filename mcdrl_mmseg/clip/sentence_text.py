@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from .towers import CLIPSpec
 
 ENCODER_NAME = 'sentence-transformers/all-MiniLM-L6-v2'
-"""``text_cfg.hf_model_name`` of models with this text side, as open_clip has it."""
+"""``text_cfg.hf_model_name`` in open_clip's config of models with this text tower."""
 
 VECTORS, TEXTS, PROJECTION = 'text.sentences', 'sentences', 'text.proj.weight'
 """Keys of a weights file: vectors, their texts (metadata, JSON), and the projection."""

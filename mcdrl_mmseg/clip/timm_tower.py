@@ -55,7 +55,7 @@ FAMILIES = {
         ('patch_embed', 'norm_pre'), 'blocks', _DYNAMIC, tokens=True
     ),
 }
-"""Classes of timm that are supported, by name."""
+"""Supported model classes of timm, by name."""
 
 
 def is_timm_tower(tower: nn.Module) -> bool:

@@ -13,7 +13,7 @@ from functools import cache
 from pathlib import Path
 
 MAX_TOKENS = 128
-"""Tokens of a text that all-MiniLM-L6-v2 reads, those of begin and end included."""
+"""Largest number of tokens for all-MiniLM-L6-v2, start and end token included."""
 
 _VOCABULARY = Path(__file__).parent / 'model_weights/all-MiniLM-L6-v2.vocab.txt.gz'
 _MAX_LETTERS = 100  # of a word; longer ones are unknown, as in BERT's tokenizer

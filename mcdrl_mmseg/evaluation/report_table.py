@@ -37,7 +37,7 @@ SITE_COLUMNS = dict(
 """Metric -> head of its column."""
 
 PLAIN = {'images', 'lesion_images', 'mHD95', *LESION_WISE_METRICS[-2:]}
-"""Metrics that are no shares, and are not printed in per cent."""
+"""Metrics that are not printed in per cent."""
 
 LESION_COLUMNS = (
     'lesion_images',

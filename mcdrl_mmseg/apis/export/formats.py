@@ -301,7 +301,7 @@ FORMATS: dict[str, Callable[..., None]] = {
     'torch-export': save_torch_export,
 }
 """Writers, called with the model, its size, the multiple or None, the description and
-the path. The batch is variable in all of them."""
+the path. The batch size of all files is variable."""
 ENDINGS = {'onnx': '.onnx', 'torchscript': '.pt', 'torch-export': '.pt2'}
 
 

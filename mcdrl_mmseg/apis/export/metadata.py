@@ -13,7 +13,7 @@ from mcdrl_mmseg.version import __version__
 from .deployable import DeployableSegmentor
 
 PREFIX = 'mcdrl.'
-"""Of the entries in an ONNX file's ``metadata_props``."""
+"""Prefix of the entries in an ONNX file's ``metadata_props``."""
 EXTRA_FILE = 'mcdrl.json'
 """Name of the extra file in TorchScript and torch.export files."""
 

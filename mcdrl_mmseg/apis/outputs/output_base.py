@@ -21,7 +21,7 @@ from ..inputs import InputFile, Kind
 from .video_times import frame_times
 
 LESION_VALUE = 255
-"""Of a lesion's pixels in a mask of one class."""
+"""Value of lesion pixels in a mask with a single class."""
 
 
 @dataclass(frozen=True)

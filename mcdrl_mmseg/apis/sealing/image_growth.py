@@ -15,7 +15,7 @@ import numpy as np
 from PIL import Image
 
 MOST_PIXELS = 4096 * 4096
-"""Pixels to which an untrusted pipeline may enlarge an image; a network takes each."""
+"""Largest number of pixels that an untrusted pipeline may create by resizing."""
 
 
 def _resized(
@@ -66,4 +66,4 @@ GROWERS: tuple[tuple[Any, str, Callable[..., float]], ...] = (
     (Image.Image, 'resize', _resized_by_pillow),
     (np, 'pad', _padded),
 )
-"""Where such a function lies, its name, and the pixels that a call of it makes."""
+"""Owner and name of each such function, and the number of pixels of a call."""

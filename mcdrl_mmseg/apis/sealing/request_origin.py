@@ -8,7 +8,7 @@ from types import FrameType
 from typing import Any
 
 MIN_VALUE_LENGTH = 3
-"""Shorter values stand in too many paths by chance to be named as the cause."""
+"""Shorter values occur in too many paths by chance to count as the cause."""
 
 
 def is_value(config: Mapping, path: Any) -> bool:

@@ -42,7 +42,7 @@ from .warmup_schedule import schedule_problems
 from .widths_and_counts import count_problems, width_problems
 
 Rule = Callable[[Mapping[str, Any], Sequence[Component]], Iterator[ConfigProblem]]
-"""Called with a config and its components, and gives what is wrong with them."""
+"""A rule: called with a config and its components, yields their problems."""
 
 # These rules check only keys and types, and accept any config.
 _FIRST: tuple[Rule, ...] = (argument_problems, value_problems)

@@ -133,32 +133,32 @@ class FeatureCache:
         single = images.split(1)
         half = self.half and images.dtype == torch.float32
         half = half and not torch.is_autocast_enabled('cpu')
-        what = str((tower, images.dtype, tuple(images.shape[1:]), half))
-        keys = [self._key(what, image) for image in single]
+        context = str((tower, images.dtype, tuple(images.shape[1:]), half))
+        keys = [self._key(context, image) for image in single]
         rows = [self._read(key) for key in keys]
         missing = [place for place, row in enumerate(rows) if row is None]
         # Runs with the same seed and sites need the same images at the same time. As
         # each computes them in another order, they share the work without waiting.
         self._random.shuffle(missing)
         for place in missing:
-            found = self._read(keys[place])
-            if found is None:
-                found = [part.contiguous() for part in compute(single[place])]
-                found = [_halved(part) for part in found] if half else found
-                self._keep(keys[place], found)
-            rows[place] = found
+            row = self._read(keys[place])
+            if row is None:
+                row = [part.contiguous() for part in compute(single[place])]
+                row = [_halved(part) for part in row] if half else row
+                self._keep(keys[place], row)
+            rows[place] = row
         joined = (torch.cat(parts) for parts in zip(*rows))
         return tuple(part.float() if half else part for part in joined)
 
-    def _key(self, what: str, image: Tensor) -> str:
+    def _key(self, context: str, image: Tensor) -> str:
         """The :func:`digest` of an image, from memory if it was seen before."""
         # Python's hash takes half the time of SHA-256. It differs between processes, so
         # it is only used in memory. Two of 2**16 images collide with a chance of 1e-10.
         pixels = image.detach().contiguous().flatten().view(torch.uint8)
-        short = hash((what, pixels.numpy().tobytes()))
+        short = hash((context, pixels.numpy().tobytes()))
         key = self._names.get(short)
         if key is None:
-            key = digest(what, image)
+            key = digest(context, image)
             if len(self._names) < _MOST_NAMES:
                 self._names[short] = key
         return key
