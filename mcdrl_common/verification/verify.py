@@ -120,7 +120,7 @@ def _file_findings(
 def _inverted_sites(
     entries: Sequence[Entry], facts: Mapping[Path, Facts]
 ) -> list[Finding]:
-    """Sites whose masks look inverted, more than half of those with a lesion."""
+    """Sites where more than half of the masks with a lesion look inverted."""
     with_lesion: dict[str, set[Path]] = defaultdict(set)
     inverted: dict[str, set[Path]] = defaultdict(set)
     for entry in entries:

@@ -16,7 +16,7 @@ _TABLE = 'token_embedding.weight'
 _ROWS, _IDS, _SIZE = (f'token_embedding.{name}' for name in ('rows', 'ids', 'size'))
 # CLIP's own table holds 49,408 x 1,280 at most.
 _MAX_NUMBERS = 2**27
-# What open_clip draws token embeddings from before training.
+# Standard deviation of open_clip's initial token embeddings, and a fixed seed.
 _UNTRAINED_STD, _UNTRAINED_SEED = 0.02, 0
 
 

@@ -14,7 +14,7 @@ _KEY = 'text_embeddings'
 
 
 def cache_file(cache_dir: Path, fingerprint: str) -> Path:
-    """Where the embeddings of a fingerprint lie."""
+    """Path of the file with the embeddings of a fingerprint."""
     return cache_dir / f'text_embeddings_{fingerprint[:32]}.safetensors'
 
 

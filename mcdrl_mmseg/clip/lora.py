@@ -127,10 +127,10 @@ def _weights(tower: nn.Module) -> Iterator[tuple[nn.Module, str, tuple[str, ...]
 
 
 def plain_key(key: str) -> str | None:
-    """The key that a parameter would have without LoRA; None of LoRA's own.
+    """The key that a parameter would have without LoRA; None for LoRA's parameters.
 
     Args:
-        key: Of a state dict.
+        key: Key of a state dict.
     """
     head, mark, rest = key.partition(_MARK)
     if not mark:
@@ -178,7 +178,7 @@ def fit_lora_keys(tower: nn.Module, state: dict[str, Tensor], prefix: str) -> No
 
 
 def merge_lora(model: nn.Module) -> None:
-    """Make the changes part of the weights, in place; other models stay as they are.
+    """Merge the updates into the weights, in place; no effect on other models.
 
     Args:
         model: A tower, or a model that holds one.

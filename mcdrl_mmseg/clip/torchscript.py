@@ -18,7 +18,7 @@ from torch import Tensor
 from mcdrl_common.whole_checkpoint import check_sizes
 
 _CONSTANTS_FILE = '/constants.pkl'
-# One line each, as TorchScript prints a class.
+# Lines of TorchScript's source of a class.
 _CLASS = re.compile(r'^class (\w+)\(')
 _REGISTERED = re.compile(r'^ +__(?:parameters|buffers)__ = \[(.*)\]')
 # These functions turn a list into a typed list.

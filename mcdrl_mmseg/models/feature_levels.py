@@ -41,7 +41,7 @@ def with_map(level: Level, feature: Tensor) -> Level:
     """A level with another map in it.
 
     Args:
-        level: Of any form.
+        level: A map, or a sequence that begins with one.
         feature: (B, c, h, w), in any memory format. It is copied into the format of the
             level's own map: in another format the next convolution would round
             differently. Maps of transformers and timm are often channels-last.

@@ -38,7 +38,7 @@ def explanation_figure(
     confounder.
 
     Args:
-        explanation: What to draw.
+        explanation: The explanation to draw.
         truth: (H, W) bool, the true lesion; it is outlined, and Dice is shown.
         true_confounders: Names of imaging conditions known to be in the image; they
             are marked.

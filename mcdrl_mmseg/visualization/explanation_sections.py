@@ -43,7 +43,7 @@ class ExplanationSections:
     """Draws each section of the page into a subfigure.
 
     Args:
-        explanation: What to draw.
+        explanation: The explanation to draw.
         truth: (H, W) bool, the true lesion, or None.
         true_confounders: Imaging conditions known to be in the image.
     """

@@ -112,7 +112,7 @@ def attend(
     Args:
         query: (B, N, heads, e).
         key: (1 or B, M, heads, e).
-        value: Of the key's shape.
+        value: Same shape as ``key``.
         log_prior: log P(z), (M,), or None.
 
     Returns:
