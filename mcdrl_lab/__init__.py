@@ -1,1 +1,1 @@
-"""What surrounds an experiment: data, plans, results, benchmarks, pages."""
+"""Everything around an experiment: data, plans, results, benchmarks, web pages."""

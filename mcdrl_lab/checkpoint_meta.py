@@ -8,10 +8,10 @@ from typing import Any
 
 
 def write_with_meta(checkpoint: Path, out: Path, key: str, value: Any) -> None:
-    """Write a checkpoint with a further entry; a kill leaves no part of the file.
+    """Write a copy with one more entry, atomically: a kill leaves no partial file.
 
     Args:
-        checkpoint: File of a training.
+        checkpoint: Checkpoint file.
         out: File to write.
         key: Name of the entry.
         value: The entry.
@@ -28,7 +28,7 @@ def write_with_meta(checkpoint: Path, out: Path, key: str, value: Any) -> None:
     content = read_checkpoint(checkpoint)
     meta = {**(content.get('meta') or {}), key: value}
     with output_errors(out):
-        # Not by torch, whose writer in C++ does not say that the disk is full.
+        # Through a buffer: torch's own C++ file writer hides that the disk is full.
         buffer = io.BytesIO()
         torch.save({**content, 'meta': meta}, buffer)
         write_bytes(out, buffer.getvalue())

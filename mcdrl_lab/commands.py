@@ -1,8 +1,8 @@
-"""The commands of ``python -m mcdrl_lab``: where each lies, imported when it is called.
+"""The commands of ``python -m mcdrl_lab``. Each is imported only when it is called.
 
-A command ``NAME`` of a room of the lab is the module ``NAME_command`` there, with a
+Command ``NAME`` is the module ``NAME_command`` of one of the lab's packages. It has a
 docstring, ``add_arguments(parser)`` and ``run(args)``, which returns an exit code, or
-None for 0. It imports nothing that a ``--help`` does not need: what takes time to
+None for 0. At the top it imports only what ``--help`` needs: what takes time to
 import is imported in ``run``.
 """
 
@@ -22,10 +22,10 @@ from .errors import EXIT_NOT_READ, EXIT_STOPPED, errors_in_one_line
 
 
 class Command(NamedTuple):
-    """Where a command lies.
+    """A command of the lab.
 
     Attributes:
-        module: Its module.
+        module: Full name of its module.
         summary: One line for the list of commands.
     """
 
@@ -86,7 +86,7 @@ _SUMMARIES = {
     'serving/serve': 'a local web page for a model',
     'demo/demo': 'the whole method in one command',
 }
-"""Room of each command and its name -> one line for the list of commands."""
+"""``PACKAGE/NAME`` of each command -> its line in the list of commands."""
 
 COMMANDS: dict[str, Command] = {
     name: Command(f'mcdrl_lab.{room}.{name.replace("-", "_")}_command', summary)
@@ -108,18 +108,19 @@ def main(argv: Sequence[str] | None = None) -> int:
         try:
             return _main(argv)
         finally:
-            # What is held back still finds nobody who reads it at the very end.
+            # Flush here, where a closed pipe can be handled, not at interpreter exit.
             print(end='', flush=True)
     except BrokenPipeError:
         if not _is_unread():
             raise
-        # As `| head` does: whoever read has seen enough. Else Python complains at exit.
+        # The reader closed the pipe, as `| head` does. Without this, Python would
+        # report another error when it flushes at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return EXIT_NOT_READ
 
 
 def _is_unread() -> bool:
-    """Whether nobody reads what is printed any more."""
+    """Whether standard output is a pipe that its reader has closed."""
     try:
         print(flush=True)
     except BrokenPipeError:
@@ -141,7 +142,7 @@ def _main(argv: Sequence[str] | None) -> int:
     try:
         return _run(name, arguments[1:])
     except KeyboardInterrupt:
-        # What goes on from where it was stopped has said so itself.
+        # Commands that can resume catch this themselves and say so.
         print(f'{name}: stopped.', file=sys.stderr)
         return EXIT_STOPPED
     except ModuleNotFoundError as error:
@@ -151,7 +152,7 @@ def _main(argv: Sequence[str] | None) -> int:
         print(f'{name}: {message}', file=sys.stderr)
         return 2
     except OSError as error:
-        # A disk that is full or read-only, a folder that may not be entered.
+        # Such as a full or read-only disk, or a folder without permission.
         if error.filename is None:
             raise
         print(f'{name}: {error.filename}: {error.strerror}', file=sys.stderr)

@@ -15,7 +15,7 @@ Run = Callable[[argparse.Namespace], 'int | None']
 
 EXIT_BAD_INPUT = 2
 EXIT_STOPPED = 130
-# As a shell says it of a program that SIGPIPE ended.
+# A shell's exit code for a program that SIGPIPE ended.
 EXIT_NOT_READ = 141
 
 
@@ -28,10 +28,10 @@ class ConversionError(InputError, ValueError):
 
 
 def _stop_signals() -> list[signal.Signals]:
-    """What asks a command to end in an orderly way.
+    """The signals that ask a command to stop cleanly.
 
-    Ctrl-C sends SIGINT, a batch system SIGTERM, a terminal that is closed SIGHUP. What
-    is ignored, as by nohup, stays so.
+    Ctrl-C sends SIGINT, a batch system SIGTERM, a closed terminal SIGHUP. A signal that
+    is already ignored, as SIGHUP under nohup, is left out.
     """
     names = ('SIGINT', 'SIGTERM', 'SIGHUP')
     signals = [getattr(signal, name) for name in names if hasattr(signal, name)]
@@ -39,11 +39,11 @@ def _stop_signals() -> list[signal.Signals]:
 
 
 def errors_in_one_line(*further: type[Exception]) -> Callable[[Run], Run]:
-    """Decorate a command's ``run``: nobody has to read a traceback to put it right.
+    """Decorate a command's ``run``: errors in its input show as one line, no traceback.
 
     Args:
-        further: Errors that are the input's here, besides :class:`InputError`, which
-            ``commands`` shows so for all of them.
+        further: Exception types that mean bad input in this command, in addition to
+            :class:`InputError`, which ``commands`` handles for every command.
     """
     errors: tuple[type[Exception], ...] = (InputError, *further)
 
@@ -62,10 +62,10 @@ def errors_in_one_line(*further: type[Exception]) -> Callable[[Run], Run]:
 
 
 def _is_stop(error: BaseException | None) -> bool:
-    """Whether an error is a stop, or was raised from one.
+    """Whether an error is a KeyboardInterrupt, or was caused by one.
 
-    Before Python 3.12 what is raised while a class names its attributes, as in an
-    import, comes out as the cause of a RuntimeError.
+    Before Python 3.12 an exception raised in ``__set_name__`` while a class is created,
+    as during an import, arrives as the cause of a RuntimeError.
     """
     if error is None or isinstance(error, KeyboardInterrupt):
         return error is not None
@@ -73,17 +73,17 @@ def _is_stop(error: BaseException | None) -> bool:
 
 
 def ends_in_one_line(run: Run) -> Run:
-    """Decorate the ``run`` of a command that goes on where it was stopped.
+    """Decorate the ``run`` of a command that can resume where it was stopped.
 
-    Input that cannot be used ends in one line and code 2, being stopped in code 130.
+    Bad input prints one line and exits with code 2; a stop exits with code 130.
 
     Args:
-        run: What the command does; it returns an exit code, or None for 0.
+        run: The command's function; it returns an exit code, or None for 0.
     """
 
     def stop(*_: object) -> None:
-        # What is done to end in good order is not to be stopped by a second one, which
-        # a closed terminal or an impatient hand sends.
+        # A second signal, from a closed terminal or a second Ctrl-C, must not
+        # interrupt the clean-up.
         for number in _stop_signals():
             signal.signal(number, signal.SIG_IGN)
         raise KeyboardInterrupt

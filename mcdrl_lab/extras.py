@@ -22,13 +22,13 @@ EXTRA_OF = {
 
 
 def missing_package_message(error: ModuleNotFoundError) -> str | None:
-    """What to tell whoever lacks a package of an extra.
+    """Say how to install a missing package that belongs to an extra.
 
     Args:
-        error: What an import raised.
+        error: The error that the import raised.
 
     Returns:
-        One sentence with the command, or None for a module of no extra.
+        One sentence with the ``pip`` command, or None if no extra has the package.
     """
     package = (error.name or '').partition('.')[0]
     extra = EXTRA_OF.get(package)

@@ -1,4 +1,4 @@
-"""HTML pages: one file each, which needs nothing but itself."""
+"""HTML pages, each one self-contained file."""
 
 from __future__ import annotations
 
@@ -9,12 +9,13 @@ from jinja2 import ChoiceLoader, Environment, PackageLoader, StrictUndefined
 
 
 def render_page(template: str, packages: list[str], **content: Any) -> str:
-    """Print a page as HTML; every text in it is escaped.
+    """Render a template as HTML; every text in it is escaped.
 
     Args:
         template: Name of the template.
-        packages: Packages whose folders ``templates`` it and its parts lie in.
-        **content: Everything that it prints.
+        packages: Packages in whose folders ``templates`` it and its includes are
+            looked up.
+        **content: The variables of the template.
     """
     environment = Environment(
         loader=ChoiceLoader([PackageLoader(name) for name in packages]),
@@ -27,11 +28,12 @@ def render_page(template: str, packages: list[str], **content: Any) -> str:
 
 
 def is_replaceable(path: Path, *marks: str) -> bool:
-    """Whether nothing is there, or a file of ours: one that names its maker.
+    """Whether a path is free, or holds a file that this project generated.
 
     Args:
         path: The file to write.
-        *marks: Names of makers; one stands near the beginning of the file.
+        *marks: Names of generators. A generated file has one of them in its first
+            4096 characters.
     """
     if not path.exists():
         return True

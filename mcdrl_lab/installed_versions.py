@@ -5,7 +5,7 @@ from __future__ import annotations
 from importlib import metadata
 from platform import python_version
 
-# Module -> distributions that bring it, as they are known today.
+# Module -> known distributions that contain it.
 _DISTRIBUTIONS = {
     'mcdrl_mmseg': ('mcdrl-mmseg',),
     'torch': ('torch',),
@@ -37,6 +37,6 @@ def _first_installed(names: tuple[str, ...]) -> metadata.Distribution | None:
 
 
 def _owner(module: str) -> metadata.Distribution | None:
-    """The distribution of a module by the files of all of them, which takes long."""
+    """The distribution of a module, found among all installed files; this is slow."""
     owners = metadata.packages_distributions().get(module)
     return metadata.distribution(owners[0]) if owners else None

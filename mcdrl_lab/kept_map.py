@@ -1,4 +1,4 @@
-"""Where the region selection keeps positions of a dense map, at an image's size."""
+"""Mask of the positions that the region selection keeps, at the image's size."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ def kept_map(indices: Tensor, grid: Sequence[int], size: Sequence[int]) -> Tenso
     """Mark the pixels of the positions kept.
 
     Args:
-        indices: (B, N) numbers of the positions, counted row by row.
+        indices: (B, N) indices of the kept positions, counted row by row.
         grid: Height and width of the dense map.
-        size: Height and width wanted.
+        size: Height and width of the result.
 
     Returns:
         (B, 1, H, W) float32, 1 where kept and 0 elsewhere.

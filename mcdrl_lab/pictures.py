@@ -1,4 +1,4 @@
-"""Pictures small enough for a page, as files and inside it."""
+"""Small pictures for HTML pages, as JPEG bytes or data URIs."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def shrink(image: np.ndarray, max_side: int) -> np.ndarray:
 
     Args:
         image: (H, W) or (H, W, C).
-        max_side: Pixels.
+        max_side: Largest length of the longer side, in pixels.
     """
     height, width = image.shape[:2]
     scale = max_side / max(height, width)

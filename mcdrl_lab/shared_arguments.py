@@ -1,4 +1,4 @@
-"""Arguments that several commands take alike."""
+"""Arguments that several commands share."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ CHECKPOINTS = ('.pth', '.pt')
 
 
 class CfgOptions(argparse.Action):
-    """MMEngine's ``DictAction``, imported when the option is given and not before."""
+    """MMEngine's ``DictAction``, imported only when the option is given."""
 
     def __call__(
         self,
@@ -33,7 +33,7 @@ def file_name(*endings: str) -> Callable[[str], Path]:
     """Type of an argument that names a file to write, whose format is fixed.
 
     Args:
-        *endings: Of such files, as ``'.csv'``.
+        *endings: Allowed endings of the name, as ``'.csv'``.
     """
 
     def read(text: str) -> Path:
@@ -52,7 +52,7 @@ def add_cfg_options(parser: argparse.ArgumentParser, **changes: Any) -> None:
 
     Args:
         parser: The command's parser.
-        **changes: To the keywords of ``add_argument``.
+        **changes: Keywords of ``add_argument`` to override.
     """
     keywords = dict(
         nargs='+',
@@ -65,12 +65,14 @@ def add_cfg_options(parser: argparse.ArgumentParser, **changes: Any) -> None:
 
 
 def add_device(parser: argparse.ArgumentParser) -> None:
-    """Add ``--device``, where a network runs; None takes a GPU if there is one."""
+    """Add ``--device``, the device of the network; None takes a GPU if there is one."""
     parser.add_argument('--device', help='as cuda:0 or cpu; by default a GPU if any')
 
 
 def add_overwrite(parser: argparse.ArgumentParser) -> None:
-    """Add ``--overwrite``, of a command that renews its own results without it.
+    """Add ``--overwrite``, for a command that needs it only for other results.
+
+    Without it the command replaces its own results of the same inputs.
 
     Args:
         parser: The command's parser.
@@ -83,17 +85,17 @@ def add_overwrite(parser: argparse.ArgumentParser) -> None:
 
 
 def add_records(parser: argparse.ArgumentParser) -> None:
-    """Add ``records``, those of a plan."""
+    """Add ``records``, the records of a plan."""
     parser.add_argument('records', type=Path, help='records.jsonl, or its folder')
 
 
 def add_method(parser: argparse.ArgumentParser) -> None:
-    """Add ``--method``, whose records are meant; None takes the only one."""
+    """Add ``--method``, the method whose records to use; None takes the only one."""
     parser.add_argument('--method', help='name of the method, if there are several')
 
 
 def add_plan_file(parser: argparse.ArgumentParser) -> None:
-    """Add ``plan``, an ablation plan, and what may be changed in how it is read."""
+    """Add ``plan``, an ablation plan, and the options for reading it."""
     parser.add_argument('plan', type=Path, help='ablation plan (YAML)')
     parser.add_argument('--config', help="config to use instead of the plan's own")
     parser.add_argument(
@@ -104,7 +106,7 @@ def add_plan_file(parser: argparse.ArgumentParser) -> None:
 
 
 def add_metrics(parser: argparse.ArgumentParser) -> None:
-    """Add ``--metrics``, the names of what tables show."""
+    """Add ``--metrics``, the names of the metrics in tables."""
     from mcdrl_lab.results.image_metrics import REPORT_METRICS
 
     parser.add_argument(

@@ -1,6 +1,6 @@
-"""A project in one command: folders of hospitals in, configs, a plan and commands out.
+"""``new-project``: makes configs, a plan and commands from folders of hospitals.
 
-``found_sites`` reads the folders, ``tower_choices`` holds what differs from model to
-model, ``project_files`` and ``project_readme`` write the texts, ``new_project_command``
-is the command.
+``found_sites`` finds the hospitals, ``tower_choices`` holds the settings of each model,
+``project_files`` and ``project_readme`` write the texts, ``new_project_command`` is the
+command.
 """

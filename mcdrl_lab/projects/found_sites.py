@@ -1,4 +1,4 @@
-"""The hospitals of a folder: where their images and masks lie, and what they show."""
+"""Finds the hospitals in a folder: their images, masks and lesion classes."""
 
 from __future__ import annotations
 
@@ -28,23 +28,23 @@ _MASKS = (
 def find_sites(root: Path, lesion_class: str | None = None) -> list[Site]:
     """List the hospitals of a folder.
 
-    These layouts are known, in this order: an ``index.csv`` whose columns ``image`` and
-    ``mask`` name files below the folder; ``images/`` and ``masks/`` of one hospital, or
-    with one subfolder a hospital in each; one folder a hospital with both in it, as the
-    converters write it. Folders of hospitals that the index does not list are taken in,
-    as ``verify`` does.
+    Layouts are tried in this order: an ``index.csv`` whose columns ``image`` and
+    ``mask`` name files below the folder; ``images/`` and ``masks/``, either of one
+    hospital or each with one subfolder per hospital; one folder per hospital with both
+    in it, as the converters write it. Beside an index, folders of hospitals that it
+    does not list are added, as in ``verify``.
 
     Args:
         root: The folder.
-        lesion_class: What the masks show; None takes what ``classes.json``, a
-            converter's report or the column ``classes`` of the index say.
+        lesion_class: Class that the masks show; None takes it from ``classes.json``, a
+            converter's report or the column ``classes`` of the index.
 
     Returns:
         The sites by name, with paths relative to the folder.
 
     Raises:
-        InputError: No such folder, no layout that is known, or a site whose lesion
-            class is written nowhere.
+        InputError: No such folder, no known layout, or a site whose lesion class is
+            given nowhere.
     """
     if not root.is_dir():
         raise ProtocolError(f'{root}: no such folder.')
@@ -75,7 +75,7 @@ def folders_left_out(root: Path, sites: Iterable[Site]) -> list[str]:
 
     Args:
         root: The folder.
-        sites: Those that :func:`find_sites` found in it.
+        sites: The result of :func:`find_sites` for the folder.
 
     Returns:
         Paths relative to the folder, sorted.
@@ -117,7 +117,7 @@ def _site(
 
 
 def _reported(root: Path, name: str) -> list[str]:
-    """Lesion classes of a site as a converter reported them."""
+    """Lesion classes of a site from the converter's report; empty without one."""
     report = root / 'reports' / f'{name}.json'
     try:
         return [str(c) for c in read_json(report)['lesion_classes']]
@@ -134,7 +134,7 @@ def _index(root: Path) -> list[dict[str, str]]:
 
 
 def _indexed_classes(root: Path) -> dict[str, list[str]]:
-    """Site -> lesion classes that the index names, in the order of their rows."""
+    """Site -> its lesion classes in the index, in the order of the rows."""
     classes: dict[str, dict[str, None]] = {}
     for row in _index(root):
         names = [n.strip() for n in row.get('classes', '').split(';') if n.strip()]
@@ -143,7 +143,7 @@ def _indexed_classes(root: Path) -> dict[str, list[str]]:
 
 
 def _indexed(root: Path) -> dict[str, dict[str, str]]:
-    """Site -> its folders, of an index that names images and masks by their paths."""
+    """Site -> its folders from the index; empty if the index has no paths."""
     folders: dict[str, dict[str, set[str]]] = {}
     for row in _index(root):
         image, mask = (row.get(k, '').replace('\\', '/') for k in ('image', 'mask'))
@@ -180,20 +180,20 @@ def _indexed(root: Path) -> dict[str, dict[str, str]]:
 
 
 def _top_folder(name: str, place: Mapping[str, str]) -> str:
-    """The folder below the root that an indexed site's images lie in."""
+    """The folder directly below the root that contains an indexed site's images."""
     if place.get('folder') == '.':
         return PurePosixPath(place['img_dir']).parts[0]
     return name
 
 
 def _plain(place: dict[str, str]) -> dict[str, str]:
-    """Folders of a site without those that need no mention."""
+    """Folders of a site without those that have the default name."""
     usual = {'img_dir': 'images', 'mask_dir': 'masks'}
     return {key: path for key, path in place.items() if usual.get(key) != path}
 
 
 def _below_parts(root: Path) -> dict[str, dict[str, str]]:
-    """Sites of a folder that holds images and masks itself."""
+    """Sites of a root that itself has a folder of images and one of masks."""
     parts = _parts(root)
     if parts is None:
         return {}
@@ -213,7 +213,7 @@ def _below_parts(root: Path) -> dict[str, dict[str, str]]:
 
 
 def _below_sites(root: Path) -> dict[str, dict[str, str]]:
-    """Sites that have a folder each."""
+    """Sites that each have their own folder with images and masks."""
     places = {}
     for name in _folders(root):
         parts = _parts(root / name)
@@ -223,7 +223,7 @@ def _below_sites(root: Path) -> dict[str, dict[str, str]]:
 
 
 def _parts(folder: Path) -> tuple[str, str] | None:
-    """Names of a folder's parts that hold images and masks, if it has both."""
+    """Names of a folder's subfolders for images and masks; None if one is missing."""
     by_name = {name.lower().replace('_', ' '): name for name in _folders(folder)}
     found = [
         next((by_name[name] for name in known if name in by_name), None)

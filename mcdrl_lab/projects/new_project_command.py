@@ -1,9 +1,9 @@
 """Write a project for your hospitals: two configs, a plan, a README with commands.
 
-DATA holds one folder a hospital, SITE/images and SITE/masks, as convert writes them;
-or images/ and masks/ of one hospital, or with one subfolder a hospital in each; or an
-index.csv with columns site, image and mask. The configs run as they are; they are
-checked before the command ends.
+DATA has one folder per hospital, SITE/images and SITE/masks, as convert writes them; or
+images/ and masks/, of one hospital or with one subfolder per hospital in each; or an
+index.csv with columns site, image and mask. The configs can be run without changes; the
+command checks them before it ends.
 """
 
 from __future__ import annotations
@@ -111,7 +111,10 @@ def run(args: argparse.Namespace) -> None:
 
 
 def _check_class(lesion_class: str, sites: list[Site]) -> None:
-    """Refuse a class that no hospital takes; tell of those that have others noted."""
+    """Check ``--class`` against the hospitals whose ``classes.json`` has other classes.
+
+    If that is so at all hospitals, it is an error; at some, a note.
+    """
     noted = [
         site
         for site in sites
@@ -178,7 +181,7 @@ def _project(
 
 
 def _prompts(modality: str, sites: list[Site]) -> dict[str, Any]:
-    """Prompt set of a modality, with the sites' own lesion classes."""
+    """Prompt set of a modality, with the lesion classes of the sites."""
     from mmengine.config import Config
 
     from mcdrl_mmseg.config_files import config_path
@@ -193,7 +196,10 @@ def _prompts(modality: str, sites: list[Site]) -> dict[str, Any]:
 def _without_classes(
     confounders: dict[str, list[str]], classes: Iterable[str]
 ) -> dict[str, list[str]]:
-    """Imaging conditions that are no lesion here: else the lesion would be removed."""
+    """Drop confounders that are a lesion class here.
+
+    Otherwise the intervention would remove the lesion from the features.
+    """
     lesions = {name.lower() for name in classes}
     kept = {
         family: [name for name in names if name.lower() not in lesions]
@@ -211,7 +217,7 @@ def _without_classes(
 
 
 def _tower(args: argparse.Namespace, prompts: dict[str, Any]) -> tuple[str, Tower]:
-    """The model asked for; of the built-in ones, the one that knows the words."""
+    """Model for ``--model``; ``builtin`` takes endo-lite0 if it knows all prompts."""
     if args.model != 'builtin':
         return args.model, TOWERS[args.model]
     from mcdrl_mmseg.clip import CLIPSpec
@@ -243,7 +249,7 @@ def _tower(args: argparse.Namespace, prompts: dict[str, Any]) -> tuple[str, Towe
 
 
 def _tools() -> str:
-    """Where the tools lie: in the repository, or in the installed package."""
+    """Folder of the tools: the repository's, or the installed package's."""
     if Path('tools/train.py').is_file():
         return 'tools/'
     import mcdrl_mmseg

@@ -1,4 +1,4 @@
-"""The files of a project: what its hospitals share, two configs, a plan."""
+"""The files of a project: a shared base config, two configs and a plan."""
 
 from __future__ import annotations
 
@@ -13,32 +13,32 @@ from mcdrl_common.sites import Site
 from .tower_choices import Tower
 
 _BATCH, _MAX_EPOCHS, _MIN_EPOCHS = 16, 100, 8
-# Dictionary, tests, checkpoints and the imports of a run, in seconds.
+# Fixed cost of a run in seconds: imports, dictionary, checkpoints, test.
 _RUN_OVERHEAD_S = 30
 _LINE = 60
 
 SEEDS = 3
-"""Runs of each method and fold that the plan's command asks for."""
+"""Seeds of each method and fold in the plan's command."""
 
 
 @dataclass(frozen=True)
 class Project:
-    """What a project is about.
+    """The content of a project.
 
     Args:
         data_root: Absolute path of the folder of its sites.
         sites: The hospitals that have lesions.
-        lesion_free_sites: Hospitals without any, which are never held out.
+        lesion_free_sites: Hospitals without lesions, which are never held out.
         train_images: Site -> number of its training images.
         images: Site -> number of all its images.
         tower_name: Key of :data:`~mcdrl_lab.projects.tower_choices.TOWERS`.
         tower: The model.
         modality: Name of the prompt set.
-        prompts: Its content, with the sites' own classes.
+        prompts: The prompt set, with the lesion classes of the sites.
         size: Side of the images in pixels.
-        weights: File of CLIP's weights in the place of those that the model names.
-        quick_gelu: Whether that file says that it was trained with QuickGELU, as
-            OpenAI's archives do.
+        weights: File of CLIP weights to use instead of the model's default.
+        quick_gelu: Whether the weights in that file need QuickGELU, as OpenAI's
+            TorchScript archives do.
     """
 
     data_root: Path
@@ -56,30 +56,33 @@ class Project:
 
     @property
     def is_single(self) -> bool:
-        """Whether one hospital alone has lesions, which cannot be held out."""
+        """Whether only one hospital has lesions, so that no site can be held out."""
         return len(self.sites) == 1
 
     @property
     def trained(self) -> int:
-        """Most training images of a run: those of all hospitals but the smallest."""
+        """Largest number of training images of a run.
+
+        That is when the smallest site is held out; a single site is not held out.
+        """
         least = min(self.train_images[site.name] for site in self.sites)
         return sum(self.train_images.values()) - (0 if self.is_single else least)
 
     @property
     def batch_size(self) -> int:
-        """Images of a step; few images make small batches, to have steps at all."""
+        """Images per batch; small data sets get small batches, to have enough steps."""
         return max(2, min(_BATCH, self.trained // 4))
 
     @property
     def epochs(self) -> int:
-        """Epochs that give the model the steps that it needs."""
+        """Epochs that give the model's number of steps, within fixed limits."""
         steps = max(1, self.trained // self.batch_size)
         wanted = math.ceil(self.tower.steps / steps)
         return max(_MIN_EPOCHS, min(_MAX_EPOCHS, wanted))
 
     @property
     def run_minutes(self) -> float:
-        """Minutes of one training with its test, on two CPU cores."""
+        """Estimated minutes of one training with its test, on two CPU cores."""
         pixels = (self.size / self.tower.size) ** 2
         images = self.epochs * self.trained + sum(self.images.values())
         return (_RUN_OVERHEAD_S + images * self.tower.image_seconds * pixels) / 60
@@ -89,10 +92,10 @@ def project_files(project: Project) -> dict[str, str]:
     """The files of a project.
 
     Args:
-        project: What it is about.
+        project: The project.
 
     Returns:
-        Name -> content, without the README. A single hospital has no plan.
+        Name -> content, without the README. A single hospital gets no plan.
     """
     files = {
         'project.py': _shared(project),
@@ -245,7 +248,7 @@ def _backbone(project: Project) -> str:
 
 
 def _literal(value: Any, indent: int) -> str:
-    """A value as a config has it, one entry a line where a line does not hold it."""
+    """A value as Python source; if it is too long, with one entry per line."""
     line = repr(value)
     if indent + len(line) < _LINE or not isinstance(value, dict | list):
         return line

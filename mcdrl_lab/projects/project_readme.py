@@ -1,4 +1,4 @@
-"""The README of a project: the next commands and what they take."""
+"""The README of a project: the next commands and how long they take."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 
 from .project_files import SEEDS, Project
 
-# What a step does, its command, and how long it takes.
+# (description, command, expected time)
 _Step = tuple[str, str, str]
 
 _BUILTIN = ('endo-lite0', 'tiny-rn')
@@ -18,10 +18,10 @@ def readme(project: Project, folder: Path, tools: str) -> str:
     """Write the README of a project.
 
     Args:
-        project: What it is about.
-        folder: Where it lies, as commands are to name it.
-        tools: How the tools are called before their name: ``python tools/``, or the
-            path of an installed package's.
+        project: The project.
+        folder: The project's folder, as it appears in commands.
+        tools: Prefix of the tools' file names in commands: ``tools/``, or the folder in
+            the installed package.
     """
     home = shlex.quote(str(folder))
     work = f'{home}/work'
@@ -77,7 +77,7 @@ def _first_steps(project: Project, home: str, tools: str) -> list[_Step]:
 
 
 def _steps_of_one_site(project: Project, home: str, tools: str) -> list[_Step]:
-    """Without another hospital the same network is what MCDRL is compared with."""
+    """Steps that compare MCDRL with the same network without it, at one hospital."""
     work = f'{home}/work'
     tests = [
         f'python {tools}test.py {home}/{name}.py '
@@ -100,7 +100,7 @@ def _steps_of_one_site(project: Project, home: str, tools: str) -> list[_Step]:
 
 
 def _steps_of_several_sites(project: Project, home: str, tools: str) -> list[_Step]:
-    """A plan in which every hospital is held out."""
+    """Steps that run a plan in which every hospital is held out."""
     plan, runs = f'{home}/work/plan', 2 * SEEDS * len(project.sites)
     return [
         (
@@ -124,7 +124,10 @@ def _steps_of_several_sites(project: Project, home: str, tools: str) -> list[_St
 
 
 def _for_a_further_hospital(home: str, tools: str) -> list[str]:
-    """The model that is taken elsewhere; the plan tells what to expect of it."""
+    """Section on a model for new hospitals, trained on all sites.
+
+    The plan estimates its performance there.
+    """
     work = f'{home}/work/all'
     return [
         '## For a further hospital',

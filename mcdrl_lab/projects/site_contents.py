@@ -1,4 +1,4 @@
-"""How many images a hospital has, and whether any shows a lesion."""
+"""Number of images of a hospital, and whether any shows a lesion."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ _MASKS_READ = 3
 
 @dataclass(frozen=True)
 class SiteContent:
-    """What a hospital has.
+    """The images of a hospital.
 
     Args:
-        images: Number of its images.
-        train_images: Number of those in its training part.
+        images: Number of all images.
+        train_images: Number of images in the training part.
         has_lesion: Whether any of its masks shows a lesion.
     """
 
@@ -44,8 +44,8 @@ def read_contents(root: Path, site: Site) -> SiteContent:
         site: The hospital.
 
     Raises:
-        ProtocolError: Images without mask, masks of other values, or a name that is no
-            name of a folder.
+        ProtocolError: Images without a mask, masks with unexpected values, or a site
+            name that cannot name a folder.
     """
     check_name('site', site.name)
     try:
@@ -62,7 +62,7 @@ def read_contents(root: Path, site: Site) -> SiteContent:
 
 
 def _from_everywhere(samples: Sequence[Mapping]) -> list[Mapping]:
-    """All samples, those first that stand apart in the list."""
+    """All samples, reordered so that the first ones are spread over the whole list."""
     step = max(1, len(samples) // _MASKS_READ)
     return [sample for first in range(step) for sample in samples[first::step]]
 

@@ -1,4 +1,4 @@
-"""The models that a project may start from, and what differs between them."""
+"""The models that a project may start from, and their settings."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ class Tower:
     """A CLIP image tower with its head, and how it is trained.
 
     Args:
-        model: Name of the configs ``_base_/models/[mcdrl_]MODEL.py``.
-        size: Side of the images in pixels, unless another is asked for.
+        model: ``MODEL`` in the configs ``_base_/models/[mcdrl_]MODEL.py``.
+        size: Default side of the images in pixels.
         rate: Learning rate.
-        steps: Steps that a training is to have at least; fewer images mean more epochs.
-        image_seconds: Seconds that an image of a training step takes at ``size`` on two
-            CPU cores, for the expected times, which are rough: forward and backward of
-            the bare tower, and as much again for head and data of the small ones.
-        backbone: Changes to the backbone of both configs.
-        head: Changes to the head of MCDRL's.
+        steps: Wanted number of training steps; fewer images mean more epochs.
+        image_seconds: Seconds per image of a training step at ``size`` on two CPU
+            cores, for rough time estimates: forward and backward of the bare tower; for
+            the small towers doubled, to cover head and data.
+        backbone: Changes to the backbone in both configs.
+        head: Changes to the head in MCDRL's config.
         download: Megabytes of published weights that the first training downloads.
     """
 
@@ -48,7 +48,8 @@ TOWERS = {
         3e-3,
         800,
         0.02,
-        # Its map was trained for this mode, which keeps more of the lesions.
+        # Its dense map was trained for this mode, and the region selection then keeps
+        # more of the lesions.
         backbone=dict(pretrained='builtin', dense_mode='maskclip'),
         head=_REAL_IMAGES,
     ),

@@ -1,4 +1,4 @@
-"""The web application: a page, and an interface of a few addresses behind it."""
+"""The web application: a page and the few HTTP routes that it uses."""
 
 from __future__ import annotations
 
@@ -29,18 +29,18 @@ from .uploads import UploadError, read_upload
 _LOGGER = logging.getLogger(__name__)
 _PAGE = Path(__file__).with_name('page')
 _UPLOAD_TYPE = 'application/octet-stream'
-# Seconds that an upload may take.
+# Time limit of an upload, in seconds.
 _UPLOAD_S = 60.0
-# Uploads of the largest size that fit into the memory for all together.
+# The memory for all uploads together, in uploads of the largest allowed size.
 _HELD_UPLOADS = 16
 _HEADERS = {
-    # Nothing from elsewhere, no script or style but the page's own files, no frame.
+    # No content from other sites, only the page's own scripts and styles, no framing.
     'Content-Security-Policy': "default-src 'none'; script-src 'self'; "
     "style-src 'self'; img-src 'self' data:; connect-src 'self'; base-uri 'none'; "
     "form-action 'none'; frame-ancestors 'none'",
     'X-Content-Type-Options': 'nosniff',
     'Referrer-Policy': 'no-referrer',
-    # Images of patients do not belong in a browser's cache on disk.
+    # A browser must not keep images of patients in its cache on disk.
     'Cache-Control': 'no-store',
 }
 
@@ -52,15 +52,15 @@ def build_app(
     examples: Sequence[Example] = (),
     allowed_hosts: Sequence[str] = ('127.0.0.1', 'localhost'),
 ) -> Starlette:
-    """Build the application. It keeps nothing: an image is gone once it is answered.
+    """Build the application. It stores nothing: an image is dropped after the answer.
 
     Args:
-        explainer: Answers.
-        title: What the page calls the model.
+        explainer: Computes the answers.
+        title: Name of the model on the page.
         max_bytes: Largest upload.
-        examples: Images to pick from.
-        allowed_hosts: Names that the page may be asked for by; ``'*'`` is any.
-            Another site's name that resolves to this machine is not among them.
+        examples: Images that the page offers.
+        allowed_hosts: Accepted ``Host`` headers; ``'*'`` accepts any. This refuses
+            another site whose name resolves to this machine (DNS rebinding).
     """
     service = _Service(explainer, title, max_bytes, examples)
     return Starlette(
@@ -82,7 +82,7 @@ def build_app(
 
 
 class _Service:
-    """What the addresses answer."""
+    """The handlers of the routes."""
 
     def __init__(
         self,
@@ -95,7 +95,7 @@ class _Service:
         self.title = title
         self.max_bytes = max_bytes
         self.examples = examples
-        # One at a time: more would only share out the same processor.
+        # One request at a time: more would only compete for the same processor.
         self.turn = anyio.CapacityLimiter(1)
         self.uploads = UploadMemory(_HELD_UPLOADS * max_bytes)
 
@@ -115,7 +115,7 @@ class _Service:
         return Response(jpeg(color_scale()), media_type='image/jpeg')
 
     async def example(self, request: Request) -> Response:
-        # Never a type that the browser would show: the file's content is anybody's.
+        # Never a type that the browser would render: the content is not trusted.
         return Response(self._named(request).content, media_type=_UPLOAD_TYPE)
 
     async def thumbnail(self, request: Request) -> Response:
@@ -154,7 +154,7 @@ class _Service:
             answer = await anyio.to_thread.run_sync(work, content, limiter=self.turn)
         except UploadError as error:
             raise HTTPException(422, str(error)) from None
-        # One bad image must not end the service, whatever the model thinks of it.
+        # One bad image must not end the service, whatever error the model raises.
         except Exception:
             _LOGGER.exception('The model failed on an image.')
             raise HTTPException(
@@ -163,8 +163,9 @@ class _Service:
         return JSONResponse(answer)
 
     async def _read(self, request: Request, upload: Upload) -> bytes:
-        """The request's body, in memory, never larger or later than allowed."""
-        # Another site's form or script cannot send this type unasked.
+        """Read the request's body into memory, within the size and time limits."""
+        # Another site cannot send this type: its form has no such type, and its script
+        # needs a CORS preflight, which gets no permission here.
         if request.headers.get('content-type') != _UPLOAD_TYPE:
             raise HTTPException(415, f'Expected an image sent as {_UPLOAD_TYPE}.')
         content = bytearray()
@@ -196,7 +197,7 @@ def _gate(request: Request) -> float:
         gate = float(text)
     except ValueError:
         gate = -1.0
-    # NaN lies nowhere.
+    # Written so that NaN is refused too.
     if not 0 <= gate <= 1:
         raise HTTPException(400, f'gate={text!r} must be a number from 0 to 1.')
     return gate

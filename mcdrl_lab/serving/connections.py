@@ -1,4 +1,4 @@
-"""Connections to the page: those that ask for nothing do not keep others out."""
+"""Connections to the page: idle ones are closed, so that they do not block others."""
 
 from __future__ import annotations
 
@@ -7,25 +7,25 @@ from typing import Any
 
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
-# Time for the head of a request; browsers send it at once.
+# Time limit for the head of a request, in seconds; browsers send it at once.
 HEAD_S = 10.0
 # Far below the number of files that a process may open.
 MAX_OPEN = 256
 
 
 class TimedConnection(H11Protocol):
-    """Uvicorn's connection, closed if no whole request comes.
+    """Uvicorn's connection with a time limit for the head of a request.
 
-    Uvicorn waits for ever for the head of a request. A connection that has sent none,
-    or a part of one, is closed after :data:`HEAD_S` seconds, and at once where
-    :data:`MAX_OPEN` others are open and it has waited longest.
+    Uvicorn waits for it without limit. Here a connection that has sent no head, or only
+    a part, is closed after :data:`HEAD_S` seconds. If a new connection exceeds
+    :data:`MAX_OPEN`, the one that has been idle longest is closed at once.
     """
 
     _idle_since: float = 0.0
     _timer: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: Any) -> None:
-        """Begin to wait for a request."""
+        """Start waiting for a request."""
         super().connection_made(transport)
         self._idle_since = self.loop.time()
         self._timer = self.loop.call_later(HEAD_S, self._watch)
@@ -44,12 +44,12 @@ class TimedConnection(H11Protocol):
         super().connection_lost(exc)
 
     def on_response_complete(self) -> None:
-        """Begin to wait for the next request."""
+        """Start waiting for the next request."""
         self._idle_since = self.loop.time()
         super().on_response_complete()
 
     def _watch(self) -> None:
-        """Close the connection if it waits for too long."""
+        """Close the connection if it has been idle too long."""
         if _is_idle(self) and self.loop.time() - self._idle_since >= HEAD_S:
             self.transport.close()
         else:

@@ -20,8 +20,8 @@ class Example:
     """An image of the examples' folder.
 
     Attributes:
-        name: Its file's name, of what UTF-8 can write.
-        content: The file.
+        name: Its file name, made encodable in UTF-8.
+        content: The bytes of the file.
         thumbnail: A small JPEG of it.
     """
 
@@ -35,10 +35,10 @@ def load_examples(
 ) -> tuple[list[Example], list[str]]:
     """Read the first images of a folder, in the order of their names.
 
-    They are held in memory, so that no request ever opens a file.
+    They are held in memory, so that no request opens a file.
 
     Args:
-        folder: The folder; folders in it are not looked into.
+        folder: The folder; subfolders are not searched.
         max_bytes: Larger files are left out, as they could not be uploaded either.
 
     Returns:
@@ -77,7 +77,7 @@ def load_examples(
 
 
 def _load(path: Path, max_bytes: int) -> Example:
-    # A pipe or a device of such a name has no end.
+    # Reading a pipe or a device might never end.
     if not path.is_file():
         raise UploadError('not a regular file.')
     if path.stat().st_size > max_bytes:

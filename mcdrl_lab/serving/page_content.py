@@ -32,16 +32,16 @@ _SHOWN_SIDE = 1024
 
 
 class Explainer:
-    """A model and the questions that the page asks it.
+    """Compute the answers of a model for the page.
 
     Args:
         model: See :func:`~mcdrl_mmseg.apis.explanation.explain`.
-        conformal: A threshold with a guarantee, whose mask is shown too; from
+        conformal: A conformal threshold, whose mask is shown too; from
             :data:`mcdrl_common.threshold_file.CONFORMAL`.
 
     Raises:
-        ValueError: The model cannot be explained, or the threshold does not say what
-            it guarantees.
+        ValueError: The model cannot be explained, or the threshold lacks the
+            description of its guarantee.
         DictionaryError: Its checkpoint holds no dictionary.
         SiteReferenceError: Its statistics of the training sites are not usable.
     """
@@ -50,7 +50,7 @@ class Explainer:
         self.model = model
         self.threshold = None if conformal is None else float(conformal['threshold'])
         self.guarantee = None if conformal is None else guarantee(conformal)
-        # A model that cannot be explained is noticed before anybody opens the page.
+        # Fail at the start, not on the first request, if the model cannot be explained.
         blank = explain(model, np.zeros((64, 64, 3), np.uint8))
         self.gate = blank.gate
         self.class_names = blank.class_names
@@ -59,15 +59,15 @@ class Explainer:
             self._checker = ImageChecker(model)
 
     def explanation(self, image: np.ndarray) -> dict[str, Any]:
-        """All there is to see, at the model's own gate.
+        """Prediction and explanation of an image, at the model's own gate.
 
         Args:
             image: (H, W, 3) uint8, red first.
 
         Returns:
             See :func:`prediction_content` and :func:`explanation_content`; and
-            ``flag``, how the image compares with the training sites, or None where the
-            checkpoint cannot tell.
+            ``flag``, how the image compares with the training sites, or None if the
+            checkpoint has no statistics of them.
         """
         explanation = explain(self.model, image[..., ::-1], gate=self.gate)
         probability = LesionProbability(
@@ -101,13 +101,13 @@ class Explainer:
 
 
 def guarantee(conformal: dict) -> str:
-    """What a threshold guarantees and assumes, in one sentence.
+    """One sentence that says what a threshold guarantees and assumes.
 
     Args:
         conformal: From :data:`mcdrl_common.threshold_file.CONFORMAL`.
 
     Raises:
-        ValueError: It does not say what is missed, or at which sites that was seen.
+        ValueError: It lacks the risk that it bounds, or the sites it was chosen on.
     """
     sites, what = conformal.get('sites'), RISK_NAMES.get(str(conformal.get('risk')))
     if what is None or not isinstance(sites, list) or not sites:
@@ -129,20 +129,20 @@ def prediction_content(
     gate: float,
     threshold: float | None = None,
 ) -> dict[str, Any]:
-    """What depends on the gate.
+    """The content that depends on the gate.
 
     Args:
         image: (H, W, 3) uint8, red first.
-        probability: Of a lesion.
-        gate: That it was predicted at.
-        threshold: Of the conformal mask, for the network's probability; None shows
-            none.
+        probability: Lesion probability, predicted at ``gate``.
+        gate: Value of the gate.
+        threshold: Threshold on the network's probability for the conformal mask; None
+            shows no such mask.
 
     Returns:
-        ``gate``; the pictures ``mask``, of the network's probability, and
-        ``probability``, calibrated where it can be; ``calibrated``, whether it is;
-        ``highest``, the highest of it; ``marked``, the share of pixels in the mask;
-        and ``conformal``, None or ``picture`` and ``marked`` of that mask.
+        ``gate``; the picture ``mask``, from the network's probability, and its share
+        of the pixels, ``marked``; the picture ``probability``, calibrated if the model
+        has a calibration, whether it is, ``calibrated``, and its maximum, ``highest``;
+        and ``conformal``, None or ``picture`` and ``marked`` of the conformal mask.
     """
     own = probability.network
     best = own if probability.calibrated is None else probability.calibrated
@@ -175,18 +175,18 @@ def _mask_picture(small: np.ndarray, mask: np.ndarray) -> str:
 
 
 def explanation_content(explanation: Explanation) -> dict[str, Any]:
-    """What does not depend on the gate.
+    """The content that does not depend on the gate.
 
     Args:
-        explanation: Of one image.
+        explanation: Explanation of one image.
 
     Returns:
-        ``image``, the picture; ``width`` and ``height``, of the image itself;
+        ``image``, the picture; ``width`` and ``height`` of the original image;
         ``similarity``, for each class its ``name``, ``picture`` and the cosines
         ``low`` and ``high`` of the first and last colour;
         ``kept``, the share of positions selected; ``confounders``, each with
-        ``name`` and ``weight``, the heaviest first; ``attends``, whether the weights
-        are the image's own.
+        ``name`` and ``weight``, the largest weight first; ``attends``, whether the
+        weights come from attention and so differ from image to image.
     """
     small = shrink(explanation.image, _SHOWN_SIDE)
     window = explanation.window
@@ -218,6 +218,6 @@ def explanation_content(explanation: Explanation) -> dict[str, Any]:
 
 
 def color_scale() -> np.ndarray:
-    """The colours of the heat-maps, low left and high right: (1, 256, 3) uint8."""
+    """The colours of the heat maps, from low (left) to high: (1, 256, 3) uint8."""
     colors = matplotlib.colormaps[HEAT_COLORMAP](np.linspace(0, 1, 256))
     return np.rint(colors[None, :, :3] * 255).astype(np.uint8)

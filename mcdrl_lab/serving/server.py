@@ -1,4 +1,4 @@
-"""Starting the page's server, on this machine alone unless asked otherwise."""
+"""Starts the page's server; by default only this machine can reach it."""
 
 from __future__ import annotations
 
@@ -27,9 +27,11 @@ from .page_content import Explainer
 
 _LOOPBACK_NAMES = ('127.0.0.1', 'localhost', '[::1]')
 _MAX_PORT = 65535
-# An answer under way may be finished; a connection left open may not hold it up.
+# Grace period at shutdown: a running answer may finish, but an open connection must
+# not delay the end for longer.
 _SHUTDOWN_S = 5
-# Of the checkpoint, its config, the model or the examples; all say what to do.
+# Errors of the checkpoint, its config, the model or the examples. Each message says
+# what to do.
 _UNUSABLE = (CheckpointError, DictionaryError, ValueError, OSError)
 
 
@@ -52,12 +54,13 @@ def serve(
     Args:
         checkpoint: See :func:`~mcdrl_mmseg.apis.checkpoint.load_segmentor`.
         config: Config file, or None for the one in the checkpoint.
-        examples: Folder of images to pick from.
+        examples: Folder of images that the page offers.
         host: Address or name to listen on.
         port: 0 takes a free one.
         max_upload_mb: Largest upload in megabytes.
         device: As ``'cuda:0'``; None takes a GPU if there is one.
-        conformal: File of ``python -m mcdrl_lab conformal``, whose mask is shown too.
+        conformal: Threshold file of ``python -m mcdrl_lab conformal``. The mask at this
+            threshold is shown too.
 
     Raises:
         ServeError: The checkpoint, the threshold or the examples cannot be used, or
@@ -66,7 +69,7 @@ def serve(
     if max_upload_mb <= 0:
         raise ServeError(f'--max-upload-mb {max_upload_mb:g} must be above 0.')
     max_bytes = int(max_upload_mb * 1e6)
-    # A port that is taken shows before the model is loaded.
+    # Listen first: a port in use is reported before the model is loaded.
     listener = listen(host, port)
     try:
         offered, skipped = load_examples(examples, max_bytes) if examples else ([], [])
@@ -82,7 +85,7 @@ def serve(
     for line in skipped:
         print(printable(line), file=sys.stderr)
 
-    # Elsewhere the machine's names are not known here.
+    # On another address any name is allowed: the machine's names are not known here.
     hosts = (*_LOOPBACK_NAMES, _in_url(host)) if is_loopback(host) else ('*',)
     app = build_app(
         explainer,
@@ -107,15 +110,15 @@ def _run(app: Starlette, listener: socket.socket) -> None:
         timeout_graceful_shutdown=_SHUTDOWN_S,
     )
     logging.getLogger('uvicorn.error').addFilter(_is_no_cancellation)
-    # It ends in good order first and then passes the interrupt on.
+    # Uvicorn shuts down cleanly and then raises the interrupt again.
     with contextlib.suppress(KeyboardInterrupt):
         uvicorn.Server(settings).run(sockets=[listener])
 
 
 def _is_no_cancellation(record: logging.LogRecord) -> bool:
-    """Whether a line is about more than a request that the end of the page cut short.
+    """Log filter: drop tracebacks of requests that the shutdown cancelled.
 
-    Uvicorn says in one line how many there were, and adds a traceback of each.
+    Uvicorn logs their number in one line anyway.
     """
     error = record.exc_info[1] if record.exc_info else None
     return not isinstance(error, asyncio.CancelledError)
@@ -126,7 +129,7 @@ def _in_url(host: str) -> str:
 
 
 def _open(listener: socket.socket, host: str) -> None:
-    """Take connections, and say where; who comes at once waits for the server."""
+    """Listen and print the address; early connections wait until the server runs."""
     if not is_loopback(host):
         print(
             f'WARNING: listening on {host}: everybody who reaches this machine can use '
@@ -140,10 +143,10 @@ def _open(listener: socket.socket, host: str) -> None:
 
 
 def is_loopback(host: str) -> bool:
-    """Whether an address is reached from this machine alone.
+    """Whether only this machine can reach an address.
 
     Args:
-        host: Address, or a name, of which only ``localhost`` is trusted.
+        host: Address or name. Of the names only ``localhost`` counts.
     """
     try:
         return ipaddress.ip_address(host).is_loopback
@@ -152,16 +155,16 @@ def is_loopback(host: str) -> bool:
 
 
 def listen(host: str, port: int) -> socket.socket:
-    """Take an address.
+    """Bind a socket to an address.
 
     Args:
         host: Address or name.
         port: 0 takes a free one.
 
     Raises:
-        ServeError: It is taken, not this machine's, or no address.
+        ServeError: The address is in use, not this machine's, or not valid.
     """
-    # It would be cut down to 16 bits, without a word.
+    # A larger number would be cut to 16 bits without an error.
     if not 0 <= port <= _MAX_PORT:
         raise ServeError(f'--port {port} must be 0 to {_MAX_PORT}.')
     try:
@@ -171,7 +174,7 @@ def listen(host: str, port: int) -> socket.socket:
         listener = socket.socket(family, kind, protocol)
     except (OSError, UnicodeError) as error:
         raise ServeError(f'--host {host} --port {port}: {error}.') from error
-    # A port whose last server has just ended can be taken again.
+    # Allow a port that a server has used until just now.
     if os.name == 'posix':
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:

@@ -1,4 +1,4 @@
-"""Memory for uploads: those that come slowly do not keep others out."""
+"""Memory limit for all uploads: slow uploads do not block others."""
 
 from __future__ import annotations
 
@@ -7,21 +7,21 @@ from contextlib import contextmanager
 
 import anyio
 
-# Seconds after which an upload is broken off where others need its memory.
+# Seconds after which an upload may be aborted if others need its memory.
 TIMEOUT_S = 5.0
 
 
 class Upload:
-    """One upload under way.
+    """An upload in progress.
 
     Args:
-        memory: What it takes its memory from.
-        seconds: That it may take, less what it waits for memory.
+        memory: The memory that all uploads share.
+        seconds: Time limit; waiting for memory does not count.
 
     Attributes:
-        scope: To be entered while the upload is read; left early where it takes too
-            long or others need its memory.
-        broken_off: Whether others needed its memory.
+        scope: Cancel scope in which the upload must be read. It is cancelled if the
+            upload takes too long or others need its memory.
+        broken_off: Whether it was aborted because others needed its memory.
     """
 
     def __init__(self, memory: UploadMemory, seconds: float) -> None:
@@ -32,7 +32,7 @@ class Upload:
         self.broken_off = False
 
     async def take(self, count: int) -> None:
-        """Take memory for a part, and wait for it if need be.
+        """Take memory for a chunk; wait until it is free.
 
         Args:
             count: Bytes.
@@ -48,30 +48,30 @@ class Upload:
 
 
 class UploadMemory:
-    """What uploads may hold together, those included that are being answered.
+    """The memory that all uploads share, until each is answered.
 
-    An upload holds what has come of it. So many that come slowly hold little; where
-    they hold all, the one that began first is broken off.
+    An upload holds only the bytes received so far, so many slow uploads hold little. If
+    they hold all of it, the one that began first is aborted.
 
     Args:
-        count: Bytes.
+        count: Bytes for all uploads together.
     """
 
     def __init__(self, count: int) -> None:
         self.left = count
         self.freed = anyio.Event()
-        # In the order in which they began.
+        # Uploads still being received, in the order in which they began.
         self._coming: list[Upload] = []
 
     @contextmanager
     def upload(self, seconds: float) -> Iterator[Upload]:
-        """Keep an upload's memory until the end of the block.
+        """Start an upload, and free its memory at the end of the block.
 
         Args:
-            seconds: That it may take.
+            seconds: Time limit.
 
         Yields:
-            The upload, to be read inside of its scope.
+            The upload, to be read inside its scope.
         """
         upload = Upload(self, seconds)
         self._coming.append(upload)
@@ -84,19 +84,19 @@ class UploadMemory:
             self.freed = anyio.Event()
 
     def mark_complete(self, upload: Upload) -> None:
-        """Note that an upload is whole, and is answered now.
+        """Mark an upload as complete, so that it is no longer aborted.
 
         Args:
-            upload: It.
+            upload: The upload.
         """
         if upload in self._coming:
             self._coming.remove(upload)
 
     def break_off_oldest(self, asking: Upload) -> None:
-        """Break off the upload that began first, if it has had its time.
+        """Abort the upload that began first, if it is older than :data:`TIMEOUT_S`.
 
         Args:
-            asking: Who needs memory.
+            asking: The upload that needs memory.
         """
         latest = anyio.current_time() - TIMEOUT_S
         for upload in self._coming:

@@ -1,4 +1,4 @@
-"""Images from anybody: decoded in memory, within limits, or refused with a reason."""
+"""Decodes untrusted images in memory, within limits, or refuses them with a reason."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from PIL import Image, ImageOps
 from mcdrl_common.findings import FileProblem
 from mcdrl_common.image_files import check_opaque, depth_of
 
-# Names of Pillow's; no other decoder is tried on an upload.
+# Pillow's names; no other decoder is tried on an upload.
 FORMATS = ('PNG', 'JPEG', 'BMP', 'TIFF')
 SUFFIXES = ('.png', '.jpg', '.jpeg', '.bmp', '.tif', '.tiff')
 # Somewhat more than 3840 x 2160, the largest that endoscopes record.
@@ -20,20 +20,20 @@ _DEEP_MODES = ('I', 'F')
 
 
 class UploadError(ValueError):
-    """A file that cannot be used; the message says why and what would do."""
+    """A file that cannot be used; the message says why and what to do."""
 
 
 def read_upload(content: bytes) -> np.ndarray:
-    """Decode an image file by its content, whatever it is called.
+    """Decode an image file by its content; its name does not matter.
 
-    Size and kind are judged by the header alone, before a pixel is unpacked: a small
-    file can hold billions of them.
+    Size and type are checked in the header, before any pixel is decoded: a small file
+    can hold billions of pixels.
 
     Args:
         content: The whole file.
 
     Returns:
-        (H, W, 3) uint8, red first, upright if the file says which way is up.
+        (H, W, 3) uint8, red first, rotated upright by the EXIF orientation.
 
     Raises:
         UploadError: Not a PNG, JPEG, BMP or TIFF image, damaged, too large or too
@@ -58,7 +58,7 @@ def read_upload(content: bytes) -> np.ndarray:
         ) from None
     except Image.DecompressionBombError:
         raise UploadError(_too_many_pixels()) from None
-    # Decoders raise all kinds of errors on damaged files, struct's and zlib's too.
+    # On damaged files decoders raise many types of errors, even struct's and zlib's.
     except Exception as error:
         raise UploadError(
             f'The image is damaged and cannot be read: {error}. Save it again.'
@@ -74,7 +74,7 @@ def _check_header(image: Image.Image, content: bytes) -> None:
             f'The image has {width} x {height} pixels; each side must have '
             f'{MIN_SIDE} to {MAX_SIDE}.'
         )
-    # Of colour Pillow takes the upper 8 bits without a word.
+    # Pillow silently keeps only the upper 8 bits of colour images.
     if image.mode.startswith(_DEEP_MODES) or depth_of(content, image) > 8:
         raise UploadError(
             'The image has more than 8 bits a channel. Save it with 8, with the '
@@ -90,7 +90,7 @@ def _check_header(image: Image.Image, content: bytes) -> None:
 
 
 def _has_second_page(image: Image.Image) -> bool:
-    """Look for the second page only: counting all of them follows a hostile chain."""
+    """Whether there is a second page. Counting all could follow an endless chain."""
     try:
         image.seek(1)
     except EOFError:

@@ -1,1 +1,1 @@
-"""What can be said of a model at a hospital before anybody draws a mask there."""
+"""What can be said about a model at a new hospital without any masks from there."""

@@ -1,4 +1,4 @@
-"""The view that a built-in CLIP, as it is shipped, has of images."""
+"""Image embeddings and condition scores of the built-in CLIPs, as shipped."""
 
 from __future__ import annotations
 
@@ -21,22 +21,22 @@ _BATCH = 50
 _SIDE = 160
 
 Encode = Callable[[np.ndarray], tuple[np.ndarray, np.ndarray]]
-"""(n, H, W, 3) uint8, red first -> (n, M) cosines with the texts of the conditions, and
-(n, d) embeddings, L2-normalised."""
+"""(n, H, W, 3) uint8, red first -> (n, M) cosines with the condition texts, and (n, d)
+embeddings, L2-normalised."""
 
 
 def builtin_encoder() -> Encode:
-    """The tiny CLIP's, of simulated images at their own size."""
-    # As the backbone of the configs for EndoSim.
+    """Encoder of the tiny CLIP, for simulated images at their own size."""
+    # Same output stride as the backbone in the EndoSim configs.
     return _encoder('mcdrl-tiny-rn', PROMPTS, output_stride=16)
 
 
 def endoscopy_encoder() -> Callable[[Sequence[Path]], tuple[np.ndarray, np.ndarray]]:
-    """That of the CLIP of real endoscopy, of image files, shown 160 x 160 pixels.
+    """Encoder of the CLIP of real endoscopy, for image files, at 160 x 160 pixels.
 
     Returns:
-        It takes n files and gives (n, M) cosines and (n, d) embeddings, see
-        :data:`Encode`.
+        A function that takes n files and returns (n, M) cosines and (n, d) embeddings,
+        see :data:`Encode`.
     """
     from mcdrl_lab.pretraining.endo_pack import squared
     from mcdrl_lab.pretraining.endo_words import PROMPTS as ENDO_PROMPTS
@@ -45,7 +45,7 @@ def endoscopy_encoder() -> Callable[[Sequence[Path]], tuple[np.ndarray, np.ndarr
     encode = _encoder('mcdrl-endo-lite0', ENDO_PROMPTS, dense_mode='vanilla')
 
     def encode_files(paths: Sequence[Path]) -> tuple[np.ndarray, np.ndarray]:
-        # Squares are small: thousands of them fit, of the images a few.
+        # Shrink while reading: thousands of squares fit into memory, full images not.
         squares = [squared(as_image(path)[..., ::-1], _SIDE) for path in paths]
         return encode(np.stack(squares))
 

@@ -1,4 +1,4 @@
-"""What tells the Dice of an image without its mask, and how well it does."""
+"""Predictors of an image's Dice without its mask, and how well they do."""
 
 from __future__ import annotations
 
@@ -23,14 +23,15 @@ of the network's mask with its own probability, or the first and the last of the
 def features_of(
     scores: np.ndarray, embeddings: np.ndarray, confidence: np.ndarray | None
 ) -> dict[str, np.ndarray]:
-    """What each predictor is told of each image.
+    """The features that each predictor gets.
 
     Args:
-        scores: (n, M) of the conditions.
+        scores: (n, M) condition scores.
         embeddings: (n, d), L2-normalised.
         confidence: (n, 2), ``self_dice`` and ``mean_confidence``; None leaves out the
-            predictors that need it. The second is told to none: on a draw of EndoSim
-            that nothing is reported of it made the first one worse.
+            predictors that need it. No predictor uses ``mean_confidence``: together
+            with ``self_dice`` it did worse on an EndoSim draw that is used in no
+            reported result.
     """
     found = {CONDITIONS: scores, EMBEDDING: embeddings}
     if confidence is not None:
@@ -42,11 +43,11 @@ def features_of(
 def expectations(
     features: Mapping[str, np.ndarray], dice: np.ndarray, sites: Sequence[str]
 ) -> dict[str, np.ndarray]:
-    """Dice that each predictor expects of each image, its site being left out.
+    """Dice that each predictor expects of each image, fitted without the image's site.
 
     Args:
         features: Predictor -> (n, k).
-        dice: (n,), the true one.
+        dice: (n,) true Dice.
         sites: n names.
     """
     return {
@@ -64,8 +65,8 @@ def rank_correlations(
     """Rank correlation of each predictor's expectation with the true Dice.
 
     Args:
-        expected: Predictor -> (n,).
-        dice: (n,), the true one.
+        expected: Predictor -> (n,) expected Dice.
+        dice: (n,) true Dice.
         sites: n names.
         sequences: n names, or None.
     """
@@ -87,18 +88,18 @@ def failure_aucs(
     sites: Sequence[str],
     sequences: Sequence[str | None],
 ) -> tuple[dict[str, Estimate], dict[str, Estimate]]:
-    """How well low values tell the failures from the other images.
+    """How well low values separate the failures from the other images.
 
     Args:
-        expected: Flag -> (n,), low where a failure is expected.
-        baseline: The flag that the others are measured against.
-        failed: (n,), whether the true Dice is too low.
+        expected: Flag -> (n,) values, low where a failure is expected.
+        baseline: The flag that the others are compared with.
+        failed: (n,) whether the true Dice is too low.
         sites: n names.
         sequences: n names, or None.
 
     Returns:
         The area under the ROC curve of each flag, and its difference from the
-        baseline's, on the same draws; NaN where all images failed, or none did.
+        baseline's area, on the same bootstrap draws; NaN if all images failed, or none.
     """
 
     def measure(counts: np.ndarray) -> dict[str, float]:

@@ -14,12 +14,12 @@ from mcdrl_lab.results.statistics import holm
 
 SIGNIFICANCE = 0.05
 MIN_EFFECT = 0.5
-"""Difference of means, in standard deviations, from which a condition counts.
+"""Smallest difference of means, in standard deviations, that counts.
 
-Cohen's "medium". With hundreds of images a difference that nobody sees is significant.
+Cohen's "medium". With hundreds of images even an invisible difference is significant.
 """
 
-# Scores are cosines in float32: what differs by less is equal.
+# Scores are cosines in float32: smaller differences count as equal.
 _EQUAL = 1e-6
 
 
@@ -28,18 +28,19 @@ class ConditionDrift:
     """One imaging condition at a new site.
 
     Attributes:
-        name: As in the dictionary.
+        name: Name of the condition in the dictionary.
         above: Share of the images that show more of it than 97.5 % of the images of
             every training site.
-        below: Share of those that show less.
-        effect: How far the site's mean lies beyond that of the nearest training site,
-            in standard deviations within training sites: positive above the highest,
-            negative below the lowest, 0 between.
-        p: Two-sided p value: that one training site has a mean as high, or as low.
-            None where it cannot be tested: of a single image.
-        p_holm: The same, corrected over all conditions.
-        differs: 1 or -1 where the site shows more or less of it than any training
-            site: ``p_holm`` below 0.05 and an effect of half a deviation; else 0.
+        below: Share of the images that show less, likewise.
+        effect: Distance of the site's mean from that of the nearest training site, in
+            standard deviations within training sites: positive above the highest mean,
+            negative below the lowest, 0 between them.
+        p: Two-sided p value of the null hypothesis that some training site has a mean
+            as high, or as low. None for a single image, which cannot be tested.
+        p_holm: ``p`` with Holm's correction over all conditions.
+        differs: 1 or -1 if the site shows more or less of the condition than every
+            training site, that is, ``p_holm`` is below 0.05 and the effect at least
+            half a standard deviation; else 0.
     """
 
     name: str
@@ -56,13 +57,14 @@ def condition_drift(
 ) -> list[ConditionDrift]:
     """Compare a site with the training sites.
 
-    Of each condition the site's mean is tested against that of every training site by
-    Welch's t test, one direction at a time, and the largest p value of the sites is
-    taken (an intersection-union test); twice the smaller of the two directions is p.
+    For each condition Welch's t test compares the site's mean with the mean of each
+    training site, separately for higher and lower. For each direction the largest p
+    value over the training sites is taken (an intersection-union test). The p value is
+    twice the smaller of the two.
 
     Args:
-        reference: Of the training sites.
-        scores: (n, M) of the site's images.
+        reference: Statistics of the training sites.
+        scores: (n, M) condition scores of the site's images.
 
     Raises:
         ValueError: No image, another number of conditions, or values that are not
@@ -106,7 +108,7 @@ def _differs(effect: float, p_holm: float | None) -> int:
 
 
 def _effects(reference: SiteReference, means: np.ndarray) -> np.ndarray:
-    """Distance from the nearest training site's mean, in deviations within sites."""
+    """Distance beyond the training sites' means, in standard deviations of a site."""
     weights = reference.counts[:, None] - 1
     variance = (weights * reference.stds**2).sum(axis=0) / weights.sum()
     spread = np.maximum(np.sqrt(variance), _EQUAL)
@@ -136,14 +138,14 @@ def _p_values(reference: SiteReference, scores: np.ndarray) -> list[float]:
 
 
 def describe_drift(drift: ConditionDrift, sites: int) -> str:
-    """One line on a condition, for people.
+    """Describe a condition in one line.
 
     Args:
         drift: See :func:`condition_drift`.
         sites: Number of training sites.
 
     Returns:
-        As 'more "dark lighting" than at any training site: 41 % of the images'.
+        Such as 'more "dark lighting" than at any training site: 41 % of the images'.
     """
     more = drift.above >= drift.below if not drift.differs else drift.differs > 0
     share = drift.above if more else drift.below

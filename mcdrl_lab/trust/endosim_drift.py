@@ -1,4 +1,4 @@
-"""How well a site check names the conditions that differ, where the truth is known."""
+"""How well site-check names the conditions that differ, on EndoSim's known truth."""
 
 from __future__ import annotations
 
@@ -28,19 +28,19 @@ if TYPE_CHECKING:
     from .builtin_encoder import Encode
 
 MIN_RATE_DIFFERENCE = 0.1
-"""How far a site's true rate lies beyond those of all others for it to differ."""
+"""A condition differs if its true rate is this far beyond those of all other sites."""
 
 
 @dataclass(frozen=True)
 class NamedConditions:
-    """One held-out site of one draw.
+    """Conditions that differ at one held-out site of one draw: true and named ones.
 
     Attributes:
-        seed: Of the draw.
+        seed: Seed of the draw.
         site: The held-out site.
-        truth: Condition -> 1 or -1, for those that occur more or less often than at
-            any other site.
-        named: The same, as the site check names them without masks.
+        truth: Condition -> 1 or -1, if it occurs more or less often than at any other
+            site.
+        named: The same, as site-check finds it without masks.
     """
 
     seed: int
@@ -50,15 +50,15 @@ class NamedConditions:
 
     @property
     def right(self) -> int:
-        """Conditions named that differ, in the right direction."""
+        """Number of named conditions that truly differ, in this direction."""
         return sum(self.truth.get(name) == sign for name, sign in self.named.items())
 
 
 def true_rates(site: str, spurious: float) -> np.ndarray:
-    """How often each condition occurs at a site, lesions and healthy scenes together.
+    """How often each condition occurs at a site, over scenes with and without lesion.
 
     Args:
-        site: One of EndoSim's.
+        site: One of EndoSim's sites.
         spurious: How far sites differ.
 
     Returns:
@@ -73,18 +73,18 @@ def true_rates(site: str, spurious: float) -> np.ndarray:
 
 
 def truly_different(site: str, spurious: float) -> dict[str, int]:
-    """Conditions whose rate at a site lies beyond those of all other sites.
+    """Conditions whose true rate at a site is beyond those of all other sites.
 
     Args:
         site: The held-out site.
         spurious: How far sites differ.
 
     Returns:
-        Words of the condition -> 1 for more, -1 for less.
+        Prompt of the condition -> 1 for more, -1 for less.
     """
     own = true_rates(site, spurious)
     others = np.array([true_rates(s, spurious) for s in SITES if s != site])
-    # Rates are sums of a few decimals: a difference of exactly the margin counts.
+    # A difference of exactly the margin counts, despite floating-point rounding.
     least = MIN_RATE_DIFFERENCE - 1e-9
     more, less = own - others.max(axis=0) >= least, others.min(axis=0) - own >= least
     signs = more.astype(int) - less.astype(int)
@@ -102,9 +102,9 @@ def named_conditions(
     """Hold out every site of every draw and check it against the other four.
 
     Args:
-        encode: Takes (n, H, W, 3) uint8 images, red first; gives (n, M) scores and
+        encode: Takes (n, H, W, 3) uint8 images, red first; returns (n, M) scores and
             (n, d) embeddings.
-        seeds: Of the draws.
+        seeds: Seeds of the draws.
         images_per_site: Images of each site.
         spurious: How far sites differ, from 0 to 1.
         progress: Wraps the seeds.
@@ -144,14 +144,14 @@ def _reference(seen: dict[str, tuple[np.ndarray, np.ndarray]]) -> SiteReference:
 def precision_and_recall(
     results: Sequence[NamedConditions],
 ) -> tuple[float | None, float | None]:
-    """Over all sites and draws together.
+    """Precision and recall over all sites and draws together.
 
     Args:
         results: See :func:`named_conditions`.
 
     Returns:
-        Share of the named conditions that differ, and of the differing ones that are
-        named; None where there are none.
+        Share of the named conditions that truly differ, and share of the differing
+        conditions that are named; None if no condition is named, or none differs.
     """
     right = sum(result.right for result in results)
     named = sum(len(result.named) for result in results)
@@ -162,7 +162,7 @@ def precision_and_recall(
 def _check_draw(
     benchmark: Benchmark, images: Sequence[RecordedImage], records: str | os.PathLike
 ) -> None:
-    """Refuse records of another draw, whose images have the same names."""
+    """Refuse records of another draw: its images have the same names."""
     for image in images:
         if benchmark.scene(image.site, int(image.path.stem)).lesion is None:
             raise ProtocolError(
@@ -174,13 +174,13 @@ def _check_draw(
 
 @dataclass(frozen=True)
 class DrawRanks:
-    """How well the Dice of images at held-out sites of one draw is told.
+    """How well the Dice of images at the held-out sites of one draw is predicted.
 
     Attributes:
-        seed: Of the draw.
+        seed: Seed of the draw.
         images: Number of images with a lesion.
         ranks: Predictor -> rank correlation of expected with true Dice.
-        site_errors: Predictor -> site -> expected less true mean Dice.
+        site_errors: Predictor -> site -> expected minus true mean Dice.
     """
 
     seed: int
@@ -195,17 +195,17 @@ def ranks_of_draw(
     records: str | os.PathLike,
     method: str | None = None,
 ) -> DrawRanks:
-    """How well conditions and the network's confidence tell the Dice of records.
+    """How well conditions and the network's confidence predict the recorded Dice.
 
     Args:
         encode: See :func:`named_conditions`.
-        benchmark: The draw; its images are drawn again.
-        records: Of a leave-one-site-out plan on it. Where they do not say how sure the
-            network was, predictors that need it are not tried.
+        benchmark: The draw; its images are rendered again.
+        records: Records of a leave-one-site-out plan on the draw. If they lack the
+            network's confidence, the predictors that need it are left out.
         method: Name of the method; None takes the one that was recorded last.
 
     Raises:
-        ProtocolError: Records that cannot be used, or of another draw.
+        ProtocolError: The records cannot be used, or are of another draw.
     """
     with TemporaryDirectory() as folder:
         write_benchmark(benchmark, Path(folder))

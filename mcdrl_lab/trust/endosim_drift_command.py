@@ -42,7 +42,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> None:
-    """Print every site and the two scores."""
+    """Print the conditions of every site, then precision and recall."""
     from mcdrl_common.tracked import tracked
 
     from .builtin_encoder import builtin_encoder
@@ -99,7 +99,7 @@ def ranks_text(found: Sequence[DrawRanks]) -> str:
     """Rank correlations of each draw, and their mean over the draws.
 
     Args:
-        found: Of each draw.
+        found: One result per draw.
     """
     import numpy as np
     import pandas as pd

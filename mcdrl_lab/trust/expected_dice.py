@@ -1,4 +1,4 @@
-"""Dice at a new site, expected from what is known of its images without masks."""
+"""Expected Dice at a new site, predicted from features of its images without masks."""
 
 from __future__ import annotations
 
@@ -26,10 +26,10 @@ class SiteDice:
     """Expected Dice of a site.
 
     Attributes:
-        mean: Over its images, in [0, 1].
+        mean: Mean over the site's images, in [0, 1].
         low: Lower end of the 95 % interval of the site's mean.
-        high: Upper end.
-        images: (n,) of each image, in [0, 1].
+        high: Upper end of the interval.
+        images: (n,) expected Dice of each image, in [0, 1].
     """
 
     mean: float
@@ -40,15 +40,15 @@ class SiteDice:
 
 @dataclass(frozen=True)
 class DiceModel:
-    """A ridge regression of Dice on features of images, and how well it does.
+    """A ridge regression of Dice on image features, and its cross-validation by site.
 
     Attributes:
-        ridge: The fitted regression.
-        site_errors: Held-out site -> expected minus true mean Dice, where the site was
-            left out of the fit.
-        rank_correlation: Spearman's, of expected with true Dice of the images, every
-            site predicted from the others; NaN where either is constant.
-        images: Number of images that it is fitted to.
+        ridge: The regression, fitted to all sites.
+        site_errors: Held-out site -> expected minus true mean Dice, with the site left
+            out of the fit.
+        rank_correlation: Spearman's correlation of expected with true Dice of the
+            images, each site left out of the fit in turn; NaN if either is constant.
+        images: Number of images in the fit.
     """
 
     ridge: Any
@@ -57,14 +57,14 @@ class DiceModel:
     images: int
 
     def predict(self, features: np.ndarray) -> SiteDice:
-        """Dice that images of a new site can be expected to have, if with a lesion.
+        """Expected Dice of a new site's images, if they show a lesion.
 
-        The interval is the root mean square of :attr:`site_errors` times Student's t,
-        with as many degrees of freedom as there are sites: it holds if the new site is
-        one more like these.
+        The half-width of the interval is the root mean square of :attr:`site_errors`
+        times Student's t quantile, with as many degrees of freedom as there are sites.
+        It is valid if the new site comes from the same distribution as these.
 
         Args:
-            features: (n, k) of the site's images.
+            features: (n, k) features of the site's images.
         """
         images = np.clip(self.ridge.predict(features), 0, 1)
         errors = np.array(list(self.site_errors.values()))
@@ -76,11 +76,11 @@ class DiceModel:
 def fit_dice(
     features: np.ndarray, dice: Sequence[float], sites: Sequence[str]
 ) -> DiceModel:
-    """Fit Dice of images at held-out sites to their features.
+    """Fit a regression of the Dice at held-out sites on image features.
 
     Args:
-        features: (n, k) of each image, as the scores of its conditions.
-        dice: n values; of each image as its site was held out.
+        features: (n, k) features of each image, as its condition scores.
+        dice: n values; each image's Dice in a run that held its site out.
         sites: n names of the held-out sites.
 
     Raises:
@@ -95,7 +95,7 @@ def fit_dice(
 
 
 def rank_correlation(expected: np.ndarray, dice: np.ndarray) -> float:
-    """Spearman's; NaN where either is constant."""
+    """Spearman's rank correlation; NaN if either is constant."""
     if not len(dice) or not np.ptp(expected) or not np.ptp(dice):
         return float('nan')
     return float(spearmanr(expected, dice).statistic)
@@ -104,15 +104,15 @@ def rank_correlation(expected: np.ndarray, dice: np.ndarray) -> float:
 def site_errors(
     expected: np.ndarray, dice: np.ndarray, sites: Sequence[str]
 ) -> dict[str, float]:
-    """By how much the mean Dice of each site is missed.
+    """Error of the expected mean Dice of each site.
 
     Args:
-        expected: (n,).
-        dice: (n,), the true one.
+        expected: (n,) expected Dice.
+        dice: (n,) true Dice.
         sites: n names.
 
     Returns:
-        Site -> expected less true mean.
+        Site -> expected minus true mean.
     """
     names = np.asarray(sites)
     return {
@@ -124,11 +124,11 @@ def site_errors(
 def expected_when_held_out(
     features: np.ndarray, dice: Sequence[float] | np.ndarray, sites: Sequence[str]
 ) -> np.ndarray:
-    """Dice of each image as a fit to the images of all other sites expects it.
+    """Expected Dice of each image, from a fit to the images of all other sites.
 
     Args:
-        features: (n, k) of each image.
-        dice: n values; of each image as its site was held out.
+        features: (n, k) features of each image.
+        dice: n values; each image's Dice in a run that held its site out.
         sites: n names of the held-out sites.
 
     Returns:

@@ -1,4 +1,7 @@
-"""How far the numbers of trust hold at sites that were held out, where masks tell."""
+"""Checks trust measures at held-out sites, whose masks give the truth.
+
+The measures are conformal thresholds, calibration, expected Dice and confidence.
+"""
 
 from __future__ import annotations
 
@@ -34,13 +37,13 @@ PLAIN_THRESHOLD = 0.5
 
 @dataclass(frozen=True)
 class Coverage:
-    """What a conformal threshold did at sites that it was not chosen from.
+    """Losses of conformal thresholds at sites that they were not chosen on.
 
     Attributes:
-        level: The nominal one.
-        thresholds: Of each site, chosen from the others.
-        losses: Of each site, what the threshold misses there.
-        plain: Of each site, what the mask of p >= 0.5 misses there.
+        level: The nominal level.
+        thresholds: For each site the threshold, chosen on the other sites.
+        losses: For each site the loss of this threshold there.
+        plain: For each site the loss of the mask p >= 0.5 there.
     """
 
     level: float
@@ -50,24 +53,24 @@ class Coverage:
 
     @property
     def mean(self) -> float:
-        """Mean loss over the sites: what the level bounds, in expectation."""
+        """Mean loss over the sites; the level bounds its expectation."""
         return float(np.mean(self.losses))
 
     @property
     def within(self) -> int:
-        """Sites whose own loss is within the level, which nothing promises."""
+        """Number of sites whose own loss is within the level; not guaranteed."""
         return sum(loss <= self.level for loss in self.losses)
 
 
 def coverage(found: SiteCurves, level: float) -> Coverage:
-    """Hold every site out in turn and choose the threshold from the others.
+    """Hold every site out in turn and choose the threshold on the others.
 
     Args:
         found: From :func:`~mcdrl_lab.results.conformal.site_curves`.
         level: Largest expected share that may be missed.
 
     Raises:
-        ProtocolError: One site less cannot promise the level.
+        ProtocolError: Too few sites to guarantee the level with one held out.
     """
     pairs = held_out_risks(found, level)
     if pairs is None:
@@ -83,16 +86,16 @@ def coverage(found: SiteCurves, level: float) -> Coverage:
 
 @dataclass(frozen=True)
 class Flags:
-    """How well images with a low Dice are told without masks.
+    """How well images with a low Dice are found without masks.
 
     Attributes:
         images: Site -> number of images with a lesion.
-        failures: Site -> those whose Dice is too low.
+        failures: Site -> number of these images whose Dice is too low.
         ranks: Predictor -> rank correlation of expected and true Dice.
         areas: Flag -> area under the ROC curve, all sites together.
-        gains: Flag -> its area less that of the mean confidence.
-        empty: Number of failures in which nothing was marked.
-        marked: Flag -> area among the images in which something was marked.
+        gains: Flag -> its area minus that of the mean confidence.
+        empty: Number of failures with an empty predicted mask.
+        marked: Flag -> area among the images with a nonempty predicted mask.
         by_site: Site -> flag -> area among the images of the site.
     """
 
@@ -112,13 +115,13 @@ def flags(
     embeddings: np.ndarray,
     failure: float = 0.3,
 ) -> Flags:
-    """Try flags of images at held-out sites against their true Dice.
+    """Evaluate flags of images at held-out sites against their true Dice.
 
     Args:
         images: n images with a lesion.
-        scores: (n, M) of the conditions.
+        scores: (n, M) condition scores.
         embeddings: (n, d).
-        failure: Dice below which an image is one.
+        failure: Dice below which an image is a failure.
 
     Raises:
         ProtocolError: Records without the network's own confidence, or too few.
@@ -165,10 +168,10 @@ def flags(
 def distances(
     scores: np.ndarray, embeddings: np.ndarray, sites: Sequence[str]
 ) -> np.ndarray:
-    """Distance of each image from those of the other sites, (n,).
+    """Distance of each image from the images of the other sites, (n,).
 
     Args:
-        scores: (n, M) of the conditions.
+        scores: (n, M) condition scores.
         embeddings: (n, d).
         sites: n names.
     """
@@ -189,17 +192,17 @@ def distances(
 def calibrations(
     plan: str | os.PathLike, method: str
 ) -> Iterator[tuple[RunRecord, Calibration]]:
-    """Calibrate the network of every fold on its training sites, and test it.
+    """Calibrate each run of a method on its training sites, and test the calibration.
 
     Args:
         plan: Folder of a plan, with the runs' folders.
-        method: Its name.
+        method: Name of the method.
 
     Yields:
         Each finished run, and its calibration, measured at the held-out site.
 
     Raises:
-        ProtocolError: A run's folder, config or checkpoint is not there.
+        ProtocolError: A run's folder, config or checkpoint is missing.
     """
     from mcdrl_mmseg.apis import load_config, load_segmentor
 

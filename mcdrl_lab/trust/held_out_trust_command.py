@@ -1,8 +1,8 @@
-"""Measure what is said of a new hospital at hospitals that were held out.
+"""Check at held-out hospitals the numbers that are given for a new hospital.
 
-From a leave-one-site-out plan: what a conformal threshold, chosen from the other
-sites, misses at each; calibration before and after a temperature; and how well
-expected Dice and the network's own confidence tell the images whose Dice is low.
+From a leave-one-site-out plan: what a conformal threshold, chosen on the other sites,
+misses at each site; calibration before and after temperature scaling; and how well
+expected Dice and the network's own confidence find the images with a low Dice.
 """
 
 from __future__ import annotations
@@ -55,7 +55,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 @errors_in_one_line(ValueError, FileNotFoundError)
 def run(args: argparse.Namespace) -> None:
-    """Print what holds."""
+    """Print coverage, flags and calibration."""
     from mcdrl_lab.results.conformal import site_curves
     from mcdrl_lab.results.plan_records import load_records
 
@@ -72,11 +72,11 @@ def run(args: argparse.Namespace) -> None:
 
 
 def coverage_text(sites: tuple[str, ...], levels: list[Coverage]) -> str:
-    """Share of the lesion area that is missed at each site, for each level.
+    """Table of the lesion area missed at each site, for each level.
 
     Args:
-        sites: Their names.
-        levels: What was found for each level.
+        sites: Names of the sites.
+        levels: The coverage at each level.
     """
     import pandas as pd
 
@@ -105,11 +105,11 @@ def _flags_text(args: argparse.Namespace, method: str) -> str:
 
 
 def flags_text(found: Flags, failure: float) -> str:
-    """Rank correlations and areas under ROC curves.
+    """Tables of rank correlations and areas under ROC curves.
 
     Args:
         found: See :func:`~mcdrl_lab.trust.held_out_trust.flags`.
-        failure: Dice below which an image is one.
+        failure: Dice below which an image is a failure.
     """
     import pandas as pd
 

@@ -1,4 +1,4 @@
-"""Dice of images at sites that were held out, from the records of a plan."""
+"""Dice of images at held-out sites, from the records of a plan."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ class RecordedImage:
     Attributes:
         site: The held-out site.
         path: The image file.
-        dice: Mean over seeds.
-        sequence: Video or patient, where it is known.
-        confidence: The network's own, ``self_dice`` and ``mean_confidence``, means over
-            seeds; None where a record has none, as those of before it was kept.
+        dice: Mean Dice over the seeds.
+        sequence: Video or patient, if known.
+        confidence: The network's own confidence, ``self_dice`` and ``mean_confidence``,
+            means over the seeds; None if a record lacks it, as older records do.
     """
 
     site: str
@@ -48,15 +48,16 @@ def recorded_dice(
     Args:
         records: A ``records.jsonl`` or the folder of a plan.
         data_root: Folder of the sites: an image is ``DATA_ROOT/SITE/IMAGE``.
-        method: Name of the method; None takes the one that was recorded last, of those
-            whose network is the one asked for.
-        images_per_site: At most, evenly spaced over the site; None takes all.
-        model_hash: Of the network that is asked for, see
-            :func:`~mcdrl_common.model_settings.model_hash`; empty takes any.
+        method: Name of the method; None takes the last recorded one, preferably of the
+            network with this ``model_hash``.
+        images_per_site: Largest number of images, evenly spaced over the site; None
+            takes all.
+        model_hash: Hash of the network's settings, see
+            :func:`~mcdrl_common.model_settings.model_hash`; empty accepts any network.
 
     Raises:
-        ProtocolError: No records, no such method, one of another network, no
-            ``data_root``, or images that are not there.
+        ProtocolError: No records, no such method, a method with another network, no
+            ``data_root``, or missing images.
     """
     runs = done(load_records(records))
     methods = list(dict.fromkeys(run.method for run in runs))
@@ -67,7 +68,7 @@ def recorded_dice(
             f'{records} holds no finished run of the method {method!r}; there are '
             f'{", ".join(methods)}.'
         )
-    # Records of before do not tell their network.
+    # Older records have no hash of their network.
     networks = {run.model_hash for run in runs if run.method == method} - {''}
     if model_hash and networks and model_hash not in networks:
         raise ProtocolError(
@@ -83,7 +84,7 @@ def recorded_dice(
         )
     found: dict[str, dict[str, list[dict[str, Any]]]] = {}
     for run in runs:
-        # A checkpoint chosen on the held-out site tells too good a Dice.
+        # The Dice of a checkpoint chosen on the held-out site is optimistic.
         if run.method == method and run.selection == 'validation':
             for image in run.images:
                 if image.get('dice') is not None:
@@ -100,13 +101,13 @@ def recorded_dice(
 
 
 def confidences(images: Sequence[RecordedImage]) -> np.ndarray:
-    """The networks' own confidences, (n, 2).
+    """The network's own confidence in each image, (n, 2).
 
     Args:
-        images: From records.
+        images: Images from records.
 
     Raises:
-        ProtocolError: A record has none; says what to do.
+        ProtocolError: A record has no confidence; the message says what to do.
     """
     without = [image for image in images if image.confidence is None]
     if without:

@@ -1,4 +1,4 @@
-"""A new site's images against the training sites of a checkpoint, without masks."""
+"""Compares a new site's images, without masks, with a checkpoint's training sites."""
 
 from __future__ import annotations
 
@@ -34,12 +34,12 @@ class CheckedImage:
     """One image of the site.
 
     Attributes:
-        file: Where it is from.
-        number: Which of the file's images, from 1; None if it holds but one.
-        flag: How it compares with the training sites.
-        expected_dice: If it shows a lesion; None without records.
-        self_dice: How sure the model is of its mask: the soft Dice of the mask with
-            its own probability. None where nothing is expected from it.
+        file: The image's file.
+        number: Number of the image in the file, from 1; None if the file has only one.
+        flag: How the image compares with the training sites.
+        expected_dice: Expected Dice if the image shows a lesion; None without records.
+        self_dice: The model's confidence in its mask: the soft Dice of the mask with
+            its own probability. None if no predictor uses it.
     """
 
     file: InputFile
@@ -50,7 +50,7 @@ class CheckedImage:
 
     @property
     def name(self) -> str:
-        """For people."""
+        """Name for messages."""
         name = str(self.file.path)
         return name if self.number is None else f'{name}, image {self.number}'
 
@@ -62,18 +62,18 @@ class CheckedImage:
 
 @dataclass(frozen=True)
 class SiteCheck:
-    """What there is to say of a site.
+    """The result of a site check.
 
     Attributes:
-        checkpoint: Whose training sites it is compared with.
-        reference: Their statistics.
-        images: The site's images, in their order.
-        conditions: Each named imaging condition.
+        checkpoint: File of the model.
+        reference: Statistics of its training sites.
+        images: The site's images, in input order.
+        conditions: Drift of each imaging condition.
         dice: Expected Dice, or None without records.
-        dice_models: Predictor -> what it makes of the records; the first one expects
-            the Dice. Empty without records.
-        problems: Files that were skipped, and why.
-        all_equal: Whether CLIP sees no difference between the site's images.
+        dice_models: Predictor -> regression fitted to the records; ``dice`` comes from
+            the first one. Empty without records.
+        problems: Skipped file -> reason.
+        all_equal: Whether all images have the same CLIP embedding.
     """
 
     checkpoint: str
@@ -87,7 +87,7 @@ class SiteCheck:
 
     @property
     def unusual(self) -> float:
-        """Share of the images that are farther than 97.5 % of the training images."""
+        """Share of the images with a larger distance than 97.5 % of training images."""
         return float(np.mean([image.flag.unusual for image in self.images]))
 
     @property
@@ -102,7 +102,7 @@ class SiteCheck:
         return sorted(self.images, key=lambda image: -image.flag.distance)
 
     def to_dict(self, low_dice: float = LOW_DICE) -> dict[str, Any]:
-        """As plain data for JSON.
+        """The result as plain data for JSON.
 
         Args:
             low_dice: Expected Dice below which an image is flagged.
@@ -160,21 +160,21 @@ def check_site(
 
     Args:
         inferencer: The model.
-        checkpoint: Its file, for messages.
+        checkpoint: The model's file, for messages.
         names: Files, folders and patterns, as for ``tools/predict.py``.
-        recorded: Gives what Dice is expected from, as ``recorded_dice`` does for
-            the ``model_hash`` that it is given; None expects none.
+        recorded: Returns the recorded images to predict Dice from, given
+            ``model_hash``, as ``recorded_dice`` does; None skips the expected Dice.
         leave_out: A folder that is not searched: that of the results.
 
     Raises:
-        ProtocolError: No image can be read, or records that cannot be used.
+        ProtocolError: No image can be read, or the records cannot be used.
         SiteReferenceError: The checkpoint has no usable statistics.
         DictionaryError: The model names no imaging conditions.
     """
     checker = ImageChecker(inferencer.model, checkpoint)
     models: dict[str, DiceModel] = {}
     if recorded is not None:
-        # First what may be refused: it is done before the site's images are read.
+        # Do this first: bad records are refused before the site's images are read.
         own = getattr(inferencer.model, 'model_hash', '')
         models = _dice_models(checker, recorded(model_hash=own))
     measure = _image_measure(inferencer, checker, CONFIDENCE in models)
@@ -216,16 +216,16 @@ def _measure_images(
     measure: Callable[[np.ndarray], tuple[np.ndarray, ...]],
     problems: dict[str, str],
 ) -> tuple[list[tuple[InputFile, int | None]], list[tuple[np.ndarray, ...]]]:
-    """Each image's file and frame, and its measures; adds what cannot be read."""
+    """File, frame and measures of each image; adds unreadable files to problems."""
     found: list[tuple[InputFile, int | None]] = []
     rows: list[tuple[np.ndarray, ...]] = []
     for file in files:
         own: list[tuple[np.ndarray, ...]] = []
         try:
-            # One by one: of a video that ends early what was before that is kept.
+            # One by one: if a video breaks off, the frames before are kept.
             for image in read_images(file):
                 own.append(measure(image))
-        # Decoders fail in ways that nobody foresees.
+        # Decoders raise many types of errors.
         except Exception as error:
             problems[str(file.path)] = str(error).strip() or type(error).__name__
         found += [(file, n if len(own) > 1 else None) for n in range(1, len(own) + 1)]
@@ -236,13 +236,13 @@ def _measure_images(
 def _image_measure(
     inferencer: MCDRLInferencer, checker: ImageChecker, with_confidence: bool
 ) -> Callable[[np.ndarray], tuple[np.ndarray, ...]]:
-    """What is measured of an image: scores, embedding, and the two confidences."""
+    """Function that measures an image: scores, embedding and the two confidences."""
 
     def measure(image: np.ndarray) -> tuple[np.ndarray, ...]:
         sure = np.full(len(CONFIDENCES), np.nan)
         if with_confidence:
             (prediction,) = inferencer.predict([image])
-            # Before calibration, as the metric of the records has it.
+            # Uncalibrated, as in the metric that wrote the records.
             own = prediction.uncalibrated_probability
             values = own_confidence(own, prediction.labels != 0)
             sure = np.array([values[name] for name in CONFIDENCES], float)
@@ -254,14 +254,14 @@ def _image_measure(
 def _dice_models(
     checker: ImageChecker, images: Sequence[RecordedImage]
 ) -> dict[str, DiceModel]:
-    """Predictor -> model, the one to expect Dice by first."""
+    """Predictor -> fitted model; the first one is used for the expected Dice."""
     dice, sites = [i.dice for i in images], [i.site for i in images]
     seen = zip(*(checker.measure(image.path) for image in images), strict=True)
     scores, embeddings = (np.stack(parts) for parts in seen)
-    # Records of before say nothing of confidence.
+    # Older records lack the confidence.
     sure = all(image.confidence is not None for image in images)
     features = features_of(scores, embeddings, confidences(images) if sure else None)
-    # As they did on draw 7 of EndoSim, which nothing is reported of.
+    # Ranked by their results on draw 7 of EndoSim, which is used in no reported result.
     order = (CONFIDENCE, EMBEDDING, CONDITIONS, BOTH)
     return {n: fit_dice(features[n], dice, sites) for n in order if n in features}
 
@@ -269,11 +269,11 @@ def _dice_models(
 def overlays(
     inferencer: MCDRLInferencer, images: Sequence[CheckedImage]
 ) -> Iterator[np.ndarray]:
-    """Images with the lesions that the model finds.
+    """Images with the predicted lesions drawn on them.
 
     Args:
         inferencer: The model.
-        images: Which.
+        images: Images to draw.
 
     Yields:
         (H, W, 3) uint8, red first.

@@ -1,4 +1,4 @@
-"""The HTML page of a site check: one file, which needs nothing but itself."""
+"""The HTML page of a site check: one self-contained file."""
 
 from __future__ import annotations
 
@@ -31,16 +31,17 @@ _FEW_IMAGES = 20
 def check_replaceable(
     folder: Path, made_of: Sequence[str], overwrite: bool = False
 ) -> None:
-    """Refuse to write over what is no site check, before anything is computed.
+    """Refuse to overwrite other files, before anything is computed.
 
     Args:
-        folder: Where the results are to be.
+        folder: Folder of the results.
         made_of: See :func:`~mcdrl_common.written_files.check_renewable`.
         overwrite: Whether the check of another site may be replaced.
 
     Raises:
-        ProtocolError: It is a file, or holds a file of another kind in their place.
-        OutputError: It holds the check of another site.
+        ProtocolError: ``folder`` is a file, or has a file with the name of a result
+            that is no site check.
+        OutputError: It has the check of another site.
     """
     if folder.exists() and not folder.is_dir():
         raise ProtocolError(f'{folder} is a file: name a folder by --out.')
@@ -51,7 +52,7 @@ def check_replaceable(
                 f'{path} exists and is no site check; it is left alone: name another '
                 'folder by --out.'
             )
-        # Those of before do not say what they are of.
+        # Results of older versions do not say what they were made from.
         if not overwrite:
             check_noted(path, made_of)
 
@@ -66,14 +67,14 @@ def write_check(
     """Write page and JSON file.
 
     Args:
-        check: What to tell.
-        folder: Where to.
+        check: The result of the site check.
+        folder: Folder to write to.
         shown: Images with overlays, (H, W, 3) uint8, red first.
         low_dice: Expected Dice below which an image is flagged.
         made_of: See :func:`check_replaceable`.
 
     Returns:
-        The page.
+        Path of the page.
     """
     write_text(folder / DATA, json.dumps(check.to_dict(low_dice), allow_nan=False))
     write_text(folder / PAGE, render(check, shown, low_dice))
@@ -94,7 +95,7 @@ def render(
     """
     return render_page(
         'site_check.html.j2',
-        # The styles are those of the report.
+        # The page uses the report's styles.
         ['mcdrl_lab.trust', 'mcdrl_lab.results.html_report'],
         generator=KIND,
         date=datetime.date.today().isoformat(),
@@ -115,10 +116,10 @@ def render(
 
 
 def words(check: SiteCheck) -> list[str]:
-    """What differs, in sentences; one that says so where nothing does.
+    """One sentence for each condition that differs.
 
     Args:
-        check: Of a site.
+        check: The site check.
     """
     count = len(check.reference.sites)
     return [
@@ -130,10 +131,10 @@ def words(check: SiteCheck) -> list[str]:
 
 
 def notes(check: SiteCheck) -> list[str]:
-    """What to know before believing the numbers.
+    """Warnings about the reliability of the numbers.
 
     Args:
-        check: Of a site.
+        check: The site check.
     """
     found = []
     if len(check.images) == 1:
@@ -170,7 +171,7 @@ def _bar(drift: ConditionDrift) -> dict[str, Any]:
         above=round(100 * drift.above, 1),
         below=round(100 * drift.below, 1),
         differs=drift.differs,
-        # Two digits: 0.46, which does not differ, must not look like 0.5, which may.
+        # Two digits: 0.46, too small to count, must not appear as 0.5, which counts.
         effect=f'{drift.effect:+.2f}'.replace('-', '\u2212')
         if round(drift.effect, 2)
         else '0',

@@ -1,4 +1,4 @@
-"""Intervals for what is measured at these very sites: their images drawn again."""
+"""Bootstrap intervals for fixed sites: only their images are resampled."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from dataclasses import dataclass
 import numpy as np
 
 RESAMPLES = 1000
-"""Draws that an interval is made of."""
+"""Number of bootstrap draws for an interval."""
 
 
 @dataclass(frozen=True)
 class Estimate:
-    """A number with its 95 % percentile interval; NaN where it is undefined."""
+    """A number with its 95 % percentile interval; NaN if it is undefined."""
 
     value: float
     low: float
@@ -23,16 +23,16 @@ class Estimate:
 def draws(
     sites: Sequence[str], sequences: Sequence[str | None]
 ) -> Iterator[np.ndarray]:
-    """Draw sequences of each site anew, with replacement.
+    """Resample the sequences of each site with replacement.
 
-    An image without a sequence is one of its own.
+    An image without a sequence counts as a sequence of its own.
 
     Args:
-        sites: n names, of each image.
-        sequences: n names, or None.
+        sites: Site of each of the n images.
+        sequences: Sequence of each image, or None.
 
     Yields:
-        :data:`RESAMPLES` times (n,) how often each image is drawn.
+        For each of :data:`RESAMPLES` draws, (n,) how often each image is drawn.
     """
     names = np.asarray(sites)
     units = np.array(
@@ -60,16 +60,15 @@ def estimates(
     sites: Sequence[str],
     sequences: Sequence[str | None],
 ) -> dict[str, Estimate]:
-    """Measure all images, and draws of them.
+    """Compute numbers on all images, with their bootstrap intervals.
 
     Args:
-        measure: Takes how often each image counts, (n,), and gives named numbers.
+        measure: Takes how often each image counts, (n,), and returns named numbers.
         sites: See :func:`draws`.
         sequences: See :func:`draws`.
 
     Returns:
-        Of each name the number, and its interval over the draws in which it is
-        defined.
+        Name -> the number, with its interval over the draws in which it is defined.
     """
     values = measure(np.ones(len(sites), int))
     drawn = [measure(c) for c in draws(sites, sequences)]
@@ -83,11 +82,11 @@ def estimates(
 
 
 def interval(found: Estimate | None, form: str) -> str:
-    """A number with its interval; a dash where there is none.
+    """Format a number with its interval; a dash for None or NaN.
 
     Args:
         found: The number.
-        form: Its format.
+        form: Format of each value.
     """
     if found is None or found.value != found.value:
         return '-'
