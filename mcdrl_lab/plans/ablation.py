@@ -19,7 +19,7 @@ VARIANT_KEYS = {'name', 'config', 'cfg_options'}
 SWEEP_KEYS = {'name', 'config', 'key', 'values', 'cfg_options'}
 
 
-# The largest plan here has 700; aliases of aliases could stand for any number.
+# The largest plan in this repository has 700. Nested aliases can expand to any number.
 _MOST_ENTRIES = 100_000
 
 
@@ -46,7 +46,7 @@ def _options(where: str, entry: Mapping) -> dict[str, Any]:
 
 
 def _load_yaml(path: Path) -> Any:
-    """Read a YAML file as data, unless its aliases stand for too much."""
+    """Read a YAML file as plain data; refuse it if its aliases expand to too much."""
     loader = yaml.SafeLoader(path.read_text(encoding='utf-8'))
     try:
         node = loader.get_single_node()
@@ -62,9 +62,9 @@ def _load_yaml(path: Path) -> Any:
 
 
 def _size(node: yaml.Node, known: dict[int, int]) -> int:
-    """Number of entries that a node stands for, aliases counted each time."""
+    """Number of entries of a node with all aliases expanded."""
     if id(node) not in known:
-        # An alias inside of what it names has no end.
+        # Until it is counted: an alias inside its own anchor would expand forever.
         known[id(node)] = _MOST_ENTRIES + 1
         parts = node.value if isinstance(node, yaml.CollectionNode) else []
         below = [
@@ -85,7 +85,7 @@ def _read_plan(path: Path) -> Mapping:
         raise ProtocolError(f'cannot read the plan {path}: {error.strerror}.') from None
     except ProtocolError:
         raise
-    # What is YAML need not be what Python can hold: long numbers, endless nesting.
+    # Valid YAML can still be too much for Python: long numbers, deep nesting.
     except (yaml.YAMLError, ValueError, RecursionError, TypeError) as error:
         reason = ' '.join(str(error).split())
         raise ProtocolError(f'{path} is not a YAML file: {reason}') from None
@@ -97,18 +97,18 @@ def _read_plan(path: Path) -> Mapping:
 
 
 def is_plan(path: str | os.PathLike) -> bool:
-    """Whether a YAML file holds variants or sweeps, as a plan does and no config.
+    """Whether a YAML file is a plan, that is, has variants or sweeps; no config has.
 
     Args:
         path: The file.
 
     Returns:
-        False also for what is no YAML.
+        False also if the file is not YAML.
     """
     try:
         content = _load_yaml(Path(path))
     except (OSError, yaml.YAMLError, ValueError, RecursionError, TypeError):
-        # Whoever reads it as a config says what is wrong with it.
+        # The error is reported when the file is read as a config.
         return False
     return isinstance(content, Mapping) and not {'variants', 'sweeps'}.isdisjoint(
         content
@@ -125,9 +125,9 @@ def load_ablation(
     A plan holds ``config`` (path relative to the plan's folder), ``variants``, each
     with a ``name`` and ``cfg_options`` or a ``config`` of its own, and ``sweeps``,
     each of which varies one ``key`` over ``values`` under names such as
-    ``depth{value}``, beside the same two. Values are data: nothing in the file is
-    executed, and unless the plan is trusted it names only registered types, and
-    configs beside it; see :mod:`mcdrl_lab.plans.plan_trust`.
+    ``depth{value}``; a sweep may have ``cfg_options`` and ``config`` too. Nothing in
+    the file is executed. Unless the plan is trusted, it may name only registered types
+    and configs beside it; see :mod:`mcdrl_lab.plans.plan_trust`.
 
     Args:
         path: The YAML file.
@@ -136,11 +136,11 @@ def load_ablation(
         trust: Whether the plan may name any config, type and import.
 
     Returns:
-        One method a variant, sweeps after the named ones.
+        One method per variant, then one per value of each sweep.
 
     Raises:
-        ProtocolError: The file is not a plan, or asks for more than an untrusted one
-            may; names file and key.
+        ProtocolError: The file is not a plan, or uses something that only a trusted
+            plan may use; names file and key.
     """
     path = Path(path)
     plan = _read_plan(path)

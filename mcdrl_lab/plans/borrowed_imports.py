@@ -1,4 +1,4 @@
-"""A function called where torch is imported already, and its result."""
+"""Calls a function in a process that has torch imported already."""
 
 from __future__ import annotations
 
@@ -22,21 +22,21 @@ def call_with_imports(
     preload: Sequence[str],
     environment: Mapping[str, str],
 ) -> Result:
-    """Call a function that imports torch, without having torch imported here.
+    """Call a function that imports torch, without importing torch in this process.
 
-    For as long as its runs go on a plan's command would else hold the 300 MB that these
-    imports take, which its fork server has as well. The function is called in a fork
-    of that server, which ends with it. Where torch is imported already, it is called
-    here.
+    Otherwise a plan's command would hold the 300 MB of these imports for as long as its
+    runs last, and its fork server holds them anyway. The function is called in a fork
+    of that server, and the fork ends after the call. If this process has imported torch
+    already, the function is called here.
 
     Args:
-        function: Of a module.
+        function: Function at the top level of a module.
         *arguments: Its arguments; they and the result are pickled.
         preload: Modules that the fork server imports.
-        environment: What the fork server is started with: that of the runs.
+        environment: Environment of the fork server and the call: that of the runs.
 
     Raises:
-        Exception: What the function raises.
+        Exception: Whatever the function raises.
     """
     if 'torch' in sys.modules:
         return function(*arguments)
@@ -51,9 +51,10 @@ def call_with_imports(
 
 
 def _end_with_parent() -> None:
-    """Let this process end when the command is killed.
+    """Make this worker end when the command is killed.
 
-    It holds both ends of the queue that it waits for, and so the fork server, for ever.
+    The worker itself holds both ends of the queue that it reads, so it would never see
+    the queue close. It and the fork server would stay forever.
     """
     parent = multiprocessing.parent_process()
     assert parent is not None
@@ -71,7 +72,10 @@ def _call_in(
     function: Callable[..., Result],
     arguments: Sequence[object],
 ) -> Result:
-    """Call it as this process's parent would; a fork server has its own past."""
+    """Call a function with the folder and environment of the calling process.
+
+    The fork server may have been started with others.
+    """
     os.chdir(folder)
     os.environ.clear()
     os.environ.update(environment)

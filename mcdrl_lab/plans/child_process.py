@@ -1,4 +1,4 @@
-"""A function in a process of its own, started where everything is imported already."""
+"""Runs a function in a child process that has the slow imports already."""
 
 from __future__ import annotations
 
@@ -23,27 +23,26 @@ _GRACE_S = 10.0
 
 
 class ChildProcess:
-    """Runs a function of command-line arguments in a process of its own.
+    """Runs a function of command-line arguments in a child process.
 
-    Importing torch and MMSegmentation takes seconds, in which a short run could have
-    trained. On Linux the standard library's fork server imports them once; a child is
-    a fork of it. Elsewhere a child is a new interpreter: on macOS system libraries that
-    torch and NumPy use do not survive a fork, and Windows has none. Either way a child
-    computes what a program started on its own would.
+    Importing torch and MMSegmentation takes seconds, as long as a short training. On
+    Linux the standard library's fork server imports them once, and each child is a fork
+    of it. Elsewhere a child is a new interpreter: on macOS system libraries that torch
+    and NumPy use do not survive a fork, and Windows has no fork. Either way a child
+    computes the same as a program started on its own.
 
-    It leads a session and process group of its own, so that its data loaders end with
-    it. In a ``with`` statement it runs for as long as the block, at most.
+    The child leads its own session and process group, so that its data loaders can be
+    ended with it. In a ``with`` statement it is ended when the block is left.
 
     Args:
         function: Module and name of a function that takes a list of arguments and
             returns an exit code, as ``'package.module:main'``.
         arguments: Its arguments.
         environment: The child's environment; by default that of this process.
-        log: File that its output is appended to; None leaves it where this process's
-            goes.
-        lock: Folder that it holds while it runs, see
-            :func:`~mcdrl_common.file_lock.folder_lock`: it is seen to be busy there
-            even if this process was killed.
+        log: File to which its output is appended; None uses the output of this process.
+        lock: Folder that the child locks while it runs, see
+            :func:`~mcdrl_common.file_lock.folder_lock`. The folder stays locked even if
+            this process is killed.
         preload: Modules that the fork server imports when the first child of this
             process starts. They must neither start threads nor open a GPU.
     """
@@ -70,9 +69,9 @@ class ChildProcess:
         self._below: set[Process] = set()
 
     def start(self) -> ChildProcess:
-        """Start it; the first child of this process waits for the imports."""
+        """Start the child; the first child of this process waits for the imports."""
         self._context.set_forkserver_preload(self._preload)
-        # Libraries read some variables when they are loaded, as OMP_NUM_THREADS.
+        # Libraries read some variables, as OMP_NUM_THREADS, when they are loaded.
         with environment_variables(self._environment):
             self._process.start()
         return self
@@ -84,7 +83,7 @@ class ChildProcess:
 
     @property
     def sentinel(self) -> int:
-        """What :func:`multiprocessing.connection.wait` waits for."""
+        """Handle for :func:`multiprocessing.connection.wait`."""
         return self._process.sentinel
 
     @property
@@ -96,10 +95,10 @@ class ChildProcess:
         """Wait for the end.
 
         Args:
-            timeout: Seconds to wait at most; None waits for ever.
+            timeout: Most seconds to wait; None waits without limit.
 
         Returns:
-            The exit code, or None if it still runs.
+            The exit code, or None if the child still runs.
         """
         self._process.join(timeout)
         return self.exitcode
@@ -109,23 +108,23 @@ class ChildProcess:
         if self.pid is not None and self.exitcode is None:
             self._below |= processes_below(self.pid)
         self._signal(signal.SIGTERM)
-        # One that is stopped would not hear it.
+        # A suspended process would not react to SIGTERM.
         if hasattr(signal, 'SIGCONT'):
             self._signal(signal.SIGCONT)
 
     def end(self) -> None:
-        """End the child and all that it started, kindly at first."""
+        """End the child and all processes that it started: SIGTERM, then SIGKILL."""
         if self.pid is None or self.exitcode == 0:
             return
         if self.exitcode is None:
             self.interrupt()
             self.wait(_GRACE_S)
             self._below |= processes_below(self.pid)
-        # Also after it has ended: its data loaders notice that late, or its fork server
-        # was killed, and it lives on.
+        # Also if it has an exit code: its data loaders may still run, or, if the fork
+        # server was killed, the child itself.
         kill = getattr(signal, 'SIGKILL', signal.SIGTERM)
         self._signal(kill)
-        # The ranks of torchrun are sessions of their own.
+        # torchrun's ranks have their own sessions, so the group signal misses them.
         for process in self._below & running_processes():
             with contextlib.suppress(ProcessLookupError, PermissionError):
                 os.kill(process.pid, kill)
@@ -139,7 +138,7 @@ class ChildProcess:
         try:
             os.killpg(self.pid, number)
         except ProcessLookupError:
-            # Ended, or not yet come to lead a group.
+            # It has ended, or does not lead a process group yet.
             if self.exitcode is None:
                 with contextlib.suppress(ProcessLookupError):
                     os.kill(self.pid, number)
@@ -156,18 +155,21 @@ class ChildProcess:
 
 
 def start_context() -> ForkServerContext | SpawnContext:
-    """How children are started on this system; a process has one fork server."""
+    """Multiprocessing context for children on this system.
+
+    All children of a process share one fork server.
+    """
     if sys.platform.startswith('linux'):
         return multiprocessing.get_context('forkserver')
     return multiprocessing.get_context('spawn')
 
 
 class Process(NamedTuple):
-    """A running process, told from a later one of the same number.
+    """A running process; the start time tells it from a later one with the same id.
 
     Attributes:
-        pid: Its number.
-        started: When, in ticks of the system.
+        pid: Process id.
+        started: Start time, in clock ticks since boot.
     """
 
     pid: int
@@ -175,10 +177,10 @@ class Process(NamedTuple):
 
 
 def processes_below(pid: int) -> set[Process]:
-    """What a process has started, and what that has; empty outside Linux.
+    """All descendants of a process; empty outside Linux.
 
     Args:
-        pid: The process.
+        pid: Id of the process.
     """
     parents = _parents()
     found: set[Process] = set()
@@ -199,7 +201,7 @@ def _parents() -> dict[Process, int]:
     found = {}
     for path in Path('/proc').glob('[0-9]*/stat'):
         with contextlib.suppress(OSError, IndexError, ValueError):
-            # The name, in parentheses, may hold anything.
+            # The process name, in parentheses, may contain any character.
             fields = path.read_text(errors='replace').rpartition(')')[2].split()
             found[Process(int(path.parent.name), int(fields[19]))] = int(fields[1])
     return found
@@ -207,10 +209,10 @@ def _parents() -> dict[Process, int]:
 
 @contextlib.contextmanager
 def environment_variables(environment: Mapping[str, str]) -> Iterator[None]:
-    """Have other environment variables for a while.
+    """Replace the environment variables within a block.
 
     Args:
-        environment: All of them.
+        environment: The complete new environment.
     """
     before = dict(os.environ)
     os.environ.clear()
@@ -229,7 +231,7 @@ def _run(
     log: Path | None,
     lock: Path | None,
 ) -> None:
-    """Be as a process that was started on its own, and run the function."""
+    """Run the function in the child, set up like a program started on its own."""
     if hasattr(os, 'setsid'):
         os.setsid()
     if log is not None:
@@ -239,14 +241,14 @@ def _run(
     os.environ.clear()
     os.environ.update(environment)
     sys.argv = [function, *arguments]
-    # Data loaders are to start their workers in the platform's way, not in this one.
+    # Data loaders must start workers by the platform's default, not by this context.
     multiprocessing.set_start_method(None, force=True)
     if 'numpy' in sys.modules:
-        # Forks share the state; else all children would draw the same numbers.
+        # Forks inherit NumPy's random state: all children would draw the same numbers.
         sys.modules['numpy'].random.seed()
     module, _, name = function.partition(':')
     with folder_lock(lock) if lock is not None else contextlib.nullcontext():
         code = getattr(importlib.import_module(module), name)(arguments)
-        # Forks of the standard library leave it out before Python 3.13.
+        # Before Python 3.13 multiprocessing's forks do not run atexit functions.
         atexit._run_exitfuncs()
     sys.exit(code)

@@ -1,4 +1,4 @@
-"""Running a plan: every run a process of its own, resumable, several at a time."""
+"""Runs a plan on this machine: one process per run, resumable, several at a time."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from .run_folder import RunFolder
 _POLL_S = 0.5
 _HOUR_S = 3600.0
 
-# What a run in progress waits for: the end of a child, or, for None, a moment.
+# Steps of a run. Each yields the child process to wait for, or None to poll again.
 _Steps = Generator[ChildProcess | None, None, RunRecord]
 
 
@@ -37,9 +37,9 @@ class _ActiveRun:
 
     Args:
         item: The run.
-        device: CUDA device that it has; None for any.
-        steps: The rest of it.
-        child: Its child process, while there is one.
+        device: CUDA device assigned to it; None for any.
+        steps: The remaining steps.
+        child: Its current child process, if any.
     """
 
     item: PreparedRun
@@ -56,22 +56,22 @@ class _ActiveRun:
 class PlanExecutor(PlanEngine):
     """Runs or resumes every run of a plan and records the results.
 
-    Finished runs are left alone, begun ones go on, failed ones are tried again. A
-    failure does not stop the others.
+    Finished runs are skipped, interrupted ones resume, failed ones are tried again. A
+    failure does not stop the other runs.
 
     Args:
-        runs: As for :class:`PlanEngine`, which says what the others mean.
+        runs: As for :class:`PlanEngine`, which also documents the other arguments.
         out: Folder of the plan.
         launch: How training and test are started; by default in one process.
-        devices: CUDA devices to share out among the jobs, as for
+        devices: CUDA devices to distribute over the jobs, as for
             ``CUDA_VISIBLE_DEVICES``; empty leaves the environment as it is.
-        max_hours: Time that a training or a test may take, and that a run may wait for
-            a process of an earlier command; None sets no limit.
-        meanwhile: Called once when the last runs leave a job with nothing to do: what
-            the command needs afterwards, and can prepare.
+        max_hours: Time limit of a training, of a test, and of a run's wait for a
+            process of an earlier command; None sets no limit.
+        meanwhile: Called once, when a job first has no run left to start, to prepare
+            what the command does afterwards.
 
     Raises:
-        ProtocolError: A run of the same name was done with other settings or data.
+        ProtocolError: ``jobs`` or ``max_hours`` is out of range.
     """
 
     def __init__(
@@ -100,14 +100,14 @@ class PlanExecutor(PlanEngine):
         self.meanwhile = meanwhile
 
     def execute(self) -> list[Failure]:
-        """Carry out what is left of the plan.
+        """Carry out the unfinished runs of the plan.
 
         Returns:
             The runs that failed.
 
         Raises:
-            ProtocolError: Another command works on the same folder, or a run was begun
-                with other settings.
+            ProtocolError: Another command works in the same folder, or a run was done
+                or begun with other settings or data.
             KeyboardInterrupt: The command was stopped; its processes were ended.
         """
         try:
@@ -131,7 +131,7 @@ class PlanExecutor(PlanEngine):
         return unfinished
 
     def _execute(self, items: list[PreparedRun]) -> list[Failure]:
-        """Keep as many runs going as there are jobs; ends them all if it is stopped."""
+        """Keep ``jobs`` runs active; if this command is stopped, end them all."""
         waiting = deque(items)
         free = deque(self.devices[n % len(self.devices)] for n in range(self.jobs))
         active: list[_ActiveRun] = []
@@ -157,7 +157,7 @@ class PlanExecutor(PlanEngine):
                 if active and not (waiting and free):
                     _wait_for_any(active)
         finally:
-            # First all, then each in turn: some take a while to end.
+            # First signal all, then wait for each: some take a while to end.
             for run in active:
                 if run.waits and run.child is not None:
                     run.child.interrupt()
@@ -166,10 +166,10 @@ class PlanExecutor(PlanEngine):
         return self.failures
 
     def _advance(self, run: _ActiveRun) -> RunRecord | None:
-        """Let a run go on until it has to wait again.
+        """Continue a run until it has to wait again.
 
         Returns:
-            Its record if it has come to its end, by failure or not.
+            Its record if it has ended, done or failed; else None.
         """
         try:
             run.child = next(run.steps)
@@ -177,18 +177,18 @@ class PlanExecutor(PlanEngine):
         except StopIteration as end:
             return end.value
         except Exception as caught:
-            # Whatever goes wrong with one run must not stop the others.
+            # No error of one run may stop the others.
             return failed_record(run.item, self._folder(run.item), caught)
 
     def _record(self, item: PreparedRun, record: RunRecord) -> None:
-        """Write down and show how a run ended; here and nowhere else."""
+        """Append the run's record and report its end. Only this writes records."""
         append_record(self.records_path, record)
         if record.error is None and not self.keep_checkpoints:
             self._folder(item).drop_resume_points()
         self._note_end(item.run, record.error, record.duration_s)
 
     def _carry_out(self, item: PreparedRun, device: str | None) -> _Steps:
-        """Train and test one run, from wherever it stands."""
+        """Train and test one run, or resume it where it was interrupted."""
         folder = self._folder(item)
         yield from self._wait_until_free(item.run, folder)
 
@@ -208,7 +208,7 @@ class PlanExecutor(PlanEngine):
     def _wait_until_free(
         self, run: PlannedRun, folder: RunFolder
     ) -> Generator[None, None, None]:
-        """Wait for processes that outlived an earlier command which was killed."""
+        """Wait for processes of a killed earlier command that still run."""
         reported = False
         begin = time.monotonic()
         while True:
@@ -231,7 +231,7 @@ class PlanExecutor(PlanEngine):
     def _run_stage(
         self, stage: str, arguments: list[str], *, folder: RunFolder, device: str | None
     ) -> Generator[ChildProcess, None, None]:
-        """Run training or test in a child, which holds the folder meanwhile."""
+        """Run training or test in a child process, which locks the run's folder."""
         function, arguments = self.launch.call(stage, arguments)
         start = time.monotonic()
         with folder.attempt(stage) as log:
@@ -255,7 +255,7 @@ class PlanExecutor(PlanEngine):
         check_exit_code(child.exitcode, log, begin)
 
     def _is_late(self, begin: float) -> bool:
-        """Whether more than the allowed time has passed since a moment."""
+        """Whether more than ``max_hours`` have passed since ``begin``."""
         if self.max_hours is None:
             return False
         return time.monotonic() - begin > self.max_hours * _HOUR_S
@@ -266,11 +266,11 @@ def run_environment(jobs: int, device: str | None = None) -> dict[str, str]:
 
     Args:
         jobs: Number of runs at a time.
-        device: Its CUDA device; None leaves the choice as it is.
+        device: Its CUDA device; None keeps ``CUDA_VISIBLE_DEVICES``.
     """
     environment = dict(os.environ)
     if jobs > 1:
-        # Otherwise every job takes all cores, and all become slow.
+        # Otherwise every job uses all cores, which slows down all of them.
         threads = max(1, (os.cpu_count() or 1) // jobs)
         environment.setdefault('OMP_NUM_THREADS', str(threads))
     if device is not None:
@@ -279,7 +279,7 @@ def run_environment(jobs: int, device: str | None = None) -> dict[str, str]:
 
 
 def _wait_for_any(active: list[_ActiveRun]) -> None:
-    """Wait until a child has ended, or a moment."""
+    """Wait until a child ends, but at most :data:`_POLL_S` seconds."""
     sentinels = [run.child.sentinel for run in active if run.child is not None]
     if sentinels:
         wait(sentinels, _POLL_S)

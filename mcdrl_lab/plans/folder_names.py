@@ -1,4 +1,4 @@
-"""Names of methods and sites, which are names of folders too."""
+"""Names of methods and sites, which also name folders."""
 
 from __future__ import annotations
 
@@ -6,21 +6,21 @@ import re
 
 from mcdrl_lab.errors import ProtocolError
 
-# Ext4 and NTFS end at 255; files are named after it too.
+# ext4 and NTFS allow 255; some file names add to it.
 _LONGEST = 200
 ORACLE_ENDING = '-oracle'
 
 
 def check_name(kind: str, name: str) -> str:
-    """Refuse a name that could not be that of a folder.
+    """Refuse a name that cannot name a folder.
 
     Args:
-        kind: What is named, for the message.
+        kind: What the name is for, for the message.
         name: The name.
 
     Raises:
-        ProtocolError: The name holds other than letters, digits and ``._+-``, or is
-            longer than a folder's can be.
+        ProtocolError: The name has characters other than letters, digits and ``._+-``,
+            or is too long.
     """
     if len(name) > _LONGEST:
         raise ProtocolError(
@@ -38,7 +38,7 @@ def run_folder_of(method: str, held_out: str, seed: int, selection: str) -> str:
 
     Args:
         method: Name of the method.
-        held_out: Site that is tested.
+        held_out: The held-out site.
         seed: Random seed.
         selection: ``'validation'`` or ``'oracle'``.
     """
@@ -46,9 +46,9 @@ def run_folder_of(method: str, held_out: str, seed: int, selection: str) -> str:
 
 
 def selection_ending(selection: str) -> str:
-    """What marks names of files and folders whose checkpoints the test site chose.
+    """Suffix of files and folders for this way to choose the checkpoint.
 
     Args:
-        selection: ``'validation'`` or ``'oracle'``.
+        selection: ``'validation'`` or ``'oracle'``; only the latter has one.
     """
     return ORACLE_ENDING if selection == 'oracle' else ''

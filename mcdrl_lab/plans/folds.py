@@ -1,4 +1,4 @@
-"""The folds of leave-one-site-out: one config in, one config a run out."""
+"""The folds of leave-one-site-out: derives each run's config from one config."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 SITE_DATASET = 'EndoscopySiteDataset'
 SITE_METRIC = 'SiteLesionMetric'
 RECORDS_FILE = 'test_records.json'
-# Where a config whose loaders hold one site out keeps the parts of all sites.
+# Config keys that list the parts of all sites, for a config of a single fold.
 PARTS = {
     'train_dataloader': 'training_parts',
     'val_dataloader': 'validation_parts',
@@ -41,13 +41,13 @@ def site_names(cfg: Mapping[str, Any]) -> list[str]:
 
     Args:
         cfg: Experiment config, with the site entries in ``sites``, or with every
-            site as one part of a concatenated training set, told by its ``site``.
+            site as one part of a concatenated training set that names its ``site``.
 
     Returns:
         Names in the config's order.
 
     Raises:
-        ProtocolError: Fewer than two sites, or two of one name.
+        ProtocolError: Fewer than two sites, or two with the same name.
     """
     entries = cfg.get('sites')
     if entries:
@@ -74,7 +74,7 @@ def _name_of(site: str | Mapping) -> str:
 def _parts_of_all_sites(
     parts: Sequence[Mapping], listed: Sequence[Mapping]
 ) -> list[Mapping]:
-    """A loader's parts, and those listed for sites that it lacks, in listed order."""
+    """A loader's parts plus the listed parts of its missing sites, in listed order."""
     own = set(map(_site_of, parts))
     order = [*dict.fromkeys(map(_site_of, listed)), *own]
     return sorted(
@@ -84,14 +84,14 @@ def _parts_of_all_sites(
 
 
 def _keep_sites(cfg: Config, loader: str, names: Sequence[str]) -> None:
-    """Leave some sites in a loader's dataset, in place.
+    """Reduce a loader's dataset to the named sites, in place.
 
-    Those of ``training_only_sites`` stay where a network is trained or its checkpoint
-    chosen. Others may be left over from a base config, and go.
+    Sites of ``training_only_sites`` stay in the training and validation loaders. All
+    other sites are removed; a base config may have left some.
     """
     _refuse_shared_out(cfg, loader)
     found, only = False, set()
-    # Without a held-out site a config tests on what it does not train on of all sites.
+    # Without a held-out site, a config tests on the validation part of all sites.
     tests_a_part = loader == 'test_dataloader' and not cfg.get('held_out_site')
     if loader != 'test_dataloader':
         only = set(map(_name_of, cfg.get('training_only_sites') or ()))
@@ -128,10 +128,10 @@ def _keep_sites(cfg: Config, loader: str, names: Sequence[str]) -> None:
 
 
 def _refuse_shared_out(cfg: Config, loader: str) -> None:
-    """Refuse data sets that share the sites out among them, as to repeat a small one.
+    """Refuse several datasets with different sites, as used to repeat a small site.
 
-    The config leaves one site out already, and nothing says whose it would be; each
-    would be given all, and images would come once for every data set.
+    Nothing says which dataset the config's held-out site belongs to. Giving every site
+    to each dataset would repeat all images.
     """
     shares = {
         tuple(sorted(map(_name_of, dataset.get('sites') or ())))
@@ -153,7 +153,7 @@ def sites_left_out(cfg: Config) -> list[str]:
         cfg: Experiment config, before :func:`derive_fold`.
 
     Returns:
-        Those that neither ``sites`` nor ``training_only_sites`` lists.
+        The sites that are in neither ``sites`` nor ``training_only_sites``.
     """
     known = site_names(cfg)
     known += map(_name_of, cfg.get('training_only_sites') or ())
@@ -180,15 +180,15 @@ def derive_fold(
     seed: int = 0,
     selection: str = 'validation',
 ) -> Config:
-    """Derive the config of one run: this site held out, this seed.
+    """Derive the config of one run from the held-out site and the seed.
 
-    Training and validation see all sites but the held-out one, the test sees that one
-    alone. Sites that ``training_only_sites`` lists, as healthy images of another
-    hospital, are never held out and stay. The checkpoint is chosen by the validation's
-    ``mDice_fg`` unless the config names another measure in ``save_best``.
+    Training and validation use all sites but the held-out one, the test uses only that
+    one. Sites in ``training_only_sites``, such as healthy images of another hospital,
+    are never held out and always trained on. The checkpoint is chosen by the
+    validation's ``mDice_fg``, unless ``save_best`` names another metric.
 
     Args:
-        config: Experiment config, any fold; left as it is.
+        config: Experiment config of any fold; not modified.
         held_out: Name of the site to hold out.
         seed: Random seed of the run.
         selection: ``'validation'`` chooses the checkpoint on the training sites'
@@ -198,8 +198,8 @@ def derive_fold(
         A new config.
 
     Raises:
-        ProtocolError: The site or selection is unknown, or the config lacks what a
-            fold needs.
+        ProtocolError: The site or selection is unknown, or the config lacks an entry
+            that a fold needs.
     """
     from mmengine.config import Config
 
@@ -220,7 +220,7 @@ def derive_fold(
     if selection == 'oracle':
         cfg.val_dataloader = Config(dict(loader=cfg.test_dataloader.to_dict())).loader
     cfg.held_out_site = held_out
-    # An intermediate of single-fold configs, which would name the wrong sites here.
+    # A helper variable of single-fold configs; it would list the wrong sites here.
     cfg.pop('training_sites', None)
     cfg.randomness = {**(cfg.get('randomness') or {}), 'seed': seed}
     _site_metric(cfg, 'test_evaluator')
@@ -235,29 +235,29 @@ def derive_fold(
             f'default_hooks.checkpoint.save_best={checkpoint["save_best"]!r} must be '
             'one name: a run is tested with one checkpoint.'
         )
-    # One spare: a kill can spoil the checkpoint that is being written.
+    # Keep one more: a kill can damage the checkpoint that is being written.
     if checkpoint.get('max_keep_ckpts', -1) in (-1, 1):
         checkpoint['max_keep_ckpts'] = 2
     return cfg
 
 
 def place_run(cfg: Config, work_dir: str | os.PathLike) -> Config:
-    """Say where a derived run writes; no part of what it learns.
+    """Set where a derived run writes its files. This does not affect the training.
 
     Args:
-        cfg: From :func:`derive_fold`; left as it is.
+        cfg: From :func:`derive_fold`; not modified.
         work_dir: The run's folder.
 
     Returns:
-        A new config, whose test writes its per-image records into the folder, and
-        whose checkpoints a kill cannot spoil.
+        A new config. Its test writes per-image records into the folder, and its
+        checkpoints are written atomically.
     """
     from mmengine.config import Config
 
-    # In MMEngine's own layout: yapf takes ten times as long for another.
+    # Unformatted: formatting the config with yapf takes ten times as long.
     cfg = Config(cfg.to_dict(), format_python_code=False)
     cfg.work_dir = str(work_dir)
-    # Any run of a plan may be killed. The hook alone decides where it goes on.
+    # A run may be killed at any time. This hook decides which checkpoint is resumed.
     checkpoint = cfg.default_hooks.checkpoint
     if checkpoint.get('type') == 'CheckpointHook':
         checkpoint.type = 'AtomicCheckpointHook'
@@ -267,7 +267,7 @@ def place_run(cfg: Config, work_dir: str | os.PathLike) -> Config:
 
 
 def _image_size(cfg: Config) -> list[int] | None:
-    """Height and width of a training image, as far as the config tells."""
+    """Height and width of a training image; None if the config does not give it."""
     size = (cfg.model.get('data_preprocessor') or {}).get('size') or cfg.get(
         'crop_size'
     )
@@ -285,12 +285,12 @@ def _site_folder(site: str | Mapping) -> str:
 
 
 def run_budget(cfg: Config, train_images: int, processes: int = 1) -> dict[str, Any]:
-    """What a run may spend; only runs of equal budget are compared.
+    """The budget of a run; only runs with equal budgets are compared.
 
     Args:
         cfg: Config of the run.
         train_images: Number of training images.
-        processes: Number of processes that train together.
+        processes: Number of processes of the training.
 
     Returns:
         ``epochs`` or ``iters``, ``batch_size`` (over all processes), ``image_size``
@@ -308,11 +308,11 @@ def run_budget(cfg: Config, train_images: int, processes: int = 1) -> dict[str, 
 
 @dataclass(frozen=True)
 class DataPlaces:
-    """Where the data of a run lie, each as a root and what is below it.
+    """Locations of a run's data, as pairs of a root and a path below it.
 
     Args:
         folders: Folders of images and masks.
-        lists: Files that list images.
+        lists: Annotation files that list images.
     """
 
     folders: frozenset[tuple[str, str]]
@@ -320,7 +320,9 @@ class DataPlaces:
 
     @classmethod
     def of(cls, cfg: Config) -> DataPlaces:
-        """Those of all sites of a run, whichever fold its config is of.
+        """Locations of the data that a config names.
+
+        For an ``EndoscopySiteDataset`` these are all sites, whatever the fold.
 
         Args:
             cfg: Config of the run.
@@ -342,21 +344,21 @@ class DataPlaces:
         return cls(frozenset(folders), frozenset(lists))
 
     def files(self) -> list[tuple[str, int]]:
-        """List the files there, and the lists of them, opening none.
+        """List all files in the folders, and the annotation files, without opening any.
 
         Returns:
-            Pairs of a name relative to its data root, or to the folder above where
-            there is none, and a size in bytes: one for every file, so that two roots of
-            equal files are more than one.
+            Pairs of a name and a size in bytes. The name is relative to the data root;
+            without one, to the parent folder. Files in different roots are separate
+            entries, even if their names are equal.
 
         Raises:
-            ProtocolError: A site has no file; names the folder.
+            ProtocolError: A folder has no file; names the folder.
         """
-        # By its true root: another spelling of it, or a link to it, is no other root.
+        # Keyed by the real path of the root: another spelling or a link is the same.
         files: dict[tuple[str, str], int] = {}
         for root, name in self.lists:
             path = Path(root, name).expanduser()
-            # What is not there ends the run when its images are counted.
+            # A missing list is reported later, when the images are counted.
             if path.is_file():
                 files[_true_root(root), name] = path.stat().st_size
         for root, folder in sorted(self.folders):
@@ -370,14 +372,14 @@ class DataPlaces:
 
 
 def image_groups(cfg: Config) -> list[tuple[str, ...]]:
-    """Sequences and patients of the images, which decide how sites are split.
+    """Sequences and patients of the images, which determine how sites are split.
 
     Args:
         cfg: Config of the run.
 
     Returns:
-        Site, image, sequence and patient of each image that an index beside the sites
-        tells one of.
+        Site, image, sequence and patient of each image with a sequence or patient in
+        the ``index.csv`` beside the sites.
     """
     roots = {
         dataset.get('data_root') or '.'
@@ -401,7 +403,7 @@ def _true_root(root: str) -> str:
 
 
 def _below(root: str, name: str) -> tuple[str, str]:
-    """A root and what lies below it; what does not has the folder above for a root."""
+    """Split a path into root and rest; outside the root, into parent and name."""
     path = Path(root, name)
     if root and path.is_relative_to(root):
         return root, str(path.relative_to(root))

@@ -1,4 +1,4 @@
-"""Fingerprints of configs and data, so that unlike runs are never mixed up."""
+"""Hashes of configs and data, so that different runs are never mixed up."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-# Where things lie, how a run was started, how its data and its config were checked and
-# what only --tta reads do not change what is learned.
+# Keys that do not affect the training: paths, how a run was started, how its data and
+# config were checked, and settings that only --tta reads.
 LOCATION_KEYS = frozenset(
     {
         'work_dir',
@@ -26,11 +26,11 @@ LOCATION_KEYS = frozenset(
 
 
 def plain(value: Any, ignore: frozenset[str] = frozenset()) -> Any:
-    """Turn a config value into JSON-able data that depends on its content only.
+    """Convert a config value to JSON data that depends only on its content.
 
     Args:
         value: Nested mappings, sequences, sets, numbers, strings, classes and
-            functions, as a config may hold them.
+            functions, as in a config.
         ignore: Keys left out of every mapping.
 
     Returns:
@@ -62,7 +62,7 @@ def _digest(data: Any) -> str:
 def config_hash(
     config: Mapping[str, Any], ignore: frozenset[str] = LOCATION_KEYS
 ) -> str:
-    """Fingerprint of a config that does not depend on the order of its keys.
+    """Hash of a config; it does not depend on the order of the keys.
 
     Args:
         config: The config, as a mapping.
@@ -80,9 +80,9 @@ def differing_keys(
     """Dotted names of the keys in which two plain configs differ, sorted.
 
     Args:
-        first: One config as given by :func:`plain`.
-        second: The other one.
-        prefix: Dotted name of the mapping that both stand in.
+        first: A config, converted by :func:`plain`.
+        second: The other config.
+        prefix: Dotted name of the mapping that contains both, with a final dot.
     """
     names = []
     for key in sorted({*first, *second}):
@@ -98,7 +98,7 @@ def differing_keys(
 
 
 def data_hash(files: Iterable[tuple[str, int]]) -> str:
-    """Fingerprint of a data set from the names and sizes of its files.
+    """Hash of a data set from the names and sizes of its files.
 
     File contents are not read: a held-out site must stay unread until its test.
 

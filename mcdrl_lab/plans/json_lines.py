@@ -1,4 +1,4 @@
-"""Files of JSON lines that are only ever appended to, and survive a kill."""
+"""Append-only JSON lines files that survive a kill."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from mcdrl_lab.errors import ProtocolError
 
 Record = TypeVar('Record')
 
-# Records shrink to a tenth; what unpacks to far more is a bomb.
+# Records compress to about a tenth. A far larger ratio is a decompression bomb.
 _MOST_RATIO = 100
 _MOST_FREE_BYTES = 2**24
 
@@ -42,16 +42,16 @@ def read_lines(
 ) -> list[Record]:
     """Read all lines in the order in which they were written.
 
-    A last line without line end is what a kill in the middle of writing leaves;
-    unless it is whole it is left out with a warning. One that begins as no record does,
-    or that is whole JSON of something else, is another file's.
+    A kill during a write leaves a last line without a line end. If this line is
+    incomplete, it is skipped with a warning. If it does not start like a record, or is
+    complete JSON but no record, it is an error: the file is of another kind.
 
     Args:
-        path: The file; one whose name ends in ``.gz`` is decompressed.
-        parse: Reads a line and raises a ``ProtocolError`` if it is not valid.
+        path: The file; if its name ends in ``.gz``, it is decompressed.
+        parse: Parses a line; raises a ``ProtocolError`` if it is not valid.
 
     Returns:
-        What ``parse`` made of the lines; empty for a file that does not exist.
+        The parsed lines; empty for a file that does not exist.
 
     Raises:
         ProtocolError: Any other line is not valid; names file and line.
@@ -87,14 +87,14 @@ def read_lines(
 
 
 def _is_torn(line: bytes) -> bool:
-    """Whether it may be what a kill, or a power failure, left of a record."""
+    """Whether a line may be a partial record, left by a kill or a power failure."""
     if line.strip()[:1] not in (b'', b'{', b'\0'):
         return False
     try:
         parse_line(line)
     except ProtocolError:
         return True
-    return False  # what lacks a part of a record is no JSON
+    return False  # complete JSON is no partial record
 
 
 def _unpacked(path: Path) -> bytes:
@@ -117,16 +117,17 @@ def append_line(
 ) -> None:
     """Append one line and force it to disk.
 
-    Earlier lines stay byte for byte. What a kill left of a half-written last line
-    is cut off first, since it would spoil the new line.
+    Earlier lines are not changed. A partial last line, left by a kill, is removed
+    first, since it would damage the new line.
 
     Args:
-        path: The file; made if it does not exist.
-        line: What to append, without line end.
-        parse: As of :func:`read_lines`.
+        path: The file; created if it does not exist.
+        line: The line to append, without line end.
+        parse: As for :func:`read_lines`.
 
     Raises:
-        ProtocolError: The file is compressed, or its last line no part of a record.
+        ProtocolError: The file is compressed, or its last line is neither a record nor
+            a partial one.
     """
     path = Path(path)
     if path.suffix == '.gz':

@@ -1,4 +1,4 @@
-"""How a training or a test is started: as a function, or by a launcher."""
+"""How a training or a test is started: as a function call, or by a launcher."""
 
 from __future__ import annotations
 
@@ -19,19 +19,19 @@ _IMPORTS = 'mcdrl_lab.plans.training_imports'
 
 @dataclass(frozen=True)
 class Launch:
-    """Processes of a training or test.
+    """How the processes of a training or test are started.
 
     Args:
-        launcher: ``'none'`` for one process that calls the function; else what the
-            program's ``--launcher`` is to be: ``'pytorch'`` starts through torchrun,
+        launcher: ``'none'`` calls the function in one process. The others are passed to
+            the program as ``--launcher``: ``'pytorch'`` starts it through torchrun,
             ``'slurm'`` through srun, ``'mpi'`` through mpirun.
         processes: Number of processes.
-        module: Has ``train_main`` and ``test_main``, and runs them as
-            ``python -m MODULE train`` or ``test``.
-        preload: What it imports and what takes long.
+        module: Module with ``train_main`` and ``test_main``, which
+            ``python -m MODULE train`` or ``test`` runs too.
+        preload: Modules with its slow imports, for the fork server.
 
     Raises:
-        ProtocolError: Several processes without a launcher, or an unknown one.
+        ProtocolError: An unknown launcher, or several processes without one.
     """
 
     launcher: str = 'none'
@@ -51,14 +51,14 @@ class Launch:
             )
 
     def call(self, stage: str, arguments: Sequence[str]) -> tuple[str, list[str]]:
-        """What a :class:`~mcdrl_lab.plans.child_process.ChildProcess` is to run.
+        """Function for a :class:`~mcdrl_lab.plans.child_process.ChildProcess` to call.
 
         Args:
             stage: ``'train'`` or ``'test'``.
-            arguments: As of ``tools/train.py`` or ``tools/test.py``.
+            arguments: As for ``tools/train.py`` or ``tools/test.py``.
 
         Returns:
-            A function, and its arguments.
+            The function, as ``'module:name'``, and its arguments.
         """
         if self.launcher == 'none':
             arguments = [*arguments, '--launcher', self.launcher]
@@ -66,11 +66,11 @@ class Launch:
         return f'{__name__}:run_launcher', self.command(stage, arguments)
 
     def command(self, stage: str, arguments: Sequence[str]) -> list[str]:
-        """The command line of a stage, for who starts it as a program.
+        """Command line that runs a stage as a program.
 
         Args:
             stage: ``'train'`` or ``'test'``.
-            arguments: As of ``tools/train.py`` or ``tools/test.py``.
+            arguments: As for ``tools/train.py`` or ``tools/test.py``.
         """
         arguments = [*arguments, '--launcher', self.launcher]
         return [*self._starter(), '-m', self.module, stage, *arguments]
@@ -89,7 +89,7 @@ class Launch:
 
 
 def run_launcher(command: Sequence[str]) -> int:
-    """Run a launcher, and end as it ends.
+    """Run a launcher, and end with its exit code or signal.
 
     Args:
         command: Its command line.
@@ -97,8 +97,8 @@ def run_launcher(command: Sequence[str]) -> int:
     Returns:
         Its exit code.
     """
-    # A launcher that is asked to stop, as all of this process group is, ends its
-    # processes itself; until then the run goes on.
+    # SIGTERM goes to the whole process group. The launcher ends its processes itself;
+    # ignore the signal here, to wait until it has.
     signal.signal(signal.SIGTERM, lambda *_: None)
     code = subprocess.call(command)
     if code < 0:

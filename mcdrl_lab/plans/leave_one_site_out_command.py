@@ -1,7 +1,7 @@
 """Train and test one or several methods with every site held out in turn.
 
-Folds and seeds are derived from one config a method. Finished runs are not run again,
-interrupted ones go on.
+Folds and seeds are derived from one config per method. Finished runs are not run again,
+interrupted ones resume.
 """
 
 from __future__ import annotations
@@ -57,7 +57,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _check_that_it_is_no_plan(config: str) -> None:
-    """Refuse the plan of an ablation, which MMEngine would read as a config."""
+    """Refuse an ablation plan, which MMEngine would read as a config."""
     if Path(config).suffix.lower() not in _YAML:
         return
     from .ablation import is_plan
@@ -70,7 +70,7 @@ def _check_that_it_is_no_plan(config: str) -> None:
 
 
 def _check_that_no_option_took_a_config(args: argparse.Namespace) -> None:
-    """Refuse configs that an option with any number of values has taken."""
+    """Refuse configs that ended up as values of an option with several values."""
     named = [
         f'{key}={value}'
         for key, value in args.cfg_options.items()

@@ -1,4 +1,4 @@
-"""What becomes of one run: trained, tested, recorded, from wherever it stands."""
+"""Carries out one run: trains, tests and records it, or resumes it."""
 
 from __future__ import annotations
 
@@ -30,24 +30,24 @@ def carry_out(
     started: Callable[[float], object] = lambda _: None,
     event: Callable[[str], object] = lambda _: None,
 ) -> Generator[Wait, None, RunRecord]:
-    """Train and test one run, from wherever it stands.
+    """Train and test one run, or resume it where it was interrupted.
 
     Args:
         item: The run.
-        folder: Its folder, which nobody else works in.
-        stage: Carries ``'train'`` or ``'test'`` out with these arguments, and yields
-            what is waited for meanwhile.
-        started: Told the share of the training that is done.
-        event: Told what happens, in a few words.
+        folder: Its folder, in which nothing else may work.
+        stage: Runs ``'train'`` or ``'test'`` with the given arguments, and yields what
+            the caller has to wait for.
+        started: Called with the share of the training that is done already.
+        event: Called with a short description of each event.
 
     Yields:
-        What the stage yields.
+        The values that the stage yields.
 
     Returns:
         The record of the finished run.
 
     Raises:
-        RunFailed: A stage failed, or left nothing behind.
+        RunFailed: A stage failed, or wrote no results.
         ProtocolError: The folder belongs to other settings, the data changed since the
             plan was made, or no checkpoint was chosen.
     """
@@ -60,7 +60,8 @@ def carry_out(
         resume = folder.has_checkpoint()
         started(folder.training_fraction(item.cfg, item.iters_per_epoch))
         event('resumed' if resume else 'started')
-        # A kill between two checkpoints leaves the best so far alone: begun anew too.
+        # Also --resume if a kill left only a best checkpoint: the training then starts
+        # from the beginning.
         again = resume or any(folder.path.glob('best_*.pth'))
         arguments = [config, *work_dir, *(['--resume'] if again else [])]
         yield from stage('train', arguments)
@@ -97,7 +98,7 @@ def failed_record(item: PreparedRun, folder: RunFolder, caught: Exception) -> Ru
     Args:
         item: The run.
         folder: Its folder.
-        caught: What it failed with.
+        caught: The exception that ended it.
     """
     error = ' '.join(str(caught).split())
     if not isinstance(caught, (RunFailed, ProtocolError)):
@@ -106,15 +107,15 @@ def failed_record(item: PreparedRun, folder: RunFolder, caught: Exception) -> Ru
 
 
 def check_exit_code(code: int | None, log: Path, begin: int) -> None:
-    """Refuse the end of a program that was none.
+    """Raise an error if a stage's program failed.
 
     Args:
         code: Its exit code, negative for a signal.
-        log: Where it wrote to.
-        begin: Bytes of the log that were there before.
+        log: Its log file.
+        begin: Size of the log in bytes before the program started.
 
     Raises:
-        RunFailed: Says why it ended, by the log's own words where there are any.
+        RunFailed: The program failed; the message quotes the log's last error, if any.
     """
     if not code:
         return

@@ -1,4 +1,4 @@
-"""A plan: every method on every fold with every seed, and how far it has come."""
+"""A plan: every method on every fold with every seed, and its progress."""
 
 from __future__ import annotations
 
@@ -20,19 +20,19 @@ _SHOWN = 300
 
 
 def check_config_file(where: str, config: str | os.PathLike) -> None:
-    """Refuse a config that is no file, whatever its name.
+    """Refuse a config path that is not a file.
 
     Args:
-        where: Who names it, for the message.
-        config: Its path.
+        where: Where it is named, for the message.
+        config: Path of the config.
 
     Raises:
-        ProtocolError: There is none.
+        ProtocolError: There is no such file.
     """
     try:
         there = Path(config).is_file()
     except (OSError, ValueError):
-        # Too long a name, a NUL in it, half of a pair of UTF-16.
+        # The name is too long, or has a NUL or a lone surrogate.
         there = False
     if not there:
         name = repr(os.fspath(config))
@@ -42,12 +42,12 @@ def check_config_file(where: str, config: str | os.PathLike) -> None:
 
 @dataclass(frozen=True)
 class Method:
-    """A row of the final table: a config and what is changed in it.
+    """A row of the final table: a config with changes.
 
     Args:
         name: Name of the method.
         config: Path of its experiment config.
-        cfg_options: Dotted config keys -> values to put in their place.
+        cfg_options: Dotted config key -> new value.
     """
 
     name: str
@@ -63,8 +63,8 @@ def parse_method(text: str) -> Method:
     """Read ``[NAME=]CONFIG``.
 
     Args:
-        text: The argument. Without a name, the file's name is taken, less the
-            ``_heldout-SITE`` that the configs of single folds end with.
+        text: The argument. Without a name, the file's name is taken, without the suffix
+            ``_heldout-SITE`` that configs of single folds have.
 
     Raises:
         ProtocolError: There is no such config.
@@ -80,8 +80,8 @@ class PlannedRun:
     """One training run and its test.
 
     Args:
-        method: What is trained.
-        held_out: Site that is tested and not trained on.
+        method: The method to train.
+        held_out: The held-out site: tested, not trained on.
         seed: Random seed.
         selection: ``'validation'`` or ``'oracle'``.
     """
@@ -93,7 +93,7 @@ class PlannedRun:
 
     @property
     def key(self) -> tuple[str, str, int, str]:
-        """What names the run, as in :attr:`RunRecord.key`."""
+        """Unique key of the run, as in :attr:`RunRecord.key`."""
         return self.method.name, self.held_out, self.seed, self.selection
 
     @property
@@ -113,8 +113,8 @@ def build_plan(
 ) -> list[PlannedRun]:
     """List the runs of methods x folds x seeds.
 
-    Seeds vary slowest and methods fastest, so that a plan that is stopped early
-    leaves whole comparisons behind.
+    Seeds vary slowest and methods fastest, so that a plan that is stopped early still
+    has complete comparisons.
 
     Args:
         methods: Methods, with different names.
@@ -123,7 +123,8 @@ def build_plan(
         selection: How checkpoints are chosen.
 
     Raises:
-        ProtocolError: Two methods share a name, or one ends like an oracle's folder.
+        ProtocolError: Two methods share a name, or a name has the ending that marks
+            oracle runs.
     """
     names = [method.name for method in methods]
     twice = sorted({name for name in names if names.count(name) > 1})
@@ -157,14 +158,14 @@ class State(Enum):
 
 @dataclass
 class RunProgress:
-    """How far one run has come.
+    """Progress of one run.
 
     Args:
         state: Its state.
         fraction: Share of its training that is done, 0 to 1.
-        started: Clock time at which this command took it up, in seconds.
-        fraction_at_start: Share that earlier commands had done by then.
-        duration_s: Seconds from start to end of a finished run, all attempts together.
+        started: Clock time in seconds at which this command started or resumed it.
+        fraction_at_start: Share that was done by then.
+        duration_s: Duration of a finished run in seconds, all attempts together.
     """
 
     state: State = State.WAITING
@@ -194,9 +195,9 @@ class PlanProgress:
         """Note the end of a run.
 
         Args:
-            key: Names the run.
+            key: Key of the run.
             state: ``DONE`` or ``FAILED``.
-            duration_s: Seconds it took; NaN where unknown.
+            duration_s: Its duration in seconds; NaN if unknown.
         """
         progress = self.runs[key]
         progress.state, progress.duration_s = state, duration_s
@@ -207,9 +208,9 @@ class PlanProgress:
         """Note the start of a run.
 
         Args:
-            key: Names the run.
+            key: Key of the run.
             fraction: Share that earlier commands had done.
-            now: Clock time in seconds; the present one by default.
+            now: Clock time in seconds; the current time by default.
         """
         progress = self.runs[key]
         progress.state = State.RUNNING
@@ -230,14 +231,14 @@ class PlanProgress:
     def seconds_left(self, now: float | None = None) -> float | None:
         """Estimate the time until the plan is done.
 
-        A run is taken to last as long as the finished ones did on average; before one
-        has finished, as long as the running ones suggest by the share they have done.
+        A run is assumed to take the mean duration of the finished runs. Before any has
+        finished, the duration is extrapolated from the running ones.
 
         Args:
-            now: Clock time in seconds; the present one by default.
+            now: Clock time in seconds; the current time by default.
 
         Returns:
-            Seconds, or None while nothing is known.
+            Seconds, or None as long as no estimate is possible.
         """
         now = time.monotonic() if now is None else now
         progress = self.runs.values()

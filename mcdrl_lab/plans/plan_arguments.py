@@ -11,7 +11,7 @@ from .launch import LAUNCHERS
 
 
 def add_plan_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add methods' sites and seeds, how runs are carried out, and what is tabulated."""
+    """Add sites, seeds, the options for running the plan, and the tables' metrics."""
     parser.add_argument(
         '--sites', nargs='+', metavar='SITE', help='hold out these only; default: all'
     )

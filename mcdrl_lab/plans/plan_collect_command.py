@@ -1,4 +1,4 @@
-"""Gather the records that the jobs of a plan left in their folders, and tabulate."""
+"""Gather the records that a plan's Slurm jobs wrote, and write the plan's tables."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 @ends_in_one_line
 def run(args: argparse.Namespace) -> None:
-    """Collect; the jobs that go on are left alone."""
+    """Collect the records; running jobs are not affected."""
     from .plan_command import show_report
     from .records import RECORDS_NAME
     from .slurm_engine import collect, planning

@@ -1,4 +1,4 @@
-"""What the commands that run plans share."""
+"""Shared code of the commands that run plans."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def run_plan(methods: Sequence[Method], args: argparse.Namespace, out: Path) -> 
     """Run or resume a plan, then write its tables and plots.
 
     Args:
-        methods: Rows of the tables.
+        methods: The methods, which are the rows of the tables.
         args: Arguments of :func:`~mcdrl_lab.plans.plan_arguments.add_plan_arguments`.
         out: Folder of the plan.
 
@@ -47,7 +47,7 @@ def run_plan(methods: Sequence[Method], args: argparse.Namespace, out: Path) -> 
         print(*_planned_runs(methods, args), sep='\n')
         return 0
     if args.feature_cache is not None:
-        # Inherited by every run, and by the jobs of Slurm.
+        # Every run and every Slurm job inherits it.
         os.environ['MCDRL_FEATURE_CACHE'] = os.path.abspath(args.feature_cache)
     if args.half_features:
         os.environ['MCDRL_FEATURE_CACHE_PRECISION'] = 'float16'
@@ -98,8 +98,8 @@ def run_plan(methods: Sequence[Method], args: argparse.Namespace, out: Path) -> 
 
 
 def _import_report() -> None:
-    """Import what tables and plots need, which takes a second."""
-    # What is not there stops no run: the report tells of it.
+    """Import the modules of tables and plots ahead of time; it takes a second."""
+    # A missing package must not stop the runs; the report names it later.
     with contextlib.suppress(ImportError):
         import matplotlib.backends.backend_agg
         import matplotlib.backends.backend_pdf  # noqa: F401
@@ -108,7 +108,7 @@ def _import_report() -> None:
 
 
 def _check_options(args: argparse.Namespace) -> None:
-    """Refuse options that no plan can have, before anything is imported for it."""
+    """Refuse invalid combinations of options, before the slow imports."""
     parse_seeds(args.seeds)
     if args.engine == 'slurm' and args.devices:
         raise ProtocolError('--devices: Slurm shares GPUs out; ask by --slurm gres=.')
@@ -123,7 +123,7 @@ def _check_options(args: argparse.Namespace) -> None:
 def _prepared_plan(
     methods: Sequence[Method], args: argparse.Namespace
 ) -> list[PreparedRun]:
-    """The plan, ready to be started."""
+    """The plan's runs, ready to start."""
     from .prepared import prepare
 
     return prepare(_planned_runs(methods, args), args.processes)
@@ -132,7 +132,7 @@ def _prepared_plan(
 def _planned_runs(
     methods: Sequence[Method], args: argparse.Namespace
 ) -> list[PlannedRun]:
-    """Methods, folds and seeds that the arguments ask for."""
+    """The runs that the arguments ask for."""
     from .folds import site_names
     from .plan import build_plan
     from .prepared import load_method
@@ -142,7 +142,7 @@ def _planned_runs(
     methods = [replace(m, cfg_options={**m.cfg_options, **options}) for m in methods]
     # Deriving the folds checks that the other configs have these sites as well.
     known = site_names(load_method(methods[0]))
-    # A site that is named twice is one.
+    # Drop repeated sites.
     sites = list(dict.fromkeys(args.sites or known))
     unknown = sorted(set(sites) - set(known))
     if unknown:
@@ -174,7 +174,7 @@ def parse_seeds(text: str) -> range:
 
 
 def show_report(out: Path, metrics: Sequence[str]) -> None:
-    """Write tables and plots from the records in a folder, and show the first.
+    """Write tables and plots from the records in a folder, and print the first table.
 
     Args:
         out: Folder of the plan.

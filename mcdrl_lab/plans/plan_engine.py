@@ -1,4 +1,4 @@
-"""What is alike wherever the runs of a plan are carried out."""
+"""Base class of the engines that carry out the runs of a plan."""
 
 from __future__ import annotations
 
@@ -28,16 +28,15 @@ class Failure:
 
 
 class PlanEngine(ABC):
-    """Keeps track of a plan: what is left of it, how far it has come, what failed.
+    """Tracks the unfinished runs of a plan, its progress and its failures.
 
     Args:
         runs: Prepared runs.
-        out: Folder of the plan; ``records.jsonl`` is in it.
+        out: Folder of the plan, which contains ``records.jsonl``.
         jobs: Number of runs at a time.
-        keep_checkpoints: Keep what only resuming needs, weights and optimiser state
-            of the last epochs, after a run is finished; the tested checkpoint is
-            kept in any case.
-        reporter: Where progress is shown; by default standard output.
+        keep_checkpoints: Keep the checkpoints of the last epochs of a finished run,
+            which only resuming needs. The tested checkpoint is always kept.
+        reporter: Shows the progress; by default on standard output.
     """
 
     def __init__(
@@ -60,13 +59,13 @@ class PlanEngine(ABC):
 
     @abstractmethod
     def execute(self) -> list[Failure]:
-        """Carry out what is left of the plan; gives the runs that failed."""
+        """Carry out the unfinished runs of the plan; return those that failed."""
 
     def _folder(self, item: PreparedRun) -> RunFolder:
         return RunFolder(self.out / item.run.folder)
 
     def _unfinished(self) -> list[PreparedRun]:
-        """Runs without a finished record, all checked before any is started."""
+        """Runs without a finished record. All runs are checked before any starts."""
         records = {record.key: record for record in read_latest(self.records_path)}
         unfinished = []
         for item in self.runs:
@@ -82,7 +81,7 @@ class PlanEngine(ABC):
         return unfinished
 
     def _note_end(self, run: PlannedRun, error: str | None, seconds: float) -> None:
-        """Show and keep how a run ended."""
+        """Report the end of a run, and remember a failure."""
         state = State.FAILED if error else State.DONE
         self.progress.finish(run.key, state, seconds)
         self.reporter.event(run, f'FAILED: {error}' if error else 'done')
@@ -90,7 +89,7 @@ class PlanEngine(ABC):
             self.failures.append(Failure(run, error))
 
     def _update_fractions(self, items: Iterable[PreparedRun]) -> None:
-        """Look up how far the runs in progress have come."""
+        """Update the progress of the running runs from their folders."""
         for item in items:
             progress = self.progress.runs[item.run.key]
             if progress.state is State.RUNNING:

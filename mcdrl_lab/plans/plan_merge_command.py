@@ -1,4 +1,4 @@
-"""Join plans that were run apart: shards of seeds, sites or methods."""
+"""Merge plans that were run separately: shards of seeds, sites or methods."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 @ends_in_one_line
 def run(args: argparse.Namespace) -> None:
-    """Join records, or say what keeps them apart."""
+    """Merge the records, or say why that is not possible."""
     from mcdrl_common.atomic_write import write_text
 
     from .plan_command import show_report
@@ -57,14 +57,16 @@ def run(args: argparse.Namespace) -> None:
 def check_groups(
     shards: Mapping[str, Sequence[RunRecord]], places: Mapping[str, Path]
 ) -> None:
-    """Refuse plans that another ``index.csv`` split, as far as their folders tell.
+    """Refuse plans whose data were split by different ``index.csv`` files.
+
+    Run folders note the sequences and patients; runs without this note are not checked.
 
     Args:
         shards: Name of a plan -> its records.
         places: Name of a plan -> folder of its runs.
 
     Raises:
-        ProtocolError: Names a run of either plan.
+        ProtocolError: The splits differ; names a run of each plan.
     """
     from .prepared import noted_groups
 
@@ -82,11 +84,11 @@ def check_groups(
 
 
 def merge(shards: Mapping[str, Sequence[RunRecord]]) -> list[RunRecord]:
-    """Join the records of plans whose methods were trained alike.
+    """Merge the records of plans whose methods were trained in the same way.
 
-    Configs are compared run by run where two plans have the same run. Where they have
-    the same method with other seeds or sites, its budget, data and settings must agree;
-    of records of before there was a hash of settings the name of the config file.
+    If two plans have the same run, its configs must be equal. If they have the same
+    method with other seeds or sites, its budget, data and settings must be equal. For
+    older records, which have no hash of the settings, the config's path is compared.
 
     Args:
         shards: Name of a plan -> its records.
@@ -95,7 +97,7 @@ def merge(shards: Mapping[str, Sequence[RunRecord]]) -> list[RunRecord]:
         The records in order, each run once.
 
     Raises:
-        ProtocolError: Names two plans and what differs between them.
+        ProtocolError: Plans differ; names two of them and the difference.
     """
     from mcdrl_lab.results.comparable import check_images
 
@@ -106,7 +108,7 @@ def merge(shards: Mapping[str, Sequence[RunRecord]]) -> list[RunRecord]:
             first, known = methods.setdefault(record.method, (shard, record))
             _check_alike(first, known, shard, record)
             if not known.method_hash:
-                # Later ones are measured against one that tells its settings.
+                # Compare later records with one that has the hash, if any.
                 methods[record.method] = (shard, record)
             first, same = runs.setdefault(record.key, (shard, record))
             if same is record:
@@ -126,7 +128,7 @@ def merge(shards: Mapping[str, Sequence[RunRecord]]) -> list[RunRecord]:
                 )
     records = [record for _, record in runs.values()]
     for method in methods:
-        # What the hash of the data does not see: edited masks, another index.
+        # Finds differences that the data hash misses: edited masks, another index.
         own = [r for r in records if (r.method, r.status) == (method, 'done')]
         check_images(own)
     return records
@@ -136,7 +138,8 @@ def _check_alike(first: str, a: RunRecord, second: str, b: RunRecord) -> None:
     from .records import unlike
 
     differing = []
-    # The same file has other names from other folders; a hash tells what is in it.
+    # The same config has different paths from different folders. If both records have
+    # hashes of the settings, those are compared instead.
     if a.config != b.config and not (a.method_hash and b.method_hash):
         differing.append(f'config ({a.config} and {b.config})')
     differing += unlike(a, b)

@@ -1,4 +1,4 @@
-"""What the runs of a plan on Slurm are doing, from their folders and Slurm's queue."""
+"""Print the state of a plan's runs on Slurm, from their folders and Slurm's queue."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 @ends_in_one_line
 def run(args: argparse.Namespace) -> None:
-    """Print a line a run, and how many there are of each kind."""
+    """Print one line per run, and the number of runs in each state."""
     lines = run_states(args.folder)
     width = max(len(run) for run, *_ in lines)
     for name, state, words in lines:
@@ -29,17 +29,17 @@ def run(args: argparse.Namespace) -> None:
 
 
 def run_states(out: Path) -> list[tuple[str, str, str]]:
-    """What every run that was given to Slurm is doing.
+    """State of every run that was submitted to Slurm.
 
     Args:
         out: Folder of the plan.
 
     Returns:
-        Run, state and further words of each. States are ``done``, ``failed``,
-        ``running``, ``queued``, and ``lost`` for a job that ended without a record.
+        Run, state and details of each. States are ``done``, ``failed``, ``running``,
+        ``queued``, and ``lost`` for a job that ended without a record.
 
     Raises:
-        ProtocolError: No run of the plan was given to Slurm, or Slurm does not answer.
+        ProtocolError: No run of the plan was submitted, or Slurm does not answer.
     """
     from .records import RECORDS_NAME, read_latest
     from .run_folder import RunFolder
@@ -68,7 +68,8 @@ def run_states(out: Path) -> list[tuple[str, str, str]]:
             found.append((name, 'queued', f'job {job}, {state}: {reason}{trained}'))
         elif state:
             found.append((name, 'running', f'job {job}, {state}{trained}'))
-        # Submitting takes earlier records out of the folder, not out of the plan's.
+        # Submitting removes an earlier record from the run's folder, but not from the
+        # plan's records: a failure there may be of an earlier job.
         elif record is not None and (
             path.is_file()
             or (out / name / COLLECTED_NAME).is_file()

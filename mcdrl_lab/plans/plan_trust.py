@@ -1,4 +1,4 @@
-"""What a plan may ask for that nobody looked at: registered types, and data."""
+"""What an untrusted plan may contain: registered types and plain data."""
 
 from __future__ import annotations
 
@@ -14,22 +14,22 @@ from mcdrl_lab.errors import ProtocolError
 _CONFIGS = 'configs'
 _OWN_PACKAGE = 'mcdrl_mmseg'
 _DOTTED = re.compile(r'([A-Za-z_]\w*)(?:\.[A-Za-z_]\w*)+')
-# MMEngine's file handlers unpickle by the ending, and its YAML loader makes objects.
+# By the ending MMEngine unpickles a file, or loads YAML that can create objects.
 _PICKLES = ('.pkl', '.pickle', '.yml', '.yaml')
 _URL = re.compile(r'[A-Za-z][\w+.-]*://')
 _FOLDERS = ('out_dir', 'work_dir')
-# MMEngine writes names into a config as they are, between quotes, and reads the
-# config as a program.
+# MMEngine writes keys into a config between quotes without escaping, and later runs
+# the config as Python code.
 _UNQUOTABLE = re.compile(r'[\'"\\\n\r]|\{\{')
 
 
 class UntrustedPlanError(ProtocolError):
-    """A plan asks for more than data; the message names plan, place and value.
+    """An untrusted plan could run code; the message names plan, place and value.
 
     Args:
         plan: The plan's file.
-        place: Where in it.
-        problem: What stands there.
+        place: Place in the plan, as a dotted key.
+        problem: What is wrong there.
     """
 
     def __init__(self, plan: Path, place: str, problem: str) -> None:
@@ -46,15 +46,15 @@ def own_tree(plan: Path) -> Path:
         plan: The plan's file.
 
     Returns:
-        The nearest folder above it that is called ``configs``, as in this repository;
-        without one the folder that the plan lies in.
+        The nearest parent folder that is called ``configs``, as in this repository;
+        without one, the plan's own folder.
     """
     plan = plan.resolve()
     return next((f for f in plan.parents if f.name == _CONFIGS), plan.parent)
 
 
 def check_config_place(plan: Path, place: str, config: str | Path) -> None:
-    """Refuse a config that lies elsewhere than beside the plan; it is a program.
+    """Refuse a config outside the plan's own folder tree: a config is a program.
 
     Args:
         plan: The plan's file.
@@ -62,8 +62,8 @@ def check_config_place(plan: Path, place: str, config: str | Path) -> None:
         config: Path of the config.
 
     Raises:
-        UntrustedPlanError: It lies neither in :func:`own_tree` nor among the configs
-            that the package carries, links followed.
+        UntrustedPlanError: With links resolved, the config is neither in
+            :func:`own_tree` nor among the package's own configs.
     """
     found = Path(config).resolve()
     package = importlib.util.find_spec(_OWN_PACKAGE)
@@ -76,17 +76,18 @@ def check_config_place(plan: Path, place: str, config: str | Path) -> None:
 
 
 def check_options(plan: Path, place: str, options: Mapping[str, Any]) -> None:
-    """Refuse changes to a config that would run or import what is not registered.
+    """Refuse config changes that could run or import code that is not registered.
 
     Args:
         plan: The plan's file.
         place: Where in the plan they are.
-        options: Dotted keys of a config -> values.
+        options: Dotted config key -> value.
 
     Raises:
         UntrustedPlanError: A ``type`` that no registry knows, ``_base_``, an import of
             another package, another ``default_scope``, a string that names a Python
-            object or a pickle, or what YAML has and a config's literals have not.
+            object, a pickle or a URL, a template, a folder outside the working
+            folder, or a YAML type that a config cannot contain.
     """
     for where, key, value in _entries(options, f'{place}.cfg_options'):
         problem = _problem_of_name(key) or _problem_of_value(str(key), value)
@@ -95,7 +96,7 @@ def check_options(plan: Path, place: str, options: Mapping[str, Any]) -> None:
 
 
 def _entries(value: Any, where: str, key: Any = '') -> Iterator[tuple[str, Any, Any]]:
-    """Every value below one, with its place and its own key's last part."""
+    """Every value inside ``value``, with its place and its key."""
     if isinstance(value, Mapping):
         for name, item in value.items():
             yield from _entries(item, f'{where}.{name}', name)
@@ -141,7 +142,7 @@ def _leads_out(folder: str) -> bool:
 
 
 def _problem_of_type(key: str, value: Any) -> str | None:
-    # Only here, since it takes seconds to import.
+    # Imported only here, since it takes seconds.
     from mcdrl_mmseg.apis.checkpoint_config import is_known_component
     from mcdrl_mmseg.apis.inference_config import SCOPES
 

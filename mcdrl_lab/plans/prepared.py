@@ -1,4 +1,4 @@
-"""From a plan to runs that are ready to start: configs, hashes, budgets."""
+"""Prepares the runs of a plan: configs, hashes, budgets."""
 
 from __future__ import annotations
 
@@ -42,19 +42,19 @@ _KEPT = 'kept_features'
 
 @dataclass(frozen=True)
 class PreparedRun:
-    """A planned run with all that its record tells besides the results.
+    """A planned run with everything in its record except the results.
 
     Args:
         run: The planned run.
         cfg: Its config.
-        config_hash: Fingerprint of the config.
-        data_hash: Fingerprint of all sites' files.
-        budget: What it may spend.
-        method_hash: Fingerprint of what all runs of the method share.
-        groups_hash: Fingerprint of the images' sequences and patients.
-        files_hash: Fingerprint of the files that its own config names, which of stock
-            data sets are not always those of all sites; empty is not compared.
-        model_hash: Fingerprint of the network's settings.
+        config_hash: Hash of the config.
+        data_hash: Hash of all sites' files.
+        budget: Its budget, see :func:`~mcdrl_lab.plans.folds.run_budget`.
+        method_hash: Hash of the settings that all runs of the method share.
+        groups_hash: Hash of the images' sequences and patients.
+        files_hash: Hash of the files that the run's own config names. With stock data
+            sets these may be fewer than the files of all sites. Empty is not compared.
+        model_hash: Hash of the network's settings.
     """
 
     run: PlannedRun
@@ -74,7 +74,7 @@ class PreparedRun:
 
     @property
     def origin(self) -> dict[str, Any]:
-        """What the result comes from and the config does not say."""
+        """Inputs of the run that its config does not contain, by name."""
         return {
             'data hash': self.data_hash,
             'batch size over all processes': self.budget['batch_size'],
@@ -86,7 +86,7 @@ class PreparedRun:
         """Make the run's record.
 
         Args:
-            **values: What the run itself brought.
+            **values: The results of the run.
         """
         method, held_out, seed, selection = self.run.key
         return RunRecord(
@@ -105,13 +105,13 @@ class PreparedRun:
         )
 
     def check_data(self) -> None:
-        """Refuse to start on other data than were there when the plan was made.
+        """Refuse to start if the data changed since the plan was made.
 
-        A run may wait for days, in a queue or for others. Its record tells of what was
-        there before.
+        A run may wait for days, in a queue or for other runs. Its record has the hashes
+        of the earlier data.
 
         Raises:
-            ProtocolError: Says what changed.
+            ProtocolError: The data changed; says what.
         """
         if not self.files_hash:
             return
@@ -127,13 +127,13 @@ class PreparedRun:
             )
 
     def check_record(self, record: RunRecord) -> None:
-        """Refuse a finished run of other settings or data under the same name.
+        """Refuse a finished run with the same name but other settings or data.
 
         Args:
             record: The finished run's record.
 
         Raises:
-            ProtocolError: Says what differs.
+            ProtocolError: They differ; says in what.
         """
         for what, new, old in (
             ('settings', self.config_hash, record.config_hash),
@@ -150,14 +150,14 @@ class PreparedRun:
 def check_siblings(items: Sequence[PreparedRun], records: Iterable[RunRecord]) -> None:
     """Refuse to add runs to a method whose finished runs had other settings or data.
 
-    Tables average over all runs of a name.
+    Tables average over all runs of a method's name.
 
     Args:
-        items: Runs to be carried out.
-        records: Of the same folder.
+        items: Runs to carry out.
+        records: Records in the plan's folder.
 
     Raises:
-        ProtocolError: Names both runs and says what differs.
+        ProtocolError: They differ; names both runs and the difference.
     """
     finished = [record for record in records if record.status == 'done']
     checked: set[tuple[str, str]] = set()
@@ -184,18 +184,18 @@ def check_siblings(items: Sequence[PreparedRun], records: Iterable[RunRecord]) -
 def check_groups(
     items: Sequence[PreparedRun], records: Iterable[RunRecord], out: Path
 ) -> None:
-    """Refuse to split the same files otherwise than for the runs that are finished.
+    """Refuse runs whose data are split by other sequences or patients than before.
 
-    Their folders say what sequences and patients they were split by, where those are
-    there and of a version that noted it.
+    The folders of the finished runs note their sequences and patients. Runs without a
+    folder or without this note, as of older versions, are not checked.
 
     Args:
-        items: Runs to be carried out.
-        records: Of the same folder.
-        out: The folder.
+        items: Runs to carry out.
+        records: Records in the plan's folder.
+        out: The plan's folder.
 
     Raises:
-        ProtocolError: Names both runs.
+        ProtocolError: The splits differ; names both runs.
     """
     noted = noted_groups(records, out)
     for item in items:
@@ -209,15 +209,15 @@ def check_groups(
 
 
 def noted_groups(records: Iterable[RunRecord], out: Path) -> dict[str, tuple[str, str]]:
-    """What sequences and patients finished runs were split by.
+    """Sequences and patients that determined the splits of finished runs.
 
     Args:
-        records: Of a folder.
-        out: The folder. Run folders that are gone, or of a version that did not note
-            it, say nothing.
+        records: Records in a plan's folder.
+        out: The plan's folder. Runs whose folder is missing, or without this note, as
+            of older versions, are left out.
 
     Returns:
-        Fingerprint of the files -> run, fingerprint of the sequences and patients.
+        Hash of the files -> run, hash of the sequences and patients.
     """
     return {
         record.data_hash: (record.folder, origin[_GROUPS])
@@ -241,19 +241,19 @@ def load_method(method: Method) -> Config:
 
     from .child_process import environment_variables
 
-    # Every fold is derived here: which one a shell names for single trainings, or that
-    # it names one of another data set, must change nothing.
+    # Ignore a held-out site that the shell sets for single trainings, perhaps of
+    # another data set: all folds are derived here.
     plain = {name: value for name, value in os.environ.items() if name != _HELD_OUT}
     try:
         try:
             with environment_variables(plain):
                 cfg = Config.fromfile(method.config)
         except KeyError:
-            # A config that has no default for it.
+            # The config has no default for the variable.
             cfg = Config.fromfile(method.config)
         cfg.merge_from_dict(copy.deepcopy(dict(method.cfg_options)))
     except Exception as error:
-        # A config is a program: anything may go wrong in it.
+        # A config is a program and may raise any error.
         reason = ' '.join(str(error).split())
         raise ProtocolError(
             f'{method.name}: {method.config} cannot be loaded: '
@@ -271,13 +271,13 @@ def _count_images(dataset: Any) -> int:
     for part in datasets(dataset):
         if 'pipeline' in part:
             part['pipeline'] = []
-    # MMEngine's wrappers look for the wrapped dataset in the scope at hand.
+    # MMEngine's wrappers look up the wrapped dataset in the default scope.
     with DefaultScope.overwrite_default_scope('mmseg'):
         return len(DATASETS.build(dataset))
 
 
 def _kept_features() -> dict[str, str]:
-    """For the budget: the precision of kept features, where it is not the usual one."""
+    """Budget entry for the precision of cached features; empty for float32."""
     from mcdrl_mmseg.models.backbones.feature_cache import FeatureCache
 
     try:
@@ -288,18 +288,18 @@ def _kept_features() -> dict[str, str]:
 
 
 def _method_hash(cfg: Config) -> str:
-    """Fingerprint of a method, whichever fold its config is of."""
+    """Hash of a method's settings, the same for every fold's config."""
     for site in site_names(cfg):
         try:
             return config_hash(derive_fold(cfg, site).to_dict())
         except ProtocolError:
-            # Its loaders lack this site, but perhaps not the one that is asked for.
+            # The loaders lack this site; try the next one.
             continue
     return ''
 
 
 def _groups_hash(cfg: Config, method: str) -> str:
-    """Fingerprint of the images' sequences and patients; empty where none is known."""
+    """Hash of the images' sequences and patients; empty if none is known."""
     try:
         rows = image_groups(cfg)
     except ImageIndexError as error:
@@ -319,11 +319,11 @@ def _warn_of_sites_left_out(cfg: Config, method: str) -> None:
 
 
 def prepare(runs: Sequence[PlannedRun], processes: int = 1) -> list[PreparedRun]:
-    """Derive every run's config, and find out about its data and budget.
+    """Derive every run's config, and determine its data and budget.
 
     Args:
         runs: The plan.
-        processes: Number of processes that train a run together.
+        processes: Number of processes of each training.
 
     Raises:
         ProtocolError: A config or its data are not usable.
@@ -351,7 +351,7 @@ def prepare(runs: Sequence[PlannedRun], processes: int = 1) -> list[PreparedRun]
                 check_config(cfg)
             except ConfigCheckError as error:
                 raise ProtocolError(f'{run}: {error}') from error
-            # As the checkpoint has it.
+            # The hash that the checkpoint will have.
             model_hashes[fold] = model_hash(with_mcdrl(cfg).get('model') or {})
         train = cfg.train_dataloader.dataset
         key = config_hash({'train': train}, frozenset())

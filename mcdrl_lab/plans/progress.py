@@ -1,4 +1,4 @@
-"""Showing how a plan gets on: bars on a terminal, plain lines elsewhere."""
+"""Shows the progress of a plan: bars on a terminal, plain lines elsewhere."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ LINE_INTERVAL_S = 60.0
 
 
 def status_line(progress: PlanProgress) -> str:
-    """One line on the whole plan.
+    """One line about the progress of the whole plan.
 
     Args:
         progress: States of all runs.
@@ -34,9 +34,9 @@ def status_line(progress: PlanProgress) -> str:
 
 
 class Reporter:
-    """Events as lines; below them a bar for the plan and for each running run.
+    """Prints events as lines, and below them a bar for the plan and each running run.
 
-    Where there is no terminal a line a minute stands for the bars.
+    Without a terminal it prints a status line every minute instead of the bars.
 
     Args:
         progress: States of all runs.
@@ -79,7 +79,7 @@ class Reporter:
         self.say(f'[{status_line(self.progress)}] {run}: {what}')
 
     def tick(self) -> None:
-        """Called often: redraws the bars, or writes a line now and then."""
+        """Redraw the bars, or write the status line if it is due; called often."""
         if self._bars.disable:
             if time.monotonic() - self._last_line >= LINE_INTERVAL_S:
                 self.say(f'[{status_line(self.progress)}]')
@@ -98,6 +98,6 @@ class Reporter:
         self._bars.refresh()
 
     def close(self) -> None:
-        """Take the bars down."""
+        """Update the bars once more and stop them."""
         self.tick()
         self._bars.stop()

@@ -1,4 +1,4 @@
-"""Run records: one JSON line a run, appended and never changed."""
+"""Run records: one JSON line per run, appended and never changed."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ _TYPES: dict[str, type | tuple[type, ...]] = {
     'duration_s': (int, float),
     'error': (str, type(None)),
 }
-# Records of earlier versions lack them.
+# Records of older versions lack these keys.
 _LATER_KEYS = frozenset({'sites', 'method_hash', 'model_hash'})
 _NUMBER = (int, float, type(None))
 _PIXEL_COUNTS = ('tp', 'fn', 'fp', 'tn', 'pixels')
@@ -43,33 +43,32 @@ _PIXEL_COUNTS = ('tp', 'fn', 'fp', 'tn', 'pixels')
 
 @dataclass(frozen=True)
 class RunRecord:
-    """What one training run left behind.
+    """Settings and results of one run.
 
     Args:
         method: Name of the method, the row in a table.
         config: Path of the config that the run was derived from, as given.
-        config_hash: Fingerprint of the run's own config (fold and seed included).
-        held_out: Name of the site that was tested and never trained on.
+        config_hash: Hash of the run's own config, with fold and seed.
+        held_out: Name of the held-out site: tested, never trained on.
         seed: Random seed of the run.
         selection: ``'validation'`` if the checkpoint was chosen on the training
             sites, ``'oracle'`` if it was chosen on the held-out site.
         metrics: Summary values of the test, name -> value; undefined ones are NaN.
         images: Per-image records of the test.
-        sites: What the metric kept of each tested site beside its images' records;
-            empty in records of before it did.
+        sites: Further results of the metric for each tested site; empty in older
+            records.
         versions: Package name -> version.
-        budget: What the run was allowed: epochs or iters, batch size, image size,
-            number of training images; and ``kept_features``, their precision, where it
-            is not float32.
-        data_hash: Fingerprint of all sites' files.
-        method_hash: Fingerprint of the method's settings, the same for all its sites
-            and seeds; empty in records of before there was one.
-        model_hash: Fingerprint of the network's settings, which its checkpoint tells
-            too, see :func:`~mcdrl_common.model_settings.model_hash`; empty in records
-            of before there was one.
+        budget: Epochs or iters, batch size, image size and number of training images;
+            and ``kept_features``, the precision of cached features, if it is not
+            float32.
+        data_hash: Hash of all sites' files.
+        method_hash: Hash of the method's settings, the same for all its sites and
+            seeds; empty in older records.
+        model_hash: Hash of the network's settings, which is in the checkpoint too, see
+            :func:`~mcdrl_common.model_settings.model_hash`; empty in older records.
         duration_s: Seconds of training and test together.
         status: ``'done'`` or ``'failed'``.
-        error: Last words of a failed run.
+        error: Error message of a failed run.
         schema: Version of this layout.
     """
 
@@ -94,7 +93,7 @@ class RunRecord:
 
     @property
     def key(self) -> tuple[str, str, int, str]:
-        """What names a run: method, held-out site, seed, selection."""
+        """Unique key of a run: method, held-out site, seed, selection."""
         return self.method, self.held_out, self.seed, self.selection
 
     @property
@@ -111,13 +110,13 @@ class RunRecord:
         }
         for name in _LATER_KEYS:
             if not values[name]:
-                # As before there were any: the same run gives the same line.
+                # Left out if empty, so that a record reads as in older versions.
                 del values[name]
         return as_json(values)
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> RunRecord:
-        """Check and take over one parsed line.
+        """Make a record from one parsed line, and check it.
 
         Args:
             values: The parsed JSON object.
@@ -143,7 +142,7 @@ class RunRecord:
                     f'{name}={values[name]!r} is not one of {list(allowed)}.'
                 )
         _check_types(values)
-        # Both name folders below the plan's, where files are read and written.
+        # Both name folders below the plan's folder, in which files are written.
         check_name('method', values['method'])
         check_name('site', values['held_out'])
         metrics = {
@@ -171,14 +170,15 @@ def _check_types(values: Mapping[str, Any]) -> None:
 
 
 def check_results(metrics: Any, images: Any) -> None:
-    """Check the results of a test, as records and a metric's file hold them.
+    """Check the results of a test, from a record or from the metric's file.
 
     Args:
         metrics: Summary values.
         images: Per-image records.
 
     Raises:
-        ProtocolError: Another type, or an image without what comparisons need.
+        ProtocolError: A value has the wrong type, or an image lacks an entry that
+            comparisons need.
     """
     wrong = []
     numbers = metrics.values() if isinstance(metrics, dict) else ('none',)
@@ -194,7 +194,7 @@ def check_results(metrics: Any, images: Any) -> None:
 
 
 def _check_image(where: str, image: Mapping[str, Any]) -> None:
-    """Check what comparisons and reports take of an image."""
+    """Check the entries of an image that comparisons and reports use."""
     sequence = image.get('sequence')
     right = {
         'image': _is_a(image.get('image'), str),
@@ -202,10 +202,10 @@ def _check_image(where: str, image: Mapping[str, Any]) -> None:
         'sequence': _is_a(sequence, (str, type(None))),
         **{metric: isinstance(image.get(metric), _NUMBER) for metric in IMAGE_METRICS},
     }
-    # Records of before lesions were counted have none.
+    # Older records have no lesion counts.
     if 'lesions' in image:
         right['lesions'] = is_counts(image['lesions'])
-    # The same of the network's own confidence.
+    # Older records lack the network's own confidence too.
     for name in CONFIDENCES:
         right[name] = isinstance(image.get(name), _NUMBER)
     counts = [name for name in _PIXEL_COUNTS if name in image]
@@ -222,7 +222,7 @@ def _are_names(value: Any) -> bool:
 
 
 def _is_a(value: Any, allowed: type | tuple[type, ...]) -> bool:
-    # To Python a bool is an int.
+    # In Python a bool is an int.
     return isinstance(value, allowed) and not isinstance(value, bool)
 
 
@@ -234,7 +234,8 @@ def read_records(path: str | os.PathLike) -> list[RunRecord]:
     """Read all records of a file in the order in which they were written.
 
     Args:
-        path: A ``records.jsonl``, or one compressed by gzip whose name ends in ``.gz``.
+        path: A ``records.jsonl``, or one compressed by gzip with a name that ends in
+            ``.gz``.
 
     Returns:
         The records; see :func:`~mcdrl_lab.plans.json_lines.read_lines`.
@@ -251,19 +252,19 @@ def append_record(path: str | os.PathLike, record: RunRecord) -> None:
     Args:
         path: A ``records.jsonl``; see
             :func:`~mcdrl_lab.plans.json_lines.append_line`.
-        record: What to append.
+        record: The record to append.
     """
     append_line(path, record.to_json(), _parse)
 
 
 def latest_records(records: Iterable[RunRecord]) -> list[RunRecord]:
-    """Keep one record a run: the last finished one, else the last failed one.
+    """Keep one record per run: the last finished one, else the last failed one.
 
     Args:
         records: Records in the order in which they were written.
 
     Returns:
-        One record a run, in the order in which the runs first appear.
+        One record per run, in the order in which the runs first appear.
     """
     latest: dict[tuple, RunRecord] = {}
     for record in records:
@@ -274,21 +275,22 @@ def latest_records(records: Iterable[RunRecord]) -> list[RunRecord]:
 
 
 def read_latest(path: str | os.PathLike) -> list[RunRecord]:
-    """As :func:`read_records`, of each run the one of :func:`latest_records`."""
+    """Read a file by :func:`read_records` and reduce it by :func:`latest_records`."""
     return latest_records(read_records(path))
 
 
 def unlike(a: RunRecord, b: RunRecord) -> list[str]:
-    """What two runs of a method differ in, and should not.
+    """Differences between two runs of a method that should not exist.
 
-    Sites differ in their number of training images.
+    The number of training images may differ: it depends on the held-out site.
 
     Args:
         a: A run.
-        b: Another one, of another site or seed.
+        b: Another run of the method, with another site or seed.
 
     Returns:
-        Names with both values; settings only where both records have a hash of them.
+        Name and both values of each difference. Settings are compared only if both
+        records have a hash of them.
     """
     found = []
     if a.data_hash != b.data_hash:

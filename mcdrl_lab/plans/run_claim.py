@@ -1,4 +1,4 @@
-"""Who works in a run's folder, told from anywhere on a shared file system."""
+"""Claims on run folders: marks, on a shared file system, who works in a folder."""
 
 from __future__ import annotations
 
@@ -18,22 +18,22 @@ from mcdrl_lab.errors import ProtocolError
 from .slurm_queue import JOB, job_state
 
 CLAIM_NAME = '.claim'
-# States of a job that runs, or may go on to do so.
+# States of a job that does not run and will not run again; '' is an unknown job.
 _OVER = ('', 'CANCELLED', 'COMPLETED', 'FAILED', 'NODE_FAIL', 'OUT_OF_MEMORY')
 
 
 class RunClaimedError(ProtocolError):
-    """Somebody else works in the folder; the message says who."""
+    """Another process works in the folder; the message says which."""
 
 
 @dataclass(frozen=True)
 class Holder:
-    """Who works in a folder.
+    """The process that works in a folder.
 
     Args:
-        host: Name of the machine.
-        pid: Process there.
-        job: Slurm job, as ``12_3`` for a task of an array; None outside of Slurm.
+        host: Name of its machine.
+        pid: Its process id there.
+        job: Its Slurm job, as ``12_3`` for a task of an array; None outside Slurm.
     """
 
     host: str
@@ -42,7 +42,7 @@ class Holder:
 
     @classmethod
     def of_this_process(cls) -> Holder:
-        """This process, by its machine, number and Slurm job."""
+        """This process, with its machine, process id and Slurm job."""
         environment = os.environ
         job = environment.get('SLURM_JOB_ID')
         if 'SLURM_ARRAY_JOB_ID' in environment:
@@ -55,9 +55,10 @@ class Holder:
         return f'process {self.pid} on {self.host}{job}'
 
     def is_alive(self) -> bool:
-        """Whether it may still work; True where nobody here can tell."""
+        """Whether the process may still run; True if that cannot be determined."""
         if self.job is not None:
-            # A requeued job has its number again, and its earlier process is gone.
+            # A requeued job keeps its id: a claim of this job is from an earlier
+            # process, which is gone.
             mine = Holder.of_this_process()
             return self.job != mine.job and job_state(self.job) not in _OVER
         if self.host != socket.gethostname():
@@ -72,10 +73,10 @@ class Holder:
 
 
 def holder_of(folder: Path) -> Holder | None:
-    """Who works in a folder, by its own word; None for nobody.
+    """The holder that a folder's claim names; None without a claim.
 
     Args:
-        folder: Of a run.
+        folder: Folder of a run.
 
     Raises:
         RunClaimedError: The claim cannot be read.
@@ -94,7 +95,7 @@ def holder_of(folder: Path) -> Holder | None:
 
 
 def _parsed(text: str) -> Holder:
-    """A claim's holder; raises a ValueError or TypeError for what is none."""
+    """Parse a claim; raises a ValueError or TypeError if it is not valid."""
     holder = Holder(**parse_json(text))
     right = (
         isinstance(holder.host, str)
@@ -109,17 +110,17 @@ def _parsed(text: str) -> Holder:
 
 @contextmanager
 def claimed(folder: Path) -> Iterator[None]:
-    """Work in a folder, and let others on any machine see it.
+    """Claim a folder while the block runs, visible from all machines.
 
-    The file's name appears whole or not at all, so that it needs no locks of the file
-    system, which networks may not have. What a killed process left is told from a live
-    one by asking its machine, or Slurm for its job.
+    The claim is a file that is created atomically by a hard link, so that it needs no
+    file locks, which network file systems may lack. Whether an old claim's process
+    still runs is found out from the local process list, or from Slurm for a job.
 
     Args:
-        folder: Of a run; made if it does not exist.
+        folder: Folder of a run; created if it does not exist.
 
     Raises:
-        RunClaimedError: Somebody else works there, or may.
+        RunClaimedError: Another process works there, or may still do so.
     """
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / CLAIM_NAME
@@ -142,7 +143,7 @@ def claimed(folder: Path) -> Iterator[None]:
 
 
 def _remove_orphan(folder: Path) -> None:
-    """Take a dead one's claim away; another one may do so at the same time."""
+    """Remove the claim of a dead process; another process may be doing the same."""
     path = folder / CLAIM_NAME
     holder = holder_of(folder)
     if holder is None:
@@ -158,6 +159,6 @@ def _remove_orphan(folder: Path) -> None:
     except FileNotFoundError:
         return
     if _parsed(aside.read_text(encoding='utf-8')) != holder:
-        # Meanwhile somebody else had taken it: give it back.
+        # Another process has claimed the folder since then: restore its claim.
         os.link(aside, path)
     aside.unlink()

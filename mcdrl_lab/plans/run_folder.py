@@ -1,4 +1,4 @@
-"""The folder of one run: config, state, logs and checkpoints, safe against kills."""
+"""The folder of one run: config, state, logs and checkpoints; a kill loses nothing."""
 
 from __future__ import annotations
 
@@ -26,8 +26,9 @@ from .records import check_results
 if TYPE_CHECKING:
     from mmengine.config import Config
 
-# torchrun only tells that a process failed; why stands above, in that one's words.
-# The commands say what a user can put right after their own name, without a traceback.
+# torchrun's own error only says that a process failed; the reason is further up, in the
+# output of that process. The programs print user errors after their own name (train:,
+# test:), without a traceback.
 _ERROR_LINE = re.compile(
     r'(train|test): |(?!torch\.distributed\.elastic)[\w.]*(Error|Exception|Exit)\b'
 )
@@ -51,7 +52,7 @@ def failure_reason(log: str) -> str:
 
 
 def _checked_state(path: Path) -> dict[str, Any]:
-    """The state in a file; raises a ValueError for what this module did not write."""
+    """Read a state file; raises a ValueError if this module cannot have written it."""
     state = read_json(path)
     if not isinstance(state, dict):
         raise ValueError('not a JSON object')
@@ -93,7 +94,7 @@ def _holds_records(path: Path) -> bool:
 
 
 class RunFolder:
-    """What a run leaves on disk, and where an interrupted one goes on.
+    """The files of a run, and the point at which an interrupted run resumes.
 
     Args:
         path: The folder.
@@ -107,22 +108,22 @@ class RunFolder:
 
     @property
     def state(self) -> dict[str, Any]:
-        """What is known of the run; empty for one never begun."""
+        """The saved state of the run; empty if it is missing or damaged."""
         try:
             return _checked_state(self._state_path)
         except (FileNotFoundError, ValueError):
             return {}
 
     def set_aside_if_damaged(self) -> list[str]:
-        """Take back what is damaged or lost, so that the run goes on.
+        """Rename damaged files, so that their stage is repeated.
 
-        A damaged state is renamed to ``state.json.damaged``. Then, or where there is
-        none, so are all checkpoints: nothing tells any more of which settings they are.
-        Without the best checkpoint the training is done again, without its records the
-        test.
+        A damaged state is renamed to ``state.json.damaged``. If the state is damaged or
+        missing, all checkpoints are renamed in the same way, because their settings are
+        unknown. If the best checkpoint is missing or damaged, the training is repeated;
+        if the test's records are, the test.
 
         Returns:
-            What was found, in words.
+            One message for each problem found.
         """
         found = []
         checkpoints = list(self.path.glob('*.pth'))
@@ -145,7 +146,8 @@ class RunFolder:
             tested = False
         if checkpoint and not tested and not is_whole(self.path / checkpoint):
             found.append(f'{self.path / checkpoint} is gone or damaged: trained again')
-            # What is left may be past the best one: resuming would not find it again.
+            # The others may be later than the best one, and resuming from them would
+            # not reach it again.
             self._set_aside(list(self.path.glob('*.pth')))
             self.update(checkpoint=None)
         return found
@@ -164,16 +166,17 @@ class RunFolder:
         write_text(self._state_path, json.dumps({**self.state, **values}, indent=1))
 
     def check(self, cfg: Config, origin: Mapping[str, Any]) -> None:
-        """Refuse to go on with a run that was begun with other settings or data.
+        """Refuse to resume a run that was begun with other settings or data.
 
-        A run that left no checkpoint begins anew, with whatever data there are now.
+        The data are compared only if there is a checkpoint. Without one the run starts
+        from the beginning, with the current data.
 
         Args:
             cfg: Config of the run.
-            origin: What a result comes from and no config says, by its name.
+            origin: Inputs of the run that the config does not contain, by name.
 
         Raises:
-            ProtocolError: Names what differs.
+            ProtocolError: Settings or data differ; names the differences.
         """
         begun = self.state.get('settings')
         settings = plain(cfg.to_dict(), LOCATION_KEYS)
@@ -186,7 +189,7 @@ class RunFolder:
             )
         if not (self.state.get('checkpoint') or self.has_checkpoint()):
             return
-        # Runs begun before it was noted have none.
+        # Runs of older versions have not noted it.
         noted = self.state.get('origin') or {}
         differing = [
             f'{name} ({noted[name]}, now {value})'
@@ -221,7 +224,7 @@ class RunFolder:
 
     @contextmanager
     def attempt(self, stage: str) -> Iterator[Path]:
-        """Keep time of one attempt at a stage, also if it is killed.
+        """Record start and end of one attempt at a stage, even if it is killed.
 
         Args:
             stage: ``'train'`` or ``'test'``.
@@ -256,7 +259,7 @@ class RunFolder:
         return sum(a['ended'] - a['started'] for a in self._closed_attempts())
 
     def _checkpoints(self) -> list[tuple[int, Path]]:
-        """Checkpoints by step, the latest last, also those that a kill cut short."""
+        """Checkpoints sorted by step, including any that a kill left incomplete."""
         found = []
         for path in self.path.glob('*.pth'):
             match = re.fullmatch(r'(?:epoch|iter)_(\d+)\.pth', path.name)
@@ -265,7 +268,7 @@ class RunFolder:
         return sorted(found)
 
     def latest_step(self) -> str:
-        """Name of the latest checkpoint that a run goes on from; '' for none."""
+        """Name of the latest checkpoint for resuming; '' for none."""
         found = self._checkpoints()
         return found[-1][1].stem if found else ''
 
@@ -278,12 +281,12 @@ class RunFolder:
     def has_checkpoint(self) -> bool:
         """Whether an earlier attempt left a checkpoint.
 
-        Which one is resumed is the business of the training's ``AtomicCheckpointHook``.
+        The training's ``AtomicCheckpointHook`` decides which one is resumed.
         """
         return bool(self._checkpoints())
 
     def training_fraction(self, cfg: Config, iters_per_epoch: int) -> float:
-        """Share of the training that is done, as far as checkpoints and logs tell.
+        """Share of the training that is done, from checkpoints and logs.
 
         Args:
             cfg: Config of the run.
@@ -292,7 +295,7 @@ class RunFolder:
         unit = iters_per_epoch if 'max_epochs' in cfg.train_cfg else 1
         done = max((step * unit for step, _ in self._checkpoints()), default=0)
         for path in self.path.glob('*/vis_data/scalars.json'):
-            # Logs grow long and this is asked often: the end is enough.
+            # Logs are long and this is called often: read only the end.
             if not path.is_file():
                 continue
             with open(path, 'rb') as file:

@@ -1,4 +1,7 @@
-"""Running a plan on Slurm: a job array, a task a run, collected from their folders."""
+"""Runs a plan on Slurm: a job array with one task per run.
+
+The records are collected from the runs' folders.
+"""
 
 from __future__ import annotations
 
@@ -28,30 +31,33 @@ from .slurm_queue import job_states
 from .slurm_task import RECORD_NAME, RunTask
 
 _POLL_S = 1.0
-# Asking Slurm loads it for everybody; records in run folders tell most.
+# Seconds between queries of Slurm, which load it for all users. The records in the run
+# folders, read every _POLL_S, tell most.
 _ASK_S = 20.0
-# A record that was taken into the plan's: the job that wrote it has done all it does.
+# A run's record is renamed to this when it is added to the plan's records. The run's
+# job has then done all its work.
 COLLECTED_NAME = 'collected_record.json'
-# What a run was submitted with: its job may wait for days, and holds it from then on.
+# Settings and data that a run was submitted with. Its job may start days later and
+# still uses these.
 SUBMITTED_NAME = 'submitted.json'
 SUBMITIT_FOLDER = 'submitit'
 
 
 class SlurmEngine(PlanEngine):
-    """Submits what is left of a plan, and gathers its records as they come.
+    """Submits the unfinished runs of a plan, and collects their records.
 
-    The command may be left at any time: the jobs go on, and the same command, or
-    ``plan-collect``, gathers what they brought meanwhile.
+    The command may be stopped at any time. The jobs continue, and the same command, or
+    ``plan-collect``, collects their records later.
 
     Args:
-        runs: As for :class:`PlanEngine`, which says what the others mean.
+        runs: As for :class:`PlanEngine`, which also documents the other arguments.
         out: Folder of the plan, on a file system that all machines share.
         launch: How training and test are started within a job.
-        parameters: What each job asks for, see
+        parameters: Resources of each job, see
             :func:`~mcdrl_lab.plans.slurm_options.slurm_parameters`.
 
     Raises:
-        ProtocolError: The launcher is Slurm's own.
+        ProtocolError: The launcher is ``'slurm'``.
     """
 
     def __init__(
@@ -70,21 +76,22 @@ class SlurmEngine(PlanEngine):
                 '--engine slurm starts a job a run; several processes in it are '
                 'started by --launcher pytorch.'
             )
-        # Jobs start in other folders.
+        # An absolute path: jobs start in other folders.
         super().__init__(runs, Path(out).resolve(), jobs, keep_checkpoints, reporter)
         self.launch = launch
         self.parameters = parameters
         self._items = {str(item.run): item for item in self.runs}
 
     def execute(self) -> list[Failure]:
-        """Submit what is neither done nor queued, and wait for all.
+        """Submit the runs that are neither done nor queued, and wait for all.
 
         Returns:
             The runs that failed.
 
         Raises:
-            ProtocolError: Another command is planning in the same folder, a run was
-                done with other settings, or Slurm does not take the runs.
+            ProtocolError: Another command is submitting or collecting in the same
+                folder, a run was done with other settings or data, or Slurm does not
+                accept the jobs.
         """
         try:
             waited_for = self._submit()
@@ -99,7 +106,7 @@ class SlurmEngine(PlanEngine):
             self.reporter.close()
 
     def _submit(self) -> dict[str, str]:
-        """Queue what has to be; returns run -> job of all that are not done."""
+        """Submit the runs that need it; return run -> job of all unfinished runs."""
         with planning(self.out):
             collect(self.out, self.keep_checkpoints)
             unfinished = [str(item.run) for item in self._unfinished()]
@@ -136,7 +143,7 @@ class SlurmEngine(PlanEngine):
         return queued
 
     def _known(self, run: str) -> dict[str, Any]:
-        """What a run's result comes from."""
+        """Settings and data of a run, by name."""
         item = self._items[run]
         return {'settings hash': item.config_hash, **item.origin}
 
@@ -145,11 +152,11 @@ class SlurmEngine(PlanEngine):
         try:
             submitted = read_json(self.out / run / SUBMITTED_NAME)
         except (FileNotFoundError, ValueError):
-            # Submitted before it was noted, or damaged.
+            # Submitted by an older version, which did not note it, or damaged.
             return
         if not isinstance(submitted, dict):
             return
-        # What was not noted then is not known.
+        # Entries that an older version did not note are not compared.
         differing = [
             name
             for name, value in self._known(run).items()
@@ -163,11 +170,11 @@ class SlurmEngine(PlanEngine):
             )
 
     def _has_ended(self, run: str) -> bool:
-        """Whether a run's job did all it does; Slurm lists it for a moment longer."""
+        """Whether a run's job has finished, even if Slurm still lists it."""
         return (self.out / run / COLLECTED_NAME).is_file()
 
     def _wait(self, jobs: Mapping[str, str]) -> list[Failure]:
-        """Watch the folders until every run has left its record or lost its job."""
+        """Watch the folders until every run has a record or its job is gone."""
         left = dict(jobs)
         asked = 0.0
         while left:
@@ -178,10 +185,12 @@ class SlurmEngine(PlanEngine):
                 gone = [run for run, job in left.items() if job not in states]
                 for run, job in left.items():
                     self._show(run, *states.get(job, ('', '')))
-            # After Slurm was asked: a job that ended meanwhile has left its record.
+            # Collect after the query: a job that was already gone then has written its
+            # record by now, if it wrote one.
             with planning(self.out, wait_s=60):
                 collect(self.out, self.keep_checkpoints)
-            # Also what another command collected meanwhile; its runs are no concern.
+            # Includes records that another command has collected; runs that only that
+            # command waits for are ignored.
             for run in [run for run in left if self._has_ended(run)]:
                 del left[run]
                 record = record_of(run, self.out / run / COLLECTED_NAME)
@@ -209,14 +218,14 @@ class SlurmEngine(PlanEngine):
 
 @contextmanager
 def planning(out: Path, wait_s: float = 0.0) -> Iterator[None]:
-    """Hold a plan's folder while its list of runs is read and changed.
+    """Lock a plan's folder while its jobs and records are read and changed.
 
     Args:
         out: Folder of the plan.
         wait_s: Seconds to wait for another command.
 
     Raises:
-        ProtocolError: Another command holds it.
+        ProtocolError: Another command has the lock.
     """
     with ExitStack() as held:
         try:
@@ -227,14 +236,14 @@ def planning(out: Path, wait_s: float = 0.0) -> Iterator[None]:
 
 
 def collect(out: Path, keep_checkpoints: bool = False) -> list[RunRecord]:
-    """Take the records out of the run folders into the plan's.
+    """Move new records from the run folders to the plan's records.
 
     Args:
-        out: Folder of the plan, which is held.
-        keep_checkpoints: Keep what only resuming needs.
+        out: Folder of the plan; the caller must hold the lock, see :func:`planning`.
+        keep_checkpoints: Keep the checkpoints that only resuming needs.
 
     Returns:
-        The records that were new.
+        The new records.
 
     Raises:
         ProtocolError: A record is damaged; names its file.
@@ -261,7 +270,7 @@ def record_of(run: str, path: Path) -> RunRecord:
         path: File of the record.
 
     Raises:
-        ProtocolError: It holds none, or another's.
+        ProtocolError: The file does not contain exactly this run's record.
     """
     records = read_records(path)
     if [record.folder for record in records] != [run]:

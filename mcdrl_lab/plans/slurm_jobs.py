@@ -1,4 +1,4 @@
-"""Which Slurm job each run of a plan was given, and what becomes of it."""
+"""The Slurm job of each run of a plan, and the submission of jobs."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ RUNNING = ('CONFIGURING', 'RUNNING', 'COMPLETING', 'SUSPENDED', 'RESIZING', 'STO
 
 
 def _is_run(name: str) -> bool:
-    """Whether a name is that of a run's folder, and leads nowhere else."""
+    """Whether a name is a valid run folder, METHOD/SITE/seedN, and no other path."""
     *names, seed = name.split('/')
     try:
         checked = [check_name('run', part) for part in names]
@@ -31,7 +31,7 @@ def _is_run(name: str) -> bool:
 
 
 class SlurmJobs:
-    """The jobs of a plan, kept in a file of its folder.
+    """The jobs of a plan, stored in a file of its folder.
 
     Args:
         out: Folder of the plan.
@@ -41,7 +41,7 @@ class SlurmJobs:
         self.path = Path(out) / JOBS_NAME
 
     def read(self) -> dict[str, str]:
-        """Run's folder -> job, the latest of each; empty where none was submitted.
+        """Run's folder -> its latest job; empty if none was submitted.
 
         Raises:
             ProtocolError: The file is damaged.
@@ -62,7 +62,7 @@ class SlurmJobs:
         return jobs
 
     def add(self, jobs: Mapping[str, str]) -> None:
-        """Note jobs that were submitted.
+        """Add submitted jobs to the file.
 
         Args:
             jobs: Run's folder -> job.
@@ -73,25 +73,24 @@ class SlurmJobs:
 def submit(
     tasks: Mapping[str, Any], parameters: Mapping[str, Any], folder: Path, parallel: int
 ) -> dict[str, str]:
-    """Queue tasks as one job array.
+    """Submit tasks as one job array.
 
     Args:
-        tasks: Run's folder -> what is called in the job, as submitit takes it.
-        parameters: Of :func:`~mcdrl_lab.plans.slurm_options.slurm_parameters`.
-        folder: For submitit's files.
-        parallel: Tasks that may run at a time.
+        tasks: Run's folder -> callable for submitit, which the job calls.
+        parameters: From :func:`~mcdrl_lab.plans.slurm_options.slurm_parameters`.
+        folder: Folder for submitit's files.
+        parallel: Largest number of tasks that run at a time.
 
     Returns:
         Run's folder -> job.
 
     Raises:
-        ProtocolError: Slurm does not take them.
+        ProtocolError: Slurm does not accept the jobs.
     """
     import submitit
 
     try:
-        # A run may be interrupted as often as it takes: each goes on from where the
-        # last one was.
+        # Allow many timeouts: after each the run is requeued and resumes.
         executor = submitit.SlurmExecutor(folder=folder, max_num_timeout=1000)
         executor.update_parameters(
             job_name='mcdrl',

@@ -1,4 +1,4 @@
-"""What a plan asks Slurm for: ``--slurm KEY=VALUE``."""
+"""The options of Slurm jobs: ``--slurm KEY=VALUE``."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 
 from mcdrl_lab.errors import ProtocolError
 
-# What a user calls it -> what submitit calls it.
+# Key of --slurm -> submitit's parameter.
 _KEYS = {
     **{key: key for key in ('partition', 'account', 'qos', 'gres', 'constraint')},
     **{key: key for key in ('mem', 'nodelist', 'exclude')},
@@ -23,13 +23,13 @@ def slurm_parameters(words: Sequence[str]) -> dict[str, Any]:
     """Read ``KEY=VALUE`` words.
 
     Args:
-        words: As ``partition=gpu``; ``time`` has to be among them.
+        words: Such as ``partition=gpu``; ``time`` is required.
 
     Returns:
         Parameters of submitit's Slurm executor; ``time`` in minutes.
 
     Raises:
-        ProtocolError: An unknown key, a value of another form, or no time.
+        ProtocolError: An unknown key, an invalid value, or no ``time``.
     """
     values: dict[str, str] = {}
     for word in words:

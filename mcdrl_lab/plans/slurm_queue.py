@@ -1,4 +1,4 @@
-"""What Slurm says of jobs."""
+"""Queries Slurm for the states of jobs."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from collections.abc import Iterable
 from mcdrl_lab.errors import ProtocolError
 
 JOB = re.compile(r'\d+(?:_\d+)?')
-"""A Slurm job, or a task of an array."""
+"""Id of a Slurm job, or of a task of an array, as ``12_3``."""
 
 
 def job_state(job: str) -> str:
-    """State of a Slurm job that is queued or was a moment ago; '' for no such job.
+    """State of a queued, running or recently ended Slurm job; '' if unknown to Slurm.
 
     Args:
-        job: Its number.
+        job: Id of the job.
 
     Raises:
         ProtocolError: Slurm does not answer.
@@ -26,13 +26,13 @@ def job_state(job: str) -> str:
 
 
 def job_states(jobs: Iterable[str]) -> dict[str, tuple[str, str]]:
-    """Ask Slurm once about many jobs.
+    """States of several jobs, by one query.
 
     Args:
-        jobs: As ``12_3``.
+        jobs: Ids of jobs, as ``12_3``.
 
     Returns:
-        Job -> state and reason, as ``('PENDING', 'Resources')``, of those that are
+        Job -> state and reason, as ``('PENDING', 'Resources')``, for the jobs that are
         queued or running.
 
     Raises:
@@ -52,7 +52,7 @@ def _squeue(*options: str) -> str:
         done = subprocess.run(command, capture_output=True, text=True, timeout=60)
     except (OSError, subprocess.TimeoutExpired) as error:
         raise ProtocolError(f'{_unanswered(command)}: {error}') from None
-    # It forgets jobs some minutes after their end.
+    # Slurm forgets a job some minutes after its end: this id is no error.
     if done.returncode and 'Invalid job id' not in done.stderr:
         raise ProtocolError(f'{_unanswered(command)}: {done.stderr.strip()}')
     return done.stdout

@@ -1,4 +1,4 @@
-"""One run as a Slurm job: takes its folder, trains, tests, leaves its record there."""
+"""One run as a Slurm job: claims its folder, trains, tests, writes its record there."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _GRACE_S = 10.0
 
 
 class RunTask:
-    """What submitit calls in a job, and again after the job was requeued.
+    """The callable of a job; submitit calls it again after the job was requeued.
 
     Args:
         item: The run.
@@ -39,9 +39,9 @@ class RunTask:
         self._process: subprocess.Popen | None = None
 
     def __call__(self) -> None:
-        """Carry the run out; its record, of a failure too, is in its folder then."""
+        """Carry out the run, and write its record to its folder, even if it failed."""
         folder = RunFolder(self.out / self.item.run.folder)
-        # The claim is seen from other machines, the lock by the local engine.
+        # The claim is for other machines, the lock for the local engine.
         with claimed(folder.path), folder_lock(folder.path):
             try:
                 record = self._carry_out(folder)
@@ -51,10 +51,10 @@ class RunTask:
         print(f'{self.item.run}: {record.error or "done"}', flush=True)
 
     def checkpoint(self) -> Any:
-        """End what is running: the job is out of time, or has to make room.
+        """End the current stage, because the job timed out or is preempted.
 
         Returns:
-            What submitit queues again: this run, which goes on from its checkpoint.
+            This run, for submitit to submit again; it resumes from its checkpoint.
         """
         from submitit.helpers import DelayedSubmission
 
@@ -83,8 +83,8 @@ class RunTask:
                 return end.value
 
     def _run(self, command: list[str], output: Any) -> int:
-        # In this process's group, with which Slurm ends it. The signal that a job is to
-        # be requeued reaches the whole group, but only this process acts on it.
+        # Stay in this process group, which Slurm ends as a whole. Slurm also sends the
+        # requeue signal to the whole group, but only this process must react.
         self._process = subprocess.Popen(
             command,
             stdout=output,
@@ -99,11 +99,11 @@ class RunTask:
             self._process.wait()
 
     def _end(self) -> None:
-        """End the stage, kindly at first; also from within a signal's handler."""
+        """End the stage: SIGTERM, then SIGKILL; safe to call in a signal handler."""
         process = self._process
         if process is None or process.returncode is not None:
             return
-        # Not by Popen, which holds a lock where the signal interrupts its waiting.
+        # Not through Popen: its wait, which the signal interrupts, holds a lock.
         for number in (signal.SIGTERM, signal.SIGKILL):
             os.kill(process.pid, number)
             end = time.monotonic() + _GRACE_S
@@ -116,7 +116,7 @@ class RunTask:
 
 
 def _has_ended(pid: int) -> bool:
-    """Whether a child has ended; leaves its exit code to be waited for."""
+    """Whether a child has ended; its exit code stays available to ``wait``."""
     try:
         flags = os.WEXITED | os.WNOHANG | os.WNOWAIT
         return os.waitid(os.P_PID, pid, flags) is not None
@@ -129,7 +129,7 @@ def _ignore_requeue_signal() -> None:
 
 
 def _environment() -> dict[str, str]:
-    """This job's, but for what would make a training take itself for a Slurm step."""
+    """The job's environment without the variables that make a training use Slurm."""
     return {
         **{k: v for k, v in os.environ.items() if not k.startswith(('SLURM_', 'PMI'))},
         'PYTHONUNBUFFERED': '1',

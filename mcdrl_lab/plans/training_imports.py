@@ -1,7 +1,7 @@
-"""Imports all that training and testing need; forked processes then have it.
+"""Imports all modules of training and test, so that forked processes have them.
 
-Nothing here may start a thread, open a GPU or compute: a fork inherits modules, and
-nothing else is safe to.
+Nothing here may start a thread, open a GPU or compute: only imported modules are safe
+to inherit through a fork.
 """
 
 from __future__ import annotations
@@ -13,10 +13,10 @@ import os
 import sys
 from collections.abc import Iterator
 
-# What train and test import sooner or later, and what takes long.
+# Modules that train and test import sooner or later and that are slow to import.
 _MODULES = (
     'mcdrl_mmseg.apis.training',
-    # Imported when they are first called, in every run anew.
+    # Late imports, which every run would otherwise do again.
     'mcdrl_common.image_records',
     'mcdrl_common.site_reference',
     'mcdrl_common.verification',
@@ -43,22 +43,22 @@ _MODULES = (
     'torch.utils.cpp_extension',
     'yapf.yapflib.yapf_api',
 )
-# Lets torch.cuda.is_available(), which packages call when imported, ask the driver's
-# management library; the usual way would make CUDA unusable in the forks.
+# Makes torch.cuda.is_available(), which packages call when imported, use NVML. The
+# default would initialise CUDA, which makes it unusable in forks.
 _SAFE_CUDA_CHECK = 'PYTORCH_NVML_BASED_CUDA_CHECK'
 
 
 def _import_modules() -> None:
     os.environ[_SAFE_CUDA_CHECK] = '1'
-    # Modules stay: searches for garbage among them are a sixth of the time.
+    # Garbage collection takes a sixth of the import time, and modules are not garbage.
     gc.disable()
     with _silence():
         for name in _MODULES:
-            # What cannot be imported is left to the program that needs it to report.
+            # A failed import is reported later, by the program that needs the module.
             with contextlib.suppress(Exception):
                 importlib.import_module(name)
     del os.environ[_SAFE_CUDA_CHECK]
-    # Otherwise a fork's first collection would copy all memory that is shared now.
+    # Otherwise the first collection in a fork would copy the memory shared with it.
     gc.collect()
     gc.freeze()
     gc.enable()
@@ -66,7 +66,7 @@ def _import_modules() -> None:
 
 @contextlib.contextmanager
 def _silence() -> Iterator[None]:
-    """Drop what is written meanwhile; loggers made meanwhile write later."""
+    """Discard all output within the block; loggers created in it still work later."""
     streams = (1, sys.stdout), (2, sys.stderr)
     copies = [os.dup(number) for number, _ in streams]
     with open(os.devnull, 'wb') as nowhere:
