@@ -24,7 +24,7 @@ class ProtocolError(InputError, ValueError):
 
 
 class ConversionError(InputError, ValueError):
-    """A data set cannot be read or written; the message says what to put right."""
+    """A data set cannot be read or written; the message says what to fix."""
 
 
 def _stop_signals() -> list[signal.Signals]:

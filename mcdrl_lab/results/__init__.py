@@ -1,1 +1,1 @@
-"""What records say: statistics, tables, pictures and pages."""
+"""Evaluation of run records: statistics, tables, figures and pages."""

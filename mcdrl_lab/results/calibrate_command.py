@@ -1,8 +1,8 @@
-"""Calibrate a checkpoint: fit how sure its lesion probability may be.
+"""Calibrate the lesion probability of a checkpoint by temperature scaling.
 
-One temperature a lesion class is fitted on the validation images of the training
+One temperature per lesion class is fitted on the validation images of the training
 sites, and written into a copy of the checkpoint. tools/predict.py and tools/export.py
-then give calibrated probabilities; masks stay as they are.
+then give calibrated probabilities; masks do not change.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 @errors_in_one_line(ValueError, FileNotFoundError)
 def run(args: argparse.Namespace) -> None:
-    """Fit, write and say what it changes."""
+    """Fit the temperatures, write the checkpoint, print the scores before and after."""
     out = args.out or args.checkpoint.with_name(
         f'{args.checkpoint.stem}_calibrated{args.checkpoint.suffix}'
     )
@@ -94,7 +94,7 @@ def run(args: argparse.Namespace) -> None:
 
 
 def calibration_text(calibration: Calibration) -> str:
-    """Scores before and after, in per cent, a row a site.
+    """Scores before and after, in per cent, one row per site.
 
     Args:
         calibration: From :func:`~mcdrl_lab.results.temperature_fit.calibrate`.

@@ -1,4 +1,4 @@
-"""Whether runs may be compared: on the same data, with the same budget."""
+"""Checks that runs may be compared: same data, same budget, same selection."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ _COUNTS = {'tp', 'fn', 'pixels'}
 
 
 def check_comparable(a: Sequence[RunRecord], b: Sequence[RunRecord]) -> None:
-    """Refuse to compare runs on other data, with another budget or selection.
+    """Refuse to compare runs with different data, budgets or selections.
 
-    The hash of the data knows names and sizes of files alone; that a mask was edited is
-    seen by the size of its lesion.
+    The data hash only covers names and sizes of files. Edited masks are detected by
+    their lesion areas in the per-image records.
 
     Args:
         a: Finished runs of one method.
         b: Finished runs of the other method.
 
     Raises:
-        ProtocolError: Names what differs, and both values.
+        ProtocolError: The runs differ; names the difference and both values.
     """
     for first, second in itertools.product(a, b):
         if (first.held_out, first.seed) != (second.held_out, second.seed):
@@ -56,23 +56,23 @@ def check_comparable(a: Sequence[RunRecord], b: Sequence[RunRecord]) -> None:
 
 
 def check_images(runs: Sequence[RunRecord]) -> None:
-    """Refuse runs that saw other masks, or another index, of the same images.
+    """Refuse runs with different masks or sequences for the same images.
 
     Args:
         runs: Finished runs.
 
     Raises:
-        ProtocolError: Names two runs, an image and both values.
+        ProtocolError: The runs differ; names two runs, an image and both values.
     """
     _check_masks(runs)
     _check_sequences(runs)
 
 
 def _check_masks(runs: Iterable[RunRecord]) -> None:
-    """Refuse runs that were tested with other masks of the same image."""
+    """Refuse runs that were tested with different masks of the same image."""
 
     def area(image: Mapping[str, Any]) -> tuple[int, int] | None:
-        # Compact records, and those of before, have no counts.
+        # Compact records and older ones have no pixel counts.
         has_counts = image.keys() >= _COUNTS
         return (image['tp'] + image['fn'], image['pixels']) if has_counts else None
 
@@ -86,10 +86,10 @@ def _check_masks(runs: Iterable[RunRecord]) -> None:
 
 
 def _check_sequences(runs: Iterable[RunRecord]) -> None:
-    """Refuse runs for which another index told the sequences of an image.
+    """Refuse runs in which the same image has different sequences.
 
-    Sites are split by them: training and validation were other images. The hash of the
-    data knows nothing of ``index.csv``.
+    Sites are split by sequence, so training and validation used other images. The data
+    hash does not cover the content of ``index.csv``.
     """
     if unlike := _first_unlike(runs, lambda image: (image.get('sequence'),)):
         who, where, image, *both = unlike
@@ -104,14 +104,14 @@ def _check_sequences(runs: Iterable[RunRecord]) -> None:
 def _first_unlike(
     runs: Iterable[RunRecord], told: Callable[[Mapping[str, Any]], tuple | None]
 ) -> tuple[str, str, str, tuple, tuple] | None:
-    """Where two runs tell different things of an image.
+    """Find the first image for which two runs have different values.
 
     Args:
-        runs: Of two methods.
-        told: Gives what a record tells of an image; None for nothing.
+        runs: Finished runs.
+        told: Returns the value to compare from a per-image record; None is skipped.
 
     Returns:
-        Both runs in words, site, image, and what each tells; None where all agree.
+        Text naming both runs, site, image, and both values; None if all agree.
     """
     known: dict[tuple[str, str], tuple[RunRecord, tuple]] = {}
     for run in runs:

@@ -61,7 +61,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 @ends_in_one_line
 def run(args: argparse.Namespace) -> None:
-    """Print the comparisons, and write them where asked for."""
+    """Print the comparisons, and write them if ``--out`` is given."""
     from .comparison import compare
     from .comparison_tables import comparison_markdown, write_comparisons
     from .plan_records import load_records
@@ -81,7 +81,7 @@ def run(args: argparse.Namespace) -> None:
 def _files(
     records: Sequence[RunRecord], selection: str, args: argparse.Namespace
 ) -> ComparisonFiles:
-    """Where to write; refused before anything is computed."""
+    """The files to write; checks that they may be written before the computation."""
     from .comparison_tables import ComparisonFiles, describe_runs
 
     files = ComparisonFiles(
@@ -104,7 +104,7 @@ def _by_lesion_class(
     args: argparse.Namespace,
     files: ComparisonFiles | None,
 ) -> None:
-    """Print the comparisons by lesion class, and write them where asked for."""
+    """Print the comparisons by lesion class, and write them if ``--out`` is given."""
     from .comparison_tables import lesion_class_markdown, lesion_class_table
     from .lesion_classes import compare_by_lesion_class
 

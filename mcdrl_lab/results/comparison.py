@@ -1,4 +1,4 @@
-"""One method against others: differences, intervals, tests, site by site."""
+"""Compares one method with others: differences, intervals and tests, also by site."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from .statistics import (
 from .tables import ORACLE_MARK, row_name
 
 LEFT_OUT = 'Left out, since only one of the two finished: '
-"""Begin of a note on runs that one of two methods alone has."""
+"""Start of the note on runs that only one of two methods has."""
 
 
 @dataclass(frozen=True)
@@ -36,12 +36,12 @@ class Effect:
 
     Args:
         site: Held-out site, or None for the mean over sites.
-        a: Mean score of the method in question.
-        b: Mean score of the other one.
-        difference: a minus b; points (per cent) or pixels.
-        interval: 95 % interval at these sites (sequences and seeds drawn).
+        a: Mean score of the first method.
+        b: Mean score of the other method.
+        difference: a minus b; points (per cent), pixels or counts.
+        interval: 95 % interval for these sites (sequences and seeds are resampled).
         p: Wilcoxon signed-rank p value.
-        p_holm: The same, corrected by Holm over the comparisons asked for together.
+        p_holm: ``p`` with Holm's correction over all comparisons of one call.
         images: Number of different images.
         seeds: Number of seeds.
     """
@@ -59,18 +59,19 @@ class Effect:
 
 @dataclass(frozen=True)
 class Comparison:
-    """A against B.
+    """Comparison of method A with method B.
 
     Args:
-        a: Name of the method in question.
-        b: Name of the method it is measured against.
+        a: Name of the first method.
+        b: Name of the method it is compared with.
         metric: Per-image metric.
-        overall: Mean over sites, sites weighing the same.
-        new_sites: 95 % interval with whole sites drawn, or None for too few sites.
-        sites: Effect at each held-out site; empty where it was not asked for.
-        notes: What the reader must know, as sentences.
-        selection: Which kind of runs, ``'validation'`` or ``'oracle'``.
-        lesion_class: Of whose images alone it is; empty for all images.
+        overall: Mean over sites, with equal weights.
+        new_sites: 95 % interval with whole sites resampled, or None for too few sites.
+        sites: Effect at each held-out site; empty if it was not requested.
+        notes: Caveats for the reader, as sentences.
+        selection: Kind of runs, ``'validation'`` or ``'oracle'``.
+        lesion_class: Lesion class to whose images the comparison is restricted; empty
+            for all images.
     """
 
     a: str
@@ -85,21 +86,21 @@ class Comparison:
 
     @property
     def title(self) -> str:
-        """What is compared; runs that the test site chose are marked."""
+        """Names of both methods; oracle runs are marked."""
         a, b = (row_name(name, self.selection) for name in (self.a, self.b))
         return f'{a} against {b}'
 
 
 def runs_of(records: Iterable[RunRecord], name: str, selection: str) -> list[RunRecord]:
-    """Finished runs of a method, the latest of each.
+    """Finished runs of a method, by their latest records.
 
     Args:
         records: Run records.
-        name: Of the method.
-        selection: Which kind of runs, ``'validation'`` or ``'oracle'``.
+        name: Name of the method.
+        selection: Kind of runs, ``'validation'`` or ``'oracle'``.
 
     Raises:
-        ProtocolError: There is none; names those that there are.
+        ProtocolError: There is none; lists the methods with finished runs.
     """
     records = done(latest_records(records))
     found = [r for r in records if (r.method, r.selection) == (name, selection)]
@@ -130,12 +131,12 @@ def _effect(pairs: pd.DataFrame, site: str | None, resamples: int) -> Effect:
 def _notes(
     pairs: pd.DataFrame, scores: Sequence[pd.DataFrame], runs: Sequence[RunRecord]
 ) -> tuple[str, ...]:
-    """What the reader must know.
+    """Caveats for the reader.
 
     Args:
         pairs: Rows of :func:`paired_differences`.
-        scores: Scores of either method.
-        runs: Runs of both.
+        scores: Scores of each method.
+        runs: Runs of both methods.
     """
     notes = []
     if any(run.selection == 'oracle' for run in runs):
@@ -182,21 +183,21 @@ def _notes(
 
 
 def _left_out(ours: Set[tuple[str, int]], theirs: Set[tuple[str, int]]) -> str | None:
-    """What is to be said of runs that one of two methods alone has."""
+    """Note on runs that only one of two methods has; None if there are none."""
     names = ', '.join(f'{site} seed {seed}' for site, seed in sorted(ours ^ theirs))
     return f'{LEFT_OUT}{names}.' if names else None
 
 
 def left_out_note(records: Iterable[RunRecord], a: str, b: str) -> str | None:
-    """What is to be said of a :func:`mean_difference` that lacks runs.
+    """Note on runs that a :func:`mean_difference` leaves out.
 
     Args:
         records: Run records.
-        a: Name of the method in question.
-        b: Name of the method it is measured against.
+        a: Name of the first method.
+        b: Name of the method it is compared with.
 
     Returns:
-        None where both methods have the same runs.
+        The note, or None if both methods have the same runs.
     """
     records = list(records)
     ours, theirs = (
@@ -220,21 +221,20 @@ def compare(
 
     Args:
         records: Run records.
-        a: Name of the method in question.
-        others: Names of the methods it is measured against. Holm's correction runs
-            over these comparisons, and separately over all site-wise tests.
+        a: Name of the first method.
+        others: Names of the methods it is compared with. Holm's correction runs over
+            these comparisons, and separately over all site-wise tests.
         metric: Per-image metric.
-        selection: Which kind of runs, ``'validation'`` or ``'oracle'``.
+        selection: Kind of runs, ``'validation'`` or ``'oracle'``.
         resamples: Number of bootstrap samples.
-        by_site: Whether to work out the effect at each site too, which takes as long as
-            all else.
+        by_site: Whether to compute the effect at each site too, which doubles the time.
 
     Returns:
         One comparison for each of ``others``, in their order.
 
     Raises:
         ProtocolError: A method has no finished run, the runs differ in data or
-            budget, or nothing pairs.
+            budget, or no image can be paired.
     """
     records = list(records)
     if a in others:
@@ -255,7 +255,7 @@ def _compare(
     resamples: int,
     by_site: bool,
 ) -> Comparison:
-    """Two methods, before Holm's correction."""
+    """Compare two methods, without Holm's correction."""
     a, b = runs_a[0].method, runs_b[0].method
     check_comparable(runs_a, runs_b)
     scores = image_scores([*runs_a, *runs_b], metric)
@@ -286,19 +286,19 @@ def _compare(
 def mean_difference(
     records: Iterable[RunRecord], a: str, b: str, metric: str = 'dice'
 ) -> float:
-    """Difference of two methods, the mean over sites of :func:`compare` alone.
+    """Mean difference of two methods over sites, as in :func:`compare`, without tests.
 
     Args:
         records: Run records.
-        a: Name of the method in question.
-        b: Name of the method it is measured against.
+        a: Name of the first method.
+        b: Name of the method it is compared with.
         metric: Per-image metric.
 
     Returns:
         a minus b.
 
     Raises:
-        ProtocolError: As :func:`compare`.
+        ProtocolError: As for :func:`compare`.
     """
     records = list(records)
     runs_a, runs_b = (runs_of(records, name, 'validation') for name in (a, b))

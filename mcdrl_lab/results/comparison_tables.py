@@ -1,4 +1,4 @@
-"""Comparisons as tables of numbers, as Markdown, and as files with pictures."""
+"""Comparisons as tables of numbers, as Markdown, and as files with figures."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from .image_metrics import unit_of
 from .scores import done
 from .text_cells import ends, interval_ends, markdown, p_value, signed
 
-# Beyond, a name could be longer than that of a file can be.
+# Longer method names are shortened, so that the file name does not get too long.
 _LONGEST = 100
 _DIGITS = 12
 _EFFECT = ('a', 'b', 'difference', 'low', 'high', 'p', 'p_holm', 'images', 'seeds')
@@ -37,7 +37,7 @@ def effect_table(comparison: Comparison) -> pd.DataFrame:
 
     Returns:
         Columns label, a, b, difference, low, high, p, p_holm, images, seeds; with
-        enough sites, a second row gives the interval with whole sites drawn.
+        enough sites, a second row gives the interval with whole sites resampled.
     """
     rows = []
     for effect in (comparison.overall, *comparison.sites):
@@ -51,13 +51,13 @@ def effect_table(comparison: Comparison) -> pd.DataFrame:
 
 
 def comparison_cells(comparison: Comparison) -> pd.DataFrame:
-    """All effects of a comparison as the cells that people read.
+    """All effects of a comparison as formatted text cells.
 
     Args:
         comparison: From :func:`compare`.
 
     Returns:
-        The rows of :func:`effect_table`, by ``held-out site``.
+        The rows of :func:`effect_table`, with index ``held-out site``.
     """
     table = effect_table(comparison)
     cells = pd.DataFrame(
@@ -79,7 +79,7 @@ def comparison_cells(comparison: Comparison) -> pd.DataFrame:
 
 
 def overall_cells(comparison: Comparison) -> dict[str, str]:
-    """The mean over sites of a comparison, as the cells that people read.
+    """The mean over sites of a comparison, as formatted text cells.
 
     Args:
         comparison: From :func:`compare`.
@@ -112,7 +112,10 @@ def _section(title: str, cells: pd.DataFrame, notes: Sequence[str]) -> str:
 
 
 def _wilcoxon_note(comparisons: Sequence[Comparison]) -> str:
-    """What the test looks at; of one seed the interval looks at no more."""
+    """Note on what the Wilcoxon test covers, and the interval beyond that.
+
+    With a single seed the interval covers no more than the test.
+    """
     if all(each.overall.seeds == 1 for each in comparisons):
         return f'{_WILCOXON}.'
     return f'{_WILCOXON}; the interval also counts how much other seeds would change.'
@@ -126,9 +129,9 @@ def lesion_class_table(found: Sequence[Comparison]) -> pd.DataFrame:
             :func:`~mcdrl_lab.results.lesion_classes.compare_by_lesion_class`.
 
     Returns:
-        Columns lesion_class, a_name, b_name, and those of :func:`effect_table`; p_holm
-        of the means over sites is corrected over all classes, that at single sites
-        over the sites of one class.
+        Columns lesion_class, a_name, b_name, and those of :func:`effect_table`. For the
+        means over sites p_holm is corrected over all classes, for single sites over the
+        sites of one class.
     """
     tables = []
     for each in found:
@@ -141,7 +144,7 @@ def lesion_class_table(found: Sequence[Comparison]) -> pd.DataFrame:
 
 
 def lesion_class_cells(found: Sequence[Comparison]) -> pd.DataFrame:
-    """Two methods by lesion class, means over sites, as the cells that people read.
+    """Two methods by lesion class, means over sites, as formatted text cells.
 
     Args:
         found: The comparisons of two methods.
@@ -160,7 +163,7 @@ def lesion_class_cells(found: Sequence[Comparison]) -> pd.DataFrame:
 
 
 def lesion_class_markdown(found: Sequence[Comparison]) -> str:
-    """Comparisons by lesion class as Markdown, a section for each pair of methods.
+    """Comparisons by lesion class as Markdown, one section per pair of methods.
 
     Args:
         found: From
@@ -178,18 +181,18 @@ def lesion_class_markdown(found: Sequence[Comparison]) -> str:
 
 @dataclass(frozen=True)
 class ComparisonFiles:
-    """Where a comparison is written: files that are named by all that is compared.
+    """The files of a comparison. Their names contain everything that is compared.
 
     Args:
-        folder: Where they are.
-        a: Name of the method in question.
-        others: Names of the methods it is measured against.
+        folder: Folder of the files.
+        a: Name of the first method.
+        others: Names of the methods it is compared with.
         metric: Per-image metric.
-        selection: Which kind of runs, ``'validation'`` or ``'oracle'``.
-        described: Name of each method -> what tells its runs from others of the name,
-            see :func:`describe_runs`; it stands in the files.
-        ending: Further part of their names.
-        pictures: Whether the effects are drawn, too.
+        selection: Kind of runs, ``'validation'`` or ``'oracle'``.
+        described: Method -> description of its data and settings, see
+            :func:`describe_runs`; it is written into the files.
+        ending: Additional ending of the file names.
+        pictures: Whether the effects are also drawn.
     """
 
     folder: Path
@@ -203,22 +206,22 @@ class ComparisonFiles:
 
     @property
     def runs(self) -> str:
-        """What all these runs are, in a line."""
+        """One line that describes the runs of all methods."""
         return f'{_RUNS}{", ".join(self.described.values())}'
 
     def made_of(self, *names: str) -> list[str]:
-        """What a file is of, see :func:`~mcdrl_common.written_files.check_renewable`.
+        """Inputs of a file, see :func:`~mcdrl_common.written_files.check_renewable`.
 
         Args:
-            *names: Of methods; by default all.
+            *names: Names of methods; by default all.
         """
         return ['compare', *(self.described[name] for name in names or self.described)]
 
     def path(self, suffix: str) -> Path:
-        """The file of a kind.
+        """Path of the file with this suffix.
 
         Args:
-            suffix: As ``'.md'``.
+            suffix: Such as ``'.md'``.
         """
         names = '_'.join([self.a, *self.others])
         if len(names) > _LONGEST:
@@ -228,34 +231,34 @@ class ComparisonFiles:
         return self.folder / f'compare_{names}{kind}{suffix}'
 
     def picture(self, b: str) -> Path:
-        """The picture of a method's effect, without its ending.
+        """Path of the figure of an effect, without its suffix.
 
         Args:
-            b: Name of the method it is measured against.
+            b: Name of the method that ``a`` is compared with.
         """
         names = f'{self.a}_{b}{selection_ending(self.selection)}'
         return self.folder / f'effect_{names}_{self.metric}'
 
     def check_replaceable(self, overwrite: bool) -> None:
-        """Refuse to replace what is no comparison of these runs, or fewer of them.
+        """Refuse to replace files that are not an earlier comparison of these runs.
 
         Args:
             overwrite: Whether a comparison of other runs may be replaced.
 
         Raises:
-            ProtocolError: Something else is there.
-            OutputError: So are numbers or a picture.
+            ProtocolError: The Markdown file is no comparison, or one of other runs.
+            OutputError: Another of the files was not made from these runs.
         """
         path = self.path('.md')
         if path.exists():
             self._check_text(path, overwrite)
             if not WrittenFiles(self.folder).made_of(path):
-                # Those of before are not noted, nor what stands beside them.
+                # Written by an older version, which noted none of the files.
                 return
         tables = [path, self.path('.csv')]
         check_renewable(tables, [], self.made_of(), overwrite)
         for b in self.others if self.pictures else ():
-            from .plots import figure_paths  # Matplotlib takes its time
+            from .plots import figure_paths  # late: Matplotlib is slow to import
 
             drawn = figure_paths(self.picture(b))
             check_renewable(drawn, [], self.made_of(self.a, b), overwrite)
@@ -267,7 +270,7 @@ class ComparisonFiles:
                 f'{path} is there and no comparison; it is left alone: name another '
                 '--out.'
             )
-        # Those of before do not say what they are of.
+        # Files of older versions do not name their runs.
         there = [line for line in text.splitlines() if line.startswith(_RUNS)]
         if there and there[-1] != self.runs and not overwrite:
             raise ProtocolError(
@@ -293,10 +296,10 @@ class ComparisonFiles:
         return files
 
     def note(self, path: Path, made_of: Sequence[str]) -> None:
-        """Note a file as soon as it is written, for a command that is stopped then.
+        """Note that a file was written; call it at once, in case of a stop.
 
         Args:
-            path: Below the folder.
+            path: A file in the folder.
             made_of: From :meth:`made_of`.
         """
         WrittenFiles(self.folder).add(path, made_of)
@@ -305,22 +308,22 @@ class ComparisonFiles:
 def describe_runs(
     records: Iterable[RunRecord], names: Sequence[str], selection: str
 ) -> dict[str, str]:
-    """What stays the same of some methods' runs while a plan grows.
+    """Describe the runs of methods by what does not change while a plan grows.
 
     Args:
         records: Run records.
-        names: Of the methods.
-        selection: Which kind of runs.
+        names: Names of the methods.
+        selection: Kind of runs.
 
     Returns:
-        Name -> words.
+        Method -> text with the hashes of its data and settings.
     """
     records = [record for record in done(records) if record.selection == selection]
     parts = {}
     for name in names:
         own = [record for record in records if record.method == name]
         data = sorted({record.data_hash[:_DIGITS] for record in own})
-        # Records of before tell the name of the config alone.
+        # Older records have only the path of the config.
         settings = sorted({r.method_hash[:_DIGITS] or r.config for r in own})
         parts[name] = f'{name} (data {", ".join(data)}; {", ".join(settings)})'
     return parts
@@ -329,18 +332,18 @@ def describe_runs(
 def write_comparisons(
     comparisons: Sequence[Comparison], files: ComparisonFiles
 ) -> list[Path]:
-    """Write comparisons as Markdown, CSV and pictures of the effects.
+    """Write comparisons as Markdown, CSV and figures of the effects.
 
     Args:
         comparisons: From :func:`~mcdrl_lab.results.comparison.compare`.
-        files: Where to write.
+        files: The files to write.
 
     Returns:
         Paths of all files written.
     """
     from mcdrl_common.figure_files import write_figure
 
-    from .plots import effect_plot, figure_paths  # Matplotlib takes its time
+    from .plots import effect_plot, figure_paths  # late: Matplotlib is slow to import
 
     tables, pictures = [], []
     for comparison in comparisons:

@@ -17,12 +17,12 @@ LOADERS = ('train', 'val', 'test')
 def batches(cfg: Config, loaders: Sequence[str]) -> Iterator[Mapping[str, Any]]:
     """Batches of some loaders of a config, one loader after another.
 
-    Training images come through the test pipeline: neither flipped nor jittered,
-    and every one of them.
+    Training images pass through the test pipeline, without augmentation, and none is
+    left out.
 
     Args:
-        cfg: The config; it is left as it is.
-        loaders: Of :data:`LOADERS`.
+        cfg: The config; not modified.
+        loaders: Names from :data:`LOADERS`.
 
     Raises:
         ValueError: The config has no such loader.
@@ -36,7 +36,7 @@ def batches(cfg: Config, loaders: Sequence[str]) -> Iterator[Mapping[str, Any]]:
         if not loader:
             raise ValueError(f'the config has no {name}_dataloader.')
         loader = copy.deepcopy(loader)
-        # What is read once needs no workers that stay.
+        # The data are read only once.
         loader.persistent_workers = False
         if name == 'train':
             if 'test_pipeline' not in cfg:
@@ -46,7 +46,7 @@ def batches(cfg: Config, loaders: Sequence[str]) -> Iterator[Mapping[str, Any]]:
                     t for t in part.get('pipeline') or () if type_name(t) == 'SetSite'
                 ]
                 part['pipeline'] = [*own, *cfg.test_pipeline]
-            # Its images may differ in size, as a test's do.
+            # Without cropping its images may differ in size, as those of a test.
             loader.batch_size = (cfg.get('test_dataloader') or {}).get('batch_size', 1)
             loader.sampler = dict(type='DefaultSampler', shuffle=False)
             loader.pop('batch_sampler', None)
@@ -55,16 +55,16 @@ def batches(cfg: Config, loaders: Sequence[str]) -> Iterator[Mapping[str, Any]]:
 
 
 def each_once(loaded: Iterable[Mapping[str, Any]]) -> Iterator[Mapping[str, Any]]:
-    """Leave out images that were given before.
+    """Skip images that an earlier batch contained.
 
-    Two loaders may share images, as those of validation and test do where no site is
-    held out, and wrappers repeat them.
+    Two loaders may share images, as validation and test do if no site is held out, and
+    dataset wrappers may repeat them.
 
     Args:
-        loaded: Batches of :func:`batches`, of images with a path.
+        loaded: Batches from :func:`batches`. Images without a path are kept.
 
     Yields:
-        Batches without them; none that is empty.
+        Batches without repeated images; empty ones are left out.
     """
     seen: set[str] = set()
     for batch in loaded:

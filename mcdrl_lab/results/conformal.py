@@ -1,4 +1,4 @@
-"""A threshold with a guarantee: conformal risk control, sites being the units.
+"""A threshold with a guarantee: conformal risk control with sites as the units.
 
 Angelopoulos, Bates, Fisch, Lei and Schuster, "Conformal risk control", ICLR 2024.
 """
@@ -17,33 +17,33 @@ from mcdrl_lab.plans.records import RunRecord
 from .method_runs import MethodRuns, method_runs
 
 RISKS = ('area', 'lesions')
-"""Mean over a site's images of the share missed: of lesion area, or of lesions."""
+"""Missed share of lesion area, or of lesions; a site's risk is the mean over images."""
 _ROUNDING = 1e-9
 
 
 def smallest_level(sites: int) -> float:
-    """The smallest level that so many sites can promise, 1 / (sites + 1)."""
+    """The smallest level that this many sites can guarantee, 1 / (sites + 1)."""
     return 1 / (sites + 1)
 
 
 def sites_needed(level: float) -> int:
-    """The smallest number of sites that can promise a level in (0, 1)."""
+    """The smallest number of sites that can guarantee a level in (0, 1)."""
     return max(1, math.ceil(1 / level - 1 - _ROUNDING))
 
 
 def controlling_threshold(
     curves: np.ndarray, thresholds: Sequence[float], level: float
 ) -> float:
-    """The largest threshold whose risk at a new site is at most the level.
+    """The largest threshold whose expected risk at a new site is at most the level.
 
     With n sites it is the largest t with n / (n + 1) * mean risk(t) + 1 / (n + 1) <=
     level. If the sites and the new one are exchangeable, the expected risk at the new
-    one is then at most the level, whatever the number of sites and their law.
+    one is then at most the level, for any number of sites and any distribution.
 
     Args:
         curves: Risk in [0, 1] of each site at each threshold, (n, thresholds); it
-            does not fall as the threshold rises.
-        thresholds: In rising order; at the first one nothing may be missed.
+            must not decrease as the threshold increases.
+        thresholds: In increasing order; at the first one nothing may be missed.
         level: In (0, 1).
 
     Returns:
@@ -51,7 +51,7 @@ def controlling_threshold(
 
     Raises:
         ProtocolError: The level is not in (0, 1), or too small for so few sites; or
-            sites miss something at the first threshold already.
+            no threshold keeps the risk below it.
     """
     count = len(curves)
     if not 0 < level < 1:
@@ -77,11 +77,11 @@ def controlling_threshold(
 
 @dataclass(frozen=True)
 class SiteCurves(MethodRuns):
-    """What each site misses at each threshold, of one method; means over the seeds.
+    """Risk of one method at each site and threshold, as means over the seeds.
 
     Attributes:
-        thresholds: In rising order.
-        curves: (sites, thresholds).
+        thresholds: In increasing order.
+        curves: (sites, thresholds) risks.
     """
 
     thresholds: tuple[float, ...]
@@ -91,7 +91,7 @@ class SiteCurves(MethodRuns):
 def site_curves(
     records: Iterable[RunRecord], method: str | None = None, risk: str = 'area'
 ) -> SiteCurves:
-    """Gather the risks of one method at the sites that it never trained on.
+    """Collect the risks of one method at its held-out sites.
 
     Args:
         records: Run records of leave-one-site-out.
@@ -99,11 +99,11 @@ def site_curves(
         risk: One of :data:`RISKS`.
 
     Returns:
-        One curve a held-out site.
+        One curve per held-out site.
 
     Raises:
-        ProtocolError: An unknown or ambiguous method, records of before risks were
-            recorded, a site without any lesion, or no seed that is at every site.
+        ProtocolError: An unknown or ambiguous method, older records without risks, a
+            site without any lesion, or no seed that finished at every site.
     """
     own = method_runs(records, method)
     parts = {(r.held_out, r.seed): _missed(r) for r in own.runs}
@@ -164,15 +164,15 @@ def risk_at(found: SiteCurves, threshold: float) -> np.ndarray:
 
 
 def held_out_risks(found: SiteCurves, level: float) -> list[tuple[float, float]] | None:
-    """What the rule would have done at each site, had it been the new one.
+    """Apply the rule to each site in turn, as if it were the new site.
 
     Args:
         found: Curves of all sites.
         level: As for :func:`controlling_threshold`.
 
     Returns:
-        For each site the threshold chosen from the others, and its risk there; None
-        where one site less cannot promise the level.
+        For each site the threshold chosen on the others, and its risk at the site; None
+        if one site fewer cannot guarantee the level.
     """
     count = len(found.sites)
     if count < 2 or level < smallest_level(count - 1) - _ROUNDING:

@@ -1,8 +1,8 @@
 """Choose a threshold with a guarantee from leave-one-site-out records.
 
-The largest threshold at which, at a new site, the expected share of missed lesion
-area (or of missed lesions) stays below a level. It holds if the new site is
-exchangeable with those of the records: as good as drawn from the same hospitals.
+It is the largest threshold at which the expected share of missed lesion area (or of
+missed lesions) at a new site is at most the level. This holds if the new site is
+exchangeable with those of the records: as if drawn from the same hospitals.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> None:
-    """Print the threshold, and write it where asked for."""
+    """Print the threshold, and write it if ``--out`` is given."""
     from mcdrl_common.threshold_file import CONFORMAL
     from mcdrl_common.written_files import check_renewable
 

@@ -1,4 +1,4 @@
-"""From a checkpoint to a map of its features and what linear probes read in them."""
+"""Maps a checkpoint's features by t-SNE, and measures them with linear probes."""
 
 from __future__ import annotations
 
@@ -29,8 +29,8 @@ def probe_features(
 ) -> tuple[dict[tuple[str, str], ProbeScore], dict[str, str]]:
     """Probe F and F_ca for site and lesion.
 
-    Frames of one sequence, or neighbours where it is not known, stay together in the
-    cross-validation.
+    Frames of one sequence stay in one fold of the cross-validation; where the sequence
+    is unknown, neighbouring images do.
 
     Args:
         features: From :func:`~mcdrl_lab.results.features.collect_features`.
@@ -48,7 +48,7 @@ def probe_features(
                     features[feature], names, groups, seed=seed
                 )
             except ValueError as error:
-                # One site, or one lesion type: nothing to tell apart, and no fault.
+                # Only one site or lesion type: nothing to classify, and no error.
                 reasons[label] = str(error)
     return scores, reasons
 
@@ -63,33 +63,34 @@ def write_embedding(
     seed: int = 0,
     overwrite: bool = False,
 ) -> str:
-    """Draw the maps of a checkpoint's features; write the probes' scores beside them.
+    """Draw the maps of a checkpoint's features, and write the scores of the probes.
 
     Args:
         cfg: The checkpoint's config.
         checkpoint: The checkpoint.
-        out: The picture; its ending says the format. The scores go to a JSON file of
-            the same name.
-        loaders: Whose images: of :data:`~mcdrl_lab.results.config_batches.LOADERS`.
+        out: The figure; its suffix determines the format. The scores go to a JSON file
+            with the same name.
+        loaders: Data loaders whose images are used, from
+            :data:`~mcdrl_lab.results.config_batches.LOADERS`.
         device: As ``'cuda:0'``; None takes a GPU if there is one.
-        perplexity: Of t-SNE.
+        perplexity: Perplexity of t-SNE.
         seed: Seed of t-SNE and of the probes' splits.
-        overwrite: Whether picture and scores of an earlier run may be replaced.
+        overwrite: Whether figure and scores of an earlier run may be replaced.
 
     Returns:
-        The scores, in words, and a note where some of the images were trained on.
+        The scores as text, with a note if some of the images were trained on.
 
     Raises:
         ValueError: A model without MCDRL's head, no images, or an unknown format.
-        DictionaryError: The checkpoint holds no dictionary.
-        OutputError: Another file has the name of the picture or of the scores.
+        DictionaryError: The checkpoint has no dictionary.
+        OutputError: Another file has the name of the figure or of the scores.
     """
     out = Path(out)
     written = [out, out.with_suffix('.json')]
     inputs = [Path(checkpoint), *([Path(cfg.filename)] if cfg.filename else [])]
     check_targets(out.parent, written, inputs, overwrite)
     model = load_segmentor(checkpoint, cfg, device)
-    # Copies in two folds of a probe would be told apart by heart.
+    # Each image once: with copies in two folds a probe could memorise it.
     features = collect_features(model, each_once(batches(cfg, loaders)))
     scores, reasons = probe_features(features, seed=seed)
     maps = {name: embed(features[name], perplexity, seed) for name in TITLES}

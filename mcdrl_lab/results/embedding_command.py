@@ -1,7 +1,7 @@
 """Draw t-SNE maps of a model's features before and after the intervention.
 
-One point an image, by site and by lesion, with the scores of linear probes beside
-them, in the picture and in a JSON file.
+One point per image, coloured by site and by lesion, with the scores of linear probes,
+in the figure and in a JSON file.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 @errors_in_one_line(ValueError, FileNotFoundError)
 def run(args: argparse.Namespace) -> None:
-    """Draw the maps, print the probes."""
+    """Draw the maps and print the probes' scores."""
     from mcdrl_mmseg.apis import load_config
 
     from .embedding import write_embedding

@@ -1,4 +1,4 @@
-"""Maps of the features before and after the intervention, with probes beside them."""
+"""Figure of the features before and after the intervention, with probe scores."""
 
 from __future__ import annotations
 
@@ -15,22 +15,22 @@ from mcdrl_common.palette import LINE_COLORS, mark_style
 
 from .probe import ProbeScore
 
-# Names of the feature arrays, as the paper writes them.
+# Feature arrays, named as in the paper -> title.
 TITLES = {'F': 'before, F', 'F_ca': 'after, F_ca'}
 _HATCHES = {'F': '', 'F_ca': '//'}
 _COLORS = {'F': '#BBBBBB', 'F_ca': LINE_COLORS[0]}
 
 
 def embed(features: np.ndarray, perplexity: float = 30.0, seed: int = 0) -> np.ndarray:
-    """Lay features out in the plane by t-SNE, each channel standardised first.
+    """Map features to the plane by t-SNE, with each channel standardised first.
 
     Args:
         features: (n, c), n of 3 or more.
-        perplexity: How many neighbours count; lowered where n is small.
+        perplexity: Effective number of neighbours; reduced if n is small.
         seed: Seed of the layout.
 
     Returns:
-        (n, 2) float32. Distances between far points, and axes, mean nothing.
+        (n, 2) float32. The axes and the distances between far points have no meaning.
 
     Raises:
         ValueError: Fewer than 3 images.
@@ -41,7 +41,7 @@ def embed(features: np.ndarray, perplexity: float = 30.0, seed: int = 0) -> np.n
     perplexity = min(perplexity, (count - 1) / 3)
     layout = TSNE(
         perplexity=perplexity,
-        # The usual start from principal components needs a channel for each axis.
+        # The default start from principal components needs two channels and samples.
         init='pca' if min(features.shape) >= 2 else 'random',
         random_state=seed,
     )
@@ -53,13 +53,13 @@ def embedding_figure(
     labels: Mapping[str, Sequence[str]],
     probes: Mapping[tuple[str, str], ProbeScore],
 ) -> Figure:
-    """Draw maps by label, a row a feature and a column a label, and the probes.
+    """Draw the maps, one row per feature and one column per label, and the probes.
 
     Args:
         maps: ``'F'`` and ``'F_ca'`` -> (n, 2).
-        labels: As ``'site'`` and ``'lesion'`` -> n names.
-        probes: (feature, label) -> score of its linear probe; those that could not
-            be fitted are left out.
+        labels: Such as ``'site'`` and ``'lesion'`` -> n names.
+        probes: (feature, label) -> score of its linear probe; probes that could not be
+            fitted are left out.
     """
     figure = Figure(
         figsize=(3.7 * len(labels) + 3.2, 3.5 * len(maps) + 0.7), layout='constrained'
@@ -76,7 +76,7 @@ def embedding_figure(
             _scatter(axes, maps[feature], labels[label])
             axes.set_title(f'{TITLES.get(feature, feature)}, by {label}', fontsize=11)
             if row == len(maps) - 1:
-                # Below the lowest map, so that it covers no point.
+                # Below the lowest map, so that the legend covers no point.
                 axes.legend(
                     loc='upper center',
                     bbox_to_anchor=(0.5, -0.02),
@@ -87,7 +87,7 @@ def embedding_figure(
     for axes in grid[1:, -1]:
         axes.set_axis_off()
     _draw_probes(grid[0, -1], list(maps), list(labels), probes)
-    # The space below is free, and there it covers nothing.
+    # The last panel is empty: the legend covers nothing there.
     handles, names = grid[0, -1].get_legend_handles_labels()
     grid[-1, -1].legend(handles, names, loc='upper center', fontsize=9, frameon=False)
     return figure
@@ -104,7 +104,7 @@ def _scatter(axes: Axes, points: np.ndarray, names: Sequence[str]) -> None:
             linewidths=0.3,
             edgecolors='black',
             label=f'{name} ({sizes[name]})',
-            # The few lie on the many.
+            # Small groups are drawn on top of large ones.
             zorder=2 + 1 / sizes[name],
             **mark_style(number),
         )

@@ -1,4 +1,4 @@
-"""Keep the records of finished plans, and write the pages of results from them."""
+"""Store compact records of finished plans, and write the result pages from them."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 @ends_in_one_line
 def run(args: argparse.Namespace) -> None:
-    """Keep records, or write the pages."""
+    """Store records, or write the pages."""
     if args.action == 'write':
         from .evidence.evidence_page import EvidencePage
 
@@ -73,9 +73,9 @@ def run(args: argparse.Namespace) -> None:
 
 
 def _joined_unlike(plans: Mapping[str, Sequence[RunRecord]]) -> Iterator[str]:
-    """Say where one method's runs differ between plans: a table has one row of them.
+    """Notes on methods whose runs differ between plans, as they share one table row.
 
-    It may be meant, as where each held-out site has data of its own.
+    This may be intended, for example if each held-out site has its own data.
     """
     from mcdrl_lab.plans.records import unlike
 

@@ -1,4 +1,4 @@
-"""What the intervention does to the features of many images, as arrays."""
+"""Features of many images before and after the intervention, as arrays."""
 
 from __future__ import annotations
 
@@ -26,31 +26,30 @@ _UNNAMED_LESION = 'lesion'
 def collect_features(
     model: nn.Module, dataloader: Iterable[Mapping[str, Any]]
 ) -> dict[str, np.ndarray]:
-    """Run a model over images and keep one vector an image before and after CDRL.
+    """Run a model on images; collect one vector per image before and after CDRL.
 
-    Each image goes through the network as a whole, also where the model's
-    ``test_cfg`` asks for sliding windows.
+    Each image goes through the network as a whole, even if the model's ``test_cfg``
+    sets sliding windows.
 
     Args:
         model: A segmentor with a :class:`~mcdrl_mmseg.models.CausalInterventionHead`,
             from ``mmseg.apis.init_model`` or a runner.
-        dataloader: Batches as ``Runner.build_dataloader`` gives them.
+        dataloader: Batches, as from ``Runner.build_dataloader``.
 
     Returns:
         Arrays over n images, in the order of the loader:
 
         - ``F`` (n, c) float32, mean of ``region_tokens`` over the kept positions;
         - ``F_ca`` (n, c) float32, the same of ``intervened_tokens``, before the gate;
-        - ``attention`` (n, M) float32, mean weight of each confounder; only of a head
-          that attends to the dictionary, since the other forms have none that was
-          trained;
+        - ``attention`` (n, M) float32, mean weight of each confounder; only for a head
+          that attends to the dictionary, since other heads have no trained attention;
         - ``sites``, ``lesions`` and ``images`` (n,) str: site, lesion classes joined
           by ' + ' or ``'no lesion'``, and name of the image below its site;
         - ``sequences`` (n,) object: name of the video or patient, or None.
 
     Raises:
         ValueError: The model has no such head, or the loader is empty.
-        DictionaryError: The checkpoint holds no dictionary.
+        DictionaryError: The checkpoint has no dictionary.
     """
     head = intervention_head(model)
     rows: dict[str, list] = {}
@@ -90,10 +89,10 @@ _LABELS: dict[str, type] = {
 
 
 def intervention_head(model: nn.Module) -> CausalInterventionHead:
-    """The segmentor's head.
+    """The segmentor's intervention head.
 
     Raises:
-        ValueError: It is none that intervenes.
+        ValueError: The head is no ``CausalInterventionHead``.
     """
     head = last_decode_head(model)
     if not isinstance(head, CausalInterventionHead):
@@ -106,7 +105,7 @@ def intervention_head(model: nn.Module) -> CausalInterventionHead:
 
 
 def describe(sample: Any, ignore_index: int = 255) -> dict[str, str | None]:
-    """Where an image comes from and what it shows.
+    """Site, lesion classes, name and sequence of an image.
 
     Args:
         sample: A ``SegDataSample``.

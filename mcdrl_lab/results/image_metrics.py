@@ -1,4 +1,4 @@
-"""Names of the metrics that tables and comparisons are made of, and their units."""
+"""Names, units and directions of the metrics in tables and comparisons."""
 
 from __future__ import annotations
 
@@ -31,9 +31,9 @@ PERCENT_METRICS = (
 )
 LESION_FREE_METRICS = ('false_positive', 'false_area')
 IMAGE_METRICS = (*PERCENT_METRICS, 'hd95', *FALSE_LESIONS)
-# What a plan tabulates unless told otherwise.
+# Metrics that a plan tabulates by default.
 REPORT_METRICS = ('dice', 'dice_all', 'iou', 'accuracy', 'hd95', 'false_positive')
-# Summary values are named SCOPE/NAME; these names are no fractions.
+# Names of values that are no fractions. Summary values are named SCOPE/NAME.
 _MEAN_FALSE_LESIONS = tuple(f'm{name.capitalize()}' for name in FALSE_LESIONS)
 _NUMBERS = (
     *(*COUNT_METRICS, 'sites', 'mHD95', 'hd95'),
@@ -51,7 +51,7 @@ _LOWER_IS_BETTER = (
 
 
 def scale_of(metric: str) -> float:
-    """Factor to print a metric with: 100 for fractions, 1 for pixels and counts.
+    """Factor for printing a metric: 100 for fractions, 1 for pixels and counts.
 
     Args:
         metric: A per-image metric or the name of a summary value.
@@ -71,7 +71,7 @@ def unit_of(metric: str) -> str:
 
 
 def lower_is_better(metric: str) -> bool:
-    """Whether less of a metric is more.
+    """Whether a lower value of a metric is better.
 
     Args:
         metric: A per-image metric or the name of a summary value.
@@ -80,13 +80,13 @@ def lower_is_better(metric: str) -> bool:
 
 
 def value_of(image: Mapping[str, Any], metric: str) -> float | None:
-    """Value of a metric in a per-image record, where it is defined.
+    """Value of a metric in a per-image record; None if it is undefined or missing.
 
     Rates of false positives are defined on images without lesion, ``dice_all`` and
     numbers of false lesions on all images, everything else on images with a lesion.
 
     Args:
-        image: The record; those of before lesions were counted have no such metric.
+        image: The record; older records have no lesion-wise metrics.
         metric: One of :data:`IMAGE_METRICS`.
     """
     if metric == 'dice_all':

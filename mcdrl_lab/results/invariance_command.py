@@ -1,9 +1,9 @@
-"""Measure how far trained models depend on confounders, on EndoSim's same scenes.
+"""Measure how far trained models depend on confounders, on paired scenes of EndoSim.
 
 Each scene of the held-out site is drawn without and with each of the twelve
-confounders: how alike are the predictions, and how good? And how well does a linear
-classifier read site, confounders and lesion out of the features before (F) and after
-(F_ca) the intervention? Models that the output holds already are not measured again.
+confounders: how alike are the predictions, and how good? And how well can a linear
+classifier predict site, confounders and lesion from the features before (F) and after
+(F_ca) the intervention? Models that the output already contains are not measured again.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 @ends_in_one_line
 def run(args: argparse.Namespace) -> None:
-    """Measure what the output does not hold, and print its tables."""
+    """Measure the models that the output lacks, and print its tables."""
     from .invariance_runs import find_runs, measure_runs
     from .invariance_tables import confounder_table, invariance_table, read_invariance
 

@@ -31,19 +31,19 @@ from .invariance_scores import PairScores, pair_scores
 from .probe import ProbeScore, probe_accuracy
 
 _BATCH = 32
-# No data set of a plan, no built-in model and no validation of one has these scenes.
+# A seed that no data set and no training or validation of a built-in model uses.
 _PROBE_SEED = 4_000_000_000
 
 
 @dataclass(frozen=True)
 class ProbeScenes:
-    """Pictures for linear probes, with what is to be read out of them.
+    """Images for linear probes, with their labels.
 
     Args:
-        pictures: The pictures.
-        sites: Site of each; empty for scenes of no site.
-        lesions: Lesion class of each, or ``'no lesion'``.
-        conditions: (n, M) bool, which confounders each has.
+        pictures: The images.
+        sites: Site of each image; empty for scenes that belong to no site.
+        lesions: Lesion class of each image, or ``'no lesion'``.
+        conditions: (n, M) bool, the confounders of each image.
     """
 
     pictures: Pictures
@@ -63,10 +63,10 @@ def draw_pairs(
         scenes: Number of scenes: the first ones with a lesion in the data set.
 
     Returns:
-        Confounder -> pictures with it absent and with it present.
+        Confounder -> images without it and with it.
 
     Raises:
-        ProtocolError: The site has no such number of scenes with lesion.
+        ProtocolError: The site has fewer scenes with a lesion.
     """
     all_scenes = (benchmark.scene(site, n) for n in range(benchmark.images_per_site))
     chosen = list(islice((s for s in all_scenes if s.lesion is not None), scenes))
@@ -91,13 +91,13 @@ def draw_probe_scenes(
     """Draw scenes that no model was trained on.
 
     Args:
-        benchmark: Its size, how far its sites differ, and its other options.
+        benchmark: Data set whose image size, site differences and other options to use.
         number: Number of scenes of each kind.
 
     Returns:
-        Scenes of no site, where confounders and lesion are independent of each other,
-        for probes of those; and scenes of all sites in turn, for the probe of the
-        site.
+        Scenes of no site, with confounders and lesion independent of each other, for
+        the probes of confounders and lesion; and scenes of all sites in turn, for the
+        probe of the site.
     """
     places = benchmark.lesion_places
     alone = [
@@ -128,7 +128,7 @@ def _probe_scenes(
 
 
 def _batches(model: nn.Module, images: np.ndarray) -> Iterator[dict]:
-    """Images through the model's own test pipeline, in batches."""
+    """Batches of images, processed by the model's own test pipeline."""
     pipeline = build_image_pipeline(model.cfg)
     for start in count(0, _BATCH):
         packed = [pipeline(dict(img=image)) for image in images[start : start + _BATCH]]
@@ -142,10 +142,10 @@ def _batches(model: nn.Module, images: np.ndarray) -> Iterator[dict]:
 
 @torch.no_grad()
 def predict_masks(model: nn.Module, images: np.ndarray) -> np.ndarray:
-    """Predict where there is a lesion.
+    """Predict lesion masks.
 
     Args:
-        model: A segmentor of :func:`~mcdrl_mmseg.apis.load_segmentor`.
+        model: A segmentor from :func:`~mcdrl_mmseg.apis.load_segmentor`.
         images: (n, H, W, 3) uint8, blue first.
 
     Returns:
@@ -165,7 +165,7 @@ def measure_pairs(
     """Compare predictions on the same scenes without and with each confounder.
 
     Args:
-        model: A segmentor of :func:`~mcdrl_mmseg.apis.load_segmentor`.
+        model: A segmentor from :func:`~mcdrl_mmseg.apis.load_segmentor`.
         pairs: From :func:`draw_pairs`.
 
     Returns:
@@ -186,10 +186,10 @@ def measure_pairs(
 def measure_probes(
     model: nn.Module, independent: ProbeScenes, by_site: ProbeScenes
 ) -> dict[str, dict[str, ProbeScore]] | None:
-    """Read site, lesion and confounders out of a model's features, linearly.
+    """Probe a model's features linearly for site, lesion and confounders.
 
     Args:
-        model: A segmentor of :func:`~mcdrl_mmseg.apis.load_segmentor`.
+        model: A segmentor from :func:`~mcdrl_mmseg.apis.load_segmentor`.
         independent: Scenes of no site, for lesion and confounders.
         by_site: Scenes of all sites.
 

@@ -1,4 +1,4 @@
-"""What was measured of a model's invariance, as a JSON line."""
+"""Measured invariance of a model, as a JSON line."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from .invariance_scores import PairScores, overall_scores
 
 SCHEMA = 1
 FEATURES = ('F', 'F_ca')
-"""Features that are probed: before the intervention, and after it."""
+"""Probed features: before and after the intervention."""
 
 _LATER_KEYS = ('data', 'settings')
 
@@ -25,18 +25,19 @@ class InvarianceRecord:
 
     Args:
         method: Name of the method.
-        held_out: Site that it was not trained on, and whose scenes were changed.
+        held_out: Held-out site of its training; the paired scenes are from this site.
         seed: Random seed of its training.
         spurious: How far the sites of its data set differ.
         pairs: Confounder -> scores of predictions without and with it.
-        probes: What was read -> ``'F'``, ``'F_ca'`` and ``'chance'`` -> balanced
-            accuracy; None for a model without an intervention.
+        probes: Label (site, lesion or confounder) -> ``'F'``, ``'F_ca'`` and
+            ``'chance'`` -> balanced accuracy; None without probes, as for a model
+            without an intervention.
         probe_scenes: Number of scenes of each probe.
-        data: What tells the data set from others, see :attr:`Benchmark.fingerprint
+        data: Fingerprint of the data set, see :attr:`Benchmark.fingerprint
             <mcdrl_lab.simulation.simulated_sites.Benchmark.fingerprint>`; empty in
-            records of before it was noted.
-        settings: What tells the settings of its training from others,
-            ``config_hash`` of its run; empty where that is not known.
+            older records.
+        settings: First twelve digits of the ``config_hash`` of its run; empty if
+            unknown.
         schema: Version of this layout.
 
     Raises:
@@ -63,7 +64,7 @@ class InvarianceRecord:
 
     @property
     def key(self) -> tuple[str, str, int, float]:
-        """What names the model: method, held-out site, seed, spurious."""
+        """Unique key of the model: method, held-out site, seed, spurious."""
         return self.method, self.held_out, self.seed, self.spurious
 
     @property
@@ -72,10 +73,10 @@ class InvarianceRecord:
         return overall_scores(self.pairs)
 
     def probe_mean(self, names: tuple[str, ...], feature: str) -> float:
-        """Mean accuracy of some probes; NaN for a model without an intervention.
+        """Mean accuracy of some probes; NaN for a record without probes.
 
         Args:
-            names: What was read.
+            names: Labels of the probes.
             feature: ``'F'`` or ``'F_ca'``.
         """
         if self.probes is None:
@@ -94,19 +95,19 @@ class InvarianceRecord:
         }
         for name in _LATER_KEYS:
             if not values[name]:
-                # As before: the same record gives the same line.
+                # Left out if empty, so that a record reads as in older versions.
                 del values[name]
         return json.dumps(values, allow_nan=False)
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> InvarianceRecord:
-        """Take over one parsed line.
+        """Make a record from one parsed line.
 
         Args:
             values: The parsed JSON object.
 
         Raises:
-            ValueError: Not such a record.
+            ValueError: It is not such a record.
         """
         names = {item.name for item in fields(cls)}
         if not isinstance(values, Mapping) or {*values, *_LATER_KEYS} != names:
@@ -123,7 +124,7 @@ class InvarianceRecord:
 
 
 def _check_types(values: Mapping[str, Any]) -> None:
-    """Refuse values of another type than tables calculate with."""
+    """Refuse values of a type that tables cannot use."""
     named = isinstance(values['method'], str) and isinstance(values['held_out'], str)
     counts = (values['seed'], values['probe_scenes'])
     pairs, probes = values['pairs'], values['probes']

@@ -1,4 +1,4 @@
-"""Invariance of all models of a plan, one after another."""
+"""Measures the invariance of all models of a plan, one after another."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class TrainedRun:
 
     Args:
         method: Name of the method.
-        held_out: Site that it was not trained on.
+        held_out: The held-out site.
         seed: Random seed.
         folder: The run's folder.
     """
@@ -47,7 +47,7 @@ class TrainedRun:
 
     @property
     def settings(self) -> str:
-        """Twelve digits of the fingerprint of its settings; empty where not noted."""
+        """First twelve digits of the config's hash; empty if it was not noted."""
         return str(RunFolder(self.folder).state.get('config_hash', ''))[:12]
 
 
@@ -59,13 +59,12 @@ def find_runs(
     """Find the tested runs of a plan, ordered by held-out site.
 
     Args:
-        out: Folder of a plan, of leave-one-site-out or an ablation.
+        out: Folder of a leave-one-site-out or ablation plan.
         methods: Names of methods; None takes all.
         seeds: Random seeds; None takes all.
 
     Raises:
-        ProtocolError: There are none, or one held out a site that EndoSim does not
-            have.
+        ProtocolError: There is no such run, or a held-out site is not one of EndoSim's.
     """
     runs = []
     for state in sorted(Path(out).glob('*/*/seed*/state.json')):
@@ -104,7 +103,7 @@ def measure_runs(
 ) -> Iterator[InvarianceRecord]:
     """Measure runs, and append a record of each to a file.
 
-    Runs that the file holds already are not measured again.
+    Runs that are already in the file are not measured again.
 
     Args:
         runs: From :func:`find_runs`.
@@ -118,14 +117,14 @@ def measure_runs(
         Each new record.
 
     Raises:
-        InputError: No EndoSim data set, one with fewer scenes, a checkpoint that
-            cannot be used, or a run that the file holds with another number of scenes,
-            of another data set or of other settings.
+        InputError: ``data`` is no EndoSim data set or has too few scenes, a checkpoint
+            cannot be used, or the file has the same run with other numbers of scenes,
+            another data set or other settings.
     """
     benchmark = Benchmark.read(Path(data))
     _warn_of_other_data(runs, Path(data))
     known = {record.key: record for record in read_invariance(out)}
-    # Runs come site by site: no picture is drawn twice.
+    # Runs are sorted by site, so that one cached entry avoids drawing scenes twice.
     pairs_of = lru_cache(maxsize=1)(lambda site: draw_pairs(benchmark, site, scenes))
     drawn = draw_probe_scenes(benchmark, probe_scenes) if probe_scenes else None
     for run in runs:
@@ -173,7 +172,7 @@ def _check_known(
     data: str,
     out: str | os.PathLike,
 ) -> None:
-    """Refuse a record of another plan's run of the same name, or of other scenes."""
+    """Refuse a record with the same name but other settings, data or scenes."""
     held = f'{out} holds {record.method}, {record.held_out}, seed {record.seed}'
     if record.settings and run.settings and record.settings != run.settings:
         raise ProtocolError(

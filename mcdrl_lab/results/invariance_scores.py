@@ -1,4 +1,4 @@
-"""How alike predictions are on one scene under two conditions; pure functions."""
+"""Agreement and Dice of predictions on one scene under two conditions."""
 
 from __future__ import annotations
 
@@ -10,18 +10,18 @@ import numpy as np
 
 @dataclass(frozen=True)
 class PairScores:
-    """Predictions on scenes with a confounder absent and present, in [0, 1].
+    """Scores of predictions on scenes without and with a confounder, in [0, 1].
 
-    Means over scenes; NaN where no scene has the value.
+    Means over scenes; NaN if the value is defined for no scene.
 
     Attributes:
         agreement: Dice between the two predictions of a scene, over the scenes where
             at least one of them is not empty. NaN for a confounder that changes the
             mask: the predictions should then differ.
-        dice_absent: Dice against the truth without the confounder.
-        dice_present: Dice against the truth with it.
-        both_empty: Share of scenes where nothing was found in either: two empty
-            predictions agree, but not on a lesion.
+        dice_absent: Dice of the prediction without the confounder.
+        dice_present: Dice of the prediction with the confounder.
+        both_empty: Share of scenes with two empty predictions, which agree but find no
+            lesion.
         scenes: Number of scenes.
     """
 
@@ -70,7 +70,7 @@ def pair_scores(
         present: (n, h, w) bool, predictions on the same scenes with it.
         absent_truth: (n, h, w) bool, true masks without it; none is empty.
         present_truth: (n, h, w) bool, true masks with it; none is empty.
-        same_mask: Whether the confounder leaves the truth as it is.
+        same_mask: Whether the confounder leaves the true mask unchanged.
 
     Raises:
         ValueError: Shapes differ, or the truth changes although it should not.
@@ -88,7 +88,7 @@ def pair_scores(
 
 
 def overall_scores(scores: Mapping[str, PairScores]) -> PairScores:
-    """Mean over confounders, of each value over those that have it.
+    """Mean of each value over the confounders for which it is defined.
 
     Args:
         scores: Confounder -> its scores.

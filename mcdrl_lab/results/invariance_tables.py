@@ -1,4 +1,4 @@
-"""Tables of invariance, from its records alone."""
+"""Tables of invariance, made from its records."""
 
 from __future__ import annotations
 
@@ -24,10 +24,10 @@ _PROBED = {'site': ('site',), 'confounders': CONFOUNDERS, 'lesion': ('lesion',)}
 
 
 def read_invariance(path: str | os.PathLike) -> list[InvarianceRecord]:
-    """Read records; of one model the last counts.
+    """Read the last record of each model.
 
     Args:
-        path: A file of JSON lines, also compressed by gzip.
+        path: A file of JSON lines, which may be compressed by gzip.
 
     Raises:
         ProtocolError: A line is not such a record.
@@ -46,12 +46,12 @@ def invariance_table(records: Sequence[InvarianceRecord]) -> str:
     """Means over runs by method, in per cent, as Markdown.
 
     Args:
-        records: One record a model.
+        records: One record per model.
 
     Returns:
         A row for each method (and strength of the shift, if there are several):
-        agreement, Dice without and with a confounder (means
-        over confounders), and what linear probes read out of F and of F_ca.
+        agreement, Dice without and with a confounder (means over confounders), and the
+        accuracy of linear probes on F and F_ca.
     """
     rows: dict[str, list[InvarianceRecord]] = {}
     several = len({record.spurious for record in records}) > 1
@@ -82,7 +82,7 @@ def confounder_table(records: Sequence[InvarianceRecord], method: str) -> str:
     """Means over one method's runs by confounder, in per cent, as Markdown.
 
     Args:
-        records: One record a model.
+        records: One record per model.
         method: Name of the method.
     """
     group = [record for record in records if record.method == method]

@@ -1,4 +1,4 @@
-"""Methods beside each other on the images with a lesion of each class."""
+"""Comparison of methods on the images of each lesion class."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ def lesion_class_names(records: Iterable[RunRecord]) -> list[str]:
         records: Run records.
 
     Raises:
-        ProtocolError: An image with a lesion whose classes are not recorded, or no
-            lesion at all.
+        ProtocolError: The record of an image with a lesion lacks its classes, or there
+            is no lesion at all.
     """
     names: set[str] = set()
     for record in done(records):
@@ -41,11 +41,11 @@ def lesion_class_names(records: Iterable[RunRecord]) -> list[str]:
 
 
 def of_lesion_class(records: Iterable[RunRecord], name: str) -> list[RunRecord]:
-    """The runs as if the images with a lesion of one class were all there is.
+    """Restrict the finished runs to the images with a lesion of one class.
 
     Args:
         records: Run records.
-        name: Of the class; an image of two classes belongs to both.
+        name: Name of the class; an image with two classes belongs to both.
     """
     return [
         replace(
@@ -66,23 +66,23 @@ def compare_by_lesion_class(
     resamples: int = RESAMPLES,
     by_site: bool = True,
 ) -> list[Comparison]:
-    """Compare one method with others, on each lesion class's images alone.
+    """Compare one method with others, separately on the images of each lesion class.
 
     The score of an image is that of its whole foreground.
 
     Args:
         records: Run records.
-        a: Name of the method in question.
-        others: Names of the methods it is measured against.
+        a: Name of the first method.
+        others: Names of the methods it is compared with.
         metric: Per-image metric of images with a lesion.
-        selection: Which kind of runs, ``'validation'`` or ``'oracle'``.
+        selection: Kind of runs, ``'validation'`` or ``'oracle'``.
         resamples: Number of bootstrap samples.
-        by_site: Whether to work out the effect at each site too.
+        by_site: Whether to compute the effect at each site too.
 
     Returns:
-        A comparison for each class and each of ``others``, class by class; a class of
-        which no image was tested with both is left out, with a note. Their
-        ``overall.p_holm`` is corrected over all of them.
+        A comparison for each class and each of ``others``, class by class. A class
+        without an image that both methods were tested on is left out, with a note. The
+        ``overall.p_holm`` are corrected over all these comparisons.
 
     Raises:
         ProtocolError: See :func:`lesion_class_names` and
@@ -95,7 +95,7 @@ def compare_by_lesion_class(
     shared = {b: _shared_classes(runs[a], runs[b]) for b in others}
     found = []
     for name in names:
-        # Without one that has finished at no site with the class, as yet.
+        # Leave out methods that share no tested image of this class with `a`.
         fitting = [b for b in others if name in shared[b] or not any(shared.values())]
         comparisons = compare(
             of_lesion_class(wanted, name),
@@ -122,7 +122,7 @@ def compare_by_lesion_class(
 
 
 def _shared_classes(a: Iterable[RunRecord], b: Iterable[RunRecord]) -> set[str]:
-    """Lesion classes of the images of runs that two methods both have."""
+    """Lesion classes of the images in runs (site and seed) that both methods have."""
     keys = {(run.held_out, run.seed) for run in b}
     return {
         name

@@ -1,4 +1,4 @@
-"""Share of lesions that a method found, by size and type, with intervals."""
+"""Share of lesions that a method found, by size, type and site, with intervals."""
 
 from __future__ import annotations
 
@@ -15,17 +15,17 @@ from .scores import done, image_scores
 from .statistics import Interval, these_sites_interval
 
 ALL = 'all lesions'
-# Each takes a row of a table; a record of a few bytes may state any number.
+# Each lesion takes a table row, and a damaged record may state any number.
 _MAX_LESIONS = 2_000_000
 
 
 @dataclass(frozen=True)
 class Share:
-    """An estimate: of lesions found, or of false ones an image.
+    """An estimated share of lesions found, or number of false lesions per image.
 
     Attributes:
-        value: Mean over sites; per cent, or number an image.
-        interval: 95 % interval at these sites: sequences and seeds are drawn.
+        value: Mean over sites; per cent, or number per image.
+        interval: 95 % interval for these sites: sequences and seeds are resampled.
     """
 
     value: float
@@ -34,13 +34,14 @@ class Share:
 
 @dataclass(frozen=True)
 class Found:
-    """Lesions of one kind.
+    """Lesions of one kind, and the shares that were found.
 
     Attributes:
-        kind: Name of size, type or site.
+        kind: Name of the size, type or site.
         lesions: Number of different lesions.
-        found: Of which a pixel was predicted.
-        found_iou50: That a predicted region matches with IoU of at least 0.5.
+        found: Share of lesions with at least one predicted pixel.
+        found_iou50: Share of lesions that a predicted region matches with an IoU of at
+            least 0.5.
     """
 
     kind: str
@@ -50,15 +51,15 @@ class Found:
 
 
 def lesions_found(records: Iterable[RunRecord]) -> list[Found]:
-    """Lesions of all kinds, sizes, types and sites.
+    """Shares of lesions found: all lesions, and by size, type and site.
 
     Args:
         records: Finished runs of one method.
 
     Returns:
-        All lesions, then by size, by lesion type of the image, and by held-out site;
-        kinds without a lesion are left out, and types and sites where there is one.
-        Empty where no record counted lesions.
+        All lesions, then by size, by lesion type of the image, and by held-out site.
+        Kinds without a lesion are left out, and so are types or sites if there is only
+        one. Empty if no record has lesion counts.
     """
     lesions = _one_row_a_lesion(done(records))
     if lesions.empty:
@@ -84,14 +85,14 @@ def lesions_found(records: Iterable[RunRecord]) -> list[Found]:
 
 
 def false_an_image(records: Iterable[RunRecord], metric: str) -> Share | None:
-    """Mean number of predicted regions an image that match no lesion.
+    """Mean number of predicted regions per image that match no lesion.
 
     Args:
         records: Finished runs of one method.
         metric: ``false_lesions`` or ``false_lesions_iou50``.
 
     Returns:
-        The estimate, or None where no record counted lesions.
+        The estimate, or None if no record has lesion counts.
     """
     scores = image_scores(records, metric)
     return None if scores.empty else _share(scores, 'score')
@@ -103,7 +104,10 @@ def _share(rows: pd.DataFrame, column: str) -> Share:
 
 
 def _one_row_a_lesion(records: Sequence[RunRecord]) -> pd.DataFrame:
-    """Columns held_out, seed, sequence, image, number, size, types, found, ..."""
+    """One row per lesion and run.
+
+    Columns held_out, seed, sequence, image, number, size, types, found, found_iou50.
+    """
     total = sum(
         image['lesions'][size][0]
         for record in records

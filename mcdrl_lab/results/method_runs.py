@@ -17,13 +17,13 @@ from .scores import done
 
 @dataclass(frozen=True)
 class MethodRuns:
-    """Runs of one method whose seeds finished at every site.
+    """Runs of one method, restricted to seeds that finished at every site.
 
     Attributes:
         method: Name of the method.
         sites: Held-out sites, in alphabetical order.
         seeds: Seeds that finished at every site.
-        runs: A run for each site and seed.
+        runs: One run for each site and seed.
     """
 
     method: str
@@ -32,19 +32,19 @@ class MethodRuns:
     runs: list[RunRecord]
 
     def origin(self) -> dict[str, Any]:
-        """What a file says of the runs that its threshold was chosen from."""
+        """Entries for a threshold file that describe these runs."""
         found = dict(sites=list(self.sites), seeds=list(self.seeds))
-        # Records of before do not tell their network.
+        # Older records have no hash of the network.
         first, *others = {run.model_hash for run in self.runs}
         return found if others or not first else {**found, MODEL_KEY: first}
 
     def made_of(self, command: str, records: Path, *settings: str) -> list[str]:
-        """What tells a threshold of these runs from others.
+        """Inputs of a threshold file, to distinguish it from other threshold files.
 
         Args:
-            command: Its name.
-            records: Where the runs are recorded.
-            *settings: Of the command.
+            command: Name of the command.
+            records: Path of the records.
+            *settings: Settings of the command.
         """
         made_of = [command, *places(records), f'--method {self.method}', *settings]
         if network := self.origin().get(MODEL_KEY):
@@ -57,15 +57,16 @@ def method_runs(
     method: str | None = None,
     seeds: Collection[int] | None = None,
 ) -> MethodRuns:
-    """Find the runs of one method; of each the latest record counts.
+    """Find the runs of one method, by their latest records.
 
     Args:
         records: Run records of leave-one-site-out.
         method: Name of the method; None takes the only one.
-        seeds: These only; None takes all. Sites are those of all seeds.
+        seeds: Seeds to use; None takes all. The sites are always those of all seeds.
 
     Raises:
-        ProtocolError: An unknown or ambiguous method, or no seed that is at every site.
+        ProtocolError: An unknown or ambiguous method, or no seed that finished at every
+            site.
     """
     runs = [r for r in done(latest_records(records)) if r.selection == 'validation']
     methods = sorted({r.method for r in runs})

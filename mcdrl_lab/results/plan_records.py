@@ -1,4 +1,4 @@
-"""The records of a plan, from its folder."""
+"""Reads the records of a plan from its folder."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ def load_records(path: str | os.PathLike) -> list[RunRecord]:
     """Read the latest record of every run.
 
     Args:
-        path: A ``records.jsonl`` or the folder that holds it.
+        path: A ``records.jsonl`` or its folder.
 
     Raises:
         ProtocolError: There is no such file, or no finished run in it.
@@ -35,16 +35,16 @@ def load_records(path: str | os.PathLike) -> list[RunRecord]:
 
 
 def warn_of_other_data(runs: Sequence[RunRecord], method: str, root: Path) -> None:
-    """Warn where the files in a folder may not be those that a method was tested on.
+    """Warn if the files in a folder may differ from those that a method was tested on.
 
     Args:
-        runs: Of a plan.
-        method: One of its methods. Records that do not tell their data say nothing.
-        root: Folder of the sites that is to be read.
+        runs: Finished runs of a plan.
+        method: One of its methods. Records without a data hash are ignored.
+        root: Folder of the sites.
     """
     told = {run.data_hash for run in runs if run.method == method} - {''}
     tested = {run.held_out for run in runs}
-    # A plan may have more sites than it was run on.
+    # The data hash covers all sites of the plan, even if only some were held out.
     every = {path.name for path in root.iterdir() if path.is_dir()}
     if not told <= {data_hash(list_files(root, sites)) for sites in (tested, every)}:
         warnings.warn(

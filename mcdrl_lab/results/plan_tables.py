@@ -1,4 +1,4 @@
-"""All tables and plots of a plan, from its records alone."""
+"""All tables and plots of a plan, made from its records."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ def write_report(
     folder: str | os.PathLike,
     metrics: Sequence[str] = REPORT_METRICS,
 ) -> list[Path]:
-    """Write tables of some metrics, and box plots of those that are per image.
+    """Write tables of metrics, and box plots of the per-image ones.
 
-    A metric that is undefined everywhere, as distances are where they were switched
-    off, is passed over.
+    A metric that is undefined everywhere, such as a distance that was not computed, is
+    skipped.
 
     Args:
         records: Latest record of every run.
-        folder: Where to write.
+        folder: Folder to write to.
         metrics: Names of metrics.
 
     Returns:
@@ -38,7 +38,7 @@ def write_report(
         if run_scores(records, metric)['score'].isna().all():
             continue
         files += write_tables(records, folder, metric)
-        # Whether an image is a false positive is no distribution to draw.
+        # A yes-or-no value per image has no distribution to draw.
         if metric in IMAGE_METRICS and metric != 'false_positive':
             files += save_figure(
                 box_plot(records, metric), folder / f'boxplot_{metric}'

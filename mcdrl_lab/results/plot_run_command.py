@@ -1,7 +1,7 @@
 """Draw the curves of training runs from their work folders, and list validations.
 
-Shows the losses one by one, gate, learning rate and the validation with its best
-epoch. All starts of a resumed run are joined.
+Shows each loss, the gate, the learning rate and the validation with its best epoch. All
+starts of a resumed run are joined.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 @errors_in_one_line(ValueError, OSError)
 def run(args: argparse.Namespace) -> None:
-    """Write the picture, print the validations."""
+    """Write the figure and print the validations."""
     from mcdrl_common.figure_files import write_figure
     from mcdrl_common.written_files import WrittenFiles, check_renewable, places
 

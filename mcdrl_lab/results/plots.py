@@ -1,4 +1,4 @@
-"""Box plots of per-image scores and pictures of differences, safe for all eyes."""
+"""Box plots of per-image scores and plots of differences, safe for colour blindness."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from .image_metrics import unit_of
 from .scores import image_scores
 from .tables import row_name
 
-# Okabe and Ito's colours; the hatches tell the boxes apart without any colour.
+# Okabe and Ito's colours; the hatches distinguish the boxes without colour.
 _FILL_COLORS = (
     '#E69F00',
     '#56B4E9',
@@ -36,10 +36,10 @@ _HATCHES = ('', '//', '..', 'xx', '\\\\', '++', 'oo', '--')
 
 
 def box_plot(records: Iterable[RunRecord], metric: str = 'dice') -> Figure:
-    """Per-image scores by held-out site, one box a method, all seeds together.
+    """Per-image scores by held-out site, one box per method, all seeds together.
 
-    Boxes span the quartiles, whiskers 1.5 times their distance; the line is the
-    median, the diamond the mean.
+    Boxes span the quartiles, whiskers reach up to 1.5 times the interquartile range;
+    the line is the median, the diamond the mean.
 
     Args:
         records: Run records.
@@ -93,13 +93,13 @@ def box_plot(records: Iterable[RunRecord], metric: str = 'dice') -> Figure:
 def legend_above(
     figure: Figure, handles: Sequence[Artist], labels: Sequence[str], columns: int
 ) -> None:
-    """Put a legend above the axes, in as many columns as are not cut off.
+    """Put a legend above the axes, with as many columns as fit.
 
     Args:
-        figure: Where to.
-        handles: What the labels name.
-        labels: The words.
-        columns: The most columns.
+        figure: The figure.
+        handles: Artists of the legend.
+        labels: Their labels.
+        columns: Largest number of columns.
     """
     for number in range(min(columns, len(labels)), 0, -1):
         legend = figure.legend(
@@ -111,12 +111,12 @@ def legend_above(
 
 
 def effect_plot(effects: pd.DataFrame, title: str) -> Figure:
-    """Mean difference with its interval, one line a site.
+    """Mean differences with their intervals, one row per label.
 
     Args:
-        effects: Columns label, difference, low, high; from top to bottom. Ends may
-            be NaN: then only the point is drawn.
-        title: What is compared, with the unit.
+        effects: Columns label, difference, low, high; from top to bottom. If an end is
+            NaN, only the point is drawn.
+        title: Label of the x axis: what is compared, with the unit.
     """
     figure = Figure(figsize=(6.0, 1.2 + 0.35 * len(effects)))
     axes = figure.add_subplot()
@@ -125,7 +125,7 @@ def effect_plot(effects: pd.DataFrame, title: str) -> Figure:
         (effects['difference'] - effects['low']).to_numpy(),
         (effects['high'] - effects['difference']).to_numpy(),
     ]
-    # A skewed bootstrap can leave the estimate outside by a hair.
+    # The interval of a skewed bootstrap can just miss the estimate.
     lengths = np.clip(np.nan_to_num(np.array(lengths, dtype=float)), 0, None)
     axes.errorbar(
         effects['difference'],
@@ -147,12 +147,12 @@ def effect_plot(effects: pd.DataFrame, title: str) -> Figure:
 def save_figure(
     figure: Figure, base: str | os.PathLike, endings: Sequence[str] = _ENDINGS
 ) -> list[Path]:
-    """Write a figure in one step for each ending.
+    """Write a figure in several formats, each atomically.
 
     Args:
-        figure: What to write.
-        base: Path without ending.
-        endings: File endings that Matplotlib knows.
+        figure: The figure.
+        base: Path without suffix.
+        endings: Suffixes that Matplotlib knows.
 
     Returns:
         Paths of the files.
@@ -166,10 +166,10 @@ def save_figure(
 def figure_paths(
     base: str | os.PathLike, endings: Sequence[str] = _ENDINGS
 ) -> list[Path]:
-    """What :func:`save_figure` writes.
+    """Paths of the files that :func:`save_figure` writes.
 
     Args:
-        base: Path without ending.
-        endings: File endings.
+        base: Path without suffix.
+        endings: Suffixes.
     """
     return [Path(f'{base}{ending}') for ending in endings]

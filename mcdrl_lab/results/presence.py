@@ -1,8 +1,8 @@
-"""The confidence below which a mask is left empty, chosen on sites never trained on.
+"""Chooses a confidence threshold on held-out sites; masks below it are left empty.
 
-A network that has hardly seen an image without a lesion marks something in almost every
-one, but is less sure of it. The measure is ``self_dice``: the Dice that the network
-expects of its own mask.
+A network that was trained on hardly any lesion-free images marks something in almost
+every one of them, but with low confidence. The measure of confidence is ``self_dice``,
+the Dice that the network expects of its own mask.
 """
 
 from __future__ import annotations
@@ -26,11 +26,11 @@ _COLUMNS = ['site', 'seed', 'has_lesion', 'dice', 'false_positive', 'self_dice']
 
 @dataclass(frozen=True)
 class PresenceScores(MethodRuns):
-    """A method's images at the sites that it never trained on.
+    """Scores of a method's images at its held-out sites.
 
     Attributes:
-        images: A row an image and seed: site, seed, has_lesion, dice (NaN without a
-            lesion), false_positive (NaN with one) and self_dice, fractions.
+        images: One row per image and seed: site, seed, has_lesion, dice (NaN without a
+            lesion), false_positive (NaN with one) and self_dice, as fractions.
     """
 
     images: pd.DataFrame
@@ -41,10 +41,11 @@ class SiteResult:
     """Scores at one site, means over its images and the seeds, in per cent.
 
     Attributes:
-        dice: Over images with a lesion.
-        dice_all: Over all images; an empty mask of one without lesion counts 100.
-        false_positive: Lesion-free images that are called diseased; NaN without any.
-        missed: Images with a lesion whose mask overlaps with none of it.
+        dice: Dice over images with a lesion.
+        dice_all: Dice over all images; an empty mask of a lesion-free image counts 100.
+        false_positive: Share of lesion-free images with a false positive; NaN without
+            any such image.
+        missed: Share of images with a lesion whose mask does not overlap it.
     """
 
     dice: float
@@ -58,26 +59,26 @@ def presence_scores(
     method: str | None = None,
     seeds: Collection[int] | None = None,
 ) -> PresenceScores:
-    """Gather what choosing a threshold needs.
+    """Collect the scores for choosing a threshold.
 
     Args:
         records: Run records of leave-one-site-out.
         method: Name of the method; None takes the only one.
-        seeds: These only; None takes all.
+        seeds: Seeds to use; None takes all.
 
     Returns:
         Scores of the seeds that finished at every site.
 
     Raises:
-        ProtocolError: An unknown or ambiguous method, no seed that is at every site, or
-            records of before ``self_dice`` was recorded.
+        ProtocolError: An unknown or ambiguous method, no seed that finished at every
+            site, or older records without ``self_dice``.
     """
     own = method_runs(records, method, seeds)
     rows = []
     for run in own.runs:
         for image in run.images:
             if not image['has_lesion'] and image.get('false_positive') is None:
-                # No pixel has a label: whether there is a lesion is not known.
+                # No pixel has a label, so it is unknown whether there is a lesion.
                 continue
             if image.get('self_dice') is None:
                 raise ProtocolError(
@@ -97,14 +98,14 @@ def presence_scores(
 
 
 def lost_dice(images: pd.DataFrame) -> np.ndarray:
-    """Dice that each of :data:`THRESHOLDS` costs.
+    """Loss of Dice at each of :data:`THRESHOLDS`.
 
     Args:
-        images: Of :class:`PresenceScores`, of some of its sites.
+        images: Rows of :class:`PresenceScores`, of some of its sites.
 
     Returns:
         (thresholds,) in points: the mean over sites of the mean over images with a
-        lesion. It does not fall as the threshold rises.
+        lesion. It does not decrease as the threshold increases.
     """
     lesions = images[images.has_lesion]
     empty = lesions.self_dice.to_numpy()[:, None] < np.asarray(THRESHOLDS)
@@ -113,14 +114,14 @@ def lost_dice(images: pd.DataFrame) -> np.ndarray:
 
 
 def presence_threshold(images: pd.DataFrame, loss: float) -> float:
-    """The largest threshold that costs at most so much Dice.
+    """The largest threshold with at most this loss of Dice.
 
     Args:
-        images: Of :class:`PresenceScores`, of some of its sites.
-        loss: Points of Dice over images with a lesion, at least 0.
+        images: Rows of :class:`PresenceScores`, of some of its sites.
+        loss: Largest loss in points of Dice over images with a lesion, at least 0.
 
     Returns:
-        One of :data:`THRESHOLDS`: masks of a lower ``self_dice`` are left empty.
+        One of :data:`THRESHOLDS`: masks with a lower ``self_dice`` are left empty.
 
     Raises:
         ProtocolError: The loss is negative, or there is no image with a lesion.
@@ -133,11 +134,11 @@ def presence_threshold(images: pd.DataFrame, loss: float) -> float:
 
 
 def site_result(images: pd.DataFrame, threshold: float = 0.0) -> SiteResult:
-    """Scores if masks of too low a ``self_dice`` are left empty.
+    """Scores if masks with a ``self_dice`` below the threshold are left empty.
 
     Args:
-        images: Of :class:`PresenceScores`, of one site.
-        threshold: One of :data:`THRESHOLDS`; 0 leaves all masks.
+        images: Rows of :class:`PresenceScores`, of one site.
+        threshold: One of :data:`THRESHOLDS`; 0 keeps all masks.
     """
     kept = (images.self_dice >= threshold).astype(float)
     lesions = images.has_lesion
@@ -151,14 +152,14 @@ def site_result(images: pd.DataFrame, threshold: float = 0.0) -> SiteResult:
 def held_out_results(
     scores: PresenceScores, loss: float
 ) -> dict[str, tuple[float, SiteResult]]:
-    """What the rule would have done at each site, had it been the new one.
+    """Apply the rule to each site in turn, as if it were the new site.
 
     Args:
-        scores: Of at least two sites.
+        scores: Scores at two sites or more.
         loss: As for :func:`presence_threshold`.
 
     Returns:
-        Site -> the threshold chosen from the others, and the scores with it.
+        Site -> the threshold chosen on the others, and the site's scores with it.
     """
     found = {}
     for site in scores.sites:
@@ -169,10 +170,10 @@ def held_out_results(
 
 
 def presence_table(scores: PresenceScores, loss: float) -> str:
-    """Scores without the rule and with it, as Markdown; each site as the new one.
+    """Scores without and with the rule, each site as the new one, as Markdown.
 
     Args:
-        scores: Of at least two sites.
+        scores: Scores at two sites or more.
         loss: As for :func:`presence_threshold`.
     """
     names = ('Dice', 'all images', 'false positives', 'missed')

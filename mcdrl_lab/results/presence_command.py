@@ -1,9 +1,9 @@
 """Choose from leave-one-site-out records below which confidence masks are left empty.
 
-The largest threshold that costs at most so many points of Dice at the sites of the
-records, in the mean. Networks that have hardly seen an image without a lesion mark
-something in almost every one, but are less sure of it. Nothing is promised for a new
-site: the table says what the rule would have done at each of these.
+It is the largest threshold that costs at most --loss points of Dice on average over the
+sites of the records. Networks that were trained on hardly any lesion-free images mark
+something in almost every one of them, but with low confidence. There is no guarantee
+for a new site: the table shows the result of the rule at each site as the new one.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> None:
-    """Print what the rule does, and write the threshold where asked for."""
+    """Print the rule's results, and write the threshold if ``--out`` is given."""
     from mcdrl_common.threshold_file import PRESENCE
     from mcdrl_common.written_files import check_renewable
 

@@ -1,7 +1,7 @@
-"""Linear probes: how well a linear classifier reads a label out of features.
+"""Linear probes: how well a linear classifier predicts a label from features.
 
-What a representation is meant to be free of, as the hospital, should be hard to
-read out of it; what it is meant to hold, as the lesion, easy.
+A label that the features should not contain, such as the hospital, should be hard to
+predict; one that they should contain, such as the lesion, easy.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-# Enough for a few hundred standardised features; more means no convergence at all.
+# Enough for a few hundred standardised features; if not, the fit does not converge.
 _MAX_STEPS = 2000
 
 
@@ -26,10 +26,10 @@ class ProbeScore:
     """Balanced accuracy of a linear probe on samples it was not fitted to.
 
     Attributes:
-        accuracy: Mean over the classes of the share recognised, in [0, 1]. Sizes of
-            classes do not matter, as they would for the plain share.
-        chance: The same for guessing, 1 / number of classes.
-        folds: Balanced accuracy of every fold, over the classes it holds.
+        accuracy: Mean recall over the classes, in [0, 1]. Unlike plain accuracy it does
+            not depend on the sizes of the classes.
+        chance: Balanced accuracy of guessing, 1 / number of classes.
+        folds: Balanced accuracy of every fold, over the classes in it.
     """
 
     accuracy: float
@@ -48,11 +48,11 @@ def probe_accuracy(
     """Cross-validated logistic regression on standardised features, classes balanced.
 
     Args:
-        features: (n, c), one row a sample; finite.
+        features: (n, c), one row per sample; finite.
         labels: n labels, of two classes or more.
-        groups: n names of what must stay together in a split, as the sequence of a
-            frame; None splits samples freely.
-        folds: Parts of the cross-validation. Fewer where the rarest class has fewer
+        groups: Group of each sample, as the sequence of a frame. A group is never split
+            between folds; None splits samples freely.
+        folds: Folds of the cross-validation. Fewer if the rarest class has fewer
             samples or groups.
         seed: Seed of the split.
 
@@ -72,7 +72,7 @@ def probe_accuracy(
     predicted = np.empty_like(labels)
     scores = []
     for fit, test in splitter.split(features, labels, groups):
-        # Without weights a probe would give up rare classes, and its accuracy there.
+        # Without class weights a probe would neglect rare classes.
         probe = make_pipeline(
             StandardScaler(),
             LogisticRegression(class_weight='balanced', max_iter=_MAX_STEPS),
@@ -105,18 +105,18 @@ def _most_folds(labels: np.ndarray, groups: np.ndarray, kind: str) -> int:
 def split_groups(
     sites: Sequence[str], sequences: Sequence[str | None], blocks: int = 10
 ) -> list[str]:
-    """What to keep together when images are split at random.
+    """Groups of images for cross-validation.
 
-    Neighbouring frames of a video are all but copies. Where the video is known it is
-    the group; elsewhere a contiguous block of the site's images stands in for it.
+    Neighbouring frames of a video are almost copies. If the video is known, it is the
+    group; otherwise a contiguous block of the site's images is used instead.
 
     Args:
         sites: Site of each image; images of a site in the order of their names.
         sequences: Video or patient of each image, or None.
-        blocks: Blocks that a site's images of unknown sequence are cut into.
+        blocks: Number of blocks for a site's images of unknown sequence.
 
     Returns:
-        A name for each image.
+        Group name of each image.
     """
     unknown: dict[str, int] = {}
     for site, sequence in zip(sites, sequences, strict=True):
@@ -134,7 +134,7 @@ def split_groups(
 
 
 def _balanced_accuracy(labels: np.ndarray, predicted: np.ndarray) -> float:
-    """Mean recall over the classes that are there; others may be predicted."""
+    """Mean recall over the classes in ``labels``; others may be predicted."""
     present = np.unique(labels)
     return float(
         recall_score(

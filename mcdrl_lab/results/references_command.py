@@ -1,7 +1,7 @@
 """Score a constant mask and a centre prior with every site held out in turn.
 
-No network is used: map and threshold come from the masks of the other sites. Whatever a
-network scores stands beside these.
+No network is used: map and threshold come from the masks of the other sites. A
+network's scores should be compared with these.
 """
 
 from __future__ import annotations

@@ -1,7 +1,8 @@
 """Write everything about an evaluation into one HTML file.
 
-Results with intervals, box plots, training curves, cases with overlays, attention to
-the confounders, data, versions, commands. The file needs no network and no other file.
+It shows results with intervals, box plots, training curves, cases with overlays,
+attention to the confounders, data, versions and commands. The file needs no network and
+no other file.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Curves of training runs: losses one by one, gate, learning rate, validation."""
+"""Curves of training runs: each loss, the gate, the learning rate, the validation."""
 
 from __future__ import annotations
 
@@ -19,23 +19,23 @@ from .plots import legend_above
 from .run_log import RunLog, read_run_log
 
 _COLUMNS = 2
-# What is logged beside the losses and worth a look.
+# Logged values other than losses that are drawn -> title.
 _OTHERS = {'gate': 'gate', 'lr': 'learning rate'}
 _NAMES = {'loss': 'loss, total'}
 
 
 def run_curves(logs: Mapping[str, RunLog], metric: str = HEADLINE) -> Figure:
-    """Draw one run, or several over each other.
+    """Draw one run, or several overlaid.
 
-    Of a single run the validation is drawn by site too.
+    For a single run the validation is also drawn by site.
 
     Args:
         logs: Name of each run -> its log.
         metric: The validation metric to draw; its best value is marked.
 
     Raises:
-        ProtocolError: No run knows the metric, though there were validations, or runs
-            count in different units.
+        ProtocolError: There were validations, but none has the metric, or some runs
+            count epochs and others iterations.
     """
     units = sorted({log.unit for log in logs.values()})
     if len(units) > 1:
@@ -62,7 +62,7 @@ def run_curves(logs: Mapping[str, RunLog], metric: str = HEADLINE) -> Figure:
         axes.remove()
     for axes in all_axes[max(0, len(panels) - _COLUMNS) : len(panels)]:
         axes.set_xlabel(units[0])
-        # The one above a removed panel hides its numbers otherwise.
+        # With a shared x axis, a panel above a removed one hides its tick labels.
         axes.tick_params(labelbottom=True)
     if len(logs) > 1:
         handles, labels = all_axes[0].get_legend_handles_labels()
@@ -93,7 +93,7 @@ def _draw_training(axes: Axes, logs: Mapping[str, RunLog], name: str) -> None:
                 log.training[name],
                 label=label,
                 linewidth=1.2,
-                # A line of one point alone would not show.
+                # A line with a single point is invisible.
                 marker='.' if len(log.training) == 1 else None,
                 **line_style(number),
             )
@@ -115,7 +115,7 @@ def _draw_validation(axes: Axes, logs: Mapping[str, RunLog], metric: str) -> Non
         return
     single = len(logs) == 1
     for number, log in enumerate(logs.values()):
-        # One validation is a point: a line alone would not show.
+        # With markers, as a line with a single validation is invisible.
         marker = dict(marker='.', markersize=5)
         progress = log.validation['progress']
         axes.plot(
@@ -172,16 +172,16 @@ def _draw_sites(axes: Axes, log: RunLog, metric: str) -> None:
 
 
 def read_run_logs(work_dirs: Sequence[str | os.PathLike]) -> dict[str, RunLog]:
-    """Read the runs of some work folders.
+    """Read the logs of work folders.
 
     Args:
         work_dirs: Work folders of ``tools/train.py``.
 
     Returns:
-        Path without the folders that all are in -> log.
+        Path relative to the folder that contains all of them -> log.
 
     Raises:
-        ProtocolError: A folder holds no usable log.
+        ProtocolError: A folder has no usable log.
     """
     paths = [Path(folder).resolve() for folder in work_dirs]
     shared = os.path.commonpath([path.parent for path in paths])

@@ -1,4 +1,4 @@
-"""What a training run logged, all its starts joined to one history."""
+"""Log of a training run, with all its starts joined to one history."""
 
 from __future__ import annotations
 
@@ -15,20 +15,20 @@ from mcdrl_lab.plans.json_lines import parse_line, read_lines
 
 from .image_metrics import lower_is_better
 
-# What steps and validations are joined by; a NaN is one, written by MMEngine so.
+# Entries that must be numbers. NaN counts as one: MMEngine writes it to the log.
 _NUMBERS = {'iter', 'epoch', 'step', 'loss'}
 _SCALARS = '*/vis_data/scalars.json'
 
 
 @dataclass(frozen=True)
 class RunLog:
-    """A run's history.
+    """The history of a run.
 
     Attributes:
-        training: One row a logged training step: ``progress`` and every value that
-            was logged, ``loss`` among them.
-        validation: One row a validation: ``progress`` and every metric.
-        unit: What ``progress`` counts, ``'epoch'`` or ``'iteration'``.
+        training: One row per logged training step: ``progress`` and every logged value,
+            including ``loss``.
+        validation: One row per validation: ``progress`` and every metric.
+        unit: Unit of ``progress``, ``'epoch'`` or ``'iteration'``.
         starts: How often the run was started; more than once if it was resumed.
     """
 
@@ -44,15 +44,15 @@ class RunLog:
         return [*(['loss'] if 'loss' in self.training else []), *names]
 
     def best(self, metric: str = HEADLINE) -> tuple[float, float] | None:
-        """Progress and value of the best score; the first one among equals.
+        """Progress and value of the best score; the first one of equal scores.
 
-        The lowest is best of distances, errors and false positives.
+        For distances, errors and false positives the lowest score is best.
 
         Args:
             metric: A column of :attr:`validation`.
 
         Returns:
-            None where no validation defined it.
+            The pair, or None if no validation has the metric.
         """
         if metric not in self.validation or self.validation[metric].isna().all():
             return None
@@ -72,9 +72,9 @@ def validation_table(
         metric: The validation metric.
 
     Returns:
-        A row a run and one of means (``mean``), columns ``first``, ``best`` and
-        ``best at`` (progress); NaN where no validation defined the metric, and in the
-        means then: they would be of other runs than the rows.
+        One row per run and one of means (``mean``), with columns ``first``, ``best``
+        and ``best at`` (progress). A run without the metric has NaN, and so have the
+        means then, since they would not cover all rows.
     """
     rows = {}
     for name, log in logs.items():
@@ -90,15 +90,16 @@ def validation_table(
 def read_run_log(work_dir: str | os.PathLike) -> RunLog:
     """Read the log of a work folder of ``tools/train.py``.
 
-    A run that was stopped and resumed has a log for each start. What an earlier
-    start did beyond the checkpoint that a later one resumed from was done again, and
-    only the later one counts; a start from scratch replaces all before it.
+    A run that was stopped and resumed has one log per start. Steps of an earlier start
+    after the checkpoint that a later start resumed from were repeated; only the later
+    ones count. A start from scratch replaces everything before it.
 
     Args:
         work_dir: The folder.
 
     Raises:
-        ProtocolError: No log in it, no training in the log, or a line that is none.
+        ProtocolError: No log, a log without a training step, or a line that is no log
+            entry.
     """
     files = sorted(Path(work_dir).glob(_SCALARS))
     if not files:
@@ -117,8 +118,8 @@ def read_run_log(work_dir: str | os.PathLike) -> RunLog:
     joined = list(_with_iter(joined))
     steps = [row for row in joined if _is_step(row)]
     by_epoch = all('epoch' in row for row in steps)
-    # The log does not tell how many iterations an epoch has: the fewest for these steps
-    # to be where they are. They are logged near its end, so that it is close.
+    # The log does not give the iterations per epoch. Estimate it by the smallest number
+    # that fits all logged steps. It is close, as steps near an epoch's end are logged.
     length = max(-(-row['iter'] // row['epoch']) for row in steps) if by_epoch else 1
     training = pd.DataFrame(steps)
     training.insert(0, 'progress', training['iter'] / length)
@@ -131,7 +132,7 @@ def read_run_log(work_dir: str | os.PathLike) -> RunLog:
 
 
 def _is_step(row: dict) -> bool:
-    """Only training steps say which iteration they are."""
+    """Whether a row is a training step: only these have a loss and an iteration."""
     return 'loss' in row and 'iter' in row
 
 
@@ -154,12 +155,12 @@ def _with_iter(rows: Iterable[dict]) -> Iterable[dict]:
 
 
 def _validations(rows: list[dict], by_epoch: bool) -> pd.DataFrame:
-    """One row a validation; hooks may log values of their own for the same step."""
+    """One row per validation; values that hooks log for the same step are merged."""
     merged: dict[float, dict] = {}
     for row in rows:
         if _is_step(row):
             continue
-        # Validations count epochs where the run does; see LoggerHook.
+        # A validation's step is the epoch if the run counts epochs; see LoggerHook.
         progress = row.get('step', 0) if by_epoch else row['iter']
         values = {k: v for k, v in row.items() if k not in ('step', 'iter')}
         merged.setdefault(progress, {'progress': progress}).update(values)

@@ -1,4 +1,4 @@
-"""Records as tables of numbers: one row a run, or one row an image and run."""
+"""Records as tables of numbers: one row per run, or one row per image and run."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ def done(records: Iterable[RunRecord]) -> list[RunRecord]:
 
 
 def image_scores(records: Iterable[RunRecord], metric: str = 'dice') -> pd.DataFrame:
-    """One row for every image of every finished run where the metric is defined.
+    """One row for every image of every finished run that has the metric.
 
-    See :func:`~mcdrl_lab.results.image_metrics.value_of` for where it is.
+    :func:`~mcdrl_lab.results.image_metrics.value_of` says which images have it.
 
     Args:
         records: Run records.
@@ -31,8 +31,7 @@ def image_scores(records: Iterable[RunRecord], metric: str = 'dice') -> pd.DataF
 
     Returns:
         Columns method, selection, held_out, seed, sequence, image, score. Fractions
-        are in per cent, distances in pixels. An image of unknown sequence has the
-        sequence None.
+        are in per cent, distances in pixels. An unknown sequence is None.
 
     Raises:
         ProtocolError: An unknown metric.
@@ -53,20 +52,19 @@ def image_scores(records: Iterable[RunRecord], metric: str = 'dice') -> pd.DataF
 
 
 def run_scores(records: Iterable[RunRecord], metric: str = 'dice') -> pd.DataFrame:
-    """One row a finished run.
+    """One row per finished run.
 
     Args:
         records: Run records.
-        metric: A per-image metric, then the score is its mean over the images where
-            it is defined; or the name of a summary value, as
-            ``lesion/polyp/mDice_fg``.
+        metric: A per-image metric, whose score is the mean over the images that have
+            it; or the name of a summary value, as ``lesion/polyp/mDice_fg``.
 
     Returns:
-        Columns method, selection, held_out, seed, score; NaN where undefined.
-        Fractions are in per cent.
+        Columns method, selection, held_out, seed, score; NaN if undefined. Fractions
+        are in per cent.
 
     Raises:
-        ProtocolError: No record knows the metric.
+        ProtocolError: No record has the metric.
     """
     records = done(records)
     if metric in IMAGE_METRICS:
@@ -75,7 +73,7 @@ def run_scores(records: Iterable[RunRecord], metric: str = 'dice') -> pd.DataFra
     else:
         names = sorted({name for record in records for name in record.metrics})
         if records and metric not in names:
-            # Those of one site or lesion class are hundreds.
+            # Leave out names of single sites or lesion classes: there are hundreds.
             shown = [name for name in names if '/' not in name]
             raise ProtocolError(
                 f'metric {metric!r} is in no record; per image there are '

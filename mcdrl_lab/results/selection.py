@@ -1,4 +1,4 @@
-"""How much of the lesions the region selection keeps: what a text finds in images."""
+"""How much of the lesions the region selection by text similarity keeps."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ from mcdrl_mmseg.models import CLIPRegionSelector
 
 from .features import NO_LESION, describe, intervention_head
 
-# A selection that keeps so much of a lesion counts as having found it.
+# Share of a lesion from which it counts as found by the selection.
 WHOLE = 0.9
 _ALL_SITES = 'all'
 
 
 def untrained_segmentor(cfg: Config) -> nn.Module:
-    """Build a config's model as its training would start, with the texts embedded.
+    """Build a config's model as at the start of training, with the dictionary filled.
 
     Args:
         cfg: A config with a :class:`~mcdrl_mmseg.models.CausalInterventionHead`.
@@ -35,7 +35,7 @@ def untrained_segmentor(cfg: Config) -> nn.Module:
         The segmentor in evaluation mode, on the CPU.
 
     Raises:
-        ValueError: The head is another one.
+        ValueError: The config has another head.
         DictionaryError: The backbone has no CLIP tower.
     """
     init_default_scope(cfg.get('default_scope', 'mmseg'))
@@ -56,20 +56,20 @@ def kept_lesions(
     dataloader: Iterable[Mapping[str, Any]],
     ratios: Sequence[float] = (0.25, 0.5, 0.75),
 ) -> pd.DataFrame:
-    """Share of each image's lesion area that lies in the positions kept.
+    """Share of each image's lesion area that lies in the kept positions.
 
-    Positions are selected as in step 1 of the method, on the grid of the features
-    that are intervened on, whether or not the model's own head selects.
+    Positions are selected as in step 1 of the method, on the grid of the features that
+    the intervention changes, even if the model's own head does not select.
 
     Args:
         model: A segmentor with a :class:`~mcdrl_mmseg.models.CausalInterventionHead`
             whose dictionary is built; each image goes through it as a whole.
-        dataloader: Batches as ``Runner.build_dataloader`` gives them, with masks.
+        dataloader: Batches, as from ``Runner.build_dataloader``, with masks.
         ratios: Values of alpha.
 
     Returns:
-        A row for each image with a lesion: ``site``, ``image``, and the share in
-        [0, 1] under each alpha.
+        One row per image with a lesion: ``site``, ``image``, and the share in [0, 1]
+        for each alpha.
 
     Raises:
         ValueError: The model has no such head, alpha is outside (0, 1], or no image
@@ -111,14 +111,15 @@ def kept_lesions(
 
 
 def selection_table(kept: pd.DataFrame) -> pd.DataFrame:
-    """By site: mean share of the lesions' area kept, and lesions found, in percent.
+    """By site: mean kept share of the lesion area, and share of lesions found, in %.
 
     Args:
         kept: From :func:`kept_lesions`.
 
     Returns:
-        A row a site and one for all images: number of lesion images; for each alpha
-        the mean share, and the share of images of whose lesion nine tenths are kept.
+        One row per site and, with several sites, one for all images: number of images;
+        for each alpha the mean kept share, and the share of images with at least nine
+        tenths of the lesion kept.
     """
     ratios = [name for name in kept.columns if name not in ('site', 'image')]
     groups = [(str(site), rows) for site, rows in kept.groupby('site')]
@@ -146,7 +147,7 @@ def _kept_map(
     features: tuple[Tensor, ...],
     size: torch.Size,
 ) -> Tensor:
-    """Logits (B, 2, H, W) of a prediction 'kept', for mmseg to bring to the masks."""
+    """The kept positions as logits (B, 2, H, W), for mmseg to resize to the masks."""
     grid = head.leading_map(features).shape[2:]
     _, indices = selector(
         features[-2], head.dictionary.class_embeddings, grid=tuple(grid)

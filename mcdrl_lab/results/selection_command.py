@@ -1,7 +1,7 @@
 """Measure how much of the lesions the region selection keeps, site by site.
 
-'kept' is the mean share of a lesion's area, 'whole' the share of lesions of which
-nine tenths are kept, both in percent. A selection that knows nothing keeps 100 alpha
+'kept' is the mean kept share of a lesion's area, 'whole' the share of lesions of which
+at least nine tenths are kept, both in percent. A random selection keeps 100 alpha
 percent.
 """
 
@@ -63,7 +63,7 @@ def run(args: argparse.Namespace) -> None:
 
     from .selection import WHOLE, kept_lesions, selection_table, untrained_segmentor
 
-    # Not how each weight was initialised.
+    # Hide MMEngine's messages about how each weight was initialised.
     MMLogger.get_instance('selection', log_level='WARNING')
     cfg = load_config(args.config, args.cfg_options)
     made_of = _made_of(args, cfg)
@@ -89,7 +89,7 @@ def run(args: argparse.Namespace) -> None:
 
 
 def _made_of(args: argparse.Namespace, cfg: Config) -> list[str]:
-    """What tells one table from another."""
+    """Inputs of the table, to distinguish it from other tables."""
     from mcdrl_common.config_datasets import plain_datasets
     from mcdrl_common.written_files import places
     from mcdrl_lab.plans.hashing import config_hash
@@ -99,7 +99,7 @@ def _made_of(args: argparse.Namespace, cfg: Config) -> list[str]:
     return [
         'selection',
         *places(args.config, *{part.get('data_root') or '.' for part in parts}),
-        # The held-out site is named outside of it.
+        # The environment may choose the held-out site, so the path does not suffice.
         f'config hash {config_hash(cfg.to_dict())[:12]}',
         *(places(args.checkpoint) if args.checkpoint else ['no checkpoint']),
         *(f'--loaders {name}' for name in args.loaders),

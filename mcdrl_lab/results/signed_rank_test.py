@@ -1,8 +1,8 @@
 """Wilcoxon's signed-rank test of differences.
 
-Not scipy's, for two reasons: scipy 1.17 chooses between the exact distribution and the
-normal one by the number of all differences, zeros among them, which it then leaves out;
-and ``scipy.stats`` takes as long to import as all else that a comparison needs.
+scipy's version is not used, for two reasons. scipy 1.17 counts zeros, which it then
+drops, when it chooses between the exact and the normal distribution. And importing
+``scipy.stats`` takes as long as everything else that a comparison imports.
 """
 
 from __future__ import annotations
@@ -17,9 +17,9 @@ MAX_EXACT = 50
 def signed_rank_p(differences: np.ndarray) -> float:
     """Two-sided p value of Wilcoxon's signed-rank test.
 
-    Zeros are left out, as Wilcoxon did; equal sizes share the mean of their ranks. For
-    up to ``MAX_EXACT`` differences the distribution is exact, given these ranks; above,
-    it is the normal one with the variance corrected for ties.
+    Zeros are dropped, as by Wilcoxon; equal absolute differences get the mean of their
+    ranks. For up to ``MAX_EXACT`` differences the distribution is exact, given these
+    ranks; above, it is normal with the variance corrected for ties.
 
     Args:
         differences: (n,).
@@ -38,14 +38,14 @@ def signed_rank_p(differences: np.ndarray) -> float:
     positive = ranks[differences > 0].sum()
     if differences.size <= MAX_EXACT:
         return _exact(ranks, min(positive, ranks.sum() - positive))
-    # The variance of the sum of the ranks that are positive, each with a half chance.
+    # Standard deviation of the sum of positive ranks, if each sign has probability 1/2.
     deviation = np.sqrt((ranks**2).sum()) / 2
     return float(2 * ndtr(-abs(positive - ranks.sum() / 2) / deviation))
 
 
 def _exact(ranks: np.ndarray, smaller: float) -> float:
-    """Chance of a sum of ranks as small as this one, on either side."""
-    # Mean ranks are halves.
+    """Two-sided probability of a rank sum that is at most ``smaller``."""
+    # Doubled, because mean ranks are multiples of one half.
     doubled = np.rint(2 * ranks).astype(int)
     chances = np.zeros(doubled.sum() + 1)
     chances[0] = 1.0

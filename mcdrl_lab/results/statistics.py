@@ -14,12 +14,12 @@ from mcdrl_lab.errors import ProtocolError
 
 from .signed_rank_test import signed_rank_p
 
-# Below this an interval over sites rests on its corrections alone.
+# With fewer sites an interval over sites would depend almost only on its corrections.
 MIN_SITES = 3
 RESAMPLES = 10_000
-# Draws of more numbers than these are not kept: 32 MB, sixteen times.
+# Larger sets of bootstrap weights are not cached: 32 MB each, sixteen entries.
 _KEPT = 2**25
-# Resamples; their weights fit into a processor's cache.
+# Resamples per block; their weights fit into the processor's cache.
 _AT_A_TIME = 500
 
 
@@ -40,7 +40,7 @@ def mean_and_stderr(values: Sequence[float]) -> tuple[float, float]:
     """Mean and its standard error (n - 1 in the variance).
 
     Args:
-        values: One value a seed.
+        values: One value per seed.
 
     Returns:
         Mean and standard error; the latter is NaN for a single value, both are NaN
@@ -58,15 +58,15 @@ def paired_differences(scores: pd.DataFrame, a: str, b: str) -> pd.DataFrame:
 
     Args:
         scores: Rows of :func:`~mcdrl_lab.results.scores.image_scores`.
-        a: Name of the method in question.
-        b: Name of the method it is measured against.
+        a: Name of the first method.
+        b: Name of the method it is compared with.
 
     Returns:
         Columns held_out, seed, sequence, image, a, b, difference (a minus b); only
         pairs where both scores are defined.
 
     Raises:
-        ProtocolError: A method has an image twice in one run, or nothing pairs.
+        ProtocolError: A run has an image twice, or no image can be paired.
     """
     keys = ['held_out', 'seed', 'image']
     sides = []
@@ -104,7 +104,7 @@ def site_effects(pairs: pd.DataFrame) -> pd.Series:
 
 
 def clusters(pairs: pd.DataFrame) -> pd.Series:
-    """Name the unit that an image belongs to: its sequence, else itself.
+    """Name of each image's bootstrap unit: its sequence, or the image itself.
 
     Args:
         pairs: Rows with ``sequence`` and ``image``.
@@ -117,7 +117,7 @@ def clusters(pairs: pd.DataFrame) -> pd.Series:
 def _stretched(
     samples: np.ndarray, center: float, factor: float
 ) -> tuple[float, float]:
-    """Ends of a percentile interval after stretching it about the estimate."""
+    """Ends of the percentile interval, stretched around the estimate."""
     low, high = np.quantile(samples, [0.025, 0.975])
     return (
         float(center + factor * (low - center)),
@@ -126,7 +126,7 @@ def _stretched(
 
 
 def _t_over_z(degrees: float) -> float:
-    """How much wider Student's t makes a 95 % interval than the normal law."""
+    """Ratio of the 95 % interval's width by Student's t to that by the normal law."""
     if not degrees > 0:
         return float('nan')
     return float(special.stdtrit(degrees, 0.025) / special.ndtri(0.025))
@@ -135,14 +135,14 @@ def _t_over_z(degrees: float) -> float:
 def new_sites_interval(
     pairs: pd.DataFrame, resamples: int = RESAMPLES, seed: int = 0
 ) -> Interval | None:
-    """Interval for the mean effect at hospitals like these: sites are the clusters.
+    """Interval for the mean effect at new, similar hospitals: sites are the clusters.
 
-    Whole sites are drawn with replacement, with all their sequences, images and
-    seeds, so whatever is alike within a site is respected. Sites weigh the same,
-    as in the tables. A plain percentile interval is too narrow for few clusters; it
-    is stretched by sqrt(n / (n - 1)), the bias of the bootstrap's spread, and from
-    the normal to Student's t distribution with n - 1 degrees of freedom (the two
-    corrections of Hesterberg, The American Statistician 69(4), 2015).
+    Whole sites are drawn with replacement, with all their sequences, images and seeds,
+    so that correlations within a site are respected. Sites have equal weights, as in
+    the tables. A plain percentile interval is too narrow for few clusters. It is
+    stretched by sqrt(n / (n - 1)), which corrects the bias of the bootstrap's spread,
+    and from the normal to Student's t distribution with n - 1 degrees of freedom (the
+    two corrections of Hesterberg, The American Statistician 69(4), 2015).
 
     Args:
         pairs: Rows of :func:`paired_differences`.
@@ -175,14 +175,14 @@ def _sums_and_counts(site: pd.DataFrame, column: str) -> tuple[np.ndarray, np.nd
 
 @dataclass(frozen=True)
 class _SiteBootstrap:
-    """Bootstrap of one site's mean, with what the t correction needs.
+    """Bootstrap of one site's mean, with the variances for the t correction.
 
     Args:
         mean: Mean difference over images and seeds.
         samples: Bootstrap means, (resamples,).
-        variances: Variance of the mean that seeds and sequences bring, for those
-            of the two that repeat.
-        degrees: Their degrees of freedom.
+        variances: Variance of the mean due to seeds and due to sequences; left out if
+            there is only one seed, or one sequence.
+        degrees: Degrees of freedom of each variance.
     """
 
     mean: float
@@ -194,26 +194,26 @@ class _SiteBootstrap:
 def _draw_weights(
     sizes: tuple[int, ...], resamples: int, seed: int
 ) -> tuple[np.ndarray, ...]:
-    """How often each of so many units is drawn: (resamples, size) for each size."""
+    """Bootstrap weights: how often each unit is drawn, (resamples, size) per size."""
     rng = np.random.default_rng(seed)
     weights = []
     for size in sizes:
-        # n - 1 draws out of n give the unbiased variance (Rao and Wu, Journal of
+        # Drawing n - 1 of n units gives the unbiased variance (Rao and Wu, Journal of
         # the American Statistical Association 83, 1988).
         if size == 1:
             drawn = np.ones((resamples, 1), np.int64)
         else:
             drawn = rng.multinomial(size - 1, np.full(size, 1 / size), resamples)
-        # A byte holds how often one is drawn, by any odds that occur.
+        # In practice no unit is drawn so often that it does not fit into a byte.
         if drawn.max() <= np.iinfo(np.int8).max:
             drawn = drawn.astype(np.int8)
-        # It is shared.
+        # Read-only, because the cache shares the arrays.
         drawn.flags.writeable = False
         weights.append(drawn)
     return tuple(weights)
 
 
-# Drawing takes longer than all else, and tables compare many methods on one design.
+# Cached: drawing is the slowest part, and tables compare many methods on one design.
 _kept_weights = lru_cache(maxsize=16)(_draw_weights)
 
 
@@ -223,10 +223,10 @@ def _weighted_sums(
     seed_weights: np.ndarray,
     unit_weights: np.ndarray,
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Sum and number of the differences that each resample draws.
+    """Sum and number of the differences in each resample.
 
-    Sequences are added up first, which are many where seeds are few, and for some
-    resamples at a time: no product of all is made, and what is read stays at hand.
+    The many sequences are summed before the few seeds, and resamples are processed in
+    blocks: no large product is formed, and the data stay in the processor's cache.
     """
     seeds, resamples = len(sums), len(seed_weights)
     table = np.concatenate([sums, counts]).T
@@ -245,17 +245,17 @@ def _bootstrap_site(
     seed_weights: np.ndarray,
     unit_weights: np.ndarray,
 ) -> _SiteBootstrap:
-    """Draw seeds and sequences of one site, independently of each other."""
+    """Resample seeds and sequences of one site, independently of each other."""
     shape = sums.shape
     mean = sums.sum() / counts.sum()
     total, weight = _weighted_sums(sums, counts, seed_weights, unit_weights)
-    # A draw of an incomplete design can come out empty: it says nothing.
+    # In an incomplete design a resample can be empty; it then counts as the mean.
     samples = np.divide(total, weight, out=np.full(len(total), mean), where=weight > 0)
 
     variances, degrees = [], []
     for axis, size in ((1, shape[0]), (0, shape[1])):
         if size > 1:
-            # Linearised: what each seed or sequence adds to the mean.
+            # Linearised contribution of each seed or sequence to the mean.
             parts = (sums - mean * counts).sum(axis=axis) / counts.sum()
             variances.append(float(size / (size - 1) * (parts**2).sum()))
             degrees.append(size - 1)
@@ -268,25 +268,25 @@ def these_sites_interval(
     seed: int = 0,
     column: str = 'difference',
 ) -> Interval:
-    """Interval for the mean effect at these very sites: sequences are the clusters.
+    """Interval for the mean effect at these sites: sequences are the clusters.
 
-    Within each site, sequences (images where no sequence is known) and training seeds
-    are drawn with replacement, independently of each other (Owen, Annals of Applied
-    Statistics 1(2), 2007: somewhat wide where images differ by seed without any
-    pattern, not too narrow). The percentile interval is stretched to Student's t
-    distribution with Satterthwaite's degrees of freedom, since seeds are few. With one
-    seed only, the interval speaks of those trained networks alone.
+    Within each site, sequences (images if no sequence is known) and training seeds are
+    drawn with replacement, independently of each other (Owen, Annals of Applied
+    Statistics 1(2), 2007; somewhat wide if the seeds affect each image independently,
+    but not too narrow). The percentile interval is stretched to Student's t
+    distribution with Satterthwaite's degrees of freedom, since seeds are few. With only
+    one seed the interval is valid only for these trained networks.
 
     Args:
         pairs: Rows of :func:`paired_differences`, or of images or lesions with their
             held-out site, seed and sequence; one site or several.
         resamples: Number of bootstrap samples.
         seed: Seed of the resampling.
-        column: What the mean is of.
+        column: Column of the values.
 
     Returns:
-        The 95 % interval of the mean over sites; NaN ends if neither seeds nor
-        sequences repeat.
+        The 95 % interval of the mean over sites; NaN ends if every site has only one
+        seed and one sequence.
     """
     tables = [_sums_and_counts(site, column) for _, site in pairs.groupby('held_out')]
     sizes = tuple(size for sums, _ in tables for size in sums.shape)
@@ -308,20 +308,20 @@ def these_sites_interval(
 
 
 def new_draws_interval(differences: Sequence[float]) -> Interval:
-    """Interval for the mean over data drawn anew: each draw is one unit.
+    """Interval for the mean over new draws of the data: each draw is one unit.
 
-    Student's t interval of scipy. Draws of one simulation are independent, and a
-    difference at each is a mean over a hundred images and more, near normal.
+    This is scipy's Student's t interval. Draws of one simulation are independent, and
+    each difference is a mean over a hundred images or more, so nearly normal.
 
     Args:
-        differences: One mean difference a draw.
+        differences: One mean difference per draw.
 
     Returns:
         The 95 % interval; NaN ends for fewer than two draws.
     """
     if len(differences) < 2:
         return Interval(float('nan'), float('nan'))
-    from scipy import stats  # as long to import as all else
+    from scipy import stats  # late: slow to import
 
     ends = stats.ttest_1samp(differences, 0.0).confidence_interval(0.95)
     return Interval(float(ends.low), float(ends.high))
@@ -330,9 +330,9 @@ def new_draws_interval(differences: Sequence[float]) -> Interval:
 def wilcoxon_p(pairs: pd.DataFrame) -> float:
     """Two-sided Wilcoxon signed-rank test of the differences.
 
-    The units are sequences (images where no sequence is known), each with its mean
-    difference over its images and all seeds: frames of one video and several seeds on
-    one image are no independent evidence.
+    The units are sequences (images if no sequence is known), each with its mean
+    difference over its images and all seeds: frames of one video, or several seeds on
+    one image, are not independent.
 
     Args:
         pairs: Rows of :func:`paired_differences`.
@@ -342,16 +342,17 @@ def wilcoxon_p(pairs: pd.DataFrame) -> float:
     """
     units = pairs.assign(unit=clusters(pairs))
     differences = units.groupby(['held_out', 'unit'])['difference'].mean()
-    # Equal differences, and opposite ones that cancel, differ by rounding noise in the
-    # last digit. Ranked as they are it would break ties, and give a zero a sign.
+    # Round first: floating-point noise in the last digit would break ties between equal
+    # differences, and give a sign to differences that cancel to zero.
     return signed_rank_p(differences.to_numpy().round(9))
 
 
 def holm(p_values: Sequence[float]) -> list[float]:
     """Correct p values for several comparisons by Holm's method.
 
-    The smallest of m values is multiplied by m, the next by m - 1, and so on; none may
-    come out below one before it (Holm, Scandinavian Journal of Statistics 6, 1979).
+    The smallest of m values is multiplied by m, the next by m - 1, and so on. Each
+    result is at least as large as the one before it (Holm, Scandinavian Journal of
+    Statistics 6, 1979).
 
     Args:
         p_values: Uncorrected p values.

@@ -1,4 +1,4 @@
-"""Result tables: rows methods, columns sites, their mean and the worst site."""
+"""Result tables: one row per method; columns for sites, their mean, the worst site."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ ORACLE_NOTE = (
 
 
 def row_name(method: str, selection: str) -> str:
-    """Name of a method's row, marked if the test site chose its checkpoints.
+    """Name of a method's row, marked if its checkpoints were chosen on the test site.
 
     Args:
         method: Name of the method.
@@ -35,13 +35,12 @@ def row_name(method: str, selection: str) -> str:
 
 
 def result_table(records: Iterable[RunRecord], metric: str = 'dice') -> pd.DataFrame:
-    """Means and standard errors over seeds, a row for each method and selection.
+    """Means and standard errors over seeds, one row per method and selection.
 
-    The mean over sites is taken seed by seed, from the seeds that finished at every
-    site; it is NaN if there are none, since a mean over some of the sites would be
-    another quantity. A site where no run has the metric, as false positives where every
-    image shows a lesion, is left out of the table. The worst site is the one with the
-    worst mean over seeds.
+    The mean over sites is computed for each seed that finished at every site. It is NaN
+    if there is none, since a mean over some of the sites would not be comparable. A
+    site where no run has the metric, as false positives if every image shows a lesion,
+    is left out of the table. The worst site is the one with the worst mean over seeds.
 
     Args:
         records: Run records; failed runs are left out.
@@ -85,13 +84,13 @@ def result_table(records: Iterable[RunRecord], metric: str = 'dice') -> pd.DataF
 
 
 def readable_table(table: pd.DataFrame) -> pd.DataFrame:
-    """Join means and standard errors to the cells that people read.
+    """Format means and standard errors as text cells.
 
     Args:
         table: From :func:`result_table`.
 
     Returns:
-        Text cells; index ``method``, with a mark behind oracle rows.
+        Text cells with index ``method``; oracle rows are marked.
     """
     columns = [c[: -len('_stderr')] for c in table.columns if c.endswith('_stderr')]
     cells = pd.DataFrame(
@@ -112,11 +111,11 @@ def latex(cells: pd.DataFrame) -> str:
     """A table of text cells as a LaTeX ``tabular`` (booktabs).
 
     Args:
-        cells: Text cells, with a name of their index.
+        cells: Text cells with a named index.
     """
     layout = 'l' + 'r' * len(cells.columns)
     text = cells.reset_index().to_latex(index=False, escape=True, column_format=layout)
-    # What pandas leaves as it is.
+    # Characters that pandas does not escape.
     symbols = {ORACLE_MARK: r'$^{\dagger}$', '±': r'$\pm$', MISSING: '--'}
     return text.translate(str.maketrans(symbols))
 
@@ -140,7 +139,7 @@ def write_tables(
     note = f'\n{ORACLE_NOTE}\n' if oracle else ''
     text = markdown(cells)
     caption = f'{metric}: mean over seeds ± standard error, by held-out site.\n\n'
-    # Not with_suffix, for which what follows a dot in the name of a site is one.
+    # Not with_suffix, which would replace the part after a dot in a site's name.
     base = f'{Path(folder)}/table_{metric.replace("/", "_")}'
     files = {
         Path(f'{base}.md'): caption + text + note,

@@ -17,20 +17,20 @@ if TYPE_CHECKING:
     from torch import nn
 
 PIXELS_AN_IMAGE = 20_000
-"""Pixels drawn of each image: more change the temperature in the third digit."""
+"""Pixels sampled from each image; more change only the temperature's third digit."""
 _LOG_RANGE = (np.log(0.02), np.log(50.0))
 
 
 def fit_temperature(log_odds: np.ndarray, target: np.ndarray) -> list[float]:
-    """The temperatures of the highest likelihood.
+    """Fit the temperatures by maximum likelihood.
 
     Args:
-        log_odds: (n, K) of K lesion classes against the background.
+        log_odds: (n, K) log-odds of K lesion classes against the background.
         target: (n,) true classes, 0 to K.
 
     Returns:
-        K numbers between 0.02 and 50. The likelihood has one maximum: it is concave
-        in their inverses.
+        K temperatures between 0.02 and 50. The maximum is unique: the log-likelihood is
+        concave in their inverses.
 
     Raises:
         ProtocolError: A class, or the background, has no pixel.
@@ -68,12 +68,12 @@ def fit_temperature(log_odds: np.ndarray, target: np.ndarray) -> list[float]:
 
 @dataclass
 class Calibration:
-    """Temperatures and what they change.
+    """Fitted temperatures, and the calibration before and after.
 
     Attributes:
-        temperature: One a lesion class.
-        sites: Sites of the images that they were fitted on.
-        images: Number of those images.
+        temperature: One value per lesion class.
+        sites: Sites of the images used for the fit.
+        images: Number of these images.
         scores: Loader -> 'before' or 'after' -> metrics by their full names, as
             ``site/c1/ECE``; see docs/metrics.md.
     """
@@ -87,19 +87,19 @@ class Calibration:
 def calibrate(
     model: nn.Module, cfg: Config, loaders: Sequence[str] = ('val',)
 ) -> Calibration:
-    """Fit temperatures on a config's validation images, and measure with them.
+    """Fit temperatures on a config's validation images, and measure their effect.
 
     Args:
-        model: As ``load_segmentor`` gives it.
+        model: Model from ``load_segmentor``.
         cfg: The whole config of its training.
-        loaders: Of which images calibration is measured; ``'val'``, ``'test'``.
+        loaders: Loaders on whose images calibration is measured; ``'val'``, ``'test'``.
 
     Returns:
         The temperatures and the scores before and after.
 
     Raises:
-        ProtocolError: The validation images are of the held-out site, of the config or
-            of the training, hold no lesion, or a lesion class is missing.
+        ProtocolError: A validation image is of the site that the config or the training
+            held out, or the validation images lack a lesion class.
     """
     # The config may be of another fold than the checkpoint.
     trained = getattr(model, 'trained_sites', None)
@@ -134,7 +134,7 @@ def calibrate(
 
 
 def _ignored_by(model: nn.Module) -> int:
-    """Label of pixels without ground truth, which is also that of the data."""
+    """Label of pixels without ground truth; the data use the same one."""
     from mcdrl_mmseg.models.last_decode_head import last_decode_head
 
     return last_decode_head(model).ignore_index
@@ -143,7 +143,7 @@ def _ignored_by(model: nn.Module) -> int:
 def _log_odds(logits: np.ndarray) -> np.ndarray:
     """(C, n) scores of a prediction as log-odds (K, n) against the background."""
     if len(logits) == 1:
-        # A probability: mmseg has passed it through a sigmoid.
+        # mmseg has already applied a sigmoid to a single channel.
         return logit(np.clip(logits.astype(np.float64), 1e-7, 1 - 1e-7))
     return (logits[1:] - logits[:1]).astype(np.float64)
 

@@ -15,27 +15,27 @@ MISSING = '\u2013'
 
 
 def number(value: float) -> str:
-    """A score, with one digit; a dash where it is NaN."""
+    """Format a score with one decimal; a dash for NaN."""
     return MISSING if math.isnan(value) else f'{value:.1f}'
 
 
 def mean_and_error(mean: float, error: float) -> str:
-    """A mean, with its standard error where there is one.
+    """Format a mean with its standard error.
 
     Args:
-        mean: NaN is a dash.
-        error: NaN is left out.
+        mean: Mean; NaN becomes a dash.
+        error: Standard error; NaN is left out.
     """
     return number(mean) + ('' if math.isnan(error) else f' ± {error:.1f}')
 
 
 def signed(value: float | None) -> str:
-    """A difference, with its sign; a dash where it is None or NaN."""
+    """Format a difference with its sign; a dash for None or NaN."""
     return MISSING if value is None or math.isnan(value) else f'{value:+.1f}'
 
 
 def ends(low: float, high: float, form: str = '+.1f') -> str:
-    """Both ends of an interval; a dash where they are NaN.
+    """Format both ends of an interval; a dash for NaN.
 
     Args:
         low: Lower end.
@@ -51,13 +51,13 @@ def interval_ends(
     least: float = -math.inf,
     most: float = math.inf,
 ) -> str:
-    """Both ends of an interval; a dash where there is none, or its ends are NaN.
+    """Format both ends of an interval; a dash for None or NaN.
 
     Args:
-        interval: The interval.
-        form: Format of both.
-        least: What no value can be below, as a stretched interval does not know.
-        most: What no value can be above.
+        interval: The interval. A stretched one can exceed the possible values.
+        form: Format of both ends.
+        least: Smallest possible value, to which the lower end is clipped.
+        most: Largest possible value, to which the upper end is clipped.
     """
     if interval is None:
         return MISSING
@@ -65,20 +65,20 @@ def interval_ends(
 
 
 def percent_change(before: float | None, after: float | None) -> str:
-    """A score before and after, in per cent; a hyphen where it is None."""
+    """Format a score before and after, in per cent; a hyphen for None."""
     cells = ['-' if v is None else f'{100 * v:.2f}' for v in (before, after)]
     return ' -> '.join(cells)
 
 
 def p_value(value: float) -> str:
-    """A p value with four digits; a dash where it is NaN."""
+    """Format a p value with four decimals; a dash for NaN."""
     if math.isnan(value):
         return MISSING
     return '< 0.0001' if value < 1e-4 else f'{value:.4f}'
 
 
 def markdown(cells: pd.DataFrame) -> str:
-    """A table of text cells as Markdown, its index as the first column.
+    """A table of text cells as Markdown, with its index as the first column.
 
     Args:
         cells: Text cells.

@@ -1,7 +1,7 @@
-"""What no network knows: a constant mask and a centre prior, beside every score.
+"""Trivial baselines without a network: a constant mask and a centre prior.
 
-Both are maps in relative coordinates that are laid over every image of a site. The map
-and its threshold come from the other sites alone, as a network's weights do.
+Both are maps in relative coordinates that are applied to every image of a site. The map
+and its threshold are derived from the other sites only, like a network's weights.
 """
 
 from __future__ import annotations
@@ -21,17 +21,18 @@ from mcdrl_lab.data.whole_sites import entries_of
 GRID = 64
 """Rows and columns of a map."""
 LEVELS = 256
-"""Thresholds that are tried: 0/255 ... 255/255."""
+"""Number of candidate thresholds: 0/255 ... 255/255."""
 
 
 @dataclass(frozen=True)
 class TrueMask:
-    """Where the lesion of an image is.
+    """The true mask of an image.
 
     Args:
-        site: Its site.
+        site: Site of the image.
         lesion: (H, W) bool, at native size.
-        ignored: (H, W) bool, pixels that count in no score; None where all do.
+        ignored: (H, W) bool, pixels that are excluded from all scores; None excludes
+            none.
     """
 
     site: str
@@ -45,21 +46,21 @@ class TrueMask:
 
     @cached_property
     def has_lesion(self) -> bool:
-        """Whether there is any."""
+        """Whether any pixel is lesion."""
         return bool(self.lesion.any())
 
 
 @dataclass(frozen=True)
 class ReferenceScore:
-    """A reference at one held-out site.
+    """Score of a trivial baseline at one held-out site.
 
     Args:
         reference: ``'constant_mask'`` or ``'centre_prior'``.
-        site: The site that was held out.
-        threshold: Chosen on the other sites, 0 to 1.
+        site: The held-out site.
+        threshold: Threshold chosen on the other sites, 0 to 1.
         dice: Mean Dice of its images with a lesion, 0 to 1; NaN without any.
-        dice_all: Mean over all its images, where an empty prediction of an image
-            without lesion counts 1.
+        dice_all: Mean Dice of all its images, where an empty prediction of a
+            lesion-free image counts 1.
         false_positive_rate: Share of its lesion-free images in which a lesion is
             predicted; NaN without any.
     """
@@ -79,9 +80,9 @@ def read_true_masks(root: Path) -> list[TrueMask]:
         root: Folder in the layout of the converters.
 
     Raises:
-        VerificationError: No site there.
-        ConversionError: A site or an image that cannot be used.
-        MaskError: A mask that cannot be read.
+        VerificationError: The folder has no site.
+        ConversionError: A site or an image cannot be used.
+        MaskError: A mask cannot be read.
     """
     masks = []
     for entry in entries_of(root):
@@ -96,11 +97,11 @@ def constant_map(masks: Sequence[TrueMask]) -> np.ndarray:
     """Mean mask of images with a lesion.
 
     Args:
-        masks: Of the training sites.
+        masks: Masks of the training sites.
 
     Returns:
-        (GRID, GRID) float64: how often each place belongs to the lesion, scaled to a
-        largest value of 1.
+        (GRID, GRID) float64: how often each position is lesion, scaled to a maximum of
+        1.
     """
     total = np.zeros((GRID, GRID))
     for mask in masks:
@@ -110,7 +111,7 @@ def constant_map(masks: Sequence[TrueMask]) -> np.ndarray:
 
 
 def centre_map() -> np.ndarray:
-    """Nearness to the image's centre.
+    """Map that decreases linearly with the distance from the image's centre.
 
     Returns:
         (GRID, GRID) float64, 1 at the centre and 0 in the corners.
@@ -125,7 +126,7 @@ def best_threshold(relative_map: np.ndarray, masks: Sequence[TrueMask]) -> float
 
     Args:
         relative_map: (GRID, GRID), 0 to 1.
-        masks: Of the training sites.
+        masks: Masks of the training sites.
     """
     total = np.zeros(LEVELS)
     for mask in masks:
@@ -135,7 +136,7 @@ def best_threshold(relative_map: np.ndarray, masks: Sequence[TrueMask]) -> float
         inside = np.bincount(levels[mask.lesion], minlength=LEVELS)
         healthy = ~mask.lesion & mask.counted
         outside = np.bincount(levels[healthy], minlength=LEVELS)
-        # Pixels of at least each level: what its threshold predicts.
+        # Number of predicted pixels at each threshold: those of at least its level.
         true = inside[::-1].cumsum()[::-1]
         false = outside[::-1].cumsum()[::-1]
         total += 2 * true / (true + false + inside.sum())
@@ -143,13 +144,13 @@ def best_threshold(relative_map: np.ndarray, masks: Sequence[TrueMask]) -> float
 
 
 def score_references(masks: Sequence[TrueMask]) -> list[ReferenceScore]:
-    """Hold every site out in turn.
+    """Score both baselines with every site held out in turn.
 
     Args:
-        masks: Of all sites.
+        masks: Masks of all sites.
 
     Returns:
-        Two scores a site, in the order of their names.
+        Two scores per site, sites in the order of their names.
     """
     scores = []
     for site in sorted({mask.site for mask in masks}):
@@ -190,12 +191,12 @@ def _score(
 
 
 def _levels(relative_map: np.ndarray, size: tuple[int, int]) -> np.ndarray:
-    """A map at an image's size, as whole levels."""
+    """A map resized to an image, as integer levels."""
     return np.rint(_resized(relative_map, size) * (LEVELS - 1)).astype(np.int64)
 
 
 def _resized(values: np.ndarray, size: tuple[int, int]) -> np.ndarray:
-    """To another height and width; by area where it shrinks."""
+    """Resize to another height and width; by area if the height shrinks."""
     shrinks = size[0] < values.shape[0]
     method = cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR
     return cv2.resize(values, size[::-1], interpolation=method)

@@ -45,7 +45,7 @@ def load_examples(
         At most :data:`MAX_EXAMPLES` examples, and a line for each file left out.
 
     Raises:
-        UploadError: The folder does not exist or holds no usable image.
+        UploadError: The folder does not exist or has no usable image.
     """
     folder = Path(folder)
     if not folder.is_dir():

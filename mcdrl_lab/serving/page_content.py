@@ -42,7 +42,7 @@ class Explainer:
     Raises:
         ValueError: The model cannot be explained, or the threshold lacks the
             description of its guarantee.
-        DictionaryError: Its checkpoint holds no dictionary.
+        DictionaryError: Its checkpoint has no dictionary.
         SiteReferenceError: Its statistics of the training sites are not usable.
     """
 

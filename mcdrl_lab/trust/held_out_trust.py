@@ -149,7 +149,7 @@ def flags(
         )
 
     areas, gains = aucs(np.arange(len(dice)))
-    # An empty mask has a self-Dice of 0 and, beside a lesion, a Dice of 0.
+    # An empty mask has a self-Dice of 0 and, as the image has a lesion, a Dice of 0.
     marked = np.flatnonzero(own[:, 0] > 0)
     names = np.asarray(sites)
     by_site = {site: np.flatnonzero(names == site) for site in dict.fromkeys(sites)}

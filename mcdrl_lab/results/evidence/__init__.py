@@ -1,1 +1,1 @@
-"""A page of results that is written from committed records."""
+"""Pages of results whose tables are generated from committed records."""

@@ -14,7 +14,7 @@ from mcdrl_lab.errors import ProtocolError
 from mcdrl_lab.plans.records import RunRecord, read_records
 from mcdrl_lab.results.scores import done
 
-# What tables and comparisons of these metrics need of an image.
+# Entries of an image that tables and comparisons of these metrics need.
 _IMAGE_KEYS = ('image', 'sequence', 'has_lesion')
 _CLASSES = 'lesion_classes'
 _METRICS = ('dice', 'iou', 'false_positive', *CONFIDENCES)
@@ -22,25 +22,25 @@ _DIGITS = 4
 
 
 def compact(record: RunRecord) -> RunRecord:
-    """Leave out what tables and comparisons do not need.
+    """Reduce a record to what tables and comparisons need.
 
     Args:
         record: A run's record.
 
     Returns:
-        The same without summary values by site or lesion type; of each image only its
-        name, sequence, lesion classes, Dice, IoU, whether it is a false positive, and
-        how sure the network was.
+        The record without summary values by site or lesion type. For each image it
+        keeps only name, sequence, lesion classes, whether it has a lesion, Dice, IoU,
+        false positive and the network's confidence.
     """
     images = [
         {
             **{key: image[key] for key in _IMAGE_KEYS},
-            # Images without lesion have none, nor have compact records of before.
+            # Missing for images without lesion and in older compact records.
             **({_CLASSES: image[_CLASSES]} if image.get(_CLASSES) else {}),
             **{
                 key: _rounded(image[key])
                 for key in _METRICS
-                # Records of before have no confidences.
+                # Older records have no confidences.
                 if image.get(key) is not None
             },
         }
@@ -55,14 +55,14 @@ def _rounded(value: float | bool) -> float | bool:
 
 
 def check_replaceable(records: Iterable[RunRecord], path: str | os.PathLike) -> None:
-    """Refuse to replace kept records by fewer or others: their plan may be gone.
+    """Refuse to lose stored records, whose plan may no longer exist.
 
     Args:
-        records: What is to be kept.
-        path: A file of :func:`write_compact`, or none.
+        records: The new records.
+        path: An earlier file of :func:`write_compact`; it need not exist.
 
     Raises:
-        ProtocolError: It holds other runs, or is no such file.
+        ProtocolError: The file has runs that the new records lack, or is no such file.
     """
 
     def trained(record: RunRecord) -> tuple:
@@ -80,19 +80,20 @@ def check_replaceable(records: Iterable[RunRecord], path: str | os.PathLike) -> 
 
 
 def write_compact(records: Iterable[RunRecord], path: str | os.PathLike) -> int:
-    """Write the finished runs of some records to a compressed file.
+    """Write the finished runs among the records to a compressed file.
 
-    Equal records make equal files.
+    Equal records give identical files.
 
     Args:
-        records: Run records; of two of the same run it is an error.
+        records: Run records.
         path: File whose name ends in ``.jsonl.gz``; replaced if it exists.
 
     Returns:
         Number of runs.
 
     Raises:
-        ProtocolError: Another ending, no finished run, or a run twice.
+        ProtocolError: Another ending, no finished run, or two different records of the
+            same run.
     """
     path = Path(path)
     if not path.name.endswith('.jsonl.gz'):

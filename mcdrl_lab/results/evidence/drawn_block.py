@@ -1,7 +1,7 @@
-"""What drawn conditions do at the held-out site, with and without a case.
+"""Effect of drawn conditions at the held-out site, for cases and other images.
 
-A case is an image that a condition goes with at the training sites, as one with a large
-lesion or one with any (``python -m mcdrl_lab draw-conditions``).
+A case is an image of the kind on which a condition is drawn at the training sites: one
+with a large lesion, or one with any (``python -m mcdrl_lab draw-conditions``).
 """
 
 from __future__ import annotations
@@ -32,16 +32,16 @@ _CELLS: dict[Cell, str] = {
 
 
 def read_cells(path: Path) -> dict[str, Cell]:
-    """The table of what was drawn, ``conditions.csv``.
+    """Read the table of drawn conditions, ``conditions.csv``.
 
     Args:
-        path: Of the table.
+        path: Path of the table.
 
     Returns:
         Site and image, as ``SITE/images/NAME`` -> its cell.
 
     Raises:
-        ProtocolError: Another table.
+        ProtocolError: It is no such table.
     """
     try:
         columns, rows = read_table(path)
@@ -56,20 +56,21 @@ def read_cells(path: Path) -> dict[str, Cell]:
 
 
 def drawn_block(records: Sequence[RunRecord], cells: Mapping[str, Cell]) -> str:
-    """What a condition does at the held-out site, for each method.
+    """Effect of a condition at the held-out site, for each method, as Markdown.
 
-    Where cases are the images with a large lesion: Dice by case and condition, and
-    ``interaction``, what a condition adds to Dice in cases less what it adds in the
-    others. Where they are the images with a lesion: Dice of these and false positives
-    of the others by condition, and what it adds. Additions are about 0 for a network
-    that does not take the condition for a sign. All are means of sites.
+    If cases are the images with a large lesion: Dice by case and condition, and
+    ``interaction``, the effect of a condition on Dice in cases minus that in the other
+    images. If cases are the images with a lesion: their Dice, and the false positives
+    of the others, by condition, and the effect of the condition. The interaction or the
+    effect is about 0 for a network that does not use the condition as a cue. All
+    numbers are means over sites.
 
     Args:
-        records: Run records; those whose checkpoints the test site chose are left out.
+        records: Run records; oracle runs are left out.
         cells: From :func:`read_cells`.
 
     Raises:
-        ProtocolError: An image that the table lacks.
+        ProtocolError: The table lacks an image.
     """
     images: dict[str, list[_DrawnImage]] = defaultdict(list)
     for record in done(records):

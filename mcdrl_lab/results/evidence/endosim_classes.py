@@ -1,4 +1,4 @@
-"""Lesion classes of EndoSim's images, for records that do not name them."""
+"""Lesion classes of EndoSim's images, for records that lack them."""
 
 from __future__ import annotations
 
@@ -14,18 +14,18 @@ from mcdrl_lab.simulation.sampling import sample_scene
 
 
 def with_lesion_classes(records: Iterable[RunRecord], seed: int) -> list[RunRecord]:
-    """Fill in the lesion classes that compact records once left out.
+    """Fill in the lesion classes, which older compact records lack.
 
-    Seed, site and number of an image fix its lesion, whatever the other options of the
-    data set. What a record says itself stays.
+    The lesion of an image depends only on seed, site and number, not on the other
+    options of the data set. Classes that a record has are kept.
 
     Args:
         records: Runs on EndoSim.
-        seed: Number of the data set.
+        seed: Seed of the data set.
 
     Raises:
-        ProtocolError: Another site or image than EndoSim's, or an image with a lesion
-            where that data set has none: it is another one.
+        ProtocolError: A site or image is not one of EndoSim's, or an image has a lesion
+            and has none in this data set: the seed is wrong.
     """
     return [
         replace(
@@ -51,7 +51,7 @@ def _filled(record: RunRecord, image: dict, seed: int) -> dict:
     return {**image, 'lesion_classes': [name]}
 
 
-# The same images are in all records of a data set.
+# Cached: all records of a data set have the same images.
 @lru_cache(maxsize=100_000)
 def _number(image: str) -> int | None:
     stem = PurePosixPath(image).stem

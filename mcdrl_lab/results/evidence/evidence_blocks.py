@@ -1,4 +1,4 @@
-"""The generated parts of the page: each a function from records to Markdown."""
+"""The generated parts of the pages: each is a function from records to Markdown."""
 
 from __future__ import annotations
 
@@ -39,16 +39,17 @@ _TITLES = {
 
 
 def scores_block(records: Sequence[RunRecord]) -> str:
-    """Dice of each method at each held-out site, and what lesion-free images add.
+    """Dice of each method at each held-out site.
 
-    Beside it stand the mean of sites of Dice over all images, where an empty prediction
-    of a lesion-free image counts 1, and of false positives.
+    If there are lesion-free images, two columns are added: the means over sites of Dice
+    over all images, where an empty prediction of a lesion-free image counts 1, and of
+    false positives.
 
     Args:
         records: Run records.
     """
     cells = readable_table(result_table(records, 'dice'))
-    # There are none to be had where every image shows a lesion.
+    # Without lesion-free images there are no false positives to show.
     if run_scores(records, 'false_positive')['score'].notna().any():
         for title, metric in (
             ('all images', 'dice_all'),
@@ -65,12 +66,12 @@ def compare_block(
     others: Sequence[str] = (),
     metric: str = 'dice',
 ) -> str:
-    """One method against others: differences, intervals, corrected tests.
+    """Compare one method with others: differences, intervals, corrected tests.
 
     Args:
         records: Run records.
-        method: The method in question.
-        others: What it is measured against; by default all others.
+        method: The first method.
+        others: Methods it is compared with; by default all others.
         metric: ``'dice'``, ``'dice_all'`` over all images, or ``'false_positive'``
             on those without lesion.
     """
@@ -88,12 +89,12 @@ def draws_block(
     others: Sequence[str] = (),
     metric: str = 'dice',
 ) -> str:
-    """One method against others on several draws of the data, and over all draws.
+    """Compare one method with others on several draws of the data, and on average.
 
     Args:
         draws: Name of the draw -> its run records.
-        method: The method in question.
-        others: What it is measured against; by default all others of the first draw.
+        method: The first method.
+        others: Methods it is compared with; by default all others of the first draw.
         metric: ``'dice'``, ``'dice_all'`` over all images, or ``'false_positive'``
             on those without lesion.
     """
@@ -114,12 +115,12 @@ def draws_block(
 
 
 def lesion_classes_block(records: Sequence[RunRecord], a: str, b: str) -> str:
-    """Two methods on the images with a lesion of each class.
+    """Compare two methods on the images with a lesion of each class.
 
     Args:
-        records: Run records that name the lesion classes of images.
-        a: The method in question.
-        b: The method it is measured against.
+        records: Run records with the lesion classes of images.
+        a: The first method.
+        b: The method it is compared with.
     """
     found = compare_by_lesion_class(records, a, [b], by_site=False)
     return markdown(lesion_class_cells(found))
@@ -132,8 +133,8 @@ def draws_lesion_classes_block(
 
     Args:
         draws: Name of the draw -> its run records, with the lesion classes of images.
-        a: The method in question.
-        b: The method it is measured against.
+        a: The first method.
+        b: The method it is compared with.
     """
     rows = {}
     for lesion_class in lesion_class_names(r for own in draws.values() for r in own):
@@ -167,9 +168,9 @@ def sweep_block(
     Args:
         records: Run records.
         methods: The settings' names, in the order of the rows.
-        reference: What differences are to, on the runs that both have.
-        costs: Method -> record of :mod:`mcdrl_lab.benchmarks.plan_latency`, of
-            some of them.
+        reference: Setting that the others are compared with, on the runs of both.
+        costs: Method -> record of :mod:`mcdrl_lab.benchmarks.plan_latency`; some
+            methods may be missing.
     """
     means = readable_table(result_table(records, 'dice'))
     others = [name for name in methods if name != reference]
@@ -203,12 +204,12 @@ def shift_effects(
 
     Args:
         records: Strength -> run records.
-        a: The method in question.
-        b: The method it is measured against.
+        a: The first method.
+        b: The method it is compared with.
         metric: As for :func:`compare_block`.
 
     Returns:
-        How far sites differ -> the two methods there, in rising order.
+        Strength -> comparison of the two methods, in increasing order.
     """
     return {
         strength: compare(records[strength], a, [b], metric, by_site=False)[0]
@@ -219,12 +220,12 @@ def shift_effects(
 def shift_block(
     effects: Mapping[float, Comparison], picture: str, metric: str = 'dice'
 ) -> str:
-    """The effect against the strength of the shift, as picture and table.
+    """The effect against the strength of the shift, as figure and table.
 
     Args:
         effects: From :func:`shift_effects`.
-        picture: Path of the figure, as the page names it.
-        metric: What was compared.
+        picture: Path of the figure, relative to the page.
+        metric: The compared metric.
     """
     first = next(iter(effects.values()))
     rows = {
@@ -247,7 +248,7 @@ def shift_figure(effects: Mapping[float, Comparison], metric: str = 'dice') -> F
 
     Args:
         effects: From :func:`shift_effects`.
-        metric: What was compared.
+        metric: The compared metric.
     """
     figure = Figure(figsize=(8.0, 3.2))
     scores, gains = figure.subplots(1, 2)
@@ -285,7 +286,7 @@ def shift_figure(effects: Mapping[float, Comparison], metric: str = 'dice') -> F
 
 
 def runs_block(records: Mapping[str, Sequence[RunRecord]]) -> str:
-    """What each file of records holds, and what it took.
+    """Contents of each file of records, and the training time.
 
     Args:
         records: Name of the file -> its records.
@@ -316,12 +317,12 @@ def _others(records: Sequence[RunRecord], method: str) -> list[str]:
 
 
 def _left_out(comparison: Comparison) -> str | None:
-    """What a comparison says of runs that one method alone has."""
+    """The comparison's note on runs that only one method has, if any."""
     return next((n for n in comparison.notes if n.startswith(LEFT_OUT)), None)
 
 
 def _as_list(notes: Mapping[str, str | None]) -> str:
-    """Notes by what they are of, below a table; nothing where there are none."""
+    """Named notes as a list below a table; empty without notes."""
     lines = ''.join(f'- {name}: {note}\n' for name, note in notes.items() if note)
     return f'\n{lines}' if lines else ''
 

@@ -1,4 +1,4 @@
-"""A Markdown page whose tables are written between markers, from records."""
+"""A Markdown page whose tables, between markers, are generated from records."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ _MARKER = re.compile(
 _COSTS_FILE = 'latency.jsonl'
 _MEASURED_WITH = ('size', 'threads', 'device', 'machine', 'torch')
 _PICTURES = 'images'
-# Ending of a kind -> what it is about.
+# (ending of a kind, its metric)
 _METRICS = (
     ('', 'dice'),
     ('_all_images', 'dice_all'),
@@ -42,35 +42,35 @@ _METRICS = (
 class EvidencePage:
     """A page, and the records that its generated parts come from.
 
-    Between ``<!-- evidence: KIND ARGUMENTS -->`` and ``<!-- /evidence -->`` stands what
-    the records give; all else is left as it is. RECORDS names the file
+    The text between ``<!-- evidence: KIND ARGUMENTS -->`` and ``<!-- /evidence -->`` is
+    generated from records; all other text is kept. RECORDS names the file
     ``RECORDS.jsonl.gz`` in the folder of records. Kinds:
 
     - ``scores RECORDS``: Dice of each method at each held-out site;
     - ``compare RECORDS METHOD [OTHER ...]``: differences with intervals and tests;
-    - ``compare_all_images RECORDS METHOD [OTHER ...]``: the same of Dice over all
-      images, and ``compare_false_positives ...`` of the share of lesion-free images
-      that are called diseased;
+    - ``compare_all_images RECORDS METHOD [OTHER ...]``: the same for Dice over all
+      images, and ``compare_false_positives ...`` for the share of lesion-free images
+      with a false positive;
     - ``draws METHOD [OTHER ...] DRAW=RECORDS ...``, ``draws_all_images ...``,
       ``draws_false_positives ...``: the differences on several draws of the data, side
       by side, and their mean;
     - ``lesion_classes RECORDS METHOD OTHER [SEED]``: two methods on the images of each
-      lesion class. SEED is the number of the EndoSim data set, for records of before
-      lesion classes were kept;
+      lesion class. SEED is the seed of the EndoSim data set, for older records without
+      lesion classes;
     - ``draws_lesion_classes METHOD OTHER SEED=RECORDS ...``: the same difference on
       several draws of EndoSim;
     - ``sweep RECORDS REFERENCE SETTING ...``: Dice, difference and cost of settings;
     - ``shift METHOD OTHER STRENGTH=RECORDS ...``, ``shift_all_images ...``,
       ``shift_false_positives ...``: the effect against the shift;
     - ``drawn RECORDS TABLE``: Dice with and without a drawn condition, from the table
-      ``TABLE.csv`` of what was drawn;
+      of drawn conditions ``TABLE.csv``;
     - ``presence RECORDS METHOD LOSS [SEED ...]``: a method without and with masks left
-      empty below a confidence, which costs at most LOSS points at the other sites;
+      empty below a confidence that costs at most LOSS points at the other sites;
     - ``invariance``, ``confounders METHOD``: from ``invariance.jsonl``;
-    - ``runs RECORDS ...``: what there is, and what it took.
+    - ``runs RECORDS ...``: contents of the records, and the training time.
 
     Args:
-        path: The page; the records lie in the folder ``evidence`` beside it.
+        path: The page; the records are in the folder ``evidence`` beside it.
     """
 
     def __init__(self, path: str | os.PathLike) -> None:
@@ -93,14 +93,14 @@ class EvidencePage:
         }
 
     def render(self, pictures: bool = False) -> str:
-        """The page as the records give it.
+        """The page's text with its generated parts filled in from the records.
 
         Args:
             pictures: Whether to write the figures too.
 
         Raises:
-            ProtocolError: No such page, a marker that cannot be understood, or
-                records that cannot be used.
+            ProtocolError: No such page, an invalid marker, or records that cannot be
+                used.
         """
         if not self.path.is_file():
             raise ProtocolError(f'no page {self.path}.')
@@ -150,13 +150,13 @@ class EvidencePage:
         return path
 
     def _records(self, name: str) -> list[RunRecord]:
-        # Several parts of a page are made of the same file.
+        # Cached: several parts of a page use the same file.
         if name not in self._read:
             self._read[name] = read_latest(self._file(f'{name}.jsonl.gz'))
         return self._read[name]
 
     def _named_records(self, pairs: Sequence[str]) -> dict[str, list[RunRecord]]:
-        """The records of some words NAME=RECORDS, by name."""
+        """Name -> records, from arguments NAME=RECORDS."""
         split = [pair.split('=', 1) for pair in pairs]
         return {name: self._records(records) for name, records in split}
 
@@ -250,10 +250,10 @@ class EvidencePage:
 
 
 class _NotMeasuredError(Exception):
-    """A file of records is not there yet."""
+    """A file of records does not exist yet."""
 
 
 def _is_of(line: dict, records: Sequence[RunRecord]) -> bool:
-    """Whether a cost may be that of a method: those of before do not tell."""
+    """Whether a cost may be of the method's network; older costs have no hash of it."""
     own = {r.model_hash for r in records if r.method == line['method']} - {''}
     return not own or line.get('model_hash', '') in {'', *own}

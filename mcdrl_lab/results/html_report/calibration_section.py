@@ -1,4 +1,4 @@
-"""How far the lesion probability can be taken at its word, for the report."""
+"""The report's section on the calibration of the lesion probability."""
 
 from __future__ import annotations
 
@@ -25,11 +25,11 @@ def calibration_table(name: str, records: Sequence[RunRecord]) -> Table | None:
     """Calibration errors and Brier score at each held-out site; lower is better.
 
     Args:
-        name: Of the method.
+        name: Name of the method.
         records: Its finished runs.
 
     Returns:
-        Means over seeds, or None where no run has recorded any.
+        Means over seeds, or None if no run has recorded calibration.
     """
     known = [record for record in records if 'ECE' in record.metrics]
     if not known:
@@ -40,7 +40,7 @@ def calibration_table(name: str, records: Sequence[RunRecord]) -> Table | None:
         columns=list(_HEADS),
         dtype=float,
     )
-    # Of the seeds or sites that have the score: a site may have no border.
+    # Mean over the seeds that have the score: a site may have no border.
     means = scores.groupby(level=0).mean()
     if len(means) > 1:
         means.loc[MEAN_ROW] = means.mean()
@@ -53,13 +53,15 @@ def calibration_table(name: str, records: Sequence[RunRecord]) -> Table | None:
 
 
 def reliability_figure(records: Sequence[RunRecord]) -> Figure | None:
-    """Share of lesion against the probability given, all pixels and borders apart.
+    """Reliability diagrams: share of lesion against predicted probability.
+
+    One diagram is for all pixels, one for pixels near borders.
 
     Args:
-        records: Finished runs of one method; of each site the lowest seed is drawn.
+        records: Finished runs of one method; for each site the lowest seed is drawn.
 
     Returns:
-        One line a site, or None where no run has recorded any.
+        A figure with one line per site, or None if no run has recorded calibration.
     """
     drawn: dict[str, dict] = {}
     for record in sorted(records, key=lambda r: (r.held_out, r.seed)):

@@ -1,4 +1,4 @@
-"""Which images of a test to show: the best, the middle and the worst one."""
+"""Chooses the images of a test to show: best, median and worst."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ def choose_cases(images: Sequence[dict]) -> dict[str, dict]:
 
     Returns:
         ``'best'``, ``'median'`` and ``'worst'`` -> record, in this order; no image
-        twice. Of an even number the lower of the two middle ones is the median, of
-        equal scores the first by name counts as lower.
+        twice. The median of an even number is the lower of the two middle images. Equal
+        scores are ordered by name.
     """
     scored = [image for image in images if image.get('dice') is not None]
     scored.sort(key=lambda image: (image['dice'], image['image']))
@@ -28,7 +28,7 @@ def choose_cases(images: Sequence[dict]) -> dict[str, dict]:
     }
     cases: dict[str, dict] = {}
     taken: set[int] = set()
-    # The ends go first: of two images the median would take one of them.
+    # Best and worst first: with two images the median would take one of them.
     for name in ('best', 'worst', 'median'):
         if places[name] not in taken:
             taken.add(places[name])

@@ -1,4 +1,4 @@
-"""What a report draws by running models, as far as models and images are at hand."""
+"""Pictures that a report draws by running models, if models and images exist."""
 
 from __future__ import annotations
 
@@ -21,19 +21,19 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class ReportOptions:
-    """What a report shows beyond the records.
+    """Options of a report.
 
     Attributes:
         method: Method whose cases and attention are shown; None takes the one that
             was recorded last.
         checkpoint: Checkpoint to draw with, for all sites; None takes each run's own.
-        config: Config whose test set holds the images; None takes each run's own.
-        data_root: Folder of the images, where it is not the config's.
+        config: Config whose test set contains the images; None takes each run's own.
+        data_root: Folder of the images, if it is not the config's.
         device: As ``'cuda:0'``; None takes a GPU if there is one.
-        profile_images: Images of each site that the attention is taken from.
+        profile_images: Images of each site from which the attention is computed.
         pictures: Whether models are run at all.
         explanations: Show below each case how the model came to its prediction.
-        title: Of the page; None makes one of the source's name.
+        title: Title of the page; None makes one from the source's name.
     """
 
     method: str | None = None
@@ -58,17 +58,17 @@ def draw_runs(
         options: See :class:`ReportOptions`.
 
     Returns:
-        Site -> pictures, and what kept others from being drawn, as sentences.
+        Site -> pictures, and sentences on why others could not be drawn.
 
     Raises:
-        ProtocolError: A checkpoint is damaged or not to be trusted.
+        ProtocolError: A checkpoint is damaged or not trusted.
     """
     tested, problems = _tested_models(source, method, options)
     if not tested:
         return {}, problems
     if options.data_root is not None and Path(options.data_root).is_dir():
         warn_of_other_data(done(source.records), method, Path(options.data_root))
-    # A network is needed from here on, and only from here on.
+    # Imported late: without models to run, these slow imports are not needed.
     from mcdrl_mmseg.safe_loading import CheckpointError
 
     from .run_pictures import RunModel, found_config
@@ -93,7 +93,7 @@ def draw_runs(
             )
         except CheckpointError as error:
             raise ProtocolError(str(error)) from error
-        # A model or data set may fail in any way; the report goes on without it.
+        # A model or data set may raise any error; the report continues without it.
         except Exception as error:
             problems.append(f'{site}: {" ".join(str(error).split())}')
             continue
@@ -114,7 +114,7 @@ _TestedModel = tuple[_File, _File]
 def _tested_models(
     source: ReportSource, method: str, options: ReportOptions
 ) -> tuple[dict[str, tuple[RunRecord, _TestedModel]], list[str]]:
-    """Site -> run, its checkpoint and config; and where one of them is missing."""
+    """Site -> run, its checkpoint and config; and messages on missing ones."""
     tested: dict[str, tuple[RunRecord, _TestedModel]] = {}
     problems: list[str] = []
     for site, record in source.first_runs(method).items():

@@ -1,4 +1,4 @@
-"""Lesions found and missed one by one, for the report."""
+"""The report's section on lesions found and missed."""
 
 from __future__ import annotations
 
@@ -25,14 +25,14 @@ _SIZES = dict(
 
 
 def lesion_wise_table(name: str, records: Sequence[RunRecord]) -> Table | None:
-    """Share of lesions found by kind, and false ones an image, with intervals.
+    """Share of lesions found by kind, and false lesions per image, with intervals.
 
     Args:
-        name: Of the method.
+        name: Name of the method.
         records: Its finished runs.
 
     Returns:
-        The table, or None where no run counted lesions or none is there.
+        The table, or None if no run has lesion counts or there is no lesion.
     """
     found = lesions_found(records)
     if not found:

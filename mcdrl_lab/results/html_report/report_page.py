@@ -1,4 +1,4 @@
-"""One HTML file that tells all of an evaluation, and needs nothing but itself."""
+"""The report of an evaluation: one self-contained HTML file."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from .run_pictures import RunPictures
 
 GENERATOR = 'mcdrl_lab.results.html_report'
-# Pages made before the reports were the lab's are replaced too.
+# Generator in pages of older versions; these may be replaced too.
 EARLIER_GENERATOR = 'mcdrl_mmseg.reporting'
 _TEMPLATE = 'report.html.j2'
 _EXPLANATION_DPI = 90
@@ -54,7 +54,7 @@ def write_page(
     Args:
         path: See :func:`~mcdrl_lab.results.html_report.report_source.load_source`.
         out: The HTML file; None writes ``report.html`` beside the records.
-        options: What to show.
+        options: Options of the report.
         overwrite: Whether the report of another plan or run may be replaced.
 
     Returns:
@@ -63,7 +63,7 @@ def write_page(
     Raises:
         ProtocolError: No results, an unknown method, or ``out`` is a file that is no
             report.
-        OutputError: It is the report of another plan or run, or cannot be written.
+        OutputError: ``out`` is the report of another plan or run, or cannot be written.
     """
     options = options or ReportOptions()
     source = load_source(path)
@@ -71,7 +71,7 @@ def write_page(
     _check_replaceable(out)
     check_place(out)
     made_of = ['report', *places(source.place)]
-    # Those of before do not say what they are of.
+    # Reports of older versions do not say what they were made from.
     if not overwrite:
         check_noted(out, made_of)
     method = options.method or source.methods[-1]
@@ -97,14 +97,14 @@ def build_content(
     problems: Sequence[str] = (),
     title: str | None = None,
 ) -> dict[str, Any]:
-    """Everything that the template prints.
+    """The variables of the template.
 
     Args:
         source: The results.
-        method: Method that the pictures are of.
+        method: Method of the pictures.
         pictures: From :func:`draw_runs`.
         problems: From :func:`draw_runs`.
-        title: Of the page.
+        title: Title of the page.
     """
     groups = tables.by_method(source.records)
     comparisons, not_compared = _comparisons(source, method)
@@ -152,7 +152,7 @@ def build_content(
 
 
 def render(content: Mapping[str, Any]) -> str:
-    """Print a report as HTML; every text in it is escaped.
+    """Render a report as HTML; every text in it is escaped.
 
     Args:
         content: From :func:`build_content`.
@@ -170,7 +170,7 @@ def _check_replaceable(path: Path) -> None:
 
 
 def _comparisons(source: ReportSource, method: str) -> tuple[list, list[str]]:
-    """The method against each other one, and why some cannot be compared."""
+    """Comparisons of the method with each other one, and reasons for missing ones."""
     found, reasons = [], []
     for selection in sorted({r.selection for r in source.records}, reverse=True):
         names = [
@@ -192,13 +192,13 @@ def _box_plot(source: ReportSource) -> str | None:
     try:
         return figure_uri(box_plot(source.records))
     except ProtocolError:
-        return None  # no image holds a lesion
+        return None  # no image has a lesion
 
 
 def _cases(
     source: ReportSource, method: str, pictures: Mapping[str, RunPictures]
 ) -> list[dict]:
-    """A group a site: what to print beside each picture."""
+    """One group per site, with the cases and their pictures."""
     groups = []
     for site, record in source.first_runs(method).items():
         cases = choose_cases(record.images)
@@ -225,7 +225,7 @@ def _cases(
 
 
 def _calibration(groups: Mapping[str, Sequence[RunRecord]]) -> list[dict]:
-    """A table and a figure of each method whose runs recorded calibration."""
+    """Table and figure of each method whose runs recorded calibration."""
     sections = []
     for name, runs in groups.items():
         table, figure = calibration_table(name, runs), reliability_figure(runs)
@@ -246,18 +246,18 @@ def _profile(pictures: Mapping[str, RunPictures]) -> str | None:
         return None
     from mcdrl_mmseg.visualization.confounder_profile import confounder_profile
 
-    # Each fold may have estimated a prior of its own.
+    # Each fold may have estimated its own prior.
     return figure_uri(confounder_profile(attention, names, np.mean(priors, axis=0)))
 
 
 def _curves(source: ReportSource) -> tuple[list[dict], list[str]]:
-    """A figure a method, of its runs of the lowest seed; and methods without logs."""
+    """One figure per method, of its runs with the lowest seed; methods without logs."""
     figures, lacking = [], []
     for method in source.methods:
         logs = {}
         for record in source.first_runs(method).values():
             folder = source.folders.get(record.key)
-            # The sites of one work folder share a training.
+            # The sites of a single work folder share one training.
             name = record.held_out if source.is_plan else record.method
             if folder is None or name in logs:
                 continue

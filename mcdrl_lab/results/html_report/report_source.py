@@ -1,4 +1,4 @@
-"""Where a report's numbers come from: a plan's records, or one work folder."""
+"""The source of a report: a plan's records, or one work folder."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ from mcdrl_lab.results.scores import done
 
 @dataclass(frozen=True)
 class ReportSource:
-    """Results, and the folders that hold what the results came from.
+    """Results, and the folders of their runs.
 
     Attributes:
-        path: What the user named.
-        records: Latest record of every run; of a work folder one a tested site.
-        folders: Run -> its folder, for those that are there.
-        is_plan: Whether the records are a plan's. Else they are of one run, of which
-            neither seed nor versions were recorded.
+        path: Path that the user named.
+        records: Latest record of every run; for a work folder one per tested site.
+        folders: Key of a run -> its folder, if that exists.
+        is_plan: Whether the records are from a plan. Otherwise they are from a single
+            run, whose seed and versions were not recorded.
     """
 
     path: Path
@@ -33,12 +33,12 @@ class ReportSource:
 
     @property
     def root(self) -> Path:
-        """The folder that holds the records."""
+        """The folder of the records."""
         return self.path.parent if self.path.is_file() else self.path
 
     @property
     def place(self) -> Path:
-        """What tells the source from others: a folder may hold several records."""
+        """Path that identifies the source: a folder may have several record files."""
         is_file = self.path.is_file() or not self.is_plan
         return self.path if is_file else self.path / RECORDS_NAME
 
@@ -48,12 +48,12 @@ class ReportSource:
         return list(dict.fromkeys(record.method for record in done(self.records)))
 
     def first_runs(self, method: str) -> dict[str, RunRecord]:
-        """Held-out site -> the finished run of the lowest seed.
+        """Held-out site -> the finished run with the lowest seed.
 
-        Runs whose checkpoint was chosen on the test site come last.
+        An oracle run is taken only if there is no other.
 
         Args:
-            method: Its name.
+            method: Name of the method.
         """
         runs = [r for r in done(self.records) if r.method == method]
         runs.sort(key=lambda r: (r.held_out, r.selection == 'oracle', r.seed))
@@ -64,14 +64,14 @@ class ReportSource:
 
 
 def load_source(path: str | os.PathLike) -> ReportSource:
-    """Find results in what the user named.
+    """Find the results at the path that the user named.
 
     Args:
         path: A ``records.jsonl``, the folder of a plan, or the work folder of a
-            training that holds a per-image file of ``SiteLesionMetric``.
+            training with a per-image file of ``SiteLesionMetric``.
 
     Raises:
-        ProtocolError: No results there; says how to get them.
+        ProtocolError: There are no results; says how to get them.
     """
     path = Path(path)
     if path.is_file() or (path / RECORDS_NAME).is_file():
@@ -87,13 +87,13 @@ def load_source(path: str | os.PathLike) -> ReportSource:
 
 
 def _work_dir_records(folder: Path) -> list[RunRecord]:
-    """One record a tested site, from the newest per-image file of the folder."""
+    """One record per tested site, from the newest per-image file of the folder."""
     found = []
     for file in folder.glob('*.json'):
         try:
             content = read_image_records(file)
         except ValueError:
-            continue  # a JSON file of something else
+            continue  # another kind of JSON file
         try:
             check_results({}, content.get('images'))
         except ProtocolError as error:
@@ -136,16 +136,18 @@ def _records_by_site(folder: Path, images: list[dict]) -> list[RunRecord]:
 def checkpoint_of(folder: Path) -> Path | None:
     """The checkpoint that a run was tested with, or None if it is gone."""
     found = list(folder.glob('best_*.pth'))
-    # A kill between two best checkpoints can leave both; the later is better.
+    # A kill while a new best checkpoint replaces the old can leave both; the later
+    # one is better.
     return max(found, key=lambda path: path.stat().st_mtime) if found else None
 
 
 def config_of(folder: Path) -> Path | None:
-    """The whole config that a run left in its folder, or None."""
+    """The complete config that a training wrote to its folder, or None."""
     own = folder / 'config.py'
     if own.is_file():
         return own
-    # Not the one beside a test, which may have tested another model's checkpoint.
+    # Not a config written by a test, which may be of another model's checkpoint: only
+    # folders with training or validation scalars count.
     starts = [p.parent for p in sorted(folder.glob('*/vis_data/scalars.json'))]
     found = [s / 'config.py' for s in starts if (s / 'config.py').is_file()]
     return found[-1] if found else None

@@ -1,4 +1,4 @@
-"""The tables of a report: cells of text, ready to print."""
+"""The tables of a report, as text cells."""
 
 from __future__ import annotations
 
@@ -37,9 +37,9 @@ class Table:
     """A table of text.
 
     Attributes:
-        caption: What it shows.
+        caption: Caption of the table.
         columns: Heads of the columns.
-        rows: Cells; the first one names the row.
+        rows: Cells of each row; the first one is its name.
     """
 
     caption: str
@@ -48,7 +48,7 @@ class Table:
 
 
 def by_method(records: Iterable[RunRecord]) -> dict[str, list[RunRecord]]:
-    """Finished runs by the name of their row, in the order of the records."""
+    """Row name of each method -> its finished runs, in the order of the records."""
     groups: dict[str, list[RunRecord]] = {}
     for record in done(records):
         groups.setdefault(_row_name(record), []).append(record)
@@ -59,7 +59,7 @@ def results_table(name: str, records: Sequence[RunRecord]) -> Table:
     """Scores of one method at each held-out site and over all of them.
 
     Args:
-        name: Of the method.
+        name: Name of the method.
         records: Its finished runs.
     """
     dice = image_scores(records, 'dice')
@@ -99,14 +99,14 @@ def results_table(name: str, records: Sequence[RunRecord]) -> Table:
 
 
 def side_by_side(groups: Mapping[str, Sequence[RunRecord]]) -> Table | None:
-    """Dice of all methods beside each other.
+    """Dice of all methods side by side.
 
     Args:
-        groups: Finished runs by the name of their method.
+        groups: Method -> its finished runs.
 
     Returns:
-        A column a method, or None where there is one method alone. A method that has
-        not finished at every site has no mean.
+        A table with one column per method, or None for a single method. A method that
+        has not finished at every site has no mean.
     """
     if len(groups) < 2:
         return None
@@ -120,21 +120,21 @@ def side_by_side(groups: Mapping[str, Sequence[RunRecord]]) -> Table | None:
         for site in sites
     ]
     if len(sites) > 1:
-        # Without a site that others have it would be a mean of something else.
+        # A mean over fewer sites would not be comparable with the other methods.
         means = [own.reindex(sites).mean(skipna=False) for own in scores.values()]
         rows.append([MEAN_ROW, *map(number, means)])
     return Table('Dice (%) of all methods', ['held-out site', *scores], rows)
 
 
 def summary(name: str, records: Sequence[RunRecord]) -> dict[str, str]:
-    """The few numbers of a method that stand first.
+    """The main numbers of a method, for the top of the report.
 
     Args:
-        name: Of the method.
+        name: Name of the method.
         records: Its finished runs.
 
     Returns:
-        ``name``, ``dice``, ``interval`` and ``worst``, as text.
+        ``name``, ``dice``, ``interval``, ``worst`` and ``sites``, as text.
     """
     dice = image_scores(records, 'dice')
     by_site = dice.groupby('held_out')['score'].mean()
@@ -164,7 +164,7 @@ def comparison_table(comparison: Comparison) -> Table:
 
 
 def data_table(records: Iterable[RunRecord]) -> Table:
-    """What the tested sites hold, from the records alone.
+    """Images, lesions and sequences of the tested sites, from the records.
 
     Args:
         records: Run records.
@@ -229,7 +229,7 @@ def versions_table(records: Iterable[RunRecord], own: Mapping[str, str]) -> Tabl
 
     Args:
         records: Run records.
-        own: Package -> version, of the report.
+        own: Package -> version that the report was made with.
     """
     used: dict[str, dict[str, None]] = {}
     for record in records:
@@ -247,7 +247,7 @@ def versions_table(records: Iterable[RunRecord], own: Mapping[str, str]) -> Tabl
 
 
 def commands(source: ReportSource) -> list[str]:
-    """Commands that train and test the runs again, as far as their folders are there.
+    """Commands that train and test the runs again, for those whose folder exists.
 
     Args:
         source: The results.
@@ -259,7 +259,7 @@ def commands(source: ReportSource) -> list[str]:
         folder = source.root / record.folder
         if not (folder / 'config.py').is_file():
             continue
-        # The run's own folder holds what was recorded, which nothing may replace.
+        # A new folder: the results in the run's own folder must not be overwritten.
         again = shlex.quote(f'{folder}-again')
         config = shlex.quote(f'{folder}/config.py')
         lines.append(f'python tools/train.py {config} --work-dir {again}')
@@ -276,7 +276,7 @@ def _row_name(record: RunRecord) -> str:
 
 
 def _images_of(records: Iterable[RunRecord], site: str) -> list[dict]:
-    """Every tested image of a site once, whichever run tested it."""
+    """Records of a site's tested images, each image once over all runs."""
     images = {
         image['image']: image
         for record in records
@@ -287,12 +287,12 @@ def _images_of(records: Iterable[RunRecord], site: str) -> list[dict]:
 
 
 def _is_lesion_free(image: dict) -> bool:
-    """Whether it has no lesion; one without any labelled pixel is in neither group."""
+    """Whether an image has no lesion; False also without any labelled pixel."""
     return value_of(image, 'false_positive') is not None
 
 
 def _estimate(scores: pd.DataFrame) -> str:
-    """Mean of sites and its interval, of rows of :func:`image_scores`."""
+    """Mean over sites with its interval, from rows of :func:`image_scores`."""
     if scores.empty:
         return MISSING
     mean = scores.groupby('held_out')['score'].mean().mean()

@@ -1,4 +1,4 @@
-"""Pictures of a tested run: cases with overlays, and its attention to confounders."""
+"""Pictures of a tested run: cases with overlays, and the attention to confounders."""
 
 from __future__ import annotations
 
@@ -40,8 +40,8 @@ from mcdrl_mmseg.models.last_decode_head import last_decode_head
 from mcdrl_mmseg.visualization.case_picture import case_picture
 from mcdrl_mmseg.visualization.explanation_figure import explanation_figure
 
-# What a found config may name of others' data sets and transforms: they open images,
-# and take nothing that runs. Our own are safe too.
+# Data sets and transforms of other packages that a found config may name: they only
+# open images and take no arguments that run code. The plug-in's own are safe too.
 _SAFE_TYPES = {
     'AdjustGamma',
     'BaseSegDataset',
@@ -52,7 +52,8 @@ _SAFE_TYPES = {
     'PackSegInputs',
     'Resize',
 }
-# Arguments by which those read otherwise than as images of the local disk.
+# Arguments by which they could read from elsewhere than the local disk, or decode
+# pickles. Only the default values are allowed.
 _READERS = {
     'backend',
     'backend_args',
@@ -65,19 +66,19 @@ _READER_DEFAULTS = (None, 'cv2', 'pillow', {'backend': 'local'})
 
 @dataclass(frozen=True)
 class RunPictures:
-    """What could be drawn of a run at one site.
+    """Pictures of a run at one site.
 
     Attributes:
-        cases: ``'best'``, ... -> (H, W, 3) uint8, red first; of those whose image was
+        cases: ``'best'``, ... -> (H, W, 3) uint8, red first; only cases whose image was
             found.
-        attention: (n, M) mean attention of n images, or None for a model that trains
-            none.
+        attention: (n, M) mean attention of n images, or None for a model without
+            trained attention.
         names: M names of the confounders.
         prior: (M,) P(z).
-        explanations: The same cases' pages of
+        explanations: Figures of the same cases from
             :func:`~mcdrl_mmseg.visualization.explanation_figure.explanation_figure`,
-            where they were asked for and the model can be explained.
-        note: What is to be known of the checkpoint, or None.
+            if they were requested and the model can be explained.
+        note: Caveat about the checkpoint, or None.
     """
 
     cases: dict[str, np.ndarray] = field(default_factory=dict)
@@ -89,16 +90,17 @@ class RunPictures:
 
 
 def found_config(path: str | os.PathLike) -> Config:
-    """The config that a run left in its folder, read as data and never executed.
+    """Read the config in a run's folder as data; it is never executed.
 
-    Whoever made the folder wrote it, and the user named the folder, not the config.
+    The config is not trusted: the user named only the folder, which anyone may have
+    made.
 
     Args:
-        path: As MMEngine writes it, of literals only.
+        path: A config as MMEngine writes it, with literals only.
 
     Raises:
-        CheckpointConfigError: It is a program, or names what is not registered, or a
-            data set or transform that is not known to be safe.
+        CheckpointConfigError: It has more than literals, or names an unregistered type,
+            or a data set or transform that is not known to be safe.
         OSError: It cannot be read.
     """
     text = Path(path).read_text(encoding='utf-8')
@@ -139,10 +141,10 @@ class RunModel:
 
     Args:
         checkpoint: The checkpoint.
-        config: Its config, whose test set the images are looked up in. A path is that
-            of a config that the user named, which is executed; the text of a config
-            that was found, as :func:`found_config` gives it, is not.
-        data_root: Folder of the images, where it is not the config's.
+        config: Its config, whose test set contains the images. A path, which the user
+            must have named, is executed; a ``Config`` from :func:`found_config` was
+            only read.
+        data_root: Folder of the images, if it is not the config's.
         device: As ``'cuda:0'``; None takes a GPU if there is one.
 
     Raises:
@@ -180,18 +182,17 @@ class RunModel:
         profile_images: int = 60,
         explanations: bool = False,
     ) -> RunPictures:
-        """Draw the cases of a site and look at what its images attend to.
+        """Draw the cases of a site, and compute the attention of its images.
 
         Args:
             site: Name of a tested site.
             cases: Name of each case -> its per-image record.
-            profile_images: Images that the attention is taken from, evenly spaced
-                over the site; 0 leaves it out.
-            explanations: Draw the page of each case that tells how the model came to
-                its prediction.
+            profile_images: Number of images for the attention, evenly spaced over the
+                site; 0 leaves it out.
+            explanations: Draw the figure of each case that explains the prediction.
 
         Raises:
-            ValueError: The mask of a case is not that of its record.
+            ValueError: The mask of a case differs from the one in its record.
         """
         places = self._places.get(site, {})
         found = {
@@ -227,7 +228,7 @@ class RunModel:
     def _check_case(self, record: Mapping[str, Any], index: int) -> None:
         """Refuse an image of the same name in another data set."""
         if not record.keys() >= {'tp', 'fn', 'pixels'}:
-            return  # compact records do not tell
+            return  # compact records have no pixel counts
         labels = self.dataset[index]['data_samples'].gt_sem_seg.data[0].numpy()
         valid = labels != getattr(self.dataset, 'ignore_index', IGNORED)
         lesion = int(((labels != 0) & valid).sum())
