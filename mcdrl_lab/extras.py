@@ -18,7 +18,7 @@ EXTRA_OF = {
     'pydicom': 'dicom',
     'submitit': 'slurm',
 }
-"""Import name of a package that a bare install lacks -> extra that brings it."""
+"""Import name of a package outside the base install -> extra that installs it."""
 
 
 def missing_package_message(error: ModuleNotFoundError) -> str | None:

@@ -10,7 +10,7 @@ from torch.nn import functional as F
 
 
 def kept_map(indices: Tensor, grid: Sequence[int], size: Sequence[int]) -> Tensor:
-    """Mark the pixels of the positions kept.
+    """Mark the pixels of the kept positions.
 
     Args:
         indices: (B, N) indices of the kept positions, counted row by row.

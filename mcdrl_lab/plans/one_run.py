@@ -19,7 +19,7 @@ Stage = Callable[[str, list[str]], Generator[Wait, None, None]]
 
 
 class RunFailed(Exception):
-    """One run failed; the plan goes on."""
+    """One run failed; the plan continues."""
 
 
 def carry_out(

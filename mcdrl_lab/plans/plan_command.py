@@ -158,7 +158,7 @@ def parse_seeds(text: str) -> range:
         text: A number of seeds, as ``5``, or the first and the last one, as ``3-5``.
 
     Raises:
-        ProtocolError: Neither, or no seed at all.
+        ProtocolError: The text has neither form, or gives no seed.
     """
     match = re.fullmatch(r'(\d+)(?:-(\d+))?', str(text))
     seeds = range(0)

@@ -20,7 +20,7 @@ class Failure:
 
     Args:
         run: The run.
-        error: Why, in one line.
+        error: The reason, in one line.
     """
 
     run: PlannedRun

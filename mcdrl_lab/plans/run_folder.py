@@ -321,5 +321,6 @@ class RunFolder:
                 f'training left no whole best_*.pth in {self.path}: was there no '
                 'validation, or only undefined scores?'
             )
-        # A kill between two best checkpoints can leave both; the later is better.
+        # A kill while a new best checkpoint replaces the old can leave both; the later
+        # one is better.
         return max(found, key=lambda path: path.stat().st_mtime)

@@ -40,7 +40,7 @@ def collect_features(
         Arrays over n images, in the order of the loader:
 
         - ``F`` (n, c) float32, mean of ``region_tokens`` over the kept positions;
-        - ``F_ca`` (n, c) float32, the same of ``intervened_tokens``, before the gate;
+        - ``F_ca`` (n, c) float32, mean of ``intervened_tokens``, before the gate;
         - ``attention`` (n, M) float32, mean weight of each confounder; only for a head
           that attends to the dictionary, since other heads have no trained attention;
         - ``sites``, ``lesions`` and ``images`` (n,) str: site, lesion classes joined

@@ -19,7 +19,7 @@ from mcdrl_lab.data.lesion_masks import read_labels
 from mcdrl_lab.data.whole_sites import entries_of
 
 GRID = 64
-"""Rows and columns of a map."""
+"""Number of rows, and of columns, of a map."""
 LEVELS = 256
 """Number of candidate thresholds: 0/255 ... 255/255."""
 

@@ -1,4 +1,4 @@
-"""What the page shows of an image: pictures and numbers, ready for JSON."""
+"""The page's content for an image: pictures and numbers, ready for JSON."""
 
 from __future__ import annotations
 

@@ -36,9 +36,9 @@ def read_upload(content: bytes) -> np.ndarray:
         (H, W, 3) uint8, red first, rotated upright by the EXIF orientation.
 
     Raises:
-        UploadError: Not a PNG, JPEG, BMP or TIFF image, damaged, too large or too
-            small, of several pages, of LAB colours, of more than 8 bits a channel, or
-            a TIFF image that is transparent in places.
+        UploadError: The file is not a PNG, JPEG, BMP or TIFF image; the image is
+            damaged, too large or too small; it has several pages, LAB colours or more
+            than 8 bits per channel; or it is a TIFF with transparent pixels.
     """
     try:
         with Image.open(io.BytesIO(content), formats=FORMATS) as image:

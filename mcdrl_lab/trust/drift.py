@@ -1,4 +1,4 @@
-"""Which named imaging conditions differ at a site from all training sites."""
+"""Finds the imaging conditions in which a site differs from all training sites."""
 
 from __future__ import annotations
 

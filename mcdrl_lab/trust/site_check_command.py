@@ -1,8 +1,8 @@
 """Compare images of a new hospital, without masks, with a model's training sites.
 
-Which named imaging conditions differ, which images are unusual and, with the records
-of a leave-one-site-out plan, what Dice to expect. Writes one HTML page and a JSON file.
-Nothing leaves this machine.
+Reports which named imaging conditions differ, which images are unusual and, with the
+records of a leave-one-site-out plan, the expected Dice. Writes one HTML page and a JSON
+file. Nothing leaves this machine.
 """
 
 from __future__ import annotations
@@ -67,7 +67,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 @errors_in_one_line(ValueError, FileNotFoundError)
 def run(args: argparse.Namespace) -> int:
-    """Write the results; returns 1 where an input could not be read."""
+    """Write the results; return 1 if an input could not be read."""
     from mcdrl_common.printable import printable
     from mcdrl_common.written_files import places
     from mcdrl_lab.errors import ProtocolError

@@ -1,7 +1,8 @@
 """Add statistics of the training sites to a checkpoint that has none.
 
-Checkpoints of configs with SiteReferenceHook have them. CLIP's tower runs over the
-training images of the config; quantiles, means and spreads are kept, and no image.
+Checkpoints of configs with SiteReferenceHook already have them. CLIP's tower runs over
+the training images of the config. Only statistics are stored, such as quantiles, means
+and standard deviations, and no images.
 """
 
 from __future__ import annotations

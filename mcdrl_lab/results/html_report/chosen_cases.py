@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 
 def choose_cases(images: Sequence[dict]) -> dict[str, dict]:
-    """Pick cases by their Dice, so that nobody picks them by hand.
+    """Choose cases by their Dice, not by hand.
 
     Args:
         images: Per-image records of one site and run; those without Dice are left

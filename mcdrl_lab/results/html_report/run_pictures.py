@@ -226,7 +226,7 @@ class RunModel:
         )
 
     def _check_case(self, record: Mapping[str, Any], index: int) -> None:
-        """Refuse an image of the same name in another data set."""
+        """Refuse an image that only has the same name but is from another data set."""
         if not record.keys() >= {'tp', 'fn', 'pixels'}:
             return  # compact records have no pixel counts
         labels = self.dataset[index]['data_samples'].gt_sem_seg.data[0].numpy()
