@@ -1,7 +1,7 @@
 """Bring a public data set, or your own folders, into the common layout.
 
-Every source has its own --help: the files expected, where to get them, their terms,
-and what of all this was checked. See docs/datasets.md.
+Every source has its own --help: the expected files, where to get them, their terms, and
+what was checked. See docs/datasets.md.
 """
 
 from __future__ import annotations
@@ -47,12 +47,12 @@ _EXAMPLES = {
 
 
 class _SourceParser(argparse.ArgumentParser):
-    """Parser of one source, which is imported only to be described."""
+    """Parser of one source; its module is only imported to show its help."""
 
     source_name = ''
 
     def format_help(self) -> str:
-        """Describe a published data set in its own words."""
+        """Add a published data set's own description to the help."""
         if self.source_name in PUBLISHED:
             source = _published(self.source_name)
             self.description = (
@@ -84,7 +84,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def _add_source(
     sources: argparse._SubParsersAction[_SourceParser], name: str, summary: str
 ) -> argparse.ArgumentParser:
-    """Add a source with the arguments that all have."""
+    """Add a source with the arguments that all sources share."""
     example = _EXAMPLES.get(name, 'DOWNLOAD --out data/endoscopy_sites')
     parser = sources.add_parser(
         name,
@@ -237,8 +237,8 @@ def run(args: argparse.Namespace) -> int:
     """Convert the data set that the command line names.
 
     Returns:
-        Exit code: 0 when all that was wanted is there, 1 when data were refused, 2 for
-        input that cannot be used at all.
+        Exit code: 0 if all wanted sites are written or up to date, 1 if data were
+        refused, 2 if the input cannot be used at all.
     """
     from .converters.archive import Limits
     from .converters.pair_and_write import Options, pair_and_write

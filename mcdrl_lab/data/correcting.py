@@ -1,4 +1,4 @@
-"""Corrections of single files that lose nothing."""
+"""Lossless corrections of single files."""
 
 from __future__ import annotations
 
@@ -31,20 +31,20 @@ _TURNS = {
 def correct_image(
     entry: Entry, kinds: Sequence[str]
 ) -> tuple[Image.Image, Image.Transpose | None]:
-    """Bring an image upright, if that is all it needs.
+    """Rotate an image upright, if nothing else is wrong with it.
 
-    A turned image may have been annotated before or after turning. With a quarter turn
-    of an oblong image the mask's size tells; else nothing does.
+    The mask may have been drawn before or after the rotation. For a quarter turn of an
+    image that is not square, the mask's size tells which; otherwise nothing does.
 
     Args:
         entry: The image and its mask.
         kinds: What is wrong with the image.
 
     Returns:
-        The upright image, and how to turn the mask; None leaves it.
+        The upright image, and how to transpose the mask, or None.
 
     Raises:
-        FileProblem: It needs more, or the mask does not tell how it was drawn.
+        FileProblem: Something else is wrong, or it is unclear how the mask was drawn.
     """
     others = [kind for kind in kinds if kind != 'rotated image']
     if others:
@@ -71,7 +71,7 @@ def correct_mask(
     Args:
         entry: The image and its mask.
         kinds: What is wrong with the mask.
-        turn: How to turn it, or None.
+        turn: How to transpose it, or None.
 
     Raises:
         FileProblem: It is not clear what its values mean, or something else is wrong.
@@ -87,9 +87,9 @@ def correct_mask(
 
 
 def _one_channel(image: Image.Image) -> np.ndarray:
-    """(H, W) uint8, if the file holds one such channel in other clothes.
+    """(H, W) uint8, if the file holds a single 8-bit channel in another form.
 
-    Of a palette image the indices count: they are what a colour stands for.
+    In a palette image the indices are used: they stand for the classes.
     """
     values = np.asarray(image)
     if values.ndim == 3:
@@ -109,7 +109,7 @@ def _one_channel(image: Image.Image) -> np.ndarray:
 def _allowed(values: np.ndarray, entry: Entry) -> np.ndarray:
     mask_format = entry.mask_format
     present = set(np.unique(values).tolist())
-    # Masks of 0 and 1 are what some programs write for 0 and 255.
+    # Some programs write 0 and 1 in place of 0 and 255.
     if mask_format.binary and present <= {0, 1}:
         return values * np.uint8(255)
     try:

@@ -9,7 +9,7 @@ from typing import Any
 
 
 def csv_text(columns: Collection[str], rows: Iterable[Mapping[str, Any]]) -> str:
-    r"""A CSV file's content, which ends its lines with ``\n`` on every system.
+    r"""A CSV file's content, with ``\n`` as line ending on every system.
 
     :func:`~mcdrl_common.image_index.read_table` reads it again.
 
@@ -18,7 +18,7 @@ def csv_text(columns: Collection[str], rows: Iterable[Mapping[str, Any]]) -> str
         rows: A value for each column.
 
     Raises:
-        ValueError: A row has a value of no column.
+        ValueError: A row has a value for an unknown column.
     """
     text = io.StringIO()
     writer = csv.DictWriter(text, columns, lineterminator='\n')

@@ -24,7 +24,7 @@ from mcdrl_common.verification.verification_report import Report
 from .correcting import correct_image, correct_mask
 from .csv_text import csv_text
 
-# What stops an image from being trained on, but is about more than one image.
+# Problems that concern more than one image; no copy can correct them.
 _ABOUT_MANY = (
     'missing folder',
     'unusable data set',
@@ -40,7 +40,8 @@ _ABOUT_MANY = (
 )
 _COPIES = ('copy in two splits', 'copy at two sites')
 _REPORT_FILE = 'fixed.json'
-# Where a copy is kept, if there is a choice: what is tested on must not be trained on.
+# Of several copies of an image, the one in the first of these splits is kept: test
+# images must not be trained on.
 _SPLIT_ORDER = {'test': 0, 'val': 1, 'train': 2, '': 3}
 
 
@@ -50,14 +51,14 @@ class FixError(InputError, ValueError):
 
 @dataclass
 class Fixed:
-    """What became of a data set in its copy.
+    """Result of writing a corrected copy.
 
     Args:
         folder: The copy.
-        copied: Number of images, their masks with them.
+        copied: Number of images copied with their masks.
         corrected: File -> what was done.
         left_out: File -> why it is not in the copy.
-        remaining: What no copy can put right.
+        remaining: Problems that no copy can correct.
     """
 
     folder: Path
@@ -72,12 +73,12 @@ class Fixed:
 
 
 def fix(listing: Listing, report: Report, folder: Path) -> Fixed:
-    """Write a copy, put right as far as that can be done without loss.
+    """Write a copy, corrected as far as that is possible without loss.
 
-    Turned images become upright, as PNG; masks become one 8-bit channel of allowed
-    values where it is clear which. Other files with problems are left out with their
-    partner, and of copies all but one. All else is copied byte for byte. The folder
-    appears when it is whole.
+    Rotated images become upright, as PNG. Masks become one 8-bit channel of allowed
+    values, if it is clear which. A file with another problem is left out together with
+    its mask or image. Of several copies of an image one is kept. All other files are
+    copied byte for byte. The folder only appears once it is complete.
 
     Args:
         listing: The data set.
@@ -121,7 +122,7 @@ def _write(
 ) -> None:
     problems = _problems_by_file(report)
     fixed.remaining = [str(f) for f in report.problems if f.kind in _ABOUT_MANY]
-    # Files that are in no pair: nothing of them can be copied.
+    # Files that belong to no pair cannot be copied.
     for kind in ('missing mask', 'mask without image', 'ambiguous name'):
         for finding in report.findings:
             if finding.kind == kind:
@@ -169,7 +170,7 @@ def _copy_groups(report: Report, entries: Sequence[Entry]) -> dict[str, str]:
     for finding in report.problems:
         if finding.kind in _COPIES:
             group = f'{finding.file} {finding.detail}'
-            # Looked for whole: names may hold what stands between them here.
+            # Searched for, not split: a name may itself contain ' = '.
             members = f' = {group} = '
             own = [name for text, name in names.items() if f' = {text} = ' in members]
             groups |= dict.fromkeys(own, group)
@@ -186,7 +187,7 @@ def _copy_pair(
     """Copy an image and its mask; returns the image's new name.
 
     Raises:
-        FileProblem: One of them cannot be put right.
+        FileProblem: One of them cannot be corrected.
     """
     image_name, mask_name = entry.name, str(entry.mask.relative_to(root))
     wrong_image, wrong_mask = problems[image_name], problems[mask_name]
@@ -196,7 +197,7 @@ def _copy_pair(
     if wrong_image:
         image, turn = correct_image(entry, wrong_image)
         new_image = new_image.with_suffix('.png')
-        # Whether the mask was drawn before or after turning shows in its size.
+        # The mask's size only tells whether it was drawn before or after rotation.
         wrong_mask = [kind for kind in wrong_mask if kind != 'mask size']
     mask = None
     if wrong_mask or turn is not None:
@@ -227,7 +228,7 @@ def _copy_index(source: Path, target: Path, renamed: Mapping[str, str | None]) -
     }
     kept = []
     for row in rows:
-        # As ImageIndex reads them.
+        # Stripped, as ImageIndex does.
         site, image = (row.get(column, '').strip() for column in ('site', 'image'))
         key = site, image_stem(image)
         if new := written.get(key):

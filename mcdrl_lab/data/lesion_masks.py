@@ -18,10 +18,10 @@ def read_labels(entry: Entry) -> np.ndarray:
 
     Returns:
         (H, W) uint8: 0 for healthy tissue, 1 and more for lesion classes, 255 for
-        pixels that do not count.
+        ignored pixels.
 
     Raises:
-        MaskError: It cannot be read, or holds other values than it should.
+        MaskError: It cannot be read, or holds unexpected values.
     """
     try:
         pixels = read_mask_pixels(entry.mask)

@@ -1,4 +1,4 @@
-"""The output folder: one conversion at a time, and a site is there whole or not."""
+"""The output folder: one conversion at a time, each site complete or absent."""
 
 from __future__ import annotations
 
@@ -21,19 +21,19 @@ _BACKUP = '.previous-'
 def work_folder(out: Path) -> Iterator[Path]:
     """Make a folder for unfinished files inside the output folder.
 
-    The output folder is locked meanwhile. What a killed conversion left behind is
-    put right first: its unfinished files are removed, and a site that it had moved
-    aside is moved back.
+    The output folder is locked meanwhile. First, leftovers of a killed conversion are
+    cleaned up: its unfinished files are removed, and a site that it had moved aside is
+    moved back.
 
     Args:
         out: The output folder; made if it does not exist, and then removed again if
-            nothing was put there.
+            it stays empty.
 
     Yields:
         The folder; removed at the end.
 
     Raises:
-        ConversionError: The folder cannot be made, or another conversion is at work.
+        ConversionError: The folder cannot be made, or another conversion is running.
     """
     made = not out.exists()
     with ExitStack() as stack:
@@ -77,7 +77,7 @@ def _remove(path: Path) -> None:
 
 
 def put_folder(new: Path, target: Path) -> None:
-    """Move a finished folder into place, in the place of one that may be there.
+    """Move a finished folder into place; an existing one is replaced.
 
     Args:
         new: The folder, on the same file system.
@@ -104,7 +104,7 @@ def is_new(finished: Path, target: Path) -> bool:
         target: Where it belongs.
 
     Raises:
-        ConversionError: Another one is there.
+        ConversionError: A folder with other content is there.
     """
     if not target.exists():
         return True
@@ -118,7 +118,7 @@ def is_new(finished: Path, target: Path) -> bool:
 
 
 def put_text(text: str, target: Path) -> bool:
-    """Write a text file in one step, if it is to change.
+    """Write a text file atomically, if its content changes.
 
     Args:
         text: Its content.
@@ -136,7 +136,7 @@ def put_text(text: str, target: Path) -> bool:
 
 
 def differences(new: Path, old: Path) -> list[str]:
-    """Files that are not the same in two folders.
+    """Files that differ between two folders.
 
     Args:
         new: A folder.

@@ -1,4 +1,4 @@
-"""The index of all converted images: one CSV row an image, all sites in one file."""
+"""The index of all converted images: one CSV row per image, all sites in one file."""
 
 from __future__ import annotations
 
@@ -30,7 +30,8 @@ COLUMNS = (
 
 ``image`` and ``mask`` are paths relative to the index, ``classes`` the lesion classes
 in the image with semicolons between them, ``foreground`` the share of lesion pixels,
-the sources paths in the data set as it was downloaded. What is not known is empty.
+``source_image`` and ``source_mask`` paths in the downloaded data set. Unknown values
+are empty.
 """
 
 
@@ -41,7 +42,7 @@ def read_index(path: str | os.PathLike) -> list[dict[str, str]]:
         path: The file.
 
     Returns:
-        One dict an image, in the order of the file. Columns beside ``COLUMNS`` are
+        One dict per image, in the order of the file. Columns other than ``COLUMNS`` are
         kept.
 
     Raises:
@@ -68,18 +69,18 @@ def merge_rows(
     new: Sequence[Mapping[str, str]],
     changed: Collection[str] = (),
 ) -> list[dict[str, str]]:
-    """Put a site's rows in the place of those it had.
+    """Replace a site's rows.
 
     Args:
         rows: Rows of all sites.
         site: The site.
         new: Its rows.
-        changed: Its images that are others than before, or whose masks are.
+        changed: Its images that changed, or whose masks changed.
 
     Returns:
-        All rows, sites in alphabetical order, otherwise as they stood. Columns that
-        the user added, and what the user filled in of :data:`BY_HAND`, are kept for the
-        images that stay as they were, and empty elsewhere.
+        All rows, sites in alphabetical order, otherwise in their old order. For
+        unchanged images, the user's own columns and values filled in for
+        :data:`BY_HAND` are kept; for the others they are empty.
     """
     known = {
         row['image']: row
@@ -99,7 +100,7 @@ def merge_rows(
 def dropped_values(
     rows: Sequence[Mapping[str, str]], merged: Sequence[Mapping[str, str]], site: str
 ) -> list[str]:
-    """What the rows of a site say no longer, of columns that a user may fill in.
+    """Values filled in by the user that a site's rows lost.
 
     Args:
         rows: Rows before.
@@ -107,7 +108,7 @@ def dropped_values(
         site: The site.
 
     Returns:
-        A line a column, with the number of images and the first of them.
+        One line per column, with the number of images and the first of them.
     """
     after = {row['image']: row for row in merged if row['site'] == site}
     lines = []

@@ -96,7 +96,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _listing(target: Path, cfg_options: dict | None) -> tuple[Listing, list[str]]:
-    """What is to be verified, and the findings that a config says are no problem."""
+    """The data set to verify, and the kinds of findings that its config allows."""
     from mcdrl_common.verification.listing import VerificationError, list_folder
 
     if target.is_dir():
@@ -108,7 +108,7 @@ def _listing(target: Path, cfg_options: dict | None) -> tuple[Listing, list[str]
             f'{target} is neither a folder nor a config that can be loaded: '
             f'FileNotFoundError: config {str(target)!r} is not a file.'
         )
-    # A config names classes of MMSegmentation: from here on it is needed.
+    # Only a config needs MMSegmentation, whose classes it names.
     import mcdrl_mmseg  # noqa: F401  (registers the components)
     from mcdrl_mmseg.apis.run_setup import load_config
     from mcdrl_mmseg.datasets.config_listing import list_config

@@ -1,4 +1,4 @@
-"""The images and masks of a folder of sites, of which none is passed over."""
+"""The images and masks of a folder of sites; none is silently left out."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from mcdrl_common.verification.entry import Entry
 from mcdrl_common.verification.listing import list_folder
 from mcdrl_lab.errors import ConversionError
 
-# Those that training refuses too, told by names alone.
+# Findings that training refuses too; file names alone reveal them.
 _LEFT_OUT = ('unusable data set', 'no images', 'missing mask', 'ambiguous name')
 _SHOWN = 3
 
@@ -17,7 +17,7 @@ _SHOWN = 3
 def entries_of(root: Path) -> list[Entry]:
     """List a folder of sites, unless a part of it cannot be used.
 
-    What is made of it would else lack that part without a word.
+    A data set made from it would otherwise silently lack that part.
 
     Args:
         root: Folder of sites as the converters write it.

@@ -29,7 +29,7 @@ def find_config(name: str) -> str:
         name: Path below ``configs``.
 
     Returns:
-        The path, relative where the file is below the working folder.
+        The path, relative if the file is below the working folder.
     """
     spec = find_spec('mcdrl_mmseg')
     assert spec is not None and spec.origin is not None
@@ -46,7 +46,7 @@ def run_command(arguments: Sequence[str], environment: Mapping[str, str]) -> Non
 
     Args:
         arguments: Its name and arguments.
-        environment: Variables beside those of this process.
+        environment: Variables in addition to those of this process.
 
     Raises:
         DemoError: The command failed.
@@ -64,9 +64,9 @@ def _show(arguments: Sequence[str], environment: Mapping[str, str]) -> None:
 
 
 def _quiet(environment: Mapping[str, str]) -> dict[str, str]:
-    # MMEngine takes a variable that is set to nothing for one that is missing.
+    # Without empty variables: MMEngine refuses them as missing.
     own = {name: value for name, value in os.environ.items() if value}
-    # Libraries of the stack warn at every import; they would bury the progress.
+    # Libraries warn at every import; the warnings would bury the progress.
     return {**own, **environment, 'PYTHONWARNINGS': 'ignore'}
 
 

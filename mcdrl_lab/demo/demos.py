@@ -22,8 +22,8 @@ _DEFAULT_DATA = 'data/endoscopy_sites'
 def run_demo(work_dir: str, images_per_site: int = 100, seeds: int = 3) -> None:
     """Draw EndoSim, train baseline and MCDRL without one site, test both there.
 
-    No data set, no weights and no GPU are needed. What is finished is not done again,
-    an interrupted training goes on.
+    No data set, no weights and no GPU are needed. Finished steps are skipped, and an
+    interrupted training resumes.
 
     Args:
         work_dir: Folder of the data and the results.
@@ -58,7 +58,7 @@ def run_demo(work_dir: str, images_per_site: int = 100, seeds: int = 3) -> None:
 def run_real_demo(work_dir: str) -> None:
     """Train baseline and MCDRL on three hospitals, test both on a fourth.
 
-    What is finished is not done again, an interrupted training goes on.
+    Finished steps are skipped, and an interrupted training resumes.
 
     Args:
         work_dir: Folder of the results.

@@ -1,5 +1,5 @@
 """Public data sets, brought into one layout with one index.
 
-``pair_and_write`` is the whole of a conversion; a module of ``sources`` describes each
-data set; the others hold one step each. Nothing here needs MMSegmentation or PyTorch.
+``pair_and_write`` runs a whole conversion. Each module of ``sources`` describes a data
+set; the other modules hold one step each. Nothing here needs MMSegmentation or PyTorch.
 """

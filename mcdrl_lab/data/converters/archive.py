@@ -1,8 +1,8 @@
-"""Untrusted archives, unpacked without trusting them.
+"""Unpacking of untrusted archives.
 
-``tarfile``'s data filter and ``zipfile`` unpack. What they would put right in silence
-is refused by name before: names that point outside, links, members that are there
-twice, and what would fill the disk.
+``zipfile`` and ``tarfile`` with its data filter unpack. Members that they would
+silently change or overwrite are refused by name beforehand: paths that point outside,
+links and duplicates. So are members that would fill the disk.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from pathlib import Path, PurePosixPath, PureWindowsPath
 
 from mcdrl_lab.errors import ConversionError
 
-# Names of files are some hundred bytes long.
+# Largest long name or block of extended fields, in bytes; real ones have some hundred.
 _MAX_HEADER = 1 << 20
 _HELD_IN_MEMORY = (
     tarfile.GNUTYPE_LONGNAME,
@@ -36,11 +36,11 @@ class Limits:
     """What an archive may hold.
 
     Args:
-        members: Most files and folders.
-        total_bytes: Most bytes once unpacked.
-        ratio: Most times the archive's own size once unpacked. Masks compress
-            hundreds of times, so it counts from ``ratio_from_bytes`` on.
-        ratio_from_bytes: Unpacked bytes below which the ratio is not looked at.
+        members: Largest number of files and folders.
+        total_bytes: Largest total size once unpacked.
+        ratio: Largest ratio of the unpacked size to the archive's own size. Masks
+            compress by factors of hundreds, so small archives may exceed it.
+        ratio_from_bytes: Unpacked bytes up to which the ratio is not checked.
     """
 
     members: int = 500_000
@@ -58,7 +58,7 @@ class _Member:
         size: Bytes once unpacked; neither library writes more than the header says.
         is_folder: Whether it is a folder.
         refused: Why it is not unpacked, or None.
-        extract: Takes its path and the folder below which to unpack it.
+        extract: Unpacks it, given its path and the folder to unpack into.
     """
 
     name: str
@@ -81,14 +81,14 @@ def unpack(archive: Path, folder: Path, limits: Limits) -> None:
     """Unpack an archive's files below a folder.
 
     Args:
-        archive: A zip file, or a tar file however compressed.
+        archive: A zip file, or a tar file with any compression.
         folder: Existing empty folder.
         limits: What the archive may hold.
 
     Raises:
         ConversionError: A member points outside the folder, is a link or a device, is
-            encrypted, twice there or damaged, or exceeds a limit; the message names
-            it. The folder may then hold the members before it.
+            encrypted, duplicate or damaged, or exceeds a limit; the message names it.
+            The folder may then hold the members unpacked before it.
     """
     allowed = max(limits.ratio_from_bytes, limits.ratio * archive.stat().st_size)
     unpacked, name = 0, archive.name
@@ -122,7 +122,7 @@ def unpack(archive: Path, folder: Path, limits: Limits) -> None:
 
 @contextmanager
 def _members(archive: Path) -> Iterator[Iterator[_Member]]:
-    # A zip file is known by its end, and the end of a tar file may be one.
+    # zipfile only looks at the end of a file, and a tar file may end with a zip file.
     if zipfile.is_zipfile(archive) and not _is_tar(archive):
         with zipfile.ZipFile(archive) as file:
             yield (_zip_member(file, info) for info in file.infolist())
@@ -160,10 +160,10 @@ def _tar_member(file: tarfile.TarFile, info: tarfile.TarInfo) -> _Member:
 
 
 class _ShortTarInfo(tarfile.TarInfo):
-    """A header whose long name or extended fields are no bomb.
+    """A header that limits the size of long names and extended fields.
 
-    ``tarfile`` holds these in memory, as long as the archive says they are, before
-    anybody sees the member that they belong to.
+    ``tarfile`` reads them into memory, at whatever size the archive states, before it
+    returns the member that they belong to.
     """
 
     @classmethod
@@ -189,12 +189,12 @@ def _is_tar(path: Path) -> bool:
 
 
 def _posix(name: str) -> str:
-    """A member's path with the slashes of this system, as Windows may have named it."""
+    """A member's path with forward slashes; Windows programs may write backslashes."""
     return str(PurePosixPath(name.replace('\\', '/')))
 
 
 def _pointing_outside(name: str) -> str | None:
-    """How a member's path leaves the folder, on whatever system."""
+    """Why a member's path leads outside the folder on any system, or None."""
     path, windows = PurePosixPath(_posix(name)), PureWindowsPath(name)
     if path.is_absolute() or windows.drive or windows.root:
         return 'is an absolute path'

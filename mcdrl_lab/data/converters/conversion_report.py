@@ -25,10 +25,10 @@ def site_report(
         source: The data set.
         built: The converted site.
         inputs: Names of the folders and archives given.
-        files: Number of image files in them, masks among them.
+        files: Number of image files in them, masks included.
 
     Returns:
-        A dict that JSON can hold; it depends on the data alone, not on the time.
+        A dict that JSON can hold; it only depends on the data, not on the time.
     """
     found, rows, fingerprints = built.found, built.rows, built.fingerprints
     problems, notes = sorted(built.problems), sorted(built.notes)

@@ -1,4 +1,4 @@
-"""How the values of mask files are read, and made class indices."""
+"""Decoding of mask files into class indices."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ COLOUR_ADVICE = (
     'colours that stand for classes are read by the source folder with --mask-values '
     'R,G,B=CLASS'
 )
-# A colour as one number.
+# Weights that turn (red, green, blue) into one number.
 _CODE = np.array([2**16, 2**8, 1], np.int32)
 _SHOWN_COLOURS = 5
 
@@ -42,8 +42,8 @@ class Decoded:
         labels: (H, W) uint8: 0 background, 1... the site's lesion classes in their
             order, 255 ignored.
         notes: Kind and detail of what is worth reporting.
-        colours: Of a palette image whose indices were read, index -> colour of those
-            that occur.
+        colours: For a palette image whose indices were read: index -> colour, of the
+            indices that occur.
     """
 
     labels: np.ndarray
@@ -60,7 +60,7 @@ class Decoding(Protocol):
 
 @dataclass(frozen=True)
 class BinaryDecoding:
-    """Dark and bright: above half of the range is lesion.
+    """Binary masks: values above half of the range are lesion.
 
     Args:
         label: Class index of the bright part.
@@ -75,8 +75,8 @@ class BinaryDecoding:
             image: The mask.
 
         Raises:
-            FileProblem: A colour or transparent mask, or one whose brightest value is
-                so low that nothing would be left of it.
+            FileProblem: A colour or transparent mask, or a mask whose brightest value
+                is so low that no lesion would be left.
         """
         values, notes = _grey_values(image)
         lossy = image.format in ('JPEG', 'MPO')
@@ -120,7 +120,7 @@ class LabelMapDecoding:
         """Look values up.
 
         Args:
-            image: The mask; of a palette image the indices count, not the colours.
+            image: The mask; in a palette image the indices are used, not the colours.
 
         Raises:
             FileProblem: A colour or lossy mask, a GIF with a palette, or a value that
@@ -130,8 +130,8 @@ class LabelMapDecoding:
             detail = 'JPEG changes the values of a label map; expected PNG, TIFF or BMP'
             raise FileProblem('unexpected values', detail)
         if image.format == 'GIF' and image.mode == 'P':
-            # Pillow drops the colours that a small GIF does not use, and moves the
-            # others up: the same index is another class in the next file.
+            # Pillow drops the colours that a small GIF does not use and renumbers the
+            # others: the same index may mean another class in the next file.
             detail = f'indices of a GIF need not be its classes; {COLOUR_ADVICE}'
             raise FileProblem('unexpected values', detail)
         values = np.asarray(image)
@@ -167,7 +167,7 @@ class ColourMapDecoding:
         """Look colours up.
 
         Args:
-            image: The mask; of a palette image the colours count.
+            image: The mask; in a palette image the colours are used.
 
         Raises:
             FileProblem: A lossy or partly transparent mask, or a colour that is not
@@ -203,7 +203,7 @@ def _palette_colours(image: Image.Image, present: list[int]) -> dict[int, str]:
 
 
 def _colour(code: int) -> str:
-    """As ``--mask-values`` takes it."""
+    """A colour as ``--mask-values`` takes it."""
     return f'{code >> 16},{code >> 8 & 255},{code & 255}'
 
 

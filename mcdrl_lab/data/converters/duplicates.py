@@ -23,18 +23,18 @@ def exact_groups(fingerprints: Mapping[str, Fingerprint]) -> list[list[str]]:
 
 
 def near_groups(fingerprints: Mapping[str, Fingerprint]) -> list[list[str]]:
-    """Images that look alike, directly or through others that look like both.
+    """Images that look alike, directly or through a chain of similar images.
 
     Args:
         fingerprints: Name of each image -> its fingerprint.
 
     Returns:
-        Groups of two and more names, sorted. Groups of nothing but exact copies are
-        left out.
+        Groups of two and more names, sorted. Groups that consist only of exact copies
+        are left out.
     """
     names = sorted(fingerprints)
-    # Every name begins in a group of its own; each pair joins two. SciPy's connected
-    # components would take longer to import than all the rest together.
+    # Every name starts as a group of its own; each pair merges two groups. SciPy's
+    # connected components would take longer to import than everything else here.
     group_of = {name: [name] for name in names}
     hashes = [fingerprints[name].perceptual for name in names]
     for first, second, _ in near_pairs_between(hashes, hashes):

@@ -24,7 +24,7 @@ class ReadImage:
     Args:
         path: The file.
         suffix: Ending of the converted file, with the dot.
-        copied: Whether its bytes are kept, or its pixels rewritten as PNG.
+        copied: Whether to copy the file; otherwise its pixels are rewritten as PNG.
         size: (height, width).
         pixels: The image as RGB.
     """
@@ -49,14 +49,14 @@ class ReadImage:
 
 
 def read_image(path: Path) -> ReadImage:
-    """Read an image and see how it is to be written.
+    """Read an image and decide how to write it.
 
     Args:
         path: The file.
 
     Raises:
         FileProblem: Unreadable, of a format or depth that 8-bit PNG cannot hold, or
-            turned by an EXIF entry that readers treat differently.
+            rotated by an EXIF orientation, which not every reader applies.
     """
     with opened(path, 'image') as image:
         copied = image.format in _COPIED

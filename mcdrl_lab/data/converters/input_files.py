@@ -12,7 +12,7 @@ from mcdrl_lab.errors import ConversionError
 
 from .archive import Limits, is_archive, unpack
 
-# Images of the last two are refused, but by name; masks of them are read.
+# Images in the last two formats are refused with a clear error; masks in them are read.
 IMAGE_SUFFIXES = ('.jpg', '.jpeg', '.png', '.tif', '.tiff', '.bmp', '.gif', '.webp')
 # What macOS leaves in archives.
 _JUNK_FOLDER = '__MACOSX'
@@ -48,16 +48,16 @@ class FileTree:
 
 
 def is_image_name(name: str) -> bool:
-    """Whether a file name ends as an image's does, in whatever case."""
+    """Whether a file name has an image suffix, in upper or lower case."""
     return PurePosixPath(name).suffix.lower() in IMAGE_SUFFIXES
 
 
 def ends_with(path: str, end: str) -> bool:
-    """Whether a path is another one with more folders before it.
+    """Whether a path ends with another path, at a folder boundary.
 
     Args:
         path: Relative path with forward slashes.
-        end: Another one.
+        end: The other path.
     """
     return f'/{path}'.endswith(f'/{end.strip("/")}')
 
@@ -116,7 +116,7 @@ def _input_name(path: Path) -> str:
 
 
 def _walk(folder: Path) -> Iterator[tuple[str, Path]]:
-    """Files below a folder; links are followed once, hidden files left out."""
+    """Files below a folder: each linked folder once, hidden files left out."""
     seen = set()
     for where, folders, files in os.walk(folder, followlinks=True):
         real = os.path.realpath(where)
@@ -124,7 +124,7 @@ def _walk(folder: Path) -> Iterator[tuple[str, Path]]:
             folders.clear()
             continue
         seen.add(real)
-        # A linked folder that is also there itself is read there.
+        # Real folders first: a folder that is also linked is read at its own path.
         folders[:] = sorted(
             (f for f in folders if f != _JUNK_FOLDER and f[0] != '.'),
             key=lambda name: (os.path.islink(os.path.join(where, name)), name),
@@ -136,5 +136,5 @@ def _walk(folder: Path) -> Iterator[tuple[str, Path]]:
 
 
 def _printable(name: str) -> str:
-    """Names that are no UTF-8, in a form that can be written into a report."""
+    """A name that can be written into a report, even if it is not valid UTF-8."""
     return name.encode('utf-8', 'backslashreplace').decode()

@@ -1,4 +1,4 @@
-"""Annotation files in JSON, of which nothing can be taken for granted."""
+"""Reading of annotation files in JSON, whose content may be malformed."""
 
 from __future__ import annotations
 
@@ -27,14 +27,14 @@ def load(tree: FileTree, name: str) -> Any:
 
 @contextmanager
 def as_published(name: str) -> Iterator[None]:
-    """Name the file when its entries are not what they should be.
+    """Raise an error that names the file if its entries are not as expected.
 
     Args:
         name: The file, relative to the input.
 
     Raises:
-        ConversionError: An entry is missing or of another type, or the file is no
-            JSON at all.
+        ConversionError: An entry is missing or of another type, or the file is
+            not JSON.
     """
     try:
         yield

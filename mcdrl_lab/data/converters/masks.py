@@ -1,4 +1,4 @@
-"""Where the masks of images come from: files, outlines, or nothing to outline."""
+"""Where masks come from: mask files, outlines, or images without lesion."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ class FileMask:
     decoding: Decoding = field(default_factory=BinaryDecoding)
 
     def decode(self, tree: FileTree, size: tuple[int, int] | None) -> Decoded:
-        """Read and decode.
+        """Read and decode the file.
 
         Args:
             tree: All files.
@@ -60,7 +60,7 @@ class FileMask:
 
 @dataclass(frozen=True)
 class EmptyMask:
-    """No lesion, as the data set says otherwise than by a mask.
+    """Mask of an image that is free of lesions and has no mask file.
 
     Args:
         source: Always empty.
@@ -85,7 +85,7 @@ class RegionMask:
     Args:
         source: Path of the annotation file relative to the input.
         regions: The outlines of one image.
-        size: (height, width) as the annotation file has it, if it does.
+        size: (height, width) that the annotation file states, or None.
     """
 
     source: str
@@ -93,7 +93,7 @@ class RegionMask:
     size: tuple[int, int] | None = None
 
     def decode(self, tree: FileTree, size: tuple[int, int] | None) -> Decoded:
-        """Draw.
+        """Draw the outlines.
 
         Args:
             tree: All files.

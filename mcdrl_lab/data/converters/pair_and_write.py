@@ -1,4 +1,4 @@
-"""From a data set as downloaded to the common layout."""
+"""Conversion of a downloaded data set into the common layout."""
 
 from __future__ import annotations
 
@@ -28,9 +28,9 @@ class Options:
     Args:
         sites: The sites wanted; None for all that are found.
         overwrite: Whether a site that is there already may be replaced.
-        skip_bad: Whether to leave out what has problems and write the rest.
+        skip_bad: Whether to leave out files with problems and write the rest.
         limits: What an archive may hold.
-        patients: Patients of images, in the place of what the source knows.
+        patients: Table of patients; for images in it, replaces what the source knows.
     """
 
     sites: tuple[str, ...] | None = None
@@ -45,9 +45,9 @@ def pair_and_write(
 ) -> list[Outcome]:
     """Convert a data set.
 
-    If a site has problems none is written, unless they are to be skipped. Everything
-    is built beside its final place first, and compared with what is there: a second
-    call changes nothing.
+    If any site has problems, no site is written, unless ``skip_bad``. All sites are
+    first built in a temporary folder and compared with existing ones: a second call
+    changes nothing.
 
     Args:
         source: The data set.
@@ -59,8 +59,8 @@ def pair_and_write(
         One outcome for each site that has good pairs or problems.
 
     Raises:
-        ConversionError: The input is not this data set, an archive is not to be
-            trusted, or a site is there already and differs.
+        ConversionError: The input is not this data set, an archive is refused, or a
+            site exists already and differs.
     """
     options = options or Options()
     _check_names(source, options)

@@ -1,4 +1,4 @@
-"""Images and mask files that belong together, by patterns of their paths."""
+"""Pairing of images and mask files by patterns of their paths."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from .masks import EmptyMask, FileMask, Mask
 from .source import FoundSite, Sample, Source
 
 ROOT = r'(?P<root>.*/|)'
-"""Pattern: any folders above the data set, with archives packed one way or another."""
+"""Pattern: any folders above the data set; archives differ in what they include."""
 
 KEY = r'(?P<key>[^/]+)'
 """Pattern: the part of a file's name that image and mask share."""
@@ -30,18 +30,18 @@ SequenceRule = Callable[[FileTree], Callable[[Mapping[str, str]], str]]
 class Layout:
     """Where one site's images and masks lie.
 
-    Patterns match whole paths relative to the input, in whatever case. An image and
-    a mask belong together when the named groups that both patterns have agree.
+    Patterns match whole paths relative to the input, ignoring case. An image and a
+    mask belong together if all named groups that both patterns have are equal.
 
     Args:
         site: Name of the site.
         images: Pattern of its images.
-        masks: Pattern of its masks; None where all images are free of lesions.
+        masks: Pattern of its masks; None if all images are free of lesions.
         lesion_free: Pattern of images that show no lesion and have no masks, whatever
-            the pattern of the images says; None where there are none.
+            the pattern of the images says; None if there are none.
         name: Name of the converted files, a format string over the named groups.
-        sequence: The same for the sequence.
-        patient: The same for the patient.
+        sequence: Name of the sequence, likewise.
+        patient: Name of the patient, likewise.
     """
 
     site: str
@@ -59,12 +59,12 @@ class PatternSource(Source):
 
     Args:
         lesion_classes: Its lesion classes; the class of index 1 comes first.
-        layouts: Where the files lie. Of several layouts of one site the first that
-            has images counts: data sets are published in more than one form.
+        layouts: Where the files lie. If one site has several layouts, the first that
+            has images is used: data sets are published in more than one form.
         decoding: How mask files are read.
-        ignore: Whether masks may hold pixels that do not count.
-        sequence_rule: For sequences that the paths do not tell: takes all files and
-            returns a function from the named groups to the sequence.
+        ignore: Whether masks may hold ignored pixels.
+        sequence_rule: For sequences that are not part of the paths: takes all files
+            and returns a function from the named groups to the sequence.
     """
 
     lesion_classes: tuple[str, ...]
@@ -134,10 +134,11 @@ def match_masks(
     """Find each image's mask.
 
     Args:
-        images: Path of each image -> what identifies it.
-        masks: Path of each mask -> what identifies it; only what both have counts.
-        problems: Images without mask, masks without image, and files that cannot be
-            told apart are added here.
+        images: Path of each image -> its named groups.
+        masks: Path of each mask -> its named groups; only groups that images and masks
+            both have are compared.
+        problems: Images without mask, masks without image, and ambiguous files are
+            added here.
 
     Returns:
         Path of the image -> path of its mask, in the order of the images.

@@ -1,4 +1,4 @@
-"""Sequences and patients that the paths of images tell."""
+"""Sequences and patients found in the paths of images."""
 
 from __future__ import annotations
 
@@ -27,8 +27,8 @@ class PathRule:
 
     Args:
         what: ``'sequence'`` or ``'patient'``.
-        pattern: Regular expression searched for in the path; its first group counts,
-            or all of it. Empty: not known.
+        pattern: Regular expression searched for in the path. Its first group is used,
+            or the whole match if it has no group. Empty: not known.
 
     Raises:
         ConversionError: Not a regular expression.
@@ -47,13 +47,13 @@ class PathRule:
             ) from None
 
     def find(self, path: str) -> str | None:
-        """Find it.
+        """Find the sequence or patient.
 
         Args:
             path: Path of the image relative to the input.
 
         Returns:
-            The text found, empty without a pattern, None if the pattern is not there.
+            The text found, empty without a pattern, None if the pattern does not match.
         """
         if not self.pattern:
             return ''
@@ -70,10 +70,10 @@ NO_PATIENT = PathRule('patient')
 def add_groups(
     site: FoundSite, tree: FileTree, sequence: PathRule, patient: PathRule
 ) -> FoundSite:
-    """Fill in the sequence and patient of every sample, and say where none is found.
+    """Fill in the sequence and patient of every sample; note where none is found.
 
-    A pattern tells them, or else an ``index.csv`` of the input, of the columns
-    ``site``, ``image``, ``sequence`` and ``patient``.
+    Without a pattern they come from an ``index.csv`` of the input, if there is one,
+    with the columns ``site``, ``image``, ``sequence`` and ``patient``.
 
     Args:
         site: The site; changed in place.
@@ -85,7 +85,7 @@ def add_groups(
         The site.
 
     Raises:
-        ConversionError: A pattern is found in no path, or the index cannot be used.
+        ConversionError: A pattern matches no path, or the index cannot be used.
     """
     rows = {} if sequence.pattern and patient.pattern else _index_rows(site, tree)
     for rule in (sequence, patient):
@@ -110,7 +110,7 @@ def add_groups(
 
 
 def _index_rows(site: FoundSite, tree: FileTree) -> dict[str, IndexRow]:
-    """Image -> its row in the input's index; what does not agree is a problem."""
+    """Image -> its row in the input's index; adds mismatches as problems or notes."""
     files = [name for name in tree if PurePosixPath(name).name.lower() == INDEX_FILE]
     if not files or not site.samples:
         return {}

@@ -1,4 +1,4 @@
-"""Patients of images as a table of the user's tells them."""
+"""The user's table of which patient each image shows."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ _SHOWN = 3
 
 @dataclass(frozen=True)
 class PatientsTable:
-    """Which patient an image is of.
+    """Which patient each image shows.
 
     Args:
         file: Where it was read from, for messages.
-        patients: Image, by the end of its path with or without ending -> patient.
+        patients: End of an image's path, with or without suffix -> patient.
     """
 
     file: Path
@@ -34,11 +34,11 @@ class PatientsTable:
         """Read a table.
 
         Args:
-            file: CSV with the columns ``image`` and ``patient``, others beside them.
+            file: CSV with the columns ``image`` and ``patient``; it may have others.
 
         Raises:
             ConversionError: It cannot be read, lacks a column, or names two patients
-                of one image.
+                for one image.
         """
         try:
             columns, rows = read_table(file)
@@ -63,13 +63,14 @@ class PatientsTable:
         return cls(file, patients)
 
     def fill(self, sites: Sequence[FoundSite]) -> None:
-        """Set the patients of samples; what is named nowhere is noted.
+        """Set the patients of samples; note images and rows without a match.
 
         Args:
             sites: Sites with their samples; changed in place.
 
         Raises:
-            ConversionError: No row, or one for several images, or rows that differ.
+            ConversionError: No row matches, a row matches several images, or two rows
+                of one image differ.
         """
         named: dict[str, str] = {}
         by_name: dict[str, list[str]] = defaultdict(list)
@@ -119,6 +120,6 @@ def _with_patient(site: FoundSite, sample: Sample, named: dict[str, str]) -> Sam
 
 
 def _is_end(entry: str, image: str) -> bool:
-    """Whether an entry is the end of an image's path, with or without its ending."""
+    """Whether an entry is the end of an image's path, with or without its suffix."""
     whole = str(PurePosixPath(image).with_suffix(''))
     return ends_with(image, entry) or ends_with(whole, entry)

@@ -1,12 +1,12 @@
-"""The green box that endoscopes burn into their images, for their position."""
+"""The green box that shows the endoscope's position, burned into images."""
 
 from __future__ import annotations
 
 import numpy as np
 from PIL import Image
 
-# Even green or turquoise in the lower left corner. Mucosa and blue dye are never both
-# this green and this even.
+# The box is uniform green or turquoise, in the lower left corner. Mucosa and blue dye
+# are never both this green and this uniform.
 _GREEN_OVER_RED = 60
 _GREEN_OVER_BLUE = 20
 _EVENNESS = 20
@@ -15,7 +15,7 @@ _THUMBNAIL = (64, 64)
 
 
 def has_position_box(image: Image.Image) -> bool:
-    """Whether the green box of an endoscope's position is burned in, lower left.
+    """Whether a green position box is burned into the lower left corner.
 
     Args:
         image: RGB.

@@ -1,4 +1,4 @@
-"""Finished sites, moved into their place, with index and reports."""
+"""Moving finished sites into the output folder, with index and reports."""
 
 from __future__ import annotations
 
@@ -33,14 +33,14 @@ _BETWEEN = 'between_sites'
 
 @dataclass(frozen=True)
 class Outcome:
-    """What became of a site.
+    """Result of converting a site.
 
     Args:
         state: ``'written'``, ``'up to date'`` (nothing changed), ``'renewed'`` (images
-            and masks as they were, index or report written again) or ``'refused'``.
+            and masks unchanged, index or report rewritten) or ``'refused'``.
         report: Its report.
         report_file: The report's Markdown file.
-        dropped: What the index says no longer, of columns that a user may fill in.
+        dropped: User-filled values that the index lost, one line per column.
     """
 
     state: str
@@ -50,14 +50,14 @@ class Outcome:
 
 
 def refuse(built: Sequence[BuiltSite], out: Path) -> list[Outcome]:
-    """Write reports of what is wrong; what is there of the sites stays.
+    """Write reports of the problems; sites in the output folder do not change.
 
     Args:
         built: The sites, with their reports.
         out: Output folder.
 
     Returns:
-        One outcome a site.
+        One outcome per site.
     """
     outcomes = []
     for site in built:
@@ -69,19 +69,19 @@ def refuse(built: Sequence[BuiltSite], out: Path) -> list[Outcome]:
 
 
 def publish(built: Sequence[BuiltSite], out: Path, overwrite: bool) -> list[Outcome]:
-    """Put sites into their place, unless they are there already.
+    """Move sites into the output folder, unless they are up to date.
 
     Args:
         built: The sites, with their reports.
         out: Output folder.
-        overwrite: Whether sites that are there and differ may be replaced.
+        overwrite: Whether existing sites that differ may be replaced.
 
     Returns:
-        One outcome a site.
+        One outcome per site.
 
     Raises:
-        ConversionError: A site is there, differs, and may not be replaced; or the
-            index is none. Nothing was changed then.
+        ConversionError: A site exists, differs, and may not be replaced; or the
+            index cannot be read. Nothing is changed then.
     """
     if not built:
         return []
@@ -113,7 +113,7 @@ def publish(built: Sequence[BuiltSite], out: Path, overwrite: bool) -> list[Outc
 
 
 def _changed_images(site: BuiltSite, files: Sequence[str] | None) -> set[str]:
-    """Images that are others than before, or whose masks are, as the index has them."""
+    """Images that changed or whose masks changed, as paths in the index."""
     name, differing = site.found.site, {f'{site.found.site}/{f}' for f in files or ()}
     return {
         row['image']
@@ -125,10 +125,10 @@ def _changed_images(site: BuiltSite, files: Sequence[str] | None) -> set[str]:
 def _differing(
     site: BuiltSite, rows: Sequence[dict[str, str]], out: Path, overwrite: bool
 ) -> list[str] | None:
-    """Files of the site that are to be written anew; None where it is not there yet.
+    """Files of the site that differ from the existing one; None if there is none.
 
     Raises:
-        ConversionError: It is there, differs, and may not be replaced.
+        ConversionError: It exists, differs, and may not be replaced.
     """
     name = site.found.site
     target = out / name
@@ -137,7 +137,7 @@ def _differing(
     differing = differences(site.folder, target)
     what = f'{len(differing)} files, as {differing[:3]}' if differing else ''
     old = [row for row in rows if row['site'] == name]
-    # What a user filled in may differ.
+    # Values that a user filled in may differ: merging keeps them.
     if not differing and old and merge_rows(old, name, site.rows) != old:
         what = f'its rows in {INDEX_FILE}'
     if not what:

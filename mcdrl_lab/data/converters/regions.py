@@ -1,4 +1,4 @@
-"""Outlines of annotation files, drawn through pycocotools."""
+"""Outlines from annotation files, drawn with pycocotools."""
 
 from __future__ import annotations
 
@@ -30,9 +30,9 @@ class Region:
 def draw_regions(
     regions: Sequence[Region], size: tuple[int, int]
 ) -> tuple[np.ndarray, tuple[tuple[str, str], ...]]:
-    """Draw outlines into one index mask, the largest first.
+    """Draw outlines into one index mask.
 
-    So a small lesion stays visible on a large one.
+    The largest come first, so that a small lesion stays visible on a large one.
 
     Args:
         regions: The outlines of one image.
@@ -60,7 +60,7 @@ def draw_regions(
     if clipped:
         notes.append(('clipped outline', f'{clipped} reach out of the image'))
     if empty:
-        # A sliver, or a line that runs around twice and so encloses nothing.
+        # A sliver, or an outline traced twice, which encloses nothing.
         notes.append(('empty outline', f'{empty} hold no pixel'))
     if hidden:
         notes.append(('overlap', f'{hidden} pixels lie in outlines of two classes'))
@@ -77,7 +77,7 @@ def _from_polygons(polygons: Any, size: tuple[int, int]) -> tuple[np.ndarray, bo
     if not isinstance(polygons, Sequence) or not polygons:
         raise FileProblem('bad annotation', 'no outline (a box alone is no mask)')
     if all(isinstance(value, (int, float)) for value in polygons):
-        # One polygon without the list around it, as some programs write.
+        # Some programs write a single polygon without the list around it.
         polygons = [polygons]
     height, width = size
     near = 2 * max(size)
@@ -86,7 +86,7 @@ def _from_polygons(polygons: Any, size: tuple[int, int]) -> tuple[np.ndarray, bo
         points = _points(polygon)
         beyond = np.maximum(-points, points - [width, height])
         outside |= bool((beyond > 1).any())
-        # pycocotools drops what lies beyond the image, but walks along every edge.
+        # pycocotools steps along every edge, also far outside the image.
         if (beyond > near).any():
             points = _cut(points, (-near, -near), (width + near, height + near))
         if len(points):
@@ -100,10 +100,10 @@ def _from_polygons(polygons: Any, size: tuple[int, int]) -> tuple[np.ndarray, bo
 def _cut(
     points: np.ndarray, lowest: tuple[float, float], highest: tuple[float, float]
 ) -> np.ndarray:
-    """The part of a polygon in a rectangle, its edges where they were.
+    """Clip a polygon to a rectangle; its edges inside do not move.
 
     Sutherland and Hodgman, Reentrant polygon clipping, Communications of the ACM
-    17(1), 1974: the polygon is cut at one side of the rectangle after the other.
+    17(1), 1974: the polygon is cut at one side of the rectangle after another.
 
     Args:
         points: (N, 2) corners as x, y.
@@ -111,7 +111,7 @@ def _cut(
         highest: Right and lower side.
 
     Returns:
-        (M, 2) corners, none where polygon and rectangle share nothing.
+        (M, 2) corners, none if polygon and rectangle do not overlap.
     """
     sides = [(axis, sign) for axis in (0, 1) for sign in (1, -1)]
     for axis, sign in sides:
@@ -120,7 +120,7 @@ def _cut(
         for start, end in zip(np.roll(points, 1, axis=0), points):
             is_in = sign * start[axis] >= sign * bound, sign * end[axis] >= sign * bound
             if is_in[0] != is_in[1]:
-                # Halves, for the difference of two large numbers may be infinite.
+                # Halved first: the difference of two large numbers may overflow.
                 whole = end[axis] / 2 - start[axis] / 2
                 share = (bound / 2 - start[axis] / 2) / whole
                 crossing = (1 - share) * start + share * end
@@ -164,7 +164,11 @@ def _from_run_lengths(rle: Mapping, size: tuple[int, int]) -> np.ndarray:
 
 
 def _parse_counts(text: str) -> list[int]:
-    """Run lengths of COCO's text form: 5 bits a character, differences from the 3rd."""
+    """Decode COCO's text form of run lengths.
+
+    A character holds 5 bits. From the 4th on, each length is stored as the difference
+    from the length two before.
+    """
     runs: list[int] = []
     position = 0
     while position < len(text):

@@ -1,4 +1,4 @@
-"""A site's good pairs, converted into a folder, and the others named."""
+"""Converts a site's good pairs into a folder, and lists the problems of the others."""
 
 from __future__ import annotations
 
@@ -26,17 +26,17 @@ from .unique_names import unique_names
 
 @dataclass(eq=False)
 class BuiltSite:
-    """A converted site, not yet in its place.
+    """A converted site, not yet moved into the output folder.
 
     Args:
-        found: What was found of it.
+        found: The site as found in the input.
         folder: Where its images and masks are.
         rows: Index rows of the good pairs.
         problems: Files that cannot be used.
         notes: What else is worth reporting.
         fingerprints: Converted image -> fingerprint.
         position_boxes: Converted images with a green position box.
-        colours: Index of palette masks -> its colours, each with the first mask of it.
+        colours: Palette index of masks -> colour -> first mask with this colour.
         report: Its report.
     """
 
@@ -120,10 +120,10 @@ def _build_pair(built: BuiltSite, sample: Sample, name: str, tree: FileTree) -> 
 
 
 def _refuse_faint_masks(built: BuiltSite) -> None:
-    """Leave JPEG masks out that hold next to nothing, if all of the site's do.
+    """Leave out nearly empty JPEG masks, unless another JPEG mask has a lesion.
 
-    Masks of 0 and 1 saved as JPEG look so. Beside JPEG masks with a lesion it is ripple
-    in an empty one.
+    Masks of 0 and 1 saved as JPEG are nearly empty. If other JPEG masks have a lesion,
+    a nearly empty one is an empty mask with compression noise.
     """
     faint = {note.file for note in built.notes if note.kind == FAINT_MASK}
     lossy = [r for r in built.rows if r['source_mask'].lower().endswith(LOSSY_SUFFIXES)]
@@ -148,10 +148,10 @@ def _refuse_faint_masks(built: BuiltSite) -> None:
 
 
 def _note_other_colours(built: BuiltSite) -> None:
-    """Tell of palette masks in which one index has several colours.
+    """Note palette masks in which one index has several colours.
 
-    Where a program gave each file a palette of its own, an index is one class here and
-    another there.
+    If a program wrote a separate palette into each file, the same index means different
+    classes in different files.
     """
     for index, files in sorted(built.colours.items()):
         if len(files) < 2:
@@ -169,7 +169,7 @@ def _note_other_colours(built: BuiltSite) -> None:
 def _note(
     built: BuiltSite, sample: Sample, name: str, image: ReadImage, decoded: Decoded
 ) -> None:
-    """Note what was changed or is odd."""
+    """Note what was changed or is unusual."""
     origin = _origin(sample)
     built.notes += [Finding(kind, origin, text) for kind, text in decoded.notes]
     if name != sample.name:
@@ -191,6 +191,6 @@ def _write_mask(labels: np.ndarray, indexed: bool, target: Path) -> None:
 
 
 def _origin(sample: Sample) -> str:
-    """The file to name for a mask: an annotation file says little without its image."""
+    """File to name in messages about a mask; the image if an annotation file has it."""
     source = sample.mask.source
     return source if is_image_name(source) else sample.image

@@ -1,4 +1,4 @@
-"""What a data set's converter says about it, and what it finds in the files."""
+"""Description of a data set, and what its converter finds in the files."""
 
 from __future__ import annotations
 
@@ -32,12 +32,12 @@ class Sample:
 
 @dataclass
 class FoundSite:
-    """What was found of one site.
+    """What was found for one site.
 
     Args:
         site: Its name, and that of its folder.
         lesion_classes: Its lesion classes; the class of index 1 comes first.
-        ignore: Whether masks may hold 255 for pixels that do not count.
+        ignore: Whether masks may hold 255 for ignored pixels.
         samples: Images with their masks, in the order of their paths.
         problems: Files that cannot be used.
         notes: What else is worth reporting.
@@ -76,7 +76,7 @@ class Source(ABC):
         url: Where to get it.
         licence: Its terms, in a few words.
         layout: The files expected, in words.
-        checked: What of this was checked against real files, and what only against
+        checked: Which parts were checked against real files, and which only against
             descriptions.
     """
 

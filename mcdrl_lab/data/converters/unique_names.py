@@ -1,4 +1,4 @@
-"""Names for the converted files: unique, and the same whenever they are made."""
+"""Names for the converted files: unique and reproducible."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ _DIGEST = 8
 
 
 def unique_names(wanted: Mapping[str, str]) -> dict[str, str]:
-    """Give every file a name of its own.
+    """Give every file a unique name.
 
-    Names become unique, also where the case of letters does not count, by the names
-    of the folders above, as few as tell the files apart, and where these do not
-    help by a digest of the path. The order of the files plays no part.
+    Names that are equal, ignoring case, get the names of their parent folders in front,
+    as few as are needed. If this does not help, a digest of the path is appended. The
+    order of the files does not matter.
 
     Args:
         wanted: Path of each file relative to the input -> name wanted for it,
@@ -35,7 +35,7 @@ def unique_names(wanted: Mapping[str, str]) -> dict[str, str]:
 
 
 def clean(name: str) -> str:
-    """Replace what makes trouble in file names, above all spaces.
+    """Replace characters that cause problems in file names, above all spaces.
 
     Args:
         name: Any text.

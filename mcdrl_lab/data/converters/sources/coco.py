@@ -1,4 +1,4 @@
-"""COCO-style JSON: polygons and run lengths for images that lie about somewhere."""
+"""COCO-style JSON: polygons and run lengths for images anywhere in the input."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class CocoSource(Source):
         site: Name of the site.
         annotations: Annotation files, by the ends of their paths; empty for the only
             JSON file there is.
-        images: Folder of the images, where their names alone do not tell them apart.
+        images: Folder of the images; needed if their names alone are ambiguous.
         categories: Categories wanted, of which the first gets index 1; empty for all
             that occur.
         sequence: Finds the sequence in an image's path.
@@ -66,7 +66,7 @@ class CocoSource(Source):
             The site.
 
         Raises:
-            ConversionError: No annotation file, or one that is not COCO's form.
+            ConversionError: No annotation file, or one that is not in COCO's form.
         """
         lists = []
         for name in self._annotation_files(tree):
@@ -152,7 +152,7 @@ class _CocoList:
 
 
 def _refuse_other_forms(file: str, content: Any) -> None:
-    """Tell apart what is not COCO's form at all, and how to come by it."""
+    """Refuse labelme's files, and say how to convert them to COCO's form."""
     if isinstance(content, dict) and {'shapes', 'imagePath'} <= set(content):
         raise ConversionError(
             f"{file}: labelme's outlines of one image; expected one list of all images "
@@ -226,7 +226,7 @@ def _add_samples(content: _CocoList, finder: _ImageFinder, site: FoundSite) -> N
 
 
 def _refuse_repeated(site: FoundSite) -> None:
-    """Refuse images that are listed more than once: which outlines count is open."""
+    """Refuse images that are listed more than once: their outlines are ambiguous."""
     entries = defaultdict(list)
     for sample in site.samples:
         entries[sample.image].append(sample.mask.source)
@@ -248,16 +248,16 @@ class _ImageFinder:
                 self._by_name[_normalised_name(PurePosixPath(path).name)].append(path)
 
     def find(self, listed: str) -> tuple[list[str], bool]:
-        """Images that a list names.
+        """Find the images that a listed path may mean.
 
-        Annotation programs list the path that an image had on their server, in a
-        link, or before another program wrote its ending or its letters anew.
+        Annotation programs may list a path on their server, a path inside a link, or a
+        name whose suffix or accented letters another program has since changed.
 
         Args:
             listed: A path as the list has it.
 
         Returns:
-            The images, and whether only their names agree with it.
+            The images, and whether only their file names match.
         """
         ways = (listed, unquote(listed), unquote(listed).rpartition('?d=')[2])
         paths = [way.replace('\\', '/').removeprefix('./') for way in ways]
@@ -271,7 +271,7 @@ class _ImageFinder:
 
 
 def _normalised_name(name: str) -> str:
-    """A name without what programs change: composed letters, case of the ending."""
+    """A name with composed Unicode letters and its suffix in lower case."""
     stem, suffix = splitext(normalize('NFC', name))
     return stem + suffix.lower()
 

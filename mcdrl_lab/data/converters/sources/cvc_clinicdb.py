@@ -20,7 +20,7 @@ _TABLE = 'metadata.csv'
 
 
 def sequence_rule(tree: FileTree) -> Callable[[Mapping[str, str]], str]:
-    """Sequences from ``metadata.csv`` where it is there, else by frame number.
+    """Sequences from ``metadata.csv`` if it exists, else by frame number.
 
     Args:
         tree: All files.
@@ -30,7 +30,8 @@ def sequence_rule(tree: FileTree) -> Callable[[Mapping[str, str]], str]:
         sequence's number.
 
     Raises:
-        ConversionError: A table that names frames, but not their sequences by number.
+        ConversionError: The table lacks the columns of frames and sequences, or they
+            are not numbers.
     """
     table = _read_table(tree)
 

@@ -41,12 +41,12 @@ class FolderOptions:
         site: Name of the site.
         images: Folder of the images below the input; ``'.'`` for the input itself.
         masks: Folder of the masks.
-        mask_suffix: What a mask's name has more than its image's, as ``'_mask'``.
+        mask_suffix: Text that masks' names have after those of images, as ``'_mask'``.
         lesion_class: The lesion class of 0/255 masks.
         mask_values: Value, or (red, green, blue), -> class, ``'background'`` or
             ``'ignore'``, for masks whose values or colours stand for classes; empty
             for 0/255 masks.
-        lesion_free: Folder of images that show no lesion and have no masks; empty where
+        lesion_free: Folder of images that show no lesion and have no masks; empty if
             there is none.
         sequence: Finds the sequence in an image's path.
         patient: Finds the patient in an image's path.
@@ -83,8 +83,8 @@ class FolderSource(PatternSource):
             The site, if it has images or masks.
 
         Raises:
-            ConversionError: No image has a mask, and masks of other names are there, or
-                none; or the folder of lesion-free images has none.
+            ConversionError: No image has a mask, and the folder has no masks or masks
+                with another suffix; or the folder of lesion-free images is empty.
         """
         self._check_lesion_free(tree)
         found = super().find(tree)
@@ -104,10 +104,10 @@ class FolderSource(PatternSource):
             )
 
     def _other_masks(self, tree: FileTree, site: FoundSite) -> list[Finding]:
-        """Tell of masks that images have beside the one that is read.
+        """Note further masks of the images that are not read.
 
-        Where each lesion, or each of two lungs, has a file, the others would be healthy
-        tissue without a word.
+        If each lesion, or each of two lungs, has its own mask file, the lesions in
+        unread files would silently become healthy tissue.
         """
         (layout,) = self.layouts
         folder, own = self.options.masks, self.options.mask_suffix
@@ -135,7 +135,7 @@ class FolderSource(PatternSource):
         ]
 
     def _refuse_suffix(self, tree: FileTree) -> None:
-        """Say in one line how the masks that are there are called."""
+        """Raise an error if there are no masks, or masks with other suffixes."""
         (layout,) = self.layouts
         folder, own = self.options.masks, self.options.mask_suffix
         images = re.compile(layout.images, re.IGNORECASE)
@@ -163,7 +163,7 @@ class FolderSource(PatternSource):
 
 
 def _suffix(stem: str, images: Collection[str]) -> str | None:
-    """What a mask's name has more than that of the image it begins with."""
+    """What follows the image's name in a mask's name; None if no image fits."""
     for length in range(len(stem) - 1, 0, -1):
         if stem[:length] in images:
             return stem[length:]
@@ -237,7 +237,7 @@ def _meaning(options: FolderOptions) -> tuple[tuple[str, ...], Decoding, bool]:
             f'--mask-values names values, {sorted(numbers)}, and colours, '
             f'{sorted(colours)}: give one of the two.'
         )
-    # Of values the least names the first class, of colours the order of the options.
+    # Classes are in the order of the values; of colours, in the order of the options.
     names = [*colours.values(), *(name for _, name in sorted(numbers.items()))]
     classes = tuple(dict.fromkeys(name for name in names if name not in NO_LESION))
     if not classes:

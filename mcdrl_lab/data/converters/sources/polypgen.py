@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from mcdrl_lab.data.converters.pairing import ENDING, ROOT, Layout, PatternSource
 
-# One image of centre 3 ends in an underscore that its mask has not.
+# The name of one image of centre 3 ends in an underscore, that of its mask does not.
 _KEY = r'(?P<key>[^/]+?)_?'
 _MASK_KEY = r'(?P<key>[^/]+?)_?(?:_mask)?'
 _SEQUENCE = r'(?P<sequence>seq\d+[^/]*)'
