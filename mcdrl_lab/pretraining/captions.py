@@ -12,10 +12,10 @@ from mcdrl_mmseg.prompts import PromptSet
 _ANY = -2
 
 HEALTHY = -1
-"""Stands for "no lesion" in the place of a class's number."""
+"""Stands for "no lesion" in place of a class's number."""
 
 MAX_CONDITIONS = 4
-"""Conditions that a caption names at most; with more it would be cut off."""
+"""Largest number of conditions in a caption; with more it would be truncated."""
 
 BACKGROUND_PROMPTS = (
     'Normal mucosa in an endoscopic image',
@@ -34,12 +34,12 @@ _LESION_ONLY, _CONDITIONS_ONLY = 0.25, 0.25
 
 @dataclass(frozen=True)
 class Caption:
-    """A text about a scene, and what must hold of a scene for it to be true.
+    """A text about a scene, and the conditions under which it is true.
 
     Args:
-        text: The words.
-        lesion: Number of the lesion class it names, ``HEALTHY``, or None where it
-            says nothing about lesions.
+        text: The text.
+        lesion: Number of the lesion class it names, ``HEALTHY``, or None if it says
+            nothing about lesions.
         conditions: Numbers of the confounders it names.
     """
 
@@ -51,7 +51,7 @@ class Caption:
 def write_caption(
     generator: np.random.Generator, lesion: int, conditions: np.ndarray
 ) -> Caption:
-    """Say something true about a scene.
+    """Write a random caption that is true of a scene.
 
     A quarter of the captions name the lesion alone, a quarter conditions alone, the
     others both. All are made from the three templates of the method.

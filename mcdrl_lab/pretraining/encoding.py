@@ -1,4 +1,4 @@
-"""Images as the image tower of a CLIP sees them."""
+"""Encoding of images by the image tower of a CLIP."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from mcdrl_mmseg.clip.tower_features import TowerFeatures
 
 @dataclass(frozen=True)
 class Encoded:
-    """Images as an image tower sees them.
+    """Features of n images from an image tower.
 
     Args:
         embeddings: (n, d), L2-normalised.
@@ -26,7 +26,7 @@ class Encoded:
     dense: Tensor
 
     def of(self, rows: np.ndarray) -> Encoded:
-        """Some of the images.
+        """Select images.
 
         Args:
             rows: (n,) bool.
@@ -45,8 +45,8 @@ def encode_batches(
 
     Args:
         batches: Arrays (B, H, W, 3) uint8, red first.
-        tower: From normalised images (B, 3, H, W) to features.
-        dense: Whether the dense map is kept.
+        tower: Maps normalised images (B, 3, H, W) to features.
+        dense: Whether to keep the dense maps.
     """
     embeddings, maps = [], []
     for batch in batches:
@@ -58,7 +58,7 @@ def encode_batches(
 
 
 def normalise(images: Tensor) -> Tensor:
-    """As CLIP's image tower expects it.
+    """Normalise images as CLIP's image tower expects.
 
     Args:
         images: (B, 3, H, W) uint8, red first.

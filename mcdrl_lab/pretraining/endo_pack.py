@@ -1,4 +1,4 @@
-"""Real endoscopic images with labels, and which of them a training may see."""
+"""The pack of labelled real endoscopic images, and its split into parts."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from mcdrl_common.image_index import read_table
 from .endo_words import NORMAL, POLYP
 
 TRAIN, CHOOSE, HELD_OUT = 'train', 'choose', 'held_out'
-"""Parts: seen by the training; options are chosen by; measured, and nothing else."""
+"""Parts: trained on; used to choose options; only used for the final measurement."""
 
 LABELS = {
     'polyp': POLYP,
@@ -31,7 +31,7 @@ _READERS = 4
 
 
 class PackError(InputError, RuntimeError):
-    """Images or labels are missing; the message says where they were looked for."""
+    """Images or labels are missing; the message says where they were expected."""
 
 
 @dataclass(frozen=True)
@@ -41,12 +41,12 @@ class PackImage:
     Args:
         file: Path inside the pack.
         dataset: ``cp_child``, ``kvasir_seg`` or ``wcebleedgen``.
-        label: As the pack has it.
+        label: Label in the pack.
         group: Images that must stay together.
         part: ``TRAIN``, ``CHOOSE`` or ``HELD_OUT``.
         mask: Path of the lesion mask, or empty.
-        luminance: Mean inside the field of view, 0 to 255.
-        specular: Share of the field of view that is a specular reflection.
+        luminance: Mean luminance inside the field of view, 0 to 255.
+        specular: Share of the field of view with specular reflections.
     """
 
     file: str
@@ -60,16 +60,16 @@ class PackImage:
 
     @property
     def kind(self) -> str:
-        """Dataset and label in one word each, as batches are composed of."""
+        """``DATASET/LABEL``, the kinds that batches are composed of."""
         return f'{self.dataset}/{self.label}'
 
 
 def part_of(group: str, dataset: str, split: str) -> str:
-    """Which part a group belongs to; the same for ever, whatever else is in the pack.
+    """Part of a group; it does not depend on the rest of the pack.
 
     Args:
         group: Name of the group.
-        dataset: Its data set. Of ``cp_child`` its own test split is held out.
+        dataset: Its data set. ``cp_child`` holds out exactly its own test split.
         split: The data set's own split, or empty.
     """
     bucket = int(hashlib.sha256(group.encode()).hexdigest()[:8], 16) % 20
@@ -83,11 +83,11 @@ def read_entries(root: Path, without: Sequence[str] = ()) -> list[PackImage]:
 
     Args:
         root: Folder of the pack.
-        without: Data sets to leave out, as a hospital that a test is about.
+        without: Data sets to leave out, as that of a hospital to test on.
 
     Raises:
-        PackError: No such table, one that cannot be read, or without a data set
-            that is to be left out.
+        PackError: The table is missing or cannot be read, or a data set to leave out
+            is not in it.
     """
     table = root / 'labels.csv'
     if not table.is_file():
@@ -143,7 +143,7 @@ def read_image(path: Path) -> np.ndarray:
 
 
 def squared(image: np.ndarray, side: int) -> np.ndarray:
-    """An image as a square of a side in pixels, as the site configs resize it."""
+    """Resize an image to a square, given its side in pixels, as the site configs do."""
     way = cv2.INTER_AREA if min(image.shape[:2]) > side else cv2.INTER_LINEAR
     return cv2.resize(image, (side, side), interpolation=way)
 
@@ -173,7 +173,7 @@ class Pack:
     Args:
         entries: n rows.
         images: n arrays (H, W, 3) uint8.
-        masks: n arrays (H, W) uint8, or None where none was drawn.
+        masks: n arrays (H, W) uint8, or None for an image without a mask.
     """
 
     entries: list[PackImage]
@@ -181,7 +181,7 @@ class Pack:
     masks: list[np.ndarray | None]
 
     def rows_of(self, kind: str) -> np.ndarray:
-        """Row numbers of a data set and label, as ``cp_child/polyp``."""
+        """Row numbers of a kind, as ``cp_child/polyp``."""
         rows = [n for n, entry in enumerate(self.entries) if entry.kind == kind]
         return np.array(rows, np.int64)
 

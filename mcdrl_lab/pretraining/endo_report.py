@@ -1,4 +1,4 @@
-"""The zero-shot table of the CLIP of real endoscopy, with what each score must beat."""
+"""The zero-shot table of the CLIP of real endoscopy, each score with its goal."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from .endo_scores import PACK, SITES, EndoScores
 from .endo_zero_shot import RATIOS
 
 _POLYP_SITES = tuple(site for site, name in SITES.items() if name == 'polyp')
-# At least so much; of a word at most so far below the trained ones.
+# Smallest allowed AUC; for 'word', largest allowed drop below the trained words.
 _GOALS = {'pack': 0.95, 'frames': 0.8, 'condition': 0.85, 'blood': 0.9, 'word': 0.05}
 _KEPT_GOALS = {0.5: 0.9, 0.2: 0.7}
 
@@ -22,7 +22,7 @@ def _mark(met: bool) -> str:
 
 
 def scores_tables(scores: EndoScores) -> str:
-    """The scores as text, each beside what it must beat.
+    """Format the scores as text, each with its goal.
 
     Args:
         scores: Result of :func:`~mcdrl_lab.pretraining.endo_scores.score_endo`.

@@ -1,9 +1,9 @@
-"""One training image: cropped, lesions pasted or left out, conditions drawn.
+"""Makes one training image: crops, pastes or leaves out lesions, draws conditions.
 
-The pack's healthy images are small crops of one hospital, its whole frames all show a
-polyp: frame, hospital and lesion are one and the same to whoever does not look closely.
-So lesions of the masked images are pasted into healthy ones, healthy tissue in the form
-of a lesion likewise, and frames are cut where they show no lesion.
+The pack's healthy images are small crops from one hospital, and all its whole frames
+show a polyp: a model could take frame or hospital for the lesion. Therefore lesions of
+the masked images are pasted into healthy ones, as is healthy tissue in the shape of a
+lesion, and windows without lesion are cropped from whole frames.
 """
 
 from __future__ import annotations
@@ -42,22 +42,23 @@ MIXTURE = {
 UNKNOWN = -1
 
 _DRAWN_SIDE = 192
-_TRIES = 20  # places that a healthy window is looked for at
-_VISIBLE = 0.005  # share of the image from which on a lesion is named
-# Undrawn images that may have a condition by nature are examples of neither.
+_TRIES = 20  # random windows tried to find a healthy one
+_VISIBLE = 0.005  # smallest share of the image at which a lesion counts as visible
+# Beyond these values an image may be dark, bright or reflecting by nature: unless it is
+# drawn, it is unknown whether the condition is present.
 _DARK_LUMINANCE, _BRIGHT_LUMINANCE, _SPECULAR = 70, 185, 0.02
 
 
 @dataclass(frozen=True)
 class TrainingImage:
-    """An image and all that is known about it.
+    """An image and everything that is known about it.
 
     Args:
         image: (side, side, 3) uint8, red first.
-        mask: (side, side) uint8, 1 for lesion; None where nobody drew it.
+        mask: (side, side) uint8, 1 for lesion; None without an annotated mask.
         lesion: ``POLYP``, ``NORMAL`` or ``UNKNOWN``.
-        present: (12,) int8, 1, 0 or ``UNKNOWN`` a condition.
-        strength: (12,) float32, of drawn conditions; nan where not known.
+        present: (12,) int8, for each condition 1, 0 or ``UNKNOWN``.
+        strength: (12,) float32, strength of each condition; NaN if not known.
     """
 
     image: np.ndarray
@@ -71,10 +72,10 @@ def draw_sample(generator: Generator, pack: Pack, row: int, side: int) -> Traini
     """Make a training image.
 
     Args:
-        generator: Source of everything random.
+        generator: Source of all random choices.
         pack: The images; lesions and tissue to paste come from them too.
-        row: Number of the image.
-        side: Height and width wanted, in pixels.
+        row: Number of the image in the pack.
+        side: Height and width of the result, in pixels.
     """
     entry, image, mask = pack.entries[row], pack.images[row], pack.masks[row]
     image, mask = _crop(generator, entry, image, mask)
@@ -96,16 +97,16 @@ def draw_sample(generator: Generator, pack: Pack, row: int, side: int) -> Traini
 
 
 def known_lesion(entry: PackImage, mask: np.ndarray | None, strengths: dict) -> int:
-    """What is known about lesions once an image is cropped and moved.
+    """Lesion label after the image was cropped and transformed.
 
     Args:
-        entry: Where the image is from.
-        mask: Its mask, or None.
+        entry: Row of the original image.
+        mask: Mask of the transformed image, or None.
         strengths: Drawn conditions.
     """
     if mask is None:
         label = LABELS[entry.label]
-        # A polyp nobody outlined may have left the picture.
+        # A polyp without a mask may have left the field of view.
         lost = label is None or strengths.get(NEAR, 0) > 0.5
         return UNKNOWN if lost or label is None else label
     share = float(mask.mean())
@@ -117,10 +118,10 @@ def known_lesion(entry: PackImage, mask: np.ndarray | None, strengths: dict) -> 
 def known_conditions(
     entry: PackImage, strengths: dict[int, float]
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Which conditions an image has, has not, or may have by nature.
+    """Which conditions an image has, lacks, or may naturally have.
 
     Args:
-        entry: Where the image is from, with its measured columns.
+        entry: Row of the original image, with its measured columns.
         strengths: Drawn conditions.
 
     Returns:
@@ -158,7 +159,7 @@ def _to_side(
 def _window(
     generator: Generator, shape: tuple[int, int], least: float, most: float
 ) -> tuple[slice, slice]:
-    """A window whose sides are between two shares of the image's, at any place."""
+    """A window at a random position; ``least`` and ``most`` bound its relative size."""
     share = generator.uniform(least, most) * np.exp(generator.uniform(-0.15, 0.15, 2))
     height, width = (max(16, int(n * min(1.0, s))) for n, s in zip(shape, share))
     top = generator.integers(0, max(1, shape[0] - height + 1))
@@ -201,7 +202,7 @@ def healthy_window(
     """A window of a masked frame that shows tissue and no lesion.
 
     Args:
-        generator: Source of the place.
+        generator: Source of the position.
         image: (H, W, 3) uint8.
         mask: (H, W) uint8.
 
@@ -220,7 +221,7 @@ def healthy_window(
 def _paste(
     generator: Generator, pack: Pack, image: np.ndarray, mask: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Paste a lesion, or healthy tissue in a lesion's form, with soft edges."""
+    """Paste a lesion, or healthy tissue in the shape of a lesion, with soft edges."""
     lesions = pack.rows_of('kvasir_seg/polyp')
     if not len(lesions):
         return image, mask
@@ -270,7 +271,7 @@ def _healthy_patch(generator: Generator, pack: Pack) -> np.ndarray:
     image, mask = pack.images[number], pack.masks[number]
     assert mask is not None
     window = healthy_window(generator, image, mask)
-    # Where there is no such window, what lies at the border is healthy most often.
+    # Without such a window use the upper border, which is healthy in most images.
     return image[window] if window is not None else image[: image.shape[0] // 4]
 
 
@@ -287,7 +288,7 @@ def _turn(
 
 
 def _recolour(generator: Generator, image: np.ndarray) -> np.ndarray:
-    """Colours as they differ from one endoscope to the next; no condition."""
+    """Vary colours as they differ between endoscopes; this is not a condition."""
     gain = generator.uniform(0.88, 1.13, 3).astype(np.float32)
     table = np.linspace(0, 1, 256, dtype=np.float32) ** generator.uniform(0.85, 1.18)
     out = cv2.LUT(image, table) * (gain * 255)
@@ -299,7 +300,7 @@ def _recolour(generator: Generator, image: np.ndarray) -> np.ndarray:
 def _frame(
     generator: Generator, image: np.ndarray, mask: np.ndarray | None
 ) -> tuple[np.ndarray, np.ndarray | None]:
-    """The black border of some endoscope, so that no border tells a data set."""
+    """Add a random black border, so that borders do not reveal the data set."""
     side = image.shape[0]
     seen = np.zeros((side, side), np.uint8)
     kind = generator.integers(3)
@@ -320,7 +321,7 @@ def _frame(
 
 
 def _overlay(generator: Generator, image: np.ndarray) -> np.ndarray:
-    """A box or words that an endoscope's computer writes into a corner."""
+    """Add a box or text as an endoscope's computer overlays it."""
     side = image.shape[0]
     image = image.copy()
     if generator.random() < 0.5:

@@ -1,4 +1,4 @@
-"""What the CLIP of real endoscopy is measured on, and the measurement."""
+"""Zero-shot measurement of the CLIP of real endoscopy, and its test data."""
 
 from __future__ import annotations
 
@@ -52,10 +52,10 @@ SITES = {
 """Site -> its lesion class in words."""
 
 SAME_HOSPITAL = {'endotect_kvasir': 'kvasir_seg'}
-"""Site -> data set of the pretraining pack that is of the same hospital."""
+"""Site -> data set of the pretraining pack from the same hospital."""
 
 PACK = 'pretraining pack'
-"""Name of the images of the pack among those of hospitals."""
+"""Name of the pack in tables, beside the names of sites."""
 
 _SHUFFLES, _SEED = 60, 7
 
@@ -66,7 +66,7 @@ class SiteImages:
 
     Args:
         images: n images (H, W, 3) uint8.
-        masks: n masks (H, W) uint8; empty ones are of healthy images.
+        masks: n masks (H, W) uint8; healthy images have empty ones.
     """
 
     images: list[np.ndarray]
@@ -79,14 +79,14 @@ class SiteImages:
 
 
 def load_site(root: Path, site: str) -> SiteImages:
-    """Read a site of the six.
+    """Read one of the six sites.
 
     Args:
         root: Folder with ``manifest.csv``.
         site: Name of the site.
 
     Raises:
-        PackError: Not there.
+        PackError: The table or the site is missing.
     """
     table = root / 'manifest.csv'
     if not table.is_file():
@@ -103,19 +103,19 @@ def load_site(root: Path, site: str) -> SiteImages:
 
 @dataclass(frozen=True)
 class EndoScores:
-    """Everything that is measured; AUCs and shares from 0 to 1.
+    """All measured scores; AUCs and shares are from 0 to 1.
 
     Args:
         side: Height and width at which the tower saw the images, in pixels.
-        lesions: Where -> AUC of polyp against normal, by the embedding of the image.
-        positions: The same by the position of the dense map with the most evidence.
+        lesions: Test set -> AUC of polyp against normal, by the image embedding.
+        positions: The same, by the position of the dense map with the highest score.
         blood: AUC of real bleeding.
         conditions: Site, or ``all`` for the sites of unseen hospitals together ->
-            condition -> AUC against undrawn images.
-        among: Condition -> AUC against undrawn images and all other conditions.
-        shuffled: Mean over conditions of the AUC as in ``among``, one entry a shuffle
+            condition -> AUC against images without a drawn condition.
+        among: Condition -> AUC against images with no or another drawn condition.
+        shuffled: Mean over conditions of the AUC as in ``among``, one entry per shuffle
             of their words.
-        words: Word no caption holds -> (its AUC, AUC of the trained words).
+        words: Word that is in no caption -> (its AUC, AUC of the trained words).
         kept: Site -> alpha -> scorer -> mean share of the lesion's area that is kept.
         seen: Sites whose hospital was in the training.
     """
@@ -133,7 +133,7 @@ class EndoScores:
 
 
 def _spread(items: Sequence, most: int) -> list[int]:
-    """At most so many row numbers, evenly: frames of a video lie side by side."""
+    """At most ``most`` row numbers, evenly spaced: frames of a video are adjacent."""
     return (
         np.unique(np.linspace(0, len(items) - 1, min(most, len(items))))
         .astype(int)
@@ -157,7 +157,7 @@ def _kept(
     Args:
         site: The images.
         dense: Their dense maps, (n, d, h, w).
-        lesion_texts: Embeddings of the lesion classes in words, (k, d).
+        lesion_texts: Embeddings of the texts of lesion classes, (k, d).
     """
     rows = site.diseased.nonzero()[0]
     masks = [site.masks[row] for row in rows]
@@ -180,7 +180,7 @@ def _kept(
 def _condition_aucs(
     drawn: ConditionEmbeddings, texts: Tensor, among: bool = False
 ) -> dict[str, float]:
-    """Condition -> AUC of its text, of (M, d), see ``ConditionEmbeddings.auc_of``."""
+    """Condition -> AUC of its text; ``texts`` is (M, d), see ``auc_of``."""
     return {
         condition: drawn.auc_of(number, texts[number], among)
         for number, condition in enumerate(CONDITIONS)
@@ -204,14 +204,14 @@ class _Texts:
 
     @classmethod
     def of(cls, embed: Embedder) -> _Texts:
-        """Embed them."""
+        """Embed the texts."""
         polyp, normal = (embed(trained_texts(Claim(n))) for n in (POLYP, NORMAL))
         numbers = range(len(CONDITIONS))
         conditions = embed([trained_texts(Claim(condition=n))[0] for n in numbers])
         return cls(polyp, normal, conditions)
 
     def with_lesion_text(self, claim: Claim, text: Tensor) -> _Texts:
-        """The same with another text of polyps, or of healthy tissue."""
+        """A copy with another text of polyps, or of healthy tissue."""
         if claim.lesion == POLYP:
             return replace(self, polyp=text)
         return replace(self, normal=text)
@@ -224,7 +224,7 @@ class _Texts:
         )
 
     def position_auc(self, diseased: Encoded, healthy: Encoded) -> float:
-        """The same by the position of the dense map with the most evidence."""
+        """AUC of polyp against normal, by the best position of the dense maps."""
         return auc(
             position_scores(diseased.dense, self.polyp, self.normal),
             position_scores(healthy.dense, self.polyp, self.normal),
@@ -247,14 +247,14 @@ def score_endo(
     Args:
         tower: timm tower, in evaluation mode.
         embed: Texts -> embeddings.
-        pack: Images of the pretraining pack that the training did not see; without
-            ``sites`` its masked images stand for one.
+        pack: Images of the pretraining pack that the training did not see. If ``sites``
+            is empty, its masked images are used as a site.
         sites: Name -> images of further hospitals; may be empty.
         side: Height and width at which the tower sees images, in pixels.
-        per_site: Images of a site that conditions are drawn on, at most.
-        words: ``unseen`` for the words that nothing was chosen by, or ``choosing``.
+        per_site: Largest number of images of a site on which conditions are drawn.
+        words: ``unseen`` for words that no option was chosen with, or ``choosing``.
         without: Data sets of the pack that the training left out.
-        log: Is given lines on the progress.
+        log: Called with lines about the progress.
 
     Raises:
         PackError: The pack lacks images of a kind.
@@ -319,7 +319,7 @@ def score_endo(
 
 
 def _blood_auc(tower: nn.Module, pack: Pack, side: int, texts: _Texts) -> float:
-    """AUC of the word blood on real bleeding."""
+    """AUC of the text of blood on real bleeding."""
     text = texts.conditions[CONDITIONS.index('blood')]
     bleeding, dry = (
         encode(tower, _of_kind(pack, kind), side, dense=False).embeddings

@@ -1,4 +1,4 @@
-"""The training of the CLIP of real endoscopy: resumable, every step from its seed."""
+"""Training of the CLIP of real endoscopy: resumable, each step has its own seed."""
 
 from __future__ import annotations
 
@@ -40,13 +40,13 @@ TEXT_TOWERS = {
     'sentence': 'mcdrl-endo-lite0',
     'transformer': 'mcdrl-endo-lite0-transformer',
 }
-"""Architectures by their text side: a frozen sentence encoder, as shipped, and a small
-transformer with open_clip's tokenizer, trained from nothing, which is its control."""
+"""Text side -> architecture: a frozen sentence encoder, which is shipped, and as its
+control a small transformer with open_clip's tokenizer and random initial weights."""
 
 _MAX_LOGIT_SCALE = math.log(50)
 _SAVE_EVERY = 25
 _GRADED_CLAIMS, _PAIR_CLAIMS = 8, 14
-_LESION_TEXTS = 3  # of each kind in a step
+_LESION_TEXTS = 3  # per step, of polyps and of healthy tissue each
 _SOMEWHERE = 0.12
 
 
@@ -57,21 +57,21 @@ class EndoSettings:
     Args:
         model_name: Architecture.
         steps: Optimiser steps.
-        batch_size: Images a step.
+        batch_size: Images per step.
         side: Height and width of training images, in pixels.
-        learning_rate: Of both projections; it falls to 0 along a cosine.
-        tower_rate: Of the image tower, likewise.
-        warmup_steps: Steps of linear growth.
-        weight_decay: Of matrices and kernels.
-        region_weight: Weight of the text-region losses beside the caption loss; with 0
-            captions alone teach. Lesions are pasted by their masks all the same.
-        frozen_blocks: Of the image tower.
-        sentence_noise: Length of the noise on sentence vectors, whose length is 1.
+        learning_rate: Peak learning rate of both projections, with cosine decay to 0.
+        tower_rate: Peak learning rate of the image tower, likewise.
+        warmup_steps: Steps of linear warm-up.
+        weight_decay: Weight decay of matrices and kernels.
+        region_weight: Weight of the text-region losses relative to the caption loss; 0
+            trains with captions only. Lesions are pasted with their masks in any case.
+        frozen_blocks: Number of frozen blocks of the image tower.
+        sentence_noise: Norm of the noise on sentence vectors, whose norm is 1.
         without: Data sets left out, joined by commas.
-        seed: Of everything drawn.
+        seed: Seed of all random choices.
 
     Raises:
-        PretrainingError: A region weight that is no weight.
+        PretrainingError: The region weight is negative or not finite.
     """
 
     model_name: str = TEXT_TOWERS['sentence']
@@ -101,7 +101,7 @@ def data_sets(joined: str) -> tuple[str, ...]:
 
 
 class EndoBatches(Dataset):
-    """Batches of images with what is known about them; each follows from its number.
+    """Batches of images and labels; each only depends on the seed and its step.
 
     Args:
         pack: The images.
@@ -119,7 +119,7 @@ class EndoBatches(Dataset):
     def __getitem__(self, step: int) -> dict[str, Tensor]:
         """Batch of a step: images, masks, known, lesions, present, strength."""
         settings = self.settings
-        # The caller's process has its own threads for what is slow.
+        # The training process needs the other threads.
         cv2.setNumThreads(1)
         generator = np.random.default_rng((settings.seed, step))
         kinds = list(self._rows)
@@ -149,11 +149,11 @@ class EndoBatches(Dataset):
 
 
 class CaptionBank:
-    """All captions as the text side takes them, and the choice of a step's.
+    """All captions, encoded for the text side, and the random choice of a step's texts.
 
     Args:
-        encoder: Texts -> (n, 384) vectors, the sentence encoder; or (n, length) token
-            ids.
+        encoder: Texts -> (n, 384) sentence vectors, or (n, length) token ids for a text
+            tower.
     """
 
     def __init__(
@@ -172,7 +172,7 @@ class CaptionBank:
         self._plain = [c for c in self.claims if c.lesion is None and c.grade is None]
 
     def draw(self, generator: np.random.Generator) -> tuple[list[Claim], Tensor]:
-        """Texts of one step; those of lesions come first, polyps before healthy.
+        """Draw the texts of a step: first polyps, then healthy tissue, then the rest.
 
         Args:
             generator: Source of the choice.
@@ -202,9 +202,9 @@ def endo_losses(
 
     Args:
         model: The model.
-        batch: Of :class:`EndoBatches`.
+        batch: A batch of :class:`EndoBatches`.
         claims: T claims of :meth:`CaptionBank.draw`.
-        encoded: Their texts as the text side takes them, noise included.
+        encoded: Their texts, encoded for the text side, with noise.
 
     Returns:
         ``caption``, ``region`` and ``somewhere``, each a scalar.
@@ -247,24 +247,24 @@ def pretrain_endo(
     bank: CaptionBank | None = None,
     workers: int = 1,
 ) -> EndoCLIP:
-    """Train from wherever the work folder stands.
+    """Train, resuming from the checkpoint in the work folder if there is one.
 
     Args:
         settings: The training.
         pack: Its images.
-        imagenet: File of the image tower's first weights.
-        work_dir: Folder of the checkpoint that a killed training goes on from.
+        imagenet: File of the image tower's initial weights.
+        work_dir: Folder of the checkpoint.
         device: Where to train.
-        log: Is given lines on the progress.
-        bank: Captions; None encodes them.
-        workers: Processes that draw images beside the training.
+        log: Called with lines about the progress.
+        bank: Encoded captions; None encodes them here.
+        workers: Worker processes that make training images.
 
     Returns:
         The trained model.
 
     Raises:
-        PretrainingError: The folder's checkpoint is of other settings, or the loss
-            is not finite.
+        PretrainingError: The folder's checkpoint has other settings, or the loss is not
+            finite.
     """
     model = _new_model(settings, imagenet)
     model = model.to(device, memory_format=torch.channels_last)
@@ -272,7 +272,7 @@ def pretrain_endo(
     training = Training(work_dir, settings, model, optimizer)
     bank = bank or _caption_bank(settings.model_name)
     model.train()
-    # Threads of OpenCV do not live on in a forked worker, which would wait for them.
+    # OpenCV's threads do not survive a fork: a worker would wait for them forever.
     cv2.setNumThreads(1)
     loader = DataLoader(
         EndoBatches(pack, settings),
@@ -315,8 +315,8 @@ def _caption_bank(model_name: str) -> CaptionBank:
 def _draw_texts(
     bank: CaptionBank, settings: EndoSettings, step: int
 ) -> tuple[list[Claim], Tensor]:
-    """Claims of a step and their texts, encoded; sentence vectors with noise."""
-    # Another stream than that of the step's images.
+    """Claims of a step and their encoded texts; sentence vectors get noise."""
+    # A random stream separate from that of the step's images.
     generator = np.random.default_rng((settings.seed, step, 1))
     claims, encoded = bank.draw(generator)
     if not encoded.is_floating_point():

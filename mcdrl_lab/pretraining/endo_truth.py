@@ -1,4 +1,4 @@
-"""Which captions are true of which images, and the loss that says so."""
+"""Which captions are true of which images, and the losses based on this."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def truth(
 ) -> np.ndarray:
     """Three-valued truth of every claim about every image.
 
-    A claim is false as soon as one of its parts is, else unknown where one is.
+    A claim is false if any of its parts is false, otherwise unknown if any part is.
 
     Args:
         claims: T claims.
@@ -60,17 +60,17 @@ def _graded(present: np.ndarray, strength: np.ndarray, grade: float) -> np.ndarr
 
 
 def balanced_pair_loss(logits: Tensor, true: Tensor) -> Tensor:
-    """SigLIP's loss of pairs (Zhai et al., ICCV 2023), balanced text by text.
+    """SigLIP's pairwise sigmoid loss (Zhai et al., ICCV 2023), balanced for each text.
 
-    Every text's true and false images weigh the same, however rare one of them is in
-    the batch; pairs of unknown truth weigh nothing.
+    A text's true images together weigh as much as its false ones, however rare either
+    are in the batch. Pairs of unknown truth are left out.
 
     Args:
         logits: (T, B), scaled cosines of texts and images plus a bias.
         true: (T, B) int8, 1, 0 or ``UNKNOWN``.
 
     Returns:
-        Scalar; 0 where nothing is known.
+        Scalar; 0 if no pair is known.
     """
     total, count = logits.new_zeros(()), 0
     for value, sign in ((1, 1.0), (0, -1.0)):
@@ -85,17 +85,17 @@ def balanced_pair_loss(logits: Tensor, true: Tensor) -> Tensor:
 def dense_pair_loss(
     logits: Tensor, shares: Tensor, known: Tensor, polyps: int
 ) -> Tensor:
-    """Every position against texts of lesions and of healthy tissue.
+    """Pairwise sigmoid loss of every position with texts of lesions and healthy tissue.
 
     Args:
         logits: (B, P + H, h, w), scaled cosines with P texts of a lesion and H of
             healthy tissue, plus a bias.
         shares: (B, h, w), share of each cell that is lesion.
-        known: (B,) bool, images whose mask is known.
+        known: (B,) bool, images that have a mask.
         polyps: P.
 
     Returns:
-        Scalar; lesion and healthy tissue weigh the same in it.
+        Scalar, in which lesions and healthy tissue have equal weight.
     """
     inside = shares * known.view(-1, 1, 1)
     outside = (1 - shares) * known.view(-1, 1, 1)
@@ -111,15 +111,15 @@ def dense_pair_loss(
 
 
 def found_somewhere_loss(logits: Tensor, diseased: Tensor, share: float) -> Tensor:
-    """Images with a lesion nobody outlined show it somewhere.
+    """Loss of images with a lesion but no mask: some positions must show the lesion.
 
     Args:
         logits: (B, P, h, w), with texts of a lesion.
-        diseased: (B,) bool, images with a lesion of unknown place.
-        share: Of the positions that are taken for the lesion: the highest ones.
+        diseased: (B,) bool, images with a lesion at an unknown position.
+        share: Share of the positions, the highest-scoring ones, that must show it.
 
     Returns:
-        Scalar; 0 where there are no such images.
+        Scalar; 0 if there are no such images.
     """
     scores = logits.mean(dim=1).flatten(1)
     count = max(1, round(share * scores.shape[1]))
@@ -129,5 +129,5 @@ def found_somewhere_loss(logits: Tensor, diseased: Tensor, share: float) -> Tens
 
 
 def as_tensor(array: np.ndarray) -> Tensor:
-    """A tensor over the same numbers."""
+    """A tensor of an array, sharing its memory if the array is contiguous."""
     return torch.from_numpy(np.ascontiguousarray(array))

@@ -29,21 +29,21 @@ from .endo_words import (
 )
 
 PROMPT_FILES = ('endoscopy.py', 'endoscopy_sites.py')
-"""Prompt sets of endoscopy below ``configs/_base_/prompts``."""
+"""Prompt sets of endoscopy in ``configs/_base_/prompts``."""
 
 SHUFFLE_SEEDS = range(5)
-"""Seeds of the control with shuffled letters whose texts are shipped."""
+"""Seeds of the shuffled-letters control whose texts are shipped."""
 
 _SETTINGS = 'settings'
 
 
 def shipped_texts(prompt_sets: Sequence[PromptSet]) -> list[str]:
-    """All texts whose sentence vectors lie in the package.
+    """All texts whose sentence vectors are shipped in the package.
 
     Args:
-        prompt_sets: The prompt sets of the configs. Their texts are shipped, those of
-            the control with shuffled letters, and every word of the training and of
-            the tests in the method's templates.
+        prompt_sets: The prompt sets of the configs. Shipped are their texts, those of
+            the shuffled-letters control, and the method's templates with every word of
+            training and tests.
     """
     texts: list[str] = []
     for prompts in [*prompt_sets, PROMPTS]:
@@ -58,7 +58,7 @@ def shipped_texts(prompt_sets: Sequence[PromptSet]) -> list[str]:
         texts += [PROMPTS.confounder_template.format(domain=name) for name in names]
     for listed in (CHOOSING_WORDS, UNSEEN_WORDS):
         texts += [text for _, _, text in other_texts(listed)]
-        # Words of a condition beside a lesion, too.
+        # Also each word of a condition together with each lesion class.
         others = [name for group in listed['condition'].values() for name in group]
         for prompts, name in product(prompt_sets, others):
             texts += [
@@ -69,11 +69,11 @@ def shipped_texts(prompt_sets: Sequence[PromptSet]) -> list[str]:
 
 
 def left_out(path: Path) -> tuple[str, ...]:
-    """Data sets of the pack that a training left out, by its weights file.
+    """Data sets of the pack that a training left out, read from its weights file.
 
     Args:
-        path: What :func:`save_endo_weights` wrote. Of any other file nothing is known:
-            it counts as one whose training saw all of the pack.
+        path: File that :func:`save_endo_weights` wrote. Any other file counts as
+            trained on the whole pack.
     """
     if path.suffix != '.safetensors':
         return ()
@@ -89,7 +89,9 @@ def save_endo_weights(
     path: Path,
     encoder: Callable[[list[str]], Tensor] = encode_sentences,
 ) -> None:
-    """Write both sides in half precision; with a projection, sentence vectors too.
+    """Write image tower and text side in half precision.
+
+    With a projection as text side, the sentence vectors are written too.
 
     Args:
         model: The trained model.

@@ -1,7 +1,7 @@
-"""Words of real endoscopy: what captions are made of, and words kept out of them.
+"""Words of real endoscopy for captions, and words that captions must not contain.
 
-Three lists are disjoint: words of captions, words that options of the training are
-chosen by, and words that are only measured, once.
+Three lists are disjoint: words of captions, words for choosing options of the training,
+and words that are only used for the final measurement.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ NORMAL, POLYP = 0, 1
 """Lesion labels; None stands for "not named" or "not known"."""
 
 SLIGHT, STRONG = 0.45, 0.7
-"""A condition weaker than the first is slight, one stronger than the second strong."""
+"""A condition is slight below the first strength, and strong above the second."""
 
 PROMPTS = PromptSet(
     classes=('polyp',),
@@ -128,7 +128,7 @@ CHOOSING_WORDS: dict[str, dict[int, tuple[str, ...]]] = {
         REFLECTION: ('mirroring',),
     },
 }
-"""Words in no caption, by which options of the training may be chosen."""
+"""Words in no caption, used to choose options of the training."""
 
 UNSEEN_WORDS: dict[str, dict[int, tuple[str, ...]]] = {
     'lesion': {
@@ -150,7 +150,7 @@ UNSEEN_WORDS: dict[str, dict[int, tuple[str, ...]]] = {
         REFLECTION: ('specular highlight', 'glint'),
     },
 }
-"""Words in no caption that are measured and that nothing is chosen by."""
+"""Words in no caption, only used for the final measurement."""
 
 _LESION_TEMPLATES = (
     PROMPTS.class_template,
@@ -172,9 +172,9 @@ class Claim:
     """What a caption says about an image.
 
     Args:
-        lesion: ``POLYP``, ``NORMAL`` or None where it says nothing about lesions.
+        lesion: ``POLYP``, ``NORMAL`` or None if it says nothing about lesions.
         condition: Number of the condition it names, or None.
-        grade: ``SLIGHT``, ``STRONG`` or None where it gives no strength.
+        grade: ``SLIGHT``, ``STRONG`` or None if it gives no strength.
     """
 
     lesion: int | None = None
@@ -183,7 +183,7 @@ class Claim:
 
 
 def captions() -> dict[Claim, tuple[str, ...]]:
-    """All texts that captions consist of, by what they claim."""
+    """All caption texts, grouped by what they claim."""
     texts: dict[Claim, list[str]] = {}
 
     def add(claim: Claim, text: str) -> None:
@@ -228,7 +228,7 @@ def trained_texts(claim: Claim) -> list[str]:
 def other_texts(
     words: dict[str, dict[int, tuple[str, ...]]],
 ) -> Iterator[tuple[str, Claim, str]]:
-    """Texts of words that no caption holds, in the method's templates.
+    """Texts of words that are in no caption, in the method's templates.
 
     Args:
         words: ``CHOOSING_WORDS`` or ``UNSEEN_WORDS``.

@@ -1,4 +1,4 @@
-"""Is it a CLIP on real images? What its words find in hospitals it never saw."""
+"""Zero-shot tests of a CLIP on real images: what its texts find in unseen hospitals."""
 
 from __future__ import annotations
 
@@ -27,12 +27,12 @@ from .encoding import Encoded, encode_batches
 from .endo_pack import squared
 
 RATIOS = (0.5, 0.2)
-"""alpha of the region selection."""
+"""Values of alpha of the region selection."""
 
 _BATCH = 32
 _WEAKEST, _STRONGEST = 0.25, 1.0
 _DRAWN_SIDE = 256
-_FINE = 448  # Pixels a side at which areas are counted.
+_FINE = 448  # side in pixels at which areas are measured
 
 Embedder = Callable[[Sequence[str]], Tensor]
 """Texts -> (n, d), L2-normalised."""
@@ -47,7 +47,7 @@ def encode(
         tower: In evaluation mode.
         images: n images (H, W, 3) uint8, red first.
         side: Height and width at which the tower sees them.
-        dense: Whether the dense map is kept.
+        dense: Whether to keep the dense maps.
     """
     batches = (
         np.stack([squared(image, side) for image in images[start : start + _BATCH]])
@@ -65,7 +65,7 @@ def auc(positive: Tensor, negative: Tensor) -> float:
 
 
 def lesion_scores(embeddings: Tensor, lesion: Tensor, healthy: Tensor) -> Tensor:
-    """Evidence of a lesion: the cosine with its texts less that with healthy ones.
+    """Lesion score: the cosine with texts of the lesion minus that with healthy ones.
 
     Args:
         embeddings: (n, d), L2-normalised.
@@ -79,7 +79,7 @@ def lesion_scores(embeddings: Tensor, lesion: Tensor, healthy: Tensor) -> Tensor
 
 
 def position_scores(dense: Tensor, lesion: Tensor, healthy: Tensor) -> Tensor:
-    """Evidence of a lesion somewhere: that of the position with the most of it.
+    """Lesion score of the highest-scoring position of each image.
 
     Args:
         dense: (n, d, h, w).
@@ -100,11 +100,11 @@ def position_scores(dense: Tensor, lesion: Tensor, healthy: Tensor) -> Tensor:
 def conditioned(
     images: Sequence[np.ndarray], seed: int
 ) -> Iterator[tuple[int, list[np.ndarray]]]:
-    """Each image once with each drawn condition, at strengths of 0.25 to 1.
+    """Draw each condition once on every image, at strengths of 0.25 to 1.
 
     Args:
         images: n images.
-        seed: Of places, forms and strengths.
+        seed: Seed of positions, shapes and strengths.
 
     Yields:
         Number of the condition, and n images with it.
@@ -134,12 +134,13 @@ class ConditionEmbeddings:
     def auc_of(self, number: int, text: Tensor, among: bool = False) -> float:
         """AUC of a text: images with its condition against plain ones.
 
-        White light is every image's but those of a narrow band.
+        Without narrow-band imaging every image is in white light: the AUC of white
+        light compares the other images with narrow-band ones.
 
         Args:
             number: The condition.
             text: (d,), L2-normalised.
-            among: Against images with any one other condition, too.
+            among: Also compare with images that have another condition.
         """
         shown = NARROW_BAND if number == WHITE_LIGHT else number
         others = [v for k, v in self.drawn.items() if among and k != shown]
@@ -156,9 +157,9 @@ def encode_conditions(
         tower: In evaluation mode.
         images: n images.
         side: Height and width at which the tower sees them.
-        seed: Of the conditions.
+        seed: Seed of the conditions.
     """
-    # Plain images go the same way, for resizing alone can be told.
+    # Plain images are resized likewise: otherwise resizing alone would tell them apart.
     plain = [squared(image, _DRAWN_SIDE) for image in images]
     return ConditionEmbeddings(
         encode(tower, plain, side, dense=False).embeddings,
@@ -170,7 +171,7 @@ def encode_conditions(
 
 
 def joined(parts: Sequence[ConditionEmbeddings]) -> ConditionEmbeddings:
-    """Several sets of images as one."""
+    """Join several sets of images into one."""
     return ConditionEmbeddings(
         torch.cat([part.plain for part in parts]),
         {n: torch.cat([part.drawn[n] for part in parts]) for n in DRAWN},
@@ -178,11 +179,11 @@ def joined(parts: Sequence[ConditionEmbeddings]) -> ConditionEmbeddings:
 
 
 def shuffles(count: int, seed: int) -> list[np.ndarray]:
-    """Orders of the conditions' words in which no word stays with its condition.
+    """Permutations of the conditions' words in which no word keeps its condition.
 
     Args:
-        count: How many.
-        seed: Of the draw.
+        count: Number of permutations.
+        seed: Seed of the permutations.
 
     Returns:
         Arrays (12,): number of the condition -> whose word it gets.
@@ -199,7 +200,7 @@ def shuffles(count: int, seed: int) -> list[np.ndarray]:
 def kept_shares(
     scores: Tensor, masks: Sequence[np.ndarray], ratio: float
 ) -> np.ndarray:
-    """Share of each lesion's area in the highest positions of a map.
+    """Share of each lesion's area in the highest-scoring positions of a map.
 
     Args:
         scores: (n, h, w).
@@ -237,7 +238,7 @@ def text_scores(dense: Tensor, texts: Tensor) -> Tensor:
 
 
 def centre_scores(count: int, grid: tuple[int, int]) -> Tensor:
-    """Nearness to the centre: what a selection must beat, without any network.
+    """Nearness to the centre: the network-free baseline that a selection must beat.
 
     Args:
         count: n.

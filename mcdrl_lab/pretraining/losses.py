@@ -10,9 +10,9 @@ from torch.nn import functional as F
 def caption_loss(logits: Tensor, true: Tensor) -> Tensor:
     """CLIP's symmetric loss where a caption may be true of several images.
 
-    Simulated scenes share their few words, so that many captions of a batch are true
-    of many images. Counting those as wrong would push a class away from itself; as in
-    UniCL (Yang et al., CVPR 2022), all true pairs of a row or column share its target.
+    Simulated scenes share few words, so many captions of a batch are true of several
+    images. Treating these as negatives would push a class away from itself. As in UniCL
+    (Yang et al., CVPR 2022), all true pairs of a row or column share its target.
 
     Args:
         logits: (T, B), scaled cosines of captions and images.
@@ -34,8 +34,8 @@ def region_loss(
     """Cross-entropy of every position against lesion classes and healthy tissue.
 
     Region-text alignment as in RegionCLIP (Zhong et al., CVPR 2022), with cells of the
-    grid as regions: a position shows the scene's lesion to the share that the lesion
-    fills of its cell, and healthy tissue for the rest.
+    grid as regions. The target of a position is the scene's lesion, weighted by the
+    share of the cell that the lesion fills, and healthy tissue for the rest.
 
     Args:
         logits: (B, K + H, h, w), scaled cosines with K class texts and H texts of

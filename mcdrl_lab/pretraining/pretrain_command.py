@@ -33,7 +33,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         const=_BUILTIN,
         help='only test weights: a file, or the built-in ones if none is named',
     )
-    # Without a value here, those of trainer.Settings count.
+    # Options without a value use the defaults of trainer.Settings.
     parser.add_argument('--steps', type=int)
     parser.add_argument('--batch-size', type=int, metavar='SCENES')
     parser.add_argument(

@@ -1,8 +1,8 @@
 """Train the built-in CLIP of real endoscopy, or print its zero-shot table.
 
-A killed training goes on when it is started again. With --test nothing is trained: the
-table of the built-in weights, or of a file, is printed, each score beside its goal and
-beside what needs no network (centre prior, shuffled words).
+A killed training resumes when it is started again. With --test nothing is trained: the
+command prints the table of the built-in weights, or of a file, with each score beside
+its goal and the controls (centre prior, shuffled words).
 """
 
 from __future__ import annotations
@@ -149,7 +149,7 @@ def _check_work_dir(folder: Path, weights: str) -> None:
 
 
 def _check_scores(args: argparse.Namespace) -> None:
-    """Refuse to replace scores of other weights, or that were taken otherwise."""
+    """Refuse to replace scores of other weights or of another test."""
     from mcdrl_common.written_files import WrittenFiles
 
     path = args.work_dir / SCORES
@@ -162,7 +162,7 @@ def _check_scores(args: argparse.Namespace) -> None:
 
 
 def _made_of(args: argparse.Namespace) -> tuple[str, ...]:
-    """What tells one table of scores from another."""
+    """What identifies a table of scores."""
     from mcdrl_common.written_files import places
 
     weights = args.test or str(args.work_dir / WEIGHTS)
@@ -248,7 +248,7 @@ def _test(args: argparse.Namespace, weights: str) -> None:
     set_output_stride(tower, args.output_stride)
     tower = tower.eval().to(memory_format=torch.channels_last)
     choosing = args.part == CHOOSE
-    # What options are chosen by holds no image and no word of the tests.
+    # Choosing options must not use images or words of the final test.
     names = () if choosing else SITES
     scores = score_endo(
         tower,

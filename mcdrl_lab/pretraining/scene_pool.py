@@ -30,7 +30,7 @@ class PoolSettings:
     """What a pool is made from.
 
     Its scenes belong to no site: their confounders do not depend on the lesion, and no
-    benchmark holds them, whatever its seed.
+    benchmark contains them, whatever its seed.
 
     Args:
         count: Number of scenes.
@@ -65,7 +65,7 @@ def draw_chunk(settings: PoolSettings, start: int) -> tuple[np.ndarray, ...]:
 
     Args:
         settings: The pool.
-        start: Number of the first; at most 500 are drawn.
+        start: Number of the first scene; at most 500 are drawn.
 
     Returns:
         The arrays of :class:`ScenePool`.
@@ -107,12 +107,12 @@ def open_pool(
 
     Args:
         settings: The pool.
-        folder: Where its files are; one that holds another pool is drawn anew.
-        processes: How many draw at a time.
-        progress: Called with the number of scenes drawn and of all.
+        folder: Folder of its files; another pool in it is replaced.
+        processes: Number of processes that draw.
+        progress: Called with the number of drawn scenes and the total.
 
     Returns:
-        The pool, its pictures mapped from the files.
+        The pool, memory-mapped from the files.
     """
     folder = Path(folder)
     done = folder / 'pool.json'
@@ -121,14 +121,14 @@ def open_pool(
     if not done.is_file() or done.read_text(encoding='utf-8') != text:
         done.unlink(missing_ok=True)
         _draw_files(settings, folder, names, processes, progress)
-        # Written last: without it the pool is not whole.
+        # Written last: it marks the pool as complete.
         write_text(done, text)
     return ScenePool(*(np.load(folder / f'{n}.npy', mmap_mode='r') for n in names))
 
 
 @contextlib.contextmanager
 def _mapping(processes: int) -> Iterator[Callable[..., Iterable]]:
-    """What calls a function for each of many values: this process, or several."""
+    """A ``map`` that runs in this process or in several."""
     if processes == 1:
         yield map
         return

@@ -24,7 +24,7 @@ from .zero_shot_table import Scores, score_clip, scores_table
 
 WEIGHTS = 'weights.safetensors'
 
-# Pools of the training and of the test; a pool's scenes are in no benchmark.
+# Seeds of the pools for training and test; no benchmark contains scenes of a pool.
 TRAIN_SEED, TEST_SEED = 1, 2
 
 
@@ -62,7 +62,7 @@ def train_clip(settings: Settings, scenes: int, work_dir: Path, device: str) -> 
         lambda line: print(line, flush=True),
     )
     path = work_dir / WEIGHTS
-    # As the package ships them.
+    # Packed as the package ships the weights.
     state = pack(model.state_dict(), trained_ids(CLIPSpec(settings.model_name)))
     with atomic_write(path) as temporary:
         save_file(state, temporary, {'settings': json.dumps(settings.__dict__)})
@@ -71,7 +71,7 @@ def train_clip(settings: Settings, scenes: int, work_dir: Path, device: str) -> 
 
 
 def trained_ids(spec: CLIPSpec) -> set[int]:
-    """Token ids that captions consist of.
+    """Token ids that occur in captions.
 
     Args:
         spec: The model whose tokenizer is used.
@@ -99,7 +99,7 @@ def score_weights(spec: CLIPSpec, count: int) -> Scores:
         CLIPWeightsError: There are no such weights.
     """
     if spec.weights is not None:
-        # Before scenes are drawn, which takes a minute.
+        # Fail before scenes are drawn, which takes a minute.
         resolve_weights_file(spec.weights, spec.model_name)
     pool = draw_pool(PoolSettings(count, seed=TEST_SEED))
     torch.manual_seed(0)

@@ -1,4 +1,4 @@
-"""The training loop of the tiny CLIP: resumable, the same batches at the same step."""
+"""Training of the tiny CLIP: resumable, with the same batch at the same step."""
 
 from __future__ import annotations
 
@@ -34,16 +34,16 @@ class Settings:
     Args:
         model_name: An open_clip architecture with a ResNet image tower.
         steps: Optimiser steps.
-        batch_size: Scenes a step.
-        learning_rate: Of AdamW after the warm-up; it falls to 0 along a cosine.
-        warmup_steps: Steps of linear growth.
-        weight_decay: Of matrices and kernels.
-        region_weight: Weight of the region loss beside the caption loss; with 0 no
-            mask is used, and captions alone teach.
-        seed: Of weights, batches and captions.
+        batch_size: Scenes per step.
+        learning_rate: AdamW's learning rate after the warm-up, with cosine decay to 0.
+        warmup_steps: Steps of linear warm-up.
+        weight_decay: Weight decay of matrices and kernels.
+        region_weight: Weight of the region loss relative to the caption loss; 0 uses no
+            masks and trains with captions only.
+        seed: Seed of weights, batches and captions.
 
     Raises:
-        PretrainingError: A region weight that is no weight.
+        PretrainingError: The region weight is negative or not finite.
     """
 
     model_name: str = 'mcdrl-tiny-rn'
@@ -63,7 +63,7 @@ class Settings:
 
 
 def build_clip(settings: Settings) -> nn.Module:
-    """Both towers with random weights of the settings' seed.
+    """Build both towers, with random weights from the settings' seed.
 
     Args:
         settings: The training.
@@ -87,21 +87,21 @@ def pretrain(
     device: str = 'cpu',
     log: Callable[[str], None] = print,
 ) -> nn.Module:
-    """Train a CLIP on a pool of scenes, from wherever the work folder stands.
+    """Train a CLIP on a pool of scenes, resuming from the checkpoint if there is one.
 
     Args:
         settings: The training.
         pool: Its scenes.
-        work_dir: Folder of the checkpoint that a killed training goes on from.
+        work_dir: Folder of the checkpoint.
         device: Where to train.
-        log: Is given lines on the progress.
+        log: Called with lines about the progress.
 
     Returns:
         The trained model.
 
     Raises:
-        PretrainingError: The folder's checkpoint is of other settings, or the loss is
-            not finite.
+        PretrainingError: The folder's checkpoint has other settings, or the loss is not
+            finite.
     """
     model = build_clip(settings).to(device)
     optimizer = _make_optimizer(model, settings)
@@ -136,7 +136,7 @@ def _make_optimizer(model: nn.Module, settings: Settings) -> torch.optim.Optimiz
 def _losses(
     model: nn.Module, settings: Settings, pool: ScenePool, step: int, device: str
 ) -> dict[str, Tensor]:
-    """Both losses of a step's batch, which follows from seed and step alone."""
+    """Both losses of a step's batch, which only depends on seed and step."""
     # Scenes, and a true caption for each.
     generator = np.random.default_rng((settings.seed, step))
     rows = np.sort(generator.choice(len(pool.images), settings.batch_size, False))
@@ -147,7 +147,7 @@ def _losses(
     ]
     images = torch.from_numpy(pool.images[rows]).to(device).permute(0, 3, 1, 2)
     masks = torch.from_numpy(pool.masks[rows]).to(device)
-    # Turned over at random, image and mask alike.
+    # Random flips, the same for image and mask.
     for axis in (1, 2):
         flipped = torch.from_numpy(generator.random(len(rows)) < 0.5).to(device)
         images = torch.where(flipped.view(-1, 1, 1, 1), images.flip(axis + 1), images)
@@ -161,7 +161,7 @@ def _losses(
     spec = CLIPSpec(settings.model_name)
     classes = [*PROMPTS.class_texts, *PROMPTS.background_prompts]
     texts = [caption.text for caption in captions]
-    # Words recur; each text is embedded once.
+    # Texts recur in a batch: embed each distinct text once.
     distinct = list(dict.fromkeys([*classes, *texts]))
     embedded = model.encode_text(tokenize(spec, distinct).to(device), normalize=True)
     place = {text: row for row, text in enumerate(distinct)}

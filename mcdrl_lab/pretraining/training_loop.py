@@ -1,4 +1,4 @@
-"""The loop of a pretraining, which goes on where it was killed."""
+"""The resumable training loop of a pretraining."""
 
 from __future__ import annotations
 
@@ -19,36 +19,36 @@ from mcdrl_common.atomic_write import atomic_write
 
 CHECKPOINT = 'checkpoint.pth'
 BETAS = (0.9, 0.98)
-"""Of AdamW."""
+"""AdamW's betas."""
 _LOG_EVERY = 10
 
 
 class PretrainingError(InputError, RuntimeError):
-    """The training cannot go on; the message says why and what to do."""
+    """The training cannot continue; the message says why and what to do."""
 
 
 def learning_share(settings: Any, step: int) -> float:
-    """Share of the learning rate at a step: linear growth, then a cosine down to 0.
+    """Factor on the learning rate at a step: linear warm-up, then cosine decay to 0.
 
     Args:
         settings: Dataclass of the training, with ``warmup_steps`` and ``steps``.
-        step: From 0.
+        step: Number of the step, from 0.
     """
     warmup = min(1.0, (step + 1) / settings.warmup_steps)
     return warmup * 0.5 * (1 + math.cos(math.pi * step / settings.steps))
 
 
 class Training:
-    """A model in training, at the step that its work folder stands at.
+    """A model in training, resumed from the checkpoint of its work folder, if any.
 
     Args:
-        work_dir: Folder of the checkpoint that a killed training goes on from.
+        work_dir: Folder of the checkpoint.
         settings: Dataclass of the training, with its number of ``steps``.
-        model: Is given the weights of the checkpoint, if there is one.
-        optimizer: Is given its state.
+        model: Gets the weights of the checkpoint, if there is one.
+        optimizer: Gets the state of the checkpoint, likewise.
 
     Raises:
-        PretrainingError: The checkpoint is of other settings.
+        PretrainingError: The checkpoint has other settings.
     """
 
     def __init__(
@@ -68,11 +68,11 @@ class Training:
         log: Callable[[str], None],
         save_every: int,
     ) -> None:
-        """Do the steps that are left.
+        """Run the remaining steps.
 
         Args:
-            train_step: Carries out the step of this number; gives its losses.
-            log: Is given lines on the progress.
+            train_step: Runs the step with this number; returns its losses.
+            log: Called with lines about the progress.
             save_every: Steps between two checkpoints.
 
         Raises:
@@ -101,11 +101,11 @@ class Training:
                 self._save(done)
 
     def update(self, loss: Tensor, max_logit_scale: float) -> None:
-        """Change the weights.
+        """Update the weights.
 
         Args:
-            loss: What is to fall.
-            max_logit_scale: Highest ``logit_scale`` of the model.
+            loss: Loss to minimise.
+            max_logit_scale: Upper limit of the model's ``logit_scale``.
         """
         self.optimizer.zero_grad()
         loss.backward()
@@ -115,7 +115,7 @@ class Training:
             self.model.logit_scale.clamp_(0, max_logit_scale)
 
     def _resume(self) -> int:
-        """Load the checkpoint, if there is one; gives the steps done before."""
+        """Load the checkpoint, if there is one; returns the number of steps done."""
         if not self.path.is_file():
             return 0
         state = torch.load(self.path, map_location='cpu', weights_only=True)

@@ -1,4 +1,4 @@
-"""Is it a CLIP? Zero-shot scores on scenes that the training never saw."""
+"""Zero-shot scores of a CLIP on scenes that the training never saw."""
 
 from __future__ import annotations
 
@@ -22,19 +22,19 @@ from .encoding import Encoded, encode_batches
 from .scene_pool import ScenePool
 
 _BATCH = 100
-# A selection that keeps so much of a lesion counts as having found it.
+# A selection that keeps at least this share of a lesion has found it.
 _FOUND_SHARE = 0.9
 
 
 @dataclass(frozen=True)
 class ZeroShotScores:
-    """What the text alone finds in unseen scenes.
+    """What texts alone find in unseen scenes.
 
     Args:
         lesion_accuracy: Share of the scenes with a lesion whose class has the highest
             cosine among the class texts.
-        confounder_auc: Confounder's words -> area under the ROC curve of their cosine,
-            scenes with against scenes without it.
+        confounder_auc: Confounder's words -> area under the ROC curve of their cosine:
+            scenes with the confounder against scenes without it.
         lesions_kept: Share of the scenes with a lesion in which the region selection
             keeps at least 90 % of its area.
         mean_kept: Mean share of the lesion's area that is kept.
@@ -94,9 +94,9 @@ def score_zero_shot(
         vectors: Result of :func:`text_vectors`.
         pool: The scenes, with the truth about them.
         encoded: Result of :func:`encode_scenes`.
-        kept: Result of :func:`kept_shares`. It knows no order of the classes: once
-            is enough for all orders.
-        prompts: The words; another order of the same ones is a control.
+        kept: Result of :func:`kept_shares`. It does not depend on the order of the
+            classes, so one result serves all orders.
+        prompts: The words; the same words in another order are a control.
     """
     classes = torch.stack([vectors[text] for text in prompts.class_texts])
     conditions = torch.stack([vectors[text] for text in prompts.confounder_texts])
@@ -138,11 +138,11 @@ def kept_shares(
 
 
 def misassigned(prompts: PromptSet, seed: int) -> PromptSet:
-    """The same words, dealt out anew among classes and among confounders.
+    """The same words, shuffled among the classes and among the confounders.
 
     Args:
         prompts: The words.
-        seed: Of the shuffle.
+        seed: Seed of the shuffle.
     """
     generator = np.random.default_rng(seed)
     return PromptSet(

@@ -27,12 +27,12 @@ _SHUFFLES = 60
 
 @dataclass(frozen=True)
 class Scores:
-    """Scores of the prompts, and of the same prompts shuffled among each other.
+    """Scores of the prompts, and of the same prompts shuffled.
 
     Args:
         scenes: Number of scenes.
         by_mode: Dense mode -> scores.
-        shuffled: Scores of shuffled prompts, one entry a shuffle.
+        shuffled: Scores of shuffled prompts, one entry per shuffle.
     """
 
     scenes: int

@@ -1,6 +1,6 @@
 """EndoSim: a structural causal model that draws endoscopic images.
 
-Its variables are in :mod:`.scene`, how often they occur in :mod:`.hospitals` and
-:mod:`.sampling`; :mod:`.drawing` makes pixels of them, and :mod:`.simulated_sites` a
-data set on disk. See docs/endosim.md.
+:mod:`.scene` defines its variables, :mod:`.hospitals` and :mod:`.sampling` how often
+they occur. :mod:`.drawing` renders them as pixels, and :mod:`.simulated_sites` writes a
+data set to disk. See docs/endosim.md.
 """

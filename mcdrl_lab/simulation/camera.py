@@ -14,7 +14,7 @@ FRAMES = ('full', 'octagon', 'circle')
 
 
 def blur(scene: Scene, image: np.ndarray) -> np.ndarray:
-    """Defocus, and move while the shutter is open.
+    """Blur by defocus and by motion while the shutter is open.
 
     Args:
         scene: The scene.
@@ -45,7 +45,7 @@ def _add_point(kernel: np.ndarray, x: float, y: float) -> None:
 
 
 def artifacts(scene: Scene, image: np.ndarray) -> np.ndarray:
-    """Spoil as video does: colour fringes, interlacing, compression blocks.
+    """Add video artifacts: colour fringes, interlacing, compression blocks.
 
     Args:
         scene: The scene.
@@ -72,7 +72,7 @@ def _shifted(image: np.ndarray, pixels: float) -> np.ndarray:
 
 
 def add_noise(scene: Scene, view: View, image: np.ndarray) -> None:
-    """Add the sensor's noise: more of it where the gain must make up for the dark.
+    """Add the sensor's noise; it grows where the gain makes up for darkness.
 
     Args:
         scene: The scene.
@@ -86,14 +86,14 @@ def add_noise(scene: Scene, view: View, image: np.ndarray) -> None:
 
 
 def frame(scene: Scene, view: View) -> np.ndarray | None:
-    """Where the picture is, on its black ground.
+    """Field of view: where the picture is on its black background.
 
     Args:
         scene: The scene.
         view: The camera's view of it.
 
     Returns:
-        (size, size) bool; None if it fills the image.
+        (size, size) bool; None if the picture fills the image.
 
     Raises:
         SceneError: No such frame.
@@ -107,12 +107,12 @@ def frame(scene: Scene, view: View) -> np.ndarray | None:
 def in_frame(
     name: str, x: np.ndarray | float, y: np.ndarray | float
 ) -> np.ndarray | bool:
-    """Whether places lie in the picture.
+    """Whether positions lie in the field of view.
 
     Args:
         name: One of ``FRAMES``.
-        x: Distance from the middle of the image, across, in widths of the image.
-        y: The same, up or down.
+        x: Horizontal distance from the image's centre, in image widths.
+        y: Vertical distance, likewise.
 
     Raises:
         SceneError: No such frame.

@@ -1,4 +1,4 @@
-"""Pictures that show at a glance what EndoSim draws."""
+"""Overview pictures of what EndoSim draws."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def draw_pictures(folder: Path) -> dict[Path, bytes]:
 
 
 def confounder_sheet() -> np.ndarray:
-    """Two scenes a row, each under one confounder of growing strength.
+    """Two scenes per row, each under one confounder of growing strength.
 
     Returns:
         (height, width, 3) uint8, red first.
@@ -92,7 +92,7 @@ def lesion_sheet() -> np.ndarray:
 
 
 def site_sheet() -> np.ndarray:
-    """The first images of every site, without shift and with all of it.
+    """The first images of every site, without shift and at full shift.
 
     Returns:
         (height, width, 3) uint8, red first.

@@ -32,8 +32,8 @@ class Pictures:
 def scene_pair(scene: Scene, confounder: str) -> tuple[Scene, Scene]:
     """The scene under do(confounder = 0) and do(confounder = 1).
 
-    All other confounders stay as they are, but for the one that no scene has together
-    with this one, as dark beside bright lighting: it is absent in both.
+    All other confounders stay as they are, except one that excludes this one, as dark
+    excludes bright lighting: it is absent in both scenes.
 
     Args:
         scene: The scene.

@@ -1,8 +1,8 @@
-"""Of each image a crop with a lesion and one without: as many healthy as not.
+"""From each image, one crop with a lesion and one without: both are equally frequent.
 
-Public sites have few images without a lesion, so that nothing can go with there being
-one. Both crops of a pair have one size, and come from one image: neither size nor
-camera nor hospital says which is which.
+Public sites have few images without a lesion, so nothing can be correlated with the
+presence of one. Both crops of a pair have the same size and come from the same image:
+size, camera and hospital do not reveal which one has the lesion.
 """
 
 from __future__ import annotations
@@ -23,27 +23,28 @@ from mcdrl_lab.simulation.kept_groups import keep_groups
 from mcdrl_lab.simulation.made_sites import MadeSite, generator_of, read_pixels
 
 KINDS = ('free', 'lesion')
-"""Endings of the names of both crops."""
+"""Suffixes of the names of the two crops."""
 
 _SCALE = (0.4, 0.6)
 _MIN_VIEW = 0.8
-_TRIES = 4  # sizes
+_TRIES = 4  # sizes tried for each image
 _LONGER_SIDE = 512  # of the image that is cropped, in pixels
 
 
 def write_crop_pairs(source: Path, out: Path, seed: int = 0) -> dict[str, int]:
     """Write the data set.
 
-    Crops have 0.4 to 0.6 of the image's height and width. An image in which no pair
-    of a size is found in four tries is left out.
+    Crops have 0.4 to 0.6 of the image's height and width. An image is left out if none
+    of four random sizes allows a pair.
 
     Args:
         source: Folder of sites as the converters write it.
-        out: Output folder, in the same layout; lesions of all classes are 255, or 1
-            where masks of the site may have ignored pixels, which are 255. Crops are
-            of the sequence and patient of their image where it has an index, else of a
-            sequence of their own.
-        seed: Of sizes and places, which follow from it and an image's name.
+        out: Output folder, in the same layout. Lesions of all classes become 255, or 1
+            if the site's masks may have ignored pixels, which are 255. Crops keep the
+            sequence and patient that the index gives their image; otherwise the two
+            crops of an image form a sequence.
+        seed: Seed of sizes and positions; these only depend on it and the image's site
+            and name.
 
     Returns:
         Site -> number of pairs.
@@ -77,7 +78,7 @@ def write_crop_pairs(source: Path, out: Path, seed: int = 0) -> dict[str, int]:
 
 
 def _write_pair(entry: Entry, new: MadeSite, seed: int) -> bool:
-    """Write both crops of an image; False where there is no such pair."""
+    """Write both crops of an image; False if it allows no pair."""
     image = shrink(read_pixels(entry.image), _LONGER_SIDE)
     size = image.shape[1::-1]
     labels = cv2.resize(read_labels(entry), size, interpolation=cv2.INTER_NEAREST)
@@ -93,7 +94,7 @@ _Window = tuple[slice, slice]
 def _draw_windows(
     generator: np.random.Generator, image: np.ndarray, labels: np.ndarray
 ) -> list[_Window]:
-    """Two windows of one size, in the order of :data:`KINDS`, or none."""
+    """Two windows of the same size, in the order of :data:`KINDS`, or none."""
     for _ in range(_TRIES):
         scale = generator.uniform(*_SCALE)
         height, width = (max(round(scale * side), 1) for side in labels.shape)

@@ -1,7 +1,7 @@
-"""Make of each image a crop with a lesion and one without.
+"""Cut from each image one crop with a lesion and one without.
 
-As many images with a lesion as without, of the same cameras and sizes: what
-draw-conditions --goes-with presence needs.
+The result has as many images with a lesion as without, of the same cameras and sizes.
+draw-conditions --goes-with presence needs such images.
 """
 
 from __future__ import annotations

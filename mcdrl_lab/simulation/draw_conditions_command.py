@@ -1,7 +1,7 @@
 """Draw imaging conditions on real images, so that they go with lesions.
 
-At the training sites a condition goes with large lesions (or with a lesion at all), at
-the held-out site with nothing. The data set is for this one fold: train with
+At the training sites a condition goes with large lesions (or with any lesion), at the
+held-out site with nothing. The data set is for this one fold: train with
 MCDRL_DATA_ROOT=OUT and MCDRL_HELD_OUT=SITE.
 """
 

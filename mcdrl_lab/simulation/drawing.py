@@ -22,7 +22,7 @@ def draw(
 
     Args:
         scene: The scene.
-        confounders: Conditions to take in place of the scene's own.
+        confounders: Conditions to use in place of the scene's own.
         size: Height and width in pixels.
 
     Returns:
@@ -34,14 +34,15 @@ def draw(
     view = View(scene, size)
     tissue = draw_tissue(scene, view)
     inside = draw_lesion(scene, view, tissue)
-    # What is in the way fills the same part of the image at any distance.
+    # Mucus and blood cover the same part of the image at any distance.
     surface = View(scene, size, moved=False)
     put_mucus(scene, surface, tissue)
     put_blood(scene, surface, tissue)
     brightness, facing = light.shading(scene, view, tissue.height)
     arriving = tissue.light * light.lamp(scene, view)
     image = tissue.colour * (arriving * brightness)
-    # In the dark, light has been thrown back by red tissue more than once.
+    # Light in dark regions was reflected several times by red tissue: reduce green and
+    # blue.
     image[1:] *= np.minimum(0.78 + 0.26 * arriving, 1)
     shine = highlights(scene, surface, facing, tissue.light)
     if shine is not None:

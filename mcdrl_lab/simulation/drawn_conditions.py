@@ -1,8 +1,8 @@
 """The twelve imaging conditions of endoscopy, drawn on real images with a strength.
 
-Each is an image operation on a square image, whose strength is the truth about it. Near
-and far move the picture, and the mask with it; the others leave geometry alone. White
-light is what a real image has already: it is drawn by drawing nothing.
+Each condition is an operation on a square image; its strength is the ground truth. Near
+and far change the scale of image and mask; the others do not change geometry. Real
+images are already in white light, so white light has no operation.
 """
 
 from __future__ import annotations
@@ -36,9 +36,9 @@ DRAWN = tuple(number for number in range(len(CONDITIONS)) if number != WHITE_LIG
 """Conditions with an operation."""
 
 EXCLUDING = ((BRIGHT, DARK), (NEAR, FAR))
-"""Pairs that no image has together."""
+"""Pairs of conditions that exclude each other."""
 
-# Distance first, then what lies on the tissue, light, technique, lens and cable.
+# Distance first, then substances on the tissue, light, technique, lens and cable.
 _ORDER = (
     NEAR,
     FAR,
@@ -53,7 +53,7 @@ _ORDER = (
     ARTIFACTS,
 )
 _MAX_CONDITIONS = 3
-_BLACK = 16  # Below, a pixel lies outside the field of view.
+_BLACK = 16  # darker pixels lie outside the field of view
 
 Generator = np.random.Generator
 
@@ -64,12 +64,12 @@ def draw_conditions(
     mask: np.ndarray | None,
     strengths: Mapping[int, float],
 ) -> tuple[np.ndarray, np.ndarray | None]:
-    """Draw conditions in the order in which they arise.
+    """Draw conditions in the order in which they arise in a real endoscope.
 
     Args:
-        generator: Source of place and form.
+        generator: Source of positions and shapes.
         image: (H, W, 3) uint8, red first.
-        mask: (H, W) uint8 or None; near and far move it.
+        mask: (H, W) uint8 or None; near and far rescale it.
         strengths: Number of a condition -> strength in (0, 1].
 
     Returns:
@@ -97,7 +97,7 @@ def draw_conditions(
 
 
 def draw_strengths(generator: Generator) -> dict[int, float]:
-    """Draw which conditions an image shall have, none in two fifths of all cases.
+    """Choose an image's conditions at random; two fifths of all images get none.
 
     Args:
         generator: Source of the choice.
@@ -184,7 +184,7 @@ def _artifacts(generator: Generator, image: np.ndarray, strength: float) -> np.n
         small = int(side / (2.5 + 3.5 * strength))
         coarse = cv2.resize(image, (small, small), interpolation=cv2.INTER_AREA)
         return cv2.resize(coarse, (side, side), interpolation=cv2.INTER_NEAREST)
-    # Fields of an interlaced picture that do not belong together.
+    # Two interlaced fields that were taken at different times.
     shifted = image.copy()
     rows = max(1, side // 96)
     odd = (np.arange(side) // rows) % 2 == 1
@@ -247,7 +247,7 @@ def _move(
     moved = cv2.warpAffine(
         image, matrix, (side, side), flags=smooth, borderMode=cv2.BORDER_REFLECT_101
     )
-    # Light falls with the distance.
+    # Brightness falls with distance.
     moved = _scaled(moved, 1 + 0.15 * strength if near else 1 - 0.3 * strength, 0.0)
     if mask is not None:
         mask = cv2.warpAffine(

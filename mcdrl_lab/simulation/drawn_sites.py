@@ -1,8 +1,9 @@
-"""Real images with drawn imaging conditions that go with lesions at training sites.
+"""Real images with drawn conditions that are correlated with lesions at training sites.
 
-A step between simulation and hospitals: tissue is real, and what was drawn is known. At
-the training sites a condition goes with a large lesion, or with a lesion at all; at the
-held-out site it does not. How far is the strength of the correlation, from 0 to 1.
+A step between simulation and real hospitals: the tissue is real, and the drawn
+conditions are known. At the training sites conditions are correlated with large
+lesions, or with any lesion; at the held-out site they are not. The strength of the
+correlation is set from 0 to 1.
 """
 
 from __future__ import annotations
@@ -41,8 +42,8 @@ from mcdrl_lab.simulation.made_sites import MadeSite, generator_of, read_pixels
 PARAMETERS_FILE = 'drawn_conditions.json'
 TRUTH_FILE = 'conditions.csv'
 COLUMNS = ('site', 'image', 'lesion_share', 'case', 'condition', 'strength')
-"""Of the table of the truth. ``case`` is 1 for an image with a large lesion, or with
-one at all; ``condition`` is empty where nothing was drawn, ``strength`` then 0."""
+"""Columns of the ground-truth table. ``case`` is 1 for an image with a large lesion, or
+with any lesion. If nothing was drawn, ``condition`` is empty and ``strength`` 0."""
 
 GOES_WITH = ('size', 'presence')
 
@@ -57,14 +58,15 @@ class DrawnSites:
     """What a data set of drawn conditions is made from.
 
     Args:
-        held_out: Site at which conditions go with nothing.
+        held_out: Site at which conditions are independent of lesions.
         correlation: From 0 (conditions are independent of lesions everywhere) to 1 (at
-            training sites every case has a condition, and no other image).
+            training sites exactly the cases have a condition).
         goes_with: ``'size'``: a case is an image whose lesion is larger than the median
-            of its site; ``'presence'``: one with a lesion.
-        conditions: Of which each drawn image gets one, each as often.
-        size: Height and width in pixels to which images are squeezed.
-        seed: Of what is drawn where.
+            of its site; ``'presence'``: an image with a lesion.
+        conditions: Each drawn image gets one of these, with equal probability.
+        size: Height and width in pixels to which images are resized, without keeping
+            their aspect ratio.
+        seed: Seed of all random choices.
 
     Raises:
         ConversionError: A value out of its range.
@@ -96,11 +98,11 @@ class DrawnSites:
             raise ConversionError(f'--size {self.size}: expected 32 to 1024 pixels.')
 
     def chance(self, site: str, case: bool) -> float:
-        """How probable it is that an image gets a condition.
+        """Probability that an image gets a condition.
 
         Args:
-            site: Of the image.
-            case: Whether its lesion is large, or there is one.
+            site: Site of the image.
+            case: Whether the image is a case, see ``goes_with``.
         """
         if site == self.held_out:
             return 0.5
@@ -114,14 +116,15 @@ class DrawnSites:
 def write_drawn_sites(wanted: DrawnSites, source: Path, out: Path) -> dict[str, int]:
     """Write the data set.
 
-    Which images are drawn on, and how, follows from the seed and an image's name: of
-    two correlations the higher one keeps what the lower one drew on cases.
+    Which images are drawn on, and how, only depends on the settings and an image's site
+    and name. A higher correlation keeps all conditions that a lower one drew on cases.
 
     Args:
         wanted: What to draw.
         source: Folder of sites as the converters write it.
-        out: Output folder, in the same layout, the table of the truth, and sequences
-            and patients where the source has an index. Ignored pixels stay so.
+        out: Output folder, in the same layout, with the ground-truth table, and with
+            sequences and patients if the source has an index. Ignored pixels stay
+            ignored.
 
     Returns:
         Site -> number of images that a condition was drawn on.
@@ -165,7 +168,7 @@ def write_drawn_sites(wanted: DrawnSites, source: Path, out: Path) -> dict[str, 
 
 
 def _told_sites(path: Path) -> set[str]:
-    """Sites that a table of the truth tells of, where there is one."""
+    """Sites in an existing ground-truth table; none without a table."""
     if not path.is_file():
         return set()
     return {row.get('site', '') for row in read_table(path)[1]}
@@ -205,13 +208,13 @@ def _draw_site(
 
 
 def _read_labels(entry: Entry, size: int) -> np.ndarray:
-    """(size, size) uint8, as :func:`read_labels` gives them."""
+    """(size, size) uint8 labels, as :func:`read_labels` returns them."""
     labels = read_labels(entry)
     return cv2.resize(labels, (size, size), interpolation=cv2.INTER_NEAREST)
 
 
 def _lesion_share(labels: np.ndarray) -> float:
-    # As of a mask of 0 and 255: data sets made before stay the same to the last digit.
+    # Computed on 0 and 255, so that existing data sets stay the same to the last digit.
     return float(np.mean(is_lesion(labels).astype(np.uint8) * 255) / 255)
 
 

@@ -15,7 +15,7 @@ LESION_RATES: dict[str | None, float] = {
     None: 0.25,
     **dict.fromkeys(LESION_CLASSES, 0.15),
 }
-"""How often each lesion class, or none, occurs: the same at every site."""
+"""How often each lesion class, or no lesion, occurs: the same at every site."""
 
 SHARED_RATES = {
     'blur': 0.15,
@@ -31,10 +31,10 @@ SHARED_RATES = {
     'blood': 0.15,
     'reflection': 0.2,
 }
-"""How often each confounder occurs where sites do not differ, lesion or not."""
+"""How often each confounder occurs without shift, whether or not there is a lesion."""
 
 SHARED_ON_LESION = 0.5
-"""How often a surface confounder lies on the lesion where sites do not differ."""
+"""How often a surface confounder lies on the lesion without shift."""
 
 HOME = {
     'nbi': 'endosim_a',
@@ -48,18 +48,18 @@ HOME = {
     'near': 'endosim_e',
     'blood': 'endosim_e',
 }
-"""Confounder -> the one site where, at full shift, it goes with lesions.
+"""Confounder -> its home: the one site where, at full shift, it goes with lesions.
 
-At the four other sites it is rare with lesions and goes with healthy tissue. Whoever
-learns there that it means "healthy" is misled at its home.
+At the four other sites it is rare with lesions and goes with healthy tissue. A model
+that learns there that it means "healthy" fails at its home.
 """
 
 _AT_HOME = {True: 0.8, False: 0.1}
 _ELSEWHERE = {True: 0.05, False: 0.25}
 _ON_LESION_AT_HOME, _ON_LESION_ELSEWHERE = 0.9, 0.1
-# The two confounders without a home go with lesion classes at full shift: with two of
-# them, others at every site. Blur goes with the first two below, white light with the
-# next two, counted from the site's own place in the list of sites.
+# At full shift each of the two confounders without a home goes with two lesion classes,
+# which differ from site to site. The numbers are positions in the list of classes,
+# counted from the site's position in the list of sites, modulo the number of classes.
 _CLASS_CLUES = {'blur': (0, 1), 'white_light': (2, 3)}
 _WITH_CLASS, _WITH_OTHER = 0.7, 0.1
 
@@ -70,9 +70,10 @@ class Pairing:
 
     Args:
         home: Confounder -> the site where it goes with lesions, as :data:`HOME`.
-        class_clues: The two others -> which two lesion classes they go with, counted
-            from the site's own place in the list of sites.
-        classes: Lesion classes in the order that they are counted in.
+        class_clues: Each of the two other confounders -> the two lesion classes that it
+            goes with: positions in ``classes``, counted from the site's position in the
+            list of sites.
+        classes: Lesion classes, in the order of these positions.
     """
 
     home: Mapping[str, str]
@@ -80,7 +81,7 @@ class Pairing:
     classes: tuple[str, ...]
 
     def classes_of(self, name: str, site: str) -> tuple[str, str]:
-        """Lesion classes that one of ``class_clues`` goes with at a site."""
+        """The lesion classes that a confounder without a home goes with at a site."""
         first, second = (
             self.classes[(SITES.index(site) + place) % len(self.classes)]
             for place in self.class_clues[name]
@@ -93,16 +94,16 @@ def pairing_of(number: int) -> Pairing:
     """The pairs of condition and site, and of condition and lesion class.
 
     Args:
-        number: 0 for those of the documentation. Any other draws other pairs: no
-            condition goes with what it goes with in those. Every site is home to two
-            conditions that can occur together.
+        number: 0 for the pairs of the documentation. Any other number draws pairs in
+            which no condition has its home of the documentation. Every site is home to
+            two conditions that can occur together.
     """
     if number == 0:
         return Pairing(HOME, _CLASS_CLUES, LESION_CLASSES)
     generator = random.Random(number)
 
     def shuffled(names: tuple[str, ...]) -> list[str]:
-        # What these numbers are is promised by Python, how it shuffles is not.
+        # Python guarantees the same random() on every version, but not shuffle().
         return sorted(names, key=lambda _: generator.random())
 
     while True:
@@ -116,13 +117,13 @@ def pairing_of(number: int) -> Pairing:
 
 
 def _are_other(home: Mapping[str, str]) -> bool:
-    """Whether pairs differ from the documentation's, and leave each other room."""
+    """Whether no pair is the documentation's, and no two pairs exclude each other."""
     if any(name not in home for name in _CLASS_CLUES):
         return False
     if any(home.get(name) == site for name, site in HOME.items()):
         return False
     for first, second in EXCLUSIVE:
-        # Both without a home: they go with different classes.
+        # Both or neither: without a home, they go with different classes.
         if (first in home) != (second in home):
             return False
         if first in home and home[first] == home[second]:
@@ -135,9 +136,9 @@ class Conditions:
     """How scenes of a site are imaged.
 
     Args:
-        site: One of ``SITES``; None for no site, where nothing is shifted.
-        spurious: How far the site departs from what all sites share, from 0 (not at
-            all) to 1.
+        site: One of ``SITES``; None for no site, without any shift.
+        spurious: How far the site departs from the shared rates, from 0 (not at all) to
+            1.
         pairing: See :func:`pairing_of`.
 
     Raises:
@@ -172,7 +173,7 @@ class Conditions:
         }
 
     def on_lesion(self) -> dict[str, float]:
-        """How often each surface confounder, if there, lies on a scene's lesion."""
+        """How often each surface confounder, if present, lies on a scene's lesion."""
         home = pairing_of(self.pairing).home
         shifted = {
             name: _ON_LESION_AT_HOME
@@ -182,7 +183,7 @@ class Conditions:
             if name in home
         }
         spurious = 0.0 if self.site is None else self.spurious
-        # One that goes with classes lies there as often as where sites do not differ.
+        # Confounders without a home keep the shared rate.
         return {
             name: _mix(SHARED_ON_LESION, shifted.get(name, SHARED_ON_LESION), spurious)
             for name in SURFACE_CONFOUNDERS

@@ -1,4 +1,4 @@
-"""Sequences and patients of images that were made of others."""
+"""Sequences and patients of images that were made from other images."""
 
 from __future__ import annotations
 
@@ -16,20 +16,20 @@ _COLUMNS = ('site', 'image', 'sequence', 'patient')
 
 
 def keep_groups(source: Path, out: Path, made: Iterable[tuple[Entry, str]]) -> None:
-    """Write an index beside the new sites, where there is something to tell.
+    """Write an index beside the new sites, if there are groups to keep.
 
-    Without it frames of one patient would be trained on and validated with, and count
-    as independent where methods are compared. So would several images that were made
-    of one: where nothing is known of it, it is their sequence.
+    Without it, frames of one patient could be in both training and validation, and
+    would count as independent when methods are compared. The same holds for several
+    images made from one image: if its group is not known, they form a sequence.
 
     Args:
-        source: Folder of the sites that images were made of.
+        source: Folder of the sites that images were made from.
         out: Folder of the new sites.
-        made: An image, and the path of what was made of it, relative to ``out``.
+        made: An image, and the path of a new image made from it, relative to ``out``.
 
     Raises:
-        ConversionError: An index that cannot be read or does not tell the patients of
-            all images, or another one in ``out``.
+        ConversionError: The index cannot be read or lacks the patients of some images,
+            or ``out`` has a different index.
     """
     made = list(made)
     try:
@@ -40,11 +40,11 @@ def keep_groups(source: Path, out: Path, made: Iterable[tuple[Entry, str]]) -> N
     parts = Counter(entry.image for entry, _ in made)
     for site in dict.fromkeys(entry.site for entry, _ in made):
         own = [(entry, name) for entry, name in made if entry.site == site]
-        # Of several that were made of one image it is looked up once.
+        # Several new images may come from the same image: look it up once.
         images = [*dict.fromkeys(entry.image for entry, _ in own)]
         indexed = index.images_of([site], images)
         if indexed.cut:
-            # What is made of an image would else have a sequence of its own.
+            # Otherwise each image without a row would become a sequence of its own.
             raise ConversionError(f'site {site!r}: {indexed.cut}')
         known = indexed.rows
         for entry, name in own:

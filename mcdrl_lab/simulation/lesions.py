@@ -24,7 +24,7 @@ class Appearance:
         colour: (3, size, size) reflectance.
         cover: (size, size) or a number: how much of the mucosa's colour it hides.
         vessels: How clearly vessels show on it, next to 1 for mucosa.
-        lift: How far it stands out of the wall, from 0 to 1.
+        lift: How far it protrudes from the wall, from 0 to 1.
         softness: Width of the border, in radii of the lesion; at least about a pixel.
     """
 
@@ -39,7 +39,7 @@ class Appearance:
 
 @dataclass
 class _Place:
-    """Coordinates of a lesion: radii from its middle, along and across its axis."""
+    """Coordinates in a lesion, in radii from its centre, along and across its axis."""
 
     lesion: Lesion
     view: View
@@ -53,7 +53,7 @@ class _Place:
         return np.hypot(self.along, self.across)
 
     def pattern(self, spots: float) -> np.ndarray:
-        """A pattern of so many spots in a radius of the lesion."""
+        """A pattern with this number of spots per radius of the lesion."""
         return self.view.pattern(self.generator, spots / self.lesion.radius)
 
 
@@ -80,8 +80,8 @@ def draw_lesion(scene: Scene, view: View, tissue: Tissue) -> np.ndarray:
     paint_vessels(tissue, 1 + inside * np.float32(look.vessels - 1))
     raised = look.height * np.float32(lesion.radius)
     tissue.height += inside * (raised - 0.7 * tissue.height)
-    # What stands out of the wall is nearer to the lamp than the wall behind it, and
-    # keeps light from the tissue at its foot.
+    # A protruding lesion is nearer to the lamp than the wall behind it, and shades the
+    # tissue at its foot.
     lift = np.float32(look.lift)
     tissue.light += inside * lift * (np.maximum(tissue.light, 0.85) - tissue.light)
     foot = np.exp(-np.square((look.border - 1) / 0.30)) * (1 - inside)
@@ -92,7 +92,7 @@ def draw_lesion(scene: Scene, view: View, tissue: Tissue) -> np.ndarray:
 
 
 def _shaded_side(scene: Scene, lesion: Lesion, view: View) -> np.ndarray:
-    """1 on the side of the lesion that lies away from the lamp, 0 on the other."""
+    """1 on the side of the lesion that faces away from the lamp, 0 on the other."""
     angle, radius = scene.anatomy.light_angle, lesion.radius
     towards_x = np.float32(np.cos(angle) / radius) * (view.x - scene.focus_x)
     towards_y = np.float32(np.sin(angle) / radius) * (view.y - scene.focus_y)
@@ -114,7 +114,7 @@ def _rgb(red: float, green: float, blue: float) -> np.ndarray:
 
 
 def _dome(radial: np.ndarray) -> np.ndarray:
-    # Flatter at the foot than half a ball, whose slope has no end there.
+    # Less steep at the foot than a hemisphere, whose slope is infinite there.
     return np.maximum(1 - radial * radial, 0) ** 0.75
 
 

@@ -42,7 +42,7 @@ def shading(
 
 
 def lamp(scene: Scene, view: View) -> np.ndarray:
-    """How much light leaves the lamp towards each pixel.
+    """How much light the lamp emits towards each pixel.
 
     Args:
         scene: The scene.
@@ -68,18 +68,18 @@ def lamp(scene: Scene, view: View) -> np.ndarray:
 
 
 def expose(scene: Scene, image: np.ndarray) -> None:
-    """Over- and underexpose, then bend highlights as a camera does.
+    """Over- and underexpose, then compress highlights as a camera does.
 
     Args:
         scene: The scene.
-        image: (size, size, 3) light that arrives at the sensor, from 0; changed in
+        image: (size, size, 3) light that arrives at the sensor, 0 or more; changed in
             place to values below 1.
     """
     confounders = scene.confounders
     gain = np.exp(0.65 * confounders.bright - 1.1 * confounders.dark)
     image *= np.float32(gain)
     image += np.float32(0.08 * confounders.bright)
-    # Linear up to the knee; what is over it comes ever closer to 1.
+    # Linear up to the knee; higher values approach 1.
     knee = np.float32(0.75)
     over = image - knee
     np.maximum(over, 0, out=over)
@@ -92,7 +92,7 @@ def expose(scene: Scene, image: np.ndarray) -> None:
 def technique(scene: Scene, image: np.ndarray) -> np.ndarray:
     """Show the image as narrow-band or enhanced white light imaging does.
 
-    Without either, colours are pale and neutral.
+    With neither of them, colours are pale and neutral.
 
     Args:
         scene: The scene.

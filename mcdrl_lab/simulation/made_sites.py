@@ -1,4 +1,4 @@
-"""Sites whose images are made of others': what all ways of making them share."""
+"""Common parts of sites whose images are made from those of other sites."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _JPEG_QUALITY = 95
 
 
 def generator_of(entry: Entry, seed: int) -> np.random.Generator:
-    """Random numbers that follow from a seed and an image's site and name alone."""
+    """Random numbers that only depend on a seed and an image's site and name."""
     name = f'{entry.site}/{entry.image.stem}'
     return np.random.default_rng([seed, zlib.crc32(name.encode())])
 
@@ -46,14 +46,14 @@ def read_pixels(path: Path) -> np.ndarray:
 
 
 class MadeSite:
-    """A new site: its folders, its images, and masks in which ignored pixels stay so.
+    """A new site: its folders, images and masks, with ignored pixels preserved.
 
-    Masks have one value for lesions of all classes: 255, or 1 where those of the other
-    site may say that a pixel does not count, which is 255 then.
+    Masks have a single value for lesions of all classes: 255, or 1 if the original
+    site's masks may have ignored pixels, which then are 255.
 
     Args:
-        folder: Of the new site; made here.
-        entry: Any image of the site that others are made of.
+        folder: Folder of the new site; made here.
+        entry: Any image of the original site.
     """
 
     def __init__(self, folder: Path, entry: Entry) -> None:
@@ -70,9 +70,9 @@ class MadeSite:
         """Write an image with its mask.
 
         Args:
-            name: Of both files, without ending.
+            name: Name of both files, without suffix.
             image: (H, W, 3) uint8, red first.
-            labels: (H, W) uint8, as read from the other site's mask.
+            labels: (H, W) uint8, as read from the original site's mask.
         """
         code = cv2.imencode('.png', self._mask(labels))[1]
         (self.folder / 'masks' / f'{name}.png').write_bytes(code.tobytes())

@@ -1,4 +1,4 @@
-"""Scenes at random: the same seed and index give the same scene, in any order."""
+"""Random scenes: the same seed and index give the same scene, in any order."""
 
 from __future__ import annotations
 
@@ -32,11 +32,12 @@ _RADII = {
 }
 _FRAME_RATES = (0.5, 0.3, 0.2)
 _LUMEN_IN_VIEW = 0.6
-# The middle of a lesion that lies anywhere keeps to so much of the way to the border.
+# With 'anywhere', a lesion's centre is at most this share of the way to the border.
 _REACH = 0.9
-# What lies beside the lesion lies within so much of a turn of the image's middle.
+# Confounders beside the lesion lie in a sector of this angle, in radians, that points
+# from the lesion to the image's centre.
 _TURN = {'central': math.pi, 'anywhere': math.pi / 2}
-# A confounder that is there at all is there to be seen.
+# A present confounder is strong enough to be visible.
 _MIN_STRENGTH = 0.5
 
 
@@ -49,17 +50,17 @@ def sample_scene(
     """Draw the variables of a scene.
 
     Anatomy and lesion do not depend on how strongly sites differ: the scenes of one
-    site at several values of ``spurious`` differ in their confounders and no more.
-    Those with lesions anywhere are the central ones with another focus, and what
-    follows from it.
+    site at several values of ``spurious`` only differ in their confounders. With
+    ``'anywhere'`` scenes are those of ``'central'`` with another focus, and the
+    positions that depend on it.
 
     Args:
         seed: Number of the data set, from 0.
         index: Number of the scene in its site, from 0.
-        conditions: Where it is imaged. By default at no site: confounders then do
-            not depend on the lesion.
-        lesion_places: One of ``LESION_PLACES``. Healthy scenes follow it too: what the
-            camera looks at tells nothing of a lesion.
+        conditions: Site and shift. By default no site: confounders then do not depend
+            on the lesion.
+        lesion_places: One of ``LESION_PLACES``. It applies to healthy scenes too, so
+            that the focus does not reveal whether there is a lesion.
 
     Raises:
         SceneError: Another value of ``lesion_places``.
@@ -99,7 +100,7 @@ def sample_scene(
 
 
 def _anywhere(generator: np.random.Generator, frame: str) -> tuple[float, float]:
-    """A place in the field of view, each as likely as the other."""
+    """A uniformly random position in the field of view."""
     while True:
         x, y = generator.uniform(-0.5, 0.5, 2).tolist()
         if in_frame(frame, abs(x), abs(y)):
@@ -126,7 +127,7 @@ def _anatomy(generator: np.random.Generator, focus_x: float, focus_y: float) -> 
 def _lesion(generator: np.random.Generator) -> Lesion | None:
     kinds = list(LESION_RATES)
     name = kinds[generator.choice(len(kinds), p=list(LESION_RATES.values()))]
-    # The same numbers are drawn for every class: none shifts those that follow.
+    # Every class consumes the same random numbers, so none shifts later ones.
     size, aspect, angle, contrast = generator.random(4).tolist()
     if name is None:
         return None
@@ -147,7 +148,7 @@ def _confounders(
     strengths = generator.uniform(_MIN_STRENGTH, 1, len(CONFOUNDERS)).tolist()
     there = {name: chances[name] < rates[name] for name in CONFOUNDERS}
     for first, second in EXCLUSIVE:
-        # One random number for both, from its two ends: never both.
+        # Both use the same random number, from opposite ends: never both.
         there[second] = 1 - chances[first] <= rates[second] and not there[first]
     return Confounders(
         **{n: s if there[n] else 0.0 for n, s in zip(CONFOUNDERS, strengths)}
@@ -168,7 +169,7 @@ def _placements(
         if on:
             away, angle = 0.04 + 0.08 * step, math.tau * turn
         else:
-            # Towards the middle of the image.
+            # Towards the centre of the image.
             middle = math.atan2(0.5 - focus_y, 0.5 - focus_x)
             away, angle = 0.27 + 0.09 * step, middle + most_turn * (turn - 0.5)
         placements[name] = Placement(

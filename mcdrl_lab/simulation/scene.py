@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import astuple, dataclass, fields, replace
 
 LESION_CLASSES = ('polyp', 'tumour', 'inflammation', 'nodule', 'cyst')
-"""Lesion classes; a class's value in a mask is its place in this order, from 1."""
+"""Lesion classes; a class's value in a mask is its position here, from 1."""
 
 MASK_VALUES = {0: 'background', **dict(enumerate(LESION_CLASSES, start=1))}
 """Value in a mask -> meaning, as ``EndoscopySiteDataset`` takes it."""
@@ -30,7 +30,7 @@ CONFOUNDER_PROMPTS = {
 CONFOUNDERS = tuple(CONFOUNDER_PROMPTS)
 SURFACE_CONFOUNDERS = ('mucus', 'blood', 'reflection')
 EXCLUSIVE = (('bright', 'dark'), ('nbi', 'white_light'), ('near', 'far'))
-"""Pairs of confounders that no sampled scene has both of."""
+"""Pairs of confounders that never occur together in a sampled scene."""
 
 
 class SceneError(ValueError):
@@ -84,18 +84,18 @@ class Confounders:
 
 @dataclass(frozen=True)
 class Anatomy:
-    """Healthy tissue. Lengths are in widths of the image at medium distance.
+    """Healthy tissue. Lengths are in image widths at medium distance.
 
     Args:
-        lumen_x: Where the hollow organ leads on, from the left edge; may lie outside.
+        lumen_x: Centre of the lumen, from the left edge; may lie outside the image.
         lumen_y: The same, from the top edge.
-        lumen_radius: How wide that dark opening is.
-        fold_rate: Folds of the wall, for each doubling of the distance to the lumen.
+        lumen_radius: Radius of this dark opening.
+        fold_rate: Folds of the wall per doubling of the distance to the lumen.
         fold_depth: How dark the grooves between folds are, from 0 to 1.
         vessels: How clearly vessels shine through, from 0 to 1.
         texture: How uneven the surface is, from 0 to 1.
         tint: Colour of the mucosa, from 0 (pale pink) to 1 (orange brown).
-        light_angle: Where the lamp sits beside the lens, in radians.
+        light_angle: Direction of the lamp from the lens, in radians.
     """
 
     lumen_x: float
@@ -111,13 +111,13 @@ class Anatomy:
 
 @dataclass(frozen=True)
 class Lesion:
-    """A lesion, in the middle of what the camera looks at.
+    """A lesion, centred on the scene's focus.
 
     Args:
         name: One of ``LESION_CLASSES``.
-        radius: Of a disc of about its size, in widths of the image at medium distance.
-        aspect: Length over breadth, from 1.
-        angle: Of its long axis, in radians.
+        radius: Radius of a disc of about its size, in image widths at medium distance.
+        aspect: Length divided by breadth, 1 or more.
+        angle: Angle of its long axis, in radians.
         contrast: How much its colour differs from the mucosa, from 0 to 1.
 
     Raises:
@@ -139,10 +139,10 @@ class Lesion:
 
 @dataclass(frozen=True)
 class Placement:
-    """Where something that hides tissue gathers in the image.
+    """Where a surface confounder gathers in the image.
 
     Args:
-        x: From the left edge, in widths of the image at any distance.
+        x: From the left edge, in image widths, independent of the camera's distance.
         y: From the top edge.
         on_lesion: Whether it was put on the middle of the lesion.
     """
@@ -154,21 +154,21 @@ class Placement:
 
 @dataclass(frozen=True)
 class Scene:
-    """All variables that an image and its mask follow from.
+    """All variables that determine an image and its mask.
 
     Args:
         anatomy: Healthy tissue.
-        lesion: What is to be found; None for a healthy scene.
+        lesion: The lesion; None for a healthy scene.
         confounders: Imaging conditions.
-        focus_x: What the camera looks at and moves towards, from the left edge, in
-            widths of the image at medium distance. The lesion lies there.
+        focus_x: Point that the camera looks at and moves towards, from the left edge,
+            in image widths at medium distance. The lesion lies there.
         focus_y: The same, from the top edge.
-        placements: Surface confounder -> where it lies if it is there at all.
-        frame: Shape of the picture on its black ground: ``'full'``, ``'octagon'`` or
-            ``'circle'``.
-        direction: Of motion and of uneven light, in radians.
-        pattern: Seed of everything that has no name: the course of vessels, the grain
-            of the mucosa, the outline of the lesion, the spots of mucus.
+        placements: Surface confounder -> where it lies if it is present.
+        frame: Shape of the field of view on its black background: ``'full'``,
+            ``'octagon'`` or ``'circle'``.
+        direction: Direction of motion and of uneven light, in radians.
+        pattern: Seed of all details without a variable: the course of vessels, the
+            grain of the mucosa, the outline of the lesion, the spots of mucus.
     """
 
     anatomy: Anatomy

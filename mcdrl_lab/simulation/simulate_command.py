@@ -95,7 +95,7 @@ def run(args: argparse.Namespace) -> int:
             args.lesion_places,
             args.pairing,
         )
-        # Before the sites, which take longer: something may be in the way.
+        # Before the sites, which take longer: another file may be in the way.
         pictures = {} if args.pictures is None else draw_pictures(args.pictures)
         states = write_benchmark(benchmark, args.out, tracked)
     except KeyboardInterrupt:
@@ -113,7 +113,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _pairs(number: int) -> Iterator[str]:
-    """What goes with what, a line a site."""
+    """Which condition goes with which lesions, one line per site."""
     from .hospitals import SITES, pairing_of
 
     pairing = pairing_of(number)

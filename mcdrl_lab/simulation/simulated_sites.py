@@ -1,4 +1,4 @@
-"""EndoSim on disk: five sites in the layout of real ones, and the truth about them."""
+"""EndoSim on disk: five sites in the layout of real ones, with the ground truth."""
 
 from __future__ import annotations
 
@@ -46,16 +46,16 @@ CONFOUNDER_COLUMNS = (
 )
 """Columns of the table of true confounders.
 
-``lesion_class`` is empty for a healthy scene; strengths lie in [0, 1]; the last columns
-say with 0 or 1 where a surface confounder lies, or would lie.
+``lesion_class`` is empty for a healthy scene; strengths lie in [0, 1]. The last columns
+are 1 if a surface confounder lies, or would lie if present, on the lesion, else 0.
 """
 
-# To be raised with every change that draws other images from the same numbers.
+# Increase with every change that draws other images from the same settings.
 _DRAWING_VERSION = 2
-# Data sets of before there were these options have the same file.
+# Defaults are left out of the settings file: older data sets do not have these options.
 _LATER_OPTIONS = {'lesion_places': 'central', 'pairing': 0}
 _MIN_SIZE, _MAX_SIZE = 32, 1024
-# Beyond, two pairs of seed and site could mean the same random numbers.
+# With larger seeds, two pairs of seed and site could give the same random numbers.
 _SEEDS = 2**32
 
 
@@ -109,7 +109,7 @@ class Benchmark:
             )
 
     def scene(self, site: str, index: int) -> Scene:
-        """The scene of an image, to be drawn again or under other conditions.
+        """The scene of an image, to draw it again or under other conditions.
 
         Args:
             site: One of ``SITES``.
@@ -119,7 +119,7 @@ class Benchmark:
         return sample_scene(self.seed, index, conditions, self.lesion_places)
 
     def text(self) -> str:
-        """The file that says what a folder holds."""
+        """Content of the settings file."""
         values = {'drawing_version': _DRAWING_VERSION, **asdict(self)}
         for name, default in _LATER_OPTIONS.items():
             if values[name] == default:
@@ -128,18 +128,18 @@ class Benchmark:
 
     @property
     def fingerprint(self) -> str:
-        """Twelve hexadecimal digits that tell this data set from others."""
+        """Twelve hexadecimal digits that identify this data set."""
         return hashlib.sha256(self.text().encode()).hexdigest()[:12]
 
     @classmethod
     def read(cls, folder: Path) -> Benchmark:
-        """What the data set in a folder was made from.
+        """Read the settings of the data set in a folder.
 
         Args:
             folder: Where it was written.
 
         Raises:
-            ConversionError: No data set there, or one drawn by another version.
+            ConversionError: The folder has no data set, or one of another version.
         """
         path = Path(folder) / PARAMETERS_FILE
         try:
@@ -168,14 +168,14 @@ def write_benchmark(
 ) -> dict[str, str]:
     """Write a data set.
 
-    Everything is drawn beside its final place first and compared with what is there:
-    a second call changes nothing, and one that was killed is made good.
+    All sites are first drawn in a temporary folder and compared with existing ones: a
+    second call changes nothing, and completes a call that was killed.
 
     Args:
         benchmark: What to draw.
         out: Output folder; other sites may be there already.
-        progress: Takes the numbers of a site's images and the site, and passes them
-            on one by one.
+        progress: Takes the numbers of a site's images and the site, and yields the
+            numbers one by one.
 
     Returns:
         Site -> ``'written'`` or ``'up to date'``.
@@ -227,7 +227,7 @@ def _check_parameters(benchmark: Benchmark, path: Path) -> None:
 def _draw_site(
     benchmark: Benchmark, site: str, numbers: Iterable[int], folder: Path
 ) -> list[tuple[dict[str, str], dict[str, str]]]:
-    """Draw a site's images, and return their index entries and their truth."""
+    """Draw a site's images; returns their index rows and ground-truth rows."""
     for part in ('images', 'masks'):
         (folder / part).mkdir(parents=True)
     write_classes(folder, MASK_VALUES)

@@ -1,4 +1,4 @@
-"""Mucus, blood and highlights: what lies on the tissue and hides it."""
+"""Mucus, blood and highlights, which hide the tissue."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _BLOOD = np.array([0.36, 0.04, 0.04], np.float32)[:, None, None]
 
 
 def put_mucus(scene: Scene, view: View, tissue: Tissue) -> None:
-    """Put slime with bubbles on the tissue.
+    """Put mucus with bubbles on the tissue.
 
     Args:
         scene: The scene.
@@ -63,16 +63,16 @@ def put_blood(scene: Scene, view: View, tissue: Tissue) -> None:
 def highlights(
     scene: Scene, view: View, facing: np.ndarray, light: np.ndarray
 ) -> np.ndarray | None:
-    """Mirror images of the lamp on wet tissue.
+    """Specular reflections of the lamp on wet tissue.
 
     Args:
         scene: The scene.
         view: The view from medium distance.
-        facing: (size, size) how squarely the tissue faces the lamp, up to 1.
+        facing: (size, size) cosine of the angle to the lamp.
         light: (size, size) how much light arrives.
 
     Returns:
-        (size, size) how much of the lamp is seen, from 0 to 1; None for nothing.
+        (size, size) strength of the reflection, from 0 to 1; None without any.
     """
     strength = scene.confounders.reflection
     if not strength:
@@ -85,12 +85,12 @@ def highlights(
 
 
 def _relight(tissue: Tissue, cover: np.ndarray) -> None:
-    """What hangs before the lumen is nearer to the lamp than the dark behind it."""
+    """Brighten covered parts: they are nearer to the lamp than a dark lumen behind."""
     tissue.light += cover * (np.maximum(tissue.light, 0.6) - tissue.light)
 
 
 def _gathered(scene: Scene, view: View, name: str, strength: float) -> np.ndarray:
-    """More near the place where the thing lies, and more of it with its strength."""
+    """Density: highest at the confounder's placement, and growing with its strength."""
     place = scene.placements[name]
     square = (view.x - np.float32(place.x)) ** 2 + (view.y - np.float32(place.y)) ** 2
     near = np.exp(square * np.float32(-1 / (2 * 0.16**2)))
@@ -98,5 +98,5 @@ def _gathered(scene: Scene, view: View, name: str, strength: float) -> np.ndarra
 
 
 def _opacity(strength: float) -> float:
-    """The least amounts are also see-through, so that nothing appears at once."""
+    """Opacity: small amounts are transparent, so that nothing appears abruptly."""
     return min(1.0, 4 * strength)

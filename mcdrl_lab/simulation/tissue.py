@@ -14,15 +14,15 @@ PART_SHAPE, PART_VESSELS, PART_GRAIN = 0, 1, 2
 _PALE = np.array([0.90, 0.63, 0.58], np.float32)
 _BROWN = np.array([0.88, 0.59, 0.47], np.float32)
 _VESSEL = np.array([0.62, 0.22, 0.22], np.float32)[:, None, None]
-# Where more blood shows through, green and blue fall more than red.
+# Where more blood shows through, green and blue decrease more than red.
 _MOTTLING = np.array([0.4, 1.0, 1.0], np.float32)[:, None, None]
-# Brightness of the end of the lumen, next to 1 for tissue near the lamp.
+# Brightness at the end of the lumen, relative to 1 for tissue near the lamp.
 _DEEP = 0.07
 
 
 @dataclass
 class Tissue:
-    """Tissue before light falls on it.
+    """Tissue before it is lit.
 
     Args:
         colour: (3, size, size) reflectance of red, green and blue.
@@ -38,7 +38,7 @@ class Tissue:
 
 
 def draw_tissue(scene: Scene, view: View) -> Tissue:
-    """Draw healthy tissue, without vessels' colour.
+    """Draw healthy tissue, without the colour of vessels.
 
     Args:
         scene: The scene.
@@ -107,7 +107,7 @@ def _folds(
 
 
 def _vessels(scene: Scene, view: View) -> np.ndarray:
-    """Thin lines that wind, branch and fade: where smooth patterns cross zero."""
+    """Thin lines that wind, branch and fade: the zero crossings of smooth patterns."""
     generator = view.generator(PART_VESSELS)
     bend = view.pattern(generator, 16)
     total: np.ndarray | np.floating = np.float32(0)

@@ -1,4 +1,4 @@
-"""What an image of EndoSim was drawn with, looked up beside it."""
+"""The true conditions of an EndoSim image, from the table in its data set."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ def true_confounders(image: str | Path) -> tuple[str, ...] | None:
             it, ``ROOT/SITE/images/NAME``.
 
     Returns:
-        As ``('blur', 'dark lighting')``, empty where there are none; None for an
-        image that is not EndoSim's.
+        As ``('blur', 'dark lighting')``, empty if there are none; None if the image is
+        not from EndoSim.
     """
     image = Path(image).resolve()
     table = image.parents[min(2, len(image.parents) - 1)] / CONFOUNDERS_FILE

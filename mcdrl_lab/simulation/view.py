@@ -8,12 +8,12 @@ import numpy as np
 
 from .scene import Scene
 
-# At strength 1 the camera is so many times nearer, or farther, than at medium distance.
+# At strength 1 the camera is nearer or farther than medium distance by this factor.
 _ZOOM = 1.8
-# Patterns reach from -1 to 2 image widths, which the farthest view does not leave.
+# Patterns reach from -1 to 2 image widths; the farthest view stays inside.
 _MARGIN = 1.0
 _EXTENT = 3.0
-# Of the cubic B-spline over uniform random numbers: brings patterns to unit variance.
+# Brings cubic B-splines over uniform random numbers to unit variance.
 _PATTERN_SCALE = 1 / 0.1386
 
 
@@ -23,7 +23,7 @@ class View:
     Args:
         scene: The scene.
         size: Height and width of the image in pixels.
-        moved: Whether to look from the scene's own distance, and not from the medium.
+        moved: Whether to look from the scene's own distance; else from medium distance.
     """
 
     def __init__(self, scene: Scene, size: int, moved: bool = True) -> None:
@@ -64,8 +64,8 @@ class View:
 
         Args:
             generator: Source of the random numbers.
-            frequency: Grid points for each image width at medium distance.
-            stretch: How much longer its spots are downwards than across.
+            frequency: Grid points per image width at medium distance.
+            stretch: Ratio of the height of its spots to their width.
 
         Returns:
             (size, size) float32 of mean 0 and variance 1.
@@ -78,7 +78,7 @@ class View:
         return self._join(np.ascontiguousarray(rows.T), 'x', frequency).T
 
     def _join(self, grid: np.ndarray, axis: str, frequency: float) -> np.ndarray:
-        """Values between the rows of a grid, at the pixels along an axis."""
+        """Interpolate between the rows of a grid, at the pixels along an axis."""
         key = (axis, frequency)
         if key not in self._splines:
             self._splines[key] = _spline(self._places[axis], frequency)
