@@ -6,7 +6,7 @@ from pathlib import Path
 
 import mcdrl_common.quiet_tools  # noqa: F401  (before what it silences)
 
-# Of mcdrl_mmseg.apis.export.formats.
+# The keys of mcdrl_mmseg.apis.export.formats.FORMATS, whose import takes long.
 FORMATS = ('onnx', 'torchscript', 'torch-export')
 
 

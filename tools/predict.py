@@ -5,7 +5,7 @@ import sys
 
 import mcdrl_common.quiet_tools  # noqa: F401  (before what it silences)
 
-# Of mcdrl_mmseg.apis.outputs.plain_outputs.
+# The keys of mcdrl_mmseg.apis.outputs.plain_outputs.OUTPUTS, whose import takes long.
 OUTPUTS = ('masks', 'overlays', 'probabilities', 'coco', 'contours', 'flags')
 
 

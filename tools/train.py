@@ -5,7 +5,7 @@ import sys
 import mcdrl_common.quiet_tools  # noqa: F401  (before what it silences)
 from mcdrl_common.training_arguments import train_parser
 
-_STOPPED = 130  # what a shell says of a program that Ctrl-C ended
+_STOPPED = 130  # exit code after Ctrl-C, as in shells
 
 
 def main() -> int:

@@ -1,1 +1,1 @@
-"""What MCDRL costs, beside what it is compared with."""
+"""Benchmarks of what MCDRL costs, side by side with other models."""

@@ -74,7 +74,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 @ends_in_one_line
 def run(args: argparse.Namespace) -> None:
-    """Measure, print, and write where asked for."""
+    """Measure, print, and write the results if asked for."""
     import mcdrl_mmseg  # noqa: F401  (registers the components)
 
     from .run_benchmark import run_benchmark

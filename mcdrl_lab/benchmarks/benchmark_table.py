@@ -12,12 +12,12 @@ from mcdrl_lab.results.text_cells import MISSING, markdown
 
 from .part_shares import PARTS
 
-# Told apart in grey and by colour-blind readers (Okabe and Ito).
+# Distinguishable in greyscale and by colour-blind readers (Okabe and Ito).
 _COLOURS = ('#0072B2', '#E69F00', '#D55E00', '#009E73', '#CC79A7', '#999999')
 
 
 def comparison_table(records: Sequence[Mapping[str, Any]]) -> str:
-    """What was measured, as Markdown.
+    """The measurements, as a Markdown table.
 
     Args:
         records: From :func:`~mcdrl_lab.benchmarks.side_by_side.compare`.
@@ -35,7 +35,7 @@ def comparison_table(records: Sequence[Mapping[str, Any]]) -> str:
         }
         for record in records
     ]
-    # Two records may have one name: configs that differ in their data alone.
+    # Two records may have the same name: configs that only differ in their data.
     names = pd.Index([record['name'] for record in records], name='model')
     table = pd.DataFrame(rows, index=names)
     return markdown(table)
@@ -52,7 +52,7 @@ def _ratio(value: Mapping[str, float] | None) -> str:
 
 
 def shares_table(records: Sequence[Mapping[str, Any]]) -> str:
-    """Share of the step by part, as Markdown; empty if none was recorded.
+    """Share of the step's time by part, as Markdown; empty if none was recorded.
 
     Args:
         records: From :func:`~mcdrl_lab.benchmarks.side_by_side.compare`.
@@ -85,7 +85,7 @@ def comparison_plot(records: Sequence[Mapping[str, Any]]) -> Figure:
         parts = record.get('shares') or {'rest': 1.0}
         for part, colour in zip(PARTS, _COLOURS):
             width = parts.get(part, 0.0) * taken['median']
-            # Thinner than a pixel: only the legend would show it.
+            # Skip bars thinner than a pixel: only the legend would show them.
             if width < 0.001 * taken['median']:
                 continue
             whole = 'whole step' if 'shares' not in record else part

@@ -1,6 +1,6 @@
-"""What of open_clip's architectures can be used: towers, text sides, dense modes.
+"""Which of open_clip's architectures can be used: towers, text sides, dense modes.
 
-Everything is built under torch's ``meta`` device: without weights, memory or network.
+Models are built on torch's ``meta`` device, without weights, memory or network.
 """
 
 from __future__ import annotations
@@ -36,12 +36,12 @@ class Architecture:
     """A row of the table.
 
     Attributes:
-        name: open_clip's.
+        name: open_clip's name.
         tower: Kind of the image tower.
         embed_dims: d, width of the joint space.
-        text: Kind of the text side, its tokenizer and length.
-        normalisation: Of pixels, by the name of whose it is.
-        modes: Dense modes; empty where the tower is refused.
+        text: Kind of the text side, its tokenizer and context length.
+        normalisation: Name of the pixel normalisation, as OpenAI's.
+        modes: Dense modes; empty if the tower is refused.
         refusal: Why it is refused, or None.
     """
 
@@ -63,7 +63,7 @@ def architecture_names() -> list[str]:
 
 
 def describe(name: str) -> Architecture:
-    """Build an architecture's image tower on ``meta`` and look at it.
+    """Build an architecture's image tower on ``meta`` and describe it.
 
     Args:
         name: open_clip's name.
@@ -114,7 +114,7 @@ def markdown(rows: Iterable[Architecture]) -> str:
     """The table, and how many can be used.
 
     Args:
-        rows: Of :func:`describe`.
+        rows: From :func:`describe`.
     """
     rows = list(rows)
     built = sum(row.refusal is None for row in rows)

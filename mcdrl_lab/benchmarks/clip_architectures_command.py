@@ -1,7 +1,7 @@
 """Which of open_clip's architectures can be used, and how: the table of own_clip.md.
 
-Nothing is fetched and nothing takes memory. With --update the table between the two
-marks of a page is written anew; else it is printed.
+Nothing is downloaded, and models take no memory. With --update the table between the
+two marks of a page is rewritten; otherwise it is printed.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def table_of(page: str) -> str:
-    """The table that a page holds.
+    """The table on a page.
 
     Args:
         page: Its text, with both marks.

@@ -1,4 +1,4 @@
-"""Time and memory of a command with all processes that it starts."""
+"""Time and memory of a command and all processes that it starts."""
 
 from __future__ import annotations
 
@@ -26,10 +26,11 @@ class Cost(NamedTuple):
 
     Attributes:
         wall_s: Seconds from its start to its end.
-        processor_s: Seconds of all its processes on a core, user and system.
-        peak_mb: Most memory that they held at one time, in 10^6 bytes; pages that
-            several share are counted once.
-        largest_mb: Most that one of them held, pages that it shares in parts.
+        processor_s: CPU seconds of all its processes, user and system.
+        peak_mb: Peak memory of all processes together, in 10^6 bytes; shared pages
+            count once.
+        largest_mb: Peak memory of a single process, in 10^6 bytes; shared pages count
+            in proportion.
         code: Its exit code.
     """
 
@@ -45,15 +46,15 @@ def measure_command(
     folder: Path | None = None,
     environment: Mapping[str, str] | None = None,
 ) -> Cost:
-    """Run a command to its end; for a process that does nothing else.
+    """Run a command to its end and measure it; this process must not do anything else.
 
-    What its processes leave behind becomes a child of this one, as those of a plan's
-    fork server do: the system adds a process's time to who waits for it.
+    Orphaned processes of the command, as those of a plan's fork server, become children
+    of this process: the system adds a process's CPU time to the one that waits for it.
 
     Args:
         command: Program and arguments.
-        folder: Where it runs; None for where this process does.
-        environment: All its variables; None for those of this process.
+        folder: Its working folder; None for that of this process.
+        environment: All its environment variables; None for those of this process.
 
     Raises:
         ProtocolError: It cannot be started, or the system is not Linux.
@@ -86,7 +87,7 @@ def _children_s() -> float:
 
 
 def _wait_for_the_rest() -> None:
-    """A fork server notices after a moment that nobody needs it any more."""
+    """Wait for remaining children: a fork server takes a moment to end."""
     end = time.monotonic() + _LAST_ONES_S
     with contextlib.suppress(ChildProcessError):
         while time.monotonic() < end:

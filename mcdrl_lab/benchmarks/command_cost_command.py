@@ -1,7 +1,7 @@
 """Run a command, and say what it and all processes that it starts cost.
 
-Time on the cores is that of every process, also of a plan's runs, which shells' time
-does not see; memory is the most that they hold at one time, shared pages once.
+CPU time covers all processes, also the runs of a plan, which the shell's time command
+misses. Memory is the peak of all processes together; shared pages count once.
 """
 
 from __future__ import annotations

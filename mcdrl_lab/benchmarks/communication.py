@@ -1,6 +1,6 @@
-"""What data-parallel processes send each other in a step."""
+"""How much data-parallel processes send each other in a step."""
 
-# Annotations stay objects here: DDP looks at those of a communication hook.
+# No postponed annotations: DDP checks the annotations of a communication hook.
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -19,11 +19,10 @@ from mcdrl_mmseg.engine.insertion import with_mcdrl
 
 
 def trained_bytes(model: nn.Module) -> int:
-    """Size of the gradients: all that a step of DDP reduces.
+    """Bytes of the gradients, which are all that a step of DDP reduces.
 
     Args:
-        model: Its frozen weights and its buffers, the dictionary's among them, are not
-            sent.
+        model: The model. Frozen weights and buffers, as the dictionary, are not sent.
     """
     return sum(
         parameter.numel() * parameter.element_size()
@@ -33,13 +32,13 @@ def trained_bytes(model: nn.Module) -> int:
 
 
 class ReducedBytes:
-    """Counts what a wrapped model reduces, from its registration on.
+    """Counts the bytes that a DDP model reduces, from the creation of this object on.
 
     Attributes:
         total: Bytes of gradients handed to the all-reduce by this process.
 
     Args:
-        model: The wrapped model; its steps stay what they were.
+        model: The DDP model; its training steps do not change.
     """
 
     def __init__(self, model: DistributedDataParallel) -> None:
@@ -55,7 +54,7 @@ class ReducedBytes:
 
 
 def ring_all_reduce_seconds(num_bytes: int, processes: int, bandwidth: float) -> float:
-    """Time of a ring all-reduce that nothing but bandwidth limits.
+    """Time of a ring all-reduce that only bandwidth limits.
 
     Every process sends, and receives, 2 (n - 1) / n of the data (Patarasuk & Yuan,
     J. Parallel Distrib. Comput. 2009).
@@ -63,7 +62,7 @@ def ring_all_reduce_seconds(num_bytes: int, processes: int, bandwidth: float) ->
     Args:
         num_bytes: Size of the data.
         processes: n.
-        bandwidth: Of the slowest link, in bytes per second and direction.
+        bandwidth: Bandwidth of the slowest link, in bytes per second and direction.
     """
     return 2 * (processes - 1) / processes * num_bytes / bandwidth
 
@@ -71,7 +70,7 @@ def ring_all_reduce_seconds(num_bytes: int, processes: int, bandwidth: float) ->
 def communication_table(
     configs: Sequence[str], processes: Sequence[int], bandwidths: Sequence[float]
 ) -> list[dict[str, Any]]:
-    """Work out what a step of DDP moves; nothing is measured.
+    """Calculate the communication time of DDP steps; nothing is measured.
 
     Args:
         configs: Config files; models are built without memory for their weights.

@@ -1,7 +1,7 @@
-"""Work out how long the gradients of a training step travel between GPUs.
+"""Calculate how long the gradients of a training step travel between GPUs.
 
-Arithmetic: a ring all-reduce in float32 that nothing but bandwidth limits and that no
-computation hides. Milliseconds.
+Nothing is measured: it assumes a ring all-reduce in float32 that only bandwidth limits
+and that does not overlap with computation. Times are in milliseconds.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> None:
-    """Print a row a config."""
+    """Print one row per config."""
     import pandas as pd
 
     import mcdrl_mmseg  # noqa: F401  (registers the components)

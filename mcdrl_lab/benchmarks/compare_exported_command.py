@@ -1,7 +1,7 @@
-"""Score and time exported files beside the model that they were made of.
+"""Score and time exported files beside the model that they were exported from.
 
-Dice is the mean over images with lesion, at native size; times are medians of passes
-of one image that take turns.
+Dice is the mean over images with a lesion, at native size. Times are medians over
+passes of one image; the model and the files take turns.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 @errors_in_one_line(FileNotFoundError, ValueError)
 def run(args: argparse.Namespace) -> None:
-    """Print a row a file, write them where asked for."""
+    """Print one row per file; write the rows if asked for."""
     import torch
 
     from mcdrl_common.written_files import check_renewable, places

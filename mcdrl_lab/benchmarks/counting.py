@@ -1,4 +1,4 @@
-"""Parameters, FLOPs and peak memory: what does not depend on the machine's load."""
+"""Parameters, FLOPs and peak memory, which do not depend on the machine's load."""
 
 from __future__ import annotations
 
@@ -26,14 +26,14 @@ def count_parameters(model: nn.Module) -> int:
 def count_flops(step: Callable[[], object]) -> int:
     """Floating-point operations of matrix products and convolutions, 2 x MACs.
 
-    Counted by PyTorch while the step runs, backward pass included. MMEngine's counter
-    leaves fused attention out.
+    PyTorch counts them while the step runs, backward pass included. MMEngine's counter
+    misses fused attention.
 
     Args:
         step: What to run, once.
     """
     fast_path = torch.backends.mha.get_fastpath_enabled()
-    # Fused kernels are not seen by the counter.
+    # The counter does not see fused kernels.
     torch.backends.mha.set_fastpath_enabled(False)
     try:
         with sdpa_kernel(SDPBackend.MATH), FlopCounterMode(display=False) as counter:
@@ -49,17 +49,17 @@ def peak_memory(
     device: str,
     optimizer: torch.optim.Optimizer | None = None,
 ) -> int:
-    """Bytes of tensors alive at once, at most, in the second of two steps.
+    """Peak bytes of live tensors in the second of two steps.
 
-    On a GPU what its allocator handed out. On a CPU PyTorch's memory tracker adds up
-    the tensors as they come and go, which no other process disturbs and which leaves
-    out the inner workspaces of operations.
+    On a GPU this is what its allocator handed out. On a CPU PyTorch's memory tracker
+    adds up live tensors: other processes do not affect it, and temporary workspaces
+    inside operations are left out.
 
     Args:
-        model: What runs.
-        step: What to run, twice: the first makes the optimiser's state.
+        model: The model that the step runs.
+        step: Called twice: the first call creates the optimiser's state.
         device: Where it runs.
-        optimizer: Of a step of training.
+        optimizer: Optimiser of a training step.
     """
     if device.startswith('cuda'):
         step()
@@ -78,10 +78,10 @@ def peak_memory(
 
 @contextmanager
 def _frozen_weights_take_hooks() -> Iterator[None]:
-    """PyTorch's tracker puts gradient hooks on all weights, which frozen ones refuse.
+    """Make frozen weights accept gradient hooks, which would never be called.
 
-    They would never be called. Weights are those of every module that runs, also of the
-    copy without batch norms that a tower runs as in inference.
+    PyTorch's tracker registers hooks on the weights of every module that runs, also of
+    a tower's copy with folded batch norms. Weights without gradients refuse them.
     """
     names = ('register_hook', 'register_post_accumulate_grad_hook')
     usual = {name: getattr(Tensor, name) for name in names}

@@ -1,4 +1,4 @@
-"""How many images a second the training data come at."""
+"""Throughput of data loading, in images per second."""
 
 from __future__ import annotations
 
@@ -22,15 +22,15 @@ def measure_loading(subject: Subject, cache_dir: str | None = None) -> dict[str,
 
     Args:
         subject: A config with ``train_dataloader``.
-        cache_dir: Folder of decoded images; they are written in a first epoch, which
-            does not count.
+        cache_dir: Folder of decoded images. A first epoch, which is not timed, writes
+            them.
 
     Returns:
         ``name``, ``images_per_second`` and ``workers``.
 
     Raises:
-        ProtocolError: The config names no training data, a single batch of it, or data
-            that are not there.
+        ProtocolError: The config has no training data, only a single batch, or the data
+            are missing.
     """
     cfg = copy.deepcopy(subject.cfg.get('train_dataloader'))
     if cfg is None:
@@ -46,7 +46,7 @@ def measure_loading(subject: Subject, cache_dir: str | None = None) -> dict[str,
         for _ in loader:
             pass
     batches = iter(loader)
-    next(batches)  # workers have started
+    next(batches)  # the workers have started now
     count, start = 0, time.perf_counter()
     for _, batch in zip(range(_BATCHES), batches):
         count += len(batch['inputs'])

@@ -1,4 +1,4 @@
-"""Which machine, versions and threads a figure belongs to."""
+"""The machine, versions and threads that measurements were taken with."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from mcdrl_lab.installed_versions import installed_versions
 
 
 def environment(device: str) -> dict[str, object]:
-    """Describe where figures were taken.
+    """Describe the machine that measures.
 
     Args:
         device: As ``'cpu'`` or ``'cuda:0'``.
@@ -41,7 +41,7 @@ def _cpu_name() -> str:
 
 
 def sentence(described: dict[str, Any]) -> str:
-    """One line of text.
+    """Format the description as one line of text.
 
     Args:
         described: From :func:`environment`.

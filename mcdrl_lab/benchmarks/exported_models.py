@@ -1,4 +1,4 @@
-"""What exported files cost in time and in Dice, beside the model they came from."""
+"""Time and Dice of exported files beside the model they were exported from."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _WARM_UP = 5
 
 
 def image_pairs(images: str | Path, masks: str | Path) -> list[tuple[Path, Path]]:
-    """Images of a folder with the masks that have their name.
+    """Pair images of a folder with masks of the same name.
 
     Args:
         images: Folder of images.
@@ -33,7 +33,7 @@ def image_pairs(images: str | Path, masks: str | Path) -> list[tuple[Path, Path]
             :func:`~mcdrl_common.mask_files.read_truth_mask`.
 
     Raises:
-        ImageError: No image has a mask, or two have one.
+        ImageError: No image has a mask, or two images share one.
     """
     masks = Path(masks)
     pairs = [
@@ -59,23 +59,23 @@ def compare_exported(
     pairs: Sequence[tuple[Path, Path]],
     rounds: int = 100,
 ) -> list[dict[str, Any]]:
-    """Score and time a model and files that were made of it.
+    """Score and time a model and the files exported from it.
 
     Args:
         model: The segmentor.
-        files: Exported files, all of one size.
+        files: Exported files, all of the same size.
         pairs: Images and masks, see :func:`image_pairs`.
-        rounds: Passes of each, by turns, of one image.
+        rounds: Passes of one image for each, taking turns.
 
     Returns:
         For PyTorch and each file a dict of ``name``, ``megabytes`` (of the file),
-        ``dice`` (mean over images with lesion, in percent, of the masks at native size,
-        of any lesion class), ``largest_difference`` of a probability from PyTorch's,
+        ``dice`` (of any lesion class at native size, mean over images with lesion, in
+        percent), ``largest_difference`` of a probability from PyTorch's,
         ``milliseconds`` (median) and ``quartiles``.
 
     Raises:
-        ImageError: An image that cannot be read, or of another size than its mask.
-        ValueError: No files, or of several sizes.
+        ImageError: An image cannot be read, or its mask has another size.
+        ValueError: No files, or files of different sizes.
     """
     sizes = {(file.description['height'], file.description['width']) for file in files}
     if len(sizes) != 1:
@@ -112,7 +112,11 @@ Run = Callable[[np.ndarray], np.ndarray]
 def _scores(
     runs: Sequence[Run], pairs: Sequence[tuple[Path, Path]], size: tuple[int, int]
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Dice, NaN without lesion, and gap of every image and run, (images, runs)."""
+    """Dice and difference of every image and run, both (images, runs).
+
+    Dice is NaN for images without lesion. The difference is the largest one of a
+    probability from the first run.
+    """
     dice, gaps = [], []
     for image_path, mask_path in pairs:
         image = read_image(image_path)
@@ -134,9 +138,9 @@ def _scores(
 def _maps(logits: np.ndarray, shape: tuple[int, int]) -> tuple[np.ndarray, np.ndarray]:
     """Probability and mask of any lesion, (H, W) float and bool, of one image.
 
-    With several lesion classes a pixel is lesion where one of them is the most probable
-    class, as in the masks of predictions and the scores of a test: all of them together
-    may have more than a half where the background has most.
+    With several lesion classes the mask is the argmax, as in predicted masks and test
+    scores, and not the probability above one half: the lesion classes together may have
+    more than one half where background is the most probable single class.
     """
     resized = F.interpolate(torch.from_numpy(logits), size=shape, mode='bilinear')[0]
     if len(resized) == 1:

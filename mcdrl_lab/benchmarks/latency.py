@@ -1,4 +1,4 @@
-"""The one way that times are taken: functions that take turns, and their ratios."""
+"""How all benchmarks measure time: functions take turns, and ratios are compared."""
 
 from __future__ import annotations
 
@@ -34,20 +34,21 @@ def time_in_turns(
     device: str = 'cpu',
     cpu_time: bool = False,
 ) -> np.ndarray:
-    """Time functions in turns, so that what else the machine does meets all alike.
+    """Time functions in turns, so that other load on the machine affects all alike.
 
-    Every other round goes backwards, so that none always follows the same one.
+    Every other round is in reverse order, so that no function always follows the same
+    one.
 
     Args:
         functions: What to time.
-        rounds: Calls of each that count.
-        warm_up: Calls of each before, which do not count.
-        device: Where they run; a GPU is waited for before and after each call.
-        cpu_time: Count the time that this process has on the cores, summed over
-            threads, in place of the clock on the wall: for a machine that others use.
+        rounds: Timed calls of each function.
+        warm_up: Calls of each before that, which are not timed.
+        device: Where they run; a GPU is synchronised before and after each call.
+        cpu_time: Measure this process's CPU time, summed over threads, in place of
+            wall-clock time: for a machine with other load.
 
     Returns:
-        (rounds, functions), milliseconds.
+        (rounds, functions) times in milliseconds.
     """
     wait = torch.cuda.synchronize if device.startswith('cuda') else lambda: None
     now = time.process_time if cpu_time else time.perf_counter
@@ -74,14 +75,14 @@ def spread(times: np.ndarray) -> Spread:
 
 
 def ratio(times: np.ndarray, reference: np.ndarray) -> Spread:
-    """Median of the ratios of pairs of one round, with its 95 % confidence interval.
+    """Median of the ratios within each round, with its 95 % confidence interval.
 
-    The interval is that of the sign test: no shape of the noise is assumed. With too
-    few pairs for the confidence its ends are the extremes.
+    The interval is that of the sign test, which assumes no distribution of the noise.
+    With too few rounds for this confidence its ends are the smallest and largest ratio.
 
     Args:
         times: (rounds,).
-        reference: (rounds,), of the same rounds.
+        reference: (rounds,), times of the same rounds.
     """
     ratios = times / reference
     interval = quantile_test(ratios, p=0.5).confidence_interval(0.95)

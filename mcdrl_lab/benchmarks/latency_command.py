@@ -28,7 +28,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 @ends_in_one_line
 def run(args: argparse.Namespace) -> None:
-    """Print a row a variant, and append the rows where asked for."""
+    """Print one row per variant; append the rows to a file if asked for."""
     import json
 
     import pandas as pd
@@ -40,7 +40,7 @@ def run(args: argparse.Namespace) -> None:
     from .plan_latency import measure_latency
 
     if args.out:
-        # Before anything is measured: what holds no such lines is left alone.
+        # Fail before measuring if the file holds something else.
         read_lines(args.out)
     records = measure_latency(
         load_ablation(args.plan, args.config, args.trust),

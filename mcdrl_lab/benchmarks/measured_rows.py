@@ -1,4 +1,4 @@
-"""Rows of figures as a command shows and keeps them."""
+"""Printing and writing of measured rows."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ def show_rows(
     made_of: Sequence[str],
     **where: Any,
 ) -> None:
-    """Print rows and what they hold of, and write both where asked for.
+    """Print rows and their settings, and write both if asked for.
 
     Args:
         rows: What was measured.
-        form: Of numbers, as ``'%.1f'``.
-        out: JSON file to write.
-        made_of: What tells it from others, see :class:`WrittenFiles`.
+        form: Format of numbers, as ``'%.1f'``.
+        out: JSON file to write, or None.
+        made_of: What identifies the file, see :class:`WrittenFiles`.
         **where: Settings; machine and version of PyTorch are added.
     """
     print(pd.DataFrame(rows).to_string(index=False, float_format=form))

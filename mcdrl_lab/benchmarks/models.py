@@ -1,4 +1,4 @@
-"""The models that a benchmark compares: built from configs, with random weights."""
+"""Models for benchmarks: built from configs, with random weights."""
 
 from __future__ import annotations
 
@@ -29,11 +29,11 @@ class Subject:
     """One thing to measure.
 
     Args:
-        name: What tables call it.
+        name: Its name in tables.
         cfg: A whole config; its ``model`` is built.
-        bare_tower: Take the CLIP image tower alone, from pixels to the embedding.
-        folded: Take the bare tower as the model runs it in inference, its batch norms
-            multiplied into its convolutions.
+        bare_tower: Only measure the CLIP image tower, from pixels to the embedding.
+        folded: Fold the bare tower's batch norms into its convolutions, as the model
+            does in inference.
     """
 
     name: str
@@ -42,9 +42,9 @@ class Subject:
     folded: bool = False
 
     def build(self) -> nn.Module:
-        """Build the model, with a dictionary of noise.
+        """Build the model, with a random dictionary.
 
-        What a model costs depends neither on its weights nor on the texts.
+        The cost of a model depends neither on its weights nor on the texts.
         """
         init_default_scope(self.cfg.get('default_scope', 'mmseg'))
         model = MODELS.build(_without_weights(copy.deepcopy(self.cfg.model)))
@@ -56,10 +56,10 @@ class Subject:
 
 
 class BareTower(nn.Module):
-    """An image tower behind the interface of a segmentor.
+    """An image tower with the interface of a segmentor.
 
     Args:
-        tower: Of open_clip: images to embeddings.
+        tower: open_clip's image tower: images to embeddings.
     """
 
     def __init__(self, tower: nn.Module) -> None:
@@ -67,10 +67,11 @@ class BareTower(nn.Module):
         self.tower = tower
 
     def forward(self, inputs: Tensor, mode: str = 'tensor') -> Tensor:
-        """(B, 3, H, W) -> (B, d).
+        """Embed images (B, 3, H, W) as (B, d).
 
         Raises:
-            ProtocolError: Another size than the tower's own, which it cannot take.
+            ProtocolError: The tower only takes its own image size, and the images have
+                another.
         """
         size = self.tower.image_size
         height, width = size if isinstance(size, tuple) else (size, size)
@@ -95,7 +96,7 @@ def _folded(tower: nn.Module) -> nn.Module:
 
 
 def _is_convolutional(tower: nn.Module) -> bool:
-    """Convolutions of timm, averaged at the end: the others learn positions."""
+    """Whether a tower takes any size: timm's without learned position embeddings."""
     return is_timm_tower(tower) and not hasattr(tower.trunk, 'patch_embed')
 
 
@@ -116,7 +117,7 @@ def fill_with_noise(model: nn.Module) -> nn.Module:
 
 
 def load_subject(config: str) -> Subject:
-    """Read a config file, or one of an installed package, as ``mmseg::NAME``.
+    """Read a config file, or a config of an installed package, as ``mmseg::NAME``.
 
     Args:
         config: The file.
@@ -134,7 +135,7 @@ def load_subject(config: str) -> Subject:
         ) from error
     if 'model' not in cfg:
         raise ProtocolError(f'{config}: a config with a model is needed.')
-    # Without schedule and data, which a model's cost does not depend on.
+    # The name leaves out schedule and data: a model's cost does not depend on them.
     name = re.sub(r'_\d+e[_-].*', '', config.rpartition('/')[2].removesuffix('.py'))
     return Subject(name, with_mcdrl(cfg))
 
@@ -142,8 +143,8 @@ def load_subject(config: str) -> Subject:
 def _installed_config(name: str) -> Path:
     """Path of ``PACKAGE::NAME``.
 
-    MMEngine's own look-up goes by a distribution's name, which a fork of it does not
-    have, and calls pip to install what it does not find.
+    MMEngine's own look-up uses the name of the distribution, which differs for a fork,
+    and calls pip to install a package that it does not find.
     """
     package, _, path = name.partition('::')
     spec = importlib.util.find_spec(package)
@@ -153,7 +154,7 @@ def _installed_config(name: str) -> Path:
 
 
 def against(subject: Subject, name: str) -> Subject:
-    """What a subject is compared with.
+    """Build the subject to compare another one with.
 
     Args:
         subject: The subject.
@@ -161,7 +162,7 @@ def against(subject: Subject, name: str) -> Subject:
             tower, or a config as for :func:`load_subject`.
 
     Raises:
-        ProtocolError: A comparison that the subject's backbone does not allow.
+        ProtocolError: The subject's backbone or predictor does not allow it.
     """
     if name not in (TOWER, FOLDED_TOWER, *STOCK_HEADS):
         return load_subject(name)
@@ -180,7 +181,7 @@ def against(subject: Subject, name: str) -> Subject:
         head = cfg.model.decode_head
         predictor = {**head.get('predictor', head), 'in_index': -2}
         if head.get('similarity_map'):
-            # Of the two maps that are joined a stock head gets the features.
+            # The predictor takes features and similarity; a stock head features only.
             predictor.pop('input_transform')
             predictor['in_channels'] = sum(predictor['in_channels']) - 1
         cfg.model.decode_head = predictor
@@ -195,9 +196,9 @@ def against(subject: Subject, name: str) -> Subject:
 
 
 def _use_levels(cfg: Config, head: str) -> None:
-    """Put a head that takes four levels on the tower."""
+    """Replace the decode head by one that takes four levels of the tower."""
     width, stages = _levels(cfg)
-    # The levels alone, as a stock model has them: no dense map to pay for.
+    # Only levels, as in a stock model: no cost of a special dense mode.
     cfg.model.backbone.update(out_indices=stages, dense_mode='vanilla')
     cfg.model.decode_head = dict(
         type=head,
@@ -219,19 +220,19 @@ def _levels(cfg: Config) -> tuple[list[int], tuple[int, ...]]:
     width, layers = vision['width'], vision['layers']
     if isinstance(layers, int):
         return [width] * 4, tuple(layers * n // 4 - 1 for n in (1, 2, 3, 4))
-    # Stages of bottlenecks, four times as wide as their convolutions.
+    # Bottleneck stages have four times as many channels as their convolutions.
     return [width * 4 * 2**n for n in range(4)], (0, 1, 2, 3)
 
 
 def with_ratio(subject: Subject, ratio: float) -> Subject:
-    """The subject with another alpha.
+    """A copy of the subject with another alpha.
 
     Args:
-        subject: Of MCDRL.
+        subject: A subject with an MCDRL head.
         ratio: Share of positions kept.
 
     Raises:
-        ProtocolError: It keeps all positions, having no region selector.
+        ProtocolError: It has no region selector and keeps all positions.
     """
     cfg = _own_head(subject)
     head = cfg.model.decode_head
@@ -246,10 +247,10 @@ def with_ratio(subject: Subject, ratio: float) -> Subject:
 
 
 def with_confounders(subject: Subject, count: int) -> Subject:
-    """The subject with another number of dictionary entries.
+    """A copy of the subject with another number of dictionary entries.
 
     Args:
-        subject: Of MCDRL.
+        subject: A subject with an MCDRL head.
         count: M.
     """
     cfg = _own_head(subject)
@@ -271,7 +272,7 @@ def _own_head(subject: Subject) -> Config:
 
 
 def _without_weights(model: dict) -> dict:
-    """Leave out what would be loaded: nothing is fetched to measure cost."""
+    """Remove pretrained weights and vocabularies, so that nothing is downloaded."""
     for part in _parts(model):
         if 'pretrained' in part:
             part['pretrained'] = None
@@ -285,7 +286,7 @@ def _without_weights(model: dict) -> dict:
 
 
 def _parts(value: object) -> Iterator[dict]:
-    """All dicts of a nested config, the backbone inside a backbone among them."""
+    """All dicts of a nested config, also that of a backbone inside a backbone."""
     if isinstance(value, dict):
         yield value
         value = list(value.values())

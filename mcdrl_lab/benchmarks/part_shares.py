@@ -20,17 +20,17 @@ _LABEL = 'part: '
 
 
 def _methods(model: nn.Module) -> Iterator[tuple[object, str, str]]:
-    """Owner, name and part of every method to watch; the innermost counts."""
+    """Owner, name and part of every method to mark; the innermost mark counts."""
     yield model.backbone, 'forward', TOWER
     head = last_decode_head(model)
-    # Other heads may have a predictor too, as one part of their forward pass.
+    # Other heads may have a predictor too, which is only part of their forward pass.
     own = isinstance(head, CausalInterventionHead)
     predictor = head.predictor if own else head
     yield predictor, 'forward', PREDICTOR
     yield predictor, 'loss_by_feat', LOSSES
     if not own:
         return
-    # Gathering and scattering belong to the selection.
+    # Gathering and scattering of positions count as selection.
     yield head, 'intervene', SELECTION
     for intervention in head.interventions:
         yield intervention, 'forward', INTERVENTION
@@ -41,10 +41,10 @@ def _methods(model: nn.Module) -> Iterator[tuple[object, str, str]]:
 
 @contextmanager
 def labelled(model: nn.Module) -> Iterator[None]:
-    """Mark the parts of a segmentor in whatever the profiler records.
+    """Mark the parts of a segmentor for the profiler.
 
     Args:
-        model: A segmentor of MCDRL or a stock one.
+        model: A segmentor, with MCDRL or stock.
     """
 
     def mark(method: Callable, part: str) -> Callable:
@@ -54,10 +54,10 @@ def labelled(model: nn.Module) -> Iterator[None]:
 
         return run
 
-    # A head of another kind, as a list of heads, may have other losses.
+    # Other heads, as a list of heads, may lack a method.
     watched = [entry for entry in _methods(model) if hasattr(*entry[:2])]
     for owner, name, part in watched:
-        # On the instance, in front of the class's method.
+        # Set on the instance, where it shadows the class's method.
         setattr(owner, name, mark(getattr(owner, name), part))
     try:
         yield
@@ -69,20 +69,21 @@ def labelled(model: nn.Module) -> Iterator[None]:
 def shares(
     model: nn.Module, step: Callable[[], object], rounds: int, device: str = 'cpu'
 ) -> dict[str, float]:
-    """Share of the time of a step, its backward pass included.
+    """Share of each part in the time of a step, backward pass included.
 
-    An operation of the backward pass counts to the part whose forward operation it
-    belongs to; the profiler numbers them alike. What belongs to none (the optimiser,
-    normalising images) is the rest.
+    An operation of the backward pass counts for the part of its forward operation; the
+    profiler gives both the same sequence number. Everything else (the optimiser,
+    normalisation of images) is the rest.
 
     Args:
-        model: What runs: not compiled, as a compiled model has no parts.
-        step: What to run.
-        rounds: Steps recorded, after one that is not.
+        model: The model that the step runs; must not be compiled, since a compiled
+            model has no separate parts.
+        step: The step.
+        rounds: Recorded steps, after one warm-up step.
         device: Where it runs.
 
     Returns:
-        Part to share; they sum to 1.
+        Part -> share; the shares sum to 1.
     """
     on_gpu = device.startswith('cuda')
     activities = [ProfilerActivity.CPU] + [ProfilerActivity.CUDA] * on_gpu

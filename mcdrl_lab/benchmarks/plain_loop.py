@@ -1,7 +1,7 @@
-"""A plain training loop without MMEngine: what the trainer is measured against.
+"""A plain training loop without MMEngine, as the reference for the trainer's speed.
 
-EfficientNet-Lite0 with its ImageNet weights, a feature pyramid of 64 channels, AdamW
-and a cosine: no registry, no hooks, no log.
+EfficientNet-Lite0 with ImageNet weights, a feature pyramid of 64 channels, AdamW and a
+cosine schedule; no registry, hooks or log.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ _LEVELS = (1, 2, 3, 4)  # strides of 4 to 32
 _WIDTHS = (24, 40, 112, 320)
 _WARM_UP = 20  # steps
 SKIPPED = 3
-"""Steps of a training that are not timed."""
+"""First steps of a training, which are not timed."""
 
 
 @dataclass(frozen=True)
@@ -32,7 +32,7 @@ class Pair:
 
     Args:
         image: File of the image.
-        mask: File of the mask: what is above 127 is lesion.
+        mask: File of the mask: values above 127 are lesion.
     """
 
     image: Path
@@ -45,10 +45,10 @@ class Loop:
 
     Args:
         size: Height and width in pixels.
-        batch_size: Images a step.
+        batch_size: Images per step.
         epochs: Passes over the images.
-        learning_rate: AdamW's highest.
-        seed: Of order, flips and new weights.
+        learning_rate: Peak learning rate of AdamW.
+        seed: Seed of order, flips and new weights.
     """
 
     size: int = 160
@@ -64,7 +64,7 @@ class PlainNetwork(nn.Module):
     Args:
         weights: ImageNet's, as :func:`mcdrl_lab.pretraining.endo_model.imagenet_file`
             finds them; None for random ones.
-        channels: Of the pyramid.
+        channels: Channels of the pyramid.
     """
 
     def __init__(self, weights: Path | None, channels: int = 64) -> None:
@@ -86,7 +86,7 @@ class PlainNetwork(nn.Module):
         self.to(memory_format=torch.channels_last)
 
     def forward(self, images: Tensor) -> Tensor:
-        """Images (B, 3, H, W), normalised as CLIP's, to logits (B, 1, H, W)."""
+        """Compute logits (B, 1, H, W) of CLIP-normalised images (B, 3, H, W)."""
         levels = self.trunk.forward_intermediates(
             images, indices=list(_LEVELS), intermediates_only=True
         )
@@ -101,7 +101,7 @@ class PlainNetwork(nn.Module):
 
 
 def plain_loss(logits: Tensor, truth: Tensor) -> Tensor:
-    """Cross-entropy and one minus the batch's Dice.
+    """Cross-entropy plus one minus the batch's Dice.
 
     Args:
         logits: (B, 1, H, W).
@@ -113,7 +113,7 @@ def plain_loss(logits: Tensor, truth: Tensor) -> Tensor:
 
 
 def read_batch(pairs: Sequence[Pair], size: int) -> tuple[Tensor, Tensor]:
-    """Read files as the trainer's pipeline does: decoded and resized every time.
+    """Read files as the trainer's pipeline does: decode and resize every time.
 
     Args:
         pairs: Files of a batch.
@@ -147,11 +147,11 @@ def training_steps(
 
     Args:
         model: Trained in place.
-        pairs: What to train on.
-        loop: How.
+        pairs: Training images and masks.
+        loop: Settings.
 
     Yields:
-        Number of images of the step that was just made.
+        Number of images in the step that was just done.
     """
     generator = np.random.default_rng(loop.seed)
     a_pass = math.ceil(len(pairs) / loop.batch_size)
@@ -181,15 +181,15 @@ def training_steps(
 def dice_of_lesions(
     model: Callable[[Tensor], Tensor], pairs: Sequence[Pair], size: int
 ) -> list[float]:
-    """Dice at the images' own size, of images with a lesion.
+    """Dice of images with a lesion, at their native size.
 
     Args:
         model: Images (B, 3, size, size) to logits (B, 1, size, size).
-        pairs: What to test on.
+        pairs: Test images and masks.
         size: Height and width in pixels.
 
     Returns:
-        Of each image with a lesion, 0 to 1.
+        Dice of each image with a lesion, 0 to 1.
     """
     scores = []
     for pair in pairs:
@@ -206,11 +206,11 @@ def dice_of_lesions(
 
 
 def images_a_second(steps: Iterator[int], count: int) -> float:
-    """Time some steps on the cores, not by the clock: machines are busy.
+    """Throughput in CPU time, which other load on the machine hardly affects.
 
     Args:
         steps: From :func:`training_steps`.
-        count: How many to time, after :data:`SKIPPED`.
+        count: Number of timed steps, after :data:`SKIPPED` others.
     """
     for _ in range(SKIPPED):
         next(steps)

@@ -1,8 +1,8 @@
 """Train a plain loop without MMEngine on real sites, or measure the trainer against it.
 
-The loop's Dice at a held-out site is what a config has to reach; with --against its
-images a second of time on the core stand beside those of a config's training, the
-loop's before and after, in one process.
+The loop's Dice at a held-out site is the score that a config has to reach. With
+--against the loop, a config's training and the loop again are timed in one process, in
+images per second of CPU time.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 @ends_in_one_line
 def run(args: argparse.Namespace) -> None:
-    """Train and print Dice, or time and print images a second."""
+    """Train and print Dice, or time and print images per second."""
     if args.out and not args.against:
         raise ProtocolError(
             f'--out {args.out}: without --against there is no speed to write. Name a '

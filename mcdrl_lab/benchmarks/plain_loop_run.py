@@ -1,4 +1,4 @@
-"""What ``plain-loop`` does: train and score, or take turns with the trainer."""
+"""The two modes of ``plain-loop``: train and score, or time beside the trainer."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ from .plain_loop import (
 
 
 class _StepTimes(Hook):
-    """Time on the core at the end of each step, data loading included."""
+    """Records CPU time at the end of each step, data loading included."""
 
     def __init__(self, steps: int) -> None:
         self.steps = steps
@@ -48,7 +48,7 @@ class _StepTimes(Hook):
         data_batch: Any = None,
         outputs: dict | None = None,
     ) -> None:
-        """Note the time, and end the training after enough steps."""
+        """Record the time; end the training after enough steps."""
         self.ends.append(time.process_time())
         if len(self.ends) > SKIPPED:
             self.images += len(data_batch['inputs'])
@@ -57,16 +57,16 @@ class _StepTimes(Hook):
 
     @property
     def images_a_second(self) -> float:
-        """Of the timed steps."""
+        """Throughput of the timed steps, in CPU time."""
         return self.images / (self.ends[-1] - self.ends[SKIPPED - 1])
 
 
 class _Timed(Exception):
-    """Enough steps were timed."""
+    """Ends the training: enough steps were timed."""
 
 
 def site_pairs(data: Path, held_out: str, split: str) -> list[Pair]:
-    """Files of the training sites' training part, or of the held-out site.
+    """Files of the training sites' training split, or of the held-out site.
 
     Args:
         data: Folder of the sites.
@@ -92,10 +92,10 @@ def site_pairs(data: Path, held_out: str, split: str) -> list[Pair]:
 
 
 def train_and_score(args: argparse.Namespace) -> None:
-    """Train on all sites but one, test on that one, print.
+    """Train on all sites but one, test on that one, and print Dice.
 
     Args:
-        args: Of the command.
+        args: Arguments of the command.
     """
     loop = Loop(epochs=args.epochs, seed=args.seed)
     pairs = site_pairs(args.data, args.held_out, 'train')
@@ -117,10 +117,10 @@ def train_and_score(args: argparse.Namespace) -> None:
 
 
 def compare_speed(args: argparse.Namespace) -> None:
-    """Time the loop, the training of a config, and the loop again; print.
+    """Time the loop, the training of a config, and the loop again; print throughputs.
 
     Args:
-        args: Of the command.
+        args: Arguments of the command.
 
     Raises:
         ProtocolError: The config's images or batches differ from the loop's.

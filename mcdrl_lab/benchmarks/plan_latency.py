@@ -1,4 +1,4 @@
-"""What the variants of an ablation plan cost: milliseconds and parameters."""
+"""Cost of the variants of an ablation plan: milliseconds and parameters."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def measure_latency(
 ) -> list[dict[str, Any]]:
     """Time a forward pass of one image, from pixels to logits.
 
-    The methods take turns, so that what else the machine does meets all alike.
+    The methods take turns, so that other load on the machine affects all alike.
 
     Args:
         methods: From :func:`~mcdrl_lab.plans.ablation.load_ablation`.
@@ -50,8 +50,8 @@ def measure_latency(
         device: As ``'cuda:0'``.
 
     Returns:
-        For each method a dict of ``method``, ``model_hash`` (of its network, as records
-        have it), ``milliseconds`` (median), ``quartiles``, ``intervention_parameters``,
+        For each method a dict of ``method``, ``model_hash`` (of its network, as in
+        records), ``milliseconds`` (median), ``quartiles``, ``intervention_parameters``,
         ``parameters`` (of the whole model), and how it was measured.
     """
     before = torch.get_num_threads()

@@ -1,4 +1,4 @@
-"""What the arguments of a benchmark ask for, measured and written."""
+"""Runs a benchmark as its arguments ask, and writes the results."""
 
 from __future__ import annotations
 
@@ -32,11 +32,11 @@ def run_benchmark(args: argparse.Namespace) -> None:
     """Measure, print, and write ``benchmark.json`` and a plot for each config.
 
     Args:
-        args: Of ``python -m mcdrl_lab benchmark``.
+        args: Arguments of ``python -m mcdrl_lab benchmark``.
 
     Raises:
         ProtocolError: Something in the arguments cannot be measured.
-        OutputError: Something else is in the way.
+        OutputError: Another file is in the way.
     """
     if args.rounds < 1 or args.batch_size < 1:
         raise ProtocolError('--rounds and --batch-size must be at least 1.')
@@ -56,7 +56,7 @@ def run_benchmark(args: argparse.Namespace) -> None:
     where = environment(args.device)
     print(sentence(where))
     results = []
-    # A mistake in the last is found before the first is measured.
+    # Load all configs first, so that an error in one is found before measuring.
     subjects = [load_subject(config) for config in args.config]
     plots = _plot_names(subjects)
     if args.out:
@@ -76,7 +76,7 @@ def run_benchmark(args: argparse.Namespace) -> None:
 
 
 def _plot_names(subjects: Sequence[Subject]) -> list[str]:
-    """Of each subject, also where several have one name."""
+    """File name of each subject's plot; unique even if subjects share a name."""
     names = [subject.name for subject in subjects]
     return [
         f'{name}-{number}.png' if names.count(name) > 1 else f'{name}.png'
@@ -93,7 +93,7 @@ def _check_out(args: argparse.Namespace, plots: Sequence[str]) -> None:
 
 
 def _made_of(args: argparse.Namespace) -> list[str]:
-    """What tells one benchmark from another; more passes make none."""
+    """What identifies a benchmark; the number of passes is not part of it."""
     several = ('config', 'against', 'ratios', 'confounders')
     named = {*several, 'out', 'overwrite', 'rounds', 'time_only', 'cache_dir'}
     single = {name: value for name, value in vars(args).items() if name not in named}
@@ -150,7 +150,7 @@ def _subjects(subject: Subject, args: argparse.Namespace) -> Sequence[Subject]:
             _check_trainable_alone(each)
     varied = [with_ratio(subject, ratio) for ratio in args.ratios]
     varied += [with_confounders(subject, count) for count in args.confounders]
-    # Variants are compared with the last of them: how much more it costs.
+    # The last variant comes first: ratios say how much more it costs than the others.
     return [*reversed(varied)] if varied else [subject, *others]
 
 

@@ -34,21 +34,21 @@ def measure_scaling(
     steps: int = 20,
     repeats: int = 2,
 ) -> list[dict[str, Any]]:
-    """Train on noise with different numbers of processes, by turns.
+    """Train on noise with different numbers of processes, taking turns.
 
     Args:
         config: Config file.
-        processes: Numbers of processes on this machine; each has one thread, or one
-            GPU if there is any.
-        batch_size: Images a process.
+        processes: Numbers of processes on this machine; each process has one thread, or
+            one GPU if there is any.
+        batch_size: Images per process.
         size: Height and width in pixels.
-        steps: Timed steps of a start.
+        steps: Timed steps per start.
         repeats: Starts with each number of processes.
 
     Returns:
         For each number a dict of ``processes``, ``milliseconds`` (median of a step),
         ``quartiles``, ``images_per_second``, ``peak_megabytes`` (of the largest
-        process), ``reduced_bytes`` (counted, a step and process) and
+        process), ``reduced_bytes`` (counted, per step and process) and
         ``trained_bytes``.
 
     Raises:

@@ -1,7 +1,7 @@
 """Time training steps on one and on several processes of this machine.
 
-Every process has the same number of images, of noise, and one thread; what the
-processes send each other is counted.
+Every process trains on the same number of noise images, with one thread. The bytes that
+processes send each other are counted.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 @errors_in_one_line(FileNotFoundError)
 def run(args: argparse.Namespace) -> None:
-    """Print a row for each number of processes, and write them where asked for."""
+    """Print one row per number of processes; write the rows if asked for."""
     from mcdrl_common.written_files import check_renewable, places
 
     from .measured_rows import show_rows

@@ -26,11 +26,11 @@ def compare(
     """Measure the first subject and everything it is compared with.
 
     Args:
-        subjects: The first is the one whose ratio to each other one is reported.
+        subjects: Ratios of the first one to each other one are reported.
         mode: ``'inference'`` or ``'train'``.
         setting: How they run.
-        rounds: Calls of each.
-        count: Count FLOPs, memory and the shares of parts too, not only time.
+        rounds: Timed calls of each.
+        count: Measure FLOPs, memory and the shares of parts too, not only time.
         cpu_time: See :func:`~mcdrl_lab.benchmarks.latency.time_in_turns`.
 
     Returns:
@@ -59,7 +59,7 @@ def compare(
             images_per_second=1000 * setting.batch_size / taken.median,
             ratio=asdict(ratio(times[:, 0], times[:, index])) if index else None,
         )
-        # Neither counter sees into a compiled graph.
+        # The counters do not see inside a compiled graph.
         if count and not setting.compile:
             record['flops'] = count_flops(step)
             record['peak_memory'] = peak_memory(

@@ -1,4 +1,4 @@
-"""What plans, steps, images and tests cost beside an earlier commit."""
+"""Cost of plans, steps, images and tests compared with an earlier commit."""
 
 from __future__ import annotations
 
@@ -24,15 +24,15 @@ _PLAN = ('--jobs', '2', '--cfg-options')
 
 @dataclass(frozen=True)
 class Row:
-    """One ratio and what it is to be.
+    """One ratio and its goal.
 
     Args:
         what: What is measured.
-        unit: Of both figures.
-        reference: What it is compared with: the earlier commit's figure, or another.
-        figure: The present one.
-        goal: What their ratio is to be.
-        at_least: Whether the goal is a least ratio, and not a largest.
+        unit: Unit of both figures.
+        reference: The figure to compare with: the earlier commit's, or another.
+        figure: The present figure.
+        goal: Goal of ``figure / reference``.
+        at_least: Whether the goal is the smallest allowed ratio, not the largest.
     """
 
     what: str
@@ -44,22 +44,22 @@ class Row:
 
     @property
     def ratio(self) -> float:
-        """The present figure over what it is compared with."""
+        """The present figure divided by the reference."""
         return self.figure / self.reference
 
     @property
     def met(self) -> bool:
-        """Whether the ratio, unrounded, is what it is to be."""
+        """Whether the ratio, unrounded, meets its goal."""
         if self.at_least:
             return self.ratio >= self.goal
         return self.ratio <= self.goal
 
 
 def table(rows: Sequence[Row]) -> str:
-    """Rows in Markdown.
+    """Format rows as a Markdown table.
 
     Args:
-        rows: As measured.
+        rows: The measured rows.
     """
     lines = [
         '| what | compared with | now | ratio | goal | |',
@@ -77,14 +77,14 @@ def table(rows: Sequence[Row]) -> str:
 
 @dataclass(frozen=True)
 class SpeedGoals:
-    """Measures one thing after the other.
+    """Measures all goals one after another.
 
     Args:
         before: Checkout of the earlier commit.
-        now: Checkout that this code is of.
+        now: Checkout that contains this code.
         data: Folder of the real sites.
-        out: Folder for all that the commands write.
-        with_tests: Whether both commits' tests are run too.
+        out: Folder for everything that the commands write.
+        with_tests: Whether to run both commits' tests too.
     """
 
     before: Path
@@ -94,7 +94,7 @@ class SpeedGoals:
     with_tests: bool = False
 
     def measure(self, tell: Callable[[str], object]) -> list[Row]:
-        """Measure all of it, and keep what is known after each part.
+        """Measure everything, and write the rows so far after each part.
 
         Args:
             tell: Called with each row as a line of the table.
@@ -155,7 +155,7 @@ class SpeedGoals:
         variables: dict[str, str],
         goal: float,
     ) -> Iterator[Row]:
-        """A plan at the earlier commit, then twice now: the second finds features."""
+        """Run a plan at the earlier commit; then now, with empty and filled cache."""
         outs = [
             str(self.out / f'{name}_{which}') for which in ('before', 'now', 'again')
         ]
@@ -195,7 +195,7 @@ class SpeedGoals:
         name = 'one image, MCDRL beside the bare tower'
         loaded, folded = towers
         yield Row(f'{name} as it is loaded', 'ms', loaded, own, 1.1)
-        # Like for like: the model folds its tower, too.
+        # A fair comparison: in inference the model folds its tower too.
         yield Row(
             f'{name} without its batch norms, stricter than asked',
             'ms',
@@ -218,7 +218,7 @@ class SpeedGoals:
         return Row('one image, ONNX beside PyTorch', 'ms', pytorch, onnx, 0.8)
 
     def _tests(self) -> Iterator[Row]:
-        # Failed tests of an earlier commit take their time, too.
+        # Failing tests of the earlier commit count too.
         before, now = (
             self._make_test(tree, failures=tree == self.before)
             for tree in (self.before, self.now)
@@ -228,10 +228,11 @@ class SpeedGoals:
         yield Row('tests, most memory of a process', 'MB', *largest, 0.4)
 
     def _make_test(self, tree: Path, failures: bool) -> Cost:
-        """A commit's tests in an environment of its own.
+        """Run a commit's tests in an environment of their own.
 
-        What they start, jobs of Slurm among it, would find the other commit's package
-        in a shared one. Two processes have a thread each, as in both `.ci/run`.
+        In a shared environment, processes that the tests start, as jobs of Slurm, would
+        find the other commit's package. Two processes have one thread each, as in
+        `.ci/run` of both commits.
         """
         environment = {
             **os.environ,
@@ -250,7 +251,7 @@ class SpeedGoals:
         program: Sequence[str] = _LAB,
         variables: Mapping[str, str] | None = None,
     ) -> Cost:
-        """Run a program, by default the lab, in a checkout, with its packages."""
+        """Run a program, by default the lab, with the packages of a checkout."""
         shared = dict(PYTHONPATH=str(tree), MCDRL_DATA_ROOT=str(self.data))
         environment = {**os.environ, **shared, **(variables or {})}
         return self._measure(tree, [sys.executable, *program, *arguments], environment)

@@ -1,7 +1,7 @@
 """Measure the goals of speed and memory beside an earlier commit, and write the table.
 
-Every part runs as the command that a user would call, one after the other; the machine
-should do nothing else meanwhile. Some ten minutes on two cores, forty with the tests.
+Every part runs the command that a user would call, one after another. The machine
+should be idle otherwise. Takes some ten minutes on two cores, forty with the tests.
 """
 
 from __future__ import annotations

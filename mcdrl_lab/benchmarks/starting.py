@@ -1,4 +1,4 @@
-"""How long the dictionary takes at a start whose cache is warm."""
+"""Time to build the dictionary at the start of a training, with and without cache."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def measure_start(subject: Subject) -> dict[str, Any]:
     """Time :class:`ConfounderDictionaryHook` with a cold and with a warm cache.
 
     Args:
-        subject: A config of MCDRL; random weights stand for its own.
+        subject: A config of MCDRL; random weights replace its own.
 
     Returns:
         ``name``, ``cold`` (with the text tower) and ``warm`` (median and quartiles), in

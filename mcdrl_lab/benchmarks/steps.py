@@ -1,4 +1,4 @@
-"""What is timed: a forward pass of inference, or a whole step of training."""
+"""The steps that are timed: a forward pass of inference, or a whole training step."""
 
 from __future__ import annotations
 
@@ -29,8 +29,8 @@ class Setting:
         size: Height and width in pixels.
         amp: Mixed precision, bfloat16.
         compile: Run through ``torch.compile``.
-        channels_last: Channels-last memory format of weights and images; else weights
-            keep what the model gave them.
+        channels_last: Use channels-last memory format for weights and images; otherwise
+            weights keep the model's own format.
     """
 
     device: str = 'cpu'
@@ -41,7 +41,7 @@ class Setting:
     channels_last: bool = False
 
     def put(self, item: Any) -> Any:
-        """A model or images on the device, in the memory format."""
+        """Move a model or images to the device, in the memory format."""
         if self.channels_last:
             return item.to(self.device, memory_format=torch.channels_last)
         return item.to(self.device)
@@ -72,10 +72,11 @@ def inference_step(model: nn.Module, setting: Setting) -> Callable[[], object]:
 
 
 def _logits_of(model: nn.Module, size: int) -> tuple[Callable[..., Tensor], dict]:
-    """What to call with images, and the other arguments.
+    """The function that computes logits of images, and its other arguments.
 
-    The ``tensor`` mode of mmseg's two-tower segmentor, SAN's, fails for want of an
-    argument: what tests call is timed instead, a resize to the images included.
+    The ``tensor`` mode of mmseg's MultimodalEncoderDecoder, as in SAN, fails because it
+    lacks an argument. For it, ``encode_decode`` is timed, which tests call and which
+    also resizes the logits to the size of the images.
     """
     if isinstance(model, MultimodalEncoderDecoder):
         shape = (size, size)
@@ -85,17 +86,17 @@ def _logits_of(model: nn.Module, size: int) -> tuple[Callable[..., Tensor], dict
 
 
 def lesion_class(model: nn.Module) -> str:
-    """A class that the model knows by its text; any word for one without texts."""
+    """A lesion class of the model's prompts; any word for a model without prompts."""
     dictionary = getattr(last_decode_head(model), 'dictionary', None)
     return 'lesion' if dictionary is None else dictionary.prompts.classes[0]
 
 
 def training_batch(setting: Setting, lesion: str) -> dict:
-    """Noise with lesions, as a data loader hands it to a segmentor.
+    """Random images and masks, as a data loader passes them to a segmentor.
 
     Args:
-        setting: Its batch size and size in pixels count.
-        lesion: Class that every image holds.
+        setting: Its batch size and image size are used.
+        lesion: Lesion class of every image.
     """
     size = (setting.size, setting.size)
     images = [
@@ -121,11 +122,11 @@ def training_batch(setting: Setting, lesion: str) -> dict:
 def training_step(
     subject: Subject, model: nn.Module, setting: Setting
 ) -> Callable[[], object]:
-    """A step of the config's own optimiser, everything but loading: MMEngine's.
+    """MMEngine's training step with the config's own optimiser, without data loading.
 
     Args:
         subject: Its config names the optimiser.
-        model: Built from it.
+        model: Model built from the subject.
         setting: How to run it.
     """
     model = setting.put(model).train()

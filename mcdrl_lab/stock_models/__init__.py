@@ -1,1 +1,1 @@
-"""Every model that MMSegmentation ships a config of, tried with MCDRL."""
+"""Trials of MCDRL with every model that MMSegmentation ships a config for."""

@@ -1,4 +1,4 @@
-"""MMSegmentation's own configs: their model sections, made small enough to be tried."""
+"""Model sections of MMSegmentation's own configs, made small enough for trials."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 NUM_CLASSES = 3
-"""Of every tried model: the background and two lesion classes."""
+"""Classes of every tried model: background and two lesion classes."""
 
 
 _KEY_SIZE = 64
@@ -19,11 +19,11 @@ _BLOCKS, _BLOCKS_OF_A_STAGE = 4, 2
 
 
 class StockModel(NamedTuple):
-    """A model section that one or several stock configs have.
+    """A model section that one or several stock configs share.
 
     Attributes:
-        key: Digest of the section, of what :func:`small_model` leaves of it; the same
-            at every size, so that a model tried at another is not counted twice.
+        key: Digest of the section after :func:`small_model`. It does not depend on the
+            image size, so that a model tried at two sizes is not counted twice.
         model: The section.
         configs: Names of the configs, as ``fcn/fcn_r50-d8_4xb2-40k_cityscapes.py``.
     """
@@ -43,16 +43,17 @@ def stock_folder() -> Path:
 def list_models(
     folder: Path, size: int
 ) -> tuple[dict[str, StockModel], dict[str, str]]:
-    """Read all configs, and put those of one model together.
+    """Read all configs, and group those with the same model.
 
-    Data set, schedule, number of classes and published weights tell models not apart.
+    Configs that only differ in data set, schedule, number of classes or published
+    weights have the same model.
 
     Args:
-        folder: With a folder a method, and ``_base_``.
+        folder: Folder with one subfolder per method, and ``_base_``.
         size: Side of the images in pixels, see :func:`small_model`.
 
     Returns:
-        Models by key, and for each config that cannot be read the reason.
+        Models by key, and the reason for each config that cannot be read.
     """
     from mmengine.config import Config
 
@@ -76,15 +77,15 @@ def list_models(
 
 
 def small_model(model: Mapping[str, Any], size: int) -> dict[str, Any]:
-    """A stock model as it is tried: the same layers, for small images on one CPU.
+    """Shrink a stock model for a trial: the same layers, for small images on one CPU.
 
-    Nothing is fetched, batch norms need no second process, and labels have
-    :data:`NUM_CLASSES` classes. Windows as large as the images are the whole image.
-    ResNets and ResNeSts of 101 layers become such of 50, of the same widths, and
-    transformers get few blocks: a ViT four, a stage of Swin two.
+    No weights are downloaded, ``SyncBN`` becomes ``BN``, and labels have
+    :data:`NUM_CLASSES` classes. Sliding-window inference becomes whole-image inference.
+    ResNets and ResNeSts of depth 101 become depth 50, with the same widths, and
+    transformers get few blocks: four in a ViT, two in each stage of Swin.
 
     Args:
-        model: The section of a stock config, ``data_preprocessor`` in it.
+        model: The model section of a stock config, with its ``data_preprocessor``.
         size: Side of the images in pixels; also of the position embeddings of a
             backbone that names an ``img_size``.
     """
@@ -115,7 +116,7 @@ def _reduced(value: Any, classes: int | None, size: int) -> Any:
 
 
 def _keep_few_blocks(backbone: dict[str, Any]) -> None:
-    """Of a ViT, which gives maps of blocks anywhere, and of a Swin transformer."""
+    """Reduce the blocks of ViT and Swin, and adapt the ``out_indices`` of ViT."""
     index = backbone.get('out_indices')
     if index is not None and isinstance(backbone.get('num_layers'), int):
         several = isinstance(index, (list, tuple))
@@ -138,6 +139,6 @@ def _small_entry(key: str, value: Any, classes: int | None, size: int) -> Any:
     if key == 'num_classes' and value == classes:
         return NUM_CLASSES
     if key == 'class_weight' and isinstance(value, list) and classes:
-        # Heads with queries weigh "no object" after the classes.
+        # Query-based heads have the weight of "no object" after those of the classes.
         return value[:NUM_CLASSES] + value[classes:]
     return _reduced(value, classes, size)

@@ -1,4 +1,4 @@
-"""All models of MMSegmentation's configs, each tried in a process of its own."""
+"""Tries all models of MMSegmentation's configs, each in its own process."""
 
 from __future__ import annotations
 
@@ -29,9 +29,9 @@ def sweep(
     Args:
         records: File of JSON lines; the last one of a model counts.
         size: Side of the images in pixels.
-        seconds: Limit of a model.
-        only: Part of the name of a config that a model must have.
-        again: Statuses of records that do not count.
+        seconds: Time limit per model.
+        only: Only try models with a config whose name contains this text.
+        again: Try models whose record has one of these statuses again.
     """
     _prepare_forks()
     models, unreadable = list_models(stock_folder(), size)
@@ -64,7 +64,7 @@ def sweep(
 
 
 def _prepare_forks() -> None:
-    """Import once what every child needs."""
+    """Import what every child process needs, once before forking."""
     import open_clip  # noqa: F401
     import torch
 
@@ -72,7 +72,7 @@ def _prepare_forks() -> None:
 
     with contextlib.suppress(ImportError):
         import mmdet.models  # noqa: F401  (Mask2Former and MaskFormer)
-    # A thread of this process would be missing in the children.
+    # Threads do not survive a fork.
     torch.set_num_threads(1)
 
 
@@ -103,7 +103,7 @@ def _one_of_each_method_first(models: list[StockModel]) -> list[StockModel]:
 
 
 def _in_a_process(model: StockModel, size: int, seconds: float) -> TrialOutcome:
-    """Memory, patches and a crash of one model must not reach the next."""
+    """Try a model in its own process, so that its crash cannot affect the others."""
     context = multiprocessing.get_context('fork')
     ours, theirs = context.Pipe(duplex=False)
     child = context.Process(target=_child, args=(theirs, model, size))

@@ -1,4 +1,4 @@
-"""The table of docs/own_backbone.md: what came of every stock model."""
+"""The table of docs/own_backbone.md: the result of every stock model's trial."""
 
 from __future__ import annotations
 
@@ -45,8 +45,8 @@ def make_table(records: Iterable[Mapping[str, Any]]) -> str:
     """Markdown: counts of configs for each method, then every reason.
 
     Args:
-        records: Of the sweep, in the order in which they were written; the last one of
-            a model counts.
+        records: Records of the sweep, in the order in which they were written; the last
+            one of a model counts.
     """
     last = {record['key']: record for record in records}
     counts: dict[str, Counter[str]] = {}
@@ -79,7 +79,7 @@ def make_table(records: Iterable[Mapping[str, Any]]) -> str:
 
 
 def _other_sizes(records: Iterable[Mapping[str, Any]]) -> str:
-    """Which models were tried at another size than most, because they need it."""
+    """List the models that need another image size than most."""
     found = Counter(record['size'] for record in records)
     ((most, _),) = found.most_common(1)
     others: dict[tuple[str, int], int] = Counter(

@@ -1,4 +1,4 @@
-"""One stock model with MCDRL: does it train, predict, and change nothing shut?"""
+"""Trial of a stock model with MCDRL: it must train, predict, and be stock at gate 0."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ _IMAGES = 2
 
 
 class TrialOutcome(NamedTuple):
-    """What came of a trial.
+    """Result of a trial.
 
     Attributes:
-        status: ``ok``; ``refused``, the conversion says why; ``broken``; or ``not
-            built``, where the stock model cannot be built either.
-        reason: In one sentence, unless ok.
-        seconds: It took.
+        status: ``ok``; ``refused`` by the conversion; ``broken``; or ``not built`` if
+            the stock model itself cannot be built.
+        reason: Reason in one sentence; empty for ``ok``.
+        seconds: Duration.
     """
 
     status: str
@@ -40,8 +40,8 @@ class TrialOutcome(NamedTuple):
 def try_model(model: Mapping[str, Any], size: int) -> TrialOutcome:
     """Convert a stock model, train it for a step, validate and predict.
 
-    The intervention works at gate 1. At gate 0 the prediction must be the stock
-    model's, bit for bit; at gate 1 it must be another.
+    At gate 0 the prediction must be the stock model's, bit for bit. At gate 1, with the
+    intervention active, it must differ.
 
     Args:
         model: See :func:`mcdrl_lab.stock_models.stock_configs.small_model`.
@@ -109,7 +109,7 @@ def _try(model: Mapping[str, Any], size: int) -> None:
 
 
 def converted(model: Mapping[str, Any]) -> Any:
-    """The model with MCDRL in it, of small widths, guided by the built-in CLIP.
+    """Convert a stock model to MCDRL with small widths and the built-in CLIP as guide.
 
     Args:
         model: Section of a stock config.
@@ -118,7 +118,7 @@ def converted(model: Mapping[str, Any]) -> Any:
         MMEngine's ConfigDict of the section.
 
     Raises:
-        NotConvertibleError: It cannot be done; says why.
+        NotConvertibleError: The model cannot be converted; the message says why.
     """
     from mmengine.config import Config
 
@@ -128,7 +128,7 @@ def converted(model: Mapping[str, Any]) -> Any:
     options = Config.fromfile(config_path('_base_/mcdrl.py')).mcdrl
     options.clip = _CLIP
     options.head.dictionary.embed_dims = _WIDTH
-    options.head.dictionary.prompts = _PROMPTS  # an update would add to those there
+    options.head.dictionary.prompts = _PROMPTS  # update() would merge with the defaults
     options.head.intervention.update(num_layers=1, attention_dims=64, ffn_ratio=0.25)
     stock = copy.deepcopy(dict(model))
     cfg = insert_mcdrl(Config(dict(model=stock, mcdrl=options)))
@@ -136,11 +136,11 @@ def converted(model: Mapping[str, Any]) -> Any:
 
 
 def stock_weights(names: Iterable[str], state: Mapping[str, Any]) -> dict[str, Any]:
-    """The stock model's part of a state dict with MCDRL in it.
+    """Extract the stock model's weights from the converted model's state dict.
 
     Args:
-        names: Of the stock model's weights.
-        state: Of the model that :func:`converted` made of it.
+        names: Names of the stock model's weights.
+        state: State dict of the model that :func:`converted` returns.
 
     Returns:
         Weights by the stock model's names.
@@ -151,13 +151,13 @@ def stock_weights(names: Iterable[str], state: Mapping[str, Any]) -> dict[str, A
 def _name_with_mcdrl(name: str, state: Mapping[str, Any]) -> str:
     if name.startswith(('backbone.', 'neck.')):
         return f'backbone.{name}'
-    # The last head of a cascade is the predictor, those before it stay.
+    # In a cascade only the last head became the predictor.
     wrapped = re.sub(r'^(decode_head(\.\d+)?)\.', r'\1.predictor.', name)
     return wrapped if wrapped in state else name
 
 
 def images(size: int, count: int) -> dict[str, Any]:
-    """A batch as a data loader gives it, of noise with a block of each class.
+    """A batch as from a data loader: noise, with a block of each class as labels.
 
     Args:
         size: Side in pixels.
@@ -177,7 +177,7 @@ def images(size: int, count: int) -> dict[str, Any]:
         shape = dict(img_shape=(size, size), ori_shape=(size, size))
         sample = SegDataSample(metainfo=dict(shape, pad_shape=(size, size)))
         sample.gt_sem_seg = PixelData(data=labels.clone())
-        # What PIDNet's pipeline adds.
+        # PIDNet's pipeline adds an edge map.
         sample.gt_edge_map = PixelData(data=(labels > 0).long())
         batch['inputs'].append(pixels.byte())
         batch['data_samples'].append(sample)
@@ -185,7 +185,7 @@ def images(size: int, count: int) -> dict[str, Any]:
 
 
 def _train(model: Any, size: int) -> None:
-    """One step; every trained weight must have had a part in the loss."""
+    """Train one step; every trained weight of the intervention must get a gradient."""
     import torch
 
     model.train()
