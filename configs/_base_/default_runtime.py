@@ -6,7 +6,7 @@ env_cfg = dict(
     dist_cfg=dict(backend='nccl'),
 )
 vis_backends = [dict(type='LocalVisBackend')]
-# mmseg's alpha of 0.8 hides the image under the background's black.
+# mmseg's alpha of 0.8 would hide the image under the black of the background class.
 visualizer = dict(
     type='SegLocalVisualizer', vis_backends=vis_backends, name='visualizer', alpha=0.4
 )

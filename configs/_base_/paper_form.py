@@ -1,6 +1,6 @@
-# A decode head in the paper's form: F holds the selected positions alone, its residual
-# carries it whole, nothing is observed, and both losses have the paper's weights. L_causal
-# compares directions; docs/method.md says why.
+# A decode head in the paper's form: F only holds the selected positions, the residual
+# passes on all of F, no confounders are observed, and both losses have the paper's
+# weights. L_causal compares normalised features; docs/method.md says why.
 paper_form = dict(
     unselected='zero',
     intervention=dict(residual='whole', observe_confounders=False),

@@ -1,4 +1,5 @@
-# A job of `make demo-real`: three sites in, one out, whatever MCDRL_HELD_OUT says.
+# For `make demo-real`: three training sites and one held-out site, regardless of
+# MCDRL_HELD_OUT.
 _base_ = ['./clip-endo-lite0_segformer_8e_endoscopy-sites-160x160.py']
 sites = [
     dict(name=name, lesion_classes=['polyp'])

@@ -4,5 +4,5 @@ _base_ = [
     '../_base_/schedules/schedule_50e.py',
     '../_base_/default_runtime.py',
 ]
-# The paper's rate, to the letter; docs/training.md says why not for ViT towers.
+# The paper's learning rate; docs/training.md says why ViT towers have another.
 optim_wrapper = dict(optimizer=dict(lr=5e-3))

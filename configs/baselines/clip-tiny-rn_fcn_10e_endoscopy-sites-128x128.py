@@ -4,7 +4,7 @@ _base_ = [
     '../_base_/schedules/schedule_10e.py',
     '../_base_/default_runtime.py',
 ]
-# The built-in weights, which are frozen, were trained on simulated scenes alone.
+# The frozen built-in weights were trained on simulated scenes only.
 train_dataloader = dict(num_workers=0)
 val_dataloader = dict(num_workers=0, persistent_workers=False)
 test_dataloader = dict(num_workers=0)

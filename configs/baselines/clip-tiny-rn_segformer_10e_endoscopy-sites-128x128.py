@@ -4,7 +4,7 @@ _base_ = [
     '../_base_/schedules/schedule_10e.py',
     '../_base_/default_runtime.py',
 ]
-# The built-in weights were trained on simulated scenes alone.
+# The built-in weights were trained on simulated scenes only.
 model = dict(backbone=dict(pretrained='builtin'))
 train_dataloader = dict(num_workers=0, dataset=dict(max_images=160))
 val_dataloader = dict(

@@ -4,5 +4,5 @@ _base_ = [
     '../_base_/schedules/schedule_5e.py',
     '../_base_/default_runtime.py',
 ]
-# A small tower that starts from random weights takes the paper's rate.
+# A small tower with random initial weights: the paper's learning rate.
 optim_wrapper = dict(optimizer=dict(lr=5e-3), clip_grad=dict(max_norm=5.0))

@@ -4,7 +4,7 @@ _base_ = [
     '../_base_/schedules/schedule_5e.py',
     '../_base_/default_runtime.py',
 ]
-# A small CLIP-shaped ViT, random at the start: for trying out and for tests.
+# A small CLIP-like ViT with random initial weights, for trials and tests.
 model = dict(
     backbone=dict(model_name='mcdrl-tiny-vit', pretrained=None),
     decode_head=dict(
@@ -18,5 +18,5 @@ model = dict(
         ],
     ),
 )
-# A small tower that starts from random weights takes a higher rate.
+# A small tower with random initial weights: a higher learning rate.
 optim_wrapper = dict(optimizer=dict(lr=1e-3))

@@ -1,4 +1,4 @@
-# The baseline's logits and those of learned prompts, added: tower, decoder and context
+# Sum of the baseline's logits and those of learned prompts; tower, decoder and context
 # are trained together. Training needs the sentence encoder, extra [text].
 _base_ = ['./clip-endo-lite0_segformer_8e_endoscopy-sites-160x160.py']
 model = dict(
@@ -12,13 +12,13 @@ model = dict(
         ),
         in_channels=256,
         context=16,
-        # CLIP's value at the start of its training.
+        # The initial value in CLIP's training.
         temperature=0.07,
         predictor=_base_.model.decode_head,
         loss_decode=_base_.model.decode_head.loss_decode,
     ),
 )
-# The context takes CoOp's learning rate, 2e-3.
+# The context has CoOp's learning rate, 2e-3.
 optim_wrapper = dict(
     paramwise_cfg=dict(custom_keys={'prompts.context': dict(lr_mult=2, decay_mult=0)}),
 )

@@ -1,4 +1,4 @@
-# The baseline's logits and those of learned prompts, added: tower, decoder and context
+# Sum of the baseline's logits and those of learned prompts; tower, decoder and context
 # are trained together.
 _base_ = ['./clip-vit-b16_fcn_50e_endoscopy-sites-224x224.py']
 model = dict(
@@ -16,7 +16,7 @@ model = dict(
         loss_decode=_base_.model.decode_head.loss_decode,
     ),
 )
-# The context takes CoOp's learning rate, 2e-3.
+# The context has CoOp's learning rate, 2e-3.
 optim_wrapper = dict(
     paramwise_cfg=dict(custom_keys={'prompts.context': dict(lr_mult=20, decay_mult=0)}),
 )

@@ -4,7 +4,7 @@ _base_ = [
 ]
 train_pipeline = [
     _base_.train_pipeline[0],
-    # Focus: images lose resolution before their masks are loaded.
+    # Random defocus: images lose resolution before their masks are loaded.
     dict(
         type='RandomApply',
         prob=0.3,

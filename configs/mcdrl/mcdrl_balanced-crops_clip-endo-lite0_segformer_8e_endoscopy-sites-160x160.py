@@ -1,5 +1,5 @@
-# Every network here calls most lesion-free images diseased: almost all that it is trained
-# with shows a lesion.
+# Networks trained without balanced crops find lesions in most lesion-free images: almost
+# all their training images show one. LesionBalancedCrop adds crops without lesions.
 _base_ = ['./mcdrl_clip-endo-lite0_segformer_8e_endoscopy-sites-160x160.py']
 train_pipeline = [
     *_base_.train_pipeline[:2],

@@ -1,6 +1,7 @@
-# Training moves the tower away from the texts, and the selection with it. Here a frozen
-# copy of the tower selects the regions and observes the conditions; what is intervened on
-# is the trained tower's dense map, as in the config without it.
+# Training moves the tower's features away from the texts, and thereby changes the
+# selection. Here a frozen copy of the tower selects the regions and observes the
+# conditions. The intervention works on the trained tower's dense map, as in the config
+# without the copy.
 _base_ = ['./mcdrl_clip-endo-lite0_segformer_8e_endoscopy-sites-160x160.py']
 tower = _base_.model.backbone
 model = dict(
@@ -17,6 +18,6 @@ model = dict(
         mean=_base_.data_preprocessor.mean,
         std=_base_.data_preprocessor.std,
     ),
-    # Counted in the trained tower's levels: the entry behind the three is its dense map.
+    # Index into the trained tower's outputs: three levels, then the dense map.
     decode_head=dict(in_index=3),
 )

@@ -5,7 +5,7 @@ _base_ = [
     '../_base_/schedules/intervention_8e.py',
     '../_base_/default_runtime.py',
 ]
-# docs/training.md says why.
+# A lower learning rate for the intervention; docs/training.md says why.
 optim_wrapper = dict(
     paramwise_cfg=dict(custom_keys={'decode_head.intervention': dict(lr_mult=0.1)})
 )

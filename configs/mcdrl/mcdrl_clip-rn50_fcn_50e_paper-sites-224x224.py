@@ -12,7 +12,7 @@ model = dict(
     decode_head={
         **_base_.paper_form,
         'dictionary': dict(prompts=prompts),
-        # The width of the paper's; on the six sites it is a quarter, for its memory.
+        # The paper's width; the configs of the six sites use a quarter to save memory.
         'intervention': {
             **_base_.paper_form.intervention,
             'attention_dims': None,
@@ -20,5 +20,5 @@ model = dict(
         },
     }
 )
-# The paper's rate, to the letter; docs/training.md says why not for ViT towers.
+# The paper's learning rate; docs/training.md says why ViT towers have another.
 optim_wrapper = dict(optimizer=dict(lr=5e-3))

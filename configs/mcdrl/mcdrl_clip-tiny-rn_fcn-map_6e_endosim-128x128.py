@@ -1,5 +1,6 @@
-# The predictor also gets how much more each position resembles a lesion than healthy
-# tissue by text, which this tower learned where lesions and conditions were independent.
+# The predictor also gets a similarity map: how much more similar each position is to
+# texts of lesions than to texts of healthy tissue. This tower learned it from images in
+# which lesions and conditions are independent.
 _base_ = ['./mcdrl_clip-tiny-rn_fcn_6e_endosim-128x128.py']
 model = dict(
     decode_head=dict(

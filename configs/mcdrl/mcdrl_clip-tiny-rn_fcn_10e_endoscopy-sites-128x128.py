@@ -5,15 +5,15 @@ _base_ = [
     '../_base_/schedules/intervention_10e.py',
     '../_base_/default_runtime.py',
 ]
-# The built-in weights, which are frozen, were trained on simulated scenes alone.
+# The frozen built-in weights were trained on simulated scenes only.
 model = dict(
     decode_head=dict(
         dictionary=dict(prompts=dict(classes=['polyp', 'vocal fold lesion']))
     )
 )
-# At 3e-3 a step of the intervention moves all tokens together by about what tells them
-# apart: BatchNorm's running statistics behind it lag, and validation predicts background
-# until the rate has fallen.
+# At 3e-3 a step of the intervention shifts all tokens together by about as much as they
+# differ. The running statistics of the following BatchNorm lag behind, and validation
+# predicts background until the learning rate has decreased.
 optim_wrapper = dict(
     paramwise_cfg=dict(custom_keys={'decode_head.intervention': dict(lr_mult=0.1)})
 )

@@ -5,7 +5,7 @@ _base_ = [
     '../_base_/schedules/intervention_10e.py',
     '../_base_/default_runtime.py',
 ]
-# The built-in weights were trained on simulated scenes alone.
+# The built-in weights were trained on simulated scenes only.
 model = dict(
     backbone=dict(pretrained='builtin'),
     decode_head=dict(
@@ -14,8 +14,8 @@ model = dict(
         loss_contrast=None,
     ),
 )
-# docs/training.md says why; here, with the tower trained too, it made no difference
-# before confounders were observed.
+# docs/training.md says why. Here the tower is trained too, and the lower rate made no
+# difference without observed confounders.
 optim_wrapper = dict(
     paramwise_cfg=dict(custom_keys={'decode_head.intervention': dict(lr_mult=0.1)})
 )

@@ -6,8 +6,9 @@ _base_ = [
     '../_base_/paper_form.py',
     '../_base_/default_runtime.py',
 ]
-# A small CLIP-shaped ViT, random at the start: for trying out and for tests. Its texts say
-# nothing of images, and there is nothing to observe: the paper's losses and residual.
+# A small CLIP-like ViT with random initial weights, for trials and tests. Its texts and
+# images are unrelated, so no confounders can be observed: the paper's losses and
+# residual.
 model = dict(
     backbone=dict(model_name='mcdrl-tiny-vit', pretrained=None),
     decode_head=dict(
@@ -29,5 +30,5 @@ model = dict(
         dictionary=dict(embed_dims=128),
     ),
 )
-# A small tower that starts from random weights takes a higher rate.
+# A small tower with random initial weights: a higher learning rate.
 optim_wrapper = dict(optimizer=dict(lr=1e-3))

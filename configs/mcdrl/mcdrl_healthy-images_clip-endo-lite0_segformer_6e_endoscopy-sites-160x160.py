@@ -1,5 +1,6 @@
-# Healthy images of a further hospital, the folder `healthy` beside the sites: trained on,
-# and never held out. Six epochs of 400 more images are as many steps as eight without.
+# Adds healthy images of another hospital, the folder `healthy` beside the sites. They
+# are only trained on, never held out. Six epochs with these 400 images have as many
+# steps as eight without them.
 _base_ = ['./mcdrl_clip-endo-lite0_segformer_8e_endoscopy-sites-160x160.py']
 training_only_sites = [dict(name='healthy', lesion_classes=['polyp'])]
 train_dataloader = dict(

@@ -1,5 +1,5 @@
-# MCDRL over a stock SegFormer that is trained already: its backbone stays as it is, its
-# head goes on from where it was, and the intervention between them is new.
+# MCDRL on a stock SegFormer that is already trained: its backbone is frozen, its head
+# continues to train, and the intervention between them is new.
 _base_ = ['./own_segformer.py', '../_base_/prompts/endoscopy.py']
 custom_imports = dict(imports=['mcdrl_mmseg'], allow_failed_imports=False)
 segformer = '{{$SEGFORMER_CHECKPOINT:work_dirs/own_segformer/iter_5000.pth}}'
@@ -20,7 +20,7 @@ model = __import__('mcdrl_mmseg').mcdrl_over(
     prompts={**_base_.prompts, 'classes': ['polyp']},
 )
 model['backbone']['frozen'] = True
-# The network is trained already: nothing to wait for.
+# The network is already trained: the intervention needs no warm-up.
 custom_hooks = [
     dict(type='ConfounderDictionaryHook'),
     dict(type='InterventionWarmupHook', begin=0, by_epoch=False),

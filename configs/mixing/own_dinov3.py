@@ -1,5 +1,5 @@
-# A project's own config with a foundation model as backbone: DINOv3 ViT-S/16
-# through MMSegmentation's TIMMBackbone, its last three blocks read by an FCN head.
+# A project's own config with a foundation model as backbone: DINOv3 ViT-S/16 through
+# MMSegmentation's TIMMBackbone, with an FCN head on three of its blocks.
 _base_ = ['./own_segformer.py']
 norm_cfg = dict(type='BN', requires_grad=True)
 model = dict(
@@ -9,7 +9,7 @@ model = dict(
         type='TIMMBackbone',
         model_name='vit_small_patch16_dinov3.lvd1689m',
         features_only=True,
-        # timm fetches the weights once; checkpoint_path=... reads a file instead.
+        # timm downloads the weights once; checkpoint_path=... reads a file instead.
         pretrained=True,
         out_indices=(7, 9, 11),
     ),

@@ -1,4 +1,4 @@
-# A project's own config, of MMSegmentation alone: nothing in it is of this package.
+# A project's own config, which only uses MMSegmentation and nothing of this package.
 # <own>/images/{train,val}/*.jpg, <own>/masks/{train,val}/*.png with labels 0 and 1.
 _base_ = ['../_base_/models/mit-b0_segformer.py']
 data_root = '{{$OWN_DATA_ROOT:data/own}}'

@@ -8,7 +8,8 @@ sites = [
     dict(name='endotect_kvasir', lesion_classes=['polyp']),
     dict(name='vocalfolds_larynx', lesion_classes=['vocal fold lesion']),
 ]
-# Held out of training and validation, and all of the test: MCDRL_HELD_OUT=SITE.
+# This site is excluded from training and validation, and is the whole test set. Set it
+# by MCDRL_HELD_OUT=SITE.
 held_out_site = '{{$MCDRL_HELD_OUT:polypgen_c1}}'
 training_sites = [s for s in sites if s['name'] != held_out_site]
 if len(training_sites) == len(sites):

@@ -1,6 +1,5 @@
-# The simulated benchmark as python -m mcdrl_lab simulate writes it: five sites,
-# one of which is held out. Lesion classes are those of
-# configs/_base_/prompts/endoscopy.py.
+# The simulated benchmark as python -m mcdrl_lab simulate writes it: five sites, one of
+# which is held out. Lesion classes are those of configs/_base_/prompts/endoscopy.py.
 _base_ = ['./site_folders.py']
 data_root = '{{$MCDRL_ENDOSIM_ROOT:data/endosim}}'
 image_size = (128, 128)
@@ -17,7 +16,8 @@ sites = [
     dict(name=name, lesion_classes=lesion_classes, mask_values=mask_values)
     for name in ('endosim_a', 'endosim_b', 'endosim_c', 'endosim_d', 'endosim_e')
 ]
-# Held out of training and validation, and all of the test: MCDRL_HELD_OUT=SITE.
+# This site is excluded from training and validation, and is the whole test set. Set it
+# by MCDRL_HELD_OUT=SITE.
 held_out_site = '{{$MCDRL_HELD_OUT:endosim_a}}'
 training_sites = [s for s in sites if s['name'] != held_out_site]
 if len(training_sites) == len(sites):
@@ -40,7 +40,7 @@ tta_pipeline = [
         transforms=[[test_pipeline[1]], *_base_.tta_pipeline[1]['transforms'][1:]],
     ),
 ]
-# Images this small are read faster than a worker hands them over.
+# Reading images this small takes less time than passing them on from a worker.
 train_dataloader = dict(
     num_workers=0,
     dataset=dict(data_root=data_root, sites=training_sites, pipeline=train_pipeline),
@@ -58,5 +58,6 @@ test_dataloader = dict(
         pipeline=test_pipeline,
     ),
 )
-# Plans hold hundreds of runs: no distances, which cost more than a tiny model's pass.
+# No surface distances: plans have hundreds of runs, and distances take longer than a
+# forward pass of a tiny model.
 test_evaluator = dict(type='SiteLesionMetric', surface=False, thresholds=False)

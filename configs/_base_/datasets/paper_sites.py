@@ -1,6 +1,6 @@
 # The five sites of the paper, as the dataset converters write them, in the order of its
-# folds A to E, one of which is held out. The paper does not say how its five lesion types
-# follow from the labels of the data sets: the grouping below is this project's reading.
+# folds A to E; one is held out. The paper does not say how it maps the labels of the
+# data sets to its five lesion types: the mapping below is our interpretation.
 _base_ = ['./site_folders.py']
 data_root = '{{$MCDRL_DATA_ROOT:data/paper_sites}}'
 sites = [
@@ -18,8 +18,8 @@ sites = [
             7: 'tumour',  # stenosis
         },
     ),
-    # Values follow the alphabetical order of the folders of the seven diagnoses. If
-    # yours have other names, take the values from the entry that the converter prints.
+    # Values are in alphabetical order of the folders of the seven diagnoses. If your
+    # folders have other names, use the values that the converter prints.
     dict(
         name='laryngoscope8',
         lesion_classes=['polyp', 'tumour', 'inflammation', 'nodule', 'cyst'],
@@ -38,7 +38,8 @@ sites = [
     dict(name='etis_larib', lesion_classes=['polyp']),
     dict(name='kvasir_seg', lesion_classes=['polyp']),
 ]
-# Held out of training and validation, and all of the test: MCDRL_HELD_OUT=SITE.
+# This site is excluded from training and validation, and is the whole test set. Set it
+# by MCDRL_HELD_OUT=SITE.
 held_out_site = '{{$MCDRL_HELD_OUT:bm_broncholc}}'
 training_sites = [s for s in sites if s['name'] != held_out_site]
 if len(training_sites) == len(sites):

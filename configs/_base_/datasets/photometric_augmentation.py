@@ -1,4 +1,4 @@
-# Strong changes of light and colour, after the geometry and before packing.
+# Strong changes of light and colour, after geometric steps and before packing.
 photometric_augmentation = [
     dict(
         type='PhotoMetricDistortion',
@@ -22,7 +22,7 @@ photometric_augmentation = [
         ],
     ),
     dict(type='RandomGrayscale', prob=0.1, keep_channels=True, color_format='bgr'),
-    # What is cut out teaches nothing: its labels are ignored.
+    # Labels in the cut-out regions are ignored.
     dict(
         type='RandomCutOut',
         prob=0.5,

@@ -34,14 +34,14 @@ train_pipeline = [
     dict(type='RandomFlip', prob=0.5, direction='vertical'),
     dict(type='PackSegInputs', meta_keys=meta_keys),
 ]
-# The annotation is loaded after the resize: scores are taken at native size.
+# The annotation is loaded after the resize, so that scores are computed at native size.
 test_pipeline = [
     dict(type='LoadImageFromFile'),
     dict(type='Resize', scale=image_size, keep_ratio=False),
     dict(type='LoadAnnotations'),
     dict(type='PackSegInputs', meta_keys=meta_keys),
 ]
-# tools/test.py --tta: the image, and flipped either way; predictions are turned back.
+# tools/test.py --tta: the image and its flips; predictions are flipped back.
 tta_pipeline = [
     dict(type='LoadImageFromFile'),
     dict(
@@ -85,8 +85,9 @@ test_parts = [
     dict(part, pipeline=validation['pipeline'])
     for part, validation in zip(training_parts, validation_parts)
 ] + validation_parts
-# Held out of training and validation, and all of the test: MCDRL_HELD_OUT=SITE. With
-# `none` every loader holds all sites; the test is the validation then.
+# This site is excluded from training and validation, and is the whole test set. Set it
+# by MCDRL_HELD_OUT=SITE. With `none` training and validation use all sites, and the
+# test set is the validation set.
 held_out_site = '{{$MCDRL_HELD_OUT:drive}}'
 if held_out_site not in [*site_datasets, 'none']:
     raise ValueError(
@@ -96,7 +97,7 @@ if held_out_site not in [*site_datasets, 'none']:
 train_dataloader = dict(
     batch_size=4,
     num_workers=2,
-    # Workers that outlive an epoch cannot be seeded for it: see EpochSeedHook.
+    # Persistent workers cannot be seeded anew for each epoch: see EpochSeedHook.
     persistent_workers=False,
     sampler=dict(type='DefaultSampler', shuffle=True),
     dataset=dict(
@@ -133,7 +134,8 @@ test_dataloader = dict(
         ],
     ),
 )
-# Distances cost more than a small model's forward pass; the final test has them.
+# Surface distances take longer than a small model's forward pass; only the final test
+# computes them.
 val_evaluator = dict(type='SiteLesionMetric', surface=False, thresholds=False)
 test_evaluator = dict(type='SiteLesionMetric')
 if held_out_site == 'none':

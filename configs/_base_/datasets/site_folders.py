@@ -1,5 +1,5 @@
-# One folder a site, with images and masks: what every data set of this layout shares.
-# A data set's own file adds `sites` and holds one of them out.
+# Settings of all data sets with one folder of images and masks per site. A data set's
+# own file adds `sites` and holds one of them out.
 dataset_type = 'EndoscopySiteDataset'
 data_root = '{{$MCDRL_DATA_ROOT:data/endoscopy_sites}}'
 image_size = (224, 224)
@@ -25,14 +25,14 @@ train_pipeline = [
     dict(type='RandomFlip', prob=0.5, direction='vertical'),
     dict(type='PackSegInputs', meta_keys=meta_keys),
 ]
-# The mask is loaded after the resize: scores are taken at native size.
+# The mask is loaded after the resize, so that scores are computed at native size.
 test_pipeline = [
     dict(type='LoadImageFromFile'),
     dict(type='Resize', scale=image_size, keep_ratio=False),
     dict(type='LoadLesionMask'),
     dict(type='PackSegInputs', meta_keys=meta_keys),
 ]
-# tools/test.py --tta: the image, and flipped either way; predictions are turned back.
+# tools/test.py --tta: the image and its flips; predictions are flipped back.
 tta_pipeline = [
     dict(type='LoadImageFromFile'),
     dict(
@@ -52,7 +52,7 @@ tta_pipeline = [
 train_dataloader = dict(
     batch_size=16,
     num_workers=2,
-    # Workers that outlive an epoch cannot be seeded for it: see EpochSeedHook.
+    # Persistent workers cannot be seeded anew for each epoch: see EpochSeedHook.
     persistent_workers=False,
     sampler=dict(type='DefaultSampler', shuffle=True),
     dataset=dict(
@@ -89,6 +89,7 @@ test_dataloader = dict(
         pipeline=test_pipeline,
     ),
 )
-# Distances cost more than a small model's forward pass; the final test has them.
+# Surface distances take longer than a small model's forward pass; only the final test
+# computes them.
 val_evaluator = dict(type='SiteLesionMetric', surface=False, thresholds=False)
 test_evaluator = dict(type='SiteLesionMetric')

@@ -1,5 +1,5 @@
-# The built-in CLIP of real endoscopy, trained whole: an EfficientNet-Lite0 whose levels
-# have strides of 4, 8 and 16, and CLIP's dense map of 32.
+# The built-in CLIP of real endoscopy, without frozen layers: an EfficientNet-Lite0 with
+# levels of strides 4, 8 and 16, and CLIP's dense map of stride 32.
 _base_ = ['./clip-rn50_fcn.py']
 model = dict(
     backbone=dict(
@@ -19,7 +19,8 @@ model = dict(
         num_classes=2,
         norm_cfg=dict(type='BN', requires_grad=True),
         align_corners=False,
-        # A tenth of the pixels is lesion. With alpha = beta = 0.5 Tversky's index is Dice's.
+        # A tenth of the pixels is lesion. With alpha = beta = 0.5 the Tversky loss is
+        # the Dice loss.
         loss_decode=[
             dict(type='CrossEntropyLoss', loss_name='loss_ce', loss_weight=1.0),
             dict(

@@ -1,5 +1,5 @@
-# The built-in tiny CLIP, frozen: what it knows of lesions and imaging conditions was
-# learned where the two were independent. Its map is made finer by dilation.
+# The built-in tiny CLIP, frozen. It was trained on images in which lesions and imaging
+# conditions are independent. Dilation makes its dense map finer.
 _base_ = ['./clip-tiny-rn_segformer.py']
 model = dict(
     backbone=dict(
@@ -20,8 +20,8 @@ model = dict(
         dropout_ratio=0.1,
         num_classes=2,
         norm_cfg=dict(type='BN', requires_grad=True),
-        # In some short runs ReLU had lesions as all zeros, whose probability the bias
-        # alone kept below one half: Dice 0.
+        # With ReLU all features of lesions became zero in some short runs; the bias
+        # then kept their probability below one half: Dice 0.
         act_cfg=dict(type='LeakyReLU', negative_slope=0.1),
         align_corners=False,
         loss_decode=_base_.model.decode_head.loss_decode,

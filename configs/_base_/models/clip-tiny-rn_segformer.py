@@ -1,4 +1,4 @@
-# A small CLIP-shaped tower, random at the start: for trying out and for tests.
+# A small CLIP-like tower with random initial weights, for trials and tests.
 _base_ = ['./clip-rn50_fcn.py']
 model = dict(
     backbone=dict(model_name='mcdrl-tiny-rn', pretrained=None, out_indices=(0, 1, 2)),
@@ -12,9 +12,9 @@ model = dict(
         num_classes=2,
         norm_cfg=dict(type='BN', requires_grad=True),
         align_corners=False,
-        # A tenth of the pixels is lesion: without a term that counts each class alike
-        # a tower that starts from random weights predicts background for most of a
-        # short schedule. With alpha = beta = 0.5 Tversky's index is Dice's.
+        # A tenth of the pixels is lesion: without a loss that weighs both classes
+        # equally, a tower with random initial weights predicts background for most of a
+        # short schedule. With alpha = beta = 0.5 the Tversky loss is the Dice loss.
         loss_decode=[
             dict(type='CrossEntropyLoss', loss_name='loss_ce', loss_weight=1.0),
             dict(

@@ -7,8 +7,8 @@ data_preprocessor = dict(
     seg_pad_val=255,
     size_divisor=1,
 )
-# OpenAI's weights, which open_clip downloads; a local file's path does as well, with
-# quick_gelu=True beside it (docs/own_clip.md).
+# open_clip downloads OpenAI's weights. A local file's path works too, together with
+# quick_gelu=True (docs/own_clip.md).
 model = dict(
     type='EncoderDecoder',
     data_preprocessor=data_preprocessor,

@@ -1,6 +1,5 @@
-# MMSegmentation's _base_/models/upernet_swin.py with two classes and with
-# batch norm in every process for itself (sync_bn='torch' shares it),
-# and MMPretrain's ConvNeXt-T as backbone.
+# MMSegmentation's _base_/models/upernet_swin.py with two classes and with BN in place
+# of SyncBN (sync_bn='torch' converts it back), and MMPretrain's ConvNeXt-T as backbone.
 model = dict(
     type='EncoderDecoder',
     data_preprocessor=dict(

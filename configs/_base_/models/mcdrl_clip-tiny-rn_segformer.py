@@ -1,5 +1,6 @@
-# The paper's form: from random weights texts say nothing of images, and there is nothing
-# to observe. The config that starts from the built-in weights adds what the others have.
+# The paper's form: with random initial weights texts and images are unrelated, so no
+# confounders can be observed. The config with the built-in weights adds what the other
+# models have.
 _base_ = ['./clip-tiny-rn_segformer.py', '../prompts/endoscopy_sites.py']
 model = dict(
     decode_head=dict(

@@ -10,8 +10,9 @@ model = dict(
             type='ConfounderDictionary', prompts=_base_.prompts, embed_dims=512
         ),
         region_selector=dict(type='CLIPRegionSelector', ratio=0.5),
-        # Not the paper's form, which _base_/paper_form.py has: the two additions gained most
-        # on simulated sites, and the losses nothing beside them (docs/evidence_endosim.md).
+        # Not the paper's form, which is in _base_/paper_form.py: residual and observed
+        # confounders gained most on simulated sites; with them, the losses brought no
+        # gain (docs/evidence_endosim.md).
         intervention=dict(
             type='CausalIntervention',
             num_layers=3,

@@ -1,5 +1,5 @@
 # MMSegmentation's _base_/models/fcn_r50-d8.py with two classes and with
-# batch norm in every process for itself (sync_bn='torch' shares it).
+# BN in place of SyncBN (sync_bn='torch' converts it back).
 model = dict(
     type='EncoderDecoder',
     data_preprocessor=dict(

@@ -1,4 +1,4 @@
-# For trying out: a tenth of the paper's schedule.
+# For quick trials: a tenth of the paper's schedule.
 _base_ = ['./schedule_50e.py']
 param_scheduler = [
     dict(

@@ -1,4 +1,4 @@
-# For the simulated benchmark, whose plans hold hundreds of runs.
+# For the simulated benchmark, whose plans have hundreds of runs.
 _base_ = ['./schedule_50e.py']
 optim_wrapper = dict(optimizer=dict(lr=2e-3), clip_grad=dict(max_norm=5.0))
 param_scheduler = [
