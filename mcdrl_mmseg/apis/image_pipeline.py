@@ -141,6 +141,12 @@ def as_image(image: str | os.PathLike | np.ndarray) -> np.ndarray:
     """
     if isinstance(image, str | os.PathLike):
         return read_image(image)
+    if not isinstance(image, np.ndarray):
+        raise ImageError(
+            f'an image must be a path or an array, (H, W, 3) uint8, blue first; got '
+            f'{type(image).__name__}. np.asarray(image)[..., ::-1] makes one of a '
+            "Pillow image in mode 'RGB'."
+        )
     if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3:
         raise ImageError(
             f'an image array must be (H, W, 3) uint8, blue first; got '

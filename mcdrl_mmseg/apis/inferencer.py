@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -27,6 +28,9 @@ from .image_pipeline import (
     model_lock,
 )
 from .temperature import calibrated_probability
+
+Image = str | os.PathLike | np.ndarray
+"""A path, or (H, W, 3) uint8, blue first."""
 
 
 @dataclass(frozen=True)
@@ -120,7 +124,7 @@ class MCDRLInferencer(MMSegInferencer):
     def _init_collate(self, cfg: Config | ConfigDict) -> Callable:
         return pseudo_collate
 
-    def _inputs_to_list(self, inputs: str | np.ndarray | Sequence) -> list:
+    def _inputs_to_list(self, inputs: Image | Sequence) -> list:
         """List the inputs; files of a folder are sorted by name.
 
         MMEngine uses the order of the file system. MMSegmentation numbers its masks in
@@ -132,6 +136,8 @@ class MCDRLInferencer(MMSegInferencer):
         Returns:
             Images.
         """
+        if isinstance(inputs, os.PathLike):
+            inputs = os.fspath(inputs)
         listed = super()._inputs_to_list(inputs)
         return sorted(listed) if isinstance(inputs, str) else listed
 
@@ -180,7 +186,7 @@ class MCDRLInferencer(MMSegInferencer):
     @torch.no_grad()
     def predict(
         self,
-        images: Iterable[str | np.ndarray],
+        images: Image | Iterable[Image],
         batch_size: int = 1,
         *,
         threshold: float | None = None,
@@ -189,7 +195,8 @@ class MCDRLInferencer(MMSegInferencer):
         """Segment a stream of images.
 
         Args:
-            images: Paths, or (H, W, 3) uint8 arrays, blue first.
+            images: Paths, or (H, W, 3) uint8 arrays, blue first; or one of them alone,
+                or a folder, as calls take it.
             batch_size: Images that go through the network together, at most.
             threshold: Threshold of the conformal mask, from ``python -m mcdrl_lab
                 conformal``.
@@ -204,6 +211,10 @@ class MCDRLInferencer(MMSegInferencer):
             SiteReferenceError: ``flags`` with a checkpoint without statistics of its
                 training sites.
         """
+        if isinstance(images, np.ndarray):
+            images = [images] if images.ndim < 4 else images
+        elif isinstance(images, str | os.PathLike):
+            images = self._inputs_to_list(images)
         checker = ImageChecker(self.model) if flags else None
         # Images read but not yet predicted: at most a batch and one more.
         waiting: deque[np.ndarray] = deque()

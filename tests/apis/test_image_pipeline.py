@@ -152,6 +152,11 @@ def test_arrays_of_another_form_are_refused(image):
         as_image(image)
 
 
+def test_what_is_neither_path_nor_array_is_named():
+    with pytest.raises(ImageError, match=r'path or an array.*uint8.*got Image\.'):
+        as_image(Image.new('RGB', (4, 4)))
+
+
 def test_the_pipeline_needs_no_ground_truth_and_leaves_the_config_alone(
     tiny_config, picture
 ):

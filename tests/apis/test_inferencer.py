@@ -55,6 +55,23 @@ def test_predictions_are_mmsegs_in_batches_of_any_size(inferencer, pictures):
             )
 
 
+def test_one_image_alone_or_a_folder_is_predicted_as_in_a_list(
+    inferencer, picture, tmp_path
+):
+    for name in ('b.png', 'a.png'):
+        cv2.imwrite(str(tmp_path / name), picture[:40] if name == 'a.png' else picture)
+    (expected,) = inferencer.predict([picture])
+    one = tmp_path / 'b.png'
+    for image in (picture, str(one), one):
+        (made,) = inferencer.predict(image)
+        np.testing.assert_array_equal(made.labels, expected.labels)
+    for folder in (str(tmp_path), tmp_path):
+        shapes = [made.labels.shape for made in inferencer.predict(folder)]
+        assert shapes == [picture[:40].shape[:2], picture.shape[:2]]
+    stack = np.stack([picture, picture[::-1]])
+    assert len(list(inferencer.predict(stack))) == 2
+
+
 def test_images_go_through_the_network_together(inferencer, pictures, monkeypatch):
     sizes = []
     forward = inferencer.model.test_step
