@@ -87,10 +87,12 @@ def export_model(
         else:
             FORMATS[file_format](module, size, multiple, description, temporary)
         gap = largest_difference(module, open_exported(temporary), trials)
-        if not int8 and not gap <= TOLERANCE:  # NaN fails too
+        # What divides logits divides their rounding too.
+        allowed = TOLERANCE / min(1, *(module.temperature or (1,)))
+        if not int8 and not gap <= allowed:  # NaN fails too
             raise ExportError(
                 f'the exported model differs from PyTorch by {gap:.1e}, more than '
-                f'{TOLERANCE:.0e}, and was not kept. If two positions resemble a '
+                f'{allowed:.0e}, and was not kept. If two positions resemble a '
                 'lesion alike to the last digit, the two may select different ones: '
                 'try other images (--image).'
             )

@@ -2,6 +2,7 @@
 
 import re
 
+import cv2
 import numpy as np
 import pytest
 import torch
@@ -75,14 +76,57 @@ def test_file_gives_calibrated_log_odds_and_the_mask_at_a_threshold(
     assert (of_file(native, None, threshold) != mask).any()
 
 
+def test_a_low_temperature_does_not_make_rounding_a_difference(
+    checkpoint, new_pixels, tmp_path
+):
+    model = load_segmentor(checkpoint(1, calibrated=False), device='cpu')
+    model.temperature = (1e-3,)
+    path = tmp_path / 'best.onnx'
+    gap = export_model(model, path, 'onnx', SIZE).difference
+    # The file's logits, a thousand times those of the network.
+    assert 1e-4 < gap < 0.1
+    assert np.abs(open_exported(path).run(new_pixels(1, *SIZE, seed=5))).max() > 100
+
+
+def test_program_of_the_page_gives_the_mask_of_predictions(
+    checkpoint, new_pixels, tmp_path, repo_root, monkeypatch
+):
+    inferencer = MCDRLInferencer(
+        weights=str(checkpoint(2, calibrated=True)), show_progress=False
+    )
+    image = np.ascontiguousarray(new_pixels(1, *SIZE, seed=5)[0].transpose(1, 2, 0))
+    (batch,) = inferencer.preprocess([image])
+    with torch.no_grad():
+        (sample,) = inferencer.forward(batch)
+        middle = sample.seg_logits.data.flatten(1).median(dim=1).values
+        # So that every class wins somewhere.
+        inferencer.model.decode_head.predictor.conv_seg.bias -= middle
+    (predicted,) = inferencer.predict([image])
+    assert set(np.unique(predicted.labels)) == {0, 1, 2}
+
+    export_model(inferencer.model, tmp_path / 'best.onnx', 'onnx', SIZE)
+    cv2.imwrite(str(tmp_path / 'image.png'), image)
+    (tmp_path / 'image.png').rename(tmp_path / 'image.jpg')
+    monkeypatch.chdir(tmp_path)
+    found = program_of_the_page(repo_root, 'InferenceSession(')
+    assert (found['mask'] == predicted.labels).mean() > 0.999
+    # Here the temperatures matter.
+    assert (found['native'].argmax(axis=2) != predicted.labels).mean() > 0.01
+
+
 def function_of_the_page(repo_root):
     """What docs/deployment.md tells users to do with a threshold."""
+    return program_of_the_page(repo_root, 'def conformal_mask(')['conformal_mask']
+
+
+def program_of_the_page(repo_root, part):
+    """Names of a program of docs/deployment.md, run."""
     page = (repo_root / 'docs/deployment.md').read_text()
     blocks = re.findall(r'```python\n(.*?)```', page, flags=re.DOTALL)
-    (block,) = [block for block in blocks if 'def conformal_mask(' in block]
+    (block,) = [block for block in blocks if part in block]
     names = {}
     exec(block, names)
-    return names['conformal_mask']
+    return names
 
 
 def test_file_without_temperature_gives_the_networks_log_odds(
