@@ -22,8 +22,11 @@ def quantize(source: Path, target: Path) -> None:
         ExportError: onnxruntime is missing.
     """
     require('onnx', 'onnxruntime')
+    import onnx
     from onnxruntime.quantization import QuantType, quantize_dynamic
 
+    graph = onnx.load(source, load_external_data=False).graph
+    vectors = {weight.name for weight in graph.initializer if len(weight.dims) < 2}
     # onnxruntime advises to optimise the graph first, which the exporter has done.
     logging.getLogger().addFilter(_not_the_advice)
     try:
@@ -31,6 +34,12 @@ def quantize(source: Path, target: Path) -> None:
             source,
             target,
             op_types_to_quantize=_QUANTISED,
+            # A product with a vector has no channels, and gets scales of one too many.
+            nodes_to_exclude=[
+                node.name
+                for node in graph.node
+                if node.op_type == 'MatMul' and vectors.intersection(node.input)
+            ],
             per_channel=True,
             # 7 bits: CPUs without VNNI add products in 16 bits, which could saturate.
             reduce_range=True,

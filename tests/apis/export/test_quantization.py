@@ -42,3 +42,36 @@ def test_weights_of_products_become_int8_and_others_stay(tmp_path):
     gap = np.abs(z - exact).max()
     # Six bits and a sign of a weight, eight of an input, summed over 16.
     assert 0 < gap < 0.05 * np.abs(exact).max()
+
+
+def test_products_with_a_vector_stay_beside_int8_ones(tmp_path):
+    # As MCDRL's attention has them, where its norm is part of the products.
+    rng = np.random.default_rng(1)
+    weight = rng.normal(size=(16, 4)).astype(np.float32)
+    vector = rng.normal(size=4).astype(np.float32)
+    graph = helper.make_graph(
+        [
+            helper.make_node('MatMul', ['x', 'weight'], ['y'], name='matrix'),
+            helper.make_node('MatMul', ['y', 'vector'], ['z'], name='vector'),
+        ],
+        'graph',
+        [helper.make_tensor_value_info('x', TensorProto.FLOAT, [8, 16])],
+        [helper.make_tensor_value_info('z', TensorProto.FLOAT, [8])],
+        [
+            numpy_helper.from_array(weight, 'weight'),
+            numpy_helper.from_array(vector, 'vector'),
+        ],
+    )
+    opset = [helper.make_opsetid('', 18)]
+    model = helper.make_model(graph, opset_imports=opset, ir_version=10)
+    source, target = tmp_path / 'plain.onnx', tmp_path / 'small.onnx'
+    onnx.save(model, source)
+    quantize(source, target)
+
+    types = {t.name: t.data_type for t in onnx.load(target).graph.initializer}
+    assert types['weight_quantized'] == TensorProto.INT8
+    assert types['vector'] == TensorProto.FLOAT
+    x = rng.normal(size=(8, 16)).astype(np.float32)
+    (z,) = onnxruntime.InferenceSession(target).run(None, {'x': x})
+    exact = x @ weight @ vector
+    assert np.abs(z - exact).max() < 0.05 * np.abs(exact).max()
