@@ -4,6 +4,7 @@ from mcdrl_common.written_files import OutputError
 from mcdrl_mmseg.apis.export import exporting
 from mcdrl_mmseg.apis.export.deployable import ExportError
 from mcdrl_mmseg.apis.export.exporting import export_model
+from mcdrl_mmseg.apis.export.runtime import open_exported
 
 
 @pytest.fixture
@@ -89,3 +90,9 @@ def test_what_cannot_be_done_is_said_before_work_begins(
     with pytest.raises(ExportError, match=message):
         export_model(vit, tmp_path / name, **options)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_mcdrl_is_exported_with_int8_weights(resnet, tmp_path):
+    made = export_model(resnet, tmp_path / 'a.onnx', 'onnx', (64, 96), int8=True)
+    assert 1e-4 < made.difference < 10
+    assert open_exported(made.path).description['int8'] is True
