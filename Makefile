@@ -2,22 +2,22 @@
 # make test. Both make .venv from the pinned set first, and reuse what is there.
 
 define HELP
-make demo             draws simulated hospitals, trains, tests, writes a report
-                      (2 minutes on two cores; the first time 2 more and 3 GB)
-make demo-real        the same on real images, in MCDRL_DATA_ROOT
+make demo             simulate hospitals, train, test and write a report
+                      (2 minutes on two cores; the first time 2 more, and 3 GB)
+make demo-real        the same on the real images in MCDRL_DATA_ROOT
 make serve CHECKPOINT=model.pth [EXAMPLES=folder]
-                      shows a model on a local page
-make install          .venv from the pinned set, and the package
+                      serve a local web page to try a model
+make install          create .venv with the pinned packages and this package
 
-make test             the whole test suite; PYTEST_ARGS=tests/models for a part
-make lint types       style, types
-make docs             the documentation, in site/index.html
-make coverage         unit tests, and the lines that none of them reaches
-make reliability      tests that damage something, into docs/reliability.md
-make wheel test-wheel builds a wheel, uses it in an empty environment
+make test             run the whole test suite; PYTEST_ARGS=tests/models for a part
+make lint types       check style and imports; check types
+make docs             build the documentation, site/index.html
+make coverage         run the unit tests and list the lines that they do not reach
+make reliability      run the fault-injection tests and write docs/reliability.md
+make wheel test-wheel build a wheel; test it in an empty environment
 make test-openmmlab [MMCV_WHEEL=mmcv-2.1.0-*.whl]
-                      tests on OpenMMLab's originals
-make clean            removes environments and what was built
+                      run the tests on OpenMMLab's original packages
+make clean            remove environments and build outputs
 
 Your own data: docs/own_data.md
 endef

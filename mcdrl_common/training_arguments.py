@@ -27,7 +27,7 @@ def train_parser() -> argparse.ArgumentParser:
     parser.add_argument(
         '--resume',
         action='store_true',
-        help='go on from the latest checkpoint in the work folder',
+        help='resume from the latest checkpoint in the work folder',
     )
     parser.add_argument(
         '--amp', action='store_true', help='automatic mixed precision training'
@@ -47,15 +47,23 @@ def test_parser() -> argparse.ArgumentParser:
     )
     parser.add_argument('config', help='config file')
     parser.add_argument('checkpoint', help='checkpoint file')
-    parser.add_argument('--out', help='folder for the predicted label maps, as PNG')
-    parser.add_argument('--show', action='store_true', help='show predictions')
     parser.add_argument(
-        '--show-dir', help='folder for overlays; they go to its vis_data/vis_image'
+        '--out', help='folder to write the predicted label maps to, as PNG files'
     )
     parser.add_argument(
-        '--wait-time', type=float, default=2, help='seconds a shown image stays'
+        '--show', action='store_true', help='show the predictions in a window'
     )
-    parser.add_argument('--tta', action='store_true', help='test-time augmentation')
+    parser.add_argument(
+        '--show-dir',
+        help='folder for prediction overlays, written to its vis_data/vis_image',
+    )
+    parser.add_argument(
+        '--wait-time',
+        type=float,
+        default=2,
+        help='seconds that --show displays each image (default: 2)',
+    )
+    parser.add_argument('--tta', action='store_true', help='use test-time augmentation')
     add_run_arguments(parser)
     return parser
 
@@ -73,14 +81,14 @@ def add_run_arguments(parser: argparse.ArgumentParser) -> None:
         action='extend',
         type=key_and_value,
         metavar='KEY=VALUE',
-        help='override entries of the config, as model.backbone.pretrained=clip.pt '
+        help='override entries of the config, e.g. model.backbone.pretrained=clip.pt '
         'or key="[a,b]"',
     )
     parser.add_argument(
         '--launcher',
         choices=['none', 'pytorch', 'slurm', 'mpi'],
         default='none',
-        help='job launcher',
+        help='job launcher (default: none)',
     )
     # Since PyTorch 2.0 torch.distributed.launch passes it with a dash.
     parser.add_argument('--local_rank', '--local-rank', type=int, default=0)

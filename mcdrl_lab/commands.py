@@ -35,56 +35,72 @@ class Command(NamedTuple):
 
 _SUMMARIES = {
     # In the order of an experiment.
-    'data/convert': 'a public data set, or your own folders, into the common layout',
-    'data/verify': 'everything wrong with a data set, by file',
-    'projects/new-project': 'configs, a plan and the next commands for your hospitals',
-    'simulation/simulate': 'EndoSim: simulated hospitals with known confounders',
-    'simulation/crop-pairs': 'of each image a crop with a lesion and one without',
-    'simulation/draw-conditions': 'imaging conditions on real images, that go with '
-    'lesions at training sites',
+    'data/convert': 'convert a public data set, or your own folders, to the common '
+    'layout',
+    'data/verify': 'list all problems of a data set, by file',
+    'projects/new-project': 'write configs, a plan and a README for your hospitals',
+    'simulation/simulate': 'generate EndoSim: simulated hospitals with known '
+    'confounders',
+    'simulation/crop-pairs': 'cut one crop with a lesion and one without from each '
+    'image',
+    'simulation/draw-conditions': 'draw conditions that correlate with lesions on '
+    'real images',
     'pretraining/pretrain': 'train and test the built-in tiny CLIP',
     'pretraining/pretrain-endo': 'train the built-in CLIP of real endoscopy, or print '
     'its zero-shot table',
-    'plans/leave-one-site-out': 'every method on every held-out site, every seed',
-    'plans/ablation': 'the variants of a plan, a YAML file',
-    'plans/plan-status': 'what of a plan on Slurm is queued, running, done, failed, '
-    'and why',
-    'plans/plan-collect': 'gather the records of a plan on Slurm, and write its tables',
-    'plans/plan-merge': 'join the records of plans that were run apart',
-    'results/references': 'a constant mask and a centre prior, at every held-out site',
-    'results/calibrate': 'fit how sure the lesion probability of a checkpoint may be',
-    'results/compare': 'one method with others, paired by image and seed',
-    'results/conformal': 'a threshold that bounds what is missed at a new site',
-    'results/presence': 'a confidence below which masks are left empty',
-    'results/report': 'one HTML page of a plan or a run',
-    'results/evidence': 'write the tables of docs/evidence*.md from records',
-    'results/plot-run': 'losses, gate, rate and validation of runs',
-    'trust/site-check': "a new hospital's images, without masks, against the training "
+    'plans/leave-one-site-out': 'train and test methods with each site held out, for '
+    'each seed',
+    'plans/ablation': 'train and test the variants of an ablation plan (YAML)',
+    'plans/plan-status': 'show the state of the runs of a plan on Slurm, and why runs '
+    'failed',
+    'plans/plan-collect': 'collect the records of a plan on Slurm, and write its '
+    'tables',
+    'plans/plan-merge': 'merge the records of plans that were run separately',
+    'results/references': 'score a constant mask and a centre prior at each held-out '
+    'site',
+    'results/calibrate': 'calibrate the lesion probability of a checkpoint',
+    'results/compare': 'compare one method with others, paired by image and seed',
+    'results/conformal': 'choose a threshold that bounds the expected missed share at '
+    'a new site',
+    'results/presence': 'choose the confidence below which masks are left empty',
+    'results/report': 'write an HTML report of a plan or a training run',
+    'results/evidence': 'store records of plans, and write the tables of '
+    'docs/evidence*.md',
+    'results/plot-run': 'plot losses, gate, learning rate and validation of training '
+    'runs',
+    'trust/site-check': 'compare images of a new hospital, without masks, with the '
+    'training sites',
+    'trust/site-reference': 'add the statistics that site-check needs to a checkpoint '
+    'without them',
+    'trust/endosim-drift': 'test whether site-check names the conditions that truly '
+    'differ',
+    'trust/held-out-trust': 'test coverage, calibration and failure flags at held-out '
     'sites',
-    'trust/site-reference': 'add what site-check needs to a checkpoint without it',
-    'trust/endosim-drift': 'whether site-check names the conditions that truly differ',
-    'trust/held-out-trust': 'coverage, calibration and flags of failures at held-out '
-    'sites',
-    'results/embedding': 't-SNE of features before and after, linear probes',
-    'results/selection': 'how much of the lesions the region selection keeps',
-    'results/invariance': 'predictions of one scene under two conditions',
-    'benchmarks/benchmark': 'latency, FLOPs, memory, share of each part',
-    'benchmarks/latency': 'milliseconds and parameters of the variants of a plan',
-    'benchmarks/command-cost': 'time and memory of a command with all processes that '
-    'it starts',
-    'benchmarks/plain-loop': 'a plain training loop on real sites, and the trainer '
-    'beside it',
-    'benchmarks/speed-goals': 'the goals of speed and memory beside an earlier commit, '
-    'in one table',
-    'benchmarks/scaling': 'a training step on one and on several processes',
-    'benchmarks/communication': 'what processes send each other in a step',
-    'benchmarks/clip-architectures': "which of open_clip's architectures can be used, "
+    'results/embedding': 'draw t-SNE maps of features before and after the '
+    'intervention',
+    'results/selection': 'measure how much of the lesions the region selection keeps',
+    'results/invariance': 'measure how far predictions depend on confounders, on '
+    'paired scenes',
+    'benchmarks/benchmark': 'measure latency, FLOPs, memory and the share of each part',
+    'benchmarks/latency': 'time the variants of a plan (ms), and count their '
+    'parameters',
+    'benchmarks/command-cost': 'measure time and memory of a command and all its child '
+    'processes',
+    'benchmarks/plain-loop': 'train a plain loop on real sites, or time the trainer '
+    'against it',
+    'benchmarks/speed-goals': 'measure speed and memory against an earlier commit, in '
+    'one table',
+    'benchmarks/scaling': 'time training steps on one and on several processes',
+    'benchmarks/communication': 'calculate how long the gradients of a step travel '
+    'between GPUs',
+    'benchmarks/clip-architectures': 'list which open_clip architectures can be used, '
     'and how',
-    'benchmarks/compare-exported': 'time and Dice of exported files',
-    'stock_models/sweep-stock': 'every stock model of MMSegmentation with MCDRL, and '
-    'its table',
-    'serving/serve': 'a local web page for a model',
-    'demo/demo': 'the whole method in one command',
+    'benchmarks/compare-exported': 'compare Dice and time of exported files with their '
+    'model',
+    'stock_models/sweep-stock': 'try every model of MMSegmentation with MCDRL, and '
+    'write the table',
+    'serving/serve': 'serve a local web page to try a model on images',
+    'demo/demo': 'run a complete example: data, training, test, report',
 }
 """``PACKAGE/NAME`` of each command -> its line in the list of commands."""
 
@@ -132,8 +148,10 @@ def _main(argv: Sequence[str] | None) -> int:
     arguments = list(sys.argv[1:] if argv is None else argv)
     parser = argparse.ArgumentParser(
         prog='python -m mcdrl_lab',
-        description='What surrounds an experiment with MCDRL.',
-        epilog='python -m mcdrl_lab COMMAND --help says more.\n\ncommands:\n'
+        description='Tools for experiments with MCDRL: data, training plans, '
+        'statistics, reports, benchmarks.',
+        epilog='"python -m mcdrl_lab COMMAND --help" shows the options of a command.'
+        '\n\ncommands:\n'
         + '\n'.join(f'  {name:<20} {c.summary}' for name, c in COMMANDS.items()),
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )

@@ -59,14 +59,17 @@ def add_cfg_options(parser: argparse.ArgumentParser, **changes: Any) -> None:
         action=CfgOptions,
         type=key_and_value,
         metavar='KEY=VALUE',
-        help='override entries of the config, as for train.py',
+        help='override entries of the config, as for tools/train.py',
     )
     parser.add_argument('--cfg-options', **{**keywords, **changes})
 
 
 def add_device(parser: argparse.ArgumentParser) -> None:
     """Add ``--device``, the device of the network; None takes a GPU if there is one."""
-    parser.add_argument('--device', help='as cuda:0 or cpu; by default a GPU if any')
+    parser.add_argument(
+        '--device',
+        help='torch device, e.g. cuda:0 or cpu (default: a GPU if available)',
+    )
 
 
 def add_overwrite(parser: argparse.ArgumentParser) -> None:
@@ -80,28 +83,37 @@ def add_overwrite(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         '--overwrite',
         action='store_true',
-        help='replace a result of an earlier run that is of something else',
+        help='also replace existing results that were made from other inputs or '
+        'settings',
     )
 
 
 def add_records(parser: argparse.ArgumentParser) -> None:
     """Add ``records``, the records of a plan."""
-    parser.add_argument('records', type=Path, help='records.jsonl, or its folder')
+    parser.add_argument(
+        'records',
+        type=Path,
+        help='records.jsonl of a plan, or the folder that contains it',
+    )
 
 
 def add_method(parser: argparse.ArgumentParser) -> None:
     """Add ``--method``, the method whose records to use; None takes the only one."""
-    parser.add_argument('--method', help='name of the method, if there are several')
+    parser.add_argument(
+        '--method', help='method to use; required if the records contain several'
+    )
 
 
 def add_plan_file(parser: argparse.ArgumentParser) -> None:
     """Add ``plan``, an ablation plan, and the options for reading it."""
     parser.add_argument('plan', type=Path, help='ablation plan (YAML)')
-    parser.add_argument('--config', help="config to use instead of the plan's own")
+    parser.add_argument(
+        '--config', help='config to use instead of the one named in the plan'
+    )
     parser.add_argument(
         '--trust',
         action='store_true',
-        help='let the plan name any config, type and import, which run',
+        help='allow any config, type and import in the plan; these can run code',
     )
 
 

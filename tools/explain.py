@@ -1,4 +1,4 @@
-"""Show what MCDRL saw in an image, which conditions it met, and what changed."""
+"""Explain a segmentation: kept regions, confounders, effect of the intervention."""
 
 import argparse
 import sys
@@ -9,31 +9,38 @@ import mcdrl_common.quiet_tools  # noqa: F401  (before what it silences)
 
 def parse_args() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
-        description=f'{__doc__} Writes NAME.png, one page, and NAME.json for each '
-        'image. The exit code is 0 if all went well, 1 if images were skipped, which '
-        'are then named, and 2 if nothing could be done.',
+        description=f'{__doc__} Writes one page, NAME.png, and NAME.json for each '
+        'image. Exit code: 0 if all images were processed, 1 if some were skipped '
+        '(they are listed), 2 if nothing could be done.',
         epilog='Example: python tools/explain.py best.pth image.jpg --out out '
         '--truth mask.png',
     )
     parser.add_argument('checkpoint', help='checkpoint file')
-    parser.add_argument('image', nargs='+', help='image, folder, pattern or DICOM file')
+    parser.add_argument(
+        'image', nargs='+', help='images, folders, glob patterns or DICOM files'
+    )
     parser.add_argument('--out', required=True, help='folder for the results')
     parser.add_argument(
         '--truth',
-        help='mask of the one image, or a folder of masks named like the images: 0 and '
-        '255, or class numbers, of which 255 is left out',
+        help='mask of the image, or folder of masks with the names of the images. '
+        'Values are 0 and 255, or class indices, where 255 is ignored',
     )
     parser.add_argument(
-        '--config', help='config file; by default the one in the checkpoint is used'
+        '--config', help='config file (default: the one stored in the checkpoint)'
     )
-    parser.add_argument('--device', help='as cuda:0 or cpu; by default a GPU if any')
     parser.add_argument(
-        '--overwrite', action='store_true', help='replace results of an earlier run'
+        '--device',
+        help='torch device, e.g. cuda:0 or cpu (default: a GPU if available)',
+    )
+    parser.add_argument(
+        '--overwrite',
+        action='store_true',
+        help='replace results of an earlier run in --out',
     )
     parser.add_argument(
         '--max-pixels',
         type=int,
-        help='largest image that is read, in pixels (default: 89 million)',
+        help='largest image to read, in pixels (height x width; default: 89 million)',
     )
     return parser.parse_args()
 

@@ -1,4 +1,4 @@
-"""Write a trained model as a file that runs without this package and without CLIP."""
+"""Export a trained model to a file that runs without this package and without CLIP."""
 
 import argparse
 import sys
@@ -12,48 +12,53 @@ FORMATS = ('onnx', 'torchscript', 'torch-export')
 
 def parse_args() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
-        description=f'{__doc__} The file is compared with the model before it gets '
-        'its name, and is not kept if the two differ. Needs: pip install '
-        "'mcdrl-mmseg[export]' for ONNX.",
+        description=f'{__doc__} The outputs of file and model are compared first; if '
+        'they differ, no file is written. ONNX needs: pip install '
+        "'mcdrl-mmseg[export]'.",
         epilog='Example: python tools/export.py best.pth --format onnx --out best.onnx '
         '--image image.jpg',
     )
     parser.add_argument('checkpoint', help='checkpoint file')
     parser.add_argument(
-        '--config', help='config file; by default the one in the checkpoint is used'
+        '--config', help='config file (default: the one stored in the checkpoint)'
     )
-    parser.add_argument('--format', choices=FORMATS, default='onnx')
+    parser.add_argument(
+        '--format', choices=FORMATS, default='onnx', help='file format (default: onnx)'
+    )
     parser.add_argument(
         '--size',
         type=int,
         nargs=2,
         metavar=('HEIGHT', 'WIDTH'),
-        help="pixels (default: what the checkpoint's test pipeline resizes to)",
+        help="input height and width in pixels (default: the size of the checkpoint's "
+        'test pipeline)',
     )
     parser.add_argument(
         '--dynamic',
         action='store_true',
-        help='take other sizes too: multiples of 32, or of the patch of a ViT',
+        help='also accept other input sizes: multiples of 32, or of the patch size of '
+        'a ViT',
     )
     parser.add_argument(
         '--int8',
         action='store_true',
-        help='keep the weights of matrix products as int8 (ONNX only)',
+        help='store the weights of matrix products as int8 (ONNX only)',
     )
     parser.add_argument('--out', type=Path, required=True, help='file to write')
     parser.add_argument(
         '--image',
         nargs='+',
         default=[],
-        help='images to compare on (default: one of smooth noise)',
+        help='images to compare the file with the model on (default: one image of '
+        'smooth noise)',
     )
     parser.add_argument(
-        '--overwrite', action='store_true', help='replace a file that is there'
+        '--overwrite', action='store_true', help='replace an existing file'
     )
     parser.add_argument(
         '--max-pixels',
         type=int,
-        help='largest image that is read, in pixels (default: 89 million)',
+        help='largest image to read, in pixels (height x width; default: 89 million)',
     )
     return parser.parse_args()
 

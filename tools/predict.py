@@ -11,8 +11,8 @@ OUTPUTS = ('masks', 'overlays', 'probabilities', 'coco', 'contours', 'flags')
 
 def parse_args() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
-        description=f'{__doc__} The exit code is 0 if all went well, 1 if inputs were '
-        'skipped, which are then named, and 2 if nothing could be done.',
+        description=f'{__doc__} Exit code: 0 if all inputs were processed, 1 if some '
+        'were skipped (they are listed), 2 if nothing could be done.',
         epilog='Example: python tools/predict.py best.pth images/ clip.mp4 --out out '
         '--save masks overlays coco --batch-size 8',
     )
@@ -20,7 +20,8 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument(
         'input',
         nargs='+',
-        help='image, folder (with its subfolders), pattern, video or DICOM file',
+        help='images, folders (searched recursively), glob patterns, videos or DICOM '
+        'files',
     )
     parser.add_argument('--out', required=True, help='folder for the results')
     parser.add_argument(
@@ -31,31 +32,37 @@ def parse_args() -> argparse.Namespace:
         help='what to write (default: masks overlays)',
     )
     parser.add_argument(
-        '--config', help='config file; by default the one in the checkpoint is used'
-    )
-    parser.add_argument('--device', help='as cuda:0 or cpu; by default a GPU if any')
-    parser.add_argument(
-        '--batch-size', type=int, default=1, help='images at once (default: 1)'
+        '--config', help='config file (default: the one stored in the checkpoint)'
     )
     parser.add_argument(
-        '--overwrite', action='store_true', help='replace results of an earlier run'
+        '--device',
+        help='torch device, e.g. cuda:0 or cpu (default: a GPU if available)',
+    )
+    parser.add_argument(
+        '--batch-size', type=int, default=1, help='images per batch (default: 1)'
+    )
+    parser.add_argument(
+        '--overwrite',
+        action='store_true',
+        help='replace results of an earlier run in --out',
     )
     parser.add_argument(
         '--conformal',
         metavar='FILE',
-        help='threshold of python -m mcdrl_lab conformal; its masks are written to '
-        'conformal/ and conformal.json',
+        help='threshold file of python -m mcdrl_lab conformal; also write masks at '
+        'this threshold to conformal/ and conformal.json',
     )
     parser.add_argument(
         '--presence',
         metavar='FILE',
-        help='threshold of python -m mcdrl_lab presence; masks that are empty where '
-        'the network is less sure are written to presence/ and presence.json',
+        help='threshold file of python -m mcdrl_lab presence; also write masks to '
+        'presence/ and presence.json that are empty where the network is less '
+        'confident than the threshold',
     )
     parser.add_argument(
         '--max-pixels',
         type=int,
-        help='largest image that is read, in pixels (default: 89 million)',
+        help='largest image to read, in pixels (height x width; default: 89 million)',
     )
     return parser.parse_args()
 

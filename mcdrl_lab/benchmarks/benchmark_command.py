@@ -1,4 +1,4 @@
-"""Measure what models cost, side by side: time, FLOPs, memory, share of each part."""
+"""Measure time, FLOPs and memory of models, and the share of each of their parts."""
 
 from __future__ import annotations
 
@@ -23,28 +23,53 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         nargs='+',
         default=[],
         metavar='WHAT',
-        help="compare with: tower (CLIP's image tower alone, as it is loaded), "
-        'folded-tower (the same as the model runs it, its batch norms in its '
-        'convolutions), FCNHead, SegformerHead or UPerHead on the same tower, or '
-        'another config (mmseg::NAME too)',
+        help="compare with: tower (CLIP's image tower alone, as loaded), folded-tower "
+        '(the same with its batch norms folded into its convolutions, as the model '
+        'runs it), FCNHead, SegformerHead or UPerHead on the same tower, or another '
+        'config (also mmseg::NAME)',
     )
     parser.add_argument(
-        '--mode', choices=MODES, default='inference', help='(default: inference)'
+        '--mode',
+        choices=MODES,
+        default='inference',
+        help='what to measure: inference, train (a training step), data (loading), or '
+        'start (building the confounder dictionary) (default: inference)',
     )
-    parser.add_argument('--device', default='cpu', help='as cuda:0 (default: cpu)')
-    parser.add_argument('--amp', action='store_true', help='bfloat16 by autocast')
-    parser.add_argument('--compile', action='store_true', help='torch.compile')
-    parser.add_argument('--channels-last', action='store_true', help='memory format')
-    parser.add_argument('--batch-size', type=int, default=1, help='(default: 1)')
-    parser.add_argument('--size', type=int, default=224, help='pixels (default: 224)')
     parser.add_argument(
-        '--rounds', type=int, default=20, help='passes of each (default: 20)'
+        '--device', default='cpu', help='torch device, e.g. cuda:0 (default: cpu)'
     )
-    parser.add_argument('--threads', type=int, help="of torch (default: torch's own)")
+    parser.add_argument('--amp', action='store_true', help='use bfloat16 autocast')
+    parser.add_argument('--compile', action='store_true', help='use torch.compile')
+    parser.add_argument(
+        '--channels-last',
+        action='store_true',
+        help='use the channels-last memory format',
+    )
+    parser.add_argument(
+        '--batch-size', type=int, default=1, help='images per batch (default: 1)'
+    )
+    parser.add_argument(
+        '--size',
+        type=int,
+        default=224,
+        help='height and width of the images in pixels (default: 224)',
+    )
+    parser.add_argument(
+        '--rounds',
+        type=int,
+        default=20,
+        help='timed passes of each model (default: 20)',
+    )
+    parser.add_argument(
+        '--threads',
+        type=int,
+        help="number of torch threads (default: torch's own choice)",
+    )
     parser.add_argument(
         '--cpu-time',
         action='store_true',
-        help='count the time on the cores, not the clock: for a busy machine',
+        help='measure CPU time instead of wall-clock time, for a machine with other '
+        'load',
     )
     parser.add_argument(
         '--ratios',
@@ -52,7 +77,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         type=float,
         default=[],
         metavar='ALPHA',
-        help='compare shares of kept positions, the last with those before',
+        help='compare these ratios of kept positions; the last is compared with the '
+        'ones before it',
     )
     parser.add_argument(
         '--confounders',
@@ -60,15 +86,21 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         type=int,
         default=[],
         metavar='M',
-        help='compare sizes of the dictionary, the last with those before',
+        help='compare these dictionary sizes; the last is compared with the ones '
+        'before it',
     )
     parser.add_argument(
-        '--time-only', action='store_true', help='no FLOPs, memory and parts'
+        '--time-only',
+        action='store_true',
+        help='measure time only: no FLOPs, memory or shares of the parts',
     )
     parser.add_argument(
-        '--cache-dir', help='with --mode data: compare with decoded images kept there'
+        '--cache-dir',
+        help='with --mode data: also measure with decoded images cached in this folder',
     )
-    parser.add_argument('--out', type=Path, help='folder for JSON and plots')
+    parser.add_argument(
+        '--out', type=Path, help='folder for the JSON file and the plots'
+    )
     add_overwrite(parser)
 
 

@@ -1,7 +1,7 @@
-"""Which of open_clip's architectures can be used, and how: the table of own_clip.md.
+"""List which open_clip architectures can be used, and how: the table of own_clip.md.
 
 Nothing is downloaded, and models take no memory. With --update the table between the
-two marks of a page is rewritten; otherwise it is printed.
+two marker comments of a page is rewritten; otherwise it is printed.
 """
 
 from __future__ import annotations
@@ -16,9 +16,12 @@ BEGIN, END = '<!-- table: clip-architectures -->', '<!-- end of table -->'
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of the command."""
-    parser.add_argument('names', nargs='*', help='architectures (default: all)')
+    parser.add_argument('names', nargs='*', help='architectures to list (default: all)')
     parser.add_argument(
-        '--update', type=Path, metavar='PAGE', help='page to write the table into'
+        '--update',
+        type=Path,
+        metavar='PAGE',
+        help='Markdown page to write the table into',
     )
 
 

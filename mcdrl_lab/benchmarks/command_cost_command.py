@@ -1,7 +1,7 @@
-"""Run a command, and say what it and all processes that it starts cost.
+"""Run a command, and print time and memory of it and all processes that it starts.
 
-CPU time covers all processes, also the runs of a plan, which the shell's time command
-misses. Memory is the peak of all processes together; shared pages count once.
+CPU time covers all processes, including the runs of a plan, which the shell's time
+command misses. Memory is the peak of all processes together; shared pages count once.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         'leave-one-site-out CONFIG --jobs 2'
     )
     parser.add_argument(
-        'command', nargs=argparse.REMAINDER, help='the program and its arguments'
+        'command', nargs=argparse.REMAINDER, help='program to run, with its arguments'
     )
 
 

@@ -1,7 +1,8 @@
 """Calculate how long the gradients of a training step travel between GPUs.
 
-Nothing is measured: it assumes a ring all-reduce in float32 that only bandwidth limits
-and that does not overlap with computation. Times are in milliseconds.
+Nothing is measured: the calculation assumes a ring all-reduce in float32 that is
+limited by bandwidth alone and does not overlap with computation. Times are in
+milliseconds.
 """
 
 from __future__ import annotations
@@ -17,15 +18,19 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument('config', nargs='+', help='config file')
     parser.add_argument(
-        '--gpus', type=int, nargs='+', default=[8, 64], help='(default: 8 64)'
+        '--gpus',
+        type=int,
+        nargs='+',
+        default=[8, 64],
+        help='numbers of GPUs (default: 8 64)',
     )
     parser.add_argument(
         '--bandwidth',
         type=float,
         nargs='+',
         default=[300, 25],
-        help='GB/s a GPU and direction (default: 300, NVLink of an A100, and 25, '
-        'InfiniBand HDR)',
+        help='bandwidths in GB/s per GPU and direction (default: 300, NVLink of an '
+        'A100, and 25, InfiniBand HDR)',
     )
 
 

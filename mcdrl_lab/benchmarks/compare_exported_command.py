@@ -1,7 +1,7 @@
-"""Score and time exported files beside the model that they were exported from.
+"""Compare Dice and time of exported files with the model that they come from.
 
-Dice is the mean over images with a lesion, at native size. Times are medians over
-passes of one image; the model and the files take turns.
+Dice is the mean over images with a lesion, at native resolution. Times are medians over
+passes of one image; the model and the files are timed in turn.
 """
 
 from __future__ import annotations
@@ -21,12 +21,22 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         'best_int8.onnx --images data/site/images --masks data/site/masks'
     )
     parser.add_argument('checkpoint', help='checkpoint file')
-    parser.add_argument('file', nargs='+', help='files of tools/export.py, of one size')
+    parser.add_argument(
+        'file',
+        nargs='+',
+        help='files written by tools/export.py, all for the same image size',
+    )
     parser.add_argument('--images', required=True, help='folder of images')
-    parser.add_argument('--masks', required=True, help='folder of masks, PNG')
-    parser.add_argument('--config', help='by default the one in the checkpoint')
-    parser.add_argument('--rounds', type=int, default=100, help='(default: 100)')
-    parser.add_argument('--threads', type=int, default=1, help='(default: 1)')
+    parser.add_argument('--masks', required=True, help='folder of masks (PNG)')
+    parser.add_argument(
+        '--config', help='config file (default: the one stored in the checkpoint)'
+    )
+    parser.add_argument(
+        '--rounds', type=int, default=100, help='timed passes (default: 100)'
+    )
+    parser.add_argument(
+        '--threads', type=int, default=1, help='number of threads (default: 1)'
+    )
     parser.add_argument('--out', type=file_name('.json'), help='JSON file to write')
     add_overwrite(parser)
 

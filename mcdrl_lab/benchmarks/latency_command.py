@@ -15,14 +15,28 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         '--out latency.jsonl'
     )
     add_plan_file(parser)
-    parser.add_argument('--size', type=int, default=128, help='pixels (default: 128)')
     parser.add_argument(
-        '--rounds', type=int, default=100, help='passes of each (default: 100)'
+        '--size',
+        type=int,
+        default=128,
+        help='height and width of the image in pixels (default: 128)',
     )
-    parser.add_argument('--threads', type=int, default=1, help='of torch (default: 1)')
-    parser.add_argument('--device', default='cpu', help='as cuda:0 (default: cpu)')
     parser.add_argument(
-        '--out', type=file_name('.jsonl'), help='file of JSON lines to append to'
+        '--rounds',
+        type=int,
+        default=100,
+        help='timed passes of each variant (default: 100)',
+    )
+    parser.add_argument(
+        '--threads', type=int, default=1, help='number of torch threads (default: 1)'
+    )
+    parser.add_argument(
+        '--device', default='cpu', help='torch device, e.g. cuda:0 (default: cpu)'
+    )
+    parser.add_argument(
+        '--out',
+        type=file_name('.jsonl'),
+        help='JSON Lines file to append the results to',
     )
 
 

@@ -25,26 +25,34 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         '--held-out',
         default='polypgen_c1',
         metavar='SITE',
-        help='(default: %(default)s)',
+        help='site to test on (default: %(default)s)',
     )
-    parser.add_argument('--epochs', type=int, default=8, help='(default: 8)')
-    parser.add_argument('--seed', type=int, default=0, help='(default: 0)')
-    parser.add_argument('--threads', type=int, default=1, help='(default: 1)')
+    parser.add_argument(
+        '--epochs', type=int, default=8, help='number of training epochs (default: 8)'
+    )
+    parser.add_argument('--seed', type=int, default=0, help='random seed (default: 0)')
+    parser.add_argument(
+        '--threads', type=int, default=1, help='number of torch threads (default: 1)'
+    )
     parser.add_argument(
         '--imagenet',
         type=Path,
-        help='file of the first weights (default: that of the installed package)',
+        help='file of the initial weights (default: the one of the installed package)',
     )
     parser.add_argument(
-        '--against', metavar='CONFIG', help='time the training of this config as well'
+        '--against',
+        metavar='CONFIG',
+        help='time the training of this config and the loop, instead of scoring the '
+        'loop',
     )
     parser.add_argument(
-        '--steps', type=int, default=30, help='steps to time (default: 30)'
+        '--steps', type=int, default=30, help='training steps to time (default: 30)'
     )
     parser.add_argument(
         '--out',
         type=file_name('.json'),
-        help='JSON file for the images a second of --against',
+        help='JSON file for the throughput that --against measures, in images per '
+        'second',
     )
     add_overwrite(parser)
 

@@ -18,15 +18,29 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.epilog = 'Example: python -m mcdrl_lab scaling CONFIG --size 128'
     parser.add_argument('config', help='config file')
     parser.add_argument(
-        '--processes', type=int, nargs='+', default=[1, 2], help='(default: 1 2)'
+        '--processes',
+        type=int,
+        nargs='+',
+        default=[1, 2],
+        help='numbers of processes to compare (default: 1 2)',
     )
     parser.add_argument(
-        '--batch-size', type=int, default=4, help='images a process (default: 4)'
+        '--batch-size', type=int, default=4, help='images per process (default: 4)'
     )
-    parser.add_argument('--size', type=int, default=128, help='pixels (default: 128)')
-    parser.add_argument('--steps', type=int, default=20, help='(default: 20)')
     parser.add_argument(
-        '--repeats', type=int, default=2, help='starts of each (default: 2)'
+        '--size',
+        type=int,
+        default=128,
+        help='height and width of the images in pixels (default: 128)',
+    )
+    parser.add_argument(
+        '--steps', type=int, default=20, help='timed steps per start (default: 20)'
+    )
+    parser.add_argument(
+        '--repeats',
+        type=int,
+        default=2,
+        help='starts for each number of processes (default: 2)',
     )
     parser.add_argument('--out', type=file_name('.json'), help='JSON file to write')
     add_overwrite(parser)

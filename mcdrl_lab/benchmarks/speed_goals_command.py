@@ -1,7 +1,7 @@
-"""Measure the goals of speed and memory beside an earlier commit, and write the table.
+"""Measure speed and memory against an earlier commit, and write the table of goals.
 
-Every part runs the command that a user would call, one after another. The machine
-should be idle otherwise. Takes some ten minutes on two cores, forty with the tests.
+Each measurement runs the command that a user would call, one after another, on an
+otherwise idle machine. Takes about ten minutes on two cores, forty with --tests.
 """
 
 from __future__ import annotations
@@ -25,10 +25,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         '--data', type=Path, required=True, help='folder of the real sites'
     )
     parser.add_argument(
-        '--out', type=Path, required=True, help='new folder for runs and the table'
+        '--out',
+        type=Path,
+        required=True,
+        help='folder for the runs and the table; must not exist',
     )
     parser.add_argument(
-        '--tests', action='store_true', help="run both commits' tests too"
+        '--tests', action='store_true', help='also run the test suites of both commits'
     )
 
 

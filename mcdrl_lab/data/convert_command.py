@@ -1,7 +1,7 @@
-"""Bring a public data set, or your own folders, into the common layout.
+"""Convert a public data set, or your own folders, to the common layout.
 
-Every source has its own --help: the expected files, where to get them, their terms, and
-what was checked. See docs/datasets.md.
+Every source has its own --help: the expected files, where to get them, their licence,
+and what was checked. See docs/datasets.md.
 """
 
 from __future__ import annotations
@@ -57,7 +57,7 @@ class _SourceParser(argparse.ArgumentParser):
             source = _published(self.source_name)
             self.description = (
                 f'Convert {source.title} to the common layout. Files expected: '
-                f'{source.layout} Get it from {source.url}; terms: {source.licence}. '
+                f'{source.layout} Source: {source.url}; licence: {source.licence}. '
                 f'What was checked: {source.checked}'
             )
         return super().format_help()
@@ -75,7 +75,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
                 '--sites',
                 nargs='+',
                 metavar='SITE',
-                help='convert these only (default: all that are found)',
+                help='convert these sites only (default: all that are found)',
             )
     _add_coco(sources)
     _add_folder(sources)
@@ -103,32 +103,33 @@ def _add_source(
         '--out',
         type=Path,
         required=True,
-        help='folder of the converted sites; others in it stay as they are',
+        help='folder for the converted sites; other sites in it are left unchanged',
     )
     parser.add_argument(
         '--patients',
         type=Path,
         metavar='CSV',
-        help='table with the columns image and patient: file names, with more of the '
-        'path where several images share one',
+        help='table with columns image and patient; image is a file name, with more '
+        'of its path where several images share the name',
     )
     parser.add_argument(
         '--skip-bad',
         action='store_true',
-        help='leave out files with problems (they are named) and write the rest',
+        help='skip files with problems, list them, and convert the rest',
     )
     parser.add_argument(
         '--overwrite',
         action='store_true',
-        help='replace the site if it is there already and differs; what you wrote into '
-        'index.csv stays for images that did not change, and what goes is named',
+        help='replace the site if it exists and differs; values that you entered in '
+        'index.csv are kept for unchanged images, and dropped values are listed',
     )
     parser.add_argument(
         '--max-unpacked-gib',
         type=_gibibytes,
         default=_MAX_UNPACKED_GIB,
         metavar='N',
-        help='largest archive accepted, once unpacked (default: %(default)s)',
+        help='largest accepted size of an unpacked archive, in GiB (default: '
+        '%(default)s)',
     )
     return parser
 
@@ -140,7 +141,7 @@ def _add_coco(sources: argparse._SubParsersAction[_SourceParser]) -> None:
         'Polygons and run lengths become masks; images without outlines are free of '
         'lesions.'
     )
-    parser.add_argument('--site', required=True, help='name for the site')
+    parser.add_argument('--site', required=True, help='name of the site')
     parser.add_argument(
         '--annotations',
         nargs='+',
@@ -159,14 +160,15 @@ def _add_coco(sources: argparse._SubParsersAction[_SourceParser]) -> None:
         nargs='+',
         default=[],
         metavar='NAME',
-        help='lesion classes, in the order of their indices (default: all outlined)',
+        help='lesion classes, in the order of their indices (default: all with '
+        'outlines)',
     )
     _add_path_rules(parser)
 
 
 def _add_folder(sources: argparse._SubParsersAction[_SourceParser]) -> None:
     parser = _add_source(sources, 'folder', 'a folder of images and a folder of masks')
-    parser.add_argument('--site', required=True, help='name for the site')
+    parser.add_argument('--site', required=True, help='name of the site')
     parser.add_argument(
         '--images', default='images', help='folder of the images (default: %(default)s)'
     )
@@ -174,21 +176,23 @@ def _add_folder(sources: argparse._SubParsersAction[_SourceParser]) -> None:
         '--masks', default='masks', help='folder of the masks (default: %(default)s)'
     )
     parser.add_argument(
-        '--mask-suffix', default='', help='end of mask names, as _mask (default: none)'
+        '--mask-suffix',
+        default='',
+        help='suffix of mask names, e.g. _mask (default: none)',
     )
     parser.add_argument(
         '--lesion-free',
         default='',
         metavar='FOLDER',
-        help='folder of images that show no lesion and have no masks: empty ones are '
-        'written (default: every image needs a mask)',
+        help='folder of images without lesions and without masks; empty masks are '
+        'written for them (default: every image needs a mask)',
     )
     meaning = parser.add_mutually_exclusive_group()
     meaning.add_argument(
         '--class',
         dest='lesion_class',
         default='lesion',
-        help='lesion class of masks with 0 and 255 (default: %(default)s)',
+        help='lesion class of masks with the values 0 and 255 (default: %(default)s)',
     )
     meaning.add_argument(
         '--mask-values',
@@ -196,9 +200,9 @@ def _add_folder(sources: argparse._SubParsersAction[_SourceParser]) -> None:
         type=_value_and_class,
         default=[],
         metavar='VALUE=CLASS',
-        help='for masks whose values stand for classes, as 1=polyp; of a palette its '
-        'indices count. For colours that stand for classes, as 255,0,0=polyp. '
-        'background and ignore are classes too, and 0 or 0,0,0 is background',
+        help='class of each mask value, e.g. 1=polyp (of palette images, the palette '
+        'index counts), or of each colour, e.g. 255,0,0=polyp. background and ignore '
+        'are classes too; 0 and 0,0,0 are background',
     )
     _add_path_rules(parser)
 
@@ -209,7 +213,8 @@ def _add_path_rules(parser: argparse.ArgumentParser) -> None:
             f'--{what}-pattern',
             default='',
             metavar='REGEX',
-            help=f'finds the {group} in an image path, as "case(\\d+)_"',
+            help=f'regular expression that finds the {group} in an image path, '
+            'e.g. "case(\\d+)_"',
         )
 
 

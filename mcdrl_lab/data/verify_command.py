@@ -1,6 +1,6 @@
-"""Verify a data set: everything wrong with it at once, by file, before training.
+"""Verify a data set before training, and list all its problems by file.
 
-Exit code: 0 without problems, 1 with some, 2 where nothing can be verified. See
+Exit code: 0 without problems, 1 with problems, 2 if the target cannot be verified. See
 docs/datasets.md.
 """
 
@@ -26,27 +26,28 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         '--fix data/endoscopy_sites_fixed'
     )
     parser.add_argument(
-        'target', help='config, or folder of sites as the converters write it'
+        'target', help='config file, or folder of sites as written by the converters'
     )
     parser.add_argument(
-        '--fast', action='store_true', help='look at names alone, read no file'
+        '--fast', action='store_true', help='check file names only; read no files'
     )
     parser.add_argument(
         '--fix',
         type=Path,
         metavar='FOLDER',
-        help='write a copy to this new folder, with what can be put right without loss '
-        'put right, and the rest left out and named',
+        help='write a copy to this new folder: problems that can be corrected without '
+        'loss are corrected, other files with problems are left out and listed',
     )
     parser.add_argument(
         '--allow',
         nargs='+',
         metavar='KIND',
-        help="kinds of findings that are no problem here, as 'lesion-free site'; those "
-        "that a config's default_hooks.dataset_check allows are none either",
+        help="kinds of findings that do not count as problems, e.g. 'lesion-free "
+        "site', in addition to those that default_hooks.dataset_check of the config "
+        'allows',
     )
     parser.add_argument(
-        '--json', action='store_true', help='print JSON, with all files'
+        '--json', action='store_true', help='print the report as JSON, with all files'
     )
     shown = parser.add_mutually_exclusive_group()
     shown.add_argument(
@@ -54,14 +55,18 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         type=int,
         default=20,
         metavar='N',
-        help='files to show of each kind (default: %(default)s)',
+        help='files to show per kind of finding (default: %(default)s)',
     )
     shown.add_argument('--all', action='store_true', help='show all files')
     parser.add_argument(
-        '--jobs', type=int, help='processes that read (default: all processors)'
+        '--jobs',
+        type=int,
+        help='number of processes that read files (default: all processors)',
     )
     parser.add_argument(
-        '--no-cache', action='store_true', help='read every file, and keep nothing'
+        '--no-cache',
+        action='store_true',
+        help='read every file, and do not use or write the cache',
     )
     add_cfg_options(parser)
 

@@ -1,7 +1,7 @@
-"""See MCDRL at work: on simulated hospitals, or on real ones.
+"""Run a complete example of MCDRL, on simulated or on real hospitals.
 
-Without --real nothing is needed: five simulated hospitals are drawn, a baseline and
-MCDRL are trained on four of them and tested on the fifth, and a report is written.
+Without --real no data are needed: five hospitals are simulated, a baseline and MCDRL
+are trained on four of them and tested on the fifth, and a report is written.
 """
 
 from __future__ import annotations
@@ -17,25 +17,26 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.epilog = 'Example: python -m mcdrl_lab demo'
     parser.add_argument(
         '--work-dir',
-        help='where the results go (default: work_dirs/demo, work_dirs/real_demo)',
+        help='folder for the results (default: work_dirs/demo; with --real '
+        'work_dirs/real_demo)',
     )
     parser.add_argument(
         '--images-per-site',
         type=int,
         default=100,
-        help='simulated images of each site (default: 100)',
+        help='simulated images per site (default: 100)',
     )
     parser.add_argument(
         '--seeds',
         type=int,
         default=3,
-        help='trainings of each method on simulated images (default: 3)',
+        help='training runs per method on simulated images (default: 3)',
     )
     parser.add_argument(
         '--real',
         action='store_true',
-        help='train MCDRL on the real images of three hospitals, test on a fourth; '
-        'MCDRL_DATA_ROOT names their folder',
+        help='train MCDRL on real images of three hospitals and test it on a fourth; '
+        'MCDRL_DATA_ROOT names the folder of the sites',
     )
 
 

@@ -32,7 +32,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         '--variants',
         nargs='+',
         metavar='NAME',
-        help='run these of the plan only; default: all',
+        help='run only these variants of the plan (default: all)',
     )
     add_plan_arguments(parser)
 

@@ -1,7 +1,7 @@
 """Train and test one or several methods with every site held out in turn.
 
-Folds and seeds are derived from one config per method. Finished runs are not run again,
-interrupted ones resume.
+Folds and seeds are derived from one config per method. Finished runs are skipped,
+interrupted runs resume.
 """
 
 from __future__ import annotations
@@ -25,11 +25,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         'mcdrl=configs/mcdrl/MCDRL.py --seeds 5 --jobs 2 --out '
         'work_dirs/loso'
     )
-    parser.add_argument('config', nargs='*', metavar='[NAME=]CONFIG', help='methods')
+    parser.add_argument(
+        'config',
+        nargs='*',
+        metavar='[NAME=]CONFIG',
+        help='config of each method, with an optional name for the method',
+    )
     parser.add_argument(
         '--tables-only',
         action='store_true',
-        help='write tables and plots again from the records in --out; run nothing',
+        help='only rewrite tables and plots from the records in --out; run nothing',
     )
     add_plan_arguments(parser)
 

@@ -13,82 +13,97 @@ from .launch import LAUNCHERS
 def add_plan_arguments(parser: argparse.ArgumentParser) -> None:
     """Add sites, seeds, the options for running the plan, and the tables' metrics."""
     parser.add_argument(
-        '--sites', nargs='+', metavar='SITE', help='hold out these only; default: all'
+        '--sites',
+        nargs='+',
+        metavar='SITE',
+        help='hold out only these sites (default: all)',
     )
     parser.add_argument(
         '--seeds',
         default='5',
         metavar='N|A-B',
-        help='number of seeds, 0, 1, ..., or the first and the last one, as 3-5 '
-        '(default: 5)',
+        help='number of seeds N, for seeds 0 to N-1, or the first and the last seed '
+        'A-B, e.g. 3-5 (default: 5)',
     )
     parser.add_argument('--out', type=Path, help='folder for runs, records and tables')
     parser.add_argument(
-        '--jobs', type=int, default=1, help='runs at a time (default: 1)'
+        '--jobs',
+        type=int,
+        default=1,
+        help='number of runs at the same time (default: 1)',
     )
     parser.add_argument(
         '--devices',
         default='',
-        help='CUDA devices to share out among the jobs, as 0,1,2',
+        help='CUDA devices to distribute over the jobs, e.g. 0,1,2',
     )
     parser.add_argument(
         '--launcher',
         choices=LAUNCHERS,
         default='none',
-        help='how each run starts its processes (default: one plain process)',
+        help='how the processes of each run are started (default: none, a single '
+        'process)',
     )
     parser.add_argument(
-        '--processes', type=int, default=1, help='processes a run, with --launcher'
+        '--processes',
+        type=int,
+        default=1,
+        help='number of processes per run, with --launcher (default: 1)',
     )
     parser.add_argument(
         '--engine',
         choices=('local', 'slurm'),
         default='local',
-        help='where runs are carried out: by processes of this command (default), or '
-        'as a job array of Slurm',
+        help='where to run: in child processes of this command, or as a Slurm job '
+        'array (default: local)',
     )
     parser.add_argument(
         '--slurm',
         nargs='+',
         default=[],
         metavar='KEY=VALUE',
-        help='with --engine slurm: what a job asks for, of time (needed, of one run), '
-        'partition, account, qos, gres, cpus, mem, constraint, nodelist, exclude, '
-        'signal_delay',
+        help='with --engine slurm: resources of each job. Keys: time (required; of '
+        'one run), partition, account, qos, gres, cpus, mem, constraint, nodelist, '
+        'exclude, signal_delay',
     )
     add_cfg_options(
-        parser, default={}, help='changes to every config, as for tools/train.py'
+        parser,
+        default={},
+        help='override entries of every config, as for tools/train.py',
     )
     parser.add_argument(
         '--oracle',
         action='store_true',
-        help='choose checkpoints on the held-out site itself; marked in all tables',
+        help='choose checkpoints on the held-out site itself; all tables mark this',
     )
     parser.add_argument(
         '--keep-checkpoints',
         action='store_true',
-        help='keep the last epochs of finished runs, not only the tested checkpoint',
+        help='also keep the checkpoints of the last epochs of finished runs, not only '
+        'the tested one',
     )
     parser.add_argument(
         '--max-hours',
         type=float,
         metavar='HOURS',
-        help='end a training or a test that takes longer, and note it as failed; one '
-        'that was stopped would take for ever (default: no limit)',
+        help='time limit of a training or a test, in hours; one that takes longer is '
+        'ended and recorded as failed. Without a limit, a run that hangs is never '
+        'ended (default: no limit)',
     )
     parser.add_argument(
         '--feature-cache',
         type=Path,
         metavar='FOLDER',
-        help='keep the features of frozen towers there, for all runs and later plans '
-        '(on a CPU; at most 4 GB, or MCDRL_FEATURE_CACHE_GB)',
+        help='folder for cached features of frozen towers, shared by all runs and '
+        'later plans (CPU only; at most 4 GB, or MCDRL_FEATURE_CACHE_GB)',
     )
     parser.add_argument(
         '--half-features',
         action='store_true',
-        help='keep them in float16: half of the space, rounded to three digits',
+        help='with --feature-cache: store features in float16, which needs half the '
+        'space and keeps about three digits',
     )
     add_metrics(parser)
     parser.add_argument(
-        '--dry-run', action='store_true', help='list the runs and do nothing'
+        '--dry-run', action='store_true', help='list the runs without starting them'
     )

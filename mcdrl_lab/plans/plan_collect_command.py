@@ -19,7 +19,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         '--keep-checkpoints',
         action='store_true',
-        help='keep the last epochs of finished runs, not only the tested checkpoint',
+        help='also keep the checkpoints of the last epochs of finished runs, not only '
+        'the tested one',
     )
 
 

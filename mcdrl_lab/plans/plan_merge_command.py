@@ -20,10 +20,17 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         'Example: python -m mcdrl_lab plan-merge shard_a shard_b --out whole'
     )
     parser.add_argument(
-        'folders', nargs='+', type=Path, metavar='PLAN', help='folders of plans'
+        'folders',
+        nargs='+',
+        type=Path,
+        metavar='PLAN',
+        help='folders of the plans to merge',
     )
     parser.add_argument(
-        '--out', type=Path, required=True, help='new folder for records and tables'
+        '--out',
+        type=Path,
+        required=True,
+        help='new folder for the merged records and the tables',
     )
     add_metrics(parser)
 

@@ -17,42 +17,53 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of the command."""
     parser.epilog = (
         'Example: python -m mcdrl_lab pretrain --work-dir work_dirs/clip; python -m '
-        'mcdrl_lab pretrain --test. A killed training goes on when started again; '
-        '--test alone tests the built-in weights.'
+        'mcdrl_lab pretrain --test. A killed training resumes when started again; '
+        '--test without a file tests the built-in weights.'
     )
     parser.add_argument(
         '--work-dir',
         type=Path,
         default=Path('work_dirs/pretrain_tiny_clip'),
-        help='scenes, checkpoint, weights and scores go there (default: %(default)s)',
+        help='folder for scenes, checkpoint, weights and scores (default: %(default)s)',
     )
     parser.add_argument(
         '--test',
         metavar='WEIGHTS',
         nargs='?',
         const=_BUILTIN,
-        help='only test weights: a file, or the built-in ones if none is named',
+        help='only test: a weights file, or the built-in weights if no file is given',
     )
     # Options without a value use the defaults of trainer.Settings.
-    parser.add_argument('--steps', type=int)
-    parser.add_argument('--batch-size', type=int, metavar='SCENES')
+    parser.add_argument('--steps', type=int, help='optimiser steps (default: 1200)')
+    parser.add_argument(
+        '--batch-size',
+        type=int,
+        metavar='SCENES',
+        help='scenes per step (default: 192)',
+    )
     parser.add_argument(
         '--scenes',
         type=int,
         default=24_000,
-        help='how many are drawn, and used again and again (default: %(default)s)',
+        help='number of scenes to draw; training reuses them (default: %(default)s)',
     )
-    parser.add_argument('--seed', type=int)
+    parser.add_argument('--seed', type=int, help='random seed (default: 0)')
     parser.add_argument(
         '--region-weight',
         type=float,
         metavar='WEIGHT',
-        help='of the loss that compares every position with the classes by the '
-        "scenes' masks; 0 leaves captions alone",
+        help='weight of the region loss, which compares every position with the '
+        "classes from the scenes' masks, relative to the caption loss; 0 trains on "
+        'captions alone (default: 0.5)',
     )
-    parser.add_argument('--device', default='cpu')
     parser.add_argument(
-        '--test-scenes', type=int, default=2000, help='default: %(default)s'
+        '--device', default='cpu', help='torch device, e.g. cuda:0 (default: cpu)'
+    )
+    parser.add_argument(
+        '--test-scenes',
+        type=int,
+        default=2000,
+        help='number of scenes to test on (default: %(default)s)',
     )
 
 

@@ -27,13 +27,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar='WEIGHTS',
         nargs='?',
         const='builtin',
-        help='only test weights: a file, or the built-in ones if none is named',
+        help='only test: a weights file, or the built-in weights if no file is given',
     )
     parser.add_argument(
         '--work-dir',
         type=Path,
         default=Path('work_dirs/pretrain_endo_clip'),
-        help='checkpoint, weights and scores go there (default: %(default)s)',
+        help='folder for checkpoint, weights and scores (default: %(default)s)',
     )
     parser.add_argument(
         '--pretraining-root',
@@ -53,13 +53,18 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         '--text-tower',
         choices=('sentence', 'transformer'),
         default='sentence',
-        help='text side that is trained or tested: a frozen sentence encoder with a '
-        'projection, as shipped, or its control, a small transformer with '
-        "open_clip's tokenizer, trained from nothing (default: %(default)s)",
+        help='text encoder to train or test: sentence, a frozen sentence encoder with '
+        'a trained projection (the built-in weights), or transformer, a small '
+        "transformer with open_clip's tokenizer trained from scratch, as a control "
+        '(default: %(default)s)',
     )
-    parser.add_argument('--device', default='cpu')
     parser.add_argument(
-        '--threads', type=int, help='of torch (default: as torch has it)'
+        '--device', default='cpu', help='torch device, e.g. cuda:0 (default: cpu)'
+    )
+    parser.add_argument(
+        '--threads',
+        type=int,
+        help="number of torch threads (default: torch's own choice)",
     )
 
 
@@ -68,27 +73,30 @@ def _add_test_arguments(parser: argparse.ArgumentParser) -> None:
         '--part',
         choices=('choose', 'held_out'),
         default='held_out',
-        help='of the pack, to test on: "choose" is what options may be chosen by; '
-        'no site is then touched (default: %(default)s)',
+        help='part of the pretraining pack to test on; choose options on "choose", '
+        'which uses no site (default: %(default)s)',
     )
     parser.add_argument(
         '--image-size',
         type=int,
         default=224,
-        help='pixels a side at which the tower sees test images (default: %(default)s)',
+        help='height and width in pixels of test images at the tower (default: '
+        '%(default)s)',
     )
     parser.add_argument(
         '--output-stride',
         type=int,
         default=32,
         choices=(8, 16, 32),
-        help='of the dense map that is tested (default: %(default)s)',
+        help='output stride of the dense feature map in the test (default: '
+        '%(default)s)',
     )
     parser.add_argument(
         '--per-site',
         type=int,
         default=60,
-        help='images of a site that conditions are drawn on (default: %(default)s)',
+        help='largest number of images per site to draw conditions on (default: '
+        '%(default)s)',
     )
 
 
@@ -96,23 +104,26 @@ def _add_training_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         '--imagenet',
         type=Path,
-        help='file of the first weights (default: that of the installed package)',
+        help='file of the initial weights (default: the one of the installed package)',
     )
-    parser.add_argument('--steps', type=int, help='optimiser steps')
-    parser.add_argument('--batch-size', type=int, help='images a step')
+    parser.add_argument('--steps', type=int, help='optimiser steps (default: 320)')
+    parser.add_argument('--batch-size', type=int, help='images per step (default: 48)')
     parser.add_argument(
-        '--learning-rate', type=float, help='of the projections, not of the tower'
+        '--learning-rate',
+        type=float,
+        help='peak learning rate of the projections, not of the tower (default: 0.001)',
     )
     parser.add_argument(
         '--region-weight',
         type=float,
-        help='of the text-region losses; 0: captions alone teach, a control',
+        help='weight of the text-region losses relative to the caption loss; 0 trains '
+        'on captions alone, as a control (default: 1)',
     )
-    parser.add_argument('--seed', type=int)
+    parser.add_argument('--seed', type=int, help='random seed (default: 0)')
     parser.add_argument(
         '--without',
         metavar='DATASETS',
-        help='data sets left out, as kvasir_seg, joined by commas',
+        help='data sets to leave out, separated by commas, e.g. kvasir_seg',
     )
 
 

@@ -37,35 +37,38 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         'data', type=Path, metavar='DATA', help='folder of the hospitals'
     )
     parser.add_argument(
-        '--out', type=Path, required=True, help='new folder of the project'
+        '--out', type=Path, required=True, help='folder for the project; must not exist'
     )
     parser.add_argument(
         '--model',
         choices=['builtin', *TOWERS],
         default='builtin',
-        help='builtin (default) needs no network: endo-lite0 for endoscopy whose words '
-        'it knows, else tiny-rn; the others are published CLIPs',
+        help='CLIP model. builtin (default) needs no download: endo-lite0 for '
+        'endoscopy with words that it knows, otherwise tiny-rn. The others are '
+        'published CLIP models',
     )
     parser.add_argument(
         '--modality',
         choices=list(MODALITIES),
         default='endoscopy',
-        help='what the images are: which words describe their conditions '
+        help='type of the images, which selects the descriptions of their conditions '
         '(default: %(default)s)',
     )
     parser.add_argument(
         '--class',
         dest='lesion_class',
         metavar='NAME',
-        help='what the masks show (default: what the converters noted)',
+        help='what the masks show (default: as recorded by the converters)',
     )
     parser.add_argument(
-        '--size', type=int, help="side of the images in pixels (default: the model's)"
+        '--size',
+        type=int,
+        help="height and width of the images in pixels (default: the model's)",
     )
     parser.add_argument(
         '--weights',
         metavar='FILE',
-        help="CLIP's weights as a file, in place of a download",
+        help='file of the CLIP weights, instead of a download',
     )
 
 

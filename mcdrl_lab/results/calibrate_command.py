@@ -29,13 +29,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         '--config',
         type=Path,
-        help='config file of its training (default: the one that the training left '
+        help='config file of the training (default: the one that the training wrote '
         'beside the checkpoint)',
     )
     parser.add_argument(
         '--test',
         action='store_true',
-        help='measure calibration on the test images too, which nothing is fitted on',
+        help='also measure calibration on the test images, which are not used for '
+        'fitting',
     )
     parser.add_argument(
         '--out',

@@ -1,7 +1,7 @@
 """Compare one method with others, paired by image and by seed.
 
 Shows differences with 95 % bootstrap intervals and Wilcoxon tests with Holm's
-correction. Runs that differ in data or budget are not compared.
+correction. Runs that differ in data or training budget are not compared.
 """
 
 from __future__ import annotations
@@ -29,33 +29,35 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         'baseline --out work_dirs/loso'
     )
     add_records(parser)
-    parser.add_argument('a', metavar='A', help='method in question')
+    parser.add_argument('a', metavar='A', help='method to compare')
+    parser.add_argument('b', metavar='B', nargs='+', help='methods to compare it with')
     parser.add_argument(
-        'b', metavar='B', nargs='+', help='methods it is measured against'
-    )
-    parser.add_argument(
-        '--metric', choices=IMAGE_METRICS, default='dice', help='default: dice'
+        '--metric',
+        choices=IMAGE_METRICS,
+        default='dice',
+        help='metric to compare (default: dice)',
     )
     parser.add_argument(
         '--by-lesion-class',
         action='store_true',
-        help='compare on the images with a lesion of each class alone',
+        help='compare separately on the images with a lesion of each class',
     )
     parser.add_argument(
         '--oracle',
         action='store_true',
-        help='compare the runs whose checkpoints were chosen on the test site',
+        help='compare the runs whose checkpoints were chosen on the held-out site',
     )
     parser.add_argument(
         '--out',
         type=Path,
-        help='folder for the result as Markdown, CSV and plots, whose names say what '
+        help='folder for the result as Markdown, CSV and plots; file names say what '
         'is compared',
     )
     parser.add_argument(
         '--overwrite',
         action='store_true',
-        help='replace a comparison of other runs of the same names',
+        help='replace a comparison that has the same names but was made from other '
+        'runs',
     )
 
 

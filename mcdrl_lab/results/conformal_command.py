@@ -25,19 +25,19 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         '--level',
         type=float,
         required=True,
-        help='largest expected share that may be missed at a new site, as 0.3',
+        help='largest expected share missed at a new site, e.g. 0.3',
     )
     add_method(parser)
     parser.add_argument(
         '--risk',
         choices=list(RISK_NAMES),
         default='area',
-        help='share of what: lesion area or connected lesions (default: area)',
+        help='what the share is of: lesion area or connected lesions (default: area)',
     )
     parser.add_argument(
         '--out',
         type=file_name('.json'),
-        help='JSON file for tools/predict.py --conformal',
+        help='JSON file to write, for tools/predict.py --conformal',
     )
     add_overwrite(parser)
 

@@ -27,8 +27,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         '--out',
         type=Path,
         default=Path('embedding.png'),
-        help='picture to write; its ending says the format (default: embedding.png). '
-        'Scores go to a JSON file of the same name',
+        help='image file to write, in the format of its extension (default: '
+        'embedding.png). Scores are written to a JSON file with the same name',
     )
     parser.add_argument(
         '--overwrite', action='store_true', help='replace the files of an earlier run'
@@ -38,13 +38,20 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         nargs='+',
         choices=LOADERS,
         default=['val', 'test'],
-        help='whose images (default: val test, none of which was trained on)',
+        help='data loaders to take images from (default: val test, whose images are '
+        'not trained on)',
     )
     parser.add_argument(
-        '--perplexity', type=float, default=30.0, help='of t-SNE (default: 30)'
+        '--perplexity',
+        type=float,
+        default=30.0,
+        help='perplexity of t-SNE (default: 30)',
     )
     parser.add_argument(
-        '--seed', type=int, default=0, help='of t-SNE and splits (default: 0)'
+        '--seed',
+        type=int,
+        default=0,
+        help='random seed of t-SNE and of the splits (default: 0)',
     )
     add_device(parser)
     add_cfg_options(parser)

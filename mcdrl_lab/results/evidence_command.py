@@ -28,21 +28,24 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     keep.add_argument('plan', type=Path, nargs='+', help='folder of a plan')
     keep.add_argument(
-        '--out', type=file_name('.jsonl.gz'), required=True, help='file NAME.jsonl.gz'
+        '--out',
+        type=file_name('.jsonl.gz'),
+        required=True,
+        help='file to write, NAME.jsonl.gz',
     )
     keep.add_argument(
         '--overwrite',
         action='store_true',
-        help='replace a file with runs that these plans lack or have of other settings',
+        help='replace an existing file even if it has runs that these plans lack, or '
+        'runs with other settings',
     )
-    write = commands.add_parser(
-        'write', help='write tables and figures of the pages again'
-    )
+    write = commands.add_parser('write', help='rewrite tables and figures of the pages')
     write.add_argument(
         '--page',
         type=Path,
         nargs='+',
-        help='default: docs/evidence*.md; records lie in the folder evidence beside it',
+        help='pages to update (default: docs/evidence*.md); records are read from the '
+        'folder evidence beside each page',
     )
 
 

@@ -1,9 +1,9 @@
 """Measure how far trained models depend on confounders, on paired scenes of EndoSim.
 
 Each scene of the held-out site is drawn without and with each of the twelve
-confounders: how alike are the predictions, and how good? And how well can a linear
-classifier predict site, confounders and lesion from the features before (F) and after
-(F_ca) the intervention? Models that the output already contains are not measured again.
+confounders. Measured are the agreement and the quality of the predictions, and how well
+a linear classifier predicts site, confounders and lesion from the features before (F)
+and after (F_ca) the intervention. Models already in the output are skipped.
 """
 
 from __future__ import annotations
@@ -22,27 +22,34 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         '--data data/endosim --methods full baseline --out work_dirs/invariance.jsonl'
     )
     parser.add_argument(
-        'plan', type=Path, help='folder of a plan: METHOD/SITE/seedN/best_*.pth'
+        'plan', type=Path, help='folder of a plan, with METHOD/SITE/seedN/best_*.pth'
     )
     parser.add_argument(
-        '--data', type=Path, required=True, help='EndoSim data set of the plan'
+        '--data',
+        type=Path,
+        required=True,
+        help='EndoSim data set that the plan was run on',
     )
     parser.add_argument(
         '--out',
         type=file_name('.jsonl'),
         required=True,
-        help='file of JSON lines to append a record of each model to',
+        help='JSON Lines file to append one record per model to',
     )
-    parser.add_argument('--methods', nargs='+', help='some methods only')
-    parser.add_argument('--seeds', nargs='+', type=int, help='some seeds only')
     parser.add_argument(
-        '--scenes', type=int, default=40, help='scenes of each site (default: 40)'
+        '--methods', nargs='+', help='measure only these methods (default: all)'
+    )
+    parser.add_argument(
+        '--seeds', nargs='+', type=int, help='measure only these seeds (default: all)'
+    )
+    parser.add_argument(
+        '--scenes', type=int, default=40, help='scenes per site (default: 40)'
     )
     parser.add_argument(
         '--probe-scenes',
         type=int,
         default=400,
-        help='scenes of each linear probe, 0 for none (default: 400)',
+        help='scenes per linear probe; 0 for no probes (default: 400)',
     )
     add_device(parser)
 

@@ -21,13 +21,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         '--out curves.png'
     )
     parser.add_argument(
-        'work_dir', nargs='+', type=Path, help='work folder; several are overlaid'
+        'work_dir',
+        nargs='+',
+        type=Path,
+        help='work folder of a training run; several runs are overlaid',
     )
     parser.add_argument(
         '--out',
         type=Path,
-        help='picture to write; its ending says the format (default: curves.png in '
-        'the first work folder)',
+        help='image file to write, in the format of its extension (default: '
+        'curves.png in the first work folder)',
     )
     add_overwrite(parser)
     parser.add_argument(

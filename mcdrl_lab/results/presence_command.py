@@ -1,9 +1,10 @@
-"""Choose from leave-one-site-out records below which confidence masks are left empty.
+"""Choose the confidence below which masks are left empty.
 
 It is the largest threshold that costs at most --loss points of Dice on average over the
-sites of the records. Networks that were trained on hardly any lesion-free images mark
-something in almost every one of them, but with low confidence. There is no guarantee
-for a new site: the table shows the result of the rule at each site as the new one.
+sites of the leave-one-site-out records. Networks that were trained on hardly any
+lesion-free images mark something in almost every one of them, but with low confidence.
+There is no guarantee for a new site: the table shows the result of the rule with each
+site as the new one.
 """
 
 from __future__ import annotations
@@ -24,7 +25,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         '--loss',
         type=float,
         default=0.5,
-        help='points of Dice over images with a lesion that it may cost (default: 0.5)',
+        help='largest mean loss of Dice on images with a lesion, in points '
+        '(default: 0.5)',
     )
     add_method(parser)
     parser.add_argument(
@@ -32,12 +34,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         type=int,
         nargs='+',
         metavar='SEED',
-        help='these only; default: all that finished at every site',
+        help='use only these seeds (default: all that finished at every site)',
     )
     parser.add_argument(
         '--out',
         type=file_name('.json'),
-        help='JSON file for tools/predict.py --presence',
+        help='JSON file to write, for tools/predict.py --presence',
     )
     add_overwrite(parser)
 

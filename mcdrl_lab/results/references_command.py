@@ -21,7 +21,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of the command."""
     parser.epilog = 'Example: python -m mcdrl_lab references data/endoscopy_sites'
     parser.add_argument(
-        'data', type=Path, help='folder of sites as the converters write it'
+        'data', type=Path, help='folder of sites as written by the converters'
     )
 
 

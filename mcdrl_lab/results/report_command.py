@@ -1,4 +1,4 @@
-"""Write everything about an evaluation into one HTML file.
+"""Write a report of an evaluation as a single HTML file.
 
 It shows results with intervals, box plots, training curves, cases with overlays,
 attention to the confounders, data, versions and commands. The file needs no network and
@@ -33,34 +33,38 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     add_overwrite(parser)
     parser.add_argument(
-        '--method', help='whose cases and attention to show (default: the last one)'
+        '--method',
+        help='method whose cases and attention are shown (default: the last one)',
     )
     parser.add_argument(
-        '--checkpoint', help="draw with this one (default: each run's own best_*.pth)"
+        '--checkpoint',
+        help="checkpoint to draw the cases with (default: each run's own best_*.pth)",
     )
     parser.add_argument(
-        '--config', help="config to draw with (default: each run's own)"
+        '--config', help="config to draw the cases with (default: each run's own)"
     )
     parser.add_argument(
-        '--data-root', help="folder of the images, where it is not the config's"
+        '--data-root', help='folder of the images (default: as in the config)'
     )
     add_device(parser)
     parser.add_argument(
         '--profile-images',
         type=int,
         default=60,
-        help='images of each site that the attention is taken from (default: 60)',
+        help='images per site to compute the attention on (default: 60)',
     )
     parser.add_argument(
-        '--no-pictures', action='store_true', help='run no model; tables and plots only'
+        '--no-pictures',
+        action='store_true',
+        help='do not run a model; write tables and plots only',
     )
     parser.add_argument(
         '--explanations',
         action='store_true',
-        help='show below each case the similarity, the regions kept, the change and '
-        'the attention to each confounder (about half a MB a case)',
+        help='also show below each case the similarity, the kept regions, the change '
+        'and the attention to each confounder (about 0.5 MB per case)',
     )
-    parser.add_argument('--title', help='of the page')
+    parser.add_argument('--title', help='title of the page')
 
 
 @errors_in_one_line(ValueError, OSError)

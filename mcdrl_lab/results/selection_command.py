@@ -28,14 +28,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         'checkpoint',
         type=Path,
         nargs='?',
-        help='checkpoint file; without one, CLIP as training would start from it',
+        help='checkpoint file (default: none, CLIP as at the start of training)',
     )
     parser.add_argument(
         '--loaders',
         nargs='+',
         choices=LOADERS,
         default=['train'],
-        help='whose images (default: train)',
+        help='data loaders to take images from (default: train)',
     )
     parser.add_argument(
         '--ratios',
@@ -43,10 +43,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         type=float,
         default=[0.25, 0.5, 0.75],
         metavar='ALPHA',
-        help='shares of positions kept (default: 0.25 0.5 0.75)',
+        help='ratios of kept positions, alpha (default: 0.25 0.5 0.75)',
     )
     parser.add_argument(
-        '--out', type=file_name('.csv'), help='CSV file to write, a row for each lesion'
+        '--out',
+        type=file_name('.csv'),
+        help='CSV file to write, with one row per lesion',
     )
     add_overwrite(parser)
     add_cfg_options(parser)

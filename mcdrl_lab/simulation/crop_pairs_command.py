@@ -17,7 +17,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument('data', type=Path, help='folder of the real sites')
     parser.add_argument('out', type=Path, help='folder for the new data set')
-    parser.add_argument('--seed', type=int, default=0, help='(default: 0)')
+    parser.add_argument('--seed', type=int, default=0, help='random seed (default: 0)')
 
 
 def run(args: argparse.Namespace) -> None:

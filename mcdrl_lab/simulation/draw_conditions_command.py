@@ -1,7 +1,7 @@
-"""Draw imaging conditions on real images, so that they go with lesions.
+"""Draw imaging conditions on real images, so that they correlate with lesions.
 
-At the training sites a condition goes with large lesions (or with any lesion), at the
-held-out site with nothing. The data set is for this one fold: train with
+At the training sites a condition occurs with large lesions (or with any lesion), at the
+held-out site independently of lesions. The data set is for this one fold: train with
 MCDRL_DATA_ROOT=OUT and MCDRL_HELD_OUT=SITE.
 """
 
@@ -29,26 +29,30 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         '--correlation',
         type=float,
         default=1.0,
-        help='from 0, independent, to 1, every case and no other (default: 1.0)',
+        help='correlation between conditions and cases, from 0 (independent) to 1 (on '
+        'every case and on no other image) (default: 1.0)',
     )
     parser.add_argument(
         '--goes-with',
         choices=('size', 'presence'),
         default='size',
-        help="what a case is: a lesion above the median of its site's, or any "
-        '(default: size)',
+        help='which images are cases: size, those with a lesion larger than the '
+        "site's median, or presence, those with any lesion (default: size)",
     )
     parser.add_argument(
         '--conditions',
         nargs='+',
         metavar='WORDS',
-        help='conditions of the dictionary, one an image (default: blur, dark '
-        'lighting, narrow-band imaging, mucus, blood)',
+        help='conditions of the dictionary to draw, one per image (default: blur, '
+        'dark lighting, narrow-band imaging, mucus, blood)',
     )
     parser.add_argument(
-        '--size', type=int, default=256, help='pixels of a side (default: 256)'
+        '--size',
+        type=int,
+        default=256,
+        help='height and width of the images in pixels (default: 256)',
     )
-    parser.add_argument('--seed', type=int, default=0, help='(default: 0)')
+    parser.add_argument('--seed', type=int, default=0, help='random seed (default: 0)')
 
 
 def run(args: argparse.Namespace) -> None:

@@ -1,6 +1,6 @@
-"""Draw EndoSim, a simulated benchmark of five endoscopy sites with known confounders.
+"""Generate EndoSim: five simulated endoscopy sites with known confounders.
 
-The sites are in the layout of real ones; see docs/endosim.md.
+The sites have the same layout as real ones; see docs/endosim.md.
 """
 
 from __future__ import annotations
@@ -20,14 +20,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         '--images-per-site 200 --size 128 --spurious 0.8 --seed 0'
     )
     parser.add_argument(
-        'out', type=Path, help='folder for the sites; others in it stay as they are'
+        'out',
+        type=Path,
+        help='folder for the sites; other sites in it are left unchanged',
     )
     parser.add_argument(
         '--images-per-site',
         type=int,
         default=200,
         metavar='N',
-        help='images of each of the five sites (default: %(default)s)',
+        help='images per site, of five sites (default: %(default)s)',
     )
     parser.add_argument(
         '--size',
@@ -41,20 +43,20 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         type=float,
         default=0.8,
         metavar='SHARE',
-        help='how far sites differ in how they image lesions, from 0 (not at all) to 1 '
-        '(default: %(default)s)',
+        help='how much sites differ in how they image lesions, from 0 (not at all) to '
+        '1 (default: %(default)s)',
     )
     parser.add_argument(
         '--seed',
         type=int,
         default=0,
-        help='number of the data set (default: %(default)s)',
+        help='random seed, which identifies the data set (default: %(default)s)',
     )
     parser.add_argument(
         '--lesion-places',
         choices=('central', 'anywhere'),
         default='central',
-        help='where lesions lie: near the middle of the image, or anywhere in the '
+        help='where lesions are placed: near the image centre, or anywhere in the '
         'field of view (default: %(default)s)',
     )
     parser.add_argument(
@@ -62,14 +64,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         type=int,
         default=0,
         metavar='N',
-        help='which conditions go with which sites and lesion classes: 0 for the table '
-        'in docs/endosim.md, any other number for other pairs (default: %(default)s)',
+        help='which conditions occur with which sites and lesion classes: 0 for the '
+        'table in docs/endosim.md, any other number for other pairs (default: '
+        '%(default)s)',
     )
     parser.add_argument(
         '--pictures',
         type=Path,
         metavar='FOLDER',
-        help='also write contact sheets of confounders, lesions and sites there',
+        help='also write contact sheets of confounders, lesions and sites to this '
+        'folder',
     )
 
 

@@ -15,25 +15,38 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of the command."""
     parser.epilog = (
         'Example: python -m mcdrl_lab sweep-stock run && python -m mcdrl_lab '
-        'sweep-stock write. A model is converted, trained for a step and asked for a '
-        'prediction in a process of its own. Records are kept: started again, the '
-        'command goes on.'
+        'sweep-stock write. Each model is converted, trained for one step and '
+        'run once for prediction, in its own process. Records are kept: the command '
+        'continues where it stopped when it is started again.'
     )
     actions = parser.add_subparsers(dest='action', required=True)
-    run = actions.add_parser('run', help='try the models, and record what came of it')
-    run.add_argument('--size', type=int, default=64, help='pixels (default: 64)')
+    run = actions.add_parser('run', help='try the models and record the results')
     run.add_argument(
-        '--seconds', type=float, default=600, help='limit of a model (default: 600)'
+        '--size',
+        type=int,
+        default=64,
+        help='height and width of the images in pixels (default: 64)',
     )
-    run.add_argument('--only', default='', help='models with a config of this name')
+    run.add_argument(
+        '--seconds',
+        type=float,
+        default=600,
+        help='time limit per model, in seconds (default: 600)',
+    )
+    run.add_argument(
+        '--only',
+        default='',
+        help='try only models with a config whose name contains this text (default: '
+        'all)',
+    )
     run.add_argument(
         '--again',
         nargs='*',
         default=(),
         metavar='STATUS',
-        help="try those again that ended so, as broken or 'not built'",
+        help="retry models that ended with these statuses, e.g. broken or 'not built'",
     )
-    write = actions.add_parser('write', help='write the table of the page again')
+    write = actions.add_parser('write', help='rewrite the table of the page')
     write.add_argument('--page', type=Path, default=_PAGE, help=f'default: {_PAGE}')
     for action in (run, write):
         action.add_argument(

@@ -1,7 +1,8 @@
 """Measure on EndoSim whether site-check names the conditions that truly differ.
 
-Every site of every draw is held out and compared with the other four, by the built-in
-tiny CLIP and without masks; the simulator knows how often each condition occurs.
+Every site of every simulated data set is held out and compared with the other four, by
+the built-in tiny CLIP and without masks. The simulator provides the true frequency of
+each condition.
 """
 
 from __future__ import annotations
@@ -22,19 +23,27 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         type=int,
         nargs='+',
         default=[0, 11, 12, 13, 14, 15],
-        help='draws (default: the six of docs/evidence.md)',
+        help='seeds of the EndoSim data sets (default: the six of docs/evidence.md)',
     )
     parser.add_argument(
-        '--images-per-site', type=int, default=100, help='images (default: 100)'
+        '--images-per-site',
+        type=int,
+        default=100,
+        help='images per site (default: 100)',
     )
     parser.add_argument(
-        '--spurious', type=float, default=1.0, help='how far sites differ (default: 1)'
+        '--spurious',
+        type=float,
+        default=1.0,
+        help='how much sites differ in how they image lesions, from 0 to 1 (default: '
+        '1)',
     )
     parser.add_argument(
         '--records',
         nargs='+',
-        help="instead: how well conditions and the network's own confidence tell the "
-        'Dice in these records, of a plan on each draw of --seeds',
+        help="measure instead how well conditions and the network's own confidence "
+        'predict the Dice in these records: one plan per data set of --seeds, in the '
+        'same order',
     )
     parser.add_argument(
         '--method', help='method of --records (default: the last one recorded)'

@@ -1,8 +1,8 @@
-"""Check at held-out hospitals the numbers that are given for a new hospital.
+"""Check on held-out hospitals how reliable the numbers for a new hospital are.
 
-From a leave-one-site-out plan: what a conformal threshold, chosen on the other sites,
-misses at each site; calibration before and after temperature scaling; and how well
-expected Dice and the network's own confidence find the images with a low Dice.
+From a leave-one-site-out plan: the share that a conformal threshold, chosen on the
+other sites, misses at each site; calibration before and after temperature scaling; and
+how well expected Dice and the network's own confidence find the images with a low Dice.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         'plan', type=Path, help='folder of a leave-one-site-out plan, or its records'
     )
     parser.add_argument(
-        '--data-root', type=Path, help='folder of the sites, to flag images of'
+        '--data-root', type=Path, help='folder of the sites; needed to flag images'
     )
     add_method(parser)
     parser.add_argument(
@@ -38,18 +38,18 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         type=float,
         nargs='+',
         default=[0.2, 0.3, 0.4],
-        help='shares of lesion area that may be missed (default: 0.2 0.3 0.4)',
+        help='largest shares of lesion area that may be missed (default: 0.2 0.3 0.4)',
     )
     parser.add_argument(
         '--failure',
         type=float,
         default=0.3,
-        help='an image is a failure below this Dice (default: 0.3)',
+        help='Dice below which an image counts as a failure (default: 0.3)',
     )
     parser.add_argument(
         '--calibrate',
         action='store_true',
-        help='fit temperatures to the checkpoints in the plan, and test them',
+        help='also fit temperatures to the checkpoints of the plan, and test them',
     )
 
 

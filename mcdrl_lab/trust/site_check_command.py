@@ -21,47 +21,53 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         'Example: python -m mcdrl_lab site-check best.pth our_images --out site_check'
     )
     parser.add_argument(
-        'checkpoint', metavar='CHECKPOINT', help='of a training with MCDRL'
+        'checkpoint',
+        metavar='CHECKPOINT',
+        help='checkpoint of a model trained with MCDRL',
     )
     parser.add_argument(
         'images',
         metavar='IMAGES',
         nargs='+',
-        help='images, folders, patterns, videos, DICOM files, as for tools/predict.py',
+        help='images, folders, glob patterns, videos or DICOM files, as for '
+        'tools/predict.py',
     )
     parser.add_argument(
         '--out',
         type=Path,
         default=Path('site_check'),
-        help='folder of the results (default: site_check)',
+        help='folder for the results (default: site_check)',
     )
     add_overwrite(parser)
     parser.add_argument(
         '--records',
         type=Path,
-        help='folder of a leave-one-site-out plan, to expect Dice from',
+        help='folder of a leave-one-site-out plan, from which the Dice is estimated',
     )
     parser.add_argument(
         '--data-root', type=Path, help='folder of the sites in --records'
     )
     parser.add_argument(
         '--method',
-        help='method of --records (default: the last one recorded with the network of '
-        'the checkpoint)',
+        help='method of --records (default: the last recorded one with the '
+        "checkpoint's network)",
     )
     parser.add_argument(
         '--low-dice',
         type=float,
         default=0.5,
-        help='flag images whose expected Dice is lower (default: 0.5)',
+        help='flag images with an expected Dice below this (default: 0.5)',
     )
     parser.add_argument(
         '--shown',
         type=int,
         default=12,
-        help='most unusual images to show with the predicted lesion (default: 12)',
+        help='number of the most unusual images to show, with the predicted lesion '
+        '(default: 12)',
     )
-    parser.add_argument('--config', help='config file, where the checkpoint has none')
+    parser.add_argument(
+        '--config', help='config file, for a checkpoint that stores none'
+    )
     add_device(parser)
 
 

@@ -26,12 +26,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         'Example: python -m mcdrl_lab site-reference CONFIG best.pth --out '
         'best_with_sites.pth'
     )
-    parser.add_argument('config', help='config file that it was trained with')
+    parser.add_argument('config', help='config file of the training')
     parser.add_argument('checkpoint', type=Path, help='checkpoint file')
     parser.add_argument(
         '--out',
         type=file_name(*CHECKPOINTS),
-        help='file to write (default: NAME_sites.pth beside it)',
+        help='checkpoint file to write (default: NAME_sites.pth beside the checkpoint)',
     )
     parser.add_argument(
         '--overwrite', action='store_true', help='replace the file of an earlier run'
@@ -40,7 +40,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         '--images-per-site',
         type=int,
         default=128,
-        help='training images of each site to look at (default: 128)',
+        help='training images per site to use (default: 128)',
     )
     add_device(parser)
     add_cfg_options(parser)

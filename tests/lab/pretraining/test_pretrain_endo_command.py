@@ -1,12 +1,31 @@
 """python -m mcdrl_lab pretrain-endo: errors in one line, and a whole small run."""
 
 import json
+import re
 
 import pytest
 import torch
 
-from mcdrl_lab.commands import main
-from mcdrl_lab.pretraining import endo_scores, endo_trainer, endo_weights
+from mcdrl_lab.commands import main, make_parser
+from mcdrl_lab.pretraining import endo_scores, endo_trainer, endo_weights, trainer
+
+
+@pytest.mark.parametrize(
+    ('command', 'settings'),
+    [
+        ('pretrain', trainer.Settings()),
+        ('pretrain-endo', endo_trainer.EndoSettings()),
+    ],
+)
+def test_the_help_names_the_defaults_of_the_settings(command, settings):
+    named = {
+        action.dest: float(found[1])
+        for action in make_parser(command)._actions
+        if hasattr(settings, action.dest)
+        and (found := re.search(r'\(default: ([\d.]+)\)', action.help or ''))
+    }
+    assert {'steps', 'batch_size', 'region_weight', 'seed'} <= set(named)
+    assert named == {name: getattr(settings, name) for name in named}
 
 
 def test_a_missing_pack_is_one_line(tmp_path, toy_imagenet, capsys):

@@ -166,7 +166,7 @@ SOURCE = BronchoLC(
         'Nothing against real files. Folders, keys of the JSON files, label names and '
         'polygons in pixels against the code that the authors published and a public '
         'loader. That an entry of objects.json is a patient is an inference. Frames '
-        'without an outlined lesion are left out, as the authors do: whether they '
-        'were looked at is not said.'
+        'without an outlined lesion are left out, as the authors do: it is not '
+        'documented whether they were annotated.'
     ),
 )

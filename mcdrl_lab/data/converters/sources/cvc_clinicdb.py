@@ -83,13 +83,13 @@ SOURCE = PatternSource(
     'yourself), or its copy on Kaggle with PNG/, TIF/ and metadata.csv',
     licence='research and education; cite the paper',
     layout='Original/N.tif and "Ground Truth"/N.tif, N from 1 to 612, or PNG/ and TIF/ '
-    'with these two folders each, of which PNG/ is taken.',
+    'with these two folders each, of which PNG/ is used.',
     checked=(
         'Folder and file names against descriptions and public loaders, never against '
         'the archive. The frame ranges of the 29 sequences come from one public list '
         '(Dataset Ninja); they cover 1 to 612 without a gap, as published, but were '
-        'not checked against the images. metadata.csv goes before them; its columns '
-        'are known from descriptions only.'
+        'not checked against the images. metadata.csv takes precedence over them; its '
+        'columns are known from descriptions only.'
     ),
     lesion_classes=('polyp',),
     layouts=(_layout('PNG/'), _layout('')),

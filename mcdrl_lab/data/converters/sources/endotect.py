@@ -9,7 +9,7 @@ SOURCE = PatternSource(
     url='https://datasets.simula.no/hyper-kvasir/ (hyper-kvasir-segmented-images.zip) '
     'and https://endotect.com (test data)',
     licence='CC BY 4.0',
-    layout='images/NAME.jpg and masks/NAME.jpg (or .png), in whatever folder, as '
+    layout='images/NAME.jpg and masks/NAME.jpg (or .png), in any folder, e.g. '
     'segmented-images/ of HyperKvasir.',
     checked=(
         'Names, pairing and masks against 200 real pairs of the EndoTect test data, '

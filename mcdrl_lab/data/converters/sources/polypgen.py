@@ -30,8 +30,8 @@ SOURCE = PatternSource(
     checked=(
         'File names and masks of centres 1 to 4 against 1241 real pairs, scaled down '
         'and put back into these folders; the folders themselves, centres 5 and 6 and '
-        'the sequences against public listings of the archive. Which hospital a '
-        'sequence comes from is not told there: polypgen_sequences mixes hospitals.'
+        'the sequences against public listings of the archive. They do not say '
+        'which hospital a sequence is from: polypgen_sequences mixes hospitals.'
     ),
     lesion_classes=('polyp',),
     layouts=(
