@@ -9,11 +9,11 @@ make serve CHECKPOINT=model.pth [EXAMPLES=folder]
                       serve a local web page to try a model
 make install          create .venv with the pinned packages and this package
 
-make test             run the whole test suite; PYTEST_ARGS=tests/models for a part
+make test             run all tests; PYTEST_ARGS=tests/models for a part
 make lint types       check style and imports; check types
 make docs             build the documentation, site/index.html
-make coverage         run the unit tests and list the lines that they do not reach
-make reliability      run the fault-injection tests and write docs/reliability.md
+make coverage         run the unit tests and list the lines they do not reach
+make reliability      run the fault-injection tests, write docs/reliability.md
 make wheel test-wheel build a wheel; test it in an empty environment
 make test-openmmlab [MMCV_WHEEL=mmcv-2.1.0-*.whl]
                       run the tests on OpenMMLab's original packages
