@@ -10,9 +10,15 @@ from mcdrl_lab.errors import ProtocolError
 
 # Key of --slurm -> submitit's parameter.
 _KEYS = {
-    **{key: key for key in ('partition', 'account', 'qos', 'gres', 'constraint')},
-    **{key: key for key in ('mem', 'nodelist', 'exclude')},
+    'partition': 'partition',
+    'account': 'account',
+    'qos': 'qos',
+    'gres': 'gres',
+    'constraint': 'constraint',
     'cpus': 'cpus_per_task',
+    'mem': 'mem',
+    'nodelist': 'nodelist',
+    'exclude': 'exclude',
     'signal_delay': 'signal_delay_s',
 }
 _NUMBERS = ('cpus', 'signal_delay')

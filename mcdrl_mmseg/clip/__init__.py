@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from .dense import DENSE_MODES
     from .lora import LORA_TARGETS, add_lora, fit_lora_keys, merge_lora
-    from .norm_activations import keep_activations
     from .output_stride import set_output_stride
     from .text import embed_texts
     from .timm_tower import timm_features
@@ -30,7 +29,6 @@ _MODULES = {
     'dense_modes': 'towers',
     'embed_texts': 'text',
     'fit_lora_keys': 'lora',
-    'keep_activations': 'norm_activations',
     'load_tower_weights': 'towers',
     'merge_lora': 'lora',
     'parts_of_tower': 'tower_parts',
@@ -51,7 +49,6 @@ __all__ = [
     'dense_modes',
     'embed_texts',
     'fit_lora_keys',
-    'keep_activations',
     'load_tower_weights',
     'merge_lora',
     'parts_of_tower',

@@ -111,7 +111,7 @@ def _one_channel(loss: Component) -> Iterator[ConfigProblem]:
     if any(loss.is_a(kind) for kind in _OF_SEVERAL_CHANNELS):
         yield _no_sigmoid(loss.at('type'), 'takes several channels')
     elif loss.is_a(LovaszLoss):
-        if loss.cfg.get('loss_type', 'multi_class') != 'binary':
+        if loss.value('loss_type') != 'binary':
             yield ConfigProblem(
                 loss.at('loss_type'),
                 'compares channels with each other, but the head has one.',

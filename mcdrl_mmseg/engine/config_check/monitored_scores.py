@@ -161,10 +161,10 @@ def _names_of(part: Component) -> list[str] | None:
         flags = (part.cfg.get(key, True) for key in ('surface', 'thresholds'))
         left_out = columns_left_out(*flags)
         names = [name for name in summarise([]) if name not in left_out]
-        if part.cfg.get('calibration', True):
+        if part.value('calibration'):
             names += CALIBRATION_METRICS
     elif part.cls is IoUMetric:
-        wanted = part.cfg.get('iou_metrics', ['mIoU'])
+        wanted = part.value('iou_metrics')
         wanted = [wanted] if isinstance(wanted, str) else wanted
         if not set(map(str, wanted)) <= _IOU_METRICS.keys():
             return None

@@ -17,6 +17,7 @@ from torch.nn import functional as F
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from mcdrl_mmseg import clip
+from mcdrl_mmseg.clip.norm_activations import keep_activations
 from mcdrl_mmseg.models.tensor_cache import CachingModule, ModuleCache, TensorPlaces
 
 if TYPE_CHECKING:
@@ -219,7 +220,7 @@ class CLIPVisionBackbone(CachingModule, BaseModule):
     def train(self, mode: bool = True) -> CLIPVisionBackbone:
         """Set the mode; frozen parts, and norms if ``norm_eval``, stay in eval mode."""
         super().train(mode)
-        clip.keep_activations(self.tower)
+        keep_activations(self.tower)
         if mode:
             for module in self._frozen_modules():
                 module.eval()
