@@ -75,7 +75,7 @@ def _history_method(owner: type, name: str) -> Callable:
 
     if owner is not HistoryBuffer or name.startswith('_'):
         raise pickle.UnpicklingError(
-            f'a checkpoint may not look up {name!r} of {owner!r}.'
+            f'a checkpoint must not access {name!r} of {owner!r}.'
         )
     return getattr(owner, name)
 

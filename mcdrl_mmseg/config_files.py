@@ -25,13 +25,13 @@ def config_path(name: str) -> str:
     """
     if not _CONFIGS.is_dir():
         raise FileNotFoundError(
-            f'mcdrl_mmseg has no configs beside it, in {_CONFIGS}: install the '
-            'package, by pip install of its wheel or pip install -e of its sources.'
+            f'The folder of configs {_CONFIGS} does not exist. Install mcdrl_mmseg: '
+            'pip install its wheel, or pip install -e its source folder.'
         )
     path = _CONFIGS / name
     if not path.is_file():
         raise FileNotFoundError(
-            f'mcdrl_mmseg has no config {name!r}; the folders below {_CONFIGS} hold '
-            'those that it has.'
+            f'mcdrl_mmseg has no config {name!r}. Choose a config from the folders '
+            f'in {_CONFIGS}.'
         )
     return str(path)

@@ -37,8 +37,8 @@ def _template_fields(key: str, template: str) -> set[str]:
         ) from None
     if any(spec or conversion for _, _, spec, conversion in parsed):
         raise PromptError(
-            f'prompts.{key}={template!r} formats a field with ":" or "!": name the '
-            'field alone.'
+            f'prompts.{key}={template!r} formats a field with ":" or "!". Write only '
+            'the name of the field in the braces.'
         )
     return {name for _, name, _, _ in parsed if name is not None}
 
@@ -48,8 +48,8 @@ def _check_encodable(key: str, text: str) -> None:
         text.encode()
     except UnicodeEncodeError as error:
         raise PromptError(
-            f'prompts.{key}={text!r} holds a character that no file and no tokenizer '
-            f'can hold, at position {error.start}.'
+            f'prompts.{key}={text!r} contains a character that UTF-8 cannot encode, '
+            f'at position {error.start}. Remove it.'
         ) from None
 
 
@@ -69,8 +69,8 @@ def _check_names(key: str, names: Sequence[str]) -> None:
         folded = ' '.join(name.lower().split())
         if folded in seen:
             raise PromptError(
-                f'prompts.{key} holds {name!r} twice (beside {seen[folded]!r}): '
-                'every prompt must be different.'
+                f'prompts.{key} lists {name!r} twice (first as {seen[folded]!r}). '
+                'All prompts must be different.'
             )
         seen[folded] = name
 
@@ -208,9 +208,9 @@ class PromptSet:
             if labels != self.classes and sorted(labels) == sorted(self.classes):
                 return (
                     'The training data labels its lesion classes in the order '
-                    f'{labels}, but prompts.classes is {self.classes}: each class '
-                    "would be pulled to another one's text. Write prompts.classes in "
-                    'the order of the labels.'
+                    f'{labels}, but prompts.classes is {self.classes}: classes would '
+                    'be aligned with the texts of other classes. Write '
+                    'prompts.classes in the order of the labels.'
                 )
             return None
         missing = sorted(set(lesion_classes) - set(self.classes))

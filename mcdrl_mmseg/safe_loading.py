@@ -51,9 +51,9 @@ class UnsafeCheckpointError(CheckpointError):
         self.held = held
         what = f' ({held})' if held else ''
         super().__init__(
-            f'{source} holds more than tensors and plain data{what}, or is damaged, '
-            'and was refused, since unpickling it can run code. Save its state dict '
-            'alone, on a machine where you trust it: '
+            f'{source} was refused: it contains more than tensors and plain '
+            f'data{what}, or is damaged. Unpickling such a file can run code. If you '
+            'trust its origin, save its state dict alone: '
             "torch.save({'state_dict': ..., 'meta': {'cfg': ...}}, FILE)."
         )
 
@@ -83,8 +83,8 @@ def load_tensors(path: str | os.PathLike, map_location: Any = 'cpu') -> Any:
         if 'weights_only' in str(error):
             raise UnsafeCheckpointError(path, None) from None
         raise CheckpointError(
-            f'{path} could not be read as a checkpoint; it may be damaged, or a web '
-            f"page or a Git LFS pointer in the checkpoint's place: {error}"
+            f'{path} could not be read as a checkpoint. It may be damaged, or be a web '
+            f'page or a Git LFS pointer instead of the checkpoint: {error}'
         ) from error
 
 
@@ -101,8 +101,8 @@ def _check_whole(path: str | os.PathLike) -> None:
         ) from error
     if damaged:
         raise CheckpointError(
-            f'{path} is damaged: {damaged} in it does not match its checksum. Take '
-            'another checkpoint, or fetch or copy the file again.'
+            f'{path} is damaged: its member {damaged} does not match its checksum. '
+            'Download or copy the file again, or use another checkpoint.'
         )
 
 
@@ -118,22 +118,22 @@ def check_parts(content: Any, source: str | os.PathLike) -> None:
     """
     if not isinstance(content, Mapping):
         raise CheckpointError(
-            f'{source} holds no weights: {type(content).__name__}; expected a '
-            'checkpoint, or a state dict.'
+            f'{source} holds no weights: expected a checkpoint or a state dict, '
+            f'got {type(content).__name__}.'
         )
     for name in _PARTS:
         part = content.get(name)
         if part is not None and not isinstance(part, Mapping):
             raise CheckpointError(
-                f'{source}: {name} is of type {type(part).__name__}; expected a dict. '
-                'The file was changed or is of another program.'
+                f'{source}: {name} has type {type(part).__name__}; expected a dict. '
+                'The file was changed, or was made by another program.'
             )
     for name, part in ('content', content), ('state_dict', content.get('state_dict')):
         for key in part or ():
             if not isinstance(key, str):
                 raise CheckpointError(
-                    f'{source}: {name}: the key {short_repr(key)} is not text; '
-                    'expected names of weights.'
+                    f'{source}: {name}: the key {short_repr(key)} is not a string; '
+                    'expected the name of a weight.'
                 )
 
 
@@ -157,21 +157,21 @@ def check_weights(
     if hollow:
         raise CheckpointError(
             f'{source}: {hollow[0]} and {len(hollow) - 1} more weights are sparse or '
-            'hold no values (meta); expected dense tensors. Save them as such.'
+            'have no values (meta). Save them as dense tensors.'
         )
     cast = [key for key in shared if _kind(own[key]) != _kind(state[key])]
     if cast:
         raise CheckpointError(
-            f'{source}: {cast[0]} and {len(cast) - 1} more weights are '
-            f'{state[cast[0]].dtype}, where the model has {own[cast[0]].dtype}. '
-            'A quantised model or another one was saved; nothing was loaded.'
+            f'{source}: {cast[0]} and {len(cast) - 1} more weights have dtype '
+            f'{state[cast[0]].dtype}, but the model has {own[cast[0]].dtype}. '
+            'Nothing was loaded: the file holds a quantised or a different model.'
         )
     odd = [key for key in shared if not _is_usable(state[key], own[key])]
     if odd:
         raise CheckpointError(
-            f'{source}: {odd[0]} and {len(odd) - 1} more weights hold NaN or '
-            'infinite values: the training diverged, or the file was changed. Take '
-            'an earlier checkpoint.'
+            f'{source}: {odd[0]} and {len(odd) - 1} more weights are NaN or '
+            'infinite: the training diverged, or the file was changed. Use an '
+            'earlier checkpoint.'
         )
 
 
@@ -198,7 +198,8 @@ def refuse_misfit(
         raise CheckpointError(
             f'{source} does not fit the config: {len(missing)} of '
             f'{len(model.state_dict())} weights are missing{few_keys(missing)}, '
-            f'{len(other_shape)} have another shape{few_keys(other_shape)}. {remedy}'
+            f'{len(other_shape)} have a different shape{few_keys(other_shape)}. '
+            f'{remedy}'
         )
 
 
@@ -374,7 +375,9 @@ def load_url(
                 url, str(path), hashed and hashed[1], progress
             )
         except RuntimeError as error:
-            raise CheckpointError(f'{url} was not kept: {error}.') from error
+            raise CheckpointError(
+                f'The download of {url} was discarded: {error}.'
+            ) from error
     content = load_tensors(path, map_location)
     check_parts(content, path)
     return content

@@ -90,7 +90,7 @@ def test_prompt_set_is_taken_as_it_is():
     [
         ({'classes': []}, r'prompts\.classes is empty'),
         ({'classes': ['polyp', ' ']}, r'prompts\.classes holds an empty prompt'),
-        ({'classes': ['polyp', 'Polyp ']}, r"prompts\.classes holds 'Polyp ' twice"),
+        ({'classes': ['polyp', 'Polyp ']}, r"prompts\.classes lists 'Polyp ' twice"),
         ({'classes': 'polyp'}, r"prompts\.classes='polyp' must be a list"),
         ({'classes': ['polyp', 3]}, r'prompts\.classes.* must be a list of strings'),
         ({'classes': None}, r'prompts\.classes=None must be a list of strings'),
@@ -101,11 +101,11 @@ def test_prompt_set_is_taken_as_it_is():
         ({'confounders': {'light': ['']}}, r"confounders\['light'\] holds an empty"),
         (
             {'confounders': {'light': ['dark'], 'view': ['dark']}},
-            r"prompts\.confounders holds 'dark' twice",
+            r"prompts\.confounders lists 'dark' twice",
         ),
         (
             {'confounders': {'light': ['far  away', 'far away']}},
-            r"holds 'far away' twice",
+            r"lists 'far away' twice",
         ),
         ({'background_prompts': ['']}, r'background_prompts holds an empty prompt'),
         ({'class_template': 'A lesion'}, r'class_template.*field \{class\}.*none'),

@@ -222,7 +222,7 @@ def test_published_weights_of_another_hash_are_refused_and_not_kept(
     published, tmp_path
 ):
     url = published(checkpoint(), 'net-00000000.pth')
-    with pytest.raises(CheckpointError, match=r'net-00000000\.pth was not kept.*hash'):
+    with pytest.raises(CheckpointError, match=r'net-00000000\.pth was discarded.*hash'):
         load_url(url, progress=False)
     assert not list((tmp_path / 'home').rglob('*.pth'))
 
@@ -259,7 +259,7 @@ def test_torchs_advice_to_switch_the_safeguard_off_does_not_reach_the_user(
     [
         (torch.full((2,), 1e300, dtype=torch.float64), 'NaN or infinite'),
         (torch.ones(2).to_sparse(), 'sparse'),
-        (torch.ones(2, device='meta'), 'sparse or hold no values'),
+        (torch.ones(2, device='meta'), 'sparse or have no values'),
     ],
     ids=['overflows', 'sparse', 'meta'],
 )

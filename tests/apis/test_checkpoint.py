@@ -93,7 +93,9 @@ def test_a_malicious_pickle_is_refused_by_name_and_not_run(
     place = tmp_path / 'ran'
     content = read_checkpoint(tiny_checkpoint)
     content[where] = Evil(place)
-    with pytest.raises(CheckpointError, match=r'odd\.pth holds more than tensors') as e:
+    with pytest.raises(
+        CheckpointError, match=r'odd\.pth was refused: it contains more than tensors'
+    ) as e:
         load_segmentor(save(content), device='cpu')
     assert 'system' in str(e.value)
     assert 'weights_only=False' not in str(e.value)
@@ -157,7 +159,7 @@ def test_weights_that_do_not_fit_are_an_error(tiny_checkpoint, save):
     with pytest.raises(CheckpointError, match=f'1 of .* missing .{key}'):
         load_segmentor(save(content), device='cpu')
     content['state_dict'][key] = torch.zeros(3, 128)
-    with pytest.raises(CheckpointError, match=f'1 have another shape .{key}'):
+    with pytest.raises(CheckpointError, match=f'1 have a different shape .{key}'):
         load_segmentor(save(content), device='cpu')
 
 

@@ -104,7 +104,7 @@ def tested():
         ),
         (
             lambda s: s.update({'module.0.weight': torch.zeros(3, 3)}),
-            r'0 of 7 weights are missing, 1 have another shape \(0.weight\)',
+            r'0 of 7 weights are missing, 1 have a different shape \(0.weight\)',
         ),
         (
             lambda s: s.clear(),
