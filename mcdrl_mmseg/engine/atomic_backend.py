@@ -39,6 +39,6 @@ class AtomicBackend(LocalBackend):
             raise OSError(
                 error.errno,
                 f'{filepath} could not be written ({error.strerror}, '
-                f'{len(obj) / 2**20:.1f} MiB). Files written before it are whole: make '
-                'room and go on with --resume',
+                f'{len(obj) / 2**20:.1f} MiB). Earlier files are intact. Make room on '
+                'the disk and go on with --resume',
             ) from error

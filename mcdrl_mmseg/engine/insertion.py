@@ -178,8 +178,8 @@ def _guided_backbone(
     preprocessor = model.get('data_preprocessor') or preprocessor
     if preprocessor is None:
         raise NotConvertibleError(
-            'MCDRL needs the mean and std that images are normalised with: give the '
-            'model or the config a data_preprocessor.'
+            'MCDRL needs the mean and std that images are normalised with. Set '
+            'data_preprocessor in the model or in the config.'
         )
     backbone = dict(
         type='CLIPGuidedBackbone',
@@ -239,9 +239,9 @@ def _width_of(
     if level is None or level not in widths:
         what = 'a level' if level is None else f'level {level}'
         raise NotConvertibleError(
-            f'{reader["type"]} does not tell the width of {what}, only of levels '
-            f'{list(widths)}: set mcdrl.head.in_index to the level to intervene on, '
-            'and mcdrl.head.in_channels to its width.'
+            f'{reader["type"]} does not specify the width of {what} (specified: '
+            f'levels {list(widths)}). Set mcdrl.head.in_index to the level to '
+            'intervene on, and mcdrl.head.in_channels to its width.'
         )
     return widths[level]
 
@@ -271,7 +271,7 @@ def _drop_constant_target(decode_head: dict[str, Any]) -> None:
         decode_head['loss_causal'] = None
         print_log(
             f'L_causal is left out: with {classes[0]!r} as the only lesion class its '
-            'target is one constant vector, which the bias of the projection into '
-            "CLIP's space reaches whatever the features are.",
+            'target is one constant vector. The bias of the projection into '
+            "CLIP's space alone fits it, whatever the features are.",
             logger='current',
         )

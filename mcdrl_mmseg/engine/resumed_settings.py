@@ -56,16 +56,16 @@ def warn_of_replaced_settings(runner: Runner, asked: dict[str, Any]) -> None:
     """
     used = training_settings(runner)
     replaced = [
-        f'{name} {_text(used[name])} and not {_text(asked[name])}'
+        f'{name}={_text(used[name])} (config: {_text(asked[name])})'
         for name in asked
         if name in used and used[name] != asked[name]
     ]
     if replaced:
         runner.logger.warning(
-            'The resumed run goes on with the settings of its checkpoint, not with '
-            f'those of the config: {"; ".join(replaced)}. To train with those of the '
-            'config, begin a run in another work folder with load_from set to the '
-            'checkpoint, and without --resume.'
+            'The resumed run uses settings of its checkpoint that differ from the '
+            f'config: {"; ".join(replaced)}. To train with the settings of the '
+            'config, start a run in another work folder, with load_from set to the '
+            'checkpoint and without --resume.'
         )
 
 
@@ -88,9 +88,9 @@ def count_steps_by_epochs(runner: Runner) -> None:
     if begin <= loop.iter <= begin + length:
         return
     runner.logger.warning(
-        f'The resumed run has done {loop.iter} steps in {loop.epoch} epochs, which are '
-        f'{begin} steps of its batches now: it goes on from step {begin}. Schedules go '
-        'on in the steps of the checkpoint.'
+        f'The checkpoint counts {loop.iter} steps in {loop.epoch} epochs. With the '
+        f'present batches these epochs have {begin} steps, so the run goes on from '
+        f'step {begin}. Schedules keep the step count of the checkpoint.'
     )
     loop._iter = begin
     wrapper = runner.optim_wrapper
@@ -108,7 +108,7 @@ def tell_if_all_is_done(runner: Runner) -> None:
     if loop.iter >= loop.max_iters:
         runner.logger.info(
             f'Nothing is left to train: {loop.iter} of {loop.max_iters} steps are '
-            'done. To train longer, begin a run in another work folder with load_from '
+            'done. To train longer, start a run in another work folder, with load_from '
             'set to the checkpoint.'
         )
 

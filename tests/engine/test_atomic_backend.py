@@ -80,7 +80,7 @@ def test_on_a_full_disk_the_old_file_stands_and_the_error_names_the_new(
     ):
         backend.put(b'0' * 2000, path)
     assert error.value.errno == code
-    assert 'make room and go on with --resume' in str(error.value)
+    assert 'Make room on the disk and go on with --resume' in str(error.value)
     assert path.read_bytes() == b'old'
     # Not even a part of the new file takes the room that is left.
     assert names(tmp_path) == ['epoch_2.pth']

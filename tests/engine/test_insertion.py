@@ -188,7 +188,9 @@ def test_level_of_a_width_that_the_head_does_not_tell_needs_it_in_the_config(mix
 
 def test_head_without_in_channels_needs_level_and_width_in_the_config(mixed):
     mixed.model.decode_head = dict(type='OwnHead')
-    with pytest.raises(NotConvertibleError, match=r'OwnHead does not tell the width'):
+    with pytest.raises(
+        NotConvertibleError, match=r'OwnHead does not specify the width'
+    ):
         insert_mcdrl(mixed)
     mixed.mcdrl.head.update(in_index=3, in_channels=256)
     head = insert_mcdrl(mixed).model.decode_head

@@ -107,8 +107,8 @@ class AtomicCheckpointHook(CheckpointHook):
             if named:
                 on = f'the run goes on from {found}'
                 runner.logger.warning(
-                    f'{own} is missing, cut short or changed, and is not used: '
-                    f'{on if found else "no other is whole, the run begins anew"}.'
+                    f'{own} is missing, truncated or changed, and is not used: '
+                    f'{on if found else "no other is intact, the run starts anew"}.'
                 )
         if found is None:
             pointer.unlink(missing_ok=True)
@@ -172,7 +172,7 @@ class AtomicCheckpointHook(CheckpointHook):
                 if not Path(str(own[key])).is_file():
                     runner.logger.warning(
                         f"The best checkpoint so far, {path}, is not in this run's "
-                        f'folder {self.out_dir}, and is left alone: copy it there to '
+                        f'folder {self.out_dir}, and is not changed. Copy it there to '
                         'keep it with this run.'
                     )
                     own[key] = None
@@ -223,8 +223,8 @@ class AtomicCheckpointHook(CheckpointHook):
             raise NonFiniteWeightsError(
                 f'{len(bad)} weights are NaN or infinite at iteration {runner.iter} '
                 f'({", ".join(bad[:4])}{", ..." if len(bad) > 4 else ""}): no '
-                'checkpoint was written. Lower the learning rate or clip gradients, '
-                'and go on from the last checkpoint with --resume.'
+                'checkpoint was written. Lower the learning rate or clip the '
+                'gradients, and go on from the last checkpoint with --resume.'
             )
         # After a validation MMEngine's FlexibleRunner saves the checkpoint again, with
         # counts that are one too high: a resumed run would skip an epoch.

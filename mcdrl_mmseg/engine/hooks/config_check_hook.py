@@ -100,8 +100,8 @@ class ConfigCheckHook(Hook):
             model,
             missing,
             other_shape,
-            'They would be random. Test it under the config that it was trained with, '
-            'which lies in its work folder.',
+            'They would be random. Use the config that the checkpoint was trained '
+            'with; it is in the work folder of the training.',
         )
 
     def before_val(self, runner: Runner) -> None:
@@ -126,9 +126,10 @@ def _refuse_unwrapped(runner: Runner, state: Mapping[str, Tensor]) -> None:
         from mcdrl_mmseg.safe_loading import CheckpointError, few_keys
 
         raise CheckpointError(
-            f'{runner.cfg.get("load_from")} is of the stock model: {len(moved)} of its '
-            f'weights have another name in the one with MCDRL{few_keys(sorted(moved))} '
-            'and would stay random. In the place of load_from give the stock backbone '
-            "and decode head init_cfg=dict(type='Pretrained', checkpoint=FILE, "
-            "prefix='backbone.') and prefix='decode_head.'."
+            f'{runner.cfg.get("load_from")} is a checkpoint of the stock model: '
+            f'{len(moved)} of its weights have other names in the model with '
+            f'MCDRL{few_keys(sorted(moved))} and would not be loaded. Instead of '
+            'load_from, give the stock backbone '
+            "init_cfg=dict(type='Pretrained', checkpoint=FILE, prefix='backbone.'), "
+            "and the stock decode head the same with prefix='decode_head.'."
         )

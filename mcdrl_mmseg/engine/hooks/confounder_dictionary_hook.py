@@ -158,7 +158,7 @@ class ConfounderDictionaryHook(Hook):
             self._check_resumed(dictionary, fingerprint)
             return
         if dictionary.is_built and dictionary.stored_fingerprint == fingerprint:
-            runner.logger.info('The confounder dictionary came with the checkpoint.')
+            runner.logger.info('Confounder dictionary loaded from the checkpoint.')
             self._set_prior(runner, dictionary)
             return
         embeddings = on_main_process(
@@ -257,9 +257,9 @@ def clip_spec_of(backbone: nn.Module) -> CLIPSpec:
     spec = getattr(backbone, 'clip_spec', None)
     if spec is None:
         raise DictionaryError(
-            f'The backbone {type(backbone).__name__} has no CLIP tower, whose text '
-            'side embeds the prompts. Use CLIPVisionBackbone, or wrap the '
-            'backbone in CLIPGuidedBackbone.'
+            f'The backbone {type(backbone).__name__} has no CLIP tower; the text '
+            'tower of the same CLIP embeds the prompts. Use CLIPVisionBackbone, or '
+            'wrap the backbone in CLIPGuidedBackbone.'
         )
     return spec
 

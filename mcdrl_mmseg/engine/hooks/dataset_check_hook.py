@@ -120,7 +120,7 @@ class DatasetCheckHook(Hook):
         report = verify(
             listing, True, self.cache_dir, self.jobs, {*self.allow, *_NOT_OF_A_FILE}
         )
-        _refuse_problems(report, 'tested on')
+        _refuse_problems(report, 'a test')
 
     def _check(self, runner: Runner) -> None:
         from mcdrl_common.verification import VerificationError, verify
@@ -130,8 +130,8 @@ class DatasetCheckHook(Hook):
             listing = list_config(runner.cfg)
         except VerificationError:
             runner.logger.warning(
-                'DatasetCheckHook checks nothing: the data sets were not built from '
-                'the config.'
+                'DatasetCheckHook checks nothing, because the data sets were not built '
+                'from the config.'
             )
             return
         untestable = [
@@ -141,26 +141,27 @@ class DatasetCheckHook(Hook):
         ]
         for one in untestable:
             listing.findings.remove(one)
-            runner.logger.warning(f'The test set is not here: {one}')
+            runner.logger.warning(f'The test set is missing: {one}')
         report = verify(
             listing, self.full, self.cache_dir, self.jobs, self.allow, self.closed
         )
         self._log_findings(runner, report)
-        _refuse_problems(report, 'trained on')
+        _refuse_problems(report, 'training')
 
     @staticmethod
     def _log_findings(runner: Runner, report: Report) -> None:
         runner.logger.info(f'Data verified: {report.summary}')
         if report.unread:
             runner.logger.info(
-                f'{report.unread} test images were never read, and not compared with '
-                'those of training: python -m mcdrl_lab verify CONFIG does.'
+                f'{report.unread} test images were not compared with the training '
+                'images, since no command has read them yet. Compare them with: '
+                'python -m mcdrl_lab verify CONFIG'
             )
         for kind, group in report.by_kind():
             if not report.is_problem(kind):
                 runner.logger.warning(
                     f'{kind}: {len(group)}, the first is {group[0].file}: '
-                    f'{group[0].detail}. python -m mcdrl_lab verify names all.'
+                    f'{group[0].detail}. List all: python -m mcdrl_lab verify CONFIG'
                 )
 
 
@@ -169,8 +170,8 @@ def _refuse_problems(report: Report, purpose: str) -> None:
 
     if report.problems:
         raise DatasetError(
-            f'The data are not fit to be {purpose}. {as_text(report)}\n'
-            'python -m mcdrl_lab verify names all, and --fix writes a corrected copy. '
-            'What is meant to be so, allow by its kind: '
+            f'The data are not fit for {purpose}. {as_text(report)}\n'
+            'python -m mcdrl_lab verify lists all problems, and its --fix writes a '
+            'corrected copy. To accept all problems of a kind, set '
             "default_hooks=dict(dataset_check=dict(allow=['KIND']))."
         )

@@ -127,9 +127,9 @@ class EpochSeedHook(Hook):
         if loader.num_workers and loader.persistent_workers:
             runner.logger.warning(
                 'train_dataloader.persistent_workers=True: the data workers keep '
-                'their random state from epoch to epoch, so that a resumed run will '
-                'see other augmentations than an unbroken one. Set it to False for '
-                'runs that can be resumed exactly.'
+                'their random state from epoch to epoch, so a resumed run sees other '
+                'augmentations than an uninterrupted run. Set it to False for runs '
+                'that can be resumed exactly.'
             )
 
     def before_train_epoch(self, runner: Runner) -> None:

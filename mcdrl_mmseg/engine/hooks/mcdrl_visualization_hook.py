@@ -173,8 +173,8 @@ class MCDRLVisualizationHook(Hook):
             return
         if runner.val_loop is None:
             runner.logger.warning(
-                'MCDRLVisualizationHook draws at validation, and this run has none: '
-                'set val_dataloader, val_evaluator and val_cfg.'
+                'MCDRLVisualizationHook draws during validation, but this run has no '
+                'validation: set val_dataloader, val_evaluator and val_cfg.'
             )
             return
         self._head = heads[0]
@@ -200,9 +200,9 @@ class MCDRLVisualizationHook(Hook):
             found = [path for path in every if _ends_as(path, name)]
             if len(found) != 1:
                 raise ValueError(
-                    f'MCDRLVisualizationHook: images names {name!r}, as which '
-                    f'{len(found)} validation images end, not one. The first of all '
-                    f'is {every[0]!r}.'
+                    f'MCDRLVisualizationHook: images lists {name!r}: expected one '
+                    f'validation image whose path ends with it, found {len(found)}. '
+                    f'The first validation image is {every[0]!r}.'
                 )
             chosen.update(found)
         return chosen

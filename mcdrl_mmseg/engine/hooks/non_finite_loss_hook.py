@@ -136,18 +136,19 @@ class NonFiniteLossHook(Hook):
         )
         if self.action == 'stop':
             raise NonFiniteLossError(
-                f'{message}\nCheckpoints were written before this step. Look at the '
+                f'{message}\nAll checkpoints are from before this step. Look at the '
                 'images, lower the learning rate or clip the gradients (optim_wrapper.'
-                'clip_grad), and go on with --resume. To leave such batches out, set '
+                'clip_grad), and go on with --resume. To skip such batches, set '
                 "default_hooks.non_finite_loss.action='skip'."
             )
         if self._in_a_row >= self.max_consecutive:
             raise NonFiniteLossError(
-                f'{message}\nThis was so in {self._in_a_row} steps in a row: leaving '
-                'batches out does not help.'
+                f'{message}\nThis happened in {self._in_a_row} steps in a row: '
+                'skipping batches does not help. Look at the images, lower the '
+                'learning rate or clip the gradients (optim_wrapper.clip_grad).'
             )
         runner.logger.warning(
-            f'{message}\nThe {"batch is left out" if self._dropped else "run goes on"}.'
+            f'{message}\nThe {"batch is skipped" if self._dropped else "run goes on"}.'
         )
 
     def _describe(
@@ -167,7 +168,7 @@ class NonFiniteLossHook(Hook):
             masks = [s.gt_sem_seg.data for s in samples if 'gt_sem_seg' in s]
             batch = dict(inputs=data_batch.get('inputs'), masks=masks, img_paths=paths)
             torch.save(dict(iter=runner.iter + 1, losses=losses, **batch), file)
-            kept = f', saved as {file}'
+            kept = f' (saved in {file})'
         return f'rank {get_rank()}: {what}. Images{kept}: {", ".join(paths)}'
 
 

@@ -46,7 +46,7 @@ class SiteReferenceHook(Hook):
         if images_per_site < MIN_IMAGES:
             raise ValueError(
                 f'SiteReferenceHook: images_per_site={images_per_site} must be at '
-                f'least {MIN_IMAGES}: a range needs that many.'
+                f'least {MIN_IMAGES}: the range of a site needs that many images.'
             )
         self.images_per_site = images_per_site
         self._taken: tuple[int | None, str | None] | None = None
@@ -84,8 +84,8 @@ class SiteReferenceHook(Hook):
         except Exception as error:
             reason = ' '.join(f'{type(error).__name__}: {error}'.split())
             runner.logger.warning(
-                'The checkpoint is saved without reference statistics of its training '
-                f'sites, which site-check needs ({reason}). They can be added later: '
+                'The checkpoint is saved without the reference statistics of its '
+                f'training sites: {reason}. site-check needs them. Add them with: '
                 'python -m mcdrl_lab site-reference CONFIG CHECKPOINT'
             )
             return None

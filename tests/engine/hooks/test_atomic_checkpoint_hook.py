@@ -152,7 +152,7 @@ def test_a_newest_checkpoint_cut_short_is_named_and_the_one_before_taken(
     os.truncate(folder / 'epoch_3.pth', 2000)
     make_toy_runner(resume=True).train()
     log = logged(folder)
-    assert 'epoch_3.pth is missing, cut short or changed, and is not used' in log
+    assert 'epoch_3.pth is missing, truncated or changed, and is not used' in log
     assert 'the run goes on from' in log and 'epoch_2.pth' in log
     assert_equal_runs(last_state(folder), unbroken)
 
@@ -166,7 +166,7 @@ def test_a_newest_checkpoint_with_a_changed_bit_is_named_and_passed_over(
     content[len(content) // 2] ^= 1
     (folder / 'epoch_3.pth').write_bytes(content)
     make_toy_runner(resume=True).train()
-    assert 'epoch_3.pth is missing, cut short or changed' in logged(folder)
+    assert 'epoch_3.pth is missing, truncated or changed' in logged(folder)
     assert_equal_runs(last_state(folder), unbroken)
 
 
@@ -178,7 +178,7 @@ def test_without_a_whole_checkpoint_the_run_begins_anew_and_says_so(
     for path in folder.glob('epoch_*.pth'):
         path.write_bytes(b'')
     make_toy_runner(resume=True).train()
-    assert 'no other is whole, the run begins anew' in logged(folder)
+    assert 'no other is intact, the run starts anew' in logged(folder)
     assert_equal_runs(last_state(folder), unbroken)
 
 
@@ -304,9 +304,9 @@ def test_a_resumed_run_names_the_rate_that_it_uses_and_the_one_asked_for(
     runner = make_toy_runner(resume=True, param_scheduler=schedule, optim_wrapper=other)
     runner.train()
     log = ' '.join(logged(folder).split())
-    assert 'goes on with the settings of its checkpoint' in log
-    assert 'lr 0.1 and not 0.025' in log
-    assert 'weight_decay 0.01 and not 0.5' in log
+    assert 'uses settings of its checkpoint' in log
+    assert 'lr=0.1 (config: 0.025)' in log
+    assert 'weight_decay=0.01 (config: 0.5)' in log
     assert runner.optim_wrapper.param_groups[0]['weight_decay'] == 0.01
 
 
@@ -316,7 +316,7 @@ def test_a_resumed_run_names_the_schedule_that_it_uses_and_the_one_asked_for(
 ):
     make_toy_runner(param_scheduler=[POLY], scores=(1, 2)).train()
     make_toy_runner(param_scheduler=[{**POLY, 'power': 2.0}], resume=True).train()
-    assert 'PolyLR.power 0.9 and not 2.0' in ' '.join(logged(folder).split())
+    assert 'PolyLR.power=0.9 (config: 2.0)' in ' '.join(logged(folder).split())
 
 
 def test_a_run_resumed_with_its_own_settings_warns_of_none(make_toy_runner, folder):

@@ -153,7 +153,9 @@ def test_a_training_is_not_begun_from_a_stock_model_whose_weights_have_other_nam
     for state, told in ((stock.state_dict(), True), (model.state_dict(), False)):
         hook.after_load_checkpoint(runner, dict(state_dict=state))
         if told:
-            expected = rf'^stock.pth is of the stock model: 2 .*\({name}.bias, '
+            expected = (
+                rf'^stock.pth is a checkpoint of the stock model: 2 .*\({name}.bias, '
+            )
             with pytest.raises(CheckpointError, match=expected):
                 hook.before_train(runner)
         else:

@@ -82,7 +82,7 @@ def test_good_data_are_told_of_in_one_line(check, caplog):
     check()
     assert '10 images and 10 masks of 2 sites' in caplog.text
     assert '0 problems, 0 warnings' in caplog.text
-    assert '5 test images were never read' in caplog.text
+    assert '5 test images were not compared with the training images' in caplog.text
 
 
 @pytest.mark.reliability('bad input', 'training on damaged images')
@@ -117,7 +117,9 @@ def test_a_test_on_files_that_would_be_misread_is_refused(start_test, root, how)
         path.unlink()
         path = path.with_suffix('.tif')
         image.save(path, save_all=True, append_images=[image])
-    with pytest.raises(DatasetError, match=rf'(?s)tested on.*west/images/{path.name}'):
+    with pytest.raises(
+        DatasetError, match=rf'(?s)fit for a test.*west/images/{path.name}'
+    ):
         start_test()
 
 
@@ -155,7 +157,7 @@ def test_files_are_left_alone_where_names_are_enough(check, root):
 def test_test_set_that_is_elsewhere_is_a_warning(check, root, caplog):
     shutil.rmtree(root / 'west')
     check()
-    assert 'The test set is not here: missing folder' in caplog.text
+    assert 'The test set is missing: missing folder' in caplog.text
 
 
 def test_what_is_meant_to_be_so_may_be_allowed(check, runner):

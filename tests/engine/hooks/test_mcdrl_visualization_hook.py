@@ -181,7 +181,9 @@ def test_images_may_be_named(make_runner, paths):
 def test_name_that_is_not_of_one_image_is_an_error_before_training(
     make_runner, name, count
 ):
-    with pytest.raises(ValueError, match=f'{name}.*which {count} validation images'):
+    with pytest.raises(
+        ValueError, match=f'{name}.*one validation image .* found {count}'
+    ):
         MCDRLVisualizationHook(images=[name]).before_train(make_runner())
 
 
@@ -325,7 +327,7 @@ def test_run_without_validation_is_warned_of(make_runner):
     runner = make_runner()
     runner.val_loop = runner.val_dataloader = None
     MCDRLVisualizationHook().before_train(runner)
-    assert 'this run has none' in runner.logger.warning.call_args.args[0]
+    assert 'this run has no validation' in runner.logger.warning.call_args.args[0]
 
 
 @pytest.mark.parametrize('arguments', [dict(num_images=-1), dict(interval=0)])

@@ -115,7 +115,7 @@ def test_a_batch_that_is_left_out_changes_nothing(toy, tmp_path, through):
     last, before = states.states[6][0], states.states[BAD_STEP][0]
     assert not torch.equal(last['1.weight'], before['1.weight'])
     log = '\n'.join(path.read_text() for path in (tmp_path / 'run').rglob('*.log'))
-    assert 'The batch is left out.' in log
+    assert 'The batch is skipped.' in log
 
 
 def test_a_hook_that_finds_nothing_changes_nothing(toy, make_toy_runner):
