@@ -191,8 +191,8 @@ def test_a_checkpoint_that_does_not_say_what_it_was_trained_on_is_tested(told, m
 @pytest.mark.parametrize(
     ('loads', 'packs', 'message'),
     [
-        ('LoadAnnotations', ['site'], 'takes the values in a mask for labels'),
-        ('LoadLesionMask', ['img_path'], 'leave out the site of an image'),
+        ('LoadAnnotations', ['site'], 'uses the values in a mask as labels'),
+        ('LoadLesionMask', ['img_path'], "lack 'site'"),
         ('LoadLesionMask', ['site'], None),
     ],
 )

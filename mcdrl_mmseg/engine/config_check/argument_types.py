@@ -26,7 +26,7 @@ _SECTIONS = {
 _NAMES = {
     int: 'a whole number',
     float: 'a number',
-    str: 'a text',
+    str: 'a string',
     bool: 'True or False',
     type(None): 'None',
     Mapping: 'a dict',

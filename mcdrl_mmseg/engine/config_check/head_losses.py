@@ -35,10 +35,10 @@ def loss_problems(
         if channels == 1 and head.place.startswith('model.decode_head['):
             yield ConfigProblem(
                 head.at('out_channels'),
-                'is 1 in a cascade, where mmseg looks for the threshold of one channel '
-                'at the list of heads: the first prediction would end in an '
+                'is 1 in a cascade. mmseg would look up the threshold of one channel '
+                'in the list of heads: the first prediction would fail with an '
                 'AttributeError.',
-                'Give all heads of the cascade out_channels=2.',
+                'Set out_channels=2 in all heads of the cascade.',
             )
         within = [
             part for part in parts if part.place.startswith(head.at('loss_decode'))
@@ -49,9 +49,10 @@ def loss_problems(
             if channels > 2 and loss.is_a(HuasdorffDisstanceLoss):
                 yield ConfigProblem(
                     loss.at('type'),
-                    f'takes class numbers for probabilities: of {channels} channels a '
-                    'perfect map has a higher loss than one of background alone.',
-                    "Leave it out; dict(type='VectorizedTverskyLoss') knows several.",
+                    f'treats class numbers as probabilities: with {channels} channels '
+                    'a perfect map has a higher loss than a map of only background.',
+                    'Remove it. For several classes use '
+                    "dict(type='VectorizedTverskyLoss').",
                 )
             if channels == 1:
                 yield from _one_channel(loss)
@@ -86,8 +87,8 @@ def _class_weights(
             yield ConfigProblem(
                 loss.at(key),
                 f'has {len(weights)} weights, but {head.place} has {channels} '
-                f'channel{"s" if channels > 1 else ""}, the background among them.',
-                f'Give {channels}.',
+                f'channel{"s" if channels > 1 else ""}, including the background.',
+                f'Give {channels} weights.',
             )
 
 
@@ -99,9 +100,9 @@ def _mean_of_weights(loss: Component) -> Iterator[ConfigProblem]:
     if options.get('class_weight') and options.get('avg_non_ignore'):
         yield ConfigProblem(
             loss.at('avg_non_ignore'),
-            'ends in an IndexError beside class_weight, at the first step.',
-            'Leave it out: with class weights the loss is the mean over the pixels '
-            'that have a label.',
+            'fails with an IndexError at the first step if class_weight is set.',
+            'Remove it: with class weights the loss is the mean over the pixels that '
+            'have a label.',
         )
 
 

@@ -80,6 +80,6 @@ def _other_label(place: str, own: int, loader: str, expected: int) -> ConfigProb
     return ConfigProblem(
         place,
         f'is {own}, but the data of {loader}_dataloader mark pixels without ground '
-        f'truth by {expected}.',
+        f'truth with {expected}.',
         f'Set it to {expected}.',
     )

@@ -53,7 +53,7 @@ def _of_tower(part: Component, applied: Component) -> Iterator[ConfigProblem]:
         yield ConfigProblem(
             applied.at('mean'),
             f'mean={mean} and std={std} are not three numbers each.',
-            'Give one for each channel.',
+            'Give one number for each channel.',
         )
     elif differs(wanted, mean, std):
         yield ConfigProblem(
@@ -87,7 +87,7 @@ def _undone(part: Component, applied: Component) -> Iterator[ConfigProblem]:
     if part.value('bgr') != bgr:
         yield ConfigProblem(
             part.at('bgr'),
-            f'is {not bgr}, but {applied.place} hands on '
+            f'is {not bgr}, but {applied.place} passes on '
             f'{"BGR" if bgr else "RGB"}: CLIP would see images in wrong colours.',
             f'Set bgr={bgr}.',
         )

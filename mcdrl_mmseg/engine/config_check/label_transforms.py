@@ -39,9 +39,9 @@ def label_transform_problems(
         if rotates and count > 2:
             yield ConfigProblem(
                 step.at('rotate_prob'),
-                f'is {rotates}: RandomRotFlip rotates labels as it does images, so '
-                f'that of {count} classes others appear between two.',
-                "Set rotate_prob=0, and rotate by dict(type='RandomRotate', prob="
+                f'is {rotates}: RandomRotFlip interpolates labels as it does images. '
+                f'With {count} classes, wrong labels appear between two classes.',
+                "Set rotate_prob=0, and rotate with dict(type='RandomRotate', prob="
                 f'{rotates}, degree=20, seg_pad_val=255).',
             )
 
@@ -56,7 +56,7 @@ def _words_of_a_mosaic(
         for key in image_losses(head):
             yield ConfigProblem(
                 step.place,
-                'joins four images and says of one alone which lesion classes it '
-                f'shows, which {head.at(key)} asks for.',
-                f'Take it out, give each lesion class a label, or set {key}=None.',
+                'joins four images but keeps the lesion classes of only one, and '
+                f'{head.at(key)} needs the lesion classes of all four.',
+                f'Remove it, give each lesion class a label, or set {key}=None.',
             )

@@ -64,21 +64,21 @@ def _wrong(
     width: int | None,
 ) -> Iterator[ConfigProblem]:
     """Indices beyond ``count`` maps, and a dense map that is taken for a level."""
-    remedy = 'Give another, or add the level to out_indices of the backbone.'
+    remedy = 'Use another index, or add the level to out_indices of the backbone.'
     numbers = [index for index in indices if isinstance(index, int)]
     if beyond := [i for i in numbers if not -count <= i < count]:
         yield ConfigProblem(
             head.at('in_index'),
             f'names {", ".join(map(str, beyond))}, but the head gets {count} maps, '
-            f'which count from 0 to {count - 1}.',
+            f'with indices 0 to {count - 1}.',
             remedy,
         )
     for index, given in zip(indices, _several(head.cfg.get('in_channels'))):
         if index == dense and isinstance(given, int) and width not in (None, given):
             yield ConfigProblem(
                 head.at('in_index'),
-                f"names {index}, which is CLIP's dense map, behind the levels: of "
-                f'{width} channels, not {given} as in_channels says.',
+                f"names {index}, which is CLIP's dense map, after the levels. It has "
+                f'{width} channels, but in_channels is {given}.',
                 remedy,
             )
 

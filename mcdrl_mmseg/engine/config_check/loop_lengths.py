@@ -101,8 +101,8 @@ def sampler_problems(
         if loader in waiting and part.is_a(InfiniteSampler):
             yield ConfigProblem(
                 part.at('type'),
-                f'gives images without end: {waiting[loader]} would never be over.',
-                "Take dict(type='DefaultSampler').",
+                f'gives images without end: {waiting[loader]} would never end.',
+                "Use dict(type='DefaultSampler').",
             )
 
 
@@ -147,9 +147,9 @@ def batch_problems(
         yield ConfigProblem(
             'train_dataloader.drop_last',
             f'there are {count} images for batches of {size}{of_ranks}: no batch is '
-            'whole, and none would be trained on.',
-            f'Set drop_last=False, or batch_size to {max(1, -(-count // ranks))} at '
-            'most.',
+            'complete, so all would be dropped.',
+            'Set drop_last=False, or batch_size to at most '
+            f'{max(1, -(-count // ranks))}.',
         )
 
 

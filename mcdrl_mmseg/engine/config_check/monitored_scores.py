@@ -48,22 +48,22 @@ def monitor_problems(
     known = _names(cfg, metrics)
     for place, name, rule in _monitored(parts):
         if not cfg.get('val_evaluator') or not cfg.get('val_dataloader'):
-            what = f'waits for {name!r}, but nothing is validated.'
-            remedy = 'Give val_dataloader, val_cfg and val_evaluator, or take it out.'
+            what = f'monitors {name!r}, but there is no validation.'
+            remedy = 'Set val_dataloader, val_cfg and val_evaluator, or remove it.'
             yield ConfigProblem(place, what, remedy)
         elif known is None or name == 'auto':
             continue
         elif name not in known and not _is_scoped(name, parts, metrics):
             near = did_you_mean(name, known)
             remedy = f'Did you mean {near!r}? ' if near else ''
-            remedy += f'There are {", ".join(known)}.'
-            what = f'waits for {name!r}, which val_evaluator does not compute.'
+            remedy += f'Available scores: {", ".join(known)}.'
+            what = f'monitors {name!r}, which val_evaluator does not compute.'
             yield ConfigProblem(place, what, remedy)
         else:
             right = 'less' if name.endswith(_LOWER_IS_BETTER) else 'greater'
             rule = _inferred_rule(name) if rule is None else rule
             if rule in ('greater', 'less') and rule != right:
-                what = f'takes the worst {name} for the best: its rule is {rule!r}.'
+                what = f'treats the worst {name} as the best: its rule is {rule!r}.'
                 yield ConfigProblem(place, what, f'Set rule={right!r}.')
 
 
@@ -89,8 +89,8 @@ def patience_problems(
         if name in own or _is_scoped(name, parts, metrics):
             yield ConfigProblem(
                 part.at('min_delta'),
-                f'is not given: a gain in {name} below 0.1 would count as none, and a '
-                'training that still improves would be ended.',
+                f'is not given: gains in {name} below the default of 0.1 would be '
+                'ignored, and a training that still improves would be stopped.',
                 'Set min_delta=0.001.',
             )
 

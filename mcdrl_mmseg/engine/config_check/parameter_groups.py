@@ -41,9 +41,9 @@ def group_problems(
         first = 'backbone.layers.0.' if guided else 'tower.layer1.'
         yield ConfigProblem(
             'optim_wrapper.constructor',
-            f'{constructor} knows a backbone by the name of its class, which is '
-            f'{backbone.cls.__name__} here, and ends without a word.',
-            'Leave it out, and give layers their rates by paramwise_cfg=dict('
+            f'{constructor} recognises a backbone by its class name and does not know '
+            f'{backbone.cls.__name__}.',
+            'Remove it, and set the rates of layers by paramwise_cfg=dict('
             f"custom_keys={{'backbone.{first}': dict(lr_mult=0.1)}}).",
         )
         return
@@ -63,10 +63,10 @@ def _keys_of_heads(
     for key, names in reached.items():
         yield ConfigProblem(
             _PLACE,
-            f'{key!r} is in the names of {len(names)} parameters of the CLIP tower, '
-            f'too, as {names[0]}.',
-            "Name the head's 'decode_head', and those of the tower at full length if "
-            'they are meant.',
+            f'{key!r} also matches {len(names)} parameters of the CLIP tower, such as '
+            f'{names[0]}.',
+            "Use the key 'decode_head' for the head, and full names for parameters of "
+            'the tower if they are meant.',
         )
 
 
@@ -83,11 +83,12 @@ def _other_keys(
         first = names[0]
         yield ConfigProblem(
             _PLACE,
-            f'{len(names)} parameters, as {first}, {_said(now)} under MCDRL, and '
-            f'without it, as {_stock_name(first)}, {_said(before)}.',
-            "Name them in a longer key: the backbone's names begin with "
-            "'backbone.backbone.', the neck's with 'backbone.neck.', the head's with "
-            "'decode_head.predictor.'.",
+            f'{len(names)} parameters, such as {first}, {_said(now)} with MCDRL. '
+            f'In the stock model, where it is {_stock_name(first)}, they '
+            f'{_said(before)}.',
+            'Use longer keys: with MCDRL names of the backbone begin with '
+            "'backbone.backbone.', of the neck with 'backbone.neck.', and of the head "
+            "with 'decode_head.predictor.'.",
         )
 
 
@@ -111,4 +112,4 @@ def _names_mcdrl(key: str | None) -> bool:
 
 
 def _said(key: str | None) -> str:
-    return 'have no key' if key is None else f'have the key {key!r}'
+    return 'match no key' if key is None else f'match the key {key!r}'

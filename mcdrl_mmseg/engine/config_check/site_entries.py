@@ -34,9 +34,9 @@ def site_problems(
         if held_out is not None and held_out in names:
             yield ConfigProblem(
                 'train_dataloader.dataset.sites',
-                f'holds {held_out!r}, which held_out_site holds out: its test would '
-                'be on images trained on.',
-                'Take it out; leave-one-site-out derives every fold.',
+                f'contains held_out_site={held_out!r}: the model would be tested on '
+                'its training images.',
+                'Remove it; leave-one-site-out sets the sites of every fold.',
             )
 
 
@@ -65,16 +65,16 @@ def _steps(data: Component, parts: Sequence[Component]) -> Iterator[ConfigProble
         if step.is_a(LoadAnnotations):
             yield ConfigProblem(
                 step.at('type'),
-                'takes the values in a mask for labels, whatever mask_values and '
-                'lesion_classes of the sites say of them.',
-                "Take dict(type='LoadLesionMask').",
+                'uses the values in a mask as labels, and ignores mask_values and '
+                'lesion_classes of the sites.',
+                "Use dict(type='LoadLesionMask').",
             )
         names = step.cfg.get('meta_keys', ())
         if by_site and step.is_a(PackSegInputs) and 'site' not in names:
             yield ConfigProblem(
                 step.at('meta_keys'),
-                'leave out the site of an image: SiteLesionMetric would take all '
-                'images for those of one.',
+                "lack 'site': SiteLesionMetric would treat all images as images of "
+                'one site.',
                 "Add 'site', 'lesion_classes' and 'sequence'.",
             )
 

@@ -129,7 +129,7 @@ def _unknown(
             continue
         else:
             names = sorted(set(known) - _META_KEYS)
-            remedy = f'Remove it; there are {", ".join(names)}.'
+            remedy = f'Remove it. Known arguments: {", ".join(names)}.'
         what = f'{title} has no argument {key!r}.'
         yield ConfigProblem(f'{place}.{key}', what, remedy)
 
@@ -139,7 +139,7 @@ def _parts_without_type(part: Component) -> Iterator[ConfigProblem]:
         for key in keys if part.is_a(kind) else ():
             entries = part.cfg.get(key)
             if isinstance(entries, Mapping) and entries.get('type') is None:
-                what = f"{key!r} names no class: it lacks 'type'."
+                what = f"{key!r} lacks 'type', the name of its class."
                 yield ConfigProblem(part.at(key), what, "Add type='...'.")
 
 
@@ -180,7 +180,7 @@ def _top_level(cfg: Mapping[str, Any]) -> Iterator[ConfigProblem]:
         near = None if key in known else did_you_mean(key, long, _SLIP)
         # A numbered name, as train_dataloader2, is a variable.
         if near and re.sub(r'[\d_]+$', '', key) != near:
-            what = f'{key!r} is a variable that nothing reads.'
+            what = f'nothing reads the variable {key!r}.'
             yield ConfigProblem(key, what, f'Did you mean {near!r}?')
 
 

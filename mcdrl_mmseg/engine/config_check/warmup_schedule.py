@@ -39,8 +39,8 @@ def schedule_problems(
         yield ConfigProblem(
             'custom_hooks',
             f'no hook builds {dictionaries[0].place}: its embeddings stay empty.',
-            "Add dict(type='ConfounderDictionaryHook'); a list of a child config "
-            'replaces that of its base.',
+            "Add dict(type='ConfounderDictionaryHook'); a list in a config replaces "
+            'the list of its base config.',
         )
 
 
@@ -51,10 +51,10 @@ def _averaged_gate(parts: Sequence[Component]) -> Iterator[ConfigProblem]:
         if warms_up and part.is_a(EMAHook) and part.cfg.get('update_buffers'):
             yield ConfigProblem(
                 part.at('update_buffers'),
-                'averages the gate of the intervention with the steps before it '
-                'opened: validation, checkpoints and predictions would have a part '
-                'of the intervention, while the log says that all of it is on.',
-                'Leave it out: buffers are then those of the last step.',
+                'averages the gate of the intervention over steps before it opened: '
+                'validation, checkpoints and predictions would use a partly open '
+                'gate, while the log shows an open gate.',
+                'Remove it: buffers are then taken from the last step.',
             )
 
 

@@ -79,7 +79,7 @@ def _intervention_widths(head: Component) -> Iterator[ConfigProblem]:
             yield ConfigProblem(
                 head.at(f'intervention.{key}'),
                 f'is {given}, but {source} is {expected}.',
-                'Leave it out: the head fills it in.',
+                'Remove it: the head sets it.',
             )
 
 
@@ -135,8 +135,9 @@ def _image_level(head: Component, count: int) -> Iterator[ConfigProblem]:
         for key in image_losses(head):
             yield ConfigProblem(
                 head.at(key),
-                f'asks which of the lesion classes {list(names)} an image holds, and '
-                f'the data label {count - 1}: none can be told to be another.',
+                f'needs to know which of the lesion classes {list(names)} an image '
+                f'shows, but the data have {count - 1} lesion labels, which cannot be '
+                'matched with them.',
                 'Write prompts.classes in the number and order of the labels, or set '
                 f'{key}=None.',
             )
@@ -156,9 +157,9 @@ def _outputs(part: Component, count: int) -> Iterator[ConfigProblem]:
     if given != count:
         yield ConfigProblem(
             part.at(key),
-            f'K={given} classes, but the training data have {count}, the background '
-            'among them.',
-            f'Give {count}, or correct metainfo.classes of the data.',
+            f'K={given} classes, but the training data have {count}, including the '
+            'background.',
+            f'Give {count} classes, or correct metainfo.classes of the data.',
         )
 
 

@@ -31,7 +31,7 @@ def test_prior_may_be_a_text_a_dict_or_a_list():
     assert places(**common, prior=[1.0]) == []
     assert places(**common, prior=dict(blur=1.0)) == []
     assert places(**common, prior=1.0) == [
-        'model.prior: is 1.0. Expected a text or a dict or a list.'
+        'model.prior: is 1.0. Expected a string or a dict or a list.'
     ]
 
 

@@ -75,7 +75,7 @@ CASES = [
         'a part without class',
         {f'{HEAD}.intervention': dict(_delete_=True, num_layers=2)},
         f'{HEAD}.intervention',
-        "'intervention' names no class: it lacks 'type'.",
+        "'intervention' lacks 'type', the name of its class.",
     ),
     case(
         'an argument that is missing',
@@ -189,7 +189,7 @@ CASES = [
         'a held-out site inside the training sites',
         {'held_out_site': 'endosim_b'},
         'train_dataloader.dataset.sites',
-        "holds 'endosim_b', which held_out_site holds out",
+        "contains held_out_site='endosim_b'",
     ),
     case(
         'a site whose mask values name no class of it',
@@ -267,7 +267,7 @@ CASES = [
         'a guide that undoes another order of channels than images have',
         {'model.data_preprocessor.bgr_to_rgb': False},
         'model.backbone.bgr',
-        'is False, but model.data_preprocessor hands on BGR',
+        'is False, but model.data_preprocessor passes on BGR',
         config='guided',
     ),
     case(
@@ -302,7 +302,7 @@ CASES = [
         'built-in weights of a model that has none',
         {'model.backbone.clip.pretrained': 'builtin'},
         'model.backbone.clip.pretrained',
-        'ViT-B-16 has no built-in weights. mcdrl-endo-lite0, mcdrl-endo-lite0-v2,',
+        'ViT-B-16 has no built-in weights. They exist for mcdrl-endo-lite0, ',
         config='guided',
     ),
     case(
@@ -321,8 +321,8 @@ CASES = [
         'best checkpoint by a score of another metric',
         {'val_evaluator': dict(_delete_=True, type='IoUMetric', iou_metrics=['mDice'])},
         'default_hooks.checkpoint.save_best',
-        "waits for 'mDice_fg', which val_evaluator does not compute. Did you mean "
-        "'mDice'? There are aAcc, mDice, mAcc.",
+        "monitors 'mDice_fg', which val_evaluator does not compute. Did you mean "
+        "'mDice'? Available scores: aAcc, mDice, mAcc.",
     ),
     case(
         'best checkpoint by a score that is not computed',
@@ -331,7 +331,7 @@ CASES = [
             'default_hooks.checkpoint.save_best': ['mDice_fg', 'mHD95'],
         },
         'default_hooks.checkpoint.save_best',
-        "waits for 'mHD95', which val_evaluator does not compute.",
+        "monitors 'mHD95', which val_evaluator does not compute.",
     ),
     case(
         'best checkpoint by the name without the prefix',
@@ -343,7 +343,7 @@ CASES = [
         'best checkpoint by a site that is not validated on',
         {'default_hooks.checkpoint.save_best': 'site/nowhere/mDice_fg'},
         'default_hooks.checkpoint.save_best',
-        "waits for 'site/nowhere/mDice_fg', which",
+        "monitors 'site/nowhere/mDice_fg', which",
     ),
     case(
         'the worst checkpoint for the best',
@@ -365,7 +365,7 @@ CASES = [
         'best checkpoint without validation',
         {'val_evaluator': None, 'val_cfg': None, 'val_dataloader': None},
         'default_hooks.checkpoint.save_best',
-        'nothing is validated',
+        'there is no validation',
     ),
     case(
         'early stopping by a score that is not computed',
@@ -375,15 +375,15 @@ CASES = [
             )
         },
         'default_hooks.stop.monitor',
-        "waits for 'mIoU', which val_evaluator does not compute. Did you mean "
+        "monitors 'mIoU', which val_evaluator does not compute. Did you mean "
         "'mIoU_fg'?",
     ),
     case(
         'early stopping that leaves out gains below 0.1 of a score within 0 and 1',
         {'default_hooks.stop': dict(type='EarlyStoppingHook', monitor='mDice_fg')},
         'default_hooks.stop.min_delta',
-        'is not given: a gain in mDice_fg below 0.1 would count as none, and a '
-        'training that still improves would be ended. Set min_delta=0.001.',
+        'is not given: gains in mDice_fg below the default of 0.1 would be ignored, '
+        'and a training that still improves would be stopped. Set min_delta=0.001.',
     ),
     case(
         'the same for the score of a site',
@@ -399,7 +399,7 @@ CASES = [
         'a plateau of a score that is not computed',
         {'param_scheduler': [dict(type='ReduceOnPlateauLR', by_epoch=True)]},
         'param_scheduler[0].monitor',
-        "waits for 'loss', which",
+        "monitors 'loss', which",
     ),
     case(
         'a plateau of what is better the higher it is',
@@ -452,7 +452,7 @@ CASES = [
         'a head that leaves out another label than the data',
         {f'{HEAD}.predictor.ignore_index': 0},
         f'{HEAD}.predictor.ignore_index',
-        'is 0, but the data of train_dataloader mark pixels without ground truth by '
+        'is 0, but the data of train_dataloader mark pixels without ground truth with '
         '255. Set it to 255.',
     ),
     case(
@@ -505,7 +505,7 @@ CASES = [
         'classes in another order in the validation',
         {'val_dataloader.dataset.metainfo': dict(classes=['lesion', 'background'])},
         'val_dataloader.dataset.metainfo.classes',
-        "are ['lesion', 'background'], but those trained on are ['background', ",
+        "are ['lesion', 'background'], but the training data have ['background', ",
     ),
     case(
         'masks that are flipped in the validation, where predictions are not',
@@ -518,19 +518,19 @@ CASES = [
             ]
         },
         'val_dataloader.dataset.pipeline[2]',
-        'they would be compared with masks the other way round.',
+        'they would be compared with flipped masks.',
     ),
     case(
         'images without end in an epoch',
         {'train_dataloader.sampler': dict(type='InfiniteSampler', shuffle=True)},
         'train_dataloader.sampler.type',
-        'gives images without end: an epoch would never be over.',
+        'gives images without end: an epoch would never end.',
     ),
     case(
         'images without end in the validation',
         {'val_dataloader.sampler': dict(type='InfiniteSampler', shuffle=False)},
         'val_dataloader.sampler.type',
-        'gives images without end: a validation would never be over.',
+        'gives images without end: a validation would never end.',
     ),
     case(
         'losses of whole images that cannot tell which label is which lesion class',
@@ -542,8 +542,8 @@ CASES = [
             ),
         },
         f'{HEAD}.loss_contrast',
-        "asks which of the lesion classes ['polyp', 'tumour', 'inflammation', "
-        "'nodule', 'cyst'] an image holds, and the data label 2",
+        "needs to know which of the lesion classes ['polyp', 'tumour', 'inflammation', "
+        "'nodule', 'cyst'] an image shows, but the data have 2 lesion labels",
     ),
     case(
         'sliding windows without a stride',
@@ -555,7 +555,7 @@ CASES = [
         'sliding windows with gaps',
         {'model.test_cfg': dict(mode='slide', crop_size=(64, 64), stride=(64, 96))},
         'model.test_cfg.stride',
-        'wider than crop_size',
+        'larger than crop_size',
     ),
 ]
 
@@ -672,7 +672,7 @@ def test_a_text_tower_that_cannot_be_built_is_named(shipped, monkeypatch):
     (found,) = find_problems(shipped('guided'))
     assert str(found) == (
         'model.backbone.clip.model_name: the text tower of ViT-B-16 cannot be built: '
-        'its context has no length. Name another CLIP.'
+        'its context has no length. Use another CLIP model.'
     )
 
 
@@ -681,7 +681,7 @@ def test_masks_of_sites_that_are_read_as_labels_are_named(shipped):
     cfg.train_dataloader.dataset.pipeline[1].type = 'LoadAnnotations'
     (problem,) = find_problems(cfg)
     assert problem.place == 'train_dataloader.dataset.pipeline[1].type'
-    assert 'takes the values in a mask for labels' in problem.what
+    assert 'uses the values in a mask as labels' in problem.what
 
 
 def test_images_that_do_not_say_their_site_are_named_where_it_counts(shipped):
@@ -691,7 +691,7 @@ def test_images_that_do_not_say_their_site_are_named_where_it_counts(shipped):
     cfg.test_dataloader.dataset.pipeline[-1]['meta_keys'] = ('img_path', 'ori_shape')
     (problem,) = find_problems(cfg)
     assert problem.place == 'test_dataloader.dataset.pipeline[3].meta_keys'
-    assert 'would take all images for those of one' in problem.what
+    assert 'would treat all images as images of one site' in problem.what
     cfg.test_evaluator = dict(type='IoUMetric')
     assert not find_problems(cfg)
 
@@ -753,7 +753,7 @@ def test_a_lesion_class_0_is_refused_where_the_metric_would_leave_it_out(shipped
     for training, expected in ((True, places[1:]), (False, places[1:])):
         told = find_problems(cfg, training)
         assert [problem.place for problem in told] == expected
-        assert "begin with 'polyp': SiteLesionMetric takes class 0" in told[0].what
+        assert "begin with 'polyp': SiteLesionMetric treats class 0" in told[0].what
     # A background that is labelled; and a metric that counts every class.
     for loader in loaders:
         first = 'background' if loader == 'test' else 'polyp'
@@ -842,7 +842,7 @@ def test_a_training_without_a_whole_batch_is_refused(
     assert [problem.remedy for problem in told] == (
         []
         if most is None
-        else [f'Set drop_last=False, or batch_size to {most} at most.']
+        else [f'Set drop_last=False, or batch_size to at most {most}.']
     )
 
 

@@ -94,7 +94,11 @@ def test_the_check_says_what_to_set(shipped):
     assert not find_problems(cfg)
     cfg.model.decode_head.in_index = -1
     (problem,) = find_problems(cfg)
-    assert str(problem).startswith('model.decode_head.in_index: is -1, which of CLIP')
-    assert problem.remedy == 'Set in_index=-2 for the dense map, or that of a level.'
+    assert str(problem).startswith(
+        'model.decode_head.in_index: is -1: this output of CLIP'
+    )
+    assert problem.remedy == (
+        'Set in_index=-2 for the dense map, or to the index of a level.'
+    )
     # A checkpoint that was trained so may still be tested.
     assert not find_problems(cfg, training=False)

@@ -54,7 +54,7 @@ def test_two_ways_to_a_mean_over_labelled_pixels_are_refused(shipped, options, r
     ]
     found = [each for each in find_problems(cfg) if 'avg_non_ignore' in each.place]
     assert bool(found) is refused
-    assert all('ends in an IndexError' in each.what for each in found)
+    assert all('fails with an IndexError' in each.what for each in found)
 
 
 @pytest.mark.skipif(

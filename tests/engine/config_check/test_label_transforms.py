@@ -75,5 +75,5 @@ def test_a_mosaic_beside_losses_of_whole_images_is_refused(mosaic_problems):
     loss = dict(type='CLIPContrastiveLoss')
     (problem,) = mosaic_problems(loss_contrast=loss)
     assert problem.place == 'train_dataloader.dataset.pipeline[0]'
-    assert 'says of one alone which lesion classes it shows' in problem.what
+    assert 'keeps the lesion classes of only one' in problem.what
     assert 'loss_contrast=None' in problem.remedy

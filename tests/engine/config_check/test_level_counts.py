@@ -26,8 +26,8 @@ def guided(**backbone):
 def test_a_stock_head_beyond_the_backbones_maps_is_told(index, key):
     (told,) = problems(TWO_LEVELS, **{key: dict(FCN, in_index=index)})
     assert told == (
-        f'model.{key}.in_index: names {index}, but the head gets 4 maps, which count '
-        'from 0 to 3. Give another, or add the level to out_indices of the backbone.'
+        f'model.{key}.in_index: names {index}, but the head gets 4 maps, with indices '
+        '0 to 3. Use another index, or add the level to out_indices of the backbone.'
     )
 
 
@@ -70,8 +70,8 @@ def test_a_dense_map_in_the_place_of_a_level_is_told_by_its_width():
     three = guided(type='MixVisionTransformer', out_indices=(0, 1, 2))
     (told,) = problems(three, decode_head=head)
     assert told.startswith(
-        "model.decode_head.in_index: names 3, which is CLIP's dense map, behind the "
-        'levels: of 512 channels, not 256 as in_channels says.'
+        "model.decode_head.in_index: names 3, which is CLIP's dense map, after the "
+        'levels. It has 512 channels, but in_channels is 256.'
     )
     two = guided(type='MixVisionTransformer', out_indices=(0, 1))
     dense = dict(LEVELS, in_channels=[32, 64, 512], in_index=[0, 1, 2])

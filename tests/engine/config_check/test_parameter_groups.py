@@ -30,17 +30,17 @@ def found(shipped):
 def test_a_rate_of_the_backbone_that_would_be_the_necks_too_is_named(found, keys):
     (problem,) = found(*keys, neck=NECK)
     assert problem.place == KEYS
-    assert "as backbone.neck.lateral_convs.0.conv.weight, have the key 'backbone'" in (
+    assert "as backbone.neck.lateral_convs.0.conv.weight, match the key 'backbone'" in (
         problem.what
     )
-    own = "have the key 'neck'" if 'neck' in keys else 'have no key'
-    assert f'as neck.lateral_convs.0.conv.weight, {own}.' in problem.what
+    own = "match the key 'neck'" if 'neck' in keys else 'match no key'
+    assert f'is neck.lateral_convs.0.conv.weight, they {own}.' in problem.what
     assert not found(*keys, 'backbone.neck.', neck=NECK)
 
 
 def test_a_rate_of_the_head_that_would_reach_nothing_is_named(found):
     (problem,) = found('decode_head.conv_seg')
-    assert 'as decode_head.predictor.conv_seg.weight, have no key under' in problem.what
+    assert 'as decode_head.predictor.conv_seg.weight, match no key with' in problem.what
     assert not found('decode_head.predictor.conv_seg')
 
 
@@ -80,7 +80,7 @@ def test_a_rate_of_the_head_that_would_be_the_towers_projection_too_is_named(shi
         return [each.what for each in found if each.place == KEYS]
 
     assert named('norm', 'head') == [
-        "'head' is in the names of 2 parameters of the CLIP tower, too, as "
+        "'head' also matches 2 parameters of the CLIP tower, such as "
         'backbone.tower.trunk.conv_head.weight.'
     ]
     assert not named('decode_head')

@@ -31,7 +31,7 @@ def test_far_key_of_a_class_that_takes_no_others_is_told_with_all_there_are():
     found = problems(model=dict(type='CLIPRegionSelector', alpha=0.5))
     assert found == {
         'model.alpha': "model.alpha: CLIPRegionSelector has no argument 'alpha'. "
-        'Remove it; there are init_cfg, ratio.'
+        'Remove it. Known arguments: init_cfg, ratio.'
     }
 
 

@@ -27,7 +27,7 @@ def test_a_stock_runner_checks_a_shipped_config_before_it_trains(cfg, tmp_path):
         cfg[loader].dataset.lazy_init = True
     runner = Runner.from_cfg(cfg)
     (hook,) = (hook for hook in runner.hooks if isinstance(hook, ConfigCheckHook))
-    with pytest.raises(ConfigCheckError, match="save_best: waits for 'mDice_fg'"):
+    with pytest.raises(ConfigCheckError, match="save_best: monitors 'mDice_fg'"):
         hook.before_train(runner)
 
 
