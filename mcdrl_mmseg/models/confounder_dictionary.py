@@ -141,9 +141,9 @@ class ConfounderDictionary(BaseModule):
         families = list(self.prompts.confounders)
         if not isinstance(prior, Mapping) and families != sorted(families, key=str):
             raise ValueError(
-                f'ConfounderDictionary: prior={prior!r} goes by the order of the '
-                f'families {families}, which is another one in the config that '
-                'MMEngine saves. Name the conditions: prior='
+                f'ConfounderDictionary: prior={prior!r} depends on the order of the '
+                f'families {families}, which MMEngine changes when it saves the '
+                'config. Name the conditions: prior='
                 f'{dict(zip(names, prior))!r}.'
             )
         return values / values.sum()
@@ -250,7 +250,7 @@ class ConfounderDictionary(BaseModule):
                 'The confounder dictionary is not built: its text embeddings are '
                 "empty. For training, put dict(type='ConfounderDictionaryHook') into "
                 'custom_hooks. For inference, load a checkpoint that was trained '
-                'with it, under the config with the same prompts.'
+                'with this hook, with a config of the same prompts.'
             )
 
     @property

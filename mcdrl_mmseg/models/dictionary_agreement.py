@@ -70,11 +70,10 @@ def other_words(
         trained, named = sorted({*texts} - {*own}), sorted({*own} - {*texts})
         if trained or named:
             return (
-                'The checkpoint was trained with other texts than the config has: '
-                f'{short_repr(trained)} in the place of {short_repr(named)}. Its '
-                'dictionary holds those of its training, whatever the config says. '
-                'Name the config it was trained with; other words need a new '
-                'training.'
+                f'The checkpoint was trained with {short_repr(trained)} instead of '
+                f'the texts {short_repr(named)} of the config. Its dictionary keeps '
+                'the texts of the training. Use the config that it was trained with; '
+                'other texts need a new training.'
             )
         ordered = [
             [text for text in part if text not in background] for part in (texts, own)
@@ -82,11 +81,11 @@ def other_words(
         for theirs, ours in zip(*ordered):
             if theirs != ours:
                 return (
-                    'The checkpoint was trained with its texts in another order than '
-                    f'the config has: {theirs!r} where that has {ours!r}. '
-                    'What it learnt of one would go by the name of another. Put '
-                    'prompts.classes and prompts.confounders into the order of its '
-                    'training, or name the config it was trained with.'
+                    'The checkpoint was trained with its texts in another order: '
+                    f'{theirs!r} where the config has {ours!r}. Classes and '
+                    'conditions would get wrong names. Put prompts.classes and '
+                    'prompts.confounders into the order of the training, or use the '
+                    'config that the checkpoint was trained with.'
                 )
     return None
 
@@ -111,9 +110,8 @@ def other_prior(dictionary: ConfounderDictionary) -> str | None:
         return None
     theirs, own = ([round(p, 4) for p in part.tolist()] for part in (kept, given))
     return (
-        'The checkpoint was trained with another prior P(z) than the config has: '
-        f'{theirs} and not {own}, of {list(dictionary.prompts.confounder_names)}. It '
-        'keeps its own, whatever the config says. Name the config it was trained '
-        'with; another prior needs a new training, with load_from from these '
-        'weights if you like.'
+        f'The checkpoint was trained with the prior P(z) {theirs}, but the config has '
+        f'{own}, for {list(dictionary.prompts.confounder_names)}. The checkpoint keeps '
+        'its own prior. Use the config that it was trained with. Another prior needs '
+        'a new training, which may start from these weights (load_from).'
     )

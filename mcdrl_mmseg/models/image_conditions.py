@@ -44,12 +44,12 @@ def condition_dictionary(model: nn.Module) -> ConfounderDictionary:
     if not isinstance(dictionary, ConfounderDictionary) or not has_tower:
         raise DictionaryError(
             'the model has no CLIP tower with a dictionary of imaging conditions: '
-            'name a checkpoint that was trained with MCDRL (configs/mcdrl).'
+            'use a checkpoint that was trained with MCDRL (configs/mcdrl).'
         )
     if dictionary.source in _NAMELESS:
         raise DictionaryError(
             f'the dictionary is a control (source={dictionary.source!r}): its names '
-            "are not its entries'. Name a checkpoint with source='text'."
+            "do not describe its entries. Use a checkpoint with source='text'."
         )
     dictionary.check_built()
     return dictionary

@@ -39,8 +39,8 @@ def lesion_targets(
     if num_classes != 2:
         raise ValueError(
             f'{num_classes} segmentation classes cannot be matched with the '
-            f'{len(classes)} lesion classes {list(classes)} of the prompts: needed '
-            'is either background and lesion, or background and one class for each.'
+            f'{len(classes)} lesion classes {list(classes)} of the prompts: expected '
+            'background and lesion, or background and one class for each of them.'
         )
     rows = [_present_classes(sample.metainfo, classes) for sample in data_samples]
     named = torch.tensor(rows, dtype=torch.bool).to(labels.device, non_blocking=True)
@@ -65,9 +65,9 @@ def _present_classes(metainfo: dict, classes: Sequence[str]) -> list[bool]:
     where = f'sample {metainfo.get("img_path", "without img_path")}'
     if 'lesion_classes' not in metainfo:
         raise ValueError(
-            f"{where} does not say which lesion it holds: add 'lesion_classes' to "
-            'the meta_keys of PackSegInputs and use EndoscopySiteDataset, or put '
-            'the names into each data_info.'
+            f"{where} has no 'lesion_classes'. Add this key to the meta_keys of "
+            'PackSegInputs, and use EndoscopySiteDataset or put the names into each '
+            'data_info.'
         )
     unknown = [name for name in metainfo['lesion_classes'] if name not in classes]
     if unknown:

@@ -459,7 +459,7 @@ def test_a_config_of_another_prior_is_refused_as_it_would_have_no_effect(
     dictionary = cfg.model.decode_head.dictionary
     names = [name for part in dictionary.prompts.confounders.values() for name in part]
     dictionary.prior = dict.fromkeys(names, 0.0) | {names[0]: 1.0}
-    with pytest.raises(CheckpointError, match=r'x\.pth: .*another prior'):
+    with pytest.raises(CheckpointError, match=r'x\.pth: .*trained with the prior P'):
         load_segmentor(tmp_path / 'x.pth', cfg, device='cpu')
 
 

@@ -157,7 +157,7 @@ def test_unbuilt_dictionary_stops_a_test_and_says_what_to_do(
     )
     assert run.returncode != 0
     assert 'The confounder dictionary is not built' in run.output
-    assert 'load a checkpoint that was trained with it' in run.output
+    assert 'load a checkpoint that was trained with this hook' in run.output
 
 
 def test_training_without_the_hook_stops_at_once_and_says_what_to_do(reference):

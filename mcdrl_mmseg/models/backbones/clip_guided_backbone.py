@@ -84,7 +84,7 @@ class CLIPGuidedBackbone(BaseModule):
         if clip.get('out_indices') or not clip.get('frozen', True):
             raise ValueError(
                 'CLIPGuidedBackbone: the CLIP tower only guides the selection, so '
-                'clip.out_indices must be left out and clip.frozen must not be False.'
+                'clip.out_indices must not be set and clip.frozen must not be False.'
             )
         # The wrapped backbone, and the frozen CLIP tower beside it.
         if pretrained is not None:

@@ -193,8 +193,8 @@ class FeatureCache:
             self._used += len(content)
             if self._used > self.limit_gb * 1e9:
                 problem = (
-                    f'it has reached {self.limit_gb:g} GB: delete it, with what other '
-                    f'versions and towers left there, or set {LIMIT_VARIABLE} to more'
+                    f'it has reached {self.limit_gb:g} GB. Delete it, including '
+                    f'features of other versions and towers, or raise {LIMIT_VARIABLE}'
                 )
             else:
                 # No fsync: the checksum detects a file that a crash cut short.
@@ -204,8 +204,8 @@ class FeatureCache:
         if problem is not None:
             self._writes = False
             warnings.warn(
-                f'{self.folder}: no further features of the frozen tower are kept, '
-                f'they are computed each time ({problem}).',
+                f'{self.folder}: further features of the frozen tower are not cached, '
+                f'but computed each time: {problem}.',
                 stacklevel=2,
             )
 
@@ -221,8 +221,8 @@ def _halved(features: Tensor) -> Tensor:
     halved = features.half()
     if not torch.equal(halved.isfinite(), features.isfinite()):
         raise FeaturesTooLargeError(
-            f'A feature of the frozen tower is {features.abs().max():g}, beyond what '
-            f'float16 holds (65504): keep features in float32 ({PRECISION_VARIABLE}).'
+            f'A feature of the frozen tower is {features.abs().max():g}, above the '
+            f'maximum of float16, 65504. Set {PRECISION_VARIABLE}=float32.'
         )
     return halved
 

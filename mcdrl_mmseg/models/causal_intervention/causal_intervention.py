@@ -245,8 +245,8 @@ class CausalIntervention(CachingModule, BaseModule):
         """sum_m u_m W z_m, the image's own confounders, (B, 1, c)."""
         if self.observed is None:
             raise ValueError(
-                'CausalIntervention: scores were given, which only a module with '
-                'observe_confounders=True uses.'
+                'CausalIntervention: scores were given, but observe_confounders=False '
+                'does not use them.'
             )
         directions = self.observed(self.entry_norm(entries))
         return (scores.to(directions.dtype) @ directions).unsqueeze(1)

@@ -366,14 +366,14 @@ class CausalInterventionHead(PredictorWrapper):
         if self.region_selector is None:
             raise ValueError(
                 'CausalInterventionHead: similarity_map=True needs a region_selector, '
-                'which compares positions with texts; it is None. With ratio=1 every '
-                'position is intervened on.'
+                'which compares positions with texts, but it is None. To intervene on '
+                'every position, set its ratio=1.'
             )
         if not self.dictionary.prompts.background_prompts:
             raise ValueError(
                 'CausalInterventionHead: similarity_map=True compares lesions with '
-                'healthy tissue, of which the prompts say nothing. Add '
-                "background_prompts, as ['normal mucosa']."
+                'healthy tissue, but the prompts have no background_prompts. Add '
+                "them, such as ['normal mucosa']."
             )
 
     def _check_levels(self, count: int) -> None:
@@ -381,16 +381,16 @@ class CausalInterventionHead(PredictorWrapper):
         if any(not -count <= index < count - 1 for index in self.in_indices):
             raise ValueError(
                 f'CausalInterventionHead: in_index={self.in_indices} names a map that '
-                f'the backbone does not give: it has {count - 2} levels, then the '
-                'dense map. Add the level to its out_indices.'
+                f'the backbone does not return: it returns {count - 2} levels, then '
+                'the dense map. Add the level to its out_indices.'
             )
 
     def _check_bare_map(self) -> None:
         if self.similarity_map or len(self.in_indices) > 1:
             raise ValueError(
-                'CausalInterventionHead: the backbone gives one map in evaluation, '
-                f'which {type(self.predictor).__name__} takes alone; it has no place '
-                'for similarity_map=True or a second map of in_index.'
+                'CausalInterventionHead: the backbone returns a single map in '
+                f'evaluation, and {type(self.predictor).__name__} reads only this '
+                'map. Set similarity_map=False and one map in in_index.'
             )
 
 
@@ -401,8 +401,9 @@ def _widths(
     widths, indices = _as_tuple(in_channels), _as_tuple(in_index)
     if len(widths) != len(indices):
         raise ValueError(
-            f'CausalInterventionHead: {in_index=} names {len(indices)} maps, '
-            f'{in_channels=} the width of {len(widths)}; each needs one.'
+            f'CausalInterventionHead: {in_index=} names {len(indices)} maps, but '
+            f'{in_channels=} gives the width of {len(widths)}. Give one width for '
+            'each map.'
         )
     if -1 in indices:
         raise ValueError(

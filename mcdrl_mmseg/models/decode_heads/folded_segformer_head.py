@@ -52,7 +52,8 @@ class FoldedSegformerHead(CachingModule, SegformerHead):
         if any(_running_mean(block) is None for block in self._blocks):
             raise ValueError(
                 f'FoldedSegformerHead: norm_cfg={self.norm_cfg} must be a norm with '
-                "running statistics, as dict(type='BN'). SegformerHead takes any."
+                "running statistics, such as dict(type='BN'). For other norms use "
+                'SegformerHead.'
             )
         # Not a buffer and not saved: computed from the weights.
         self._cache = ModuleCache()

@@ -104,9 +104,9 @@ class PromptTuningHead(BaseDecodeHead):
             and self.predictor.out_channels != self.out_channels
         ):
             raise ValueError(
-                f'PromptTuningHead: the predictor gives '
-                f'{self.predictor.out_channels} channels, class_names names '
-                f'{self.out_channels}.'
+                f'PromptTuningHead: the predictor has '
+                f'{self.predictor.out_channels} output channels, but class_names '
+                f'names {self.out_channels} classes.'
             )
 
     def prompt_logits(self, dense_features: Tensor) -> Tensor:

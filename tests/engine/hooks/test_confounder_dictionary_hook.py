@@ -205,7 +205,7 @@ def test_prior_goes_by_the_names_of_the_checkpoints_entries(hook, make_runner, p
 def test_resuming_with_another_prior_is_an_error(hook, make_runner, first):
     resumed = make_runner(iteration=7, prior=PRIOR)
     resumed.model.load_state_dict(first.model.state_dict())
-    theirs = r'0\.3333.* and not \[0\.5, 0\.3, 0\.2\]'
+    theirs = r'0\.3333.* but the config has \[0\.5, 0\.3, 0\.2\]'
     with pytest.raises(DictionaryError, match=theirs):
         hook.before_train(resumed)
 
@@ -219,7 +219,7 @@ def test_test_of_a_checkpoint_of_another_prior_is_refused(
     if prior != PRIOR:
         hook.before_test(tested)
         return
-    with pytest.raises(DictionaryError, match='another prior'):
+    with pytest.raises(DictionaryError, match='trained with the prior'):
         hook.before_test(tested)
 
 
@@ -514,7 +514,7 @@ def test_a_test_under_other_words_is_refused_and_names_them(
     families = dict(lighting=['sun', 'dark'], quality=['blur'])
     other = make_runner(prompts={**prompts, 'confounders': families})
     hook.after_load_checkpoint(other, checkpoint)
-    with pytest.raises(DictionaryError, match=r'glare.* in the place of .*sun'):
+    with pytest.raises(DictionaryError, match=r'glare.* instead of the texts .*sun'):
         hook.before_test(other)
 
 
@@ -527,7 +527,9 @@ def test_a_test_under_other_class_words_is_refused(hook, make_runner, prompts, c
     other = make_runner(prompts={**prompts, **changed})
     hook.after_load_checkpoint(other, checkpoint)
     for evaluates in (hook.before_test, hook.before_val):
-        with pytest.raises(DictionaryError, match='other texts than the config has'):
+        with pytest.raises(
+            DictionaryError, match=r'instead of the texts .* of the config'
+        ):
             evaluates(other)
     # A training from these weights embeds its own words, and validates with them.
     hook.before_train(other)
@@ -553,7 +555,7 @@ def test_a_test_under_the_same_words_in_another_order_is_refused(
 
     swapped = refused(classes=prompts['classes'][::-1])
     first, second = PromptSet.from_cfg(prompts).class_texts
-    assert f'{first!r} where that has {second!r}' in swapped
+    assert f'{first!r} where the config has {second!r}' in swapped
     families = prompts['confounders']
     within = {name: list(reversed(words)) for name, words in families.items()}
     assert 'another order' in refused(confounders=within)

@@ -310,7 +310,9 @@ def test_features_of_another_precision_are_not_read(cache, tower):
 
 def test_features_beyond_half_precision_are_refused(tmp_path, tower):
     cache = FeatureCache(tmp_path / 'features', 1.0, half=True)
-    with pytest.raises(FeaturesTooLargeError, match='is 66666, beyond what float16'):
+    with pytest.raises(
+        FeaturesTooLargeError, match='is 66666, above the maximum of float16'
+    ):
         cache.features(THIRD * 99999, 'a', tower)
     assert not cache.folder.exists()
 

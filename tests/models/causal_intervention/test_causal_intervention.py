@@ -673,5 +673,5 @@ def test_observing_confounders_needs_a_dictionary():
 
 
 def test_scores_are_refused_by_a_module_that_does_not_observe(tokens, entries):
-    with pytest.raises(ValueError, match='only a module with observe_confounders'):
+    with pytest.raises(ValueError, match='observe_confounders=False does not use them'):
         build()(tokens, entries, UNIFORM, torch.zeros(2, 3).double())

@@ -267,7 +267,7 @@ def test_similarity_map_without_background_prompts_is_an_error(build, prompts):
         prompts={**prompts, 'background_prompts': []},
         embed_dims=WIDTH,
     )
-    with pytest.raises(ValueError, match='Add background_prompts'):
+    with pytest.raises(ValueError, match=r'no background_prompts\. Add them'):
         build(dictionary=dictionary, filled=False, similarity_map=True)
 
 
@@ -366,7 +366,7 @@ def test_a_level_that_the_backbone_lacks_is_not_taken_for_another(
     """Two levels, the dense map and the embedding: 4 would be 0, counted on."""
     predictor = {**FCN, 'in_channels': 16, 'in_index': 0}
     head = build(in_channels=16, in_index=in_index, predictor=predictor).eval()
-    with pytest.raises(ValueError, match='has 2 levels, then the dense map'):
+    with pytest.raises(ValueError, match='returns 2 levels, then the dense map'):
         head.intervene(inputs)
 
 
@@ -653,7 +653,7 @@ def test_single_level_as_a_list_has_the_weights_of_one_that_is_none(build):
 
 
 def test_as_many_widths_as_levels_are_needed(build):
-    with pytest.raises(ValueError, match=r'names 2 maps, .* the width of 1'):
+    with pytest.raises(ValueError, match=r'names 2 maps, .* gives the width of 1\.'):
         build(in_channels=[16], in_index=[0, 1])
 
 
@@ -673,7 +673,7 @@ def test_bare_map_is_intervened_on_whatever_its_index_and_stays_bare(build, inpu
 def test_bare_map_has_no_place_for_a_second_map(build, inputs):
     bare = BareMap(*inputs[-3:])
     head = build(**TWO_LEVELS).eval()
-    with pytest.raises(ValueError, match='gives one map in evaluation'):
+    with pytest.raises(ValueError, match='returns a single map in evaluation'):
         head.intervene(bare)
 
 

@@ -199,7 +199,10 @@ def test_positions_without_features_are_finite():
         (dict(temperature=0.0), 'must be above 0'),
         (dict(class_names=['a', []]), 'must name each of the 2 output channels'),
         (dict(num_classes=3), 'must name each of the 3 output channels'),
-        (dict(predictor={**PREDICTOR, 'num_classes': 4}), 'predictor gives 4'),
+        (
+            dict(predictor={**PREDICTOR, 'num_classes': 4}),
+            'predictor has 4 output channels',
+        ),
     ],
 )
 def test_settings_that_contradict_are_refused(values, message):
