@@ -30,11 +30,11 @@ _COLOURS = (
 
 # Arguments of mmseg's BaseSegDataset without a meaning here, and what replaces them.
 _UNREAD = {
-    'ann_file': 'sites and split',
-    'data_prefix': 'img_dir and mask_dir of the sites',
-    'img_suffix': 'nothing: the image formats are known',
-    'seg_map_suffix': 'nothing: the mask formats are known',
-    'reduce_zero_label': 'mask_values of the sites, which name what each value means',
+    'ann_file': 'set sites and split instead',
+    'data_prefix': 'set img_dir and mask_dir of the sites instead',
+    'img_suffix': 'the image formats are known',
+    'seg_map_suffix': 'the mask formats are known',
+    'reduce_zero_label': 'set mask_values of the sites instead',
 }
 
 
@@ -187,5 +187,5 @@ def _refuse_unread(kwargs: Mapping[str, Any]) -> None:
         if name in kwargs and kwargs[name] != defaults[name].default:
             raise SiteDataError(
                 f'EndoscopySiteDataset: {name}={kwargs[name]!r} has no effect on '
-                f'folders of sites. Remove it; give {instead}.'
+                f'folders of sites. Remove it; {instead}.'
             )

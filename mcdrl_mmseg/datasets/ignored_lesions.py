@@ -44,19 +44,18 @@ def ignored_lesions(dataset: Dataset) -> str | None:
         if reduced:
             background = (part.metainfo.get('classes') or ('background',))[0]
             return (
-                f'The {len(files)} masks of the training, as {files[0]}, hold no other '
-                f'values than 0, 1 and {IGNORED}, and reduce_zero_label=True ignores '
-                f'0 and makes 1 the first class, {background!r}: no lesion would be '
-                'learnt. Set reduce_zero_label=False of the data set and its '
+                f'The {len(files)} training masks, such as {files[0]}, contain only '
+                f'the values 0, 1 and {IGNORED}. reduce_zero_label=True ignores 0 and '
+                f'turns 1 into the first class, {background!r}: no lesion would be '
+                'learnt. Set reduce_zero_label=False in the data set and in its '
                 'LoadAnnotations.'
             )
         return (
-            f'The {len(files)} masks of the training, as {files[0]}, hold no other '
-            f'values than 0 and {IGNORED}, and LoadAnnotations takes {IGNORED} '
-            'for "ignore": no lesion would be learnt. Write labels into them, 1 '
-            'for the lesion, or read them by '
-            "dataset=dict(type='EndoscopySiteDataset') and LoadLesionMask, which "
-            'take 255 for lesion.'
+            f'The {len(files)} training masks, such as {files[0]}, contain only the '
+            f'values 0 and {IGNORED}. LoadAnnotations ignores pixels of {IGNORED}: no '
+            'lesion would be learnt. Write labels into the masks, 1 for the lesion, '
+            "or read them with dataset=dict(type='EndoscopySiteDataset') and "
+            'LoadLesionMask, for which 255 is lesion.'
         )
     return None
 

@@ -159,10 +159,10 @@ def _from_logits(
             notes.append(
                 (
                     'threshold',
-                    f'{name}: the label map, which inference writes as the mask, is '
-                    "cut at the head's own threshold, which mmseg sets to 0.3; p > 0.5 "
-                    'is measured. With threshold=0.5 in the config of the head that '
-                    'segments the two are one',
+                    f'{name}: inference writes the label map, which follows the '
+                    "threshold of the head (mmseg's default is 0.3), but the scores "
+                    'are those of p > 0.5. To score what is written, set '
+                    'threshold=0.5 in the config of the head that segments',
                 )
             )
     else:
@@ -173,9 +173,9 @@ def _from_logits(
         notes.append(
             (
                 'merged',
-                f'{name}: pred_sem_seg does not follow from seg_logits (as after '
-                'test-time augmentation); the label map is measured as it is, '
-                'and there is no mean over thresholds and no calibration',
+                f'{name}: pred_sem_seg does not match seg_logits (as after test-time '
+                'augmentation). The label map is scored as it is, without mean over '
+                'thresholds and calibration',
             )
         )
     return _Prediction(labels, probability, max(num_classes, 2), notes)

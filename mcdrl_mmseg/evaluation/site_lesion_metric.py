@@ -300,8 +300,8 @@ class SiteLesionMetric(BaseMetric):
             return
         for site in sites_without_lesion(records):
             self._warn(
-                f'site {site!r}: no image holds a lesion; its foreground scores are '
-                'undefined (nan) and in neither the mean of sites nor the worst site'
+                f'site {site!r}: no image holds a lesion. Its foreground scores are '
+                'undefined (nan) and left out of the mean of sites and the worst site'
             )
         unlabelled = sum(record['pixels'] == 0 for record in records)
         if unlabelled:
@@ -310,7 +310,7 @@ class SiteLesionMetric(BaseMetric):
     def _log_once(self, key: str, message: str) -> None:
         if key not in self._said:
             self._said.add(key)
-            self._warn(f'{message} (said once an evaluation)')
+            self._warn(f'{message} (reported once per evaluation)')
 
     @staticmethod
     def _warn(message: str) -> None:

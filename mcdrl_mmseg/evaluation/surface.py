@@ -36,8 +36,8 @@ def tolerance_in_pixels(tolerance: float | str, height: int, width: int) -> floa
         number = math.nan
     if not (math.isfinite(number) and number >= 0) or isinstance(tolerance, bool):
         raise ValueError(
-            f'surface_tolerance={tolerance!r} is not understood: give a number of '
-            "pixels, such as 2.0, or a share of the image diagonal, such as '0.5%'"
+            f'surface_tolerance={tolerance!r} must be a number of pixels, such as '
+            "2.0, or a share of the image diagonal, such as '0.5%'"
         )
     return number / 100 * math.hypot(height, width) if relative else number
 

@@ -52,9 +52,9 @@ def explanation_figure(
     """
     if truth is not None and truth.shape != explanation.image.shape[:2]:
         raise ValueError(
-            f'the truth is {truth.shape[1]} x {truth.shape[0]}, the image '
-            f'{explanation.image.shape[1]} x {explanation.image.shape[0]} pixels '
-            '(width x height): both must be of one size.'
+            f'the ground truth is {truth.shape[1]} x {truth.shape[0]} pixels, the '
+            f'image {explanation.image.shape[1]} x {explanation.image.shape[0]} '
+            '(width x height). Both must have the same size.'
         )
     heights = _section_heights(explanation)
     figure = Figure(figsize=(_WIDTH_INCHES, sum(heights) + 0.5), layout='constrained')

@@ -111,9 +111,9 @@ def heat_map(
 def _check_sizes(image: np.ndarray, mask: np.ndarray) -> None:
     if image.shape[:2] != mask.shape:
         raise ValueError(
-            f'the mask is {mask.shape[1]} x {mask.shape[0]}, the image '
-            f'{image.shape[1]} x {image.shape[0]} pixels (width x height): both must '
-            'be of one size.'
+            f'the mask is {mask.shape[1]} x {mask.shape[0]} pixels, the image '
+            f'{image.shape[1]} x {image.shape[0]} (width x height). Both must have '
+            'the same size.'
         )
 
 

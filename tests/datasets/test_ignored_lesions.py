@@ -38,9 +38,9 @@ def test_masks_of_0_and_255_are_named(stock_data, tmp_path, repeated):
     if repeated:
         dataset = RepeatDataset(dataset, times=2)
     message = ignored_lesions(dataset)
-    assert message.startswith('The 3 masks of the training')
+    assert message.startswith('The 3 training masks')
     assert str(tmp_path / 'masks/0.png') in message
-    assert 'Write labels into them' in message
+    assert 'Write labels into the masks' in message
 
 
 @pytest.mark.parametrize(
@@ -64,7 +64,7 @@ def test_lesions_that_reduce_zero_label_makes_the_background_are_named(
 ):
     dataset = stock_data(*values, reduce_zero_label=True)
     message = ignored_lesions(dataset)
-    assert "makes 1 the first class, 'background'" in message
+    assert "turns 1 into the first class, 'background'" in message
     assert 'Set reduce_zero_label=False' in message
     loaded = [dataset[n]['gt_seg_map'] for n in range(len(values))]
     assert set(np.unique(loaded).tolist()) <= {0, 255}

@@ -110,7 +110,7 @@ def test_tta_is_the_mean_over_the_image_and_its_flips(bench, half_precision, rep
     tested = bench.tool('tta', *arguments, options=options, fresh=False)
     assert tested.test_metrics()['images'] == 3
     # The scores in the samples are those of the label map.
-    assert 'does not follow from seg_logits' not in tested.output
+    assert 'does not match seg_logits' not in tested.output
     model = load_segmentor(weights, repo_root / _TINY, 'cpu')
     paths = sorted((bench.folder / 'turned').glob('*.png'))
     assert len(paths) == 3

@@ -177,7 +177,9 @@ def test_panels_are_dealt_out_evenly_to_the_rows(new_explanation):
 
 
 def test_a_truth_of_another_size_is_refused(new_explanation):
-    with pytest.raises(ValueError, match='the truth is 60 x 80, the image 80 x 60'):
+    with pytest.raises(
+        ValueError, match='the ground truth is 60 x 80 pixels, the image 80 x 60'
+    ):
         explanation_figure(new_explanation(), np.zeros((80, 60), bool))
 
 

@@ -60,7 +60,9 @@ def test_an_outline_alone_does_not_fill(image, mask):
 
 @pytest.mark.parametrize('draw', [mask_overlay, outline])
 def test_a_mask_of_another_size_is_refused(image, draw):
-    with pytest.raises(ValueError, match='the mask is 60 x 80, the image 80 x 60'):
+    with pytest.raises(
+        ValueError, match='the mask is 60 x 80 pixels, the image 80 x 60'
+    ):
         draw(image, np.zeros((80, 60), bool))
 
 

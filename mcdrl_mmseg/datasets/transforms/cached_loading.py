@@ -75,8 +75,8 @@ class CachedLoading(BaseTransform):
             _write(path, results, given)
         except OSError as error:
             warnings.warn(
-                f'CachedLoading: {path} could not be written ({error}); the image is '
-                'loaded anew each time.',
+                f'CachedLoading: {path} could not be written ({error}). The image is '
+                'loaded from its own file each time.',
                 stacklevel=2,
             )
         return results
@@ -122,7 +122,7 @@ def cache_leading(pipeline: Sequence[dict], folder: str) -> list[dict]:
     if count == 0:
         raise ValueError(
             f'cache_dir={folder!r}: the pipeline must begin with steps that can be '
-            f'cached, {CACHEABLE}; it begins with {list(pipeline[:1])}.'
+            f'cached, {CACHEABLE}, but it begins with {list(pipeline[:1])}.'
         )
     first = dict(type='CachedLoading', transforms=list(pipeline[:count]), folder=folder)
     return [first, *pipeline[count:]]

@@ -33,7 +33,7 @@ class SetSite(BaseTransform):
 
     def __init__(self, site: str) -> None:
         if not isinstance(site, str) or not site.strip():
-            raise ValueError(f'SetSite: site={site!r} must be a name.')
+            raise ValueError(f'SetSite: site={site!r} must be a non-empty string.')
         self.site = site
 
     def transform(self, results: dict) -> dict:

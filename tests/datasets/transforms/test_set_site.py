@@ -9,5 +9,5 @@ def test_site_is_put_into_the_results_beside_what_is_there():
 
 @pytest.mark.parametrize('site', ['', ' ', None])
 def test_site_without_name_is_refused(site):
-    with pytest.raises(ValueError, match='must be a name'):
+    with pytest.raises(ValueError, match='must be a non-empty string'):
         TRANSFORMS.build(dict(type='SetSite', site=site))
