@@ -96,7 +96,7 @@ def ends_in_one_line(run: Run) -> Run:
         except BaseException as error:
             if not _is_stop(error):
                 raise
-            print('stopped; the same command goes on from here.', file=sys.stderr)
+            print('stopped; run the same command again to resume.', file=sys.stderr)
             return EXIT_STOPPED
         finally:
             for number, handler in before.items():

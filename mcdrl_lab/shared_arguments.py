@@ -39,8 +39,8 @@ def file_name(*endings: str) -> Callable[[str], Path]:
     def read(text: str) -> Path:
         if not text.lower().endswith(endings):
             raise argparse.ArgumentTypeError(
-                f'{text!r}: what is written has another format: the name must end in '
-                f'{" or ".join(endings)}.'
+                f'{text!r}: the name must end in {" or ".join(endings)}, the format of '
+                'the file.'
             )
         return Path(text)
 

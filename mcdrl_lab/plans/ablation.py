@@ -54,7 +54,8 @@ def _load_yaml(path: Path) -> Any:
             return None
         if _size(node, {}) > _MOST_ENTRIES:
             raise ProtocolError(
-                f'{path}: more than {_MOST_ENTRIES} entries, with all aliases.'
+                f'{path}: the plan has more than {_MOST_ENTRIES} entries once its '
+                'aliases are expanded. Use fewer aliases, or split the plan.'
             )
         return loader.construct_document(node)
     finally:
@@ -150,14 +151,14 @@ def load_ablation(
         own = entry.get('config')
         if config is not None and own is not None:
             raise ProtocolError(
-                f'{where} names a config of its own, so this plan cannot be run with '
-                'another config.'
+                f'{where} has its own config, so this plan cannot be run with another '
+                'one. Leave out --config.'
             )
         chosen = config or own or plan.get('config')
         if chosen is None:
             raise ProtocolError(
-                f'{where} has no config: name one in the plan, in the variant or '
-                'with --config.'
+                f'{where} has no config: add one to the plan, to the variant or with '
+                '--config.'
             )
         if config is None:
             if not isinstance(chosen, str):
@@ -178,16 +179,25 @@ def load_ablation(
         where = f'{path}: sweeps[{number}]'
         _check(where, entry, SWEEP_KEYS, {'name', 'key', 'values'})
         if not isinstance(entry['values'], list) or not isinstance(entry['key'], str):
-            raise ProtocolError(f'{where}: key must be a text, values a list.')
+            raise ProtocolError(
+                f'{where}: expected a string for key and a list for values.'
+            )
         if '{value}' not in str(entry['name']):
-            raise ProtocolError(f'{where}: name must hold {{value}}.')
+            raise ProtocolError(
+                f'{where}: name must contain {{value}}, which stands for each of the '
+                'values.'
+            )
         for value in entry['values']:
             name = str(entry['name']).replace('{value}', str(value))
             add(where, entry, name, {**_options(where, entry), entry['key']: value})
     if not methods:
-        raise ProtocolError(f'{path} holds neither variants nor sweeps.')
+        raise ProtocolError(
+            f'{path} defines no method: add an entry to variants or sweeps.'
+        )
     names = [method.name for method in methods]
     for name in names:
         if names.count(name) > 1:
-            raise ProtocolError(f'{path}: several variants are called {name!r}.')
+            raise ProtocolError(
+                f'{path}: several variants are named {name!r}. Give each its own name.'
+            )
     return methods

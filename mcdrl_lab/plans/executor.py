@@ -88,9 +88,7 @@ class PlanExecutor(PlanEngine):
         meanwhile: Callable[[], object] = lambda: None,
     ) -> None:
         if jobs < 1:
-            raise ProtocolError(
-                f'--jobs {jobs}: at least one run must go on at a time.'
-            )
+            raise ProtocolError(f'--jobs {jobs}: expected 1 or more.')
         if max_hours is not None and not max_hours > 0:
             raise ProtocolError(f'--max-hours {max_hours:g} must be above 0.')
         super().__init__(runs, Path(out), jobs, keep_checkpoints, reporter)
@@ -125,8 +123,8 @@ class PlanExecutor(PlanEngine):
         finished = len(self.runs) - len(unfinished)
         if finished:
             self.reporter.say(
-                f'{finished} of {len(self.runs)} runs are finished already and are not '
-                'run again.'
+                f'{finished} of {len(self.runs)} runs are already finished and are '
+                'skipped.'
             )
         return unfinished
 
@@ -219,11 +217,11 @@ class PlanExecutor(PlanEngine):
                 if self._is_late(begin):
                     raise RunFailed(
                         f'{busy}, for more than --max-hours {self.max_hours:g}: end '
-                        'it, or look why it stands still'
+                        'this process, or find out why it hangs'
                     ) from None
                 if not reported:
                     self.reporter.event(
-                        run, f'still busy through {busy.holder}; waiting for it'
+                        run, f'waiting for {busy.holder}, which still works on it'
                     )
                 reported = True
             yield None
@@ -249,8 +247,8 @@ class PlanExecutor(PlanEngine):
                 late = child.exitcode is None
         if late:
             raise RunFailed(
-                f'the {stage} took more than --max-hours {self.max_hours:g} and was '
-                f'ended; the same command goes on from its last checkpoint (see {log})'
+                f'the {stage} stage took more than --max-hours {self.max_hours:g} and '
+                f'was ended; run the same command again to resume it (see {log})'
             )
         check_exit_code(child.exitcode, log, begin)
 

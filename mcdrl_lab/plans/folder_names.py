@@ -24,11 +24,13 @@ def check_name(kind: str, name: str) -> str:
     """
     if len(name) > _LONGEST:
         raise ProtocolError(
-            f'{kind} {name[:20]!r}... names a folder: use at most {_LONGEST} letters.'
+            f'{kind} {name[:20]!r}... is too long for the name of a folder: the limit '
+            f'is {_LONGEST} characters.'
         )
     if not re.fullmatch(r'[A-Za-z0-9][A-Za-z0-9._+-]*', name):
         raise ProtocolError(
-            f'{kind} {name!r} names a folder: use letters, digits and "._+-" only.'
+            f'{kind} {name!r} cannot name a folder: use letters, digits and "._+-" '
+            'only, and start with a letter or digit.'
         )
     return name
 

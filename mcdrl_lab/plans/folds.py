@@ -57,7 +57,10 @@ def site_names(cfg: Mapping[str, Any]) -> list[str]:
         names = [name for name in map(_site_of, parts) if name]
     twice = sorted({name for name in names if names.count(name) > 1})
     if twice:
-        raise ProtocolError(f'the config names these sites more than once: {twice}.')
+        raise ProtocolError(
+            f'the config lists these sites more than once: {twice}. List each site '
+            'once.'
+        )
     if len(names) < 2:
         raise ProtocolError(
             'leaving one site out needs at least two sites: list them in the config '
@@ -115,15 +118,16 @@ def _keep_sites(cfg: Config, loader: str, names: Sequence[str]) -> None:
             lacking = sorted(set(names) - set(map(_site_of, parts)))
             if lacking:
                 raise ProtocolError(
-                    f'{loader} holds no dataset of {lacking}: leaving one site out '
-                    'needs a config whose loaders hold all sites, or lists their parts '
-                    f'as {PARTS[loader]}, not a single fold.'
+                    f'{loader} has no dataset of {lacking}. Leaving one site out needs '
+                    'all sites, not a single fold: put them into the loader, or list '
+                    f'their parts as {PARTS[loader]}.'
                 )
             found = True
     if not found:
         raise ProtocolError(
-            f'{loader}.dataset holds neither an {SITE_DATASET} nor a ConcatDataset '
-            'whose parts name their site: the fold cannot be derived.'
+            f'{loader}.dataset: expected {SITE_DATASET}, or a ConcatDataset whose '
+            'parts name their site=... in metainfo. The fold cannot be derived '
+            'without the sites.'
         )
 
 
@@ -140,9 +144,10 @@ def _refuse_shared_out(cfg: Config, loader: str) -> None:
     }
     if len(shares) > 1:
         raise ProtocolError(
-            f'{loader} shares its sites out among {len(shares)} {SITE_DATASET}s '
-            f'({"; ".join(", ".join(share) for share in sorted(shares))}): which of '
-            'them a held-out site belongs to cannot be known. Put all sites into one.'
+            f'{loader} divides its sites among {len(shares)} {SITE_DATASET}s '
+            f'({"; ".join(", ".join(share) for share in sorted(shares))}), so that it '
+            'is unknown which of them a held-out site belongs to. Put all sites into '
+            'one.'
         )
 
 

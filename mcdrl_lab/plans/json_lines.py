@@ -79,8 +79,8 @@ def read_lines(
             if not _is_torn(torn):
                 raise ProtocolError(f'{path}, last line: {error}') from None
             warnings.warn(
-                f'{path}: the last line is cut short (a killed write) and was '
-                'left out.',
+                f'{path}: the last line is incomplete (its write was interrupted) and '
+                'was skipped.',
                 stacklevel=3,
             )
     return records
@@ -103,11 +103,11 @@ def _unpacked(path: Path) -> bytes:
         with gzip.open(path) as file:
             content = file.read(most + 1)
     except (OSError, EOFError, zlib.error) as error:
-        raise ProtocolError(f'{path} is not a whole gzip file: {error}') from None
+        raise ProtocolError(f'{path} is not a complete gzip file: {error}') from None
     if len(content) > most:
         raise ProtocolError(
-            f'{path} unpacks to more than {_MOST_RATIO} times its size, as records '
-            'do not; it was not read.'
+            f'{path} was not read: it decompresses to more than {_MOST_RATIO} times '
+            'its size, which records do not.'
         )
     return content
 

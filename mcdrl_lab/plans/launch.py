@@ -46,7 +46,7 @@ class Launch:
             )
         if self.launcher == 'none' and self.processes != 1:
             raise ProtocolError(
-                f'{self.processes} processes a run need a launcher, such as '
+                f'{self.processes} processes per run need a launcher, such as '
                 '--launcher pytorch.'
             )
 

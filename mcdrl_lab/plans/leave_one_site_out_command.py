@@ -52,7 +52,7 @@ def run(args: argparse.Namespace) -> int:
         return 0
     _check_that_no_option_took_a_config(args)
     if not args.config:
-        raise ProtocolError('name at least one config, see --help.')
+        raise ProtocolError('at least one config is needed, see --help.')
     from .plan import parse_method
 
     methods = [parse_method(text) for text in args.config]
@@ -69,7 +69,7 @@ def _check_that_it_is_no_plan(config: str) -> None:
 
     if is_plan(config):
         raise ProtocolError(
-            f'{config} is a plan of variants and no config: run it by python -m '
+            f'{config} is an ablation plan, not a config: run it with python -m '
             f'mcdrl_lab ablation {config}'
         )
 

@@ -130,14 +130,15 @@ def build_plan(
     twice = sorted({name for name in names if names.count(name) > 1})
     if twice:
         raise ProtocolError(
-            f'several methods are called {", ".join(twice)}: name them apart as '
+            f'several methods are named {", ".join(twice)}: give each its own name, as '
             'NAME=CONFIG.'
         )
     for name in names:
         if name.endswith(ORACLE_ENDING):
             raise ProtocolError(
                 f'method {name!r}: names must not end with {ORACLE_ENDING}, which '
-                'marks runs selected on the test site.'
+                'marks runs whose checkpoint was chosen on the held-out site. Use '
+                'another name.'
             )
     return [
         PlannedRun(method, site, seed, selection)

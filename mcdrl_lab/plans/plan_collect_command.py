@@ -34,7 +34,8 @@ def run(args: argparse.Namespace) -> None:
 
     if not (args.folder / JOBS_NAME).is_file():
         raise ProtocolError(
-            f'{args.folder} has no {JOBS_NAME}: no run of it was given to Slurm.'
+            f'{args.folder} has no {JOBS_NAME}: no run of this plan was submitted to '
+            'Slurm.'
         )
     with planning(args.folder):
         records = collect(args.folder, args.keep_checkpoints)

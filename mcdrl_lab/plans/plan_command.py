@@ -89,8 +89,8 @@ def run_plan(methods: Sequence[Method], args: argparse.Namespace, out: Path) -> 
         show_report(out, args.metrics)
     if failures:
         print(
-            f'{len(failures)} of {len(plan)} runs failed; the same command tries them '
-            'again.',
+            f'{len(failures)} of {len(plan)} runs failed; run the same command again '
+            'to retry them.',
             file=sys.stderr,
         )
         return EXIT_FAILED_RUNS
@@ -111,13 +111,19 @@ def _check_options(args: argparse.Namespace) -> None:
     """Refuse invalid combinations of options, before the slow imports."""
     parse_seeds(args.seeds)
     if args.engine == 'slurm' and args.devices:
-        raise ProtocolError('--devices: Slurm shares GPUs out; ask by --slurm gres=.')
+        raise ProtocolError(
+            '--devices: with --engine slurm, request GPUs with --slurm gres=.'
+        )
     if args.engine == 'slurm' and args.max_hours is not None:
-        raise ProtocolError('--max-hours: with --engine slurm it is --slurm time=.')
+        raise ProtocolError(
+            '--max-hours: with --engine slurm, set the limit with --slurm time=.'
+        )
     if args.engine == 'local' and args.slurm:
         raise ProtocolError('--slurm needs --engine slurm.')
     if args.half_features and args.feature_cache is None:
-        raise ProtocolError('--half-features: name their folder by --feature-cache.')
+        raise ProtocolError(
+            '--half-features: choose the folder of the features with --feature-cache.'
+        )
 
 
 def _prepared_plan(
@@ -167,8 +173,8 @@ def parse_seeds(text: str) -> range:
         seeds = range(int(first)) if last is None else range(int(first), int(last) + 1)
     if not seeds:
         raise ProtocolError(
-            f'--seeds {text}: expected a number of seeds, as 5, or the first and the '
-            'last one, as 3-5; at least one seed is needed.'
+            f'--seeds {text}: expected the number of seeds, such as 5, or the first '
+            'and the last seed, such as 3-5; at least one seed is needed.'
         )
     return seeds
 

@@ -45,14 +45,14 @@ def run(args: argparse.Namespace) -> None:
 
     target = args.out / RECORDS_NAME
     if target.exists():
-        raise ProtocolError(f'{target} is there already: choose a new folder.')
+        raise ProtocolError(f'{target} already exists: choose another folder.')
     shards, places = {}, {}
     for folder in args.folders:
         path = folder / RECORDS_NAME if folder.is_dir() else folder
         shards[str(folder)] = read_latest(path)
         places[str(folder)] = path.parent
         if not shards[str(folder)]:
-            raise ProtocolError(f'{path} has no records.')
+            raise ProtocolError(f'{path} does not exist or has no records.')
     check_groups(shards, places)
     records = merge(shards)
     args.out.mkdir(parents=True, exist_ok=True)
@@ -83,10 +83,10 @@ def check_groups(
             first, other, before = known.setdefault(files, (shard, run, groups))
             if groups != before:
                 raise ProtocolError(
-                    f'{other} in {first} and {run} in {shard} are of the same files, '
-                    'whose index.csv told other sequences or patients: they were '
-                    'trained on and validated with other images, and are no shards of '
-                    'one plan.'
+                    f'{other} in {first} and {run} in {shard} use the same files, but '
+                    'index.csv listed other sequences or patients for one of them. '
+                    'They were trained and validated on different images, and are not '
+                    'shards of the same plan.'
                 )
 
 
@@ -122,16 +122,16 @@ def merge(shards: Mapping[str, Sequence[RunRecord]]) -> list[RunRecord]:
                 continue
             if same.config_hash != record.config_hash:
                 raise ProtocolError(
-                    f'{_named(record)} was trained with other settings in {first} '
-                    f'(hash {same.config_hash[:12]}) than in {shard} '
+                    f'{_named(record)} was trained with different settings in {first} '
+                    f'(hash {same.config_hash[:12]}) and in {shard} '
                     f'({record.config_hash[:12]}): rename one of the methods.'
                 )
             if same.status == 'failed':
                 runs[record.key] = (shard, record)
             elif record.status == 'done' and record != same:
                 print(
-                    f'{_named(record)} is finished in {first} and in {shard}: '
-                    f'that of {first} is taken.'
+                    f'{_named(record)} is finished in {first} and in {shard}: the '
+                    f'record in {first} is used.'
                 )
     records = [record for _, record in runs.values()]
     for method in methods:
@@ -153,7 +153,7 @@ def _check_alike(first: str, a: RunRecord, second: str, b: RunRecord) -> None:
     if differing:
         raise ProtocolError(
             f'{a.method} in {first} and in {second} differ in {", ".join(differing)}: '
-            'they are no shards of one plan.'
+            'they are not shards of the same plan.'
         )
 
 

@@ -50,7 +50,9 @@ def run_states(out: Path) -> list[tuple[str, str, str]]:
 
     jobs = SlurmJobs(out).read()
     if not jobs:
-        raise ProtocolError(f'{out} has no {JOBS_NAME}: nothing was given to Slurm.')
+        raise ProtocolError(
+            f'{out} has no {JOBS_NAME}: no run of this plan was submitted to Slurm.'
+        )
     records = {record.folder: record for record in read_latest(out / RECORDS_NAME)}
     queue = job_states(jobs.values())
     found = []

@@ -109,19 +109,25 @@ def _entries(value: Any, where: str, key: Any = '') -> Iterator[tuple[str, Any, 
 
 def _problem_of_name(key: Any) -> str | None:
     if not isinstance(key, str | int):
-        return f'has a {type(key).__name__} for a key'
+        return f'has a key of type {type(key).__name__}'
     if str(key) != printable(str(key)):
-        return 'has a key that is no text'
-    return 'has a key with quotes' if _UNQUOTABLE.search(str(key)) else None
+        return 'has a key that is not valid text'
+    return (
+        'has a key with a quote, backslash, line break or template'
+        if _UNQUOTABLE.search(str(key))
+        else None
+    )
 
 
 def _problem_of_value(key: str, value: Any) -> str | None:
     last = key.rpartition('.')[2]
     if '_base_' in key.split('.'):
-        return 'names a further config'
+        return 'names another config'
     if last == 'imports':
         names = set(map(str, value if isinstance(value, list) else [value]))
-        return None if names <= {_OWN_PACKAGE} else f'={value!r} imports others'
+        return (
+            None if names <= {_OWN_PACKAGE} else f'={value!r} imports another package'
+        )
     if last == 'default_scope' and value != 'mmseg':
         return f'={value!r} must be mmseg'
     if last in ('type', '_scope_'):
@@ -129,12 +135,12 @@ def _problem_of_value(key: str, value: Any) -> str | None:
     if last == 'decode_backend' and value == 'pickle':
         return f'={value!r} can run code when a file is read'
     if last in _FOLDERS and isinstance(value, str) and _leads_out(value):
-        return f'={value!r} lies outside the folder of work'
+        return f'={value!r} lies outside the working folder'
     if isinstance(value, str):
         return _problem_of_text(value)
     if value is None or isinstance(value, bool | int | float | list | Mapping):
         return None
-    return f'is a {type(value).__name__}, which no config holds'
+    return f'is a {type(value).__name__}, which a config cannot contain'
 
 
 def _leads_out(folder: str) -> bool:
@@ -152,13 +158,16 @@ def _problem_of_type(key: str, value: Any) -> str | None:
 
 def _problem_of_text(value: str) -> str | None:
     if value != printable(value):
-        return f'={value!r} is no text: half of a pair of UTF-16'
+        return f'={value!r} is not valid text: it has an unpaired surrogate'
     if '{{' in value:
-        return f'={value!r} is a template, which MMEngine fills in'
+        return f'={value!r} contains a template, which MMEngine fills in'
     if value.lower().endswith(_PICKLES):
-        return f'={value!r} names a pickle or YAML, which can run code when it is read'
+        return (
+            f'={value!r} names a pickle or YAML file, which can run code when it is '
+            'read'
+        )
     if _URL.search(value):
-        return f'={value!r} is an address'
+        return f'={value!r} contains a URL'
     dotted = _DOTTED.fullmatch(value)
     if dotted and importlib.util.find_spec(dotted[1]) is not None:
         return f'={value!r} names an object of the Python package {dotted[1]}'

@@ -122,8 +122,8 @@ class PreparedRun:
             changed.append('the sequences or patients in index.csv')
         if changed:
             raise ProtocolError(
-                f'{" and ".join(changed)} changed since the plan was made: bring the '
-                'former ones back, or start the plan again with another output folder.'
+                f'{" and ".join(changed)} changed since the plan was made: restore the '
+                'earlier ones, or start the plan again with another output folder.'
             )
 
     def check_record(self, record: RunRecord) -> None:
@@ -174,10 +174,9 @@ def check_siblings(items: Sequence[PreparedRun], records: Iterable[RunRecord]) -
             differing = unlike(record, own)
             if differing:
                 raise ProtocolError(
-                    f'{item.run} would join finished runs of {name} '
-                    f'({record.folder}) that differ from it in '
-                    f'{", ".join(differing)}: choose another output folder or another '
-                    'name for the method.'
+                    f'{item.run} cannot join the finished runs of {name}: '
+                    f'{record.folder} differs in {", ".join(differing)}. Choose '
+                    'another output folder or another name for the method.'
                 )
 
 
@@ -202,9 +201,10 @@ def check_groups(
         run, groups = noted.get(item.data_hash, ('', item.groups_hash))
         if groups != item.groups_hash:
             raise ProtocolError(
-                f'{item.run} would join finished runs ({run}) of the same files whose '
-                'index.csv told other sequences or patients, so that training and '
-                'validation were other images: choose another output folder.'
+                f'{item.run} cannot join the finished runs: {run} used the same files, '
+                'but index.csv then listed other sequences or patients, so that it '
+                'was trained and validated on other images. Choose another output '
+                'folder.'
             )
 
 
@@ -311,9 +311,9 @@ def _warn_of_sites_left_out(cfg: Config, method: str) -> None:
     left_out = sites_left_out(cfg) if cfg.get('train_dataloader') else []
     if left_out:
         warnings.warn(
-            f'{method}: no run is trained on {", ".join(left_out)}, which '
-            'train_dataloader names. List what is to be held out in `sites`, and what '
-            'is for training alone in `training_only_sites`.',
+            f'{method}: no run is trained on these sites of train_dataloader: '
+            f'{", ".join(left_out)}. List the sites to hold out in `sites`, and those '
+            'for training only in `training_only_sites`.',
             stacklevel=2,
         )
 

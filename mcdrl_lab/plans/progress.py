@@ -26,7 +26,7 @@ def status_line(progress: PlanProgress) -> str:
     words = [
         f'{progress.count(State.DONE)}/{len(progress.runs)} runs done',
         f'{100 * progress.fraction:.0f} %',
-        f'{left} left',
+        f'time left {left}',
     ]
     if failed:
         words.insert(1, f'{failed} failed')

@@ -165,7 +165,7 @@ def _check_types(values: Mapping[str, Any]) -> None:
     if not all(_is_a(value, str) for value in versions):
         wrong.append('versions')
     if wrong:
-        raise ProtocolError(f'these values are of another type: {wrong}.')
+        raise ProtocolError(f'these values have the wrong type: {wrong}.')
     check_results(values['metrics'], values['images'])
 
 
@@ -188,7 +188,7 @@ def check_results(metrics: Any, images: Any) -> None:
     if not all(isinstance(image, dict) for image in entries):
         wrong.append('images')
     if wrong:
-        raise ProtocolError(f'these values are of another type: {wrong}.')
+        raise ProtocolError(f'these values have the wrong type: {wrong}.')
     for number, image in enumerate(images):
         _check_image(f'images[{number}]', image)
 
@@ -214,7 +214,7 @@ def _check_image(where: str, image: Mapping[str, Any]) -> None:
         right['lesion_classes'] = _are_names(image['lesion_classes'])
     wrong = [name for name, is_right in right.items() if not is_right]
     if wrong:
-        raise ProtocolError(f'{where}: missing or of another type: {wrong}.')
+        raise ProtocolError(f'{where}: missing or of the wrong type: {wrong}.')
 
 
 def _are_names(value: Any) -> bool:

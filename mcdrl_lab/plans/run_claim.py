@@ -90,7 +90,7 @@ def holder_of(folder: Path) -> Holder | None:
     except (ValueError, TypeError, RecursionError):
         pass
     raise RunClaimedError(
-        f'{path} names nobody. If nothing works in this folder, remove the file.'
+        f'{path} names no process. If no process works in this folder, remove the file.'
     )
 
 
@@ -104,7 +104,7 @@ def _parsed(text: str) -> Holder:
         and (holder.job is None or JOB.fullmatch(holder.job))
     )
     if not right:
-        raise ValueError('its entries are of another type')
+        raise ValueError('its entries have the wrong type')
     return holder
 
 
@@ -150,8 +150,8 @@ def _remove_orphan(folder: Path) -> None:
         return
     if holder.is_alive():
         raise RunClaimedError(
-            f'{folder} is being worked on by {holder}. If that is no longer so, remove '
-            f'{path}.'
+            f'{folder} is being worked on by {holder}. If this process has ended, '
+            f'remove {path}.'
         )
     aside = folder / f'{CLAIM_NAME}-{uuid.uuid4().hex}'
     try:

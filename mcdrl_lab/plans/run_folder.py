@@ -67,7 +67,7 @@ def _checked_state(path: Path) -> dict[str, Any]:
         and checkpoint in (None, Path(checkpoint or '').name)
     )
     if not right:
-        raise ValueError('its entries are of another type')
+        raise ValueError('its entries have the wrong type')
     return state
 
 
@@ -131,9 +131,14 @@ class RunFolder:
             _checked_state(self._state_path)
         except FileNotFoundError:
             if checkpoints:
-                found.append(f'{self._state_path} is gone: begun anew')
+                found.append(
+                    f'{self._state_path} is missing: the run starts from the beginning'
+                )
         except ValueError as error:
-            found.append(f'{self._state_path} is damaged ({error}): begun anew')
+            found.append(
+                f'{self._state_path} is damaged ({error}): the run starts from the '
+                'beginning'
+            )
             checkpoints.append(self._state_path)
         if found:
             self._set_aside(checkpoints)
@@ -141,11 +146,16 @@ class RunFolder:
         checkpoint = state.get('checkpoint')
         tested = state.get('tested')
         if tested and not _holds_records(self.records_path):
-            found.append(f'{self.records_path} is gone or damaged: tested again')
+            found.append(
+                f'{self.records_path} is missing or damaged: the test is repeated'
+            )
             self.update(tested=False)
             tested = False
         if checkpoint and not tested and not is_whole(self.path / checkpoint):
-            found.append(f'{self.path / checkpoint} is gone or damaged: trained again')
+            found.append(
+                f'{self.path / checkpoint} is missing or damaged: the training is '
+                'repeated'
+            )
             # The others may be later than the best one, and resuming from them would
             # not reach it again.
             self._set_aside(list(self.path.glob('*.pth')))
@@ -183,7 +193,7 @@ class RunFolder:
         if begun is not None and begun != settings:
             keys = differing_keys(begun, settings)
             raise ProtocolError(
-                f'{self.path} was begun with other settings; these differ: '
+                f'{self.path} was started with other settings; these differ: '
                 f'{", ".join(keys[:8])}{" ..." if len(keys) > 8 else ""}. Choose '
                 'another output folder or another name for the method.'
             )
@@ -198,9 +208,10 @@ class RunFolder:
         ]
         if differing:
             raise ProtocolError(
-                f'{self.path} was begun with another {" and another ".join(differing)}'
-                ': choose another output folder or another name for the method, or '
-                'remove that folder to begin the run anew.'
+                f'{self.path} was started with another '
+                f'{" and another ".join(differing)}: choose another output folder or '
+                'another name for the method, or remove this folder to start the run '
+                'from the beginning.'
             )
 
     def prepare(self, cfg: Config, origin: Mapping[str, Any]) -> None:
@@ -318,8 +329,8 @@ class RunFolder:
         found = [path for path in self.path.glob('best_*.pth') if is_whole(path)]
         if not found:
             raise ProtocolError(
-                f'training left no whole best_*.pth in {self.path}: was there no '
-                'validation, or only undefined scores?'
+                f'the training left no complete best_*.pth in {self.path}: check that '
+                'it validated, and that the scores are defined.'
             )
         # A kill while a new best checkpoint replaces the old can leave both; the later
         # one is better.

@@ -73,8 +73,8 @@ class SlurmEngine(PlanEngine):
     ) -> None:
         if launch.launcher == 'slurm':
             raise ProtocolError(
-                '--engine slurm starts a job a run; several processes in it are '
-                'started by --launcher pytorch.'
+                '--engine slurm starts one job per run, without --launcher slurm. For '
+                'several processes in a job, use --launcher pytorch.'
             )
         # An absolute path: jobs start in other folders.
         super().__init__(runs, Path(out).resolve(), jobs, keep_checkpoints, reporter)
@@ -98,8 +98,9 @@ class SlurmEngine(PlanEngine):
             return self._wait(waited_for)
         except KeyboardInterrupt:
             self.reporter.say(
-                'Left; the jobs go on. The same command waits for them again, '
-                f'python -m mcdrl_lab plan-status {self.out} says how they are.'
+                'Stopped waiting; the jobs continue. Run the same command again to '
+                f'wait for them, or python -m mcdrl_lab plan-status {self.out} to see '
+                'their states.'
             )
             raise
         finally:
@@ -138,7 +139,7 @@ class SlurmEngine(PlanEngine):
         done = len(self.runs) - len(unfinished)
         self.reporter.say(
             f'{done} of {len(self.runs)} runs are finished, {len(queued) - len(new)} '
-            f'queued already, {len(new)} submitted now.'
+            f'already queued, {len(new)} submitted now.'
         )
         return queued
 
@@ -164,9 +165,9 @@ class SlurmEngine(PlanEngine):
         ]
         if differing:
             raise ProtocolError(
-                f'{run} waits in the queue as job {job} with another '
-                f'{" and another ".join(differing)}: scancel {job} first, or choose '
-                'another output folder.'
+                f'{run} is queued as job {job} with another '
+                f'{" and another ".join(differing)}: run scancel {job} first, or '
+                'choose another output folder.'
             )
 
     def _has_ended(self, run: str) -> bool:
@@ -198,8 +199,8 @@ class SlurmEngine(PlanEngine):
             for run in gone:
                 if run in left:
                     error = (
-                        f'its job {left.pop(run)} ended without a record: cancelled, '
-                        f'or see {self.out / SUBMITIT_FOLDER}'
+                        f'its job {left.pop(run)} ended without a record: it was '
+                        f'cancelled or failed, see {self.out / SUBMITIT_FOLDER}'
                     )
                     self._note_end(self._items[run].run, error, float('nan'))
             self._update_fractions(map(self._items.__getitem__, left))
@@ -275,7 +276,7 @@ def record_of(run: str, path: Path) -> RunRecord:
     records = read_records(path)
     if [record.folder for record in records] != [run]:
         raise ProtocolError(
-            f'{path} is not the record of {run}: remove it, and the command that began '
-            'the plan carries the run out again.'
+            f'{path} is not the record of {run}: remove it, and run the command of the '
+            'plan again to repeat the run.'
         )
     return records[0]

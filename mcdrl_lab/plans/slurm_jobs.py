@@ -57,7 +57,7 @@ class SlurmJobs:
             for run, job in jobs.items()
         ):
             raise ProtocolError(
-                f'{self.path} is no list of jobs: expected METHOD/SITE/seedN -> job.'
+                f'{self.path} is not a list of jobs: expected METHOD/SITE/seedN -> job.'
             )
         return jobs
 
@@ -101,5 +101,5 @@ def submit(
         jobs = executor.submit_array(list(tasks.values()))
     except (RuntimeError, OSError, submitit.core.utils.FailedJobError) as error:
         reason = ' '.join(str(error).split())
-        raise ProtocolError(f'Slurm does not take the runs: {reason}') from None
+        raise ProtocolError(f'Slurm did not accept the runs: {reason}') from None
     return {run: job.job_id for run, job in zip(tasks, jobs)}

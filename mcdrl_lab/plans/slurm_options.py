@@ -42,14 +42,14 @@ def slurm_parameters(words: Sequence[str]) -> dict[str, Any]:
         key, equals, value = word.partition('=')
         if not equals or not value or key not in {*_KEYS, 'time'}:
             raise ProtocolError(
-                f'--slurm {word}: expected KEY=VALUE with a key of '
+                f'--slurm {word}: expected KEY=VALUE with one of the keys '
                 f'{sorted({*_KEYS, "time"})}.'
             )
         values[key] = value
     if 'time' not in values:
         raise ProtocolError(
-            '--slurm needs time=, the longest that one run may take, as time=240 '
-            '(minutes) or time=4:00:00. A run out of time is queued again and goes on.'
+            '--slurm needs time=, the time limit of a run, such as time=240 (minutes) '
+            'or time=4:00:00. A run that reaches it is queued again and resumes.'
         )
     found: dict[str, Any] = {
         _KEYS[key]: _number(key, value) if key in _NUMBERS else value

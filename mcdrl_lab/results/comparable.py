@@ -34,8 +34,8 @@ def check_comparable(a: Sequence[RunRecord], b: Sequence[RunRecord]) -> None:
         if first.selection != second.selection:
             raise ProtocolError(
                 f'{pair} differ in selection: {first.selection} against '
-                f'{second.selection}. A checkpoint chosen on the test site may only '
-                'be compared with another such.'
+                f'{second.selection}. Compare only runs whose checkpoints were chosen '
+                'in the same way.'
             )
         if first.data_hash != second.data_hash:
             raise ProtocolError(
@@ -50,7 +50,7 @@ def check_comparable(a: Sequence[RunRecord], b: Sequence[RunRecord]) -> None:
                 for key in (name.split('.')[0] for name in keys)
             )
             raise ProtocolError(
-                f'{pair} differ in budget: {words}. Train both under the same one.'
+                f'{pair} differ in budget: {words}. Train both with the same budget.'
             )
     check_images([*a, *b])
 
@@ -79,9 +79,10 @@ def _check_masks(runs: Iterable[RunRecord]) -> None:
     if unlike := _first_unlike(runs, area):
         who, where, image, known, own = unlike
         raise ProtocolError(
-            f'{who} were tested with other masks at {where}: in {image} {known[0]} of '
-            f'{known[1]} pixels are lesion against {own[0]} of {own[1]}. Run both on '
-            'the same files, read alike.'
+            f'{who} were tested with different masks at {where}: in {image}, '
+            f'{known[0]} of {known[1]} pixels are lesion in one run, and {own[0]} of '
+            f'{own[1]} in the other. Test both on the same files, with the same '
+            'settings for reading masks.'
         )
 
 
@@ -93,11 +94,12 @@ def _check_sequences(runs: Iterable[RunRecord]) -> None:
     """
     if unlike := _first_unlike(runs, lambda image: (image.get('sequence'),)):
         who, where, image, *both = unlike
-        told = [f'of {s!r}' if s else 'of none' for (s,) in both]
+        told = [f'{s!r}' if s else 'none' for (s,) in both]
         raise ProtocolError(
-            f'{who} know other sequences or patients at {where}: {image} is {told[0]} '
-            f'and {told[1]}. Their index.csv differed, and with it what was trained on '
-            'and validated with: run both with the same one.'
+            f'{who} have different sequences or patients at {where}: {image} belongs '
+            f'to {told[0]} in one run, and to {told[1]} in the other. Their index.csv '
+            'differed, so they were trained and validated on different images. Run '
+            'both with the same index.csv.'
         )
 
 

@@ -257,7 +257,7 @@ def test_the_model_for_a_further_hospital_knows_all_of_these(journey):
 def test_the_plan_was_killed_in_training_and_went_on_where_it_stood(journey):
     code, output = journey.killed
     assert code == 130, output
-    assert 'the same command goes on from here' in output
+    assert 'run the same command again to resume' in output
     assert ': resumed' in journey.output['hold out, gone on']
     records = read_records(journey.folder / 'my_project/work/plan/records.jsonl')
     done = {(record.method, record.held_out) for record in records}

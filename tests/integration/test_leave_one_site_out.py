@@ -175,9 +175,9 @@ def finished(tmp_path_factory):
 
 def test_a_killed_plan_says_so_and_finishes_when_started_again(finished):
     assert finished.first_code == 130
-    assert 'the same command goes on from here' in finished.first_output
+    assert 'run the same command again to resume' in finished.first_output
     assert finished.second_code == 0, finished.second_output
-    assert '1 of 2 runs are finished already' in finished.second_output
+    assert '1 of 2 runs are already finished' in finished.second_output
     assert 'mcdrl/south/seed0: resumed' in finished.second_output
     assert '2/2 runs done' in finished.second_output
 

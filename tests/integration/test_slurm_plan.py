@@ -79,7 +79,7 @@ def test_an_array_gives_the_records_of_the_local_engine(plan, tmp_path, monkeypa
     # A second time nothing is left to do.
     assert plan.slurm_engine().execute() == []
     assert len(plan.notes('train from')) == 4
-    assert '4 of 4 runs are finished, 0 queued already, 0 submitted now' in plan.said()
+    assert '4 of 4 runs are finished, 0 already queued, 0 submitted now' in plan.said()
 
 
 def test_two_processes_a_run_meet_at_free_ports(plan):
@@ -117,7 +117,7 @@ def test_a_failing_run_is_recorded_with_its_reason_and_tried_again(plan):
     assert states == {'a/s2/seed0': 'done'}
     fail.unlink()
     assert plan.slurm_engine(two_runs(plan)).execute() == []
-    assert '1 of 2 runs are finished, 0 queued already, 1 submitted now' in plan.said()
+    assert '1 of 2 runs are finished, 0 already queued, 1 submitted now' in plan.said()
 
 
 def test_the_command_may_leave_and_come_back(plan):
@@ -133,7 +133,7 @@ def test_the_command_may_leave_and_come_back(plan):
     hang.unlink()
     # Nothing is submitted twice.
     assert plan.slurm_engine(two_runs(plan)).execute() == []
-    assert '2 queued already, 0 submitted now' in plan.said()
+    assert '2 already queued, 0 submitted now' in plan.said()
     assert len(plan.notes('train from 1')) == 2
 
 
@@ -148,7 +148,7 @@ def test_a_queued_run_is_not_waited_for_with_other_settings_or_data(plan, monkey
         (dict(width=2), 'settings hash'),
         (dict(data_hash='more'), 'data hash'),
     ):
-        told = f'a/s2/seed0 waits .* job {job} with another {words}: '
+        told = f'a/s2/seed0 is queued as job {job} with another {words}: '
         with pytest.raises(ProtocolError, match=told):
             plan.slurm_engine(plan.runs(['a'], ['s2'], **change)).execute()
     hang.unlink()

@@ -158,8 +158,8 @@ def test_a_file_name_of_another_format_is_refused(capsys, words, name, ending):
     assert ended.value.code == 2
     last = capsys.readouterr().err.splitlines()[-1]
     assert last.endswith(
-        f"argument --out: '{name}': what is written has another format: the name must "
-        f'end in {ending}.'
+        f"argument --out: '{name}': the name must end in {ending}, the format of the "
+        'file.'
     )
 
 

@@ -57,7 +57,7 @@ def test_another_config_may_take_the_place_of_the_plans_own(write, tmp_path):
         '{variants: [{name: full, config: base.py}]}',
         "{sweeps: [{name: 'x{value}', config: base.py, key: k, values: [1]}]}",
     ):
-        with pytest.raises(ProtocolError, match='config of its own'):
+        with pytest.raises(ProtocolError, match='has its own config'):
             load_ablation(write(text), other)
 
 
@@ -66,16 +66,16 @@ def test_another_config_may_take_the_place_of_the_plans_own(write, tmp_path):
     [
         ('[1]', 'must be a mapping'),
         ('{a: [', 'is not a YAML file'),
-        ('{config: base.py}', 'neither variants nor sweeps'),
+        ('{config: base.py}', 'defines no method'),
         ('{variant: []}', r"unknown keys \['variant'\]"),
         ('{config: base.py, variants: [{nam: x}]}', r'variants\[0\]: unknown keys'),
         ('{config: base.py, variants: [{name: x, cfg_options: [1]}]}', 'cfg_options'),
         ('{variants: [{name: x}]}', 'has no config'),
         ('{config: none.py, variants: [{name: x}]}', 'no config file'),
-        ('{config: base.py, variants: [{name: x}, {name: x}]}', "called 'x'"),
+        ('{config: base.py, variants: [{name: x}, {name: x}]}', "named 'x'"),
         (
             '{config: base.py, sweeps: [{name: x, key: k, values: [1]}]}',
-            'must hold {value}',
+            'must contain {value}',
         ),
         ('!!python/object/apply:os.getcwd []', 'is not a YAML file'),
     ],
@@ -107,5 +107,5 @@ def test_keys_of_several_types_are_named(write):
 
 def test_a_method_has_a_name_that_a_folder_can_have(write):
     name = 'm' * 201
-    with pytest.raises(ProtocolError, match='at most 200'):
+    with pytest.raises(ProtocolError, match='limit is 200'):
         load_ablation(write(f'{{config: base.py, variants: [{{name: {name}}}]}}'))

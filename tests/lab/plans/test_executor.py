@@ -88,7 +88,7 @@ def test_a_finished_plan_runs_nothing_again(place):
     before = place.notes(), (place.out / 'records.jsonl').read_bytes()
     assert place.executor().execute() == []
     assert (place.notes(), (place.out / 'records.jsonl').read_bytes()) == before
-    assert '4 of 4 runs are finished already' in place.said()
+    assert '4 of 4 runs are already finished' in place.said()
 
 
 def test_more_methods_are_added_to_a_finished_plan(place):
@@ -128,7 +128,7 @@ def test_a_process_ended_by_a_signal_is_named(place):
 def test_training_without_a_best_checkpoint_is_a_failure(place):
     place.ask('nothing')
     (failure,) = place.executor(place.runs(['a'], ['s1'])).execute()
-    assert 'no whole best_*.pth' in failure.error
+    assert 'no complete best_*.pth' in failure.error
 
 
 def test_a_test_without_records_is_a_failure(place):
@@ -183,7 +183,7 @@ def test_a_child_that_outlived_its_command_is_waited_for(place):
     executor = place.executor(place.runs(['a'], ['s1']))
 
     def let_go_when_waited_for():
-        if f'still busy through {holder}' in place.said():
+        if f'waiting for {holder}' in place.said():
             hang.unlink(missing_ok=True)
 
     executor.reporter.tick = let_go_when_waited_for
@@ -213,7 +213,7 @@ def test_a_training_that_was_stopped_ends_at_the_limit_and_the_others_go_on(plac
     executor.reporter.tick = stop_the_first
     (failure,) = executor.execute()
     assert str(failure.run) == 'a/s1/seed0'
-    assert 'the train took more than --max-hours 0.0001' in failure.error
+    assert 'the train stage took more than --max-hours 0.0001' in failure.error
     wait_for(lambda: not alive(int(place.notes('hangs')[0].split()[-1])))
     assert [r.status for r in place.records()] == ['failed', 'done']
     with folder_lock(place.out / 'a/s1/seed0'):
@@ -249,7 +249,9 @@ def test_a_command_that_is_stopped_leaves_no_process_behind(place, number):
     assert alive(training)
     command.send_signal(number)
     assert command.wait(LIMIT_S) == 130
-    assert 'goes on from here' in (place.folder / 'errors').read_text()
+    assert (
+        'run the same command again to resume' in (place.folder / 'errors').read_text()
+    )
     wait_for(lambda: not alive(training))
     assert place.notes('epoch 3') == []
     with folder_lock(place.out / 'a/s1/seed0'), folder_lock(place.out):
@@ -375,7 +377,7 @@ def test_a_begun_run_does_not_go_on_with_other_data_or_processes(place, change, 
 
 def test_runs_of_the_same_files_split_otherwise_are_no_runs_of_one_plan(place):
     place.executor(place.runs(['a'], ['s1'])).execute()
-    with pytest.raises(ProtocolError, match=r'b/s1/seed0 would join .*\(a/s1/seed0\)'):
+    with pytest.raises(ProtocolError, match=r'b/s1/seed0 cannot join .*: a/s1/seed0 '):
         place.executor(place.runs(['b'], ['s1'], groups_hash='g')).execute()
     assert len(place.records()) == 1
     # Other files may have others.
@@ -386,7 +388,7 @@ def test_runs_of_the_same_files_split_otherwise_are_no_runs_of_one_plan(place):
 def test_a_run_that_left_no_checkpoint_begins_with_the_data_that_there_are(place):
     nothing = place.ask('nothing')
     (failure,) = place.executor(place.runs(['a'], ['s1'])).execute()
-    assert 'left no whole best' in failure.error
+    assert 'left no complete best' in failure.error
     nothing.unlink()
     runs = place.runs(['a'], ['s1'], data_hash='mended')
     assert place.executor(runs).execute() == []
@@ -411,7 +413,7 @@ def test_checkpoints_without_a_state_are_of_unknown_settings(place):
     (place.out / 'a/s1/seed0/state.json').unlink()
     assert place.executor(place.runs(['a'], ['s1'], width=2)).execute() == []
     assert len(place.notes('train from 1 on')) == 2
-    assert 'state.json is gone: begun anew' in place.said()
+    assert 'state.json is missing: the run starts from the beginning' in place.said()
 
 
 def test_only_the_tested_checkpoint_stays_of_a_finished_run(place):
@@ -487,7 +489,7 @@ def test_lost_records_of_a_test_are_named_and_made_again(place, content):
     else:
         (folder / 'test_records.json').write_text(content)
     assert place.executor(place.runs(['a'], ['s1'])).execute() == []
-    assert 'test_records.json is gone or damaged' in place.said()
+    assert 'test_records.json is missing or damaged' in place.said()
     assert len(place.notes('train')) == 1
     assert len(place.notes('test')) == 2
     assert [record.status for record in place.records()] == ['done']
@@ -505,6 +507,6 @@ def test_a_lost_best_checkpoint_is_named_and_trained_again(place, size):
     else:
         os.truncate(best, size)
     assert place.executor(place.runs(['a'], ['s1'])).execute() == []
-    assert f'{best.name} is gone or damaged' in place.said()
+    assert f'{best.name} is missing or damaged' in place.said()
     assert len(place.notes('train')) == len(place.notes('test')) == 2
     assert place.records()[-1].status == 'done'

@@ -190,7 +190,7 @@ def test_sites_that_are_shared_out_among_data_sets_are_refused(cfg):
         'type': 'ConcatDataset',
         'datasets': [repeated, other],
     }
-    with pytest.raises(ProtocolError, match=r'train_dataloader shares .* \(y; z\)'):
+    with pytest.raises(ProtocolError, match=r'train_dataloader divides .* \(y; z\)'):
         derive_fold(cfg, 'y')
     # The same sites in two ways are no shares.
     cfg.train_dataloader.dataset.datasets[1].sites = SITES[1:]
@@ -271,7 +271,7 @@ def test_a_site_without_test_set_is_an_error(cfg):
     cfg = joined(cfg)
     del cfg.test_dataloader.dataset.datasets[1]
     with pytest.raises(
-        ProtocolError, match=r"test_dataloader holds no dataset of \['y'\]"
+        ProtocolError, match=r"test_dataloader has no dataset of \['y'\]"
     ):
         derive_fold(cfg, 'y')
 
@@ -280,9 +280,7 @@ def test_a_single_fold_of_joined_datasets_is_not_taken_for_all_sites(cfg):
     cfg = joined(cfg)
     cfg.sites = SITES
     fold = derive_fold(cfg, 'y')
-    with pytest.raises(
-        ProtocolError, match=r"train_dataloader holds no dataset of .'y'"
-    ):
+    with pytest.raises(ProtocolError, match=r"train_dataloader has no dataset of .'y'"):
         derive_fold(fold, 'x')
 
 
@@ -304,7 +302,7 @@ def test_the_retinal_sites_make_folds():
     [
         ({'sites': SITES[:1]}, 'needs at least two sites'),
         ({'sites': [*SITES, SITES[0]]}, r"more than once: \['x'\]"),
-        ({'sites': [{'name': '../x'}, *SITES]}, "site '../x' names a folder"),
+        ({'sites': [{'name': '../x'}, *SITES]}, "site '../x' cannot name a folder"),
         ({'val_dataloader': None}, 'lacks val_dataloader'),
         (
             {'test_evaluator': {'type': 'IoUMetric'}},
@@ -313,7 +311,7 @@ def test_the_retinal_sites_make_folds():
         ({'val_evaluator': {'type': 'IoUMetric'}}, 'val_evaluator holds no SiteLesion'),
         (
             {'train_dataloader': {'dataset': {'type': 'ADE20KDataset'}}},
-            'train_dataloader.dataset holds neither',
+            'train_dataloader.dataset: expected',
         ),
     ],
 )

@@ -41,7 +41,7 @@ def test_launchers_start_the_module_in_their_own_way(launcher, starter):
 
 
 def test_several_processes_need_a_launcher():
-    with pytest.raises(ProtocolError, match='2 processes a run need a launcher'):
+    with pytest.raises(ProtocolError, match='2 processes per run need a launcher'):
         Launch('none', 2)
     with pytest.raises(ProtocolError, match="launcher 'ray'"):
         Launch('ray')

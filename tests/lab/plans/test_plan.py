@@ -33,9 +33,9 @@ def test_oracle_runs_have_folders_of_their_own(methods):
 
 
 def test_names_must_differ_and_suit_folders(methods):
-    with pytest.raises(ProtocolError, match='several methods are called a'):
+    with pytest.raises(ProtocolError, match='several methods are named a'):
         build_plan([methods[0], methods[0]], ['s'], [0])
-    with pytest.raises(ProtocolError, match="method 'a/b' names a folder"):
+    with pytest.raises(ProtocolError, match="method 'a/b' cannot name a folder"):
         Method('a/b', methods[0].config)
     with pytest.raises(ProtocolError, match='must not end with -oracle'):
         build_plan([Method('a-oracle', methods[0].config)], ['s'], [0])

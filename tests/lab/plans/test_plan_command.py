@@ -29,17 +29,17 @@ def test_help_shows_an_example(command, capsys):
 @pytest.mark.parametrize(
     ('arguments', 'message'),
     [
-        ([], 'error: name at least one config, see --help.'),
+        ([], 'error: at least one config is needed, see --help.'),
         (['none.py'], "error: none: no config file 'none.py'."),
         (
             ['{config}', '--seeds', '0'],
-            'error: --seeds 0: expected a number of seeds',
+            'error: --seeds 0: expected the number of seeds',
         ),
-        (['{config}', '--seeds', '5-3'], 'error: --seeds 5-3: expected a number of'),
+        (['{config}', '--seeds', '5-3'], 'error: --seeds 5-3: expected the number of'),
         (['{config}', '--slurm', 'time=1'], 'error: --slurm needs --engine slurm.'),
         (
             ['{config}', '--engine', 'slurm', '--devices', '0'],
-            'error: --devices: Slurm shares GPUs out',
+            'error: --devices: with --engine slurm',
         ),
         (['{config}', '--sites', 'z'], "error: --sites: unknown ['z']; the config has"),
         (
@@ -80,7 +80,7 @@ def test_a_plan_in_the_place_of_a_config_is_told_with_its_command(
     for argument in (str(plan), f'mine={plan}'):
         assert main(['leave-one-site-out', argument]) == 2
         assert capsys.readouterr().err == (
-            f'error: {plan} is a plan of variants and no config: run it by python -m '
+            f'error: {plan} is an ablation plan, not a config: run it with python -m '
             f'mcdrl_lab ablation {plan}\n'
         )
 
@@ -169,7 +169,7 @@ def test_every_run_is_told_where_and_how_features_are_kept(
 
 def test_half_of_features_that_are_not_kept_is_refused(plan_file, capsys):
     assert main(['ablation', str(plan_file), '--half-features']) == 2
-    assert '--half-features: name their folder' in capsys.readouterr().err
+    assert '--half-features: choose the folder' in capsys.readouterr().err
 
 
 def test_tables_come_again_from_the_records_alone(tmp_path, two_methods, capsys):

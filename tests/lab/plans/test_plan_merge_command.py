@@ -63,7 +63,9 @@ def test_sites_have_other_numbers_of_training_images():
 
 
 def test_the_same_run_of_other_settings_is_refused():
-    with pytest.raises(ProtocolError, match='mcdrl/s1/seed0 was trained with other'):
+    with pytest.raises(
+        ProtocolError, match='mcdrl/s1/seed0 was trained with different'
+    ):
         merge({'a': [RUN], 'b': [replace(RUN, config_hash='x')]})
 
 
@@ -108,15 +110,15 @@ def test_of_two_finished_runs_the_taken_one_is_named(capsys):
     assert merge({'a': [RUN], 'b': [RUN]}) == [RUN]
     assert capsys.readouterr().out == ''
     assert merge({'a': [RUN], 'b': [other]}) == [RUN]
-    said = 'mcdrl/s1/seed0 is finished in a and in b: that of a is taken.\n'
+    said = 'mcdrl/s1/seed0 is finished in a and in b: the record in a is used.\n'
     assert capsys.readouterr().out == said
 
 
 @pytest.mark.parametrize(
     ('change', 'words'),
     [
-        (dict(sequence='v2'), "at s1: i0 is of 'v1' and of 'v2'. Their index.csv dif"),
-        (dict(tp=9), 'other masks at s1: in i0 8 of 64 pixels are lesion'),
+        (dict(sequence='v2'), "at s1: i0 belongs to 'v1' in one run, and to 'v2' in"),
+        (dict(tp=9), 'different masks at s1: in i0, 8 of 64 pixels are lesion'),
     ],
 )
 def test_seeds_that_saw_other_images_are_refused(make_image, change, words):
@@ -156,7 +158,7 @@ def test_shards_that_another_index_split_are_refused(shards, tmp_path, capsys, g
     assert main(['plan-merge', *shards(*groups)]) == 2
     told = capsys.readouterr().err
     assert f'mcdrl/s1/seed0 in {tmp_path}/a and mcdrl/s2/seed0 in {tmp_path}/b' in told
-    assert 'index.csv told other sequences or patients' in told
+    assert 'index.csv listed other sequences or patients' in told
     assert not (tmp_path / 'whole').exists()
 
 

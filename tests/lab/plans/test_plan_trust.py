@@ -74,29 +74,29 @@ def test_configs_that_the_package_carries_need_no_trust(plan):
 @pytest.mark.parametrize(
     ('options', 'message'),
     [
-        ('{custom_imports.imports: [this]}', 'imports others'),
-        ('{custom_imports: {imports: this}}', 'imports others'),
+        ('{custom_imports.imports: [this]}', 'imports another package'),
+        ('{custom_imports: {imports: this}}', 'imports another package'),
         ('{model.decode_head.loss_decode.class_weight: w.YML}', 'pickle or YAML'),
         ('{model.decode_head.loss_decode.class_weight: w.yaml}', 'pickle or YAML'),
         ('{test_pipeline: [{decode_backend: pickle}]}', 'can run code'),
         ('{default_hooks.checkpoint.out_dir: /etc}', 'lies outside'),
         ('{work_dir: a/../../b}', 'lies outside'),
-        ('{load_from: http://a.b/c.pth}', 'is an address'),
+        ('{load_from: http://a.b/c.pth}', 'contains a URL'),
         ('{model: {type: os.getcwd}}', 'not a registered component'),
         ('{model.type: builtins.print}', 'not a registered component'),
         ('{model.a: {_scope_: antigravity}}', 'not a registered component'),
         ('{default_scope: antigravity}', 'must be mmseg'),
         ('{model.norm_layer: torch.nn.BatchNorm2d}', 'names an object of the Python'),
         ('{model.loss.class_weight: weights.pkl}', 'names a pickle'),
-        ('{_base_: other.py}', 'names a further config'),
-        ('{a: {_base_: other.py}}', 'names a further config'),
-        ("{a: '{{ $HOME }}'}", 'is a template'),
-        ('{a: {"b\': 1 #": 1}}', 'a key with quotes'),
-        ('{a: {1.5: 1}}', 'has a float for a key'),
+        ('{_base_: other.py}', 'names another config'),
+        ('{a: {_base_: other.py}}', 'names another config'),
+        ("{a: '{{ $HOME }}'}", 'contains a template'),
+        ('{a: {"b\': 1 #": 1}}', 'a key with a quote'),
+        ('{a: {1.5: 1}}', 'has a key of type float'),
         ('{a: 2020-01-01}', 'is a date'),
         ('{a: [!!set {b}]}', 'is a set'),
-        ('{a: "\\uD800"}', 'is no text'),
-        ('{a: {"\\uDCFF": 1}}', 'a key that is no text'),
+        ('{a: "\\uD800"}', 'is not valid text'),
+        ('{a: {"\\uDCFF": 1}}', 'a key that is not valid text'),
     ],
 )
 def test_changes_that_would_run_or_import_are_refused(plan, options, message):
@@ -132,7 +132,9 @@ def test_data_and_registered_types_are_changed_freely(plan):
 def test_aliases_that_stand_for_billions_are_refused(plan):
     lines = ['a0: &a0 [x, x, x, x, x, x, x, x, x]']
     lines += [f'a{n}: &a{n} [{", ".join([f"*a{n - 1}"] * 9)}]' for n in range(1, 9)]
-    with pytest.raises(ProtocolError, match=r'plan\.yml: more than 100000 entries'):
+    with pytest.raises(
+        ProtocolError, match=r'plan\.yml: the plan has more than 100000 entries'
+    ):
         load_ablation(plan('\n'.join(lines)))
 
 

@@ -59,7 +59,9 @@ def test_sites_that_are_trained_on_in_no_run_are_told_of(config):
     text = config.read_text()
     more = "train_dataloader['dataset']['sites'] = [*sites, dict(name='healthy')]\n"
     config.write_text(text + more)
-    with pytest.warns(UserWarning, match=r'a: no run is trained on healthy, .* alone'):
+    with pytest.warns(
+        UserWarning, match=r'a: no run is trained on .*: healthy\. .* only'
+    ):
         prepare(plan_of(config)[:1])
 
 
@@ -198,7 +200,7 @@ def test_more_runs_of_a_method_have_its_settings(config, options, words):
     check_siblings(changed, [])
     check_siblings(changed, [finished.record(status='failed')])
     with pytest.raises(
-        ProtocolError, match=f'a/y/seed1 would join .* \\(a/x/seed0\\) .* in {words}'
+        ProtocolError, match=f'a/y/seed1 cannot join .*: a/x/seed0 differs in {words}'
     ):
         check_siblings(changed, records)
 
@@ -216,7 +218,7 @@ def test_data_of_a_finished_run_are_those_of_the_next(config, tmp_path):
     first, second = plan_of(config)
     records = [prepare([first])[0].record()]
     (tmp_path / 'data/y/images/1.jpg').write_bytes(b'another picture')
-    with pytest.raises(ProtocolError, match='differ from it in data'):
+    with pytest.raises(ProtocolError, match='differs in data'):
         check_siblings(prepare([second]), records)
 
 

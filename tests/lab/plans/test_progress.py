@@ -16,11 +16,11 @@ def plan(tmp_path):
 
 def test_the_status_tells_runs_share_time_left_and_failures(plan):
     progress = PlanProgress(plan)
-    assert status_line(progress) == '0/4 runs done, 0 %, unknown left'
+    assert status_line(progress) == '0/4 runs done, 0 %, time left unknown'
     progress.finish(plan[0].key, State.DONE, 90.0)
-    assert status_line(progress) == '1/4 runs done, 25 %, 0:04:30 left'
+    assert status_line(progress) == '1/4 runs done, 25 %, time left 0:04:30'
     progress.finish(plan[1].key, State.FAILED, 9.0)
-    assert status_line(progress) == '1/4 runs done, 1 failed, 50 %, 0:03:00 left'
+    assert status_line(progress) == '1/4 runs done, 1 failed, 50 %, time left 0:03:00'
 
 
 def test_plain_lines_come_with_events_and_now_and_then(plan, monkeypatch):
@@ -31,8 +31,8 @@ def test_plain_lines_come_with_events_and_now_and_then(plan, monkeypatch):
     reporter.tick()
     # As wide as they are: a log is no terminal.
     assert stream.getvalue().splitlines() == [
-        '[0/4 runs done, 0 %, unknown left]',
-        '[0/4 runs done, 0 %, unknown left] a/s1/seed0: started',
+        '[0/4 runs done, 0 %, time left unknown]',
+        '[0/4 runs done, 0 %, time left unknown] a/s1/seed0: started',
     ]
     monkeypatch.setattr('mcdrl_lab.plans.progress.LINE_INTERVAL_S', 0.0)
     reporter.close()

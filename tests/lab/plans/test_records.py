@@ -63,7 +63,7 @@ def test_a_last_line_cut_short_is_left_out_with_a_warning(tmp_path, make_record)
     whole = path.read_bytes()
     append_record(path, make_record(seed=1, dice=[0.5]))
     path.write_bytes(path.read_bytes()[:-20])
-    with pytest.warns(UserWarning, match='cut short'):
+    with pytest.warns(UserWarning, match='last line is incomplete'):
         assert [r.seed for r in read_records(path)] == [0]
     append_record(path, make_record(seed=2))
     assert [r.seed for r in read_records(path)] == [0, 2]
@@ -94,16 +94,16 @@ def test_a_spoilt_line_elsewhere_is_an_error_that_names_it(tmp_path, make_record
         ({'selection': 'best'}, "selection='best' is not one of"),
         ({'status': 'half'}, "status='half' is not one of"),
         ({'extra': 1}, r"keys unknown: \['extra'\]"),
-        ({'method': '../../up'}, r"method '\.\./\.\./up' names a folder"),
-        ({'held_out': '/root'}, "site '/root' names a folder"),
-        ({'seed': '../0'}, r"another type: \['seed'\]"),
-        ({'seed': True, 'budget': None}, r"another type: \['seed', 'budget'\]"),
-        ({'metrics': {'mDice_fg': 'high'}}, r"another type: \['metrics'\]"),
-        ({'images': ['i0']}, r"another type: \['images'\]"),
-        ({'versions': {'torch': 2}}, r"another type: \['versions'\]"),
+        ({'method': '../../up'}, r"method '\.\./\.\./up' cannot name a folder"),
+        ({'held_out': '/root'}, "site '/root' cannot name a folder"),
+        ({'seed': '../0'}, r"wrong type: \['seed'\]"),
+        ({'seed': True, 'budget': None}, r"wrong type: \['seed', 'budget'\]"),
+        ({'metrics': {'mDice_fg': 'high'}}, r"wrong type: \['metrics'\]"),
+        ({'images': ['i0']}, r"wrong type: \['images'\]"),
+        ({'versions': {'torch': 2}}, r"wrong type: \['versions'\]"),
         (
             {'images': [{'image': 1, 'has_lesion': True}]},
-            r"images\[0\]: missing or of another type: \['image'\]",
+            r"images\[0\]: missing or of the wrong type: \['image'\]",
         ),
         (
             {'images': [{'image': 'i', 'has_lesion': 'no', 'dice': 'high'}]},
@@ -172,7 +172,7 @@ def test_numbers_beyond_floats_are_named(tmp_path, make_record, key):
 @pytest.mark.parametrize('seconds', [math.nan, math.inf])
 def test_a_duration_is_a_number_of_seconds(make_record, seconds):
     values = {**dataclasses.asdict(make_record()), 'duration_s': seconds}
-    with pytest.raises(ProtocolError, match=r"another type: \['duration_s'\]"):
+    with pytest.raises(ProtocolError, match=r"wrong type: \['duration_s'\]"):
         RunRecord.from_dict(values)
 
 
@@ -186,6 +186,6 @@ def test_a_name_that_is_no_text_is_written_as_it_was_read(tmp_path, make_record)
 
 def test_names_of_folders_have_an_end(make_record):
     values = dataclasses.asdict(make_record())
-    with pytest.raises(ProtocolError, match='at most 200'):
+    with pytest.raises(ProtocolError, match='limit is 200'):
         RunRecord.from_dict({**values, 'method': 'm' * 201})
     RunRecord.from_dict({**values, 'method': 'm' * 200})

@@ -115,5 +115,8 @@ def test_a_requeued_job_takes_over_its_own_claim(
 def test_a_claim_that_is_none_is_named(tmp_path, content):
     path = tmp_path / '.claim'
     content(path) if callable(content) else path.write_text(content)
-    with pytest.raises(ProtocolError, match=r'\.claim names nobody'), claimed(tmp_path):
+    with (
+        pytest.raises(ProtocolError, match=r'\.claim names no process'),
+        claimed(tmp_path),
+    ):
         pass

@@ -52,7 +52,7 @@ def test_the_best_checkpoint_is_the_latest_whole_one(folder):
     checkpoint(folder, newer.name, whole=False)
     assert folder.best_checkpoint() == old
     old.unlink()
-    with pytest.raises(ProtocolError, match=r'no whole best_\*\.pth'):
+    with pytest.raises(ProtocolError, match=r'no complete best_\*\.pth'):
         folder.best_checkpoint()
 
 

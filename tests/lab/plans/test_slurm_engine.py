@@ -93,4 +93,6 @@ def test_a_job_that_left_the_queue_without_a_record_is_named(plan, queue):
     (item,) = plan.runs(['a'], ['s1'])
     queue.when_asked = queue.jobs.clear
     (failure,) = plan.slurm_engine([item]).execute()
-    assert failure.error.startswith('its job 1 ended without a record: cancelled')
+    assert failure.error.startswith(
+        'its job 1 ended without a record: it was cancelled'
+    )

@@ -89,7 +89,7 @@ def test_a_file_of_another_layout_is_named(tmp_path):
     with pytest.raises(ProtocolError, match=r'test\.json: an image lacks a value'):
         load_source(tmp_path)
     write_records(tmp_path / 'test.json', {'metrics': {}, 'images': [1]})
-    with pytest.raises(ProtocolError, match=r'test\.json: .*another type'):
+    with pytest.raises(ProtocolError, match=r'test\.json: .*wrong type'):
         load_source(tmp_path)
 
 
