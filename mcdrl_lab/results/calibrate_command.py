@@ -72,8 +72,8 @@ def run(args: argparse.Namespace) -> None:
     config = args.config or config_of(args.checkpoint.parent)
     if config is None:
         raise ProtocolError(
-            f'no config.py of a training beside {args.checkpoint}: name the config '
-            'that it was trained with by --config.'
+            f'there is no config.py beside {args.checkpoint}: set --config to the '
+            'config that it was trained with.'
         )
     inputs = [args.checkpoint, config]
     check_targets(out.parent, [out], inputs, args.overwrite)

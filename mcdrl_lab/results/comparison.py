@@ -107,7 +107,7 @@ def runs_of(records: Iterable[RunRecord], name: str, selection: str) -> list[Run
     if not found:
         known = sorted({f'{r.method} ({r.selection})' for r in records})
         raise ProtocolError(
-            f'no finished run of {name} ({selection}); finished are: '
+            f'no finished run of {name} ({selection}); there are finished runs of: '
             f'{", ".join(known) or "none"}.'
         )
     return found
@@ -242,7 +242,7 @@ def compare(
     twice = sorted({name for name in others if others.count(name) > 1})
     if twice:
         # Holm's correction would count it twice.
-        raise ProtocolError(f'named twice: {", ".join(twice)}; name each method once.')
+        raise ProtocolError(f'listed twice: {", ".join(twice)}; list each method once.')
     runs_a = runs_of(records, a, selection)
     runs_b = (runs_of(records, b, selection) for b in others)
     return _corrected([_compare(runs_a, b, metric, resamples, by_site) for b in runs_b])
@@ -261,9 +261,9 @@ def _compare(
     scores = image_scores([*runs_a, *runs_b], metric)
     if scores.empty:
         raise ProtocolError(
-            f'no image of {a} and {b} has {metric}: it is defined on none, or the '
-            'records are of a version that did not record it. Run the plan again '
-            'into a new folder with this version.'
+            f'no image of {a} and {b} has {metric}. Either it is undefined on all '
+            'images, or an older version made the records and did not record it: then '
+            'run the plan again in a new folder.'
         )
     pairs = paired_differences(scores, a, b)
     parts = pairs.groupby('held_out') if by_site else ()

@@ -267,15 +267,15 @@ class ComparisonFiles:
         text = path.read_text(encoding='utf-8', errors='replace')
         if not text.startswith(f'## {self.a}'):
             raise ProtocolError(
-                f'{path} is there and no comparison; it is left alone: name another '
-                '--out.'
+                f'{path} exists and is not a comparison. It is not replaced: choose '
+                'another --out.'
             )
         # Files of older versions do not name their runs.
         there = [line for line in text.splitlines() if line.startswith(_RUNS)]
         if there and there[-1] != self.runs and not overwrite:
             raise ProtocolError(
-                f'{path} compares other runs of these names ({there[-1]}; here '
-                f'{self.runs}): name another --out, or replace it with --overwrite.'
+                f'{path} compares other runs with these names ({there[-1]}; now '
+                f'{self.runs}): choose another --out, or replace it with --overwrite.'
             )
 
     def write(self, text: str, table: pd.DataFrame) -> list[Path]:

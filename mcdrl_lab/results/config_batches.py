@@ -40,7 +40,10 @@ def batches(cfg: Config, loaders: Sequence[str]) -> Iterator[Mapping[str, Any]]:
         loader.persistent_workers = False
         if name == 'train':
             if 'test_pipeline' not in cfg:
-                raise ValueError('training images need test_pipeline in the config.')
+                raise ValueError(
+                    'the config has no test_pipeline, which prepares the training '
+                    'images here.'
+                )
             for part in plain_datasets(loader.dataset):
                 own = [
                     t for t in part.get('pipeline') or () if type_name(t) == 'SetSite'

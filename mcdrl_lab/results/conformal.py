@@ -60,17 +60,17 @@ def controlling_threshold(
         raise ProtocolError('no site to choose a threshold from.')
     if level < smallest_level(count) - _ROUNDING:
         raise ProtocolError(
-            f'level {level} cannot be promised from {count} '
-            f'{"site" if count == 1 else "sites"}: the smallest is 1/{count + 1} = '
-            f'{math.ceil(1e4 / (count + 1)) / 1e4}. It needs {sites_needed(level)} '
-            'sites.'
+            f'level {level} cannot be guaranteed from {count} '
+            f'{"site" if count == 1 else "sites"}: the smallest level is 1/{count + 1} '
+            f'= {math.ceil(1e4 / (count + 1)) / 1e4}. This level needs '
+            f'{sites_needed(level)} sites.'
         )
     bound = (curves.sum(axis=0) + 1) / (count + 1)
     allowed = np.flatnonzero(bound <= level + _ROUNDING)
     if not allowed.size:
         raise ProtocolError(
-            f'no threshold keeps the risk below {level}: lesions are missed at '
-            f'threshold {thresholds[0]} already.'
+            f'no threshold keeps the risk below {level}: lesions are already missed at '
+            f'threshold {thresholds[0]}. Choose a larger level.'
         )
     return float(thresholds[allowed[-1]])
 
@@ -110,8 +110,8 @@ def site_curves(
     grids = {tuple(part['thresholds']) for part in parts.values()}
     if len(grids) > 1:
         raise ProtocolError(
-            f'{own.method}: runs were recorded at different thresholds, by different '
-            'versions. Test all of them with one version.'
+            f'{own.method}: the runs were recorded at different thresholds, by '
+            'different versions. Test all of them with the same version.'
         )
     (thresholds,) = grids
     curves = [
@@ -127,10 +127,9 @@ def _missed(record: RunRecord) -> Mapping:
     kept = record.sites.get(record.held_out)
     if kept is None:
         raise ProtocolError(
-            f'{where}: the record does not say what is missed at each threshold. It '
-            'is of a version before SiteLesionMetric recorded that, or of a test with '
-            'calibration=False, or an image had no probability. Run the plan again '
-            'into a new folder with this version.'
+            f'{where}: the record lacks what is missed at each threshold. It was made '
+            'by an older version, or by a test with calibration=False, or an image '
+            'had no probability. Run the plan again in a new folder.'
         )
     missed = kept.get('missed')
     if missed is None:
@@ -153,7 +152,8 @@ def _missed(record: RunRecord) -> Mapping:
     if not right:
         raise ProtocolError(
             f"{where}: sites['{record.held_out}']['missed'] is damaged: expected "
-            f'thresholds, {" and ".join(RISKS)}, shares that do not fall.'
+            f'thresholds, {" and ".join(RISKS)} as lists of equal length, of values '
+            'from 0 to 1 that do not decrease. Run the plan again in a new folder.'
         )
     return missed
 

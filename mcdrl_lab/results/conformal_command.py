@@ -64,9 +64,9 @@ def run(args: argparse.Namespace) -> None:
     what = RISK_NAMES[args.risk]
     seeds = ', '.join(map(str, found.seeds))
     print(
-        f'{found.method}: threshold {threshold:g}; expected share of missed {what} at '
-        f'a new site at most {args.level:g}, if it is exchangeable with these '
-        f'{len(found.sites)} sites (seeds {seeds})\n'
+        f'{found.method}: threshold {threshold:g}; the expected share of missed {what} '
+        f'at a new site is at most {args.level:g}, if the site is exchangeable with '
+        f'these {len(found.sites)} sites (seeds {seeds})\n'
     )
     others = held_out_risks(found, args.level)
     width = max(map(len, (*found.sites, 'mean')))
@@ -78,7 +78,7 @@ def run(args: argparse.Namespace) -> None:
     mean = '-' if others is None else f'{sum(r for _, r in others) / len(others):.3f}'
     print(f'{"mean":<{width}}  {risks.mean():11.3f}  {mean}')
     if others is None:
-        print('\nOne site less cannot promise this level, so it was not tried.')
+        print('\nOne site fewer cannot guarantee this level, so no site was held out.')
     if args.out:
         CONFORMAL.write(
             args.out,

@@ -57,7 +57,9 @@ def run(args: argparse.Namespace) -> None:
 
         pages = args.page or sorted(Path('docs').glob('evidence*.md'))
         if not pages:
-            raise ProtocolError('no docs/evidence*.md here; name a page by --page.')
+            raise ProtocolError(
+                'there is no docs/evidence*.md here: set --page to the page to write.'
+            )
         for page in pages:
             EvidencePage(page).write()
             print(page)
@@ -92,5 +94,5 @@ def _joined_unlike(plans: Mapping[str, Sequence[RunRecord]]) -> Iterator[str]:
                 said.add((record.method, plan))
                 yield (
                     f'note: {record.method} in {first} and in {plan} differ in '
-                    f'{", ".join(differing)}; they are kept as runs of one method.'
+                    f'{", ".join(differing)}; they are stored as runs of one method.'
                 )

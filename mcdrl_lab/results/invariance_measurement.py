@@ -72,8 +72,8 @@ def draw_pairs(
     chosen = list(islice((s for s in all_scenes if s.lesion is not None), scenes))
     if len(chosen) < scenes:
         raise ProtocolError(
-            f'{site} has {len(chosen)} scenes with a lesion, and {scenes} were asked '
-            'for: ask for fewer (--scenes), or draw a larger data set.'
+            f'--scenes {scenes}: {site} has only {len(chosen)} scenes with a lesion. '
+            'Use a smaller number, or generate a larger data set.'
         )
     drawn = {}
     for name in CONFOUNDERS:

@@ -137,7 +137,7 @@ def _check_types(values: Mapping[str, Any]) -> None:
         and (probes is None or _are_tables(probes))
     )
     if not right:
-        raise ValueError('values of an invariance record are of another type.')
+        raise ValueError('an invariance record has values of the wrong type.')
 
 
 def _are_tables(value: Any) -> bool:

@@ -82,13 +82,15 @@ def find_runs(
     ]
     if not runs:
         raise ProtocolError(
-            f'{out} holds no finished run (METHOD/SITE/seedN) that was asked for.'
+            f'{out} has no finished run (METHOD/SITE/seedN), or none that matches '
+            '--methods and --seeds.'
         )
     for run in runs:
         if run.held_out not in SITES:
             raise ProtocolError(
-                f'{run.folder} held out {run.held_out}, which is no site of EndoSim: '
-                'the same scene under other conditions can only be drawn there.'
+                f'{run.folder} held out {run.held_out}, which is not a site of '
+                'EndoSim. Only at these sites can the same scene be drawn under other '
+                'conditions.'
             )
     return sorted(runs, key=lambda run: (SITES.index(run.held_out), run.seed))
 
@@ -157,9 +159,9 @@ def _warn_of_other_data(runs: Sequence[TrainedRun], data: Path) -> None:
         origin = RunFolder(run.folder).state.get('origin') or {}
         if origin.get('data hash', files) != files:
             warnings.warn(
-                f'{run.folder} was trained on files of other names or sizes than those '
-                f'in {data}: see yourself that --data is not another draw of EndoSim, '
-                'whose strength the record would tell for that of its training.',
+                f'{run.folder} was trained on files with other names or sizes than '
+                f'those in {data}. Check that --data is not another draw of EndoSim: '
+                'the record takes the strength of the confounding from it.',
                 stacklevel=3,
             )
             return
@@ -173,24 +175,26 @@ def _check_known(
     out: str | os.PathLike,
 ) -> None:
     """Refuse a record with the same name but other settings, data or scenes."""
-    held = f'{out} holds {record.method}, {record.held_out}, seed {record.seed}'
+    held = (
+        f'{out}: the record of {record.method}, {record.held_out}, seed {record.seed}'
+    )
     if record.settings and run.settings and record.settings != run.settings:
         raise ProtocolError(
-            f'{held} of a training with other settings (hash {record.settings}) than '
-            f'{run.folder} has ({run.settings}): name another --out.'
+            f'{held} is of a training with other settings (hash {record.settings}) '
+            f'than {run.folder} ({run.settings}): choose another --out.'
         )
     if record.data and record.data != data:
         raise ProtocolError(
-            f'{held} measured on another data set (--data), as one drawn with another '
-            '--seed: name another --out.'
+            f'{held} was measured on another data set (--data), such as one drawn with '
+            'another --seed: choose another --out.'
         )
     had = {pair.scenes for pair in record.pairs.values()}
     if (had, record.probe_scenes) != ({counts[0]}, counts[1]):
         of = ', '.join(map(str, sorted(had)))
         raise ProtocolError(
-            f'{held} measured with --scenes {of} --probe-scenes {record.probe_scenes}, '
-            f'and not with {counts[0]} and {counts[1]}: name another --out, or these '
-            'numbers.'
+            f'{held} was measured with --scenes {of} --probe-scenes '
+            f'{record.probe_scenes}, not with {counts[0]} and {counts[1]}: choose '
+            'another --out, or use the earlier numbers.'
         )
 
 

@@ -76,7 +76,7 @@ def pair_scores(
         ValueError: Shapes differ, or the truth changes although it should not.
     """
     if same_mask and not np.array_equal(absent_truth, present_truth):
-        raise ValueError('the confounder was said not to change the mask, but does.')
+        raise ValueError('same_mask=True, but the confounder changes the mask.')
     agreement = mask_dice(absent, present)
     return PairScores(
         agreement=_mean(agreement) if same_mask else float('nan'),

@@ -31,8 +31,9 @@ def lesion_class_names(records: Iterable[RunRecord]) -> list[str]:
             if not image.get('lesion_classes'):
                 raise ProtocolError(
                     f'{record.method}, {record.held_out}, seed {record.seed}: image '
-                    f'{image["image"]} has a lesion and no lesion_classes. Compact '
-                    'records of before have none: keep those of the plan again.'
+                    f'{image["image"]} has a lesion but no lesion_classes, which older '
+                    'compact records lack. Make these records again from the plan: '
+                    'python -m mcdrl_lab evidence keep.'
                 )
             names.update(image['lesion_classes'])
     if not names:

@@ -117,8 +117,8 @@ def _one_row_a_lesion(records: Sequence[RunRecord]) -> pd.DataFrame:
     )
     if total > _MAX_LESIONS:
         raise ProtocolError(
-            f'{total} lesions of {records[0].method}, more than {_MAX_LESIONS}: the '
-            'records are damaged, or too many for one report.'
+            f'{total} lesions of {records[0].method}: the limit of a report is '
+            f'{_MAX_LESIONS}. Check the records for damage, or use fewer runs.'
         )
     rows = [
         (

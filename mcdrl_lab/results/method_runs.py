@@ -73,9 +73,10 @@ def method_runs(
     if method is None and len(methods) == 1:
         (method,) = methods
     if method not in methods:
-        asked = 'which method is meant' if method is None else f'no method {method!r}'
+        asked = 'no method was chosen' if method is None else f'no method {method!r}'
         raise ProtocolError(
-            f'{asked}: name one by --method; there are {", ".join(methods) or "none"}.'
+            f'{asked}: choose one with --method; there are '
+            f'{", ".join(methods) or "none"}.'
         )
     own = [r for r in runs if r.method == method]
     sites = tuple(sorted({r.held_out for r in own}))
@@ -84,8 +85,8 @@ def method_runs(
     common &= common if seeds is None else set(seeds)
     if not common:
         raise ProtocolError(
-            f'{method}: no seed has finished at every site'
-            f'{"" if seeds is None else " of those named"}; finished are '
+            f'{method}: no seed{"" if seeds is None else " of --seeds"} has finished '
+            'at every site; finished are '
             + ', '.join(f'{site} {sorted(found)}' for site, found in by_site.items())
         )
     runs = [r for r in own if r.seed in common]

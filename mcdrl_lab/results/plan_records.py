@@ -48,9 +48,8 @@ def warn_of_other_data(runs: Sequence[RunRecord], method: str, root: Path) -> No
     every = {path.name for path in root.iterdir() if path.is_dir()}
     if not told <= {data_hash(list_files(root, sites)) for sites in (tested, every)}:
         warnings.warn(
-            f'{root}: its files are not known to be those that {method!r} was tested '
-            'on: their names and sizes have another hash than the data of the records. '
-            'See yourself that --data-root is not another data set with sites of these '
-            'names.',
+            f'{root}: these may not be the files that {method!r} was tested on, since '
+            'the hash of their names and sizes differs from that in the records. '
+            'Check that --data-root is not another data set with sites of these names.',
             stacklevel=3,
         )

@@ -50,7 +50,9 @@ def box_plot(records: Iterable[RunRecord], metric: str = 'dice') -> Figure:
     """
     scores = image_scores(records, metric)
     if scores.empty:
-        raise ProtocolError(f'no finished run holds per-image {metric}: no box plot.')
+        raise ProtocolError(
+            f'no finished run has {metric} per image, so that no box plot can be drawn.'
+        )
     scores['row'] = list(map(row_name, scores['method'], scores['selection']))
     methods = list(scores['row'].unique())
     sites = sorted(scores['held_out'].unique())

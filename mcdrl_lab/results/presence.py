@@ -83,9 +83,9 @@ def presence_scores(
             if image.get('self_dice') is None:
                 raise ProtocolError(
                     f'{run.method}, {run.held_out}, seed {run.seed}: the record lacks '
-                    f'the self_dice of {image["image"]}. It is of a version before '
-                    'SiteLesionMetric recorded that, or the image had no probability. '
-                    'Run the plan again into a new folder, or name other --seeds.'
+                    f'the self_dice of {image["image"]}. It was made by an older '
+                    'version, or the image had no probability. Run the plan again in '
+                    'a new folder, or choose other --seeds.'
                 )
             false = None if image['has_lesion'] else image.get('false_positive')
             dice = image['dice'] if image['has_lesion'] else None

@@ -61,11 +61,14 @@ def run(args: argparse.Namespace) -> None:
     seeds = ', '.join(map(str, scores.seeds))
     print(
         f'{scores.method}: masks with a self_dice below {threshold:g} are left empty; '
-        f'this costs at most {args.loss:g} points of Dice at these '
-        f'{len(scores.sites)} sites, in the mean (seeds {seeds})\n'
+        f'this costs at most {args.loss:g} points of Dice on average over these '
+        f'{len(scores.sites)} sites (seeds {seeds})\n'
     )
     if len(scores.sites) > 1:
-        print('Each site as the new one, its threshold chosen from the others:\n')
+        print(
+            'Each site in turn as the new one, with the threshold chosen on the '
+            'others:\n'
+        )
         print(presence_table(scores, args.loss))
     if args.out:
         PRESENCE.write(

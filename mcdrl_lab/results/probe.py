@@ -96,8 +96,8 @@ def _most_folds(labels: np.ndarray, groups: np.ndarray, kind: str) -> int:
     rarest = min(sizes, key=sizes.__getitem__)
     if sizes[rarest] < 2:
         raise ValueError(
-            f'class {rarest!r} is in one {kind} only, so that no split can both fit '
-            f'to it and test on it: leave it out, or give it more {kind}s.'
+            f'class {rarest!r} is in only one {kind}, so that no split can both train '
+            f'and test on it: leave the class out, or add another {kind} with it.'
         )
     return sizes[rarest]
 
@@ -153,8 +153,8 @@ def _check(
         )
     if not len(features) == len(labels) == len(groups):
         raise ValueError(
-            f'features, labels and groups must be of one length, got {len(features)}, '
-            f'{len(labels)} and {len(groups)}.'
+            'features, labels and groups must have the same length, got '
+            f'{len(features)}, {len(labels)} and {len(groups)}.'
         )
     if not np.isfinite(features).all():
         raise ValueError('features hold NaN or infinite values.')

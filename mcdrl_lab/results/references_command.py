@@ -32,8 +32,8 @@ def run(args: argparse.Namespace) -> None:
     masks = read_true_masks(args.data)
     if len({mask.site for mask in masks}) < 2:
         raise ProtocolError(
-            f'{args.data} holds one site; the map comes from the others, so that two '
-            'are needed.'
+            f'{args.data} has fewer than two sites: the map for a site comes from the '
+            'other sites.'
         )
     print(as_markdown(score_references(masks)))
 

@@ -40,7 +40,7 @@ def run_curves(logs: Mapping[str, RunLog], metric: str = HEADLINE) -> Figure:
     units = sorted({log.unit for log in logs.values()})
     if len(units) > 1:
         raise ProtocolError(
-            'some of the runs count epochs and some iterations: draw them apart.'
+            'some of the runs count epochs and others iterations: draw them separately.'
         )
     _check_metric(logs, metric)
     losses = dict.fromkeys(name for log in logs.values() for name in log.losses)
@@ -80,8 +80,8 @@ def _check_metric(logs: Mapping[str, RunLog], metric: str) -> None:
     if known and metric not in known:
         plain = ', '.join(name for name in known if '/' not in name)
         raise ProtocolError(
-            f'the validations hold no metric {metric!r}; they hold {plain}, and '
-            'some of these as site/SITE/METRIC.'
+            f'the validations have no metric {metric!r}; choose one of {plain}, or one '
+            'of a site, as site/SITE/METRIC.'
         )
 
 

@@ -104,8 +104,8 @@ def read_run_log(work_dir: str | os.PathLike) -> RunLog:
     files = sorted(Path(work_dir).glob(_SCALARS))
     if not files:
         raise ProtocolError(
-            f'{work_dir}: no {_SCALARS}. Name the work folder of a training, and keep '
-            "dict(type='LocalVisBackend') among the config's vis_backends."
+            f'{work_dir} has no {_SCALARS}: choose the work folder of a training whose '
+            "config has dict(type='LocalVisBackend') in vis_backends."
         )
     logged = (read_lines(file, _parse_row) for file in files)
     starts = [rows for rows in logged if any(map(_is_step, rows))]

@@ -76,8 +76,8 @@ def run_scores(records: Iterable[RunRecord], metric: str = 'dice') -> pd.DataFra
             # Leave out names of single sites or lesion classes: there are hundreds.
             shown = [name for name in names if '/' not in name]
             raise ProtocolError(
-                f'metric {metric!r} is in no record; per image there are '
-                f'{", ".join(IMAGE_METRICS)}, as summaries {", ".join(shown)}, and '
+                f'no record has the metric {metric!r}. Metrics per image are '
+                f'{", ".join(IMAGE_METRICS)}; summaries are {", ".join(shown)}, and '
                 'those of a site or lesion class, as site/NAME/mDice_fg.'
             )
         rows = [

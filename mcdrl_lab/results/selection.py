@@ -104,8 +104,8 @@ def kept_lesions(
         ]
     if not rows:
         raise ValueError(
-            f'every image is of {NO_LESION!r}: there is nothing that a selection '
-            'could keep. Name a loader whose masks have lesions.'
+            f'all images are labelled {NO_LESION!r}, so there is no lesion that a '
+            'selection could keep. Choose a loader whose masks have lesions.'
         )
     return pd.DataFrame(rows)
 

@@ -80,8 +80,8 @@ def run(args: argparse.Namespace) -> None:
     loaded = each_once(batches(cfg, args.loaders))
     kept = kept_lesions(model, loaded, args.ratios)
     print(
-        'kept at R: lesion area (%) among the share R of positions that is kept; '
-        f'whole at R: images (%) with {100 * WHOLE:.0f} % or more of it there'
+        'kept at R: lesion area (%) within the kept share R of positions; whole at R: '
+        f'images (%) with {100 * WHOLE:.0f} % or more of it there'
     )
     print(selection_table(kept).to_string(index=False, float_format='%.1f'))
     if args.out:

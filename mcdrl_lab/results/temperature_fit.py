@@ -40,7 +40,7 @@ def fit_temperature(log_odds: np.ndarray, target: np.ndarray) -> list[float]:
     if missing:
         raise ProtocolError(
             f'no validation pixel of class {missing[0]} (0 is the background): its '
-            'temperature cannot be fitted. Name a config whose val_dataloader has '
+            'temperature cannot be fitted. Use a config whose val_dataloader has '
             'images with every lesion class.'
         )
     rows = np.arange(len(target))
@@ -108,16 +108,16 @@ def calibrate(
     for site, logits, target in _predictions(model, cfg, 'val'):
         if site == cfg.get('held_out_site'):
             raise ProtocolError(
-                f'val_dataloader holds images of the held-out site {site!r}: '
-                'temperatures are fitted on training sites alone. Name the config of '
-                'a run whose checkpoint was chosen by validation.'
+                f'val_dataloader has images of the held-out site {site!r}, but '
+                'temperatures are fitted on training sites only. Use the config of a '
+                'run whose checkpoint was chosen by validation.'
             )
         if trained is not None and site == trained.held_out:
             raise ProtocolError(
-                f'val_dataloader holds images of {site!r}, which the training of the '
-                'checkpoint held out: temperatures are fitted on training sites alone. '
-                f'Name the config of that training; MCDRL_HELD_OUT={site} chooses its '
-                'fold.'
+                f'val_dataloader has images of {site!r}, which the training of the '
+                'checkpoint held out, but temperatures are fitted on training sites '
+                f'only. Use the config of that training; MCDRL_HELD_OUT={site} chooses '
+                'its fold.'
             )
         valid = np.flatnonzero(target != _ignored_by(model))
         chosen = rng.permutation(valid)[:PIXELS_AN_IMAGE]

@@ -73,9 +73,9 @@ def check_replaceable(records: Iterable[RunRecord], path: str | os.PathLike) -> 
     if lost:
         first = lost[0].folder
         raise ProtocolError(
-            f'{path} holds {len(lost)} runs, as {first}, that these plans lack or have '
-            'of other settings or data: name another --out, the plan of those runs '
-            'too, or replace them by --overwrite.'
+            f'{path} has {len(lost)} runs, such as {first}, that these plans lack or '
+            'have with other settings or data: choose another --out, add the plan of '
+            'these runs, or replace them with --overwrite.'
         )
 
 
@@ -97,16 +97,19 @@ def write_compact(records: Iterable[RunRecord], path: str | os.PathLike) -> int:
     """
     path = Path(path)
     if not path.name.endswith('.jsonl.gz'):
-        raise ProtocolError(f'{path}: the name of a compact file ends in .jsonl.gz.')
+        raise ProtocolError(
+            f'{path}: the name of a compact file must end in .jsonl.gz.'
+        )
     finished = done(records)
     if not finished:
-        raise ProtocolError(f'no finished run for {path}.')
+        raise ProtocolError(f'there is no finished run to write to {path}.')
     by_key: dict[tuple, RunRecord] = {}
     for record in finished:
         if record.key in by_key and by_key[record.key] != record:
             raise ProtocolError(
-                f'{record.method}, {record.held_out}, seed {record.seed} is in the '
-                f'records twice, with different results: {path} can hold one of them.'
+                f'{record.method}, {record.held_out}, seed {record.seed} appears twice '
+                f'in the records, with different results: {path} can store only one of '
+                'them. Leave out one of the plans.'
             )
         by_key[record.key] = record
     lines = [compact(by_key[key]).to_json() for key in sorted(by_key)]

@@ -41,12 +41,12 @@ def _filled(record: RunRecord, image: dict, seed: int) -> dict:
     where = f'{record.method}, {record.held_out}, {image["image"]}'
     number = _number(image['image'])
     if record.held_out not in SITES or number is None:
-        raise ProtocolError(f'{where}: no image of EndoSim.')
+        raise ProtocolError(f'{where}: not an image of EndoSim.')
     name = _lesion_class(seed, record.held_out, number)
     if name is None:
         raise ProtocolError(
-            f'{where} has a lesion, and none in EndoSim with --seed {seed}: the '
-            'records are of another data set.'
+            f'{where} has a lesion, but not in EndoSim with --seed {seed}: the records '
+            'are of another data set.'
         )
     return {**image, 'lesion_classes': [name]}
 

@@ -103,7 +103,7 @@ class EvidencePage:
                 used.
         """
         if not self.path.is_file():
-            raise ProtocolError(f'no page {self.path}.')
+            raise ProtocolError(f'the page {self.path} does not exist.')
         try:
             text = self.path.read_text(encoding='utf-8')
         except UnicodeDecodeError as error:
@@ -111,8 +111,8 @@ class EvidencePage:
         begun, ended = text.count('<!-- evidence:'), text.count('<!-- /evidence -->')
         if begun != ended or len(_MARKER.findall(text)) != begun:
             raise ProtocolError(
-                f'{self.path}: {begun} markers begin a generated part and {ended} end '
-                'one; each needs "<!-- evidence: KIND ... -->" and '
+                f'{self.path}: {begun} markers start a generated part and {ended} end '
+                'one. Each part needs "<!-- evidence: KIND ... -->" and '
                 '"<!-- /evidence -->", on lines of their own.'
             )
         return _MARKER.sub(lambda found: self._fill(found['order'], pictures), text)
@@ -128,7 +128,7 @@ class EvidencePage:
             raise ProtocolError(f'{self.path}, {order!r}: {error}.') from None
         if kind not in self._kinds:
             raise ProtocolError(
-                f'{self.path}: no kind of evidence {kind!r}; there are '
+                f'{self.path}: unknown kind of evidence {kind!r}; choose one of '
                 f'{", ".join(self._kinds)}.'
             )
         try:
@@ -205,8 +205,8 @@ class EvidencePage:
             if len(values) > 1:
                 raise ProtocolError(
                     f'{path}: the last rows of {", ".join(costs)} differ in {key} '
-                    f'({", ".join(map(str, values))}), and their times tell nothing of '
-                    'each other: measure them again by python -m mcdrl_lab latency.'
+                    f'({", ".join(map(str, values))}), so that their times cannot be '
+                    'compared. Measure them again with python -m mcdrl_lab latency.'
                 )
         return blocks.sweep_block(records, settings, reference, costs)
 

@@ -101,8 +101,8 @@ def draw_runs(
         lacking = [name for name in cases if name not in result.cases]
         if lacking:
             problems.append(
-                f'{site}: the test set of the config does not hold the images of the '
-                f'cases {", ".join(lacking)}.'
+                f'{site}: the test set of the config does not contain the images of '
+                f'the cases {", ".join(lacking)}.'
             )
     return drawn, problems
 
@@ -122,9 +122,12 @@ def _tested_models(
         checkpoint = options.checkpoint or (checkpoint_of(folder) if folder else None)
         config = options.config or (config_of(folder) if folder else None)
         if checkpoint is None:
-            problems.append(f'{site}: the checkpoint that was tested is not at hand.')
+            problems.append(
+                f'{site}: the tested checkpoint was not found; set it with '
+                '--checkpoint.'
+            )
         elif config is None:
-            problems.append(f'{site}: the config is not at hand; name it by --config.')
+            problems.append(f'{site}: the config was not found; set it with --config.')
         else:
             tested[site] = record, (checkpoint, config)
     return tested, problems

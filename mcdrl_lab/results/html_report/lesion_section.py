@@ -48,7 +48,7 @@ def lesion_wise_table(name: str, records: Sequence[RunRecord]) -> Table | None:
     ]
     false = [false_an_image(records, metric) for metric in FALSE_LESIONS]
     cells = [_cell(share, '.2f') for share in false if share is not None]
-    rows.append(['false lesions, number an image', '', *cells])
+    rows.append(['false lesions per image', '', *cells])
     columns = ['lesions', 'number', 'found (%)', 'matched with IoU >= 0.5 (%)']
     return Table(f'{name}, lesions one by one, 95 % intervals', columns, rows)
 

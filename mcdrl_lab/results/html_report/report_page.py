@@ -77,7 +77,7 @@ def write_page(
     method = options.method or source.methods[-1]
     if method not in source.methods:
         raise ProtocolError(
-            f'no finished run of the method {method!r}; there are '
+            f'no finished run of the method {method!r}; choose one of '
             f'{", ".join(source.methods)}.'
         )
     pictures: dict[str, RunPictures] = {}
@@ -162,10 +162,13 @@ def render(content: Mapping[str, Any]) -> str:
 
 def _check_replaceable(path: Path) -> None:
     if path.is_dir():
-        raise ProtocolError(f'{path} is a folder: name a file, as {path}/report.html.')
+        raise ProtocolError(
+            f'{path} is a folder: choose a file, such as {path}/report.html.'
+        )
     if not is_replaceable(path, GENERATOR, EARLIER_GENERATOR):
         raise ProtocolError(
-            f'{path} exists and is not a report; it is left alone: name another file.'
+            f'{path} exists and is not a report. It is not replaced: choose another '
+            'file.'
         )
 
 

@@ -110,7 +110,7 @@ def _work_dir_records(folder: Path) -> list[RunRecord]:
         return _records_by_site(folder, images)
     except (KeyError, TypeError) as error:
         raise ProtocolError(
-            f'{file}: an image lacks a value or has one of another type ({error}). '
+            f'{file}: an image lacks a value or has one of the wrong type ({error}). '
             'Test the checkpoint again.'
         ) from None
 

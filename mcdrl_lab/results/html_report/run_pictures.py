@@ -122,7 +122,8 @@ def _check_safe(value: Any, path: str | os.PathLike) -> None:
             ):
                 raise CheckpointConfigError(
                     f'{path}: {key}={item!r} of the test data set was not run, since '
-                    'nobody named this config. If you trust it, name it with --config.'
+                    'it is not known to be safe. If you trust this config, pass it '
+                    'with --config.'
                 )
             _check_safe(item, path)
 
@@ -237,8 +238,8 @@ class RunModel:
             raise ValueError(
                 f'{self.dataset.get_data_info(index)["img_path"]} is not the image '
                 f'that was tested: its mask has {lesion} lesion pixels of '
-                f'{valid.sum()}, that of the record {told[0]} of {told[1]}. Name the '
-                'folder of the tested images by --data-root.'
+                f'{valid.sum()}, and that of the record {told[0]} of {told[1]}. Set '
+                '--data-root to the folder of the tested images.'
             )
 
     def _explain(self, index: int) -> Figure:

@@ -107,7 +107,7 @@ def test_a_method_is_not_compared_with_itself(two_methods):
 
 
 def test_a_method_that_is_named_twice_is_refused(two_methods):
-    with pytest.raises(ProtocolError, match='named twice: b;'):
+    with pytest.raises(ProtocolError, match='listed twice: b;'):
         compare(two_methods, 'a', ['b', 'b'])
 
 

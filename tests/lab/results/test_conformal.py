@@ -40,7 +40,9 @@ def test_six_sites_promise_one_in_seven_and_no_less():
     nothing_missed = np.zeros((6, len(GRID)))
     assert smallest_level(6) == 1 / 7
     assert controlling_threshold(nothing_missed, GRID, 1 / 7) == 1.0
-    with pytest.raises(ProtocolError, match=r'1/7 = 0\.1429\. It needs 9 sites'):
+    with pytest.raises(
+        ProtocolError, match=r'1/7 = 0\.1429\. This level needs 9 sites'
+    ):
         controlling_threshold(nothing_missed, GRID, 0.1)
     # What is told is taken.
     assert controlling_threshold(nothing_missed, GRID, 0.1429) == 1.0
@@ -130,7 +132,7 @@ def test_each_site_is_tried_as_the_new_one(make_record):
 
 def test_missing_pieces_are_named(make_record):
     good = runs_of(make_record, {'s1': ([0.0, 0.2, 1.0],), 's2': ([0.0, 0.2, 1.0],)})
-    with pytest.raises(ProtocolError, match=r's3, seed 0.*before SiteLesionMetric'):
+    with pytest.raises(ProtocolError, match=r's3, seed 0.*made by an older version'):
         site_curves([*good, make_record('mcdrl', 's3')])
     with pytest.raises(ProtocolError, match='no image of the site holds a lesion'):
         site_curves([*good, make_record('mcdrl', 's3', sites={'s3': {}})])
@@ -167,7 +169,7 @@ def test_command_prints_the_threshold_and_writes_it(tmp_path, make_record, capsy
     arguments = ['conformal', str(tmp_path), '--level', '0.3', '--out', str(out)]
     assert main(arguments) == 0
     told = capsys.readouterr().out
-    assert 'threshold 0.5; expected share of missed lesion area' in told
+    assert 'threshold 0.5; the expected share of missed lesion area' in told
     assert '0.5: 0.100' in told
     written = json.loads(out.read_text())
     assert (written['threshold'], written['level'], written['risk']) == (
@@ -177,7 +179,7 @@ def test_command_prints_the_threshold_and_writes_it(tmp_path, make_record, capsy
     )
     assert written['sites'] == [f's{n}' for n in range(6)]
     assert main(['conformal', str(tmp_path), '--level', '0.1']) == 2
-    assert 'It needs 9 sites' in capsys.readouterr().err
+    assert 'This level needs 9 sites' in capsys.readouterr().err
 
 
 @pytest.fixture
@@ -219,4 +221,4 @@ def test_command_replaces_what_is_of_other_settings_when_asked_to(
 def test_command_says_that_old_records_hold_no_curves(tmp_path, make_record, capsys):
     append_record(tmp_path / 'records.jsonl', make_record('mcdrl', 's1', dice=[0.5]))
     assert main(['conformal', str(tmp_path), '--level', '0.5']) == 2
-    assert 'does not say what is missed' in capsys.readouterr().err
+    assert 'lacks what is missed' in capsys.readouterr().err

@@ -51,7 +51,7 @@ def test_pairs_are_the_first_scenes_with_a_lesion_of_the_site(pairs):
 
 
 def test_more_scenes_than_there_are_is_an_error():
-    with pytest.raises(ProtocolError, match='7 were asked for'):
+    with pytest.raises(ProtocolError, match='--scenes 7: endosim_b has only'):
         draw_pairs(BENCHMARK, 'endosim_b', 7)
 
 

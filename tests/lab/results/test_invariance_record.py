@@ -70,5 +70,5 @@ def test_other_layouts_are_refused():
 )
 def test_values_of_another_type_are_refused(change):
     values = {**json.loads(RECORD.to_json()), **change}
-    with pytest.raises(ValueError, match='of another type'):
+    with pytest.raises(ValueError, match='of the wrong type'):
         InvarianceRecord.from_dict(values)

@@ -45,7 +45,7 @@ def test_tested_runs_are_found_site_by_site(tmp_path):
 
 def test_runs_on_real_sites_are_refused(tmp_path):
     finish(tmp_path, 'a', 'polypgen_c1', 0)
-    with pytest.raises(ProtocolError, match='no site of EndoSim'):
+    with pytest.raises(ProtocolError, match='not a site of EndoSim'):
         find_runs(tmp_path)
 
 
@@ -64,12 +64,12 @@ def test_runs_are_measured_once_and_recorded(tmp_path, checkpoint_content):
     assert list(record.pairs) == list(CONFOUNDERS)
     assert record.probes is None
     assert list(measure_runs(runs, data, out, **options)) == []
-    message = r'out\.jsonl holds full, endosim_a, seed 3 measured with --scenes 1 --'
+    message = r'out\.jsonl: the record of full, endosim_a, seed 3 was .* --scenes 1 --'
     with pytest.raises(ProtocolError, match=message):
         list(measure_runs(runs, data, out, **{**options, 'scenes': 2}))
     # Another plan has runs of the same names.
     RunFolder(folder).update(config_hash='b' * 64)
-    with pytest.raises(ProtocolError, match=r'seed 3 of a training with other sett'):
+    with pytest.raises(ProtocolError, match=r'seed 3 is of a training with other sett'):
         list(measure_runs(runs, data, out, **options))
     RunFolder(folder).update(config_hash='a' * 64)
     # Another draw of the same strength has runs of the same names.

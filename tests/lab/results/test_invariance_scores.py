@@ -45,7 +45,7 @@ def test_pairs_are_scored_against_each_other_and_against_the_truth():
 
 def test_where_the_truth_moves_each_prediction_has_its_own():
     truths = masks((0, 1)), masks((2, 3))
-    with pytest.raises(ValueError, match='not to change the mask'):
+    with pytest.raises(ValueError, match='the confounder changes the mask'):
         pair_scores(*truths, *truths, same_mask=True)
     scores = pair_scores(*truths, *truths, same_mask=False)
     assert math.isnan(scores.agreement)

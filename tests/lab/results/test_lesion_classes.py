@@ -79,7 +79,9 @@ def test_the_cells_of_a_table_by_hand(records):
 
 def test_records_without_classes_are_named_with_a_remedy(records):
     del records[1].images[2]['lesion_classes']
-    with pytest.raises(ProtocolError, match=r'a, s2, seed 0: image i2 .* keep those'):
+    with pytest.raises(
+        ProtocolError, match=r'a, s2, seed 0: image i2 .* evidence keep'
+    ):
         lesion_class_names(records)
     # A lesion-free image needs none.
     del records[1].images[3]['lesion_classes']

@@ -189,7 +189,9 @@ def test_a_comparison_of_other_runs_is_replaced_only_where_asked_for(
     before = texts(tmp_path / 'c')
     code, said = compare_command('a', 'b', **change)
     assert code == 2
-    assert 'compare_a_b_dice.md compares other runs of these names (Runs: ' in said.err
+    assert (
+        'compare_a_b_dice.md compares other runs with these names (Runs: ' in said.err
+    )
     assert '--overwrite' in said.err and not said.out
     assert texts(tmp_path / 'c') == before
     assert not compare_command('a', 'b', '--overwrite', **change)[0]
@@ -203,7 +205,7 @@ def test_what_is_no_comparison_is_left_alone_and_one_of_before_renewed(
     path = tmp_path / 'c/compare_a_b_dice.md'
     path.write_text('mine')
     code, said = compare_command('a', 'b', '--overwrite')
-    assert code == 2 and 'no comparison; it is left alone' in said.err
+    assert code == 2 and 'is not a comparison. It is not replaced' in said.err
     assert path.read_text() == 'mine'
     path.write_text('## a against b, dice\n')
     assert not compare_command('a', 'b')[0]

@@ -85,7 +85,7 @@ def test_oracle_runs_are_marked_in_the_legend(make_record):
 
 
 def test_nothing_to_draw_is_an_error(make_record):
-    with pytest.raises(ProtocolError, match='no finished run holds per-image nsd'):
+    with pytest.raises(ProtocolError, match='no finished run has nsd per image'):
         box_plot([make_record(dice=[0.5])], 'nsd')
 
 

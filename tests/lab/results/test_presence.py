@@ -109,12 +109,14 @@ def test_only_seeds_that_finished_at_every_site_count_or_those_that_are_named(
     parts = images(*SITES['s1'])
     more = [*records, make_record('mcdrl', 's1', 1, images=parts)]
     assert presence_scores(more).seeds == (0,)
-    with pytest.raises(ProtocolError, match='no seed has finished at every site'):
+    with pytest.raises(ProtocolError, match='no seed of --seeds has finished'):
         presence_scores(
             [*more, make_record('mcdrl', 's2', 2, images=parts)], seeds=[1, 2]
         )
     # Not of the one site that has it alone.
-    with pytest.raises(ProtocolError, match='at every site of those named; finished'):
+    with pytest.raises(
+        ProtocolError, match='no seed of --seeds has finished at every site; finished'
+    ):
         presence_scores(more, seeds=[1])
     two = [
         make_record('mcdrl', site, seed, images=images(*parts))

@@ -79,13 +79,13 @@ def test_constant_features_score_chance():
     ('changes', 'message'),
     [
         (dict(features=np.zeros(4)), r'features \(n, c\)'),
-        (dict(labels=['a', 'b']), 'of one length, got 4, 2 and 2'),
-        (dict(groups=[1, 2]), 'of one length, got 4, 4 and 2'),
+        (dict(labels=['a', 'b']), 'the same length, got 4, 2 and 2'),
+        (dict(groups=[1, 2]), 'the same length, got 4, 4 and 2'),
         (dict(features=np.full((4, 2), np.nan)), 'NaN or infinite'),
         (dict(labels=['a'] * 4), r"two classes or more, got \['a'\]"),
         (dict(folds=1), 'folds=1 must be 2 or more'),
-        (dict(labels=['a', 'a', 'a', 'b']), "class 'b' is in one sample only"),
-        (dict(groups=[1, 2, 3, 3]), "class 'b' is in one group only"),
+        (dict(labels=['a', 'a', 'a', 'b']), "class 'b' is in only one sample"),
+        (dict(groups=[1, 2, 3, 3]), "class 'b' is in only one group"),
     ],
 )
 def test_bad_input_is_named(changes, message):

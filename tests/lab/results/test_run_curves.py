@@ -91,7 +91,9 @@ def test_run_without_validation_is_drawn_and_says_so():
 
 
 def test_unknown_metric_and_mixed_units_are_errors():
-    with pytest.raises(ProtocolError, match="no metric 'mDise'; they hold mDice_fg"):
+    with pytest.raises(
+        ProtocolError, match="no metric 'mDise'; choose one of mDice_fg"
+    ):
         run_curves({'run': make_log()}, 'mDise')
     with pytest.raises(ProtocolError, match='some of the runs count epochs'):
         run_curves({'a': make_log(), 'b': make_log(unit='iteration')})

@@ -80,7 +80,7 @@ def test_ignored_pixels_are_no_lesion_and_images_without_one_do_not_count(
     assert kept.to_dict('list') == dict(
         site=['a'], image=['images/x.jpg'], **{'0.25': [1.0]}
     )
-    with pytest.raises(ValueError, match="every image is of 'no lesion'"):
+    with pytest.raises(ValueError, match="all images are labelled 'no lesion'"):
         kept_lesions(model, [batch(sample(nothing))], [0.25])
 
 
@@ -145,7 +145,7 @@ def test_a_table_is_renewed_and_one_of_something_else_only_where_asked_for(
 ):
     assert [selected() for _ in range(2)] == [0, 0]
     shown = capsys.readouterr().out
-    assert 'kept at R: lesion area (%) among the share R of positions' in shown
+    assert 'kept at R: lesion area (%) within the kept share R of positions' in shown
     assert 'whole at R: images (%) with 90 % or more of it there' in shown
     assert selected('--loaders', 'train', 'val') == 0
     for words in (

@@ -114,7 +114,7 @@ def test_the_command_prints_a_row_a_site(tmp_path, capsys):
 def test_one_site_or_a_damaged_mask_is_an_error_in_one_line(tmp_path, capsys):
     write_site(tmp_path, 'north', [np.full((8, 8), 255, np.uint8)])
     assert main(['references', str(tmp_path)]) == 2
-    assert 'holds one site' in capsys.readouterr().err
+    assert 'has fewer than two sites' in capsys.readouterr().err
     (tmp_path / 'north/masks/0.png').write_bytes(b'no image')
     assert main(['references', str(tmp_path)]) == 2
     error = capsys.readouterr().err

@@ -87,7 +87,9 @@ def test_a_run_of_several_plans_is_kept_once_if_it_is_the_same(tmp_path, make_re
     run, other = make_record(dice=[0.5]), make_record(dice=[0.6])
     assert write_compact([run, run, make_record(status='failed')], path) == 1
     before = path.read_bytes()
-    with pytest.raises(ProtocolError, match='twice, with different results'):
+    with pytest.raises(
+        ProtocolError, match='appears twice in the records, with different results'
+    ):
         write_compact([run, other], path)
     assert path.read_bytes() == before
     lines = gzip.decompress(before).splitlines()
@@ -95,7 +97,7 @@ def test_a_run_of_several_plans_is_kept_once_if_it_is_the_same(tmp_path, make_re
 
 
 def test_unusable_input_is_refused(tmp_path, make_record):
-    with pytest.raises(ProtocolError, match=r'ends in \.jsonl\.gz'):
+    with pytest.raises(ProtocolError, match=r'must end in \.jsonl\.gz'):
         write_compact([make_record()], tmp_path / 'a.jsonl')
     with pytest.raises(ProtocolError, match='no finished run'):
         write_compact([make_record(status='failed')], tmp_path / 'a.jsonl.gz')
@@ -118,7 +120,7 @@ def test_plans_of_other_data_are_kept_together_with_a_note(
     assert main(['evidence', 'keep', *plans, '--out', str(out)]) == 0
     assert capsys.readouterr().err == (
         f'note: a in {plans[0]} and in {plans[1]} differ in data (hash dddddddddddd '
-        'and eeeeeeeeeeee); they are kept as runs of one method.\n'
+        'and eeeeeeeeeeee); they are stored as runs of one method.\n'
     )
     assert len(read_records(out)) == 4
 
@@ -141,14 +143,17 @@ def test_kept_runs_are_not_replaced_by_fewer_without_being_asked(
     before = out.read_bytes()
     assert keep([1, 2]) == 2
     assert (
-        'holds 1 runs, as a/s1/seed0, that these plans lack' in capsys.readouterr().err
+        'has 1 runs, such as a/s1/seed0, that these plans lack'
+        in capsys.readouterr().err
     )
     assert out.read_bytes() == before
     # Runs of one name, as of another draw of the data.
     for other in (dict(data_hash='e' * 64), dict(config_hash='e' * 64)):
         assert keep([0, 1], **other) == 2
         told = capsys.readouterr().err
-        assert 'holds 2 runs, as a/s1/seed0, that these plans lack or have of' in told
+        assert (
+            'has 2 runs, such as a/s1/seed0, that these plans lack or have with' in told
+        )
     assert out.read_bytes() == before
     # A plan that grew.
     assert not keep([0, 1, 2])

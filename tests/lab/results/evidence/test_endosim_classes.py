@@ -48,9 +48,11 @@ def test_what_a_record_says_itself_stays(make_record):
 
 def test_records_of_another_data_set_are_found_out(make_record):
     record = record_of(make_record, Benchmark(seed=7))
-    with pytest.raises(ProtocolError, match='none in EndoSim with --seed 8'):
+    with pytest.raises(ProtocolError, match='not in EndoSim with --seed 8'):
         with_lesion_classes([record], 8)
     other = make_record('a', 'polypgen_c1', dice=[0.5])
     other.images[0].pop('lesion_classes')
-    with pytest.raises(ProtocolError, match='a, polypgen_c1, i0: no image of EndoSim'):
+    with pytest.raises(
+        ProtocolError, match='a, polypgen_c1, i0: not an image of EndoSim'
+    ):
         with_lesion_classes([other], 7)

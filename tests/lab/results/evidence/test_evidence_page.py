@@ -190,10 +190,13 @@ def test_costs_that_were_not_measured_alike_are_refused(write_page, key, other):
 @pytest.mark.parametrize(
     ('text', 'message'),
     [
-        ('<!-- evidence: plot sim -->\n<!-- /evidence -->', "no kind of evidence 'pl"),
+        (
+            '<!-- evidence: plot sim -->\n<!-- /evidence -->',
+            "unknown kind of evidence 'pl",
+        ),
         ("<!-- evidence: scores it's -->\n<!-- /evidence -->", 'No closing quotation'),
-        ('<!-- evidence:  -->\n<!-- /evidence -->', "no kind of evidence ''"),
-        ('<!-- evidence: scores sim -->\n', '1 markers begin'),
+        ('<!-- evidence:  -->\n<!-- /evidence -->', "unknown kind of evidence ''"),
+        ('<!-- evidence: scores sim -->\n', '1 markers start'),
         ('<!-- evidence: scores -->\n<!-- /evidence -->', 'wrong or missing'),
         ('<!-- evidence: compare sim c -->\n<!-- /evidence -->', 'no finished run of'),
         ('<!-- evidence: shift a b sim -->\n<!-- /evidence -->', 'wrong or missing'),

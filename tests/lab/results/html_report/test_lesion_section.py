@@ -19,7 +19,7 @@ def test_shares_and_numbers_have_intervals_within_what_they_can_be(make_record):
     assert cells['all lesions'][2].startswith('75.0 (')
     assert cells['small (below 1% of the image)'][3].startswith('50.0 (')
     assert cells['at s2'][2] == '100.0 (100.0 to 100.0)'
-    assert cells['false lesions, number an image'][2].startswith('0.50 (0.50')
+    assert cells['false lesions per image'][2].startswith('0.50 (0.50')
 
 
 def test_records_of_before_have_no_table(make_record):

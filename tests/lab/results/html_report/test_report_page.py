@@ -139,7 +139,7 @@ def test_page_without_any_lesion_is_written(tmp_path, make_record):
     content = build_content(ReportSource(tmp_path, records, {}, True), 'mcdrl', {})
     text = render(content)
     Page(text)
-    assert 'No tested image holds a lesion.' in text
+    assert 'No tested image has a lesion.' in text
 
 
 @pytest.fixture
@@ -160,7 +160,10 @@ def test_report_of_a_plan_stands_beside_its_records_and_may_be_made_again(plan):
 
 def test_missing_checkpoints_are_told_in_the_page(plan):
     text = write_page(plan, plan / 'a.html').read_text()
-    assert 'No picture of s1: the checkpoint that was tested is not at hand.' in text
+    assert (
+        'No picture of s1: the tested checkpoint was not found; set it with '
+        '--checkpoint.' in text
+    )
 
 
 def test_report_of_an_earlier_version_may_be_made_again(plan):
@@ -224,5 +227,5 @@ def test_the_report_of_a_plan_that_was_moved_is_renewed(plan, tmp_path_factory):
 
 
 def test_unknown_method_is_an_error_that_names_the_known(plan):
-    with pytest.raises(ProtocolError, match="method 'x'; there are base, mcdrl"):
+    with pytest.raises(ProtocolError, match="method 'x'; choose one of base, mcdrl"):
         write_page(plan, options=ReportOptions(method='x'))

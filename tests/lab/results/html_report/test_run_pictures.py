@@ -127,7 +127,7 @@ def test_an_image_of_the_same_name_in_another_data_set_is_not_drawn(tested, site
         ) as told:
             tested.pictures('west', dict(worst=other))
         assert f'{sites.image("west")} is' in str(told.value)
-        assert 'its mask has 400 lesion pixels of 3072, that of' in str(told.value)
+        assert 'its mask has 400 lesion pixels of 3072, and that of' in str(told.value)
 
 
 def test_data_of_another_hash_than_that_of_the_records_are_told(tmp_path, make_record):
@@ -138,7 +138,9 @@ def test_data_of_another_hash_than_that_of_the_records_are_told(tmp_path, make_r
     touch(tmp_path / 'data/s1/images/i0.jpg')
     source = ReportSource(tmp_path, [record], {record.key: folder}, is_plan=True)
     options = ReportOptions(data_root=tmp_path / 'data')
-    with pytest.warns(UserWarning, match=r"data: its files are not known.*'mcdrl' was"):
+    with pytest.warns(
+        UserWarning, match=r"data: these may not be the files that 'mcdrl' was"
+    ):
         draw_runs(source, 'mcdrl', options)
     files = [('s1/images/i0.jpg', 0)]
     source.records[:] = [make_record(data_hash=data_hash(files))]
