@@ -73,7 +73,7 @@ def condition_drift(
     scores = np.asarray(scores, np.float64)
     if scores.ndim != 2 or scores.shape[1] != len(reference.conditions):
         raise ValueError(
-            f'scores have the shape {scores.shape}; expected one row an image and '
+            f'scores have shape {scores.shape}; expected one row per image and '
             f'{len(reference.conditions)} conditions.'
         )
     if not len(scores):

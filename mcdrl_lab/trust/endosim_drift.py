@@ -166,9 +166,9 @@ def _check_draw(
     for image in images:
         if benchmark.scene(image.site, int(image.path.stem)).lesion is None:
             raise ProtocolError(
-                f'{records} are of another draw than --seeds {benchmark.seed}: '
-                f'{image.site}, image {image.path.stem}, shows a lesion there and none '
-                'in this draw. Name the records in the order of --seeds.'
+                f'{records} are from another draw than --seeds {benchmark.seed}: at '
+                f'{image.site}, image {image.path.stem} has a lesion in the records '
+                'but not in this draw. Give the records in the order of --seeds.'
             )
 
 

@@ -89,8 +89,8 @@ def _ranks_text(args: argparse.Namespace, encode: Encode) -> str:
 
     if len(args.records) != len(args.seeds):
         raise ProtocolError(
-            f'{len(args.records)} --records for {len(args.seeds)} --seeds: name the '
-            'records of each draw, in the order of the draws.'
+            f'{len(args.records)} --records for {len(args.seeds)} --seeds: give the '
+            'records of each draw, in the order of --seeds.'
         )
     found = [
         ranks_of_draw(
@@ -144,9 +144,9 @@ def ranks_text(found: Sequence[DrawRanks]) -> str:
         for name in names
     }
     return (
-        'rank correlation of expected with true Dice, each site expected from the '
+        'rank correlation of expected and true Dice, each site predicted from the '
         f'other four\n{pd.DataFrame(rows).T.to_string()}\n'
-        "a site's mean Dice was missed by at most: "
+        "largest error of a site's mean Dice: "
         + ', '.join(f'{name} {100 * e:.0f} points' for name, e in missed.items())
     )
 

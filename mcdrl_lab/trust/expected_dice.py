@@ -142,10 +142,10 @@ def expected_when_held_out(
     found = list(dict.fromkeys(sites))
     if len(found) < MIN_SITES or len(true) < MIN_IMAGES:
         raise ProtocolError(
-            f'the records hold {len(true)} images with a lesion at {len(found)} '
-            f'held-out sites ({", ".join(found)}); Dice is expected from at least '
-            f'{MIN_IMAGES} images of {MIN_SITES} sites. Run more folds: python -m '
-            'mcdrl_lab leave-one-site-out'
+            f'the records have {len(true)} images with a lesion at {len(found)} '
+            f'held-out sites ({", ".join(found)}), but estimating the Dice needs at '
+            f'least {MIN_IMAGES} images of {MIN_SITES} sites. Run more folds: python '
+            '-m mcdrl_lab leave-one-site-out'
         )
     if not (np.isfinite(features).all() and np.isfinite(true).all()):
         raise ValueError('features or Dice hold NaN or infinite values.')

@@ -76,8 +76,9 @@ def coverage(found: SiteCurves, level: float) -> Coverage:
     if pairs is None:
         count = len(found.sites)
         raise ProtocolError(
-            f'level {level} cannot be tried with {count} sites: with one held out the '
-            f'smallest that the others can promise is 1/{count}. Name higher --levels.'
+            f'level {level} cannot be tested with {count} sites: with one held out, '
+            f'the smallest level that the others can guarantee is 1/{count}. Use '
+            'higher --levels.'
         )
     thresholds, losses = zip(*pairs, strict=True)
     plain = risk_at(found, PLAIN_THRESHOLD).tolist()
@@ -213,8 +214,8 @@ def calibrations(
         name = folder.state.get('checkpoint')
         if not name or not (folder.path / name).is_file():
             raise ProtocolError(
-                f'{folder.path} holds no checkpoint of the run, which calibration '
-                'needs: name the folder of the plan, as it was run.'
+                f'{folder.path} has no checkpoint of the run, which calibration needs: '
+                'choose the folder in which the plan was run.'
             )
         cfg = load_config(str(folder.config_path))
         model = load_segmentor(folder.path / name, cfg)

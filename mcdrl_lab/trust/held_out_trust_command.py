@@ -90,7 +90,7 @@ def coverage_text(sites: tuple[str, ...], levels: list[Coverage]) -> str:
     return (
         'Lesion area missed at each site, threshold chosen from the other sites '
         f'(threshold: missed)\n{table.to_string()}\n'
-        f'sites within the level themselves, of {len(sites)}: {within}'
+        f'sites within the level, of {len(sites)}: {within}'
     )
 
 
@@ -128,8 +128,8 @@ def flags_text(found: Flags, failure: float) -> str:
         f'{s} {found.failures[s]} of {n}' for s, n in found.images.items()
     )
     return (
-        'Expected with true Dice of images with a lesion, each site expected from the '
-        f'others: rank correlation\n{ranks.to_string()}\n\n'
+        'Rank correlation of expected and true Dice of images with a lesion, each '
+        f'site predicted from the others\n{ranks.to_string()}\n\n'
         f'Images with a Dice below {failure:g} ({counts}; of these {found.empty} with '
         'an empty mask): area under the ROC curve\n'
         f'{pd.DataFrame(rows).T.to_string()}'

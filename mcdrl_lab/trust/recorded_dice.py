@@ -65,7 +65,7 @@ def recorded_dice(
     method = method or [*dict.fromkeys(fitting or methods)][-1]
     if method not in methods:
         raise ProtocolError(
-            f'{records} holds no finished run of the method {method!r}; there are '
+            f'{records} has no finished run of the method {method!r}; choose one of '
             f'{", ".join(methods)}.'
         )
     # Older records have no hash of their network.
@@ -73,14 +73,14 @@ def recorded_dice(
     if model_hash and networks and model_hash not in networks:
         raise ProtocolError(
             f'{records}: the network of {method!r} has other settings than the '
-            'checkpoint, of which its Dice tells nothing. Name the method of the '
-            f'checkpoint by --method ({", ".join(dict.fromkeys(fitting)) or "none"} of '
-            'these records).'
+            'checkpoint, so its Dice says nothing about the checkpoint. Set --method '
+            'to the method of the checkpoint '
+            f'({", ".join(dict.fromkeys(fitting)) or "none"} of these records).'
         )
     if data_root is None:
         raise ProtocolError(
-            'the records name images, and their imaging conditions are needed too: '
-            'name the folder of the sites by --data-root.'
+            'the imaging conditions of the recorded images are needed too: set '
+            '--data-root to the folder of the sites.'
         )
     found: dict[str, dict[str, list[dict[str, Any]]]] = {}
     for run in runs:
@@ -92,8 +92,8 @@ def recorded_dice(
                     images.setdefault(image['image'], []).append(image)
     if not found:
         raise ProtocolError(
-            f'{records} holds no image with a lesion that {method!r} was tested on '
-            'with a checkpoint chosen on the training sites.'
+            f'{records} has no image with a lesion on which {method!r} was tested with '
+            'a checkpoint chosen on the training sites.'
         )
     located = list(_located(found, Path(data_root), images_per_site))
     warn_of_other_data(runs, method, Path(data_root))
@@ -112,10 +112,10 @@ def confidences(images: Sequence[RecordedImage]) -> np.ndarray:
     without = [image for image in images if image.confidence is None]
     if without:
         raise ProtocolError(
-            f'{without[0].path}: its record does not say how sure the network was. It '
-            'is of a version before SiteLesionMetric recorded that, or of a test with '
-            'calibration=False. Test the checkpoints again with this version '
-            '(tools/test.py), or run the plan into a new folder.'
+            f'{without[0].path}: its record lacks how confident the network was. It '
+            'was made by an older version, or by a test with calibration=False. Test '
+            'the checkpoints again with this version (tools/test.py), or run the plan '
+            'again in a new folder.'
         )
     return np.array([image.confidence for image in images], float)
 
@@ -134,7 +134,7 @@ def _located(
             path = root / site / below
             if below.is_absolute() or '..' in below.parts or not path.is_file():
                 raise ProtocolError(
-                    f'{path}, an image of the records, is not there: --data-root must '
+                    f'{path}, an image of the records, was not found: --data-root must '
                     'be the folder of the sites that were tested.'
                 )
             yield RecordedImage(

@@ -182,7 +182,7 @@ def check_site(
     problems = dict(inputs.problems)
     found, rows = _measure_images(inputs.files, measure, problems)
     if not rows:
-        why = '; '.join(problems.values()) or 'none was named'
+        why = '; '.join(problems.values()) or 'none was given'
         raise ProtocolError(f'no image could be read: {why}')
     scores, embeddings, confidence = map(np.stack, zip(*rows, strict=True))
     dice = None

@@ -111,7 +111,7 @@ def run(args: argparse.Namespace) -> int:
     for line in words(check) or ['no named condition differs from all training sites']:
         print(printable(line))
     if check.dice is None:
-        print('Dice is not expected: name the records of a plan by --records')
+        print('Dice was not estimated: set --records to the records of a plan')
     else:
         print(
             f'expected Dice {100 * check.dice.mean:.0f} % (95 % interval '

@@ -44,13 +44,13 @@ def check_replaceable(
         OutputError: It has the check of another site.
     """
     if folder.exists() and not folder.is_dir():
-        raise ProtocolError(f'{folder} is a file: name a folder by --out.')
+        raise ProtocolError(f'{folder} is a file: set --out to a folder.')
     for name in (PAGE, DATA):
         path = folder / name
         if not is_replaceable(path, KIND):
             raise ProtocolError(
-                f'{path} exists and is no site check; it is left alone: name another '
-                'folder by --out.'
+                f'{path} exists and is not a site check. It is not replaced: choose '
+                'another folder with --out.'
             )
         # Results of older versions do not say what they were made from.
         if not overwrite:
@@ -141,18 +141,18 @@ def notes(check: SiteCheck) -> list[str]:
         found.append('One image cannot be tested as a site; it is only compared.')
     elif len(check.images) < _FEW_IMAGES:
         found.append(
-            f'{len(check.images)} images are few: a difference may be missed. Take '
+            f'{len(check.images)} images are few: a difference may be missed. Use '
             f'{_FEW_IMAGES} or more.'
         )
     if check.all_equal:
         found.append(
-            'All images are equal to the network: is it one image copied, or an empty '
-            'export?'
+            'All images look the same to the network: check for copies of one image, '
+            'or for an empty export.'
         )
     if len(check.reference.sites) == 1:
         found.append(
-            'The checkpoint was trained at one site: how much hospitals differ anyway '
-            'is unknown to it.'
+            'The checkpoint was trained on one site, so it does not show how much '
+            'hospitals normally differ.'
         )
     return found
 

@@ -76,8 +76,8 @@ def run(args: argparse.Namespace) -> int:
     if trained.names and set(named) != set(trained.names):
         fold = f'; MCDRL_HELD_OUT={trained.held_out}' if trained.held_out else ''
         raise ProtocolError(
-            f'{args.config} trains on {", ".join(named) or "no named site"}, and '
-            f'{checkpoint} was trained on {", ".join(trained.names)}: name the config '
+            f'{args.config} trains on {", ".join(named) or "no named site"}, but '
+            f'{checkpoint} was trained on {", ".join(trained.names)}: use the config '
             f'of its training{fold + " chooses its fold" if fold else ""}.'
         )
     dataset = DATASETS.build(loader.dataset)

@@ -95,7 +95,7 @@ def test_calibration_adds_a_temperature_and_keeps_the_rest(journey):
 def test_site_check_compares_the_new_site_with_those_of_the_checkpoint(journey):
     assert 'compared with 4 training sites' in journey.said['check']
     page = (journey.check / 'site_check.html').read_text()
-    for part in (*OTHERS, 'dark lighting', 'no medical device'):
+    for part in (*OTHERS, 'dark lighting', 'not a medical device'):
         assert part in page
     assert HELD_OUT not in page.partition('Compared with')[2].partition('Command')[0]
 

@@ -118,7 +118,9 @@ def test_dice_of_conditions_and_confidence_is_told_from_both(made):
 
 def test_records_of_another_draw_are_refused(made):
     encode, benchmark, folder = made
-    with pytest.raises(ProtocolError, match='of another draw than --seeds 3: endosim_'):
+    with pytest.raises(
+        ProtocolError, match='from another draw than --seeds 3: at endosim_'
+    ):
         ranks_of_draw(encode, replace(benchmark, seed=3), folder / 'told.jsonl')
 
 
@@ -145,7 +147,7 @@ def test_table_over_draws_has_the_mean_and_its_interval_by_hand():
     assert 'mean 0.30 (-0.97 to 1.57) 0.60 (-1.94 to 3.14)' in lines
     # Conditions less confidence: -0.2 and -0.4.
     assert 'less confidence -0.30 (-1.57 to +0.97) -' in lines
-    assert 'at most: conditions 20 points, confidence 5 points' in lines[-1]
+    assert 'Dice: conditions 20 points, confidence 5 points' in lines[-1]
 
 
 def test_each_draw_needs_its_records(capsys):

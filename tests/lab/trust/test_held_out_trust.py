@@ -49,11 +49,11 @@ def test_coverage_by_hand(curves):
     assert (found.mean, found.within) == (0.2, 3)
     text = coverage_text(curves.sites, [found])
     assert '0.5: 0.800' in text
-    assert 'sites within the level themselves, of 4: 3 at 0.4' in text
+    assert 'sites within the level, of 4: 3 at 0.4' in text
 
 
 def test_level_that_the_other_sites_cannot_promise_is_refused(curves):
-    with pytest.raises(ProtocolError, match=r'with one held out the smallest .* 1/4'):
+    with pytest.raises(ProtocolError, match=r'with one held out, the smallest .* 1/4'):
         coverage(curves, 0.2)
 
 
@@ -125,7 +125,7 @@ def test_site_without_failures_has_no_area(tried):
 def test_records_without_confidence_are_refused(tried):
     images, scores, embeddings = tried
     bare = [RecordedImage(i.site, i.path, i.dice) for i in images]
-    with pytest.raises(ProtocolError, match='does not say how sure'):
+    with pytest.raises(ProtocolError, match='lacks how confident'):
         flags(bare, scores, embeddings)
 
 
@@ -161,10 +161,10 @@ def test_command_prints_coverage_and_names_what_is_missing(plan, capsys):
     assert main(['held-out-trust', str(plan), '--levels', '0.4']) == 0
     assert '0.5: 0.100' in capsys.readouterr().out
     for arguments, why in (
-        (['--levels', '0.1'], 'the others can promise is 1/4. Name higher --levels.'),
+        (['--levels', '0.1'], 'the others can guarantee is 1/4. Use higher --levels.'),
         (['--failure', '30'], '(0, 1]'),
         (['--levels', '0.4', '--data-root', str(plan)], 's0/i0, an image of the rec'),
-        (['--levels', '0.4', '--calibrate'], 'holds no checkpoint of the run'),
+        (['--levels', '0.4', '--calibrate'], 'has no checkpoint of the run'),
         (['--method', 'b'], "no method 'b'"),
     ):
         assert main(['held-out-trust', str(plan), *arguments]) == 2
@@ -172,5 +172,5 @@ def test_command_prints_coverage_and_names_what_is_missing(plan, capsys):
 
 
 def test_calibration_needs_the_runs_of_the_plan(plan):
-    with pytest.raises(ProtocolError, match='as it was run'):
+    with pytest.raises(ProtocolError, match='in which the plan was run'):
         next(calibrations(plan, 'a'))

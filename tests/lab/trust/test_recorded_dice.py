@@ -100,10 +100,12 @@ def test_other_data_with_sites_of_the_same_names_are_noticed(plan, make_record):
     with warnings.catch_warnings():
         warnings.simplefilter('error')
         recorded_dice(plan / 'of_own.jsonl', plan / 'own')
-        with pytest.raises(UserWarning, match=r"other: its files.*'a' was tested"):
+        with pytest.raises(
+            UserWarning, match=r"other: these may not be the files that 'a' was tested"
+        ):
             recorded_dice(plan / 'of_own.jsonl', plan / 'other')
         shutil.rmtree(plan / 'own/s3')
-        with pytest.raises(UserWarning, match='own: its files'):
+        with pytest.raises(UserWarning, match='own: these may not be the files'):
             recorded_dice(plan / 'of_own.jsonl', plan / 'own')
 
 
@@ -123,7 +125,7 @@ def test_no_more_images_of_a_site_than_asked_for(plan):
     ('arguments', 'why'),
     [
         (dict(data_root=None), '--data-root'),
-        (dict(method='c'), "method 'c'; there are b, a"),
+        (dict(method='c'), "method 'c'; choose one of b, a"),
         (dict(data_root='elsewhere'), r'elsewhere.s1.i0, an image of the records'),
     ],
 )
@@ -158,5 +160,5 @@ def test_image_outside_the_folder_of_the_sites_is_not_read(
     (tmp_path / 'data' / 'i0').write_bytes(b'')
     record = make_record('a', 's1', images=[make_image(name, 0.5)])
     append_record(tmp_path / 'records.jsonl', record)
-    with pytest.raises(ProtocolError, match='is not there'):
+    with pytest.raises(ProtocolError, match='was not found'):
         recorded_dice(tmp_path, tmp_path / 'data')

@@ -98,7 +98,7 @@ def test_other_images_are_named_and_shown(desk, capsys):
         f'&#34;{name}&#34; than at any training site' in page for name in differing
     )
     assert page.count('<figure>') == 2
-    assert 'no medical device' in page
+    assert 'not a medical device' in page
     assert 'http' not in page.replace('http-equiv', '')
     # The farthest image comes first.
     farthest = max(found['images'], key=lambda image: image['distance'])
@@ -118,7 +118,7 @@ def test_equal_images_are_noted(desk, capsys):
         write(f'same/{number}.png', noise(7))
     assert check('same') == 0
     told = capsys.readouterr().out
-    assert 'All images are equal to the network' in told
+    assert 'All images look the same to the network' in told
     assert '3 images are few' in told
 
 
@@ -152,8 +152,8 @@ def test_records_give_expected_dice_with_an_interval(
     assert all(image['low_dice'] for image in found['images'])
     assert 'expected Dice 51 %' in capsys.readouterr().out
     page = (desk / 'site_check' / 'site_check.html').read_text(encoding='utf-8')
-    assert '12 of 12 images are expected below 60 %' in page
-    assert 'since the records do not say how sure the model was' in page
+    assert '12 of 12 images have an expected Dice below 60 %' in page
+    assert "since the records lack the model's confidence" in page
     assert found['expected_dice']['predicted_from'] == 'embedding'
     assert 'self_dice' not in found['images'][0]
     assert check(*arguments) == 2
@@ -183,7 +183,7 @@ def test_records_with_confidence_let_the_model_say_how_sure_it_is(
     expected = 0.1 + 0.8 * own['self_dice']
     assert first['expected_dice'] == pytest.approx(expected, abs=0.02)
     page = (desk / 'site_check' / 'site_check.html').read_text(encoding='utf-8')
-    assert 'how sure the model is of its own mask' in page
+    assert "the model's confidence in its own mask" in page
     assert '<li>confidence: 1.00</li>' in page
 
 
@@ -204,7 +204,7 @@ def test_what_cannot_be_used_is_one_line(desk, capsys, tiny_checkpoint):
         lines,
         (
             'no image could be read',
-            'is no site check',
+            'is not a site check',
             'is a file',
             '[0, 1]',
             'leave-one-site-out',

@@ -83,7 +83,7 @@ def test_the_config_of_another_fold_is_refused(desk, repo_root, capsys, monkeypa
     monkeypatch.setenv('MCDRL_HELD_OUT', 'endosim_c')
     assert add(repo_root, '--images-per-site', '10') == 2
     error = capsys.readouterr().err
-    assert 'trains on endosim_a, endosim_b, endosim_d, endosim_e, and best.pth' in error
+    assert 'trains on endosim_a, endosim_b, endosim_d, endosim_e, but best.pth' in error
     assert 'MCDRL_HELD_OUT=endosim_a chooses its fold' in error
     assert not (desk / 'best_sites.pth').exists()
 
