@@ -17,8 +17,8 @@ def main() -> int:
         return train_main()
     except KeyboardInterrupt:
         print(
-            'train: stopped; the same command with --resume goes on from the last '
-            'checkpoint.',
+            'train: stopped. To continue from the last checkpoint, run the same '
+            'command with --resume.',
             file=sys.stderr,
         )
         return _STOPPED

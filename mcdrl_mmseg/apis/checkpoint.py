@@ -83,7 +83,10 @@ def read_checkpoint(path: str | os.PathLike) -> dict:
         content = dict(state_dict=content)
     state = content['state_dict'] or {}
     if not any(isinstance(value, torch.Tensor) for value in state.values()):
-        raise CheckpointError(f'{path} holds no weights (state_dict).')
+        raise CheckpointError(
+            f'{path} holds no weights: its state_dict has no tensor. Use the '
+            'checkpoint of a trained model.'
+        )
     return dict(content)
 
 
@@ -112,8 +115,8 @@ def config_of(checkpoint: Mapping, source: str | os.PathLike) -> CheckpointConfi
     built = component_class(config.model)
     if not (isinstance(built, type) and issubclass(built, BaseSegmentor)):
         raise CheckpointConfigError(
-            f'{source}: model.type={config.model["type"]!r} of the config in it is '
-            'not a segmentor. Name a config file with --config.'
+            f'{source}: model.type={config.model["type"]!r} in its config is not a '
+            'segmentor. Name a config file with --config.'
         )
     return config
 
@@ -201,9 +204,9 @@ def _check_padding(model: nn.Module, source: str | os.PathLike) -> None:
         if sides.dtype.kind not in 'iu' or (sides > _LARGEST_SIDE).any():
             raise CheckpointConfigError(
                 f'{source}: model.data_preprocessor.test_cfg.{key}='
-                f'{short_repr(padding[key])} of the config in it must be integers of '
-                f'at most {_LARGEST_SIDE}. If you trust its origin, name its config '
-                'file with --config.'
+                f'{short_repr(padding[key])} in its config: expected integers up to '
+                f'{_LARGEST_SIDE}. If you trust its origin, name its config file with '
+                '--config.'
             )
 
 
@@ -223,8 +226,8 @@ def _load_weights(model: nn.Module, state: Mapping, source: str | os.PathLike) -
     spare = sorted(state.keys() - own.keys())
     if spare:
         print_log(
-            f'{source} holds {len(spare)} weights that the model has no use for'
-            f'{few_keys(spare)}.',
+            f'{source} holds {len(spare)} weights that the model does not have'
+            f'{few_keys(spare)}. They are ignored.',
             logger='current',
         )
     model.load_state_dict({key: state[key] for key in own})
@@ -239,7 +242,9 @@ def _dataset_meta(
         raise _meta_error(source, 'dataset_meta', meta, 'a dict')
     classes = meta.get('classes')
     if classes is not None and not _are_names(classes):
-        raise _meta_error(source, "dataset_meta['classes']", classes, 'a list of text')
+        raise _meta_error(
+            source, "dataset_meta['classes']", classes, 'a list of strings'
+        )
     count = last_decode_head(model).num_classes
     if classes is None or len(classes) != count:
         classes = ('background', *(f'class {n}' for n in range(1, count)))
@@ -259,8 +264,8 @@ def _meta_error(
     source: str | os.PathLike, key: str, value: Any, expected: str
 ) -> CheckpointError:
     return CheckpointError(
-        f'{source}: meta, {key}={short_repr(value)} must be {expected}. The file was '
-        'changed or is of another program; nothing was loaded.'
+        f'{source}: {key}={short_repr(value)} in meta must be {expected}. The file was '
+        'changed, or was made by another program. Nothing was loaded.'
     )
 
 

@@ -78,19 +78,19 @@ def parse_config_text(text: str, source: str) -> CheckpointConfig:
     entries = _entries(text, source)
     if not isinstance(entries.get('model'), dict):
         raise CheckpointConfigError(
-            f'{source}: the config in it has no model. Name a config file with '
-            '--config.'
+            f'{source}: its config has no model. Name a config file with --config.'
         )
     if 'type' not in entries['model']:
         raise CheckpointConfigError(
-            f"{source}: model of the config in it has no 'type'. Name a config file "
-            'with --config.'
+            f"{source}: model in its config has no 'type'. Name a config file with "
+            '--config.'
         )
     _check_imports(entries.pop('custom_imports', None), source)
     scope = entries.setdefault('default_scope', 'mmseg')
     if scope != 'mmseg':
         raise CheckpointConfigError(
-            f"{source}: default_scope={scope!r} must be 'mmseg'."
+            f"{source}: default_scope={scope!r} in its config must be 'mmseg'. Name a "
+            'config file with --config.'
         )
     pipeline = _by_names(_test_pipeline(entries, source), (TRANSFORMS,))
     known = (MODELS, WEIGHT_INITIALIZERS)
@@ -121,8 +121,8 @@ def parse_test_dataset(text: str, source: str) -> dict[str, Any]:
     dataset = _test_dataset(_entries(text, source), source)
     if not dataset:
         raise CheckpointConfigError(
-            f'{source}: the config in it has no test_dataloader.dataset. Name a config '
-            'file with --config.'
+            f'{source}: its config has no test_dataloader.dataset. Name a config file '
+            'with --config.'
         )
     place = 'test_dataloader.dataset'
     dataset = _by_names(dataset, (DATASETS, TRANSFORMS))
@@ -173,15 +173,15 @@ def _entries(
 ) -> dict[str, Any]:
     if len(text) > _MAX_CHARACTERS:
         raise CheckpointConfigError(
-            f'{source}: the config in it has {len(text)} characters; at most '
-            f'{_MAX_CHARACTERS} are read. Name a config file with --config.'
+            f'{source}: its config has {len(text)} characters; the limit is '
+            f'{_MAX_CHARACTERS}. Name a config file with --config.'
         )
     try:
         statements = ast.parse(text).body
     except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
         raise CheckpointConfigError(
-            f'{source}: the config in it is not Python text ({error}). Name a config '
-            'file with --config.'
+            f'{source}: its config is not valid Python ({error}). Name a config file '
+            'with --config.'
         ) from None
     entries = {}
     for statement in statements:
@@ -199,9 +199,9 @@ def _assignment(statement: ast.stmt, source: str) -> tuple[str, ast.expr]:
     ):
         return statement.targets[0].id, statement.value
     raise CheckpointConfigError(
-        f'{source}: line {statement.lineno} of the config in it is a program '
-        f'({type(statement).__name__}), where MMEngine writes NAME = VALUE. It was '
-        'not run. If you trust its origin, name its config file with --config.'
+        f'{source}: line {statement.lineno} of its config is a statement of type '
+        f'{type(statement).__name__}; MMEngine only writes NAME = VALUE. It was not '
+        'run. If you trust its origin, name its config file with --config.'
     )
 
 
@@ -230,8 +230,8 @@ def _literal(node: ast.expr, name: str, source: str) -> Any:
         _check_plain(value)
     except (ValueError, TypeError, RecursionError) as error:
         raise CheckpointConfigError(
-            f'{source}: {name} of the config in it holds more than strings, numbers '
-            f'and lists or dicts of them ({error}). Name a config file with --config.'
+            f'{source}: {name} in its config holds more than strings, numbers, lists '
+            f'and dicts ({error}). Name a config file with --config.'
         ) from None
     return value
 
@@ -241,7 +241,7 @@ def _check_plain(value: Any) -> None:
     if isinstance(value, dict):
         for key, item in value.items():
             if 'type' in value and not isinstance(key, str):
-                raise ValueError(f'a component with the key {key!r}')
+                raise ValueError(f'the key {key!r} of a component is not a string')
             _check_plain(item)
     elif isinstance(value, list | tuple):
         for item in value:
@@ -253,8 +253,8 @@ def _check_plain(value: Any) -> None:
 def _expect(fits: bool, key: str, value: Any, expected: str, source: str) -> None:
     if not fits:
         raise CheckpointConfigError(
-            f'{source}: {key}={short_repr(value)} of the config in it must be '
-            f'{expected}. Name a config file with --config.'
+            f'{source}: {key}={short_repr(value)} in its config must be {expected}. '
+            'Name a config file with --config.'
         )
 
 
@@ -276,9 +276,9 @@ def _check_imports(custom_imports: Any, source: str) -> None:
         _expect(isinstance(name, str), key, names, 'a list of names', source)
         if name.partition('.')[0] != _PACKAGE:
             raise CheckpointConfigError(
-                f'{source}: the config in it imports {name!r} (custom_imports). '
-                f'Nothing but {_PACKAGE} is imported because a checkpoint says so. If '
-                'you trust its origin, name its config file with --config.'
+                f'{source}: its config imports {name!r} (custom_imports). The config '
+                f'of a checkpoint may import only {_PACKAGE}. If you trust its origin, '
+                'name its config file with --config.'
             )
 
 
@@ -352,10 +352,10 @@ def _check_types(
         known = name in SCOPES if key == '_scope_' else _is_known(name, registries)
         if not known:
             raise CheckpointConfigError(
-                f'{source}: {where}.{key}={name!r} of the config in it is not a '
-                'registered component of MMSegmentation, MMPretrain or '
-                f'{_PACKAGE}, and was not imported. If it is yours, name its config '
-                'file with --config.'
+                f'{source}: {where}.{key}={name!r} in its config is not a registered '
+                f'component of MMSegmentation, MMPretrain or {_PACKAGE}, and was not '
+                'imported. If the component is yours, name the config file with '
+                '--config.'
             )
 
 

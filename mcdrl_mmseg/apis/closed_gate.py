@@ -24,7 +24,7 @@ def closed_gate_note(model: nn.Module) -> str | None:
     if float(intervention.gate) != 0:
         return None
     return (
-        'note: the gate of this checkpoint is 0: its intervention had not begun, and '
-        'it predicts as the network without MCDRL. Take a checkpoint of a later epoch, '
-        'or let InterventionWarmupHook begin earlier.'
+        'note: the gate of this checkpoint is 0. Its intervention had not begun, so it '
+        'predicts like the network without MCDRL. Use a checkpoint of a later epoch, '
+        'or train with an earlier `begin` of InterventionWarmupHook.'
     )

@@ -67,8 +67,8 @@ def named_merging(source: str | os.PathLike) -> Iterator[None]:
         key = '.'.join(keys)
         what = 'None' if kind == 'NoneType' else f'of type {kind}'
         raise ConfigFileError(
-            f'{source}: {key} is a dict, of entries to change, but {what} in what it '
-            'changes. To put the dict in its place, add _delete_=True to it.'
+            f'{source}: {key} is a dict, which cannot be merged into a value that is '
+            f'{what}. To replace that value, add _delete_=True to the dict.'
         ) from None
 
 

@@ -74,9 +74,9 @@ class ToolRunner(_ShortConsole, Runner):
         """
         if cfg.get('model') is None:
             raise ConfigFileError(
-                f'{cfg.filename} has no model: expected a whole config, and not a '
-                'piece of one, as those in configs/_base_, or a plan, which python -m '
-                'mcdrl_lab ablation runs.'
+                f'{cfg.filename} has no model: expected a complete config. Files in '
+                'configs/_base_ are only parts of configs. Run a plan with python -m '
+                'mcdrl_lab ablation.'
             )
         return super().from_cfg(cfg)
 

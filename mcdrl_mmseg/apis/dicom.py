@@ -89,12 +89,12 @@ def _check_content(path: str | os.PathLike) -> None:
         end = joined[1 - len(_ITEM_TAGS[0]) :]
         if unpacked > most:
             raise ImageError(
-                f'{path}: unpacks to more than {_MAX_RATIO} times its size; it '
-                'was not read. Save it without deflation.'
+                f'{path}: unpacks to more than {_MAX_RATIO} times its size, and was '
+                'not read. Save it without deflation.'
             )
         if items > _MAX_ITEMS:
             raise ImageError(
-                f'{path}: more than {_MAX_ITEMS} items of sequences; it was not read.'
+                f'{path}: has more than {_MAX_ITEMS} sequence items, and was not read.'
             )
 
 
@@ -129,7 +129,9 @@ def count_frames(path: str | os.PathLike) -> int:
     try:
         return int(header.get('NumberOfFrames') or 1)
     except (TypeError, ValueError) as error:
-        raise ImageError(f'{path}: its number of frames: {error}') from None
+        raise ImageError(
+            f'{path}: NumberOfFrames is not an integer ({error}). Correct the header.'
+        ) from None
 
 
 def read_dicom(path: str | os.PathLike) -> Iterator[np.ndarray]:
@@ -162,7 +164,9 @@ def read_dicom(path: str | os.PathLike) -> Iterator[np.ndarray]:
     except FileProblem as problem:
         raise ImageError(f'{path}: {problem.detail}.') from None
     except (AttributeError, TypeError) as error:
-        raise ImageError(f'{path}: without a size: {error}.') from None
+        raise ImageError(
+            f'{path}: the image has no valid Rows and Columns: {error}.'
+        ) from None
     try:
         _check_frame_count(path, data)
         _check_meaning(path, data)
@@ -201,8 +205,8 @@ def _check_frame_count(path: str | os.PathLike, data: pydicom.Dataset) -> None:
         unit = 'bytes'
     if held > expected:
         raise ImageError(
-            f'{path}: {held} {unit} of pixels, more than the {expected} that '
-            f'NumberOfFrames ({stated}), Rows and Columns state; correct the header.'
+            f'{path}: the pixel data has {held} {unit}; expected {expected} from '
+            f'NumberOfFrames ({stated}), Rows and Columns. Correct the header.'
         )
 
 
@@ -212,15 +216,15 @@ def _check_meaning(path: str | os.PathLike, data: pydicom.Dataset) -> None:
     packed = data.file_meta.TransferSyntaxUID.is_encapsulated
     if meaning not in (*_ANY_SYNTAX, *(_JPEG_2000_ALONE if packed else ())):
         raise ImageError(
-            f'{path}: PhotometricInterpretation {meaning!r} cannot be shown; expected '
-            f'{", ".join(_ANY_SYNTAX)}. Convert the file, or correct the header.'
+            f'{path}: PhotometricInterpretation {meaning!r} is not supported; expected '
+            f'one of {", ".join(_ANY_SYNTAX)}. Convert the file, or correct the header.'
         )
     stored, high = int(data.BitsStored), int(data.get('HighBit', data.BitsStored - 1))
     if not packed and high != stored - 1:
         raise ImageError(
-            f'{path}: HighBit {high} with BitsStored {stored}: the values lie in other '
-            f'bits than in the lowest {stored}, as old devices wrote them. Convert the '
-            'file, or correct the header.'
+            f'{path}: HighBit is {high} with BitsStored {stored}: the values are not '
+            f'in the lowest {stored} bits, as in files of some old devices. Convert '
+            'the file, or correct the header.'
         )
 
 

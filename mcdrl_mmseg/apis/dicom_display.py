@@ -53,7 +53,7 @@ class GreyDisplay:
             low, high = full_range or self._range_of_all_frames
             shown = 255 * (values - low) / ((high - low) or 1)
         if not np.isfinite(shown).all():
-            raise ValueError('rescaled, its values are beyond all numbers')
+            raise ValueError('its values are NaN or infinite after rescaling')
         grey = np.rint(shown.clip(0, 255)).astype(np.uint8)
         if self.data.PhotometricInterpretation == 'MONOCHROME1':
             grey = 255 - grey

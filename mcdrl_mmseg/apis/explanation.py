@@ -196,15 +196,15 @@ def _intervening_head(model: nn.Module) -> CausalInterventionHead:
     head = last_decode_head(model)
     if not isinstance(head, CausalInterventionHead):
         raise ValueError(
-            'only a model with a CausalInterventionHead can be explained; this one '
-            f'is a {type(model).__name__} with decode_head='
-            f'{type(head).__name__}. tools/predict.py segments with any model.'
+            'only a model with a CausalInterventionHead can be explained, but this '
+            f'{type(model).__name__} has decode_head={type(head).__name__}. '
+            'tools/predict.py segments images with any model.'
         )
     if head.intervention is None or head.intervention.attend_to == 'self':
         what = 'intervention=None' if head.intervention is None else "attend_to='self'"
         raise ValueError(
             f'the head of this model has {what}: it does not intervene with the '
-            'confounder dictionary, and there is no confounder to explain.'
+            'confounder dictionary, so there is no confounder to explain.'
         )
     return head
 

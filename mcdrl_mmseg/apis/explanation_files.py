@@ -111,16 +111,16 @@ def _check_truth(truth: Path | None, files: Sequence[InputFile]) -> None:
         return
     if not truth.is_dir() and len(files) != 1:
         raise ValueError(
-            f'one mask, {truth}, for {len(files)} images: name a folder of masks with '
-            '--truth.'
+            f'{truth} is one mask, but there are {len(files)} images. Name a folder of '
+            'masks with --truth.'
         )
     first: dict[str, Path] = {}
     for path in (file.path for file in files):
         other = first.setdefault(path.stem, path)
         if other is not path:
             raise ValueError(
-                f'{other} and {path} are of one name, so that a mask in {truth} could '
-                'be of either: explain them one by one.'
+                f'{other} and {path} have the same name, so a mask in {truth} could '
+                'belong to either. Explain them one at a time.'
             )
 
 
@@ -245,14 +245,14 @@ def _read_truth(
             if mask.stem == file.path.stem and mask.suffix.lower() in _MASK_ENDINGS
         ]
         if not found:
-            raise ImageError(f'{file.path}: {truth} holds no mask of this name.')
+            raise ImageError(f'{file.path}: {truth} holds no mask with this name.')
         path = found[0]
     classes = (getattr(model, 'dataset_meta', None) or {}).get('classes', ())
     mask = read_truth_mask(path, max(2, len(classes)))
     if mask.lesion.shape != image.shape[:2]:
         height, width = mask.lesion.shape
         raise ImageError(
-            f'{path}: the mask is {width} x {height}, its image {file.path} '
-            f'{image.shape[1]} x {image.shape[0]} pixels (width x height).'
+            f'{path}: the mask has {width} x {height} pixels, but its image '
+            f'{file.path} has {image.shape[1]} x {image.shape[0]} (width x height).'
         )
     return mask

@@ -63,8 +63,8 @@ def site_reference_of(
     add = f'python -m mcdrl_lab site-reference CONFIG {source}'
     if text is None:
         raise SiteReferenceError(
-            f'{source} holds no reference statistics of its training sites, which '
-            f'images are compared with. Add them: {add}'
+            f'{source} holds no reference statistics of its training sites to '
+            f'compare images with. Add them: {add}'
         )
     reference = SiteReference.from_text(text, str(source))
     # The order may differ: MMEngine sorts the families of prompts in the config that it
@@ -75,8 +75,8 @@ def site_reference_of(
         or len(reference.center) != dictionary.embed_dims
     ):
         raise SiteReferenceError(
-            f'{source}: its reference statistics are of other prompts or another CLIP '
-            f'than its dictionary. Write them anew: {add}'
+            f'{source}: its reference statistics were made with other prompts or '
+            f'another CLIP than its dictionary. Compute them again: {add}'
         )
     return reference
 

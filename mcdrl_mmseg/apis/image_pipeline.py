@@ -78,7 +78,7 @@ def read_image(path: str | os.PathLike) -> np.ndarray:
         # OpenCV decodes some formats that Pillow does not, as 16-bit colour TIFF.
         _check_unknown_size(path)
         if cv2.imcount(str(path)) > 1:
-            raise ImageError(f'{path}: several pages; expected one.') from None
+            raise ImageError(f'{path}: has several pages; expected one.') from None
     except FileProblem as problem:
         raise ImageError(f'{path}: {problem.detail}.') from None
     try:
@@ -103,7 +103,9 @@ def _check_unknown_size(path: Path) -> None:
     try:
         size = tiff_size(path)
         if size is None:
-            raise ImageError(f'{path}: not an image, or of a format that is not read.')
+            raise ImageError(
+                f'{path}: not an image, or in a format that is not supported.'
+            )
         check_pixel_count(*size)
         check_file_size(path, *size)
         check_read_as_meant(path)
@@ -116,13 +118,15 @@ def _as_eight_bits(image: np.ndarray, path: Path) -> np.ndarray:
     if image.dtype == np.uint8:
         return image
     if image.dtype != np.uint16:
-        raise ImageError(f'{path}: {image.dtype} values; expected 8 bits.')
+        raise ImageError(
+            f'{path}: has {image.dtype} values; expected 8 bits. Save it with 8 bits.'
+        )
     top = int(image.max())
     if 0 < top < 2**15:
         raise ImageError(
-            f'{path}: 16 bits, of which the highest value, {top}, uses '
-            f'{top.bit_length()}: how bright it is meant to be is unknown. Save it '
-            'with 8 bits.'
+            f'{path}: has 16 bits, but its highest value, {top}, uses only '
+            f'{top.bit_length()}: its brightness range is unknown. Save it with 8 '
+            'bits.'
         )
     return (image >> 8).astype(np.uint8)
 
@@ -144,8 +148,8 @@ def as_image(image: str | os.PathLike | np.ndarray) -> np.ndarray:
     if not isinstance(image, np.ndarray):
         raise ImageError(
             f'an image must be a path or an array, (H, W, 3) uint8, blue first; got '
-            f'{type(image).__name__}. np.asarray(image)[..., ::-1] makes one of a '
-            "Pillow image in mode 'RGB'."
+            f'{type(image).__name__}. Convert a Pillow image in mode '
+            "'RGB' with np.asarray(image)[..., ::-1]."
         )
     if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3:
         raise ImageError(
@@ -173,8 +177,8 @@ def build_image_pipeline(cfg: Mapping) -> Callable[[dict], dict]:
     if not loaders:
         raise ValueError(
             "the config's test_pipeline (or test_dataloader.dataset.pipeline) does "
-            f'not load images by {_IMAGE_LOADERS[0]}: it cannot be used on single '
-            'images.'
+            f'not load images with {_IMAGE_LOADERS[0]}, so it cannot be used on single '
+            'images. Add it as the first step.'
         )
     for loader in loaders:
         loader['type'] = 'LoadImageFromNDArray'
@@ -247,9 +251,9 @@ def check_scores(scores: Tensor) -> None:
     # a sum that overflows, so that the second test is needed.
     if not scores.sum().isfinite() and not scores.isfinite().all():
         raise ScoresError(
-            'the model gives NaN or infinite scores for this image: it would show no '
-            'lesion whatever is there. Its weights may be too large for its '
-            'precision (try float32), or its input is out of range.'
+            'the model gives NaN or infinite scores for this image, which would count '
+            'as no lesion. Its weights may be too large for its precision (try '
+            'float32), or its input is out of range.'
         )
 
 

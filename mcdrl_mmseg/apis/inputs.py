@@ -113,10 +113,10 @@ def _refuse_checkpoints(names: Sequence[str]) -> None:
     checkpoints = [name for name in names if name.endswith('.pth')]
     if checkpoints:
         raise ImageError(
-            f'{", ".join(checkpoints)} among the images: one checkpoint is used, and '
-            'named first. A pattern such as best_*.pth that matches several, of an '
-            'earlier training say, or a calibrated one, has to be replaced by the name '
-            'of one.'
+            f'{", ".join(checkpoints)} among the images: expected one checkpoint, as '
+            'the first argument. A pattern such as best_*.pth may match several, for '
+            'example one of an earlier training or a calibrated one. Name one of them '
+            'instead.'
         )
 
 
@@ -132,7 +132,7 @@ def _find(
         files, ignored = _in_folder(path, leave_out)
         inputs.ignored += ignored
         if not files:
-            inputs.problems[name] = 'a folder without image, video or DICOM file'
+            inputs.problems[name] = 'a folder without an image, video or DICOM file'
         for file, kind in files:
             found.setdefault(file, (path, kind))
     elif path.exists():

@@ -45,9 +45,9 @@ def without_traceback(name: str) -> Callable[[Main], Main]:
             except URLError as error:
                 # For example, weights that a stock backbone downloads when it is built.
                 message = (
-                    f'a download failed ({error.reason}). Without a network name files '
-                    'where the config asks for weights (pretrained, '
-                    'init_cfg.checkpoint, load_from), or set them to None.'
+                    f'a download failed ({error.reason}). Without network access, set '
+                    'the weights in the config (pretrained, init_cfg.checkpoint, '
+                    'load_from) to local files or to None.'
                 )
             print(f'{name}: {message}', file=sys.stderr)
             return EXIT_BAD_INPUT

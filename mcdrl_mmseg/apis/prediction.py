@@ -92,7 +92,7 @@ def predict_files(
     """
     unknown = [kind for kind in save if kind not in OUTPUTS]
     if unknown or not save:
-        raise ValueError(f'save={list(save)} must name some of {list(OUTPUTS)}.')
+        raise ValueError(f'save={list(save)} must name one or more of {list(OUTPUTS)}.')
     if batch_size < 1:
         raise ValueError(f'batch_size={batch_size} must be at least 1.')
     out = Path(out)

@@ -154,7 +154,7 @@ def enable_amp(cfg: Config) -> None:
     if name != 'OptimWrapper':
         raise ValueError(
             "--amp needs optim_wrapper.type='OptimWrapper', got "
-            f'{wrapper.type!r}: set AMP in the config.'
+            f'{wrapper.type!r}. Leave out --amp and set AMP in the config.'
         )
     if torch.cuda.is_available():
         wrapper.type = 'AmpOptimWrapper'

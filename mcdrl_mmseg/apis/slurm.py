@@ -35,8 +35,8 @@ def set_rendezvous(environment: MutableMapping[str, str] | None = None) -> None:
         job, step = environment['SLURM_JOB_ID'], environment['SLURM_STEP_ID']
     except KeyError as missing:
         raise SlurmError(
-            f'--launcher slurm, but {missing} is not set: start it by srun, as '
-            'tools/slurm_train.sh does.'
+            f'--launcher slurm: {missing} is not set in the environment. Start the '
+            'program with srun, as tools/slurm_train.sh does.'
         ) from None
     port = _FIRST_PORT + (int(job) * 31 + int(step)) % _PORTS
     environment.update(

@@ -52,7 +52,7 @@ def temperature_of(
     ):
         raise CheckpointError(
             f"{source}: meta['{META_KEY}'] is {short_repr(values)}; expected a list of "
-            f'{expected} positive numbers, one a lesion class. Calibrate the '
+            f'{expected} positive numbers, one per lesion class. Calibrate the '
             'checkpoint again: python -m mcdrl_lab calibrate CHECKPOINT'
         )
     return tuple(map(float, values))

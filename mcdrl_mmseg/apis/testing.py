@@ -72,9 +72,10 @@ def use_tta(cfg: Config) -> str | None:
         usual = set(_sizes(steps))
         if views and usual and not views & usual:
             note = (
-                f'--tta: tta_pipeline resizes images to {_as_text(views)}, the test '
-                f'pipeline to {_as_text(usual)}: these scores are of another size than '
-                'those without --tta. Give the Resize of tta_pipeline the same scale.'
+                f'--tta: tta_pipeline resizes images to {_as_text(views)}, but the '
+                f'test pipeline to {_as_text(usual)}. The scores with and without '
+                '--tta are for different sizes. Give the Resize of tta_pipeline the '
+                'same scale.'
             )
         own = [t for t in steps if type_name(t) == 'SetSite']
         part['pipeline'] = [*own, *cfg.tta_pipeline]

@@ -97,12 +97,12 @@ def predict(args: argparse.Namespace) -> int:
         method = presence.get('method')
         of = f' (threshold of {short_repr(method)} in its records)' if method else ''
         print(
-            f'{summary.num_emptied} of these are empty in {args.out}/presence: the '
-            f'network expects a Dice below {presence["threshold"]:g} of its mask{of}'
+            f'{summary.num_emptied} of these have an empty mask in {args.out}/'
+            f'presence: the network expects a Dice below {presence["threshold"]:g}{of}'
         )
     if summary.ignored:
         print(
-            f'{len(summary.ignored)} other files were left out, the first is '
+            f'{len(summary.ignored)} files of other kinds were ignored, for example '
             f'{summary.ignored[0]}'
         )
     return _print_skipped(summary.problems, summary.num_images)
@@ -158,10 +158,11 @@ def export(args: argparse.Namespace) -> int:
     size = _export_size(own, args.size)
     if own in (None, size) and prepares_otherwise(model, size):
         print(
-            'warning: the test pipeline or the data preprocessor does more with an '
-            f'image than to resize it to {size[0]} x {size[1]} pixels, as padding, a '
-            'kept ratio or a change of contrast. A file does not: its masks will '
-            'differ from those of tools/predict.py unless its images are prepared so.',
+            'warning: the test pipeline or the data preprocessor does more than resize '
+            f'an image to {size[0]} x {size[1]} pixels: for example, it pads it, keeps '
+            'its aspect ratio or changes its contrast. An exported file does not do '
+            'this. Its masks will differ from those of tools/predict.py unless you '
+            'prepare its images in the same way.',
             file=sys.stderr,
         )
     exported = export_model(
@@ -191,15 +192,15 @@ def _export_size(
         if own is None:
             raise ValueError(
                 "the config's test pipeline does not resize all images to one size: "
-                'name the size of the file by --size HEIGHT WIDTH.'
+                'set the input size of the file with --size HEIGHT WIDTH.'
             )
         return own
     height, width = asked
     if own is not None and (height, width) != own:
         print(
             f'warning: --size {height} {width}, but the model predicts at {own[0]} x '
-            f'{own[1]} (its test pipeline): masks of this file will differ from those '
-            'of tools/predict.py, often much. Leave --size out to take '
+            f'{own[1]} (its test pipeline). The masks of this file will differ from '
+            'those of tools/predict.py, often by much. Leave out --size to use '
             f'{own[0]} x {own[1]}.',
             file=sys.stderr,
         )

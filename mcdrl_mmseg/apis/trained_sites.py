@@ -60,13 +60,13 @@ def trained_on_note(
     if not seen:
         return None
     right = (
-        f'Test at the site that the training held out (here {trained.held_out}), named '
-        'by MCDRL_HELD_OUT as then.'
+        'Test at the site that the training held out: set '
+        f'MCDRL_HELD_OUT={trained.held_out}.'
         if trained.held_out
-        else 'It names no site that it held out: what to expect of a new one is what '
-        'python -m mcdrl_lab leave-one-site-out tells.'
+        else 'It records no held-out site: python -m mcdrl_lab leave-one-site-out '
+        'shows what to expect at a new site.'
     )
     return (
-        f'{source} was trained on images of {", ".join(seen)}: these scores are not '
-        f'those of a new site. {right}'
+        f'{source} was trained on images of {", ".join(seen)}: these scores do not '
+        f'apply to a new site. {right}'
     )

@@ -93,8 +93,9 @@ def _refuse_earlier_run(work_dir: Path) -> None:
         more = f' and {len(earlier) - 3} more' if len(earlier) > 3 else ''
         raise OptionError(
             f'{work_dir} holds checkpoints of an earlier training '
-            f'({", ".join(earlier[:3])}{more}), which this one would replace. Go on '
-            'with that by --resume, choose another --work-dir, or move them away.'
+            f'({", ".join(earlier[:3])}{more}), which this training would replace. '
+            'Continue the earlier one with --resume, choose another --work-dir, or '
+            'move the checkpoints away.'
         )
 
 

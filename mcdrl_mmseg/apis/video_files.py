@@ -51,7 +51,7 @@ def opened_video(path: Path) -> Iterator[cv2.VideoCapture]:
         raise ImageError(f'{path}: no such file.')
     if not _is_container(path):
         raise ImageError(
-            f'{path}: not a video, by its content: expected AVI, MP4, MOV, Matroska, '
+            f'{path}: its content is not a video; expected AVI, MP4, MOV, Matroska, '
             'WebM, MPEG or WMV.'
         )
     video = _open(path)

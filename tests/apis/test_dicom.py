@@ -295,14 +295,16 @@ def test_more_frames_than_stated_are_refused_before_the_first(save, frames, comp
         data.NumberOfFrames = frames
     data.save_as(path)
     held = '3 frames' if compressed else '24 bytes'
-    with pytest.raises(ImageError, match=rf'scan\.dcm: {held} .*NumberOfFrames'):
+    with pytest.raises(
+        ImageError, match=rf'scan\.dcm: .* has {held}; .*NumberOfFrames'
+    ):
         next(read_dicom(path))
 
 
 def test_pixels_may_end_with_one_byte_of_padding_alone(save):
     odd = np.array([[1, 2, 3]], np.uint8)
     np.testing.assert_array_equal(read_one(save(odd, PixelData=b'\1\2\3\0')), odd)
-    with pytest.raises(ImageError, match='6 bytes of pixels, more than the 4 '):
+    with pytest.raises(ImageError, match='pixel data has 6 bytes; expected 4 from '):
         next(read_dicom(save(odd, PixelData=b'\1\2\3\0\0\0')))
 
 
@@ -414,7 +416,9 @@ def test_items_are_counted_before_objects_are_made_of_them(save, monkeypatch, de
         if not refused:
             assert len(list(read_dicom(path))) == 1
             continue
-        with pytest.raises(ImageError, match=r'scan\.dcm: more than 100 items'):
+        with pytest.raises(
+            ImageError, match=r'scan\.dcm: has more than 100 sequence items'
+        ):
             next(read_dicom(path))
 
 
@@ -430,7 +434,7 @@ def test_an_item_across_two_blocks_is_counted_once(save, monkeypatch):
     monkeypatch.setattr(dicom, '_MAX_ITEMS', 2)
     for block in range(1, 12):
         monkeypatch.setattr(dicom, '_BLOCK', block)
-        with pytest.raises(ImageError, match='more than 2 items'):
+        with pytest.raises(ImageError, match='more than 2 sequence items'):
             next(read_dicom(path))
 
 
@@ -441,13 +445,15 @@ def test_values_beyond_all_numbers_are_no_black_image(save):
         RescaleSlope='1e308',
         RescaleIntercept='1e308',
     )
-    with pytest.raises(ImageError, match=r'scan\.dcm: .*beyond all numbers'):
+    with pytest.raises(ImageError, match=r'scan\.dcm: .*NaN or infinite'):
         next(read_dicom(path))
 
 
 def test_values_in_other_bits_than_the_lowest_are_refused(save):
     pixels = np.full((2, 4), 0x7FF0, np.uint16)
-    with pytest.raises(ImageError, match=r'scan\.dcm: HighBit 15 with BitsStored 12'):
+    with pytest.raises(
+        ImageError, match=r'scan\.dcm: HighBit is 15 with BitsStored 12'
+    ):
         list(read_dicom(save(pixels, bits=12, HighBit=15)))
 
 

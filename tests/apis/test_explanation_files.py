@@ -125,10 +125,10 @@ def test_masks_are_found_by_name_and_other_sizes_are_problems(images, explained)
     assert explained[0].all()
     # 2 * 4 / (4 + 20)
     assert record['predictions']['gate_1']['dice'] == 0.3333
-    assert 'holds no mask of this name' in summary.problems[names[1]]
+    assert 'holds no mask with this name' in summary.problems[names[1]]
     cv2.imwrite(str(images / 'wide.png'), np.full((4, 6), 255, np.uint8))
     summary = explain_files(None, names[:1], images / 'out2', images / 'wide.png')
-    assert 'the mask is 6 x 4' in summary.problems[names[0]]
+    assert 'the mask has 6 x 4' in summary.problems[names[0]]
 
 
 @pytest.mark.reliability('silent', 'the truth of an explanation')
@@ -264,6 +264,8 @@ def test_one_mask_is_not_taken_for_two_images_of_its_name(images, explained):
         (images / folder).mkdir()
         cv2.imwrite(str(images / folder / 'c.png'), np.zeros((4, 5), np.uint8))
     names = [str(images / 'day1'), str(images / 'day2')]
-    with pytest.raises(ValueError, match=r'day1/c\.png and .*day2/c\.png are of one'):
+    with pytest.raises(
+        ValueError, match=r'day1/c\.png and .*day2/c\.png have the same'
+    ):
         explain_files(None, names, images / 'out', images / 'masks')
     assert not explained

@@ -80,7 +80,7 @@ def test_names_without_a_file_are_problems(folder):
     assert not inputs.files
     assert list(inputs.problems) == ['gone.png', f'{root}/*.png', f'{root}/sub']
     assert 'no such file' in inputs.problems['gone.png']
-    assert 'without image' in inputs.problems[f'{root}/sub']
+    assert 'without an image' in inputs.problems[f'{root}/sub']
 
 
 def test_a_second_checkpoint_is_refused_before_anything_is_done(folder):

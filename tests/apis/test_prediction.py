@@ -348,8 +348,8 @@ def test_an_interrupted_run_leaves_no_half_written_file(folder):
 @pytest.mark.parametrize(
     ('options', 'words'),
     [
-        (dict(save=['gifs']), 'must name some of'),
-        (dict(save=[]), 'must name some of'),
+        (dict(save=['gifs']), 'must name one or more of'),
+        (dict(save=[]), 'must name one or more of'),
         (dict(batch_size=0), 'batch_size=0'),
     ],
 )

@@ -46,7 +46,9 @@ def test_a_dict_over_what_is_none_names_file_key_and_remedy(tmp_path, value, wha
     child, grandchild = tmp_path / 'child.py', tmp_path / 'grandchild.py'
     child.write_text("_base_ = 'base.py'\na = dict(b=dict(c=dict(d=1)))")
     grandchild.write_text("_base_ = 'child.py'\nx = 1")
-    message = rf'child\.py: a\.b\.c is a dict, .* but {what} in .* add _delete_=True'
+    message = (
+        rf'child\.py: a\.b\.c is a dict, .* value that is {what}\. .* _delete_=True'
+    )
     # The file to blame, and not the one that was named.
     with pytest.raises(ConfigFileError, match=message) as caught:
         load_config(str(grandchild))
@@ -85,7 +87,7 @@ def test_a_piece_of_a_config_is_named_as_one(config_file):
     with pytest.raises(ConfigFileError) as error:
         build_runner(load_config(config_file))
     message = str(error.value)
-    assert message.startswith(f'{config_file} has no model: expected a whole config')
+    assert message.startswith(f'{config_file} has no model: expected a complete config')
 
 
 def test_amp_on_a_cpu_is_bfloat16(monkeypatch):

@@ -156,12 +156,12 @@ def test_a_test_at_a_site_of_the_training_is_told_below_the_scores(told, site):
     (line,) = told(sites=['south', site])
     name = site if isinstance(site, str) else site['name']
     assert line.startswith(f'best.pth was trained on images of {name}: these scores')
-    assert '(here south)' in line
+    assert 'MCDRL_HELD_OUT=south.' in line
 
 
 def test_of_a_training_that_held_none_out_no_test_at_it_is_advised(told):
     (line,) = told(sites=['north'], held_out=None)
-    assert 'It names no site that it held out' in line
+    assert 'It records no held-out site' in line
     assert 'leave-one-site-out' in line
     assert 'MCDRL_HELD_OUT' not in line
 

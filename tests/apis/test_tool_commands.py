@@ -87,8 +87,8 @@ def test_masks_that_were_emptied_are_counted(predicts, monkeypatch, capsys, tmp_
     monkeypatch.setattr(ARGUMENTS, 'presence', str(tmp_path / 'presence.json'))
     assert predicts(Summary(num_images=10, num_lesions=8, num_emptied=3)) == 0
     said = capsys.readouterr().out
-    assert '3 of these are empty in out/presence: the network expects' in said
-    assert "a Dice below 0.25 of its mask (threshold of 'baseline' in its rec" in said
+    assert '3 of these have an empty mask in out/presence: the network' in said
+    assert "expects a Dice below 0.25 (threshold of 'baseline' in its rec" in said
 
 
 @pytest.mark.parametrize('kind', [PRESENCE, CONFORMAL])

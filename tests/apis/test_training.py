@@ -279,7 +279,7 @@ def test_checkpoints_of_an_earlier_training_are_not_replaced(
         assert training.train_main(arguments) == 2
         told = capsys.readouterr().err
         assert f'run holds checkpoints of an earlier training ({name}), which' in told
-        assert 'by --resume, choose another --work-dir, or move them away' in told
+        assert 'with --resume, choose another --work-dir, or move the' in told
         assert trained == []
         (tmp_path / 'run' / name).unlink()
     # What a training begins with may lie there.

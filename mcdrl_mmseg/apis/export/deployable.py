@@ -48,9 +48,10 @@ class DeployableSegmentor(nn.Module):
         mode = (model.test_cfg or {}).get('mode', 'whole')
         if mode != 'whole':
             raise ExportError(
-                f'the model predicts in windows (test_cfg.mode={mode!r}), which a file '
-                "does not. Set model.test_cfg=dict(mode='whole') in the config, export "
-                'for the size of a window, and cut images into windows yourself.'
+                f'the model predicts in windows (test_cfg.mode={mode!r}), which an '
+                "exported file cannot do. Set model.test_cfg=dict(mode='whole') in "
+                'the config, export for the size of a window, and cut images into '
+                'windows yourself.'
             )
         self.model = copy.deepcopy(model).cpu().float().eval().requires_grad_(False)
         merge_lora(self.model)

@@ -91,10 +91,11 @@ def export_model(
         allowed = TOLERANCE / min(1, *(module.temperature or (1,)))
         if not int8 and not gap <= allowed:  # NaN fails too
             raise ExportError(
-                f'the exported model differs from PyTorch by {gap:.1e}, more than '
-                f'{allowed:.0e}, and was not kept. If two positions resemble a '
-                'lesion alike to the last digit, the two may select different ones: '
-                'try other images (--image).'
+                f'the outputs of the exported file differ from those of PyTorch by '
+                f'{gap:.1e}; the limit is {allowed:.0e}. The file was not kept. If two '
+                'positions of an image are almost equally similar to a lesion, the '
+                'file and PyTorch may select different ones: try other images '
+                '(--image).'
             )
     with output_errors(path):
         WrittenFiles(path.parent).add(path)
@@ -110,7 +111,8 @@ def _check(
 ) -> None:
     if path.suffix != ENDINGS[file_format]:
         raise ExportError(
-            f'{path}: a file of format {file_format} ends in {ENDINGS[file_format]}.'
+            f'{path}: the name of a file in format {file_format} must end in '
+            f'{ENDINGS[file_format]}.'
         )
     if int8 and file_format != 'onnx':
         raise ExportError(f'--int8 works with --format onnx, not {file_format}.')

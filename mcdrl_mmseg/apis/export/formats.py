@@ -113,7 +113,7 @@ def _untraceable(error: Exception, multiple: int | None) -> ExportError:
     first_line = str(error).strip().partition('\n')[0]
     return ExportError(
         f'PyTorch could not trace the model ({first_line}).'
-        + (' Try a fixed size, without --dynamic.' if multiple else '')
+        + (' Try a fixed size: leave out --dynamic.' if multiple else '')
     )
 
 
@@ -241,9 +241,9 @@ def _refuse_grids(module: DeployableSegmentor, size: tuple[int, int]) -> None:
     def refuse(sides: list[int]) -> None:
         place = names[running[-1]].removeprefix('model.')
         raise ExportError(
-            f'{place} pools to a grid of {" x ".join(map(str, sides))}, whose '
-            'windows ONNX can express at one size alone. Try a fixed size, without '
-            '--dynamic, or --format torch-export.'
+            f'{place} pools to a grid of {" x ".join(map(str, sides))}, which ONNX '
+            'supports only at a fixed size. Leave out --dynamic, or use --format '
+            'torch-export.'
         )
 
     with (

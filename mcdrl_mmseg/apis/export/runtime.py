@@ -54,7 +54,7 @@ def open_exported(path: str | os.PathLike, threads: int = 0) -> ExportedModel:
     if not path.is_file():
         raise FileNotFoundError(f'exported model {str(path)!r} is not a file.')
     if path.suffix not in ENDINGS.values():
-        raise ValueError(f'{path} does not end in {", ".join(ENDINGS.values())}.')
+        raise ValueError(f'{path} must end in one of {", ".join(ENDINGS.values())}.')
     if path.suffix == ENDINGS['onnx']:
         return _with_size(_open_onnx(path, threads))
     extra = {EXTRA_FILE: ''}
@@ -80,8 +80,8 @@ def _with_size(model: ExportedModel) -> ExportedModel:
     sides = [model.description.get(side) for side in ('height', 'width')]
     if not all(type(side) is int for side in sides):
         raise ExportError(
-            f'{model.path} does not say its height and width, as files of '
-            'tools/export.py do. Export the checkpoint by it.'
+            f'{model.path} has no height and width in its metadata: it was not written '
+            'by tools/export.py. Export the checkpoint with tools/export.py.'
         )
     return model
 
@@ -111,7 +111,7 @@ def _open_onnx(path: Path, threads: int) -> ExportedModel:
 
     def run(images: np.ndarray) -> np.ndarray:
         shape = ' x '.join(map(str, images.shape))
-        with _own_errors(f'onnxruntime cannot run it on {shape} {images.dtype}'):
+        with _own_errors(f'onnxruntime cannot run the model on {shape} {images.dtype}'):
             return session.run(['logits'], {'images': images})[0]
 
     texts = session.get_modelmeta().custom_metadata_map

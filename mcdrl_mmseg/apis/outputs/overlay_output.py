@@ -79,8 +79,8 @@ class OverlayOutput(ImageOutput):
         self._video = video
         if not video.isOpened():
             raise OutputError(
-                f'{path}: OpenCV here cannot write MPEG-4 video of {width} x {height} '
-                'pixels. Leave overlays out (--save masks).'
+                f'{path}: this installation of OpenCV cannot write MPEG-4 video of '
+                f'{width} x {height} pixels. Leave out overlays (--save masks).'
             )
         return video
 

@@ -61,7 +61,7 @@ _FORBIDDEN = {
     'os.mkdir': 'to make the folder',
     'os.link': 'to link',
     'os.symlink': 'to link',
-    'os.truncate': 'to cut',
+    'os.truncate': 'to truncate',
     'os.chmod': 'to change',
     'os.chown': 'to change',
     'os.utime': 'to change',
@@ -114,10 +114,10 @@ class _Seal:
         what = os.fsdecode(argument) if isinstance(argument, bytes) else str(argument)
         entry = entry_of_request(self.config, what, frame)
         error = CheckpointConfigError(
-            f'{self.source}: {entry} of the config in it asks {request} {what!r}, '
-            'which was not done. Nothing is opened, imported, unpickled or fetched '
-            'because a checkpoint says so. If you trust its origin, name its config '
-            'file with --config.'
+            f'{self.source}: {entry} in its config asks {request} {what!r}, which was '
+            'refused. The config of a checkpoint must not open, import, unpickle or '
+            'download anything. If you trust its origin, name its config file with '
+            '--config.'
         )
         self.refused = self.refused or error
         raise error
@@ -202,9 +202,9 @@ def named_failures(config: Mapping | Config, key: str) -> Iterator[None]:
             raise
         reason = str(error).strip() or type(error).__name__
         raise CheckpointConfigError(
-            f'{config.source}: {key} of the config in it cannot be built: '
-            f'{reason[:_LONGEST_REASON]}. If a config file belongs to the checkpoint, '
-            'name it with --config.'
+            f'{config.source}: {key} in its config cannot be built: '
+            f'{reason[:_LONGEST_REASON]}. If the checkpoint has a config file, name it '
+            'with --config.'
         ) from error
 
 
@@ -217,7 +217,7 @@ def _install() -> None:
     for module, name in _FROM_STRING:
         _guard(module, name, 'to import by name')
     for module, name in _THREADS:
-        _guard(module, name, 'to start a thread by')
+        _guard(module, name, 'to start a thread with')
     for owner, name, pixels in GROWERS:
         _guard_growth(owner, name, pixels)
     importlib._bootstrap._gcd_import = _checked_import(  # type: ignore[attr-defined]
@@ -259,10 +259,10 @@ def _guard_growth(owner: Any, name: str, pixels: Callable[..., float]) -> None:
             )
             if count > most:
                 seal.refused = seal.refused or CheckpointConfigError(
-                    f'{seal.source}: the test pipeline of the config in it makes an '
-                    f'image of {count:.0f} pixels; at most {MOST_PIXELS} are made '
-                    'because a checkpoint says so. If you trust its origin, name its '
-                    'config file with --config.'
+                    f'{seal.source}: the test pipeline in its config makes an image of '
+                    f'{count:.0f} pixels; the limit for the config of a checkpoint is '
+                    f'{MOST_PIXELS}. If you trust its origin, name its config file '
+                    'with --config.'
                 )
                 raise seal.refused
         return original(*args, **kwargs)

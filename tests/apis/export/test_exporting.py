@@ -35,7 +35,7 @@ def test_file_is_written_and_compared(vit, tmp_path, stand_in):
 @pytest.mark.parametrize('gap', [2e-4, float('nan')])
 def test_file_that_differs_is_not_kept(vit, tmp_path, stand_in, gap):
     stand_in(gap)
-    with pytest.raises(ExportError, match='differs from PyTorch by'):
+    with pytest.raises(ExportError, match='differ from those of PyTorch by'):
         export_model(vit, tmp_path / 'm.onnx', 'onnx', (64, 64))
     assert list(tmp_path.iterdir()) == []
 
@@ -69,7 +69,7 @@ def test_failed_replacement_leaves_the_old_file(vit, tmp_path, stand_in):
 @pytest.mark.parametrize(
     ('name', 'options', 'message'),
     [
-        ('m.pt', dict(file_format='onnx'), 'format onnx ends in .onnx'),
+        ('m.pt', dict(file_format='onnx'), 'format onnx must end in .onnx'),
         (
             'm.pt',
             dict(file_format='torchscript', int8=True),

@@ -47,9 +47,11 @@ def test_errors_of_onnxruntime_are_ours(tmp_path):
     write_cast(path, 64, 64)
     exported = open_exported(path)
     assert exported.run(np.ones((1, 3, 64, 64), np.uint8)).sum() == 3 * 64 * 64
-    with pytest.raises(ExportError, match=r'cannot run it on 1 x 3 x 96 x 64 uint8: '):
+    with pytest.raises(
+        ExportError, match=r'cannot run the model on 1 x 3 x 96 x 64 uint8: '
+    ):
         exported.run(np.zeros((1, 3, 96, 64), np.uint8))
-    with pytest.raises(ExportError, match=r'cannot run it on .* float32: '):
+    with pytest.raises(ExportError, match=r'cannot run the model on .* float32: '):
         exported.run(np.zeros((1, 3, 64, 64), np.float32))
     path.write_bytes(path.read_bytes()[:100])
     with pytest.raises(ExportError, match=r'model\.onnx: onnxruntime cannot load it: '):

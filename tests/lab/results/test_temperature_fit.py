@@ -158,7 +158,7 @@ def test_command_tells_of_tests_at_sites_that_were_trained_on(run, capsys, names
     trained_at(run, names, None)
     arguments = ['calibrate', str(run / 'best.pth'), '--device', 'cpu', '--test']
     assert main(arguments) == 0
-    note = 'was trained on images of west: these scores are not those of a new site'
+    note = 'was trained on images of west: these scores do not apply to a new site'
     assert (note in capsys.readouterr().err) == said
 
 
