@@ -77,8 +77,8 @@ def unpack(state: dict[str, Tensor]) -> dict[str, Tensor]:
     size, width = int(state[_SIZE]), state[_ROWS].shape[-1]
     if not 0 < size * width <= _MAX_NUMBERS or state[_ROWS].ndim != 2:
         raise ValueError(
-            f'its token table is of {size} x {width} numbers; {_MAX_NUMBERS} are the '
-            'most that are unpacked'
+            f'its token table has shape {size} x {width}; expected two dimensions and '
+            f'at most {_MAX_NUMBERS} numbers'
         )
     rest = {k: v for k, v in state.items() if k not in (_ROWS, _IDS, _SIZE)}
     rows = state[_ROWS].float()

@@ -38,8 +38,8 @@ class CLIPPromptTower:
             if row.max() > empty.max():
                 raise ValueError(
                     f'LearnedPrompts: {text!r} holds a token that model_name='
-                    f'{self.spec.model_name!r} added to its tokenizer, and which its '
-                    'text tower takes for the end. Leave it out.'
+                    f'{self.spec.model_name!r} added to its tokenizer. Its text tower '
+                    'takes this token for the end of the text. Leave the token out.'
                 )
         ids = torch.stack(rows)
         return ids, ids.argmax(dim=1)
@@ -70,9 +70,9 @@ def _build(spec: CLIPSpec) -> nn.Module:
     other = get_model_config(spec.model_name)['text_cfg'].get('hf_model_name')
     if other:
         raise ValueError(
-            f'model_name={spec.model_name!r}: its text side is {other}, which is no '
-            "text tower of open_clip's. Prompts cannot be learned with it; a model "
-            'with such a tower is mcdrl-tiny-rn or RN50.'
+            f'model_name={spec.model_name!r}: its text tower is {other}, not a text '
+            'tower of open_clip. Prompts cannot be learned with it. Use a model '
+            'with such a tower, for example mcdrl-tiny-rn or RN50.'
         )
     tower = build_text_tower(spec)
     if (
@@ -85,6 +85,6 @@ def _build(spec: CLIPSpec) -> nn.Module:
         return tower
     raise ValueError(
         f'LearnedPrompts: the text tower of model_name={spec.model_name!r} is not '
-        "CLIP's causal transformer, read at its end token. Use for example RN50, "
+        "CLIP's causal transformer, pooled at the end token. Use, for example, RN50, "
         'ViT-B-16 or ViT-L-14.'
     )

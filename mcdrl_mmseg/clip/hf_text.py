@@ -23,7 +23,7 @@ def _check_installed(model_name: str) -> None:
         import transformers  # noqa: F401
     except ImportError as error:
         raise ModelSourceError(
-            f'The text side of model_name={model_name!r} needs transformers: pip '
+            f'The text tower of model_name={model_name!r} needs transformers: pip '
             "install 'mcdrl-mmseg[hf]'."
         ) from error
 
@@ -54,8 +54,8 @@ def build_hf_text_tower(
     content = read_json(path)
     if 'auto_map' in content:
         raise ModelSourceError(
-            f'{path}: this text tower needs code of its own repository (auto_map), '
-            'which is not run.'
+            f'{path}: this text tower needs code from its repository (auto_map), which '
+            'is not run. Use another model.'
         )
     tower = HFTextEncoder(
         str(path.parent),
@@ -120,10 +120,10 @@ def build_hf_tokenizer(
         except Exception as reason:
             error = reason
     raise ModelSourceError(
-        f'The tokenizer {place!r} of model_name={model_name!r} is not here'
-        f'{" and could not be fetched" if may_fetch and not folder else ""} ({error}). '
-        'Fetch it on a machine with network access: Hugging Face keeps it in its '
-        "cache, and a folder named by 'local-dir:' holds its own."
+        f'The tokenizer {place!r} of model_name={model_name!r} was not found'
+        f'{" and could not be downloaded" if may_fetch and not folder else ""} '
+        f'({error}). Download it on a machine with network access: to the '
+        "cache of Hugging Face, or to the folder that 'local-dir:' names."
     ) from error
 
 
@@ -140,6 +140,6 @@ def tokenizer_options(
     if unknown:
         raise ModelSourceError(
             f'text_cfg.tokenizer_kwargs of model_name={model_name!r} holds {unknown}; '
-            f'only {list(allowed)} are handed to a tokenizer.'
+            f'only {list(allowed)} are passed to a tokenizer.'
         )
     return options

@@ -59,8 +59,8 @@ class LearnedPrompts(BaseModule):
         length = len(self._word_ids) if isinstance(context, str) else context
         if length < 1 or not names:
             raise ValueError(
-                f'LearnedPrompts: context={context!r} and names={list(names)!r} must '
-                'hold at least one vector or word, and one name.'
+                f'LearnedPrompts: context={context!r} and names={list(names)!r}: '
+                'expected at least one vector or word, and at least one name.'
             )
         ids, ends = self._text.tokenize(names)
         for name, end in zip(names, ends.tolist()):

@@ -85,8 +85,8 @@ def add_lora(
     unknown = sorted(set(targets) - set(LORA_TARGETS))
     if rank < 1 or unknown or not targets:
         raise ValueError(
-            f'lora: rank={rank} must be 1 or more, and targets={list(targets)} some of '
-            f'{list(LORA_TARGETS)}.'
+            f'lora: rank={rank} must be at least 1, and targets={list(targets)} must '
+            f'name one or more of {list(LORA_TARGETS)}.'
         )
     weights = list(_weights(tower))
     there = {kind for _, _, kinds in weights for kind in kinds}
@@ -170,10 +170,9 @@ def fit_lora_keys(tower: nn.Module, state: dict[str, Tensor], prefix: str) -> No
         from .weights import CLIPWeightsError
 
         raise CLIPWeightsError(
-            f'The checkpoint holds {len(lost)} weights of LoRA that the config has no '
-            f'place for, as {lost[0]}, and the tower would go without them. Give the '
-            'CLIPVisionBackbone the lora (rank, alpha, targets) that it was trained '
-            'with.'
+            f'The checkpoint holds {len(lost)} LoRA weights that do not fit the '
+            f'config, for example {lost[0]}: the tower would lose them. Give '
+            'CLIPVisionBackbone the same lora (rank, alpha, targets) as in training.'
         )
 
 

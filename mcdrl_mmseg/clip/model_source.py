@@ -66,7 +66,7 @@ def local_folder(model_name: str) -> Path | None:
         return None
     folder = Path(model_name.removeprefix(FOLDER)).expanduser()
     if not folder.is_dir():
-        raise ModelSourceError(f'model_name={model_name!r}: {folder} is no folder.')
+        raise ModelSourceError(f'model_name={model_name!r}: {folder} is not a folder.')
     return folder
 
 
@@ -117,8 +117,8 @@ def hub_file(repository: str, name: str) -> Path | None:
             return None
         raise ModelSourceError(
             f'{name} of {repository} is not in the cache of the Hugging Face Hub and '
-            f'could not be fetched ({error}). Fetch the repository on a machine with '
-            "network access and name its folder, 'local-dir:/PATH'."
+            f'could not be downloaded ({error}). Download the repository on a machine '
+            "with network access and name its folder: 'local-dir:/PATH'."
         ) from error
 
 
@@ -137,8 +137,8 @@ def read_source(model_name: str) -> SourceConfig:
         model = content.get('model_cfg', content)
         if not isinstance(model, dict) or any(key not in model for key in _REQUIRED):
             raise ModelSourceError(
-                f'{path} describes no CLIP: expected {", ".join(_REQUIRED)} in it, or '
-                'in its model_cfg.'
+                f'{path} does not describe a CLIP: expected {", ".join(_REQUIRED)} in '
+                'it or in its model_cfg.'
             )
         return SourceConfig(model, content.get('preprocess_cfg') or {})
     path = source_file(model_name, 'config.json')
@@ -148,7 +148,7 @@ def read_source(model_name: str) -> SourceConfig:
     held = f'a config.json of {content.get("model_type")!r}' if path else 'neither'
     raise ModelSourceError(
         f'model_name={model_name!r}: expected {_CONFIG}, or the config.json of a '
-        f"transformers' CLIPModel (model_type 'clip'), found {held}."
+        f"transformers CLIPModel (model_type 'clip'), found {held}."
     )
 
 
@@ -163,9 +163,9 @@ def _read_json(path: Path) -> dict[str, Any]:
     try:
         content = read_json(path)
     except (OSError, ValueError) as error:
-        raise ModelSourceError(f'{path} is no readable JSON: {error}') from error
+        raise ModelSourceError(f'{path} cannot be read as JSON: {error}') from error
     if not isinstance(content, dict):
-        raise ModelSourceError(f'{path} holds no JSON object.')
+        raise ModelSourceError(f'{path} is not a JSON object.')
     return content
 
 
@@ -183,6 +183,6 @@ def source_weights(model_name: str) -> Path:
         if path is not None:
             return path
     raise ModelSourceError(
-        f'model_name={model_name!r} holds no weights: expected one of '
+        f'model_name={model_name!r} holds no weights: expected one of the files '
         f'{", ".join(_WEIGHTS)}.'
     )

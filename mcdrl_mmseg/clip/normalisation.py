@@ -93,7 +93,7 @@ def guide_normalisation(
             # A checkpoint's config does not say which weights it started from.
             raise ValueError(
                 f'pretrained={spec.pretrained!r} of {spec.model_name} was trained with '
-                'another normalisation than other weights of this architecture. Set '
+                'a different normalisation than other weights of its architecture. Set '
                 f'clip_mean={[255 * value for value in own.mean]} and '
                 f'clip_std={[255 * value for value in own.std]} of CLIPGuidedBackbone.'
             )

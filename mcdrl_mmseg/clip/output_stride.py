@@ -54,8 +54,8 @@ def set_output_stride(tower: nn.Module, output_stride: int) -> None:
         _dilate_efficientnet(trunk, output_stride)
     else:
         raise ValueError(
-            f'output_stride={output_stride}: the stride of {kind} is fixed, as that of '
-            'a ViT is by its patch size; leave it at None.'
+            f'output_stride={output_stride}: the stride of {kind} is fixed, for a ViT '
+            'by its patch size. Set output_stride=None.'
         )
 
 

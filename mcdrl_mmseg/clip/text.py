@@ -82,11 +82,11 @@ def _check_named_end(
         if named not in row or row.index(named) < last - 1:
             raise ValueError(
                 f'model_name={model_name!r}: its text tower reads a prompt at the '
-                f'token text_cfg.eos_id={named}, which its tokenizer does not give at '
-                f'the end of {text!r}: words behind it have no influence, and without '
-                'it all prompts have one embedding. The last token there is '
-                f'{row[last]}; set text_cfg.eos_id in its open_clip_config.json to the '
-                'end that the model was trained with.'
+                f'token text_cfg.eos_id={named}, but its tokenizer does not put it at '
+                f'the end of {text!r}, where the last token is {row[last]}. Words '
+                'after the token have no influence. Without it, all prompts have the '
+                'same embedding. Set text_cfg.eos_id in its open_clip_config.json to '
+                'the end token that the model was trained with.'
             )
 
 
@@ -108,12 +108,13 @@ def _check_places(
         if place < end - 1:
             added = tokenizer.decoder[row[place]]
             raise ValueError(
-                f'The prompt {text!r} has words behind {added!r}, a token that '
+                f'The prompt {text!r} has words after {added!r}, a token that '
                 f'model_name={model_name!r} added to its tokenizer. Its text tower '
-                'reads a prompt at that token, not at the end, so that they have no '
-                'influence. Put the token last in the prompt, or, for a model that was '
-                "trained so, set text_cfg.pool_type='eos' and text_cfg.eos_id="
-                f'{tokenizer.eot_token_id} in its open_clip_config.json.'
+                'reads a prompt at this token and not at the end token, so these words '
+                'have no influence. Put the token last in the prompt. If the model was '
+                "trained to read prompts at the end token, set text_cfg.pool_type='eos'"
+                f' and text_cfg.eos_id={tokenizer.eot_token_id} in its '
+                'open_clip_config.json instead.'
             )
 
 

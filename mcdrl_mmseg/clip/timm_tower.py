@@ -98,7 +98,7 @@ def build_timm_tower(embed_dim: int, vision_cfg: dict) -> nn.Module:
     if any(not _has_value_path(pool) for pool in pools if pool is not None):
         raise ValueError(
             f'its pool {config.timm_pool!r} has positions of a fixed grid, or no '
-            'values of its own, so that no dense map can be had through it.'
+            'values of its own: it cannot give a dense map.'
         )
     if not FAMILIES[kind].options:
         return _build_vision_tower(embed_dim, config)

@@ -131,7 +131,7 @@ class _Archive(pickle.Unpickler):
         if key not in self._storages:
             content = bytearray(self._read(f'data/{key}'))
             if len(content) != count * dtype.itemsize:
-                raise ValueError(f'data/{key} is cut short')
+                raise ValueError(f'data/{key} is truncated')
             # torch.frombuffer refuses an empty buffer.
             self._storages[key] = (
                 torch.frombuffer(content, dtype=dtype)
@@ -159,7 +159,7 @@ def _rebuild_tensor(
 ) -> Tensor:
     # With a stride of 0 a few bytes could expand to a tensor of any size.
     if math.prod(size) > len(storage):
-        raise ValueError(f'a tensor of {tuple(size)} has {len(storage)} numbers')
+        raise ValueError(f'a tensor of shape {tuple(size)} has {len(storage)} numbers')
     return storage.as_strided(size, stride, offset)
 
 

@@ -212,7 +212,7 @@ def load_tower_weights(tower: nn.Module, spec: CLIPSpec, prefix: str) -> None:
         raise CLIPWeightsError(
             f'{path} does not fit model_name={spec.model_name!r}: missing '
             f'{missing[:3]}, of another shape {mismatched[:3]}, unknown {unknown[:3]}. '
-            'Name the architecture these weights were trained with.'
+            'Set model_name to the architecture that these weights were trained with.'
         )
     tower.load_state_dict(
         {keys[key]: value for key, value in state.items()}, strict=False
@@ -235,10 +235,10 @@ def _check_activation(spec: CLIPSpec, path: Path) -> None:
         return
     if has_quick_gelu_weights(spec.model_name):
         print_log(
-            f'{path} does not tell its activation: taken for GELU. Published weights '
-            f'of {spec.model_name} are of either kind: set quick_gelu=True for '
-            "OpenAI's and others of QuickGELU, or quick_gelu=False for this to be "
-            'silent.',
+            f'{path} does not record its activation; GELU is assumed. Published '
+            f'weights of {spec.model_name} exist with GELU and with QuickGELU. Set '
+            "quick_gelu=True if these have QuickGELU, like OpenAI's, or "
+            'quick_gelu=False to silence this warning.',
             logger='current',
             level=logging.WARNING,
         )

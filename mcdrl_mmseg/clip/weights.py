@@ -96,8 +96,8 @@ def resolve_weights_file(pretrained: str, model_name: str) -> Path:
         if path.is_file():
             return path
         raise CLIPWeightsError(
-            f'pretrained={BUILTIN!r}: {model_name} has no built-in weights; '
-            f'{builtin_models()} have.'
+            f'pretrained={BUILTIN!r}: {model_name} has no built-in weights. Models '
+            f'that have them: {builtin_models()}.'
         )
     if has_source(pretrained):
         try:
@@ -117,7 +117,7 @@ def _checked_local_file(pretrained: str, model_name: str) -> Path:
     if path.is_file():
         _, mark, sha256 = pretrained.partition(_SHA256_MARK)
         if mark:
-            _check_sha256(path, sha256.lower(), 'the config demands')
+            _check_sha256(path, sha256.lower(), 'the config requires')
         return path
     from open_clip import list_pretrained_tags_by_model
 
@@ -138,9 +138,9 @@ def _weights_of_tag(pretrained: str, model_name: str) -> Path:
     except Exception as error:
         raise CLIPWeightsError(
             f'The weights pretrained={pretrained!r} of {model_name} are not in '
-            f"open_clip's cache and could not be downloaded ({error}). Fetch them "
-            'on a machine with network access and set `pretrained` to the file, as '
-            '--cfg-options model.backbone.pretrained=/path/FILE.'
+            f"open_clip's cache and could not be downloaded ({error}). Download "
+            'them on a machine with network access and set `pretrained` to the file, '
+            'for example --cfg-options model.backbone.pretrained=/path/FILE.'
         ) from error
     # open_clip checks its own downloads. Files in the cache of the Hugging Face Hub are
     # links to files named by their hash, which open_clip does not check.
@@ -161,8 +161,8 @@ def _check_sha256(path: Path, expected: str, source: str) -> None:
             digest.update(chunk)
     if digest.hexdigest() != expected:
         raise CLIPWeightsError(
-            f'{path} has the SHA-256 {digest.hexdigest()}, not the one {source}, '
-            f'{expected}. It is another file, or damaged: fetch it again.'
+            f'{path} has SHA-256 {digest.hexdigest()}, but {source} {expected}. It is '
+            'another file, or damaged: download it again.'
         )
 
 
@@ -213,8 +213,8 @@ def load_clip_state_dict(path: Path) -> dict[str, Tensor]:
     if not any(key.startswith('visual.') for key in state):
         raise CLIPWeightsError(
             f'{path} holds no CLIP image tower: expected keys "visual.*", found '
-            f'{sorted(state)[:3] or "no tensors"}. Give a whole open_clip or OpenAI '
-            'checkpoint.'
+            f'{sorted(state)[:3] or "no tensors"}. Use a complete open_clip or '
+            'OpenAI checkpoint.'
         )
     # Convert to the layout of separate towers.
     if 'text_projection' in state:
@@ -229,19 +229,19 @@ def _read_content(path: Path) -> Any:
     except UnsafeCheckpointError as error:
         if error.held is None:
             raise CLIPWeightsError(
-                f'{path} is neither safetensors, a TorchScript archive nor a state '
-                'dict. It may be damaged, or a web page or a Git LFS pointer in '
-                "the weights' place."
+                f'{path} is not a safetensors file, a TorchScript archive or a state '
+                'dict. It may be damaged, or be a web page or a Git LFS pointer '
+                'instead of the weights.'
             ) from None
         raise CLIPWeightsError(
-            f'{path} holds more than tensors ({error.held}) and was refused, since '
-            'unpickling it can run code. Save its state dict as safetensors and '
-            'name that file.'
+            f'{path} was refused: it holds more than tensors ({error.held}). '
+            'Unpickling such a file can run code. Save its state dict as safetensors '
+            'and name that file.'
         ) from None
     except Exception as error:
         raise CLIPWeightsError(
             f'{path} could not be read as CLIP weights (safetensors, TorchScript '
-            f'archive or state dict); it may be damaged: {error}'
+            f'archive or state dict). It may be damaged: {error}'
         ) from error
 
 
@@ -257,8 +257,8 @@ def _whole_tensors(path: Path, content: Any) -> dict[str, Tensor]:
         # With strides of 0 a few bytes could expand to a tensor of any size.
         if value.nbytes > value.untyped_storage().nbytes():
             raise CLIPWeightsError(
-                f'{path}: {key} has the shape {tuple(value.shape)}, of which the file '
-                'holds a part. Save its state dict with contiguous tensors.'
+                f'{path}: {key} has shape {tuple(value.shape)}, but the file holds '
+                'only a part of it. Save its state dict with contiguous tensors.'
             )
     return state
 

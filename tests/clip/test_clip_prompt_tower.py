@@ -64,5 +64,5 @@ def test_other_kind_of_text_tower_is_refused():
 
 
 def test_text_tower_of_transformers_is_refused():
-    with pytest.raises(ValueError, match=r'side is roberta-base.*cannot be learned'):
+    with pytest.raises(ValueError, match=r'tower is roberta-base.*cannot be learned'):
         CLIPPromptTower(CLIPSpec('roberta-ViT-B-32'))

@@ -112,7 +112,7 @@ def test_code_of_a_text_towers_repository_is_not_run(tmp_path):
     path.write_text(
         json.dumps({'model_type': 'mine', 'auto_map': {'AutoConfig': 'evil.Config'}})
     )
-    with pytest.raises(ModelSourceError, match='needs code of its own repository'):
+    with pytest.raises(ModelSourceError, match='needs code from its repository'):
         build_text_tower(CLIPSpec(name))
 
 
@@ -123,7 +123,7 @@ def test_code_of_a_tokenizers_folder_is_not_run(tmp_path):
     auto = {'AutoTokenizer': ['evil.Tokenizer', None]}
     content = {'tokenizer_class': 'Tokenizer', 'auto_map': auto}
     (tmp_path / 'tokenizer_config.json').write_text(json.dumps(content))
-    with pytest.raises(ModelSourceError, match='is not here'):
+    with pytest.raises(ModelSourceError, match='was not found'):
         tokenize(CLIPSpec(name), TEXTS)
 
 
@@ -135,7 +135,7 @@ def test_a_tokenizer_gets_harmless_options_alone():
 
 def test_random_weights_ask_for_no_tokenizer_of_the_network():
     with pytest.raises(
-        ModelSourceError, match=r"'timm/ViT-B-16-SigLIP2' .* is not here"
+        ModelSourceError, match=r"'timm/ViT-B-16-SigLIP2' .* was not found"
     ):
         tokenize(CLIPSpec('ViT-B-16-SigLIP2'), TEXTS)
 
@@ -147,5 +147,5 @@ def test_an_end_that_another_tokenizer_does_not_give_is_refused(tmp_path, end):
     one, other = embed_texts(CLIPSpec(name), TEXTS[:2])
     assert not torch.allclose(one, other, atol=1e-2)
     name = write_siglip2(tmp_path / 'wrong', eos_id=end, **options)
-    with pytest.raises(ValueError, match=rf'eos_id={end}, .*last token there is 3'):
+    with pytest.raises(ValueError, match=rf'eos_id={end}, .*the last token is 3'):
         embed_texts(CLIPSpec(name), TEXTS)

@@ -174,9 +174,9 @@ def test_only_what_is_named_is_adapted(targets):
 @pytest.mark.parametrize(
     ('lora', 'message'),
     [
-        (dict(rank=0), 'rank=0 must be 1 or more'),
+        (dict(rank=0), 'rank=0 must be at least 1'),
         (dict(targets=['q', 'w']), "'w'"),
-        (dict(targets=[]), 'some of'),
+        (dict(targets=[]), 'one or more of'),
     ],
 )
 def test_unknown_options_are_errors(lora, message):
@@ -199,7 +199,9 @@ def test_a_training_with_lora_begins_from_a_checkpoint_without_it(load, case):
 def test_low_rank_changes_without_a_place_are_an_error_and_not_dropped(lora):
     state = CLIPVisionBackbone(VIT, lora=dict(rank=2)).state_dict()
     other = CLIPVisionBackbone(VIT, lora=lora)
-    message = r'LoRA that the config has no place for, as tower\..*Give the CLIPVision'
+    message = (
+        r'LoRA weights that do not fit .* example tower\..*Give CLIPVisionBackbone'
+    )
     with pytest.raises(CLIPWeightsError, match=message):
         load_state_dict(other, state)
 

@@ -76,9 +76,9 @@ def test_safetensors_come_before_pickles_and_open_clips_before_others(tmp_path):
     ('content', 'message'),
     [
         (None, 'found neither'),
-        ('[1', 'is no readable JSON'),
-        ('[1]', 'holds no JSON object'),
-        ('{"model_cfg": {"embed_dim": 3}}', 'describes no CLIP'),
+        ('[1', 'cannot be read as JSON'),
+        ('[1]', 'is not a JSON object'),
+        ('{"model_cfg": {"embed_dim": 3}}', 'does not describe a CLIP'),
     ],
 )
 def test_a_folder_without_a_model_is_an_error_that_says_what_was_expected(
@@ -97,7 +97,7 @@ def test_a_config_of_another_model_is_named(tmp_path):
 
 
 def test_no_folder_and_no_weights_are_errors(tmp_path, folder):
-    with pytest.raises(ModelSourceError, match='is no folder'):
+    with pytest.raises(ModelSourceError, match='is not a folder'):
         get_model_config(f'local-dir:{tmp_path / "none"}')
     (folder / 'open_clip_model.safetensors').unlink()
     spec = CLIPSpec(f'local-dir:{folder}')

@@ -74,7 +74,7 @@ def test_prompt_with_words_behind_an_added_token_is_refused(tmp_path):
     # differ in what stands behind it have one embedding.
     spec = CLIPSpec(write_added_token(tmp_path, '<lesion>'))
     with pytest.raises(
-        ValueError, match=r"'a <lesion> in the colon' has words behind '<les"
+        ValueError, match=r"'a <lesion> in the colon' has words after '<les"
     ):
         embed_texts(spec, ['a polyp', 'a <lesion> in the colon'])
     ended = embed_texts(
@@ -106,8 +106,8 @@ def test_words_behind_an_added_token_count_where_the_end_is_named(tmp_path):
 def test_an_end_that_the_tokenizer_does_not_give_is_refused(tmp_path, end, number):
     spec = CLIPSpec(write_added_token(tmp_path, '<lesion>', **end))
     told = (
-        rf"eos_id={number}, which its tokenizer .* end of 'a polyp in the colon'.*"
-        'The last token there is 49407'
+        rf"eos_id={number}, but its tokenizer .* end of 'a polyp in the colon'.*"
+        'the last token is 49407'
     )
     with pytest.raises(ValueError, match=told):
         embed_texts(spec, ['a polyp in the colon', 'a cyst'])

@@ -188,8 +188,8 @@ def test_a_file_that_does_not_tell_its_activation_is_told_of(
     # The weights are another architecture's: refused behind what is looked at here.
     with pytest.raises(CLIPWeightsError, match='does not fit'):
         load_tower_weights(torch.nn.Linear(1, 1), spec, 'visual.')
-    expected = [f'{path} does not tell its activation'] if tells else []
-    assert [message.partition(':')[0] for message in told] == expected
+    expected = [f'{path} does not record its activation'] if tells else []
+    assert [message.partition(';')[0] for message in told] == expected
 
 
 def test_a_file_of_an_architecture_without_quick_gelu_weights_is_not(files, told):

@@ -281,7 +281,7 @@ CASES = [
         'a folder without a model',
         {'model.backbone.clip.model_name': 'local-dir:no_such_folder'},
         'model.backbone.clip.model_name',
-        'is no folder',
+        'is not a folder',
         config='guided',
     ),
     case(
