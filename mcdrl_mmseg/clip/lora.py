@@ -11,6 +11,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Iterator, Sequence
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -48,7 +49,9 @@ class LowRank(nn.Module):
     ) -> None:
         super().__init__()
         out, inputs = shape[0] // count, shape[1]
-        self.count, self.parts, self.scale = count, tuple(parts), alpha / rank
+        self.count, self.parts, self.ratio = count, tuple(parts), alpha / rank
+        # In checkpoints, so that a load under another scale is noticed.
+        self.register_buffer('scale', torch.tensor(self.ratio))
         self.down = nn.Parameter(torch.empty(len(self.parts), rank, inputs))
         self.up = nn.Parameter(torch.zeros(len(self.parts), out, rank))
         for matrix in self.down:
@@ -56,13 +59,31 @@ class LowRank(nn.Module):
 
     def forward(self, weight: Tensor) -> Tensor:
         """(n * out, in) -> (n * out, in)."""
-        change = self.scale * (self.up @ self.down)
+        change = self.ratio * (self.up @ self.down)
         if len(self.parts) == self.count:
             return weight + change.flatten(0, 1)
         rows = list(weight.chunk(self.count))
         for number, part in enumerate(self.parts):
             rows[part] = rows[part] + change[number]
         return torch.cat(rows)
+
+    def _load_from_state_dict(
+        self, state_dict: dict[str, Tensor], prefix: str, *args: Any
+    ) -> None:
+        trained = state_dict.get(f'{prefix}scale')
+        # The tolerance is for checkpoints in half precision.
+        if trained is not None and not math.isclose(
+            trained.item(), self.ratio, rel_tol=1e-2
+        ):
+            from .weights import CLIPWeightsError
+
+            raise CLIPWeightsError(
+                'The low-rank changes in the checkpoint were trained with '
+                f'alpha / rank = {trained.item():.4g}, but the config has '
+                f'{self.ratio:.4g}. Use the alpha of the training in lora of the '
+                'CLIPVisionBackbone.'
+            )
+        super()._load_from_state_dict(state_dict, prefix, *args)
 
 
 def add_lora(

@@ -206,6 +206,15 @@ def test_low_rank_changes_without_a_place_are_an_error_and_not_dropped(lora):
         load_state_dict(other, state)
 
 
+def test_changes_trained_with_another_alpha_are_an_error_and_not_rescaled():
+    state = CLIPVisionBackbone(VIT, lora=dict(rank=2, alpha=6)).half().state_dict()
+    load_state_dict(CLIPVisionBackbone(VIT, lora=dict(rank=2, alpha=6)), state)
+    other = CLIPVisionBackbone(VIT, lora=dict(rank=2))
+    message = r'trained with alpha / rank = 3, but the config has 1\. Use the alpha'
+    with pytest.raises(CLIPWeightsError, match=message):
+        load_state_dict(other, state)
+
+
 def test_a_tower_without_blocks_is_an_error_that_says_what_it_has():
     tower = CLIPVisionBackbone('mcdrl-tiny-rn').tower
     with pytest.raises(
