@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import hashlib
+import itertools
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from PIL import Image
@@ -68,30 +70,79 @@ def fingerprint(image: Image.Image) -> Fingerprint:
     return Fingerprint(digest.hexdigest(), bits.tobytes().hex())
 
 
+class NearPair(NamedTuple):
+    """Two images that look alike.
+
+    Args:
+        first: Index of one image.
+        second: Index of the other.
+        bits: Number of different bits.
+        turned: ``'mirrored'`` or ``'rotated'`` (by a multiple of 90 degrees) if one
+            image looks like the other after that, else empty.
+    """
+
+    first: int
+    second: int
+    bits: int
+    turned: str
+
+
 def near_pairs_between(
     first: Sequence[str], second: Sequence[str]
-) -> Iterator[tuple[int, int, int]]:
+) -> Iterator[NearPair]:
     """Pairs of perceptual hashes that differ by at most ``NEAR_BITS``.
+
+    An image mirrored or rotated by a multiple of 90 degrees counts too. Its hash
+    follows from the image's: signs of odd frequencies change, rows and columns change
+    places. The median changes as well, which on endoscopy images costs 6 or 7
+    bits in the mean and 38 at most.
 
     Args:
         first: Hashes, as in :attr:`Fingerprint.perceptual`.
         second: Hashes to compare each of them with.
 
     Yields:
-        Index in ``first``, index in ``second``, and number of different bits.
+        The pairs, each once, in its nearest orientation.
     """
     if not len(first) or not len(second):
         return
     # With bits as -1 and 1, the dot product counts equal bits minus different bits.
-    signs, others = _signs(first), _signs(second).T
+    signs, others = _signs(first), _signs(second)
     length = signs.shape[1]
     for start in range(0, len(signs), _BLOCK):
-        differing = (length - signs[start : start + _BLOCK] @ others) / 2
-        rows, columns = np.nonzero(differing <= NEAR_BITS)
-        bits = differing[rows, columns].astype(int)
-        yield from zip(
-            (rows + start).tolist(), columns.tolist(), bits.tolist(), strict=True
-        )
+        block = signs[start : start + _BLOCK]
+        equal = np.full((len(block), len(others)), -np.inf, np.float32)
+        turn = np.zeros(equal.shape, np.int8)
+        for number, (_, order, sign) in enumerate(_TURNS):
+            product = block @ (others[:, order] * sign).T
+            turn[product > equal] = number
+            np.maximum(equal, product, out=equal)
+        differing = (length - equal) / 2
+        for row, column in np.argwhere(differing <= NEAR_BITS).tolist():
+            bits, name = int(differing[row, column]), _TURNS[turn[row, column]][0]
+            yield NearPair(row + start, column, bits, name)
+
+
+def _turns() -> list[tuple[str, np.ndarray, np.ndarray]]:
+    """What the eight orientations of an image do to the bits of its hash.
+
+    Returns:
+        For each, as it is first: its name, the order of the 256 bits, and their signs.
+    """
+    rows, columns = np.divmod(np.arange(1, _HASH_SIDE**2), _HASH_SIDE)
+    turns = []
+    for swap, vertical, horizontal in itertools.product((0, 1), repeat=3):
+        reflections = swap + vertical + horizontal
+        name = 'mirrored' if reflections % 2 else 'rotated' if reflections else ''
+        high, low = (columns, rows) if swap else (rows, columns)
+        # The last bit is padding.
+        order = np.append(high * _HASH_SIDE + low - 1, _HASH_SIDE**2 - 1)
+        sign = np.append((-1.0) ** (vertical * rows + horizontal * columns), 1)
+        turns.append((name, order, sign.astype(np.float32)))
+    return turns
+
+
+_TURNS = _turns()
 
 
 def _signs(perceptual: Sequence[str]) -> np.ndarray:

@@ -69,7 +69,7 @@ def find_copies(entries: Sequence[Entry], facts: Mapping[Path, Facts]) -> list[F
 def find_near_copies(
     entries: Sequence[Entry], facts: Mapping[Path, Facts]
 ) -> list[Finding]:
-    """Images that look alike in different splits or sites.
+    """Images that look alike, mirrored ones too, in different splits or sites.
 
     Args:
         entries: All images with their masks.
@@ -99,11 +99,12 @@ def _near(
     facts: Mapping[Path, Facts],
 ) -> Iterator[Finding]:
     hashes = [[facts[e.image]['look'] for e in side] for side in (first, second)]
-    for i, j, bits in near_pairs_between(*hashes):
+    for i, j, bits, turned in near_pairs_between(*hashes):
         one, other = first[i], second[j]
         same = facts[one.image]['content'] == facts[other.image]['content']
         if not same:
-            yield Finding(kind, one.name, f'{bits} of 255 bits from {other.name}')
+            how = f'{turned}, ' if turned else ''
+            yield Finding(kind, one.name, f'{how}{bits} of 255 bits from {other.name}')
 
 
 def _split_kind(splits: set[str], what: str) -> str:

@@ -1,8 +1,9 @@
 import numpy as np
+import pytest
 from coarse_scene import scene
 from PIL import Image
 
-from mcdrl_common.image_copies import fingerprint
+from mcdrl_common.image_copies import fingerprint, near_pairs_between
 
 
 def test_the_hash_is_that_of_the_cosine_transform():
@@ -21,3 +22,30 @@ def test_rounding_errors_do_not_tell_flat_images_apart():
         for colour in ((0, 0, 0), (1, 1, 1), (77, 20, 3), (255, 255, 255))
     }
     assert hashes == {'00' * 32}
+
+
+@pytest.mark.parametrize(
+    ('turn', 'name'),
+    [
+        (Image.Transpose.FLIP_LEFT_RIGHT, 'mirrored'),
+        (Image.Transpose.FLIP_TOP_BOTTOM, 'mirrored'),
+        (Image.Transpose.TRANSPOSE, 'mirrored'),
+        (Image.Transpose.TRANSVERSE, 'mirrored'),
+        (Image.Transpose.ROTATE_90, 'rotated'),
+        (Image.Transpose.ROTATE_180, 'rotated'),
+        (Image.Transpose.ROTATE_270, 'rotated'),
+    ],
+)
+def test_a_turned_image_is_found_among_others_by_its_hash_alone(turn, name):
+    images = [scene(number).resize((96, 64)) for number in range(20)]
+    hashes = [fingerprint(image).perceptual for image in images]
+    turned = fingerprint(images[7].transpose(turn)).perceptual
+    (pair,) = near_pairs_between([turned], hashes)
+    assert (pair.first, pair.second, pair.turned) == (0, 7, name)
+
+
+def test_a_symmetric_image_is_a_pair_once_and_as_it_is():
+    half = np.asarray(scene(0))
+    image = Image.fromarray(np.concatenate([half, half[:, ::-1]], axis=1))
+    look = fingerprint(image).perceptual
+    assert list(near_pairs_between([look], [look])) == [(0, 0, 0, '')]

@@ -37,9 +37,9 @@ def near_groups(fingerprints: Mapping[str, Fingerprint]) -> list[list[str]]:
     # connected components would take longer to import than everything else here.
     group_of = {name: [name] for name in names}
     hashes = [fingerprints[name].perceptual for name in names]
-    for first, second, _ in near_pairs_between(hashes, hashes):
+    for pair in near_pairs_between(hashes, hashes):
         other, group = sorted(
-            (group_of[names[first]], group_of[names[second]]), key=len
+            (group_of[names[pair.first]], group_of[names[pair.second]]), key=len
         )
         if group is not other:
             group += other

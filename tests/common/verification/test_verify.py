@@ -122,6 +122,11 @@ def brighten_into_test(sites):
         image.point(lambda value: value * 0.9 + 20).save(sites.image('west', '2'))
 
 
+def mirror_into_test(sites):
+    with Image.open(sites.image('south')) as image:
+        image.transpose(Image.Transpose.FLIP_LEFT_RIGHT).save(sites.image('west', '2'))
+
+
 FAULTS = [
     ('an image that ends early', truncate, 'unreadable image', 'south/images/1.png'),
     ('a mask that ends early', truncate_mask, 'unreadable mask', 'south/masks/1.png'),
@@ -175,6 +180,12 @@ FAULTS = [
     (
         'a near copy of a training image among the test images',
         brighten_into_test,
+        'near copy across the test border',
+        'south/images/1.png',
+    ),
+    (
+        'a mirrored copy of a training image among the test images',
+        mirror_into_test,
         'near copy across the test border',
         'south/images/1.png',
     ),
