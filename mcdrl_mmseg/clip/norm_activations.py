@@ -14,10 +14,20 @@ def keep_activations(model: nn.Module) -> None:
 
     Args:
         model: Changed in place; those without such norms stay as they are.
+
+    Raises:
+        ValueError: The norms are MMCV's, of ``sync_bn='mmcv'``, which have no
+            counterpart with an activation.
     """
     for module in model.modules():
-        if type(module) is nn.SyncBatchNorm and hasattr(module, 'act'):
-            # Few models have any.
-            from timm.layers.norm_act import SyncBatchNormAct
+        if type(module).__name__ != 'SyncBatchNorm' or not hasattr(module, 'act'):
+            continue
+        if not isinstance(module, nn.SyncBatchNorm):
+            raise ValueError(
+                "sync_bn='mmcv' drops the activations of this CLIP's image tower, "
+                "which are part of timm's norms. Set sync_bn='torch'."
+            )
+        # Few models have any.
+        from timm.layers.norm_act import SyncBatchNormAct
 
-            module.__class__ = SyncBatchNormAct
+        module.__class__ = SyncBatchNormAct

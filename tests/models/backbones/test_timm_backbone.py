@@ -86,6 +86,20 @@ def test_synchronised_norms_keep_their_activations(frozen):
     torch.testing.assert_close(synchronised(model).eval()(images), expected)
 
 
+def test_synchronised_norms_of_mmcv_are_refused_where_activations_would_be_lost():
+    """``sync_bn='mmcv'`` keeps the children of a norm, as MMEngine's other one does."""
+
+    class SyncBatchNorm(torch.nn.Module):
+        """MMCV's, whose package has compiled operators."""
+
+    model = backbone()
+    replaced = SyncBatchNorm()
+    replaced.add_module('act', model.tower.trunk.bn1.act)
+    model.tower.trunk.bn1 = replaced
+    with pytest.raises(ValueError, match=r"'mmcv' drops the activ.*sync_bn='torch'"):
+        model.train()
+
+
 def test_synchronised_norms_of_a_guided_backbone_keep_their_activations():
     plain = CLIPGuidedBackbone(
         backbone=dict(type='mmseg.TIMMBackbone', **EFFICIENTNET),
