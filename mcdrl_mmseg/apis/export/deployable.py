@@ -9,7 +9,9 @@ import torch
 from mmseg.models import EncoderDecoder
 from mmseg.models.backbones.swin import ShiftWindowMSA
 from mmseg.models.decode_heads.ham_head import Hamburger
+from timm.layers.conv2d_same import Conv2dSame
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from mcdrl_common import InputError
 from mcdrl_mmseg.apis.temperature import divide_logits
@@ -71,6 +73,8 @@ class DeployableSegmentor(nn.Module):
                 module.window_reverse = partial(_join_windows, module.window_size)
             if isinstance(module, Hamburger):
                 _draw_once(module)
+            if isinstance(module, Conv2dSame):
+                module.forward = partial(_convolve, module)
 
     def forward(self, images: Tensor) -> Tensor:
         """Segment.
@@ -106,6 +110,37 @@ def _draw_once(hamburger: Hamburger) -> None:
             bases = ham._build_bases(1, ham.S, width, ham.R, device='cpu')
         ham.register_buffer('bases', bases)
         ham.rand_init = False
+
+
+def _convolve(conv: Conv2dSame, inputs: Tensor) -> Tensor:
+    """Replaces timm's "same" padding, whose float division makes a trace endless.
+
+    A variable size then is a term of nested divisions, which PyTorch simplifies for
+    hours. Remainders of a multiple of 32 are constants.
+
+    Args:
+        conv: The convolution.
+        inputs: (B, C, H, W).
+
+    Returns:
+        (B, C', ceil(H / stride), ceil(W / stride)).
+    """
+    padding: list[int] = []
+    # The last side comes first in the padding.
+    for side in (1, 0):
+        length, stride = inputs.shape[2 + side], conv.stride[side]
+        reach = (conv.kernel_size[side] - 1) * conv.dilation[side] + 1
+        total = max(reach - (length % stride or stride), 0)
+        padding += [total // 2, total - total // 2]
+    return F.conv2d(
+        F.pad(inputs, padding),
+        conv.weight,
+        conv.bias,
+        conv.stride,
+        0,
+        conv.dilation,
+        conv.groups,
+    )
 
 
 def _join_windows(side: int, windows: Tensor, height: int, width: int) -> Tensor:

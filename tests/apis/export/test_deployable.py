@@ -8,6 +8,7 @@ from mmseg.registry import MODELS
 
 from mcdrl_mmseg.apis.export.deployable import DeployableSegmentor, ExportError
 from mcdrl_mmseg.apis.export.exporting import export_model
+from mcdrl_mmseg.apis.export.formats import export_program
 from mcdrl_mmseg.apis.image_pipeline import prepare
 from mcdrl_mmseg.models import DictionaryError
 
@@ -72,6 +73,42 @@ def test_a_head_that_draws_at_each_pass_draws_once(resnet, new_pixels, tmp_path)
     path = tmp_path / 'segnext.pt'
     assert export_model(model, path, 'torchscript', (64, 64)).difference < 1e-4
     assert model.decode_head.predictor.hamburger.ham.rand_init
+
+
+@pytest.fixture(scope='module')
+def same_padding():
+    """A stock model whose backbone pads like TensorFlow; its levels are of stride 2."""
+    init_default_scope('mmseg')
+    timm = dict(type='TIMMBackbone', model_name='tf_efficientnet_lite0')
+    head = dict(type='FCNHead', in_channels=16, in_index=0, channels=8, num_convs=1)
+    model = dict(
+        type='EncoderDecoder',
+        data_preprocessor=dict(
+            type='SegDataPreProcessor', mean=[0] * 3, std=[255] * 3, bgr_to_rgb=True
+        ),
+        backbone=dict(features_only=True, out_indices=(0,), pretrained=False, **timm),
+        decode_head=dict(concat_input=False, num_classes=2, **head),
+    )
+    return MODELS.build(model).eval()
+
+
+@pytest.mark.parametrize('size', [(64, 64), (37, 50), (38, 51)])
+@pytest.mark.parametrize('dilation', [1, 2])
+@torch.no_grad()
+def test_same_padding_is_timms_at_even_and_odd_sizes(same_padding, size, dilation):
+    model = copy.deepcopy(same_padding)
+    model.backbone.timm_model.conv_stem.dilation = (dilation, dilation)
+    images = torch.randn(2, 3, *size)
+    (found,) = DeployableSegmentor(model).model.backbone(images)
+    torch.testing.assert_close((found,), tuple(model.backbone(images)), rtol=0, atol=0)
+
+
+def test_same_padding_is_traced_without_division_at_a_variable_size(same_padding):
+    """With timm's own, a trace of the endoscopy CLIP's tower had no end in sight."""
+    program = export_program(DeployableSegmentor(same_padding), (64, 64), multiple=32)
+    called = [str(node.target) for node in program.graph.nodes]
+    assert 'aten.conv2d.default' in called
+    assert not [name for name in called if 'truediv' in name or 'ceil' in name]
 
 
 def test_model_itself_stays_as_it_was(resnet):
