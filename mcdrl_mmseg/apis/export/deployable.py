@@ -74,7 +74,7 @@ class DeployableSegmentor(nn.Module):
             if isinstance(module, Hamburger):
                 _draw_once(module)
             if isinstance(module, Conv2dSame):
-                module.forward = partial(_convolve, module)
+                module.forward = partial(_convolve, module)  # type: ignore[method-assign]
 
     def forward(self, images: Tensor) -> Tensor:
         """Segment.
