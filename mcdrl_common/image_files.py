@@ -64,8 +64,8 @@ def check_pixel_count(width: int, height: int, kind: str = 'image') -> None:
     limit = Image.MAX_IMAGE_PIXELS
     if limit is not None and width * height > limit:
         detail = (
-            f'too many pixels: {width} x {height}, more than {limit} '
-            '(predict, explain and export take --max-pixels)'
+            f'too many pixels: {width} x {height}; the limit is {limit} (predict, '
+            'explain and export can raise it with --max-pixels)'
         )
         raise FileProblem(f'unreadable {kind}', detail)
 
@@ -89,7 +89,7 @@ def check_file_size(path: Path, width: int, height: int, kind: str = 'image') ->
 def _check_bytes(path: Path, pixels: int, what: str, kind: str) -> None:
     held = path.stat().st_size
     if held > _MAX_BYTES_A_PIXEL * pixels + _FREE_BYTES:
-        detail = f'{held} bytes, more than {what} has use for; the file was not read'
+        detail = f'{held} bytes, more than {what} can need; the file was not read'
         raise FileProblem(f'unreadable {kind}', detail)
 
 
@@ -127,7 +127,7 @@ def check_read_as_meant(path: Path, kind: str = 'image') -> None:
     if header := _PNM_HEADER.match(start):
         if (top := int(header[1])) not in (255, 2**16 - 1):
             detail = (
-                f'PNM whose highest value is {top}, which readers take differently; '
+                f'PNM with maximum value {top}, which readers scale differently; '
                 'expected 255 or 65535. Save it as PNG'
             )
             raise FileProblem(f'unreadable {kind}', detail)
@@ -139,7 +139,7 @@ def check_read_as_meant(path: Path, kind: str = 'image') -> None:
             wrong = None
         if wrong:
             raise FileProblem(
-                f'unreadable {kind}', f'TIFF of 16 bits {wrong}. Save it as PNG'
+                f'unreadable {kind}', f'16-bit TIFF {wrong}. Save it as PNG'
             )
 
 
@@ -159,10 +159,10 @@ def _misread_tiff(entries: Mapping[int, Any]) -> str | None:
     if max(entries.get(_TIFF_BITS_PER_SAMPLE, (1,))) <= 8:
         return None
     if entries.get(_TIFF_PHOTOMETRIC) == _WHITE_IS_ZERO:
-        return 'in which 0 is white, which readers show inverted'
+        return 'in which 0 is white; some readers show it inverted'
     several = entries.get(_TIFF_SAMPLES, 1) > 1
     if several and entries.get(_TIFF_PLANAR) == _SEPARATE_PLANES:
-        return 'with separate planes of colour, which readers mix up'
+        return 'with separate colour planes, which some readers mix up'
     return None
 
 
@@ -186,8 +186,8 @@ def check_opaque(image: Image.Image, kind: str = 'image') -> None:
     eight_bits = max(image.tag_v2.get(_TIFF_BITS_PER_SAMPLE, (1,))) <= 8
     if eight_bits and any(image.getchannel('A').histogram()[:_OPAQUE]):
         detail = (
-            'TIFF that is transparent in places, where readers take its colours '
-            'differently. Save it as PNG, or without transparency'
+            'TIFF with transparent pixels, whose colours readers treat differently. '
+            'Save it as PNG, or without transparency'
         )
         raise FileProblem(f'unreadable {kind}', detail)
 
@@ -247,7 +247,7 @@ def opened(path: Path, kind: str) -> Iterator[Image.Image]:
             detail = f'{pages} pages in one file; expected one'
             raise FileProblem(f'unreadable {kind}', detail)
         if image.mode == 'LAB':
-            detail = 'colours as LAB; expected red, green and blue'
+            detail = 'LAB colours; expected red, green and blue'
             raise FileProblem(f'unreadable {kind}', detail)
         check_file_size(path, *image.size, kind)
         check_read_as_meant(path, kind)

@@ -89,7 +89,8 @@ def read_table(file: Path) -> tuple[list[str], list[dict[str, str]]]:
     for number, row in enumerate(rows, start=1):
         if None in row or None in row.values():
             raise ImageIndexError(
-                f'{file}: entry {number} has not {len(columns)} values as the header.'
+                f'{file}: entry {number}: expected {len(columns)} values, as in the '
+                'header.'
             )
     return columns, rows
 
@@ -162,10 +163,11 @@ class ImageIndex:
         if lacking and any(row.sequence or row.patient for row in rows):
             cut = (
                 f'{len(lacking)} of {len(images)} images have no row in {self.file}, '
-                f'as {lacking[:5]}: their patients could be on both sides of a split.'
+                f'such as {lacking[:5]}: their patients could be on both sides of a '
+                'split.'
             )
             if lost:
-                cut += f' Rows without image: {[row.image for row in lost[:5]]}.'
+                cut += f' Rows without an image: {[row.image for row in lost[:5]]}.'
         findings += [
             Finding('image without index row', f'{names[0]}: {name}', 'is not listed')
             for name in (lacking if cut else ())
@@ -179,7 +181,9 @@ class ImageIndex:
                 cut = cut or f'{image}: {detail}.'
         ungrouped = [image for image in found if image not in groups]
         if groups and ungrouped:
-            detail = f'{len(ungrouped)} of {len(images)} images, as {ungrouped[:5]}'
+            detail = (
+                f'{len(ungrouped)} of {len(images)} images, such as {ungrouped[:5]}'
+            )
             findings.append(Finding('image of unknown patient', names[0], detail))
         last = {image: own[-1] for image, own in found.items()}
         return IndexedImages(groups, findings, cut, last)
@@ -190,9 +194,11 @@ class ImageIndex:
         by_number = {_number(name): name for name in lacking}
         findings = []
         for row in lost:
-            detail = f'{self.file.name} names it, and no image of the site has the name'
+            detail = (
+                f'listed in {self.file.name}, but the site has no image of this name'
+            )
             if like := by_number.get(_number(_file_name(row.image))):
-                detail += f'; {like} is there: are leading zeros lost?'
+                detail += f'; {like} exists: did a spreadsheet drop leading zeros?'
             findings.append(
                 Finding('index row without image', f'{site}: {row.image}', detail)
             )

@@ -28,7 +28,7 @@ def check_records_path(path: str | os.PathLike) -> Path:
     if path.exists() and _content(path) is None:
         raise ValueError(
             f'records_path={str(path)!r} exists and is not a records file of '
-            'SiteLesionMetric; it is left alone: name another file'
+            'SiteLesionMetric; it is left alone. Choose another file'
         )
     return path
 

@@ -28,12 +28,14 @@ def parse_json(content: bytes | str) -> Any:
     try:
         return json.loads(text, parse_int=_integer)
     except RecursionError:
-        raise ValueError('nested without end') from None
+        raise ValueError('nested too deeply') from None
 
 
 def _integer(digits: str) -> int:
     if len(digits.removeprefix('-')) >= _MAX_DIGITS:
-        raise ValueError(f'an integer of {len(digits.removeprefix("-"))} digits')
+        raise ValueError(
+            f'an integer of {len(digits.removeprefix("-"))} digits is too large'
+        )
     return int(digits)
 
 

@@ -52,7 +52,7 @@ def decoded_mask(path: Path) -> np.ndarray:
     """Like :func:`read_mask_pixels`, for a file that has already been checked."""
     mask = cv2.imdecode(np.fromfile(path, np.uint8), cv2.IMREAD_UNCHANGED)
     if mask is None:
-        detail = 'a format that OpenCV, which training reads with, does not know'
+        detail = 'OpenCV, which training uses, cannot read this format'
         raise FileProblem('unreadable mask', detail)
     return mask
 

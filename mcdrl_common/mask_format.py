@@ -65,7 +65,7 @@ class MaskFormat:
                 mask of indices instead of 0/255.
         """
         if mask.dtype != np.uint8:
-            raise MaskError(f'{path}: {mask.dtype} values; expected 8-bit ones.')
+            raise MaskError(f'{path}: {mask.dtype} values; expected 8-bit values.')
         if mask.ndim == 3:
             if (mask != mask[..., :1]).any():
                 raise MaskError(f'{path}: a colour mask; expected one channel.')
@@ -111,8 +111,8 @@ def binary_problem(
     bright = [value for value in flat if value > THRESHOLD]
     if max(len(dark), len(bright)) > 1:
         return (
-            f'areas of the values {list(flat)}, but a 0/255 mask is expected, which '
-            f'has two of them and soft edges at most. {advice}'
+            f'areas with the values {list(flat)}, but a 0/255 mask is expected, with '
+            f'other values at soft edges only. {advice}'
         )
     return None
 

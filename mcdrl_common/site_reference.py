@@ -155,8 +155,8 @@ class SiteReference:
             RecursionError,
         ) as error:
             raise SiteReferenceError(
-                f'{source}: its reference statistics of the training sites are not '
-                f'usable ({error}). Write them anew: python -m mcdrl_lab '
+                f'{source}: the reference statistics of the training sites cannot be '
+                f'used ({error}). Write them again: python -m mcdrl_lab '
                 f'site-reference CONFIG {source}'
             ) from None
 
@@ -190,18 +190,18 @@ def site_reference(
     names = np.asarray(sites)
     if not (np.isfinite(scores).all() and np.isfinite(embeddings).all()):
         raise SiteReferenceError(
-            "CLIP's embeddings of the training images hold NaN or infinite values."
+            "CLIP's embeddings of the training images contain NaN or infinite values."
         )
     kept = [n for n in dict.fromkeys(sites) if (names == n).sum() >= MIN_IMAGES]
     if not kept:
         raise SiteReferenceError(
-            f'no training site has {MIN_IMAGES} images or more, which its range needs.'
+            f'no training site has {MIN_IMAGES} images, the minimum for a range.'
         )
     used = np.isin(names, kept)
     scores, embeddings, names = scores[used], embeddings[used], names[used]
     if not len(scores) or np.ptp(embeddings, axis=0).max() <= _NO_SPREAD:
         raise SiteReferenceError(
-            'all training images are equal to CLIP: they have no range.'
+            "CLIP's embeddings of all training images are equal: they have no range."
         )
     groups = [scores[names == name] for name in kept]
     center, axes, spreads, rest = _directions(embeddings)
@@ -264,7 +264,7 @@ def _parse(text: Any) -> SiteReference:
     if not isinstance(text, str):
         raise TypeError(f'expected JSON text, got {type(text).__name__}')
     if len(text) > _MAX_CHARACTERS:
-        raise ValueError(f'{len(text)} characters; at most {_MAX_CHARACTERS} are read')
+        raise ValueError(f'{len(text)} characters; the limit is {_MAX_CHARACTERS}')
     values = json.loads(text)
     if not isinstance(values, Mapping) or values.get('schema') != _SCHEMA:
         raise ValueError(f'expected an object with schema={_SCHEMA}')
@@ -272,10 +272,10 @@ def _parse(text: Any) -> SiteReference:
     sites = _names(values, 'sites', _MAX_SITES)
     fingerprint = values['fingerprint']
     if not isinstance(fingerprint, str) or len(fingerprint) > _MAX_NAME_LENGTH:
-        raise ValueError('fingerprint is no short text')
+        raise ValueError('fingerprint is not a short text')
     dims = len(values['center'])
     if not 0 < dims <= _MAX_DIMS:
-        raise ValueError(f'center of {dims} numbers; expected 1 to {_MAX_DIMS}')
+        raise ValueError(f'center has {dims} numbers; expected 1 to {_MAX_DIMS}')
     rank = len(values['spreads'])
     shapes = dict(
         counts=(len(sites),),
@@ -290,11 +290,11 @@ def _parse(text: Any) -> SiteReference:
     )
     arrays = {name: _array(values, name, shape) for name, shape in shapes.items()}
     if (np.diff(arrays['quantiles'], axis=2) < 0).any():
-        raise ValueError('quantiles that do not ascend')
+        raise ValueError('quantiles are not in ascending order')
     if (arrays['stds'] < 0).any() or (arrays['counts'] < MIN_IMAGES).any():
-        raise ValueError(f'a negative spread, or a site of fewer than {MIN_IMAGES}')
+        raise ValueError(f'stds has a negative value, or counts one below {MIN_IMAGES}')
     if (arrays['spreads'] <= 0).any() or arrays['rest'] <= 0:
-        raise ValueError('a direction without spread')
+        raise ValueError('spreads or rest is not above 0')
     rest, distances = float(arrays.pop('rest')), arrays.pop('distances')
     return SiteReference(
         conditions=conditions,
@@ -309,12 +309,14 @@ def _parse(text: Any) -> SiteReference:
 def _names(values: Mapping, key: str, most: int) -> tuple[str, ...]:
     names = values[key]
     if not isinstance(names, list) or not 0 < len(names) <= most:
-        raise ValueError(f'{key} is no list of 1 to {most} names')
+        raise ValueError(f'{key} is not a list of 1 to {most} names')
     for name in names:
         if not isinstance(name, str) or not name.isprintable():
-            raise ValueError(f'{key} holds what is no printable name')
+            raise ValueError(f'{key} holds a value that is not a printable name')
         if len(name) > _MAX_NAME_LENGTH:
-            raise ValueError(f'{key} holds a name of {len(name)} characters')
+            raise ValueError(
+                f'{key} holds a name of {len(name)} characters, which is too long'
+            )
     if len(set(names)) < len(names):
         raise ValueError(f'{key} holds a name twice')
     return tuple(names)
@@ -325,5 +327,5 @@ def _array(values: Mapping, key: str, shape: tuple[int, ...]) -> np.ndarray:
     if array.shape != shape:
         raise ValueError(f'{key} has the shape {array.shape}, expected {shape}')
     if not np.isfinite(array).all() or (np.abs(array) > _LARGEST).any():
-        raise ValueError(f'{key} holds values that are not finite or far too large')
+        raise ValueError(f'{key} holds values that are not finite or are far too large')
     return array

@@ -68,7 +68,7 @@ class Site:
         unknown = sorted(set(cfg) - set(cls.__dataclass_fields__), key=str)
         if unknown or 'name' not in cfg:
             raise SiteDataError(
-                f'sites: {dict(cfg)!r} needs a name and has unknown keys {unknown}; '
+                f'sites: {dict(cfg)!r} lacks a name or has unknown keys {unknown}; '
                 f'known keys are {list(cls.__dataclass_fields__)}.'
             )
         values = dict(cfg)
@@ -100,7 +100,7 @@ def _mask_values(site: str, names: Any) -> dict[int, str]:
     except (IndexError, OverflowError, TypeError, ValueError):
         raise SiteDataError(
             f'sites: mask_values of {site!r} is {names!r}; give a dict from numbers to '
-            "classes, as {0: 'background', 1: 'polyp'}."
+            "classes, such as {0: 'background', 1: 'polyp'}."
         ) from None
 
 
@@ -148,11 +148,11 @@ def check_classes(classes: Sequence[str], ignore_index: int) -> None:
             f'the background. Write classes={["background", *others]}.'
         )
     if len(set(names)) != len(names):
-        raise SiteDataError(f'metainfo classes {names}: a name is there twice.')
+        raise SiteDataError(f'metainfo classes {names}: a name appears twice.')
     if 0 <= ignore_index < len(names):
         raise SiteDataError(
             f'ignore_index={ignore_index} is the label of {names[ignore_index]!r} in '
-            f'metainfo classes {names}; choose one from {len(names)} on, as 255.'
+            f'metainfo classes {names}; choose {len(names)} or more, such as 255.'
         )
 
 
@@ -327,5 +327,5 @@ def _check_complete(files: SiteFiles, folder: Path, site: Site) -> None:
         raise SiteDataError(
             f'site {site.name!r}: {len(names)} of {count} images have no mask of the '
             f'same name in {folder / site.mask_dir}: {names[:5]}. An image without '
-            'lesion needs an empty mask. python -m mcdrl_lab verify names all.'
+            'a lesion needs an empty mask. python -m mcdrl_lab verify lists them all.'
         )

@@ -76,7 +76,7 @@ class ThresholdFile:
             or not is_named
         ):
             raise ThresholdFileError(
-                f'{path} holds no {self.name}: make it by {self.command}'
+                f'{path} holds no {self.name}. Make one with: {self.command}'
             )
         return content
 
@@ -102,17 +102,17 @@ class ThresholdFile:
         of = f' ({short_repr(method)} of its records)' if method else ''
         if not named or not model_hash:
             return (
-                f'{path} does not tell the settings of the network that its '
-                f'{self.name} was chosen for{of}: see yourself that they are those of '
-                'this checkpoint.'
+                f'{path} does not record the settings of the network that its '
+                f'{self.name} was chosen for{of}. Check that this checkpoint has the '
+                'same settings.'
             )
         if named != model_hash:
             raise ThresholdFileError(
-                f'{path}: its {self.name} was chosen for another network{of}, whose '
-                f'settings have the hash {named[:12]}, and those of this checkpoint '
-                f'{model_hash[:12]}. Choose one from records of networks like this, by '
-                f'{self.command}. If the settings differ in nothing that matters, '
-                f'remove {MODEL_KEY} from the file.'
+                f'{path}: its {self.name} was chosen for another network{of}. The hash '
+                f'of its settings is {named[:12]}, that of this checkpoint '
+                f'{model_hash[:12]}. Choose one from records of networks like this '
+                f'one: {self.command}. If the difference does not matter, remove '
+                f'{MODEL_KEY} from the file.'
             )
         return None
 
@@ -129,7 +129,7 @@ CONFORMAL = ThresholdFile(
 PRESENCE = ThresholdFile(
     kind='mcdrl.presence_threshold',
     numbers=('threshold',),
-    name='threshold of presence',
+    name='presence threshold',
     command='python -m mcdrl_lab presence RECORDS --out FILE',
 )
 """Threshold on an image's ``self_dice``. Files also have ``loss``, ``method``,

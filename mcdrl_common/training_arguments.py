@@ -110,16 +110,16 @@ def key_and_value(text: str) -> str:
     key, mark, value = text.partition('=')
     if not mark:
         raise argparse.ArgumentTypeError(
-            f'{text!r} has no value: expected KEY=VALUE, as train_cfg.max_epochs=5.'
+            f'{text!r} has no value: expected KEY=VALUE, e.g. train_cfg.max_epochs=5.'
         )
     if _DICT.search(value.strip()):
         raise argparse.ArgumentTypeError(
-            f'{text!r} holds a dict, which is not read here. Give its entries one by '
-            f'one, as {key}.type=NAME, or write them into a config.'
+            f'{text!r} holds a dict, which cannot be given here. Give its entries one '
+            f'by one, such as {key}.type=NAME, or write them in a config.'
         )
     if _INNER_SPACE.search(value.strip()):
         raise argparse.ArgumentTypeError(
-            f'{text!r}: MMEngine drops spaces of values, so that this would be '
-            f'{value.replace(" ", "")!r}. Write the value into a config.'
+            f'{text!r}: MMEngine drops the spaces in values, so this would become '
+            f'{value.replace(" ", "")!r}. Write the value in a config.'
         )
     return text

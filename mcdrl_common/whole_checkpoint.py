@@ -46,7 +46,7 @@ def damaged_member(path: str | os.PathLike) -> str | None:
         check_sizes(archive, path)
         for info in archive.infolist():
             if info.compress_type != zipfile.ZIP_STORED:
-                raise ValueError(f'{info.filename} in it is compressed')
+                raise ValueError(f'its part {info.filename} is compressed')
         return archive.testzip()
 
 
@@ -64,7 +64,7 @@ def check_sizes(archive: zipfile.ZipFile, path: str | os.PathLike) -> None:
     _check_one_directory(path)
     parts = sum(info.compress_size for info in archive.infolist())
     if parts > os.path.getsize(path):
-        raise ValueError(f'the parts in it are {parts} bytes, more than the file')
+        raise ValueError(f'its parts have {parts} bytes, more than the file')
 
 
 def _check_one_directory(path: str | os.PathLike) -> None:
@@ -91,13 +91,13 @@ def _check_one_directory(path: str | os.PathLike) -> None:
         if locator >= 0 and tail.startswith(_LOCATOR, locator):
             (said,) = struct.unpack_from('<Q', tail, locator + 8)
             if said != start + record or not tail.startswith(_END64, record):
-                raise ValueError('it has two ends')
+                raise ValueError('its end records disagree')
             length, offset = struct.unpack_from('<2Q', tail, record + 40)
             end = record
     except struct.error:
-        raise ValueError('its end is cut') from None
+        raise ValueError('its end is cut off') from None
     if offset + length != start + end:
-        raise ValueError('its list of parts is not where it is said to be')
+        raise ValueError('its list of parts is not at the recorded position')
 
 
 def newest_whole(folder: str | os.PathLike, template: str) -> Path | None:

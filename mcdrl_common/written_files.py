@@ -140,9 +140,9 @@ class WrittenFiles:
         if path.exists() and not os.access(path, os.R_OK | os.W_OK):
             # Raised before anything is replaced: new results could not be listed.
             raise OutputError(
-                f'{path}: the list of the results here may not be read or written to, '
-                'as where another user made it. Name another --out, or have its '
-                'owner allow it.'
+                f'{path}: no permission to read and write this list of the results '
+                'here; perhaps another user made it. Choose another --out, or ask its '
+                'owner for permission.'
             )
         try:
             content = path.read_bytes()
@@ -204,7 +204,7 @@ def check_renewable(
     folder = targets[0].parent
     for target in targets:
         if target.is_dir():
-            raise OutputError(f'{target} is a folder: name a file by --out.')
+            raise OutputError(f'{target} is a folder. Choose a file with --out.')
     check_targets(folder, targets, inputs, overwrite=True)
     for target in targets:
         if target.exists() and not overwrite:
@@ -232,8 +232,8 @@ def check_noted(target: Path, made_of: Sequence[str]) -> None:
 
 def _in_the_way(target: Path, others: Sequence[str]) -> OutputError:
     return OutputError(
-        f'results of an earlier run are in the way: {target}, which is of '
-        f'{_named(others)}. Name another --out, or replace them with --overwrite.'
+        f'results of an earlier run are in the way: {target} was made with '
+        f'{_named(others)}. Choose another --out, or replace them with --overwrite.'
     )
 
 
@@ -260,9 +260,9 @@ def check_place(path: Path) -> None:
         while not folder.exists():
             folder = folder.parent
     if not folder.is_dir() or not os.access(folder, os.W_OK | os.X_OK):
-        why = 'may not be written to' if folder.is_dir() else 'is no folder'
+        why = 'is not writable' if folder.is_dir() else 'is not a folder'
         raise OutputError(
-            f'{path}: could not be written: {folder} {why}. Name another place.'
+            f'{path}: could not be written: {folder} {why}. Choose another place.'
         )
 
 
@@ -285,17 +285,18 @@ def _check_targets(
     read = {path.resolve() for path in inputs}
     if own := [path for path in files if path.resolve() in read]:
         raise OutputError(
-            f'{_named(own)}: an input, which no result replaces. Name another --out.'
+            f'{_named(own)}: an input; results never replace inputs. Choose another '
+            '--out.'
         )
     if others := WrittenFiles(folder).others(files):
         raise OutputError(
             f'in the way: {_named(others)}, not written here by an earlier run, or '
-            'changed since, and never replaced. Name another --out.'
+            'changed since. Such files are never replaced. Choose another --out.'
         )
     if there and not overwrite:
         raise OutputError(
-            f'results of an earlier run are in the way: {_named(there)}. Name another '
-            '--out, or replace them with --overwrite.'
+            f'results of an earlier run are in the way: {_named(there)}. Choose '
+            'another --out, or replace them with --overwrite.'
         )
 
 
@@ -308,7 +309,7 @@ def _check_regular(path: Path) -> None:
     if not stat.S_ISREG(mode):
         raise OutputError(
             f'{path}: in the way: not a regular file (a link, pipe, ...). Remove it, '
-            'or name another --out.'
+            'or choose another --out.'
         )
 
 

@@ -69,7 +69,7 @@ def _class_findings(folder: Path, site: Site, known: list[Finding]) -> list[Find
     finding = Finding(
         'swapped classes',
         str(folder / CLASSES_FILE),
-        f'says {own}, the config {dict(names)}',
+        f'says {own}, the config says {dict(names)}',
     )
     values = {name: value for value, name in own.items()}
     swapped = any(
@@ -83,10 +83,10 @@ def _class_findings(folder: Path, site: Site, known: list[Finding]) -> list[Find
 
 def _name_findings(files: SiteFiles, images: Path, root: Path) -> list[Finding]:
     if not root.is_dir():
-        detail = 'is not there; data_root in the config names it'
+        detail = 'does not exist; data_root in the config names it'
         return [Finding('missing folder', str(root), detail)]
     if not images.is_dir():
-        return [Finding('missing folder', str(images), 'is not there')]
+        return [Finding('missing folder', str(images), 'does not exist')]
     findings = [
         Finding('missing mask', name_below(path, root), 'no mask of this name')
         for path in files.without_mask
@@ -119,14 +119,14 @@ def list_folder(root: Path) -> Listing:
         VerificationError: No such folder, or no site in it.
     """
     if not root.is_dir():
-        known = 'a file, and no folder of sites' if root.exists() else 'no such folder'
+        known = 'a file, not a folder of sites' if root.exists() else 'no such folder'
         raise VerificationError(f'{root}: {known}.')
     names = sorted(path.parent.name for path in root.glob('*/images') if path.is_dir())
     if not names:
         raise VerificationError(
             f'{root} holds no site: expected SITE/images/NAME.jpg and '
             'SITE/masks/NAME.png, as the converters write them (docs/datasets.md). '
-            'Other layouts that new-project knows: verify the config that it writes.'
+            'For other layouts that new-project knows, verify the config it writes.'
         )
     listing = Listing()
     for name in names:

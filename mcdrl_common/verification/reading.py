@@ -81,7 +81,7 @@ def read_facts(
         cache.write(stamped)
     except OSError as error:
         logging.getLogger(__name__).warning(
-            'What was read of the data set could not be cached in %s (%s): the next '
+            'What was read from the data set could not be cached in %s (%s). The next '
             'check reads it again.',
             cache.folder,
             error,
@@ -110,8 +110,8 @@ def _results(
             yield from tracked(pool.map(_read, tasks, chunksize=_CHUNK), **shown)
     except BrokenProcessPool:
         raise VerificationError(
-            'a process that reads images was killed, perhaps for want of memory: try '
-            'again with --jobs 1.'
+            'a process that reads images was killed, perhaps because memory ran out. '
+            'Try again with --jobs 1.'
         ) from None
 
 

@@ -85,11 +85,11 @@ def _image_findings(image: Facts) -> Iterator[tuple[str, str]]:
     if image['orientation'] != 1:
         yield (
             'rotated image',
-            f'EXIF orientation {image["orientation"]}: some readers turn it, some do '
-            'not',
+            f'EXIF orientation {image["orientation"]}: some readers rotate it, others '
+            'do not',
         )
     if image['bits'] > 8:
-        yield 'image bit depth', f'{image["bits"]} bits a channel; readers keep 8'
+        yield 'image bit depth', f'{image["bits"]} bits per channel; readers keep 8'
     elif image['mode'] in _GREY_MODES:
         yield 'grey image', 'one channel, read as three equal ones'
     elif image['mode'] not in _COLOUR_MODES:
@@ -104,7 +104,7 @@ def _mask_findings(entry: Entry, mask: Facts) -> Iterator[tuple[str, str]]:
         yield 'unreadable mask', mask['error']
         return
     if mask['bits'] != 8:
-        yield 'mask bit depth', f'{mask["bits"]} bits a value; expected 8'
+        yield 'mask bit depth', f'{mask["bits"]} bits per value; expected 8'
     elif not mask['equal_channels']:
         palette = ' with a palette, read as colours' if mask['mode'] == 'P' else ''
         yield 'mask channels', f'mode {mask["mode"]}{palette}; expected one channel'
@@ -130,8 +130,8 @@ def _value_findings(entry: Entry, mask: Facts) -> Iterator[tuple[str, str]]:
     if is_binary and soft > (JPEG_SOFT_SHARE if lossy else 0):
         yield (
             'soft edges',
-            f'{soft:.3%} of the pixels lie between {low} and {high}: lesion where '
-            f'above {THRESHOLD}',
+            f'{soft:.3%} of the pixels lie between {low} and {high}; above '
+            f'{THRESHOLD} they count as lesion',
         )
     if is_probably_inverted(entry, mask):
         yield 'mostly lesion', 'most of it, and of its border, is lesion'

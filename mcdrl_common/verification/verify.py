@@ -133,8 +133,8 @@ def _inverted_sites(
         Finding(
             'inverted masks',
             site,
-            f'{len(masks)} of {len(with_lesion[site])} masks with a lesion are lesion '
-            'in most of their pixels and of their border',
+            f'{len(masks)} of {len(with_lesion[site])} masks with a lesion show it in '
+            'most of their pixels and of their border',
         )
         for site, masks in inverted.items()
         if 2 * len(masks) > len(with_lesion[site])
@@ -157,8 +157,8 @@ def _faint_sites(
         Finding(
             'faint masks',
             site,
-            f'{len(masks)} JPEG masks hold values of at most {JPEG_RIPPLE} and are '
-            'read as empty, and no JPEG mask shows a lesion',
+            f'{len(masks)} JPEG masks hold no value above {JPEG_RIPPLE} and are read '
+            'as empty, and no JPEG mask shows a lesion',
         )
         for site, masks in faint.items()
         if site not in with_lesion

@@ -92,7 +92,7 @@ def test_masks_are_never_replaced_by_label_maps(tested, tmp_path):
     mask = tmp_path / 'masks' / '1.png'
     mask.parent.mkdir()
     cv2.imwrite(str(mask), np.full((2, 3), 7, np.uint8))
-    with pytest.raises(OutputError, match='an input, which no result replaces'):
+    with pytest.raises(OutputError, match='an input; results never replace inputs'):
         tested('images/1.png', out='masks')
     assert (cv2.imread(str(mask), -1) == 7).all()
 

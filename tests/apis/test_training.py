@@ -81,9 +81,12 @@ def test_options_that_are_given_twice_add_up_and_the_last_of_a_key_holds(parse):
         ('a=[(1,2]', 'Imbalanced brackets exist in (1,2'),
         (
             "classes=['colon polyp','ulcer']",
-            "\"classes=['colon polyp','ulcer']\": MMEngine drops spaces of values",
+            "\"classes=['colon polyp','ulcer']\": MMEngine drops the spaces in values",
         ),
-        ('template=A {class} here', "'template=A {class} here': MMEngine drops spaces"),
+        (
+            'template=A {class} here',
+            "'template=A {class} here': MMEngine drops the spaces",
+        ),
         ("sites=[{'name':'a','b':[1,2]}]", '"sites=[{'),
         ("a.b=dict(type='SGD',lr=1)", '"a.b=dict('),
     ],

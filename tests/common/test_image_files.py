@@ -97,7 +97,7 @@ def _grey_tiff(path, values, photometric, planes=1):
 
 @pytest.mark.parametrize(
     ('photometric', 'planes', 'message'),
-    [(0, 1, '0 is white'), (2, 3, 'separate planes')],
+    [(0, 1, '0 is white'), (2, 3, 'separate colour planes')],
 )
 @pytest.mark.parametrize('kind', ['image', 'mask'])
 def test_deep_tiff_files_that_opencv_misreads_are_refused(
@@ -121,7 +121,7 @@ def test_deep_tiff_files_that_opencv_misreads_are_refused(
 def test_pnm_files_that_readers_take_differently_are_refused(tmp_path, head):
     path = tmp_path / 'scan.pgm'
     path.write_bytes(head + bytes(range(48)))
-    message = 'highest value is 100.*255 or 65535'
+    message = 'maximum value 100.*255 or 65535'
     with pytest.raises(FileProblem, match=message), opened(path, 'image'):
         pass
     path.write_bytes(head.replace(b'100', b'255') + bytes(range(48)))

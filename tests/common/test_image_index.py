@@ -36,7 +36,10 @@ def test_lost_leading_zeros_are_named_and_nothing_may_be_split():
         kinds(indexed)
         == ['index row without image'] * 4 + ['image without index row'] * 4
     )
-    assert '002.png is there: are leading zeros lost?' in indexed.findings[2].detail
+    assert (
+        '002.png exists: did a spreadsheet drop leading zeros?'
+        in indexed.findings[2].detail
+    )
     assert '4 of 4 images have no row' in indexed.cut
 
 
@@ -101,7 +104,7 @@ def test_indices_are_read_as_spreadsheet_programs_write_them(
     [
         (TEXT.encode('latin-1'), "not UTF-8. Save it as 'CSV UTF-8'"),
         (b'site,picture\na,b\n', "needs the columns 'site', 'image'"),
-        (b'site,image,patient\na\n', 'entry 1 has not 3 values'),
+        (b'site,image,patient\na\n', 'entry 1: expected 3 values'),
         (b'', 'needs the columns'),
     ],
 )

@@ -62,9 +62,9 @@ def test_a_threshold_of_another_network_is_refused_with_what_to_do():
     with pytest.raises(ValueError) as refused:
         PRESENCE.check_model(content, 'b' * 64, 'p.json')
     told = str(refused.value)
-    assert told.startswith('p.json: its threshold of presence was chosen for another')
+    assert told.startswith('p.json: its presence threshold was chosen for another')
     for words in (
-        'hash aaaaaaaaaaaa',
+        'hash of its settings is aaaaaaaaaaaa',
         'checkpoint bbbbbbbbbbbb',
         'mcdrl_lab presence',
         'remove',
@@ -76,4 +76,4 @@ def test_a_threshold_of_another_network_is_refused_with_what_to_do():
 def test_where_the_network_is_not_known_that_is_said(named, own):
     content = dict(threshold=0.2, **({'model_hash': named} if named else {}))
     note = CONFORMAL.check_model(content, own, 'c.json')
-    assert note.startswith('c.json does not tell the settings of the network')
+    assert note.startswith('c.json does not record the settings of the network')

@@ -113,7 +113,7 @@ def test_a_result_of_something_else_is_replaced_only_where_asked_for(result, mad
 
 def test_a_result_whose_origin_nobody_noted_is_of_something_else(result):
     WrittenFiles(result.parent).add(result)
-    with pytest.raises(OutputError, match='which is of something else'):
+    with pytest.raises(OutputError, match='was made with something else'):
         check_renewable([result], [], ['plot-run'], overwrite=False)
 
 
@@ -158,13 +158,13 @@ def test_a_result_is_renewed_where_its_folder_was_moved(runs, tmp_path):
     moved = runs.rename(tmp_path / 'laptop')
     made_of = places(moved / 'a', moved / 'b')
     check_renewable([moved / 'a/curves.png'], [], made_of, overwrite=False)
-    with pytest.raises(OutputError, match=f'which is of {moved / "b"}'):
+    with pytest.raises(OutputError, match=f'was made with {moved / "b"}'):
         check_renewable([moved / 'a/curves.png'], [], made_of[:1], overwrite=False)
 
 
 def test_what_a_result_is_of_stays_so_in_a_copy_beside_it(runs, tmp_path):
     copy = shutil.copytree(runs, tmp_path / 'copy')
-    with pytest.raises(OutputError, match=f'which is of {runs / "a"}'):
+    with pytest.raises(OutputError, match=f'was made with {runs / "a"}'):
         made_of = places(copy / 'a', copy / 'b')
         check_renewable([copy / 'a/curves.png'], [], made_of, overwrite=False)
 
@@ -177,7 +177,9 @@ def test_a_list_that_may_not_be_written_to_is_told_before_anything_is_replaced(
 
     monkeypatch.setattr(os, 'access', allowed)
     for target in (result, result.with_name('new.png')):
-        with pytest.raises(OutputError, match=f'{LIST}: the list of the results'):
+        with pytest.raises(
+            OutputError, match=f'{LIST}: no permission to read and write this list'
+        ):
             check_renewable([target], [], ['plot-run', 'a\nb'], overwrite=True)
         with pytest.raises(OutputError, match='another user'):
             check_noted(target, ['plot-run'])
@@ -186,7 +188,7 @@ def test_a_list_that_may_not_be_written_to_is_told_before_anything_is_replaced(
 def test_a_folder_of_pictures_is_named_as_one(tmp_path):
     (tmp_path / 'results').mkdir()
     (tmp_path / 'results/mine.png').write_bytes(b'x')
-    with pytest.raises(OutputError, match='results is a folder: name a file'):
+    with pytest.raises(OutputError, match=r'results is a folder\. Choose a file'):
         check_renewable([tmp_path / 'results'], [], ['selection'], overwrite=False)
 
 
@@ -195,9 +197,9 @@ def test_a_place_that_may_not_be_written_to_is_refused(tmp_path, monkeypatch):
     (shut / 'there').mkdir(parents=True)
     monkeypatch.setattr(os, 'access', lambda path, mode: path != shut)
     for place in (shut, shut / 'new.csv', shut / 'new/folder'):
-        with pytest.raises(OutputError, match=f'{place}: could .*{shut} may not be wr'):
+        with pytest.raises(OutputError, match=f'{place}: could .*{shut} is not wri'):
             check_place(place)
-    with pytest.raises(OutputError, match=f'{shut} may not be written to'):
+    with pytest.raises(OutputError, match=f'{shut} is not writable'):
         check_targets(shut, [], [], overwrite=True)
     for place in (shut / 'there', shut / 'there/new.csv', tmp_path / 'a/b', Path('a')):
         check_place(place)
@@ -207,6 +209,8 @@ def test_a_place_below_a_file_is_refused_and_the_file_itself_may_be_replaced(tmp
     file = tmp_path / 'file'
     file.touch()
     for place in (file / 'a', file / 'a/b'):
-        with pytest.raises(OutputError, match=f'{place}: could .*{file} is no folder'):
+        with pytest.raises(
+            OutputError, match=f'{place}: could .*{file} is not a folder'
+        ):
             check_place(place)
     check_place(file)

@@ -366,7 +366,7 @@ def test_bad_mask_is_an_error_naming_the_file(write):
         ([], 'at least one'),
         (['a', 'a'], 'none twice'),
         (['a', dict(name='b', folder='a')], 'none twice'),
-        ([dict(lesion_classes=['polyp'])], 'needs a name'),
+        ([dict(lesion_classes=['polyp'])], 'lacks a name'),
         ([dict(name='a', lesions=['polyp'])], r"unknown keys \['lesions'\]"),
         (['z'], r"site 'z': .*images is not a folder"),
         (

@@ -53,7 +53,7 @@ def areas(*values, size=8) -> np.ndarray:
 @pytest.mark.parametrize('values', [(0, 1, 255), (0, 128, 255), (0, 200, 255)])
 def test_areas_of_a_third_value_are_a_label_map_and_an_error(values):
     """1 a lesion and 255 its uncertain border: the border would be the lesion."""
-    with pytest.raises(MaskError, match=r'm\.png: areas of the values.*mask_values'):
+    with pytest.raises(MaskError, match=r'm\.png: areas with the values.*mask_values'):
         BINARY.decode(areas(*values), 'm.png')
 
 

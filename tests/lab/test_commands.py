@@ -125,8 +125,8 @@ def test_a_place_where_nothing_can_be_written_is_told_before_anything_is_read(
     out = tmp_path / 'file/below' / name
     assert main([*arguments, str(out)]) == 2
     assert capsys.readouterr().err == (
-        f'error: {out}: could not be written: {tmp_path / "file"} is no folder. Name '
-        'another place.\n'
+        f'error: {out}: could not be written: {tmp_path / "file"} is not a folder. '
+        'Choose another place.\n'
     )
 
 

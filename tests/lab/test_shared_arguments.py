@@ -26,8 +26,8 @@ def test_values_are_parsed_as_mmengine_does():
     ('option', 'told'),
     [
         ('word', 'has no value: expected KEY=VALUE'),
-        ('a=two words', 'MMEngine drops spaces of values'),
-        ('a=[{b:1}]', 'holds a dict, which is not read here'),
+        ('a=two words', 'MMEngine drops the spaces in values'),
+        ('a=[{b:1}]', 'holds a dict, which cannot be given here'),
     ],
 )
 def test_what_mmengine_reads_as_something_else_is_refused(option, told, capsys):

@@ -300,7 +300,7 @@ def test_a_file_in_the_place_of_a_folder_is_not_called_missing(tmp_path):
     with pytest.raises(VerificationError, match=r'config\.py: no such folder'):
         list_folder(file)
     file.touch()
-    with pytest.raises(VerificationError, match='a file, and no folder of'):
+    with pytest.raises(VerificationError, match='a file, not a folder of'):
         list_folder(file)
 
 

@@ -161,7 +161,7 @@ def test_a_comparison_is_renewed_and_another_one_only_where_asked_for(
     assert compared('best.pth', a, b, *out) == 0
     before = out[1].read_bytes()
     assert compared('best.pth', a, *out) == 2
-    assert f'times.json, which is of {b}. Name another' in capsys.readouterr().err
+    assert f'times.json was made with {b}. Choose another' in capsys.readouterr().err
     assert out[1].read_bytes() == before
     assert compared('best.pth', a, *out, '--overwrite') == 0
 

@@ -141,5 +141,5 @@ def test_speeds_are_renewed_and_those_of_another_config_left_alone(
     words = ['plain-loop', str(tmp_path), '--imagenet', 'x', '--out', out, '--against']
     assert [main([*words, 'a.py']) for _ in range(2)] == [0, 0]
     assert main([*words, 'b.py']) == 2
-    assert 'a.py. Name another --out' in capsys.readouterr().err
+    assert 'a.py. Choose another --out' in capsys.readouterr().err
     assert main([*words, 'b.py', '--overwrite']) == 0

@@ -241,9 +241,9 @@ def test_a_benchmark_is_renewed_and_one_of_something_else_only_where_asked_for(
     run_benchmark(parsed(vit_config, '--rounds', 1, '--out', tmp_path))
     before = file.read_bytes()
     for options in (['--size', 64], ['--time-only'], ['--mode', 'train']):
-        with pytest.raises(OutputError, match=r'json, which is of .*--overwrite'):
+        with pytest.raises(OutputError, match=r'json was made with .*--overwrite'):
             run_benchmark(parsed(vit_config, *options, '--out', tmp_path))
-    with pytest.raises(OutputError, match=f'which is of config {vit_config}'):
+    with pytest.raises(OutputError, match=f'was made with config {vit_config}'):
         run_benchmark(parsed(resnet_config, '--out', tmp_path))
     assert file.read_bytes() == before and len(compared) == 1
     run_benchmark(parsed(vit_config, '--out', tmp_path))

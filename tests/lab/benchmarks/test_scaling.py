@@ -67,5 +67,5 @@ def test_a_file_is_renewed_and_that_of_something_else_left_alone(
         assert main([*words, *counts]) == 0
     assert json.loads(out.read_text())['rows'] == [row]
     assert main([*words, '1']) == 2
-    assert 'scaling.json, which is of --processes 2. Na' in capsys.readouterr().err
+    assert 'scaling.json was made with --processes 2. Ch' in capsys.readouterr().err
     assert main([*words, '1', '--overwrite']) == 0

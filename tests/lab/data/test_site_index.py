@@ -41,8 +41,8 @@ def test_columns_that_the_user_added_are_kept():
     ('text', 'message'),
     [
         ('image,mask\n1,2\n', "no columns \\['site'"),
-        (','.join(COLUMNS) + '\na,b\n', 'entry 1 has not 11 values'),
-        (','.join(COLUMNS) + '\n' + 'x,' * 11 + 'y\n', 'entry 1 has not 11 values'),
+        (','.join(COLUMNS) + '\na,b\n', 'entry 1: expected 11 values'),
+        (','.join(COLUMNS) + '\n' + 'x,' * 11 + 'y\n', 'entry 1: expected 11 values'),
         ('', 'no columns'),
     ],
 )

@@ -30,7 +30,7 @@ def test_exit_code_tells_good_from_bad_and_from_unusable(
     assert verify(tmp_path / 'bare') == 2
     error = capsys.readouterr().err
     assert 'holds no site: expected SITE/images' in error
-    assert 'verify the config that it writes' in error
+    assert 'verify the config it writes' in error
 
 
 def test_config_is_verified_with_its_splits(sites, verify, tmp_path, capsys):

@@ -226,7 +226,7 @@ def test_the_picture_of_other_runs_is_replaced_only_where_asked_for(
     assert len(before) == 4
     code, said = compare_command('a', 'b', data_hash='e' * 64, seeds=[0])
     assert code == 2 and not said.out
-    assert 'c/effect_a_b_dice.png, which is of a (data d' in said.err
+    assert 'c/effect_a_b_dice.png was made with a (data d' in said.err
     assert '--overwrite' in said.err
     assert pictures(tmp_path / 'c') == before
     assert not texts(tmp_path / 'c').keys() & {'compare_a_b_dice.md'}

@@ -215,11 +215,11 @@ def test_command_replaces_what_is_of_another_network_or_seed_when_asked_to(
     record('a', 1)
     assert network() == (0, 'a')
     assert network('--seeds', '0') == (2, 'a')
-    assert 'which is of --seeds all' in capsys.readouterr().err
+    assert 'was made with --seeds all' in capsys.readouterr().err
     (tmp_path / 'records.jsonl').unlink()
     record('b', 0)
     assert network() == (2, 'a')
-    assert 'which is of network aaaaaaaaaaaa' in capsys.readouterr().err
+    assert 'was made with network aaaaaaaaaaaa' in capsys.readouterr().err
     assert network('--overwrite') == (0, 'b')
 
 

@@ -159,7 +159,7 @@ def test_curves_are_renewed_and_those_of_another_run_only_where_asked_for(
     assert main(['plot-run', a, '--out', str(out)]) == 0
     before = out.read_bytes()
     assert main(['plot-run', b, '--out', str(out)]) == 2
-    assert f'{out}, which is of {a}. Name another --out' in capsys.readouterr().err
+    assert f'{out} was made with {a}. Choose another --out' in capsys.readouterr().err
     assert out.read_bytes() == before
     assert main(['plot-run', a, '--out', str(out)]) == 0
     # As folds.pdf of a plan with more folds.
@@ -174,6 +174,6 @@ def test_curves_of_one_metric_replace_those_of_another_only_where_asked_for(
     assert main(command) == 0
     other = [*command, '--metric', 'mDice']
     assert main(other) == 2
-    assert 'which is of --metric mDice_fg. Name another' in capsys.readouterr().err
+    assert 'was made with --metric mDice_fg. Choose another' in capsys.readouterr().err
     assert main([*other, '--overwrite']) == 0
     assert main(command) == 2

@@ -154,7 +154,7 @@ def test_a_table_is_renewed_and_one_of_something_else_only_where_asked_for(
         ['--loaders', 'train', 'val', '--cfg-options', 'model.neck=3'],
     ):
         assert selected(*words) == 2
-        assert 'kept.csv, which is of ' in capsys.readouterr().err
+        assert 'kept.csv was made with ' in capsys.readouterr().err
     assert selected('--loaders', 'train', '--overwrite') == 0
 
 
@@ -165,7 +165,7 @@ def test_a_table_of_other_images_is_replaced_only_where_asked_for(
     assert [selected() for _ in range(2)] == [0, 0]
     monkeypatch.setenv('MCDRL_DATA_ROOT', str(tmp_path / 'b'))
     assert selected() == 2
-    assert f'kept.csv, which is of {tmp_path / "a"}. Name' in capsys.readouterr().err
+    assert f'kept.csv was made with {tmp_path / "a"}. Choose' in capsys.readouterr().err
     assert selected('--overwrite') == 0
 
 

@@ -176,7 +176,7 @@ def test_no_input_is_replaced(run, capsys):
     before = (run / name).read_bytes()
     arguments = ['calibrate', str(run / 'best.pth'), '--out', str(run / name)]
     assert main([*arguments, '--device', 'cpu', '--overwrite']) == 2
-    assert 'an input, which no result replaces' in capsys.readouterr().err
+    assert 'an input; results never replace inputs' in capsys.readouterr().err
     assert (run / name).read_bytes() == before
 
 

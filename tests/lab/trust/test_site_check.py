@@ -229,7 +229,7 @@ def test_results_are_renewed_and_those_of_another_site_only_where_asked_for(
     before = results()
     assert check('images/2.png') == 2
     told = capsys.readouterr().err
-    assert 'site_check.html, which is of ' in told and '--overwrite' in told
+    assert 'site_check.html was made with ' in told and '--overwrite' in told
     assert results() == before
     assert check('images/2.png', '--overwrite') == 0
     assert len(results()['images']) == 1

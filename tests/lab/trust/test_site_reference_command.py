@@ -94,7 +94,7 @@ def test_neither_the_checkpoint_nor_what_others_wrote_is_replaced(
 ):
     before = (desk / 'best.pth').read_bytes()
     assert add(repo_root, '--out', 'best.pth', '--overwrite') == 2
-    assert 'best.pth: an input, which no result replaces' in capsys.readouterr().err
+    assert 'best.pth: an input; results never replace inputs' in capsys.readouterr().err
     assert before == (desk / 'best.pth').read_bytes()
     (desk / 'mine.pth').write_text('mine')
     assert add(repo_root, '--out', 'mine.pth', '--overwrite') == 2

@@ -75,7 +75,7 @@ def test_rows_and_images_that_do_not_find_each_other_are_problems(listed):
     ]
     (note,) = site.notes
     assert note.kind == 'index row without image'
-    assert '000.png is there: are leading zeros lost?' in note.detail
+    assert '000.png exists: did a spreadsheet drop leading zeros?' in note.detail
 
 
 def test_an_index_of_another_site_is_a_problem(listed):

@@ -185,7 +185,7 @@ def test_file_that_is_no_report_is_left_alone(plan):
 
 
 def test_a_place_where_nothing_can_be_written_is_told_before_anything_is_drawn(plan):
-    with pytest.raises(OutputError, match='jsonl is no folder'):
+    with pytest.raises(OutputError, match='jsonl is not a folder'):
         write_page(plan, plan / 'records.jsonl/a.html', ReportOptions(method='x'))
 
 
@@ -199,7 +199,7 @@ def test_the_report_of_another_plan_is_replaced_only_where_asked_for(
     write_page(plan, out, options)
     write_page(plan / 'records.jsonl', out, options)
     before = out.read_text()
-    with pytest.raises(OutputError, match=f'shared.html, which is of {plan}'):
+    with pytest.raises(OutputError, match=f'shared.html was made with {plan}'):
         write_page(other, out, options)
     assert out.read_text() == before
     write_page(other, out, options, overwrite=True)
@@ -211,7 +211,7 @@ def test_the_report_of_other_records_of_the_folder_is_left_alone(plan):
     options = ReportOptions(pictures=False)
     out = write_page(plan, options=options)
     before = out.read_text()
-    with pytest.raises(OutputError, match=f'which is of {plan}/records.jsonl'):
+    with pytest.raises(OutputError, match=f'was made with {plan}/records.jsonl'):
         write_page(plan / 'other.jsonl', options=options)
     assert out.read_text() == before
 
