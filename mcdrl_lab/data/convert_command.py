@@ -220,7 +220,7 @@ def _add_path_rules(parser: argparse.ArgumentParser) -> None:
 
 def _gibibytes(text: str) -> int:
     if not text.isdecimal() or not int(text):
-        raise argparse.ArgumentTypeError(f'{text!r}: expected a whole number from 1')
+        raise argparse.ArgumentTypeError(f'{text!r}: expected a whole number above 0')
     return int(text)
 
 
@@ -229,8 +229,8 @@ def _value_and_class(text: str) -> tuple[int | tuple[int, int, int], str]:
     numbers = [int(n) for n in key.split(',') if n.isdecimal() and int(n) < 256]
     if len(numbers) != key.count(',') + 1 or len(numbers) not in (1, 3) or not name:
         raise argparse.ArgumentTypeError(
-            f'{text!r}: expected VALUE=CLASS with a value of 0 to 255, as 1=polyp, or '
-            'R,G,B=CLASS, as 255,0,0=polyp'
+            f'{text!r}: expected VALUE=CLASS with a value from 0 to 255, such as '
+            '1=polyp, or R,G,B=CLASS, such as 255,0,0=polyp'
         )
     if len(numbers) == 1:
         return numbers[0], name

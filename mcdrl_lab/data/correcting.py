@@ -48,7 +48,7 @@ def correct_image(
     """
     others = [kind for kind in kinds if kind != 'rotated image']
     if others:
-        raise FileProblem(others[0], 'cannot be put right without loss')
+        raise FileProblem(others[0], 'cannot be corrected without loss')
     with opened(entry.image, 'image') as image, opened(entry.mask, 'mask') as mask:
         orientation = image.getexif().get(EXIF_ORIENTATION, 1)
         stored, turned = image.size, image.size[::-1]
@@ -56,8 +56,8 @@ def correct_image(
         if not tells or mask.size not in (stored, turned):
             raise FileProblem(
                 'rotated image',
-                f'EXIF orientation {orientation}, and the mask does not tell whether '
-                'it was drawn on the turned image',
+                f'EXIF orientation {orientation}, and the mask does not show whether '
+                'it was drawn on the rotated image',
             )
         turn = _TURNS[orientation] if mask.size == stored else None
         return ImageOps.exif_transpose(image), turn
@@ -78,7 +78,7 @@ def correct_mask(
     """
     others = [kind for kind in kinds if kind not in _MASK_KINDS]
     if others:
-        raise FileProblem(others[0], 'cannot be put right')
+        raise FileProblem(others[0], 'cannot be corrected')
     with opened(entry.mask, 'mask') as image:
         values = _one_channel(image)
     values = _allowed(values, entry)

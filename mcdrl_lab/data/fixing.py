@@ -91,7 +91,7 @@ def fix(listing: Listing, report: Report, folder: Path) -> Fixed:
     """
     roots = {entry.root for entry in listing.entries}
     if not report.is_full:
-        raise FixError('--fix needs the files read: leave out --fast.')
+        raise FixError('--fix needs the contents of the files: leave out --fast.')
     root = next(iter(roots), None)
     if len(roots) != 1 or root is None:
         raise FixError(
@@ -99,9 +99,9 @@ def fix(listing: Listing, report: Report, folder: Path) -> Fixed:
             f'the images lie in {sorted(map(str, roots)) or "no folder"}.'
         )
     if os.path.lexists(folder):
-        raise FixError(f'--fix {folder}: is there already; name a new folder.')
+        raise FixError(f'--fix {folder}: already exists; choose another folder.')
     if folder.resolve().is_relative_to(root.resolve()):
-        raise FixError(f'--fix {folder}: lies inside {root}; name a folder outside.')
+        raise FixError(f'--fix {folder}: lies inside {root}; choose a folder outside.')
     fixed = Fixed(folder)
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
@@ -209,7 +209,7 @@ def _copy_pair(
         shutil.copyfile(entry.image, new_image)
     else:
         image.save(new_image)
-        fixed.corrected[image_name] = 'turned upright, written as PNG'
+        fixed.corrected[image_name] = 'rotated upright, written as PNG'
     if mask is None:
         shutil.copyfile(entry.mask, new_mask)
     else:
@@ -244,9 +244,9 @@ def summary(fixed: Fixed) -> str:
     """
     lines = [
         f'{fixed.folder}: {fixed.copied} images with their masks, '
-        f'{len(fixed.corrected)} files put right, {len(fixed.left_out)} left out.'
+        f'{len(fixed.corrected)} files corrected, {len(fixed.left_out)} left out.'
     ]
-    lines += [f'  put right: {file}: {how}' for file, how in fixed.corrected.items()]
+    lines += [f'  corrected: {file}: {how}' for file, how in fixed.corrected.items()]
     lines += [f'  left out: {file}: {why}' for file, why in fixed.left_out.items()]
     lines += [f'  remains: {one}' for one in fixed.remaining]
     return '\n'.join(lines)

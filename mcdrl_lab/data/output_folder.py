@@ -111,8 +111,8 @@ def is_new(finished: Path, target: Path) -> bool:
     differing = differences(finished, target)
     if differing:
         raise ConversionError(
-            f'{target} is there already and would change: {len(differing)} files, as '
-            f'{differing[:3]}. Move it away, or choose another folder.'
+            f'{target} already exists and would change: {len(differing)} files, such '
+            f'as {differing[:3]}. Move it away, or choose another folder.'
         )
     return False
 

@@ -55,7 +55,9 @@ def read_index(path: str | os.PathLike) -> list[dict[str, str]]:
         raise ConversionError(str(error)) from None
     missing = [column for column in COLUMNS if column not in columns]
     if missing:
-        raise ConversionError(f'{path}: no columns {missing}; is it another file?')
+        raise ConversionError(
+            f'{path}: columns {missing} are missing; is it another file?'
+        )
     return rows
 
 

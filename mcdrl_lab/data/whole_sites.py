@@ -32,8 +32,8 @@ def entries_of(root: Path) -> list[Entry]:
         shown = '; '.join(map(str, found[:_SHOWN]))
         more = f' and {len(found) - _SHOWN} more' if len(found) > _SHOWN else ''
         raise ConversionError(
-            f'{root}: {shown}{more}. These would be left out: put them right, or name '
-            f'a folder without them. python -m mcdrl_lab verify {root} names all.'
+            f'{root}: {shown}{more}. These would be left out: correct them, or use a '
+            f'folder without them. python -m mcdrl_lab verify {root} lists them all.'
         )
     return listing.entries
 

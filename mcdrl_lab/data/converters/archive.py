@@ -99,17 +99,17 @@ def unpack(archive: Path, folder: Path, limits: Limits) -> None:
                 unpacked += member.size
                 reason = member.refused or _pointing_outside(name)
                 if number > limits.members:
-                    reason = f'is one more than the {limits.members} members allowed'
+                    reason = f'exceeds the limit of {limits.members} members'
                 elif unpacked > allowed:
-                    reason = f'makes more than {limits.ratio:g} times the size of the '
-                    reason += 'archive unpacked'
+                    reason = f'brings the unpacked total above {limits.ratio:g} times '
+                    reason += 'the size of the archive'
                 elif unpacked > limits.total_bytes:
-                    reason = f'makes more than {limits.total_bytes} bytes unpacked; '
-                    reason += 'see --max-unpacked-gib'
+                    reason = f'brings the unpacked total above {limits.total_bytes} '
+                    reason += 'bytes; see --max-unpacked-gib'
                 path = _posix(name)
                 if not member.is_folder and not reason:
                     target = folder / path
-                    reason = 'is there twice' if target.exists() else None
+                    reason = 'appears twice' if target.exists() else None
                 if reason:
                     raise _refusal(archive, name, reason)
                 member.extract(path, folder)
@@ -205,6 +205,6 @@ def _pointing_outside(name: str) -> str | None:
 
 def _refusal(archive: Path, name: str, reason: str) -> ConversionError:
     return ConversionError(
-        f'{archive.name}: member {name!r} {reason}. Nothing of it was kept. If you '
-        'trust the archive, unpack it yourself and give the folder.'
+        f'{archive.name}: member {name!r} {reason}. Nothing of the archive was '
+        'kept. If you trust it, unpack it yourself and give the folder.'
     )

@@ -86,7 +86,7 @@ def markdown_text(report: Mapping[str, Any], refused: bool) -> str:
     parts = [f'# {report["site"]}: {report["dataset"]}', '']
     if refused:
         parts += [
-            '**Nothing was written.** Put the problems below right, or run again with '
+            '**Nothing was written.** Correct the problems below, or run again with '
             '`--skip-bad` to leave these files out.',
             '',
         ]
@@ -99,7 +99,7 @@ def markdown_text(report: Mapping[str, Any], refused: bool) -> str:
     near = [', '.join(group) for group in report['near_duplicates']]
     parts += _section(
         f'Near duplicates (perceptual hashes that differ in at most {NEAR_BITS} of 255 '
-        'bits; frames of one video, as a rule)',
+        'bits; usually frames of one video)',
         near,
     )
     parts += _section(

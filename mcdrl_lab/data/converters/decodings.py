@@ -26,8 +26,7 @@ OTHER_MASKS = 'other masks'
 # Channels of a grey mask saved as colour JPEG differ by a few levels only.
 _COLOUR_SPREAD = 64
 COLOUR_ADVICE = (
-    'colours that stand for classes are read by the source folder with --mask-values '
-    'R,G,B=CLASS'
+    'if colours stand for classes, use the source folder with --mask-values R,G,B=CLASS'
 )
 # Weights that turn (red, green, blue) into one number.
 _CODE = np.array([2**16, 2**8, 1], np.int32)
@@ -84,8 +83,8 @@ class BinaryDecoding:
         if 0 < highest <= THRESHOLD and not (lossy and highest <= JPEG_RIPPLE):
             raise FileProblem(
                 'unexpected values',
-                f'highest value {highest} in a mask that should be 0 and 255. If '
-                'values stand for classes, use the source folder with --mask-values',
+                f'highest value is {highest}; expected a mask of 0 and 255. If values '
+                'stand for classes, use the source folder with --mask-values',
             )
         if problem := binary_problem([], flat_values(values), lossy):
             detail = problem.partition('. ')[0]
@@ -95,7 +94,7 @@ class BinaryDecoding:
                 '--mask-values',
             )
         if 0 < highest <= THRESHOLD:
-            detail = f'JPEG values of at most {highest}, read as no lesion'
+            detail = f'highest value of the JPEG is {highest}, read as no lesion'
             notes.append((FAINT_MASK, detail))
         low, high = (JPEG_RIPPLE, 255 - JPEG_RIPPLE) if lossy else (0, 255)
         share = float(((values > low) & (values < high)).mean())
@@ -132,7 +131,7 @@ class LabelMapDecoding:
         if image.format == 'GIF' and image.mode == 'P':
             # Pillow drops the colours that a small GIF does not use and renumbers the
             # others: the same index may mean another class in the next file.
-            detail = f'indices of a GIF need not be its classes; {COLOUR_ADVICE}'
+            detail = f'indices of a GIF may differ from its classes; {COLOUR_ADVICE}'
             raise FileProblem('unexpected values', detail)
         values = np.asarray(image)
         if values.ndim == 3:
@@ -180,7 +179,7 @@ class ColourMapDecoding:
             raise FileProblem('unexpected values', f'{image.mode} mask; expected 8 bit')
         if 'A' in image.mode and image.getchannel('A').getextrema() != (255, 255):
             raise FileProblem(
-                'colour mask', 'partly transparent; expected full colours'
+                'colour mask', 'partly transparent; expected opaque colours'
             )
         codes = np.asarray(image.convert('RGB')).astype(np.int32) @ _CODE
         by_code = {int(np.dot(c, _CODE)): label for c, label in self.labels.items()}
@@ -189,7 +188,9 @@ class ColourMapDecoding:
         if unknown:
             named = ' '.join(_colour(code) for code in by_code)
             shown = ' '.join(unknown[:_SHOWN_COLOURS])
-            detail = f'{len(unknown)} colours not named, as {shown}; expected {named}'
+            detail = (
+                f'{len(unknown)} unnamed colours, such as {shown}; expected {named}'
+            )
             raise FileProblem('unexpected values', detail)
         table = np.array([by_code[code] for code in present.tolist()], np.uint8)
         return Decoded(table[places].reshape(codes.shape))
@@ -218,10 +219,12 @@ def _grey_values(image: Image.Image) -> tuple[np.ndarray, list[tuple[str, str]]]
     colours = np.asarray(image.convert('RGB'))
     spread = int(np.ptp(colours, axis=2).max())
     if spread > _COLOUR_SPREAD:
-        detail = f'channels differ by up to {spread}; expected one grey channel. '
+        detail = f'channels differ by up to {spread}; expected one grey channel; '
         if image.mode == 'P' and image.format != 'GIF':
-            detail += 'The source folder reads its palette indices by --mask-values '
-            detail += 'VALUE=CLASS, or else '
+            detail += (
+                'if palette indices stand for classes, use the source folder with '
+            )
+            detail += '--mask-values VALUE=CLASS; '
         detail += COLOUR_ADVICE
         raise FileProblem('colour mask', detail)
     notes = []

@@ -68,7 +68,7 @@ def read_image(path: Path) -> ReadImage:
             raise FileProblem('unsupported image', detail)
         bits = bits_per_channel(path, image)
         if bits > 8:
-            detail = f'{bits} bits a channel; expected 8, which training reads'
+            detail = f'{bits} bits per channel; expected 8, which training reads'
             raise FileProblem('unsupported image', detail)
         turned = image.getexif().get(EXIF_ORIENTATION, 1)
         if copied and turned != 1:

@@ -42,5 +42,5 @@ def as_published(name: str) -> Iterator[None]:
         raise
     except (LookupError, TypeError, AttributeError, ValueError) as e:
         raise ConversionError(
-            f'{name}: not as published: {type(e).__name__}: {e}.'
+            f'{name}: not in the expected form: {type(e).__name__}: {e}.'
         ) from None

@@ -91,7 +91,9 @@ def _check_names(source: Source, options: Options) -> None:
             )
     unknown = sorted(set(options.sites or ()) - set(source.sites))
     if unknown:
-        raise ConversionError(f'--sites {unknown}: expected of {list(source.sites)}.')
+        raise ConversionError(
+            f'--sites {unknown}: expected some of {list(source.sites)}.'
+        )
 
 
 def _check_out(inputs: Sequence[Path], out: Path) -> None:
@@ -110,7 +112,7 @@ def _find(source: Source, tree: FileTree, options: Options) -> list[FoundSite]:
     if not found:
         raise ConversionError(
             f'no images of {source.title} found. Expected: {source.layout} Found '
-            f'{len(tree.images())} image files, as {tree.images()[:3]}.'
+            f'{len(tree.images())} image files, such as {tree.images()[:3]}.'
         )
     if options.patients is not None:
         options.patients.fill(found)

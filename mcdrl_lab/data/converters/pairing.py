@@ -149,14 +149,16 @@ def match_masks(
     for key, paths in images_of.items():
         candidates = masks_of.get(key, [])
         if len(paths) > 1 or len(candidates) > 1:
-            detail = f'cannot tell which belong together: {paths} and {candidates}'
+            detail = (
+                f'cannot tell which images and masks match: {paths} and {candidates}'
+            )
             problems += [Finding('ambiguous', path, detail) for path in paths]
         elif candidates:
             pairs[paths[0]] = candidates[0]
         else:
             detail = (
-                'no mask found; an image without lesion needs an empty one, which the '
-                'source folder writes for those of --lesion-free'
+                'no mask found; an image without a lesion needs an empty one. The '
+                'source folder writes empty masks for the images of --lesion-free'
             )
             problems.append(Finding('missing mask', paths[0], detail))
     for key, paths in masks_of.items():

@@ -42,8 +42,8 @@ class PathRule:
             re.compile(self.pattern)
         except re.error as error:
             raise ConversionError(
-                f'--{self.what}-pattern {self.pattern!r} is no regular expression: '
-                f'{error}.'
+                f'--{self.what}-pattern {self.pattern!r} is not a regular '
+                f'expression: {error}.'
             ) from None
 
     def find(self, path: str) -> str | None:
@@ -94,7 +94,7 @@ def add_groups(
             text = rule.find(sample.image)
             if text is None:
                 without += 1
-                detail = f'--{rule.what}-pattern is not found in the path'
+                detail = f'--{rule.what}-pattern does not match the path'
                 site.notes.append(Finding(f'no {rule.what}', sample.image, detail))
             elif not rule.pattern and sample.image in rows:
                 text = getattr(rows[sample.image], rule.what)
@@ -102,8 +102,8 @@ def add_groups(
             samples.append(replace(sample, **change))
         if samples and without == len(samples):
             raise ConversionError(
-                f'--{rule.what}-pattern {rule.pattern!r} is found in none of '
-                f'{without} image paths, as {samples[0].image!r}: correct it.'
+                f'--{rule.what}-pattern {rule.pattern!r} matches none of '
+                f'{without} image paths, such as {samples[0].image!r}: correct it.'
             )
         site.samples = samples
     return site
@@ -115,7 +115,7 @@ def _index_rows(site: FoundSite, tree: FileTree) -> dict[str, IndexRow]:
     if not files or not site.samples:
         return {}
     if len(files) > 1:
-        raise ConversionError(f'several indices in the input, {files}: leave one.')
+        raise ConversionError(f'the input has several indices, {files}: keep one.')
     try:
         index = ImageIndex.read(tree.path(files[0]))
     except ImageIndexError as error:
@@ -123,7 +123,7 @@ def _index_rows(site: FoundSite, tree: FileTree) -> dict[str, IndexRow]:
     images = {PurePosixPath(sample.image).name: sample.image for sample in site.samples}
     if len(images) < len(site.samples):
         raise ConversionError(
-            f'{files[0]} tells images apart by their names, which several share: '
+            f'{files[0]} lists images by name, but several images share a name: '
             'rename them, or remove the index and use --patient-pattern.'
         )
     indexed = index.images_of([site.site], [Path(name) for name in images])

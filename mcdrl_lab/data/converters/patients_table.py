@@ -57,8 +57,8 @@ class PatientsTable:
             patient = row['patient'].strip()
             if patients.setdefault(image, patient) != patient:
                 raise ConversionError(
-                    f'--patients {file}: {image!r} is of {patients[image]!r} in one '
-                    f'row and of {patient!r} in another.'
+                    f'--patients {file}: {image!r} has patient {patients[image]!r} in '
+                    f'one row and {patient!r} in another.'
                 )
         return cls(file, patients)
 
@@ -87,8 +87,8 @@ class PatientsTable:
             ]
             if len(found) > 1:
                 raise ConversionError(
-                    f'--patients {self.file}: {entry!r} may be {found[0]!r} or '
-                    f'{found[1]!r}: write more of its path.'
+                    f'--patients {self.file}: {entry!r} fits {found[0]!r} and '
+                    f'{found[1]!r}: give more of its path.'
                 )
             if not found:
                 lost.append(entry)
@@ -99,13 +99,16 @@ class PatientsTable:
                 )
         if not named:
             raise ConversionError(
-                f'--patients {self.file}: none of its {len(lost)} images, as '
-                f'{lost[:_SHOWN]}, is among those found, as {[*by_name][:_SHOWN]}.'
+                f'--patients {self.file}: none of its {len(lost)} images, such as '
+                f'{lost[:_SHOWN]}, is among the images found, such as '
+                f'{[*by_name][:_SHOWN]}.'
             )
         for site in sites:
             site.samples = [_with_patient(site, s, named) for s in site.samples]
             if site is sites[0]:
-                detail = f'{self.file.name} names it, and no image taken has the name'
+                detail = (
+                    f'listed in {self.file.name}, but no converted image has this name'
+                )
                 site.notes += [
                     Finding('patient without image', e, detail) for e in lost
                 ]
@@ -113,7 +116,7 @@ class PatientsTable:
 
 def _with_patient(site: FoundSite, sample: Sample, named: dict[str, str]) -> Sample:
     if sample.image not in named:
-        detail = '--patients does not name it'
+        detail = 'not listed in --patients'
         site.notes.append(Finding('no patient', sample.image, detail))
         return sample
     return replace(sample, patient=named[sample.image])

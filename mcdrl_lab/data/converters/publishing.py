@@ -135,7 +135,7 @@ def _differing(
     if not target.exists():
         return None
     differing = differences(site.folder, target)
-    what = f'{len(differing)} files, as {differing[:3]}' if differing else ''
+    what = f'{len(differing)} files, such as {differing[:3]}' if differing else ''
     old = [row for row in rows if row['site'] == name]
     # Values that a user filled in may differ: merging keeps them.
     if not differing and old and merge_rows(old, name, site.rows) != old:
@@ -144,12 +144,12 @@ def _differing(
         return []
     if not (out / REPORTS / f'{name}.json').is_file():
         raise ConversionError(
-            f'{target} is there and was not made by a converter. Move it away, or '
-            'choose another --out.'
+            f'{target} already exists and was not made by a converter. Move it away, '
+            'or choose another --out.'
         )
     if not overwrite:
         raise ConversionError(
-            f'{target} is there already and would change: {what}. Replace it with '
+            f'{target} already exists and would change: {what}. Replace it with '
             '--overwrite, or choose another --out.'
         )
     return differing

@@ -58,10 +58,10 @@ def draw_regions(
         labels[shape] = label
     notes = []
     if clipped:
-        notes.append(('clipped outline', f'{clipped} reach out of the image'))
+        notes.append(('clipped outline', f'{clipped} extend beyond the image'))
     if empty:
         # A sliver, or an outline traced twice, which encloses nothing.
-        notes.append(('empty outline', f'{empty} hold no pixel'))
+        notes.append(('empty outline', f'{empty} contain no pixel'))
     if hidden:
         notes.append(('overlap', f'{hidden} pixels lie in outlines of two classes'))
     return labels, tuple(notes)
@@ -75,7 +75,7 @@ def _shape(segmentation: Any, size: tuple[int, int]) -> tuple[np.ndarray, bool]:
 
 def _from_polygons(polygons: Any, size: tuple[int, int]) -> tuple[np.ndarray, bool]:
     if not isinstance(polygons, Sequence) or not polygons:
-        raise FileProblem('bad annotation', 'no outline (a box alone is no mask)')
+        raise FileProblem('bad annotation', 'no outline (a box alone is not a mask)')
     if all(isinstance(value, (int, float)) for value in polygons):
         # Some programs write a single polygon without the list around it.
         polygons = [polygons]
@@ -139,7 +139,7 @@ def _points(polygon: Any) -> np.ndarray:
     except (TypeError, ValueError):
         values = np.empty(0)
     if values.ndim != 1 or values.size < 6 or values.size % 2:
-        raise FileProblem('bad annotation', 'a polygon of fewer than three points')
+        raise FileProblem('bad annotation', 'a polygon with fewer than three points')
     if not np.isfinite(values).all():
         raise FileProblem('bad annotation', 'a polygon with infinite coordinates')
     return values.reshape(-1, 2)

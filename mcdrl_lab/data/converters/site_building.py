@@ -133,8 +133,8 @@ def _refuse_faint_masks(built: BuiltSite) -> None:
         Finding(
             'unexpected values',
             name,
-            'a JPEG with next to nothing in it, as all of this site: masks of 0 and 1 '
-            'do not survive JPEG. Export them as PNG',
+            'a nearly empty JPEG, as all JPEG masks of this site: masks of 0 and 1 do '
+            'not survive JPEG. Export them as PNG',
         )
         for name in sorted(faint)
     ]
@@ -160,7 +160,7 @@ def _note_other_colours(built: BuiltSite) -> None:
         for other, file in others:
             detail = (
                 f'index {index} of its palette is the colour {other}, in {first} it is '
-                f'{colour}: if colours tell the classes, name them, --mask-values '
+                f'{colour}: if colours stand for classes, use --mask-values '
                 'R,G,B=CLASS'
             )
             built.notes.append(Finding(OTHER_COLOURS, file, detail))
@@ -173,12 +173,12 @@ def _note(
     origin = _origin(sample)
     built.notes += [Finding(kind, origin, text) for kind, text in decoded.notes]
     if name != sample.name:
-        detail = f'named {name}, as {sample.name!r} is taken or makes trouble'
+        detail = f'named {name}, as {sample.name!r} is taken or not a safe file name'
         built.notes.append(Finding('renamed', sample.image, detail))
     ending = Path(sample.image).suffix
     usual = '.jpg' if ending.lower() == '.jpeg' else ending.lower()
     if image.copied and usual != image.suffix:
-        detail = f'holds what ends in {image.suffix}, and does so now'
+        detail = f'its content fits the ending {image.suffix}, which it has now'
         built.notes.append(Finding('wrong ending', sample.image, detail))
     elif image.copied and ending != image.suffix:
         detail = f'ending {ending} written as {image.suffix}'

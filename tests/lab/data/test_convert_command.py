@@ -97,7 +97,7 @@ def test_wrong_command_lines_end_with_2(words):
 def test_unknown_sites_end_with_2_and_the_known_ones(download, out, capsys):
     assert convert('polypgen', download, '--out', out, '--sites', 'nowhere') == 2
     shown = capsys.readouterr().err
-    assert "--sites ['nowhere']: expected of ['polypgen_c1', " in shown
+    assert "--sites ['nowhere']: expected some of ['polypgen_c1', " in shown
 
 
 def test_an_output_that_cannot_be_written_ends_with_2(kvasir, download, capsys):
@@ -152,7 +152,7 @@ def test_folder_explains_wrong_mask_values(value, download, out, capsys):
 def test_folder_explains_wrong_patterns(download, out, capsys):
     options = ('--site', 'mine', '--out', out, '--patient-pattern', '(')
     assert convert('folder', download, *options) == 2
-    assert "--patient-pattern '(' is no regular" in capsys.readouterr().err
+    assert "--patient-pattern '(' is not a regular" in capsys.readouterr().err
 
 
 def test_coco_takes_its_options(make, download, out, capsys):

@@ -66,7 +66,7 @@ def test_quarter_turn_is_undone_and_the_mask_follows_if_it_has_to(
 def test_turn_that_the_mask_does_not_tell_is_left_out(sites, fixed):
     turn(sites.image('south'), 3)
     done = fixed()
-    assert 'does not tell' in done.left_out['south/images/1.png']
+    assert 'does not show' in done.left_out['south/images/1.png']
     assert not (done.folder / 'south/images/1.png').exists()
     assert done.copied == 14
 
@@ -192,7 +192,7 @@ def test_nothing_that_exists_is_written_to(sites, fixed, tmp_path):
     turn(sites.image('south'), 6)
     before[sites.image('south')] = sites.image('south').read_bytes()
     (tmp_path / 'there').mkdir()
-    with pytest.raises(FixError, match='is there already'):
+    with pytest.raises(FixError, match='already exists'):
         fixed(folder=tmp_path / 'there')
     with pytest.raises(FixError, match='lies inside'):
         fixed(folder=sites.root / 'fixed')

@@ -81,7 +81,7 @@ def test_few_files_are_shown_and_the_rest_counted(sites, verify, capsys):
 def test_corrected_copy_is_told_of(sites, verify, tmp_path, capsys):
     sites.mask('south').unlink()
     assert verify(sites.root, '--fix', tmp_path / 'fixed') == 1
-    assert '14 images with their masks, 0 files put right, 1 left out' in (
+    assert '14 images with their masks, 0 files corrected, 1 left out' in (
         capsys.readouterr().out
     )
     assert verify(tmp_path / 'fixed') == 0

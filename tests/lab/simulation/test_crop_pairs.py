@@ -99,7 +99,7 @@ def test_a_second_call_changes_nothing_and_another_seed_is_refused(source, tmp_p
     before = {path: path.read_bytes() for path in out.rglob('*.png')}
     write_crop_pairs(source, out)
     assert {path: path.read_bytes() for path in out.rglob('*.png')} == before
-    with pytest.raises(ConversionError, match='is there already and would change'):
+    with pytest.raises(ConversionError, match='already exists and would change'):
         write_crop_pairs(source, out, seed=1)
 
 

@@ -98,7 +98,7 @@ def _read_group(
         site.images += image is not None
         if frame not in regions:
             if image is not None:
-                detail = 'no lesion outlined, perhaps not looked for; left out'
+                detail = 'no lesion outlined, perhaps not annotated; left out'
                 site.notes.append(Finding('no outline', image, detail))
         elif image is None:
             detail = f'no image found for this entry of {source}'

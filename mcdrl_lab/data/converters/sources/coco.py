@@ -88,7 +88,7 @@ class CocoSource(Source):
                     with as_published(there[0]):
                         _refuse_other_forms(there[0], load(tree, there[0]))
                 raise ConversionError(
-                    f'{len(there)} JSON files found, as {there[:3]}: name the '
+                    f'{len(there)} JSON files found, such as {there[:3]}: name the '
                     'annotation files with --annotations.'
                 )
             return there
@@ -106,7 +106,9 @@ class CocoSource(Source):
     def _classes(self, lists: Sequence[_CocoList]) -> tuple[str, ...]:
         named = dict.fromkeys(name for c in lists for name in c.categories.values())
         if missing := [name for name in self.categories if name not in named]:
-            raise ConversionError(f'--categories {missing}: expected of {list(named)}.')
+            raise ConversionError(
+                f'--categories {missing}: expected some of {list(named)}.'
+            )
         outlined = (some for c in lists for some in c.outlines.values())
         used = {name for some in outlined for name, _ in some}
         classes = self.categories or tuple(name for name in named if name in used)
@@ -175,7 +177,7 @@ def _read_list(file: str, content: Any) -> _CocoList:
     images: dict[Any, _CocoImage] = {}
     for entry in content['images']:
         if entry['id'] in images:
-            raise ConversionError(f'{file}: image id {entry["id"]!r} is there twice.')
+            raise ConversionError(f'{file}: image id {entry["id"]!r} appears twice.')
         # Some programs write null or 0 where they do not know the size.
         sized = entry.get('height') and entry.get('width')
         size = (int(entry['height']), int(entry['width'])) if sized else None
@@ -184,15 +186,15 @@ def _read_list(file: str, content: Any) -> _CocoList:
     for entry in content['annotations']:
         if entry['image_id'] not in images:
             raise ConversionError(
-                f'{file}: annotation {entry.get("id")!r} is of image '
+                f'{file}: annotation {entry.get("id")!r} refers to image '
                 f'{entry["image_id"]!r}, which is not listed.'
             )
         category = entry.get('category_id')
         if category not in categories:
             raise ConversionError(
-                f'{file}: annotation {entry.get("id")!r} is of category {category!r}; '
-                f'expected of those listed, {categories}. Add the category to the '
-                'list, or give the annotation one of them.'
+                f'{file}: annotation {entry.get("id")!r} has category {category!r}; '
+                f'expected one of those listed, {categories}. Add the category to the '
+                'list, or correct the annotation.'
             )
         name = categories[category]
         outlines[entry['image_id']].append((name, entry.get('segmentation')))

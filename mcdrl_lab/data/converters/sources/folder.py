@@ -127,9 +127,9 @@ class FolderSource(PatternSource):
             Finding(
                 OTHER_MASKS,
                 paths[0],
-                f'{len(paths)} masks end in {suffix!r}, beside those in {own!r}, and '
-                'are not read. If they show more of the same images, it is healthy '
-                'tissue now: merge the masks of an image into one',
+                f'{len(paths)} masks end in {suffix!r}, besides those in {own!r}, and '
+                'are not read. Lesions that they alone show count as healthy tissue: '
+                'merge the masks of an image into one',
             )
             for suffix, paths in others.items()
         ]
@@ -157,8 +157,8 @@ class FolderSource(PatternSource):
                 for suffix, count in suffixes.most_common(_SHOWN_SUFFIXES)
             )
             raise ConversionError(
-                f'--mask-suffix {own!r}: no image has such a mask. What names in '
-                f'{folder!r} have more than those of images: {shown}.'
+                f'--mask-suffix {own!r}: no image has such a mask. Suffixes found in '
+                f'{folder!r}: {shown}.'
             )
 
 
@@ -188,8 +188,8 @@ def folder_source(options: FolderOptions) -> FolderSource:
     same_place = _folder(options.images) == _folder(options.masks)
     if same_place and not options.mask_suffix:
         raise ConversionError(
-            f'--images and --masks are both {options.images!r}: tell masks from '
-            'images by --mask-suffix.'
+            f'--images and --masks are both {options.images!r}: distinguish '
+            'masks from images with --mask-suffix.'
         )
     key = r'(?P<key>.+)'
     lesion_free, beside = None, ''
@@ -241,7 +241,7 @@ def _meaning(options: FolderOptions) -> tuple[tuple[str, ...], Decoding, bool]:
     names = [*colours.values(), *(name for _, name in sorted(numbers.items()))]
     classes = tuple(dict.fromkeys(name for name in names if name not in NO_LESION))
     if not classes:
-        raise ConversionError('--mask-values name no lesion class.')
+        raise ConversionError('--mask-values names no lesion class.')
     labels = {'background': 0, 'ignore': IGNORED}
     labels |= {name: number for number, name in enumerate(classes, start=1)}
     ignored = 'ignore' in names

@@ -88,5 +88,5 @@ def test_other_formats_are_refused(make):
 def test_sixteen_bits_are_refused_as_verification_does(make, download):
     path = download / 'deep.png'
     cv2.imwrite(str(path), np.full((8, 8, 3), 60_000, np.uint16))
-    with pytest.raises(FileProblem, match=r'unsupported image.*16 bits a channel'):
+    with pytest.raises(FileProblem, match=r'unsupported image.*16 bits per channel'):
         read_image(path)

@@ -12,7 +12,7 @@ def test_lists_that_are_not_as_published_are_named_in_one_line(tmp_path, text):
     path = tmp_path / 'list.json'
     path.write_text(text)
     with (
-        pytest.raises(ConversionError, match=r'^set/list\.json: not as') as error,
+        pytest.raises(ConversionError, match=r'^set/list\.json: not in') as error,
         as_published('set/list.json'),
     ):
         load(FileTree({'set/list.json': path}), 'set/list.json')[0]['id'] += 1

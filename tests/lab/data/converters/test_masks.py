@@ -220,7 +220,7 @@ def test_colours_stand_for_classes(coloured, mode):
 @pytest.mark.reliability('bad input', 'a colour mask: other colours, or by JPEG')
 def test_colours_that_are_not_named_are_told_as_the_option_takes_them(coloured):
     with pytest.raises(
-        FileProblem, match='1 colours not named, as 254,0,0; expected 0,0,0 255,0,0'
+        FileProblem, match='1 unnamed colours, such as 254,0,0; expected 0,0,0 255,0,0'
     ):
         coloured([[[254, 0, 0], [255, 0, 0]]])
     with pytest.raises(FileProblem, match='JPEG changes the colours'):
@@ -231,8 +231,8 @@ def test_colours_that_are_not_named_are_told_as_the_option_takes_them(coloured):
 @pytest.mark.parametrize(
     ('mode', 'advice'),
     [
-        ('P', 'palette indices by --mask-values VALUE=CLASS, or else colours'),
-        ('RGB', 'by the source folder with --mask-values R,G,B=CLASS'),
+        ('P', 'palette indices .* --mask-values VALUE=CLASS; if colours'),
+        ('RGB', 'use the source folder with --mask-values R,G,B=CLASS'),
     ],
 )
 def test_a_colour_mask_is_refused_with_the_option_that_reads_it(tmp_path, mode, advice):

@@ -85,7 +85,7 @@ def test_an_index_of_another_site_is_a_problem(listed):
 
 
 def test_names_that_several_images_share_cannot_be_looked_up(listed):
-    with pytest.raises(ConversionError, match='tells images apart by their names'):
+    with pytest.raises(ConversionError, match='lists images by name, but several'):
         listed('north,000.png,p1\n', 'a/000.png', 'b/000.png')
 
 

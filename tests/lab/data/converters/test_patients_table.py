@@ -54,10 +54,10 @@ def test_what_is_named_nowhere_is_noted(table):
 @pytest.mark.parametrize(
     ('rows', 'told'),
     [
-        (['gone,p1'], r"none of its 1 images, as \['gone'\]"),
-        (['a.jpg,p1'], r"'a.jpg' may be 'd/a.jpg' or 'e/a.jpg': write more"),
+        (['gone,p1'], r"none of its 1 images, such as \['gone'\]"),
+        (['a.jpg,p1'], r"'a.jpg' fits 'd/a.jpg' and 'e/a.jpg': give more"),
         (['d/a,p1', 'd/a.jpg,p2'], r"two rows give 'd/a.jpg' different patients"),
-        (['b,p1', 'b,p2'], "'b' is of 'p1' in one row and of 'p2' in another"),
+        (['b,p1', 'b,p2'], "'b' has patient 'p1' in one row and 'p2' in another"),
     ],
 )
 def test_what_leaves_a_patient_open_is_refused(table, rows, told):

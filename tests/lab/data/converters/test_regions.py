@@ -79,7 +79,7 @@ def test_small_lesions_stay_visible_on_large_ones_whatever_the_order(outer, inne
 def test_outlines_beyond_the_image_are_clipped_and_noted(far):
     labels, notes = draw_regions([Region(1, [[4, 2, far, 2, far, 5, 4, 5]])], SIZE)
     assert labels.sum() == 3 * 4
-    assert notes == (('clipped outline', '1 reach out of the image'),)
+    assert notes == (('clipped outline', '1 extend beyond the image'),)
 
 
 @pytest.mark.reliability('silent', 'a polygon over the border of the image')
@@ -91,7 +91,7 @@ def test_a_triangle_over_the_border_keeps_the_slope_of_its_edges():
     off_the_edge = np.abs(rows - columns - 8) > 0.5
     assert np.array_equal(labels[off_the_edge], inside[off_the_edge])
     assert abs(int(labels.sum()) - 96) <= 8
-    assert notes == (('clipped outline', '1 reach out of the image'),)
+    assert notes == (('clipped outline', '1 extend beyond the image'),)
 
 
 def test_random_polygons_over_the_border_agree_with_the_whole_canvas():
@@ -133,7 +133,7 @@ def test_an_outline_wholly_beyond_the_image_draws_nothing():
     for outline in ([100, 1, 109, 1, 109, 9], [-1e9, 1, -1e8, 1, -1e8, 9]):
         labels, notes = draw_regions([Region(1, [outline])], (20, 20))
         assert not labels.any()
-        assert notes == (('clipped outline', '1 reach out of the image'),)
+        assert notes == (('clipped outline', '1 extend beyond the image'),)
 
 
 def test_outlines_that_hold_no_pixel_are_noted():
@@ -142,7 +142,7 @@ def test_outlines_that_hold_no_pixel_are_noted():
         [Region(1, [sliver]), Region(1, [twice_around]), Region(2, SQUARE)], SIZE
     )
     assert np.array_equal(labels, square(2))
-    assert notes == (('empty outline', '2 hold no pixel'),)
+    assert notes == (('empty outline', '2 contain no pixel'),)
 
 
 @pytest.mark.parametrize(

@@ -131,7 +131,9 @@ def test_labels_that_were_not_published_are_refused(group, download, out):
 def test_lists_that_are_not_as_published_are_named(group, make, download, out, name):
     group('g', [('p', 'v', 'i')], [annotation('i', 'l-tumor')])
     (make.root / f'g/{name}.json').write_text('[{"wrong": 1}]')
-    with pytest.raises(ConversionError, match=f'g/{name}.json: not as published'):
+    with pytest.raises(
+        ConversionError, match=f'g/{name}.json: not in the expected form'
+    ):
         pair_and_write(bm_broncholc.SOURCE, [download], out)
 
 

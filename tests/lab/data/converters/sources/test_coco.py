@@ -84,7 +84,7 @@ def test_an_annotation_of_an_unlisted_category_is_named(make, write, download, o
     make.image('a.jpg')
     write(images=[image(0, 'a.jpg')], annotations=[outline(0, category=7)])
     with pytest.raises(
-        ConversionError, match=r"annotation 0 is of category 7; expected of .*'polyp'"
+        ConversionError, match=r"annotation 0 has category 7; expected one of .*'polyp'"
     ):
         pair_and_write(source(), [download], out)
     assert not (out / 's').exists()
@@ -253,15 +253,15 @@ def test_every_bad_entry_is_named(make, write, download, out):
     ('content', 'message'),
     [
         (dict(images=[]), r"\['annotations'\] missing; expected an object with images"),
-        (dict(images=3, annotations=[]), 'not as published'),
+        (dict(images=3, annotations=[]), 'not in the expected form'),
         (dict(images=[], annotations=[outline(9)]), 'image 9, which is not listed'),
         (
             dict(images=[image(1, 'a.jpg'), image(1, 'b.jpg')], annotations=[]),
-            'id 1 is there twice',
+            'id 1 appears twice',
         ),
         (
             dict(images=[image(1, 'a.jpg')], annotations=[outline(1, category=4)]),
-            'category 4; expected of those listed',
+            'category 4; expected one of those listed',
         ),
         (dict(images=[image(1, 'a.jpg')], annotations=[]), '0 categories'),
     ],

@@ -134,9 +134,8 @@ def test_a_wrong_suffix_is_one_line_with_the_suffixes_that_are_there(
     with pytest.raises(ConversionError) as error:
         pair_and_write(source, [download], out)
     assert str(error.value) == (
-        f'--mask-suffix {wrong!r}: no image has such a mask. What names in '
-        "'masks' have more than those of images: '_mask' (59 files), "
-        "'_mask2' (1 files)."
+        f'--mask-suffix {wrong!r}: no image has such a mask. Suffixes found in '
+        "'masks': '_mask' (59 files), '_mask2' (1 files)."
     )
     assert not out.exists()
 
@@ -164,7 +163,7 @@ def test_further_masks_of_an_image_are_not_left_out_without_a_word(
     arguments += ['--mask-suffix', '_left', '--class', 'lung', '--out', str(out)]
     assert main(arguments) == 0
     told = capsys.readouterr().err
-    warning = "_right.png: 2 masks end in '_right', beside those in '_left', and"
+    warning = "_right.png: 2 masks end in '_right', besides those in '_left', and"
     assert (warning in told) == both
     assert told.count('warning') == both
 
@@ -174,7 +173,7 @@ def test_a_suffix_that_no_name_has_is_refused_where_masks_have_none(
 ):
     make.pair('images/a.jpg', 'masks/a.png')
     source = folder_source(FolderOptions('s', mask_suffix='_mask'))
-    with pytest.raises(ConversionError, match=r"have more .*: '' \(1 files\)"):
+    with pytest.raises(ConversionError, match=r"Suffixes found .*: '' \(1 files\)"):
         pair_and_write(source, [download], out)
 
 
