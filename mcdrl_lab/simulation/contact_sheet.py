@@ -48,8 +48,8 @@ def draw_pictures(folder: Path) -> dict[Path, bytes]:
     for path, content in drawn.items():
         if path.exists() and path.read_bytes() != content:
             raise OutputError(
-                f'{path}: in the way: another picture, which is not replaced. Name '
-                'another --pictures, or move it away.'
+                f'{path}: in the way: another picture, which is never replaced. '
+                'Choose another --pictures, or move it away.'
             )
     return drawn
 

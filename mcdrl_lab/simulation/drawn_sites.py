@@ -148,8 +148,8 @@ def write_drawn_sites(wanted: DrawnSites, source: Path, out: Path) -> dict[str, 
         )
     if lost := _told_sites(out / TRUTH_FILE) - set(sites):
         raise ConversionError(
-            f'{out} holds {", ".join(sorted(lost))}, which {source} does not, and of '
-            f'which {TRUTH_FILE} would tell no more. Choose another folder.'
+            f'{out} holds {", ".join(sorted(lost))}, but {source} does not: '
+            f'{TRUTH_FILE} would no longer describe them. Choose another folder.'
         )
     rows: list[dict] = []
     with work_folder(out) as work:

@@ -59,7 +59,7 @@ def keep_groups(source: Path, out: Path, made: Iterable[tuple[Entry, str]]) -> N
     target, text = out / INDEX_FILE, csv_text(_COLUMNS, rows)
     if target.exists() and target.read_text('utf-8') != text:
         raise ConversionError(
-            f'{target} is there already and would change: move it away, or choose '
+            f'{target} already exists and would change. Move it away, or choose '
             'another folder.'
         )
     put_text(text, target)

@@ -127,7 +127,7 @@ def test_crops_are_of_the_patient_of_their_image(source, tmp_path):
     # Another call changes nothing.
     write_crop_pairs(source, out)
     (out / 'index.csv').write_text('site,image,sequence,patient\n')
-    with pytest.raises(ConversionError, match=r'index\.csv is there already'):
+    with pytest.raises(ConversionError, match=r'index\.csv already exists'):
         write_crop_pairs(source, out)
 
 

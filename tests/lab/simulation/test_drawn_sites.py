@@ -149,7 +149,7 @@ def test_the_truth_of_a_site_that_the_source_lacks_is_not_lost(source, tmp_path)
     rows = write(source, out)
     shutil.copytree(source / 'b', other / 'b')
     shutil.copytree(source / 'a', other / 'c')
-    with pytest.raises(ConversionError, match=r'out holds a, which .*other does not'):
+    with pytest.raises(ConversionError, match=r'out holds a, but .*other does not'):
         write(other, out)
     assert not (out / 'c').exists()
     shutil.copytree(source / 'a', other / 'a')
