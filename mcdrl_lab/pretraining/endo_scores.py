@@ -190,7 +190,7 @@ def _condition_aucs(
 def _of_kind(pack: Pack, kind: str) -> list[np.ndarray]:
     rows = pack.rows_of(kind)
     if not len(rows):
-        raise PackError(f'The part of the pack to test on has no images of {kind}.')
+        raise PackError(f'The tested part of the pack has no images of {kind}.')
     return [pack.images[row] for row in rows]
 
 

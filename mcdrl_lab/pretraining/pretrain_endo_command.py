@@ -154,8 +154,8 @@ def _check_work_dir(folder: Path, weights: str) -> None:
         return
     if not Path(weights).is_file() or not trained.samefile(weights):
         raise ProtocolError(
-            f'{folder} holds a training, whose {SCORES} would be replaced by those of '
-            f'--test {weights}: name another --work-dir.'
+            f'{folder} holds a training, and --test {weights} would replace its '
+            f'{SCORES}. Choose another --work-dir.'
         )
 
 
@@ -166,9 +166,9 @@ def _check_scores(args: argparse.Namespace) -> None:
     path = args.work_dir / SCORES
     if path.exists() and WrittenFiles(args.work_dir).made_of(path) != _made_of(args):
         raise ProtocolError(
-            f'{path} would be replaced: it is of other weights or another test (data, '
-            'part, image size, output stride, images a site), or nothing tells of '
-            'which. Name another --work-dir, or move it away.'
+            f'{path} would be replaced: it is from other weights or another test '
+            '(data, part, image size, output stride, images per site), or its origin '
+            'is not recorded. Choose another --work-dir, or move it away.'
         )
 
 
@@ -226,7 +226,7 @@ def _train(args: argparse.Namespace) -> Path:
     path = args.work_dir / WEIGHTS
     save_endo_weights(model, settings, prompt_sets, path)
     minutes = (time.monotonic() - started) / 60
-    print(f'Trained in {minutes:.0f} minutes. Weights {path}')
+    print(f'Trained in {minutes:.0f} minutes. Weights: {path}')
     return path
 
 

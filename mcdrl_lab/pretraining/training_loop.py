@@ -84,8 +84,8 @@ class Training:
             losses = {k: loss.item() for k, loss in train_step(done - 1).items()}
             if not all(map(math.isfinite, losses.values())):
                 raise PretrainingError(
-                    f'step {done}: the loss is {losses}. Lower the learning rate and '
-                    'start in a new folder.'
+                    f'step {done}: the loss is not finite: {losses}. Lower the '
+                    'learning rate and start in a new folder.'
                 )
             window.append(losses)
             if done % _LOG_EVERY == 0 or done == steps:
@@ -121,8 +121,8 @@ class Training:
         state = torch.load(self.path, map_location='cpu', weights_only=True)
         if state['settings'] != asdict(self.settings):
             raise PretrainingError(
-                f'{self.path} was trained with {state["settings"]}, and now '
-                f'{asdict(self.settings)} is asked for. Name another --work-dir.'
+                f'{self.path} was trained with {state["settings"]}; now asked for: '
+                f'{asdict(self.settings)}. Choose another --work-dir.'
             )
         self.model.load_state_dict(state['model'])
         self.optimizer.load_state_dict(state['optimizer'])

@@ -56,7 +56,7 @@ def test_another_file_is_refused(tmp_path):
     path = tmp_path / 'other.pth'
     torch.save({'a': torch.zeros(3), 'b': torch.zeros(1), 'c': torch.zeros(1)}, path)
     model = EndoCLIP(NAME)
-    with pytest.raises(PretrainingError, match='it is not efficientnet-lite0'):
+    with pytest.raises(PretrainingError, match='It is not efficientnet-lite0'):
         load_imagenet(model.visual, path)
 
 

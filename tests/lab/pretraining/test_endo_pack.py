@@ -75,5 +75,5 @@ def test_a_missing_pack_or_image_is_named(endo_pack_root, tmp_path):
     with pytest.raises(PackError, match=r'labels\.csv is missing'):
         load_pack(tmp_path, TRAIN)
     (tmp_path / 'labels.csv').write_text((endo_pack_root / 'labels.csv').read_text())
-    with pytest.raises(PackError, match=r'\.jpg is missing or no image'):
+    with pytest.raises(PackError, match=r'\.jpg is missing or not an image'):
         load_pack(tmp_path, TRAIN)

@@ -53,7 +53,8 @@ def test_scores_of_a_training_are_not_replaced_by_those_of_other_weights(
         words = ['pretrain-endo', '--work-dir', str(tmp_path), '--test', *weights]
         assert main(words) == 2
         told = capsys.readouterr().err
-        assert f'{tmp_path} holds a training, whose scores.json would be' in told
+        assert f'{tmp_path} holds a training, and --test' in told
+        assert 'would replace its scores.json' in told
     # Its own are tested.
     main([*words[:-1], str(tmp_path / 'weights.safetensors')])
     assert 'holds a training' not in capsys.readouterr().err
@@ -64,7 +65,7 @@ def test_scores_that_nothing_tells_the_weights_of_are_not_replaced(tmp_path, cap
     for words in (['--test'], ['--test', str(tmp_path / 'w.pt')], []):
         assert main(['pretrain-endo', '--work-dir', str(tmp_path), *words]) == 2
         told = capsys.readouterr().err
-        assert f'{tmp_path}/scores.json would be replaced: it is of other' in told
+        assert f'{tmp_path}/scores.json would be replaced: it is from other' in told
 
 
 def test_a_whole_small_run(
