@@ -73,6 +73,6 @@ def _quiet(environment: Mapping[str, str]) -> dict[str, str]:
 def _check(name: str, code: int | None) -> None:
     if code != 0:
         raise DemoError(
-            f'{name} failed with exit code {code}; its messages stand above. Run the '
-            'command again to go on where it stopped.'
+            f'{name} failed with exit code {code}; its messages are above. Run the '
+            'command again to continue where it stopped.'
         )

@@ -48,9 +48,9 @@ def run_demo(work_dir: str, images_per_site: int = 100, seeds: int = 3) -> None:
     _train(_SIMULATED, held_out, seeds, out, environment)
     _compare_and_report(out, environment)
     print(
-        'The images are simulated and the CLIP is the small one that the package '
-        'holds: this shows the method at work, not how it does on patients. It is one '
-        'held-out site of five; over all, in docs/evidence.md, the gain is smaller.'
+        'The images are simulated, and the CLIP is the small one of the package: this '
+        'shows how the method works, not how well it does on patients. One of five '
+        'sites is held out; over all five (docs/evidence.md) the gain is smaller.'
     )
     _print_places(out, held_out, start, data)
 
@@ -72,7 +72,7 @@ def run_real_demo(work_dir: str) -> None:
         raise DemoError(
             f'the six real sites are not in {str(data_root)!r}. Set {DATA_VARIABLE} to '
             'the folder that holds polypgen_c1, polypgen_c2, ... (docs/datasets.md '
-            'tells how to get and convert them).'
+            'says how to get and convert them).'
         )
     out, data = Path(work_dir).resolve(), str(data_root.resolve())
     environment = {DATA_VARIABLE: data}
@@ -82,12 +82,14 @@ def run_real_demo(work_dir: str) -> None:
     )
     _train(_REAL, held_out, 1, out, environment)
 
-    print_heading('2/4  What no network knows: a constant mask and a centre prior')
+    print_heading(
+        '2/4  References without a network: a constant mask and a centre prior'
+    )
     run_command(['references', data], {})
     _compare_and_report(out, environment)
     print(
         'One seed and one held-out hospital: this shows that both learn, not which is '
-        'better. docs/evidence.md says what is known of that.'
+        'better. docs/evidence.md says what is known about that.'
     )
     _print_places(out, held_out, start)
 
