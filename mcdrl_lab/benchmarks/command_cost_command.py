@@ -33,7 +33,7 @@ def run(args: argparse.Namespace) -> int:
 
     command = args.command[args.command[:1] == ['--'] :]
     if not command:
-        raise ProtocolError('name a command to run, see --help.')
+        raise ProtocolError('give a command to run; see --help.')
     cost = measure_command(command)
     print(
         f'{cost.processor_s:.1f} s on the cores, {cost.wall_s:.1f} s of wall time, '

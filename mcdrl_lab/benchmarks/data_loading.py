@@ -53,8 +53,8 @@ def measure_loading(subject: Subject, cache_dir: str | None = None) -> dict[str,
     seconds = time.perf_counter() - start
     if not count:
         raise ProtocolError(
-            f'{subject.name}: the training data are one batch, and the first is not '
-            'timed. Set a smaller train_dataloader.batch_size.'
+            f'{subject.name}: the training data are a single batch, and the first '
+            'batch is not timed. Set a smaller train_dataloader.batch_size.'
         )
     return dict(
         name=subject.name + (' (cached)' if cache_dir else ''),

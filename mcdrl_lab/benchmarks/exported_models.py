@@ -42,13 +42,15 @@ def image_pairs(images: str | Path, masks: str | Path) -> list[tuple[Path, Path]
         if (masks / f'{image.stem}.png').is_file()
     ]
     if not pairs:
-        raise ImageError(f'no image of {images} has a mask of its name in {masks}.')
+        raise ImageError(
+            f'no image in {images} has a mask of the same name in {masks}.'
+        )
     first: dict[Path, Path] = {}
     for image, mask in pairs:
         if (other := first.setdefault(mask, image)) != image:
             raise ImageError(
-                f'{other} and {image} are of one name, so that {mask} could be of '
-                'either: move one of them away.'
+                f'{other} and {image} have the same name: {mask} could belong to '
+                'either. Move one of them away.'
             )
     return pairs
 
@@ -79,7 +81,7 @@ def compare_exported(
     """
     sizes = {(file.description['height'], file.description['width']) for file in files}
     if len(sizes) != 1:
-        raise ValueError(f'the files must be of one size, got {sorted(sizes)}.')
+        raise ValueError(f'the files must have the same size, got {sorted(sizes)}.')
     (size,) = sizes
     module = DeployableSegmentor(model)
 

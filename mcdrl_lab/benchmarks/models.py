@@ -77,8 +77,8 @@ class BareTower(nn.Module):
         height, width = size if isinstance(size, tuple) else (size, size)
         if inputs.shape[-2:] != (height, width) and not _is_convolutional(self.tower):
             raise ProtocolError(
-                f'--against {TOWER}: the bare tower takes {height} x {width} pixels '
-                f'and no others; got {tuple(inputs.shape[-2:])}. Set --size.'
+                f'--against {TOWER}: the bare tower takes only {height} x {width} '
+                f'pixels; got {tuple(inputs.shape[-2:])}. Set --size.'
             )
         return self.tower(inputs)
 
@@ -89,7 +89,7 @@ def _folded(tower: nn.Module) -> nn.Module:
     if not can_fold(tower):
         raise ProtocolError(
             f'--against {FOLDED_TOWER}: this tower has no batch norms that are folded '
-            f'in inference. Name {TOWER}.'
+            f'in inference. Use {TOWER}.'
         )
     with torch.no_grad():
         return fold_norms(tower.eval())
@@ -131,10 +131,10 @@ def load_subject(config: str) -> Subject:
     except Exception as error:
         # A config is a program: anything may go wrong in it.
         raise ProtocolError(
-            f'{config}: no config could be read ({type(error).__name__}: {error}).'
+            f'{config}: the config could not be read ({type(error).__name__}: {error}).'
         ) from error
     if 'model' not in cfg:
-        raise ProtocolError(f'{config}: a config with a model is needed.')
+        raise ProtocolError(f'{config}: expected a config with a model.')
     # The name leaves out schedule and data: a model's cost does not depend on them.
     name = re.sub(r'_\d+e[_-].*', '', config.rpartition('/')[2].removesuffix('.py'))
     return Subject(name, with_mcdrl(cfg))
@@ -170,7 +170,7 @@ def against(subject: Subject, name: str) -> Subject:
     if backbone.get('type') != 'CLIPVisionBackbone':
         raise ProtocolError(
             f'--against {name} needs a config whose backbone is CLIPVisionBackbone; '
-            f'{subject.name} has {backbone.get("type")}. Name a config instead.'
+            f'{subject.name} has {backbone.get("type")}. Use a config instead.'
         )
     cfg = copy.deepcopy(subject.cfg)
     if name == TOWER:
@@ -188,7 +188,7 @@ def against(subject: Subject, name: str) -> Subject:
         if cfg.model.decode_head['type'] != 'FCNHead':
             raise ProtocolError(
                 f'--against FCNHead: the predictor of {subject.name} is '
-                f'{cfg.model.decode_head["type"]}. Name that head or a config.'
+                f'{cfg.model.decode_head["type"]}. Use that head or a config.'
             )
     else:
         _use_levels(cfg, name)
@@ -240,7 +240,7 @@ def with_ratio(subject: Subject, ratio: float) -> Subject:
     if selector is None:
         raise ProtocolError(
             f'--ratios: {subject.name} has region_selector=None and keeps all '
-            'positions; name a config with a CLIPRegionSelector.'
+            'positions; use a config with a CLIPRegionSelector.'
         )
     head.region_selector = {**selector, 'ratio': ratio}
     return Subject(f'alpha = {ratio:g}', cfg)

@@ -62,8 +62,8 @@ def run(args: argparse.Namespace) -> None:
     """Train and print Dice, or time and print images per second."""
     if args.out and not args.against:
         raise ProtocolError(
-            f'--out {args.out}: without --against there is no speed to write. Name a '
-            'CONFIG by --against, or leave --out away.'
+            f'--out {args.out}: without --against there is no speed to write. Give a '
+            'CONFIG with --against, or leave out --out.'
         )
     import torch
 

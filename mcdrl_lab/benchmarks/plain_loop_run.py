@@ -170,7 +170,7 @@ def _trainer_speed(args: argparse.Namespace, loop: Loop) -> float:
         ):
             raise ProtocolError(
                 f'--against {args.against}: images of {budget["image_size"]} in '
-                f'batches of {budget["batch_size"]}; the loop has {loop.size} x '
+                f'batches of {budget["batch_size"]}, but the loop has {loop.size} x '
                 f'{loop.size} and {loop.batch_size}.'
             )
         cfg.work_dir, cfg.launcher = folder, 'none'

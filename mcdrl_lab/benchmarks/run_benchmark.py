@@ -41,13 +41,13 @@ def run_benchmark(args: argparse.Namespace) -> None:
     if args.rounds < 1 or args.batch_size < 1:
         raise ProtocolError('--rounds and --batch-size must be at least 1.')
     if not all(0 < ratio <= 1 for ratio in args.ratios):
-        raise ProtocolError('--ratios: shares of positions, above 0 and up to 1.')
+        raise ProtocolError('--ratios: expected shares of positions above 0, up to 1.')
     if not all(count >= 1 for count in args.confounders):
-        raise ProtocolError('--confounders: numbers of entries, at least 1.')
+        raise ProtocolError('--confounders: expected numbers of entries of at least 1.')
     if args.against and (args.ratios or args.confounders):
         raise ProtocolError(
-            '--against: --ratios and --confounders compare variants of one model with '
-            'each other and with nothing else.'
+            '--against cannot be used with --ratios or --confounders: these compare '
+            'variants of one model only.'
         )
     if args.device.startswith('cuda') and not torch.cuda.is_available():
         raise ProtocolError(f'--device {args.device}: PyTorch sees no such GPU here.')
@@ -72,7 +72,7 @@ def run_benchmark(args: argparse.Namespace) -> None:
         content = dict(environment=where, mode=args.mode, results=results)
         write_text(args.out / _NAME, json.dumps(content, indent=1) + '\n')
         WrittenFiles(args.out).add(args.out / _NAME, _made_of(args))
-        print(f'Figures and plots are in {args.out}.')
+        print(f'Results and plots are in {args.out}.')
 
 
 def _plot_names(subjects: Sequence[Subject]) -> list[str]:
@@ -86,7 +86,7 @@ def _plot_names(subjects: Sequence[Subject]) -> list[str]:
 
 def _check_out(args: argparse.Namespace, plots: Sequence[str]) -> None:
     if args.out.exists() and not args.out.is_dir():
-        raise ProtocolError(f'--out {args.out} is a file: name a folder.')
+        raise ProtocolError(f'--out {args.out} is a file. Choose a folder.')
     names = [_NAME, *(plots if args.mode in _COMPARING else [])]
     targets = [args.out / name for name in names]
     check_renewable(targets, [], _made_of(args), args.overwrite)
@@ -157,15 +157,15 @@ def _subjects(subject: Subject, args: argparse.Namespace) -> Sequence[Subject]:
 def _check_trainable_alone(subject: Subject) -> None:
     if 'optim_wrapper' not in subject.cfg:
         raise ProtocolError(
-            f'--mode train: {subject.name} has no optim_wrapper, and a step needs an '
-            'optimiser; name a config of a whole training.'
+            f'--mode train: {subject.name} has no optim_wrapper, but a step needs an '
+            'optimiser. Use a complete training config.'
         )
     optimizer = subject.cfg.optim_wrapper.optimizer.type
     if optimizer in ('ZeroOptimizer', 'ZeroRedundancyOptimizer'):
         raise ProtocolError(
             f'--mode train: {subject.name} has a {optimizer}, which shards its state '
-            'over processes; the benchmark is a single one. Name the config that has '
-            'the sharded optimiser by itself.'
+            'over processes, but the benchmark is a single process. Use a config with '
+            'the plain optimiser, without sharding.'
         )
 
 

@@ -266,7 +266,7 @@ class SpeedGoals:
         cost = measure_command(command, tree, environment)
         if cost.code and not failures:
             raise ProtocolError(
-                f'{" ".join(command)} ended with code {cost.code} in {tree}; what it '
-                f'said is above. Figures until then are in {self.out}.'
+                f'{" ".join(command)} ended with code {cost.code} in {tree}; its '
+                f'output is above. Results until then are in {self.out}.'
             )
         return cost

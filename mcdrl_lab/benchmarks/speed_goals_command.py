@@ -49,15 +49,15 @@ def run(args: argparse.Namespace) -> None:
         missing = [name for name in _OF_A_CHECKOUT if not (tree / name).is_dir()]
         if missing:
             raise ProtocolError(
-                f'{tree} has no {missing[0]}: it must be a checkout of the repository, '
-                'as this package must be one of it.'
+                f'{tree} has no {missing[0]}: expected a checkout of the repository; '
+                'this package must run from one too.'
             )
     if not args.data.is_dir():
         raise ProtocolError(f'--data {args.data}: no such folder.')
     if args.out.exists():
         raise ProtocolError(
             f'--out {args.out} exists: kept features and finished runs of an earlier '
-            'measurement would be found there. Name a new folder.'
+            'measurement would be reused. Choose a new folder.'
         )
     args.out.mkdir(parents=True)
     goals = SpeedGoals(

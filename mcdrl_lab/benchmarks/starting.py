@@ -37,7 +37,9 @@ def measure_start(subject: Subject) -> dict[str, Any]:
     modules = model.modules()
     dictionary = next((m for m in modules if isinstance(m, ConfounderDictionary)), None)
     if dictionary is None:
-        raise ProtocolError(f'--mode start: {subject.name} has no dictionary.')
+        raise ProtocolError(
+            f'--mode start: {subject.name} has no confounder dictionary.'
+        )
     runner = SimpleNamespace(
         model=model,
         iter=0,

@@ -44,7 +44,7 @@ def test_processes_that_a_command_leaves_behind_are_counted():
 @pytest.mark.parametrize(
     ('arguments', 'message'),
     [
-        ([], 'error: name a command to run'),
+        ([], 'error: give a command to run'),
         (['no-such-program'], 'error: no-such-program: No such file or directory.'),
     ],
 )

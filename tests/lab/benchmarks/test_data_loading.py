@@ -88,7 +88,7 @@ def test_a_cache_is_filled_before_the_clock_starts(new_subject, tmp_path):
 
 
 def test_a_single_batch_is_too_little_to_measure(new_subject):
-    with pytest.raises(ProtocolError, match=r'^mine: .* one batch.*batch_size'):
+    with pytest.raises(ProtocolError, match=r'^mine: .* single batch.*batch_size'):
         measure_loading(new_subject(_IMAGES))
 
 

@@ -40,7 +40,7 @@ def test_images_are_paired_with_masks_by_name(folders):
         ('0.jpg', '0.png'),
         ('1.jpg', '1.png'),
     ]
-    with pytest.raises(ImageError, match='no image of'):
+    with pytest.raises(ImageError, match='no image in'):
         image_pairs(folders / 'images', folders / 'images')
 
 
@@ -48,7 +48,7 @@ def test_images_of_one_name_are_refused(folders):
     shutil.copy(folders / 'images/2.jpg', folders / 'images/0 b.jpg')
     assert len(image_pairs(folders / 'images', folders / 'masks')) == 2
     shutil.copy(folders / 'images/2.jpg', folders / 'images/0.bmp')
-    with pytest.raises(ImageError, match=r'0\.bmp and .*0\.jpg are of one name'):
+    with pytest.raises(ImageError, match=r'0\.bmp and .*0\.jpg have the same name'):
         image_pairs(folders / 'images', folders / 'masks')
 
 
@@ -108,7 +108,7 @@ def test_dice_of_several_lesion_classes_is_that_of_the_label_map(folders, model)
 
 def test_files_of_several_sizes_are_refused(folders, model):
     files = [file_of(folders, str(h), None, height=h) for h in (64, 96)]
-    with pytest.raises(ValueError, match='of one size'):
+    with pytest.raises(ValueError, match='the same size'):
         compare_exported(model, files, [])
 
 

@@ -66,16 +66,22 @@ def test_configs_of_an_installed_package_are_named_behind_two_colons():
     ['gone.py', 'mmseg::fcn/gone.py', 'mmseg::gone.py', 'nobody::of/this_name.py'],
 )
 def test_a_config_that_is_not_there_is_named(config):
-    with pytest.raises(ProtocolError, match=rf'^{config}: no config could be read'):
+    with pytest.raises(
+        ProtocolError, match=rf'^{config}: the config could not be read'
+    ):
         load_subject(config)
 
 
 def test_a_config_that_cannot_be_read_or_has_no_model_is_named(tmp_path):
     (tmp_path / 'broken.py').write_text('model = dict(')
-    with pytest.raises(ProtocolError, match=r'broken\.py: no config could be read'):
+    with pytest.raises(
+        ProtocolError, match=r'broken\.py: the config could not be read'
+    ):
         load_subject(str(tmp_path / 'broken.py'))
     (tmp_path / 'data.py').write_text('batch_size = 4')
-    with pytest.raises(ProtocolError, match=r'data\.py: a config with a model'):
+    with pytest.raises(
+        ProtocolError, match=r'data\.py: expected a config with a model'
+    ):
         load_subject(str(tmp_path / 'data.py'))
 
 
@@ -177,7 +183,9 @@ def test_another_backbone_has_no_tower_to_compare_with(guided, name):
 def test_any_other_name_is_a_config(guided, resnet, resnet_config):
     other = against(guided, resnet_config)
     assert (other.name, other.cfg.model) == (resnet.name, resnet.cfg.model)
-    with pytest.raises(ProtocolError, match='SegformerHed: no config'):
+    with pytest.raises(
+        ProtocolError, match='SegformerHed: the config could not be read'
+    ):
         against(guided, 'SegformerHed')
 
 
@@ -191,7 +199,7 @@ def test_the_bare_tower_gives_embeddings_at_its_own_size_alone(request, config, 
         found = model(pixels(size, batch=2), mode='tensor')
         assert_close(found, model.tower(pixels(size, batch=2)), rtol=0, atol=0)
         assert found.shape == (2, 128)
-        message = rf'takes {size} x {size} pixels.*got \(64, 64\).*--size'
+        message = rf'takes only {size} x {size} pixels.*got \(64, 64\).*--size'
         with pytest.raises(ProtocolError, match=message):
             model(pixels(64))
 
@@ -221,7 +229,7 @@ def test_the_folded_tower_is_the_bare_one_without_its_norms(resnet):
 
 
 def test_a_tower_without_norms_to_fold_is_named_as_it_is(vit):
-    with pytest.raises(ProtocolError, match=r'--against folded-tower.* Name tower'):
+    with pytest.raises(ProtocolError, match=r'--against folded-tower.* Use tower'):
         against(vit, 'folded-tower').build()
 
 

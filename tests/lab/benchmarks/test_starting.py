@@ -71,7 +71,9 @@ def test_no_weights_are_needed_of_a_config_that_names_some(guided, built_towers)
 
 
 def test_a_model_without_dictionary_is_named(vit):
-    with pytest.raises(ProtocolError, match=r'same tower \+ FCNHead has no dictionary'):
+    with pytest.raises(
+        ProtocolError, match=r'same tower \+ FCNHead has no confounder dictionary'
+    ):
         measure_start(against(vit, 'FCNHead'))
 
 
