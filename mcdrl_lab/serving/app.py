@@ -158,7 +158,7 @@ class _Service:
         except Exception:
             _LOGGER.exception('The model failed on an image.')
             raise HTTPException(
-                500, 'The model failed on this image; the terminal tells why.'
+                500, 'The model failed on this image; the terminal shows why.'
             ) from None
         return JSONResponse(answer)
 
@@ -181,10 +181,10 @@ class _Service:
                     await upload.take(len(chunk))
                     content += chunk
         except ClientDisconnect:
-            raise HTTPException(400, 'The upload was broken off.') from None
+            raise HTTPException(400, 'The upload was interrupted.') from None
         if upload.broken_off:
             raise HTTPException(
-                503, 'Others upload too, and this upload took longest. Try again.'
+                503, 'Too many uploads at once, and this one took longest. Try again.'
             )
         if upload.scope.cancelled_caught:
             raise HTTPException(408, f'The upload took longer than {_UPLOAD_S:g} s.')

@@ -113,13 +113,13 @@ def guarantee(conformal: dict) -> str:
     if what is None or not isinstance(sites, list) or not sites:
         raise ValueError(
             'the file of --conformal does not say what its threshold guarantees '
-            f"('risk' is {conformal.get('risk')!r}, 'sites' {sites!r}): make it by "
+            f"('risk' is {conformal.get('risk')!r}, 'sites' {sites!r}). Make it with: "
             'python -m mcdrl_lab conformal RECORDS --level LEVEL --out FILE'
         )
     return (
         f'The expected miss is at most {100 * conformal["level"]:.4g} % of {what}, on '
         f'average over new hospitals, if these are exchangeable with the {len(sites)} '
-        'sites of the records: as good as drawn from where those came from.'
+        'sites of the records, as if drawn from the same population.'
     )
 
 

@@ -132,14 +132,14 @@ def _open(listener: socket.socket, host: str) -> None:
     """Listen and print the address; early connections wait until the server runs."""
     if not is_loopback(host):
         print(
-            f'WARNING: listening on {host}: everybody who reaches this machine can use '
-            'the page, without a password and unencrypted. Leave --host out to serve '
-            'this machine alone.',
+            f'WARNING: listening on {host}: everyone who can reach this machine can '
+            'use the page, without a password or encryption. Leave out --host to serve '
+            'this machine only.',
             file=sys.stderr,
         )
     listener.listen()
     address = f'http://{_in_url(host)}:{listener.getsockname()[1]}'
-    print(f'Open {address} (Ctrl+C ends it)', flush=True)
+    print(f'Open {address} (Ctrl+C stops it)', flush=True)
 
 
 def is_loopback(host: str) -> bool:
@@ -183,6 +183,6 @@ def listen(host: str, port: int) -> socket.socket:
         listener.close()
         raise ServeError(
             f'cannot listen on {host}, port {port}: {error.strerror}. Choose another '
-            'with --port; 0 takes a free one.'
+            'with --port; 0 chooses a free one.'
         ) from error
     return listener

@@ -77,16 +77,18 @@ def _check_header(image: Image.Image, content: bytes) -> None:
     # Pillow silently keeps only the upper 8 bits of colour images.
     if image.mode.startswith(_DEEP_MODES) or depth_of(content, image) > 8:
         raise UploadError(
-            'The image has more than 8 bits a channel. Save it with 8, with the '
-            'brightness that it is to be seen with.'
+            'The image has more than 8 bits per channel. Save it with 8, at the '
+            'brightness that you want to see.'
         )
     if image.mode == 'LAB':
         raise UploadError(
-            'The image has colours as LAB, which prediction does not take. Save it '
+            'The image has LAB colours, which prediction does not accept. Save it '
             'with red, green and blue.'
         )
     if image.format in ('TIFF', 'PNG') and _has_second_page(image):
-        raise UploadError('The file has several pages. Save the one to look at alone.')
+        raise UploadError(
+            'The file has several pages. Save one page as a file of its own.'
+        )
 
 
 def _has_second_page(image: Image.Image) -> bool:
@@ -100,4 +102,4 @@ def _has_second_page(image: Image.Image) -> bool:
 
 def _too_many_pixels(found: str = '') -> str:
     limit = MAX_PIXELS // 1_000_000
-    return f'The image is too large: {found}{limit} megapixels are allowed. Shrink it.'
+    return f'The image is too large: {found}the limit is {limit} megapixels. Shrink it.'

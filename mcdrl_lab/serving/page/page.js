@@ -86,9 +86,9 @@ function showConfounders(confounders, attends) {
   const equal = 1 / confounders.length;
   element('weights-note').textContent = attends
     ? 'How the kept regions share their attention among the imaging conditions. A high '
-      + 'share does not say that one is present, only that it weighs more. All alike '
-      + `would have ${percent(equal)} each.`
-    : 'P(z) of each imaging condition: this model weighs them alike for all images.';
+      + 'share does not mean that one is present, only that it has more weight. Equal '
+      + `shares would be ${percent(equal)} each.`
+    : 'P(z) of each imaging condition: this model uses the same weights for all images.';
   const whole = Math.max(2 * equal, ...confounders.map((one) => one.weight));
   element('confounders').replaceChildren(...confounders.map(({ name, weight }) => {
     const row = document.createElement('li');
@@ -113,8 +113,8 @@ function showFlag(flag) {
   if (flag.more.length) parts.push(`more: ${flag.more.join(', ')}`);
   if (flag.less.length) parts.push(`less: ${flag.less.join(', ')}`);
   element('flag').textContent = 'Unusual image: it lies farther from the training images than '
-    + `97.5 % of those do${parts.length ? ` (${parts.join('; ')})` : ''}. `
-    + 'The prediction need not be wrong, and deserves a closer look.';
+    + `97.5 % of them do${parts.length ? ` (${parts.join('; ')})` : ''}. `
+    + 'The prediction may still be right, but look at it closely.';
 }
 
 function showExplanation(answer) {
@@ -227,7 +227,7 @@ async function start() {
   element('limit').textContent = `${info.max_bytes / 1e6} MB`;
   if (info.guarantee) {
     element('threshold').textContent = info.threshold;
-    element('guarantee').textContent = `${info.guarantee} The guarantee is of the gate as trained.`;
+    element('guarantee').textContent = `${info.guarantee} The guarantee holds for the gate as trained.`;
   }
   setGate(info.gate);
   listExamples(info.examples);

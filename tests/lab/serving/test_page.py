@@ -235,7 +235,7 @@ def test_an_equal_share_of_attention_is_half_a_bar(browser, page, weights, share
     parts = [w / track.size['width'] for w, track in zip(widths, tracks)]
     assert parts == pytest.approx(shares, abs=0.02)
     told = page.by_id('weights-note').text
-    assert told.endswith(f'would have {100 / len(weights):.1f} % each.')
+    assert told.endswith(f'shares would be {100 / len(weights):.1f} % each.')
 
 
 def bars(browser) -> list:
@@ -274,7 +274,7 @@ def test_unusual_image_is_told_of_in_a_line_and_a_usual_one_is_not(trusted_page)
     flag = trusted_page.by_id('flag')
     assert flag.is_displayed()
     assert flag.text.startswith('Unusual image: it lies farther from the training')
-    assert 'The prediction need not be wrong' in flag.text
+    assert 'The prediction may still be right' in flag.text
     trusted_page.pick(EXAMPLES[0])
     assert not flag.is_displayed()
 
@@ -322,7 +322,7 @@ def test_conformal_mask_stands_beside_the_usual_one_with_its_guarantee(
     trusted_page.move_gate(0.25)
     other = predict_at_gate(model, trusted.images[EXAMPLES[1]], 0.25) >= np.float32(0.6)
     assert trusted_page.by_id('conformal-marked').text == f'{100 * other.mean():.1f} %'
-    assert 'of the gate as trained' in guarantee
+    assert 'holds for the gate as trained' in guarantee
     assert browser.get_log('browser') == []
 
 

@@ -194,8 +194,8 @@ def test_guarantee_is_one_sentence_with_level_loss_and_assumption():
     conformal = dict(threshold=0.1, level=0.125, risk='lesions', sites=[*'abcdefgh'])
     assert guarantee(conformal) == (
         'The expected miss is at most 12.5 % of lesions, on average over new '
-        'hospitals, if these are exchangeable with the 8 sites of the records: as good '
-        'as drawn from where those came from.'
+        'hospitals, if these are exchangeable with the 8 sites of the records, as if '
+        'drawn from the same population.'
     )
 
 

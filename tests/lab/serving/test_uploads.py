@@ -79,7 +79,7 @@ def test_too_many_pixels_are_refused_before_they_are_unpacked():
     no_pixels = png_chunk(b'IDAT', b'')
     with pytest.raises(UploadError, match='damaged'):
         read_upload(png_header(50, 50) + no_pixels)
-    with pytest.raises(UploadError, match=r'5000 x 5000 pixels; 10 megapixels'):
+    with pytest.raises(UploadError, match=r'5000 x 5000 pixels; the limit is 10 mega'):
         read_upload(png_header(5000, 5000) + no_pixels)
     # Pillow itself refuses so many.
     with pytest.raises(UploadError, match='too large'):
@@ -153,5 +153,5 @@ def test_deep_colours_are_refused_and_not_cut(ending, channels):
 
 
 def test_lab_colours_are_refused_as_prediction_refuses_them(encode):
-    with pytest.raises(UploadError, match='colours as LAB'):
+    with pytest.raises(UploadError, match='LAB colours'):
         read_upload(encode(Image.new('LAB', (30, 20)), 'TIFF'))
