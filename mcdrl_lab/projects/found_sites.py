@@ -57,10 +57,10 @@ def find_sites(root: Path, lesion_class: str | None = None) -> list[Site]:
         places = _below_parts(root) or _below_sites(root)
     if not places:
         raise ProtocolError(
-            f'{root} holds no hospital that is understood: expected SITE/images and '
+            f'{root} holds no hospital in a known layout: expected SITE/images and '
             'SITE/masks, images/ and masks/, images/SITE and masks/SITE, or an '
-            f'{INDEX_FILE} with columns site, image and mask. Other folders: python -m '
-            'mcdrl_lab convert folder, or coco, brings them into this layout '
+            f'{INDEX_FILE} with columns site, image and mask. Convert other folders '
+            'with python -m mcdrl_lab convert folder, or convert coco '
             '(docs/own_data.md).'
         )
     known = _indexed_classes(root)
@@ -110,8 +110,8 @@ def _site(
     classes = [lesion_class] if lesion_class else _reported(root, name) or [*indexed]
     if not classes:
         raise ProtocolError(
-            f'{name}: what its masks show is written nowhere. Say it by --class, as '
-            '--class polyp.'
+            f'{name}: the lesion class of its masks is not recorded. Give it with '
+            '--class, such as --class polyp.'
         )
     return Site.from_cfg(dict(name=name, lesion_classes=classes, **place))
 
@@ -151,9 +151,10 @@ def _indexed(root: Path) -> dict[str, dict[str, str]]:
             return {}
         if image_stem(image.strip()) != image_stem(mask.strip()):
             raise ProtocolError(
-                f'{root / INDEX_FILE}: {image} and {mask} differ in their names, by '
-                'which images and masks are paired here: the masks of others would be '
-                'taken. python -m mcdrl_lab convert folder --mask-suffix renames them.'
+                f'{root / INDEX_FILE}: {image} and {mask} have different names, but '
+                'images and masks are paired by name here: masks of other images would '
+                'be used. Rename them with python -m mcdrl_lab convert folder '
+                '--mask-suffix.'
             )
         site = folders.setdefault(
             row['site'].strip(), {'img_dir': set(), 'mask_dir': set()}
@@ -166,9 +167,9 @@ def _indexed(root: Path) -> dict[str, dict[str, str]]:
             if len(found) > 1:
                 raise ProtocolError(
                     f'{root / INDEX_FILE}: the files of site {name!r} lie in several '
-                    f'folders ({key}: {sorted(found)}); one folder of images and one '
-                    'of masks are expected. python -m mcdrl_lab convert folder puts '
-                    'them together.'
+                    f'folders ({key}: {sorted(found)}); expected one folder of images '
+                    'and one of masks. python -m mcdrl_lab convert folder puts them '
+                    'together.'
                 )
         place = {key: found.pop() for key, found in parts.items()}
         if all(path.startswith(f'{name}/') for path in place.values()):

@@ -92,9 +92,9 @@ def run(args: argparse.Namespace) -> None:
     if left := folders_left_out(args.data, sites):
         more = f' and {len(left) - _SHOWN} more' if len(left) > _SHOWN else ''
         print(
-            'note: left out, as no images or masks of these hospitals: '
+            'note: left out, as they belong to none of these hospitals: '
             f'{", ".join(left[:_SHOWN])}{more}. A hospital needs a folder of images '
-            'and one of masks beside each other, without subfolders.',
+            'and a folder of masks beside it, both without subfolders.',
             file=sys.stderr,
         )
     project = _project(args, sites, contents)
@@ -129,20 +129,20 @@ def _check_class(lesion_class: str, sites: list[Site]) -> None:
     shown += f' and {len(noted) - _SHOWN} more' if len(noted) > _SHOWN else ''
     if len(noted) == len(sites):
         raise ProtocolError(
-            f'--class {lesion_class}: classes.json says what the masks show, of '
-            f'{shown}. Leave --class away, or change the names there.'
+            f'--class {lesion_class}: classes.json already says what the masks show: '
+            f'{shown}. Leave out --class, or change the names there.'
         )
     if noted:
         print(
-            f'note: --class {lesion_class} is for the other hospitals: classes.json '
-            f'says what the masks show, of {shown}.',
+            f'note: --class {lesion_class} is used for the other hospitals only. '
+            f'Elsewhere classes.json says what the masks show: {shown}.',
             file=sys.stderr,
         )
 
 
 def _check_out(out: Path) -> None:
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
-        raise ProtocolError(f'--out {out} is there already: choose a new folder.')
+        raise ProtocolError(f'--out {out} already exists: choose another folder.')
 
 
 def _project(
@@ -161,7 +161,7 @@ def _project(
     size = args.size or tower.size
     if size < _SMALLEST or size % _MULTIPLE:
         raise ProtocolError(
-            f'--size {size}: expected a multiple of {_MULTIPLE} from {_SMALLEST} on.'
+            f'--size {size}: expected a multiple of {_MULTIPLE}, at least {_SMALLEST}.'
         )
     if args.weights and not Path(args.weights).is_file():
         raise ProtocolError(f'--weights {args.weights}: no such file.')
@@ -213,7 +213,7 @@ def _without_classes(
     ]
     if left_out:
         print(
-            f'{", ".join(left_out)}: a class of the masks here, and so no imaging '
+            f'{", ".join(left_out)}: a class of these masks, so not an imaging '
             'condition; left out of confounders in mcdrl.py.'
         )
     return {family: names for family, names in kept.items() if names}
@@ -228,7 +228,7 @@ def _tower(args: argparse.Namespace, prompts: dict[str, Any]) -> tuple[str, Towe
     from mcdrl_mmseg.prompts import PromptSet
 
     name = 'tiny-rn'
-    why = f'the built-in weights of endo-lite0 are of endoscopy, not {args.modality}'
+    why = f'endo-lite0 was trained on images of endoscopy, not {args.modality}'
     if args.modality == 'endoscopy':
         texts = PromptSet.from_cfg(prompts)
         unknown = unknown_texts(

@@ -142,25 +142,25 @@ def _shared(project: Project) -> str:
     if project.lesion_free_sites:
         entries = ''.join(map(_site_entry, project.lesion_free_sites))
         text += (
-            '# None of their images shows a lesion: trained on, and never held out.\n'
+            '# None of their images shows a lesion: for training only, not held out.\n'
             f'training_only_sites = [\n{entries}]\n'
             "default_hooks = dict(dataset_check=dict(allow=['lesion-free site']))\n"
         )
         beside = ' + training_only_sites'
     if project.is_single:
         text += (
-            '# One hospital: its validation part is the test too. Whole patients are\n'
+            '# One hospital: its validation part is also the test. Whole patients are\n'
             '# kept together where index.csv names them, else the last images are one\n'
-            '# block. The score tells nothing about other hospitals.\n'
+            '# block. The score says nothing about other hospitals.\n'
             f'training_sites = sites{beside}\n'
             'test_sites = sites\n'
         )
         split = "split='val', "
     else:
         text += (
-            '# Held out of training and validation, and all of the test.\n'
+            '# Held out of training and validation; all its images are the test.\n'
             '# MCDRL_HELD_OUT=none trains on all, for use at a further hospital; then\n'
-            '# the validation part, which chooses the checkpoint, is the test too.\n'
+            '# the validation part, which chooses the checkpoint, is also the test.\n'
             f"held_out_site = '{{{{$MCDRL_HELD_OUT:{project.sites[0].name}}}}}'\n"
             "training_sites = [s for s in sites if s['name'] != held_out_site]"
             f'{beside}\n'
@@ -172,7 +172,7 @@ def _shared(project: Project) -> str:
             'elif not test_sites:\n'
             "    names = ', '.join(s['name'] for s in sites)\n"
             '    raise ValueError(\n'
-            "        f'MCDRL_HELD_OUT={held_out_site!r} is no site of project.py: "
+            "        f'MCDRL_HELD_OUT={held_out_site!r} is not a site of project.py: "
             "{names}'\n"
             "        ' (or none, which trains on all of them).'\n"
             '    )\n'

@@ -108,7 +108,7 @@ def _steps_of_several_sites(project: Project, home: str, tools: str) -> list[_St
             f'python -m mcdrl_lab ablation {home}/plan.yml --seeds {SEEDS} '
             f'--out {plan}',
             f'{runs} runs, {_minutes(runs * project.run_minutes)}; stop it whenever '
-            'you like: the same command goes on',
+            'you like: the same command continues it',
         ),
         (
             'Is MCDRL better?',
@@ -132,9 +132,9 @@ def _for_a_further_hospital(home: str, tools: str) -> list[str]:
     return [
         '## For a further hospital',
         '',
-        'Train on all of yours, and use that checkpoint as above. Nothing is held out '
-        'of it, so its own scores are optimistic: what to expect at a hospital that it '
-        'has not seen is what the plan says. `site-check` compares images from there, '
+        'Train on all of yours, and use that checkpoint as above. No hospital is held '
+        'out, so its own scores are optimistic: see the plan for what to expect at a '
+        'hospital that it has not seen. `site-check` compares images from there, '
         'without masks, with yours.',
         '',
         '```bash',
@@ -169,8 +169,8 @@ def _facts(project: Project) -> list[str]:
     labels = (
         f'Lesion: {classes[0]}, label 1 beside the background.'
         if len(classes) == 1
-        else f'Lesions: {", ".join(classes)}. All are one label, 1, beside the '
-        'background; the words are told apart in the prompts.'
+        else f'Lesions: {", ".join(classes)}. All have label 1, beside the background; '
+        'only the prompts distinguish them.'
     )
     lines = [
         f'- Hospitals (images): {names}; read from `{project.data_root}`.',
@@ -181,8 +181,8 @@ def _facts(project: Project) -> list[str]:
     if project.lesion_free_sites:
         free = ', '.join(site.name for site in project.lesion_free_sites)
         lines.append(
-            f'- No image of {free} shows a lesion: trained on in every run, and never '
-            'held out.'
+            f'- No image of {free} shows a lesion: used for training in every run, and '
+            'never held out.'
         )
     if project.tower_name in _BUILTIN:
         lines.append('- Weights are in the package: no network is needed.')
@@ -191,31 +191,31 @@ def _facts(project: Project) -> list[str]:
     else:
         lines.append(
             f'- The first training downloads {project.tower.download} MB of CLIP '
-            "weights. Without a network give a file, here OpenAI's: `--cfg-options "
+            "weights. Without a network, give a file, here OpenAI's: `--cfg-options "
             'model.backbone.pretrained=/path/FILE model.backbone.quick_gelu=True`.'
         )
     if project.modality != 'endoscopy' and project.tower_name in _BUILTIN:
         lines.append(
-            f'- **The built-in weights know endoscopy alone: the words of '
+            f'- **The built-in weights know only endoscopy: the words of '
             f'{project.modality} mean little to them.** The network is trained whole '
-            'and works, but the selection of regions starts from noise. Better, take '
-            'published weights (`--model vit-b16`).'
+            'and works, but the selection of regions starts from noise. Published '
+            'weights (`--model vit-b16`) are better.'
         )
     if project.is_single:
         lines.append(
-            '- **One hospital**: its validation part is the test too, and also chooses '
-            'the checkpoint. The score is optimistic and says nothing of other '
-            'hospitals; leaving one out needs two.'
+            '- **One hospital**: its validation part is also the test, and chooses the '
+            'checkpoint. The score is optimistic and says nothing about other '
+            'hospitals; holding one out needs at least two.'
         )
     return lines
 
 
 def _changes(project: Project) -> list[str]:
-    held_out = '' if project.is_single else '; `MCDRL_HELD_OUT=NAME` holds another out'
+    held_out = '' if project.is_single else '; `MCDRL_HELD_OUT=NAME` holds out another'
     return [
         f'- `project.py`: hospitals, `image_size`, `epochs`, `rate`{held_out}.',
-        '- `mcdrl.py`: the words, the begin of the intervention, its layers '
+        '- `mcdrl.py`: the words, the start of the intervention, its layers '
         '(`model.decode_head.intervention`).',
-        '- Keep all else alike in both configs: comparing two things at once says '
-        'nothing.',
+        '- Keep all else the same in both configs: if two things differ, a comparison '
+        'shows nothing.',
     ]

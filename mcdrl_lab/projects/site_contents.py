@@ -32,7 +32,7 @@ class SiteContent:
     has_lesion: bool
 
     def __str__(self) -> str:
-        beside = '' if self.has_lesion else ', none with a lesion: for training alone'
+        beside = '' if self.has_lesion else ', none with a lesion: for training only'
         return f'{self.images} images{beside}'
 
 
@@ -53,8 +53,8 @@ def read_contents(root: Path, site: Site) -> SiteContent:
         train = SiteFolders(root, [site], 'train').samples()
     except SiteDataError as error:
         raise ProtocolError(
-            f'{error} Masks with other names than the image: python -m mcdrl_lab '
-            'convert folder --mask-suffix.'
+            f'{error} If masks have other names than their images: python -m mcdrl_lab '
+            'convert folder --mask-suffix renames them.'
         ) from None
     return SiteContent(
         len(samples), len(train), any(_lesions(_from_everywhere(samples)))
@@ -75,7 +75,7 @@ def _lesions(samples: Sequence[Mapping[str, Any]]) -> Iterator[bool]:
             _, present = sample['mask_format'].decode(read_mask_pixels(path), path)
         except (MaskError, FileProblem) as error:
             raise ProtocolError(
-                f'{error} python -m mcdrl_lab convert folder --mask-values brings '
-                'masks of other values into the layout.'
+                f'{error} python -m mcdrl_lab convert folder --mask-values converts '
+                'masks with other values.'
             ) from None
         yield bool(present)

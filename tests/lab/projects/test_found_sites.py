@@ -102,7 +102,9 @@ def test_an_index_that_pairs_other_names_is_refused(put):
     rows = ['1.png,north/masks/2.png', '2.png,north/masks/1.png']
     lines = ['site,image,mask', *(f'north,north/images/{row}' for row in rows)]
     (root / 'index.csv').write_text('\n'.join(lines))
-    with pytest.raises(ProtocolError, match=r'1\.png and north/masks/2\.png dif'):
+    with pytest.raises(
+        ProtocolError, match=r'1\.png and north/masks/2\.png have different'
+    ):
         find_sites(root, 'polyp')
 
 
@@ -173,5 +175,5 @@ def test_nested_notes_of_a_site_are_named(put):
     (root / 'reports').mkdir()
     for text in ('[' * 90_000, '[]', '5', '{"lesion_classes": 5}'):
         (root / 'reports/north.json').write_text(text)
-        with pytest.raises(ProtocolError, match='north: what its masks show'):
+        with pytest.raises(ProtocolError, match='north: the lesion class of its masks'):
             find_sites(root)

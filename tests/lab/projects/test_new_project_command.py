@@ -65,7 +65,7 @@ def test_a_hospital_whose_masks_are_not_found_is_named(new, sites, capsys):
     captured = capsys.readouterr()
     assert 'west' not in captured.out
     assert (
-        'left out, as no images or masks of these hospitals: west/drawn, west/im'
+        'left out, as they belong to none of these hospitals: west/drawn, west/im'
         in (captured.err)
     )
 
@@ -94,7 +94,7 @@ def test_a_hospital_without_lesions_is_trained_on_and_never_held_out(
 
 def test_what_the_masks_show_is_no_imaging_condition(new, capsys, monkeypatch):
     _, out = new('--class', 'Blood', '--model', 'tiny-rn')
-    assert 'blood: a class of the masks here' in capsys.readouterr().out
+    assert 'blood: a class of these masks' in capsys.readouterr().out
     monkeypatch.setenv('MCDRL_HELD_OUT', 'south')
     prompts = Config.fromfile(out / 'mcdrl.py').prompts
     assert prompts.classes == ['Blood']
@@ -106,7 +106,9 @@ def test_a_held_out_hospital_that_is_not_there_is_told_with_those_that_are(
 ):
     _, out = new('--class', 'polyp', '--model', 'tiny-rn')
     monkeypatch.setenv('MCDRL_HELD_OUT', 'nort')
-    with pytest.raises(ValueError, match=r"'nort' is no site .*: north, south, west"):
+    with pytest.raises(
+        ValueError, match=r"'nort' is not a site .*: north, south, west"
+    ):
         Config.fromfile(out / 'mcdrl.py')
 
 
@@ -215,7 +217,7 @@ def test_an_archive_of_openais_has_its_activation(new, tmp_path, scripted):
 @pytest.mark.parametrize(
     ('options', 'told'),
     [
-        ((), 'what its masks show is written nowhere'),
+        ((), 'the lesion class of its masks is not recorded'),
         (('--class', 'polyp', '--size', '100'), '--size 100: expected a multiple'),
         (('--class', 'polyp', '--weights', 'gone.pt'), '--weights gone.pt: no such'),
     ],
@@ -239,7 +241,7 @@ def test_a_folder_that_is_there_stays(new, tmp_path, capsys):
     (tmp_path / 'project').mkdir()
     (tmp_path / 'project/mine').write_text('mine')
     assert new('--class', 'polyp')[0] == 2
-    assert 'is there already' in capsys.readouterr().err
+    assert 'already exists' in capsys.readouterr().err
 
 
 def test_the_plan_is_what_its_readme_runs(new):
@@ -271,7 +273,7 @@ def test_a_class_that_no_hospital_takes_is_refused(new, note_classes, capsys, na
     code, out = new('--class', 'polyp', '--model', 'tiny-rn')
     assert code == 2 and not out.exists()
     error = capsys.readouterr().err
-    assert error.startswith('error: --class polyp: classes.json says what the masks sh')
+    assert error.startswith('error: --class polyp: classes.json already says what the ')
     assert f'north ({", ".join(names)}), south' in error
 
 
@@ -282,11 +284,11 @@ def test_a_class_is_that_of_the_hospitals_that_have_none_noted(
     note_classes('south', 'polyp')
     code, out = new('--class', 'polyp', '--model', 'tiny-rn')
     assert code == 0
-    several = '- Lesions: adenoma, polyp. All are one label, 1, beside the background;'
+    several = '- Lesions: adenoma, polyp. All have label 1, beside the background;'
     assert several in (out / 'README.md').read_text()
     told = capsys.readouterr().err
-    assert 'note: --class polyp is for the other hospitals: classes.json' in told
-    assert 'of north (adenoma).' in told
+    assert 'note: --class polyp is used for the other hospitals only.' in told
+    assert 'says what the masks show: north (adenoma).' in told
 
 
 def test_a_class_that_all_hospitals_have_noted_needs_no_word(new, note_classes, capsys):
