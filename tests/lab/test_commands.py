@@ -188,7 +188,7 @@ def test_a_command_that_is_interrupted_says_so_without_a_traceback(monkeypatch, 
         (['clip-architectures', 'gone'], "'gone' is not an open_clip architecture"),
         (
             ['compare-exported', 'gone.pth', 'a.onnx', '--images', 'a', '--masks', 'b'],
-            'no image of a has a mask',
+            'no image in a has a mask',
         ),
         (['pretrain', '--test', 'gone.pt'], "'gone.pt' is neither an existing file"),
     ],
