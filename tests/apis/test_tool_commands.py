@@ -103,7 +103,7 @@ def test_thresholds_of_another_network_are_refused_and_old_ones_told_of(
     assert predicts(Summary(num_images=1), 'a' * 64) == 0
     said, told = capsys.readouterr()
     assert ('; masks, conformal in out' in said) == (kind is CONFORMAL)
-    assert told.startswith(f'note: {path} does not tell')
+    assert told.startswith(f'note: {path} does not record')
     assert "was chosen for ('baseline' of its records)" in told
     kind.write(path, {**content, 'model_hash': 'a' * 64})
     assert predicts(Summary(num_images=1), 'a' * 64) == 0
