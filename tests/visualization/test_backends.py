@@ -25,7 +25,9 @@ def visualizer(tmp_path):
     return made
 
 
-def test_mlflow_gets_a_file_a_step_and_others_the_name(visualizer, tmp_path):
+def test_mlflow_and_local_pictures_have_the_step_in_their_file_names(
+    visualizer, tmp_path
+):
     picture = np.full((4, 5, 3), 90, np.uint8)
     for step in (3, 6):
         add_picture(visualizer, 'mcdrl_attention', picture, step)

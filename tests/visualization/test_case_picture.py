@@ -14,13 +14,13 @@ def mask_of(rows, columns, height=60, width=80, label=1):
     return mask
 
 
-def test_picture_has_the_asked_width_and_the_images_shape():
+def test_picture_has_the_requested_width_and_the_aspect_ratio_of_the_image():
     picture = case_picture(image_of(), mask_of(slice(0), slice(0)), None, width=160)
     assert picture.shape == (120, 160, 3)
     np.testing.assert_allclose(picture, 100, atol=1)
 
 
-def test_prediction_is_filled_in_place():
+def test_prediction_is_filled_at_its_position():
     prediction = mask_of(slice(20, 40), slice(30, 60))
     picture = case_picture(image_of(), prediction, None, width=80)
     # Blue over grey inside; the image as it was outside.
@@ -28,7 +28,7 @@ def test_prediction_is_filled_in_place():
     np.testing.assert_allclose(picture[5, 5], 100, atol=1)
 
 
-def test_truth_is_an_outline_without_filling():
+def test_truth_is_drawn_as_an_outline_without_filling():
     truth = mask_of(slice(20, 40), slice(30, 60))
     nothing = np.zeros_like(truth)
     picture = case_picture(image_of(), nothing, truth, width=320)
@@ -37,18 +37,18 @@ def test_truth_is_an_outline_without_filling():
     assert border.min() < 60, 'the black line under the white dashes'
 
 
-def test_ignored_pixels_are_no_truth():
+def test_ignored_pixels_are_not_drawn_as_truth():
     truth = mask_of(slice(20, 40), slice(30, 60), label=255)
     axes = Figure().add_subplot()
     draw_case(axes, image_of(), np.zeros_like(truth), truth)
     assert not axes.collections
 
 
-def test_image_without_and_image_all_of_lesion_are_drawn():
+def test_images_with_no_lesion_and_with_lesion_everywhere_are_drawn():
     for truth in (np.zeros((60, 80), np.uint8), np.ones((60, 80), np.uint8)):
         picture = case_picture(image_of(), truth, truth, width=80)
         assert picture.shape == (60, 80, 3)
 
 
-def test_legend_names_both_marks():
+def test_legend_names_prediction_and_truth():
     assert [mark.get_label() for mark in case_legend()] == ['prediction', 'truth']

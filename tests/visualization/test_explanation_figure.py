@@ -60,11 +60,11 @@ def texts(figure: Figure) -> list[Text]:
 
 
 def words(figure: Figure) -> list[str]:
-    """All that is written on the page, but for the numbers of the scales."""
+    """All text on the page except the numbers of the scales."""
     return [text.get_text() for text in texts(figure)]
 
 
-def test_the_page_says_areas_scales_and_names(whole):
+def test_page_shows_areas_scales_and_names(whole):
     page = '\n'.join(words(whole))
     # 100 and 400 of 4800 pixels.
     assert 'case 7\nPredicted lesion: 2.1 % of the image without' in page
@@ -85,7 +85,7 @@ def test_the_page_says_areas_scales_and_names(whole):
     assert 'Dice' not in page
 
 
-def test_the_truth_is_named_with_its_dice(new_explanation):
+def test_page_shows_the_truth_and_the_dice_at_both_gates(new_explanation):
     truth = np.zeros((60, 80), bool)
     truth[:20, :20] = True
     page = '\n'.join(words(explanation_figure(new_explanation(), truth)))
@@ -103,7 +103,7 @@ def test_conditions_known_to_be_present_are_marked(new_explanation):
 
 
 @pytest.mark.parametrize(('spread', 'told'), [(0.04, True), (0.06, False)])
-def test_uniform_attention_is_called_so_and_not_drawn_as_a_finding(
+def test_uniform_attention_is_labelled_and_scales_reach_twice_an_equal_share(
     new_explanation, spread, told
 ):
     explanation = new_explanation()
@@ -117,7 +117,7 @@ def test_uniform_attention_is_called_so_and_not_drawn_as_a_finding(
         for axes in figure.findobj(Axes)
         if axes.get_xlabel().startswith('share of attention, mean')
     )
-    # Twice an equal share is on the scale: equal bars end in its middle.
+    # The scale reaches twice an equal share: equal bars end in its middle.
     assert axes.get_xlim()[1] >= 0.5
     scales = {
         image.get_clim()[1]
@@ -128,19 +128,19 @@ def test_uniform_attention_is_called_so_and_not_drawn_as_a_finding(
     assert 0.5 in scales
 
 
-def test_why_a_single_condition_differs_from_all_is_said(whole):
+def test_page_explains_why_a_single_condition_may_differ_from_all(whole):
     page = ' '.join('\n'.join(words(whole)).split())
     assert 'no single one need agree with it' in page
 
 
-def test_the_exact_form_does_not_speak_of_attention(new_explanation):
+def test_page_of_the_exact_form_shows_prior_weights_and_no_attention(new_explanation):
     explanation = new_explanation(approximation='expectation')
     page = '\n'.join(words(explanation_figure(explanation)))
     assert 'Weights P(z)' in page
     assert 'attention' not in page
 
 
-def test_the_lines_of_both_gates_are_within_the_bars_scale(new_explanation):
+def test_lines_of_both_gates_lie_within_the_scale_of_the_bars(new_explanation):
     ends = new_explanation().lesion_probability
     for first, last in (('gate_0', 'gate_1'), ('gate_1', 'gate_0')):
         explanation = new_explanation(
@@ -168,7 +168,7 @@ def test_titles_and_labels_do_not_overlap(new_explanation, size, num_classes):
             assert not box.overlaps(other), (box, other)
 
 
-def test_panels_are_dealt_out_evenly_to_the_rows(new_explanation):
+def test_panels_are_divided_evenly_among_the_rows(new_explanation):
     # Image, five classes and the kept regions: at most five in a row.
     selection = explanation_figure(new_explanation(num_classes=5)).subfigs[0]
     panels = [axes for axes in selection.axes if axes.images]

@@ -22,7 +22,7 @@ def mask() -> np.ndarray:
     return labels
 
 
-def test_each_class_is_filled_with_its_colour_by_the_opacity(image, mask):
+def test_each_class_is_filled_with_its_colour_at_the_given_opacity(image, mask):
     drawn = mask_overlay(image, mask, opacity=0.25)
     for row, column, color in ((30, 25, MASK_COLORS[0]), (30, 62, MASK_COLORS[1])):
         expected = 0.75 * image[0, 0] + 0.25 * np.array(color)
@@ -30,13 +30,13 @@ def test_each_class_is_filled_with_its_colour_by_the_opacity(image, mask):
     np.testing.assert_array_equal(drawn[:5], image[:5])
 
 
-def test_the_outline_is_the_colour_beside_black(image, mask):
+def test_outline_is_drawn_in_the_class_colour_beside_black(image, mask):
     row = mask_overlay(image, mask)[30, 6:16]
     assert (row == MASK_COLORS[0]).all(axis=1).any()
     assert (row == 0).all(axis=1).any()
 
 
-def test_bool_is_one_class_and_ignored_pixels_are_left_alone(image, mask):
+def test_boolean_mask_is_one_class_and_ignored_pixels_stay_unchanged(image, mask):
     np.testing.assert_array_equal(
         mask_overlay(image, mask == 1), mask_overlay(image, np.uint8(mask == 1))
     )
@@ -44,7 +44,7 @@ def test_bool_is_one_class_and_ignored_pixels_are_left_alone(image, mask):
     np.testing.assert_array_equal(mask_overlay(image, ignored), image)
 
 
-def test_the_image_that_is_given_stays_as_it_is(image, mask):
+def test_input_image_is_not_modified(image, mask):
     before = image.copy()
     mask_overlay(image, mask)
     outline(image, mask == 1)
@@ -52,7 +52,7 @@ def test_the_image_that_is_given_stays_as_it_is(image, mask):
     np.testing.assert_array_equal(image, before)
 
 
-def test_an_outline_alone_does_not_fill(image, mask):
+def test_outline_alone_does_not_fill_the_mask(image, mask):
     drawn = outline(image, mask == 1)
     np.testing.assert_array_equal(drawn[30, 25], image[30, 25])
     assert (drawn != image).any()
@@ -66,17 +66,17 @@ def test_a_mask_of_another_size_is_refused(image, draw):
         draw(image, np.zeros((80, 60), bool))
 
 
-def test_a_heat_map_runs_over_the_whole_scale(image):
+def test_heat_map_spans_its_own_values_or_the_given_scale(image):
     values = np.array([[0.0, 1.0]])
     drawn = heat_map(image, values, opacity=1.0)
-    # Both ends of cividis, and the scale that is asked for.
+    # Both ends of cividis; then the given scale.
     np.testing.assert_allclose(drawn[30, 0], (0, 34, 78), atol=2)
     np.testing.assert_allclose(drawn[30, -1], (254, 232, 56), atol=2)
     half = heat_map(image, values, low=0, high=2, opacity=1.0)
     np.testing.assert_allclose(half[30, -1], (124, 123, 120), atol=4)
 
 
-def test_unknown_positions_are_only_darkened(image):
+def test_heat_map_only_darkens_positions_without_a_value(image):
     values = np.array([[np.nan, 1.0]])
     drawn = heat_map(image, values, low=0, high=1, opacity=0.5)
     np.testing.assert_allclose(drawn[:, :40], image[:, :40] / 2, atol=0.51)

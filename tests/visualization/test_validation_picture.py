@@ -24,7 +24,7 @@ def titles(figure):
     return [axes.get_title() for axes in figure.axes if axes.get_title()]
 
 
-def test_everything_known_has_a_panel(image):
+def test_each_known_result_has_a_panel(image):
     result = ValidatedImage(
         square(),
         square(),
@@ -45,7 +45,7 @@ def test_everything_known_has_a_panel(image):
     assert labels == NAMES
 
 
-def test_what_is_not_known_has_no_panel(image):
+def test_unknown_results_have_no_panel(image):
     figure = validation_picture(image, ValidatedImage(square()), NAMES, 'x')
     assert titles(figure) == ['prediction and truth']
 
@@ -53,7 +53,7 @@ def test_what_is_not_known_has_no_panel(image):
 def test_masks_of_another_size_are_scaled_to_the_image(image):
     result = ValidatedImage(square(), square((80, 120)))
     axes = validation_picture(image, result, NAMES, 'x').axes[0]
-    # The truth's outline ends where the mask does, at half its rows and columns.
+    # The outline of the truth has half the coordinates of its larger mask.
     (outline,) = axes.collections
     corners = np.concatenate([p.vertices for p in outline.get_paths()])
     np.testing.assert_allclose(corners.min(axis=0), [4.5, 4.5], atol=0.6)
@@ -61,7 +61,7 @@ def test_masks_of_another_size_are_scaled_to_the_image(image):
 
 
 def test_padded_positions_are_not_drawn(image):
-    """The lower half was padded, and a position of it is the only one kept."""
+    """The lower half is padding and contains the only kept position."""
     kept = np.array([[False, False], [True, False]])
     similarity = np.array([[0.1, 0.1], [0.9, 0.9]])
     result = ValidatedImage(
