@@ -9,7 +9,7 @@ from mcdrl_mmseg.evaluation.calibration_counts import (
 )
 
 
-def test_pixels_are_counted_by_nearness_truth_and_level():
+def test_pixels_are_counted_by_nearness_to_the_outline_truth_and_probability():
     lesion = torch.tensor([[0, 0, 0, 1, 1, 1]]).bool()
     probability = torch.tensor([[0.0, 0.25, 0.5, 0.5, 0.9, 1.0]])
     valid = torch.tensor([[1, 1, 1, 1, 1, 0]]).bool()
@@ -29,7 +29,7 @@ def test_border_is_one_percent_of_the_diagonal_on_either_side():
     assert not near[150, :195].any() and not near[150, 205:].any()
 
 
-def test_single_pixel_is_all_border_with_its_neighbours():
+def test_border_of_a_single_pixel_is_the_pixel_and_its_four_neighbours():
     lesion = np.zeros((9, 9), bool)
     lesion[4, 4] = True
     near = near_outline(lesion)
@@ -52,7 +52,7 @@ def test_empty_and_full_masks_have_no_border():
     ],
     ids=['inside', 'in a corner', 'along a side', 'all but a seam', 'a dot'],
 )
-def test_border_is_that_of_distances_over_the_whole_image(rows, columns):
+def test_border_agrees_with_distances_computed_over_the_whole_image(rows, columns):
     lesion = np.zeros((120, 200), bool)
     ragged = np.random.default_rng(0).random(lesion.shape) < 0.9
     lesion[rows, columns] = ragged[rows, columns]

@@ -10,14 +10,14 @@ def names(results):
     return [(r.record['site'], r.record['image']) for r in results]
 
 
-def test_padding_of_the_sampler_is_counted_once():
+def test_image_repeated_by_the_sampler_is_counted_once():
     a, b, c = (result(f'/d/{name}') for name in 'abc')
     results = distinct_results([[a, c], [b, a]], size=3)
     assert names(results) == [('c1', 'a'), ('c1', 'b'), ('c1', 'c')]
 
 
-def test_repeated_images_push_none_out_whatever_the_order():
-    # Cut to the size of the dataset before, c would be lost.
+def test_repeated_images_displace_no_other_image_in_any_order():
+    # If the results were cut to the size of the dataset first, c would be lost.
     a, b, c = (result(f'/d/{name}') for name in 'abc')
     results = distinct_results([[a, a, b], [a, b, c]], size=3)
     assert names(results) == [('c1', 'a'), ('c1', 'b'), ('c1', 'c')]
@@ -48,7 +48,7 @@ def test_repeated_file_names_become_paths_below_the_common_folder():
     ]
 
 
-def test_images_without_path_are_kept_up_to_the_size_of_the_dataset():
+def test_images_without_a_path_are_kept_up_to_the_size_of_the_dataset():
     parts = [
         [result(None, value=0), result(None, value=2)],
         [result(None, value=1), result(None, value=0)],
@@ -58,5 +58,5 @@ def test_images_without_path_are_kept_up_to_the_size_of_the_dataset():
     assert [r.record['image'] for r in results] == [f'image_{i:06d}' for i in range(3)]
 
 
-def test_nothing_at_all_gives_no_results():
+def test_no_images_give_no_results():
     assert distinct_results([[], []], size=4) == []

@@ -37,7 +37,7 @@ def evaluated(labels, target, num_classes=2, **fields):
     return replace(image, **fields)
 
 
-def test_image_with_lesion_has_every_score_of_a_hand_worked_case():
+def test_scores_of_an_image_with_lesion_agree_with_a_hand_worked_case():
     record = image_record(
         evaluated([[1, 1, 0, 0]], [[0, 1, 1, 0]]), surface_tolerance=1.0
     )
@@ -59,7 +59,7 @@ def test_image_with_lesion_has_every_score_of_a_hand_worked_case():
     assert record['false_area'] is None
 
 
-def test_empty_mask_and_empty_prediction_is_no_score_and_no_false_positive():
+def test_empty_mask_and_prediction_have_no_lesion_score_and_no_false_positive():
     record = image_record(
         evaluated([[0, 0]], [[0, 0]], lesion_classes=()), surface_tolerance=1.0
     )
@@ -70,7 +70,7 @@ def test_empty_mask_and_empty_prediction_is_no_score_and_no_false_positive():
     assert record['false_area'] == 0.0
 
 
-def test_empty_mask_and_non_empty_prediction_is_a_false_positive_with_its_area():
+def test_prediction_on_an_empty_mask_is_a_false_positive_with_its_area():
     record = image_record(
         evaluated([[1, 0, 0, 0]], [[0, 0, 0, 0]]), surface_tolerance=1.0
     )
@@ -81,7 +81,7 @@ def test_empty_mask_and_non_empty_prediction_is_a_false_positive_with_its_area()
     assert record['lesion_classes'] == []
 
 
-def test_lesion_and_empty_prediction_scores_zero_and_the_diagonal():
+def test_missed_lesion_scores_zero_and_its_hd95_is_the_image_diagonal():
     record = image_record(
         evaluated([[0] * 4] * 3, [[0] * 4, [0, 1, 0, 0], [0] * 4], lesion_classes=None),
         surface_tolerance=1.0,
@@ -90,11 +90,11 @@ def test_lesion_and_empty_prediction_scores_zero_and_the_diagonal():
     assert record['precision'] == record['recall'] == 0.0
     assert record['hd95'] == 5.0
     assert record['lesion_classes'] == ['lesion']
-    # Threshold 0 alone marks anything: all twelve pixels.
+    # Only threshold 0 marks any pixels: all twelve.
     assert record['dice_mean256'] == pytest.approx((2 / 13) / 256)
 
 
-def test_image_without_a_labelled_pixel_is_neither_with_nor_without_lesion():
+def test_image_without_labelled_pixels_has_undefined_accuracy_and_false_positive():
     record = image_record(evaluated([[1, 0]], [[255, 255]]), surface_tolerance=1.0)
     assert record['has_lesion'] is False
     assert record['pixels'] == 0
@@ -103,7 +103,7 @@ def test_image_without_a_labelled_pixel_is_neither_with_nor_without_lesion():
     assert record['false_area'] is None
 
 
-def test_own_confidence_is_of_the_valid_pixels_with_and_without_lesion():
+def test_self_dice_and_mean_confidence_use_valid_pixels_and_can_be_left_out():
     p = torch.tensor([[0.8, 0.4, 0.0, 0.9]])
     for target in ([[1, 1, 0, 255]], [[0, 0, 0, 255]]):
         record = image_record(evaluated([[1, 0, 0, 1]], target, probability=p))
@@ -127,20 +127,20 @@ def test_ignored_pixels_change_no_score():
     assert ignored == plain
 
 
-def test_the_mask_decides_about_the_lesion_not_the_metainfo():
+def test_mask_and_not_metainfo_decides_whether_an_image_has_a_lesion():
     without = image_record(evaluated([[0, 0]], [[0, 0]], lesion_classes=('polyp',)))
     assert without['has_lesion'] is False
     with_lesion = image_record(evaluated([[0, 0]], [[0, 1]], lesion_classes=()))
     assert with_lesion['has_lesion'] is True
 
 
-def test_scores_that_were_not_asked_for_are_none():
+def test_scores_that_were_not_requested_are_none():
     record = image_record(evaluated([[1, 0]], [[1, 0]], probability=None))
     assert record['hd95'] is record['nsd'] is None
     assert record['dice_mean256'] is record['iou_mean256'] is None
 
 
-def test_several_classes_are_counted_each_without_the_background():
+def test_each_class_but_the_background_has_its_own_counts():
     record = image_record(
         evaluated([[0, 1, 2, 2]], [[0, 1, 1, 2]], num_classes=4),
         ('background', 'polyp', 'cyst'),
@@ -176,5 +176,5 @@ def test_errors_name_the_image():
         (None, 'c1', ''),
     ],
 )
-def test_image_name_does_not_depend_on_where_the_data_lies(path, site, name):
+def test_image_name_does_not_depend_on_the_location_of_the_data(path, site, name):
     assert image_name(path, site) == name

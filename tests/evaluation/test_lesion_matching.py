@@ -10,7 +10,7 @@ def counts(predicted, lesion):
     return lesion_counts(torch.tensor(predicted).bool(), torch.tensor(lesion).bool())
 
 
-def test_hand_worked_case_of_found_missed_and_false_lesions():
+def test_found_missed_and_false_lesions_agree_with_a_hand_worked_case():
     # 40 pixels. Lesions of 4 (found whole), 2 (missed) and 4 (one pixel found).
     lesion = [
         [1, 1, 0, 0, 1, 1, 0, 0, 0, 0],
@@ -32,7 +32,7 @@ def test_hand_worked_case_of_found_missed_and_false_lesions():
     assert (found['predicted'], found['false'], found['false_iou50']) == (3, 1, 2)
 
 
-def test_iou_of_one_half_matches_and_less_does_not():
+def test_lesion_is_matched_at_an_iou_of_one_half_and_not_below():
     assert counts([[1, 1, 0, 0]], [[1, 1, 1, 1]])['large'] == [1, 1, 1]
     assert counts([[1, 0, 0, 0]], [[1, 1, 1, 0]])['large'] == [1, 1, 0]
 
@@ -53,7 +53,7 @@ def test_diagonal_neighbours_are_one_lesion():
     assert counts([[1, 0], [0, 0]], [[1, 0], [0, 1]])['large'] == [1, 1, 1]
 
 
-def test_single_pixels_and_empty_masks():
+def test_single_pixels_and_empty_masks_are_counted():
     one = np.zeros((20, 20), int)
     one[3, 4] = 1
     empty = np.zeros((20, 20), int)
@@ -69,14 +69,14 @@ def test_single_pixels_and_empty_masks():
 @pytest.mark.parametrize(
     'pixels, size', [(3, 'small'), (4, 'medium'), (39, 'medium'), (40, 'large')]
 )
-def test_sizes_are_shares_of_the_image(pixels, size):
+def test_size_of_a_lesion_is_its_share_of_the_image(pixels, size):
     # Of 400 pixels 1 % are 4, 10 % are 40.
     lesion = np.zeros(400, int)
     lesion[:pixels] = 1
     assert counts(lesion.reshape(20, 20), lesion.reshape(20, 20))[size] == [1, 1, 1]
 
 
-def test_counts_agree_with_lesions_that_are_compared_one_by_one():
+def test_counts_agree_with_a_comparison_of_all_pairs_of_lesions():
     rng = np.random.default_rng(0)
     smooth = [ndimage.gaussian_filter(rng.normal(size=(80, 80)), 2) for _ in range(2)]
     lesion = smooth[0] > 0.1

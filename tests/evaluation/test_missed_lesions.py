@@ -10,7 +10,7 @@ def at(shares, threshold):
     return shares[:, THRESHOLDS.index(threshold)].tolist()
 
 
-def test_shares_of_area_and_of_lesions_of_a_hand_worked_case():
+def test_missed_shares_of_area_and_lesions_agree_with_a_hand_worked_case():
     # A lesion of three pixels and one of a single pixel; the rest is no lesion.
     lesion = torch.tensor([[1, 1, 1, 0, 1]]).bool()
     probability = torch.tensor([[0.9, 0.3, 0.0, 0.99, 0.25]])
@@ -23,7 +23,7 @@ def test_shares_of_area_and_of_lesions_of_a_hand_worked_case():
     assert at(shares, 1.0) == [1.0, 1.0]
 
 
-def test_single_pixel_is_found_up_to_its_probability():
+def test_single_pixel_is_found_at_thresholds_up_to_its_probability():
     shares = missed_shares(torch.tensor([[0.5]]), torch.tensor([[True]]))
     assert at(shares, 0.5) == [0.0, 0.0]
     assert at(shares, 0.51) == [1.0, 1.0]
@@ -35,11 +35,11 @@ def test_diagonal_neighbours_are_one_lesion():
     assert at(shares, 0.5) == [0.5, 0.0]
 
 
-def test_image_without_lesion_misses_nothing_that_could_be_counted():
+def test_image_without_lesion_has_no_missed_shares():
     assert missed_shares(torch.rand(4, 4), torch.zeros(4, 4).bool()) is None
 
 
-def test_shares_never_fall_and_lie_between_0_and_1():
+def test_missed_shares_never_fall_with_the_threshold_and_lie_between_0_and_1():
     lesion = torch.rand(40, 40, generator=torch.Generator().manual_seed(0)) < 0.2
     probability = torch.rand(40, 40, generator=torch.Generator().manual_seed(1))
     shares = missed_shares(probability, lesion)

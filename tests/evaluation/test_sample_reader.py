@@ -7,7 +7,7 @@ from mcdrl_mmseg.evaluation.sample_reader import read_sample
 
 
 def sample(logits=None, predicted=None, target=None, **metainfo):
-    """A sample dict as mmengine's evaluator hands it on; maps are nested lists."""
+    """A sample dict as mmengine's evaluator passes it on; maps are nested lists."""
     out = SegDataSample(metainfo=dict(img_path='a.png', **metainfo))
     if target is None:
         target = [[0, 1]]
@@ -27,7 +27,7 @@ def test_two_classes_are_thresholded_at_one_half_and_a_tie_is_background():
     assert torch.allclose(image.probability, expected)
 
 
-def test_more_classes_are_decided_by_argmax_while_probabilities_add_up():
+def test_three_classes_are_decided_by_argmax_and_lesion_probabilities_add_up():
     probabilities = torch.tensor([0.4, 0.3, 0.3])
     logits = probabilities.log().reshape(3, 1, 1).tolist()
     image = read_sample(sample(logits, target=[[0]]))
@@ -36,7 +36,7 @@ def test_more_classes_are_decided_by_argmax_while_probabilities_add_up():
     assert image.probability.item() == pytest.approx(0.6)
 
 
-def test_label_map_of_mmseg_is_used_where_it_agrees_with_the_logits():
+def test_label_map_of_mmseg_is_used_if_it_agrees_with_the_logits():
     image = read_sample(sample([[[0.0, 0.0]], [[-1.0, 1.0]]], [[0, 1]]))
     assert image.labels.tolist() == [[0, 1]]
     assert image.probability is not None
@@ -46,22 +46,22 @@ def test_label_map_of_mmseg_is_used_where_it_agrees_with_the_logits():
 @pytest.mark.parametrize(
     'logits', [[[[0.0, 0.0]], [[1.0, 1.0]]], [[[0.1, 0.9]]]], ids=['two', 'one']
 )
-def test_logits_that_cannot_have_led_to_the_label_map_are_not_used(logits):
-    # As after test-time augmentation, which keeps the last augmentation's logits.
+def test_logits_that_contradict_the_label_map_are_not_used(logits):
+    # As after test-time augmentation, which keeps the logits of the last view.
     image = read_sample(sample(logits, [[1, 0]]))
     assert image.labels.tolist() == [[1, 0]]
     assert image.probability is None
     assert [key for key, _ in image.notes] == ['merged']
 
 
-def test_one_channel_is_thresholded_at_one_half_whatever_the_head_did():
+def test_one_channel_is_thresholded_at_one_half_whatever_the_heads_threshold():
     # mmseg's default threshold of 0.3 marks all but the first pixel.
     image = read_sample(
         sample([[[0.2, 0.4, 0.5, 0.6]]], [[0, 1, 1, 1]], [[0, 0, 1, 1]])
     )
     assert image.labels.tolist() == [[0, 0, 0, 1]]
     assert image.num_classes == 2
-    # The masks that inference writes are not those that are measured.
+    # A note: inference writes other masks than those that are measured.
     assert [key for key, _ in image.notes] == ['threshold']
     image = read_sample(sample([[[0.2, 0.6]]], [[0, 1]], [[0, 1]]))
     assert image.notes == ()
@@ -80,19 +80,19 @@ def test_label_map_alone_gives_no_probability_and_a_note():
     assert [key for key, _ in image.notes] == ['no_logits']
 
 
-def test_no_note_when_nobody_asked_for_probabilities():
+def test_label_map_alone_gives_no_note_if_probabilities_are_not_requested():
     image = read_sample(sample(predicted=[[0, 1]]), with_probability=False)
     assert image.notes == ()
 
 
-def test_label_map_without_leading_channel_is_read():
+def test_label_map_without_a_channel_dimension_is_read():
     # mmseg's test-time augmentation stores (H, W).
     taken = sample(predicted=[[0, 1]])
     taken['pred_sem_seg']['data'] = taken['pred_sem_seg']['data'][0]
     assert read_sample(taken).labels.tolist() == [[0, 1]]
 
 
-def test_nan_is_background_with_probability_zero_and_noted():
+def test_nan_becomes_probability_zero_and_gives_a_note():
     logits = [[[0.0, 0.0]], [[float('nan'), 1.0]]]
     image = read_sample(sample(logits, [[0, 1]]))
     assert image.probability[0, 0] == 0
@@ -100,7 +100,7 @@ def test_nan_is_background_with_probability_zero_and_noted():
     assert [key for key, _ in image.notes] == ['nan']
 
 
-def test_half_precision_is_read():
+def test_half_precision_logits_are_read():
     taken = sample([[[0.0, 0.0]], [[-1.0, 1.0]]])
     taken['seg_logits']['data'] = taken['seg_logits']['data'].bfloat16()
     assert read_sample(taken).labels.tolist() == [[0, 1]]
@@ -125,7 +125,7 @@ def test_a_data_sample_is_read_like_its_dict():
     assert image.labels.tolist() == [[1, 1]]
 
 
-def test_missing_ground_truth_or_prediction_is_an_error_that_names_the_image():
+def test_error_for_missing_ground_truth_or_prediction_names_the_image():
     with pytest.raises(ValueError, match=r'a\.png: the sample has no gt_sem_seg'):
         read_sample({'img_path': 'a.png'})
     with pytest.raises(ValueError, match=r'a\.png: the sample has neither'):

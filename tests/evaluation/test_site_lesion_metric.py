@@ -35,7 +35,7 @@ def make_sample(target, logits, path='/data/c1/images/a.jpg', **metainfo):
 
 
 def sure(mask):
-    """Logits (2, H, W) of somebody who is sure of ``mask``."""
+    """Logits (2, H, W) of a network that is sure of ``mask``."""
     return torch.stack([-4.0 * mask.float() + 2, 4.0 * mask.float() - 2])
 
 
@@ -84,7 +84,7 @@ def test_metric_is_built_from_a_config():
     assert isinstance(metric, SiteLesionMetric)
 
 
-def test_headline_of_a_hand_worked_case_has_its_plain_name():
+def test_headline_scores_agree_with_a_hand_worked_case():
     half = torch.tensor([[1, 1, 0, 0]])
     found = torch.tensor([[1, 0, 0, 0]])
     metrics = evaluate(
@@ -102,7 +102,7 @@ def test_headline_of_a_hand_worked_case_has_its_plain_name():
     assert metrics['missed_rate'] == pytest.approx(1 / 3)
 
 
-def test_stock_dataset_is_one_site_called_all_with_the_lesion_type_lesion():
+def test_stock_dataset_is_one_site_named_all_with_one_lesion_type_named_lesion():
     mask = torch.tensor([[0, 1]])
     metrics = evaluate([make_sample(mask, sure(mask))])
     assert metrics['site/all/mDice_fg'] == 1
@@ -116,7 +116,7 @@ def test_every_value_is_a_float():
 
 
 @pytest.mark.parametrize('num_classes', [2, 4])
-def test_batch_size_and_order_change_no_bit(num_classes):
+def test_batch_size_and_order_of_images_change_no_bit_of_the_metrics(num_classes):
     samples = random_samples(num_classes=num_classes)
     classes = ('background', 'polyp', 'cyst', 'nodule')[:num_classes]
     expected = evaluate(samples, 1, classes=classes)
@@ -142,11 +142,11 @@ def test_an_image_repeated_by_the_sampler_counts_once():
     assert same(evaluate(repeated, size=len(samples)), evaluate(samples))
 
 
-def test_no_image_with_a_path_is_cut_off_by_the_size_of_the_dataset():
+def test_images_with_a_path_are_counted_even_beyond_the_size_of_the_dataset():
     assert evaluate(random_samples(3), size=0)['images'] == 3
 
 
-def test_second_evaluation_starts_from_nothing():
+def test_second_evaluation_does_not_include_images_of_the_first():
     metric = SiteLesionMetric(surface=False)
     samples = random_samples()
     evaluate(samples[:5], metric=metric)
@@ -186,7 +186,9 @@ def one_process(tmp_path_factory):
 
 
 @pytest.mark.parametrize('round_up, seen', [(1, [4, 4]), (0, [4, 3])])
-def test_two_processes_give_the_numbers_of_one(tmp_path, one_process, round_up, seen):
+def test_two_processes_give_the_same_metrics_and_records_as_one(
+    tmp_path, one_process, round_up, seen
+):
     # Seven images: the sampler repeats one, or leaves a process with one less.
     results, file = evaluate_in_processes(tmp_path / 'two', 2, round_up)
     metrics, file_of_one = one_process
@@ -222,7 +224,7 @@ def test_per_image_scores_agree_with_monai_on_random_masks(tmp_path):
 
 
 def reference_record(predicted, target):
-    """Scores of boolean numpy masks, written down once more in float64."""
+    """Scores of boolean NumPy masks, computed independently in float64."""
     both = float((predicted & target).sum())
     return dict(
         dice=2 * both / (predicted.sum() + target.sum()),
@@ -251,7 +253,9 @@ def reference_surface(predicted, target, tolerance):
     )
 
 
-def test_every_score_agrees_with_an_independent_one_on_real_masks(data_root, tmp_path):
+def test_scores_of_real_masks_agree_with_an_independent_computation(
+    data_root, tmp_path
+):
     from scipy import ndimage
 
     generator = np.random.default_rng(0)
@@ -315,7 +319,7 @@ def test_pooled_scores_agree_with_the_foreground_row_of_mmseg():
     assert metrics['pooled_Acc'] == pytest.approx(scores['aAcc'], abs=1e-6)
 
 
-def test_calibration_is_by_site_in_metrics_and_file(tmp_path):
+def test_calibration_of_each_site_is_in_the_metrics_and_the_records_file(tmp_path):
     lesion = torch.tensor([[0, 0, 0, 1]])
     chance = torch.tensor([[0.2, 0.2, 0.2, 0.8]]).logit()
     samples = [
@@ -336,7 +340,7 @@ def test_calibration_is_by_site_in_metrics_and_file(tmp_path):
     assert read_records(path)['metrics']['site/c1/ECE'] == pytest.approx(0.2)
 
 
-def test_file_says_what_thresholds_miss_at_each_site(tmp_path):
+def test_records_file_holds_what_each_threshold_misses_at_each_site(tmp_path):
     lesion, empty = torch.tensor([[0, 1, 1, 0]]), torch.tensor([[0, 0, 0, 0]])
     samples = []
     for site, image, mask, p in (
@@ -362,7 +366,7 @@ def test_file_says_what_thresholds_miss_at_each_site(tmp_path):
     assert 'missed' not in sites['c2']
 
 
-def test_calibration_needs_every_image_of_a_site(tmp_path, logged):
+def test_calibration_of_a_site_needs_probabilities_of_all_its_images(tmp_path, logged):
     samples = random_samples(6)
     del samples[0].seg_logits
     path = tmp_path / 'records.json'
@@ -373,13 +377,15 @@ def test_calibration_needs_every_image_of_a_site(tmp_path, logged):
     assert any('no calibration' in w for w in warnings_of(logged))
 
 
-def test_without_calibration_there_is_none(logged):
+def test_calibration_can_be_turned_off(logged):
     metrics = evaluate(random_samples(), thresholds=False, calibration=False)
     assert not any('ECE' in key or 'Brier' in key for key in metrics)
     assert not any('calibration' in r.getMessage() for r in logged.records)
 
 
-def test_undefined_is_nan_for_the_runner_null_in_the_file_and_said(tmp_path, logged):
+def test_undefined_is_nan_in_the_metrics_null_in_the_file_and_gives_a_warning(
+    tmp_path, logged
+):
     lesion, empty = torch.tensor([[0, 1]]), torch.tensor([[0, 0]])
     path = tmp_path / 'records.json'
     metrics = evaluate(
@@ -398,19 +404,19 @@ def test_undefined_is_nan_for_the_runner_null_in_the_file_and_said(tmp_path, log
     assert any("site 'c2': no image holds a lesion" in w for w in warnings_of(logged))
 
 
-def test_a_dataset_without_any_lesion_is_a_warning_about_the_masks(logged):
+def test_a_dataset_without_any_lesion_gives_a_warning_to_check_the_masks(logged):
     empty = torch.tensor([[0, 255]])
     metrics = evaluate([make_sample(empty, sure(torch.tensor([[0, 0]])))])
     assert math.isnan(metrics['mDice_fg'])
     assert any('check the masks' in w for w in warnings_of(logged))
 
 
-def test_images_that_are_missing_are_said(logged):
+def test_missing_images_give_a_warning(logged):
     evaluate(random_samples(3), size=5)
     assert any('3 different images' in w for w in warnings_of(logged))
 
 
-def test_a_note_about_predictions_is_said_once_an_evaluation(logged):
+def test_missing_logits_give_one_warning_per_evaluation(logged):
     samples = random_samples(4)
     for sample in samples:
         del sample.seg_logits
@@ -429,7 +435,7 @@ def test_table_names_every_site_and_marks_the_worst(logged):
     assert "background ('background') left out" in text
 
 
-def test_table_is_per_class_and_lesion_type_when_there_are_several(logged):
+def test_table_has_rows_for_classes_and_lesion_types_if_there_are_several(logged):
     samples = random_samples(num_classes=3)
     for index, sample in enumerate(samples):
         sample.set_metainfo(dict(lesion_classes=(('polyp', 'cyst')[index % 2],)))
@@ -440,7 +446,7 @@ def test_table_is_per_class_and_lesion_type_when_there_are_several(logged):
     assert metrics['lesion/cyst/mDice_fg'] > 0
 
 
-def test_options_leave_their_columns_out():
+def test_surface_and_threshold_scores_can_be_turned_off():
     metrics = evaluate(random_samples(), surface=False, thresholds=False)
     assert metrics['ECE'] > 0
     assert not any('HD95' in key or 'mean256' in key for key in metrics)
@@ -466,20 +472,20 @@ def test_bad_options_are_refused_when_the_metric_is_built(tmp_path):
         SiteLesionMetric(records_path=str(tmp_path / 'notes.json'))
 
 
-def test_missing_monai_is_said_when_the_metric_is_built(monkeypatch):
+def test_missing_monai_is_reported_when_the_metric_is_built(monkeypatch):
     monkeypatch.setattr('mcdrl_mmseg.evaluation.surface.find_spec', lambda name: None)
     with pytest.raises(ImportError, match='surface=False'):
         SiteLesionMetric()
     SiteLesionMetric(surface=False)
 
 
-def test_an_image_of_384_pixels_takes_milliseconds():
+def test_an_image_of_384_x_384_pixels_takes_less_than_40_milliseconds():
     sample = random_samples(2, (384, 384))[1].to_dict()
     metric = SiteLesionMetric(surface=False)
     metric.dataset_meta = dict(classes=CLASSES)
     durations = []
     for _ in range(20):
-        # Of this process: others may work beside it.
+        # The time of this process alone: others may run at the same time.
         start = time.process_time()
         metric.process(None, [sample])
         durations.append(time.process_time() - start)
@@ -506,7 +512,7 @@ class TinySegmentor(BaseModel):
         return data_samples
 
 
-def test_training_beside_mmseg_metrics_saves_the_best_by_foreground_dice(tmp_path):
+def test_training_saves_the_best_by_foreground_dice_beside_a_metric_of_mmseg(tmp_path):
     target = torch.tensor([[0, 0, 0, 1]])
     data = [
         dict(

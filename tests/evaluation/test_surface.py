@@ -37,13 +37,13 @@ def random_blob(generator, shape=(40, 52)):
     return smooth > smooth.quantile(0.7)
 
 
-def test_two_single_pixels_are_as_far_apart_as_pythagoras_says():
+def test_distance_of_two_single_pixels_is_euclidean():
     prediction, target = mask(10, 10, (1, 1)), mask(10, 10, (4, 5))
     assert surface_scores(prediction, target, 5.0) == (5.0, 1.0)
     assert surface_scores(prediction, target, 4.9) == (5.0, 0.0)
 
 
-def test_equal_masks_have_no_distance():
+def test_equal_masks_have_distance_zero_and_full_surface_dice():
     square = mask(12, 12, (slice(3, 8), slice(2, 9)))
     assert surface_scores(square, square, 0.0) == (0.0, 1.0)
 
@@ -57,21 +57,21 @@ def test_a_mask_at_the_image_border_has_its_outline_there():
     assert nsd == pytest.approx((1 + 4) / (1 + 16))
 
 
-def test_a_missed_lesion_costs_the_image_diagonal_and_has_no_surface_dice():
+def test_a_missed_lesion_costs_the_diagonal_and_has_a_surface_dice_of_zero():
     assert surface_scores(mask(30, 40), mask(30, 40, (3, 3)), 2.0) == (50.0, 0.0)
 
 
-def test_no_distance_exceeds_the_penalty_of_a_missed_lesion():
+def test_distance_of_opposite_corners_is_below_the_penalty_of_a_missed_lesion():
     hd95, _ = surface_scores(mask(30, 40, (0, 0)), mask(30, 40, (29, 39)), 2.0)
     assert hd95 < 50.0
 
 
-def test_an_empty_ground_truth_is_an_error():
+def test_an_empty_ground_truth_is_refused():
     with pytest.raises(ValueError, match='needs foreground'):
         surface_scores(mask(4, 4, (1, 1)), mask(4, 4), 1.0)
 
 
-def test_hd95_and_surface_dice_agree_with_all_pairs_on_random_masks():
+def test_hd95_and_surface_dice_agree_with_all_pairs_of_outline_pixels():
     generator = torch.Generator().manual_seed(3)
     for _ in range(8):
         prediction, target = random_blob(generator), random_blob(generator)
@@ -90,6 +90,6 @@ def test_tolerance_is_in_pixels_or_a_share_of_the_diagonal(setting, expected):
 @pytest.mark.parametrize(
     'setting', [-1, '2', 'px', '%', '-1%', math.nan, math.inf, None, True, [2]]
 )
-def test_other_tolerances_are_an_error_that_says_what_to_give(setting):
+def test_error_for_an_invalid_tolerance_names_the_accepted_forms(setting):
     with pytest.raises(ValueError, match='share of the image diagonal'):
         tolerance_in_pixels(setting, 300, 400)
