@@ -1,8 +1,8 @@
 """Make the golden output again, from a trained checkpoint and an image.
 
-The checkpoint is of the config below, whose CLIP tower is frozen and inside the
-package, so that its head alone, in half precision, is kept. A small change of the
-image must not change the mask much, or rounding on another machine would.
+The checkpoint is trained with the config below. Its CLIP tower is frozen and part of
+the package, so only the head is kept, in half precision. A small change of the image
+must not change the mask much; otherwise rounding on another machine would, too.
 
 Example: python tests/golden/make_golden.py best.pth endosim_a/images/00038.png
 """

@@ -17,7 +17,7 @@ def checkpoint(tmp_path_factory):
 @pytest.mark.reliability(
     'determinism', 'a committed checkpoint gives its committed mask (Dice >= 0.99)'
 )
-def test_mask_is_the_golden_one(checkpoint):
+def test_predicted_mask_agrees_with_the_golden_one(checkpoint):
     torch.set_num_threads(1)
     expected = GOLDEN['read_mask']()
     assert 0.02 < expected.mean() < 0.5
@@ -26,8 +26,8 @@ def test_mask_is_the_golden_one(checkpoint):
     assert GOLDEN['dice'](predicted, expected) >= GOLDEN['SAME']
 
 
-def test_mask_depends_on_the_head(checkpoint, tmp_path):
-    """Else any head would pass the test above."""
+def test_changing_the_head_changes_the_predicted_mask(checkpoint, tmp_path):
+    """Otherwise any head would pass the test above."""
     content = torch.load(checkpoint, weights_only=True)
     state = content['state_dict']
     key = 'decode_head.intervention.layers.0.ffn.3.weight'
