@@ -52,7 +52,9 @@ def test_a_checkpoint_alone_gives_the_model_that_mmseg_builds_with_its_config(
     assert model.dataset_meta['classes'] == ('background', 'lesion')
 
 
-def test_a_config_file_may_be_named_instead(tiny_checkpoint, tiny_config, save):
+def test_a_checkpoint_without_a_config_needs_a_config_file(
+    tiny_checkpoint, tiny_config, save
+):
     content = read_checkpoint(tiny_checkpoint)
     del content['meta']
     path = save(content)
@@ -62,8 +64,8 @@ def test_a_config_file_may_be_named_instead(tiny_checkpoint, tiny_config, save):
     assert model.dataset_meta['classes'] == ('background', 'class 1')
 
 
-def test_a_config_that_asks_for_mcdrl_is_taken_as_it_was_trained(tmp_path):
-    # What --config of the tools names: the project's file, before MCDRL was put in.
+def test_a_config_that_asks_for_mcdrl_gives_the_model_that_was_trained(tmp_path):
+    # The file that --config of the tools names: before MCDRL is inserted.
     path = tmp_path / 'mixed.py'
     path.write_text(
         f'_base_ = [{config_path("mixing/own_segformer_mcdrl.py")!r}]\n'
@@ -80,14 +82,14 @@ def test_a_config_that_asks_for_mcdrl_is_taken_as_it_was_trained(tmp_path):
     assert 'mcdrl' in cfg
 
 
-def test_the_config_may_stand_in_the_message_hub(tiny_checkpoint, save):
+def test_the_config_may_be_stored_in_the_message_hub(tiny_checkpoint, save):
     content = read_checkpoint(tiny_checkpoint)
     content['message_hub']['runtime_info'] = {'cfg': content['meta'].pop('cfg')}
     assert load_segmentor(save(content), device='cpu').cfg.default_scope == 'mmseg'
 
 
 @pytest.mark.parametrize('where', ['meta', 'optimizer'])
-def test_a_malicious_pickle_is_refused_by_name_and_not_run(
+def test_a_malicious_pickle_in_a_checkpoint_is_refused_and_not_run(
     tiny_checkpoint, save, tmp_path, where
 ):
     place = tmp_path / 'ran'
@@ -122,19 +124,21 @@ def test_a_config_that_is_a_program_is_refused_and_not_run(
 
 
 @pytest.mark.parametrize('content', [b'', b'<html>not found</html>', b'PK\x03\x04cut'])
-def test_a_damaged_file_is_named(tmp_path, content):
+def test_a_damaged_file_is_named_in_the_error(tmp_path, content):
     path = tmp_path / 'odd.pth'
     path.write_bytes(content)
     with pytest.raises(CheckpointError, match=r'odd\.pth'):
         read_checkpoint(path)
 
 
-def test_a_name_that_no_file_can_have_is_named():
+def test_a_file_name_that_is_too_long_is_named_in_the_error():
     with pytest.raises(CheckpointError, match=r'a\.pth.*File name too long'):
         read_checkpoint('a' * 5000 + 'a.pth')
 
 
-def test_a_missing_file_and_a_missing_config_are_named(tmp_path, tiny_checkpoint):
+def test_a_missing_checkpoint_and_a_missing_config_are_named_in_the_error(
+    tmp_path, tiny_checkpoint
+):
     with pytest.raises(CheckpointError, match=r'gone\.pth.* is not a file'):
         read_checkpoint(tmp_path / 'gone.pth')
     with pytest.raises(FileNotFoundError, match=r'gone\.py'):
@@ -152,7 +156,7 @@ def test_a_plain_state_dict_is_read(save):
     assert_close(content['state_dict']['weight'], torch.ones(2))
 
 
-def test_weights_that_do_not_fit_are_an_error(tiny_checkpoint, save):
+def test_weights_that_do_not_fit_the_model_are_refused(tiny_checkpoint, save):
     content = read_checkpoint(tiny_checkpoint)
     key = 'decode_head.dictionary.confounder_embeddings'
     del content['state_dict'][key]
@@ -180,7 +184,7 @@ def test_the_callers_config_is_not_changed(tiny_checkpoint, tiny_config):
 
 @pytest.fixture
 def load_with_mmengine(tiny_config):
-    """As ``test``, ``load_from`` and ``--resume`` do."""
+    """Loads a checkpoint as ``test``, ``load_from`` and ``--resume`` do."""
 
     def load(path: str):
         model = MODELS.build(Config.fromfile(tiny_config).model)
@@ -199,7 +203,7 @@ def load_with_mmengine(tiny_config):
         (lambda w: w > 0, r'torch\.bool'),
     ],
 )
-def test_weights_that_are_no_numbers_are_an_error(
+def test_weights_that_are_not_finite_floats_are_refused(
     tiny_checkpoint, save, load_with_mmengine, change, word
 ):
     content = read_checkpoint(tiny_checkpoint)
@@ -224,7 +228,7 @@ def test_weights_that_are_no_numbers_are_an_error(
         ('state_dict', {'a': torch.ones(2), ('b',): 3}, r"the key \('b',\)"),
     ],
 )
-def test_parts_of_another_type_are_named(
+def test_checkpoint_entries_of_another_type_are_named_in_the_error(
     tiny_checkpoint, save, load_with_mmengine, place, value, named
 ):
     path = save({**read_checkpoint(tiny_checkpoint), place: value})
@@ -253,7 +257,7 @@ def test_parts_of_another_type_are_named(
         (dict(palette=[[0, 0, 0], [0, 0, 1.5]]), 'palette'),
     ],
 )
-def test_names_and_colours_of_classes_are_text_and_bytes(
+def test_class_names_and_colours_of_another_type_are_refused(
     tiny_checkpoint, save, meta, named
 ):
     content = read_checkpoint(tiny_checkpoint)
@@ -265,7 +269,7 @@ def test_names_and_colours_of_classes_are_text_and_bytes(
         load_segmentor(path, device='cpu')
 
 
-def test_names_and_colours_of_classes_are_taken(tiny_checkpoint, save):
+def test_class_names_and_colours_are_read_from_the_checkpoint(tiny_checkpoint, save):
     content = read_checkpoint(tiny_checkpoint)
     for palette in ([(0, 0, 0), [9, 8, 7]], np.array([[0, 0, 0], [9, 8, 7]])):
         meta = dict(classes=['background', 'polyp'], palette=palette)
@@ -288,7 +292,9 @@ def test_names_and_colours_of_classes_are_taken(tiny_checkpoint, save):
         (f"model = dict(type='EncoderDecoder', a={'[' * 150}{']' * 150})", 'model'),
     ],
 )
-def test_a_config_that_cannot_be_built_is_named(tiny_checkpoint, save, text, named):
+def test_a_config_that_cannot_be_built_is_named_in_the_error(
+    tiny_checkpoint, save, text, named
+):
     content = read_checkpoint(tiny_checkpoint)
     content['meta']['cfg'] = text + '\n'
     with pytest.raises(CheckpointConfigError, match=rf'odd\.pth: .*{named}') as caught:
@@ -296,7 +302,9 @@ def test_a_config_that_cannot_be_built_is_named(tiny_checkpoint, save, text, nam
     assert len(str(caught.value)) < 600
 
 
-def test_a_pipeline_that_cannot_be_built_is_named(tiny_checkpoint, tiny_config, save):
+def test_a_pipeline_that_cannot_be_built_is_named_in_the_error(
+    tiny_checkpoint, tiny_config, save
+):
     content = read_checkpoint(tiny_checkpoint)
     cfg = Config.fromfile(tiny_config)
     cfg.test_pipeline = [dict(type='LoadImageFromFile'), dict(type='Resize', b=1)]
@@ -307,12 +315,12 @@ def test_a_pipeline_that_cannot_be_built_is_named(tiny_checkpoint, tiny_config, 
 
 
 @pytest.mark.reliability('fault', 'a checkpoint of which one byte has changed')
-def test_a_changed_byte_is_an_error_everywhere(
+def test_a_changed_byte_is_detected_however_the_checkpoint_is_loaded(
     tiny_checkpoint, tmp_path, load_with_mmengine
 ):
     content = bytearray(tiny_checkpoint.read_bytes())
     with zipfile.ZipFile(tiny_checkpoint) as archive:
-        # A weight, which torch reads without looking at its checksum.
+        # A weight, which torch reads without checking its checksum.
         largest = max(archive.infolist(), key=lambda info: info.file_size)
     content[largest.header_offset + largest.file_size // 2] ^= 1
     path = tmp_path / 'odd.pth'
@@ -324,7 +332,7 @@ def test_a_changed_byte_is_an_error_everywhere(
         load_with_mmengine(str(path))
 
 
-def test_a_compressed_checkpoint_which_may_be_a_bomb_is_refused(
+def test_a_compressed_checkpoint_is_refused_as_a_possible_zip_bomb(
     tiny_checkpoint, tmp_path
 ):
     path = tmp_path / 'odd.pth'
@@ -369,7 +377,7 @@ train_cfg = dict(type=IterBasedTrainLoop, max_iters=5)
 
 @pytest.fixture
 def pure_python(tmp_path, save):
-    """A config of MMEngine's pure Python style, and a checkpoint of it."""
+    """A config in MMEngine's pure Python style, and a checkpoint with it."""
     file = tmp_path / 'pure.py'
     file.write_text(PURE_PYTHON)
     cfg = Config.fromfile(file)
@@ -379,7 +387,7 @@ def pure_python(tmp_path, save):
 
 
 @pytest.mark.reliability('silent', 'a checkpoint of a pure Python config')
-def test_checkpoints_of_pure_python_configs_predict_with_and_without_the_file(
+def test_checkpoints_of_pure_python_configs_predict_alike_without_the_config_file(
     pure_python,
 ):
     file, checkpoint = pure_python
@@ -405,7 +413,7 @@ def test_checkpoints_of_pure_python_configs_predict_with_and_without_the_file(
         'torch.hub.load',
     ],
 )
-def test_a_path_that_is_no_registered_class_is_refused_and_not_imported(
+def test_a_module_path_that_is_not_a_registered_class_is_refused_and_not_imported(
     pure_python, save, monkeypatch, tmp_path, path
 ):
     (tmp_path / 'evil.py').write_text(f"open(r'{tmp_path}/ran', 'w')\nResNet = dict\n")
@@ -419,7 +427,7 @@ def test_a_path_that_is_no_registered_class_is_refused_and_not_imported(
     assert not (tmp_path / 'ran').exists()
 
 
-def test_entries_keep_their_names_though_mmengine_sorts_the_families_in_a_config(
+def test_confounders_keep_their_names_although_mmengine_sorts_the_families(
     tmp_path, new_model, checkpoint_content
 ):
     model = new_model()
@@ -437,7 +445,7 @@ def test_entries_keep_their_names_though_mmengine_sorts_the_families_in_a_config
     assert loaded.decode_head.dictionary.prompts.confounder_names[0] != 'blur'
 
 
-def test_a_config_of_other_words_would_call_the_entries_by_names_not_theirs(
+def test_a_config_with_other_confounders_than_the_checkpoint_is_refused(
     tmp_path, new_model, checkpoint_content, tiny_config
 ):
     model = new_model()
@@ -453,7 +461,7 @@ def test_a_config_of_other_words_would_call_the_entries_by_names_not_theirs(
         load_segmentor(tmp_path / 'x.pth', cfg, device='cpu')
 
 
-def test_a_config_of_another_prior_is_refused_as_it_would_have_no_effect(
+def test_a_config_with_another_prior_is_refused_as_it_would_have_no_effect(
     tmp_path, new_model, checkpoint_content, tiny_config
 ):
     torch.save(checkpoint_content(new_model()), tmp_path / 'x.pth')
@@ -466,7 +474,7 @@ def test_a_config_of_another_prior_is_refused_as_it_would_have_no_effect(
 
 
 @pytest.mark.parametrize('by_name', [False, True])
-def test_the_settings_of_a_network_have_the_hash_of_its_config(
+def test_a_loaded_model_has_the_hash_of_its_config(
     tiny_checkpoint, tiny_config, by_name
 ):
     config = str(tiny_config) if by_name else None

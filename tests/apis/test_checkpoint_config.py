@@ -34,13 +34,13 @@ def test_the_text_of_a_real_config_gives_its_model_and_pipeline(tiny_config):
         'baselines/coop_clip-rn50_fcn_50e_endoscopy-sites-224x224',
     ],
 )
-def test_the_components_of_shipped_configs_are_all_known(repo_root, config):
+def test_all_components_of_shipped_configs_are_accepted(repo_root, config):
     cfg = Config.fromfile(repo_root / 'configs' / f'{config}.py')
     assert parse(cfg.pretty_text).model == without_training(cfg.model)
 
 
-def test_a_loss_that_a_head_was_trained_without_stays_out_of_it():
-    """The head has it by default, with a projection that the checkpoint lacks."""
+def test_a_loss_that_is_none_in_the_config_stays_none():
+    """By default the head has the loss, with a projection that the checkpoint lacks."""
     head = dict(
         type='CausalInterventionHead',
         loss_causal=None,
@@ -51,7 +51,7 @@ def test_a_loss_that_a_head_was_trained_without_stays_out_of_it():
     )
 
 
-def test_keys_that_are_no_identifiers_are_read():
+def test_keys_that_are_not_identifiers_are_read():
     text = MODEL.replace('depth=50', "depth=50, norm_cfg={'a-b': dict(c=-1.5e-3)}")
     assert parse(text + PIPELINE).model.backbone.norm_cfg == {'a-b': {'c': -0.0015}}
 
@@ -68,7 +68,7 @@ def test_keys_that_are_no_identifiers_are_read():
         'a.b = 1\n',
     ],
 )
-def test_a_program_is_refused_and_not_run(tmp_path, line):
+def test_a_config_that_is_a_program_is_refused_and_not_run(tmp_path, line):
     place = tmp_path / 'ran'
     with pytest.raises(
         CheckpointConfigError, match=r'best\.pth: line 1 .* a statement'
@@ -96,7 +96,7 @@ def test_a_call_in_a_value_is_refused_and_not_run(tmp_path, value):
     assert not place.exists()
 
 
-def test_entries_that_inference_does_not_need_are_not_looked_at():
+def test_entries_that_inference_does_not_need_are_not_checked():
     parse(MODEL + PIPELINE + 'optimizer = float("inf")\ndtype = torch.float16\n')
 
 
@@ -113,7 +113,7 @@ def test_entries_that_inference_does_not_need_are_not_looked_at():
         'antigravity',
     ],
 )
-def test_a_type_of_no_registry_is_refused(name):
+def test_a_type_that_is_in_no_registry_is_refused(name):
     with pytest.raises(CheckpointConfigError, match=f"model.backbone.type='{name}'"):
         parse(MODEL.replace('ResNet', name) + PIPELINE)
     with pytest.raises(CheckpointConfigError, match=r'test_pipeline\[1\]\.type'):
@@ -121,7 +121,7 @@ def test_a_type_of_no_registry_is_refused(name):
 
 
 def test_a_component_of_another_registry_is_refused():
-    # A transform cannot be what a model is built of.
+    # A transform cannot be part of a model.
     with pytest.raises(CheckpointConfigError, match='LoadImageFromFile'):
         parse(MODEL.replace('ResNet', 'LoadImageFromFile') + PIPELINE)
 
@@ -134,7 +134,7 @@ def test_an_unknown_scope_is_refused(scope):
         parse(MODEL + PIPELINE + f'default_scope = {scope}\n')
 
 
-def test_a_component_of_mmpretrain_is_known_by_its_scope():
+def test_a_component_of_mmpretrain_is_found_by_its_scope():
     parse(MODEL.replace('ResNet', 'mmpretrain.ConvNeXt') + PIPELINE)
     with pytest.raises(CheckpointConfigError, match=r'mmpretrain\.NoSuchNet'):
         parse(MODEL.replace('ResNet', 'mmpretrain.NoSuchNet') + PIPELINE)
@@ -149,7 +149,7 @@ def test_components_that_execute_their_arguments_are_refused(tmp_path):
         type='mmpretrain.torchvision/ConvertImageDtype',
         dtype=f"float32 if open({str(place)!r}, 'w') else 0",
     )
-    # It would have done so: MMPretrain evaluates the dtype.
+    # Built directly, the text is executed: MMPretrain evaluates the dtype.
     with TRANSFORMS.switch_scope_and_registry('mmpretrain') as transforms:
         transforms.build({**transform, 'type': 'torchvision/ConvertImageDtype'})
     assert place.exists()
@@ -161,7 +161,7 @@ def test_components_that_execute_their_arguments_are_refused(tmp_path):
     assert not place.exists()
 
 
-def test_only_this_package_is_imported():
+def test_custom_imports_of_other_packages_are_refused():
     line = "custom_imports = dict(imports=['{}'], allow_failed_imports=False)\n"
     parse(MODEL + PIPELINE + line.format('mcdrl_mmseg'))
     for name in ('evil', 'mcdrl_mmseg_evil'):
@@ -169,19 +169,19 @@ def test_only_this_package_is_imported():
             parse(MODEL + PIPELINE + line.format(name))
 
 
-def test_weights_are_never_asked_to_be_downloaded():
+def test_timm_weights_are_not_downloaded_and_the_name_of_clip_weights_is_kept():
     net = "backbone=dict(type='TIMMBackbone', model_name='resnet10t'"
     for more in ('', ', pretrained=True', ', pretrained=False'):
         text = MODEL.replace("backbone=dict(type='ResNet', depth=50", net + more)
         assert parse(text + PIPELINE).model.backbone.pretrained is False
-    # A name also tells the activation; the towers load nothing when they are built.
+    # The name also sets the activation; towers load no weights when they are built.
     tower = "type='CLIPVisionBackbone', pretrained='openai'"
     text = MODEL.replace("type='ResNet', depth=50", tower)
     assert parse(text + PIPELINE).model.backbone.pretrained == 'openai'
 
 
 @pytest.mark.parametrize('text', ['', PIPELINE, 'model = 3\n', 'model = dict(\n', '\0'])
-def test_a_text_without_a_model_names_the_file_and_the_way_out(text):
+def test_error_for_a_text_without_a_model_names_the_file_and_the_remedy(text):
     with pytest.raises(CheckpointConfigError, match=r'best\.pth: .*--config'):
         parse(text)
 
@@ -214,23 +214,23 @@ def test_a_text_without_a_model_names_the_file_and_the_way_out(text):
         ("model = {'type': 'X', 'a': {'b'}}\n", r"model.*\{'b'\}"),
     ],
 )
-def test_entries_of_another_type_are_named(text, named):
+def test_config_entries_of_another_type_are_named_in_the_error(text, named):
     with pytest.raises(CheckpointConfigError, match=rf'best\.pth: .*{named}'):
         parse(MODEL + text)
 
 
 @pytest.mark.reliability('security', 'a config in a checkpoint of millions of entries')
-def test_a_text_far_longer_than_any_config_is_not_parsed():
+def test_a_config_text_above_the_length_limit_is_refused():
     text = "model = dict(type='EncoderDecoder')\nx = [" + '[],' * 400_000 + ']'
     with pytest.raises(CheckpointConfigError, match='characters; the limit is 1048576'):
         parse(text)
 
 
-def test_a_test_data_set_of_another_type_is_named():
+def test_a_test_dataset_of_another_type_is_named_in_the_error():
     for text in ('test_dataloader = [1]\n', 'test_dataloader = dict(dataset=5)\n'):
         with pytest.raises(CheckpointConfigError, match=r'run/config\.py: .*test_data'):
             parse_test_dataset(text, 'run/config.py')
 
 
-def test_keys_of_what_is_no_component_may_be_numbers():
+def test_keys_of_a_dict_that_is_not_a_component_may_be_numbers():
     parse(MODEL.replace('depth=50', 'depth=50, norm_cfg={1: 2}') + PIPELINE)

@@ -1,4 +1,4 @@
-"""A checkpoint of a CLIP that its config names by a folder, ``local-dir:``."""
+"""A checkpoint whose config names its CLIP by a folder, ``local-dir:``."""
 
 import numpy as np
 import pytest
@@ -57,14 +57,14 @@ def image():
     return np.random.default_rng(0).integers(0, 256, (64, 96, 3), np.uint8)
 
 
-def test_a_folder_that_a_checkpoint_names_is_not_read_unasked(written):
-    # It may be a stranger's, who names a folder of this machine.
+def test_a_folder_named_by_a_checkpoint_is_not_read_without_a_config_file(written):
+    # The checkpoint may be from a stranger, who names a folder of this machine.
     opens = r'asks to open .*clip/open_clip_config\.json.* name its config file'
     with pytest.raises(CheckpointConfigError, match=opens):
         load_segmentor(written[2])
 
 
-def test_with_its_config_named_the_checkpoint_predicts(written, image):
+def test_the_checkpoint_predicts_if_the_user_names_its_config_file(written, image):
     model, config, checkpoint = written
     loaded = load_segmentor(checkpoint, config)
     expected = predict_at_gate(model, image, 1.0)

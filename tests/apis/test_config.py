@@ -9,7 +9,7 @@ from mcdrl_mmseg.apis.config import ConfigFileError, FormattedOnceConfig, read_c
 
 @pytest.fixture
 def formatted(monkeypatch):
-    """Texts that MMEngine was asked to make, with whether yapf formatted them."""
+    """Texts that MMEngine made, and whether yapf formatted them."""
     made = []
     plain = Config.pretty_text.fget
 
@@ -28,7 +28,7 @@ def cfg(tmp_path):
     return Config.fromfile(path)
 
 
-def test_the_text_is_made_once_and_without_yapf(cfg, formatted):
+def test_the_config_text_is_made_once_and_without_yapf(cfg, formatted):
     once = FormattedOnceConfig.of(cfg)
     text = once.pretty_text
     assert formatted == [(text, False)]
@@ -36,13 +36,13 @@ def test_the_text_is_made_once_and_without_yapf(cfg, formatted):
     assert len(formatted) == 1
 
 
-def test_the_text_gives_the_entries_again(cfg):
+def test_the_config_text_parses_to_the_same_entries(cfg):
     once = FormattedOnceConfig.of(cfg)
     again = Config.fromstring(once.pretty_text, '.py')
     assert again.to_dict() == cfg.to_dict()
 
 
-def test_a_changed_entry_changes_the_text(cfg, formatted):
+def test_a_changed_entry_changes_the_config_text(cfg, formatted):
     once = FormattedOnceConfig.of(cfg)
     before = once.pretty_text
     once.model.width[0] = 7
@@ -55,7 +55,7 @@ def test_a_changed_entry_changes_the_text(cfg, formatted):
     assert "type='Net'" in once.pretty_text
 
 
-def test_it_is_a_config_with_all_its_properties(cfg):
+def test_a_formatted_once_config_behaves_like_a_config(cfg):
     once = FormattedOnceConfig.of(cfg)
     once.pretty_text  # noqa: B018 (keeps the text)
     assert isinstance(once, Config)
@@ -71,7 +71,7 @@ def test_it_is_a_config_with_all_its_properties(cfg):
     assert pickle.loads(pickle.dumps(once)).pretty_text == once.pretty_text
 
 
-def test_a_value_that_a_config_refuses_is_told_with_the_file_that_does(tmp_path):
+def test_an_error_raised_by_a_base_config_names_the_file_of_that_config(tmp_path):
     (tmp_path / 'sites.py').write_text("raise ValueError('no such site: nort')\n")
     (tmp_path / 'net.py').write_text("_base_ = ['sites.py']\n")
     with pytest.raises(ConfigFileError) as error:
@@ -79,7 +79,7 @@ def test_a_value_that_a_config_refuses_is_told_with_the_file_that_does(tmp_path)
     assert str(error.value) == f'{tmp_path / "sites.py"}: no such site: nort'
 
 
-def test_an_error_of_what_a_config_calls_keeps_its_traceback(tmp_path):
+def test_an_error_in_a_function_that_a_config_calls_keeps_its_type(tmp_path):
     path = tmp_path / 'net.py'
     path.write_text("values = __import__('json').loads('{')\n")
     with pytest.raises(ValueError) as error:

@@ -21,7 +21,7 @@ from mcdrl_mmseg.apis.console import (
 from mcdrl_mmseg.apis.run_setup import build_runner
 
 
-def test_first_lines_say_what_is_trained_and_where(capsys):
+def test_first_lines_describe_the_training_and_name_its_folder(capsys):
     print_training_start(
         Config(
             dict(
@@ -40,7 +40,7 @@ def test_first_lines_say_what_is_trained_and_where(capsys):
 
 
 @pytest.mark.parametrize('runner', [ToolRunner, ToolMCDRLRunner])
-def test_long_dumps_go_to_the_log_file_alone(tmp_path, monkeypatch, runner):
+def test_long_log_entries_go_only_to_the_log_file(tmp_path, monkeypatch, runner):
     shown = io.StringIO()
     monkeypatch.setattr(sys, 'stdout', shown)
     monkeypatch.setattr(
@@ -66,7 +66,7 @@ def test_long_dumps_go_to_the_log_file_alone(tmp_path, monkeypatch, runner):
 
 
 class _Runner:
-    """As much of a runner as the bar needs; ``train`` runs four steps."""
+    """As much of a runner as the bar needs; ``train`` runs up to step four."""
 
     max_iters, iter = 4, 1  # resumed after the first step
 
@@ -88,7 +88,7 @@ class _Runner:
             hook.after_val_epoch(self, {'mDice_fg': 0.8125})
 
 
-def test_a_person_at_a_terminal_sees_a_bar_with_loss_and_score():
+def test_a_terminal_shows_a_progress_bar_with_loss_and_score():
     shown = io.StringIO()
     terminal = Console(file=shown, force_terminal=True, width=100)
     runner = _Runner()
@@ -97,18 +97,18 @@ def test_a_person_at_a_terminal_sees_a_bar_with_loss_and_score():
     text = re.sub(r'\x1b\[[0-9;?]*[A-Za-z]', '', shown.getvalue())
     assert '4/4' in text
     assert 'loss 0.500, Dice 81.2 %' in text
-    # Lines of the log stand above the bar, each once.
+    # Lines of the log are shown above the bar, each once.
     assert [text.count(f'step {n}') for n in (1, 2, 3)] == [1, 1, 1]
 
 
-def test_a_pipe_gets_plain_lines():
+def test_output_to_a_pipe_has_no_progress_bar():
     runner = _Runner()
     with progress_bar(runner, Console(file=io.StringIO(), force_terminal=False)):
         assert runner.hooks == []
 
 
 @pytest.mark.parametrize('tool', ['predict', 'explain'])
-def test_a_tool_says_its_own_line_and_nothing_of_others(repo_root, tmp_path, tool):
+def test_a_tool_prints_only_its_own_one_line_error(repo_root, tmp_path, tool):
     done = subprocess.run(
         [
             sys.executable,
@@ -137,7 +137,7 @@ _STARTS = {'our tools': 'import mcdrl_common.quiet_tools', 'other programs': ''}
 
 @pytest.fixture(scope='module')
 def read_a_config(tmp_path_factory) -> dict[str, tuple[int, str]]:
-    """How programs end that read a config with a variable, and what they say."""
+    """Exit code and output of programs that read a config with a variable."""
     folder = tmp_path_factory.mktemp('config')
     (folder / 'config.py').write_text("root = '{{$MCDRL_DATA_ROOT:data}}'\n")
     environment = {**os.environ, 'MCDRL_DATA_ROOT': '/some/where'}
@@ -149,7 +149,7 @@ def read_a_config(tmp_path_factory) -> dict[str, tuple[int, str]]:
 @pytest.mark.parametrize(
     ('start', 'said'), [('our tools', False), ('other programs', True)]
 )
-def test_environment_variables_of_configs_are_told_outside_our_tools(
+def test_environment_variables_in_configs_are_logged_only_outside_our_tools(
     read_a_config, start, said
 ):
     code, output = read_a_config[start]
@@ -158,7 +158,9 @@ def test_environment_variables_of_configs_are_told_outside_our_tools(
     assert ('Using env variable `MCDRL_DATA_ROOT`' in output) == said
 
 
-def test_the_runner_that_inserts_mcdrl_is_the_tools(monkeypatch):
+def test_a_config_with_runner_type_mcdrl_runner_uses_the_runner_of_the_tools(
+    monkeypatch,
+):
     built = []
     monkeypatch.setattr(ToolMCDRLRunner, 'from_cfg', built.append)
     cfg = Config(dict(runner_type='MCDRLRunner', launcher='none', work_dir='w'))

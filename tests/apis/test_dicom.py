@@ -13,7 +13,7 @@ pydicom = pytest.importorskip('pydicom')
 
 @pytest.fixture
 def save(tmp_path):
-    """Writes a DICOM file of an array: frames come first where there are several."""
+    """Writes an array as a DICOM file; of several frames the first axis is theirs."""
 
     def save_array(pixels, kind='MONOCHROME2', bits=None, frames=None, **more) -> str:
         data = pydicom.Dataset()
@@ -53,14 +53,14 @@ def read_one(path) -> np.ndarray:
     return image[..., 0]
 
 
-def test_colour_comes_blue_first(save):
+def test_colour_images_are_returned_blue_first(save):
     pixels = np.zeros((2, 4, 3), np.uint8)
     pixels[...] = (10, 20, 30)
     (image,) = read_dicom(save(pixels, 'RGB'))
     assert (image == (30, 20, 10)).all()
 
 
-def test_luminance_and_chrominance_become_colour(save):
+def test_luminance_and_chrominance_are_converted_to_colour(save):
     pixels = np.zeros((2, 4, 3), np.uint8)
     pixels[...] = (76, 85, 255)  # pure red, by the definition of YBR_FULL
     (image,) = read_dicom(save(pixels, 'YBR_FULL'))
@@ -79,7 +79,7 @@ def test_a_window_sets_what_is_black_and_white(save):
     np.testing.assert_array_equal(shown, [[0, 0], [128, 255], [255, 191]])
 
 
-def test_the_window_is_over_rescaled_values(save):
+def test_the_window_applies_to_rescaled_values(save):
     pixels = np.array([[1000, 1050], [1100, 2000]], np.uint16)
     shown = read_one(
         save(
@@ -94,7 +94,7 @@ def test_the_window_is_over_rescaled_values(save):
     np.testing.assert_array_equal(shown, [[0, 128], [255, 255]])
 
 
-def test_more_bits_without_a_window_are_stretched(save):
+def test_more_than_eight_bits_without_a_window_are_stretched(save):
     pixels = np.array([[500, 600], [700, 1500]], np.uint16)
     shown = read_one(save(pixels, bits=12))
     np.testing.assert_array_equal(shown, [[0, 26], [51, 255]])
@@ -129,12 +129,12 @@ def test_eight_bits_with_rescaling_are_not_stretched(save, slope, intercept, exp
 
 
 @pytest.mark.reliability('silent', 'DICOM of eight bits in sixteen')
-def test_eight_bits_in_sixteen_stay_as_they_are(save):
+def test_eight_bits_stored_in_sixteen_stay_as_they_are(save):
     pixels = np.array([[20, 100], [200, 90]], np.uint16)
     np.testing.assert_array_equal(read_one(save(pixels, bits=8)), pixels)
 
 
-def test_bits_that_are_not_stored_are_left_out(save):
+def test_bits_beyond_those_declared_as_stored_are_ignored(save):
     pixels = np.array([[0x1000, 100], [200, 0x80FF]], np.uint16)
     np.testing.assert_array_equal(
         read_one(save(pixels, bits=8)), [[0, 100], [200, 255]]
@@ -147,7 +147,7 @@ def test_signed_eight_bits_keep_their_full_range(save):
 
 
 @pytest.mark.reliability('silent', 'DICOM with a window for each frame')
-def test_windows_of_enhanced_objects_hold_for_each_frame(save):
+def test_each_frame_of_an_enhanced_object_has_its_own_window(save):
     # Hand-worked: 25 to 125 and 0 to 200 are black to white.
     pixels = np.full((2, 2, 4), 75, np.uint16)
     pixels[:, 0, 0] = 25
@@ -165,7 +165,7 @@ def test_windows_of_enhanced_objects_hold_for_each_frame(save):
     assert (second[0, 0], second[1, 1]) == (32, 96)
 
 
-def test_rescaling_of_enhanced_objects_holds_for_each_frame(save):
+def test_each_frame_of_an_enhanced_object_has_its_own_rescaling(save):
     def rescaled(slope, intercept):
         values = item(RescaleSlope=slope, RescaleIntercept=intercept, RescaleType='US')
         return item(PixelValueTransformationSequence=[values])
@@ -188,7 +188,7 @@ def test_frames_without_a_window_are_stretched_together(save):
 
 
 @pytest.mark.reliability('silent', 'DICOM with padding')
-def test_padding_is_black_and_does_not_stretch(save):
+def test_padding_is_black_and_does_not_affect_the_stretch(save):
     pixels = np.array([[-2000, 0], [50, 100]], np.int16)
     shown = read_one(save(pixels, PixelPaddingValue=-2000))
     np.testing.assert_array_equal(shown, [[0, 0], [128, 255]])
@@ -216,7 +216,9 @@ def test_empty_entries_count_as_absent(save):
         (16, [0, 16384, 32768, 65535], [0, 64, 128, 255]),
     ],
 )
-def test_tables_reach_as_far_as_their_entries(save, declared, entries, expected):
+def test_the_range_of_a_lookup_table_follows_its_entries(
+    save, declared, entries, expected
+):
     table = item(LUTDescriptor=[4, 10, declared], LUTData=entries)
     table['LUTDescriptor'].VR = table['LUTData'].VR = 'US'
     pixels = np.array([[5, 11], [12, 99]], np.uint16)
@@ -224,7 +226,7 @@ def test_tables_reach_as_far_as_their_entries(save, declared, entries, expected)
     np.testing.assert_array_equal(shown.ravel(), expected)
 
 
-def test_long_tables_of_eight_bits_do_not_wrap_around(save):
+def test_long_lookup_tables_of_eight_bits_do_not_wrap_around(save):
     entries = (np.arange(1024) // 4).astype(np.uint8)
     table = item(LUTDescriptor=[1024, 0, 8], LUTData=entries.tobytes())
     table['LUTDescriptor'].VR, table['LUTData'].VR = 'US', 'OW'
@@ -233,7 +235,7 @@ def test_long_tables_of_eight_bits_do_not_wrap_around(save):
     np.testing.assert_array_equal(shown, [[0, 100], [200, 255]])
 
 
-def test_a_palette_of_eight_bits_in_sixteen_is_not_black(save):
+def test_a_palette_of_eight_bits_stored_in_sixteen_is_not_black(save):
     palette = {}
     for name, value in [('Red', 10), ('Green', 20), ('Blue', 30)]:
         entries = np.full(256, value, '<u2').tobytes()
@@ -245,7 +247,7 @@ def test_a_palette_of_eight_bits_in_sixteen_is_not_black(save):
 
 @pytest.mark.reliability('silent', 'DICOM without preamble')
 @pytest.mark.parametrize('header', [True, False])
-def test_files_without_preamble_are_known_by_content(save, tmp_path, header):
+def test_files_without_preamble_are_recognised_by_content(save, tmp_path, header):
     pixels = np.array([[20, 100], [200, 90]], np.uint8)
     content = Path(save(pixels)).read_bytes()
     data = pydicom.dcmread(tmp_path / 'scan.dcm')
@@ -264,7 +266,7 @@ def test_files_without_preamble_are_known_by_content(save, tmp_path, header):
         assert [file.kind for file in find_inputs([str(name)]).files] == [Kind.DICOM]
 
 
-def test_an_odd_number_of_frames_names_the_file(save):
+def test_an_invalid_number_of_frames_gives_an_error_that_names_the_file(save):
     path = save(np.zeros((2, 4), np.uint8))
     content = Path(path).read_bytes()
     number = b'\x28\x00\x08\x00IS\x02\x00xy'
@@ -274,7 +276,7 @@ def test_an_odd_number_of_frames_names_the_file(save):
         count_frames(path)
 
 
-def test_all_frames_come_in_order(save):
+def test_frames_are_returned_in_order(save):
     pixels = np.stack([np.full((2, 4), 50 * n, np.uint8) for n in range(3)])
     path = save(pixels, frames=3)
     assert count_frames(path) == 3
@@ -283,7 +285,9 @@ def test_all_frames_come_in_order(save):
 
 @pytest.mark.parametrize('compressed', [False, True])
 @pytest.mark.parametrize('frames', [None, 1, 2])
-def test_more_frames_than_stated_are_refused_before_the_first(save, frames, compressed):
+def test_more_frames_than_declared_are_refused_before_the_first_is_read(
+    save, frames, compressed
+):
     pixels = np.zeros((3, 2, 4), np.uint8)
     path = save(pixels, frames=3)
     data = pydicom.dcmread(path)
@@ -301,14 +305,14 @@ def test_more_frames_than_stated_are_refused_before_the_first(save, frames, comp
         next(read_dicom(path))
 
 
-def test_pixels_may_end_with_one_byte_of_padding_alone(save):
+def test_pixel_data_may_end_with_one_byte_of_padding_and_no_more(save):
     odd = np.array([[1, 2, 3]], np.uint8)
     np.testing.assert_array_equal(read_one(save(odd, PixelData=b'\1\2\3\0')), odd)
     with pytest.raises(ImageError, match='pixel data has 6 bytes; expected 4 from '):
         next(read_dicom(save(odd, PixelData=b'\1\2\3\0\0\0')))
 
 
-def test_compressed_frames_come_as_stated(save):
+def test_compressed_frames_are_returned_as_stored(save):
     pixels = np.stack([np.full((2, 4), 50 * n, np.uint8) for n in range(3)])
     path = save(pixels, frames=3)
     data = pydicom.dcmread(path)
@@ -321,7 +325,7 @@ def test_a_file_without_a_frame_count_is_one_image(save):
     assert count_frames(save(np.zeros((2, 4), np.uint8))) == 1
 
 
-def test_files_are_known_by_their_content(save, tmp_path):
+def test_dicom_files_are_recognised_by_content(save, tmp_path):
     path = save(np.zeros((2, 4), np.uint8))
     assert is_dicom(path)
     other = tmp_path / 'other.dcm'
@@ -331,7 +335,7 @@ def test_files_are_known_by_their_content(save, tmp_path):
     assert not is_dicom(tmp_path)
 
 
-def test_files_that_cannot_be_read_are_named(save, tmp_path):
+def test_unreadable_files_are_named_in_the_error(save, tmp_path):
     other = tmp_path / 'other.dcm'
     other.write_bytes(b'no DICOM')
     with pytest.raises(ImageError, match=r'other\.dcm: not a DICOM file'):
@@ -350,14 +354,14 @@ def test_files_that_cannot_be_read_are_named(save, tmp_path):
         next(read_dicom(path))
 
 
-def test_without_pydicom_the_extra_is_named(save, monkeypatch):
+def test_without_pydicom_the_error_names_the_extra_to_install(save, monkeypatch):
     path = save(np.zeros((2, 4), np.uint8))
     monkeypatch.setitem(sys.modules, 'pydicom', None)
     with pytest.raises(ImageError, match=r'pip install .mcdrl-mmseg\[dicom\]'):
         next(read_dicom(path))
 
 
-def test_pixels_are_counted_before_decoding(save):
+def test_too_many_pixels_are_refused_before_decoding(save):
     path = save(np.zeros((2, 4), np.uint8), Rows=20_000, Columns=20_000)
     with pytest.raises(ImageError, match=r'scan\.dcm: too many pixels: 20000 x 20000'):
         next(read_dicom(path))
@@ -375,7 +379,7 @@ def test_a_deflated_file_is_not_unpacked_to_far_more_than_its_size(
     (image,) = read_dicom(path)
     assert (image == (3, 2, 1)).all()
     monkeypatch.setattr(dicom, '_FREE_BYTES', 2**20)
-    # Beyond the free bytes twenty times the size, which zeros unpack to a thousand of.
+    # Above the free bytes the limit is 20 times the size; zeros unpack to 1000 times.
     data.PixelData = bytes(2**20)
     data.save_as(path, enforce_file_format=True)
     if not preamble:
@@ -391,7 +395,7 @@ def test_a_deflated_file_is_not_unpacked_to_far_more_than_its_size(
     assert not unpacked
 
 
-def test_a_deflated_file_that_is_damaged_is_named(save):
+def test_a_damaged_deflated_file_is_named_in_the_error(save):
     path = Path(save(np.zeros((40, 60, 3), np.uint8), 'RGB'))
     data = pydicom.dcmread(path)
     data.file_meta.TransferSyntaxUID = pydicom.uid.DeflatedExplicitVRLittleEndian
@@ -403,7 +407,7 @@ def test_a_deflated_file_that_is_damaged_is_named(save):
 
 @pytest.mark.reliability('security', 'a DICOM file of millions of empty items')
 @pytest.mark.parametrize('deflated', [False, True])
-def test_items_are_counted_before_objects_are_made_of_them(save, monkeypatch, deflated):
+def test_a_file_with_too_many_sequence_items_is_refused(save, monkeypatch, deflated):
     monkeypatch.setattr(dicom, '_MAX_ITEMS', 100)
     path = Path(save(np.zeros((2, 4), np.uint8)))
     for count, refused in (100, False), (101, True):
@@ -422,7 +426,7 @@ def test_items_are_counted_before_objects_are_made_of_them(save, monkeypatch, de
             next(read_dicom(path))
 
 
-def test_an_item_across_two_blocks_is_counted_once(save, monkeypatch):
+def test_a_sequence_item_across_two_blocks_is_counted_once(save, monkeypatch):
     monkeypatch.setattr(dicom, '_MAX_ITEMS', 3)
     path = save(np.zeros((2, 4), np.uint8))
     data = pydicom.dcmread(path)
@@ -439,7 +443,7 @@ def test_an_item_across_two_blocks_is_counted_once(save, monkeypatch):
 
 
 @pytest.mark.reliability('bad input', 'a DICOM image rescaled beyond all numbers')
-def test_values_beyond_all_numbers_are_no_black_image(save):
+def test_rescaling_to_infinite_values_is_refused(save):
     path = save(
         np.arange(8, dtype=np.uint8).reshape(2, 4),
         RescaleSlope='1e308',
@@ -449,7 +453,7 @@ def test_values_beyond_all_numbers_are_no_black_image(save):
         next(read_dicom(path))
 
 
-def test_values_in_other_bits_than_the_lowest_are_refused(save):
+def test_values_that_are_not_in_the_lowest_bits_are_refused(save):
     pixels = np.full((2, 4), 0x7FF0, np.uint16)
     with pytest.raises(
         ImageError, match=r'scan\.dcm: HighBit is 15 with BitsStored 12'
@@ -458,15 +462,13 @@ def test_values_in_other_bits_than_the_lowest_are_refused(save):
 
 
 @pytest.mark.parametrize('meaning', ['HSV', 'YBR_PARTIAL_422', 'YBR_ICT'])
-def test_colours_that_are_stored_otherwise_are_not_taken_for_red_green_and_blue(
-    save, meaning
-):
+def test_colours_of_an_unsupported_colour_space_are_refused(save, meaning):
     pixels = np.full((2, 4, 3), 100, np.uint8)
     with pytest.raises(ImageError, match=rf"PhotometricInterpretation '{meaning}'"):
         list(read_dicom(save(pixels, meaning)))
 
 
-def test_colours_of_few_bits_keep_their_full_range(save):
+def test_colours_of_five_bits_are_scaled_to_the_full_range(save):
     pixels = np.zeros((2, 4, 3), np.uint8)
     pixels[...] = (0, 16, 31)
     (image,) = read_dicom(save(pixels, 'RGB', bits=5))

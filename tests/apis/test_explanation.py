@@ -28,7 +28,7 @@ def features_of(model, picture):
 
 
 def by_mmseg(model, picture, gate):
-    """Lesion probability by mmseg's own inference, with the gate set for good."""
+    """Lesion probability by mmseg's own inference, with the gate set in the model."""
     before = float(model.decode_head.intervention.gate)
     model.decode_head.intervention.gate.fill_(gate)
     logits = inference_model(model, picture).seg_logits.data
@@ -64,7 +64,7 @@ def test_the_kept_half_is_at_least_as_similar_as_the_rest(explanation):
     assert best[explanation.kept].min() >= best[~explanation.kept].max()
 
 
-def test_attention_sums_to_one_wherever_positions_are_kept(explanation):
+def test_attention_sums_to_one_at_each_kept_position(explanation):
     maps = explanation.attention_maps
     assert maps.shape == (12, *explanation.kept.shape)
     np.testing.assert_allclose(maps[:, explanation.kept].sum(axis=0), 1, atol=1e-5)
@@ -75,7 +75,7 @@ def test_attention_sums_to_one_wherever_positions_are_kept(explanation):
     )
 
 
-def test_attention_stands_at_the_position_that_it_belongs_to(
+def test_attention_map_holds_the_weights_of_each_token_at_its_position(
     model, picture, explanation
 ):
     features, _ = features_of(model, picture)
@@ -89,13 +89,13 @@ def test_attention_stands_at_the_position_that_it_belongs_to(
     np.testing.assert_allclose(
         explanation.attention_maps[:, row, column], weights[0, 0].numpy(), atol=1e-5
     )
-    # Else another position would do as well.
+    # Otherwise another position would pass, too.
     spread = np.nanstd(explanation.attention_maps, axis=(1, 2)).max()
     assert spread > 1e-3
 
 
 @pytest.mark.parametrize('gate', [0.0, 1.0])
-def test_predictions_at_the_ends_of_the_gate_are_mmsegs(
+def test_predictions_at_gates_0_and_1_agree_with_mmseg(
     model, picture, explanation, gate
 ):
     probability = explanation.lesion_probability[f'gate_{gate:.0f}']
@@ -110,7 +110,7 @@ def test_the_intervention_changes_the_prediction(explanation):
     assert np.abs(ends['gate_1'] - ends['gate_0']).max() > 0.01
 
 
-def test_a_gate_in_between_is_predicted_at_when_asked_for(model, picture):
+def test_prediction_at_a_gate_in_between_agrees_with_mmseg(model, picture):
     expected = by_mmseg(model, picture, 0.3)
     np.testing.assert_allclose(
         predict_at_gate(model, picture, 0.3), expected, atol=1e-5
@@ -123,7 +123,7 @@ def test_a_gate_in_between_is_predicted_at_when_asked_for(model, picture):
 
 
 @torch.no_grad()
-def test_each_single_confounder_is_the_only_one_that_every_token_meets(
+def test_prediction_of_one_confounder_applies_it_alone_to_every_token(
     model, picture, explanation
 ):
     head = model.decode_head
@@ -147,7 +147,7 @@ def test_each_single_confounder_is_the_only_one_that_every_token_meets(
 
 
 def exact_model(new_model, prior: list[float]):
-    """One that weighs the conditions, in their order, by a prior."""
+    """A model in exact form, with a prior over the conditions in their order."""
     names = new_model().decode_head.dictionary.prompts.confounder_names
     return new_model(
         intervention=dict(approximation='expectation'),
@@ -155,7 +155,7 @@ def exact_model(new_model, prior: list[float]):
     )
 
 
-def test_the_exact_form_is_weighed_by_the_prior(new_model, picture):
+def test_weights_of_the_exact_form_are_the_prior(new_model, picture):
     prior = [0.39, 0.39, *[0.022] * 10]
     exact = exact_model(new_model, prior)
     explanation = explain(exact, picture)
@@ -164,7 +164,9 @@ def test_the_exact_form_is_weighed_by_the_prior(new_model, picture):
     np.testing.assert_allclose(explanation.attention, prior, atol=1e-6)
 
 
-def test_with_all_of_the_prior_on_one_confounder_it_is_the_only_one(new_model, picture):
+def test_a_prior_on_one_confounder_gives_the_prediction_of_that_confounder(
+    new_model, picture
+):
     prior = [0.0] * 12
     prior[4] = 1.0
     exact = exact_model(new_model, prior)
@@ -176,7 +178,7 @@ def test_with_all_of_the_prior_on_one_confounder_it_is_the_only_one(new_model, p
     )
 
 
-def test_the_model_is_left_as_it_was(new_model, picture):
+def test_explaining_does_not_change_the_model(new_model, picture):
     model = new_model(intervention=dict(gate=0.25)).train()
     before = {key: value.clone() for key, value in model.state_dict().items()}
     assert explain(model, picture).gate == 0.25
@@ -187,7 +189,7 @@ def test_the_model_is_left_as_it_was(new_model, picture):
         assert torch.equal(value, before[key]), key
 
 
-def test_without_a_selector_every_position_is_kept_and_similarity_is_shown(
+def test_without_a_selector_every_position_is_kept_and_has_a_similarity(
     new_model, picture, explanation
 ):
     model = new_model(region_selector=None)
@@ -197,7 +199,7 @@ def test_without_a_selector_every_position_is_kept_and_similarity_is_shown(
     np.testing.assert_allclose(whole.similarity, explanation.similarity, atol=1e-5)
 
 
-def test_sliding_windows_are_predicted_as_mmseg_does(new_model, picture):
+def test_predictions_with_sliding_windows_agree_with_mmseg(new_model, picture):
     model = new_model()
     model.test_cfg.update(mode='slide', crop_size=(96, 96), stride=(32, 32))
     explanation = explain(model, picture)
@@ -207,10 +209,10 @@ def test_sliding_windows_are_predicted_as_mmseg_does(new_model, picture):
     assert np.ptp(explanation.per_confounder, axis=0).max() > 0
 
 
-def test_a_head_that_draws_at_each_prediction_draws_the_same_for_all(
+def test_a_head_that_draws_at_each_prediction_draws_the_same_for_all_maps(
     new_model, picture
 ):
-    """SegNeXt's begins with random bases: maps would differ by these alone."""
+    """SegNeXt's head begins with random bases: maps would differ by these alone."""
     segnext = dict(
         _delete_=True,
         type='LightHamHead',
@@ -235,7 +237,7 @@ def test_a_head_that_draws_at_each_prediction_draws_the_same_for_all(
     assert torch.equal(torch.get_rng_state(), state)
 
 
-def test_entries_of_a_control_dictionary_are_not_called_by_conditions(
+def test_entries_of_a_random_dictionary_are_not_named_after_conditions(
     new_model, picture
 ):
     explanation = explain(new_model(dictionary=dict(source='random')), picture)
@@ -249,7 +251,7 @@ def test_entries_of_a_control_dictionary_are_not_called_by_conditions(
         (dict(intervention=dict(attend_to='self')), "attend_to='self'"),
     ],
 )
-def test_a_head_that_meets_no_confounder_cannot_be_explained(
+def test_a_head_that_does_not_attend_to_confounders_cannot_be_explained(
     new_model, picture, options, words
 ):
     with pytest.raises(ValueError, match=words):
@@ -274,14 +276,16 @@ def test_a_gate_outside_its_range_is_refused(model, picture, gate):
         explain(model, picture, gate=gate)
 
 
-def test_a_file_that_is_no_image_is_named(model, tmp_path):
+def test_a_file_that_is_not_an_image_is_named_in_the_error(model, tmp_path):
     path = tmp_path / 'odd.png'
     path.write_text('no picture')
     with pytest.raises(ImageError, match=r'odd\.png'):
         explain(model, str(path))
 
 
-def test_maps_of_a_padded_input_say_where_the_image_lies(new_model, picture):
+def test_an_explanation_of_a_padded_input_holds_the_window_of_the_image(
+    new_model, picture
+):
     model = new_model()
     height, width = prepare(model, picture)[0].shape[2:]
     model.data_preprocessor.test_cfg = dict(size=(2 * height, 4 * width))

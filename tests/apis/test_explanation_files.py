@@ -39,7 +39,7 @@ def explanation() -> Explanation:
 
 @pytest.fixture
 def explained(monkeypatch, explanation):
-    """Masks that were to be drawn; nothing is really explained or drawn."""
+    """Masks passed to the drawing; nothing is really explained or drawn."""
     drawn = []
 
     def draw(explanation, truth, true_confounders, title):
@@ -89,7 +89,7 @@ def test_without_a_lesion_in_the_truth_there_is_no_dice(explanation):
         assert 'dice' not in record['predictions']['gate_0']
 
 
-def test_each_image_gets_a_page_and_a_document(images, explained):
+def test_each_image_gets_a_page_and_a_json_file(images, explained):
     names = [str(images / 'a.png'), str(images / 'b.png')]
     summary = explain_files(None, names, images / 'out')
     assert [path.name for path in summary.written] == ['a.png', 'b.png']
@@ -104,7 +104,7 @@ def test_each_image_gets_a_page_and_a_document(images, explained):
     assert explained == [None, None]
 
 
-def test_conditions_that_an_image_is_known_to_have_are_named(images, explained):
+def test_known_conditions_of_an_image_are_recorded(images, explained):
     known = {'a': ('blur', 'blood'), 'b': None}
     names = [str(images / 'a.png'), str(images / 'b.png')]
     explain_files(
@@ -116,7 +116,9 @@ def test_conditions_that_an_image_is_known_to_have_are_named(images, explained):
     assert 'true_confounders' not in second
 
 
-def test_masks_are_found_by_name_and_other_sizes_are_problems(images, explained):
+def test_masks_are_found_by_name_and_missing_or_misshapen_ones_are_reported(
+    images, explained
+):
     (images / 'masks').mkdir()
     cv2.imwrite(str(images / 'masks/a.png'), np.full((4, 5), 255, np.uint8))
     names = [str(images / 'a.png'), str(images / 'b.png')]
@@ -153,7 +155,7 @@ def test_one_mask_for_several_images_is_refused(images, explained):
         explain_files(None, names, images / 'out', images / 'a.png')
 
 
-def test_earlier_results_are_kept_unless_told(images, explained):
+def test_earlier_results_are_replaced_only_on_request(images, explained):
     names = [str(images / 'a.png')]
     explain_files(None, names, images / 'out')
     with pytest.raises(OutputError, match=r'a\.json.*--overwrite'):
@@ -161,7 +163,7 @@ def test_earlier_results_are_kept_unless_told(images, explained):
     explain_files(None, names, images / 'out', overwrite=True)
 
 
-def test_inputs_and_what_others_wrote_are_never_replaced(images, explained):
+def test_inputs_and_files_of_others_are_never_replaced(images, explained):
     names = [str(images / 'a.png')]
     content = (images / 'a.png').read_bytes()
     with pytest.raises(OutputError, match=r'a\.png: an input'):
@@ -174,7 +176,7 @@ def test_inputs_and_what_others_wrote_are_never_replaced(images, explained):
     assert (images / 'out/a.json').read_text() == 'mine'
 
 
-def test_any_failure_of_one_image_is_named_and_the_others_are_written(
+def test_failure_of_one_image_is_reported_and_the_others_are_written(
     images, explained, monkeypatch, explanation
 ):
     answers = iter([RuntimeError('too small'), explanation])
@@ -192,7 +194,7 @@ def test_any_failure_of_one_image_is_named_and_the_others_are_written(
     assert [path.name for path in summary.written] == ['b.png']
 
 
-def test_odd_names_are_no_failure(images, monkeypatch, explanation):
+def test_images_with_odd_file_names_are_explained(images, monkeypatch, explanation):
     monkeypatch.setattr(module, 'explain', lambda model, image: explanation)
     content = (images / 'a.png').read_bytes()
     names = [
@@ -206,7 +208,7 @@ def test_odd_names_are_no_failure(images, monkeypatch, explanation):
     assert len(summary.written) == 2
 
 
-def test_the_page_of_a_video_says_that_it_is_of_the_first_frame(
+def test_the_title_of_the_page_of_a_video_names_the_first_frame(
     tmp_path, monkeypatch, explanation
 ):
     path = str(tmp_path / 'clip.avi')
@@ -227,7 +229,7 @@ def test_the_page_of_a_video_says_that_it_is_of_the_first_frame(
     assert titles == ['clip.avi, first frame', 'a.png']
 
 
-def test_a_full_disk_is_an_error_that_names_the_file(images, explained, monkeypatch):
+def test_a_full_disk_gives_an_error_that_names_the_file(images, explained, monkeypatch):
     def full(path, flags):
         raise OSError(errno.ENOSPC, 'No space left on device', str(path))
 
@@ -236,7 +238,7 @@ def test_a_full_disk_is_an_error_that_names_the_file(images, explained, monkeypa
         explain_files(None, [str(images / 'a.png')], images / 'out')
 
 
-def test_damaged_images_are_skipped_and_named(images, explained):
+def test_damaged_and_missing_images_are_skipped_and_reported(images, explained):
     (images / 'c.png').write_bytes(b'damaged')
     names = [str(images / 'c.png'), str(images / 'a.png'), str(images / 'gone.png')]
     summary = explain_files(None, names, images / 'out')
@@ -244,7 +246,7 @@ def test_damaged_images_are_skipped_and_named(images, explained):
     assert set(summary.problems) == {names[0], names[2]}
 
 
-def test_the_truth_is_the_file_of_the_very_name(images, explained):
+def test_the_truth_is_the_mask_with_exactly_the_name_of_the_image(images, explained):
     masks = images / 'masks'
     masks.mkdir()
     mask = np.zeros((4, 5), np.uint8)
@@ -252,14 +254,14 @@ def test_the_truth_is_the_file_of_the_very_name(images, explained):
         cv2.imwrite(str(masks / name), mask)
     mask[0] = 255
     cv2.imwrite(str(masks / 'a.png'), mask)
-    # Of a labelling program, before the mask by name.
+    # A file of a labelling program, which sorts before the mask.
     (masks / 'a.json').write_text('{}')
     summary = explain_files(None, [str(images / 'a.png')], images / 'out', masks)
     assert not summary.problems
     np.testing.assert_array_equal(explained[0], mask > 0)
 
 
-def test_one_mask_is_not_taken_for_two_images_of_its_name(images, explained):
+def test_two_images_with_the_name_of_one_mask_are_refused(images, explained):
     for folder in ('day1', 'day2', 'masks'):
         (images / folder).mkdir()
         cv2.imwrite(str(images / folder / 'c.png'), np.zeros((4, 5), np.uint8))

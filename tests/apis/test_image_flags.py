@@ -20,7 +20,7 @@ def model(new_model):
 
 
 def statistics(model, **changes):
-    """Of 40 drawn images; scores of each condition run from -1 to 1."""
+    """Statistics of 40 random images; scores of each condition run from -1 to 1."""
     dictionary = model.decode_head.dictionary
     names = dictionary.prompts.confounder_names
     rng = np.random.default_rng(0)
@@ -32,7 +32,7 @@ def statistics(model, **changes):
     return replace(reference, **changes)
 
 
-def test_flags_by_hand(model):
+def test_flags_agree_with_a_hand_worked_case(model):
     reference = statistics(model, distances=(1.0, 1.2, 1.5))
     scores = np.zeros((2, len(reference.conditions)))
     scores[1, 1], scores[1, 3] = 2, -2
@@ -44,7 +44,7 @@ def test_flags_by_hand(model):
     assert unusual.less == (reference.conditions[3],)
 
 
-def test_image_of_a_checkpoint_gets_its_scores_and_distance(
+def test_checker_measures_the_scores_and_the_distance_of_an_image(
     tmp_path, model, checkpoint_content, picture
 ):
     content = checkpoint_content(model)
@@ -62,7 +62,7 @@ def test_image_of_a_checkpoint_gets_its_scores_and_distance(
     )
 
 
-def test_inferencer_flags_each_image_of_a_stream_where_asked(
+def test_inferencer_flags_each_image_of_a_stream_only_on_request(
     tmp_path, checkpoint_content, picture
 ):
     content = checkpoint_content()
@@ -105,14 +105,14 @@ def test_predict_writes_flags_and_refuses_a_checkpoint_without_statistics(
     assert not (tmp_path / 'other').exists()
 
 
-def test_names_are_the_statistics_own_whatever_the_order_of_the_config(model):
+def test_condition_names_follow_the_statistics_and_not_the_config(model):
     reference = statistics(model)
     reference = replace(reference, conditions=reference.conditions[::-1])
     model.site_reference = reference.to_text()
     assert site_reference_of(model).conditions == reference.conditions
 
 
-def test_checkpoint_without_statistics_is_refused_and_the_command_named(
+def test_error_for_a_checkpoint_without_statistics_names_the_command(
     tiny_checkpoint,
 ):
     model = load_segmentor(tiny_checkpoint, device='cpu')
@@ -135,7 +135,7 @@ def test_model_without_dictionary_is_refused(model):
         site_reference_of(model)
 
 
-def test_values_that_are_not_finite_are_refused(model, picture):
+def test_measured_values_that_are_not_finite_are_refused(model, picture):
     model.site_reference = statistics(model).to_text()
     with torch.no_grad():
         next(model.backbone.parameters()).fill_(float('nan'))

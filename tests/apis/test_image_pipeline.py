@@ -42,7 +42,7 @@ def test_every_png_is_read_as_eight_bits_blue_first(tmp_path, stored, read):
 
 
 @pytest.mark.parametrize('content', [b'', b'no picture', b'\x89PNG\r\n\x1a\n cut off'])
-def test_a_file_that_is_no_image_is_named(tmp_path, content):
+def test_a_file_that_is_not_an_image_is_named_in_the_error(tmp_path, content):
     path = tmp_path / 'odd.png'
     path.write_bytes(content)
     with pytest.raises(ImageError, match=r'odd\.png: not an image'):
@@ -52,7 +52,7 @@ def test_a_file_that_is_no_image_is_named(tmp_path, content):
 @pytest.mark.reliability('silent', 'twelve bits in sixteen')
 @pytest.mark.parametrize('channels', [1, 3])
 @pytest.mark.parametrize('ending', ['.png', '.tif'])
-def test_sixteen_bits_that_hold_twelve_are_not_taken_for_black(
+def test_twelve_bits_stored_in_sixteen_are_refused_and_not_read_as_black(
     tmp_path, channels, ending
 ):
     path = tmp_path / f'scan{ending}'
@@ -72,7 +72,7 @@ JPEG_2000_OF_12_BITS = (
 )
 
 
-def test_jpeg_2000_of_12_bits_has_the_values_of_the_file(tmp_path):
+def test_jpeg_2000_of_12_bits_keeps_its_values_and_is_refused_as_an_image(tmp_path):
     path = tmp_path / 'scan.jp2'
     path.write_bytes(base64.b64decode(JPEG_2000_OF_12_BITS))
     with pytest.raises(ImageError, match=r'scan\.jp2.*4095, uses only 12'):
@@ -81,7 +81,7 @@ def test_jpeg_2000_of_12_bits_has_the_values_of_the_file(tmp_path):
 
 
 @pytest.mark.reliability('silent', 'an image of several pages or frames')
-def test_of_several_pages_or_frames_none_is_taken_silently(tmp_path):
+def test_an_image_file_with_several_pages_or_frames_is_refused(tmp_path):
     pages = [Image.new('RGB', (8, 8), color) for color in ('red', 'blue', 'green')]
     for ending in ('tif', 'png', 'webp', 'gif'):
         path = tmp_path / f'pages.{ending}'
@@ -91,14 +91,14 @@ def test_of_several_pages_or_frames_none_is_taken_silently(tmp_path):
 
 
 @pytest.mark.reliability('silent', 'an image in LAB colours')
-def test_lab_colours_are_not_taken_for_red_green_and_blue(tmp_path):
+def test_an_image_in_lab_colours_is_refused(tmp_path):
     Image.new('LAB', (8, 8)).save(tmp_path / 'lab.tif')
     with pytest.raises(ImageError, match=r'lab\.tif: LAB colours'):
         read_image(tmp_path / 'lab.tif')
 
 
 @pytest.mark.parametrize('ending', ['jpg', 'png'])
-def test_truncated_files_are_refused_as_in_data_sets(tmp_path, ending, picture):
+def test_truncated_image_files_are_refused(tmp_path, ending, picture):
     path = tmp_path / f'cut.{ending}'
     code = cv2.imencode(f'.{ending}', picture)[1].tobytes()
     path.write_bytes(code[: len(code) * 2 // 3])
@@ -106,7 +106,7 @@ def test_truncated_files_are_refused_as_in_data_sets(tmp_path, ending, picture):
         read_image(path)
 
 
-def test_pixels_are_counted_before_decoding(tmp_path, monkeypatch):
+def test_images_with_more_pixels_than_the_limit_are_refused(tmp_path, monkeypatch):
     # Pillow's limit, put back after the test.
     monkeypatch.setattr(Image, 'MAX_IMAGE_PIXELS', Image.MAX_IMAGE_PIXELS)
     Image.new('1', (20_000, 20_000)).save(tmp_path / 'large.png')
@@ -120,7 +120,7 @@ def test_pixels_are_counted_before_decoding(tmp_path, monkeypatch):
     assert read_image(tmp_path / 'small.png').shape == (20, 30, 3)
 
 
-def test_pixels_of_a_tiff_that_only_opencv_decodes_are_counted_too(
+def test_the_pixel_limit_applies_to_a_tiff_that_only_opencv_decodes(
     tmp_path, monkeypatch
 ):
     path = tmp_path / 'deep.tif'
@@ -131,13 +131,13 @@ def test_pixels_of_a_tiff_that_only_opencv_decodes_are_counted_too(
         read_image(path)
 
 
-def test_a_pipe_does_not_hang(tmp_path):
+def test_a_pipe_is_refused_and_does_not_hang(tmp_path):
     os.mkfifo(tmp_path / 'pipe.png')
     with pytest.raises(ImageError, match=r'pipe\.png: not a regular file'):
         read_image(tmp_path / 'pipe.png')
 
 
-def test_missing_files_and_folders_are_named(tmp_path):
+def test_missing_files_and_folders_in_place_of_files_are_refused(tmp_path):
     with pytest.raises(ImageError, match=r'gone\.png: No such file'):
         read_image(tmp_path / 'gone.png')
     with pytest.raises(ImageError, match='Is a directory'):
@@ -147,12 +147,12 @@ def test_missing_files_and_folders_are_named(tmp_path):
 @pytest.mark.parametrize(
     'image', [np.zeros((4, 4), np.uint8), np.zeros((4, 4, 3)), np.zeros((4, 4, 4), 'B')]
 )
-def test_arrays_of_another_form_are_refused(image):
+def test_arrays_of_another_shape_or_type_are_refused(image):
     with pytest.raises(ImageError, match=r'must be \(H, W, 3\) uint8'):
         as_image(image)
 
 
-def test_what_is_neither_path_nor_array_is_named():
+def test_error_names_the_type_of_an_input_that_is_neither_path_nor_array():
     with pytest.raises(ImageError, match=r'path or an array.*uint8.*got Image\.'):
         as_image(Image.new('RGB', (4, 4)))
 
@@ -168,7 +168,7 @@ def test_the_pipeline_needs_no_ground_truth_and_leaves_the_config_alone(
     assert cfg.to_dict() == before
 
 
-def test_the_pipeline_of_the_data_loader_serves_too(picture):
+def test_the_pipeline_of_the_test_dataloader_is_used_without_a_test_pipeline(picture):
     steps = [
         dict(type='SetSite', site='a'),
         dict(type='mmseg.LoadImageFromFile'),
@@ -180,7 +180,7 @@ def test_the_pipeline_of_the_data_loader_serves_too(picture):
     assert_close(packed['inputs'].numpy(), picture.transpose(2, 0, 1))
 
 
-def test_a_config_that_mmsegs_inference_has_changed_serves_too(picture):
+def test_a_pipeline_with_a_loader_of_mmsegs_inference_works(picture):
     for loader in ('LoadImageFromNDArray', 'InferencerLoader'):
         steps = [dict(type=loader), dict(type='PackSegInputs')]
         packed = build_image_pipeline(Config(dict(test_pipeline=steps)))(
@@ -194,7 +194,7 @@ def test_a_config_without_an_image_loader_is_refused():
         build_image_pipeline(Config(dict(test_pipeline=[dict(type='PackSegInputs')])))
 
 
-def test_all_classes_but_the_background_are_lesion():
+def test_lesion_probability_is_that_of_all_classes_but_the_background():
     # Shares 1 : 2 : 1 and 6 : 1 : 1.
     logits = torch.tensor([[[1.0, 6.0]], [[2.0, 1.0]], [[1.0, 1.0]]]).log()
     assert_close(lesion_probability(logits), torch.tensor([[0.75, 0.25]]))
@@ -202,14 +202,14 @@ def test_all_classes_but_the_background_are_lesion():
 
 @pytest.mark.parametrize('value', [float('nan'), float('inf'), -float('inf')])
 @pytest.mark.parametrize('place', [0, 7, -1])
-def test_a_score_that_is_no_number_is_refused(value, place):
+def test_a_score_that_is_nan_or_infinite_is_refused(value, place):
     scores = torch.randn(2, 30, 40)
     scores.view(-1)[place] = value
     with pytest.raises(ScoresError, match='NaN or infinite'):
         check_scores(scores)
 
 
-def test_infinite_scores_of_both_signs_are_refused():
+def test_infinite_scores_of_opposite_signs_are_refused():
     scores = torch.zeros(2, 3, 4)
     scores[0, 0, 0], scores[1, 0, 0] = float('inf'), -float('inf')
     with pytest.raises(ScoresError, match='NaN or infinite'):
@@ -224,20 +224,20 @@ def test_finite_scores_pass_whatever_their_sum(dtype):
     check_scores(torch.zeros(2, 3, 4, dtype=dtype))
 
 
-def test_small_probabilities_keep_their_digits():
+def test_small_probabilities_keep_their_precision():
     logits = torch.tensor([[[0.0]], [[-40.0]]])
     expected = torch.tensor([[-40.0]]).exp()
     assert_close(lesion_probability(logits), expected, rtol=1e-5, atol=0)
 
 
-def test_one_channel_has_been_through_a_sigmoid_already():
+def test_a_single_channel_is_taken_as_the_probability_itself():
     scores = torch.tensor([[[0.2, 0.9]]])
     assert_close(lesion_probability(scores), scores[0])
 
 
 @pytest.mark.reliability('security', 'an image file of gigabytes')
 @pytest.mark.parametrize('ending', ['.png', '.tif'])
-def test_a_file_is_not_read_before_its_header_is_looked_at(
+def test_a_file_that_is_too_large_for_its_header_is_refused_without_reading_it(
     tmp_path, monkeypatch, ending
 ):
     path = tmp_path / f'a{ending}'
@@ -285,5 +285,5 @@ def resize(**options) -> dict:
         ({}, None),
     ],
 )
-def test_height_and_width_of_every_image(cfg, expected):
+def test_pipeline_size_is_given_only_if_every_image_gets_that_size(cfg, expected):
     assert pipeline_size(Config(cfg)) == expected

@@ -28,7 +28,7 @@ def inferencer(tiny_checkpoint) -> MCDRLInferencer:
 
 @pytest.fixture
 def pictures(picture) -> list[np.ndarray]:
-    """Five of two sizes."""
+    """Five pictures of two sizes."""
     return [
         picture,
         picture[::-1].copy(),
@@ -38,7 +38,7 @@ def pictures(picture) -> list[np.ndarray]:
     ]
 
 
-def test_predictions_are_mmsegs_in_batches_of_any_size(inferencer, pictures):
+def test_predictions_agree_with_mmseg_at_any_batch_size(inferencer, pictures):
     expected = [inference_model(inferencer.model, picture) for picture in pictures]
     for batch_size in (1, 3, 8):
         made = list(inferencer.predict(pictures, batch_size))
@@ -55,7 +55,7 @@ def test_predictions_are_mmsegs_in_batches_of_any_size(inferencer, pictures):
             )
 
 
-def test_one_image_alone_or_a_folder_is_predicted_as_in_a_list(
+def test_a_single_image_a_folder_and_an_array_are_predicted_like_a_list(
     inferencer, picture, tmp_path
 ):
     for name in ('b.png', 'a.png'):
@@ -72,7 +72,7 @@ def test_one_image_alone_or_a_folder_is_predicted_as_in_a_list(
     assert len(list(inferencer.predict(stack))) == 2
 
 
-def test_images_go_through_the_network_together(inferencer, pictures, monkeypatch):
+def test_images_go_through_the_network_in_batches(inferencer, pictures, monkeypatch):
     sizes = []
     forward = inferencer.model.test_step
 
@@ -85,7 +85,7 @@ def test_images_go_through_the_network_together(inferencer, pictures, monkeypatc
     assert sizes == [2, 2, 1]
 
 
-def test_images_that_stay_of_different_size_are_not_put_into_one_batch(
+def test_images_of_different_size_after_the_pipeline_are_not_put_into_one_batch(
     inferencer, pictures, monkeypatch
 ):
     def keep_size(image):
@@ -115,7 +115,7 @@ def test_a_stream_is_read_no_further_than_needed(inferencer, picture):
     assert len(read) <= 4
 
 
-def test_calls_work_as_mmsegs(inferencer, tmp_path, picture):
+def test_calling_the_inferencer_works_as_in_mmseg(inferencer, tmp_path, picture):
     path = tmp_path / 'a.png'
     cv2.imwrite(str(path), picture)
     result = inferencer([str(path), picture], batch_size=2, return_vis=True)
@@ -132,7 +132,7 @@ def test_masks_of_a_folder_are_numbered_by_name(
 ):
     for name, picture in zip('abc', pictures[:3], strict=True):
         cv2.imwrite(str(tmp_path / f'{name}.png'), picture)
-    # The order of a file system cannot be chosen here; this one is possible.
+    # A file system may list files in any order, also in this one.
     names = ['c.png', 'a.png', 'b.png']
     monkeypatch.setattr(infer, 'list_dir_or_file', lambda *_, **__: iter(names))
     found = inferencer(str(tmp_path))['predictions']
@@ -140,7 +140,7 @@ def test_masks_of_a_folder_are_numbered_by_name(
         np.testing.assert_array_equal(mask, prediction.labels)
 
 
-def test_mixed_sizes_bring_no_warnings(inferencer, pictures):
+def test_images_of_mixed_sizes_give_no_warnings(inferencer, pictures):
     told = []
     handler = logging.Handler()
     handler.emit = lambda record: told.append(record.getMessage())
@@ -153,18 +153,22 @@ def test_mixed_sizes_bring_no_warnings(inferencer, pictures):
     assert not told
 
 
-def test_a_config_may_be_named(tiny_checkpoint, tiny_config, inferencer, picture):
+def test_a_config_file_gives_the_same_prediction_as_the_config_in_the_checkpoint(
+    tiny_checkpoint, tiny_config, inferencer, picture
+):
     other = MCDRLInferencer(str(tiny_config), str(tiny_checkpoint), device='cpu')
     (one,), (two,) = other.predict([picture]), inferencer.predict([picture])
     np.testing.assert_array_equal(one.lesion_probability, two.lesion_probability)
 
 
-def test_without_weights_nothing_is_predicted(tiny_config):
+def test_an_inferencer_without_weights_is_refused(tiny_config):
     with pytest.raises(ValueError, match='needs weights'):
         MCDRLInferencer(str(tiny_config))
 
 
-def test_a_missing_checkpoint_and_a_damaged_image_are_named(inferencer, tmp_path):
+def test_a_missing_checkpoint_and_a_missing_image_are_named_in_the_error(
+    inferencer, tmp_path
+):
     with pytest.raises(CheckpointError, match=r'gone\.pth'):
         MCDRLInferencer(weights=str(tmp_path / 'gone.pth'))
     with pytest.raises(ImageError, match=r'gone\.png'):
@@ -172,7 +176,9 @@ def test_a_missing_checkpoint_and_a_damaged_image_are_named(inferencer, tmp_path
 
 
 @pytest.mark.reliability('fault', 'a model that gives NaN for an image')
-def test_scores_that_are_no_numbers_are_an_error(tiny_checkpoint, picture):
+def test_nan_scores_are_refused_in_predictions_and_explanations(
+    tiny_checkpoint, picture
+):
     inferencer = MCDRLInferencer(weights=str(tiny_checkpoint), device='cpu')
     weight = next(inferencer.model.decode_head.parameters())
     weight.data.fill_(float('nan'))
@@ -186,17 +192,17 @@ def test_scores_that_are_no_numbers_are_an_error(tiny_checkpoint, picture):
             ask()
 
 
-def test_predictions_wait_for_an_explanation_that_moved_the_gate(
+def test_predictions_wait_while_an_explanation_changes_the_gate(
     inferencer, picture, monkeypatch
 ):
-    """In another thread, as of a server that explains and predicts."""
+    """Both run in threads, as in a server that explains and predicts."""
     (alone,) = inferencer.predict([picture])
     moved, predicted, found = threading.Event(), threading.Event(), []
     prepare = explanation.prepare
 
     def slow(model, image):
         moved.set()
-        # Predictions that do not wait are done by then.
+        # Predictions that do not wait would be done by then.
         predicted.wait(timeout=1)
         return prepare(model, image)
 

@@ -21,7 +21,7 @@ from mcdrl_mmseg.apis.inputs import (
 
 @pytest.fixture
 def folder(tmp_path):
-    """Makes files, empty but for what marks a DICOM file."""
+    """Makes files, empty except for the mark of a DICOM file."""
 
     def make(*names: str) -> Path:
         for name in names:
@@ -58,12 +58,12 @@ def test_other_and_hidden_files_of_a_folder_are_left_out(folder):
     assert not inputs.problems
 
 
-def test_results_in_a_folder_are_not_inputs(folder):
+def test_results_inside_the_input_folder_are_not_inputs(folder):
     root = folder('a.png', 'out/overlays/a.png')
     assert found(root, leave_out=root / 'out') == [('a', 'image')]
 
 
-def test_a_pattern_finds_files_and_a_file_with_its_signs_is_no_pattern(folder):
+def test_a_pattern_finds_files_and_a_file_name_with_brackets_is_not_a_pattern(folder):
     root = folder('a1.png', 'a2.png', 'b1.png', 'c[1].png')
     assert found(root / 'a*.png') == [('a1', 'image'), ('a2', 'image')]
     assert found(root / 'c[1].png') == [('c[1]', 'image')]
@@ -74,7 +74,7 @@ def test_a_pattern_finds_files_and_a_file_with_its_signs_is_no_pattern(folder):
     ]
 
 
-def test_names_without_a_file_are_problems(folder):
+def test_names_without_a_file_are_reported_as_problems(folder):
     root = folder('sub/notes.txt')
     inputs = find_inputs(['gone.png', str(root / '*.png'), str(root / 'sub')])
     assert not inputs.files
@@ -83,11 +83,11 @@ def test_names_without_a_file_are_problems(folder):
     assert 'without an image' in inputs.problems[f'{root}/sub']
 
 
-def test_a_second_checkpoint_is_refused_before_anything_is_done(folder):
+def test_a_checkpoint_named_among_the_images_is_refused(folder):
     root = folder('best_epoch_8.pth', 'a.png')
     with pytest.raises(ImageError, match=r'best_epoch_8\.pth among the images'):
         found(root / 'best_epoch_8.pth', root / 'a.png')
-    # Of a folder it is one of the other files.
+    # In a folder it is ignored like other files.
     assert found(root) == [('a', 'image')]
 
 
@@ -100,7 +100,7 @@ def test_a_file_named_twice_is_taken_once(folder):
     ]
 
 
-def test_files_of_one_name_in_two_folders_are_told_apart_by_them(folder):
+def test_files_of_the_same_name_in_two_folders_keep_the_folder_in_their_names(folder):
     root = folder('x/1.png', 'y/1.png', 'y/2.png')
     assert found(root / 'x/1.png', root / 'y') == [
         ('x/1', 'image'),
@@ -109,13 +109,13 @@ def test_files_of_one_name_in_two_folders_are_told_apart_by_them(folder):
     ]
 
 
-def test_files_of_one_name_in_one_folder_are_told_apart_by_their_ending(folder):
+def test_files_that_differ_only_in_their_ending_keep_it_in_their_names(folder):
     root = folder('a.png', 'A.jpg', 'a.mp4')
     names = [name for name, _ in found(root)]
     assert sorted(names) == ['A_jpg', 'a_mp4', 'a_png']
 
 
-def test_files_that_nothing_else_tells_apart_are_numbered(folder):
+def test_files_that_folder_and_ending_do_not_distinguish_are_numbered(folder):
     root = folder('p/x/1.png', 'q/x/1.png')
     assert [n for n, _ in found(root / 'p/x/1.png', root / 'q/x/1.png')] == [
         '1_1',
@@ -123,7 +123,7 @@ def test_files_that_nothing_else_tells_apart_are_numbered(folder):
     ]
 
 
-def test_a_longer_name_is_never_one_that_another_file_has(folder):
+def test_a_lengthened_name_is_never_the_name_of_another_file(folder):
     root = folder('x/a.png', 'x/a.jpg', 'x/a_jpg.png')
     names = [name.lower() for name, _ in found(root / 'x')]
     assert len(set(names)) == 3
@@ -148,18 +148,18 @@ def test_a_longer_name_is_never_one_that_another_file_has(folder):
             ('x/dicom', 'y/dicom/000001.png', 'y/z.png'),
             ['x/dicom', 'y/dicom/000001', 'z'],
         ),
-        # The result of an image is a file a.png, with explain also a.json.
+        # The result of an image is a file a.png; explain also writes a.json.
         (('x/a.bmp', 'x/a.png/1.bmp'), ['a_bmp', 'a.png/1_bmp']),
         (('x/a.png', 'y/A.json/b/1.bmp'), ['x/a', 'y/A.json/b/1']),
     ],
 )
-def test_no_result_of_a_file_lies_in_the_place_of_anothers(folder, files, told_apart):
+def test_results_of_two_files_never_have_the_same_path(folder, files, told_apart):
     root = folder(*files)
     roots = sorted({root / name.partition('/')[0] for name in files})
     assert [name for name, _ in found(*roots)] == told_apart
 
 
-def test_names_of_many_files_are_found_at_once(folder):
+def test_names_of_thousands_of_files_are_found_within_seconds(folder):
     root = folder('clip.avi', *(f'clip.mp4/{n}.png' for n in range(3000)))
     start = time.process_time()
     assert len(set(found(root))) == 3001
@@ -176,7 +176,7 @@ def video(tmp_path) -> InputFile:
     return InputFile(path, Kind.VIDEO, 'clip')
 
 
-def test_all_frames_of_a_video_come_in_order(video):
+def test_all_frames_of_a_video_are_read_in_order(video):
     frames = list(read_images(video))
     assert count_images(video) == len(frames) == 12
     assert frame_rate(video) == 10
@@ -185,9 +185,7 @@ def test_all_frames_of_a_video_come_in_order(video):
     np.testing.assert_allclose(means, np.arange(12) * 20, atol=8)
 
 
-def test_a_video_that_ends_early_gives_what_it_holds_and_then_an_error(
-    video, monkeypatch
-):
+def test_a_video_that_ends_early_gives_its_frames_and_then_an_error(video, monkeypatch):
     opened = cv2.VideoCapture(str(video.path))
     cut = SimpleNamespace(
         read=opened.read,
@@ -229,7 +227,7 @@ def test_a_video_of_too_many_pixels_is_refused_before_a_frame_is_decoded(
     assert len(list(read_images(video))) == 12
 
 
-def test_a_damaged_or_missing_video_is_named(tmp_path):
+def test_a_damaged_or_missing_video_is_named_in_the_error(tmp_path):
     path = tmp_path / 'odd.mp4'
     file = InputFile(path, Kind.VIDEO, 'odd')
     with pytest.raises(ImageError, match=r'odd\.mp4: no such file'):
@@ -240,7 +238,7 @@ def test_a_damaged_or_missing_video_is_named(tmp_path):
             use(file)
 
 
-def test_an_image_is_one_image(tmp_path):
+def test_an_image_file_counts_as_one_image(tmp_path):
     path = tmp_path / 'a.png'
     cv2.imwrite(str(path), np.full((4, 5, 3), 9, np.uint8))
     file = InputFile(path, Kind.IMAGE, 'a')

@@ -1,4 +1,4 @@
-"""Errors of train and test that the user can put right end in one line."""
+"""Errors of train and test that the user can correct are shown as one line."""
 
 from urllib.error import URLError
 
@@ -23,22 +23,24 @@ def ends_with(error):
     'error',
     [
         FileNotFoundError('no such config: c.py'),
-        # As MMSegmentation's Albu says it.
+        # The message of MMSegmentation's Albu.
         ImportError('albumentations is not installed, we suggest "pip install ..."'),
     ],
 )
-def test_what_the_user_can_put_right_is_one_line(error, capsys):
+def test_an_error_that_the_user_can_correct_is_shown_as_one_line(error, capsys):
     assert ends_with(error)([]) == EXIT_BAD_INPUT
     assert capsys.readouterr().err == f'train: {error}\n'
 
 
 @pytest.mark.parametrize('kind', [SlurmError, NotConvertibleError, ModelSourceError])
-def test_what_keeps_a_training_from_starting_is_one_line(kind, capsys):
+def test_an_error_that_keeps_a_training_from_starting_is_shown_as_one_line(
+    kind, capsys
+):
     assert ends_with(kind('what to do'))([]) == EXIT_BAD_INPUT
     assert capsys.readouterr().err == 'train: what to do\n'
 
 
-def test_a_download_without_a_network_is_one_line_that_says_what_to_name(capsys):
+def test_a_failed_download_is_shown_as_one_line_with_the_setting_to_change(capsys):
     assert ends_with(URLError('Name or service not known'))([]) == EXIT_BAD_INPUT
     said = capsys.readouterr().err
     assert said.startswith('train: a download failed (Name or service not known).')

@@ -12,7 +12,7 @@ from mcdrl_mmseg.apis.label_maps import LabelMapHook
 
 
 class Images:
-    """A data set as far as the hook looks at it."""
+    """As much of a dataset as the hook needs."""
 
     def __init__(self, root, names):
         self.samples = [
@@ -32,7 +32,7 @@ class Images:
 
 @pytest.fixture
 def tested(tmp_path):
-    """Tests images; each label map holds one number, the image's place from 1."""
+    """Tests images; each label map holds the position of its image, from 1."""
 
     def run(*names, out='out', **metainfo):
         dataset = Images(tmp_path, names)
@@ -60,7 +60,7 @@ def numbers(maps):
     return {name: np.unique(each).tolist() for name, each in maps.items()}
 
 
-def test_label_maps_of_two_sites_with_equal_names_are_all_written(tested):
+def test_label_maps_of_equal_image_names_at_two_sites_are_all_written(tested):
     found = tested('a/images/1.jpg', 'a/images/2.jpg', 'b/images/1.jpg')
     assert numbers(found) == {
         'a/images/1.png': [1],
@@ -69,17 +69,17 @@ def test_label_maps_of_two_sites_with_equal_names_are_all_written(tested):
     }
 
 
-def test_label_maps_have_the_names_of_their_images_where_these_differ(tested):
+def test_label_maps_have_the_names_of_their_images_if_these_are_unique(tested):
     found = tested('a/images/1.jpg', 'b/images/2.jpg')
     assert numbers(found) == {'1.png': [1], '2.png': [2]}
 
 
-def test_images_that_differ_in_their_ending_alone_keep_it(tested):
+def test_label_maps_of_images_that_differ_only_in_their_ending_keep_it(tested):
     found = tested('images/1.jpg', 'images/1.png')
     assert numbers(found) == {'1.jpg.png': [1], '1.png.png': [2]}
 
 
-def test_label_maps_have_the_numbers_of_the_masks_under_reduce_zero_label(tested):
+def test_label_maps_hold_the_numbers_of_the_masks_with_reduce_zero_label(tested):
     assert numbers(tested('1.jpg', reduce_zero_label=True)) == {'1.png': [2]}
 
 

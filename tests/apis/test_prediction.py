@@ -18,7 +18,7 @@ from mcdrl_mmseg.apis.prediction import predict_files
 
 
 class BrightPixels:
-    """Finds a lesion where the red of an image is bright."""
+    """Predicts a lesion where the red channel of an image is bright."""
 
     model = SimpleNamespace(dataset_meta=dict(classes=('background', 'lesion')))
 
@@ -48,7 +48,7 @@ class BrightPixels:
 
 @pytest.fixture
 def folder(tmp_path):
-    """Two images of one name, the first with a lesion, and a video of 7 frames."""
+    """Two images of the same name, the first with a lesion, and a video of 7 frames."""
     for number, value in enumerate((255, 0)):
         (tmp_path / f'in/{number}').mkdir(parents=True)
         image = np.zeros((12, 16, 3), np.uint8)
@@ -88,7 +88,7 @@ def test_every_image_gets_its_own_prediction(folder, batch_size):
     assert not summary.problems
 
 
-def test_masks_at_a_conformal_threshold_are_written_beside_the_others(folder):
+def test_masks_at_a_conformal_threshold_are_written_in_addition(folder):
     promise = dict(threshold=0.5, level=0.3)
     run(folder, 'in/0', save=['masks'], conformal=promise)
     assert made(folder) == ['conformal.json', 'conformal/a.png', 'masks/a.png']
@@ -99,7 +99,7 @@ def test_masks_at_a_conformal_threshold_are_written_beside_the_others(folder):
 
 
 class UnsurePixels(BrightPixels):
-    """Gives them a probability of 0.75: a self_dice of 2 * 0.75 / 1.75."""
+    """Predicts a probability of 0.75 there: a self_dice of 2 * 0.75 / 1.75."""
 
     @staticmethod
     def _one(image: np.ndarray) -> Prediction:
@@ -108,7 +108,7 @@ class UnsurePixels(BrightPixels):
 
 
 @pytest.mark.parametrize(('threshold', 'kept'), [(0.85, True), (0.86, False)])
-def test_masks_that_are_empty_where_unsure_are_written_beside_the_others(
+def test_masks_emptied_below_the_presence_threshold_are_written_in_addition(
     folder, threshold, kept
 ):
     presence = dict(threshold=threshold, loss=0.5)
@@ -125,7 +125,7 @@ def test_masks_that_are_empty_where_unsure_are_written_beside_the_others(
         run(folder, 'in/0', save=['overlays'], presence=presence)
 
 
-def test_a_video_is_timed_and_drawn_whole(folder):
+def test_a_video_is_timed_and_its_overlay_has_all_frames(folder):
     summary = run(folder, 'in', batch_size=4)
     ((name, (count, seconds)),) = summary.seconds.items()
     assert (name, count) == (str(folder / 'in/clip.avi'), 7)
@@ -134,7 +134,7 @@ def test_a_video_is_timed_and_drawn_whole(folder):
     assert video.get(cv2.CAP_PROP_FRAME_COUNT) == 7
 
 
-def test_frames_of_a_video_and_images_of_a_folder_of_its_name_are_all_written(folder):
+def test_frames_of_a_video_and_images_in_a_folder_with_its_name_are_all_written(folder):
     (folder / 'other/clip.avi').mkdir(parents=True)
     image = np.zeros((12, 16, 3), np.uint8)
     for name in ('000001.png', '000009.png'):
@@ -148,7 +148,7 @@ def test_frames_of_a_video_and_images_of_a_folder_of_its_name_are_all_written(fo
     assert sizes.count((12, 16)) == 2
 
 
-def test_inputs_that_cannot_be_read_are_skipped_and_named(folder):
+def test_unreadable_inputs_are_skipped_and_reported(folder):
     (folder / 'in/b.png').write_bytes(b'damaged')
     (folder / 'in/d.mp4').write_bytes(b'damaged')
     summary = run(folder, 'in', 'gone.png', save=['masks'])
@@ -158,7 +158,7 @@ def test_inputs_that_cannot_be_read_are_skipped_and_named(folder):
     }
 
 
-def test_results_of_an_earlier_run_are_kept_unless_told(folder):
+def test_results_of_an_earlier_run_are_replaced_only_on_request(folder):
     run(folder, 'in/0/a.png', save=['masks', 'contours'])
     for save in (['masks'], ['contours'], ['coco', 'masks']):
         with pytest.raises(OutputError, match=r'in the way: .*--overwrite'):
@@ -167,7 +167,7 @@ def test_results_of_an_earlier_run_are_kept_unless_told(folder):
     run(folder, 'in/0/a.png', save=['masks'], overwrite=True)
 
 
-def test_what_an_earlier_run_did_not_write_is_never_replaced(folder):
+def test_files_of_others_and_results_changed_by_hand_are_never_replaced(folder):
     # A site: images with the masks that somebody drew.
     (folder / 'out/masks').mkdir(parents=True)
     drawn = folder / 'out/masks/a.png'
@@ -216,7 +216,7 @@ def test_a_model_that_fails_before_it_reads_an_image_ends_the_run(folder):
 
 
 @pytest.mark.parametrize('batch_size', [1, 2, 100])
-def test_an_image_that_the_model_fails_on_is_skipped_and_named(folder, batch_size):
+def test_an_image_that_the_model_fails_on_is_skipped_and_reported(folder, batch_size):
     small = folder / 'in/0/b.png'
     cv2.imwrite(str(small), np.zeros((1, 1, 3), np.uint8))
     inferencer = FailsOnSmall()
@@ -236,7 +236,7 @@ def test_an_image_that_the_model_fails_on_is_skipped_and_named(folder, batch_siz
 
 
 @pytest.mark.parametrize('batch_size', [1, 3])
-def test_an_image_whose_scores_are_no_numbers_is_skipped_and_named(folder, batch_size):
+def test_an_image_with_nan_scores_is_skipped_and_reported(folder, batch_size):
     class NaNWhereWhite(MCDRLInferencer):
         def __init__(self):
             self.model = BrightPixels.model
@@ -276,14 +276,16 @@ def test_an_image_whose_scores_are_no_numbers_is_skipped_and_named(folder, batch
     assert {'masks/0/a.png', 'masks/1/a.png'} <= set(made(folder))
 
 
-def test_a_name_that_is_too_long_is_skipped(folder):
+def test_a_file_name_that_is_too_long_is_skipped_and_reported(folder):
     long = 'x' * 300
     summary = run(folder, 'in/0/a.png', long, save=['masks'])
     assert summary.num_images == 1
     assert set(summary.problems) == {str(folder / long)}
 
 
-def test_readers_that_fail_in_an_unforeseen_way_are_named(folder, monkeypatch):
+def test_an_input_whose_reader_fails_unexpectedly_is_skipped_and_reported(
+    folder, monkeypatch
+):
     read = module.read_images
 
     def fail_once(file):
@@ -298,7 +300,7 @@ def test_readers_that_fail_in_an_unforeseen_way_are_named(folder, monkeypatch):
 
 
 @pytest.mark.parametrize('save', ['masks', 'overlays', 'contours'])
-def test_a_full_disk_is_an_error_that_names_the_file(folder, monkeypatch, save):
+def test_a_full_disk_gives_an_error_that_names_the_file(folder, monkeypatch, save):
     def full(path, flags):
         raise OSError(errno.ENOSPC, 'No space left on device', str(path))
 
@@ -309,9 +311,11 @@ def test_a_full_disk_is_an_error_that_names_the_file(folder, monkeypatch, save):
     assert made(folder) == []
 
 
-def test_a_video_that_loses_frames_is_an_error(folder, monkeypatch):
+def test_an_overlay_video_that_loses_frames_gives_an_error_and_is_not_kept(
+    folder, monkeypatch
+):
     class Full:
-        """OpenCV's writer on a full disk: silent."""
+        """OpenCV's writer on a full disk: it reports no error."""
 
         def __init__(self, *args):
             pass
@@ -330,7 +334,7 @@ def test_a_video_that_loses_frames_is_an_error(folder, monkeypatch):
     assert made(folder) == []
 
 
-def test_frames_of_an_earlier_video_are_in_the_way_too(folder):
+def test_masks_of_a_video_from_an_earlier_run_are_not_replaced(folder):
     run(folder, 'in/clip.avi', save=['masks'])
     with pytest.raises(OutputError, match=r'masks/clip\.avi'):
         run(folder, 'in/clip.avi', save=['masks'])
@@ -353,13 +357,15 @@ def test_an_interrupted_run_leaves_no_half_written_file(folder):
         (dict(batch_size=0), 'batch_size=0'),
     ],
 )
-def test_options_out_of_range_are_refused(folder, options, words):
+def test_unknown_outputs_and_a_batch_size_of_0_are_refused(folder, options, words):
     with pytest.raises(ValueError, match=words):
         run(folder, 'in', **options)
     assert not (folder / 'out').exists()
 
 
-def test_videos_of_odd_size_keep_every_pixel(folder, monkeypatch):
+def test_an_overlay_of_a_video_with_odd_sides_has_the_next_even_size(
+    folder, monkeypatch
+):
     # OpenCV, which wrote the clip, cannot write odd sizes itself.
     frames = [np.full((47, 63, 3), 100, np.uint8)] * 3
     monkeypatch.setattr(module, 'read_images', lambda file: iter(frames))
@@ -369,7 +375,7 @@ def test_videos_of_odd_size_keep_every_pixel(folder, monkeypatch):
     assert video.get(cv2.CAP_PROP_FRAME_HEIGHT) == 48
 
 
-def test_a_folder_that_may_not_be_looked_into_is_named(folder, monkeypatch):
+def test_an_inaccessible_output_folder_is_named_in_the_error(folder, monkeypatch):
     def denied(path):
         raise PermissionError(errno.EACCES, 'Permission denied', str(path))
 

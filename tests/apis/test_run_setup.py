@@ -15,7 +15,7 @@ def config_file(tmp_path):
     return str(path)
 
 
-def test_work_dir_is_named_after_the_config_where_none_is_given(config_file):
+def test_work_dir_is_named_after_the_config_if_none_is_given(config_file):
     cfg = load_config(config_file)
     assert cfg.work_dir == 'work_dirs/some_config'
     assert cfg.launcher == 'none'
@@ -28,7 +28,7 @@ def test_given_work_dir_wins_over_the_configs_and_that_over_the_default(config_f
     assert load_config(config_file, work_dir='given').work_dir == 'given'
 
 
-def test_options_override_entries(config_file):
+def test_cfg_options_override_entries_of_the_config(config_file):
     cfg = load_config(
         config_file, {'a.b': 2, 'hooks.1.c': 5, 'new.key': 3}, launcher='slurm'
     )
@@ -41,7 +41,9 @@ def test_options_override_entries(config_file):
 @pytest.mark.parametrize(
     ('value', 'what'), [('None', 'None'), ("['fog']", 'of type list')]
 )
-def test_a_dict_over_what_is_none_names_file_key_and_remedy(tmp_path, value, what):
+def test_error_for_a_dict_over_another_value_names_file_key_and_remedy(
+    tmp_path, value, what
+):
     (tmp_path / 'base.py').write_text(f'a = dict(b=dict(c={value}))')
     child, grandchild = tmp_path / 'child.py', tmp_path / 'grandchild.py'
     child.write_text("_base_ = 'base.py'\na = dict(b=dict(c=dict(d=1)))")
@@ -49,7 +51,7 @@ def test_a_dict_over_what_is_none_names_file_key_and_remedy(tmp_path, value, wha
     message = (
         rf'child\.py: a\.b\.c is a dict, .* value that is {what}\. .* _delete_=True'
     )
-    # The file to blame, and not the one that was named.
+    # The message names the file at fault, not the one that was loaded.
     with pytest.raises(ConfigFileError, match=message) as caught:
         load_config(str(grandchild))
     assert 'grandchild' not in str(caught.value)
@@ -57,21 +59,21 @@ def test_a_dict_over_what_is_none_names_file_key_and_remedy(tmp_path, value, wha
     assert load_config(str(grandchild)).a.b.c == dict(d=1)
 
 
-def test_an_option_below_none_is_named(tmp_path):
+def test_an_option_below_an_entry_that_is_none_is_named_in_the_error(tmp_path):
     config = tmp_path / 'c.py'
     config.write_text('a = dict(b=None)')
     with pytest.raises(ConfigFileError, match=r'^--cfg-options: a\.b is a dict'):
         load_config(str(config), {'a.b.c': 1})
 
 
-def test_an_error_in_a_config_itself_stays_as_it_is(tmp_path):
+def test_an_error_in_the_code_of_a_config_keeps_its_type(tmp_path):
     config = tmp_path / 'c.py'
     config.write_text('x = 1 + None')
     with pytest.raises(TypeError, match='unsupported operand'):
         load_config(str(config))
 
 
-def test_missing_config_is_named(tmp_path):
+def test_missing_config_is_named_in_the_error(tmp_path):
     path = str(tmp_path / 'absent.py')
     with pytest.raises(FileNotFoundError, match=r'absent\.py'):
         load_config(path)
@@ -83,7 +85,7 @@ def _optimizer_config(kind='OptimWrapper'):
     )
 
 
-def test_a_piece_of_a_config_is_named_as_one(config_file):
+def test_a_config_without_a_model_is_refused_as_incomplete(config_file):
     with pytest.raises(ConfigFileError) as error:
         build_runner(load_config(config_file))
     message = str(error.value)
@@ -114,7 +116,7 @@ def test_amp_that_the_config_sets_already_is_left_alone(kind):
     assert cfg.optim_wrapper == _optimizer_config(kind).optim_wrapper
 
 
-def test_amp_with_another_wrapper_is_refused_by_name():
+def test_amp_with_another_optimizer_wrapper_is_refused():
     with pytest.raises(ValueError, match='ApexOptimWrapper'):
         enable_amp(_optimizer_config('ApexOptimWrapper'))
 
@@ -140,7 +142,7 @@ def one_process(tmp_path):
 
 @pytest.fixture
 def built(monkeypatch):
-    """Configs that were handed on to MMEngine's runner."""
+    """Configs that were passed to MMEngine's runner."""
     configs = []
     monkeypatch.setattr(run_setup.ToolRunner, 'from_cfg', configs.append)
     return configs
@@ -156,7 +158,7 @@ def test_processes_without_a_gpu_are_joined_by_gloo(monkeypatch, built):
     assert joined == ['gloo']
 
 
-def test_one_process_joins_nothing(monkeypatch, built):
+def test_a_single_process_joins_no_group(monkeypatch, built):
     monkeypatch.setattr(
         torch.distributed, 'init_process_group', lambda **_: pytest.fail('joined')
     )
@@ -164,7 +166,7 @@ def test_one_process_joins_nothing(monkeypatch, built):
     assert 'model_wrapper_cfg' not in built[0]
 
 
-def test_model_is_wrapped_without_a_gpu_of_its_own(monkeypatch, one_process, built):
+def test_model_is_wrapped_for_processes_without_a_gpu(monkeypatch, one_process, built):
     monkeypatch.setattr(torch.cuda, 'is_available', lambda: False)
     build_runner(Config(dict(launcher='pytorch')))
     arguments = dict(built[0].model_wrapper_cfg)
@@ -175,7 +177,7 @@ def test_model_is_wrapped_without_a_gpu_of_its_own(monkeypatch, one_process, bui
     assert MMDistributedDataParallel(module=_Toy(), **arguments) is not None
 
 
-def test_wrapper_options_of_the_config_stay(monkeypatch, one_process, built):
+def test_wrapper_options_of_the_config_are_kept(monkeypatch, one_process, built):
     monkeypatch.setattr(torch.cuda, 'is_available', lambda: False)
     build_runner(
         Config(
@@ -201,7 +203,7 @@ def test_runner_type_of_the_config_is_used(monkeypatch):
 
 
 @pytest.mark.parametrize('listed', [False, True])
-def test_another_work_dir_takes_the_records_with_it(tmp_path, listed):
+def test_another_work_dir_moves_the_records_file_with_it(tmp_path, listed):
     metric = dict(type='SiteLesionMetric', records_path=f'{tmp_path}/run/a/test.json')
     cfg = Config(
         dict(
@@ -215,7 +217,7 @@ def test_another_work_dir_takes_the_records_with_it(tmp_path, listed):
     read = load_config(str(path), work_dir=f'{tmp_path}/other')
     moved = read.test_evaluator[0] if listed else read.test_evaluator
     assert moved.records_path == f'{tmp_path}/other/a/test.json'
-    # Outside of the work folder it was chosen by hand.
+    # A path outside the work folder was chosen by hand and is kept.
     assert read.val_evaluator.records_path == f'{tmp_path}/elsewhere.json'
     own = load_config(str(path))
     assert own.test_evaluator == cfg.test_evaluator

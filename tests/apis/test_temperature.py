@@ -20,7 +20,7 @@ def test_log_odds_of_each_lesion_class_are_divided_by_its_own_temperature():
     assert divided.tolist() == [1.0, 1.0 + 2.0 / 2, 1.0 - 4.0 / 4]
 
 
-def test_probability_is_that_of_divided_log_odds():
+def test_calibrated_probability_is_that_of_the_divided_log_odds():
     logits = torch.tensor([0.5, 2.5]).reshape(2, 1, 1)
     # Log-odds 2, divided by 2: 1 / (1 + e^-1).
     expected = 1 / (1 + math.exp(-1))
@@ -29,12 +29,12 @@ def test_probability_is_that_of_divided_log_odds():
     assert calibrated_probability(one_channel, (2.0,)).item() == pytest.approx(expected)
 
 
-def test_certain_probabilities_of_one_channel_stay_certain():
+def test_probabilities_of_0_and_1_in_one_channel_stay_unchanged():
     scores = torch.tensor([0.0, 0.5, 1.0]).reshape(1, 1, 3)
     assert calibrated_probability(scores, (3.0,)).tolist() == [[0.0, 0.5, 1.0]]
 
 
-def test_no_pixel_goes_from_lesion_to_background_whatever_the_temperatures():
+def test_temperatures_never_move_a_pixel_between_lesion_and_background():
     logits = torch.randn(4, 3, 50, 50, generator=torch.Generator().manual_seed(0))
     before = logits.argmax(dim=1) > 0
     after = divide_logits(logits, (0.3, 7.0)).argmax(dim=1) > 0
@@ -47,25 +47,25 @@ def test_no_pixel_goes_from_lesion_to_background_whatever_the_temperatures():
     'values',
     ['1', [1.0, 2.0], [0.0], [math.nan], [math.inf], [True], [], {}, 2.0, [10**400]],
 )
-def test_what_is_no_temperature_is_refused_and_named(values):
+def test_invalid_temperatures_are_refused_with_the_name_of_the_file(values):
     with pytest.raises(CheckpointError, match=r'best\.pth.*1 positive numbers'):
         temperature_of({'meta': {META_KEY: values}}, 2, 'best.pth')
 
 
-def test_a_message_is_short_whatever_the_temperatures():
+def test_error_for_a_long_list_of_temperatures_is_short():
     with pytest.raises(CheckpointError) as caught:
         temperature_of({'meta': {META_KEY: [1.0] * 10**5}}, 2, 'best.pth')
     assert len(str(caught.value)) < 500
 
 
-def test_checkpoints_without_temperature_have_none():
+def test_temperature_is_read_from_the_checkpoint_and_none_if_absent():
     assert temperature_of({'state_dict': {}}, 2, 'a.pth') is None
     assert temperature_of({'meta': {'epoch': 1}}, 2, 'a.pth') is None
     assert temperature_of({'meta': {META_KEY: [2]}}, 2, 'a.pth') == (2.0,)
     assert temperature_of({'meta': {META_KEY: [2]}}, 1, 'a.pth') == (2.0,)
 
 
-def test_inferencer_gives_both_probabilities_and_the_same_mask(
+def test_inferencer_gives_calibrated_and_uncalibrated_probability_and_one_mask(
     tmp_path, checkpoint_content, picture
 ):
     content = checkpoint_content()
@@ -88,7 +88,7 @@ def test_inferencer_gives_both_probabilities_and_the_same_mask(
     assert abs(calibrated.lesion_probability - plain.lesion_probability).max() > 0.05
 
 
-def test_inferencer_gives_the_mask_at_a_threshold_of_the_networks_probability(
+def test_inferencer_applies_the_threshold_to_the_uncalibrated_probability(
     tmp_path, checkpoint_content, picture
 ):
     content = checkpoint_content()
@@ -99,7 +99,7 @@ def test_inferencer_gives_the_mask_at_a_threshold_of_the_networks_probability(
     )
     (plain,) = inferencer.predict([picture])
     assert plain.conformal_mask is None
-    # Reached by its highest pixel, itself among the marked.
+    # Only the highest pixel reaches the threshold, and is marked.
     threshold = float(plain.network_probability.max())
     (found,) = inferencer.predict([picture], threshold=threshold)
     expected = plain.network_probability == plain.network_probability.max()

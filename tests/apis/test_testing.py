@@ -39,13 +39,13 @@ def test_show_opens_a_window_for_the_given_time_and_writes_nothing():
     assert 'save_dir' not in cfg.visualizer
 
 
-def test_drawing_without_the_hook_says_which_hook_is_needed():
+def test_error_for_drawing_without_a_visualization_hook_names_the_hook():
     cfg = Config(dict(default_hooks=dict()))
     with pytest.raises(ValueError, match="type='SegVisualizationHook'"):
         draw_predictions(cfg, False, 'overlays', 2)
 
 
-def test_tta_wraps_the_model_and_takes_the_pipeline_of_views():
+def test_tta_wraps_the_model_and_uses_the_tta_pipeline():
     cfg = _config(
         model=dict(type='EncoderDecoder'),
         tta_model=dict(type='SegTTAModel'),
@@ -57,7 +57,7 @@ def test_tta_wraps_the_model_and_takes_the_pipeline_of_views():
     assert cfg.test_dataloader.dataset.pipeline == [dict(type='TestTimeAug')]
 
 
-def test_tta_of_a_data_set_a_site_keeps_the_name_of_each(repo_root):
+def test_tta_with_one_dataset_per_site_keeps_the_name_of_each_site(repo_root):
     name = 'configs/mcdrl/mcdrl_unet-s5-d16_fcn_50e_retinal-vessels-512x512.py'
     cfg = Config.fromfile(repo_root / name)
     use_tta(cfg)
@@ -68,7 +68,7 @@ def test_tta_of_a_data_set_a_site_keeps_the_name_of_each(repo_root):
 
 
 def _sizes_of(tested, views):
-    """A config whose plain test and whose views resize so."""
+    """A config whose test pipeline and views resize to these sizes."""
     sizes = [[dict(type='Resize', scale=scale) for scale in views]]
     return _config(
         model=dict(type='EncoderDecoder'),
@@ -80,7 +80,7 @@ def _sizes_of(tested, views):
     )
 
 
-def test_views_of_another_size_than_the_plain_test_are_told():
+def test_views_of_another_size_than_the_test_pipeline_give_a_note():
     note = use_tta(_sizes_of((64, 64), [(224, 224)]))
     assert 'tta_pipeline resizes images to 224 x 224' in note
     assert 'the test pipeline to 64 x 64' in note
@@ -91,17 +91,17 @@ def test_views_of_another_size_than_the_plain_test_are_told():
     [((96, 64), [(96, 64)]), (64, [(64, 64)]), ((64, 64), [(48, 48), [64, 64]])],
     ids=['equal', 'one number', 'several sizes'],
 )
-def test_views_of_the_size_of_the_plain_test_need_no_word(tested, views):
+def test_views_of_the_size_of_the_test_pipeline_give_no_note(tested, views):
     assert use_tta(_sizes_of(tested, views)) is None
 
 
-def test_views_that_keep_the_size_of_images_need_no_word():
+def test_views_with_a_scale_factor_give_no_note():
     cfg = _sizes_of((64, 64), [])
     cfg.tta_pipeline[0].transforms = [[dict(type='Resize', scale_factor=0.5)]]
     assert use_tta(cfg) is None
 
 
-def test_a_note_is_said_after_the_scores():
+def test_a_note_is_logged_after_the_test():
     said = []
     runner = SimpleNamespace(logger=SimpleNamespace(warning=said.append))
     NoteHook('other views').after_test(runner)
@@ -119,7 +119,7 @@ def test_every_shipped_config_has_views_of_its_own_size(repo_root, folder):
         assert cfg.tta_model == dict(type='SegProbabilityTTAModel'), path
 
 
-def test_tta_names_what_the_config_lacks():
+def test_error_for_tta_names_only_the_missing_entry_of_the_config():
     cfg = _config(tta_model=dict(type='SegTTAModel'))
     with pytest.raises(ValueError, match='tta_pipeline') as raised:
         use_tta(cfg)
@@ -152,21 +152,21 @@ def told():
 
 
 @pytest.mark.parametrize('site', ['west', dict(name='north')])
-def test_a_test_at_a_site_of_the_training_is_told_below_the_scores(told, site):
+def test_a_test_at_a_training_site_gives_a_warning_after_the_scores(told, site):
     (line,) = told(sites=['south', site])
     name = site if isinstance(site, str) else site['name']
     assert line.startswith(f'best.pth was trained on images of {name}: these scores')
     assert 'MCDRL_HELD_OUT=south.' in line
 
 
-def test_of_a_training_that_held_none_out_no_test_at_it_is_advised(told):
+def test_warning_advises_leave_one_site_out_if_the_training_held_no_site_out(told):
     (line,) = told(sites=['north'], held_out=None)
     assert 'It records no held-out site' in line
     assert 'leave-one-site-out' in line
     assert 'MCDRL_HELD_OUT' not in line
 
 
-def test_sites_behind_a_wrapper_are_looked_at(told):
+def test_sites_of_a_wrapped_dataset_are_checked(told):
     assert told(type='RepeatDataset', dataset=dict(sites=['north']))
 
 
@@ -174,17 +174,17 @@ def test_sites_behind_a_wrapper_are_looked_at(told):
     'dataset',
     [
         dict(sites=['south']),
-        # A project of one hospital: the validation part is no image of the training.
+        # A project of one hospital: the validation part is not trained on.
         dict(sites=['north'], split='val'),
         dict(data_prefix=dict(img_path='images')),
     ],
 )
-def test_a_test_of_images_that_were_not_trained_on_says_nothing(told, dataset):
+def test_a_test_on_images_outside_the_training_gives_no_warning(told, dataset):
     assert told(**dataset) == []
 
 
 @pytest.mark.parametrize('meta', [{}, dict(cfg='import os'), dict(cfg=None)])
-def test_a_checkpoint_that_does_not_say_what_it_was_trained_on_is_tested(told, meta):
+def test_a_checkpoint_without_its_training_sites_gives_no_warning(told, meta):
     assert told(meta, sites=['north']) == []
 
 
@@ -196,7 +196,7 @@ def test_a_checkpoint_that_does_not_say_what_it_was_trained_on_is_tested(told, m
         ('LoadLesionMask', ['site'], None),
     ],
 )
-def test_views_that_lose_what_sites_say_are_refused(loads, packs, message):
+def test_views_that_lose_the_mask_format_or_the_site_are_refused(loads, packs, message):
     views = [
         [dict(type='RandomFlip', prob=0.0)],
         [dict(type=loads)],

@@ -26,7 +26,7 @@ ARGUMENTS = Namespace(
 
 @pytest.fixture
 def predicts(monkeypatch):
-    """Lets tools/predict.py have done what a summary says."""
+    """Runs the predict command with a prediction that ends in the given summary."""
 
     def use(summary: Summary, model_hash: str = '') -> int:
         model = SimpleNamespace(model=SimpleNamespace(model_hash=model_hash))
@@ -37,7 +37,7 @@ def predicts(monkeypatch):
     return use
 
 
-def test_a_clean_run_says_what_was_done_and_ends_with_0(predicts, capsys):
+def test_a_clean_run_prints_a_summary_and_ends_with_0(predicts, capsys):
     summary = Summary(num_images=10, num_lesions=4, seconds={'c.mp4': (50, 2.0)})
     assert predicts(summary) == 0
     out, err = capsys.readouterr()
@@ -46,7 +46,7 @@ def test_a_clean_run_says_what_was_done_and_ends_with_0(predicts, capsys):
     assert not err
 
 
-def test_skipped_inputs_are_named_once_and_end_with_1(predicts, capsys):
+def test_skipped_inputs_are_listed_once_and_the_run_ends_with_1(predicts, capsys):
     problems = {'a.png': 'a.png: damaged', 'gone': 'no such file'}
     assert predicts(Summary(num_images=3, problems=problems)) == 1
     lines = capsys.readouterr().err.splitlines()
@@ -57,11 +57,11 @@ def test_skipped_inputs_are_named_once_and_end_with_1(predicts, capsys):
     ]
 
 
-def test_a_run_that_did_nothing_ends_with_2(predicts):
+def test_a_run_without_any_result_ends_with_2(predicts):
     assert predicts(Summary(problems={'gone': 'no such file'})) == 2
 
 
-def test_explain_says_that_a_gate_is_closed(monkeypatch, capsys, new_model):
+def test_explain_prints_a_note_if_the_gate_is_closed(monkeypatch, capsys, new_model):
     model = new_model()
     monkeypatch.setattr(tool_commands, 'load_segmentor', lambda *_: model)
     monkeypatch.setattr(tool_commands, 'explain_files', lambda *_: ExplainSummary())
@@ -71,7 +71,9 @@ def test_explain_says_that_a_gate_is_closed(monkeypatch, capsys, new_model):
         assert ('gate of this checkpoint is 0' in capsys.readouterr().err) == told
 
 
-def test_explain_prints_its_pages(monkeypatch, capsys):
+def test_explain_prints_the_written_pages_and_the_number_of_skipped_inputs(
+    monkeypatch, capsys
+):
     summary = ExplainSummary(written=['out/a.png'], problems={'b': 'damaged'})
     monkeypatch.setattr(tool_commands, 'load_segmentor', lambda *_: None)
     monkeypatch.setattr(tool_commands, 'explain_files', lambda *_: summary)
@@ -81,7 +83,9 @@ def test_explain_prints_its_pages(monkeypatch, capsys):
     assert '1 inputs were skipped' in err
 
 
-def test_masks_that_were_emptied_are_counted(predicts, monkeypatch, capsys, tmp_path):
+def test_predict_prints_the_number_of_emptied_masks(
+    predicts, monkeypatch, capsys, tmp_path
+):
     content = dict(threshold=0.25, method='baseline')
     PRESENCE.write(tmp_path / 'presence.json', content)
     monkeypatch.setattr(ARGUMENTS, 'presence', str(tmp_path / 'presence.json'))
@@ -92,7 +96,7 @@ def test_masks_that_were_emptied_are_counted(predicts, monkeypatch, capsys, tmp_
 
 
 @pytest.mark.parametrize('kind', [PRESENCE, CONFORMAL])
-def test_thresholds_of_another_network_are_refused_and_old_ones_told_of(
+def test_thresholds_of_another_network_are_refused_and_old_ones_give_a_note(
     predicts, monkeypatch, capsys, tmp_path, kind
 ):
     path = tmp_path / 'threshold.json'

@@ -1,4 +1,4 @@
-"""tools/*.py before they run anything."""
+"""The start of tools/*.py, before they run anything."""
 
 import runpy
 import subprocess
@@ -18,7 +18,7 @@ try:
 finally:
     print('LOADED', *sys.modules)
 """
-# What each must be given.
+# The required arguments of each tool.
 TOOLS = {
     'train': ['config.py'],
     'test': ['config.py', 'best.pth'],
@@ -48,7 +48,7 @@ def start(repo_root):
 
 
 @pytest.mark.parametrize('name', TOOLS)
-def test_help_loads_nothing_that_takes_long(name, start):
+def test_help_imports_no_slow_modules(name, start):
     code, output, heavy = start(name, '--help')
     assert code == 0, output
     assert f'Example: python tools/{name}.py' in output
@@ -56,7 +56,7 @@ def test_help_loads_nothing_that_takes_long(name, start):
 
 
 @pytest.mark.parametrize('name', TOOLS)
-def test_a_wrong_option_is_refused_before_anything_that_takes_long(name, start):
+def test_a_wrong_option_is_refused_before_slow_imports(name, start):
     code, output, heavy = start(name, *TOOLS[name], '--colour', 'red')
     assert code == 2
     assert 'unrecognized arguments: --colour red' in output
@@ -64,21 +64,21 @@ def test_a_wrong_option_is_refused_before_anything_that_takes_long(name, start):
 
 
 @pytest.mark.parametrize('name', ['train', 'test'])
-def test_an_option_without_a_value_is_refused_as_early(name, start):
+def test_an_option_without_a_value_is_refused_before_slow_imports(name, start):
     code, output, heavy = start(name, *TOOLS[name], '--cfg-options', 'max_epochs')
     assert code == 2
     assert "'max_epochs' has no value: expected KEY=VALUE" in output
     assert heavy == set()
 
 
-def test_choices_are_all_outputs_and_formats_that_there_are(repo_root):
+def test_choices_of_the_tools_are_all_existing_outputs_and_formats(repo_root):
     predict = runpy.run_path(str(repo_root / 'tools/predict.py'))
     export = runpy.run_path(str(repo_root / 'tools/export.py'))
     assert predict['OUTPUTS'] == tuple(OUTPUTS)
     assert export['FORMATS'] == tuple(FORMATS)
 
 
-def test_a_training_that_is_stopped_says_how_to_go_on(repo_root, monkeypatch, capsys):
+def test_a_stopped_training_prints_how_to_resume(repo_root, monkeypatch, capsys):
     def stop():
         raise KeyboardInterrupt
 

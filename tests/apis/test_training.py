@@ -31,7 +31,7 @@ from mcdrl_mmseg.safe_loading import CheckpointError
 
 @pytest.fixture
 def parse(monkeypatch):
-    """Parses a command line and gives back the arguments."""
+    """Parses a command line and returns the arguments."""
     monkeypatch.delenv('LOCAL_RANK', raising=False)
 
     def run(*words):
@@ -43,14 +43,14 @@ def parse(monkeypatch):
     return run
 
 
-def test_defaults_are_those_of_mmseg(parse):
+def test_default_arguments_are_those_of_mmseg(parse):
     args = parse()
     assert vars(args) == dict(
         work_dir=None, cfg_options=None, launcher='none', local_rank=0
     )
 
 
-def test_options_become_python_values(parse):
+def test_cfg_options_become_python_values(parse):
     args = parse(
         '--cfg-options', 'a.lr=0.1', 'b.names=[x,y]', 'c=None', 'd="[(1,2),(3,4)]"'
     )
@@ -67,7 +67,7 @@ def test_spaces_beside_commas_and_brackets_change_no_value(parse):
     assert args.cfg_options == {'a': ['x', 'y'], 'b': ((1, 2), (3, 4)), 'c': 5}
 
 
-def test_options_that_are_given_twice_add_up_and_the_last_of_a_key_holds(parse):
+def test_repeated_cfg_options_add_up_and_the_last_value_of_a_key_counts(parse):
     args = parse(
         '--cfg-options', 'a=1', 'b=2', '--launcher', 'none', '--cfg-options', 'b=3'
     )
@@ -109,7 +109,7 @@ def test_local_rank_reaches_the_environment_in_both_spellings(
     assert os.environ['LOCAL_RANK'] == '3'
 
 
-def test_local_rank_of_the_launcher_stays(parse, monkeypatch):
+def test_local_rank_of_the_launcher_is_kept(parse, monkeypatch):
     monkeypatch.setenv('LOCAL_RANK', '1')
     parse()
     assert os.environ['LOCAL_RANK'] == '1'
@@ -123,7 +123,7 @@ def test_unknown_launcher_ends_with_status_2(parse, capsys):
 
 
 class _Runner:
-    """Notes what a command asked of it."""
+    """Records the calls of a command."""
 
     def __init__(self, cfg):
         self.cfg, self.called, self.hooks = cfg, [], []
@@ -140,7 +140,7 @@ class _Runner:
 
 @pytest.fixture
 def runners(monkeypatch, tmp_path):
-    """Runners that the commands built, of which none computes anything."""
+    """Runners that the commands built; none computes anything."""
     built = []
 
     def build(cfg):
@@ -154,7 +154,7 @@ def runners(monkeypatch, tmp_path):
     return built
 
 
-def test_train_is_given_the_options_of_the_command_line(runners):
+def test_train_uses_the_options_of_the_command_line(runners):
     argv = ['train', 'stock.py', '--resume', '--cfg-options', 'train_cfg.max_iters=5']
     assert training.main(argv) == 0
     (runner,) = runners
@@ -163,7 +163,9 @@ def test_train_is_given_the_options_of_the_command_line(runners):
     assert runner.cfg.work_dir == os.path.join('work_dirs', 'stock')
 
 
-def test_steps_are_quick_while_a_training_goes_on(runners, monkeypatch):
+def test_training_replaces_slow_functions_of_mmseg_only_while_it_runs(
+    runners, monkeypatch
+):
     stock, found = stock_parts(), []
     monkeypatch.setattr(_Runner, 'train', lambda self: found.append(stock_parts()))
     assert training.main(['train', 'stock.py']) == 0
@@ -173,7 +175,7 @@ def test_steps_are_quick_while_a_training_goes_on(runners, monkeypatch):
 
 
 def stock_parts() -> list:
-    """What a training step calls of mmseg."""
+    """The functions of mmseg that a training step calls."""
     return [
         decode_head.accuracy,
         decode_head.resize,
@@ -189,14 +191,14 @@ def test_test_loads_the_checkpoint_that_is_named(runners):
     assert (runner.cfg.load_from, runner.cfg.work_dir) == ('best.pth', 'out')
 
 
-def test_every_test_looks_at_what_its_checkpoint_holds_and_was_trained_on(runners):
-    # The config is another project's, without hooks of ours.
+def test_every_test_checks_the_weights_and_training_sites_of_its_checkpoint(runners):
+    # The config is another project's, without hooks of this package.
     assert training.main(['test', 'stock.py', 'best.pth']) == 0
     (runner,) = runners
     assert [type(hook) for hook in runner.hooks] == [ConfigCheckHook, TrainedOnHook]
 
 
-def test_views_of_another_size_are_told_after_the_test(runners, monkeypatch):
+def test_views_of_another_size_add_a_hook_that_logs_a_note(runners, monkeypatch):
     for note in (None, 'other views'):
         monkeypatch.setattr(training, 'use_tta', lambda cfg, note=note: note)
         assert training.main(['test', 'stock.py', 'best.pth', '--tta']) == 0
@@ -205,7 +207,7 @@ def test_views_of_another_size_are_told_after_the_test(runners, monkeypatch):
     assert told == [ConfigCheckHook, TrainedOnHook, NoteHook]
 
 
-def test_the_hook_leaves_a_config_alone_that_the_tool_has_checked(runners, monkeypatch):
+def test_the_check_hook_skips_a_config_that_the_tool_has_checked(runners, monkeypatch):
     def build(cfg):
         runners.append(_Runner(cfg))
         runners[-1].hooks = [TrainedOnHook(cfg), ConfigCheckHook()]
@@ -216,7 +218,7 @@ def test_the_hook_leaves_a_config_alone_that_the_tool_has_checked(runners, monke
     assert runners[0].hooks[1].checked
 
 
-def test_another_command_ends_with_status_2(capsys):
+def test_unknown_command_ends_with_status_2(capsys):
     with pytest.raises(SystemExit) as stopped:
         training.main(['tune', 'stock.py'])
     assert stopped.value.code == 2
@@ -275,7 +277,7 @@ def test_checkpoints_of_an_earlier_training_are_not_replaced(
     config.write_text('a = 1\n')
     arguments = [str(config), '--work-dir', str(tmp_path / 'run')]
     (tmp_path / 'run').mkdir()
-    # Another process of the same training looks, too.
+    # Other processes of the same training check this, too.
     for rank in ('0', '1'):
         monkeypatch.setenv('RANK', rank)
         (tmp_path / 'run' / name).touch()
@@ -285,7 +287,7 @@ def test_checkpoints_of_an_earlier_training_are_not_replaced(
         assert 'with --resume, choose another --work-dir, or move the' in told
         assert trained == []
         (tmp_path / 'run' / name).unlink()
-    # What a training begins with may lie there.
+    # The checkpoint that a training starts from may be in the folder.
     (tmp_path / 'run/epoch.pth').touch()
     assert training.train_main(arguments) == 0
     (tmp_path / 'run' / name).touch()
@@ -293,7 +295,9 @@ def test_checkpoints_of_an_earlier_training_are_not_replaced(
     assert len(trained) == 2
 
 
-def test_a_plan_that_holds_its_runs_folder_can_train_there(tmp_path, trained):
+def test_a_plan_that_has_locked_the_folder_of_its_run_can_train_there(
+    tmp_path, trained
+):
     config = tmp_path / 'config.py'
     config.write_text('a = 1\n')
     with folder_lock(tmp_path):
@@ -337,7 +341,9 @@ COMMANDS = (['train', 'stock.py'], ['test', 'stock.py', 'best.pth'])
 )
 @pytest.mark.parametrize('command', COMMANDS, ids=['train', 'test'])
 @pytest.mark.parametrize('kind', KNOWN_ERRORS, ids=lambda kind: kind.__name__)
-def test_a_known_error_is_one_line_and_code_2(failing, capsys, command, kind):
+def test_a_known_error_is_shown_as_one_line_and_ends_with_status_2(
+    failing, capsys, command, kind
+):
     error = kind.__new__(kind)
     error.args = ('x.png: what to do.',)
     failing(error)
@@ -352,7 +358,7 @@ def test_an_unknown_error_keeps_its_traceback(failing, command):
         training.main(command)
 
 
-def test_an_error_of_a_data_worker_loses_the_workers_traceback(failing, capsys):
+def test_an_error_of_a_data_worker_is_shown_without_its_traceback(failing, capsys):
     told = 'Original Traceback (most recent call last):\n  File "a.py", line 1\n'
     worker = f'Caught MaskError in DataLoader worker process 0.\n{told}'
     failing(MaskError(f'{worker}mcdrl.MaskError: x.png: a colour mask.\n'))
@@ -372,7 +378,7 @@ def test_an_error_of_a_data_worker_loses_the_workers_traceback(failing, capsys):
         (['train', 'wrong.py'], 'train_dataloader: is [1]. Expected a dict.'),
     ],
 )
-def test_options_and_configs_that_do_not_fit_are_one_message(
+def test_options_and_configs_that_do_not_fit_give_an_error_without_traceback(
     runners, tmp_path, capsys, command, message
 ):
     (tmp_path / 'broken.py').write_text('model = dict(\n')
@@ -430,7 +436,7 @@ def test_a_run_that_ends_well_leaves_the_group_that_it_joined(joining, command):
     assert not torch.distributed.is_initialized()
 
 
-def test_a_run_that_fails_waits_for_no_other_process(joining):
+def test_a_run_that_fails_does_not_wait_for_other_processes(joining):
     joining(KeyError('mDice'))
     with pytest.raises(KeyError):
         training.main(['train', 'stock.py'])

@@ -32,10 +32,10 @@ def make(path, codec) -> None:
 
 
 @pytest.mark.parametrize('ending', sorted(CODECS))
-def test_every_container_is_known_by_its_content(tmp_path, ending):
+def test_every_container_is_recognised_by_its_content(tmp_path, ending):
     path = tmp_path / f'a.{ending}'
     make(path, CODECS[ending])
-    # Whatever it is called.
+    # Under any name.
     for name in (path.name, 'b.mp4', 'c_01.avi'):
         shutil.copyfile(path, tmp_path / name) if name != path.name else None
         frames = list(read_images(InputFile(tmp_path / name, Kind.VIDEO, 'a')))
@@ -52,7 +52,7 @@ def test_every_container_is_known_by_its_content(tmp_path, ending):
         'G\nv=0\nc=IN IP4 127.0.0.1\nm=video 5004 RTP/AVP 96\n{name}',
     ],
 )
-def test_text_that_lists_other_files_is_no_video(tmp_path, text):
+def test_a_text_that_lists_other_files_is_not_read_as_a_video(tmp_path, text):
     make(tmp_path / 'other.avi', 'MJPG')
     for name in ('other.avi', tmp_path / 'other.avi'):
         content = text.format(name=name).encode()
@@ -68,7 +68,7 @@ def test_text_that_lists_other_files_is_no_video(tmp_path, text):
 
 
 @pytest.mark.reliability('security', 'an image that is called a video, with a number')
-def test_images_of_a_number_are_not_read_as_a_sequence(tmp_path):
+def test_numbered_images_named_as_videos_are_not_read_as_a_sequence(tmp_path):
     for number in (1, 2):
         path = tmp_path / f'scan_{number:02d}.png'
         cv2.imwrite(str(path), np.zeros((8, 8, 3), np.uint8))
@@ -79,10 +79,10 @@ def test_images_of_a_number_are_not_read_as_a_sequence(tmp_path):
         list(read_images(InputFile(tmp_path / 'scan_01.mp4', Kind.VIDEO, 'scan_01')))
 
 
-def test_ffmpeg_may_use_no_other_reader_and_the_users_options_stay(
+def test_ffmpeg_uses_no_other_reader_and_the_users_options_are_kept(
     tmp_path, monkeypatch, capfd
 ):
-    # Past the look at the content, as by a file that changes in between.
+    # Skips the check of the content, as with a file that changes after it.
     monkeypatch.setattr('mcdrl_mmseg.apis.video_files._is_container', lambda path: True)
     make(tmp_path / 'other.avi', 'MJPG')
     path = tmp_path / 'list.mp4'

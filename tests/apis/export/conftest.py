@@ -1,4 +1,4 @@
-"""Models as small as they come, and files exported from them."""
+"""Very small models, and files exported from them."""
 
 import copy
 from pathlib import Path
@@ -33,8 +33,8 @@ def draw_head():
 def new_model(repo_root, draw_head):
     """Makes a model with a dictionary: ``new_model('vit', **head_options)``.
 
-    ``backbone`` holds options of the backbone. Of a ViT two blocks are left: an
-    export's time grows with the number of layers.
+    ``backbone`` holds options of the backbone. A ViT is cut to two blocks: the time of
+    an export grows with the number of layers.
     """
 
     def make(
@@ -67,7 +67,7 @@ def vit(new_model):
 
 @pytest.fixture(scope='session')
 def resnet(new_model):
-    """With a residual that loses what tells confounders apart."""
+    """With the orthogonal residual, which removes the span of the confounders."""
     intervention = dict(num_layers=1, residual='orthogonal')
     return new_model('rn', intervention=intervention)
 
@@ -83,9 +83,10 @@ def unbuilt(vit):
 
 @pytest.fixture(scope='session')
 def exported(tmp_path_factory, vit, resnet):
-    """Makes files, each once: ``exported('onnx')``.
+    """Exports a file of a format, each once: ``exported('onnx')``.
 
-    ONNX is of the ViT at any size, the others are of the ResNet at 64 x 96.
+    The ONNX file is of the ViT and takes any size; the others are of the ResNet at
+    64 x 96.
     """
     from mcdrl_mmseg.apis.export.deployable import DeployableSegmentor
     from mcdrl_mmseg.apis.export.formats import ENDINGS, FORMATS

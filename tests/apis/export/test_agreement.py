@@ -17,7 +17,7 @@ from mcdrl_mmseg.apis.export.runtime import ExportedModel
 from mcdrl_mmseg.apis.image_pipeline import ImageError
 
 
-def test_image_comes_red_first_in_the_size_asked_for():
+def test_fitted_image_is_red_first_and_of_the_requested_size():
     image = np.zeros((4, 6, 3), np.uint8)
     image[..., 0] = 200  # blue
     fitted = fit_image(image, (8, 10))
@@ -38,7 +38,7 @@ _RESIZE = dict(type='Resize', scale=(128, 128))
         ([dict(_RESIZE, keep_ratio=True)], None, True),
     ],
 )
-def test_a_pipeline_that_does_more_than_a_file_is_told_apart(
+def test_a_pipeline_that_prepares_images_unlike_an_exported_file_is_recognised(
     resnet, steps, padding, expected
 ):
     model = copy.deepcopy(resnet)
@@ -48,13 +48,13 @@ def test_a_pipeline_that_does_more_than_a_file_is_told_apart(
     assert prepares_otherwise(model, (128, 128)) is expected
 
 
-def test_a_config_without_a_pipeline_has_nothing_to_differ_from(resnet):
+def test_a_config_without_a_pipeline_counts_as_preparing_images_alike(resnet):
     model = copy.deepcopy(resnet)
     model.cfg = Config(dict(model=resnet.cfg.model))
     assert prepares_otherwise(model, (128, 128)) is False
 
 
-def test_every_image_comes_in_every_size(tmp_path):
+def test_trial_images_are_all_images_in_all_sizes(tmp_path):
     paths = [str(tmp_path / f'{n}.png') for n in range(3)]
     for path in paths:
         cv2.imwrite(path, np.zeros((5, 5, 3), np.uint8))
@@ -62,12 +62,12 @@ def test_every_image_comes_in_every_size(tmp_path):
     assert [image.shape[2:] for image in found] == [(8, 8)] * 3 + [(16, 8)] * 3
 
 
-def test_noise_stands_in_for_images_and_has_contrast():
+def test_without_images_the_trial_image_is_noise_with_contrast():
     (found,) = trial_images([], [(32, 32)])
     assert found.std() > 20
 
 
-def test_unreadable_image_is_named(tmp_path):
+def test_unreadable_image_is_named_in_the_error(tmp_path):
     with pytest.raises(ImageError, match=r'gone\.png'):
         trial_images([str(tmp_path / 'gone.png')], [(8, 8)])
 
@@ -87,7 +87,7 @@ def test_largest_difference_is_over_all_images_and_in_both_directions(
     assert gap == expected
 
 
-def test_what_is_no_number_is_not_passed_over():
+def test_largest_difference_is_nan_if_an_output_is_nan():
     exported = ExportedModel(Path('x'), {}, lambda x: np.full(x.shape, np.nan))
     images = [np.zeros((1, 3, 2, 2), np.uint8)]
     assert np.isnan(largest_difference(torch.Tensor.float, exported, images))

@@ -1,4 +1,4 @@
-"""A backbone beside a CLIP tower, and a predictor that pools: exported and compared."""
+"""Exports of a backbone beside a CLIP tower and of other forms of the model."""
 
 import numpy as np
 import pytest
@@ -14,8 +14,8 @@ from mcdrl_mmseg.apis.export.formats import ENDINGS, FORMATS, size_multiple
 from mcdrl_mmseg.apis.export.runtime import open_exported
 from mcdrl_mmseg.clip.lora import LowRank
 
-# What makes the configs' models small: two of four stages, with the map of the last at
-# a stride of 32 as before.
+# Options that make the models of the configs small: two of four stages, the last still
+# with a stride of 32.
 _GUIDED = {
     'mcdrl_mit-b0_segformer': (
         dict(
@@ -109,9 +109,10 @@ def pooling(new_pooling):
 
 @pytest.fixture
 def export(tmp_path, monkeypatch):
-    """Writes one model of a test: ``export(model, 'onnx', (64, 64))`` gives the path.
+    """Exports the one model of a test: ``export(model, 'onnx', (64, 64))``.
 
-    It is traced once for all formats of a size, which begin with the same trace.
+    Returns the path. The model is traced once per size for all formats, which begin
+    with the same trace.
     """
     traced, models = {}, set()
     trace = formats.export_program
@@ -155,11 +156,13 @@ def test_a_backbone_beside_a_clip_tower_is_exported_with_the_tower(
     model = guided(name)
     for file_format in written:
         path = export(model, file_format, (64, 96))
-        # Neither the traced batch nor that of the comparison at export.
+        # A batch size that neither the trace nor the comparison at export used.
         assert_agrees(model, path, new_pixels(3, 64, 96))
 
 
-def test_a_backbone_beside_a_clip_tower_takes_other_sizes(guided, new_pixels, tmp_path):
+def test_an_exported_backbone_beside_a_clip_tower_takes_other_sizes(
+    guided, new_pixels, tmp_path
+):
     model = guided('mcdrl_mit-b0_segformer')
     assert size_multiple(model) == 32
     path = tmp_path / 'model.onnx'
@@ -172,7 +175,7 @@ def test_a_backbone_beside_a_clip_tower_takes_other_sizes(guided, new_pixels, tm
 def test_a_predictor_that_pools_to_a_grid_is_exported_at_a_fixed_size(
     pooling, new_pixels, tmp_path, file_format
 ):
-    """Grids of 3 x 3 and 6 x 6 of a map of 2 x 3: bins overlap."""
+    """Grids of 3 x 3 and 6 x 6 pool a map of 2 x 3: bins overlap."""
     path = tmp_path / f'model{ENDINGS[file_format]}'
     export_model(pooling, path, file_format, (64, 96))
     assert_agrees(pooling, path, new_pixels(2, 64, 96))
@@ -180,10 +183,10 @@ def test_a_predictor_that_pools_to_a_grid_is_exported_at_a_fixed_size(
 
 @pytest.mark.reliability('bad input', 'export --dynamic of pooling to a grid')
 @pytest.mark.parametrize('scales', [(1, 2, 3, 6), (1, 6)])
-def test_a_predictor_that_pools_to_a_grid_says_that_it_needs_a_fixed_size(
+def test_a_predictor_that_pools_to_a_grid_is_refused_at_a_variable_size(
     new_pooling, tmp_path, scales
 ):
-    """With (1, 6) the file passed its comparison, and was wrong at 96 x 128."""
+    """A file with (1, 6) would pass its comparison and be wrong at 96 x 128."""
     message = r'psp_modules\.\d\.\d pools to a grid of \d x \d, .*Leave out --dynamic'
     with pytest.raises(ExportError, match=message):
         model = new_pooling(scales)
@@ -200,10 +203,10 @@ def test_a_predictor_that_pools_to_one_value_takes_any_size(
         assert_agrees(model, path, new_pixels(1, 96, 160))
 
 
-def test_torch_export_keeps_pooling_to_a_grid_at_any_size(
+def test_torch_export_supports_pooling_to_a_grid_at_any_size(
     new_model, new_pixels, export
 ):
-    """Of PSPHead, whose pooling is that of UPerHead."""
+    """The predictor is PSPHead, which pools as UPerHead does."""
     predictor = dict(
         _delete_=True,
         type='PSPHead',
@@ -217,17 +220,17 @@ def test_torch_export_keeps_pooling_to_a_grid_at_any_size(
         assert_agrees(model, path, new_pixels(*shape))
 
 
-def test_a_file_of_variable_size_takes_the_size_of_the_towers_own_positions(
+def test_a_file_of_variable_size_takes_the_size_of_the_towers_position_grid(
     new_model, new_pixels, export
 ):
-    """Those of the ResNet are a grid of 4 x 4, which is that of 128 pixels."""
+    """The ResNet has a grid of 4 x 4 positions, as an image of 128 x 128 pixels."""
     model = new_model('rn')
     path = export(model, 'torch-export', (64, 64), dynamic=True)
     for shape in ((1, 128, 128), (2, 128, 160), (1, 96, 128)):
         assert_agrees(model, path, new_pixels(*shape))
 
 
-def test_images_shown_to_the_tower_at_half_size_are_exported(
+def test_a_model_that_shows_the_tower_images_at_half_size_is_exported(
     new_model, new_pixels, export
 ):
     model = new_model('vit', backbone=dict(input_scale=0.5))
@@ -250,7 +253,7 @@ def test_low_rank_changes_of_the_tower_are_in_the_exported_weights(
     pixels = new_pixels(3, 64, 64)
     for path in paths:
         assert_agrees(model, path, pixels)
-    # The model itself stays as it is, and the changes count.
+    # The model itself is unchanged, and the files depend on the changes.
     assert any(isinstance(part, LowRank) for part in model.modules())
     for change in changes:
         torch.nn.init.zeros_(change.up)
@@ -259,7 +262,7 @@ def test_low_rank_changes_of_the_tower_are_in_the_exported_weights(
             assert_agrees(model, path, pixels)
 
 
-def test_a_similarity_map_is_exported(new_model, new_pixels, export):
+def test_a_model_with_a_similarity_map_is_exported(new_model, new_pixels, export):
     predictor = dict(
         in_channels=[128, 1], in_index=[-2, -1], input_transform='resize_concat'
     )
@@ -268,7 +271,7 @@ def test_a_similarity_map_is_exported(new_model, new_pixels, export):
     pixels = new_pixels(3, 64, 64)
     for path in paths:
         assert_agrees(model, path, pixels)
-    # What the file holds of the background prompts counts.
+    # The files depend on the background prompts.
     model.decode_head.dictionary.background_embeddings.neg_()
     for path in paths:
         with pytest.raises(AssertionError):

@@ -1,4 +1,4 @@
-"""Files of a calibrated checkpoint, and a conformal threshold on what they give."""
+"""Exports of a calibrated checkpoint, and a conformal threshold on their output."""
 
 import re
 
@@ -23,7 +23,7 @@ TEMPERATURES = {1: [2.5], 2: [3.0, 0.5]}
 
 @pytest.fixture(scope='module')
 def checkpoint(new_model, tmp_path_factory):
-    """Writes a checkpoint of so many lesion classes, calibrated or not."""
+    """Writes a checkpoint with this number of lesion classes, calibrated or not."""
 
     def write(lesions: int, calibrated: bool):
         predictor = dict(num_classes=lesions + 1)
@@ -72,11 +72,11 @@ def test_file_gives_calibrated_log_odds_and_the_mask_at_a_threshold(
     assert 0.05 < mask.mean() < 0.95
     of_file = function_of_the_page(repo_root)
     assert (of_file(native, TEMPERATURES[lesions], threshold) == mask).mean() > 0.999
-    # Its temperatures matter.
+    # The mask depends on the temperatures.
     assert (of_file(native, None, threshold) != mask).any()
 
 
-def test_a_low_temperature_does_not_make_rounding_a_difference(
+def test_rounding_at_a_low_temperature_is_not_refused_as_a_difference(
     checkpoint, new_pixels, tmp_path
 ):
     model = load_segmentor(checkpoint(1, calibrated=False), device='cpu')
@@ -88,7 +88,7 @@ def test_a_low_temperature_does_not_make_rounding_a_difference(
     assert np.abs(open_exported(path).run(new_pixels(1, *SIZE, seed=5))).max() > 100
 
 
-def test_program_of_the_page_gives_the_mask_of_predictions(
+def test_program_of_the_deployment_page_gives_the_mask_of_the_inferencer(
     checkpoint, new_pixels, tmp_path, repo_root, monkeypatch
 ):
     inferencer = MCDRLInferencer(
@@ -99,7 +99,7 @@ def test_program_of_the_page_gives_the_mask_of_predictions(
     with torch.no_grad():
         (sample,) = inferencer.forward(batch)
         middle = sample.seg_logits.data.flatten(1).median(dim=1).values
-        # So that every class wins somewhere.
+        # Every class then wins somewhere.
         inferencer.model.decode_head.predictor.conv_seg.bias -= middle
     (predicted,) = inferencer.predict([image])
     assert set(np.unique(predicted.labels)) == {0, 1, 2}
@@ -110,17 +110,17 @@ def test_program_of_the_page_gives_the_mask_of_predictions(
     monkeypatch.chdir(tmp_path)
     found = program_of_the_page(repo_root, 'InferenceSession(')
     assert (found['mask'] == predicted.labels).mean() > 0.999
-    # Here the temperatures matter.
+    # The labels depend on the temperatures.
     assert (found['native'].argmax(axis=2) != predicted.labels).mean() > 0.01
 
 
 def function_of_the_page(repo_root):
-    """What docs/deployment.md tells users to do with a threshold."""
+    """The function of docs/deployment.md that applies a threshold."""
     return program_of_the_page(repo_root, 'def conformal_mask(')['conformal_mask']
 
 
 def program_of_the_page(repo_root, part):
-    """Names of a program of docs/deployment.md, run."""
+    """Run a program of docs/deployment.md and return the names that it defines."""
     page = (repo_root / 'docs/deployment.md').read_text()
     blocks = re.findall(r'```python\n(.*?)```', page, flags=re.DOTALL)
     (block,) = [block for block in blocks if part in block]
@@ -129,7 +129,7 @@ def program_of_the_page(repo_root, part):
     return names
 
 
-def test_file_without_temperature_gives_the_networks_log_odds(
+def test_file_of_an_uncalibrated_checkpoint_gives_the_networks_log_odds(
     checkpoint, new_pixels, tmp_path
 ):
     plain, path = checkpoint(1, calibrated=False), tmp_path / 'best.onnx'

@@ -23,7 +23,7 @@ def predicted(model, image):
 
 @pytest.mark.parametrize('tower', ['vit', 'resnet'])
 @torch.no_grad()
-def test_logits_are_those_of_the_segmentors_predict(request, tower, new_pixels):
+def test_logits_agree_with_predict_of_the_segmentor(request, tower, new_pixels):
     model = request.getfixturevalue(tower)
     pixels = new_pixels(1, 128, 128)
     blue_first = np.ascontiguousarray(pixels[0, ::-1].transpose(1, 2, 0))
@@ -35,7 +35,7 @@ def test_logits_are_those_of_the_segmentors_predict(request, tower, new_pixels):
 
 
 @torch.no_grad()
-def test_network_that_takes_blue_first_gets_it(vit, new_pixels):
+def test_network_that_expects_blue_first_gets_blue_first(vit, new_pixels):
     model = copy.deepcopy(vit)
     preprocessor = model.data_preprocessor
     for name in ('channel_conversion', '_channel_conversion'):
@@ -49,8 +49,10 @@ def test_network_that_takes_blue_first_gets_it(vit, new_pixels):
 
 
 @torch.no_grad()
-def test_a_head_that_draws_at_each_pass_draws_once(resnet, new_pixels, tmp_path):
-    """SegNeXt's starts from random bases: no file would agree with PyTorch."""
+def test_a_head_that_draws_random_bases_at_each_pass_draws_once_for_an_export(
+    resnet, new_pixels, tmp_path
+):
+    """SegNeXt's head starts from random bases: no file would agree with PyTorch."""
     init_default_scope('mmseg')
     model = copy.deepcopy(resnet)
     model.decode_head.predictor = MODELS.build(
@@ -95,7 +97,9 @@ def same_padding():
 @pytest.mark.parametrize('size', [(64, 64), (37, 50), (38, 51)])
 @pytest.mark.parametrize('dilation', [1, 2])
 @torch.no_grad()
-def test_same_padding_is_timms_at_even_and_odd_sizes(same_padding, size, dilation):
+def test_same_padding_agrees_with_timm_at_even_and_odd_sizes(
+    same_padding, size, dilation
+):
     model = copy.deepcopy(same_padding)
     model.backbone.timm_model.conv_stem.dilation = (dilation, dilation)
     images = torch.randn(2, 3, *size)
@@ -104,14 +108,14 @@ def test_same_padding_is_timms_at_even_and_odd_sizes(same_padding, size, dilatio
 
 
 def test_same_padding_is_traced_without_division_at_a_variable_size(same_padding):
-    """With timm's own, a trace of the endoscopy CLIP's tower had no end in sight."""
+    """With timm's own padding, tracing the endoscopy CLIP's tower did not finish."""
     program = export_program(DeployableSegmentor(same_padding), (64, 64), multiple=32)
     called = [str(node.target) for node in program.graph.nodes]
     assert 'aten.conv2d.default' in called
     assert not [name for name in called if 'truediv' in name or 'ceil' in name]
 
 
-def test_model_itself_stays_as_it_was(resnet):
+def test_original_model_is_not_changed(resnet):
     before = copy.deepcopy(resnet.state_dict())
     module = DeployableSegmentor(resnet)
     assert not any(p.requires_grad for p in module.parameters())
@@ -120,7 +124,7 @@ def test_model_itself_stays_as_it_was(resnet):
     assert not hasattr(resnet.decode_head.intervention, 'projection')
 
 
-def test_windows_are_refused(vit):
+def test_sliding_windows_are_refused(vit):
     model = copy.deepcopy(vit)
     model.test_cfg = dict(mode='slide', crop_size=(64, 64), stride=(32, 32))
     with pytest.raises(ExportError, match=r"test_cfg\.mode='slide'.*mode='whole'"):
@@ -132,6 +136,6 @@ def test_empty_dictionary_is_refused(unbuilt):
         DeployableSegmentor(unbuilt)
 
 
-def test_other_models_are_refused():
+def test_a_module_that_is_not_a_segmentor_is_refused():
     with pytest.raises(ExportError, match='Linear cannot be exported'):
         DeployableSegmentor(torch.nn.Linear(1, 1))

@@ -22,7 +22,7 @@ _SIZE = (128, 128)
 
 @pytest.fixture(scope='module')
 def checkpoint(resnet, tmp_path_factory) -> Path:
-    """As a run leaves it: with its config inside."""
+    """A checkpoint as a training writes it: with its config inside."""
     meta = dict(cfg=resnet.cfg.pretty_text, dataset_meta=resnet.dataset_meta)
     path = tmp_path_factory.mktemp('checkpoint') / 'best.pth'
     torch.save(dict(meta=meta, state_dict=resnet.state_dict()), path)
@@ -55,7 +55,7 @@ def export_as_a_user(repo_root):
     return run
 
 
-def test_the_file_gives_the_logits_that_mmseg_predicts(
+def test_exported_file_gives_the_logits_that_mmseg_predicts(
     export_as_a_user, checkpoint, new_pixels, tmp_path
 ):
     image = new_pixels(1, *_SIZE, seed=5)[0].transpose(1, 2, 0).copy()
@@ -68,7 +68,7 @@ def test_the_file_gives_the_logits_that_mmseg_predicts(
     told += r'\d\.\de-\d\d \(1 images\)\n'
     assert re.search(re.escape(str(path)) + told, done.stdout)
     assert [file.name for file in path.parent.glob('[!.]*')] == ['best.onnx']
-    # Nothing of what the exporters say among themselves.
+    # No messages of the exporters themselves.
     assert 'constant folding' not in done.stderr
 
     model = load_segmentor(checkpoint, device='cpu')
@@ -83,7 +83,7 @@ def test_the_file_gives_the_logits_that_mmseg_predicts(
     assert exported.description['classes'] == ['background', 'lesion']
 
 
-def test_the_size_is_the_checkpoints_own_and_another_is_warned_of(
+def test_default_size_is_the_checkpoints_own_and_another_gives_a_warning(
     export, checkpoint, tmp_path
 ):
     own = tmp_path / 'own.pt'
@@ -100,7 +100,9 @@ def test_the_size_is_the_checkpoints_own_and_another_is_warned_of(
     assert 'warning: --size 64 96, but the model predicts at 128 x 128' in done.output
 
 
-def test_what_cannot_be_done_is_one_line_and_code_2(export, checkpoint, tmp_path):
+def test_a_file_in_the_way_ends_with_a_one_line_error_and_exit_code_2(
+    export, checkpoint, tmp_path
+):
     path = tmp_path / 'best.onnx'
     path.write_text('mine')
     done = export(checkpoint, '--size', 64, 64, '--out', path)

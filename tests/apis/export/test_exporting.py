@@ -9,7 +9,7 @@ from mcdrl_mmseg.apis.export.runtime import open_exported
 
 @pytest.fixture
 def stand_in(monkeypatch):
-    """Writes a word in place of a model; ``stand_in(gap)`` sets what is compared."""
+    """Writes a word in place of a model; ``stand_in(gap)`` sets the difference."""
 
     def make(gap: float) -> None:
         def write(module, size, multiple, description, path):
@@ -23,24 +23,28 @@ def stand_in(monkeypatch):
     return make
 
 
-def test_file_is_written_and_compared(vit, tmp_path, stand_in):
+def test_exported_file_is_written_and_compared_with_the_model(vit, tmp_path, stand_in):
     stand_in(5e-5)
     found = export_model(vit, tmp_path / 'm.onnx', 'onnx', (64, 64), dynamic=True)
     assert found.path.read_text() == 'model'
     assert found.difference == 5e-5
-    # One image of noise, at the traced size and two that are no multiples of it.
+    # One image of noise, at the traced size and at two that are not multiples of it.
     assert found.num_images == 3
 
 
 @pytest.mark.parametrize('gap', [2e-4, float('nan')])
-def test_file_that_differs_is_not_kept(vit, tmp_path, stand_in, gap):
+def test_exported_file_that_differs_from_the_model_is_not_kept(
+    vit, tmp_path, stand_in, gap
+):
     stand_in(gap)
     with pytest.raises(ExportError, match='differ from those of PyTorch by'):
         export_model(vit, tmp_path / 'm.onnx', 'onnx', (64, 64))
     assert list(tmp_path.iterdir()) == []
 
 
-def test_file_that_is_there_is_replaced_only_if_asked(vit, tmp_path, stand_in):
+def test_existing_file_is_replaced_only_on_request_and_if_exported_here(
+    vit, tmp_path, stand_in
+):
     stand_in(0.0)
     path = tmp_path / 'm.onnx'
     path.write_text('mine')
@@ -56,7 +60,7 @@ def test_file_that_is_there_is_replaced_only_if_asked(vit, tmp_path, stand_in):
     assert path.read_text() == 'model'
 
 
-def test_failed_replacement_leaves_the_old_file(vit, tmp_path, stand_in):
+def test_failed_replacement_keeps_the_old_file(vit, tmp_path, stand_in):
     path = tmp_path / 'm.onnx'
     stand_in(0.0)
     export_model(vit, path, 'onnx', (64, 64))
@@ -83,7 +87,7 @@ def test_failed_replacement_leaves_the_old_file(vit, tmp_path, stand_in):
         ('m.onnx', dict(file_format='onnx', size=(0, 64)), 'must be positive'),
     ],
 )
-def test_what_cannot_be_done_is_said_before_work_begins(
+def test_options_that_do_not_fit_are_refused_and_nothing_is_written(
     vit, tmp_path, name, options, message
 ):
     options = dict(size=(64, 64)) | options

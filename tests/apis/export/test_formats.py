@@ -24,10 +24,12 @@ def by_pytorch(model, pixels):
     return DeployableSegmentor(model)(torch.from_numpy(pixels)).numpy()
 
 
-# (2 x 9 positions of 8 pixels and 7 x 5: neither is the traced size nor a square;
-# half of 35 positions is no whole number.)
+# 2 x 9 and 7 x 5 positions of 8 pixels: neither is the traced size or a square, and
+# half of 35 positions is not a whole number.
 @pytest.mark.parametrize('shape', [(1, 64, 64), (3, 64, 64), (2, 16, 72), (1, 56, 40)])
-def test_onnx_agrees_at_every_size_and_batch(exported, vit, new_pixels, shape):
+def test_onnx_agrees_with_pytorch_at_every_size_and_batch_size(
+    exported, vit, new_pixels, shape
+):
     pixels = new_pixels(*shape)
     found = open_exported(exported('onnx')).run(pixels)
     expected = by_pytorch(vit, pixels)
@@ -38,14 +40,16 @@ def test_onnx_agrees_at_every_size_and_batch(exported, vit, new_pixels, shape):
 
 @pytest.mark.parametrize('file_format', ['torchscript', 'torch-export'])
 @pytest.mark.parametrize('batch', [1, 3])
-def test_torch_formats_agree(exported, resnet, new_pixels, file_format, batch):
+def test_torch_formats_agree_with_pytorch_at_every_batch_size(
+    exported, resnet, new_pixels, file_format, batch
+):
     pixels = new_pixels(batch, 64, 96)
     found = open_exported(exported(file_format)).run(pixels)
     assert found.shape == (batch, 2, 64, 96)
     assert np.abs(found - by_pytorch(resnet, pixels)).max() < TOLERANCE
 
 
-def test_real_images_come_out_alike(exported, vit, data_root):
+def test_onnx_agrees_with_pytorch_on_real_images(exported, vit, data_root):
     import cv2
 
     paths = sorted((data_root / 'polypgen_c1' / 'images').iterdir())[:4]
@@ -56,7 +60,7 @@ def test_real_images_come_out_alike(exported, vit, data_root):
         assert np.abs(found - expected).max() < TOLERANCE, path
 
 
-# Everything but the runtime is out of reach, as on a machine that has nothing else.
+# Only the runtime can be imported, as on a machine without the other packages.
 _ALONE = """
 import importlib.abc, json, sys
 
@@ -98,7 +102,7 @@ assert json.loads(extra['mcdrl.json'])['classes'] == ['background', 'lesion']
 
 
 @pytest.mark.parametrize('file_format', list(FORMATS))
-def test_file_runs_without_this_package_and_without_clip(
+def test_exported_file_runs_without_this_package_mmseg_and_open_clip(
     file_format, exported, request, new_pixels, tmp_path
 ):
     pixels = new_pixels(1, 64, 96)
@@ -122,7 +126,7 @@ def test_file_runs_without_this_package_and_without_clip(
     assert np.abs(np.load(out) - by_pytorch(model, pixels)).max() < TOLERANCE
 
 
-def test_onnx_names_its_variable_sides(exported):
+def test_onnx_file_names_its_variable_dimensions(exported):
     import onnx
 
     graph = onnx.load(exported('onnx')).graph
@@ -134,7 +138,7 @@ def test_onnx_names_its_variable_sides(exported):
 
 
 @pytest.mark.parametrize('file_format', list(FORMATS))
-def test_images_that_are_normalised_already_are_an_error(
+def test_images_that_are_already_normalised_are_refused(
     file_format, exported, new_pixels
 ):
     scaled = new_pixels(1, 64, 96).astype(np.float32) / 255
@@ -142,12 +146,12 @@ def test_images_that_are_normalised_already_are_an_error(
         open_exported(exported(file_format)).run(scaled)
 
 
-def test_torchscript_names_the_size_it_takes(exported, new_pixels):
+def test_torchscript_refuses_another_size_and_names_its_own(exported, new_pixels):
     with pytest.raises(Exception, match='images must be 64 x 96 pixels'):
         open_exported(exported('torchscript')).run(new_pixels(1, 64, 64))
 
 
-def test_no_text_is_left_that_only_losses_need(exported, vit):
+def test_text_embeddings_that_only_losses_need_are_not_exported(exported, vit):
     import onnx
 
     shapes = [
@@ -157,7 +161,7 @@ def test_no_text_is_left_that_only_losses_need(exported, vit):
     assert tuple(dictionary.class_confounder_embeddings.shape) not in shapes
 
 
-def test_equal_values_are_sorted_as_by_pytorch(tmp_path):
+def test_exported_sort_orders_equal_values_as_pytorch_does(tmp_path):
     import onnxruntime
 
     class Sort(torch.nn.Module):
@@ -177,13 +181,13 @@ def test_equal_values_are_sorted_as_by_pytorch(tmp_path):
     assert found.tolist() == [[1, 3, 6, 4, 7, 0, 2, 5], [7, 0, 1, 2, 3, 4, 5, 6]]
 
 
-def test_torchscript_has_one_size(resnet, tmp_path):
+def test_torchscript_with_a_variable_size_is_refused(resnet, tmp_path):
     module = DeployableSegmentor(resnet)
     with pytest.raises(ExportError, match='Leave out --dynamic'):
         FORMATS['torchscript'](module, (64, 64), 32, {}, tmp_path / 'm.pt')
 
 
-def test_missing_package_is_named_with_the_command_that_installs_it(monkeypatch):
+def test_error_for_a_missing_package_names_the_command_that_installs_it(monkeypatch):
     monkeypatch.setitem(sys.modules, 'onnxscript', None)
     with pytest.raises(ExportError, match=r"pip install 'mcdrl-mmseg\[export\]'"):
         require('onnx', 'onnxscript')
@@ -195,21 +199,23 @@ def test_sizes_are_multiples_of_the_patch_or_of_the_last_stride(vit, resnet):
 
 
 @pytest.mark.parametrize(('scale', 'multiple'), [(0.5, 16), (0.75, 32), (2, 4)])
-def test_scaled_images_are_a_whole_number_of_patches(new_model, scale, multiple):
-    """Of 8 pixels: 16 / 2, 32 x 3/4 and 4 x 2 are multiples of them, less are not."""
+def test_size_multiple_of_scaled_images_gives_a_whole_number_of_patches(
+    new_model, scale, multiple
+):
+    """Patches of 8 pixels: 16 x 0.5, 32 x 0.75 and 4 x 2 are multiples of 8."""
     model = new_model('vit', backbone=dict(input_scale=scale))
     assert size_multiple(model) == multiple
 
 
 @pytest.mark.reliability('fault', 'disk full while a model is exported')
 @pytest.mark.parametrize('file_format', ['torchscript', 'torch-export'])
-def test_a_full_disk_is_an_error_that_names_the_file_and_leaves_none(
+def test_a_full_disk_gives_an_error_that_names_the_file_and_leaves_no_file(
     resnet, tmp_path, monkeypatch, file_format
 ):
     def full(path, content):
         raise OSError(errno.ENOSPC, 'No space left on device')
 
-    # By Python: torch's own writers end the process.
+    # Python writes the file: torch's own writers would end the process.
     monkeypatch.setattr(Path, 'write_bytes', full)
     path = tmp_path / f'm{formats.ENDINGS[file_format]}'
     with pytest.raises(OutputError, match=r'm\.pt2?: .*No space left on device'):

@@ -5,7 +5,7 @@ from mcdrl_mmseg.apis.export.metadata import describe, from_strings, to_strings
 from mcdrl_mmseg.version import __version__
 
 
-def test_description_says_how_to_feed_the_model_and_read_it(vit):
+def test_description_holds_the_input_format_the_classes_and_the_version(vit):
     found = describe(DeployableSegmentor(vit), (64, 96), 8)
     assert found['classes'] == ['background', 'lesion']
     assert (found['height'], found['width'], found['size_multiple']) == (64, 96, 8)
@@ -16,7 +16,7 @@ def test_description_says_how_to_feed_the_model_and_read_it(vit):
     assert found['mcdrl_mmseg'] == __version__
 
 
-def test_text_gives_back_what_it_was_made_of():
+def test_description_survives_the_conversion_to_strings_and_back():
     data = dict(classes=['a', 'ü'], mean=[1.5, 2.0], threshold=None, int8=False)
     texts = to_strings(data)
     assert all(isinstance(text, str) for text in texts.values())

@@ -6,7 +6,7 @@ from onnx import TensorProto, helper, numpy_helper
 from mcdrl_mmseg.apis.export.quantization import quantize
 
 
-def test_weights_of_products_become_int8_and_others_stay(tmp_path):
+def test_weights_of_matrix_products_become_int8_and_others_stay_float(tmp_path):
     rng = np.random.default_rng(0)
     weight = rng.normal(size=(16, 4)).astype(np.float32)
     kernel = rng.normal(size=(1, 1, 1, 1)).astype(np.float32)
@@ -40,12 +40,12 @@ def test_weights_of_products_become_int8_and_others_stay(tmp_path):
     (z,) = onnxruntime.InferenceSession(target).run(None, {'x': x})
     exact = x * kernel.item() @ weight
     gap = np.abs(z - exact).max()
-    # Six bits and a sign of a weight, eight of an input, summed over 16.
+    # A weight has six bits and a sign, an input eight bits; sums are over 16 terms.
     assert 0 < gap < 0.05 * np.abs(exact).max()
 
 
-def test_products_with_a_vector_stay_beside_int8_ones(tmp_path):
-    # As MCDRL's attention has them, where its norm is part of the products.
+def test_vector_products_stay_float_beside_int8_matrix_products(tmp_path):
+    # As in MCDRL's attention, where its norm is part of the products.
     rng = np.random.default_rng(1)
     weight = rng.normal(size=(16, 4)).astype(np.float32)
     vector = rng.normal(size=4).astype(np.float32)

@@ -6,13 +6,13 @@ from mcdrl_mmseg.apis.export.runtime import open_exported
 
 
 @pytest.mark.parametrize('file_format', ['onnx', 'torchscript', 'torch-export'])
-def test_file_says_what_it_is(exported, file_format):
+def test_exported_file_holds_its_description(exported, file_format):
     found = open_exported(exported(file_format)).description
     assert found['channel_order'] == 'RGB'
     assert found['height'] == 64
 
 
-def test_absent_file_and_unknown_ending_are_named(tmp_path):
+def test_absent_file_and_unknown_ending_are_named_in_the_error(tmp_path):
     with pytest.raises(FileNotFoundError, match=r'gone\.onnx'):
         open_exported(tmp_path / 'gone.onnx')
     (tmp_path / 'model.bin').touch()
@@ -21,7 +21,7 @@ def test_absent_file_and_unknown_ending_are_named(tmp_path):
 
 
 @pytest.mark.parametrize('ending', ['.pt', '.pt2'])
-def test_a_checkpoint_by_another_name_is_no_exported_file(tmp_path, ending):
+def test_a_renamed_checkpoint_is_not_accepted_as_an_exported_file(tmp_path, ending):
     path = tmp_path / f'model{ending}'
     torch.save({'state_dict': {}}, path)
     with pytest.raises(ExportError, match=r'model\.pt2?: torch cannot load it'):

@@ -16,7 +16,7 @@ from mcdrl_mmseg.apis.export.runtime import open_exported
         ((64, 64), 32, [(64, 64), (96, 160)]),
     ],
 )
-def test_sizes_of_the_comparison_are_no_multiples_of_the_traced_one(
+def test_sizes_of_the_comparison_are_not_multiples_of_the_traced_size(
     size, multiple, expected
 ):
     assert trial_sizes(size, multiple) == expected
@@ -26,7 +26,7 @@ def test_sizes_of_the_comparison_are_no_multiples_of_the_traced_one(
 
 
 def write_cast(path, height, width):
-    """A file as of a model, of so many pixels, whose logits are the pixels."""
+    """Write an ONNX file like an exported one, whose logits are the pixels."""
     from onnx import TensorProto, helper, save
 
     images, logits = (
@@ -42,7 +42,7 @@ def write_cast(path, height, width):
 
 
 @pytest.mark.reliability('bad input', 'images or files that onnxruntime refuses')
-def test_errors_of_onnxruntime_are_ours(tmp_path):
+def test_errors_of_onnxruntime_become_export_errors(tmp_path):
     path = tmp_path / 'model.onnx'
     write_cast(path, 64, 64)
     exported = open_exported(path)

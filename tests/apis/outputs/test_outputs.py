@@ -55,12 +55,12 @@ def test_masks_of_one_lesion_class_are_black_and_white(tmp_path, prediction):
     np.testing.assert_array_equal(read(tmp_path / 'masks/sub/a.png'), expected)
 
 
-def test_masks_of_several_classes_are_their_numbers(tmp_path, prediction):
+def test_masks_of_several_classes_hold_class_numbers(tmp_path, prediction):
     MaskOutput(tmp_path, (*CLASSES, 'cyst')).add(frame(), prediction)
     np.testing.assert_array_equal(read(tmp_path / 'masks/sub/a.png'), prediction.labels)
 
 
-def test_probabilities_are_kept_to_five_digits(tmp_path, prediction):
+def test_probabilities_are_stored_with_16_bits(tmp_path, prediction):
     ProbabilityOutput(tmp_path, CLASSES).add(frame(), prediction)
     stored = read(tmp_path / 'probabilities/sub/a.png')
     assert stored.dtype == np.uint16
@@ -69,7 +69,7 @@ def test_probabilities_are_kept_to_five_digits(tmp_path, prediction):
     )
 
 
-def test_conformal_masks_are_of_the_networks_own_probability(tmp_path):
+def test_conformal_masks_use_the_uncalibrated_probability_of_the_network(tmp_path):
     own = np.array([[0.1, 0.3, 0.29, 0.9]], np.float32)
     calibrated = np.array([[0.3, 0.4, 0.4, 0.6]], np.float32)
     labels = (own > 0.5).astype(np.uint8)
@@ -79,7 +79,7 @@ def test_conformal_masks_are_of_the_networks_own_probability(tmp_path):
     for output in (picture, document):
         output.add(frame(), Prediction(labels, calibrated, own))
         output.finish()
-    # 0.3 is at least 0.3, in the precision of probabilities too.
+    # 0.3 reaches the threshold of 0.3, also in the precision of probabilities.
     np.testing.assert_array_equal(
         read(tmp_path / 'conformal/sub/a.png'), [[0, 255, 0, 255]]
     )
@@ -91,7 +91,7 @@ def test_conformal_masks_are_of_the_networks_own_probability(tmp_path):
     assert image['calibrated'] is True
 
 
-def test_conformal_mask_without_calibration_is_of_the_one_probability(tmp_path):
+def test_conformal_mask_without_calibration_uses_the_only_probability(tmp_path):
     p = np.array([[0.1, 0.3]], np.float32)
     output = ConformalOutput(tmp_path, CLASSES, dict(threshold=0.2, level=0.5))
     output.add(frame(), Prediction((p > 0.5).astype(np.uint8), p))
@@ -99,7 +99,7 @@ def test_conformal_mask_without_calibration_is_of_the_one_probability(tmp_path):
     assert output.images[0]['calibrated'] is False
 
 
-def test_an_overlay_leaves_the_background_as_it_was(tmp_path):
+def test_an_overlay_leaves_the_background_unchanged(tmp_path):
     labels = np.zeros((60, 80), np.uint8)
     labels[20:40, 20:40] = 1
     picture = np.full((60, 80, 3), (0, 100, 200), np.uint8)
@@ -110,7 +110,7 @@ def test_an_overlay_leaves_the_background_as_it_was(tmp_path):
     assert (stored[30, 30] != picture[30, 30]).any()
 
 
-def test_frames_of_a_sequence_go_to_a_folder_of_its_name(tmp_path, prediction):
+def test_frames_of_a_video_are_written_to_a_folder_with_its_name(tmp_path, prediction):
     output = MaskOutput(tmp_path, CLASSES)
     output.add(frame(VIDEO, 7), prediction)
     assert (tmp_path / 'masks/c.avi/000007.png').is_file()
@@ -118,7 +118,7 @@ def test_frames_of_a_sequence_go_to_a_folder_of_its_name(tmp_path, prediction):
     assert output.targets(IMAGE) == [tmp_path / 'masks/sub/a.png']
 
 
-def test_overlays_of_a_video_are_a_video(tmp_path):
+def test_overlays_of_a_video_are_a_video_with_the_same_frame_rate(tmp_path):
     source = tmp_path / 'c.avi'
     writer = cv2.VideoWriter(str(source), cv2.VideoWriter_fourcc(*'MJPG'), 8, (64, 48))
     writer.write(np.zeros((48, 64, 3), np.uint8))
@@ -140,7 +140,7 @@ def test_overlays_of_a_video_are_a_video(tmp_path):
     assert [path.name for path in target.parent.iterdir()] == ['c.mp4']
 
 
-def test_an_unfinished_video_leaves_nothing(tmp_path, prediction):
+def test_an_unfinished_video_leaves_no_file(tmp_path, prediction):
     source = tmp_path / 'c.avi'
     writer = cv2.VideoWriter(str(source), cv2.VideoWriter_fourcc(*'MJPG'), 8, (64, 48))
     writer.write(np.zeros((48, 64, 3), np.uint8))
@@ -156,7 +156,7 @@ def test_an_unfinished_video_leaves_nothing(tmp_path, prediction):
     assert list((tmp_path / 'out/overlays').iterdir()) == []
 
 
-def test_regions_touching_at_a_corner_are_one_but_classes_are_apart(prediction):
+def test_regions_that_touch_at_a_corner_are_one_unless_their_classes_differ(prediction):
     found = [
         (label, int(region.sum()), score)
         for label, region, score in regions(prediction)
@@ -190,7 +190,7 @@ def test_coco_annotations_are_read_back_by_cocos_own_reader(
     assert len(coco.anns) == 4
 
 
-def test_contours_tell_holes_from_outlines(tmp_path):
+def test_contours_distinguish_holes_from_outlines(tmp_path):
     labels = np.zeros((20, 20), np.uint8)
     labels[2:18, 3:15] = 1
     labels[6:12, 6:10] = 0

@@ -28,30 +28,32 @@ def prediction(*p, own=None):
     return Prediction(labels, p, None if own is None else np.array([own], np.float32))
 
 
-# 2 * 1.5 / (1.75 + 2), of the mask's two pixels and all four.
+# Its expected Dice is 2 * 1.5 / (1.75 + 2): 1.5 in the mask of two pixels, 1.75 in all.
 UNSURE = (0.75, 0.75, 0.25, 0.0)
 
 
-def test_expected_dice_is_the_soft_dice_of_the_mask_with_its_probability():
+def test_expected_dice_is_the_soft_dice_of_the_mask_and_its_probability():
     assert expected_dice(prediction(*UNSURE)) == pytest.approx(0.8)
     assert expected_dice(prediction(0.25, 0.25, 0.0, 0.0)) == 0
     assert expected_dice(prediction(1.0, 0.0, 0.0, 0.0)) == 1
 
 
-def test_calibration_does_not_move_the_expected_dice():
+def test_calibration_does_not_change_the_expected_dice():
     calibrated = prediction(0.6, 0.6, 0.4, 0.3, own=UNSURE)
     assert expected_dice(calibrated) == pytest.approx(0.8)
 
 
 @pytest.mark.parametrize(('threshold', 'kept'), [(0.79, True), (0.81, False)])
-def test_masks_below_the_threshold_are_empty(tmp_path, threshold, kept):
+def test_masks_with_an_expected_dice_below_the_threshold_are_emptied(
+    tmp_path, threshold, kept
+):
     output = PresenceMaskOutput(tmp_path, CLASSES, threshold)
     output.add(frame(), prediction(*UNSURE))
     mask = cv2.imread(str(tmp_path / 'presence/a.png'), cv2.IMREAD_UNCHANGED)
     np.testing.assert_array_equal(mask, [[255, 255, 0, 0]] if kept else [[0, 0, 0, 0]])
 
 
-def test_masks_of_several_lesion_classes_keep_their_numbers(tmp_path):
+def test_masks_of_several_lesion_classes_keep_their_class_numbers(tmp_path):
     labels = np.array([[2, 1, 0, 0]], np.uint8)
     p = np.array([[0.9, 0.9, 0.1, 0.1]], np.float32)
     output = PresenceMaskOutput(tmp_path, (*CLASSES, 'other'), 0.5)
@@ -60,7 +62,7 @@ def test_masks_of_several_lesion_classes_keep_their_numbers(tmp_path):
     np.testing.assert_array_equal(mask, labels)
 
 
-def test_the_document_says_of_each_image_how_sure_and_whether_emptied(tmp_path):
+def test_presence_file_records_self_dice_and_whether_a_mask_was_emptied(tmp_path):
     presence = dict(threshold=0.9, loss=0.5, method='mcdrl')
     output = PresenceOutput(tmp_path, CLASSES, presence)
     output.add(frame('sure'), prediction(1.0, 0.0, 0.0, 0.0))

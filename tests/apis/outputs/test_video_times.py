@@ -16,7 +16,7 @@ TIMES = [0.0, 0.1, 0.2, 1.2, 2.2, 2.3]
 
 
 def _retimed(boxes: bytes, lasting: list[int]) -> bytes:
-    """MP4 boxes in which each frame lasts its own number of ticks."""
+    """The MP4 boxes with each frame lasting its own number of ticks."""
     made, at = b'', 0
     while at < len(boxes):
         size, kind = struct.unpack('>I4s', boxes[at : at + 8])
@@ -48,7 +48,7 @@ def variable(tmp_path) -> InputFile:
     return InputFile(path, Kind.VIDEO, 'clip')
 
 
-def test_times_are_those_of_the_file(variable):
+def test_frame_times_are_those_of_the_file(variable):
     assert len(list(read_images(variable))) == 6
     assert frame_times(variable) == pytest.approx(TIMES, abs=1e-3)
 
@@ -60,12 +60,12 @@ def test_frames_that_last_longer_are_repeated():
     assert shown.count(7) == 1
 
 
-def test_frames_that_last_alike_keep_their_rate():
+def test_frames_of_equal_duration_keep_their_rate():
     shown = at_constant_rate([0, 0.033, 0.067, 0.1], 30.0)
     assert (shown.rate, shown.counts) == (30.0, (1, 1, 1, 1))
 
 
-def test_frames_faster_than_the_highest_rate_are_all_kept():
+def test_frames_shorter_than_the_highest_rate_allows_are_all_kept():
     shown = at_constant_rate([0, 0.001, 0.002, 1.002], 4.0)
     assert shown.rate == 120
     assert shown.counts[:2] == (1, 1)
@@ -74,7 +74,7 @@ def test_frames_faster_than_the_highest_rate_are_all_kept():
 
 
 @pytest.mark.reliability('bad input', 'a video of variable frame rate')
-def test_an_overlay_plays_as_long_as_its_source_and_json_has_the_times(
+def test_an_overlay_lasts_as_long_as_its_source_and_the_json_file_has_the_times(
     variable, tmp_path
 ):
     labels = np.zeros((48, 64), np.uint8)

@@ -1,4 +1,4 @@
-"""A stranger's pipeline enlarges no image beyond what is bearable."""
+"""The pipeline of an untrusted config enlarges no image beyond a limit."""
 
 import cv2
 import numpy as np
@@ -46,7 +46,7 @@ def save(tiny_checkpoint, tiny_config, tmp_path):
         dict(type='ResizeShortestEdge', scale=20_000, max_size=30_000),
     ],
 )
-def test_no_image_is_made_of_hundreds_of_millions_of_pixels(save, step):
+def test_a_pipeline_that_enlarges_images_beyond_the_limit_is_refused(save, step):
     model = load_segmentor(save(step), device='cpu')
     with pytest.raises(CheckpointConfigError, match=r'a\.pth: the test .* \d{9}'):
         prepare(model, SMALL)
@@ -54,13 +54,13 @@ def test_no_image_is_made_of_hundreds_of_millions_of_pixels(save, step):
 
 @pytest.mark.reliability('security', 'a data preprocessor that pads without end')
 @pytest.mark.parametrize('padding', [dict(size=(20_000, 9)), dict(size_divisor=20_000)])
-def test_no_image_is_padded_to_any_size(save, padding):
+def test_a_data_preprocessor_that_pads_beyond_the_limit_is_refused(save, padding):
     with pytest.raises(CheckpointConfigError, match=r'test_cfg\.size.*up to 4096'):
         load_segmentor(save(test_cfg=padding), device='cpu')
     load_segmentor(save(test_cfg=dict(size_divisor=32)), device='cpu')
 
 
-def test_a_large_image_may_stay_and_a_named_config_may_do_as_it_likes(
+def test_an_image_may_keep_its_size_and_a_config_named_by_the_user_has_no_limit(
     save, monkeypatch
 ):
     monkeypatch.setattr(sealed_building, 'MOST_PIXELS', 100)
@@ -87,7 +87,7 @@ def test_a_large_image_may_stay_and_a_named_config_may_do_as_it_likes(
         (np, 'pad', [SMALL[..., 0], 1], {}, 12 * 22),
     ],
 )
-def test_pixels_are_those_that_the_function_makes(
+def test_counted_pixels_are_those_that_the_function_returns(
     owner, name, arguments, options, pixels
 ):
     count = {(o, n): counter for o, n, counter in GROWERS}[owner, name]

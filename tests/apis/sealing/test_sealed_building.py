@@ -1,7 +1,7 @@
-"""A stranger's config reaches for nothing, whichever component would do so for it.
+"""An untrusted config reaches no file, module or network through any component.
 
-Markers are harmless: a file whose opening, a module whose import and an address whose
-look-up would be noticed.
+The markers are harmless: a file whose opening, a module whose import and an address
+whose look-up would be noticed.
 """
 
 import inspect
@@ -29,7 +29,7 @@ noticed: list[str] = []
 
 
 class Noticed:
-    """Tells that it was unpickled."""
+    """Notes that it was unpickled."""
 
     def __setstate__(self, state):
         noticed.append('unpickled')
@@ -40,7 +40,7 @@ class Noticed:
 
 @pytest.fixture
 def marker(tmp_path, monkeypatch):
-    """A file that tells when it is unpickled, beside a module that tells of import."""
+    """A pickle whose loading is noticed, beside a module whose import is noticed."""
     noticed.clear()
     path = tmp_path / 'marker.pkl'
     path.write_bytes(pickle.dumps(Noticed()))
@@ -76,7 +76,7 @@ def test_class_weights_are_not_unpickled(marker, loss):
 )
 @pytest.mark.parametrize('kind', ['TIMMBackbone', 'mmpretrain.TIMMBackbone'])
 @pytest.mark.parametrize('name', [f'{MODULE}.Norm', 'collections.OrderedDict'])
-def test_names_are_not_imported(marker, kind, name):
+def test_module_names_in_a_config_are_not_imported(marker, kind, name):
     parse_config_text(f'model = {timm(kind)}\ntest_pipeline = {PIPELINE}\n', 'best.pth')
     with pytest.raises(CheckpointConfigError) as caught:
         build(timm(kind, norm_layer=name))
@@ -88,7 +88,7 @@ def test_names_are_not_imported(marker, kind, name):
     'security', 'a config in a checkpoint that names a file of weights, or a hub'
 )
 @pytest.mark.parametrize('kind', ['TIMMBackbone', 'mmpretrain.TIMMBackbone'])
-def test_weights_are_neither_opened_nor_fetched(marker, kind):
+def test_weights_named_by_a_config_are_neither_opened_nor_fetched(marker, kind):
     with pytest.raises(CheckpointConfigError, match=r'model\.checkpoint_path='):
         build(timm(kind, features_only=False, checkpoint_path=marker))
     for prefix in ('hf-hub:', 'HF-HUB:', 'hf_hub:', 'Hf-Hub:'):
@@ -124,7 +124,7 @@ def reach(wish):
         (lambda marker: torch.hub.load_state_dict_from_url(ADDRESS), 'to'),
     ],
 )
-def test_every_kind_of_reaching_is_refused_even_if_the_refusal_is_hidden(
+def test_every_kind_of_access_is_refused_even_if_the_component_hides_it(
     marker, wish, word
 ):
     with (
@@ -132,12 +132,12 @@ def test_every_kind_of_reaching_is_refused_even_if_the_refusal_is_hidden(
         sealed(dict(model=dict(file=marker)), 'best.pth'),
     ):
         reach(lambda: wish(marker))()
-    # Outside of the context nothing has changed.
+    # Outside the context the file can be opened.
     with open(marker, 'rb'):
         pass
 
 
-def test_what_inference_does_not_need_is_taken_out(marker):
+def test_entries_that_inference_does_not_need_are_removed(marker):
     loss = dict(type='CrossEntropyLoss', class_weight=marker)
     head = dict(type='FCNHead', in_channels=512, channels=8, num_classes=2)
     weights = dict(type='Pretrained', checkpoint=ADDRESS)
@@ -163,13 +163,15 @@ def test_what_inference_does_not_need_is_taken_out(marker):
     config = parse_config_text(text, 'best.pth').model
     assert marker not in str(config)
     assert ADDRESS not in str(config)
-    # mmseg's wrapper would download unless it is told not to.
+    # mmseg's wrapper downloads weights by default.
     assert config.backbone.pretrained is False
     assert config.decode_head.to_dict() == head
     build(config)
 
 
-def test_a_checkpoint_and_its_pipeline_are_sealed(marker, tiny_checkpoint, tmp_path):
+def test_the_model_and_the_pipeline_of_a_checkpoint_are_sealed(
+    marker, tiny_checkpoint, tmp_path
+):
     content = read_checkpoint(tiny_checkpoint)
     path = tmp_path / 'odd.pth'
     text = content['meta']['cfg']
@@ -200,7 +202,7 @@ def test_a_checkpoint_and_its_pipeline_are_sealed(marker, tiny_checkpoint, tmp_p
         TRANSFORMS.module_dict.pop('Reaching')
 
 
-def test_images_are_sealed_without_a_copy_of_the_config_for_each(monkeypatch):
+def test_a_sealed_pipeline_copies_its_config_once_and_not_for_each_image(monkeypatch):
     text = f"model = dict(type='EncoderDecoder')\ntest_pipeline = {PIPELINE}\n"
     config = parse_config_text(text, 'best.pth')
     copies, copy = [], type(config).to_dict
@@ -226,13 +228,13 @@ def components():
 @pytest.mark.reliability(
     'security', 'every argument of every component, as a path, a name and an address'
 )
-def test_no_argument_of_any_component_is_read_as_path_name_or_address(marker):
+def test_no_component_opens_imports_or_fetches_what_an_argument_names(marker):
     with sealed({}, 'x'):
         pass
     watching = [True]
 
     def watch(event, args):
-        # Behind the guard: what arrives here was not refused.
+        # Called after the guard: an event that arrives here was not refused.
         if not watching or threading.current_thread() is not threading.main_thread():
             return
         reaches = event in ('open', 'import', 'socket.getaddrinfo', 'socket.connect')
@@ -267,8 +269,8 @@ def test_no_argument_of_any_component_is_read_as_path_name_or_address(marker):
     assert count > 1000
 
 
-def test_the_hook_outlives_the_names_of_its_module(monkeypatch):
-    # An ending interpreter sets them to None before it takes audit hooks down.
+def test_the_audit_hook_works_without_the_globals_of_its_module(monkeypatch):
+    # An ending interpreter sets them to None before it removes audit hooks.
     for name in ('_SEAL', '_READS', '_FORBIDDEN'):
         monkeypatch.setattr(sealed_building, name, None)
     sealed_building._check_event('open', ('a file', 'r', 0))
