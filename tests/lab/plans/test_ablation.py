@@ -49,7 +49,9 @@ def test_variants_and_sweeps_become_methods(write):
     assert Path(methods['wide9'].config).resolve() == path.parent / 'third.py'
 
 
-def test_another_config_may_take_the_place_of_the_plans_own(write, tmp_path):
+def test_a_given_config_replaces_that_of_the_plan_but_not_that_of_an_entry(
+    write, tmp_path
+):
     path = write('{config: missing.py, variants: [{name: full}]}')
     other = str(tmp_path / 'other.py')
     assert load_ablation(path, other)[0].config == other
@@ -80,12 +82,12 @@ def test_another_config_may_take_the_place_of_the_plans_own(write, tmp_path):
         ('!!python/object/apply:os.getcwd []', 'is not a YAML file'),
     ],
 )
-def test_a_file_that_is_no_plan_is_refused(write, text, message):
+def test_a_file_that_is_not_a_valid_plan_is_refused(write, text, message):
     with pytest.raises(ProtocolError, match=message):
         load_ablation(write(text))
 
 
-def test_a_missing_plan_is_named():
+def test_a_missing_plan_file_is_named_in_the_error():
     with pytest.raises(ProtocolError, match=r'cannot read the plan none\.yml: No such'):
         load_ablation('none.yml')
 
@@ -93,19 +95,21 @@ def test_a_missing_plan_is_named():
 @pytest.mark.reliability('bad input', 'a plan with names that no file can have')
 @pytest.mark.parametrize('trust', [True, False])
 @pytest.mark.parametrize('name', [r'c\0.py', 'c' * 5000, r'c\uD800.py', '.', ''])
-def test_a_config_that_no_file_can_be_called_is_named(write, name, trust):
+def test_a_config_with_an_impossible_file_name_is_refused_in_a_short_error(
+    write, name, trust
+):
     path = write(f'{{variants: [{{name: x, config: "{name}"}}]}}')
     with pytest.raises(ProtocolError, match=r'variants\[0\].*no config') as caught:
         load_ablation(path, trust=trust)
     assert len(str(caught.value)) < 600
 
 
-def test_keys_of_several_types_are_named(write):
+def test_unknown_keys_of_mixed_types_are_refused(write):
     with pytest.raises(ProtocolError, match='unknown keys'):
         load_ablation(write('{config: base.py, variants: [{name: x, 1: 2, y: 3}]}'))
 
 
-def test_a_method_has_a_name_that_a_folder_can_have(write):
+def test_a_method_name_too_long_for_a_folder_is_refused(write):
     name = 'm' * 201
     with pytest.raises(ProtocolError, match='limit is 200'):
         load_ablation(write(f'{{config: base.py, variants: [{{name: {name}}}]}}'))

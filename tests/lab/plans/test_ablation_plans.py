@@ -22,7 +22,7 @@ PLANS = sorted((ROOT / 'configs/ablation_plans').glob('*.yml'))
 TINY = 'configs/mcdrl/mcdrl_clip-tiny-rn_segformer_5e_endoscopy-sites-128x128.py'
 # LoRA changes a transformer's weights.
 TINY_VIT = 'configs/mcdrl/mcdrl_clip-tiny-vit_fcn_5e_endoscopy-sites-128x128.py'
-# Their variants differ in the tower, which may be a large one, and in the rate alone.
+# Their variants differ only in the tower, which may be large, or in the learning rate.
 NOT_BUILT = ('paper_backbones', 'learning_rate', 'competitors')
 
 
@@ -32,7 +32,9 @@ def scope():
 
 
 @pytest.mark.parametrize('path', PLANS, ids=lambda path: path.stem)
-def test_every_variant_of_every_plan_has_a_config_and_all_folds(path, monkeypatch):
+def test_every_variant_of_every_plan_loads_with_all_sites_and_gives_a_fold(
+    path, monkeypatch
+):
     monkeypatch.chdir(ROOT)
     methods = load_ablation(path)
     build_plan(methods, ['site'], [0])
@@ -63,7 +65,7 @@ def configs_of(plan) -> dict[str, Config]:
 
 
 def built(plan):
-    """Variant -> model without values, as nothing here asks for any."""
+    """Variant -> model without weight values, which no test here needs."""
     with meta_build():
         return {
             name: MODELS.build(copy.deepcopy(cfg.model))
@@ -79,8 +81,8 @@ def test_every_variant_can_be_built_and_no_two_are_the_same(plan, monkeypatch):
     monkeypatch.chdir(ROOT)
     configs = configs_of(plan).values()
     assert len(built(plan)) == len(configs) > 0
-    # Variants may differ in what they do to images, in how they step, or in when the
-    # intervention begins, alone.
+    # Variants may differ only in the image pipeline, in the optimizer, or in when the
+    # intervention starts.
     parts = [
         (cfg.model, cfg.train_dataloader, cfg.optim_wrapper, cfg.get('custom_hooks'))
         for cfg in configs
@@ -89,7 +91,7 @@ def test_every_variant_can_be_built_and_no_two_are_the_same(plan, monkeypatch):
 
 
 @pytest.mark.parametrize('plan', ['paper_dictionary_size', 'endosim_dictionary_size'])
-def test_the_dictionary_sizes_are_3_to_15_and_nested(plan):
+def test_the_dictionary_sizes_are_3_to_15_and_each_contains_the_smaller_ones(plan):
     sizes = {
         name: model.decode_head.dictionary.prompts.confounder_names
         for name, model in built(plan).items()
@@ -99,7 +101,7 @@ def test_the_dictionary_sizes_are_3_to_15_and_nested(plan):
     assert all(small < large for small, large in itertools.pairwise(ordered))
 
 
-def test_depth_and_ratio_reach_the_parts_they_name():
+def test_depth_and_ratio_sweeps_set_the_intervention_and_the_region_selector():
     depths = [
         len(model.decode_head.intervention.layers)
         for model in built('paper_depth').values()
@@ -112,7 +114,7 @@ def test_depth_and_ratio_reach_the_parts_they_name():
     assert ratios == [0.1, 0.25, 0.5, 0.75, 1.0]
 
 
-def test_the_modules_are_taken_out_one_by_one():
+def test_the_modules_plan_removes_each_module_alone_and_both_together():
     heads = {name: model.decode_head for name, model in built('paper_modules').items()}
     parts = ('region_selector', 'intervention', 'loss_causal', 'loss_contrast')
     there = {
@@ -127,7 +129,7 @@ def test_the_modules_are_taken_out_one_by_one():
     }
 
 
-def test_the_controls_have_the_size_of_the_full_network():
+def test_the_controls_have_about_as_many_parameters_as_the_full_head():
     def parameters(model):
         return sum(p.numel() for p in model.decode_head.parameters())
 
@@ -139,7 +141,7 @@ def test_the_controls_have_the_size_of_the_full_network():
         assert abs(parameters(models[name]) - full) < 0.02 * full
 
 
-def test_the_learning_rates_are_those_of_the_paper_and_lower_of_two_towers():
+def test_the_learning_rate_plan_has_three_rates_for_each_tower_and_clips_gradients():
     methods = load_ablation(ROOT / 'configs/ablation_plans/learning_rate.yml')
     found = {}
     for method in methods:

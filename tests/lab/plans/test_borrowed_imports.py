@@ -1,4 +1,4 @@
-"""The calling process is one of its own, in which torch was never imported."""
+"""Each calling process is a new one, in which torch was never imported."""
 
 import os
 import subprocess
@@ -58,7 +58,7 @@ if __name__ == '__main__':
 
 
 def environment(folder, program):
-    """Write what is run, and say where it is found."""
+    """Write the modules and return an environment in which Python finds them."""
     for name, text in dict(program=program, work=WORK, slow='').items():
         (folder / f'{name}.py').write_text(textwrap.dedent(text))
     paths = os.pathsep.join([str(folder), *filter(None, sys.path)])
@@ -66,7 +66,7 @@ def environment(folder, program):
 
 
 @pytest.mark.skipif(sys.platform != 'linux', reason='elsewhere there is no fork server')
-def test_a_function_is_called_where_its_imports_are_done(tmp_path):
+def test_a_function_is_called_in_a_process_that_has_its_imports(tmp_path):
     (tmp_path / 'below').mkdir()
     done = subprocess.run(
         [sys.executable, str(tmp_path / 'program.py')],
@@ -79,13 +79,13 @@ def test_a_function_is_called_where_its_imports_are_done(tmp_path):
     assert done.stdout.splitlines() == [
         "(3, True, 'below', 'later', '2') False False",
         'no such site',
-        # Where torch is there already nothing is gained by another process.
+        # If torch is already imported, another process would gain nothing.
         'True',
     ], done.stderr
 
 
 @pytest.mark.skipif(sys.platform != 'linux', reason='elsewhere there is no fork server')
-def test_nothing_is_left_of_a_command_that_was_killed_meanwhile(tmp_path):
+def test_a_killed_command_leaves_no_process_behind(tmp_path):
     command = subprocess.Popen(
         [sys.executable, str(tmp_path / 'program.py')],
         env=environment(tmp_path, KILLED),
@@ -101,5 +101,5 @@ def test_nothing_is_left_of_a_command_that_was_killed_meanwhile(tmp_path):
     while started & running_processes():
         assert time.monotonic() < end
         time.sleep(0.05)
-    # The fork server held it too.
+    # The fork server held the pipe too.
     assert command.stdout.read() == ''

@@ -1,4 +1,4 @@
-"""Children that run small functions, none of which needs torch."""
+"""Child processes that run small functions, none of which needs torch."""
 
 import json
 import multiprocessing.forkserver
@@ -68,7 +68,9 @@ def alive(pid):
     return state != 'Z'
 
 
-def test_a_child_is_as_a_program_started_on_its_own(child, tmp_path, monkeypatch):
+def test_a_child_has_the_arguments_environment_and_session_of_a_new_program(
+    child, tmp_path, monkeypatch
+):
     monkeypatch.chdir(tmp_path)
     environment = {**os.environ, 'NEW': '1'}
     process = child(DESCRIBE, '--a', 'b c', environment=environment).start()
@@ -103,20 +105,20 @@ def test_exit_code_and_output_are_those_of_the_function(child, text, code, said)
     assert process.log.read_text() == said
 
 
-def test_an_exception_ends_in_its_traceback_and_code_1(child):
+def test_an_exception_ends_the_child_with_its_traceback_and_exit_code_1(child):
     process = child('def main(argv):\n    raise ValueError("the loss is nan")').start()
     assert process.wait(LIMIT_S) == 1
     assert process.log.read_text().endswith('ValueError: the loss is nan\n')
 
 
-def test_waiting_has_a_limit_and_a_stopped_child_is_told(child):
+def test_waiting_has_a_time_limit_and_returns_the_signal_that_ended_the_child(child):
     process = child(SLEEP).start()
     assert process.wait(0.01) is None
     os.kill(process.pid, signal.SIGTERM)
     assert process.wait(LIMIT_S) == -signal.SIGTERM
 
 
-def test_a_child_ends_with_the_block_and_its_own_children_with_it(child):
+def test_leaving_the_with_block_ends_the_child_and_its_own_children(child):
     text = """
     import subprocess, sys
     def main(argv):
@@ -134,7 +136,7 @@ def test_a_child_ends_with_the_block_and_its_own_children_with_it(child):
 @pytest.mark.parametrize(
     'ignores', ['', 'signal.signal(signal.SIGTERM, signal.SIG_IGN)']
 )
-def test_what_a_child_started_in_a_session_of_its_own_ends_too(
+def test_a_grandchild_in_a_session_of_its_own_ends_with_the_child(
     child, monkeypatch, ignores
 ):
     monkeypatch.setattr('mcdrl_lab.plans.child_process._GRACE_S', 0.1)
@@ -154,14 +156,14 @@ def test_what_a_child_started_in_a_session_of_its_own_ends_too(
     wait_for(lambda: not alive(int(process.log.read_text())))
 
 
-def test_a_child_that_was_stopped_hears_that_it_is_to_end(child):
+def test_a_paused_child_is_still_ended_by_sigterm(child):
     with child(SLEEP, lock=None) as process:
         os.kill(process.pid, signal.SIGSTOP)
-    # It was not killed, which it would be only after a while.
+    # Not SIGKILL, which would follow only after the grace period.
     assert process.exitcode == -signal.SIGTERM
 
 
-def test_a_child_that_ignores_being_asked_is_killed(child, monkeypatch):
+def test_a_child_that_ignores_sigterm_is_killed(child, monkeypatch):
     monkeypatch.setattr('mcdrl_lab.plans.child_process._GRACE_S', 0.1)
     text = """
     import signal, time
@@ -175,11 +177,11 @@ def test_a_child_that_ignores_being_asked_is_killed(child, monkeypatch):
     assert process.exitcode == -signal.SIGKILL
 
 
-def test_a_child_holds_its_folder_while_it_runs(child, tmp_path):
+def test_a_child_locks_its_folder_while_it_runs(child, tmp_path):
     folder = tmp_path / 'run'
     with child(SLEEP, lock=folder) as process:
         holder = folder / '.lock-holder'
-        # It is there a moment before its text.
+        # The file exists a moment before its content.
         wait_for(lambda: holder.exists() and holder.read_text())
         with pytest.raises(FolderBusyError, match=f'process {process.pid}$'):
             folder_lock(folder).__enter__()
@@ -187,7 +189,7 @@ def test_a_child_holds_its_folder_while_it_runs(child, tmp_path):
         pass
 
 
-def test_children_draw_different_numbers(child):
+def test_children_draw_different_random_numbers(child):
     draw = (
         'import numpy as np\ndef main(argv):\n    print(np.random.rand(), flush=True)'
     )
@@ -197,7 +199,7 @@ def test_children_draw_different_numbers(child):
 
 
 @pytest.mark.skipif(not sys.platform.startswith('linux'), reason='has no fork server')
-def test_modules_are_imported_once_and_before_the_children(tmp_path):
+def test_modules_are_imported_once_before_any_child_starts(tmp_path):
     (tmp_path / 'slow_module.py').write_text(
         f"import os\nopen({str(tmp_path / 'imports')!r}, 'a')"
         ".write(os.environ['OMP_NUM_THREADS'])"
@@ -205,7 +207,7 @@ def test_modules_are_imported_once_and_before_the_children(tmp_path):
     (tmp_path / 'program.py').write_text(
         'import slow_module\ndef main(argv):\n    return 0'
     )
-    # In a process of its own, whose server has not been started.
+    # In a new process, whose fork server has not been started.
     text = """
     import os
     from mcdrl_lab.plans.child_process import ChildProcess
@@ -228,7 +230,7 @@ def test_modules_are_imported_once_and_before_the_children(tmp_path):
 
 @pytest.mark.skipif(not sys.platform.startswith('linux'), reason='has no fork server')
 @pytest.mark.reliability('fault', 'the fork server killed')
-def test_without_its_fork_server_a_child_ends_and_the_next_one_starts(child):
+def test_a_child_ends_if_its_fork_server_is_killed_and_the_next_one_starts(child):
     with child(SLEEP) as process:
         wait_for(process.log.exists)
         os.kill(multiprocessing.forkserver._forkserver._forkserver_pid, signal.SIGKILL)

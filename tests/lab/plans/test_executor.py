@@ -17,7 +17,7 @@ from mcdrl_lab.plans.records import append_record
 
 @pytest.fixture(params=['none', 'slurm'])
 def place(request, tmp_path, monkeypatch):
-    """A plan whose runs are functions, and one whose runs a launcher starts."""
+    """A plan whose runs are called as functions, and one whose runs a launcher starts."""
     monkeypatch.setattr('mcdrl_lab.plans.executor._POLL_S', 0.02)
     monkeypatch.delenv('CUDA_VISIBLE_DEVICES', raising=False)
     monkeypatch.syspath_prepend(tmp_path)
@@ -62,7 +62,7 @@ def test_every_run_is_trained_tested_and_recorded_once(place):
     assert executor.progress.fraction == 1.0
 
 
-def test_what_comes_afterwards_is_prepared_while_the_last_runs_go_on(place):
+def test_follow_up_work_is_prepared_while_the_last_runs_continue(place):
     hang, prepared = place.ask('hang'), []
     executor = place.executor(place.runs(['a', 'b'], ['s1']), jobs=3)
 
@@ -76,7 +76,7 @@ def test_what_comes_afterwards_is_prepared_while_the_last_runs_go_on(place):
     assert prepared == [0]
 
 
-def test_one_job_has_no_time_to_prepare_anything(place):
+def test_with_a_single_job_no_follow_up_work_is_prepared(place):
     executor, prepared = place.executor(), []
     executor.meanwhile = lambda: prepared.append(True)
     assert executor.execute() == []
@@ -91,7 +91,7 @@ def test_a_finished_plan_runs_nothing_again(place):
     assert '4 of 4 runs are already finished' in place.said()
 
 
-def test_more_methods_are_added_to_a_finished_plan(place):
+def test_only_methods_added_to_a_finished_plan_are_run(place):
     place.executor(place.runs(methods=['a'])).execute()
     place.executor().execute()
     assert len(place.notes('train from 1')) == len(place.records()) == 4
@@ -117,10 +117,10 @@ def test_a_failed_run_is_tried_again_by_the_next_command(place):
     assert len(place.notes('test')) == 4
 
 
-def test_a_process_ended_by_a_signal_is_named(place):
+def test_a_run_ended_by_a_signal_is_reported_with_that_signal(place):
     place.ask('killed')
     (failure,) = place.executor(place.runs(['a'], ['s1'])).execute()
-    # A launcher says in its own way how its process ended.
+    # A launcher reports in its own words how its process ended.
     shown = {'none': 'ended by signal 9 (SIGKILL)', 'slurm': 'Killed'}
     assert failure.error.startswith(shown[place.launch.launcher])
 
@@ -137,13 +137,13 @@ def test_a_test_without_records_is_a_failure(place):
     assert 'the test wrote no' in failure.error
 
 
-def test_a_program_that_says_nothing_is_known_by_its_exit_code(place):
+def test_a_failure_without_output_is_reported_by_its_exit_code(place):
     place.ask('no_records', '3')
     (failure,) = place.executor(place.runs(['a'], ['s1'])).execute()
     assert failure.error.startswith('exit code 3 (see ')
 
 
-def test_a_fault_of_our_own_in_one_run_stops_no_other(place):
+def test_an_error_of_the_executor_fails_one_run_and_stops_no_other(place):
     in_the_way = place.out / 'a/s1/seed0/config.py'
     in_the_way.mkdir(parents=True)
     (failure,) = place.executor().execute()
@@ -153,11 +153,11 @@ def test_a_fault_of_our_own_in_one_run_stops_no_other(place):
 
 
 @pytest.mark.reliability('fault', 'a plan of runs killed')
-def test_after_a_kill_every_run_goes_on_and_none_is_done_twice(place):
+def test_after_a_kill_every_run_is_resumed_and_none_is_repeated(place):
     hang = place.ask('hang')
     command = place.start_command()
     training = place.wait_until_hanging()
-    # The hard way: neither the command nor its child can tidy up.
+    # By SIGKILL, so that neither the command nor its child can clean up.
     command.kill()
     command.wait()
     os.kill(training, signal.SIGKILL)
@@ -197,7 +197,7 @@ def test_a_child_that_outlived_its_command_is_waited_for(place):
 
 
 @pytest.mark.reliability('fault', 'a training that stands still, and a limit of time')
-def test_a_training_that_was_stopped_ends_at_the_limit_and_the_others_go_on(place):
+def test_a_stalled_training_is_ended_at_the_time_limit_and_the_others_continue(place):
     hang = place.ask('hang')
     executor = place.executor(place.runs(['a', 'b'], ['s1']), max_hours=1)
 
@@ -218,7 +218,7 @@ def test_a_training_that_was_stopped_ends_at_the_limit_and_the_others_go_on(plac
     assert [r.status for r in place.records()] == ['failed', 'done']
     with folder_lock(place.out / 'a/s1/seed0'):
         pass
-    # The same command goes on where it stood.
+    # The same command resumes the run.
     assert place.executor(place.runs(['a'], ['s1'])).execute() == []
     assert place.notes('a/s1')[-2:] == [
         'a/s1/seed0 epoch 3',
@@ -226,7 +226,7 @@ def test_a_training_that_was_stopped_ends_at_the_limit_and_the_others_go_on(plac
     ]
 
 
-def test_a_run_waits_no_longer_than_the_limit_for_an_earlier_process(place):
+def test_a_run_waits_for_an_earlier_process_only_up_to_the_time_limit(place):
     with folder_lock(place.out / 'a/s1/seed0'):
         runs = place.runs(['a'], ['s1'])
         (failure,) = place.executor(runs, max_hours=1e-4).execute()
@@ -235,7 +235,7 @@ def test_a_run_waits_no_longer_than_the_limit_for_an_earlier_process(place):
 
 
 @pytest.mark.parametrize('hours', [0, -1, float('nan')])
-def test_a_limit_that_is_none_is_refused(place, hours):
+def test_a_time_limit_that_is_not_a_positive_number_is_refused(place, hours):
     with pytest.raises(ProtocolError, match='--max-hours'):
         place.executor(max_hours=hours)
 
@@ -283,7 +283,7 @@ def test_a_run_killed_between_test_and_record_is_only_recorded(place, monkeypatc
     assert len(place.records()) == 1
 
 
-def test_stopping_ends_the_running_processes(place):
+def test_an_interrupt_ends_the_running_processes(place):
     place.ask('hang')
     executor = place.executor()
 
@@ -303,7 +303,7 @@ def test_stopping_ends_the_running_processes(place):
 
 
 @pytest.mark.reliability('fault', 'two commands in one folder')
-def test_two_commands_do_not_work_on_one_folder(place):
+def test_a_second_command_in_the_same_folder_is_refused(place):
     with (
         folder_lock(place.out),
         pytest.raises(ProtocolError, match='is being worked on by process'),
@@ -313,7 +313,7 @@ def test_two_commands_do_not_work_on_one_folder(place):
 
 
 def test_jobs_run_side_by_side_on_their_devices(place):
-    # The first run goes on only when a second one has begun.
+    # The first run continues only after a second one has started.
     place.ask('meet')
     assert place.executor(jobs=2, devices=['3', '5']).execute() == []
     order = place.notes()
@@ -324,14 +324,14 @@ def test_jobs_run_side_by_side_on_their_devices(place):
     assert len(place.records()) == 4
 
 
-def test_jobs_share_the_processors(monkeypatch):
+def test_jobs_share_the_cpu_cores(monkeypatch):
     monkeypatch.delenv('OMP_NUM_THREADS', raising=False)
     monkeypatch.setattr(os, 'cpu_count', lambda: 8)
     assert run_environment(4)['OMP_NUM_THREADS'] == '2'
     assert 'OMP_NUM_THREADS' not in run_environment(1)
 
 
-def test_no_jobs_is_refused(place):
+def test_zero_jobs_are_refused(place):
     with pytest.raises(ProtocolError, match='--jobs 0'):
         place.executor(jobs=0)
 
@@ -346,7 +346,7 @@ def test_changed_settings_under_the_same_name_are_refused_before_any_run(place):
     assert place.notes() == notes
 
 
-def test_changed_settings_of_an_unfinished_run_are_refused_by_name(place):
+def test_changed_settings_of_an_unfinished_run_are_refused_and_named(place):
     place.ask('fail', 'a/s1')
     place.executor(place.runs(['a'], ['s1'])).execute()
     with pytest.raises(ProtocolError, match=r'these differ: model\.width\.'):
@@ -364,7 +364,9 @@ LARGER = {'epochs': 3, 'batch_size': 2, 'train_images': 4}
         ({'budget': LARGER}, r'another batch size over all processes \(1, now 2\)'),
     ],
 )
-def test_a_begun_run_does_not_go_on_with_other_data_or_processes(place, change, words):
+def test_a_run_is_not_resumed_with_other_data_sequences_or_batch_size(
+    place, change, words
+):
     place.ask('fail', 'a/s1')
     place.executor(place.runs(['a'], ['s1'])).execute()
     (place.folder / 'fail').unlink()
@@ -375,17 +377,17 @@ def test_a_begun_run_does_not_go_on_with_other_data_or_processes(place, change, 
     assert place.executor(place.runs(['a'], ['s1'])).execute() == []
 
 
-def test_runs_of_the_same_files_split_otherwise_are_no_runs_of_one_plan(place):
+def test_runs_with_the_same_files_but_another_split_cannot_join_a_plan(place):
     place.executor(place.runs(['a'], ['s1'])).execute()
     with pytest.raises(ProtocolError, match=r'b/s1/seed0 cannot join .*: a/s1/seed0 '):
         place.executor(place.runs(['b'], ['s1'], groups_hash='g')).execute()
     assert len(place.records()) == 1
-    # Other files may have others.
+    # Other files may have another split.
     other = place.runs(['b'], ['s1'], groups_hash='g', data_hash='other')
     assert place.executor(other).execute() == []
 
 
-def test_a_run_that_left_no_checkpoint_begins_with_the_data_that_there_are(place):
+def test_a_run_without_a_checkpoint_starts_again_with_the_current_data(place):
     nothing = place.ask('nothing')
     (failure,) = place.executor(place.runs(['a'], ['s1'])).execute()
     assert 'left no complete best' in failure.error
@@ -396,7 +398,7 @@ def test_a_run_that_left_no_checkpoint_begins_with_the_data_that_there_are(place
     assert place.state('a/s1/seed0')['origin']['data hash'] == 'mended'
 
 
-def test_a_run_begun_before_its_data_were_noted_goes_on(place):
+def test_a_run_whose_older_state_lacks_its_data_hash_can_be_finished(place):
     place.ask('fail', 'a/s1')
     place.executor(place.runs(['a'], ['s1'])).execute()
     (place.folder / 'fail').unlink()
@@ -406,7 +408,7 @@ def test_a_run_begun_before_its_data_were_noted_goes_on(place):
     assert place.executor(place.runs(['a'], ['s1'])).execute() == []
 
 
-def test_checkpoints_without_a_state_are_of_unknown_settings(place):
+def test_a_run_with_checkpoints_but_no_state_starts_from_the_beginning(place):
     place.ask('fail', 'a/s1')
     place.executor(place.runs(['a'], ['s1'])).execute()
     (place.folder / 'fail').unlink()
@@ -416,7 +418,7 @@ def test_checkpoints_without_a_state_are_of_unknown_settings(place):
     assert 'state.json is missing: the run starts from the beginning' in place.said()
 
 
-def test_only_the_tested_checkpoint_stays_of_a_finished_run(place):
+def test_a_finished_run_keeps_only_its_tested_checkpoint_by_default(place):
     place.executor(place.runs(['a'], ['s1'])).execute()
     place.executor(place.runs(['b'], ['s1']), keep_checkpoints=True).execute()
 
@@ -427,7 +429,7 @@ def test_only_the_tested_checkpoint_stays_of_a_finished_run(place):
     assert len(checkpoints('b')) == 4
 
 
-def test_oracle_runs_are_recorded_as_such_and_apart(place):
+def test_oracle_runs_are_recorded_as_oracle_in_a_folder_of_their_own(place):
     place.executor(place.runs(['a'], ['s1'])).execute()
     (honest,) = place.runs(['a'], ['s1'])
     (run,) = build_plan([honest.run.method], ['s1'], [0], 'oracle')
@@ -436,7 +438,7 @@ def test_oracle_runs_are_recorded_as_such_and_apart(place):
     assert (place.out / 'a-oracle/s1/seed0/test_records.json').is_file()
 
 
-def test_finished_runs_of_earlier_commands_tell_the_time_left(place):
+def test_the_time_left_is_estimated_from_runs_of_earlier_commands(place):
     place.executor(place.runs(['a'])).execute()
     executor = place.executor(place.runs())
     executor._unfinished()
@@ -445,7 +447,7 @@ def test_finished_runs_of_earlier_commands_tell_the_time_left(place):
     assert executor.progress.seconds_left() == pytest.approx(sum(each))
 
 
-def test_the_state_of_a_run_is_plain_json(place):
+def test_the_state_of_a_run_records_its_stages_as_json(place):
     place.executor(place.runs(['a'], ['s1'])).execute()
     state = place.state('a/s1/seed0')
     assert state['tested'] is True
@@ -453,7 +455,7 @@ def test_the_state_of_a_run_is_plain_json(place):
 
 
 def left_between_test_and_record(place):
-    """A run that is tested and not yet recorded, with its folder."""
+    """Make a run that is tested and not yet recorded; returns its folder."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr('mcdrl_lab.plans.executor.append_record', interrupted)
         with pytest.raises(KeyboardInterrupt):
@@ -470,7 +472,9 @@ def interrupted(*_):
     'content',
     ['', '{"settings": {', '[]', '{"attempts": [3]}', '{"checkpoint": "../../x.pth"}'],
 )
-def test_a_damaged_state_is_named_and_the_run_begun_anew(place, content):
+def test_a_damaged_state_is_reported_and_set_aside_and_the_run_starts_again(
+    place, content
+):
     folder = left_between_test_and_record(place)
     (folder / 'state.json').write_text(content)
     assert place.executor(place.runs(['a'], ['s1'])).execute() == []
@@ -482,7 +486,9 @@ def test_a_damaged_state_is_named_and_the_run_begun_anew(place, content):
 
 @pytest.mark.reliability('fault', 'records of a test in a plan lost or damaged')
 @pytest.mark.parametrize('content', [None, '', '{"kind": 3}'])
-def test_lost_records_of_a_test_are_named_and_made_again(place, content):
+def test_lost_or_damaged_test_records_are_reported_and_the_test_is_repeated(
+    place, content
+):
     folder = left_between_test_and_record(place)
     if content is None:
         (folder / 'test_records.json').unlink()
@@ -497,7 +503,7 @@ def test_lost_records_of_a_test_are_named_and_made_again(place, content):
 
 @pytest.mark.reliability('fault', 'the best checkpoint of a plan lost or damaged')
 @pytest.mark.parametrize('size', [None, 30])
-def test_a_lost_best_checkpoint_is_named_and_trained_again(place, size):
+def test_a_lost_or_damaged_best_checkpoint_is_reported_and_trained_again(place, size):
     fault = place.ask('no_records', '3')
     place.executor(place.runs(['a'], ['s1'])).execute()
     fault.unlink()

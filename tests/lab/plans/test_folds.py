@@ -61,7 +61,7 @@ def names(cfg, loader):
 
 
 @pytest.mark.parametrize('held_out', ['x', 'y', 'z'])
-def test_the_held_out_site_is_tested_and_nowhere_else(cfg, held_out):
+def test_the_held_out_site_is_in_the_test_set_only(cfg, held_out):
     fold = derive_fold(cfg, held_out)
     others = [name for name in 'xyz' if name != held_out]
     assert names(fold, 'train_dataloader') == others
@@ -70,7 +70,7 @@ def test_the_held_out_site_is_tested_and_nowhere_else(cfg, held_out):
     assert fold.held_out_site == held_out
 
 
-def test_splits_stay_as_the_config_has_them(cfg):
+def test_a_fold_keeps_the_splits_of_the_config(cfg):
     fold = derive_fold(cfg, 'y')
     splits = [
         fold[f'{part}_dataloader'].dataset.split for part in ('train', 'val', 'test')
@@ -80,7 +80,7 @@ def test_splits_stay_as_the_config_has_them(cfg):
     assert derive_fold(cfg, 'y').test_dataloader.dataset.split == 'val'
 
 
-def test_of_a_config_that_holds_no_site_out_whole_sites_are_tested(cfg):
+def test_folds_of_a_config_without_a_held_out_site_test_whole_sites(cfg):
     cfg.pop('held_out_site')
     cfg.test_dataloader.dataset.split = 'val'
     fold = derive_fold(cfg, 'y')
@@ -89,13 +89,13 @@ def test_of_a_config_that_holds_no_site_out_whole_sites_are_tested(cfg):
     assert fold.test_dataloader.dataset.sites[0].lesion_classes == ['cyst']
 
 
-def test_deriving_leaves_the_config_as_it_is(cfg):
+def test_deriving_a_fold_leaves_the_config_unchanged(cfg):
     before = copy.deepcopy(cfg.to_dict())
     place_run(derive_fold(cfg, 'y', 3, 'oracle'), 'out')
     assert cfg.to_dict() == before
 
 
-def test_every_fold_of_every_config_of_the_family_is_the_same(cfg):
+def test_a_fold_derived_from_another_fold_is_the_same(cfg):
     other = derive_fold(cfg, 'z')
     assert config_hash(derive_fold(other, 'y').to_dict()) == config_hash(
         derive_fold(cfg, 'y').to_dict()
@@ -113,7 +113,7 @@ def test_a_config_gives_the_same_folds_whichever_site_it_holds_out(monkeypatch):
     assert len(hashes) == 1
 
 
-def test_the_seed_is_set_beside_other_randomness(cfg):
+def test_the_seed_is_set_and_other_randomness_settings_are_kept(cfg):
     cfg.randomness = {'seed': 9, 'deterministic': True}
     assert derive_fold(cfg, 'x', 4).randomness == {'seed': 4, 'deterministic': True}
 
@@ -131,26 +131,26 @@ def test_oracle_selection_validates_on_the_held_out_site(cfg):
     assert names(fold, 'train_dataloader') == ['x', 'z']
 
 
-def test_a_measure_named_in_the_config_is_kept(cfg):
+def test_a_save_best_metric_of_the_config_is_kept(cfg):
     cfg.default_hooks.checkpoint.save_best = 'mIoU'
     fold = derive_fold(cfg, 'y')
     assert fold.default_hooks.checkpoint.save_best == 'mIoU'
     assert 'rule' not in fold.default_hooks.checkpoint
 
 
-def test_two_measures_to_choose_by_are_refused(cfg):
+def test_two_save_best_metrics_are_refused(cfg):
     cfg.default_hooks.checkpoint.save_best = ['mIoU', 'mDice_fg']
     with pytest.raises(ProtocolError, match='must be one name'):
         derive_fold(cfg, 'y')
 
 
-def test_a_spare_checkpoint_is_kept(cfg):
+def test_two_checkpoints_are_kept_unless_the_config_keeps_more(cfg):
     assert derive_fold(cfg, 'y').default_hooks.checkpoint.max_keep_ckpts == 2
     cfg.default_hooks.checkpoint.max_keep_ckpts = 5
     assert derive_fold(cfg, 'y').default_hooks.checkpoint.max_keep_ckpts == 5
 
 
-def test_placing_a_run_changes_nothing_that_is_learned(cfg):
+def test_placing_a_run_sets_its_work_dir_and_the_records_path_of_its_test(cfg):
     fold = derive_fold(cfg, 'y')
     placed = place_run(fold, 'out/run')
     assert placed.work_dir == 'out/run'
@@ -160,7 +160,7 @@ def test_placing_a_run_changes_nothing_that_is_learned(cfg):
     assert 'records_path' not in placed.test_evaluator[0]
 
 
-def test_a_run_of_a_stock_config_is_resumed_as_every_other(cfg):
+def test_a_stock_checkpoint_hook_is_replaced_by_the_atomic_one(cfg):
     fold = derive_fold(cfg, 'y')
     assert fold.default_hooks.checkpoint.type == 'CheckpointHook'
     placed = place_run(fold, 'out/run').default_hooks.checkpoint
@@ -168,7 +168,7 @@ def test_a_run_of_a_stock_config_is_resumed_as_every_other(cfg):
     assert fold.default_hooks.checkpoint == dict(placed, type='CheckpointHook')
 
 
-def test_wrapped_and_joined_datasets_are_reached(cfg):
+def test_sites_are_set_in_wrapped_and_concatenated_datasets(cfg):
     plain = cfg.train_dataloader.dataset
     cfg.train_dataloader.dataset = {
         'type': 'RepeatDataset',
@@ -180,8 +180,8 @@ def test_wrapped_and_joined_datasets_are_reached(cfg):
     assert [site.name for site in inner.sites] == ['x', 'z']
 
 
-def test_sites_that_are_shared_out_among_data_sets_are_refused(cfg):
-    """Each data set would be given all sites of the fold, and repeat every image."""
+def test_sites_divided_among_concatenated_datasets_are_refused(cfg):
+    """Each dataset would get all sites of the fold, so that every image is repeated."""
     one, other = (
         dict(cfg.train_dataloader.dataset.to_dict(), sites=[site]) for site in SITES[1:]
     )
@@ -192,7 +192,7 @@ def test_sites_that_are_shared_out_among_data_sets_are_refused(cfg):
     }
     with pytest.raises(ProtocolError, match=r'train_dataloader divides .* \(y; z\)'):
         derive_fold(cfg, 'y')
-    # The same sites in two ways are no shares.
+    # The same sites in both datasets are not divided.
     cfg.train_dataloader.dataset.datasets[1].sites = SITES[1:]
     cfg.train_dataloader.dataset.datasets[0].dataset.sites = SITES[1:]
     fold = derive_fold(cfg, 'y').train_dataloader.dataset.datasets
@@ -228,7 +228,7 @@ def test_sites_may_be_parts_of_a_concatenated_dataset(cfg):
     assert found == {'train': ['x', 'z'], 'val': ['x', 'z'], 'test': ['y']}
 
 
-def test_a_site_for_training_alone_stays_in_every_fold(cfg):
+def test_a_training_only_site_stays_in_the_training_set_of_every_fold(cfg):
     healthy = {'name': 'healthy', 'lesion_classes': ['polyp']}
     cfg.training_only_sites = [healthy]
     left_over = {'name': 'left_over', 'lesion_classes': ['polyp']}
@@ -242,7 +242,7 @@ def test_a_site_for_training_alone_stays_in_every_fold(cfg):
     assert names(derive_fold(fold, 'x'), 'train_dataloader') == ['y', 'z', 'healthy']
 
 
-def test_sites_that_neither_list_names_are_told_of(cfg):
+def test_sites_missing_from_both_site_lists_are_found(cfg):
     assert sites_left_out(cfg) == []
     cfg.train_dataloader.dataset.sites += [{'name': 'b'}, 'a', {'name': 'alone'}]
     cfg.training_only_sites = ['alone']
@@ -252,7 +252,7 @@ def test_sites_that_neither_list_names_are_told_of(cfg):
     assert sites_left_out(parts) == ['z']
 
 
-def test_a_part_for_training_alone_stays_in_every_fold(cfg):
+def test_a_training_only_part_of_a_concatenated_dataset_stays_in_every_fold(cfg):
     cfg = joined(cfg)
     cfg.sites = SITES
     healthy = {**cfg.train_dataloader.dataset.datasets[0], 'metainfo': {'site': 'h'}}
@@ -276,7 +276,7 @@ def test_a_site_without_test_set_is_an_error(cfg):
         derive_fold(cfg, 'y')
 
 
-def test_a_single_fold_of_joined_datasets_is_not_taken_for_all_sites(cfg):
+def test_a_fold_of_concatenated_datasets_cannot_become_another_fold(cfg):
     cfg = joined(cfg)
     cfg.sites = SITES
     fold = derive_fold(cfg, 'y')
@@ -284,7 +284,7 @@ def test_a_single_fold_of_joined_datasets_is_not_taken_for_all_sites(cfg):
         derive_fold(fold, 'x')
 
 
-def test_the_retinal_sites_make_folds():
+def test_folds_of_the_retinal_config_test_all_images_of_one_site():
     root = Path(__file__).resolve().parents[3] / 'configs/mcdrl'
     cfg = Config.fromfile(root / 'mcdrl_unet-s5-d16_fcn_50e_retinal-vessels-512x512.py')
     for held_out in site_names(cfg):
@@ -328,7 +328,7 @@ def test_an_unknown_site_or_selection_is_refused(cfg):
         derive_fold(cfg, 'x', selection='best')
 
 
-def test_the_budget_tells_length_batch_size_and_images(cfg):
+def test_the_budget_records_training_length_batch_size_and_image_size_and_count(cfg):
     cfg.train_dataloader.dataset.pipeline = [
         {'type': 'Resize', 'scale': (320, 240)},
         {'type': 'PackSegInputs'},
@@ -346,7 +346,7 @@ def test_the_budget_tells_length_batch_size_and_images(cfg):
     assert budget['image_size'] == [64, 96]
 
 
-def test_the_files_of_all_sites_are_listed_also_of_the_one_held_out(cfg, tmp_path):
+def test_files_of_all_sites_are_listed_including_the_held_out_one(cfg, tmp_path):
     for name in 'xyz':
         (tmp_path / name / 'images').mkdir(parents=True)
         (tmp_path / name / 'images' / '1.jpg').write_bytes(b'12')
@@ -379,7 +379,7 @@ def test_the_files_of_stock_datasets_are_listed(cfg, tmp_path):
 
 
 def stock_parts(cfg, folder, **values):
-    """Two sites of one image each, as parts of stock datasets."""
+    """Sites of one image each, as stock datasets without a data root."""
     cfg = joined(cfg)
     for part in cfg.train_dataloader.dataset.datasets:
         site = part.metainfo.site
@@ -407,11 +407,13 @@ def test_files_of_datasets_without_a_data_root_are_listed(cfg, tmp_path):
     assert DataPlaces.of(elsewhere).files() == sorted([*found, ('images/2.png', 2)])
 
 
-def test_equal_files_of_several_roots_count_each_and_of_one_root_once(cfg, tmp_path):
+def test_equal_files_count_once_for_each_root_however_the_root_is_written(
+    cfg, tmp_path
+):
     folder = tmp_path / 'here'
     files = [('images/1.png', 6), ('masks/1.png', 5)]
     cfg = stock_parts(cfg, folder)
-    # Of all three loaders, by another spelling and by a link.
+    # The same roots in all three loaders, spelled otherwise and through a link.
     sites = len(cfg.train_dataloader.dataset.datasets)
     (tmp_path / 'link').symlink_to(folder)
     cfg.test_dataloader = stock_parts(cfg, tmp_path / 'link').test_dataloader
@@ -426,7 +428,7 @@ def test_equal_files_of_several_roots_count_each_and_of_one_root_once(cfg, tmp_p
     assert DataPlaces.of(cfg).files() == sorted([*files * sites, files[0]])
 
 
-def test_a_list_of_images_is_one_of_the_data(cfg, tmp_path):
+def test_an_image_list_is_listed_among_the_data_files(cfg, tmp_path):
     listing = tmp_path / 'train.txt'
     listing.write_text('1\n')
     cfg = stock_parts(cfg, tmp_path, ann_file=str(listing))

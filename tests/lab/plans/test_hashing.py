@@ -26,14 +26,14 @@ def test_config_hash_changes_with_any_value(changed):
     assert config_hash(changed) != config_hash({'model': {'width': 3}, 'steps': [1, 2]})
 
 
-def test_config_hash_ignores_where_things_lie_at_any_depth():
+def test_config_hash_ignores_work_dir_and_data_root_at_any_depth():
     one = {'work_dir': 'x', 'loader': {'dataset': {'data_root': '/a', 'n': 1}}}
     other = {'work_dir': 'y', 'loader': {'dataset': {'data_root': '/b', 'n': 1}}}
     assert config_hash(one) == config_hash(other)
 
 
 def test_config_hash_is_the_sha256_of_plain_sorted_json():
-    # No id, address or salted hash takes part: it is the same in every process.
+    # It contains no id, address or salted hash: it is the same in every process.
     text = b'{"a":[1,"x"],"f":"posixpath.join","s":["a","b"]}'
     config = {'s': {'b', 'a'}, 'f': posixpath.join, 'a': (1, 'x')}
     assert config_hash(config) == hashlib.sha256(text).hexdigest()

@@ -7,7 +7,7 @@ from mcdrl_lab.errors import ProtocolError
 from mcdrl_lab.plans.json_lines import append_line, parse_line, read_lines
 
 
-def test_lines_are_read_in_order_also_when_compressed(tmp_path):
+def test_lines_are_read_in_order_from_plain_and_compressed_files(tmp_path):
     path = tmp_path / 'a.jsonl'
     append_line(path, '{"a": 1}')
     append_line(path, '{"a": 2}')
@@ -19,7 +19,9 @@ def test_lines_are_read_in_order_also_when_compressed(tmp_path):
 
 
 @pytest.mark.reliability('fault', 'killed while a record was written')
-def test_a_torn_last_line_is_warned_of_and_then_cut_off(tmp_path):
+def test_an_incomplete_last_line_gives_a_warning_and_the_next_append_cuts_it_off(
+    tmp_path,
+):
     path = tmp_path / 'a.jsonl'
     path.write_bytes(b'1\n{"a": ')
     with pytest.warns(UserWarning, match='last line is incomplete'):
@@ -28,7 +30,7 @@ def test_a_torn_last_line_is_warned_of_and_then_cut_off(tmp_path):
     assert path.read_bytes() == b'1\n2\n'
 
 
-def test_a_bad_line_is_named(tmp_path):
+def test_a_bad_line_is_reported_with_its_number(tmp_path):
     path = tmp_path / 'a.jsonl'
     path.write_bytes(b'1\nno\n3\n')
     with pytest.raises(ProtocolError, match=r'a\.jsonl, line 2: not a JSON record'):
@@ -45,7 +47,9 @@ def test_compressed_files_are_checked_and_never_appended_to(tmp_path):
 
 
 @pytest.mark.reliability('security', 'records that unpack to far more than their size')
-def test_what_unpacks_to_far_more_than_records_do_is_refused(tmp_path, monkeypatch):
+def test_a_file_that_decompresses_to_far_more_than_its_size_is_refused(
+    tmp_path, monkeypatch
+):
     monkeypatch.setattr('mcdrl_lab.plans.json_lines._MOST_FREE_BYTES', 1000)
     path = tmp_path / 'a.jsonl.gz'
     path.write_bytes(gzip.compress(b'1' * 10**6))
@@ -56,7 +60,7 @@ def test_what_unpacks_to_far_more_than_records_do_is_refused(tmp_path, monkeypat
 
 
 @pytest.mark.parametrize('text', ['[' * 100_000, '1' * 5000])
-def test_json_that_python_cannot_hold_is_a_bad_line(tmp_path, text):
+def test_json_beyond_the_limits_of_python_is_reported_as_a_bad_line(tmp_path, text):
     path = tmp_path / 'a.jsonl'
     path.write_text(f'1\n{text}\n')
     with pytest.raises(ProtocolError, match=r'a\.jsonl, line 2: not a JSON record'):
@@ -64,20 +68,22 @@ def test_json_that_python_cannot_hold_is_a_bad_line(tmp_path, text):
 
 
 @pytest.mark.skipif(not hasattr(os, 'mkfifo'), reason='no named pipes')
-def test_a_pipe_is_not_waited_for(tmp_path):
+def test_a_named_pipe_is_refused_without_waiting(tmp_path):
     os.mkfifo(tmp_path / 'a.jsonl')
     with pytest.raises(ProtocolError, match='not a regular file'):
         read_lines(tmp_path / 'a.jsonl')
 
 
 def parse_a(line):
-    """A record is of a."""
+    """Refuse records without the key a."""
     if 'a' not in parse_line(line):
         raise ProtocolError('no record of a.')
 
 
 @pytest.mark.parametrize('text', ['{"plain": 1.5}', '{"a": 1}\n{"plain": 1.5} '])
-def test_whole_json_of_another_file_is_not_taken_for_a_torn_record(tmp_path, text):
+def test_complete_json_of_another_kind_is_not_treated_as_an_incomplete_record(
+    tmp_path, text
+):
     path = tmp_path / 'speeds.json'
     path.write_text(text)
     with pytest.raises(ProtocolError, match=r'speeds\.json, last line: no record of a'):
@@ -88,7 +94,9 @@ def test_whole_json_of_another_file_is_not_taken_for_a_torn_record(tmp_path, tex
 
 
 @pytest.mark.parametrize('text', ['mine', '{"a": 1}\nmine'])
-def test_the_last_line_of_another_file_is_not_taken_for_a_torn_one(tmp_path, text):
+def test_the_last_line_of_a_text_file_is_not_treated_as_an_incomplete_record(
+    tmp_path, text
+):
     path = tmp_path / 'notes.md'
     path.write_text(text)
     with pytest.raises(ProtocolError, match=r'notes\.md, last line: not a JSON record'):
@@ -98,7 +106,7 @@ def test_the_last_line_of_another_file_is_not_taken_for_a_torn_one(tmp_path, tex
     assert path.read_text() == text
 
 
-def test_blanks_at_the_end_are_cut_off(tmp_path):
+def test_trailing_blanks_are_ignored_and_the_next_append_cuts_them_off(tmp_path):
     path = tmp_path / 'a.jsonl'
     path.write_text('1\n  ')
     assert read_lines(path) == [1]

@@ -9,7 +9,7 @@ from mcdrl_lab.plans.launch import Launch
 MODULE = 'mcdrl_mmseg.apis.training'
 
 
-def test_one_process_calls_the_function():
+def test_without_a_launcher_the_function_is_called_directly():
     assert Launch().call('train', ['c.py', '--resume']) == (
         f'{MODULE}:train_main',
         ['c.py', '--resume', '--launcher', 'none'],
@@ -33,7 +33,7 @@ def test_one_process_calls_the_function():
         ('mpi', ['mpirun', '-n', '2', sys.executable]),
     ],
 )
-def test_launchers_start_the_module_in_their_own_way(launcher, starter):
+def test_each_launcher_starts_the_module_with_its_own_command(launcher, starter):
     function, command = Launch(launcher, 2).call('test', ['c.py', 'best.pth'])
     assert function == 'mcdrl_lab.plans.launch:run_launcher'
     program = ['-m', MODULE, 'test', 'c.py', 'best.pth', '--launcher', launcher]
@@ -48,7 +48,7 @@ def test_several_processes_need_a_launcher():
 
 
 @pytest.mark.parametrize('end', ['sys.exit(3)', 'os.kill(os.getpid(), 9)'])
-def test_a_launcher_ends_as_what_it_started(end):
+def test_a_launcher_ends_with_the_exit_code_or_signal_of_its_program(end):
     text = (
         'import sys; from mcdrl_lab.plans.launch import run_launcher; '
         f'sys.exit(run_launcher([sys.executable, "-c", "import os, sys; {end}"]))'

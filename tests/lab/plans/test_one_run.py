@@ -12,12 +12,12 @@ from mcdrl_lab.plans.run_folder import RunFolder
     [
         ([], False),
         (['epoch_1.pth', 'best_mDice_fg_epoch_1.pth'], True),
-        # A kill before the first checkpoint to go on from: tools/train.py, which is
-        # told so, begins anew.
+        # Killed before the first checkpoint to resume from: given --resume,
+        # tools/train.py starts from the beginning.
         (['best_mDice_fg_epoch_1.pth'], True),
     ],
 )
-def test_a_run_says_that_what_an_earlier_attempt_left_is_its_own(
+def test_training_is_called_with_resume_if_an_earlier_attempt_left_checkpoints(
     tmp_path, left, resumed
 ):
     cfg = Config(

@@ -16,7 +16,7 @@ def test_a_plan_is_methods_times_folds_times_seeds(methods):
     assert len({run.key for run in plan}) == len(plan) == 12
 
 
-def test_a_plan_stopped_early_leaves_whole_comparisons(methods):
+def test_methods_alternate_so_that_a_plan_stopped_early_can_be_compared(methods):
     plan = build_plan(methods, ['s1', 's2'], [0, 1])
     assert [str(run) for run in plan[:4]] == [
         'a/s1/seed0',
@@ -32,7 +32,7 @@ def test_oracle_runs_have_folders_of_their_own(methods):
     assert run.key == ('a', 's1', 0, 'oracle')
 
 
-def test_names_must_differ_and_suit_folders(methods):
+def test_method_names_must_differ_and_be_valid_folder_names(methods):
     with pytest.raises(ProtocolError, match='several methods are named a'):
         build_plan([methods[0], methods[0]], ['s'], [0])
     with pytest.raises(ProtocolError, match="method 'a/b' cannot name a folder"):
@@ -41,7 +41,7 @@ def test_names_must_differ_and_suit_folders(methods):
         build_plan([Method('a-oracle', methods[0].config)], ['s'], [0])
 
 
-def test_a_missing_config_is_named():
+def test_a_missing_config_is_named_in_the_error():
     with pytest.raises(ProtocolError, match=r"a: no config file 'none\.py'"):
         Method('a', 'none.py')
 
@@ -55,13 +55,13 @@ def keys(progress):
     return list(progress.runs)
 
 
-def test_nothing_is_known_before_the_first_sign_of_progress(progress):
+def test_the_time_left_is_unknown_before_any_progress(progress):
     assert progress.seconds_left() is None
     progress.start(keys(progress)[0], 0.0, now=0.0)
     assert progress.seconds_left(now=5.0) is None
 
 
-def test_finished_runs_tell_how_long_the_rest_takes(progress):
+def test_the_time_left_is_estimated_from_finished_runs(progress):
     first, second, *_ = keys(progress)
     progress.finish(first, State.DONE, 100.0)
     assert progress.seconds_left() == pytest.approx(300.0)
@@ -79,7 +79,7 @@ def test_the_first_run_gives_an_estimate_before_it_ends(progress):
     assert progress.seconds_left(now=30.0) == pytest.approx(30.0 + 3 * 120.0)
 
 
-def test_jobs_share_the_work_but_not_the_last_run(methods):
+def test_jobs_divide_the_time_left_except_that_of_the_last_run(methods):
     progress = PlanProgress(build_plan(methods, ['s1', 's2'], [0]), jobs=2)
     first, *rest = keys(progress)
     progress.finish(first, State.DONE, 100.0)
@@ -89,7 +89,7 @@ def test_jobs_share_the_work_but_not_the_last_run(methods):
     assert progress.seconds_left() == pytest.approx(100.0)
 
 
-def test_failed_runs_are_over_and_tell_nothing_about_time(progress):
+def test_failed_runs_count_as_over_in_the_progress(progress):
     for key in keys(progress):
         progress.finish(key, State.FAILED, 1.0)
     assert progress.fraction == 1.0

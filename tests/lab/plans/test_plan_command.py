@@ -46,14 +46,14 @@ def test_help_shows_an_example(command, capsys):
             ['--sites', 'x', 'a={config}'],
             'error: --sites took a={config}, which looks like a config to run: put all',
         ),
-        # Otherwise one method would be missing from the plan, and nothing said so.
+        # Otherwise the plan would lack one method without an error.
         (
             ['a={config}', '--cfg-options', 'x.y=1', 'b={config}'],
             'error: --cfg-options took b={config}, which looks like a config to run:',
         ),
     ],
 )
-def test_what_cannot_be_planned_is_refused_in_one_line(
+def test_unusable_arguments_end_with_a_one_line_error(
     arguments, message, tmp_path, capsys
 ):
     config = tmp_path / 'c.py'
@@ -72,7 +72,7 @@ def test_what_cannot_be_planned_is_refused_in_one_line(
         ('p.YAML', 'sweeps: [{name: a, key: b.c, values: [1]}]\n'),
     ],
 )
-def test_a_plan_in_the_place_of_a_config_is_told_with_its_command(
+def test_an_ablation_plan_given_as_a_config_is_reported_with_the_right_command(
     tmp_path, capsys, name, text
 ):
     plan = tmp_path / name
@@ -86,7 +86,7 @@ def test_a_plan_in_the_place_of_a_config_is_told_with_its_command(
 
 
 @pytest.mark.parametrize('text', ['sites: [x, y]\n', '{', '- variants\n'])
-def test_another_file_of_yaml_is_no_plan(tmp_path, capsys, text):
+def test_other_yaml_files_are_not_taken_for_an_ablation_plan(tmp_path, capsys, text):
     config = tmp_path / 'c.yml'
     config.write_text(text)
     assert main(['leave-one-site-out', str(config)]) == 2
@@ -131,7 +131,7 @@ def test_a_site_that_is_named_twice_is_run_once(plan_file, capsys):
     assert capsys.readouterr().out.split() == ['m/y/seed0', 'm/x/seed0']
 
 
-def test_seeds_can_be_named_so_that_shards_are_run_apart(plan_file, capsys):
+def test_a_range_of_seeds_can_be_run_as_a_shard_of_a_plan(plan_file, capsys):
     config = plan_file.with_name('c.py')
     arguments = ['--seeds', '3-4', '--sites', 'y', '--dry-run']
     assert main(['leave-one-site-out', f'm={config}', *arguments]) == 0
@@ -141,7 +141,7 @@ def test_seeds_can_be_named_so_that_shards_are_run_apart(plan_file, capsys):
 @pytest.mark.parametrize(
     ('options', 'precision'), [([], None), (['--half-features'], 'float16')]
 )
-def test_every_run_is_told_where_and_how_features_are_kept(
+def test_feature_cache_folder_and_precision_are_passed_to_every_run(
     plan_file, monkeypatch, options, precision
 ):
     told = []
@@ -167,12 +167,12 @@ def test_every_run_is_told_where_and_how_features_are_kept(
     assert told == [(str(plan_file.parent / 'kept'), precision)]
 
 
-def test_half_of_features_that_are_not_kept_is_refused(plan_file, capsys):
+def test_half_features_without_a_feature_cache_is_refused(plan_file, capsys):
     assert main(['ablation', str(plan_file), '--half-features']) == 2
     assert '--half-features: choose the folder' in capsys.readouterr().err
 
 
-def test_tables_come_again_from_the_records_alone(tmp_path, two_methods, capsys):
+def test_tables_are_made_again_from_the_records_alone(tmp_path, two_methods, capsys):
     for record in two_methods:
         append_record(tmp_path / 'records.jsonl', record)
     arguments = ['--tables-only', '--out', str(tmp_path), '--metrics', 'dice']

@@ -26,14 +26,14 @@ def test_shards_of_seeds_are_joined():
     assert merge({'a': [RUN], 'b': [OTHER_SEED]}) == [RUN, OTHER_SEED]
 
 
-def test_a_run_of_both_is_taken_once_and_a_failure_is_replaced():
+def test_a_run_in_both_shards_is_kept_once_and_a_failed_one_is_replaced():
     failed = replace(RUN, status='failed', error='out of memory')
     assert merge({'a': [RUN], 'b': [RUN]}) == [RUN]
     assert merge({'a': [failed], 'b': [RUN]}) == [RUN]
     assert merge({'a': [RUN], 'b': [failed]}) == [RUN]
 
 
-def test_other_methods_may_differ():
+def test_different_methods_may_have_different_configs_and_budgets():
     other = replace(RUN, method='baseline', config='b.py', budget=dict(epochs=9))
     assert merge({'a': [RUN], 'b': [other]}) == [RUN, other]
 
@@ -46,7 +46,9 @@ def test_other_methods_may_differ():
         (dict(budget=dict(epochs=4, train_images=10)), r'epochs \(3 and 4\)'),
     ],
 )
-def test_a_method_trained_otherwise_is_refused_with_what_differs(change, words):
+def test_shards_that_trained_a_method_differently_are_refused_with_the_difference(
+    change, words
+):
     with pytest.raises(ProtocolError, match=f'mcdrl in a and in b differ in {words}'):
         merge({'a': [RUN], 'b': [replace(OTHER_SEED, **change)]})
 
@@ -57,12 +59,12 @@ def test_shards_started_in_different_folders_are_joined():
     assert merge({'a': [run], 'b': [other]}) == [run, other]
 
 
-def test_sites_have_other_numbers_of_training_images():
+def test_sites_may_differ_in_their_number_of_training_images():
     other = replace(RUN, held_out='s2', budget=dict(epochs=3, train_images=7))
     assert len(merge({'a': [RUN], 'b': [other]})) == 2
 
 
-def test_the_same_run_of_other_settings_is_refused():
+def test_the_same_run_with_other_settings_is_refused():
     with pytest.raises(
         ProtocolError, match='mcdrl/s1/seed0 was trained with different'
     ):
@@ -70,7 +72,7 @@ def test_the_same_run_of_other_settings_is_refused():
 
 
 @pytest.mark.reliability('bad input', 'records with texts that are no Unicode')
-def test_texts_that_are_no_unicode_are_merged(tmp_path):
+def test_texts_that_are_not_unicode_are_merged_unchanged(tmp_path):
     odd = replace(RUN, status='failed', error='a\ud800', config='c\udcff.py')
     (tmp_path / 'a').mkdir()
     append_record(tmp_path / 'a/records.jsonl', RUN)
@@ -83,19 +85,19 @@ def test_texts_that_are_no_unicode_are_merged(tmp_path):
     assert read_records(out / 'records.jsonl') == [RUN, replace(odd, method='odd')]
 
 
-def test_shards_of_other_settings_are_refused():
+def test_shards_with_different_settings_of_a_method_are_refused():
     shard = replace(RUN, method_hash='a' * 64)
     alike = replace(OTHER_SEED, method_hash='a' * 64)
     other = replace(OTHER_SEED, method_hash='b' * 64)
     assert len(merge({'a': [shard], 'b': [alike]})) == 2
     with pytest.raises(ProtocolError, match=r'differ in settings \(hash a+ and b+\)'):
         merge({'a': [shard], 'b': [other]})
-    # Of before there was a hash.
+    # An older record has no such hash.
     assert len(merge({'a': [shard], 'b': [OTHER_SEED]})) == 2
 
 
 @pytest.mark.parametrize('order', itertools.permutations('abc'))
-def test_other_settings_are_refused_in_any_order_beside_records_of_before(order):
+def test_different_settings_are_refused_in_any_order_beside_an_older_record(order):
     shards = {
         'a': [RUN],
         'b': [replace(OTHER_SEED, method_hash='b' * 64)],
@@ -105,7 +107,7 @@ def test_other_settings_are_refused_in_any_order_beside_records_of_before(order)
         merge({name: shards[name] for name in order})
 
 
-def test_of_two_finished_runs_the_taken_one_is_named(capsys):
+def test_the_record_used_of_two_different_finished_runs_is_reported(capsys):
     other = replace(RUN, duration_s=9.0)
     assert merge({'a': [RUN], 'b': [RUN]}) == [RUN]
     assert capsys.readouterr().out == ''
@@ -121,7 +123,9 @@ def test_of_two_finished_runs_the_taken_one_is_named(capsys):
         (dict(tp=9), 'different masks at s1: in i0, 8 of 64 pixels are lesion'),
     ],
 )
-def test_seeds_that_saw_other_images_are_refused(make_image, change, words):
+def test_seeds_tested_with_other_sequences_or_masks_are_refused(
+    make_image, change, words
+):
     seen = make_image('i0', 0.5, 'v1') | dict(tp=8, fn=0, pixels=64)
     run = replace(RUN, images=[seen])
     assert len(merge({'a': [run], 'b': [replace(OTHER_SEED, images=[seen])]})) == 2
@@ -135,7 +139,7 @@ def test_seeds_that_saw_other_images_are_refused(make_image, change, words):
 
 @pytest.fixture
 def shards(tmp_path):
-    """Writes two plans, of a held-out site each, that were split by these groups."""
+    """Writes two plans of one held-out site each, with these hashes of their groups."""
 
     def write(*groups):
         names = []
@@ -154,7 +158,9 @@ def shards(tmp_path):
 
 
 @pytest.mark.parametrize('groups', [('x', 'y'), ('', 'y')])
-def test_shards_that_another_index_split_are_refused(shards, tmp_path, capsys, groups):
+def test_shards_whose_sequences_or_patients_differ_are_refused(
+    shards, tmp_path, capsys, groups
+):
     assert main(['plan-merge', *shards(*groups)]) == 2
     told = capsys.readouterr().err
     assert f'mcdrl/s1/seed0 in {tmp_path}/a and mcdrl/s2/seed0 in {tmp_path}/b' in told
@@ -163,11 +169,11 @@ def test_shards_that_another_index_split_are_refused(shards, tmp_path, capsys, g
 
 
 @pytest.mark.parametrize('groups', [('x', 'x'), ('x', None), (None, None)])
-def test_shards_of_one_index_or_without_their_folders_are_joined(
+def test_shards_with_the_same_groups_or_without_run_folders_are_joined(
     shards, tmp_path, groups
 ):
     words = shards(*groups)
-    # Of a record file alone its folder tells, too.
+    # A plan may also be given by its record file.
     words[0] += '/records.jsonl'
     assert main(['plan-merge', *words]) == 0
     assert len(read_records(tmp_path / 'whole/records.jsonl')) == 2

@@ -1,4 +1,4 @@
-"""What a plan from elsewhere may ask for, and what it may not."""
+"""What a plan from someone else may do, and what it may not do without trust."""
 
 import pytest
 
@@ -52,7 +52,7 @@ def test_a_config_outside_the_plans_tree_is_not_run(
     assert ran.exists()
 
 
-def test_configs_of_the_same_configs_folder_need_no_trust(plan):
+def test_configs_in_the_same_configs_folder_need_no_trust(plan):
     path = plan(
         '{config: ../mcdrl/c.py, variants: [{name: v}]}', 'configs/ablation_plans/p.yml'
     )
@@ -62,7 +62,7 @@ def test_configs_of_the_same_configs_folder_need_no_trust(plan):
     assert [method.name for method in load_ablation(path)] == ['v']
 
 
-def test_configs_that_the_package_carries_need_no_trust(plan):
+def test_configs_shipped_with_the_package_need_no_trust(plan):
     from mcdrl_mmseg.config_files import config_path
 
     name = 'mcdrl/mcdrl_clip-tiny-rn_fcn_6e_endosim-128x128.py'
@@ -107,7 +107,7 @@ def test_changes_that_would_run_or_import_are_refused(plan, options, message):
     assert [method.name for method in load_ablation(path, trust=True)] == ['v']
 
 
-def test_sweeps_are_looked_at_too(plan):
+def test_values_of_sweeps_are_checked_like_options_of_variants(plan):
     path = plan(
         "{config: c.py, sweeps: [{name: 's{value}', key: model.type, "
         'values: [FCNHead, os.getcwd]}]}'
@@ -116,7 +116,7 @@ def test_sweeps_are_looked_at_too(plan):
         load_ablation(path)
 
 
-def test_data_and_registered_types_are_changed_freely(plan):
+def test_data_paths_and_registered_types_can_be_changed_without_trust(plan):
     options = (
         '{model.decode_head: {_delete_: true, type: FCNHead, norm_cfg: {type: BN}, '
         'dropout_ratio: 0.1}, optim_wrapper.optimizer: {type: AdamW, lr: 1.0e-3}, '
@@ -129,7 +129,7 @@ def test_data_and_registered_types_are_changed_freely(plan):
 
 
 @pytest.mark.reliability('security', 'a plan whose aliases stand for billions')
-def test_aliases_that_stand_for_billions_are_refused(plan):
+def test_yaml_aliases_that_expand_to_billions_of_entries_are_refused(plan):
     lines = ['a0: &a0 [x, x, x, x, x, x, x, x, x]']
     lines += [f'a{n}: &a{n} [{", ".join([f"*a{n - 1}"] * 9)}]' for n in range(1, 9)]
     with pytest.raises(
@@ -148,6 +148,6 @@ def test_aliases_that_stand_for_billions_are_refused(plan):
         ("{config: c.py, sweeps: [{name: '{value}', key: 1, values: 2}]}", 'a list'),
     ],
 )
-def test_what_is_yaml_but_no_plan_is_refused_by_name(plan, text, message):
+def test_a_malformed_plan_is_refused_with_the_reason(plan, text, message):
     with pytest.raises(ProtocolError, match=message):
         load_ablation(plan(text))

@@ -55,7 +55,7 @@ def test_training_images_are_counted_without_reading_any(config):
     assert without_x.iters_per_epoch == 4
 
 
-def test_sites_that_are_trained_on_in_no_run_are_told_of(config):
+def test_sites_that_no_run_trains_on_give_a_warning(config):
     text = config.read_text()
     more = "train_dataloader['dataset']['sites'] = [*sites, dict(name='healthy')]\n"
     config.write_text(text + more)
@@ -65,7 +65,7 @@ def test_sites_that_are_trained_on_in_no_run_are_told_of(config):
         prepare(plan_of(config)[:1])
 
 
-def test_wrapped_training_sets_are_counted_in_any_scope(config):
+def test_a_repeated_training_set_is_counted_in_another_default_scope(config):
     wrapped = """
 train_dataloader['dataset'] = dict(
     type='RepeatDataset', times=3, dataset=train_dataloader['dataset'])
@@ -76,19 +76,21 @@ train_dataloader['dataset'] = dict(
     assert run.budget['train_images'] == 24
 
 
-def test_all_runs_of_a_plan_share_the_data_and_differ_in_config(config):
+def test_all_runs_of_a_plan_share_the_data_hash_and_differ_in_config_hash(config):
     prepared = prepare(plan_of(config, seeds=2))
     assert len({item.data_hash for item in prepared}) == 1
     assert len({item.config_hash for item in prepared}) == 4
 
 
-def test_another_file_size_is_other_data(config, tmp_path):
+def test_a_changed_file_size_changes_the_data_hash(config, tmp_path):
     before = prepare(plan_of(config))[0].data_hash
     (tmp_path / 'data/y/images/1.jpg').write_bytes(b'another picture')
     assert prepare(plan_of(config))[0].data_hash != before
 
 
-def test_sequences_and_patients_of_the_sites_are_told_by_their_hash(config, tmp_path):
+def test_the_groups_hash_follows_the_sequences_and_patients_of_the_sites(
+    config, tmp_path
+):
     def groups(*rows):
         lines = ['site,image,sequence,patient', *rows]
         (tmp_path / 'data/index.csv').write_text('\n'.join(lines) + '\n')
@@ -102,7 +104,7 @@ def test_sequences_and_patients_of_the_sites_are_told_by_their_hash(config, tmp_
     assert groups(*known) != groups(*known[:-1], 'y,9.jpg,,9')
 
 
-def test_the_record_tells_where_a_result_came_from(config):
+def test_a_record_holds_config_budget_data_hash_and_versions(config):
     item = prepare(plan_of(config), processes=2)[1]
     record = item.record(metrics={'mDice_fg': 0.5}, duration_s=3.0)
     assert record.key == ('a', 'y', 0, 'validation')
@@ -113,14 +115,14 @@ def test_the_record_tells_where_a_result_came_from(config):
     assert set(installed_versions()) >= {'python', 'mmseg', 'mmcv', 'mcdrl_mmseg'}
 
 
-def test_the_network_of_a_run_is_told_by_its_hash_whatever_fold_and_seed(config):
+def test_the_model_hash_is_the_same_for_every_fold_and_seed(config):
     found = {item.record().model_hash for item in prepare(plan_of(config, seeds=2))}
     assert found == {model_hash(dict(width=1))}
     (wider, _) = prepare(plan_of(config, **{'model.width': 2}))
     assert wider.model_hash == model_hash(dict(width=2)) not in found
 
 
-def test_a_finished_run_of_other_settings_or_data_is_no_finished_run(config, tmp_path):
+def test_a_finished_run_with_other_settings_or_data_is_refused(config, tmp_path):
     record = prepare(plan_of(config))[0].record()
     same, changed = (
         prepare(plan_of(config))[0],
@@ -134,7 +136,7 @@ def test_a_finished_run_of_other_settings_or_data_is_no_finished_run(config, tmp
         prepare(plan_of(config))[0].check_record(record)
 
 
-def test_changes_are_merged_into_the_config(config):
+def test_options_of_a_method_are_merged_into_its_config(config):
     cfg = load_method(Method('a', str(config), {'model.width': None}))
     assert cfg.model.width is None
 
@@ -145,7 +147,7 @@ def test_a_broken_config_is_one_clear_error(config):
         load_method(Method('a', str(config)))
 
 
-def test_missing_images_are_named(config, tmp_path):
+def test_a_missing_mask_is_reported_with_its_run(config, tmp_path):
     (tmp_path / 'data/x/masks/1.png').unlink()
     with pytest.raises(ProtocolError, match=r'a/y/seed0: .*1'):
         prepare(plan_of(config)[1:])
@@ -172,7 +174,7 @@ raise SystemExit(main(['leave-one-site-out', 'a=c.py', '--seeds', '1', '--out', 
 
 
 @pytest.mark.skipif(sys.platform != 'linux', reason='elsewhere there is no fork server')
-def test_the_command_of_a_plan_holds_no_torch_while_runs_go_on(config):
+def test_the_plan_command_does_not_import_torch_while_runs_continue(config):
     done = subprocess.run(
         [sys.executable, '-c', COMMAND],
         cwd=config.parent,
@@ -191,7 +193,9 @@ def test_the_command_of_a_plan_holds_no_torch_while_runs_go_on(config):
         ({'train_cfg.max_epochs': 4}, r'epochs \(3 and 4\)'),
     ],
 )
-def test_more_runs_of_a_method_have_its_settings(config, options, words):
+def test_further_runs_of_a_method_must_have_its_settings_and_budget(
+    config, options, words
+):
     first, second = (plan_of(config, seeds=2)[n] for n in (0, 3))
     (finished,) = prepare([first])
     records = [finished.record()]
@@ -205,7 +209,7 @@ def test_more_runs_of_a_method_have_its_settings(config, options, words):
         check_siblings(changed, records)
 
 
-def test_other_methods_and_selections_are_no_siblings(config):
+def test_other_methods_and_selections_may_have_other_settings(config):
     (item,) = prepare(plan_of(config)[:1])
     other = replace(item.record(), method_hash='x')
     check_siblings([item], [replace(other, method='b')])
@@ -214,7 +218,7 @@ def test_other_methods_and_selections_are_no_siblings(config):
         check_siblings([item], [other])
 
 
-def test_data_of_a_finished_run_are_those_of_the_next(config, tmp_path):
+def test_the_next_run_must_have_the_data_of_a_finished_run(config, tmp_path):
     first, second = plan_of(config)
     records = [prepare([first])[0].record()]
     (tmp_path / 'data/y/images/1.jpg').write_bytes(b'another picture')
@@ -234,7 +238,7 @@ def test_data_that_change_after_the_plan_was_made_are_refused(config, tmp_path):
     with pytest.raises(ProtocolError, match=r'^the sequences or patients .* changed'):
         items[0].check_data()
     index.write_text(known)
-    # Of a site that one run trains on and the other tests at.
+    # An image of a site that one run trains on and the other tests on.
     (tmp_path / 'data/y/images/1.jpg').write_bytes(b'another picture')
     for item in items:
         with pytest.raises(ProtocolError, match=r'^the files of its sites changed'):
@@ -247,13 +251,13 @@ def half_features(monkeypatch, tmp_path):
     monkeypatch.setenv('MCDRL_FEATURE_CACHE_PRECISION', 'float16')
 
 
-def test_kept_features_of_half_precision_are_in_the_record(config, half_features):
+def test_half_precision_of_cached_features_is_recorded(config, half_features):
     record = prepare(plan_of(config))[0].record()
     assert record.budget['kept_features'] == 'float16'
     assert RunRecord.from_dict(json.loads(record.to_json())).budget == record.budget
 
 
-def test_without_a_folder_or_in_full_precision_nothing_is_recorded(
+def test_precision_is_not_recorded_without_a_cache_or_in_full_precision(
     config, half_features, monkeypatch
 ):
     monkeypatch.setenv('MCDRL_FEATURE_CACHE_PRECISION', 'float32')
@@ -263,7 +267,7 @@ def test_without_a_folder_or_in_full_precision_nothing_is_recorded(
     assert 'kept_features' not in prepare(plan_of(config))[0].budget
 
 
-def test_runs_of_other_precisions_of_kept_features_are_never_mixed(
+def test_runs_with_different_precision_of_cached_features_are_never_mixed(
     config, tmp_path, request
 ):
     first, second = plan_of(config)
@@ -287,7 +291,7 @@ def test_runs_of_other_precisions_of_kept_features_are_never_mixed(
 
 
 @pytest.mark.parametrize(('default', 'read'), [('x', 'x'), ('', 'y')])
-def test_the_variable_of_single_trainings_is_read_where_it_must_be(
+def test_mcdrl_held_out_is_read_only_if_the_config_has_no_default(
     tmp_path, monkeypatch, default, read
 ):
     path = tmp_path / 'config.py'

@@ -14,7 +14,7 @@ def plan(tmp_path):
     return build_plan([Method('a', str(config))], ['s1', 's2'], [0, 1])
 
 
-def test_the_status_tells_runs_share_time_left_and_failures(plan):
+def test_the_status_line_shows_finished_and_failed_runs_and_the_time_left(plan):
     progress = PlanProgress(plan)
     assert status_line(progress) == '0/4 runs done, 0 %, time left unknown'
     progress.finish(plan[0].key, State.DONE, 90.0)
@@ -23,13 +23,15 @@ def test_the_status_tells_runs_share_time_left_and_failures(plan):
     assert status_line(progress) == '1/4 runs done, 1 failed, 50 %, time left 0:03:00'
 
 
-def test_plain_lines_come_with_events_and_now_and_then(plan, monkeypatch):
+def test_without_a_terminal_lines_are_printed_at_events_and_at_intervals(
+    plan, monkeypatch
+):
     stream = io.StringIO()
     reporter = Reporter(PlanProgress(plan), Console(file=stream, width=20))
     reporter.tick()
     reporter.event(plan[0], 'started')
     reporter.tick()
-    # As wide as they are: a log is no terminal.
+    # Lines are not wrapped: a log is not a terminal.
     assert stream.getvalue().splitlines() == [
         '[0/4 runs done, 0 %, time left unknown]',
         '[0/4 runs done, 0 %, time left unknown] a/s1/seed0: started',

@@ -23,9 +23,7 @@ def test_a_record_is_read_back_as_it_was_written(tmp_path, make_record):
     assert read_records(tmp_path / 'r.jsonl') == [record]
 
 
-def test_what_was_kept_of_sites_is_read_back_and_absent_in_earlier_records(
-    tmp_path, make_record
-):
+def test_site_values_are_read_back_and_not_written_if_empty(tmp_path, make_record):
     kept = {'s1': {'calibration': {'all': {'pixels': [1, 2]}}}}
     append_record(tmp_path / 'r.jsonl', make_record(sites=kept))
     append_record(tmp_path / 'r.jsonl', make_record(seed=1))
@@ -35,13 +33,13 @@ def test_what_was_kept_of_sites_is_read_back_and_absent_in_earlier_records(
     assert 'sites' in json.loads(lines[0]) and 'sites' not in json.loads(lines[1])
 
 
-def test_sites_of_another_type_are_refused(make_record):
+def test_site_values_of_the_wrong_type_are_refused(make_record):
     values = json.loads(make_record(sites={'s1': {}}).to_json())
     with pytest.raises(ProtocolError, match='sites'):
         RunRecord.from_dict({**values, 'sites': {'s1': 3}})
 
 
-def test_undefined_metrics_become_null_and_nan_again(tmp_path, make_record):
+def test_undefined_metrics_are_written_as_null_and_read_as_nan(tmp_path, make_record):
     path = tmp_path / 'r.jsonl'
     append_record(path, make_record(metrics={'x': math.nan, 'y': math.inf}))
     assert json.loads(path.read_text())['metrics'] == {'x': None, 'y': None}
@@ -70,7 +68,7 @@ def test_a_last_line_cut_short_is_left_out_with_a_warning(tmp_path, make_record)
     assert path.read_bytes().startswith(whole)
 
 
-def test_a_whole_last_line_without_line_end_is_kept(tmp_path, make_record):
+def test_a_complete_last_line_without_a_newline_is_kept(tmp_path, make_record):
     path = tmp_path / 'r.jsonl'
     append_record(path, make_record(seed=0))
     path.write_bytes(path.read_bytes()[:-1])
@@ -79,7 +77,9 @@ def test_a_whole_last_line_without_line_end_is_kept(tmp_path, make_record):
     assert [r.seed for r in read_records(path)] == [0, 1]
 
 
-def test_a_spoilt_line_elsewhere_is_an_error_that_names_it(tmp_path, make_record):
+def test_a_damaged_line_elsewhere_is_an_error_that_gives_its_number(
+    tmp_path, make_record
+):
     path = tmp_path / 'r.jsonl'
     append_record(path, make_record())
     path.write_bytes(b'{"half":\n' + path.read_bytes())
@@ -119,7 +119,9 @@ def test_a_spoilt_line_elsewhere_is_an_error_that_names_it(tmp_path, make_record
         ),
     ],
 )
-def test_a_line_of_another_layout_is_refused(make_record, change, message):
+def test_a_record_with_unknown_or_invalid_values_is_refused(
+    make_record, change, message
+):
     values = {**dataclasses.asdict(make_record()), **change}
     with pytest.raises(ProtocolError, match=message):
         RunRecord.from_dict(values)
@@ -150,14 +152,16 @@ def test_latest_records_prefer_a_finished_run(make_record):
     assert latest_records([done, failed]) == [done]
 
 
-def test_an_oracle_run_is_another_run(make_record):
+def test_an_oracle_run_does_not_replace_a_validation_run(make_record):
     runs = [make_record(), make_record(selection='oracle')]
     assert latest_records(runs) == runs
 
 
 @pytest.mark.reliability('bad input', 'records with numbers that no float can hold')
 @pytest.mark.parametrize('key', ['metrics', 'duration_s', 'images'])
-def test_numbers_beyond_floats_are_named(tmp_path, make_record, key):
+def test_numbers_too_large_for_a_float_are_reported_with_their_line(
+    tmp_path, make_record, key
+):
     path = tmp_path / 'r.jsonl'
     values = dataclasses.asdict(make_record(dice=[0.5]))
     if key == 'images':
@@ -170,21 +174,21 @@ def test_numbers_beyond_floats_are_named(tmp_path, make_record, key):
 
 
 @pytest.mark.parametrize('seconds', [math.nan, math.inf])
-def test_a_duration_is_a_number_of_seconds(make_record, seconds):
+def test_a_duration_that_is_not_finite_is_refused(make_record, seconds):
     values = {**dataclasses.asdict(make_record()), 'duration_s': seconds}
     with pytest.raises(ProtocolError, match=r"wrong type: \['duration_s'\]"):
         RunRecord.from_dict(values)
 
 
-def test_a_name_that_is_no_text_is_written_as_it_was_read(tmp_path, make_record):
-    # Bytes of a file name that are no UTF-8, and half of a pair of UTF-16.
+def test_text_that_is_not_unicode_is_written_as_it_was_read(tmp_path, make_record):
+    # A byte of a file name that is not UTF-8, and half of a UTF-16 surrogate pair.
     record = make_record(config='c\udcff.py', error='ä\ud800')
     append_record(tmp_path / 'r.jsonl', record)
     assert read_records(tmp_path / 'r.jsonl') == [record]
     assert 'ä' in (tmp_path / 'r.jsonl').read_text(encoding='utf-8')
 
 
-def test_names_of_folders_have_an_end(make_record):
+def test_a_method_name_longer_than_200_characters_is_refused(make_record):
     values = dataclasses.asdict(make_record())
     with pytest.raises(ProtocolError, match='limit is 200'):
         RunRecord.from_dict({**values, 'method': 'm' * 201})

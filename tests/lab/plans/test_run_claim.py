@@ -15,7 +15,7 @@ HERE = socket.gethostname()
 
 @pytest.fixture
 def claim(tmp_path):
-    """Function that leaves a claim of somebody."""
+    """Function that leaves the claim of another holder."""
 
     def leave(**holder):
         content = dict(host=HERE, pid=os.getpid(), job=None) | holder
@@ -26,7 +26,7 @@ def claim(tmp_path):
 
 @pytest.fixture
 def slurm_says(monkeypatch):
-    """Function that sets what Slurm says of any job."""
+    """Function that sets the state that Slurm reports for any job."""
 
     def say(state):
         monkeypatch.setattr(run_claim, 'job_state', lambda job: state)
@@ -40,7 +40,7 @@ def ended_process():
     return process.pid
 
 
-def test_a_claim_says_who_works_there_and_is_gone_afterwards(tmp_path, monkeypatch):
+def test_a_claim_names_its_holder_and_is_removed_afterwards(tmp_path, monkeypatch):
     monkeypatch.setenv('SLURM_JOB_ID', '15')
     monkeypatch.setenv('SLURM_ARRAY_JOB_ID', '12')
     monkeypatch.setenv('SLURM_ARRAY_TASK_ID', '3')
@@ -50,7 +50,7 @@ def test_a_claim_says_who_works_there_and_is_gone_afterwards(tmp_path, monkeypat
     assert list((tmp_path / 'run').iterdir()) == []
 
 
-def test_a_living_process_keeps_others_out(tmp_path, claim):
+def test_a_running_process_keeps_others_out(tmp_path, claim):
     claim()
     with (
         pytest.raises(RunClaimedError, match=f'process {os.getpid()} on {HERE}'),
@@ -60,20 +60,20 @@ def test_a_living_process_keeps_others_out(tmp_path, claim):
     assert holder_of(tmp_path).pid == os.getpid()
 
 
-def test_what_a_dead_process_left_blocks_nobody(tmp_path, claim):
+def test_the_claim_of_a_dead_process_blocks_nobody(tmp_path, claim):
     claim(pid=ended_process())
     with claimed(tmp_path):
         assert holder_of(tmp_path).pid == os.getpid()
 
 
-def test_nobody_can_tell_of_a_process_on_another_machine(tmp_path, claim):
+def test_a_claim_from_another_machine_has_to_be_removed_by_hand(tmp_path, claim):
     claim(host='elsewhere', pid=ended_process())
     with pytest.raises(RunClaimedError, match=r'remove .*\.claim'), claimed(tmp_path):
         pass
 
 
 @pytest.mark.parametrize('state', ['RUNNING', 'PENDING', 'COMPLETING'])
-def test_a_job_that_slurm_knows_keeps_others_out(tmp_path, claim, slurm_says, state):
+def test_an_active_slurm_job_keeps_others_out(tmp_path, claim, slurm_says, state):
     slurm_says(state)
     claim(host='elsewhere', pid=1, job='12_3')
     with pytest.raises(RunClaimedError, match='Slurm job 12_3'), claimed(tmp_path):
@@ -81,7 +81,7 @@ def test_a_job_that_slurm_knows_keeps_others_out(tmp_path, claim, slurm_says, st
 
 
 @pytest.mark.parametrize('state', ['', 'CANCELLED', 'COMPLETED', 'NODE_FAIL'])
-def test_a_job_that_is_over_blocks_nobody(tmp_path, claim, slurm_says, state):
+def test_a_slurm_job_that_has_ended_blocks_nobody(tmp_path, claim, slurm_says, state):
     slurm_says(state)
     claim(host='elsewhere', pid=1, job='12_3')
     with claimed(tmp_path):
@@ -112,7 +112,7 @@ def test_a_requeued_job_takes_over_its_own_claim(
         lambda path: path.symlink_to('nowhere'),
     ],
 )
-def test_a_claim_that_is_none_is_named(tmp_path, content):
+def test_a_file_that_is_not_a_valid_claim_is_named_in_the_error(tmp_path, content):
     path = tmp_path / '.claim'
     content(path) if callable(content) else path.write_text(content)
     with (

@@ -37,14 +37,14 @@ def checkpoint(folder, name, whole=True):
     return path
 
 
-def test_a_run_is_resumed_where_an_earlier_attempt_left_a_checkpoint(folder):
+def test_a_best_checkpoint_alone_is_not_a_point_to_resume_from(folder):
     checkpoint(folder, 'best_mDice_fg_epoch_9.pth')
     assert not folder.has_checkpoint()
     checkpoint(folder, 'iter_45.pth')
     assert folder.has_checkpoint()
 
 
-def test_the_best_checkpoint_is_the_latest_whole_one(folder):
+def test_the_best_checkpoint_is_the_latest_complete_one(folder):
     old = checkpoint(folder, 'best_mDice_fg_epoch_9.pth')
     os.utime(old, (1, 1))
     newer = checkpoint(folder, 'best_mDice_fg_epoch_10.pth')
@@ -56,7 +56,7 @@ def test_the_best_checkpoint_is_the_latest_whole_one(folder):
         folder.best_checkpoint()
 
 
-def test_dropping_resume_points_keeps_the_best(folder):
+def test_dropping_resume_points_keeps_the_best_checkpoint(folder):
     best = checkpoint(folder, 'best_mDice_fg_epoch_9.pth')
     checkpoint(folder, 'epoch_9.pth')
     (folder.path / 'last_checkpoint').write_text('x')
@@ -77,19 +77,19 @@ def test_progress_is_read_from_logs_and_checkpoints(folder, cfg):
     assert folder.training_fraction(cfg, 20) == pytest.approx(0.5)
 
 
-def test_a_run_begun_with_other_settings_is_refused_naming_them(folder, cfg):
+def test_a_run_started_with_other_settings_is_refused_and_they_are_named(folder, cfg):
     folder.prepare(cfg, {})
     changed = Config({**cfg.to_dict(), 'model': {'type': 'M', 'width': 9}})
     with pytest.raises(ProtocolError, match=r'these differ: model\.width\.'):
         folder.check(changed, {})
 
 
-def test_data_that_moved_are_no_other_setting(folder, cfg):
+def test_a_moved_data_folder_is_not_a_changed_setting(folder, cfg):
     folder.prepare(cfg, {})
     folder.check(Config({**cfg.to_dict(), 'data_root': '/elsewhere'}), {})
 
 
-def test_the_dumped_config_can_be_read_and_says_where_to_write(folder, cfg):
+def test_the_dumped_config_can_be_read_and_holds_the_output_paths(folder, cfg):
     folder.prepare(cfg, {})
     read = Config.fromfile(folder.config_path)
     assert read.work_dir == str(folder.path)
@@ -97,7 +97,7 @@ def test_the_dumped_config_can_be_read_and_says_where_to_write(folder, cfg):
     assert read.model == cfg.model
 
 
-def test_time_adds_up_over_attempts_also_of_killed_ones(folder, cfg):
+def test_the_duration_adds_up_all_attempts_including_killed_ones(folder, cfg):
     folder.prepare(cfg, {})
     log = folder.path / 'train.log'
     log.write_text('')
@@ -113,7 +113,7 @@ def test_time_adds_up_over_attempts_also_of_killed_ones(folder, cfg):
     assert folder.duration_s == pytest.approx(35.0, abs=1.0)
 
 
-def test_the_error_of_a_log_is_found_below_other_output():
+def test_the_error_is_found_in_a_log_among_other_output():
     log = """Traceback (most recent call last):
   File "train.py", line 1
 \x1b[31mtorch.OutOfMemoryError: CUDA out of memory.\x1b[0m
@@ -147,7 +147,7 @@ torch.distributed.elastic.multiprocessing.errors.ChildFailedError:
         lambda path: path.write_text('{"attempts": [' + _attempt('true')),
     ],
 )
-def test_an_odd_state_is_set_aside(folder, damage):
+def test_a_damaged_state_file_is_set_aside(folder, damage):
     damage(folder.path / 'state.json')
     assert folder.state == {}
     (found,) = folder.set_aside_if_damaged()
@@ -160,7 +160,7 @@ def _attempt(started):
     return f'{{"stage": "train", "started": {started}, "ended": 1}}]}}'
 
 
-def test_odd_lines_of_a_log_tell_no_progress(folder, cfg):
+def test_damaged_log_lines_do_not_count_as_progress(folder, cfg):
     for name, text in (('a', '{"iter": 1e999}'), ('b', '{"iter": ' + '1' * 400 + '}')):
         log = folder.path / name / 'vis_data' / 'scalars.json'
         log.parent.mkdir(parents=True)

@@ -1,4 +1,4 @@
-"""The engine without Slurm, whose answers are made up; jobs leave their records."""
+"""The engine with a made-up Slurm queue; a job only writes its record."""
 
 import pytest
 from made_plan import MadePlan
@@ -8,7 +8,7 @@ from mcdrl_lab.plans.slurm_jobs import SlurmJobs
 
 
 class Queue:
-    """What Slurm lists: the jobs that were submitted and have not ended."""
+    """The jobs that Slurm lists: those that were submitted and have not ended."""
 
     def __init__(self, plan: MadePlan) -> None:
         self.plan = plan
@@ -25,7 +25,7 @@ class Queue:
         return {job: ('RUNNING', '') for job in jobs if job in self.jobs.values()}
 
     def end(self, item, **values):
-        """A job leaves its record and the queue."""
+        """A job writes its record and leaves the queue."""
         folder = self.plan.out / item.run.folder
         folder.mkdir(parents=True, exist_ok=True)
         record = item.record(metrics={}, images=[], **values)
@@ -51,7 +51,7 @@ def queue(plan, monkeypatch):
 
 @pytest.mark.timeout(60)
 @pytest.mark.parametrize('error', [None, 'ValueError: the loss is nan'])
-def test_a_run_whose_record_another_command_collected_ends_as_that_says(
+def test_a_run_collected_by_another_command_ends_with_the_status_of_its_record(
     plan, queue, error
 ):
     (item,) = plan.runs(['a'], ['s1'])
@@ -70,9 +70,7 @@ def test_a_run_whose_record_another_command_collected_ends_as_that_says(
 
 
 @pytest.mark.timeout(60)
-def test_records_of_runs_of_another_command_are_collected_and_not_waited_for(
-    plan, queue
-):
+def test_runs_of_another_command_are_collected_but_not_waited_for(plan, queue):
     own, other = plan.runs(['a', 'b'], ['s1'])
     plan.out.mkdir()
     SlurmJobs(plan.out).add({str(other.run): '70'})
@@ -89,7 +87,7 @@ def test_records_of_runs_of_another_command_are_collected_and_not_waited_for(
 
 
 @pytest.mark.timeout(60)
-def test_a_job_that_left_the_queue_without_a_record_is_named(plan, queue):
+def test_a_job_that_left_the_queue_without_a_record_is_a_failure(plan, queue):
     (item,) = plan.runs(['a'], ['s1'])
     queue.when_asked = queue.jobs.clear
     (failure,) = plan.slurm_engine([item]).execute()

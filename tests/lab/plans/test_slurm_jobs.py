@@ -22,20 +22,22 @@ from mcdrl_lab.plans.slurm_jobs import SlurmJobs
     ],
 )
 @pytest.mark.reliability('security', 'a list of Slurm jobs that leads out of its plan')
-def test_names_that_lead_out_of_the_plan_are_refused(tmp_path, content):
+def test_job_lists_with_paths_outside_the_plan_or_invalid_jobs_are_refused(
+    tmp_path, content
+):
     (tmp_path / 'slurm_jobs.json').write_text(json.dumps(content))
     with pytest.raises(ProtocolError, match=r'METHOD/SITE/seedN -> job'):
         SlurmJobs(tmp_path).read()
 
 
 @pytest.mark.parametrize('content', ['{', '[' * 100000])
-def test_a_damaged_list_is_named(tmp_path, content):
+def test_a_damaged_job_list_is_named_in_the_error(tmp_path, content):
     (tmp_path / 'slurm_jobs.json').write_text(content)
     with pytest.raises(ProtocolError, match=r'slurm_jobs\.json cannot be read'):
         SlurmJobs(tmp_path).read()
 
 
-def test_the_record_of_another_run_is_not_taken_over(tmp_path):
+def test_the_record_of_another_run_is_not_collected(tmp_path):
     plan = MadePlan(tmp_path)
     plan.out.mkdir()
     SlurmJobs(plan.out).add({'a/s1/seed0': '7_0'})
@@ -50,7 +52,9 @@ def test_the_record_of_another_run_is_not_taken_over(tmp_path):
 
 
 @pytest.mark.parametrize('content', ['', 'twice'])
-def test_a_state_with_a_damaged_record_is_named(tmp_path, monkeypatch, content):
+def test_a_damaged_record_is_named_when_run_states_are_listed(
+    tmp_path, monkeypatch, content
+):
     monkeypatch.setattr('mcdrl_lab.plans.slurm_queue.job_states', lambda jobs: {})
     plan = MadePlan(tmp_path)
     plan.out.mkdir()
@@ -64,7 +68,7 @@ def test_a_state_with_a_damaged_record_is_named(tmp_path, monkeypatch, content):
         run_states(plan.out)
 
 
-def test_a_lost_job_is_not_called_failed_for_what_an_earlier_one_said(
+def test_a_lost_job_is_not_reported_as_failed_because_of_an_earlier_record(
     tmp_path, monkeypatch
 ):
     monkeypatch.setattr('mcdrl_lab.plans.slurm_queue.job_states', lambda jobs: {})

@@ -4,7 +4,7 @@ from mcdrl_lab.errors import ProtocolError
 from mcdrl_lab.plans.slurm_options import slurm_parameters
 
 
-def test_words_become_what_submitit_is_asked_for():
+def test_options_become_parameters_of_submitit():
     words = ['partition=gpu', 'cpus=8', 'gres=gpu:1', 'time=90']
     assert slurm_parameters(words) == {
         'partition': 'gpu',
@@ -25,13 +25,13 @@ def test_words_become_what_submitit_is_asked_for():
         ('2-00:00:01', 2881),
     ],
 )
-def test_time_has_slurms_forms_and_is_rounded_up_to_minutes(text, minutes):
+def test_time_is_read_in_slurms_formats_and_rounded_up_to_minutes(text, minutes):
     assert slurm_parameters([f'time={text}'])['time'] == minutes
 
 
 @pytest.mark.parametrize('words', [[], ['partition=gpu']])
-def test_a_plan_without_time_is_refused(words):
-    """submitit would take five minutes."""
+def test_slurm_options_without_a_time_limit_are_refused(words):
+    """submitit would set a limit of five minutes."""
     with pytest.raises(ProtocolError, match=r'--slurm needs time='):
         slurm_parameters(words)
 
@@ -43,6 +43,6 @@ def test_an_unknown_key_is_named_with_the_known_ones(word):
 
 
 @pytest.mark.parametrize('word', ['cpus=two', 'cpus=0', 'time=soon', 'time=0'])
-def test_a_value_of_another_form_is_named(word):
+def test_an_invalid_value_is_named_in_the_error(word):
     with pytest.raises(ProtocolError, match=word):
         slurm_parameters(['time=1', word])

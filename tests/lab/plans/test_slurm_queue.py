@@ -6,7 +6,7 @@ from mcdrl_lab.plans.slurm_queue import job_state, job_states
 
 @pytest.fixture
 def squeue(tmp_path, monkeypatch):
-    """Function that puts a squeue on the path, which prints and fails as told."""
+    """Function that puts a squeue with this output and exit code on the path."""
 
     def put(output='', error='', code=0):
         program = tmp_path / 'squeue'
@@ -19,7 +19,7 @@ def squeue(tmp_path, monkeypatch):
     return put
 
 
-def test_state_of_a_job_is_the_first_that_slurm_names(squeue):
+def test_state_of_a_job_is_the_first_that_squeue_prints(squeue):
     squeue('RUNNING\nCOMPLETING')
     assert job_state('12_3') == 'RUNNING'
 
@@ -29,7 +29,7 @@ def test_a_job_that_slurm_forgot_has_no_state(squeue):
     assert job_state('12_3') == ''
 
 
-def test_states_are_of_the_jobs_asked_for_alone(squeue):
+def test_only_states_of_the_requested_jobs_are_returned(squeue):
     squeue('12_3|PENDING|Resources\n12_4|RUNNING|None\n9|RUNNING|None')
     assert job_states(['12_3', '9', '7']) == {
         '12_3': ('PENDING', 'Resources'),
@@ -37,19 +37,19 @@ def test_states_are_of_the_jobs_asked_for_alone(squeue):
     }
 
 
-def test_of_no_jobs_slurm_is_not_asked(monkeypatch):
+def test_slurm_is_not_asked_about_an_empty_list_of_jobs(monkeypatch):
     monkeypatch.setenv('PATH', '')
     assert job_states([]) == {}
 
 
 @pytest.mark.parametrize('ask', [job_state, lambda job: job_states([job])])
-def test_a_slurm_that_does_not_answer_is_named_with_the_question(squeue, ask):
+def test_an_error_of_squeue_is_reported_with_its_command(squeue, ask):
     squeue(error='Unable to contact slurm controller', code=1)
     with pytest.raises(ProtocolError, match=r'`squeue .*`: Unable to contact'):
         ask('12_3')
 
 
-def test_a_missing_squeue_is_named_with_the_job(monkeypatch):
+def test_a_missing_squeue_is_reported_with_the_job(monkeypatch):
     monkeypatch.setenv('PATH', '')
     with pytest.raises(ProtocolError, match=r'--jobs=12_3.*squeue'):
         job_state('12_3')

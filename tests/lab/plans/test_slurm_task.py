@@ -1,4 +1,4 @@
-"""A run as Slurm's job carries it out, without Slurm."""
+"""A run as a job of Slurm carries it out, without Slurm."""
 
 import pytest
 from made_plan import MadePlan
@@ -30,8 +30,8 @@ def test_a_task_trains_and_tests(task):
 
 
 @pytest.mark.parametrize(('good', 'done'), [(0, []), (1, ['train', *['epoch'] * 3])])
-def test_a_task_ends_where_its_data_changed(task, monkeypatch, good, done):
-    """Before it trains, or while it did: their hash in the record would be wrong."""
+def test_a_task_fails_as_soon_as_its_data_have_changed(task, monkeypatch, good, done):
+    """Before or during training: the data hash in its record would be wrong."""
     looks = []
 
     def check(item):

@@ -6,7 +6,7 @@ import sys
 import mcdrl_lab.plans.training_imports
 print(*sys.modules)
 """
-# Some of what runs import inside functions, each of them anew in every run.
+# Some modules that runs import inside functions, otherwise once in every run.
 LATE = {
     'matplotlib.backends.backend_agg',
     'mcdrl_common.site_reliability',
@@ -18,7 +18,7 @@ LATE = {
 }
 
 
-def test_what_runs_import_late_is_there_before_they_are_forked():
+def test_modules_that_runs_import_late_are_loaded_before_they_are_forked():
     done = subprocess.run(
         [sys.executable, '-c', PROGRAM], capture_output=True, text=True, check=True
     )
