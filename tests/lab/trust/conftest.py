@@ -22,5 +22,5 @@ __all__ = [
 
 @pytest.fixture
 def few_draws(monkeypatch):
-    """Intervals of few draws, where their ends are not what is tested."""
+    """Few bootstrap draws, for tests that do not check the ends of intervals."""
     monkeypatch.setattr(within_sites, 'RESAMPLES', 20)

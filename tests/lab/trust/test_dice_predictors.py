@@ -14,7 +14,7 @@ from mcdrl_lab.trust.dice_predictors import (
 )
 
 
-def test_rank_correlation_by_hand():
+def test_rank_correlation_matches_hand_worked_values():
     # 1 - 6 sum d^2 / (n (n^2 - 1)) with d = 0, 1, 1, 0.
     assert rank_correlation(np.array([1, 2, 3, 4]), np.array([1, 3, 2, 4])) == (
         pytest.approx(1 - 6 * 2 / (4 * 15))
@@ -32,7 +32,7 @@ def drawn():
 
 
 @pytest.mark.usefixtures('few_draws')
-def test_both_know_what_neither_knows_alone():
+def test_conditions_and_confidence_together_predict_better_than_either_alone():
     scores, told, dice, sites = drawn()
     noise = np.random.default_rng(1).normal(size=(200, 4))
     features = features_of(scores, noise, told)
@@ -47,13 +47,13 @@ def test_both_know_what_neither_knows_alone():
         assert found[name].low < found[name].value < found[name].high < 0.9
 
 
-def test_without_confidence_conditions_and_embedding_are_left():
+def test_without_confidence_only_conditions_and_embedding_are_features():
     scores, told, _, _ = drawn()
     assert list(features_of(scores, told, None)) == [CONDITIONS, EMBEDDING]
 
 
 @pytest.mark.usefixtures('few_draws')
-def test_area_under_the_curve_by_hand():
+def test_area_under_the_curve_matches_hand_worked_values():
     # Of the 2 x 3 pairs the flag orders 5, and one is a tie: 5.5 / 6.
     expected = dict(plain=np.zeros(5), flag=np.array([1, 3, 3, 4, 5]))
     failed = np.array([True, True, False, False, False])
@@ -66,7 +66,7 @@ def test_area_under_the_curve_by_hand():
 
 @pytest.mark.parametrize('failed', [[True] * 3, [False] * 3])
 @pytest.mark.usefixtures('few_draws')
-def test_without_failures_or_with_nothing_else_there_is_no_area(failed):
+def test_only_failures_or_no_failures_give_no_area_under_the_curve(failed):
     areas, _ = failure_aucs(
         dict(flag=np.arange(3.0)), 'flag', np.array(failed), ['a'] * 3, [None] * 3
     )
@@ -74,7 +74,7 @@ def test_without_failures_or_with_nothing_else_there_is_no_area(failed):
 
 
 @pytest.mark.usefixtures('few_draws')
-def test_one_image():
+def test_one_image_gives_no_area_under_the_curve():
     areas, _ = failure_aucs(
         dict(flag=np.ones(1)), 'flag', np.array([True]), ['a'], [None]
     )

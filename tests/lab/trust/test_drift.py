@@ -20,7 +20,7 @@ def column(*values) -> np.ndarray:
     return np.array(values, float)[:, None]
 
 
-def test_effect_p_and_shares_by_hand_and_by_scipy():
+def test_effect_p_and_shares_match_hand_worked_values_and_scipy():
     # Both sites spread by sqrt(90 / 9): 0, 2, ..., 18 and the same plus 10.
     a = column(*range(0, 20, 2))
     b = a + 10
@@ -46,7 +46,7 @@ def test_site_between_training_sites_does_not_differ():
     assert found.p == 1
 
 
-def test_identical_sites_give_no_flag():
+def test_a_site_identical_to_the_training_sites_is_not_flagged():
     scores = np.random.default_rng(1).normal(size=(100, 3))
     reference = made([scores, scores], ('dark', 'blur', 'blood'))
     for found in condition_drift(reference, scores):
@@ -55,7 +55,7 @@ def test_identical_sites_give_no_flag():
         assert found.above <= 0.03 and found.below <= 0.03
 
 
-def test_same_distribution_is_rarely_flagged():
+def test_a_site_with_the_same_distribution_is_rarely_flagged():
     rng = np.random.default_rng(2)
     flags = 0
     for _ in range(100):
@@ -66,7 +66,7 @@ def test_same_distribution_is_rarely_flagged():
     assert flags <= 5
 
 
-def test_large_but_significant_needs_half_a_deviation():
+def test_a_significant_difference_below_half_a_deviation_is_not_flagged():
     rng = np.random.default_rng(3)
     site = rng.normal(size=(5000, 1))
     reference = made([site])
@@ -75,7 +75,7 @@ def test_large_but_significant_needs_half_a_deviation():
     assert large.differs == 1
 
 
-def test_holm_over_conditions():
+def test_holm_corrects_over_the_conditions():
     rng = np.random.default_rng(4)
     site = rng.normal(size=(12, 2))
     new = site + np.array([0.9, 0])
@@ -84,20 +84,20 @@ def test_holm_over_conditions():
     assert second.p_holm == 1
 
 
-def test_one_image_has_shares_and_no_test():
+def test_one_image_has_shares_but_no_p_value():
     site = np.random.default_rng(5).normal(size=(50, 1))
     (found,) = condition_drift(made([site]), column(9))
     assert (found.above, found.p, found.p_holm, found.differs) == (1, None, None, 0)
 
 
-def test_images_that_are_all_equal_and_a_condition_without_spread():
+def test_equal_images_and_conditions_without_spread_can_be_compared():
     flat = np.full((20, 1), 0.5)
     reference = made([flat, flat])
     (same,) = condition_drift(reference, flat)
     assert (same.effect, same.p, same.differs) == (0, 1, 0)
     (other,) = condition_drift(reference, flat + 0.1)
     assert other.differs == 1 and np.isfinite(other.effect)
-    # Of the new site alone.
+    # Here only the new site is without spread.
     varied = made([np.random.default_rng(6).normal(size=(50, 1))])
     (found,) = condition_drift(varied, flat + 2)
     assert (found.differs, found.above) == (1, 1)
@@ -119,7 +119,7 @@ def test_scores_that_cannot_be_compared_are_refused(scores, why):
         condition_drift(reference, scores)
 
 
-def test_describe_drift():
+def test_description_names_the_condition_its_direction_and_the_share():
     drift = ConditionDrift('dark lighting', 0.412, 0.01, 1.2, 0.001, 0.01, 1)
     assert describe_drift(drift, 4) == (
         'more "dark lighting" than at any training site: 41 % of the images'

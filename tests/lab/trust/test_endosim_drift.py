@@ -24,7 +24,7 @@ from mcdrl_lab.trust.endosim_drift_command import ranks_text
 from mcdrl_lab.trust.within_sites import Estimate
 
 
-def test_true_rates_by_hand():
+def test_true_rates_match_hand_worked_values():
     # At home 0.8 with lesions (75 %) and 0.1 without; elsewhere 0.05 and 0.25.
     rates = dict(zip(CONFOUNDERS, true_rates('endosim_b', 1.0)))
     assert rates['dark'] == pytest.approx(0.75 * 0.8 + 0.25 * 0.1)
@@ -33,7 +33,7 @@ def test_true_rates_by_hand():
     assert rates['blur'] == pytest.approx(0.75 * (0.4 * 0.7 + 0.6 * 0.1) + 0.25 * 0.1)
 
 
-def test_two_conditions_are_at_home_at_each_site():
+def test_each_site_truly_differs_in_its_own_conditions():
     assert truly_different('endosim_b', 1.0) == {'dark lighting': 1, 'artifacts': 1}
     # Narrow-band imaging leaves less room for white light.
     assert truly_different('endosim_a', 1.0) == {
@@ -47,7 +47,7 @@ def test_sites_that_share_all_rates_do_not_differ():
     assert truly_different('endosim_a', 0.0) == {}
 
 
-def test_precision_and_recall_by_hand():
+def test_precision_and_recall_match_hand_worked_values():
     results = [
         NamedConditions(0, 'a', dict(dark=1, blur=1), dict(dark=1, blood=1)),
         # The wrong direction is wrong on both counts.
@@ -58,7 +58,7 @@ def test_precision_and_recall_by_hand():
     assert precision_and_recall(results[2:]) == (None, None)
 
 
-def test_encoder_that_sees_brightness_names_it_at_its_home():
+def test_encoder_of_brightness_names_bright_lighting_at_its_own_site():
     def encode(images):
         # Only the third condition, bright lighting, and the fourth, dark lighting.
         light = images.reshape(len(images), -1).mean(axis=1) / 255
@@ -75,7 +75,7 @@ def test_encoder_that_sees_brightness_names_it_at_its_home():
 
 @pytest.fixture
 def made(tmp_path, make_record, make_image):
-    """Encoder, draw, records: half of the Dice is light, half the network tells."""
+    """Encoder, benchmark, folder of records; Dice is light / 2 + self-Dice / 4."""
     benchmark = Benchmark(images_per_site=24, size=32, spurious=1.0, seed=0)
     rng = np.random.default_rng(0)
 
@@ -102,7 +102,7 @@ def made(tmp_path, make_record, make_image):
 
 
 @pytest.mark.usefixtures('few_draws')
-def test_dice_of_conditions_and_confidence_is_told_from_both(made):
+def test_dice_of_conditions_and_confidence_is_predicted_from_both(made):
     encode, benchmark, folder = made
     found = ranks_of_draw(encode, benchmark, folder / 'told.jsonl')
     lesions = [
@@ -125,14 +125,14 @@ def test_records_of_another_draw_are_refused(made):
 
 
 @pytest.mark.usefixtures('few_draws')
-def test_records_of_before_are_told_from_the_images_alone(made):
+def test_dice_of_older_records_is_predicted_from_the_images_alone(made):
     encode, benchmark, folder = made
     found = ranks_of_draw(encode, benchmark, folder / 'bare.jsonl')
     assert list(found.ranks) == ['conditions', 'embedding']
     assert found.ranks['conditions'].value > 0.99
 
 
-def test_table_over_draws_has_the_mean_and_its_interval_by_hand():
+def test_table_over_draws_has_hand_worked_means_and_intervals():
     def of(seed, conditions, confidence):
         ranks = dict(
             conditions=Estimate(conditions, 0, 1), confidence=Estimate(confidence, 0, 1)
@@ -150,6 +150,6 @@ def test_table_over_draws_has_the_mean_and_its_interval_by_hand():
     assert 'Dice: conditions 20 points, confidence 5 points' in lines[-1]
 
 
-def test_each_draw_needs_its_records(capsys):
+def test_each_draw_needs_its_own_records(capsys):
     assert main(['endosim-drift', '--seeds', '1', '2', '--records', 'a']) == 2
     assert '1 --records for 2 --seeds' in capsys.readouterr().err

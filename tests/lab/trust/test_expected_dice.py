@@ -13,7 +13,7 @@ class Line:
         return scores[:, 0]
 
 
-def test_interval_by_hand():
+def test_interval_matches_hand_worked_values():
     # Student's t of three degrees at 0.975 is 3.182446; the root mean square is 0.05.
     model = DiceModel(Line, dict(a=0.05, b=-0.05, c=0.05), 0.5, 60)
     found = model.predict(np.array([[0.4], [0.8]]))
@@ -45,8 +45,8 @@ def test_condition_that_costs_dice_is_found():
     assert max(map(abs, model.site_errors.values())) < 0.01
 
 
-def test_site_errors_are_of_sites_left_out():
-    # Only site d is worse by 0.3, and nothing in its conditions says so.
+def test_site_errors_are_measured_at_sites_left_out_of_the_fit():
+    # Only site d is worse by 0.3, and its conditions do not show it.
     scores, dice, sites = drawn()
     dice -= 0.3 * (np.array(sites) == 'd')
     errors = fit_dice(scores, dice, sites).site_errors
@@ -59,7 +59,7 @@ def test_constant_dice_has_no_rank_correlation():
     assert np.isnan(fit_dice(scores, np.full(400, 0.5), sites).rank_correlation)
 
 
-def test_scores_without_spread_expect_the_mean():
+def test_scores_without_spread_give_the_mean_dice():
     _, dice, sites = drawn()
     model = fit_dice(np.ones((400, 3)), dice, sites)
     assert model.predict(np.ones((2, 3))).mean == pytest.approx(dice.mean())

@@ -39,7 +39,7 @@ def curves(make_record):
     )
 
 
-def test_coverage_by_hand(curves):
+def test_coverage_matches_hand_worked_values(curves):
     # With s3 among the three others (0.1 + 0.1 + 0.8 + 1) / 4 > 0.4, so threshold 0;
     # from s0 to s2 (0.3 + 1) / 4 <= 0.4, so 0.5, which misses 0.8 at s3.
     found = coverage(curves, 0.4)
@@ -52,7 +52,7 @@ def test_coverage_by_hand(curves):
     assert 'sites within the level, of 4: 3 at 0.4' in text
 
 
-def test_level_that_the_other_sites_cannot_promise_is_refused(curves):
+def test_level_that_the_other_sites_cannot_guarantee_is_refused(curves):
     with pytest.raises(ProtocolError, match=r'with one held out, the smallest .* 1/4'):
         coverage(curves, 0.2)
 
@@ -66,7 +66,7 @@ def images_of(dice, told, sites):
 
 @pytest.fixture
 def tried():
-    """Dice that the self-Dice tells and the mean confidence does not."""
+    """Dice that the self-Dice predicts and the mean confidence does not."""
     rng = np.random.default_rng(0)
     dice = np.tile(np.linspace(0.05, 0.95, 10), 6)
     sites = np.repeat(['a', 'b', 'c'], 20)
@@ -76,7 +76,7 @@ def tried():
 
 
 @pytest.mark.usefixtures('few_draws')
-def test_flags_by_hand(tried):
+def test_flags_match_hand_worked_values(tried):
     found = flags(*tried, failure=0.3)
     # 0.05, 0.15 and 0.25 of each ten.
     assert found.failures == dict(a=6, b=6, c=6)
@@ -94,7 +94,7 @@ def test_flags_by_hand(tried):
 
 
 @pytest.mark.usefixtures('few_draws')
-def test_empty_masks_are_counted_and_left_out_once(tried):
+def test_empty_masks_are_counted_and_areas_also_given_without_them(tried):
     images, scores, embeddings = tried
     # The first image of each site marks nothing; among the others confidence is wrong.
     changed = [
@@ -129,7 +129,7 @@ def test_records_without_confidence_are_refused(tried):
         flags(bare, scores, embeddings)
 
 
-def test_distance_is_from_the_other_sites(tried):
+def test_distance_is_measured_from_the_other_sites(tried):
     images, scores, embeddings = tried
     sites = [image.site for image in images]
     moved = embeddings + 9.0 * (np.array(sites) == 'c')[:, None]
@@ -137,7 +137,7 @@ def test_distance_is_from_the_other_sites(tried):
     assert found[40:].min() > found[:40].max()
 
 
-def test_encoder_of_real_endoscopy_reads_files(tmp_path):
+def test_encoder_of_real_endoscopy_reads_image_files(tmp_path):
     pixels = np.random.default_rng(0).integers(0, 255, (50, 70, 3), np.uint8)
     for name in ('a.png', 'b.png'):
         cv2.imwrite(str(tmp_path / name), pixels)
@@ -171,6 +171,6 @@ def test_command_prints_coverage_and_names_what_is_missing(plan, capsys):
         assert why in capsys.readouterr().err
 
 
-def test_calibration_needs_the_runs_of_the_plan(plan):
+def test_calibration_needs_the_run_folders_of_the_plan(plan):
     with pytest.raises(ProtocolError, match='in which the plan was run'):
         next(calibrations(plan, 'a'))

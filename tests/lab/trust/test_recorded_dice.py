@@ -31,7 +31,7 @@ def plan(tmp_path, make_record):
     return tmp_path
 
 
-def test_mean_over_seeds_of_images_with_a_lesion_of_the_last_method(plan):
+def test_dice_is_the_mean_over_seeds_of_images_with_a_lesion_of_the_last_method(plan):
     found = recorded_dice(plan, plan / 'data')
     assert [(i.site, i.path.name, round(i.dice, 3)) for i in found] == [
         ('s1', 'i0', 0.3),
@@ -42,14 +42,16 @@ def test_mean_over_seeds_of_images_with_a_lesion_of_the_last_method(plan):
     assert only.dice == 0.1
 
 
-def test_the_method_is_one_with_the_network_of_the_checkpoint(plan, make_record):
+def test_the_method_is_the_last_one_with_the_network_of_the_checkpoint(
+    plan, make_record
+):
     records = plan / 'told.jsonl'
     for method, network in (('b', 'B'), ('old', ''), ('c', 'B'), ('a', 'A')):
         record = make_record(method, 's1', 0, [0.1 * (method == 'c')])
         append_record(records, replace(record, model_hash=64 * network))
     (image,) = recorded_dice(records, plan / 'data', model_hash=64 * 'B')
     assert image.dice == 0.1
-    # None is of a network that nobody recorded: the last one is taken, and looked at.
+    # If no method has this network, the last one is checked, and named in the error.
     for method, named in ((None, 'none of'), ('a', 'b, c of')):
         own = 64 * ('C' if method is None else 'B')
         with pytest.raises(ProtocolError, match=rf"'a' has other .*\({named} these"):
@@ -58,14 +60,14 @@ def test_the_method_is_one_with_the_network_of_the_checkpoint(plan, make_record)
     assert recorded_dice(records, plan / 'data', 'a')
 
 
-def test_compact_records_leave_out_the_dice_of_images_without_lesion(plan, make_record):
+def test_compact_records_give_dice_of_images_with_a_lesion_only(plan, make_record):
     records = plan / 'compact.jsonl.gz'
     write_compact([make_record('a', 's1', 0, [0.2, None, 0.6])], records)
     found = recorded_dice(records, plan / 'data')
     assert [image.dice for image in found] == [0.2, 0.6]
 
 
-def test_confidence_is_the_mean_over_seeds_and_survives_compaction(
+def test_confidence_is_the_mean_over_seeds_also_in_compact_records(
     plan, make_record, make_image
 ):
     runs = []
@@ -84,7 +86,7 @@ def test_confidence_is_the_mean_over_seeds_and_survives_compaction(
         assert confidences([image]).tolist() == [[pytest.approx(0.7), 0.9]]
 
 
-def test_other_data_with_sites_of_the_same_names_are_noticed(plan, make_record):
+def test_other_data_with_the_same_site_names_give_a_warning(plan, make_record):
     # b'' and five bytes: the plan has a third site, which was not held out.
     data = {}
     for name, content in (('own', b''), ('other', b'other')):
@@ -109,14 +111,14 @@ def test_other_data_with_sites_of_the_same_names_are_noticed(plan, make_record):
             recorded_dice(plan / 'of_own.jsonl', plan / 'own')
 
 
-def test_records_without_confidence_say_what_to_do(plan):
+def test_records_without_confidence_are_refused_with_a_remedy(plan):
     images = recorded_dice(plan, plan / 'data')
     assert [image.confidence for image in images] == [None] * 3
     with pytest.raises(ProtocolError, match=r'i0: its record.*tools/test\.py'):
         confidences(images)
 
 
-def test_no_more_images_of_a_site_than_asked_for(plan):
+def test_no_more_images_of_a_site_than_requested_are_used(plan):
     found = recorded_dice(plan, plan / 'data', images_per_site=1)
     assert [image.path.name for image in found] == ['i0', 'i0']
 
@@ -129,7 +131,9 @@ def test_no_more_images_of_a_site_than_asked_for(plan):
         (dict(data_root='elsewhere'), r'elsewhere.s1.i0, an image of the records'),
     ],
 )
-def test_what_is_missing_is_named(plan, arguments, why):
+def test_a_missing_data_root_method_or_image_is_named_in_the_error(
+    plan, arguments, why
+):
     with pytest.raises(ProtocolError, match=why):
         recorded_dice(plan, **{'data_root': plan / 'data', **arguments})
 
@@ -139,7 +143,7 @@ def test_folder_without_records_is_refused(tmp_path):
         recorded_dice(tmp_path, tmp_path)
 
 
-def test_checkpoints_chosen_on_the_held_out_site_do_not_count(tmp_path, make_record):
+def test_records_of_oracle_runs_alone_are_refused(tmp_path, make_record):
     record = make_record('a', 's1', 0, [0.5], selection='oracle')
     append_record(tmp_path / 'records.jsonl', record)
     with pytest.raises(ProtocolError, match='chosen on the training sites'):

@@ -1,4 +1,4 @@
-"""The command, on a small model with statistics and drawn images."""
+"""The command site-check, on a small model with site statistics and made-up images."""
 
 import argparse
 import json
@@ -34,7 +34,7 @@ def noise(seed, low=0, high=256):
 
 @pytest.fixture
 def desk(tmp_path, small, checkpoint_content, monkeypatch):
-    """A checkpoint trained on noise, and a folder of twelve other images of noise."""
+    """A checkpoint with statistics of noise images, and twelve other noise images."""
     monkeypatch.chdir(tmp_path)
     training = [noise(seed) for seed in range(30)]
     data = [torch.from_numpy(image.transpose(2, 0, 1).copy()) for image in training]
@@ -73,7 +73,7 @@ def results(folder='site_check') -> dict:
         return json.load(file)
 
 
-def test_images_like_the_training_images_give_no_condition(desk, capsys):
+def test_images_like_the_training_images_differ_in_no_condition(desk, capsys):
     assert check('images') == 0
     told = capsys.readouterr().out
     assert '12 images compared with 2 training sites' in told
@@ -86,7 +86,7 @@ def test_images_like_the_training_images_give_no_condition(desk, capsys):
     assert len(found['images']) == 12
 
 
-def test_other_images_are_named_and_shown(desk, capsys):
+def test_differing_conditions_are_named_and_the_farthest_images_shown(desk, capsys):
     for seed in range(12):
         write(f'dark/{seed}.png', noise(seed, 0, 20))
     assert check('dark', '--out', 'told') == 0
@@ -107,7 +107,7 @@ def test_other_images_are_named_and_shown(desk, capsys):
     )
 
 
-def test_one_image_is_compared_and_not_tested(desk, capsys):
+def test_one_image_is_compared_without_p_values(desk, capsys):
     assert check('images/0.png') == 0
     assert 'note: One image cannot be tested' in capsys.readouterr().out
     assert {c['p'] for c in results()['conditions']} == {None}
@@ -160,7 +160,7 @@ def test_records_give_expected_dice_with_an_interval(
     assert '--data-root' in capsys.readouterr().err
 
 
-def test_records_with_confidence_let_the_model_say_how_sure_it_is(
+def test_records_with_confidence_predict_dice_from_the_models_own_confidence(
     desk, make_record, make_image
 ):
     rng = np.random.default_rng(0)
@@ -187,7 +187,7 @@ def test_records_with_confidence_let_the_model_say_how_sure_it_is(
     assert '<li>confidence: 1.00</li>' in page
 
 
-def test_what_cannot_be_used_is_one_line(desk, capsys, tiny_checkpoint):
+def test_unusable_input_ends_with_a_one_line_error(desk, capsys, tiny_checkpoint):
     assert check('nowhere') == 2
     assert 'nowhere' not in results_or_none()
     (desk / 'mine').mkdir()
@@ -220,9 +220,7 @@ def results_or_none() -> str:
     return path.read_text(encoding='utf-8') if path.exists() else ''
 
 
-def test_results_are_renewed_and_those_of_another_site_only_where_asked_for(
-    desk, capsys
-):
+def test_results_are_updated_but_those_of_another_site_only_on_request(desk, capsys):
     assert check('images/0.png') == check('images/0.png') == 0
     # More of the same site.
     assert check('images/0.png', 'images/1.png') == 0
@@ -235,7 +233,7 @@ def test_results_are_renewed_and_those_of_another_site_only_where_asked_for(
     assert len(results()['images']) == 1
 
 
-def test_the_dice_of_another_method_is_replaced_only_where_asked_for(
+def test_results_with_another_method_are_replaced_only_on_request(
     desk, capsys, make_record, make_image
 ):
     record_plan(make_record, make_image)
@@ -252,7 +250,7 @@ def test_results_of_an_earlier_version_are_replaced(desk):
     assert check('images/2.png') == 0
 
 
-def test_text_of_others_is_escaped(desk, small, checkpoint_content):
+def test_site_and_file_names_are_escaped_in_the_page(desk, small, checkpoint_content):
     content = torch.load('best.pth', weights_only=False)
     values = json.loads(content['meta'][META_KEY])
     values['sites'] = ['<script>alert(1)</script>', 'b']
@@ -264,8 +262,8 @@ def test_text_of_others_is_escaped(desk, small, checkpoint_content):
     assert '<script' not in page and '<b>.png' not in page
 
 
-def test_frames_before_a_damage_are_kept(desk, monkeypatch):
-    """As tools/predict.py keeps them."""
+def test_frames_of_a_truncated_video_are_kept(desk, monkeypatch):
+    """Like tools/predict.py, the command uses the frames before the damage."""
 
     def frames(file):
         yield noise(100)

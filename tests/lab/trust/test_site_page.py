@@ -10,13 +10,13 @@ def drift(effect: float) -> ConditionDrift:
     return ConditionDrift('blur', 0.0, 0.1, effect, 0.001, 0.01, 0)
 
 
-def test_an_effect_below_the_least_one_does_not_look_like_it():
+def test_an_effect_just_below_the_threshold_is_not_rounded_to_it():
     assert _bar(drift(-0.455))['effect'] == '\u22120.46'
     assert _bar(drift(0.5))['effect'] == '+0.50'
     assert _bar(drift(0.0))['effect'] == '0'
 
 
-def test_an_error_that_rounds_to_nothing_has_no_minus():
+def test_a_site_error_that_rounds_to_zero_has_no_minus_sign():
     errors = {'a': -0.002, 'b': -0.026, 'c': 0.014}
     model = SimpleNamespace(rank_correlation=0.5, images=9, site_errors=errors)
     dice = SimpleNamespace(mean=0.5, low=0.4, high=0.6, images=np.array([0.5]))

@@ -1,4 +1,4 @@
-"""The command, on EndoSim's own config and ten images a site."""
+"""The command site-reference, on EndoSim's own config and ten images of each site."""
 
 import shutil
 
@@ -64,7 +64,9 @@ def test_statistics_of_the_training_sites_are_added_to_a_copy(desk, repo_root, c
     assert 'site_reference' not in before['meta']
 
 
-def test_what_cannot_be_used_is_one_line(desk, repo_root, capsys, monkeypatch):
+def test_unusable_input_ends_with_a_one_line_error(
+    desk, repo_root, capsys, monkeypatch
+):
     (desk / 'mine.pth').write_text('mine')
     assert add(repo_root, '--out', 'mine.pth') == 2
     assert (desk / 'mine.pth').read_text() == 'mine'
@@ -89,7 +91,7 @@ def test_the_config_of_another_fold_is_refused(desk, repo_root, capsys, monkeypa
 
 
 @pytest.mark.reliability('bad input', 'site-reference --overwrite of an input')
-def test_neither_the_checkpoint_nor_what_others_wrote_is_replaced(
+def test_neither_the_checkpoint_nor_a_file_of_the_user_is_replaced(
     desk, repo_root, capsys
 ):
     before = (desk / 'best.pth').read_bytes()

@@ -16,12 +16,12 @@ def test_each_site_keeps_its_number_of_sequences():
 
 
 @pytest.mark.usefixtures('few_draws')
-def test_sequences_of_one_name_at_two_sites_are_two():
+def test_sequences_with_the_same_name_at_two_sites_count_as_two():
     drawn = list(draws(['a', 'b'], ['s', 's']))
     assert all(counts.tolist() == [1, 1] for counts in drawn)
 
 
-def test_interval_of_a_mean_is_that_of_its_standard_error():
+def test_interval_of_a_mean_matches_its_standard_error():
     values = np.random.default_rng(0).normal(size=400)
 
     def mean(counts):
@@ -34,7 +34,7 @@ def test_interval_of_a_mean_is_that_of_its_standard_error():
     assert found.high == pytest.approx(values.mean() + 0.098, abs=0.015)
 
 
-def test_frames_of_one_video_are_no_independent_evidence():
+def test_frames_of_one_video_are_not_independent_evidence():
     values = np.repeat(np.random.default_rng(1).normal(size=10), 40)
 
     def mean(counts):
