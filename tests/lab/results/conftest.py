@@ -15,6 +15,6 @@ def _one_thread():
 
 @pytest.fixture(scope='module', autouse=True)
 def _weights_are_forgotten() -> Iterator[None]:
-    """Resamplings that tables share: those of the committed records are 200 MB."""
+    """Drops the resampling weights that tables share: 200 MB for committed records."""
     yield
     statistics._kept_weights.cache_clear()

@@ -12,7 +12,7 @@ from mcdrl_lab.results.comparison import (
 from mcdrl_lab.results.comparison_tables import comparison_markdown, effect_table
 
 
-def test_effects_by_hand_over_sites_and_at_each(two_methods):
+def test_effects_over_all_sites_and_at_each_site_match_hand_worked_values(two_methods):
     (comparison,) = compare(two_methods, 'a', ['b'])
     assert comparison.overall.difference == pytest.approx(5.0)
     assert comparison.overall.a == pytest.approx(50.0)
@@ -23,7 +23,7 @@ def test_effects_by_hand_over_sites_and_at_each(two_methods):
     assert comparison.sites[0].seeds == 2
 
 
-def test_the_mean_difference_alone_is_that_of_the_comparison(two_methods):
+def test_the_mean_difference_equals_that_of_the_full_comparison(two_methods):
     (comparison,) = compare(two_methods, 'a', ['b'])
     found = mean_difference(two_methods, 'a', 'b')
     assert found == pytest.approx(comparison.overall.difference)
@@ -46,7 +46,9 @@ def test_swapping_the_methods_swaps_the_sign(two_methods):
         ),
     ],
 )
-def test_runs_of_other_data_or_budget_are_not_compared(two_methods, changed, message):
+def test_runs_with_different_data_or_budget_are_not_compared(
+    two_methods, changed, message
+):
     records = [
         dataclasses.replace(r, **changed) if r.method == 'a' else r for r in two_methods
     ]
@@ -54,7 +56,7 @@ def test_runs_of_other_data_or_budget_are_not_compared(two_methods, changed, mes
         compare(records, 'a', ['b'])
 
 
-def test_one_run_of_another_budget_among_many_is_found(two_methods):
+def test_one_run_with_another_budget_among_many_is_found(two_methods):
     records = list(two_methods)
     budget = {**records[-1].budget, 'train_images': 41}
     records[-1] = dataclasses.replace(records[-1], budget=budget)
@@ -62,7 +64,7 @@ def test_one_run_of_another_budget_among_many_is_found(two_methods):
         compare(records, 'a', ['b'])
 
 
-def test_runs_tested_with_other_masks_of_an_image_are_not_compared(two_methods):
+def test_runs_tested_with_different_masks_of_an_image_are_not_compared(two_methods):
     def counted(record, lesion):
         counts = {'tp': 1, 'fn': lesion - 1, 'pixels': 90}
         images = [{**image, **counts} for image in record.images]
@@ -70,7 +72,7 @@ def test_runs_tested_with_other_masks_of_an_image_are_not_compared(two_methods):
 
     records = [counted(record, 7) for record in two_methods]
     assert compare(records, 'a', ['b'])[0].overall.difference == pytest.approx(5.0)
-    # One whose counts are not known says nothing.
+    # A run without pixel counts is not checked.
     records[0] = two_methods[0]
     assert compare(records, 'a', ['b'])[0].overall.difference == pytest.approx(5.0)
     records[-1] = counted(two_methods[-1], 8)
@@ -87,7 +89,7 @@ def test_a_budget_read_from_a_file_equals_one_just_made(make_record):
     check_comparable([made], [read])
 
 
-def test_oracle_runs_are_not_mixed_with_honest_ones(make_record):
+def test_oracle_runs_are_not_compared_with_validation_runs(make_record):
     honest = make_record('a', dice=[0.5])
     oracle = make_record('b', dice=[0.5], selection='oracle')
     with pytest.raises(ProtocolError, match='validation against oracle'):
@@ -106,12 +108,12 @@ def test_a_method_is_not_compared_with_itself(two_methods):
         compare(two_methods, 'a', ['a'])
 
 
-def test_a_method_that_is_named_twice_is_refused(two_methods):
+def test_a_method_that_is_listed_twice_is_refused(two_methods):
     with pytest.raises(ProtocolError, match='listed twice: b;'):
         compare(two_methods, 'a', ['b', 'b'])
 
 
-def test_holm_runs_over_all_comparisons_asked_for(make_record):
+def test_holm_corrects_over_all_requested_comparisons(make_record):
     # Six images, all better than b and c: p = 2 / 64 each, Holm 2 * 2 / 64.
     records = [
         make_record(name, dice=[base + 0.01 * n * gain for n in range(1, 7)])
@@ -135,20 +137,20 @@ def test_site_wise_tests_are_corrected_over_all_sites(make_record):
     assert [e.p_holm for e in comparison.sites] == [pytest.approx(6 / 64)] * 3
 
 
-def test_without_its_sites_a_comparison_says_the_same(two_methods):
+def test_a_comparison_without_site_rows_has_the_same_overall_result(two_methods):
     (whole,) = compare(two_methods, 'a', ['b'])
     (short,) = compare(two_methods, 'a', ['b'], by_site=False)
     assert len(whole.sites) == 2
     assert short == dataclasses.replace(whole, sites=())
 
 
-def test_runs_that_finished_on_one_side_only_are_left_out_and_named(two_methods):
+def test_runs_that_only_one_method_finished_are_left_out_and_noted(two_methods):
     (comparison,) = compare(two_methods[:-1], 'a', ['b'])
     assert comparison.sites[1].seeds == 1
     assert 'only one of the two finished: s2 seed 1.' in comparison.notes[0]
 
 
-def test_images_without_partner_are_told_beside_a_run_without_one(
+def test_unpaired_images_are_noted_in_addition_to_an_unpaired_run(
     two_methods, make_record
 ):
     other = make_record('a', 's1', 0, [0.9, 0.9, 0.9, 0.9])
@@ -157,7 +159,7 @@ def test_images_without_partner_are_told_beside_a_run_without_one(
     assert comparison.notes[1] == '1 scores have no partner and were left out.'
 
 
-def test_a_site_where_the_metric_is_undefined_is_told(two_methods, make_record):
+def test_a_site_where_the_metric_is_undefined_is_noted(two_methods, make_record):
     healthy = [make_record(name, 's0', 0, [None, None]) for name in ('a', 'b')]
     (comparison,) = compare([*healthy, *two_methods], 'a', ['b'])
     assert [effect.site for effect in comparison.sites] == ['s1', 's2']
@@ -165,7 +167,7 @@ def test_a_site_where_the_metric_is_undefined_is_told(two_methods, make_record):
     assert not any('Undefined' in n for n in compare(two_methods, 'a', ['b'])[0].notes)
 
 
-def test_a_site_of_one_image_is_said_to_make_intervals_narrow(two_methods, make_record):
+def test_a_site_with_a_single_image_is_noted(two_methods, make_record):
     one = [make_record(n, 's3', s, [0.5 + s]) for n in ('a', 'b') for s in (0, 1)]
     (comparison,) = compare([*two_methods, *one], 'a', ['b'])
     (note,) = [n for n in comparison.notes if n.startswith('One sequence or image')]
@@ -180,14 +182,14 @@ def test_the_latest_record_of_a_run_counts(two_methods, make_record):
     assert comparison.sites[0].difference == pytest.approx(30.0)
 
 
-def test_new_sites_need_three_sites(two_methods, make_record):
+def test_an_interval_about_new_sites_needs_three_sites(two_methods, make_record):
     assert compare(two_methods, 'a', ['b'])[0].new_sites is None
     more = [make_record(n, 's3', s, [0.5] * 3) for n in ('a', 'b') for s in (0, 1)]
     interval = compare([*two_methods, *more], 'a', ['b'])[0].new_sites
     assert interval is not None and interval.low <= interval.high
 
 
-def test_markdown_tells_numbers_and_caveats(two_methods):
+def test_markdown_shows_numbers_and_caveats(two_methods):
     (comparison,) = compare(two_methods, 'a', ['b'])
     text = comparison_markdown(comparison)
     assert '## a against b, dice' in text
@@ -196,7 +198,7 @@ def test_markdown_tells_numbers_and_caveats(two_methods):
     assert 'Too few sites for an interval about new sites.' in text
 
 
-def test_the_effect_table_has_a_row_for_new_sites_without_test(make_record):
+def test_the_effect_table_has_a_row_for_new_sites_without_a_p_value(make_record):
     records = [
         make_record(name, f's{n}', 0, [0.5 + gain * n, 0.6 + gain])
         for n in range(4)
@@ -217,7 +219,7 @@ def test_the_effect_table_has_a_row_for_new_sites_without_test(make_record):
 
 
 @pytest.mark.parametrize('other, told', [(None, 'none'), ('v2', "'v2'")])
-def test_runs_that_another_index_split_are_not_compared(
+def test_runs_with_different_sequences_of_an_image_are_not_compared(
     make_record, make_image, other, told
 ):
     def record(method, sequence):

@@ -1,4 +1,4 @@
-"""Loaders of a config as features and selections are taken from them."""
+"""Data loaders of a config, as features and selections are computed from them."""
 
 import pytest
 from mmengine.config import Config
@@ -13,7 +13,7 @@ TRAIN = [TEST[0], dict(type='RandomFlip', prob=0.5), TEST[1]]
 
 @pytest.fixture
 def train_loader(monkeypatch):
-    """The loader that would be built of a training data set."""
+    """Function that gives the loader config made for a training dataset."""
     monkeypatch.setattr(Runner, 'build_dataloader', lambda loader: [loader])
 
     def build(dataset) -> Config:
@@ -30,7 +30,7 @@ def train_loader(monkeypatch):
     return build
 
 
-def test_training_images_of_wrapped_data_sets_come_through_the_test_pipeline(
+def test_training_images_of_wrapped_datasets_use_the_test_pipeline(
     train_loader,
 ):
     own = dict(type='SetSite', site='a')
@@ -49,13 +49,13 @@ def test_training_images_of_wrapped_data_sets_come_through_the_test_pipeline(
     assert plain.pipeline == TEST
 
 
-def test_training_images_come_in_batches_of_the_test_whose_sizes_they_have(
+def test_training_images_are_loaded_with_the_batch_size_of_the_test(
     train_loader,
 ):
     assert train_loader(dict(type='BaseSegDataset', pipeline=TRAIN)).batch_size == 1
 
 
-def test_an_image_that_several_loaders_give_is_given_once():
+def test_an_image_in_several_loaders_or_batches_is_returned_once():
     def batch(*paths):
         metas = [{} if path is None else dict(img_path=path) for path in paths]
         samples = [SegDataSample(metainfo=meta) for meta in metas]
@@ -67,5 +67,5 @@ def test_an_image_that_several_loaders_give_is_given_once():
     assert whole is first
     assert partial['inputs'] == [0, 2]
     assert [s.img_path for s in partial['data_samples']] == ['c', 'd']
-    # What has no path may be another one.
+    # Images without a path may be different ones.
     assert len(unnamed['inputs']) == 2

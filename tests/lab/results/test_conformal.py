@@ -20,7 +20,7 @@ GRID = (0.0, 0.25, 0.5, 0.75, 1.0)
 DRAWS = 2000
 
 
-def test_threshold_of_a_hand_worked_case():
+def test_thresholds_match_hand_worked_risks():
     # Three sites: mean risks 0, 1/15, 0.2, 0.6, 1; (3 r + 1) / 4 is 0.25, 0.3, 0.4 ...
     curves = np.array(
         [
@@ -36,7 +36,7 @@ def test_threshold_of_a_hand_worked_case():
     assert controlling_threshold(curves, GRID, 0.99) == 0.75
 
 
-def test_six_sites_promise_one_in_seven_and_no_less():
+def test_six_sites_can_guarantee_a_level_of_one_seventh_and_no_less():
     nothing_missed = np.zeros((6, len(GRID)))
     assert smallest_level(6) == 1 / 7
     assert controlling_threshold(nothing_missed, GRID, 1 / 7) == 1.0
@@ -44,7 +44,7 @@ def test_six_sites_promise_one_in_seven_and_no_less():
         ProtocolError, match=r'1/7 = 0\.1429\. This level needs 9 sites'
     ):
         controlling_threshold(nothing_missed, GRID, 0.1)
-    # What is told is taken.
+    # The rounded level of the message is accepted.
     assert controlling_threshold(nothing_missed, GRID, 0.1429) == 1.0
 
 
@@ -59,14 +59,14 @@ def test_number_of_sites_that_a_level_needs(level, sites):
             controlling_threshold(np.zeros((sites - 1, 5)), GRID, level)
 
 
-def test_one_site_promises_one_half():
+def test_one_site_can_guarantee_a_level_of_one_half():
     curves = np.array([[0.0, 0.0, 0.2, 0.6, 1.0]])
     assert controlling_threshold(curves, GRID, 0.5) == 0.25
     assert controlling_threshold(curves, GRID, 0.6) == 0.5
 
 
 @pytest.mark.parametrize('level', [0.0, 1.0, -0.1, float('nan')])
-def test_levels_that_are_no_shares_are_refused(level):
+def test_levels_that_are_not_between_0_and_1_are_refused(level):
     with pytest.raises(ProtocolError, match='between 0 and 1'):
         controlling_threshold(np.zeros((6, 5)), GRID, level)
 
@@ -83,7 +83,9 @@ def smooth_sites(rng, count):
 
 @pytest.mark.parametrize('draw', [step_sites, smooth_sites])
 @pytest.mark.parametrize('sites, level', [(6, 1 / 7), (6, 0.2), (6, 0.3), (12, 0.1)])
-def test_risk_at_a_new_site_is_within_a_point_of_the_level_or_below(draw, sites, level):
+def test_mean_risk_at_a_new_site_exceeds_the_level_by_at_most_a_point(
+    draw, sites, level
+):
     rng = np.random.default_rng(0)
     risks, plain = [], []
     for _ in range(DRAWS):
@@ -111,7 +113,7 @@ def runs_of(make_record, curves, method='mcdrl', seeds=(0,)):
     ]
 
 
-def test_risks_are_means_over_the_seeds_that_are_at_every_site(make_record):
+def test_risks_are_means_over_seeds_that_finished_at_every_site(make_record):
     second = {'s2': ([0.0, 0.4, 1.0], [0.0, 0.1, 1.0])}
     records = runs_of(make_record, {'s1': ([0.0, 0.2, 1.0],)}, seeds=(0, 1, 2))
     records += runs_of(make_record, second, seeds=(0, 1))
@@ -121,7 +123,7 @@ def test_risks_are_means_over_the_seeds_that_are_at_every_site(make_record):
     assert site_curves(records, risk='lesions').curves[1].tolist() == [0.0, 0.1, 1.0]
 
 
-def test_each_site_is_tried_as_the_new_one(make_record):
+def test_each_site_is_held_out_once_as_the_new_site(make_record):
     curves = {f's{n}': ([0.0, 0.1, 1.0],) for n in range(3)}
     curves['s3'] = ([0.0, 0.8, 1.0],)
     found = site_curves(runs_of(make_record, curves))
@@ -130,7 +132,7 @@ def test_each_site_is_tried_as_the_new_one(make_record):
     assert held_out_risks(found, 0.2) is None
 
 
-def test_missing_pieces_are_named(make_record):
+def test_missing_curves_methods_and_seeds_are_named_in_the_error(make_record):
     good = runs_of(make_record, {'s1': ([0.0, 0.2, 1.0],), 's2': ([0.0, 0.2, 1.0],)})
     with pytest.raises(ProtocolError, match=r's3, seed 0.*made by an older version'):
         site_curves([*good, make_record('mcdrl', 's3')])
@@ -184,7 +186,7 @@ def test_command_prints_the_threshold_and_writes_it(tmp_path, make_record, capsy
 
 @pytest.fixture
 def conformal(tmp_path, make_record):
-    """Run the command on records of two methods; returns its code and the file."""
+    """Runs the command on records of two methods; returns its code and file."""
     for method, at_half in (('mcdrl', 0.1), ('baseline', 0.6)):
         curves = {f's{n}': ([0.0, at_half, 1.0],) for n in range(6)}
         for record in runs_of(make_record, curves, method=method):
@@ -206,7 +208,7 @@ def conformal(tmp_path, make_record):
         ('--method', 'mcdrl', '--level', '0.3', '--risk', 'lesions'),
     ],
 )
-def test_command_replaces_what_is_of_other_settings_when_asked_to(
+def test_command_replaces_results_of_other_settings_only_on_request(
     conformal, capsys, other
 ):
     own = ('--method', 'mcdrl', '--level', '0.3')
@@ -218,7 +220,9 @@ def test_command_replaces_what_is_of_other_settings_when_asked_to(
     assert (code, second != first) == (0, True)
 
 
-def test_command_says_that_old_records_hold_no_curves(tmp_path, make_record, capsys):
+def test_command_reports_that_older_records_hold_no_curves(
+    tmp_path, make_record, capsys
+):
     append_record(tmp_path / 'records.jsonl', make_record('mcdrl', 's1', dice=[0.5]))
     assert main(['conformal', str(tmp_path), '--level', '0.5']) == 2
     assert 'lacks what is missed' in capsys.readouterr().err

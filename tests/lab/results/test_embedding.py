@@ -58,12 +58,12 @@ def test_training_images_come_in_order_and_none_is_dropped(cfg):
     assert cfg.to_dict() == before
 
 
-def test_loaders_follow_each_other(cfg):
+def test_loaders_are_read_one_after_the_other(cfg):
     assert len(numbers(batches(cfg, ['train', 'val']))) == 10
     assert sorted(numbers(batches(cfg, ['val']))) == [0, 1, 2, 3, 4]
 
 
-def test_loader_that_is_not_there_is_named(cfg):
+def test_missing_loader_is_named_in_the_error(cfg):
     with pytest.raises(ValueError, match='has no test_dataloader'):
         list(batches(cfg, ['test']))
 
@@ -83,7 +83,7 @@ def features_of(sites, sequences=None):
     )
 
 
-def test_probes_tell_what_f_holds_and_f_ca_has_lost():
+def test_probes_tell_the_sites_apart_from_f_and_not_from_f_ca():
     scores, reasons = probe_features(features_of(['a'] * 40 + ['b'] * 40))
     assert scores['F', 'site'].accuracy == 1.0
     assert scores['F_ca', 'site'].accuracy < 0.75
@@ -91,7 +91,7 @@ def test_probes_tell_what_f_holds_and_f_ca_has_lost():
     assert "two classes or more, got ['polyp']" in reasons['lesion']
 
 
-def test_sequences_stay_together():
+def test_there_are_no_more_probe_folds_than_sequences_of_a_site():
     sites = ['a'] * 8 + ['b'] * 8
     sequences = ['v1', 'v2'] * 4 + ['w1', 'w2', 'w3', 'w4'] * 2
     scores, _ = probe_features(features_of(sites, sequences))
@@ -101,7 +101,7 @@ def test_sequences_stay_together():
 
 @pytest.fixture
 def trained_at(monkeypatch):
-    """Puts features in the place of those of a model that was trained at some sites."""
+    """Replaces a model by these features, and by the sites that it was trained at."""
 
     def replace(features, *sites):
         model = SimpleNamespace(trained_sites=TrainedSites(sites, 'c'))
@@ -114,8 +114,10 @@ def trained_at(monkeypatch):
 @pytest.mark.parametrize(
     ('loader', 'seen'), [('train', 'a, b'), ('val', ''), ('test', 'b')]
 )
-def test_images_that_were_trained_on_are_told(cfg, tmp_path, trained_at, loader, seen):
-    # As where the config is read with another MCDRL_HELD_OUT than it was trained with.
+def test_images_of_sites_that_were_trained_on_are_noted(
+    cfg, tmp_path, trained_at, loader, seen
+):
+    # As if the config was read with another MCDRL_HELD_OUT than in training.
     cfg.train_dataloader.dataset.update(sites=[dict(name='a'), dict(name='b')])
     cfg.val_dataloader.dataset.update(sites=[dict(name='a')], split='val')
     cfg.test_dataloader = dict(dataset=dict(sites=[dict(name='b'), dict(name='c')]))
@@ -127,10 +129,8 @@ def test_images_that_were_trained_on_are_told(cfg, tmp_path, trained_at, loader,
     assert ('note: ' in text) == bool(seen)
 
 
-def test_images_that_two_loaders_share_count_once(
-    cfg, tmp_path, trained_at, monkeypatch
-):
-    # As where no site is held out and the test is the validation.
+def test_images_in_two_loaders_count_once(cfg, tmp_path, trained_at, monkeypatch):
+    # As if no site is held out and the test set is the validation set.
     sites = ['a'] * 20 + ['b'] * 20
     trained_at(features_of(sites))
     samples = [dict(img_path=f'{number}.png') for number in range(len(sites))]
@@ -146,7 +146,7 @@ def test_images_that_two_loaders_share_count_once(
     assert 'Linear probes on 40 images' in text
 
 
-def test_another_file_of_the_name_of_the_scores_is_never_replaced(
+def test_files_of_the_user_are_kept_and_older_results_replaced_only_on_request(
     cfg, tmp_path, trained_at
 ):
     features = features_of(['a'] * 20 + ['b'] * 20)
@@ -166,7 +166,7 @@ def test_another_file_of_the_name_of_the_scores_is_never_replaced(
     write()
     found = json.loads(scores.read_text())
     assert found['images'] == 40
-    # Those of an earlier run are replaced where it is asked for.
+    # Results of an earlier run are replaced on request.
     with pytest.raises(OutputError, match='results of an earlier run'):
         write()
     write(overwrite=True, seed=1)

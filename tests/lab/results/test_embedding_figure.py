@@ -27,7 +27,7 @@ def test_map_is_the_same_for_the_same_seed():
     np.testing.assert_array_equal(embed(features, seed=3), embed(features, seed=3))
 
 
-def test_a_handful_of_images_and_a_single_channel_have_a_map_too():
+def test_few_images_or_a_single_channel_can_be_mapped_but_two_images_cannot():
     assert embed(clouds(2)).shape == (4, 2)
     assert embed(clouds(3)[:, :1]).shape == (6, 2)
     with pytest.raises(ValueError, match='3 images or more, got 2'):
@@ -45,7 +45,7 @@ def figure():
     return embedding_figure(maps, labels, probes)
 
 
-def test_a_panel_for_each_feature_and_label_names_the_groups_and_their_sizes(figure):
+def test_each_feature_and_label_has_a_panel_with_group_sizes_in_its_legend(figure):
     titles = [axes.get_title() for axes in figure.axes]
     assert titles == [
         'before, F, by site',

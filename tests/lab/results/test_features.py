@@ -107,7 +107,9 @@ def test_labels_follow_the_order_of_the_loader(make_model):
 
 
 @pytest.mark.parametrize('ignored', [255, 7])
-def test_stock_samples_are_named_by_their_masks(make_model, ignored):
+def test_samples_without_lesion_classes_are_labelled_from_their_masks(
+    make_model, ignored
+):
     loader = [batch((0, dict(label=1)), (1, dict(label=ignored)), (2, dict(label=0)))]
     model = make_model()
     model.decode_head.predictor.ignore_index = ignored
@@ -143,7 +145,7 @@ def test_f_is_the_mean_of_the_kept_positions_alone(make_model):
     )
 
 
-def test_f_ca_is_f_for_an_intervention_that_adds_nothing_and_else_not(make_model):
+def test_f_ca_equals_f_only_for_an_intervention_that_adds_nothing(make_model):
     model = make_model()
     before = collect_features(model, [batch((0, {}))])
     assert np.abs(before['F'] - before['F_ca']).max() > 0
@@ -161,7 +163,7 @@ def test_f_ca_does_not_depend_on_the_gate(make_model):
     np.testing.assert_array_equal(open_gate['F_ca'], closed['F_ca'])
 
 
-def test_attention_is_there_for_the_form_that_trains_it_and_only_there(make_model):
+def test_attention_is_returned_only_by_the_approximation_that_trains_it(make_model):
     features = collect_features(make_model(), [batch((0, {}), (1, {}))])
     assert features['attention'].shape == (2, 2)
     np.testing.assert_allclose(features['attention'].sum(axis=1), 1, rtol=1e-5)
@@ -169,7 +171,7 @@ def test_attention_is_there_for_the_form_that_trains_it_and_only_there(make_mode
     assert 'attention' not in collect_features(exact, [batch((0, {}))])
 
 
-def test_model_is_left_in_the_mode_it_was_in(make_model):
+def test_model_keeps_its_training_or_evaluation_mode(make_model):
     model = make_model()
     for mode in (True, False):
         model.train(mode)
@@ -177,7 +179,7 @@ def test_model_is_left_in_the_mode_it_was_in(make_model):
         assert model.training is mode
 
 
-def test_unusable_input_says_what_is_wrong(make_model):
+def test_unusable_input_is_refused_with_the_reason(make_model):
     with pytest.raises(ValueError, match='needs a CausalInterventionHead'):
         collect_features(nn.Linear(1, 1), [])
     with pytest.raises(ValueError, match='the data loader gives no images'):

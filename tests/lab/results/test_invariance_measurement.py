@@ -27,7 +27,7 @@ def pairs():
 
 @pytest.fixture(scope='module')
 def model(new_model, pairs):
-    """A model that calls about half of all pixels lesion."""
+    """A model that predicts lesion in about half of all pixels."""
     model = new_model()
     images = pairs['blur'][0].images
     for batch in invariance._batches(model, images):
@@ -37,7 +37,7 @@ def model(new_model, pairs):
     return model
 
 
-def test_pairs_are_the_first_scenes_with_a_lesion_of_the_site(pairs):
+def test_pairs_are_the_first_scenes_of_the_site_that_have_a_lesion(pairs):
     scenes = [BENCHMARK.scene('endosim_b', n) for n in range(6)]
     chosen = [s for s in scenes if s.lesion][:2]
     assert list(pairs) == list(CONFOUNDERS)
@@ -50,12 +50,12 @@ def test_pairs_are_the_first_scenes_with_a_lesion_of_the_site(pairs):
     assert np.array_equal(pairs['mucus'][0].images[number], image[..., ::-1])
 
 
-def test_more_scenes_than_there_are_is_an_error():
+def test_requesting_more_scenes_than_the_site_has_is_an_error():
     with pytest.raises(ProtocolError, match='--scenes 7: endosim_b has only'):
         draw_pairs(BENCHMARK, 'endosim_b', 7)
 
 
-def test_predictions_do_not_depend_on_the_batch(model, pairs, monkeypatch):
+def test_predictions_do_not_depend_on_the_batch_size(model, pairs, monkeypatch):
     images = pairs['blur'][0].images
     images = np.concatenate([images, images[::-1]])
     together = predict_masks(model, images)
@@ -68,7 +68,9 @@ def test_predictions_do_not_depend_on_the_batch(model, pairs, monkeypatch):
     assert (together[0] == together[3]).mean() > 0.999
 
 
-def test_a_model_that_sees_the_truth_has_full_scores(model, pairs, monkeypatch):
+def test_a_model_that_predicts_the_true_masks_has_full_scores(
+    model, pairs, monkeypatch
+):
     truth = {p.images.tobytes(): p.masks for pair in pairs.values() for p in pair}
     monkeypatch.setattr(
         invariance, 'predict_masks', lambda _, images: truth[images.tobytes()]
@@ -80,7 +82,7 @@ def test_a_model_that_sees_the_truth_has_full_scores(model, pairs, monkeypatch):
     assert all(s.dice_absent == s.dice_present == 1 for s in scores.values())
 
 
-def test_probe_scenes_are_of_no_site_or_of_all_in_turn():
+def test_probe_scenes_are_independent_of_sites_or_drawn_from_all_sites_in_turn():
     independent, by_site = draw_probe_scenes(BENCHMARK, 7)
     assert independent.sites == ()
     assert by_site.sites == (*SITES, *SITES[:2])

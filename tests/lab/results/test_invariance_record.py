@@ -26,7 +26,7 @@ def test_a_record_is_read_back_as_it_was_written():
 
 
 @pytest.mark.parametrize('name', ['data', 'settings'])
-def test_data_set_and_settings_are_told_where_they_are_known(name):
+def test_dataset_and_settings_are_written_only_if_known(name):
     told = replace(RECORD, **{name: 'a1'})
     assert InvarianceRecord.from_dict(json.loads(told.to_json())) == told
     assert name not in json.loads(RECORD.to_json())
@@ -40,13 +40,13 @@ def test_undefined_agreement_is_null_in_the_file():
     assert math.isnan(read.pairs['near'].agreement)
 
 
-def test_means_of_probes():
+def test_probe_mean_averages_the_named_probes_and_is_nan_without_probes():
     assert RECORD.probe_mean(('site', 'blur'), 'F') == pytest.approx(0.7)
     assert RECORD.probe_mean(('site',), 'F_ca') == 0.25
     assert math.isnan(replace(RECORD, probes=None).probe_mean(('site',), 'F'))
 
 
-def test_other_layouts_are_refused():
+def test_records_with_another_schema_or_missing_keys_are_refused():
     values = json.loads(RECORD.to_json())
     with pytest.raises(ValueError, match='schema=2'):
         InvarianceRecord.from_dict({**values, 'schema': 2})
@@ -68,7 +68,7 @@ def test_other_layouts_are_refused():
         {'settings': 1},
     ],
 )
-def test_values_of_another_type_are_refused(change):
+def test_values_of_the_wrong_type_are_refused(change):
     values = {**json.loads(RECORD.to_json()), **change}
     with pytest.raises(ValueError, match='of the wrong type'):
         InvarianceRecord.from_dict(values)

@@ -25,7 +25,7 @@ def names(runs):
     return [(run.method, run.held_out, run.seed) for run in runs]
 
 
-def test_tested_runs_are_found_site_by_site(tmp_path):
+def test_only_tested_runs_are_found_and_sorted_by_site(tmp_path):
     finish(tmp_path, 'b', 'endosim_a', 0)
     finish(tmp_path, 'a', 'endosim_c', 1)
     finish(tmp_path, 'a', 'endosim_a', 1)
@@ -72,19 +72,21 @@ def test_runs_are_measured_once_and_recorded(tmp_path, checkpoint_content):
     with pytest.raises(ProtocolError, match=r'seed 3 is of a training with other sett'):
         list(measure_runs(runs, data, out, **options))
     RunFolder(folder).update(config_hash='a' * 64)
-    # Another draw of the same strength has runs of the same names.
+    # Another draw with the same strength has runs of the same names.
     other = replace(benchmark, seed=2)
     (data / 'endosim.json').write_text(other.text())
     with pytest.raises(ProtocolError, match='measured on another data set'):
         list(measure_runs(runs, data, out, **options))
-    # Records of before do not tell theirs.
+    # Older records do not hold their dataset and settings.
     out.write_text(replace(record, data='', settings='').to_json() + '\n')
     assert list(measure_runs(runs, data, out, **options)) == []
     assert [r.key for r in read_invariance(out)] == [record.key]
 
 
 @pytest.mark.parametrize('trained_on', ['data', 'other'])
-def test_a_run_that_was_trained_on_another_data_set_is_noticed(tmp_path, trained_on):
+def test_a_run_that_was_trained_on_another_dataset_gives_a_warning(
+    tmp_path, trained_on
+):
     data = tmp_path / 'data'
     (data / 'endosim_a').mkdir(parents=True)
     (data / 'endosim.json').write_text(Benchmark().text())
@@ -94,13 +96,13 @@ def test_a_run_that_was_trained_on_another_data_set_is_noticed(tmp_path, trained
     RunFolder(folder).update(origin={'data hash': own})
     with warnings.catch_warnings():
         warnings.simplefilter('error')
-        # The first of these, as no checkpoint is there.
+        # The warning comes first; otherwise the missing checkpoint is the error.
         expected = UserWarning if trained_on == 'other' else InputError
         with pytest.raises(expected, match=str(folder)):
             next(measure_runs(find_runs(tmp_path / 'plan'), data, tmp_path / 'out'))
 
 
-def test_a_missing_data_set_or_a_damaged_checkpoint_is_named(tmp_path):
+def test_a_missing_dataset_or_a_damaged_checkpoint_is_named_in_the_error(tmp_path):
     folder = finish(tmp_path / 'plan', 'full', 'endosim_a', 0)
     runs, data = find_runs(tmp_path / 'plan'), tmp_path / 'data'
     with pytest.raises(InputError, match=r'data/endosim\.json: No such file'):

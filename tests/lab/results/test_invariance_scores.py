@@ -35,7 +35,7 @@ def test_pairs_are_scored_against_each_other_and_against_the_truth():
     absent = masks((0, 1), (0,), ())
     present = masks((0,), (), ())
     scores = pair_scores(absent, present, truth, truth, same_mask=True)
-    # The third scene, where neither found anything, says nothing of agreement.
+    # The third scene, where both predictions are empty, has no agreement.
     assert scores.agreement == pytest.approx((2 / 3 + 0) / 2)
     assert scores.dice_absent == pytest.approx((1 + 2 / 3 + 0) / 3)
     assert scores.dice_present == pytest.approx((2 / 3 + 0 + 0) / 3)
@@ -43,7 +43,7 @@ def test_pairs_are_scored_against_each_other_and_against_the_truth():
     assert scores.scenes == 3
 
 
-def test_where_the_truth_moves_each_prediction_has_its_own():
+def test_if_the_true_mask_moves_each_prediction_is_scored_against_its_own():
     truths = masks((0, 1)), masks((2, 3))
     with pytest.raises(ValueError, match='the confounder changes the mask'):
         pair_scores(*truths, *truths, same_mask=True)
@@ -52,7 +52,7 @@ def test_where_the_truth_moves_each_prediction_has_its_own():
     assert scores.dice_absent == scores.dice_present == 1
 
 
-def test_the_mean_over_confounders_is_over_those_that_have_the_value():
+def test_the_mean_over_confounders_leaves_out_undefined_values():
     found = overall_scores(
         {
             'blur': PairScores(0.5, 0.8, 0.6, 0.0, 3),

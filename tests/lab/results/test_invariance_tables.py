@@ -54,7 +54,7 @@ def test_tables_hold_means_and_standard_errors_over_runs():
     assert len(by_confounder.splitlines()) == 2 + len(CONFOUNDERS)
 
 
-def test_of_one_model_the_last_record_counts(tmp_path):
+def test_the_last_record_of_a_model_counts(tmp_path):
     path = tmp_path / 'r.jsonl'
     lines = [
         record('full', 0, 0.7, 0.5).to_json(),

@@ -47,7 +47,7 @@ def test_each_class_is_compared_on_its_own_images(records):
     assert [effect.images for effect in found.values()] == [4, 4]
 
 
-def test_a_class_has_the_numbers_of_a_comparison_of_its_images(records):
+def test_a_class_has_the_results_of_a_comparison_of_its_images_alone(records):
     (cyst, _) = compare_by_lesion_class(records, 'a', ['b'], resamples=50)
     (alone,) = compare(of_lesion_class(records, 'cyst'), 'a', ['b'], resamples=50)
     assert cyst.sites == alone.sites
@@ -69,7 +69,7 @@ def test_a_site_without_the_class_is_in_no_mean(records):
     assert sites == {'cyst': ['s1', 's2'], 'nodule': ['s1']}
 
 
-def test_the_cells_of_a_table_by_hand(records):
+def test_the_table_cells_match_hand_worked_values(records):
     cells = lesion_class_cells(compare_by_lesion_class(records, 'a', ['b']))
     nodule = cells.loc['nodule']
     assert (nodule['a'], nodule['b'], nodule['difference']) == ('65.0', '40.0', '+25.0')
@@ -77,7 +77,7 @@ def test_the_cells_of_a_table_by_hand(records):
     assert (nodule['images'], nodule['seeds']) == ('4', '1')
 
 
-def test_records_without_classes_are_named_with_a_remedy(records):
+def test_an_image_without_lesion_classes_is_named_with_a_remedy(records):
     del records[1].images[2]['lesion_classes']
     with pytest.raises(
         ProtocolError, match=r'a, s2, seed 0: image i2 .* evidence keep'
@@ -91,7 +91,7 @@ def test_records_without_classes_are_named_with_a_remedy(records):
         compare_by_lesion_class(records, 'c', ['b'])
 
 
-def test_a_class_of_a_site_where_one_has_not_finished_is_left_out(
+def test_a_class_that_one_method_was_not_tested_on_is_left_out_and_noted(
     make_record, make_image
 ):
     def record(method, site, name):
@@ -115,7 +115,9 @@ def test_a_class_of_a_site_where_one_has_not_finished_is_left_out(
         compare_by_lesion_class([records[1], *records[2:3]], 'a', ['b'])
 
 
-def test_the_command_prints_and_writes_it(records, tmp_path, capsys):
+def test_compare_prints_and_writes_the_comparison_by_lesion_class(
+    records, tmp_path, capsys
+):
     for record in records:
         append_record(tmp_path / 'records.jsonl', record)
     out = tmp_path / 'out'

@@ -24,7 +24,7 @@ def counted(make_image):
     return make
 
 
-def test_metrics_of_one_image_are_shares_and_numbers_where_defined(
+def test_lesion_metrics_of_an_image_are_shares_or_counts_where_defined(
     make_record, counted
 ):
     images = [
@@ -40,12 +40,14 @@ def test_metrics_of_one_image_are_shares_and_numbers_where_defined(
     assert scores('lesion_recall_iou50') == [pytest.approx(100 / 3)]
     assert scores('lesion_recall_small') == [50.0]
     assert scores('lesion_recall_medium') == []
-    # Of all images, and no share.
+    # Of all images, and not a share.
     assert scores('false_lesions') == [2, 3]
     assert lower_is_better('false_lesions') and not lower_is_better('lesion_recall')
 
 
-def test_lesions_are_estimated_by_kind_with_intervals(make_record, counted):
+def test_shares_of_lesions_found_are_estimated_by_size_with_intervals(
+    make_record, counted
+):
     images = [
         *(counted(f'a{n}', small=(2, 2, 1)) for n in range(4)),
         *(counted(f'b{n}', small=(2, 0, 0), large=(1, 1, 1)) for n in range(4)),
@@ -57,12 +59,12 @@ def test_lesions_are_estimated_by_kind_with_intervals(make_record, counted):
     assert found['small'].found_iou50.value == 25.0
     assert found['all lesions'].found.value == pytest.approx(100 * 12 / 20)
     low, high = found['small'].found.interval.low, found['small'].found.interval.high
-    # Images are the units: all of one is found or nothing is.
+    # Images are resampled: in each, all small lesions are found or none.
     assert low < 20 and high > 80
     assert found['large'].found.interval.low == 100.0
 
 
-def test_sites_weigh_the_same_and_seeds_are_no_further_lesions(make_record, counted):
+def test_sites_weigh_the_same_and_seeds_do_not_add_lesions(make_record, counted):
     records = [
         make_record('m', site, seed, images=images)
         for site, images in (
@@ -77,13 +79,15 @@ def test_sites_weigh_the_same_and_seeds_are_no_further_lesions(make_record, coun
     assert found['at s2'].found.value == 0.0
 
 
-def test_false_lesions_are_a_number_an_image(make_record, counted):
+def test_false_lesions_are_counted_per_image(make_record, counted):
     images = [counted('i0', small=(1, 1, 1), false=1), counted('i1', false=4)]
     share = false_an_image([make_record(images=images)], 'false_lesions')
     assert share.value == 2.5 and share.interval.low < share.interval.high
 
 
-def test_single_image_has_no_interval_and_old_records_nothing(make_record, counted):
+def test_a_single_image_has_no_interval_and_older_records_no_estimate(
+    make_record, counted
+):
     (found, _) = lesions_found([make_record(images=[counted('i', small=(1, 1, 0))])])
     assert found.found.value == 100.0 and math.isnan(found.found.interval.low)
     assert lesions_found([make_record(dice=[0.5])]) == []
@@ -105,7 +109,7 @@ def test_methods_are_compared_by_lesions_found(make_record, counted, tmp_path, c
     assert '+100.0' in capsys.readouterr().out
 
 
-def test_records_without_counts_cannot_be_compared_by_them(two_methods):
+def test_records_without_lesion_counts_cannot_be_compared_by_lesions_found(two_methods):
     with pytest.raises(
         ProtocolError, match='older version made the records and did not record it'
     ):
@@ -120,7 +124,7 @@ def test_damaged_counts_in_a_record_are_refused(make_record, counted):
 
 
 @pytest.mark.reliability('security', 'a record that states any number of lesions')
-def test_more_lesions_than_a_table_holds_are_refused(make_record, counted):
+def test_more_lesions_than_the_limit_are_refused(make_record, counted):
     records = [make_record(images=[counted('i0', small=(3_000_000, 0, 0))])]
     with pytest.raises(ProtocolError, match='3000000 lesions of a: the limit'):
         lesions_found(records)

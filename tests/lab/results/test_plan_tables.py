@@ -43,7 +43,7 @@ def test_tables_and_plots_come_from_the_records_alone(folder, tmp_path):
     }
 
 
-def test_a_metric_that_is_nowhere_defined_is_passed_over(folder, tmp_path):
+def test_a_metric_that_is_undefined_everywhere_is_skipped(folder, tmp_path):
     paths = write_report(
         load_records(folder), tmp_path / 'r', ['nsd', 'false_positive']
     )
@@ -64,7 +64,7 @@ def test_records_are_found_by_file_or_folder(folder):
         load_records(folder / 'none')
 
 
-def test_records_of_failed_runs_only_are_no_results(tmp_path, make_record):
+def test_records_of_failed_runs_alone_are_refused(tmp_path, make_record):
     append_record(tmp_path / 'records.jsonl', make_record(status='failed', error='x'))
     with pytest.raises(ProtocolError, match='no finished run yet'):
         load_records(tmp_path)
@@ -84,7 +84,7 @@ def test_comparisons_are_written_as_text_numbers_and_pictures(folder, tmp_path):
 
 
 @pytest.mark.parametrize('seeds', [1, 2])
-def test_the_interval_of_one_seed_is_not_said_to_count_other_seeds(seeds, make_record):
+def test_the_notes_on_intervals_differ_between_one_seed_and_several(seeds, make_record):
     records = [
         make_record(name, seed=seed, dice=(0.3, 0.5))
         for name in ('a', 'b')
@@ -98,7 +98,7 @@ def test_the_interval_of_one_seed_is_not_said_to_count_other_seeds(seeds, make_r
         assert 'The Wilcoxon test looks at these sequences' in text
 
 
-def test_comparisons_of_runs_that_the_test_site_chose_are_marked_and_apart(
+def test_comparisons_of_oracle_runs_are_marked_and_have_files_of_their_own(
     tmp_path, make_record, monkeypatch
 ):
     titles = []
@@ -127,7 +127,7 @@ def test_comparisons_of_runs_that_the_test_site_chose_are_marked_and_apart(
 
 @pytest.fixture
 def compare_command(tmp_path, make_record, capsys):
-    """Runs ``compare`` into one folder; gives the exit code and what it said."""
+    """Runs ``compare`` into one folder; returns the exit code and the output."""
 
     def run(*words, seeds=(0, 1), **values):
         records = tmp_path / 'plan/records.jsonl'
@@ -162,7 +162,7 @@ def test_comparisons_with_other_methods_have_files_of_their_own(
     ]
 
 
-def test_many_methods_make_no_name_that_is_too_long():
+def test_file_names_of_long_or_many_methods_stay_short_and_distinct():
     def path(*others):
         files = ComparisonFiles(Path(), 'a' * 150, others, 'dice', 'oracle', {})
         return files.path('.md').name
@@ -172,7 +172,7 @@ def test_many_methods_make_no_name_that_is_too_long():
     assert '_and_2_others_' in path('b', 'c')
 
 
-def test_a_comparison_of_a_plan_that_grew_is_renewed(compare_command, tmp_path):
+def test_a_comparison_is_replaced_after_the_plan_has_grown(compare_command, tmp_path):
     assert not compare_command('a', 'b', seeds=[0])[0]
     first = texts(tmp_path / 'c')
     assert not compare_command('a', 'b', seeds=[0, 1])[0]
@@ -182,7 +182,7 @@ def test_a_comparison_of_a_plan_that_grew_is_renewed(compare_command, tmp_path):
 @pytest.mark.parametrize(
     'change', [dict(data_hash='e' * 64), dict(method_hash='f' * 64)]
 )
-def test_a_comparison_of_other_runs_is_replaced_only_where_asked_for(
+def test_a_comparison_of_other_runs_is_replaced_only_on_request(
     compare_command, tmp_path, change
 ):
     assert not compare_command('a', 'b')[0]
@@ -198,7 +198,7 @@ def test_a_comparison_of_other_runs_is_replaced_only_where_asked_for(
     assert texts(tmp_path / 'c') != before
 
 
-def test_what_is_no_comparison_is_left_alone_and_one_of_before_renewed(
+def test_a_file_that_is_not_a_comparison_is_kept_and_an_older_one_is_replaced(
     compare_command, tmp_path
 ):
     (tmp_path / 'c').mkdir()
@@ -218,7 +218,7 @@ def pictures(folder):
     return {path.name: path.read_bytes() for path in folder.glob('effect_*')}
 
 
-def test_the_picture_of_other_runs_is_replaced_only_where_asked_for(
+def test_the_picture_of_other_runs_is_replaced_only_on_request(
     compare_command, tmp_path
 ):
     assert not compare_command('a', 'b', 'c')[0]
@@ -237,14 +237,16 @@ def test_the_picture_of_other_runs_is_replaced_only_where_asked_for(
     assert after['effect_a_c_dice.png'] == before['effect_a_c_dice.png']
 
 
-def test_the_picture_of_a_plan_that_grew_is_renewed(compare_command, tmp_path):
+def test_a_picture_can_be_replaced_after_the_plan_has_grown(compare_command, tmp_path):
     assert not compare_command('a', 'b', 'c')[0]
     assert not compare_command('a', 'b')[0]
     assert not compare_command('a', 'c', seeds=[0, 1, 2])[0]
 
 
 @pytest.mark.parametrize('name', ['effect_a_b_dice.pdf', 'compare_a_b_dice.csv'])
-def test_numbers_and_pictures_of_others_are_left_alone(compare_command, tmp_path, name):
+def test_tables_and_pictures_not_written_by_compare_are_left_alone(
+    compare_command, tmp_path, name
+):
     (tmp_path / 'c').mkdir()
     (tmp_path / 'c' / name).write_text('mine')
     code, said = compare_command('a', 'b', '--overwrite')
@@ -253,7 +255,7 @@ def test_numbers_and_pictures_of_others_are_left_alone(compare_command, tmp_path
     assert (tmp_path / 'c' / name).read_text() == 'mine'
 
 
-def test_a_command_that_was_stopped_in_its_pictures_goes_on(
+def test_a_command_interrupted_while_drawing_can_be_run_again(
     compare_command, tmp_path, monkeypatch
 ):
     draw = Figure.savefig

@@ -89,7 +89,7 @@ def test_nothing_to_draw_is_an_error(make_record):
         box_plot([make_record(dice=[0.5])], 'nsd')
 
 
-def test_effects_are_drawn_from_top_to_bottom_with_missing_ends():
+def test_effects_are_drawn_from_top_to_bottom_also_without_an_interval():
     effects = pd.DataFrame(
         {
             'label': ['mean', 's1'],
@@ -106,7 +106,7 @@ def test_effects_are_drawn_from_top_to_bottom_with_missing_ends():
     assert segments[0][:, 0].tolist() == [0.5, 2.0]
 
 
-def test_figures_are_written_as_whole_files(two_methods, tmp_path):
+def test_figures_are_written_as_png_and_pdf_without_leftovers(two_methods, tmp_path):
     paths = save_figure(box_plot(two_methods), tmp_path / 'new' / 'box')
     assert [p.name for p in paths] == ['box.png', 'box.pdf']
     with Image.open(paths[0]) as picture:
@@ -115,7 +115,7 @@ def test_figures_are_written_as_whole_files(two_methods, tmp_path):
     assert sorted(p.name for p in paths[0].parent.iterdir()) == ['box.pdf', 'box.png']
 
 
-def test_a_plot_drawn_again_is_the_same_file(two_methods, tmp_path):
+def test_a_plot_drawn_again_has_the_same_bytes(two_methods, tmp_path):
     def drawn(name):
         paths = save_figure(box_plot(two_methods), tmp_path / name)
         return [path.read_bytes() for path in paths]

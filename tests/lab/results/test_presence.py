@@ -18,7 +18,7 @@ from mcdrl_lab.results.presence import (
     site_result,
 )
 
-# (self_dice, Dice) of images with a lesion, (self_dice, called diseased) of others.
+# (self_dice, Dice) of images with a lesion, (self_dice, false positive) of others.
 SITES = {
     's1': ([(0.9, 0.8), (0.2, 0.4)], [(0.3, 1.0), (0.0, 0.0)]),
     's2': ([(0.8, 0.6), (0.5, 0.2)], [(0.45, 1.0)]),
@@ -66,7 +66,9 @@ def test_lost_dice_is_a_mean_over_sites_of_means_over_images_with_a_lesion(score
 @pytest.mark.parametrize(
     ('loss', 'threshold'), [(0, 0.2), (6.6, 0.2), (6.7, 0.5), (10, 0.7), (100, 1.0)]
 )
-def test_the_threshold_is_the_largest_that_costs_no_more(scores, loss, threshold):
+def test_the_threshold_is_the_largest_that_costs_no_more_than_the_loss(
+    scores, loss, threshold
+):
     assert presence_threshold(scores.images, loss) == threshold
 
 
@@ -103,7 +105,7 @@ def test_the_threshold_of_a_held_out_site_comes_from_the_others(scores):
     assert found['s2'][1] == site_result(scores.images[scores.images.site == 's2'])
 
 
-def test_only_seeds_that_finished_at_every_site_count_or_those_that_are_named(
+def test_only_seeds_that_finished_at_every_site_count_even_if_requested(
     records, make_record
 ):
     parts = images(*SITES['s1'])
@@ -113,7 +115,7 @@ def test_only_seeds_that_finished_at_every_site_count_or_those_that_are_named(
         presence_scores(
             [*more, make_record('mcdrl', 's2', 2, images=parts)], seeds=[1, 2]
         )
-    # Not of the one site that has it alone.
+    # Seed 1 finished at one site only.
     with pytest.raises(
         ProtocolError, match='no seed of --seeds has finished at every site; finished'
     ):
@@ -133,7 +135,7 @@ def test_an_image_whose_pixels_are_all_ignored_is_left_out(records, scores):
     assert presence_scores(records).images.equals(scores.images)
 
 
-def test_records_of_before_self_dice_are_refused_by_name(records, make_record):
+def test_older_records_without_self_dice_are_refused_and_named(records, make_record):
     old = make_record('mcdrl', 's3', 0, dice=[0.5])
     with pytest.raises(ProtocolError, match=r's3, seed 0: .* lacks the self_dice'):
         presence_scores([*records[:2], old])
@@ -147,7 +149,7 @@ def test_bad_losses_and_sites_without_lesions_are_refused(scores):
         presence_threshold(scores.images[~scores.images.has_lesion], 1)
 
 
-def test_the_table_shows_what_changes_and_what_stays(scores):
+def test_the_table_shows_changed_values_before_and_after_and_others_once(scores):
     rows = presence_table(scores, loss=9.0).splitlines()
     cells = [[cell.strip() for cell in row.strip('|').split('|')] for row in rows]
     assert cells[0] == [
@@ -171,12 +173,12 @@ def test_command_prints_the_rule_and_writes_it(tmp_path, records, capsys):
     written = PRESENCE.read(out)
     assert (written['threshold'], written['loss']) == (0.5, 6.7)
     assert (written['sites'], written['seeds']) == (['s1', 's2', 's3'], [0])
-    # Records of before do not tell the network.
+    # These older records do not hold the hash of their network.
     assert 'model_hash' not in written
 
 
 @pytest.mark.parametrize('last, told', [('a', 'a'), ('b', None), ('', None)])
-def test_command_writes_which_network_it_is_for_if_all_records_say_so(
+def test_command_writes_the_model_hash_if_all_records_agree_on_it(
     tmp_path, records, last, told
 ):
     for record, name in zip(records, ('a', 'a', last)):
@@ -197,7 +199,7 @@ def test_command_refuses_to_replace_another_file(tmp_path, records, capsys):
     assert json.loads(out.read_text()) == {'mine': 1}
 
 
-def test_command_replaces_what_is_of_another_network_or_seed_when_asked_to(
+def test_command_replaces_results_of_another_network_or_seed_only_on_request(
     tmp_path, records, capsys
 ):
     def record(name, seed):

@@ -13,7 +13,7 @@ def blobs(sizes, distance, seed=0, width=4):
     return features, labels
 
 
-def test_separable_classes_are_read_without_error():
+def test_separable_classes_are_classified_without_error():
     features, labels = blobs((30, 20, 10), distance=50.0)
     score = probe_accuracy(features, labels)
     assert score.accuracy == 1.0
@@ -24,7 +24,7 @@ def test_separable_classes_are_read_without_error():
 def test_noise_scores_chance_although_one_class_is_nine_times_as_large():
     features, labels = blobs((2700, 300), distance=0.0)
     score = probe_accuracy(features, labels)
-    # The plain share of a probe that always says the large class would be 0.9. The
+    # The plain share of a probe that always gives the large class would be 0.9. The
     # standard error of the mean of two recalls of 0.5 is 0.015 here.
     assert score.accuracy == pytest.approx(0.5, abs=0.06)
     assert score.chance == 0.5
@@ -63,7 +63,7 @@ def test_same_seed_gives_the_same_score_and_another_seed_another_split():
     assert probe_accuracy(features, labels, seed=2).folds != first.folds
 
 
-def test_folds_are_as_many_as_the_rarest_class_has_groups():
+def test_there_are_no_more_folds_than_groups_of_the_rarest_class():
     features, labels = blobs((60, 6), distance=50.0)
     groups = [i // 10 for i in range(60)] + [6, 6, 7, 7, 8, 8]
     assert len(probe_accuracy(features, labels, groups).folds) == 3
@@ -88,7 +88,7 @@ def test_constant_features_score_chance():
         (dict(groups=[1, 2, 3, 3]), "class 'b' is in only one group"),
     ],
 )
-def test_bad_input_is_named(changes, message):
+def test_unusable_input_is_refused_with_the_reason(changes, message):
     arguments = dict(features=np.eye(4), labels=['a', 'a', 'b', 'b'])
     arguments.update(changes)
     with pytest.raises(ValueError, match=message):

@@ -28,7 +28,7 @@ def titles(figure):
     return [axes.get_title() for axes in figure.axes]
 
 
-def test_each_loss_the_gate_and_the_rate_have_a_panel_of_their_own():
+def test_each_loss_the_gate_and_the_learning_rate_have_their_own_panel():
     figure = run_curves({'run': make_log(gate=[0.0, 1.0])})
     assert titles(figure) == [
         'loss, total',
@@ -41,7 +41,7 @@ def test_each_loss_the_gate_and_the_rate_have_a_panel_of_their_own():
     assert line.get_xydata().tolist() == [[0.5, 1.5], [1.0, 0.8]]
 
 
-def test_a_single_logged_step_is_a_point_that_shows():
+def test_a_single_logged_step_is_drawn_as_a_visible_point():
     one = dict(progress=[1.0], lr=[1e-3], **{'decode.loss_ce': [1.5]})
     markers = []
     for log in (make_log(loss=[2.0], **one), make_log()):
@@ -50,11 +50,11 @@ def test_a_single_logged_step_is_a_point_that_shows():
     assert markers == ['.', 'None']
 
 
-def test_gate_of_a_baseline_has_no_panel():
+def test_a_run_without_a_gate_has_no_gate_panel():
     assert 'gate' not in titles(run_curves({'run': make_log()}))
 
 
-def test_best_epoch_is_starred_and_named_in_per_cent():
+def test_best_epoch_has_a_star_and_its_score_in_per_cent():
     axes = run_curves({'run': make_log()}).axes[-1]
     (star,) = [line for line in axes.lines if line.get_marker() == '*']
     np.testing.assert_allclose(star.get_xydata(), [[2, 40]])
@@ -63,7 +63,7 @@ def test_best_epoch_is_starred_and_named_in_per_cent():
     assert 'best: 40.0 at epoch 2' in labels
 
 
-def test_single_run_is_drawn_by_site_too():
+def test_a_single_run_is_also_drawn_site_by_site():
     validation = {
         'progress': [1, 2],
         'mDice_fg': [0.2, 0.3],
@@ -85,7 +85,7 @@ def test_several_runs_differ_in_colour_and_in_dashes_and_are_named_once():
     assert [text.get_text() for text in legend.get_texts()] == ['one', 'two']
 
 
-def test_run_without_validation_is_drawn_and_says_so():
+def test_run_without_validation_is_drawn_with_a_note():
     axes = run_curves({'run': make_log({'progress': []})}).axes[-1]
     assert axes.texts[0].get_text() == 'no validation yet'
 
@@ -99,7 +99,9 @@ def test_unknown_metric_and_mixed_units_are_errors():
         run_curves({'a': make_log(), 'b': make_log(unit='iteration')})
 
 
-def test_picture_goes_into_the_work_folder_or_where_it_is_told(tmp_path, capsys):
+def test_picture_is_written_to_the_work_folder_or_to_the_requested_file(
+    tmp_path, capsys
+):
     for name in ('a/seed0', 'a/seed1'):
         file = tmp_path / name / '1/vis_data/scalars.json'
         file.parent.mkdir(parents=True)
@@ -121,7 +123,7 @@ def test_picture_goes_into_the_work_folder_or_where_it_is_told(tmp_path, capsys)
     assert 'two.xyz: a picture needs one of the endings' in error
 
 
-def test_validations_are_printed_in_the_unit_of_the_picture(tmp_path, capsys):
+def test_validations_are_printed_in_per_cent_like_the_picture(tmp_path, capsys):
     file = tmp_path / 'run/1/vis_data/scalars.json'
     file.parent.mkdir(parents=True)
     rows = [dict(loss=1.0, epoch=1, iter=1), dict(mDice_fg=0.25, step=1)]
@@ -142,7 +144,7 @@ def runs(tmp_path):
 
 
 @pytest.mark.parametrize('words', [(), ('--overwrite',)])
-def test_a_picture_that_others_made_is_left_alone(tmp_path, runs, capsys, words):
+def test_a_picture_not_written_by_plot_run_is_left_alone(tmp_path, runs, capsys, words):
     for path in (tmp_path / 'mine.png', tmp_path / 'a/curves.png'):
         path.write_bytes(b'mine')
         out = ('--out', str(path)) if path.name == 'mine.png' else ()
@@ -151,7 +153,7 @@ def test_a_picture_that_others_made_is_left_alone(tmp_path, runs, capsys, words)
         assert path.read_bytes() == b'mine'
 
 
-def test_curves_are_renewed_and_those_of_another_run_only_where_asked_for(
+def test_curves_are_updated_but_those_of_another_run_only_on_request(
     tmp_path, runs, capsys
 ):
     a, b = runs
@@ -162,14 +164,12 @@ def test_curves_are_renewed_and_those_of_another_run_only_where_asked_for(
     assert f'{out} was made with {a}. Choose another --out' in capsys.readouterr().err
     assert out.read_bytes() == before
     assert main(['plot-run', a, '--out', str(out)]) == 0
-    # As folds.pdf of a plan with more folds.
+    # As for folds.pdf after a plan has gained folds.
     assert main(['plot-run', a, b, '--out', str(out)]) == 0
     assert main(['plot-run', b, '--out', str(out), '--overwrite']) == 0
 
 
-def test_curves_of_one_metric_replace_those_of_another_only_where_asked_for(
-    tmp_path, runs, capsys
-):
+def test_curves_of_another_metric_are_replaced_only_on_request(tmp_path, runs, capsys):
     command = ['plot-run', runs[0], '--out', str(tmp_path / 'curves.png')]
     assert main(command) == 0
     other = [*command, '--metric', 'mDice']

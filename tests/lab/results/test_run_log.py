@@ -18,7 +18,7 @@ def validation(epoch, dice):
 
 @pytest.fixture
 def write(tmp_path):
-    """Writes the log of a start; starts are in the order of their names."""
+    """Writes the log of one start of a run; starts follow the order of their names."""
 
     def write_start(name, *rows, torn=''):
         file = tmp_path / name / 'vis_data/scalars.json'
@@ -29,7 +29,7 @@ def write(tmp_path):
     return write_start
 
 
-def test_steps_and_validations_stand_apart_on_one_axis_of_epochs(write):
+def test_steps_and_validations_are_separate_with_a_common_axis_of_epochs(write):
     folder = write(
         '1',
         step(20, 1, gate=0.0),
@@ -46,13 +46,13 @@ def test_steps_and_validations_stand_apart_on_one_axis_of_epochs(write):
     assert log.best() == (2.0, 0.4)
 
 
-def test_losses_are_named_with_the_total_first(write):
+def test_losses_are_listed_with_the_total_first(write):
     values = {'decode.loss_ce': 0.5, 'decode.acc_seg': 90.0, 'decode.loss_causal': 0.1}
     log = read_run_log(write('1', {**values, **step(1, 1)}))
     assert log.losses == ['loss', 'decode.loss_ce', 'decode.loss_causal']
 
 
-def test_resumed_run_is_joined_and_what_was_done_again_counts_once(write):
+def test_starts_of_a_resumed_run_are_joined_and_repeated_steps_count_once(write):
     first = [step(i, (i + 9) // 10) for i in range(5, 35, 5)]
     # Killed in epoch 4 after validating epochs 1 to 3; resumed from epoch 2.
     write(
@@ -82,14 +82,14 @@ def test_validation_that_a_resumed_run_has_not_reached_again_is_dropped(write):
     assert log.validation['progress'].tolist() == [1]
 
 
-def test_start_from_scratch_replaces_all_before_it(write):
+def test_a_start_from_scratch_replaces_all_earlier_values(write):
     write('1', step(10, 1), validation(1, 0.9), step(20, 2))
     log = read_run_log(write('2', step(10, 1), validation(1, 0.1)))
     assert log.training['iter'].tolist() == [10]
     assert log.best() == (1.0, 0.1)
 
 
-def test_test_runs_in_the_same_folder_are_passed_over(write):
+def test_logs_of_tests_in_the_same_folder_are_skipped(write):
     write('1', step(10, 1), validation(1, 0.5))
     log = read_run_log(write('2', dict(mDice_fg=0.7, step=0)))
     assert log.validation['mDice_fg'].tolist() == [0.5]
@@ -132,7 +132,7 @@ def test_the_best_error_or_distance_is_the_lowest(write, metric):
     assert validation_table({'a': log}, metric).loc['a', 'best'] == 4.0
 
 
-def test_runs_without_a_validation_are_not_hidden_by_a_mean_of_the_others(write):
+def test_the_mean_over_runs_is_undefined_if_one_has_no_validation(write):
     log = read_run_log(write('1', step(10, 1), validation(1, 0.2)))
     blind = dataclasses.replace(log, validation=log.validation[['progress']])
     table = validation_table({'a': log, 'b': blind})
@@ -148,7 +148,7 @@ def test_run_that_counts_iterations_has_an_axis_of_iterations(write):
     assert log.validation['progress'].tolist() == [50]
 
 
-def test_line_cut_short_by_a_kill_is_left_out_and_any_other_is_an_error(write):
+def test_an_incomplete_last_line_is_left_out_and_any_other_bad_line_is_an_error(write):
     log = read_run_log(write('1', step(10, 1), torn='{"loss": 0.'))
     assert len(log.training) == 1
     assert log.validation.empty
@@ -156,7 +156,7 @@ def test_line_cut_short_by_a_kill_is_left_out_and_any_other_is_an_error(write):
         read_run_log(write('2', 'text', step(10, 1)))
 
 
-def test_folder_without_a_training_is_named(tmp_path, write):
+def test_folder_without_a_training_log_or_step_is_refused(tmp_path, write):
     with pytest.raises(ProtocolError, match=r'no \*/vis_data/scalars.json.*LocalVis'):
         read_run_log(tmp_path)
     with pytest.raises(ProtocolError, match='holds no training step yet'):
@@ -174,13 +174,13 @@ def test_folder_without_a_training_is_named(tmp_path, write):
         ('[' * 90_000, 'nested'),
     ],
 )
-def test_a_value_that_is_no_number_is_named(write, line, problem):
+def test_a_log_value_that_is_not_a_number_is_named_in_the_error(write, line, problem):
     folder = write('1', step(10, 1), torn=line + '\n{}\n')
     with pytest.raises(ProtocolError, match=rf'scalars\.json, line 2: .*{problem}'):
         read_run_log(folder)
 
 
-def test_a_pipe_in_the_place_of_a_log_is_not_waited_for(tmp_path):
+def test_a_named_pipe_in_place_of_a_log_is_refused_without_waiting(tmp_path):
     (tmp_path / '1/vis_data').mkdir(parents=True)
     os.mkfifo(tmp_path / '1/vis_data/scalars.json')
     with pytest.raises(ProtocolError, match=r'scalars\.json is not a regular file'):

@@ -7,7 +7,7 @@ from mcdrl_lab.results.image_metrics import lower_is_better
 from mcdrl_lab.results.scores import image_scores, run_scores
 
 
-def test_a_run_scores_the_mean_over_its_images_with_lesion(make_record):
+def test_the_score_of_a_run_is_the_mean_over_its_images_with_a_lesion(make_record):
     records = [make_record('a', 's1', 0, dice=[0.5, 0.7, None], metrics={'dice': 1.0})]
     scores = run_scores(records, 'dice')
     assert scores['score'].tolist() == [pytest.approx(60.0)]
@@ -28,11 +28,11 @@ def test_false_positives_are_a_rate_over_lesion_free_images(make_record, make_im
     assert scores['score'].tolist() == [50.0]
 
 
-def test_dice_over_all_images_is_had_of_every_record(make_record, make_image):
+def test_dice_over_all_images_is_computed_from_every_record(make_record, make_image):
     quiet = {**make_image('i2', None), 'false_positive': False}
     unlabelled = {**make_image('i3', None), 'false_positive': None}
     images = [make_image('i0', 0.5), make_image('i1', None), quiet, unlabelled]
-    # The record says nothing of it itself: 0.5, 0 and 1.
+    # The record does not hold it: 0.5, 0 and 1 by hand.
     assert not any('dice_all' in image for image in images)
     scores = image_scores([make_record(images=images)], 'dice_all')
     assert dict(zip(scores['image'], scores['score'])) == {'i0': 50, 'i1': 0, 'i2': 100}
@@ -65,14 +65,14 @@ def test_failed_runs_have_no_score(make_record):
         ('site/x/lesion_images', 0.25),
     ],
 )
-def test_summary_fractions_are_in_per_cent_and_numbers_as_they_are(
+def test_summary_fractions_become_per_cent_and_other_values_are_unchanged(
     make_record, name, printed
 ):
     scores = run_scores([make_record(metrics={name: 0.25})], name)
     assert scores['score'].tolist() == [printed]
 
 
-def test_fewer_pixels_and_false_alarms_are_better():
+def test_lower_is_better_for_distances_and_false_positives_only():
     assert all(map(lower_is_better, ['hd95', 'lesion/polyp/mHD95', 'false_positive']))
     assert not any(map(lower_is_better, ['dice', 'nsd', 'site/x/mDice_fg']))
 

@@ -32,7 +32,7 @@ def batch(*samples):
 
 @pytest.fixture
 def model(new_model, monkeypatch):
-    """A model whose CLIP sees the lesion by these cosines, on a grid of 2 x 2."""
+    """A model whose CLIP gives the lesion these cosines, on a grid of 2 x 2."""
     result = new_model()
     texts = torch.eye(128)[: len(result.decode_head.dictionary.texts)]
     result.decode_head.dictionary.fill(texts, 'ab' * 32)
@@ -49,9 +49,9 @@ def model(new_model, monkeypatch):
     return result
 
 
-def test_share_is_that_of_the_lesions_pixels_in_the_kept_cells(model):
-    # All of the cell above left and half of the one above right, which is kept first;
-    # then come below left, above left and below right.
+def test_kept_share_is_that_of_lesion_pixels_in_the_kept_grid_cells(model):
+    # All of the upper left cell and half of the upper right one, which is kept first;
+    # then follow lower left, upper left and lower right.
     mask = torch.zeros(64, 64, dtype=torch.long)
     mask[:32, :48] = 1
     kept = kept_lesions(model, [batch(sample(mask, site='a'))], (0.25, 0.5, 0.75, 1.0))
@@ -59,7 +59,7 @@ def test_share_is_that_of_the_lesions_pixels_in_the_kept_cells(model):
     assert values == pytest.approx([1 / 3, 1 / 3, 1, 1])
 
 
-def test_masks_of_another_size_than_the_networks_input_are_met_at_theirs(model):
+def test_masks_of_another_size_than_the_input_are_scored_at_their_own_size(model):
     mask = torch.zeros(32, 128, dtype=torch.long)
     mask[:16, :96] = 1
     kept = kept_lesions(model, [batch(sample(mask))], [0.5])
@@ -67,7 +67,7 @@ def test_masks_of_another_size_than_the_networks_input_are_met_at_theirs(model):
 
 
 @pytest.mark.parametrize('ignored', [255, 7])
-def test_ignored_pixels_are_no_lesion_and_images_without_one_do_not_count(
+def test_ignored_pixels_are_not_lesion_and_images_without_lesion_do_not_count(
     model, ignored
 ):
     model.decode_head.predictor.ignore_index = ignored
@@ -84,7 +84,7 @@ def test_ignored_pixels_are_no_lesion_and_images_without_one_do_not_count(
         kept_lesions(model, [batch(sample(nothing))], [0.25])
 
 
-def test_table_gives_means_and_lesions_found_by_site_and_for_all():
+def test_table_gives_mean_share_and_wholly_kept_lesions_by_site_and_overall():
     kept = pd.DataFrame(
         dict(site=['b', 'a', 'b'], image=['x', 'y', 'z'], **{'0.5': [1.0, 0.2, 0.5]})
     )
@@ -109,14 +109,14 @@ def test_untrained_model_holds_the_texts_of_its_own_clip(tiny_config):
         untrained_segmentor(cfg)
 
 
-def test_backbone_without_clip_is_named(tiny_config):
+def test_backbone_without_a_clip_tower_is_named_in_the_error(tiny_config):
     cfg = Config.fromfile(tiny_config)
     cfg.model.backbone = dict(type='mmseg.ResNet', depth=18)
     with pytest.raises(DictionaryError, match='ResNet has no CLIP tower'):
         untrained_segmentor(cfg)
 
 
-def test_a_project_that_asks_for_mcdrl_is_looked_at_before_it_is_trained():
+def test_untrained_model_of_an_mcdrl_project_has_a_built_dictionary():
     cfg = Config.fromfile(config_path('mixing/own_segformer_mcdrl.py'))
     cfg.mcdrl.clip.update(model_name='mcdrl-tiny-rn', pretrained='builtin')
     head = untrained_segmentor(cfg).decode_head
@@ -140,7 +140,7 @@ def selected(tmp_path, tiny_config, monkeypatch):
     return run
 
 
-def test_a_table_is_renewed_and_one_of_something_else_only_where_asked_for(
+def test_a_table_is_updated_but_one_of_other_settings_only_on_request(
     selected, tmp_path, capsys
 ):
     assert [selected() for _ in range(2)] == [0, 0]
@@ -158,7 +158,7 @@ def test_a_table_is_renewed_and_one_of_something_else_only_where_asked_for(
     assert selected('--loaders', 'train', '--overwrite') == 0
 
 
-def test_a_table_of_other_images_is_replaced_only_where_asked_for(
+def test_a_table_of_another_data_root_is_replaced_only_on_request(
     selected, tmp_path, monkeypatch, capsys
 ):
     monkeypatch.setenv('MCDRL_DATA_ROOT', str(tmp_path / 'a'))
@@ -169,7 +169,7 @@ def test_a_table_of_other_images_is_replaced_only_where_asked_for(
     assert selected('--overwrite') == 0
 
 
-def test_a_table_of_others_is_left_alone(selected, tmp_path, capsys):
+def test_a_file_not_written_by_selection_is_left_alone(selected, tmp_path, capsys):
     (tmp_path / 'kept.csv').write_text('mine')
     assert selected('--overwrite') == 2
     assert 'kept.csv, not written here' in capsys.readouterr().err

@@ -27,14 +27,14 @@ def pairs_of(rows):
     return pd.DataFrame(rows, columns=columns)
 
 
-def test_mean_and_standard_error_by_hand():
+def test_mean_and_standard_error_match_hand_worked_values():
     # Deviations -2, 0, 2: variance 8 / 2 = 4, error sqrt(4 / 3).
     mean, error = mean_and_stderr([1.0, 3.0, 5.0])
     assert mean == 3.0
     assert error == pytest.approx(math.sqrt(4 / 3))
 
 
-def test_one_value_has_no_standard_error_and_none_no_mean():
+def test_one_value_has_no_standard_error_and_no_values_have_no_mean():
     assert mean_and_stderr([2.0])[0] == 2.0
     assert math.isnan(mean_and_stderr([2.0])[1])
     assert math.isnan(mean_and_stderr([])[0])
@@ -58,7 +58,7 @@ def test_differences_are_paired_by_site_seed_and_image(make_record):
     assert set(pairs['held_out']) == {'s1'}
 
 
-def test_an_image_without_score_on_one_side_is_no_pair(make_record):
+def test_an_image_without_a_score_on_one_side_is_not_a_pair(make_record):
     records = [make_record('a', dice=[0.5, None]), make_record('b', dice=[0.5, 0.5])]
     pairs = paired_differences(image_scores(records), 'a', 'b')
     assert pairs['image'].tolist() == ['i0']
@@ -88,7 +88,7 @@ def test_sites_weigh_the_same_whatever_their_size():
     assert (interval.low, interval.high) == (0.0, 0.0)
 
 
-def test_wilcoxon_p_values_are_the_textbook_ones():
+def test_wilcoxon_p_values_match_hand_worked_values():
     # Five positive differences without ties: 2 / 2 ** 5.
     rows = [('s1', 0, None, f'i{n}', float(n + 1)) for n in range(5)]
     assert wilcoxon_p(pairs_of(rows)) == pytest.approx(2 / 32)
@@ -107,12 +107,12 @@ def test_wilcoxon_counts_a_sequence_and_all_seeds_once():
     assert wilcoxon_p(pairs_of(rows)) == pytest.approx(2 / 32)
 
 
-def test_sequences_of_two_sites_that_share_a_name_are_two():
+def test_sequences_with_the_same_name_at_different_sites_count_separately():
     rows = [(f's{n}', 0, 'q', 'i', float(n + 1)) for n in range(6)]
     assert wilcoxon_p(pairs_of(rows)) == pytest.approx(2 / 64)
 
 
-def test_wilcoxon_takes_rounding_noise_neither_for_a_sign_nor_for_a_rank():
+def test_wilcoxon_ignores_rounding_noise_in_signs_and_ranks():
     """Ranks 1.5, 1.5, 3 of -3, 3 and 6 tenths, and a zero: 6 in 8, by hand."""
     seeds = [('s1', seed, None, 'zero', d) for seed, d in enumerate([0.1, 0.2, -0.3])]
     tied = [('s1', 0, None, 'a', -0.3), ('s1', 0, None, 'b', 0.1 + 0.2)]
@@ -120,7 +120,7 @@ def test_wilcoxon_takes_rounding_noise_neither_for_a_sign_nor_for_a_rank():
     assert wilcoxon_p(pairs_of(rows)) == pytest.approx(6 / 8)
 
 
-def test_wilcoxon_of_equal_methods_is_one():
+def test_wilcoxon_of_equal_methods_gives_p_1():
     assert (
         wilcoxon_p(pairs_of([('s1', 0, None, f'i{n}', 0.0) for n in range(5)])) == 1.0
     )
@@ -133,7 +133,7 @@ def test_holm_steps_down_from_the_smallest_p():
     assert holm([]) == []
 
 
-def test_new_sites_interval_is_close_to_student_for_a_symmetric_sample():
+def test_new_sites_interval_is_close_to_students_t_for_a_symmetric_sample():
     effects = [-3.0, -2.0, -1.0, 1.0, 2.0, 3.0]
     pairs = pairs_of([(f's{n}', 0, None, 'i', e) for n, e in enumerate(effects)])
     half = stats.t.isf(0.025, 5) * np.std(effects, ddof=1) / math.sqrt(6)
@@ -147,19 +147,19 @@ def test_two_sites_give_no_interval_about_new_sites():
     assert new_sites_interval(pairs) is None
 
 
-def test_new_draws_interval_is_students():
+def test_new_draws_interval_is_that_of_students_t():
     # Mean 3, standard error sqrt(1 / 3), t of two degrees of freedom 4.3027.
     interval = new_draws_interval([2.0, 3.0, 4.0])
     assert interval.low == pytest.approx(3 - 4.3027 * 3**-0.5, abs=1e-4)
     assert interval.high == pytest.approx(3 + 4.3027 * 3**-0.5, abs=1e-4)
 
 
-def test_one_draw_says_nothing_of_others():
+def test_one_draw_gives_no_interval_about_new_draws():
     interval = new_draws_interval([2.0])
     assert math.isnan(interval.low) and math.isnan(interval.high)
 
 
-def test_frames_of_one_sequence_add_no_certainty():
+def test_more_frames_of_a_sequence_do_not_narrow_the_interval():
     def interval(frames):
         rows = [
             ('s1', 0, f'q{q}', f'q{q}_{frame}', float(q % 4))
@@ -194,7 +194,7 @@ def test_a_single_pair_has_no_interval():
     assert math.isnan(these_sites_interval(pairs_of([('s1', 0, None, 'i', 1.0)])).low)
 
 
-def test_intervals_are_the_same_every_time():
+def test_intervals_are_reproducible_and_depend_on_the_seed():
     rng = np.random.default_rng(0)
     pairs = pairs_of(
         [(f's{s}', 0, None, f'i{n}', rng.normal()) for s in range(5) for n in range(9)]
@@ -205,8 +205,10 @@ def test_intervals_are_the_same_every_time():
 
 
 @pytest.mark.parametrize('kept', [0, 2**24])
-def test_intervals_are_those_of_weights_drawn_for_them_alone(monkeypatch, kept):
-    """Of tables of one design, of another one between them, and of another seed."""
+def test_shared_resampling_weights_give_the_same_intervals_as_new_ones(
+    monkeypatch, kept
+):
+    """For two tables of one design, one of another design, and two seeds each."""
     monkeypatch.setattr(statistics, '_KEPT', kept)
     rng = np.random.default_rng(0)
     tables = [

@@ -13,7 +13,7 @@ from mcdrl_lab.results.tables import (
 from mcdrl_lab.results.text_cells import markdown
 
 
-def test_means_and_standard_errors_over_seeds_by_hand(two_methods):
+def test_means_and_standard_errors_over_seeds_match_hand_worked_values(two_methods):
     table = result_table(two_methods, 'dice')
     row = table.loc[('b', 'validation')]
     # Seed means 40 and 50 at both sites: mean 45, error sqrt(50 / 2) = 5.
@@ -23,7 +23,7 @@ def test_means_and_standard_errors_over_seeds_by_hand(two_methods):
     assert row['seeds'] == 2
 
 
-def test_the_error_of_the_mean_is_that_of_seed_means_over_sites(make_record):
+def test_the_error_of_the_mean_is_computed_from_seed_means_over_sites(make_record):
     # Opposite seeds cancel in the mean over sites: seed means 50 and 50.
     dice = {('s1', 0): 0.4, ('s1', 1): 0.6, ('s2', 0): 0.6, ('s2', 1): 0.4}
     records = [make_record('a', *key, [value]) for key, value in dice.items()]
@@ -42,7 +42,7 @@ def test_the_worst_site_is_named_with_its_own_values(make_record):
     assert (row['worst_site'], row['worst']) == ('s2', pytest.approx(30.0))
 
 
-def test_the_worst_site_has_the_largest_distance(make_record, make_image):
+def test_the_worst_site_of_a_distance_has_the_largest_value(make_record, make_image):
     records = [
         make_record('a', site, images=[{**make_image('i', 0.5), 'hd95': distance}])
         for site, distance in (('s1', 3.0), ('s2', 9.0))
@@ -51,7 +51,7 @@ def test_the_worst_site_has_the_largest_distance(make_record, make_image):
     assert (row['worst_site'], row['worst']) == ('s2', 9.0)
 
 
-def test_no_mean_over_some_of_the_sites(make_record):
+def test_a_method_that_lacks_a_site_has_no_mean(make_record):
     records = [
         make_record('a', 's1', 0, [0.8]),
         make_record('a', 's2', 0, [0.3]),
@@ -66,7 +66,7 @@ def test_no_mean_over_some_of_the_sites(make_record):
     assert row['seeds'] == 0
 
 
-def test_a_site_where_the_metric_exists_nowhere_is_no_column(make_record):
+def test_a_site_where_the_metric_is_undefined_for_all_has_no_column(make_record):
     records = [make_record('a', 's1', dice=[None]), make_record('a', 's2', dice=[0.5])]
     table = result_table(records, 'false_positive')
     assert 's2' not in table.columns
@@ -114,7 +114,7 @@ def test_markdown_is_a_table_with_aligned_columns(two_methods):
     assert {line.count('|') for line in lines} == {7}
 
 
-def test_latex_escapes_names_and_compiles_as_a_tabular(make_record):
+def test_latex_is_a_tabular_with_escaped_names(make_record):
     records = [make_record('a_b', 'site_1', seed, [0.5]) for seed in (0, 1)]
     text = latex(readable_table(result_table(records)))
     assert r'\begin{tabular}{lrrrr}' in text
@@ -132,12 +132,14 @@ def test_csv_holds_plain_numbers(two_methods, tmp_path):
     assert rows[0]['worst_site'] == 's2'
 
 
-def test_tables_of_one_set_of_records_are_the_same_bytes(two_methods, tmp_path):
+def test_tables_written_again_have_the_same_bytes(two_methods, tmp_path):
     first = [p.read_bytes() for p in write_tables(two_methods, tmp_path)]
     assert first == [p.read_bytes() for p in write_tables(two_methods, tmp_path)]
 
 
-def test_sites_that_differ_behind_a_dot_have_tables_of_their_own(two_methods, tmp_path):
+def test_site_names_that_differ_after_a_dot_have_table_files_of_their_own(
+    two_methods, tmp_path
+):
     records = [
         dataclasses.replace(
             record,

@@ -23,21 +23,21 @@ def drawn(log_odds, rng):
     return (p.cumsum(axis=1) < rng.random((len(p), 1))).sum(axis=1)
 
 
-def test_temperature_of_two_kinds_of_pixels_is_found_by_hand():
+def test_temperature_of_two_kinds_of_pixels_matches_the_hand_worked_value():
     # Log-odds 2 of pixels of which three in four are lesion: log 3 is right.
     log_odds = np.array([2.0, 2.0, 2.0, 2.0, -2.0, -2.0, -2.0, -2.0])[:, None]
     target = np.array([1, 1, 1, 0, 0, 0, 0, 1])
     assert fit_temperature(log_odds, target) == pytest.approx([2 / np.log(3)], rel=1e-4)
 
 
-def test_temperatures_of_several_classes_are_those_that_were_drawn_with():
+def test_temperatures_of_several_classes_are_recovered_from_drawn_pixels():
     rng = np.random.default_rng(0)
     right = rng.normal(size=(100_000, 2)) * 2
     found = fit_temperature(right * [3.0, 0.5], drawn(right, rng))
     assert found == pytest.approx([3.0, 0.5], rel=0.03)
 
 
-def test_overconfident_probability_is_calibrated_after():
+def test_the_fitted_temperature_calibrates_overconfident_probabilities():
     rng = np.random.default_rng(1)
     right = rng.normal(size=(50_000, 1)) * 2
     target = drawn(right, rng)
@@ -54,7 +54,7 @@ def test_overconfident_probability_is_calibrated_after():
 
 
 @pytest.mark.parametrize('ignored', [255, 7])
-def test_pixels_that_the_head_ignores_are_not_fitted_on(monkeypatch, ignored):
+def test_pixels_that_the_head_ignores_are_not_used_in_the_fit(monkeypatch, ignored):
     rng = np.random.default_rng(2)
     odds = rng.normal(size=(1, 40, 50)) * 2
     target = drawn(odds.reshape(-1, 1), rng).reshape(40, 50)
@@ -69,13 +69,13 @@ def test_pixels_that_the_head_ignores_are_not_fitted_on(monkeypatch, ignored):
     assert found == pytest.approx(expected, rel=1e-3)
 
 
-def test_pixels_that_are_always_right_may_be_surer_within_bounds():
+def test_the_temperature_of_always_correct_pixels_stays_within_bounds():
     (temperature,) = fit_temperature(np.array([[5.0], [-5.0]]), np.array([1, 0]))
     assert 0.02 <= temperature < 0.5
 
 
 @pytest.mark.parametrize('target, missing', [([0, 0], 1), ([1, 1], 0)])
-def test_missing_class_is_named(target, missing):
+def test_a_class_without_validation_pixels_is_named_in_the_error(target, missing):
     with pytest.raises(ProtocolError, match=f'no validation pixel of class {missing}'):
         fit_temperature(np.ones((2, 1)), np.array(target))
 
@@ -114,7 +114,7 @@ def test_command_writes_a_calibrated_copy_and_keeps_the_original(run, capsys):
     assert f'lesion: temperature {temperature:.3f}' in told
     assert 'validation images of north, south' in told
     assert 'test, west' in told
-    # A second time it asks.
+    # A second run needs --overwrite.
     assert main(arguments) == 2
     assert '--overwrite' in capsys.readouterr().err
     assert main([*arguments, '--overwrite']) == 0
@@ -135,7 +135,7 @@ def test_command_refuses_the_held_out_site_and_a_missing_config(run, capsys):
 
 
 def trained_at(run, names, held_out):
-    """Let the checkpoint say that it was trained at these sites."""
+    """Make the checkpoint record that it was trained at these sites."""
     content = torch.load(run / 'best.pth', weights_only=False)
     cfg = Config.fromstring(content['meta']['cfg'], '.py')
     cfg.held_out_site = held_out
@@ -154,7 +154,7 @@ def test_command_refuses_a_config_of_another_fold_than_the_checkpoint(run, capsy
 
 
 @pytest.mark.parametrize('names, said', [(['north', 'west'], True), (['north'], False)])
-def test_command_tells_of_tests_at_sites_that_were_trained_on(run, capsys, names, said):
+def test_command_notes_tests_at_sites_that_were_trained_on(run, capsys, names, said):
     trained_at(run, names, None)
     arguments = ['calibrate', str(run / 'best.pth'), '--device', 'cpu', '--test']
     assert main(arguments) == 0
@@ -171,7 +171,7 @@ def test_validation_images_without_lesion_are_refused(run, sites, capsys):
 
 
 @pytest.mark.reliability('bad input', 'calibrate --overwrite of an input')
-def test_no_input_is_replaced(run, capsys):
+def test_the_input_checkpoint_is_never_replaced(run, capsys):
     name = 'best.pth'
     before = (run / name).read_bytes()
     arguments = ['calibrate', str(run / 'best.pth'), '--out', str(run / name)]
@@ -181,7 +181,7 @@ def test_no_input_is_replaced(run, capsys):
 
 
 @pytest.mark.reliability('bad input', 'calibrate --overwrite of what others wrote')
-def test_what_another_wrote_is_not_replaced(run, capsys):
+def test_a_file_not_written_by_calibrate_is_never_replaced(run, capsys):
     (run / 'other.pth').write_text('mine')
     arguments = ['calibrate', str(run / 'best.pth'), '--out', str(run / 'other.pth')]
     assert main([*arguments, '--device', 'cpu', '--overwrite']) == 2
@@ -190,7 +190,9 @@ def test_what_another_wrote_is_not_replaced(run, capsys):
 
 
 @pytest.mark.reliability('fault', 'disk full while calibrate writes a checkpoint')
-def test_a_full_disk_is_one_line_that_names_the_file(run, capsys):
+def test_a_full_disk_gives_an_error_that_names_the_file_and_leaves_no_part_of_it(
+    run, capsys
+):
     size = (run / 'best.pth').stat().st_size // 2
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
     # A file that grows further gives an error, as on a full disk.

@@ -17,7 +17,7 @@ def test_small_p_values_are_not_printed_as_zero():
     assert p_value(0.04321) == '0.0432'
 
 
-def test_what_is_undefined_is_a_dash():
+def test_undefined_values_are_a_dash():
     nan = math.nan
     cells = [p_value(nan), number(nan), signed(nan), signed(None), ends(nan, nan)]
     assert {*cells, mean_and_error(nan, nan)} == {MISSING}
@@ -30,12 +30,12 @@ def test_numbers_differences_and_intervals_have_one_digit():
     assert ends(0.46, 3.0, '.1f') == '0.5 to 3.0'
 
 
-def test_an_error_stands_behind_its_mean_where_there_is_one():
+def test_a_mean_is_followed_by_its_error_if_defined():
     assert mean_and_error(50.0, 2.04) == '50.0 ± 2.0'
     assert mean_and_error(50.0, math.nan) == '50.0'
 
 
-def test_ends_of_an_interval_keep_to_what_values_can_be():
+def test_ends_of_an_interval_are_limited_to_the_range_of_values():
     wide = Interval(-3.0, 104.0)
     assert interval_ends(wide) == '-3.0 to +104.0'
     assert interval_ends(wide, '.1f', 0.0, 100.0) == '0.0 to 100.0'

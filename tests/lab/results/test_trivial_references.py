@@ -56,9 +56,9 @@ def test_the_threshold_is_that_of_the_best_mean_dice():
     assert best_threshold(relative_map, quarter) == 154 / 255
 
 
-def test_a_site_is_scored_by_the_masks_of_the_others():
+def test_a_site_is_scored_with_a_map_from_the_other_sites():
     # Of site b the half predicted by a's map covers the lesion, a quarter: Dice
-    # 2 * 1 / (2 + 1). The healthy image is called diseased: 0 among all images.
+    # 2 * 1 / (2 + 1). The lesion-free image has a false positive: 0.
     masks = [
         mask_of('a', *UPPER),
         mask_of('b', slice(0, GRID // 4), slice(0, GRID)),
@@ -74,7 +74,7 @@ def test_a_site_is_scored_by_the_masks_of_the_others():
     assert np.isnan(scores['constant_mask', 'a'].false_positive_rate)
 
 
-def test_maps_are_laid_over_images_of_any_size():
+def test_maps_are_resized_to_images_of_any_size():
     small, large = (30, 50), (200, 120)
     masks = [
         mask_of('a', slice(0, 15), slice(0, 50), small),
@@ -93,7 +93,7 @@ def write_site(root, site, masks):
         Image.fromarray(mask).save(root / site / f'masks/{number}.png')
 
 
-def test_the_command_prints_a_row_a_site(tmp_path, capsys):
+def test_the_command_prints_a_row_for_each_site(tmp_path, capsys):
     mask = np.zeros((8, 8), np.uint8)
     mask[:4] = 255
     for site in ('north', 'south'):
@@ -111,7 +111,7 @@ def test_the_command_prints_a_row_a_site(tmp_path, capsys):
     assert rows[4][2:] == ['', '100.0', '100.0', '']
 
 
-def test_one_site_or_a_damaged_mask_is_an_error_in_one_line(tmp_path, capsys):
+def test_one_site_or_a_damaged_mask_is_an_error(tmp_path, capsys):
     write_site(tmp_path, 'north', [np.full((8, 8), 255, np.uint8)])
     assert main(['references', str(tmp_path)]) == 2
     assert 'has fewer than two sites' in capsys.readouterr().err
@@ -122,7 +122,7 @@ def test_one_site_or_a_damaged_mask_is_an_error_in_one_line(tmp_path, capsys):
     assert 'not a readable image' in error
 
 
-def test_ignored_pixels_count_no_more_than_in_a_networks_scores():
+def test_ignored_pixels_do_not_count_in_the_scores():
     """The centre prior is right where the truth is known, and all else is unknown."""
     known = np.zeros((GRID, GRID), bool)
     known[28:36, 28:36] = True

@@ -1,4 +1,4 @@
-"""Commands that read records and logs alone load no torch, whole runs of them too."""
+"""Commands that only read records and logs load no torch in a whole run."""
 
 import json
 import subprocess
@@ -43,7 +43,9 @@ def plan(two_methods, tmp_path):
     ],
     ids=lambda command: command.split()[0],
 )
-def test_no_network_is_loaded(command, plan, repo_root):
+def test_commands_on_records_alone_load_no_deep_learning_library(
+    command, plan, repo_root
+):
     run = subprocess.run(
         [sys.executable, '-c', RUN, *command.format(plan=plan).split()],
         cwd=repo_root,
@@ -57,7 +59,7 @@ def test_no_network_is_loaded(command, plan, repo_root):
     )
 
 
-def test_the_page_says_the_command_that_made_it(plan, monkeypatch):
+def test_the_report_shows_the_command_that_made_it(plan, monkeypatch):
     arguments = ['report', str(plan)]
     monkeypatch.setattr(sys, 'argv', ['python', *arguments])
     assert main(arguments) == 0

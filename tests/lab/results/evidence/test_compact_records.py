@@ -16,7 +16,7 @@ from mcdrl_lab.results.tables import result_table
 RECORDS = Path(__file__).resolve().parents[4] / 'docs/evidence'
 
 
-def test_tables_and_comparisons_are_those_of_the_whole_records(tmp_path, make_record):
+def test_compact_records_give_the_same_tables_and_comparisons(tmp_path, make_record):
     two_methods = [
         make_record(method, 's1', seed, [better + 0.2 * seed, 0.4, None])
         for method, better in (('a', 0.5), ('b', 0.25))
@@ -38,7 +38,7 @@ def test_tables_and_comparisons_are_those_of_the_whole_records(tmp_path, make_re
     )
 
 
-def test_only_what_is_needed_of_an_image_is_kept(make_record):
+def test_only_the_needed_values_of_an_image_are_kept(make_record):
     record = make_record(
         dice=[0.123456, None],
         metrics={'mDice_fg': 0.1, 'site/s1/mDice_fg': 0.1},
@@ -65,11 +65,11 @@ def test_only_what_is_needed_of_an_image_is_kept(make_record):
 
 
 @pytest.mark.parametrize('name', ['real_sites_demo', 'endosim_draw-11'])
-def test_committed_records_are_kept_again_as_they_are(tmp_path, name):
+def test_committed_records_do_not_change_when_written_again(tmp_path, name):
     committed = RECORDS / f'{name}.jsonl.gz'
     again = tmp_path / committed.name
     write_compact(read_records(committed), again)
-    # What the bytes are compressed to is up to zlib.
+    # The compressed bytes depend on the version of zlib.
     assert gzip.decompress(again.read_bytes()) == gzip.decompress(
         committed.read_bytes()
     )
@@ -82,7 +82,9 @@ def test_equal_records_make_equal_files_whatever_their_order(tmp_path, two_metho
     assert paths[0].read_bytes() == paths[1].read_bytes()
 
 
-def test_a_run_of_several_plans_is_kept_once_if_it_is_the_same(tmp_path, make_record):
+def test_an_identical_run_of_two_plans_is_kept_once_and_a_different_one_refused(
+    tmp_path, make_record
+):
     path = tmp_path / 'a.jsonl.gz'
     run, other = make_record(dice=[0.5]), make_record(dice=[0.6])
     assert write_compact([run, run, make_record(status='failed')], path) == 1
@@ -103,7 +105,7 @@ def test_unusable_input_is_refused(tmp_path, make_record):
         write_compact([make_record(status='failed')], tmp_path / 'a.jsonl.gz')
 
 
-def test_plans_of_other_data_are_kept_together_with_a_note(
+def test_plans_with_different_data_are_kept_together_with_a_note(
     tmp_path, make_record, capsys
 ):
     records = [
@@ -125,7 +127,7 @@ def test_plans_of_other_data_are_kept_together_with_a_note(
     assert len(read_records(out)) == 4
 
 
-def test_kept_runs_are_not_replaced_by_fewer_without_being_asked(
+def test_kept_runs_are_replaced_by_fewer_or_other_runs_only_on_request(
     tmp_path, make_record, capsys
 ):
     out = tmp_path / 'kept.jsonl.gz'
@@ -147,7 +149,7 @@ def test_kept_runs_are_not_replaced_by_fewer_without_being_asked(
         in capsys.readouterr().err
     )
     assert out.read_bytes() == before
-    # Runs of one name, as of another draw of the data.
+    # Runs with the same name, as from another draw of the data.
     for other in (dict(data_hash='e' * 64), dict(config_hash='e' * 64)):
         assert keep([0, 1], **other) == 2
         told = capsys.readouterr().err

@@ -44,18 +44,18 @@ def test_dice_by_case_and_condition_and_their_interaction(cells, record):
     assert last_row(text) == ['70.0', '50.0', '75.0', '80.0', '+25.0']
 
 
-def test_images_without_a_lesion_have_no_dice_to_count(cells, record):
+def test_images_without_a_lesion_do_not_count_in_the_dice(cells, record):
     text = drawn_block([record('m', [0.7, 0.5, 0.75, None, 0.7])], cells)
     assert last_row(text) == ['70.0', '50.0', '75.0', '70.0', '+15.0']
 
 
-def test_an_image_that_the_table_lacks_is_named(cells, record):
+def test_an_image_missing_from_the_table_is_named_in_the_error(cells, record):
     del cells['c1/images/c.jpg']
     with pytest.raises(ProtocolError, match=r'lacks c1/images/c\.jpg'):
         drawn_block([record('m', [0.7, 0.5, 0.75, 0.9, 0.7])], cells)
 
 
-def test_another_table_is_named(tmp_path):
+def test_a_table_with_other_columns_is_refused(tmp_path):
     path = tmp_path / 'index.csv'
     path.write_text('image,patient\na,1\n')
     with pytest.raises(ProtocolError, match=r'index\.csv: expected the columns'):
@@ -71,7 +71,7 @@ c1,c1/images/e.jpg,0.4,1,blood,0.900
 """
 
 
-def test_where_cases_have_a_lesion_the_others_count_by_false_positives(
+def test_if_only_cases_have_a_lesion_the_others_count_by_false_positives(
     tmp_path, record
 ):
     path = tmp_path / 'conditions.csv'
@@ -83,20 +83,20 @@ def test_where_cases_have_a_lesion_the_others_count_by_false_positives(
     assert last_row(text) == ['50.0', '75.0', '+25.0', '0.0', '50.0', '+50.0']
 
 
-def test_sites_count_alike_however_many_images_they_have(cells, make_record):
+def test_sites_count_equally_however_many_images_they_have(cells, make_record):
     first = make_record('m', 'c1', 0, [0.8, 0.7, 0.6, 0.5])
     second = make_record('m', 'c2', 0, [0.2, 0.1, 0.1, 0.1])
     for made, names in ((first, 'abcd'), (second, 'abcd')):
         for image, name in zip(made.images, names):
             image['image'] = f'images/{name}.jpg'
-    # At c2 all but one are as they were, and no case.
+    # At c2 all images but one are unchanged and not a case.
     table = {f'c2/images/{name}.jpg': (False, False) for name in 'abc'}
     text = drawn_block([first, second], {**cells, **table, 'c2/images/d.jpg': (1, 1)})
-    # (80 + (20 + 10 + 10) / 3) / 2; with all images alike it would be 30.
+    # (80 + (20 + 10 + 10) / 3) / 2; with equal weights of images it would be 30.
     assert last_row(text)[0] == '46.7'
 
 
-def test_runs_that_the_test_site_chose_are_left_out(cells, record):
+def test_oracle_runs_are_left_out(cells, record):
     honest = record('m', [0.7, 0.5, 0.75, 0.9, 0.7])
     oracle = replace(record('m', [1.0] * 5), selection='oracle')
     assert drawn_block([honest, oracle], cells) == drawn_block([honest], cells)

@@ -27,7 +27,7 @@ def record_of(make_record, benchmark, count=30):
 
 
 @pytest.mark.parametrize('spurious', [0.0, 1.0])
-def test_classes_are_those_of_the_data_set_at_any_strength(make_record, spurious):
+def test_classes_are_those_of_the_dataset_at_any_strength(make_record, spurious):
     benchmark = Benchmark(spurious=spurious, seed=7)
     (filled,) = with_lesion_classes([record_of(make_record, benchmark)], 7)
     found = {}
@@ -38,7 +38,7 @@ def test_classes_are_those_of_the_data_set_at_any_strength(make_record, spurious
     assert len(found) == 6
 
 
-def test_what_a_record_says_itself_stays(make_record):
+def test_lesion_classes_already_in_a_record_are_kept(make_record):
     record = record_of(make_record, Benchmark(seed=7))
     first = next(image for image in record.images if image['has_lesion'])
     first['lesion_classes'] = ['other']
@@ -46,7 +46,7 @@ def test_what_a_record_says_itself_stays(make_record):
     assert filled.images[record.images.index(first)] == first
 
 
-def test_records_of_another_data_set_are_found_out(make_record):
+def test_records_of_another_dataset_are_refused(make_record):
     record = record_of(make_record, Benchmark(seed=7))
     with pytest.raises(ProtocolError, match='not in EndoSim with --seed 8'):
         with_lesion_classes([record], 8)

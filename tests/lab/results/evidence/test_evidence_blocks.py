@@ -24,7 +24,7 @@ def rows(table):
     return {line[0]: dict(zip(lines[0], line)) for line in lines[2:]}
 
 
-def test_scores_have_the_false_positives_beside_them(records):
+def test_the_scores_table_has_a_column_of_false_positives(records):
     found = rows(blocks.scores_block(records))
     assert list(found) == ['a', 'b', 'c']
     assert found['a']['s1'] == found['a']['mean'] == '60.0 ± 0.0'
@@ -32,8 +32,10 @@ def test_scores_have_the_false_positives_beside_them(records):
     assert found['a']['seeds'] == '2'
 
 
-def test_scores_have_dice_over_all_images_beside_them(records, make_record):
-    # Dice 0.5 and 0.7, and a lesion-free image called diseased: 0.
+def test_the_scores_table_has_dice_over_all_images_if_some_have_no_lesion(
+    records, make_record
+):
+    # Dice 0.5 and 0.7, and 0 for a lesion-free image with a false positive.
     found = rows(blocks.scores_block(records))
     assert found['a']['all images'] == '40.0 ± 0.0'
     # Without lesion-free images it would be the mean again.
@@ -71,11 +73,11 @@ def test_false_positives_are_compared_on_the_images_without_lesion(
     table = blocks.compare_block(records, 'a', metric='false_positive')
     assert 'difference in false positives' in table
     assert rows(table)['a - b']['difference'] == '-50.0'
-    # The three images that differ do so alike: p = 2 / 2 ** 3.
+    # The three images that differ have the same sign: p = 2 / 2 ** 3.
     assert rows(table)['a - b']['p (Holm)'] == '0.2500'
 
 
-def test_dice_over_all_images_is_compared_on_them(make_record, make_image):
+def test_dice_over_all_images_is_compared_on_all_images(make_record, make_image):
     # a is worse on the lesion by 20 points, and right on the healthy image: +100.
     records = []
     for method, dice, wrong in (('a', 0.5, False), ('b', 0.7, True)):
@@ -147,7 +149,7 @@ def test_lesion_classes_of_several_draws_stand_side_by_side(make_record, make_im
     assert found['nodule']['95 %, new draws'] == '-107.1 to +147.1'
 
 
-def test_settings_are_shown_in_order_with_their_cost(records):
+def test_settings_are_shown_in_the_requested_order_with_their_cost(records):
     costs = {'b': {'milliseconds': 1.26, 'intervention_parameters': 12345}}
     found = rows(blocks.sweep_block(records, ['c', 'a', 'b'], 'a', costs))
     assert list(found) == ['c', 'a', 'b']
@@ -169,7 +171,7 @@ def effects(records, make_record):
     return blocks.shift_effects({1.0: records, 0.0: same}, 'a', 'b')
 
 
-def test_the_effect_of_each_strength_is_told(effects):
+def test_the_effect_at_each_strength_of_the_shift_has_a_row(effects):
     text = blocks.shift_block(effects, 'images/x.png')
     assert text.startswith('![a - b by strength of the shift](images/x.png)')
     found = rows(text)
@@ -186,7 +188,9 @@ def test_the_figure_shows_both_methods_and_their_difference(effects):
     assert list(gains.get_lines()[0].get_ydata()) == pytest.approx([0, 10])
 
 
-def test_the_effect_is_told_over_all_images_too(make_record, make_image):
+def test_the_effect_of_the_shift_can_be_shown_for_dice_over_all_images(
+    make_record, make_image
+):
     # a is worse on the lesion by 20 points, and right on the healthy image: +40.
     records = []
     for method, dice, wrong in (('a', 0.5, False), ('b', 0.7, True)):
@@ -201,7 +205,7 @@ def test_the_effect_is_told_over_all_images_too(make_record, make_image):
     assert scores.get_ylabel() == 'Dice over all images, held-out site (%)'
 
 
-def test_runs_are_counted_with_what_they_took(records):
+def test_runs_are_counted_with_their_training_length_and_hours(records):
     (found,) = rows(blocks.runs_block({'sites': records})).values()
     assert found == {
         'records': 'sites',
@@ -215,7 +219,7 @@ def test_runs_are_counted_with_what_they_took(records):
     }
 
 
-def test_means_that_lack_runs_say_so(records):
+def test_means_that_lack_runs_have_a_note(records):
     some = [r for r in records if (r.method, r.held_out, r.seed) != ('b', 's2', 1)]
     note = 'Left out, since only one of the two finished: s2 seed 1.\n'
     draws = {'0': records, '11': some}

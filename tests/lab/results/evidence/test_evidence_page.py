@@ -39,7 +39,7 @@ def write_page(tmp_path, two_methods):
     return write
 
 
-def test_what_is_between_markers_is_written_and_nothing_else(write_page, two_methods):
+def test_only_the_text_between_markers_is_rewritten(write_page, two_methods):
     page = write_page(PAGE)
     page.write()
     text = page.path.read_text()
@@ -57,7 +57,7 @@ def test_what_is_between_markers_is_written_and_nothing_else(write_page, two_met
     ('ending', 'metric'),
     [('all_images', 'dice_all'), ('false_positives', 'false_positive')],
 )
-def test_healthy_images_have_tables_of_their_own(
+def test_markers_can_compare_all_images_or_false_positives(
     write_page, make_record, tmp_path, ending, metric
 ):
     records = [make_record(method, dice=[0.5, None]) for method in 'ab']
@@ -75,7 +75,9 @@ def test_healthy_images_have_tables_of_their_own(
         ('draws_false_positives', 'false_positive'),
     ],
 )
-def test_draws_are_named_by_the_marker(write_page, make_record, tmp_path, kind, metric):
+def test_the_marker_of_draws_lists_the_records_of_each_draw(
+    write_page, make_record, tmp_path, kind, metric
+):
     records = [make_record(m, dice=[d, None]) for m, d in (('a', 0.5), ('b', 0.4))]
     write_compact(records, tmp_path / 'evidence/other.jsonl.gz')
     order = f'<!-- evidence: {kind} a b 1=other 2=other -->\n<!-- /evidence -->\n'
@@ -84,7 +86,7 @@ def test_draws_are_named_by_the_marker(write_page, make_record, tmp_path, kind, 
     assert expected in write_page(order).render()
 
 
-def test_lesion_classes_are_read_of_the_records_or_of_endosim(
+def test_lesion_classes_come_from_the_records_or_from_endosim(
     write_page, make_record, make_image, tmp_path
 ):
     benchmark = Benchmark(seed=5)
@@ -119,7 +121,7 @@ def test_lesion_classes_are_read_of_the_records_or_of_endosim(
     assert draws in rendered('draws_lesion_classes a b 5=bare')
 
 
-def test_what_is_not_measured_yet_says_so(write_page):
+def test_missing_records_are_shown_as_not_measured_yet(write_page):
     text = write_page(
         '<!-- evidence: scores other -->\n<!-- /evidence -->\n'
         '<!-- evidence: invariance -->\n<!-- /evidence -->\n'
@@ -129,7 +131,9 @@ def test_what_is_not_measured_yet_says_so(write_page):
 
 
 @pytest.mark.parametrize('ending', ['', '_all_images'])
-def test_the_shift_is_drawn_when_the_page_is_written(write_page, ending):
+def test_the_figure_of_the_shift_is_drawn_only_when_the_page_is_written(
+    write_page, ending
+):
     page = write_page(
         f'<!-- evidence: shift{ending} a b 0=sim 1=sim -->\n<!-- /evidence -->\n'
     )
@@ -141,7 +145,7 @@ def test_the_shift_is_drawn_when_the_page_is_written(write_page, ending):
     assert f'(images/{picture.name})' in page.path.read_text()
 
 
-def test_settings_get_their_cost_from_the_file_of_latencies(write_page):
+def test_settings_get_their_cost_from_the_latency_file(write_page):
     page = write_page('<!-- evidence: sweep sim a b a -->\n<!-- /evidence -->\n')
     (page.folder / 'latency.jsonl').write_text(
         '{"method": "b", "milliseconds": 7.0, "intervention_parameters": 5}\n'
@@ -150,7 +154,7 @@ def test_settings_get_their_cost_from_the_file_of_latencies(write_page):
     assert '7.0' in row
 
 
-def test_a_cost_of_another_network_of_the_same_name_is_not_taken(
+def test_the_cost_of_another_network_with_the_same_name_is_not_used(
     write_page, make_record, tmp_path
 ):
     records = [make_record(m, dice=[0.5], model_hash=m * 64) for m in 'ab']
@@ -168,10 +172,10 @@ def test_a_cost_of_another_network_of_the_same_name_is_not_taken(
 @pytest.mark.parametrize(
     'key, other', [('size', 64), ('device', 'NVIDIA H200'), ('machine', 'arm64')]
 )
-def test_costs_that_were_not_measured_alike_are_refused(write_page, key, other):
+def test_costs_measured_under_different_conditions_are_refused(write_page, key, other):
     page = write_page('<!-- evidence: sweep sim a b a -->\n<!-- /evidence -->\n')
     own = dict(milliseconds=7.0, intervention_parameters=5, size=128, device='cpu')
-    # Of a method the last row counts; of one that is not in the table none does.
+    # The last row of a method counts, and none of a method outside the table.
     rows = [
         dict(method='b', **own | {key: other}),
         dict(method='c', **own | {key: other}),
@@ -206,12 +210,12 @@ def test_costs_that_were_not_measured_alike_are_refused(write_page, key, other):
         ('<!-- evidence: draws a -->\n<!-- /evidence -->', 'wrong or missing'),
     ],
 )
-def test_markers_that_cannot_be_followed_are_named(write_page, text, message):
+def test_invalid_markers_are_refused_with_the_reason(write_page, text, message):
     with pytest.raises(ProtocolError, match=message):
         write_page(text).render()
 
 
-def test_a_page_of_another_encoding_is_named(write_page):
+def test_a_page_that_is_not_utf_8_is_named_in_the_error(write_page):
     page = write_page('')
     page.path.write_bytes('Größe'.encode('latin-1'))
     with pytest.raises(ProtocolError, match=r'page\.md: not UTF-8 text'):
@@ -221,7 +225,7 @@ def test_a_page_of_another_encoding_is_named(write_page):
 @pytest.mark.parametrize(
     'name', ['', '_endosim', '_real_sites', '_drawn_conditions', '_tiny_clip']
 )
-def test_the_committed_pages_are_what_the_committed_records_give(name):
+def test_the_committed_pages_match_the_committed_records(name):
     page = EvidencePage(DOCS / f'evidence{name}.md')
     text = page.path.read_text(encoding='utf-8')
     assert page.render() == text, 'run python -m mcdrl_lab evidence write'
@@ -229,7 +233,7 @@ def test_the_committed_pages_are_what_the_committed_records_give(name):
         assert (DOCS / 'images' / f'evidence_{part.partition(")")[0]}').is_file()
 
 
-def test_the_first_page_is_read_in_a_quarter_of_an_hour():
+def test_the_main_page_has_at_most_3000_words():
     words = (DOCS / 'evidence.md').read_text(encoding='utf-8').split()
     assert len(words) <= 3000, len(words)
 
@@ -250,6 +254,6 @@ def test_every_page_of_evidence_is_written_by_the_command(
     ]
 
 
-def test_committed_records_are_small():
+def test_committed_records_are_smaller_than_2_mib():
     for path in (DOCS / 'evidence').glob('*'):
         assert path.stat().st_size < 2 * 2**20, path

@@ -1,4 +1,4 @@
-"""Made-up results, in numbers that every test may know."""
+"""Made-up results with numbers that tests can expect."""
 
 import pytest
 

@@ -32,7 +32,7 @@ def test_table_has_means_over_seeds_and_over_sites_in_per_cent(make_record):
     assert cells['mean of sites']['ECE (%)'] == '30.0'
 
 
-def test_site_without_border_has_none_and_is_in_no_mean(make_record):
+def test_site_without_border_scores_has_a_dash_and_is_in_no_mean(make_record):
     records = [
         calibrated(make_record, 's1', border=math.nan),
         calibrated(make_record, 's2', border=0.2),
@@ -43,7 +43,7 @@ def test_site_without_border_has_none_and_is_in_no_mean(make_record):
     assert cells['mean of sites'][column] == '20.0'
 
 
-def test_diagram_has_a_line_a_site_and_leaves_empty_bins_out(make_record):
+def test_diagram_has_a_line_for_each_site_and_leaves_out_empty_bins(make_record):
     records = [calibrated(make_record, site) for site in ('s1', 's2')]
     figure = reliability_figure(records)
     lines = [line for line in figure.axes[0].lines if line.get_label() in ('s1', 's2')]
@@ -51,6 +51,6 @@ def test_diagram_has_a_line_a_site_and_leaves_empty_bins_out(make_record):
     assert all(len(line.get_xydata()) == 1 for line in lines)
 
 
-def test_records_of_before_have_neither(make_record):
+def test_older_records_have_neither_a_table_nor_a_diagram(make_record):
     assert calibration_table('m', [make_record()]) is None
     assert reliability_figure([make_record()]) is None

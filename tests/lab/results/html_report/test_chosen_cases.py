@@ -31,6 +31,6 @@ def test_no_image_is_shown_twice(make_image, scores, expected):
     assert names(choose_cases(images)) == expected
 
 
-def test_images_without_lesion_have_no_dice_and_are_left_out(make_image):
+def test_images_without_a_lesion_are_left_out(make_image):
     images = [make_image('a', None), make_image('b', 0.3), make_image('c', None)]
     assert names(choose_cases(images)) == dict(best='b')

@@ -8,7 +8,7 @@ def counted(record, small, false):
     return record
 
 
-def test_shares_and_numbers_have_intervals_within_what_they_can_be(make_record):
+def test_shares_and_counts_have_intervals_within_their_range(make_record):
     records = [
         counted(make_record(held_out='s1'), small=(2, 1, 0), false=0),
         counted(make_record(held_out='s2'), small=(1, 1, 1), false=1),
@@ -22,5 +22,5 @@ def test_shares_and_numbers_have_intervals_within_what_they_can_be(make_record):
     assert cells['false lesions per image'][2].startswith('0.50 (0.50')
 
 
-def test_records_of_before_have_no_table(make_record):
+def test_older_records_have_no_table(make_record):
     assert lesion_wise_table('m', [make_record()]) is None

@@ -22,7 +22,7 @@ _VOID = {'meta', 'img', 'br'}
 
 
 class Page(HTMLParser):
-    """Checks the nesting of tags, and keeps what the page asks for."""
+    """Checks the nesting of tags, and keeps the sources, ids and links of the page."""
 
     def __init__(self, text):
         super().__init__()
@@ -69,7 +69,7 @@ def pictures():
     }
 
 
-def test_page_is_whole_and_asks_for_nothing_outside_itself(source, pictures):
+def test_page_is_well_formed_and_loads_nothing_from_outside(source, pictures):
     text = render(build_content(source, 'mcdrl', pictures))
     page = Page(text)
     assert page.sources and all(s.startswith('data:image/') for s in page.sources)
@@ -77,7 +77,7 @@ def test_page_is_whole_and_asks_for_nothing_outside_itself(source, pictures):
     assert not re.search(r'url\(|@import|<script|<link', text)
 
 
-def test_page_tells_results_cases_attention_data_versions_and_commands(
+def test_page_shows_results_comparisons_cases_attention_data_and_versions(
     source, pictures
 ):
     content = build_content(source, 'mcdrl', pictures, ['s2: no checkpoint.'])
@@ -96,7 +96,7 @@ def test_page_tells_results_cases_attention_data_versions_and_commands(
     assert content['no_curves'] == ['base', 'mcdrl']
 
 
-def test_an_explanation_stands_below_its_case(source, pictures):
+def test_an_explanation_is_shown_only_with_its_own_case(source, pictures):
     figure = Figure(figsize=(1, 1))
     pictures['s1'].explanations['worst'] = figure
     content = build_content(source, 'mcdrl', pictures)
@@ -110,7 +110,7 @@ def test_an_explanation_stands_below_its_case(source, pictures):
     assert 'How the prediction of the best case' not in text
 
 
-def test_text_from_outside_is_escaped(source, make_record):
+def test_text_of_records_notes_and_title_is_escaped(source, make_record):
     source.records.append(
         make_record(seed=9, status='failed', error='<script>alert(1)</script>')
     )
@@ -149,7 +149,7 @@ def plan(tmp_path, source):
     return tmp_path
 
 
-def test_report_of_a_plan_stands_beside_its_records_and_may_be_made_again(plan):
+def test_report_of_a_plan_is_written_beside_its_records_and_can_be_made_again(plan):
     for _ in range(2):
         out = write_page(plan, options=ReportOptions(pictures=False, title='One'))
         assert out == plan / 'report.html'
@@ -158,7 +158,7 @@ def test_report_of_a_plan_stands_beside_its_records_and_may_be_made_again(plan):
     assert seen == ['records.jsonl', 'report.html']
 
 
-def test_missing_checkpoints_are_told_in_the_page(plan):
+def test_missing_checkpoints_are_noted_in_the_page(plan):
     text = write_page(plan, plan / 'a.html').read_text()
     assert (
         'No picture of s1: the tested checkpoint was not found; set it with '
@@ -166,7 +166,7 @@ def test_missing_checkpoints_are_told_in_the_page(plan):
     )
 
 
-def test_report_of_an_earlier_version_may_be_made_again(plan):
+def test_report_of_an_earlier_version_is_replaced(plan):
     earlier = plan / 'report.html'
     earlier.write_text('<meta name="generator" content="mcdrl_mmseg.reporting">')
     assert (
@@ -174,7 +174,7 @@ def test_report_of_an_earlier_version_may_be_made_again(plan):
     )
 
 
-def test_file_that_is_no_report_is_left_alone(plan):
+def test_file_that_is_not_a_report_is_left_alone(plan):
     mine = plan / 'mine.html'
     mine.write_text('precious')
     with pytest.raises(ProtocolError, match='exists and is not a report'):
@@ -184,18 +184,16 @@ def test_file_that_is_no_report_is_left_alone(plan):
         write_page(plan, plan)
 
 
-def test_a_place_where_nothing_can_be_written_is_told_before_anything_is_drawn(plan):
+def test_an_unwritable_output_path_is_refused_before_anything_is_drawn(plan):
     with pytest.raises(OutputError, match='jsonl is not a folder'):
         write_page(plan, plan / 'records.jsonl/a.html', ReportOptions(method='x'))
 
 
-def test_the_report_of_another_plan_is_replaced_only_where_asked_for(
-    plan, tmp_path_factory
-):
+def test_the_report_of_another_plan_is_replaced_only_on_request(plan, tmp_path_factory):
     other = tmp_path_factory.mktemp('other')
     shutil.copy(plan / 'records.jsonl', other)
     out, options = plan / 'shared.html', ReportOptions(pictures=False)
-    # The folder and its records are one.
+    # A folder and its record file are the same plan.
     write_page(plan, out, options)
     write_page(plan / 'records.jsonl', out, options)
     before = out.read_text()
@@ -206,7 +204,7 @@ def test_the_report_of_another_plan_is_replaced_only_where_asked_for(
     assert out.read_text() != before
 
 
-def test_the_report_of_other_records_of_the_folder_is_left_alone(plan):
+def test_the_report_of_other_records_in_the_folder_is_left_alone(plan):
     shutil.copy(plan / 'records.jsonl', plan / 'other.jsonl')
     options = ReportOptions(pictures=False)
     out = write_page(plan, options=options)
@@ -216,7 +214,7 @@ def test_the_report_of_other_records_of_the_folder_is_left_alone(plan):
     assert out.read_text() == before
 
 
-def test_the_report_of_a_plan_that_was_moved_is_renewed(plan, tmp_path_factory):
+def test_the_report_of_a_moved_plan_is_replaced(plan, tmp_path_factory):
     options = ReportOptions(pictures=False)
     write_page(plan, options=options)
     moved = plan.rename(tmp_path_factory.mktemp('laptop') / 'plan')
@@ -226,6 +224,6 @@ def test_the_report_of_a_plan_that_was_moved_is_renewed(plan, tmp_path_factory):
         moved.rename(plan)
 
 
-def test_unknown_method_is_an_error_that_names_the_known(plan):
+def test_unknown_method_is_an_error_that_names_the_known_ones(plan):
     with pytest.raises(ProtocolError, match="method 'x'; choose one of base, mcdrl"):
         write_page(plan, options=ReportOptions(method='x'))

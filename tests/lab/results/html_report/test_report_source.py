@@ -31,19 +31,19 @@ def test_plan_is_found_by_its_folder_or_its_records(plan, named):
     assert source.folders == {('mcdrl', 's1', 0, 'validation'): plan / 'mcdrl/s1/seed0'}
 
 
-def test_first_runs_are_those_of_the_lowest_seed(plan):
+def test_first_runs_are_those_with_the_lowest_seed(plan):
     runs = load_source(plan).first_runs('mcdrl')
     assert {site: record.seed for site, record in runs.items()} == {'s1': 0, 's2': 3}
 
 
-def test_oracle_runs_come_after_all_others(plan, make_record):
+def test_a_validation_run_is_preferred_to_an_oracle_run(plan, make_record):
     oracle = make_record('mcdrl', seed=0, selection='oracle')
     source = load_source(plan)
     source.records[:] = [oracle, make_record('mcdrl', seed=5)]
     assert source.first_runs('mcdrl')['s1'].seed == 5
 
 
-def test_work_folder_gives_one_record_a_tested_site(tmp_path, make_image):
+def test_work_folder_gives_one_record_for_each_tested_site(tmp_path, make_image):
     folder = tmp_path / 'demo'
     images = [
         make_image('images/a.jpg', 0.2, 's1'),
@@ -64,7 +64,7 @@ def test_work_folder_gives_one_record_a_tested_site(tmp_path, make_image):
     assert set(source.folders.values()) == {folder}
 
 
-def test_newest_of_several_tests_counts(tmp_path, make_image):
+def test_the_newest_of_several_tests_counts(tmp_path, make_image):
     for name, site, time in (('a', 'new', 200), ('b', 'old', 100)):
         record = make_image('x.jpg', 0.5, site)
         record.update(accuracy=0.9, precision=0.5, recall=0.5, nsd=None)
@@ -74,14 +74,14 @@ def test_newest_of_several_tests_counts(tmp_path, make_image):
     assert [r.held_out for r in load_source(tmp_path).records] == ['new']
 
 
-def test_nothing_to_report_says_how_to_get_something(tmp_path):
+def test_a_folder_without_results_is_refused_with_a_remedy(tmp_path):
     with pytest.raises(ProtocolError, match=r'test_evaluator\.records_path='):
         load_source(tmp_path)
     with pytest.raises(ProtocolError, match='neither a file nor a folder'):
         load_source(tmp_path / 'none')
 
 
-def test_a_file_of_another_layout_is_named(tmp_path):
+def test_a_records_file_with_invalid_images_is_named_in_the_error(tmp_path):
     write_records(
         tmp_path / 'test.json',
         {'metrics': {}, 'images': [{'image': 'i', 'has_lesion': True}]},
@@ -94,7 +94,7 @@ def test_a_file_of_another_layout_is_named(tmp_path):
 
 
 @pytest.mark.reliability('bad input', 'a pipe or nested JSON in a folder to report on')
-def test_what_is_no_file_of_records_is_passed_over(tmp_path):
+def test_files_that_are_not_records_are_skipped(tmp_path):
     os.mkfifo(tmp_path / 'a.json')
     (tmp_path / 'b.json').mkdir()
     (tmp_path / 'c.json').write_text('[' * 90_000)

@@ -23,7 +23,7 @@ def test_results_are_means_by_site_and_over_sites(make_record):
     # 0.2 / 1.8 and 0.6 / 1.4 have the mean 0.26984.
     assert cells['s1']['IoU (%)'] == '27.0'
     assert cells['s1']['false positives (%)'] == '100.0'
-    # 0.2, 0.6 and the healthy image that is called diseased.
+    # 0.2, 0.6 and 0 for the lesion-free image with a false positive.
     assert cells['s1']['Dice, all images (%)'] == '26.7'
     assert cells['s2']['Dice, all images (%)'] == '80.0'
     assert cells['mean of sites']['Dice, all images (%)'] == '53.3'
@@ -34,7 +34,7 @@ def test_results_are_means_by_site_and_over_sites(make_record):
     assert cells['mean of sites']['images'] == '5'
 
 
-def test_interval_stays_within_what_a_share_can_be(make_record):
+def test_interval_of_a_share_stays_within_0_to_100_per_cent(make_record):
     cells = rows(tables.results_table('m', [make_record(dice=(0.0, 1.0))]))
     assert cells['s1']['Dice (%), 95 % interval'] == '50.0 (0.0 to 100.0)'
 
@@ -89,7 +89,7 @@ def test_comparison_has_signs_and_intervals(make_record):
     assert (cells['s1']['a'], cells['s1']['b']) == ('40.0', '30.0')
 
 
-def test_comparison_of_runs_that_the_test_site_chose_is_marked(make_record):
+def test_comparison_of_oracle_runs_is_marked(make_record):
     records = [
         make_record(name, dice=(0.3, 0.5), selection='oracle') for name in ('a', 'b')
     ]
@@ -97,7 +97,7 @@ def test_comparison_of_runs_that_the_test_site_chose_is_marked(make_record):
     assert tables.comparison_table(comparison).caption == 'a † against b †, Dice'
 
 
-def test_images_without_a_labelled_pixel_are_not_without_lesion(
+def test_images_without_a_labelled_pixel_do_not_count_as_lesion_free(
     make_record, make_image
 ):
     unlabelled = {
@@ -147,7 +147,7 @@ def test_every_run_is_listed_with_its_error(source):
     assert table.rows[1][-1] == 'failed: RuntimeError: no'
 
 
-def test_versions_of_unlike_runs_are_all_named(make_record):
+def test_all_versions_of_different_runs_are_listed(make_record):
     records = [make_record(), make_record(versions={'torch': 'torch 2.1'})]
     table = tables.versions_table(records, {'torch': 'torch 2.2', 'numpy': 'numpy 1'})
     assert table.rows == [
@@ -156,7 +156,7 @@ def test_versions_of_unlike_runs_are_all_named(make_record):
     ]
 
 
-def test_commands_are_those_of_the_runs_whose_folders_are_there(source):
+def test_commands_are_given_for_runs_whose_config_and_checkpoint_exist(source):
     folder = source.path / 'mcdrl/s1/seed0'
     folder.mkdir(parents=True)
     assert tables.commands(source) == []
@@ -170,7 +170,7 @@ def test_commands_are_those_of_the_runs_whose_folders_are_there(source):
     ]
 
 
-def test_methods_stand_side_by_side(make_record):
+def test_methods_are_shown_side_by_side(make_record):
     groups = {
         'baseline': [
             make_record(dice=(0.2, 0.4)),
@@ -184,14 +184,12 @@ def test_methods_stand_side_by_side(make_record):
     assert (cells['s1']['baseline'], cells['s1']['mcdrl']) == ('30.0', '80.0')
     assert (cells['s2']['baseline'], cells['s2']['mcdrl']) == ('50.0', MISSING)
     assert cells['mean of sites']['baseline'] == '40.0'
-    # A mean of its one site is no mean of both.
+    # The mean of its only site is not a mean of both sites.
     assert cells['mean of sites']['mcdrl'] == MISSING
     assert tables.side_by_side({'mcdrl': groups['mcdrl']}) is None
 
 
-def test_records_without_types_and_areas_of_lesions_are_described(
-    make_record, make_image
-):
+def test_data_table_shows_a_dash_if_records_lack_lesion_types(make_record, make_image):
     image = make_image('i0', 0.5)
     for name in ('lesion_classes', 'tp', 'fn'):
         del image[name]

@@ -23,7 +23,7 @@ def touch(path, time=100):
     return path
 
 
-def test_later_of_two_best_checkpoints_is_the_better(tmp_path):
+def test_the_later_of_two_best_checkpoints_is_used(tmp_path):
     assert checkpoint_of(tmp_path) is None
     touch(tmp_path / 'epoch_9.pth', 900)
     later = touch(tmp_path / 'best_mDice_fg_epoch_2.pth', 200)
@@ -31,7 +31,7 @@ def test_later_of_two_best_checkpoints_is_the_better(tmp_path):
     assert checkpoint_of(tmp_path) == later
 
 
-def test_config_of_a_plans_run_is_its_own(tmp_path):
+def test_a_run_of_a_plan_uses_its_own_config(tmp_path):
     touch(tmp_path / '20260101_000000/vis_data/config.py')
     touch(tmp_path / '20260101_000000/vis_data/scalars.json')
     own = touch(tmp_path / 'config.py')
@@ -43,13 +43,13 @@ def test_config_of_a_work_folder_is_that_of_its_last_training(tmp_path):
     for start in ('20260101_000000', '20260102_000000'):
         touch(tmp_path / start / 'vis_data/scalars.json')
         last = touch(tmp_path / start / 'vis_data/config.py')
-    # A test logs no scalars, and may have been of another config.
+    # A test logs no scalars, and may have used another config.
     touch(tmp_path / '20260103_000000/vis_data/config.py')
     assert config_of(tmp_path) == last
 
 
 @pytest.mark.reliability('security', 'a config in a folder that a report is made of')
-def test_a_config_that_nobody_named_is_not_executed(tmp_path, make_record):
+def test_code_in_a_found_config_is_not_executed(tmp_path, make_record):
     record = make_record()
     folder = tmp_path / 'mcdrl/s1/seed0'
     touch(folder / 'best_mDice_fg_epoch_1.pth')
@@ -64,7 +64,7 @@ def test_a_config_that_nobody_named_is_not_executed(tmp_path, make_record):
     assert not marker.exists()
 
 
-def test_config_that_a_run_left_is_read_as_it_was_written(tmp_path, tiny_config):
+def test_a_config_written_by_a_run_is_read_back(tmp_path, tiny_config):
     cfg = Config.fromfile(tiny_config)
     cfg.dump(tmp_path / 'config.py')
     found = found_config(tmp_path / 'config.py')
@@ -72,7 +72,7 @@ def test_config_that_a_run_left_is_read_as_it_was_written(tmp_path, tiny_config)
     assert found.model.decode_head.type == cfg.model.decode_head.type
 
 
-def test_data_set_of_an_unknown_type_is_not_imported(tmp_path, tiny_config):
+def test_a_dataset_type_outside_the_registry_is_refused(tmp_path, tiny_config):
     cfg = Config.fromfile(tiny_config)
     cfg.test_dataloader.dataset.type = 'os.system'
     cfg.dump(tmp_path / 'config.py')
@@ -117,7 +117,7 @@ def tested(sites, monkeypatch):
     return RunModel('best.pth', 'config.py')
 
 
-def test_an_image_of_the_same_name_in_another_data_set_is_not_drawn(tested, sites):
+def test_an_image_with_the_same_name_in_another_dataset_is_not_drawn(tested, sites):
     case = dict(image='images/1.png', tp=300, fn=100, pixels=48 * 64)
     assert tested.pictures('west', dict(worst=case)).cases == {'worst': 1}
     assert tested.pictures('west', dict(worst=dict(image='images/1.png'))).cases
@@ -130,7 +130,7 @@ def test_an_image_of_the_same_name_in_another_data_set_is_not_drawn(tested, site
         assert 'its mask has 400 lesion pixels of 3072, and that of' in str(told.value)
 
 
-def test_data_of_another_hash_than_that_of_the_records_are_told(tmp_path, make_record):
+def test_data_with_another_hash_than_the_records_give_a_warning(tmp_path, make_record):
     record = make_record()
     folder = tmp_path / 'run'
     touch(folder / 'best_mDice_fg_epoch_1.pth')
