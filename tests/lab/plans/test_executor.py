@@ -17,7 +17,7 @@ from mcdrl_lab.plans.records import append_record
 
 @pytest.fixture(params=['none', 'slurm'])
 def place(request, tmp_path, monkeypatch):
-    """A plan whose runs are called as functions, and one whose runs a launcher starts."""
+    """A plan whose runs are function calls, and one whose runs a launcher starts."""
     monkeypatch.setattr('mcdrl_lab.plans.executor._POLL_S', 0.02)
     monkeypatch.delenv('CUDA_VISIBLE_DEVICES', raising=False)
     monkeypatch.syspath_prepend(tmp_path)

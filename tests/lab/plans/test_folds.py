@@ -413,7 +413,7 @@ def test_equal_files_count_once_for_each_root_however_the_root_is_written(
     folder = tmp_path / 'here'
     files = [('images/1.png', 6), ('masks/1.png', 5)]
     cfg = stock_parts(cfg, folder)
-    # The same roots in all three loaders, spelled otherwise and through a link.
+    # The same roots in all three loaders, spelled differently and through a link.
     sites = len(cfg.train_dataloader.dataset.datasets)
     (tmp_path / 'link').symlink_to(folder)
     cfg.test_dataloader = stock_parts(cfg, tmp_path / 'link').test_dataloader

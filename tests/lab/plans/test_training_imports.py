@@ -6,7 +6,7 @@ import sys
 import mcdrl_lab.plans.training_imports
 print(*sys.modules)
 """
-# Some modules that runs import inside functions, otherwise once in every run.
+# Some modules that runs import inside functions, which each run would import again.
 LATE = {
     'matplotlib.backends.backend_agg',
     'mcdrl_common.site_reliability',
