@@ -11,7 +11,7 @@ from mcdrl_lab.projects.found_sites import find_sites, folders_left_out
 
 @pytest.fixture
 def put(tmp_path):
-    """Writes a pair: ``put('north/images', 'north/masks')``; gives the root."""
+    """Write a pair, as ``put('north/images', 'north/masks')``; return the root."""
 
     def write(images, masks, name='1'):
         for folder, picture_of in ((images, picture(name)), (masks, box())):
@@ -29,7 +29,7 @@ def places(sites):
     return {s.name: (s.folder, s.img_dir, s.mask_dir) for s in sites}
 
 
-def test_one_folder_a_hospital(put):
+def test_sites_are_found_in_one_folder_per_hospital(put):
     put('north/images', 'north/masks')
     root = put('south/Photos', 'south/Ground_Truth')
     (root / 'reports').mkdir()
@@ -39,14 +39,14 @@ def test_one_folder_a_hospital(put):
     }
 
 
-def test_images_and_masks_of_one_hospital(put):
+def test_a_folder_of_images_and_masks_is_one_hospital(put):
     root = put('images', 'masks')
     (site,) = find_sites(root, 'polyp')
     assert places([site]) == {root.name: ('.', 'images', 'masks')}
     assert site.lesion_classes == ('polyp',)
 
 
-def test_a_subfolder_a_hospital_in_each(put):
+def test_sites_are_found_in_subfolders_of_images_and_masks(put):
     put('imgs/north', 'labels/north')
     root = put('imgs/south', 'labels/south')
     assert places(find_sites(root, 'polyp')) == {
@@ -55,7 +55,7 @@ def test_a_subfolder_a_hospital_in_each(put):
     }
 
 
-def test_an_index_that_names_the_files(put):
+def test_sites_are_found_by_an_index_of_files(put):
     root = put('a/frames/n', 'b/outlines')
     (root / 'index.csv').write_text(
         'site,image,mask,classes\n'
@@ -70,7 +70,7 @@ def test_an_index_that_names_the_files(put):
     assert [site.lesion_classes for site in sites] == [('polyp', 'cyst'), ('polyp',)]
 
 
-def test_hospitals_that_the_index_does_not_list_are_taken_in(put):
+def test_hospitals_missing_from_the_index_are_found_too(put):
     put('north/images', 'north/masks')
     root = put('south/images', 'south/masks')
     (root / 'index.csv').write_text(
@@ -84,7 +84,7 @@ def test_hospitals_that_the_index_does_not_list_are_taken_in(put):
         find_sites(root)
 
 
-def test_a_folder_that_the_index_calls_otherwise_is_no_second_hospital(put):
+def test_a_folder_renamed_by_the_index_is_not_a_second_hospital(put):
     put('b17/images', 'b17/masks')
     root = put('south/images', 'south/masks')
     (root / 'index.csv').write_text(
@@ -96,7 +96,7 @@ def test_a_folder_that_the_index_calls_otherwise_is_no_second_hospital(put):
     }
 
 
-def test_an_index_that_pairs_other_names_is_refused(put):
+def test_an_index_that_pairs_files_of_different_names_is_refused(put):
     for name in ('1', '2'):
         root = put('north/images', 'north/masks', name)
     rows = ['1.png,north/masks/2.png', '2.png,north/masks/1.png']
@@ -117,7 +117,7 @@ def test_an_index_with_a_site_in_several_folders_is_refused(put):
         find_sites(root, 'polyp')
 
 
-def test_classes_that_a_converter_noted(put):
+def test_lesion_classes_are_read_from_the_notes_of_a_converter(put):
     put('north/images', 'north/masks')
     root = put('south/images', 'south/masks')
     values = {'0': 'background', '1': 'polyp', '2': 'cyst', '255': 'ignore'}
@@ -130,7 +130,7 @@ def test_classes_that_a_converter_noted(put):
     assert (south.lesion_classes, south.mask_values) == (('nodule',), None)
 
 
-def test_folders_with_images_of_no_hospital_are_named(put):
+def test_image_folders_that_belong_to_no_hospital_are_listed(put):
     put('north/images', 'north/masks')
     put('south/images', 'south/Outlines')
     put('north/images/session 1', 'north/masks')
@@ -146,7 +146,7 @@ def test_folders_with_images_of_no_hospital_are_named(put):
     ]
 
 
-def test_a_hospital_without_masks_of_its_name_is_named(put):
+def test_image_and_mask_folders_without_a_counterpart_are_listed(put):
     put('images/north', 'masks/north')
     root = put('images/south', 'masks/South')
     found = find_sites(root, 'polyp')
@@ -155,7 +155,7 @@ def test_a_hospital_without_masks_of_its_name_is_named(put):
     assert folders_left_out(root, find_sites(root, 'polyp')) == ['masks/South', 'other']
 
 
-def test_what_is_not_known_is_asked_for(put, tmp_path):
+def test_a_missing_folder_hospital_or_class_is_an_error(put, tmp_path):
     with pytest.raises(ProtocolError, match='no such folder'):
         find_sites(tmp_path / 'gone')
     with pytest.raises(ProtocolError, match=r'holds no hospital.*convert folder'):
@@ -166,7 +166,7 @@ def test_what_is_not_known_is_asked_for(put, tmp_path):
 
 
 @pytest.mark.reliability('bad input', 'notes of a site in JSON of another layout')
-def test_nested_notes_of_a_site_are_named(put):
+def test_site_notes_in_an_unexpected_layout_are_named(put):
     root = put('north/images', 'north/masks')
     (root / 'north/classes.json').write_text('[' * 90_000)
     with pytest.raises(SiteDataError, match=r'north/classes\.json: expected'):

@@ -1,4 +1,4 @@
-"""The command on made-up hospitals; its configs are trained in test_journey.py."""
+"""new-project on made-up hospitals; test_journey.py trains its configs."""
 
 import json
 
@@ -18,7 +18,7 @@ SITES = ('north', 'south', 'west')
 
 @pytest.fixture
 def new(sites, tmp_path):
-    """Runs the command on the made-up sites; gives its code and the folder."""
+    """Run the command on the made-up sites; return exit code and project folder."""
 
     def run(*options, data=None):
         out = tmp_path / 'project'
@@ -28,7 +28,9 @@ def new(sites, tmp_path):
     return run
 
 
-def test_two_configs_of_one_schedule_and_a_plan(new, capsys, monkeypatch):
+def test_a_project_has_two_configs_with_the_same_schedule_and_a_plan(
+    new, capsys, monkeypatch
+):
     code, out = new('--class', 'polyp', '--model', 'tiny-rn', '--size', '96')
     assert code == 0
     captured = capsys.readouterr()
@@ -58,7 +60,9 @@ def test_two_configs_of_one_schedule_and_a_plan(new, capsys, monkeypatch):
     assert [s.name for s in fold.train_dataloader.dataset.sites] == ['north', 'south']
 
 
-def test_a_hospital_whose_masks_are_not_found_is_named(new, sites, capsys):
+def test_folders_of_a_hospital_without_masks_are_reported_as_left_out(
+    new, sites, capsys
+):
     (sites.root / 'west/masks').rename(sites.root / 'west/drawn')
     code, _ = new('--class', 'polyp', '--model', 'tiny-rn')
     assert code == 0
@@ -70,7 +74,7 @@ def test_a_hospital_whose_masks_are_not_found_is_named(new, sites, capsys):
     )
 
 
-def test_a_hospital_without_lesions_is_trained_on_and_never_held_out(
+def test_a_hospital_without_lesions_is_used_for_training_and_never_held_out(
     new, sites, draw, capsys, monkeypatch
 ):
     _, box = draw
@@ -92,7 +96,9 @@ def test_a_hospital_without_lesions_is_trained_on_and_never_held_out(
     assert '12 runs' in readme
 
 
-def test_what_the_masks_show_is_no_imaging_condition(new, capsys, monkeypatch):
+def test_the_lesion_class_is_left_out_of_the_imaging_conditions(
+    new, capsys, monkeypatch
+):
     _, out = new('--class', 'Blood', '--model', 'tiny-rn')
     assert 'blood: a class of these masks' in capsys.readouterr().out
     monkeypatch.setenv('MCDRL_HELD_OUT', 'south')
@@ -101,9 +107,7 @@ def test_what_the_masks_show_is_no_imaging_condition(new, capsys, monkeypatch):
     assert prompts.confounders['surface interference'] == ['mucus', 'reflection']
 
 
-def test_a_held_out_hospital_that_is_not_there_is_told_with_those_that_are(
-    new, monkeypatch
-):
+def test_an_unknown_held_out_hospital_is_refused_with_the_known_ones(new, monkeypatch):
     _, out = new('--class', 'polyp', '--model', 'tiny-rn')
     monkeypatch.setenv('MCDRL_HELD_OUT', 'nort')
     with pytest.raises(
@@ -112,7 +116,7 @@ def test_a_held_out_hospital_that_is_not_there_is_told_with_those_that_are(
         Config.fromfile(out / 'mcdrl.py')
 
 
-def test_with_none_all_hospitals_are_trained_on_and_folds_stay_the_same(
+def test_held_out_none_trains_on_all_hospitals_and_keeps_the_folds(
     new, capsys, monkeypatch
 ):
     _, out = new('--class', 'polyp', '--model', 'tiny-rn')
@@ -128,7 +132,7 @@ def test_with_none_all_hospitals_are_trained_on_and_folds_stay_the_same(
     assert 'held_out_site' not in cfg
     assert main(['verify', str(out / 'mcdrl.py'), '--no-cache']) == 0
     assert 'choose the checkpoint' in capsys.readouterr().out
-    # A fold tests its whole site, and no plan depends on what the shell says.
+    # A fold tests its whole site, and no plan depends on the environment variable.
     test = derive_fold(cfg, 'south').test_dataloader.dataset
     assert ([s.name for s in test.sites], test.split) == (['south'], 'all')
     assert load_all_folds(out, 'none', monkeypatch) == folds['north'] == folds['south']
@@ -143,7 +147,7 @@ def load_all_folds(out, held_out, monkeypatch):
     return [config_hash(derive_fold(c, s).to_dict()) for c in configs for s in SITES]
 
 
-def test_one_lesion_late_in_the_list_makes_a_hospital_one_with_lesions(
+def test_a_hospital_whose_last_image_alone_shows_a_lesion_is_held_out_too(
     new, sites, draw
 ):
     _, box = draw
@@ -164,7 +168,7 @@ def test_hospitals_without_any_lesion_are_refused(new, sites, draw, capsys):
     assert 'no mask of any hospital shows a lesion' in capsys.readouterr().err
 
 
-def test_one_hospital_is_split_and_has_no_plan(new, sites):
+def test_a_single_hospital_is_split_and_gets_no_plan(new, sites):
     code, out = new('--class', 'polyp', '--model', 'tiny-rn', data=sites.root / 'north')
     assert code == 0
     assert not (out / 'plan.yml').exists()
@@ -174,7 +178,7 @@ def test_one_hospital_is_split_and_has_no_plan(new, sites):
     assert 'One hospital' in (out / 'README.md').read_text()
 
 
-def test_another_modality_has_its_own_words_and_a_warning(new, capsys):
+def test_another_modality_gets_its_own_prompts_and_a_warning(new, capsys):
     code, out = new('--class', 'benign breast tumour', '--modality', 'ultrasound')
     assert code == 0
     assert '--model builtin: tiny-rn (' in capsys.readouterr().out
@@ -186,7 +190,7 @@ def test_another_modality_has_its_own_words_and_a_warning(new, capsys):
 
 
 @pytest.mark.parametrize('own', [False, True])
-def test_the_tiny_clip_has_the_map_that_it_was_trained_for(new, tmp_path, own):
+def test_the_tiny_clip_uses_the_dense_mode_that_it_was_trained_for(new, tmp_path, own):
     weights = tmp_path / 'of_pretrain.pt'
     torch.save(torch.nn.Linear(1, 1).state_dict(), weights)
     options = ('--weights', str(weights)) if own else ()
@@ -199,7 +203,7 @@ def test_the_tiny_clip_has_the_map_that_it_was_trained_for(new, tmp_path, own):
 
 
 @pytest.mark.parametrize('scripted', [True, False])
-def test_an_archive_of_openais_has_its_activation(new, tmp_path, scripted):
+def test_only_a_torchscript_archive_of_openai_gets_quick_gelu(new, tmp_path, scripted):
     path = tmp_path / 'ViT-B-16.pt'
     layer = torch.nn.Linear(1, 1)
     if scripted:
@@ -222,14 +226,16 @@ def test_an_archive_of_openais_has_its_activation(new, tmp_path, scripted):
         (('--class', 'polyp', '--weights', 'gone.pt'), '--weights gone.pt: no such'),
     ],
 )
-def test_what_cannot_be_used_is_one_line_and_writes_nothing(new, capsys, options, told):
+def test_unusable_input_ends_with_a_one_line_error_and_writes_nothing(
+    new, capsys, options, told
+):
     code, out = new('--model', 'tiny-rn', *options)
     assert code == 2
     assert told in capsys.readouterr().err.splitlines()[-1]
     assert not out.exists()
 
 
-def test_masks_of_other_values_are_refused(new, sites, draw, capsys):
+def test_masks_with_unexpected_values_are_refused(new, sites, draw, capsys):
     sites.put('south', '0', mask=draw[1](value=3))
     code, out = new('--class', 'polyp', '--model', 'tiny-rn')
     assert code == 2
@@ -237,26 +243,26 @@ def test_masks_of_other_values_are_refused(new, sites, draw, capsys):
     assert not out.exists()
 
 
-def test_a_folder_that_is_there_stays(new, tmp_path, capsys):
+def test_an_existing_output_folder_is_refused(new, tmp_path, capsys):
     (tmp_path / 'project').mkdir()
     (tmp_path / 'project/mine').write_text('mine')
     assert new('--class', 'polyp')[0] == 2
     assert 'already exists' in capsys.readouterr().err
 
 
-def test_the_plan_is_what_its_readme_runs(new):
+def test_the_plan_lists_both_configs_and_the_readme_runs_it(new):
     _, out = new('--class', 'polyp', '--model', 'tiny-rn')
     plan = yaml.safe_load((out / 'plan.yml').read_text())
     assert {v['config'] for v in plan['variants']} == {'mcdrl.py', 'baseline.py'}
     readme = (out / 'README.md').read_text()
     assert f'ablation {out}/plan.yml --seeds 3' in readme
-    # 4 of 5 images of two sites are trained on, of which a step has two.
+    # Training uses 4 of 5 images of each of two sites, in batches of two.
     assert 'batches of 2' in readme
 
 
 @pytest.fixture
 def note_classes(sites):
-    """Writes what a converter notes of a hospital's masks."""
+    """Write the class names that a converter records for a hospital's masks."""
 
     def note(site, *names):
         values = {0: 'background', **dict(zip((255, 128), names))}
@@ -267,7 +273,9 @@ def note_classes(sites):
 
 
 @pytest.mark.parametrize('names', [['adenoma'], ['polyp', 'adenoma']])
-def test_a_class_that_no_hospital_takes_is_refused(new, note_classes, capsys, names):
+def test_a_class_is_refused_if_all_hospitals_have_recorded_others(
+    new, note_classes, capsys, names
+):
     for site in SITES:
         note_classes(site, *names)
     code, out = new('--class', 'polyp', '--model', 'tiny-rn')
@@ -277,7 +285,7 @@ def test_a_class_that_no_hospital_takes_is_refused(new, note_classes, capsys, na
     assert f'north ({", ".join(names)}), south' in error
 
 
-def test_a_class_is_that_of_the_hospitals_that_have_none_noted(
+def test_the_class_option_applies_to_hospitals_without_a_recorded_class(
     new, note_classes, capsys
 ):
     note_classes('north', 'adenoma')
@@ -291,7 +299,9 @@ def test_a_class_is_that_of_the_hospitals_that_have_none_noted(
     assert 'says what the masks show: north (adenoma).' in told
 
 
-def test_a_class_that_all_hospitals_have_noted_needs_no_word(new, note_classes, capsys):
+def test_a_class_that_all_hospitals_have_recorded_causes_no_note(
+    new, note_classes, capsys
+):
     for site in SITES:
         note_classes(site, 'polyp')
     code, _ = new('--class', 'polyp', '--model', 'tiny-rn')
