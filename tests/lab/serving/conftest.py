@@ -20,7 +20,7 @@ def _one_thread():
 
 @pytest.fixture(scope='session')
 def encode():
-    """Makes an image file: ``encode(pixels, 'PNG')``, or of an image of Pillow's."""
+    """Encode an array or a Pillow image as a file: ``encode(pixels, 'PNG')``."""
 
     def encode_image(image, image_format: str, **options) -> bytes:
         if isinstance(image, np.ndarray):
@@ -51,7 +51,7 @@ def checkpoint(tmp_path_factory, repo_root):
         torch.manual_seed(0)
         model = MODELS.build(cfg.model)
         model.init_weights()
-        # New interventions start as no intervention: open them.
+        # New interventions have no effect: give them one.
         for parameter in model.decode_head.parameters():
             parameter.data += 0.2 * torch.randn_like(parameter)
         dictionary = model.decode_head.dictionary

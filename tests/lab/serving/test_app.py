@@ -16,7 +16,7 @@ MAX_BYTES = 20_000
 
 
 class CountingExplainer:
-    """Answers with the mean of the image, and notes how many ask at a time."""
+    """Answers with the mean of the image, and counts simultaneous requests."""
 
     gate = 0.5
     threshold = 0.25
@@ -73,7 +73,7 @@ def image(encode, pixels) -> bytes:
         ('/info', 'application/json'),
     ],
 )
-def test_page_and_its_parts_are_served(client, path, kind):
+def test_page_and_its_parts_are_served_with_security_headers(client, path, kind):
     answer = client.get(path)
     assert answer.status_code == 200
     assert kind in answer.headers['content-type']
@@ -90,7 +90,7 @@ def test_page_names_no_other_host(client):
         assert '//' not in client.get(path).text.replace('// ', '')
 
 
-def test_info_tells_limits_and_examples(client):
+def test_info_contains_limits_and_examples(client):
     assert client.get('/info').json() == {
         'title': 'model.pth',
         'gate': 0.5,
@@ -118,11 +118,11 @@ def test_examples_are_sent_as_data_and_thumbnails_as_images(client):
 @pytest.mark.parametrize(
     'path', ['/examples/../app.py', '/%2e%2e/app.py', '/..%2fapp.py', '//etc/passwd']
 )
-def test_no_other_file_is_served(client, path):
+def test_no_file_outside_the_page_is_served(client, path):
     assert client.get(path).status_code == 404
 
 
-def test_upload_reaches_the_explainer_red_first(client, image, pixels):
+def test_upload_reaches_the_explainer_in_rgb_order(client, image, pixels):
     answer = client.post('/explain', content=image, headers=UPLOAD)
     assert answer.status_code == 200
     assert answer.json()['mean'] == pytest.approx(pixels.mean(axis=(0, 1)))
@@ -142,13 +142,13 @@ def test_gate_outside_0_to_1_is_refused(client, image, gate):
 
 @pytest.mark.reliability('security', 'web page: a script as an image')
 @pytest.mark.parametrize('path', ['/explain', '/predict?gate=1'])
-def test_hostile_upload_gets_a_readable_answer(client, path):
+def test_a_script_uploaded_as_an_image_gets_a_readable_error(client, path):
     answer = client.post(path, content=b'<svg onload=alert(1)>', headers=UPLOAD)
     assert answer.status_code == 422
     assert 'not a PNG, JPEG, BMP or TIFF image' in answer.json()['error']
 
 
-def test_upload_over_the_limit_is_refused(client):
+def test_upload_over_the_size_limit_is_refused(client):
     answer = client.post('/explain', content=bytes(MAX_BYTES + 1), headers=UPLOAD)
     assert answer.status_code == 413
     assert answer.json() == {
@@ -169,7 +169,7 @@ POST = {
 
 
 @pytest.mark.reliability('security', 'web page: an upload that never ends')
-def test_endless_upload_is_broken_off_at_the_limit(client):
+def test_endless_upload_is_cut_off_at_the_size_limit(client):
     received, sent = 0, []
 
     async def receive():
@@ -185,7 +185,7 @@ def test_endless_upload_is_broken_off_at_the_limit(client):
     assert sent[0]['status'] == 413
 
 
-def test_an_upload_that_stops_is_broken_off(client, monkeypatch):
+def test_a_stalled_upload_is_ended_by_a_timeout(client, monkeypatch):
     monkeypatch.setattr('mcdrl_lab.serving.app._UPLOAD_S', 0.1)
     sent = []
 
@@ -196,7 +196,7 @@ def test_an_upload_that_stops_is_broken_off(client, monkeypatch):
     assert sent[0]['status'] == 408
 
 
-def test_upload_of_exactly_the_limit_is_read(client, image):
+def test_upload_of_exactly_the_size_limit_is_accepted(client, image):
     padded = image + bytes(MAX_BYTES - len(image))
     assert client.post('/explain', content=padded, headers=UPLOAD).status_code == 200
 
@@ -205,7 +205,8 @@ def test_upload_of_exactly_the_limit_is_read(client, image):
 @pytest.mark.parametrize(
     'kind', ['text/plain', 'multipart/form-data', 'image/png', None]
 )
-def test_what_another_site_can_send_unasked_is_refused(client, image, kind):
+def test_uploads_of_another_content_type_are_refused(client, image, kind):
+    """Pages of other sites can send some of these types without a preflight."""
     headers = {} if kind is None else {'Content-Type': kind}
     answer = client.post('/explain', content=image, headers=headers)
     assert answer.status_code == 415
@@ -214,7 +215,7 @@ def test_what_another_site_can_send_unasked_is_refused(client, image, kind):
 @pytest.mark.reliability(
     'security', 'web page: a foreign name that resolves to this machine'
 )
-def test_other_host_names_are_refused(client, image):
+def test_requests_for_another_host_name_are_refused(client, image):
     headers = {**UPLOAD, 'Host': 'attacker.example'}
     assert client.post('/explain', content=image, headers=headers).status_code == 400
     assert client.get('/info', headers={'Host': 'localhost:9'}).status_code == 200
@@ -230,7 +231,7 @@ def test_failure_of_the_model_is_logged_and_not_shown(client, image, caplog):
     assert client.post('/explain', content=image, headers=UPLOAD).status_code == 200
 
 
-def test_images_are_worked_on_one_at_a_time(client, explainer, image):
+def test_images_are_processed_one_at_a_time(client, explainer, image):
     def post(_):
         return client.post('/explain', content=image, headers=UPLOAD).status_code
 
@@ -239,12 +240,12 @@ def test_images_are_worked_on_one_at_a_time(client, explainer, image):
     assert explainer.most == 1
 
 
-def test_get_does_not_explain(client):
+def test_get_requests_explain_nothing(client):
     assert client.get('/explain').status_code in (404, 405)
 
 
 class Asgi:
-    """Requests to an application that come as slowly as a test wants."""
+    """Sends requests to an application as slowly as a test needs."""
 
     def __init__(self, app):
         self.app = app
@@ -278,7 +279,7 @@ _OCTETS = UPLOAD['Content-Type'].encode()
 
 @pytest.mark.reliability('security', 'web page: uploads that come slowly, or stop')
 @pytest.mark.parametrize('size', [1, 18_000])
-def test_slow_uploads_keep_nobody_out(explainer, image, monkeypatch, size):
+def test_slow_uploads_do_not_block_other_users(explainer, image, monkeypatch, size):
     monkeypatch.setattr('mcdrl_lab.serving.upload_memory.TIMEOUT_S', 0.2)
     asgi = Asgi(build_app(explainer, 'model.pth', MAX_BYTES))
 
@@ -294,11 +295,11 @@ def test_slow_uploads_keep_nobody_out(explainer, image, monkeypatch, size):
 
     anyio.run(attack)
     assert asgi.codes.count(200) == 3
-    # Where they hold little, they may take their time.
+    # Uploads that hold little memory are not ended.
     assert asgi.codes.count(503) == 0 or size > 1
 
 
-def test_as_many_uploads_as_fit_wait_for_their_turn(explainer, image):
+def test_uploads_that_fit_into_memory_wait_for_their_turn(explainer, image):
     content = image.ljust(MAX_BYTES, b'\0')
     asgi = Asgi(build_app(explainer, 'model.pth', MAX_BYTES))
 
@@ -312,7 +313,7 @@ def test_as_many_uploads_as_fit_wait_for_their_turn(explainer, image):
     assert explainer.most == 1
 
 
-def test_memory_is_given_back_and_never_passed(monkeypatch):
+def test_upload_memory_is_released_and_its_limit_never_exceeded(monkeypatch):
     monkeypatch.setattr('mcdrl_lab.serving.upload_memory.TIMEOUT_S', 0.05)
 
     async def use():
@@ -324,7 +325,7 @@ def test_memory_is_given_back_and_never_passed(monkeypatch):
             with memory.upload(60) as third, first.scope:
                 await anyio.sleep(0.06)
                 with anyio.move_on_after(0.5):
-                    # The first is the oldest, and still holds what it has.
+                    # The first is the oldest, and still holds its memory.
                     await third.take(10)
             assert first.broken_off
             assert first.scope.cancel_called

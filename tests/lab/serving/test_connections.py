@@ -1,4 +1,4 @@
-"""The server itself, with an application that answers at once."""
+"""Connections of the server, with a minimal application."""
 
 import asyncio
 import contextlib
@@ -24,7 +24,7 @@ async def answer(request):
 
 @pytest.fixture
 def address(monkeypatch):
-    """Where a server listens that waits 0.3 seconds for a request."""
+    """Address of a server that waits 0.3 seconds for a request."""
     monkeypatch.setattr(connections, 'HEAD_S', 0.3)
     listener = socket.create_server(('127.0.0.1', 0))
     server = uvicorn.Server(
@@ -49,13 +49,13 @@ def ask(address, query=''):
 
 @pytest.mark.reliability('security', 'web page: connections that ask for nothing')
 @pytest.mark.parametrize('sent', [b'', b'GET / HTTP/1.1\r\nHost: 127.0'])
-def test_connections_without_a_whole_request_are_closed(address, sent):
+def test_connections_without_a_complete_request_are_closed(address, sent):
     with socket.create_connection(address, timeout=WAIT_S) as connection:
         connection.sendall(sent)
         assert connection.recv(1000) == b''
 
 
-def test_a_part_of_a_second_request_is_not_waited_for(address):
+def test_a_connection_with_an_incomplete_second_request_is_closed(address):
     with socket.create_connection(address, timeout=WAIT_S) as connection:
         connection.sendall(b'GET / HTTP/1.1\r\nHost: a\r\n\r\nGET / HT')
         received = b''
@@ -64,7 +64,7 @@ def test_a_part_of_a_second_request_is_not_waited_for(address):
         assert received.count(b'200 OK') == 1
 
 
-def test_as_many_open_connections_as_there_may_be_keep_nobody_out(address, monkeypatch):
+def test_a_new_connection_closes_the_oldest_one_at_the_limit(address, monkeypatch):
     monkeypatch.setattr(connections, 'HEAD_S', 3600)
     monkeypatch.setattr(connections, 'MAX_OPEN', 20)
     with contextlib.ExitStack() as stack:
@@ -80,5 +80,5 @@ def test_as_many_open_connections_as_there_may_be_keep_nobody_out(address, monke
             others[-1].recv(1000)
 
 
-def test_an_answer_that_takes_longer_is_not_broken_off(address):
+def test_a_slow_answer_is_not_cut_off(address):
     assert ask(address, '?sleep=1') == b'here'

@@ -10,7 +10,7 @@ from mcdrl_lab.serving.examples import load_examples
 from mcdrl_lab.serving.uploads import UploadError
 
 
-def test_images_come_in_the_order_of_names_with_a_thumbnail(tmp_path, encode, pixels):
+def test_examples_are_sorted_by_name_and_have_thumbnails(tmp_path, encode, pixels):
     large = np.repeat(np.repeat(pixels, 8, axis=0), 8, axis=1)
     (tmp_path / 'b.PNG').write_bytes(encode(large, 'PNG'))
     (tmp_path / 'a.tif').write_bytes(encode(pixels, 'TIFF'))
@@ -25,7 +25,7 @@ def test_images_come_in_the_order_of_names_with_a_thumbnail(tmp_path, encode, pi
     assert 'folder.jpg' in skipped[0]
 
 
-def test_files_that_cannot_be_used_are_named_and_left_out(tmp_path, encode, pixels):
+def test_unusable_files_are_named_and_left_out(tmp_path, encode, pixels):
     (tmp_path / 'bad.jpg').write_bytes(b'nonsense')
     (tmp_path / 'good.png').write_bytes(encode(pixels, 'PNG'))
     (tmp_path / 'large.bmp').write_bytes(encode(pixels, 'BMP'))
@@ -36,7 +36,9 @@ def test_files_that_cannot_be_used_are_named_and_left_out(tmp_path, encode, pixe
     assert 'large.bmp: 0.0 MB, more than --max-upload-mb' in skipped[1]
 
 
-def test_only_the_first_ones_are_offered(tmp_path, encode, pixels, monkeypatch):
+def test_only_the_first_images_are_offered_if_there_are_too_many(
+    tmp_path, encode, pixels, monkeypatch
+):
     monkeypatch.setattr(module, 'MAX_EXAMPLES', 2)
     for name in 'abc':
         (tmp_path / f'{name}.png').write_bytes(encode(pixels, 'PNG'))
@@ -55,7 +57,7 @@ def test_a_folder_without_a_usable_image_is_an_error(tmp_path):
 
 @pytest.mark.reliability('security', 'web page: an example that is a pipe')
 @pytest.mark.skipif(not hasattr(os, 'mkfifo'), reason='no named pipes')
-def test_a_pipe_is_not_waited_for(tmp_path, encode, pixels):
+def test_a_named_pipe_among_the_examples_is_skipped(tmp_path, encode, pixels):
     (tmp_path / 'good.png').write_bytes(encode(pixels, 'PNG'))
     os.mkfifo(tmp_path / 'pipe.png')
     examples, skipped = load_examples(tmp_path, 10**7)
@@ -64,7 +66,7 @@ def test_a_pipe_is_not_waited_for(tmp_path, encode, pixels):
 
 
 @pytest.mark.skipif(sys.platform != 'linux', reason='names are bytes on Linux alone')
-def test_a_name_that_utf8_cannot_write_is_shown_with_question_marks(
+def test_a_name_that_is_not_valid_unicode_is_shown_with_question_marks(
     tmp_path, encode, pixels
 ):
     path = os.fsencode(tmp_path / 'a') + b'\xff.png'

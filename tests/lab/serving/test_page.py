@@ -1,4 +1,4 @@
-"""The page in a browser, served by the tool."""
+"""The page in a browser, served by the command."""
 
 import contextlib
 import os
@@ -40,7 +40,7 @@ def served(checkpoint, tmp_path_factory, encode, pixels):
 
 @pytest.fixture(scope='module')
 def trusted(checkpoint, tmp_path_factory, encode, pixels):
-    """A server of a calibrated model that knows its training sites, with a threshold.
+    """A server of a calibrated model with a site reference and a threshold.
 
     Its training images were like the first example, and not like the second.
     """
@@ -80,7 +80,7 @@ def trusted(checkpoint, tmp_path_factory, encode, pixels):
 
 @contextlib.contextmanager
 def serving(folder, checkpoint, encode, pixels, *options):
-    """Start the tool with two examples; kill it in the end."""
+    """Start the command with two examples; kill it at the end."""
     here, temporary, examples = (folder / n for n in ('here', 'tmp', 'examples'))
     for path in (here, temporary, examples):
         path.mkdir()
@@ -121,13 +121,13 @@ def serving(folder, checkpoint, encode, pixels, *options):
 
 @pytest.fixture
 def page(browser, served):
-    """The page opened, and what a reader does with it."""
+    """The opened page, and what a user can do with it."""
     return opened(browser, served)
 
 
 @pytest.fixture
 def trusted_page(browser, trusted):
-    """The same of the calibrated model."""
+    """The same for the calibrated model."""
     return opened(browser, trusted)
 
 
@@ -169,12 +169,12 @@ def opened(browser, served):
 
 @pytest.fixture(scope='module')
 def model(checkpoint):
-    """What the server should have loaded."""
+    """The model that the server should have loaded."""
     return load_segmentor(checkpoint, device='cpu')
 
 
 def share(probability: np.ndarray) -> str:
-    """As the page writes it."""
+    """Share of marked pixels as the page writes it."""
     return f'{100 * (probability > 0.5).mean():.1f} %'
 
 
@@ -192,7 +192,9 @@ def shown_colors(browser, name: str) -> np.ndarray:
     return np.array(values).reshape(height, width, 4)
 
 
-def test_example_is_explained_and_the_gate_moves_its_mask(browser, served, page, model):
+def test_example_is_explained_and_the_gate_changes_its_mask(
+    browser, served, page, model
+):
     image = served.images[EXAMPLES[1]]
     expected = explain(model, image, gate=1.0)
     page.pick(EXAMPLES[1])
@@ -223,7 +225,9 @@ def test_example_is_explained_and_the_gate_moves_its_mask(browser, served, page,
     ('weights', 'shares'),
     [([0.25, 0.25, 0.25, 0.25], [0.5] * 4), ([0.8, 0.2], [0.8, 0.2])],
 )
-def test_an_equal_share_of_attention_is_half_a_bar(browser, page, weights, shares):
+def test_an_equal_share_of_attention_fills_half_of_the_bar(
+    browser, page, weights, shares
+):
     page.pick(EXAMPLES[1])
     browser.execute_script(
         'showConfounders(arguments[0].map((weight) => ({ name: "a", weight })), true)',
@@ -246,7 +250,7 @@ def bar_width(row) -> float:
     return row.find_element('css selector', '.bar').size['width']
 
 
-def test_class_of_the_similarity_can_be_chosen(browser, page, model):
+def test_the_class_of_the_similarity_map_can_be_chosen(browser, page, model):
     page.pick(EXAMPLES[0])
     first, second = browser.find_elements('css selector', '#class option')
     names = model.decode_head.dictionary.prompts.classes
@@ -259,7 +263,9 @@ def test_class_of_the_similarity_can_be_chosen(browser, page, model):
     assert np.abs(after - before).mean() > 1
 
 
-def test_uploaded_file_is_explained_as_the_example_is(browser, page, tmp_path, served):
+def test_an_uploaded_file_is_explained_like_the_same_example(
+    browser, page, tmp_path, served
+):
     page.pick(EXAMPLES[1])
     marked = page.by_id('marked').text
     path = tmp_path / 'mine.bmp'
@@ -269,7 +275,7 @@ def test_uploaded_file_is_explained_as_the_example_is(browser, page, tmp_path, s
     assert page.by_id('marked').text == marked
 
 
-def test_unusual_image_is_told_of_in_a_line_and_a_usual_one_is_not(trusted_page):
+def test_an_unusual_image_is_reported_in_a_line_and_a_usual_one_is_not(trusted_page):
     trusted_page.pick(EXAMPLES[1])
     flag = trusted_page.by_id('flag')
     assert flag.is_displayed()
@@ -279,7 +285,7 @@ def test_unusual_image_is_told_of_in_a_line_and_a_usual_one_is_not(trusted_page)
     assert not flag.is_displayed()
 
 
-def test_probability_is_that_of_predict_and_said_to_be_calibrated(
+def test_probability_is_that_of_predict_and_labelled_as_calibrated(
     browser, trusted, trusted_page
 ):
     trusted_page.pick(EXAMPLES[1])
@@ -298,14 +304,14 @@ def test_probability_is_that_of_predict_and_said_to_be_calibrated(
     assert np.abs(seen - expected).mean() < 0.5 * np.abs(seen - other).mean()
 
 
-def test_conformal_mask_stands_beside_the_usual_one_with_its_guarantee(
+def test_conformal_mask_is_shown_beside_the_usual_one_with_its_guarantee(
     browser, trusted, trusted_page
 ):
     trusted_page.pick(EXAMPLES[1])
     inferencer = MCDRLInferencer(weights=str(trusted.checkpoint), show_progress=False)
     (predicted,) = inferencer.predict([trusted.images[EXAMPLES[1]]], threshold=0.6)
     mask = predicted.conformal_mask
-    # Not the usual one, and not of the calibrated probability.
+    # Neither the usual mask nor one of the calibrated probability.
     assert 0 < mask.mean() < (predicted.network_probability > 0.5).mean()
     assert mask.mean() > (predicted.lesion_probability >= 0.6).mean()
     assert trusted_page.by_id('threshold').text == '0.6'
@@ -317,7 +323,7 @@ def test_conformal_mask_stands_beside_the_usual_one_with_its_guarantee(
     assert 'if these are exchangeable with the 5 sites of the records' in guarantee
     places = [trusted_page.by_id(name).location for name in ('mask', 'conformal')]
     assert places[0]['y'] == places[1]['y']
-    # It follows the gate, which its guarantee does not.
+    # The mask follows the gate; its guarantee does not.
     model = load_segmentor(trusted.checkpoint, device='cpu')
     trusted_page.move_gate(0.25)
     other = predict_at_gate(model, trusted.images[EXAMPLES[1]], 0.25) >= np.float32(0.6)
@@ -326,7 +332,7 @@ def test_conformal_mask_stands_beside_the_usual_one_with_its_guarantee(
     assert browser.get_log('browser') == []
 
 
-def test_without_calibration_and_threshold_the_page_speaks_of_neither(page):
+def test_the_page_shows_no_calibration_threshold_or_flag_if_the_model_has_none(page):
     page.pick(EXAMPLES[1])
     for name in ('calibrated', 'conformal-part', 'flag'):
         assert not page.by_id(name).is_displayed()
@@ -346,7 +352,7 @@ def test_hostile_and_large_files_get_a_readable_message(page, tmp_path):
     )
     page.by_id('file').send_keys(str(large))
     page.until(lambda: 'larger than 0.5 MB' in page.by_id('error').text)
-    # It goes on with the next image.
+    # The page still works with the next image.
     page.pick(EXAMPLES[0])
     assert not page.by_id('error').is_displayed()
 
@@ -392,7 +398,9 @@ def test_nothing_is_cut_off_or_overlaps(
 @pytest.mark.reliability(
     'security', 'web page: nothing is written, nothing comes from elsewhere'
 )
-def test_all_comes_from_the_server_and_nothing_is_written(browser, page, served):
+def test_everything_is_loaded_from_the_server_and_nothing_is_written(
+    browser, page, served
+):
     page.pick(EXAMPLES[0])
     page.move_gate(0.5)
     loaded = browser.execute_script(
@@ -402,20 +410,20 @@ def test_all_comes_from_the_server_and_nothing_is_written(browser, page, served)
     assert all(
         name.startswith((f'{served.url}/', 'data:image/jpeg;')) for name in loaded
     )
-    # Neither an error nor anything that the content policy would have stopped.
+    # No error, and nothing that the content security policy blocked.
     assert browser.get_log('browser') == []
     assert served.written() == []
 
 
 @pytest.mark.reliability('security', 'web page: headers without end')
-def test_headers_without_end_are_broken_off(served):
+def test_endless_headers_are_cut_off(served):
     host, port = served.url.removeprefix('http://').split(':')
     with socket.create_connection((host, int(port)), timeout=WAIT_S) as connection:
         connection.sendall(b'GET / HTTP/1.1\r\nHost: 127.0.0.1\r\nX: ')
         with contextlib.suppress(ConnectionError):
             for _ in range(20):
                 connection.sendall(b'x' * 100_000)
-        # Broken off while it is sent, or answered; never held without end.
+        # Closed while it is sent, or answered; never held open.
         with contextlib.suppress(ConnectionError):
             assert connection.recv(1000)[:10] in (b'', b'HTTP/1.1 4')
     with urllib.request.urlopen(f'{served.url}/info', timeout=WAIT_S) as answer:

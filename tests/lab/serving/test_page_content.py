@@ -23,7 +23,7 @@ from mcdrl_mmseg.apis.explanation import (
 
 
 def picture(url: str) -> np.ndarray:
-    """(H, W, 3), red first, of a data URL."""
+    """Decode a data URL into (H, W, 3), RGB."""
     content = base64.b64decode(url.partition(',')[2])
     return cv2.imdecode(np.frombuffer(content, np.uint8), cv2.IMREAD_COLOR)[..., ::-1]
 
@@ -67,13 +67,13 @@ def test_prediction_shows_mask_and_probability():
     assert shown[2, 2, 2] > shown[2, 2, 0] + 20
 
 
-def test_one_half_itself_is_not_in_the_mask():
+def test_a_probability_of_exactly_one_half_is_not_in_the_mask():
     image = np.zeros((20, 20, 3), np.uint8)
     half = LesionProbability(np.full((20, 20), 0.5, np.float32))
     assert prediction_content(image, half, 1)['marked'] == 0
 
 
-def test_large_images_are_shown_smaller_but_measured_whole():
+def test_large_images_are_shown_smaller_but_measured_at_full_size():
     image = np.zeros((30, 4096, 3), np.uint8)
     probability = np.zeros((30, 4096), np.float32)
     probability[0, 0] = 1
@@ -83,7 +83,7 @@ def test_large_images_are_shown_smaller_but_measured_whole():
     assert picture(answer['probability']).shape[1] == 1024
 
 
-def test_explanation_is_told_in_names_and_numbers(explanation):
+def test_explanation_lists_confounders_by_weight_and_similarity_ranges(explanation):
     answer = explanation_content(explanation)
     assert (answer['width'], answer['height']) == (80, 40)
     assert answer['kept'] == 0.5
@@ -108,16 +108,16 @@ def test_similarity_is_bright_where_it_is_high_and_the_kept_part_is_outlined(
     assert polyp[20, 36:44].sum(axis=1).min() < 150
 
 
-def test_color_scale_is_that_of_the_heat_maps():
+def test_color_scale_goes_from_blue_to_yellow():
     scale = color_scale().astype(int)
     assert scale.shape == (1, 256, 3)
     assert scale[0, 0, 2] > scale[0, 0, 0] + 50
     assert scale[0, -1, 0] > scale[0, -1, 2] + 100
 
 
-def test_explainer_answers_as_the_functions_do(checkpoint, pixels):
+def test_explainer_gives_the_results_of_explain_and_predict_at_gate(checkpoint, pixels):
     model = load_segmentor(checkpoint, device='cpu')
-    # A gate of the model's own that is neither end.
+    # A gate of the model that is neither 0 nor 1.
     model.decode_head.intervention.gate.fill_(0.75)
     explainer = Explainer(model)
     assert explainer.gate == 0.75
@@ -138,7 +138,7 @@ def test_explainer_answers_as_the_functions_do(checkpoint, pixels):
     assert other['probability'] != whole['probability']
 
 
-def test_flag_of_an_image_where_the_checkpoint_knows_its_training_sites(
+def test_unusual_image_is_flagged_if_the_checkpoint_has_a_site_reference(
     checkpoint, pixels
 ):
     model = load_segmentor(checkpoint, device='cpu')
@@ -156,7 +156,7 @@ def test_flag_of_an_image_where_the_checkpoint_knows_its_training_sites(
     assert flag['more'] == []
 
 
-def test_calibrated_probability_is_shown_and_the_masks_are_of_the_network():
+def test_shown_probability_is_calibrated_and_masks_are_those_of_the_network():
     image = np.full((10, 20, 3), 128, np.uint8)
     own = np.full((10, 20), 0.05, np.float32)
     own[:, :4], own[:, 4:10] = 0.9, 0.2
@@ -165,14 +165,14 @@ def test_calibrated_probability_is_shown_and_the_masks_are_of_the_network():
     assert answer['calibrated'] is True
     assert answer['highest'] == pytest.approx(0.55)
     assert answer['marked'] == 0.2
-    # The threshold itself is marked.
+    # A probability equal to the threshold is marked.
     assert answer['conformal']['marked'] == 0.5
     plain = prediction_content(image, LesionProbability(own), 1)
     assert (plain['calibrated'], plain['conformal']) == (False, None)
     assert plain['highest'] == pytest.approx(0.9)
 
 
-def test_calibrated_at_every_gate_by_the_temperature_of_the_checkpoint(
+def test_probability_is_calibrated_at_every_gate_by_the_checkpoints_temperature(
     checkpoint, pixels
 ):
     model = load_segmentor(checkpoint, device='cpu')
@@ -190,7 +190,7 @@ def test_calibrated_at_every_gate_by_the_temperature_of_the_checkpoint(
     assert other['highest'] == pytest.approx(expected.max(), abs=1e-5)
 
 
-def test_guarantee_is_one_sentence_with_level_loss_and_assumption():
+def test_guarantee_is_one_sentence_with_level_risk_and_assumption():
     conformal = dict(threshold=0.1, level=0.125, risk='lesions', sites=[*'abcdefgh'])
     assert guarantee(conformal) == (
         'The expected miss is at most 12.5 % of lesions, on average over new '
@@ -202,7 +202,7 @@ def test_guarantee_is_one_sentence_with_level_loss_and_assumption():
 @pytest.mark.parametrize(
     'lacking', [dict(risk=None), dict(risk='all'), dict(sites=[]), dict(sites=None)]
 )
-def test_threshold_that_does_not_say_what_it_guarantees_is_refused(lacking):
+def test_a_threshold_without_a_known_risk_or_sites_is_refused(lacking):
     conformal = dict(threshold=0.1, level=0.3, risk='area', sites=['a'])
     with pytest.raises(ValueError, match='does not say what its threshold guarantees'):
         guarantee({**conformal, **lacking})
@@ -216,9 +216,9 @@ def test_a_model_without_mcdrl_is_refused(checkpoint):
 
 
 def test_padded_positions_are_not_drawn(explanation):
-    """The right half was padded: all of the image is kept, and half of it similar."""
+    """The right half is padding: all of the image is kept, and half of it similar."""
     padded = replace(explanation, window=(0.0, 1.0, 0.0, 0.5))
     shown = picture(explanation_content(padded)['similarity'][0]['picture'])
     unpadded = picture(explanation_content(explanation)['similarity'][0]['picture'])
-    # Yellow where the class is similar: a half of the image, and not a quarter.
+    # Yellow where the class is similar: half of the image, and not a quarter.
     assert shown[20, 25, 0] > 100 > unpadded[20, 25, 0]

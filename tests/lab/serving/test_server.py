@@ -16,23 +16,23 @@ from mcdrl_lab.serving.server import ServeError, is_loopback, listen, serve
 
 
 def no_explainer(model, conformal):
-    """In place of one: nobody asks it for more than this."""
+    """Stands for an explainer; nothing else of it is used."""
     return SimpleNamespace(gate=0.5, threshold=None, guarantee=None)
 
 
 @pytest.mark.parametrize('host', ['127.0.0.1', '127.1.2.3', '::1', 'localhost'])
-def test_this_machine_alone(host):
+def test_loopback_addresses_are_recognised(host):
     assert is_loopback(host)
 
 
 @pytest.mark.parametrize(
     'host', ['0.0.0.0', '::', '', '192.168.0.5', 'localhost.example.org']
 )
-def test_reached_from_elsewhere(host):
+def test_addresses_reachable_from_other_machines_are_not_loopback(host):
     assert not is_loopback(host)
 
 
-def test_port_0_takes_a_free_port_of_the_address_alone():
+def test_port_0_takes_a_free_port_of_the_given_address_only():
     with listen('127.0.0.1', 0) as listener:
         host, port = listener.getsockname()
     assert host == '127.0.0.1'
@@ -47,7 +47,7 @@ def test_taken_port_is_an_error_that_names_it():
 
 
 @pytest.mark.parametrize('host', ['203.0.113.7', 'x' * 300])
-def test_address_that_is_not_this_machines_is_an_error(host):
+def test_an_address_of_another_machine_is_refused(host):
     with pytest.raises(ServeError, match=host):
         listen(host, 0)
 
@@ -58,7 +58,7 @@ def test_port_out_of_range_is_an_error(port):
         listen('127.0.0.1', port)
 
 
-def test_checkpoint_that_does_not_exist_is_named(tmp_path):
+def test_a_missing_checkpoint_is_named(tmp_path):
     with pytest.raises(ServeError, match=r'absent\.pth'):
         serve(str(tmp_path / 'absent.pth'), port=0)
 
@@ -70,14 +70,16 @@ def test_checkpoint_that_holds_a_program_is_refused(tmp_path):
         serve(str(path), port=0)
 
 
-def test_bad_options_are_named(checkpoint, tmp_path):
+def test_invalid_options_are_named(checkpoint, tmp_path):
     with pytest.raises(ServeError, match='--max-upload-mb'):
         serve(str(checkpoint), port=0, max_upload_mb=0)
     with pytest.raises(ServeError, match='--examples'):
         serve(str(checkpoint), port=0, examples=str(tmp_path / 'absent'))
 
 
-def test_missing_package_is_named_with_what_installs_it(monkeypatch, capsys):
+def test_a_missing_package_is_named_with_the_command_that_installs_it(
+    monkeypatch, capsys
+):
     monkeypatch.setitem(sys.modules, 'uvicorn', None)
     monkeypatch.delitem(sys.modules, 'mcdrl_lab.serving.server')
     assert main(['serve', 'model.pth']) == 2
@@ -85,7 +87,7 @@ def test_missing_package_is_named_with_what_installs_it(monkeypatch, capsys):
     assert capsys.readouterr().err == message
 
 
-def test_the_address_takes_connections_when_it_is_shown(monkeypatch, capsys):
+def test_the_address_accepts_connections_when_it_is_shown(monkeypatch, capsys):
     import uvicorn
 
     from mcdrl_lab.serving import server
@@ -93,7 +95,7 @@ def test_the_address_takes_connections_when_it_is_shown(monkeypatch, capsys):
     shown = []
 
     def run(self, sockets):
-        # Not yet running; what was printed by now must hold nevertheless.
+        # The server does not run yet, but what is printed must already hold.
         shown.append(capsys.readouterr().out)
         socket.create_connection(sockets[0].getsockname(), timeout=5).close()
         sockets[0].close()
@@ -107,7 +109,7 @@ def test_the_address_takes_connections_when_it_is_shown(monkeypatch, capsys):
 
 @pytest.fixture
 def serving(monkeypatch, capsys):
-    """Serves a page without a model; gives its address until it is ended."""
+    """Serve a page without a model; yield its address, then end it."""
     import uvicorn
 
     from mcdrl_lab.serving import server
@@ -141,7 +143,7 @@ def serving(monkeypatch, capsys):
 
 
 @pytest.mark.parametrize('host', ['127.0.0.1', '127.1.2.3', '::1'])
-def test_the_page_answers_under_the_address_that_it_listens_on(host, serving):
+def test_the_page_is_served_at_the_shown_address(host, serving):
     try:
         listen(host, 0).close()
     except ServeError:
@@ -150,7 +152,7 @@ def test_the_page_answers_under_the_address_that_it_listens_on(host, serving):
         assert b'"gate":0.5' in r.read()
 
 
-def test_uploads_that_the_end_cuts_short_show_no_traceback(
+def test_uploads_interrupted_by_the_shutdown_show_no_traceback(
     serving, monkeypatch, capsys
 ):
     from mcdrl_lab.serving import server
@@ -174,7 +176,7 @@ def test_uploads_that_the_end_cuts_short_show_no_traceback(
     assert 'Traceback' not in said
 
 
-def test_a_file_that_is_no_threshold_is_named_before_the_model_is_loaded(tmp_path):
+def test_an_invalid_threshold_file_is_named_before_the_model_is_loaded(tmp_path):
     path = tmp_path / 'threshold.json'
     path.write_text('{}')
     with pytest.raises(ServeError, match=r'threshold\.json holds no threshold with'):
