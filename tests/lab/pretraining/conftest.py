@@ -1,4 +1,4 @@
-"""A small made-up pretraining pack: files as the real one has them."""
+"""A small made-up pretraining pack with files like those of the real one."""
 
 import csv
 from pathlib import Path
@@ -23,7 +23,7 @@ COLUMNS = [
 
 
 def _write_pack(root: Path, count: int = 8, side: int = 48) -> Path:
-    """``count`` images a kind, of which a quarter is held out."""
+    """Write ``count`` images of each kind, of which a quarter is held out."""
     generator = np.random.default_rng(0)
     rows = []
     for dataset, label in (
@@ -74,7 +74,7 @@ def endo_pack_root(tmp_path_factory) -> Path:
 
 @pytest.fixture(scope='session')
 def toy_sentences():
-    """Stands for the sentence encoder: a fixed vector a text."""
+    """Stands for the sentence encoder: a fixed vector for each text."""
 
     def encode(texts: list[str]) -> torch.Tensor:
         rows = []
@@ -89,7 +89,7 @@ def toy_sentences():
 
 @pytest.fixture(scope='session')
 def toy_imagenet(tmp_path_factory) -> Path:
-    """A file as the package of the first weights has it, with random numbers."""
+    """A file like that of the package of ImageNet weights, with random numbers."""
     from mcdrl_mmseg.clip import CLIPSpec, build_image_tower
 
     torch.manual_seed(0)

@@ -1,4 +1,4 @@
-"""Captions say what is true, in the words of the prompt set."""
+"""Captions are true and use the words of the prompt set."""
 
 import numpy as np
 import pytest
@@ -28,7 +28,7 @@ def captions(lesion, conditions, count=200):
     ]
 
 
-def test_words_are_those_of_the_configs_prompt_set(repo_root):
+def test_caption_words_are_those_of_the_prompt_set_of_the_configs(repo_root):
     from mmengine.config import Config
 
     path = repo_root / 'configs/_base_/prompts/endoscopy.py'
@@ -41,7 +41,7 @@ def test_words_are_those_of_the_configs_prompt_set(repo_root):
         assert getattr(PROMPTS, key) == prompts[key]
 
 
-def test_all_three_templates_occur():
+def test_captions_use_all_three_templates():
     texts = {caption.text for caption in captions(2, [BLUR])}
     assert texts == {
         'A inflammation in an endoscopic image',
@@ -65,7 +65,7 @@ def test_a_healthy_scene_is_described_by_the_background_prompts():
     }
 
 
-def test_every_text_names_exactly_the_conditions_it_lists():
+def test_every_text_names_exactly_the_conditions_of_its_caption():
     for caption in captions(1, [BLUR, NBI, BLOOD]):
         for number, name in enumerate(PROMPTS.confounder_names):
             assert (name in caption.text) == (number in caption.conditions)
@@ -73,7 +73,7 @@ def test_every_text_names_exactly_the_conditions_it_lists():
 
 def test_the_longest_caption_fits_the_tokenizer():
     spec = CLIPSpec('mcdrl-tiny-rn')
-    # The most words that scenes can have together: pairs that exclude each other once.
+    # The most conditions that a scene can have: one of each pair of exclusive ones.
     every = [
         number
         for number, name in enumerate(PROMPTS.confounder_names)
@@ -81,7 +81,7 @@ def test_the_longest_caption_fits_the_tokenizer():
     ]
     texts = [caption.text for caption in captions(2, every, 500)]
     assert max(text.count(' and ') for text in texts) == MAX_CONDITIONS - 1
-    # A row that was cut off ends without a free place.
+    # A row that was cut off would end without padding.
     assert (tokenize(spec, texts)[:, -1] == 0).all()
 
 
@@ -96,7 +96,7 @@ def test_the_longest_caption_fits_the_tokenizer():
         (Caption('', 0, (NBI,)), [False, False, False]),
     ],
 )
-def test_true_of_asks_for_all_that_a_caption_names(caption, expected):
+def test_true_of_requires_everything_that_a_caption_names(caption, expected):
     lesions = np.array([0, 3, HEALTHY])
     conditions = np.zeros((3, len(PROMPTS.confounder_names)), bool)
     conditions[0, BLUR] = conditions[2, BLUR] = conditions[2, NBI] = True

@@ -1,4 +1,4 @@
-"""The model before its training: ImageNet's weights behind CLIP's normalisation."""
+"""The model before training: ImageNet's weights under CLIP's normalisation."""
 
 import pytest
 import torch
@@ -26,7 +26,7 @@ def _one_thread():
 
 
 @torch.no_grad()
-def test_images_normalised_as_clips_look_as_imagenets_did(toy_imagenet):
+def test_imagenet_weights_are_adapted_to_clips_normalisation(toy_imagenet):
     from open_clip import OPENAI_DATASET_MEAN, OPENAI_DATASET_STD
 
     pixels = torch.rand(1, 3, 320, 320, generator=torch.Generator().manual_seed(0))
@@ -47,12 +47,12 @@ def test_images_normalised_as_clips_look_as_imagenets_did(toy_imagenet):
             (folded, normalised(OPENAI_DATASET_MEAN, OPENAI_DATASET_STD)),
         )
     ]
-    # At the right and bottom border zeros stand for another colour.
+    # At the right and bottom border, zero padding means another colour.
     inside = [stem[..., :-1, :-1] for stem in stems]
     assert_close(*inside, rtol=1e-4, atol=1e-5)
 
 
-def test_another_file_is_refused(tmp_path):
+def test_weights_of_another_network_are_refused(tmp_path):
     path = tmp_path / 'other.pth'
     torch.save({'a': torch.zeros(3), 'b': torch.zeros(1), 'c': torch.zeros(1)}, path)
     model = EndoCLIP(NAME)
@@ -60,7 +60,7 @@ def test_another_file_is_refused(tmp_path):
         load_imagenet(model.visual, path)
 
 
-def test_frozen_blocks_and_batch_norm_stay_as_they_are():
+def test_frozen_blocks_need_no_gradient_and_batch_norm_stays_in_evaluation():
     model = EndoCLIP(NAME, frozen_blocks=3).train()
     trunk = model.visual.trunk
     frozen = [trunk.conv_stem, trunk.bn1, *trunk.blocks[:3]]
@@ -71,13 +71,13 @@ def test_frozen_blocks_and_batch_norm_stay_as_they_are():
 
 
 @torch.no_grad()
-def test_texts_are_the_projections_of_sentences():
+def test_text_embeddings_are_normalised_projections_of_sentence_vectors():
     model = EndoCLIP(NAME)
     sentences = torch.randn(3, 384)
     found = model.encode_texts(sentences)
     expected = sentences @ model.text.proj.weight.T
     assert_close(found, expected / expected.norm(dim=1, keepdim=True))
-    # An orthogonal beginning keeps what is alike alike.
+    # An orthogonal initialisation keeps similar sentences similar.
     rows = model.text.proj.weight @ model.text.proj.weight.T
     assert_close(rows, torch.eye(256), atol=1e-4, rtol=0)
 
@@ -101,5 +101,5 @@ def test_no_text_is_longer_than_the_controls_context():
     for words in (CHOOSING_WORDS, UNSEEN_WORDS):
         texts += [text for *_, text in other_texts(words)]
     ids = tokenize(CLIPSpec(TEXT_TOWERS['transformer']), texts)
-    # Padding behind every text: none was cut.
+    # Every text ends with padding: none was cut.
     assert not ids[:, -1].any()

@@ -21,7 +21,7 @@ def test_a_group_is_in_one_part_and_a_test_split_is_held_out():
     shares = [parts.count(part) / len(parts) for part in (TRAIN, CHOOSE, HELD_OUT)]
     np.testing.assert_allclose(shares, [0.7, 0.1, 0.2], atol=0.03)
     assert part_of(groups[0], 'kvasir_seg', '') == parts[0]
-    # The train split of cp_child is for training and choosing alone.
+    # The train split of cp_child is only for training and choosing.
     train = {part_of(group, 'cp_child', 'train') for group in groups}
     assert train == {TRAIN, CHOOSE}
 
@@ -35,7 +35,7 @@ def test_parts_share_no_group(endo_pack_root):
     assert not by_part[TRAIN] & by_part[CHOOSE]
 
 
-def test_images_come_with_masks_where_there_are_any(endo_pack_root):
+def test_pack_images_have_a_mask_if_one_is_known(endo_pack_root):
     pack = load_pack(endo_pack_root, TRAIN)
     for entry, image, mask in zip(pack.entries, pack.images, pack.masks):
         assert image.shape == (48, 48, 3) and image[..., 0].mean() > 140, 'red first'
@@ -55,7 +55,7 @@ def test_a_data_set_can_be_left_out(endo_pack_root):
 
 
 @pytest.mark.parametrize('name', ['kvasir-seg', ' kvasir_seg'])
-def test_a_data_set_that_is_not_there_is_not_left_out_silently(endo_pack_root, name):
+def test_leaving_out_an_unknown_data_set_is_an_error(endo_pack_root, name):
     with pytest.raises(PackError, match=f"no data set .'{name}'.*'kvasir_seg'"):
         load_pack(endo_pack_root, TRAIN, ['cp_child', name])
 
@@ -64,7 +64,9 @@ def test_a_data_set_that_is_not_there_is_not_left_out_silently(endo_pack_root, n
     ('old', 'new', 'words'),
     [('luminance', 'light', "no column 'luminance'"), ('.', 'x', 'a row is damaged')],
 )
-def test_a_table_of_another_form_is_named(endo_pack_root, tmp_path, old, new, words):
+def test_a_damaged_table_is_named_with_its_fault(
+    endo_pack_root, tmp_path, old, new, words
+):
     text = (endo_pack_root / 'labels.csv').read_text()
     (tmp_path / 'labels.csv').write_text(text.replace(old, new))
     with pytest.raises(PackError, match=rf'labels\.csv.*{words}'):

@@ -1,4 +1,4 @@
-"""Training images: what is known of one follows from what was done to it."""
+"""Training images: what is known about one follows from how it was made."""
 
 import dataclasses
 
@@ -39,16 +39,16 @@ def pack(endo_pack_root):
     return load_pack(endo_pack_root, TRAIN)
 
 
-def test_a_mask_says_whether_there_is_a_lesion():
+def test_a_mask_decides_whether_an_image_shows_a_lesion():
     mask = np.zeros((20, 20), np.uint8)
     assert known_lesion(ENTRY, mask, {}) == NORMAL
-    mask[0, 0] = 1  # A corner of one is neither.
+    mask[0, 0] = 1  # A corner of a lesion is neither.
     assert known_lesion(ENTRY, mask, {}) == UNKNOWN
     mask[:5] = 1
     assert known_lesion(ENTRY, mask, {}) == POLYP
 
 
-def test_without_a_mask_the_label_says_it_unless_the_lesion_may_be_lost():
+def test_without_a_mask_the_label_counts_unless_the_lesion_may_be_out_of_view():
     assert known_lesion(ENTRY, None, {}) == POLYP
     assert known_lesion(ENTRY, None, {NEAR: 0.9}) == UNKNOWN
     assert known_lesion(ENTRY, None, {NEAR: 0.3}) == POLYP
@@ -61,7 +61,7 @@ def test_drawn_conditions_are_present_with_their_strength():
     assert present[[DARK, BRIGHT, REFLECTION, BLOOD]].tolist() == [0, 0, 0, 0]
 
 
-def test_white_light_is_what_is_not_a_narrow_band():
+def test_white_light_is_present_unless_narrow_band_is_drawn():
     assert known_conditions(ENTRY, {})[0][WHITE_LIGHT] == 1
     assert known_conditions(ENTRY, {NARROW_BAND: 0.5})[0][WHITE_LIGHT] == 0
 
@@ -80,12 +80,14 @@ def test_real_bleeding_has_blood_of_unknown_strength_even_under_drawn_blood():
         ({'specular': 0.1}, REFLECTION),
     ],
 )
-def test_what_an_image_may_have_by_nature_is_unknown_until_it_is_drawn(changes, number):
+def test_a_condition_that_may_occur_naturally_is_unknown_until_it_is_drawn(
+    changes, number
+):
     assert known_conditions(entry(**changes), {})[0][number] == UNKNOWN
     assert known_conditions(entry(**changes), {number: 0.5})[0][number] == 1
 
 
-def test_samples_of_all_kinds_have_the_size_and_follow_from_the_seed(pack):
+def test_samples_of_all_kinds_have_the_given_size_and_are_reproducible_by_seed(pack):
     for kind in MIXTURE:
         row = int(pack.rows_of(kind)[0])
         samples = [
@@ -114,7 +116,7 @@ def test_lesions_are_pasted_into_healthy_images_with_their_mask(pack):
         changed = np.abs(pasted.astype(int) - image).sum(axis=2) > 0
         assert changed.any()
         lesions += bool(mask.any())
-    # Healthy tissue in the form of a lesion is pasted too, and is none.
+    # Healthy tissue in the shape of a lesion is pasted too, and is not a lesion.
     assert 6 <= lesions <= 18
     assert not empty.any()
 

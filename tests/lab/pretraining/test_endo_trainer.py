@@ -1,4 +1,4 @@
-"""The training learns, and goes on after a kill as if there had been none."""
+"""Endoscopy pretraining trains what it should, and resumes exactly after a kill."""
 
 import dataclasses
 
@@ -44,7 +44,7 @@ class Killed(Exception):
     """Stands for the end of the process."""
 
 
-def test_a_resumed_training_equals_an_unbroken_one(
+def test_a_resumed_training_equals_an_uninterrupted_one(
     train, unbroken, tmp_path, monkeypatch
 ):
     monkeypatch.setattr(endo_trainer, '_SAVE_EVERY', 2)
@@ -66,7 +66,9 @@ def test_a_resumed_training_equals_an_unbroken_one(
         assert torch.equal(value, resumed.state_dict()[key]), key
 
 
-def test_frozen_parts_do_not_move_and_others_do(train, unbroken, toy_imagenet):
+def test_frozen_parts_stay_unchanged_and_others_are_trained(
+    train, unbroken, toy_imagenet
+):
     from mcdrl_lab.pretraining.endo_model import EndoCLIP, load_imagenet
 
     first = EndoCLIP(SETTINGS.model_name)
@@ -84,21 +86,21 @@ def test_frozen_parts_do_not_move_and_others_do(train, unbroken, toy_imagenet):
     )
 
 
-def test_other_settings_do_not_go_on_from_a_checkpoint(train, tmp_path):
+def test_a_checkpoint_of_other_settings_is_refused(train, tmp_path):
     train(tmp_path, dataclasses.replace(SETTINGS, steps=1))
     assert (tmp_path / CHECKPOINT).is_file()
     with pytest.raises(PretrainingError, match='another --work-dir'):
         train(tmp_path)
 
 
-def test_the_control_trains_a_text_tower_from_nothing(
+def test_the_control_trains_a_text_tower_from_scratch(
     endo_pack_root, toy_imagenet, tmp_path
 ):
     settings = dataclasses.replace(
         SETTINGS, model_name=TEXT_TOWERS['transformer'], steps=1, warmup_steps=1
     )
     first = endo_trainer._new_model(settings, toy_imagenet).state_dict()
-    # Without a bank of its own it encodes captions with open_clip's tokenizer.
+    # Without a given bank, open_clip's tokenizer encodes the captions.
     trained = pretrain_endo(
         settings,
         load_pack(endo_pack_root, TRAIN),
@@ -118,12 +120,12 @@ def test_token_ids_get_no_noise():
 
 
 @pytest.mark.parametrize('weight', [-1.0, float('nan'), float('inf')])
-def test_a_region_weight_that_is_none_is_refused(weight):
+def test_an_invalid_region_weight_is_refused(weight):
     with pytest.raises(PretrainingError, match=r'region_weight=.*expected 0 or more'):
         EndoSettings(region_weight=weight)
 
 
-def test_a_loss_that_is_not_finite_ends_the_training(train, tmp_path, monkeypatch):
+def test_a_non_finite_loss_stops_the_training(train, tmp_path, monkeypatch):
     losses = endo_trainer.endo_losses
 
     def broken(*args):
@@ -134,10 +136,10 @@ def test_a_loss_that_is_not_finite_ends_the_training(train, tmp_path, monkeypatc
         train(tmp_path)
 
 
-def test_workers_are_forked_from_a_process_without_threads_of_opencv(
+def test_workers_are_forked_while_opencv_uses_a_single_thread(
     train, tmp_path, monkeypatch
 ):
-    # A worker would wait for them for ever.
+    # A forked worker would wait forever for OpenCV's threads.
     threads = []
 
     class Loader(torch.utils.data.DataLoader):
@@ -151,7 +153,7 @@ def test_workers_are_forked_from_a_process_without_threads_of_opencv(
     assert threads == [1]
 
 
-def test_batches_follow_from_seed_and_step(endo_pack_root):
+def test_a_batch_is_reproducible_by_its_step(endo_pack_root):
     pack = load_pack(endo_pack_root, TRAIN)
     batches = EndoBatches(pack, SETTINGS)
     first, again, other = batches[0], batches[0], batches[1]
@@ -161,7 +163,7 @@ def test_batches_follow_from_seed_and_step(endo_pack_root):
     assert not first['masks'][~first['known']].any()
 
 
-def test_the_bank_draws_lesions_first_and_every_condition(toy_sentences):
+def test_the_caption_bank_draws_lesions_first_and_every_condition_once(toy_sentences):
     bank = CaptionBank(toy_sentences)
     claims, vectors = bank.draw(np.random.default_rng(0))
     assert [c.lesion for c in claims[:6]] == [POLYP] * 3 + [NORMAL] * 3

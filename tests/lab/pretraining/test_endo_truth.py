@@ -21,7 +21,7 @@ def softplus(x: float) -> float:
     return math.log1p(math.exp(x))
 
 
-def test_truth_of_claims():
+def test_claims_are_true_false_or_unknown_for_each_image():
     lesions = np.array([POLYP, NORMAL, UNKNOWN, POLYP])
     present = np.zeros((4, 12), np.int8)
     strength = np.zeros((4, 12), np.float32)
@@ -51,7 +51,7 @@ def test_truth_of_claims():
     assert truth(claims, lesions, present, strength).tolist() == expected
 
 
-def test_between_the_grades_the_strength_is_called_neither():
+def test_grades_are_unknown_for_a_strength_between_them():
     claims = [Claim(condition=BLUR, grade=grade) for grade in (SLIGHT, STRONG)]
     present, strength = np.zeros((1, 12), np.int8), np.zeros((1, 12), np.float32)
     present[0, BLUR], strength[0, BLUR] = 1, 0.6
@@ -59,7 +59,7 @@ def test_between_the_grades_the_strength_is_called_neither():
     assert found.tolist() == [[UNKNOWN], [UNKNOWN]]
 
 
-def test_the_pair_loss_weighs_true_and_false_alike_whatever_their_number():
+def test_the_pair_loss_gives_true_and_false_pairs_equal_total_weight():
     logits = torch.tensor([[2.0, -1.0, -1.0, 9.0], [0.0, 0.0, 0.0, 0.0]])
     true = torch.tensor([[1, 0, 0, UNKNOWN], [UNKNOWN] * 4], dtype=torch.int8)
     expected = (softplus(-2.0) + softplus(-1.0)) / 2
@@ -68,7 +68,7 @@ def test_the_pair_loss_weighs_true_and_false_alike_whatever_their_number():
     assert balanced_pair_loss(logits, nothing).item() == 0
 
 
-def test_the_dense_loss_by_hand():
+def test_the_dense_loss_has_its_hand_worked_value_and_skips_unknown_masks():
     # One position with a lesion, one healthy; one text of each kind.
     logits = torch.tensor([[[[2.0, -1.0]], [[-3.0, 0.5]]]])
     shares = torch.tensor([[[1.0, 0.0]]])
@@ -80,7 +80,7 @@ def test_the_dense_loss_by_hand():
     assert dense_pair_loss(logits, shares, ~known, 1).item() == 0
 
 
-def test_a_hidden_lesion_is_looked_for_at_the_highest_positions():
+def test_a_lesion_without_a_mask_is_sought_at_the_highest_positions():
     logits = torch.tensor([[[[3.0, -5.0], [1.0, -9.0]]], [[[0.0] * 2] * 2]])
     loss = found_somewhere_loss(logits, torch.tensor([True, False]), share=0.5)
     assert loss.item() == pytest.approx((softplus(-3) + softplus(-1)) / 2, rel=1e-5)

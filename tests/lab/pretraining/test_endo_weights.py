@@ -1,4 +1,4 @@
-"""The weights file: small, whole, and sufficient for all shipped prompts."""
+"""The weights file: small, complete, and sufficient for all shipped prompts."""
 
 import json
 
@@ -57,7 +57,7 @@ def needed(prompts: PromptSet) -> list[str]:
     ]
 
 
-def test_shipped_texts_hold_all_prompts_their_controls_and_the_tested_words(
+def test_shipped_texts_contain_all_prompts_their_controls_and_the_test_words(
     prompt_sets,
 ):
     texts = set(shipped_texts(prompt_sets))
@@ -69,7 +69,7 @@ def test_shipped_texts_hold_all_prompts_their_controls_and_the_tested_words(
 
 
 @torch.no_grad()
-def test_a_saved_model_is_read_back_without_the_encoder(
+def test_a_saved_model_is_read_back_without_the_sentence_encoder(
     prompt_sets, toy_sentences, tmp_path, no_encoder
 ):
     torch.manual_seed(0)
@@ -101,7 +101,7 @@ def test_a_saved_control_is_read_back_with_its_text_tower(prompt_sets, tmp_path)
     assert_close(embed_texts(spec, texts), expected, rtol=0, atol=5e-3)
 
 
-def test_a_file_tells_which_data_sets_its_training_left_out(
+def test_weights_record_which_data_sets_their_training_left_out(
     prompt_sets, toy_sentences, tmp_path
 ):
     path, settings = tmp_path / 'weights.safetensors', EndoSettings(without='a,b')
@@ -112,7 +112,9 @@ def test_a_file_tells_which_data_sets_its_training_left_out(
 
 @pytest.mark.parametrize(('name', 'steps'), [(NAME, 320), (f'{NAME}-v2', 1280)])
 class TestBuiltin:
-    def test_it_is_small_and_its_card_names_its_hash(self, name, steps):
+    def test_the_builtin_weights_are_small_and_their_card_names_the_hash(
+        self, name, steps
+    ):
         import hashlib
 
         path = builtin_weights(name)
@@ -120,7 +122,7 @@ class TestBuiltin:
         digest = hashlib.sha256(path.read_bytes()).hexdigest()
         assert digest in path.with_suffix('.md').read_text()
 
-    def test_all_prompts_of_the_endoscopy_configs_are_known(
+    def test_the_builtin_weights_contain_all_prompts_of_the_endoscopy_configs(
         self, prompt_sets, no_encoder, name, steps
     ):
         spec = CLIPSpec(name, BUILTIN)
@@ -128,7 +130,9 @@ class TestBuiltin:
             rows = embed_texts(spec, needed(prompts))
             assert_close(rows.norm(dim=1), torch.ones(len(rows)))
 
-    def test_the_settings_of_its_training_are_in_the_file(self, name, steps):
+    def test_the_builtin_weights_record_the_settings_of_their_training(
+        self, name, steps
+    ):
         from safetensors import safe_open
 
         with safe_open(builtin_weights(name), framework='pt') as file:
@@ -137,7 +141,7 @@ class TestBuiltin:
         projection, known = read_text_side(builtin_weights(name))
         assert projection.shape == (256, 384) and len(known) > 100
 
-    def test_polyps_and_healthy_mucosa_are_different_words(
+    def test_polyp_is_nearer_to_adenoma_than_to_healthy_mucosa(
         self, no_encoder, name, steps
     ):
         spec = CLIPSpec(name, BUILTIN)

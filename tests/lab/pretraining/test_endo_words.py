@@ -1,4 +1,4 @@
-"""Words of captions, and words kept out of them."""
+"""Words of captions, and words that are reserved for choosing and testing."""
 
 from itertools import combinations
 
@@ -21,19 +21,19 @@ def words_of(listed: dict) -> set[str]:
     return {w for part in listed.values() for words in part.values() for w in words}
 
 
-def test_the_three_lists_share_no_word():
+def test_the_three_word_lists_share_no_word():
     trained = words_of({'lesion': LESION_WORDS, 'condition': CONDITION_WORDS})
     lists = [trained, words_of(CHOOSING_WORDS), words_of(UNSEEN_WORDS)]
     assert all(not a & b for a, b in combinations(lists, 2))
 
 
-def test_no_caption_holds_a_word_that_is_only_measured():
+def test_no_caption_contains_a_word_reserved_for_choosing_or_testing():
     texts = ' | '.join(text for lines in captions().values() for text in lines).lower()
     for word in words_of(UNSEEN_WORDS) | words_of(CHOOSING_WORDS):
         assert f' {word} ' not in f'{texts} ', word
 
 
-def test_the_words_of_the_issue_are_measured():
+def test_the_unseen_words_include_the_required_ones():
     named = ('haemorrhage', 'out of focus', 'dim', 'specular highlight', 'adenoma')
     assert words_of(UNSEEN_WORDS) >= {*named, 'growth'}
 
@@ -45,7 +45,7 @@ def test_every_condition_has_words_in_every_list():
     assert all(words[0] == CONDITIONS[n] for n, words in CONDITION_WORDS.items())
 
 
-def test_captions_claim_what_they_say():
+def test_each_caption_is_listed_once_under_the_claim_that_it_makes():
     texts = captions()
     assert 'An endoscopy image with strong bleeding' in texts[Claim(None, BLOOD, 0.7)]
     assert 'A polyp with blood' in texts[Claim(POLYP, BLOOD)]
@@ -62,7 +62,7 @@ def test_trained_texts_are_captions():
         assert set(trained_texts(claim)) <= set(texts[claim])
 
 
-def test_other_texts_are_in_the_templates_of_the_method():
+def test_other_words_are_put_into_the_templates_of_the_method():
     found = {word: (claim, text) for word, claim, text in other_texts(UNSEEN_WORDS)}
     assert found['haemorrhage'] == (
         Claim(condition=BLOOD),

@@ -26,7 +26,7 @@ from mcdrl_lab.pretraining.endo_zero_shot import (
 from mcdrl_lab.simulation.drawn_conditions import BLUR, DRAWN, NARROW_BAND, WHITE_LIGHT
 
 
-def test_evidence_of_a_lesion_is_the_difference_of_cosines():
+def test_the_lesion_score_is_a_difference_of_cosines():
     embeddings = torch.tensor([[1.0, 0.0], [0.0, 1.0]])
     lesion, healthy = torch.tensor([[1.0, 0.0]]), torch.tensor([[0.0, 1.0], [0.6, 0.8]])
     found = lesion_scores(embeddings, lesion, healthy)
@@ -34,16 +34,16 @@ def test_evidence_of_a_lesion_is_the_difference_of_cosines():
     assert auc(torch.tensor([2.0, 1.0]), torch.tensor([0.0, 1.5])) == 0.75
 
 
-def test_evidence_of_the_best_position_is_of_one_position_and_of_cosines():
-    # The first image's positions: of length 5, with differences of 0.6 - 0.8 and
-    # 0.8 - 0.6. The highest cosine with either text by itself would give 0.
+def test_the_score_of_the_best_position_uses_both_cosines_of_one_position():
+    # Both positions of the first image have length 5; their differences are 0.6 - 0.8
+    # and 0.8 - 0.6. The highest cosine with each text on its own would give 0.
     dense = torch.tensor([[[[3.0, 4.0]], [[4.0, 3.0]]], [[[0.0, 0.0]], [[1.0, 2.0]]]])
     lesion, healthy = torch.tensor([[1.0, 0.0]]), torch.tensor([[0.0, 1.0]])
     found = position_scores(dense, lesion, healthy)
     torch.testing.assert_close(found, torch.tensor([0.2, -1.0]))
 
 
-def test_conditions_are_compared_with_plain_images_and_white_light_with_its_absence():
+def test_conditions_are_compared_with_plain_images_white_light_with_narrow_band():
     text = torch.tensor([1.0])
     plain = torch.tensor([[0.1], [0.2]])
     drawn = {n: torch.tensor([[0.0], [0.0]]) for n in DRAWN}
@@ -52,7 +52,7 @@ def test_conditions_are_compared_with_plain_images_and_white_light_with_its_abse
     part = ConditionEmbeddings(plain, drawn)
     assert part.auc_of(BLUR, text) == 0.75
     assert part.auc_of(WHITE_LIGHT, text) == 0.75
-    # Among all: 20 further values of 0, -0.5 and 0.15.
+    # Among images with other conditions: 20 further values of 0, -0.5 and 0.15.
     assert part.auc_of(BLUR, text, among=True) == pytest.approx(
         (22 + 2 + 20 + 1 - 2 + 0.5 - 0.5) / 44, abs=0.05
     )
@@ -65,8 +65,8 @@ def test_a_shuffle_leaves_no_word_in_its_place():
     assert all((order != np.arange(12)).all() for order in orders)
 
 
-def test_shares_kept_by_hand():
-    # Of a 2 x 2 grid half is kept: the upper row; the lesion fills the left column.
+def test_kept_shares_count_the_lesion_pixels_at_kept_positions():
+    # Half of a 2 x 2 grid is kept, the upper row; the lesion fills the left column.
     scores = torch.tensor([[[4.0, 3.0], [2.0, 1.0]]])
     mask = np.zeros((8, 8), np.uint8)
     mask[:, :4] = 1
@@ -75,7 +75,7 @@ def test_shares_kept_by_hand():
     assert kept_shares(scores, [mask], 0.25).tolist() == [1.0]
 
 
-def test_scores_of_a_map_are_the_highest_cosine():
+def test_text_scores_are_the_highest_cosine_and_centre_scores_peak_in_the_middle():
     dense = torch.tensor([[[[3.0]], [[4.0]]]])
     texts = torch.tensor([[1.0, 0.0], [0.0, 2.0]])
     torch.testing.assert_close(text_scores(dense, texts), torch.tensor([[[0.8]]]))
@@ -83,7 +83,7 @@ def test_scores_of_a_map_are_the_highest_cosine():
     assert centre.argmax() == 4 and centre[0, 0] == centre.min()
 
 
-def test_each_image_is_drawn_with_each_condition_once():
+def test_each_condition_is_drawn_once_on_each_image():
     images = [np.full((20, 30, 3), 120, np.uint8)] * 2
     drawn = dict(conditioned(images, seed=0))
     assert set(drawn) == set(DRAWN)
@@ -127,11 +127,11 @@ def scores(score) -> EndoScores:
     return score()
 
 
-def test_everything_is_measured(scores):
+def test_all_scores_are_measured_for_every_hospital_condition_and_word(scores):
     assert set(scores.lesions) == {'pretraining pack', 'polypgen_c2', 'endotect_kvasir'}
     assert set(scores.positions) == set(scores.lesions)
     assert set(scores.conditions) == {'polypgen_c2', 'endotect_kvasir', 'all'}
-    # The hospital of the pretraining is not among those that were never seen.
+    # 'all' leaves out the hospital that pretraining has seen.
     assert scores.conditions['all'] == scores.conditions['polypgen_c2']
     assert all(0 <= v <= 1 for row in scores.conditions.values() for v in row.values())
     assert set(scores.words) == {
@@ -142,7 +142,7 @@ def test_everything_is_measured(scores):
     assert len(scores.shuffled) == 60
 
 
-def test_the_tables_say_what_is_missed_and_what_is_of_a_seen_hospital(scores):
+def test_the_tables_mark_missed_goals_and_the_seen_hospital(scores):
     text = scores_tables(scores)
     assert 'MISSED' in text
     assert 'endotect_kvasir (same hospital)' in text
@@ -151,7 +151,7 @@ def test_the_tables_say_what_is_missed_and_what_is_of_a_seen_hospital(scores):
     assert f'polypgen_c2, best position      | {found:.3f}' in text
 
 
-def test_a_hospital_that_the_training_left_out_is_an_unseen_one(score):
+def test_a_hospital_left_out_of_training_counts_as_unseen(score):
     scores = score(without=['kvasir_seg'])
     assert scores.seen == ()
     assert '(same hospital)' not in scores_tables(scores)

@@ -8,7 +8,7 @@ import torch
 from mcdrl_lab.pretraining.losses import caption_loss, cell_shares, region_loss
 
 
-def test_one_true_pair_a_row_is_the_loss_of_clip():
+def test_one_true_caption_per_image_gives_the_loss_of_clip():
     logits = torch.randn(5, 5, generator=torch.Generator().manual_seed(0))
     labels = torch.arange(5)
     expected = (
@@ -21,8 +21,8 @@ def test_one_true_pair_a_row_is_the_loss_of_clip():
 
 
 def test_captions_that_are_true_of_the_same_images_share_the_target():
-    # Two captions, both true of both images: every distribution that is uniform is
-    # best, and its loss is the entropy of two equal shares.
+    # Two captions, both true of both images: the uniform distribution is best, and its
+    # loss is the entropy of two equal shares.
     true = torch.ones(2, 2, dtype=torch.bool)
     assert caption_loss(torch.zeros(2, 2), true).item() == pytest.approx(math.log(2))
     logits = torch.tensor([[3.0, -3.0], [-3.0, 3.0]])
@@ -38,7 +38,7 @@ def test_region_loss_is_the_cross_entropy_of_class_and_healthy_tissue():
         assert loss.item() == pytest.approx(expected)
 
 
-def test_region_loss_pulls_scenes_without_lesion_to_healthy_tissue():
+def test_region_loss_pulls_lesion_free_scenes_towards_healthy_tissue():
     logits = torch.zeros(1, 3, 2, 2, requires_grad=True)
     region_loss(logits, torch.tensor([-1]), torch.zeros(1, 2, 2), 2).backward()
     assert (logits.grad[:, 2] < 0).all()

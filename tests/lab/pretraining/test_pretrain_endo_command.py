@@ -1,4 +1,4 @@
-"""python -m mcdrl_lab pretrain-endo: errors in one line, and a whole small run."""
+"""python -m mcdrl_lab pretrain-endo: one-line errors, and a whole small run."""
 
 import json
 import re
@@ -28,7 +28,7 @@ def test_the_help_names_the_defaults_of_the_settings(command, settings):
     assert named == {name: getattr(settings, name) for name in named}
 
 
-def test_a_missing_pack_is_one_line(tmp_path, toy_imagenet, capsys):
+def test_a_missing_pack_ends_with_a_one_line_error(tmp_path, toy_imagenet, capsys):
     arguments = ['pretrain-endo', '--pretraining-root', str(tmp_path)]
     arguments += ['--imagenet', str(toy_imagenet), '--work-dir', str(tmp_path / 'w')]
     assert main(arguments) == 2
@@ -37,7 +37,7 @@ def test_a_missing_pack_is_one_line(tmp_path, toy_imagenet, capsys):
     assert error.count('\n') == 1
 
 
-def test_missing_weights_are_one_line(tmp_path, capsys):
+def test_missing_weights_are_named_in_the_error(tmp_path, capsys):
     arguments = ['pretrain-endo', '--test', str(tmp_path / 'none.safetensors')]
     assert main([*arguments, '--work-dir', str(tmp_path)]) == 2
     assert 'none.safetensors' in capsys.readouterr().err
@@ -55,12 +55,12 @@ def test_scores_of_a_training_are_not_replaced_by_those_of_other_weights(
         told = capsys.readouterr().err
         assert f'{tmp_path} holds a training, and --test' in told
         assert 'would replace its scores.json' in told
-    # Its own are tested.
+    # Its own weights are tested.
     main([*words[:-1], str(tmp_path / 'weights.safetensors')])
     assert 'holds a training' not in capsys.readouterr().err
 
 
-def test_scores_that_nothing_tells_the_weights_of_are_not_replaced(tmp_path, capsys):
+def test_scores_of_unknown_weights_are_not_replaced(tmp_path, capsys):
     (tmp_path / 'scores.json').write_text('{}')
     for words in (['--test'], ['--test', str(tmp_path / 'w.pt')], []):
         assert main(['pretrain-endo', '--work-dir', str(tmp_path), *words]) == 2
@@ -68,7 +68,7 @@ def test_scores_that_nothing_tells_the_weights_of_are_not_replaced(tmp_path, cap
         assert f'{tmp_path}/scores.json would be replaced: it is from other' in told
 
 
-def test_a_whole_small_run(
+def test_a_small_run_writes_weights_and_scores_that_no_other_test_replaces(
     endo_pack_root,
     toy_imagenet,
     toy_sentences,
@@ -102,7 +102,7 @@ def test_a_whole_small_run(
     scores = json.loads((tmp_path / 'scores.json').read_text())
     assert scores['side'] == 32 and scores['seen'] == []
     assert 'polyp / normal, pretraining pack' in shown.out
-    # The same test of the same weights is taken anew; another is not put in its place.
+    # The same test of the same weights is repeated; no other test replaces it.
     before = (tmp_path / 'scores.json').read_bytes()
     weights = str(tmp_path / 'weights.safetensors')
     for other in (['--image-size', '64'], ['--part', 'held_out']):

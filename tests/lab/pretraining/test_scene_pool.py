@@ -1,4 +1,4 @@
-"""Pools of scenes: drawn once, whole or not at all, apart from every benchmark."""
+"""Pools of scenes: drawn once, complete, and separate from every benchmark."""
 
 import numpy as np
 import pytest
@@ -18,7 +18,7 @@ def pool():
     return draw_pool(SETTINGS)
 
 
-def test_arrays_are_those_of_the_scenes(pool):
+def test_arrays_hold_the_drawn_scenes_and_their_labels(pool):
     for number in range(SETTINGS.count):
         scene = sample_scene(5, number)
         image, mask = draw(scene, size=32)
@@ -31,14 +31,14 @@ def test_arrays_are_those_of_the_scenes(pool):
         assert pool.conditions[number].tolist() == there
 
 
-def test_no_benchmark_of_the_same_seed_holds_a_scene_of_the_pool():
+def test_a_benchmark_with_the_same_seed_shares_no_scene_with_the_pool():
     for number in range(20):
         own = sample_scene(5, number)
         for site in SITES:
             assert sample_scene(5, number, Conditions(site, 0.0)) != own
 
 
-def test_files_hold_the_same_pool_and_are_not_drawn_twice(pool, tmp_path):
+def test_a_saved_pool_is_opened_and_not_drawn_twice(pool, tmp_path):
     calls = []
     opened = open_pool(SETTINGS, tmp_path, 1, lambda *now: calls.append(now))
     again = open_pool(SETTINGS, tmp_path, 1, lambda *now: calls.append(now))
@@ -48,14 +48,14 @@ def test_files_hold_the_same_pool_and_are_not_drawn_twice(pool, tmp_path):
             np.testing.assert_array_equal(getattr(found, name), getattr(pool, name))
 
 
-def test_a_pool_that_was_not_finished_is_drawn_again(tmp_path):
+def test_an_unfinished_pool_is_drawn_again(tmp_path):
     open_pool(SETTINGS, tmp_path)
     (tmp_path / 'pool.json').unlink()
     (tmp_path / 'images.npy').write_bytes(b'half a file')
     assert open_pool(SETTINGS, tmp_path).images.shape == (6, 32, 32, 3)
 
 
-def test_a_pool_of_other_settings_is_not_taken_for_this_one(tmp_path):
+def test_a_pool_with_other_settings_is_drawn_separately(tmp_path):
     open_pool(SETTINGS, tmp_path)
     other = open_pool(PoolSettings(count=4, size=32, seed=6), tmp_path)
     assert len(other.images) == 4

@@ -1,4 +1,4 @@
-"""The pretraining learns, goes on after a kill as if there had been none."""
+"""Pretraining learns, and resumes exactly after a kill."""
 
 import dataclasses
 
@@ -31,7 +31,7 @@ class Killed(Exception):
     """Stands for the end of the process."""
 
 
-def test_a_resumed_training_equals_an_unbroken_one(
+def test_a_resumed_training_equals_an_uninterrupted_one(
     pool, unbroken, tmp_path, monkeypatch
 ):
     from mcdrl_lab.pretraining import trainer
@@ -73,7 +73,7 @@ def test_training_lowers_both_losses(pool, tmp_path):
 
 
 @pytest.mark.parametrize(('region_weight', 'same'), [(0.0, True), (0.5, False)])
-def test_masks_teach_nothing_without_the_region_loss(
+def test_masks_have_an_effect_only_with_the_region_loss(
     pool, tmp_path, region_weight, same
 ):
     settings = dataclasses.replace(SETTINGS, steps=2, region_weight=region_weight)
@@ -86,18 +86,20 @@ def test_masks_teach_nothing_without_the_region_loss(
 
 
 @pytest.mark.parametrize('weight', [-0.5, float('nan'), float('inf')])
-def test_a_region_weight_that_is_none_is_refused(weight):
+def test_an_invalid_region_weight_is_refused(weight):
     with pytest.raises(PretrainingError, match='expected 0 or more'):
         dataclasses.replace(SETTINGS, region_weight=weight)
 
 
-def test_the_checkpoint_of_other_settings_is_refused_by_name(pool, tmp_path):
+def test_a_checkpoint_of_other_settings_is_refused_and_named(pool, tmp_path):
     pretrain(dataclasses.replace(SETTINGS, steps=1), pool, tmp_path, log=str)
     with pytest.raises(PretrainingError, match=f'{CHECKPOINT}.*--work-dir'):
         pretrain(SETTINGS, pool, tmp_path, log=str)
 
 
-def test_a_loss_that_is_not_finite_stops_the_training(pool, tmp_path, monkeypatch):
+def test_a_non_finite_loss_stops_the_training_before_a_checkpoint(
+    pool, tmp_path, monkeypatch
+):
     from mcdrl_lab.pretraining import trainer
 
     losses = trainer._losses

@@ -1,4 +1,4 @@
-"""The shipped model is a CLIP in earnest: what its card says, on unseen scenes."""
+"""The shipped tiny CLIP has the scores of its model card, on unseen scenes."""
 
 import hashlib
 
@@ -25,17 +25,17 @@ def scores():
     return score_clip(CLIPSpec(MODEL, BUILTIN), pool)
 
 
-def test_lesion_classes_are_told_apart_by_text(scores):
+def test_texts_classify_at_least_80_percent_of_the_lesions(scores):
     assert scores.by_mode['maskclip'].lesion_accuracy >= 0.80
 
 
-def test_every_confounder_is_seen_by_text(scores):
+def test_texts_detect_every_confounder(scores):
     auc = scores.by_mode['maskclip'].confounder_auc
     assert len(auc) == 12
     assert min(auc.values()) >= 0.85
 
 
-def test_region_selection_keeps_nine_lesions_of_ten(scores):
+def test_region_selection_keeps_at_least_90_percent_of_the_lesions(scores):
     assert scores.by_mode['maskclip'].lesions_kept >= 0.90
 
 
@@ -55,14 +55,14 @@ def test_the_table_shows_every_score(scores):
         assert f'{value:.3f}' in table
 
 
-def test_weights_are_small_and_those_of_the_model_card():
+def test_weights_are_small_and_have_the_hash_of_the_model_card():
     path = builtin_weights(MODEL)
     assert path.stat().st_size <= 8 * MEGABYTE
     card = path.with_suffix('.md').read_text(encoding='utf-8')
     assert hashlib.sha256(path.read_bytes()).hexdigest() in card
 
 
-def test_kept_shares_counts_the_pixels_of_selected_cells():
+def test_kept_shares_count_lesion_pixels_in_the_selected_cells():
     # Four cells of 2 x 2 pixels; the text points at the first two.
     dense = torch.tensor([[[[1.0, 0.9], [-1.0, -0.9]], [[0.1, 0.1], [0.1, 0.1]]]])
     encoded = Encoded(torch.zeros(1, 2), dense)
@@ -75,7 +75,7 @@ def test_kept_shares_counts_the_pixels_of_selected_cells():
     ).tolist() == [0.0]
 
 
-def test_kept_shares_know_no_order_of_the_classes():
+def test_kept_shares_do_not_depend_on_the_order_of_the_classes():
     random = np.random.default_rng(0)
     vectors = torch.tensor(random.normal(size=(20, 8, 6, 6)), dtype=torch.float32)
     encoded = Encoded(torch.zeros(20, 8), vectors)
