@@ -1,7 +1,7 @@
-"""The backbones of docs/own_backbone.md, small and random, under MCDRL.
+"""The backbones of docs/own_backbone.md, small and with random weights, under MCDRL.
 
-A step, a prediction at gate 1 (another than the stock model's) and one at gate 0 (the
-stock model's, bit for bit), as the sweep tries MMSegmentation's own models.
+As in the sweep over MMSegmentation's models: a training step, a prediction at gate 1,
+which must differ from the stock model's, and one at gate 0, which must equal it.
 """
 
 import re
@@ -11,7 +11,7 @@ import torch
 
 from mcdrl_lab.stock_models.trial import try_model
 
-# As the page has them, but for fewer and narrower blocks and no weights to fetch.
+# As on the page, but with fewer and narrower blocks and without weights.
 BACKBONES = {
     'DINOv3': (
         dict(
@@ -95,7 +95,7 @@ def test_a_backbone_of_the_page_trains_and_predicts(name):
 
 
 @pytest.mark.parametrize('name', BACKBONES)
-def test_the_entry_is_the_one_of_the_page(repo_root, name):
+def test_the_tested_backbone_is_that_of_the_page(repo_root, name):
     page = (repo_root / 'docs/own_backbone.md').read_text()
     (entry,) = re.findall(rf'^\| {name}\b.*?\| `(dict\(.*?\))` \|', page, re.M)
     written = eval(entry, {'dict': dict})

@@ -26,7 +26,7 @@ def test_small_model_is_of_the_same_kind_without_weights_and_with_three_classes(
     assert small['pretrained'] is None
     assert small['backbone'] == dict(type='ResNet', depth=50, norm_cfg=dict(type='BN'))
     assert small['decode_head'] == dict(type='FCNHead', num_classes=3, in_index=(0, 1))
-    # Two classes of a border are no lesion classes.
+    # The two classes of a boundary head are not lesion classes.
     assert small['auxiliary_head']['num_classes'] == 2
     assert small['test_cfg'] == dict(mode='whole')
     assert small['data_preprocessor'] == dict(
@@ -42,17 +42,17 @@ def test_small_model_is_of_the_same_kind_without_weights_and_with_three_classes(
     ('weights', 'expected'),
     [
         ([0.5] * 19, [0.5] * 3),
-        # As of queries: classes, then "no object".
+        # As in heads with queries: the classes, then "no object".
         ([1.0] * 19 + [0.1], [1.0] * 3 + [0.1]),
     ],
 )
-def test_weights_of_classes_are_as_many(weights, expected):
+def test_class_weights_are_cut_to_the_number_of_classes(weights, expected):
     loss = dict(type='CrossEntropyLoss', class_weight=weights)
     small = small_model(model(loss_decode=loss), 64)
     assert small['decode_head']['loss_decode']['class_weight'] == expected
 
 
-def test_images_size_is_that_of_position_embeddings_and_timm_fetches_nothing():
+def test_position_embeddings_get_the_small_size_and_no_weights_are_fetched():
     stock = model()
     stock['backbone'] = dict(type='BEiT', img_size=(640, 640), pretrained=True)
     assert small_model(stock, 64)['backbone'] == dict(
@@ -72,14 +72,14 @@ def test_images_size_is_that_of_position_embeddings_and_timm_fetches_nothing():
             dict(num_layers=4, out_indices=3),
         ),
         (dict(type='SwinTransformer', depths=[2, 2, 18, 2]), dict(depths=[2] * 4)),
-        # Blocks a stage, which say what the stages are.
+        # Numbers of blocks per stage, which define the stages.
         (
             dict(type='MixVisionTransformer', num_layers=[3, 4, 6, 3]),
             dict(num_layers=[3, 4, 6, 3]),
         ),
     ],
 )
-def test_transformers_keep_few_blocks_and_as_many_maps(stock, expected):
+def test_transformers_keep_few_blocks_and_the_number_of_feature_maps(stock, expected):
     small = small_model({**model(), 'backbone': stock}, 64)
     assert small['backbone'] == dict(stock, **expected)
 
@@ -104,7 +104,7 @@ def folder(tmp_path) -> Path:
     return tmp_path
 
 
-def test_configs_that_differ_in_their_data_are_one_model(folder):
+def test_configs_that_differ_only_in_their_data_are_one_model(folder):
     models, unreadable = list_models(folder, 64)
     assert sorted(found.configs for found in models.values()) == [
         ['fcn/ade20k.py', 'fcn/cityscapes.py'],
@@ -114,7 +114,7 @@ def test_configs_that_differ_in_their_data_are_one_model(folder):
     assert 'SyntaxError' in unreadable['unet/torn.py']
 
 
-def test_a_model_has_one_key_at_every_size(folder):
+def test_a_model_has_the_same_key_at_every_size(folder):
     at = {size: list_models(folder, size)[0] for size in (64, 416)}
     assert list(at[64]) == list(at[416])
     sizes = {m.model['data_preprocessor']['size'] for m in at[416].values()}

@@ -21,7 +21,7 @@ def record(key, status, configs, reason='', size=64):
 RECORDS = [
     record('a', 'broken', ['fcn/one.py', 'fcn/two.py'], 'ValueError: wrong'),
     record('b', 'refused', ['san/one.py'], 'it is CLIP itself.'),
-    # Tried again: this one counts.
+    # Tried again: this record counts.
     record('a', 'ok', ['fcn/one.py', 'fcn/two.py']),
     record('c', 'not built', ['fcn/three.py'], 'no module.'),
 ]
@@ -44,7 +44,7 @@ def test_configs_are_counted_by_method_and_the_last_record_of_a_model_counts():
     assert make_table(RECORDS) == TABLE
 
 
-def test_models_of_another_size_are_named():
+def test_models_tried_at_another_size_are_listed():
     larger = [record('d', 'ok', ['lraspp/a.py'], size=416)]
     (first, *_) = make_table(RECORDS + larger).splitlines()
     assert first.endswith('Images of 64 pixels; models 1 of `lraspp` at 416.')
@@ -57,7 +57,7 @@ def records(tmp_path):
     return path
 
 
-def test_table_takes_the_place_of_the_one_before_and_nothing_else(records, tmp_path):
+def test_the_table_replaces_the_previous_one_and_nothing_else(records, tmp_path):
     page = tmp_path / 'page.md'
     page.write_text(f'before\n{BEGIN}\nold\n{END}\nafter\n')
     write_table(records, page)

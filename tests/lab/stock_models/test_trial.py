@@ -1,4 +1,4 @@
-"""A sample of MMSegmentation's models, one of each kind, as the sweep tries all."""
+"""A sample of MMSegmentation's models, one of each kind; the sweep tries all."""
 
 import importlib.util
 
@@ -39,7 +39,7 @@ def stock(pattern: str) -> dict:
 
 
 @pytest.mark.parametrize('kind', SAMPLE)
-def test_model_trains_predicts_and_is_the_stock_one_while_the_gate_is_shut(kind):
+def test_model_trains_predicts_and_equals_the_stock_model_at_gate_0(kind):
     outcome = try_model(stock(SAMPLE[kind]), SIZE)
     assert (outcome.status, outcome.reason) == ('ok', '')
 
@@ -66,7 +66,7 @@ def test_model_without_a_place_for_mcdrl_is_refused_with_the_reason(pattern, rea
     assert reason in outcome.reason
 
 
-def test_package_that_is_missing_is_no_fault_of_the_conversion():
+def test_a_model_that_cannot_be_built_is_recorded_as_not_built():
     model = stock('erfnet/erfnet_*')
     model['backbone']['type'] = 'NoSuchBackbone'
     outcome = try_model(model, SIZE)
@@ -74,7 +74,9 @@ def test_package_that_is_missing_is_no_fault_of_the_conversion():
     assert 'NoSuchBackbone' in outcome.reason
 
 
-def test_prediction_that_is_not_the_stock_ones_is_broken(monkeypatch):
+def test_a_prediction_at_gate_0_unlike_the_stock_model_is_recorded_as_broken(
+    monkeypatch,
+):
     from mcdrl_mmseg.models import CausalIntervention
 
     monkeypatch.setattr(CausalIntervention, 'gated', lambda _, tokens, done: done)
@@ -83,7 +85,7 @@ def test_prediction_that_is_not_the_stock_ones_is_broken(monkeypatch):
     assert 'at gate 0 logits are' in outcome.reason
 
 
-def test_step_that_does_not_reach_the_intervention_is_broken(monkeypatch):
+def test_an_intervention_without_part_in_the_loss_is_recorded_as_broken(monkeypatch):
     from mcdrl_mmseg.models import CausalIntervention
 
     monkeypatch.setattr(CausalIntervention, 'gated', lambda _, tokens, done: tokens)
@@ -95,7 +97,7 @@ def test_step_that_does_not_reach_the_intervention_is_broken(monkeypatch):
     assert 'has no part in the loss' in outcome.reason
 
 
-def test_weights_are_told_by_the_stock_models_names():
+def test_stock_weights_are_found_by_the_names_of_the_stock_model():
     state = {
         'backbone.backbone.conv': 1,
         'backbone.neck.conv': 2,
@@ -108,7 +110,7 @@ def test_weights_are_told_by_the_stock_models_names():
     assert stock_weights(names, state) == dict(zip(names, (1, 2, 4, 5)))
 
 
-def test_conversion_leaves_the_stock_section_as_it_is():
+def test_conversion_does_not_change_the_stock_model_section():
     model = stock('erfnet/erfnet_*')
     before = Config(dict(model=model)).pretty_text
     assert converted(model).backbone.type == 'CLIPGuidedBackbone'
