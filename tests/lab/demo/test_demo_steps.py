@@ -20,7 +20,9 @@ def command(monkeypatch):
     return module
 
 
-def test_a_step_is_shown_as_it_can_be_typed(command, monkeypatch, capsys):
+def test_a_step_is_printed_as_a_shell_command_and_run_with_its_variables(
+    command, monkeypatch, capsys
+):
     monkeypatch.setenv('MCDRL_EMPTY', '')
 
     def run(args):
@@ -40,7 +42,9 @@ def test_a_failed_step_is_named_with_its_exit_code(command):
         run_command(['show', 'x'], {})
 
 
-def test_configs_are_found_in_the_repository_and_shown_relative(repo_root, monkeypatch):
+def test_configs_are_found_in_the_repository_with_a_relative_path_inside_it(
+    repo_root, monkeypatch
+):
     name = 'mixing/own_segformer.py'
     monkeypatch.chdir(repo_root)
     assert find_config(name) == f'configs/{name}'

@@ -8,13 +8,13 @@ from mcdrl_lab.demo.demo_steps import DemoError
 
 @pytest.fixture
 def commands(monkeypatch):
-    """What would be run, with its variables; nothing is."""
+    """The commands that would be run, with their variables; none is run."""
     seen = []
     monkeypatch.setattr(demos, 'run_command', lambda *call: seen.append(call))
     return seen
 
 
-def test_both_methods_are_trained_on_the_images_just_drawn(commands, tmp_path):
+def test_demo_trains_both_methods_on_the_simulated_images(commands, tmp_path):
     demos.run_demo(str(tmp_path), images_per_site=7, seeds=2)
     drawing, training, comparing, reporting = commands
     data = str(tmp_path / 'endosim')
@@ -29,14 +29,18 @@ def test_both_methods_are_trained_on_the_images_just_drawn(commands, tmp_path):
     assert '--explanations' in reporting[0]
 
 
-def test_real_demo_without_images_says_what_to_set(commands, tmp_path, monkeypatch):
+def test_real_demo_without_images_names_the_variable_to_set(
+    commands, tmp_path, monkeypatch
+):
     monkeypatch.setenv('MCDRL_DATA_ROOT', str(tmp_path / 'nowhere'))
     with pytest.raises(DemoError, match='Set MCDRL_DATA_ROOT to the folder'):
         demos.run_real_demo(str(tmp_path / 'out'))
     assert commands == []
 
 
-def test_real_demo_trains_both_on_three_hospitals(commands, tmp_path, monkeypatch):
+def test_real_demo_trains_both_methods_with_one_real_site_held_out(
+    commands, tmp_path, monkeypatch
+):
     (tmp_path / 'sites' / 'polypgen_c1').mkdir(parents=True)
     monkeypatch.setenv('MCDRL_DATA_ROOT', str(tmp_path / 'sites'))
     demos.run_real_demo(str(tmp_path / 'out'))
