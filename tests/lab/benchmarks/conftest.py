@@ -17,7 +17,7 @@ def _one_thread():
 
 @pytest.fixture(scope='session')
 def vit_config(repo_root) -> str:
-    """A ViT of patches of 8 pixels, width 192 and six blocks; an FCN predictor."""
+    """A ViT with patches of 8 pixels, width 192 and six blocks; an FCN predictor."""
     name = 'mcdrl_clip-tiny-vit_fcn_5e_endoscopy-sites-128x128.py'
     return str(repo_root / 'configs/mcdrl' / name)
 
@@ -41,7 +41,7 @@ def resnet(resnet_config) -> Subject:
 
 @pytest.fixture(scope='session')
 def guided(repo_root) -> Subject:
-    """SegFormer beside a CLIP tower, made small; both name weights that are gone."""
+    """A small SegFormer beside a CLIP tower; both name weights that do not exist."""
     name = 'mcdrl_mit-b0_segformer_50e_endoscopy-sites-224x224.py'
     subject = load_subject(str(repo_root / 'configs/mcdrl' / name))
     subject = Subject(subject.name, copy.deepcopy(subject.cfg))

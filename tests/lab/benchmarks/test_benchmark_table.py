@@ -60,21 +60,21 @@ def test_table_has_a_row_for_each_model_in_readable_units():
     ]
 
 
-def test_models_of_one_name_keep_a_row_each():
-    """As configs that differ in schedule or data alone."""
+def test_models_with_the_same_name_have_separate_rows():
+    """As for configs that differ only in schedule or data."""
     slow = COUNTED | dict(images_per_second=1.0)
     rows = cells(comparison_table([COUNTED, slow]))[2:]
     assert [(row[0], row[5]) for row in rows] == [('own', '100.00'), ('own', '1.00')]
     assert len(cells(shares_table([COUNTED, slow]))) == 4
 
 
-def test_shares_are_in_per_cent_of_the_models_that_have_them():
+def test_shares_are_shown_in_per_cent_for_models_that_have_them():
     header, _, *rows = cells(shares_table([COUNTED, TIMED]))
     assert header == ['share of the step', *PARTS]
     assert rows == [['own', '50.0%', '12.5%', '25.0%', '6.0%', '0.0%', '6.5%']]
 
 
-def test_without_shares_there_is_no_table_of_them():
+def test_the_table_of_shares_is_empty_without_shares():
     assert shares_table([TIMED]) == ''
 
 
@@ -112,7 +112,7 @@ def test_plot_names_models_parts_and_setting():
     assert named == [*(part for part in PARTS if part != 'losses'), 'whole step']
 
 
-def test_plot_says_what_a_step_of_training_is():
+def test_the_plot_of_training_mode_is_labelled_training_step():
     figure = comparison_plot([COUNTED | dict(mode='train')])
     assert 'training step' in figure.axes[0].get_xlabel()
 

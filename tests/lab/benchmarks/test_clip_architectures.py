@@ -1,4 +1,4 @@
-"""The table of open_clip's architectures: the page's is what the command finds."""
+"""The table of open_clip's architectures on the page is that of the command."""
 
 from mcdrl_lab.benchmarks.clip_architectures import (
     Architecture,
@@ -23,29 +23,29 @@ SOME = (
 )
 
 
-def test_rows_of_the_page_are_of_what_is_built_here(repo_root):
-    """All of them: tests/integration/test_clip_architectures.py."""
+def test_rows_of_the_page_equal_those_of_the_command(repo_root):
+    """A sample; tests/integration/test_clip_architectures.py checks all rows."""
     page = (repo_root / 'docs/own_clip.md').read_text(encoding='utf-8')
     rows = markdown(describe(name) for name in SOME).splitlines()[4:]
     assert len(rows) == len(SOME)
     assert set(rows) <= set(table_of(page).splitlines())
 
 
-def test_the_page_has_all_of_open_clips_architectures(repo_root):
+def test_the_page_lists_all_architectures_of_open_clip(repo_root):
     page = (repo_root / 'docs/own_clip.md').read_text(encoding='utf-8')
     names = [line.split('`')[1] for line in table_of(page).splitlines()[4:]]
     assert names == architecture_names()
     assert len(names) == 144
 
 
-def test_a_refused_architecture_says_why():
+def test_a_refused_architecture_is_listed_with_the_reason():
     row = describe('vit_relpos_medium_patch16_cls_224')
     assert row.modes == ()
     assert "timm's VisionTransformerRelPos" in row.refusal
     assert 'refused: its image tower' in markdown([row])
 
 
-def test_what_is_refused_counts_among_all_and_not_among_built():
+def test_refused_architectures_count_in_the_total_but_not_as_built():
     built = Architecture('a', 'ViT', 8, 'transformer, 77', '0.5', ('vanilla',))
     refused = Architecture('b', '-', 8, 'transformer, 77', '0.5', (), 'why')
     table = markdown([built, refused])
@@ -54,7 +54,7 @@ def test_what_is_refused_counts_among_all_and_not_among_built():
     assert '| `b` | - | 8 | transformer, 77 | 0.5 | refused: why |' in table
 
 
-def test_only_what_lies_between_the_marks_of_a_page_is_written(tmp_path):
+def test_only_the_text_between_the_marks_of_a_page_is_replaced(tmp_path):
     page = tmp_path / 'page.md'
     page.write_text(f'# Title\n\n{BEGIN}\nold\n{END}\n\nRest.\n')
     main(['clip-architectures', 'RN50', '--update', str(page)])
@@ -64,7 +64,7 @@ def test_only_what_lies_between_the_marks_of_a_page_is_written(tmp_path):
     assert '`RN50` | ModifiedResNet | 1024 | transformer, 77 | OpenAI | all |' in text
 
 
-def test_a_page_without_marks_is_an_error(tmp_path, capsys):
+def test_a_page_without_marks_is_refused_and_stays_unchanged(tmp_path, capsys):
     page = tmp_path / 'page.md'
     page.write_text('# Title\n')
     assert main(['clip-architectures', 'RN50', '--update', str(page)]) == 2

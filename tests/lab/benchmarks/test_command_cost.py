@@ -48,7 +48,7 @@ def test_processes_that_a_command_leaves_behind_are_counted():
         (['no-such-program'], 'error: no-such-program: No such file or directory.'),
     ],
 )
-def test_what_cannot_be_run_is_refused_in_one_line(arguments, message):
+def test_an_unusable_command_ends_with_a_one_line_error(arguments, message):
     done = command_cost(*arguments)
     assert done.returncode == 2
     assert done.stderr.startswith(message) and len(done.stderr.splitlines()) == 1

@@ -12,7 +12,7 @@ from mcdrl_lab.benchmarks.communication import (
 )
 
 
-def test_trained_weights_count_and_frozen_ones_and_buffers_do_not():
+def test_trained_bytes_count_no_frozen_weights_and_no_buffers():
     model = torch.nn.Sequential(
         torch.nn.Linear(3, 2), torch.nn.BatchNorm1d(2), torch.nn.Linear(2, 5)
     )
@@ -25,11 +25,13 @@ def test_trained_weights_count_and_frozen_ones_and_buffers_do_not():
     ('processes', 'seconds'),
     [(1, 0.0), (2, 1.0), (8, 1.75), (64, 1.96875)],
 )
-def test_ring_sends_twice_the_data_but_for_a_processs_own_share(processes, seconds):
+def test_ring_sends_twice_the_data_except_for_the_own_share_of_each_process(
+    processes, seconds
+):
     assert ring_all_reduce_seconds(10**9, processes, 1e9) == pytest.approx(seconds)
 
 
-def test_table_counts_the_weights_of_a_config_that_is_not_built(repo_root):
+def test_table_has_the_trained_weights_and_times_of_a_config(repo_root):
     config = (
         repo_root
         / 'configs/mcdrl'
@@ -44,7 +46,7 @@ def test_table_counts_the_weights_of_a_config_that_is_not_built(repo_root):
     assert row['8 x 2 GB/s'] == pytest.approx(1000 * 1.75 * 4 * trained / 2e9)
 
 
-def test_mcdrl_over_a_stock_config_is_counted_with_mcdrl(tmp_path):
+def test_mcdrl_added_to_a_stock_config_is_counted(tmp_path):
     values = dict(mean=[123.675, 116.28, 103.53], std=[58.395, 57.12, 57.375])
     model = dict(
         type='EncoderDecoder',

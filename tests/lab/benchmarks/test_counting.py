@@ -1,4 +1,4 @@
-"""Counts by hand."""
+"""Counts that are worked out by hand."""
 
 import pytest
 import torch
@@ -10,13 +10,13 @@ from mcdrl_lab.benchmarks.counting import count_flops, count_parameters, peak_me
 _MIB = 2**20
 
 
-def test_parameters_are_weights_and_biases_frozen_ones_too_but_no_buffers():
+def test_parameters_include_frozen_weights_and_biases_but_no_buffers():
     model = nn.Sequential(nn.Conv2d(3, 8, 3), nn.BatchNorm2d(8), nn.Linear(8, 2))
     model[0].requires_grad_(False)
     assert count_parameters(model) == (3 * 8 * 9 + 8) + (8 + 8) + (8 * 2 + 2)
 
 
-def test_a_shared_weight_is_one_parameter():
+def test_a_shared_weight_is_counted_once():
     first, second = nn.Linear(3, 3), nn.Linear(3, 3)
     second.weight = first.weight
     assert count_parameters(nn.Sequential(first, second)) == 9 + 3 + 3
@@ -38,7 +38,7 @@ def test_operations_of_a_convolution_are_twice_its_multiplications(
 
 
 @pytest.mark.parametrize(('of_input', 'products'), [(False, 2), (True, 3)])
-def test_the_backward_pass_counts_a_product_for_each_gradient(of_input, products):
+def test_the_backward_pass_adds_one_product_per_gradient(of_input, products):
     layer = nn.Linear(3, 4)
     inputs = torch.randn(5, 3, requires_grad=of_input)
     found = count_flops(lambda: layer(inputs).sum().backward())
@@ -86,13 +86,13 @@ def test_peak_memory_is_the_model_and_the_largest_tensors_alive_at_once():
             del first, second
             third = torch.empty(5 * _MIB, dtype=torch.uint8)
             del third
-            # Whatever the tracker looks at, a model's pass is among it.
+            # A step always runs the model, too.
             model(torch.zeros(1, 256))
 
     assert peak_memory(model, step, 'cpu') == weights + 4 * _MIB + 2 * _MIB
 
 
-def test_peak_memory_of_training_holds_gradients_and_the_optimisers_state():
+def test_peak_memory_of_training_includes_gradients_and_optimiser_state():
     """AdamW: weights, gradients and two moments; 4 bytes for each, and a counter."""
     model = nn.Linear(1024, 1024, bias=False)
     optimizer = torch.optim.AdamW(model.parameters())
@@ -121,7 +121,7 @@ def test_frozen_weights_count_once_and_have_no_gradient():
     frozen, trained = (4 * count_parameters(part) for part in model)
     found = peak_memory(model, step, 'cpu', optimizer)
     assert frozen + 2 * trained <= found < frozen + 3 * trained
-    # As it was: hooks are refused again.
+    # The patch is undone: hooks are refused again.
     with pytest.raises(RuntimeError, match="doesn't require gradient"):
         model[0].weight.register_hook(print)
 

@@ -1,4 +1,4 @@
-"""Images a second, by a clock that is set by hand."""
+"""Images per second, by a clock that is set by hand."""
 
 from types import SimpleNamespace
 
@@ -30,7 +30,7 @@ def data_folder(tmp_path_factory):
 
 @pytest.fixture
 def new_subject(data_folder):
-    """Makes a config whose loader gives batches of a size."""
+    """Make a config whose loader gives batches of the given size."""
 
     def make(batch_size: int) -> Subject:
         loader = dict(
@@ -56,7 +56,7 @@ def new_subject(data_folder):
 
 @pytest.fixture(autouse=True)
 def _two_seconds(monkeypatch):
-    """Two seconds pass between the two looks at the clock."""
+    """Two seconds pass between the two readings of the clock."""
     clock = iter([10.0, 12.0])
     monkeypatch.setattr(loading, 'time', SimpleNamespace(perf_counter=clock.__next__))
 
@@ -97,9 +97,7 @@ def test_a_config_without_training_data_is_named():
         measure_loading(Subject('mine', Config(dict(model={}))))
 
 
-def test_data_that_are_not_there_are_an_error_naming_config_and_folder(
-    new_subject, tmp_path
-):
+def test_missing_data_is_an_error_that_names_config_and_folder(new_subject, tmp_path):
     subject = new_subject(4)
     subject.cfg.train_dataloader.dataset.data_root = str(tmp_path / 'gone')
     with pytest.raises(ProtocolError, match=r'^mine: data_root=.*gone.* not a folder'):

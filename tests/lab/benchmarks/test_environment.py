@@ -8,7 +8,7 @@ import torch
 from mcdrl_lab.benchmarks import environment
 
 
-def test_figures_belong_to_a_day_a_machine_and_versions():
+def test_environment_records_date_machine_and_versions():
     found = environment.environment('cpu')
     assert found['date'] == date.today().isoformat()
     assert found['device'] == 'cpu'
@@ -20,7 +20,7 @@ def test_figures_belong_to_a_day_a_machine_and_versions():
     assert found['cpu']
 
 
-def test_a_gpu_is_called_by_its_name(monkeypatch):
+def test_a_gpu_is_recorded_by_its_name(monkeypatch):
     names = {'cuda:1': 'GPU of the second slot'}
     monkeypatch.setattr(torch.cuda, 'get_device_name', names.__getitem__)
     assert environment.environment('cuda:1')['device'] == 'GPU of the second slot'
@@ -37,7 +37,9 @@ def test_a_gpu_is_called_by_its_name(monkeypatch):
         (None, 'the machine'),
     ],
 )
-def test_the_cpu_is_called_as_the_system_calls_it(tmp_path, monkeypatch, text, name):
+def test_the_cpu_is_recorded_by_its_name_in_the_system(
+    tmp_path, monkeypatch, text, name
+):
     file = tmp_path / 'cpuinfo'
     if text is not None:
         file.write_text(text)
@@ -47,7 +49,7 @@ def test_the_cpu_is_called_as_the_system_calls_it(tmp_path, monkeypatch, text, n
     assert environment._cpu_name() == name
 
 
-def test_all_of_it_is_one_sentence():
+def test_the_environment_is_written_as_one_sentence():
     described = dict(
         date='2026-01-02',
         device='cpu',

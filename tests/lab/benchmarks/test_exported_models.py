@@ -44,7 +44,7 @@ def test_images_are_paired_with_masks_by_name(folders):
         image_pairs(folders / 'images', folders / 'images')
 
 
-def test_images_of_one_name_are_refused(folders):
+def test_images_with_the_same_name_are_refused(folders):
     shutil.copy(folders / 'images/2.jpg', folders / 'images/0 b.jpg')
     assert len(image_pairs(folders / 'images', folders / 'masks')) == 2
     shutil.copy(folders / 'images/2.jpg', folders / 'images/0.bmp')
@@ -58,7 +58,7 @@ def file_of(tmp_path, name, run, height=64):
     return ExportedModel(path, dict(height=height, width=64), run)
 
 
-def test_dice_and_difference_are_those_of_the_maps(folders, model):
+def test_dice_and_largest_difference_are_computed_from_the_maps(folders, model):
     module = DeployableSegmentor(model)
 
     @torch.no_grad()
@@ -81,7 +81,7 @@ def test_dice_and_difference_are_those_of_the_maps(folders, model):
     assert [row['name'] for row in rows] == ['PyTorch', *runs]
     assert rows[1]['dice'] == rows[0]['dice']
     assert rows[1]['largest_difference'] == 0
-    # The image without lesion counts in neither mean.
+    # The image without a lesion counts in no mean.
     assert rows[2]['dice'] == 100
     assert rows[3]['dice'] == pytest.approx(200 / 3)
     assert rows[3]['largest_difference'] > 0.3
@@ -90,8 +90,8 @@ def test_dice_and_difference_are_those_of_the_maps(folders, model):
 
 def test_dice_of_several_lesion_classes_is_that_of_the_label_map(folders, model):
     def undecided(pixels):
-        # In the upper half a lesion class has most, below the background, though both
-        # lesion classes together have more than a half.
+        # In the upper half a lesion class scores highest, in the lower the background,
+        # though both lesion classes together have more than one half.
         logits = np.zeros((1, 3, 64, 64), np.float32)
         logits[:, 1, :32] = 0.5
         logits[:, 0, 32:] = 0.5
@@ -106,7 +106,7 @@ def test_dice_of_several_lesion_classes_is_that_of_the_label_map(folders, model)
     assert [row['dice'] for row in rows[1:]] == [100, 100]
 
 
-def test_files_of_several_sizes_are_refused(folders, model):
+def test_exported_files_of_different_sizes_are_refused(folders, model):
     files = [file_of(folders, str(h), None, height=h) for h in (64, 96)]
     with pytest.raises(ValueError, match='the same size'):
         compare_exported(model, files, [])
@@ -122,7 +122,7 @@ def test_a_mask_of_another_size_than_its_image_is_refused(folders, model):
         compare_exported(model, [file], pairs, rounds=1)
 
 
-def test_images_without_a_mask_are_counted(folders, capsys):
+def test_the_number_of_images_without_a_mask_is_reported(folders, capsys):
     (folders / 'a.onnx').write_bytes(b'none')
     arguments = ['best.pth', str(folders / 'a.onnx')]
     arguments += ['--images', str(folders / 'images')]
@@ -137,7 +137,7 @@ def test_images_without_a_mask_are_counted(folders, capsys):
 
 @pytest.fixture
 def compared(folders, monkeypatch):
-    """Runs the command on files of these names, with nothing measured."""
+    """Run the command on files with these names; nothing is measured."""
     for name in ('load_segmentor', 'open_exported'):
         module = dict(load_segmentor='checkpoint', open_exported='export.runtime')
         path = f'mcdrl_mmseg.apis.{module[name]}.{name}'
@@ -152,7 +152,7 @@ def compared(folders, monkeypatch):
     return run
 
 
-def test_a_comparison_is_renewed_and_another_one_only_where_asked_for(
+def test_a_comparison_replaces_its_own_result_and_another_only_on_request(
     folders, compared, capsys
 ):
     out = ('--out', folders / 'times.json')
@@ -166,14 +166,14 @@ def test_a_comparison_is_renewed_and_another_one_only_where_asked_for(
     assert compared('best.pth', a, *out, '--overwrite') == 0
 
 
-def test_what_others_wrote_and_inputs_are_never_replaced(folders, compared, capsys):
+def test_foreign_files_and_inputs_are_never_replaced(folders, compared, capsys):
     notes = folders / 'notes.json'
     notes.write_text('mine')
     assert compared('best.pth', 'a.onnx', '--out', notes, '--overwrite') == 2
     assert 'not written here' in capsys.readouterr().err
     mask = folders / 'masks/0.png'
     before = mask.read_bytes()
-    # A file's name says nothing of what is in it.
+    # An input is recognised behind a link, too.
     mask.rename(mask.with_suffix('.json'))
     mask.symlink_to(mask.with_suffix('.json'))
     mask = mask.with_suffix('.json')

@@ -6,7 +6,7 @@ import pytest
 from mcdrl_lab.benchmarks.latency import Spread, ratio, spread, time_in_turns
 
 
-def test_functions_take_turns_back_and_forth_and_the_first_calls_do_not_count():
+def test_functions_take_turns_back_and_forth_and_warm_up_calls_do_not_count():
     calls = []
     functions = [lambda n=n: calls.append(n) for n in range(3)]
     times = time_in_turns(functions, rounds=2, warm_up=2)
@@ -20,16 +20,16 @@ def test_times_are_in_milliseconds_and_belong_to_their_function():
     assert (times[:, 0] >= 50).all() and (times[:, 1] < times[:, 0]).all()
 
 
-def test_time_on_the_cores_leaves_waiting_out():
+def test_cpu_time_leaves_out_waiting():
     times = time_in_turns([lambda: time.sleep(0.2)], 1, 0, cpu_time=True)
     assert times[0, 0] < 100
 
 
-def test_spread_by_hand():
+def test_spread_is_the_median_with_the_quartiles():
     assert spread(np.array([1.0, 2.0, 3.0, 4.0, 5.0])) == Spread(3, 2, 4)
 
 
-def test_ratio_is_the_median_of_pairs_and_not_the_ratio_of_medians():
+def test_ratio_is_the_median_of_paired_ratios_and_not_a_ratio_of_medians():
     result = ratio(np.array([1.0, 4.0, 9.0]), np.array([1.0, 2.0, 3.0]))
     assert result.median == 2
     # Three pairs are too few for 95%: the extremes.

@@ -1,4 +1,4 @@
-"""What is compared with what."""
+"""The models that are compared with that of a config."""
 
 import copy
 from pathlib import Path
@@ -44,7 +44,7 @@ def pixels(size: int, batch: int = 1) -> torch.Tensor:
         ('mcdrl_clip-rn50_fcn.py', 'mcdrl_clip-rn50'),
     ],
 )
-def test_a_config_is_named_without_schedule_and_data(tmp_path, file, name):
+def test_the_name_of_a_config_leaves_out_schedule_and_data(tmp_path, file, name):
     (tmp_path / file).write_text("model = dict(type='EncoderDecoder')")
     subject = load_subject(str(tmp_path / file))
     assert subject.name == f'{name}_fcn'
@@ -55,7 +55,7 @@ def test_a_config_is_named_without_schedule_and_data(tmp_path, file, name):
     not (Path(mmseg.__file__).parent / '.mim/configs' / _STOCK).is_file(),
     reason='this install of mmseg has no configs',
 )
-def test_configs_of_an_installed_package_are_named_behind_two_colons():
+def test_a_config_of_an_installed_package_can_be_loaded():
     subject = load_subject(f'mmseg::{_STOCK}')
     assert subject.name == Path(_STOCK).stem
     assert subject.cfg.model.decode_head.type == 'FCNHead'
@@ -65,14 +65,14 @@ def test_configs_of_an_installed_package_are_named_behind_two_colons():
     'config',
     ['gone.py', 'mmseg::fcn/gone.py', 'mmseg::gone.py', 'nobody::of/this_name.py'],
 )
-def test_a_config_that_is_not_there_is_named(config):
+def test_a_missing_config_is_named(config):
     with pytest.raises(
         ProtocolError, match=rf'^{config}: the config could not be read'
     ):
         load_subject(config)
 
 
-def test_a_config_that_cannot_be_read_or_has_no_model_is_named(tmp_path):
+def test_a_broken_config_or_one_without_a_model_is_named(tmp_path):
     (tmp_path / 'broken.py').write_text('model = dict(')
     with pytest.raises(
         ProtocolError, match=r'broken\.py: the config could not be read'
@@ -85,21 +85,21 @@ def test_a_config_that_cannot_be_read_or_has_no_model_is_named(tmp_path):
         load_subject(str(tmp_path / 'data.py'))
 
 
-def test_a_built_model_has_unit_vectors_for_a_dictionary(vit):
+def test_a_built_model_has_different_unit_vectors_in_its_dictionary(vit):
     (dictionary,) = dictionaries(vit.build())
     assert dictionary.is_built
     for name, value in dictionary.named_buffers():
         if name.endswith('embeddings'):
             assert_close(value.norm(dim=-1), torch.ones(value.shape[:-1]))
-    # Other noise in every row: equal entries would make the attention trivial.
+    # All rows differ: equal entries would make the attention trivial.
     entries = dictionary.entries
     assert len(torch.unique(entries, dim=0)) == len(dictionary.prompts.confounder_names)
 
 
-def test_no_weights_are_read_however_deep_the_config_names_them(guided):
+def test_weights_named_anywhere_in_the_config_are_not_loaded(guided):
     before = guided.cfg.model.to_dict()
     model = guided.build()
-    # It would stop at the files that are named, none of which exists.
+    # Loading would fail, as none of the named files exists.
     with pytest.warns(UserWarning, match='starts from random weights'):
         model.init_weights()
     assert model.backbone.clip_spec.pretrained is None
@@ -107,7 +107,7 @@ def test_no_weights_are_read_however_deep_the_config_names_them(guided):
 
 
 def test_fcn_head_on_the_same_tower_is_the_subject_without_intervention(vit):
-    """Equal logits where the gate is closed, from the same weights."""
+    """With the same weights and gate 0, their logits are equal."""
     other = against(vit, 'FCNHead')
     assert other.name == 'same tower + FCNHead'
     assert other.cfg.model.backbone == vit.cfg.model.backbone
@@ -121,7 +121,7 @@ def test_fcn_head_on_the_same_tower_is_the_subject_without_intervention(vit):
         assert_close(stock(pixels(64), mode='tensor'), expected)
 
 
-def test_fcn_head_beside_a_similarity_map_gets_the_features_alone(vit):
+def test_fcn_head_gets_the_features_without_the_similarity_map(vit):
     cfg = copy.deepcopy(vit.cfg)
     head = cfg.model.decode_head
     width = head.predictor.in_channels
@@ -143,7 +143,7 @@ def test_fcn_head_beside_a_similarity_map_gets_the_features_alone(vit):
         ('resnet', 'UPerHead', (0, 1, 2, 3), [64, 128, 256, 512], 16),
     ],
 )
-def test_heads_of_four_levels_take_them_from_the_same_tower(
+def test_heads_with_four_levels_take_them_from_the_same_tower(
     request, config, head, stages, widths, side
 ):
     subject = request.getfixturevalue(config)
@@ -160,7 +160,7 @@ def test_heads_of_four_levels_take_them_from_the_same_tower(
         assert model(pixels(64), mode='tensor').shape == (1, 2, side, side)
 
 
-def test_a_subject_stays_as_it_is_when_others_are_made_of_it(vit):
+def test_making_other_subjects_does_not_change_the_original(vit):
     before = vit.cfg.model.to_dict()
     for name in ('tower', 'FCNHead', 'SegformerHead', 'UPerHead'):
         against(vit, name)
@@ -168,19 +168,19 @@ def test_a_subject_stays_as_it_is_when_others_are_made_of_it(vit):
     assert vit.cfg.model.to_dict() == before
 
 
-def test_fcn_head_where_the_predictor_is_another_names_it(resnet):
+def test_fcn_head_is_refused_if_the_predictor_is_another_head(resnet):
     with pytest.raises(ProtocolError, match=r'--against FCNHead:.* is SegformerHead'):
         against(resnet, 'FCNHead')
 
 
 @pytest.mark.parametrize('name', ['tower', 'FCNHead', 'SegformerHead', 'UPerHead'])
-def test_another_backbone_has_no_tower_to_compare_with(guided, name):
+def test_comparison_on_the_same_tower_needs_a_clip_backbone(guided, name):
     message = f'--against {name} needs .*CLIPVisionBackbone.* has CLIPGuidedBackbone'
     with pytest.raises(ProtocolError, match=message):
         against(guided, name)
 
 
-def test_any_other_name_is_a_config(guided, resnet, resnet_config):
+def test_any_other_name_is_loaded_as_a_config(guided, resnet, resnet_config):
     other = against(guided, resnet_config)
     assert (other.name, other.cfg.model) == (resnet.name, resnet.cfg.model)
     with pytest.raises(
@@ -190,7 +190,9 @@ def test_any_other_name_is_a_config(guided, resnet, resnet_config):
 
 
 @pytest.mark.parametrize(('config', 'size'), [('vit', 112), ('resnet', 128)])
-def test_the_bare_tower_gives_embeddings_at_its_own_size_alone(request, config, size):
+def test_the_bare_tower_gives_embeddings_only_at_its_own_image_size(
+    request, config, size
+):
     subject = against(request.getfixturevalue(config), 'tower')
     model = subject.build().eval()
     assert (subject.name, subject.bare_tower) == ('bare tower', True)
@@ -204,7 +206,7 @@ def test_the_bare_tower_gives_embeddings_at_its_own_size_alone(request, config, 
             model(pixels(64))
 
 
-def test_a_bare_tower_of_convolutions_takes_the_size_of_its_config():
+def test_a_bare_convolutional_tower_takes_images_of_another_size_too():
     name = 'mcdrl_clip-endo-lite0_segformer_8e_endoscopy-sites-160x160.py'
     subject = load_subject(str(_CONFIGS / name))
     model = against(subject, 'tower').build().eval()
@@ -212,7 +214,7 @@ def test_a_bare_tower_of_convolutions_takes_the_size_of_its_config():
         assert model(pixels(160)).shape == model(pixels(224)).shape == (1, 256)
 
 
-def test_the_folded_tower_is_the_bare_one_without_its_norms(resnet):
+def test_the_folded_tower_equals_the_bare_one_without_batch_norms(resnet):
     folded = against(resnet, 'folded-tower')
     assert (folded.name, folded.bare_tower) == ('bare tower, folded', True)
     models = [against(resnet, 'tower').build().eval(), folded.build().eval()]
@@ -228,14 +230,14 @@ def test_the_folded_tower_is_the_bare_one_without_its_norms(resnet):
         assert_close(folded.build().eval()(pixels(128)), seeded, rtol=1e-4, atol=1e-5)
 
 
-def test_a_tower_without_norms_to_fold_is_named_as_it_is(vit):
+def test_folding_a_tower_without_batch_norms_is_refused(vit):
     with pytest.raises(ProtocolError, match=r'--against folded-tower.* Use tower'):
         against(vit, 'folded-tower').build()
 
 
 @pytest.mark.parametrize(('ratio', 'kept'), [(1, 64), (0.25, 16), (0.1, 6)])
 def test_alpha_is_the_share_of_positions_kept(vit, ratio, kept):
-    """Of 8 x 8: 64 pixels in patches of 8."""
+    """Of 8 x 8 positions: 64 pixels in patches of 8."""
     subject = with_ratio(vit, ratio)
     assert subject.name == f'alpha = {ratio}'
     model = subject.build().eval()
@@ -252,7 +254,7 @@ def test_alpha_of_a_model_that_keeps_all_positions_is_refused(vit):
 
 
 @pytest.mark.parametrize('count', [1, 7])
-def test_m_confounders_are_in_the_dictionary(vit, count):
+def test_the_dictionary_has_the_given_number_of_confounders(vit, count):
     subject = with_confounders(vit, count)
     assert subject.name == f'M = {count}'
     model = subject.build().eval()
@@ -265,6 +267,6 @@ def test_m_confounders_are_in_the_dictionary(vit, count):
 
 
 @pytest.mark.parametrize('vary', [with_ratio, with_confounders])
-def test_a_stock_head_has_neither_alpha_nor_m(vit, vary):
+def test_alpha_and_number_of_confounders_are_refused_for_a_stock_head(vit, vary):
     with pytest.raises(ProtocolError, match=r'same tower \+ FCNHead has FCNHead'):
         vary(against(vit, 'FCNHead'), 1)

@@ -1,4 +1,4 @@
-"""Which part of the model the time of an operation is counted to."""
+"""To which part of the model the time of an operation is assigned."""
 
 import copy
 from types import SimpleNamespace
@@ -17,7 +17,7 @@ _SETTING = Setting(size=64, batch_size=2)
 
 
 def event(name, parent=None, cpu=0, device=0, sequence=-1) -> SimpleNamespace:
-    """An event of PyTorch's profiler, as far as it is read."""
+    """An event of PyTorch's profiler, with the attributes that are read."""
     return SimpleNamespace(
         name=name,
         cpu_parent=parent,
@@ -34,7 +34,7 @@ def recorded_step() -> list[SimpleNamespace]:
     intervention = event('part: intervention', selection)
     predictor = event('part: predictor', cpu=2)
     losses = event('part: losses')
-    # Nodes of the backward pass carry the numbers of forward operations.
+    # Nodes of the backward pass have the sequence numbers of forward operations.
     block = event('autograd::engine::evaluate_function: ConvBackward', None, 3, 0, 7)
     inner = event('ConvBackward', block)
     end = event('autograd::engine::evaluate_function: LossBackward', sequence=9)
@@ -56,7 +56,7 @@ def recorded_step() -> list[SimpleNamespace]:
 
 @pytest.fixture
 def recorder(monkeypatch):
-    """Stands for the profiler: gives ``recorded_step``, and counts what it saw."""
+    """Stands for the profiler: returns ``recorded_step``, and counts the steps."""
     seen = SimpleNamespace(steps=0, recorded=0, recording=False)
 
     class Recorder:
@@ -89,7 +89,7 @@ def stock_model() -> nn.Module:
     return model
 
 
-def test_the_innermost_part_counts_and_the_backward_pass_with_its_forward(
+def test_time_belongs_to_the_innermost_part_and_backward_time_to_its_forward(
     stock_model, recorder
 ):
     assert shares(stock_model, recorder.step, rounds=3) == pytest.approx(
@@ -104,8 +104,10 @@ def test_the_innermost_part_counts_and_the_backward_pass_with_its_forward(
     )
 
 
-def test_on_a_gpu_the_devices_time_counts_and_labels_are_no_work(stock_model, recorder):
-    """A label's own time on the device is that of what runs under it, once more."""
+def test_on_a_gpu_device_time_counts_and_that_of_labels_is_left_out(
+    stock_model, recorder
+):
+    """The device time of a label repeats that of the operations inside it."""
     found = shares(stock_model, recorder.step, rounds=1, device='cuda:0')
     assert found == pytest.approx(
         dict(
@@ -127,7 +129,7 @@ def test_the_first_step_is_not_recorded(stock_model, recorder):
 
 
 def labels_of(subject: Subject, mode: str) -> set[str]:
-    """Parts that a step is marked with."""
+    """The parts that are marked in a step."""
     model = subject.build()
     if mode == 'train':
         step = training_step(subject, model, _SETTING)
@@ -165,7 +167,7 @@ def test_parts_that_are_left_out_are_not_marked(vit):
     assert labels_of(changed, 'inference') == {'tower', 'selection', 'predictor'}
 
 
-def test_marks_are_gone_afterwards_even_after_an_error(vit):
+def test_marks_are_removed_even_after_an_error(vit):
     model = vit.build()
     marked = (model.backbone, model.decode_head, model.decode_head.predictor)
     with pytest.raises(RuntimeError, match='no memory'), labelled(model):
@@ -175,7 +177,7 @@ def test_marks_are_gone_afterwards_even_after_an_error(vit):
         assert not {'forward', 'intervene', 'loss_by_feat'} & set(vars(module))
 
 
-def test_marks_leave_results_as_they_are(vit):
+def test_marks_do_not_change_results(vit):
     model = vit.build().eval()
     images = torch.randn(1, 3, 64, 64)
     with torch.no_grad():

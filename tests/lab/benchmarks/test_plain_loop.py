@@ -55,24 +55,24 @@ def test_a_batch_is_normalised_and_resized(pairs):
     )
 
 
-def test_the_loss_is_that_of_cross_entropy_and_dice():
+def test_the_loss_is_the_sum_of_cross_entropy_and_dice_loss():
     truth = torch.tensor([1.0, 0.0]).view(1, 1, 1, 2)
-    # Chances of one half: cross-entropy log 2, Dice 2 * 0.5 / (1 + 1 + 1).
+    # Probabilities of one half: cross-entropy log 2, Dice 2 * 0.5 / (1 + 1 + 1).
     loss = plain_loss(torch.zeros(1, 1, 1, 2), truth)
     assert loss.item() == pytest.approx(np.log(2) + 1 - 1 / 3)
 
 
-def test_every_image_is_seen_once_an_epoch_and_the_loss_falls(pairs):
+def test_every_image_is_used_once_per_epoch_and_the_loss_falls(pairs):
     model = PlainNetwork(None, channels=8)
     images, truth = read_batch(pairs, 64)
     before = plain_loss(model.train()(images), truth).item()
-    # Enough that the fall is no matter of one machine's rounding.
+    # Enough epochs for the loss to fall with the rounding of any machine.
     counts = list(training_steps(model, pairs, Loop(size=64, batch_size=4, epochs=12)))
     assert counts == [4, 2] * 12
     assert plain_loss(model(images), truth).item() < before
 
 
-def test_dice_is_of_images_with_a_lesion_at_their_own_size(pairs):
+def test_dice_is_computed_for_images_with_a_lesion_at_their_own_size(pairs):
     def upper_quarter(images):
         logits = torch.full((1, 1, 32, 32), -9.0)
         logits[:, :, :8] = 9.0
@@ -82,7 +82,7 @@ def test_dice_is_of_images_with_a_lesion_at_their_own_size(pairs):
     assert dice_of_lesions(upper_quarter, pairs, 32) == pytest.approx([2 / 3] * 5)
 
 
-def test_speed_counts_the_images_of_the_timed_steps_alone(monkeypatch):
+def test_speed_counts_only_the_images_of_the_timed_steps(monkeypatch):
     clock = iter([10.0, 14.0])
     monkeypatch.setattr('time.process_time', lambda: next(clock))
     assert images_a_second(iter([1, 1, 1, 16, 16, 8, 99]), 3) == 10.0
@@ -101,13 +101,15 @@ def test_the_trainers_speed_leaves_out_its_first_steps(monkeypatch):
     assert hook.images_a_second == 4.0
 
 
-def test_an_unknown_site_is_refused_with_those_that_are_there(tmp_path):
+def test_an_unknown_site_is_refused_with_the_existing_ones(tmp_path):
     (tmp_path / 'a' / 'images').mkdir(parents=True)
     with pytest.raises(ProtocolError, match=r"--held-out b: .* holds \['a'\]"):
         plain_loop_run.site_pairs(tmp_path, 'b', 'train')
 
 
-def test_training_pairs_come_from_the_training_part_of_other_sites(data_root):
+def test_training_pairs_are_of_the_other_sites_and_test_pairs_of_the_held_out_one(
+    data_root,
+):
     pairs = plain_loop_run.site_pairs(data_root, 'polypgen_c1', 'train')
     sites = {pair.image.parent.parent.name for pair in pairs}
     assert 'polypgen_c1' not in sites and len(sites) == 5
@@ -115,13 +117,13 @@ def test_training_pairs_come_from_the_training_part_of_other_sites(data_root):
     assert len(test) == 256
 
 
-def test_no_speed_is_written_without_a_training_beside(tmp_path, capsys):
+def test_writing_speeds_without_a_config_to_compare_with_is_refused(tmp_path, capsys):
     out = tmp_path / 'speeds.json'
     assert main(['plain-loop', str(tmp_path), '--out', str(out)]) == 2
     assert 'without --against there is no speed to write' in capsys.readouterr().err
 
 
-def test_a_file_that_others_wrote_is_left_alone(tmp_path, capsys):
+def test_a_foreign_file_is_not_replaced_even_with_overwrite(tmp_path, capsys):
     (tmp_path / 'notes.json').write_text('mine')
     words = ['--against', 'c.py', '--out', str(tmp_path / 'notes.json'), '--overwrite']
     assert main(['plain-loop', str(tmp_path), *words]) == 2
@@ -129,7 +131,7 @@ def test_a_file_that_others_wrote_is_left_alone(tmp_path, capsys):
     assert (tmp_path / 'notes.json').read_text() == 'mine'
 
 
-def test_speeds_are_renewed_and_those_of_another_config_left_alone(
+def test_speeds_replace_those_of_the_same_config_and_of_another_only_on_request(
     tmp_path, monkeypatch, capsys
 ):
     monkeypatch.setattr(plain_loop_run, 'site_pairs', lambda *_: [])

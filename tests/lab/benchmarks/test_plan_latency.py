@@ -27,7 +27,7 @@ def methods(tiny_config):
     ]
 
 
-def test_variants_take_turns_on_one_image_and_leave_the_threads_as_they_were(
+def test_variants_are_timed_together_on_one_image_and_threads_are_restored(
     methods, monkeypatch
 ):
     seen = {}
@@ -35,7 +35,7 @@ def test_variants_take_turns_on_one_image_and_leave_the_threads_as_they_were(
     def time_in_turns(steps, rounds, device):
         seen.update(shapes=[step().shape for step in steps], rounds=rounds)
         seen['threads'] = torch.get_num_threads()
-        # A row a round, a column a variant.
+        # A row per round, a column per variant.
         return np.array([[1.0, 5.0, 9.0], [2.0, 6.0, 9.0], [3.0, 7.0, 9.0]])
 
     monkeypatch.setattr(plan_latency, 'time_in_turns', time_in_turns)
@@ -54,7 +54,7 @@ def test_variants_take_turns_on_one_image_and_leave_the_threads_as_they_were(
     assert len(set(networks)) == 3
 
 
-def test_parameters_of_the_intervention_alone_and_of_the_whole_model(
+def test_parameters_of_the_intervention_and_of_the_whole_model_are_recorded(
     methods, tiny_config
 ):
     records = measure_latency(methods, size=64, rounds=1)
@@ -67,7 +67,9 @@ def test_parameters_of_the_intervention_alone_and_of_the_whole_model(
     assert own[1] - own[0] == sum(p.numel() for p in layer.parameters())
 
 
-def test_lines_are_appended_to_no_file_of_another_kind(tmp_path, monkeypatch, capsys):
+def test_lines_are_appended_only_to_files_of_latency_records(
+    tmp_path, monkeypatch, capsys
+):
     monkeypatch.setattr(plan_latency, 'measure_latency', lambda *_: [dict(method='a')])
     config = tmp_path / 'c.py'
     config.touch()
@@ -85,7 +87,7 @@ def test_lines_are_appended_to_no_file_of_another_kind(tmp_path, monkeypatch, ca
     assert lines.read_text() == '{"plan": "plan.yml", "method": "a"}\n' * 2
 
 
-def test_mcdrl_over_a_stock_config_is_measured_with_mcdrl(repo_root):
+def test_mcdrl_added_to_a_stock_config_is_measured(repo_root):
     config = str(repo_root / 'configs/mixing/own_segformer_mcdrl.py')
     (record,) = measure_latency([Method('over', config, {})], size=64, rounds=1)
     assert record['intervention_parameters'] > 0

@@ -1,4 +1,4 @@
-"""Arguments of the command benchmark, and what comes of them."""
+"""Arguments of the command benchmark and their effect."""
 
 import json
 import os
@@ -30,7 +30,7 @@ def parsed():
 
 @pytest.fixture
 def compared(monkeypatch) -> list:
-    """What would have been compared, one entry a config."""
+    """The comparisons that would be made, one entry per config."""
     calls = []
 
     def compare(subjects, mode, setting, rounds, count, cpu_time):
@@ -49,7 +49,7 @@ def compared(monkeypatch) -> list:
 def test_a_comparison_is_printed_and_written_with_its_plot(
     parsed, vit_config, tmp_path, capsys
 ):
-    """The whole way, with nothing replaced."""
+    """The whole command, with nothing replaced by a stub."""
     out = tmp_path / 'new' / 'folder'
     options = ('--against', 'FCNHead', '--size', 64, '--rounds', 1, '--out', out)
     run_benchmark(parsed(vit_config, *options))
@@ -73,7 +73,9 @@ def test_a_comparison_is_printed_and_written_with_its_plot(
     }
 
 
-def test_every_option_of_how_to_run_is_heeded(parsed, vit_config, compared, capsys):
+def test_every_option_for_the_measurement_is_applied(
+    parsed, vit_config, compared, capsys
+):
     run_benchmark(
         parsed(
             vit_config,
@@ -93,7 +95,7 @@ def test_every_option_of_how_to_run_is_heeded(parsed, vit_config, compared, caps
     assert 'train, batch 3, 96 px, time on the cores' in capsys.readouterr().out
 
 
-def test_without_options_models_run_as_the_help_says(parsed, vit_config, compared):
+def test_without_options_the_defaults_are_used(parsed, vit_config, compared):
     run_benchmark(parsed(vit_config))
     (call,) = compared
     assert call.setting == Setting('cpu', 1, 224, False, False, False)
@@ -102,7 +104,9 @@ def test_without_options_models_run_as_the_help_says(parsed, vit_config, compare
     assert call.names == [_MODEL]
 
 
-def test_the_number_of_threads_is_set(parsed, vit_config, compared, monkeypatch):
+def test_the_number_of_threads_is_set_only_on_request(
+    parsed, vit_config, compared, monkeypatch
+):
     threads = []
     monkeypatch.setattr(torch, 'set_num_threads', threads.append)
     run_benchmark(parsed(vit_config))
@@ -111,14 +115,14 @@ def test_the_number_of_threads_is_set(parsed, vit_config, compared, monkeypatch)
     assert threads == [2]
 
 
-def test_variants_are_compared_with_the_last_of_them(parsed, vit_config, compared):
+def test_variants_are_compared_with_the_last_one_given(parsed, vit_config, compared):
     run_benchmark(parsed(vit_config, '--ratios', 0.1, 0.5, 1))
     run_benchmark(parsed(vit_config, '--confounders', 3, 96))
     assert compared[0].names == ['alpha = 1', 'alpha = 0.5', 'alpha = 0.1']
     assert compared[1].names == ['M = 96', 'M = 3']
 
 
-def test_every_config_is_compared_with_all_that_was_named(
+def test_every_config_is_compared_with_everything_named_by_against(
     parsed, vit_config, resnet_config, compared, tmp_path
 ):
     against = ('tower', 'SegformerHead')
@@ -133,7 +137,7 @@ def test_every_config_is_compared_with_all_that_was_named(
     assert all((tmp_path / f'{model}.png').is_file() for model in models)
 
 
-def test_plots_of_configs_with_one_name_do_not_replace_each_other(
+def test_plots_of_configs_with_the_same_name_do_not_replace_each_other(
     parsed, vit_config, compared, tmp_path
 ):
     run_benchmark(parsed(vit_config, vit_config, '--out', tmp_path))
@@ -165,7 +169,7 @@ def test_plots_of_configs_with_one_name_do_not_replace_each_other(
         (['gone.py'], r'gone\.py: the config could not'),
     ],
 )
-def test_what_cannot_be_measured_is_said_before_anything_is(
+def test_unusable_options_are_refused_before_anything_is_measured(
     parsed, vit_config, compared, tmp_path, options, message
 ):
     with pytest.raises(ProtocolError, match=message):
@@ -183,7 +187,7 @@ def test_what_cannot_be_measured_is_said_before_anything_is(
         ('_base_/models/mcdrl_clip-vit-b16_fcn.py', 'vit-b16_fcn has no optim_wrapp'),
     ],
 )
-def test_what_cannot_be_trained_by_one_process_is_refused(
+def test_configs_that_one_process_cannot_train_are_refused_for_training(
     parsed, repo_root, vit_config, compared, config, message
 ):
     named = repo_root / 'configs' / config
@@ -195,20 +199,20 @@ def test_what_cannot_be_trained_by_one_process_is_refused(
     run_benchmark(parsed(named))
 
 
-def test_a_gpu_that_is_not_there_is_named(parsed, vit_config, compared, monkeypatch):
+def test_a_missing_gpu_is_named(parsed, vit_config, compared, monkeypatch):
     monkeypatch.setattr(torch.cuda, 'is_available', lambda: False)
     with pytest.raises(ProtocolError, match='--device cuda:3: PyTorch sees no such'):
         run_benchmark(parsed(vit_config, '--device', 'cuda:3'))
     assert compared == []
 
 
-def test_unknown_modes_are_refused_by_the_tool(parsed, vit_config, capsys):
+def test_unknown_modes_are_refused(parsed, vit_config, capsys):
     with pytest.raises(SystemExit):
         parsed(vit_config, '--mode', 'guess')
     assert "invalid choice: 'guess'" in capsys.readouterr().err
 
 
-def test_a_start_is_printed_and_written(
+def test_start_times_are_printed_and_written(
     parsed, vit_config, tmp_path, monkeypatch, capsys
 ):
     record = dict(name=_MODEL, cold=4029.4, warm=dict(median=2.71, low=2.6, high=3.21))
@@ -223,7 +227,7 @@ def test_a_start_is_printed_and_written(
 
 
 @pytest.mark.parametrize('cached', [False, True])
-def test_loading_is_measured_with_a_cache_too_if_a_folder_is_named(
+def test_data_loading_is_measured_again_with_a_cache_if_a_folder_is_given(
     parsed, vit_config, tmp_path, monkeypatch, capsys, cached
 ):
     folders = []
@@ -243,7 +247,7 @@ def test_loading_is_measured_with_a_cache_too_if_a_folder_is_named(
     assert [record['workers'] for record in records] == [2] * len(folders)
 
 
-def test_a_benchmark_is_renewed_and_one_of_something_else_only_where_asked_for(
+def test_a_benchmark_replaces_its_own_result_and_another_only_on_request(
     parsed, vit_config, resnet_config, compared, tmp_path
 ):
     file = tmp_path / 'benchmark.json'
@@ -260,7 +264,7 @@ def test_a_benchmark_is_renewed_and_one_of_something_else_only_where_asked_for(
     run_benchmark(parsed(vit_config, '--size', 64, '--out', tmp_path, '--overwrite'))
 
 
-def test_a_benchmark_is_renewed_however_its_config_is_named(
+def test_a_benchmark_replaces_its_result_whatever_path_names_the_config(
     parsed, vit_config, compared, tmp_path, monkeypatch
 ):
     folder, name = os.path.split(vit_config)
@@ -271,7 +275,7 @@ def test_a_benchmark_is_renewed_however_its_config_is_named(
 
 
 @pytest.mark.parametrize('name', ['benchmark.json', f'{_MODEL}.png'])
-def test_files_of_others_are_left_alone(parsed, vit_config, compared, tmp_path, name):
+def test_foreign_files_are_never_replaced(parsed, vit_config, compared, tmp_path, name):
     (tmp_path / name).write_text('mine')
     with pytest.raises(OutputError, match=f'{name}, not written here'):
         run_benchmark(parsed(vit_config, '--out', tmp_path, '--overwrite'))

@@ -6,7 +6,7 @@ from mcdrl_lab.benchmarks import scaling
 from mcdrl_lab.commands import main
 
 
-def test_medians_are_over_starts_and_ranks_and_memory_is_of_the_largest(
+def test_times_are_medians_over_starts_and_ranks_and_memory_the_largest(
     tmp_path, monkeypatch
 ):
     def start(config, count, batch_size, size, steps):
@@ -35,12 +35,12 @@ def test_medians_are_over_starts_and_ranks_and_memory_is_of_the_largest(
     assert (one['reduced_bytes'], two['reduced_bytes']) == (0, 7)
 
 
-def test_config_that_is_not_there_is_named(tmp_path):
+def test_a_missing_config_is_named(tmp_path):
     with pytest.raises(FileNotFoundError, match=r'gone\.py'):
         scaling.measure_scaling(str(tmp_path / 'gone.py'))
 
 
-def test_failure_of_a_process_shows_what_it_said(tmp_path, monkeypatch):
+def test_the_error_output_of_a_failed_process_is_shown(tmp_path, monkeypatch):
     broken = tmp_path / 'python'
     broken.write_text('#!/bin/sh\necho out of memory >&2; exit 3\n')
     broken.chmod(0o755)
@@ -50,7 +50,7 @@ def test_failure_of_a_process_shows_what_it_said(tmp_path, monkeypatch):
         scaling.measure_scaling(str(tmp_path / 'c.py'), (1,), repeats=1)
 
 
-def test_a_file_is_renewed_and_that_of_something_else_left_alone(
+def test_a_result_replaces_its_own_file_and_another_only_on_request(
     tmp_path, monkeypatch, capsys
 ):
     row = dict(processes=1, milliseconds=3.0)

@@ -1,4 +1,4 @@
-"""The record of a comparison; times are given, all else is measured."""
+"""The record of a comparison; times are given, everything else is measured."""
 
 import json
 
@@ -17,7 +17,7 @@ _TIMES = [[10.0, 20.0], [12.0, 48.0], [14.0, 56.0], [16.0, 32.0], [18.0, 36.0]]
 
 @pytest.fixture
 def clock(monkeypatch) -> dict:
-    """Gives ``_TIMES`` in place of measured ones; holds what was asked for."""
+    """Replace measured times by ``_TIMES``; return the arguments of the call."""
     asked = {}
 
     def given_times(steps, rounds, warm_up, device, cpu_time):
@@ -30,7 +30,7 @@ def clock(monkeypatch) -> dict:
     return asked
 
 
-def test_times_are_medians_and_ratios_those_of_the_first_to_each(vit, clock):
+def test_times_are_medians_and_ratios_compare_the_first_model_with_each(vit, clock):
     subjects = [vit, against(vit, 'FCNHead')]
     setting = Setting(size=64, batch_size=3)
     own, stock = compare(subjects, 'inference', setting, 5, count=False)
@@ -44,7 +44,7 @@ def test_times_are_medians_and_ratios_those_of_the_first_to_each(vit, clock):
     assert [tuple(logits.shape) for logits in clock['results']] == [(3, 2, 8, 8)] * 2
 
 
-def test_a_record_says_what_was_measured_and_how(vit, clock):
+def test_a_record_contains_what_was_measured_and_how(vit, clock):
     setting = Setting(size=64, amp=True, channels_last=True)
     (record,) = compare([vit], 'inference', setting, 2, count=False, cpu_time=True)
     assert record == dict(
@@ -65,7 +65,7 @@ def test_a_record_says_what_was_measured_and_how(vit, clock):
     assert (clock['warm_up'], clock['cpu_time']) == (2, True)
 
 
-def test_what_is_counted_comes_with_each_model_and_can_be_written_as_json(vit, clock):
+def test_each_record_has_its_counts_and_can_be_written_as_json(vit, clock):
     subjects = [vit, against(vit, 'FCNHead')]
     own, stock = compare(subjects, 'inference', Setting(size=64), 1)
     assert json.loads(json.dumps([own, stock])) == [own, stock]
@@ -80,12 +80,12 @@ def test_what_is_counted_comes_with_each_model_and_can_be_written_as_json(vit, c
     assert own['shares']['intervention'] > 0 == stock['shares']['intervention']
 
 
-def test_a_bare_tower_has_no_parts(vit, clock):
+def test_a_bare_tower_has_flops_but_no_shares_of_parts(vit, clock):
     subjects = [vit, against(vit, 'tower')]
     own, tower = compare(subjects, 'inference', Setting(size=112), 1)
     assert tower['name'] == 'bare tower'
-    # All of its feed-forward blocks, of the last of which the dense map makes no use:
-    # two maps of 192 to 768 in each of six, for 14 x 14 patches and the pooled token.
+    # All feed-forward blocks, the last of which the dense map does not use: two layers
+    # between 192 and 768 in each of six, for 14 x 14 patches and the pooled token.
     feed_forward = 6 * 2 * 2 * 192 * 768 * (14 * 14 + 1)
     assert tower['flops'] > feed_forward
     assert own['flops'] > feed_forward * 5 / 6
@@ -97,7 +97,7 @@ def test_training_is_a_whole_step_with_backward_pass_and_optimiser(resnet, clock
     setting = Setting(size=64, batch_size=2)
     (step,) = compare([resnet], 'train', setting, 1)
     (forward,) = compare([resnet], 'inference', setting, 1)
-    # A product for the gradient of each input and weight, but for the images'.
+    # One more product for each gradient of inputs and weights, except the images.
     assert 2 * forward['flops'] < step['flops'] < 4 * forward['flops']
     # Weights, gradients and AdamW's two moments.
     assert step['peak_memory'] > 4 * 4 * step['parameters']
@@ -106,7 +106,7 @@ def test_training_is_a_whole_step_with_backward_pass_and_optimiser(resnet, clock
 
 
 @pytest.mark.parametrize('left_out', [dict(count=False), dict(compiled=True)])
-def test_nothing_is_counted_if_told_so_or_in_a_compiled_model(
+def test_counts_are_left_out_on_request_and_in_a_compiled_model(
     vit, monkeypatch, left_out
 ):
     monkeypatch.setattr(comparison, 'time_in_turns', lambda *_: np.array(_TIMES[:1]))

@@ -1,4 +1,4 @@
-"""The table of the goals of speed, from commands that cost what is said here."""
+"""The table of speed goals, from commands whose costs are set here."""
 
 import json
 import sys
@@ -25,12 +25,12 @@ WALL |= dict(real_before=70, real_now=42, real_again=35)
         (Row('step', 'images/s', 20, 16.9, 0.85, at_least=True), 0.845, False),
     ],
 )
-def test_a_goal_is_met_by_the_unrounded_ratio(row, ratio, met):
+def test_a_goal_is_judged_by_the_unrounded_ratio(row, ratio, met):
     assert row.ratio == pytest.approx(ratio)
     assert row.met is met
 
 
-def test_a_table_names_figures_ratio_goal_and_outcome():
+def test_a_table_shows_figures_ratio_goal_and_outcome():
     rows = [
         Row('plan', 's', 200, 81, 0.4),
         Row('step', 'images/s', 17.3, 14.9, 0.85, at_least=True),
@@ -42,7 +42,7 @@ def test_a_table_names_figures_ratio_goal_and_outcome():
 
 
 class Commands:
-    """Notes commands, and leaves behind what they would."""
+    """Records commands, and writes the files that they would write."""
 
     def __init__(self, out: Path) -> None:
         self.out = out
@@ -91,7 +91,7 @@ def goals(tmp_path: Path, **kwargs) -> SpeedGoals:
     return SpeedGoals(*trees, tmp_path / 'data', tmp_path / 'out', **kwargs)
 
 
-def test_every_goal_has_its_row(tmp_path, commands):
+def test_every_goal_has_a_row_that_is_written_and_printed(tmp_path, commands):
     lines = []
     rows = goals(tmp_path, with_tests=True).measure(lines.append)
     found = [(row.unit, round(row.ratio, 3), row.goal, row.met) for row in rows]
@@ -115,7 +115,7 @@ def test_every_goal_has_its_row(tmp_path, commands):
     assert lines == table(rows).splitlines()[2:]
 
 
-def test_both_commits_run_the_same_plan_and_the_present_one_keeps_features(
+def test_both_commits_run_the_same_plan_and_the_present_one_caches_features(
     tmp_path, commands
 ):
     goals(tmp_path).measure(lambda line: None)
@@ -136,7 +136,9 @@ def test_both_commits_run_the_same_plan_and_the_present_one_keeps_features(
     }
 
 
-def test_a_command_that_fails_is_named_and_what_is_known_is_kept(tmp_path, commands):
+def test_a_failed_command_is_named_and_the_rows_measured_so_far_are_kept(
+    tmp_path, commands
+):
     commands.codes['plain-loop'] = 2
     with pytest.raises(
         ProtocolError, match=r'plain-loop .* ended with code 2 in .*now'
@@ -145,9 +147,7 @@ def test_a_command_that_fails_is_named_and_what_is_known_is_kept(tmp_path, comma
     assert len(json.loads((tmp_path / 'out/speed_goals.json').read_text())) == 6
 
 
-def test_each_commit_is_tested_in_an_environment_of_its_own(
-    tmp_path, commands, monkeypatch
-):
+def test_each_commit_is_tested_in_its_own_environment(tmp_path, commands, monkeypatch):
     monkeypatch.setenv('PYTHONPATH', 'elsewhere')
     goals(tmp_path, with_tests=True).measure(lambda line: None)
     makes = [call for call in commands.calls if call[0][0] == 'make']
@@ -163,7 +163,9 @@ def test_each_commit_is_tested_in_an_environment_of_its_own(
         assert words[1] == 'install' or '-n 2 ' in words[2]
 
 
-def test_failed_tests_of_the_earlier_commit_are_no_failure(tmp_path, commands):
+def test_failed_tests_stop_the_measurement_only_for_the_present_commit(
+    tmp_path, commands
+):
     commands.codes['make test'] = 1
     with pytest.raises(ProtocolError, match=r'make test .* code 1 in .*now'):
         goals(tmp_path, with_tests=True).measure(lambda line: None)
@@ -177,7 +179,7 @@ def test_failed_tests_of_the_earlier_commit_are_no_failure(tmp_path, commands):
         (['ROOT', '--data', '.', '--out', '.'], '--out . exists'),
     ],
 )
-def test_what_cannot_be_measured_is_refused_in_one_line(arguments, message, capsys):
+def test_unusable_input_ends_with_a_one_line_error(arguments, message, capsys):
     root = str(Path(speed_goals.__file__).parents[2])
     arguments = [root if each == 'ROOT' else each for each in arguments]
     assert main(['speed-goals', *arguments]) == 2

@@ -31,7 +31,7 @@ def built_towers(monkeypatch) -> list[str]:
 
 @pytest.fixture
 def reads(monkeypatch) -> list[bool]:
-    """For every look into the cache, whether the embeddings were there."""
+    """For every read of the cache, whether it held the embeddings."""
     found, read = [], embedding_cache.read_embeddings
 
     def watched(path, fingerprint):
@@ -46,7 +46,7 @@ def reads(monkeypatch) -> list[bool]:
 def test_the_first_start_has_an_empty_cache_and_the_next_five_a_warm_one(
     vit, built_towers, reads, monkeypatch, tmp_path
 ):
-    """Not the user's cache either, however warm that is."""
+    """The user's cache is not used, however warm it is."""
     monkeypatch.setenv('MCDRL_CACHE_DIR', str(tmp_path))
     found = measure_start(vit)
     assert reads == [False, True, True, True, True, True]
@@ -56,7 +56,7 @@ def test_the_first_start_has_an_empty_cache_and_the_next_five_a_warm_one(
     assert found['name'] == vit.name
 
 
-def test_times_are_the_first_and_the_quartiles_of_the_others(vit, monkeypatch):
+def test_times_are_the_cold_start_and_the_quartiles_of_the_warm_ones(vit, monkeypatch):
     """In seconds 4, then 0.005, 0.001, 0.003, 0.004 and 0.002."""
     clock = iter([0, 4, 10, 10.005, 20, 20.001, 30, 30.003, 40, 40.004, 50, 50.002])
     monkeypatch.setattr(latency, 'time', SimpleNamespace(perf_counter=clock.__next__))
@@ -65,12 +65,14 @@ def test_times_are_the_first_and_the_quartiles_of_the_others(vit, monkeypatch):
     assert found['warm'] == pytest.approx(dict(median=3, low=2, high=4))
 
 
-def test_no_weights_are_needed_of_a_config_that_names_some(guided, built_towers):
+def test_a_start_is_measured_without_the_weights_that_the_config_names(
+    guided, built_towers
+):
     measure_start(guided)
     assert built_towers == ['mcdrl-tiny-rn']
 
 
-def test_a_model_without_dictionary_is_named(vit):
+def test_a_model_without_a_dictionary_is_refused(vit):
     with pytest.raises(
         ProtocolError, match=r'same tower \+ FCNHead has no confounder dictionary'
     ):
@@ -80,7 +82,7 @@ def test_a_model_without_dictionary_is_named(vit):
 def test_a_start_with_a_warm_cache_loads_no_text_tower(
     repo_root, tmp_path, monkeypatch
 ):
-    """Neither its architecture nor its weights; those of the package are real."""
+    """It neither builds the tower nor loads its weights; the built-in ones are real."""
     name = 'mcdrl_clip-tiny-rn_fcn_6e_endosim-128x128.py'
     cfg = load_subject(str(repo_root / 'configs/mcdrl' / name)).cfg
     assert cfg.model.backbone.pretrained == 'builtin'

@@ -17,12 +17,12 @@ from mcdrl_lab.benchmarks.models import (
 from mcdrl_lab.benchmarks.steps import Setting, inference_step, training_step
 
 SETTING = Setting(size=112, batch_size=2)
-# Each makes the host wait for a GPU: a value or a shape depends on it.
+# Each makes the host wait for the GPU, as it needs a value or a shape.
 WAITING = ('_local_scalar_dense', 'nonzero', 'masked_select', 'equal', 'unique')
 
 
 class Operations(TorchDispatchMode):
-    """Counts operations by name; indexing by a mask looks for its non-zeros."""
+    """Counts operations by name; indexing by a mask counts as ``nonzero``."""
 
     def __init__(self):
         super().__init__()
@@ -51,7 +51,7 @@ def subject(vit_config, request):
             in_index=[-2, -1],
             input_transform='resize_concat',
         )
-    # Adam reads its counters, a tensor of the host for each parameter; SGD has none.
+    # Adam reads its step counters, which are tensors on the host; SGD has none.
     result.cfg.optim_wrapper.optimizer = dict(type='SGD', lr=0.1)
     return result
 
@@ -68,7 +68,7 @@ def operations(subject, mode='train'):
     return found.counts
 
 
-def test_a_step_waits_for_the_device_no_more_often_than_a_stock_head(subject):
+def test_a_step_waits_for_the_device_only_as_often_as_with_a_stock_head(subject):
     """mmseg's accuracy and MMEngine's clipping wait; nothing of MCDRL does."""
     own, stock = operations(subject), operations(against(subject, 'FCNHead'))
     assert {n: own[n] for n in WAITING} == {n: stock[n] for n in WAITING}
@@ -94,7 +94,8 @@ def test_number_of_operations_depends_on_neither_tokens_entries_nor_classes(
     expected = sum(operations(subject, mode).values())
     for other in (with_ratio(subject, 0.1), with_confounders(subject, 5)):
         assert sum(operations(other, mode).values()) == expected
-    # More classes than labels are read from the metadata: other, but as few.
+    # With more classes than labels, classes come from the metadata: other operations,
+    # but hardly more.
     wide = sum(operations(more_classes(subject), mode).values())
     assert abs(wide - expected) < 10
 
@@ -115,7 +116,7 @@ def head_flops(subject, ratio, mode, attend_to):
 @pytest.mark.parametrize(
     ('attend_to', 'linear'), [('dictionary', True), ('self', False)]
 )
-def test_cost_of_the_head_grows_by_the_same_with_every_kept_position(
+def test_cost_of_the_head_is_linear_in_kept_positions_except_for_self_attention(
     subject, mode, attend_to, linear
 ):
     """12, 24 and 48 of 49 positions; attention among them is the counterexample."""
@@ -126,7 +127,7 @@ def test_cost_of_the_head_grows_by_the_same_with_every_kept_position(
     assert more > few
 
 
-def test_model_holds_no_text_tower_and_a_step_looks_nothing_up_in_a_vocabulary(subject):
+def test_a_model_has_no_text_tower_and_a_step_no_embedding_lookup(subject):
     counts = operations(subject)
     assert counts['embedding'] == 0
     names = [type(module).__name__ for module in subject.build().modules()]
@@ -146,10 +147,10 @@ def test_forward_compiles_without_graph_breaks_to_equal_results(subject):
 @pytest.mark.parametrize(
     ('setting', 'tolerance'), [(dict(channels_last=True), 1e-5), (dict(amp=True), 0.05)]
 )
-def test_channels_last_and_mixed_precision_leave_results_close(
+def test_channels_last_and_mixed_precision_change_results_little(
     subject, setting, tolerance
 ):
-    """All positions kept: rounding may choose others where similarities all but tie."""
+    """All positions are kept: rounding could select others where similarities tie."""
     model = with_ratio(subject, 1.0).build()
     results = []
     for values in ({}, setting):

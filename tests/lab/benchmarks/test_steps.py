@@ -11,7 +11,7 @@ SETTING = Setting(size=32, batch_size=3)
 
 
 class PixelMean(nn.Module):
-    """A segmentor's interface; notes how it is called."""
+    """A segmentor that records how it is called."""
 
     def forward(self, inputs, mode):
         self.seen = (tuple(inputs.shape), mode, torch.is_grad_enabled(), self.training)
@@ -19,7 +19,7 @@ class PixelMean(nn.Module):
 
 
 class TwoTowers(MultimodalEncoderDecoder):
-    """As SAN, whose plain forward pass fails in mmseg."""
+    """Like SAN, whose plain forward pass fails in mmseg."""
 
     def __init__(self):
         nn.Module.__init__(self)
@@ -29,14 +29,14 @@ class TwoTowers(MultimodalEncoderDecoder):
         return inputs
 
 
-def test_a_segmentor_gives_plain_logits_of_the_whole_batch_without_gradients():
+def test_inference_gives_logits_of_the_whole_batch_without_gradients():
     model = PixelMean()
     logits = inference_step(model, SETTING)()
     assert logits.shape == (3, 1, 32, 32)
     assert model.seen == ((3, 3, 32, 32), 'tensor', False, False)
 
 
-def test_two_towers_are_run_as_a_test_would_for_want_of_a_plain_forward_pass():
+def test_a_multimodal_segmentor_is_run_by_encode_decode():
     model = TwoTowers()
     inference_step(model, SETTING)()
     assert model.seen == ((3, 3, 32, 32), (32, 32))
@@ -44,8 +44,10 @@ def test_two_towers_are_run_as_a_test_would_for_want_of_a_plain_forward_pass():
 
 @pytest.mark.parametrize('channels_last', [False, True])
 @pytest.mark.parametrize('own', [torch.contiguous_format, torch.channels_last])
-def test_weights_keep_the_layout_that_the_model_gave_them(own, channels_last):
-    """Else a bare tower of depthwise convolutions takes longer than in the model."""
+def test_weights_keep_their_memory_format_unless_channels_last_is_set(
+    own, channels_last
+):
+    """Otherwise a bare tower of depthwise convolutions is slower than in its model."""
     model = PixelMean()
     model.conv = nn.Conv2d(3, 4, 3).to(memory_format=own)
     inference_step(model, Setting(size=32, channels_last=channels_last))
