@@ -8,7 +8,7 @@ BUDGET = {'epochs': 5, 'batch_size': 4, 'image_size': [64, 64], 'train_images': 
 
 
 def image(name, dice, sequence=None, site='a'):
-    """A per-image record; dice None makes a lesion-free image, a false positive."""
+    """Make a per-image record; dice None means no lesion and a false positive."""
     lesion = dice is not None
     return {
         'image': name,

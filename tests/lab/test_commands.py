@@ -8,7 +8,7 @@ import pytest
 from mcdrl_lab import commands
 from mcdrl_lab.commands import COMMANDS, main
 
-# What takes long to import: none of it is needed to say what a command does.
+# Slow to import, and not needed for the help of a command.
 HEAVY = {
     'cv2',
     'matplotlib',
@@ -37,7 +37,7 @@ print('LOADED', *sorted({{name.partition('.')[0] for name in sys.modules}}))
 
 
 @pytest.mark.parametrize('name', COMMANDS)
-def test_help_of_a_command_loads_nothing_that_takes_long(name, repo_root):
+def test_help_of_a_command_imports_no_slow_package(name, repo_root):
     code = SHOW_LOADED.format(name=name)
     run = subprocess.run(
         [sys.executable, '-c', code], cwd=repo_root, capture_output=True, text=True
@@ -48,7 +48,7 @@ def test_help_of_a_command_loads_nothing_that_takes_long(name, repo_root):
     assert loaded & HEAVY == set()
 
 
-def test_the_list_of_commands_says_what_each_is_for(capsys):
+def test_the_list_of_commands_shows_the_summary_of_each(capsys):
     with pytest.raises(SystemExit) as end:
         main(['--help'])
     assert end.value.code == 0
@@ -58,14 +58,16 @@ def test_the_list_of_commands_says_what_each_is_for(capsys):
         assert command.summary in shown
 
 
-def test_an_unknown_command_is_refused_with_the_known_ones(capsys):
+def test_an_unknown_command_is_refused_and_the_known_ones_are_listed(capsys):
     with pytest.raises(SystemExit) as end:
         main(['compair'])
     assert end.value.code == 2
     assert 'compare' in capsys.readouterr().err
 
 
-def test_a_missing_package_is_named_with_its_command(monkeypatch, capsys):
+def test_a_missing_package_is_named_with_the_command_that_installs_it(
+    monkeypatch, capsys
+):
     def fail(name):
         raise ModuleNotFoundError(f'No module named {name!r}', name='pandas')
 
@@ -76,7 +78,7 @@ def test_a_missing_package_is_named_with_its_command(monkeypatch, capsys):
     )
 
 
-def test_a_bug_is_not_taken_for_a_missing_package(monkeypatch):
+def test_a_missing_module_of_the_lab_itself_keeps_its_traceback(monkeypatch):
     def fail(name):
         raise ModuleNotFoundError(f'No module named {name!r}', name='mcdrl_lab.none')
 
@@ -87,7 +89,7 @@ def test_a_bug_is_not_taken_for_a_missing_package(monkeypatch):
 
 @pytest.mark.reliability('fault', 'disk full or read-only while a command writes')
 @pytest.mark.parametrize('code', [errno.ENOSPC, errno.EROFS])
-def test_a_disk_that_cannot_be_written_is_one_line_that_names_the_file(
+def test_a_full_or_read_only_disk_is_reported_in_one_line_that_names_the_file(
     monkeypatch, capsys, tmp_path, two_methods, code
 ):
     from mcdrl_common import atomic_write
@@ -118,7 +120,7 @@ def test_a_disk_that_cannot_be_written_is_one_line_that_names_the_file(
         (['invariance', 'PLAN', '--data', 'DATA', '--out'], 'out.jsonl'),
     ],
 )
-def test_a_place_where_nothing_can_be_written_is_told_before_anything_is_read(
+def test_an_unwritable_output_path_is_refused_before_any_input_is_read(
     tmp_path, capsys, arguments, name
 ):
     (tmp_path / 'file').touch()
@@ -152,7 +154,9 @@ def test_a_place_where_nothing_can_be_written_is_told_before_anything_is_read(
         ),
     ],
 )
-def test_a_file_name_of_another_format_is_refused(capsys, words, name, ending):
+def test_an_output_name_with_the_ending_of_another_format_is_refused(
+    capsys, words, name, ending
+):
     with pytest.raises(SystemExit) as ended:
         main([*words.split(), '--out', name])
     assert ended.value.code == 2
@@ -163,7 +167,7 @@ def test_a_file_name_of_another_format_is_refused(capsys, words, name, ending):
     )
 
 
-def test_an_error_of_the_system_without_a_file_is_a_fault(monkeypatch):
+def test_an_os_error_without_a_file_name_keeps_its_traceback(monkeypatch):
     def run(name, arguments):
         raise OSError(errno.EIO, 'x')
 
@@ -172,7 +176,7 @@ def test_an_error_of_the_system_without_a_file_is_a_fault(monkeypatch):
         main(['compare'])
 
 
-def test_a_command_that_is_interrupted_says_so_without_a_traceback(monkeypatch, capsys):
+def test_an_interrupted_command_ends_with_one_line_and_code_130(monkeypatch, capsys):
     def interrupted(name, arguments):
         raise KeyboardInterrupt
 
@@ -193,7 +197,7 @@ def test_a_command_that_is_interrupted_says_so_without_a_traceback(monkeypatch, 
         (['pretrain', '--test', 'gone.pt'], "'gone.pt' is neither an existing file"),
     ],
 )
-def test_what_is_not_there_is_one_line_at_once(
+def test_missing_input_ends_with_a_one_line_error_before_any_work(
     arguments, told, tmp_path, monkeypatch, capsys
 ):
     monkeypatch.chdir(tmp_path)
@@ -216,10 +220,10 @@ sys.exit(commands.main({arguments}))
 """
 
 
-# Of the long text Python holds nothing back: print itself fails.
+# The long text exceeds Python's buffer, so that print itself fails.
 @pytest.mark.parametrize('printed', ["'x'", "'x' * 100_000"])
-def test_a_command_whose_output_is_read_no_further_ends_quietly(repo_root, printed):
-    """Its exit code is that of a program that SIGPIPE ended."""
+def test_a_command_ends_quietly_when_its_reader_closes_the_pipe(repo_root, printed):
+    """Its exit code is 141, as of a program that SIGPIPE ended."""
     code = PRINT_AND_END.format(printed=printed, arguments=['compare'])
     read, write = os.pipe()
     os.close(read)
@@ -236,7 +240,7 @@ def test_a_command_whose_output_is_read_no_further_ends_quietly(repo_root, print
     assert (run.returncode, run.stderr) == (141, '')
 
 
-def test_a_broken_pipe_of_something_else_is_a_fault(repo_root):
+def test_a_broken_pipe_other_than_standard_output_keeps_its_traceback(repo_root):
     code = PRINT_AND_END.format(printed="'x'", arguments=['verify'])
     run = subprocess.run(
         [sys.executable, '-c', code], cwd=repo_root, capture_output=True, text=True

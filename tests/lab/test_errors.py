@@ -11,11 +11,11 @@ from mcdrl_lab.errors import ProtocolError, ends_in_one_line, errors_in_one_line
 NO_ARGUMENTS = argparse.Namespace()
 
 
-def test_what_a_command_returns_is_its_exit_code():
+def test_the_return_value_of_a_command_is_its_exit_code():
     assert ends_in_one_line(lambda args: 1)(NO_ARGUMENTS) == 1
 
 
-def test_unusable_input_ends_in_one_line_and_code_2(capsys):
+def test_unusable_input_ends_with_a_one_line_error_and_code_2(capsys):
     @ends_in_one_line
     def run(args):
         raise ProtocolError('no such method: full.')
@@ -25,7 +25,7 @@ def test_unusable_input_ends_in_one_line_and_code_2(capsys):
 
 
 @pytest.mark.parametrize('number', [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
-def test_being_stopped_ends_in_code_130(number, capsys):
+def test_a_stop_signal_ends_the_command_with_code_130(number, capsys):
     before = signal.getsignal(signal.SIGTERM)
 
     @ends_in_one_line
@@ -37,8 +37,8 @@ def test_being_stopped_ends_in_code_130(number, capsys):
     assert signal.getsignal(signal.SIGTERM) == before
 
 
-def test_being_stopped_while_a_class_names_its_attributes_is_no_fault(capsys):
-    """As in an import, where Python 3.11 makes a RuntimeError of it."""
+def test_a_stop_signal_while_a_class_is_created_ends_with_code_130(capsys):
+    """As may happen in an import; Python 3.11 raises a RuntimeError from it."""
 
     class Attribute:
         def __set_name__(self, owner, name):
@@ -52,7 +52,7 @@ def test_being_stopped_while_a_class_names_its_attributes_is_no_fault(capsys):
     assert capsys.readouterr().err.startswith('stopped; ')
 
 
-def test_a_fault_beside_a_stop_keeps_its_traceback():
+def test_an_error_raised_while_stopping_keeps_its_traceback():
     @ends_in_one_line
     def run(args):
         try:
@@ -64,7 +64,7 @@ def test_a_fault_beside_a_stop_keeps_its_traceback():
         run(NO_ARGUMENTS)
 
 
-def test_other_errors_are_faults_and_keep_their_traceback():
+def test_an_unexpected_error_keeps_its_traceback():
     @ends_in_one_line
     def run(args):
         raise KeyError('x')
@@ -88,7 +88,7 @@ def test_a_command_under_nohup_outlives_its_terminal():
 
 
 @pytest.mark.parametrize('second', [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
-def test_a_second_signal_does_not_break_off_what_ends_in_good_order(second):
+def test_a_second_signal_does_not_interrupt_the_cleanup(second):
     ended = []
 
     @ends_in_one_line
@@ -104,7 +104,7 @@ def test_a_second_signal_does_not_break_off_what_ends_in_good_order(second):
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
 
 
-def test_errors_of_the_input_are_those_that_a_command_names(capsys):
+def test_only_input_errors_and_the_named_types_end_in_one_line(capsys):
     def fail(args):
         raise args.error
 
@@ -130,7 +130,7 @@ def test_errors_of_the_input_are_those_that_a_command_names(capsys):
     ],
     ids=lambda command: command.split()[0],
 )
-def test_commands_say_alike_what_cannot_be_used(command, tmp_path, capsys):
+def test_commands_report_unusable_input_in_one_line(command, tmp_path, capsys):
     assert main(command.format(there=tmp_path).split()) == 2
     (line,) = capsys.readouterr().err.splitlines()
     assert line.startswith('error: ')

@@ -18,7 +18,7 @@ def test_shrink_fits_the_longer_side_and_keeps_the_shape():
     assert shrink(np.zeros((3, 4000), np.float32), 40).shape == (1, 40)
 
 
-def test_shrink_averages():
+def test_shrink_averages_pixels():
     checks = np.indices((8, 8)).sum(axis=0).astype(np.float32) % 2
     np.testing.assert_allclose(shrink(checks, 4), 0.5)
 
@@ -28,7 +28,7 @@ def test_shrink_never_enlarges():
     np.testing.assert_array_equal(shrink(image, 4), image)
 
 
-def test_jpeg_holds_the_image_red_first():
+def test_jpeg_encodes_an_rgb_image_in_its_colours():
     orange = np.full((32, 32, 3), (230, 120, 20), np.uint8)
     assert np.abs(decode(jpeg(orange)).astype(int) - orange).max() <= 3
 

@@ -17,7 +17,7 @@ def parsed(*arguments):
     return parser.parse_args(arguments).cfg_options
 
 
-def test_values_are_parsed_as_mmengine_does():
+def test_cfg_options_are_parsed_as_by_mmengine():
     options = parsed('--cfg-options', 'a.b=3', 'c=[1,2]', 'd=word')
     assert options == {'a.b': 3, 'c': [1, 2], 'd': 'word'}
 
@@ -30,17 +30,17 @@ def test_values_are_parsed_as_mmengine_does():
         ('a=[{b:1}]', 'holds a dict, which cannot be given here'),
     ],
 )
-def test_what_mmengine_reads_as_something_else_is_refused(option, told, capsys):
+def test_cfg_options_that_mmengine_would_misread_are_refused(option, told, capsys):
     with pytest.raises(SystemExit):
         parsed('--cfg-options', option)
     assert told in capsys.readouterr().err
 
 
-def test_is_none_where_it_is_not_given():
+def test_cfg_options_are_none_if_not_given():
     assert parsed() is None
 
 
-def test_arguments_that_commands_share_are_none_where_they_are_not_given():
+def test_optional_shared_arguments_are_none_if_not_given():
     parser = argparse.ArgumentParser()
     for add in (add_records, add_method, add_device):
         add(parser)
