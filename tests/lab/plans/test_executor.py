@@ -406,6 +406,7 @@ def test_a_run_whose_older_state_lacks_its_data_hash_can_be_finished(place):
     del state['origin']
     (place.out / 'a/s1/seed0/state.json').write_text(json.dumps(state))
     assert place.executor(place.runs(['a'], ['s1'])).execute() == []
+    assert len(place.notes('train from 1 on')) == 1
 
 
 def test_a_run_with_checkpoints_but_no_state_starts_from_the_beginning(place):

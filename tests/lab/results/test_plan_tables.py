@@ -240,7 +240,10 @@ def test_the_picture_of_other_runs_is_replaced_only_on_request(
 def test_a_picture_can_be_replaced_after_the_plan_has_grown(compare_command, tmp_path):
     assert not compare_command('a', 'b', 'c')[0]
     assert not compare_command('a', 'b')[0]
+    picture = tmp_path / 'c/effect_a_c_dice.pdf'
+    before = picture.stat().st_mtime_ns
     assert not compare_command('a', 'c', seeds=[0, 1, 2])[0]
+    assert picture.stat().st_mtime_ns > before
 
 
 @pytest.mark.parametrize('name', ['effect_a_b_dice.pdf', 'compare_a_b_dice.csv'])
