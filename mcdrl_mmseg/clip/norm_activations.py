@@ -24,8 +24,8 @@ def keep_activations(model: nn.Module) -> None:
             continue
         if not isinstance(module, nn.SyncBatchNorm):
             raise ValueError(
-                "sync_bn='mmcv' drops the activations of this CLIP's image tower, "
-                "which are part of timm's norms. Set sync_bn='torch'."
+                "sync_bn='mmcv' drops the activations that are part of timm's norms in "
+                "this model. Set sync_bn='torch'."
             )
         # Few models have any.
         from timm.layers.norm_act import SyncBatchNormAct

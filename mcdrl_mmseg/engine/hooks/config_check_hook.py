@@ -11,6 +11,7 @@ from mmengine.runner import Runner
 from mmseg.registry import HOOKS
 from torch import Tensor
 
+from mcdrl_mmseg.clip.norm_activations import keep_activations
 from mcdrl_mmseg.engine.runner import unwrap_model
 
 # Prefixes of a stock model's weights, and their prefixes in the model with MCDRL.
@@ -36,6 +37,9 @@ class ConfigCheckHook(Hook):
     The hook refuses it. It also refuses a training with ``load_from`` a stock model
     whose parts MCDRL wraps: as their weights have other names, none would be loaded.
 
+    It also undoes what ``sync_bn`` does to a stock backbone of timm:
+    :func:`~mcdrl_mmseg.clip.norm_activations.keep_activations`.
+
     Examples:
         >>> default_hooks = dict(config_check=dict(type='ConfigCheckHook'))
     """
@@ -47,6 +51,14 @@ class ConfigCheckHook(Hook):
         # Set by callers that checked the config before they built the runner.
         self.checked = False
         self._loaded: Mapping[str, Tensor] | None = None
+
+    def before_run(self, runner: Runner) -> None:
+        """Let norms of timm go on activating, in whatever part of the model they are.
+
+        Raises:
+            ValueError: ``sync_bn='mmcv'``, under which they cannot.
+        """
+        keep_activations(runner.model)
 
     def before_train(self, runner: Runner) -> None:
         """Check the config that the runner was built from.

@@ -3,9 +3,10 @@ from types import SimpleNamespace
 import pytest
 import torch
 from mmengine.config import Config
-from mmengine.model import BaseTTAModel
+from mmengine.model import BaseTTAModel, convert_sync_batchnorm
 from mmengine.runner import Runner
 from mmengine.runner.priority import get_priority
+from mmseg.models import TIMMBackbone
 
 from mcdrl_mmseg.engine.config_check import ConfigCheckError
 from mcdrl_mmseg.engine.hooks import ConfigCheckHook, DatasetCheckHook
@@ -54,6 +55,17 @@ def test_a_config_that_was_checked_before_is_not_checked_again(cfg):
         hook.before_train(runner)
     hook.checked = True
     hook.before_train(runner)
+
+
+def test_a_stock_backbone_of_timm_keeps_its_activations_under_sync_bn():
+    """Otherwise its features would be linear in several processes, without a word."""
+    plain = TIMMBackbone('efficientnet_lite0', pretrained=False, out_indices=(1,))
+    images = torch.randn(1, 3, 32, 32)
+    expected = plain.eval()(images)
+    # As the runner does before it calls the hook.
+    runner = SimpleNamespace(model=convert_sync_batchnorm(plain))
+    ConfigCheckHook().before_run(runner)
+    torch.testing.assert_close(runner.model.eval()(images), expected)
 
 
 class TwoLayers(torch.nn.Sequential):
