@@ -53,10 +53,15 @@ def pytest_runtest_protocol(
     What is left after a file stays, as what was imported before does. MMEngine searches
     for garbage whenever it builds a dataset: for 0.4 s each, once many files have been
     tested.
+
+    MMEngine's loggers end with their test. They hold its output, which ``capsys``
+    closes: a later test that logged would find an error in its own output.
     """
     kept = item.session.stash
     kept.setdefault(_BYTES_KEPT, _resident_bytes())
     result = yield
+    if 'mmengine.logging' in sys.modules:
+        sys.modules['mmengine.logging'].MMLogger._instance_dict.clear()
     last = nextitem is None or nextitem.path != item.path
     if last or _resident_bytes() - kept[_BYTES_KEPT] > _MUCH:
         gc.collect()
