@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import argparse
-from pathlib import Path
 
 from mcdrl_lab.errors import ends_in_one_line
-from mcdrl_lab.shared_arguments import add_overwrite
+from mcdrl_lab.shared_arguments import add_overwrite, folder_name
 
 MODES = ('inference', 'train', 'data', 'start')
 
@@ -99,7 +98,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help='with --mode data: also measure with decoded images cached in this folder',
     )
     parser.add_argument(
-        '--out', type=Path, help='folder for the JSON file and the plots'
+        '--out', type=folder_name, help='folder for the JSON file and the plots'
     )
     add_overwrite(parser)
 

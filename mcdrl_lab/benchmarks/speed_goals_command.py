@@ -10,6 +10,7 @@ import argparse
 from pathlib import Path
 
 from mcdrl_lab.errors import ProtocolError, ends_in_one_line
+from mcdrl_lab.shared_arguments import folder_name
 
 _OF_A_CHECKOUT = ('configs', 'tools', 'mcdrl_mmseg', 'mcdrl_lab')
 
@@ -26,7 +27,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         '--out',
-        type=Path,
+        type=folder_name,
         required=True,
         help='folder for the runs and the table; must not exist',
     )

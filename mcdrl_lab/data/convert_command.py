@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mcdrl_lab.errors import EXIT_STOPPED, errors_in_one_line
+from mcdrl_lab.shared_arguments import folder_name
 
 if TYPE_CHECKING:
     from .converters.pair_and_write import Outcome
@@ -101,7 +102,7 @@ def _add_source(
     )
     parser.add_argument(
         '--out',
-        type=Path,
+        type=folder_name,
         required=True,
         help='folder for the converted sites; other sites in it are left unchanged',
     )

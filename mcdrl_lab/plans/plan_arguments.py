@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from mcdrl_lab.shared_arguments import add_cfg_options, add_metrics
+from mcdrl_lab.shared_arguments import add_cfg_options, add_metrics, folder_name
 
 from .launch import LAUNCHERS
 
@@ -25,7 +25,9 @@ def add_plan_arguments(parser: argparse.ArgumentParser) -> None:
         help='number of seeds N, for seeds 0 to N-1, or the first and the last seed '
         'A-B, e.g. 3-5 (default: 5)',
     )
-    parser.add_argument('--out', type=Path, help='folder for runs, records and tables')
+    parser.add_argument(
+        '--out', type=folder_name, help='folder for runs, records and tables'
+    )
     parser.add_argument(
         '--jobs',
         type=int,

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mcdrl_lab.errors import ProtocolError, ends_in_one_line
-from mcdrl_lab.shared_arguments import add_metrics
+from mcdrl_lab.shared_arguments import add_metrics, folder_name
 
 if TYPE_CHECKING:
     from .records import RunRecord
@@ -28,7 +28,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         '--out',
-        type=Path,
+        type=folder_name,
         required=True,
         help='new folder for the merged records and the tables',
     )

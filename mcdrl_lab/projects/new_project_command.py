@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mcdrl_lab.errors import ProtocolError, ends_in_one_line
+from mcdrl_lab.shared_arguments import folder_name
 
 from .tower_choices import MODALITIES, TOWERS, Tower
 
@@ -37,7 +38,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         'data', type=Path, metavar='DATA', help='folder of the hospitals'
     )
     parser.add_argument(
-        '--out', type=Path, required=True, help='folder for the project; must not exist'
+        '--out',
+        type=folder_name,
+        required=True,
+        help='folder for the project; must not exist',
     )
     parser.add_argument(
         '--model',

@@ -8,11 +8,10 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mcdrl_lab.errors import ends_in_one_line
-from mcdrl_lab.shared_arguments import add_records
+from mcdrl_lab.shared_arguments import add_records, folder_name
 
 from .image_metrics import IMAGE_METRICS
 
@@ -49,7 +48,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         '--out',
-        type=Path,
+        type=folder_name,
         help='folder for the result as Markdown, CSV and plots; file names say what '
         'is compared',
     )

@@ -12,7 +12,7 @@ from functools import partial
 from pathlib import Path
 
 from mcdrl_lab.errors import errors_in_one_line
-from mcdrl_lab.shared_arguments import add_device, add_overwrite
+from mcdrl_lab.shared_arguments import add_device, add_overwrite, folder_name
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -34,7 +34,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         '--out',
-        type=Path,
+        type=folder_name,
         default=Path('site_check'),
         help='folder for the results (default: site_check)',
     )

@@ -167,6 +167,34 @@ def test_an_output_name_with_the_ending_of_another_format_is_refused(
     )
 
 
+# Every command that writes a folder of results.
+@pytest.mark.parametrize(
+    ('words', 'name'),
+    [
+        ('compare RECORDS A B', 'x.md'),
+        ('benchmark CONFIG', 'x.JSON'),
+        ('site-check CHECKPOINT IMAGES', 'x.html'),
+        ('leave-one-site-out CONFIG', 'x.csv'),
+        ('ablation PLAN', 'x.csv'),
+        ('plan-merge PLAN PLAN', 'x.jsonl'),
+        ('new-project DATA', 'x.md'),
+        ('convert folder SOURCE', 'x.json'),
+    ],
+)
+def test_a_file_name_for_a_folder_of_results_is_refused(
+    tmp_path, monkeypatch, capsys, words, name
+):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(SystemExit) as ended:
+        main([*words.split(), '--out', name])
+    assert ended.value.code == 2
+    last = capsys.readouterr().err.splitlines()[-1]
+    assert last.endswith(
+        f"argument --out: '{name}': this command writes several files to a folder. "
+        f'Name one whose name does not end in {name[1:]}.'
+    )
+
+
 def test_an_os_error_without_a_file_name_keeps_its_traceback(monkeypatch):
     def run(name, arguments):
         raise OSError(errno.EIO, 'x')
