@@ -7,6 +7,7 @@ from typing import Any
 
 from mcdrl_mmseg.clip import CLIPSpec
 from mcdrl_mmseg.models import CLIPGuidedBackbone, CLIPVisionBackbone
+from mcdrl_mmseg.prompts import PromptError, PromptSet
 
 from .config_components import Component
 
@@ -34,3 +35,15 @@ def clip_spec(cfg: Mapping[str, Any]) -> CLIPSpec:
     return CLIPSpec(
         cfg.get('model_name', 'ViT-B-16'), cfg.get('pretrained'), cfg.get('quick_gelu')
     )
+
+
+def prompts_of(dictionary: Mapping[str, Any]) -> PromptSet | None:
+    """The prompts of a ConfounderDictionary; None if its constructor refuses them.
+
+    Args:
+        dictionary: Its config.
+    """
+    try:
+        return PromptSet.from_cfg(dictionary.get('prompts') or {})
+    except PromptError:
+        return None

@@ -10,9 +10,8 @@ from mcdrl_mmseg.clip.model_config import context_length, get_model_config
 from mcdrl_mmseg.clip.sentence_encoder import PACKAGE, VERSION
 from mcdrl_mmseg.clip.sentence_text import has_sentence_text, unknown_texts
 from mcdrl_mmseg.models import ConfounderDictionary
-from mcdrl_mmseg.prompts import PromptError, PromptSet
 
-from .clip_of_config import image_tower
+from .clip_of_config import image_tower, prompts_of
 from .config_components import Component
 from .config_problem import ConfigProblem
 
@@ -26,13 +25,10 @@ def text_problems(
     """Texts that would be truncated, or that the text tower cannot embed."""
     tower = image_tower(parts)
     for part in parts:
-        if not part.is_a(ConfounderDictionary) or 'prompts' not in part.cfg:
+        if tower is None or not part.is_a(ConfounderDictionary):
             continue
-        try:
-            prompts = PromptSet.from_cfg(part.cfg['prompts'])
-        except PromptError:
-            continue  # reported by the dictionary's constructor
-        if tower is not None:
+        prompts = prompts_of(part.cfg)
+        if prompts:
             names = prompts
             if part.cfg.get('source') == 'shuffled':
                 names = prompts.shuffled(part.cfg.get('seed', 0))

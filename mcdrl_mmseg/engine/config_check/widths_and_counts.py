@@ -15,9 +15,8 @@ from mcdrl_mmseg.models import (
     ConfounderDictionary,
     PromptTuningHead,
 )
-from mcdrl_mmseg.prompts import PromptError, PromptSet
 
-from .clip_of_config import image_tower
+from .clip_of_config import image_tower, prompts_of
 from .config_components import Component, datasets_of
 from .config_problem import ConfigProblem
 from .evaluated_data import classes_of
@@ -94,15 +93,10 @@ def count_problems(
         if part.is_a(CausalInterventionHead) and labels:
             yield from _image_level(part, len(labels))
         if part.is_a(ConfounderDictionary):
-            try:
-                prompts = PromptSet.from_cfg(part.cfg.get('prompts') or {})
-            except PromptError:
-                continue  # reported by the dictionary's constructor
-            if labels:
-                mismatch = prompts.label_mismatch(labels[1:], lesions)
-                if mismatch:
-                    place = part.at('prompts.classes')
-                    yield ConfigProblem(place, mismatch, '')
+            prompts = prompts_of(part.cfg) if labels else None
+            mismatch = prompts and prompts.label_mismatch(labels[1:], lesions)
+            if mismatch:
+                yield ConfigProblem(part.at('prompts.classes'), mismatch, '')
         elif labels and ours:
             yield from _outputs(part, len(labels))
 
@@ -122,10 +116,8 @@ def prompt_classes(head: Component) -> tuple[str, ...]:
     Args:
         head: The head's component.
     """
-    try:
-        return PromptSet.from_cfg((head.cfg.get('dictionary') or {})['prompts']).classes
-    except (PromptError, KeyError):
-        return ()  # reported by the dictionary's constructor
+    prompts = prompts_of(head.cfg.get('dictionary') or {})
+    return prompts.classes if prompts else ()
 
 
 def _image_level(head: Component, count: int) -> Iterator[ConfigProblem]:
