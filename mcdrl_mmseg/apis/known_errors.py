@@ -42,6 +42,16 @@ def without_traceback(name: str) -> Callable[[Main], Main]:
                 if 'install' not in str(error):
                     raise
                 message = _message(error)
+            except AssertionError as error:
+                # Of MMSegmentation's SegDataPreProcessor, which pads in training alone.
+                if 'image size in a batch should be the same' not in str(error):
+                    raise
+                message = (
+                    'images of several sizes are in one batch of a validation or test. '
+                    'Set batch_size=1 in val_dataloader and test_dataloader, or resize '
+                    "the images there by dict(type='Resize', scale=(width, height), "
+                    'keep_ratio=False).'
+                )
             except URLError as error:
                 # For example, weights that a stock backbone downloads when it is built.
                 message = (

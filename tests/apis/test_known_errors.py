@@ -3,6 +3,8 @@
 from urllib.error import URLError
 
 import pytest
+import torch
+from mmseg.models import SegDataPreProcessor
 
 from mcdrl_mmseg.apis.known_errors import EXIT_BAD_INPUT, without_traceback
 from mcdrl_mmseg.apis.slurm import SlurmError
@@ -48,7 +50,21 @@ def test_a_failed_download_is_shown_as_one_line_with_the_setting_to_change(capsy
     assert said.count('\n') == 1
 
 
+def test_a_batch_of_several_image_sizes_is_one_line_that_says_what_to_set(capsys):
+    @without_traceback('train')
+    def main(argv=None):
+        images = [torch.zeros(3, 8, 8), torch.zeros(3, 8, 4)]
+        SegDataPreProcessor()(dict(inputs=images))
+
+    assert main([]) == EXIT_BAD_INPUT
+    said = capsys.readouterr().err
+    assert said.startswith('train: images of several sizes are in one batch of a valid')
+    assert 'Set batch_size=1 in val_dataloader' in said
+    assert said.count('\n') == 1
+
+
 def test_other_errors_keep_their_traceback():
-    for error in (KeyError('x'), ImportError("cannot import name 'a' from 'b'")):
+    other = KeyError('x'), ImportError("cannot import name 'a'"), AssertionError('x')
+    for error in other:
         with pytest.raises(type(error)):
             ends_with(error)([])
