@@ -232,6 +232,11 @@ def derive_fold(
     checkpoint = cfg.setdefault('default_hooks', {}).setdefault(
         'checkpoint', dict(type='CheckpointHook')
     )
+    if checkpoint.get('out_dir'):
+        raise ProtocolError(
+            f'default_hooks.checkpoint.out_dir={checkpoint["out_dir"]!r}: a plan keeps '
+            "each run's checkpoints in the run's folder. Remove out_dir."
+        )
     if not checkpoint.get('save_best'):
         _site_metric(cfg, 'val_evaluator')
         checkpoint['save_best'], checkpoint['rule'] = HEADLINE, 'greater'

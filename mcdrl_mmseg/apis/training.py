@@ -13,7 +13,6 @@ import re
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from pathlib import Path
 
 import torch.distributed
 from mmengine.config import Config, DictAction
@@ -23,6 +22,7 @@ from mmengine.runner import Runner
 from mcdrl_common.file_lock import FolderBusyError
 from mcdrl_common.training_arguments import test_parser, train_parser
 from mcdrl_mmseg.engine.hooks import ConfigCheckHook
+from mcdrl_mmseg.engine.hooks.atomic_checkpoint_hook import checkpoint_folder
 from mcdrl_mmseg.engine.quick_steps import quick_steps
 from mcdrl_mmseg.engine.training_lock import only_training
 
@@ -63,7 +63,7 @@ def train_main(argv: Sequence[str] | None = None) -> int:
     cfg = insert_and_check(cfg)
     with _only_training(cfg.work_dir), _leave_group_after():
         if not cfg.resume:
-            _refuse_earlier_run(Path(cfg.work_dir))
+            _refuse_earlier_run(cfg)
         print_training_start(cfg)
         runner = build_runner(cfg)
         _checking_hook(runner).checked = True
@@ -82,17 +82,19 @@ def _checking_hook(runner: Runner) -> ConfigCheckHook:
     return hook
 
 
-def _refuse_earlier_run(work_dir: Path) -> None:
+def _refuse_earlier_run(cfg: Config) -> None:
     """Refuse to replace checkpoints of another training, epoch by epoch.
 
     MMEngine replaces them silently. Checkpoints of both trainings would then be in one
     folder, and a pattern such as best_*.pth would match both.
     """
-    earlier = sorted(p.name for p in work_dir.glob('*.pth') if _CHECKPOINT(p.name))
+    hook = (cfg.get('default_hooks') or {}).get('checkpoint') or {}
+    folder = checkpoint_folder(cfg.work_dir, hook.get('out_dir'))
+    earlier = sorted(p.name for p in folder.glob('*.pth') if _CHECKPOINT(p.name))
     if earlier:
         more = f' and {len(earlier) - 3} more' if len(earlier) > 3 else ''
         raise OptionError(
-            f'{work_dir} holds checkpoints of an earlier training '
+            f'{folder} holds checkpoints of an earlier training '
             f'({", ".join(earlier[:3])}{more}), which this training would replace. '
             'Continue the earlier one with --resume, choose another --work-dir, or '
             'move the checkpoints away.'

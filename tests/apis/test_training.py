@@ -295,6 +295,23 @@ def test_checkpoints_of_an_earlier_training_are_not_replaced(
     assert len(trained) == 2
 
 
+@pytest.mark.parametrize('work_dir', ['run', 'other/run'])
+def test_checkpoints_of_an_earlier_training_in_out_dir_are_not_replaced(
+    tmp_path, trained, capsys, work_dir
+):
+    """MMEngine appends the name of the work folder alone, which others may have."""
+    config, folder = tmp_path / 'config.py', tmp_path / 'scratch/run'
+    hook = dict(type='CheckpointHook', out_dir=str(folder.parent))
+    config.write_text(f'default_hooks = dict(checkpoint={hook})\n')
+    folder.mkdir(parents=True)
+    (folder / 'epoch_1.pth').touch()
+    arguments = [str(config), '--work-dir', str(tmp_path / work_dir)]
+    assert training.train_main(arguments) == 2
+    assert f'{folder} holds checkpoints of an earlier' in capsys.readouterr().err
+    assert trained == []
+    assert training.train_main([*arguments[:2], str(tmp_path / 'another')]) == 0
+
+
 def test_a_plan_that_has_locked_the_folder_of_its_run_can_train_there(
     tmp_path, trained
 ):

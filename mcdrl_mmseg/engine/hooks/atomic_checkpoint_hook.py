@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections import deque
 from collections.abc import Mapping
 from pathlib import Path
@@ -25,6 +26,17 @@ class NonFiniteWeightsError(InputError, RuntimeError):
     """Weights about to be saved are NaN or infinite; the message names them."""
 
 
+def checkpoint_folder(work_dir: str, out_dir: str | None) -> Path:
+    """Where MMEngine's ``CheckpointHook`` writes.
+
+    Args:
+        work_dir: The training's work folder.
+        out_dir: The hook's ``out_dir``, to which the work folder's name is appended.
+    """
+    work = os.path.abspath(work_dir)
+    return Path(work) if out_dir in (None, work) else Path(out_dir, Path(work).name)
+
+
 @HOOKS.register_module()
 class AtomicCheckpointHook(CheckpointHook):
     """MMEngine's ``CheckpointHook`` for runs that may be killed at any moment.
@@ -39,7 +51,8 @@ class AtomicCheckpointHook(CheckpointHook):
       folder's checkpoint, and remove the best one there.
     - If the checkpoint replaces the config's learning rate or schedule, the log names
       both values.
-    - A second training in the same work folder stops with an error.
+    - A second training in the same work folder, or with the same folder of
+      checkpoints (``out_dir`` and the work folder's name), stops with an error.
     - Non-finite weights are never saved: the run stops, and earlier checkpoints stay.
     - Under MMEngine's ``FlexibleRunner`` a resumed run does not skip an epoch.
     - If a run ended between a checkpoint and its validation, the resumed run validates
@@ -69,7 +82,7 @@ class AtomicCheckpointHook(CheckpointHook):
     _counts: Mapping[str, int] = MappingProxyType({})
     # Settings of the config, before a checkpoint was loaded; None in a fresh run.
     _asked: dict[str, Any] | None = None
-    _has_lock = False
+    _locked: tuple[Path, ...] = ()
 
     def __init__(self, backend_args: dict | None = None, **kwargs: Any) -> None:
         self._is_local = '://' not in str(kwargs.get('out_dir'))
@@ -94,9 +107,7 @@ class AtomicCheckpointHook(CheckpointHook):
 
         pointer = Path(runner.work_dir, _POINTER)
         named = pointer.read_text().strip() if pointer.is_file() else ''
-        folder = Path(runner.work_dir)
-        if self.out_dir is not None:
-            folder = Path(self.out_dir, folder.name)
+        folder = checkpoint_folder(runner.work_dir, self.out_dir)
         # The folder may have been moved or copied since the path was written.
         own = folder / Path(named).name
         found: Path | None = own
@@ -118,16 +129,19 @@ class AtomicCheckpointHook(CheckpointHook):
             write_text(pointer, str(found))
 
     def before_train(self, runner: Runner) -> None:
-        """Lock the work folder, report resumed settings, run a missed validation.
+        """Lock the run's folders, report resumed settings, run a missed validation.
 
         Raises:
-            FolderBusyError: Another process trains in the work folder. MMSegmentation's
+            FolderBusyError: Another process trains in one of them. MMSegmentation's
                 own tools/train.py has already written its config by then.
         """
         if self._is_local and is_main_process():
             from mcdrl_mmseg.engine.training_lock import take_work_folder
 
-            self._has_lock = take_work_folder(runner.work_dir)
+            for out_dir in (None, self.out_dir):
+                folder = checkpoint_folder(runner.work_dir, out_dir)
+                if take_work_folder(folder):
+                    self._locked += (folder,)
         super().before_train(runner)
         if self._asked is not None:
             from mcdrl_mmseg.engine.resumed_settings import (
@@ -152,13 +166,13 @@ class AtomicCheckpointHook(CheckpointHook):
             runner.val_loop.run()
 
     def after_train(self, runner: Runner) -> None:
-        """Release the lock on the work folder."""
+        """Release the locks on the run's folders."""
         super().after_train(runner)
-        if self._has_lock:
+        for folder in self._locked:
             from mcdrl_mmseg.engine.training_lock import release_work_folder
 
-            release_work_folder(runner.work_dir)
-            self._has_lock = False
+            release_work_folder(folder)
+        self._locked = ()
 
     def _keep_best_in_own_folder(self, runner: Runner) -> None:
         """Replace the path of a best checkpoint by that of its copy in this folder.

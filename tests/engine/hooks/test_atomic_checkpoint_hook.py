@@ -400,3 +400,32 @@ def test_a_runner_alone_keeps_others_out_of_its_work_folder(
     # Free again at the end.
     with folder_lock(folder, training_lock.LOCK_NAME):
         pass
+
+
+def test_two_trainings_do_not_write_checkpoints_to_one_folder(
+    make_toy_runner, folder, tmp_path, monkeypatch
+):
+    """Work folders of one name share a folder below ``out_dir``."""
+    monkeypatch.setattr(training_lock, 'WAIT_S', 0.1)
+    scratch = tmp_path / 'scratch'
+    runner = make_toy_runner(checkpoint=dict(out_dir=str(scratch)))
+    with (
+        folder_lock(scratch / 'run', training_lock.LOCK_NAME),
+        pytest.raises(FolderBusyError, match='scratch/run is being worked on'),
+    ):
+        runner.train()
+    # As the program that was refused ends.
+    training_lock.release_work_folder(folder)
+    make_toy_runner(checkpoint=dict(out_dir=str(scratch)), scores=(1, 2)).train()
+    assert names(scratch / 'run') == [
+        'best_score_epoch_2.pth',
+        'epoch_1.pth',
+        'epoch_2.pth',
+    ]
+    assert names(folder) == []
+    resumed = dict(checkpoint=dict(out_dir=str(scratch)), resume=True)
+    make_toy_runner(scores=(1, 2, 3), **resumed).train()
+    assert names(scratch / 'run')[0] == 'best_score_epoch_3.pth'
+    for free in (folder, scratch / 'run'):
+        with folder_lock(free, training_lock.LOCK_NAME):
+            pass

@@ -144,6 +144,12 @@ def test_two_save_best_metrics_are_refused(cfg):
         derive_fold(cfg, 'y')
 
 
+def test_checkpoints_outside_the_folder_of_the_run_are_refused(cfg):
+    cfg.default_hooks.checkpoint.out_dir = 'scratch'
+    with pytest.raises(ProtocolError, match="out_dir='scratch': a plan keeps"):
+        derive_fold(cfg, 'y')
+
+
 def test_two_checkpoints_are_kept_unless_the_config_keeps_more(cfg):
     assert derive_fold(cfg, 'y').default_hooks.checkpoint.max_keep_ckpts == 2
     cfg.default_hooks.checkpoint.max_keep_ckpts = 5
