@@ -54,7 +54,9 @@ class AtomicCheckpointHook(CheckpointHook):
     - A second training in the same work folder, or with the same folder of
       checkpoints (``out_dir`` and the work folder's name), stops with an error.
     - Non-finite weights are never saved: the run stops, and earlier checkpoints stay.
-    - Under MMEngine's ``FlexibleRunner`` a resumed run does not skip an epoch.
+    - Under MMEngine's ``FlexibleRunner`` a resumed run does not skip an epoch. Its
+      strategies write files in place, and load before any hook is called: there is no
+      temporary file, and a damaged checkpoint ends a resumed run.
     - If a run ended between a checkpoint and its validation, the resumed run validates
       first; otherwise that epoch could never become the best one.
 
